@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5522,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8360,6 +8429,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9164,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12260,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14033,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27476,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -28968,20 +29251,6 @@ func (response ExportPatient406ApplicationProblemPlusJSONResponse) VisitExportPa
 	return err
 }
 
-type ExportPatient409ApplicationProblemPlusJSONResponse Problem
-
-func (response ExportPatient409ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ExportPatient422ApplicationProblemPlusJSONResponse struct {
 	InvalidApplicationProblemPlusJSONResponse
 }
@@ -30184,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30194,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30296,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30306,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36960,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39284,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40801,858 +41152,868 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
-	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
-	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
-	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
-	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
-	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
-	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
-	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
-	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
-	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
-	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
-	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
-	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
-	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
-	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
-	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
-	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
-	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
-	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
-	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
-	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
-	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
-	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
-	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
-	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
-	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
-	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
-	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
-	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
-	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
-	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
-	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
-	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
-	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
-	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
-	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
-	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
-	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
-	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
-	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
-	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
-	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
-	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
-	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
-	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
-	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
-	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
-	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
-	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
-	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
-	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
-	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
-	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
-	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
-	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
-	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
-	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
-	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
-	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
-	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
-	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
-	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
-	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
-	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
-	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
-	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
-	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
-	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
-	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
-	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
-	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
-	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
-	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
-	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
-	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
-	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
-	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
-	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
-	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
-	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
-	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
-	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
-	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
-	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
-	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
-	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
-	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
-	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
-	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
-	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
-	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
-	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
-	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
-	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
-	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
-	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
-	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
-	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
-	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
-	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
-	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
-	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
-	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
-	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
-	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
-	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
-	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
-	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
-	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
-	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
-	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
-	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
-	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
-	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
-	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
-	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
-	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
-	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
-	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
-	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
-	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
-	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
-	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
-	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
-	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
-	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
-	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
-	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
-	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
-	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
-	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
-	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
-	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
-	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
-	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
-	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
-	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
-	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
-	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
-	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
-	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
-	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
-	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
-	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
-	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
-	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
-	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
-	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
-	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
-	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
-	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
-	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
-	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
-	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
-	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
-	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
-	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
-	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
-	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
-	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
-	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
-	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
-	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
-	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
-	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
-	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
-	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
-	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
-	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
-	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
-	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
-	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
-	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
-	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
-	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
-	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
-	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
-	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
-	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
-	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
-	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
-	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
-	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
-	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
-	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
-	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
-	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
-	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
-	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2v1sWL3WYwmcZGqe2yT8kjBYMQDZ0puhVjmyFjBOHGnN",
-	"tKNXc62HdW9DG1bY4+qyb0GJCiuyQzTFzx9NVAV5Xl+2ZZtMdIvSgXIe1JwKK6Sa+2Te71jXwWA4GFU5",
-	"l/nJs/XOjPSn58UUF/1n8w0tFeEm+jxSzsA78v3/GHwp+E+9MtZ7Z5NLr3P2aYudVOTORmWt+kQrwJ8V",
-	"Axc8a2EsbsrwO4tqPsP81zWSYTdL1UezlU/7bvCPosXQLyTfboJpi4gIn6olFlv5t07dvWvsuOe2oKhS",
-	"D26SHqpE53LSdjPMbGWORdjLJ9Egw+rRzE+UXfNWZlRjet0Y0SlPCXj3c29/xGOAwccU6vqWXMSmTuKC",
-	"q7lPNMZeNfjMtqeRXTl44/x6zBFFPrRwGhhuVSI+JnoZecJnq5tTCxv5JP4y7tIcOxc/89h09EZyJRVJ",
-	"vVtB2jeilnVwLaDQLVBHVC4SvGofSk5XtVpezmSW5Ifh0/O6WnQUWL6WyGq+tKXudm1et3oS/w4++3rZ",
-	"mhlaYLay/cQzhSP1Wg9mNxVYEBzNEXbAgw1KaluiH1dQSFzxb9mOoibTpurRspea5jNOshZKNQBw4Gvy",
-	"xVRsW9nDw0M0HKEHtY6ae4cH13ievRtjht62M8+yFDOXX9lhW2DmOLXnu21XpjilScuxgmBws9/rC8iO",
-	"usHDBKUCLaDWgIMALn3o/syZyQOtaoAlw+UmD/1avcIvTk6SRO9HvSnFCWPIt6zXakdlcj1gAnSHm/KK",
-	"n4FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVZIQoM2zDwzGp/iZtDSc29IgCRZYIEVgR6l",
-	"EU9TLNcObW+4JcyRHtydoPr33e/ahwvW7JQauPNOAt6xPmABFqt1a85sIPzsK4BGBugEyTkXKucsL568",
-	"OIW6tlyi0Xy0JYRrBh3AF0REWtARBgphi0h06JifJgV3o/dMZkDWkkScxVisai2f7eXu0qfWZxT+N3p4",
-	"YwrTbqLmecOE7SRvNrq8NrufDJVV1kqvIbAH69awRHdTfN2vY2fXl6VxLXkZdZyG0rjaW0/UA0Q7uJdK",
-	"cSlbt7EmzOW3HbS6CPsZ4SSRThTa82f7rptYglGIKwfQXl+/GmsV3edSZmSXqVOJloKblLVt5llJbqL6",
-	"q1D/o6de8eQrkUXKYMbkk3AHNehR08oNYjiqD3lEoMqzaULBIrzIJGVEyr4wcaeEz6g19C9oHENHBzUX",
-	"XCmT36gEZtJGrxRNCc8gMRHSUQz5KM77CYejoL8ps8WCC2VqMTPjKSNmDSIipd6AahiiNCEPYq3CNNnV",
-	"8RpTPGNcKhrJdvd1zJv8w1aUWJREyG2sl2bbFjh6SQbdxLpjLi0KB/mw0ByiNQvbpA9p6yQPgud+k5zg",
-	"PLrtN/dcVukO7oddNFriUpTao/w2OrDEK3Sn0AgctYZ3A4MZRSWaCpJD7ExY6Wac6MFiRa+Ivr9o4Q9o",
-	"xrAwDnS59FRKxAwyexUP75rUqO1j5vps5vlXm0PG0B7eRoqarO0CV1I1XEOAKVZ1Ldpd2iC63desAV+c",
-	"obUc7kl5szpmCQvlwij6TWbNF4LPBE6hhYLWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/SraayIo",
-	"36ruwt7pHiwSgrplwtd2c51o/sXmKncqoOF5tLC5I4K090+p5TdIkkxtsWc9qAwXtutotmPaqk2n+JvJ",
-	"Rf7hcHgTKlK+GOv1oxe20Kajo8VmQhhDq10jSrBUv5o68w7BNfvy557Q0CO9Yia7MUflLcP7b7BX14mK",
-	"LRsaFIMLKtNrW+BX5ayjbrVieUaSz7KYUkb9xP4SEkCpkqi4yyXUOpkFMYoiz8PDXfKPj0t5PP0Lzi+v",
-	"xVj1w1nqA2VMZ1fTaPJYkwQLJOms1sCiOZrDm7IobZV9ad03bvirTEW8sxvzhCEQlK46sP66tVFs6pT9",
-	"Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnaM4MbS1lh1Y2rHWOLZrHatrGZM/nJyfWwpZqgIYM7V34tA1tz",
-	"2vN7/UtYOqA7J3vb99d14pSydgX50za3WODqtpZ+77ihxTKt2dRyon0nk5jbAn2tL3qgDLdpJNKoGlxT",
-	"6OfQAcATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaE3Q6rfRXzlhodNW1XxSARRvYta/nZNugJ",
-	"Rd8XmmvqGzGALvIWXJ3gQrsVMdOKH9uf0RPhxM3AOE6NCWj+bTrf25Z5aIavOiZHF9+vMurRtoWDJ4Bd",
-	"hREYIx0LlWF3m2WDnm93Lfb26w4u/tdpmEWwcdMgP5XZmSNT43QurbpZ3UgSEnFPjMK0ptYkYuAqOmaG",
-	"lILenRL76qITynr1dgSlZJ91zOITS3gds/gzle/aMX8t3f1aunsjpbsV+up6sNyBuu2SXfvdz1KuW+rx",
-	"dculumVp2N3Z4vMFm0670MPe43cx7Vi7aqN+yn9W7fUjyCLBEYn7F6t6qKq4sInazfjsXa2LlvsuO1G2",
-	"ARCCagFoDgsQ64rDH8RH4t2qiLvVP3aEVIdpl0usdgNedBp2uUj4U9XsCkhZJ7zNm8T9+TOqguX9reqD",
-	"1eK6bs6MpkYWtDc/qdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3drRIJ",
-	"3SFW2R4da83xd2GQwY2jtrbtTmnKzaHp+0tovn4Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPxdKPe",
-	"uJXSB8ThNgrSlmgM/ylN1dTvrCCw5jBCuY2llQqWt1qMg05VM3vD9dtVwyNZXxnjC1Z4CmPQKyBeh/XD",
-	"p+jNQR3V51qrZ265POXYeVXVHLN1qDD1SaMLImlMGintW1a47O0a228h6BoKTadtb6lb233vr7GIrU7P",
-	"G+B1Ni7Q63IIraP9fVLGbLUcAPLBbfrXiZhxhjOFLByGXtFZRmMPy18f9q711FX9cj1/pX63dOn6MMxy",
-	"cBh/7HsjuIAXPKpj1JTboKm2M02obTdq7BCPa0IgecNiG2e9haLgZ75uYXPwfCtOdpv59sLboEhtK87a",
-	"HXfXJck6y/Mcfqb7mc57o4LQq7hN3Fs/o8sE+7u6nO0K6rYtuNdNumo+zXLNt7rCCUv4Q00dwKDVq5Zi",
-	"vyr0/Q2CEO/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc+fYd",
-	"NaWXdM3tWiHMELAvUD/1cWjuUytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclSh",
-	"lGDmKVy0rfEhveomMbK2sKOKLGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvu",
-	"Vt3LVnqywLSdo6yGs9kSyVKKK0b6lWvV55vrHPKJamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0q",
-	"wBSiNRopr/dUEGKKOmvZBPZC9xioLEwCbzuKdafgU7VoTfV/Kg064V/T075qzzekPefE1Vlzzlvz3KbW",
-	"nPDPk5UGAuYzaMslHMCOvjNbG7uTd7tAVWpgWlynQnbVhs2pB2MvVsdzNRyMBsPbAiixeloJpLqxSc8I",
-	"TtS8pZOYwSIAmMyEXnmMlTahfJIs8UqikF9Wm1j06pV0pRhLW6V2e5XIM57EvhBroTVSCQDeKGOKJlpF",
-	"IB8WVPg6lu/Up9p4Sc+37Tsd254g52nRtnJtm89al0vTC+9cT69L+zwz5W4z23ZKttjGLkEdaTRZFRmk",
-	"9s5jxLIkgZ8xW1Ul2I4CbNTaFrIk0ATnqXeUkPrKeVoaGLPZrrczMlAbu26qfk3rdPTFzzQdXx/x4pRU",
-	"6KWYRLE7ldXwHJjSAagQdqXpeBur2LHLuOEmHPBnB0hzdtfhUaKwPsLQ5W+4BuDK7se3Hp6D2epcz9yn",
-	"BSYxNG+WGVV6vYFEc56mzZYAKc63xCe/dTZVZQubP1k6nZtvNihick1nJbtbiKpqM/bR3jCsKc1ruyq5",
-	"qnPz135TU660bR/tDa/hOG+afx2jqnS4Sp9efwa8UpORJayabR1OlTTo719l5VdZ+eeWleDz9OEwkisi",
-	"oDEDNE7CEoX6AJzDAyF0hbjg/NLwcFo3LX5+8NPf93/7ce/FwT/vnx3+6+9vn7w5++3Xvf2Dw3oWXkW7",
-	"1xynlpK413+wxuP7ZxHzzrX8JYh7HzBqXqcsAUwm4iI+RgCKCymYcweLHyAGdAFAlniGKRugE9NdfcL2",
-	"/vtwH/XRKECSG3Fs4C1+On31EhoUEmGA6o2xgSOVrGq90D9hW5oH4tNBTGESOYwp+A9JIsnSH53aHtR0",
-	"jDD69c1zwIcuoZtWzxCeX12LLfydviJbLrY/9V/XADr64PD+YLS3fzA4vP/g4eDowRc2n+6QpY5zelQE",
-	"iBhAPiJUv715+gjt7+8fWcxKhvh0KokK0AVRS0LYhI2OhsP+cNQfjs6GwzH8v9/Ah3t0dPSwP9rr74/O",
-	"9vbHh0fjw6PBEfzvtwF6QSPBrZaHsCATpo34AE0pIwLFdKZ1kyhT+nu1w9XbG+496A/34YtH9ou90omL",
-	"sSJ9y1HWM+kGYQDI55XPaXuCpBJERXPIrYO1CQvOhvT27Ec/IGX/hRxX8/rmOystOwhFX8FgzmfdCHzE",
-	"8eLNy+b0X/gQJsbreKtB1XKqJkbQQ3zCYGvRncc4Te8axjSlmgYMjwVcIbP9BpoAflVLy4iXRBAkl3ix",
-	"cG1cG8jA+7XD+aCy6Q+3Q+oKei+ImJHXglxRsmxxklswC7TkWRJ7+6mV4m/Sx224dCE5eMWUJwlfQmIw",
-	"7NbWwY9a9+ByKzHjd64HQRx6YOuoLJJQvvD8iogEL4qxQZNeuwBUuta6roFsHtjINZabmYeW3D5L54Vr",
-	"LIwvCTPJ9nkZb47E6u19ZBonBHm3BAj5n0OIfbtuCiUEzOZ4FwXezbp1yMvLa2d4kcN82IkHVRIrb6z3",
-	"ZOvtekMkmLJraTqm8SeQsyFkEt8GKX8lgcq2+Lb9JfmgTq4wtep+e3cIgJYFcVbJZeY2t7mZ6NpI+Oli",
-	"/vvbGL/Uto6NR+e9shlBF2TKBUGhCUYRbcGBaK2bMZ80pM8imVvcOxukdHUzNn37tHr32iFUb7X7tJGu",
-	"fqG+TmRPq3TlcZDmx6/R2wbWIkAK+IpDccRsBZkQxulnwalTrTSQ3zOcbF8aVD0UTVbT1nUXKK+LZ4Km",
-	"5PwPzSk2PHNGU/Kbvq9hecOoqt8vv7dtax5lQvpy/19jmftCIrgntG4pk3MBWRjW6dA8iIONxXaNE+lr",
-	"5HHe1mVEj/yMRpdEPcJJ0tHifcoFWs55+om8qfV0+Jb61RURF5xfPsKLNakeVqEyr/pW2uakZdZtOvJY",
-	"7z+3LyUx4mzCFplY6FOQ4pVTxY6NdyLXs0DnTjWLhDpE8DG6Hv9agWMRGUyYcQHbczPXFDAMS0obEqYE",
-	"CfR6/bwZprWJqwr3Wq/6aLgp+0Qvm6CdM2zfZAmxYHbguyPoQnCQ8AzZVTK4d8v5ylfRhKU/F3V1nJ+B",
-	"KKGMRt9KzYCm08BEl11X/PKW1ZJWl5RJqxabZZMEqnXU3C64vJ481ut0hAi9nC1OYH1pgEpqndHnVRmr",
-	"3hh53pSxRm1ansGOXQmT2UJB8GVp+ypNlDIlaUz6Sy70/f05z0xbWFjPvj0KhRMy/6WqqNUublLZ2qFK",
-	"g17G6O8ZsZc1f2vkzcCKBo7UfByjhHrZAmz5rSyhUFdJuKSNbuBkP+bIlB+D3eI5RhPecP8TuEnfLbDM",
-	"v9BI4DQ041yQSyyRub+ag8h47VSVfT0Pja9nYCz9bVw++3ubXT6g+p67hKO1Ojl0gnPAPtvqlAV2p/Rp",
-	"uyV0zvICVXy0AYIOgYb2rLpjb9xe4WnD8NzzpWjinZYkFRsV0RdvXoIVNN9CIwKESoDMN8joXYjXF70w",
-	"7bFK+12eaLDO7qvuYuU0VUa35rTvmJng6AHaRM6o9FZa7MgTuh3v3c/JX4b+OTtfcCnpRULOi4Y/a/rt",
-	"GKZXRGbAk2Z2mWgVhjslB9yrOCW2G+U4v23CtLKTUAnLl6I7ocFoDu+C3W78ckZ7ORgeodCNr5+PLyzn",
-	"T0yYe95qexWkaFNUkslGayn4zdcPLE+ccG/oePZrx7jl7K45dk+0kNmliqu8J0ZSdVQnQW20qhLOYqqQ",
-	"EpgmA/SYgxa1FFSRMs1/60tuPSudibxow0KGfEmqZCN7eJP28+TDgouWPp/OCpKKC7CA1vVgXO+VfAIB",
-	"BFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0PixtcaX+hf4zPaj1R/31GK0eDXIB9OjrJtmOKd6",
-	"b1Zt623NAmP0ptWp7bLsT662XnuIzHssGpo6u1GbMXOSxFsPBHKQt/q4abXU/PobUOZlKYhl7kSUAZ5o",
-	"gb661YBK8LObx9TV4Qx1Zb62k3oWmdDHveK32HrUp+a1Ww1agQfIM4Z/UGmy1uCA/J6RbPtlM26l7Qaw",
-	"xFQlXpemPlqUWIgTbQWbG7cexVv7QNsRHW6AfSgf2KAUD7C01wgJuaOa72uxuqVpuoPjmNcazu339L6C",
-	"TiTm0Jd1s628vSUpJ3PsGv024NZ5N+2g1MW6BBu3+5nx1qcx8kGdR7nzdJMT2bpZ27y25betWVQIze1Q",
-	"QVMJZdVcnu7Sjl7P8uNrRv4a6tC7jfyR7bileEnRuvPm6SP0YP/o/t2x8wk4wCKp8CpAIcuSJERRQrD1",
-	"pVFW/tToq130ZdpFHTX+Nko7xVf+tOa61wxhCHAssURSP+M8wm3m1Fcv21cv21cvW9N1IX3BQyul84AI",
-	"nKNcIue/wAlCmmKgQS80m8n7ErlU2ym9ciCpx4ikC7UqRxzz/CFUfHVuUzginCREoAgSpxiHd7E4D1Fo",
-	"ncaliG21b48wi2lsj3GpwVFz1/40zkj/jnolOREplWsaFONSC0kE7cHQnfBDf5E/F949RmFZ8RxzG9+D",
-	"Mnb9CImhhR1Ee7CJBvmDPjEVJNIq69j2LC9+AJ+JnrLF3HN35H/nNyRcZoLI/AdsQv00oSp/rzvcjb/d",
-	"Q/kPoFuXfzBKeOUXcDRVtW/34spv+Yh8q9ULeldg4eS3gYnjXmT+cJec8u6u5n/n408wK2YHf+Rf11q+",
-	"u3RJVrLy73wZjZ6Wf4BczDm/bP7t7p9q0nBXzR/mUh11tLkcDYlRYnoeLmQ7LVsB7lxn6DQTgmcs1kaq",
-	"XOCIQHIxEiTlV+BtMRxKkQ8KUTlhTIu2hEpDnC+fPjo23Ux5gqI5FjhSWm6YV0CGYz3r9ISxLy67/bVj",
-	"+w09qcSFtY60IHyREOuJpGqMDvQqjA5t/nVglzBAMVcymDCZYDnXf89XizlhMkALLAhTcyL1rxglBMPS",
-	"h9+HRufCDOXNz/WGZQv9BUmuCLOpwBJhaA0Xkg9qEAYo/BBqgRF+Ew7Qz2QBaSp6gIqwAF1kCvyfsrHN",
-	"xxOmOTAWJDbAQd6chd73ByN0cIAODw/RcIT29tcqMgdrc1nQd5PJ93+78w7duTu413//HSQT3/33QTA6",
-	"/Jj/eCf4G/ruzjH5oH74zzvy5P27D/98/06dvZ9MBn/7z7sP//zm/V1knvz3KHjwEX1392/+LU2wrz8v",
-	"WZq0qjx34cq6R0yY3eZ5RJhpmXhJyOLzFPrtkFa3td7X7lAwa7GDv1cvtpb/W/gKdipWuyYNYnPeYJB7",
-	"IToFLBPMThaLpCvcyjO+BINeP6o5c4LZWm/9OfU5aqFKEjiK3UBnugQIJ9s3KbTIstXd65bYEbTg9L1i",
-	"RNOU632MkwRRZrK3BGbS9E2tFiVrwyIs6zj6By2Fk+Sci3ObPlOVkvaWdTE1uMVvMSeY7RRxfgsKNofd",
-	"01zFmc6Ejcv1LiH8HOZFLrASodFmNXHZ66DRwt+fnC28Aw8phtOWmLqc8ySHGixyv9qM47otXJf8VcHv",
-	"M4PnXNA/ODuP8aqluH2KhZWIEDjUpB8BNkHC+aXh85rj14reD2o17wfrkvOOhmtLDqsF7wfOUPWv4y+4",
-	"fRkDRFmUZDGJb25BrzP9uo0ZPveWQ2o2ABzKKqKb2F3HKCMver5XvxvyBWHhGMxczWspidGKqAEKQccN",
-	"x4UiAP4NZVB+tJUVmxLnCQutNhuOnSnm2vmbtD7GlwMU2hhl440udikpi8iEwQc0u1hiiVIckwEKaeps",
-	"TzNS6A0BGFyC6OuMq3NJEhIpeD/MJeVspt9WVEURQWzbc5haNSVBL4OmF30lT0yIc6NF/6sYRS/olT9Z",
-	"5bT2TQ3aWgh+kXgrYamao3wNgxwAxJG/fdCpYYI4KEGDvcjk0uR3UANtWozknn1S3mtkOK4zMarl5sVL",
-	"3uH+H2151oYkfJWORQWG2zgLR/JXLrfYiJdQ2ntY1y+jar/Mf0p7Xi7Pd4zGy/3aTsBJTuMOGdaEb44O",
-	"Dh/c9bBBUw92boC+fH5Fc6Qou8IJjfugSIHKYpmPe7DI/DY1ZkbaZEJA/3dG6n5uBjnzu6QcnBpMso1O",
-	"XDc1E1PdfoZw+2ebqAmFbz9HzVuwoletE8PGQYINxS+xacevj9PYprJgQaSy5mrB3qE0aMqFZvwFKoqR",
-	"ReAmNjk71mOM1Fzfb48a+JldkZqaEzZhjfsiniQEzzIi86eqVWzbu4gdvGKxVvc9S7U2G8nQAHgT+65U",
-	"0258pRTEX3N7g/XAzvvdOmZP3uB4Q0Ttmv3ubr02831bwq+fMQfmvMAw7Hz63Ssq57vr8Vq7tCYto0wP",
-	"puodYifG+jLpcJQBYtOywzk3OTePG+s78lFBTJSNRHpCAHO8WBBGYmRCM25YJo2VkQ8qgJNvXIoeOHdb",
-	"qpcIguMVqJGYVQCqqS1acig8VYXHp/sTLBJKfMkoZmEV5319zyocm9pf4JU2b0cqstCL6gi7PSA6vF6I",
-	"CSIEF63EANIBOFN/imkC2rEhhyvKk24dZv7hnmgygXW+kI9Bj4LuFHk972ruOKktFqupsLX0o3zJMkH7",
-	"BSS9p/VTsygHMprOKTMFl162ZEt7zK2WlebhbzAlbEpAW7vzm8HsWVQiahtiu+5O0N38WbF2tglmfcZV",
-	"39p9Jdqwdmhui30i3+jgArVU4FWOnwK0Byy3qyy0VqbBCvlWooTPBugkkRxJk+MMl+cGZin8Z982Res/",
-	"f1yDmR2Ofjr67dHhP4b/9FhHPj+BF8VW86ZnZ2evreIVWDSo8pcOhkfrvCmHR0clajgY+rG2qWorvdfm",
-	"d6CXBaMpWaIlF7HUKwLourlY1WQLLkbXBcLHXQ14O7KI9/Uq3W17TRQYWsoOr4DQNsWWYxQWRqZx9WEk",
-	"k2w2QKcAZXmMLgRm0dz1gdvayt2GW8AGd7R3a2aRRR03u1KC97cSsMQAK/S9xkQ6TTJPx8qX2GEp5C4B",
-	"vX/oJVTrCsJwSiAd3ODouHrblGBG2ewYinU5I9JpWTiOq10PUpzoJSNx3w4TPNk409qwAjUtNqt6QeMY",
-	"vByR4FL2uaAzqv9MeISTPmfJSk9VS7WEptQ8pjkNYKaXCizLv9ndK/9Ublna9rtegspFbYtWftCCtc+n",
-	"08qPNqRf+W3Ok7jyQ84h3Q8uJt6HhgiVS1bvqn4YrLLqyGn/klSftHHv6mKQhGpeXB2zzUvoTwmpDjQl",
-	"as7NT9aCtAtu6mSw8VlBFkgfIEwqaR/5T021vLRXeUZw1eCw7fzzd9htpCzvGtfYrdI12Kx191anlO+t",
-	"Q7kt71om7S9tdb6OELYp+bXfKv5kvA+/uAYgnPdTzFZ9E1YqE4sVp01y0TRnd0YPA5zjNXUdojig1PYp",
-	"60OChkvU6ENGEzx9weMVzA4ysrHs15O0sezzBWH135sOETsT0GvLN9T9CeCDAXw1WtImYd1WCcdxX78l",
-	"wSavJWMyW5i08n5KYopdv+GGOuqcZnqyCwz8hsYkXXBFWLSCkyKIdcTWL1DWN3ViWjAKhpM+6MKGZeVQ",
-	"HLlHqp+xS8aXrOqsbdBBQ6z9HfZgbYK6TYD3BKW2yPh8ZA+1s6rWhKDtd5op7TFegdgs0AZ3rmC4zhx2",
-	"cwC8zZdzJAt9B6grJhqb78z+ejyIYd4BoxUUYosM+rzblRunTyS/gSwUIuX6lgcRZkYN9UBgwtqct/Z+",
-	"+Ie5kKN6YIUvsCTIPKdXJ5NVNe1aO7dsaskA7KimLsNvOzZmCOoL4l11nrTVukqeEs0BS1EmG2jVY9Xy",
-	"jnJGpQrHecJtkLe5DUyVjyl0zattUGgYgTX5+JIVjXhdlldeUQIG0ACFKWZ4RkQ4ngBcyspEN9wmEnlp",
-	"ot0gfQLw6ssANDYZQMEWZbMAzCsZIJMBKAcTFkIuXT6USq1nuMBCMf1JowPOBIZIgdP0uJhhRiVw2GDC",
-	"CqAk0xDIIrNo6+2SGK+JjPiCyAEKcZxS5ixAA79RiY+VFzaXn0AAsAguBxB+s6PUv+m31st7Ky9q8Ns3",
-	"Xnj7E71QkTFcykKtwIMs9U3WE+TL64Ih3zp3SJ5v03zZwPJD62Wtj3dqv+zvY/OrSTF3mFaCzLCABMRI",
-	"MxEwp6LIpZ0XG6EXGo2+uHTDa0pnsonPxaZ0y1rSi7MjxoLZYK6tK0/F2icRSTVNQ1NJuJluKgkYNhXp",
-	"fz8h+foatW305hJEYN6d6g/hiaam1qHEEBjhl1ZfqAf1ySV6QN0b6vO2Kci7Ro7b2gnlL3FSGtt8qtWC",
-	"FvXL9sycCcyUSXTHyEr8b0GxGJtEeuuHNrl8xm0uxzhJQiOzJ2w5p9EcUb18OJoTV25n45VUoZhCMQ5K",
-	"8SXRQp0k06pSUi/c2FiCsXU5xcZiiFotQ2l+u1QnnLbUyJ/oNWlWyQelksS8vy2LQfGB4KB1fK8Q9kHy",
-	"r48qP3cvueZQsScG++foCrNbt5YtWhhlPhNHs8XDw4NDu/OQr6nvHKOnb578PUDPX549efOPk18C9OjV",
-	"ry/P9On69eXZ818C9OO/Hp/8S//nxauXZ8/0vyfs7c+nZ/WqBf2eH94+efLzL/86hnf8cP8Ynv3h7Nf1",
-	"cJxHLfCbPxyPg+/bUsN268DSHef02lRHYbr0FkOodSVpTfnydCOpA2p3UEENT/gRjre3gQBcL0JzFySy",
-	"8QEoPI39Vfz+1IEfux70TpkABQLINoAedaeBg5mIWwsOzZOPMItI0jlBndq1kkZ863esgfycCp6eV6sO",
-	"tjvsjLdid5FEQsasyU0VxKhBJG7DEK3qFM+wRLYczYZk1wM5rcPTvRWM0BzlakMiT0QSk2/wxjzRARTK",
-	"EsSO9ptP4sLmcH55W+38zrTKs6mdnyaPyln/Ehv7cXZezrXahF0HaUqlyHPV5J1imlQqX6YmwCovaQ2l",
-	"1V5YV+8ytRgIvIQdvG5yOcbwTbcr/KoYbKkYNM1ufcVm6ixxkqAo4dGla+qr+Tp6fvLyBMp7j+un1HHZ",
-	"Kn99kukje++3TFCooCqtwv2DdZabWYT3JZDy7+/1W5ji7t0ct9NMgKLaOeXjdmDJQqvQK2sAGKB7Azzo",
-	"y83emNxbK3Vwubwlb7VDbViZrN7EQJdP+fahra7Zta3J+KV71oLY3043w12yVttLf2LOiA0zwMYW5qRm",
-	"HqZIBm0o7hmgUG9cGEwYJB018k8h9FCt2imeNjXYjHu+P2GeKp3YqOM2Bu+KdGoRXX8blU8tv/lspTXX",
-	"3KzLkUOD/NvZw5u84ujTtGu9oS4mtjy2SZ9Sgb9vKwSuT9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oPl5",
-	"W8fO6VS11NaecpO+oK+iBCtiGhuZHHJhy2jIDOTguhFX8xr2y2Ps74/WN7Q951M9um08JK+mjy32Y/OI",
-	"e/smuSbm4PAFVKQL4nizjbiao/I5KrE/V9WeXqrNsaJ17Yn0Ye8Sem6PL5Vj+/UgE8wI+GyxRztqTdeb",
-	"DrSTV69Df6StUn5gD+C1m9oenTaaYtUPSd6AZ0pJEn8GwKDHRPMSnvDZ6ouL5Nv0srUIiyarAzTHfC1z",
-	"GN51WB9rQFrKTdC1FXjZr6Xg36yKjpOkC6IiwNGah8oGhhbTKwIO2R3KhFqGWezNbqGXHdIZO0qDz+BO",
-	"DVz4GYoitNpRj9piOTfoBGhFpCIixitErgizPYq+YH9r0PvQx1lMoexB/4oh+/lDn+MF7Uc8JjPC+uSD",
-	"Eriv8Mycs/r9mq2azFKP4LOyxxXkaZmjzTookBvlAfIZXsjt1aBmeqe/KqqjD27BbS5zkyMBOqdtDTjn",
-	"kBfo5lCz+vOzG3NilGl98yfObQtddKdCUcjfnhIh8jaDbUnFRtO7yaq2zXO8ASArm95rqbcWx6sJlFLh",
-	"Tk4pjSUs8/du4bzK3vhEgyDlNiFaIoIg1EyKxXKAQn2YYoGXrrgfWmD3qUFKyVisN2vCwtKIw3GeGmq3",
-	"2bvDFReLS4V2M4UE+3NINiXSdEsDB0tCpqq6Pr2glw+xajMW72xREs7sWzr7FwymyycbITcWnfsTy45u",
-	"yEaFldlcxsIRbzrdQwG0XlBo5F+rw3w4Hg5rC1NZlsPKMtx5Nxy9B8TD/+y9G/b3398dvxv2D81PLVqp",
-	"Hui01eTV5wncVjngoU0d443ssf9V0IefdARK4h8ANfVBAEkKDWpMVbFL1tqob/2II+jgeDbPhIy/+Jh2",
-	"q47lfuzbZPlxRTR108GC3rq3fazE1dc0I72OfbJy4gpHrqUzTRJmZIMSmDKzKCkhlufDs1WBUHriS1zL",
-	"Lx2Hs5veAfxux2QI2759et1wjf878Be/YCTDG9No/mTceT1nvHGGdi3e6jWZTpXT7U0TZBbVWZ/ioMgW",
-	"LMVaTT1b0982nQK64fkGECrf2wo39HEOtjUKOvWdWwc65evwBfGQ6XbBkGkTwsE9H7TMe83ibw4JuPXv",
-	"VEHiHmr69wmLu/aryuf9hdWT5I5+7xLkfAjW4g/ASMamO4hlqJDNk1/NS2c/IYXHazAYrIGuwnNJyKVx",
-	"rAiyIFhJ41IyA10hzgKUMUUTmwbzweDZmfD1BZlR5rEyLrQdJdf4lq2KB+gAx9pqUUtepO/kDf8H6Em6",
-	"UKug/Ezh0uLicvsOdIRc/qhHVSWuB77ukHC06BU5d4Ewnxg3a4Py8hBoJXdTkrLeDq86wsCtt492/9FW",
-	"z/3WZh2IjDk7v2Yq8jT1tfR8BL/n9S/AVTOaKKCbSksbC2ZQXZX96R4+ikbbABhBlAlHasuidCqRe6Jm",
-	"rg/2BsNtPjjj7Z/6v9r+SAh2SL2VqTdhbWd8NNi7P3i4zWd3ijhuW6hvK7B3WpEa3blPBo42Kivm2a9N",
-	"scsCrc0vmSDutrReR4emlTOAFKvI9GNyHx6jEKQhEaED2CTogserAKrScUrcpVIJOaiaxr1YPwCbE0Xy",
-	"GTziJltkLaAglWgpOJtVcANzZCTDfQF3GidZCYFK2ibAxf6lmVQAjqSQJkmFRof1cJuX0vJFaMdtsuGD",
-	"OWAQiJW2miwyWf5wdSxNhuaH3rI70+ZWtvl2erfGCKOfTl+9RK/NI6YM8/7RcHTXNDr59c1zNBV4ZhIe",
-	"w2+g4RJk64Eto99RHeM39zxlL9Xl2kT8QA35/q6l5kfeHgo+CjBnUw5QaHklAIMjmUVzW2gKncTyhQcY",
-	"8wWo0eHYImilXACtMMRZRAYojHh6QRm2CLv6pCg+M5Wmmk8FkLcIEtQEvoLc/158CIXTTGWChGOUQAGP",
-	"gefn2paasJB8WFDrukdGcbL5zDZULtEMAHtNkgcoFHp7TCtTrSLWcRvsOgc9B4ADuIDEgnmVZuSMl1yi",
-	"FqaafV8R0SnCPvDbuamIMD+X/jCRA3fwDWq6Ngf1N2ARgJQWdoAWfahqWRVfbJB9tfdte56BielBFlPE",
-	"U4LoFGGjNNrsZpce2C3hoGb51KL3cyv5bynr4JOcz34LRDrFUFrVI0CSEBRWIY/DnZuo+FFjryej8gYc",
-	"5CmVksTnANwl1yAamRtM5npMtAlj8qkTos+nrGqyw0+GObrdXIhHpvjbiRXMAN7mr5IFYUDb2q11l248",
-	"J0mcr7BlQmurBz53HwTDg2U39nEbaZiVofk0g65JIHJDTt9jw/FyswcS+8oZZaym/3TJwGs/BZPJaW8t",
-	"zuw2PeBLiR+8S0lVUXy0tv4FqiI+Wzb2NYVX/PVSAEpWpYxiXbyF3eUs0jxvxIE6VkWFJ9OkSwCnouXs",
-	"GMZxipDiaJEpB1qew5+1p0/8pTWDG4uh/Cml6LUw27XZ59W7P4GNfUoNZXGwNx7GzY5/d8IQYcpfL7km",
-	"AFB/+JPQpKq20pcWBqhJsLb0OAZLsSpS4gpjGSDpKYv5EnANtaJdLx4sstCAMYPJaUy3SuZaYZFum8P2",
-	"FieXz3dukIi0CRrkORnLOU/HDo/ynMamf62Hs35NePuzM7h2NuQ9IwYmvO1wWEAqKBaRRtZfU46ae+jC",
-	"l9sHPXtigmo50L1LshqP1oMGbFmS4q+KrQzD7w80lZ9ceBwzxveLaS0B4w2BTFaBFlwoaGy2fvhfklWL",
-	"E6j2jimgoMfna7IeSi0zkFxSFc1JjKDjx7S8VgUCW3WVTN1uRKh+Pm8/eDAa/hnXizBYrnYEwZRIicsH",
-	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pelIA1WZ4eC7cIDe2qoLzFamzTE6ySOGprSdSnSwtxfk",
-	"BWl5NyCkpbBx+JvbOTNaS4uecmJL5fWApjiliUl10sOsEk3JBBp8V4vBV+lkv0oXuP/H+fvvJ5PBHfvP",
-	"/0wm39318oRSw6/hVh2Zd7Apg14mkjYe3KCVMej2Si0kwnEsiLSAxbA7KJNE2GwGWD8bdqkuHDw9vnfP",
-	"QiwO7JUBF7N7qdGu1snUvcpqwsv+Nr53793/1/9/27Q2AZVYz7jKcR3hFuenyXkqgqOjyWtE3Y7Gru2n",
-	"4Xq94tiHg7a9+Pg0EXHbGsxXhvJZGcpfiTfoyW48vd6cRHdCLZKAJJFwJWgUQHq/aq5fNdevmusXrbma",
-	"Q+v3XEk6YwCBAPcM0OkcBIWpN4xq2ZnLuSTR+Yvpz38/Eg//78//+l2cLf/n19ePHz7/5fVvz/neL/gX",
-	"fLpcH1vZf1jZEvPKAnnt+3s/tBzGr+Lyq/7919a/85O8RpRv4eg2N3Z0cNuHPs2xbd1iX5xL24zr10Xc",
-	"3YZ5YRshKG550DbgaN31ClPYSlWOHPwn1SduThh+FQ9frakb5PQepuFqKbo6PaQSREXzSqXH1Fb0Lgm5",
-	"DGwBJ9LHaD/6Abl/IcJif4HmJib5hMWvpnnlB7y9AxZd0NPDin2AAY+LgkkooblYoeenr9DD+8NRgEbo",
-	"zgvOYry6q9njA3TnNIO/todgebAeWKbG790o3QwhOcnP8U270WfQbbQzkEUBgWVqd4ICJlWzalqA8P5h",
-	"825qG/bB9lXzw/trKVTU4unXGHwsBx2+lax9jBUx06sc54PWiryuQM3QrFt/AM41ZevLvSbM1Xu1Yzmj",
-	"l1rSmSQLY/GVU/D0Vxg3n6xDq3WqGlsn/zoBQbsCMP8uGqjeUnkUgCRDrVhR68UcB/DVeNnuPbZYE4MU",
-	"ghXtVEpo6uFqKledBjwllnZqQZlam0fJWJeZoGp1qj/q0rHpz2R1kqm5T85dklWuRkK7bds8IDBOHiN+",
-	"X786PUP3bA9maSLrmrPrp+WEGRU5DJCcG9kakQE6Jcy4GK6IQGe/nAKesaEVqj9tKjhcx7lx75/9k9fP",
-	"+z+TVbG9ZuR6uS4IFiaD1PzrqWNSP7096zWYOoMuUlLrgZeEoTs/vT27607CqwVhzx+jR5wxEim0EPyK",
-	"xtDwCsMJmLDyKiAlMqlkoAVhjLBEUPXx4HCIJF6ZHiKAJpRffPhg71D/PGH6zqPh/Yf6zjFY9lhlgugD",
-	"Z2ug4MPfSrTILhIq5ySG5bTOPTZhWK7SlChBI4STGRdUzdMAUSkzIgLkHBvQA5MKu7RAbKCMmRXL11LL",
-	"1d5HTSKUTbmpJWIKGwxcuwWav7x48uIUpZgyhSkzWXigTvTuxTySDT+ccVsYlGPKZugCR5fEKHCYIZ4p",
-	"l0FnGEu5s6jNhHPK2oSV64bRBVFLYvhNOkAveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMm",
-	"kLoy6SGz3aatf8ohT9MiLBdPGo/ZhNletdA1BlghjGrCJuybb5A+13LCvkPW1jY8+J3e//39/aP3d5x+",
-	"tFwuB2Ia9Qn0+wT1SEwj/f/1fXeLjUeIT6eSlPINV5oT3wl/CwMUfj88HO8P9b/6APoT3h0gy9xzxY25",
-	"N1CpX2dBMAOo28gkgUpBqOtICWbQGLaoOzNM31Tf/GFgrmpz+/XskWUMv4XlMfJMDdALGgkuoeW1ufuS",
-	"LNQxmmpq0mOJ6Yza90SZMtX1zJSb8YzFJEbZovrJhJKcHEZHw2F/OOoPR2eAhjQeDn+DfTs6OnrYH+31",
-	"90dngI40PjwaHMH/foO3aaZQSsmNNFuSZXAOr4JncDoGSJvswCEIzEqhkf6yno7+NndX4W3FdRRzqHVy",
-	"pcN6HKEB+qCy3HvVi3RRTRnKhfcAncBCIaw/b2yp4mEeXUpTq4XhrXMs0d5+gPb2B4cB2jsYHGrmvXeY",
-	"i24g4V+0dTRh8B9H4iEINQtJUjLawwF6jaWs/gbnXrPA0P4QTBhQSH7EatVcMsizoqCAe4Fn5BiFWh0I",
-	"gSil48iagpemLZvB/IRaLWS8DIaO+AL/npGxW+6LjCZQOQLgPOWjarspTlj4+uTs0TO7DVDXB835NVuJ",
-	"5ujOO9djcZvDC70Y744nDLv6OBeQsTUhANNuO89RGbhZRgnBQkJL5CdgbggieSYiojdtwjBD4ZMzPAuP",
-	"tZ0GojRf5OfT/gs90jC3dC0dUOnOujmgB6M9UNsmLG/+DEdcL+gUS1O/B0tjwjorA3yO1YS9toWAiMaE",
-	"KToFsZVKklyRXEahk9fPQYO4E+biO7wbOI5r7powI4YrBP6te69aFTL4Tqi1FC5sotcY/QhCTDM4a/tP",
-	"GKGakMboYDhCYcZwpub6NRHUHw7QE6xtuQUxKcx66QFDXwvcvLOiK5aeMEZILANkkyRBhocf+sWd4XHO",
-	"UqnS39xH4ZSLCxrHhOmDkN+ptSAOFXE8RYInRKI75Y7NTtxptQoaPxsBDr9As+e7SP8TbIsJs5Z0UJQp",
-	"mn7TrknzJVlpnm9FomsD6evAbeqNqy24j4vGk/mzS+vnEmRGNVmY0isHTQItJIMJ8zTCzgdX7VU5QOA5",
-	"g0LNC7LiQKbYtqy0EM4KTYGR3TkYHtwFjicpmyUEzq05MNZxA56eql5mawgnDHiupXfrHUIlqjCdNLWR",
-	"mOJoThn5Fnpco4TzhTlPzuuREM0DwfKHgxLzckW2Jg/Q+SSHI+NcjSkWeonCItI0NumdIeAvGNkI3Tnr",
-	"9A93QTEskcGEGe8zzBnuD9ByvipsW81OoPHHcs4hSJcL7QE6sx0rHUudsOpHjOptuYzTYErtR1FC8JUh",
-	"oFQL8TGQA8hkS3dUL43d8qC60zkmkwPJ4fDgUnBFitkHtqTLfM8QlFa1LZwTOnNyAkArioxZw9amRL8e",
-	"SE0JgtPANRfRq5MZhRGI3RXousp8eZw7y4PiXOjXGb3z6bPnb1CEhVjVa5wV1ywYKGGAcr+ypjqcSI7m",
-	"+IqUN90iooWwDfiCZ8ZXYH4dG1mfaAUol4oCIK7yExy75QcqoQKI1K6zWVmMIp4kBM8yTcMgW6CuGUQF",
-	"tY1rSq11NTlZdVmRAfqFTJXeXCtdjWwygKh2yrbJBWWGaRirUhMcTYhHNJcD60tBlSJsgE61CHaHIn8v",
-	"1IgbizYcVM8KkJC+X0vimvzUZkmMEnpJzNaYcwQIPnLCcsgEu7ZwMrQIc2LfLp+TcG8IVANMmDkHYNSG",
-	"1pevhe3zmKQLrgiLViDHLMbAhN15Fws8VX1K1LSv9QFtCNPS3Zdk1Tc394cPCpUhxgoroQ0iMdDPgtIQ",
-	"8+jeXKXJvS7vBPViBMifh4doIbR1dpGQMtY9n6IVzwSK5lybQOiCSAUeWyLn6Ndfnz/Ou97p3dX7ZtK8",
-	"AP3WGOu5ruZgLaoanD7+eIbBuaS/pwhDmgFrIaqPp37/3oFRLMc2ZqLfDv4AQ8LA/C0DopaMLFuEOvwJ",
-	"M0CnoMPgROa8RcuIUaAFcIAO9o4CdPjhA7zRnXPzLqsAAgoHTLOAX7EuKwXmiLaYXKeU1rkWupQ9tQd7",
-	"e+j/Z+/futu4sXVh+K9gcKxv2OoUaVKHOKLGGmvLp9jdPrWtrOxO6KWCWKCIVhFgCqBodpIf812+F/v+",
-	"vdh3/cfegTknUFVkUTxJsiWzLzqWVAcABczjM58ZT3+jTED7oyM6JjmlgHTCV6Ypc05Nhk2b9puHHTXz",
-	"CKnqI+O8jL8591/3WCKhzkIRv31myEEaCGFzk30AQvl54QTQIqOYR7UW5AFwQLnTAcakoTYsYfl4R2F5",
-	"WIPFH7gV8Hgy/sPP9fc6ld1JPOdIZNyKFK7DjWvqreYGp6HqcTs7HaWVnyJpMgHwFRQZqejZI29xgM22",
-	"e8hi96g6PEskMXXRjp08mNSPe1ZkYK543op8TbJMXhKPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy75cAZ",
-	"iyPFL7mECGfsFt1HmahGHLWFx9M4l08OhP/Cz7NMZ+ELC/cT+ivTus99Dog27R88XsZhcdft7FAQObaT",
-	"IfqjBmSK0yYJSF4yKBV2S8ypX84yZ84fsfjH5ycstOKKmfg8TLlUpMd4mjY6iuLz/pCdZYI7/9R9P57C",
-	"c8kyoDPjwS5ZghLCr03b2Z4lWx8kwg5IHTTH3S/2diLmvjWjb80e7u8e7rh9n/Z0NsC7mjvOOc20OmcD",
-	"kUgeUn1G/ku4C76P2H7LCZrWwU7ETJ8P3a93dzsqBp4NMCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsL",
-	"j3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdKa53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv",
-	"/eCnfg3vhH83OuoYpLQXXQWXvqBhOJHPNCrOS34PeAvB2ECj0HeFKcbx/GOdnDujch5QWUfu8R0VUxO3",
-	"uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcxhQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTV",
-	"Y8N+/SgG/y2y/PwaMbgUcG532rDHJDox/9QZo7vzZXHKlDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZH",
-	"lZ7sbmlG7n1SFX4L6+rO8FHBOk/1OaXXx6iDhXEfH06ugVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN",
-	"9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bLGal+aELjMf/16OzGn+v5vXXu1d7nuhkpI2x8",
-	"FNxw5TxJGWJkBl2Hjoqf0f3wSUkaP94/WEoaP94/2NmJWPwR3+al+Q8Hh/vL3O+u29khDyF+LdVF7JZn",
-	"jI3sOgrCvcpYwamsM5VdoYwoxP2Ph7zbF3XkX8Nof/G9HP4M76R7zaPXr54+f/vxOdwD6TcLuT/IHhy/",
-	"f1UrkMERs9ufUU0PheJDWWvX9hrNxh6yCvQhSRWSS+6H8yp85OscweHMJAA7OUvxEhNyzvDB8lPAdjCr",
-	"NXqVcHUhdBXsQMCBOCPIaX04t3k4p81id1/buRIxLlsIKr1Kau2a28DHkJ6CvhchrFlr/1qdBcwveQS2",
-	"VO3PaOGFHkn1Kaplwgy1W3m3MLvNpk/gCGWJcimlaMejfxIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1",
-	"VU8Nw3z0xqtcvKO1+I6fygoe79tbfN8LbwHgHd8vvuOttsfdrhiGbOz+7u7iu14RyxZcf7j4+hOt33A1",
-	"+UDmpLvvYJmV+0mJz0Ng0sVb9pZaOq82MQs8Ggx4NqFT46O0wLIMND2/1o4hQVr7FNWK8U5E8eO2p84/",
-	"FSfxDbrM4CQhGMITOvoDRwGe0PE2WHKkmpA/UaRGtJ09n04YZ31u+hjf9G2nGyzG8BNGVZBarhS34im4",
-	"NWjJuvd2ueqgYzeWBhsgs9GwlGrMGwAekR/hW2amEHkH+Z4viZkjGcaZtKJSNGA2HM/VyrKhEISA1Pcn",
-	"xAIIY5/oZLLEqSccBsgJwiC2f6+Bmi1I/FmYopt+rV2jlYVMsgYM369FjBvNu/YJZMUqEoZq0v4soxsI",
-	"sDYl3Vqbz7NY9lLbbe5+X2+16rt7J5AxbTebDaQI+6WM9m2Diio1E2irUZqWiZ6QRXfu89xNrcgdpFq7",
-	"NhADc9o6/etvzV8u/t7qNwe76Q9Pm+q3i/d7+iB7bA5ta7R3eTB+/Plw0vrX3vHBkxrR4zuPEl6HA5j/",
-	"4VADFi69nU+ZVOmLNzwRDRa/1t4WIhJMH42g/AUF5moRoUDgK/qb5g2CLn1Erw+XwzC+bp20v/gO5M96",
-	"44QMIprW1GTNJTTT38TklfrJ4A2tvaVU2WuendMNB8usmxkN3RYVyRvnYxeU7JxzTXGE71azXt5Tc/KK",
-	"rVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/xvs7e3V/9LaH+WCe1awyh/9LpM/55rm3tcDb8pH",
-	"4pwG98jLCzFZ1cA+Fzao0DWM369ePXzlMr7qRJ3kKZXafRC5fxOTzeXtvfUcPgieFKTHA6+1V3ciVjKA",
-	"nW56Vvvz04z0eYSHAA70Wk+c5848B0gXprcsJaukzzEQ8q/BPri3FyN9oYzFcxav6ifgfK7TT7jREEGV",
-	"RPiAcqnBXgWjLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2ITHpNX3XAn0CtJJ7nhFvhY+DdUZYBhgLyWxLh",
-	"/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajKcNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9Fu",
-	"cISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2LgnQyyws19PUbYdDl3DekEnJEbGU662MqOQjw5",
-	"5LX4VxCGsVsuxFgqAM4fHOwfsA8ffnr93I3jxYfnf2cPnx2/ev2PiP38/PnfXv/DmeNv3r09efn6HzsR",
-	"e/X25PmH/z5+HTEE/XXU03c/vT1xF/309uTV64g9+cez43+whx6NqLNEKp4S/tWw3ZOf3MX11osPaPSH",
-	"Z3fUk3/AD3h/8W+wTD//7eNJoQNXswmLgNGssWYTwbNi4hJWB+E7ClwKWPjZBdHqtKtVL5VdG7dZ7NyS",
-	"GEB2BrYYvoMYgo9Y7D5s7MFZemSp0zayHUqEONA+IuxOLxMC4BmpVucA01DCp8Ub7LnEjgscSxAoJAeo",
-	"NsR8Eq2/7uHOhxqnGbU2a19eEQb7iGdzU/W2OFZ+DA0pN4uXjYW4SCclR6Fg6beqqHT3mlGt8FVr7Zr7",
-	"aGW+ZHenOwq1ds3t+f/EvX4Em/k/vz+CTfyfJz+VubwLvZp2T1oEdf+u2Wo3m7UVrHlc/+sOvq3y7ifI",
-	"FFphPeBfFoSLiLiEOGAL4aLnJ/x8UagIrvkzuvehpVuLqdCuritt64A+iCNPuVr+XVE/28lQFP4K1WOZ",
-	"1oPC7xobW1a3tgS4GetBjlMOGWQ3dnSFCEiVgRDSxmcj7BQx5op0hxyIQF5b96CNHN6fygvoT/ONBeyQ",
-	"wtcJxbpU9SE3Nr5jMTgn44KxCTjyQn/O3O4lNTlr91YEc+bYvyuE6DhJVITSOuut8Ja8BWmEPd09Ehwo",
-	"pqnCglDHxYoqgOkirK3NBhohR12uuiIFKwTe7F4GJaLeVDAL7Iur4oPBtrgxz5feMCcWtqFauhdpC1yh",
-	"bRhtQRiN9srKJ369GBo+uxBGq5QVj/Bwrh5QKzx+XkztKTzaUN09lmBhORDjfQwsJkhBgqXDWG7kdKp0",
-	"Gz3KG77qHng5wbNK06jCVV/fS4GB3pqX8qoHdXu35dDwtJz28AyBwTuhR8OeRSSiO8bFW9yHOJ3u6LYf",
-	"XfWoVZ0T3IZLOSe3IdpxPGmoSiJVWQpr3m+Rf9u2dNFzcBZfUWAV/AYI08QVGzL24Q/gNiGMAYgdbzPf",
-	"Vi59CS320fL0y2Te76F2xbMa9CtsH8SXG4tgkxswst3ISG3diPJ8o6kYc2PVCTFJqJiZrzrbgHagaihP",
-	"l5QgBD7hk4hhV9K8ECDrKOe959HxEBn3gXU/sjx8nMNupcL74H0PDBvzydrKO3/TfVXgKaf2xEEfVwYb",
-	"87jhqe6dAjdYrdVs7zVhHyvx2T7jk6XUuunLnnVPMLV2a2VV/iE/GF9Enc+PNbozNV+h+9JlbllVCHyr",
-	"7m9M3W+k68E5CLq+KhJZGWu8Bpvga4k2zkQMI5pudQjxqLKQKgQWt9bLLQP09KW4DdslsLFeUVgz3a+U",
-	"KmxmdXMiM+H23GRRcUx43glRLk/p5ulKk3RCLwZ7p8sVexg7tRHvUCTRnfqHMfBAxjs5GV8FIS0QzP02",
-	"Etkk55eT5hSPRK2o06apa5fQ619Z+U5pmZep45n50tuinrtY1DPzGQvS4oPWAyLWg7/Mio3yKZ5f63Oc",
-	"IDiOSJkvpZG2zfp6jAgDaZFAA7EQZyNs4c6RoExaTCAQ32ZHFSj8kAFFD5C/q9sdDaVImNWaCG40EWyD",
-	"WSYy0WBvoSTdXY6Ux0jKgFQn5zxLgPQbyj2df9TtutW8SnotLuApnawvW8ljLqR62hfIbxyMeFzvU0Cb",
-	"5JCEVjOqdXWqR5kb3a54nACNbzV2gYTjxwsANLoXOH9BJObUfR0vT8vtGmGLFdt3rwYvLi3rTZYFrbpo",
-	"9BesDc7/VL2cKyDIi02hf/0070sQUCRXU7T2y30h9296Q+vT4g9WbiFx5fjX/7ZViug4SZaCfCgxrq4S",
-	"2sI+voDjtpRfhVxSwD5B5f0eaAjS3Flv4jN0Tb/ZiKxTFCf8Qqitm3I95sZxAoUA0wbHmvbGVT5KwDAk",
-	"IhVVjZafwe+dRQL7LHDSIMnIyIjkyFPrEGNPIkCcurO2njWAQ9nYGvBxw1lnYH/eNO9JmY1br9vBz7/k",
-	"pvCdzBpBjXt7hnFHVR3jnDizuHQbne1oCQySUw7TQ1kr2ACFgtOHc8OKwa3l+PVZjif9ig3zTWOvrkew",
-	"3vsCxmuyW9aDYk1tbJ/3BVtgFjXlScMCJ6unJguV6Q+nycp3clIsYmu+EGJosDTEy4sQcvERGklUfniH",
-	"E8jrGUcoC67XOFomRgILUIcF+K4yb6rV+VTidFZ27h+sL6He44BvN8m5hJR8Sikdlhdrb6FLN+ESX1Hg",
-	"gCCmpXxmqAIIfrK0RHd+ux7yNu13y6AlpJm8aZd6hYyfCZh/LAlIChXwHvf/tK+1EQTlV4ket53G8A1N",
-	"MPhTeiRs6b/8BR77l79gnxhpZnudHMFTepkeEPGi1XHEzrTtz38o0J0b0bV/+UtHMbx7toELPIiXOq1c",
-	"SjFmYAQDNgreTT0lPBtkXrkHhDFpeQA0dLoIyzqDmU4TKDyBKZ5lekwZeGOpRhgWEJtKYSkFUQBzQysR",
-	"wTLQeoQS4nWLJaYSsguTscdrtqYp9YEL9YutWnVGFhq8Lqt/n9KAnmG6IJoe8gsiEIaeQaELIqxzgx2z",
-	"+LvYj5s6Iw1GxuYksYbF/7/dJ/G8GeTNhubMxX20pecSmjIvmkZewI0zOWIACENKatwoc0b8w8IRW30d",
-	"44W0/ewBAep3dyimu0tW7oNQY7v0gJ6tNhZ/WpcYTKFud9XRLLJykcu+dochBivCC7bIgruJLEDcb7Gr",
-	"CLJ84tF4YOaFCksqZtnKpisoO3jAIweOtl5xJMTaX+AXNWy32UIwgru1ozyTRQS+8Fk6iYiCNO+F1XeO",
-	"sBCAkR7LNHVKAZ1taB7ojCLEGRZaPBQNNycbE4QanHgkdFCSxGRfajsKre+wa2Sbmtq4l0CvJLyto3oj",
-	"aBb5EHpOlCtgd46KFgjm1AxwxHdURYE2XU7rV7i6wkXZIQp4IHg900B4BBcfziIN3XMnQ4RbIB4cMJuw",
-	"chG+B6np2dW+0rRLtBNN9Vp9iF0zZh4yH/OIHB49aefe617H01SPRXkIZiThlPtVg/1HH4ZCKrAMD8wU",
-	"dT6ukR5ZIxNRp7/V4W80HKmg0SzsSt3rAaYt1Qa/srvZ/amue72pLyYNUtbSVOgzEO/+9GYoXhzs0OmL",
-	"3WzhZBQuhRUI12ErdjVhfj3A7Mcrla7Dxe7meKfRUaFeaqqMWOk6Mt642YcOZOO+BjYS4uGFVkfU9eIk",
-	"HAVnoEPCOJUCmnepCTvPCI147NvDhBJ6RhX0hbYVSIqSt6aE1oQBRBsaoynBAW4JgwHecHchT63IFHd7",
-	"yZBnA4w94dsD6QuIGdgV4Bf18vZMOXFFKZhOjbqcpY8vpPEhW4/nkCFJ5vsj5tYLs1ofeckFQb68t2Hs",
-	"Pl0mExFDGzMWWs8hXT/jyHGkFRuOsqE2nvqe+z5R1HKpoy7E0Lbh6DHazb6JV77bo1wEw/d0EpQqSEpd",
-	"XKMSvSY1ZfH8kIGqpsczRo3k/ALThNwoTrt8GDM4q2btQhH3oONS4f1doKPp87T3ErJH1a/z1xYttICn",
-	"WiOueZNYrHXmst4sNmKaKeynLe7oftDNzFoYEIjt6zT5EgQ0xUOBM3mHWreUrChqIIzPlHiofGficoyi",
-	"VfD4q5mkWifNw/YeXuNkU15J9vucZ+bXX/lMei98QctlSvlaD/hNnbU/IT1RMp59ewAwAXyMschwF7Bj",
-	"vtOQb0qFJrpUzE8CGvFDpKLrBvhoykkhOQxLWGu2/nr4y9OD/27+b5yXHZlae795mHcyOSlZYJ5bLe+n",
-	"HhpfPSpbZKtkvZfZ+pDpSuaU+qxgE0drmcHurnBSRgZ+dwSdajFWWjKppgynCPstVRjEUcHYzSfmrc+o",
-	"4MaE301ZqHCES5boV86OVEKXuHP0Sr3n6PnmGUp/dKZ6lUOkknzEPPxHybzNdvzubnnHz3ii0LKsateX",
-	"fFLQ1Dl90wtgb6qe21OdZaKLPbt2iy3TUmksNsGDVnfoNhjfl9J39sImW7WohheBbOzqxI1tIJUcjAa1",
-	"ggzyMd68A9SBs/00xDXgc89khZ1tRw90GpbbyuchjyhkZ3zf/ULT/Ye+9/9OlHNRzspLYvMrD6ggZJ2E",
-	"vt7P61cxCFXolInRfGpQVvWtZ4i5rkvIVTB+PZzbSW+WC6yjxhj/yWcmDRuLFFzDgUiAaM1qDefGS4g7",
-	"xh2m5lCGrRJsm5MgXIEybAquV0UNhiCDDfi8NvLQfHD908bgvy/rqpxckxdyLxBuhbXaAt1WAbptGpRf",
-	"F+NWxTm2IdvY9NMXUY5Nwyoo3DSPLYXCYE7lJ74JfxQahWE3sGIwEQKBGLFrsBeZHkBwEtlTghyE6Krv",
-	"Coy9o5uHLJa4u+rAviIhDhFRYiCPXCIruaWHYTteShLYkfHl0QM+odahTNoS2stYPjEb8qHdbqzsljlV",
-	"yLc4NhdTNup1UJoVw2lfhNdsgXqZIjcrnpRvCSZ4i2pn7egQSYuTICzKHYxQTJx6W59OrjPOp4IwpXCL",
-	"YeG6o9AjuMuVFyZOuFzlVj5qeUG+ckTlrbZsqI2RZ2mQpmVhV+V7zMrM63I+KqRx250AYpo4E/lSIaeW",
-	"UwXlATe2AMovyfp2067RI8jS16W6OavlpJy87YtMtFkcjBUMdAVzJQ5tPmICEJxKZ0NoQg0ESF4BtVc8",
-	"/joLPS32KXFNfczd3gbnetZyAM6HK20GN5RX6k4YDV9G6z7TSmwV7teocG9IjaiFuq7BYqt1XfAsnaDe",
-	"kaajCIpcxtfOOczqytPcUXCcj1jsXiGFsZDzpIAZEN2dS2XW4/66x9B80b0ooBukWl6tFOXkXIWinXln",
-	"xc0qFBiJ+9r6UmRt53eeQoduYUxRg9BYkngdmU83b4X+Vuhvhf5W6N9poU+yDBYbJN91C30w32/HiTBc",
-	"JoX2fgBodgK/7FUUlIB3LdYPGeIjtppgqwm2mmBpTbAVwEUBDBLkFgI6fWmsziYLKmOx8BXZkSuUcMR0",
-	"mgBqHGHghbb3SKuAZXvSNjrFoIjBKCJp6zfP33zEHvmc0ahYn18K6P15PUn0lzTZjTPiWIhRCj9LKwYo",
-	"2rGLAIGsa5H7WWdYEaksS4SBX67AdXNFp03gA/fBZeqZr503hf+e7rlJ+RzfMR94bvyPi8GMUc3qPLwe",
-	"lGftzzXpLv3nmJP0p01wPzi/ton7pRP3IDj6fDgUChhwv/5MPjQkvh1rFiqFPEHZmZDqnBlogl2Mf0OM",
-	"vCrG0VGxe8ApPeAUHnDqHhDy7pjk9xVDawRCYDG2tu/W9t3avlvbdw0d8FZbqnTgJal3vSEIqsW8HaGd",
-	"SCzenA07zEtmKn3qhuelckdNiWX2FhLyYDjnBdMVNVury2+lP/b1eCvAtwJ8K8C3AnxdAc59tfv1iu1N",
-	"Gg0uK7mx2+BKqNnpjoGhR2Bo8aEz4oTQGTPiUmQ8JXFtRFTRM5C4JhrslaXSdshmyCS0KCf32Hdq87Qf",
-	"BZyttIh9Jdk05gZL93Wa5GQgbnMTuceYT4o6RYkxVDl4xpAGe6cKDOP55PElRnfUSKXCmBw7QyEjeq9X",
-	"h/mdnLRZmGSRktO9CVlGysScUViCTJ73rVt7wCR76uZpegK8Hq/ynRpDpUY/7/rF+Jlzqjxnf1TknPCd",
-	"qLQeMCNVV1xDi8Z7jSkO1A8gl4Ns+NmDy/1fo0JFXB7v2nXHP7R6LBDvK8jwYdVf8d55watWq1RZtl6c",
-	"6ss1cVxgiRR6OH6rpsgXoTe9uvq+ssXinTaBQGtBWC5+/+7jCSsp5jgwTYXaQywPMdBbkWhNFldH342m",
-	"i7f2GSoqQWfrPRt3sb3jjee0YI1uDaEcTA4UBFOR2ODRF8Oxa3jlMKetU751yrdO+RZbdpejAx/BL7wh",
-	"YNlIJfrmBP9PCmgigLmaG1vAQ5R1WhubFRtf/gouKCAgOMvdvwj47Xw1bYgYsEJPUPJVg08Lj4sK/rPO",
-	"3DmIPFl+R/U51MaqBnODRXIQ4s0TfrzBxef2CK0652C7pVMiNAnTSnQUV4I6wXMFF7jhirTnCYDwHuIg",
-	"pKfTA+hxWlUcNM/9Sa79gCfIHOLGScesozxkJALMNhvIRDlvHxhOM3y+VOfYbBUNTphsNCeQ0lGJ6MpE",
-	"REx8drIs9BcYcIKZnInzERU6Y/YB2EtEFqizubSpNNZH5Il3ECicQDyKBAIpho35pI3PEMpmE3budo2b",
-	"NZdWqvM1tL+b7Vb5b5X/Vvl7dzTCLshFdxOjlF4MjCF6uNhf9VsEHdWtsi4pa1AiU/puI409SqRdgDUM",
-	"GilDFo/Ex2cjpsQ4oAzbbNzXESIIYSsg3TLE0klCBxnqY+Tcz4GCZjbjMnWfH8BGSV0DXz6+USqRuGf1",
-	"uekLc8TigRg4teRmwC5FJnuTmPWkSmAfgUnJ1QTLx6UKwMfUiswNPRMDfYkaOxPAge0G8a7nlCwTGTci",
-	"yWltg642hdprWo4JG+hMHAVEeyaQP9foASjfRkd9EDwB3VicImlu9zGsUCzRY1URw3azW9A1w13yXNlM",
-	"ioVdM6D/AC67Vl2RKXOb3QfmjQWG0OVpKjKWyKTcL+JCTNrz2nOY0dk/BRCC5QMZ8M+vwXCrtXebzag2",
-	"kMr/3AL8pRWZe9T//Po/nc6o2Ww26/Df1gv4z+MXn/7i/mLm/HH+Xf+RcwMYm4FInzNpmG/hLJxNwOos",
-	"fNryEpwL+x5Xfc46hDvnrcT3Vy7Ecf0XXv9Xs37YqH/6bqlplMAObi9j+40v3pvkydJj2r2x7iN3qnGG",
-	"kx3LtMwQKF+23TLuIn4XoiigJkH5FO0FUP8Vod2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7",
-	"elHAtqNCX6/Meo/1PJNwN3qqlWbkGN7lTIDAG+N7Iox5aKuBTFgN9nOZL576ePQi3/PAROVOPc7rh4fJ",
-	"LGTE3RP7Ok2Mm6dy3jumU/PW39jIi3usgRKhYQFmvsFdtdqtEJi77BmsAXYhcPazG7HvcwFpH+cfkwVC",
-	"a9rTGc4Ss+TlGo2ptmXsTI9yuq7MullSQO1wlyUAThhWkmwU98ACi6S4WxZYJCd9YXyk3vnk6eQowDG4",
-	"s6KEu92i6dfVgwE3JYn+ayva/eR+HqZAidrjqRGrNHGiMpHFFkzkFOorvLpFloX/MahMnmXcufM1Yyep",
-	"Z2itzSoq/5V9+6dyGwZYhwZ7yg3GYXi3C1sw0Z4S1Ypy36pSB+Q5xlLpFfMshdZVNlOn83EZ6+AFRMvK",
-	"tC40T3dvG6wdXz4T+cMUhV3gI210qpaxSt1zNzdJn1PYmHhmbq8pWxnAcA2GEAR1TZWNdu0N2q597G77",
-	"GM1Src6P3KlPRI+PUlhs9zvfiQNkrOET02AfaAihDiOm/VCeGnQirxIM05Vcy07iGd34xjMzz07mhFRX",
-	"m8Stk+vG6aM0dYqme4Ea0UdkGfWjYYNRauUwBePLaDYAPxNfUz4PB3NOuxXDyvnQauKdQo0GtfavB1Gr",
-	"GbUOot1mtNeMvm9+ijyzdLsmlYWe8AP+GbirvS+BPxwEcSCVFeciq1qD18JpJIBygWFQ6DVV6B1TaNEy",
-	"TS/75Tri3ZK1XgRqaSVKdYwgIuYLlVDluEz/hRV7JXyKakp8tqddnBzVJYZmn05ijjI9FI9+GWWy24d6",
-	"xHkSZAWk18dUL+WUYH8mt6XuSknirQVpV+xAAkiW2VYmja1LNetSvZDEvItbr+hNFe3eCqdq2oCe9a0e",
-	"ueO2iO4cmM0xNZimhWwkRGHzkYHbzrv9ALrVmf9VR5WNQXyIVOywiS6A7pFpAEHd0LMN34D4GV9ZDn/O",
-	"gWVOnXHoUAiWR2wEz7p9kZw63wPvTHkoSecsNqm2sXuhEy4N9jM5jcqajuL0Xmcgc3T/4h+fO7+vsGbx",
-	"Jq7KW/HZuyup2PoqW1/ljvoqJUOZ0qtfNBLr9DSm9QBFUBBETBd+NdV+sDRqvHzOOIcAN68wa/PbyLjN",
-	"fzG1qz4tuT22vsjWF7l5X+T6HYd5roHTuFPlHdflMMycsbKwd5MsGAThMQf1vWZJMs13MVZwI0q6fZ4/",
-	"cTJrOG29ia03cbvexGLrfWMvo8tToRKe1XtCJGaJHA5cB6lpAEtcYvZGJUx8HoJ+g17E0PCX522H9dgb",
-	"hCd9IbOOou6lwoCF7CzCC+Uu8riJWeMdXny11f6UJvMC5rIq9u6rysAWp7JUzMNNeZuGvWOn3H1Z5o8g",
-	"fsPCiX5a/sPsmc6PBBAmVRdJA+7WuTLUL3ikEpGRccPzl0PNCx+wh+9GNtX6ImI/an2eiogdD4ep2AFY",
-	"k2HcF0o/MOFerDqDurFgO8TgtyMet6/THFkMjbOln1pHQcfBg4P9gx3n5Guo9XWioNzkGF8uc0alvHVR",
-	"NxOJ25Y8jdhIWZlCKTJUV6Nwcj4FyCZDtQWhdSs5Ipj/RZiiSKHMW3T5yAiGOLOO6nPTR6y4u/1CDC2U",
-	"QqMhDOhEowcCYMbSl0BHHu0Wyr6Db5iJjuJjPjlikNGGYAnEQKh+b9Jgx94r6nLFBvzCC17CODtRGT4d",
-	"CNY58vIK8lNo4VyUMxujlTdrbtSfNlTLhijZ0e/7AFfvsWdZg73kScJX6ulYnO9Ndg2fnQ2ud3K6BKGg",
-	"v/RsUgC6TZnluKPhaRh+pz+k3NjTkaEXEdPg/KVzE4VjUrh8lKW1dm4amEcDMTBdnp62Tv/6W/OXi7+3",
-	"+s3BbvrD06b67eL9nj7IHptD2xrtXR6MH38+nLT+tXd88KQhu2azL5NUllLzRCxohw6MA9BSLGLxKEtj",
-	"hFzQ0fHTmkKa3/fO51ffgbG868KcX33X38TklfrJbHsKXVexrtMOvGxGrG5FFMDfZZ9ghVarY+JeAXJY",
-	"3YNkhHvGysb8ubBTimnDGMjdFcdrStB5MQ2Ui/eDqrU43y1X64Imq2X58MBryA3cjZVMxeK3CgStFYLm",
-	"Ee7/1WtDZ14wzyF6rgB46V7pW3RD5hSxpcNMd4UxmN/xNoWvQ9pv7mMdi9JjprGC4xIgmM4zwBpOXw9C",
-	"SFPKXFY4Wn1fOYMp0cjXOF4IMVzdmsdlu35r/hbCG1Wi6gNKQedl+Z06VSa4FWAb2173WOK53XMjNpF5",
-	"9LvVF0ItaRFxL23DSIrRDxaCHxF78/zk5btn7fc/PXn96uPLHaqSRQEE/G/gu4RYxxEYV57sbpxpdR7N",
-	"RjwSFqIceTvnfQhJIDKcIiBQLq+0ZYZTUR7ViodYD4hLhLRPkS8QoB9B+YSJ3SO8iMeZ6oRP8KV0QesH",
-	"uiKvHi+Vn9Nlj0uP8f2kv2/ibRHjtqMAo77rbLWjcAVFWh4E9D4+kFuisQu9hMsTMZZPoDRAIoT348nx",
-	"yU8f20+P3z59/vr182dxg8U/vXoWE5Gep6/DEE/88fnff3r+9unzmGXSCNoAoFU6ah4DAXxmNzUIgvs8",
-	"o4ncDxdQs6h71BSNqhTGOksMMBIMhR4ipYZEWP5HQdOPn5/w85id8e4FzONVr/5WK1GHSvGYygossAtC",
-	"LQIVRRQp9h7uNfd3FpjmS+BisB51WOC8pfMAfjmhfZyqjRuya6YQx+uHHSgFO+S2X0QlXwh1JTB58xrB",
-	"eWVyC4v43fehQv7FeteKzzZIpLLSLUzhAD2Y5uyAKj2DPJorFfvp5EX9h6kIyVPe7Yv6U61sptOFYRJ3",
-	"sb/2z2ipQv6nOMNQzr+HOnT+UH3sJ4hCkiGUqv/S41/HPtm6PRsaAaI7yqAa7ddPRZPguLC/exBWL5vj",
-	"K+VdhqOzVHbJMEB7f0Hm1HsFvmbEOf5Z4jSfx5lQ5x6sdjbEIT6IMNmLTgr27ukoSAk32LG5yNMhDLHY",
-	"iKByj0KRDt4KcLWKc6mUdFaCczBYXABwxx11JoxMBAZwJnqEVC+eaAlsBKKXoXcGf6edl9QZ7HmB2ZkE",
-	"oJ/Yox3QnXYs3Rz6egwpDwALGZFdgqnk7CwPMgJCWFTTgauGD4eCZ6ajQFm61SBXoKsHA2mtSKiKD55N",
-	"5kJuIFmWiKEAbaqcQyZTweKBzkQMGFVQAzA1dOHIKwSd+twtP43C6RFTiC43GLCkxlJ101Ei/hN/G8Pa",
-	"pEazLs8ySTxERR8GzDnICLml5uYiyifOoSjQuYWYbiLXs2zunWslIqS6xV+4Nde9jproUebu7vbZ2cT5",
-	"SVEYBBT+sY+ajSnJhoQ8cC0Nzm3OUUYkDD2dnQvM+XcU5vTBkc0Evb5PGDcChXnvrMHe9WCnZmHTayxu",
-	"J2OAgl6IN/ZvppjhQyBvYJmwXKp4x7c6waH6/QT0x7SxOVo+Pwfhj+fH10LCQhY2ZjvgT2KqwPQ/UzAy",
-	"6qgigiWOWGyEWz+qlHQWMN5a1dgqYrGV3QuRP/23kRiJ/NGemugU+IbCVf7X4Slov7p/ZTpUaRbed+o0",
-	"Ot7eUXEiM+Gun4T7x1jDego1rDisgTjVvR49ikpZ/Uy8MKSAbEg+ot/h7MSKtGOEm1z3UGpANxm3B46g",
-	"HURmFTIyjQN9UyKI26LhPhhuQsiWjlTCUnkhAi+2+3T+tf77PKBdajyLFcm7QmOywm5EWhJjtfN74BoO",
-	"5vBo6HmveJ8OmTdKj8AjUgWR54ZSQe8ZBTcD96PVLAEsvNW+ZtmJkdkYjufYvhrDQvrkxtEr1RwU4cwS",
-	"5XnuhfiMWhWaHQShE0JAA9YjZXYhVVKwy/Kj6RagbOoXe9T5vTqP1AK4Pcya5B68/q/TT989jOgfO8vR",
-	"c8Qk2tt5VQXtRtDSRqSXU5jXWgivVs2BNEZpDh6WTDdWoJA/3XA7PDuF36zIhFDBV+24l/zyffLT05rz",
-	"JKAVdyhbKCdG8GuVv3DN/9pf5AsPCn4xjdTN2Snq8PRS3Vk+jFWyJLDDr8J9unf4g7CFVN014KROUz0u",
-	"ckiVTHv6zaxNXxTOZNkT38MSoEh/KUo7IlqwTKhEJKHkCQqngNlCKOoOUZEZndLF87SEH9uCEEwOax8j",
-	"zWFhQOXq7y9eJ3Kn0Jm4/MsAM/3W2AqSO4nNzM/ZdHSgSoYUz+58SKbbPaLoPDkn2uP9yNcR48DuEuCK",
-	"EMx+uN88RHu+7uz5nUZH/SgvBbNj7Q8zwgg5QcfBbUfXC5GYBQ5lfH3EzrTtdxRZJQnlLAOSkWjyqEWN",
-	"Qo9KGvS6DYQceIi0V0g0WsPFWES88MvCELv9TBo74KZcbO+W8jThNojD1m5996BGAI/pP3yfC8Sn4Xmr",
-	"2Ci4EtcNUFzj5ZXZ2eMEdknMez04badlvqW0TA9Z3EQ5sdPaRK/RfYbqbUF3d6Xxu5PhxYhDLgWX1BUl",
-	"qVi2OAPkDn2rWQ3yDH5fsj3Xkrv4/LXlbm9uxmp/3pjvC/QMl2zz9MuWvxiO07uhUKVo8jmXar2DFC0B",
-	"ywCWjLnnZqEHdi5sfmY2DMlU2xsroFOnC3TB/jjZ3Sv4aaUCitwgqSrddXfvl+4eDZPlhrK6fTM3FU2f",
-	"5pvmgr82EXPvga3hKK7loq2GMsV3BQRrorvz40PHGARAeFQfS9ogZ6lsxrvomRlIS5K7Ygr52kyPjcig",
-	"zCzVPMnTX3CJSI2A8rJGlXB6pgEDswyKpG8H6VwESWslAImb7Nra/V7t7CtwCG6hpLLCbQDntie6O3Ju",
-	"kye08Vv448RYMViAPSCY24IApS87PJtABttHHgFgiKwLLN/hTPEs02NM10pjO8rqc2DNb4d6buS6HDjb",
-	"Dzid8sSwvBQVea+p/OS8mCbxCS0KaT7xSIaQvBulKc4Mmay4mgBKjpBxK1EQKT2XWQb+s07SaUnGoZNQ",
-	"KjtFfnNnOZQgoZgUeIu7XLGHsc1GIt5hWNvq5vEwhuROvJNzF5cmhTC9yjyaOcVzVJoGDexM61Rwdfei",
-	"y3gQlgku0+JuY8t3kd0jCfLOC30vAWelflmEzg8tHydQ3OKp/fyhK/GsA3yKGoDH4QRBIS2cw6sE+KIQ",
-	"7jPPSvIFI7ggw+d8HH8dnTGMEL51NyzvvBRvvZni8RVmsNbYr4rpXlVY7ZvN+yLCbQR3G8G9szL4OEmC",
-	"pFxRBhdCtiTEl47Ycg+2tD49gpjVkXGnL7B+YPGQmhRrRaKO6oa6FUBk+oRdVOg+RXAcyhP2uamXkjM7",
-	"Rx1lhC0JfqtR8EP+UHAEJZyEMpq8Y5vuoQzIaV4MULQWWTKd8YVZwtCH0TeJ6ajjYgcM6rgRnAo+IRxd",
-	"ImBk7hQeBbiqe5qhDpnSBIAiT7USpT9O28/Bp1ZYsrmGbsM1XVe3fbtR8ttklXjJTanL3Ta4HiQd7qnc",
-	"fQ9FA8X1WksCLhtrD2WEZDmsEyLAuBaewA1j7l/Cvsrl6bcd1r4umXDfo9prGSbrBbXxyZ40AZTVLGaJ",
-	"cOFOvw7E4Mwd73Lcjz3868d3b9lAZOeCwVN2qCN1Lgyo6RZEuaqq+gtmSRttkpgZq4dTgChuO8p5sW0q",
-	"Hy5A9vOuWNO2AjOjbhdYEllRUTgTwi3bxHvIxvLJemYCZsquxUxYxveFla7DSn9XJeWgIgOiTnn0mQpp",
-	"SstZiwpo8BBQQ8D1n6uKvvc4iWW84usOmFVJ3afFLrKVPBJbWXzbIIat77o5+ojKIq/VfX3kQaVLAN6D",
-	"QRcIFgj5bm4Y+H4iB+Id1AZtce+3n5mg1V8mNRHwwFtP9ptBy/NZuXArqIyyAVuZGHmrMfoG4yo0dxBT",
-	"uPuyaTSLtmc/ykvRURuj7UPsLq9frsTbR2XAvfvTHNh1xIwGKdxRgYwYyIP1pWDStou0AHYKm12UjNAN",
-	"31MGSRMoeyCU9zCnpG9FzWZzx3fPpVL/cq7JGedj7mt2q6X9oozSXIF/myklmInSJCrzELJi+V8KVnR1",
-	"z4zWY1Qh3zVb7WYTohgc3lWTaaqEMVf00mjtle51Z28sxEV5OD/7DVcy6WdLF5qP683K0gX3h8PiwC55",
-	"MfGyko74MrULpZdvaxe2NMPbfNl1aXinQa9Bwy9yPh797uv/T5dMqUlkUSsS5uc6qFQ7N4+XYbEuwjGs",
-	"rYu+3RQQLdm2UOKaTuEJkn0Ht/uMdy/WO4HL5m7Cq8iKpSTGemUT+QnaMIXjTaY1iyaW6XHW+n62hEI7",
-	"QYQs3qtYb7s3W07hV3VO2il3xb/lYOe1SaL7nXkqHvlbdt4rIdF+LA8Mk0llo8Upls/ceriS63Nx48UZ",
-	"E4VYterAqrUc/+9MrBS2kaGGaW5bSa0K/ElcTfLLMFtGZg2GVhmNgcEY4DEz+E7/jDVF9M/4hpcwyY3l",
-	"tPdSc984zBo2x1mquxf4T6HcCFo/oHMMstT9vA8O76eoVvJU9+qtJuyY8ICKKw7gviv70odPMmc0u+XR",
-	"NGl0bloJn9TaLTcGuvbx1Mj3rrh20XP33MgF+KjyUpyWmv236s1W7c9PKyiI0jedoyVKO2ubF9tGe5fF",
-	"KDww5b3zBUK+owo5/EEMU951sjZNy7br9IAb7DgXukRyDqBBaU1HxeVTGGOTOXwcnxS5B4E3TCvxwEAs",
-	"lnveUAygdlRvZEeZ8EyJRIqeaiXaUAYIzxhmwgCMMozHkw36pwNKlE86qvBmjMgW5lCpLKADf4Mdq1z1",
-	"QHPqjoJ4F04cOre7qdmABz0KiDGUj1Exbh6o493L3N1ERv4ELgV4SKq7PMV20sjr+jPQuBJ5gbvKXMgh",
-	"48SeiJ3XhUoiXLaBBmBpDvU450Psqm6OsMcek5b1+XAoVOCZ5ThWlo1UXlVJ1LlMd7ujLBOqK3y7MHyz",
-	"1QWaUvyDUEmD0Vwgaj4QwiL1ZUe5H2Wi5Hnf/YooZ43NhO3229Pt4wd8wsyQw14YVEX9kV+H6p/YOzc6",
-	"CF24j3kmhApR+WgqTdFRemSBv9eNHj+2B7tQBoMuqJdMmHinwd7qabNE6Y7KlXS7+K3nmhobRFYyPKZT",
-	"VsdNY2e2psrdMVVuD0e0yEz6KCjUOCVYARMxoSYOW0zRFlN0F226j8Jel0lXiPH3+jJ7VMBbznWbXwDP",
-	"cKkdi0+3EWSo0KXLWG5HpsFiJ0ahUg3o1CW1oTFRAW06zERPfhaGxecijlh8jqze3P1/Cr9J4TfijMix",
-	"xW9xhDzsYASVkvcPDHPiuaPQSAkoonMJSXa0PogLaixVosfYmQXGK0ybxU7WJKNUJJ6KWzujZAA/Z4LF",
-	"qFzdgLp90b0QyanEWjz/c10q4BKX6hR6FwhjwqOcLrPhUb1R2pMpUlbHSp+avh7jo5SGf7uX+IqiGEn7",
-	"41T07CnZe6dnQqrzUyOEokfml88q+1k+9Cp9j4wDL/oyOy6XH1yJ53qVmGrm6RJeqzUHnIWxoOV0gBvZ",
-	"q2dwBj/X3e6tUzk5to+ZDVL9nDdvpq748XvkLH/UihmVJBWKKIH/nrJS2AChPIlw85zJECH6ShP6IHoC",
-	"7N2KeWX+b3PmBsMUqjA74K5wV4hszSmWnjBvnoWLbmWyzyWUo9F5t2MNUqDwMW9v7pxQnbfxhWflJuMk",
-	"NI+q5FlxNr/WzkWe56hFtdSGH793GkJ8HqY6uZLDASzh4lSJkbxER7HfLNG4PxS//XEu/ji3f6Tij9T+",
-	"Yfgf4mznv35t1g8//b7/58M6/mu3+K8T/692+FX+r06ngf9uRYd/7vzXzn89/OWPX7+rf5q5Z8f9cee/",
-	"KljjIzfeVzj2/ZzTPMv4ZPaTwKRnv4bXE24jvXj56sMSMo+I0udwfcDzluX4+L68xsNMD7URyR9DoRKp",
-	"zv/AV/3Bs0xeiuSPoF7+CFrhD1QsfwhlnaNal6ouskxnf+S66w9fFrrzMLrxV+z83owO/6z8WPOE+wJX",
-	"052193Cglr36qR6pVRszLPHYFzobcLvCkK1duaenW6HvVnOhphT7k5FK0kqet+OAFC7aDcuDHkjojcwK",
-	"XtDMPXtr3LO/xj3fr37PMn7GzD2Hy93zmlvYv8t5GVNvOVh21egts8QnxQ8OOtaJuoKLAT/Ouhcz9mW1",
-	"h/HoP5wQgQbClUjgJ1pfEMIvfv/u4wl7VEYAurvRlgtNmbJR6mx3DfB2sAYi/KGgy51JDkrUexHKmd2g",
-	"OGOTahv7aGrO24OhXTkQ5gjaDF3KrjjBxj7QaYqrjpourW+wN8Xquw/7EB50D3rz/M3HPBoLTb6cyT7k",
-	"xoiE6UuRRRT37ah4oBPZkyJ7/tkKZYDuA0YtB+70S/vBzTj2/ZfGepQmPpo99g1dMmEsGwiuDAZFznQy",
-	"6agBBLUNtJiM3wcpFOf50MK3AgOLD4e2ngmjR1lXxDn5eIZ7zt2TieIv4OfwOPhCqOjQbVMd9c67HO9G",
-	"1tnmbNzXRrA4EZbL1DS62mmbOPSwMuko0IkNM32WUoR2vn8zP6Dp9s+UFNwYvHzjKmGZmGlJGxQDp32e",
-	"9l7qUVYOnkLwsAiCabb3SvDnIc+s7Mohd6/69Xcyetu/F+zVojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw",
-	"707QDih/NB/yLM+iDOIOj/W2zCrAHfcdnDyiyA8ItPXDl7NP2xB7vbn+r9L8TyjDsZBqqNgPaPWYqhvJ",
-	"rYGu77s10jxc/Z7WGvNZJiz7bVhK7pRMpRDXtZWuCMc++o+eVMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlK",
-	"uKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxCECj5G+yVNUWCUmdxBCNkgj/2dNZRzsrCSiNviGFN1wZBYJVA",
-	"DNhLpI4qRYHZwzjXDO5u+sn/E0kufZlYAeTFUj0WGXU+hFr0joJmnYGZRbHRcCgysDJb+9gFPXW75Ihx",
-	"y6Dl+eEu/LrCTsEAv0ylvYJOxX33VaOwVFxcGZXIQQIS8uPpXQj5zeNcncI6r8ewaidrkauu1lx82Sj1",
-	"sZph6WoDwCGFMUTsbNTrCfdtM60H6FF46lbAWiwXaScvBkczZ/bfXzX5h6NMtQdiYNqF4cLjOp0/fISv",
-	"FbW+/3ODxXgj1cgKE+FnBt7LLk/EEdtremJMpDSh8C6Qlhl32IqLsNecE9AcZbPUuj20zds1qezebg2C",
-	"hXIwGtTarR9wPeingzArqaw4R+1TnpYaOQ/wimAuNHv+IsFctJi/2WjuNnh428FDtCZ4uo0cfguRQ7BC",
-	"wQz2VuQ8Ert5dvG0bTTHLPZ0npVW8QfBEzNlm0OjBkRQIvASmyYPhR6mos2UwOSiAhoCpaFLu9EKmvsN",
-	"M13FurxcPt39YdNwE34nDIRQIca9ESLz4O7XFFzYRgjutdQ5vhYHfErQUExzgdftG987FwsQyc7Eigjq",
-	"XW7kIT5bQ/04znx3DBA/IIcAN8XVpKO63IgGi2UilIXwP0TeOBuIRHZ56gnS0L6E5EVsoA/JHxDWdfKn",
-	"JKH8EJdB+9Ck7zLS53jphYK0Jv2Z+v94ShaRGsHO+aUoTyi4PYNM/YEloK0f5nWPD99vnou1t3vrDiZk",
-	"gGZasyDcPituYGzScqZtv7wCb0bGinWar9ygNx1+v9RswyRXmFiPD2Q6+eqnlkud8tyOlZozMXCgv7Z5",
-	"JXwSsYFWtu+24URw3Isys/0rveWMq3Mx5Sy3Dn9o1pu79ebekr4xvGYptFNrd1P/+AYxSnnMTNQHXKY+",
-	"a1PeGFypxgA2/v+iXzZ0dj5nrwj3nLm9lQ72S3tl76q9stu8LlkGhzmR59KGfNSwr5UgqV6ebbP1+PG8",
-	"mKa7ad7c9svHYL88te+a9UP2cOdRo/7pL/BhS7/Zoppu16cgA2apoATZOtuYxDcQk/AfewXnoGQ3zzoG",
-	"S0Uf8vzYO+XxLWSWjrlBGu6ESWU14wobbUiEBlHnQec9pFJdGGY1k7ajHsZUi5fUzybxzmxAYrG574MR",
-	"7wNG/RsPRPiFmNsyE7/hNgCxFTFzAhA54nBz8VJMr14dfJjTM3Sdvh2FEEDh/Xc5DjDjIXHsN+o7pM14",
-	"SS95kvDkjri2P/eh3essN64nxV2yN+cSjTm39upNqp7CaVsuk1Y4nVvL9VuwXItffAX9Mt1vplLBLGfE",
-	"ziMTXEKvBFuzDBr61g3O4mrMszoL12xNz62MmG96FutbrkE+fKTa9wXGpy+RNw32HMr9CxR4WomIvF2Z",
-	"eNy4Jy3Y0D71w7vj1ehGhBVEcOlXXYD87UAwt4b1/TCsvZhYxqjORdnWoL7/BnX42tepLJcxpKGG0ct8",
-	"CEhcg2EdtPU3b1SHlZhjUPul3xrTW/kw15j2m+RaZEOq7YZFW1GZXgvlBTLe/Pj8hD0qImVjqCtvU4kV",
-	"lJWPdeYepEc2sGv6oPED5onAqHuVVumE9TIhsGu9u72nRyoBKlKZBA5S2e2HcQCfl7u55wx/PWapVudR",
-	"kfA6Aw7acy4VVkZtK7+WrPwqODzucy5ydj7mSm31sq+gxOYWDOVKZutrbMu9tuVe23Kvu0re9S6ouVxN",
-	"ikuRkbIrHSh32fKcXUK5vfIr3vVpC/u6Vds/1UthvvIPv3X1vwFXHz53Xo62ZFHIFdVnbp8tlzNzmwyN",
-	"es7QloPIOEiZNovdyGI27ksM/zpr2ViZprn5H7H4bGQmMVjuQJKrmFbrmpMhXOB8knVCBe7G+xEmcCsw",
-	"L0SQarsVDPfex0+1vSZ5MBCWJ9zy5fpMcfaUD+lJHy23Asx+YhFlH/bZw/1Gs9HaaXvmNgjOgUvnBAi2",
-	"fuiocLLB741hJIEFjkPPDm1EsKPd8cl411LfCAYwUzOnrxSYD36QUpi1ZMVXfPorPsA8YVBx6Qay4Vs/",
-	"f6I7yqSdYF+NYjds4imEI4AuH2jDRC8BoRydpbKLx7EveGr7/1p4EHebTXf0U63OqSUEG2a669xL91rs",
-	"3kJdeI6of5DlZ9yIgMw2FwIchZnD8xLGULvB3hf0hiobN5WXYu1utLfROGvlZglXbJtX5S/HU8y1+v3y",
-	"Eco8F+0YnSZmPgPp34QYGt/E1fnnoTh0jHzr/EyPgBLL2Wu+8zgI7lGKIUnuk8btjnJP2Gu6y79vNpkR",
-	"Xa0SA6Yf9Ehye9GZe/AmaJ8Q6lAb7Am+AGLBSMHcUdIaFoMPGUM42M3mlH4us276YC22AFIJRE5wa8P1",
-	"EN40fT1WGAPuiwzaV7knogVLGx9oPRX0K1Iahmc1ExAiXZuHE7vBvtRpsjH95kZthexYUwCqxI9Z7kDr",
-	"g0inA3/pXhP2qPuWtXZrt3lFd9kyJeUK9JNuca67T/8SU1+7T2/1KlV3720eIt3oLxB3GcpMmMoX7pZf",
-	"SG8iCD28mNr9aj0o/DjvYzQP81a/GIdp1/72+K9/3/vlye6b/f/9/cnBP/7+8/MPJ7/8tLu3f0CBqPDc",
-	"tb5dUiW0X4p0GYpNdxLX7ld0G8SaX7bV0Zy9ThTBKxqJ7/Guqq/lS6vqSts6OPJxxGLc/OXfTYfJC38F",
-	"GgK3TQu/a2yghJHz87aW4Oe5hNzcOzp9oUJa02uOXiYERb6hlU4quzbuKMjk8dSKTHErL4UBFfElOkXd",
-	"2hYCawgeXu9xCR19gJfCCaq6VPUhN5b2w53pSeWEHBlKBRusRFm5PPcpWGUhxJaIVFgxa5w998lzMFK4",
-	"ZVp1xdpGCL5lPSOk1NSwpIf3K4ftXIf70EHOrdZt94+7t13dfoRSX9YXKbKnsTPevdjsLEVLxaNKNj4G",
-	"oMGPXJPmzPnAeIo2bEj+rdukG5ib88JZGxmRf25F1rfSLryPB3gd0bNek3D3WaBFuFP/A7FcKH3c1xQk",
-	"hyXD3n4IcnNWJTGPA6QuTUUGfZ0TDR2/MSnXUdCXkQ8g7AfdvgEnB3diKxWAr0HQc1YeGpH25onAp/DK",
-	"zYXgkGeWisCrAhIoTi6AGb52ISbOdglDhG83m7mIptGKzmzR2K04vA8ibWf/FF2LD263VglX0OznSCH8",
-	"HHfABNrKhnKYXjM+YK+KgqHbFaZKJLijgba8HgrFh7Ix4YN0uWNdSlhF7GxiMfYK/+AQLx1zw5yNY4Wq",
-	"DMI/pbtXO39+iPOgge5/M5CeOVucBvBVB+NvbetdEcQ/cR870d0R0eGuFL339Blz99VraexK/Jx94YEa",
-	"uXLqKMWzTI+ROVAay6w+hwKxdk7uwwYjY4nZk6cpKZhMIF6xwV64b5u5RyEQRSWBgcJEJb4yhHiWGdsw",
-	"lYCkQQQTH4tMdBSSB7m50APNKLuUl1Kd09XrcAO5OS5LAvozolsyQQ34IbFgkM3IzelMf46YBQfdqZbQ",
-	"rA36rbbdKtscuY3fApiWY/fvmOJFOstR14hmPmIcyQCx8/PDGDj+WruA7O6ouLnXaO023C/jIxbvPWrt",
-	"PoIfnItzpm2f7bFnogv92WC5W7vsjfvsO0eBH7Kj5nPK4VUz3Ivlj0aDhyTN/4qPsMd1JS8pQNCTiFCt",
-	"Msuf3GA/At7V77iOehg/Edk5K0xwJ5q/DXFgA/zKOajRPSJif+XzKCF/W4uutNP5OIvXnEVfPpklvi0S",
-	"sngSXKazRGRzd4BbCa7YYBTD5jfsWCmGBJ7YZO/f/xeMvmOl+BGL3/Dst5H4l7/4Dc/+/X84+6s2//5/",
-	"2I886/77//COevPv/z9ctdNgT7kREePdLhGGDbWxmR723WntT4Z9oTwU2zr5BRHOAazEUUfF//6/ccTi",
-	"EdUpjERMkAzMxuHxN9r/UmYslRduF//7/3X3afg/AcRepc/mPu4a3DS7zc0/2jwuySPWhZUyoyzTI8hL",
-	"MjPkXcSpsOFITbo6EeUluikCyundubfmRBcwSkaMW+ctOE3Qh6g2wdFxgfCijkJTxak36QxeCFH29UC4",
-	"q9FJOcs0T9osbrYet9jBwQFrtnb3fHv37/YPGf0efw0yHto2AXpnenO4i9ZhttzbvYK0s9P57r8e/soe",
-	"7jQeeWrLnd/3otbBn+GX/7Hsqvoe/SC3p6oWDn/Yrzd367uHtSsYWU9nKFkDeJ/+UrLXynu+udImrxTT",
-	"R8Wd7YVAeWPnFH8dBW2OcRu5XTDOtDovNMec+X5IJT3vGw6yuRy9e+Wp/lAuWmnWD1m9skSlok4BsjMF",
-	"1vE2MTiQnqogKeD9y4Xk16dIub1W1c2Sx3Z65PTKuD1zMMvDf3zwfaO1u7ffOPj+8Q+Nw8drE3mvN4kF",
-	"YZHXciBXAvF/ukHcEZmEzqaucnveQc/ddWlVtz7+V+Hjl3hSC+5YcAcWchhGc6BUH8S5NNAWMDdWnRzl",
-	"ZddfMGN1JhLvvoBLhiZHR+WGdV8o9KwitHjPBOSX26Rx3ay5ewrvOXvQZnIwkOo86qiflAR7RDnNkUqD",
-	"VYUP3754ukMlq0awnk6dIQORwthZkP/reW6YeP3MlSraK2UTr8GOWTLCk1bqiAzT3G8edlQMpkzd8guh",
-	"AnI3dIU2fEKi1+NAYGZHLJdEULfUUSMlfxsJZzQHtNeYT9jD/eZhUSDSi5As9mTGWfGoE0B/ZUROgI9W",
-	"whg3H//VSsgyctoeGiHIZwM8MhQm+50RH7nRUV8dsurhsGfUPluqbjpKRLKDcIAwj4KHp7OSCQax3LN8",
-	"vdlQZMa5t+4Xu81WR6Xg+jvnB6BxQ22MPEvFafgqJsZqXxZrdTr75zZ9srijlLZ96XU37mIg7IUm4W0G",
-	"C+0fUA8P8M5rGKIbEViFcZerRCY0hqe4V8kpEDR/H9PGsmlETWA75JjJni9I9nzBOPsGe9djdqz9zXSo",
-	"YpoIxg38DKaXrqMIhAu/G+hB6J1+LnAh3bpeEU5YhO9bl2n4WiF+XM1FQPnLvJ5DJNSxUrXl496lW28G",
-	"qbfCDD7yS5GsNQG4s0rJfwj7fwnImhJjL8a3wLXrMj1WwnoVNw6omxMOQMdiMgka7UMMnmQJifmytMsj",
-	"81O9JNhHjJeeTfxfrM7Dkfj5wUEeOV1G7yg0okDqBegE/6hgeNARhyRXrdn66+EvTw/+u/m/C23c95uH",
-	"Uc1KC2b887Iy46kzRiaFCeTmt18k86iggFdJbl0F7Srq9HaYrl/SPhQbzK5hR80q6ivuzq91d1ZonjYJ",
-	"/qsVWzFsOO7rjqrWqeWNcFTSXizXsl8KtXcvk/CkosP3WdESL0Dp/O8Woumewe8NxvJ1RoigMTdMQWk8",
-	"hCymrUCuJqWuax3VdWcZol3AIOMtu8jtIkgAkG4IJC196Qz+ieeLcbbvmegoHKa3rvrc1EtQ07XsEHzm",
-	"2nbISig/XM57gvOjJdscN9Nc4gi+5KaEN9lCBINgwE1VFNs+J1LdWnUFWbEMVFCr0Afjgdkgv3gubH4I",
-	"N8THrGAOr2UJX38/kBxMt9f8YXbFT/oV3WGOFhvb7uOAyD7XwjCtADIhpwd438tAbkmO3Xf833pmx3rQ",
-	"P3oyoP8gZt7tz56Kp32uzoknbiAQJlGGWLCHf/347i2eFwZP2ZmJL2IKHpMBdMZCkk7pcYPFapSmMeum",
-	"gmeGoTUfRyyG0FPMdNZRcZ6KijE6idEyNQvZkDRG3fPlMiEiVjTciyGp3KDOUSvjvp4T7qLi5Y6iyRg+",
-	"oYm4cRVCbLlQkJiiLbxgLVNqNEz4dZlSy8Ry4LPW4bNWOrcDfSkSSGUUOB6UGE/nbZH9wH8pNWEDnYla",
-	"lLvDmF8mXCXmTdu17/ZbbH+fMrTs8HAlbxHX6D1OeJmI0LVnbOZGc/BUUZC96kB801Dxa7Z6b628rBiD",
-	"gMKyJWML0jbC2a+j3RG3C1Gcgj3SWMMq3wYGNtbOeF6vPSzwSGTcCEKbr6+5K9N+J0DvCmQGmEQBjWhF",
-	"mpqA3y9EHJ0zQwatl0cQSdRG0NbrKMAWSgs5JHauddIm3BiKdUJTRoXsUVTMmqEWgBExpQGSAnaBzEpu",
-	"VMSs7F4Ii2iPMZcWoJ9C2UwKgyKzeD0zlk9wTGUWWmO5lcbKLvKPeQaJB6bBAvEJHyXSMps5rQTFjwF2",
-	"REuDkZGOCmy6pLpyJCnc/MCwbp9LBYMxaOk02BPevRgNDRvwRLAz0dOZoDov966OKnydkbIydc+bgGVF",
-	"UZgrTATYOpUmAvzl60j6mAs0DoKWzwQ3064ccrqQ28SkAoA5gDsVwxKt3fpus7GG7n8Ox+vL6P4qDQHj",
-	"2Wr9+6X1+9zU9VCocpy0XZIiTsuXZBYI41QKxt2XdMaCO/UjlYiMjfnkiFE6eoBgefBapg0EOOdlOa5Y",
-	"jH8+dbI63qYGrs0CgKNbaQAcOxVylfYXJIVmtf9nt3xLstf50gYoFQagjnND89anpP/CXnj447P3HxjP",
-	"rOymwrDWAaJndpsRe/nq/fEx2z9gT198YK3v9xsHu/s77at0Pwuqv7SLg2svM59OiJgRTk8HLR7NqPAI",
-	"NW1EtYIaFavOnAZVYGgACL1XyWyUryosXrUChD9tFOlcTc3gd6wS+EHBb/MRX1JGz8pO+GRXCk/fQ60n",
-	"U0G2ISSBtRIPDLNae+l6f2UeLlLBSi2KnJVEIJ2QTUKUs/ITvtbNeE9vQnOMECMMmZdCOlVStz2pMA2Q",
-	"cWV414KoktZ0VKVjEwSgF5XTEpLK4nK8YU+nqR4fddR0oRNG2dzlBcge4CH5hVBMXzp7oi8AICnDBJw5",
-	"orQSjY56Qo3VULn0+XAoFJsFpCEzHgIJnWkyGgJTnTdcipXaJ1OLJhOWAi0z3OA7obgFa4PkB4Af6DWM",
-	"GHvMy17zh6ijiMMvqAe62qM5Z+ImV2gMuKJSYcBf5hferegyRcuHYRdfegxdBjem1ysjj/zXAZDP7up+",
-	"1Rs4eLfsV8FLPwgzSitV7RuMj6FrP+aGJW6Dbz2qO6itMecQqMrQMrVjzfr8UlT4UU7KpXwYQQ4HjNWO",
-	"KnHmxEdsoC9BWiFMBqS17mFR15DLrCoAS9fQyzsqj8JSLCe4V9tw7O0aJnDWGS8C/Z1/AipuvQjtgCRa",
-	"tY1RH2biUorxXFftY1+PTcmBQrYEYjKJisQmqMujnClFGl9DMOaTCN20LqVdCQG/llajQaOwXlBNXgzH",
-	"odnrUw80ha4eiBnDp1TRtTuv909B2Uzri2X1jrPVbrTEChbpPX3ledSLgZhmq1rujSNYFvJsVsbfd2oZ",
-	"bmHCzq4uClTc6yUe+BXk6MZ+XsrVFezg7zM91AYws0qMc5JwzC1dSiNtuV9dHjqjXnoJQEqciSHdCYvI",
-	"JYJGYSPsqmj1CLo+eDrVNpVW8EwYi24f3gBpHUg9wZsfGKbHKrQa6+o0Ffx8FLbZdF+9LK9WosFC7RxC",
-	"ZviZEaorIudwWc3ivs7kv7Q6TfjExFRkJ61vAp+F3rbebZKmo9w+gP0SYBhupw9hDXmKTbikKhS4PzBO",
-	"E4HOeZtXYFF0rl0caUXnHKhI6yjC3VDDPNSlbhXrutcD4gwYCfCYXwDXOzHKu++aUFfOkBPrKLchwEV0",
-	"0gHw0NTocbfZxA9uqPDOal0fcDWp42+p7q6sO93uWlw2lQJLxxdMn7mPXIbW/AwIKvh9NI8nHRIGWLFf",
-	"pDh06qqweWrtx1Et5RVX7oKIGOhMOck+hezxv5779mpWx9ZuiX/9Ch7GH9Ylanef67rLv5Z/c5Wycb9X",
-	"S9VruQ25rdRa0xR5Bvvvzlki03KqDbACp6hUQagdwd6gDpWm7xy8DKRjY+tLXo8F5E4p40ChE3rCPzBe",
-	"8RbNH7BJKmyfXJuQA+l+cXWfuikiYHdHBHxVpMoQXopQEFVyFp2dQt4YxS+ASxNU+TxNd2U9AGq5m0uR",
-	"zRGOJ5uKvfvhRqVcbUHxC0HxuEeXO4hrYuFTrsreB5qsbuNP1kgx+cfNzS/pS3It6MRbXWEBR2iUz3Y2",
-	"ykShVb5KnI3vBLZBGXEmujyXDw12TC6R9QKETHlmpOqKYIGg88sT0VHSsFT0LOMpdnKnG7zhHkpewq3u",
-	"qQAF900n8AcgUYg6ylBwjvrSG0B9ub9hR3o3zLhNozwjD+4IJxNKE+mRSo/dO4hbISmQPYAgdPq2wWKe",
-	"pqc6O6XwWdyuyNAdIZmJ+y2+eOpNUUcp90fpPQs3UegbQk5IkWcC138NXwM22LW4Gl9d2omnaSntNIBO",
-	"2bXyp4ETP52gKsTuT2XiVqMV7X6K/BPcdlnVNTiGg3zbUMA5yu/Ye7EnYets9eDdiyVOy4M2SL5iEKrr",
-	"I8YoUZjRkHd3kvbIiTCAMGH10Lg/2YL7vwy4n2fZhMwMpkd2LZufqC3mW/xI0QYKA3cI3QK8vSGpcvz+",
-	"FSWLpGUDwYnsFBn1NUs0NT7E+tIK9mB86MlkKMxis96Kz/ZR314b+bab4pZ4ewHx9vOZr78y+7bnUfnd",
-	"pKPz+V6m/yS+Ezrd98Cw2L02JlyO1Udut4nPw5RLZYKtObXzKvneC/ttmRQj8Lv6LOLsgMoMkdTbjbL7",
-	"nh9yyKHJK2UX3QKsnVWkwX90z1gmvbg9Ll/guAC75QaH5beRGIkFPPWY4sGiI9iYIQyU8IlzSHwZa7D3",
-	"h9pITN/0CCgNRD5jLm2DvSU6eSATZ1yJMfpxCZ9E7AzanGigdgE3jRJIA5koed63VEGEiICOguFTJqSL",
-	"bMZQfKVEm1md8MkDE4aO76MxalPRSAqedmU86O+wXAu5592M4WGlI9uaAwEIGYKN8v+VrMGh2ivhkyP3",
-	"qRLR46PU4uKUBUopGVI50Gma4wWtVoRKePYMUw4zo3un0kn4NPA5JdakjaaIfN2mwZxK1ZiIdWvZUZ3A",
-	"Cz/iTXeO6RZ33wKOW1rT+4Gov67sxX2PAQaJ/BsJKK8EcMvM6oBc1BX0wCMnQutKfLbzwQVPOZXIgoju",
-	"cwPwbJFA13phbKi08a29MYo2Lcat1g32M/RjHWs2FHqYOkUmDJURcNtRGlL78HfPOcEzatOUzJPeV+St",
-	"eZq+dXP7ollrYG6Y08V7haCNmwgKM/dBbjtyg2+upG7AjwOhG5RE2xrOu56LhYNVF4OhnUAQB2Ap7tSb",
-	"qcO+zbpeW8wF6hkFc7K4ArN7tVQvBF6AbvRfCxOtu81m3hw74ZafcSN8OiJz1rnAqkf3zXHL5MTcoqNA",
-	"ZF+KzA2DKSESEyFWaiyNYAfNPRaP8snGmCZxvx73ZSpCdqJLhN+mP7JQ4p4AVCz0RWSp5gk74ylXXZEB",
-	"KbVhY51dMJEaAYU8c+z2D1BJI4y5yWRu/pJKhmKeTL5qd/bWtvkcV/YpVz7JBxsBenGt6s9mWg8W9V2D",
-	"a5wzJCusiHIPyrl9yD7AexY4guDj4Nuo36diD2OnnOMdqrZQ2rKHcY+nxv0uwARLLhC6gpXtP8wp71p5",
-	"WXbLKLpypnUqIMNyx9wct7bLdPOAld228rhjus19Wfx0hbMNxwlxxRCbnz3kU71h5/bzOE4SIAvWeuCb",
-	"V5AeIwAuNeRnI5U6KROHMwTwQziJDfaWD4TpKGSdgD4WntI0E+c8S5jV2JIDqPywG9tVsmQRmtbN/+vy",
-	"S0jCuIGxlXrsujtustHA9EBX6LtOINxcapJoLc81IhbBJR654rJUJruTZNu04Ms2LVhwFx8IbE+wdW6u",
-	"RQEcJwkJ6DUVQNG/cbetwiGvob5+hkH+CN2VAMFKBEgItyEJhuJudCfT7YSO0j08lbH7/alMDLQXKgBz",
-	"cBpHjGMCO5h/7n42THkXikqUxvd2lH9+8cVr6RNcg/X0ybfLJO/Wa0sj/7XQyMNhWMAhv4bAWJZL3r1+",
-	"LcfwXFg6eBuyx98zG8cL0G87+ns9Mua+Z7I2sAvWw7a7N9wAyXuDPfOqHIuH3cQ6ylg9NGDMn3lqIamY",
-	"tN4tPQqkB+SuAt5hPVMAj/g1mALXwYTeTbWZYjstyChwu1eUNF+EunyeiNtSln8d5tWUt7YFC38hJvDr",
-	"ce+MzQQfzOeVgQSQJ4MpVgV29WAgLRT1n02AlRqyCVm5zRcSX8Mf6kYoC5TTyhr28OeXxyc//8henrx5",
-	"HTEjoCKGHTZ2d9oshmva9No4YrFM2jE+FX71wLAuRMkjFifc8nbMeEfFuDRxsGtzOhxqiyEzA/B4ZBz3",
-	"r+mLNNUxsc7gq6QJpHXCaRS3RohuMw32ytI/PU2dUImfdU84TxdpEThLtbGsq5Wi6YUeryk3Flr/uZEb",
-	"Fr/mxtafu+HUXz2LKQ8YWnd4loXIs/FgbZQe2QY7Zqn0xVA4qo7KiR+0ct/J07Cz1oFbaQ05vb5Q4XEi",
-	"NQIaELedvwwP7OmM7YfLOwqh4KHmqjApdKlz6j3aBrBxOKO1oxVRrK9HGXVxlpaBro7yxOiFmGDTwUun",
-	"mX3VqVDIRdFNgR4odEp21kiDvRvis7CcC+nXOEJYMogn6BQ+DwX9gFPQ6Q3VUdismHZ33GBPMj02IjMP",
-	"GHyLj3qUdYXPIcHH426IR0gYiy2rYXqw4j1hu/1ZO4IeP9+nwWeQCbQMiDmWSew3HACacUuHoEsmukJe",
-	"TqW4ase95Jfvk5+eepgfKsE801Xag/N63e9e1ev+f349rv/C6/9q1g9P65+++49luvdDAs/LF5yTEexC",
-	"KmTC911EjXCrYkXihI0TPdxgD2esRYig1hD2+AU2IPX7FLfBgE9wt5RWpNi/0MqBONW93hwQpD77p+ha",
-	"s+ay8Pq/Tj999zCif+z8pWpploR/w7eu52K7aAGiQVuwAGtFEddRMmkzvw06CiQn+/1Pt2NLEnfOhZ0a",
-	"Ct1Ord0Ju6lTizo1buF3FTQa3seFy9yM4cLCwjdwzPB3XOTpKwp/OpVJxy1uJ8d0+Z8xVNbxdm5nuuHb",
-	"tFoLGgkPj4nYTycv6j+4DVL4rofN5uPW4eHuwf7j/ebh4dRn/Z9OZ+Rm96nye1ZxMcOLEEtNXKZGJgJl",
-	"pbTbROtdI69y/hFVCQfx7Q0yL9BnDbGiRkArjBDFK3A2QC0x3LUOyJ7QhRtH0cCiuqJy1rfTQkApRMLo",
-	"F8uH26qIhMqUP/Qfpd2F+Hysl/CCWPrRtCCnLXFBW3lH6QIEHgq0eyLLRHJqtX/eTcTy5kM8c2jnt+3U",
-	"4gptI3qLInrWH+dVMOmrBqzwYwSOiqLIAlT76iQVhSdGV2Lhi7yqUegUNcqAvA6gJgNkw10Drx5E4VdK",
-	"fnDr+PJnWoktuvxG5dEto8slirY6fs86aDjQgXGEXQL93/M/ePcSWASQVsA3LQXPGXyrUZY5AxqV6BE8",
-	"ympdFzxLJ+UnrEdUfb/B53wT1HlZ+mpnkFlxIxL4ZKqL1JkQihkh1FH+eSMme4yrCfT696NJPKl0oYvD",
-	"GiKanrYV01sxvRXTWzF9m2L6hVTS9ANH4jVJ61Twy5sX1ZAh8ImQMyHVOQltozGAXiW8c3ndUesKbJje",
-	"VlpvpfVWWm+l9W1K67fa5kRDRSnoFmy1ov15ohtIw29cdEszTcg/xaCZs8WwM5FqaJ6msS8nzyw2yt7c",
-	"8oaHbQX5VpBvBflWkN+mIH+Ss0hdn9Xt0zo3Ir1/lJ5MOXSUp74wKCJmYEJQkjJFKYNoFwBxGqr3hx4v",
-	"WGEJWTWU8zZXB77Zv8gESSGS/F3ihoJnnmv3RK1ytZIPbnW94Ffy9lXDRtWXoQ3OPG6YXZ9BrL3AZgcA",
-	"fWJ6KJXUqrF6Zu/Eb7lbbgdyRV4xz22iDsv3wdFUfSQ0AcD6yG015FyFeHvNOlA5KW3rPT1SSQz6hAgq",
-	"89827ofa9ROTiurGURPzFMhW6lLVQUjFATjYUSRqZc50h+yA2w6ZX0aJf0S0pNeHWjnVxVVR8a2j04kB",
-	"ZzmMDBhYRJnjGx1l+jzjA2wiQJTHbstnvGtRAdsipyM0dvsXNVucQdH8Nw3mBh0R/4o5IBGandmSuC4g",
-	"cf2ZSn6ykaL2YStx3vj+6Atob3z3dOqXAbuHW7LgADk/dpbagCfYsh0Rq0TJOWOI+ZdeTZPzsx/aMkw5",
-	"foB+69PxXIZDtQCj2ow0tTSQW6Ml9ct0V4lJ/fifK5tNlqHuoRXeYkrvInkP9mIOB9vLqnDWZ6VVSVjM",
-	"5+55q60w01FSbLUKLb1kD+BkwAoN5NC9TIh2UKfGRyRNBP1LkXkaGKvLXUXBYONqcqaTyVEQNynAqt2f",
-	"7GQojjBeKdU5OxN2LITqqLiX6QEWwMRWxyAUgcOUqxL3A7by6Yo0FUnE3DK4/2JZTOZ7/0A3a+ht5CYk",
-	"DZBKiKwSmeD7H7ljM8kbFU0xrwaybWk7qietaZPb3RfQWDtjVig2kGrklrnn+74G6Jo3MPAt0rCYRuRm",
-	"ijvcjT8RXSjCwR5EUKgDjJCQuHNjlwOnQODNfko0fiU+2ytUySKWpJKY+bJ0SeZCqrKvPsLhntL61tp7",
-	"zajmNsyVLTxnEMDlnQqsCNmAW53qczdlqwuPa+2etNbuCFpazJskbJpZqjko7BVA1z4uYtCSWnrtH+Oj",
-	"CjwJeDhPYZ+aWrtZBmrDr/0Pq32oKvD29LcrDMeJnMJi3ASiu3x6KhS0E7/LUFGBfNjGXb583MW3a89D",
-	"LFFF2AWjE/mZq7u9djfDMjP96fMi2mJveqlyd37LSXxdnWBHdipksr4ZWIiZ+N8tJPE6CZYJNng1LHaG",
-	"X5LxsYqPvGHoO9lDUKUnMsxJYLHypkaIf92GZshKLFs/+yneD54tv3R3Lg/rt0cdtmAd2Uxib2BjmSg2",
-	"wIGv5WSu+Dx0ZhSjwHBjm0XNhckJvxBFaUJ0epuJk2X5vVCKeDpzEBMAM5ToVWkl1gl3nQs7LRg2rF/c",
-	"Gs53xHA+2dgo/nMr3L+lkkgvTXDXrBtDW8ns8E8OJZIlw+sRhw+wOv6k9Nh5cb0nWl9QtwgfD4Ig3lTj",
-	"7vj9u48n7FGR8DFey1DDybwDGXQ3wIHXh68okItWiaon2F5gsZNfZMHYuvrfmLWrdB1OKhq4zihSgPbS",
-	"mf+ZjFtADgLFRNXhZRxNr44a94WKmOGTqAREo274vUwIIOmiQum1LeVbWyBQPfDweo/LFLrd64zFkDOo",
-	"S1UfcmNzBAjKOyxQPB+RL3d3CLsx9D8tv6/J539E+YQb0j2gBUz+EQpBANS+R8yjGQs9rXzwaB3tQ/O5",
-	"dfVzawneSuQ5TpqQe+RhbcHn34wi2EY3SkTmXeI9vD6JmV7UpTLz+3IiyruQNu9rYlcMROrlJLUnZvHp",
-	"ZmylrHuMd5Tv3akDYSb+piqZDm8a6+wCzjmEVXpgFECnBdFRPTEWxrJy8+dspFgv0wPWgquxATS+wz0h",
-	"4ZNpqk6aRked86EJ5aA6S0TmfiAgum8UClAmaNYAjbb6onsBiYEjxqldNaTcsQMEcjjbsexi5OeY0XrD",
-	"E9y8KElfhq+3iytjhFtq+kw5ZKBoD6FspOsHI7cmOruAVXu43zxksR5ZIxNRd7+W6rze16PMxFFHxe71",
-	"7iTGO2uQFFDuPL14pb5s0pwgF+U+Q4hq/8BNn1rFToSxInM7QFwKJdV5Y8UsOcgxBHHO67Q69cCVgkFu",
-	"HW8yX76lLbsZ2jInDJZwfDekNtumt28wvX3n6wpmSwfmCX2Wy/yoorgAEW4xQq/gXhN7NFZBWQOObEpd",
-	"e1UdHO1tbvya0lmk/tcpHRiLs77WF4tal0KSjC6d18HU/30BMtu/cFWL4OsCHuMsloEc+2XZYo7vIuZ4",
-	"nG/XxRS2pRMwH278kjuHaSCMcVvEEM7WuUlkEQTPBDlx0WFx5rpW0Drgo+XOD0iYP0wdZfjEsId9a4em",
-	"/ejReDxuGLoo7L+uHuy0GceIKfYDCIe2LgHD5X9yKsBYPhjGHQWoY/8HI88Vt6NMxOxhfNmK4gDeffnm",
-	"+Gn948vj3YPvgVc+iVh4ClzkFEbEzrgR3+/vgEvSUYDflYbFv3se7Ih1auE+/DHhlndqf8YRlfRCcwOw",
-	"oji7ortBxIzuKMDleEZ/fuYuCb6azfilSE07J673kC63NBM9ypgeK3YhJuidKYoru/ntfv4Ml0nFWs3Q",
-	"PwDdtvBtG+xYTQrNBJzhl0mRICs/upYddZ7psbtkyEdGAIScpdyKjKbLWfxB2GxSP+5ZkcWMmwvcIdJG",
-	"8N/dfegfYIB6TlG3IHh/R1EbAiyixhaDsN9gAE6Qx5lIRCovRRa70YYtiGB4QjDst5pApDGWFjqy616v",
-	"wd7gOwytKjQwg+XrKJ5l8hLcVnCTEeGtfUMG6ICoLXnJFIrXlyLDX5xNGKcFcLfg03MGJnzHESHO8a+J",
-	"hGCHsjQCA9T2/pF4lDCuyo7DuXPLQQMFD9x/jgCBL54N2ADxKEtjdKDPBIOz1mDHuGAAQQfa8lL44IGB",
-	"LaSEBZebZ26ReiMjsIMD4x3lx+MWGODw1CDYhq4RD9xfoDG9YTxN9dj9bYBevTuQbvPERnQzYbFKWVGl",
-	"PG1Xt/pK425y+/AK1b3Qm8cLv6w778w7npZ97Kme9+DzZYyuRLQGCO9ievEvToSPsrTWrnnBOeSZVSJr",
-	"0OsaOjt/NBADsxJsA9foJl31ihVYwQn3l545LaeHwn3sRQuYSONUZHKaCQ4DQldaKPht6BVPURLYi04h",
-	"9o3onr7p/e3vh9kPP/7tH79lJ+N//vT+2Q+vXr//5ZXefc1f84/jq7/Pss76jX/KpMrSe8MTscC5l9Zs",
-	"Oyh/iQ7KfxOTV+ons61evyaD+CW/FKErjSnzzyxhFFd4nSt0UKZbqPkRmRHGyjR1xvNZbkdLu5Z+wxGs",
-	"rd++3RbGtGSbpxi3SbxyN+Jx2IurH7JlIMnhDSHHBaoKlfc64Z1zYfPzsyEG+Su3cL5ue2UeVpg+4TeO",
-	"ibgueXXvwcLryJ81QcJ4+/LtkMm8RlQfHEaon+8LVrgHQikUtABIkO71KBRBHRH7fDgUyrBxX6YiLx33",
-	"QYncpMCAxFqGBQqE6zEsrqMhsu71SmI1CLhVeyHTlH6C+d12P+QrJF2pJXIwG7eYsC9rr239r+trcryJ",
-	"ZTjjfj2i+K8UyyQBBz7qa3XRgFSItQIICZqT1ACQD3xEFAKW2vggcI6T4plgF2JoIZj9mCV8AnI9XOr+",
-	"DkFs9/e95oaJx2f5bG88A1nN8gSMMWVSJze962F0oulNAqPTp41NcRhcqX++dWapWzBurRgMram1W7uz",
-	"OKB5bU/zYr6UG3tKD5m6bbfqNrheZJnOau0aJWyEmy+FukXCDoDcBC70gKCDZjOqKfG5/CoqGIQWquW2",
-	"t7Uo76xaRhbRd6KmprMNW0FNw5uwKSy+ZQWd6j/fMollfxS3YYRvKB8d5C8gYr+QiX6VDnn0O/17cur+",
-	"ENKLa5RZ5G9cLHL9wbmyJuMjtV/3KTdKw4Jyce6DU0dRzpI5kwUkqirg6CtUa4QM7Fr+QViha82t3ZDZ",
-	"7Ze5Sja9Avua8rUhJHs/pJOf93UVUqyQuLjvZLilw3hNJm2mLbei7vOQv28WjqiUJW8I6qHE2IdM2YsC",
-	"GiOX1M5+NfJcCQKWnGnbj5jReduSYMV0ufKYH30psgKiQ6eIoJAgec61tUI12Ac3T0C2AJ7D/UWQoa7T",
-	"xCMoLHSDXU84wULSenzE5fwy8mmb/v4a09/FEAtsbmlN4UhEzPT1WPlKx67Yhl6uxcbdKhGvRH4Uvq2I",
-	"R0IZL6WuQ5FYYW5If0zboroHcewglRvu1fFUmIXUiLNCMzGEU8lSeYFF7PMqhxdLefeqrfW5lRvfnvHp",
-	"dr4/guuJjDK9vtvd8m9icjyy/Vr710/Ocz0TPHP+76+f3OFASGcVF73TpVIZy9MUK2bAPoTrE9Sgie6O",
-	"PDEKavtHcOBo2JXt84QepgJqZcEOFUI18uDie4JCV4Qq4eaMdy0U2AFooK/d/RDLjRBUSziC0FcJI70S",
-	"cNOF1zxDduyKtwCLNZFnQ4VQFLgrJjBgpKtG0A+ZwoisBbJrYMMrvOgpDaT6TRl1FkOcNhumvCuiHFB0",
-	"IZ1E1r3QVBDQ15koPP+D1gODQQCw2CqWTQ48lTjhrTEyWHjIMW5JmbotM/sEZMpB8LwbjTPhqbAqMMmV",
-	"qLP7Ok1M8fmF0t/KhdALuc0LTwsF47NPKr4Ip5y5k1C4+SMG2qsHAQThmWjn1ctuNv4LhSRBXkMdsbOJ",
-	"7/2YvwNLnWZf8Ra6OA0C43j4+BA58yuK4zAjJ4/TCWy34vlIuZo3/AF3g4Gt02bH71+xCzExfjvBU7m5",
-	"oCpi/2W6XWGqnuf3LY41HCfqy2La7N3IpmAB/Kj1eSoidjx0Rv3szmc9IZJ555lODjfs5evH7MXLVx/Y",
-	"h/2I1kcbFBNmKPgFkxbLIqL/j65ryXEQhqFX8QGiYT+sZjFqd2y6pFLTJohIAaQkCHXB3av4mU9/FyAi",
-	"fraT2H6PotXh1ipqHEdM5syBhkdv6j6jWzrRM3ik/16BXEvRFjthXe861tCKUPnYetJL4md9vi3XfbUc",
-	"T6oxZZT+0OXwf6KiaV0oOps0RkCS9T7CeeGtLuJ4I5uS//Cj9aR90DCnxPXOpAElPuQiilGMkhc/m6SG",
-	"bIN+jjt/o3Hp20q40Bu1zkP85m20YKdvBu+HSZGmmILVnQBonRnbDCwp6X2Ro9U+tWoV9WEeA8kUSCSL",
-	"0sA+u+y9FGIv83l+BAAA//8=",
+	"7L0Jk9s2ti/+VfDX3KrYCSVLvdhudaXmdbw8exIv4+5MZmL5NtEkJOE2CSgE2LIy4/fZ/4UDgARJUBLl",
+	"XpwbT7134xY3LAdnP7/z717E0wVnhEnRG/+7Rz7idJEQ+PfJYsEpkylhUv0p8jTF2ao37r3AyRRhhuY8",
+	"z3pB7wonOVF3XOTTKcnO8VSS7DylLJfqRcPAXrggU56RypUoI1iS+BzL3ri3N9x72B+N+nv7Z8PH4+Fw",
+	"PBwOhvC/X3tBL+aR5Nk5jXvjUdCL8wxLyln5tv1h0CMsPpc0Jfplj/rD/f5wdDY8Gu+rl6m3mMcXWFLC",
+	"pH1bxnkK/2Z5kgQ9QTJKhPuDxJn0v3lo3ywklrnojXsimpM4T0jcC3pytSDOe/JFvN10P30K3PV/Asu0",
+	"3S5ss0616bdNbzTUw/puOBoPhzCop/B2PZ7XnGfVMZ0g/XV3PNM8Sc4Zhnc/zQZIPYVe4DjGaoHEgkQU",
+	"J/R3GKW6hWQpljzhs5Xzwe0+1YGa1o/KrAsV5ziS9Ir0xjLLSdDjVyS74PzyPMILoN+1w++432/1ppww",
+	"Vp+p2a7KWaOZnJ/HQBW90dHjg/5wr7931Ot0pEiKadIb9zBjgzQXkmT/xzCAAc9mapVoJqRdJjWwcmli",
+	"wiSdUpKJ3vj9h6CX4PLOV/CuXtBLM7Um+oOj/V7QW8w5U3d8dzBCBwfo8PAQDUdob3/HtdJ0+Lkrtssy",
+	"eKfbOjtnyKf4isR/1j1ecCHoRULO43yR0AgDQ1Jv7rD5n4LenOAYBvXv3kkUkYV8xiIeUzYD/kdElNGF",
+	"OY+hnoRchWg5JxlBck7QBY9XaIkFUsIvI0KQeIwEYTGiEmGh/i8V6N6750/Q0Wg0RIJE6nVodDg4HIwe",
+	"3h+oddWL2Bv37BcUN4vmJMUgSFme9sbvy4sftDBQ8kFmaqhqIk9wNCdPOJMZT5pj/2XOyRXJEBaXJEYp",
+	"XqFLQhaIygBhFqufBcIzTBkiOJojxb+LQY+KQR8O9gZ7tSEvMnqFJQkQ4/1IjaEX9DLyW04zElteV84l",
+	"xR9/Imwm573xaKilhySw6//9HvX/34fv/qvnndwcJwlhM9Kc2Qu+RJIjnMu5Wh5FCL7lHg0eDka1of9A",
+	"cEYylBGcpN9PeilJxaTXaxnufpfhciYJk2fYQ0VP5pjNiFAkxICCIn0zijkRx2jKMxS+nPZfc0b6r7CM",
+	"5mF10JNe+q+Lf7C97Cganj7KH09//G3/47PREka+08Lf++XB/b9Oeu9P+r/i/u/D/tF5/8N3k17L1DS7",
+	"+IlHRkzV5/cWyzniU5gaI0uUkYhncXUOD3Cpj4gHo7UDn3IlBXvjXp7RfkamJCMsUkTmzGhPzag51mfe",
+	"DfgHyYQiCTNGPb6gWHj/mo+2X96D6upOeu+H/aP2BX0+p5l3nGdzgq58Y1VsBaMlwZdIMwQk8SxQvz5/",
+	"8fIdmgPXOUZhSiQemDe8jEPFh9RLBE7JYO1kyon/8sBO3V3tg6CXUmb/PKxMVz2xfsLvsCQ/0ZRKH5fC",
+	"wC4TMpUBCrMQqUESIYVmUzB8EnEWCxTKEOVM0gThJFELpDntBY4u65sXKeaRTXrH2ffDY/n9aK+35cmY",
+	"9N7j/u9qKsfZ93pWx9L8o2VyRGarE2W1NGd3akYuOVpiKpG2YZDMVpTNNPetjHxvq2NBmdzf0xtEUyUo",
+	"9h+qWaSU6T9HxTApk2RGMhjnP0BX8K6/WmTMxJJkKCYLokbMmY+l7g0OB4c1lqpl6Lbra1hOgPr+9fyk",
+	"7s5wSmQhoiXPvNIN2CeScyr0UVazmFMhebYaI4yUpoF4hjCKibgcoDN8SVgpn5XBReJgwi5yiThLVuhi",
+	"pQwiyoTESQKsDi2pnPNcuqKGcnYMv4MkXRohS8WEufIoRjGNC1mrxoi02qE+TWeMZyQeTFhlIacZVzKB",
+	"iEulRKlJ6kd6Qc9qTc9enfZPjN3SvtzOSR1VF/+/J5NcaUJ9+O/oOfzn0fMP36orouVi+1P+A+FYni+f",
+	"+pmcIwy+EYhWZcXIzH6B5bycO43XMrD/ysi0N+795UHpkXigr4oHL5/Wx3W2WpAtxobU5G5vgE9wQliM",
+	"s+eExG2ji8w9aEpIfItDS7jIs9Y1i/TlWxxPngkfW1CDCRn5KM8juCO0cnSBZ8Sw3wDlLAKVDMYK4/st",
+	"J9mqHKB+uO2Q7a0/ZBWlyn9EnpKEXpFs1baeKRECz7Zez9i87vzzF1Y7TNrGpZ0mt7fNSlN6wnPmURxO",
+	"JEq5kEhwlGK2QhkRPM8iIhBlmuGqLdf8lwGPTkH0zjFDe8PhMRpqE8hKjlByiZMQ4YQzUpnc4dBPJOcR",
+	"jMydUkymOE+k4cPtAntvdPDo4PH+w4NHjtgeesW2WoLn5kUN8/R/BGdhgEK80AYx5eyB/U2Sj1L/oaRg",
+	"5ZbpnGbfmfuUvCM4Vuck1KI8HEzY307fvLbaIwhHPRf1d0YQFccIs5WcKy2GJEL9gg6GD+sSTX2i5YSd",
+	"m8XZSY7dUy/+zz1nSv9Rs70P0/1Pfabvv0Mf1IX7947Bgvv2/l/b9fK3YG94lnqOWZxQNvs+IYwSJkNl",
+	"8+MsmhdKgmYzVndRlCYRzgjK2SXjS4bU0g3QG7WESyrAlyAI3JGRaS5IzWKqf7BNKTAj3o1XrbFozWpI",
+	"6dEaX3OJEs4vSYywPEaCpwQtMj7LcCqsK6QyG332vYSw0N9wx28Gc8F5QjArRvPOHPE27mRZAPAnpZvR",
+	"aK6JGMuqPVVd6VHvutmXGq3Dwk4T3qoKiYRLM2Aw8gxRzfAVqS9ib9TfG+49Gu5D7GA4/LW/P7zJob/g",
+	"SaseMufJLaofL2OSLrgkLFr9SDz0+ApfElDsBZ4SZW0BDVrT15qU2uAaGwMg5kzxtsjICCUiVhNmzCDD",
+	"+sC7iZRAQAd7eyik5Tj6l2TVz4g6t6G2BzDj6mxPmPncMToYHjWfoayfCxIq8kyI8xUqUM6UhbDEqwH6",
+	"kSzkhCnhtHcAQRpRZ66PyXD/6NFj0j8Yxof9g33yuH8RHe33Hz4+OsCHj6ZH+3sHbTzDWc++WtA25nF4",
+	"uI55TCYf90b9yeTjo2dtTOTlFJwr/h3TvjDQxLSQoRWfh5A0ScC3AeI8fHaGZ2FplU5YYZbuD0aD0f0x",
+	"gh3NkFB7iRPHVSICkIHfhiDuMVsNJuyXgm2XxpkzICpQimOitAmlXkRYkPoOWEeJf4mNX2k3xjyZiG/v",
+	"TSbf/sd66v570vvw7aR3T10I4Gr1wv1v76tf23bhNWekZSdONMXvDw/s+puVBiNZbQEs69TIK49XQC3/",
+	"XrH8al+2Wf9OS1n6Rtes57BJnkNDnm0Lw6Ikjz0u5ndAguC4MRwBjvgFETQm2mHu2InHBckpaS6I0gIk",
+	"idHFCkU8TbGoMMn3vTJaY6KQH9TlRcLVUKY4ES2ykprhuktAJUmFGzPwv7zw3RdXa6sB2ulL/bI9oEzz",
+	"R+lNwlmGIS7J6G85MZcVN/8U9IRcaScGz1L1sh9Jq3Fz8vYluiSr25MeLa7HugUBK1mxHrYyAxJ4+05W",
+	"wBZeOxP3a1tLs523t5ZvE8xaB5Ngdnsjecd52qoJcp7e3khOIeGjVcGDq7c3mjMaXZJWgpFw9fZG8wum",
+	"MqGidTxLc10Ji+wWecIv5GLO+WXrsPTl2xrPJ/W0WHAmGslTr6gQJjZtwobqn66Nu8j4RUJSMOghL2Cr",
+	"777VT+mP12xdR7T1GZf9Kc9ZHI4L6x8xXnGTgmwErqlWq+bJvIsJWC9pf0pI3DoFkUfzqkMV1BQqIbqf",
+	"kSswcHkGOij5uFCbq6en3Z13MjP96dY5mevNLbEux7sYtDlNrYM216uDRqF1a1aeoxK2g3HrJPVMFfSe",
+	"u5io1rha56kvNwesbO6fsIkgtgy28NltP1L12jcLolP43uQy4inxDfs1l4jx5RhJXjhTbQzWeEdjLPEF",
+	"FgRFmDEu0QVB4LFCJ0Jbzjo9xihPE6YmkeFIBkhgqsPXDNXHoo0AJx2nEif2zczc+6C80QZg+0UEdu1z",
+	"Zaz2U+lVAufbtkvv5rjq/XxzRbIEL9QPRfIVFUL94716ZwwRBc6mCY1ALScS00ToD+q8o/I+Q0HcvDPo",
+	"iZWQJIVkCDZOSSrGC0uAH4KeJB9lxTevKU2iaUaIWpyY4hnjQtJIVO/DSUZwvILDhFmFnVsVWFKdNgDG",
+	"DZWr3rhHsoxn8GXrbDvTOqufzq6XTs1OldFe49zBgjMBThxzsswVnVOriG8diQ6QdsPlsyJWpBcYon/W",
+	"E6S2Rz0bws4OzB4O9AaGipIVOfHsgsYxYbfKdKb2q5rbIJ37oKPjihTm+Eq7WhYkSxVT5Ey7RGGTGSGx",
+	"OEZheTGE0LlAVA4mLIwyLkSfZ3RG1QewjqTxqXV3IUGlUnKZRLhwtMHrU7yyzhTBUwLRAvXGhEc46XOW",
+	"rGDAVCgV+codcSWzS09H7y/cqEYmEF8ylOJoTpl2HjWYyS+//NI/cV60iTeUCWewyC+wcLQwcas7Osei",
+	"7+ZLmY01fjE4sc5VWJk0V5asxCsQKC94cid615wn7eqWEubgN24KwJfsCic0vtWxwhfh5f0ppgmJi1XW",
+	"NFxQY4plZIZrecYxCoETihAp48UwGHRFuU4cGVgXCPtZkFudVYu3eew4mu0Ey124JKvS21c6oc0k7sYC",
+	"oTD8NloyPqQmJb3CyZRnKbldWkrtV/tmcWu0VGpNSuiiexcZvyQM/e30zesAXeAY/Xz2vP84QBiBcwlp",
+	"p5xmowUdxkQJofswzdc4JZDQdKvTVHKhL9VnlSQw/J8zUjrpGWQaqgFyqaPJ+CK53ROgSAYXnzYbYUPb",
+	"1tGPk4QvjRURU6xFfSkUudVGjPdXAKHBxIxD7i4OhXH2tR4Kc715KN4mmN3JgBPM2kebYNYc6jvO07sY",
+	"asZ52jpUdbE5VO32u4vBapdiu18DLnsGLPEtn8VFBgmw1CdlC13G5GIhQVmkFVWbA6307TI/G71TvJOa",
+	"MC5oPTGJaEwQZmQJM9S+z7vYEu1Xbd0Sfbm5JWc0JW+m07sZcUr6fDqtj9kaiMbLAnUhfDr1jJ3zn3A2",
+	"u2WKwquE47gvOe8n6utm0FCUQwWC3zKd5qVzx8G0kJAgcO/hAfqR/oBylhAB2tyUzvKMxIjbrJz7dmqv",
+	"MFu9M26Q2+VEWJI+BJXgsEDWmvXH6HmB8CLxsc4pL4xhk2uuDo3jEoG6hrv0sZytFuSundhKvG/lyQY9",
+	"oEHpP1dzu291Gnn12y16sKIBpVJaB7bxAoGNg+5htpowRUj3Byis28UhEngljEHz/aRHtS12Du+b9Gzl",
+	"G9YfMK5xcMRMGCQDPHx0OLw/QCcMkXQhVyjKCJSt4cRqW5AoCY4Yxhm5bkv9Z4avME1uXdHMy+9azun3",
+	"kiJTYpFynSygFGel3i+xmNhM5GBdyhKCovjasZ6wkGtfWd9kGFr/D2fMpGaozUq4svUg2Qhbf4z6/YJQ",
+	"NgM32JQq0+VY2yamREWNRo3Ritumr3Z3jvAzIx8XJLrtk0SZJBnDSR8oHXxZEKe3bj8tKrQ7MOEzU1Vl",
+	"7GEwIsymnNM4NHxB5IsFzySJXykz4pbJr/h4H4wY4HLW3jH1iH3FfUPLDpSp5jNyQDoGkLtTyFLwMpXv",
+	"sTWyYYMQtGXVd4to1xFDreT2kxskvpPYlPl2HwLQ7SGqSpy6KSJMPPkPE13rle55E3Gm3sxKW593SRZS",
+	"e32tzFF6xSJTRCSpDoe4deUbgt5MSMxAs7APXaz8RV46Ca+WCHtJVuORpyD0LiufKhgj7cUTaDnnwqnj",
+	"oVLx3WhOxDFieZKAPsfqNQijah7RwwM3j+hoOHw0OjraOzx4dDA8OhpVk4rUS7Vs1GkJ9SQjSD2jGRHd",
+	"9k3PclNmg6n6V1LwHHvLPwmzAXcd25Fcy0oAHDFLAoXTUMShFqVYiFhpyoA7UqGE/b0KIewNW9eg3Dqd",
+	"x9FaHGkcpFOeVenwHZmSLCMZUnwYJ9VxjO6eIk0Ow8alN/e5y22uMC5vas0znpBNNPRO3QOcii9MzLUy",
+	"iedQ4LnAmWTgikyALRU5ketefapeWct7HG6R6/jJzfR5r1N/gHzMjIrBugyhArpRYXqV41fZsdrZKSEg",
+	"+MX/kAgOoebaJb4PjrWvBSdvHc5sMkrrab+F8SC50lQVox0gmxUdlqMKjUGhjQlI4EUrgrNA6bWQQal+",
+	"m9IrpdmHxZy11kFIDImwOsne1NkG2gXEE8sUtVJRlSYVbrqZz+zExP63Hvv/FSfLPVSbiN8jck8Ai+Kr",
+	"svJVWdleWbn0qcBnmhMYvJB/9k/evuz/SFbhAJ3O+dLkynAWVRcBsGXOR+d/+2346+XfR/Nhupc8fjJk",
+	"v12+3eeH2SNxJEf5/tXh8tHHo9Xo9/2Twx/W85EayAi8XuNSnFdKjv99sP/Ju+NfNbGvmthXTewaNDHN",
+	"J9pF0k9UeHb5DSNF7pSRSqIplooFa62bEdpfVRS4X6xMjvpWa23s/Npi11dbncMSRGHTO1+Tj9IAMjT2",
+	"BL5QfZt/4SpooXVJfqFrjU0sCvxYbi4tZ0UlzBiFJR5liPIFkjxAF7mcgEdWV1BRNgtQaOE+Q6dUuPLw",
+	"IsmF0mhrIJihT1v1o5c2qh71BePPpZBqqb9tszJZrKPNOCOIR1G+oGrenFcF7NqyoofD9aACrYiqbaM1",
+	"LuE7G26EWUQMJM8mWnzi3vsp2E3NM4VzGx7QaeYNXWqzltFEVd3wIXO/2Q/Qggqo2mvXgfgVyTIak82c",
+	"pDiyb+wjnwpw2I0OTXPbpyqc7DYDLOB22yq/7kw3dZB/2yvBaqJd7U8sPLAjNztSB7N3awqyGMVb08Wp",
+	"fuCTg2S8DeLSne2fiyO65ar4dBCHoKuah12FkoZdmqnsiodLOKe+jYUHfjlUbF1N+XHmu0Eoa7ba0cVk",
+	"cDo1+26qOozLNk3fYspoz1RGUpJekEypxTbbIUooo9E3gOM2nQ7QaZ5lPNcxS7HAkRKykDiR8qs6ssov",
+	"NEkgrbwSXZUa1YLGWOtljk592LQf6sRU2hOTyanfAMCim/h6p5+ok5h50aYN29EnWDmLHBSvAXopBUpg",
+	"7qAjNRQiyDq4WCFT+AxLqaHTmruO2epcUb+HFeBLAlgLIqeQu6lVC2kiUNOMkAE6cVI1oXQBYX0bpMkK",
+	"XqDxQHgbSZ5UN9/Mu44wcxcyfM4Tk2XRUqoL+RZ8irDOmoc5XxKyENXynJKwf3z0t7/v//rD3quDfz48",
+	"O/zX33959u7s15/39g8Oq/R8MGzYiDUAs73+Iy+kx/bqgUcn2EXCb755J1HmyKMtioXd49fK3J1xbDib",
+	"z668Zo4yEC0ayrRWk6Xd50s4CtodYE0IzwmL/DC9wFnVozFn5FhDe0EGt+auAgm80p+QNaHsfi9Qhwyz",
+	"CQtzFvNQ02dGbNsCkwpOEMFZQhVbpSkJ6vbCAD3PM/i2HqxAKV5N2AVBOI4LZEwDaKF4kJJcOlFF/WtO",
+	"ostzyuyiw0V1BKSSjIyfizlfKqOd4Cv1ixZA4EKIOVj2drTqWJBspv5L0wXPZBUsw3y5cQbwGkxSA/sJ",
+	"vlOz3hpqFBLzSgTPsICDLhPRaiijjseNQ06GwDQeoOdeERggfAFVWEpCwr5WUUeq8KLrnWPtwu0WnGVB",
+	"72Mf5zEFzGf1K55O4UeOF7Qf8ZjMCOuTjzLDfYlnmuTr96tTu4PJd5vsf5rx9LxUqT3mgi5ftKCVmKGw",
+	"oVuHLpXUj62iRcblhJGPVMgytocZUmdLO7RnhJEMS67Ov+QLhJ00IUgBVq/HKYdcMAgC5sRgUbVLlA00",
+	"hPu/n7eIF79S+JKhJeDxLOcrc7ZWiu0ohgO5bLqehjO0yLMFF6RNUdx4Smq64ecogn+ks9JZQhfarAcM",
+	"lsckNmW5Wjy4Dpzaiu5fC+HU1gEnyRfuKNhJZ+HnO1vgNSUGrD+jJ1Q5kfuZYps3W6auIlTRkOwebFCJ",
+	"Xmjc7halZY4XC8LAs1jTi7Z2oD+DAk2tXgWIJzERUtdDdnCd1zS4ihN9NBw23eheb/iGpdgcPXCLf4Oy",
+	"5n1JWawsbqt26MYfJlJWXSS1454QjsYh1BRns2L1W10xA8zRrT+GM14Un0GyuPvpkrm6va+GZe+rTSEt",
+	"j7myMaS1Jo5SH3s1lgKUDopqp6hKGb64sdBK0FNLc/479MdZ/9gZTcmv6j5gG5t2uvR/3Mhm793wZm8R",
+	"ctI8Dphbz13GDUfxjWPr1qAo8oQYYFlYg4YC0jxzbSLzl/lqZ23lbEmZODbFBRqNgRCBLri0IZotXFl/",
+	"TI1F6X4tBzwrN0ens/NLymboIiP4UlTOdD3OCAqlBm4uHkvxSj9a211rnvJcChqT/pJn6v4+gLUWItFB",
+	"crHlu/YXHy6jc/safMb9rviMdRcirN0G4n9XWsndvIg2ZVxyI2+PTcWnQajQJEmZ+6LR9boJm9DTX4LD",
+	"bxfXWasOe2LK7/9oeuyn9VR32mIQ/6KL0KoOah07G6CwaJoZBigsKprgjzmJLkl8TlkYTFhI2TnglBMh",
+	"QhDyofUcxaEOYK+cGthvRNGDqADanDA13WMUGqNGf8Y4ncw7EzKV58YRfQ6O6HNBCAtRzCGNZ8Ks+0tr",
+	"2kRoLmPcX8dIZgSDnW6x45VJjoUZocbRcViQ2zO0mL11lMHkAVq3mLrjMIsL/5h+3PWeeSdRZVv1bqUV",
+	"hlVruOJjuJeUQeuBKyp8rsyvWRU3mFXBE557vJhP4HfAvS4SPwOERUXx+MseeRTbL1pd4lFFs3hU0Sz+",
+	"8n7YP8L96Yd/P/RnJ35GosY5jYXfGwtxRHO0TA7RlFuv+VaavWb+GxT6a5AN24ohp6msh0UCT6GAN1NO",
+	"eStp6E+7/Bk0iSKmlpEZzmId0xVEt5GMIjXKqlp6ekkZAubzxeVhQsywRbOwC1jqfho2AK9RNQILJkCl",
+	"gU2rC+C2FTeSvVXWUY2gpoaAFgmOyAA9SxdyFVhIegikXCsdV/sR+8+UsMJR+A+WHiSSfKYXE9wTZVWI",
+	"CAMNlnXB4w4ZotVGyZWZHHomck2JHCaZ1OPv6ph+YXhtc4UrLKxCnQ6BuKd+5wwOJYGvJSkAwu9caSq3",
+	"L6+P3SyDcBhen0BUJmiB2z68FWl+i5PpKuvRX7JsNru4qA7xL6PDh4dRbaDXrQpUxt4zn/xfJuu7y/Dq",
+	"RiiREm4WMpWlNH0avsr5a5Tz1V0B7tl1W+Chr9rADWoD/qrCxjHeQnx2isyAoOxW4NF4+jMrParW9xdc",
+	"8qHG99Z2J+qgmtjG6o2woNZSAJ3o0f7Rw/tj60gvUp0AKXezG/KrA+JP44D4U+sXX30EX30EfzatoCmR",
+	"8phKLVP8Yl5LD5vyCgCmsM9ON+laFMvCo/kiZBJdkAinBAyuv52+eV3P5TOfoALNTGfDuYXQqzXP++5g",
+	"hA4O0GhvHx0cooePoJde9VBBdsr6SPq1xWa1ZGmf9xKLTZM2uYsIUhf11ONi6nc3M00BngRFabGv3Y15",
+	"O+eMeNjb+gQG840PbRT6jElfppQi0IQWrRqRGr9EMsM02TFH3I1ya6+TTgmLC8cTdDOBvOtKVKi42Myc",
+	"jmMIQHn1X0bkkmeXyNykhVRK0DSrhDgdWFcqBUmmtSa5R3uD4WBv8KiWV3K4RdZQNzAQrX22LKLbYX4r",
+	"dd1hPvXEsiYXJhkWJF7bExC2Ud8XFGFMM+bib5OlCQy4hlvSWimzdSGpJls/noaJ+/naMZctKmtpQc1a",
+	"FPiCNzyuDiSNHarB0Knh9kLjBbqifwGKyy/jsljAoWzF/5S95yFwfbre+lbpoW+Vqrm9a+hlzlM4c5xF",
+	"JGN1iBens+7trWI5drF28EKPXm8yEnO+7HD06nrPaOg7cmvyt4IKUIcu9xg0EH9uT0qVOKVtjdLhOshg",
+	"qsVuwmfrskh6w9Hfjn59cviP4T898mwjXxV5Cy8oS2a2w0zakPqnJBPERewHS4lTWRX3eDqJ0Nw+VDKW",
+	"WjqzS48FFy5FQavM3uw6IkxmtKPDyDxTcxMxstwhubnULL40R9EPNJPzp9hXF6J+VbO/ULcEoCig0dFw",
+	"2B+O+sORRTAqkiolj/HqWHEJLBWPxStExYQZOGt1GjxdgcoEa+gBFk5zmWckrHewHh09PugP9/p7R/Uk",
+	"1/qBqZq32xwf207TvwgnJT6XmhF4vfb394/QNE+SvhrBfe/SHB0dPe6P9vr7w7Ys7c4zaR35c+LTVhrg",
+	"stVunF9B264LtI2Kmv68nPOkPBh3hd7mh8EiLBal7uNKpZvEHbtGPFvThE+vvgb1wiWe2pzn2ZeCpqZO",
+	"mYFTO64M+xttztruh0U6ZC1N3WPuqnP8NBugFziOwVL8isO2Yx1DvcDcRK5uBEjW5dO7ZYlUWXcFU9bF",
+	"hIU+hRfEKMlQTK6xHHSF84xIUTKoCStEd/H2ixVKCL4yvQl4Lsd6i1KCmU76XwdiO9HNLVDOJE0Mrq1Z",
+	"qY0YtH98fns9qLh/NqZRO5eNI7ndeWpFqP2q8nxVeb6qPF9Vnj8n9GyeJS0oAuW2GBdOgDASJMqINOas",
+	"BpHntQY+Toebogp6wvh0jBZKJZhLuRDjBw/CwgeuH7PbX2RFNOGdaxb/AztE8SAlqYhw0g3ueUAj4a5q",
+	"ntF+RqYkA39elYr2qlT0sIrY5BlJGzL0ZKI+u1nK3Zj2qbd8k8zc7C+riM1ubjN44rNyqypujS/NX/YE",
+	"Gqb7BX/Zoj3iKRFwjgY7qr1Fga1pOE9FFbLoNgsRLynzDBYACMsBAjtwm+kdo5AvCCv6Y2GJcJK4Yc9L",
+	"soKq8UvCtNO4Vv9mrjdCLkUzfbFGFJlhpXiFYg4kaEPIWxHh2+IjWwQMM95aLq2H8Y2Ahhxi689bQPDy",
+	"ww892SJrHP9jFCqVUzNizBCNAxTmgmTjkjcvMn5FYxideRVEy/S2ffnqa+0El1EJoFe7K1V6cdmu/3hX",
+	"0ZA9Al1jxa3qSZGK/otaT4+lYS91tBY3wHiqr26L49kVnulaoDtvLAh3vYCfQXWDNpHGu/Zw5Ua6sNzP",
+	"RruMzChJ02l9qcYFe3geJVxHwzKi0716QU//45yyc2i6qHio2lUv9oHzmW3QnZ5gFtO4JSLixLRtClrR",
+	"WnNBMsHZAIUQITtXPDcMUAhaiv0DAkrn6u3hhEFN90Jp+iFkxC4yUhCpZp6i+BD00HQKxr1Y8cXLN1FH",
+	"Gfr6FJjHVgR7ZPu/CM6KQFhVDEsEJeRVWXz0+GBd8u7R0dFjVwQfrYnyOlK4XNAtZJfg7LW6s6sh2v31",
+	"KdgA537DUEPhJESJBRGUSBU6kF/nPyfffotefav+10xP2QgBnGYb2cGrd69Bf5hvAfKjs8vs3eeE+XIk",
+	"fsJCIrnkKKYzavGOCIJHEMsVO95MLr29/ZpgrRp660HbwBLZ0uJQS1TdsArdV+bq5YBrsjdLbFU1d5N5",
+	"hE5MDzNeZs7pS8J4AjT2ouldpjNVdRcJ8r2+MfSk11XbWXSAjnKePJcGNKFjlUc3T2HCRZ5t/MwTc5t6",
+	"orBjfBnJhYtlxiHPuZDQ1Db6rx2oafzrw/jnJ50UN9eo9cNI6qzE1vQXN6+2Czz0ji0hfAnSVV8louzO",
+	"QFzmPNnIf1+oeyo5fWupBTb6TXEq1+TplfvxjU7Y41MUGiilc4BSCoOKP+661qU116xD5wpbIrDeTOJp",
+	"2RtiYxK7vguw3qJLIjcDvcFdFhuOT6fbQMO9USqqXYK1iIu6m3Q1WzNAGMXcQFKHxgeklCZTjB6ChWZO",
+	"YHhc1zapQKFWC9UzJRZz5RWBzXaPeKrLzQ1UTpV7uEiQhc5Zy4d02Mi+D010MhmsA6S1jZ/PiU27Xre6",
+	"tpN1kUlVIeWNT+ubX8C9dflYQNnhQkNuyVhz3XaWEbYLS7+rzZbWUYZ4FpOsk4PNpMPtiLPpS4L2utVS",
+	"b5HBmUaKyghS1xFOlEq+2o7L1xx1XgHH0YwjziDnE6pXNIQ3wADa9Grg4fIWJN1W2IewTu0E8KbFRXNS",
+	"z9JGr8kSfqvDVQHQOuK51GnMK54bpCvQJV2L0lWMCp5oRFDB8xqHLnBywo0gNszXozDVz5zDGkt150ML",
+	"F/FxgCelilRfIGhIVlRPlv4MUxTGOER4TaWYuKbg7g32floTO9NqypRnA/RWN/nTVQRVPzykXqt768Wi",
+	"vSfzjAqZQhnnF+Si8/sWdsJnvibQmQrUstPxxxeA2QD/Yih314Qe/XStox4Ifad1npL12u4Hb4kBwMP2",
+	"7ybN70C+5fvb7Hcd3I/xytpw+hzeXGJrMcMWk7tlQIHpQFhvSXSdQ/vzHeKdkSgbwBAbT1F7Go++y2nU",
+	"Ao0JdN0rZf5OLdMpieD8OgjLa4ry3LeVYNXHRR/2UTAcDj8ftNpf/9LVU1BXX83vQcus16z8FsFgfWO3",
+	"MLB9qBkJJhCQ6oQA7jhIvqxgMGcyw5F8yqPcuqP8UkC7BxrYX28WhJ28fans77wFcZ9NebfXvsapRga4",
+	"IpmgukuELrDQgx30PDPhC8Lwgvr30nmRGbCrde4PhoP9qs6nf/JXy81Ft+kAdovOUdEkWBt7bevsRAK9",
+	"cvaTvt17iiV5YS3HrhDMSqnWLjgkKJuBOJIEUN8Jju2aK5YJuAUeNLeER5diTcaXTb7j2SV8iMpjRDT+",
+	"QDWcvtUReopXP6gv1pmRByNji9BJpWamkcOpBauZoH/lzWC6ak1CZkRG86JNMV4FRoFCSoDtR98j+y/F",
+	"Z/wK0qbJPWPxm2mxWLoJ1lZ+n6ceRCTbQ0t917sUJKFXxFdyfoJSIoTiweChWZKLOeeXHjknpSIL4c/Q",
+	"4FNZpprJjNZ0o9G6QJUu/98MNbOLndUpKmWmuDHJDuaH1CO3m2cHg9QxWG9IuBwB2K6sOTpdpmzvgWms",
+	"SM3HYaInRNELwkwsSUZidDgcbtQX77SNkl0f0Qo+bjJ2mnNzdlJ77uWcslllVSAFYW2s1fVMbxdpBbG/",
+	"Dc1RS3Lqidqm0huluO3L/ytV+pLUqvRr7pla0HXHNmNbRSTWj+umgfW3aPRkOXO1z/JXl/5al77P57LO",
+	"m140wyqkWM0JUz+LTYlQZS8VZrxO4G62e4z47Wb32Ieuo2y80A2+NLundjQaCxEuCDSLDscmOU1Al1We",
+	"mT8109Q9AIHy1dtIrG5X4hF+w+rPGb0iDOULE+jeO4BqB1FJo9Kf0tEY/R74N45reVDFfQ1+9ZT7W46e",
+	"lHUKJZTKNfiYp3mSbJVpowfWNZFnC4Q6x74wzvSaJ30jeBq/Ipl64DzCi21arqh7n+BFE+SsO/LYNbmC",
+	"y11oDKmKCV6Zajcfsd7AHV3EdoNa4MB3paLPpI5rA0u+MwqqEcMaOmjf0s3Sw+kQtrXwsLh+DZ+ZGqOu",
+	"oOnoOStzZr4sAVKS5Dquq2csrKqtRcmcL5lpzIjZCkkqEzJAp3mW8RxY/ISJBY6IgDB1RlJ+ReIi512S",
+	"j0Y3z1KcUKGrqV8/f3KsHWQ8QdEcZziSJBMTpl8BCCb1CqWn2QC95jzzVqZ9AU57vcafi/xrGcE1wP3e",
+	"EcPaLjnhLrlR83jUYGebUTAgKx0c5wlBBs42QKNDtWujx8NA9yn0BsT215rM6mHHoDr0WVDPUkwTX9s0",
+	"RPrqUoEyCGRzuL+3B7/01VIVYLa/5VxSNguUzWLaX2YTRtkVFfQiIc45DIogzN7hAeKRJBKSZ34+e95/",
+	"DOWDSqVMUxLfH6AfyQISjJcZlZKwAF3kOptcNFmEOvTpAmckboHYHSCDwKubdFtAtDovwIwN0lxIkv0f",
+	"8+OAZzPX9iewYjW7v2FtbbT7Hd9k8zTgJEGRugZ+5wANh2MNRrR3MB4Odaaf4swopTGjs3nNFTDaG9d9",
+	"SYeVAR5WmNi9e++How+QgPyfvffD/v6H++P3w/6h/Ul9876XMz2f0+ykmsS7c8sUgFnDDDnvU+Lz+YuX",
+	"79C7gwE6QYoJcYETg++KQurzC+sSjVpxx7pzrCbxhMdEbdcTRYILFxygW8bJtfpN1cAM6B6ReJu7X6n7",
+	"PsFWKy5iuY9fR0kK1mNu3521+PNEM0kjusBMrgdUtAJd8/2tFSI137fON6qakQ+YUPA8i4i/x17V3abv",
+	"dI1Tl8or1ujJ+qwoQbIruu6jdTj+TvP3kK0TEvLUGSa8ZTPUlQKNWx+0DtCQaizviprsjaPYJhDjnBSx",
+	"ttklLRpcur4EM4Oitqps89iHNo/TPJlS08yx2tgR+jpWHQ7ly9Y7ySok5rjE3NBR83BWj4pPya6x2R9y",
+	"FifdrVBrz7gM1o5YDBCwBCykvs+w2ISySxQqUeONwMnWXvRLLNBUyehjq2Qa6GpsHeo2ALA1gbmN5bdE",
+	"YFTD99G7scgK1qMm2GksP6kX3yzHMbtcoUTzm4fPSC5x4g8cpmBc2XTfY1OhA3+H5xHPmYTK7iq84Whv",
+	"R7+9N7C4xt9ul+ACpuYugCA4i+aC1Bhu+XPH42i810ATW5yyAj+80yFzD5esHAS/3+dnH7DHS1mgeVQV",
+	"O4vKkZJUDBz99MF0TjM3U+lBs8R7rR07mZx+14KKotew4wHVok9t1DYPnsKdr3hMWvewV7xvi617Zypk",
+	"O6WnOP24i04M43UK6ZspolIUxrOcE0GMpwLHAJoz0c2ntf9igYUgMVLmaYDIRyWvUZjymE4pyZ59lIQJ",
+	"ypnJDKXpIqERldBAPwxM5nTDh9E5I8KRqht1RMU7Eq4B5MAYDwzX0LyEah3cJmdsqzgeHHye5qg9c6A5",
+	"2oJDghbKvIR9JpntIoK1TqM7ieyoXxpCInG7ojn8Q2ianu6UYG+FecbGipuMnct9dTncbaG8mqhvkfyq",
+	"6AlsWlDPvnL31+YJlTnWOmZKGcKzjBBdq2/AiNPdZnH7uuxrLlGi81axHEMuCU2SWuehpnJbxsKMmnu9",
+	"ius2iukPnF86DHczUw1KRzDPwOhHC5zhlEhdP8UZeTPtjd93Ejh2BJ+CraxG/TVRPPXBTOYJXuALmlC5",
+	"eucIvk4agO9s1zNBJcnWthYxTadsd5GtCfil8+ZqZ58m5a7pvKD0j+Ky6DSCN8VbN31fi3PYixZIIo6m",
+	"ai1pN9X81HlvZQz7Hi7UppjSaN7Gk4Ne2VPircOXekHv1CR0qH8q9taFfZvUXPVXYzz/0Ne0HiF5YjqV",
+	"8ASkn041uyQL6Q7ZvM8YtX3zZ3VI7j3rGYTRnV3KrQy5up1trKJyuuQuybpQN48jHBM4IzH3onJBBjZe",
+	"c74AcadQYyQvC/DKxmuENJKtaw2VdokL+bXsVKm+nmOoRocN8l7VNFK/1O0i+G2DDu9L4rIugE6epyaj",
+	"3JiPLEiUZ1Suur3/1D7VaAClFi2o7bfzFWfimwny1BlbB6I0fMqFS0MWVlHpMNjADHnc1DwT7XGwhc08",
+	"AgMC8YzOKNP1pLkAnxdAO2J0kfGlMMSxGZ3B/ZY/e5MjQVit6uqEoZO3L9ElWdk2KHOCY5Khf/ZP3r7s",
+	"/0hWm9GkdjwbLXWHWtX1GAcnuZwXZgq/JAwWEVDT1P7IVQGVBrwUR0pZ7ejoXOt03dvQVxe2vboTWxCn",
+	"xJLsEGDxs0wdaEGe17vmbZOvblFN4KZGzWlm5FZzn/T7LTc7GAwHoyoz0z95eJm1LP0ZezHFZUPhYkOd",
+	"qupEHVHKGThMvvsfDRgG/6mXOnvvbDLudf4/ZcSTiijaqL9Vn2hFbDSS4YLnLbzGThl+Z1HNjVj8ukZY",
+	"7Ga8+mi28mnfDf5RtNj+pTDcTVZtESThU7nE2VYur1N77xrT7qWpMaoU+Os8iCrR2TS13Ww1U6xjIBOL",
+	"STTIsHo0ixNl1ryVGdWYXjdGdMpTAg7/IgAQ8Rj6GmAKhZpLnsW6dOKCy7lPWsZezfjM9BsSXTl44/x6",
+	"LBRJPrZwGhhuVUg+JWoZecJnq5vTFBspJn756MyxczU7j3WLdiRWQpLUuxWkfSNqiQjXgvLdgl1FxSLB",
+	"q/ahFHRVK87mTORJcRg+P9XLPzy9fC3B1mJpnXaFbY64el7/Dm78eiWbHlqgt7L9xDOJI/lWDWY3rTgj",
+	"OJojbJEkG5TUtkQ/rKAyvOLyMi1idfJN1cllLjUtapzkLZSqEf3A/eQLs5g+wYeHh2g4Qo9qLVL3Dg+u",
+	"8Tx7N0YPvW1nXuQpZjblssO2wMxxas53265McUqTlmMF8eFmA99XkDB1g4cJqgdaUMoB2AK8/NDOmzOd",
+	"GlrVAB1b5iYP/Vq9wi9OTpJE7Ue9y8gJY8i3rIfXOdxcrEfAgHZ/U15xPfDplEYU1w5h8etmkWWI+OVT",
+	"/37SWJMn2CEVFbNNqjw82AoaatAGgqhH41PcNPx94SAJkCALnGFJoOlsxNMUi7VD2xtuiVulBncvqP59",
+	"/9v24YI1O6Uav76TgLesD1iAAd/dmjNrTEbzCqCRATpBYs4zWXCWV89enUKpWyHRaDFaB7KcQUv3Bcki",
+	"JegIA4WwRSRauNPPk4K70XsuciBrQSLOYpytaj28zeXu0qfWOBb+N3p8YwrTbqLmZcOE7SRvNnrBNnuk",
+	"NJVV1kqtIbAH49YwRHdTfN2vY+fXl7hxLakadegGZ1ztvUTqMaMd3EtOqMqUcqyJfPltB6Uuwn5GOEmE",
+	"FYXm/JlG+jq8oBXiygE019evxlpF96UQOdll6lSgZcZ1Fts286zkO1H1VSgJUlOvOPdllkdSgwAVk7AH",
+	"NehR3ZsPwjqyD6lFoMqzaULBIrzIBWVEiH6mQ1EJn1Fj6F/QOIYWHXKecSl1yqPMMBMmoCVpSngOuYqQ",
+	"oaLJR3LeTzgcBfVNkS8WPJO6PDPXnjKi1yAiQqgNqEYmnAl5IIglpsmujteY4hnjQtJItHu0Y97kH6bI",
+	"xMBeQrpjvVrb9DRSSzLoJtYtc2lROMjHheIQrYnZOqNIWSdFXLzwmxQE59Ft//LAJpru4H7YRaMlNmup",
+	"PfBvAgZLvEL3So3AUmt4P9AgYFSgaUYK1J0Jc27GiRoslvSKqPutAmHgqWFhLIq281RKshkk+0oe3tfZ",
+	"UtuH0dXZLFKyNkeRod+/CR41WdsFrmRv2A4PUyzrWrS9tEF0268ZA748Q2s53DN3szomDmfShlHUm/Sa",
+	"LzI+y3AKPTGU5tTkgl4RWRPqVsuqUwYIrSYBuD87O1zTyfwP+lW0tySjfKtSDHOnfbDMEeqWHF/bzXWi",
+	"+SeTvtyppoYXAcTmjmSkvSFOLeVBkGRq6j/rcWa4sF2Luh0zWU2GxV91evL3h8ObUJGKxVivH70ytTcd",
+	"HS0O1No6jSjBQv6sS887BNfMy196QkNP1IrphMcCZtnt17DBXl0nKrbsUFEOLqhMr22B37iJSN3Kx4ok",
+	"JZ9lMaWM+on9NeSEUilQeZfNsbUyC2IUZeqHh7sUHx87qT39C84vr8VY9eOTqgOlTWdb5qhTW5MEZ0jQ",
+	"Wa0jSXM0hzdlUZrCe2fdN274m1xGvLMb84QhEJS2YLD+urVRbGqV/TX6/BhxRiAYpSTtCl1RXtqv3ZSI",
+	"Wozp2pOFG0tZYdWNqx1ji3qx2raxmUb52fn2sKWKoCGpu1B+DQNbc9qLe/1L6BzQnfO/zfvrOnFKWbuC",
+	"/HmbWy5wdVud3ztuaLlMazbVzb3vZBJzU7Ov9EUPuuE2nWEahYRrav8sYAB4Ykk1uq7TetTyaN8VKICM",
+	"kFj0jaujFnovH1i7ntig6pthta9i0SOlo6ZtCxsEwsi8ZS0/2wZQoWzkQwtNfSMs0EXRU60Tgmi3umZa",
+	"8WP7M3oinNgZaMepNgH1v4W2RUyZzQxfdcyXLr9fZdSjbWsJTwDOCiMwRjrWLsPuNisJPd/uWv/t1x1s",
+	"/K/TMMtg46ZBfi6z00emxulspnWz4JEkJOKeGIXuNa5IRCNYdMwMcYLenRL76qITKn3VdgROss86ZvGZ",
+	"Vb2WWfyRKnrNmL9W836t5r2Rat4KfXU9WPZA3XYVr/nunVTwOk3bbrl615WG3Z0tPl+wbp1M1b89fhfd",
+	"X7erNuqn/BfV5k0ZWSQ4InH/YlUPVZUXNlG7Hp+5q3XRCt9lJ8rWmEJQQADdfgF1XXL4g/hIvFthcbeS",
+	"yI4o6zBtt+pqNyxGq2G7dcOfq2ZXcMs6QXDeJBTQH1EVdPe3qg9W6+26OTOaGlnQ3s2mTmefq525hPaH",
+	"UtGcgX/V077qaTejpzWIrLOy5p6vW9fYnI/fjdrmssXb190qkdAdYpXt0bHWHH8bBhncOJBr2+44U24O",
+	"Td3vAPz6BdiDbtURJ/1fP5gE0Q/fPaikiv57FDw8+LRNxNOOeuNWCh82h90oSFuiMfzHmaqu31lBYM3C",
+	"hnITS3NqmLdajINOVTN7w/XbVYMoWV8Z4+3w1SyMQW+AeC38D5+idwd1oJ9rrZ655fKUY+tVlXPM1gHF",
+	"1CeNLoigMWmktG9Z4bK3a2y/haBrwDSdtr2lbm33vb/GIrY6PW9A3Nm4QG/dEFpH+/vEhXE1HADywU36",
+	"10k24wznEhmEDLWis5zGHpa/Puxda5Is+26Jf6V+17l0fbBmBV6MP/a9EW/AiyfVMWrKTdBU2Zk61LYb",
+	"NXaIxzVRkbxhsY2z3kJR8DNfu7AFnr4RJ7vNfHvhrYGlthVn7Y6765JkneV5gUjT/UwXzW5B6FXcJvat",
+	"d+gywf5GL2e74rxti/d1k66az7Nci62ucEIHkqipA2gAe9lS7FdFw79BXOId/Dbl0IMNzMcuwGc6cAqS",
+	"/yM5b+ygvzpuvjpubsRxUyWwrmerOFO37bCxH74TZ03BkW/fUeO8pGtu1wphhoB9gfqpjkNzn1phzNTe",
+	"YnHZrK5MoalNhWD1T5uINV1X0XVahRbs1pgYnq0iUnYHmKMSpQQzT+FijFdwfmmmcU5uqrZ7CzuqzBJW",
+	"gzH4MTeSKtzG0qy67ZKETuwqAW2KKkzA8+oFVa23nETx3FZpyoa7VfeylZ4MVm3nKKvmbKZE0klxxUi9",
+	"cq36fHPNRD5TzWwAW8IvPvXSsT265Xx27ZlRCpAKk7m5NhrX18ACTCFaoxF3vacZIbqos5ZNYC50j4GK",
+	"0iTwdqhYdwo+V4tWVP+H0qAT/jU97av2fEPac0FcnTXnolvPbWrNCb+brDQQMHegLTs4gB19Z6Y2difv",
+	"domq1MC0uE6F7KoNm1MNxlysjudqOBgNhrcFUGL0NAe3urFJLwhO5LyluZjGIgCYzIReeYyVNqF8kizx",
+	"SqCQX1b7WvTqlXROjKWtUru9SuQFT2JfiLXUGqkATG+UM0kTpSKQjwua+ZqY79S6WntJz7dtRR2bNiHn",
+	"adnJcm3nz1rjS90e71xNr0tHPT3lbjPbdkqm2MYsQR1pNFmVGaTmzmPE8iSBnzFbVSXYjgJs1Nop0hFo",
+	"Geepd5SQ+sp56gyMmWzX2xkZqI1dN1W9pnU66uIdTcfXWrw8JRV6KSdR7k5lNTwHxjkAFcKu9CFvYxU7",
+	"Nh7X3IQD/uwAKc5umz4KFNZHGNr8DdsTXJr9+MbDczBbnauZ+7TAJIZ+ziKnUq03kGjB05TZEiDJ+ZaQ",
+	"5bfOpqpsYfMnndO5+WaNIibWNFsyu4WorPZnH+0Nw5rSvLbRkq0613/tNzXlSif30d7wGo7zpvnXMaqc",
+	"w+V8ev0Z8EpNRpawaqabOJVCo79/lZVfZeUfW1aCz9OHw0iuSAa9GqCXEhYoVAfgHB4IoVHEBeeXmofT",
+	"umnx46O//X3/1x/2Xh388+HZ4b/+/suzd2e//ry3f3BYz8KraPeK49RSEvf6j9Z4fP8oYt66lr8Ece8D",
+	"Ri3qlAWAyUQ8i48RgOJCCubcwuIHiAFdAJAlnmHKBuhEN1yfsL3/PtxHfTQKkOBaHGt4i7+dvnkNPQtJ",
+	"poHqtbGBI5msau3RP2Nbmgfi80FMYRIFjCn4D0kiyNIfndoe1HSMMPr53UvAh3bQTatnCM+vrsUW/lZd",
+	"ES0X25/6r2sAHX10+HAw2ts/GBw+fPR4cPToC5tPd8hSyzk9KgJEDCAfEarf3j1/gvb3948MZiVDfDoV",
+	"RAbogsglIWzCRkfDYX846g9HZ8PhGP7fr+DDPTo6etwf7fX3R2d7++PDo/Hh0eAI/vfrAL2iUcaNlodw",
+	"RiZMGfEBmlJGMhTTmdJNolyq79UOV29vuPeoP9yHLx6ZL/acExdjSfqGo6xn0g3CAJDPK5/T9gQJmREZ",
+	"zSG3DtYmLDkbUtuzH32PpPkXslzN65vvrLTsIBR9BYMFn7Uj8BHHq3evm9N/5UOYGK/jrRpVy6qaGEFb",
+	"8QmDrUX3nuI0va8Z05QqGtA8FnCF9PZraAL4VS4NI16SjCCxxIuF7ezaQAberx3OR5VNf7wdUlfQe0Wy",
+	"GXmbkStKli1OcgNmgZY8T2JvizUn/iZ83IYLG5KDV0x5kvAlJAbDbm0d/Kg1FHa7i2m/cz0IYtEDW0dl",
+	"kISKhedXJEvwohwb9O01C0CF7bZre8oWgY1CY7mZeSjJ7bN0Xtlew/iSMJ1sX5TxFkis3t5HunFCUHRL",
+	"gJD/OYTYt+um4CBgNse7KPFu1q1DUV5eO8OLAubDTDyokpi7sd6TrbbrHRFgyq6l6ZjGn0HOmpBJfBuk",
+	"/JUEKtvi2/bX5KM8ucLUqPvt3SEAWhbEWSWXmZvc5maiayPhp4v57+9s/FrZOiYeXbTPZgRdkCnPCAp1",
+	"MIooCw5Ea92M+awh3YlkbnHvbJDS1c3Y9O3T6t1rh1C91ezTRrr6ifo6kT2v0pXHQVocv0ZvG1iLAEng",
+	"KxbFEbMVZEJop58Bp06V0kB+y3GyfWlQ9VA0WU1bI16gvC6eCZqS898Vp9jwzBlNya/qvoblDaOqft99",
+	"b9vWPMkz4cv9f4tF4QuJ4J7QuKV0zgVkYRinQ/MgDjYW2zVOpK+Rx3lblxE18jMaXRL5BCdJR4v3Oc/Q",
+	"cs7Tz+RNrafDt9Rvrkh2wfnlE7xYk+phFCr9qm+E6Vfqsm7dkcd4/7l5KYkRZxO2yLOFOgUpXllV7Fh7",
+	"Jwo9C3TuVLFIqEMEH6Nt+68UOBaRwYRpF7A5N3NFAcPQUdpQpkuQQK9Xz+thGpu4qnCv9aqPhpuyT9Sy",
+	"ZbRzhu27PCEGzA58dwRdZBwkPENmlTTu3XK+8lU0YeHPRV0dF2cgSiij0TdCMaDpNNDRZdso392yWtLq",
+	"kjJh1GK9bIJAtY6cmwUX15PHep2OkEwtZ4sTWF0aIEet0/q8dLHqtZHnTRlr1KYVGezYljDpLcwIvnS2",
+	"r9JEKZeCxqS/5Jm6vz/nuW4LC+vZN0ehdEIWv1QVtdrFTSpbO1Rp0MsZ/S0n5rLib428GVjRwJKaj2M4",
+	"qJctwJbfCAeFukrCjja6gZP9UCBTfgp2i+doTXjD/c/gJnV3hkXxhUYCp6YZ64JcYoH0/dUcRMZrp8r1",
+	"9TzWvp6BtvS3cfns7212+YDqe24Tjtbq5NAJzgL7bKtTltidwqftOuic7gJVfLQBgg6BmvaMumNu3F7h",
+	"acPw3POlaOKdliTNNiqir969BitovoVGBAiVAJmvkdG7EK8veqHbYzn77U40WGf3VXexcpoqo1tz2nfM",
+	"TLD0AG0iZ1R4Ky125Andjvfu5+RPQ/+cnS+4EPQiIedlw581/XY00ysjM+BJ07tMlArDrZID7lWcEtON",
+	"clzcNmFK2UmogOVL0b1QYzSH98Fu1345rb0cDI9QaMfXL8YXuvkTE2afN9peBSlaF5XkotFaCn7z9QMr",
+	"EifsGzqe/doxbjm7a47dMyVkdqnicvdES6qO6iSojUZVwnlMJZIZpskAPeWgRS0zKolL89/4klvPnDNR",
+	"FG0YyJAvSZVsZA9v0n6efVzwrKXPp7WChOQZWEDrejCu90o+gwACruFu3LBPErbbG0CF+LE6mCY6goxt",
+	"SGWAeBIr0wto/NhY40v1C3xm+9Gqj3tqMVq8GuSj7lHWTTOcU7U3q7b1NmaBNnrT6tR2WfZnV1uvPUTm",
+	"PRYNTa3dqMyYOUnirQcCOchbfVy3Wmp+/R0o88IJYuk7EWWAJ1qir241IAd+dvOYujqcoa7M13ZSzSLP",
+	"1HGv+C22HvWpfu1Wg5bgAfKM4R9U6Kw1OCC/5STfftm0W2m7ASwxlYnXpamOFiUG4kRZwfrGrUfxi3mg",
+	"7YgON8A+uAc2cOIBhvYaISF7VIt9LVfXmaY9OJZ5reHcfk/vG+hEog+9q5tt5e11pJwosGvU24BbF920",
+	"A6eLtQMbt/uZ8danMfJRnkeF83STE9m4Wdu8tu7b1iwqhOZ2qKCphLJqLk97aUevp/v4mpG/hTr0biN/",
+	"YjpuSe4oWvfePX+CHu0fPbw/tj4BC1gkJF4FKGR5koQoSgg2vjTK3E+NvtpFX6Zd1FHjb6O0U3zlT2uu",
+	"e80QhgDHEgsk1DPWI9xmTn31sn31sn31sjVdF8IXPDRSugiIwDkqJHLxC5wgpCgGGvRCs5miL5FNtZ3S",
+	"KwuSeoxIupArN+JY5A+h8qtzk8IR4SQhGYogcYpxeBeLixCF0mlsithW+/YEs5jG5hg7DY6au/aHcUb6",
+	"d9QryUmWUrGmQTF2WkgiaA+G7oUf+4viufD+MQpdxXPMTXwPytjVIySGFnYQ7cE6GuQP+sQ0I5FSWcem",
+	"Z3n5A/hM1JQN5p69o/i7uCHhIs+IKH7AOtRPEyqL99rD3fjbPlT8ALq1+4NWwiu/gKOpqn3bF1d+K0bk",
+	"W61e0LsCC6e4DUwc+yL9h71klXd7tfi7GH+CWTk7+KP4utLy7aVLshKVfxfLqPW04gPkYs75ZfNve/9U",
+	"kYa9qv/Ql+qoo83laEgMh+l5uJDptGwEuHWdodM8y3jOYmWkigWOCCQXo4yk/Aq8LZpDSfJRIiomjCnR",
+	"llChifP18yfHupspT1A0xxmOpJIb+hWQ4VjPOj1h7IvLbn9r2X5DT3K4sNKRFoQvEmI8kVSO0YFahdGh",
+	"yb8OzBIGKOZSBBMmEizm6u/5ajEnTARogTPC5JwI9StGCcGw9OF3oda5MENF83O1YflCfUGQK8JMKrBA",
+	"GFrDheSjHIQBCj+GSmCEfwkH6EeygDQVNUBJWIAucgn+T9HY5uMJUxwYZyTWwEHenIXedwcjdHCADg8P",
+	"0XCE9vbXKjIHa3NZ0LeTyXd/vfce3bs/eND/8C0kE9//90EwOvxU/Hgv+Cv69t4x+Si//8978uzD+4//",
+	"/PBenn2YTAZ//c/7j//8y4f7SD/571Hw6BP69v5f/VuaYF9/XrLUaVVF7sKVcY/oMLvJ84gwUzLxkpDF",
+	"3RT67ZBWt7Xe1+5Q0Guxg79XLbaS/1v4CnYqVrsmDWJz3mBQeCE6BSwTzE4Wi6Qr3MoLvgSDXj2qOHOC",
+	"2Vpv/Tn1OWqhShI4itlAa7oECCfbNyk0yLLV3euW2BG04PS9YUTRlO19jJMEUaaztzLMhO6bWi1KVoZF",
+	"6Oo46gclhZPknGfnJn2mKiXNLetianCL32JOMNsp4vwLKNgcdk9xFWs6EzZ2611C+DksilxgJUKtzSri",
+	"MtdBo4W/PztbeAceUg6nLTF1OedJATVY5n61Gcd1W7gu+auC32cGz3lGf+fsPMarluL2Kc6MRITAoSL9",
+	"CLAJEs4vNZ9XHL9W9H5Qq3k/WJecdzRcW3JYLXg/sIaqfx1/wu3LGCDKoiSPSXxzC3qd6ddtzPCltxxS",
+	"sQHgUEYR3cTuOkYZednzvfrdkC8IC8dg5ipeS0mMVkQOUAg6bjguFQHwb0iN8qOsrFiXOE9YaLTZcGxN",
+	"MdvOX6f1Mb4coNDEKBtvtLFLQVlEJgw+oNjFEguU4pgMUEhTa3vqkUJvCMDgyoi6zrg8FyQhkYT3w1xS",
+	"zmbqbWVVFMmIaXsOU6umJKhlUPSirhSJCXFhtKh/laPoBT33k1VOa97UoK1Fxi8SbyUslXNUrGFQAIBY",
+	"8jcPWjUsIxZKUGMvMrHU+R1UQ5uWI3lgnhQPGhmO60yMarl5+ZL3uP97W561JglfpWNZgWE3zsCR/JnL",
+	"LTbiJTh7D+v6ZVTtu/zH2XO3PN8yGi/3azsBJwWNW2RYHb45Ojh8dN/DBnU92LkG+vL5FfWRouwKJzTu",
+	"gyIFKothPvbBMvNb15hpaZNnGfR/Z6Tu52aQM79LysGpxiTb6MS1U9Mx1e1nCLff2UR1KHz7OSregiW9",
+	"ap0Y1g4SrCl+iXU7fnWcxiaVBWdESGOuluwdSoOmPFOMv0RF0bII3MQ6Z8d4jJGcq/vNUQM/sy1Sk3PC",
+	"JqxxX8SThOBZTkTxVLWKbXsXsYVXLNfqoWep1mYjaRoAb2Lflmqaja+Ugvhrbm+wHth6v1vH7MkbHG+I",
+	"qF2z392u12a+b0r41TP6wJyXGIadT799ReV8dz1ea5dWp2W49KCr3iF2oq0vnQ5HGSA2LTucc51z87Sx",
+	"viMfFcREmkikJwQwx4sFYSRGOjRjh6XTWBn5KAM4+dql6IFzN6V6SUZwvAI1ErMKQDU1RUsWhaeq8Ph0",
+	"f4KzhBJfMopeWMl5X92zCse69hd4pcnbEZIs1KJawm4PiA6vF2KCZBnPWokBpANwpv4U0wS0Y00OV5Qn",
+	"3TrM/MM+0WQC63whn4IeBd0p8nre5dxyUlMsVlNha+lHxZLlGe2XkPSe1k/NohzIaDqnTBdcetmSKe3R",
+	"txpWWoS/wZQwKQFt7c5vBrNnUYmobYjt2jtBd/NnxZrZJpj1GZd9Y/c5tGHs0MIW+0y+0cEFaqjAqxw/",
+	"B2gPWG5bWWisTI0V8o1ACZ8N0EkiOBI6xxkuzzXMUvjPvmmK1n/5tAYzOxz97ejXJ4f/GP7TYx35/ARe",
+	"FFvFm16cnb01ildg0KDcLx0Mj9Z5Uw6PjhxqOBj6sbapbCu9V+Z3oJYFoylZoiXPYqFWBNB1C7GqyBZc",
+	"jLYLhI+7avB2ZBDv61W62/aaKDG0pBleCaGtiy3HKCyNTO3qw0gk+WyATgHK8hhdZJhFc9sHbmsrdxtu",
+	"ARvc0d6tmUUGdVzvigPvbySgwwAr9L3GRDpNck/HytfYYikULgG1f+g1VOtmhOGUQDq4xtGx9bYpwYyy",
+	"2TEU63JGhNWycBxXux6kOFFLRuK+GSZ4snGutGEJalqsV/WCxjF4OaKMC9HnGZ1R9WfCI5z0OUtWaqpK",
+	"qiU0pfoxxWkAM90psHR/M7vn/uS2LG37XS1B5aKyRSs/KMHa59Np5UcT0q/8NudJXPmh4JD2BxsT70ND",
+	"hMolo3dVPwxWWXXktH9Jqk+auHd1MUhCFS+ujtnkJfSnhFQHmhI55/onY0GaBdd1Mlj7rCALpA8QJpW0",
+	"j+Knplru7FWREVw1OEw7/+IdZhspK7rGNXbLuQabte7e6pSKvbUot+6u5cL80lbnawlhm5Jf863yT8b7",
+	"8IttAMJ5P8Vs1ddhJZdYjDhtkouiObMzahjgHK+p6xDFAaW2T1kfEjRsokYfMprg6Qser2B2kJGNRb+e",
+	"pI1Fny8Iq//edIiYmYBe695Q9yeADwbw1aijTcK6rRKO4756S4J1XkvORL7QaeX9lMQU237DDXXUOs3U",
+	"ZBcY+A2NSbrgkrBoBSclI8YRW79AWV/XiSnBmDGc9EEX1iyrgOIoPFL9nF0yvmRVZ22DDpqxcs1qbYOP",
+	"buWWDpsuEtFP3r70gLh9VOTTvbfViSusQQwojWjJqw4Ai9iwlZ6srK+1VYb4guey0Wf6yZwr/Rg7WPqx",
+	"UpKVCmGWFzQApXZo+UQZsmS/3cjWaV36mv4uKOcGkvg2dS/Y5prqdaPKlQHZMmT2jUChbg0u8Op6lSTf",
+	"oLZUglzKNsS1RvFRx8xWhHQ4arpOrKIVbVss8lJbEDyL9eFZzmk0L3RVna0FYIOkQ3WIwzM2mTzeQg/f",
+	"Cv0dhMHaShlTieOJjm+Rev7EaBfWvbMmF8Z8p1lbE+MV6O8l7OnOpVTXWUyjJbG3C3wBqaPugMOr00KK",
+	"o7O/HphmWLTiaUWn2aKUp2i7Z8fpI4B3kA5HhFjfeyXCTNvDHixeWJvz1iY0/9AXCnghLPEFFgTp59Tq",
+	"5KJqL15rC6lNvWFAL6rZ7fDbjh1igvqCeFedJ22cV/CUKFXMCXebjA81VqV4U86okOG4yPwPin7bgS43",
+	"1BX3RdkfCjV/Nr4nvmRlR3CbblqUtoEnZoDCFDM8I1k4noAKsNJhVruJRFzqtBtQgwMIL4oAmKQIoHKU",
+	"slkAfh4RIJ2KLAYTFkJSbzGUStF5uMCZZOqTWvzMMgwhS2ty8myGGRXA9YMJKxHbdGcyAxFFpUCXRLtv",
+	"RcQXRAxQiOOUMuuK0jhAlUC9u7CFIg8EAItgk5HhNzNK9Zt6ax1noPKihsh95+2zcaIWKtIeFFfHKoFp",
+	"nQbuaoJ8eV39ELZOYhTn23SB1/1BoAc8I8tufeD9DbV+1rUuFlwvIzOcQSZ0pJgI+HWiyNa/lBuhFhqN",
+	"vri852vKqzQVGOWmdEufVIuzI9iL3mCOcOwBm/g8IqnmiykqCTfTTSUTzORE/u8nJF+DtbaN3lwLDcy7",
+	"UyE0PNHU1DrUOgMj/NIKndWgPrtWGKh7Q6HwNpXB18hxW1sy/SlOSmObT5Va0KJ+mea9swwzqStuMDIS",
+	"/xtQLMa6oscExHRSsY7fiTFOklDL7AnTJh9Vy4ejObF1v8abQCWKKVQFohRfEiXUSTKtKiX1CrKNtWBb",
+	"13VtrMqqFVU589ulTOq0BazjRK1JE64jcGqji0bbLAbFB7IUTARupczormA7L+1LrjlnxZMM8sdoT7Vb",
+	"26gteqnlPhNHscXDw4NDs/OQOK7uHKPn7579PUAvX589e/ePk58C9OTNz6/P1On6+fXZy58C9MO/np78",
+	"S/3n1ZvXZy/Uvyfslx9Pz+rlU+o93//y7NmPP/3rGN7x/cNjePb7s5/X4wIfteAAf388Dr5ry1HdrRVU",
+	"d8Dla1MdM90uvBxCrT1Sa+6ppy1SHdm/gwqqecIPcLy9nUzgepkjcEEiE6iECvjYDyfiz2H6oetB75SS",
+	"VEIRbYMsVHcaWLybuLXyWT/5BLOIJJ0rZahZK6HFt3rHGuzhacbT82r503aHnfFWEEGSCEjd10nyGdFq",
+	"EInbwIyrOsULLJCpizW5IesR5dYBe98KWHEBt7chozAiiU58eqef6IBOZwhiR/vNJ3Fhczi/vK2+omdK",
+	"5dnUV1SRR+Wsf4kdRjk7d5M+N4FoQr6kE6WpmrxTTJNKCd5UZ3qIS1qDizYX1hXeTQ0YC3dAzNdNrgA7",
+	"v+m+qV8Vgy0Vg6bZra6YlMElThIUJTy6tN3FFV9HL09enwDOwHH9lFouW+Wvz3J1ZB/8mmcUSjmdVXh4",
+	"sM5y04vwwemW8N2DfgtT3L2t7HaaCVBUO6d82o5wW2oVamU1Egy0kYEHfUUiG6sMajVXtqjA8VZb+JiV",
+	"Li9IdA+FKd8+tNU1zb+1Ksi5Z203jdtpq7pL+nx7DWLMGTFhBtjY0pxUzENX66ENVYYDFKqNC4MJgxB8",
+	"IxEeQg/V8sHyaQ0Gwbjn+xPmKReMtTpuwve2WrCWWuLv5/S5dYB3VuN3zV0DLTk0yL+dPbwrSh8/T7tW",
+	"G2pjYstjk30uJPj7toIC/Cx9aasIy+3rRztbFF+SYrWjFtVaj3liApp328N6Tqeypcj/lOv0BXUVJVgS",
+	"3WFNF7Nkpp6PzEAOrhtxNa9h3x1jf3+0vrP2OZ+q0W3jIXkzfWqSXppH3NvA7cTJJ9PwbBfE8mYTcdVH",
+	"5S4gIe6qfFgt1eZY0bo+aeqwdwk9t8eX3Nh+PcgEMwI+W+7RjlrT9aYD7eTV69CobauUH9gDeO2m/mun",
+	"je589UNSdAKbUpLEd4Bc9pQoXsITPlt9cZF8k162FupVZ3WA5lisZYEHvg50aA1alCMwsLICL/u1WqCb",
+	"VdFxknSBdgVcbP2Qa2AoMb0i4JDdoV6xZZjl3uwWetkhnbGjNLgDd2pgw89QnaXUjnrUFou5hklBKyIk",
+	"yWK8QuSKMNMs7Qv2twa9j32cxxRSi9WvGMowPvY5XtB+xGMyI6xPPsoM9yWe6XNWv1+xVZ1Z6hF8RvbY",
+	"ymAlc5RZB5W6oyJAPsMLsb0a1Ezv9JdndvTBLbgpqmhyJIAJNj1K5xzyAu0calZ/cXaLLHt182fObQtd",
+	"dKeKdSgkmZIsK/qdtiUVOxn8N1Reu3mON4CoZ9J7DfXW4ng1geIkzxeU0lhCl793C+dV9sYnGjLi9itS",
+	"EhEEoWJSLBYDFKrDFGd4aVFGID2+TzVkU85itVkTFjojDsdFaqjZZu8OV1wsNhXazhQqfc4h2ZQI3bYR",
+	"HCwJmcrq+vSCXjHEqs1YvrNFSTgzb+nsX9DgUp9thNxYdO4PLDu6QayVVmZzGUtHvFJeAgRIDGpB9/bH",
+	"h0e1gvDH4+GwtjCVZTmsLMO998PRB4Be/c/e+2F//8P98fth/1D/1KKVqoFOW03eohalQF41qWO8kT32",
+	"vwqD9bOOgCP+AdlXHQSQpNApS8Mb2GStjfrWDziCVrJn8zwT8Rcf027VseyPfZMsP66Ipm46WNBb97ZP",
+	"lbj6mq7I17FPRk5c4chWl9EkYVo2yAxTphclJcTwfHi2KhCcJ77EtfzSAYG76R3A73ZMhgCWyKfT68aN",
+	"/d8BBPsFQ6remEbzB+PO6znjjTO0a/FWr8l0qpxub5ogM/Dy6hQHZbagE2vV9WxNf9t0CjCr5xvQ8Hxv",
+	"K93QxwXq3yjo1ABzHfqdr9UgxEOm2wVDps0yavt80DLvNYu/OSRg179TBYl9qOnfJyzu2jivmPcXVk9S",
+	"OPq9S1DwIViL3wGsHes2RYahQjZPcbUonf2MFB6vwaBBT7oKzyUhl9qxkpEFwVJol5Ie6ApxFqCcSZqY",
+	"NJiPGlhTh68vyIwyj5Vxoewosca3bFQ8gCk5VlaLXPIyfWdlQSEG6Fm6kKvAfaZ0afHscvtWmIRc/qBG",
+	"VSWuR742tXC06BU5t4EwnxjXa4OK8hDoaXlTkrLel7M6wsCut492/9FWz/2LyTrIcmbt/JqpyNPU11v4",
+	"Cfxe1L8AV81pIoFuKr21DKpKdVX2p3v4KBptg6QGUSYcyS2L0qlA9omauT7YGwy3+eCMt3/q/yr7IyHY",
+	"QoZXpt7E157x0WDv4eDxNp/dKeK4baG+qcDeaUVqdGc/GVjaqKyYZ782xS5L2Ei/ZIK429J4HS2sX8EA",
+	"UiwNGof98BiFIA1JFlqkX4IueLwKoCodp8ReckrIQdXU7sX6AdicKFLM4AnX2SJrkU2pQMuMs1kFwLSA",
+	"aNPcFwDwcZI7UHjCdCMv9y/NhQSUNokUSUo0OqyH27yUVixCO4CcCR/MAYMgWymryUAkFg9Xx9JkaH6Y",
+	"GrMzbW5lk2+ndmuMMPrb6ZvX6K1+RJdhPjwaju7rjks/v3uJphme6YTH8C/Q+Q2y9cCWUe+ojvEvDzxl",
+	"L9Xl2kT8QA3F/q6l5ifeZi4+CtBnUwxQaHgldChAIo/mptAUWhoWCw/9FBagRodjA5WU8gxohWkcJxRG",
+	"PL2gGlXHNDyQfKYrTRWfCiBvESSoDnwFhf+9/BAKp7nMMxKOUQIFPLpPCFe21ISF5OOCGtc90oqTyWc2",
+	"oXKBZoAcrpM8QKFQ26N7KisVsY7bYNY56FkkLgAoJQZV0JmRNV4KiVqaauZ9ZUSnDPvAb+e6IkL/7Pyh",
+	"Iwf24Ov2DcocVN+ARdBIRWaABgatalmVX2yQfbUJd3uegY7pQRZTxFOC6NTiZZnsZpse2C3hoGb51KL3",
+	"cyP5bynr4LOcz34LRFjFUBjVI0CCEBRWsdfDnbs5+eGrryej8gYc5CkVgsTngCAo1iAa6Rt05npMlAmj",
+	"86kTos6nqGqyw8+GObrdXIgnuvjbihXMAN7mz5IFodEj2611m248J0lcrLBhQmurB+66IYvmwaIb+7iN",
+	"NMzK0HyaQdckELEhp++p5niF2QOJfW5GGavpP10y8NpPwWRy2lsLvbjWAjdy0En84F1Kqsrio7X1L1AV",
+	"cWfZ2NcUXvHXSwEoWZUyynXxFna7WaRF3ohFl62KCk+mSZcATkXL2TGMYxUhydEil7Z7QgF/1p4+8afW",
+	"DG4shvKHlKLXwmzXZp9X7/4MNvY5NZTlwd54GDc7/u0JQ4RJf73kmgBA/eHPQpOq2kpfWhigJsHa0uMY",
+	"LMWqTIkrjWXojUFZzJeAa6gU7XrxYJmFBowZTE5tulUy10qLdNsctl9wcvly506tSJmgQZGTsZzzdGzx",
+	"KM9prBtpezjr14S3PzqDa2dD3jOi+xW0HQ4DSAXFIkLL+mvKUbMPXfhy+6B5WEwauOSXZDUerQcN2LIk",
+	"xV8VWxlGG3I7hZ7qHseM9v1iWkvAeEcgkzVDC55J6LC4fvhfklWLE6j2jim0Y4jP12Q9OL17kFhSGc1J",
+	"jKD10NRdqxKBrbpKum43IlQ9X/RBPRgN/4jrRRgsVzuCYEqEwO7B2qqOeFsGAnDAvo/TaN440mOLHgyV",
+	"TZeUxYBNqVtjQVVmOPg2HKBfTNUFZivdbx2dFBFDg5Yv0MHeXlAUpBVtyZCSwtrhr2/nTGstLXrKiSmV",
+	"VwOa4pQmOtVJDbNKNI4JNPi2FoOv0sl+lS5w//fzD99NJoN75p//mUy+ve/lCU7nweFWreF3sCmDXp4l",
+	"bTy4QStj0O2lXAiE4zgjwgAWw+6gXJDMZDPA+pmwS3Xh4OnxgwcGYnFgrgx4NnuQau1qnUzdq6wmvOyv",
+	"4wcP3v9//f+3TY8lUInVjKsc1xJueX6anKciODqavFrU7WjsmsY+tuk0jn04aNuLj88TEbetwXxlKHfK",
+	"UP5MvEFNduPp9eYk2hNqkAQEiTJbggYNdZZfNdevmutXzfWL1lz1oW3pCkVnDCAQ4J4BOp2DoND1hlEt",
+	"O3M5FyQ6fzX98e9H2eP/++O/fsvOlv/z89unj1/+9PbXl3zvJ/wTPl2uj63sP65siX5libz23YPvWw7j",
+	"V3H5Vf/+c+vfxUleI8q3cHTrGzs6uM1Dn+fYNm6xL86lrcf18yLubsO8Mo0QJDc8aBtwtO56hS5spbJA",
+	"Dv6D6hM3Jwy/ioev1tQNcnoP07C1FF2dHkJmREbzSqXH1FT0Lgm5DEwBJ1LHaD/6Htl/IcJif4HmJib5",
+	"jMVvpkXlB7y9AxZd0FPDin2AAU/LgkkooblYoZenb9Djh8NRgEbo3ivOYry6r9jjI3TvNIe/todgebQe",
+	"WKbG7+0o7QwhOcnP8XXf4xfQ9rgzkEUJgaVrd4ISJlWxalqC8P5u8m7qrWxNXzU/vL+SQmUtnnqNxsey",
+	"0OFbydqnWBI9vcpxPmityOsK1KzmC/3y4FxTtr7ca8JsvVc7ljN6rSSdTrLQFp+bgqe+wrj+ZB1arVPV",
+	"2Dr51wkI2haA+XdRQ/U65VEAkgy1YmWtF7McwFfjZbr3mGJNDFIIVrRTKaGuh6upXBtarDpTC1xqbR4l",
+	"bV3mGZWrU/VRm45NfySrk1zOfXLukqwKNRL6/pvmAYF28mjx+/bN6Rl6YJrBCx1ZV5xdPS0mTKvIYYDE",
+	"XMvWiAzQKWHaxXBFMnT20yngGWtaoerTuoLDdpwb9/7ZP3n7sv8jWZXbq0euluuC4ExnkOp/PbdM6m+/",
+	"nPUaTJ1BFymh9MBLwtC9v/1ydt+ehDcLwl4+RU84YySSaJHxKxpDwysMJ2DC3FVAMsuFFIEShDHCAkHV",
+	"x6PDIfQsBj3DNNs1Fx8/2jtUP0+YuvNo+PCxunMMlj2WeUbUgTM1UPDhbwRa5BcJFXMSw3Ia5x6bMCxW",
+	"aUpkRiOEkxnPqJynAaJC5CQLkHVsQA9MmpmlBWIDZUyvWLGWSq72PikSoWzKdS0Rk1hj4JotUPzl1bNX",
+	"pyjFlElMmc7CA3Wi9yDmkWj44bTbQqMcUzZDFzi6JFqBwwzxXNoMOs1Y3M6iJhPOKmsTVukBfkHkkmh+",
+	"kw7Qa+5CcDBe4j0JkNX2XMoljUgwYXO+hJ8hsVwXNaGFUm7QBFJXJj2ktxsJxSVTDnmaBmG5fFJ7zCbM",
+	"9KqFrjHACmFUEzZhf/kLsmBKmp1M2LdIrcn7WU5jLSyMXiQ+3IM1fABX7o+VrkuUJmtqUAxCToCgL7wI",
+	"rJ48YUiXnxurDwRchJPENPwynGmBhYTMHfP9s9WCnMJGqbUnTNrP67/umwNuCmHcQsXiFW6DajV6C7t9",
+	"37Q71SN1iuNrDdfNAinGJ9RLjTNCC6n36oDs7+8ffbhnFcjlcjnIplGfQENU0B+zaaT+v7rvfnkyEOLT",
+	"qSBOQuZKLcq98NcwQOF3w8Px/lD9qw+oSOH9ATLSr9BsmX0DhfU1KKEBFLbkgkApJRS+pAQz6JxbFuZp",
+	"qajLk37XOGC1uf189sRwzl9Dd4w8lwP0ikYZFyTiLNZ3X5KFPEZTddzUWGI6o+Y9US41/IDulQ8QqSRG",
+	"+aL6yYSS4ryMjobD/nDUH47OAC5qPBz+Cht0dHT0uD/a6++PzgA+anx4NDiC//0Kb1Nc08lZjhTfFi56",
+	"iVcD1kAmA/SGmSx+ArOSaKS+bEmX26vwtvK6ohan4T6MI9RIKFS4zWm9UCDVnKpCuxmgE1gohNXn9SEq",
+	"H+bRpdDFbBjeOscC7e0HaG9/cBigvYPBoZJue4eFbgMk/JMyHycM/mN5QAhS32C2OF6NcIDeYiGqvwFj",
+	"VDIiND8EEwYUUvCgWrmbCIq0MahwX+AZOUah0pdCIEphRZai4KXuW6dBUaGYDWk3jKYjvsC/5WRsl/si",
+	"pwmU1gB6kcvLnliWE749OXvywmwDFD6mJJtBUUY0R/fe2yaU2xxeaFZ5fzxh2BYQ2oiVKZoBHHvTmo+K",
+	"wM4ySgjOBPSM1g3zMyJ4nkVEbdqEYYbCZ2d4Fh4rQxZ0jWKRX077r9RIw8IVYOiACnvW9QE9GO2BXjth",
+	"RXdsOOJqQaeKo2Ylm+coxSuNDI/lhL01lZKIxoRJOgW5ngqSXJFCiKOTty9BxboXFvpNeD+wIknfNWFa",
+	"T6kQ+Df2vXJVKin3QqXG8cxkwo3RDyDlFYMzzpEJI1QR0hgdDEcozBnO5Vy9JoICzQF6hpWxuyA6x1st",
+	"PTQZUBpJ0XrSVpNPGCMkFgEyWaSg5IQf++Wd4XHBUqlU39xH4ZRnFzSOCVMHobhTqYk8NfIm4wkR6J7b",
+	"0trqA0osQWdsreHAL9AN+z5S/wTja8KMSA3KOk7dkNt2sb4kK8Xzjc5g+2T6WpTrguxqj/LjsjNn8ezS",
+	"OAIzMqOKLHRtmsVugR6bwYR5OoUXg6s28xwgcC1CJesFWXEgU2x6ehqMa4mmwMjuHQwP7gPHE5TNEgLn",
+	"Vh8Y49kCV1hVcTVFlhMGPNfQu3GfIYcqdKtRZUWnOJpTRr6BJuAo4Xyhz5N1CyVE8UCQ/HBQYu6WrCvy",
+	"AKVYcDgy1heb4kwtUViG4sY6/zUEgAotG6F9aZ3+4S6oFiYimDDtnoc5w/0BWs5XpfGv2Al0RlnOOUQx",
+	"C6E9UNoMtPS0LHXCqh/RtonhMlbFc/qzooTgK01AqRLiYyAHkMmG7qhaGrPlQXWnC9AqqyhxeHCZcUnK",
+	"2Qem5k1/TxOUskUM3hUoZCAnANWjTCnWbG1K1OuB1GRGcBrY7itqdXKtUQOx2wpmC10gjh29sjgX6nVa",
+	"MX/+4uU7FOEsW9WLwCVXLBgoYYAKx7uiOpwIjub4iribbiDjQtgGrSGCtQ2/jrWsT5QCVEjFDDDAihMc",
+	"2+UHKqEZEKlZZ72y+P9n79+627ixdWH4r2BwrG/Y6hRpUgc7osYaa8uHJO72qW15ZXdCLxXEAkW0igBT",
+	"AEWzk/yY7/K92Pfvxb7rP/YOzDmBqiKL4kmSLZnrYnVM1QFAAfP4zGeyrk5Twc9Hbg+DboHCb1AVkjr7",
+	"FHoPu+1E/oQVDfZK9Kz7uKRdUTchYyxNmbqAOCMfRAm43W7DyVRUqOYi8mCcSWuFarAPTgX7QxGeC0X0",
+	"6PLHjfJZgS3krneaeEp/Or8tYam8EPhp8BwBxZHpqMApQWsLJ8OpMK/2afm8hnsvoFyio/AcgNcfU7LD",
+	"KduXiRgMtRWqOwE9RiQMHfXw1yTjPVuXwvbqzh7gQ1mXhasvxKSOF9ebT3KTIeGWO5fjQmQNdy8YDYnu",
+	"PurbQfpolWeCedECatSDAzbMnPt6lopiMwDdYxM9yli3r52PyM6EsRDSFqbPPn58+Ty0BXRf1303xMEB",
+	"PTBGM4Kt5nk/yhacO/78nEP0zb3PCsWcAHZK1B1P9/zdfTQs25RUck+HgAluYRD+JIAkbSMSi+AkdhQy",
+	"wYINw1MTZIvTEa3IKeCI7e8eRuzg82d4oj/n+CwyAIGmBKaZu30U07PgjjiPybeSmTvX3JaiU7u/u8vi",
+	"6W+UCegPdUTHJOdckE74yjRlzqnJsKvVfvOwo2YeIVV9ZJyX8TcxgQ+ZSChEUdQAIDPkIA2EsLnJPgCh",
+	"/KJwAmiRUcyjWgvyAEiy3OkAY9JQn5qwfLyjsH6uweL33Ap4PBn/4d/1dzqV3Uk850hk3IoUrsONa+qt",
+	"5ganoepxOzsdpZWfImkyAfgeFBmp6Nkjb3GAzbZ7yGL3qDo8SyQxtRmPnTyY1I97VmRgrnhij3xNskxe",
+	"EtEHRSHGGgQbOK1OAbtd5bQOmtxuNzuZDLvlwBmLI8UvuYQQcOwW3YfhqIgetYUHHDmXTw6E/8IvIE7i",
+	"vzDEItBfmdZ97nNAOG7/4MkyDou7bmeHouyxnQzRHzUgU5w2SUDykkGpsJ1kzo1zljlz/ojFP744YSFo",
+	"EjPxeZhyqUiP8TRtdBQlMPwhO8sEd/6p+348heeSZUBnxqOBsgQlhF+btrM9S7Y+SIQdkDpojrsf9nYi",
+	"5r41o2/NHu7vHkIoKO3pbIB3NXecc5ppdc4GIpE85EKN/JdwFzyO2H7LCZrWwU7ETJ8P3c+7ux0VAxEJ",
+	"GJX1HpcpNIZDLydN83Ss8TvB3Q7ZNembBBgLj3JD8DG+GUOYjIKZ3/04oYVZ+GtHlW6bukwqDrxlzD9Q",
+	"WuuE/8P9pluYMeamfHIF/AXPL0iX0GgohuF/9YOf+hneCf/d6KhjkNJedBVc+oKG4cTO06g4L/k94C0E",
+	"YwONQt82pxjo9I91cu6M6p1AZR25x3dUTF3u6p77pzgu7q1Nd7fO4H/ckoGpdyaceOCJaEPbyY46Ez2N",
+	"OWbo6iPpRVORBqdkS2rIiX/V0w3i64pZT6epHhv26wcx+G+R5efXiMGlgHO704Y9JtGJ+afOGN2dL4tT",
+	"ptw52c5H8EYf/EWJMWoyNL+wSyetk5N6pLQ6qvRkd0szcu+TqvArrKs7w0cF6zzV54Q/GKMOFsZ9fDi5",
+	"Bm5xC0O2HdmyeL3uIe8WXZXpcZvJc+XWFR410SOWaHQV3fcipxKLEM+1+w+yNJ3jnohhJjAOgH0SPHlc",
+	"Ttn1fRM6s/mvR2c3/lzP761zr/Y+181IGWHjo+CGK+dJyhAjM+g6dFT8nO6HT0rS+Mn+wVLS+Mn+wc5O",
+	"xOIP+DYvzb8/ONxf5n533c4OeQjxK6kuYrc8FLDuKAj3KmMFp7rXVHaFMqKQGDke8m5f1JGgDtMhxfdy",
+	"+DO8k+41j169fPbizYcXcA/kJy0kRyG9cvzuZa3AlkfUd39GNT0Uig9lrV3bazQbe0i70IcsXsi+uX+c",
+	"VwFIX+UQF2cmARrMWYqXmLF0hg/W5wL4hVmt0auEqwuhq2AHAlDGGUFO68O5zcM5bRa7+9rOlYhx2UJQ",
+	"6WVSa9fcBj6G/B00BglhzVr71+o0aX7JI7Clan9GCy/0ULNPUS0TZqjdyruF2W02fYZLKEucVClFOx79",
+	"k1DSmJhdTKjrJgFIPkifzcfyuQVpuM+4j6+vemoY5qPXXuXiHa3Fd3wsK3i8b2/xfT94CwDveLz4jjfa",
+	"Hne7YhjS1fu7u4vvekk0ZHD94eLrT7R+zdXkPZmT7r6DZVbuoxKfh0A1jLfsLbV0Xm1imnw0GPBsQqfG",
+	"R2mBhhp4jH6tHUMGufYpqhXjnVjmgNueWiNVnMTX6DKDk4RoEc946Q8cBXhCS+BgyZFqQoJJkRrRdvZ8",
+	"OmGc9bnpY3zT9+VusBjDTxhVQe69UtyKp+DWoCXr3tvlqoOO3Vga7BDNRsNSLjbvkHhEfoTvKZpC5B3k",
+	"e74kZo5kGGfSikrRgHABPFcry4ZCEAKwAZ8QLCGMfaqTyRKnnoAqICcIpNn+vQZqtiDxZ3Gcbvq1do1W",
+	"FlLtGkCOvxZBgDTv2ieQFatIGCra+7MM/yBE35R0a20+z2JdUG23ufu43mrVd/dOIGPabjYbyKH2SxkO",
+	"3QYVVeq20FajNC0zYSHN8NznuZtakTtItXZtIAbmtHX619+av1z8vdVvDnbT75811W8X7/b0QfbEHNrW",
+	"aO/yYPzk8+Gk9a+944OnNeof4DxKeB0OYP6HQw1YuPR2PmVSpS9e80Q0WPxKe1uIWEJ9NILyFxSYq0UE",
+	"k4Gv6G+aNwi69BG9PlwOw/i6ddL+4juQYOy1EzII+VpTkzWX0Ex/E5OX6qPBG1p7S6myVzw7pxsOllk3",
+	"Mxq6LSqS187HLijZOeea4gjfrWa9vKPu7RVbscJXb2PsHoB+PqGW5SmWKSUDCgE8Q6cVkNXsTun+19j8",
+	"3Kv/pbU/ygX3rGCVP/pdJn/ONc29rwfelI/EOQ3uoakXYrKqgX0ubFChaxi/X716+MplfNWJOslTKrX7",
+	"IHL/Jiaby9t76zm8FzwpSI8HXmuv7kSsZAA73fS89uenGenzCA8BHOi1njjPnXkBkC5Mb1lKVkmfYyBo",
+	"ZIO9d28vRvpCnY8ndV7VT8D5XKefcKMhgiqJ8B7lUoO9DEZdwDk5N28rJ9a3y+6xYHGbZmPDJCi5uhGZ",
+	"9Jq+6oA/hWJSPM8Jt8LHwLujLAMMBeS3JNZHQONa3kXcEOSrzyaQ3YG0xSgVpqN0L68ZyHVtjOGPQtmK",
+	"uy7Uu8RQPmDyZAUmWhRBjmBkUQ68KcA5E+0GRwjYtueo95mPCTMXcsjORFdTzq6jPOAbWwj0BTvnQwy8",
+	"k0FWuLmvx4grL+euIZ2AM3Ijw0kXe/1RiCeHvBb/CsIwdsuFGEsFlQUHB/sH7P37j69euHH88P7F39nD",
+	"58cvX/0jYj+/ePG3V/9w5vjrt29Ofnr1j52IvXxz8uL9fx+/ihiC/jrq2duPb07cRR/fnLx8FbGn/3h+",
+	"/A/20KMRdZZIxVPCvxq2e/LRXVxv/fAejf7w7I56+g/4B95f/Bss089/+3BSaFHWbMIiYDRrrNlE8KyY",
+	"uITVQfiOApcCFn52QbQ67WrVS2XXxm0WO7ckBpCdgS2G7yAK5SMWuw8be3CWHllqRY50kBIhDrSPCLvT",
+	"y4QAeEaq1TnANJTwafEGeyGxJQXHGg0KyQGqDTGf1PdA93DnQxHYjFqbtS+vCIN9wLO5qXpbHCs/ho6d",
+	"m8XLxkJcpJOSo1Cw9FtVXMN7zahW+Kq1ds19tDKhtLvTHYVau+b2/H/iXj+Czfyfj49gE//nyccy2Xmh",
+	"mdXuSYug7t81W+1ms7aCNY/rf93Bt1Xe/RSpVCusB/zLgnARMbsQSW4hXPTihJ8vChXBNX9G9z60dGsx",
+	"FdrVdaVtHdAHceQ5acu/FfWznQxF4a9QXpdpPSj81tjYsrq1JcDNWA9ynHLIILux5S1EQKoMhJA2Phth",
+	"K40xV6Q75EAEdt+6B23k8P5UXkADn28sYIccx04o1qWqD7mx8R2LwTkZF4xNwJEXGpjmdi+pyVm7tyKY",
+	"M8f+XSFEx0miIpTWWW+Ft+Q9WiNseu+R4MDBTRUWhDouVlQBTBdhbW020Ag56nLVFSlYIfBm9zKoofWm",
+	"gllgX1wVHwy2xY15vvSGObGwDdXSvUhb4Aptw2gLwmi0V1Y+8evF0PDZhTBapax4hIdz9YBa4fHzYmrP",
+	"4NGGiAmwBAvLgRjvY2AxQY4WrK3GciOnU6Xb6FHeEVf3wMsJnlWaRhWu+vpeCgz01ryUlz2o27sth4an",
+	"5bSHp1AM3gk9GvYsIhHdMS7e4j7E6XTLu/3oqket6pzgNlzKObkN0Y7jSUNVEqnKUljzfov827ali56D",
+	"s/iKAqvgN0CYJq7YkLEPfwD5C2EMQOx4m/m2culLaLEPlqdfJvN+D7UrntWgX2H7IL7cWASb3ICR7UZG",
+	"autGlOdrTcWYG6tOiElCxcx81dkGtANVQ3k+qQQh8AmfRAzbtuaFAFlHOe89j46HyLgPrPuR5eHjHHYr",
+	"Fd4H73tg2JhP1lbe+ZvuqwJPOfVvDvq4MtiYxw1Pde8UyNNqrWZ7rwn7WInP9jmfLKXWTV/2rHuCqbVb",
+	"K6vy9/nB+CLqfH6s0Z2p+Qq9wPFSFQLfqvsbU/cb6XpwDoKur4pEVsYar8Em+FqijTMRw4imWx1CPKos",
+	"pAqBxa31cssAPX0pbsN2CXS1VxTWTDd0pQqbWd2cyEy4PTdZVBwTnndCnNRTunm60iSd0IsD7dfD2KmN",
+	"eIciie7UP4yBKDPeydkKKxh7gYHvt5HIJjkBnzSneCRqRZ02ze27hF7/ysp3Ssu8TB3PzJfeFvXcxaKe",
+	"mc9YkBbvtR4Q8yD8ZVZslE/x/Fqf4wTBccRafSmNtG3W12NEGEiLBBqIhTgbYY97jgRl0mICgQhJO6rA",
+	"cYgMKHqA/F3d7mgoRcKs1kRwo4mBHMwykYkGewMl6e5y5IRGUgakOjnnWQKs6FDu6fyjbtet5lXSa3EB",
+	"T+lkfdlKHnMh1bO+QALoYMTjep8C2iSHJLSaUa2rUz3K3Oh2xZMEeI6rsQskHD9cAKDRvcD5CyIxp+7r",
+	"eHla7mcJW6zY33w1eHFpWW+yLGjVRaO/YG1w/qfq5VwBQV7smv3rp3lfgoAiuZqitV/uC7n/pje0Pi3+",
+	"YOUeG1eOf/1vW6WIjpNkKciHEuPqKqEt7OMLOG5L+VXIJQXsE1Te74GGIM2d9SY+Q1v5m43IOkVxwi+E",
+	"2rop12NuHCdQCDBtcKxpb1zlowQMQyJSUdWJ+jn87iwS2GeBkwZJRkZGJEeeWocYexIB4pQjefAa1gAO",
+	"ZWNrwMcNZ52B/XnTvCdlNm69bgc//xM3he9k1ghq3NszjDuq6hjnxJnFpdvobEdLYJCccpgeylrBBigU",
+	"nD6cG1YMbi3Hr89yPOlXbJhvGnt1PYL13hcwXpPdsh4Ua2pj+7wv2AKzqClPGhY4WT01WahMfzhNVr6T",
+	"k2IRW/OFEEODpSFeXoSQi4/QSKLywzucQF7POEJZcL3G0TIxEliAOizAd5V5U63OpxKns7Jz/2B9CfUO",
+	"B3y7Sc4lpOQzSumwvFh7C126CZf4igIHBDEt5TNDFUDwk6UluvPb9ZC3ab9bBi0hzeRNu9QrZPxMwPxj",
+	"SUBSqID3uP9nfa2NICi/SvS43VF5QxMM/pQeCVv6L3+Bx/7lL9gnRprZXidH8JRepgdEvGh1HLEzbfvz",
+	"Hwp050Z07V/+0lEM755t4AIP4qVOK5dSjBkYwYCNgndTTwnPBplX7gFhTFoeAA2dLsKyzmCm0wQKT2CK",
+	"Z5keUwbeWKoRhgXErltYSkEUwNzQSkSwDLQeoYR43WKJqYTswmTs8ZqtaUqN8kL9YqtWnZGFDrjL6t9n",
+	"NKDnmC6Ipof8AxEIQ8+g0CYS1rnBjln8XezHTZ2RBiNjc5JYw+L/3+7TeN4M8mZDc+biPtrScwldqxdN",
+	"Iy/gxpkcMQCEISU1bpQ5I/5+4Yitvo7xQtp+9oAA9bs7FNPtNyv3QaixXXpAz1cbiz+tSwymULe76mgW",
+	"WbnIZV+7wxCDFeEFW2TB3UQWIO632FUEWT7xaDww80KFJRWzbGXTFZQdPOCRA0dbrzgSYu0v8Isattts",
+	"IRjB3dpRnskiAl/4LJ1EREGa98LqO0dYCMBIj2WaOqWAzjZ0V3RGEeIMCy0eioabk40JQg1OPBI6KEli",
+	"si/1ZYXWd9hWs01NbdxLoFcS3tZRvRF003wIPSfKFbA7R0ULBHNqBjjiO6qiQJsup/UrXF3houwQBTwQ",
+	"vFLDRrj4cBZp6J47GSLcAvHggNmElYvwPUhNz672laZdop1oqhntQ+yaMfOQ+ZhH5PDoSTv3Xvc6nqZ6",
+	"LMpDMCMJp9yvGuw/+jAUUoFleGCmqPNxjfTIGpmIOv2tDn+j4UgFnXhhV+peDzBtqTb4ld3N7k913etN",
+	"fTFpkLKWpkKfgXj3pzdD8eJgh05f7GYLJ6NwKaxAuA571asJ8+sBZj9eqXQdLnY3xzuNjgr1UlNlxErX",
+	"kfHGzT50IBv3NbCREA8vtDqirhcn4Sg4Ax0SxqkU0LxLTdh5RmjEY98eJpTQM6qgL7StQFKUvDUltCYM",
+	"INrQGE0JDnBLGAzwhrsLeWpFprjbS4Y8G2DsCd8eSF9AzMCuAL+ol7dnyokrSsF0atTlLH18IY0P2Xo8",
+	"hwxJMt8fMbdemNX6yEsuCPLlvQ1j9+kymYgY2pix0HoO6foZR44jrdhwlA218dT33PeJopZLHXUhhrYN",
+	"R4/RbvZNvPLdHuUiGL6nk6BUQVJqcxuV6DWpKYvnhwxUNT2eMWok5xeYJuRGcdrlw5jBWTVrF4q4Bx2X",
+	"Cu/vAh1Nn6e9nyB7VP06f23RQgt4qjXimjeJxVpnLuvNYiOmmcJ+2uKO7gfdzKyFAYHYvk6TL0FAUzwU",
+	"OJO3qHVLyYqiBsL4TImHyncmLscoWgWPv5pJqnXSPGzv4TVONuWVZL/PeWZ+/ZXPpPfCF7RcppSv9YDf",
+	"1Fn7E9ITJePZtwcAE8DHGIsMdwE75jsN+aZUaKJLxfwkGhDocNZ41w3w0ZSTQnIYlrDWbP318JdnB//d",
+	"/N84LzsytfZ+8zDvZHJSssA8t1recD40vnpUtshWyXovs/Uh05XMKfVZwSaO1jKD3V3hpIwM/HYEnWox",
+	"VloyqaYMpwj7LVUYxFHB2M0n5q3PqODGhN+mLFQ4wiVL9CtnRyqhS9w5eqnecfR88wylPzpTvcohUkk+",
+	"Yh7+o2TeZjt+d7e842c8UWhZVrXrSz4paOqcvukHYG+qntsznWWiiz27dost01JpLDbBg1Z36DYY35fS",
+	"d/bCJlu1qIYXgWzs6sSNbSCVHIwGtYIM8jHevAPUgbP9NMQ14HPPZIWdbUcPdBqW28rnIY8oZGd83/1C",
+	"0/2Hvvf/TpRzUc7KS2LzKw+oIGSdhL7ez+tXMQhV6JSJ0XxqUFb1rWeIua5LyFUwfj2c20lvlguso8YY",
+	"/8lnJg0bixRcw4FIgGjNag3nxkuIO8YdpuZQhq0SbJuTIFyBMmwKrldFDYYggw34vDby0Hxw/dPG4L8v",
+	"66qcXJMXci8QboW12gLdVgG6bRqUXxfjVsU5tiHb2PTTF1GOTcMqKNw0jy2FwmBO5Se+CX8UGoVhN7Bi",
+	"MBECgRixa7AfMj2A4CSypwQ5CNFV3xUYe0c3D1kscXfVgX1FQhwiosRAHrlEVnJLD8N2vJQksCPjy6MH",
+	"fEKtQ5m0JbSXsXxiNuRDu91Y2S1zqpBvcWwupmzU66A0K4bTvgiv2QL1MkVuVjwp3xJM8BbVztrRIZIW",
+	"J0FYlDsYoZg49bY+nVxnnE8FYUrhFsPCdUehR3CXKy9MnHC5yq181PKCfOWIyhtt2VAbI8/SIE3Lwq7K",
+	"95iVmdflfFRI47Y7AcQ0cSbypUJOLacKygNubAGUX5L17aZdo0eQpa9LdXNWy0k5edsXmWizOBgrGOgK",
+	"5koc2nzEBCA4lc6G0IQaCJC8AmqvePx1Fnpa7FPimvqYu70NzvWs5QCcD1faDG4oL9WdMBq+jNZ9rpXY",
+	"KtyvUeHekBpRC3Vdg8VW67rgWTpBvSNNRxEUuYyvnXOY1ZWnuaPgOB+x2L1CCmMh50kBMyC6O5fKrMf9",
+	"dY+h+aJ7UUA3SLW8WinKybkKRTvzzoqbVSgwEve19aXI2s7vPIUO3cKYogahsSTxOjKfbt4K/a3Q3wr9",
+	"rdC/00KfZBksNki+6xb6YL7fjhNhuEwK7f0A0OwEftmrKCgB71qsHzLER2w1wVYTbDXB0ppgK4CLAhgk",
+	"yC0EdPrSWJ1NFlTGYuErsiNXKOGI6TQB1DjCwAtt75FWAcv2pG10ikERg1FE0tavX7z+gD3yOaNRsT6/",
+	"FND783qS6D/RZDfOiGMhRin8LK0YoGjHLgIEsq5F7t86w4pIZVkiDPy4AtfNFZ02gQ/cB5epZ7523hT+",
+	"93TPTcrn+I75wHPj/7kYzBjVrM7D60F51v5ck+7Sf445SX/aBPeD82ubuF86cQ+Co8+HQ6GAAffrz+RD",
+	"Q+LbsWahUsgTlJ0Jqc6ZgSbYxfg3xMirYhwdFbsHnNIDTuEBp+4BIe+OSX5fMbRGIAQWY2v7bm3fre27",
+	"tX3X0AFvtKVKB16SetcbgqBazNsR2onE4s3ZsMO8ZKbSp254Xip31JRYZm8gIQ+Gc14wXVGztbr8VvpD",
+	"X4+3AnwrwLcCfCvA1xXg3Fe7X6/Y3qTR4LKSG7sNroSane4YGHoEhhYfOiNOCJ0xIy5FxlMS10ZEFT0D",
+	"iWuiwV5aKm2HbIZMQotyco99pzZP+1HA2UqL2FeSTWNusHRfp0lOBuI2N5F7jPmkqFOUGEOVg2cMabC3",
+	"qsAwnk8eX2J0R41UKozJsTMUMqL3enWY38lJm4VJFik53ZuQZaRMzBmFJcjked+6tQdMsqdunqYnwOvx",
+	"Kt+pMVRq9POuX4yfOafKc/ZHRc4J34lK6wEzUnXFNbRovNeY4kD9AHI5yIafPbjc/zUqVMTl8a5dd/xD",
+	"q8cC8b6CDB9W/RXvnRe8arVKlWXrxam+XBPHBZZIoYfjt2qKfBF606ur7ytbLN5pEwi0FoTl4ndvP5yw",
+	"kmKOA9NUqD3E8hADvRWJ1mRxdfTdaLp4a5+hohJ0tt6zcRfbO954TgvW6NYQysHkQEEwFYkNHn0xHLuG",
+	"Vw5z2jrlW6d865RvsWV3OTrwAfzCGwKWjVSib07wf1RAEwHM1dzYAh6irNPa2KzY+PJXcEEBAcFZ7v5F",
+	"wG/nq2lDxIAVeoKSrxp8WnhcVPCfdebOQeTJ8juqz6E2VjWYGyySgxBvnvDjDS4+t0do1TkH2y2dEqFJ",
+	"mFaio7gS1AmeK7jADVekPU8AhPcQByE9nR5Aj9Oq4qB57k9y7Qc8QeYQN046Zh3lISMRYLbZQCbKefvA",
+	"cJrh86U6x2araHDCZKM5gZSOSkRXJiJi4rOTZaG/wIATzORMnI+o0BmzD8BeIrJAnc2lTaWxPiJPvINA",
+	"4QTiUSQQSDFszCdtfIZQNpuwc7dr3Ky5tFKdr6H93Wy3yn+r/LfK37ujEXZBLrqbGKX0YmAM0cPF/qrf",
+	"IuiobpV1SVmDEpnSdxtp7FEi7QKsYdBIGbJ4JD4+GzElxgFl2Gbjvo4QQQhbAemWIZZOEjrIUB8j534O",
+	"FDSzGZep+/wANkrqGvjy8Y1SicQ9q89NX5gjFg/EwKklNwN2KTLZm8SsJ1UC+whMSq4mWD4uVQA+plZk",
+	"buiZGOhL1NiZAA5sN4i3Padkmci4EUlOaxt0tSnUXtNyTNhAZ+IoINozgfy5Rg9A+TY66r3gCejG4hRJ",
+	"c7uPYYViiR6rihi2m92CrhnukhfKZlIs7JoB/Qdw2bXqikyZ2+w+MG8sMIQuT1ORsUQm5X4RF2LSntee",
+	"w4zO/imAECwfyIB/fgWGW62922xGtYFU/t8twF9akblH/c+v/9PpjJrNZrMO/9v6Af7nyQ+f/uL+Yub8",
+	"cf5d/5FzAxibgUifM2mYb+EsnE3A6ix82vISnAv7Dld9zjqEO+etxOMrF+K4/guv/6tZP2zUP3231DRK",
+	"YAe3l7H9xhfvTfJ06THt3lj3kTvVOMPJjmVaZgiUL9tuGXcRvwtRFFCToHyK9gKo/4rQblA7ZCbg42Uq",
+	"7aLKBG//EQtUV4/SpNAqwYt75KeKyl29KGDbUaGvV2a9x3qeSbgbPdVKM3IM73ImQOCN8T0Rxjy01UAm",
+	"rAb7ucwXT308epHveWCicqce5/XDw2QWMuLuiX2dJsbNUznvHdOpeetvbOTFPdZAidCwADPf4K5a7VYI",
+	"zF32HNYAuxA4+9mN2Pe5gLSP84/JAqE17ekMZ4lZ8nKNxlTbMnamRzldV2bdLCmgdrjLEgAnDCtJNop7",
+	"YIFFUtwtCyySk74wPlLvfPJ0chTgGNxZUcLdbtH06+rBgJuSRP+1Fe1+cv8epkCJ2uOpEas0caIykcUW",
+	"TOQU6ku8ukWWhf9nUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+VaUO",
+	"yHOMpdIr5lkKratspk7nwzLWwQ8QLSvTutA83b1tsHZ8+UzkD1MUdoGPtNGpWsYqdc/d3CR9QWFj4pm5",
+	"vaZsZQDDNRhCENQ1VTbatTdou/axu+1jNEu1Oj9ypz4RPT5KYbHdb74TB8hYwyemwd7TEEIdRkz7oTw1",
+	"6EReJRimK7mWncRzuvG1Z2aencwJqa42iVsn143TR2nqFE33AjWij8gy6kfDBqPUymEKxpfRbAB+Jr6m",
+	"fB4O5px2K4aV86HVxDuFGg1q7V8PolYzah1Eu81orxk9bn6KPLN0uyaVhZ7wA/4ZuKu9L4H/OAjiQCor",
+	"zkVWtQavhNNIAOUCw6DQa6rQO6bQomWaXvbLdcS7JWu9CNTSSpTqGEFEzBcqocpxmf4LK/ZK+BTVlPhs",
+	"T7s4OapLDM0+ncQcZXooHv0yymS3D/WI8yTICkivD6leyinB/kxuS92VksRbC9Ku2IEEkCyzrUwaW5dq",
+	"1qX6QRLzLm69ojdVtHsrnKppA3rWt3rkjtsiunNgNsfUYJoWspEQhc1HBm477/YD6FZn/qeOKhuD+BCp",
+	"2GETXQDdI9MAgrqhZxu+AfEzvrIc/pwDy5w649ChECyP2AiedfsiOXW+B96Z8lCSzllsUm1j90InXBrs",
+	"Z3IalTUdxem9zkDm6P7FP75wfl9hzeJNXJU34rN3V1Kx9VW2vsod9VVKhjKlV79oJNbpaUzrAYqgIIiY",
+	"Lvw01X6wNGq8fM44hwA3rzBr89vIuM1/mNpVn5bcHltfZOuL3Lwvcv2OwzzXwGncqfKO63IYZs5YWdi7",
+	"SRYMgvCYg/pesySZ5rsYK7gRJd0+z584mTWctt7E1pu4XW9isfW+sZfR5alQCc/qPSESs0QOB66D1DSA",
+	"JS4xe6MSJj4PQb9BL2Jo+MvztsN67A3Ck76QWUdR91JhwEJ2FuGFchd53MSs8Q4vvtpqf0aT+QHmsir2",
+	"7qvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OXQ80L",
+	"H7CHb0c21foiYj9qfZ6KiB0Ph6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdBx8GD",
+	"g/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9FmKJI",
+	"ocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWKQ0YZgCcRA",
+	"qH5v0mDH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnR7/oAV++x51mD",
+	"/cSThK/U07E435vsGj47G1zv5HQJQkF/6dmkAHSbMstxR8PTMPxOf0i5sacjQy8ipsH5S+cmCsekcPko",
+	"S2vt3DQwjwZiYLo8PW2d/vW35i8Xf2/1m4Pd9PtnTfXbxbs9fZA9MYe2Ndq7PBg/+Xw4af1r7/jgaUN2",
+	"zWZfJqkspeaJWNAOHRgHoKVYxOJRlsYIuaCj46c1hTS/753Pr74DY3nXhTm/+q6/iclL9dFsewpdV7Gu",
+	"0w68bEasbkUUwN9ln2CFVqtj4l4Bcljdg2SEe8bKxvy5sFOKacMYyN0Vx2tK0HkxDZSL94OqtTjfLVfr",
+	"giarZfnwwGvIDdyNlUzF4rcKBK0VguYR7v/Va0NnXjDPIXqhAHjpXulbdEPmFLGlw0x3hTGY3/E2ha9D",
+	"2m/uYx2L0mOmsYLjEiCYzjPAGk5fD0JIU8pcVjhafV85gynRyNc4XggxXN2ax2W7fmv+FsIbVaLqPUpB",
+	"52X5nTpVJrgVYBvbXvdY4rndcyM2kXn0u9UXQi1pEXEvbcNIitEPFoIfEXv94uSnt8/b7z4+ffXyw087",
+	"VCWLAgj438B3CbGOIzCuPNndONPqPJqNeCQsRDnyds77EJJAZDhFQKBcXmnLDKeiPKoVD7EeEJcIaZ8i",
+	"XyBAP4LyCRO7R3gRjzPVCZ/gS+mC1vd0RV49Xio/p8uelB7j+0k/buJtEeO2owCjvutstaNwBUVaHgT0",
+	"Pj6QW6KxC72EyxMxlk+gNEAihPfDyfHJxw/tZ8dvnr149erF87jB4o8vn8dEpOfp6zDEE3948fePL948",
+	"exGzTBpBGwC0SkfNYyCAz+ymBkFwn2c0kfvHBdQs6h41RaMqhbHOEgOMBEOhh0ipIRGW/0HQ9OMXJ/w8",
+	"Zme8ewHzeNmrv9FK1KFSPKayAgvsglCLQEURRYq9h3vN/Z0FpvkSuBisRx0WOG/pPIBfTmgfp2rjhuya",
+	"KcTx+mEHSsEOue0XUckXQl0JTN68RnBemdzCIn73faiQf7HeteKzDRKprHQLUzhAD6Y5O6BKzyCP5krF",
+	"Pp78UP9+KkLyjHf7ov5MK5vpdGGYxF3sr/0zWqqQ/xnOMJTz76EOnT9UH/sJopBkCKXqv/T417FPtm7P",
+	"hkaA6I4yqEb79VPRJDgu7O8ehNXL5vhKeZfh6CyVXTIM0N5fkDn1XoGvGXGOf5Y4zedxJtS5B6udDXGI",
+	"DyJM9qKTgr17OgpSwg12bC7ydAhDLDYiqNyjUKSDtwJcreJcKiWdleAcDBYXANxxR50JIxOBAZyJHiHV",
+	"iydaAhuB6GXoncHfaecldQZ7XmB2JgHoJ/ZoB3SnHUs3h74eQ8oDwEJGZJdgKjk7y4OMgBAW1XTgquHD",
+	"oeCZ6ShQlm41yBXo6sFAWisSquKDZ5O5kBtIliViKECbKueQyVSweKAzEQNGFdQATA1dOPIKQae+cMtP",
+	"o3B6xBSiyw0GLKmxVN10lIj/xF9jWJvUaNblWSaJh6jow4A5Bxkht9TcXET5xDkUBTq3ENNN5HqWzb1z",
+	"rUSEVLf4g1tz3euoiR5l7u5un51NnJ8UhUFA4R/7oNmYkmxIyAPX0uDc5hxlRMLQ09m5wJx/R2FOHxzZ",
+	"TNDr+4RxI1CY984a7G0PdmoWNr3G4nYyBijohXhj/2aKGT4E8gaWCculind8qxMcqt9PQH9MG5uj5fNz",
+	"EP54fnwtJCxkYWO2A/4kpgpM/28KRkYdVUSwxBGLjXDrR5WSzgLGW6saW0UstrJ7IfKn/zYSI5E/2lMT",
+	"nQLfULjK/xyegvar+69MhyrNwvtOnUbH2zsqTmQm3PWTcP8Ya1hPoYYVhzUQp7rXo0dRKaufiReGFJAN",
+	"yUf0O5ydWJF2jHCT6x5KDegm4/bAEbSDyKxCRqZxoG9KBHFbNNwHw00I2dKRSlgqL0TgxXafzr/Wf58H",
+	"tEuNZ7EieVdoTFbYjUhLYqx2fg9cw8EcHg097xXv0yHzRukReESqIPLcUCroPaPgZuB+tJolgIW32tcs",
+	"OzEyG8PxHNtXY1hIn9w4eqWagyKcWaI8z70Qn1GrQrODIHRCCGjAeqTMLqRKCnZZfjTdApRN/WKPOr9X",
+	"55FaALeHWZPcg9f/dfrpu4cR/cfOcvQcMYn2dl5VQbsRtLQR6eUU5rUWwqtVcyCNUZqDhyXTjRUo5E83",
+	"3A7PTuE3KzIhVPBVO+4lvzxOPj6rOU8CWnGHsoVyYgS/VvkL1/zP/iJfeFDwi2mkbs5OUYenl+rO8mGs",
+	"kiWBHX4V7tO9wx+ELaTqrgEndZrqcZFDqmTa0y+zNn1ROJNlT3wPS4Ai/aUo7YhowTKhEpGEkiconAJm",
+	"C6GoO0RFZnRKF8/TEn5sC0IwOax9jDSHhQGVq7+/eJ3InUJn4vIvA8z0W2MrSO4kNjM/Z9PRgSoZUjy7",
+	"8yGZbveIovPknGiP9yNfR4wDu0uAK0Iw++F+8xDt+bqz53caHfWjvBTMjrU/zAgj5AQdB7cdXS9EYhY4",
+	"lPH1ETvTtt9RZJUklLMMSEaiyaMWNQo9KmnQ6zYQcuAh0l4h0WgNF2MR8cIvC0Ps9jNp7ICbcrG9W8rT",
+	"hNsgDlu79d2DGgE8pv/wOBeIz8LzVrFRcCWuG6C4xssrs7PHCeySmPd6cNpOy3xLaZkesriJcmKntYle",
+	"o/sM1duC7u5K43cnw4sRh1wKLqkrSlKxbHEGyB36VrMa5Dn8XrI915K7+Py15W5vbsZqf96Y7wv0DJds",
+	"8/TLlr8YjtPboVClaPI5l2q9gxQtAcsAloy552ahB3YubH5mNgzJVNsbK6BTpwt0wf442d0r+GmlAorc",
+	"IKkq3XV375fuHg2T5Yayun0zNxVNn+ab5oK/NhFz74Gt4Siu5aKthjLFdwUEa6K78+NDxxgEQHhUH0va",
+	"IGepbMa76JkZSEuSu2IK+dpMj43IoMws1TzJ019wiUiNgPKyRpVweq4BA7MMiqRvB+lcBElrJQCJm+za",
+	"2v1e7ewrcAhuoaSywm0A57YnujtybpMntPFb+MPEWDFYgD0gmNuCAKUvOzybQAbbRx4BYIisCyzf4Uzx",
+	"LNNjTNdKYzvK6nNgzW+Hem7kuhw42w84nfLEsLwUFXmvqfzkvJgm8QktCmk+9UiGkLwbpSnODJmsuJoA",
+	"So6QcStRECk9l1kG/medpNOSjEMnoVR2ivzmznIoQUIxKfAWd7liD2ObjUS8w7C21c3jYQzJnXgn5y4u",
+	"TQphepV5NHOK56g0DRrYmdap4OruRZfxICwTXKbF3caW7yK7RxLknRf6XgLOSv2yCJ0fWj5OoLjFU/v5",
+	"Q1fiWQf4FDUAj8MJgkJaOIdXCfBFIdznnpXkC0ZwQYbP+Tj+OjpjGCF8425Y3nkp3nozxeMrzGCtsV8V",
+	"072qsNo3m/dFhNsI7jaCe2dl8HGSBEm5ogwuhGxJiC8dseUebGl9egQxqyPjTl9g/cDiITUp1opEHdUN",
+	"dSuAyPQJu6jQfYrgOJQn7HNTLyVndo46yghbEvxWo+CH/KHgCEo4CWU0ecc23UMZkNO8GKBoLbJkOuML",
+	"s4ShD6NvEtNRx8UOGNRxIzgVfEI4ukTAyNwpPApwVfc0Qx0ypQkARZ5qJUp/nLafg0+tsGRzDd2Ga7qu",
+	"bvt2o+S3ySrxEzelLnfb4HqQdLincvc9FA0U12stCbhsrD2UEZLlsE6IAONaeAI3jLl/Cfsql6ffdlj7",
+	"umTCfY9qr2WYrBfUxid70gRQVrOYJcKFO/06EIMzd7zLcT/28K8f3r5hA5GdCwZP2aGO1LkwoKZbEOWq",
+	"quovmCVttEliZqweTgGiuO0o58W2qXy4ANnPu2JN2wrMjLpdYElkRUXhTAi3bBPvIRvLJ+uZCZgpuxYz",
+	"YRnfF1a6Div9XZWUg4oMiDrl0WcqpCktZy0qoMFDQA0B13+uKvre4SSW8YqvO2BWJXWfFbvIVvJIbGXx",
+	"bYMYtr7r5ugjKou8Vvf1kQeVLgF4DwZdIFgg5Lu5YeD7iRyIt1AbtMW9335mglZ/mdREwANvPdlvBi3P",
+	"Z+XCraAyygZsZWLkjcboG4yr0NxBTOHuy6bRLNqe/SgvRUdtjLYPsbu8frkSbx+VAffuT3Ng1xEzGqRw",
+	"RwUyYiAP1peCSdsu0gLYKWx2UTJCN3xPGSRNoOyBUN7DnJK+FTWbzR3fPZdK/cu5Jmecj7mv2a2W9osy",
+	"SnMF/m2mlGAmSpOozEPIiuV/KVjR1T0zWk9QhXzXbLWbTYhicHhXTaapEsZc0UujtVe61529sRAX5eH8",
+	"7DdcyaSfLV1oPqk3K0sX3B8OiwO75MXEy0o64svULpRevq1d2NIMb/Nl16XhnQa9Bg2/yPl49Luv/z9d",
+	"MqUmkUWtSJif66BS7dw8XobFugjHsLYu+nZTQLRk20KJazqFJ0j2HdzuM969WO8ELpu7Ca8iK5aSGOuV",
+	"TeQnaMMUjjeZ1iyaWKbHWevxbAmFdoIIWbxXsd52b7acwq/qnLRT7op/y8HOa5NE9zvzVDzyt+y8V0Ki",
+	"/VgeGCaTykaLUyyfufVwJdfn4saLMyYKsWrVgVVrOf7fmVgpbCNDDdPctpJaFfiTuJrkl2G2jMwaDK0y",
+	"GgODMcBjZvCd/hlriuif8Q0/wSQ3ltPeS8194zBr2Bxnqe5e4H8K5UbQ+h6dY5Cl7t/74PB+imolT3Wv",
+	"3mrCjgkPqLjiAO67si99+CRzRrNbHk2TRuemlfBJrd1yY6Brn0yNfO+Kaxc9d8+NXICPKi/FaanZf6ve",
+	"bNX+/LSCgih90zlaorSztnmxbbR3WYzCA1PeO18g5DuqkMPvxTDlXSdr07Rsu04PuMGOc6FLJOcAGpTW",
+	"dFRcPoUxNpnDx/FJkXsQeMO0Eg8MxGK55w3FAGpH9UZ2lAnPlEik6KlWog1lgPCMYSYMwCjDeDzZoH86",
+	"oET5pKMKb8aIbGEOlcoCOvA32LHKVQ80p+4oiHfhxKFzu5uaDXjQo4AYQ/kYFePmgTrevczdTWTkT+FS",
+	"gIekustTbCeNvK4/A40rkRe4q8yFHDJO7InYeV2oJMJlG2gAluZQj3M+xK7q5gh77DFpWZ8Ph0IFnlmO",
+	"Y2XZSOVVlUSdy3S3O8oyobrCtwvDN1tdoCnFPwiVNBjNBaLmAyEsUl92lPunTJQ877ufiHLW2EzYbr89",
+	"3T5+wCfMDDnshUFV1B/5daj+ib11o4PQhfuYZ0KoEJWPptIUHaVHFvh73ejxY3uwC2Uw6IJ6yYSJdxrs",
+	"jZ42S5TuqFxJt4vfeq6psUFkJcNjOmV13DR2Zmuq3B1T5fZwRIvMpA+CQo1TghUwERNq4rDFFG0xRXfR",
+	"pvsg7HWZdIUYf68vs0cFvOVct/kH4BkutWPx6TaCDBW6dBnL7cg0WOzEKFSqAZ26pDY0JiqgTYeZ6MnP",
+	"wrD4XMQRi8+R1Zu7/5/CLyn8Is6IHFv8FkfIww5GUCl5/8AwJ547Co2UgCI6l5BkR+uDuKDGUiV6jJ1Z",
+	"YLzCtFnsZE0ySkXiqbi1M0oG8O9MsBiVqxtQty+6FyI5lViL5/9dlwq4xKU6hd4FwpjwKKfLbHhUb5T2",
+	"ZIqU1bHSp6avx/gopeG/3Ut8RVGMpP1xKnr2lOy90zMh1fmpEULRI/PLZ5X9LB96lb5HxoEf+jI7Lpcf",
+	"XInnepmYaubpEl6rNQechbGg5XSAG9nL53AGP9fd7q1TOTm2j5kNUv2cN2+mrvjxO+Qsf9SKGZUkFYoo",
+	"gf+eslLYAKE8iXDznMkQIfpKE3ovegLs3Yp5Zf5vc+YGwxSqMDvgrnBXiGzNKZaeMG+ehYtuZbIvJJSj",
+	"0Xm3Yw1SoPAxb2/unFCdt/GFZ+Um4yQ0j6rkWXE2v9bORZ7nqEW11IZ/PnYaQnwepjq5ksMBLOHiVImR",
+	"vERHsd8s0bg/FL/9cS7+OLd/pOKP1P5h+B/ibOe/fm3WDz/9vv/nwzr+127xv078f7XDT/l/dToN/O9W",
+	"dPjnzn/t/NfDX/749bv6p5l7dtwfd/6rgjU+cuN9iWPfzznNs4xPZj8JTHr2a3g94TbSDz+9fL+EzCOi",
+	"9DlcH/C8ZTk+HpfXeJjpoTYi+WMoVCLV+R/4qj94lslLkfwR1MsfQSv8gYrlD6Gsc1TrUtVFlunsj1x3",
+	"/eHLQnceRjf+ip3fm9Hhn5Ufa55wX+BqurP2Dg7Uslc/0yO1amOGJR77g84G3K4wZGtX7unpVui71Vyo",
+	"KcX+dKSStJLn7TgghYt2w/KgBxJ6I7OCFzRzz94a9+yvcc/j1e9Zxs+YuedwuXtecQv7dzkvY+otB8uu",
+	"Gr1llvik+MFBxzpRV3Ax4J+z7sWMfVntYTz6DydEoIFwJRL4qdYXhPCL3739cMIelRGA7m605UJTpmyU",
+	"OttdA7wdrIEI/1HQ5c4kByXqvQjlzG5QnLFJtY19NDXn7cHQrhwIcwRthi5lV5xgYx/oNMVVR02X1jfY",
+	"62L13ft9CA+6B71+8fpDHo2FJl/OZB9yY0TC9KXIIor7dlQ80InsSZG9+GyFMkD3AaOWA3f6pX3vZhz7",
+	"/ktjPUoTH80e+4YumTCWDQRXBoMiZzqZdNQAgtoGWkzG74IUivN8aOFbgYHFh0Nbz4TRo6wr4px8PMM9",
+	"5+7JRPEH+Hd4HHwhVHTotqmOeutdjrcj62xzNu5rI1icCMtlahpd7bRNHHpYmXQU6MSGmT5LKUI737+Z",
+	"H9B0+2dKCm4MXr5xlbBMzLSkDYqB0z5Pez/pUVYOnkLwsAiCabb3SvDnIc+s7Mohd6/69Xcyetu/F+zV",
+	"ojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw707QDih/NB/yLM+iDOIOj/W2zCrAHfcdnDyiyA8ItPXDl7NP",
+	"2xB7vbn+r9L8TynDsZBqqNgPaPWYqhvJrYGu77s10jxc/Z7WGvNZJiz7bVhK7pRMpRDXtZWuCMc++o+e",
+	"VMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlKuKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxCECj5G+ylNUWCUmdx",
+	"BCNkgv/s6ayjnJWFlUbeEMOarg2CwCqBGLCXSB1VigKzh3GuGdzd9C//n0hy6cvECiAvluqxyKjzIdSi",
+	"dxQ06wzMLIqNhkORgZXZ2scu6KnbJUeMWwYtzw934ecKOwUD/DKV9go6FffdV43CUnFxZVQiBwlIyI+n",
+	"dyHkN49zdQrrvB7Dqp2sRa66WnPxZaPUx2qGpasNAIcUxhCxs1GvJ9y3zbQeoEfhqVsBa7FcpJ28GBzN",
+	"nNk/vmryD0eZag/EwLQLw4XHdTp/+AhfK2o9/nODxXgt1cgKE+FnBt7LLk/EEdtremJMpDSh8C6Qlhl3",
+	"2IqLsNecE9AcZbPUuj20zds1qezebg2ChXIwGtTare9xPehfB2FWUllxjtqnPC01ch7gFcFcaPb8RYK5",
+	"aDF/s9HcbfDwtoOHaE3wdBs5/BYih2CFghnsrch5JHbz7OJp22iOWezpPCut4veCJ2bKNodGDYigROAl",
+	"Nk0eCj1MRZspgclFBTQESkOXdqMVNPcbZrqKdXm5fLr7w6bhJvxOGAihQox7I0Tmwd2vKbiwjRDca6lz",
+	"fC0O+JSgoZjmAq/bN753LhYgkp2JFRHUu9zIQ3y2hvpxnPnuGCB+QA4BboqrSUd1uRENFstEKAvhf4i8",
+	"cTYQiezy1BOkoX0JyYvYQB+SPyCs6+RPSUL5IS6D9qFJ32Wkz/HSCwVpTfoz9f/xlCwiNYKd80tRnlBw",
+	"ewaZ+gNLQFvfz+seH77fPBdrb/fWHUzIAM20ZkG4fVbcwNik5UzbfnkFXo+MFes0X7lBbzr8vtRswyRX",
+	"mFiPD2Q6+eqnlkud8tyOlZozMXCgv7Z5JXwSsYFWtu+24URw3Isys/0rveWMq3Mx5Sy3Dr9v1pu79ebe",
+	"kr4xvGYptFNrd1P/+AYxSnnMTNQHXKY+a1PeGFypxgA2/v+iHxs6O5+zV4R7ztzeSgf7pb2yd9Ve2W1e",
+	"lyyDw5zIc2lDPmrY10qQVC/Pttl68mReTNPdNG9u++VjsF+e2nfN+iF7uPOoUf/0F/iwpV+2qKbb9SnI",
+	"gFkqKEG2zjYm8Q3EJPzHXsE5KNnNs47BUtGHPD/2Vnl8C5mlY26QhjthUlnNuMJGGxKhQdR50HkPqVQX",
+	"hlnNpO2ohzHV4iX1s0m8MxuQWGzu+2DEu4BR/8YDEX4h5rbMxG+4DUBsRcycAESOONxcvBTTq1cHH+b0",
+	"DF2nb0chBFB4/12OA8x4SBz7jfoOaTNe0k88SXhyR1zbn/vQ7nWWG9eT4i7Zm3OJxpxbe/UmVU/htC2X",
+	"SSuczq3l+i1YrsUvvoJ+me43U6lgljNi55EJLqFXgq1ZBg196wZncTXmWZ2Fa7am51ZGzDc9i/Ut1yAf",
+	"PlDt+wLj05fImwZ7AeX+BQo8rURE3q5MPG7ckxZsaJ/64d3xanQjwgoiuPSrLkD+diCYW8P6fhjWXkws",
+	"Y1TnomxrUN9/gzp87etUlssY0lDD6GU+BCSuwbAO2vqbN6rDSswxqP3Sb43prXyYa0z7TXItsiHVdsOi",
+	"rahMr4XyAhlvfnxxwh4VkbIx1JW3qcQKysrHOnMP0iMb2DV90PgB80Rg1L1Kq3TCepkQ2LXe3d7TI5UA",
+	"FalMAgep7PbDOIDPy93cc4a/HrNUq/OoSHidAQftOZcKK6O2lV9LVn4VHB73ORc5Ox9ypbZ62VdQYnML",
+	"hnIls/U1tuVe23KvbbnXXSXvehvUXK4mxaXISNmVDpS7bHnOLqHcXvkV7/q0hX3dqu2f6qUwX/mH37r6",
+	"34CrD587L0dbsijkiuozt8+Wy5m5TYZGPWdoy0FkHKRMm8VuZDEb9yWGf521bKxM09z8j1h8NjKTGCx3",
+	"IMlVTKt1zckQLnA+yTqhAnfj/QgTuBWYFyJItd0Khnvv46faXpM8GAjLE275cn2mOHvGh/SkD5ZbAWY/",
+	"sYiy9/vs4X6j2WjttD1zGwTnwKVzAgRbP3RUONng98YwksACx6FnhzYi2NHu+GS8a6lvBAOYqZnTVwrM",
+	"Bz9IKcxasuIrPv0VH2CeMKi4dAPZ8K2fP9EdZdJOsK9GsRs28RTCEUCXD7RhopeAUI7OUtnF49gXPLX9",
+	"fy08iLvNpjv6qVbn1BKCDTPdde6ley12b6EuPEfUP8jyM25EQGabCwGOwszh+QnGULvB3hf0hiobN5WX",
+	"Yu1utLfROGvlZglXbJuX5S/HU8y1+v3yAco8F+0YnSZmPgPp34QYGt/E1fnnoTh0jHzr/EyPgBLL2Wu+",
+	"8zgI7lGKIUnuk8btjnJP2Gu6yx83m8yIrlaJAdMPeiS5vejMPXgTtE8IdagN9hRfALFgpGDuKGkNi8GH",
+	"jCEc7GZzSv8us276YC22AFIJRE5wa8P1EN40fT1WGAPuiwzaV7knogVLGx9oPRX0K1Iahmc1ExAiXZuH",
+	"E7vB/qTTZGP6zY3aCtmxpgBUiR+z3IHWB5FOB/7SvSbsUfcta+3WbvOK7rJlSsoV6Cfd4lx3n/4lpr52",
+	"n97qVaru3ts8RLrRXyDuMpSZMJUv3C2/kN5EEHp4MbX71XpQ+Oe8j9E8zFv9YhymXfvbk7/+fe+Xp7uv",
+	"9//345ODf/z95xfvT375uLu3f0CBqPDctb5dUiW0fxLpMhSb7iSu3a/oNog1v2yrozl7nSiCVzQS3+Fd",
+	"VV/Ll1bVlbZ1cOTjiMW4+cu/TYfJC38FGgK3TQu/NTZQwsj5eVtL8PNcQm7uHZ2+UCGt6TVHLxOCIt/Q",
+	"SieVXRt3FGTyeGpFpriVl8KAivgSnaJubQuBNQQPr/e4hI4+wEvhBFVdqvqQG0v74c70pHJCjgylgg1W",
+	"oqxcnvsUrLIQYktEKqyYNc5e+OQ5GCncMq26Ym0jBN+ynhFSampY0sP7lcN2rsN96CDnVuu2+8fd265u",
+	"P0KpL+uLFNnT2BnvXmx2lqKl4lElGx8D0OBHrklz5nxgPEUbNiT/1m3SDczNeeGsjYzIP7ci61tpF97H",
+	"A7yO6FmvSbj7LNAi3Kn/gVgulD7uawqSw5Jhbz8EuTmrkpjHAVKXpiKDvs6Jho7fmJTrKOjLyAcQ9oNu",
+	"34CTgzuxlQrA1yDoOSsPjUh780TgM3jl5kJwyDNLReBVAQkUJxfADF+7EBNnu4QhwrebzVxE02hFZ7Zo",
+	"7FYc3geRtrN/iq7FB7dbq4QraPZzpBB+jjtgAm1lQzlMrxkfsJdFwdDtClMlEtzRQFteD4XiQ9nwm3vx",
+	"sZ5KWBn21w9v30SAiRtQRyXs04+hTZ0lWBw5ewbpGcfmrwZQXzcWkvdveq67o6vSSX5WX3WM/tZ25BWx",
+	"/RO3BxJaTb8HVg3u+6034YN0ja0XsbOJxbA//AeHUP2YG+bMayvUlZtute3mhzgPler+bwZNtt1j17fH",
+	"Vt1bnrll7r56JY1diRrWyTPECOV2UUcpnmV6jKSV0lhm9TnUJrZzXik2GBlLpLI8Tcm2yQRCZRvsB/dt",
+	"M/coxECpJJCfmKhElYfo4jJZIGaxkK+KKhTGIhMdhbxVbi70QDPKLuWlVOd09Tq0VG6Oy/LP/ozAqky4",
+	"jSi1gpyWQSItN6cz/TliFmJDzqoJfQKh1W/brbLNiwbwW4Bmid1/xxSq1FkO+Ecg/RHjyEOJTccfxkAv",
+	"2dqFooKOipt7jdZuw/0YH7F471Fr9xH8w3nXZ9r22R57LrqgyGC5W7vstfvsO0eBmrSj5tMZ4lUztJ/l",
+	"j0aDh/zg/4qPsL16JSUuVD8kEQGqZZY/ucF+BKi133Ed9TB+KrJzVpjgTjR/G+LABviVczyte0TE/srn",
+	"sZH+thZTbqfzYRYqPAv8fTrLuVzkAvL8y2hTzN0BbiW4YoNRDJvfsGOlGHLHYn/Hf/9f8DeOleJHLH7N",
+	"s99G4l/+4tc8+/f/4eyv2vz7/2E/8qz77//DO+r1v///cNVOgz3jRkSMd7vEVTfUxmZ62HentT8Z9oXy",
+	"VQDWyS8Irg9gJY46Kv73/40jFo+oRGYkYkIDobWEx99o/6PMWCov3C7+9//r7tPw/wRwypU+m/u4a9Ai",
+	"7TY3/2jzaEyPWBdWyoyyTI8gJc7MkHcRIsWGIzXp6kSUl+imuE+nd+femhNdQGYaMW6do+o0QR8SKlQJ",
+	"gQuEF3UUmipOvUnna0F0vK/BWCb/+CzTPGmzuNl60mIHBwes2drdixFbFn+3f8jod/wZZDx0DAPg2PTm",
+	"cBetQ6q6t3sFX2yn891/PfyVPdxpPPKsqju/70Wtgz/Dj/+x7KqCpPb8wVMFM4ff79ebu/Xdw9oVZMCn",
+	"M2zAoW6E/lKy18p7vrnSJq8U00fFne2FQHlj5+ySHQUdtnEbuV0wzrQ6L/Rlnfl+yGI+7xsOsrn00Hvl",
+	"qX5frpdq1g9ZvbI6qqJEBhKDBcL7NpGHkJ6q4Mfg/cuFvOunyPa+VsHXksd2euT0yrg9czDLw39y8LjR",
+	"2t3bbxw8fvJ94/DJ2hzy601iQUTulRzIlepHPt2gf00mobOpq9yet9DueV1G32146asIL5UoegvuWHAH",
+	"FtJnRnNQfO/FuTTQkTI3Vp0c5WXXXzBjdSYS776AS4YmR0flhnVfKPSsIrR4zwRAG9qkcd2suXsK7zl7",
+	"0GZyMJDqPOqoj0qCPaKc5kilwYLWh29+eLZD1dJGsJ5OnSEDQerYWZD/60VumHj9zJUq2itlE6/Bjlky",
+	"wpNWasYN09xvHnZUDKZM3fILoQJoPDQkN3xCotdDkGBmRyyXRFAy11EjJX8biVI0bswn7OF+87AoEOlF",
+	"yFN8MuOseMATAA8z4sXARythjJuP/2olUCM5bQ+NEOSzARQeauL9zoiP3OiopRNZ9XDYM+rcLlU3HSUi",
+	"2UEkSphHwcPTWckEgzTCWb7ebCgy49xb98Nus9VRKbj+zvkBVOZQGyPPUnEavoqJsdCcxVqdzv65TZ8s",
+	"7iilbV963Y27GLiioT99m8FC+wfUwwO88xqG6EYEVmHc5SqRCY3hGe5VcgoEzd+nU7BiHwE72Ik7ZrLn",
+	"a+E9VTXOvsHe9pgda38zHaqYJoJxAz+D6aXrKMJ/w28DPQht+88FLqRb1yvCCYugpeuSXF8rupSrueA7",
+	"f5nXcwjCO1aqtnzKpXTrzYBEV5jBB34pkrUmAHdWKfn3Yf8vgZZUYuzF+BYzeV2mx0oww+LGAXVzwgFj",
+	"W8xjCus86nbt2MsSEvNlaZdH5qfamLAPGC89m/i/WJ2HI/Hzg4M8crqM3lHogYKsH11nGD8qGB50xCG/",
+	"Wmu2/nr4y7OD/27+71rkC77b+83DqGalBTP+RVmZ8dQZI5PCBHLz2y+SeVRQwKvkVa9CFRZ1ejtM1y9p",
+	"H+pcZtewo2YV9RV359e6Oys0T5sE/9WKrRg2HPd1R1Xr1PJGOCppL5Zr2S8FGL2X+A9S0eH7rGiJF1Cc",
+	"/reFQM7n8LvBWL7OCIw25oYpYGWAkMW0FcjVpNTwr6O67ixDtAvIi7xlF7ldBAkA0g2BH6gvncE/8VRF",
+	"zvY9Ex2Fw/TWVZ+begnlvJYdgs9c2w5ZCWCKy3lPIKa0ZJtDtppLHMGfuClBnbbo1CAYcFMVxbbPiVR3",
+	"9V1BViyDUtUqtGB5YDbIL54Lmx/CDaFZK5jDa1nC19+KJsdx7jW/n13xk35FY6Kjxca2+zggss+1MEwr",
+	"gEzI6QHe9wqkW5Jj9x16up7ZsR7qlJ4MwFOImXf7s6fiWZ+rc6Io9PizMsSCPfzrh7dv8LwweMrOTHwR",
+	"U/CYDKAzFpJ0So8bLFajNI1ZNxU8Mwyt+ThiMYSeYqazjorzVFSM0UmMlqlZyIakMeqer9QKEbGi4V4M",
+	"SeUGdY5aGff1nHAX1c13FE3G8AlNxI2rEGLLhYLEFG3hBWuZUqNhwq/LlFomlgOftQ6ftdK5HehLkUAq",
+	"o0AvosR4Om+LxBv+S6kJG+hM1KLcHcb8MkF6MW/arn2332L7+5ShZYeHK3mLuEbvcMLLRISuPWMzN5qD",
+	"p4qC7FUH4puuUrhmq/fWKhuLMQioaVwytiBtI5z9OtodcbsQxSnYI401rPJtYGBj7Yzn9drDAo9Exo2g",
+	"Qof1NXdl2u8EmIWBRwOTKKARrUhTE0pHChFH58yQQevlEUQStRG09ToKsIXSQg6JnWudtAk3hmKd0JRR",
+	"IXsUFbNmqAVgRExpgKSAXSCzkhsVMSu7F8Ii2mPMpQXop1A2k8KgyCxez4zlExxTmQDZWG6lsbKL1Hee",
+	"vOSBabDAucNHibTMZk4rQd1tgB3R0mBkpKMCkTOprhxJCjc/MKzb51LBYAxaOg32lHcvRkPDBjwR7Ez0",
+	"dCaoxNC9q6MKX2ekrEzd8yZgWVEU5goTAbZOpYkAf/k6kj7mAo2DoOUzwc20K4d0QuQ2MakAYA7gTsWw",
+	"OnC3vttsrKH7X8Dx+jK6v0pDwHi2Wv9+af0+N3U9FKocJ22XpIjT8iWZBcI4lYJx9yWdseBO/UglImNj",
+	"PjlilI4eIFgevJZpAwHOeVmOKxbjn0+drI63qYFrswDg6FYaAMdOhVyl/QVJoVnt/9kt35LEib60AarU",
+	"Aajj3NC86y7pv7AXHv74/N17xjMru6kwrHWA6JndZsR+evnu+JjtH7BnP7xnrcf7jYPd/Z32VbqfBdVf",
+	"2sXBtZeZTydEzAinp4MWj2ZUeISaNqIyVY2KVWdOgyowNACE3gO72IlKmSCV2HR+hMbGzYUJ08/LMLQS",
+	"V6lPWPtq/Ql/2ihQupqWwm1QpS+CfbBNZ3wbYUDcC0WzvXjKV5I6tKs2iQrOiiw4cjfjsLwOrVBCWC4k",
+	"OwoZTEm9FaXCyHvGleFdC8dbWtNRlb5EkDleOk0LJapEyyF+PZ2menzUUdO1RRjYcpcXUHIAQXQuPtOX",
+	"ToX3BWASZZiAswAUiqSn1EYPBVmfD4dCsVkMGPIgInbPWQOjIfASeluhWJd/MrVoMmEpkHDDDb7vjVuw",
+	"NghbwNSBKsEgrYeZ7DW/jzqKGBuDRKarPYByJlRxhZSFKyqFLPxlfq3bil5KtHzkc/Glx9BTcmMyxTLY",
+	"x38dwNXsru7KvIaDd8uuDLz0vTCjtFI9vcaQFHrTTiEnboNvnZg76MRgmD8Q06ExaMea9fmlqHBdnJRL",
+	"+TCCtAnYhx1VYkiKj9hAX4K0QmQKSGvdwzqqIZdZVcyTrqGXd1TBysPwSfBothHQ2zVM4KwzXsTWO5cA",
+	"VNx6QdEBSbRqG6M+zMSlFOO53tGHvh6bks+CBAXEWxMVaWxQl0c5L44MJBpjPonQM+pSppNA52tpNRo0",
+	"CusFBdzFCBgWHPhoP02hqwdixvApFVHtzuv0VFA20/piWb3jbLUbrWqCRXpHX3ke0WagIdqqlruqWhYI",
+	"eTYr4+87kRC3MGFnVxcFKu71Euv/CnJ0Yz8v5eoKLvh3mR5qAzBVJcY5JTymcy6lkbbcnTCPVlHnxARQ",
+	"HM7EkO6EReQSQVu4EfbQtHoEPT48eW6bqhl4JoxFtw9vgEwKZHvgzQ8M02MVGst1dZoKfj4K22y6i2KW",
+	"FwjRYKFcDVEq/MwI1RWRc7isZnFfZ/JfWp0mfGJiqmuT1rf8z0InY+82SdNRbh/AfgnIB7fTh7CGPMWW",
+	"a1IVasofGKeJQOe8yYueKCDWLo60ok8SFIF1FEFdqD0i6lK3inXd6wFXBYwEWOsvgNmf+ge475pQD9aQ",
+	"huootyHARXTSASDI1NZzt9nED26o1s1qXR9wNanjr1TqVtadbnctrlRKgRjjC2as3Ecuo1l+BtAS/B7N",
+	"Y8WHGD0WyRcJLZ26KmyeWvtJVEt5xZW7ICIGOlNOsk+BafzPc99ezeHZ2i2x7V/Buvn9urT87nNdd8XV",
+	"8m+uUjbud7VUiZTbkNviqDVNkeew/+6cJTItp9qQyXeKShWE2hHsDepHavrOwctAOja2vuT1WEDulDIO",
+	"rDXOAILN9MB4xVs0f8AmqbB9cm1CDqT74equhFO0z+4OZFUkVYaITkRfqJKz6OwU8sYofgHMqaDK52m6",
+	"KyH4qOVuLq00RziebCr27ocblXK1TUAtxKHjHl3uIK4JP0+5KnsfaLK6jT9ZI8XkHzc3v6QvybWgE291",
+	"hQUcoVE+28cqE96RoXhRJpzANigjzkSX5/KhwY7JJbJegJApz4xUXREsEHR+eSI6ShqWip5lPMW+/XSD",
+	"N9xDlUm41T0V0Ne+xQj+A3gLoo4yFJxz/sKZYAaAVu5vILJiN8y4TaM8Iw/uCCcTqgHpkUqP3TuIziAp",
+	"8CuAIHT6tsFinqanOjul8FncrsjQHSF/iPsVXzz1pqijlPuj9J6Fmyh0iSEnpEjtgOu/hq8BG+xaXI2v",
+	"Lu3E07SUdhpAX/Ra+dPAiZ9OUBVi96cycavRinY/Rf4Jbrus6hocw0G+bfTdHOV37L3Yk7B1tnrw7sUS",
+	"p+VBGyRfMQjV9RFjlCjMaMi7O0l75EQYwH6wYGfcn2zx9F8GT8+zbEJmBtMju5bNT2wS8y1+YEUDCgzk",
+	"UAfVgXuFbgbS3JBeOX73ktJG0rKB4MQ0ip0UNEs0NbzE4s4K6l586MlkKMyNGvj5e4gTLqpZ8dk+6ttr",
+	"49HGpRupVBjD4mMiQBpmouecKLeeU+Lzv+HLXi0+4Zq1xee3wsz9YmaHrkzP7YlWfjfp6Hy+T5x/6HBG",
+	"qF8/PeGBYbEbQEx4IquP3NkQn4cpl8oEG3nqnFRSwxd27TKpUaCC9dnP2QGVySSpAyGhEjyV5JBDK2LK",
+	"irqlWDsbSoP/4J5xs2nR4jJtD/a9OthA1LnBsf5tJEZiAeU+ps6wfgoOTgivJXziHD1fkRv8qKE2EtNi",
+	"PcJ8AyfRmEvbYG+IGR940RlXYoz+ccInETuDZkEaWGrA/aXE3EAmSp73LRVDIdKio2D4lGHqIjEz1JEp",
+	"0WZWJ3zywISh4/tojNpUILnhaVfG2f4Oy7WQRt/NGB5WEimtOdCKkHnZCFdRSYAcCtcSPjlynyoRPT5K",
+	"LS5OWeCVkkyVA51mbF7QsEiohGfPMZUzM7q3Kp2ETwOfU2J53WiKk9htGsxVVY2JCMSWHdUJvPAD3nTn",
+	"SHtx9y2g66U1vR/o/uvKCt332GqQyL+RgPJKALfMrA7IRV1BDzxyIrSuxGc7H7TxjFO1L4joPjcAexcJ",
+	"S7U6F8aGqhnfIB+jk9Ni3GrdYD9DV+OxZkOhh6lTZM6AAEnAbUdpgEzA3z19Bs+o2VkyT3pfgQfgafrG",
+	"ze2LogGAhGJOL/wVgmFuIijM3Ae57YgYvrmShQI/DoTEUBJty1Hveo4bDlZdDIZ2AsExgPu4U2+mDvs2",
+	"m31tsSwozRTMyeIKLPTVUr0Q0ALm1H8tTGDvNpt5i/mEW37GjfBpnsxZ5wILON03xy2Tc4yLjgKRfSky",
+	"NwymhEhMhBi0sTSCHTT3WDzKJxtj+sn9PO7LVISsT5e4y01/ZKFaPwEIXuguylLNE3bGU666IgN+bcPG",
+	"OrtgIjUCCqTm2O3voUJJmBuNoeUvqSRb5snkq+4gd2vbfI4r+4wrnzyFjQBtxVb1ZzOtB4tayME1zhmS",
+	"FVZEuZPr3JZq7+E9CxxB8HHwbdQ1V7GHsVPO8Q5VsSht2cO4x1Pjfgvwy5ILhK5gZScTc8q7Vl6W3TKK",
+	"2ZxpnQrIXN0xN8et7TKNSWBlt11J7phuc18WP13hbMNxQrw2ZDpmD/lUh+W5rUmOkwR4j7Ue+D4cpMcI",
+	"2Mwtc45FCFeGMwSwTjiJDfaGD4TpKCTQgJYcnp01E+c8S5jV2F0EWAmxsdxVsmQRStnN/+vyS0jCuIGx",
+	"lTpVuztusmfC9EBxAZNTaB2229x9XG+16rt7AYPcwFD2L7WoRuDmXGqSaC3PNSJCxCUeueKyVIIIkmTb",
+	"f+HL9l9YcBcfCOy0sHVurkUBHCcJCeg1FUDRv3G3rUKHr4G3YIYM/wjdlQBtSwRICLchCd7jbnQn0+2E",
+	"jtI9PJWx+/1UJgY6JRUATziNI8YRDhDMP3c/G6a8C8U6SuN7O8o/v/jitfQJrsF6+uTbJcV367VlxP9a",
+	"GPHhMCygw19DYCxLi+9ev5ZjeC4sHbwNifDvmY3jBei3Hf29Hhlz3zNZG9gF69UMuDfcAF99gz33qhyL",
+	"st3EOspYPTRgzJ95yiapmLTeLT0KZBLkrgLeYT1TAI/4NZgC10Hq3k21mSJuLcgocLtXlDRfhIV9nojb",
+	"sq9/HebVlLe2BWF/IVLz63HvjM0EH8zn64EEkCfZKVZbdvVgIC2QJZxNgGAbsglZuWMZcnjDH+pGKAvs",
+	"2coa9vDnn45Pfv6R/XTy+lXEjIBKI3bY2N1psxiuadNr44jFMmnH+FT46YFhXYiSRyxOuOXtmPGOinFp",
+	"4mDX5jRD1OFDZgbKDpA83b+mL9JUx8Tmg6+SJpABCqdR3Bohus002EtL/+np/4RK/Kx7wnm6SDfBWaqN",
+	"ZV2tFE0vtKtNubHQxdCN3LD4FTe2/sINp/7yeUx5wNCFxLNXRJ7lCGvO9Mg22DFLpS8yw1F1VE6ooZX7",
+	"Tp5RnrUO3EpryOn1hQqPE6kR0Eu57fxleGBPZ2w/XN5RCKwPtWyFSaFLnVMa0jaAjcMZrR2tiGJ9Pcqo",
+	"IbW0DHR1lCdGL8QE+ydeOs3sq3mFQo6Pbgq0S6Hps7NGGuztEJ+FZXJIa8cRwpJBPEGn8Hko6AdcjU5v",
+	"qI7Cvsu0u+MGe5rpsRGZecDgW3zQo6wrfA4JPh53QzxC7lvsvg3TgxXvCdvtz9oR9Pj5Pg0+g0ygZUDW",
+	"sUxiv+EAcI1bOgRdMtEV8nIqxVU77iW/PE4+PvMwP1SCeaartAfnte3fvapt///8elz/hdf/1awfntY/",
+	"ffcf1T38KxJ4Xr7gnIxgF1Ihqb9viGqEWxUrEidsnOjhBttRY2VHBDWcsMcvsJeq36e4DQZ8grultCLF",
+	"VoxWDsSp7vXmgCD12T9F15o1l4XX/3X66buHEf3Hzl+qlmZxvg9A5fCt67nYLlqAaNAWLMBaUcR1lEza",
+	"zG+DjgLJyX7/0+3YksSdc2GnhkK3U2t3wm7q1KJOjVv4rYKexPu4cJmbMVxYWPgGjhn+jos8fUXhT6cy",
+	"6bjF7eSYLv9vDJV1vJ3bme5dN63WgkbCw2Mi9vHkh/r3boMUvuths/mkdXi4e7D/ZL95eDj1Wf+n0xm5",
+	"2X2q/J5VvNDwIsRSE0eskYlAWSntNtF610jBnH9E1ddBfHuDzAv0WUOsqBHQCiNE8QpcGFCjDXetA7In",
+	"dOHGUTSwqK6oSPadwRBQCpEw+mH5cFsVQVOZSon+R2l3IT4f6yW8IJZ+NC3IaUtc0FbeHLsAgYfC957I",
+	"MpGcWu2fdxOxvPkQzxza+W07tbhC24jeooie9cd5FUz6qgEr/BiB+6MosgDVvjr5R+GJ0ZVY+CJfbRSa",
+	"Xo0yIAUEqMkAWYbXwKsHUfiVkkrcOr78uVZiiy6/UXl0y+hyiaKtjt+zDhoOdGAcYcND//f8D969BHYG",
+	"pGvw/VfBcwbfapRlzoBGJXoEj7Ja1wXP0kn5CesRgN9v8DnfBHVelr7aGWRW3IgEPplqiHUmhGJGCHWU",
+	"f96IyR7jahIB/SmNJvFk3YXuGGuIaHraVkxvxfRWTG/F9G2K6R+kkqYfuCevSVqngl/evKiGDIFPhJwJ",
+	"qc5JaBuNAfQq4Z3L645aV2DD9LbSeiutt9J6K61vU1q/0VYEIqSiFHQLtlrR/jzRDWTsNy66pZludDDF",
+	"TJqzxbAzkWpoSqexxSjPLPb83tzyhodtBflWkG8F+VaQ36Ygf5qzSF2f1e3TOjcivX+UnqQ6NMenfjso",
+	"ImZgQlCSMkUpg2gXAHEaqveH3jlYYQlZNZTzNlcHSNWFUCVZbJDWJW4oeOa5dk/UKlcr+eBW1wt+JW9f",
+	"NWxUfRnaC83jhtn1GcTaD9hEAqBPTA+lklo1Vs/snfgtd8ttVq7IK+a5TdRh+T44mqqPhOYKWB+5rYac",
+	"qxBvrwkKKielbb2nRyqJQZ8QgWb+a+N+qF0/Mamobhw1MU+BbKUuVR2EVByAgx1FolbmTHfIDrjtPPpl",
+	"lPgHREt6faiVU11cFRXfOjqdGHCWw8iAgUWUOb6BVKbPMz7A5gxEIO22fMa7FhWwLXI6QsO8f1ETyxkU",
+	"zX/TYG7QEfGvmAMSodmZr5r15msgcf2ZSn6ykaK2bCtx3vi+8wtob3xXeupDAruHW7LgADk/dpbagCfY",
+	"Ch8Rq0TJOWOI+ZdeTZPzsx/aMkw5foB+69PxXIZDtQCj2ow0tTSQW6Ml9ct0V4lJ/fhfKJtNlqHuoRXe",
+	"YkrvInkP9rgOB9vLqnDWZ6VVSVjM5+55o60w01FSbGELrdJkD+BkwAoN5NC9TIh2UKfGRyRNBH1hkXka",
+	"GKvL3VrBYONqcqaTyVEQNynAqt2f7GQojjBeKdU5OxN2LITqqLiX6QEWwMRWxyAUgcOUqxL3A7ZI6oo0",
+	"FUnE3DK4/8WymMz3VIIu4dAzyk1IGiCVEFklMsH3lXLHZpI3gJpiXg1k29J2VE9a0ya3uy+gYXnGrFBs",
+	"INXILXPP99MN0DVvYOBbpGExjcjNFHe4G38iulCEg72doFAHGCEhcefGLgdOgcCb/ZRo/Ep8tleokkUs",
+	"SSUx82XpksyFVGVffYTDPaX1rbX3mlHNbZgrW6POIIDLOxVYEbIBtzrV527KVhce19o9aa3dabW0mDdJ",
+	"2DSzVHNQ2CuArn1cxKAltfTaP8FHFXgS8HCewj41tXazDNSGn/0/VvtQVeDt6W9XGI4TOYXFuAlEd/n0",
+	"VChoJ36XoaIC+bCNu3z5uItvg5+HWKKKsAtGJ/IzV3d77W6GZWb6/udFtMWe/1Ll7vyWk/i6OuyO7FTI",
+	"ZH0zsBAz8b8tJPE6CZYJNs41LHaGX5LxsYqPvGFoyZWGoEpPZJiTwGLlTY0Q/7oNzZCVWLZ+9lO8Hzxb",
+	"funuXB7Wb486bME6spnE3sDGMlFsgANfy8lc8XnozChGgeHGNouaC5MTfiGK0oTo9DYTJ8vye6EU8XTm",
+	"ICYAZijRq9JKrBPuOhd2WjBsWL+4NZzviOF8srFR/OdWuH9LJZFemuCuWTeGtpLZ4Z8cSiRLhtcjDh9g",
+	"dfxJ6bHz4npPtb6gbhE+HgRBvKmG6PG7tx9O2KMi4WO8lqGGk3kLMuhugAOvD19RIBetElVPsb3AYie/",
+	"yIKxdfW/MWtX6TqcVDRwnVGkAO2lM/9vMm4BOQgUE1WHl3E0vTpq3BcqYoZPohIQTSJVUi8TAki6qFB6",
+	"bUv51hYIVA88vN7jMhUJgUAgZ1CXqj7kxuYIEJR3WKB4PiJf7u4QdmPof1p+X5PP/4jyCTeke0ALmPwj",
+	"FIIAqH2PmEczFnpa+eDROtqH5nPr6ufWEryVyHOcNCH3yMPags+/GUWwjW6UiMy7xHt4fRIzvahLZeb3",
+	"5USUdyFt3tfErhiI1MtJak/M4tPN2EpZ9xjvKN+7UwfCTPylKpkObxrr7ALOOYRVemAUQKcF0VE9MRbG",
+	"snLz52ykWC/TA9aCq7EBNL7DPSHhk2mqTppGR53zoQnloDpLROb+QUB03ygUoEzQrAEabfVF9wISA0eM",
+	"U7tqSLljBwjkcLZj2cXIzzGj9YYnuHlRkr4MX28XV8YIt9T0mXLIQNEeQtlI1w9Gbk10dgGr9nC/echi",
+	"PbJGJqLufpbqvN7Xo8zEUUfF7vXuJMY7a5AUUO48vXipvmzSnCAX5T5DiGp/z02fWsVOhLEicztAXAol",
+	"1XljxSw5yDEEcc7rtDr1wJWCQW4dbzJfvqUtuxnaMicMlnB8N6Q226a3bzC9fefrCmZLB+YJfZbL/Kii",
+	"uAARbjFCr+BeE3s0VkFZA45sSl17VR0c7W1u/JrSWaT+1ykdGIuzvtYXi1qXQpKMLp3XwdT/fQEy279w",
+	"VYvg6wIe4yyWgRz7Zdliju8i5nicb9fFFLalEzAfbvwTdw7TQBjjtoghnK1zk8giCJ4JcuKiw+LMda2g",
+	"dcAHy50fkDB/mDrK8IlhD/vWDk370aPxeNwwdFHYf1092GkzjhFT7AcQDm1dAobL/8upAGP5YBh3FKCO",
+	"/R+MPFfcjjIRs4fxZSuKA3j3p9fHz+offjrePXgMvPJJxMJT4CKnMCJ2xo14vL8DLklHAX5XGhb/7nmw",
+	"I9aphfvwnwm3vFP7M46opBeaG4AVxdkV3Q0iZnRHAS7HM/rzM3dJ8NVsxi9Fato5cb2HdLmlmehRxvRY",
+	"sQsxQe9MUVzZzW/382e4TCrWaob+Aei2hW/bYMdqUmgm4Ay/TIoEWfnRteyo80yP3SVDPjICIOQs5VZk",
+	"NF3O4vfCZpP6cc+KLGbcXOAOkTaC/93dh/4BBqjnFHULgvd3FLUhwCJqbDEI+w0G4AR5nIlEpPJSZLEb",
+	"bdiCCIYnBMN+qwlEGmNpoSO77vUa7DW+w9CqQgMzWL6O4lkmL8FtBTcZEd7aN2SADojakpdMoXh9KTL8",
+	"4WzCOC2AuwWfnjMw4TuOCHGOf00kBDuUpREYoLb3j8SjhHFVdhzOnVsOGih44P5zBAh88WzABohHWRqj",
+	"A30mGJy1BjvGBQMIOtCWl8IHDwxsISUsuNw8c4vUGxmBHRwY7yg/HrfAAIenBsE2dI144P4CjekN42mq",
+	"x+5vA/Tq3YF0myc2opsJi1XKiirlabu61Vcad5Pbh1eo7oXePF74Zd15Z97xtOxjT/W8B58vY3QlojVA",
+	"eBfTi39xInyUpbV2zQvOIc+sElmDXtfQ2fmjgRiYlWAbuEY36apXrMAKTri/9MxpOT0U7mMvWsBEGqci",
+	"k9NMcBgQutJCwa+hVzxFSWAvOoXYN6J7+rr3t78fZt//+Ld//JadjP/58d3z71++evfLS737ir/iH8ZX",
+	"f59lnfUb/5RJlaX3midigXMvrdl2UP4SHZT/JiYv1UezrV6/JoP4J34pQlcaU+afWcIorvA6V+igTLdQ",
+	"8yMyI4yVaeqM57PcjpZ2Lf2GI1hbv327LYxpyTZPMW6TeOVuxOOwF1c/ZMtAksMbQo4LVBUq73XCO+fC",
+	"5udnQwzyV27hfN32yjysMH3CbxwTcV3y6t6DhdeRP2uChPH25dshk3mNqD44jFA/3xescA+EUihoAZAg",
+	"3etRKII6Ivb5cCiUYeO+TEVeOu6DErlJgQGJtQwLFAjXY1hcR0Nk3euVxGoQcKv2QqYpfYT53XY/5Csk",
+	"XaklcjAbt5iwL2uvbf2v62tyvIllOON+PaL4rxTLJAEHPuprddGAVIi1AggJmpPUAJAPfEQUApba+CBw",
+	"jpPimWAXYmghmP2EJXwCcj1c6v4OQWz3973mhonH5/lsbzwDWc3yBIwxZVInN73rYXSi6U0Co9OnjU1x",
+	"GFypf751ZqlbMG6tGAytqbVbu7M4oHltT/NivpQbe0oPmbptt+o2uF5kmc5q7RolbISbL4W6RcIOgNwE",
+	"LvSAoINmM6op8bn8KioYhBaq5ba3tSjvrFpGFtF3oqamsw1bQU3Dm7ApLL5lBZ3qP98yiWV/FLdhhG8o",
+	"Hx3kLyBiv5CJfpUOefQ7/ffk1P0hpBfXKLPI37hY5PqDc2VNxgdqv+5TbpSGBeXi3AenjqKcJXMmC0hU",
+	"VcDRV6jWCBnYtfyDsELXmlu7IbPbL3OVbHoJ9jXla0NI9n5IJz/v6yqkWCFxcd/JcEuH8ZpM2kxbbkXd",
+	"5yF/3ywcUSlLXhPUQ4mxD5myHwpojFxSO/vVyHMlCFhypm0/YkbnbUuCFdPlymN+9KXICogOnSKCQoLk",
+	"OdfWCtVg7908AdkCeA73F0GGuk4Tj6Cw0A12PeEEC0nr8QGX88vIp236+2tMfxdDLLC5pTWFIxEx09dj",
+	"5Ssdu2IberkWG3erRLwS+fH/Y+9qWtvogfBfETmL5PAGXnBOph9xaGlC2ltiiOKd7QprV0bSNpji/15m",
+	"RtLKtkygtKfmbmu00nzt7DzPQBorkjqhfPJSfyKQBPB/KX4c5qK2pTp29srnKPrpoMwSwwhmoQ42ZJXC",
+	"6DWD2E8hh1/38ijqLft88xv/XvKJmp9M8Pdcxj69Pmq3/gTb+Ri6s9nDEt9cn0E5fP99WKJxcEtnjYse",
+	"Y6kefFDGMGKG8kP6fcMRtLGrMRGjcLS/qBQZ51PvabmcJNzG/gCb/ZThZ2d92J3Jsx/KaTwzMuAuu69W",
+	"jQbTEF6+zCyOMqiFTbzQcLCJnCVgbpWIKlSm5Li8/I+GCi3zZVSHAoLdGCAEMGXXAMP5VDK9iw3elbOh",
+	"Pzu1CgQbpFaIzuL/qUItuVU4dkfkaVH8HJq6wQsx75nzuyKFuLkjJTjhnmRm5NjShpmEm1uZYoLPh0oU",
+	"3sTxVwh6FzdSl+TivDTuPhcbo1YgpzaptcY4Y9s8KpF6yh0U699b23subVAeWjk23SeC9NhFzvXOYpE5",
+	"G5o2aAjHKzD/D0MCcDf4YhLhYpkfb48QvLOm8eX6BaC5ehD2Vcb2YrUMg6+YTyGIH9mhfRd//sqfD+qb",
+	"INpzB7MJk41Pk24of/qYkOFkl3Gi5SSDAVzHIr7QbKo+86jny6d6YDpR3ocfMcqYLalbaR9GDae23yvc",
+	"DKnOTMzvbsQatj6pE62q/Dpio9PNrFbga+slveW9ZnOK02b8TNyOwVBec23tdwNSzDfoUI41X7QAzSl7",
+	"jpajvFh8/l98XNzci/tLGc/HenYTfgNqLXRgsIcUHpRbdVK0muIAMQHxZJKheRxQu2N/PSpPRBVIpgyT",
+	"YooIfLtG9+RYPc8umTrtrwR9rKAawONwm5Ku2zGglp6Lp+sP38RF22l30UNQDGwJYIxn42Vr1Z6Ttngo",
+	"+ITV24tNkQ0xZTxviQrhihfSnj+xkZYc2NlL/DIOTu37nfnY6HBKEpcpGplRHjM8RmDO/dYaY1+kUMIH",
+	"B6qPCpSRcNMFx0B7LGQByoRO5lFFxM4Q4x+HxzQ/oYwvpZXyCJvdcvcrAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

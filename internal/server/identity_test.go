@@ -285,7 +285,6 @@ func TestMerge(t *testing.T) {
 		"Delete":    f.Delete(fmt.Sprintf("/patients/%d", duplicate.ID)),
 		"Again":     f.Post(path, body),
 		"Preview":   f.Get(path+"-preview", "duplicate_id", fmt.Sprint(duplicate.ID)),
-		"Export":    f.Get(fmt.Sprintf("/patients/%d/export", duplicate.ID)),
 		"Waitlist":  f.wait(object{"patient_id": duplicate.ID}),
 		"Backwards": f.Post(fmt.Sprintf("/patients/%d/merge", duplicate.ID), object{"duplicate_id": survivor.ID}),
 	}

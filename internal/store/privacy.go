@@ -27,9 +27,14 @@ type PatientFile struct {
 // maxExportedAudit bounds the lines of the audit trail in an export.
 const maxExportedAudit = 10000
 
-// ExportPatient reads all that is stored on a patient, in one snapshot. Errors:
-// clinic.ErrPatientNotFound, clinic.CodePatientMerged.
+// ExportPatient reads all that is stored on a patient, in one snapshot; of a record
+// that was merged, all that is stored on the surviving one. Errors:
+// clinic.ErrPatientNotFound.
 func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error) {
+	id, err := survivorOf(ctx, s.db, id)
+	if err != nil {
+		return PatientFile{}, translate(ctx, err)
+	}
 	if err := s.recordRead(ctx, "patient", id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
