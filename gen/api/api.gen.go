@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5019,8 +5054,8 @@ type PatientCreate struct {
 	LastName PersonName `json:"last_name"`
 
 	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-	// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-	// `accept`.
+	// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+	// by default `accept`.
 	//
 	//
 	// Example: refuse
@@ -5037,8 +5072,8 @@ type PatientCreate struct {
 }
 
 // PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-// `accept`.
+// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+// by default `accept`.
 //
 // Example: refuse
 type PatientCreateOnPossibleDuplicate string
@@ -5522,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8360,6 +8429,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9164,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12260,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14033,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27476,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -30170,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30180,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30282,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30292,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36946,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39270,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40787,858 +41152,868 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
-	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
-	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
-	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
-	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
-	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
-	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
-	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
-	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
-	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
-	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
-	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
-	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
-	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
-	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
-	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
-	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
-	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
-	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
-	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
-	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
-	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
-	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
-	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
-	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
-	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
-	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
-	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
-	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
-	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
-	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
-	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
-	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
-	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
-	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
-	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
-	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
-	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
-	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
-	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
-	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
-	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
-	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
-	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
-	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
-	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
-	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
-	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
-	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
-	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
-	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
-	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
-	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
-	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
-	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
-	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
-	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
-	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
-	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
-	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
-	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
-	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
-	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
-	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
-	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
-	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
-	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
-	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
-	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
-	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
-	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
-	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
-	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
-	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
-	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
-	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
-	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
-	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
-	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
-	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
-	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
-	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
-	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
-	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
-	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
-	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
-	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
-	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
-	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
-	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
-	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
-	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
-	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
-	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
-	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
-	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
-	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
-	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
-	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
-	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
-	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
-	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
-	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
-	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
-	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
-	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
-	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
-	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
-	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
-	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
-	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
-	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
-	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
-	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
-	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
-	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
-	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
-	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
-	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
-	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
-	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
-	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
-	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
-	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
-	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
-	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
-	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
-	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
-	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
-	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
-	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
-	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
-	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
-	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
-	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
-	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
-	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
-	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
-	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
-	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
-	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
-	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
-	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
-	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
-	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
-	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
-	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
-	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
-	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
-	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
-	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
-	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
-	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
-	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
-	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
-	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
-	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
-	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
-	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
-	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
-	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
-	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
-	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
-	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
-	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
-	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
-	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
-	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
-	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
-	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
-	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
-	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
-	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
-	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
-	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
-	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
-	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
-	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
-	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
-	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
-	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
-	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
-	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
-	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
-	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
-	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
-	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
-	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
-	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2v1sWL3WYwmcZGqe2yT8kjBYMQDZ0puhVjmyFjBOHGnN",
-	"tKNXc62HdW9DG1bY4+qyb0GJCiuyQzTFzx9NVAV5Xl+2ZZtMdIvSgXIe1JwKK6Sa+2Te71jXwWA4GFU5",
-	"l/nJs/XOjPSn58UUF/1n8w0tFeEm+jxSzsA78v3/GHwp+E+9MtZ7Z5NLr3P2aYudVOTORmWt+kQrwJ8V",
-	"Axc8a2EsbsrwO4tqPsP81zWSYTdL1UezlU/7bvCPosXQLyTfboJpi4gIn6olFlv5t07dvWvsuOe2oKhS",
-	"D26SHqpE53LSdjPMbGWORdjLJ9Egw+rRzE+UXfNWZlRjet0Y0SlPCXj3c29/xGOAwccU6vqWXMSmTuKC",
-	"q7lPNMZeNfjMtqeRXTl44/x6zBFFPrRwGhhuVSI+JnoZecJnq5tTCxv5JP4y7tIcOxc/89h09EZyJRVJ",
-	"vVtB2jeilnVwLaDQLVBHVC4SvGofSk5XtVpezmSW5Ifh0/O6WnQUWL6WyGq+tKXudm1et3oS/w4++3rZ",
-	"mhlaYLay/cQzhSP1Wg9mNxVYEBzNEXbAgw1KaluiH1dQSFzxb9mOoibTpurRspea5jNOshZKNQBw4Gvy",
-	"xVRsW9nDw0M0HKEHtY6ae4cH13ievRtjht62M8+yFDOXX9lhW2DmOLXnu21XpjilScuxgmBws9/rC8iO",
-	"usHDBKUCLaDWgIMALn3o/syZyQOtaoAlw+UmD/1avcIvTk6SRO9HvSnFCWPIt6zXakdlcj1gAnSHm/KK",
-	"n4FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVZIQoM2zDwzGp/iZtDSc29IgCRZYIEVgR6l",
-	"EU9TLNcObW+4JcyRHtydoPr33e/ahwvW7JQauPNOAt6xPmABFqt1a85sIPzsK4BGBugEyTkXKucsL568",
-	"OIW6tlyi0Xy0JYRrBh3AF0REWtARBgphi0h06JifJgV3o/dMZkDWkkScxVisai2f7eXu0qfWZxT+N3p4",
-	"YwrTbqLmecOE7SRvNrq8NrufDJVV1kqvIbAH69awRHdTfN2vY2fXl6VxLXkZdZyG0rjaW0/UA0Q7uJdK",
-	"cSlbt7EmzOW3HbS6CPsZ4SSRThTa82f7rptYglGIKwfQXl+/GmsV3edSZmSXqVOJloKblLVt5llJbqL6",
-	"q1D/o6de8eQrkUXKYMbkk3AHNehR08oNYjiqD3lEoMqzaULBIrzIJGVEyr4wcaeEz6g19C9oHENHBzUX",
-	"XCmT36gEZtJGrxRNCc8gMRHSUQz5KM77CYejoL8ps8WCC2VqMTPjKSNmDSIipd6AahiiNCEPYq3CNNnV",
-	"8RpTPGNcKhrJdvd1zJv8w1aUWJREyG2sl2bbFjh6SQbdxLpjLi0KB/mw0ByiNQvbpA9p6yQPgud+k5zg",
-	"PLrtN/dcVukO7oddNFriUpTao/w2OrDEK3Sn0AgctYZ3A4MZRSWaCpJD7ExY6Wac6MFiRa+Ivr9o4Q9o",
-	"xrAwDnS59FRKxAwyexUP75rUqO1j5vps5vlXm0PG0B7eRoqarO0CV1I1XEOAKVZ1Ldpd2iC63desAV+c",
-	"obUc7kl5szpmCQvlwij6TWbNF4LPBE6hhYLWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/SraayIo",
-	"36ruwt7pHiwSgrplwtd2c51o/sXmKncqoOF5tLC5I4K090+p5TdIkkxtsWc9qAwXtutotmPaqk2n+JvJ",
-	"Rf7hcHgTKlK+GOv1oxe20Kajo8VmQhhDq10jSrBUv5o68w7BNfvy557Q0CO9Yia7MUflLcP7b7BX14mK",
-	"LRsaFIMLKtNrW+BX5ayjbrVieUaSz7KYUkb9xP4SEkCpkqi4yyXUOpkFMYoiz8PDXfKPj0t5PP0Lzi+v",
-	"xVj1w1nqA2VMZ1fTaPJYkwQLJOms1sCiOZrDm7IobZV9ad03bvirTEW8sxvzhCEQlK46sP66tVFs6pT9",
-	"Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnaM4MbS1lh1Y2rHWOLZrHatrGZM/nJyfWwpZqgIYM7V34tA1tz",
-	"2vN7/UtYOqA7J3vb99d14pSydgX50za3WODqtpZ+77ihxTKt2dRyon0nk5jbAn2tL3qgDLdpJNKoGlxT",
-	"6OfQAcATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaE3Q6rfRXzlhodNW1XxSARRvYta/nZNugJ",
-	"Rd8XmmvqGzGALvIWXJ3gQrsVMdOKH9uf0RPhxM3AOE6NCWj+bTrf25Z5aIavOiZHF9+vMurRtoWDJ4Bd",
-	"hREYIx0LlWF3m2WDnm93Lfb26w4u/tdpmEWwcdMgP5XZmSNT43QurbpZ3UgSEnFPjMK0ptYkYuAqOmaG",
-	"lILenRL76qITynr1dgSlZJ91zOITS3gds/gzle/aMX8t3f1aunsjpbsV+up6sNyBuu2SXfvdz1KuW+rx",
-	"dculumVp2N3Z4vMFm0670MPe43cx7Vi7aqN+yn9W7fUjyCLBEYn7F6t6qKq4sInazfjsXa2LlvsuO1G2",
-	"ARCCagFoDgsQ64rDH8RH4t2qiLvVP3aEVIdpl0usdgNedBp2uUj4U9XsCkhZJ7zNm8T9+TOqguX9reqD",
-	"1eK6bs6MpkYWtDc/qdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3drRIJ",
-	"3SFW2R4da83xd2GQwY2jtrbtTmnKzaHp+0tovn4Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPxdKPe",
-	"uJXSB8ThNgrSlmgM/ylN1dTvrCCw5jBCuY2llQqWt1qMg05VM3vD9dtVwyNZXxnjC1Z4CmPQKyBeh/XD",
-	"p+jNQR3V51qrZ265POXYeVXVHLN1qDD1SaMLImlMGintW1a47O0a228h6BoKTadtb6lb233vr7GIrU7P",
-	"G+B1Ni7Q63IIraP9fVLGbLUcAPLBbfrXiZhxhjOFLByGXtFZRmMPy18f9q711FX9cj1/pX63dOn6MMxy",
-	"cBh/7HsjuIAXPKpj1JTboKm2M02obTdq7BCPa0IgecNiG2e9haLgZ75uYXPwfCtOdpv59sLboEhtK87a",
-	"HXfXJck6y/Mcfqb7mc57o4LQq7hN3Fs/o8sE+7u6nO0K6rYtuNdNumo+zXLNt7rCCUv4Q00dwKDVq5Zi",
-	"vyr0/Q2CEO/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc+fYd",
-	"NaWXdM3tWiHMELAvUD/1cWjuUytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclSh",
-	"lGDmKVy0rfEhveomMbK2sKOKLGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvu",
-	"Vt3LVnqywLSdo6yGs9kSyVKKK0b6lWvV55vrHPKJamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0q",
-	"wBSiNRopr/dUEGKKOmvZBPZC9xioLEwCbzuKdafgU7VoTfV/Kg064V/T075qzzekPefE1Vlzzlvz3KbW",
-	"nPDPk5UGAuYzaMslHMCOvjNbG7uTd7tAVWpgWlynQnbVhs2pB2MvVsdzNRyMBsPbAiixeloJpLqxSc8I",
-	"TtS8pZOYwSIAmMyEXnmMlTahfJIs8UqikF9Wm1j06pV0pRhLW6V2e5XIM57EvhBroTVSCQDeKGOKJlpF",
-	"IB8WVPg6lu/Up9p4Sc+37Tsd254g52nRtnJtm89al0vTC+9cT69L+zwz5W4z23ZKttjGLkEdaTRZFRmk",
-	"9s5jxLIkgZ8xW1Ul2I4CbNTaFrIk0ATnqXeUkPrKeVoaGLPZrrczMlAbu26qfk3rdPTFzzQdXx/x4pRU",
-	"6KWYRLE7ldXwHJjSAagQdqXpeBur2LHLuOEmHPBnB0hzdtfhUaKwPsLQ5W+4BuDK7se3Hp6D2epcz9yn",
-	"BSYxNG+WGVV6vYFEc56mzZYAKc63xCe/dTZVZQubP1k6nZtvNihick1nJbtbiKpqM/bR3jCsKc1ruyq5",
-	"qnPz135TU660bR/tDa/hOG+afx2jqnS4Sp9efwa8UpORJayabR1OlTTo719l5VdZ+eeWleDz9OEwkisi",
-	"oDEDNE7CEoX6AJzDAyF0hbjg/NLwcFo3LX5+8NPf93/7ce/FwT/vnx3+6+9vn7w5++3Xvf2Dw3oWXkW7",
-	"1xynlpK413+wxuP7ZxHzzrX8JYh7HzBqXqcsAUwm4iI+RgCKCymYcweLHyAGdAFAlniGKRugE9NdfcL2",
-	"/vtwH/XRKECSG3Fs4C1+On31EhoUEmGA6o2xgSOVrGq90D9hW5oH4tNBTGESOYwp+A9JIsnSH53aHtR0",
-	"jDD69c1zwIcuoZtWzxCeX12LLfydviJbLrY/9V/XADr64PD+YLS3fzA4vP/g4eDowRc2n+6QpY5zelQE",
-	"iBhAPiJUv715+gjt7+8fWcxKhvh0KokK0AVRS0LYhI2OhsP+cNQfjs6GwzH8v9/Ah3t0dPSwP9rr74/O",
-	"9vbHh0fjw6PBEfzvtwF6QSPBrZaHsCATpo34AE0pIwLFdKZ1kyhT+nu1w9XbG+496A/34YtH9ou90omL",
-	"sSJ9y1HWM+kGYQDI55XPaXuCpBJERXPIrYO1CQvOhvT27Ec/IGX/hRxX8/rmOystOwhFX8FgzmfdCHzE",
-	"8eLNy+b0X/gQJsbreKtB1XKqJkbQQ3zCYGvRncc4Te8axjSlmgYMjwVcIbP9BpoAflVLy4iXRBAkl3ix",
-	"cG1cG8jA+7XD+aCy6Q+3Q+oKei+ImJHXglxRsmxxklswC7TkWRJ7+6mV4m/Sx224dCE5eMWUJwlfQmIw",
-	"7NbWwY9a9+ByKzHjd64HQRx6YOuoLJJQvvD8iogEL4qxQZNeuwBUuta6roFsHtjINZabmYeW3D5L54Vr",
-	"LIwvCTPJ9nkZb47E6u19ZBonBHm3BAj5n0OIfbtuCiUEzOZ4FwXezbp1yMvLa2d4kcN82IkHVRIrb6z3",
-	"ZOvtekMkmLJraTqm8SeQsyFkEt8GKX8lgcq2+Lb9JfmgTq4wtep+e3cIgJYFcVbJZeY2t7mZ6NpI+Oli",
-	"/vvbGL/Uto6NR+e9shlBF2TKBUGhCUYRbcGBaK2bMZ80pM8imVvcOxukdHUzNn37tHr32iFUb7X7tJGu",
-	"fqG+TmRPq3TlcZDmx6/R2wbWIkAK+IpDccRsBZkQxulnwalTrTSQ3zOcbF8aVD0UTVbT1nUXKK+LZ4Km",
-	"5PwPzSk2PHNGU/Kbvq9hecOoqt8vv7dtax5lQvpy/19jmftCIrgntG4pk3MBWRjW6dA8iIONxXaNE+lr",
-	"5HHe1mVEj/yMRpdEPcJJ0tHifcoFWs55+om8qfV0+Jb61RURF5xfPsKLNakeVqEyr/pW2uakZdZtOvJY",
-	"7z+3LyUx4mzCFplY6FOQ4pVTxY6NdyLXs0DnTjWLhDpE8DG6Hv9agWMRGUyYcQHbczPXFDAMS0obEqYE",
-	"CfR6/bwZprWJqwr3Wq/6aLgp+0Qvm6CdM2zfZAmxYHbguyPoQnCQ8AzZVTK4d8v5ylfRhKU/F3V1nJ+B",
-	"KKGMRt9KzYCm08BEl11X/PKW1ZJWl5RJqxabZZMEqnXU3C64vJ481ut0hAi9nC1OYH1pgEpqndHnVRmr",
-	"3hh53pSxRm1ansGOXQmT2UJB8GVp+ypNlDIlaUz6Sy70/f05z0xbWFjPvj0KhRMy/6WqqNUublLZ2qFK",
-	"g17G6O8ZsZc1f2vkzcCKBo7UfByjhHrZAmz5rSyhUFdJuKSNbuBkP+bIlB+D3eI5RhPecP8TuEnfLbDM",
-	"v9BI4DQ041yQSyyRub+ag8h47VSVfT0Pja9nYCz9bVw++3ubXT6g+p67hKO1Ojl0gnPAPtvqlAV2p/Rp",
-	"uyV0zvICVXy0AYIOgYb2rLpjb9xe4WnD8NzzpWjinZYkFRsV0RdvXoIVNN9CIwKESoDMN8joXYjXF70w",
-	"7bFK+12eaLDO7qvuYuU0VUa35rTvmJng6AHaRM6o9FZa7MgTuh3v3c/JX4b+OTtfcCnpRULOi4Y/a/rt",
-	"GKZXRGbAk2Z2mWgVhjslB9yrOCW2G+U4v23CtLKTUAnLl6I7ocFoDu+C3W78ckZ7ORgeodCNr5+PLyzn",
-	"T0yYe95qexWkaFNUkslGayn4zdcPLE+ccG/oePZrx7jl7K45dk+0kNmliqu8J0ZSdVQnQW20qhLOYqqQ",
-	"EpgmA/SYgxa1FFSRMs1/60tuPSudibxow0KGfEmqZCN7eJP28+TDgouWPp/OCpKKC7CA1vVgXO+VfAIB",
-	"BFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0PixtcaX+hf4zPaj1R/31GK0eDXIB9OjrJtmOKd6",
-	"b1Zt623NAmP0ptWp7bLsT662XnuIzHssGpo6u1GbMXOSxFsPBHKQt/q4abXU/PobUOZlKYhl7kSUAZ5o",
-	"gb661YBK8LObx9TV4Qx1Zb62k3oWmdDHveK32HrUp+a1Ww1agQfIM4Z/UGmy1uCA/J6RbPtlM26l7Qaw",
-	"xFQlXpemPlqUWIgTbQWbG7cexVv7QNsRHW6AfSgf2KAUD7C01wgJuaOa72uxuqVpuoPjmNcazu339L6C",
-	"TiTm0Jd1s628vSUpJ3PsGv024NZ5N+2g1MW6BBu3+5nx1qcx8kGdR7nzdJMT2bpZ27y25betWVQIze1Q",
-	"QVMJZdVcnu7Sjl7P8uNrRv4a6tC7jfyR7bileEnRuvPm6SP0YP/o/t2x8wk4wCKp8CpAIcuSJERRQrD1",
-	"pVFW/tToq130ZdpFHTX+Nko7xVf+tOa61wxhCHAssURSP+M8wm3m1Fcv21cv21cvW9N1IX3BQyul84AI",
-	"nKNcIue/wAlCmmKgQS80m8n7ErlU2ym9ciCpx4ikC7UqRxzz/CFUfHVuUzginCREoAgSpxiHd7E4D1Fo",
-	"ncaliG21b48wi2lsj3GpwVFz1/40zkj/jnolOREplWsaFONSC0kE7cHQnfBDf5E/F949RmFZ8RxzG9+D",
-	"Mnb9CImhhR1Ee7CJBvmDPjEVJNIq69j2LC9+AJ+JnrLF3HN35H/nNyRcZoLI/AdsQv00oSp/rzvcjb/d",
-	"Q/kPoFuXfzBKeOUXcDRVtW/34spv+Yh8q9ULeldg4eS3gYnjXmT+cJec8u6u5n/n408wK2YHf+Rf11q+",
-	"u3RJVrLy73wZjZ6Wf4BczDm/bP7t7p9q0nBXzR/mUh11tLkcDYlRYnoeLmQ7LVsB7lxn6DQTgmcs1kaq",
-	"XOCIQHIxEiTlV+BtMRxKkQ8KUTlhTIu2hEpDnC+fPjo23Ux5gqI5FjhSWm6YV0CGYz3r9ISxLy67/bVj",
-	"+w09qcSFtY60IHyREOuJpGqMDvQqjA5t/nVglzBAMVcymDCZYDnXf89XizlhMkALLAhTcyL1rxglBMPS",
-	"h9+HRufCDOXNz/WGZQv9BUmuCLOpwBJhaA0Xkg9qEAYo/BBqgRF+Ew7Qz2QBaSp6gIqwAF1kCvyfsrHN",
-	"xxOmOTAWJDbAQd6chd73ByN0cIAODw/RcIT29tcqMgdrc1nQd5PJ93+78w7duTu413//HSQT3/33QTA6",
-	"/Jj/eCf4G/ruzjH5oH74zzvy5P27D/98/06dvZ9MBn/7z7sP//zm/V1knvz3KHjwEX1392/+LU2wrz8v",
-	"WZq0qjx34cq6R0yY3eZ5RJhpmXhJyOLzFPrtkFa3td7X7lAwa7GDv1cvtpb/W/gKdipWuyYNYnPeYJB7",
-	"IToFLBPMThaLpCvcyjO+BINeP6o5c4LZWm/9OfU5aqFKEjiK3UBnugQIJ9s3KbTIstXd65bYEbTg9L1i",
-	"RNOU632MkwRRZrK3BGbS9E2tFiVrwyIs6zj6By2Fk+Sci3ObPlOVkvaWdTE1uMVvMSeY7RRxfgsKNofd",
-	"01zFmc6Ejcv1LiH8HOZFLrASodFmNXHZ66DRwt+fnC28Aw8phtOWmLqc8ySHGixyv9qM47otXJf8VcHv",
-	"M4PnXNA/ODuP8aqluH2KhZWIEDjUpB8BNkHC+aXh85rj14reD2o17wfrkvOOhmtLDqsF7wfOUPWv4y+4",
-	"fRkDRFmUZDGJb25BrzP9uo0ZPveWQ2o2ABzKKqKb2F3HKCMver5XvxvyBWHhGMxczWspidGKqAEKQccN",
-	"x4UiAP4NZVB+tJUVmxLnCQutNhuOnSnm2vmbtD7GlwMU2hhl440udikpi8iEwQc0u1hiiVIckwEKaeps",
-	"TzNS6A0BGFyC6OuMq3NJEhIpeD/MJeVspt9WVEURQWzbc5haNSVBL4OmF30lT0yIc6NF/6sYRS/olT9Z",
-	"5bT2TQ3aWgh+kXgrYamao3wNgxwAxJG/fdCpYYI4KEGDvcjk0uR3UANtWozknn1S3mtkOK4zMarl5sVL",
-	"3uH+H2151oYkfJWORQWG2zgLR/JXLrfYiJdQ2ntY1y+jar/Mf0p7Xi7Pd4zGy/3aTsBJTuMOGdaEb44O",
-	"Dh/c9bBBUw92boC+fH5Fc6Qou8IJjfugSIHKYpmPe7DI/DY1ZkbaZEJA/3dG6n5uBjnzu6QcnBpMso1O",
-	"XDc1E1PdfoZw+2ebqAmFbz9HzVuwoletE8PGQYINxS+xacevj9PYprJgQaSy5mrB3qE0aMqFZvwFKoqR",
-	"ReAmNjk71mOM1Fzfb48a+JldkZqaEzZhjfsiniQEzzIi86eqVWzbu4gdvGKxVvc9S7U2G8nQAHgT+65U",
-	"0258pRTEX3N7g/XAzvvdOmZP3uB4Q0Ttmv3ubr02831bwq+fMQfmvMAw7Hz63Ssq57vr8Vq7tCYto0wP",
-	"puodYifG+jLpcJQBYtOywzk3OTePG+s78lFBTJSNRHpCAHO8WBBGYmRCM25YJo2VkQ8qgJNvXIoeOHdb",
-	"qpcIguMVqJGYVQCqqS1acig8VYXHp/sTLBJKfMkoZmEV5319zyocm9pf4JU2b0cqstCL6gi7PSA6vF6I",
-	"CSIEF63EANIBOFN/imkC2rEhhyvKk24dZv7hnmgygXW+kI9Bj4LuFHk972ruOKktFqupsLX0o3zJMkH7",
-	"BSS9p/VTsygHMprOKTMFl162ZEt7zK2WlebhbzAlbEpAW7vzm8HsWVQiahtiu+5O0N38WbF2tglmfcZV",
-	"39p9Jdqwdmhui30i3+jgArVU4FWOnwK0Byy3qyy0VqbBCvlWooTPBugkkRxJk+MMl+cGZin8Z982Res/",
-	"f1yDmR2Ofjr67dHhP4b/9FhHPj+BF8VW86ZnZ2evreIVWDSo8pcOhkfrvCmHR0clajgY+rG2qWorvdfm",
-	"d6CXBaMpWaIlF7HUKwLourlY1WQLLkbXBcLHXQ14O7KI9/Uq3W17TRQYWsoOr4DQNsWWYxQWRqZx9WEk",
-	"k2w2QKcAZXmMLgRm0dz1gdvayt2GW8AGd7R3a2aRRR03u1KC97cSsMQAK/S9xkQ6TTJPx8qX2GEp5C4B",
-	"vX/oJVTrCsJwSiAd3ODouHrblGBG2ewYinU5I9JpWTiOq10PUpzoJSNx3w4TPNk409qwAjUtNqt6QeMY",
-	"vByR4FL2uaAzqv9MeISTPmfJSk9VS7WEptQ8pjkNYKaXCizLv9ndK/9Ublna9rtegspFbYtWftCCtc+n",
-	"08qPNqRf+W3Ok7jyQ84h3Q8uJt6HhgiVS1bvqn4YrLLqyGn/klSftHHv6mKQhGpeXB2zzUvoTwmpDjQl",
-	"as7NT9aCtAtu6mSw8VlBFkgfIEwqaR/5T021vLRXeUZw1eCw7fzzd9htpCzvGtfYrdI12Kx191anlO+t",
-	"Q7kt71om7S9tdb6OELYp+bXfKv5kvA+/uAYgnPdTzFZ9E1YqE4sVp01y0TRnd0YPA5zjNXUdojig1PYp",
-	"60OChkvU6ENGEzx9weMVzA4ysrHs15O0sezzBWH135sOETsT0GvLN9T9CeCDAXw1WtImYd1WCcdxX78l",
-	"wSavJWMyW5i08n5KYopdv+GGOuqcZnqyCwz8hsYkXXBFWLSCkyKIdcTWL1DWN3ViWjAKhpM+6MKGZeVQ",
-	"HLlHqp+xS8aXrOqsbdBBQ6z9HfZgbYK6TYD3BKW2yPh8ZA+1s6rWhKDtd5op7TFegdgs0AZ3rmC4zhx2",
-	"cwC8zZdzJAt9B6grJhqb78z+ejyIYd4BoxUUYosM+rzblRunTyS/gSwUIuX6lgcRZkYN9UBgwtqct/Z+",
-	"+Ie5kKN6YIUvsCTIPKdXJ5NVNe1aO7dsaskA7KimLsNvOzZmCOoL4l11nrTVukqeEs0BS1EmG2jVY9Xy",
-	"jnJGpQrHecJtkLe5DUyVjyl0zattUGgYgTX5+JIVjXhdlldeUQIG0ACFKWZ4RkQ4ngBcyspEN9wmEnlp",
-	"ot0gfQLw6ssANDYZQMEWZbMAzCsZIJMBKAcTFkIuXT6USq1nuMBCMf1JowPOBIZIgdP0uJhhRiVw2GDC",
-	"CqAk0xDIIrNo6+2SGK+JjPiCyAEKcZxS5ixAA79RiY+VFzaXn0AAsAguBxB+s6PUv+m31st7Ky9q8Ns3",
-	"Xnj7E71QkTFcykKtwIMs9U3WE+TL64Ih3zp3SJ5v03zZwPJD62Wtj3dqv+zvY/OrSTF3mFaCzLCABMRI",
-	"MxEwp6LIpZ0XG6EXGo2+uHTDa0pnsonPxaZ0y1rSi7MjxoLZYK6tK0/F2icRSTVNQ1NJuJluKgkYNhXp",
-	"fz8h+foatW305hJEYN6d6g/hiaam1qHEEBjhl1ZfqAf1ySV6QN0b6vO2Kci7Ro7b2gnlL3FSGtt8qtWC",
-	"FvXL9sycCcyUSXTHyEr8b0GxGJtEeuuHNrl8xm0uxzhJQiOzJ2w5p9EcUb18OJoTV25n45VUoZhCMQ5K",
-	"8SXRQp0k06pSUi/c2FiCsXU5xcZiiFotQ2l+u1QnnLbUyJ/oNWlWyQelksS8vy2LQfGB4KB1fK8Q9kHy",
-	"r48qP3cvueZQsScG++foCrNbt5YtWhhlPhNHs8XDw4NDu/OQr6nvHKOnb578PUDPX549efOPk18C9OjV",
-	"ry/P9On69eXZ818C9OO/Hp/8S//nxauXZ8/0vyfs7c+nZ/WqBf2eH94+efLzL/86hnf8cP8Ynv3h7Nf1",
-	"cJxHLfCbPxyPg+/bUsN268DSHef02lRHYbr0FkOodSVpTfnydCOpA2p3UEENT/gRjre3gQBcL0JzFySy",
-	"8QEoPI39Vfz+1IEfux70TpkABQLINoAedaeBg5mIWwsOzZOPMItI0jlBndq1kkZ863esgfycCp6eV6sO",
-	"tjvsjLdid5FEQsasyU0VxKhBJG7DEK3qFM+wRLYczYZk1wM5rcPTvRWM0BzlakMiT0QSk2/wxjzRARTK",
-	"EsSO9ptP4sLmcH55W+38zrTKs6mdnyaPyln/Ehv7cXZezrXahF0HaUqlyHPV5J1imlQqX6YmwCovaQ2l",
-	"1V5YV+8ytRgIvIQdvG5yOcbwTbcr/KoYbKkYNM1ufcVm6ixxkqAo4dGla+qr+Tp6fvLyBMp7j+un1HHZ",
-	"Kn99kukje++3TFCooCqtwv2DdZabWYT3JZDy7+/1W5ji7t0ct9NMgKLaOeXjdmDJQqvQK2sAGKB7Azzo",
-	"y83emNxbK3Vwubwlb7VDbViZrN7EQJdP+fahra7Zta3J+KV71oLY3043w12yVttLf2LOiA0zwMYW5qRm",
-	"HqZIBm0o7hmgUG9cGEwYJB018k8h9FCt2imeNjXYjHu+P2GeKp3YqOM2Bu+KdGoRXX8blU8tv/lspTXX",
-	"3KzLkUOD/NvZw5u84ujTtGu9oS4mtjy2SZ9Sgb9vKwSuT9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oPl5",
-	"W8fO6VS11NaecpO+oK+iBCtiGhuZHHJhy2jIDOTguhFX8xr2y2Ps74/WN7Q951M9um08JK+mjy32Y/OI",
-	"e/smuSbm4PAFVKQL4nizjbiao/I5KrE/V9WeXqrNsaJ17Yn0Ye8Sem6PL5Vj+/UgE8wI+GyxRztqTdeb",
-	"DrSTV69Df6StUn5gD+C1m9oenTaaYtUPSd6AZ0pJEn8GwKDHRPMSnvDZ6ouL5Nv0srUIiyarAzTHfC1z",
-	"GN51WB9rQFrKTdC1FXjZr6Xg36yKjpOkC6IiwNGah8oGhhbTKwIO2R3KhFqGWezNbqGXHdIZO0qDz+BO",
-	"DVz4GYoitNpRj9piOTfoBGhFpCIixitErgizPYq+YH9r0PvQx1lMoexB/4oh+/lDn+MF7Uc8JjPC+uSD",
-	"Eriv8Mycs/r9mq2azFKP4LOyxxXkaZmjzTookBvlAfIZXsjt1aBmeqe/KqqjD27BbS5zkyMBOqdtDTjn",
-	"kBfo5lCz+vOzG3NilGl98yfObQtddKdCUcjfnhIh8jaDbUnFRtO7yaq2zXO8ASArm95rqbcWx6sJlFLh",
-	"Tk4pjSUs8/du4bzK3vhEgyDlNiFaIoIg1EyKxXKAQn2YYoGXrrgfWmD3qUFKyVisN2vCwtKIw3GeGmq3",
-	"2bvDFReLS4V2M4UE+3NINiXSdEsDB0tCpqq6Pr2glw+xajMW72xREs7sWzr7FwymyycbITcWnfsTy45u",
-	"yEaFldlcxsIRbzrdQwG0XlBo5F+rw3w4Hg5rC1NZlsPKMtx5Nxy9B8TD/+y9G/b3398dvxv2D81PLVqp",
-	"Hui01eTV5wncVjngoU0d443ssf9V0IefdARK4h8ANfVBAEkKDWpMVbFL1tqob/2II+jgeDbPhIy/+Jh2",
-	"q47lfuzbZPlxRTR108GC3rq3fazE1dc0I72OfbJy4gpHrqUzTRJmZIMSmDKzKCkhlufDs1WBUHriS1zL",
-	"Lx2Hs5veAfxux2QI2759et1wjf878Be/YCTDG9No/mTceT1nvHGGdi3e6jWZTpXT7U0TZBbVWZ/ioMgW",
-	"LMVaTT1b0982nQK64fkGECrf2wo39HEOtjUKOvWdWwc65evwBfGQ6XbBkGkTwsE9H7TMe83ibw4JuPXv",
-	"VEHiHmr69wmLu/aryuf9hdWT5I5+7xLkfAjW4g/ASMamO4hlqJDNk1/NS2c/IYXHazAYrIGuwnNJyKVx",
-	"rAiyIFhJ41IyA10hzgKUMUUTmwbzweDZmfD1BZlR5rEyLrQdJdf4lq2KB+gAx9pqUUtepO/kDf8H6Em6",
-	"UKug/Ezh0uLicvsOdIRc/qhHVSWuB77ukHC06BU5d4Ewnxg3a4Py8hBoJXdTkrLeDq86wsCtt492/9FW",
-	"z/3WZh2IjDk7v2Yq8jT1tfR8BL/n9S/AVTOaKKCbSksbC2ZQXZX96R4+ikbbABhBlAlHasuidCqRe6Jm",
-	"rg/2BsNtPjjj7Z/6v9r+SAh2SL2VqTdhbWd8NNi7P3i4zWd3ijhuW6hvK7B3WpEa3blPBo42Kivm2a9N",
-	"scsCrc0vmSDutrReR4emlTOAFKvI9GNyHx6jEKQhEaED2CTogserAKrScUrcpVIJOaiaxr1YPwCbE0Xy",
-	"GTziJltkLaAglWgpOJtVcANzZCTDfQF3GidZCYFK2ibAxf6lmVQAjqSQJkmFRof1cJuX0vJFaMdtsuGD",
-	"OWAQiJW2miwyWf5wdSxNhuaH3rI70+ZWtvl2erfGCKOfTl+9RK/NI6YM8/7RcHTXNDr59c1zNBV4ZhIe",
-	"w2+g4RJk64Eto99RHeM39zxlL9Xl2kT8QA35/q6l5kfeHgo+CjBnUw5QaHklAIMjmUVzW2gKncTyhQcY",
-	"8wWo0eHYImilXACtMMRZRAYojHh6QRm2CLv6pCg+M5Wmmk8FkLcIEtQEvoLc/158CIXTTGWChGOUQAGP",
-	"gefn2paasJB8WFDrukdGcbL5zDZULtEMAHtNkgcoFHp7TCtTrSLWcRvsOgc9B4ADuIDEgnmVZuSMl1yi",
-	"FqaafV8R0SnCPvDbuamIMD+X/jCRA3fwDWq6Ngf1N2ARgJQWdoAWfahqWRVfbJB9tfdte56BielBFlPE",
-	"U4LoFGGjNNrsZpce2C3hoGb51KL3cyv5bynr4JOcz34LRDrFUFrVI0CSEBRWIY/DnZuo+FFjryej8gYc",
-	"5CmVksTnANwl1yAamRtM5npMtAlj8qkTos+nrGqyw0+GObrdXIhHpvjbiRXMAN7mr5IFYUDb2q11l248",
-	"J0mcr7BlQmurBz53HwTDg2U39nEbaZiVofk0g65JIHJDTt9jw/FyswcS+8oZZaym/3TJwGs/BZPJaW8t",
-	"zuw2PeBLiR+8S0lVUXy0tv4FqiI+Wzb2NYVX/PVSAEpWpYxiXbyF3eUs0jxvxIE6VkWFJ9OkSwCnouXs",
-	"GMZxipDiaJEpB1qew5+1p0/8pTWDG4uh/Cml6LUw27XZ59W7P4GNfUoNZXGwNx7GzY5/d8IQYcpfL7km",
-	"AFB/+JPQpKq20pcWBqhJsLb0OAZLsSpS4gpjGSDpKYv5EnANtaJdLx4sstCAMYPJaUy3SuZaYZFum8P2",
-	"FieXz3dukIi0CRrkORnLOU/HDo/ynMamf62Hs35NePuzM7h2NuQ9IwYmvO1wWEAqKBaRRtZfU46ae+jC",
-	"l9sHPXtigmo50L1LshqP1oMGbFmS4q+KrQzD7w80lZ9ceBwzxveLaS0B4w2BTFaBFlwoaGy2fvhfklWL",
-	"E6j2jimgoMfna7IeSi0zkFxSFc1JjKDjx7S8VgUCW3WVTN1uRKh+Pm8/eDAa/hnXizBYrnYEwZRIicsH",
-	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pelIA1WZ4eC7cIDe2qoLzFamzTE6ySOGprSdSnSwtxfk",
-	"BWl5NyCkpbBx+JvbOTNaS4uecmJL5fWApjiliUl10sOsEk3JBBp8V4vBV+lkv0oXuP/H+fvvJ5PBHfvP",
-	"/0wm39318oRSw6/hVh2Zd7Apg14mkjYe3KCVMej2Si0kwnEsiLSAxbA7KJNE2GwGWD8bdqkuHDw9vnfP",
-	"QiwO7JUBF7N7qdGu1snUvcpqwsv+Nr53793/1/9/27Q2AZVYz7jKcR3hFuenyXkqgqOjyWtE3Y7Gru2n",
-	"4Xq94tiHg7a9+Pg0EXHbGsxXhvJZGcpfiTfoyW48vd6cRHdCLZKAJJFwJWgUQHq/aq5fNdevmusXrbma",
-	"Q+v3XEk6YwCBAPcM0OkcBIWpN4xq2ZnLuSTR+Yvpz38/Eg//78//+l2cLf/n19ePHz7/5fVvz/neL/gX",
-	"fLpcH1vZf1jZEvPKAnnt+3s/tBzGr+Lyq/7919a/85O8RpRv4eg2N3Z0cNuHPs2xbd1iX5xL24zr10Xc",
-	"3YZ5YRshKG550DbgaN31ClPYSlWOHPwn1SduThh+FQ9frakb5PQepuFqKbo6PaQSREXzSqXH1Fb0Lgm5",
-	"DGwBJ9LHaD/6Abl/IcJif4HmJib5hMWvpnnlB7y9AxZd0NPDin2AAY+LgkkooblYoeenr9DD+8NRgEbo",
-	"zgvOYry6q9njA3TnNIO/todgebAeWKbG790o3QwhOcnP8U270WfQbbQzkEUBgWVqd4ICJlWzalqA8P5h",
-	"825qG/bB9lXzw/trKVTU4unXGHwsBx2+lax9jBUx06sc54PWiryuQM3QrFt/AM41ZevLvSbM1Xu1Yzmj",
-	"l1rSmSQLY/GVU/D0Vxg3n6xDq3WqGlsn/zoBQbsCMP8uGqjeUnkUgCRDrVhR68UcB/DVeNnuPbZYE4MU",
-	"ghXtVEpo6uFqKledBjwllnZqQZlam0fJWJeZoGp1qj/q0rHpz2R1kqm5T85dklWuRkK7bds8IDBOHiN+",
-	"X786PUP3bA9maSLrmrPrp+WEGRU5DJCcG9kakQE6Jcy4GK6IQGe/nAKesaEVqj9tKjhcx7lx75/9k9fP",
-	"+z+TVbG9ZuR6uS4IFiaD1PzrqWNSP7096zWYOoMuUlLrgZeEoTs/vT27607CqwVhzx+jR5wxEim0EPyK",
-	"xtDwCsMJmLDyKiAlMqlkoAVhjLBEUPXx4HCIJF6ZHiKAJpRffPhg71D/PGH6zqPh/Yf6zjFY9lhlgugD",
-	"Z2ug4MPfSrTILhIq5ySG5bTOPTZhWK7SlChBI4STGRdUzdMAUSkzIgLkHBvQA5MKu7RAbKCMmRXL11LL",
-	"1d5HTSKUTbmpJWIKGwxcuwWav7x48uIUpZgyhSkzWXigTvTuxTySDT+ccVsYlGPKZugCR5fEKHCYIZ4p",
-	"l0FnGEu5s6jNhHPK2oSV64bRBVFLYvhNOkAveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMm",
-	"kLoy6SGz3aatf8ohT9MiLBdPGo/ZhNletdA1BlghjGrCJuybb5A+13LCvkPW1jY8+J3e//39/aP3d5x+",
-	"tFwuB2Ia9Qn0+wT1SEwj/f/1fXeLjUeIT6eSlPINV5oT3wl/CwMUfj88HO8P9b/6APoT3h0gy9xzxY25",
-	"N1CpX2dBMAOo28gkgUpBqOtICWbQGLaoOzNM31Tf/GFgrmpz+/XskWUMv4XlMfJMDdALGgkuoeW1ufuS",
-	"LNQxmmpq0mOJ6Yza90SZMtX1zJSb8YzFJEbZovrJhJKcHEZHw2F/OOoPR2eAhjQeDn+DfTs6OnrYH+31",
-	"90dngI40PjwaHMH/foO3aaZQSsmNNFuSZXAOr4JncDoGSJvswCEIzEqhkf6yno7+NndX4W3FdRRzqHVy",
-	"pcN6HKEB+qCy3HvVi3RRTRnKhfcAncBCIaw/b2yp4mEeXUpTq4XhrXMs0d5+gPb2B4cB2jsYHGrmvXeY",
-	"i24g4V+0dTRh8B9H4iEINQtJUjLawwF6jaWs/gbnXrPA0P4QTBhQSH7EatVcMsizoqCAe4Fn5BiFWh0I",
-	"gSil48iagpemLZvB/IRaLWS8DIaO+AL/npGxW+6LjCZQOQLgPOWjarspTlj4+uTs0TO7DVDXB835NVuJ",
-	"5ujOO9djcZvDC70Y744nDLv6OBeQsTUhANNuO89RGbhZRgnBQkJL5CdgbggieSYiojdtwjBD4ZMzPAuP",
-	"tZ0GojRf5OfT/gs90jC3dC0dUOnOujmgB6M9UNsmLG/+DEdcL+gUS1O/B0tjwjorA3yO1YS9toWAiMaE",
-	"KToFsZVKklyRXEahk9fPQYO4E+biO7wbOI5r7powI4YrBP6te69aFTL4Tqi1FC5sotcY/QhCTDM4a/tP",
-	"GKGakMboYDhCYcZwpub6NRHUHw7QE6xtuQUxKcx66QFDXwvcvLOiK5aeMEZILANkkyRBhocf+sWd4XHO",
-	"UqnS39xH4ZSLCxrHhOmDkN+ptSAOFXE8RYInRKI75Y7NTtxptQoaPxsBDr9As+e7SP8TbIsJs5Z0UJQp",
-	"mn7TrknzJVlpnm9FomsD6evAbeqNqy24j4vGk/mzS+vnEmRGNVmY0isHTQItJIMJ8zTCzgdX7VU5QOA5",
-	"g0LNC7LiQKbYtqy0EM4KTYGR3TkYHtwFjicpmyUEzq05MNZxA56eql5mawgnDHiupXfrHUIlqjCdNLWR",
-	"mOJoThn5Fnpco4TzhTlPzuuREM0DwfKHgxLzckW2Jg/Q+SSHI+NcjSkWeonCItI0NumdIeAvGNkI3Tnr",
-	"9A93QTEskcGEGe8zzBnuD9ByvipsW81OoPHHcs4hSJcL7QE6sx0rHUudsOpHjOptuYzTYErtR1FC8JUh",
-	"oFQL8TGQA8hkS3dUL43d8qC60zkmkwPJ4fDgUnBFitkHtqTLfM8QlFa1LZwTOnNyAkArioxZw9amRL8e",
-	"SE0JgtPANRfRq5MZhRGI3RXousp8eZw7y4PiXOjXGb3z6bPnb1CEhVjVa5wV1ywYKGGAcr+ypjqcSI7m",
-	"+IqUN90iooWwDfiCZ8ZXYH4dG1mfaAUol4oCIK7yExy75QcqoQKI1K6zWVmMIp4kBM8yTcMgW6CuGUQF",
-	"tY1rSq11NTlZdVmRAfqFTJXeXCtdjWwygKh2yrbJBWWGaRirUhMcTYhHNJcD60tBlSJsgE61CHaHIn8v",
-	"1IgbizYcVM8KkJC+X0vimvzUZkmMEnpJzNaYcwQIPnLCcsgEu7ZwMrQIc2LfLp+TcG8IVANMmDkHYNSG",
-	"1pevhe3zmKQLrgiLViDHLMbAhN15Fws8VX1K1LSv9QFtCNPS3Zdk1Tc394cPCpUhxgoroQ0iMdDPgtIQ",
-	"8+jeXKXJvS7vBPViBMifh4doIbR1dpGQMtY9n6IVzwSK5lybQOiCSAUeWyLn6Ndfnz/Ou97p3dX7ZtK8",
-	"AP3WGOu5ruZgLaoanD7+eIbBuaS/pwhDmgFrIaqPp37/3oFRLMc2ZqLfDv4AQ8LA/C0DopaMLFuEOvwJ",
-	"M0CnoMPgROa8RcuIUaAFcIAO9o4CdPjhA7zRnXPzLqsAAgoHTLOAX7EuKwXmiLaYXKeU1rkWupQ9tQd7",
-	"e+j/Z+/futu4sXVh+K9gcKxv2OoUaVKHOKLGGmvLp9jdPrWtrOxO6KWCWKCIVhFgCqBodpIf812+F/v+",
-	"vdh3/cfegTknUFVkUTxJsiWzLzqWVAcABczjM58ZT3+jTED7oyM6JjmlgHTCV6Ypc05Nhk2b9puHHTXz",
-	"CKnqI+O8jL8591/3WCKhzkIRv31myEEaCGFzk30AQvl54QTQIqOYR7UW5AFwQLnTAcakoTYsYfl4R2F5",
-	"WIPFH7gV8Hgy/sPP9fc6ld1JPOdIZNyKFK7DjWvqreYGp6HqcTs7HaWVnyJpMgHwFRQZqejZI29xgM22",
-	"e8hi96g6PEskMXXRjp08mNSPe1ZkYK543op8TbJMXhKPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy75cAZ",
-	"iyPFL7mECGfsFt1HmahGHLWFx9M4l08OhP/Cz7NMZ+ELC/cT+ivTus99Dog27R88XsZhcdft7FAQObaT",
-	"IfqjBmSK0yYJSF4yKBV2S8ypX84yZ84fsfjH5ycstOKKmfg8TLlUpMd4mjY6iuLz/pCdZYI7/9R9P57C",
-	"c8kyoDPjwS5ZghLCr03b2Z4lWx8kwg5IHTTH3S/2diLmvjWjb80e7u8e7rh9n/Z0NsC7mjvOOc20OmcD",
-	"kUgeUn1G/ku4C76P2H7LCZrWwU7ETJ8P3a93dzsqBp4NMCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsL",
-	"j3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdKa53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv",
-	"/eCnfg3vhH83OuoYpLQXXQWXvqBhOJHPNCrOS34PeAvB2ECj0HeFKcbx/GOdnDujch5QWUfu8R0VUxO3",
-	"uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcxhQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTV",
-	"Y8N+/SgG/y2y/PwaMbgUcG532rDHJDox/9QZo7vzZXHKlDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZH",
-	"lZ7sbmlG7n1SFX4L6+rO8FHBOk/1OaXXx6iDhXEfH06ugVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN",
-	"9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bLGal+aELjMf/16OzGn+v5vXXu1d7nuhkpI2x8",
-	"FNxw5TxJGWJkBl2Hjoqf0f3wSUkaP94/WEoaP94/2NmJWPwR3+al+Q8Hh/vL3O+u29khDyF+LdVF7JZn",
-	"jI3sOgrCvcpYwamsM5VdoYwoxP2Ph7zbF3XkX8Nof/G9HP4M76R7zaPXr54+f/vxOdwD6TcLuT/IHhy/",
-	"f1UrkMERs9ufUU0PheJDWWvX9hrNxh6yCvQhSRWSS+6H8yp85OscweHMJAA7OUvxEhNyzvDB8lPAdjCr",
-	"NXqVcHUhdBXsQMCBOCPIaX04t3k4p81id1/buRIxLlsIKr1Kau2a28DHkJ6CvhchrFlr/1qdBcwveQS2",
-	"VO3PaOGFHkn1Kaplwgy1W3m3MLvNpk/gCGWJcimlaMejfxIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1",
-	"VU8Nw3z0xqtcvKO1+I6fygoe79tbfN8LbwHgHd8vvuOttsfdrhiGbOz+7u7iu14RyxZcf7j4+hOt33A1",
-	"+UDmpLvvYJmV+0mJz0Ng0sVb9pZaOq82MQs8Ggx4NqFT46O0wLIMND2/1o4hQVr7FNWK8U5E8eO2p84/",
-	"FSfxDbrM4CQhGMITOvoDRwGe0PE2WHKkmpA/UaRGtJ09n04YZ31u+hjf9G2nGyzG8BNGVZBarhS34im4",
-	"NWjJuvd2ueqgYzeWBhsgs9GwlGrMGwAekR/hW2amEHkH+Z4viZkjGcaZtKJSNGA2HM/VyrKhEISA1Pcn",
-	"xAIIY5/oZLLEqSccBsgJwiC2f6+Bmi1I/FmYopt+rV2jlYVMsgYM369FjBvNu/YJZMUqEoZq0v4soxsI",
-	"sDYl3Vqbz7NY9lLbbe5+X2+16rt7J5AxbTebDaQI+6WM9m2Diio1E2irUZqWiZ6QRXfu89xNrcgdpFq7",
-	"NhADc9o6/etvzV8u/t7qNwe76Q9Pm+q3i/d7+iB7bA5ta7R3eTB+/Plw0vrX3vHBkxrR4zuPEl6HA5j/",
-	"4VADFi69nU+ZVOmLNzwRDRa/1t4WIhJMH42g/AUF5moRoUDgK/qb5g2CLn1Erw+XwzC+bp20v/gO5M96",
-	"44QMIprW1GTNJTTT38TklfrJ4A2tvaVU2WuendMNB8usmxkN3RYVyRvnYxeU7JxzTXGE71azXt5Tc/KK",
-	"rVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/xvs7e3V/9LaH+WCe1awyh/9LpM/55rm3tcDb8pH",
-	"4pwG98jLCzFZ1cA+Fzao0DWM369ePXzlMr7qRJ3kKZXafRC5fxOTzeXtvfUcPgieFKTHA6+1V3ciVjKA",
-	"nW56Vvvz04z0eYSHAA70Wk+c5848B0gXprcsJaukzzEQ8q/BPri3FyN9oYzFcxav6ifgfK7TT7jREEGV",
-	"RPiAcqnBXgWjLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2ITHpNX3XAn0CtJJ7nhFvhY+DdUZYBhgLyWxLh",
-	"/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajKcNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9Fu",
-	"cISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2LgnQyyws19PUbYdDl3DekEnJEbGU662MqOQjw5",
-	"5LX4VxCGsVsuxFgqAM4fHOwfsA8ffnr93I3jxYfnf2cPnx2/ev2PiP38/PnfXv/DmeNv3r09efn6HzsR",
-	"e/X25PmH/z5+HTEE/XXU03c/vT1xF/309uTV64g9+cez43+whx6NqLNEKp4S/tWw3ZOf3MX11osPaPSH",
-	"Z3fUk3/AD3h/8W+wTD//7eNJoQNXswmLgNGssWYTwbNi4hJWB+E7ClwKWPjZBdHqtKtVL5VdG7dZ7NyS",
-	"GEB2BrYYvoMYgo9Y7D5s7MFZemSp0zayHUqEONA+IuxOLxMC4BmpVucA01DCp8Ub7LnEjgscSxAoJAeo",
-	"NsR8Eq2/7uHOhxqnGbU2a19eEQb7iGdzU/W2OFZ+DA0pN4uXjYW4SCclR6Fg6beqqHT3mlGt8FVr7Zr7",
-	"aGW+ZHenOwq1ds3t+f/EvX4Em/k/vz+CTfyfJz+VubwLvZp2T1oEdf+u2Wo3m7UVrHlc/+sOvq3y7ifI",
-	"FFphPeBfFoSLiLiEOGAL4aLnJ/x8UagIrvkzuvehpVuLqdCuritt64A+iCNPuVr+XVE/28lQFP4K1WOZ",
-	"1oPC7xobW1a3tgS4GetBjlMOGWQ3dnSFCEiVgRDSxmcj7BQx5op0hxyIQF5b96CNHN6fygvoT/ONBeyQ",
-	"wtcJxbpU9SE3Nr5jMTgn44KxCTjyQn/O3O4lNTlr91YEc+bYvyuE6DhJVITSOuut8Ja8BWmEPd09Ehwo",
-	"pqnCglDHxYoqgOkirK3NBhohR12uuiIFKwTe7F4GJaLeVDAL7Iur4oPBtrgxz5feMCcWtqFauhdpC1yh",
-	"bRhtQRiN9srKJ369GBo+uxBGq5QVj/Bwrh5QKzx+XkztKTzaUN09lmBhORDjfQwsJkhBgqXDWG7kdKp0",
-	"Gz3KG77qHng5wbNK06jCVV/fS4GB3pqX8qoHdXu35dDwtJz28AyBwTuhR8OeRSSiO8bFW9yHOJ3u6LYf",
-	"XfWoVZ0T3IZLOSe3IdpxPGmoSiJVWQpr3m+Rf9u2dNFzcBZfUWAV/AYI08QVGzL24Q/gNiGMAYgdbzPf",
-	"Vi59CS320fL0y2Te76F2xbMa9CtsH8SXG4tgkxswst3ISG3diPJ8o6kYc2PVCTFJqJiZrzrbgHagaihP",
-	"l5QgBD7hk4hhV9K8ECDrKOe959HxEBn3gXU/sjx8nMNupcL74H0PDBvzydrKO3/TfVXgKaf2xEEfVwYb",
-	"87jhqe6dAjdYrdVs7zVhHyvx2T7jk6XUuunLnnVPMLV2a2VV/iE/GF9Enc+PNbozNV+h+9JlbllVCHyr",
-	"7m9M3W+k68E5CLq+KhJZGWu8Bpvga4k2zkQMI5pudQjxqLKQKgQWt9bLLQP09KW4DdslsLFeUVgz3a+U",
-	"KmxmdXMiM+H23GRRcUx43glRLk/p5ulKk3RCLwZ7p8sVexg7tRHvUCTRnfqHMfBAxjs5GV8FIS0QzP02",
-	"Etkk55eT5hSPRK2o06apa5fQ619Z+U5pmZep45n50tuinrtY1DPzGQvS4oPWAyLWg7/Mio3yKZ5f63Oc",
-	"IDiOSJkvpZG2zfp6jAgDaZFAA7EQZyNs4c6RoExaTCAQ32ZHFSj8kAFFD5C/q9sdDaVImNWaCG40EWyD",
-	"WSYy0WBvoSTdXY6Ux0jKgFQn5zxLgPQbyj2df9TtutW8SnotLuApnawvW8ljLqR62hfIbxyMeFzvU0Cb",
-	"5JCEVjOqdXWqR5kb3a54nACNbzV2gYTjxwsANLoXOH9BJObUfR0vT8vtGmGLFdt3rwYvLi3rTZYFrbpo",
-	"9BesDc7/VL2cKyDIi02hf/0070sQUCRXU7T2y30h9296Q+vT4g9WbiFx5fjX/7ZViug4SZaCfCgxrq4S",
-	"2sI+voDjtpRfhVxSwD5B5f0eaAjS3Flv4jN0Tb/ZiKxTFCf8Qqitm3I95sZxAoUA0wbHmvbGVT5KwDAk",
-	"IhVVjZafwe+dRQL7LHDSIMnIyIjkyFPrEGNPIkCcurO2njWAQ9nYGvBxw1lnYH/eNO9JmY1br9vBz7/k",
-	"pvCdzBpBjXt7hnFHVR3jnDizuHQbne1oCQySUw7TQ1kr2ACFgtOHc8OKwa3l+PVZjif9ig3zTWOvrkew",
-	"3vsCxmuyW9aDYk1tbJ/3BVtgFjXlScMCJ6unJguV6Q+nycp3clIsYmu+EGJosDTEy4sQcvERGklUfniH",
-	"E8jrGUcoC67XOFomRgILUIcF+K4yb6rV+VTidFZ27h+sL6He44BvN8m5hJR8Sikdlhdrb6FLN+ESX1Hg",
-	"gCCmpXxmqAIIfrK0RHd+ux7yNu13y6AlpJm8aZd6hYyfCZh/LAlIChXwHvf/tK+1EQTlV4ket53G8A1N",
-	"MPhTeiRs6b/8BR77l79gnxhpZnudHMFTepkeEPGi1XHEzrTtz38o0J0b0bV/+UtHMbx7toELPIiXOq1c",
-	"SjFmYAQDNgreTT0lPBtkXrkHhDFpeQA0dLoIyzqDmU4TKDyBKZ5lekwZeGOpRhgWEJtKYSkFUQBzQysR",
-	"wTLQeoQS4nWLJaYSsguTscdrtqYp9YEL9YutWnVGFhq8Lqt/n9KAnmG6IJoe8gsiEIaeQaELIqxzgx2z",
-	"+LvYj5s6Iw1GxuYksYbF/7/dJ/G8GeTNhubMxX20pecSmjIvmkZewI0zOWIACENKatwoc0b8w8IRW30d",
-	"44W0/ewBAep3dyimu0tW7oNQY7v0gJ6tNhZ/WpcYTKFud9XRLLJykcu+dochBivCC7bIgruJLEDcb7Gr",
-	"CLJ84tF4YOaFCksqZtnKpisoO3jAIweOtl5xJMTaX+AXNWy32UIwgru1ozyTRQS+8Fk6iYiCNO+F1XeO",
-	"sBCAkR7LNHVKAZ1taB7ojCLEGRZaPBQNNycbE4QanHgkdFCSxGRfajsKre+wa2Sbmtq4l0CvJLyto3oj",
-	"aBb5EHpOlCtgd46KFgjm1AxwxHdURYE2XU7rV7i6wkXZIQp4IHg900B4BBcfziIN3XMnQ4RbIB4cMJuw",
-	"chG+B6np2dW+0rRLtBNN9Vp9iF0zZh4yH/OIHB49aefe617H01SPRXkIZiThlPtVg/1HH4ZCKrAMD8wU",
-	"dT6ukR5ZIxNRp7/V4W80HKmg0SzsSt3rAaYt1Qa/srvZ/amue72pLyYNUtbSVOgzEO/+9GYoXhzs0OmL",
-	"3WzhZBQuhRUI12ErdjVhfj3A7Mcrla7Dxe7meKfRUaFeaqqMWOk6Mt642YcOZOO+BjYS4uGFVkfU9eIk",
-	"HAVnoEPCOJUCmnepCTvPCI147NvDhBJ6RhX0hbYVSIqSt6aE1oQBRBsaoynBAW4JgwHecHchT63IFHd7",
-	"yZBnA4w94dsD6QuIGdgV4Bf18vZMOXFFKZhOjbqcpY8vpPEhW4/nkCFJ5vsj5tYLs1ofeckFQb68t2Hs",
-	"Pl0mExFDGzMWWs8hXT/jyHGkFRuOsqE2nvqe+z5R1HKpoy7E0Lbh6DHazb6JV77bo1wEw/d0EpQqSEpd",
-	"XKMSvSY1ZfH8kIGqpsczRo3k/ALThNwoTrt8GDM4q2btQhH3oONS4f1doKPp87T3ErJH1a/z1xYttICn",
-	"WiOueZNYrHXmst4sNmKaKeynLe7oftDNzFoYEIjt6zT5EgQ0xUOBM3mHWreUrChqIIzPlHiofGficoyi",
-	"VfD4q5mkWifNw/YeXuNkU15J9vucZ+bXX/lMei98QctlSvlaD/hNnbU/IT1RMp59ewAwAXyMschwF7Bj",
-	"vtOQb0qFJrpUzE8CGvFDpKLrBvhoykkhOQxLWGu2/nr4y9OD/27+b5yXHZlae795mHcyOSlZYJ5bLe+n",
-	"HhpfPSpbZKtkvZfZ+pDpSuaU+qxgE0drmcHurnBSRgZ+dwSdajFWWjKppgynCPstVRjEUcHYzSfmrc+o",
-	"4MaE301ZqHCES5boV86OVEKXuHP0Sr3n6PnmGUp/dKZ6lUOkknzEPPxHybzNdvzubnnHz3ii0LKsateX",
-	"fFLQ1Dl90wtgb6qe21OdZaKLPbt2iy3TUmksNsGDVnfoNhjfl9J39sImW7WohheBbOzqxI1tIJUcjAa1",
-	"ggzyMd68A9SBs/00xDXgc89khZ1tRw90GpbbyuchjyhkZ3zf/ULT/Ye+9/9OlHNRzspLYvMrD6ggZJ2E",
-	"vt7P61cxCFXolInRfGpQVvWtZ4i5rkvIVTB+PZzbSW+WC6yjxhj/yWcmDRuLFFzDgUiAaM1qDefGS4g7",
-	"xh2m5lCGrRJsm5MgXIEybAquV0UNhiCDDfi8NvLQfHD908bgvy/rqpxckxdyLxBuhbXaAt1WAbptGpRf",
-	"F+NWxTm2IdvY9NMXUY5Nwyoo3DSPLYXCYE7lJ74JfxQahWE3sGIwEQKBGLFrsBeZHkBwEtlTghyE6Krv",
-	"Coy9o5uHLJa4u+rAviIhDhFRYiCPXCIruaWHYTteShLYkfHl0QM+odahTNoS2stYPjEb8qHdbqzsljlV",
-	"yLc4NhdTNup1UJoVw2lfhNdsgXqZIjcrnpRvCSZ4i2pn7egQSYuTICzKHYxQTJx6W59OrjPOp4IwpXCL",
-	"YeG6o9AjuMuVFyZOuFzlVj5qeUG+ckTlrbZsqI2RZ2mQpmVhV+V7zMrM63I+KqRx250AYpo4E/lSIaeW",
-	"UwXlATe2AMovyfp2067RI8jS16W6OavlpJy87YtMtFkcjBUMdAVzJQ5tPmICEJxKZ0NoQg0ESF4BtVc8",
-	"/joLPS32KXFNfczd3gbnetZyAM6HK20GN5RX6k4YDV9G6z7TSmwV7teocG9IjaiFuq7BYqt1XfAsnaDe",
-	"kaajCIpcxtfOOczqytPcUXCcj1jsXiGFsZDzpIAZEN2dS2XW4/66x9B80b0ooBukWl6tFOXkXIWinXln",
-	"xc0qFBiJ+9r6UmRt53eeQoduYUxRg9BYkngdmU83b4X+Vuhvhf5W6N9poU+yDBYbJN91C30w32/HiTBc",
-	"JoX2fgBodgK/7FUUlIB3LdYPGeIjtppgqwm2mmBpTbAVwEUBDBLkFgI6fWmsziYLKmOx8BXZkSuUcMR0",
-	"mgBqHGHghbb3SKuAZXvSNjrFoIjBKCJp6zfP33zEHvmc0ahYn18K6P15PUn0lzTZjTPiWIhRCj9LKwYo",
-	"2rGLAIGsa5H7WWdYEaksS4SBX67AdXNFp03gA/fBZeqZr503hf+e7rlJ+RzfMR94bvyPi8GMUc3qPLwe",
-	"lGftzzXpLv3nmJP0p01wPzi/ton7pRP3IDj6fDgUChhwv/5MPjQkvh1rFiqFPEHZmZDqnBlogl2Mf0OM",
-	"vCrG0VGxe8ApPeAUHnDqHhDy7pjk9xVDawRCYDG2tu/W9t3avlvbdw0d8FZbqnTgJal3vSEIqsW8HaGd",
-	"SCzenA07zEtmKn3qhuelckdNiWX2FhLyYDjnBdMVNVury2+lP/b1eCvAtwJ8K8C3AnxdAc59tfv1iu1N",
-	"Gg0uK7mx2+BKqNnpjoGhR2Bo8aEz4oTQGTPiUmQ8JXFtRFTRM5C4JhrslaXSdshmyCS0KCf32Hdq87Qf",
-	"BZyttIh9Jdk05gZL93Wa5GQgbnMTuceYT4o6RYkxVDl4xpAGe6cKDOP55PElRnfUSKXCmBw7QyEjeq9X",
-	"h/mdnLRZmGSRktO9CVlGysScUViCTJ73rVt7wCR76uZpegK8Hq/ynRpDpUY/7/rF+Jlzqjxnf1TknPCd",
-	"qLQeMCNVV1xDi8Z7jSkO1A8gl4Ns+NmDy/1fo0JFXB7v2nXHP7R6LBDvK8jwYdVf8d55watWq1RZtl6c",
-	"6ss1cVxgiRR6OH6rpsgXoTe9uvq+ssXinTaBQGtBWC5+/+7jCSsp5jgwTYXaQywPMdBbkWhNFldH342m",
-	"i7f2GSoqQWfrPRt3sb3jjee0YI1uDaEcTA4UBFOR2ODRF8Oxa3jlMKetU751yrdO+RZbdpejAx/BL7wh",
-	"YNlIJfrmBP9PCmgigLmaG1vAQ5R1WhubFRtf/gouKCAgOMvdvwj47Xw1bYgYsEJPUPJVg08Lj4sK/rPO",
-	"3DmIPFl+R/U51MaqBnODRXIQ4s0TfrzBxef2CK0652C7pVMiNAnTSnQUV4I6wXMFF7jhirTnCYDwHuIg",
-	"pKfTA+hxWlUcNM/9Sa79gCfIHOLGScesozxkJALMNhvIRDlvHxhOM3y+VOfYbBUNTphsNCeQ0lGJ6MpE",
-	"REx8drIs9BcYcIKZnInzERU6Y/YB2EtEFqizubSpNNZH5Il3ECicQDyKBAIpho35pI3PEMpmE3budo2b",
-	"NZdWqvM1tL+b7Vb5b5X/Vvl7dzTCLshFdxOjlF4MjCF6uNhf9VsEHdWtsi4pa1AiU/puI409SqRdgDUM",
-	"GilDFo/Ex2cjpsQ4oAzbbNzXESIIYSsg3TLE0klCBxnqY+Tcz4GCZjbjMnWfH8BGSV0DXz6+USqRuGf1",
-	"uekLc8TigRg4teRmwC5FJnuTmPWkSmAfgUnJ1QTLx6UKwMfUiswNPRMDfYkaOxPAge0G8a7nlCwTGTci",
-	"yWltg642hdprWo4JG+hMHAVEeyaQP9foASjfRkd9EDwB3VicImlu9zGsUCzRY1URw3azW9A1w13yXNlM",
-	"ioVdM6D/AC67Vl2RKXOb3QfmjQWG0OVpKjKWyKTcL+JCTNrz2nOY0dk/BRCC5QMZ8M+vwXCrtXebzag2",
-	"kMr/3AL8pRWZe9T//Po/nc6o2Ww26/Df1gv4z+MXn/7i/mLm/HH+Xf+RcwMYm4FInzNpmG/hLJxNwOos",
-	"fNryEpwL+x5Xfc46hDvnrcT3Vy7Ecf0XXv9Xs37YqH/6bqlplMAObi9j+40v3pvkydJj2r2x7iN3qnGG",
-	"kx3LtMwQKF+23TLuIn4XoiigJkH5FO0FUP8Vod2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7",
-	"elHAtqNCX6/Meo/1PJNwN3qqlWbkGN7lTIDAG+N7Iox5aKuBTFgN9nOZL576ePQi3/PAROVOPc7rh4fJ",
-	"LGTE3RP7Ok2Mm6dy3jumU/PW39jIi3usgRKhYQFmvsFdtdqtEJi77BmsAXYhcPazG7HvcwFpH+cfkwVC",
-	"a9rTGc4Ss+TlGo2ptmXsTI9yuq7MullSQO1wlyUAThhWkmwU98ACi6S4WxZYJCd9YXyk3vnk6eQowDG4",
-	"s6KEu92i6dfVgwE3JYn+ayva/eR+HqZAidrjqRGrNHGiMpHFFkzkFOorvLpFloX/MahMnmXcufM1Yyep",
-	"Z2itzSoq/5V9+6dyGwZYhwZ7yg3GYXi3C1sw0Z4S1Ypy36pSB+Q5xlLpFfMshdZVNlOn83EZ6+AFRMvK",
-	"tC40T3dvG6wdXz4T+cMUhV3gI210qpaxSt1zNzdJn1PYmHhmbq8pWxnAcA2GEAR1TZWNdu0N2q597G77",
-	"GM1Src6P3KlPRI+PUlhs9zvfiQNkrOET02AfaAihDiOm/VCeGnQirxIM05Vcy07iGd34xjMzz07mhFRX",
-	"m8Stk+vG6aM0dYqme4Ea0UdkGfWjYYNRauUwBePLaDYAPxNfUz4PB3NOuxXDyvnQauKdQo0GtfavB1Gr",
-	"GbUOot1mtNeMvm9+ijyzdLsmlYWe8AP+GbirvS+BPxwEcSCVFeciq1qD18JpJIBygWFQ6DVV6B1TaNEy",
-	"TS/75Tri3ZK1XgRqaSVKdYwgIuYLlVDluEz/hRV7JXyKakp8tqddnBzVJYZmn05ijjI9FI9+GWWy24d6",
-	"xHkSZAWk18dUL+WUYH8mt6XuSknirQVpV+xAAkiW2VYmja1LNetSvZDEvItbr+hNFe3eCqdq2oCe9a0e",
-	"ueO2iO4cmM0xNZimhWwkRGHzkYHbzrv9ALrVmf9VR5WNQXyIVOywiS6A7pFpAEHd0LMN34D4GV9ZDn/O",
-	"gWVOnXHoUAiWR2wEz7p9kZw63wPvTHkoSecsNqm2sXuhEy4N9jM5jcqajuL0Xmcgc3T/4h+fO7+vsGbx",
-	"Jq7KW/HZuyup2PoqW1/ljvoqJUOZ0qtfNBLr9DSm9QBFUBBETBd+NdV+sDRqvHzOOIcAN68wa/PbyLjN",
-	"fzG1qz4tuT22vsjWF7l5X+T6HYd5roHTuFPlHdflMMycsbKwd5MsGAThMQf1vWZJMs13MVZwI0q6fZ4/",
-	"cTJrOG29ia03cbvexGLrfWMvo8tToRKe1XtCJGaJHA5cB6lpAEtcYvZGJUx8HoJ+g17E0PCX522H9dgb",
-	"hCd9IbOOou6lwoCF7CzCC+Uu8riJWeMdXny11f6UJvMC5rIq9u6rysAWp7JUzMNNeZuGvWOn3H1Z5o8g",
-	"fsPCiX5a/sPsmc6PBBAmVRdJA+7WuTLUL3ikEpGRccPzl0PNCx+wh+9GNtX6ImI/an2eiogdD4ep2AFY",
-	"k2HcF0o/MOFerDqDurFgO8TgtyMet6/THFkMjbOln1pHQcfBg4P9gx3n5Guo9XWioNzkGF8uc0alvHVR",
-	"NxOJ25Y8jdhIWZlCKTJUV6Nwcj4FyCZDtQWhdSs5Ipj/RZiiSKHMW3T5yAiGOLOO6nPTR6y4u/1CDC2U",
-	"QqMhDOhEowcCYMbSl0BHHu0Wyr6Db5iJjuJjPjlikNGGYAnEQKh+b9Jgx94r6nLFBvzCC17CODtRGT4d",
-	"CNY58vIK8lNo4VyUMxujlTdrbtSfNlTLhijZ0e/7AFfvsWdZg73kScJX6ulYnO9Ndg2fnQ2ud3K6BKGg",
-	"v/RsUgC6TZnluKPhaRh+pz+k3NjTkaEXEdPg/KVzE4VjUrh8lKW1dm4amEcDMTBdnp62Tv/6W/OXi7+3",
-	"+s3BbvrD06b67eL9nj7IHptD2xrtXR6MH38+nLT+tXd88KQhu2azL5NUllLzRCxohw6MA9BSLGLxKEtj",
-	"hFzQ0fHTmkKa3/fO51ffgbG868KcX33X38TklfrJbHsKXVexrtMOvGxGrG5FFMDfZZ9ghVarY+JeAXJY",
-	"3YNkhHvGysb8ubBTimnDGMjdFcdrStB5MQ2Ui/eDqrU43y1X64Imq2X58MBryA3cjZVMxeK3CgStFYLm",
-	"Ee7/1WtDZ14wzyF6rgB46V7pW3RD5hSxpcNMd4UxmN/xNoWvQ9pv7mMdi9JjprGC4xIgmM4zwBpOXw9C",
-	"SFPKXFY4Wn1fOYMp0cjXOF4IMVzdmsdlu35r/hbCG1Wi6gNKQedl+Z06VSa4FWAb2173WOK53XMjNpF5",
-	"9LvVF0ItaRFxL23DSIrRDxaCHxF78/zk5btn7fc/PXn96uPLHaqSRQEE/G/gu4RYxxEYV57sbpxpdR7N",
-	"RjwSFqIceTvnfQhJIDKcIiBQLq+0ZYZTUR7ViodYD4hLhLRPkS8QoB9B+YSJ3SO8iMeZ6oRP8KV0QesH",
-	"uiKvHi+Vn9Nlj0uP8f2kv2/ibRHjtqMAo77rbLWjcAVFWh4E9D4+kFuisQu9hMsTMZZPoDRAIoT348nx",
-	"yU8f20+P3z59/vr182dxg8U/vXoWE5Gep6/DEE/88fnff3r+9unzmGXSCNoAoFU6ah4DAXxmNzUIgvs8",
-	"o4ncDxdQs6h71BSNqhTGOksMMBIMhR4ipYZEWP5HQdOPn5/w85id8e4FzONVr/5WK1GHSvGYygossAtC",
-	"LQIVRRQp9h7uNfd3FpjmS+BisB51WOC8pfMAfjmhfZyqjRuya6YQx+uHHSgFO+S2X0QlXwh1JTB58xrB",
-	"eWVyC4v43fehQv7FeteKzzZIpLLSLUzhAD2Y5uyAKj2DPJorFfvp5EX9h6kIyVPe7Yv6U61sptOFYRJ3",
-	"sb/2z2ipQv6nOMNQzr+HOnT+UH3sJ4hCkiGUqv/S41/HPtm6PRsaAaI7yqAa7ddPRZPguLC/exBWL5vj",
-	"K+VdhqOzVHbJMEB7f0Hm1HsFvmbEOf5Z4jSfx5lQ5x6sdjbEIT6IMNmLTgr27ukoSAk32LG5yNMhDLHY",
-	"iKByj0KRDt4KcLWKc6mUdFaCczBYXABwxx11JoxMBAZwJnqEVC+eaAlsBKKXoXcGf6edl9QZ7HmB2ZkE",
-	"oJ/Yox3QnXYs3Rz6egwpDwALGZFdgqnk7CwPMgJCWFTTgauGD4eCZ6ajQFm61SBXoKsHA2mtSKiKD55N",
-	"5kJuIFmWiKEAbaqcQyZTweKBzkQMGFVQAzA1dOHIKwSd+twtP43C6RFTiC43GLCkxlJ101Ei/hN/G8Pa",
-	"pEazLs8ySTxERR8GzDnICLml5uYiyifOoSjQuYWYbiLXs2zunWslIqS6xV+4Nde9jproUebu7vbZ2cT5",
-	"SVEYBBT+sY+ajSnJhoQ8cC0Nzm3OUUYkDD2dnQvM+XcU5vTBkc0Evb5PGDcChXnvrMHe9WCnZmHTayxu",
-	"J2OAgl6IN/ZvppjhQyBvYJmwXKp4x7c6waH6/QT0x7SxOVo+Pwfhj+fH10LCQhY2ZjvgT2KqwPQ/UzAy",
-	"6qgigiWOWGyEWz+qlHQWMN5a1dgqYrGV3QuRP/23kRiJ/NGemugU+IbCVf7X4Slov7p/ZTpUaRbed+o0",
-	"Ot7eUXEiM+Gun4T7x1jDego1rDisgTjVvR49ikpZ/Uy8MKSAbEg+ot/h7MSKtGOEm1z3UGpANxm3B46g",
-	"HURmFTIyjQN9UyKI26LhPhhuQsiWjlTCUnkhAi+2+3T+tf77PKBdajyLFcm7QmOywm5EWhJjtfN74BoO",
-	"5vBo6HmveJ8OmTdKj8AjUgWR54ZSQe8ZBTcD96PVLAEsvNW+ZtmJkdkYjufYvhrDQvrkxtEr1RwU4cwS",
-	"5XnuhfiMWhWaHQShE0JAA9YjZXYhVVKwy/Kj6RagbOoXe9T5vTqP1AK4Pcya5B68/q/TT989jOgfO8vR",
-	"c8Qk2tt5VQXtRtDSRqSXU5jXWgivVs2BNEZpDh6WTDdWoJA/3XA7PDuF36zIhFDBV+24l/zyffLT05rz",
-	"JKAVdyhbKCdG8GuVv3DN/9pf5AsPCn4xjdTN2Snq8PRS3Vk+jFWyJLDDr8J9unf4g7CFVN014KROUz0u",
-	"ckiVTHv6zaxNXxTOZNkT38MSoEh/KUo7IlqwTKhEJKHkCQqngNlCKOoOUZEZndLF87SEH9uCEEwOax8j",
-	"zWFhQOXq7y9eJ3Kn0Jm4/MsAM/3W2AqSO4nNzM/ZdHSgSoYUz+58SKbbPaLoPDkn2uP9yNcR48DuEuCK",
-	"EMx+uN88RHu+7uz5nUZH/SgvBbNj7Q8zwgg5QcfBbUfXC5GYBQ5lfH3EzrTtdxRZJQnlLAOSkWjyqEWN",
-	"Qo9KGvS6DYQceIi0V0g0WsPFWES88MvCELv9TBo74KZcbO+W8jThNojD1m5996BGAI/pP3yfC8Sn4Xmr",
-	"2Ci4EtcNUFzj5ZXZ2eMEdknMez04badlvqW0TA9Z3EQ5sdPaRK/RfYbqbUF3d6Xxu5PhxYhDLgWX1BUl",
-	"qVi2OAPkDn2rWQ3yDH5fsj3Xkrv4/LXlbm9uxmp/3pjvC/QMl2zz9MuWvxiO07uhUKVo8jmXar2DFC0B",
-	"ywCWjLnnZqEHdi5sfmY2DMlU2xsroFOnC3TB/jjZ3Sv4aaUCitwgqSrddXfvl+4eDZPlhrK6fTM3FU2f",
-	"5pvmgr82EXPvga3hKK7loq2GMsV3BQRrorvz40PHGARAeFQfS9ogZ6lsxrvomRlIS5K7Ygr52kyPjcig",
-	"zCzVPMnTX3CJSI2A8rJGlXB6pgEDswyKpG8H6VwESWslAImb7Nra/V7t7CtwCG6hpLLCbQDntie6O3Ju",
-	"kye08Vv448RYMViAPSCY24IApS87PJtABttHHgFgiKwLLN/hTPEs02NM10pjO8rqc2DNb4d6buS6HDjb",
-	"Dzid8sSwvBQVea+p/OS8mCbxCS0KaT7xSIaQvBulKc4Mmay4mgBKjpBxK1EQKT2XWQb+s07SaUnGoZNQ",
-	"KjtFfnNnOZQgoZgUeIu7XLGHsc1GIt5hWNvq5vEwhuROvJNzF5cmhTC9yjyaOcVzVJoGDexM61Rwdfei",
-	"y3gQlgku0+JuY8t3kd0jCfLOC30vAWelflmEzg8tHydQ3OKp/fyhK/GsA3yKGoDH4QRBIS2cw6sE+KIQ",
-	"7jPPSvIFI7ggw+d8HH8dnTGMEL51NyzvvBRvvZni8RVmsNbYr4rpXlVY7ZvN+yLCbQR3G8G9szL4OEmC",
-	"pFxRBhdCtiTEl47Ycg+2tD49gpjVkXGnL7B+YPGQmhRrRaKO6oa6FUBk+oRdVOg+RXAcyhP2uamXkjM7",
-	"Rx1lhC0JfqtR8EP+UHAEJZyEMpq8Y5vuoQzIaV4MULQWWTKd8YVZwtCH0TeJ6ajjYgcM6rgRnAo+IRxd",
-	"ImBk7hQeBbiqe5qhDpnSBIAiT7USpT9O28/Bp1ZYsrmGbsM1XVe3fbtR8ttklXjJTanL3Ta4HiQd7qnc",
-	"fQ9FA8X1WksCLhtrD2WEZDmsEyLAuBaewA1j7l/Cvsrl6bcd1r4umXDfo9prGSbrBbXxyZ40AZTVLGaJ",
-	"cOFOvw7E4Mwd73Lcjz3868d3b9lAZOeCwVN2qCN1Lgyo6RZEuaqq+gtmSRttkpgZq4dTgChuO8p5sW0q",
-	"Hy5A9vOuWNO2AjOjbhdYEllRUTgTwi3bxHvIxvLJemYCZsquxUxYxveFla7DSn9XJeWgIgOiTnn0mQpp",
-	"SstZiwpo8BBQQ8D1n6uKvvc4iWW84usOmFVJ3afFLrKVPBJbWXzbIIat77o5+ojKIq/VfX3kQaVLAN6D",
-	"QRcIFgj5bm4Y+H4iB+Id1AZtce+3n5mg1V8mNRHwwFtP9ptBy/NZuXArqIyyAVuZGHmrMfoG4yo0dxBT",
-	"uPuyaTSLtmc/ykvRURuj7UPsLq9frsTbR2XAvfvTHNh1xIwGKdxRgYwYyIP1pWDStou0AHYKm12UjNAN",
-	"31MGSRMoeyCU9zCnpG9FzWZzx3fPpVL/cq7JGedj7mt2q6X9oozSXIF/myklmInSJCrzELJi+V8KVnR1",
-	"z4zWY1Qh3zVb7WYTohgc3lWTaaqEMVf00mjtle51Z28sxEV5OD/7DVcy6WdLF5qP683K0gX3h8PiwC55",
-	"MfGyko74MrULpZdvaxe2NMPbfNl1aXinQa9Bwy9yPh797uv/T5dMqUlkUSsS5uc6qFQ7N4+XYbEuwjGs",
-	"rYu+3RQQLdm2UOKaTuEJkn0Ht/uMdy/WO4HL5m7Cq8iKpSTGemUT+QnaMIXjTaY1iyaW6XHW+n62hEI7",
-	"QYQs3qtYb7s3W07hV3VO2il3xb/lYOe1SaL7nXkqHvlbdt4rIdF+LA8Mk0llo8Upls/ceriS63Nx48UZ",
-	"E4VYterAqrUc/+9MrBS2kaGGaW5bSa0K/ElcTfLLMFtGZg2GVhmNgcEY4DEz+E7/jDVF9M/4hpcwyY3l",
-	"tPdSc984zBo2x1mquxf4T6HcCFo/oHMMstT9vA8O76eoVvJU9+qtJuyY8ICKKw7gviv70odPMmc0u+XR",
-	"NGl0bloJn9TaLTcGuvbx1Mj3rrh20XP33MgF+KjyUpyWmv236s1W7c9PKyiI0jedoyVKO2ubF9tGe5fF",
-	"KDww5b3zBUK+owo5/EEMU951sjZNy7br9IAb7DgXukRyDqBBaU1HxeVTGGOTOXwcnxS5B4E3TCvxwEAs",
-	"lnveUAygdlRvZEeZ8EyJRIqeaiXaUAYIzxhmwgCMMozHkw36pwNKlE86qvBmjMgW5lCpLKADf4Mdq1z1",
-	"QHPqjoJ4F04cOre7qdmABz0KiDGUj1Exbh6o493L3N1ERv4ELgV4SKq7PMV20sjr+jPQuBJ5gbvKXMgh",
-	"48SeiJ3XhUoiXLaBBmBpDvU450Psqm6OsMcek5b1+XAoVOCZ5ThWlo1UXlVJ1LlMd7ujLBOqK3y7MHyz",
-	"1QWaUvyDUEmD0Vwgaj4QwiL1ZUe5H2Wi5Hnf/YooZ43NhO3229Pt4wd8wsyQw14YVEX9kV+H6p/YOzc6",
-	"CF24j3kmhApR+WgqTdFRemSBv9eNHj+2B7tQBoMuqJdMmHinwd7qabNE6Y7KlXS7+K3nmhobRFYyPKZT",
-	"VsdNY2e2psrdMVVuD0e0yEz6KCjUOCVYARMxoSYOW0zRFlN0F226j8Jel0lXiPH3+jJ7VMBbznWbXwDP",
-	"cKkdi0+3EWSo0KXLWG5HpsFiJ0ahUg3o1CW1oTFRAW06zERPfhaGxecijlh8jqze3P1/Cr9J4TfijMix",
-	"xW9xhDzsYASVkvcPDHPiuaPQSAkoonMJSXa0PogLaixVosfYmQXGK0ybxU7WJKNUJJ6KWzujZAA/Z4LF",
-	"qFzdgLp90b0QyanEWjz/c10q4BKX6hR6FwhjwqOcLrPhUb1R2pMpUlbHSp+avh7jo5SGf7uX+IqiGEn7",
-	"41T07CnZe6dnQqrzUyOEokfml88q+1k+9Cp9j4wDL/oyOy6XH1yJ53qVmGrm6RJeqzUHnIWxoOV0gBvZ",
-	"q2dwBj/X3e6tUzk5to+ZDVL9nDdvpq748XvkLH/UihmVJBWKKIH/nrJS2AChPIlw85zJECH6ShP6IHoC",
-	"7N2KeWX+b3PmBsMUqjA74K5wV4hszSmWnjBvnoWLbmWyzyWUo9F5t2MNUqDwMW9v7pxQnbfxhWflJuMk",
-	"NI+q5FlxNr/WzkWe56hFtdSGH793GkJ8HqY6uZLDASzh4lSJkbxER7HfLNG4PxS//XEu/ji3f6Tij9T+",
-	"Yfgf4mznv35t1g8//b7/58M6/mu3+K8T/692+FX+r06ngf9uRYd/7vzXzn89/OWPX7+rf5q5Z8f9cee/",
-	"KljjIzfeVzj2/ZzTPMv4ZPaTwKRnv4bXE24jvXj56sMSMo+I0udwfcDzluX4+L68xsNMD7URyR9DoRKp",
-	"zv/AV/3Bs0xeiuSPoF7+CFrhD1QsfwhlnaNal6ouskxnf+S66w9fFrrzMLrxV+z83owO/6z8WPOE+wJX",
-	"052193Cglr36qR6pVRszLPHYFzobcLvCkK1duaenW6HvVnOhphT7k5FK0kqet+OAFC7aDcuDHkjojcwK",
-	"XtDMPXtr3LO/xj3fr37PMn7GzD2Hy93zmlvYv8t5GVNvOVh21egts8QnxQ8OOtaJuoKLAT/Ouhcz9mW1",
-	"h/HoP5wQgQbClUjgJ1pfEMIvfv/u4wl7VEYAurvRlgtNmbJR6mx3DfB2sAYi/KGgy51JDkrUexHKmd2g",
-	"OGOTahv7aGrO24OhXTkQ5gjaDF3KrjjBxj7QaYqrjpourW+wN8Xquw/7EB50D3rz/M3HPBoLTb6cyT7k",
-	"xoiE6UuRRRT37ah4oBPZkyJ7/tkKZYDuA0YtB+70S/vBzTj2/ZfGepQmPpo99g1dMmEsGwiuDAZFznQy",
-	"6agBBLUNtJiM3wcpFOf50MK3AgOLD4e2ngmjR1lXxDn5eIZ7zt2TieIv4OfwOPhCqOjQbVMd9c67HO9G",
-	"1tnmbNzXRrA4EZbL1DS62mmbOPSwMuko0IkNM32WUoR2vn8zP6Dp9s+UFNwYvHzjKmGZmGlJGxQDp32e",
-	"9l7qUVYOnkLwsAiCabb3SvDnIc+s7Mohd6/69Xcyetu/F+zVojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw",
-	"707QDih/NB/yLM+iDOIOj/W2zCrAHfcdnDyiyA8ItPXDl7NP2xB7vbn+r9L8TyjDsZBqqNgPaPWYqhvJ",
-	"rYGu77s10jxc/Z7WGvNZJiz7bVhK7pRMpRDXtZWuCMc++o+eVMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlK",
-	"uKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxCECj5G+yVNUWCUmdxBCNkgj/2dNZRzsrCSiNviGFN1wZBYJVA",
-	"DNhLpI4qRYHZwzjXDO5u+sn/E0kufZlYAeTFUj0WGXU+hFr0joJmnYGZRbHRcCgysDJb+9gFPXW75Ihx",
-	"y6Dl+eEu/LrCTsEAv0ylvYJOxX33VaOwVFxcGZXIQQIS8uPpXQj5zeNcncI6r8ewaidrkauu1lx82Sj1",
-	"sZph6WoDwCGFMUTsbNTrCfdtM60H6FF46lbAWiwXaScvBkczZ/bfXzX5h6NMtQdiYNqF4cLjOp0/fISv",
-	"FbW+/3ODxXgj1cgKE+FnBt7LLk/EEdtremJMpDSh8C6Qlhl32IqLsNecE9AcZbPUuj20zds1qezebg2C",
-	"hXIwGtTarR9wPeingzArqaw4R+1TnpYaOQ/wimAuNHv+IsFctJi/2WjuNnh428FDtCZ4uo0cfguRQ7BC",
-	"wQz2VuQ8Ert5dvG0bTTHLPZ0npVW8QfBEzNlm0OjBkRQIvASmyYPhR6mos2UwOSiAhoCpaFLu9EKmvsN",
-	"M13FurxcPt39YdNwE34nDIRQIca9ESLz4O7XFFzYRgjutdQ5vhYHfErQUExzgdftG987FwsQyc7Eigjq",
-	"XW7kIT5bQ/04znx3DBA/IIcAN8XVpKO63IgGi2UilIXwP0TeOBuIRHZ56gnS0L6E5EVsoA/JHxDWdfKn",
-	"JKH8EJdB+9Ck7zLS53jphYK0Jv2Z+v94ShaRGsHO+aUoTyi4PYNM/YEloK0f5nWPD99vnou1t3vrDiZk",
-	"gGZasyDcPituYGzScqZtv7wCb0bGinWar9ygNx1+v9RswyRXmFiPD2Q6+eqnlkud8tyOlZozMXCgv7Z5",
-	"JXwSsYFWtu+24URw3Isys/0rveWMq3Mx5Sy3Dn9o1pu79ebekr4xvGYptFNrd1P/+AYxSnnMTNQHXKY+",
-	"a1PeGFypxgA2/v+iXzZ0dj5nrwj3nLm9lQ72S3tl76q9stu8LlkGhzmR59KGfNSwr5UgqV6ebbP1+PG8",
-	"mKa7ad7c9svHYL88te+a9UP2cOdRo/7pL/BhS7/Zoppu16cgA2apoATZOtuYxDcQk/AfewXnoGQ3zzoG",
-	"S0Uf8vzYO+XxLWSWjrlBGu6ESWU14wobbUiEBlHnQec9pFJdGGY1k7ajHsZUi5fUzybxzmxAYrG574MR",
-	"7wNG/RsPRPiFmNsyE7/hNgCxFTFzAhA54nBz8VJMr14dfJjTM3Sdvh2FEEDh/Xc5DjDjIXHsN+o7pM14",
-	"SS95kvDkjri2P/eh3essN64nxV2yN+cSjTm39upNqp7CaVsuk1Y4nVvL9VuwXItffAX9Mt1vplLBLGfE",
-	"ziMTXEKvBFuzDBr61g3O4mrMszoL12xNz62MmG96FutbrkE+fKTa9wXGpy+RNw32HMr9CxR4WomIvF2Z",
-	"eNy4Jy3Y0D71w7vj1ehGhBVEcOlXXYD87UAwt4b1/TCsvZhYxqjORdnWoL7/BnX42tepLJcxpKGG0ct8",
-	"CEhcg2EdtPU3b1SHlZhjUPul3xrTW/kw15j2m+RaZEOq7YZFW1GZXgvlBTLe/Pj8hD0qImVjqCtvU4kV",
-	"lJWPdeYepEc2sGv6oPED5onAqHuVVumE9TIhsGu9u72nRyoBKlKZBA5S2e2HcQCfl7u55wx/PWapVudR",
-	"kfA6Aw7acy4VVkZtK7+WrPwqODzucy5ydj7mSm31sq+gxOYWDOVKZutrbMu9tuVe23Kvu0re9S6ouVxN",
-	"ikuRkbIrHSh32fKcXUK5vfIr3vVpC/u6Vds/1UthvvIPv3X1vwFXHz53Xo62ZFHIFdVnbp8tlzNzmwyN",
-	"es7QloPIOEiZNovdyGI27ksM/zpr2ViZprn5H7H4bGQmMVjuQJKrmFbrmpMhXOB8knVCBe7G+xEmcCsw",
-	"L0SQarsVDPfex0+1vSZ5MBCWJ9zy5fpMcfaUD+lJHy23Asx+YhFlH/bZw/1Gs9HaaXvmNgjOgUvnBAi2",
-	"fuiocLLB741hJIEFjkPPDm1EsKPd8cl411LfCAYwUzOnrxSYD36QUpi1ZMVXfPorPsA8YVBx6Qay4Vs/",
-	"f6I7yqSdYF+NYjds4imEI4AuH2jDRC8BoRydpbKLx7EveGr7/1p4EHebTXf0U63OqSUEG2a669xL91rs",
-	"3kJdeI6of5DlZ9yIgMw2FwIchZnD8xLGULvB3hf0hiobN5WXYu1utLfROGvlZglXbJtX5S/HU8y1+v3y",
-	"Eco8F+0YnSZmPgPp34QYGt/E1fnnoTh0jHzr/EyPgBLL2Wu+8zgI7lGKIUnuk8btjnJP2Gu6y79vNpkR",
-	"Xa0SA6Yf9Ehye9GZe/AmaJ8Q6lAb7Am+AGLBSMHcUdIaFoMPGUM42M3mlH4us276YC22AFIJRE5wa8P1",
-	"EN40fT1WGAPuiwzaV7knogVLGx9oPRX0K1Iahmc1ExAiXZuHE7vBvtRpsjH95kZthexYUwCqxI9Z7kDr",
-	"g0inA3/pXhP2qPuWtXZrt3lFd9kyJeUK9JNuca67T/8SU1+7T2/1KlV3720eIt3oLxB3GcpMmMoX7pZf",
-	"SG8iCD28mNr9aj0o/DjvYzQP81a/GIdp1/72+K9/3/vlye6b/f/9/cnBP/7+8/MPJ7/8tLu3f0CBqPDc",
-	"tb5dUiW0X4p0GYpNdxLX7ld0G8SaX7bV0Zy9ThTBKxqJ7/Guqq/lS6vqSts6OPJxxGLc/OXfTYfJC38F",
-	"GgK3TQu/a2yghJHz87aW4Oe5hNzcOzp9oUJa02uOXiYERb6hlU4quzbuKMjk8dSKTHErL4UBFfElOkXd",
-	"2hYCawgeXu9xCR19gJfCCaq6VPUhN5b2w53pSeWEHBlKBRusRFm5PPcpWGUhxJaIVFgxa5w998lzMFK4",
-	"ZVp1xdpGCL5lPSOk1NSwpIf3K4ftXIf70EHOrdZt94+7t13dfoRSX9YXKbKnsTPevdjsLEVLxaNKNj4G",
-	"oMGPXJPmzPnAeIo2bEj+rdukG5ib88JZGxmRf25F1rfSLryPB3gd0bNek3D3WaBFuFP/A7FcKH3c1xQk",
-	"hyXD3n4IcnNWJTGPA6QuTUUGfZ0TDR2/MSnXUdCXkQ8g7AfdvgEnB3diKxWAr0HQc1YeGpH25onAp/DK",
-	"zYXgkGeWisCrAhIoTi6AGb52ISbOdglDhG83m7mIptGKzmzR2K04vA8ibWf/FF2LD263VglX0OznSCH8",
-	"HHfABNrKhnKYXjM+YK+KgqHbFaZKJLijgba8HgrFh7Ix4YN0uWNdSlhF7GxiMfYK/+AQLx1zw5yNY4Wq",
-	"DMI/pbtXO39+iPOgge5/M5CeOVucBvBVB+NvbetdEcQ/cR870d0R0eGuFL339Blz99VraexK/Jx94YEa",
-	"uXLqKMWzTI+ROVAay6w+hwKxdk7uwwYjY4nZk6cpKZhMIF6xwV64b5u5RyEQRSWBgcJEJb4yhHiWGdsw",
-	"lYCkQQQTH4tMdBSSB7m50APNKLuUl1Kd09XrcAO5OS5LAvozolsyQQ34IbFgkM3IzelMf46YBQfdqZbQ",
-	"rA36rbbdKtscuY3fApiWY/fvmOJFOstR14hmPmIcyQCx8/PDGDj+WruA7O6ouLnXaO023C/jIxbvPWrt",
-	"PoIfnItzpm2f7bFnogv92WC5W7vsjfvsO0eBH7Kj5nPK4VUz3Ivlj0aDhyTN/4qPsMd1JS8pQNCTiFCt",
-	"Msuf3GA/At7V77iOehg/Edk5K0xwJ5q/DXFgA/zKOajRPSJif+XzKCF/W4uutNP5OIvXnEVfPpklvi0S",
-	"sngSXKazRGRzd4BbCa7YYBTD5jfsWCmGBJ7YZO/f/xeMvmOl+BGL3/Dst5H4l7/4Dc/+/X84+6s2//5/",
-	"2I886/77//COevPv/z9ctdNgT7kREePdLhGGDbWxmR723WntT4Z9oTwU2zr5BRHOAazEUUfF//6/ccTi",
-	"EdUpjERMkAzMxuHxN9r/UmYslRduF//7/3X3afg/AcRepc/mPu4a3DS7zc0/2jwuySPWhZUyoyzTI8hL",
-	"MjPkXcSpsOFITbo6EeUluikCyundubfmRBcwSkaMW+ctOE3Qh6g2wdFxgfCijkJTxak36QxeCFH29UC4",
-	"q9FJOcs0T9osbrYet9jBwQFrtnb3fHv37/YPGf0efw0yHto2AXpnenO4i9ZhttzbvYK0s9P57r8e/soe",
-	"7jQeeWrLnd/3otbBn+GX/7Hsqvoe/SC3p6oWDn/Yrzd367uHtSsYWU9nKFkDeJ/+UrLXynu+udImrxTT",
-	"R8Wd7YVAeWPnFH8dBW2OcRu5XTDOtDovNMec+X5IJT3vGw6yuRy9e+Wp/lAuWmnWD1m9skSlok4BsjMF",
-	"1vE2MTiQnqogKeD9y4Xk16dIub1W1c2Sx3Z65PTKuD1zMMvDf3zwfaO1u7ffOPj+8Q+Nw8drE3mvN4kF",
-	"YZHXciBXAvF/ukHcEZmEzqaucnveQc/ddWlVtz7+V+Hjl3hSC+5YcAcWchhGc6BUH8S5NNAWMDdWnRzl",
-	"ZddfMGN1JhLvvoBLhiZHR+WGdV8o9KwitHjPBOSX26Rx3ay5ewrvOXvQZnIwkOo86qiflAR7RDnNkUqD",
-	"VYUP3754ukMlq0awnk6dIQORwthZkP/reW6YeP3MlSraK2UTr8GOWTLCk1bqiAzT3G8edlQMpkzd8guh",
-	"AnI3dIU2fEKi1+NAYGZHLJdEULfUUSMlfxsJZzQHtNeYT9jD/eZhUSDSi5As9mTGWfGoE0B/ZUROgI9W",
-	"whg3H//VSsgyctoeGiHIZwM8MhQm+50RH7nRUV8dsurhsGfUPluqbjpKRLKDcIAwj4KHp7OSCQax3LN8",
-	"vdlQZMa5t+4Xu81WR6Xg+jvnB6BxQ22MPEvFafgqJsZqXxZrdTr75zZ9srijlLZ96XU37mIg7IUm4W0G",
-	"C+0fUA8P8M5rGKIbEViFcZerRCY0hqe4V8kpEDR/H9PGsmlETWA75JjJni9I9nzBOPsGe9djdqz9zXSo",
-	"YpoIxg38DKaXrqMIhAu/G+hB6J1+LnAh3bpeEU5YhO9bl2n4WiF+XM1FQPnLvJ5DJNSxUrXl496lW28G",
-	"qbfCDD7yS5GsNQG4s0rJfwj7fwnImhJjL8a3wLXrMj1WwnoVNw6omxMOQMdiMgka7UMMnmQJifmytMsj",
-	"81O9JNhHjJeeTfxfrM7Dkfj5wUEeOV1G7yg0okDqBegE/6hgeNARhyRXrdn66+EvTw/+u/m/C23c95uH",
-	"Uc1KC2b887Iy46kzRiaFCeTmt18k86iggFdJbl0F7Srq9HaYrl/SPhQbzK5hR80q6ivuzq91d1ZonjYJ",
-	"/qsVWzFsOO7rjqrWqeWNcFTSXizXsl8KtXcvk/CkosP3WdESL0Dp/O8Woumewe8NxvJ1RoigMTdMQWk8",
-	"hCymrUCuJqWuax3VdWcZol3AIOMtu8jtIkgAkG4IJC196Qz+ieeLcbbvmegoHKa3rvrc1EtQ07XsEHzm",
-	"2nbISig/XM57gvOjJdscN9Nc4gi+5KaEN9lCBINgwE1VFNs+J1LdWnUFWbEMVFCr0Afjgdkgv3gubH4I",
-	"N8THrGAOr2UJX38/kBxMt9f8YXbFT/oV3WGOFhvb7uOAyD7XwjCtADIhpwd438tAbkmO3Xf833pmx3rQ",
-	"P3oyoP8gZt7tz56Kp32uzoknbiAQJlGGWLCHf/347i2eFwZP2ZmJL2IKHpMBdMZCkk7pcYPFapSmMeum",
-	"gmeGoTUfRyyG0FPMdNZRcZ6KijE6idEyNQvZkDRG3fPlMiEiVjTciyGp3KDOUSvjvp4T7qLi5Y6iyRg+",
-	"oYm4cRVCbLlQkJiiLbxgLVNqNEz4dZlSy8Ry4LPW4bNWOrcDfSkSSGUUOB6UGE/nbZH9wH8pNWEDnYla",
-	"lLvDmF8mXCXmTdu17/ZbbH+fMrTs8HAlbxHX6D1OeJmI0LVnbOZGc/BUUZC96kB801Dxa7Z6b628rBiD",
-	"gMKyJWML0jbC2a+j3RG3C1Gcgj3SWMMq3wYGNtbOeF6vPSzwSGTcCEKbr6+5K9N+J0DvCmQGmEQBjWhF",
-	"mpqA3y9EHJ0zQwatl0cQSdRG0NbrKMAWSgs5JHauddIm3BiKdUJTRoXsUVTMmqEWgBExpQGSAnaBzEpu",
-	"VMSs7F4Ii2iPMZcWoJ9C2UwKgyKzeD0zlk9wTGUWWmO5lcbKLvKPeQaJB6bBAvEJHyXSMps5rQTFjwF2",
-	"REuDkZGOCmy6pLpyJCnc/MCwbp9LBYMxaOk02BPevRgNDRvwRLAz0dOZoDov966OKnydkbIydc+bgGVF",
-	"UZgrTATYOpUmAvzl60j6mAs0DoKWzwQ3064ccrqQ28SkAoA5gDsVwxKt3fpus7GG7n8Ox+vL6P4qDQHj",
-	"2Wr9+6X1+9zU9VCocpy0XZIiTsuXZBYI41QKxt2XdMaCO/UjlYiMjfnkiFE6eoBgefBapg0EOOdlOa5Y",
-	"jH8+dbI63qYGrs0CgKNbaQAcOxVylfYXJIVmtf9nt3xLstf50gYoFQagjnND89anpP/CXnj447P3HxjP",
-	"rOymwrDWAaJndpsRe/nq/fEx2z9gT198YK3v9xsHu/s77at0Pwuqv7SLg2svM59OiJgRTk8HLR7NqPAI",
-	"NW1EtYIaFavOnAZVYGgACL0HdrETlTJBPqfp/AiNjZsLE6afl2FoJa5Sn7D21foT/rRRoHQ1LYXboEpf",
-	"BPtgm874NsKAuBeKZnvxlK8kdWhXbRIVnBVZcORuxmF5E/pRhLBcSHYUMpiSGtxJhZH3jCvDuxaOt7Sm",
-	"oyp9iSBzvHSaFkpUiZZD/Ho6TfX4qKOma4swsOUuL6DkAILoXHymL50K7wvAJMowAWcBKBRJT6iXGQqy",
-	"Ph8OhWKzGDAko0PsnrMGRkMgh/O2QrE4+mRq0WTCUmBChht88xG3YG0QtoCpA1WCQVoPM9lr/hB1FNHm",
-	"BYlMV3sA5Uyo4gopC1dUCln4y/xatxW9lGj5yOfiS4+hsd/GjHZlsI//OoCr2V3dlXkDB++WXRl46Qdh",
-	"RmmlenqDISn0pp1CTtwG3zoxd9CJwTB/YAdDY9CONevzS1Hhujgpl/JhBGkTsA87qkRTEx+xgb4EaYXI",
-	"FJDWuod1VEMus6qYJ11DL++ogpWH4ZPg0WwjoLdrmMBZZ7yIrXcuAai49YKiA5Jo1TZGfZiJSynGc72j",
-	"j309NiWfBQkKiDwkKnKJoC6PcnISaTxsf8wnEXpGXcp0Euh8La1Gg0ZhvaCAuxgBw4IDH+2nKXT1QMwY",
-	"PqUiqt157XYKymZaXyyrd5ytdqNVTbBI7+krz2M7DFwwW9VyV1XLAiHPZmX8fWdz4RYm7OzqokDFvV6i",
-	"Xl9Bjm7s56VcXUHI/T7TQ20ApqrEOOflxnTOpTTSllvE5dEqal+XAIrDmRjSnbCIXCLozTXCRoZWj6DR",
-	"gmcwbVM1A8+Esej24Q2QSYFsD7z5gWF6rEJ3r65OU8HPR2GbTbeyy/ICIRoslKshSoWfGaG6InIOl9Us",
-	"7utM/kur04RPTEx1bdL6vutZaCfr3SZpOsrtA9gvAfngdvoQ1pCn2PdKqkJN+QPjNBHonLd50RMFxNrF",
-	"kVY0q4EisI4iqAv1qENd6laxrns94KqAkQB1+AXQqxOJu/uuCTXCDGmojnIbAlxEJx0Agky9FXebTfzg",
-	"hmrdrNb1AVeTOv6WSt3KutPtrsWVSikQY3zBjJX7yGU0y88AWoLfR/OoySFGj0XyRVZBp64Km6fWfhzV",
-	"Ul5x5S6IiIHOlJPsU2Aa/+u5b68mUmztlijPr6A+/GFdbnT3ua674mr5N1cpG/d7tVSJlNuQ2+KoNU2R",
-	"Z7D/7pwlMi2n2pDJd4pKFYTaEewNagpp+s7By0A6Nra+5PVYQO6UMg6sNaEN+wPjFW/R/AGbpML2ybUJ",
-	"OZDuF1e3hpvi3nV3REARRaoMEZ2IvlAlZ9HZKeSNUfwC6CtBlc/TdFdC8FHL3VxaaY5wPNlU7N0PNyrl",
-	"apuAWohDxz263EFcE36eclX2PtBkdRt/skaKyT9ubn5JX5JrQSfe6goLOEKjfLaZUCYK3elV4mx8J7AN",
-	"yogz0eW5fGiwY3KJrBcgZMozI1VXBAsEnV+eiI6ShqWiZxlPsXk63eAN91BlEm51TwX0te/zgD8Ab0HU",
-	"UYaCc9QK3gDQyv0Nm8C7YcZtGuUZeXBHOJlQDUiPVHrs3kF0BkmBXwEEodO3DRbzND3V2SmFz+J2RYbu",
-	"CPlD3G/xxVNvijpKuT9K71m4iUKrDnJCitQOuP5r+Bqwwa7F1fjq0k48TUtppwE0p66VPw2c+OkEVSF2",
-	"fyoTtxqtaPdT5J/gtsuqrsExHOTbRt/NUX7H3os9CVtnqwfvXixxWh60QfIVg1BdHzFGicKMhry7k7RH",
-	"ToQB7AcLdsb9yRZP/2Xw9DzLJmRmMD2ya9n8xCYx3+JHVjRQGLhD6Bagyg1JleP3ryhZJC0bCE78okhi",
-	"r1miqdcglnRWEPbiQ08mQ2EWm/VWfLaP+vba+K7dFLdc1wu4rp/PfP2VCa89dcnvJh2dz/cy/Sfxzcfp",
-	"vgeGxe61MeFyrD5yu018HqZcKhNszamdV0mxXthvy6QYgVLVZxFnB1QmZaR2apTd95SMQw59VSm76BZg",
-	"7awiDf6je8Yy6cXtcfkCxwUIJTc4LL+NxEgsoIbHFA/W+cDGDGGghE+cQ+IrR4O9P9RGYvqmR9hk4M4Z",
-	"c2kb7C0xuAN/N+NKjNGPS/gkYmfQWUQDmwq4aZRAGshEyfO+paIdRAR0FAyfMiFdJBCGeicl2szqhE8e",
-	"mDB0fB+NUZsKxDE87cp40N9huRbSvbsZw8NKR7Y1BwIQMgQb5f8riXpDgVXCJ0fuUyWix0epxcUpC5RS",
-	"MqRyoNPMwgu6mwiV8OwZphxmRvdOpZPwaeBzSiwDG01x57pNgzmVqjER0dWyozqBF37Em+4cuSzuvgW0",
-	"srSm9wOFfl3Zi/seAwwS+TcSUF4J4JaZ1QG5qCvogUdOhNaV+GzngwuecqpKBRHd5wbg2SKBRvHC2FDd",
-	"4btpYxRtWoxbrRvsZ2iBOtZsKPQwdYpMGKJv47ajNKT24e+e5oFn1BkpmSe9r8hb8zR96+b2RbPWQJYw",
-	"p3H2CkEbNxEUZu6D3HbkBt9cyZaAHwdCNyiJtmWTdz0XCwerLgZDO4EgDvb259KaqcO+zbpeW8wFSggF",
-	"c7K4ArN7tVQvBF6A4fNfCxOtu81m3o864ZafcSN8OiJz1rnAQkP3zXHL5FzYoqNAZF+KzA2DKSESEyFW",
-	"aiyNYAfNPRaP8snGmCZxvx73ZSpCdqJLHNumP7JQVZ4AVCy0ImSp5gk74ylXXZEBD7RhY51dMJEaAYU8",
-	"c+z2D1BJI4y5yWRu/pJKUmCeTL5qd/bWtvkcV/YpVz7JBxsB2l+t6s9mWg8WtTqDa5wzJCusiHLbx7mt",
-	"vz7AexY4guDj4NuoxaZiD2OnnOMdqrZQ2rKHcY+nxv0uwARLLhC6gpUdN8wp71p5WXbLKLpypnUqIMNy",
-	"x9wct7bLNNCAld12z7hjus19Wfx0hbMNxwlxxRCbnz3kU+1Y57bQOE4S4OfVeuD7RZAeIwAu9cBnI5U6",
-	"KROHMwTwQziJDfaWD4TpKCR6gNYRnkU0E+c8S5jV2AUD2POwAdpVsmQRmtbN/+vyS0jCuIGxldraujtu",
-	"ktt/eqArtDonEG4uNUm0lucaEXHfEo9ccVkqk91Jsu0T8GX7BCy4iw8EdgTYOjfXogCOk4QE9JoKoOjf",
-	"uNtWoW3XUF8/Q9p+hO5KgGAlAiSE25AEQ3E3upPpdkJH6R6eytj9/lQmBjr6FIA5OI0jxjGBHcw/dz8b",
-	"prwLRSVK43s7yj+/+OK19AmuwXr65Nslb3frtWVu/1qY2+EwLKBtX0NgLEvf7l6/lmN4LiwdvA0J2++Z",
-	"jeMF6Lcd/b0eGXPfM1kb2AXrYdvdG26AV73BnnlVjsXDbmIdZaweGjDmzzy1kFRMWu+WHgXSA3JXAe+w",
-	"nimAR/waTIHrIB/vptpMEYwWZBS43StKmi/CFj5PxG1Zwr8O82rKW9uChb8Q+fb1uHfGZoIP5vPKQALI",
-	"k8EUqwK7ejCQFor6zyZABA3ZhKzcWQu5puEPdSOUBZZnZQ17+PPL45Off2QvT968jpgRUBHDDhu7O20W",
-	"wzVtem0csVgm7RifCr96YFgXouQRixNueTtmvKNiXJo42LU5HQ51opCZAXg8knz71/RFmuqYWGfwVdIE",
-	"0jrhNIpbI0S3mQZ7ZemfnqZOqMTPuiecp4u0CJyl2ljW1UrR9EJb1ZQbC9323MgNi19zY+vP3XDqr57F",
-	"lAcM3TI8y0Lk2XiwNkqPbIMds1T6YigcVUflxA9aue/kmc9Z68CttIacXl+o8DiRGgE9f9vOX4YH9nTG",
-	"9sPlHYVQ8FBzVZgUutQ59R5tA9g4nNHa0Yoo1tejjBonS8tAV0d5YvRCTLDP36XTzL7qVCjkouimQA8U",
-	"mhM7a6TB3g3xWVjOhfRrHCEsGcQTdAqfh4J+wCno9IbqKOwPTLs7brAnmR4bkZkHDL7FRz3KusLnkODj",
-	"cTfEI+RoxS7RMD1Y8Z6w3f6sHUGPn+/T4DPIBFoGxBzLJPYbDgDNuKVD0CUTXSEvp1JcteNe8sv3yU9P",
-	"PcwPlWCe6SrtwXnt5Xevai//P78e13/h9X8164eny7b6hwSely84JyPYhVRIPu8bdxrhVsWKxAkbJ3q4",
-	"wbbJWIsQQa0h7PEL7Pnp9ylugwGf4G4prUixZaCVA3Gqe705IEh99k/RtWbNZeH1f51++u5hRP/Y+UvV",
-	"0iwJ/4ZvXc/FdtECRIO2YAHWiiKuo2TSZn4bdBRITvb7n27HliTunAs7NRS6nVq7E3ZTpxZ1atzC7ypo",
-	"NLyPC5e5GcOFhYVv4Jjh77jI01cU/nQqk45b3E6O6fI/Y6is4+3cznSPtWm1FjQSHh4TsZ9OXtR/cBuk",
-	"8F0Pm83HrcPD3YP9x/vNw8Opz/o/nc7Ize5T5fes4i+GFyGWmrhMjUwEykppt4nWu0Ze5fwjqhIO4tsb",
-	"ZF6gzxpiRY2AVhghilfgbIBaYrhrHZA9oQs3jqKBRXVF5azvYIWAUoiE0S+WD7dVEQmVKX/oP0q7C/H5",
-	"WC/hBbH0o2lBTlvigrbyJs4FCDwUaPdElonk1Gr/vJuI5c2HeObQzm/bqcUV2kb0FkX0rD/Oq2DSVw1Y",
-	"4ccIHBVFkQWo9tVJKgpPjK7Ewhd5VaPQnGmUAXkdQE0GyIa7Bl49iMKvlPzg1vHlz7QSW3T5jcqjW0aX",
-	"SxRtdfyeddBwoAPjCBvz+b/nf/DuJbAIIK2A7xMKnjP4VqMscwY0KtEjeJTVui54lk7KT1iPqPp+g8/5",
-	"JqjzsvTVziCz4kYk8MlU46YzIRQzQqij/PNGTPYYVxNor+9Hk3hS6UIXhzVEND1tK6a3Ynorprdi+jbF",
-	"9AuppOkHjsRrktap4Jc3L6ohQ+ATIWdCqnMS2kZjAL1KeOfyuqPWFdgwva203krrrbTeSuvblNZvtc2J",
-	"hopS0C3YakX780Q3kIbfuOiWZpqQf4pBM2eLYWci1dA8TWMrTJ5Z7E29ueUND9sK8q0g3wryrSC/TUH+",
-	"JGeRuj6r26d1bkR6/yg9mXJo4k59YVBEzMCEoCRlilIG0S4A4jRU7w89XrDCErJqKOdtrg58f32RCZJC",
-	"JPm7xA0FzzzX7ola5WolH9zqesGv5O2rho2qL0MbnHncMLs+g1h7gc0OAPrE9FAqqVVj9czeid9yt9wO",
-	"5Iq8Yp7bRB2W74OjqfpIaAKA9ZHbasi5CvH2mnWgclLa1nt6pJIY9AkRVOa/bdwPtesnJhXVjaMm5imQ",
-	"rdSlqoOQigNwsKNI1Mqc6Q7ZAbcdMr+MEv+IaEmvD7VyqourouJbR6cTA85yGBkwsIgyxzc6yvR5xgfY",
-	"RIAoj92Wz3jXRtTov8DpCI3d/kXNFmdQNP9Ng7lBR8S/Yg5IhGZntiSuC0hcf6aSn2ykqH3YSpw3vj/6",
-	"Atob3z2d+mXA7uGWLDhAzo+dpTbgCbZsR8QqUXLOGGL+pVfT5Pzsh7YMU44foN/6dDyX4VAtwKg2I00t",
-	"DeTWaEn9Mt1VYlI//ufKZpNlqHtohbeY0rtI3oO9mMPB9rIqnPVZaVUSFvO5e95qK8x0lBRbrUJLL9kD",
-	"OBmwQgM5dC8Toh3UqfERSRNB/1JkngbG6nJXUTDYuJqc6WRyFMRNCrBq9yc7GYojjFdKdc7OhB0LoToq",
-	"7mV6gAUwsdUxCEXgMOWqxP2ArXy6Ik1FEjG3DO6/WBaT+d4/0M0aehu5CUkDpBIiq0Qm+P5H7thM8kZF",
-	"U8yrgWxb2o7qSWva5Hb3BTTWzpgVig2kGrll7vm+rwG65g0MfIs0LKYRuZniDnfjT0QXinCwBxEU6gAj",
-	"JCTu3NjlwCkQeLOfEo1fic/2ClWyiCWpJGa+LF2SuZCq7KuPcLintL619l4zqrkNc2ULzxkEcHmnAitC",
-	"NuBWp/rcTdnqwuNauyettTuClhbzJgmbZpZqDgp7BdC1j4sYtKSWXvvH+KgCTwIezlPYp6bWbpaB2vBr",
-	"/8NqH6oKvD397QrDcSKnsBg3gegun54KBe3E7zJUVCAftnGXLx938e3a8xBLVBF2wehEfubqbq/dzbDM",
-	"TH/6vIi22Jteqtyd33ISX1cn2JGdCpmsbwYWYib+dwtJvE6CZYINXg2LneGXZHys4iNvGPpO9hBU6YkM",
-	"cxJYrLypEeJft6EZshLL1s9+iveDZ8sv3Z3Lw/rtUYctWEc2k9gb2Fgmig1w4Gs5mSs+D50ZxSgw3Nhm",
-	"UXNhcsIvRFGaEJ3eZuJkWX4vlCKezhzEBMAMJXpVWol1wl3nwk4Lhg3rF7eG8x0xnE82Nor/3Ar3b6kk",
-	"0ksT3DXrxtBWMjv8k0OJZMnwesThA6yOPyk9dl5c74nWF9QtwseDIIg31bg7fv/u4wl7VCR8jNcy1HAy",
-	"70AG3Q1w4PXhKwrkolWi6gm2F1js5BdZMLau/jdm7Spdh5OKBq4zihSgvXTmfybjFpCDQDFRdXgZR9Or",
-	"o8Z9oSJm+CQqAdGoG34vEwJIuqhQem1L+dYWCFQPPLze4zKFbvc6YzHkDOpS1Yfc2BwBgvIOCxTPR+TL",
-	"3R3Cbgz9T8vva/L5H1E+4YZ0D2gBk3+EQhAAte8R82jGQk8rHzxaR/vQfG5d/dxagrcSeY6TJuQeeVhb",
-	"8Pk3owi20Y0SkXmXeA+vT2KmF3WpzPy+nIjyLqTN+5rYFQORejlJ7YlZfLoZWynrHuMd5Xt36kCYib+p",
-	"SqbDm8Y6u4BzDmGVHhgF0GlBdFRPjIWxrNz8ORsp1sv0gLXgamwAje9wT0j4ZJqqk6bRUed8aEI5qM4S",
-	"kbkfCIjuG4UClAmaNUCjrb7oXkBi4IhxalcNKXfsAIEcznYsuxj5OWa03vAENy9K0pfh6+3iyhjhlpo+",
-	"Uw4ZKNpDKBvp+sHIrYnOLmDVHu43D1msR9bIRNTdr6U6r/f1KDNx1FGxe707ifHOGiQFlDtPL16pL5s0",
-	"J8hFuc8Qoto/cNOnVrETYazI3A4Ql0JJdd5YMUsOcgxBnPM6rU49cKVgkFvHm8yXb2nLboa2zAmDJRzf",
-	"DanNtuntG0xv3/m6gtnSgXlCn+UyP6ooLkCEW4zQK7jXxB6NVVDWgCObUtdeVQdHe5sbv6Z0Fqn/dUoH",
-	"xuKsr/XFotalkCSjS+d1MPV/X4DM9i9c1SL4uoDHOItlIMd+WbaY47uIOR7n23UxhW3pBMyHG7/kzmEa",
-	"CGPcFjGEs3VuElkEwTNBTlx0WJy5rhW0DvhoufMDEuYPU0cZPjHsYd/aoWk/ejQejxuGLgr7r6sHO23G",
-	"MWKK/QDCoa1LwHD5n5wKMJYPhnFHAerY/8HIc8XtKBMxexhftqI4gHdfvjl+Wv/48nj34HvglU8iFp4C",
-	"FzmFEbEzbsT3+zvgknQU4HelYfHvngc7Yp1auA9/TLjlndqfcUQlvdDcAKwozq7obhAxozsKcDme0Z+f",
-	"uUuCr2YzfilS086J6z2kyy3NRI8ypseKXYgJemeK4spufrufP8NlUrFWM/QPQLctfNsGO1aTQjMBZ/hl",
-	"UiTIyo+uZUedZ3rsLhnykREAIWcptyKj6XIWfxA2m9SPe1ZkMePmAneItBH8d3cf+gcYoJ5T1C0I3t9R",
-	"1IYAi6ixxSDsNxiAE+RxJhKRykuRxW60YQsiGJ4QDPutJhBpjKWFjuy612uwN/gOQ6sKDcxg+TqKZ5m8",
-	"BLcV3GREeGvfkAE6IGpLXjKF4vWlyPAXZxPGaQHcLfj0nIEJ33FEiHP8ayIh2KEsjcAAtb1/JB4ljKuy",
-	"43Du3HLQQMED958jQOCLZwM2QDzK0hgd6DPB4Kw12DEuGEDQgba8FD54YGALKWHB5eaZW6TeyAjs4MB4",
-	"R/nxuAUGODw1CLaha8QD9xdoTG8YT1M9dn8boFfvDqTbPLER3UxYrFJWVClP29WtvtK4m9w+vEJ1L/Tm",
-	"8cIv6847846nZR97quc9+HwZoysRrQHCu5he/IsT4aMsrbVrXnAOeWaVyBr0uobOzh8NxMCsBNvANbpJ",
-	"V71iBVZwwv2lZ07L6aFwH3vRAibSOBWZnGaCw4DQlRYKfht6xVOUBPaiU4h9I7qnb3p/+/th9sOPf/vH",
-	"b9nJ+J8/vX/2w6vX7395pXdf89f84/jq77Oss37jnzKpsvTe8EQscO6lNdsOyl+ig/LfxOSV+slsq9ev",
-	"ySB+yS9F6EpjyvwzSxjFFV7nCh2U6RZqfkRmhLEyTZ3xfJbb0dKupd9wBGvrt2+3hTEt2eYpxm0Sr9yN",
-	"eBz24uqHbBlIcnhDyHGBqkLlvU5451zY/PxsiEH+yi2cr9temYcVpk/4jWMirkte3Xuw8DryZ02QMN6+",
-	"fDtkMq8R1QeHEern+4IV7oFQCgUtABKkez0KRVBHxD4fDoUybNyXqchLx31QIjcpMCCxlmGBAuF6DIvr",
-	"aIise72SWA0CbtVeyDSln2B+t90P+QpJV2qJHMzGLSbsy9prW//r+pocb2IZzrhfjyj+K8UyScCBj/pa",
-	"XTQgFWKtAEKC5iQ1AOQDHxGFgKU2Pgic46R4JtiFGFoIZj9mCZ+AXA+Xur9DENv9fa+5YeLxWT7bG89A",
-	"VrM8AWNMmdTJTe96GJ1oepPA6PRpY1McBlfqn2+dWeoWjFsrBkNrau3W7iwOaF7b07yYL+XGntJDpm7b",
-	"rboNrhdZprNau0YJG+HmS6FukbADIDeBCz0g6KDZjGpKfC6/igoGoYVque1tLco7q5aRRfSdqKnpbMNW",
-	"UNPwJmwKi29ZQaf6z7dMYtkfxW0Y4RvKRwf5C4jYL2SiX6VDHv1O/56cuj+E9OIaZRb5GxeLXH9wrqzJ",
-	"+Ejt133KjdKwoFyc++DUUZSzZM5kAYmqCjj6CtUaIQO7ln8QVuhac2s3ZHb7Za6STa/AvqZ8bQjJ3g/p",
-	"5Od9XYUUKyQu7jsZbukwXpNJm2nLraj7POTvm4UjKmXJG4J6KDH2IVP2ooDGyCW1s1+NPFeCgCVn2vYj",
-	"ZnTetiRYMV2uPOZHX4qsgOjQKSIoJEiec22tUA32wc0TkC2A53B/EWSo6zTxCAoL3WDXE06wkLQeH3E5",
-	"v4x82qa/v8b0dzHEAptbWlM4EhEzfT1WvtKxK7ahl2uxcbdKxCuRH4VvK+KRUMZLqetQJFaYG9If07ao",
-	"7kEcO0jlhnt1PBVmITXirNBMDOFUslReYBH7vMrhxVLevWprfW7lxrdnfLqd74/geiKjTK/vdrf8m5gc",
-	"j2y/1v71k/NczwTPnP/76yd3OBDSWcVF73SpVMbyNMWKGbAP4foENWiiuyNPjILa/hEcOBp2Zfs8oYep",
-	"gFpZsEOFUI08uPieoNAVoUq4OeNdCwV2ABroa3c/xHIjBNUSjiD0VcJIrwTcdOE1z5Adu+ItwGJN5NlQ",
-	"IRQF7ooJDBjpqhH0Q6YwImuB7BrY8AovekoDqX5TRp3FEKfNhinviigHFF1IJ5F1LzQVBPR1JgrP/6D1",
-	"wGAQACy2imWTA08lTnhrjAwWHnKMW1KmbsvMPgGZchA870bjTHgqrApMciXq7L5OE1N8fqH0t3Ih9EJu",
-	"88LTQsH47JOKL8IpZ+4kFG7+iIH26kEAQXgm2nn1spuN/0IhSZDXUEfsbOJ7P+bvwFKn2Ve8hS5Og8A4",
-	"Hj4+RM78iuI4zMjJ43QC2614PlKu5g1/wN1gYOu02fH7V+xCTIzfTvBUbi6oith/mW5XmKrn+X2LYw3H",
-	"ifqymDZ7N7IpWAA/an2eiogdD51RP7vzWU+IZN55ppPDDXv5+jF78fLVB/ZhP6L10QbFhBkKfsGkxbKI",
-	"iBnBs24/Yj0JEhM4c7CHh0o6yu3u/4+ua8l1EIaBV8kBosf+seqiandsumylpiKISKZIxAh1wd2reAyh",
-	"vwsQEduZfMYzykRPyaP8ewtxLWvy2onoUujEQyvC5SNz0ksj1/pyWj7fq2V7Uo2csvTPXA/7kymaNgxF",
-	"59mhBYQ9UUTxolpDxPZGJyX94dfoKX2wFk2J20NEA0p8KEQ8RkmWvNXZpG/IfnCv685urAP/GgkH+tqu",
-	"/RD/aRo91OmbnqifrHEm8uBdpwm09ozlACskfQ5y9I64taupj+gYKFIASBangS26bKsUZi/zZX4GAAD/",
-	"/w==",
+	"7L0Jk9s2ti/+VfDX3KrYCSVLvdhudaXmdbw8exIv4+5MZmL5NtEkJOE2CSgE2LIy4/fZ/4UDgARJUBLl",
+	"XpwbT7134xY3LAdnP7/z717E0wVnhEnRG/+7Rz7idJEQ+PfJYsEpkylhUv0p8jTF2ao37r3AyRRhhuY8",
+	"z3pB7wonOVF3XOTTKcnO8VSS7DylLJfqRcPAXrggU56RypUoI1iS+BzL3ri3N9x72B+N+nv7Z8PH4+Fw",
+	"PBwOhvC/X3tBL+aR5Nk5jXvjUdCL8wxLyln5tv1h0CMsPpc0Jfplj/rD/f5wdDY8Gu+rl6m3mMcXWFLC",
+	"pH1bxnkK/2Z5kgQ9QTJKhPuDxJn0v3lo3ywklrnojXsimpM4T0jcC3pytSDOe/JFvN10P30K3PV/Asu0",
+	"3S5ss0616bdNbzTUw/puOBoPhzCop/B2PZ7XnGfVMZ0g/XV3PNM8Sc4Zhnc/zQZIPYVe4DjGaoHEgkQU",
+	"J/R3GKW6hWQpljzhs5Xzwe0+1YGa1o/KrAsV5ziS9Ir0xjLLSdDjVyS74PzyPMILoN+1w++432/1ppww",
+	"Vp+p2a7KWaOZnJ/HQBW90dHjg/5wr7931Ot0pEiKadIb9zBjgzQXkmT/xzCAAc9mapVoJqRdJjWwcmli",
+	"wiSdUpKJ3vj9h6CX4PLOV/CuXtBLM7Um+oOj/V7QW8w5U3d8dzBCBwfo8PAQDUdob3/HtdJ0+Lkrtssy",
+	"eKfbOjtnyKf4isR/1j1ecCHoRULO43yR0AgDQ1Jv7rD5n4LenOAYBvXv3kkUkYV8xiIeUzYD/kdElNGF",
+	"OY+hnoRchWg5JxlBck7QBY9XaIkFUsIvI0KQeIwEYTGiEmGh/i8V6N6750/Q0Wg0RIJE6nVodDg4HIwe",
+	"3h+oddWL2Bv37BcUN4vmJMUgSFme9sbvy4sftDBQ8kFmaqhqIk9wNCdPOJMZT5pj/2XOyRXJEBaXJEYp",
+	"XqFLQhaIygBhFqufBcIzTBkiOJojxb+LQY+KQR8O9gZ7tSEvMnqFJQkQ4/1IjaEX9DLyW04zElteV84l",
+	"xR9/Imwm573xaKilhySw6//9HvX/34fv/qvnndwcJwlhM9Kc2Qu+RJIjnMu5Wh5FCL7lHg0eDka1of9A",
+	"cEYylBGcpN9PeilJxaTXaxnufpfhciYJk2fYQ0VP5pjNiFAkxICCIn0zijkRx2jKMxS+nPZfc0b6r7CM",
+	"5mF10JNe+q+Lf7C97Cganj7KH09//G3/47PREka+08Lf++XB/b9Oeu9P+r/i/u/D/tF5/8N3k17L1DS7",
+	"+IlHRkzV5/cWyzniU5gaI0uUkYhncXUOD3Cpj4gHo7UDn3IlBXvjXp7RfkamJCMsUkTmzGhPzag51mfe",
+	"DfgHyYQiCTNGPb6gWHj/mo+2X96D6upOeu+H/aP2BX0+p5l3nGdzgq58Y1VsBaMlwZdIMwQk8SxQvz5/",
+	"8fIdmgPXOUZhSiQemDe8jEPFh9RLBE7JYO1kyon/8sBO3V3tg6CXUmb/PKxMVz2xfsLvsCQ/0ZRKH5fC",
+	"wC4TMpUBCrMQqUESIYVmUzB8EnEWCxTKEOVM0gThJFELpDntBY4u65sXKeaRTXrH2ffDY/n9aK+35cmY",
+	"9N7j/u9qKsfZ93pWx9L8o2VyRGarE2W1NGd3akYuOVpiKpG2YZDMVpTNNPetjHxvq2NBmdzf0xtEUyUo",
+	"9h+qWaSU6T9HxTApk2RGMhjnP0BX8K6/WmTMxJJkKCYLokbMmY+l7g0OB4c1lqpl6Lbra1hOgPr+9fyk",
+	"7s5wSmQhoiXPvNIN2CeScyr0UVazmFMhebYaI4yUpoF4hjCKibgcoDN8SVgpn5XBReJgwi5yiThLVuhi",
+	"pQwiyoTESQKsDi2pnPNcuqKGcnYMv4MkXRohS8WEufIoRjGNC1mrxoi02qE+TWeMZyQeTFhlIacZVzKB",
+	"iEulRKlJ6kd6Qc9qTc9enfZPjN3SvtzOSR1VF/+/J5NcaUJ9+O/oOfzn0fMP36orouVi+1P+A+FYni+f",
+	"+pmcIwy+EYhWZcXIzH6B5bycO43XMrD/ysi0N+795UHpkXigr4oHL5/Wx3W2WpAtxobU5G5vgE9wQliM",
+	"s+eExG2ji8w9aEpIfItDS7jIs9Y1i/TlWxxPngkfW1CDCRn5KM8juCO0cnSBZ8Sw3wDlLAKVDMYK4/st",
+	"J9mqHKB+uO2Q7a0/ZBWlyn9EnpKEXpFs1baeKRECz7Zez9i87vzzF1Y7TNrGpZ0mt7fNSlN6wnPmURxO",
+	"JEq5kEhwlGK2QhkRPM8iIhBlmuGqLdf8lwGPTkH0zjFDe8PhMRpqE8hKjlByiZMQ4YQzUpnc4dBPJOcR",
+	"jMydUkymOE+k4cPtAntvdPDo4PH+w4NHjtgeesW2WoLn5kUN8/R/BGdhgEK80AYx5eyB/U2Sj1L/oaRg",
+	"5ZbpnGbfmfuUvCM4Vuck1KI8HEzY307fvLbaIwhHPRf1d0YQFccIs5WcKy2GJEL9gg6GD+sSTX2i5YSd",
+	"m8XZSY7dUy/+zz1nSv9Rs70P0/1Pfabvv0Mf1IX7947Bgvv2/l/b9fK3YG94lnqOWZxQNvs+IYwSJkNl",
+	"8+MsmhdKgmYzVndRlCYRzgjK2SXjS4bU0g3QG7WESyrAlyAI3JGRaS5IzWKqf7BNKTAj3o1XrbFozWpI",
+	"6dEaX3OJEs4vSYywPEaCpwQtMj7LcCqsK6QyG332vYSw0N9wx28Gc8F5QjArRvPOHPE27mRZAPAnpZvR",
+	"aK6JGMuqPVVd6VHvutmXGq3Dwk4T3qoKiYRLM2Aw8gxRzfAVqS9ib9TfG+49Gu5D7GA4/LW/P7zJob/g",
+	"SaseMufJLaofL2OSLrgkLFr9SDz0+ApfElDsBZ4SZW0BDVrT15qU2uAaGwMg5kzxtsjICCUiVhNmzCDD",
+	"+sC7iZRAQAd7eyik5Tj6l2TVz4g6t6G2BzDj6mxPmPncMToYHjWfoayfCxIq8kyI8xUqUM6UhbDEqwH6",
+	"kSzkhCnhtHcAQRpRZ66PyXD/6NFj0j8Yxof9g33yuH8RHe33Hz4+OsCHj6ZH+3sHbTzDWc++WtA25nF4",
+	"uI55TCYf90b9yeTjo2dtTOTlFJwr/h3TvjDQxLSQoRWfh5A0ScC3AeI8fHaGZ2FplU5YYZbuD0aD0f0x",
+	"gh3NkFB7iRPHVSICkIHfhiDuMVsNJuyXgm2XxpkzICpQimOitAmlXkRYkPoOWEeJf4mNX2k3xjyZiG/v",
+	"TSbf/sd66v570vvw7aR3T10I4Gr1wv1v76tf23bhNWekZSdONMXvDw/s+puVBiNZbQEs69TIK49XQC3/",
+	"XrH8al+2Wf9OS1n6Rtes57BJnkNDnm0Lw6Ikjz0u5ndAguC4MRwBjvgFETQm2mHu2InHBckpaS6I0gIk",
+	"idHFCkU8TbGoMMn3vTJaY6KQH9TlRcLVUKY4ES2ykprhuktAJUmFGzPwv7zw3RdXa6sB2ulL/bI9oEzz",
+	"R+lNwlmGIS7J6G85MZcVN/8U9IRcaScGz1L1sh9Jq3Fz8vYluiSr25MeLa7HugUBK1mxHrYyAxJ4+05W",
+	"wBZeOxP3a1tLs523t5ZvE8xaB5Ngdnsjecd52qoJcp7e3khOIeGjVcGDq7c3mjMaXZJWgpFw9fZG8wum",
+	"MqGidTxLc10Ji+wWecIv5GLO+WXrsPTl2xrPJ/W0WHAmGslTr6gQJjZtwobqn66Nu8j4RUJSMOghL2Cr",
+	"777VT+mP12xdR7T1GZf9Kc9ZHI4L6x8xXnGTgmwErqlWq+bJvIsJWC9pf0pI3DoFkUfzqkMV1BQqIbqf",
+	"kSswcHkGOij5uFCbq6en3Z13MjP96dY5mevNLbEux7sYtDlNrYM216uDRqF1a1aeoxK2g3HrJPVMFfSe",
+	"u5io1rha56kvNwesbO6fsIkgtgy28NltP1L12jcLolP43uQy4inxDfs1l4jx5RhJXjhTbQzWeEdjLPEF",
+	"FgRFmDEu0QVB4LFCJ0Jbzjo9xihPE6YmkeFIBkhgqsPXDNXHoo0AJx2nEif2zczc+6C80QZg+0UEdu1z",
+	"Zaz2U+lVAufbtkvv5rjq/XxzRbIEL9QPRfIVFUL94716ZwwRBc6mCY1ALScS00ToD+q8o/I+Q0HcvDPo",
+	"iZWQJIVkCDZOSSrGC0uAH4KeJB9lxTevKU2iaUaIWpyY4hnjQtJIVO/DSUZwvILDhFmFnVsVWFKdNgDG",
+	"DZWr3rhHsoxn8GXrbDvTOqufzq6XTs1OldFe49zBgjMBThxzsswVnVOriG8diQ6QdsPlsyJWpBcYon/W",
+	"E6S2Rz0bws4OzB4O9AaGipIVOfHsgsYxYbfKdKb2q5rbIJ37oKPjihTm+Eq7WhYkSxVT5Ey7RGGTGSGx",
+	"OEZheTGE0LlAVA4mLIwyLkSfZ3RG1QewjqTxqXV3IUGlUnKZRLhwtMHrU7yyzhTBUwLRAvXGhEc46XOW",
+	"rGDAVCgV+codcSWzS09H7y/cqEYmEF8ylOJoTpl2HjWYyS+//NI/cV60iTeUCWewyC+wcLQwcas7Osei",
+	"7+ZLmY01fjE4sc5VWJk0V5asxCsQKC94cid615wn7eqWEubgN24KwJfsCic0vtWxwhfh5f0ppgmJi1XW",
+	"NFxQY4plZIZrecYxCoETihAp48UwGHRFuU4cGVgXCPtZkFudVYu3eew4mu0Ey124JKvS21c6oc0k7sYC",
+	"oTD8NloyPqQmJb3CyZRnKbldWkrtV/tmcWu0VGpNSuiiexcZvyQM/e30zesAXeAY/Xz2vP84QBiBcwlp",
+	"p5xmowUdxkQJofswzdc4JZDQdKvTVHKhL9VnlSQw/J8zUjrpGWQaqgFyqaPJ+CK53ROgSAYXnzYbYUPb",
+	"1tGPk4QvjRURU6xFfSkUudVGjPdXAKHBxIxD7i4OhXH2tR4Kc715KN4mmN3JgBPM2kebYNYc6jvO07sY",
+	"asZ52jpUdbE5VO32u4vBapdiu18DLnsGLPEtn8VFBgmw1CdlC13G5GIhQVmkFVWbA6307TI/G71TvJOa",
+	"MC5oPTGJaEwQZmQJM9S+z7vYEu1Xbd0Sfbm5JWc0JW+m07sZcUr6fDqtj9kaiMbLAnUhfDr1jJ3zn3A2",
+	"u2WKwquE47gvOe8n6utm0FCUQwWC3zKd5qVzx8G0kJAgcO/hAfqR/oBylhAB2tyUzvKMxIjbrJz7dmqv",
+	"MFu9M26Q2+VEWJI+BJXgsEDWmvXH6HmB8CLxsc4pL4xhk2uuDo3jEoG6hrv0sZytFuSundhKvG/lyQY9",
+	"oEHpP1dzu291Gnn12y16sKIBpVJaB7bxAoGNg+5htpowRUj3Byis28UhEngljEHz/aRHtS12Du+b9Gzl",
+	"G9YfMK5xcMRMGCQDPHx0OLw/QCcMkXQhVyjKCJSt4cRqW5AoCY4Yxhm5bkv9Z4avME1uXdHMy+9azun3",
+	"kiJTYpFynSygFGel3i+xmNhM5GBdyhKCovjasZ6wkGtfWd9kGFr/D2fMpGaozUq4svUg2Qhbf4z6/YJQ",
+	"NgM32JQq0+VY2yamREWNRo3Ritumr3Z3jvAzIx8XJLrtk0SZJBnDSR8oHXxZEKe3bj8tKrQ7MOEzU1Vl",
+	"7GEwIsymnNM4NHxB5IsFzySJXykz4pbJr/h4H4wY4HLW3jH1iH3FfUPLDpSp5jNyQDoGkLtTyFLwMpXv",
+	"sTWyYYMQtGXVd4to1xFDreT2kxskvpPYlPl2HwLQ7SGqSpy6KSJMPPkPE13rle55E3Gm3sxKW593SRZS",
+	"e32tzFF6xSJTRCSpDoe4deUbgt5MSMxAs7APXaz8RV46Ca+WCHtJVuORpyD0LiufKhgj7cUTaDnnwqnj",
+	"oVLx3WhOxDFieZKAPsfqNQijah7RwwM3j+hoOHw0OjraOzx4dDA8OhpVk4rUS7Vs1GkJ9SQjSD2jGRHd",
+	"9k3PclNmg6n6V1LwHHvLPwmzAXcd25Fcy0oAHDFLAoXTUMShFqVYiFhpyoA7UqGE/b0KIewNW9eg3Dqd",
+	"x9FaHGkcpFOeVenwHZmSLCMZUnwYJ9VxjO6eIk0Ow8alN/e5y22uMC5vas0znpBNNPRO3QOcii9MzLUy",
+	"iedQ4LnAmWTgikyALRU5ketefapeWct7HG6R6/jJzfR5r1N/gHzMjIrBugyhArpRYXqV41fZsdrZKSEg",
+	"+MX/kAgOoebaJb4PjrWvBSdvHc5sMkrrab+F8SC50lQVox0gmxUdlqMKjUGhjQlI4EUrgrNA6bWQQal+",
+	"m9IrpdmHxZy11kFIDImwOsne1NkG2gXEE8sUtVJRlSYVbrqZz+zExP63Hvv/FSfLPVSbiN8jck8Ai+Kr",
+	"svJVWdleWbn0qcBnmhMYvJB/9k/evuz/SFbhAJ3O+dLkynAWVRcBsGXOR+d/+2346+XfR/Nhupc8fjJk",
+	"v12+3eeH2SNxJEf5/tXh8tHHo9Xo9/2Twx/W85EayAi8XuNSnFdKjv99sP/Ju+NfNbGvmthXTewaNDHN",
+	"J9pF0k9UeHb5DSNF7pSRSqIplooFa62bEdpfVRS4X6xMjvpWa23s/Npi11dbncMSRGHTO1+Tj9IAMjT2",
+	"BL5QfZt/4SpooXVJfqFrjU0sCvxYbi4tZ0UlzBiFJR5liPIFkjxAF7mcgEdWV1BRNgtQaOE+Q6dUuPLw",
+	"IsmF0mhrIJihT1v1o5c2qh71BePPpZBqqb9tszJZrKPNOCOIR1G+oGrenFcF7NqyoofD9aACrYiqbaM1",
+	"LuE7G26EWUQMJM8mWnzi3vsp2E3NM4VzGx7QaeYNXWqzltFEVd3wIXO/2Q/Qggqo2mvXgfgVyTIak82c",
+	"pDiyb+wjnwpw2I0OTXPbpyqc7DYDLOB22yq/7kw3dZB/2yvBaqJd7U8sPLAjNztSB7N3awqyGMVb08Wp",
+	"fuCTg2S8DeLSne2fiyO65ar4dBCHoKuah12FkoZdmqnsiodLOKe+jYUHfjlUbF1N+XHmu0Eoa7ba0cVk",
+	"cDo1+26qOozLNk3fYspoz1RGUpJekEypxTbbIUooo9E3gOM2nQ7QaZ5lPNcxS7HAkRKykDiR8qs6ssov",
+	"NEkgrbwSXZUa1YLGWOtljk592LQf6sRU2hOTyanfAMCim/h6p5+ok5h50aYN29EnWDmLHBSvAXopBUpg",
+	"7qAjNRQiyDq4WCFT+AxLqaHTmruO2epcUb+HFeBLAlgLIqeQu6lVC2kiUNOMkAE6cVI1oXQBYX0bpMkK",
+	"XqDxQHgbSZ5UN9/Mu44wcxcyfM4Tk2XRUqoL+RZ8irDOmoc5XxKyENXynJKwf3z0t7/v//rD3quDfz48",
+	"O/zX33959u7s15/39g8Oq/R8MGzYiDUAs73+Iy+kx/bqgUcn2EXCb755J1HmyKMtioXd49fK3J1xbDib",
+	"z668Zo4yEC0ayrRWk6Xd50s4CtodYE0IzwmL/DC9wFnVozFn5FhDe0EGt+auAgm80p+QNaHsfi9Qhwyz",
+	"CQtzFvNQ02dGbNsCkwpOEMFZQhVbpSkJ6vbCAD3PM/i2HqxAKV5N2AVBOI4LZEwDaKF4kJJcOlFF/WtO",
+	"ostzyuyiw0V1BKSSjIyfizlfKqOd4Cv1ixZA4EKIOVj2drTqWJBspv5L0wXPZBUsw3y5cQbwGkxSA/sJ",
+	"vlOz3hpqFBLzSgTPsICDLhPRaiijjseNQ06GwDQeoOdeERggfAFVWEpCwr5WUUeq8KLrnWPtwu0WnGVB",
+	"72Mf5zEFzGf1K55O4UeOF7Qf8ZjMCOuTjzLDfYlnmuTr96tTu4PJd5vsf5rx9LxUqT3mgi5ftKCVmKGw",
+	"oVuHLpXUj62iRcblhJGPVMgytocZUmdLO7RnhJEMS67Ov+QLhJ00IUgBVq/HKYdcMAgC5sRgUbVLlA00",
+	"hPu/n7eIF79S+JKhJeDxLOcrc7ZWiu0ohgO5bLqehjO0yLMFF6RNUdx4Smq64ecogn+ks9JZQhfarAcM",
+	"lsckNmW5Wjy4Dpzaiu5fC+HU1gEnyRfuKNhJZ+HnO1vgNSUGrD+jJ1Q5kfuZYps3W6auIlTRkOwebFCJ",
+	"Xmjc7halZY4XC8LAs1jTi7Z2oD+DAk2tXgWIJzERUtdDdnCd1zS4ihN9NBw23eheb/iGpdgcPXCLf4Oy",
+	"5n1JWawsbqt26MYfJlJWXSS1454QjsYh1BRns2L1W10xA8zRrT+GM14Un0GyuPvpkrm6va+GZe+rTSEt",
+	"j7myMaS1Jo5SH3s1lgKUDopqp6hKGb64sdBK0FNLc/479MdZ/9gZTcmv6j5gG5t2uvR/3Mhm793wZm8R",
+	"ctI8Dphbz13GDUfxjWPr1qAo8oQYYFlYg4YC0jxzbSLzl/lqZ23lbEmZODbFBRqNgRCBLri0IZotXFl/",
+	"TI1F6X4tBzwrN0ens/NLymboIiP4UlTOdD3OCAqlBm4uHkvxSj9a211rnvJcChqT/pJn6v4+gLUWItFB",
+	"crHlu/YXHy6jc/safMb9rviMdRcirN0G4n9XWsndvIg2ZVxyI2+PTcWnQajQJEmZ+6LR9boJm9DTX4LD",
+	"bxfXWasOe2LK7/9oeuyn9VR32mIQ/6KL0KoOah07G6CwaJoZBigsKprgjzmJLkl8TlkYTFhI2TnglBMh",
+	"QhDyofUcxaEOYK+cGthvRNGDqADanDA13WMUGqNGf8Y4ncw7EzKV58YRfQ6O6HNBCAtRzCGNZ8Ks+0tr",
+	"2kRoLmPcX8dIZgSDnW6x45VJjoUZocbRcViQ2zO0mL11lMHkAVq3mLrjMIsL/5h+3PWeeSdRZVv1bqUV",
+	"hlVruOJjuJeUQeuBKyp8rsyvWRU3mFXBE557vJhP4HfAvS4SPwOERUXx+MseeRTbL1pd4lFFs3hU0Sz+",
+	"8n7YP8L96Yd/P/RnJ35GosY5jYXfGwtxRHO0TA7RlFuv+VaavWb+GxT6a5AN24ohp6msh0UCT6GAN1NO",
+	"eStp6E+7/Bk0iSKmlpEZzmId0xVEt5GMIjXKqlp6ekkZAubzxeVhQsywRbOwC1jqfho2AK9RNQILJkCl",
+	"gU2rC+C2FTeSvVXWUY2gpoaAFgmOyAA9SxdyFVhIegikXCsdV/sR+8+UsMJR+A+WHiSSfKYXE9wTZVWI",
+	"CAMNlnXB4w4ZotVGyZWZHHomck2JHCaZ1OPv6ph+YXhtc4UrLKxCnQ6BuKd+5wwOJYGvJSkAwu9caSq3",
+	"L6+P3SyDcBhen0BUJmiB2z68FWl+i5PpKuvRX7JsNru4qA7xL6PDh4dRbaDXrQpUxt4zn/xfJuu7y/Dq",
+	"RiiREm4WMpWlNH0avsr5a5Tz1V0B7tl1W+Chr9rADWoD/qrCxjHeQnx2isyAoOxW4NF4+jMrParW9xdc",
+	"8qHG99Z2J+qgmtjG6o2woNZSAJ3o0f7Rw/tj60gvUp0AKXezG/KrA+JP44D4U+sXX30EX30EfzatoCmR",
+	"8phKLVP8Yl5LD5vyCgCmsM9ON+laFMvCo/kiZBJdkAinBAyuv52+eV3P5TOfoALNTGfDuYXQqzXP++5g",
+	"hA4O0GhvHx0cooePoJde9VBBdsr6SPq1xWa1ZGmf9xKLTZM2uYsIUhf11ONi6nc3M00BngRFabGv3Y15",
+	"O+eMeNjb+gQG840PbRT6jElfppQi0IQWrRqRGr9EMsM02TFH3I1ya6+TTgmLC8cTdDOBvOtKVKi42Myc",
+	"jmMIQHn1X0bkkmeXyNykhVRK0DSrhDgdWFcqBUmmtSa5R3uD4WBv8KiWV3K4RdZQNzAQrX22LKLbYX4r",
+	"dd1hPvXEsiYXJhkWJF7bExC2Ud8XFGFMM+bib5OlCQy4hlvSWimzdSGpJls/noaJ+/naMZctKmtpQc1a",
+	"FPiCNzyuDiSNHarB0Knh9kLjBbqifwGKyy/jsljAoWzF/5S95yFwfbre+lbpoW+Vqrm9a+hlzlM4c5xF",
+	"JGN1iBens+7trWI5drF28EKPXm8yEnO+7HD06nrPaOg7cmvyt4IKUIcu9xg0EH9uT0qVOKVtjdLhOshg",
+	"qsVuwmfrskh6w9Hfjn59cviP4T898mwjXxV5Cy8oS2a2w0zakPqnJBPERewHS4lTWRX3eDqJ0Nw+VDKW",
+	"WjqzS48FFy5FQavM3uw6IkxmtKPDyDxTcxMxstwhubnULL40R9EPNJPzp9hXF6J+VbO/ULcEoCig0dFw",
+	"2B+O+sORRTAqkiolj/HqWHEJLBWPxStExYQZOGt1GjxdgcoEa+gBFk5zmWckrHewHh09PugP9/p7R/Uk",
+	"1/qBqZq32xwf207TvwgnJT6XmhF4vfb394/QNE+SvhrBfe/SHB0dPe6P9vr7w7Ys7c4zaR35c+LTVhrg",
+	"stVunF9B264LtI2Kmv68nPOkPBh3hd7mh8EiLBal7uNKpZvEHbtGPFvThE+vvgb1wiWe2pzn2ZeCpqZO",
+	"mYFTO64M+xttztruh0U6ZC1N3WPuqnP8NBugFziOwVL8isO2Yx1DvcDcRK5uBEjW5dO7ZYlUWXcFU9bF",
+	"hIU+hRfEKMlQTK6xHHSF84xIUTKoCStEd/H2ixVKCL4yvQl4Lsd6i1KCmU76XwdiO9HNLVDOJE0Mrq1Z",
+	"qY0YtH98fns9qLh/NqZRO5eNI7ndeWpFqP2q8nxVeb6qPF9Vnj8n9GyeJS0oAuW2GBdOgDASJMqINOas",
+	"BpHntQY+Toebogp6wvh0jBZKJZhLuRDjBw/CwgeuH7PbX2RFNOGdaxb/AztE8SAlqYhw0g3ueUAj4a5q",
+	"ntF+RqYkA39elYr2qlT0sIrY5BlJGzL0ZKI+u1nK3Zj2qbd8k8zc7C+riM1ubjN44rNyqypujS/NX/YE",
+	"Gqb7BX/Zoj3iKRFwjgY7qr1Fga1pOE9FFbLoNgsRLynzDBYACMsBAjtwm+kdo5AvCCv6Y2GJcJK4Yc9L",
+	"soKq8UvCtNO4Vv9mrjdCLkUzfbFGFJlhpXiFYg4kaEPIWxHh2+IjWwQMM95aLq2H8Y2Ahhxi689bQPDy",
+	"ww892SJrHP9jFCqVUzNizBCNAxTmgmTjkjcvMn5FYxideRVEy/S2ffnqa+0El1EJoFe7K1V6cdmu/3hX",
+	"0ZA9Al1jxa3qSZGK/otaT4+lYS91tBY3wHiqr26L49kVnulaoDtvLAh3vYCfQXWDNpHGu/Zw5Ua6sNzP",
+	"RruMzChJ02l9qcYFe3geJVxHwzKi0716QU//45yyc2i6qHio2lUv9oHzmW3QnZ5gFtO4JSLixLRtClrR",
+	"WnNBMsHZAIUQITtXPDcMUAhaiv0DAkrn6u3hhEFN90Jp+iFkxC4yUhCpZp6i+BD00HQKxr1Y8cXLN1FH",
+	"Gfr6FJjHVgR7ZPu/CM6KQFhVDEsEJeRVWXz0+GBd8u7R0dFjVwQfrYnyOlK4XNAtZJfg7LW6s6sh2v31",
+	"KdgA537DUEPhJESJBRGUSBU6kF/nPyfffotefav+10xP2QgBnGYb2cGrd69Bf5hvAfKjs8vs3eeE+XIk",
+	"fsJCIrnkKKYzavGOCIJHEMsVO95MLr29/ZpgrRp660HbwBLZ0uJQS1TdsArdV+bq5YBrsjdLbFU1d5N5",
+	"hE5MDzNeZs7pS8J4AjT2ouldpjNVdRcJ8r2+MfSk11XbWXSAjnKePJcGNKFjlUc3T2HCRZ5t/MwTc5t6",
+	"orBjfBnJhYtlxiHPuZDQ1Db6rx2oafzrw/jnJ50UN9eo9cNI6qzE1vQXN6+2Czz0ji0hfAnSVV8louzO",
+	"QFzmPNnIf1+oeyo5fWupBTb6TXEq1+TplfvxjU7Y41MUGiilc4BSCoOKP+661qU116xD5wpbIrDeTOJp",
+	"2RtiYxK7vguw3qJLIjcDvcFdFhuOT6fbQMO9USqqXYK1iIu6m3Q1WzNAGMXcQFKHxgeklCZTjB6ChWZO",
+	"YHhc1zapQKFWC9UzJRZz5RWBzXaPeKrLzQ1UTpV7uEiQhc5Zy4d02Mi+D010MhmsA6S1jZ/PiU27Xre6",
+	"tpN1kUlVIeWNT+ubX8C9dflYQNnhQkNuyVhz3XaWEbYLS7+rzZbWUYZ4FpOsk4PNpMPtiLPpS4L2utVS",
+	"b5HBmUaKyghS1xFOlEq+2o7L1xx1XgHH0YwjziDnE6pXNIQ3wADa9Grg4fIWJN1W2IewTu0E8KbFRXNS",
+	"z9JGr8kSfqvDVQHQOuK51GnMK54bpCvQJV2L0lWMCp5oRFDB8xqHLnBywo0gNszXozDVz5zDGkt150ML",
+	"F/FxgCelilRfIGhIVlRPlv4MUxTGOER4TaWYuKbg7g32floTO9NqypRnA/RWN/nTVQRVPzykXqt768Wi",
+	"vSfzjAqZQhnnF+Si8/sWdsJnvibQmQrUstPxxxeA2QD/Yih314Qe/XStox4Ifad1npL12u4Hb4kBwMP2",
+	"7ybN70C+5fvb7Hcd3I/xytpw+hzeXGJrMcMWk7tlQIHpQFhvSXSdQ/vzHeKdkSgbwBAbT1F7Go++y2nU",
+	"Ao0JdN0rZf5OLdMpieD8OgjLa4ry3LeVYNXHRR/2UTAcDj8ftNpf/9LVU1BXX83vQcus16z8FsFgfWO3",
+	"MLB9qBkJJhCQ6oQA7jhIvqxgMGcyw5F8yqPcuqP8UkC7BxrYX28WhJ28fans77wFcZ9NebfXvsapRga4",
+	"IpmgukuELrDQgx30PDPhC8Lwgvr30nmRGbCrde4PhoP9qs6nf/JXy81Ft+kAdovOUdEkWBt7bevsRAK9",
+	"cvaTvt17iiV5YS3HrhDMSqnWLjgkKJuBOJIEUN8Jju2aK5YJuAUeNLeER5diTcaXTb7j2SV8iMpjRDT+",
+	"QDWcvtUReopXP6gv1pmRByNji9BJpWamkcOpBauZoH/lzWC6ak1CZkRG86JNMV4FRoFCSoDtR98j+y/F",
+	"Z/wK0qbJPWPxm2mxWLoJ1lZ+n6ceRCTbQ0t917sUJKFXxFdyfoJSIoTiweChWZKLOeeXHjknpSIL4c/Q",
+	"4FNZpprJjNZ0o9G6QJUu/98MNbOLndUpKmWmuDHJDuaH1CO3m2cHg9QxWG9IuBwB2K6sOTpdpmzvgWms",
+	"SM3HYaInRNELwkwsSUZidDgcbtQX77SNkl0f0Qo+bjJ2mnNzdlJ77uWcslllVSAFYW2s1fVMbxdpBbG/",
+	"Dc1RS3Lqidqm0huluO3L/ytV+pLUqvRr7pla0HXHNmNbRSTWj+umgfW3aPRkOXO1z/JXl/5al77P57LO",
+	"m140wyqkWM0JUz+LTYlQZS8VZrxO4G62e4z47Wb32Ieuo2y80A2+NLundjQaCxEuCDSLDscmOU1Al1We",
+	"mT8109Q9AIHy1dtIrG5X4hF+w+rPGb0iDOULE+jeO4BqB1FJo9Kf0tEY/R74N45reVDFfQ1+9ZT7W46e",
+	"lHUKJZTKNfiYp3mSbJVpowfWNZFnC4Q6x74wzvSaJ30jeBq/Ipl64DzCi21arqh7n+BFE+SsO/LYNbmC",
+	"y11oDKmKCV6Zajcfsd7AHV3EdoNa4MB3paLPpI5rA0u+MwqqEcMaOmjf0s3Sw+kQtrXwsLh+DZ+ZGqOu",
+	"oOnoOStzZr4sAVKS5Dquq2csrKqtRcmcL5lpzIjZCkkqEzJAp3mW8RxY/ISJBY6IgDB1RlJ+ReIi512S",
+	"j0Y3z1KcUKGrqV8/f3KsHWQ8QdEcZziSJBMTpl8BCCb1CqWn2QC95jzzVqZ9AU57vcafi/xrGcE1wP3e",
+	"EcPaLjnhLrlR83jUYGebUTAgKx0c5wlBBs42QKNDtWujx8NA9yn0BsT215rM6mHHoDr0WVDPUkwTX9s0",
+	"RPrqUoEyCGRzuL+3B7/01VIVYLa/5VxSNguUzWLaX2YTRtkVFfQiIc45DIogzN7hAeKRJBKSZ34+e95/",
+	"DOWDSqVMUxLfH6AfyQISjJcZlZKwAF3kOptcNFmEOvTpAmckboHYHSCDwKubdFtAtDovwIwN0lxIkv0f",
+	"8+OAZzPX9iewYjW7v2FtbbT7Hd9k8zTgJEGRugZ+5wANh2MNRrR3MB4Odaaf4swopTGjs3nNFTDaG9d9",
+	"SYeVAR5WmNi9e++How+QgPyfvffD/v6H++P3w/6h/Ul9876XMz2f0+ykmsS7c8sUgFnDDDnvU+Lz+YuX",
+	"79C7gwE6QYoJcYETg++KQurzC+sSjVpxx7pzrCbxhMdEbdcTRYILFxygW8bJtfpN1cAM6B6ReJu7X6n7",
+	"PsFWKy5iuY9fR0kK1mNu3521+PNEM0kjusBMrgdUtAJd8/2tFSI137fON6qakQ+YUPA8i4i/x17V3abv",
+	"dI1Tl8or1ujJ+qwoQbIruu6jdTj+TvP3kK0TEvLUGSa8ZTPUlQKNWx+0DtCQaizviprsjaPYJhDjnBSx",
+	"ttklLRpcur4EM4Oitqps89iHNo/TPJlS08yx2tgR+jpWHQ7ly9Y7ySok5rjE3NBR83BWj4pPya6x2R9y",
+	"FifdrVBrz7gM1o5YDBCwBCykvs+w2ISySxQqUeONwMnWXvRLLNBUyehjq2Qa6GpsHeo2ALA1gbmN5bdE",
+	"YFTD99G7scgK1qMm2GksP6kX3yzHMbtcoUTzm4fPSC5x4g8cpmBc2XTfY1OhA3+H5xHPmYTK7iq84Whv",
+	"R7+9N7C4xt9ul+ACpuYugCA4i+aC1Bhu+XPH42i810ATW5yyAj+80yFzD5esHAS/3+dnH7DHS1mgeVQV",
+	"O4vKkZJUDBz99MF0TjM3U+lBs8R7rR07mZx+14KKotew4wHVok9t1DYPnsKdr3hMWvewV7xvi617Zypk",
+	"O6WnOP24i04M43UK6ZspolIUxrOcE0GMpwLHAJoz0c2ntf9igYUgMVLmaYDIRyWvUZjymE4pyZ59lIQJ",
+	"ypnJDKXpIqERldBAPwxM5nTDh9E5I8KRqht1RMU7Eq4B5MAYDwzX0LyEah3cJmdsqzgeHHye5qg9c6A5",
+	"2oJDghbKvIR9JpntIoK1TqM7ieyoXxpCInG7ojn8Q2ianu6UYG+FecbGipuMnct9dTncbaG8mqhvkfyq",
+	"6AlsWlDPvnL31+YJlTnWOmZKGcKzjBBdq2/AiNPdZnH7uuxrLlGi81axHEMuCU2SWuehpnJbxsKMmnu9",
+	"ius2iukPnF86DHczUw1KRzDPwOhHC5zhlEhdP8UZeTPtjd93Ejh2BJ+CraxG/TVRPPXBTOYJXuALmlC5",
+	"eucIvk4agO9s1zNBJcnWthYxTadsd5GtCfil8+ZqZ58m5a7pvKD0j+Ky6DSCN8VbN31fi3PYixZIIo6m",
+	"ai1pN9X81HlvZQz7Hi7UppjSaN7Gk4Ne2VPircOXekHv1CR0qH8q9taFfZvUXPVXYzz/0Ne0HiF5YjqV",
+	"8ASkn041uyQL6Q7ZvM8YtX3zZ3VI7j3rGYTRnV3KrQy5up1trKJyuuQuybpQN48jHBM4IzH3onJBBjZe",
+	"c74AcadQYyQvC/DKxmuENJKtaw2VdokL+bXsVKm+nmOoRocN8l7VNFK/1O0i+G2DDu9L4rIugE6epyaj",
+	"3JiPLEiUZ1Suur3/1D7VaAClFi2o7bfzFWfimwny1BlbB6I0fMqFS0MWVlHpMNjADHnc1DwT7XGwhc08",
+	"AgMC8YzOKNP1pLkAnxdAO2J0kfGlMMSxGZ3B/ZY/e5MjQVit6uqEoZO3L9ElWdk2KHOCY5Khf/ZP3r7s",
+	"/0hWm9GkdjwbLXWHWtX1GAcnuZwXZgq/JAwWEVDT1P7IVQGVBrwUR0pZ7ejoXOt03dvQVxe2vboTWxCn",
+	"xJLsEGDxs0wdaEGe17vmbZOvblFN4KZGzWlm5FZzn/T7LTc7GAwHoyoz0z95eJm1LP0ZezHFZUPhYkOd",
+	"qupEHVHKGThMvvsfDRgG/6mXOnvvbDLudf4/ZcSTiijaqL9Vn2hFbDSS4YLnLbzGThl+Z1HNjVj8ukZY",
+	"7Ga8+mi28mnfDf5RtNj+pTDcTVZtESThU7nE2VYur1N77xrT7qWpMaoU+Os8iCrR2TS13Ww1U6xjIBOL",
+	"STTIsHo0ixNl1ryVGdWYXjdGdMpTAg7/IgAQ8Rj6GmAKhZpLnsW6dOKCy7lPWsZezfjM9BsSXTl44/x6",
+	"LBRJPrZwGhhuVUg+JWoZecJnq5vTFBspJn756MyxczU7j3WLdiRWQpLUuxWkfSNqiQjXgvLdgl1FxSLB",
+	"q/ahFHRVK87mTORJcRg+P9XLPzy9fC3B1mJpnXaFbY64el7/Dm78eiWbHlqgt7L9xDOJI/lWDWY3rTgj",
+	"OJojbJEkG5TUtkQ/rKAyvOLyMi1idfJN1cllLjUtapzkLZSqEf3A/eQLs5g+wYeHh2g4Qo9qLVL3Dg+u",
+	"8Tx7N0YPvW1nXuQpZjblssO2wMxxas53265McUqTlmMF8eFmA99XkDB1g4cJqgdaUMoB2AK8/NDOmzOd",
+	"GlrVAB1b5iYP/Vq9wi9OTpJE7Ue9y8gJY8i3rIfXOdxcrEfAgHZ/U15xPfDplEYU1w5h8etmkWWI+OVT",
+	"/37SWJMn2CEVFbNNqjw82AoaatAGgqhH41PcNPx94SAJkCALnGFJoOlsxNMUi7VD2xtuiVulBncvqP59",
+	"/9v24YI1O6Uav76TgLesD1iAAd/dmjNrTEbzCqCRATpBYs4zWXCWV89enUKpWyHRaDFaB7KcQUv3Bcki",
+	"JegIA4WwRSRauNPPk4K70XsuciBrQSLOYpytaj28zeXu0qfWOBb+N3p8YwrTbqLmZcOE7SRvNnrBNnuk",
+	"NJVV1kqtIbAH49YwRHdTfN2vY+fXl7hxLakadegGZ1ztvUTqMaMd3EtOqMqUcqyJfPltB6Uuwn5GOEmE",
+	"FYXm/JlG+jq8oBXiygE019evxlpF96UQOdll6lSgZcZ1Fts286zkO1H1VSgJUlOvOPdllkdSgwAVk7AH",
+	"NehR3ZsPwjqyD6lFoMqzaULBIrzIBWVEiH6mQ1EJn1Fj6F/QOIYWHXKecSl1yqPMMBMmoCVpSngOuYqQ",
+	"oaLJR3LeTzgcBfVNkS8WPJO6PDPXnjKi1yAiQqgNqEYmnAl5IIglpsmujteY4hnjQtJItHu0Y97kH6bI",
+	"xMBeQrpjvVrb9DRSSzLoJtYtc2lROMjHheIQrYnZOqNIWSdFXLzwmxQE59Ft//LAJpru4H7YRaMlNmup",
+	"PfBvAgZLvEL3So3AUmt4P9AgYFSgaUYK1J0Jc27GiRoslvSKqPutAmHgqWFhLIq281RKshkk+0oe3tfZ",
+	"UtuH0dXZLFKyNkeRod+/CR41WdsFrmRv2A4PUyzrWrS9tEF0268ZA748Q2s53DN3szomDmfShlHUm/Sa",
+	"LzI+y3AKPTGU5tTkgl4RWRPqVsuqUwYIrSYBuD87O1zTyfwP+lW0tySjfKtSDHOnfbDMEeqWHF/bzXWi",
+	"+SeTvtyppoYXAcTmjmSkvSFOLeVBkGRq6j/rcWa4sF2Luh0zWU2GxV91evL3h8ObUJGKxVivH70ytTcd",
+	"HS0O1No6jSjBQv6sS887BNfMy196QkNP1IrphMcCZtnt17DBXl0nKrbsUFEOLqhMr22B37iJSN3Kx4ok",
+	"JZ9lMaWM+on9NeSEUilQeZfNsbUyC2IUZeqHh7sUHx87qT39C84vr8VY9eOTqgOlTWdb5qhTW5MEZ0jQ",
+	"Wa0jSXM0hzdlUZrCe2fdN274m1xGvLMb84QhEJS2YLD+urVRbGqV/TX6/BhxRiAYpSTtCl1RXtqv3ZSI",
+	"Wozp2pOFG0tZYdWNqx1ji3qx2raxmUb52fn2sKWKoCGpu1B+DQNbc9qLe/1L6BzQnfO/zfvrOnFKWbuC",
+	"/HmbWy5wdVud3ztuaLlMazbVzb3vZBJzU7Ov9EUPuuE2nWEahYRrav8sYAB4Ykk1uq7TetTyaN8VKICM",
+	"kFj0jaujFnovH1i7ntig6pthta9i0SOlo6ZtCxsEwsi8ZS0/2wZQoWzkQwtNfSMs0EXRU60Tgmi3umZa",
+	"8WP7M3oinNgZaMepNgH1v4W2RUyZzQxfdcyXLr9fZdSjbWsJTwDOCiMwRjrWLsPuNisJPd/uWv/t1x1s",
+	"/K/TMMtg46ZBfi6z00emxulspnWz4JEkJOKeGIXuNa5IRCNYdMwMcYLenRL76qITKn3VdgROss86ZvGZ",
+	"Vb2WWfyRKnrNmL9W836t5r2Rat4KfXU9WPZA3XYVr/nunVTwOk3bbrl615WG3Z0tPl+wbp1M1b89fhfd",
+	"X7erNuqn/BfV5k0ZWSQ4InH/YlUPVZUXNlG7Hp+5q3XRCt9lJ8rWmEJQQADdfgF1XXL4g/hIvFthcbeS",
+	"yI4o6zBtt+pqNyxGq2G7dcOfq2ZXcMs6QXDeJBTQH1EVdPe3qg9W6+26OTOaGlnQ3s2mTmefq525hPaH",
+	"UtGcgX/V077qaTejpzWIrLOy5p6vW9fYnI/fjdrmssXb190qkdAdYpXt0bHWHH8bBhncOJBr2+44U24O",
+	"Td3vAPz6BdiDbtURJ/1fP5gE0Q/fPaikiv57FDw8+LRNxNOOeuNWCh82h90oSFuiMfzHmaqu31lBYM3C",
+	"hnITS3NqmLdajINOVTN7w/XbVYMoWV8Z4+3w1SyMQW+AeC38D5+idwd1oJ9rrZ655fKUY+tVlXPM1gHF",
+	"1CeNLoigMWmktG9Z4bK3a2y/haBrwDSdtr2lbm33vb/GIrY6PW9A3Nm4QG/dEFpH+/vEhXE1HADywU36",
+	"10k24wznEhmEDLWis5zGHpa/Puxda5Is+26Jf6V+17l0fbBmBV6MP/a9EW/AiyfVMWrKTdBU2Zk61LYb",
+	"NXaIxzVRkbxhsY2z3kJR8DNfu7AFnr4RJ7vNfHvhrYGlthVn7Y6765JkneV5gUjT/UwXzW5B6FXcJvat",
+	"d+gywf5GL2e74rxti/d1k66az7Nci62ucEIHkqipA2gAe9lS7FdFw79BXOId/Dbl0IMNzMcuwGc6cAqS",
+	"/yM5b+ygvzpuvjpubsRxUyWwrmerOFO37bCxH74TZ03BkW/fUeO8pGtu1wphhoB9gfqpjkNzn1phzNTe",
+	"YnHZrK5MoalNhWD1T5uINV1X0XVahRbs1pgYnq0iUnYHmKMSpQQzT+FijFdwfmmmcU5uqrZ7CzuqzBJW",
+	"gzH4MTeSKtzG0qy67ZKETuwqAW2KKkzA8+oFVa23nETx3FZpyoa7VfeylZ4MVm3nKKvmbKZE0klxxUi9",
+	"cq36fHPNRD5TzWwAW8IvPvXSsT265Xx27ZlRCpAKk7m5NhrX18ACTCFaoxF3vacZIbqos5ZNYC50j4GK",
+	"0iTwdqhYdwo+V4tWVP+H0qAT/jU97av2fEPac0FcnTXnolvPbWrNCb+brDQQMHegLTs4gB19Z6Y2difv",
+	"domq1MC0uE6F7KoNm1MNxlysjudqOBgNhrcFUGL0NAe3urFJLwhO5LyluZjGIgCYzIReeYyVNqF8kizx",
+	"SqCQX1b7WvTqlXROjKWtUru9SuQFT2JfiLXUGqkATG+UM0kTpSKQjwua+ZqY79S6WntJz7dtRR2bNiHn",
+	"adnJcm3nz1rjS90e71xNr0tHPT3lbjPbdkqm2MYsQR1pNFmVGaTmzmPE8iSBnzFbVSXYjgJs1Nop0hFo",
+	"Geepd5SQ+sp56gyMmWzX2xkZqI1dN1W9pnU66uIdTcfXWrw8JRV6KSdR7k5lNTwHxjkAFcKu9CFvYxU7",
+	"Nh7X3IQD/uwAKc5umz4KFNZHGNr8DdsTXJr9+MbDczBbnauZ+7TAJIZ+ziKnUq03kGjB05TZEiDJ+ZaQ",
+	"5bfOpqpsYfMnndO5+WaNIibWNFsyu4WorPZnH+0Nw5rSvLbRkq0613/tNzXlSif30d7wGo7zpvnXMaqc",
+	"w+V8ev0Z8EpNRpawaqabOJVCo79/lZVfZeUfW1aCz9OHw0iuSAa9GqCXEhYoVAfgHB4IoVHEBeeXmofT",
+	"umnx46O//X3/1x/2Xh388+HZ4b/+/suzd2e//ry3f3BYz8KraPeK49RSEvf6j9Z4fP8oYt66lr8Ece8D",
+	"Ri3qlAWAyUQ8i48RgOJCCubcwuIHiAFdAJAlnmHKBuhEN1yfsL3/PtxHfTQKkOBaHGt4i7+dvnkNPQtJ",
+	"poHqtbGBI5msau3RP2Nbmgfi80FMYRIFjCn4D0kiyNIfndoe1HSMMPr53UvAh3bQTatnCM+vrsUW/lZd",
+	"ES0X25/6r2sAHX10+HAw2ts/GBw+fPR4cPToC5tPd8hSyzk9KgJEDCAfEarf3j1/gvb3948MZiVDfDoV",
+	"RAbogsglIWzCRkfDYX846g9HZ8PhGP7fr+DDPTo6etwf7fX3R2d7++PDo/Hh0eAI/vfrAL2iUcaNlodw",
+	"RiZMGfEBmlJGMhTTmdJNolyq79UOV29vuPeoP9yHLx6ZL/acExdjSfqGo6xn0g3CAJDPK5/T9gQJmREZ",
+	"zSG3DtYmLDkbUtuzH32PpPkXslzN65vvrLTsIBR9BYMFn7Uj8BHHq3evm9N/5UOYGK/jrRpVy6qaGEFb",
+	"8QmDrUX3nuI0va8Z05QqGtA8FnCF9PZraAL4VS4NI16SjCCxxIuF7ezaQAberx3OR5VNf7wdUlfQe0Wy",
+	"GXmbkStKli1OcgNmgZY8T2JvizUn/iZ83IYLG5KDV0x5kvAlJAbDbm0d/Kg1FHa7i2m/cz0IYtEDW0dl",
+	"kISKhedXJEvwohwb9O01C0CF7bZre8oWgY1CY7mZeSjJ7bN0Xtlew/iSMJ1sX5TxFkis3t5HunFCUHRL",
+	"gJD/OYTYt+um4CBgNse7KPFu1q1DUV5eO8OLAubDTDyokpi7sd6TrbbrHRFgyq6l6ZjGn0HOmpBJfBuk",
+	"/JUEKtvi2/bX5KM8ucLUqPvt3SEAWhbEWSWXmZvc5maiayPhp4v57+9s/FrZOiYeXbTPZgRdkCnPCAp1",
+	"MIooCw5Ea92M+awh3YlkbnHvbJDS1c3Y9O3T6t1rh1C91ezTRrr6ifo6kT2v0pXHQVocv0ZvG1iLAEng",
+	"KxbFEbMVZEJop58Bp06V0kB+y3GyfWlQ9VA0WU1bI16gvC6eCZqS898Vp9jwzBlNya/qvoblDaOqft99",
+	"b9vWPMkz4cv9f4tF4QuJ4J7QuKV0zgVkYRinQ/MgDjYW2zVOpK+Rx3lblxE18jMaXRL5BCdJR4v3Oc/Q",
+	"cs7Tz+RNrafDt9Rvrkh2wfnlE7xYk+phFCr9qm+E6Vfqsm7dkcd4/7l5KYkRZxO2yLOFOgUpXllV7Fh7",
+	"Jwo9C3TuVLFIqEMEH6Nt+68UOBaRwYRpF7A5N3NFAcPQUdpQpkuQQK9Xz+thGpu4qnCv9aqPhpuyT9Sy",
+	"ZbRzhu27PCEGzA58dwRdZBwkPENmlTTu3XK+8lU0YeHPRV0dF2cgSiij0TdCMaDpNNDRZdso392yWtLq",
+	"kjJh1GK9bIJAtY6cmwUX15PHep2OkEwtZ4sTWF0aIEet0/q8dLHqtZHnTRlr1KYVGezYljDpLcwIvnS2",
+	"r9JEKZeCxqS/5Jm6vz/nuW4LC+vZN0ehdEIWv1QVtdrFTSpbO1Rp0MsZ/S0n5rLib428GVjRwJKaj2M4",
+	"qJctwJbfCAeFukrCjja6gZP9UCBTfgp2i+doTXjD/c/gJnV3hkXxhUYCp6YZ64JcYoH0/dUcRMZrp8r1",
+	"9TzWvp6BtvS3cfns7212+YDqe24Tjtbq5NAJzgL7bKtTltidwqftOuic7gJVfLQBgg6BmvaMumNu3F7h",
+	"acPw3POlaOKdliTNNiqir969BitovoVGBAiVAJmvkdG7EK8veqHbYzn77U40WGf3VXexcpoqo1tz2nfM",
+	"TLD0AG0iZ1R4Ky125Andjvfu5+RPQ/+cnS+4EPQiIedlw581/XY00ysjM+BJ07tMlArDrZID7lWcEtON",
+	"clzcNmFK2UmogOVL0b1QYzSH98Fu1345rb0cDI9QaMfXL8YXonuhvi28fzxhbi6FeZVR/Cqg0bq+JBeN",
+	"LlPwm681WJFDYd/QkQ3UTnTLMV5zAp8pebNLQZe7PVpoddQsQYM0WhPOYyqRzDBNBugpB4VqmVFJXPL/",
+	"xpfneuYcj6J+w6CHfElaZSOReJMi9OzjgmctLT+tQSQkz8AYWteOcb2D8hnEEnANguOG3ZOw3d5YKoSS",
+	"1Rk1gRJkzEQqA8STWFlhQOPHxjBfql/gM9uPVn3cU5bR4uAgH3W7sm5K4pyqvVm1rbexELT9m1antsuy",
+	"P7vaeu0hSO8xbmhqTUhl0cxJEm89EEhH3urjuutS8+vvQK8XTjxL34koA2jREoh1qwE5SLSbx9TV9wwl",
+	"Zr4OlGoWeaaOe8WFsfWoT/Vrtxq0BGeQZwz/oEInsMEB+S0n+fbLpj1M2w1gialMvN5NdbQoMWgnyiDW",
+	"N249il/MA21HdLgBAcI9sIETGjC014gO2aNa7Gu5us407cGxzGsN5/Y7fd9AUxJ96F01bSvHryPlRAFj",
+	"o94G3LporB04Da0dBLndz4y3VI2Rj/I8Kvyom/zJxuPa5sB137ZmUSFKt0MxTSWqVfN+2ks7OkDdx9eM",
+	"/C2UpHcb+RPTfEtyR9G69+75E/Ro/+jh/bF1D1jsIiHxKkAhy5MkRFFCsHGrUeZ+avTVRPoyTaSOGn8b",
+	"pZ3iK3+Gc92BhjDEOpZYIKGesc7hNsvqq8Ptq8Ptq8Ot6cUQvjiikdJFbATOUSGRi1/gBCFFMdCrF/rO",
+	"FC2KbNbtlF5ZvNRjRNKFXLnBxyKVCJVfnZtsjggnCclQBDlUjMO7WFxEK5ROY7PFttq3J5jFNDbH2Ol1",
+	"1Ny1P4xf0r+jXklOspSKNb2KsdNNEkGnMHQv/NhfFM+F949R6CqeY25CfVDRrh4hMXSzg8AP1oEhf/wn",
+	"phmJlMo6Nu3Lyx/AZ6KmbOD37B3F38UNCRd5RkTxA9ZRf5pQWbzXHu7G3/ah4gfQrd0ftBJe+QUcTVXt",
+	"27648lsxIt9q9YLeFVg4xW1g4tgX6T/sJau826vF38X4E8zK2cEfxdeVlm8vXZKVqPy7WEatpxUfIBdz",
+	"zi+bf9v7p4o07FX9h75UByBtLkdDYjhMz8OFTNNlI8Ct6wyd5lnGcxYrI1UscEQgzxhlJOVX4G3RHEqS",
+	"jxJRMWFMibaECk2cr58/OdaNTXmCojnOcCSV3NCvgGTHegLqCWNfXKL7W8v2G3qSw4WVjrQgfJEQ44mk",
+	"cowO1CqMDk0qdmCWMEAxlyKYMJFgMVd/z1eLOWEiQAucESbnRKhfMUoIhqUPvwu1zoUZKvqgqw3LF+oL",
+	"glwRZrKCBcLQJS4kH+UgDFD4MVQCI/xLOEA/kgVkrKgBSsICdJFL8H+KxjYfT5jiwDgjscYQ8qYv9L47",
+	"GKGDA3R4eIiGI7S3v1aROVib1oK+nUy+++u99+je/cGD/odvIa/4/r8PgtHhp+LHe8Ff0bf3jslH+f1/",
+	"3pNnH95//OeH9/Lsw2Qy+Ot/3n/8518+3Ef6yX+Pgkef0Lf3/+rf0gT7WvWSpc6wKtIYrox7REfcTcpH",
+	"hJmSiZeELO6m5m+HDLut9b52h4Jeix38vWqxlfzfwlewU93aNWkQm1MIg8IL0Sl2mWB2slgkXZFXXvAl",
+	"GPTqUcWZE8zWeuvPqc9RCwWTwFHMBlrTJUA42b5foQGZre5etxyPoAWy7w0jiqZsG2ScJIgynciVYSZ0",
+	"C9VqfbIyLEJXx1E/KCmcJOc8OzeZNFUpaW5ZF1ODW/wWc4LZTsHnX0DB5rB7iqtY05mwsVv6EsLPYVHv",
+	"AisRam02hvgiXAeNFv7+7MThHXhIOZy2HNXlnCcF6mCZBtZmHNdt4brkrwp+nxk85xn9nbPzGK9a6tyn",
+	"ODMSEQKHivQjgClIOL/UfF5x/Fr9+0Gt/P1gXZ7e0XBt9WG19v3AGqr+dfwJty9jgCiLkjwm8c0t6HVm",
+	"Yrcxw5feykjFBoBDGUV0E7vrGGXkZfv36ndDviAsHIOZq3gtJTFaETlAIei44bhUBMC/ITXgj7KyYl3t",
+	"PGEm9q9uNqaY7eyvM/wYXw5QaGKUjTfa2KWgLCITBh9Q7GKJBUpxTAYopKm1PfVIoU0EwHFlRF1nXJ4L",
+	"kpBIwvthLilnM/W2skCKZMR0QIepVVMS1DIoelFXisSEuDBa1L/KUfSCnvvJKqc1b2rQ1iLjF4m3KJbK",
+	"OSrWMCiwQCz5mwetGpYRiyqoYRiZWOpUD6pRTsuRPDBPigeNZMd1Jka18rx8yXvc/70t5VqThK/osSzG",
+	"sBtnkEn+zJUXG6ETnL2Hdf0yCvhd/uPsuVupbxmNl/u1nYCTgsYtSKwO3xwdHD6672GDujTsXGN++fyK",
+	"+khRdoUTGvdBkQKVxTAf+2CZBK7LzbS0ybMMWsEzUvdzM0if3yXl4FTDk2104tqp6Zjq9jOE2+9sojoU",
+	"vv0cFW/Bkl61TgxrBwnWFL/EujO/Ok5jk8qCMyKkMVdL9g5VQlOeKcZfAqRoWQRuYp2zYzzGSM7V/eao",
+	"gZ/Z1qvJOWET1rgv4klC8CwnoniqWtC2vYvYIi2Wa/XQs1Rrs5E0DYA3sW+rNs3GV6pC/OW3N1gabL3f",
+	"rWP2pBCON0TUrtnvbtdrM9831fzqGX1gzks4w86n376icr67Hq+1S6vTMlx60AXwEDvR1pdOh6MMwJuW",
+	"Hc65zrl52ljfkY8KYiJNJNITApjjxYIwEiMdmrHD0hmtjHyUAZx87VL0ILubqr0kIzhegRqJWQWrmpr6",
+	"JQvIU1V4fLo/wVlCiS8ZRS+s5Lyv7lmFY10GDLzS5O0ISRZqUS1htwdEh9eLNkGyjGetxADSAThTf4pp",
+	"AtqxJocrypNuzWb+YZ9oMoF1vpBPQY+C7hR5Pe9ybjmpqRurqbC19KNiyfKM9kt0ek8XqGZ9DmQ0nVOm",
+	"ay+9bMlU+ehbDSstwt9gSpiUgLbO5zcD37OoRNQ2xHbtnaC7+bNizWwTzPqMy76x+xzaMHZoYYt9Jt/o",
+	"4AI1VOBVjp8Dygcsty0yNFamhg35RqCEzwboJBEcCZ3jDJfnGnEp/Gff9Efrv3xaQ5wdjv529OuTw38M",
+	"/+mxjnx+Ai+greJNL87O3hrFKzDAUO6XDoZH67wph0dHDjUcDP2w21S2VeEr8ztQy4LRlCzRkmexUCsC",
+	"QLuFWFVkCy5G2xDCx101jjsy4Pf1gt1t206UcFrSDK9E09Z1l2MUlkamdvVhJJJ8NkCngGp5jC4yzKK5",
+	"bQm3tZW7DbeADe5o79bMIgNArnfFQfo3EtBhgBX6XmMinSa5p3nla2xhFQqXgNo/9BoKdzPCcEogHVxD",
+	"6tjS25RgRtnsGOp2OSPCalk4jqsNEFKcqCUjcd8MEzzZOFfasAQ1LdarekHjGLwcUcaF6POMzqj6M+ER",
+	"TvqcJSs1VSXVEppS/ZjiNACf7tRaur+Z3XN/cruXtv2ulqByUdmilR+UYO3z6bTyownpV36b8ySu/FBw",
+	"SPuDjYn3oTdC5ZLRu6ofBqusOnLavyTVJ03cu7oYJKGKF1fHbPIS+lNCqgNNiZxz/ZOxIM2C6zoZrH1W",
+	"kAXSBzSTStpH8VNTLXf2qsgIrhocprN/8Q6zjZQVDeQau+Vcg81ad291SsXeWsBbd9dyYX5pK/m1hLBN",
+	"9a/5Vvkn4334xfYC4byfYrbq67CSSyxGnDbJRdGc2Rk1DHCO19R1iOKAUtunrA8JGjZRow8ZTfD0BY9X",
+	"MDvIyMaiX0/SxqLPF4TVf286RMxMQK91b6j7E8AHA1Br1NEmYd1WCcdxX70lwTqvJWciX+i08n5KYopt",
+	"6+GGOmqdZmqyCwz8hsYkXXBJWLSCk5IR44itX6Csr+vElGDMGE76oAtrllWgchQeqX7OLhlfsqqztkEH",
+	"zVi5ZrW210e3ykuHTReJ6CdvX3rw3D4q8une5urEFdYgBpRGtORVB4AFb9hKT1bW19qCQ3zBc9loOf1k",
+	"zpV+jB1Y/VgpyUqFMMsLGoBSO7R8ogxZst9uZOu0Ln1NfxeUc4NOfJu6F2xzTfW6UeXK4G0ZMvtGoFB3",
+	"CRd4db1Kkm9QWypBLmUb4lqj+KhjZitCOhw1XSdW0Yq2LRZ5qS0InsX68CznNJoXuqrO1gLcQdKhOsTh",
+	"GZtMHm+hh2+F/g7CYG2ljKnE8UTHt0g9f2K0C+veWZMLY77TrK2J8Qr09xIBdedSqussptGS2NsQvkDX",
+	"UXfA4dVpIcXR2V+PUTMsuvK0AtVsUcpTdOCz4/QRwDtIhyNCrG/DEmGm7WEPLC+szXlrP5p/6AsF0hCW",
+	"+AILgvRzanVyUbUXr7Wb1KY2MaAX1ex2+G3HZjFBfUG8q86TNs4reEqUKuaEu03GhxqrUrwpZ1TIcFxk",
+	"/gdF6+1Alxvq4vui7A+Fmj8b3xNfsrI5uE03LUrbwBMzQGGKGZ6RLBxPQAVY6TCr3UQiLnXaDajBAYQX",
+	"RQBMUgRQOUrZLAA/jwiQTkUWgwkLIam3GEql6Dxc4Ewy9UktfmYZhpClNTl5NsOMCuD6wYSV4G26SZlB",
+	"i6JSoEui3bci4gsiBijEcUqZdUVpSKBKoN5d2EKRBwKARbDJyPCbGaX6Tb21jjNQeVFD5L7zttw4UQsV",
+	"aQ+Kq2OVGLVOL3c1Qb68rtYIWycxivNtGsLrViHQDp6RZbeW8P7eWj/rWheLs5eRGc4gEzpSTAT8OlFk",
+	"61/KjVALjUZfXN7zNeVVmgqMclO6pU+qxdkR90VvMEc49oBNfB6RVPPFFJWEm+mmkglmciL/9xOSr9da",
+	"20ZvroUG5t2pEBqeaGpqHWqdgRF+aYXOalCfXSsM1L2hUHibyuBr5Lit3Zn+FCelsc2nSi1oUb9MH99Z",
+	"hpnUFTcYGYn/DSgWY13RYwJiOqlYx+/EGCdJqGX2hGmTj6rlw9Gc2Lpf402gEsUUqgJRii+JEuokmVaV",
+	"knoF2cZasK3rujZWZdWKqpz57VImddoC1nGi1qQJ1xE4tdFFz20Wg+IDWQomArdSZnRXsJ2X9iXXnLPi",
+	"SQb5Y3Sq2q2D1BZt1XKfiaPY4uHhwaHZeUgcV3eO0fN3z/4eoJevz569+8fJTwF68ubn12fqdP38+uzl",
+	"TwH64V9PT/6l/vPqzeuzF+rfE/bLj6dn9fIp9Z7vf3n27Mef/nUM7/j+4TE8+/3Zz+shgo9aIIG/Px4H",
+	"37XlqO7WFao79vK1qY6Z7hxeDqHWKak199TTIakO8t9BBdU84Qc43t6mJnC9zBG4IJEJVEIFfOyHE/Hn",
+	"MP3Q9aB3SkkqoYi2QRaqOw0s3k3cWvmsn3yCWUSSzpUy1KyV0OJbvWMNDPE04+l5tfxpu8POeCueIEkE",
+	"pO7rJPmMaDWIxG24xlWd4gUWyNTFmtyQ9Yhy6zC+bwW3uIDb25BRGJFEJz690090QKczBLGj/eaTuLA5",
+	"nF/eVovRM6XybGoxqsijcta/xGajnJ27SZ+b8DQhX9KJ0lRN3immSaUEb6ozPcQlrSFHmwvrCu+mBoyF",
+	"O3jm6yZX4J7fdAvVr4rBlopB0+xWV0zK4BInCYoSHl3aRuOKr6OXJ69PAGfguH5KLZet8tdnuTqyD37N",
+	"MwqlnM4qPDxYZ7npRfjgNE747kG/hSnu3mF2O80EKKqdUz5tB7sttQq1shoJBjrKwIO+IpGNVQa1mitb",
+	"VOB4qy18zEqXFyS6ncKUbx/a6prm31oV5NyztrHG7XRY3SV9vr0GMeaMmDADbGxpTirmoav10IYqwwEK",
+	"1caFwYRBCL6RCA+hh2r5YPm0BoNg3PP9CfOUC8ZaHTfhe1stWEst8bd2+tw6wDur8bvmBoKWHBrk384e",
+	"3hWlj5+nXasNtTGx5bHJPhcS/H1bQQF+lr60VYTl9vWjnS2KL0mx2lGLaq3HPDEBzbttZz2nU9lS5H/K",
+	"dfqCuooSLIlutqaLWTJTz0dmIAfXjbia17DvjrG/P1rfZPucT9XotvGQvJk+NUkvzSPu7eV24uSTaXi2",
+	"C2J5s4m46qNyF5AQd1U+rJZqc6xoXcs0ddi7hJ7b40tubL8eZIIZAZ8t92hHrel604F28up16Nm2VcoP",
+	"7AG8dlMrttNGo776ISmagk0pSeI7QC57ShQv4Qmfrb64SL5JL1sL9aqzOkBzLNaywANfBzq0Bi3KERhY",
+	"WYGX/Vot0M2q6DhJukC7Ai62fsg1MJSYXhFwyO5Qr9gyzHJvdgu97JDO2FEa3IE7NbDhZ6jOUmpHPWqL",
+	"xVzDpKAVEZJkMV4hckWY6Zv2Bftbg97HPs5jCqnF6lcMZRgf+xwvaD/iMZkR1icfZYb7Es/0Oavfr9iq",
+	"ziz1CD4je2xlsJI5yqyDSt1RESCf4YXYXg1qpnf6yzM7+uAW3BRVNDkSwASbdqVzDnmBdg41q784u0WW",
+	"vbr5M+e2hS66U8U6FJJMSZYVrU/bkoqdDP4bKq/dPMcbQNQz6b2GemtxvJpAcZLnC0ppLKHL37uF8yp7",
+	"4xMNGXH7FSmJCIJQMSkWiwEK1WGKM7y0KCOQHt+nGrIpZ7HarAkLnRGH4yI11Gyzd4crLhabCm1nCpU+",
+	"55BsSoTu4AgOloRMZXV9ekGvGGLVZizf2aIknJm3dPYvaHCpzzZCbiw69weWHd0g1kors7mMpSNeKS8B",
+	"AiQGtaB7++PDo1pB+OPxcFhbmMqyHFaW4d774egDQK/+Z+/9sL//4f74/bB/qH9q0UrVQKetJm9Ri1Ig",
+	"r5rUMd7IHvtfhcH6WUfAEf+A7KsOAkhS6JSl4Q1sstZGfesHHEFX2bN5non4i49pt+pY9se+SZYfV0RT",
+	"Nx0s6K1726dKXH1Ng+Tr2CcjJ65wZKvLaJIwLRtkhinTi5ISYng+PFsVCM4TX+JafumAwN30DuB3OyZD",
+	"AEvk0+l148b+7wCC/YIhVW9Mo/mDcef1nPHGGdq1eKvXZDpVTrc3TZAZeHl1ioMyW9CJtep6tqa/bToF",
+	"mNXzDWh4vreVbujjAvVvFHRqgLkO/c7XahDiIdPtgiHTZhm1fT5omfeaxd8cErDr36mCxD7U9O8TFndt",
+	"nFfM+wurJykc/d4lKPgQrMXvANaOdZsiw1Ahm6e4WpTOfkYKj9dg0KAnXYXnkpBL7VjJyIJgKbRLSQ90",
+	"hTgLUM4kTUwazEcNrKnD1xdkRpnHyrhQdpRY41s2Kh7AlBwrq0UueZm+s7KgEAP0LF3IVeA+U7q0eHa5",
+	"fStMQi5/UKOqEtcjX5taOFr0ipzbQJhPjOu1QUV5CPS0vClJWe/LWR1hYNfbR7v/aKvn/sVkHWQ5s3Z+",
+	"zVTkaerrLfwEfi/qX4Cr5jSRQDeV3loGVaW6KvvTPXwUjbZBUoMoE47klkXpVCD7RM1cH+wNhtt8cMbb",
+	"P/V/lf2REGwhwytTb+Jrz/hosPdw8Hibz+4Ucdy2UN9UYO+0IjW6s58MLG1UVsyzX5tilyVspF8yQdxt",
+	"abyOFtavYAAplgaNw354jEKQhiQLLdIvQRc8XgVQlY5TYi85JeSgamr3Yv0AbE4UKWbwhOtskbXIplSg",
+	"ZcbZrAJgWkC0ae4LAPg4yR0oPGG6kZf7l+ZCAkqbRIokJRod1sNtXkorFqEdQM6ED+aAQZCtlNVkIBKL",
+	"h6tjaTI0P0yN2Zk2t7LJt1O7NUYY/e30zWv0Vj+iyzAfHg1H93XHpZ/fvUTTDM90wmP4F+j8Btl6YMuo",
+	"d1TH+JcHnrKX6nJtIn6ghmJ/11LzE28zFx8F6LMpBig0vBI6FCCRR3NTaAotDYuFh34KC1Cjw7GBSkp5",
+	"BrTCNI4TCiOeXlCNqmMaHkg+05Wmik8FkLcIElQHvoLC/15+CIXTXOYZCccogQIe3SeEK1tqwkLycUGN",
+	"6x5pxcnkM5tQuUAzQA7XSR6gUKjt0T2VlYpYx20w6xz0LBIXAJQSgyrozMgaL4VELU01874yolOGfeC3",
+	"c10RoX92/tCRA3vwdfsGZQ6qb8AiaKQiM0ADg1a1rMovNsi+2oS7Pc9Ax/QgiyniKUF0avGyTHazTQ/s",
+	"lnBQs3xq0fu5kfy3lHXwWc5nvwUirGIojOoRIEEICqvY6+HO3Zz88NXXk1F5Aw7ylApB4nNAEBRrEI30",
+	"DTpzPSbKhNH51AlR51NUNdnhZ8Mc3W4uxBNd/G3FCmYAb/NnyYLQ6JHt1rpNN56TJC5W2DChtdUDd92Q",
+	"RfNg0Y193EYaZmVoPs2gaxKI2JDT91RzvMLsgcQ+N6OM1fSfLhl47adgMjntrYVeXGuBGznoJH7wLiVV",
+	"ZfHR2voXqIq4s2zsawqv+OulAJSsShnlungLu90s0iJvxKLLVkWFJ9OkSwCnouXsGMaxipDkaJFL2z2h",
+	"gD9rT5/4U2sGNxZD+UNK0Wthtmuzz6t3fwYb+5wayvJgbzyMmx3/9oQhwqS/XnJNAKD+8GehSVVtpS8t",
+	"DFCTYG3pcQyWYlWmxJXGMvTGoCzmS8A1VIp2vXiwzEIDxgwmpzbdKplrpUW6bQ7bLzi5fLlzp1akTNCg",
+	"yMlYznk6tniU5zTWjbQ9nPVrwtsfncG1syHvGdH9CtoOhwGkgmIRoWX9NeWo2YcufLl90DwsJg1c8kuy",
+	"Go/WgwZsWZLir4qtDKMNuZ1CT3WPY0b7fjGtJWC8I5DJmqEFzyR0WFw//C/JqsUJVHvHFNoxxOdrsh6c",
+	"3j1ILKmM5iRG0Hpo6q5VicBWXSVdtxsRqp4v+qAejIZ/xPUiDJarHUEwJUJg92BtVUe8LQMBOGDfx2k0",
+	"bxzpsUUPhsqmS8piwKbUrbGgKjMcfBsO0C+m6gKzle63jk6KiKFByxfoYG8vKArSirZkSElh7fDXt3Om",
+	"tZYWPeXElMqrAU1xShOd6qSGWSUaxwQafFuLwVfpZL9KF7j/+/mH7yaTwT3zz/9MJt/e9/IEp/PgcKvW",
+	"8DvYlEEvz5I2HtyglTHo9lIuBMJxnBFhAIthd1AuSGayGWD9TNilunDw9PjBAwOxODBXBjybPUi1drVO",
+	"pu5VVhNe9tfxgwfv/7/+/9umxxKoxGrGVY5rCbc8P03OUxEcHU1eLep2NHZNYx/bdBrHPhy07cXH54mI",
+	"29ZgvjKUO2UofybeoCa78fR6cxLtCTVIAoJEmS1Bg4Y6y6+a61fN9avm+kVrrvrQtnSFojMGEAhwzwCd",
+	"zkFQ6HrDqJaduZwLEp2/mv7496Ps8f/98V+/ZWfL//n57dPHL396++tLvvcT/gmfLtfHVvYfV7ZEv7JE",
+	"Xvvuwfcth/GruPyqf/+59e/iJK8R5Vs4uvWNHR3c5qHPc2wbt9gX59LW4/p5EXe3YV6ZRgiSGx60DTha",
+	"d71CF7ZSWSAH/0H1iZsThl/Fw1dr6gY5vYdp2FqKrk4PITMio3ml0mNqKnqXhFwGpoATqWO0H32P7L8Q",
+	"YbG/QHMTk3zG4jfTovID3t4Biy7oqWHFPsCAp2XBJJTQXKzQy9M36PHD4ShAI3TvFWcxXt1X7PERunea",
+	"w1/bQ7A8Wg8sU+P3dpR2hpCc5Of4uu/xC2h73BnIooTA0rU7QQmTqlg1LUF4fzd5N/VWtqavmh/eX0mh",
+	"shZPvUbjY1no8K1k7VMsiZ5e5TgftFbkdQVqVvOFfnlwrilbX+41Ybbeqx3LGb1Wkk4nWWiLz03BU19h",
+	"XH+yDq3WqWpsnfzrBARtC8D8u6ihep3yKABJhlqxstaLWQ7gq/Ey3XtMsSYGKQQr2qmUUNfD1VSuDS1W",
+	"nakFLrU2j5K2LvOMytWp+qhNx6Y/ktVJLuc+OXdJVoUaCX3/TfOAQDt5tPh9++b0DD0wzeCFjqwrzq6e",
+	"FhOmVeQwQGKuZWtEBuiUMO1iuCIZOvvpFPCMNa1Q9WldwWE7zo17/+yfvH3Z/5Gsyu3VI1fLdUFwpjNI",
+	"9b+eWyb1t1/Oeg2mzqCLlFB64CVh6N7ffjm7b0/CmwVhL5+iJ5wxEkm0yPgVjaHhFYYTMGHuKiCZ5UKK",
+	"QAnCGGGBoOrj0eEQehaDnmGa7ZqLjx/tHaqfJ0zdeTR8+FjdOQbLHss8I+rAmRoo+PA3Ai3yi4SKOYlh",
+	"OY1zj00YFqs0JTKjEcLJjGdUztMAUSFykgXIOjagBybNzNICsYEyplesWEslV3ufFIlQNuW6lohJrDFw",
+	"zRYo/vLq2atTlGLKJKZMZ+GBOtF7EPNINPxw2m2hUY4pm6ELHF0SrcBhhngubQadZixuZ1GTCWeVtQmr",
+	"9AC/IHJJNL9JB+g1dyE4GC/xngTIansu5ZJGJJiwOV/Cz5BYroua0EIpN2gCqSuTHtLbjYTikimHPE2D",
+	"sFw+qT1mE2Z61ULXGGCFMKoJm7C//AVZMCXNTibsW6TW5P0sp7EWFkYvEh/uwRo+gCv3x0rXJUqTNTUo",
+	"BiEnQNAXXgRWT54wpMvPjdUHAi7CSWIafhnOtMBCQuaO+f7ZakFOYaPU2hMm7ef1X/fNATeFMG6hYvEK",
+	"t0G1Gr2F3b5v2p3qkTrF8bWG62aBFOMT6qXGGaGF1Ht1QPb3948+3LMK5HK5HGTTqE+gISroj9k0Uv9f",
+	"3Xe/PBkI8elUECchc6UW5V74axig8Lvh4Xh/qP7VB1Sk8P4AGelXaLbMvoHC+hqU0AAKW3JBoJQSCl9S",
+	"ghl0zi0L87RU1OVJv2scsNrcfj57Yjjnr6E7Rp7LAXpFo4wLEnEW67svyUIeo6k6bmosMZ1R854olxp+",
+	"QPfKB4hUEqN8Uf1kQklxXkZHw2F/OOoPR2cAFzUeDn+FDTo6OnrcH+3190dnAB81PjwaHMH/foW3Ka7p",
+	"5CxHim8LF73EqwFrIJMBesNMFj+BWUk0Ul+2pMvtVXhbeV1Ri9NwH8YRaiQUKtzmtF4okGpOVaHdDNAJ",
+	"LBTC6vP6EJUP8+hS6GI2DG+dY4H29gO0tz84DNDeweBQSbe9w0K3ARL+SZmPEwb/sTwgBKlvMFscr0Y4",
+	"QG+xENXfgDEqGRGaH4IJAwopeFCt3E0ERdoYVLgv8Iwco1DpSyEQpbAiS1HwUvet06CoUMyGtBtG0xFf",
+	"4N9yMrbLfZHTBEprAL3I5WVPLMsJ356cPXlhtgEKH1OSzaAoI5qje+9tE8ptDi80q7w/njBsCwhtxMoU",
+	"zQCOvWnNR0VgZxklBGcCekbrhvkZETzPIqI2bcIwQ+GzMzwLj5UhC7pGscgvp/1XaqRh4QowdECFPev6",
+	"gB6M9kCvnbCiOzYccbWgU8VRs5LNc5TilUaGx3LC3ppKSURjwiSdglxPBUmuSCHE0cnbl6Bi3QsL/Sa8",
+	"H1iRpO+aMK2nVAj8G/teuSqVlHuhUuN4ZjLhxugHkPKKwRnnyIQRqghpjA6GIxTmDOdyrl4TQYHmAD3D",
+	"ythdEJ3jrZYemgwojaRoPWmrySeMERKLAJksUlBywo/98s7wuGCpVKpv7qNwyrMLGseEqYNQ3KnURJ4a",
+	"eZPxhAh0z21pbfUBJZagM7bWcOAX6IZ9H6l/gvE1YUakBmUdp27IbbtYX5KV4vlGZ7B9Mn0tynVBdrVH",
+	"+XHZmbN4dmkcgRmZUUUWujbNYrdAj81gwjydwovBVZt5DhC4FqGS9YKsOJApNj09Dca1RFNgZPcOhgf3",
+	"geMJymYJgXOrD4zxbIErrKq4miLLCQOea+jduM+QQxW61aiyolMczSkj30ATcJRwvtDnybqFEqJ4IEh+",
+	"OCgxd0vWFXmAUiw4HBnri01xppYoLENxY53/GgJAhZaN0L60Tv9wF1QLExFMmHbPw5zh/gAt56vS+Ffs",
+	"BDqjLOccopiF0B4obQZaelqWOmHVj2jbxHAZq+I5/VlRQvCVJqBUCfExkAPIZEN3VC2N2fKgutMFaJVV",
+	"lDg8uMy4JOXsA1Pzpr+nCUrZIgbvChQykBOA6lGmFGu2NiXq9UBqMiM4DWz3FbU6udaogdhtBbOFLhDH",
+	"jl5ZnAv1Oq2YP3/x8h2KcJat6kXgkisWDJQwQIXjXVEdTgRHc3xF3E03kHEhbIPWEMHahl/HWtYnSgEq",
+	"pGIGGGDFCY7t8gOV/P/s/Vt3Gze2Lgz/FQyO9Q1bnSJN6mBH1FhjbfmQxN0+tS2v7E7opYJYoIhWEWAK",
+	"oGh2kh/zXb4X+/692Hf9x96BOSdQVWRRPEmyJXNdrI6pOgAoYB6f+UyZwSaldcaV5ayr01Tw85Hbw6Bb",
+	"oPAbVIWkzj6F3sNuO5E/YUWDvRI96z4uaVfUTcgYS1OmLiDOyAdRAm6323AyFRWquYg8GGfSWqEa7INT",
+	"wf5QhOdCET26/HGjfFZgC7nrnSae0p/Ob0tYKi8Efho8R0BxZDoqcErQ2sLJcCrMq31aPq/h3gsol+go",
+	"PAfg9ceU7HDK9mUiBkNthepOQI8RCUNHPfw1yXjP1qWwvbqzB/hQ1mXh6gsxqePF9eaT3GRIuOXO5bgQ",
+	"WcPdC0ZDoruP+naQPlrlmWBetIAa9eCADTPnvp6lotgMQPfYRI8y1u1r5yOyM2EshLSF6bOPH18+D20B",
+	"3dd13w1xcEAPjNGMYKt53o+yBeeOPz/nEH1z77NCMSeAnRJ1x9M9f3cfDcs2JZXc0yFgglsYhD8JIEnb",
+	"iMQiOIkdhUywYMPw1ATZ4nREK3IKOGL7u4cRO/j8GZ7ozzk+iwxAoCmBaeZuH8X0LLgjzmPyrWTmzjW3",
+	"pejU7u/usnj6G2UC+kMd0THJORekE74yTZlzajLsarXfPOyomUdIVR8Z52X8TUzgQyYSClEUNQDIDDlI",
+	"AyFsbrIPQCi/KJwAWmQU86jWgjwAkix3OsCYNNSnJiwf7yisn2uw+D23Ah5Pxn/4d/2dTmV3Es85Ehm3",
+	"IoXrcOOaequ5wWmoetzOTkdp5adImkwAvgdFRip69shbHGCz7R6y2D2qDs8SSUxtxmMnDyb1454VGZgr",
+	"ntgjX5Msk5dE9EFRiLEGwQZOq1PAblc5rYMmt9vNTibDbjlwxuJI8UsuIQQcu0X3YTgqokdt4QFHzuWT",
+	"A+G/8AuIk/gvDLEI9FemdZ/7HBCO2z94sozD4q7b2aEoe2wnQ/RHDcgUp00SkLxkUCpsJ5lz45xlzpw/",
+	"YvGPL05YCJrETHweplwq0mM8TRsdRQkMf8jOMsGdf+q+H0/huWQZ0JnxaKAsQQnh16btbM+SrQ8SYQek",
+	"Dprj7oe9nYi5b83oW7OH+7uHEApKezob4F3NHeecZlqds4FIJA+5UCP/JdwFjyO233KCpnWwEzHT50P3",
+	"8+5uR8VARAJGZb3HZQqN4dDLSdM8HWv8TnC3Q3ZN+iYBxsKj3BB8jG/GECajYOZ3P05oYRb+2lGl26Yu",
+	"k4oDbxnzD5TWOuH/cL/pFmaMuSmfXAF/wfML0iU0Goph+F/94Kd+hnfCfzc66hiktBddBZe+oGE4sfM0",
+	"Ks5Lfg94C8HYQKPQt80pBjr9Y52cO6N6J1BZR+7xHRVTl7u65/4pjot7a9PdrTP4H7dkYOqdCSceeCLa",
+	"0Hayo85ET2OOGbr6SHrRVKTBKdmSGnLiX/V0g/i6YtbTaarHhv36QQz+W2T5+TVicCng3O60YY9JdGL+",
+	"qTNGd+fL4pQpd0628xG80Qd/UWKMmgzNL+zSSevkpB4prY4qPdnd0ozc+6Qq/Arr6s7wUcE6T/U54Q/G",
+	"qIOFcR8fTq6BW9zCkG1Htixer3vIu0VXZXrcZvJcuXWFR030iCUaXUX3vcipxCLEc+3+gyxN57gnYpgJ",
+	"jANgnwRPHpdTdn3fhM5s/uvR2Y0/1/N769yrvc91M1JG2PgouOHKeZIyxMgMug4dFT+n++GTkjR+sn+w",
+	"lDR+sn+wsxOx+AO+zUvz7w8O95e53123s0MeQvxKqovYLQ8FrDsKwr3KWMGp7jWVXaGMKCRGjoe82xd1",
+	"JKjDdEjxvRz+DO+ke82jVy+fvXjz4QXcA/lJC8lRSK8cv3tZK7DlEfXdn1FND4XiQ1lr1/YazcYe0i70",
+	"IYsXsm/uH+dVANJXOcTFmUmABnOW4iVmLJ3hg/W5AH5hVmv0KuHqQugq2IEAlHFGkNP6cG7zcE6bxe6+",
+	"tnMlYly2EFR6mdTaNbeBjyF/B41BQliz1v61Ok2aX/IIbKnan9HCCz3U7FNUy4QZarfybmF2m02f4RLK",
+	"EidVStGOR/8klDQmZhcT6rpJAJIP0mfzsXxuQRruM+7j66ueGob56LVXuXhHa/EdH8sKHu/bW3zfD94C",
+	"wDseL77jjbbH3a4YhnT1/u7u4rteEg0ZXH+4+PoTrV9zNXlP5qS772CZlfuoxOchUA3jLXtLLZ1Xm5gm",
+	"Hw0GPJvQqfFRWqChBh6jX2vHkEGufYpqxXgnljngtqfWSBUn8TW6zOAkIVrEM176A0cBntASOFhypJqQ",
+	"YFKkRrSdPZ9OGGd9bvoY3/R9uRssxvATRlWQe68Ut+IpuDVoybr3drnqoGM3lgY7RLPRsJSLzTskHpEf",
+	"4XuKphB5B/meL4mZIxnGmbSiUjQgXADP1cqyoRCEAGzAJwRLCGOf6mSyxKknoArICQJptn+vgZotSPxZ",
+	"HKebfq1do5WFVLsGkOOvRRAgzbv2CWTFKhKGivb+LMM/CNE3Jd1am8+zWBdU223uPq63WvXdvRPImLab",
+	"zQZyqP1ShkO3QUWVui201ShNy0xYSDM893nuplbkDlKtXRuIgTltnf71t+YvF39v9ZuD3fT7Z03128W7",
+	"PX2QPTGHtjXauzwYP/l8OGn9a+/44GmN+gc4jxJehwOY/+FQAxYuvZ1PmVTpi9c8EQ0Wv9LeFiKWUB+N",
+	"oPwFBeZqEcFk4Cv6m+YNgi59RK8Pl8Mwvm6dtL/4DiQYe+2EDEK+1tRkzSU009/E5KX6aPCG1t5SquwV",
+	"z87phoNl1s2Mhm6LiuS187ELSnbOuaY4wnerWS/vqHt7xVas8NXbGLsHoJ9PqGV5imVKyYBCAM/QaQVk",
+	"NbtTuv81Nj/36n9p7Y9ywT0rWOWPfpfJn3NNc+/rgTflI3FOg3to6oWYrGpgnwsbVOgaxu9Xrx6+chlf",
+	"daJO8pRK7T6I3L+Jyeby9t56Du8FTwrS44HX2qs7ESsZwE43Pa/9+WlG+jzCQwAHeq0nznNnXgCkC9Nb",
+	"lpJV0ucYCBrZYO/d24uRvlDn40mdV/UTcD7X6SfcaIigSiK8R7nUYC+DURdwTs7N28qJ9e2yeyxY3KbZ",
+	"2DAJSq5uRCa9pq864E+hmBTPc8Kt8DHw7ijLAEMB+S2J9RHQuJZ3ETcE+eqzCWR3IG0xSoXpKN3LawZy",
+	"XRtj+KNQtuKuC/UuMZQPmDxZgYkWRZAjGFmUA28KcM5Eu8ERArbtOep95mPCzIUcsjPR1ZSz6ygP+MYW",
+	"An3BzvkQA+9kkBVu7usx4srLuWtIJ+CM3Mhw0sVefxTiySGvxb+CMIzdciHGUkFlwcHB/gF7//7jqxdu",
+	"HD+8f/F39vD58ctX/4jYzy9e/O3VP5w5/vrtm5OfXv1jJ2Iv35y8eP/fx68ihqC/jnr29uObE3fRxzcn",
+	"L19F7Ok/nh//gz30aESdJVLxlPCvhu2efHQX11s/vEejPzy7o57+A/6B9xf/Bsv0898+nBRalDWbsAgY",
+	"zRprNhE8KyYuYXUQvqPApYCFn10QrU67WvVS2bVxm8XOLYkBZGdgi+E7iEL5iMXuw8YenKVHllqRIx2k",
+	"RIgD7SPC7vQyIQCekWp1DjANJXxavMFeSGxJwbFGg0JygGpDzCf1PdA93PlQBDaj1mbtyyvCYB/wbG6q",
+	"3hbHyo+hY+dm8bKxEBfppOQoFCz9VhXX8F4zqhW+aq1dcx+tTCjt7nRHodauuT3/n7jXj2Az/+fjI9jE",
+	"/3nysUx2XmhmtXvSIqj7d81Wu9msrWDN4/pfd/BtlXc/RSrVCusB/7IgXETMLkSSWwgXvTjh54tCRXDN",
+	"n9G9Dy3dWkyFdnVdaVsH9EEceU7a8m9F/WwnQ1H4K5TXZVoPCr81Nrasbm0JcDPWgxynHDLIbmx5CxGQ",
+	"KgMhpI3PRthKY8wV6Q45EIHdt+5BGzm8P5UX0MDnGwvYIcexE4p1qepDbmx8x2JwTsYFYxNw5IUGprnd",
+	"S2py1u6tCObMsX9XCNFxkqgIpXXWW+EteY/WCJveeyQ4cHBThQWhjosVVQDTRVhbmw00Qo66XHVFClYI",
+	"vNm9DGpovalgFtgXV8UHg21xY54vvWFOLGxDtXQv0ha4Qtsw2oIwGu2VlU/8ejE0fHYhjFYpKx7h4Vw9",
+	"oFZ4/LyY2jN4tCFiAizBwnIgxvsYWEyQowVrq7HcyOlU6TZ6lHfE1T3wcoJnlaZRhau+vpcCA701L+Vl",
+	"D+r2bsuh4Wk57eEpFIN3Qo+GPYtIRHeMi7e4D3E63fJuP7rqUas6J7gNl3JObkO043jSUJVEqrIU1rzf",
+	"Iv+2bemi5+AsvqLAKvgNEKaJKzZk7MMfQP5CGAMQO95mvq1c+hJa7IPl6ZfJvN9D7YpnNehX2D6ILzcW",
+	"wSY3YGS7kZHauhHl+VpTMebGqhNiklAxM191tgHtQNVQnk8qQQh8wicRw7ateSFA1lHOe8+j4yEy7gPr",
+	"fmR5+DiH3UqF98H7Hhg25pO1lXf+pvuqwFNO/ZuDPq4MNuZxw1PdOwXytFqr2d5rwj5W4rN9zidLqXXT",
+	"lz3rnmBq7dbKqvx9fjC+iDqfH2t0Z2q+Qi9wvFSFwLfq/sbU/Ua6HpyDoOurIpGVscZrsAm+lmjjTMQw",
+	"oulWhxCPKgupQmBxa73cMkBPX4rbsF0CXe0VhTXTDV2pwmZWNycyE27PTRYVx4TnnRAn9ZRunq40SSf0",
+	"4kD79TB2aiPeoUiiO/UPYyDKjHdytsIKxl5g4PttJLJJTsAnzSkeiVpRp01z+y6h17+y8p3SMi9TxzPz",
+	"pbdFPXexqGfmMxakxXutB8Q8CH+ZFRvlUzy/1uc4QXAcsVZfSiNtm/X1GBEG0iKBBmIhzkbY454jQZm0",
+	"mEAgQtKOKnAcIgOKHiB/V7c7GkqRMKs1EdxoYiAHs0xkosHeQEm6uxw5oZGUAalOznmWACs6lHs6/6jb",
+	"dat5lfRaXMBTOllftpLHXEj1rC+QADoY8bjep4A2ySEJrWZU6+pUjzI3ul3xJAGe42rsAgnHDxcAaHQv",
+	"cP6CSMyp+zpenpb7WcIWK/Y3Xw1eXFrWmywLWnXR6C9YG5z/qXo5V0CQF7tm//pp3pcgoEiupmjtl/tC",
+	"7r/pDa1Piz9YucfGleNf/9tWKaLjJFkK8qHEuLpKaAv7+AKO21J+FXJJAfsElfd7oCFIc2e9ic/QVv5m",
+	"I7JOUZzwC6G2bsr1mBvHCRQCTBsca9obV/koAcOQiFRUdaJ+Dr87iwT2WeCkQZKRkRHJkafWIcaeRIA4",
+	"5UgevIY1gEPZ2BrwccNZZ2B/3jTvSZmNW6/bwc//xE3hO5k1ghr39gzjjqo6xjlxZnHpNjrb0RIYJKcc",
+	"poeyVrABCgWnD+eGFYNby/HrsxxP+hUb5pvGXl2PYL33BYzXZLesB8Wa2tg+7wu2wCxqypOGBU5WT00W",
+	"KtMfTpOV7+SkWMTWfCHE0GBpiJcXIeTiIzSSqPzwDieQ1zOOUBZcr3G0TIwEFqAOC/BdZd5Uq/OpxOms",
+	"7Nw/WF9CvcMB326Scwkp+YxSOiwv1t5Cl27CJb6iwAFBTEv5zFAFEPxkaYnu/HY95G3a75ZBS0gzedMu",
+	"9QoZPxMw/1gSkBQq4D3u/1lfayMIyq8SPW53VN7QBIM/pUfClv7LX+Cxf/kL9omRZrbXyRE8pZfpAREv",
+	"Wh1H7Ezb/vyHAt25EV37l790FMO7Zxu4wIN4qdPKpRRjBkYwYKPg3dRTwrNB5pV7QBiTlgdAQ6eLsKwz",
+	"mOk0gcITmOJZpseUgTeWaoRhAbHrFpZSEAUwN7QSESwDrUcoIV63WGIqIbswGXu8ZmuaUqO8UL/YqlVn",
+	"ZKED7rL69xkN6DmmC6LpIf9ABMLQMyi0iYR1brBjFn8X+3FTZ6TByNicJNaw+P+3+zSeN4O82dCcubiP",
+	"tvRcQtfqRdPIC7hxJkcMAGFISY0bZc6Iv184YquvY7yQtp89IED97g7FdPvNyn0QamyXHtDz1cbiT+sS",
+	"gynU7a46mkVWLnLZ1+4wxGBFeMEWWXA3kQWI+y12FUGWTzwaD8y8UGFJxSxb2XQFZQcPeOTA0dYrjoRY",
+	"+wv8oobtNlsIRnC3dpRnsojAFz5LJxFRkOa9sPrOERYCMNJjmaZOKaCzDd0VnVGEOMNCi4ei4eZkY4JQ",
+	"gxOPhA5KkpjsS31ZofUdttVsU1Mb9xLolYS3dVRvBN00H0LPiXIF7M5R0QLBnJoBjviOqijQpstp/QpX",
+	"V7goO0QBDwSv1LARLj6cRRq6506GCLdAPDhgNmHlInwPUtOzq32laZdoJ5pqRvsQu2bMPGQ+5hE5PHrS",
+	"zr3XvY6nqR6L8hDMSMIp96sG+48+DIVUYBkemCnqfFwjPbJGJqJOf6vD32g4UkEnXtiVutcDTFuqDX5l",
+	"d7P7U133elNfTBqkrKWp0Gcg3v3pzVC8ONih0xe72cLJKFwKKxCuw171asL8eoDZj1cqXYeL3c3xTqOj",
+	"Qr3UVBmx0nVkvHGzDx3Ixn0NbCTEwwutjqjrxUk4Cs5Ah4RxKgU071ITdp4RGvHYt4cJJfSMKugLbSuQ",
+	"FCVvTQmtCQOINjRGU4ID3BIGA7zh7kKeWpEp7vaSIc8GGHvCtwfSFxAzsCvAL+rl7Zly4opSMJ0adTlL",
+	"H19I40O2Hs8hQ5LM90fMrRdmtT7ykguCfHlvw9h9ukwmIoY2Ziy0nkO6fsaR40grNhxlQ2089T33faKo",
+	"5VJHXYihbcPRY7SbfROvfLdHuQiG7+kkKFWQlNrcRiV6TWrK4vkhA1VNj2eMGsn5BaYJuVGcdvkwZnBW",
+	"zdqFIu5Bx6XC+7tAR9Pnae8nyB5Vv85fW7TQAp5qjbjmTWKx1pnLerPYiGmmsJ+2uKP7QTcza2FAILav",
+	"0+RLENAUDwXO5C1q3VKyoqiBMD5T4qHynYnLMYpWweOvZpJqnTQP23t4jZNNeSXZ73OemV9/5TPpvfAF",
+	"LZcp5Ws94Dd11v6E9ETJePbtAcAE8DHGIsNdwI75TkO+KRWa6FIxP4kGBDqcNd51A3w05aSQHIYlrDVb",
+	"fz385dnBfzf/N87Ljkytvd88zDuZnJQsMM+tljecD42vHpUtslWy3stsfch0JXNKfVawiaO1zGB3Vzgp",
+	"IwO/HUGnWoyVlkyqKcMpwn5LFQZxVDB284l56zMquDHhtykLFY5wyRL9ytmRSugSd45eqnccPd88Q+mP",
+	"zlSvcohUko+Yh/8ombfZjt/dLe/4GU8UWpZV7fqSTwqaOqdv+gHYm6rn9kxnmehiz67dYsu0VBqLTfCg",
+	"1R26Dcb3pfSdvbDJVi2q4UUgG7s6cWMbSCUHo0GtIIN8jDfvAHXgbD8NcQ343DNZYWfb0QOdhuW28nnI",
+	"IwrZGd93v9B0/6Hv/b8T5VyUs/KS2PzKAyoIWSehr/fz+lUMQhU6ZWI0nxqUVX3rGWKu6xJyFYxfD+d2",
+	"0pvlAuuoMcZ/8plJw8YiBddwIBIgWrNaw7nxEuKOcYepOZRhqwTb5iQIV6AMm4LrVVGDIchgAz6vjTw0",
+	"H1z/tDH478u6KifX5IXcC4RbYa22QLdVgG6bBuXXxbhVcY5tyDY2/fRFlGPTsAoKN81jS6EwmFP5iW/C",
+	"H4VGYdgNrBhMhEAgRuwa7IdMDyA4iewpQQ5CdNV3Bcbe0c1DFkvcXXVgX5EQh4goMZBHLpGV3NLDsB0v",
+	"JQnsyPjy6AGfUOtQJm0J7WUsn5gN+dBuN1Z2y5wq5Fscm4spG/U6KM2K4bQvwmu2QL1MkZsVT8q3BBO8",
+	"RbWzdnSIpMVJEBblDkYoJk69rU8n1xnnU0GYUrjFsHDdUegR3OXKCxMnXK5yKx+1vCBfOaLyRls21MbI",
+	"szRI07Kwq/I9ZmXmdTkfFdK47U4AMU2ciXypkFPLqYLygBtbAOWXZH27adfoEWTp61LdnNVyUk7e9kUm",
+	"2iwOxgoGuoK5Eoc2HzEBCE6lsyE0oQYCJK+A2isef52Fnhb7lLimPuZub4NzPWs5AOfDlTaDG8pLdSeM",
+	"hi+jdZ9rJbYK92tUuDekRtRCXddgsdW6LniWTlDvSNNRBEUu42vnHGZ15WnuKDjORyx2r5DCWMh5UsAM",
+	"iO7OpTLrcX/dY2i+6F4U0A1SLa9WinJyrkLRzryz4mYVCozEfW19KbK28ztPoUO3MKaoQWgsSbyOzKeb",
+	"t0J/K/S3Qn8r9O+00CdZBosNku+6hT6Y77fjRBguk0J7PwA0O4Ff9ioKSsC7FuuHDPERW02w1QRbTbC0",
+	"JtgK4KIABglyCwGdvjRWZ5MFlbFY+IrsyBVKOGI6TQA1jjDwQtt7pFXAsj1pG51iUMRgFJG09esXrz9g",
+	"j3zOaFSszy8F9P68niT6TzTZjTPiWIhRCj9LKwYo2rGLAIGsa5H7t86wIlJZlggDP67AdXNFp03gA/fB",
+	"ZeqZr503hf893XOT8jm+Yz7w3Ph/LgYzRjWr8/B6UJ61P9eku/SfY07SnzbB/eD82ibul07cg+Do8+FQ",
+	"KGDA/foz+dCQ+HasWagU8gRlZ0Kqc2agCXYx/g0x8qoYR0fF7gGn9IBTeMCpe0DIu2OS31cMrREIgcXY",
+	"2r5b23dr+25t3zV0wBttqdKBl6Te9YYgqBbzdoR2IrF4czbsMC+ZqfSpG56Xyh01JZbZG0jIg+GcF0xX",
+	"1GytLr+V/tDX460A3wrwrQDfCvB1BTj31e7XK7Y3aTS4rOTGboMroWanOwaGHoGhxYfOiBNCZ8yIS5Hx",
+	"lMS1EVFFz0Dimmiwl5ZK2yGbIZPQopzcY9+pzdN+FHC20iL2lWTTmBss3ddpkpOBuM1N5B5jPinqFCXG",
+	"UOXgGUMa7K0qMIznk8eXGN1RI5UKY3LsDIWM6L1eHeZ3ctJmYZJFSk73JmQZKRNzRmEJMnnet27tAZPs",
+	"qZun6QnwerzKd2oMlRr9vOsX42fOqfKc/VGRc8J3otJ6wIxUXXENLRrvNaY4UD+AXA6y4WcPLvd/jQoV",
+	"cXm8a9cd/9DqsUC8ryDDh1V/xXvnBa9arVJl2Xpxqi/XxHGBJVLo4fitmiJfhN706ur7yhaLd9oEAq0F",
+	"Ybn43dsPJ6ykmOPANBVqD7E8xEBvRaI1WVwdfTeaLt7aZ6ioBJ2t92zcxfaON57TgjW6NYRyMDlQEExF",
+	"YoNHXwzHruGVw5y2TvnWKd865Vts2V2ODnwAv/CGgGUjleibE/wfFdBEAHM1N7aAhyjrtDY2Kza+/BVc",
+	"UEBAcJa7fxHw2/lq2hAxYIWeoOSrBp8WHhcV/GeduXMQebL8jupzqI1VDeYGi+QgxJsn/HiDi8/tEVp1",
+	"zsF2S6dEaBKmlegorgR1gucKLnDDFWnPEwDhPcRBSE+nB9DjtKo4aJ77k1z7AU+QOcSNk45ZR3nISASY",
+	"bTaQiXLePjCcZvh8qc6x2SoanDDZaE4gpaMS0ZWJiJj47GRZ6C8w4AQzORPnIyp0xuwDsJeILFBnc2lT",
+	"aayPyBPvIFA4gXgUCQRSDBvzSRufIZTNJuzc7Ro3ay6tVOdraH83263y3yr/rfL37miEXZCL7iZGKb0Y",
+	"GEP0cLG/6rcIOqpbZV1S1qBEpvTdRhp7lEi7AGsYNFKGLB6Jj89GTIlxQBm22bivI0QQwlZAumWIpZOE",
+	"DjLUx8i5nwMFzWzGZeo+P4CNkroGvnx8o1Qicc/qc9MX5ojFAzFwasnNgF2KTPYmMetJlcA+ApOSqwmW",
+	"j0sVgI+pFZkbeiYG+hI1diaAA9sN4m3PKVkmMm5EktPaBl1tCrXXtBwTNtCZOAqI9kwgf67RA1C+jY56",
+	"L3gCurE4RdLc7mNYoViix6oihu1mt6BrhrvkhbKZFAu7ZkD/AVx2rboiU+Y2uw/MGwsMocvTVGQskUm5",
+	"X8SFmLTntecwo7N/CiAEywcy4J9fgeFWa+82m1FtIJX/dwvwl1Zk7lH/8+v/dDqjZrPZrMP/tn6A/3ny",
+	"w6e/uL+YOX+cf9d/5NwAxmYg0udMGuZbOAtnE7A6C5+2vATnwr7DVZ+zDuHOeSvx+MqFOK7/wuv/atYP",
+	"G/VP3y01jRLYwe1lbL/xxXuTPF16TLs31n3kTjXOcLJjmZYZAuXLtlvGXcTvQhQF1CQon6K9AOq/IrQb",
+	"1A6ZCfh4mUq7qDLB23/EAtXVozQptErw4h75qaJyVy8K2HZU6OuVWe+xnmcS7kZPtdKMHMO7nAkQeGN8",
+	"T4QxD201kAmrwX4u88VTH49e5HsemKjcqcd5/fAwmYWMuHtiX6eJcfNUznvHdGre+hsbeXGPNVAiNCzA",
+	"zDe4q1a7FQJzlz2HNcAuBM5+diP2fS4g7eP8Y7JAaE17OsNZYpa8XKMx1baMnelRTteVWTdLCqgd7rIE",
+	"wAnDSpKN4h5YYJEUd8sCi+SkL4yP1DufPJ0cBTgGd1aUcLdbNP26ejDgpiTRf21Fu5/cv4cpUKL2eGrE",
+	"Kk2cqExksQUTOYX6Eq9ukWXh/xlUJs8y7tz5mrGT1DO01mYVlf/Kvv1TuQ0DrEODPeMG4zC824UtmGhP",
+	"iWpFuW9VqQPyHGOp9Ip5lkLrKpup0/mwjHXwA0TLyrQuNE93bxusHV8+E/nDFIVd4CNtdKqWsUrdczc3",
+	"SV9Q2Jh4Zm6vKVsZwHANhhAEdU2VjXbtDdqufexu+xjNUq3Oj9ypT0SPj1JYbPeb78QBMtbwiWmw9zSE",
+	"UIcR034oTw06kVcJhulKrmUn8ZxufO2ZmWcnc0Kqq03i1sl14/RRmjpF071Ajegjsoz60bDBKLVymILx",
+	"ZTQbgJ+Jrymfh4M5p92KYeV8aDXxTqFGg1r714Oo1YxaB9FuM9prRo+bnyLPLN2uSWWhJ/yAfwbuau9L",
+	"4D8OgjiQyopzkVWtwSvhNBJAucAwKPSaKvSOKbRomaaX/XId8W7JWi8CtbQSpTpGEBHzhUqoclym/8KK",
+	"vRI+RTUlPtvTLk6O6hJDs08nMUeZHopHv4wy2e1DPeI8CbIC0utDqpdySrA/k9tSd6Uk8daCtCt2IAEk",
+	"y2wrk8bWpZp1qX6QxLyLW6/oTRXt3gqnatqAnvWtHrnjtojuHJjNMTWYpoVsJERh85GB2867/QC61Zn/",
+	"qaPKxiA+RCp22EQXQPfINICgbujZhm9A/IyvLIc/58Ayp844dCgEyyM2gmfdvkhOne+Bd6Y8lKRzFptU",
+	"29i90AmXBvuZnEZlTUdxeq8zkDm6f/GPL5zfV1izeBNX5Y347N2VVGx9la2vckd9lZKhTOnVLxqJdXoa",
+	"03qAIigIIqYLP021HyyNGi+fM84hwM0rzNr8NjJu8x+mdtWnJbfH1hfZ+iI374tcv+MwzzVwGneqvOO6",
+	"HIaZM1YW9m6SBYMgPOagvtcsSab5LsYKbkRJt8/zJ05mDaetN7H1Jm7Xm1hsvW/sZXR5KlTCs3pPiMQs",
+	"kcOB6yA1DWCJS8zeqISJz0PQb9CLGBr+8rztsB57g/CkL2TWUdS9VBiwkJ1FeKHcRR43MWu8w4uvttqf",
+	"0WR+gLmsir37qjKwxaksFfNwU96mYe/YKXdflvkjiN+wcKKflf8we6bzIwGESdVF0oC7da4M9QseqURk",
+	"ZNzw/OVQ88IH7OHbkU21vojYj1qfpyJix8NhKnYA1mQY94XSD0y4F6vOoG4s2A4x+O2Ix+3rNEcWQ+Ns",
+	"6afWUdBx8OBg/2DHOfkaan2dKCg3OcaXy5xRKW9d1M1E4rYlTyM2UlamUIoM1dUonJxPAbLJUG1BaN1K",
+	"jgjmfxGmKFIo8xZdPjKCIc6so/rc9BEr7m6/EEMLpdBoCAM60eiBAJix9CXQkUe7hbLv4BtmoqP4mE+O",
+	"GGS0IVgCMRCq35s02LH3irpcsQG/8IKXMM5OVIZPB4J1jry8gvwUWjgX5czGaOXNmhv1pw3VsiFKdvS7",
+	"PsDVe+x51mA/8SThK/V0LM73JruGz84G1zs5XYJQ0F96NikA3abMctzR8DQMv9MfUm7s6cjQi4hpcP7S",
+	"uYnCMSlcPsrSWjs3DcyjgRiYLk9PW6d//a35y8XfW/3mYDf9/llT/Xbxbk8fZE/MoW2N9i4Pxk8+H05a",
+	"/9o7PnjakF2z2ZdJKkupeSIWtEMHxgFoKRaxeJSlMUIu6Oj4aU0hze975/Or78BY3nVhzq++629i8lJ9",
+	"NNueQtdVrOu0Ay+bEatbEQXwd9knWKHV6pi4V4AcVvcgGeGesbIxfy7slGLaMAZyd8XxmhJ0XkwD5eL9",
+	"oGotznfL1bqgyWpZPjzwGnIDd2MlU7H4rQJBa4WgeYT7f/Xa0JkXzHOIXigAXrpX+hbdkDlFbOkw011h",
+	"DOZ3vE3h65D2m/tYx6L0mGms4LgECKbzDLCG09eDENKUMpcVjlbfV85gSjTyNY4XQgxXt+Zx2a7fmr+F",
+	"8EaVqHqPUtB5WX6nTpUJbgXYxrbXPZZ4bvfciE1kHv1u9YVQS1pE3EvbMJJi9IOF4EfEXr84+ent8/a7",
+	"j09fvfzw0w5VyaIAAv438F1CrOMIjCtPdjfOtDqPZiMeCQtRjryd8z6EJBAZThEQKJdX2jLDqSiPasVD",
+	"rAfEJULap8gXCNCPoHzCxO4RXsTjTHXCJ/hSuqD1PV2RV4+Xys/psielx/h+0o+beFvEuO0owKjvOlvt",
+	"KFxBkZYHAb2PD+SWaOxCL+HyRIzlEygNkAjh/XByfPLxQ/vZ8ZtnL169evE8brD448vnMRHpefo6DPHE",
+	"H178/eOLN89exCyTRtAGAK3SUfMYCOAzu6lBENznGU3k/nEBNYu6R03RqEphrLPEACPBUOghUmpIhOV/",
+	"EDT9+MUJP4/ZGe9ewDxe9upvtBJ1qBSPqazAArsg1CJQUUSRYu/hXnN/Z4FpvgQuButRhwXOWzoP4JcT",
+	"2sep2rghu2YKcbx+2IFSsENu+0VU8oVQVwKTN68RnFcmt7CI330fKuRfrHet+GyDRCor3cIUDtCDac4O",
+	"qNIzyKO5UrGPJz/Uv5+KkDzj3b6oP9PKZjpdGCZxF/tr/4yWKuR/hjMM5fx7qEPnD9XHfoIoJBlCqfov",
+	"Pf517JOt27OhESC6owyq0X79VDQJjgv7uwdh9bI5vlLeZTg6S2WXDAO09xdkTr1X4GtGnOOfJU7zeZwJ",
+	"de7BamdDHOKDCJO96KRg756OgpRwgx2bizwdwhCLjQgq9ygU6eCtAFerOJdKSWclOAeDxQUAd9xRZ8LI",
+	"RGAAZ6JHSPXiiZbARiB6GXpn8HfaeUmdwZ4XmJ1JAPqJPdoB3WnH0s2hr8eQ8gCwkBHZJZhKzs7yICMg",
+	"hEU1Hbhq+HAoeGY6CpSlWw1yBbp6MJDWioSq+ODZZC7kBpJliRgK0KbKOWQyFSwe6EzEgFEFNQBTQxeO",
+	"vELQqS/c8tMonB4xhehygwFLaixVNx0l4j/x1xjWJjWadXmWSeIhKvowYM5BRsgtNTcXUT5xDkWBzi3E",
+	"dBO5nmVz71wrESHVLf7g1lz3OmqiR5m7u9tnZxPnJ0VhEFD4xz5oNqYkGxLywLU0OLc5RxmRMPR0di4w",
+	"599RmNMHRzYT9Po+YdwIFOa9swZ724OdmoVNr7G4nYwBCnoh3ti/mWKGD4G8gWXCcqniHd/qBIfq9xPQ",
+	"H9PG5mj5/ByEP54fXwsJC1nYmO2AP4mpAtP/m4KRUUcVESxxxGIj3PpRpaSzgPHWqsZWEYut7F6I/Om/",
+	"jcRI5I/21ESnwDcUrvI/h6eg/er+K9OhSrPwvlOn0fH2jooTmQl3/STcP8Ya1lOoYcVhDcSp7vXoUVTK",
+	"6mfihSEFZEPyEf0OZydWpB0j3OS6h1IDusm4PXAE7SAyq5CRaRzomxJB3BYN98FwE0K2dKQSlsoLEXix",
+	"3afzr/Xf5wHtUuNZrEjeFRqTFXYj0pIYq53fA9dwMIdHQ897xft0yLxRegQekSqIPDeUCnrPKLgZuB+t",
+	"Zglg4a32NctOjMzGcDzH9tUYFtInN45eqeagCGeWKM9zL8Rn1KrQ7CAInRACGrAeKbMLqZKCXZYfTbcA",
+	"ZVO/2KPO79V5pBbA7WHWJPfg9X+dfvruYUT/sbMcPUdMor2dV1XQbgQtbUR6OYV5rYXwatUcSGOU5uBh",
+	"yXRjBQr50w23w7NT+M2KTAgVfNWOe8kvj5OPz2rOk4BW3KFsoZwYwa9V/sI1/7O/yBceFPxiGqmbs1PU",
+	"4emlurN8GKtkSWCHX4X7dO/wB2ELqbprwEmdpnpc5JAqmfb0y6xNXxTOZNkT38MSoEh/KUo7IlqwTKhE",
+	"JKHkCQqngNlCKOoOUZEZndLF87SEH9uCEEwOax8jzWFhQOXq7y9eJ3Kn0Jm4/MsAM/3W2AqSO4nNzM/Z",
+	"dHSgSoYUz+58SKbbPaLoPDkn2uP9yNcR48DuEuCKEMx+uN88RHu+7uz5nUZH/SgvBbNj7Q8zwgg5QcfB",
+	"bUfXC5GYBQ5lfH3EzrTtdxRZJQnlLAOSkWjyqEWNQo9KGvS6DYQceIi0V0g0WsPFWES88MvCELv9TBo7",
+	"4KZcbO+W8jThNojD1m5996BGAI/pPzzOBeKz8LxVbBRciesGKK7x8srs7HECuyTmvR6cttMy31Japocs",
+	"bqKc2GltotfoPkP1tqC7u9L43cnwYsQhl4JL6oqSVCxbnAFyh77VrAZ5Dr+XbM+15C4+f22525ubsdqf",
+	"N+b7Aj3DJds8/bLlL4bj9HYoVCmafM6lWu8gRUvAMoAlY+65WeiBnQubn5kNQzLV9sYK6NTpAl2wP052",
+	"9wp+WqmAIjdIqkp33d37pbtHw2S5oaxu38xNRdOn+aa54K9NxNx7YGs4imu5aKuhTPFdAcGa6O78+NAx",
+	"BgEQHtXHkjbIWSqb8S56ZgbSkuSumEK+NtNjIzIoM0s1T/L0F1wiUiOgvKxRJZyea8DALIMi6dtBOhdB",
+	"0loJQOImu7Z2v1c7+wocglsoqaxwG8C57Ynujpzb5Alt/Bb+MDFWDBZgDwjmtiBA6csOzyaQwfaRRwAY",
+	"IusCy3c4UzzL9BjTtdLYjrL6HFjz26GeG7kuB872A06nPDEsL0VF3msqPzkvpkl8QotCmk89kiEk70Zp",
+	"ijNDJiuuJoCSI2TcShRESs9lloH/WSfptCTj0EkolZ0iv7mzHEqQUEwKvMVdrtjD2GYjEe8wrG1183gY",
+	"Q3In3sm5i0uTQpheZR7NnOI5Kk2DBnamdSq4unvRZTwIywSXaXG3seW7yO6RBHnnhb6XgLNSvyxC54eW",
+	"jxMobvHUfv7QlXjWAT5FDcDjcIKgkBbO4VUCfFEI97lnJfmCEVyQ4XM+jr+OzhhGCN+4G5Z3Xoq33kzx",
+	"+AozWGvsV8V0ryqs9s3mfRHhNoK7jeDeWRl8nCRBUq4ogwshWxLiS0dsuQdbWp8eQczqyLjTF1g/sHhI",
+	"TYq1IlFHdUPdCiAyfcIuKnSfIjgO5Qn73NRLyZmdo44ywpYEv9Uo+CF/KDiCEk5CGU3esU33UAbkNC8G",
+	"KFqLLJnO+MIsYejD6JvEdNRxsQMGddwITgWfEI4uETAydwqPAlzVPc1Qh0xpAkCRp1qJ0h+n7efgUyss",
+	"2VxDt+Garqvbvt0o+W2ySvzETanL3Ta4HiQd7qncfQ9FA8X1WksCLhtrD2WEZDmsEyLAuBaewA1j7l/C",
+	"vsrl6bcd1r4umXDfo9prGSbrBbXxyZ40AZTVLGaJcOFOvw7E4Mwd73Lcjz3864e3b9hAZOeCwVN2qCN1",
+	"Lgyo6RZEuaqq+gtmSRttkpgZq4dTgChuO8p5sW0qHy5A9vOuWNO2AjOjbhdYEllRUTgTwi3bxHvIxvLJ",
+	"emYCZsquxUxYxveFla7DSn9XJeWgIgOiTnn0mQppSstZiwpo8BBQQ8D1n6uKvnc4iWW84usOmFVJ3WfF",
+	"LrKVPBJbWXzbIIat77o5+ojKIq/VfX3kQaVLAN6DQRcIFgj5bm4Y+H4iB+It1AZtce+3n5mg1V8mNRHw",
+	"wFtP9ptBy/NZuXArqIyyAVuZGHmjMfoG4yo0dxBTuPuyaTSLtmc/ykvRURuj7UPsLq9frsTbR2XAvfvT",
+	"HNh1xIwGKdxRgYwYyIP1pWDStou0AHYKm12UjNAN31MGSRMoeyCU9zCnpG9FzWZzx3fPpVL/cq7JGedj",
+	"7mt2q6X9oozSXIF/myklmInSJCrzELJi+V8KVnR1z4zWE1Qh3zVb7WYTohgc3lWTaaqEMVf00mjtle51",
+	"Z28sxEV5OD/7DVcy6WdLF5pP6s3K0gX3h8PiwC55MfGyko74MrULpZdvaxe2NMPbfNl1aXinQa9Bwy9y",
+	"Ph797uv/T5dMqUlkUSsS5uc6qFQ7N4+XYbEuwjGsrYu+3RQQLdm2UOKaTuEJkn0Ht/uMdy/WO4HL5m7C",
+	"q8iKpSTGemUT+QnaMIXjTaY1iyaW6XHWejxbQqGdIEIW71Wst92bLafwqzon7ZS74t9ysPPaJNH9zjwV",
+	"j/wtO++VkGg/lgeGyaSy0eIUy2duPVzJ9bm48eKMiUKsWnVg1VqO/3cmVgrbyFDDNLetpFYF/iSuJvll",
+	"mC0jswZDq4zGwGAM8JgZfKd/xpoi+md8w08wyY3ltPdSc984zBo2x1mquxf4n0K5EbS+R+cYZKn79z44",
+	"vJ+iWslT3au3mrBjwgMqrjiA+67sSx8+yZzR7JZH06TRuWklfFJrt9wY6NonUyPfu+LaRc/dcyMX4KPK",
+	"S3FaavbfqjdbtT8/raAgSt90jpYo7axtXmwb7V0Wo/DAlPfOFwj5jirk8HsxTHnXydo0Lduu0wNusONc",
+	"6BLJOYAGpTUdFZdPYYxN5vBxfFLkHgTeMK3EAwOxWO55QzGA2lG9kR1lwjMlEil6qpVoQxkgPGOYCQMw",
+	"yjAeTzbonw4oUT7pqMKbMSJbmEOlsoAO/A12rHLVA82pOwriXThx6NzupmYDHvQoIMZQPkbFuHmgjncv",
+	"c3cTGflTuBTgIanu8hTbSSOv689A40rkBe4qcyGHjBN7InZeFyqJcNkGGoClOdTjnA+xq7o5wh57TFrW",
+	"58OhUIFnluNYWTZSeVUlUecy3e2OskyorvDtwvDNVhdoSvEPQiUNRnOBqPlACIvUlx3l/ikTJc/77iei",
+	"nDU2E7bbb0+3jx/wCTNDDnthUBX1R34dqn9ib93oIHThPuaZECpE5aOpNEVH6ZEF/l43evzYHuxCGQy6",
+	"oF4yYeKdBnujp80SpTsqV9Lt4reea2psEFnJ8JhOWR03jZ3Zmip3x1S5PRzRIjPpg6BQ45RgBUzEhJo4",
+	"bDFFW0zRXbTpPgh7XSZdIcbf68vsUQFvOddt/gF4hkvtWHy6jSBDhS5dxnI7Mg0WOzEKlWpApy6pDY2J",
+	"CmjTYSZ68rMwLD4XccTic2T15u7/p/BLCr+IMyLHFr/FEfKwgxFUSt4/MMyJ545CIyWgiM4lJNnR+iAu",
+	"qLFUiR5jZxYYrzBtFjtZk4xSkXgqbu2MkgH8OxMsRuXqBtTti+6FSE4l1uL5f9elAi5xqU6hd4EwJjzK",
+	"6TIbHtUbpT2ZImV1rPSp6esxPkpp+G/3El9RFCNpf5yKnj0le+/0TEh1fmqEUPTI/PJZZT/Lh16l75Fx",
+	"4Ie+zI7L5QdX4rleJqaaebqE12rNAWdhLGg5HeBG9vI5nMHPdbd761ROju1jZoNUP+fNm6krfvwOOcsf",
+	"tWJGJUmFIkrgv6esFDZAKE8i3DxnMkSIvtKE3oueAHu3Yl6Z/9ucucEwhSrMDrgr3BUiW3OKpSfMm2fh",
+	"oluZ7AsJ5Wh03u1YgxQofMzbmzsnVOdtfOFZuck4Cc2jKnlWnM2vtXOR5zlqUS214Z+PnYYQn4epTq7k",
+	"cABLuDhVYiQv0VHsN0s07g/Fb3+ciz/O7R+p+CO1fxj+hzjb+a9fm/XDT7/v//mwjv+1W/yvE/9f7fBT",
+	"/l+dTgP/uxUd/rnzXzv/9fCXP379rv5p5p4d98ed/6pgjY/ceF/i2PdzTvMs45PZTwKTnv0aXk+4jfTD",
+	"Ty/fLyHziCh9DtcHPG9Zjo/H5TUeZnqojUj+GAqVSHX+B77qD55l8lIkfwT18kfQCn+gYvlDKOsc1bpU",
+	"dZFlOvsj111/+LLQnYfRjb9i5/dmdPhn5ceaJ9wXuJrurL2DA7Xs1c/0SK3amGGJx/6gswG3KwzZ2pV7",
+	"eroV+m41F2pKsT8dqSSt5Hk7Dkjhot2wPOiBhN7IrOAFzdyzt8Y9+2vc83j1e5bxM2buOVzunlfcwv5d",
+	"zsuYesvBsqtGb5klPil+cNCxTtQVXAz456x7MWNfVnsYj/7DCRFoIFyJBH6q9QUh/OJ3bz+csEdlBKC7",
+	"G2250JQpG6XOdtcAbwdrIMJ/FHS5M8lBiXovQjmzGxRnbFJtYx9NzXl7MLQrB8IcQZuhS9kVJ9jYBzpN",
+	"cdVR06X1Dfa6WH33fh/Cg+5Br1+8/pBHY6HJlzPZh9wYkTB9KbKI4r4dFQ90IntSZC8+W6EM0H3AqOXA",
+	"nX5p37sZx77/0liP0sRHs8e+oUsmjGUDwZXBoMiZTiYdNYCgtoEWk/G7IIXiPB9a+FZgYPHh0NYzYfQo",
+	"64o4Jx/PcM+5ezJR/AH+HR4HXwgVHbptqqPeepfj7cg625yN+9oIFifCcpmaRlc7bROHHlYmHQU6sWGm",
+	"z1KK0M73b+YHNN3+mZKCG4OXb1wlLBMzLWmDYuC0z9PeT3qUlYOnEDwsgmCa7b0S/HnIMyu7csjdq379",
+	"nYze9u8Fe7XoDf0ZeXPG2cduH4M8mndf2cyuvhm1Iey7E7QDyh/NhzzLsyiDuMNjvS2zCnDHfQcnjyjy",
+	"AwJt/fDl7NM2xF5vrv+rNP9TynAspBoq9gNaPabqRnJroOv7bo00D1e/p7XGfJYJy34blpI7JVMpxHVt",
+	"pSvCsY/+oydVsiAoawmGRTZHOQuo9BhMh3N56dtJghIuqXmpSEN3VOzlZBxRI2rMd2sWg+EWhxAESv4G",
+	"e2lNkaDUWRzBCJngP3s66yhnZWGlkTfEsKZrgyCwSiAG7CVSR5WiwOxhnGsGdzf9y/8nklz6MrECyIul",
+	"eiwy6nwItegdBc06AzOLYqPhUGRgZbb2sQt66nbJEeOWQcvzw134ucJOwQC/TKW9gk7FffdVo7BUXFwZ",
+	"lchBAhLy4+ldCPnN41ydwjqvx7BqJ2uRq67WXHzZKPWxmmHpagPAIYUxROxs1OsJ920zrQfoUXjqVsBa",
+	"LBdpJy8GRzNn9o+vmvzDUabaAzEw7cJw4XGdzh8+wteKWo//3GAxXks1ssJE+JmB97LLE3HE9pqeGBMp",
+	"TSi8C6Rlxh224iLsNecENEfZLLVuD23zdk0qu7dbg2ChHIwGtXbre1wP+tdBmJVUVpyj9ilPS42cB3hF",
+	"MBeaPX+RYC5azN9sNHcbPLzt4CFaEzzdRg6/hcghWKFgBnsrch6J3Ty7eNo2mmMWezrPSqv4veCJmbLN",
+	"oVEDIigReIlNk4dCD1PRZkpgclEBDYHS0KXdaAXN/YaZrmJdXi6f7v6wabgJvxMGQqgQ494IkXlw92sK",
+	"LmwjBPda6hxfiwM+JWgoprnA6/aN752LBYhkZ2JFBPUuN/IQn62hfhxnvjsGiB+QQ4Cb4mrSUV1uRIPF",
+	"MhHKQvgfIm+cDUQiuzz1BGloX0LyIjbQh+QPCOs6+VOSUH6Iy6B9aNJ3GelzvPRCQVqT/kz9fzwli0iN",
+	"YOf8UpQnFNyeQab+wBLQ1vfzuseH7zfPxdrbvXUHEzJAM61ZEG6fFTcwNmk507ZfXoHXI2PFOs1XbtCb",
+	"Dr8vNdswyRUm1uMDmU6++qnlUqc8t2Ol5kwMHOivbV4Jn0RsoJXtu204ERz3osxs/0pvOePqXEw5y63D",
+	"75v15m69ubekbwyvWQrt1Nrd1D++QYxSHjMT9QGXqc/alDcGV6oxgI3/v+jHhs7O5+wV4Z4zt7fSwX5p",
+	"r+xdtVd2m9cly+AwJ/Jc2pCPGva1EiTVy7Nttp48mRfTdDfNm9t++Rjsl6f2XbN+yB7uPGrUP/0FPmzp",
+	"ly2q6XZ9CjJglgpKkK2zjUl8AzEJ/7FXcA5KdvOsY7BU9CHPj71VHt9CZumYG6ThTphUVjOusNGGRGgQ",
+	"dR503kMq1YVhVjNpO+phTLV4Sf1sEu/MBiQWm/s+GPEuYNS/8UCEX4i5LTPxG24DEFsRMycAkSMONxcv",
+	"xfTq1cGHOT1D1+nbUQgBFN5/l+MAMx4Sx36jvkPajJf0E08SntwR1/bnPrR7neXG9aS4S/bmXKIx59Ze",
+	"vUnVUzhty2XSCqdza7l+C5Zr8YuvoF+m+81UKpjljNh5ZIJL6JVga5ZBQ9+6wVlcjXlWZ+Garem5lRHz",
+	"Tc9ifcs1yIcPVPu+wPj0JfKmwV5AuX+BAk8rEZG3KxOPG/ekBRvap354d7wa3Yiwgggu/aoLkL8dCObW",
+	"sL4fhrUXE8sY1bko2xrU99+gDl/7OpXlMoY01DB6mQ8BiWswrIO2/uaN6rAScwxqv/RbY3orH+Ya036T",
+	"XItsSLXdsGgrKtNrobxAxpsfX5ywR0WkbAx15W0qsYKy8rHO3IP0yAZ2TR80fsA8ERh1r9IqnbBeJgR2",
+	"rXe39/RIJUBFKpPAQSq7/TAO4PNyN/ec4a/HLNXqPCoSXmfAQXvOpcLKqG3l15KVXwWHx33ORc7Oh1yp",
+	"rV72FZTY3IKhXMlsfY1tude23Gtb7nVXybveBjWXq0lxKTJSdqUD5S5bnrNLKLdXfsW7Pm1hX7dq+6d6",
+	"KcxX/uG3rv434OrD587L0ZYsCrmi+szts+VyZm6ToVHPGdpyEBkHKdNmsRtZzMZ9ieFfZy0bK9M0N/8j",
+	"Fp+NzCQGyx1IchXTal1zMoQLnE+yTqjA3Xg/wgRuBeaFCFJtt4Lh3vv4qbbXJA8GwvKEW75cnynOnvEh",
+	"PemD5VaA2U8souz9Pnu432g2Wjttz9wGwTlw6ZwAwdYPHRVONvi9MYwksMBx6NmhjQh2tDs+Ge9a6hvB",
+	"AGZq5vSVAvPBD1IKs5as+IpPf8UHmCcMKi7dQDZ86+dPdEeZtBPsq1Hshk08hXAE0OUDbZjoJSCUo7NU",
+	"dvE49gVPbf9fCw/ibrPpjn6q1Tm1hGDDTHede+lei91bqAvPEfUPsvyMGxGQ2eZCgKMwc3h+gjHUbrD3",
+	"Bb2hysZN5aVYuxvtbTTOWrlZwhXb5mX5y/EUc61+v3yAMs9FO0aniZnPQPo3IYbGN3F1/nkoDh0j3zo/",
+	"0yOgxHL2mu88DoJ7lGJIkvukcbuj3BP2mu7yx80mM6KrVWLA9IMeSW4vOnMP3gTtE0IdaoM9xRdALBgp",
+	"mDtKWsNi8CFjCAe72ZzSv8usmz5Yiy2AVAKRE9zacD2EN01fjxXGgPsig/ZV7olowdLGB1pPBf2KlIbh",
+	"Wc0EhEjX5uHEbrA/6TTZmH5zo7ZCdqwpAFXixyx3oPVBpNOBv3SvCXvUfctau7XbvKK7bJmScgX6Sbc4",
+	"192nf4mpr92nt3qVqrv3Ng+RbvQXiLsMZSZM5Qt3yy+kNxGEHl5M7X61HhT+Oe9jNA/zVr8Yh2nX/vbk",
+	"r3/f++Xp7uv9//345OAff//5xfuTXz7u7u0fUCAqPHetb5dUCe2fRLoMxaY7iWv3K7oNYs0v2+pozl4n",
+	"iuAVjcR3eFfV1/KlVXWlbR0c+ThiMW7+8m/TYfLCX4GGwG3Twm+NDZQwcn7e1hL8PJeQm3tHpy9USGt6",
+	"zdHLhKDIN7TSSWXXxh0FmTyeWpEpbuWlMKAivkSnqFvbQmANwcPrPS6how/wUjhBVZeqPuTG0n64Mz2p",
+	"nJAjQ6lgg5UoK5fnPgWrLITYEpEKK2aNsxc+eQ5GCrdMq65Y2wjBt6xnhJSaGpb08H7lsJ3rcB86yLnV",
+	"uu3+cfe2q9uPUOrL+iJF9jR2xrsXm52laKl4VMnGxwA0+JFr0pw5HxhP0YYNyb91m3QDc3NeOGsjI/LP",
+	"rcj6VtqF9/EAryN61msS7j4LtAh36n8glgulj/uaguSwZNjbD0Fuzqok5nGA1KWpyKCvc6Kh4zcm5ToK",
+	"+jLyAYT9oNs34OTgTmylAvA1CHrOykMj0t48EfgMXrm5EBzyzFIReFVAAsXJBTDD1y7ExNkuYYjw7WYz",
+	"F9E0WtGZLRq7FYf3QaTt7J+ia/HB7dYq4Qqa/RwphJ/jDphAW9lQDtNrxgfsZVEwdLvCVIkEdzTQltdD",
+	"ofhQNvzmXnyspxJWhv31w9s3EWDiBtRRCfv0Y2hTZwkWR86eQXrGsfmrAdTXjYXk/Zue6+7oqnSSn9VX",
+	"HaO/tR15RWz/xO2BhFbT74FVg/t+6034IF1j60XsbGIx7A//wSFUP+aGOfPaCnXlplttu/khzkOluv+b",
+	"QZNt99j17bFV95Znbpm7r15JY1eihnXyDDFCuV3UUYpnmR4jaaU0lll9DrWJ7ZxXig1GxhKpLE9Tsm0y",
+	"gVDZBvvBfdvMPQoxUCoJ5CcmKlHlIbq4TBaIWSzkq6IKhbHIREchb5WbCz3QjLJLeSnVOV29Di2Vm+Oy",
+	"/LM/I7AqE24jSq0gp2WQSMvN6Ux/jpiF2JCzakKfQGj123arbPOiAfwWoFli998xhSp1lgP+EUh/xDjy",
+	"UGLT8Ycx0Eu2dqGooKPi5l6jtdtwP8ZHLN571Np9BP9w3vWZtn22x56LLigyWO7WLnvtPvvOUaAm7aj5",
+	"dIZ41QztZ/mj0eAhP/i/4iNsr15JiQvVD0lEgGqZ5U9usB8Bau13XEc9jJ+K7JwVJrgTzd+GOLABfuUc",
+	"T+seEbG/8nlspL+txZTb6XyYhQrPAn+fznIuF7mAPP8y2hRzd4BbCa7YYBTD5jfsWCmG3LHY3/Hf/xf8",
+	"jWOl+BGLX/Pst5H4l7/4Nc/+/X84+6s2//5/2I886/77//COev3v/z9ctdNgz7gREePdLnHVDbWxmR72",
+	"3WntT4Z9oXwVgHXyC4LrA1iJo46K//1/44jFIyqRGYmY0EBoLeHxN9r/KDOWygu3i//9/7r7NPw/AZxy",
+	"pc/mPu4atEi7zc0/2jwa0yPWhZUyoyzTI0iJMzPkXYRIseFITbo6EeUluinu0+ndubfmRBeQmUaMW+eo",
+	"Ok3Qh4QKVULgAuFFHYWmilNv0vlaEB3vazCWyT8+yzRP2ixutp602MHBAWu2dvdixJbF3+0fMvodfwYZ",
+	"Dx3DADg2vTncReuQqu7tXsEX2+l8918Pf2UPdxqPPKvqzu97Uevgz/Djfyy7qiCpPX/wVMHM4ff79eZu",
+	"ffewdgUZ8OkMG3CoG6G/lOy18p5vrrTJK8X0UXFneyFQ3tg5u2RHQYdt3EZuF4wzrc4LfVlnvh+ymM/7",
+	"hoNsLj30Xnmq35frpZr1Q1avrI6qKJGBxGCB8L5N5CGkpyr4MXj/ciHv+imyva9V8LXksZ0eOb0ybs8c",
+	"zPLwnxw8brR29/YbB4+ffN84fLI2h/x6k1gQkXslB3Kl+pFPN+hfk0nobOoqt+cttHtel9F3G176KsJL",
+	"JYregjsW3IGF9JnRHBTfe3EuDXSkzI1VJ0d52fUXzFidicS7L+CSocnRUblh3RcKPasILd4zAdCGNmlc",
+	"N2vunsJ7zh60mRwMpDqPOuqjkmCPKKc5UmmwoPXhmx+e7VC1tBGsp1NnyECQOnYW5P96kRsmXj9zpYr2",
+	"StnEa7BjlozwpJWaccM095uHHRWDKVO3/EKoABoPDckNn5Do9RAkmNkRyyURlMx11EjJ30aiFI0b8wl7",
+	"uN88LApEehHyFJ/MOCse8ATAw4x4MfDRShjj5uO/WgnUSE7bQyME+WwAhYeaeL8z4iM3OmrpRFY9HPaM",
+	"OrdL1U1HiUh2EIkS5lHw8HRWMsEgjXCWrzcbisw499b9sNtsdVQKrr9zfgCVOdTGyLNUnIavYmIsNGex",
+	"Vqezf27TJ4s7Smnbl1534y4GrmjoT99msND+AfXwAO+8hiG6EYFVGHe5SmRCY3iGe5WcAkHz9+kUrNhH",
+	"wA524o6Z7PlaeE9VjbNvsLc9Zsfa30yHKqaJYNzAz2B66TqK8N/w20APQtv+c4EL6db1inDCImjpuiTX",
+	"14ou5Wou+M5f5vUcgvCOlaotn3Ip3XozINEVZvCBX4pkrQnAnVVK/n3Y/0ugJZUYezG+xUxel+mxEsyw",
+	"uHFA3ZxwwNgW85jCOo+6XTv2soTEfFna5ZH5qTYm7APGS88m/i9W5+FI/PzgII+cLqN3FHqgIOtH1xnG",
+	"jwqGBx1xyK/Wmq2/Hv7y7OC/m/+7FvmC7/Z+8zCqWWnBjH9RVmY8dcbIpDCB3Pz2i2QeFRTwKnnVq1CF",
+	"RZ3eDtP1S9qHOpfZNeyoWUV9xd35te7OCs3TJsF/tWIrhg3Hfd1R1Tq1vBGOStqL5Vr2SwFG7yX+g1R0",
+	"+D4rWuIFFKf/bSGQ8zn8bjCWrzMCo425YQpYGSBkMW0FcjUpNfzrqK47yxDtAvIib9lFbhdBAoB0Q+AH",
+	"6ktn8E88VZGzfc9ER+EwvXXV56ZeQjmvZYfgM9e2Q1YCmOJy3hOIKS3Z5pCt5hJH8CduSlCnLTo1CAbc",
+	"VEWx7XMi1V19V5AVy6BUtQotWB6YDfKL58Lmh3BDaNYK5vBalvD1t6LJcZx7ze9nV/ykX9GY6Gixse0+",
+	"Dojscy0M0wogE3J6gPe9AumW5Nh9h56uZ3ashzqlJwPwFGLm3f7sqXjW5+qcKAo9/qwMsWAP//rh7Rs8",
+	"LwyesjMTX8QUPCYD6IyFJJ3S4waL1ShNY9ZNBc8MQ2s+jlgMoaeY6ayj4jwVFWN0EqNlahayIWmMuucr",
+	"tUJErGi4F0NSuUGdo1bGfT0n3EV18x1FkzF8QhNx4yqE2HKhIDFFW3jBWqbUaJjw6zKllonlwGetw2et",
+	"dG4H+lIkkMoo0IsoMZ7O2yLxhv9SasIGOhO1KHeHMb9MkF7Mm7Zr3+232P4+ZWjZ4eFK3iKu0Tuc8DIR",
+	"oWvP2MyN5uCpoiB71YH4pqsUrtnqvbXKxmIMAmoal4wtSNsIZ7+OdkfcLkRxCvZIYw2rfBsY2Fg743m9",
+	"9rDAI5FxI6jQYX3NXZn2OwFmYeDRwCQKaEQr0tSE0pFCxNE5M2TQenkEkURtBG29jgJsobSQQ2LnWidt",
+	"wo2hWCc0ZVTIHkXFrBlqARgRUxogKWAXyKzkRkXMyu6FsIj2GHNpAfoplM2kMCgyi9czY/kEx1QmQDaW",
+	"W2ms7CL1nScveWAaLHDu8FEiLbOZ00pQdxtgR7Q0GBnpqEDkTKorR5LCzQ8M6/a5VDAYg5ZOgz3l3YvR",
+	"0LABTwQ7Ez2dCSoxdO/qqMLXGSkrU/e8CVhWFIW5wkSArVNpIsBfvo6kj7lA4yBo+UxwM+3KIZ0QuU1M",
+	"KgCYA7hTMawO3K3vNhtr6P4XcLy+jO6v0hAwnq3Wv19av89NXQ+FKsdJ2yUp4rR8SWaBME6lYNx9SWcs",
+	"uFM/UonI2JhPjhilowcIlgevZdpAgHNeluOKxfjnUyer421q4NosADi6lQbAsVMhV2l/QVJoVvt/dsu3",
+	"JHGiL22AKnUA6jg3NO+6S/ov7IWHPz5/957xzMpuKgxrHSB6ZrcZsZ9evjs+ZvsH7NkP71nr8X7jYHd/",
+	"p32V7mdB9Zd2cXDtZebTCREzwunpoMWjGRUeoaaNqExVo2LVmdOgCgwNAKH3wC52olImSCU2nR+hsXFz",
+	"YcL08zIMrcRV6hPWvlp/wp82CpSupqVwG1Tpi2AfbNMZ30YYEPdC0WwvnvKVpA7tqk2igrMiC47czTgs",
+	"r0MrlBCWC8mOQgZTUm9FqTDynnFleNfC8ZbWdFSlLxFkjpdO00KJKtFyiF9Pp6keH3XUdG0RBrbc5QWU",
+	"HEAQnYvP9KVT4X0BmEQZJuAsAIUi6Sm10UNB1ufDoVBsFgOGPIiI3XPWwGgIvITeVijW5Z9MLZpMWAok",
+	"3HCD73vjFqwNwhYwdaBKMEjrYSZ7ze+jjiLGxiCR6WoPoJwJVVwhZeGKSiELf5lf67ailxItH/lcfOkx",
+	"9JTcmEyxDPbxXwdwNburuzKv4eDdsisDL30vzCitVE+vMSSF3rRTyInb4Fsn5g46MRjmD8R0aAzasWZ9",
+	"fikqXBcn5VI+jCBtAvZhR5UYkuIjNtCXIK0QmQLSWvewjmrIZVYV86Rr6OUdVbDyMHwSPJptBPR2DRM4",
+	"64wXsfXOJQAVt15QdEASrdrGqA8zcSnFeK539KGvx6bksyBBAfHWREUaG9TlUc6LIwOJxphPIvSMupTp",
+	"JND5WlqNBo3CekEBdzEChgUHPtpPU+jqgZgxfEpFVLvzOj0VlM20vlhW7zhb7UarmmCR3tFXnke0GWiI",
+	"tqrlrqqWBUKezcr4+04kxC1M2NnVRYGKe73E+r+CHN3Yz0u5uoIL/l2mh9oATFWJcU4Jj+mcS2mkLXcn",
+	"zKNV1DkxARSHMzGkO2ERuUTQFm6EPTStHkGPD0+e26ZqBp4JY9HtwxsgkwLZHnjzA8P0WIXGcl2dpoKf",
+	"j8I2m+6imOUFQjRYKFdDlAo/M0J1ReQcLqtZ3NeZ/JdWpwmfmJjq2qT1Lf+z0MnYu03SdJTbB7BfAvLB",
+	"7fQhrCFPseWaVIWa8gfGaSLQOW/yoicKiLWLI63okwRFYB1FUBdqj4i61K1iXfd6wFUBIwHW+gtg9qf+",
+	"Ae67JtSDNaShOsptCHARnXQACDK19dxtNvGDG6p1s1rXB1xN6vgrlbqVdafbXYsrlVIgxviCGSv3kcto",
+	"lp8BtAS/R/NY8SFGj0XyRUJLp64Km6fWfhLVUl5x5S6IiIHOlJPsU2Aa//Pct1dzeLZ2S2z7V7Bufr8u",
+	"Lb/7XNddcbX8m6uUjftdLVUi5TbktjhqTVPkOey/O2eJTMupNmTynaJSBaF2BHuD+pGavnPwMpCOja0v",
+	"eT0WkDuljANrjTOAYDM9MF7xFs0fsEkqbJ9cm5AD6X64uivhFO2zuwNZFUmVIaIT0Req5Cw6O4W8MYpf",
+	"AHMqqPJ5mu5KCD5quZtLK80Rjiebir374UalXG0TUAtx6LhHlzuIa8LPU67K3gearG7jT9ZIMfnHzc0v",
+	"6UtyLejEW11hAUdolM/2scqEd2QoXpQJJ7ANyogz0eW5fGiwY3KJrBcgZMozI1VXBAsEnV+eiI6ShqWi",
+	"ZxlPsW8/3eAN91BlEm51TwX0tW8xgv8A3oKoowwF55y/cCaYAaCV+xuIrNgNM27TKM/IgzvCyYRqQHqk",
+	"0mP3DqIzSAr8CiAInb5tsJin6anOTil8FrcrMnRHyB/ifsUXT70p6ijl/ii9Z+EmCl1iyAkpUjvg+q/h",
+	"a8AGuxZX46tLO/E0LaWdBtAXvVb+NHDipxNUhdj9qUzcarSi3U+Rf4LbLqu6BsdwkG8bfTdH+R17L/Yk",
+	"bJ2tHrx7scRpedAGyVcMQnV9xBglCjMa8u5O0h45EQawHyzYGfcnWzz9l8HT8yybkJnB9MiuZfMTm8R8",
+	"ix9Y0YACAznUQXXgXqGbgTQ3pFeO372ktJG0bCA4MY1iJwXNEk0NL7G4s4K6Fx96MhkKc6MGfv4e4oSL",
+	"alZ8to/69tp4tHHpRioVxrD4mAiQhpnoOSfKreeU+Pxv+LJXi0+4Zm3x+a0wc7+Y2aEr03N7opXfTTo6",
+	"n+8T5x86nBHq109PeGBY7AYQE57I6iN3NsTnYcqlMsFGnjonldTwhV27TGoUqGB99nN2QGUySepASKgE",
+	"TyU55NCKmLKibinWzobS4D+4Z9xsWrS4TNuDfa8ONhB1bnCsfxuJkVhAuY+pM6yfgoMTwmsJnzhHz1fk",
+	"Bj9qqI3EtFiPMN/ASTTm0jbYG2LGB150xpUYo3+c8EnEzqBZkAaWGnB/KTE3kImS531LxVCItOgoGD5l",
+	"mLpIzAx1ZEq0mdUJnzwwYej4PhqjNhVIbnjalXG2v8NyLaTRdzOGh5VESmsOtCJkXjbCVVQSIIfCtYRP",
+	"jtynSkSPj1KLi1MWeKUkU+VApxmbFzQsEirh2XNM5cyM7q1KJ+HTwOeUWF43muIkdpsGc1VVYyICsWVH",
+	"dQIv/IA33TnSXtx9C+h6aU3vB7r/urJC9z22GiTybySgvBLALTOrA3JRV9ADj5wIrSvx2c4HbTzjVO0L",
+	"IrrPDcDeRcJSrc6FsaFqxjfIx+jktBi3WjfYz9DVeKzZUOhh6hSZMyBAEnDbURogE/B3T5/BM2p2lsyT",
+	"3lfgAXiavnFz+6JoACChmNMLf4VgmJsICjP3QW47IoZvrmShwI8DITGURNty1Lue44aDVReDoZ1AcAzg",
+	"Pu7Um6nDvs1mX1ssC0ozBXOyuAILfbVULwS0gDn1XwsT2LvNZt5iPuGWn3EjfJonc9a5wAJO981xy+Qc",
+	"46KjQGRfiswNgykhEhMhBm0sjWAHzT0Wj/LJxph+cj+P+zIVIevTJe5y0x9ZqNZPAIIXuouyVPOEnfGU",
+	"q67IgF/bsLHOLphIjYACqTl2+3uoUBLmRmNo+UsqyZZ5MvmqO8jd2jaf48o+48onT2EjQFuxVf3ZTOvB",
+	"ohZycI1zhmSFFVHu5Dq3pdp7eM8CRxB8HHwbdc1V7GHslHO8Q1UsSlv2MO7x1LjfAvyy5AKhK1jZycSc",
+	"8q6Vl2W3jGI2Z1qnAjJXd8zNcWu7TGMSWNltV5I7ptvcl8VPVzjbcJwQrw2ZjtlDPtVheW5rkuMkAd5j",
+	"rQe+DwfpMQI2c8ucYxHCleEMAawTTmKDveEDYToKCTSgJYdnZ83EOc8SZjV2FwFWQmwsd5UsWYRSdvP/",
+	"uvwSkjBuYGylTtXujpvsmTA9UFzA5BRah+02dx/XW6367l7AIDcwlP1LLaoRuDmXmiRay3ONiBBxiUeu",
+	"uCyVIIIk2fZf+LL9FxbcxQcCOy1snZtrUQDHSUICek0FUPRv3G2r0OFr4C2YIcM/QnclQNsSARLCbUiC",
+	"97gb3cl0O6GjdA9PZex+P5WJgU5JBcATTuOIcYQDBPPP3c+GKe9CsY7S+N6O8s8vvngtfYJrsJ4++XZJ",
+	"8d16bRnxvxZGfDgMC+jw1xAYy9Liu9ev5RieC0sHb0Mi/Htm43gB+m1Hf69Hxtz3TNYGdsF6NQPuDTfA",
+	"V99gz70qx6JsN7GOMlYPDRjzZ56ySSomrXdLjwKZBLmrgHdYzxTAI34NpsB1kLp3U22miFsLMgrc7hUl",
+	"zRdhYZ8n4rbs61+HeTXlrW1B2F+I1Px63DtjM8EH8/l6IAHkSXaK1ZZdPRhIC2QJZxMg2IZsQlbuWIYc",
+	"3vCHuhHKAnu2soY9/Pmn45Off2Q/nbx+FTEjoNKIHTZ2d9oshmva9No4YrFM2jE+FX56YFgXouQRixNu",
+	"eTtmvKNiXJo42LU5zRB1+JCZgbIDJE/3r+mLNNUxsfngq6QJZIDCaRS3RohuMw320tJ/evo/oRI/655w",
+	"ni7STXCWamNZVytF0wvtalNuLHQxdCM3LH7Fja2/cMOpv3weUx4wdCHx7BWRZznCmjM9sg12zFLpi8xw",
+	"VB2VE2po5b6TZ5RnrQO30hpyen2hwuNEagT0Um47fxke2NMZ2w+XdxQC60MtW2FS6FLnlIa0DWDjcEZr",
+	"RyuiWF+PMmpILS0DXR3lidELMcH+iZdOM/tqXqGQ46ObAu1SaPrsrJEGezvEZ2GZHNLacYSwZBBP0Cl8",
+	"Hgr6AVej0xuqo7DvMu3uuMGeZnpsRGYeMPgWH/Qo6wqfQ4KPx90Qj5D7Frtvw/RgxXvCdvuzdgQ9fr5P",
+	"g88gE2gZkHUsk9hvOABc45YOQZdMdIW8nEpx1Y57yS+Pk4/PPMwPlWCe6SrtwXlt+3evatv/P78e13/h",
+	"9X8164en9U/f/Ud1D/+KBJ6XLzgnI9iFVEjq7xuiGuFWxYrECRsnerjBdtRY2RFBDSfs8Qvsper3KW6D",
+	"AZ/gbimtSLEVo5UDcap7vTkgSH32T9G1Zs1l4fV/nX767mFE/7Hzl6qlWZzvA1A5fOt6LraLFiAatAUL",
+	"sFYUcR0lkzbz26CjQHKy3/90O7Ykcedc2Kmh0O3U2p2wmzq1qFPjFn6roCfxPi5c5mYMFxYWvoFjhr/j",
+	"Ik9fUfjTqUw6bnE7OabL/xtDZR1v53ame9dNq7WgkfDwmIh9PPmh/r3bIIXvethsPmkdHu4e7D/Zbx4e",
+	"Tn3W/+l0Rm52nyq/ZxUvNLwIsdTEEWtkIlBWSrtNtN41UjDnH1H1dRDf3iDzAn3WECtqBLTCCFG8AhcG",
+	"1GjDXeuA7AlduHEUDSyqKyqSfWcwBJRCJIx+WD7cVkXQVKZSov9R2l2Iz8d6CS+IpR9NC3LaEhe0lTfH",
+	"LkDgofC9J7JMJKdW++fdRCxvPsQzh3Z+204trtA2orcoomf9cV4Fk75qwAo/RuD+KIosQLWvTv5ReGJ0",
+	"JRa+yFcbhaZXowxIAQFqMkCW4TXw6kEUfqWkEreOL3+uldiiy29UHt0yulyiaKvj96yDhgMdGEfY8ND/",
+	"Pf+Ddy+BnQHpGnz/VfCcwbcaZZkzoFGJHsGjrNZ1wbN0Un7CegTg9xt8zjdBnZelr3YGmRU3IoFPphpi",
+	"nQmhmBFCHeWfN2Kyx7iaREB/SqNJPFl3oTvGGiKanrYV01sxvRXTWzF9m2L6B6mk6QfuyWuS1qnglzcv",
+	"qiFD4BMhZ0KqcxLaRmMAvUp45/K6o9YV2DC9rbTeSuuttN5K69uU1m+0FYEIqSgF3YKtVrQ/T3QDGfuN",
+	"i25pphsdTDGT5mwx7EykGprSaWwxyjOLPb83t7zhYVtBvhXkW0G+FeS3Kcif5ixS12d1+7TOjUjvH6Un",
+	"qQ7N8anfDoqIGZgQlKRMUcog2gVAnIbq/aF3DlZYQlYN5bzN1QFSdSFUSRYbpHWJGwqeea7dE7XK1Uo+",
+	"uNX1gl/J21cNG1VfhvZC87hhdn0GsfYDNpEA6BPTQ6mkVo3VM3snfsvdcpuVK/KKeW4TdVi+D46m6iOh",
+	"uQLWR26rIecqxNtrgoLKSWlb7+mRSmLQJ0Sgmf/auB9q109MKqobR03MUyBbqUtVByEVB+BgR5GolTnT",
+	"HbIDbjuPfhkl/gHRkl4fauVUF1dFxbeOTicGnOUwMmBgEWWObyCV6fOMD7A5AxFIuy2f8a5FBWyLnI7Q",
+	"MO9f1MRyBkXz3zSYG3RE/CvmgERoduarZr35Gkhcf6aSn2ykqC3bSpw3vu/8Atob35We+pDA7uGWLDhA",
+	"zo+dpTbgCbbCR8QqUXLOGGL+pVfT5Pzsh7YMU44foN/6dDyX4VAtwKg2I00tDeTWaEn9Mt1VYlI//hfK",
+	"ZpNlqHtohbeY0rtI3oM9rsPB9rIqnPVZaVUSFvO5e95oK8x0lBRb2EKrNNkDOBmwQgM5dC8Toh3UqfER",
+	"SRNBX1hkngbG6nK3VjDYuJqc6WRyFMRNCrBq9yc7GYojjFdKdc7OhB0LoToq7mV6gAUwsdUxCEXgMOWq",
+	"xP2ALZK6Ik1FEjG3DO5/sSwm8z2VoEs49IxyE5IGSCVEVolM8H2l3LGZ5A2gpphXA9m2tB3Vk9a0ye3u",
+	"C2hYnjErFBtINXLL3PP9dAN0zRsY+BZpWEwjcjPFHe7Gn4guFOFgbyco1AFGSEjcubHLgVMg8GY/JRq/",
+	"Ep/tFapkEUtSScx8WbokcyFV2Vcf4XBPaX1r7b1mVHMb5srWqDMI4PJOBVaEbMCtTvW5m7LVhce1dk9a",
+	"a3daLS3mTRI2zSzVHBT2CqBrHxcxaEktvfZP8FEFngQ8nKewT02t3SwDteFn/4/VPlQVeHv62xWG40RO",
+	"YTFuAtFdPj0VCtqJ32WoqEA+bOMuXz7u4tvg5yGWqCLsgtGJ/MzV3V67m2GZmb7/eRFtsee/VLk7v+Uk",
+	"vq4OuyM7FTJZ3wwsxEz8bwtJvE6CZYKNcw2LneGXZHys4iNvGFpypSGo0hMZ5iSwWHlTI8S/bkMzZCWW",
+	"rZ/9FO8Hz5ZfujuXh/Xbow5bsI5sJrE3sLFMFBvgwNdyMld8HjozilFguLHNoubC5IRfiKI0ITq9zcTJ",
+	"svxeKEU8nTmICYAZSvSqtBLrhLvOhZ0WDBvWL24N5ztiOJ9sbBT/uRXu31JJpJcmuGvWjaGtZHb4J4cS",
+	"yZLh9YjDB1gdf1J67Ly43lOtL6hbhI8HQRBvqiF6/O7thxP2qEj4GK9lqOFk3oIMuhvgwOvDVxTIRatE",
+	"1VNsL7DYyS+yYGxd/W/M2lW6DicVDVxnFClAe+nM/5uMW0AOAsVE1eFlHE2vjhr3hYqY4ZOoBESTSJXU",
+	"y4QAki4qlF7bUr61BQLVAw+v97hMRUIgEMgZ1KWqD7mxOQIE5R0WKJ6PyJe7O4TdGPqflt/X5PM/onzC",
+	"Deke0AIm/wiFIABq3yPm0YyFnlY+eLSO9qH53Lr6ubUEbyXyHCdNyD3ysLbg829GEWyjGyUi8y7xHl6f",
+	"xEwv6lKZ+X05EeVdSJv3NbErBiL1cpLaE7P4dDO2UtY9xjvK9+7UgTATf6lKpsObxjq7gHMOYZUeGAXQ",
+	"aUF0VE+MhbGs3Pw5GynWy/SAteBqbACN73BPSPhkmqqTptFR53xoQjmozhKRuX8QEN03CgUoEzRrgEZb",
+	"fdG9gMTAEePUrhpS7tgBAjmc7Vh2MfJzzGi94QluXpSkL8PX28WVMcItNX2mHDJQtIdQNtL1g5FbE51d",
+	"wKo93G8esliPrJGJqLufpTqv9/UoM3HUUbF7vTuJ8c4aJAWUO08vXqovmzQnyEW5zxCi2t9z06dWsRNh",
+	"rMjcDhCXQkl13lgxSw5yDEGc8zqtTj1wpWCQW8ebzJdvactuhrbMCYMlHN8Nqc226e0bTG/f+bqC2dKB",
+	"eUKf5TI/qiguQIRbjNAruNfEHo1VUNaAI5tS115VB0d7mxu/pnQWqf91SgfG4qyv9cWi1qWQJKNL53Uw",
+	"9X9fgMz2L1zVIvi6gMc4i2Ugx35Ztpjju4g5HufbdTGFbekEzIcb/8SdwzQQxrgtYghn69wksgiCZ4Kc",
+	"uOiwOHNdK2gd8MFy5wckzB+mjjJ8YtjDvrVD0370aDweNwxdFPZfVw922oxjxBT7AYRDW5eA4fL/cirA",
+	"WD4Yxh0FqGP/ByPPFbejTMTsYXzZiuIA3v3p9fGz+oefjncPHgOvfBKx8BS4yCmMiJ1xIx7v74BL0lGA",
+	"35WGxb97HuyIdWrhPvxnwi3v1P6MIyrpheYGYEVxdkV3g4gZ3VGAy/GM/vzMXRJ8NZvxS5Gadk5c7yFd",
+	"bmkmepQxPVbsQkzQO1MUV3bz2/38GS6TirWaoX8Aum3h2zbYsZoUmgk4wy+TIkFWfnQtO+o802N3yZCP",
+	"jAAIOUu5FRlNl7P4vbDZpH7csyKLGTcXuEOkjeB/d/ehf4AB6jlF3YLg/R1FbQiwiBpbDMJ+gwE4QR5n",
+	"IhGpvBRZ7EYbtiCC4QnBsN9qApHGWFroyK57vQZ7je8wtKrQwAyWr6N4lslLcFvBTUaEt/YNGaADorbk",
+	"JVMoXl+KDH84mzBOC+BuwafnDEz4jiNCnONfEwnBDmVpBAao7f0j8ShhXJUdh3PnloMGCh64/xwBAl88",
+	"G7AB4lGWxuhAnwkGZ63BjnHBAIIOtOWl8MEDA1tICQsuN8/cIvVGRmAHB8Y7yo/HLTDA4alBsA1dIx64",
+	"v0BjesN4muqx+9sAvXp3IN3miY3oZsJilbKiSnnarm71lcbd5PbhFap7oTePF35Zd96Zdzwt+9hTPe/B",
+	"58sYXYloDRDexfTiX5wIH2VprV3zgnPIM6tE1qDXNXR2/mggBmYl2Aau0U266hUrsIIT7i89c1pOD4X7",
+	"2IsWMJHGqcjkNBMcBoSutFDwa+gVT1ES2ItOIfaN6J6+7v3t74fZ9z/+7R+/ZSfjf3589/z7l6/e/fJS",
+	"777ir/iH8dXfZ1ln/cY/ZVJl6b3miVjg3Etrth2Uv0QH5b+JyUv10Wyr16/JIP6JX4rQlcaU+WeWMIor",
+	"vM4VOijTLdT8iMwIY2WaOuP5LLejpV1Lv+EI1tZv324LY1qyzVOM2yReuRvxOOzF1Q/ZMpDk8IaQ4wJV",
+	"hcp7nfDOubD5+dkQg/yVWzhft70yDytMn/Abx0Rcl7y692DhdeTPmiBhvH35dshkXiOqDw4j1M/3BSvc",
+	"A6EUCloAJEj3ehSKoI6IfT4cCmXYuC9TkZeO+6BEblJgQGItwwIFwvUYFtfREFn3eiWxGgTcqr2QaUof",
+	"YX633Q/5CklXaokczMYtJuzL2mtb/+v6mhxvYhnOuF+PKP4rxTJJwIGP+lpdNCAVYq0AQoLmJDUA5AMf",
+	"EYWApTY+CJzjpHgm2IUYWghmP2EJn4BcD5e6v0MQ2/19r7lh4vF5Ptsbz0BWszwBY0yZ1MlN73oYnWh6",
+	"k8Do9GljUxwGV+qfb51Z6haMWysGQ2tq7dbuLA5oXtvTvJgv5cae0kOmbtutug2uF1mms1q7Rgkb4eZL",
+	"oW6RsAMgN4ELPSDooNmMakp8Lr+KCgahhWq57W0tyjurlpFF9J2oqelsw1ZQ0/AmbAqLb1lBp/rPt0xi",
+	"2R/FbRjhG8pHB/kLiNgvZKJfpUMe/U7/PTl1fwjpxTXKLPI3Lha5/uBcWZPxgdqv+5QbpWFBuTj3wamj",
+	"KGfJnMkCElUVcPQVqjVCBnYt/yCs0LXm1m7I7PbLXCWbXoJ9TfnaEJK9H9LJz/u6CilWSFzcdzLc0mG8",
+	"JpM205ZbUfd5yN83C0dUypLXBPVQYuxDpuyHAhojl9TOfjXyXAkClpxp24+Y0XnbkmDFdLnymB99KbIC",
+	"okOniKCQIHnOtbVCNdh7N09AtgCew/1FkKGu08QjKCx0g11POMFC0np8wOX8MvJpm/7+GtPfxRALbG5p",
+	"TeFIRMz09Vj5Ssfu/8fe1ay2EQPhVxE5i+TQQME5mf7EoaUJaW+JIYp3tiustYykbTDF715mRtLKtkyg",
+	"pKf6bmu00vzt7HzfwKn08iY57imIpCByDWmsSOqE8slLvUUgCeD/UfzYz0VtS3Xs7JXPUfTTXpklhhHM",
+	"Qh2sySqF0UsGsR9DDr/u5VHUKfs8+Y3/L/lEzU8m+HcuY5deH7Vbf4HNdAjd2eRhjm+uz6Acvv8+zNE4",
+	"uKWzxkWPsVSvfFDGMGKG8kP6fcMRtLGLIRGjcLS/qBQZp2PvabmcJNzG7gCb3ZThd2d92J7Js1/KaTwz",
+	"MuAuu69WDQbTEF6+zCwOMqiZTbzQsLeJnCVgbpWIKlSm5Li8fEdDheb5MqpDAcGuDRACmLJrgNX5WDK9",
+	"iw3elbOhPzu1CAQbpFaIzuL/qUItuVU4dkfkaVH8HJq6wQsxH5nzuyKFuLkjJTjhnmRm5NjQhpmEm1uZ",
+	"YoLPh0oU3sTxVwj6EDdSl+TivDTuPhdroxYgxzappcY4Y9s8KpF6yh0U699b23subVAeWjk23SeC9NhF",
+	"zvXOYpEpG5o2aAiHKzD/D0MCcDf4YhLhYpkfb4cQvLOm8eX6BaC5ehD2Vcb2YrUMg6+YTyGIH9mhfRd/",
+	"/s6fD+qbINpzB5MRk41Pk24of/oYkeFkl3Gi5SiDAVyHIr7RbKo+86jny6d6YDpR3ocfMMqYDalbaR9G",
+	"rY5tv1e4GVKdiZje3YglbHxSJ1pV+WXERqebWSzA19ZLest7zeYUp834ibgdgqG85tranwakmK7RoRxq",
+	"vmgBmmP2HC1HeTH7+l58nt3ci/tLGc/HenYTfg1qKXRgsIcUHpRbdFK0muIAMQHxZJJV87hC7Y799ag8",
+	"EVUgmTJMijEi8O0a3ZNj9Ty7ZOy0vxL0sYJqAI+r25R03Q4BtfRcPF1/+iEu2k67ix6CYmBLAGM8Gy9b",
+	"q/actMVDwSes3l5simyIKeN5Q1QIV7yQ9vyJjbRkz85e4pdxcGrX70yHRodjkrhM0ciM8pjgMQJz7rfW",
+	"GPsihRI+OFB9VKCMhBsvOAbaQyEzUCZ0Mo8qInaGGP84PKb5CWV8Ka2UR9hs59s/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
