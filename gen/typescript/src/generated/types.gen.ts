@@ -173,8 +173,8 @@ export type PatientCreate = {
     identifiers?: Array<Identifier>;
     /**
      * What to do when a patient is registered who may be the same person: register
-     * and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-     * `accept`.
+     * and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+     * by default `accept`.
      *
      */
     on_possible_duplicate?: 'accept' | 'refuse';
