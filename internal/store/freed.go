@@ -63,9 +63,14 @@ func (t *tx) freeOf(before, a clinic.Appointment) {
 	}
 }
 
-// freeHold notes what a hold that is deleted does not keep any more.
-func (t *tx) freeHold(h clinic.Hold) {
-	t.free(h.DoctorID, h.Busy())
+// freeHold notes what a hold that is deleted does not keep any more. guarded: the
+// guard of its doctor is held.
+func (t *tx) freeHold(h clinic.Hold, guarded bool) {
+	if guarded {
+		t.free(h.DoctorID, h.Busy())
+	} else {
+		t.freeLater(h.DoctorID, h.Busy(), t.now)
+	}
 	if h.RoomID != nil {
 		t.freeRoom(h.Busy())
 	}
@@ -145,7 +150,7 @@ func holdsOf(ctx context.Context, t *tx, column string, id int64) ([]clinic.Hold
 func freeHoldsOf(ctx context.Context, t *tx, column string, id int64) error {
 	holds, err := holdsOf(ctx, t, column, id)
 	for _, h := range holds {
-		t.freeHold(h)
+		t.freeHold(h, false)
 	}
 	return err
 }

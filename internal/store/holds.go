@@ -125,7 +125,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if err == nil && n == 0 {
 			return clinic.ErrHoldNotFound // used or given back meanwhile
 		}
-		t.freeHold(h)
+		t.freeHold(h, true)
 		return err
 	})
 }

@@ -146,7 +146,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error, answer []any) (*strand, error) {
 	once := onceOf(ctx)
 	if once == nil || len(answer) == 0 {
-		if err := body(t); err != nil {
+		if err := s.runBody(ctx, t, body); err != nil {
 			return nil, err
 		}
 		return s.writeDown(ctx, t, st)
@@ -154,7 +154,7 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 		return nil, err
 	}
-	if err := body(t); err != nil {
+	if err := s.runBody(ctx, t, body); err != nil {
 		return nil, err
 	}
 	end, err := s.writeDown(ctx, t, st)
@@ -162,6 +162,14 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 		return nil, err
 	}
 	return end, keepAnswer(ctx, t, once, answer)
+}
+
+// runBody runs body and offers what it freed.
+func (s *Store) runBody(ctx context.Context, t *tx, body func(*tx) error) error {
+	if err := body(t); err != nil {
+		return err
+	}
+	return s.offerUnderGuard(ctx, t)
 }
 
 // writeDown writes what was done for the feed and for the trail.

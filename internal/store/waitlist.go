@@ -353,7 +353,7 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end
 	}
 	h := row.hold()
 	t.note(clinic.ChangedHold, h.ID, h, nil)
-	t.freeHold(h)
+	t.freeHold(h, true)
 	if e.Status == clinic.WaitlistWaiting {
 		t.freeForEntry(e.ID) // what became free meanwhile
 	}

@@ -77,6 +77,40 @@ func (s *Store) offerFreedTimes(ctx context.Context) error {
 	return nil
 }
 
+// maxUnderGuard bounds the offers that a transaction makes of what it has freed.
+const maxUnderGuard = 4
+
+// offerUnderGuard offers what a transaction has freed before anybody who waits for the
+// doctor's guard can book it. It takes no guards, so it stops at an entry that needs a
+// room; the patient's time is looked at without theirs, and accepting decides again.
+// What is left is offered after the commit.
+func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
+	if ctx.Value(laterKey{}) != nil {
+		return nil
+	}
+	offers := 0
+	for _, f := range t.freed {
+		if f.entries || f.entry != 0 || f.room || !f.due.IsZero() || !f.time.End.After(t.now) {
+			continue
+		}
+		row := freedRow{Doctor: &f.doctor, Start: f.time.Start, End: f.time.End}
+		for {
+			if offers++; offers > maxUnderGuard {
+				return nil
+			}
+			through, err := s.offerToNext(ctx, t, row, true)
+			if err != nil {
+				return err
+			}
+			if through == 0 {
+				break
+			}
+			row.Through = through
+		}
+	}
+	return nil
+}
+
 // offerToEntries offers a doctor's freed time to each entry that it fits, one
 // transaction an offer, so that each takes its guards in order: the doctor's, the
 // patient's, the room's.
@@ -95,7 +129,7 @@ func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
 			if err != nil {
 				return err
 			}
-			through, err := s.offerToNext(ctx, t, f)
+			through, err := s.offerToNext(ctx, t, f, false)
 			if err != nil {
 				return err
 			}
@@ -114,8 +148,9 @@ func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
 }
 
 // offerToNext offers a doctor's freed time to the next entry that it fits and
-// returns the last entry that was looked at, 0 when there are no more.
-func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow) (int64, error) {
+// returns the last entry that was looked at, 0 when there are no more. freeing: in the
+// transaction that freed it.
+func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool) (int64, error) {
 	doctor, err := readDoctorFacts(ctx, t, *f.Doctor)
 	if err != nil || !doctor.IsActive {
 		return 0, err
@@ -150,10 +185,19 @@ func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow) (int64, erro
 			if err != nil {
 				return 0, err
 			}
-			if len(slots) > 0 {
-				_, err := s.offer(ctx, t, &e, e.Booking(doctor.ID, slots[0].Time.Start, m.r.slot.Buffers))
-				return e.ID, err
+			if len(slots) == 0 {
+				continue
 			}
+			b := e.Booking(doctor.ID, slots[0].Time.Start, m.r.slot.Buffers)
+			switch {
+			case freeing && m.r.slot.NeedsRoom:
+				return 0, nil // it comes first, after the commit
+			case freeing:
+				_, err = s.offerDecided(ctx, t, &e, b)
+			default:
+				_, err = s.offer(ctx, t, &e, b)
+			}
+			return e.ID, err
 		}
 	}
 	if len(rows) == maxCandidates {
@@ -368,6 +412,11 @@ func (s *Store) offer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b cli
 		}
 		return false, err
 	}
+	return s.offerDecided(ctx, t, e, b)
+}
+
+// offerDecided makes an offer if the rules of a booking allow it.
+func (s *Store) offerDecided(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
 	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
 	_, err := s.decide(ctx, t, c, &b, 0)
 	if _, refused := errors.AsType[*clinic.Error](err); refused {
@@ -462,7 +511,7 @@ func (s *Store) withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may
 			return err
 		}
 		t.note(clinic.ChangedHold, h.ID, h, nil)
-		t.freeHold(h)
+		t.freeHold(h, h.DoctorID == b.DoctorID)
 		t.freeForEntry(e.ID)
 	}
 	return nil
