@@ -168,6 +168,16 @@ client: go-present gen/node_modules/.package-lock.json ## build and check the Ty
 postman: go-present gen/node_modules/.package-lock.json ## run the Postman collection twice in a row against a real server
 	@cd gen && node postman.run.mjs
 
+# The generators stand apart from gen/ and from go.mod: only this step needs them.
+GENERATORS := internal/publish/generators
+$(GENERATORS)/node_modules/.package-lock.json: $(GENERATORS)/package-lock.json $(GENERATORS)/package.json | npm-present
+	@echo "installing other generators into $(GENERATORS)/node_modules"
+	@cd $(GENERATORS) && npm ci --no-progress && touch node_modules/.package-lock.json
+
+.PHONY: check-generators
+check-generators: go-present $(GENERATORS)/node_modules/.package-lock.json ## generate clients with five other generators and compile them
+	@GO=$(GO) .ci/generators
+
 DESK := internal/reception/web
 $(DESK)/node_modules/.package-lock.json: $(DESK)/package-lock.json $(DESK)/package.json | npm-present
 	@echo "installing what builds the reception desk"
@@ -277,7 +287,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules $(DESK)/node_modules $(DESK)/test-results
+	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules $(GENERATORS)/node_modules $(GENERATORS)/out $(GENERATORS)/go/oapi $(GENERATORS)/go/ogen $(DESK)/node_modules $(DESK)/test-results
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"

@@ -3,14 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net"
 	"os"
@@ -23,24 +18,10 @@ import (
 	"time"
 
 	"mems/db"
+	"mems/internal/backup"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
-
-// A backup is the dump of the engine's own tool, packed with gzip, between a
-// first line that says what it is and a last line with its hash: a file that
-// lacks the last line, or does not match it, is not restored.
-const (
-	backupBegins = "-- mems backup "
-	backupEnds   = "-- mems backup ends "
-)
-
-type backupHead struct {
-	Format  int       `json:"format"`
-	At      time.Time `json:"at"`
-	Schema  int64     `json:"schema"`
-	Program string    `json:"program"`
-}
 
 // runBackup is the command "mems backup".
 func runBackup(ctx context.Context, p *program, args []string) error {
@@ -64,7 +45,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 		defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
-		head := backupHead{1, time.Now().UTC().Truncate(time.Second), applied, version}
+		head := backup.Head{At: time.Now().UTC().Truncate(time.Second), Schema: applied, Program: version}
 		if err := errors.Join(t.writeBackup(ctx, f, head, *position), f.Sync(), f.Close()); err != nil {
 			return err
 		}
@@ -114,17 +95,16 @@ func (p *program) withTools(ctx context.Context, work func(tools) error) error {
 // that user may not exist, so the one who restores owns them.
 var definer = regexp.MustCompile("^(/\\*!50003 CREATE\\*/ )/\\*!50017 DEFINER=`[^`]*`@`[^`]*`\\*/ ")
 
-func (t tools) writeBackup(ctx context.Context, w io.Writer, head backupHead, position bool) error {
-	packed := gzip.NewWriter(w)
-	out := &hashed{w: packed, hash: sha256.New()}
-	text, err := json.Marshal(head)
+func (t tools) writeBackup(ctx context.Context, w io.Writer, head backup.Head, position bool) error {
+	var key *backup.Key
+	if keys := t.p.backupKeys(); len(keys) > 0 {
+		key = &keys[0]
+	}
+	out, err := backup.NewWriter(w, head, key)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "%s%s\n", backupBegins, text); err != nil {
-		return err
-	}
-	err = t.run(ctx, t.client.Dump, t.dumpOptions(position), nil, func(dump io.Reader) error {
+	err = t.run(ctx, t.client.Dump, t.dumpOptions(position), func(dump io.Reader) error {
 		lines := bufio.NewReaderSize(dump, 1<<20)
 		for begins := true; ; {
 			line, err := lines.ReadSlice('\n')
@@ -146,10 +126,16 @@ func (t tools) writeBackup(ctx context.Context, w io.Writer, head backupHead, po
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(packed, "%s%s\n", backupEnds, out.sum()); err != nil {
-		return err
+	return out.Close()
+}
+
+// backupKeys are the keys of the audit trail: the first one signs, all verify.
+func (p *program) backupKeys() []backup.Key {
+	var keys []backup.Key
+	for _, k := range p.macKeys() {
+		keys = append(keys, backup.Key{ID: k.ID, Secret: k.Secret})
 	}
-	return packed.Close()
+	return keys
 }
 
 // dumpOptions: one snapshot while others write; everything in UTC and utf8mb4;
@@ -157,7 +143,7 @@ func (t tools) writeBackup(ctx context.Context, w io.Writer, head backupHead, po
 func (t tools) dumpOptions(position bool) []string {
 	options := []string{
 		"--single-transaction", "--skip-lock-tables", "--skip-add-drop-table", "--skip-add-locks", "--hex-blob", "--no-tablespaces",
-		"--triggers", "--skip-comments", "--default-character-set=utf8mb4", "--tz-utc",
+		"--triggers", "--complete-insert", "--skip-comments", "--default-character-set=utf8mb4", "--tz-utc",
 	}
 	if !t.client.MariaDB {
 		options = append(options, "--set-gtid-purged=OFF", "--column-statistics=0")
@@ -171,21 +157,9 @@ func (t tools) dumpOptions(position bool) []string {
 	return append(options, t.target.Database)
 }
 
-type hashed struct {
-	w    io.Writer
-	hash hash.Hash
-}
-
-func (h *hashed) Write(b []byte) (int, error) {
-	_, _ = h.hash.Write(b) // never fails
-	return h.w.Write(b)
-}
-
-func (h *hashed) sum() string { return hex.EncodeToString(h.hash.Sum(nil)) }
-
 // run runs a tool of the engine. The password goes through a file that only this
 // user can read, for everybody can read command lines.
-func (t tools) run(ctx context.Context, tool string, options []string, in io.Reader, read func(io.Reader) error) error {
+func (t tools) run(ctx context.Context, tool string, options []string, read func(io.Reader) error) error {
 	secrets, err := os.CreateTemp("", "mems-client-*.cnf") // mode 0600
 	if err != nil {
 		return err
@@ -198,8 +172,7 @@ func (t tools) run(ctx context.Context, tool string, options []string, in io.Rea
 		return err
 	}
 	cmd := exec.CommandContext(ctx, tool, append([]string{"--defaults-file=" + secrets.Name()}, options...)...) //nolint:gosec // G204: the engine's tool, constants and a database name
-	cmd.Stdin = in
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // secrets, and what would override the file
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {                                             // secrets, and what would override the file
 		return strings.HasPrefix(v, "MEMS_") || strings.HasPrefix(v, "MYSQL_") || strings.HasPrefix(v, "MARIADB_")
 	})
 	var said bytes.Buffer
@@ -269,96 +242,61 @@ func (t tools) clientConfig() string {
 
 // runRestore is the command "mems restore".
 func runRestore(ctx context.Context, p *program, args []string) error {
-	if len(args) != 1 {
+	flags := newFlags("restore")
+	unsigned := flags.Bool("unsigned", false, "")
+	if err := flags.Parse(args); err != nil {
+		return usageError{err.Error()}
+	}
+	if flags.NArg() != 1 {
 		return usageError{"say the file to read"}
 	}
-	head, err := verifyBackup(args[0])
+	file := flags.Arg(0)
+	f, err := os.Open(file) //nolint:gosec // G304: named by the operator
 	if err != nil {
-		return fmt.Errorf("%s is not restored: %w", args[0], err)
+		return err
 	}
-	if head.Schema > db.Latest {
-		return fmt.Errorf("%s has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", args[0], head.Schema, db.Latest)
+	defer func() { _ = f.Close() }() // only read
+	head, err := p.verifyBackup(f, *unsigned)
+	if err != nil {
+		return fmt.Errorf("%s is not restored: %w", file, err)
 	}
-	p.say("%s is whole: schema version %d, as it was at %s", args[0], head.Schema, head.At.Format(time.RFC3339))
-	return p.withTools(ctx, func(t tools) error {
-		n, err := t.schema.Tables(ctx)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			return fmt.Errorf("the database %s has %d tables: restore into an empty one, such as\n\n"+
-				"    CREATE DATABASE mems_restored CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;\n\nNothing was changed", t.target.Database, n)
-		}
-		f, err := os.Open(args[0])
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }() // only read
-		unpacked, err := gzip.NewReader(f)
-		if err != nil {
-			return err
-		}
+	p.say("%s is whole: schema version %d, as it was at %s", file, head.Schema, head.At.Format(time.RFC3339))
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
 		p.say("restoring ...")
-		err = t.run(ctx, t.client.Shell, []string{"--batch", "--default-character-set=utf8mb4", t.target.Database}, unpacked, drain)
-		if err != nil {
-			return fmt.Errorf("%w\nThe database is half restored: drop it, create it again and start anew", err)
+		err := schema.Restore(ctx, head.Schema, backup.Rows(f))
+		if errors.Is(err, store.ErrNotEmpty) {
+			return fmt.Errorf("%w: restore into an empty one, such as\n\n"+
+				"    CREATE DATABASE mems_restored CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;\n\nNothing was changed", err)
 		}
-		return p.printSums(ctx, t.schema)
+		if err != nil {
+			return fmt.Errorf("%w\nThe database is empty again: mend the cause and run the same command", err)
+		}
+		return p.printSums(ctx, schema)
 	})
 }
 
-func drain(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
-}
-
-// verifyBackup reads the whole of a backup before anything of it is used.
-func verifyBackup(path string) (backupHead, error) {
-	var head backupHead
-	f, err := os.Open(path) //nolint:gosec // G304: named by the operator
-	if err != nil {
+// verifyBackup reads all of a backup before anything of it is used, and goes back
+// to its beginning.
+func (p *program) verifyBackup(f *os.File, unsigned bool) (backup.Head, error) {
+	head, err := backup.Verify(f, p.backupKeys(), unsigned)
+	switch {
+	case errors.Is(err, backup.ErrUnsigned):
+		return head, fmt.Errorf("%w: anybody may have written it. If you know where it comes from, add --unsigned", err)
+	case err != nil:
+		return head, err
+	case head.Schema > db.Latest:
+		return head, fmt.Errorf("it has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", head.Schema, db.Latest)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return head, err
 	}
-	defer func() { _ = f.Close() }() // only read
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		return head, fmt.Errorf("it is no backup: %w", err)
-	}
-	lines := bufio.NewReaderSize(unpacked, 1<<20)
-	first, err := lines.ReadBytes('\n')
-	if err != nil || !bytes.HasPrefix(first, []byte(backupBegins)) || json.Unmarshal(first[len(backupBegins):], &head) != nil || head.Format != 1 {
-		return head, errors.New("it is no backup of MEMS")
-	}
-	sum := sha256.New()
-	_, _ = sum.Write(first)
-	var last []byte // a line that may be the last one
-	for begins := true; ; {
-		part, err := lines.ReadSlice('\n')
-		if begins && len(last) > 0 && len(part) > 0 {
-			_, _ = sum.Write(last)
-			last = nil
-		}
-		if begins && bytes.HasPrefix(part, []byte(backupEnds)) {
-			last = bytes.Clone(part)
-		} else {
-			_, _ = sum.Write(part)
-		}
-		begins = !errors.Is(err, bufio.ErrBufferFull)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil && begins {
-			return head, fmt.Errorf("it is cut off or damaged: %w", err)
+	for _, err := range backup.Rows(f) {
+		if err != nil {
+			return head, err
 		}
 	}
-	told := strings.TrimSpace(strings.TrimPrefix(string(last), backupEnds))
-	if told == "" {
-		return head, errors.New("it is cut off: its last line is missing")
-	}
-	if told != hex.EncodeToString(sum.Sum(nil)) {
-		return head, errors.New("it was altered: it does not match the hash in its last line")
-	}
-	return head, nil
+	_, err = f.Seek(0, io.SeekStart)
+	return head, err
 }
 
 // runChecksum is the command "mems checksum".

@@ -93,7 +93,7 @@ func TestBackupAndRestore(t *testing.T) {
 	for name, damaged := range map[string][]byte{
 		"CutOff": whole[:len(whole)-20], "Half": whole[:len(whole)/2], "Empty": {}, "Other": []byte("hello"),
 		"Flipped": flip(whole, len(whole)/2), "Altered": repack(t, whole, "'scheduled'", "'cancelled'"),
-		"NoEnd": repack(t, whole, backupEnds, "-- "), "MoreBehind": append(bytes.Clone(whole), repack(t, whole, "x", "x")...),
+		"NoEnd": repack(t, whole, "-- mems backup ends ", "-- "), "MoreBehind": append(bytes.Clone(whole), repack(t, whole, "x", "x")...),
 		"Newer": repack(t, whole, `"schema":`, `"schema":9`),
 	} {
 		path := filepath.Join(t.TempDir(), name)

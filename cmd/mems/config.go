@@ -156,6 +156,12 @@ func takeFlags(args, environ []string) (rest, env []string, err error) {
 	return rest, env, nil
 }
 
+// ofOthers are names that are no settings of the program, but that the machine it
+// runs on may well have: clients of the API and the Compose file use them.
+var ofOthers = map[string]bool{
+	"MEMS_URL": true, "MEMS_API_KEY": true, "MEMS_IMAGE": true, "MEMS_BACKUP_IMAGE": true,
+}
+
 // unknownVariables finds misspelt names: a setting that is silently ignored is
 // worse than a server that does not start. MEMS_TEST_ belongs to the tests.
 func unknownVariables(environ []string) []string {
@@ -163,7 +169,7 @@ func unknownVariables(environ []string) []string {
 	all := settings()
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "MEMS_") && !strings.HasPrefix(name, "MEMS_TEST_") &&
+		if strings.HasPrefix(name, "MEMS_") && !strings.HasPrefix(name, "MEMS_TEST_") && !ofOthers[name] &&
 			!slices.ContainsFunc(all, func(s setting) bool { return s.name == name }) {
 			unknown = append(unknown, name)
 		}

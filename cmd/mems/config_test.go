@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +17,7 @@ import (
 func TestConfigRefusesBadValues(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
+		"MEMS_CORS_ORIGINS=https://*", "MEMS_CORS_ORIGINS=https://a.example,https://*.example",
 		"MEMS_HTTP_ADDR=8080", "MEMS_HTTP_ADDR=127.0.0.1:http", "MEMS_HTTP_ADDR=127.0.0.1:70000",
 		"MEMS_ALLOW_OPEN=maybe", "MEMS_DATABASE_ENGINE=postgres",
 		"MEMS_DATABASE_MAX_CONNS=0", "MEMS_DATABASE_MAX_CONNS=many", "MEMS_CLINIC_TIME_ZONE=Mars/Olympus",
@@ -38,6 +43,45 @@ func TestConfigRefusesBadValues(t *testing.T) {
 			t.Errorf("error %v does not name the variable", err)
 		}
 	})
+}
+
+// A name that our own guides, clients and deployment files use does not keep the
+// program from starting.
+func TestConfigKnowsTheNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	files, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "ls-files", "*.md", "*.mjs", "*.ts", "*.yml", "*.yaml",
+		"Makefile", ".ci/*", ".deploy/*", ":!.deploy/lint/*").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bMEMS_[A-Z][A-Z_]*[A-Z]\b`)
+	var environ []string
+	for file := range strings.FieldsSeq(string(files)) {
+		text, err := os.ReadFile("../../" + file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted, not yet committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names.FindAllString(string(text), -1) {
+			environ = append(environ, name+"=http://127.0.0.1:8080")
+		}
+	}
+	// MEMS_PORT is told of as one that stops the start: Kubernetes sets it for a Service named mems.
+	if unknown := slices.Compact(unknownVariables(environ)); !slices.Equal(unknown, []string{"MEMS_PORT"}) || len(environ) < 50 {
+		t.Errorf("of %d uses of a name, these are unknown: %v", len(environ), unknown)
+	}
+	for _, name := range []string{"MEMS_URL", "MEMS_API_KEY"} {
+		if _, err := readConfig([]string{name + "=x"}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"MEMS_URLS", "MEMS_API_KEYS", "MEMS_PORT", "MEMS_KEY"} {
+		if _, err := readConfig([]string{name + "=x"}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // An empty value is the default, as is usual for environment variables.

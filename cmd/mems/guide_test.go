@@ -5,44 +5,94 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mems/gen/api"
+	"mems/internal/clinic"
 	"mems/internal/storetest"
 )
 
-// The partners' guide, pasted from top to bottom, shows what it says that it shows.
-func TestPartnersGuide(t *testing.T) {
-	t.Parallel()
+func partnersGuide(t *testing.T) string {
+	t.Helper()
 	guide, err := os.ReadFile("../../internal/publish/guides/partner.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"MEMS_DATABASE_URL=" + storetest.New(t).DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich", "MEMS_AUTH=required"}
-	p := startMEMS(t, env...)
-	key := func(args ...string) string {
-		t.Helper()
-		code, output := runMEMS(t, append([]string{"keys", "create"}, args...), env...)
-		if code != exitOK {
+	return string(guide)
+}
+
+// guideKey returns the arguments of the command with which the guide has its key made.
+func guideKey(t *testing.T, guide string) []string {
+	t.Helper()
+	block := regexp.MustCompile("(?s)<!-- guide: the key -->\n```text\nmems (.*?)```").FindStringSubmatch(guide)
+	if block == nil {
+		t.Fatal("the guide does not say how its key is made")
+	}
+	args := regexp.MustCompile(`'[^']*'|[^\s\\]+`).FindAllString(block[1], -1)
+	for i, arg := range args {
+		args[i] = strings.Trim(arg, "'")
+	}
+	return args
+}
+
+// The partners' guide, pasted from top to bottom, shows what it says that it shows.
+func TestPartnersGuide(t *testing.T) {
+	t.Parallel()
+	t.Run("NewClinic", func(t *testing.T) {
+		t.Parallel()
+		env := guideEnv(storetest.New(t))
+		p := startMEMS(t, env...)
+		// The clinic has a doctor, who works.
+		manager := guideKeyOf(t, []string{"keys", "create", "--role", "manager", "Manager"}, env)
+		send := func(method, path, body string) {
+			t.Helper()
+			out, err := exec.CommandContext(t.Context(), "curl", "-sSf", "-X", method, p.URL+path, "-H", "X-API-Key: "+manager,
+				"-H", "Content-Type: application/json", "-d", body).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s %s: %v\n%s", method, path, err, out)
+			}
+		}
+		send("POST", "/doctors", `{"full_name": "Dr. Noor Haddad", "specialization": "Dermatology"}`)
+		send("PUT", "/doctors/1/working-hours", `{"timetables": [{"effective_from": "2020-01-01", "blocks": [
+			{"weekday": 2, "start": "08:00", "end": "18:00"}]}], "exceptions": []}`)
+		pasteGuide(t, p, env)
+	})
+	// Ids are not 1 there, and other people's appointments take the first times.
+	t.Run("FullClinic", func(t *testing.T) {
+		t.Parallel()
+		d := storetest.New(t)
+		if _, err := d.DB.Exec(`UPDATE installation SET disposable = 1`); err != nil {
+			t.Fatal(err)
+		}
+		env := guideEnv(d)
+		if code, output := runMEMS(t, []string{"demo", "--patients", "100", "--doctors", "6", "--weeks", "2"}, env...); code != exitOK {
 			t.Fatalf("%d %s", code, output)
 		}
-		return lastLine(output)
-	}
-	// The clinic has a doctor, who works.
-	manager := key("--role", "manager", "Manager")
-	send := func(method, path, body string) {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "curl", "-sSf", "-X", method, p.URL+path, "-H", "X-API-Key: "+manager,
-			"-H", "Content-Type: application/json", "-d", body).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %s: %v\n%s", method, path, err, out)
-		}
-	}
-	send("POST", "/doctors", `{"full_name": "Dr. Noor Haddad", "specialization": "Dermatology"}`)
-	send("PUT", "/doctors/1/working-hours", `{"timetables": [{"effective_from": "2020-01-01", "blocks": [
-		{"weekday": 2, "start": "08:00", "end": "18:00"}]}], "exceptions": []}`)
+		pasteGuide(t, startMEMS(t, env...), env)
+	})
+}
 
+func guideEnv(d *storetest.Database) []string {
+	return []string{"MEMS_DATABASE_URL=" + d.DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich", "MEMS_AUTH=required"}
+}
+
+// guideKeyOf makes a key by a command.
+func guideKeyOf(t *testing.T, args, env []string) string {
+	t.Helper()
+	code, output := runMEMS(t, args, env...)
+	if code != exitOK {
+		t.Fatalf("mems %v: %d %s", args, code, output)
+	}
+	return lastLine(output)
+}
+
+// pasteGuide runs the guide's blocks in one shell.
+func pasteGuide(t *testing.T, p *process, env []string) {
+	t.Helper()
+	guide := partnersGuide(t)
 	// Its Tuesday is one to come, in winter.
 	day := time.Date(time.Now().Year(), 3, 1, 12, 0, 0, 0, time.UTC)
 	for day.Weekday() != time.Tuesday || day.Before(time.Now().AddDate(0, 0, 2)) {
@@ -52,7 +102,7 @@ func TestPartnersGuide(t *testing.T) {
 		}
 	}
 	text := strings.NewReplacer("2027-03-01", day.AddDate(0, 0, -1).Format(time.DateOnly), "2027-03-02", day.Format(time.DateOnly),
-		"2027-03-09", day.AddDate(0, 0, 7).Format(time.DateOnly)).Replace(string(guide))
+		"2027-03-03", day.AddDate(0, 0, 1).Format(time.DateOnly), "2027-03-09", day.AddDate(0, 0, 7).Format(time.DateOnly)).Replace(guide)
 	parts := regexp.MustCompile("(?s)```sh\n(.*?)```\n(?:<!-- shows: (.*?) -->)?").FindAllStringSubmatch(text, -1)
 	if len(parts) < 10 {
 		t.Fatalf("the guide has %d blocks", len(parts))
@@ -62,8 +112,7 @@ func TestPartnersGuide(t *testing.T) {
 		fmt.Fprintf(&script, "%s\necho; echo '=== %d'\n", part[1], i)
 	}
 	command := exec.CommandContext(t.Context(), "sh", "-u", "-c", script.String())
-	command.Env = append(os.Environ(), "MEMS_URL="+p.URL, "KEY="+key("--role", "partner",
-		"--scope", "patients:write", "--scope", "appointments:read", "--scope", "appointments:write", "--scope", "changes:read", "Partner"))
+	command.Env = append(os.Environ(), "MEMS_URL="+p.URL, "KEY="+guideKeyOf(t, guideKey(t, guide), env))
 	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -79,6 +128,62 @@ func TestPartnersGuide(t *testing.T) {
 			if !strings.Contains(shown, want) {
 				t.Errorf("no %s after\n%s\nbut\n%s", want, part[1], shown)
 			}
+		}
+	}
+}
+
+// The guide's key has the scopes that its calls need, and no other.
+func TestPartnersGuideNamesItsScopes(t *testing.T) {
+	t.Parallel()
+	guide := partnersGuide(t)
+	var named []string
+	args := guideKey(t, guide)
+	for i, arg := range args {
+		if arg == "--scope" {
+			named = append(named, args[i+1])
+		}
+	}
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameter := regexp.MustCompile(`\{\w+\}`)
+	permission := func(method, path string) string {
+		t.Helper()
+		for template, item := range doc.Paths.Map() {
+			op := item.Operations()[method]
+			if op != nil && regexp.MustCompile("^"+parameter.ReplaceAllString(strings.ReplaceAll(template, "$", `\$`), "[^/]+")+"$").MatchString(path) {
+				return op.Extensions["x-permission"].(string)
+			}
+		}
+		t.Errorf("the guide calls %s %s, which is no operation", method, path)
+		return ""
+	}
+	partner := clinic.Caller{Roles: []clinic.Role{clinic.RolePartner}}
+	needed := map[string]bool{}
+	shell := strings.Join(regexp.MustCompile("(?s)```sh\n.*?```").FindAllString(guide, -1), "\n")
+	calls := regexp.MustCompile(`(?:call (GET|POST|PATCH|PUT|DELETE) ["']?|curl [^\n]*"\$mems)(/[^"'?\s]*)`).FindAllStringSubmatch(shell, -1)
+	if len(calls) < 15 {
+		t.Fatalf("found %d calls", len(calls))
+	}
+	for _, call := range calls {
+		method := call[1]
+		if method == "" {
+			method = "GET"
+		}
+		p := clinic.Permission(permission(method, call[2]))
+		if p != "public" && p != "self" && !partner.May(p) {
+			needed[string(p)] = true
+		}
+	}
+	for scope := range needed {
+		if !slices.Contains(named, scope) {
+			t.Errorf("the guide's calls need the scope %s, which its key does not have", scope)
+		}
+	}
+	for _, scope := range named {
+		if !needed[scope] {
+			t.Errorf("the guide's key has the scope %s, which no call needs", scope)
 		}
 	}
 }

@@ -104,7 +104,8 @@ With MEMS_AUDIT_KEYS set for serving, it must be set here too.`,
 			"backup", "Write a backup, while the server goes on", "mems backup [--binlog-position] FILE",
 			`Writes everything, as it was in one moment, to FILE, with mariadb-dump or
 mysqldump. FILE is there when it is whole, and not before; it can be read by its
-owner only. It holds patients' data: keep it encrypted, and elsewhere.
+owner only. With MEMS_AUDIT_KEYS, the first key signs it. It holds patients' data:
+keep it encrypted, and elsewhere.
 
   --binlog-position   note where the server's binary log stands, for recovery to a
                       point in time (db/README.md)
@@ -115,10 +116,14 @@ The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 			runBackup,
 		},
 		{
-			"restore", "Restore a backup into an empty database", "mems restore FILE",
-			`Reads the whole of FILE first and refuses one that is cut off or altered; refuses
-a database that has any table. Then it restores, and prints a checksum of every
-table: compare them with those of "mems checksum" on the original, if it still is.
+			"restore", "Restore a backup into an empty database", "mems restore [--unsigned] FILE",
+			`Reads the whole of FILE first and refuses one that is cut off or altered, or that
+holds anything but rows; with MEMS_AUDIT_KEYS, one that no key of these signed.
+Refuses a database that has any table. Then it makes the schema, fills in the rows
+and prints a checksum of every table: compare them with those of "mems checksum"
+on the original, if it still is. If it fails, the database is empty again.
+
+  --unsigned   take a file that is not signed, although MEMS_AUDIT_KEYS is set
 
     MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems_restored' mems restore mems-2027-03-01.gz`,
 			runRestore,

@@ -15,19 +15,23 @@ type Identifier struct {
 	System, Value string
 }
 
-// Candidate is somebody who may be the same person, told without giving away
-// who that is.
+// Candidate is a patient who may be the same person, masked.
 type Candidate struct {
 	ID         int64
 	MRN        string
-	MaskedName string  // "A** M*****"
-	BirthYear  *int    // nil: not known
-	PhoneEnds  *string // last two digits; nil: not known
+	MaskedName string   // "A** M*****"
+	BirthYear  *int     // nil: not known
+	PhoneEnds  *string  // last two digits; nil: not known
+	Patient    *Patient // nil: the caller may not read the patient
 }
 
-// CandidateOf masks a patient.
-func CandidateOf(p Patient) Candidate {
+// CandidateOf masks a patient. The record itself is added for a caller who may
+// read it.
+func CandidateOf(p Patient, readable bool) Candidate {
 	c := Candidate{ID: p.ID, MRN: MRN(p.ID), MaskedName: mask(p.FirstName) + " " + mask(p.LastName)}
+	if readable {
+		c.Patient = &p
+	}
 	if p.BirthDate != nil {
 		c.BirthYear = &p.BirthDate.Year
 	}

@@ -96,8 +96,11 @@ type Error struct {
 	Dates []SeriesDate
 	// MergedInto goes with CodePatientMerged.
 	MergedInto int64
-	// Candidates goes with CodePossibleDuplicate.
-	Candidates []Candidate
+	// Alike goes with CodePossibleDuplicate: the patients' ids. A kept answer holds
+	// no more of them, so that erasing them leaves nothing behind in it.
+	Alike []int64
+	// Candidates are those of Alike whom the caller may be shown.
+	Candidates []Candidate `json:"-"`
 	// Appointments goes with CodeMergeConflict: those of the two that overlap.
 	Appointments []Appointment
 	// Report goes with CodePlanNotApplied: what stands in the way of each visit.

@@ -30,7 +30,7 @@ func major(version string) string {
 // prepare makes those whom the story is about.
 func (s *suite) prepare() {
 	for i := range s.patients {
-		body := object{"first_name": "Conformance", "last_name": fmt.Sprintf("Run %s %d", s.run, i+1), "allow_duplicate": true}
+		body := object{"first_name": "Conformance", "last_name": fmt.Sprintf("Run %s %d", s.run, i+1)}
 		create := ask{http.MethodPost, "/patients", body, s.key(fmt.Sprintf("patient-%d", i))}
 		s.need(fmt.Sprintf("patient %d is registered", i+1), create, 201, func(a Answer, content object) []string {
 			s.patients[i] = idOf(content)

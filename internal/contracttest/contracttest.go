@@ -59,6 +59,9 @@ func (c *Client) With(name, value string) *Client {
 	return &other
 }
 
+// Header is what the client sends with every request under a name, "" for nothing.
+func (c *Client) Header(name string) string { return c.header.Get(name) }
+
 // Response is an answer that matches the contract.
 type Response struct {
 	Status int

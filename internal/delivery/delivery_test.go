@@ -183,7 +183,7 @@ func TestMessages(t *testing.T) {
 	if m.header.Get("webhook-timestamp") != fmt.Sprint(start.Unix()) {
 		t.Errorf("%v", m.header)
 	}
-	p, err := f.st.CreatePatient(t.Context(), clinic.Patient{FirstName: "Marker", LastName: "Person"}, true)
+	p, _, err := f.st.CreatePatient(t.Context(), clinic.Patient{FirstName: "Marker", LastName: "Person"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

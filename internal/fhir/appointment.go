@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -92,76 +91,4 @@ func proposed(doctor int64, t clinic.Interval, kind *int64) api.FhirAppointment 
 			Actor: api.FhirReference{Reference: "Practitioner/" + ID(doctor)}, Status: "accepted",
 		}},
 	}
-}
-
-// Booking reads what is asked for. Errors: clinic.CodeValidationFailed, with every
-// violation.
-func Booking(r api.FhirAppointmentRequest) (clinic.Booking, error) {
-	var b clinic.Booking
-	var vs []clinic.Violation
-	refuse := func(pointer, code, detail string) {
-		vs = append(vs, clinic.Violation{Pointer: pointer, Code: code, Detail: detail})
-	}
-	for i, p := range r.Participant {
-		kind, id, _ := strings.Cut(p.Actor.Reference, "/")
-		of := map[string]*int64{"Patient": &b.PatientID, "Practitioner": &b.DoctorID}[kind]
-		pointer := "#/participant/" + strconv.Itoa(i) + "/actor/reference"
-		switch n, ok := ParseID(id); {
-		case of == nil || !ok:
-			refuse(pointer, "invalid", "must be a patient or a practitioner, by id")
-		case *of != 0:
-			refuse(pointer, "combination", "is the second "+kind+"; there can be one")
-		default:
-			*of = n
-		}
-	}
-	var end time.Time
-	if r.Start != nil {
-		b.Start = clinic.Instant(*r.Start)
-	}
-	if r.End != nil {
-		end = clinic.Instant(*r.End)
-	}
-	if len(r.Slot) > 0 {
-		slot, ok := ParseSlotID(strings.TrimPrefix(r.Slot[0].Reference, "Slot/"))
-		if !ok {
-			refuse("#/slot/0/reference", "invalid", "is no slot that a search has given")
-		} else if (b.DoctorID != 0 && b.DoctorID != slot.DoctorID) || (r.Start != nil && !b.Start.Equal(slot.Time.Start)) || (r.End != nil && !end.Equal(slot.Time.End)) {
-			refuse("#/slot/0/reference", "combination", "must agree with the practitioner, start and end, or stand without them")
-		}
-		b.DoctorID, b.Start, end = slot.DoctorID, slot.Time.Start, slot.Time.End
-	}
-	if b.PatientID == 0 {
-		refuse("#/participant", "required", "must have a patient")
-	}
-	switch {
-	case len(vs) > 0 && len(r.Slot) > 0: // the slot is at fault
-	case b.DoctorID == 0:
-		refuse("#/participant", "required", "must have a practitioner, unless a slot is given")
-	case r.Start == nil && len(r.Slot) == 0:
-		refuse("#/start", "required", "must be given, unless a slot is")
-	}
-	for _, concept := range r.ServiceType {
-		for _, coding := range concept.Coding {
-			if id, ok := ParseID(coding.Code); ok && coding.System == SystemAppointmentType {
-				b.TypeID = &id
-			} else {
-				refuse("#/serviceType/0/coding", "invalid", "must be an appointment type: system "+SystemAppointmentType+" and its id")
-			}
-		}
-	}
-	switch length := end.Sub(b.Start); {
-	case len(vs) > 0:
-	case end.IsZero() && b.TypeID == nil:
-		refuse("#/end", "required", "must be given, unless the appointment type says the length")
-	case end.IsZero():
-	case length < clinic.MinDuration || length > clinic.MaxDuration || length%time.Minute != 0:
-		refuse("#/end", "invalid", "must be 15 to 180 whole minutes after start")
-	default:
-		b.Duration = length
-	}
-	if len(vs) > 0 {
-		return b, &clinic.Error{Code: clinic.CodeValidationFailed, Violations: vs}
-	}
-	return b, nil
 }

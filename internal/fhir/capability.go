@@ -13,12 +13,34 @@ import (
 )
 
 // changed is when the facade was changed last, as a CapabilityStatement tells it.
-var changed = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+var changed = time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+
+// Security is how callers authenticate at this installation.
+type Security struct {
+	Open   bool // without authentication
+	Tokens bool // tokens of an identity provider are accepted
+	CORS   bool // pages of some other origins may use it
+}
+
+func (s Security) statement() api.FhirCapabilitySecurity {
+	out := api.FhirCapabilitySecurity{Cors: s.CORS, Description: "An API key of MEMS in the header X-API-Key."}
+	if s.Tokens {
+		text := "A token of the clinic's identity provider"
+		out.Service = []api.FhirCodeableConcept{{
+			Coding: []api.FhirCoding{{System: "http://terminology.hl7.org/CodeSystem/restful-security-service", Code: "OAuth"}}, Text: &text,
+		}}
+		out.Description = "An API key of MEMS in the header X-API-Key, or a token of the clinic's identity provider in Authorization: Bearer."
+	}
+	if s.Open {
+		out.Description = "This installation asks nobody for credentials. Those that are sent must be good. " + out.Description
+	}
+	return out
+}
 
 // Capabilities reads from the contract what the facade can do: its paths are the
 // resources, and a query parameter with x-fhir-type is one of its searches. So
 // there is no second list that could differ. It fails on a parameter without.
-func Capabilities(doc *openapi3.T, version string) (api.FhirCapabilityStatement, error) {
+func Capabilities(doc *openapi3.T, version string, security Security) (api.FhirCapabilityStatement, error) {
 	resources := map[string]*api.FhirCapabilityResource{}
 	for path, item := range doc.Paths.Map() {
 		parts := strings.Split(strings.TrimPrefix(path, "/fhir/"), "/")
@@ -57,9 +79,9 @@ func Capabilities(doc *openapi3.T, version string) (api.FhirCapabilityStatement,
 		}
 	}
 	rest := api.FhirCapabilityRest{
-		Mode: "server",
+		Mode: "server", Security: security.statement(),
 		Documentation: "Read, search, find a free time and book. Authentication, limits and idempotency keys as in the OpenAPI contract at /openapi.yaml; " +
-			"unknown search parameters are refused.",
+			"unknown search parameters are refused, unless the request has Prefer: handling=lenient.",
 	}
 	for _, kind := range slices.Sorted(maps.Keys(resources)) {
 		r := resources[kind]
@@ -69,7 +91,7 @@ func Capabilities(doc *openapi3.T, version string) (api.FhirCapabilityStatement,
 	}
 	return api.FhirCapabilityStatement{
 		ResourceType: "CapabilityStatement", Status: "active", Kind: "instance", FhirVersion: "4.0.1", Date: changed,
-		Format: []api.FhirCapabilityStatementFormat{"application/fhir+json"}, Rest: []api.FhirCapabilityRest{rest},
+		Format: []api.FhirCapabilityStatementFormat{"application/fhir+json", "json"}, Rest: []api.FhirCapabilityRest{rest},
 		Software:       api.FhirSoftware{Name: "MEMS", Version: version},
 		Implementation: api.FhirImplementation{Description: "The scheduling of an outpatient clinic"},
 	}, nil
@@ -78,5 +100,5 @@ func Capabilities(doc *openapi3.T, version string) (api.FhirCapabilityStatement,
 // searches tells whether a parameter is about what is searched for, not about how
 // it is answered.
 func searches(p *openapi3.Parameter) bool {
-	return p.In == openapi3.ParameterInQuery && !slices.Contains([]string{"cursor", "_count", "_format"}, p.Name)
+	return p.In == openapi3.ParameterInQuery && !slices.Contains([]string{"cursor", "_count", "_format", "_pretty"}, p.Name)
 }

@@ -50,6 +50,25 @@ func ParseDates(parameter string, values []string, zone *time.Location) (Dates, 
 	return d, nil
 }
 
+// ParseDays reads the values of a search parameter whose dates have no time, as
+// days of birth: the first day, and the one after the last; nil is no bound.
+// Errors: clinic.CodeValidationFailed for parameter.
+func ParseDays(parameter string, values []string) (from, before *clinic.Date, err error) {
+	d, err := ParseDates(parameter, values, utc)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !d.From.IsZero() {
+		first := clinic.DateOf(d.From)
+		from = &first
+	}
+	if !d.To.IsZero() {
+		next := clinic.DateOf(d.To)
+		before = &next
+	}
+	return from, before, nil
+}
+
 func (d *Dates) notBefore(t time.Time) {
 	if t.After(d.From) {
 		d.From = t

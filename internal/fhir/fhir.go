@@ -26,16 +26,6 @@ const (
 	shortSystem = "urn:mems:identifier:"
 )
 
-// Base is the address under which the facade is reached, without a slash at the
-// end, such as https://mems.example.org/fhir.
-type Base string
-
-// Of is the address of a resource.
-func (b Base) Of(kind, id string) *string {
-	address := string(b) + "/" + kind + "/" + id
-	return &address
-}
-
 // Match is what a search's entries say of themselves.
 var Match = api.FhirSearchMode{Mode: "match"}
 
@@ -47,12 +37,6 @@ func ParseID(id string) (int64, bool) {
 
 // ID is a record's id as FHIR has ids: text.
 func ID(id int64) string { return strconv.FormatInt(id, 10) }
-
-// ParseReference reads a reference to a resource of a kind: "Patient/12", or "12"
-// alone.
-func ParseReference(kind, reference string) (int64, bool) {
-	return ParseID(strings.TrimPrefix(reference, kind+"/"))
-}
 
 // Patient says a patient. A record that was merged into another is not active and
 // says no more than where it goes on.

@@ -249,6 +249,24 @@ func TestBooking(t *testing.T) {
 		"TooShort":         {both + `,"start":"2027-03-01T10:00:00Z","end":"2027-03-01T10:14:00Z"`, []string{"#/end invalid"}},
 		"Backwards":        {both + `,"start":"2027-03-01T10:00:00Z","end":"2027-03-01T09:00:00Z"`, []string{"#/end invalid"}},
 		"HalfAMinute":      {both + `,"start":"2027-03-01T10:00:00Z","end":"2027-03-01T10:30:30Z"`, []string{"#/end invalid"}},
+		"Absolute":         {`"participant":[{"actor":{"reference":"https://mems.example.org/fhir/Patient/3"}}],"slot":[{"reference":"https://mems.example.org/fhir/Slot/7-20270301T0900Z-30"}]`, nil},
+		"AbsoluteByHTTP":   {`"participant":[{"actor":{"reference":"http://MEMS.example.org/fhir/Patient/3/_history/2"}}],` + slot, nil},
+		"AnotherServer":    {`"participant":[{"actor":{"reference":"https://other.example.org/fhir/Patient/3"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
+		"AnotherBase":      {`"participant":[{"actor":{"reference":"https://mems.example.org/r4/Patient/3"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
+		"URN":              {`"participant":[{"actor":{"reference":"urn:uuid:6b7a0f2c-4b0b-4c88-9a0f-1f3f2f1f7a11"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
+		"Contained":        {`"participant":[{"actor":{"reference":"#p"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
+		"Location":         {`"participant":[{"actor":{"reference":"Location/1"}},{"actor":{"reference":"Patient/3"}}],` + slot, []string{"#/participant/0/actor/reference invalid"}},
+		"MinutesDuration":  {both + `,"start":"2027-03-01T10:00:00+01:00","minutesDuration":30`, nil},
+		"MinutesTooLong":   {both + `,"start":"2027-03-01T10:00:00+01:00","minutesDuration":300`, []string{"#/minutesDuration invalid"}},
+		"TypeAndForeign":   {both + `,` + times + `,"serviceType":[{"coding":[{"system":"http://snomed.info/sct","code":"11429006"},{"system":"urn:mems:appointment-type","code":"5"}]}]`, nil},
+		"TypeInWords":      {both + `,` + times + `,"serviceType":[{"text":"Consultation"}]`, nil},
+		"TwoTypes":         {both + `,` + times + `,"serviceType":[{"coding":[{"system":"urn:mems:appointment-type","code":"5"}]},{"coding":[{"system":"urn:mems:appointment-type","code":"6"}]}]`, []string{"#/serviceType/1/coding combination"}},
+		"Modifier":         {both + `,` + times + `,"modifierExtension":[{"url":"urn:x","valueBoolean":true}]`, []string{"#/modifierExtension invalid"}},
+		"ModifierOfOne":    {`"participant":[{"actor":{"reference":"Patient/3"},"modifierExtension":[]}],` + slot, []string{"#/participant/0/modifierExtension invalid"}},
+		"ImplicitRules":    {both + `,` + times + `,"implicitRules":"urn:x"`, []string{"#/implicitRules invalid"}},
+		"Cancelled":        {both + `,` + times + `,"cancelationReason":{"text":"x"}`, []string{"#/cancelationReason invalid"}},
+		"Unknown":          {both + `,` + times + `,"surprise":1`, []string{"#/surprise unknown"}},
+		"UnknownInside":    {`"participant":[{"actor":{"reference":"Patient/3","link":1}}],` + slot, []string{"#/participant/0/actor/link unknown"}},
 		"TwoPatients":      {`"participant":[{"actor":{"reference":"Patient/3"}},{"actor":{"reference":"Patient/4"}}],` + slot, []string{"#/participant/1/actor/reference combination"}},
 		"NumberOutOfReach": {`"participant":[{"actor":{"reference":"Patient/9007199254740993"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
 	} {
@@ -258,7 +276,7 @@ func TestBooking(t *testing.T) {
 			if err := json.Unmarshal([]byte(`{"resourceType":"Appointment","status":"proposed",`+test.members+`}`), &request); err != nil {
 				t.Fatal(err)
 			}
-			b, err := fhir.Booking(request)
+			b, err := fhir.Base("https://mems.example.org/fhir").Booking(request)
 			if refusal, ok := errors.AsType[*clinic.Error](err); ok {
 				var got []string
 				for _, v := range refusal.Violations {

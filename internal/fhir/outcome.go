@@ -3,9 +3,11 @@ package fhir
 import (
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 
 	"mems/gen/api"
+	"mems/internal/clinic"
 )
 
 // Outcome says a problem as an OperationOutcome: the slug of the problem type is
@@ -23,16 +25,20 @@ func Outcome(p api.Problem) api.FhirOperationOutcome {
 		if p.Detail != "" {
 			issue.Diagnostics = &p.Detail
 		}
+		explain(&issue, p)
 		return api.FhirOperationOutcome{ResourceType: "OperationOutcome", Issue: []api.FhirIssue{issue}}
 	}
 	out := api.FhirOperationOutcome{ResourceType: "OperationOutcome"}
-	for _, v := range p.Errors {
+	for _, v := range p.Errors[:min(len(p.Errors), maxIssues)] {
 		one, place := issue, ""
 		switch {
 		case v.Parameter != nil:
 			place = "http." + *v.Parameter
 		case v.Pointer != nil:
 			place = "Appointment" + element(*v.Pointer)
+			if strings.HasPrefix(*v.Pointer, "#/parameter") {
+				place = "Parameters" + element(*v.Pointer)
+			}
 		}
 		place = plain(place)
 		detail := plain(place + " " + v.Detail)
@@ -44,6 +50,46 @@ func Outcome(p api.Problem) api.FhirOperationOutcome {
 		out.Issue = append(out.Issue, one)
 	}
 	return out
+}
+
+// maxIssues is the contract's maxItems of issue.
+const maxIssues = 50
+
+// explain tells what is in the way and what is free instead: for programs in
+// extensions, and for people, whose tools show the diagnostics and no more.
+func explain(issue *api.FhirIssue, p api.Problem) {
+	words := p.Detail
+	if p.Conflict != nil {
+		issue.Extension = append(issue.Extension, api.FhirIssueExtension{
+			URL: "urn:mems:conflict", ValuePeriod: &api.FhirPeriod{Start: p.Conflict.StartTime, End: p.Conflict.EndTime},
+		})
+		words += " In the way: " + p.Conflict.StartTime.Format(time.RFC3339) + " to " + p.Conflict.EndTime.Format(time.RFC3339) + "."
+	}
+	var free []string
+	for _, a := range p.Alternatives {
+		slot := clinic.Slot{DoctorID: a.DoctorID, Time: clinic.Interval{Start: a.StartTime, End: a.EndTime}}
+		if again, ok := ParseSlotID(SlotID(slot)); !ok || !again.Time.Start.Equal(slot.Time.Start) || !again.Time.End.Equal(slot.Time.End) {
+			continue // it begins within a minute, and a slot's id cannot say that
+		}
+		reference := "Slot/" + SlotID(slot)
+		free = append(free, reference)
+		issue.Extension = append(issue.Extension, api.FhirIssueExtension{
+			URL: "urn:mems:alternative", ValueReference: &api.FhirReference{Reference: reference},
+		})
+	}
+	if len(free) > 0 {
+		words += " Free instead: " + strings.Join(free, ", ") + "."
+	}
+	if p.MergedInto != nil {
+		reference := "Patient/" + ID(*p.MergedInto)
+		issue.Extension = append(issue.Extension, api.FhirIssueExtension{
+			URL: "urn:mems:merged-into", ValueReference: &api.FhirReference{Reference: reference},
+		})
+		words += " It goes on as " + reference + "."
+	}
+	if words != "" {
+		issue.Diagnostics = &words
+	}
 }
 
 // plain takes out what FHIR does not take for text: a client's parameter may be

@@ -7,10 +7,9 @@ import (
 	"os/exec"
 )
 
-// Client is the engines' own tools for backups: either one's work on the other's
-// server.
+// Client is an engine's own tool for backups.
 type Client struct {
-	Dump, Shell string // paths
+	Dump string // path
 	// MariaDB: the tool that writes dumps is MariaDB's; the options differ a little.
 	MariaDB bool
 }
@@ -52,14 +51,12 @@ func FindClient(ctx context.Context, may bool, log func(string, ...any)) (Client
 }
 
 func clientOnPath() (Client, bool) {
-	for _, tools := range []struct {
-		dump, shell string
-		mariadb     bool
-	}{{"mariadb-dump", "mariadb", true}, {"mysqldump", "mysql", false}} {
-		dump, err1 := exec.LookPath(tools.dump)
-		shell, err2 := exec.LookPath(tools.shell)
-		if err1 == nil && err2 == nil {
-			return Client{Dump: dump, Shell: shell, MariaDB: tools.mariadb}, true
+	for _, tool := range []struct {
+		name    string
+		mariadb bool
+	}{{"mariadb-dump", true}, {"mysqldump", false}} {
+		if path, err := exec.LookPath(tool.name); err == nil {
+			return Client{Dump: path, MariaDB: tool.mariadb}, true
 		}
 	}
 	return Client{}, false

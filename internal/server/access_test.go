@@ -263,7 +263,7 @@ func TestReach(t *testing.T) {
 		}
 	}
 	// A partner learns that somebody like this is registered, and not who.
-	clash := rival.Post("/patients", object{"first_name": "Ref", "last_name": "Erred", "birth_date": "1980-01-01"}).Want(t, 409, "possible-duplicate")
+	clash := rival.Post("/patients", object{"first_name": "Ref", "last_name": "Erred", "birth_date": "1980-01-01", "on_possible_duplicate": "refuse"}).Want(t, 409, "possible-duplicate")
 	if strings.Contains(string(clash.Body), `"candidates"`) {
 		t.Errorf("shows candidates: %s", clash.Body)
 	}

@@ -48,6 +48,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	p, header := describe(err)
+	p = withheld(p, clinic.AccessOf(c.Request().Context()).Clearance())
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)

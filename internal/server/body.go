@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"mems/gen/api"
+	"mems/internal/fhir"
 )
 
 // checkBody reads the request's body, at most as much as is allowed, and
@@ -45,6 +46,11 @@ func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
 			return &problem{slug: api.ProblemSlugMalformedRequest, detail: detail}
 		}
 	}
+	if v.parameters && len(body) > 0 {
+		if body, err = fhir.AppointmentOf(body); err != nil {
+			return err
+		}
+	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	return nil
@@ -67,7 +73,13 @@ func checkEncoding(r *http.Request) error {
 func (v *validator) checkMediaType(r *http.Request) error {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(params["charset"])
+	if v.fhir && slices.Contains(fhirFormats, mediaType) {
+		mediaType = fhirMediaType
+	}
 	if err == nil && slices.Contains(v.consumes, mediaType) && (charset == "" || charset == "utf-8") {
+		if v.fhir {
+			r.Header.Set("Content-Type", mediaType) // whichever name it was sent by
+		}
 		return nil
 	}
 	header := http.Header{}

@@ -152,7 +152,7 @@ func (s *Server) DeleteClosure(ctx context.Context, r api.DeleteClosureRequestOb
 func timeOffToAPI(o clinic.TimeOff) api.TimeOff {
 	return api.TimeOff{
 		ID: o.ID, DoctorID: o.DoctorID, StartTime: o.Time.Start, EndTime: o.Time.End,
-		Reason: api.TimeOffReason(o.Reason), Note: orNull(o.Note), CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
+		Reason: new(api.TimeOffReason(o.Reason)), Note: orNull(o.Note), CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
 	}
 }
 

@@ -127,9 +127,9 @@ func appointmentToAPI(a clinic.Appointment) api.Appointment {
 		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}
 	if a.Broken.Any() && a.OverrideReason != nil {
-		out.Override = &api.Override{Reason: *a.OverrideReason}
+		out.Override = &api.AppointmentOverride{Reason: a.OverrideReason}
 		for _, r := range a.Broken.Rules() {
-			out.Override.Rules = append(out.Override.Rules, api.OverrideRules(r))
+			out.Override.Rules = append(out.Override.Rules, api.AppointmentOverrideRules(r))
 		}
 	}
 	if c := a.Cancellation; c != nil {

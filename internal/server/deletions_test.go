@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -24,9 +25,7 @@ func TestDeletingWhatTypesList(t *testing.T) {
 	goneRoom, room := roomOf("one"), roomOf("two")
 	typeOf := func(members object) (k api.AppointmentType, path string) {
 		body := object{"name": fmt.Sprint("type ", serial.Add(1)), "duration_minutes": 30}
-		for name, value := range members {
-			body[name] = value
-		}
+		maps.Copy(body, members)
 		r := f.Post("/appointment-types", body).Want(t, 201, "")
 		r.Decode(t, &k)
 		return k, r.Header.Get("Location")

@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
@@ -33,12 +35,25 @@ func (s *Server) fhirBase(ctx context.Context) fhir.Base {
 	return fhir.Base(scheme + "://" + request.Host + "/fhir")
 }
 
+// maxFHIRCount is the most resources of a page: the contract's maxItems of entry.
+const maxFHIRCount = 200
+
+// fhirCount reads _count, which is cut to the maximum (R4 section 3.1.1.5.5).
+// total is true for 0, which asks for the number of matches alone.
+func fhirCount(count *api.FhirCount) (limit int, total bool) {
+	n := int(deref(count))
+	return max(1, min(n, maxFHIRCount)), count != nil && n == 0
+}
+
 // fhirLinks are the addresses of this page of a search and, unless next is "",
 // of the one after it.
 func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLink {
 	query := url.Values{}
 	if request, ok := ctx.Value(clientKey{}).(*http.Request); ok {
 		query = request.URL.Query()
+	}
+	if limit, _ := strconv.Atoi(query.Get("_count")); limit > maxFHIRCount {
+		query.Set("_count", strconv.Itoa(maxFHIRCount)) // what is used, not what was asked for
 	}
 	link := func(relation api.FhirLinkRelation) api.FhirLink {
 		address := string(s.fhirBase(ctx)) + "/" + kind
@@ -70,26 +85,30 @@ func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatient
 	p := r.Params
 	q := store.PatientQuery{
 		Name: deref(p.Name), LastName: deref(p.Family), FirstName: deref(p.Given), Email: deref(p.Email), Phone: deref(p.Phone),
-		BirthDate: dateFromAPI(p.Birthdate), Limit: limitOf(p.UnderscoreCount),
+	}
+	limit, total := fhirCount(p.UnderscoreCount)
+	q.Limit = limit
+	var err error
+	if q.BirthFrom, q.BirthBefore, err = fhir.ParseDays("birthdate", p.Birthdate); err != nil {
+		return nil, err
 	}
 	nobody := false
 	if p.UnderscoreID != nil {
-		id, ok := fhir.ParseID(*p.UnderscoreID)
-		q.ID, nobody = id, !ok
+		ids, ok := fhir.ParseIDs(*p.UnderscoreID)
+		q.IDs, nobody = ids, !ok
 	}
 	if p.Identifier != nil {
 		system, value := fhir.ParseIdentifier(*p.Identifier)
 		if system == fhir.SystemMRN {
 			id, ok := clinic.ParseMRN(value)
-			nobody = nobody || !ok || q.ID != 0 && q.ID != id
-			q.ID = id
+			q.ID, nobody = id, nobody || !ok
 		} else {
 			nobody = nobody || system == "" || value == ""
 			q.IdentifierSystem, q.Identifier = system, value
 		}
 	}
 	list := filter{
-		"fhir-patients", q.Name, q.LastName, q.FirstName, q.Email, q.Phone, deref(p.Identifier), deref(p.UnderscoreID), dateText(q.BirthDate),
+		"fhir-patients", q.Name, q.LastName, q.FirstName, q.Email, q.Phone, deref(p.Identifier), deref(p.UnderscoreID), strings.Join(p.Birthdate, ","),
 	}
 	after, err := decodeCursor(list, p.Cursor)
 	if err != nil {
@@ -97,26 +116,29 @@ func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatient
 	}
 	q.After = after.ID
 	var page store.Page[clinic.Patient]
-	if !nobody {
+	var count *int64
+	switch {
+	case total:
+		n := int64(0)
+		if !nobody {
+			n, err = s.cfg.Store.CountPatients(ctx, q)
+		}
+		if count = &n; err != nil {
+			return nil, err
+		}
+	case !nobody:
 		if page, err = s.cfg.Store.ListPatients(ctx, q); err != nil {
 			return nil, err
 		}
 	}
 	base := s.fhirBase(ctx)
 	return api.SearchFhirPatients200ApplicationFhirPlusJSONResponse{
-		ResourceType: "Bundle", Type: "searchset",
+		ResourceType: "Bundle", Type: "searchset", Total: count,
 		Link: s.fhirLinks(ctx, "Patient", nextPage(list, page, func(p clinic.Patient) store.After { return store.After{ID: p.ID} })),
 		Entry: items(page.Items, func(p clinic.Patient) api.FhirPatientEntry {
 			return api.FhirPatientEntry{FullURL: base.Of("Patient", fhir.ID(p.ID)), Resource: fhir.Patient(p), Search: fhir.Match}
 		}),
 	}, nil
-}
-
-func dateText(d *clinic.Date) string {
-	if d == nil {
-		return ""
-	}
-	return d.String()
 }
 
 // ReadFhirPatient reads one: GET /fhir/Patient/{id}.
@@ -137,14 +159,14 @@ func (s *Server) ReadFhirPatient(ctx context.Context, r api.ReadFhirPatientReque
 // SearchFhirPractitioners finds doctors: GET /fhir/Practitioner.
 func (s *Server) SearchFhirPractitioners(ctx context.Context, r api.SearchFhirPractitionersRequestObject) (api.SearchFhirPractitionersResponseObject, error) {
 	p := r.Params
-	q := store.DoctorQuery{Name: deref(p.Name), IsActive: p.Active, Limit: limitOf(p.UnderscoreCount)}
-	page, next, err := s.fhirDoctors(ctx, q, p.UnderscoreID, p.Cursor, "fhir-practitioners")
+	q := store.DoctorQuery{Name: deref(p.Name), IsActive: p.Active}
+	page, next, count, err := s.fhirDoctors(ctx, q, p.UnderscoreID, p.UnderscoreCount, p.Cursor, "fhir-practitioners")
 	if err != nil {
 		return nil, err
 	}
 	base := s.fhirBase(ctx)
 	return api.SearchFhirPractitioners200ApplicationFhirPlusJSONResponse{
-		ResourceType: "Bundle", Type: "searchset", Link: s.fhirLinks(ctx, "Practitioner", next),
+		ResourceType: "Bundle", Type: "searchset", Total: count, Link: s.fhirLinks(ctx, "Practitioner", next),
 		Entry: items(page, func(d clinic.Doctor) api.FhirPractitionerEntry {
 			return api.FhirPractitionerEntry{FullURL: base.Of("Practitioner", fhir.ID(d.ID)), Resource: fhir.Practitioner(d), Search: fhir.Match}
 		}),
@@ -154,48 +176,63 @@ func (s *Server) SearchFhirPractitioners(ctx context.Context, r api.SearchFhirPr
 // SearchFhirSchedules finds the doctors' calendars: GET /fhir/Schedule.
 func (s *Server) SearchFhirSchedules(ctx context.Context, r api.SearchFhirSchedulesRequestObject) (api.SearchFhirSchedulesResponseObject, error) {
 	p := r.Params
-	id := p.UnderscoreID
+	q := store.DoctorQuery{Specialization: deref(p.Specialty), IsActive: p.Active}
 	if p.Actor != nil {
-		actor, _ := fhir.ParseReference("Practitioner", *p.Actor)
-		if text := fhir.ID(actor); id == nil || *id == text {
-			id = &text
-		} else {
-			id = new(string) // two at once are nobody
+		_, id, ok, err := s.fhirBase(ctx).SearchReference("actor", *p.Actor, "Practitioner")
+		if err != nil {
+			return nil, err
 		}
+		if !ok {
+			id = -1 // nobody's
+		}
+		q.ID = id
 	}
-	q := store.DoctorQuery{Specialization: deref(p.Specialty), IsActive: p.Active, Limit: limitOf(p.UnderscoreCount)}
-	page, next, err := s.fhirDoctors(ctx, q, id, p.Cursor, "fhir-schedules")
+	page, next, count, err := s.fhirDoctors(ctx, q, p.UnderscoreID, p.UnderscoreCount, p.Cursor, "fhir-schedules")
 	if err != nil {
 		return nil, err
 	}
 	base := s.fhirBase(ctx)
 	return api.SearchFhirSchedules200ApplicationFhirPlusJSONResponse{
-		ResourceType: "Bundle", Type: "searchset", Link: s.fhirLinks(ctx, "Schedule", next),
+		ResourceType: "Bundle", Type: "searchset", Total: count, Link: s.fhirLinks(ctx, "Schedule", next),
 		Entry: items(page, func(d clinic.Doctor) api.FhirScheduleEntry {
 			return api.FhirScheduleEntry{FullURL: base.Of("Schedule", fhir.ID(d.ID)), Resource: fhir.Schedule(d), Search: fhir.Match}
 		}),
 	}, nil
 }
 
-// fhirDoctors reads a page of doctors, and the cursor of the next one.
-func (s *Server) fhirDoctors(ctx context.Context, q store.DoctorQuery, id, cursor *string, name string) ([]clinic.Doctor, string, error) {
-	list := filter{name, q.Name, q.Specialization, deref(id)}
+// fhirDoctors reads a page of doctors, and the cursor of the next one; or, for a
+// count of 0, how many there are.
+func (s *Server) fhirDoctors(
+	ctx context.Context, q store.DoctorQuery, ids *string, count *api.FhirCount, cursor *string, name string,
+) (doctors []clinic.Doctor, next string, total *int64, err error) {
+	list := filter{name, q.Name, q.Specialization, strconv.FormatInt(q.ID, 10), deref(ids)}
 	if q.IsActive != nil {
 		list = append(list, strconv.FormatBool(*q.IsActive))
 	}
 	after, err := decodeCursor(list, cursor)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
-	q.After = after.ID
-	if id != nil {
+	limit, counted := fhirCount(count)
+	q.After, q.Limit = after.ID, limit
+	if counted {
+		q.After, q.Limit, total = 0, math.MaxInt32-1, new(int64) // a clinic has hundreds at most
+	}
+	if ids != nil {
 		var ok bool
-		if q.ID, ok = fhir.ParseID(*id); !ok {
-			return nil, "", nil
+		if q.IDs, ok = fhir.ParseIDs(*ids); !ok {
+			return nil, "", total, nil
 		}
 	}
 	page, err := s.cfg.Store.ListDoctors(ctx, q)
-	return page.Items, nextPage(list, page, func(d clinic.Doctor) store.After { return store.After{ID: d.ID} }), err
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if counted {
+		*total = int64(len(page.Items))
+		return nil, "", total, nil
+	}
+	return page.Items, nextPage(list, page, func(d clinic.Doctor) store.After { return store.After{ID: d.ID} }), nil, nil
 }
 
 // ReadFhirPractitioner reads a doctor: GET /fhir/Practitioner/{id}.

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +17,7 @@ import (
 // SearchFhirAppointments finds appointments: GET /fhir/Appointment.
 func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirAppointmentsRequestObject) (api.SearchFhirAppointmentsResponseObject, error) {
 	p := r.Params
-	q, found, err := s.fhirAppointmentQuery(p)
+	q, found, total, err := s.fhirAppointmentQuery(s.fhirBase(ctx), p)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +28,17 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 		return nil, err
 	}
 	var page store.Page[clinic.Appointment]
-	if found {
+	var count *int64
+	switch {
+	case total:
+		n := int64(0)
+		if found {
+			n, err = s.cfg.Store.CountAppointments(ctx, q)
+		}
+		if count = &n; err != nil {
+			return nil, err
+		}
+	case found:
 		if page, err = s.cfg.Store.ListAppointments(ctx, q); err != nil {
 			return nil, err
 		}
@@ -37,7 +49,7 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 	}
 	base := s.fhirBase(ctx)
 	return api.SearchFhirAppointments200ApplicationFhirPlusJSONResponse{
-		ResourceType: "Bundle", Type: "searchset",
+		ResourceType: "Bundle", Type: "searchset", Total: count,
 		Link: s.fhirLinks(ctx, "Appointment", nextPage(list, page, func(a clinic.Appointment) store.After {
 			return store.After{Start: a.Time.Start, ID: a.ID}
 		})),
@@ -48,26 +60,33 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 }
 
 // fhirAppointmentQuery reads what is searched for; found is false when it can be
-// nothing.
-func (s *Server) fhirAppointmentQuery(p api.SearchFhirAppointmentsParams) (q store.AppointmentQuery, found bool, err error) {
-	q.Limit, found = limitOf(p.UnderscoreCount), true
-	narrow := func(id *int64, kind string, text *string) {
-		if text == nil {
-			return
+// nothing, and total is true when only the number of matches is wanted.
+func (s *Server) fhirAppointmentQuery(base fhir.Base, p api.SearchFhirAppointmentsParams) (q store.AppointmentQuery, found, total bool, err error) {
+	q.Limit, total = fhirCount(p.UnderscoreCount)
+	found = true
+	if p.UnderscoreID != nil {
+		q.IDs, found = fhir.ParseIDs(*p.UnderscoreID)
+	}
+	for _, by := range []struct {
+		parameter string
+		value     *string
+		kinds     []string
+	}{{"patient", p.Patient, []string{"Patient"}}, {"practitioner", p.Practitioner, []string{"Practitioner"}}, {"actor", p.Actor, []string{"Patient", "Practitioner"}}} {
+		if by.value == nil {
+			continue
 		}
-		n, ok := fhir.ParseReference(kind, *text)
+		kind, n, ok, err := base.SearchReference(by.parameter, *by.value, by.kinds...)
+		if err != nil {
+			return q, false, false, err
+		}
+		id := &q.DoctorID
+		if kind == "Patient" {
+			id = &q.PatientID
+		}
 		if !ok || *id != 0 && *id != n {
 			found = false
 		}
 		*id = n
-	}
-	narrow(&q.ID, "Appointment", p.UnderscoreID)
-	narrow(&q.PatientID, "Patient", p.Patient)
-	narrow(&q.DoctorID, "Practitioner", p.Practitioner)
-	if p.Actor != nil && strings.HasPrefix(*p.Actor, "Patient/") {
-		narrow(&q.PatientID, "Patient", p.Actor)
-	} else {
-		narrow(&q.DoctorID, "Practitioner", p.Actor)
 	}
 	if p.Status != nil {
 		q.Statuses = fhir.Statuses(*p.Status)
@@ -75,7 +94,7 @@ func (s *Server) fhirAppointmentQuery(p api.SearchFhirAppointmentsParams) (q sto
 	}
 	dates, err := fhir.ParseDates("date", p.Date, s.cfg.Zone)
 	if err != nil {
-		return q, false, err
+		return q, false, false, err
 	}
 	q.Window = clinic.Window{Interval: clinic.Interval{Start: dates.From, End: dates.To}, ByStart: true}
 	if dates.From.IsZero() {
@@ -84,7 +103,7 @@ func (s *Server) fhirAppointmentQuery(p api.SearchFhirAppointmentsParams) (q sto
 	if dates.To.IsZero() {
 		q.Window.End = clinic.MaxInstant
 	}
-	return q, found, nil
+	return q, found, total, nil
 }
 
 // fhirAppointments says appointments with their doctors' names: one statement for
@@ -124,7 +143,11 @@ func (s *Server) ReadFhirAppointment(ctx context.Context, r api.ReadFhirAppointm
 
 // BookFhirAppointment books: POST /fhir/Appointment/$book.
 func (s *Server) BookFhirAppointment(ctx context.Context, r api.BookFhirAppointmentRequestObject) (api.BookFhirAppointmentResponseObject, error) {
-	booking, err := fhir.Booking(*r.Body)
+	request, err := r.ApplicationFhirPlusJSONBody.AsFhirAppointmentRequest()
+	if err != nil {
+		return nil, err
+	}
+	booking, err := s.fhirBase(ctx).Booking(request)
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +166,14 @@ func (s *Server) SearchFhirSlots(ctx context.Context, r api.SearchFhirSlotsReque
 	p := r.Params
 	found, err := s.fhirFree(ctx, freeTimes{
 		kind: "Schedule", of: p.Schedule, specialty: deref(p.Specialty), serviceType: p.ServiceType, duration: p.Duration,
-		start: p.Start, limit: limitOf(p.UnderscoreCount), cursor: p.Cursor,
+		start: p.Start, count: p.UnderscoreCount, cursor: p.Cursor,
 	})
 	if err != nil {
 		return nil, err
 	}
 	base := s.fhirBase(ctx)
 	return api.SearchFhirSlots200ApplicationFhirPlusJSONResponse{
-		ResourceType: "Bundle", Type: "searchset", Link: s.fhirLinks(ctx, "Slot", found.next),
+		ResourceType: "Bundle", Type: "searchset", Total: found.total, Link: s.fhirLinks(ctx, "Slot", found.next),
 		Entry: items(found.slots, func(v clinic.Slot) api.FhirSlotEntry {
 			return api.FhirSlotEntry{FullURL: base.Of("Slot", fhir.SlotID(v)), Resource: fhir.Slot(v, found.typeID, true), Search: fhir.Match}
 		}),
@@ -162,13 +185,13 @@ func (s *Server) FindFhirAppointments(ctx context.Context, r api.FindFhirAppoint
 	p := r.Params
 	found, err := s.fhirFree(ctx, freeTimes{
 		kind: "Practitioner", of: p.Practitioner, specialty: deref(p.Specialty), serviceType: p.ServiceType, duration: p.Duration,
-		start: p.Start, limit: limitOf(p.UnderscoreCount), cursor: p.Cursor,
+		start: p.Start, count: p.UnderscoreCount, cursor: p.Cursor,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return api.FindFhirAppointments200ApplicationFhirPlusJSONResponse{
-		ResourceType: "Bundle", Type: "searchset", Link: s.fhirLinks(ctx, "Appointment/$find", found.next),
+		ResourceType: "Bundle", Type: "searchset", Total: found.total, Link: s.fhirLinks(ctx, "Appointment/$find", found.next),
 		Entry: items(found.slots, func(v clinic.Slot) api.FhirAppointmentEntry {
 			return api.FhirAppointmentEntry{Resource: fhir.Proposal(v, found.typeID), Search: fhir.Match}
 		}),
@@ -183,7 +206,7 @@ type freeTimes struct {
 	serviceType *string
 	duration    *int32
 	start       []string
-	limit       int
+	count       *api.FhirCount
 	cursor      *string
 }
 
@@ -191,18 +214,25 @@ type foundTimes struct {
 	slots  []clinic.Slot
 	typeID *int64
 	next   string
+	total  *int64 // where only that is wanted
 }
 
 const (
 	usualSlot   = 30 * time.Minute
 	usualWindow = 14 * 24 * time.Hour
 	slotStep    = 15 * time.Minute // of the grid, as GET /availability has it
+
+	maxFHIRDoctors = 20 // of one search for free times
 )
 
 // fhirFree finds free times, as ListAvailability does.
 func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, err error) {
 	list := filter{byTime, "fhir-" + ask.kind, deref(ask.of), ask.specialty, deref(ask.serviceType), strconv.Itoa(int(deref(ask.duration))), strings.Join(ask.start, ",")}
-	q := store.AvailabilityQuery{Specialization: ask.specialty, Step: slotStep, Duration: minutes(deref(ask.duration)), Limit: ask.limit}
+	q := store.AvailabilityQuery{Specialization: ask.specialty, Step: slotStep, Duration: minutes(deref(ask.duration))}
+	limit, counted := fhirCount(ask.count)
+	if q.Limit = limit; counted {
+		q.Limit, out.total = math.MaxInt32-1, new(int64)
+	}
 	if q.After, err = decodeCursor(list, ask.cursor); err != nil {
 		return out, err
 	}
@@ -230,17 +260,28 @@ func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, e
 		q.Duration = usualSlot
 	}
 	if ask.of != nil {
-		for reference := range strings.SplitSeq(*ask.of, ",") {
-			id, ok := fhir.ParseReference(ask.kind, reference)
-			if !ok {
-				return out, nil
+		references := strings.Split(*ask.of, ",")
+		parameter := strings.ToLower(ask.kind)
+		if len(references) > maxFHIRDoctors {
+			return out, clinic.Invalid(clinic.Violation{Parameter: parameter, Code: "invalid", Detail: "must be at most 20, separated by commas"})
+		}
+		for _, reference := range references {
+			_, id, ok, err := s.fhirBase(ctx).SearchReference(parameter, reference, ask.kind)
+			if err != nil || !ok {
+				return out, err
 			}
-			q.DoctorIDs = append(q.DoctorIDs, id)
+			if !slices.Contains(q.DoctorIDs, id) {
+				q.DoctorIDs = append(q.DoctorIDs, id)
+			}
 		}
 	}
 	page, err := s.cfg.Store.Availability(ctx, q)
 	if isMissing(err) {
 		return out, nil
+	}
+	if counted {
+		*out.total = int64(len(page.Items))
+		return out, err
 	}
 	out.slots = page.Items
 	out.next = nextPage(list, page, func(v clinic.Slot) store.After { return store.After{Start: v.Time.Start, ID: v.DoctorID} })

@@ -171,6 +171,8 @@ func drawValue(r *rapid.T, name string, s *openapi3.Schema, valid bool) any {
 		return rapid.StringMatching(` ?[a-zA-Z0-9]{1,20}@[a-z]{1,10}\.(org|example) ?`).Draw(r, name)
 	case name == "cursor":
 		return rapid.StringMatching(`[A-Za-z0-9_-]{1,40}`).Draw(r, name)
+	case name == "_format":
+		return rapid.StringMatching(s.Pattern).Draw(r, name)
 	case name == "If-Match":
 		return rapid.StringMatching(`"[0-9]{1,20}"(, W/"x")?`).Draw(r, name)
 	case name == "phone":

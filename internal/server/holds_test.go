@@ -175,7 +175,7 @@ func TestOverride(t *testing.T) {
 	t.Run("OutsideHours", func(t *testing.T) {
 		f.bookWith(doctor, evening, override("patient-overlap")).Want(t, 409, "outside-working-hours")
 		a := f.bookedWith(doctor, evening, override("outside-working-hours", "patient-overlap"))
-		if a.Override == nil || !slices.Equal(a.Override.Rules, []api.OverrideRules{"outside-working-hours"}) || a.Override.Reason != "Emergency." {
+		if a.Override == nil || !slices.Equal(a.Override.Rules, []api.AppointmentOverrideRules{"outside-working-hours"}) || a.Override.Reason == nil || *a.Override.Reason != "Emergency." {
 			t.Errorf("%+v: only what was broken is kept", a.Override)
 		}
 		var history api.AppointmentHistory

@@ -53,7 +53,21 @@ func candidateToAPI(c clinic.Candidate) api.Candidate {
 	if c.BirthYear != nil {
 		out.BirthYear.Set(int32(*c.BirthYear)) //nolint:gosec // G115: a year
 	}
+	if p := c.Patient; p != nil {
+		out.FirstName, out.LastName = &p.FirstName, &p.LastName
+		out.BirthDate, out.Phone = orNull(dateToAPI(p.BirthDate)), orNull(p.Phone)
+	}
 	return out
+}
+
+func patientSavedToAPI(p clinic.Patient, alike []clinic.Candidate) api.PatientSaved {
+	return api.PatientSaved{
+		ID: p.ID, Mrn: clinic.MRN(p.ID), FirstName: p.FirstName, LastName: p.LastName,
+		Email: orNull(p.Email), Phone: orNull(p.Phone), BirthDate: orNull(dateToAPI(p.BirthDate)),
+		Identifiers: items(p.Identifiers, identifierToAPI),
+		CreatedAt:   p.CreatedAt, UpdatedAt: p.UpdatedAt,
+		PossibleDuplicates: items(alike, candidateToAPI),
+	}
 }
 
 // mrnSearch answers a search by medical record number, which finds one or nobody.

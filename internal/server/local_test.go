@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,9 +19,7 @@ func send(t *testing.T, method, url, host string, header http.Header) (int, stri
 		t.Fatal(err)
 	}
 	r.Host = host
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -11,12 +11,13 @@ import (
 
 // CreatePatient registers a patient: POST /patients.
 func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestObject) (api.CreatePatientResponseObject, error) {
-	p, err := s.cfg.Store.CreatePatient(ctx, patientFromAPI(*r.Body), deref(r.Body.AllowDuplicate))
+	refuse := deref(r.Body.OnPossibleDuplicate) == api.PatientCreateOnPossibleDuplicateRefuse
+	p, alike, err := s.cfg.Store.CreatePatient(ctx, patientFromAPI(*r.Body), refuse)
 	if err != nil {
 		return nil, err
 	}
 	return api.CreatePatient201JSONResponse{
-		Body:    patientToAPI(p),
+		Body:    patientSavedToAPI(p, alike),
 		Headers: api.CreatePatient201ResponseHeaders{Location: "/patients/" + strconv.FormatInt(p.ID, 10), ETag: etag(p.Version)},
 	}, nil
 }
@@ -25,7 +26,7 @@ func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestOb
 func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObject) (api.ListPatientsResponseObject, error) {
 	p := r.Params
 	switch {
-	case p.Mrn != nil && (p.Name != nil || p.Email != nil || p.Phone != nil || p.Identifier != nil):
+	case p.Mrn != nil && (p.Q != nil || p.BirthDate != nil || p.Name != nil || p.Email != nil || p.Phone != nil || p.Identifier != nil):
 		return nil, clinic.Invalid(clinic.Violation{Parameter: "mrn", Code: "combination", Detail: "cannot be combined with other searches"})
 	case p.Mrn != nil:
 		return s.mrnSearch(ctx, *p.Mrn)
@@ -35,8 +36,13 @@ func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObje
 	q := store.PatientQuery{
 		Name: deref(p.Name), Email: deref(p.Email), Phone: deref(p.Phone), Limit: limitOf(p.Limit),
 		IdentifierSystem: deref(p.IdentifierSystem), Identifier: deref(p.Identifier),
+		BirthDate: dateFromAPI(p.BirthDate), Search: deref(p.Q),
 	}
-	list := filter{"patients", q.Name, q.Email, q.Phone, q.IdentifierSystem, q.Identifier}
+	born := ""
+	if q.BirthDate != nil {
+		born = q.BirthDate.String()
+	}
+	list := filter{"patients", q.Search, born, q.Name, q.Email, q.Phone, q.IdentifierSystem, q.Identifier}
 	after, err := decodeCursor(list, r.Params.Cursor)
 	if err != nil {
 		return nil, err
@@ -68,12 +74,12 @@ func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) 
 
 // UpdatePatient changes a patient: PATCH /patients/{id}.
 func (s *Server) UpdatePatient(ctx context.Context, r api.UpdatePatientRequestObject) (api.UpdatePatientResponseObject, error) {
-	p, err := s.cfg.Store.UpdatePatient(ctx, r.ID, patientPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	p, alike, err := s.cfg.Store.UpdatePatient(ctx, r.ID, patientPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
 	return api.UpdatePatient200JSONResponse{
-		Body: patientToAPI(p), Headers: api.UpdatePatient200ResponseHeaders{ETag: etag(p.Version)},
+		Body: patientSavedToAPI(p, alike), Headers: api.UpdatePatient200ResponseHeaders{ETag: etag(p.Version)},
 	}, nil
 }
 

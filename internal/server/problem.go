@@ -194,8 +194,8 @@ var problemTypes = []problemType{
 	},
 	{
 		api.ProblemSlugPossibleDuplicate, 409, "This may be somebody who is registered",
-		"Compare with candidates. If it is somebody else, send the request again with allow_duplicate.",
-		"Somebody with the same name, in either order and without regard to case and accents, and the same birth date or phone number is registered. candidates shows as little as is needed to ask the patient.",
+		"Compare with candidates. If it is somebody else, send the request again without on_possible_duplicate: refuse.",
+		"The request says on_possible_duplicate: refuse, and a patient with the same name, in either order and however it is written, and the same birth date or phone number is registered. candidates lists the patients whom the caller may know of.",
 	},
 	{
 		api.ProblemSlugPatientMerged, 409, "The record was merged into another",

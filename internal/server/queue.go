@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
@@ -38,7 +39,7 @@ func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api
 	if err != nil {
 		return nil, err
 	}
-	list := filter{"queue", strconv.FormatInt(p.DoctorID, 10), day.String(), string(deref(p.Status))}
+	list := filter{byTime, "queue", strconv.FormatInt(p.DoctorID, 10), day.String(), string(deref(p.Status))}
 	after, err := decodeCursor(list, p.Cursor)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,8 @@ func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api
 		}
 	}
 	tickets = slices.DeleteFunc(tickets, func(k clinic.Ticket) bool {
-		return int64(k.Number) <= after.ID || p.Status != nil && k.Status != clinic.TicketStatus(*p.Status)
+		return after.ID != 0 && !placeOf(k).Start.After(after.Start) && (placeOf(k).Start.Before(after.Start) || int64(k.Number) <= after.ID) ||
+			p.Status != nil && k.Status != clinic.TicketStatus(*p.Status)
 	})
 	page := store.Page[clinic.Ticket]{Items: tickets}
 	if limit := limitOf(p.Limit); len(tickets) > limit {
@@ -58,8 +60,13 @@ func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api
 	}
 	return api.GetQueue200JSONResponse{
 		Items: items(page.Items, ticketToAPI), Date: *dateToAPI(&day), Waiting: waiting,
-		NextCursor: nextCursor(list, page, func(k clinic.Ticket) store.After { return store.After{ID: int64(k.Number)} }),
+		NextCursor: nextCursor(list, page, placeOf),
 	}, nil
+}
+
+// placeOf is a ticket's place in a queue: its day and number.
+func placeOf(k clinic.Ticket) store.After {
+	return store.After{Start: clinic.Day(k.Day, time.UTC).Start, ID: int64(k.Number)}
 }
 
 // CallNext calls who has waited longest: POST /queue/call-next.

@@ -93,6 +93,8 @@ func TestWalkIns(t *testing.T) {
 	})
 	t.Run("AnotherDay", func(t *testing.T) {
 		f.pass(24 * time.Hour)
+		f.Post("/walk-ins", body(object{"doctor_id": doctor})).Want(t, 409, "already-in-queue") // came yesterday, and waits
+		f.Post(fmt.Sprintf("/tickets/%d/leave", k.ID), nil).Want(t, 200, "")
 		if k := ticketOf(t, f.Post("/walk-ins", body(object{"doctor_id": doctor})), 201); k.Number != 1 || k.Date.String() != "2027-03-02" {
 			t.Errorf("%+v", k)
 		}
@@ -290,5 +292,100 @@ func TestQueueRace(t *testing.T) {
 	}
 	if len(calledTimes) != 32 {
 		t.Errorf("%d called, want 32", len(calledTimes))
+	}
+}
+
+// Whoever waits is in the queue until called or gone, over midnight too: the one
+// who has waited longest is called first, and nobody has two tickets.
+func TestQueueOverMidnight(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "Europe/Zurich")
+	f.pass(14*time.Hour + 52*time.Minute) // 23:52 in Zurich
+	doctor, colleague := f.doctorOf("Emergency"), f.doctorOf("Emergency")
+	var patients []int64
+	var tickets []api.Ticket
+	for range 3 {
+		p := f.patient()
+		patients = append(patients, p)
+		tickets = append(tickets, ticketOf(t, f.Post("/walk-ins", object{"patient_id": p, "doctor_id": doctor}), 201))
+	}
+	visit := f.booked(f.patient(), doctor, "2027-03-01T23:15:00Z", 30) // 00:15 of the next day
+	f.act(visit.ID, "check-in").Want(t, 200, "")
+	f.pass(13 * time.Minute) // 00:05
+	f.Post("/walk-ins", object{"patient_id": patients[0], "doctor_id": doctor}).Want(t, 409, "already-in-queue")
+	late := ticketOf(t, f.Post("/walk-ins", object{"patient_id": f.patient(), "doctor_id": doctor}), 201)
+	if late.Number != 1 || late.Position.MustGet() != 5 || late.Date.String() != "2027-03-02" {
+		t.Errorf("%+v", late)
+	}
+	if k := ticketOf(t, f.Post("/walk-ins", object{"patient_id": f.patient(), "specialization": "Emergency"}), 201); k.DoctorID != colleague {
+		t.Errorf("goes to the doctor for whom five wait: %+v", k)
+	}
+	want := []string{"1 waiting 1", "2 waiting 2", "3 waiting 3", "4 waiting 4", "1 waiting 5"}
+	if got := f.queue(doctor); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	read := func(query ...string) (q api.Queue) {
+		t.Helper()
+		f.Get("/queue", append(query, "doctor_id", fmt.Sprint(doctor))...).Want(t, 200, "").Decode(t, &q)
+		return q
+	}
+	t.Run("Pages", func(t *testing.T) {
+		var got []int64
+		for cursor := ""; ; {
+			query := []string{"limit", "2", "status", "waiting"}
+			if cursor != "" {
+				query = append(query, "cursor", cursor)
+			}
+			q := read(query...)
+			for _, k := range q.Items {
+				got = append(got, k.ID)
+			}
+			var err error
+			if cursor, err = q.NextCursor.Get(); err != nil {
+				break
+			}
+		}
+		if len(got) != 5 || got[0] != tickets[0].ID || got[4] != late.ID {
+			t.Errorf("%v", got)
+		}
+	})
+	t.Run("Days", func(t *testing.T) {
+		if q := read("date", "2027-03-02"); len(q.Items) != 5 || q.Waiting != 5 {
+			t.Errorf("%+v", q)
+		}
+		if q := read("date", "2027-03-01"); len(q.Items) != 4 || q.Items[3].Position.MustGet() != 4 {
+			t.Errorf("%+v", q)
+		}
+		if q := read("date", "2027-03-03"); len(q.Items) != 0 {
+			t.Errorf("%+v", q)
+		}
+	})
+	var k api.Ticket
+	f.Get(fmt.Sprintf("/tickets/%d", tickets[2].ID)).Want(t, 200, "").Decode(t, &k)
+	if k.Position.MustGet() != 3 {
+		t.Errorf("%+v", k)
+	}
+	// The second goes to the colleague, at the end of the queue of this day; then nobody can be sent there twice.
+	onward := ticketOf(t, f.Post(fmt.Sprintf("/tickets/%d/transfer", tickets[1].ID), object{"doctor_id": colleague}), 201)
+	if onward.Number != 2 || onward.Date.String() != "2027-03-02" || onward.Position.MustGet() != 2 {
+		t.Errorf("%+v", onward)
+	}
+	again := ticketOf(t, f.Post("/walk-ins", object{"patient_id": patients[1], "doctor_id": doctor}), 201)
+	f.Post(fmt.Sprintf("/tickets/%d/transfer", again.ID), object{"doctor_id": colleague}).Want(t, 409, "already-in-queue")
+	f.Post(fmt.Sprintf("/tickets/%d/leave", again.ID), nil).Want(t, 200, "")
+	var called []int64
+	for range 4 {
+		called = append(called, ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200).PatientID)
+	}
+	if !slices.Equal(called, []int64{patients[0], patients[2], visit.PatientID, late.PatientID}) {
+		t.Errorf("%v", called)
+	}
+	f.Post("/queue/call-next", object{"doctor_id": doctor}).Want(t, 409, "queue-empty")
+	f.act(visit.ID, "start").Want(t, 200, "")
+	f.Post(fmt.Sprintf("/tickets/%d/start", tickets[0].ID), nil).Want(t, 200, "")
+	f.pass(24 * time.Hour)
+	f.Post("/walk-ins", object{"patient_id": patients[0], "doctor_id": doctor}).Want(t, 409, "already-in-queue")
+	if got := f.queue(doctor); !slices.Equal(got, []string{"1 in_progress -", "3 called -", "4 in_progress -", "1 called -"}) {
+		t.Errorf("%v", got)
 	}
 }

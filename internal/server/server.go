@@ -122,7 +122,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
-	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown")); err != nil {
+	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
+		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,
+	}); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
 	if s.crossOrigin, err = crossOrigin(cfg.CORSOrigins); err != nil {
@@ -142,7 +144,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	}
 	s.echo.Use(s.refuseForeignOrigins)
 	s.echo.Use(s.checkAddress(newAddresses(validators)))
-	if err := validators.register(s, api.NewStrictHandler(s, nil)); err != nil {
+	if err := validators.register(s, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

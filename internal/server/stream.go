@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	// heartbeat is how often a silent stream says that it is alive, and whether the
-	// caller may still read it.
+	// heartbeat is how long a stream stays silent before it says that it is alive.
 	heartbeat = 15 * time.Second
+	// reauthentication is how often a stream, silent or not, authenticates its caller
+	// anew: a revoked key, an expired token or a lost role ends within this time.
+	reauthentication = 15 * time.Second
 	// streamLife is when a client is asked to come again, so that connections spread
 	// over the servers.
 	streamLife = time.Hour
@@ -78,7 +80,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's, which the request's deadline does not end
-	return &stream{s: s, ctx: lasting, request: request, after: after, told: told, close: func() {
+	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
 		cancel()
 		leave()
 	}}, nil
@@ -94,7 +96,8 @@ type stream struct {
 	ctx     context.Context //nolint:containedctx // the answer's own
 	request *http.Request
 	after   int64
-	told    []clinic.ChangeObject
+	wanted  []string              // kinds that the client asked for; none: all
+	told    []clinic.ChangeObject // those of them that it may see
 	close   func()
 }
 
@@ -108,16 +111,27 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		return nil // the client is gone
 	}
 	access := clinic.AccessOf(st.ctx)
+	var err error
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	renewal := time.NewTicker(reauthentication) // nothing resets it
+	defer renewal.Stop()
 	for {
-		changes, after, wait, err := st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
+		select {
+		case <-renewal.C:
+			if access, err = st.renew(access); err != nil {
+				return nil
+			}
+		default:
+		}
+		var changes []clinic.RecordChange
+		var wait <-chan struct{}
+		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
 		if err != nil {
 			return nil // the client comes again
 		}
-		st.after = after
 		if len(changes) > 0 {
-			if st.send(w, eventsOf(changes)) != nil {
+			if st.send(w, eventsOf(changes, access.Clearance())) != nil {
 				return nil
 			}
 			beat.Reset(heartbeat)
@@ -128,7 +142,11 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		select {
 		case <-wait:
 		case <-beat.C:
-			if !st.s.stillMay(st.request) || st.send(w, ": alive\n\n") != nil {
+			if st.send(w, ": alive\n\n") != nil {
+				return nil
+			}
+		case <-renewal.C:
+			if access, err = st.renew(access); err != nil {
 				return nil
 			}
 		case <-st.ctx.Done():
@@ -151,10 +169,10 @@ func (st *stream) send(w http.ResponseWriter, text string) error {
 	return control.Flush()
 }
 
-func eventsOf(changes []clinic.RecordChange) string {
+func eventsOf(changes []clinic.RecordChange, clearance clinic.Clearance) string {
 	var b strings.Builder
 	for _, c := range changes {
-		a := changeToAPI(c)
+		a := withheld(changeToAPI(c), clearance)
 		data, err := json.Marshal(a)
 		if err != nil {
 			continue // no value of ours does that
@@ -164,13 +182,20 @@ func eventsOf(changes []clinic.RecordChange) string {
 	return b.String()
 }
 
-// stillMay authenticates whoever opened a stream once more: one whose key was revoked
-// or whose token has expired meanwhile is told nothing further. That it cannot be found
-// out at this moment is no reason to end it.
-func (s *Server) stillMay(r *http.Request) bool {
-	caller, err := s.authenticate(r)
-	if err != nil {
-		return !errors.Is(err, clinic.ErrUnauthenticated)
+// renew authenticates the caller of a stream anew, with the rights that they have
+// now. That it cannot be found out at this moment is no reason to end the stream.
+// Errors: clinic.ErrUnauthenticated, clinic.CodeForbidden.
+func (st *stream) renew(access clinic.Access) (clinic.Access, error) {
+	caller, err := st.s.authenticate(st.request)
+	switch {
+	case errors.Is(err, clinic.ErrUnauthenticated):
+		return access, err
+	case err != nil:
+		return access, nil //nolint:nilerr // asked again at the next turn
+	case !caller.May(clinic.ChangesRead):
+		return access, &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.ChangesRead}
 	}
-	return caller.May(clinic.ChangesRead)
+	access.Caller, access.Reach = caller, caller.Reach(clinic.ChangesRead)
+	st.told, err = access.Told(st.wanted)
+	return access, err
 }

@@ -199,3 +199,32 @@ func TestStreamReach(t *testing.T) {
 		}
 	}
 }
+
+// A stream that always has something to say ends all the same when its key is
+// revoked: no change puts off the question whether its caller may still read.
+func TestBusyStreamEnds(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	var made api.APIKeyCreated
+	s.Post("/api-keys", object{"name": "desk", "role": "receptionist"}).Want(t, 201, "").Decode(t, &made)
+	events, _ := listen(t, s.url, http.Header{"X-Api-Key": {made.Key}})
+	next(t, events)
+	s.Post(fmt.Sprintf("/api-keys/%d/revoke", made.ID), nil).Want(t, 200, "")
+	revoked := time.Now()
+	for told := 0; ; told++ {
+		s.room()
+		if e := next(t, events); e.name == "" {
+			break
+		}
+		if waited := time.Since(revoked); waited > 25*time.Second {
+			t.Fatalf("the stream of a revoked key was told of %d changes in %s", told, waited)
+		}
+		select {
+		case e := <-events: // nothing else is told meanwhile, so this is its end
+			if e.name == "" {
+				return
+			}
+		case <-time.After(time.Second):
+		}
+	}
+}

@@ -189,7 +189,7 @@ func TestUndoReschedule(t *testing.T) {
 		undo(a.ID)
 		undo(a.ID)
 		got := f.appointment(a.ID)
-		if got.Override == nil || got.Override.Reason != "came from far away" || !got.StartTime.Equal(a.StartTime) {
+		if got.Override == nil || got.Override.Reason == nil || *got.Override.Reason != "came from far away" || !got.StartTime.Equal(a.StartTime) {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -34,9 +34,12 @@ type validator struct {
 	consumes []string        // media types of the request's body; empty: no body
 	produces []string        // media types of the answers that are no errors
 	maxBody  int64
-	needs    clinic.Permission
-	once     bool // takes an Idempotency-Key
-	goes     *deprecation
+	fhir     bool // of the FHIR facade
+	// parameters: the body may be Parameters that hold the resource.
+	parameters bool
+	needs      clinic.Permission
+	once       bool // takes an Idempotency-Key
+	goes       *deprecation
 }
 
 func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
@@ -80,6 +83,9 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 			}
 			if op.RequestBody != nil {
 				v.consumes = mediaTypes(op.RequestBody.Value.Content)
+			}
+			if v.fhir = strings.HasPrefix(path, "/fhir/"); op.OperationID == "bookFhirAppointment" {
+				v.readParameters(doc)
 			}
 			for status, response := range op.Responses.Map() {
 				if strings.HasPrefix(status, "2") {
@@ -199,11 +205,19 @@ func (v *validator) middleware(s *Server) echo.MiddlewareFunc {
 // slowly as it comes.
 func (v *validator) checkBefore(c echo.Context) error {
 	r := c.Request()
-	if !accepts(r.Header.Values("Accept"), v.produces) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if v.fhir {
+		if err := checkFHIRFormat(r, query); err != nil {
+			return err
+		}
+	} else if !accepts(r.Header.Values("Accept"), v.produces) {
 		return &problem{slug: api.ProblemSlugNotAcceptable, detail: "This answers with " + strings.Join(v.produces, ", ") + "; allow that in Accept."}
 	}
-	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+	if err != nil {
 		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The query string does not decode; percent-encode the values.", cause: err}
+	}
+	if v.fhir {
+		v.forgetUnknown(r, query)
 	}
 	if err := v.checkBody(c.Response(), r); err != nil {
 		return err

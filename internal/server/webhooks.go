@@ -125,7 +125,8 @@ func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookReq
 }
 
 // WebhookMessage writes the body of a message (Standard Webhooks 1.0): a change
-// without its record, the same every time that it is sent.
+// without its record, the same every time that it is sent. It is read outside of the
+// clinic, so that no words of staff are in it, whoever registered the webhook.
 func WebhookMessage(d clinic.Delivery) ([]byte, error) {
 	m := struct {
 		Type      string    `json:"type"`
@@ -133,7 +134,7 @@ func WebhookMessage(d clinic.Delivery) ([]byte, error) {
 		Data      any       `json:"data"`
 	}{d.Change.Type, d.Change.At, struct{}{}}
 	if d.Change.Object != "" {
-		m.Data = changeToAPI(d.Change)
+		m.Data = withheld(changeToAPI(d.Change), clinic.Clearance{})
 	}
 	return json.Marshal(m)
 }

@@ -77,7 +77,8 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 
 // AppointmentQuery chooses a page of appointments.
 type AppointmentQuery struct {
-	ID        int64 // 0: any
+	ID        int64   // 0: any
+	IDs       []int64 // empty: any
 	Window    clinic.Window
 	DoctorID  int64           // 0: any
 	PatientID int64           // 0: any
@@ -143,6 +144,10 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 	}
 	if q.ID != 0 {
 		and(`id = ?`, q.ID)
+	}
+	if len(q.IDs) > 0 {
+		condition, values := inIDs(q.IDs)
+		and(condition, values...)
 	}
 	if q.DoctorID != 0 {
 		and(`doctor_id = ?`, q.DoctorID)

@@ -12,57 +12,6 @@ import (
 	"mems/internal/clinic"
 )
 
-// maxDuplicateCandidates bounds how many a refusal shows.
-const maxDuplicateCandidates = 5
-
-// refuseDuplicate takes the guard of the patient's name and looks for somebody
-// with the same name, in either order, without regard to case and accents, and
-// the same birth date or phone number.
-//
-// Lock: a row of patient_name_guards, before anything else; nobody who holds one
-// waits for a calendar. Index patients_last_name (last_name, first_name).
-func refuseDuplicate(ctx context.Context, t *tx, p clinic.Patient) error {
-	if p.BirthDate == nil && p.Phone == nil {
-		return nil // a name alone says nothing
-	}
-	_, err := t.exec(ctx, `
-		INSERT INTO patient_name_guards (bucket) VALUES (?)
-		ON DUPLICATE KEY UPDATE rev = rev + 1`, clinic.NameBucket(p.FirstName, p.LastName))
-	if err != nil {
-		return err
-	}
-	phone := phoneKey(p.Phone)
-	if phone != nil && len(*phone) < 4 {
-		phone = nil
-	}
-	var rows []patientRow
-	const found = `
-		(SELECT ` + patientColumns + `
-		 FROM patients
-		 WHERE last_name = ? AND first_name = ? AND merged_into IS NULL AND (birth_date = ? OR phone_key = ?)
-		 ORDER BY id LIMIT ?)`
-	err = t.SelectContext(ctx, &rows, found+` UNION `+found+` LIMIT ?`,
-		p.LastName, p.FirstName, sqlDate(p.BirthDate), phone, maxDuplicateCandidates,
-		p.FirstName, p.LastName, sqlDate(p.BirthDate), phone, maxDuplicateCandidates, maxDuplicateCandidates)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	if p.Email != nil { // a rule that is certain goes before one that asks
-		var taken bool
-		if err := t.GetContext(ctx, &taken, `SELECT COUNT(*) > 0 FROM patients WHERE email_key = ?`, emailKey(p.Email)); err != nil {
-			return err
-		}
-		if taken {
-			return clinic.ErrEmailTaken
-		}
-	}
-	refusal := &clinic.Error{Code: clinic.CodePossibleDuplicate}
-	for _, r := range rows {
-		refusal.Candidates = append(refusal.Candidates, clinic.CandidateOf(r.patient()))
-	}
-	return refusal
-}
-
 // insertIdentifiers adds all identifiers of a patient. The primary key keeps them
 // unique. Errors: clinic.ErrIdentifierTaken.
 func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {

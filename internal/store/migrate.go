@@ -293,24 +293,12 @@ func (sc *Schema) dropEverything(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
-	rows, err := conn.QueryContext(ctx, `
+	tables, err := columnOf(ctx, conn, `
 		SELECT table_name
 		FROM information_schema.tables
 		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'
 		ORDER BY table_name = 'installation', table_name = 'goose_db_version', table_name`)
 	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	var tables []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		tables = append(tables, name)
-	}
-	if err := rows.Err(); err != nil {
 		return err
 	}
 	if _, err := conn.ExecContext(ctx, `SET SESSION foreign_key_checks = 0`); err != nil {

@@ -221,8 +221,9 @@ func TestMigrationFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(names) != db.Latest {
-		t.Errorf("%d migrations, and db.Latest is %d", len(names), db.Latest)
+	// Numbers can be left out: parallel branches take theirs beforehand.
+	if last := filepath.Base(names[len(names)-1]); !strings.HasPrefix(last, fmt.Sprintf("%05d_", db.Latest)) {
+		t.Errorf("the newest migration is %s, and db.Latest is %d", last, db.Latest)
 	}
 	for name, text := range map[string]string{
 		"00001_unknown.sql":   "-- +goose Up\n-- +goose NO TRANSACTION\nSELECT 1;\n",

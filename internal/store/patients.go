@@ -9,33 +9,46 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreatePatient registers p and answers with the record as stored. Unless
-// duplicates are allowed, somebody who may be the same person is in the way; two
-// who register the same person at once wait for each other at the name's guard.
+// CreatePatient registers p and returns the record as stored, and who may be the
+// same person. With refuse, nothing is registered if there is such a patient: two
+// requests that register the same person at once wait for each other at the name's
+// guard.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised, birth
 // date after today), clinic.CodePossibleDuplicate, clinic.ErrEmailTaken,
 // clinic.ErrIdentifierTaken.
-func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, allowDuplicate bool) (clinic.Patient, error) {
+func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool) (clinic.Patient, []clinic.Candidate, error) {
 	p.Normalize()
 	if err := p.Check(s.today()); err != nil {
-		return clinic.Patient{}, err
+		return clinic.Patient{}, nil, err
 	}
+	var alike []int64
 	err := s.inTx(ctx, func(t *tx) error {
-		if !allowDuplicate {
-			if err := refuseDuplicate(ctx, t, p); err != nil {
+		if err := guardName(ctx, t, p); err != nil {
+			return err
+		}
+		var err error
+		if alike, err = findAlike(ctx, t, p); err != nil {
+			return err
+		}
+		if refuse && len(alike) > 0 {
+			if err := refuseTakenEmail(ctx, t, p); err != nil { // a rule that is certain goes first
 				return err
 			}
+			return &clinic.Error{Code: clinic.CodePossibleDuplicate, Alike: alike}
 		}
 		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = clinic.AccessOf(ctx).MadeBy(), 1, t.now, t.now
-		var err error
 		if p.ID, err = insertPatient(ctx, t, p); err != nil {
 			return err
 		}
 		t.record(ctx, "patient", p.ID, p.ID, nil, p, nil)
 		return insertIdentifiers(ctx, t, p)
-	}, &p)
-	return p, s.candidatesShown(ctx, err)
+	}, &p, &alike)
+	if err != nil {
+		return p, nil, s.withCandidates(ctx, err)
+	}
+	candidates, err := s.candidates(ctx, alike)
+	return p, candidates, err
 }
 
 // CreatePatients registers all of ps or none, and answers with their ids in
@@ -93,13 +106,14 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 	return ps[0], s.recordRead(ctx, "patient", id, id)
 }
 
-// UpdatePatient makes the change and answers with the record as it is now.
-// Locks the patient's row.
+// UpdatePatient makes the change and returns the record as it is now, and who may
+// be the same person. Locks the patient's row.
 //
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed, clinic.ErrEmailTaken.
-func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, error) {
+func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, []clinic.Candidate, error) {
 	var p clinic.Patient
+	var alike []int64
 	err := s.inTx(ctx, func(t *tx) error {
 		var err error
 		if p, err = lockPatient(ctx, t, id); err != nil {
@@ -121,6 +135,9 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		p.Version++
 		p.UpdatedAt = t.now
 		t.record(ctx, "patient", p.ID, p.ID, before, p, nil)
+		if alike, err = findAlike(ctx, t, p); err != nil {
+			return err
+		}
 		if err := updatePatient(ctx, t, p); err != nil || !c.Identifiers.Set {
 			return err
 		}
@@ -129,7 +146,11 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		}
 		return insertIdentifiers(ctx, t, p)
 	})
-	return p, err
+	if err != nil {
+		return p, nil, err
+	}
+	candidates, err := s.candidates(ctx, alike)
+	return p, candidates, err
 }
 
 // DeletePatient deletes a patient who never had an appointment. Locks the

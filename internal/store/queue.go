@@ -15,6 +15,10 @@ import (
 // maxQueue bounds a doctor's queue of one day.
 const maxQueue = 1000
 
+// openTickets is the condition for a patient to be still here: whoever waits is
+// in the queue until called or gone, over midnight too.
+const openTickets = `status IN ('waiting', 'called', 'in_progress')`
+
 // WalkIn is a patient who comes without an appointment.
 type WalkIn struct {
 	PatientID      int64
@@ -45,7 +49,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, erro
 		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
 		if k.DoctorID == 0 {
 			var err error
-			if k.DoctorID, err = s.leastBusy(ctx, t, w.Specialization, k.Day); err != nil {
+			if k.DoctorID, err = s.leastBusy(ctx, t, w.Specialization); err != nil {
 				return err
 			}
 		}
@@ -71,26 +75,31 @@ func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, erro
 		if _, err := clinic.CanBook(c, b); err != nil {
 			return err
 		}
-		var waits bool
-		err = t.GetContext(ctx, &waits, `
-			SELECT COUNT(*) > 0
-			FROM tickets
-			WHERE patient_id = ? AND day = ? AND doctor_id = ? AND status IN ('waiting', 'called', 'in_progress')`,
-			k.PatientID, k.Day.String(), k.DoctorID)
-		if err != nil {
+		if err := refuseSecondTicket(ctx, t, k.PatientID, k.DoctorID); err != nil {
 			return err
-		}
-		if waits {
-			return clinic.ErrAlreadyInQueue
 		}
 		return s.insertTicket(ctx, t, &k)
 	}, &k)
 	return k, err
 }
 
+// refuseSecondTicket refuses a patient who is in the doctor's queue already. The
+// doctor's guard is held. Index tickets_patient. Errors: clinic.ErrAlreadyInQueue.
+func refuseSecondTicket(ctx context.Context, t *tx, patientID, doctorID int64) error {
+	var waits bool
+	err := t.GetContext(ctx, &waits, `
+		SELECT COUNT(*) > 0
+		FROM tickets
+		WHERE patient_id = ? AND doctor_id = ? AND `+openTickets, patientID, doctorID)
+	if err == nil && waits {
+		return clinic.ErrAlreadyInQueue
+	}
+	return err
+}
+
 // leastBusy finds the doctor of a specialization who works now and for whom the
 // fewest wait, by id among equals. Errors: clinic.ErrNobodyWorks.
-func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string, day clinic.Date) (int64, error) {
+func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string) (int64, error) {
 	r := &reader{q: t, now: t.now}
 	if err := r.readDoctors(ctx, nil, specialization); err != nil {
 		return 0, err
@@ -103,12 +112,16 @@ func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string, day
 		DoctorID int64 `db:"doctor_id"`
 		N        int   `db:"n"`
 	}
-	err := t.SelectContext(ctx, &waiting, `
+	// Index tickets_open.
+	query, args, err := sqlx.In(`
 		SELECT doctor_id, COUNT(*) AS n
 		FROM tickets
-		WHERE day = ? AND status IN ('waiting', 'called')
-		GROUP BY doctor_id`, day.String())
+		WHERE doctor_id IN (?) AND status IN ('waiting', 'called')
+		GROUP BY doctor_id`, append([]int64{0}, r.doctors...)) // nobody is 0; IN () is not SQL
 	if err != nil {
+		return 0, err
+	}
+	if err := t.SelectContext(ctx, &waiting, query, args...); err != nil {
 		return 0, err
 	}
 	best, fewest := int64(0), 0
@@ -137,6 +150,7 @@ func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string, day
 }
 
 // positionOf counts who is before a ticket that waits, and the ticket itself.
+// Index tickets_open.
 func positionOf(ctx context.Context, q sqlx.QueryerContext, k *clinic.Ticket) error {
 	if k.Status != clinic.TicketWaiting {
 		return nil
@@ -144,7 +158,8 @@ func positionOf(ctx context.Context, q sqlx.QueryerContext, k *clinic.Ticket) er
 	return sqlx.GetContext(ctx, q, &k.Position, `
 		SELECT COUNT(*)
 		FROM tickets
-		WHERE doctor_id = ? AND day = ? AND number <= ? AND status = 'waiting'`, k.DoctorID, k.Day.String(), k.Number)
+		WHERE doctor_id = ? AND status = 'waiting' AND (day < ? OR day = ? AND number <= ?)`,
+		k.DoctorID, k.Day.String(), k.Day.String(), k.Number)
 }
 
 // Ticket reads one ticket. Errors: clinic.ErrTicketNotFound.
@@ -168,12 +183,13 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 }
 
 // Queue reads a doctor's tickets of a day by number, nil for today, with the
-// positions of those who wait. Index: tickets_number.
+// positions of those who wait. Today's begin with those of earlier days who are
+// still here. Indexes tickets_number and tickets_open.
 //
 // Errors: clinic.ErrDoctorNotFound.
 func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (clinic.Date, []clinic.Ticket, error) {
+	today := s.today()
 	if day == nil {
-		today := s.today()
 		day = &today
 	}
 	if _, err := s.Doctor(ctx, doctorID); err != nil {
@@ -182,8 +198,17 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return *day, nil, err
 	}
-	var rows []ticketRow
-	err := s.db.SelectContext(ctx, &rows, `
+	var before, rows []ticketRow
+	err := s.db.SelectContext(ctx, &before, `
+		SELECT `+ticketColumns+`
+		FROM tickets
+		WHERE doctor_id = ? AND day < ? AND `+openTickets+`
+		ORDER BY day, number
+		LIMIT ?`, doctorID, day.String(), maxQueue)
+	if err != nil {
+		return *day, nil, translate(ctx, err)
+	}
+	err = s.db.SelectContext(ctx, &rows, `
 		SELECT `+ticketColumns+`
 		FROM tickets
 		WHERE doctor_id = ? AND day = ?
@@ -192,20 +217,30 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	if err != nil {
 		return *day, nil, translate(ctx, err)
 	}
-	tickets := make([]clinic.Ticket, len(rows))
 	waiting := 0
-	for i, r := range rows {
-		tickets[i] = r.ticket()
-		if tickets[i].Status == clinic.TicketWaiting {
+	positioned := func(r ticketRow) clinic.Ticket {
+		k := r.ticket()
+		if k.Status == clinic.TicketWaiting {
 			waiting++
-			tickets[i].Position = waiting
+			k.Position = waiting
 		}
+		return k
+	}
+	var tickets []clinic.Ticket
+	for _, r := range before {
+		if k := positioned(r); *day == today {
+			tickets = append(tickets, k)
+		}
+	}
+	for _, r := range rows {
+		tickets = append(tickets, positioned(r))
 	}
 	return *day, tickets, s.recordRead(ctx, "ticket", 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
 }
 
-// CallNext calls whoever has waited longest for a doctor today. Two who press
-// the button at once call two patients: the doctor's guard comes first.
+// CallNext calls whoever has waited longest for a doctor, since before midnight
+// too. Two who press the button at once call two patients: the doctor's guard
+// comes first. Index tickets_open.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
 func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, error) {
@@ -221,10 +256,10 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 		err := t.GetContext(ctx, &row, `
 			SELECT `+ticketColumns+`
 			FROM tickets
-			WHERE doctor_id = ? AND day = ? AND status = 'waiting'
-			ORDER BY number
+			WHERE doctor_id = ? AND status = 'waiting'
+			ORDER BY day, number
 			LIMIT 1
-			FOR UPDATE`, doctorID, clinic.DateOf(t.now.In(s.zone)).String())
+			FOR UPDATE`, doctorID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return clinic.ErrQueueEmpty
 		}
@@ -291,7 +326,8 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 // is in the calendar and goes on with the new ticket.
 //
 // Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
-// clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor).
+// clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor, or the
+// patient is in the other one's queue already).
 func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *string, match Versions) (clinic.Ticket, error) {
 	onward := clinic.Ticket{DoctorID: doctorID, Note: note, Status: clinic.TicketWaiting}
 	if err := onward.Check(); err != nil {
@@ -319,6 +355,9 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 		}
 		was := k
 		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
+			return err
+		}
+		if err := refuseSecondTicket(ctx, t, k.PatientID, doctorID); err != nil {
 			return err
 		}
 		onward.Day, onward.PatientID, onward.AppointmentID = clinic.DateOf(t.now.In(s.zone)), k.PatientID, k.AppointmentID
@@ -433,10 +472,7 @@ func (s *Store) insertTicket(ctx context.Context, t *tx, k *clinic.Ticket) error
 		return err
 	}
 	t.record(ctx, "ticket", k.ID, k.PatientID, nil, *k, nil)
-	return t.GetContext(ctx, &k.Position, `
-		SELECT COUNT(*)
-		FROM tickets
-		WHERE doctor_id = ? AND day = ? AND status = 'waiting'`, k.DoctorID, k.Day.String())
+	return positionOf(ctx, t, k)
 }
 
 func updateTicket(ctx context.Context, t *tx, before, k clinic.Ticket) error {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jmoiron/sqlx"
 
@@ -58,20 +57,4 @@ func idsOf[T any](items []T, id func(T) int64) []int64 {
 		}
 	}
 	return ids
-}
-
-// candidatesShown writes down whom a refusal for a possible duplicate shows. Whoever
-// does not get at every record is not shown anybody's.
-func (s *Store) candidatesShown(ctx context.Context, err error) error {
-	refusal, ok := errors.AsType[*clinic.Error](err)
-	if !ok || len(refusal.Candidates) == 0 {
-		return err
-	}
-	if !clinic.AccessOf(ctx).Reach.All {
-		return &clinic.Error{Code: clinic.CodePossibleDuplicate}
-	}
-	if failed := s.recordRead(ctx, "patient", 0, idsOf(refusal.Candidates, func(c clinic.Candidate) int64 { return c.ID })...); failed != nil {
-		return failed
-	}
-	return err
 }

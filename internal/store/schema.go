@@ -175,11 +175,9 @@ func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 		if err != nil {
 			return err
 		}
-		for _, f := range files {
-			if f.version == at+1 {
-				if err := sc.runStatements(ctx, sc.pool, f.name, f.down); err != nil {
-					return hint(firstError(ctx.Err(), err))
-				}
+		if next := slices.IndexFunc(files, func(f migrationFile) bool { return f.version > at }); next >= 0 { // files are by version
+			if err := sc.runStatements(ctx, sc.pool, files[next].name, files[next].down); err != nil {
+				return hint(firstError(ctx.Err(), err))
 			}
 		}
 		r, err := p.Down(ctx)

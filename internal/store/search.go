@@ -11,15 +11,18 @@ import (
 
 // PatientQuery chooses a page of patients; empty texts do not narrow it.
 type PatientQuery struct {
-	Name  string // beginning of the first or last name, or of both in either order
-	Email string // the whole address
-	Phone string // the last digits
+	Name   string // beginning of the first or last name, or of both in either order
+	Search string // what was typed into one box: clinic.ParsePatientSearch
+	Email  string // the whole address
+	Phone  string // the last digits
 	// Identifier: with its system; both or neither.
 	IdentifierSystem, Identifier string
 	ID                           int64  // 0: any
 	LastName, FirstName          string // beginnings
 	BirthDate                    *clinic.Date
-	After                        int64 // id of the last item of the page before; 0: first page
+	IDs                          []int64      // empty: any
+	BirthFrom, BirthBefore       *clinic.Date // nil: no bound
+	After                        int64        // id of the last item of the page before; 0: first page
 	Limit                        int
 
 	reach clinic.Reach
@@ -39,6 +42,19 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 		}
 	}
 	q.reach = clinic.AccessOf(ctx).Reach
+	if q.Search != "" {
+		typed := clinic.ParsePatientSearch(q.Search, s.today())
+		if typed.Empty() {
+			return Page[clinic.Patient]{}, nil
+		}
+		q.Name, q.Email = q.Name+strings.ReplaceAll(typed.Name, ",", " "), q.Email+typed.Email
+		for _, d := range typed.BirthDates {
+			q.BirthDate = &d
+		}
+		for _, n := range typed.Numbers {
+			q.Phone = n.Text
+		}
+	}
 	statement, args := patientListSQL(q, after)
 	var rows []patientRow
 	if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
@@ -100,6 +116,16 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 	if q.BirthDate != nil {
 		and(`birth_date = ?`, q.BirthDate.String())
 	}
+	if len(q.IDs) > 0 {
+		condition, values := inIDs(q.IDs)
+		and(condition, values...)
+	}
+	if q.BirthFrom != nil {
+		and(`birth_date >= ?`, q.BirthFrom.String())
+	}
+	if q.BirthBefore != nil {
+		and(`birth_date < ?`, q.BirthBefore.String())
+	}
 	if after.ID != 0 {
 		and(`last_name >= ? AND (last_name > ? OR first_name > ? OR (first_name = ? AND id > ?))`,
 			after.LastName, after.LastName, after.FirstName, after.FirstName, after.ID)
@@ -159,9 +185,10 @@ func prefix(s string) string {
 
 // DoctorQuery chooses a page of doctors; zero values do not narrow it.
 type DoctorQuery struct {
-	ID             int64  // 0: any
-	Name           string // beginning of the name or of a word in it
-	Specialization string // the whole of it
+	ID             int64   // 0: any
+	IDs            []int64 // empty: any
+	Name           string  // beginning of the name or of a word in it
+	Specialization string  // the whole of it
 	IsActive       *bool
 	After          int64 // id of the last item of the page before; 0: first page
 	Limit          int
@@ -181,6 +208,10 @@ func (s *Store) ListDoctors(ctx context.Context, q DoctorQuery) (Page[clinic.Doc
 	}
 	if q.ID != 0 {
 		and(`id = ?`, q.ID)
+	}
+	if len(q.IDs) > 0 {
+		condition, values := inIDs(q.IDs)
+		and(condition, values...)
 	}
 	if q.Name != "" {
 		begins := prefix(clinic.Text(q.Name))

@@ -163,7 +163,7 @@ func TestNobodysNameGetsOut(t *testing.T) {
 	person := object{"first_name": "Ann", "last_name": name, "email": email, "phone": phone}
 	f.Post("/patients", person).Want(t, 201, "")
 	f.Post("/patients", person).Want(t, 409, "email-taken")
-	person["allow_duplicate"] = true // only the database looks at it
+	person["on_possible_duplicate"] = "refuse"
 	f.Post("/patients", person).Want(t, 409, "email-taken")
 	f.Get("/patients?name="+name).Want(t, 200, "")
 	f.Get("/patients?email=planted%40example.org").Want(t, 200, "")

@@ -2,7 +2,7 @@ import AxeBuilder from "@axe-core/playwright";
 import { type Browser, expect, type Page } from "@playwright/test";
 
 /** A desk that is signed in, at a date. */
-export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number; hasTouch?: boolean } = {}): Promise<Page> {
+export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number; hasTouch?: boolean; locale?: string } = {}): Promise<Page> {
   const { width = 1280, height = 800, ...rest } = options;
   const context = await browser.newContext({ ...rest, viewport: { width, height } });
   const page = await context.newPage();

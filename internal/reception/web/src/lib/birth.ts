@@ -27,6 +27,25 @@ export function readBirthDate(text: string, today: string, locale = viewer()): s
   return day(three, m, d, today, locale) ?? day(three, d, m, today, locale);
 }
 
+/**
+ * The text with a birth date in the viewer's form as YYYY-MM-DD: "Haddad 17/03/1984"
+ * becomes "Haddad 1984-03-17". Numbers beside others count as a date only when they
+ * are all of the text: "044 12 11 79" is a phone number.
+ */
+export function withIsoDate(text: string, today: string, locale = viewer()): string {
+  const whole = readBirthDate(text, today, locale);
+  if (whole) return whole;
+  const words = text.trim().split(/\s+/u);
+  for (let length = Math.min(words.length, 5); length > 0; length--) {
+    for (let i = 0; i + length <= words.length; i++) {
+      const part = words.slice(i, i + length).join(" ");
+      const iso = /^[\d\s]+$/.test(part) ? undefined : readBirthDate(part, today, locale);
+      if (iso) return [...words.slice(0, i), iso, ...words.slice(i + length)].join(" ");
+    }
+  }
+  return text;
+}
+
 function day(year: string, month: string, date: string, today: string, locale: string): string | undefined {
   const y = fullYear(year, today);
   const m = /^\d{1,2}$/.test(month) ? Number(month) : monthOf(month, locale);

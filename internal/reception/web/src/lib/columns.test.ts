@@ -1,4 +1,4 @@
-import type { Appointment, Doctor } from "mems-client";
+import type { Appointment, Doctor, TimeOff } from "mems-client";
 import { expect, test } from "vitest";
 import { columnFor, span } from "./columns.js";
 import { MINUTE } from "./time.js";
@@ -35,4 +35,12 @@ test("an ordinary day shows whole hours and no more", () => {
   expect(span(["2027-03-01"], [doctor], data)).toEqual({ from: 7 * 60, to: 17 * 60 });
   const late = known("2027-03-01", "2027-03-01T16:30:00Z", 30); // until 18:00
   expect(span(["2027-03-01"], [doctor], late)).toEqual({ from: 8 * 60, to: 18 * 60 });
+});
+
+test("time off says why, and a colleague's, of which a doctor is not told why, that the doctor is away", () => {
+  const data = known("2027-03-01", "2027-03-01T08:00:00Z", 30);
+  const off = { id: 1, doctor_id: 1, start_time: "2027-03-01T10:00:00Z", end_time: "2027-03-01T11:00:00Z" } as TimeOff;
+  const why = (o: TimeOff) => columnFor(doctor, "2027-03-01", { from: 480, to: 1020 }, { ...data, away: { 1: [o] } }).blocked.map((b) => b.why);
+  expect(why({ ...off, reason: "illness", note: null })).toContain("Ill");
+  expect(why(off)).toContain("Away");
 });

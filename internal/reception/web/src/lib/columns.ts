@@ -12,7 +12,7 @@ interface Known {
   away: Record<number, TimeOff[]>;
 }
 
-const offReasons: Record<TimeOff["reason"], string> = { vacation: "On holiday", illness: "Ill", training: "Training", meeting: "Meeting", other: "Away" };
+const offReasons: Record<NonNullable<TimeOff["reason"]>, string> = { vacation: "On holiday", illness: "Ill", training: "Training", meeting: "Meeting", other: "Away" };
 
 /** The part of the day that is worth showing, in minutes from its beginning: from the first hour of anybody to the last. */
 export function span(days: string[], doctors: Doctor[], known: Known): { from: number; to: number } {
@@ -57,7 +57,7 @@ export function columnFor(doctor: Doctor, date: string, range: { from: number; t
     visits: known.visits.filter((v) => v.doctor_id === doctor.id && dateAt(v.start_time, known.zone) === date && v.status !== "cancelled"),
     blocked: [
       ...blocked,
-      ...off((known.away[doctor.id] ?? []).map((o) => ({ ...times(o), why: offReasons[o.reason] }))),
+      ...off((known.away[doctor.id] ?? []).map((o) => ({ ...times(o), why: offReasons[o.reason ?? "other"] }))),
       ...off(known.closures.map((c) => ({ ...times(c), why: `Closed: ${c.name}` }))),
     ],
     today: date === known.today,

@@ -1,6 +1,6 @@
 import type { Appointment, AppointmentType, Doctor, Room } from "mems-client";
 import { describe, expect, test } from "vitest";
-import { readBirthDate, shownBirthDate } from "./birth.js";
+import { readBirthDate, shownBirthDate, withIsoDate } from "./birth.js";
 import { allows, ANY_ROOM, availabilityOf, bookingOf, lastDoctor, newDraft, NO_ROOM, rescheduleOf, settle } from "./draft.js";
 import { newPatientOf, particulars } from "./person.js";
 
@@ -108,6 +108,17 @@ describe("birth dates", () => {
       expect([shownBirthDate(iso, locale), readBirthDate(shownBirthDate(iso, locale), "2026-11-26", locale)]).toEqual([shownBirthDate(iso, locale), iso]);
     }
   });
+
+  test.each([
+    ["17/03/1984", "en-GB", "1984-03-17"],
+    ["Haddad 17/03/1984", "en-GB", "Haddad 1984-03-17"],
+    ["17.3.84 Haddad, Aiko", "de-CH", "1984-03-17 Haddad, Aiko"],
+    ["Aiko Mar 17, 1984", "en-US", "Aiko 1984-03-17"],
+    ["Haddad, Aiko", "en-GB", "Haddad, Aiko"],
+    ["044 12 11 79", "de-CH", "044 12 11 79"],
+    ["+41 44 555 01 77", "de-CH", "+41 44 555 01 77"],
+    ["Haddad 1984-03-17", "de-CH", "Haddad 1984-03-17"],
+  ])("in a search for %s in %s", (text, locale, expected) => expect(withIsoDate(text, "2026-11-26", locale)).toBe(expected));
 
   test("are what tells two of one name apart", () => {
     expect(particulars(ann)).toMatch(/^born .*1980 · no\. 00000013$/);

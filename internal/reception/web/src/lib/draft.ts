@@ -20,6 +20,8 @@ export interface Draft {
   /** Milliseconds; NaN while no time is chosen. */
   start: number;
   minutes: number;
+  /** The time is the next free one, which nobody has chosen: it follows type, doctor and length. */
+  suggested?: boolean;
 }
 
 /** Where an appointment is to be rescheduled. Without a room, the room follows. */
@@ -90,7 +92,9 @@ export function settle(draft: Draft, house: House): { draft: Draft; notes: strin
     const room = house.rooms.find((r) => r.id === draft.room)?.name ?? "This room";
     notes.push(type ? `${room} is not a room for ${type.name}. Choose another room.` : `${room} can no longer be booked.`);
     settled.room = NO_ROOM;
-  } else if (draft.room === ANY_ROOM && type?.needs_room) settled.room = NO_ROOM; // the same, and sent as such
+  } else if (draft.room === ANY_ROOM && (type?.needs_room || !house.rooms.some((r) => r.is_active))) {
+    settled.room = NO_ROOM; // which such a type means anyway; without rooms there is no field for it
+  }
   return { draft: settled, notes };
 }
 

@@ -6,10 +6,10 @@ import { mems } from "./session.js";
 
 type Wanted = Pick<Draft, "patient" | "type" | "minutes" | "doctor">;
 
-/** The next free time of the doctor, or else the first one of any doctor; none within the server's reach is neither. */
-export async function nextFree(wanted: Wanted): Promise<{ slot?: Slot; error?: Problem | NoAnswer }> {
+/** The next free time of the doctor or else, unless only they will do, the first one of any doctor. */
+export async function nextFree(wanted: Wanted, strictly = false): Promise<{ slot?: Slot; error?: Problem | NoAnswer }> {
   const only = desk.doctors.length === 1 ? desk.doctors[0]?.id : undefined;
-  for (const id of new Set([wanted.doctor || only, only])) {
+  for (const id of strictly ? [wanted.doctor] : new Set([wanted.doctor || only, only])) {
     const query = { ...(id ? { doctor_id: [id] } : {}), ...availabilityOf(wanted) };
     const answer = await mems.listNextAvailable({ query });
     if (answer.error) return { error: answer.error };

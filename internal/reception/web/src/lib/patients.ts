@@ -12,7 +12,7 @@ export async function findPatients(text: string, signal: AbortSignal): Promise<R
   const ask = (query: Query) => mems.listPatients({ query: { ...query, limit: LIMIT }, signal });
   if (text.includes("@")) return ask({ email: text });
   if (/^[\d\s+()/-]{3,}$/.test(text)) return ask({ phone: text.replace(/[^\d+]/g, "") });
-  return ask({ name: text });
+  return ask({ name: text.replaceAll(",", " ") });
 }
 
 /** The record that a chosen patient was merged into meanwhile, if that is why something was refused. */

@@ -22,6 +22,7 @@ const words: Partial<Record<ProblemSlug, string>> = {
   "patient-overlap": "The patient is already booked at this time.",
   "room-overlap": "The room is already booked at this time. Choose another room or time.",
   "no-room-free": "No suitable room is free at this time.",
+  "too-early": "It is too early for this: the appointment is on another day.",
   "start-in-past": "This time is over. Choose a later one.",
   "email-taken": "Another patient has this e-mail address. Search for it to find the record.",
   "identifier-taken": "Another patient has this number. Search for it to find the record.",

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/internal/backup"
+	"mems/internal/storetest"
+)
+
+// Whoever can write the file of a backup, with a hash that is right, runs nothing:
+// no command and no statement of theirs.
+func TestHostileBackupIsRefused(t *testing.T) {
+	t.Parallel()
+	witness := filepath.Join(t.TempDir(), "pwned")
+	for name, dump := range map[string]string{
+		"Shell":   "\\! touch " + witness + "\n",
+		"System":  "system touch " + witness + "\n",
+		"Grant":   "CREATE USER 'evil'@'%';\n",
+		"Outfile": "SELECT 1 INTO OUTFILE '" + witness + "';\n",
+		"Trigger": "DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER x BEFORE INSERT ON doctors FOR EACH ROW DELETE FROM api_keys */;;\nDELIMITER ;\n",
+		"Table":   "CREATE TABLE `evil` (\n  `id` int NOT NULL\n) ENGINE=InnoDB;\n",
+	} {
+		var b bytes.Buffer
+		w, err := backup.NewWriter(&b, backup.Head{At: time.Now(), Schema: 1, Program: "evil"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(dump)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		empty := storetest.Empty(t)
+		code, output := runMEMS(t, []string{"restore", file}, "MEMS_DATABASE_URL="+empty.DSN)
+		var tables, triggers int
+		if err := empty.DB.Get(&tables, `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'evil'`); err != nil {
+			t.Fatal(err)
+		}
+		if err := empty.DB.Get(&triggers, `SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE() AND trigger_name = 'x'`); err != nil {
+			t.Fatal(err)
+		}
+		// A trigger and a table of the file are read past: the schema is our own.
+		if known := name == "Trigger" || name == "Table"; (code == exitOK) != known || tables+triggers > 0 {
+			t.Errorf("%s: exit %d, %d tables, %d triggers\n%s", name, code, tables, triggers, output)
+		}
+		if _, err := os.Stat(witness); err == nil {
+			t.Errorf("%s ran a command", name)
+		}
+	}
+}
+
+// A restore that fails leaves the database empty, so that the next one just works;
+// where there are keys, what they did not sign is refused.
+func TestRestoreAgainAndSigned(t *testing.T) {
+	t.Parallel()
+	withClient(t)
+	d := storetest.New(t)
+	if _, err := d.DB.Exec(`INSERT INTO doctors (full_name, specialization, created_at, updated_at) VALUES ('Dr. Signed', 'Any', '2026-01-01', '2026-01-01')`); err != nil {
+		t.Fatal(err)
+	}
+	const keys = "MEMS_AUDIT_KEYS=" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+	signed, plain := filepath.Join(t.TempDir(), "signed"), filepath.Join(t.TempDir(), "plain")
+	for file, env := range map[string][]string{signed: {keys}, plain: nil} {
+		if code, output := runMEMS(t, []string{"backup", file}, append(env, "MEMS_DATABASE_URL="+d.DSN)...); code != exitOK {
+			t.Fatalf("%d %s", code, output)
+		}
+	}
+	into := storetest.Empty(t)
+	url := "MEMS_DATABASE_URL=" + into.DSN
+
+	var b bytes.Buffer
+	w, err := backup.NewWriter(&b, backup.Head{At: time.Now(), Schema: 1, Program: "test"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("INSERT INTO `doctors` (`id`) VALUES (1);\nINSERT INTO `nothing` (`id`) VALUES (1);\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(broken, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, output := runMEMS(t, []string{"restore", broken}, url); code != exitFailed || !strings.Contains(output, "empty again") {
+		t.Errorf("broken: %d %s", code, output)
+	}
+	if code, output := runMEMS(t, []string{"restore", plain}, url, keys); code != exitFailed || !strings.Contains(output, "--unsigned") {
+		t.Errorf("unsigned: %d %s", code, output)
+	}
+	if code, output := runMEMS(t, []string{"restore", signed}, url, keys); code != exitOK {
+		t.Errorf("signed: %d %s", code, output)
+	}
+	var name string
+	if err := into.DB.Get(&name, `SELECT full_name FROM doctors`); err != nil || name != "Dr. Signed" {
+		t.Errorf("doctor %q (%v)", name, err)
+	}
+	other := "MEMS_DATABASE_URL=" + storetest.Empty(t).DSN
+	if code, output := runMEMS(t, []string{"restore", "--unsigned", plain}, other, keys); code != exitOK {
+		t.Errorf("unsigned, allowed: %d %s", code, output)
+	}
+}

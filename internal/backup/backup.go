@@ -1,0 +1,169 @@
+// Package backup is the format of a backup: the dump of the engine's own tool,
+// packed with gzip, between a first line that says what it is and a last line
+// with its hash and, where there is a key, its signature.
+//
+// A backup is input: who can write the file must not be able to run anything as
+// the user who restores it. So nothing of a file is used before all of it was
+// verified, nothing but the rows that it inserts is used at all, and those are
+// read by a grammar that knows literals only.
+package backup
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+	"time"
+)
+
+const (
+	begins = "-- mems backup "
+	ends   = "-- mems backup ends "
+)
+
+// format is the version of the format that this package writes. Version 1 lacks
+// signatures and names of columns; it is read too.
+const format = 2
+
+// Head is the first line of a backup.
+type Head struct {
+	Format  int       `json:"format"`
+	At      time.Time `json:"at"`      // UTC, when it was begun
+	Schema  int64     `json:"schema"`  // version of the schema
+	Program string    `json:"program"` // version of the program that made it
+}
+
+// Key signs backups.
+type Key struct {
+	ID     []byte
+	Secret []byte
+}
+
+// Errors of Verify, beside those of the rows' grammar.
+var (
+	ErrNoBackup = errors.New("it is not a backup of MEMS")
+	ErrCutOff   = errors.New("it is cut off: its last line is missing")
+	ErrAltered  = errors.New("it was altered: it does not match the hash in its last line")
+	ErrUnsigned = errors.New("it is not signed, and MEMS_AUDIT_KEYS is set")
+	ErrForged   = errors.New("its signature is not by a key in MEMS_AUDIT_KEYS, or it was altered")
+)
+
+// Writer writes a backup. Write takes the dump; Close ends it.
+type Writer struct {
+	packed *gzip.Writer
+	hash   hash.Hash
+	key    *Key
+}
+
+// NewWriter begins a backup. A nil key leaves it unsigned.
+func NewWriter(w io.Writer, head Head, key *Key) (*Writer, error) {
+	head.Format = format
+	text, err := json.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	b := &Writer{packed: gzip.NewWriter(w), hash: sha256.New(), key: key}
+	_, err = fmt.Fprintf(b, "%s%s\n", begins, text)
+	return b, err
+}
+
+// Write writes a part of the dump.
+func (b *Writer) Write(p []byte) (int, error) {
+	_, _ = b.hash.Write(p) // never fails
+	return b.packed.Write(p)
+}
+
+// Close writes the last line.
+func (b *Writer) Close() error {
+	sum := b.hash.Sum(nil)
+	last := hex.EncodeToString(sum)
+	if b.key != nil {
+		last += " signed " + hex.EncodeToString(b.key.ID) + " " + hex.EncodeToString(signature(b.key.Secret, sum))
+	}
+	if _, err := fmt.Fprintf(b.packed, "%s%s\n", ends, last); err != nil {
+		return err
+	}
+	return b.packed.Close()
+}
+
+// signature binds a backup's hash. The prefix keeps it apart from what else the
+// key signs.
+func signature(secret, sum []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	_, _ = mac.Write([]byte("mems backup\n"))
+	_, _ = mac.Write(sum)
+	return mac.Sum(nil)
+}
+
+// Verify reads all of a backup: its hash, its signature when there are keys, and
+// that Rows will read every line of it. unsigned accepts one without a signature
+// although there are keys.
+//
+// Errors: ErrNoBackup, ErrCutOff, ErrAltered, ErrUnsigned, ErrForged, those of Rows.
+func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
+	unpacked, err := gzip.NewReader(r)
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrNoBackup, err)
+	}
+	lines := bufio.NewReaderSize(unpacked, 1<<20)
+	sum := sha256.New()
+	first, err := lines.ReadBytes('\n')
+	var head Head
+	if err != nil || !bytes.HasPrefix(first, []byte(begins)) || json.Unmarshal(first[len(begins):], &head) != nil ||
+		head.Format < 1 || head.Format > format {
+		return head, ErrNoBackup
+	}
+	_, _ = sum.Write(first)
+	var last []byte // a line that may be the last one
+	for lineBegins := true; ; {
+		part, err := lines.ReadSlice('\n')
+		if lineBegins && len(last) > 0 && len(part) > 0 {
+			_, _ = sum.Write(last)
+			last = nil
+		}
+		if lineBegins && bytes.HasPrefix(part, []byte(ends)) {
+			last = bytes.Clone(part)
+		} else {
+			_, _ = sum.Write(part)
+		}
+		lineBegins = !errors.Is(err, bufio.ErrBufferFull)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil && lineBegins {
+			return head, fmt.Errorf("it is cut off or damaged: %w", err)
+		}
+	}
+	return head, verifyEnd(strings.TrimSpace(strings.TrimPrefix(string(last), ends)), sum.Sum(nil), keys, unsigned)
+}
+
+// verifyEnd judges the last line of a backup whose hash is sum.
+func verifyEnd(last string, sum []byte, keys []Key, unsigned bool) error {
+	told, sealed, _ := strings.Cut(last, " signed ")
+	switch {
+	case told == "":
+		return ErrCutOff
+	case told != hex.EncodeToString(sum):
+		return ErrAltered
+	case len(keys) == 0, sealed == "" && unsigned:
+		return nil
+	case sealed == "":
+		return ErrUnsigned
+	}
+	id, mac, _ := strings.Cut(sealed, " ")
+	for _, key := range keys {
+		want := hex.EncodeToString(signature(key.Secret, sum))
+		if id == hex.EncodeToString(key.ID) && hmac.Equal([]byte(want), []byte(mac)) {
+			return nil
+		}
+	}
+	return ErrForged
+}

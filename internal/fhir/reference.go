@@ -1,0 +1,83 @@
+package fhir
+
+import (
+	"net/url"
+	"strings"
+
+	"mems/internal/clinic"
+)
+
+// Base is the address under which the facade is reached, without a slash at the
+// end, such as https://mems.example.org/fhir.
+type Base string
+
+// Of is the address of a resource.
+func (b Base) Of(kind, id string) *string {
+	address := string(b) + "/" + kind + "/" + id
+	return &address
+}
+
+// Reference reads a reference to a resource of this server: "Patient/12", its
+// address under b, of any scheme, or "12" alone, which has no kind. A version
+// (/_history/3) does not count: there is only the current one. complaint says why
+// a reference cannot be used; "" when it can.
+func (b Base) Reference(reference string) (kind, id, complaint string) {
+	relative := reference
+	switch {
+	case strings.HasPrefix(reference, "#"):
+		return "", "", "is a contained resource; refer to one of this server"
+	case strings.HasPrefix(strings.ToLower(reference), "urn:"):
+		return "", "", "is a URN; refer to a resource of this server, such as Patient/1"
+	case strings.Contains(reference, "://"):
+		address, err := url.Parse(reference)
+		home, _ := url.Parse(string(b))
+		if err != nil || home == nil || !strings.EqualFold(address.Host, home.Host) || !strings.HasPrefix(address.Path, home.Path+"/") {
+			return "", "", "leads to another server; this one is at " + string(b)
+		}
+		relative = strings.TrimPrefix(address.Path, home.Path+"/")
+	}
+	relative, _, _ = strings.Cut(relative, "/_history/")
+	kind, id, both := strings.Cut(relative, "/")
+	if !both {
+		kind, id = "", relative
+	}
+	if id == "" || strings.ContainsFunc(id, func(r rune) bool { return !isIDRune(r) }) {
+		return "", "", "is no reference to a resource, such as Patient/1"
+	}
+	return kind, id, ""
+}
+
+func isIDRune(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '-' || r == '.'
+}
+
+// SearchReference reads the value of a search parameter that refers to one of
+// kinds; an id alone will do where there is one kind. ok is false for a resource
+// that cannot exist. Errors: clinic.CodeValidationFailed for the parameter.
+func (b Base) SearchReference(parameter, value string, kinds ...string) (kind string, id int64, ok bool, err error) {
+	found, text, complaint := b.Reference(value)
+	if complaint == "" && found == "" && len(kinds) == 1 {
+		found = kinds[0]
+	}
+	for _, kind := range kinds {
+		if complaint == "" && found == kind {
+			id, ok = ParseID(text)
+			return kind, id, ok, nil
+		}
+	}
+	if complaint == "" {
+		complaint = "must be " + strings.Join(kinds, " or ") + " and an id, such as " + kinds[0] + "/1"
+	}
+	return "", 0, false, clinic.Invalid(clinic.Violation{Parameter: parameter, Code: "invalid", Detail: complaint})
+}
+
+// ParseIDs reads ids that are separated by commas. What is no number is nobody's
+// id; ok is false when none is left.
+func ParseIDs(list string) (ids []int64, ok bool) {
+	for text := range strings.SplitSeq(list, ",") {
+		if id, ok := ParseID(text); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, len(ids) > 0
+}

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"mems/internal/clinic"
+)
+
+// CountPatients returns how many patients ListPatients would list.
+func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error) {
+	q.reach, q.Limit = clinic.AccessOf(ctx).Reach, unlimited
+	statement, args := patientListSQL(q, patientRow{})
+	return s.count(ctx, "patient", statement, args)
+}
+
+// CountAppointments returns how many appointments ListAppointments would list.
+func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
+	q.reach, q.Limit = clinic.AccessOf(ctx).Reach, unlimited
+	statement, args := appointmentListSQL(q)
+	return s.count(ctx, "appointment", statement, args)
+}
+
+// unlimited is a LIMIT that no list reaches, one row more included.
+const unlimited = math.MaxInt32 - 1
+
+// count counts the rows of a list and records that it was read: a count tells
+// whether somebody is a patient.
+func (s *Store) count(ctx context.Context, object, statement string, args []any) (n int64, err error) {
+	if err := s.db.GetContext(ctx, &n, `SELECT COUNT(*) FROM (`+statement+`) AS listed`, args...); err != nil {
+		return 0, translate(ctx, err)
+	}
+	return n, s.recordRead(ctx, object, 0)
+}
+
+// inIDs is the condition that id is one of at least one.
+func inIDs(ids []int64) (condition string, values []any) {
+	for _, id := range ids {
+		values = append(values, id)
+	}
+	return `id IN (?` + strings.Repeat(`, ?`, len(ids)-1) + `)`, values
+}

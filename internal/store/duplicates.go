@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// maxAlike bounds how many possible duplicates are shown.
+const maxAlike = 5
+
+// guardName takes the guard of the patient's name.
+//
+// Lock: a row of patient_name_guards, before anything else; nobody who holds one
+// waits for a calendar.
+func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
+	if p.BirthDate == nil && p.Phone == nil {
+		return nil // a name alone says nothing
+	}
+	_, err := t.exec(ctx, `
+		INSERT INTO patient_name_guards (bucket) VALUES (?)
+		ON DUPLICATE KEY UPDATE rev = rev + 1`, clinic.NameBucket(p.FirstName, p.LastName))
+	return err
+}
+
+// findAlike returns the patients other than p who may be the same person, by id:
+// with the same name, as it is or was, and the same birth date or phone number.
+func findAlike(ctx context.Context, t *tx, p clinic.Patient) ([]int64, error) {
+	if p.BirthDate == nil && p.Phone == nil {
+		return nil, nil
+	}
+	phone := phoneKey(p.Phone)
+	if phone != nil && len(*phone) < 4 {
+		phone = nil
+	}
+	var ids []int64
+	const found = `
+		(SELECT id
+		 FROM patients
+		 WHERE last_name = ? AND first_name = ? AND id <> ? AND merged_into IS NULL AND (birth_date = ? OR phone_key = ?)
+		 ORDER BY id LIMIT ?)`
+	err := t.SelectContext(ctx, &ids, found+` UNION `+found+` ORDER BY id LIMIT ?`,
+		p.LastName, p.FirstName, p.ID, sqlDate(p.BirthDate), phone, maxAlike,
+		p.FirstName, p.LastName, p.ID, sqlDate(p.BirthDate), phone, maxAlike, maxAlike)
+	return ids, err
+}
+
+// refuseTakenEmail returns clinic.ErrEmailTaken if another patient has p's e-mail
+// address. Index patients_email_key.
+func refuseTakenEmail(ctx context.Context, t *tx, p clinic.Patient) error {
+	if p.Email == nil {
+		return nil
+	}
+	var taken bool
+	err := t.GetContext(ctx, &taken, `SELECT COUNT(*) > 0 FROM patients WHERE email_key = ?`, emailKey(p.Email))
+	if err == nil && taken {
+		err = clinic.ErrEmailTaken
+	}
+	return err
+}
+
+// candidates reads possible duplicates as the caller may see them, and records the
+// read. A patient beyond the caller's reach is left out, as in every list; one
+// within reach is masked for a caller who may write, but not read, patients. An
+// answer that is replayed shows them as they are now.
+func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	access := clinic.AccessOf(ctx)
+	rows, err := s.readReached(ctx, access.Reach, ids)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	var readable []int64
+	if access.May(clinic.PatientsRead) {
+		reached, err := s.readReached(ctx, access.Caller.Reach(clinic.PatientsRead), ids)
+		if err != nil {
+			return nil, err
+		}
+		readable = idsOf(reached, func(r patientRow) int64 { return r.ID })
+	}
+	shown := make([]clinic.Candidate, len(rows))
+	for i, r := range rows {
+		shown[i] = clinic.CandidateOf(r.patient(), slices.Contains(readable, r.ID))
+	}
+	return shown, s.recordRead(ctx, "patient", 0, idsOf(rows, func(r patientRow) int64 { return r.ID })...)
+}
+
+// readReached reads those of the patients that are within reach, by id.
+func (s *Store) readReached(ctx context.Context, reach clinic.Reach, ids []int64) ([]patientRow, error) {
+	statement, args, err := sqlx.In(`
+		SELECT `+patientColumns+`
+		FROM patients
+		WHERE id IN (?) AND merged_into IS NULL AND erased_at IS NULL`, ids)
+	if err != nil {
+		return nil, err
+	}
+	if condition, values := patientReach(reach, "patients.id", "made_by_key"); condition != "" {
+		statement, args = statement+` AND `+condition, append(args, values...)
+	}
+	var rows []patientRow
+	err = s.db.SelectContext(ctx, &rows, statement+` ORDER BY id`, args...)
+	return rows, translate(ctx, err)
+}
+
+// withCandidates adds to a refusal for a possible duplicate whom the caller may see
+// of them.
+func (s *Store) withCandidates(ctx context.Context, err error) error {
+	refusal, ok := errors.AsType[*clinic.Error](err)
+	if !ok || len(refusal.Alike) == 0 {
+		return err
+	}
+	candidates, failed := s.candidates(ctx, refusal.Alike)
+	if failed != nil {
+		return failed
+	}
+	return &clinic.Error{Code: refusal.Code, Alike: refusal.Alike, Candidates: candidates}
+}
