@@ -19,6 +19,17 @@ CREATE TABLE `api_keys` (
   CONSTRAINT `api_keys_doctor_role` CHECK (`role` = 'doctor' = (`doctor_id` is not null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `appointment_event_overrides` (
+  `appointment_id` bigint(20) NOT NULL,
+  `version` bigint(20) NOT NULL,
+  `doctor_overbooked` tinyint(1) NOT NULL,
+  `patient_overbooked` tinyint(1) NOT NULL,
+  `outside_hours` tinyint(1) NOT NULL,
+  `reason` varchar(500) NOT NULL,
+  PRIMARY KEY (`appointment_id`,`version`),
+  CONSTRAINT `appointment_event_overrides_of` FOREIGN KEY (`appointment_id`, `version`) REFERENCES `appointment_events` (`appointment_id`, `version`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `appointment_events` (
   `appointment_id` bigint(20) NOT NULL,
   `version` bigint(20) NOT NULL,
@@ -241,6 +252,23 @@ CREATE TABLE `doctors` (
   CONSTRAINT `doctors_names` CHECK (char_length(`full_name`) > 0 and char_length(`specialization`) > 0),
   CONSTRAINT `doctors_is_active` CHECK (`is_active` in (0,1)),
   CONSTRAINT `doctors_overbook_cap` CHECK (`overbook_cap` between 0 and 10)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `freed_times` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `waitlist_id` bigint(20) DEFAULT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `end_time` datetime(6) NOT NULL,
+  `due_at` datetime(6) NOT NULL,
+  `after_entry` bigint(20) NOT NULL DEFAULT 0,
+  PRIMARY KEY (`id`),
+  KEY `freed_times_due` (`due_at`,`id`),
+  KEY `freed_times_doctor` (`doctor_id`),
+  KEY `freed_times_waitlist` (`waitlist_id`),
+  CONSTRAINT `freed_times_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `freed_times_waitlist_exists` FOREIGN KEY (`waitlist_id`) REFERENCES `waitlist` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `freed_times_order` CHECK (`start_time` < `end_time`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `holds` (

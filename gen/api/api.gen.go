@@ -72,6 +72,27 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentOverrideRules.
+const (
+	AppointmentOverrideRulesDoctorOverlap       AppointmentOverrideRules = "doctor-overlap"
+	AppointmentOverrideRulesOutsideWorkingHours AppointmentOverrideRules = "outside-working-hours"
+	AppointmentOverrideRulesPatientOverlap      AppointmentOverrideRules = "patient-overlap"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentOverrideRules enum.
+func (e AppointmentOverrideRules) Valid() bool {
+	switch e {
+	case AppointmentOverrideRulesDoctorOverlap:
+		return true
+	case AppointmentOverrideRulesOutsideWorkingHours:
+		return true
+	case AppointmentOverrideRulesPatientOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AppointmentStatus.
 const (
 	AppointmentStatusCancelled            AppointmentStatus = "cancelled"
@@ -441,12 +462,15 @@ func (e FhirCapabilityStatementFhirVersion) Valid() bool {
 // Defines values for FhirCapabilityStatementFormat.
 const (
 	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+	FhirCapabilityStatementFormatJSON                FhirCapabilityStatementFormat = "json"
 )
 
 // Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
 func (e FhirCapabilityStatementFormat) Valid() bool {
 	switch e {
 	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	case FhirCapabilityStatementFormatJSON:
 		return true
 	default:
 		return false
@@ -648,6 +672,27 @@ func (e FhirIssueSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FhirIssueExtensionURL.
+const (
+	FhirIssueExtensionURLUrnMemsAlternative FhirIssueExtensionURL = "urn:mems:alternative"
+	FhirIssueExtensionURLUrnMemsConflict    FhirIssueExtensionURL = "urn:mems:conflict"
+	FhirIssueExtensionURLUrnMemsMergedInto  FhirIssueExtensionURL = "urn:mems:merged-into"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueExtensionURL enum.
+func (e FhirIssueExtensionURL) Valid() bool {
+	switch e {
+	case FhirIssueExtensionURLUrnMemsAlternative:
+		return true
+	case FhirIssueExtensionURLUrnMemsConflict:
+		return true
+	case FhirIssueExtensionURLUrnMemsMergedInto:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FhirLinkRelation.
 const (
 	FhirLinkRelationNext FhirLinkRelation = "next"
@@ -675,6 +720,21 @@ const (
 func (e FhirOperationOutcomeResourceType) Valid() bool {
 	switch e {
 	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParametersRequestResourceType.
+const (
+	FhirParametersRequestResourceTypeParameters FhirParametersRequestResourceType = "Parameters"
+)
+
+// Valid indicates whether the value is a known member of the FhirParametersRequestResourceType enum.
+func (e FhirParametersRequestResourceType) Valid() bool {
+	switch e {
+	case FhirParametersRequestResourceTypeParameters:
 		return true
 	default:
 		return false
@@ -807,45 +867,15 @@ func (e FhirPractitionerBundleType) Valid() bool {
 	}
 }
 
-// Defines values for FhirRequestedParticipantRequired.
+// Defines values for FhirRequestedParameterName.
 const (
-	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
-	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
-	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+	FhirRequestedParameterNameApptResource FhirRequestedParameterName = "appt-resource"
 )
 
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
-func (e FhirRequestedParticipantRequired) Valid() bool {
+// Valid indicates whether the value is a known member of the FhirRequestedParameterName enum.
+func (e FhirRequestedParameterName) Valid() bool {
 	switch e {
-	case FhirRequestedParticipantRequiredInformationOnly:
-		return true
-	case FhirRequestedParticipantRequiredOptional:
-		return true
-	case FhirRequestedParticipantRequiredRequired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FhirRequestedParticipantStatus.
-const (
-	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
-	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
-	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
-	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
-)
-
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
-func (e FhirRequestedParticipantStatus) Valid() bool {
-	switch e {
-	case FhirRequestedParticipantStatusAccepted:
-		return true
-	case FhirRequestedParticipantStatusDeclined:
-		return true
-	case FhirRequestedParticipantStatusNeedsAction:
-		return true
-	case FhirRequestedParticipantStatusTentative:
+	case FhirRequestedParameterNameApptResource:
 		return true
 	default:
 		return false
@@ -1059,6 +1089,24 @@ func (e OverrideRules) Valid() bool {
 	case OverrideRulesOutsideWorkingHours:
 		return true
 	case OverrideRulesPatientOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PatientCreateOnPossibleDuplicate.
+const (
+	PatientCreateOnPossibleDuplicateAccept PatientCreateOnPossibleDuplicate = "accept"
+	PatientCreateOnPossibleDuplicateRefuse PatientCreateOnPossibleDuplicate = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PatientCreateOnPossibleDuplicate enum.
+func (e PatientCreateOnPossibleDuplicate) Valid() bool {
+	switch e {
+	case PatientCreateOnPossibleDuplicateAccept:
+		return true
+	case PatientCreateOnPossibleDuplicateRefuse:
 		return true
 	default:
 		return false
@@ -1725,27 +1773,6 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
-// Defines values for FhirFormat.
-const (
-	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
-	FhirFormatApplicationJSON     FhirFormat = "application/json"
-	FhirFormatJSON                FhirFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FhirFormat enum.
-func (e FhirFormat) Valid() bool {
-	switch e {
-	case FhirFormatApplicationFhirJSON:
-		return true
-	case FhirFormatApplicationJSON:
-		return true
-	case FhirFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1875,216 +1902,6 @@ func (e ListChangesParamsInclude) Valid() bool {
 	}
 }
 
-// Defines values for SearchFhirAppointmentsParamsFormat.
-const (
-	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
-	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
-	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
-func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for BookFhirAppointmentParamsFormat.
-const (
-	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
-	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
-	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
-func (e BookFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case BookFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case BookFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FindFhirAppointmentsParamsFormat.
-const (
-	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
-	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
-	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
-func (e FindFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirAppointmentParamsFormat.
-const (
-	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
-	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
-	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
-func (e ReadFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPatientsParamsFormat.
-const (
-	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
-	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
-	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
-func (e SearchFhirPatientsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPatientsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPatientsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPatientParamsFormat.
-const (
-	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
-	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
-	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
-func (e ReadFhirPatientParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPatientParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPatientParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPatientParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPractitionersParamsFormat.
-const (
-	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
-	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
-	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
-func (e SearchFhirPractitionersParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPractitionerParamsFormat.
-const (
-	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
-	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
-	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
-func (e ReadFhirPractitionerParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSchedulesParamsFormat.
-const (
-	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
-	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
-	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
-func (e SearchFhirSchedulesParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirScheduleParamsFormat.
-const (
-	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
-	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
-	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
-func (e ReadFhirScheduleParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirScheduleParamsFormatApplicationJSON:
-		return true
-	case ReadFhirScheduleParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SearchFhirSlotsParamsStatus.
 const (
 	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
@@ -2094,69 +1911,6 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSlotsParamsFormat.
-const (
-	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
-	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
-	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
-func (e SearchFhirSlotsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSlotsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSlotsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirSlotParamsFormat.
-const (
-	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
-	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
-	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
-func (e ReadFhirSlotParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirSlotParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirSlotParamsFormatApplicationJSON:
-		return true
-	case ReadFhirSlotParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetFhirCapabilitiesParamsFormat.
-const (
-	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
-	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
-	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
-func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
-	switch e {
-	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatApplicationJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -2389,8 +2143,8 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that may be broken on purpose, and why.
-	Override *Override `json:"override,omitempty"`
+	// Override Rules that were broken on purpose.
+	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
@@ -2523,10 +2277,10 @@ type AppointmentEvent struct {
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
-	Actor nullable.Nullable[string] `json:"actor"`
+	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
 	// At A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -2552,10 +2306,10 @@ type AppointmentEvent struct {
 	// exist. Without an enum, for generators stop at one that has null among its values.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose.
+	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2626,6 +2380,22 @@ type AppointmentList struct {
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
+
+// AppointmentOverride Rules that were broken on purpose.
+type AppointmentOverride struct {
+	// Reason Why; for the clinic's staff, absent for others.
+	//
+	// Example: Twins; the mother sees both doctors.
+	Reason *string `audience:"staff" json:"reason,omitempty"`
+
+	// Rules The rules that the booking breaks.
+	Rules []AppointmentOverrideRules `json:"rules"`
+}
+
+// AppointmentOverrideRules A rule that a booking may break on purpose.
+//
+// Example: patient-overlap
+type AppointmentOverrideRules string
 
 // AppointmentReschedule What is to change; the rest stays.
 type AppointmentReschedule struct {
@@ -2849,10 +2619,10 @@ type AuditChange struct {
 	// After What it became, as JSON; null when the record is gone or has none.
 	//
 	// Example: "+41 44 123 45 67"
-	After nullable.Nullable[string] `json:"after"`
+	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
 	// Before What it was, as JSON; null when the record did not exist or had none.
-	Before nullable.Nullable[string] `json:"before"`
+	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
 	// Member Its name.
 	//
@@ -2919,7 +2689,7 @@ type AuditEntry struct {
 	PatientIds []ID `json:"patient_ids"`
 
 	// Reason Why, when it was stated.
-	Reason nullable.Nullable[string] `json:"reason"`
+	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
 	// RequestID The request, as in the log; null for none.
 	//
@@ -3119,10 +2889,10 @@ type Cancellation struct {
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered.
+	// Note What else was to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Reason Why an appointment was cancelled.
 	//
@@ -3135,12 +2905,27 @@ type Cancellation struct {
 // Example: patient_request
 type CancellationReason string
 
-// Candidate Somebody who may be the same person, told as little as is needed to ask.
+// Candidate A patient who may be the same person. `first_name`, `last_name`, `birth_date`
+// and `phone` are present for callers who may read the patient.
 type Candidate struct {
+	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
+	// refused as `validation-failed` with the code `future`.
+	//
+	//
+	// Example: 1984-02-29
+	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
+
 	// BirthYear Year of birth; null when not known.
 	//
 	// Example: 1984
 	BirthYear nullable.Nullable[int32] `json:"birth_year"`
+
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	FirstName *PersonName `json:"first_name,omitempty"`
 
 	// ID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -3148,6 +2933,13 @@ type Candidate struct {
 	//
 	// Example: 1
 	ID ID `json:"id"`
+
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	LastName *PersonName `json:"last_name,omitempty"`
 
 	// MaskedName First letters, the rest as stars.
 	//
@@ -3160,6 +2952,15 @@ type Candidate struct {
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
+
+	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
+	//
+	//
+	// Example: +41 44 555 01 23
+	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 
 	// PhoneEnds Last two digits of the phone number; null when not known.
 	//
@@ -3292,7 +3093,7 @@ type Closure struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3334,7 +3135,7 @@ type ClosureCreate struct {
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3684,7 +3485,7 @@ type FhirAppointmentResourceType string
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
 type FhirAppointmentBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
@@ -3696,6 +3497,11 @@ type FhirAppointmentBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -3727,7 +3533,8 @@ type FhirAppointmentEntry struct {
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
 type FhirAppointmentRequest struct {
 	// End A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3737,7 +3544,7 @@ type FhirAppointmentRequest struct {
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration Not looked at; `start` and `end` say it.
+	// MinutesDuration How long it takes, where there is no `end`.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
@@ -3751,15 +3558,10 @@ type FhirAppointmentRequest struct {
 	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
 
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
-	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
 	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
-	Slot []struct {
-		// Reference Its type and id.
-		//
-		// Example: Slot/1-20270301T0900Z-30
-		Reference string `json:"reference"`
-	} `json:"slot,omitempty"`
+	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
 	// Start A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3772,7 +3574,8 @@ type FhirAppointmentRequest struct {
 	// Status Not looked at: it will be booked.
 	//
 	// Example: proposed
-	Status FhirAppointmentRequestStatus `json:"status"`
+	Status               FhirAppointmentRequestStatus `json:"status"`
+	AdditionalProperties map[string]interface{}       `json:"-"`
 }
 
 // FhirAppointmentRequestResourceType The kind of resource.
@@ -3784,6 +3587,11 @@ type FhirAppointmentRequestResourceType string
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
+
+// FhirBookRequest What is to be booked, as it is or as a parameter.
+type FhirBookRequest struct {
+	union json.RawMessage
+}
 
 // FhirCapabilityResource A kind of resource.
 type FhirCapabilityResource struct {
@@ -3831,12 +3639,31 @@ type FhirCapabilityRest struct {
 
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
+
+	// Security How to authenticate at this installation.
+	Security FhirCapabilitySecurity `json:"security"`
 }
 
 // FhirCapabilityRestMode It is a server.
 //
 // Example: server
 type FhirCapabilityRestMode string
+
+// FhirCapabilitySecurity How to authenticate at this installation.
+type FhirCapabilitySecurity struct {
+	// Cors Whether pages of other origins may use it from a browser.
+	//
+	// Example: false
+	Cors bool `json:"cors"`
+
+	// Description What to send.
+	//
+	// Example: An API key in the header X-API-Key.
+	Description string `json:"description"`
+
+	// Service OAuth, where tokens of an identity provider are accepted.
+	Service []FhirCodeableConcept `json:"service,omitempty"`
+}
 
 // FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
@@ -3982,6 +3809,11 @@ type FhirHumanNameUse string
 // Example: 1
 type FhirID = string
 
+// FhirIDs Ids of resources, separated by commas.
+//
+// Example: 1
+type FhirIDs = string
+
 // FhirIdentifier A number of a patient.
 type FhirIdentifier struct {
 	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
@@ -4049,6 +3881,10 @@ type FhirIssue struct {
 	// Expression The member or parameter that is wrong.
 	Expression []string `json:"expression,omitempty"`
 
+	// Extension What is in the way (`urn:mems:conflict`), what is free instead
+	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	Extension []FhirIssueExtension `json:"extension,omitempty"`
+
 	// Severity How bad.
 	//
 	// Example: error
@@ -4064,6 +3900,25 @@ type FhirIssueCode string
 //
 // Example: error
 type FhirIssueSeverity string
+
+// FhirIssueExtension A part of an issue that programs can use.
+type FhirIssueExtension struct {
+	// URL What it is.
+	//
+	// Example: urn:mems:alternative
+	URL FhirIssueExtensionURL `json:"url"`
+
+	// ValuePeriod A time, from the start to the end.
+	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
+
+	// ValueReference Another resource.
+	ValueReference *FhirReference `json:"valueReference,omitempty"`
+}
+
+// FhirIssueExtensionURL What it is.
+//
+// Example: urn:mems:alternative
+type FhirIssueExtensionURL string
 
 // FhirLink Another page.
 type FhirLink struct {
@@ -4128,6 +3983,23 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
+// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+type FhirParametersRequest struct {
+	// Parameter The Appointment.
+	Parameter []FhirRequestedParameter `json:"parameter"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Parameters
+	ResourceType         FhirParametersRequestResourceType `json:"resourceType"`
+	AdditionalProperties map[string]interface{}            `json:"-"`
+}
+
+// FhirParametersRequestResourceType The kind of resource.
+//
+// Example: Parameters
+type FhirParametersRequestResourceType string
+
 // FhirParticipant Who takes part.
 type FhirParticipant struct {
 	// Actor Another resource.
@@ -4187,7 +4059,7 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
 type FhirPatientBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
@@ -4199,6 +4071,11 @@ type FhirPatientBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4246,6 +4123,25 @@ type FhirPatientLink struct {
 // Example: replaced-by
 type FhirPatientLinkType string
 
+// FhirPeriod A time, from the start to the end.
+type FhirPeriod struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+}
+
 // FhirPractitioner A doctor, as a Practitioner of FHIR R4.
 type FhirPractitioner struct {
 	// Active Whether the doctor takes bookings.
@@ -4275,7 +4171,7 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
 type FhirPractitionerBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
@@ -4287,6 +4183,11 @@ type FhirPractitionerBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4331,41 +4232,64 @@ type FhirReference struct {
 	Reference string `json:"reference"`
 }
 
-// FhirRequestedParticipant Who is to take part.
-type FhirRequestedParticipant struct {
-	// Actor The patient or the doctor.
-	Actor struct {
-		// Display Its name; not looked at.
-		//
-		// Example: Ann Muster
-		Display *string `json:"display,omitempty"`
+// FhirReferences A resource, by id, by type and id, or by its address on this server.
+//
+// Example: Practitioner/1
+type FhirReferences = string
 
-		// Reference Its type and id.
-		//
-		// Example: Patient/1
-		Reference string `json:"reference"`
-	} `json:"actor"`
-
-	// Required Not looked at.
+// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+type FhirRequestedCoding struct {
+	// Code The code.
 	//
-	// Example: required
-	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+	// Example: 1
+	Code *string `json:"code,omitempty"`
 
-	// Status Not looked at.
+	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
 	//
-	// Example: accepted
-	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+	// Example: urn:mems:appointment-type
+	System               *string                `json:"system,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParticipantRequired Not looked at.
-//
-// Example: required
-type FhirRequestedParticipantRequired string
+// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+type FhirRequestedConcept struct {
+	// Coding The codes.
+	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
-// FhirRequestedParticipantStatus Not looked at.
+// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+type FhirRequestedParameter struct {
+	// Name Its name.
+	//
+	// Example: appt-resource
+	Name FhirRequestedParameterName `json:"name"`
+
+	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	Resource FhirAppointmentRequest `json:"resource"`
+}
+
+// FhirRequestedParameterName Its name.
 //
-// Example: accepted
-type FhirRequestedParticipantStatus string
+// Example: appt-resource
+type FhirRequestedParameterName string
+
+// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+type FhirRequestedParticipant struct {
+	// Actor A resource of this server. Other members of R4 are passed over.
+	Actor                FhirRequestedReference `json:"actor"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+type FhirRequestedReference struct {
+	// Reference Its type and id, or its address on this server.
+	//
+	// Example: Patient/1
+	Reference            string                 `json:"reference"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
 // FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
 type FhirSchedule struct {
@@ -4399,7 +4323,7 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
 type FhirScheduleBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
@@ -4411,6 +4335,11 @@ type FhirScheduleBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4528,7 +4457,7 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
 type FhirSlotBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
@@ -4540,6 +4469,11 @@ type FhirSlotBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -5033,8 +4967,9 @@ type Patient struct {
 	Mrn MRN `json:"mrn"`
 
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-	// for surrounding spaces.
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
@@ -5051,11 +4986,6 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// AllowDuplicate Register even if somebody who may be the same person is registered; by default `false`.
-	//
-	// Example: false
-	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
-
 	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
 	// refused as `validation-failed` with the code `future`.
 	//
@@ -5088,14 +5018,30 @@ type PatientCreate struct {
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
+	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
+	// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+	// `accept`.
+	//
+	//
+	// Example: refuse
+	OnPossibleDuplicate *PatientCreateOnPossibleDuplicate `json:"on_possible_duplicate,omitempty"`
+
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-	// for surrounding spaces.
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
+
+// PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
+// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+// `accept`.
+//
+// Example: refuse
+type PatientCreateOnPossibleDuplicate string
 
 // PatientErase Why a patient is erased.
 type PatientErase struct {
@@ -5197,12 +5143,97 @@ type PatientPatch struct {
 	LastName *PersonName `json:"last_name,omitempty"`
 
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-	// for surrounding spaces.
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
+}
+
+// PatientSaved A patient's record as it was saved, and who may be the same person.
+type PatientSaved struct {
+	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
+	// refused as `validation-failed` with the code `future`.
+	//
+	//
+	// Example: 1984-02-29
+	BirthDate nullable.Nullable[BirthDate] `json:"birth_date"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
+	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
+	// spaces; compared without regard to case. Unique among patients.
+	//
+	//
+	// Example: ann.muster@example.org
+	Email nullable.Nullable[Email] `json:"email"`
+
+	// ErasedAt When the patient was erased; absent when not.
+	//
+	// Example: 2027-03-01T08:00:00.000000Z
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	FirstName PersonName `json:"first_name"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	Identifiers []Identifier `json:"identifiers"`
+
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	LastName PersonName `json:"last_name"`
+
+	// Mrn Medical record number: given by the server, never changed, with a check
+	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	//
+	//
+	// Example: 00000013
+	Mrn MRN `json:"mrn"`
+
+	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
+	//
+	//
+	// Example: +41 44 555 01 23
+	Phone nullable.Nullable[Phone] `json:"phone"`
+
+	// PossibleDuplicates Patients with the same name and the same birth date or phone number, at most
+	// five, by id; empty when there are none. Patients whom the caller could not
+	// find are not listed.
+	PossibleDuplicates []Candidate `json:"possible_duplicates"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
 }
 
 // Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
@@ -5217,8 +5248,9 @@ type Permission string
 type PersonName = string
 
 // Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-// for surrounding spaces.
+// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+// compared as a number.
 //
 // Example: +41 44 555 01 23
 type Phone = string
@@ -5498,7 +5530,7 @@ type Queue struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// Items The tickets of this page, by number.
+	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
@@ -5976,10 +6008,10 @@ type Ticket struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Number Of this doctor and day, from 1 without gaps.
 	//
@@ -6077,15 +6109,15 @@ type TimeOff struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: illness
-	Reason TimeOffReason `json:"reason"`
+	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -6104,7 +6136,7 @@ type TimeOff struct {
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why.
+// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
@@ -6294,10 +6326,10 @@ type WaitlistEntry struct {
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Offer The time that is held for the patient; null when there is none.
 	Offer nullable.Nullable[struct {
@@ -6708,7 +6740,13 @@ type DoctorID = ID
 type FhirCount = int32
 
 // FhirFormat defines model for FhirFormat.
-type FhirFormat string
+type FhirFormat = string
+
+// FhirPrefer defines model for FhirPrefer.
+type FhirPrefer = string
+
+// FhirPretty defines model for FhirPretty.
+type FhirPretty = bool
 
 // FhirResourceID The id of a FHIR resource.
 //
@@ -7481,17 +7519,17 @@ type ReplaceWorkingHoursParams struct {
 
 // SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
 type SearchFhirAppointmentsParams struct {
-	// UnderscoreID The id of an appointment.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes.
-	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Date When it starts, with a prefix; twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
@@ -7499,23 +7537,31 @@ type SearchFhirAppointmentsParams struct {
 	// Status Statuses of FHIR, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
-type SearchFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
 	// answer is the first one. 422 `idempotency-key-reused` with another
@@ -7524,13 +7570,10 @@ type BookFhirAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
-type BookFhirAppointmentParamsFormat string
-
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
 	// Practitioner Doctors, separated by commas; without it, all.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7544,32 +7587,37 @@ type FindFhirAppointmentsParams struct {
 	// Start When it begins, with a prefix; twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
-type FindFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
-type ReadFhirAppointmentParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPatientsParams defines parameters for SearchFhirPatients.
 type SearchFhirPatientsParams struct {
-	// UnderscoreID The id of a patient.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
@@ -7583,8 +7631,8 @@ type SearchFhirPatientsParams struct {
 	// Given The beginning of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day of birth.
-	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7592,32 +7640,37 @@ type SearchFhirPatientsParams struct {
 	// Phone The last digits of the phone number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
-type SearchFhirPatientsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
-type ReadFhirPatientParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
 type SearchFhirPractitionersParams struct {
-	// UnderscoreID The id of a practitioner.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Name The beginning of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
@@ -7625,35 +7678,40 @@ type SearchFhirPractitionersParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
-type SearchFhirPractitionersParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
-type ReadFhirPractitionerParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
 type SearchFhirSchedulesParams struct {
-	// UnderscoreID The id of a schedule.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Actor Whose schedule it is.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7661,32 +7719,37 @@ type SearchFhirSchedulesParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
-type SearchFhirSchedulesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
-type ReadFhirScheduleParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
 	// Schedule Schedules, separated by commas; without it, all.
-	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7703,39 +7766,45 @@ type SearchFhirSlotsParams struct {
 	// Status Only free slots are ever found.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParamsStatus string
 
-// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
-type SearchFhirSlotsParamsFormat string
-
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
-type ReadFhirSlotParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
-type GetFhirCapabilitiesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
@@ -7756,18 +7825,30 @@ type DeleteHoldParams struct {
 
 // ListPatientsParams defines parameters for ListPatients.
 type ListPatientsParams struct {
-	// Name Beginning of the first or the last name. Two words are taken as
-	// first and last name in either order (`an mu` finds Ann Muster and
-	// Müller Anna). Case and accents do not matter.
+	// Q What a reception types into one box, told apart by the server: parts of the
+	// name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+	// `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
+	// digits of the phone number; the beginning of the e-mail address, with its `@`;
+	// the medical record number or id, or their beginning. Given together
+	// (`Berg 03.12.1980`), a patient must match all of them.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Name Beginnings of words of the name, in any order, with or without a comma
+	// (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
+	// Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
+	// `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Email The whole e-mail address; case and surrounding spaces do not matter.
+	// Email The whole e-mail address; case, surrounding spaces and punycode do not matter.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Phone The last digits of the phone number, at least three. Everything but
-	// digits is ignored, and so are leading zeros: `0171 555 0123` finds
-	// `+49 171 5550123`.
+	// Phone The last digits of the phone number, at least three, or the whole number
+	// as it is dialled at home or from abroad: `0171 555 0123` and
+	// `+49 171 5550123` find each other.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
+
+	// BirthDate The date of birth.
+	BirthDate *openapi_types.Date `form:"birth_date,omitempty" json:"birth_date,omitempty"`
 
 	// Mrn The whole medical record number; spaces and hyphens do not matter. One whose
 	// check digit is wrong is refused.
@@ -8229,7 +8310,10 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
 // BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
-type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirBookRequest
+
+// BookFhirAppointmentJSONRequestBody defines body for BookFhirAppointment for application/json ContentType.
+type BookFhirAppointmentJSONRequestBody = FhirBookRequest
 
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
@@ -8275,6 +8359,601 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for FhirAppointmentRequest. Returns the specified
+// element and whether it was found
+func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirAppointmentRequest
+func (a *FhirAppointmentRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["end"]; found {
+		err = json.Unmarshal(raw, &a.End)
+		if err != nil {
+			return fmt.Errorf("error reading 'end': %w", err)
+		}
+		delete(object, "end")
+	}
+
+	if raw, found := object["minutesDuration"]; found {
+		err = json.Unmarshal(raw, &a.MinutesDuration)
+		if err != nil {
+			return fmt.Errorf("error reading 'minutesDuration': %w", err)
+		}
+		delete(object, "minutesDuration")
+	}
+
+	if raw, found := object["participant"]; found {
+		err = json.Unmarshal(raw, &a.Participant)
+		if err != nil {
+			return fmt.Errorf("error reading 'participant': %w", err)
+		}
+		delete(object, "participant")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if raw, found := object["serviceType"]; found {
+		err = json.Unmarshal(raw, &a.ServiceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'serviceType': %w", err)
+		}
+		delete(object, "serviceType")
+	}
+
+	if raw, found := object["slot"]; found {
+		err = json.Unmarshal(raw, &a.Slot)
+		if err != nil {
+			return fmt.Errorf("error reading 'slot': %w", err)
+		}
+		delete(object, "slot")
+	}
+
+	if raw, found := object["start"]; found {
+		err = json.Unmarshal(raw, &a.Start)
+		if err != nil {
+			return fmt.Errorf("error reading 'start': %w", err)
+		}
+		delete(object, "start")
+	}
+
+	if raw, found := object["status"]; found {
+		err = json.Unmarshal(raw, &a.Status)
+		if err != nil {
+			return fmt.Errorf("error reading 'status': %w", err)
+		}
+		delete(object, "status")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.End != nil {
+		object["end"], err = json.Marshal(a.End)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'end': %w", err)
+		}
+	}
+
+	if a.MinutesDuration != nil {
+		object["minutesDuration"], err = json.Marshal(a.MinutesDuration)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'minutesDuration': %w", err)
+		}
+	}
+
+	if a.Participant != nil {
+		object["participant"], err = json.Marshal(a.Participant)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'participant': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	if a.ServiceType != nil {
+		object["serviceType"], err = json.Marshal(a.ServiceType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'serviceType': %w", err)
+		}
+	}
+
+	if a.Slot != nil {
+		object["slot"], err = json.Marshal(a.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'slot': %w", err)
+		}
+	}
+
+	if a.Start != nil {
+		object["start"], err = json.Marshal(a.Start)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'start': %w", err)
+		}
+	}
+
+	object["status"], err = json.Marshal(a.Status)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirParametersRequest. Returns the specified
+// element and whether it was found
+func (a FhirParametersRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirParametersRequest
+func (a *FhirParametersRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a *FhirParametersRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["parameter"]; found {
+		err = json.Unmarshal(raw, &a.Parameter)
+		if err != nil {
+			return fmt.Errorf("error reading 'parameter': %w", err)
+		}
+		delete(object, "parameter")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a FhirParametersRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Parameter != nil {
+		object["parameter"], err = json.Marshal(a.Parameter)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'parameter': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedCoding. Returns the specified
+// element and whether it was found
+func (a FhirRequestedCoding) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedCoding
+func (a *FhirRequestedCoding) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a *FhirRequestedCoding) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["code"]; found {
+		err = json.Unmarshal(raw, &a.Code)
+		if err != nil {
+			return fmt.Errorf("error reading 'code': %w", err)
+		}
+		delete(object, "code")
+	}
+
+	if raw, found := object["system"]; found {
+		err = json.Unmarshal(raw, &a.System)
+		if err != nil {
+			return fmt.Errorf("error reading 'system': %w", err)
+		}
+		delete(object, "system")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a FhirRequestedCoding) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Code != nil {
+		object["code"], err = json.Marshal(a.Code)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'code': %w", err)
+		}
+	}
+
+	if a.System != nil {
+		object["system"], err = json.Marshal(a.System)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'system': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedConcept. Returns the specified
+// element and whether it was found
+func (a FhirRequestedConcept) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedConcept
+func (a *FhirRequestedConcept) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a *FhirRequestedConcept) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["coding"]; found {
+		err = json.Unmarshal(raw, &a.Coding)
+		if err != nil {
+			return fmt.Errorf("error reading 'coding': %w", err)
+		}
+		delete(object, "coding")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a FhirRequestedConcept) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Coding != nil {
+		object["coding"], err = json.Marshal(a.Coding)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'coding': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedParticipant. Returns the specified
+// element and whether it was found
+func (a FhirRequestedParticipant) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedParticipant
+func (a *FhirRequestedParticipant) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a *FhirRequestedParticipant) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["actor"]; found {
+		err = json.Unmarshal(raw, &a.Actor)
+		if err != nil {
+			return fmt.Errorf("error reading 'actor': %w", err)
+		}
+		delete(object, "actor")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a FhirRequestedParticipant) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["actor"], err = json.Marshal(a.Actor)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'actor': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedReference. Returns the specified
+// element and whether it was found
+func (a FhirRequestedReference) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedReference
+func (a *FhirRequestedReference) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a *FhirRequestedReference) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["reference"]; found {
+		err = json.Unmarshal(raw, &a.Reference)
+		if err != nil {
+			return fmt.Errorf("error reading 'reference': %w", err)
+		}
+		delete(object, "reference")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a FhirRequestedReference) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["reference"], err = json.Marshal(a.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'reference': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsFhirAppointmentRequest returns the union data inside the FhirBookRequest as a FhirAppointmentRequest
+func (t FhirBookRequest) AsFhirAppointmentRequest() (FhirAppointmentRequest, error) {
+	var body FhirAppointmentRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirAppointmentRequest overwrites any union data inside the FhirBookRequest as the provided FhirAppointmentRequest
+func (t *FhirBookRequest) FromFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirAppointmentRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirAppointmentRequest
+func (t *FhirBookRequest) MergeFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFhirParametersRequest returns the union data inside the FhirBookRequest as a FhirParametersRequest
+func (t FhirBookRequest) AsFhirParametersRequest() (FhirParametersRequest, error) {
+	var body FhirParametersRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirParametersRequest overwrites any union data inside the FhirBookRequest as the provided FhirParametersRequest
+func (t *FhirBookRequest) FromFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirParametersRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirParametersRequest
+func (t *FhirBookRequest) MergeFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FhirBookRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FhirBookRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10764,6 +11443,30 @@ func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirAppointments(ctx, params)
 	return err
@@ -10780,6 +11483,13 @@ func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -10866,6 +11576,30 @@ func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FindFhirAppointments(ctx, params)
 	return err
@@ -10889,6 +11623,13 @@ func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -10939,7 +11680,7 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "birthdate" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
 	}
@@ -10979,6 +11720,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPatients(ctx, params)
 	return err
@@ -11002,6 +11767,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11057,6 +11829,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPractitioners(ctx, params)
 	return err
@@ -11080,6 +11876,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11142,6 +11945,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSchedules(ctx, params)
 	return err
@@ -11165,6 +11992,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11241,6 +12075,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSlots(ctx, params)
 	return err
@@ -11266,6 +12124,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadFhirSlot(ctx, id, params)
 	return err
@@ -11282,6 +12147,13 @@ func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11403,6 +12275,13 @@ func (w *ServerInterfaceWrapper) ListPatients(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPatientsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -11422,6 +12301,13 @@ func (w *ServerInterfaceWrapper) ListPatients(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "phone", ctx.QueryParams(), &params.Phone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter phone: %s", err))
+	}
+
+	// ------------- Optional query parameter "birth_date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birth_date", ctx.QueryParams(), &params.BirthDate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birth_date: %s", err))
 	}
 
 	// ------------- Optional query parameter "mrn" -------------
@@ -13078,102 +13964,61 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
-	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
-	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
-	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
-	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
-	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
-	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
-	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
-	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
-	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
-	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
-	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
-	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
-	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
-	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
-	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
-	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
-	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
-	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
-	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
-	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
+	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
+	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
 	router.GET(options.BaseURL+"/appointment-types", wrapper.ListAppointmentTypes, options.OperationMiddlewares["listAppointmentTypes"]...)
 	router.POST(options.BaseURL+"/appointment-types", wrapper.CreateAppointmentType, options.OperationMiddlewares["createAppointmentType"]...)
 	router.DELETE(options.BaseURL+"/appointment-types/:id", wrapper.DeleteAppointmentType, options.OperationMiddlewares["deleteAppointmentType"]...)
 	router.GET(options.BaseURL+"/appointment-types/:id", wrapper.GetAppointmentType, options.OperationMiddlewares["getAppointmentType"]...)
 	router.PATCH(options.BaseURL+"/appointment-types/:id", wrapper.UpdateAppointmentType, options.OperationMiddlewares["updateAppointmentType"]...)
-	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
-	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
-	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
-	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
-	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
-	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
-	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
-	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
-	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
-	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
-	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
-	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
-	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
-	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
-	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
-	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
-	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
-	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
-	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
-	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
-	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
-	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
-	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
-	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
-	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
-	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
-	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
-	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
-	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
+	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
 	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
 	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
-	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
+	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
+	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
+	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
+	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
+	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
+	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
+	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
+	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
 	router.GET(options.BaseURL+"/fhir/Patient", wrapper.SearchFhirPatients, options.OperationMiddlewares["searchFhirPatients"]...)
 	router.GET(options.BaseURL+"/fhir/Patient/:id", wrapper.ReadFhirPatient, options.OperationMiddlewares["readFhirPatient"]...)
 	router.GET(options.BaseURL+"/fhir/Practitioner", wrapper.SearchFhirPractitioners, options.OperationMiddlewares["searchFhirPractitioners"]...)
@@ -13182,18 +14027,59 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/fhir/Schedule/:id", wrapper.ReadFhirSchedule, options.OperationMiddlewares["readFhirSchedule"]...)
 	router.GET(options.BaseURL+"/fhir/Slot", wrapper.SearchFhirSlots, options.OperationMiddlewares["searchFhirSlots"]...)
 	router.GET(options.BaseURL+"/fhir/Slot/:id", wrapper.ReadFhirSlot, options.OperationMiddlewares["readFhirSlot"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
-	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
-	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
+	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
+	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
+	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
+	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
+	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
+	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
+	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
+	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
+	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
+	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
 	router.GET(options.BaseURL+"/problems", wrapper.ListProblemTypes, options.OperationMiddlewares["listProblemTypes"]...)
 	router.GET(options.BaseURL+"/problems/:slug", wrapper.GetProblemType, options.OperationMiddlewares["getProblemType"]...)
+	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
+	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
+	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
+	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
+	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
+	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
+	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
+	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
+	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
+	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
+	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
 
 }
 
@@ -23675,8 +24561,9 @@ func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSe
 }
 
 type BookFhirAppointmentRequestObject struct {
-	Params BookFhirAppointmentParams
-	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	Params                      BookFhirAppointmentParams
+	ApplicationFhirPlusJSONBody *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	JSONBody                    *BookFhirAppointmentJSONRequestBody
 }
 
 type BookFhirAppointmentResponseObject interface {
@@ -26876,7 +27763,7 @@ type CreatePatient201ResponseHeaders struct {
 }
 
 type CreatePatient201JSONResponse struct {
-	Body    Patient
+	Body    PatientSaved
 	Headers CreatePatient201ResponseHeaders
 }
 
@@ -27500,7 +28387,7 @@ type UpdatePatient200ResponseHeaders struct {
 }
 
 type UpdatePatient200JSONResponse struct {
-	Body    Patient
+	Body    PatientSaved
 	Headers UpdatePatient200ResponseHeaders
 }
 
@@ -37902,29 +38789,56 @@ func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAp
 	var request BookFhirAppointmentRequestObject
 
 	request.Params = params
-
-	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/fhir+json") {
+		var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.ApplicationFhirPlusJSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body BookFhirAppointmentJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
@@ -39887,817 +40801,862 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXGyfxMpY8nrHpq4a6QRKjboABQNHMXL/P/j+oAnpjNzdt",
-	"zoznvHdjsTcshdrrV/9qRTKdSsGE0a3Bv1rsM02nCYN/H0+nkguTMmHsn3qWplQtWoPWzzQZESrIRM5U",
-	"K2hd0mTG7B3ns9GIqTM6MkydpVzMjH1RN/AXztlIKla6EilGDYvPqGkNWv1u/2G712v39067jwfd7qDb",
-	"7XThfx9aQSuWkZHqjMetQS9oxTNFDZcif9teN2gxEZ8ZnjJ82aN2d6/d7Z12Dwd79mX2Le7xKTWcCePf",
-	"pqRM4d9iliRBSzPFmS7+YKgy9W/u+jdrQ81MtwYtHU1YPEtY3ApaZjFlhffMpvFm0/3yJSiu/xNYps12",
-	"YZN1qky/aXq9Lg7rh25v0O3CoJ7C23E8r6RU5TEdE/x6cTyjWZKcCQrvfqo6xD5FfqZxTO0C6SmLOE34",
-	"HzBKewtTKTUykeNF4YObfWoLalo9KrcuXJ/RyPBL1hoYNWNBS14ydS7lxVlEp0C/K4e/5X6/wU05FqI6",
-	"U7ddpbPGlZmcxUAVrd7h4/12t9/uH7a2OlIspTxpDVpUiE4604ap/+sYQEeqsV0lrrTxy2QHli9NzITh",
-	"I86Ubg0+fgpaCc3vfAnvagWtVNk1wQ/29lpBazqRwt7xw36P7O+Tg4MD0u2R/t6Oa4V0eNUV22UZaqfb",
-	"OLsvdswTRmNYrn+1jqOITc0zEcmYizGcWqYjxaeOikJcXrMIyXzCFCNmwsi5jBdkTjWxLFsxrVk8IJqJ",
-	"mHBDqLb/l2ty7+3zJ+Sw1+sSzSL7OtI76Bx0eg/vd+xUcV6tQct/wZ7BaMJSCuxfzNLW4GN+8ROyMMvV",
-	"jLJDtRN5QqMJeyKFUTJZHvv7iWSXTBGqL1hMUrogF4xNCTcBoSK2P2tCx5QLwmg0IZbrZIPuZYM+6PQ7",
-	"/cqQp4pfUsMCImQ7smNoBS3Ffp9xxWJ/QvO5pPTzb0yMzaQ16HWR5xkG9Pg/H0n7/3364f+0aic3oUnC",
-	"xJgtz+xnOSdGEjozE7s8ETWsbrl7nYedXmXoPzGqmCKK0ST9cdhKWaqHrVbDcPe2Ga4UhglzSmuo6MmE",
-	"ijHTloQEUFCEN5NYMn1ERlKR8MWo/UoK1n5JTTQJy4MettJ/nP9N9NVh1D15NHs8+vX3vc/PenMY+U4L",
-	"P2x9PG5/oO0/uu3Ds/anH4athlkhD/tNRo6vVqf2hpoJkSOYlWBzolgkVVwe/gOaC1D9oLdyzCNp2XZr",
-	"0Jop3lZsxBQTkaWvwmT6djLLY31Wu/Z/Y0pbanBjxPEF2ZrXL3dv85XdX1rYbvuweUGfT7iqHefphJHL",
-	"urFajkLJnNELgryAGDoO7K/Pf37xlkyA4RyRMGWGdtwbXsShZUH2JZqmrLNyMvnE3z/wUy+u9n7QSrnw",
-	"fx6UpmufWD3ht9Sw33jKTR2DosApEzYyAQlVSOwgmTYaORQMn0VSxJqEJiQzYXhCaJLYBUIme06ji+rm",
-	"RZZvqGHrSP3YPTI/9vqtzQ8Fbf9hp3KkfsRZHRn3j4bJMaMWx1bNXp7diRu5kWROuSGodBOjFlyMkfGW",
-	"Rt7f6FhwYfb6uEE8tTJi76GdRcoF/tnLhsmFYWOmUORNqaIpM5nUM1LVCgzgSMRMuMYjYrdgwrWRajEg",
-	"lFg5S6QilMRMX3TIKb1gIhd5VvNmcTAU5zNDpEgW5HxhNWMutKFJAiyEzLmZyJkpcm8uxRH8DsJp7uQW",
-	"10NRZPExiXmciS87RoKS3H6aj4VULO4MRYkaRkpaNsv0hdWY7CTxkVbQ8jrDs5cn7WOnwDaTSeEE9Moy",
-	"4X+Gw5nVh9rw395z+M+j55++t1d0w8Xmp+oJrWCCvHhazzwKTPY7TXiZB/fc7KfUTPK583glY/g/io1a",
-	"g9ZfHuSm6QO8qh+8eFod1+liyjYYG7GTu70BPqEJEzFVzxmLm0YXuXvIiLH4FoeWSD1TjWsW4eVbHM9M",
-	"6Tq2YAcTCvbZnEVwR+jl05SOmWNrAZmJCLQcGCuM7/cZU4t8gPhw0yHrrz5kJWWl/og8ZQm/ZGrRtJ4p",
-	"05qON17P2L3u7OoLi5Zz07jQer69bbYayBM5EzUC+diQVGpDtCQpFQuimJYzFTFNuECGa7e8NMqDbv1u",
-	"n0XwieLYYjais8Q4htos0fprBRpO4rl7Q3UWv5y8fuW1HxBC+Cn7t2KE6yOiZcrIVMmxoqkmmi6ImeAN",
-	"1q4ThnBTVir+qaVoIOszN5E66809RqfTxIm5BzU/jSZc/QC/f2rSGN+6jWiiIb9RQEVWgvJogktATVmb",
-	"LM+r17puIrOjLRDaSSIbBZZOpHEDBhVXM6qiCRnTS7a0Ab12v9t/1N0DV1+3+6G9173Jof8sk0ZpMZHJ",
-	"LQqJFzFLp9IwES1+ZYvlEb2kFwzUL01HzOqa4Ifwir9XqFHdHDg1LZbCnoyIoSZlla3FUFCh56hL2afB",
-	"00KkYB2y3++TkOfjaF+wRVuxmWZxiFobFdIerqFwnzsi+93D5We4aM80Cy15JqzwFa7JTFg9bk4XHfIr",
-	"m5qhsMpnfx98qrqq1D1m3b3DR49Ze78bH7T399jj9nl0uNd++Phwnx48Gh3u9feb1L3CerbtgjaJo4OD",
-	"VeJoOPzc77WHw8+PnjWJoxcjMC3rdwydACAvkUXxksWnDU8SsOyA6YbWsg1zD8dQZC6OvU6v07s/ILCj",
-	"imi7lzQpGIo6sL+H34egzlOx6AzFe6eBF1XowoC4JimNmeX5VghEVLPqDngzsX6JnVW9m6gfDvX394bD",
-	"7//33vsH9/9r2Pr4P8PWp++HrXv2QgBXyxfuf3/f/tq0C6+kYA07cYwUv9fd9+vvVhpMGbsFsKxwSdd6",
-	"mOzy97Plt/uyyfpvtZS5U2jFenaXybPryLNpYUSUzOIa39pbIEEwWx1HgCN+zjSPGXoKC9r8UUZyVFlj",
-	"3dqZ1lI7X5BIpinVJSb5sZW7g13Q4JO9PE2kHcqIJprVS1nuhltcAm5Yqovitv7lmdMyu1pZDVA9XuDL",
-	"+kCZ7o9c9aBKUQgjCP77jLnLlpt/CVraLNDUlCq1L/uVNaqgx29ekAu2uD3p0eB4qep5sJLb63gJvP2m",
-	"VDwXWWhaS7edt7eWbxIqGgeTUHF7I3krZdqoCUqZ3t5ITiA+26jgwdXbG80pjy5YI8EYuHp7o3lPuUm4",
-	"bhzP3F23wkLdIk94z84nUl40Dgsv39Z4vtin9VQKvZTr8JJr7YJyLl5i/1m0nKZKnicsReNp8K8Nv/sG",
-	"n8KPV8J9BdHWFtK0R3Im4nCQ2Y5EyJIzC2QjcE27WhV/011MwPuy2iPG4sYp6Fk0Kbu9QE3hBsKail3K",
-	"CxbbX6wOyj5P7ebi9NApdSczw083zsldX94S7xi6i0G709Q4aHe9PGgSeudT6TluYDuE9K6smqmC3nMX",
-	"E0WNq3GeeHl5wNbm/o26+EnDYHP/yMYjta99PWWYcfN6ZiKZsrphv5KGCDkfECMzl5ePQLnoR0wNPaea",
-	"kYgKIQ05Z8Ravh1yrNFyxrwApzwNhZ2EopEJiKYcg3eCVMeCRkAhD6EUJaubmbv3QX6jDz+1s/jTyufy",
-	"SNWX3Ks0slPZdOmLKWm4n68vmUro1P6QZXdwre0/Ptp3xuD3lWKU8AjUcmYoTzR+EBMu8vscBUn3zqCl",
-	"F9qwFELBYpCyVA+mngA/BS3DPpuSBxUpzZCRYswuTszpWEhteKTL99FEMRov4DBRUWLnXgU2HIOmYNxw",
-	"s2gNWkwpqeDL3tl2ijprPZ1dL526ncpjcs65Q7UUGpw47mS5K5gCZ4lvFYl2CLrhZuPMo48LDDEa7wmy",
-	"22OfDWFnO24PO7iBoaVkS05SnfM4ZuJWmc7IfxW5DcHIL8YwLSlM6CW6WqZMpZYpSuE9vZZYGIv1EQnz",
-	"iyEEODXhpjMUYaSk1m2p+JjbD1CMd8iRd3cRzY1VcoUhNHO0wetTuvDOFC1TZiZcjO0bExnRpC1FsoAB",
-	"c21V5MviiEspLTgd3F+40Y5MEzkXJKXRhAt0Hi0xk/fv37ePCy9axxvyTBtY5J+pLmhh+lZ3dEJ1u5gt",
-	"4jbW+cXgxBauwsqkM2vJGroAgfKzTO5E75rIpFndssIc/MbLAvCFuKQJj291rPBFeHl7RHnC4myVkYYz",
-	"akypidxwPc84IiFwQh0Sa7w4BkMuucTwfse7QMQ7zW51Vg3e5kHB0ewnmO/CBVvk3r7cCe0mcTcWCIfh",
-	"N9GS8yEtU9JLmoykStnt0lLqv9p2i1uhpVxrskKX3DtX8oIJ8svJ61cBOacxeXf6vP04IJSAc4mgUw7Z",
-	"aEaHMbNC6D5M8xVNGaSd3Oo0rVxoG/tZKwkc/5eC5U56AXlWdoDSYFYpPU9u9wRYkqHZp91GhDiY0Dv6",
-	"aZLIubMiYk5R1OdCUXptxHl/NRAaTMw55O7iUDhnX+OhcNeXD8WbhIo7GXBCRfNoEyqWh/pWyvQuhqqk",
-	"TBuHai8uDxXdfncxWHQpNvs14HLNgA295bM4VZD+x+ukbKbLuIwZormIUFH1GaBW386zU8lbyzu5C+OC",
-	"1hOziMeMUMHmMEP0fd7FlqBftXFL8PLylpzylL0eje5mxClry9GoOmZvIDovCyTEy9GoZuxS/kbV+JYp",
-	"ii4SSeO2kbKd2K+7QUM1AtcEfrPWIRUucxZMCwMJAvce7pNf+U9kJhKmQZsb8fFMsZiAKJtz7cTrqZQv",
-	"qVi8dW6Q2+VE1LA2BJXgsKRSZXqExnmB8GLxEWbUZsawy7S1h6bgEoGs7rv0sZwupuyundhWvG/kyQY9",
-	"YInS35UzcG91GrPytxv0YEsDVqX0DmznBQIbh9yjYjEUlpDud0hYtYtDoulCO4Pmx2GLoy12Bu8btnzJ",
-	"D8UPONc4OGKGApIBHj466N7vkGNBWDo1CxIpBvU6NPHaFmTBgSNGSMGu21J/J+gl5cmtK5qz/Luec9Z7",
-	"SQlm1ZFUYrKAVZytej+neujzRYNVKUsEalgrx3ooQom+svZMXAg5z/w/UgiXmmE3K5HW1oNkI+r9Mfb3",
-	"c8bFGNxgI25NlyO0TVyCvh2NHaMXt8u+2t05wjvBPk9ZdNsniQvDlKBJGygdfFkQp/duPxQV6A5M5NjV",
-	"lDh7GIwItylnPA4dX9Cz6VQqw+KX1oy4ZfLLPt4GIwa4nLd3XCFW23Lf0LMDa6rVGTkgHQPI3clkKXiZ",
-	"8vf44sBwiRDQsmoXqwdXEUOl1vBLMUh8J7Ep9+02BKCbQ1SlOPWyiHDx5D9NdK2Vu+ddxJnXZlb66qQL",
-	"NjXo9fUyx+oVU2WJyHAMhxRLfdcEvYU2VIBm4R86X9SX4mASXiUR9oItBr2acri7rE8pQQI0p7iT+UTq",
-	"QrUFN5bvRhOmj4iYJQnocyAmK2kHxTyih/vFPKLDbvdR7/Cwf7D/aL97eNgrJxXZl6JsxLSEapIRpJ5x",
-	"xfR2+4azXJfZ4CqTrRQ8o7XFb0z4gDvGdoxEWQn4AG5JoGJUMMudW4WFiK2mDDABJUrY65cIod9tXIN8",
-	"6zCPo5b47Wicg3QkVZkO37IRU4opYvkwTcrj6N09RbochrVL7+4rLre7IqS5qTVXMmHraOitvQc4lZy6",
-	"mGtpEs+hDG9KlRHgikyALWU5katefWJfWcl77G6Q6/ilmOnzEVN/gHzcjLLBFhlCCQehxPRKx6+0Y5Wz",
-	"k5dFyPN/sggOIXLtHI6DxuhrocmbAmd2GaXVtN/MeDDSaqqW0XaIz4oO81GFzqBAYwISeMmCURVYvRYy",
-	"KO1vI35pNfswmzNqHYzFkAiLSfauGjJAF5BMPFNEpaIsTUrcdD2f2YmJ/bse+3+Lk1U8VOuIv0bkHkMl",
-	"/jdl5ZuysrmyclGnAp8iJ3BoCX9vH7950f6VLcIOOZnIucuVkSIqLwKAapz1zn75vfvh4q+9STftJ4+f",
-	"dMXvF2/25IF6pA9Nb7Z3eTB/9Plw0ftj7/jgp9V8pAKxAK/HqvyzUmHov/b3vtTu+DdN7Jsm9k0TuwZN",
-	"DPlEs0j6jeuaXX4tWJY75aSSXhZL2YI11s1o9Fe5EpWAnC9cjvpGa+3s/MpiV1fbnsO81H3dO1+xz8aV",
-	"zS/tCXyh/Lb6hSuB+1Ul+bmEVGwXiwI/VjGXVoqsEmZAwhw+LiSzKTEyIOczMwSPLFZQcTEOSOjR+cJC",
-	"qXDp4Wky01ajrWDWhXXaaj3Y4FLVI15w/lwOqZb4bZ+VKWKMNlPFiIyi2ZTbeUtZFrAry4oeFquKunUy",
-	"tAEAsWm0ziV8Z8ONqIiYA05ZR4tPivd+CXZT81zh3JoHMM18SZdar2UsgyCu+ZC73+0HaEEZsuS160Dy",
-	"kinF47Wvfu3v+5IBOK71YrrbvpQhHzcZVQaJ2VTudWcKaQGds7n8qyLP7abEmtDkdkdawNXcmGw8jug6",
-	"sZLx7xN84EsBbXQTMJw7278i0OOGq1KneBQIuqxu+FXIabhIM6VdqWENhaPexLeDeuGTbV1F4ynMd40k",
-	"Rl66pV/JoRIiz17Wb4Q0Teo9SzSm20tMlExZes6U1YV9ikOUcMGj7wBiazTqkJOZUnKGgUo9pZGVrJAt",
-	"kcpLVgH5eM+TBHLJSyFVg1AWPKaojBUU6YNlo6FKTLkRMRye1Gv9VG8ns97iE1UScy9at2E7OgJLZ1GC",
-	"ttUhL4wmCcwdFKMlLQhSDc4XxFU7w1IiqtXyrlOxOLPUX8MK6AUDgAU945CwifqEcWGnkWKsQ44L+ZlQ",
-	"r0Ao3ga5sVpmaGoQ0yZGJuXNd/N2S3cuZcKouBvBPZGJS61oqM+FJAs5IhRT5WHOF4xNdbkmJyfsXx/9",
-	"8te9Dz/1X+7//eHpwT/++v7Z29MP7/p7+wdlet7vLhmGFWypfvtRLY7HlXSCXST8+pt3EmUFebRBhXDx",
-	"+DUy98I41pzNZ5e1to21Cj0EyqhSiIU+8zkcBfQBeLuh5oRF9cikwFnto7EU7AjRoCBtG7kr4j7NvXel",
-	"VNRb+F5gDxkVQxHORCxDpE/FPLS4y/9mhFGVcMtWecqCqpHQIc9nCr6Ng9UkpYuhOGeExnEGWuhQLCwP",
-	"spILs1PsvyYsujjjwi86XLRHwFjJKOSZnsi5tdQZvbS/oAACv0EswZz3o7XHgqmx/S9Pp1KZMkKG+/LS",
-	"GaAr4CIdIiM4TN16IwokZOPl4IphBn6bZ59VACALbjYJiRiaVkrQy3COq91czRLrdtxeO5hdt8mNR0qm",
-	"Z7mGW6O9Ywmhh/ejgoRLqm5Y3LTqKbKkIaQZCvaZa5PH16ggltTRqTxmgilqpD2ORk4JLaTqQBqufT1N",
-	"JeRjQSBuxhweVDOD723ibK3Vxl4IMgf0m/lk4Yh6Yc+7PemQOYbVK1KQ6UxNpWYrNa2rqFW3Q6RbS6pM",
-	"q6vBq5Qxi11NKrLJoveishZ7Wy0Fbf9x1iCfv2LreCdBLc92NjsrkhtMHiccPQ8vn/vi57K9dUdjvXVW",
-	"VAZKWoLfkjVqwc8IK9wguCd0OmUCXGoV3WBjz/EzqExEFSMgMomZNlgIuIXPuKLFlLzHvW532X9c6wZe",
-	"sxTr3ebFqtcgL/aecxFbq9OLXoT6dyGi8iLZja+JXSAAHxKgTwfFtxZ5O7C0YuEtnO+s6gqypIufzlli",
-	"sUdLN+/Rsi6WU6Oyr2XpKwII1bGXgwhA6aCsbRVOyP32NxZTCFp2ac7+gG4Wqx875Sn7YO8DLrJup3Mf",
-	"wI1sdv+GN3uDWAuyOuBxreIyrjmKb3NleTtngk8XNdKxnCNX7eWq09HJwkXxRb3r9RYU96K0bHdq9+9i",
-	"QTdK9WNXevtnk+xfVlPdSYMi/h4LUMp+KnShd0iY9bcKAxJm1QzwhzUZWXzGRRgMRcjFGaAdM61D4HOh",
-	"NyDjEINXi0L923c6676QgewNhZ3uEQmdToefcbane2fCRubM+aPOwB91phkTIYklhPCHwlvBqHMwMIOJ",
-	"t4KPiFGMgn3gqjrAFKDajRAxNAqGcrG9VzZ7by/D5AFWM5t6wW6OMzMZHy8a0bWTKBvK1cZiJTFUgcSv",
-	"C+pecBFbrnrJdZ1H41tE9QYjqjKRsxpnxhP4HTBvs6SvgFBdkm9/6bNHsf+iF1ePSsLrUcly+cvHbvuQ",
-	"tkef/vWwPjPpCkHaMx7reqcMhBPc0XL5AyPpnWcbKTfI/NfoNNcgGzYVQ4X+bzUsEngKB6yJfMobScP6",
-	"lKt3kG+TudYVG1MVY2hHM+ydFUV2lGXt5+SCCwLM56vLwYLQQYNm4ReQwsJBFAFKhukKVSPwhcTcOMik",
-	"qgBuWnEn2RtlHUf0JDsEMk1oxDrkWTo1i8DDUYM/9VrpuNw6sP5MaS8cdf3BwkESI8e4mGCh5RnhOgwQ",
-	"KOdcxltkh5V7GpZmclAzkWuK57pEshqTf8sorOO1yytcYmEl6iwQSPHU7xzItRL4WmKDEIWTVlO5fXl9",
-	"VAw2ht3w+gRi0PrczjCbu7cizW9xMtvKevIXpcbj8/PyEP/SO3h4EFUGet2qQGnsLffJfzNZv70ML2+E",
-	"FSnheiFTWkqH0f5Nzl+jnC/vCnDPbbcFHvqmDdygNlBfUbR0jDcQn1s5p0FQbpfcvfT0FbO8y9b3V5zu",
-	"bcf3xncm2UI18d1klyIjqKUAMsmjvcOH9weEngM8aZbxACiZ692Q3xwQ/zEOiP9o/eKbj+Cbj+A/TStY",
-	"lkizmBuUKfViHqWHz3wD8ELY50K/z0oUq74h8nuXznfOIpoyMLh+OXn9qppD5D7BNRm7rmYTD59VaZzl",
-	"uvv3+ntk/4A8fFTtXA3x+U0ixygTmkc8p3rdcF22E4FkJxx0nA16lzHhqtekKBmPNVtcjDcTKVgNS1kd",
-	"N3XfyBYgcFv3qYlMnglTl7FhqSThWa80Qu29xCjKkx3zNTuFOA+6fjBDJc68P9BOAHIgS6GZ7OJyQl4c",
-	"QxSoVgkVzMyluiDuJpQUKSMjVYozFnAVudEsGVW6VB72O91Ov/OoEt8+2GC/t6vGRxWwYRGLjXg30pkL",
-	"HKCa4LLMCpmimsUrm3LBNuJ9eSd3N+bsb5cp5tp+b5a1vnElF5JtfUG7C77V9UPNe8RV0hOW88LhC7Ux",
-	"antCeVygGgpQ6bcXn87gzeoXILv8Is4TdwuUbVmZNbpqCBxP15u6VXrYXZtfuIJeJjKFMydFxJSoYiwU",
-	"Wlve3irmY9crB69x9LjJRE/kfIujV1U+et26I9eUdvl+sghKlfKYet1ZgtzYqBQ+g/hr6jEM10EQcpR9",
-	"iRyvSsJodXu/HH54cvC37t9rRNPaAelZwynOE883gxtZkzxkZQo2cHYfzGVFaVWKB6uQWSn9QzlLqCRE",
-	"FimpkGfpGGnOzRvF7noXDBNG8S0dL+6ZirtFsPkOeZK5cvC1OVx+4spMntK6bG/7q539ub0lAFlPeofd",
-	"brvba3d7HgUkK70zMqaLI3vQqbFski4I10PhIGHtsajprJHnakIfnXA0MzPFwmoX2N7h4/12t9/uH1bz",
-	"5aonp2wmbnKOfEu6+kU4zjFu7IzAe7S3t3dIRrMkadsR3K9dmsPDw8ftXr+9121K+Nx6Jo0jf87qFI4l",
-	"gMZyR7tvwEfXBXzEdUUFnk9kkh+Mu0JAqoeSYSLWufpSFE83id1zjZiQrpEVrj4C49Ack2giZ+prQSSy",
-	"p8xBEh2Vhv0dmqi+g1iWVlgpZq4xYe05fqo65Gcax2DsfcMy2jElulqv6SJANwLGWOTTu2VblFl3CZex",
-	"iKsIvb7OmdNzoTYTS6OxYHDMjM4Z1FBkojt7+/mCJIxeOnxvOTMD3KKUUQE9BswqIMghAsSTmTA8cdiQ",
-	"bqXW4jj++fnt9SBL/qcxjcq5XDqSm52nRpTHbyrPN5Xnm8rzTeX5z4RvnKmkoRg53xbnywkIJZpFihln",
-	"ziIQs6w0wSh0icgKKodCjgZkalWCiTFTPXjwIMzc2PiY3/4su2AZIrVi8T/wQ9QPUpbqiCbbQaZ2eKSL",
-	"qzpTvK3YiCkmoqqp3S9T0cMyAErNSJrQVYdD+9n1Uu7GtE/c8nUyc72/rCQ2t3ObwRNXylEquTW+Nn/Z",
-	"E2g6XC/48zbHkUyZhnPU2VHtNZ6luqbNXJcRQG6zoO+Ci5rBAp5XPkBgB8WGVEcklFMmsh4z1BCaJMXI",
-	"5QVbQAHqBRPoPa7UkbnrS1GTrCG1XiGK3LBSuiCxBBL0YeGNiPBN9pENYn5KJkw3ctoE+B/cs/HnPahu",
-	"/uGHNVkXKyIAAxJalRMZMRWExwEJZ5qpQc6bp0pe8hhG514FAS/ctq9ffa2c4Dw8AfTqd6VML0W2W3+8",
-	"y4iiNQIdoZcW1eRCS/9ZzWSNpeEvbWktrkHFs1+twuLdPLzdjcPZZSgbpWVbt2Fvm+OAa3fL8yQfjHKc",
-	"PCeYQlM3Oy5QWM+iRGKMSjFMZmoFLfzHGRdn0E7McjYzwayRpUh64TM13n0R87g2KHEiUwYenTmYm5BM",
-	"lTWImzKlpQgA7I5QTRJuTAKFwnnbDSOt6lZTqsOVmZwtGK2RcP9gVGXhoLIwMgQKkssS6fDx/qpU0MPD",
-	"w8dFQXS4IuhZkEWbmlUpqKZn9fYKgj0kzHIrHeRABBgiVhUz5Pj778nL7+3/lhMf1gI9pmrtsXj59hWI",
-	"NWvtnFljdXnAv1FtiJlLEvMx9xgdjMAjRMzsuV+/I63+XoWDly2K1SBDoPJuqNraSZe3ICiSVmmutYd6",
-	"Rbpdjoln5+6yVMixazgj8ywrvKSdyYkgXa7RDKYWIuQ3+xFvDGtSscrY41vAnRSePDOuyn3LtPztXFKJ",
-	"1DO19jNP3G32iUxhrkshzWz5sYTE1ExqcN+VuXJERvGHh/G7J1tpCEXrqR69CjPYGhMuiomQ28B67ojf",
-	"XZfRWnaKES7uDHVjIpO1rPFne08p/2sltcBGv85O5Yqcrnw/vsPkLjki4VyqCy7GZxM5UzoMSo6f61qX",
-	"xrykLRDHfU73an1cpjmm99qsY7wL8ImiC2bWgxPBXR7PSI5Gm8AZvR6NWlnG8kqUMGz9Wc7sCwglsXRQ",
-	"oqFzNoTWSMDq4RBMAXcCw6OqAsU1CVHTsc/kGJqlVwQ+Pdnaw6B0OGyTMvcoopdlalQld67ARvbq0O+G",
-	"w84qHDzfpfOM+RTdVavr245mKTslUl77NN78M9xblY8Z/BLNlL6GHKmif8gzwmZhWe/T8bVQXBCpYqa2",
-	"8uS4vKsdseHqEmZr/TdpbW75KUL7KIZ9zmmiGMW8//VcvuIRqhVwkowlsWry3NVuIPQqwHf5VFzg4eYW",
-	"JN1GeF2wTs0E8LrBF3Bczeglr9gcfqviCwFALpEzgymvCzlz0ESgSxaNpKJilPFEJ4Iynrd06IJC/rAT",
-	"xI751ihM1TNXYI25uvOpgYvUmlO5ilRdIOgek5W75fEIV8UjJIQSXWmPvqYo4g026lgRpEE1ZQmZ7slE",
-	"cW1SKKf7uiKUO8GEXhPSRwnis9Btoc5bvwZzw1Hfrtkf+HSlhREI7kKvIiuvgUefxdC9H1HHqP97mW53",
-	"IMH8/U1WNUaCY7rwdhiepZvLgsxm2GA2NwwocC2fqv6y6xzaf/hBrCuyX3s4mlM58K4C9j1ATmMNIRf1",
-	"4PejEYvgWBYAO1fUVhXflmOfHmX9bHtBt9u9OgZqfRnDtkZ8VbN0vwcNs16x8hsEBPHG7UKB/qHlaCCD",
-	"oMRWgLIF38VXFRB8Sg372ZsF2wKiWo0J/StEczEGPmUYwNAyGnuGZQ8dVBHXOGwTGV3oFXkjPoVHqgv4",
-	"EDdHhGE1cDkot9EmPKWLn+wXq+RcU7HuGPImgV7IvF/KBEOO6yZYv/JuMNuKU20UM9EkaxhIF4GTrMSy",
-	"wL3oR+L/ZSm1XnKum9wzEb8eZYuFnSk2Muqf1uCT+MYW9ru1S8ESfsnqak+PScq0tqcYzO85O59IWeP5",
-	"t9IkndYxx5/lnMiRyRNWjOIVodlb5ejHkt71wA+7KNFbJVm5Ka5N1YH5EfvI7WbrwCAxZlQbwspHAIaJ",
-	"WB4d1iv6e2AaC1YxYJ1rnFl6IVRoa/HG5KDbXatx3HU3Blgf3QgF7OL+y3Mr7CS6Zc2Ei3FpVSDmuTJW",
-	"VXQ7bhapAsGxCc1xT3L2icqm8huluM3rgEvluoZVynUrtnclRrZj64qN3M2rx3XTMNcbNKLwnLnc/PCb",
-	"v3alv7bOGF/lKs2adGRSrGKdV8/iskQos5cSM14lcNdrzk78bqc5+4euo/g00w2+Os25fDSWFiKcMujg",
-	"GA5ciouG1mdSuT+RaWIrIaB8+zYW29uteITfqP1zzC+ZILOpi2L29yFnWpfSPvBT6GrH98C/aVzJ28ju",
-	"W+JXT2V9H7DjPNs5x1S4BgfiaJYkWX7D+nDmK3vn9WJKF+wL5ymtuEnXQhnJS6bsA2cRnW7SAMHe+4RO",
-	"lyGHtscBuiYfYb4LS0MqI/SWprqd8xA3cEffod+gBnDeXanoitRxbdCld0ZBFWJYQQfNW7peejjErK2E",
-	"h0fZWvK62DFiHv6Wvpc8IeLrEiA5Sa7iujhj7VVtFCUTOReuUxQVC2K4SVipb/BQLDcOzjJnDfvsdHOV",
-	"0oRrTKl79fzJEYmkMEomJJpQRSPDlB4KfAXgIFTrHJ6qDnklpaqtb/kK3L64xlfF4fSM4BrAN++IYW0W",
-	"eb5LbrR8PCogkMvhEdfEWbgYiQOXDEjvwO5a73E3IOcS7qiJlOytNJntwwWD6qDOgnqWUp7UNTEirG0v",
-	"ZXBjQDYHe/0+/NK2S5VBS/4+k4aLcWBtFtePSw0FF5dc8/OEFc5hkLnx+wf7REaGGciMeHf6vP0YipCs",
-	"SpmmLL7fIb+yKeSDzhU3homAnM8MmJl6mUXYQ59OqWJxA+Blhzg8TGzV6ZGRqryACtFJZ9ow9X/djx2p",
-	"xkXbn8GKVez+JWtrrd1f8E0unwaaJCSy11yz3m53gJAm/f1Bt4tpXJYzk5THgo8nFVdArz+o+pIOSgM8",
-	"KDGxe/c+dnufILv0f/sfu+29T/cHH7vtA/+T/eb9Ws70fMLVcTlDc+cGBoDaRAUpvM+Kz+c/v3hL3u53",
-	"yDGxTEhqmji0RRLyOr8wppRXktFXnWM7iScyZna7nlgSnBZLjLdLJ7hWv6kdmMukZoZucvdLe98X2GrL",
-	"RTz3qddRkoz1uNt3Zy31SYDK8IhPqTCrkdW8QEe+v7FCZOf7pvCNsmZUh1Cm5UxFrL7jVdndhncWjdMi",
-	"lZes0ePVKS+aqUu+6qNVcOyt5l9DtoWQUE21UiIbNsNeybBx8aBtgRFnx/I2q+xcO4pNAjGFk6JXtp7j",
-	"Wbu5oi/BzSCrBcmbrrWh6dpoloy4a61WbrMGXdbKDof8ZaudZCUSK7jEiqGj5cNZPip1SnaFzf40E3Gy",
-	"vRXq7Zkig/Uj1h1yWuh7HhppaBJi/XhCtcGHHd9NuLggoZU/tWE509gxd041GVnBfeQ1T4dRS72X3UcF",
-	"Nqa6YvvbDcHd7PDrDoEz0zJ+ZCe41Vh+sy++WTbktr5Enu63Guazws3tP3IODxc/oRlV0USzCp/Lf97y",
-	"FDinMaz6BsSd4fduRdtFmjYlUqt3t7yrq8p/YbJS/LI+5UvqU5bqTkEtfDCacFVMMXmwXJ+50nwcDk8a",
-	"eoa7NdzyCKDEsRu1yYMncOdLGbPGPWxl79tg6966Qrqdu9JmeOSDZkUQ/QVCYk6ymVAEMNgpP6AgY9Zq",
-	"TK+kIQmmJlFz5HIV8gTAkGi6qCLOrNGh9vevpkShkwqUKF9YxcjUWlqw9kx5eHuK4h0h7ndUtdzmsvhP",
-	"rnPVdE0DyyOcKTGwB3xQuNy2l8M7UMmOYceCahZScXODZRqEwAwXhI4VY1hj66A9y70GVp7O8inK8Tpq",
-	"2SW0c8k9mYUuEok0D3rtfrf/qLvX7Z12D7vdD+29ilX68LCM+lFijvCKPG+/0/70r17wcP/L/9lAAvlB",
-	"13GtW9FNS+xiALkhPEkqfT2WldU8tuXU1utVRDdRNJ/QKT3nCTeLtwUhtJU0rjvUFde5MEythNl3XVA8",
-	"0v7G5+9F4c3lVhPLm70ChdwSd3ZZbzWC19lb130fResbqmjagO0hyciuJd9OET0pvLc0hr0adbhJSeTR",
-	"pIkZB60cX/1NgSW1gtaJb00fAAvYim9fMqW5FPavpfH8Da9hKMDIxKH2ywSkHmZbXbCpKQ7Zvc/ZdW33",
-	"Z3lIxXtWnymnxxYptzTk8nZudLp2UpWgLphGNGZwRmJZC28zs4tMV5wvgK4w3uYzMi8wynk4Yw4WWhg7",
-	"5Zo+IbuERuo13lTGtTLGjo46CKuymWJ/qdoo8Nsafbouj8lbwVtJ+mVGuSYlt9rbxE45qOxWYazraejE",
-	"UMN28LzWExJ6YEnN64uO2GVq2yDNuJgzMeHKnebl3cD3+z3e73Q7vfIW4081O+z17PpUnpjTvO9ftsOF",
-	"WrqER7D+YNL98E9d5RP1t9TR8Sp9mNu3lU7mWnFWfqIRCcodlHM5c9BwVnOkDpSluKbwu1ON8ullv644",
-	"O7sp8XXEWvp03Q31o2gwgXLesNvR3UAplCMzp2oja/zE37tCOXzhqg5K9ZwYGS0TnU9c2U3bc+n7Doop",
-	"m8QSGZbPZHaU3Jo3cqGKobMdBzqRKQNvX+b9i2QMeMmUQ/HPXKoYk6nPpZnUhHlkXKsonLo+Bnpbq23p",
-	"/NYobIZ9bmAxMNyy+HzK7DLKRI4XNyc4vzTvjlue7aocZYz9UoleaMPS2nVnzateiUNeC1RoAy4J19OE",
-	"LpqHkhFRpbpPCj1LMsq/eqZH/fBw+RpiLdnSFtoWNXkfqmm9O7gTq4UsOLQAt7L5eAtDI/PGDmZLMnKW",
-	"i2I0mhDqwLCWKalpiX5aQGlhyUJ2veMw9l62id2lZWuCJrMGSkW0Jstbat29rmnfwcEB6fbIo0qrtP7B",
-	"/jUe3tqNwaE37czPs5QKn3G1xbbAzGnqznfTroxoypOGYwWRoOXOfi8hX+IGDxMkDzdAnULBM3g2obem",
-	"FJgZVtbzcgtU3OShX6lE1MuO4ySx+1GFKj8WgtQt68F1DnemV1dGQ88gXx7tTqIcjXjEaeUQZr9uLJ9e",
-	"PK3fTx4jeYK1UdInm6TKw/2NYD86TQBXMJqYCcNHHFFlt5KYnpfAmUKvyOasDgGs3Ctg0TvkmOiJVCY7",
-	"qi+fvTyB0pFMRPBstAUgUQENS6dMRVZyMAHqVIOM8dhwVxMruxHQTM+ATjSLpIipWlSaY7rL27PzSl83",
-	"+F/v8Y1pILvx7hdLBuBWDLzGrqvY4sUHmnemvFZ2DeG8OW+AI7obZJSz6wu/XkvAtVr3XBhXM5x31du8",
-	"gwum4OR2edArfOb1mrdVtmDzIpok2gsSd9hcO1p0TKI6WTpt7vrq1VipJr7QesZ2jPjOlcRsj03mWcpa",
-	"4ParkE9vp15yCxo1iwxiMGST8KcyaHFsj4Pgtm1IEABFWIwSDiVt5zPNBdO6rdCJncgxdzbxOY9jQMk2",
-	"EyWNwXwho6jQzhVueMrkDBJ9PluTGMnHSNlOJDiI7Tf1bDqVymBt0wydSgzXIGJa2w0o+zQLE6oBZzSU",
-	"J7vGJWNOx0Jqw6PGYl7p/MtlZuEytB0gGKQFVUsdXVsBuyS1vT7Xc5IG1sE+Ty2HaMxq9K3AFZlSRVNm",
-	"fMOEIsHVaIZ/eeCztHaw1HfRB6FbLDeL+iN9TkshQg9jPKKmqnv5S2vkk/+aM/ty2mk62b+5NKmtEnoB",
-	"ZhnSqJbPtWLNmN6VYJNmycgVn1Q9/HDhJgWKh6X8r7NIzoT58aB7EyImW4zV8uWlS/zd0sxzYSnfEL9J",
-	"olh77h3WvW3hwHcvf1HjhX5iV0yXemmXkIBXKvL9lUdtQ+zjfHBBaXpNC/y6GALeLnc9Cw/XqWEjLnhD",
-	"IhFk4XCjSX5X4HDvuM44ZzHoVqPCZx8fFIKq7XMpL65Fs69HzfKN/YOsxgKTiZKEKqL5uIJ1vTyag5tS",
-	"v13VX2Hd127465mJ5NZOlGNBgOH6aoXq61ZGyrhXllboQwMiBQO/t+XYC3LJZa7sb54FAV8qu7O7152f",
-	"tbSUJVa9dHXLMAYuVtM2viknxm2lfUpXWzalqg6vbBN46qWE9xU56r6wbQGQDuWYj1XFUI9EmxCiPYKx",
-	"WLedVVEJCOUPrFxL6qA93bCaVzEDat4yldxnHWpCiXvLStLfpPAvRxPngsw026h8/bzYPHtzpKvt6m94",
-	"yT9UH2COaOJngA4JzFDBf2PjTgLqkSZjerllUlP+/fKZ7m2a3n4MsAuUpEyN2ZY1NrC7y8ntNd/etk6p",
-	"Xsx4R/VWw8y94usGeTWm549M6Vzm6VDLOfgsYZGs8f1hZz1LIlhpuWW8shCdWZ11sIbLQkWK3Y6gEIJe",
-	"xSyuWH3imcWfvvLETeRb1cmftuqktIPb0rOn49uuNnHfvZNKk0LDhluuMikKoe3NYSeWYat8NxXsmgud",
-	"L2ssY2wXta0SWE/5P5eB2xWbJjRicft8UXXG5hfWUTuOz93VuGjF1NzdMGu8hlcsKrmqmlfCd9gKqugm",
-	"S6b/jKpIcX/L+kg5KXs7u2tZI1jRB7xKZ1fVDoqE9udXEQqz+aYn/Hn1hKVt3FpZKJL1rWsMhY/fjdpQ",
-	"5Ea3rzu8LZaw7RDNaPafN+Ygekdp58Zxppp2Z7eqvVWk0lvbX+eTy7b59MNNlO01FqFu7/7DghergKzz",
-	"AW6paHpIE6kqZbZb0s0R1DNl9YOb5YYBBW2ETXa9NFNvkOyXqeWwjDjkHvrfIsHdfwBBnn/1gt7DK1NL",
-	"fufKysyyYp6lC8gpbjpkDGA6PJeiLUWypLNnz9R161hfGrqtO9hSXZRwUS0N3dIz3HTAsvK97Wk/a8MI",
-	"QceS+eDfeoemA60Hhj3dtRh+U6ybmzRZrqasZVtdoqNC/eYyQSPgnWnIDi6j591g0fwO9ks+9GDDE3BF",
-	"QyYj+T+9EeNn8s2A+dMaMOUt3JakM1K+bcPFf/hOjJaMEd6+wVJ4yba6LTTZBwaR9dxe3qfGUmu7t9Aw",
-	"vJq0nQL2bIlg8ad1xJquyh09KcMfbNc/CJ7Nc/x2K4LnhqSMipp8aNerDqLLnRuswVidaFPJp7GDWe6C",
-	"d3CNw6lnaV7/L5IExrXzKlP3jqBl5AXDMvaCfp5PIntuo4Qex93Ke9lITw5KZytCgsajppCMjcArXnNN",
-	"5Oq8hpvD/LyidrcEvgG/1Gl1BZV/u5SXbaEtcwFSYjI3B610fTiTYIHwCo0U13ukGMP08YqF6C5s74LX",
-	"uSZeCyS56hRcVXm1VP/nV1wT+S06/ydWWrPt21phzbBsb1NZBcCzu1BULV+/AyW1gImxrZdUybGiNdgC",
-	"2yhDyxVq16kHXTYB1NjBuIvl8Vx2O71O97bKDZ16VIC0WtqknxlNzKQBehuLjQAyJuGXNTZCkyw8TuZ0",
-	"oUkoL8rNYlrVVO9+d21JSnNu6s8yiRu7xHuZcMGmhsyE4YmVzOzzlNc2x92psRP6BM82bdQUO9jQszTv",
-	"87CyL0alLcRuvejdlG+mXacLZdT2/nstkkWeQOPuLLYBFIvb6wGopEybOxRKmZb6Tgp2q90Jt++bb1/T",
-	"OB178Y6mU9d4Kz8lJXrJJ5HvTqWT/9KBKTX3LxB2qUtXE6vYsS0XchMJWEwdYjm7b4mgSVgdIYKrFjpm",
-	"Gbcf39XwHCoWZ3bmdclgSQzdjvSMQz9pINGMp1lrISBGys163dw+myqzhfWfLJzO9TcjJkBD/+NEirHf",
-	"LWihXexe1ut3y/Ko11+Jvfyw1Ax5b7kbcqnPWa/fvYbjvG7+1SL0wuEqfHr1GWjs3D8ByEyoMedGE3DS",
-	"fJOV32Tln1tWgquxDlWFXTJFNBMxtJyjmoT2AJzBAyFJ6QJcOFln/7Iq++ujX/669+Gn/sv9vz88PfjH",
-	"X98/e3v64V1/b/9gZYpDv7uUEdNvP1rhaP2ziHnv0f0axH0dblBWHaWh2hl7UmPD2fMF7DFCRAZEAF0A",
-	"LI3rWXuM7ciGov8/B3ukTXoB0RLFMdZf/nLy+hVRjMZMIWgjGhs0Msmi0jzsCtuyfCCuDkkEk8hAicBD",
-	"xxLN5vVBoc0higaEkndvXwB8WgGrqNKfenJ5LbbwdfZR3BJC6NHBw06vv7ffOXj46HHn8NFXNp/tAYg8",
-	"56xREcBRD7Xn0G/u7fMnZG9v79A35yRyNNLMBOScmTljYih6h91uu9trd3un3e4A/t8H8JIeHh4+bvf6",
-	"7b3eaX9vcHA4ODjsHML/PnTISx4p6bQ8QhUbCmvEB2TEBVMk5mOrm0QzY79X7czX7/Yftbt78MVD98UN",
-	"evLXMOklwgAUn0ua1PZhMIqZaAI4BrA2Yc7ZiN2evehHYty/iOdqtd7vrZWWHYTiso8l58LZCOqI4+Xb",
-	"V8vTf1lX1zpYxVsR9sGrmpRA062hgK0l957SNL2PjGnELQ0gj4XCd9x+LIiEX83cMeI5U4zoOZ1Ol3u3",
-	"OpyvvcrhfFTa9MebQUkErZdMjdkbxS45mzc4yV0JLZnLWRLXoq8Xwl613YGl9pEweMVIJomcA5gR7NbG",
-	"4YVK358i8Dj6nathBg9z1Dgqh9WRLby8ZCqh03xsGPXBBeDa99P1bWYQTZ4qlmksNzMPK7nrLJ2Xro0t",
-	"tJ6HwZORAuOakQxqqRYA3Pf09GCiEGk/g8j2ZmCjhRYLy+Od5lX2q9Yhq66rnOFpVlzsJh6USay4sbUn",
-	"227XW6bBlF1J0zGPr0DOSMj27N88KX8jgdK21G37K/bZHF9S7tT9ZvDUkWJoBZUzd6XL5F1O61zKs9nG",
-	"/K/vd/TK2jou4pvFmgUj52wkFSMhBqOYteBAtFbNmCsN6U4kc4N7Z42UvtZ++aUhlG91+7SWruq75z8v",
-	"09XmrfN/cowjIAb4iocZomIBuQbo9HPoc9DHmf0+o8nmWO/lQ7HMapp69ADlbeOZ4Ck7+8NyijXPnPKU",
-	"fbD3NTXgL36/+N6mrXmSdf6vwE1QnflCsJ9/6NxSrpX0lI6902H5IHbWFistncg6EN6zJhBeO/JTHl0w",
-	"84QmyZYW73OpyHwi0yvypsbTUbfUxc7xte7q1NKsU6jwVd9pxH8p5kVpBKx23n/fup7FRIqhmM7U1J6C",
-	"lC68KnaE3olMzwKdu9wJMesEaBU4EbHOUKAL2J2biaWAblhQ2ojCsirQ6+3zOExnE5cV7tUdDYtO9W6d",
-	"V8Mum+JbJ7a+nSXMQeiA746RcyVBwgviVgnRduaTRR3woG8DvpQue5SdgSjhgkffacuARqMAo8u+fV5x",
-	"yyq5onMutFOLcdk0g9oUM3ELrq8nffQ6HSHKLmeDE9he6pCCWof6vIP0ZGROF87Iq03KqprPKkscp75g",
-	"B7dQMXpR2L4SxvjMaB6z9lwqe397ImdKZ/7HtjsKuRMy+6WsqFUurlPZUi4aUgmD1kzw32fMXbb8bSlv",
-	"BlY08KRWxzEKWFsNcFrf6QJMYpmEC9roGk72U4aH9SXYLZ6DmvCa+5/BTfZuRXX2haW8SaQZ74KcU03w",
-	"/nKWn5CVU1X09TxGX08HLf1NXD57/fUuH1B9z3zC0UqdHBoleDiHTXXKHDGsrgKwiAlWXKCSjzYg0EAD",
-	"ac+pO+7GzRWeJuSwfl0SJN1pSVK1VhF9+fYVWEGTDTQiwMUCTFeE7tyGeOuiFwh2X9jv4kSDVXZfeRdL",
-	"p6k0uhWnfcfMBE8P0EVlzHVtgQO15vZZjiG93EzNPUrYJROEj4iWKTuX8cJqS16QgguPpsw1BEG3Dj5n",
-	"j2kxyA6DDTfITCgFz+GWL8GuLGw7brT7sf6POa7bHMLKeWo4RCvo/5nl9rtUMWVrzL3I2FKvA/3N6Sx0",
-	"FnNDjKI86ZCnEtSZueKGFXfzu7os02JRf1a04ED2vyadbimNd50a8uzzVKqGfjTeHNFGKjBFVrU2We0e",
-	"fAae/MI9t+EchO2ujWRCIJfILExBnJHGTUBkElsbCGj8yJnFc/sLfGbz0dqP15QdNLgX2GfsBrCdijbh",
-	"dm8WTevt9HO0PtPy1HZZ9meXG689hMhrTAueegPO2hMTlsQbDwSSgTf6OHix4zpBaLVqXYgm4Z2ECyNL",
-	"KHAbDagAg7d+TNt6fqGuqq6bi53FTNnjXnIgbDzqE3ztRoM24IqpGcPfuMb0MTggv8/YbPNlQ//OZgOY",
-	"U26SWt+iPVocIfzQHMUbNx7Fe/dA0xFd17S3eGCDgmPe0d5SbMYf1Wxf89UtTNMfHM+8VnDuepfra8Gy",
-	"8q2i1rGR27Ug5Rxgv6t7Am6ddX0LCt3WClAwu5+Z2lIswT6bsyjzYq7z5jp/Z5P7tPi2FYsKMbIdSllK",
-	"MaWK79Ff2tH9WHx8xcjfQB32diN/4nozGFlQtO69ff6EPNo7fHh/4I3z1EXTtKGLgIRiliQhiRJGnVOL",
-	"i+KnetfktPim8d+txr9MaUylvKHlDsaPC80wCMAVkXvh5/Y0ey68f0TCImMcSOcIDiHCwFjMYkuO6Bak",
-	"6Das9w7GXLHIstSB616V/wA6vTXUHRSRvyP7O7shkXqmmM5+oBgTgpbQ/im/lUt/+4eyH4D3F39AIVH6",
-	"BQyhsnTwLy79lo2obrVaQesSJHB2G4hg/yL8w1/ywsVfzf7Oxp9Qkc8O/si+bqWQv3TBFrr072wZkY9k",
-	"H2DnEykvlv/2948safir+AdeqrZaX16OJQdegcRrYl3KFLucetOOnMyUkjMRWyVKT2nEIAuNKJbKS7AG",
-	"sMrXsM/WABoKIVVKE66ROF89f3KEfVlkYnVsRSNjuQS+AlJhqulJS/1Gv4I0yDeeHSx5nQCR3qV6Uk2m",
-	"TE4T5ixlbgZk365C78Al6gVuCQMSS6ODodAJ1RP792QxnTChAzKligkzYdr+aleXkoRRWP7wh7BDfrVG",
-	"OtXwCcNEQM5nZiisia2Xdqq6tOUuvf29lT7g/ZUBSvL9cPjDf937SO7d7zxof/oeMsTu/2s/6B18yX6s",
-	"X8uE1rX4YXMMfGfRpUunN2MgxEXiIiqENOSCsendlGLskPiwsf+7WdPEtdjBEWAX20rHDZTIncoJrsnh",
-	"vD6zI8jU061cygkVx9NpstitHTe1j1qWmFCx0o1zxusseKhjgaPsNtCHcAJCk82bVziku/LubRd6CxoA",
-	"jKwJdL7I2ifRJMkaQisqNAIolj3aVn8LS332KIAa0SQ5k+rMBTgr/fZoDe5RyeONt9SrUgkVO8UE3k9k",
-	"anfR7p7lKj7czcSgmJGM/YDDLA0ZViJEHdkSl7sOiiT8feV8rh14SD6cptSh+UQmGQZTHp1vChJWY4JV",
-	"kVuWuHXhwIlU/A8pzmK6aCg/HFFF6Mg4IEog/QiqRxMpL5DPW45fKUvcr1Ql7q9KnzjsriwKKZck7nt7",
-	"oH4df6PNyxgQLqJkttQf+joX9DoT5JqY4YvaghXLBoBDOQ1wHbvb0v0s87Zx5e+GcspEOIDgguW1nMVk",
-	"wUyHhKBchoNcEQAz0iAOgzVvYixCG4rQqZHhwNtAviMgJl4IOe+Q0Dmvl97ondqai4gNBXzAsos51SSl",
-	"MeuQkKdTqTU/TxiO1LI3RElRzF4X0pxplrDIwPthLtautW/L89aZAso/ZwSm5jQzn70xhWIxuIIwYHZG",
-	"mbVg/5WPApviZp+sdJXHNy3R1lTJ86S2VombCcnWMMhKtD35uwe9GqaYx1hCUCqh7cxiyPopn4wH7kn9",
-	"YCkHZZVuXy4IzF/ykbb/aMqEQ5Koq0XJc2T9xrmC8f/khNi1Fa2FvYd1/TrqKov8p7DnxQJKmTdVXOZ+",
-	"TSfgOKNxD5mHfr3D/YNH9xtSCFh8hlAsdUEHPFKubXYbu13bS475+Afz3DysAkBpM1MK0NAFq+b7CMhq",
-	"3CUWdYKoMWt9ZX5q6GzffIZw+51NFGMkm8/R8hbACW+aGEXPBEWKn1Ns02iP08DFOKli2jhzNWfvkLw9",
-	"ksoy/rxuHWWRXQCJwVyK5bPETOz97qhBOokvIzATJoZi6b5IJgmj41neIbhSZwAyZbPAlgPAytfqYc1S",
-	"rQxTIw2AG6/ti2ncxpeSdeurom6wYouKmFsFrHHMXpC2s3hBOFiR3rPxUJ/4L1caTjZXla3n+67I0j6D",
-	"B+YsR5na+vT7V5TO97bHa+XSYryuSA9Yl2gfctYX5klwAZga8y3OOQZjny6tb6+OCrBTe4PvfUKnUyZY",
-	"TDAp3A/LSBJLSOwP4OSjL68G5/Yqrfx7RaIttOinKuGsLkqJC2ukbNt7FuEAq7OAV7qArjZsahfVE3Zz",
-	"Ymj3eouAoa1zIzGAdMAuECPKE9COd23Q/Df/xDITWOUL+RK0OOhOUa3L20zyXuuQzl9RYStx6WzJZoq3",
-	"c6zeJfzCurRpCHWfcYElMbVsySVf462OlWZpwGBKuJripn58N4OqMC2FstaE0PydoLvVp0u52SZUtIU0",
-	"bWf3FWjD2aGZLXZFvrGFC9RRQa1y/ByKr2G5fe2HszKxmvs7TRI57pDjREuiMfkNLk8QCCP8e9u14mm/",
-	"eFoBAuz2fjn88OTgb92/11hHGzdJsbzp59PTN07xChxeR/FL+93DVd6Ug8PDAjXsd2vrUQw3TcWR1vwO",
-	"7LJQMmJzMpcq1nZFAP8wE6uWbMHF6OGx67grAtgSBwVcraPaFIQ7Rzkxbng5yCmWwwxImBuZoQu46GQ2",
-	"7pATABs7IueKimiCzJbrja3cTbhFr7u9vVsxixwuLO5KAffYScACAyzR9woT6SSZjWtMaeqrXTOXgN0/",
-	"8grqqRQTNGWQJ4hIB74iKmVUcDE+gnIqKZj2WhaN4zIcdEoTu2Qsbrthgiebzqw2bEBNi3FVz3kcg5cj",
-	"UlLrtlR8zO2fiYxogg2HgpayUi3hKcfHLKcBVNtCCUzxN7d7xZ8KzL/xd7sEpYvWFi39YAVrW45GpR9d",
-	"LL3020QmcemHjEP6H3wwug2g0KVLTu8qfxissvLIefuClZ90AefyYrCEW15cHrNLCGiPGCsPNGVmIvEn",
-	"Z0G6BccGSxR9VpCi0oYi81KVQPbTslpe2KssVaxscLg2m9k73DZykXWxWdqtwjXYrFX3lqeU7a3HISzu",
-	"2ky7X5oqsTwhbFKU5b6V/ylkG37xyOhStlMqFm0MKxWJxYnTZXKxNOd2xg4DnOMVdR2iOKDUtrloQ2aE",
-	"z5Bos3QKnYCEPJfxAmYHqXpUt6vZe1S35ZSJ6u/LDhE3E9BrizdU/QnggwEEHF7QJmHdFomkcdu+JaGY",
-	"UDITejbFfMN2ymJO245DLqmj3mlmJzulwG94zNKpNExECzgpijlHbPUCF+0ZJKdYwagETdqgCyPLyoql",
-	"M49UeyYuhJyLsrN2iQ6WxNpfYQ9WZi66zMiaoNQGSWRP3KH2VtWKELT7znKuY44DtXNK63UmNSLh2/Vr",
-	"rjG2d4CaglHYbEf2VlfqdjNs8sZy3Q1SKrP2H36cdaL4LaR8MK1Xg1FHVKD6WQNOBmtz1ojK/Te8kNVb",
-	"U0PPqWYEn7OrM9Nl9ay/o1XRbQAvXAmWDWyooibDbztCZgfVBalddZk0Af1ndWB5dMkFWO1YrZzjUnBt",
-	"wkGWzxhk7fYCTPseCjBlfPo1CZEBOFNPzkXeENCnVWUpxmD4dEiYUkHHTIWDIRSyLzCq4TeR6QuMcoPU",
-	"CcCbrwPQ1HQAGfxcjAMwq3RAMOVOd4YihOS1bCil4p9wSpUR9pOo+40VhQiB1/CkGlPBNXDWYChyCAti",
-	"VTFfM2+ttguG3hIdySnTHRLSOOXCW35YGF2KixUXNpObQACwCD7pDn5zo7S/2bdWe06WXrTEZ9/WAg8f",
-	"E+guj5ijBWGWI3UV+jfaCcr5dQHEbpwzpM82aQKJgMnQAtLq4Vu1gazvMPAOM3g92ohiY6og4y+yTATM",
-	"qCjyWb35RtiFJr2vLr/vmtKYXJlfvinbZSvZxdmx+hU3WFqrqqaE4UpEUk7PsFQSrqebUuKFS0H69yek",
-	"uo4TTRu9viYFmPdWBSnwxLKGtkXNCTDCr63gxA7qyjUbQN1rCjY2qdC4Ro7biFH/H3FSlrb5xKoFDeqX",
-	"ayI2VlQYzCynxEn870CxGGDmuvM/Yw4fusv1gCZJiDJ7KOYTHk0It8tHownz8CEuTskNiXkMnseUXjAr",
-	"1FkyKisl1UqJtTUPG9cvrK0+qBQPFOa3SznASUPR5LFdk+WySWjvx53v1Df8EzEoPhAUdA7vBaF1YMmr",
-	"o8kv/EuuOURcE3v9c+D174ajv0FziVmdiWPZ4sHB/oHbecjTtHcOyPO3z/4akBevTp+9/dvxbwF58vrd",
-	"q1N7ut69On3xW0B++sfT43/Y/7x8/er0Z/vvoXj/68lptfTAvufH98+e/frbP47gHT8+PIJnfzx9txoo",
-	"7bABGO3Ho0HwQ1NK2G7Y+Nsj0F2b6qhcA/FsCBW8+MZUrxqc+CrU6RYqKPKEn+B410I7w/U8JHfOIhcX",
-	"gLq+uL6ssz5l4KdtD/pWGQB5SfgmFd5Vp4GvO8ahN6/UEyoilmydmM7dWmkU3/YdK8DYRkqmZ+Vqg80O",
-	"u5CmSaCyREOmLOakKoZqEIub0N3KOsXPVBNX/+VCsauRPVYhHd4KelsGe7ImgSdiCeYZvMUntkAJcQSx",
-	"o/1WJ3Fhc6S8uK1GS6dW5VnXaMmSR+msf40tl6Q4K+ZY1dA/JvtAFg3F9KRCxLmK4cSTUsXLCAOr+oJX",
-	"8PPchVV1LiNXgy0LqI6rJpehP950I6lvisGGisGy2W2vuAydOU0SEiUyuvDtFi1fJy+OXx1DPe1R9ZR6",
-	"Llvmr89m9sg++DBTHCqnCqvwcH+V5YaL8KkAH/tDYyHm7n22NtNMgKKaOeVT2iiccq3CriycTsTVhgfr",
-	"crLXJvVWShx8Dm/BW+0RfBeYzZsgqOw2Dbe3zaptTMIv3LMSXvh2+kztkq3aXPITS8FcmAE2NjcnLfPA",
-	"4hiypqinQ0K7cWEwFJBstJR3CqGHcrVO/jSUTBMha74/FDXVOTGq4y727otzKpHceoD7q5bd3FlJzTW3",
-	"UfHksET+zezhLSt22d9du7Yb6mNi8yOX7KkN+Ps2gmS5kr60UYTl9vWjnS2Kr0mx2lGLaix/OnYBzbtt",
-	"6jfhI9NQU3siMX3BXiUJNQxbTmDuuHLlM2wMcnDViMt5DXvFMbb3eqtbDZ7JkR3dJh6S16OnDgxs+YjX",
-	"drQoNquOoNHPOfO82UVc8ajcRQX2XVXr2aVaHyta1TjCHvZtQs/N8aVibL8aZIIZAZ/N92hHrel604F2",
-	"8upt0blio5Qf2AN47bqGFCdL7UqqhyRrjTDiLInvAKHnKbO8RCZyvPjqIvkuvWwlYjxmdYDmmK1lhsu4",
-	"CuNjBThLsT2ttQIv2pXU+5tV0WmSbIMoD/iE+FDRwLBiesHAIbtDeVDDMPO92S30skMa45bS4M7dqW+p",
-	"niAEAVkwbZiK6QIQyF2riK/buYoJoDXyyYkIXy9nRYO1vqB+rZfFscd0qjfXVpazMOuLlrZ0lU2lSzVe",
-	"ZhyAUeh6K00kpO/5OVSM8+yIxZKhzmtvvuLcNuoDvUMdJ6RXj5hSWZ+mppxfVMhusuhs/RxvAGfKZeE6",
-	"6q2E2yp8v1BXk1GK4wdLK1nkxtsF30pbVMfIFSuivFv5BWLLshQR6w4J7ZmKFZ37EnxoJdrmiGcyE7Hd",
-	"s6EICyMOB1kip9vt2o0uOUR84rKfKaTBn0FqKNPYdQbcIQkbmfL6tIJWNsSyhZe/s0Gkn7q3bO0NQOSV",
-	"K5sM35j/+oS31fhDuU24vIy52xw7BkOZsl1QaIhcqZZ8POh2KwtTWpaD0jLc+9jtfQJ4wv/tf+y29z7d",
-	"H3zstg/wpwYd0g501Gig2vMETqYMltAlesmlXK9/K4DCGzsCP9EIGludTmZKx3+ugPJSH42iQ+uSRr45",
-	"JE8SgdzRKMoF8rqUMcf1gAWXWWLhiWuJYt0iVqNbnkxEbicF4fTtGEh3TVlH1w3x9++B2fcVo999Yy5/",
-	"YuayeZZM6XTXppgJhwRsT3GQZ5oV4nRYC7XsqxmNABHvbA1wUd3biv3aPfBSL9iqic0qoKK6diHgSx9t",
-	"5kgfLZf9++eDhnmvWPz17mS//ltVH/iHln3DTMTbNr/I5v2V1SJkTuLaJcj4EKzFH4CrS7H5h2OokAmS",
-	"Xc3KLq+Q/lGrvhrfwXwr4Tln7AKtfcWmjBqNfg4c6IJIEZCZMDzJOyAb/y1yzsZc1Oi851ar1yv8kk6F",
-	"horyI6tDm7nMUz+yNr4d8iydmkVQfCb3s0h1sXk7G8YufrKjKhPXo7pWU3C0+CU780GUOjGOa0Oy0gLo",
-	"S3NTkrLaW6c8wsCvdx3t/q2pFvi9i1irmfBWZ8VwkWla1x/sCfye1U4AV53xxADdHBEADUD3mCuAL6/K",
-	"3qhPD6PeJqA3EKGgkdmwoJlr4p+oGI+dfqe7yQfHsvlT/y2JYgmjHt21NPVlKNSx7HX6DzuPN/nsTtGq",
-	"TYu8XfXuTitSoTv/ycDTRmnFavZrXdwrR/iql0wQs5k7H5hHYMoYQEpNhG2n/YcHJARpyLBpO2L7nst4",
-	"EUBFM02Zv1QoPwZVE51d1QOwPskgm8ETiZkGK0HouCZzJcW4hDWXoekg9wWsYprMCqhFeqmddjrTBgB1",
-	"DLEkaUjvoBqqqaW0bBGasX6cT3sC9etqYa0mh2aVPVweyzJDq4drcjvT5OR0uVp2twaEkl9OXr8ib/AR",
-	"LOF7eNjt3SdUE0revX1BRoqOMVku/At0x4FML7Bl7DvKY/zLg5qSifJyrSN+oIZsf1dS85Na3P06CsCz",
-	"qTskdLwSwKSJnkUTV6Ro1z9feIC+noIaHQ4c6lLe1h7a2JMwkuk5F9ShstqTYuQYqxQtnwog5w0kKEZj",
-	"gswbnH+IhKOZmSkWDkgCxR8I6S6tLTUUIfs85c6RTFBxcrmwLsyqyRhAXjFBABQKuz3YF82qiNWaf7fO",
-	"QcuDpgCWHHMAUIUZeeMlk6i5qebel4cZ8lgE/HaG2fT4c+EP9GP7g49I29YctN+ARQBSmroBOsSasmWV",
-	"f3GJ7MuN9Jpj1BhoggyYSKaM8BGhqDS6zFifWrZdsLpi+VQiv74v/S1FrK/kCq23QLRXDLVTPQKiGSNh",
-	"GSY33LnxRj3S6PVk492AuzblWrP4DMCe9Ao0HLwBs55jZk0YzMVNmD2fuqzJdq8MkXODrp4nWCXsZQgV",
-	"gIPy9Tt8EI+r2aj2GaUTlsTZQjhesTJB/K4h7pFV6u1O+W1k2pWGVifAt00g0GvStp4iY8qsE8jdKiYN",
-	"iYqask2SVTP9DocnrZUQopv0fS0kDchtqmby+pKVJQ6Q+H5nCbfXFBWpL4kB3KkyZeTrUlu7W0wUdMGT",
-	"LPXAw/aVGXtNssI24ZaSTrJj0MWrLUaS6czU9RluYDz/0XL8mxhcskivynNX5hmX774CN7tKtVx+vtce",
-	"xvVuen/CCMMO31u566sPXwk3aEWL8K/AaV8RZE2pVQKWYpGnU+WmLYCOcxHLOSDYWbW4WiaWZzABYwYD",
-	"EQ2tUtZTbj9umv/0niYXL3ZugUciaENOBWqO84lMBx558IzHIYTCazjrt2SpPzuDa2ZDtWcEgaCbDoeD",
-	"HoKyAI2y/prym/xD53V5YdCVJWakkkbbumCLQW91efiGxQf19Y+lYdR777DGT6oaNwp6aimvpEu8ZZAF",
-	"qchUKgOtq1YP/67JNeYAah2frUhIKHRAIHrOTTRhMYEGDqPiwuTAWuUlwXLMiHH7fNZNbr/X/eoXhwlY",
-	"m2YUuJRpTYtHZqNa0E1ZA0C61n2cR5OlwzrwCLBQnXLBRQz4gthNBCrrws73YYe8dyn5VCywRS05ziJ3",
-	"WJ7MNdnv94OsqCjr5EKsfEXHO94uBSt39F/K1IJyZzugEU15gilHdphlCikYN53vK7HwMlHslYmAtv84",
-	"+/TDcNi55/75v8Ph9/dr97LQrKm7UTfdHYzGoDVTSRN3XaKVAWjtxkw1oXGsmHags7A7ZKaZclkFsH4u",
-	"/FFeOHh68OCBg8nruCsdqcYPUtSbVknLfmk14WX/NXjw4OP/1/5/m7SlAGXXzrjMSz3h5udnmc2URMKW",
-	"xiwKsR3NWNcLwffppHEdltXmguFqzP+2+dk3hnKnDOU/iTfYya49vbW5gf6EumpwzSLl65M4AK1+00m/",
-	"6aTfdNI70knxONZ7mzQfCyhQh3s65GQCIgDry6JK/uN8oll09nL0618P1eP//vUfv6vT+T/fvXn6+MVv",
-	"bz68kP3f6G/0ZL46LLL3uLT++MocF+uHBz82HLNvgvCbZv2frVlnJ3mFkN7AOY03bumUdg9dzRntXFlf",
-	"nRsax/VuGm9vnbx0MPVGOh60CXTV9hoDFjJyk+G6/nk1hRsSht/Ewzc76QY5fQ3T8NUK27oztFHMRJNS",
-	"LcXIddmdM3YRuBJJYo/RXvQj8f8iTMT1JZDrmOQzEb8eZbUV8PYtkMKClh1WXFcg/jQvSYQilfMFeXHy",
-	"mjx+2O0FpEfuvZQipov7lj0+IvdOZvDX5sgbj1bjiVT4vR+lnyHkFdVzfGwC+TP0gNwauCAHKMLqmCAH",
-	"sbSsmucQqX+4lJnKhn12Xa/qwdetFMqr3exrEL3IAztvJGufUsNweqXjvN9Y87YtjC60ULYfgHPNxeqC",
-	"qqHwFVXNSLvklZV0mBiB5l0xe85+RUj8ZBX4aqu6rFXybyuYXl9iVb+LCKRaKEACCFuoxsqrqYTnAHVV",
-	"VK63iiuHpCCFstb1GxfrYcVZReWq0kBNEaObWlCk1uWjhNblTHGzOLEf9QnP/Fe2OJ6ZSZ2cu2CLTI2E",
-	"JsgO2j1A9w2K3zevT07JA9cZV2M03HJ2+7QeClSRw4DoCcrWiHXICRPoT7hkipz+dgJos0gr3H4aayR8",
-	"P7BB6+/t4zcv2r+yRb69OHK7XOeMKkz+xH8990zql/enrSWmLqDHj7Z64AUT5N4v70/v+5PwesrEi6fk",
-	"iRSCRYZMlbzkMbQjonAChqK4CsSomTY6sIIwJlQTqKt4dNAlmi6wwwOgx2QXHz/qH9ifh8Leedh9+Nje",
-	"OQDLnpqZYvbAuSoj+PB3mkxn5wnXExbDcjq3nRgKqhdpyoziEaHJWCpuJmlAuNYzpgJoP8hExKBDIVdu",
-	"aYHYQBnDFcvW0srV1pcv0Ot/JLFaRxiKCKVuCyx/efns5QlJKReGcoGZc6BOtB7EMtJLHjZ0WyAGLRdj",
-	"ck6jC4YKHBVEzozPekPGUuz76LLXvLI2FMXKXHLOzJwhv0k75JUsAmQJmeP7aJDV/lyaOY9YMBQTOYef",
-	"IXUby4bI1Co3ZAjpJsMWwe3GZuuphBRLh3+bP4nusaFwnUShpwewQhjVUAzFX/5C7LnWQ/E9cbY28uCP",
-	"dv/39vYOP93z+tF8Pu+oUdRm0I0R1CM1iuz/t/fdzzeeEDkaaVbIEVxYTnwv/BAGJPyhezDY69p/tQHk",
-	"JbzfIY65Z4qb8G/g2r7OQRQGUBkx0wxq8aByImVUQNvOvLILmT7Wt/yBsEaVub07feIYw4ewOEY5Mx3y",
-	"kkdKamhEjHdfsKk5IiNLTXYsMR9z955oZrB+XWBBl5yJmMVkNi1/MuEsI4feYbfb7vba3d4poN8Mut0P",
-	"sG+Hh4eP271+e693Cmg4g4PDziH87wO8zTKFQjZtZNmSLsJf1Cp4iITRIdZkBw7BYFaG9OyX7XTst6W/",
-	"Cm/Lr5NYQjWRL8614wgRSoPrYmfMWiyJcppPJrw75BgWilD7ebSl8odldKGxGorCWydUk/5eQPp7nYOA",
-	"9Pc7B5Z59w8y0Q0k/Ju1joYC/uNJPASh5kA/CkZ72CFvqNbl3+DcWxYYuh+CoQAKyY5YpV5KB1kmE5RI",
-	"T+mYHZHQqgMhEKX2HNlS8BybZiEiI1RDEfQyIB3JKf19xgZ+uc9nPIHaDMVoXDqqrtfdUIRvjk+f/Oy2",
-	"ASrnoGW6ZSvRhNz76DvgbXJ4oVPe/cFQUF+B5kMtrnkegGi7vmBcB36WUcKo0tCw9hmYG4ppOVMRs5s2",
-	"FFSQ8NkpHYdH1k4DUZot8otR+6UdaZhZuo4OuPZnHQ/ofq8PattQZK154YjbBR1RjRVysDQYsFkgLDU1",
-	"Q/HGldoR14UexFaqWXLJMhlFjt+8AA3iXpiJ7/B+4Dku3jUUKIZLBP6df69Z5DL4Xmi1FKlcctaA/ARC",
-	"zDI4Z/sPBeOWkAZkv9sj4UzQmZnY10RQ4dchz6i15aYM047t0gPCuRW4Wd87X448FIKxWAfEJTaCDA8/",
-	"t/M7w6OMpXJjv7lHwpFU5zyOmbAHIbvTakESas5kSpRMmCb3iv10vbizahW05UUBDr9AK977xP4TbIuh",
-	"cJZ0kBcCYjdg30L3gi0sz3ci0Tfpq+uPjBW95QbJR3lbwOzZufNzKTbmliywuMmDf0CDv2AoatoUZ4Mr",
-	"dxLsEPCcQSnkOVtIIFPqGgo6gF1DRsDI7u139+8Dx9NcjBMG5xYPjHPcgKenrJe5Kr2hAJ7r6N15h0iB",
-	"KrDPoTUSUxpNuGDfQQdikkg5xfPkvR4JszwQLH84KLEs1jxb8gCdT0t/ZN4ySAkeCjy+oCWHzjloT++L",
-	"Qjt8ezBcWfBQ3PsYKzoybc7MqG0ZjNWsq83z8eZ291HOg6zVZpTVsFTHPgtcKJbRg4lJkwfbvBP4VQ+g",
-	"4w4OyFRZde88YUVoYzkiCzlTJJpIq1ORc6YNuICYnpB37148zZocWRqzS4QZIQCfiNp/xvx9JXpZJFgS",
-	"omMK1qr9nrG2vMZTaZUV+/7+PkqqgXPC2reDgYFOPqAmJ7C4ExmOz0Dp7FAgUh4wRZroDKLJEl0vsCc6",
-	"IPv9w4AcfP4Mb3RDde9yEgUK52GaOWKCs4EN6DdWBfPA+I1zzZmzE477/T4Jq3ukGHS7OLKGasIKVcBc",
-	"E214khCrJSns0bHfPRyKpVdw0Z5pq7b8au0JOSIxh2Rr4eCMlXYaV8qYyXWAlJuMmPE+t8jwizsn2TkD",
-	"2BYrMUA6aYe6ny0fHQqsEemQ8C01DF7vtIns7/YbmfBoETYcCUUNS+A+JFzd7nWvcBrqXnf//lBI4afo",
-	"lHsGwW+U4QkbmSPPwkAI9A9JaF/VhnexOHRNU0PLDxbt45FhCvifLzXP10QpfulKz50/YS4VNFWxWrAV",
-	"0ZaqhsLLcEvNInKC9MBKn5mgl5SDyyS0i+7NVtSvUB3KovFWh+Qp8zv8TCmpsh1m9i9UgFyzEytPZlY7",
-	"ttsB5uv+waNNNCB73/37zisVWoMzRGq1w8R+/tbCdBJKYHOsHK3hXFn94IiE//3slGSdV0Jr1yaUgybI",
-	"UnD4D4Vz+PlDdq4YtQqv3T+awHt1UDwzPnquYuQQfm0GVpiVlAfgCPeB66B8tz/s3Q+I3Wvi9prc2+8f",
-	"3rd0n4ykSvGp7n2r7SopxiRlMadZ7EDzP5i94WFA9nuW0fQO7gdET+jU/tzvD0UIpfEgpdojyhNoc4Nq",
-	"U5Lk4QvtKcE+Dt5o7rGUtYFX2SF4m3hJsjo9Yel3P05oyJJdHYrSY5XbuMDGzsS/kBtjmf+9/a5dmDn6",
-	"cr0zEhQQj3jlbnGjcUaR/9UPvvIzNqS2/+4MxTFwac+6CjZCQcJQhxfRqTkv+TOgfmQJP6g8+yYARceA",
-	"f63lc+cupx9E1pF9/VCErmdP26NRFMdFvVZun5YK/mOXbEIvrUFr2QON2QCaaA3FORtJjMlAjwLuPlQx",
-	"XayQLYkhy/7FSHYcgkxIRjJJ5FyTjycs/RtT+fnVLL1kcG7vD4DGOGpF/5SKuKfzZbHClFqtnVrDHp0u",
-	"eEWwOUoy9FBizzG3TpbrOaE1FKU320e6gf0eF4VfYV3tGT4qWDGJHLt43RxlMLOG6jGcXA2P2IXxPclR",
-	"RuH9coRIMO4uJecDwsfCriu8aiFnJJaoe9r9cloqFtqMpf1HSpXz5oUxmyqGhgXiSHs4oxxE5nEX+sz4",
-	"3XNnN/zczp9tUy/2Prf1TGhmwqNMrxdWNeWZ0a1JRJVaDEX41D0PW+q48aP9g4248aP9g/v3AxKe4Nc8",
-	"N398cLi/yfP2vvv30R4i4W9cXIR2eebYt2gowH8ktGHU1XYlPGJCs4Ij8XhqrYo2Qiah+7D4XQqX4Zvu",
-	"Wf3gtxdPnr06eQbPgD/fQDAB3JHHb160CvhNDozpS9CSUybolLcGrb1Ot7OHFcYT8Hpn3mr7x7gu4eq3",
-	"PCRs1STInrCa4iV6+K3igzVoECwmRsoOOfV3F2zhTA+EwLJVgqzUh3Ob24cDEtrnoCl5iMuWWakv4tag",
-	"ZQn4GPzdgJ+e+Ulag4/1YYX8lgegS7W+BGtv9KkZn4KWYnoq7crbhel3u94jzIRxKCmJM58e/NOlEGIg",
-	"Yz3Eo50EZL6Au7k598UuSMdu4z5+vu6t2TAfvPQiF5/orX/iXVnA43N765977jUAfOLh+ideSXMcWWPf",
-	"h3f2+/31T71wwDhw/+H6+0+lfEnF4q1TJ+1zB5us3DvBPk8B/BIf2dto6bzYxLDSLE2pWrhT490+AIxK",
-	"x5ZGW8cQcWl9ClpFBwom/Lpe/NhBouYkvkSTGYwkjK56DDZ/4JwLImtwmGlyTjQh5BlLNBtYfT5ZEEom",
-	"VE/QYeK7jHZIiH6UEA4tokEZWXCH0ATMGtRk7XcjKoZo2M25xn6XZDYtxS7yfk9Hzo7wHdIScOUBf8+X",
-	"RDdwhrnihtWyBgyv4bnamjcUnBAQS/uEwUWmzU8yXmxw6l1gF/iES2oa/KsFYrbA8Zfznuz0W4OWW1kI",
-	"TUlICvpYar2O8259Al6xDYdx5StfyuFSlwFT4W69q8+zmCHf6nf7D9u9Xru/dwohmEG320FUnw/l9MEB",
-	"iKgSHvhAzJKkDPqCwJeN77MP9QJ7kFqDVspSfdY7++X37oeLv/Ym3bSfPH7SFb9fvNmTB+qRPjS92d7l",
-	"wfzR58NF74+944OfWg7R2lqU8DkcQPPGoQQs3Ho7WxnXyYuXNGYdEv4mvS7kcOu8N8I5RNH12GkFLqwM",
-	"u+gfahqEu/WB+3x2Owzj65ZJ++ufQCydl5bJYIrEjpKsu4Fk+pUtXoh3Gh/o7W0kyn6jauweONhk3fRs",
-	"akmUxS+tjV0Qsg3n2vkRfthOe3njetHWkGKNrT4gNNGuj6f30Ks8H6kiZEAggGVopQIC+PypZP9LbOXq",
-	"xf/G0h/5gn1XppU/+BePvzSq5t7WA2vKe+KsBPepXBdssa2CPWYmE6E7KL9fvXj4ynl83Yk6xRoi4Nz/",
-	"Diz3V7a4Or/9t7Uc3jIaF7jHd15qb29EbKUAW9n0tPXl0xL3eYCHAA70Tm9sMmeeQY4IhreMC1ZxH2Nw",
-	"qUQd8tZ+vejpy/LiPczotnYCzuc67YQbdRHUcYS3yJc65EWm1GWJE9bM+8YndtfL/o0ZiyWaKysmmZBr",
-	"a+itj5K+7oD/BMVXeJ6hebvzgUczpZiIXHyLYz4xNPajESYiQLz6fAHRHQhbzBKmh0KO8hzbXNb+/+y9",
-	"7XYbN5Y2eitYWnOWraRIU7KcxNSaNa/ij9jdie22lfHbCT0qiAWKGBUBdgEUzU5yZ+ffubGzsPcGCkUW",
-	"xQ9RkiWzf3QsklUFoID9+exnpxj+iGDe7ncBH54C3NaUyQpMtCjCMMDIErCeIGES4cMy7QZHkLq2Z032",
-	"mY8JM+dyyE5FV1POrqM8QBJJrfuCnfEhBt7JIIsu7usx4jCruWtIJ+CM3Mhw0nH3KQrxlBi6+FsQhqlb",
-	"LgRtKUDiPnly8IS9f//rzy/cOF6+f/EP9vD50euf/5mwjy9e/P3nfzpz/Je3b45f/fzP3YS9fnP84v1/",
-	"H/2cMEQRddSzt7++OXY/+vXN8eufE/bjP58f/ZM99PAmXWRS8ZwAdYbtH//qftzYe/kejf5w74768Z/w",
-	"B14ffwfL9PHvH46jpjmtFiwCRrPGmk0EL+LEJawOpD21ApcCFn52QbQ66WrVy2XXpm2WOrckBdSOgS2G",
-	"zyC20EOWuhebslzwC/fxyFLHVqQ8kwhxoH0ksWVArxAC4Bm5VmcA01DCp8Wb7IVEknSOmGYKyQFMBkFk",
-	"xMSte7jzoWhiRq3N2peXhME+4Nm8qnpbHCs/chb5FeNlYyHO80nFUYgs/b06Ps3HrWQneqs77R330qrc",
-	"qe5KdxR22jtuz/8n7vVD2Mz/+d0hbOL/PP61yusbtVfZP94j7Oy3rb12q7WzgjWP67/p4Nsqz/4R6QJr",
-	"rAf8ZkG4iGgPiAgyChe9OOZni0JF8Ju/knsfWrqxmArt6obStgHogzTxvIvVz2L9bCdDEX0L5SiF1oPo",
-	"s+aVLasbWwLcjI0gxymHDLIbmzBCBKTOQAhp49ORRSnOFekOORCBwbLhQRslXjiX59BS4isL2CGPpxOK",
-	"DakaQ25sesdicE7GBWMTgKlRS73S7iU1OWv31gRz5ti/K4ToOElU7F/nrLfoKWXXwASbApNBiozdBNmW",
-	"iHiPSzTcFiVYW5sNNEKOulx1RQ5WCDzZPQxqzrypYBbYF5fFB4NtcW2eLz1hTizsimrpXqQtcIW2YbQF",
-	"YTTaKyuf+PViaHjvKIxWKyse4eFcPaAW3X5eTO0Z3NpQIS/WdGB9AeN9DCxmyGmAtYhYv+B0qnQbPSl7",
-	"NOoeeDnBs8rzpMZVX99LgYHemJfyugeFQDfl0PC8mvbw/GLBO6Fbw55FJKI7xvEl7kWcTDdhOkguu9Wq",
-	"zgluw6Wck5sQ7Tie3HkmpZSfCmveb5F/07Z07Dk4iy8WWJHfAGGatGZDpj78AWQJhDEAseNt5pvKpS+h",
-	"xT5Ynt9O5v0ealc8q0G/wvZBfLmxCDa5BiPbjYzU1rUoz1/0hdiM6oSYJFTMzFedbUA7UDWU51/JEAKf",
-	"8UnCsJFgWQhQdJTz3svoeIiM+8C6H1kZPi5ht1LhdfC8B4aN+WRt5V0+6b4q8JxTR9Ggj2uDjWXc8ET3",
-	"ToBsaGev1X7cgn2sxGf7nE+WUuumL3vW3cHstPdWVuXvy4NxK+p8fqzRnan5Cj1qyV8XAt+q+2tT91fS",
-	"9eAcBF1fF4msjTVuwCb4UqKNMxHDhKZbH0I8rC2kCoHFrfVywwA9fSFuwnYJ9I6XFNZM9y6kCptZ3ZzJ",
-	"Qrg9N1lUHBPud0wcrlO6ebrSJJ/Qg8He6XLFHqZObaS7FEl0p/5hCsRy6W7J7lXDcAmMVdDeuySskuYE",
-	"j8ROrNOmuTCX0OtfWPlOZZmXqeOZedPbop67WNQz8xojafFe6wExdcE3s2Kjeorn1/ocZQiOI5bXC2mk",
-	"bbO+HiPCQFok0EAsxOkIuy5zZDySFhMIRODXUREnGAg6rQdICNTtjoZSZMxqDdU8UEQKSDswy0QhmuwN",
-	"lKS7nyOHKpIy6BGQoPAiAxZhKPd0/lG361bzMum1uICncrJut5LHnEv1rC+QMDUY8bjeJ4A2KSEJe61k",
-	"p6tzPSrc6PbF9xnwgtZjF0g4fjgHQKN7gPMXRGZO3Nvx8rTasw22WNzKdzV4cWVZr7MsaNVFo2+wNrj8",
-	"qn45V0CQx51hf/80700QUKRUU7T2y70h9296wt6nxS+sykl/6fjXf7d1iugoy5aCfCgxrq8S2sI+bsFx",
-	"W8qvasOLA/YJKu/3QEOQ5s56E5+hdfL1RmSdojjm50Jt3ZTNmBtHGRQCTBsca9obl/koAcOQiVzUdVt9",
-	"Dp87iwT2WeCkQZKRkRHZoafWIcaeTIA4dWdtPWsAh3Jla8DHDWedgYN507wnZTZuvW4GP/+Km+g9mTWC",
-	"Gvf2DOOOqjvGJRNfvHRXOtvJEhgkpxymh7JWsAEKBacP5xUrBreW45dnOR73azbMV4292oxgvfcFjBuy",
-	"W9aDYk1tbJ/3BVtgFjXlScP6wtNlETVZqEx/OM1+vFuSYhH967kQQ4OlIV5ehJCLj9BIovLDK5xAXs84",
-	"QlmwWeNomRgJLEADFuDb2rypVmdTidNZ2XnwZH0J9Q4HfLNJziWk5DNK6bCyWHsLXboOl/iSAgcEMS3l",
-	"M0MVQPCTpSX+5Jv1kLdpvxsGLSHN5HW71Ctk/EzA/GNJQBZVwHvc/7O+1kYQlF9letx2GsN3SMDgT+WW",
-	"sKW/+QZu+8032HhCmtnmCYdwl16hB0S8aHWasFNt+/NvKpVTHKJrv/mmoxhePdsRAm7EK60bLqQYMzCC",
-	"ARsFzyaSes8GWVbuAWFMXh0ADZ1+hGWdwUynCUR3YIoXhR5TBt5YqhGGBcQuNVhKQRTA3NBKJLAMtB6h",
-	"hHjdYomphOzCZOzRmr0uKo2lQv3i3k59RhY6Ri6rf5/RgJ5juiCZHvJLIhCGJiShrRqsc5MdsfTb1I+b",
-	"Wq0MRsaWJLGGpf/P/o/pvBmU3UvmzMW9tKXnErq8LppGWcCNMzlkAAhDSmrcKHNG/MPCEVu9ifFC2n72",
-	"gAD1uzsU0+3qavdBqLFdekDPVxuLP61LDCaq2111NIusXOSy37nDEIMV4QVbZMHdRBYg7pcrBmr2gudI",
-	"k0ZH44GZFyqsqJhlK5suoezgAY8cONp68UiItT/iFzVsv7WHYAR3aUd5JosEfOHTfJIQBWnZXKfvHGEh",
-	"ACM9lnnulAI629CNzBlFiDOMWjzEhpuTjRlCDY49EjooSWKyr/QxhF5a2IYOLRy0vKD5Cl7WUb0RdJ97",
-	"CD0nqhWwu4exBYI5NQMc8R1VU6BNP6f1i35d46LsEgU8ELyeaiA8gh8/nUUauvtOhgi3QDw4YDZh5RJ8",
-	"DlLTs8t9pWmXaDeZat74ELtmzNxkPuYROTx60s691j2O57kei+oQzEjCKferBvuPXgyFVGAZHpgp6nxc",
-	"Iz2yRmaiQd814DsajlTQuRJ2pe71ANOWa4Nv2V3svmroXm/qjUmDlLU0FXoNxLs/vRniHwc7dPrHbrZw",
-	"MqKfwgqE32FvZzVhfj3A7MdfKt2AH7uL091mR4V6qakyYqUbyHjjZh9aGo37GthIiIe3L2Thu14ch6Pg",
-	"DHRIGOdSQDcgNWFnBaERj3x7mFBCz6iCPmpbgaQoZa876HUWQLSh05ISHOCWMBjgDXc/5LkVheJuLxny",
-	"bICxJ7x7IH0BMQO7AvyiHuvqPBf8bCRK4opKMB1s/wlzlj4+kMaHbD2eQ4YkmW+4VlovzGp96CUXBPnK",
-	"Zmmpe3WFzEQKfZFY6GWFdP2MI8eRVmw4KobaeOp7zrCOz/dA66hzMbRtOHqMdjOuYbzbk1IEw/t0EpQq",
-	"SCptIZMKvSY1ZfH8kIGqpscLRp2p/ALThNwoTrp8mDI4q2btQhF3o6NK4f1doKPp87z3CrJH9Y/zv40t",
-	"tICnWiOueZ1YrHXmst4srsQ0E/eH3+KO7gXdzKyFAYHYvs6z2yCgiQ8FzuQtat1KsiLWQBifqfBQ+Van",
-	"1RjFXuTx1zNJ7R23nrYf42+cbCoryf6Yc8/y95fek54Lb9BymVO+1gN+c2ftT0hPVIxn3x4ATAAfY4wZ",
-	"7gJ2zHca8k2p0ESXivlJQGdviFR03QAfTTkpJIdhCXdae397+tuzJ//d+r84LzuC/u5Py04mxxULzHOr",
-	"lQ2aQ+OrR1WLbJWs9zJbHzJd2ZxSnxVs4mQtM9hdFU7KyMBnh9D6EmOlFZNqynBKsN9SjUGcRMZuOTFv",
-	"fSaRGxM+m7JQ4QhXLNEvnB2pgi5x5+i1esfR8y0zlP7oTDU/hkgl+Yhl+I+SeVfb8fv71R0/44lCy7K6",
-	"XV/xSUFTl/RNL4G9qX5uz3RRiC727NqPW6bl0lhsgget7tBtML4vpe/shU22dpId/BHIxq7O3NgGUsnB",
-	"aLATySAf4y07QD1xtp+GuAa87pmssLPt6IY97Fpfdz/kEYXsjG/kHXXxfuibie8mJRflrLwkNr/qgCIh",
-	"6yT0Zl+vX8UgVKFTJkbzqUFZ3bueIebalJCrYfx6OLeT3iwXWEeNMf5TzkwaNhY5uIYDkQHRmtUazo2X",
-	"EHeMO0zNoQxbJdg2J0G4AmXYFFyvjhoMQQZX4PO6kofmg+ufrgz+u11X5XhDXsi9QLhFa7UFuq0CdLtq",
-	"UH5djFsd59gV2cam776IcmwaVkHhpnlsKRQGcyo/6yiMhiWhURh2A4uDiRAIxIhdk70s9ACCk8ieEuQg",
-	"RFernf1bT1kqcXc1gH1FQhwiocRAGblEVnJLN8N2vJQksCPjy6MHfEKtQ5m0FbSXsXxirsiHdrOxshvm",
-	"VCHf4sicT9mom6A0i8Npt8JrtkC9TJGbxSfla4IJ3qDaWTs6RNLiOAiLagcjFBMn3tank+uM86kgTCXc",
-	"Ylj43WHoEdzlygsTJ1wucysf7XlBvnJE5Y22bKiNkad5kKZVYVfne8zKzE05HzXSuO1OADFNnIpyqZBT",
-	"y6mC6oCbWwDlbbK+Xbdr9Aiy9A2prs9qOa4mb/uiEG2WBmMFA13BXElDm4+UAAQn0tkQmlADAZIXofbi",
-	"46+L0NPigBLX1Mfc7W1wrmctB+B8uNRmcEN5re6E0XA7Wve5VmKrcL9EhXtNakQt1HVNllqtG4IX+QT1",
-	"jjQdRVDkKr52zmFWl57mjoLjfMhS9wgpjIWcJwXMgOjuTCqzHvfXPYbmi+55hG6Qanm1EsvJuQpFO/PO",
-	"iutVKDAS97b1hSjazu88gQ7dwphYg9BYsnQdmU8Xb4X+Vuhvhf5W6N9poU+yDBYbJN+mhT6Y7zfjRBgu",
-	"s6i9HwCancCvehWREvCuxfohQ7zFVhNsNcFWEyytCbYCOBbAIEFuIKDTl8bqYrKgMhYLX5EduUYJJ0zn",
-	"GaDGEQYetb1HWgUs25O22YmDIgajiKStf3nxywfskc8ZjYr1+YWA3p+bSaK/osleOSOOhRiV8LO0YoCi",
-	"HbsIEMh6J3F/6wIrIpVlmTDw4QpcN5d02gQ+cB9cpp752nlT+O/pnpuUz/Ed84Hnxv+5GMyY7FhdhteD",
-	"8tz5a026S/865iT9aRPcD86vbeJ+6cQ9CI4+Hw6FAgbcLz+TDw2Jb8aahUohT1B2KqQ6YwaaYMfxb4iR",
-	"18U4Oip1NzihG5zADU7cDULeHZP8vmJojUAILMbW9t3avlvbd2v7rqED3mhLlQ68IvU2G4KgWsybEdqZ",
-	"xOLN2bDDvGSm0idueF4qd9SUWGZvICEPhnNZMF1Ts7W6/Fb6Q1+PtwJ8K8C3AnwrwNcV4NxXu29WbF+l",
-	"0eCykhu7Da6Emp3uGBh6BIYWH7ogTghdMCMuRMFzEtdGJDU9A4lrosleWypth2yGzEKLcnKPfac2T/sR",
-	"4WylRewryaYxN1i6r/OsJANxm5vIPcZ8EusUJcZQ5eAZQ5rsrYoYxsvJ40OM7qiRyoUxJXaGQkb0XK8O",
-	"yys5abMwyZiS0z0JWUaqxJxJWIJCnvWtW3vAJHvq5ml6Avw9/sp3agyVGv2y6xfjp86p8pz9Scw54TtR",
-	"aT1gRqqu2ECLxnuNKQ7UDyCXg2z46MHl/tskqogr41377viHVo8R8b6CDB9W/cXXzgte7e1VKsvWi1Pd",
-	"XhPHBZZI1MPxazVFboXe9PLq+9oWi3faBAKtBWG59N3bD8esopjTwDQVag+xPMRAb0WiNVlcHX03mi7e",
-	"2GuoqQSdrfds3sX2jtee04I1ujGEcjA5UBBMRWKDRx+HY9fwymFOW6d865RvnfIttuwuRwc+gF94TcCy",
-	"kcr09Qn+XxXQRABzNTc2wkNUdVobmxUbX/4KLiggIDgr3b8E+O18NW2IGLCoJyj5qsGnhdslkf+sC3cO",
-	"Ek+W31F9DrWxqsncYJEchHjzhB9vcPG5PUSrzjnYbumUCE3CtBIdxZWgTvBcwQ/ccEXe8wRAeA1xENLd",
-	"6QZ0O61qDprn/iTXfsAzZA5x46Rj1lEeMpIAZpsNZKactw8MpwXeX6ozbLaKBidMNpkTSOmoTHRlJhIm",
-	"PjtZFvoLDDjBTE7F2YgKnTH7AOwlogjU2VzaXBrrI/LEOwgUTiAeRQaBFMPGfNLGewhliwk7c7vGzZpL",
-	"K9XZGtrfzXar/LfKf6v8vTuaYBfk2N3EKKUXA2OIHi72V/0WQUd1q6wryhqUyJS+u5LGHmXSLsAaBo1U",
-	"IItH5uOzCVNiHFCGbTbu6wQRhLAVkG4ZYukkoYMM9TFy7udAQTNbcJm71w9go6yhgS8fnyiVyNy9+tz0",
-	"hTlk6UAMnFpyM2AXopC9Scp6UmWwj8Ck5GqC5eNSBeBjbkXhhl6Igb5AjV0I4MB2g3jbc0qWiYIbkZW0",
-	"tkFXm6j2mpZjwga6EIcB0V4I5M81egDKt9lR7wXPQDfGUyTN7V6GFYpleqxqYthudgu6ZrifvFC2kGJh",
-	"1wzoP4DLrlVXFMrcZPeBeWOBIXR5nouCZTKr9os4F5P2vPYcZnT6vwIIwcqBDPjnn8Fw22nvt1rJzkAq",
-	"//ce4C+tKNyt/uf3/+l0Rq1Wq9WA/+69hP98//LTN+4bM+fL+Vf9R8kNYGwBIn3OpGG+0Vk4nYDVGb3a",
-	"6hKcCfsOV33OOoQr563Ed5cuxFHjN974d6vxtNn49O1S06iAHdxexvYbt96b5Melx7R/bd1H7lTjDCc7",
-	"lmmZIVC+bLtl3EX8LkRRQE2C8ontBVD/NaHdoHbITMDby1zaRZUJ3v4jFqiuHuVZ1CrBi3vkp0qqXb0o",
-	"YNtRoa9XYb3HelZIuBo91VozcgzPciZA4I3xPRHGPLTVQCasJvtY5YunPh69xPc8MEm1U4/z+uFmsggZ",
-	"cXfHvs4z4+apnPeO6dSy9Tc28uIea6BEaFiAmW9wV612KwTmLnsOa4BdCJz97Ebs+1xA2sf5x2SB0Jr2",
-	"dIGzxCx5tUZjqm0ZO9Wjkq6rsG6WFFB7us8yACcMa0k24j2wwCKJd8sCi+S4L4yP1DufPJ8cBjgGd1aU",
-	"cJdbNP26ejDgpiLRf99L9j+5v4c5UKL2eG7EKk2cqExksQWTOIX6Gn+9R5aF/zOoTF4U3LnzO8ZOcs/Q",
-	"ujOrqPxb9u2fqm0YYB2a7Bk3GIfh3S5swUx7SlQrqn2rKh2Q5xhLlUfMsxT2LrOZOp0Py1gHLyFaVqV1",
-	"oXm6a9tg7fjymcQfpiTsAh9po1O1jFXq7nt1k/QFhY2JZ+bmmrJVAQwbMIQgqGvqbLSNN2jb+Njd9jGa",
-	"5VqdHbpTn4keH+Ww2O4z34kDZKzhE9Nk72kIoQ4jpf1QnRp0Iq8TDNOVXMtO4jld+ItnZp6dzDGprjaJ",
-	"WyfXjdNHee4UTfccNaKPyDLqR8MGo9zKYQ7Gl9FsAH4mPqZ6Hp7MOe1WDGvnQ6uJVwo1Guy0f3+S7LWS",
-	"vSfJfit53Eq+a31KPLN0e0cqCz3hB/wzcFd7XwL/eBLEgVRWnImibg1+Fk4jAZQLDIOo11TUOyZq0TJN",
-	"L3t7HfFuyFqPgVpaiUodI4iI+UIlVDku039hxV4Jn5IdJT7bky5OjuoSQ7NPJzFHhR6KR7+NCtntQz3i",
-	"PAmyAtLrQ66XckqwP5PbUnelJPHGgrQrdiABJMtsK5Pm1qWadaleSmLexa0Xe1Ox3VvjVE0b0LO+1SN3",
-	"3BbRnQOzOaYG8zzKRkIUthwZuO282w+gW134jzqqagziTaRiT1voAugemQYQ1A092/AJiJ/xleXwdQks",
-	"c+qMQ4dCsDxSI3jR7YvsxPkeeGXOQ0k6Z6nJtU3dA51wabKP5DQqazqK03OdgczR/Ut/euH8vmjN0qu4",
-	"Km/EZ++u5GLrq2x9lTvqq1QMZUqv3mok1ulpTOsBiiASRExHH021H6yMGn8+Z5xDgJvXmLXlZWTclh9M",
-	"7apPS26PrS+y9UWu3xfZvOMwzzVwGneqvGNTDsPMGasKezfJyCAIt3nSeNyqSKb5LsYKbkRFt8/zJ45n",
-	"DaetN7H1Jm7Wm1hsvV/Zy+jyXKiMF42eEJlZIocDv4PUNIAlLjB7ozImPg9Bv0EvYmj4y8u2w3rsDcLj",
-	"vpBFR1H3UmHAQnYW4blyP/K4iVnjHR58udX+jCbzEuayKvbui8rAxlNZKubhprxNw96xU+7eLPNHEN9h",
-	"dKKfVb+YPdPlkQDCpPoiacDdOleG+gWPVCYKMm54+XCoeeED9vDtyOZanyfsJ63PcpGwo+EwF7sAazKM",
-	"+0LpByZci1VnUDcWbIcU/HbE4/Z1XiKLoXG29FPrKOg4+OTJwZNd5+RrqPV1oqDa5BgfLktGpbJ1UbcQ",
-	"mduWPE/YSFmZQykyVFejcHI+BcgmQ7UFoXUrOSKY/0WYosihzFt0+cgIhjizjupz00esuLv8XAwtlEKj",
-	"IQzoRKMHAmDG0pdAJx7tFsq+g29YiI7iYz45ZJDRhmAJxECofm/SZEfeK+pyxQb83Atewjg7URleHQjW",
-	"OfLyEvJTaOEcy5kro5Wv1tyoP22oVg1RsqPf9QGu3mPPiyZ7xbOMr9TTMZ7vdXYNn50Nrnd2sgShoP/p",
-	"6SQCuk2Z5bij4W4Yfqcvcm7sycjQg4hpcP7SuYnCMYl+PirynXZpGphHAzEwXZ6f7J387V+t387/sddv",
-	"DfbzH5611L/O3z3WT4rvzVO7N3p88WT8/eenk71/Pz568mNTds3V3kxWW0rNM7GgHTowDkBLsYSloyJP",
-	"EXJBR8dPawppft87n19+BcbyNoU5v/yqv4vJa/Wr2fYU2lSxrtMOvGpGrG5FRODvqk+wQqvVMXGvADms",
-	"7kEywt1jZWP+TNgpxXTFGMjdFcdrStB5MQ2Ui/eDqjWe75ardUGT1ap8eOA15BXcjZVMxfhdBYLWGkHz",
-	"CPf/6rWhMw+Y5xC9UAC8dI/0Lbohc4rY0mGhu8IYzO94m8LXIR20DrCORekx01jBcQEQTOcZYA2nrwch",
-	"pCllLmscrb6vnMGUaOJrHM+FGK5uzeOybd6av4HwRp2oeo9S0HlZfqdOlQluBdiVba97LPHc7rkWm8g8",
-	"+sPqc6GWtIi4l7ZhJHH0g4XgR8J+eXH86u3z9rtff/z59YdXu1QliwII+N/AdwmxjkMwrjzZ3bjQ6iyZ",
-	"jXhkLEQ5ynbOBxCSQGQ4RUCgXF5pywynojyqFQ+xHhCXCGmfIl8gQD+C8gkT+5jwIh5nqjM+wYfSD/Z+",
-	"oF+U1eOV8nP62feV2/h+0t+18LKEcdtRgFHfd7baYfgFRVoeBPQ+3pBborELvYSrEzGWT6A0QCKE98Px",
-	"0fGvH9rPjt48e/Hzzy+ep02W/vr6eUpEep6+DkM86YcX//j1xZtnL1JWSCNoA4BW6ah5DATwmt3UIAju",
-	"84wmcX+cQ82i7lFTNKpSGOsiM8BIMBR6iJQaEmH5HwRNP31xzM9Sdsq75zCP173GG61EAyrFUyorsMAu",
-	"CLUIVBQRU+w9fNw62F1gmi+Bi8F61GHEeUvnAfxyQvs4VZs2ZddMIY7XDztQCnbIbT9GJZ8LdSkw+eo1",
-	"gvPK5BYW8bv3Q4X8i/WuFZ9tkEhVpRtN4Ql6MK3ZAdV6BmU0Vyr26/HLxg9TEZJnvNsXjWda2ULnC8Mk",
-	"7sf+t38lSxXyP8MZhnL+x6hD5w/Vx36CKCQZQqn62x7/OvbJ1u25ohEguqMCqtF+/xSbBEfR/u5BWL1q",
-	"jq+UdxmOTnPZJcMA7f0FmVPvFfiaEef4F5nTfB5nQp17sNrZEIf4IMFkLzop2LunoyAl3GRH5rxMhzDE",
-	"YiOCyt0KRTp4K8DVKs6kUtJZCc7BYGkE4E476lQYmQkM4Ez0CKlePNES2AhEL0PPDP5OuyypM9jzArMz",
-	"GUA/sUc7oDvtWLo59PUYUh4AFjKiuABTydlZHmQEhLCopgNXDR8OBS9MR4GydKtBrkBXDwbSWpFRFR/c",
-	"m8yF0kCyLBNDAdpUOYdM5oKlA12IFDCqoAZgaujCkVcIOvWFW34ahdMjJoouNxmwpKZSdfNRJv4TP01h",
-	"bXKjWZcXhSQeotiHAXMOMkJuqbk5T8qJcygKdG4hppvI9ayae2daiQSpbvEDt+a611ETPSrc1d0+O504",
-	"PykJg4DCP/ZBszEl2ZCQB35Lg3Obc1QQCUNPF2cCc/4dhTl9cGQLQY/vE8aNQGHeO2uytz3YqUXY9BqL",
-	"28kYoKAX4o39kylm+BDIG1ghLJcq3fWtTnCofj8B/TFtbI6Wz8cg/PH8+FpIWMhoY7YD/iSlCkz/NwUj",
-	"k46KESxpwlIj3PpRpaSzgPHSusZWCUut7J6L8u7/GomRKG/tqYlOgG8o/Mp/HO6C9qv7V6FDlWb0vBOn",
-	"0fHyjkozWQj3+0m4fow1rCdQw4rDGogT3evRraiU1c/EC0MKyIbkI/odzk6sSTsmuMl1D6UGdJNxe+AQ",
-	"2kEUViEj0zjQN2WCuC2a7oXhJoRs6UhlLJfnIvBiu1fnH+vfzwPapcazWJG8ixqTRbsRaUmM1c7vgd9w",
-	"MIdHQ897xft0yLxReggekYpEnhtKDb1nEtwM3I9Wswyw8Fb7mmUnRmZjOJ5j+3IMC+mTa0ev1HNQhDNL",
-	"lOelF+IzanVodhCETggBDViPlNm5VFlkl5VH0y1A1dSPe9T5vTqP1AK4Pcya5B688e+TT98+TOgfu8vR",
-	"c6Qk2ttlVQXtRtDSRuQXU5jXnRBerZsDaYzKHDwsmS6sQSF/uuZ2eHYKv1mTCaGCr52jXvbbd9mvz3ac",
-	"JwGtuEPZQjUxgm+r+oZ3/Mf+R77wIPKLaaRuzk5Rh7tX6s7KYaySJYEdfhnu0z3DH4QtpOquASd1nutx",
-	"zCFVMe3pk1mbPhbOZNkT38MSoEj/U5R2RLRgmVCZyELJExROAbOFUNQdoiYzOqWL52kJP7YFIZgS1j5G",
-	"msNoQNXq71uvE7lT6Exc/mWAmX5rbAXJncRmludsOjpQJ0Piszsfkul2j4idJ+dEe7wf+TpiHNhdAlwR",
-	"gtkPD1pP0Z5vOHt+t9lRP8kLwexY+8OMMEJO0HFw29H1QiRmxKGMj0/Yqbb9jiKrJKOcZUAyEk0etahR",
-	"6FFJg163gZADD5H2GolGa7gYi4g/vF0YYrdfSGMH3FSL7d1SnmTcBnG4t9/Yf7JDAI/pL74rBeKzcL9V",
-	"bBRciU0DFNd4eG129iiDXZLyXg9O20mVbymv0kPGm6gkdlqb6DW5z1C9LejurjR+dzI8jjiUUnBJXVGR",
-	"ilWLM0Du0Lea1SDP4fOK7bmW3MX7ry13e3MzVgfzxnxfoGe4ZFdPv2z5i+E4vR0KVYkmn3Gp1jtIyRKw",
-	"DGDJmHtuFnpgZ8KWZ+aKIZl6e2MFdOp0gS7YH8f7jyM/rVJAURokdaW77uqDytWjYbbcUFa3b+amounV",
-	"fNVc8BsTMfce2BqO4lou2mooU3xWQLBmujs/PnSEQQCER/WxpA1ylsoWvIuemYG0JLkrJsrXFnpsRAFl",
-	"ZrnmWZn+gp+I3AgoL2vWCafnGjAwy6BI+naQz0WQ7K0EIHGTXVu736udfQkOwS2UVFa4DeDc9kx3R85t",
-	"8oQ2fgt/mBgrBguwBwRzWxCg9GWHpxPIYPvIIwAMkXWBlTucKV4UeozpWmlsR1l9Bqz57VDPjVyXA2f7",
-	"AadTmRiWF6Im7zWVn5wX0yQ+oUUhzR89kiEk70Z5jjNDJiuuJoCSI2TcShRESs9lloH/rJN0WpJx6DiU",
-	"yk6R39xZDiVIKGYRb3GXK/YwtcVIpLsMa1vdPB6mkNxJd0vu4sqkEKZXm0czJ3iOKtOggZ1qnQuu7l50",
-	"GQ/CMsFlWtxtbPkusntkQd55oe8l4KzUr4rQ+aHlowyKWzy1nz90FZ51gE9RA/A0nCAopIVzeJkAXxTC",
-	"fe5ZSW4xggsyfM7L8b+jM4YRwjfuguWdl/jS6ykeX2EGa439spjuZYXVvtm8LyLcRnC3Edw7K4OPsixI",
-	"yhVlcBSyJSG+dMSWe7Cl9ekRxKyOjDt9gfUDi4fUJK4VSTqqG+pWAJHpE3ZJ1H2K4DiUJ+xz06gkZ3YP",
-	"O8oIWxH8VqPgh/yh4AhKOA5lNGXHNt1DGVDSvBigaI1ZMp3xhVnC0IfRN4npqKO4AwZ13AhOBZ8Qji4T",
-	"MDJ3Cg8DXNXdzVCHTGkCQJHnWonKl9P2c/CpFZZsrqHbcE3X1W1fb5T8JlklXnFT6XK3Da4HSYd7qnTf",
-	"Q9FAvF5rScBlY+2hjJAsh3VCBBjXwhN4xZj7bdhXpTz9usPam5IJ9z2qvZZhsl5QG+/sSRNAWc1ilggX",
-	"7vTrQAxO3fGuxv3Yw799ePuGDURxJhjcZZc6UpfCgJpuQZSrrqo/MkvaaJOkzFg9nAJEcdtRzottU/lw",
-	"BNkvu2JN2wrMjLpdYElksaJwJoRbton3kI3lk/XMBMyUbcRMWMb3hZVuwEp/WyfloCIDok5l9JkKaSrL",
-	"uZNEaPAQUEPA9V+rir53OIllvOJNB8zqpO6zuItsLY/EVhbfNIhh67teHX1EZZEbdV8feVDpEoD3YNAF",
-	"ggVCvptrBr4fy4F4C7VBW9z7zWcmaPWXSU0EPPDWk/1q0PJ8Vi7cCCqjasDWJkbeaIy+wbii5g5iCndf",
-	"NY1m0fbsJ3khOurKaPsQuyvrl2vx9kkVcO++mgO7TpjRIIU7KpARA3mwvhBM2nZMC2CnsNmxZIRu+J4y",
-	"SJpA2QOhvIclJf1e0mq1dn33XCr1r+aanHE+5r5mt17aL8oozRX4N5lSgpkoTaKyDCErVn4TWdH1PTP2",
-	"vkcV8m1rr91qQRSDw7N2ZJ4rYcwlvTT2HleudWdvLMR5dTgf/YarmPSzpQut7xut2tIF98XTeGAXPE68",
-	"rKQjbqd2ofLwbe3ClmZ4my/blIZ3GnQDGn6R8/HoD1//f7JkSk0ii1pMmF/qoErt3DxehsW6CMewti76",
-	"elNAtGTbQokNncJjJPsObvcp756vdwKXzd2ER5EVS0mM9comyhN0xRSON5nWLJpYpsfZ3nezJRTaCSJk",
-	"8V7Fetu/3nIKv6pz0k6lK/41Bzs3Jonud+YpPvI37LzXQqL9WB4YJrPaRotTLJ+l9XAp1+fixoszJgqx",
-	"ajWAVWs5/t+ZWClsI0MN09y2klpF/ElcTcqfYbaMzBoMrTIaA4MxwG1m8J3+HmuK6I/4hFcwySvLae+l",
-	"lr5xmDVsjtNcd8/xn0K5Eez9gM4xyFL39wE4vJ+SnYqn+rix14IdE25Q84sncN2lfenDK5kzmv3qaFo0",
-	"OjetjE922ntuDPTb76dG/viS3y6672M3cgE+qrwQJ5Vm/3uN1t7OX59WUBCVdzpHS1R21jYvto32LotR",
-	"eGCqe+cWQr6jGjn8Xgxz3nWyNs+rtuv0gJvsqBS6RHIOoEFpTUel1VOYYpM5vB2fxNyDwBumlXhgIBbL",
-	"PW8oBlA7qjeyo0J4pkQiRc+1Em0oA4R7DAthAEYZxuPJBv3dASXKJx0VPRkjstEcapUFdOBvsiNVqh5o",
-	"Tt1REO/CiUPndjc1G/CghwExhvIxiePmgTrePcxdTWTkP8JPAR6S6y7PsZ008rp+BBpXIi9wvzLncsg4",
-	"sSdi53WhsgSXbaABWFpCPc74ELuqm0PsscekZX0+HAoVeGY5jpUVI1VWVRJ1LtPd7qgohOoK3y4Mn2x1",
-	"RFOKXwiVNRnNBaLmAyEsUl92lPtTZkqe9d1HRDlrbCFst9+ebh8/4BNmhhz2wqAu6o/8OlT/xN660UHo",
-	"wr3MUyFUiMonU2mKjtIjC/y9bvT4sj3YhTIY9INGxYRJd5vsjZ42S5TuqFJJt+N3PdfUuEJkpcBjOmV1",
-	"XDd2Zmuq3B1T5eZwRIvMpA+CQo1TghUwERNq4rDFFG0xRXfRpvsg7KZMuijG3+vL4lGEt5zrNr8EnuFK",
-	"OxafbiPIUNSly1huR6bJUidGoVIN6NQltaExSYQ2HRaiJz8Lw9IzkSYsPUNWb+7+P4dPcvhEnBI5tvhX",
-	"miAPOxhBleT9A8OceO4oNFICiuhMQpIdrQ/ighpLlekxdmaB8QrTZqmTNdkoF5mn4tbOKBnA34VgKSpX",
-	"N6BuX3TPRXYisRbP/92QCrjEpTqB3gXCmHArp8tsuFVvlPdkjpTVqdInpq/HeCul4d/uIb6iKEXS/jQX",
-	"PXtC9t7JqZDq7MQIoeiW5c9nlf0sH3qdvkfGgZd9WRxVyw8WtpKRWU3/nApea28OOAtjQcvpADcyCEbt",
-	"fG64zduganLsHjMbo/roezdXh/IOacsfzRsS0ZrPK78/uIzE+qG/+e5//d5qPP30x16y991fNUTW03Mo",
-	"RE+A2TtnHtIw966nZgJUFe5Xopg/nehHa84pfswmJ/ZCQpUZHWM71mtMjxPKcpl5Pa19V3/Gz9l9tMn3",
-	"Niv4GCepd1gnkOLp/75zJspExU6yk9vw53dOxIvPw1xnl5IwgCkbrw1Ris8sUrws4l9/nok/z+yfufgz",
-	"t38a/qc49W/94K+HDfzXfvyvY/+vdvio/Fen0/Rr+vSv3f/a/a+Hv/35+7eNTzPX7Lovd/+rdtUH/PNr",
-	"HPtBSUpeFHwy+0pg0rNvwwt6t91evnr9vp4uv7IBiel8DlkH3G9Zko7vqms8LPRQG5H9ORQqk+rsT3zU",
-	"n7wo5IXI/gz64c8g1v9EzfCnUNZ5mg2pGqIodPFnqXz+9HWduw+Ta3/E7h+t5OkyR6QUzwt8RSffn+mR",
-	"WrVXwhK3famLAberInDdLL5dzU+Z0p4/jlSW15KpHQU4bqycl0cWuAe9F72RWcHVmLnm8RrXHKxxzXer",
-	"X7OMMT9zzdPlrvmZW1EsbcpPPeXJsqtGT5llF4lfOJizThxFdjz8OWvDzxhx9Wb8o/9wBx269NbCbX/U",
-	"+pxgdOm7tx+O2aMqzM5dbQBQFzofFaPcGcgaMOSgMxP8I1Kczu4FRedNdeVsW1Buqcm1TX3IsiTHwfip",
-	"HAhzCL18LmRXHGP3HGjnxFVHTdevlwTYBb4SN8pCxB/A3yHFBxNAWY2ug+qot97sfTuyzkBk4742gqWZ",
-	"sFzmptnVTmCmoY+SyUeB0mpY6NOcooTzbez5QTW3vFNC4soA2jVk4DKRuIr4i8NxfZ73XulRUQ3JQUgq",
-	"hla02o8roNohL6zsyiF3j/r9DzLd2n9ERlRsnf+VeB3rrLyuGKIzPe+6qrFYfzGKfz0qcKM5MVx5DT6Q",
-	"Vp1FFRocbusV7CpwkKk3T2GFq0Nxr66p6nTUjxTwXsg8M+X2rRhicyO5MQzufdebraerX7O3xnyWidJ9",
-	"HTrdnZKp2Me6Wv2S6Nyj/+hJlS2I0VlC5VBCrJoUUnoMGvdMXvjugqAP45prJhUpy45KvYBLE+pLjOlP",
-	"zVIwMdLg0KLIxo7wEV/lQHCFhgbE4OHPni46ytkDWHjiTQYs8blCTFBlEBL0EqmjKkFB9jAtRbq7mv7y",
-	"/0TOQ181FGF+WK7HoqBGeFCa3FHQuzEQdSg2Gg5FAfbQ3gE2xc7dLjlk3DLogP10Hz6uMRkw3itzaS9h",
-	"13DvfdWgHNWa1vq4Zc5YQro0v6ag0netNaNKD5NLvnRu597Tq4Zm5jF6TiFp1+PvtJO1qDtXa129bBD0",
-	"SM1wQLUhfZ7DGBJ2Our1hNsqhdYDzDN7YlDI5C8XxyXzHUczd0Ncth9GhWoPxMC0o+HC7TqdP1cNOs5b",
-	"jF+kGllhEnzNwKrY5Zk4ZI9bnnYRCTOIrgoosYw7u/EiPG7NibaNilni1h5a3e0dqezj/R2IZMnBaLDT",
-	"3vsB14P+ehJmJZUVZ6jMqtNSo8GpKC6JNEIr4VuJNKLl/NWGGreRrbrIFhoQPN+Gtb6GsBYYnmD5esNx",
-	"Ho3ZPFN42hyaYwl7QsdaQ/i94JmZTkWy1x5Dh9A7bJs7FHqYizZTAvNQCgrRlYY+3UYraO82LHQd7+5y",
-	"GVX3xVWDPfieMGhBUPwvWCzMgzBvKEKwdfPvtRw52ogXPSU6KKK4wHX2zcydnwQoU2fYJATfrTZnEJ+t",
-	"oR4Lp77jAQgUkCyAheFq0lFdbkSTpTITysqeFAWEzzgbiEx2ee5Jr9Cqg1h5aqC3xJ8QVHUSpSJzqv3w",
-	"L0dw0KRXQW8EP/7WgRtHSy8RDhy/pm4unmBD5EawM34hqvMJbsagUH9iQd/eD/N6gYc3N8+lebx/4w6d",
-	"e2OnM402EDxdxFsXW26catuvrsAvI2PFOq00rtF7DZ8vNdswyRUm1uMDmU+++KmV8qY6tyOl5kwMHNYv",
-	"bV5ErXMqi+ndt/f0h1ajtd9oPZ4zH7hmBrhyacsyAjc+R29sOThIGQESjQGXuU9pVEfLlWoOYFv9H/qw",
-	"qYuzOSMX7j5z+9A8Oai8iceXvYn91qYkBRyVTJ5JG5I1w75WgmRmdbatve+/nxfwcxctCbM6qE7t21bj",
-	"KXu4+6jZ+PQN+N+VT7YAklldScp7KReb9PzWw/4KPGz/slcwjCs246xRvJQvXSZ43iqPlSDDbMwN0gpn",
-	"TCqrGVfYOEBi4Rl1UnOWcy7VuWFWM2k76mFKtUVZ43QCjdJXNnW9a/0uoHXvnVvtpza3qV8w17fu9FZo",
-	"1LnTJVzr6gIjzvhd7krP6Wq4TmeByKGNnr+aVxtdePuu7YzRz7Ehom/hNGP4v+JZxrM74q197EM/ylny",
-	"Ts/auWTzwCU6B26NxGhfL5eMiQ7Q1lz8GszF+I2voAKmm1bU6oDlLMd5jGRLiP5g4FWhJvfPyovnN8/U",
-	"m9JhW3tve+rr7b0Ykb+BE/+BSmIXWHy+ctY02QuoAo6YsbQSCTmNMvP4YV/LfEWj0A9vJYPQD/aLKFA1",
-	"IowH8YXXXAJ5U6WdXw/Abmvz3pyu9Od9GXu3lElbW/f+27rhbW9S6y1j40J9mJfgoF82YPMGtXsP7d0w",
-	"tzm2bqyet3bu9sTX2rl+k2zktOfaXrGuJqkS4vge/9yw9KcXx+xRjGxMgZevTVUwwN0y1oW7kR7ZwIfn",
-	"g6gPmKfuoX4zWuUT1iuEwD7T7vKeHqkMyANlFlgDZbcfxgEMPO7inrPJ9ZjlWp0lMUVtAayRZ1wqLF7Z",
-	"FucsWZwT+SLudS7yQz6Uamr1ypygluYWYZRqY52KnHD/6Wqc+i+2lTjbSpxtJc62EudLJv15G7RlqW3F",
-	"hShIZ1YOlPvZ8lw/Qrm98jte9WmLYZox83O9FICpfDlbP/0r8NPhdZeVQkui+y8pDHL7bLlclNtk1Bid",
-	"odkG8WmQBG2WupGlbNyXGIl1hrGxMs9LSz9h6enITFIw0oHBUjGt1rUcg6/v3I91/Hx34Zfq47s5zfPv",
-	"c223R/3eO+i5ths64QNhecYtX66tC2fP+JDu9MFyK8DYJs4/9v6APTxotpp7u8ie7tmAwB9zIgGZ1jsq",
-	"nFVwWlMYSZpQb1oOFPnaiGC9uuNT8K4lmnYGKEgzp40LqHg/SCnMWqf/Rs9zzZLOO941P73Caf/aT5To",
-	"jgppJ0hMH7eTRVIV3NToOoHGyvQSCL/RaS67eMD6gue2/++FR2u/1XKHOdfqjDjV2bDQXeemucdi+wNq",
-	"Y3FIDTgsP+VGBCiwORdgcM8ch1cwhp1rJI+nJ9TZobm8EGu3c7yJzjMrs41fsm1eV98czzHh6PfLB6is",
-	"W7RjdJ6Z+eyCfxdiGJp5Oz831OONkcWYn+oRkAg5m8q37gVRPMoxQsh95rTdUe4Oj1vu59+1WsyIrlaZ",
-	"AfMMmoy4vehMMngS8I+H0r8m+xEfAKFZpEDtKGkNS8EXSyE662ZzQn9XKQN97BR7aKgMIhC4teH3EG00",
-	"fT1WGJLtiwL6v7g7opVJGx84CRU0/FAahmc1ExCxXJtEENspvtJ5drvNt+1YUyCnQgVYbeHogzEnA//T",
-	"xy3Yo+5d7rT39luXtGdsTTXXXpppzy3OphtdLzH1tRtd1q9SffvL1lNkVvwN4hdDWQhT+8D96gPpSYTw",
-	"hgdTv0ytB9Gf815G62nZKxPjGe2dv3//t388/u3H/V8O/u93x0/++Y+PL94f//br/uODJxTQCfdd693V",
-	"9gl/JfJlSAndSdy2A5/bK2TOXid+0xWNxHd4Vd3b8rU8DaVtA5ztNGEpbv7qZ9Ph5uhbqPx22zT6rHnl",
-	"LuU3tQQf55Ltcu+69IUKWUavOXqFEBRBhl4UuezatKMgscZzKwrFrbwQBlTEbbRaubEtBNYQ3LzR4xJa",
-	"YgAVgBNUDakaQ24s7Yc709TFCTkylCIbrELytzxbJFhlIQw2ry37C5/LBiOFW6ZVV6xthOBT1jNCVuq6",
-	"/kJl96XnulutbcP1DZ2gn6C2lPVFjuRT0x3X1zhLyVIRpoqNj0Fi8CPXZIlyPjCeoit29P3abdIrmJvz",
-	"wllXMiL/2oqsr6Xfbh8P8DqiZ70uu+61QI9dp/4HYrng+LivKewNS4bdsRBz5qxK4moGhFueiwIao2Ya",
-	"WuZi4qyjoLEZH0DYD9rlAmwNrhzrUZ4hmgyCnrPy0Ii8N08EPoNHXl0IDnlhqUa5LiCB4uQcuLR3zsXE",
-	"2S5hiPDuZnMRyTR40JktGtt9hudBpO30f0XX4o3be6uEK2j2c6QQvo47YAJtZUM1TK8ZH7DXsWDodoWp",
-	"EwnuaKAtr4dC8aFsTvggX+5YV1JQCTudWIy9wj84xEvH3DBn41jsITd7+ujq1c6fH+I8iJ373ww0Zs4W",
-	"pwF80cH4G9t6lwTxj93LznR3RGyiK0XvPbvD3H31szR2JTLEvvBgilI5dZTiRaHHSNYmjWVWn0GVVLtk",
-	"k2GDkbFEowj9x0HBFAJxf+tQwrgnLct7+ONcBr0qwRw7HnvGWMj68nOhGDe+XTkw2/gfQxNUamlYZKJg",
-	"D1Ou2GCUsh6gyI+UYshRhznmX/6//xe07JFSfLfJnnGD68q7XVj8TEMYaAAwPZxwiVZzq7dpVohO58Ms",
-	"DG956rRD1vVTMKOi0CNIujAzhF7/1dlcE8vaNB/j4zWnt4A2LWHcOuvH7ex+IQSVvdq+m+/pyHYUXSsN",
-	"k2dKQ2d4WBeNbfcFh6X5tyi0abO0tff9Hnvy5Alr7e0/pu3SUem3B08ZfQNfTO8B9+E6fG2P9y+hout0",
-	"vv2vh7+zh7vNR56wbfePx8nek7/Ch/+x2i6pJfM89PvCLUt/MuwLNb1HSrqpjoIOhPhGoKdwodVZ1PRr",
-	"ZmWQ2HPe6gyKuYyJj6sb6IcqLrzVeMoatSjwGigwBG4j9tc2lUETXWlNuS/vXyykIj1BAtTrPODTI6dH",
-	"poiZwZdaxx/4/ZPvmnv7jw+aT777/ofm0+/XplVdbxILPKaf5UCuhKr9dI2QBNJTTt3WWURvodXeuhR/",
-	"W/P/izD/K5x9kaUWbJSF7FvJHJTFe3EmDfRYKs0psByqXoFgxjrdQ5IXrTXU2R1FSpuqw8DoStAmOxWQ",
-	"emqjhGJu1tzdhfec6WILORhIdZZ01K9KdnUmmNLFgOfSYOHOwzcvn+1ScZlxjkjudB0EEVJn6/yfF6WO",
-	"963NuVKx6k8JYodYjCY7YtkIT1ql0yNM86D1tKNSsAoaYJ4FmF6mBSbSDJ+Q6PUpYpjZISslEZh3HTVS",
-	"8l8jMOQCEGTMJ+zhQetpLBDpQUhc+CEgXCoAEjSZp01CCLNQkVchzniRMathoTCxR7YfWgvhXsCJSz3v",
-	"iylLZMAn7o3533bUUBTGWcww5qE2Rp7mohEWMKWU4gAQWazLVSahOq/Jftb6nOwU4V5LHCrC4kBMRvI8",
-	"1+OT8o5M9mivVNi3wXh249HDHNSGmzHs23JmOFhGcDb4aKABsnkmLNTt0d6d7w8sgsmsyxC5UaQMV3OB",
-	"BP5nXicgoOBIqZ3lw0eVS68H8LLCDNYae50a9HJuqSaUSoz9ZtmiPjalnFcCSsTbBQTyMQeUUByJhRa7",
-	"EMBCplivvkCs+7cdhbWm2LnZBww2nE78N1aDv0Rxbff6gfp+BJ4oPiOi9sYyYugY+yhSzXSwIUK809r7",
-	"29Pfnj3579b/jdq9HrSeJjtWWjB0X1QGxXju1PUkmkBpoPpFMo8iFbVKZPgyXESs9dphun5JsX3x7Bp2",
-	"1Kwqu+Tq8rfuyhqF0q6CPKcUkhfx0nRUuUCHLC01T8qsyHNAc+bS2hyDlgZQkwIUJDfntwVyuZc5K1LD",
-	"wXpc0TqNkCf+s4Xgk+fwubNYKQ4AAb8xd6/5QsCBzZyl5/cf5trVpNIRpqO67vTmuciQ/0Cqbj7KRJa4",
-	"/TLkhfXaIFAM9KUzgiee7cDZg6eio3CYGZlJfW4aFWTWWvYG3nNte2MlUAwu5z2BxdCSXT3NvEz341fc",
-	"VNKzW0RNEAy4qSKnMjBp1DdyW0FWLIOs0Sqwmj8wiw3/ywA15SG8Yjr5Nszeq7G7l9iTx60fZlf8uF/D",
-	"3n+42Lx2LwdE9plzqzW0cmZyeoD3HTV9Q3LsvsNl1jM71kPK0J0BLANx5G5/9lQ863N1RixHAzE4dTKp",
-	"mpFkD//24e0bPC8M7rI7E3PDkAkGyOmMcQo2MaXHTZaqUZ6nrJsLXhiG9nuasBRCOinTRUelEOw5cYZx",
-	"ihG7Aqjl1JQZLwweVA4mD6HL/VKtZ7+MhhnflP2yTKAE1rIBa1nrQw70hYCW93FlsXPzp3JxWHPrl0dN",
-	"2EAXYicpvU7MGRL2B1Nj7Z1vD/bYwQGl3djTpys5ZbhG73DCy4RbNp46qFMcuIsp0Fu3Ab9qJOOGrcwb",
-	"q36IvXyoe1jSe5e2GY59A/V82o7iJJH+b65hBW8d8StrQzyvG3fDH4mCG0FgyPU1ZW3q6RjIAEUJdwAN",
-	"hPEbDy+NYnrOeSAD0ssjiNVpI2jrdRR0jpI2AYvyTOusTckTlOgJivskyoIkceYGFQCMCFo4M90DPSyL",
-	"ituSMCu758Ii4mDMpQVkklC2kMKgyIx/z4zlExxTlbPQWG6lsbKLFDY+9vXANFmoy+ejTFpmC6eQsPG0",
-	"R5HQ0mAkoqMC9yJprTLxAxc/MKzb51LBYAxaFk32I++ej4aGDXgm2Kno6UJQGYJ7VkdFb2ekrMzd/SZg",
-	"yVDU4xLrALZOrXUA33wZyRRzjnZBUPDYsLvqOiHlALkpTCrAPwLiSzGsINhv7Leaa6j9F3C8vhy1D+PZ",
-	"av37pfX73DT0UKhqXLJdkSJOy1dkFgjjXArG3Zt0xoI79SOViYKN+eQQiAdsXwwQ7wgB/WkDAc55VY4r",
-	"luLXJ05Wp9tQ/MYsADi6tQbAkVMhl2l/QVJoVvt/dsu3JF2SR95CJRuARbQqxxP0X9gLD396/u4944WV",
-	"3VwYtvcEERz7rYS9ev3u6IgdPGHPXr5ne98dNJ/sH+y2L9P9LKj+yi4OrrQsfPg+YUY4PR20eDKjwhPU",
-	"tAmVsmhUrLpwGlSBoeGUrO7VEm+UqwqLV68A4asrRRZXUzP4HusEflDw2/j/bcroWdkJr+xS4emb4fRk",
-	"Lsg2hDSrVuKBYVZrL13vr8zDRYqs1FjkrCQC6YRcJSQ4Kz/hbV2P9/RLoFIP6fOQ6YjSl5LaJkmFYfeC",
-	"K8O7FkSVtKajah2bIAC9qJyWkFS1UWLeejrP9fiwo6qhRfK44OcR9KwsgNAXzp7oCwDpyTABZ44orUSz",
-	"o36k5jeoXPp8OBS1KC8gbkKAnDNNRkMgUvKGS1xIeDy1aDIDGL3BCzxvvluwNkh+t6/QBMYIrUeVPG79",
-	"kHQUUUwF9UC/9ojCmbjJJRoDflGrMOCb+RUpK7pMyfIR2MU/PYKeUVdmf6pie/zbARjN/up+1S9w8G7Y",
-	"r4KHvhdmlNeq2l8wPoau/ZgblrkNvvWo7qC2xnRDYNJBy9SONevzC1HjRzkpl/NhAiVsYKx2VIXSIT1k",
-	"A30B0gphKSCtdY8JDvVwsqgLwNJv6OEdFfVQx1hOcK+24dibNUzgrDMeg82dfwIqbr0I7YAkWr2N0RgW",
-	"4kKK8VxX7UNfj03FgcJiXiq0T+K6e9TlSVnIL43HsY/5JEE3rUtpTqXRe1hHq9GgUVgv0XcxYEnA7PWp",
-	"B5pCVw/EjOFTqSran9fiIVI20/piWb3jbLVrLfOBRXpHb3keM1jgTdiqlnvjCFaFPJuV8fed+YBbmLCz",
-	"q2OBinu9QlO8ghy9sp+Xc3UJee27Qg+1AYyqEuOSwxZzSxfSSFttS1SGzqhDUgYQDmdiSHfCEnKJoB/M",
-	"CHtwWT0CmnHP9tem4gVeCGPR7cMLIK0DqSd48gPD9FiFjjJdneeCn43CNptun1SU9Ug0WKjfQogKPzVC",
-	"dUXiHC6rWdrXhfy3VicZn5iUCr2k9d18i9Db0LtNCOY2uF8CAsPt9CGsIc+xXl4qtIUgOf3AOE0EOucN",
-	"6h8oL8PoXDseaU3zBfbQCNFRhHOhvkioS90qNnSvl+76kQAW/RyoiInw2L3XjHq4hZxYR7kNAS6ikw6A",
-	"P6a2YPutFr5wQ8VfVuvGgKtJAz+l2q+q7nS7a3E5Us7V7abP3Euuomo+AmIJPk/m0fhCwgBgSRUGLqeu",
-	"os2z0/4+2cl5zS/3QUQMdKGcZJ8C9fiP5z69nnRsb79CD3wJTdgP6/IIu9e16bKq5Z9cp2zc52qpiii3",
-	"Ibe1UGuaIs9h/905S2RaTrUBVuAUlYqE2iHsDWpEZvrOwStAOja3vuRmLCB3ShkHEpTQE/iB8Yo3Nn/A",
-	"JqmxfUptQg6k++DyVkdTPJXuigRaDJIqw9YNCAVRFWfR2SnkjVH8AqjeQJXP03SX4u9Ry11fimyOcDy+",
-	"qti7H25UztUWhL4QhI57dLmDuCb2POeq6n2gyeo2/mSNFJO/3dz8kr4g14JOvNU1FnCCRvls441CRI2V",
-	"VeZsfCewDcqIU9HlpXxosiNyiawXIGTKMyNVVwQLBJ1fnomOkoblomcZz7HvL13gDfdQYhIudXcFFLjn",
-	"RMc/gIwg6ShDwTnqYmwA9eW+w/7Fbphpm0Z5Sh7cIU4mlALSLZUeu2eklHLyLAnoJaC+bQLzwYkuTih8",
-	"lrZrMnSHSKjhPsUHTz0p6SjlvpTes3ATBVp7ckKiRzNc/zV8DdhgG3E1vri0E8/zStppAA1Rd6qvBk78",
-	"dIIqit2fyMytxl6y/ynxd3DbZVXX4AgO8k1DAecovyPvxR6HrbPVg3cvljgtD9og+eIgVNdHjFGiMKMh",
-	"7+4k7aETYQBhgnbJbNyfbMH9twPu50UxITOD6ZFdy+Yn8oj5Fj/ShIHCwB1Cl2DHbJ9UOXr3mpJF0rKB",
-	"4MpEhM+aZZr6cmE9Zw2tJt70eDIUZrFZb8Vn+6hvN8YN66a45YVdwAv7Yubtr0wO65lK/jD56Gy+l+lf",
-	"iW+mS9c9MCx1j00Jl2P1odtt4vMw51KZYGtO7bxaOuJovy2TYgS6Tp9FnB1QlaWQWg9Rdt9zFA459CD0",
-	"Db/z0dnaWUUa/Ad3j2XSi9vjcgvHBRgWr3BY/jUSI7GARhlTPFh0BBszhIEyPnEOia9gDfb+UBuJ6Zse",
-	"AaXHfYCI1GGWYQiXRmH+AYNccIA+wnPgZpWDsjcn8R7i8lfKutfyxYYaq4xPDt0CZaLHR7mTFBmfVI9x",
-	"JQVRO1Buqwy4C/j3hcp48RwD/TOje6vySXiXAKuQWAk2mqJwda8KMxl1YyI2qWVHdQwP/IAX3TmOU9x9",
-	"C9hNaU3vB459UzmD+x55C3LwXySgvOjFLTMreUtRF0nfR12e5w0lPtv5Kf1nnApTgWOqzw2AokUGrYyF",
-	"saG+BYfUZB+hE99YM6KtHEJCDY47tx2lIWsO33uOfF5Qg45snoi+JCXM8/yNm8CtJoSBD2FO/9YV4iFu",
-	"Iiix3KrfdFAEn1zLioAvB6IiKG625ZF3Pc0JB6shBkM7gfgIsg9yac30id6GMzYVzoBSQcGcwK2Bw14u",
-	"uqOYBnBlLtdyPrRFDd3kKdJfCN7tCywodO8ct4yHQWglOgpE9oUo3DCw/3aCMKSxNII9aT1m6aicbIoZ",
-	"CPfxuC9zEQL/0Cnd2Xr9kYXq8QxQWKEjFss1z9gpz7nqigKIkw0b6+IcKJChRmaOcf4eilSEMdeZJy0f",
-	"Ukuvy7PJ/ep+v+42n+MlPuOq0jLfiGL1lvmF1oNFHXfgN87jkTVWRLX72NzeN+/hOQu8PXBk8GnU6U2x",
-	"h6lTzukuFTIobdnDtMdz4z4LCLyKn4P+Xm13B3PCu1ZeVH0vClycap0LSF7cMV/Gre0yzRpgZbedGu6Y",
-	"bnNvFl9ddLbhOCFkF8Les4d8qivg3HYNR1kGvLdaD3xvAtJjhG2lVsxspHInZdJwhgDZByexyd7wgTAd",
-	"hYQO0KagvpFA3EPqMlmyCKjq5v9l+SUkYdzA2ErdFd0V18mNPz3QFTruEr61lJokWqtzTYibb4lbrrgs",
-	"tXnkLNsy7t8u4/6Cq/hAILf+1rnZiAI4yjIS0GsqgNi/cZetQoeuoXR9hgz9EN2VgG7KBEgItyEJ4eEu",
-	"dCfT7YSO0j08lSm1zjYpJB1KzAtO45BxzA0H889dz4Y570K9htL43I7y948fvJY+wTVYT598vaTobr22",
-	"jOhfCiM6HIYFdOhrCIxladHd49dyDM+EpYN3RSL0e2bjeAH6dUd/NyNj7nu66gp2wXqwcfeEa+Arb7Ln",
-	"XpVjXa6bWEcZq4cGjPlTz9ojFZPWu6WHgU+A3FUgI13PFMAjvgFTYBP84t1cmyki0UhGgdu9oqS5FULw",
-	"eSJuywb+ZZhXU97aFod7SyTbm3HvjC0EH8ynbIEEkOdZiQvuunowkBbq5U8nQPgM2YSi2rEKOaXhi4YR",
-	"ygKbs7KGPfz46uj440/s1fEvPyfMCCg2YU+b+7ttlsJv2vTYNGGpzNop3hU+emBYF6LkCUszbnk7Zbyj",
-	"UlyaNNi1JdMMCg1scg83h+IYekxf5LlOidAFHyVN4IMTTqO4NWKn4kwq02SvLf3TM8AJlYW++8J5usg4",
-	"wFmujWVdrRRNzxBfLSA8oW+dG7lh6c/c2MYLN5zG6+cp5QFDaxpPYJB4ohssO9Ij22RHLJe+zghH1VEl",
-	"p4JW7j15hnO298SttIacXl+ocDuRGwH9ZdvOX4Yb9nTBDsLPOwpR1qGcKZoUutQlqx1tA9g4nNHa0Yoo",
-	"1tejgpr0SstAVydlYvRcTLB14oXTzL6gUyikeejmwLwTGuE6a6TJ3g7xXlgphcxmHCEsBcQTdA6vh4J+",
-	"QNfn9IbqqPSnF8fsEe3utMl+LPTYiMI8YPAuPuhR0RU+hwQvj7shHiIXK3YkhunBiveE7fZn7Qi6/Xyf",
-	"Bu9BJtAy+OBUZqnfcIAVxi0dgi6F6Ap5MZXi2jnqZb99l/36zGP5UAmWma7KHpzXynz/slbm//P7UeM3",
-	"3vh3q/H0ZNm28pDA8/IF52QEO5cKSeZ9C0wj3KpYkTlh40QPN032kc65Oxm6R3v8HLtn+n2K22DAJ7hb",
-	"qv3po1Z8Vg7Eie715iAd9en/iq41ay4Lb/z75NO3DxP6x+43dUuzJLIa3nWjFNuxBYgGbWQB7sQirqNk",
-	"1mZ+G3QUSE72x19ux1Yk7pwfdnZQ6HZ22p2wmzo7SWeHW/ishqHC+7jwMzdj+GG08E0cM3yPizz9i+ir",
-	"E5l13OJ2SkyX/xtDZR1v53ame5dNq7WgkfDwmIT9evyy8YPbINF7fdpqfb/39On+k4PvD1pPn0691v/p",
-	"dEZudp9q32cdzTE8CAlbiCbUyEygrJR2m2i9a7xQzj+iAtwgvr1B5gX6rCEWawS0wgg2vAIdApTpwlXr",
-	"IOkJXXjlKBpYVJcUpfomVQgohUgYfbB8uK2Oo6fKpkP/Udr9EO+PpQheEEs/mj3IaUtc0L2yHXKEc4fa",
-	"554oCpGdWO3vdx2xvPkQzxLa+XU7tbhC24jeooie9cd5FeD5qgErfBmB/iEWWQBdX53/IbpjcingPaYs",
-	"TUITplEBvHAANRkg0ewaePUgCr9QXoEbx5c/10ps0eXXKo9uGF0uUbQ18H02QMOBDkwTbMDnvy+/8O4l",
-	"FOhjxb5vlQ+eM/hWo6JwBjQq0UO4ldW6IXiRT6p3WI8D+n6Dz/lVUOdV6audQWbFtUjg46kGTadCKGaE",
-	"UIfl602Y7DGuJtC23o8m83zNUYOENUQ03W0rprdieiumt2L6JsX0S6mk6Qf6wQ1J61zwi+sX1ZAh8ImQ",
-	"UyHVGQltozGAXie8S3ndUesKbJjeVlpvpfVWWm+l9U1K6zfalhw+sRR0C7ZaZf480Q183NcuuqWZ5rqf",
-	"IqcsiVjYqcg19CXT2PKSFxZ7UF/d8oabbQX5VpBvBflWkN+kIP9RnEm1aavbp3WuRXr/JD1PcWjWTi1X",
-	"UETMwISgJGWKNwbRLgDiNFTvD+1TsMISsmoo522pDnwffVEIkkIk+btEAAX3PNPujlqVaqUc3Op6wa/k",
-	"zauGK1Vfhg4z87hh9n0Gcecl9hEA6BPTQ6mkVs3VM3vHfsvdcKeNS/KKZW4TdVi5Dw6n6iOBXx/rI7fV",
-	"kHMV4s31wUDlpLRt9PRIZSnoE+J+LD9t3g+16ycmFdWNoybmOZCtNKRqgJBKA3Cwo0jUypLODikAt80n",
-	"b0eJf0C0pNeHWjnVxVWs+NbR6cSAsxxGBgwsoszxPYQKfVbwAfLzE5uw2/IF79qEGvpHxI3QM+3f1Mdw",
-	"BkXz3zSYa3RE/CPmgERodmbLj7qAH/UjlfwUI0WduVbivPGtxxfQ3vjG5NSKAnYPt2TBAXJ+7Cy1Ac+w",
-	"GzoiVol3c8YQ8w+9nCbnox/aMkw5foB+69PxXIYoNYJRXY0ZtTKQG+Me9ct0V9lH/fhfKFtMlqHuoRXe",
-	"YkrvInkPtjkOB9vLqnDWZ6VVRVjM5+55o60w01FS7GIK3bJkD+BkA+Hb4/QKIdpBnRofkTQJtAZFUmcg",
-	"g6427ASDjavJqc4mh0Hc5ACrdl/ZyVAcYrxSqjN2KuxYCNVRaa/QAyyASa1OQSg62Q00EjAuaWBM8ABs",
-	"8eU/cA5zryeKiIGI+gV5aYP9TW1H9aQ1CVFSU7+fCzHDpSoLY9vexpQo3qE+BQU4fMFVR8WkFNi+pyvy",
-	"XGQJc+/H/TcXPZtQZzoFbVV9rwu8CevrPAMYeEL1LvQWdK8HKwlxgVEhsNoG4BV0bV+PCmRt5VnmPoWf",
-	"U+dR+DcRX3TUKe+eN9mxPhNghcFL9bWwbgnZqQA4OtRTKHz32GMJCigG/Fww494Ez3GlndI69opOGtYX",
-	"0Lm7YFYoNpBq5DZbzzeWDQA+b2aF9Uzpvbn3jefcjTwTXShFwiZHUK4EvJiQvnSKQw7cW7fxi6cXrsRn",
-	"22RHCh8BnZqQicT/jppHmAq0BQuNR0NYQ/cBjQDeVy7cDIyhLen0eFhmbIsLPIluN8MrScqDBHubAVQY",
-	"5r4H/6rUycEQh4XwzvmRwqHiytHE3WM4LI/IYLDQgbasnqqQo/S57ag+R0JJGAieFbcJ2MORynQStiF8",
-	"uHsYvRTkHtXqEqtkEeFWRWPdLvOWOZeqGvYZ4XBPaJPutB+3kh0ney5ttDoDJq8KPSDYKAbc6lyfuSlb",
-	"Hd1ub/94b+2+rZXFvE7ur5mlmgPoXwG/70NsBo3ypdf+e7xVRLmB4vQEZc9Ou1XF/MPH/o/VXlRdHcD0",
-	"u4uG47RXtBjXURxQPT01tp7T5NlhKTq9JomV5BKkZ3Dc8RBvY3y3G+PzXffLcF5SE+LDSFh5KBtuM97N",
-	"EKCfMBBbZGk7KtjGLovwOZOqDB1t+a831dB3ZKfCc+u7HFF8zn+2kDDuOJga3ohPnT2aFXys0kMvxyxZ",
-	"pzqYQzoUxsem3jpWin/cFe2UlRjdPvop3g9ON790dy7n77dHA7ZgA5lz0jY5E1iSjH2M4G05mSs+DyW4",
-	"lpiEaG4z9qUwOXaeYSRNiLrxauJkWS45lCKeOh/EBEBaJTp1Wol1Qqtnwk4LhivWym4t6ztiWQfV9HXD",
-	"uTYn3O97+a2XJrhr1o3XrmR2+DuHctyK4fUIo0SrY50qt50XQ/5R63PqTOKjbhDnmuq/nr57++GYPYrJ",
-	"RdO1DDWczFuQQXcDiLo5LE9EZFsnqn7EVhaL3fyYcWXr6n9l1q7SDTipaOBisFphBoX+JuMWUKoQGq87",
-	"vIyj6dVR475QCTN8klRAjxJpuSCVwNXEF+WvbSnf2AKB6oGbN3pc5iIjwBHkpxpSNYbc2BJthPIOi2HP",
-	"RuTL3R1yeEywTMvvDfn8jyhnck26B7SAKV9CFARA7XvIPHI26p9GwSPMPEXZIiCFxS6I+HLdZT52uo6q",
-	"osnfuK66MeRBbUkEZckQUkru2LYq4qvRGttQSIVhv0uEnJsTr/l5Qyozvysslh9EeI6+pmRvYPhXleSw",
-	"Zwzy1QIAswQYR0dhUAFeM9mOHkswi/KAJ411cQ7nHKRrDywIaAEiOqonxsJYkMRN9maExN7FSLFeoQds",
-	"D34teLfvn+HukPHJNIcsTaOjzvjQhDplXWSicH9QhYTvYAsYO+giAh3g+qJ7DlmEQ8apRTmgIRAQgDl/",
-	"O5ZdlPhHjNYb7gBpfcyoVesq2vHKGAGZeHxNJZYlNp5QNtLvByO3Jro4h1V7eNB6ylI9skZmokEYggZg",
-	"CNKko1L3eHcS09012DMoE5+fv1a3m4InLFC1ARaWW7znps+MdEp4IowVhdsB4kIoqc6aK+bcQY4hunhe",
-	"C+CpG64UOXLreJ3Z9y2f3vXw6TlhsISXfEXOvW0u/Bpz4Xe+4GW2pmWe0GelzE9qql4QepkiKAyuNakH",
-	"yEXKGgrAp9S1V9XBK98m0jeU+yL1v05Ny1ic9rU+X9RTFzJq9NN5rXX99wtKBvwDV7UIvixEPM5iGSy8",
-	"X5YtGP4uguHH5XZdzK1cOQHzcfCvuHOYBsIYt0WABxxARsEiCJ4JkjWjw+LMda2gp8UHy50fkDF/mDrK",
-	"8IlhD/vWDk370aPxeNw09KOw/7p6sNtmHMOr2KgiHNqGBMCX/8upAGP5YJh2FMDh/RdGniluR4VI2cP0",
-	"Yi9JA5761S9HzxofXh3tP/kOGh5kCQt3gR85hZGwU27Edwe74JJ0FCCLpWHpH56gPWGdnXAd/plxyzs7",
-	"f6UJ1ZpD1w2woji7pO1GwozuKIIwY6sJfup+Enw1W/ALkZt22VHB47/c0kz0qGB6rNi5mKB3pigI7ea3",
-	"//kz/EwqttcKjS3QbQvvtsmO1CTqcuEMv0KKDNtFoGvZUWeFHrufDPnICKhtYDm3oqDpcpa+F7aYNI56",
-	"VhQp4+Ycd4i0Cfx3/wBB3wChVtTGCp4PwO4M8oQq870vYb/BAJwgTwuRiVxeiCIF4LffglilQXCHg70W",
-	"MLyMpe32RcZ0r9dkv+AzDK0qdNaD5esoXhTyAtxWcJMx9Kl9pxBozakteckUt9cXosAPTieM0wK4S/Du",
-	"JTUYPuOQ6ifw20xCsENZGoGBkgF/SzxKiOBjR+HcueWggYIH7l9H4K6JzwZsgHRU5Ck60KeCwVlrsiNc",
-	"MKgKgAKGSvjggYEtpIQFl5sXbpF6IyMygsx2lB+PW2CoUKDO1Ta0M3ngvrEWuonxPNdj990AvXp3IN3m",
-	"SY3oFsJi+bwiCgfarm71lcbd5PbhJap7oTePP7xdd96Zdzyv+tgVAfseSxkKRr9EaAcI7zgX+Y0T4aMi",
-	"32nveME55IVVomjS45q6OHs0EAOzEsYD1+g6XfWaFVjBCfc/PXVaTg+Fe9mLFjCTxqnI7KQQHAaErrRQ",
-	"8KnvQumjJLAXnULsG9E9+aX39388LX746e///FdxPP7fX989/+H1z+9+e633f+Y/8w/jy9/Pss76tb/K",
-	"rM7S+4Vni5Du0ppta+/baO39dzF5rX41W1qFDRnEr/iFCO2STJUYaQmjuMbrXKG1N11CXbnIjDBW5rkz",
-	"nk9LO1ratfQbjmBt/fb19tamJbt6inGbxKu2yR6Hvbj6IVsGvxyeEHJcoKpQea8T3jkTtjw/VwQsf+EW",
-	"zpdtr8wDFtMr/MoxEZuSV/ceWbyO/FkTUYyXL9+nm8xrhADCYQRih75g0TUQSqGgBUCCdK9HoQhq1dnn",
-	"w6FQho37MhdlNb8PSpQmBQYk1jIsUCBsxrDYRKdu3etVxGoQcKs26aYp/Qrzu+lG3ZdIukqv7mA2bjFh",
-	"t2uvbf2vzXXfvoplOON+PaL4rxTLJAEHPuprdWxAKsRaAYQkichdgMYHI6IQsAycNxFOiheCnYuhhWD2",
-	"9yzjkyo9jvsegtju+8etKyYen5ezvfYMZD39GFAZVdnG3PQ2QzVG05sEqrFPVzbFYXCxxpDWmaVuwbi1",
-	"YjC0Zqe9tz+LA5rXj7es/Mu5sSd0k6nL9usug9+LotDFTnuHEjbCzZdC3SJjT4AqBX7oAUFPWq1kR4nP",
-	"1UdRdSH09q32Y95Jypa/VWQRvSfqtjvbSRjUNDwJuxXjU1bQqf71LZNY9kdxG0b4ivLRQf4CIvaWTPTL",
-	"dMijP+jfkxP3RUgvrlGTUT5xscj1B+fSAo4P0Ou6TL1TGhaUi3MfnDpKSvrWmSwgsYcBnVtU2hEysGv5",
-	"B2GFNppbuyaz2y9znWx6DfY15WtDSPZ+SCc/700VUqyQuLjvLM2Vw7ghk7bQllvR8HnIP64WjqiVJb8Q",
-	"1EOJsQ+ZspcRGqOU1M5+NfJMCQKWnGrbT5jRZT+dYMV0ufKYH30higjRofMsFIjp4kxbK1STvXfzBGQL",
-	"4DncN4IMdZ1nHkGBfJTrCSdYSFqPD7ictyOftunvLzH9HYdYYHNLa6IjAbSjY+XLIrtiG3rZiI27VSJe",
-	"ifwkfL8bj4QyXkptQpFYYa5Jf0zboroHcewglZvu0elUmIXUiLNCCzGEU8lyeY4V74hwW0fKu0dtrc+t",
-	"3Pj6jE+38/0RXE9kVPs+uN0t/y4mRyPb32n//sl5rqeCF87//f2TOxwI6axrkuB0qVTG8jzHihmwD+H3",
-	"GWrQTHdHnkUFtf0jOHA07Nq+jkIPcwG1smCHCqGaZXDxHUGha0KVcHHBuxYK7AA00NfueojlJgiqJRxB",
-	"aPiFkV4JuOnoMc+Rtr3mKR+dfUus7lAhlASiiwnyio/5JCHQD5nCiKwFsnOgzose9IwGUv+kglreIU6b",
-	"DXPeFUkJKDqXTiLrXuh2CejrQkT3f6/1wGAQACy2mmWTA8/1TnhrjAxGNznCLSlzt2Vm74C0Ogied6Nx",
-	"JjwVVgXauQqbeV/nmYnvH5X+1i6EXki6H90tFIzP3il+EE65cCchuvgDBtrrBwGc7YVol9XLbjb+DYUk",
-	"QVlDnbDTiW9KWj4DS51mH/EG2osNAgl8ePkQOfMriuMwIyeP8wlst/h85FzNG/6Au8HA1mmzo3ev2bmY",
-	"GL+d4K7cnFMVsX8z3a4wdffz+xbHGo4TNQwybfZ2ZHOwAH7S+iwXCTsaOqN+dueznhDZvPNMJ4cb9urn",
-	"79nLV6/fs/cHCa2PNigmzFDwcyYtlkUkzAhedPsJ60mQmECwg81lVNZRbncTEt1tHsLfJ8jElbBSduLb",
-	"zeUAmrsZbD9TYtIPGYT1wVvuqLfePHk7sm6XNln604tj9qjXl8WjgbAcS0CsyHODhxdPqzRo3tCiuBnW",
-	"vj2CD2bAKXE6AdKAw9COAJJRsEumztmYcsii4FW5czTKpJ33JHTosyTUQ7TdMgpsGNDTea7HCePM2ELw",
-	"AW2gUDNWvmBSSbMPeSV4bvtJ6DYFPAakKVCR+BYYsXaJTyl2Ifrr01//fwAAAP//",
+	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
+	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
+	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
+	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
+	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
+	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
+	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
+	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
+	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
+	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
+	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
+	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
+	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
+	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
+	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
+	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
+	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
+	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
+	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
+	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
+	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
+	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
+	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
+	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
+	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
+	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
+	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
+	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
+	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
+	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
+	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
+	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
+	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
+	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
+	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
+	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
+	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
+	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
+	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
+	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
+	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
+	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
+	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
+	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
+	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
+	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
+	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
+	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
+	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
+	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
+	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
+	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
+	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
+	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
+	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
+	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
+	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
+	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
+	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
+	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
+	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
+	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
+	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
+	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
+	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
+	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
+	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
+	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
+	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
+	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
+	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
+	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
+	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
+	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
+	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
+	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
+	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
+	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
+	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
+	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
+	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
+	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
+	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
+	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
+	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
+	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
+	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
+	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
+	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
+	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
+	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
+	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
+	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
+	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
+	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
+	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
+	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
+	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
+	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
+	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
+	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
+	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
+	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
+	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
+	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
+	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
+	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
+	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
+	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
+	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
+	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
+	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
+	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
+	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
+	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
+	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
+	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
+	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
+	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
+	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
+	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
+	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
+	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
+	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
+	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
+	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
+	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
+	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
+	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
+	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
+	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
+	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
+	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
+	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
+	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
+	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
+	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
+	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
+	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
+	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
+	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
+	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
+	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
+	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
+	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
+	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
+	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
+	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
+	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
+	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
+	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
+	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
+	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
+	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
+	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
+	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
+	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
+	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
+	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
+	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
+	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
+	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
+	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
+	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
+	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
+	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
+	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
+	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
+	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
+	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
+	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
+	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
+	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
+	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
+	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
+	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
+	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
+	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
+	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
+	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
+	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
+	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
+	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
+	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
+	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
+	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
+	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
+	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
+	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
+	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2v1sWL3WYwmcZGqe2yT8kjBYMQDZ0puhVjmyFjBOHGnN",
+	"tKNXc62HdW9DG1bY4+qyb0GJCiuyQzTFzx9NVAV5Xl+2ZZtMdIvSgXIe1JwKK6Sa+2Te71jXwWA4GFU5",
+	"l/nJs/XOjPSn58UUF/1n8w0tFeEm+jxSzsA78v3/GHwp+E+9MtZ7Z5NLr3P2aYudVOTORmWt+kQrwJ8V",
+	"Axc8a2EsbsrwO4tqPsP81zWSYTdL1UezlU/7bvCPosXQLyTfboJpi4gIn6olFlv5t07dvWvsuOe2oKhS",
+	"D26SHqpE53LSdjPMbGWORdjLJ9Egw+rRzE+UXfNWZlRjet0Y0SlPCXj3c29/xGOAwccU6vqWXMSmTuKC",
+	"q7lPNMZeNfjMtqeRXTl44/x6zBFFPrRwGhhuVSI+JnoZecJnq5tTCxv5JP4y7tIcOxc/89h09EZyJRVJ",
+	"vVtB2jeilnVwLaDQLVBHVC4SvGofSk5XtVpezmSW5Ifh0/O6WnQUWL6WyGq+tKXudm1et3oS/w4++3rZ",
+	"mhlaYLay/cQzhSP1Wg9mNxVYEBzNEXbAgw1KaluiH1dQSFzxb9mOoibTpurRspea5jNOshZKNQBw4Gvy",
+	"xVRsW9nDw0M0HKEHtY6ae4cH13ievRtjht62M8+yFDOXX9lhW2DmOLXnu21XpjilScuxgmBws9/rC8iO",
+	"usHDBKUCLaDWgIMALn3o/syZyQOtaoAlw+UmD/1avcIvTk6SRO9HvSnFCWPIt6zXakdlcj1gAnSHm/KK",
+	"n4FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVZIQoM2zDwzGp/iZtDSc29IgCRZYIEVgR6l",
+	"EU9TLNcObW+4JcyRHtydoPr33e/ahwvW7JQauPNOAt6xPmABFqt1a85sIPzsK4BGBugEyTkXKucsL568",
+	"OIW6tlyi0Xy0JYRrBh3AF0REWtARBgphi0h06JifJgV3o/dMZkDWkkScxVisai2f7eXu0qfWZxT+N3p4",
+	"YwrTbqLmecOE7SRvNrq8NrufDJVV1kqvIbAH69awRHdTfN2vY2fXl6VxLXkZdZyG0rjaW0/UA0Q7uJdK",
+	"cSlbt7EmzOW3HbS6CPsZ4SSRThTa82f7rptYglGIKwfQXl+/GmsV3edSZmSXqVOJloKblLVt5llJbqL6",
+	"q1D/o6de8eQrkUXKYMbkk3AHNehR08oNYjiqD3lEoMqzaULBIrzIJGVEyr4wcaeEz6g19C9oHENHBzUX",
+	"XCmT36gEZtJGrxRNCc8gMRHSUQz5KM77CYejoL8ps8WCC2VqMTPjKSNmDSIipd6AahiiNCEPYq3CNNnV",
+	"8RpTPGNcKhrJdvd1zJv8w1aUWJREyG2sl2bbFjh6SQbdxLpjLi0KB/mw0ByiNQvbpA9p6yQPgud+k5zg",
+	"PLrtN/dcVukO7oddNFriUpTao/w2OrDEK3Sn0AgctYZ3A4MZRSWaCpJD7ExY6Wac6MFiRa+Ivr9o4Q9o",
+	"xrAwDnS59FRKxAwyexUP75rUqO1j5vps5vlXm0PG0B7eRoqarO0CV1I1XEOAKVZ1Ldpd2iC63desAV+c",
+	"obUc7kl5szpmCQvlwij6TWbNF4LPBE6hhYLWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/SraayIo",
+	"36ruwt7pHiwSgrplwtd2c51o/sXmKncqoOF5tLC5I4K090+p5TdIkkxtsWc9qAwXtutotmPaqk2n+JvJ",
+	"Rf7hcHgTKlK+GOv1oxe20Kajo8VmQhhDq10jSrBUv5o68w7BNfvy557Q0CO9Yia7MUflLcP7b7BX14mK",
+	"LRsaFIMLKtNrW+BX5ayjbrVieUaSz7KYUkb9xP4SEkCpkqi4yyXUOpkFMYoiz8PDXfKPj0t5PP0Lzi+v",
+	"xVj1w1nqA2VMZ1fTaPJYkwQLJOms1sCiOZrDm7IobZV9ad03bvirTEW8sxvzhCEQlK46sP66tVFs6pT9",
+	"Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnaM4MbS1lh1Y2rHWOLZrHatrGZM/nJyfWwpZqgIYM7V34tA1tz",
+	"2vN7/UtYOqA7J3vb99d14pSydgX50za3WODqtpZ+77ihxTKt2dRyon0nk5jbAn2tL3qgDLdpJNKoGlxT",
+	"6OfQAcATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaE3Q6rfRXzlhodNW1XxSARRvYta/nZNugJ",
+	"Rd8XmmvqGzGALvIWXJ3gQrsVMdOKH9uf0RPhxM3AOE6NCWj+bTrf25Z5aIavOiZHF9+vMurRtoWDJ4Bd",
+	"hREYIx0LlWF3m2WDnm93Lfb26w4u/tdpmEWwcdMgP5XZmSNT43QurbpZ3UgSEnFPjMK0ptYkYuAqOmaG",
+	"lILenRL76qITynr1dgSlZJ91zOITS3gds/gzle/aMX8t3f1aunsjpbsV+up6sNyBuu2SXfvdz1KuW+rx",
+	"dculumVp2N3Z4vMFm0670MPe43cx7Vi7aqN+yn9W7fUjyCLBEYn7F6t6qKq4sInazfjsXa2LlvsuO1G2",
+	"ARCCagFoDgsQ64rDH8RH4t2qiLvVP3aEVIdpl0usdgNedBp2uUj4U9XsCkhZJ7zNm8T9+TOqguX9reqD",
+	"1eK6bs6MpkYWtDc/qdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3drRIJ",
+	"3SFW2R4da83xd2GQwY2jtrbtTmnKzaHp+0tovn4Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPxdKPe",
+	"uJXSB8ThNgrSlmgM/ylN1dTvrCCw5jBCuY2llQqWt1qMg05VM3vD9dtVwyNZXxnjC1Z4CmPQKyBeh/XD",
+	"p+jNQR3V51qrZ265POXYeVXVHLN1qDD1SaMLImlMGintW1a47O0a228h6BoKTadtb6lb233vr7GIrU7P",
+	"G+B1Ni7Q63IIraP9fVLGbLUcAPLBbfrXiZhxhjOFLByGXtFZRmMPy18f9q711FX9cj1/pX63dOn6MMxy",
+	"cBh/7HsjuIAXPKpj1JTboKm2M02obTdq7BCPa0IgecNiG2e9haLgZ75uYXPwfCtOdpv59sLboEhtK87a",
+	"HXfXJck6y/Mcfqb7mc57o4LQq7hN3Fs/o8sE+7u6nO0K6rYtuNdNumo+zXLNt7rCCUv4Q00dwKDVq5Zi",
+	"vyr0/Q2CEO/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc+fYd",
+	"NaWXdM3tWiHMELAvUD/1cWjuUytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclSh",
+	"lGDmKVy0rfEhveomMbK2sKOKLGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvu",
+	"Vt3LVnqywLSdo6yGs9kSyVKKK0b6lWvV55vrHPKJamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0q",
+	"wBSiNRopr/dUEGKKOmvZBPZC9xioLEwCbzuKdafgU7VoTfV/Kg064V/T075qzzekPefE1Vlzzlvz3KbW",
+	"nPDPk5UGAuYzaMslHMCOvjNbG7uTd7tAVWpgWlynQnbVhs2pB2MvVsdzNRyMBsPbAiixeloJpLqxSc8I",
+	"TtS8pZOYwSIAmMyEXnmMlTahfJIs8UqikF9Wm1j06pV0pRhLW6V2e5XIM57EvhBroTVSCQDeKGOKJlpF",
+	"IB8WVPg6lu/Up9p4Sc+37Tsd254g52nRtnJtm89al0vTC+9cT69L+zwz5W4z23ZKttjGLkEdaTRZFRmk",
+	"9s5jxLIkgZ8xW1Ul2I4CbNTaFrIk0ATnqXeUkPrKeVoaGLPZrrczMlAbu26qfk3rdPTFzzQdXx/x4pRU",
+	"6KWYRLE7ldXwHJjSAagQdqXpeBur2LHLuOEmHPBnB0hzdtfhUaKwPsLQ5W+4BuDK7se3Hp6D2epcz9yn",
+	"BSYxNG+WGVV6vYFEc56mzZYAKc63xCe/dTZVZQubP1k6nZtvNihick1nJbtbiKpqM/bR3jCsKc1ruyq5",
+	"qnPz135TU660bR/tDa/hOG+afx2jqnS4Sp9efwa8UpORJayabR1OlTTo719l5VdZ+eeWleDz9OEwkisi",
+	"oDEDNE7CEoX6AJzDAyF0hbjg/NLwcFo3LX5+8NPf93/7ce/FwT/vnx3+6+9vn7w5++3Xvf2Dw3oWXkW7",
+	"1xynlpK413+wxuP7ZxHzzrX8JYh7HzBqXqcsAUwm4iI+RgCKCymYcweLHyAGdAFAlniGKRugE9NdfcL2",
+	"/vtwH/XRKECSG3Fs4C1+On31EhoUEmGA6o2xgSOVrGq90D9hW5oH4tNBTGESOYwp+A9JIsnSH53aHtR0",
+	"jDD69c1zwIcuoZtWzxCeX12LLfydviJbLrY/9V/XADr64PD+YLS3fzA4vP/g4eDowRc2n+6QpY5zelQE",
+	"iBhAPiJUv715+gjt7+8fWcxKhvh0KokK0AVRS0LYhI2OhsP+cNQfjs6GwzH8v9/Ah3t0dPSwP9rr74/O",
+	"9vbHh0fjw6PBEfzvtwF6QSPBrZaHsCATpo34AE0pIwLFdKZ1kyhT+nu1w9XbG+496A/34YtH9ou90omL",
+	"sSJ9y1HWM+kGYQDI55XPaXuCpBJERXPIrYO1CQvOhvT27Ec/IGX/hRxX8/rmOystOwhFX8FgzmfdCHzE",
+	"8eLNy+b0X/gQJsbreKtB1XKqJkbQQ3zCYGvRncc4Te8axjSlmgYMjwVcIbP9BpoAflVLy4iXRBAkl3ix",
+	"cG1cG8jA+7XD+aCy6Q+3Q+oKei+ImJHXglxRsmxxklswC7TkWRJ7+6mV4m/Sx224dCE5eMWUJwlfQmIw",
+	"7NbWwY9a9+ByKzHjd64HQRx6YOuoLJJQvvD8iogEL4qxQZNeuwBUuta6roFsHtjINZabmYeW3D5L54Vr",
+	"LIwvCTPJ9nkZb47E6u19ZBonBHm3BAj5n0OIfbtuCiUEzOZ4FwXezbp1yMvLa2d4kcN82IkHVRIrb6z3",
+	"ZOvtekMkmLJraTqm8SeQsyFkEt8GKX8lgcq2+Lb9JfmgTq4wtep+e3cIgJYFcVbJZeY2t7mZ6NpI+Oli",
+	"/vvbGL/Uto6NR+e9shlBF2TKBUGhCUYRbcGBaK2bMZ80pM8imVvcOxukdHUzNn37tHr32iFUb7X7tJGu",
+	"fqG+TmRPq3TlcZDmx6/R2wbWIkAK+IpDccRsBZkQxulnwalTrTSQ3zOcbF8aVD0UTVbT1nUXKK+LZ4Km",
+	"5PwPzSk2PHNGU/Kbvq9hecOoqt8vv7dtax5lQvpy/19jmftCIrgntG4pk3MBWRjW6dA8iIONxXaNE+lr",
+	"5HHe1mVEj/yMRpdEPcJJ0tHifcoFWs55+om8qfV0+Jb61RURF5xfPsKLNakeVqEyr/pW2uakZdZtOvJY",
+	"7z+3LyUx4mzCFplY6FOQ4pVTxY6NdyLXs0DnTjWLhDpE8DG6Hv9agWMRGUyYcQHbczPXFDAMS0obEqYE",
+	"CfR6/bwZprWJqwr3Wq/6aLgp+0Qvm6CdM2zfZAmxYHbguyPoQnCQ8AzZVTK4d8v5ylfRhKU/F3V1nJ+B",
+	"KKGMRt9KzYCm08BEl11X/PKW1ZJWl5RJqxabZZMEqnXU3C64vJ481ut0hAi9nC1OYH1pgEpqndHnVRmr",
+	"3hh53pSxRm1ansGOXQmT2UJB8GVp+ypNlDIlaUz6Sy70/f05z0xbWFjPvj0KhRMy/6WqqNUublLZ2qFK",
+	"g17G6O8ZsZc1f2vkzcCKBo7UfByjhHrZAmz5rSyhUFdJuKSNbuBkP+bIlB+D3eI5RhPecP8TuEnfLbDM",
+	"v9BI4DQ041yQSyyRub+ag8h47VSVfT0Pja9nYCz9bVw++3ubXT6g+p67hKO1Ojl0gnPAPtvqlAV2p/Rp",
+	"uyV0zvICVXy0AYIOgYb2rLpjb9xe4WnD8NzzpWjinZYkFRsV0RdvXoIVNN9CIwKESoDMN8joXYjXF70w",
+	"7bFK+12eaLDO7qvuYuU0VUa35rTvmJng6AHaRM6o9FZa7MgTuh3v3c/JX4b+OTtfcCnpRULOi4Y/a/rt",
+	"GKZXRGbAk2Z2mWgVhjslB9yrOCW2G+U4v23CtLKTUAnLl6I7ocFoDu+C3W78ckZ7ORgeodCNr5+PLyzn",
+	"T0yYe95qexWkaFNUkslGayn4zdcPLE+ccG/oePZrx7jl7K45dk+0kNmliqu8J0ZSdVQnQW20qhLOYqqQ",
+	"EpgmA/SYgxa1FFSRMs1/60tuPSudibxow0KGfEmqZCN7eJP28+TDgouWPp/OCpKKC7CA1vVgXO+VfAIB",
+	"BFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0PixtcaX+hf4zPaj1R/31GK0eDXIB9OjrJtmOKd6",
+	"b1Zt623NAmP0ptWp7bLsT662XnuIzHssGpo6u1GbMXOSxFsPBHKQt/q4abXU/PobUOZlKYhl7kSUAZ5o",
+	"gb661YBK8LObx9TV4Qx1Zb62k3oWmdDHveK32HrUp+a1Ww1agQfIM4Z/UGmy1uCA/J6RbPtlM26l7Qaw",
+	"xFQlXpemPlqUWIgTbQWbG7cexVv7QNsRHW6AfSgf2KAUD7C01wgJuaOa72uxuqVpuoPjmNcazu339L6C",
+	"TiTm0Jd1s628vSUpJ3PsGv024NZ5N+2g1MW6BBu3+5nx1qcx8kGdR7nzdJMT2bpZ27y25betWVQIze1Q",
+	"QVMJZdVcnu7Sjl7P8uNrRv4a6tC7jfyR7bileEnRuvPm6SP0YP/o/t2x8wk4wCKp8CpAIcuSJERRQrD1",
+	"pVFW/tToq130ZdpFHTX+Nko7xVf+tOa61wxhCHAssURSP+M8wm3m1Fcv21cv21cvW9N1IX3BQyul84AI",
+	"nKNcIue/wAlCmmKgQS80m8n7ErlU2ym9ciCpx4ikC7UqRxzz/CFUfHVuUzginCREoAgSpxiHd7E4D1Fo",
+	"ncaliG21b48wi2lsj3GpwVFz1/40zkj/jnolOREplWsaFONSC0kE7cHQnfBDf5E/F949RmFZ8RxzG9+D",
+	"Mnb9CImhhR1Ee7CJBvmDPjEVJNIq69j2LC9+AJ+JnrLF3HN35H/nNyRcZoLI/AdsQv00oSp/rzvcjb/d",
+	"Q/kPoFuXfzBKeOUXcDRVtW/34spv+Yh8q9ULeldg4eS3gYnjXmT+cJec8u6u5n/n408wK2YHf+Rf11q+",
+	"u3RJVrLy73wZjZ6Wf4BczDm/bP7t7p9q0nBXzR/mUh11tLkcDYlRYnoeLmQ7LVsB7lxn6DQTgmcs1kaq",
+	"XOCIQHIxEiTlV+BtMRxKkQ8KUTlhTIu2hEpDnC+fPjo23Ux5gqI5FjhSWm6YV0CGYz3r9ISxLy67/bVj",
+	"+w09qcSFtY60IHyREOuJpGqMDvQqjA5t/nVglzBAMVcymDCZYDnXf89XizlhMkALLAhTcyL1rxglBMPS",
+	"h9+HRufCDOXNz/WGZQv9BUmuCLOpwBJhaA0Xkg9qEAYo/BBqgRF+Ew7Qz2QBaSp6gIqwAF1kCvyfsrHN",
+	"xxOmOTAWJDbAQd6chd73ByN0cIAODw/RcIT29tcqMgdrc1nQd5PJ93+78w7duTu413//HSQT3/33QTA6",
+	"/Jj/eCf4G/ruzjH5oH74zzvy5P27D/98/06dvZ9MBn/7z7sP//zm/V1knvz3KHjwEX1392/+LU2wrz8v",
+	"WZq0qjx34cq6R0yY3eZ5RJhpmXhJyOLzFPrtkFa3td7X7lAwa7GDv1cvtpb/W/gKdipWuyYNYnPeYJB7",
+	"IToFLBPMThaLpCvcyjO+BINeP6o5c4LZWm/9OfU5aqFKEjiK3UBnugQIJ9s3KbTIstXd65bYEbTg9L1i",
+	"RNOU632MkwRRZrK3BGbS9E2tFiVrwyIs6zj6By2Fk+Sci3ObPlOVkvaWdTE1uMVvMSeY7RRxfgsKNofd",
+	"01zFmc6Ejcv1LiH8HOZFLrASodFmNXHZ66DRwt+fnC28Aw8phtOWmLqc8ySHGixyv9qM47otXJf8VcHv",
+	"M4PnXNA/ODuP8aqluH2KhZWIEDjUpB8BNkHC+aXh85rj14reD2o17wfrkvOOhmtLDqsF7wfOUPWv4y+4",
+	"fRkDRFmUZDGJb25BrzP9uo0ZPveWQ2o2ABzKKqKb2F3HKCMver5XvxvyBWHhGMxczWspidGKqAEKQccN",
+	"x4UiAP4NZVB+tJUVmxLnCQutNhuOnSnm2vmbtD7GlwMU2hhl440udikpi8iEwQc0u1hiiVIckwEKaeps",
+	"TzNS6A0BGFyC6OuMq3NJEhIpeD/MJeVspt9WVEURQWzbc5haNSVBL4OmF30lT0yIc6NF/6sYRS/olT9Z",
+	"5bT2TQ3aWgh+kXgrYamao3wNgxwAxJG/fdCpYYI4KEGDvcjk0uR3UANtWozknn1S3mtkOK4zMarl5sVL",
+	"3uH+H2151oYkfJWORQWG2zgLR/JXLrfYiJdQ2ntY1y+jar/Mf0p7Xi7Pd4zGy/3aTsBJTuMOGdaEb44O",
+	"Dh/c9bBBUw92boC+fH5Fc6Qou8IJjfugSIHKYpmPe7DI/DY1ZkbaZEJA/3dG6n5uBjnzu6QcnBpMso1O",
+	"XDc1E1PdfoZw+2ebqAmFbz9HzVuwoletE8PGQYINxS+xacevj9PYprJgQaSy5mrB3qE0aMqFZvwFKoqR",
+	"ReAmNjk71mOM1Fzfb48a+JldkZqaEzZhjfsiniQEzzIi86eqVWzbu4gdvGKxVvc9S7U2G8nQAHgT+65U",
+	"0258pRTEX3N7g/XAzvvdOmZP3uB4Q0Ttmv3ubr02831bwq+fMQfmvMAw7Hz63Ssq57vr8Vq7tCYto0wP",
+	"puodYifG+jLpcJQBYtOywzk3OTePG+s78lFBTJSNRHpCAHO8WBBGYmRCM25YJo2VkQ8qgJNvXIoeOHdb",
+	"qpcIguMVqJGYVQCqqS1acig8VYXHp/sTLBJKfMkoZmEV5319zyocm9pf4JU2b0cqstCL6gi7PSA6vF6I",
+	"CSIEF63EANIBOFN/imkC2rEhhyvKk24dZv7hnmgygXW+kI9Bj4LuFHk972ruOKktFqupsLX0o3zJMkH7",
+	"BSS9p/VTsygHMprOKTMFl162ZEt7zK2WlebhbzAlbEpAW7vzm8HsWVQiahtiu+5O0N38WbF2tglmfcZV",
+	"39p9Jdqwdmhui30i3+jgArVU4FWOnwK0Byy3qyy0VqbBCvlWooTPBugkkRxJk+MMl+cGZin8Z982Res/",
+	"f1yDmR2Ofjr67dHhP4b/9FhHPj+BF8VW86ZnZ2evreIVWDSo8pcOhkfrvCmHR0clajgY+rG2qWorvdfm",
+	"d6CXBaMpWaIlF7HUKwLourlY1WQLLkbXBcLHXQ14O7KI9/Uq3W17TRQYWsoOr4DQNsWWYxQWRqZx9WEk",
+	"k2w2QKcAZXmMLgRm0dz1gdvayt2GW8AGd7R3a2aRRR03u1KC97cSsMQAK/S9xkQ6TTJPx8qX2GEp5C4B",
+	"vX/oJVTrCsJwSiAd3ODouHrblGBG2ewYinU5I9JpWTiOq10PUpzoJSNx3w4TPNk409qwAjUtNqt6QeMY",
+	"vByR4FL2uaAzqv9MeISTPmfJSk9VS7WEptQ8pjkNYKaXCizLv9ndK/9Ublna9rtegspFbYtWftCCtc+n",
+	"08qPNqRf+W3Ok7jyQ84h3Q8uJt6HhgiVS1bvqn4YrLLqyGn/klSftHHv6mKQhGpeXB2zzUvoTwmpDjQl",
+	"as7NT9aCtAtu6mSw8VlBFkgfIEwqaR/5T021vLRXeUZw1eCw7fzzd9htpCzvGtfYrdI12Kx191anlO+t",
+	"Q7kt71om7S9tdb6OELYp+bXfKv5kvA+/uAYgnPdTzFZ9E1YqE4sVp01y0TRnd0YPA5zjNXUdojig1PYp",
+	"60OChkvU6ENGEzx9weMVzA4ysrHs15O0sezzBWH135sOETsT0GvLN9T9CeCDAXw1WtImYd1WCcdxX78l",
+	"wSavJWMyW5i08n5KYopdv+GGOuqcZnqyCwz8hsYkXXBFWLSCkyKIdcTWL1DWN3ViWjAKhpM+6MKGZeVQ",
+	"HLlHqp+xS8aXrOqsbdBBQ6z9HfZgbYK6TYD3BKW2yPh8ZA+1s6rWhKDtd5op7TFegdgs0AZ3rmC4zhx2",
+	"cwC8zZdzJAt9B6grJhqb78z+ejyIYd4BoxUUYosM+rzblRunTyS/gSwUIuX6lgcRZkYN9UBgwtqct/Z+",
+	"+Ie5kKN6YIUvsCTIPKdXJ5NVNe1aO7dsaskA7KimLsNvOzZmCOoL4l11nrTVukqeEs0BS1EmG2jVY9Xy",
+	"jnJGpQrHecJtkLe5DUyVjyl0zattUGgYgTX5+JIVjXhdlldeUQIG0ACFKWZ4RkQ4ngBcyspEN9wmEnlp",
+	"ot0gfQLw6ssANDYZQMEWZbMAzCsZIJMBKAcTFkIuXT6USq1nuMBCMf1JowPOBIZIgdP0uJhhRiVw2GDC",
+	"CqAk0xDIIrNo6+2SGK+JjPiCyAEKcZxS5ixAA79RiY+VFzaXn0AAsAguBxB+s6PUv+m31st7Ky9q8Ns3",
+	"Xnj7E71QkTFcykKtwIMs9U3WE+TL64Ih3zp3SJ5v03zZwPJD62Wtj3dqv+zvY/OrSTF3mFaCzLCABMRI",
+	"MxEwp6LIpZ0XG6EXGo2+uHTDa0pnsonPxaZ0y1rSi7MjxoLZYK6tK0/F2icRSTVNQ1NJuJluKgkYNhXp",
+	"fz8h+foatW305hJEYN6d6g/hiaam1qHEEBjhl1ZfqAf1ySV6QN0b6vO2Kci7Ro7b2gnlL3FSGtt8qtWC",
+	"FvXL9sycCcyUSXTHyEr8b0GxGJtEeuuHNrl8xm0uxzhJQiOzJ2w5p9EcUb18OJoTV25n45VUoZhCMQ5K",
+	"8SXRQp0k06pSUi/c2FiCsXU5xcZiiFotQ2l+u1QnnLbUyJ/oNWlWyQelksS8vy2LQfGB4KB1fK8Q9kHy",
+	"r48qP3cvueZQsScG++foCrNbt5YtWhhlPhNHs8XDw4NDu/OQr6nvHKOnb578PUDPX549efOPk18C9OjV",
+	"ry/P9On69eXZ818C9OO/Hp/8S//nxauXZ8/0vyfs7c+nZ/WqBf2eH94+efLzL/86hnf8cP8Ynv3h7Nf1",
+	"cJxHLfCbPxyPg+/bUsN268DSHef02lRHYbr0FkOodSVpTfnydCOpA2p3UEENT/gRjre3gQBcL0JzFySy",
+	"8QEoPI39Vfz+1IEfux70TpkABQLINoAedaeBg5mIWwsOzZOPMItI0jlBndq1kkZ863esgfycCp6eV6sO",
+	"tjvsjLdid5FEQsasyU0VxKhBJG7DEK3qFM+wRLYczYZk1wM5rcPTvRWM0BzlakMiT0QSk2/wxjzRARTK",
+	"EsSO9ptP4sLmcH55W+38zrTKs6mdnyaPyln/Ehv7cXZezrXahF0HaUqlyHPV5J1imlQqX6YmwCovaQ2l",
+	"1V5YV+8ytRgIvIQdvG5yOcbwTbcr/KoYbKkYNM1ufcVm6ixxkqAo4dGla+qr+Tp6fvLyBMp7j+un1HHZ",
+	"Kn99kukje++3TFCooCqtwv2DdZabWYT3JZDy7+/1W5ji7t0ct9NMgKLaOeXjdmDJQqvQK2sAGKB7Azzo",
+	"y83emNxbK3Vwubwlb7VDbViZrN7EQJdP+fahra7Zta3J+KV71oLY3043w12yVttLf2LOiA0zwMYW5qRm",
+	"HqZIBm0o7hmgUG9cGEwYJB018k8h9FCt2imeNjXYjHu+P2GeKp3YqOM2Bu+KdGoRXX8blU8tv/lspTXX",
+	"3KzLkUOD/NvZw5u84ujTtGu9oS4mtjy2SZ9Sgb9vKwSuT9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oPl5",
+	"W8fO6VS11NaecpO+oK+iBCtiGhuZHHJhy2jIDOTguhFX8xr2y2Ps74/WN7Q951M9um08JK+mjy32Y/OI",
+	"e/smuSbm4PAFVKQL4nizjbiao/I5KrE/V9WeXqrNsaJ17Yn0Ye8Sem6PL5Vj+/UgE8wI+GyxRztqTdeb",
+	"DrSTV69Df6StUn5gD+C1m9oenTaaYtUPSd6AZ0pJEn8GwKDHRPMSnvDZ6ouL5Nv0srUIiyarAzTHfC1z",
+	"GN51WB9rQFrKTdC1FXjZr6Xg36yKjpOkC6IiwNGah8oGhhbTKwIO2R3KhFqGWezNbqGXHdIZO0qDz+BO",
+	"DVz4GYoitNpRj9piOTfoBGhFpCIixitErgizPYq+YH9r0PvQx1lMoexB/4oh+/lDn+MF7Uc8JjPC+uSD",
+	"Eriv8Mycs/r9mq2azFKP4LOyxxXkaZmjzTookBvlAfIZXsjt1aBmeqe/KqqjD27BbS5zkyMBOqdtDTjn",
+	"kBfo5lCz+vOzG3NilGl98yfObQtddKdCUcjfnhIh8jaDbUnFRtO7yaq2zXO8ASArm95rqbcWx6sJlFLh",
+	"Tk4pjSUs8/du4bzK3vhEgyDlNiFaIoIg1EyKxXKAQn2YYoGXrrgfWmD3qUFKyVisN2vCwtKIw3GeGmq3",
+	"2bvDFReLS4V2M4UE+3NINiXSdEsDB0tCpqq6Pr2glw+xajMW72xREs7sWzr7FwymyycbITcWnfsTy45u",
+	"yEaFldlcxsIRbzrdQwG0XlBo5F+rw3w4Hg5rC1NZlsPKMtx5Nxy9B8TD/+y9G/b3398dvxv2D81PLVqp",
+	"Hui01eTV5wncVjngoU0d443ssf9V0IefdARK4h8ANfVBAEkKDWpMVbFL1tqob/2II+jgeDbPhIy/+Jh2",
+	"q47lfuzbZPlxRTR108GC3rq3fazE1dc0I72OfbJy4gpHrqUzTRJmZIMSmDKzKCkhlufDs1WBUHriS1zL",
+	"Lx2Hs5veAfxux2QI2759et1wjf878Be/YCTDG9No/mTceT1nvHGGdi3e6jWZTpXT7U0TZBbVWZ/ioMgW",
+	"LMVaTT1b0982nQK64fkGECrf2wo39HEOtjUKOvWdWwc65evwBfGQ6XbBkGkTwsE9H7TMe83ibw4JuPXv",
+	"VEHiHmr69wmLu/aryuf9hdWT5I5+7xLkfAjW4g/ASMamO4hlqJDNk1/NS2c/IYXHazAYrIGuwnNJyKVx",
+	"rAiyIFhJ41IyA10hzgKUMUUTmwbzweDZmfD1BZlR5rEyLrQdJdf4lq2KB+gAx9pqUUtepO/kDf8H6Em6",
+	"UKug/Ezh0uLicvsOdIRc/qhHVSWuB77ukHC06BU5d4Ewnxg3a4Py8hBoJXdTkrLeDq86wsCtt492/9FW",
+	"z/3WZh2IjDk7v2Yq8jT1tfR8BL/n9S/AVTOaKKCbSksbC2ZQXZX96R4+ikbbABhBlAlHasuidCqRe6Jm",
+	"rg/2BsNtPjjj7Z/6v9r+SAh2SL2VqTdhbWd8NNi7P3i4zWd3ijhuW6hvK7B3WpEa3blPBo42Kivm2a9N",
+	"scsCrc0vmSDutrReR4emlTOAFKvI9GNyHx6jEKQhEaED2CTogserAKrScUrcpVIJOaiaxr1YPwCbE0Xy",
+	"GTziJltkLaAglWgpOJtVcANzZCTDfQF3GidZCYFK2ibAxf6lmVQAjqSQJkmFRof1cJuX0vJFaMdtsuGD",
+	"OWAQiJW2miwyWf5wdSxNhuaH3rI70+ZWtvl2erfGCKOfTl+9RK/NI6YM8/7RcHTXNDr59c1zNBV4ZhIe",
+	"w2+g4RJk64Eto99RHeM39zxlL9Xl2kT8QA35/q6l5kfeHgo+CjBnUw5QaHklAIMjmUVzW2gKncTyhQcY",
+	"8wWo0eHYImilXACtMMRZRAYojHh6QRm2CLv6pCg+M5Wmmk8FkLcIEtQEvoLc/158CIXTTGWChGOUQAGP",
+	"gefn2paasJB8WFDrukdGcbL5zDZULtEMAHtNkgcoFHp7TCtTrSLWcRvsOgc9B4ADuIDEgnmVZuSMl1yi",
+	"FqaafV8R0SnCPvDbuamIMD+X/jCRA3fwDWq6Ngf1N2ARgJQWdoAWfahqWRVfbJB9tfdte56BielBFlPE",
+	"U4LoFGGjNNrsZpce2C3hoGb51KL3cyv5bynr4JOcz34LRDrFUFrVI0CSEBRWIY/DnZuo+FFjryej8gYc",
+	"5CmVksTnANwl1yAamRtM5npMtAlj8qkTos+nrGqyw0+GObrdXIhHpvjbiRXMAN7mr5IFYUDb2q11l248",
+	"J0mcr7BlQmurBz53HwTDg2U39nEbaZiVofk0g65JIHJDTt9jw/FyswcS+8oZZaym/3TJwGs/BZPJaW8t",
+	"zuw2PeBLiR+8S0lVUXy0tv4FqiI+Wzb2NYVX/PVSAEpWpYxiXbyF3eUs0jxvxIE6VkWFJ9OkSwCnouXs",
+	"GMZxipDiaJEpB1qew5+1p0/8pTWDG4uh/Cml6LUw27XZ59W7P4GNfUoNZXGwNx7GzY5/d8IQYcpfL7km",
+	"AFB/+JPQpKq20pcWBqhJsLb0OAZLsSpS4gpjGSDpKYv5EnANtaJdLx4sstCAMYPJaUy3SuZaYZFum8P2",
+	"FieXz3dukIi0CRrkORnLOU/HDo/ynMamf62Hs35NePuzM7h2NuQ9IwYmvO1wWEAqKBaRRtZfU46ae+jC",
+	"l9sHPXtigmo50L1LshqP1oMGbFmS4q+KrQzD7w80lZ9ceBwzxveLaS0B4w2BTFaBFlwoaGy2fvhfklWL",
+	"E6j2jimgoMfna7IeSi0zkFxSFc1JjKDjx7S8VgUCW3WVTN1uRKh+Pm8/eDAa/hnXizBYrnYEwZRIicsH",
+	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pelIA1WZ4eC7cIDe2qoLzFamzTE6ySOGprSdSnSwtxfk",
+	"BWl5NyCkpbBx+JvbOTNaS4uecmJL5fWApjiliUl10sOsEk3JBBp8V4vBV+lkv0oXuP/H+fvvJ5PBHfvP",
+	"/0wm39318oRSw6/hVh2Zd7Apg14mkjYe3KCVMej2Si0kwnEsiLSAxbA7KJNE2GwGWD8bdqkuHDw9vnfP",
+	"QiwO7JUBF7N7qdGu1snUvcpqwsv+Nr53793/1/9/27Q2AZVYz7jKcR3hFuenyXkqgqOjyWtE3Y7Gru2n",
+	"4Xq94tiHg7a9+Pg0EXHbGsxXhvJZGcpfiTfoyW48vd6cRHdCLZKAJJFwJWgUQHq/aq5fNdevmusXrbma",
+	"Q+v3XEk6YwCBAPcM0OkcBIWpN4xq2ZnLuSTR+Yvpz38/Eg//78//+l2cLf/n19ePHz7/5fVvz/neL/gX",
+	"fLpcH1vZf1jZEvPKAnnt+3s/tBzGr+Lyq/7919a/85O8RpRv4eg2N3Z0cNuHPs2xbd1iX5xL24zr10Xc",
+	"3YZ5YRshKG550DbgaN31ClPYSlWOHPwn1SduThh+FQ9frakb5PQepuFqKbo6PaQSREXzSqXH1Fb0Lgm5",
+	"DGwBJ9LHaD/6Abl/IcJif4HmJib5hMWvpnnlB7y9AxZd0NPDin2AAY+LgkkooblYoeenr9DD+8NRgEbo",
+	"zgvOYry6q9njA3TnNIO/todgebAeWKbG790o3QwhOcnP8U270WfQbbQzkEUBgWVqd4ICJlWzalqA8P5h",
+	"825qG/bB9lXzw/trKVTU4unXGHwsBx2+lax9jBUx06sc54PWiryuQM3QrFt/AM41ZevLvSbM1Xu1Yzmj",
+	"l1rSmSQLY/GVU/D0Vxg3n6xDq3WqGlsn/zoBQbsCMP8uGqjeUnkUgCRDrVhR68UcB/DVeNnuPbZYE4MU",
+	"ghXtVEpo6uFqKledBjwllnZqQZlam0fJWJeZoGp1qj/q0rHpz2R1kqm5T85dklWuRkK7bds8IDBOHiN+",
+	"X786PUP3bA9maSLrmrPrp+WEGRU5DJCcG9kakQE6Jcy4GK6IQGe/nAKesaEVqj9tKjhcx7lx75/9k9fP",
+	"+z+TVbG9ZuR6uS4IFiaD1PzrqWNSP7096zWYOoMuUlLrgZeEoTs/vT27607CqwVhzx+jR5wxEim0EPyK",
+	"xtDwCsMJmLDyKiAlMqlkoAVhjLBEUPXx4HCIJF6ZHiKAJpRffPhg71D/PGH6zqPh/Yf6zjFY9lhlgugD",
+	"Z2ug4MPfSrTILhIq5ySG5bTOPTZhWK7SlChBI4STGRdUzdMAUSkzIgLkHBvQA5MKu7RAbKCMmRXL11LL",
+	"1d5HTSKUTbmpJWIKGwxcuwWav7x48uIUpZgyhSkzWXigTvTuxTySDT+ccVsYlGPKZugCR5fEKHCYIZ4p",
+	"l0FnGEu5s6jNhHPK2oSV64bRBVFLYvhNOkAveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMm",
+	"kLoy6SGz3aatf8ohT9MiLBdPGo/ZhNletdA1BlghjGrCJuybb5A+13LCvkPW1jY8+J3e//39/aP3d5x+",
+	"tFwuB2Ia9Qn0+wT1SEwj/f/1fXeLjUeIT6eSlPINV5oT3wl/CwMUfj88HO8P9b/6APoT3h0gy9xzxY25",
+	"N1CpX2dBMAOo28gkgUpBqOtICWbQGLaoOzNM31Tf/GFgrmpz+/XskWUMv4XlMfJMDdALGgkuoeW1ufuS",
+	"LNQxmmpq0mOJ6Yza90SZMtX1zJSb8YzFJEbZovrJhJKcHEZHw2F/OOoPR2eAhjQeDn+DfTs6OnrYH+31",
+	"90dngI40PjwaHMH/foO3aaZQSsmNNFuSZXAOr4JncDoGSJvswCEIzEqhkf6yno7+NndX4W3FdRRzqHVy",
+	"pcN6HKEB+qCy3HvVi3RRTRnKhfcAncBCIaw/b2yp4mEeXUpTq4XhrXMs0d5+gPb2B4cB2jsYHGrmvXeY",
+	"i24g4V+0dTRh8B9H4iEINQtJUjLawwF6jaWs/gbnXrPA0P4QTBhQSH7EatVcMsizoqCAe4Fn5BiFWh0I",
+	"gSil48iagpemLZvB/IRaLWS8DIaO+AL/npGxW+6LjCZQOQLgPOWjarspTlj4+uTs0TO7DVDXB835NVuJ",
+	"5ujOO9djcZvDC70Y744nDLv6OBeQsTUhANNuO89RGbhZRgnBQkJL5CdgbggieSYiojdtwjBD4ZMzPAuP",
+	"tZ0GojRf5OfT/gs90jC3dC0dUOnOujmgB6M9UNsmLG/+DEdcL+gUS1O/B0tjwjorA3yO1YS9toWAiMaE",
+	"KToFsZVKklyRXEahk9fPQYO4E+biO7wbOI5r7powI4YrBP6te69aFTL4Tqi1FC5sotcY/QhCTDM4a/tP",
+	"GKGakMboYDhCYcZwpub6NRHUHw7QE6xtuQUxKcx66QFDXwvcvLOiK5aeMEZILANkkyRBhocf+sWd4XHO",
+	"UqnS39xH4ZSLCxrHhOmDkN+ptSAOFXE8RYInRKI75Y7NTtxptQoaPxsBDr9As+e7SP8TbIsJs5Z0UJQp",
+	"mn7TrknzJVlpnm9FomsD6evAbeqNqy24j4vGk/mzS+vnEmRGNVmY0isHTQItJIMJ8zTCzgdX7VU5QOA5",
+	"g0LNC7LiQKbYtqy0EM4KTYGR3TkYHtwFjicpmyUEzq05MNZxA56eql5mawgnDHiupXfrHUIlqjCdNLWR",
+	"mOJoThn5Fnpco4TzhTlPzuuREM0DwfKHgxLzckW2Jg/Q+SSHI+NcjSkWeonCItI0NumdIeAvGNkI3Tnr",
+	"9A93QTEskcGEGe8zzBnuD9ByvipsW81OoPHHcs4hSJcL7QE6sx0rHUudsOpHjOptuYzTYErtR1FC8JUh",
+	"oFQL8TGQA8hkS3dUL43d8qC60zkmkwPJ4fDgUnBFitkHtqTLfM8QlFa1LZwTOnNyAkArioxZw9amRL8e",
+	"SE0JgtPANRfRq5MZhRGI3RXousp8eZw7y4PiXOjXGb3z6bPnb1CEhVjVa5wV1ywYKGGAcr+ypjqcSI7m",
+	"+IqUN90iooWwDfiCZ8ZXYH4dG1mfaAUol4oCIK7yExy75QcqoQKI1K6zWVmMIp4kBM8yTcMgW6CuGUQF",
+	"tY1rSq11NTlZdVmRAfqFTJXeXCtdjWwygKh2yrbJBWWGaRirUhMcTYhHNJcD60tBlSJsgE61CHaHIn8v",
+	"1IgbizYcVM8KkJC+X0vimvzUZkmMEnpJzNaYcwQIPnLCcsgEu7ZwMrQIc2LfLp+TcG8IVANMmDkHYNSG",
+	"1pevhe3zmKQLrgiLViDHLMbAhN15Fws8VX1K1LSv9QFtCNPS3Zdk1Tc394cPCpUhxgoroQ0iMdDPgtIQ",
+	"8+jeXKXJvS7vBPViBMifh4doIbR1dpGQMtY9n6IVzwSK5lybQOiCSAUeWyLn6Ndfnz/Ou97p3dX7ZtK8",
+	"AP3WGOu5ruZgLaoanD7+eIbBuaS/pwhDmgFrIaqPp37/3oFRLMc2ZqLfDv4AQ8LA/C0DopaMLFuEOvwJ",
+	"M0CnoMPgROa8RcuIUaAFcIAO9o4CdPjhA7zRnXPzLqsAAgoHTLOAX7EuKwXmiLaYXKeU1rkWupQ9tQd7",
+	"e+j/Z+/futvGsXVh+K9gaKxvxO6iFMmHSlkea6ztnCrpyqkTZ9XuKmWZsAhZaFOAioCsqA4/5rt8L/b9",
+	"e7Hv+o+9A3NOgKREWQcfEjvqi65YEkkABObxmc+Mp99RJqD90SEdk5xSQDrhK9OUOacmw6ZNe82Djpq5",
+	"hVT1kXFexk/O/dc9lkios1DEb58ZcpAGQtjcZB+AUH5WOAG0yCjmUa0FeQAcUO50gDFpqA1LWD7eUVge",
+	"1mDxe24F3J6M//B3/Z1OZXcSzzkSGbcihd/hxjX1VvMKp6HqdtvbHaWVnyJpMgHwFRQZqejZQ29xgM22",
+	"c8Bid6s63EskMXXRjp08mNSPelZkYK543op8TbJMXhCPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy7Zd8Z",
+	"iyPFL7iECGfsFt1HmahGHLWFx9M4l08OhH/Dz7JMZ+ENC/cX+ivTus+9Dog27e0/WsZhcb/b3qYgcmwn",
+	"Q/RHDcgUp00SkLxkUCrslphTv5xmzpw/ZPGPz45ZaMUVM/F5mHKpSI/xNG10FMXn/SE7zQR3/ql7fzyF",
+	"+5JlQGfGg12yBCWEX5u2sz1Ltj5IhG2QOmiOuw92tyPm3jWjd8229nYOtt2+T3s6G+BVzW3nnGZanbGB",
+	"SCQPqT4jfxfuB99HbK/lBE1rfztips+H7uOdnY6KgWcDjMp6j8sU+p6hl5OmebbR+J3gLofkkfQc+MbC",
+	"rdwQfAhrxhAmo2Dmcz9O6NAVvu2o0mVTP5MKO/0zf0NprRP+W3tNtzBjTL343AH4C54+j35Co6EYhv/U",
+	"D37qY3gm/LvRUUcgpb3oKrj0BQ3DiXymUXFe8mvAWwjGBhqFvitMMY7nb+vk3CmV84DKOnS376iYmrjV",
+	"PbVNcVzcW5vuap3Bf9ySgal3Kpx44IloQ1fFjjoVPY0pVGhaI+lBU5EGp2RLasiJf9XTDaKjillPp6ke",
+	"G/brBzH4b5Hl59eIwYWAc7vdhj0m0Yn5l84YXZ0vi1Om3DnZzkfwRh98o8QYNRmaX9iEktbJST1SWh1V",
+	"urO7pBm550lV+BTW1Z3hw4J1nuozSq+PUQcL414+nFwDl7iFIduObFn8ve4hrRT9KtPjNpNnyq0r3Gqi",
+	"RyzR6Cq690VOJdbYnWn3D7I0neOeiGEmMA6AbQA8N1rOSPVDExqP+bdHZzf+XM+vrXOv9j7XzUgZYePD",
+	"4IYr50nKECMz6Dp0VPyUrodXStL40d7+UtL40d7+9nbE4g/4NC/Nf9g/2Fvmeve77W3yEOJXUp3HbnnG",
+	"2MiuoyDcq4wVnMo6U9kVyohC3P9oyLt9UUf+NYz2F5/L4Wt4Jl1rHr56+eTZmw/P4BpIv1nI/UH24Ojd",
+	"y1qBDI6Y3f6KanooFB/KWru222g2dpFVoA9JqpBccn+cVeEjX+UIDmcmAdjJWYoXmJBzhg+WnwK2g1mt",
+	"0auEXxdCV8EOBByIM4Kc1odzm4dz2ix217WdKxHjsoWg0suk1q65DXwE6SnoexHCmrX2r9VZwPwnD8GW",
+	"qv0VLfyhR1J9imqZMEPtVt4tzE6z6RM4QlmiXEop2vHwXwQCxrzjYr5YNwkAqkF2aD5UzS1Iw73GPXx8",
+	"1V3DMB++9ioXr2gtvuJjWcHjdbuLr3vuLQC84vvFV7zR9qjbFcOQjd3b2Vl81Uti2YLfHyz+/bHWr7ma",
+	"vCdz0l23v8zKfVTi8xCYdPGS3aWWzqtNzAKPBgOeTejU+CgtsCwDTc+vtSNIkNY+RbVivBNR/LjtqfNP",
+	"xUl8jS4zOEkIhvCEjv7AUYAndLwNlhypJuRPFKkRbWfPpxPGWZ+bPsY3fdvpBosx/IRRFaSWK8WteApu",
+	"DVqy7rldrjro2I2lwQbIbDQspRrzBoCH5Ef4lpkpRN5BvudLYuZIhnEmragUDZgNx3O1smwoBCEg9f0J",
+	"sQDC2Mc6mSxx6gmHAXKCMIjtP2qgZgsSfxam6KZfa9doZSGTrAHD92sR40bzrn0CWbGKhKGatL/K6AYC",
+	"rE1Jt9bV51kse6ntNHe+r7da9Z3dY8iYtpvNBlKE/VJG+7ZBRZWaCbTVKE3LRE/Iojv3fu6iVuQOUq1d",
+	"G4iBOWmd/P235i/n/2j1m4Od9IcnTfXb+btdvZ89Mge2Ndq92B8/+nwwaf2+e7T/uEb0+M6jhMfhAOa/",
+	"ONSAhZ/ezqtMqvTFa56IBotfaW8LEQmmj0ZQ/oICc7WIUCDwFv1F8wZBP31Ijw8/h2F83Tppb/EVyJ/1",
+	"2gkZRDStqcmaS2imn8Tkpfpo8ILW7lKq7BXPzuiC/WXWzYyGbouK5LXzsQtKds65pjjCd6tZL++oOXnF",
+	"Vqzw1dsYuwccm0+oZXmKZUrJgEIAz9BpBSTtulO6/zX29vbqf2ntj3LB3StY5Q//kMlfc01z7+uBN+Uj",
+	"cU6De+TluZisamCfCRtU6BrG71evHr5yGV91oo7zlErtPojcn8Tk6vL23noO7wVPCtLjgdfaqzsRKxnA",
+	"Tjc9rf31aUb6PMRDAAd6rTvOc2eeAaQL01uWklXS5xgI+ddg793Ti5G+UMbiOYtX9RNwPtfpJ9xoiKBK",
+	"IrxHudRgL4NRF3BOzs3byIn17bJ7LFjcprmyYRKUXN2ITHpNX3XAH0OtJJ7nhFvhY+DdUZYBhgLyWxLh",
+	"/9CXlXcRNwT56tMJZHcgbTFKheko3csh8bmujTH8UajKcL8L5RwxoONNnqzARIsiyBGMLMqBNwU4Z6Ld",
+	"4AgB2/YU7D7zMWHmXA7Zqehqytl1lMczI0N+X7AzPsTAOxlkhYv7eoyw6XLuGtIJOCM3Mpx0sZUdhXhy",
+	"yGvxWxCGsVsuxFgqAM7v7+/ts/fvP7565sbx/P2zf7Ctp0cvX/0zYj8/e/bTq386c/z12zfHL179czti",
+	"L98cP3v/30evIoagv4568vbjm2P3o49vjl++itjjfz49+ifb8mhEnSVS8ZTwr4btHH90P663nr9Hoz/c",
+	"u6Me/xP+wOuL38Ey/fzTh+NCB65mExYBo1ljzSaCZ8XEJawOwncUuBSw8LMLotVJV6teKrs2brPYuSUx",
+	"gOwMbDF8BjEEH7LYvdjYg7P0yFKnbWQ7lAhxoH1E2J1eJgTAM1KtzgCmoYRPizfYM4kdFziWIFBIDlBt",
+	"iPkkWn/dw50PNU4zam3WvrwkDPYBz+ZV1dviWPkRNKS8WrxsLMR5Oik5CgVLv1VFpbvbjGqFt1pr19xL",
+	"K/MluyvdUai1a27P/yfu9UPYzP/5/SFs4v88/ljm8i70ato5bhHU/btmq91s1law5nH9rzv4tsqzHyNT",
+	"aIX1gN8sCBcRcQlxwBbCRc+O+dmiUBH85q/o3oeWbi2mQru6rrStA/ogjjzlavmzon62k6EofAvVY5nW",
+	"g8JnjStbVre2BLgZ60GOUw4ZZDd2dIUISJWBENLGpyPsFDHminSHHIhAXlv3oI0c3p/Kc+hP840F7JDC",
+	"1wnFulT1ITc2vmMxOCfjgrEJOPJCf87c7iU1OWv3VgRz5ti/K4ToOElUhNI6663wlLwFaYQ93T0SHCim",
+	"qcKCUMfFiiqA6SKsrc0GGiFHXa66IgUrBJ7sHgYlot5UMAvsi8vig8G2uDHPl54wJxZ2RbV0L9IWuEKb",
+	"MNqCMBrtlZVP/HoxNLx3IYxWKSse4uFcPaBWuP28mNoTuLWhunsswcJyIMb7GFhMkIIES4ex3MjpVOk2",
+	"epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/lZQ/q9m7LoeFpOe3hGQKDd0K3hj2LSER3jIuXuBdxMt3RbS+6",
+	"7FarOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufgLL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6t",
+	"XPoSWuyD5emXybzfQ+2KZzXoV9g+iC83FsEmN2Bku5GR2roR5flaUzHmlVUnxCShYma+6mwD2oGqoTxd",
+	"UoIQ+IRPIoZdSfNCgKyjnPeeR8dDZNwH1v3I8vBxDruVCq+D5z0wbMwnayvv/En3VYGnnNoTB31cGWzM",
+	"44YnuncC3GC1VrO924R9rMRn+5RPllLrpi971t3B1NqtlVX5+/xgfBF1Pj/W6M7UfIXuS5e5ZVUh8I26",
+	"vzF1fyVdD85B0PVVkcjKWOM12ARfS7RxJmIY0XSrQ4iHlYVUIbC4sV5uGaCnL8Rt2C6BjfWSwprpfqVU",
+	"YTOrmxOZCbfnJouKY8L9jolyeUo3T1eapBN6MNg7Xa7YVuzURrxNkUR36rdi4IGMt3MyvgpCWiCY+20k",
+	"sknOLyfNCR6JWlGnTVPXLqHXv7LyndIyL1PHM/OmN0U9d7GoZ+Y1FqTFe60HRKwH38yKjfIpnl/rc5Qg",
+	"OI5ImS+kkbbN+nqMCANpkUADsRCnI2zhzpGgTFpMIBDfZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZ",
+	"JjLRYG+gJN39HCmPkZQBqU7OeJYA6TeUezr/qNt1q3mZ9FpcwFM6WV+2ksecS/WkL5DfOBjxuN4ngDbJ",
+	"IQmtZlTr6lSPMje6HfEoARrfauwCCccP5wBodA9w/oJIzIl7O16elts1whYrtu9eDV5cWtabLAtaddHo",
+	"G6wNzr+qXs4VEOTFptC/fpr3JggokqspWvvl3pD7Nz2h9WnxCyu3kLh0/Ou/2ypFdJQkS0E+lBhXVwlt",
+	"YB9fwHFbyq9CLilgn6Dyfg80BGnurDfxGbqm32xE1imKY34u1MZNuR5z4yiBQoBpg2NNe+MyHyVgGBKR",
+	"iqpGy0/hc2eRwD4LnDRIMjIyIjn01DrE2JMIEKfurK1nDeBQrmwN+LjhrDOwN2+a96TMxq3X7eDnX3BT",
+	"eE9mjaDGvT3DuKOqjnFOnFlcuiud7WgJDJJTDtNDWSvYAIWC04fzihWDG8vx67Mcj/sVG+abxl5dj2C9",
+	"9wWM12S3rAfFmtrYPu8LtsAsasqThgVOVk9NFirTt6bJyrdzUixiaz4XYmiwNMTLixBy8REaSVR+eIUT",
+	"yOsZRygLrtc4WiZGAgtQhwX4rjJvqtXZVOJ0Vnbu7a8vod7hgG83ybmElHxCKR2WF2tvoEs34RJfUuCA",
+	"IKalfGaoAgh+srREd367HvIm7XfLoCWkmbxpl3qFjJ8JmH8sCUgKFfAe9/+kr7URBOVXiR63ncbwDU0w",
+	"+FO6JWzpv/0Nbvu3v2GfGGlme50cwl16mR4Q8aLVccROte3PvynQnRvRtX/7W0cxvHq2gQvciJc6rVxI",
+	"MWZgBAM2Cp5NPSU8G2ReuQeEMWl5ADR0+hGWdQYznSZQuANTPMv0mDLwxlKNMCwgNpXCUgqiAOaGViKC",
+	"ZaD1CCXE6xZLTCVkFyZjj9ZsTVPqAxfqF1u16owsNHhdVv8+oQE9xXRBND3k50QgDD2DQhdEWOcGO2Lx",
+	"d7EfN3VGGoyMzUliDYv/fzuP43kzyJsNzZmLe2lLzyU0ZV40jbyAG2dyyAAQhpTUuFHmjPiHhSO2+jrG",
+	"C2n72QMC1O/uUEx3l6zcB6HGdukBPV1tLP60LjGYQt3uqqNZZOUil33tDkMMVoQXbJAFdxNZgLjfYlcR",
+	"ZPnEo/HAzAsVllTMspVNl1B28IBHDhxtveJIiLW/wC9q2E6zhWAEd2lHeSaLCHzh03QSEQVp3gur7xxh",
+	"IQAjPZZp6pQCOtvQPNAZRYgzLLR4KBpuTjYmCDU49kjooCSJyb7UdhRa32HXyDY1tXEPgV5JeFlH9UbQ",
+	"LHILek6UK2C3D4sWCObUDHDEd1RFgTb9nNav8OsKF2WbKOCB4PVUA+ER/PhgFmno7jsZItwC8eCA2YSV",
+	"i/A5SE3PLveVpl2i7Wiq1+oWds2Yucl8zCNyePSknXutexxPUz0W5SGYkYRT7lcN9h+9GAqpwDI8MFPU",
+	"+bhGemSNTESdvqvDdzQcqaDRLOxK3esBpi3VBt+yu9h9Vde93tQbkwYpa2kq9BqId396MxR/HOzQ6R+7",
+	"2cLJKPwUViD8Dluxqwnz6wFmP/5S6Tr82F0cbzc6KtRLTZURK11Hxhs3+9CBbNzXwEZCPLzQ6oi6XhyH",
+	"o+AMdEgYp1JA8y41YWcZoRGPfHuYUELPqIK+0LYCSVHy1pTQmjCAaENjNCU4wC1hMMAb7n7IUysyxd1e",
+	"MuTZAGNPePdA+gJiBnYF+EW9vD1TTlxRCqZToy5n6eMDaXzI1uM5ZEiS+f6IufXCrNaHXnJBkC/vbRi7",
+	"V5fJRMTQxoyF1nNI1884chxpxYajbKiNp77nvk8UtVzqqHMxtG04eox2s2/ile/2KBfB8D6dBKUKklIX",
+	"16hEr0lNWTw/ZKCq6fGMUSM5v8A0ITeKky4fxgzOqlm7UMTd6KhUeH8X6Gj6PO29gOxR9eP8b4sWWsBT",
+	"rRHXvEks1jpzWW8WV2KaKeynDe7oftDNzFoYEIjt6zT5EgQ0xUOBM3mLWreUrChqIIzPlHiofGficoyi",
+	"VfD4q5mkWsfNg/Yu/sbJpryS7I8598x/f+k96bnwBi2XKeVrPeA3ddb+hPREyXj27QHABPAxxiLDXcCO",
+	"+U5DvikVmuhSMT8JaMQPkYquG+DDKSeF5DAsYa3Z+vvBL0/2/7v5v3FedmRq7b3mQd7J5LhkgXlutbyf",
+	"emh89bBska2S9V5m60OmK5lT6rOCTRytZQa7q8JJGRn47BA61WKstGRSTRlOEfZbqjCIo4Kxm0/MW59R",
+	"wY0Jn01ZqHCES5boV86OVEKXuHP0Ur3j6PnmGUp/dKZ6lUOkknzEPPxHybyr7fidnfKOn/FEoWVZ1a4v",
+	"+aSgqXP6pufA3lQ9tyc6y0QXe3btFFumpdJYbIIHre7QbTC+L6Xv7IVNtmpRDX8EsrGrEze2gVRyMBrU",
+	"CjLIx3jzDlD7zvbTENeA1z2TFXa2Hd3QaVhuK++HPKKQnfF99wtN97d87//tKOeinJWXxOZXHlBByDoJ",
+	"fb2v169iEKrQKROj+dSgrOpdzxBzXZeQq2D82prbSW+WC6yjxhj/yWcmDRuLFFzDgUiAaM1qDefGS4g7",
+	"xh2m5lCGrRJsm5MgXIEybAquV0UNhiCDK/B5XclD88H1T1cG/31ZV+X4mryQe4FwK6zVBui2CtDtqkH5",
+	"dTFuVZxjV2Qbm777IsqxaVgFhZvmsaVQGMyp/MQ34Y9CozDsBlYMJkIgECN2DfY80wMITiJ7SpCDEF31",
+	"XYGxd3TzgMUSd1cd2FckxCEiSgzkkUtkJbd0M2zHS0kCOzK+PHrAJ9Q6lElbQnsZyyfminxotxsru2VO",
+	"FfItjsz5lI16HZRmxXDaF+E1W6BepsjNiiflW4IJ3qLaWTs6RNLiOAiLcgcjFBMn3tank+uM86kgTCnc",
+	"Ylj43WHoEdzlygsTJ1wucysftrwgXzmi8kZbNtTGyNM0SNOysKvyPWZl5nU5HxXSuO1OADFNnIp8qZBT",
+	"y6mC8oAbGwDll2R9u2nX6CFk6etS3ZzVclxO3vZFJtosDsYKBrqCuRKHNh8xAQhOpLMhNKEGAiSvgNor",
+	"Hn+dhZ4We5S4pj7mbm+Dcz1rOQDnw6U2gxvKS3UnjIYvo3WfaiU2CvdrVLg3pEbUQl3XYLHVui54lk5Q",
+	"70jTUQRFLuNr5xxmdelp7ig4zocsdo+QwljIeVLADIjuzqQy63F/3WNovuieF9ANUi2vVopycq5C0c68",
+	"s+JmFQqMxL1tfSGytvM7T6BDtzCmqEFoLEm8jsynizdCfyP0N0J/I/TvtNAnWQaLDZLvuoU+mO+340QY",
+	"LpNCez8ANDuBX/YqCkrAuxbrhwzxFhtNsNEEG02wtCbYCOCiAAYJcgsBnb40VmeTBZWxWPiK7MgVSjhi",
+	"Ok0ANY4w8ELbe6RVwLI9aRudYlDEYBSRtPXrZ68/YI98zmhUrM8vBPT+vJ4k+gua7JUz4liIUQo/SysG",
+	"KNqxiwCBrGuR+1tnWBGpLEuEgQ9X4Lq5pNMm8IH74DL1zNfOm8J/T/fcpHyO75gPPDf+z8VgxqhmdR5e",
+	"D8qz9teadJf+dcxJ+tMmuB+cX5vE/dKJexAcfT4cCgUMuF9/Jh8aEt+ONQuVQp6g7FRIdcYMNMEuxr8h",
+	"Rl4V4+io2N3ghG5wAjc4cTcIeXdM8vuKoTUCIbAYG9t3Y/tubN+N7buGDnijLVU68JLUu94QBNVi3o7Q",
+	"TiQWb86GHeYlM5U+ccPzUrmjpsQyewMJeTCc84Lpipqt1eW30h/6erwR4BsBvhHgGwG+rgDnvtr9esX2",
+	"VRoNLiu5sdvgSqjZ6Y6BoUdgaPGhM+KE0Bkz4kJkPCVxbURU0TOQuCYa7KWl0nbIZsgktCgn99h3avO0",
+	"HwWcrbSIfSXZNOYGS/d1muRkIG5zE7nHmE+KOkWJMVQ5eMaQBnurCgzj+eTxIUZ31EilwpgcO0MhI3qu",
+	"V4f5lZy0WZhkkZLTPQlZRsrEnFFYgkye9a1be8Ake+rmaXoC/D3+yndqDJUa/bzrF+OnzqnynP1RkXPC",
+	"d6LSesCMVF1xDS0a7zWmOFA/gFwOsuFnDy7330aFirg83rXjjn9o9Vgg3leQ4cOqv+K184JXrVapsmy9",
+	"ONWXa+K4wBIp9HD8Vk2RL0Jvenn1fWWLxTttAoHWgrBc/O7th2NWUsxxYJoKtYdYHmKgtyLRmiyujr4b",
+	"TRdv7TVUVILO1ns27mJ7xxvPacEa3RpCOZgcKAimIrHBoy+GY9fwymFOG6d845RvnPINtuwuRwc+gF94",
+	"Q8CykUr0zQn+jwpoIoC5mhtbwEOUdVobmxUbX/4KLiggIDjL3b8I+O18NW2IGLBCT1DyVYNPC7eLCv6z",
+	"ztw5iDxZfkf1OdTGqgZzg0VyEOLNE368wcXn9hCtOudgu6VTIjQJ00p0FFeCOsFzBT9wwxVpzxMA4TXE",
+	"QUh3pxvQ7bSqOGie+5Nc+wFPkDnEjZOOWUd5yEgEmG02kIly3j4wnGZ4f6nOsNkqGpww2WhOIKWjEtGV",
+	"iYiY+OxkWegvMOAEMzkVZyMqdMbsA7CXiCxQZ3NpU2msj8gT7yBQOIF4FAkEUgwb80kb7yGUzSbszO0a",
+	"N2surVRna2h/N9uN8t8o/43y9+5ohF2Qi+4mRim9GBhD9HCxv+q3CDqqG2VdUtagRKb03ZU09iiRdgHW",
+	"MGikDFk8Eh+fjZgS44AybLNxX0eIIIStgHTLEEsnCR1kqI+Rcz8HCprZjMvUvX4AGyV1DXz5+ESpROLu",
+	"1eemL8whiwdi4NSSmwG7EJnsTWLWkyqBfQQmJVcTLB+XKgAfUysyN/RMDPQFauxMAAe2G8TbnlOyTGTc",
+	"iCSntQ262hRqr2k5JmygM3EYEO2ZQP5cowegfBsd9V7wBHRjcYqkud3LsEKxRI9VRQzbzW5B1wz3k2fK",
+	"ZlIs7JoB/Qdw2bXqikyZ2+w+MG8sMIQuT1ORsUQm5X4R52LSnteew4xO/yWAECwfyIB/fgWGW62902xG",
+	"tYFU/u8W4C+tyNyt/ufX/+l0Rs1ms1mH/7aew38ePf/0N/eNmfPl/Kv+I+cGMDYDkT5n0jDfwlk4nYDV",
+	"WXi15SU4E/YdrvqcdQhXzluJ7y9diKP6L7z+e7N+0Kh/+m6paZTADm4vY/uNL96b5PHSY9q5se4jd6px",
+	"hpMdy7TMEChfNt0y7iJ+F6IooCZB+RTtBVD/FaHdoHbITMDby1TaRZUJ3v4jFqiuHqVJoVWCF/fITxWV",
+	"u3pRwLajQl+vzHqP9SyTcDV6qpVm5Bie5UyAwBvjeyKMeWirgUxYDfZzmS+e+nj0It/zwETlTj3O64eb",
+	"ySxkxN0d+zpNjJunct47plPz1t/YyIt7rIESoWEBZr7BXbXarRCYu+wprAF2IXD2sxux73MBaR/nH5MF",
+	"Qmva0xnOErPk5RqNqbZl7FSPcrquzLpZUkDtYIclAE4YVpJsFPfAAoukuFsWWCTHfWF8pN755OnkMMAx",
+	"uLOihLvcounX1YMBNyWJ/msr2vnk/h6mQIna46kRqzRxojKRxRZM5BTqS/x1iywL/2dQmTzLuHPna8ZO",
+	"Us/QWptVVP4t+/ZP5TYMsA4N9oQbjMPwbhe2YKI9JaoV5b5VpQ7Ic4yl0iPmWQqty2ymTufDMtbBc4iW",
+	"lWldaJ7u2jZYO758JvKHKQq7wEfa6FQtY5W6+17dJH1GYWPimbm9pmxlAMM1GEIQ1DVVNtq1N2i79rG7",
+	"7WM0S7U6O3SnPhE9Pkphsd1nvhMHyFjDJ6bB3tMQQh1GTPuhPDXoRF4lGKYruZadxFO68LVnZp6dzDGp",
+	"rjaJWyfXjdNHaeoUTfccNaKPyDLqR8MGo9TKYQrGl9FsAH4mPqZ8HvbnnHYrhpXzodXEK4UaDWrtX/ej",
+	"VjNq7Uc7zWi3GX3f/BR5Zul2TSoLPeEH/DNwV3tfAv/YD+JAKivORFa1Bq+E00gA5QLDoNBrqtA7ptCi",
+	"ZZpe9st1xLsla70I1NJKlOoYQUTMFyqhynGZ/gsr9kr4FNWU+GxPujg5qksMzT6dxBxleige/jLKZLcP",
+	"9YjzJMgKSK8PqV7KKcH+TG5L3ZWSxFsL0q7YgQSQLLOtTBobl2rWpXouiXkXt17RmyravRVO1bQBPetb",
+	"PXTHbRHdOTCbY2owTQvZSIjC5iMDt513+wF0qzP/UUeVjUG8iVTsoIkugO6RaQBB3dCzDZ+A+BlfWQ5f",
+	"58Ayp844dCgEyyM2gmfdvkhOnO+BV6Y8lKRzFptU29g90AmXBvuZnEZlTUdxeq4zkDm6f/GPz5zfV1iz",
+	"+Cquyhvx2bsrqdj4Khtf5Y76KiVDmdKrXzQS6/Q0pvUARVAQREwXPppqP1gaNf58zjiHADevMGvzy8i4",
+	"zT+Y2lWfltweG19k44vcvC9y/Y7DPNfAadyp8o7rchhmzlhZ2LtJFgyCcJv9+m6zJJnmuxgruBEl3T7P",
+	"nzieNZw23sTGm7hdb2Kx9X5lL6PLU6ESntV7QiRmiRwO/A5S0wCWuMDsjUqY+DwE/Qa9iKHhL8/bDuux",
+	"NwiP+0JmHUXdS4UBC9lZhOfK/cjjJmaNd3jw5Vb7E5rMc5jLqti7ryoDW5zKUjEPN+VNGvaOnXL3Zpk/",
+	"gvgOCyf6SfmL2TOdHwkgTKoukgbcrXNlqF/wSCUiI+OG5w+Hmhc+YFtvRzbV+jxiP2p9loqIHQ2HqdgG",
+	"WJNh3BdKPzDhWqw6g7qxYDvE4LcjHrev0xxZDI2zpZ9aR0HHwf39vf1t5+RrqPV1oqDc5BgfLnNGpbx1",
+	"UTcTiduWPI3YSFmZQikyVFejcHI+BcgmQ7UFoXUrOSKY/0WYokihzFt0+cgIhjizjupz00esuLv8XAwt",
+	"lEKjIQzoRKMHAmDG0pdARx7tFsq+g2+YiY7iYz45ZJDRhmAJxECofm/SYEfeK+pyxQb83Atewjg7URle",
+	"HQjWOfLyEvJTaOFclDNXRitfrblRf9pQLRuiZEe/6wNcvceeZg32gicJX6mnY3G+N9k1fHY2uN7JyRKE",
+	"gv6np5MC0G3KLMcdDXfD8Dt9kXJjT0aGHkRMg/OXzk0Ujknh56MsrbVz08A8HIiB6fL0pHXy99+av5z/",
+	"o9VvDnbSH5401W/n73b1fvbIHNjWaPdif/zo88Gk9fvu0f7jhuyaq72ZpLKUmidiQTt0YByAlmIRi0dZ",
+	"GiPkgo6On9YU0vy+dz6//AqM5V0X5vzyq34Sk5fqo9n0FLquYl2nHXjZjFjdiiiAv8s+wQqtVsfEvQLk",
+	"sLoHyQh3j5WN+TNhpxTTFWMgd1ccrylB58U0UC7eD6rW4nw3XK0LmqyW5cMDryGv4G6sZCoW31UgaK0Q",
+	"NA9x/69eGzrzgHkO0TMFwEv3SN+iGzKniC0dZrorjMH8jrcpfB3SXnMP61iUHjONFRwXAMF0ngHWcPp6",
+	"EEKaUuaywtHq+8oZTIlGvsbxXIjh6tY8Ltv1W/O3EN6oElXvUQo6L8vv1KkywY0Au7LtdY8lnts9N2IT",
+	"mYd/WH0u1JIWEffSNoykGP1gIfgRsdfPjl+8fdp+9/Hxq5cfXmxTlSwKIOB/A98lxDoOwbjyZHfjTKuz",
+	"aDbikbAQ5cjbOe9BSAKR4RQBgXJ5pS0znIryqFY8xHpAXCKkfYp8gQD9CMonTOwu4UU8zlQnfIIPpR+0",
+	"fqBf5NXjpfJz+tmj0m18P+nvm3hZxLjtKMCo7zhb7TD8giItDwJ6H2/ILdHYhV7C5YkYyydQGiARwvvh",
+	"+Oj444f2k6M3T569evXsadxg8ceXT2Mi0vP0dRjiiT88+8fHZ2+ePItZJo2gDQBapaPmMRDAa3ZTgyC4",
+	"zzOayP1xDjWLukdN0ahKYayzxAAjwVDoIVJqSITlfxA0/fjZMT+L2SnvnsM8Xvbqb7QSdagUj6mswAK7",
+	"INQiUFFEkWJva7e5t73ANF8CF4P1qMMC5y2dB/DLCe3jVG3ckF0zhTheP+xAKdght/0iKvlcqEuByVev",
+	"EZxXJrewiN+9HyrkX6x3rfhsg0QqK93CFPbRg2nODqjSM8ijuVKxj8fP6z9MRUie8G5f1J9oZTOdLgyT",
+	"uB/73/4VLVXI/wRnGMr5d1GHzh+qj/0EUUgyhFL1X3r869gnG7fnikaA6I4yqEb79VPRJDgq7O8ehNXL",
+	"5vhKeZfh6DSVXTIM0N5fkDn1XoGvGXGOf5Y4zedxJtS5B6udDXGIDyJM9qKTgr17OgpSwg12ZM7zdAhD",
+	"LDYiqNytUKSDtwJcreJMKiWdleAcDBYXANxxR50KIxOBAZyJHiHViydaAhuB6GXomcHfaecldQZ7XmB2",
+	"JgHoJ/ZoB3SnHUs3h74eQ8oDwEJGZBdgKjk7y4OMgBAW1XTgquHDoeCZ6ShQlm41yBXo6sFAWisSquKD",
+	"e5O5kBtIliViKECbKueQyVSweKAzEQNGFdQATA1dOPIKQac+c8tPo3B6xBSiyw0GLKmxVN10lIj/xE9j",
+	"WJvUaNblWSaJh6jow4A5Bxkht9TcnEf5xDkUBTq3ENNN5HqWzb0zrUSEVLf4gVtz3euoiR5l7upun51O",
+	"nJ8UhUFA4R/7oNmYkmxIyAO/pcG5zTnKiIShp7MzgTn/jsKcPjiymaDH9wnjRqAw75012Nse7NQsbHqN",
+	"xe1kDFDQC/HG/skUM9wC8gaWCculird9qxMcqt9PQH9MG5uj5fNzEP54fnwtJCxkYWO2A/4kpgpM/zcF",
+	"I6OOKiJY4ojFRrj1o0pJZwHjpVWNrSIWW9k9F/ndfxuJkchv7amJToBvKPzKfxzugvar+1emQ5Vm4Xkn",
+	"TqPj5R0VJzIT7veTcP0Ya1hPoIYVhzUQJ7rXo1tRKaufiReGFJANyUf0O5ydWJF2jHCT6x5KDegm4/bA",
+	"IbSDyKxCRqZxoG9KBHFbNNwLw00I2dKRSlgqz0XgxXavzj/Wv58HtEuNZ7EieVdoTFbYjUhLYqx2fg/8",
+	"hoM5PBp63ivep0PmjdJD8IhUQeS5oVTQe0bBzcD9aDVLAAtvta9ZdmJkNobjObYvx7CQPrlx9Eo1B0U4",
+	"s0R5nnshPqNWhWYHQeiEENCA9UiZnUuVFOyy/Gi6BSib+sUedX6vziO1AG4Psya5B6//fvLpu62I/rG9",
+	"HD1HTKK9nVdV0G4ELW1EejGFea2F8GrVHEhjlObgYcl0YQUK+dMNt8OzU/jNikwIFXzVjnrJL98nH5/U",
+	"nCcBrbhD2UI5MYJvq/yGa/5j/yNfeFDwi2mkbs5OUYe7l+rO8mGskiWBHX4Z7tM9wx+EDaTqrgEndZrq",
+	"cZFDqmTa0yezNn1ROJNlT3wPS4Ai/U9R2hHRgmVCJSIJJU9QOAXMFkJRd4iKzOiULp6nJfzYFoRgclj7",
+	"GGkOCwMqV39/8TqRO4XOxOVfBpjpt8ZGkNxJbGZ+zqajA1UypHh250My3e4RRefJOdEe70e+jhgHdpcA",
+	"V4Rg9tZe8wDt+bqz57cbHfWjvBDMjrU/zAgj5AQdB7cdXS9EYhY4lPHxETvVtt9RZJUklLMMSEaiyaMW",
+	"NQo9KmnQ6zYQcuAh0l4h0WgNF2MR8YdfFobY7WfS2AE35WJ7t5QnCbdBHLZ26jv7NQJ4TH/xfS4Qn4T7",
+	"rWKj4EpcN0BxjYdXZmePEtglMe/14LSdlPmW0jI9ZHET5cROaxO9RvcZqrcB3d2Vxu9OhhcjDrkUXFJX",
+	"lKRi2eIMkDv0rWY1yFP4vGR7riV38f5ry93e3IzV3rwx3xfoGS7Z1dMvG/5iOE5vh0KVoslnXKr1DlK0",
+	"BCwDWDLmnpuFHtiZsPmZuWJIptreWAGdOl2gC/bH8c5uwU8rFVDkBklV6a67eq909WiYLDeU1e2bualo",
+	"ejXfNBf8tYmYew9sDUdxLRdtNZQpPisgWBPdnR8fOsIgAMKj+ljSBjlLZTPeRc/MQFqS3BVTyNdmemxE",
+	"BmVmqeZJnv6Cn4jUCCgva1QJp6caMDDLoEj6dpDORZC0VgKQuMmurd3v1c6+BIfgFkoqK9wGcG57orsj",
+	"5zZ5Qhu/hT9MjBWDBdgDgrktCFD6ssPTCWSwfeQRAIbIusDyHc4UzzI9xnStNLajrD4D1vx2qOdGrsuB",
+	"s/2A0ylPDMsLUZH3mspPzotpEp/QopDmY49kCMm7UZrizJDJiqsJoOQIGbcSBZHSc5ll4D/rJJ2WZBw6",
+	"DqWyU+Q3d5ZDCRKKSYG3uMsV24ptNhLxNsPaVjePrRiSO/F2zl1cmhTC9CrzaOYEz1FpGjSwU61TwdXd",
+	"iy7jQVgmuEyLu4kt30V2jyTIOy/0vQSclfplETo/tHyUQHGLp/bzh67Esw7wKWoAHocTBIW0cA4vE+CL",
+	"QrhPPSvJF4zgggyf83L87+iMYYTwjbtgeeeleOnNFI+vMIO1xn5ZTPeywmrfbN4XEW4iuJsI7p2VwUdJ",
+	"EiTlijK4ELIlIb50xJZ7sKX16RHErI6MO32B9QOLh9SkWCsSdVQ31K0AItMn7KJC9ymC41CesM9NvZSc",
+	"2T7sKCNsSfBbjYIf8oeCIyjhOJTR5B3bdA9lQE7zYoCitciS6YwvzBKGPoy+SUxHHRU7YFDHjeBU8Anh",
+	"6BIBI3On8DDAVd3dDHXIlCYAFHmqlSh9OW0/B59aYcnmGroN13Rd3fbtRslvk1XiBTelLneb4HqQdLin",
+	"cvc9FA0U12stCbhsrD2UEZLlsE6IAONaeAKvGHP/EvZVLk+/7bD2dcmE+x7VXsswWS+ojXf2pAmgrGYx",
+	"S4QLd/p1IAan7niX435s6+8f3r5hA5GdCQZ32aaO1LkwoKZbEOWqquovmCVttEliZqweTgGiuO0o58W2",
+	"qXy4ANnPu2JN2wrMjLpdYElkRUXhTAi3bBPvIRvLJ+uZCZgpuxYzYRnfF1a6Div9XZWUg4oMiDrl0Wcq",
+	"pCktZy0qoMFDQA0B13+tKvre4SSW8YqvO2BWJXWfFLvIVvJIbGTxbYMYNr7r1dFHVBZ5re7rQw8qXQLw",
+	"Hgy6QLBAyHdzw8D3YzkQb6E2aIN7v/3MBK3+MqmJgAfeeLLfDFqez8qFW0FllA3YysTIG43RNxhXobmD",
+	"mMLdl02jWbQ9+1FeiI66Mto+xO7y+uVKvH1UBty7r+bAriNmNEjhjgpkxEAerC8Ek7ZdpAWwU9jsomSE",
+	"bvieMkiaQNkDobytnJK+FTWbzW3fPZdK/cu5Jmecj7mv2a2W9osySnMF/m2mlGAmSpOozEPIiuXfFKzo",
+	"6p4ZrUeoQr5rttrNJkQxODyrJtNUCWMu6aXR2i1d687eWIjz8nB+9huuZNLPli40H9WblaUL7ouD4sAu",
+	"eDHxspKO+DK1C6WHb2oXNjTDm3zZdWl4p0GvQcMvcj4e/uHr/0+WTKlJZFErEubnOqhUOzePl2GxLsIx",
+	"rK2Lvt0UEC3ZplDimk7hMZJ9B7f7lHfP1zuBy+ZuwqPIiqUkxnplE/kJumIKx5tMaxZNLNPjrPX9bAmF",
+	"doIIWbxXsd52bracwq/qnLRT7op/y8HOa5NE9zvzVDzyt+y8V0Ki/VgeGCaTykaLUyyfufVwKdfn4saL",
+	"MyYKsWrVgVVrOf7fmVgpbCNDDdPctpJaFfiTuJrkP8NsGZk1GFplNAYGY4DbzOA7/T3WFNE/4xNewCSv",
+	"LKe9l5r7xmHWsDlOU909x38K5UbQ+gGdY5Cl7u89cHg/RbWSp7pbbzVhx4QbVPxiH667tC99eCVzRrNT",
+	"Hk2TRuemlfBJrd1yY6DfPpoa+e4lv1103103cgE+qrwQJ6Vm/616s1X769MKCqL0TudoidLO2uTFNtHe",
+	"ZTEKD0x573yBkO+oQg6/F8OUd52sTdOy7To94AY7yoUukZwDaFBa01Fx+RTG2GQOb8cnRe5B4A3TSjww",
+	"EIvlnjcUA6gd1RvZUSY8UyKRoqdaiTaUAcI9hpkwAKMM4/Fkg/7ugBLlk44qPBkjsoU5VCoL6MDfYEcq",
+	"Vz3QnLqjIN6FE4fO7W5qNuBBDwNiDOVjVIybB+p49zB3NZGRP4afAjwk1V2eYjtp5HX9GWhcibzA/cqc",
+	"yyHjxJ6IndeFSiJctoEGYGkO9TjjQ+yqbg6xxx6TlvX5cChU4JnlOFaWjVReVUnUuUx3u6MsE6orfLsw",
+	"fLLVBZpS/EKopMFoLhA1Hwhhkfqyo9yfMlHyrO8+IspZYzNhu/32dPv4AZ8wM+SwFwZVUX/k16H6J/bW",
+	"jQ5CF+5lngqhQlQ+mkpTdJQeWeDvdaPHl+3BLpTBoB/USyZMvN1gb/S0WaJ0R+VKul1813NNjStEVjI8",
+	"plNWx01jZzamyt0xVW4PR7TITPogKNQ4JVgBEzGhJg4bTNEGU3QXbboPwl6XSVeI8ff6MntYwFvOdZuf",
+	"A89wqR2LT7cRZKjQpctYbkemwWInRqFSDejUJbWhMVEBbTrMRE9+FobFZyKOWHyGrN7c/X8Kn6TwiTgl",
+	"cmzxWxwhDzsYQaXk/QPDnHjuKDRSAoroTEKSHa0P4oIaS5XoMXZmgfEK02axkzXJKBWJp+LWzigZwN+Z",
+	"YDEqVzegbl90z0VyIrEWz/9dlwq4xKU6gd4FwphwK6fLbLhVb5T2ZIqU1bHSJ6avx3grpeHf7iG+oihG",
+	"0v44FT17QvbeyamQ6uzECKHolvnPZ5X9LB96lb5HxoHnfZkdlcsPLsVzvUxMNfN0Ca/VmgPOwljQcjrA",
+	"jezlUziDn+tu99apnBzbx8wGqX7OmzdTV/z4HXKWP2zFjEqSCkWUwH9PWSlsgFCeRLh4zmSIEH2lCb0X",
+	"PQH2bsW8Mv/dnLnBMIUqzA64K9wvRLbmFEt3mDfPwo9uZbLPJJSj0Xm3Yw1SoPAyb2/unFCdt/GGZ+Um",
+	"4yQ0D6vkWXE2v9bORJ7nqEW11IY/v3caQnwepjq5lMMBLOHiVImRvERHsdcs0bhvid/+PBN/ntk/U/Fn",
+	"av80/E9xuv1fvzbrB5/+2Ptrq47/2in+69j/qx0+yv/V6TTw363o4K/t/9r+r61f/vz1u/qnmWu23Zfb",
+	"/1XBGh+58b7Ese/lnOZZxiezrwQmPfs2vJ5wG+n5i5fvl5B5RJQ+h+sD7rcsx8f35TUeZnqojUj+HAqV",
+	"SHX2Jz7qT55l8kIkfwb18mfQCn+iYvlTKOsc1bpUdZFlOvsz111/+rLQ7a3oxh+x/UczOvir8mXNE+4L",
+	"XE131t7BgVr210/0SK3amGGJ2z7X2YDbFYZs7co9Pd0KfbeaCzWl2B+PVJJW8rwdBaRw0W5YHvRAQm9k",
+	"VvCCZq7ZXeOavTWu+X71a5bxM2auOVjumlfcwv5dzsuYesr+sqtGT5klPim+cNCxTtQVXAz4c9a9mLEv",
+	"qz2Mh//hhAg0EK5EAj/W+pwQfvG7tx+O2cMyAtBdjbZcaMqUjVJnu2uAt4M1EOEfBV3uTHJQot6LUM7s",
+	"BsUZm1Tb2EdTc94eDO3KgTCH0GboQnbFMTb2gU5TXHXUdGl9g70uVt+934PwoLvR62evP+TRWGjy5Uz2",
+	"ITdGJExfiCyiuG9HxQOdyJ4U2bPPVigDdB8wajlwp1/a927Gse+/NNajNPHR7LFv6JIJY9lAcGUwKHKq",
+	"k0lHDSCobaDFZPwuSKE4z4cW3hUYWHw4tPVMGD3KuiLOyccz3HPumkwUP4C/w+3gDaGiQ7dNddRb73K8",
+	"HVlnm7NxXxvB4kRYLlPT6GqnbeLQw8qko0AnNsz0aUoR2vn+zfyApts/U1LwyuDlG1cJy8RMS9qgGDjt",
+	"87T3Qo+ycvAUgodFEEyzvVuCPw95ZmVXDrl71K9/kNHb/qNgrxa9ob8ib844+9jtY5BH864rm9nVF6M2",
+	"hH13jHZA+aX5kGd5FmUQd7itt2VWAe649+DkEUV+QKCtH76cvdsVsddX1/9Vmv8xZTgWUg0V+wGtHlN1",
+	"I7k10PV9t0aaB6tf01pjPsuEZb8NS8mdkqkU4rq20iXh2If/0ZMqWRCUtQTDIpujnAVUegymw5m88O0k",
+	"QQmX1LxUpKE7KvZyMo6oETXmuzWLwXCLQwgCJX+DvbSmSFDqLI5ghEzwz57OOspZWVhp5A0xrOm6QhBY",
+	"JRAD9hKpo0pRYLYV55rBXU1/+X8iyaUvEyuAvFiqxyKjzodQi95R0KwzMLMoNhoORQZWZmsPu6Cnbpcc",
+	"Mm4ZtDw/2IGPK+wUDPDLVNpL6FTce181CkvFxZVRiRwkICE/nt6FkN88ztUprPN6DKt2sha56mrNxZeN",
+	"Uh+pGZauNgAcUhhDxE5HvZ5w7zbTeoAehaduBazFcpF28mJwNHNm//1lk98aZao9EAPTLgwXbtfp/Okj",
+	"fK2o9f1fV1iM11KNrDARvmbgvezyRByy3aYnxkRKEwrvAmmZcYetuAi7zTkBzVE2S63bQ9u8XZPK7u7U",
+	"IFgoB6NBrd36AdeD/toPs5LKijPUPuVpqZHzAC8J5kKz5y8SzEWL+ZuN5m6Ch7cdPERrgqebyOG3EDkE",
+	"KxTMYG9FziOxm2cXT9tGc8xiT+dZaRW/FzwxU7Y5NGpABCUCL7Fp8lDoYSraTAlMLiqgIVAaurQbraC5",
+	"3zDTVazLy+XT3RdXDTfhe8JACBVi3BshMg/ufk3BhU2E4F5LnaNrccCnBA3FNBd43b7xvXOxAJHsTKyI",
+	"oN7lRh7iszXUj+PUd8cA8QNyCHBTXE06qsuNaLBYJkJZCP9D5I2zgUhkl6eeIA3tS0hexAb6kPwJYV0n",
+	"f0oSyg9xGbQPTfouI32Oll4oSGvS19T/x1OyiNQIdsYvRHlCwe0ZZOpPLAFt/TCve3x4f/NcrN2dW3cw",
+	"IQM005oF4fZZcQNjk5ZTbfvlFXg9Mlas03zlBr3p8PlSsw2TXGFiPT6Q6eSrn1oudcpzO1JqzsTAgf7a",
+	"5pXwScQGWtm+24YTwXEvysz2L/WWM67OxJSz3Dr4oVlv7tSbu0v6xvCYpdBOrZ2r+sc3iFHKY2aiPuAy",
+	"9Vmb8sbgSjUGsPH/F33Y0NnZnL0i3H3m9lba3yvtld3L9spO87pkGRzmRJ5JG/JRw75WgqR6ebbN1qNH",
+	"82Ka7qJ5c9srH4O98tS+a9YP2Nb2w0b909/gxZY+2aCabtenIANmqaAE2TqbmMQ3EJPwL3sF56BkN886",
+	"BktFH/L82Fvl8S1klo65QRruhEllNeMKG21IhAZR50HnPaRSnRtmNZO2o7ZiqsVL6qeTeHs2ILHY3PfB",
+	"iHcBo/6NByL8QsxtmYnvcBOA2IiYOQGIHHF4dfFSTK9eHnyY0zN0nb4dhRBA4fl3OQ4w4yFx7DfqO6TN",
+	"eEkveJLw5I64tj/3od3rLDeuJ8VdsjfnEo05N/bqTaqewmlbLpNWOJ0by/VbsFyLb3wF/TLdb6ZSwSxn",
+	"xM4jE1xCrwRbswwa+tYNzuJqzLM6C7/ZmJ4bGTHf9CzWt1yDfPhAte8LjE9fIm8a7BmU+xco8LQSEXm7",
+	"MvG4cU9acEX71A/vjlejGxFWEMGlX3UB8rcDwdwY1vfDsPZiYhmjOhdlG4P6/hvU4W1fp7JcxpCGGkYv",
+	"8yEgcQ2GddDW37xRHVZijkHtl35jTG/kw1xj2m+Sa5ENqbZXLNqKyvRaKC+Q8ebHZ8fsYREpG0NdeZtK",
+	"rKCsfKwzdyM9soFd0weNHzBPBEbdq7RKJ6yXCYFd693lPT1SCVCRyiRwkMpuP4wD+LzcxT1n+OsxS7U6",
+	"i4qE1xlw0J5xqbAyalP5tWTlV8Hhca9zkbPzIVdqq5d9BSU2t2AoVzIbX2NT7rUp99qUe91V8q63Qc3l",
+	"alJciIyUXelAuZ8tz9kllNsrv+JVnzawr1u1/VO9FOYrf/EbV/8bcPXhdeflaEsWhVxSfeb22XI5M7fJ",
+	"0KjnDG05iIyDlGmz2I0sZuO+xPCvs5aNlWmam/8Ri09HZhKD5Q4kuYppta45GcIFzidZJ1TgLrwfYQK3",
+	"AvNCBKm2G8Fw7338VNtrkgcDYXnCLV+uzxRnT/iQ7vTBcivA7CcWUfZ+j23tNZqN1nbbM7dBcA5cOidA",
+	"sPVDR4WTDX5vDCMJLHAcenZoI4Id7Y5PxruW+kYwgJmaOX2lwHzwg5TCrCUrvuLTX/EC5gmDip9eQTZ8",
+	"6+dPdEeZtBPsq1Hshk08hXAE0OUDbZjoJSCUo9NUdvE49gVPbf/3hQdxp9l0Rz/V6oxaQrBhprvOvXSP",
+	"xe4t1IXnkPoHWX7KjQjIbHMuwFGYOTwvYAy1G+x9QU+osnFTeSHW7kZ7G42zVm6WcMm2eVl+czzFXKvf",
+	"Lx+gzHPRjtFpYuYzkP4kxND4Jq7OPw/FoWPkW+enegSUWM5e853HQXCPUgxJcp80bneUu8Nu0/38+2aT",
+	"GdHVKjFg+kGPJLcXnbkHT4L2CaEOtcEe4wMgFowUzB0lrWEx+JAxhIPdbE7o7zLrpg/WYgsglUDkBLc2",
+	"/B7Cm6avxwpjwH2RQfsqd0e0YGnjA62ngn5FSsPwrGYCQqRr83BiN9gXOk2uTL95pbZCdqwpAFXixyx3",
+	"oPVBpJOB/+luE/aoe5e1dmuneUl32TIl5Qr0k25xrrtP/xJTX7tPb/UqVXfvbR4g3egvEHcZykyYygfu",
+	"lB9ITyIIPTyY2v1qPSj8Oe9lNA/yVr8Yh2nXfnr093/s/vJ45/Xe//7+eP+f//j52fvjXz7u7O7tUyAq",
+	"3Hetd5dUCe0XIl2GYtOdxLX7Fd0GseaXbXU0Z68TRfCKRuI7vKrqbfnSqrrStg6OfByxGDd/+bPpMHnh",
+	"W6AhcNu08FnjCkoYOT9vawl+nkvIzb2j0xcqpDW95uhlQlDkG1rppLJr446CTB5PrcgUt/JCGFARX6JT",
+	"1K1tIbCG4Ob1HpfQ0Qd4KZygqktVH3JjaT/cmZ5UTsiRoVSwwUqUlctzn4JVFkJsiUiFFbPG2TOfPAcj",
+	"hVumVVesbYTgU9YzQkpNDUt6eK9y2M51uA8d5Nxq3Xb/uHvb1e1HKPVlfZEiexo75d3zq52laKl4VMnG",
+	"xwA0+JFr0pw5HxhP0RUbkn/rNukVzM154awrGZF/bUTWt9IuvI8HeB3Rs16TcPdaoEW4U/8DsVwofdzX",
+	"FCSHJcPefghyc1YlMY8DpC5NRQZ9nRMNHb8xKddR0JeRDyDsB92+AScHV2IrFYCvQdBzVh4akfbmicAn",
+	"8MirC8EhzywVgVcFJFCcnAMzfO1cTJztEoYI7242cxFNoxWd2aKxW3F4HkTaTv8luhZv3G6tEq6g2c+R",
+	"Qvg67oAJtJEN5TC9ZnzAXhYFQ7crTJVIcEcDbXk9FIoPZWPCB+lyx7qUsIrY6cRi7BX+wSFeOuaGORvH",
+	"ClUZhH9CV692/vwQ50ED3f9mID1ztjgN4KsOxt/a1rskiH/sXnaiuyOiw10peu/pM+buq1fS2JX4OfvC",
+	"AzVy5dRRimeZHiNzoDSWWX0GBWLtnNyHDUbGErMnT1NSMJlAvGKDPXfvNnO3QiCKSgIDhYlKfGUI8Swz",
+	"tmEqAUmDCCY+FpnoKCQPcnOhG5pRdiEvpDqjX6/DDeTmuCwJ6M+IbskENeCHxIJBNiM3p1P9OWIWHHSn",
+	"WkKzNui32narbHPkNr4LYFqO3b9jihfpLEddI5r5kHEkA8TOz1sxcPy1dgDZ3VFxc7fR2mm4D+NDFu8+",
+	"bO08hD+ci3OqbZ/tsqeiC/3ZYLlbO+y1e+3bh4EfsqPmc8rhr2a4F8svjQYPSZr/FR9ij+tKXlKAoCcR",
+	"oVpllt+5wX4EvKvfcR21FT8W2RkrTHA7mr8NcWADfMs5qNHdImJ/5/MoIX9bi6600/kwi9ecRV8+niW+",
+	"LRKyeBJcprNEZHN3gFsJrthgFMPmN+xIKYYEnthk79//F4y+I6X4IYtf8+y3kfjd//g1z/79fzj7uzb/",
+	"/n/Yjzzr/vv/8I56/e//P/xqu8GecCMixrtdIgwbamMzPey709qfDPtCeSi2dfILIpwDWInDjor//X/j",
+	"iMUjqlMYiZggGZiNw+NvtP9QZiyV524X//v/dddp+D8BxF6l1+Ze7hrcNDvNq7+0eVySh6wLK2VGWaZH",
+	"kJdkZsi7iFNhw5GadHUiykt0UwSU07tzd82JLmCUjBi3zltwmqAPUW2Co+MC4Y86Ck0Vp96kM3ghRNnX",
+	"A+F+jU7KaaZ50mZxs/Woxfb391mztbPr27t/t3fA6HP8GGQ8tG0C9M705nA/WofZcnfnEtLOTue7/9r6",
+	"lW1tNx56asvtP3aj1v5f4cP/WHZVfY9+kNtTVQsHP+zVmzv1nYPaJYysJzOUrAG8T9+U7LXynm+utMkr",
+	"xfRhcWd7IVDe2DnFX0dBm2PcRm4XjDOtzgrNMWfeH1JJz3uHg2wuR+9ueao/lItWmvUDVq8sUamoU4Ds",
+	"TIF1vE0MDqSnKkgKeP9iIfn1CVJur1V1s+SxnR45PTJuzxzM8vAf7X/faO3s7jX2v3/0Q+Pg0dpE3utN",
+	"YkFY5JUcyJVA/J9uEHdEJqGzqavcnrfQc3ddWtWNj/9V+PglntSCOxbcgYUchtEcKNV7cSYNtAXMjVUn",
+	"R3nZ9RfMWJ2JxLsv4JKhydFRuWHdFwo9qwgt3lMB+eU2aVw3a+7uwnvOHrSZHAykOos66qOSYI8opzlS",
+	"abCqcOvN8yfbVLJqBOvp1BkyECmMnQX5v57lhonXz1ypor1SNvEa7IglIzxppY7IMM295kFHxWDK1C0/",
+	"Fyogd0NXaMMnJHo9DgRmdshySQR1Sx01UvK3kXBGc0B7jfmEbe01D4oCkR6EZLHHM86KR50A+isjcgK8",
+	"tRLGuPn4t1ZClpHTtmWEIJ8N8MhQmOx3RnzoRkd9dciqh8OeUftsqbrpKBHJNsIBwjwKHp7OSiYYxHJP",
+	"8/VmQ5EZ5966D3aarY5KwfV3zg9A44baGHmaipPwVkyM1b4s1upk9us2vbK4o5S2fel1N+5iIOyFJuFt",
+	"Bgvtb1APN/DOaxiiGxFYhXGXq0QmNIYnuFfJKRA0fx/TxrJpRE1gO+SYyZ4vSPZ8wTj7BnvbY3as/cV0",
+	"qGKaCMYN/Ayml66jCIQLnw30IPROPxO4kG5dLwknLML3rcs0fK0QP67mIqD8z7yeQyTUkVK15ePepUtv",
+	"Bqm3wgw+8AuRrDUBuLJKyb8P+38JyJoSYy/GN8C16zI9VsJ6FTcOqJtjDkDHYjIJGu1DDJ5kCYn5srTL",
+	"I/NTvSTYB4yXnk78N1bn4Uh8/eAgj5wuo2cUGlEg9QJ0gn9YMDzoiEOSq9Zs/f3glyf7/93834U27nvN",
+	"g6hmpQUz/llZmfHUGSOTwgRy89svknlYUMCrJLcug3YVdXo7TNcvaR+KDWbXsKNmFfUlV+e/dVdWaJ42",
+	"Cf7LFVsxbDju646q1qnljXBY0l4s17JfCrV3L5PwpKLD+1nREi9A6fxnC9F0T+Fzg7F8nREiaMwNU1Aa",
+	"DyGLaSuQq0mp61pHdd1ZhmgXMMh4yy5yuwgSAKQbAklLXzqDf+L5Ypzteyo6Cofpras+N/US1HQtOwTv",
+	"ubYdshLKD5fznuD8aMmujptpLnEEX3BTwptsIIJBMOCmKoptnxOpbq26gqxYBiqoVeiD8cBcIb94Jmx+",
+	"CK+Ij1nBHF7LEr7+fiA5mG63+cPsih/3K7rDHC42tt3LAZF9poVhWgFkQk4P8L6XgdySHLvv+L/1zI71",
+	"oH90Z0D/Qcy82589FU/6XJ0RT9xAIEyiDLFgW3//8PYNnhcGd9meiS9iCh6TAXTGQpJO6XGDxWqUpjHr",
+	"poJnhqE1H0cshtBTzHTWUXGeiooxOonRMjUL2ZA0Rt3z5TIhIlY03IshqdygzlEr476eE+6i4uWOoskY",
+	"PqGJuHEVQmy5UJCYoi08YC1TajRM+HWZUsvEcuC11uG1Vjq3A30hEkhlFDgelBhP522R/cC/KTVhA52J",
+	"WpS7w5hfJlwl5k3bte/2WmxvjzK07OBgJW8R1+gdTniZiNC1Z2zmRnPwVFGQvepAfNNQ8Wu2em+tvKwY",
+	"g4DCsiVjC9I2wtmvo90RtwtRnII90ljDKt8EBq6snfG8XntY4KHIuBGENl9fc1em/Y6B3hXIDDCJAhrR",
+	"ijQ1Ab9fiDg6Z4YMWi+PIJKojaCt11GALZQWckjsTOukTbgxFOuEpowK2aOomDVDLQAjYkoDJAXsApmV",
+	"3KiIWdk9FxbRHmMuLUA/hbKZFAZFZvH3zFg+wTGVWWiN5VYaK7vIP+YZJB6YBgvEJ3yUSMts5rQSFD8G",
+	"2BEtDUZGOiqw6ZLqypGkcPEDw7p9LhUMxqCl02CPefd8NDRswBPBTkVPZ4LqvNyzOqrwdkbKytTdbwKW",
+	"FUVhLjERYOtUmgjwzdeR9DHnaBwELZ8JbqZdOeR0IbeJSQUAcwB3KoYlWjv1nWZjDd3/DI7Xl9H9VRoC",
+	"xrPR+vdL6/e5qeuhUOU4abskRZyWL8ksEMapFIy7N+mMBXfqRyoRGRvzySGjdPQAwfLgtUwbCHDOy3Jc",
+	"sRi/PnGyOt6kBq7NAoCjW2kAHDkVcpn2FySFZrX/Z7d8S7LX+dIGKBUGoI5zQ/PWp6T/wl7Y+vHpu/eM",
+	"Z1Z2U2FYax/RMzvNiL14+e7oiO3tsyfP37PW93uN/Z297fZlup8F1V/axcG1l5lPJ0TMCKengxaPZlR4",
+	"hJo2olpBjYpVZ06DKjA0AITeq2Q2ylcVFq9aAcJXV4p0rqZm8D1WCfyg4Df5iC8po2dlJ7yyS4Wn76HW",
+	"k6kg2xCSwFqJB4ZZrb10vb8yDxepYKUWRc5KIpBOyFVClLPyE97WzXhPr0NzjBAjDJmXQjpVUrc9qTAN",
+	"kHFleNeCqJLWdFSlYxMEoBeV0xKSyuJyvGFPp6keH3bUdKETRtnczwuQPcBD8nOhmL5w9kRfAEBShgk4",
+	"c0RpJRod9Zgaq6Fy6fPhUCg2C0hDZjwEEjrTZDQEpjpvuBQrtY+nFk0mLAVaZrjAd0JxC9YGyQ8AP9Br",
+	"GDH2mJfd5g9RRxGHX1AP9GuP5pyJm1yiMeAXlQoDvplfeLeiyxQtH4Zd/NMj6DJ4ZXq9MvLIvx0A+eys",
+	"7le9hoN3y34VPPS9MKO0UtW+xvgYuvZjbljiNvjGo7qD2hpzDoGqDC1TO9aszy9EhR/lpFzKhxHkcMBY",
+	"7agSZ058yAb6AqQVwmRAWuseFnUNucyqArD0G3p4R+VRWIrlBPdqE469XcMEzjrjRaC/809Axa0XoR2Q",
+	"RKu2MerDTFxIMZ7rqn3o67EpOVDIlkBMJlGR2AR1eZQzpUjjawjGfBKhm9altCsh4NfSajRoFNYLqsmL",
+	"4Tg0e33qgabQ1QMxY/iUKrp25vX+KSibaX2xrN5xttqNlljBIr2jtzyPejEQ02xUy71xBMtCns3K+PtO",
+	"LcMtTNjZ1UWBinu9xAO/ghy9sp+XcnUJO/i7TA+1AcysEuOcJBxzSxfSSFvuV5eHzqiXXgKQEmdiSHfC",
+	"InKJoFHYCLsqWj2Crg+eTrVNpRU8E8ai24cXQFoHUk/w5AeG6bEKrca6Ok0FPxuFbTbdVy/Lq5VosFA7",
+	"h5AZfmqE6orIOVxWs7ivM/m7VicJn5iYiuyk9U3gs9Db1rtN0nSU2wewXwIMw+30IawhT7EJl1SFAvcH",
+	"xmki0Dlv8gosis61iyOt6JwDFWkdRbgbapiHutStYl33ekCcASMBHvNz4HonRnn3XhPqyhlyYh3lNgS4",
+	"iE46AB6aGj3uNJv4wg0V3lmt6wOuJnX8lOruyrrT7a7FZVMpsHR8wfSZe8llaM3PgKCCz6N5POmQMMCK",
+	"/SLFoVNXhc1Taz+Kaimv+OUOiIiBzpST7FPIHv/x3KdXszq2dkr865fwMP6wLlG7e13XXf61/JOrlI37",
+	"XC1Vr+U25KZSa01T5CnsvztniUzLqTbACpyiUgWhdgh7gzpUmr5z8DKQjo2NL3k9FpA7pYwDhU7oCf/A",
+	"eMVbNH/AJqmwfXJtQg6k++DyPnVTRMDuigj4qkiVIbwUoSCq5Cw6O4W8MYpfAJcmqPJ5mu7SegDUcjeX",
+	"IpsjHI+vKvbuhxuVcrUBxS8ExeMeXe4gromFT7kqex9osrqNP1kjxeRvNze/pC/ItaATb3WFBRyhUT7b",
+	"2SgThVb5KnE2vhPYBmXEqejyXD402BG5RNYLEDLlmZGqK4IFgs4vT0RHScNS0bOMp9jJnS7whnsoeQmX",
+	"ursCFNw3ncA/gEQh6ihDwTnqS28A9eW+w470bphxm0Z5Sh7cIU4mlCbSLZUeu2cQt0JSIHsAQej0bYPF",
+	"PE1PdHZC4bO4XZGhO0QyE/cpPnjqSVFHKfel9J6Fmyj0DSEnpMgzgeu/hq8BG+xaXI2vLu3E07SUdhpA",
+	"p+xa+dXAiZ9OUBVi9ycycavRinY+Rf4Obrus6hocwUG+bSjgHOV35L3Y47B1Nnrw7sUSp+VBGyRfMQjV",
+	"9RFjlCjMaMi7O0l76EQYQJiwemjcn2zA/V8G3M+zbEJmBtMju5bNT9QW8y1+pGgDhYE7hC4B3t6QVDl6",
+	"95KSRdKygeBEdoqM+polmhofYn1pBXsw3vR4MhRmsVlvxWf7sG+vjXzbTXFDvL2AePvZzNtfmX3b86j8",
+	"YdLR2Xwv078S3wmdrntgWOweGxMux+pDt9vE52HKpTLB1pzaeZV874X9tkyKEfhdfRZxdkBlhkjq7UbZ",
+	"fc8POeTQ5JWyi24B1s4q0uA/uHssk17cHJcvcFyA3fIKh+W3kRiJBTz1mOLBoiPYmCEMlPCJc0h8GWuw",
+	"94faSEzf9AgoDUQ+Yy5tg70hOnkgE2dciTH6cQmfROwU2pxooHYBN40SSAOZKHnWt1RBhIiAjoLhUyak",
+	"i2zGUHylRJtZnfDJAxOGjs+jMWpT0UgK7nZpPOgfsFwLuefdjOFmpSPbmgMBCBmCK+X/K1mDQ7VXwieH",
+	"7lUlosdHqcXFKQuUUjKkcqDTNMcLWq0IlfDsKaYcZkb3VqWT8GrgdUqsSRtNEfm6TYM5laoxEevWsqM6",
+	"hgd+wIvuHNMt7r4FHLe0pvcDUX9d2Yv7HgMMEvk3ElBeCeCWmdUBuagr6IGHToTWlfhs54MLnnAqkQUR",
+	"3ecG4Nkiga71wthQaeNbe2MUbVqMW60b7GfoxzrWbCj0MHWKTBgqI+C2ozSk9uF7zznBM2rTlMyT3pfk",
+	"rXmavnFz+6JZa2BumNPFe4WgjZsICjP3Qm47coNPrqRuwJcDoRuURJsazruei4WDVReDoZ1AEAdgKe7U",
+	"m6nDvsm6XlvMBeoZBXOyuAKze7lULwRegG7094WJ1p1mM2+OnXDLT7kRPh2ROetcYNWje+e4ZXJibtFR",
+	"ILIvROaGwZQQiYkQKzWWRrD95i6LR/lkY0yTuI/HfZmKkJ3oEuG36Y8slLgnABULfRFZqnnCTnnKVVdk",
+	"QEpt2Fhn50ykRkAhzxy7/T1U0ghjbjKZmz+kkqGYJ5Ov2p29tW0+x5V9wpVP8sFGgF5cq/qzmdaDRX3X",
+	"4DfOGZIVVkS5B+XcPmTv4TkLHEHwcfBp1O9Tsa3YKed4m6otlLZsK+7x1LjPAkyw5AKhK1jZ/sOc8K6V",
+	"F2W3jKIrp1qnAjIsd8zNcWu7TDcPWNlNK487ptvcm8VXVzjbcJwQVwyx+dlDPtUbdm4/j6MkAbJgrQe+",
+	"eQXpMQLgUkN+NlKpkzJxOEMAP4ST2GBv+ECYjkLWCehj4SlNM3HGs4RZjS05gMoPu7FdJksWoWnd/L8u",
+	"v4QkjBsYW6nHrrviJhsNTA90hb7rBMLNpSaJ1vJcI2IRXOKWKy5LZbI7STZNC75s04IFV/GBwPYEG+fm",
+	"WhTAUZKQgF5TART9G3fZKhzyGurrZxjkD9FdCRCsRICEcBuSYCjuQncy3U7oKN3DUxm7z09kYqC9UAGY",
+	"g9M4ZBwT2MH8c9ezYcq7UFSiND63o/z9iw9eS5/gGqynT75dJnm3Xhsa+a+FRh4OwwIO+TUExrJc8u7x",
+	"azmGZ8LSwbsie/w9s3G8AP22o7/XI2PueybrCnbBeth294QbIHlvsKdelWPxsJtYRxmrhwaM+VNPLSQV",
+	"k9a7pYeB9IDcVcA7rGcK4BG/BlPgOpjQu6k2U2ynBRkFbveKkuaLUJfPE3EbyvKvw7ya8tY2YOEvxAR+",
+	"Pe6dsZngg/m8MpAA8mQwxarArh4MpIWi/tMJsFJDNiErt/lC4mv4om6EskA5raxhWz+/ODr++Uf24vj1",
+	"q4gZARUx7KCxs91mMfymTY+NIxbLpB3jXeGjB4Z1IUoesTjhlrdjxjsqxqWJg12b0+FQWwyZGYDHI+O4",
+	"f0xfpKmOiXUGHyVNIK0TTqO4NUJ0m2mwl5b+6WnqhEr8rHvCebpIi8BZqo1lXa0UTS/0eE25sdD6z43c",
+	"sPgVN7b+zA2n/vJpTHnA0LrDsyxEno0Ha6P0yDbYEUulL4bCUXVUTvyglXtPnoadtfbdSmvI6fWFCrcT",
+	"qRHQgLjt/GW4YU9nbC/8vKMQCh5qrgqTQpc6p96jbQAbhzNaO1oRxfp6lFEXZ2kZ6OooT4yeiwk2Hbxw",
+	"mtlXnQqFXBTdFOiBQqdkZ4002Nsh3gvLuZB+jSOEJYN4gk7h9VDQDzgFnd5QHYXNiml3xw32ONNjIzLz",
+	"gMG7+KBHWVf4HBK8PO6GeIiEsdiyGqYHK94TttuftSPo9vN9GrwHmUDLgJhjmcR+wwGgGbd0CLpkoivk",
+	"xVSKq3bUS375Pvn4xMP8UAnmma7SHpzX637nsl73//PrUf0XXv+9WT84qX/67j+W6d4PCTwvX3BORrBz",
+	"qZAJ33cRNcKtihWJEzZO9HCDPZyxFiGCWkPY4+fYgNTvU9wGAz7B3VJakWL/QisH4kT3enNAkPr0X6Jr",
+	"zZrLwuu/n3z6biuif2z/rWpploR/w7uu52K7aAGiQVuwAGtFEddRMmkzvw06CiQn++Mvt2NLEnfODzs1",
+	"FLqdWrsTdlOnFnVq3MJnFTQa3seFn7kZww8LC9/AMcP3uMjTvyh8dSKTjlvcTo7p8n9jqKzj7dzOdMO3",
+	"abUWNBIeHhOxj8fP6z+4DVJ4rwfN5qPWwcHO/t6jvebBwdRr/Z9OZ+Rm96nyfVZxMcODEEtNXKZGJgJl",
+	"pbSbROtdI69y/hFVCQfx7Q0yL9BnDbGiRkArjBDFK3A2QC0xXLUOyJ7QhVeOooFFdUnlrG+nhYBSiITR",
+	"B8uH26qIhMqUP/Qfpd0P8f5YL+EFsfSjaUFOW+KCtvKO0gUIPBRo90SWieTEan+/m4jlzYd45tDOb9up",
+	"xRXaRPQWRfSsP86rYNJXDVjhywgcFUWRBaj21UkqCneMLsXCF3lVo9ApapQBeR1ATQbIhrsGXj2Iwq+U",
+	"/ODW8eVPtRIbdPmNyqNbRpdLFG11fJ910HCgA+MIuwT67/MvvHsJLAJIK+CbloLnDL7VKMucAY1K9BBu",
+	"ZbWuC56lk/Id1iOqvt/gc34V1HlZ+mpnkFlxIxL4eKqL1KkQihkh1GH+eiMme4yrCfT696NJPKl0oYvD",
+	"GiKa7rYR0xsxvRHTGzF9m2L6uVTS9ANH4jVJ61Twi5sX1ZAh8ImQUyHVGQltozGAXiW8c3ndUesKbJje",
+	"RlpvpPVGWm+k9W1K6zfa5kRDRSnoFmy1ov15ohtIw29cdEszTcg/xaCZs8WwU5FqaJ6msS8nzyw2yr66",
+	"5Q032wjyjSDfCPKNIL9NQf44Z5G6Pqvbp3VuRHr/KD2ZcugoT31hUETMwISgJGWKUgbRLgDiNFTvDz1e",
+	"sMISsmoo522uDnyzf5EJkkIk+bvEDQX3PNPujlrlaiUf3Op6wa/k7auGK1VfhjY487hhdnwGsfYcmx0A",
+	"9InpoVRSq8bqmb1jv+VuuR3IJXnFPLeJOizfB4dT9ZHQBADrIzfVkHMV4u0160DlpLSt9/RIJTHoEyKo",
+	"zD9t3A+16ycmFdWNoybmKZCt1KWqg5CKA3Cwo0jUypzpDtkBNx0yv4wS/4BoSa8PtXKqi6ui4ltHpxMD",
+	"znIYGTCwiDLHNzrK9FnGB9hEgCiP3ZbPeNeiArZFTkdo7PY7NVucQdH8Nw3mBh0R/4g5IBGandmQuC4g",
+	"cf2ZSn6ykaL2YStx3vj+6Atob3z3dOqXAbuHW7LgADk/dpbagCfYsh0Rq0TJOWOI+YdeTpPzsx/aMkw5",
+	"foB+69PxXIZDtQCjuhppamkgt0ZL6pfprhKT+vE/UzabLEPdQyu8wZTeRfIe7MUcDraXVeGsz0qrkrCY",
+	"z93zRlthpqOk2GoVWnrJHsDJgBUayKF7mRDtoE6Nj0iaCPqXIvM0MFaXu4qCwcbV5FQnk8MgblKAVbuv",
+	"7GQoDjFeKdUZOxV2LITqqLiX6QEWwMRWxyAUnewGGgkYlzQwJngA9iHzHziHudcTWYGBiJoaeWmDTVht",
+	"R/WkNRHxZlNTogsxQ7MqM2Pb3saUKN6hPgUFOHzBVUcVSSmwx1BXpKlIIubej/tvKno2ovZ5Chm0qSEH",
+	"3oT1dZoADDyiehd6C7rXg5WEuMAoE1htA/AKuravRxmytvIkcZ/Cz6k9KvybiC866pR3zxvsWJ8JsMLg",
+	"pfpaWLeE7FQAHB3qKRS+e2wEBQUUA34umHFvgqe40k5pHXtFJw3rC2gvnjErFBtINXKbree73wYAnzez",
+	"wnrG9N7c+8Zz7kaeiC6UImEnJihXAl5MSF86xSEH7q3b4ounF67EZ9tgRwofAe2kkInE/446XJgStAUL",
+	"jUdDWEP3AY0A3lcq3AyMoS3p9HhYZuzdCzyJbjfDK4nygwR7mwFUGObegn+V6uRgiMNMeOf8SOFQceVo",
+	"4u4xHJZHJDBYaJObV0+VyFH63HZUnyOhJAwEz4rbBGxrpBIdhW0IH24fFl4Kco9qdYlVsohwq6Sxvizz",
+	"ljmXqhz2GeFwT2iT1tq7zajmZM+l3WBnwORloQcEG9mAW53qMzdlqwu3a+0ct9ZuLltazJvk/ppZqjmA",
+	"/hXw+z7EZtAoX3rtH+GtCpQbKE5PUPbU2s0y5h8+9n+s9qKq6gCm311hOE57FRbjJooDyqenwtZzmjw5",
+	"zEWn1yRFJbkE6RkcdzzEmxjfl43x0ZYthPOiihAfRsLyQ1l3m/FuhgD9hIHYIonbhYJtbAUJnzOp8tDR",
+	"hv/6uroOj+xUeG59l6MQn/OfLSSMOw6mhjfiY2ePJhkfq/jQyzFL1qkO5pAOhfFFU28dK8U/7op2ykqM",
+	"bj/7Kd4PTje/dHcu5++3Rx22YB2Zc+I2ORNYkozNluBtOZkrPg8luJaYhGhsMva5MDl2nmFBmhB149XE",
+	"ybJccihFPHU+iAmAtEp06rQS64RWz4SdFgxXrJXdWNZ3xLIOqunbhnNdn3C/7+W3Xprgrlk3XruS2eHv",
+	"HMpxS4bXQ4wSrY51Kt12Xgz5sdbn1JnER90gzjXVJD5+9/bDMXtYJBeN1zLUcDJvQQbdDSDq9WF5CkS2",
+	"VaLqMbayWOzmFxlXNq7+N2btKl2Hk4oGLgarFWZQ6G8ybgGlCqHxqsPLOJpeHTXuCxUxwydRCfQokZYL",
+	"UglcTXxR/tqW8q0tEKgeuHm9x2UqEgIcQX6qLlV9yI3N0UYo77AY9mxEvtzdIYfHBMu0/L4mn/8h5Uxu",
+	"SPeAFjD5SygEAVD7HjKPnC30T6PgEWaeCtkiIIXFLoj4ct1lPna6jqqiyd+6rro15EFlSQRlyRBSSu7Y",
+	"pirim9Eam1BIiWG/S4Sc1yde0/O6VGZ+w1gsPyjgOfqakr2B4V+VksOeMchXC2CPb91jvKN8U1kdmFw9",
+	"lmAW5QFPGuvsHM45SNceWBDQAkR0VE+MhbGs3JU8GynWy/SAteDX2Jkcn+HukPDJNIcsTaOjzvjQhDpl",
+	"nSUic39QhYTvYAsYO+giAh3g+qJ7DlmEQ8apjzqgIRAQgDl/O5ZdlPhHjNYb7gBpfcyolesq2sWVMQIy",
+	"8fiacixL0XhC2Ui/H4zcmujsHFZta695wGI9skYmok4YgjpgCOKoo2L3eHcS4+012DMoE5+ev1RfNgVP",
+	"WKByAywst3jPTZ96GE+EsSJzO0BcCCXVWWPFnDvIMUQXz2sBPHXDlSJHbh1vMvu+4dO7GT49JwyW8JKv",
+	"yLm3yYXfYC78zhe8zNa0zBP6LJf5UUXVC0IvYwSFwbUm9gC5grKGAvApde1VdfDKN4n0a8p9kfpfp6Zl",
+	"LE77Wp8v6qkLGTX66bzWuv77BSUD/oGrWgRfFyIeZ7EMFt4vywYMfxfB8ON8uy7mVi6dgPk4+BfcOUwD",
+	"YYzbIsADDiCjYBEEzwTJmtFhcea6VtDT4oPlzg9ImD9MHWX4xLCtvrVD0374cDweNwz9KOy/rh5stxnH",
+	"8Co2qgiHti4B8OX/cirAWD4Yxh0FcHj/hZFnittRJmK2FV+0ojjgqV+8PnpS//DiaGf/e2h4kEQs3AV+",
+	"5BRGxE65Ed/vbYNL0lGALJaGxX94gvaIdWrhOvwz4ZZ3an/FEdWaQ9cNsKI4u6TtRsSM7iiCMGOrCX7q",
+	"fhJ8NZvxC5Gadt5RweO/3NJM9ChjeqzYuZigd6YoCO3mt/P5M/xMKtZqhsYW6LaFd9tgR2pS6HLhDL9M",
+	"igTbRaBr2VFnmR67nwz5yAiobWAptyKj6XIWvxc2m9SPelZkMePmHHeItBH8d2cPQd8AoVbUxgqeD8Du",
+	"BPKEKvG9L2G/wQCcII8zkYhUXogsBuC334JYpUFwh71WExhextJ2+yJhutdrsNf4DEOrCp31YPk6imeZ",
+	"vAC3FdxkDH1q3ykEWnNqS14yxe31hcjwg9MJ47QA7hK8e04Nhs84pPoJ/DaREOxQlkZgoGTA3xKPEiL4",
+	"2FE4d245aKDggfvXEbhrimcDNkA8ytIYHehTweCsNdgRLhhUBUABQyl88MDAFlLCgsvNM7dIvZERCUFm",
+	"O8qPxy0wVChQ52ob2pk8cN9YC93EeJrqsftugF69O5Bu88RGdDNhsXxeEYUDbVe3+krjbnL78BLVvdCb",
+	"xx9+WXfemXc8LfvYJQH7HksZMka/RGgHCO9iLvJvToSPsrTWrnnBOeSZVSJr0OMaOjt7OBADsxLGA9fo",
+	"Jl31ihVYwQn3Pz11Wk4PhXvZixYwkcapyOQkExwGhK60UPCp70LpoySwF51C7BvRPXnd++kfB9kPP/70",
+	"z9+y4/G/Pr57+sPLV+9+eal3XvFX/MP48vezrLN+468yqbL0XvNkEdJdWrNp7f0lWnv/JCYv1UezoVW4",
+	"JoP4Bb8QoV2SKRMjLWEUV3idK7T2pkuoKxeZEcbKNHXG82luR0u7ln7DEayt377d3tq0ZFdPMW6SeOU2",
+	"2eOwF1c/ZMvgl8MTQo4LVBUq73XCO2fC5ufnioDlr9zC+brtlXnAYnqF3zgm4rrk1b1HFq8jf9ZEFOPl",
+	"y/fpJvMaIYBwGIHYoS9Y4RoIpVDQAiBButejUAS16uzz4VAow8Z9mYq8mt8HJXKTAgMSaxkWKBCux7C4",
+	"jk7dutcridUg4FZt0k1T+gjzu+1G3ZdIulKv7mA2bjBhX9Ze2/hf19d9+yqW4Yz79ZDiv1IskwQc+Kiv",
+	"1UUDUiHWCiAkUYHcBWh8MCIKAcvAeVPASfFMsHMxtBDMfsQSPinT47jvIYjtvt9tXjHx+DSf7Y1nIKvp",
+	"x4DKqMw25qZ3PVRjNL1JoBr7dGVTHAZX1BjSOrPULRi3VgyG1tTarZ1ZHNC8frx55V/KjT2hm0xdtlN1",
+	"GfxeZJnOau0aJWyEmy+FukXC9oEqBX7oAUH7zWZUU+Jz+VFUXQi9fcv9mGtR3vK3jCyi90Tddmc7CYOa",
+	"hidht2J8ygo61b++ZRLL/ihuwgjfUD46yF9AxH4hE/0yHfLwD/r35MR9EdKLa9Rk5E9cLHL9wbm0gOMD",
+	"9LrOU++UhgXl4twHp46inL51JgtI7GFA51Yo7QgZ2LX8g7BC15pbuyGz2y9zlWx6CfY15WtDSPZ+SCc/",
+	"7+sqpFghcXHfWZpLh/GaTNpMW25F3ech/7haOKJSlrwmqIcSYx8yZc8LaIxcUjv71cgzJQhYcqptP2JG",
+	"5/10ghXT5cpjfvSFyAqIDp0moUBMZ2faWqEa7L2bJyBbAM/hvhFkqOs08QgK5KNcTzjBQtJ6fMDl/DLy",
+	"aZP+/hrT38UQC2xuaU3hSADt6Fj5ssiu2IRersXG3SgRr0R+FL7fjUdCGS+lrkORWGFuSH9M26K6B3Hs",
+	"IJUb7tHxVJiF1IizQjMxhFPJUnmOFe+IcFtHyrtHbazPjdz49oxPt/P9EVxPZJT7PrjdLX8Sk6OR7dfa",
+	"v35ynuup4Jnzf3/95A4HQjqrmiQ4XSqVsTxNsWIG7EP4fYIaNNHdkWdRQW3/EA4cDbuyr6PQw1RArSzY",
+	"oUKoRh5cfEdQ6IpQJVyc8a6FAjsADfS1ux5iuRGCaglHEBp+YaRXAm668JinSNte8ZSfnX1LrO5QIRQF",
+	"oosJ8oqP+SQi0A+ZwoisBbJzoM4rPOgJDaT6SRm1vEOcNhumvCv+P8KuaNdtEIb+ij8ArS+TJqVPedja",
+	"StM6dXvspNGG3KCQUMVEVR7671fYQOhNqvsBNQSOjQv2OWIuKGq1j8i2TmqXVH09qMz+ydoO+RKAMraV",
+	"ZdNd5HoP9dZ8M5gZKRmS2njILC0wrQ4Xz/vZ+BQ+NFYl2rknNvPGmgpz+1nr7+pC2E9J9zNrqWF8aSkf",
+	"iD958J6Q/fgPX7SvT4I42wdVzN3L/mviDqVHgrmHWsBliqKk8xjc6rQc4hfJi3WJBD5tPt2cxRXleeDo",
+	"47GZCG65fxjZv5p+J/1kCDoFlL8P0KoJI5zIqsQ2dBHHnbleFa7Zi7jluSZ3CoJBWMBxdIYygJ21b0YJ",
+	"KG8+qV8iH2qlqlf+HDxHIux/foMf+8MJTl9FWB+LHCbwpmQL2nFbhABUcrg2AmpNEZMIdlhcpq/OvUd3",
+	"qET34An194KZuATMsZN31+iOxN2Q5WfmmvQt0LU+/Vs+98eYnhxH51H6Bf7vvv+FTd3oYdMpJ7kFxClj",
+	"kJ2XvVUjpzdhUfwXru5eKB+siFPiMhFpwDbJEdBjFKHkg5/dwxuyGuRz3CnHSrtXI/Ef+kqkfojCL6Ni",
+	"wYDaGmPvAiSgG5TsAoBSz9i8weFIWg6yV9K4RiS1KeIxCCcFHyRRAiM/XXIvZRWix7/HewAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

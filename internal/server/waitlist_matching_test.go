@@ -177,7 +177,7 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 				}
 			}
 		},
-		"RoomFreed": func(f *fixture, doctor int64) func() {
+		"RoomFreed": func(f *fixture, _ int64) func() {
 			other := f.doctorOf("Cardiology")
 			f.hours(other, "UTC", "10:00-11:00")
 			a := f.bookedWith(other, "2027-03-02T10:00:00Z", object{"room_id": f.onlyRoom(), "duration_minutes": 60})
@@ -202,8 +202,10 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 			f.booked(f.patient(), doctor, "2027-03-02T11:00:00Z", 60)
 			members := onTuesday(30)
 			if name == "RoomFreed" || name == "RoomReactivated" {
-				members = object{"from": members["from"], "to": members["to"], "duration_minutes": 30,
-					"type_id": f.kind(object{"duration_minutes": 30, "needs_room": true, "specializations": []string{"Dermatology"}})}
+				members = object{
+					"from": members["from"], "to": members["to"], "duration_minutes": 30,
+					"type_id": f.kind(object{"duration_minutes": 30, "needs_room": true, "specializations": []string{"Dermatology"}}),
+				}
 			} else {
 				members["specialization"] = "Dermatology"
 			}
@@ -250,6 +252,7 @@ func (f *fixture) heldTime(doctor int64, minutes int) int64 {
 func TestWaitlistNotToWhomItCameFrom(t *testing.T) {
 	t.Parallel()
 	full := func(t *testing.T) (f *fixture, doctor, patient int64, a api.Appointment) {
+		t.Helper()
 		f = setup(t, "UTC")
 		doctor, patient = f.doctor(), f.patient()
 		f.hours(doctor, "UTC", "10:00-10:30")

@@ -21,7 +21,9 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  * Find patients
  *
  * Lists patients by last name, first name and id. The search parameters
- * narrow the list together: a patient must match all that are given.
+ * narrow the list together: a patient must match all that are given. Former
+ * names, and the names, phone numbers and e-mail addresses of records that were
+ * merged, find the surviving record.
  *
  * Permission: `patients:read`.
  *
@@ -42,11 +44,14 @@ export const listPatients = <ThrowOnError extends boolean = false>(options: Opti
  * `email-taken`, which does not say whose address it is; identifiers are
  * unique in the same way (409 `identifier-taken`).
  *
- * Somebody with the same name, in either order and without regard to case
- * and accents, and the same birth date or phone number, may be the same
- * person: 409 `possible-duplicate`, with masked candidates. Look, and send
- * the request again with `allow_duplicate` if it is somebody else. Two
- * people who register the same person at the same moment get one record.
+ * The e-mail address is the only rule of uniqueness. A patient with the same
+ * name (see `name` of `GET /patients`; in either order, former names included)
+ * and the same birth date or phone number may be the same person: the 201
+ * lists them as `possible_duplicates`. With `on_possible_duplicate: refuse`
+ * nothing is registered instead: 409 `possible-duplicate`, with the same list
+ * as `candidates`. Compare, and send the request again with `accept` if it is
+ * another person. Of two requests with `refuse` that register the same person
+ * at the same moment, one gets the 201.
  *
  * Permission: `patients:write`.
  *
@@ -97,6 +102,8 @@ export const getPatient = <ThrowOnError extends boolean = false>(options: Option
  * Changes the members that are given (JSON merge patch) and answers with
  * the whole record as it is now. `null` clears `email`, `phone` or
  * `birth_date`. The rule on e-mail addresses is that of `POST /patients`.
+ * `possible_duplicates` lists the patients who may be the same person as the
+ * record says now. The former name goes on finding the patient.
  *
  * Permission: `patients:write`.
  *
@@ -1135,7 +1142,8 @@ export const createWalkIn = <ThrowOnError extends boolean = false>(options: Opti
  * Read a doctor's queue
  *
  * Lists the tickets of a doctor's day by number, with the position of those who
- * wait.
+ * wait. Numbers begin anew each day, but whoever came before midnight stays in the
+ * queue until called or gone: today's tickets begin with those.
  *
  * Permission: `queue:read`.
  *
@@ -1149,7 +1157,7 @@ export const getQueue = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Call the next patient
  *
- * Calls whoever has waited longest for the doctor. When two people press this at
+ * Calls whoever has waited longest for the doctor, since before midnight too. When two people press this at
  * once, two patients are called.
  *
  * Permission: `queue:write`.
@@ -1920,7 +1928,9 @@ export const findFhirAppointments = <ThrowOnError extends boolean = false>(optio
  *
  * Books what `POST /appointments` books, by the same rules: one patient, one practitioner,
  * `start` and `end`, or a `slot` instead of doctor and times; `serviceType` names an
- * appointment type. What is refused there is refused here with the same status, as an
+ * appointment type. Members that R4 has and MEMS does not keep are passed over, except
+ * `modifierExtension` and `implicitRules`, which would change what the rest means. The body
+ * may also be `Parameters` with the Appointment as `appt-resource`. What is refused there is refused here with the same status, as an
  * OperationOutcome whose `details.coding` has the slug of the problem.
  *
  * Permission: `appointments:write`.

@@ -56,8 +56,9 @@ export type Email = string | null;
 
 /**
  * A phone number as people write it: 4 to 15 digits, spaces, dots,
- * slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
- * for surrounding spaces.
+ * slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+ * digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+ * compared as a number.
  *
  */
 export type Phone = string | null;
@@ -91,7 +92,9 @@ export type Identifier = {
 };
 
 /**
- * Somebody who may be the same person, told as little as is needed to ask.
+ * A patient who may be the same person. `first_name`, `last_name`, `birth_date`
+ * and `phone` are present for callers who may read the patient.
+ *
  */
 export type Candidate = {
     id: Id;
@@ -108,6 +111,10 @@ export type Candidate = {
      * Last two digits of the phone number; null when not known.
      */
     phone_ends: string | null;
+    first_name?: PersonName;
+    last_name?: PersonName;
+    birth_date?: BirthDate;
+    phone?: Phone;
 };
 
 /**
@@ -165,9 +172,12 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered; by default `false`.
+     * What to do when a patient is registered who may be the same person: register
+     * and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+     * `accept`.
+     *
      */
-    allow_duplicate?: boolean;
+    on_possible_duplicate?: 'accept' | 'refuse';
 };
 
 /**
@@ -206,6 +216,36 @@ export type Patient = {
     erased_at?: string;
     created_at: Instant;
     updated_at: Instant;
+};
+
+/**
+ * A patient's record as it was saved, and who may be the same person.
+ */
+export type PatientSaved = {
+    id: Id;
+    mrn: Mrn;
+    first_name: PersonName;
+    last_name: PersonName;
+    email: Email;
+    phone: Phone;
+    birth_date: BirthDate;
+    /**
+     * Numbers that the patient has elsewhere, each unique among patients.
+     */
+    identifiers: Array<Identifier>;
+    /**
+     * When the patient was erased; absent when not.
+     */
+    erased_at?: string;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * Patients with the same name and the same birth date or phone number, at most
+     * five, by id; empty when there are none. Patients whom the caller could not
+     * find are not listed.
+     *
+     */
+    possible_duplicates: Array<Candidate>;
 };
 
 /**
@@ -388,13 +428,13 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why.
+     * Why; for the doctor and for staff who read every calendar, absent for others.
      */
-    reason: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
+    reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     created_at: Instant;
     updated_at: Instant;
 };
@@ -436,7 +476,7 @@ export type ClosureCreate = {
      */
     last_date?: string;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
 };
@@ -449,7 +489,7 @@ export type Closure = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
     created_at: Instant;
@@ -757,6 +797,20 @@ export type Override = {
 };
 
 /**
+ * Rules that were broken on purpose.
+ */
+export type AppointmentOverride = {
+    /**
+     * The rules that the booking breaks.
+     */
+    rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
+    /**
+     * Why; for the clinic's staff, absent for others.
+     */
+    reason?: string;
+};
+
+/**
  * An appointment to book. Its length is `duration_minutes`, or by default the type's.
  */
 export type AppointmentCreate = {
@@ -808,9 +862,9 @@ export type AppointmentEvent = {
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
      */
-    actor: string | null;
+    actor?: string | null;
     /**
      * The status before, an `AppointmentStatus`; null when the appointment did not
      * exist. Without an enum, for generators stop at one that has null among its values.
@@ -823,9 +877,9 @@ export type AppointmentEvent = {
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose.
+     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     start_time: Instant;
     duration_minutes: DurationMinutes;
     doctor_id: Id;
@@ -1074,9 +1128,9 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered.
+     * What else was to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     cancelled_at: Instant;
 };
 
@@ -1116,7 +1170,7 @@ export type Appointment = {
     status: AppointmentStatus;
     patient?: Patient;
     doctor?: Doctor;
-    override?: Override;
+    override?: AppointmentOverride;
     cancellation?: Cancellation;
     created_at: Instant;
     updated_at: Instant;
@@ -1184,9 +1238,9 @@ export type Ticket = {
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     /**
      * The ticket that goes on for this one.
      */
@@ -1204,7 +1258,7 @@ export type Ticket = {
  */
 export type Queue = {
     /**
-     * The tickets of this page, by number.
+     * The tickets of this page, by day and number.
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
@@ -1368,9 +1422,9 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     status: WaitlistStatus;
     /**
      * The time that is held for the patient; null when there is none.
@@ -1664,11 +1718,11 @@ export type AuditChange = {
     /**
      * What it was, as JSON; null when the record did not exist or had none.
      */
-    before: string | null;
+    before?: string | null;
     /**
      * What it became, as JSON; null when the record is gone or has none.
      */
-    after: string | null;
+    after?: string | null;
 };
 
 /**
@@ -1716,7 +1770,7 @@ export type AuditEntry = {
     /**
      * Why, when it was stated.
      */
-    reason: string | null;
+    reason?: string | null;
     /**
      * The patient was erased, and the changes and the reason with it.
      */
@@ -2207,6 +2261,16 @@ export type Problem = {
 export type FhirId = string;
 
 /**
+ * Ids of resources, separated by commas.
+ */
+export type FhirIds = string;
+
+/**
+ * A resource, by id, by type and id, or by its address on this server.
+ */
+export type FhirReferences = string;
+
+/**
  * The version of a resource.
  */
 export type FhirMeta = {
@@ -2475,34 +2539,54 @@ export type FhirAppointment = {
 };
 
 /**
- * Who is to take part.
+ * A resource of this server. Other members of R4 are passed over.
  */
-export type FhirRequestedParticipant = {
+export type FhirRequestedReference = {
     /**
-     * The patient or the doctor.
+     * Its type and id, or its address on this server.
      */
-    actor: {
-        /**
-         * Its type and id.
-         */
-        reference: string;
-        /**
-         * Its name; not looked at.
-         */
-        display?: string;
-    };
-    /**
-     * Not looked at.
-     */
-    required?: 'required' | 'optional' | 'information-only';
-    /**
-     * Not looked at.
-     */
-    status?: 'accepted' | 'tentative' | 'needs-action' | 'declined';
+    reference: string;
+    [key: string]: unknown;
 };
 
 /**
- * What is to be booked: an Appointment of FHIR R4 with no more than this.
+ * Who is to take part. Other members of R4 are passed over.
+ */
+export type FhirRequestedParticipant = {
+    actor: FhirRequestedReference;
+    [key: string]: unknown;
+};
+
+/**
+ * A code of a system. Other members of R4 are passed over.
+ */
+export type FhirRequestedCoding = {
+    /**
+     * The system; others than `urn:mems:appointment-type` are passed over beside it.
+     */
+    system?: string;
+    /**
+     * The code.
+     */
+    code?: string;
+    [key: string]: unknown;
+};
+
+/**
+ * Something that is coded. Other members of R4 are passed over.
+ */
+export type FhirRequestedConcept = {
+    /**
+     * The codes.
+     */
+    coding?: Array<FhirRequestedCoding>;
+    [key: string]: unknown;
+};
+
+/**
+ * What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+ * others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+ *
  */
 export type FhirAppointmentRequest = {
     /**
@@ -2516,27 +2600,56 @@ export type FhirAppointmentRequest = {
     start?: Instant;
     end?: Instant;
     /**
-     * Not looked at; `start` and `end` say it.
+     * How long it takes, where there is no `end`.
      */
     minutesDuration?: number;
     /**
      * A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
      */
-    slot?: Array<{
-        /**
-         * Its type and id.
-         */
-        reference: string;
-    }>;
+    slot?: Array<FhirRequestedReference>;
     /**
      * An appointment type, as `urn:mems:appointment-type`.
      */
-    serviceType?: Array<FhirCodeableConcept>;
+    serviceType?: Array<FhirRequestedConcept>;
     /**
      * One patient, and one practitioner unless a slot names the doctor.
      */
     participant: Array<FhirRequestedParticipant>;
+    [key: string]: unknown;
 };
+
+/**
+ * The Appointment, by its name in the Argonaut Scheduling guide.
+ */
+export type FhirRequestedParameter = {
+    /**
+     * Its name.
+     */
+    name: 'appt-resource';
+    resource: FhirAppointmentRequest;
+};
+
+/**
+ * What is to be booked, as the one parameter of the operation.
+ */
+export type FhirParametersRequest = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Parameters';
+    /**
+     * The Appointment.
+     */
+    parameter: [
+        FhirRequestedParameter
+    ];
+    [key: string]: unknown;
+};
+
+/**
+ * What is to be booked, as it is or as a parameter.
+ */
+export type FhirBookRequest = FhirAppointmentRequest | FhirParametersRequest;
 
 /**
  * Another page.
@@ -2575,7 +2688,7 @@ export type FhirPatientEntry = {
 };
 
 /**
- * A page of Patient resources. There is no `total`; the last page has no link `next`.
+ * A page of Patient resources. The last page has no link `next`.
  */
 export type FhirPatientBundle = {
     /**
@@ -2586,6 +2699,10 @@ export type FhirPatientBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2609,7 +2726,7 @@ export type FhirPractitionerEntry = {
 };
 
 /**
- * A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+ * A page of Practitioner resources. The last page has no link `next`.
  */
 export type FhirPractitionerBundle = {
     /**
@@ -2620,6 +2737,10 @@ export type FhirPractitionerBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2643,7 +2764,7 @@ export type FhirScheduleEntry = {
 };
 
 /**
- * A page of Schedule resources. There is no `total`; the last page has no link `next`.
+ * A page of Schedule resources. The last page has no link `next`.
  */
 export type FhirScheduleBundle = {
     /**
@@ -2654,6 +2775,10 @@ export type FhirScheduleBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2677,7 +2802,7 @@ export type FhirSlotEntry = {
 };
 
 /**
- * A page of Slot resources. There is no `total`; the last page has no link `next`.
+ * A page of Slot resources. The last page has no link `next`.
  */
 export type FhirSlotBundle = {
     /**
@@ -2688,6 +2813,10 @@ export type FhirSlotBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2711,7 +2840,7 @@ export type FhirAppointmentEntry = {
 };
 
 /**
- * A page of Appointment resources. There is no `total`; the last page has no link `next`.
+ * A page of Appointment resources. The last page has no link `next`.
  */
 export type FhirAppointmentBundle = {
     /**
@@ -2723,6 +2852,10 @@ export type FhirAppointmentBundle = {
      */
     type: 'searchset';
     /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
+    /**
      * This page and the next.
      */
     link: Array<FhirLink>;
@@ -2730,6 +2863,26 @@ export type FhirAppointmentBundle = {
      * What was found; absent when that is nothing.
      */
     entry?: Array<FhirAppointmentEntry>;
+};
+
+/**
+ * A time, from the start to the end.
+ */
+export type FhirPeriod = {
+    start: Instant;
+    end: Instant;
+};
+
+/**
+ * A part of an issue that programs can use.
+ */
+export type FhirIssueExtension = {
+    /**
+     * What it is.
+     */
+    url: 'urn:mems:conflict' | 'urn:mems:alternative' | 'urn:mems:merged-into';
+    valuePeriod?: FhirPeriod;
+    valueReference?: FhirReference;
 };
 
 /**
@@ -2749,6 +2902,12 @@ export type FhirIssue = {
      * What to do.
      */
     diagnostics?: string;
+    /**
+     * What is in the way (`urn:mems:conflict`), what is free instead
+     * (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+     *
+     */
+    extension?: Array<FhirIssueExtension>;
     /**
      * The member or parameter that is wrong.
      */
@@ -2866,6 +3025,24 @@ export type FhirCapabilityResource = {
 };
 
 /**
+ * How to authenticate at this installation.
+ */
+export type FhirCapabilitySecurity = {
+    /**
+     * Whether pages of other origins may use it from a browser.
+     */
+    cors: boolean;
+    /**
+     * OAuth, where tokens of an identity provider are accepted.
+     */
+    service?: Array<FhirCodeableConcept>;
+    /**
+     * What to send.
+     */
+    description: string;
+};
+
+/**
  * What the facade can do.
  */
 export type FhirCapabilityRest = {
@@ -2877,6 +3054,7 @@ export type FhirCapabilityRest = {
      * What else there is to know.
      */
     documentation: string;
+    security: FhirCapabilitySecurity;
     /**
      * The resources.
      */
@@ -2909,7 +3087,7 @@ export type FhirCapabilityStatement = {
     /**
      * The media types.
      */
-    format: Array<'application/fhir+json'>;
+    format: Array<'application/fhir+json' | 'json'>;
     /**
      * One server.
      */
@@ -3033,14 +3211,26 @@ export type FhirResourceId = FhirId;
 export type FhirSlotId = FhirId;
 
 /**
- * At most so many resources in this page.
+ * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
  */
 export type FhirCount = number;
 
 /**
- * JSON is the only format there is; some programs say that they want it.
+ * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+ * JSON is the only format there is; anything else is 406.
+ *
  */
-export type FhirFormat = 'json' | 'application/json' | 'application/fhir+json';
+export type FhirFormat = string;
+
+/**
+ * Not looked at; some programs send it.
+ */
+export type FhirPretty = boolean;
+
+/**
+ * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+ */
+export type FhirPrefer = string;
 
 /**
  * Make the change only if the record still has this `ETag` (RFC 9110
@@ -3063,23 +3253,38 @@ export type ListPatientsData = {
     path?: never;
     query?: {
         /**
-         * Beginning of the first or the last name. Two words are taken as
-         * first and last name in either order (`an mu` finds Ann Muster and
-         * Müller Anna). Case and accents do not matter.
+         * What a reception types into one box, told apart by the server: parts of the
+         * name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+         * `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
+         * digits of the phone number; the beginning of the e-mail address, with its `@`;
+         * the medical record number or id, or their beginning. Given together
+         * (`Berg 03.12.1980`), a patient must match all of them.
+         *
+         */
+        q?: string;
+        /**
+         * Beginnings of words of the name, in any order, with or without a comma
+         * (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
+         * Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
+         * `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
          *
          */
         name?: string;
         /**
-         * The whole e-mail address; case and surrounding spaces do not matter.
+         * The whole e-mail address; case, surrounding spaces and punycode do not matter.
          */
         email?: string;
         /**
-         * The last digits of the phone number, at least three. Everything but
-         * digits is ignored, and so are leading zeros: `0171 555 0123` finds
-         * `+49 171 5550123`.
+         * The last digits of the phone number, at least three, or the whole number
+         * as it is dialled at home or from abroad: `0171 555 0123` and
+         * `+49 171 5550123` find each other.
          *
          */
         phone?: string;
+        /**
+         * The date of birth.
+         */
+        birth_date?: string;
         /**
          * The whole medical record number; spaces and hyphens do not matter. One whose
          * check digit is wrong is refused.
@@ -3205,8 +3410,8 @@ export type CreatePatientErrors = {
     /**
      * `email-taken`: another patient has this e-mail address.
      * `identifier-taken`: another patient has this identifier.
-     * `possible-duplicate`: somebody who may be the same person is
-     * registered; `candidates` tells as little as is needed to ask.
+     * `possible-duplicate`: with `on_possible_duplicate: refuse`, a patient who
+     * may be the same person is registered; `candidates` lists them.
      *
      */
     409: Problem;
@@ -3248,7 +3453,7 @@ export type CreatePatientResponses = {
     /**
      * Registered. `Location` is the address of the new record.
      */
-    201: Patient;
+    201: PatientSaved;
 };
 
 export type CreatePatientResponse = CreatePatientResponses[keyof CreatePatientResponses];
@@ -3508,7 +3713,7 @@ export type UpdatePatientResponses = {
     /**
      * Changed. The record as it is now.
      */
-    200: Patient;
+    200: PatientSaved;
 };
 
 export type UpdatePatientResponse = UpdatePatientResponses[keyof UpdatePatientResponses];
@@ -11557,9 +11762,15 @@ export type GetFhirCapabilitiesData = {
     path?: never;
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/metadata';
 };
@@ -11616,12 +11827,18 @@ export type GetFhirCapabilitiesResponse = GetFhirCapabilitiesResponses[keyof Get
 
 export type SearchFhirPatientsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a patient.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * A medical record number, or `system|value` of a number that somebody else gave.
          */
@@ -11639,9 +11856,9 @@ export type SearchFhirPatientsData = {
          */
         given?: string;
         /**
-         * The day of birth.
+         * The day, month or year of birth, with a prefix; twice for a range.
          */
-        birthdate?: CalendarDate;
+        birthdate?: Array<string>;
         /**
          * The whole e-mail address.
          */
@@ -11651,7 +11868,7 @@ export type SearchFhirPatientsData = {
          */
         phone?: string;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -11659,9 +11876,15 @@ export type SearchFhirPatientsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Patient';
 };
@@ -11744,9 +11967,15 @@ export type ReadFhirPatientData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Patient/{id}';
 };
@@ -11821,12 +12050,18 @@ export type ReadFhirPatientResponse = ReadFhirPatientResponses[keyof ReadFhirPat
 
 export type SearchFhirPractitionersData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a practitioner.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * The beginning of a word of the name.
          */
@@ -11836,7 +12071,7 @@ export type SearchFhirPractitionersData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -11844,9 +12079,15 @@ export type SearchFhirPractitionersData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Practitioner';
 };
@@ -11929,9 +12170,15 @@ export type ReadFhirPractitionerData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Practitioner/{id}';
 };
@@ -12006,16 +12253,22 @@ export type ReadFhirPractitionerResponse = ReadFhirPractitionerResponses[keyof R
 
 export type SearchFhirSchedulesData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a schedule.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * Whose schedule it is.
          */
-        actor?: string;
+        actor?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12025,7 +12278,7 @@ export type SearchFhirSchedulesData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12033,9 +12286,15 @@ export type SearchFhirSchedulesData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Schedule';
 };
@@ -12118,9 +12377,15 @@ export type ReadFhirScheduleData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Schedule/{id}';
 };
@@ -12195,12 +12460,18 @@ export type ReadFhirScheduleResponse = ReadFhirScheduleResponses[keyof ReadFhirS
 
 export type SearchFhirSlotsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
          * Schedules, separated by commas; without it, all.
          */
-        schedule?: string;
+        schedule?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12222,7 +12493,7 @@ export type SearchFhirSlotsData = {
          */
         status?: 'free';
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12230,9 +12501,15 @@ export type SearchFhirSlotsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Slot';
 };
@@ -12315,9 +12592,15 @@ export type ReadFhirSlotData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Slot/{id}';
 };
@@ -12392,24 +12675,30 @@ export type ReadFhirSlotResponse = ReadFhirSlotResponses[keyof ReadFhirSlotRespo
 
 export type SearchFhirAppointmentsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of an appointment.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
-         * Who comes.
+         * Who comes, by id, `Patient/1` or the address of one on this server.
          */
-        patient?: string;
+        patient?: FhirReferences;
         /**
-         * Who is seen.
+         * Who is seen, by id, `Practitioner/1` or the address of one on this server.
          */
-        practitioner?: string;
+        practitioner?: FhirReferences;
         /**
-         * Either of the two.
+         * Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
          */
-        actor?: string;
+        actor?: FhirReferences;
         /**
          * When it starts, with a prefix; twice for a window.
          */
@@ -12419,7 +12708,7 @@ export type SearchFhirAppointmentsData = {
          */
         status?: string;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12427,9 +12716,15 @@ export type SearchFhirAppointmentsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment';
 };
@@ -12512,9 +12807,15 @@ export type ReadFhirAppointmentData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/{id}';
 };
@@ -12589,12 +12890,18 @@ export type ReadFhirAppointmentResponse = ReadFhirAppointmentResponses[keyof Rea
 
 export type FindFhirAppointmentsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
          * Doctors, separated by commas; without it, all.
          */
-        practitioner?: string;
+        practitioner?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12612,7 +12919,7 @@ export type FindFhirAppointmentsData = {
          */
         start?: Array<string>;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12620,9 +12927,15 @@ export type FindFhirAppointmentsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/$find';
 };
@@ -12696,7 +13009,7 @@ export type FindFhirAppointmentsResponses = {
 export type FindFhirAppointmentsResponse = FindFhirAppointmentsResponses[keyof FindFhirAppointmentsResponses];
 
 export type BookFhirAppointmentData = {
-    body: FhirAppointmentRequest;
+    body: FhirBookRequest;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -12710,9 +13023,15 @@ export type BookFhirAppointmentData = {
     path?: never;
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/$book';
 };
