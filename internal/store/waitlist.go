@@ -69,6 +69,11 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err == nil && !offered {
 			t.freeForEntry(e.ID) // somebody else was faster; look further after the commit
 		}
+		if err != nil || !offered {
+			return err
+		}
+		e.Version = 1 // it was offered a time from the beginning
+		_, err = t.exec(ctx, `UPDATE waitlist SET version = ? WHERE id = ?`, e.Version, e.ID)
 		return err
 	}, &e)
 	return e, err
