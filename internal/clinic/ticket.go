@@ -90,6 +90,26 @@ func (k *Ticket) Follow(now time.Time, visit Status) {
 	}
 }
 
+// Absorb makes k, which is earlier, the one ticket of a patient who had two for one
+// doctor: it is as far as the further of the two. The other one leads to it.
+func (k *Ticket) Absorb(now time.Time, other *Ticket) {
+	progress := []TicketStatus{TicketWaiting, TicketCalled, TicketInProgress}
+	if slices.Index(progress, other.Status) > slices.Index(progress, k.Status) {
+		k.Status, k.CalledAt = other.Status, other.CalledAt
+	}
+	if k.AppointmentID == nil {
+		k.AppointmentID = other.AppointmentID
+	}
+	if k.Note == nil {
+		k.Note = other.Note
+	}
+	other.Status, other.TransferredTo = TicketTransferred, &k.ID
+	for _, changed := range []*Ticket{k, other} {
+		changed.Version++
+		changed.UpdatedAt = now
+	}
+}
+
 // VisitAction is what a move of the ticket means for its visit; "" for nothing.
 func (s TicketStatus) VisitAction() Action {
 	switch s {

@@ -102,6 +102,34 @@ func (e *WaitlistEntry) UnlistDoctor(id int64, specialization string) {
 	}
 }
 
+// SameWish reports whether two entries of one patient wait for the same: equal but
+// for the note, in windows that have a moment in common.
+func (e *WaitlistEntry) SameWish(o WaitlistEntry) bool {
+	sameField := (e.Specialization == nil) == (o.Specialization == nil) &&
+		(e.Specialization == nil || textKey(*e.Specialization) == textKey(*o.Specialization))
+	sameType := (e.TypeID == nil) == (o.TypeID == nil) && (e.TypeID == nil || *e.TypeID == *o.TypeID)
+	return sameField && sameType && slices.Equal(e.DoctorIDs, o.DoctorIDs) && e.Duration == o.Duration && e.Window.Overlaps(o.Window)
+}
+
+// Absorb makes e, which is earlier, the one entry for a wish that was made twice.
+// An offer of the other's time becomes e's, unless e has one itself.
+func (e *WaitlistEntry) Absorb(other *WaitlistEntry) {
+	if other.Window.Start.Before(e.Window.Start) {
+		e.Window.Start = other.Window.Start
+	}
+	if other.Window.End.After(e.Window.End) {
+		e.Window.End = other.Window.End
+	}
+	if e.Note == nil {
+		e.Note = other.Note
+	}
+	if e.Offer == nil && other.Offer != nil {
+		e.Status, e.Offer = WaitlistOffered, other.Offer
+		other.Offer = nil
+	}
+	other.Status = WaitlistWithdrawn
+}
+
 // Starts returns the window in which the entry may start now: what has begun starts
 // with the next five minutes of the clock. It may be empty.
 func (e *WaitlistEntry) Starts(now time.Time) Interval {

@@ -140,6 +140,7 @@ func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 		switch {
 		case audience == "" && (isWords(m) || isAboutDoctor):
 			t.Errorf("%s of %s has no x-audience: staff, or all for every caller who may read the record", m.name, operation)
+			return
 		case audience == "" || audience == "all":
 			return
 		case audience != "staff":

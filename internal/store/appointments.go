@@ -118,6 +118,12 @@ func page[T any](items []T, limit int) Page[T] {
 // the window can reach into it.
 func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[clinic.Appointment], error) {
 	q.reach = clinic.AccessOf(ctx).Reach
+	if q.PatientID != 0 {
+		var err error
+		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
+			return Page[clinic.Appointment]{}, translate(ctx, err)
+		}
+	}
 	statement, args := appointmentListSQL(q)
 	var rows []appointmentRow
 	if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {

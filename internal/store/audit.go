@@ -56,7 +56,17 @@ func readAudit(ctx context.Context, db sqlx.QueryerContext, q AuditQuery) ([]cli
 		and(`e.id < ?`, q.Before)
 	}
 	if q.PatientID != 0 {
-		and(`(e.patient_id = ? OR e.patient_ids IS NOT NULL AND JSON_CONTAINS(e.patient_ids, ?))`, q.PatientID, strconv.FormatInt(q.PatientID, 10))
+		records, err := recordsOf(ctx, db, q.PatientID)
+		if err != nil {
+			return nil, err
+		}
+		var conditions []string
+		var values []any
+		for _, id := range records {
+			conditions = append(conditions, `e.patient_id = ? OR e.patient_ids IS NOT NULL AND JSON_CONTAINS(e.patient_ids, ?)`)
+			values = append(values, id, strconv.FormatInt(id, 10))
+		}
+		and(`(`+strings.Join(conditions, ` OR `)+`)`, values...)
 	}
 	if q.Subject != "" {
 		and(`e.subject = ?`, q.Subject)

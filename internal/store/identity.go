@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -95,10 +96,11 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 // MergePatients makes the record of a duplicate part of another's: appointments,
 // tickets, holds, series, waitlist entries and identifiers follow, members that
 // the survivor has not are taken over, and the duplicate's id leads to the
-// survivor from then on.
+// survivor from then on. Of two open tickets for one doctor, and of two waitlist
+// entries for the same, the earlier goes on for both.
 //
-// Guards, in lock order: the doctors of the duplicate's appointments, both
-// patients, ids ascending within each. So a booking for either is before it, and
+// Guards, in lock order: the doctors of the duplicate's appointments, of open
+// tickets and of offers, both patients, ids ascending within each. So a booking for either is before it, and
 // follows, or after it, and finds the record merged.
 //
 // Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
@@ -107,7 +109,13 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 	var m Merge
 	err := s.inTx(ctx, func(t *tx) error {
 		var doctors []int64
-		err := t.SelectContext(ctx, &doctors, `SELECT DISTINCT doctor_id FROM appointments WHERE patient_id = ? ORDER BY doctor_id`, duplicateID)
+		err := t.SelectContext(ctx, &doctors, `
+			SELECT doctor_id FROM appointments WHERE patient_id = ?
+			UNION
+			SELECT doctor_id FROM tickets WHERE patient_id IN (?, ?) AND `+openTickets+`
+			UNION
+			SELECT offered_doctor FROM waitlist WHERE patient_id IN (?, ?) AND status = 'offered'
+			ORDER BY 1`, duplicateID, id, duplicateID, id, duplicateID)
 		if err != nil {
 			return err
 		}
@@ -138,7 +146,13 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		m.Survivor.Version++
 		m.Survivor.UpdatedAt = t.now
-		if err := follow(ctx, t, id, duplicate.ID); err != nil {
+		if err := follow(ctx, t, id, duplicate.ID, slices.Contains(m.Gained, "email")); err != nil {
+			return err
+		}
+		if err := mergeTickets(ctx, t, id, doctors); err != nil {
+			return err
+		}
+		if err := s.mergeWaitlist(ctx, t, id, doctors); err != nil {
 			return err
 		}
 		if err := updatePatient(ctx, t, m.Survivor); err != nil {
@@ -220,14 +234,19 @@ var followers = map[string]string{
 }
 
 // follow runs the followers, writes an event for each appointment, and makes the
-// duplicate lead to the survivor. Its e-mail address goes, so that the survivor
-// can have it.
-func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
+// duplicate lead to the survivor. Its e-mail address goes if the
+// survivor takes it over, and otherwise stays taken.
+func follow(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) error {
+	// Assignments are made from left to right.
 	_, err := t.exec(ctx, `
 		UPDATE patients
-		SET merged_into = ?, email = NULL, email_key = NULL, version = version + 1, updated_at = ?
-		WHERE id = ?`, id, t.now, duplicateID)
+		SET merged_into = ?, email = IF(?, NULL, email), email_key = IF(?, NULL, email_key),
+		    version = version + 1, keys_of = version, updated_at = ?
+		WHERE id = ?`, id, emailGoes, emailGoes, t.now, duplicateID)
 	if err != nil {
+		return err
+	}
+	if err := moveNames(ctx, t, id, duplicateID); err != nil {
 		return err
 	}
 	if err := t.noteOfPatients(ctx, updated, duplicateID); err != nil {
@@ -275,6 +294,36 @@ func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
 	}
 	_, err = t.exec(ctx, statement, args...)
 	return err
+}
+
+// survivorOf returns the id of the record that a patient's was merged into, over
+// any number of merges; an id that was not merged comes back as it is. Primary key.
+func survivorOf(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
+	for range 100 { // a merge goes on with what was merged before; a restored database may not have
+		var into *int64
+		err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && into == nil {
+			return id, nil
+		}
+		if err != nil {
+			return id, err
+		}
+		id = *into
+	}
+	return id, nil
+}
+
+// recordsOf returns the ids of a patient's record and of those merged into it,
+// asked for by any of them. Index patients_merged_into.
+func recordsOf(ctx context.Context, q sqlx.QueryerContext, id int64) ([]int64, error) {
+	id, err := survivorOf(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	ids := []int64{id}
+	var merged []int64
+	err = sqlx.SelectContext(ctx, q, &merged, `SELECT id FROM patients WHERE merged_into = ? ORDER BY id`, id)
+	return append(ids, merged...), err
 }
 
 // PatientByMRN reads the patient with a medical record number, the survivor's when

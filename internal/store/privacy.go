@@ -27,9 +27,14 @@ type PatientFile struct {
 // maxExportedAudit bounds the lines of the audit trail in an export.
 const maxExportedAudit = 10000
 
-// ExportPatient reads all that is stored on a patient, in one snapshot. Errors:
-// clinic.ErrPatientNotFound, clinic.CodePatientMerged.
+// ExportPatient reads all that is stored on a patient, in one snapshot; of a record
+// that was merged, all that is stored on the surviving one. Errors:
+// clinic.ErrPatientNotFound.
 func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error) {
+	id, err := survivorOf(ctx, s.db, id)
+	if err != nil {
+		return PatientFile{}, translate(ctx, err)
+	}
 	if err := s.recordRead(ctx, "patient", id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
@@ -215,9 +220,10 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 var erasures = []string{
 	`UPDATE patients
 	 SET first_name = 'Erased', last_name = 'Patient', email = NULL, email_key = NULL, phone = NULL, phone_key = NULL,
-	     birth_date = NULL, version = version + 1
+	     birth_date = NULL, version = version + 1, keys_of = version
 	 WHERE id IN (?)`,
 	`DELETE FROM patient_identifiers WHERE patient_id IN (?)`,
+	`DELETE FROM patient_names WHERE patient_id IN (?)`,
 	`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
 	 AND appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
 	`UPDATE appointment_event_overrides SET reason = 'erased'

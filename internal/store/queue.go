@@ -479,8 +479,8 @@ func updateTicket(ctx context.Context, t *tx, before, k clinic.Ticket) error {
 	t.record(ctx, "ticket", k.ID, k.PatientID, before, k, nil)
 	_, err := t.exec(ctx, `
 		UPDATE tickets
-		SET status = ?, transferred_to = ?, called_at = ?, version = ?, updated_at = ?
-		WHERE id = ?`, string(k.Status), k.TransferredTo, k.CalledAt, k.Version, k.UpdatedAt, k.ID)
+		SET status = ?, appointment_id = ?, note = ?, transferred_to = ?, called_at = ?, version = ?, updated_at = ?
+		WHERE id = ?`, string(k.Status), k.AppointmentID, k.Note, k.TransferredTo, k.CalledAt, k.Version, k.UpdatedAt, k.ID)
 	return err
 }
 

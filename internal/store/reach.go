@@ -23,6 +23,21 @@ func reachesPatient(ctx context.Context, q sqlx.QueryerContext, id int64) (bool,
 	return reached, err
 }
 
+// reachedSurvivor returns the id of the record that a patient's was merged into,
+// its own when it was not; 0 when neither is within the caller's reach.
+func reachedSurvivor(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
+	survivor, err := survivorOf(ctx, q, id)
+	if err != nil {
+		return 0, err
+	}
+	for _, record := range []int64{survivor, id} {
+		if reached, err := reachesPatient(ctx, q, record); err != nil || reached {
+			return survivor, err
+		}
+	}
+	return 0, nil
+}
+
 // patientReach is the condition for a patient to be within reach, "" for none;
 // id and maker are the columns.
 //

@@ -139,7 +139,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 		return nil
 	}
 	_ = t.Rollback() // before the line is written: who holds a connection must not wait for one
-	return s.recordRead(ctx, "patient", *q.PatientID, *q.PatientID)
+	return s.recordRead(ctx, "patient", r.patient, r.patient)
 }
 
 // reader reads schedules and looks for free slots in them.
@@ -188,14 +188,13 @@ func (r *reader) prepare(ctx context.Context, q AvailabilityQuery) error {
 		}
 		if exists {
 			var err error
-			if exists, err = reachesPatient(ctx, r.q, *q.PatientID); err != nil {
+			if r.patient, err = reachedSurvivor(ctx, r.q, *q.PatientID); err != nil {
 				return err
 			}
 		}
-		if !exists {
+		if r.patient == 0 {
 			return clinic.ErrPatientNotFound
 		}
-		r.patient = *q.PatientID
 	}
 	if err := r.readDoctors(ctx, q.DoctorIDs, q.Specialization); err != nil {
 		return err

@@ -146,6 +146,10 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	}
 	where, args := `id > ?`, []any{q.After}
 	if q.PatientID != 0 {
+		var err error
+		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
+			return Page[clinic.WaitlistEntry]{}, translate(ctx, err)
+		}
 		where, args = where+` AND patient_id = ?`, append(args, q.PatientID)
 	}
 	if q.Status != "" {

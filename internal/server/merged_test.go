@@ -1,0 +1,244 @@
+package server_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+)
+
+// merged registers three people who are one, merges them one after another and
+// returns the ids: of the first record, of one in the middle, of the survivor.
+func (f *fixture) merged(before func(first int64)) (first, middle, survivor int64) {
+	f.t.Helper()
+	first, middle, survivor = f.patient(), f.patient(), f.patient()
+	if before != nil {
+		before(first)
+	}
+	f.Post(fmt.Sprintf("/patients/%d/merge", middle), object{"duplicate_id": first}).Want(f.t, 200, "")
+	f.Post(fmt.Sprintf("/patients/%d/merge", survivor), object{"duplicate_id": middle}).Want(f.t, 200, "")
+	return first, middle, survivor
+}
+
+// The id of a record that was merged asks for the surviving one.
+func TestOldIDsOfMergedPatients(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor, other := f.doctor(), f.doctor()
+	first, middle, survivor := f.merged(func(first int64) {
+		f.booked(first, doctor, "2027-03-02T09:00:00Z", 30)
+		f.wait(object{"patient_id": first}).Want(t, 201, "")
+	})
+	f.booked(survivor, doctor, "2027-03-02T10:00:00Z", 30)
+	for _, id := range []string{fmt.Sprint(survivor), fmt.Sprint(middle), fmt.Sprint(first)} {
+		var as api.AppointmentList
+		f.Get("/appointments", "patient_id", id).Want(t, 200, "").Decode(t, &as)
+		if len(as.Items) != 2 || as.Items[0].PatientID != survivor {
+			t.Errorf("appointments of %s: %+v", id, as.Items)
+		}
+		var first api.AppointmentList
+		f.Get("/appointments", "patient_id", id, "limit", "1").Want(t, 200, "").Decode(t, &first)
+		var rest api.AppointmentList
+		f.Get("/appointments", "patient_id", id, "limit", "1", "cursor", first.NextCursor.MustGet()).Want(t, 200, "").Decode(t, &rest)
+		if len(rest.Items) != 1 || rest.Items[0].ID == first.Items[0].ID {
+			t.Errorf("pages of %s: %+v", id, rest.Items)
+		}
+		var entries api.WaitlistEntryList
+		f.Get("/waitlist", "patient_id", id).Want(t, 200, "").Decode(t, &entries)
+		if len(entries.Items) != 1 || entries.Items[0].PatientID != survivor {
+			t.Errorf("waitlist of %s: %+v", id, entries.Items)
+		}
+		free := f.slots(
+			"doctor_id", fmt.Sprint(other), "patient_id", id, "duration_minutes", "30", "step_minutes", "30",
+			"from", "2027-03-02T09:00:00Z", "to", "2027-03-02T11:00:00Z",
+		)
+		if len(free) != 2 || !strings.Contains(free[0], "09:30") || !strings.Contains(free[1], "10:30") {
+			t.Errorf("offers %s the times %v", id, free)
+		}
+		var next api.NextAvailableList
+		f.Get("/availability/next", "doctor_id", fmt.Sprint(other), "patient_id", id, "duration_minutes", "30", "from", "2027-03-02T09:00:00Z").Want(t, 200, "").Decode(t, &next)
+		if slot := next.Items[0].Slot.MustGet(); !slot.StartTime.Equal(at("2027-03-02T09:30:00Z")) {
+			t.Errorf("next for %s: %+v", id, slot)
+		}
+		for _, search := range [][]string{{"patient", id}, {"patient", "Patient/" + id}, {"actor", "Patient/" + id}} {
+			var bundle api.FhirAppointmentBundle
+			f.fhirs("Appointment", search...).Want(t, 200, "").Decode(t, &bundle)
+			if len(bundle.Entry) != 2 {
+				t.Errorf("FHIR %v: %+v", search, bundle.Entry)
+			}
+		}
+		var file api.PatientExport
+		f.Get("/patients/"+id+"/export").Want(t, 200, "").Decode(t, &file)
+		if file.Patient.ID != survivor || len(file.Merged) != 2 || len(file.Appointments) != 2 {
+			t.Errorf("file of %s: %+v", id, file)
+		}
+		var trail api.AuditList
+		f.Get("/audit", "patient_id", id, "operation", "createPatient").Want(t, 200, "").Decode(t, &trail)
+		if len(trail.Items) != 3 {
+			t.Errorf("trail of %s: %d registrations", id, len(trail.Items))
+		}
+	}
+	f.Get("/availability", "patient_id", "999999", "duration_minutes", "30", "from", "2027-03-02T09:00:00Z", "to", "2027-03-02T11:00:00Z").Want(t, 404, "patient-not-found")
+}
+
+// Whose record is out of reach stays so by an old id.
+func TestOldIDsAndReach(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	doctor := s.doctor()
+	first, middle, survivor := s.merged(nil)
+	s.booked(survivor, doctor, "2027-03-02T09:00:00Z", 30)
+	partner, _ := s.key("partner", object{"scopes": []string{"appointments:read", "calendar:read", "patients:read"}})
+	own, _ := s.key("doctor", object{"doctor_id": doctor})
+	for _, id := range []int64{first, middle, survivor} {
+		query := []string{
+			"doctor_id", fmt.Sprint(doctor), "patient_id", fmt.Sprint(id), "duration_minutes", "30",
+			"from", "2027-03-02T09:00:00Z", "to", "2027-03-02T11:00:00Z",
+		}
+		partner.Get("/availability", query...).Want(t, 404, "patient-not-found")
+		own.Get("/availability", query...).Want(t, 200, "")
+		var as api.AppointmentList
+		partner.Get("/appointments", "patient_id", fmt.Sprint(id)).Want(t, 200, "").Decode(t, &as)
+		if len(as.Items) != 0 {
+			t.Errorf("a partner sees %+v", as.Items)
+		}
+		own.Get("/appointments", "patient_id", fmt.Sprint(id)).Want(t, 200, "").Decode(t, &as)
+		if len(as.Items) != 1 {
+			t.Errorf("the doctor sees %+v", as.Items)
+		}
+	}
+}
+
+// Two who wait and are one have one place: the earlier, as far as either was.
+func TestMergeOfPlacesInTheQueue(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor, other := f.doctor(), f.doctor()
+	come := func(patient, doctor int64) api.Ticket {
+		t.Helper()
+		return ticketOf(t, f.Post("/walk-ins", object{"patient_id": patient, "doctor_id": doctor}), 201)
+	}
+	ticket := func(id int64) (k api.Ticket) {
+		t.Helper()
+		f.Get(fmt.Sprintf("/tickets/%d", id)).Want(t, 200, "").Decode(t, &k)
+		return k
+	}
+	merge := func(survivor, duplicate int64) *contracttest.Response {
+		t.Helper()
+		return f.Post(fmt.Sprintf("/patients/%d/merge", survivor), object{"duplicate_id": duplicate}).Want(t, 200, "")
+	}
+	one, two, between := f.patient(), f.patient(), f.patient()
+	early := come(one, doctor)
+	middle := come(between, doctor)
+	late := come(two, doctor)
+	elsewhere := come(two, other)
+	merge(two, one) // the survivor came later
+	if got := f.queue(doctor); !slices.Equal(got, []string{"1 waiting 1", "2 waiting 2", "3 transferred -"}) {
+		t.Errorf("%v", got)
+	}
+	if k := ticket(early.ID); k.PatientID != two || k.Status != "waiting" {
+		t.Errorf("%+v", k)
+	}
+	if k := ticket(late.ID); k.TransferredTo.MustGet() != early.ID {
+		t.Errorf("%+v", k)
+	}
+	if k := ticket(elsewhere.ID); k.Status != "waiting" {
+		t.Errorf("%+v", k)
+	}
+	f.Post("/walk-ins", object{"patient_id": two, "doctor_id": doctor}).Want(t, 409, "already-in-queue")
+	if k := ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200); k.ID != early.ID {
+		t.Errorf("%+v", k)
+	}
+	if k := ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200); k.ID != middle.ID {
+		t.Errorf("%+v", k)
+	}
+	f.Post("/queue/call-next", object{"doctor_id": doctor}).Want(t, 409, "queue-empty")
+
+	// A walk-in who was checked in for a visit too: the one ticket is the visit's.
+	walkIn, visitor := f.patient(), f.patient()
+	first := come(walkIn, doctor)
+	visit := f.booked(visitor, doctor, "2027-03-01T09:00:00Z", 30)
+	f.act(visit.ID, "check-in").Want(t, 200, "")
+	f.act(visit.ID, "start").Want(t, 200, "")
+	merge(walkIn, visitor)
+	if k := ticket(first.ID); k.AppointmentID.MustGet() != visit.ID || k.Status != "in_progress" {
+		t.Errorf("%+v", k)
+	}
+	f.Post(fmt.Sprintf("/tickets/%d/complete", first.ID), nil).Want(t, 200, "")
+	var a api.Appointment
+	f.Get(fmt.Sprintf("/appointments/%d", visit.ID)).Want(t, 200, "").Decode(t, &a)
+	if a.Status != "completed" || a.PatientID != walkIn {
+		t.Errorf("%+v", a)
+	}
+
+	// Both in consultation.
+	both, again := f.patient(), f.patient()
+	for _, k := range []api.Ticket{come(both, doctor), come(again, doctor)} {
+		f.Post(fmt.Sprintf("/tickets/%d/start", k.ID), nil).Want(t, 200, "")
+	}
+	merge(again, both)
+	var q api.Queue
+	f.Get("/queue", "doctor_id", fmt.Sprint(doctor), "status", "in_progress").Want(t, 200, "").Decode(t, &q)
+	if len(q.Items) != 1 || q.Items[0].PatientID != again {
+		t.Errorf("%+v", q.Items)
+	}
+}
+
+// One wish on the waitlist is one entry, the earlier, with the offer of either.
+func TestMergeOfWishes(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor := f.doctor()
+	status := func(id int64) (e api.WaitlistEntry) {
+		t.Helper()
+		f.Get(fmt.Sprintf("/waitlist/%d", id)).Want(t, 200, "").Decode(t, &e)
+		return e
+	}
+	one, two := f.patient(), f.patient()
+	// Fully booked, so that nothing is offered meanwhile.
+	f.hours(doctor, "UTC", "09:00-09:30")
+	var taken []api.Appointment
+	for day := 2; day < 8; day++ {
+		taken = append(taken, f.booked(f.patient(), doctor, fmt.Sprintf("2027-03-%02dT09:00:00Z", day), 30))
+	}
+	window := func(patient int64, from, to string) object {
+		return object{"patient_id": patient, "doctor_ids": []int64{doctor}, "from": "2027-03-" + from + "T00:00:00Z", "to": "2027-03-" + to + "T00:00:00Z"}
+	}
+	early, other := f.waits(window(one, "02", "04")), f.waits(window(one, "06", "07"))
+	late := f.waits(window(two, "03", "05"))
+	long := window(two, "03", "05")
+	long["duration_minutes"] = 15
+	differs := f.waits(long)
+	f.Post(fmt.Sprintf("/patients/%d/merge", two), object{"duplicate_id": one}).Want(t, 200, "")
+	if e := status(early.ID); e.Status != "waiting" || e.PatientID != two || !e.From.Equal(at("2027-03-02T00:00:00Z")) || !e.To.Equal(at("2027-03-05T00:00:00Z")) {
+		t.Errorf("%+v", e)
+	}
+	if e := status(late.ID); e.Status != "withdrawn" {
+		t.Errorf("%+v", e)
+	}
+	for _, id := range []int64{other.ID, differs.ID} {
+		if e := status(id); e.Status != "waiting" {
+			t.Errorf("%+v", e)
+		}
+	}
+	// The later has an offer: the earlier gets it.
+	three, four := f.patient(), f.patient()
+	waits := f.waits(window(three, "07", "08"))
+	offered := f.waits(object{"patient_id": four, "doctor_ids": []int64{doctor}, "from": "2027-03-07T00:00:00Z", "to": "2027-03-08T00:00:00Z"})
+	f.cancel(taken[5].ID)
+	f.Post(fmt.Sprintf("/waitlist/%d/decline", waits.ID), nil).Want(t, 200, "")
+	if e := status(offered.ID); e.Status != "offered" {
+		t.Fatalf("%+v", e)
+	}
+	f.Post(fmt.Sprintf("/patients/%d/merge", four), object{"duplicate_id": three}).Want(t, 200, "")
+	if e := status(waits.ID); e.Status != "offered" {
+		t.Errorf("%+v", e)
+	}
+	if e := status(offered.ID); e.Status != "withdrawn" {
+		t.Errorf("%+v", e)
+	}
+	f.Post(fmt.Sprintf("/waitlist/%d/accept", waits.ID), nil).Want(t, 201, "")
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"mems/internal/clinic"
+)
+
+// mergeTickets leaves a patient who was merged one open ticket for each doctor, the
+// earlier. The guards of the doctors and of the patient are held.
+func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) error {
+	var rows []ticketRow
+	// Index tickets_patient.
+	err := t.SelectContext(ctx, &rows, t.locking(`
+		SELECT `+ticketColumns+`
+		FROM tickets
+		WHERE patient_id = ? AND `+openTickets+`
+		ORDER BY day, number, id
+		FOR UPDATE`), patientID)
+	if err != nil {
+		return err
+	}
+	first := map[int64]*clinic.Ticket{} // by doctor
+	for i := range rows {
+		k := rows[i].ticket()
+		if !slices.Contains(guarded, k.DoctorID) {
+			return errMoved // came while the guards were taken
+		}
+		earlier, twice := first[k.DoctorID]
+		if !twice {
+			first[k.DoctorID] = &k
+			continue
+		}
+		before, was := *earlier, k
+		earlier.Absorb(t.now, &k)
+		if err := updateTicket(ctx, t, before, *earlier); err != nil {
+			return err
+		}
+		if err := updateTicket(ctx, t, was, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeWaitlist leaves a patient who was merged one open entry for each wish, the
+// earlier. The guards of the offered doctors and of the patient are held.
+func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guarded []int64) error {
+	var rows []waitlistRow
+	// Index waitlist_patient.
+	err := t.SelectContext(ctx, &rows, t.locking(`
+		SELECT `+waitlistColumns+`
+		FROM waitlist
+		WHERE patient_id = ? AND status IN ('waiting', 'offered')
+		ORDER BY id
+		FOR UPDATE`), patientID)
+	if err != nil {
+		return err
+	}
+	var kept []clinic.WaitlistEntry
+	for i := range rows {
+		e, err := rows[i].entry()
+		if err != nil {
+			return err
+		}
+		if e.Offer != nil && !slices.Contains(guarded, e.Offer.Slot.DoctorID) {
+			return errMoved // was offered while the guards were taken
+		}
+		same := slices.IndexFunc(kept, func(k clinic.WaitlistEntry) bool { return k.SameWish(e) })
+		if same < 0 {
+			kept = append(kept, e)
+			continue
+		}
+		if err := s.absorbEntry(ctx, t, &kept[same], e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// absorbEntry ends an entry that asks for what an earlier one of the patient asks
+// for. A time that was offered to both goes to the next from the later.
+func (s *Store) absorbEntry(ctx context.Context, t *tx, earlier *clinic.WaitlistEntry, later clinic.WaitlistEntry) error {
+	earlier.Absorb(&later)
+	if later.Offer != nil {
+		err := s.passOn(ctx, t, later.ID, nil, func(_ *tx, e *clinic.WaitlistEntry) error {
+			e.Status = clinic.WaitlistWithdrawn
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	} else if err := updateEntry(ctx, t, later); err != nil {
+		return err
+	}
+	if err := updateEntry(ctx, t, *earlier); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `UPDATE waitlist SET from_time = ?, to_time = ?, note = ? WHERE id = ?`,
+		earlier.Window.Start, earlier.Window.End, earlier.Note, earlier.ID)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `
+		INSERT INTO waitlist_missed (waitlist_id, doctor_id, start_time)
+		SELECT ?, m.doctor_id, m.start_time
+		FROM waitlist_missed AS m
+		WHERE m.waitlist_id = ? AND NOT EXISTS (
+		  SELECT 1 FROM waitlist_missed AS o WHERE o.waitlist_id = ? AND o.doctor_id = m.doctor_id AND o.start_time = m.start_time)`,
+		earlier.ID, later.ID, earlier.ID)
+	return err
+}
