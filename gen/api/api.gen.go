@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5019,8 +5054,8 @@ type PatientCreate struct {
 	LastName PersonName `json:"last_name"`
 
 	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-	// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-	// `accept`.
+	// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+	// by default `accept`.
 	//
 	//
 	// Example: refuse
@@ -5037,8 +5072,8 @@ type PatientCreate struct {
 }
 
 // PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-// `accept`.
+// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+// by default `accept`.
 //
 // Example: refuse
 type PatientCreateOnPossibleDuplicate string
@@ -5522,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8360,6 +8429,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9164,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12260,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14033,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27476,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -28968,20 +29251,6 @@ func (response ExportPatient406ApplicationProblemPlusJSONResponse) VisitExportPa
 	return err
 }
 
-type ExportPatient409ApplicationProblemPlusJSONResponse Problem
-
-func (response ExportPatient409ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ExportPatient422ApplicationProblemPlusJSONResponse struct {
 	InvalidApplicationProblemPlusJSONResponse
 }
@@ -30184,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30194,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30296,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30306,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36960,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39284,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40801,862 +41152,873 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
-	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
-	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
-	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
-	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
-	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
-	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
-	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
-	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
-	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
-	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
-	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
-	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
-	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
-	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
-	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
-	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
-	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
-	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
-	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
-	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
-	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
-	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
-	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
-	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
-	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
-	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
-	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
-	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
-	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
-	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
-	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
-	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
-	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
-	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
-	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
-	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
-	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
-	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
-	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
-	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
-	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
-	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
-	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
-	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
-	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
-	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
-	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
-	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
-	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
-	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
-	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
-	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
-	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
-	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
-	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
-	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
-	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
-	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
-	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
-	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
-	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
-	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
-	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
-	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
-	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
-	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
-	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
-	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
-	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
-	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
-	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
-	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
-	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
-	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
-	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
-	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
-	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
-	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
-	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
-	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
-	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
-	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
-	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
-	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
-	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
-	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
-	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
-	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
-	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
-	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
-	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
-	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
-	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
-	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
-	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
-	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
-	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
-	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
-	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
-	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
-	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
-	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
-	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
-	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
-	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
-	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
-	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
-	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
-	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
-	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
-	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
-	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
-	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
-	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
-	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
-	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
-	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
-	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
-	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
-	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
-	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
-	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
-	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
-	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
-	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
-	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
-	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
-	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
-	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
-	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
-	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
-	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
-	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
-	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
-	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
-	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
-	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
-	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
-	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
-	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
-	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
-	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
-	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
-	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
-	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
-	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
-	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
-	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
-	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
-	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
-	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
-	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
-	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
-	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
-	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
-	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
-	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
-	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
-	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
-	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
-	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
-	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
-	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
-	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
-	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
-	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
-	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
-	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
-	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
-	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
-	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
-	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
-	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
-	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
-	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
-	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
-	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
-	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
-	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
-	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
-	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
-	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
-	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
-	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
-	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
-	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
-	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
-	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2v1sWL3WYwmcZGqe2yT8kjBYMQDZ0puhVjmyFjBOHGnN",
-	"tKNXc62HdW9DG1bY4+qyb0GJCiuyQzTFzx9NVAV5Xl+2ZZtMdIvSgXIe1JwKK6Sa+2Te71jXwWA4GFU5",
-	"l/nJs/XOjPSn58UUF/1n8w0tFeEm+jxSzsA78v3/GHwp+E+9MtZ7Z5NLr3P2aYudVOTORmWt+kQrwJ8V",
-	"Axc8a2EsbsrwO4tqPsP81zWSYTdL1UezlU/7bvCPosXQLyTfboJpi4gIn6olFlv5t07dvWvsuOe2oKhS",
-	"D26SHqpE53LSdjPMbGWORdjLJ9Egw+rRzE+UXfNWZlRjet0Y0SlPCXj3c29/xGOAwccU6vqWXMSmTuKC",
-	"q7lPNMZeNfjMtqeRXTl44/x6zBFFPrRwGhhuVSI+JnoZecJnq5tTCxv5JP4y7tIcOxc/89h09EZyJRVJ",
-	"vVtB2jeilnVwLaDQLVBHVC4SvGofSk5XtVpezmSW5Ifh0/O6WnQUWL6WyGq+tKXudm1et3oS/w4++3rZ",
-	"mhlaYLay/cQzhSP1Wg9mNxVYEBzNEXbAgw1KaluiH1dQSFzxb9mOoibTpurRspea5jNOshZKNQBw4Gvy",
-	"xVRsW9nDw0M0HKEHtY6ae4cH13ievRtjht62M8+yFDOXX9lhW2DmOLXnu21XpjilScuxgmBws9/rC8iO",
-	"usHDBKUCLaDWgIMALn3o/syZyQOtaoAlw+UmD/1avcIvTk6SRO9HvSnFCWPIt6zXakdlcj1gAnSHm/KK",
-	"n4FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVZIQoM2zDwzGp/iZtDSc29IgCRZYIEVgR6l",
-	"EU9TLNcObW+4JcyRHtydoPr33e/ahwvW7JQauPNOAt6xPmABFqt1a85sIPzsK4BGBugEyTkXKucsL568",
-	"OIW6tlyi0Xy0JYRrBh3AF0REWtARBgphi0h06JifJgV3o/dMZkDWkkScxVisai2f7eXu0qfWZxT+N3p4",
-	"YwrTbqLmecOE7SRvNrq8NrufDJVV1kqvIbAH69awRHdTfN2vY2fXl6VxLXkZdZyG0rjaW0/UA0Q7uJdK",
-	"cSlbt7EmzOW3HbS6CPsZ4SSRThTa82f7rptYglGIKwfQXl+/GmsV3edSZmSXqVOJloKblLVt5llJbqL6",
-	"q1D/o6de8eQrkUXKYMbkk3AHNehR08oNYjiqD3lEoMqzaULBIrzIJGVEyr4wcaeEz6g19C9oHENHBzUX",
-	"XCmT36gEZtJGrxRNCc8gMRHSUQz5KM77CYejoL8ps8WCC2VqMTPjKSNmDSIipd6AahiiNCEPYq3CNNnV",
-	"8RpTPGNcKhrJdvd1zJv8w1aUWJREyG2sl2bbFjh6SQbdxLpjLi0KB/mw0ByiNQvbpA9p6yQPgud+k5zg",
-	"PLrtN/dcVukO7oddNFriUpTao/w2OrDEK3Sn0AgctYZ3A4MZRSWaCpJD7ExY6Wac6MFiRa+Ivr9o4Q9o",
-	"xrAwDnS59FRKxAwyexUP75rUqO1j5vps5vlXm0PG0B7eRoqarO0CV1I1XEOAKVZ1Ldpd2iC63desAV+c",
-	"obUc7kl5szpmCQvlwij6TWbNF4LPBE6hhYLWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/SraayIo",
-	"36ruwt7pHiwSgrplwtd2c51o/sXmKncqoOF5tLC5I4K090+p5TdIkkxtsWc9qAwXtutotmPaqk2n+JvJ",
-	"Rf7hcHgTKlK+GOv1oxe20Kajo8VmQhhDq10jSrBUv5o68w7BNfvy557Q0CO9Yia7MUflLcP7b7BX14mK",
-	"LRsaFIMLKtNrW+BX5ayjbrVieUaSz7KYUkb9xP4SEkCpkqi4yyXUOpkFMYoiz8PDXfKPj0t5PP0Lzi+v",
-	"xVj1w1nqA2VMZ1fTaPJYkwQLJOms1sCiOZrDm7IobZV9ad03bvirTEW8sxvzhCEQlK46sP66tVFs6pT9",
-	"Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnaM4MbS1lh1Y2rHWOLZrHatrGZM/nJyfWwpZqgIYM7V34tA1tz",
-	"2vN7/UtYOqA7J3vb99d14pSydgX50za3WODqtpZ+77ihxTKt2dRyon0nk5jbAn2tL3qgDLdpJNKoGlxT",
-	"6OfQAcATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaE3Q6rfRXzlhodNW1XxSARRvYta/nZNugJ",
-	"Rd8XmmvqGzGALvIWXJ3gQrsVMdOKH9uf0RPhxM3AOE6NCWj+bTrf25Z5aIavOiZHF9+vMurRtoWDJ4Bd",
-	"hREYIx0LlWF3m2WDnm93Lfb26w4u/tdpmEWwcdMgP5XZmSNT43QurbpZ3UgSEnFPjMK0ptYkYuAqOmaG",
-	"lILenRL76qITynr1dgSlZJ91zOITS3gds/gzle/aMX8t3f1aunsjpbsV+up6sNyBuu2SXfvdz1KuW+rx",
-	"dculumVp2N3Z4vMFm0670MPe43cx7Vi7aqN+yn9W7fUjyCLBEYn7F6t6qKq4sInazfjsXa2LlvsuO1G2",
-	"ARCCagFoDgsQ64rDH8RH4t2qiLvVP3aEVIdpl0usdgNedBp2uUj4U9XsCkhZJ7zNm8T9+TOqguX9reqD",
-	"1eK6bs6MpkYWtDc/qdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3drRIJ",
-	"3SFW2R4da83xd2GQwY2jtrbtTmnKzaHp+0tovn4Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPxdKPe",
-	"uJXSB8ThNgrSlmgM/ylN1dTvrCCw5jBCuY2llQqWt1qMg05VM3vD9dtVwyNZXxnjC1Z4CmPQKyBeh/XD",
-	"p+jNQR3V51qrZ265POXYeVXVHLN1qDD1SaMLImlMGintW1a47O0a228h6BoKTadtb6lb233vr7GIrU7P",
-	"G+B1Ni7Q63IIraP9fVLGbLUcAPLBbfrXiZhxhjOFLByGXtFZRmMPy18f9q711FX9cj1/pX63dOn6MMxy",
-	"cBh/7HsjuIAXPKpj1JTboKm2M02obTdq7BCPa0IgecNiG2e9haLgZ75uYXPwfCtOdpv59sLboEhtK87a",
-	"HXfXJck6y/Mcfqb7mc57o4LQq7hN3Fs/o8sE+7u6nO0K6rYtuNdNumo+zXLNt7rCCUv4Q00dwKDVq5Zi",
-	"vyr0/Q2CEO/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc+fYd",
-	"NaWXdM3tWiHMELAvUD/1cWjuUytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclSh",
-	"lGDmKVy0rfEhveomMbK2sKOKLGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvu",
-	"Vt3LVnqywLSdo6yGs9kSyVKKK0b6lWvV55vrHPKJamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0q",
-	"wBSiNRopr/dUEGKKOmvZBPZC9xioLEwCbzuKdafgU7VoTfV/Kg064V/T075qzzekPefE1Vlzzlvz3KbW",
-	"nPDPk5UGAuYzaMslHMCOvjNbG7uTd7tAVWpgWlynQnbVhs2pB2MvVsdzNRyMBsPbAiixeloJpLqxSc8I",
-	"TtS8pZOYwSIAmMyEXnmMlTahfJIs8UqikF9Wm1j06pV0pRhLW6V2e5XIM57EvhBroTVSCQDeKGOKJlpF",
-	"IB8WVPg6lu/Up9p4Sc+37Tsd254g52nRtnJtm89al0vTC+9cT69L+zwz5W4z23ZKttjGLkEdaTRZFRmk",
-	"9s5jxLIkgZ8xW1Ul2I4CbNTaFrIk0ATnqXeUkPrKeVoaGLPZrrczMlAbu26qfk3rdPTFzzQdXx/x4pRU",
-	"6KWYRLE7ldXwHJjSAagQdqXpeBur2LHLuOEmHPBnB0hzdtfhUaKwPsLQ5W+4BuDK7se3Hp6D2epcz9yn",
-	"BSYxNG+WGVV6vYFEc56mzZYAKc63xCe/dTZVZQubP1k6nZtvNihick1nJbtbiKpqM/bR3jCsKc1ruyq5",
-	"qnPz135TU660bR/tDa/hOG+afx2jqnS4Sp9efwa8UpORJayabR1OlTTo719l5VdZ+eeWleDz9OEwkisi",
-	"oDEDNE7CEoX6AJzDAyF0hbjg/NLwcFo3LX5+8NPf93/7ce/FwT/vnx3+6+9vn7w5++3Xvf2Dw3oWXkW7",
-	"1xynlpK413+wxuP7ZxHzzrX8JYh7HzBqXqcsAUwm4iI+RgCKCymYcweLHyAGdAFAlniGKRugE9NdfcL2",
-	"/vtwH/XRKECSG3Fs4C1+On31EhoUEmGA6o2xgSOVrGq90D9hW5oH4tNBTGESOYwp+A9JIsnSH53aHtR0",
-	"jDD69c1zwIcuoZtWzxCeX12LLfydviJbLrY/9V/XADr64PD+YLS3fzA4vP/g4eDowRc2n+6QpY5zelQE",
-	"iBhAPiJUv715+gjt7+8fWcxKhvh0KokK0AVRS0LYhI2OhsP+cNQfjs6GwzH8v9/Ah3t0dPSwP9rr74/O",
-	"9vbHh0fjw6PBEfzvtwF6QSPBrZaHsCATpo34AE0pIwLFdKZ1kyhT+nu1w9XbG+496A/34YtH9ou90omL",
-	"sSJ9y1HWM+kGYQDI55XPaXuCpBJERXPIrYO1CQvOhvT27Ec/IGX/hRxX8/rmOystOwhFX8FgzmfdCHzE",
-	"8eLNy+b0X/gQJsbreKtB1XKqJkbQQ3zCYGvRncc4Te8axjSlmgYMjwVcIbP9BpoAflVLy4iXRBAkl3ix",
-	"cG1cG8jA+7XD+aCy6Q+3Q+oKei+ImJHXglxRsmxxklswC7TkWRJ7+6mV4m/Sx224dCE5eMWUJwlfQmIw",
-	"7NbWwY9a9+ByKzHjd64HQRx6YOuoLJJQvvD8iogEL4qxQZNeuwBUuta6roFsHtjINZabmYeW3D5L54Vr",
-	"LIwvCTPJ9nkZb47E6u19ZBonBHm3BAj5n0OIfbtuCiUEzOZ4FwXezbp1yMvLa2d4kcN82IkHVRIrb6z3",
-	"ZOvtekMkmLJraTqm8SeQsyFkEt8GKX8lgcq2+Lb9JfmgTq4wtep+e3cIgJYFcVbJZeY2t7mZ6NpI+Oli",
-	"/vvbGL/Uto6NR+e9shlBF2TKBUGhCUYRbcGBaK2bMZ80pM8imVvcOxukdHUzNn37tHr32iFUb7X7tJGu",
-	"fqG+TmRPq3TlcZDmx6/R2wbWIkAK+IpDccRsBZkQxulnwalTrTSQ3zOcbF8aVD0UTVbT1nUXKK+LZ4Km",
-	"5PwPzSk2PHNGU/Kbvq9hecOoqt8vv7dtax5lQvpy/19jmftCIrgntG4pk3MBWRjW6dA8iIONxXaNE+lr",
-	"5HHe1mVEj/yMRpdEPcJJ0tHifcoFWs55+om8qfV0+Jb61RURF5xfPsKLNakeVqEyr/pW2uakZdZtOvJY",
-	"7z+3LyUx4mzCFplY6FOQ4pVTxY6NdyLXs0DnTjWLhDpE8DG6Hv9agWMRGUyYcQHbczPXFDAMS0obEqYE",
-	"CfR6/bwZprWJqwr3Wq/6aLgp+0Qvm6CdM2zfZAmxYHbguyPoQnCQ8AzZVTK4d8v5ylfRhKU/F3V1nJ+B",
-	"KKGMRt9KzYCm08BEl11X/PKW1ZJWl5RJqxabZZMEqnXU3C64vJ481ut0hAi9nC1OYH1pgEpqndHnVRmr",
-	"3hh53pSxRm1ansGOXQmT2UJB8GVp+ypNlDIlaUz6Sy70/f05z0xbWFjPvj0KhRMy/6WqqNUublLZ2qFK",
-	"g17G6O8ZsZc1f2vkzcCKBo7UfByjhHrZAmz5rSyhUFdJuKSNbuBkP+bIlB+D3eI5RhPecP8TuEnfLbDM",
-	"v9BI4DQ041yQSyyRub+ag8h47VSVfT0Pja9nYCz9bVw++3ubXT6g+p67hKO1Ojl0gnPAPtvqlAV2p/Rp",
-	"uyV0zvICVXy0AYIOgYb2rLpjb9xe4WnD8NzzpWjinZYkFRsV0RdvXoIVNN9CIwKESoDMN8joXYjXF70w",
-	"7bFK+12eaLDO7qvuYuU0VUa35rTvmJng6AHaRM6o9FZa7MgTuh3v3c/JX4b+OTtfcCnpRULOi4Y/a/rt",
-	"GKZXRGbAk2Z2mWgVhjslB9yrOCW2G+U4v23CtLKTUAnLl6I7ocFoDu+C3W78ckZ7ORgeodCNr5+PLyzn",
-	"T0yYe95qexWkaFNUkslGayn4zdcPLE+ccG/oePZrx7jl7K45dk+0kNmliqu8J0ZSdVQnQW20qhLOYqqQ",
-	"EpgmA/SYgxa1FFSRMs1/60tuPSudibxow0KGfEmqZCN7eJP28+TDgouWPp/OCpKKC7CA1vVgXO+VfAIB",
-	"BFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0PixtcaX+hf4zPaj1R/31GK0eDXIB9OjrJtmOKd6",
-	"b1Zt623NAmP0ptWp7bLsT662XnuIzHssGpo6u1GbMXOSxFsPBHKQt/q4abXU/PobUOZlKYhl7kSUAZ5o",
-	"gb661YBK8LObx9TV4Qx1Zb62k3oWmdDHveK32HrUp+a1Ww1agQfIM4Z/UGmy1uCA/J6RbPtlM26l7Qaw",
-	"xFQlXpemPlqUWIgTbQWbG7cexVv7QNsRHW6AfSgf2KAUD7C01wgJuaOa72uxuqVpuoPjmNcazu339L6C",
-	"TiTm0Jd1s628vSUpJ3PsGv024NZ5N+2g1MW6BBu3+5nx1qcx8kGdR7nzdJMT2bpZ27y25betWVQIze1Q",
-	"QVMJZdVcnu7Sjl7P8uNrRv4a6tC7jfyR7bileEnRuvPm6SP0YP/o/t2x8wk4wCKp8CpAIcuSJERRQrD1",
-	"pVFW/tToq130ZdpFHTX+Nko7xVf+tOa61wxhCHAssURSP+M8wm3m1Fcv21cv21cvW9N1IX3BQyul84AI",
-	"nKNcIue/wAlCmmKgQS80m8n7ErlU2ym9ciCpx4ikC7UqRxzz/CFUfHVuUzginCREoAgSpxiHd7E4D1Fo",
-	"ncaliG21b48wi2lsj3GpwVFz1/40zkj/jnolOREplWsaFONSC0kE7cHQnfBDf5E/F949RmFZ8RxzG9+D",
-	"Mnb9CImhhR1Ee7CJBvmDPjEVJNIq69j2LC9+AJ+JnrLF3HN35H/nNyRcZoLI/AdsQv00oSp/rzvcjb/d",
-	"Q/kPoFuXfzBKeOUXcDRVtW/34spv+Yh8q9ULeldg4eS3gYnjXmT+cJec8u6u5n/n408wK2YHf+Rf11q+",
-	"u3RJVrLy73wZjZ6Wf4BczDm/bP7t7p9q0nBXzR/mUh11tLkcDYlRYnoeLmQ7LVsB7lxn6DQTgmcs1kaq",
-	"XOCIQHIxEiTlV+BtMRxKkQ8KUTlhTIu2hEpDnC+fPjo23Ux5gqI5FjhSWm6YV0CGYz3r9ISxLy67/bVj",
-	"+w09qcSFtY60IHyREOuJpGqMDvQqjA5t/nVglzBAMVcymDCZYDnXf89XizlhMkALLAhTcyL1rxglBMPS",
-	"h9+HRufCDOXNz/WGZQv9BUmuCLOpwBJhaA0Xkg9qEAYo/BBqgRF+Ew7Qz2QBaSp6gIqwAF1kCvyfsrHN",
-	"xxOmOTAWJDbAQd6chd73ByN0cIAODw/RcIT29tcqMgdrc1nQd5PJ93+78w7duTu413//HSQT3/33QTA6",
-	"/Jj/eCf4G/ruzjH5oH74zzvy5P27D/98/06dvZ9MBn/7z7sP//zm/V1knvz3KHjwEX1392/+LU2wrz8v",
-	"WZq0qjx34cq6R0yY3eZ5RJhpmXhJyOLzFPrtkFa3td7X7lAwa7GDv1cvtpb/W/gKdipWuyYNYnPeYJB7",
-	"IToFLBPMThaLpCvcyjO+BINeP6o5c4LZWm/9OfU5aqFKEjiK3UBnugQIJ9s3KbTIstXd65bYEbTg9L1i",
-	"RNOU632MkwRRZrK3BGbS9E2tFiVrwyIs6zj6By2Fk+Sci3ObPlOVkvaWdTE1uMVvMSeY7RRxfgsKNofd",
-	"01zFmc6Ejcv1LiH8HOZFLrASodFmNXHZ66DRwt+fnC28Aw8phtOWmLqc8ySHGixyv9qM47otXJf8VcHv",
-	"M4PnXNA/ODuP8aqluH2KhZWIEDjUpB8BNkHC+aXh85rj14reD2o17wfrkvOOhmtLDqsF7wfOUPWv4y+4",
-	"fRkDRFmUZDGJb25BrzP9uo0ZPveWQ2o2ABzKKqKb2F3HKCMver5XvxvyBWHhGMxczWspidGKqAEKQccN",
-	"x4UiAP4NZVB+tJUVmxLnCQutNhuOnSnm2vmbtD7GlwMU2hhl440udikpi8iEwQc0u1hiiVIckwEKaeps",
-	"TzNS6A0BGFyC6OuMq3NJEhIpeD/MJeVspt9WVEURQWzbc5haNSVBL4OmF30lT0yIc6NF/6sYRS/olT9Z",
-	"5bT2TQ3aWgh+kXgrYamao3wNgxwAxJG/fdCpYYI4KEGDvcjk0uR3UANtWozknn1S3mtkOK4zMarl5sVL",
-	"3uH+H2151oYkfJWORQWG2zgLR/JXLrfYiJdQ2ntY1y+jar/Mf0p7Xi7Pd4zGy/3aTsBJTuMOGdaEb44O",
-	"Dh/c9bBBUw92boC+fH5Fc6Qou8IJjfugSIHKYpmPe7DI/DY1ZkbaZEJA/3dG6n5uBjnzu6QcnBpMso1O",
-	"XDc1E1PdfoZw+2ebqAmFbz9HzVuwoletE8PGQYINxS+xacevj9PYprJgQaSy5mrB3qE0aMqFZvwFKoqR",
-	"ReAmNjk71mOM1Fzfb48a+JldkZqaEzZhjfsiniQEzzIi86eqVWzbu4gdvGKxVvc9S7U2G8nQAHgT+65U",
-	"0258pRTEX3N7g/XAzvvdOmZP3uB4Q0Ttmv3ubr02831bwq+fMQfmvMAw7Hz63Ssq57vr8Vq7tCYto0wP",
-	"puodYifG+jLpcJQBYtOywzk3OTePG+s78lFBTJSNRHpCAHO8WBBGYmRCM25YJo2VkQ8qgJNvXIoeOHdb",
-	"qpcIguMVqJGYVQCqqS1acig8VYXHp/sTLBJKfMkoZmEV5319zyocm9pf4JU2b0cqstCL6gi7PSA6vF6I",
-	"CSIEF63EANIBOFN/imkC2rEhhyvKk24dZv7hnmgygXW+kI9Bj4LuFHk972ruOKktFqupsLX0o3zJMkH7",
-	"BSS9p/VTsygHMprOKTMFl162ZEt7zK2WlebhbzAlbEpAW7vzm8HsWVQiahtiu+5O0N38WbF2tglmfcZV",
-	"39p9Jdqwdmhui30i3+jgArVU4FWOnwK0Byy3qyy0VqbBCvlWooTPBugkkRxJk+MMl+cGZin8Z982Res/",
-	"f1yDmR2Ofjr67dHhP4b/9FhHPj+BF8VW86ZnZ2evreIVWDSo8pcOhkfrvCmHR0clajgY+rG2qWorvdfm",
-	"d6CXBaMpWaIlF7HUKwLourlY1WQLLkbXBcLHXQ14O7KI9/Uq3W17TRQYWsoOr4DQNsWWYxQWRqZx9WEk",
-	"k2w2QKcAZXmMLgRm0dz1gdvayt2GW8AGd7R3a2aRRR03u1KC97cSsMQAK/S9xkQ6TTJPx8qX2GEp5C4B",
-	"vX/oJVTrCsJwSiAd3ODouHrblGBG2ewYinU5I9JpWTiOq10PUpzoJSNx3w4TPNk409qwAjUtNqt6QeMY",
-	"vByR4FL2uaAzqv9MeISTPmfJSk9VS7WEptQ8pjkNYKaXCizLv9ndK/9Ublna9rtegspFbYtWftCCtc+n",
-	"08qPNqRf+W3Ok7jyQ84h3Q8uJt6HhgiVS1bvqn4YrLLqyGn/klSftHHv6mKQhGpeXB2zzUvoTwmpDjQl",
-	"as7NT9aCtAtu6mSw8VlBFkgfIEwqaR/5T021vLRXeUZw1eCw7fzzd9htpCzvGtfYrdI12Kx191anlO+t",
-	"Q7kt71om7S9tdb6OELYp+bXfKv5kvA+/uAYgnPdTzFZ9E1YqE4sVp01y0TRnd0YPA5zjNXUdojig1PYp",
-	"60OChkvU6ENGEzx9weMVzA4ysrHs15O0sezzBWH135sOETsT0GvLN9T9CeCDAXw1WtImYd1WCcdxX78l",
-	"wSavJWMyW5i08n5KYopdv+GGOuqcZnqyCwz8hsYkXXBFWLSCkyKIdcTWL1DWN3ViWjAKhpM+6MKGZeVQ",
-	"HLlHqp+xS8aXrOqsbdBBQ6z9HfZgbYK6TYD3BKW2yPh8ZA+1s6rWhKDtd5op7TFegdgs0AZ3rmC4zhx2",
-	"cwC8zZdzJAt9B6grJhqb78z+ejyIYd4BoxUUYosM+rzblRunTyS/gSwUIuX6lgcRZkYN9UBgwtqct/Z+",
-	"+Ie5kKN6YIUvsCTIPKdXJ5NVNe1aO7dsaskA7KimLsNvOzZmCOoL4l11nrTVukqeEs0BS1EmG2jVY9Xy",
-	"jnJGpQrHecJtkLe5DUyVjyl0zattUGgYgTX5+JIVjXhdlldeUQIG0ACFKWZ4RkQ4ngBcyspEN9wmEnlp",
-	"ot0gfQLw6ssANDYZQMEWZbMAzCsZIJMBKAcTFkIuXT6USq1nuMBCMf1JowPOBIZIgdP0uJhhRiVw2GDC",
-	"CqAk0xDIIrNo6+2SGK+JjPiCyAEKcZxS5ixAA79RiY+VFzaXn0AAsAguBxB+s6PUv+m31st7Ky9q8Ns3",
-	"Xnj7E71QkTFcykKtwIMs9U3WE+TL64Ih3zp3SJ5v03zZwPJD62Wtj3dqv+zvY/OrSTF3mFaCzLCABMRI",
-	"MxEwp6LIpZ0XG6EXGo2+uHTDa0pnsonPxaZ0y1rSi7MjxoLZYK6tK0/F2icRSTVNQ1NJuJluKgkYNhXp",
-	"fz8h+foatW305hJEYN6d6g/hiaam1qHEEBjhl1ZfqAf1ySV6QN0b6vO2Kci7Ro7b2gnlL3FSGtt8qtWC",
-	"FvXL9sycCcyUSXTHyEr8b0GxGJtEeuuHNrl8xm0uxzhJQiOzJ2w5p9EcUb18OJoTV25n45VUoZhCMQ5K",
-	"8SXRQp0k06pSUi/c2FiCsXU5xcZiiFotQ2l+u1QnnLbUyJ/oNWlWyQelksS8vy2LQfGB4KB1fK8Q9kHy",
-	"r48qP3cvueZQsScG++foCrNbt5YtWhhlPhNHs8XDw4NDu/OQr6nvHKOnb578PUDPX549efOPk18C9OjV",
-	"ry/P9On69eXZ818C9OO/Hp/8S//nxauXZ8/0vyfs7c+nZ/WqBf2eH94+efLzL/86hnf8cP8Ynv3h7Nf1",
-	"cJxHLfCbPxyPg+/bUsN268DSHef02lRHYbr0FkOodSVpTfnydCOpA2p3UEENT/gRjre3gQBcL0JzFySy",
-	"8QEoPI39Vfz+1IEfux70TpkABQLINoAedaeBg5mIWwsOzZOPMItI0jlBndq1kkZ863esgfycCp6eV6sO",
-	"tjvsjLdid5FEQsasyU0VxKhBJG7DEK3qFM+wRLYczYZk1wM5rcPTvRWM0BzlakMiT0QSk2/wxjzRARTK",
-	"EsSO9ptP4sLmcH55W+38zrTKs6mdnyaPyln/Ehv7cXZezrXahF0HaUqlyHPV5J1imlQqX6YmwCovaQ2l",
-	"1V5YV+8ytRgIvIQdvG5yOcbwTbcr/KoYbKkYNM1ufcVm6ixxkqAo4dGla+qr+Tp6fvLyBMp7j+un1HHZ",
-	"Kn99kukje++3TFCooCqtwv2DdZabWYT3JZDy7+/1W5ji7t0ct9NMgKLaOeXjdmDJQqvQK2sAGKB7Azzo",
-	"y83emNxbK3Vwubwlb7VDbViZrN7EQJdP+fahra7Zta3J+KV71oLY3043w12yVttLf2LOiA0zwMYW5qRm",
-	"HqZIBm0o7hmgUG9cGEwYJB018k8h9FCt2imeNjXYjHu+P2GeKp3YqOM2Bu+KdGoRXX8blU8tv/lspTXX",
-	"3KzLkUOD/NvZw5u84ujTtGu9oS4mtjy2SZ9Sgb9vKwSuT9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oPl5",
-	"W8fO6VS11NaecpO+oK+iBCtiGhuZHHJhy2jIDOTguhFX8xr2y2Ps74/WN7Q951M9um08JK+mjy32Y/OI",
-	"e/smuSbm4PAFVKQL4nizjbiao/I5KrE/V9WeXqrNsaJ17Yn0Ye8Sem6PL5Vj+/UgE8wI+GyxRztqTdeb",
-	"DrSTV69Df6StUn5gD+C1m9oenTaaYtUPSd6AZ0pJEn8GwKDHRPMSnvDZ6ouL5Nv0srUIiyarAzTHfC1z",
-	"GN51WB9rQFrKTdC1FXjZr6Xg36yKjpOkC6IiwNGah8oGhhbTKwIO2R3KhFqGWezNbqGXHdIZO0qDz+BO",
-	"DVz4GYoitNpRj9piOTfoBGhFpCIixitErgizPYq+YH9r0PvQx1lMoexB/4oh+/lDn+MF7Uc8JjPC+uSD",
-	"Eriv8Mycs/r9mq2azFKP4LOyxxXkaZmjzTookBvlAfIZXsjt1aBmeqe/KqqjD27BbS5zkyMBOqdtDTjn",
-	"kBfo5lCz+vOzG3NilGl98yfObQtddKdCUcjfnhIh8jaDbUnFRtO7yaq2zXO8ASArm95rqbcWx6sJlFLh",
-	"Tk4pjSUs8/du4bzK3vhEgyDlNiFaIoIg1EyKxXKAQn2YYoGXrrgfWmD3qUFKyVisN2vCwtKIw3GeGmq3",
-	"2bvDFReLS4V2M4UE+3NINiXSdEsDB0tCpqq6Pr2glw+xajMW72xREs7sWzr7FwymyycbITcWnfsTy45u",
-	"yEaFldlcxsIRbzrdQwG0XlBo5F+rw3w4Hg5rC1NZlsPKMtx5Nxy9B8TD/+y9G/b3398dvxv2D81PLVqp",
-	"Hui01eTV5wncVjngoU0d443ssf9V0IefdARK4h8ANfVBAEkKDWpMVbFL1tqob/2II+jgeDbPhIy/+Jh2",
-	"q47lfuzbZPlxRTR108GC3rq3fazE1dc0I72OfbJy4gpHrqUzTRJmZIMSmDKzKCkhlufDs1WBUHriS1zL",
-	"Lx2Hs5veAfxux2QI2759et1wjf878Be/YCTDG9No/mTceT1nvHGGdi3e6jWZTpXT7U0TZBbVWZ/ioMgW",
-	"LMVaTT1b0982nQK64fkGECrf2wo39HEOtjUKOvWdWwc65evwBfGQ6XbBkGkTwsE9H7TMe83ibw4JuPXv",
-	"VEHiHmr69wmLu/aryuf9hdWT5I5+7xLkfAjW4g/ASMamO4hlqJDNk1/NS2c/IYXHazAYrIGuwnNJyKVx",
-	"rAiyIFhJ41IyA10hzgKUMUUTmwbzweDZmfD1BZlR5rEyLrQdJdf4lq2KB+gAx9pqUUtepO/kDf8H6Em6",
-	"UKug/Ezh0uLicvsOdIRc/qhHVSWuB77ukHC06BU5d4Ewnxg3a4Py8hBoJXdTkrLeDq86wsCtt492/9FW",
-	"z/3WZh2IjDk7v2Yq8jT1tfR8BL/n9S/AVTOaKKCbSksbC2ZQXZX96R4+ikbbABhBlAlHasuidCqRe6Jm",
-	"rg/2BsNtPjjj7Z/6v9r+SAh2SL2VqTdhbWd8NNi7P3i4zWd3ijhuW6hvK7B3WpEa3blPBo42Kivm2a9N",
-	"scsCrc0vmSDutrReR4emlTOAFKvI9GNyHx6jEKQhEaED2CTogserAKrScUrcpVIJOaiaxr1YPwCbE0Xy",
-	"GTziJltkLaAglWgpOJtVcANzZCTDfQF3GidZCYFK2ibAxf6lmVQAjqSQJkmFRof1cJuX0vJFaMdtsuGD",
-	"OWAQiJW2miwyWf5wdSxNhuaH3rI70+ZWtvl2erfGCKOfTl+9RK/NI6YM8/7RcHTXNDr59c1zNBV4ZhIe",
-	"w2+g4RJk64Eto99RHeM39zxlL9Xl2kT8QA35/q6l5kfeHgo+CjBnUw5QaHklAIMjmUVzW2gKncTyhQcY",
-	"8wWo0eHYImilXACtMMRZRAYojHh6QRm2CLv6pCg+M5Wmmk8FkLcIEtQEvoLc/158CIXTTGWChGOUQAGP",
-	"gefn2paasJB8WFDrukdGcbL5zDZULtEMAHtNkgcoFHp7TCtTrSLWcRvsOgc9B4ADuIDEgnmVZuSMl1yi",
-	"FqaafV8R0SnCPvDbuamIMD+X/jCRA3fwDWq6Ngf1N2ARgJQWdoAWfahqWRVfbJB9tfdte56BielBFlPE",
-	"U4LoFGGjNNrsZpce2C3hoGb51KL3cyv5bynr4JOcz34LRDrFUFrVI0CSEBRWIY/DnZuo+FFjryej8gYc",
-	"5CmVksTnANwl1yAamRtM5npMtAlj8qkTos+nrGqyw0+GObrdXIhHpvjbiRXMAN7mr5IFYUDb2q11l248",
-	"J0mcr7BlQmurBz53HwTDg2U39nEbaZiVofk0g65JIHJDTt9jw/FyswcS+8oZZaym/3TJwGs/BZPJaW8t",
-	"zuw2PeBLiR+8S0lVUXy0tv4FqiI+Wzb2NYVX/PVSAEpWpYxiXbyF3eUs0jxvxIE6VkWFJ9OkSwCnouXs",
-	"GMZxipDiaJEpB1qew5+1p0/8pTWDG4uh/Cml6LUw27XZ59W7P4GNfUoNZXGwNx7GzY5/d8IQYcpfL7km",
-	"AFB/+JPQpKq20pcWBqhJsLb0OAZLsSpS4gpjGSDpKYv5EnANtaJdLx4sstCAMYPJaUy3SuZaYZFum8P2",
-	"FieXz3dukIi0CRrkORnLOU/HDo/ynMamf62Hs35NePuzM7h2NuQ9IwYmvO1wWEAqKBaRRtZfU46ae+jC",
-	"l9sHPXtigmo50L1LshqP1oMGbFmS4q+KrQzD7w80lZ9ceBwzxveLaS0B4w2BTFaBFlwoaGy2fvhfklWL",
-	"E6j2jimgoMfna7IeSi0zkFxSFc1JjKDjx7S8VgUCW3WVTN1uRKh+Pm8/eDAa/hnXizBYrnYEwZRIicsH",
-	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pelIA1WZ4eC7cIDe2qoLzFamzTE6ySOGprSdSnSwtxfk",
-	"BWl5NyCkpbBx+JvbOTNaS4uecmJL5fWApjiliUl10sOsEk3JBBp8V4vBV+lkv0oXuP/H+fvvJ5PBHfvP",
-	"/0wm39318oRSw6/hVh2Zd7Apg14mkjYe3KCVMej2Si0kwnEsiLSAxbA7KJNE2GwGWD8bdqkuHDw9vnfP",
-	"QiwO7JUBF7N7qdGu1snUvcpqwsv+Nr53793/1/9/27Q2AZVYz7jKcR3hFuenyXkqgqOjyWtE3Y7Gru2n",
-	"4Xq94tiHg7a9+Pg0EXHbGsxXhvJZGcpfiTfoyW48vd6cRHdCLZKAJJFwJWgUQHq/aq5fNdevmusXrbma",
-	"Q+v3XEk6YwCBAPcM0OkcBIWpN4xq2ZnLuSTR+Yvpz38/Eg//78//+l2cLf/n19ePHz7/5fVvz/neL/gX",
-	"fLpcH1vZf1jZEvPKAnnt+3s/tBzGr+Lyq/7919a/85O8RpRv4eg2N3Z0cNuHPs2xbd1iX5xL24zr10Xc",
-	"3YZ5YRshKG550DbgaN31ClPYSlWOHPwn1SduThh+FQ9frakb5PQepuFqKbo6PaQSREXzSqXH1Fb0Lgm5",
-	"DGwBJ9LHaD/6Abl/IcJif4HmJib5hMWvpnnlB7y9AxZd0NPDin2AAY+LgkkooblYoeenr9DD+8NRgEbo",
-	"zgvOYry6q9njA3TnNIO/todgebAeWKbG790o3QwhOcnP8U270WfQbbQzkEUBgWVqd4ICJlWzalqA8P5h",
-	"825qG/bB9lXzw/trKVTU4unXGHwsBx2+lax9jBUx06sc54PWiryuQM3QrFt/AM41ZevLvSbM1Xu1Yzmj",
-	"l1rSmSQLY/GVU/D0Vxg3n6xDq3WqGlsn/zoBQbsCMP8uGqjeUnkUgCRDrVhR68UcB/DVeNnuPbZYE4MU",
-	"ghXtVEpo6uFqKledBjwllnZqQZlam0fJWJeZoGp1qj/q0rHpz2R1kqm5T85dklWuRkK7bds8IDBOHiN+",
-	"X786PUP3bA9maSLrmrPrp+WEGRU5DJCcG9kakQE6Jcy4GK6IQGe/nAKesaEVqj9tKjhcx7lx75/9k9fP",
-	"+z+TVbG9ZuR6uS4IFiaD1PzrqWNSP7096zWYOoMuUlLrgZeEoTs/vT27607CqwVhzx+jR5wxEim0EPyK",
-	"xtDwCsMJmLDyKiAlMqlkoAVhjLBEUPXx4HCIJF6ZHiKAJpRffPhg71D/PGH6zqPh/Yf6zjFY9lhlgugD",
-	"Z2ug4MPfSrTILhIq5ySG5bTOPTZhWK7SlChBI4STGRdUzdMAUSkzIgLkHBvQA5MKu7RAbKCMmRXL11LL",
-	"1d5HTSKUTbmpJWIKGwxcuwWav7x48uIUpZgyhSkzWXigTvTuxTySDT+ccVsYlGPKZugCR5fEKHCYIZ4p",
-	"l0FnGEu5s6jNhHPK2oSV64bRBVFLYvhNOkAveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMm",
-	"kLoy6SGz3aatf8ohT9MiLBdPGo/ZhNletdA1BlghjGrCJuybb5A+13LCvkPW1jY8+J3e//39/aP3d5x+",
-	"tFwuB2Ia9Qn0+wT1SEwj/f/1fXeLjUeIT6eSlPINV5oT3wl/CwMUfj88HO8P9b/6APoT3h0gy9xzxY25",
-	"N1CpX2dBMAOo28gkgUpBqOtICWbQGLaoOzNM31Tf/GFgrmpz+/XskWUMv4XlMfJMDdALGgkuoeW1ufuS",
-	"LNQxmmpq0mOJ6Yza90SZMtX1zJSb8YzFJEbZovrJhJKcHEZHw2F/OOoPR2eAhjQeDn+DfTs6OnrYH+31",
-	"90dngI40PjwaHMH/foO3aaZQSsmNNFuSZXAOr4JncDoGSJvswCEIzEqhkf6yno7+NndX4W3FdRRzqHVy",
-	"pcN6HKEB+qCy3HvVi3RRTRnKhfcAncBCIaw/b2yp4mEeXUpTq4XhrXMs0d5+gPb2B4cB2jsYHGrmvXeY",
-	"i24g4V+0dTRh8B9H4iEINQtJUjLawwF6jaWs/gbnXrPA0P4QTBhQSH7EatVcMsizoqCAe4Fn5BiFWh0I",
-	"gSil48iagpemLZvB/IRaLWS8DIaO+AL/npGxW+6LjCZQOQLgPOWjarspTlj4+uTs0TO7DVDXB835NVuJ",
-	"5ujOO9djcZvDC70Y744nDLv6OBeQsTUhANNuO89RGbhZRgnBQkJL5CdgbggieSYiojdtwjBD4ZMzPAuP",
-	"tZ0GojRf5OfT/gs90jC3dC0dUOnOujmgB6M9UNsmLG/+DEdcL+gUS1O/B0tjwjorA3yO1YS9toWAiMaE",
-	"KToFsZVKklyRXEahk9fPQYO4E+biO7wbOI5r7powI4YrBP6te69aFTL4Tqi1FC5sotcY/QhCTDM4a/tP",
-	"GKGakMboYDhCYcZwpub6NRHUHw7QE6xtuQUxKcx66QFDXwvcvLOiK5aeMEZILANkkyRBhocf+sWd4XHO",
-	"UqnS39xH4ZSLCxrHhOmDkN+ptSAOFXE8RYInRKI75Y7NTtxptQoaPxsBDr9As+e7SP8TbIsJs5Z0UJQp",
-	"mn7TrknzJVlpnm9FomsD6evAbeqNqy24j4vGk/mzS+vnEmRGNVmY0isHTQItJIMJ8zTCzgdX7VU5QOA5",
-	"g0LNC7LiQKbYtqy0EM4KTYGR3TkYHtwFjicpmyUEzq05MNZxA56eql5mawgnDHiupXfrHUIlqjCdNLWR",
-	"mOJoThn5Fnpco4TzhTlPzuuREM0DwfKHgxLzckW2Jg/Q+SSHI+NcjSkWeonCItI0NumdIeAvGNkI3Tnr",
-	"9A93QTEskcGEGe8zzBnuD9ByvipsW81OoPHHcs4hSJcL7QE6sx0rHUudsOpHjOptuYzTYErtR1FC8JUh",
-	"oFQL8TGQA8hkS3dUL43d8qC60zkmkwPJ4fDgUnBFitkHtqTLfM8QlFa1LZwTOnNyAkArioxZw9amRL8e",
-	"SE0JgtPANRfRq5MZhRGI3RXousp8eZw7y4PiXOjXGb3z6bPnb1CEhVjVa5wV1ywYKGGAcr+ypjqcSI7m",
-	"+IqUN90iooWwDfiCZ8ZXYH4dG1mfaAUol4oCIK7yExy75QcqoQKI1K6zWVmMIp4kBM8yTcMgW6CuGUQF",
-	"tY1rSq11NTlZdVmRAfqFTJXeXCtdjWwygKh2yrbJBWWGaRirUhMcTYhHNJcD60tBlSJsgE61CHaHIn8v",
-	"1IgbizYcVM8KkJC+X0vimvzUZkmMEnpJzNaYcwQIPnLCcsgEu7ZwMrQIc2LfLp+TcG8IVANMmDkHYNSG",
-	"1pevhe3zmKQLrgiLViDHLMbAhN15Fws8VX1K1LSv9QFtCNPS3Zdk1Tc394cPCpUhxgoroQ0iMdDPgtIQ",
-	"8+jeXKXJvS7vBPViBMifh4doIbR1dpGQMtY9n6IVzwSK5lybQOiCSAUeWyLn6Ndfnz/Ou97p3dX7ZtK8",
-	"AP3WGOu5ruZgLaoanD7+eIbBuaS/pwhDmgFrIaqPp37/3oFRLMc2ZqLfDv4AQ8LA/C0DopaMLFuEOvwJ",
-	"M0CnoMPgROa8RcuIUaAFcIAO9o4CdPjhA7zRnXPzLqsAAgoHTLOAX7EuKwXmiLaYXKeU1rkWupQ9tQd7",
-	"e+j/Z+/futvGsXVh+K9gaKxvxO6iFMmHSlkea6ztnCrpyqkTZ9XuKmWZsAhZaFOAioCsqA4/5rt8L/b9",
-	"e7Hv+o+9A3NOgKREWQcfEjvqi65YEkkABObxmc+Mp99RJqD90SEdk5xSQDrhK9OUOacmw6ZNe82Djpq5",
-	"hVT1kXFexk/O/dc9lkios1DEb58ZcpAGQtjcZB+AUH5WOAG0yCjmUa0FeQAcUO50gDFpqA1LWD7eUVge",
-	"1mDxe24F3J6M//B3/Z1OZXcSzzkSGbcihd/hxjX1VvMKp6HqdtvbHaWVnyJpMgHwFRQZqejZQ29xgM22",
-	"c8Bid6s63EskMXXRjp08mNSPelZkYK543op8TbJMXhCPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy7Zd8Z",
-	"iyPFL7iECGfsFt1HmahGHLWFx9M4l08OhH/Dz7JMZ+ENC/cX+ivTus+9Dog27e0/WsZhcb/b3qYgcmwn",
-	"Q/RHDcgUp00SkLxkUCrslphTv5xmzpw/ZPGPz45ZaMUVM/F5mHKpSI/xNG10FMXn/SE7zQR3/ql7fzyF",
-	"+5JlQGfGg12yBCWEX5u2sz1Ltj5IhG2QOmiOuw92tyPm3jWjd8229nYOtt2+T3s6G+BVzW3nnGZanbGB",
-	"SCQPqT4jfxfuB99HbK/lBE1rfztips+H7uOdnY6KgWcDjMp6j8sU+p6hl5OmebbR+J3gLofkkfQc+MbC",
-	"rdwQfAhrxhAmo2Dmcz9O6NAVvu2o0mVTP5MKO/0zf0NprRP+W3tNtzBjTL343AH4C54+j35Co6EYhv/U",
-	"D37qY3gm/LvRUUcgpb3oKrj0BQ3DiXymUXFe8mvAWwjGBhqFvitMMY7nb+vk3CmV84DKOnS376iYmrjV",
-	"PbVNcVzcW5vuap3Bf9ySgal3Kpx44IloQ1fFjjoVPY0pVGhaI+lBU5EGp2RLasiJf9XTDaKjillPp6ke",
-	"G/brBzH4b5Hl59eIwYWAc7vdhj0m0Yn5l84YXZ0vi1Om3DnZzkfwRh98o8QYNRmaX9iEktbJST1SWh1V",
-	"urO7pBm550lV+BTW1Z3hw4J1nuozSq+PUQcL414+nFwDl7iFIduObFn8ve4hrRT9KtPjNpNnyq0r3Gqi",
-	"RyzR6Cq690VOJdbYnWn3D7I0neOeiGEmMA6AbQA8N1rOSPVDExqP+bdHZzf+XM+vrXOv9j7XzUgZYePD",
-	"4IYr50nKECMz6Dp0VPyUrodXStL40d7+UtL40d7+9nbE4g/4NC/Nf9g/2Fvmeve77W3yEOJXUp3HbnnG",
-	"2MiuoyDcq4wVnMo6U9kVyohC3P9oyLt9UUf+NYz2F5/L4Wt4Jl1rHr56+eTZmw/P4BpIv1nI/UH24Ojd",
-	"y1qBDI6Y3f6KanooFB/KWru222g2dpFVoA9JqpBccn+cVeEjX+UIDmcmAdjJWYoXmJBzhg+WnwK2g1mt",
-	"0auEXxdCV8EOBByIM4Kc1odzm4dz2ix217WdKxHjsoWg0suk1q65DXwE6SnoexHCmrX2r9VZwPwnD8GW",
-	"qv0VLfyhR1J9imqZMEPtVt4tzE6z6RM4QlmiXEop2vHwXwQCxrzjYr5YNwkAqkF2aD5UzS1Iw73GPXx8",
-	"1V3DMB++9ioXr2gtvuJjWcHjdbuLr3vuLQC84vvFV7zR9qjbFcOQjd3b2Vl81Uti2YLfHyz+/bHWr7ma",
-	"vCdz0l23v8zKfVTi8xCYdPGS3aWWzqtNzAKPBgOeTejU+CgtsCwDTc+vtSNIkNY+RbVivBNR/LjtqfNP",
-	"xUl8jS4zOEkIhvCEjv7AUYAndLwNlhypJuRPFKkRbWfPpxPGWZ+bPsY3fdvpBosx/IRRFaSWK8WteApu",
-	"DVqy7rldrjro2I2lwQbIbDQspRrzBoCH5Ef4lpkpRN5BvudLYuZIhnEmragUDZgNx3O1smwoBCEg9f0J",
-	"sQDC2Mc6mSxx6gmHAXKCMIjtP2qgZgsSfxam6KZfa9doZSGTrAHD92sR40bzrn0CWbGKhKGatL/K6AYC",
-	"rE1Jt9bV51kse6ntNHe+r7da9Z3dY8iYtpvNBlKE/VJG+7ZBRZWaCbTVKE3LRE/Iojv3fu6iVuQOUq1d",
-	"G4iBOWmd/P235i/n/2j1m4Od9IcnTfXb+btdvZ89Mge2Ndq92B8/+nwwaf2+e7T/uEb0+M6jhMfhAOa/",
-	"ONSAhZ/ezqtMqvTFa56IBotfaW8LEQmmj0ZQ/oICc7WIUCDwFv1F8wZBP31Ijw8/h2F83Tppb/EVyJ/1",
-	"2gkZRDStqcmaS2imn8Tkpfpo8ILW7lKq7BXPzuiC/WXWzYyGbouK5LXzsQtKds65pjjCd6tZL++oOXnF",
-	"Vqzw1dsYuwccm0+oZXmKZUrJgEIAz9BpBSTtulO6/zX29vbqf2ntj3LB3StY5Q//kMlfc01z7+uBN+Uj",
-	"cU6De+TluZisamCfCRtU6BrG71evHr5yGV91oo7zlErtPojcn8Tk6vL23noO7wVPCtLjgdfaqzsRKxnA",
-	"Tjc9rf31aUb6PMRDAAd6rTvOc2eeAaQL01uWklXS5xgI+ddg793Ti5G+UMbiOYtX9RNwPtfpJ9xoiKBK",
-	"IrxHudRgL4NRF3BOzs3byIn17bJ7LFjcprmyYRKUXN2ITHpNX3XAH0OtJJ7nhFvhY+DdUZYBhgLyWxLh",
-	"/9CXlXcRNwT56tMJZHcgbTFKheko3csh8bmujTH8UajKcL8L5RwxoONNnqzARIsiyBGMLMqBNwU4Z6Ld",
-	"4AgB2/YU7D7zMWHmXA7Zqehqytl1lMczI0N+X7AzPsTAOxlkhYv7eoyw6XLuGtIJOCM3Mpx0sZUdhXhy",
-	"yGvxWxCGsVsuxFgqAM7v7+/ts/fvP7565sbx/P2zf7Ctp0cvX/0zYj8/e/bTq386c/z12zfHL179czti",
-	"L98cP3v/30evIoagv4568vbjm2P3o49vjl++itjjfz49+ifb8mhEnSVS8ZTwr4btHH90P663nr9Hoz/c",
-	"u6Me/xP+wOuL38Ey/fzTh+NCB65mExYBo1ljzSaCZ8XEJawOwncUuBSw8LMLotVJV6teKrs2brPYuSUx",
-	"gOwMbDF8BjEEH7LYvdjYg7P0yFKnbWQ7lAhxoH1E2J1eJgTAM1KtzgCmoYRPizfYM4kdFziWIFBIDlBt",
-	"iPkkWn/dw50PNU4zam3WvrwkDPYBz+ZV1dviWPkRNKS8WrxsLMR5Oik5CgVLv1VFpbvbjGqFt1pr19xL",
-	"K/MluyvdUai1a27P/yfu9UPYzP/5/SFs4v88/ljm8i70ato5bhHU/btmq91s1law5nH9rzv4tsqzHyNT",
-	"aIX1gN8sCBcRcQlxwBbCRc+O+dmiUBH85q/o3oeWbi2mQru6rrStA/ogjjzlavmzon62k6EofAvVY5nW",
-	"g8JnjStbVre2BLgZ60GOUw4ZZDd2dIUISJWBENLGpyPsFDHminSHHIhAXlv3oI0c3p/Kc+hP840F7JDC",
-	"1wnFulT1ITc2vmMxOCfjgrEJOPJCf87c7iU1OWv3VgRz5ti/K4ToOElUhNI6663wlLwFaYQ93T0SHCim",
-	"qcKCUMfFiiqA6SKsrc0GGiFHXa66IgUrBJ7sHgYlot5UMAvsi8vig8G2uDHPl54wJxZ2RbV0L9IWuEKb",
-	"MNqCMBrtlZVP/HoxNLx3IYxWKSse4uFcPaBWuP28mNoTuLWhunsswcJyIMb7GFhMkIIES4ex3MjpVOk2",
-	"epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/lZQ/q9m7LoeFpOe3hGQKDd0K3hj2LSER3jIuXuBdxMt3RbS+6",
-	"7FarOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufgLL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6t",
-	"XPoSWuyD5emXybzfQ+2KZzXoV9g+iC83FsEmN2Bku5GR2roR5flaUzHmlVUnxCShYma+6mwD2oGqoTxd",
-	"UoIQ+IRPIoZdSfNCgKyjnPeeR8dDZNwH1v3I8vBxDruVCq+D5z0wbMwnayvv/En3VYGnnNoTB31cGWzM",
-	"44YnuncC3GC1VrO924R9rMRn+5RPllLrpi971t3B1NqtlVX5+/xgfBF1Pj/W6M7UfIXuS5e5ZVUh8I26",
-	"vzF1fyVdD85B0PVVkcjKWOM12ARfS7RxJmIY0XSrQ4iHlYVUIbC4sV5uGaCnL8Rt2C6BjfWSwprpfqVU",
-	"YTOrmxOZCbfnJouKY8L9jolyeUo3T1eapBN6MNg7Xa7YVuzURrxNkUR36rdi4IGMt3MyvgpCWiCY+20k",
-	"sknOLyfNCR6JWlGnTVPXLqHXv7LyndIyL1PHM/OmN0U9d7GoZ+Y1FqTFe60HRKwH38yKjfIpnl/rc5Qg",
-	"OI5ImS+kkbbN+nqMCANpkUADsRCnI2zhzpGgTFpMIBDfZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZ",
-	"JjLRYG+gJN39HCmPkZQBqU7OeJYA6TeUezr/qNt1q3mZ9FpcwFM6WV+2ksecS/WkL5DfOBjxuN4ngDbJ",
-	"IQmtZlTr6lSPMje6HfEoARrfauwCCccP5wBodA9w/oJIzIl7O16elts1whYrtu9eDV5cWtabLAtaddHo",
-	"G6wNzr+qXs4VEOTFptC/fpr3JggokqspWvvl3pD7Nz2h9WnxCyu3kLh0/Ou/2ypFdJQkS0E+lBhXVwlt",
-	"YB9fwHFbyq9CLilgn6Dyfg80BGnurDfxGbqm32xE1imKY34u1MZNuR5z4yiBQoBpg2NNe+MyHyVgGBKR",
-	"iqpGy0/hc2eRwD4LnDRIMjIyIjn01DrE2JMIEKfurK1nDeBQrmwN+LjhrDOwN2+a96TMxq3X7eDnX3BT",
-	"eE9mjaDGvT3DuKOqjnFOnFlcuiud7WgJDJJTDtNDWSvYAIWC04fzihWDG8vx67Mcj/sVG+abxl5dj2C9",
-	"9wWM12S3rAfFmtrYPu8LtsAsasqThgVOVk9NFirTt6bJyrdzUixiaz4XYmiwNMTLixBy8REaSVR+eIUT",
-	"yOsZRygLrtc4WiZGAgtQhwX4rjJvqtXZVOJ0Vnbu7a8vod7hgG83ybmElHxCKR2WF2tvoEs34RJfUuCA",
-	"IKalfGaoAgh+srREd367HvIm7XfLoCWkmbxpl3qFjJ8JmH8sCUgKFfAe9/+kr7URBOVXiR63ncbwDU0w",
-	"+FO6JWzpv/0Nbvu3v2GfGGlme50cwl16mR4Q8aLVccROte3PvynQnRvRtX/7W0cxvHq2gQvciJc6rVxI",
-	"MWZgBAM2Cp5NPSU8G2ReuQeEMWl5ADR0+hGWdQYznSZQuANTPMv0mDLwxlKNMCwgNpXCUgqiAOaGViKC",
-	"ZaD1CCXE6xZLTCVkFyZjj9ZsTVPqAxfqF1u16owsNHhdVv8+oQE9xXRBND3k50QgDD2DQhdEWOcGO2Lx",
-	"d7EfN3VGGoyMzUliDYv/fzuP43kzyJsNzZmLe2lLzyU0ZV40jbyAG2dyyAAQhpTUuFHmjPiHhSO2+jrG",
-	"C2n72QMC1O/uUEx3l6zcB6HGdukBPV1tLP60LjGYQt3uqqNZZOUil33tDkMMVoQXbJAFdxNZgLjfYlcR",
-	"ZPnEo/HAzAsVllTMspVNl1B28IBHDhxtveJIiLW/wC9q2E6zhWAEd2lHeSaLCHzh03QSEQVp3gur7xxh",
-	"IQAjPZZp6pQCOtvQPNAZRYgzLLR4KBpuTjYmCDU49kjooCSJyb7UdhRa32HXyDY1tXEPgV5JeFlH9UbQ",
-	"LHILek6UK2C3D4sWCObUDHDEd1RFgTb9nNav8OsKF2WbKOCB4PVUA+ER/PhgFmno7jsZItwC8eCA2YSV",
-	"i/A5SE3PLveVpl2i7Wiq1+oWds2Yucl8zCNyePSknXutexxPUz0W5SGYkYRT7lcN9h+9GAqpwDI8MFPU",
-	"+bhGemSNTESdvqvDdzQcqaDRLOxK3esBpi3VBt+yu9h9Vde93tQbkwYpa2kq9BqId396MxR/HOzQ6R+7",
-	"2cLJKPwUViD8Dluxqwnz6wFmP/5S6Tr82F0cbzc6KtRLTZURK11Hxhs3+9CBbNzXwEZCPLzQ6oi6XhyH",
-	"o+AMdEgYp1JA8y41YWcZoRGPfHuYUELPqIK+0LYCSVHy1pTQmjCAaENjNCU4wC1hMMAb7n7IUysyxd1e",
-	"MuTZAGNPePdA+gJiBnYF+EW9vD1TTlxRCqZToy5n6eMDaXzI1uM5ZEiS+f6IufXCrNaHXnJBkC/vbRi7",
-	"V5fJRMTQxoyF1nNI1884chxpxYajbKiNp77nvk8UtVzqqHMxtG04eox2s2/ile/2KBfB8D6dBKUKklIX",
-	"16hEr0lNWTw/ZKCq6fGMUSM5v8A0ITeKky4fxgzOqlm7UMTd6KhUeH8X6Gj6PO29gOxR9eP8b4sWWsBT",
-	"rRHXvEks1jpzWW8WV2KaKeynDe7oftDNzFoYEIjt6zT5EgQ0xUOBM3mLWreUrChqIIzPlHiofGficoyi",
-	"VfD4q5mkWsfNg/Yu/sbJpryS7I8598x/f+k96bnwBi2XKeVrPeA3ddb+hPREyXj27QHABPAxxiLDXcCO",
-	"+U5DvikVmuhSMT8JaMQPkYquG+DDKSeF5DAsYa3Z+vvBL0/2/7v5v3FedmRq7b3mQd7J5LhkgXlutbyf",
-	"emh89bBska2S9V5m60OmK5lT6rOCTRytZQa7q8JJGRn47BA61WKstGRSTRlOEfZbqjCIo4Kxm0/MW59R",
-	"wY0Jn01ZqHCES5boV86OVEKXuHP0Ur3j6PnmGUp/dKZ6lUOkknzEPPxHybyr7fidnfKOn/FEoWVZ1a4v",
-	"+aSgqXP6pufA3lQ9tyc6y0QXe3btFFumpdJYbIIHre7QbTC+L6Xv7IVNtmpRDX8EsrGrEze2gVRyMBrU",
-	"CjLIx3jzDlD7zvbTENeA1z2TFXa2Hd3QaVhuK++HPKKQnfF99wtN97d87//tKOeinJWXxOZXHlBByDoJ",
-	"fb2v169iEKrQKROj+dSgrOpdzxBzXZeQq2D82prbSW+WC6yjxhj/yWcmDRuLFFzDgUiAaM1qDefGS4g7",
-	"xh2m5lCGrRJsm5MgXIEybAquV0UNhiCDK/B5XclD88H1T1cG/31ZV+X4mryQe4FwK6zVBui2CtDtqkH5",
-	"dTFuVZxjV2Qbm777IsqxaVgFhZvmsaVQGMyp/MQ34Y9CozDsBlYMJkIgECN2DfY80wMITiJ7SpCDEF31",
-	"XYGxd3TzgMUSd1cd2FckxCEiSgzkkUtkJbd0M2zHS0kCOzK+PHrAJ9Q6lElbQnsZyyfminxotxsru2VO",
-	"FfItjsz5lI16HZRmxXDaF+E1W6BepsjNiiflW4IJ3qLaWTs6RNLiOAiLcgcjFBMn3tank+uM86kgTCnc",
-	"Ylj43WHoEdzlygsTJ1wucysftrwgXzmi8kZbNtTGyNM0SNOysKvyPWZl5nU5HxXSuO1OADFNnIp8qZBT",
-	"y6mC8oAbGwDll2R9u2nX6CFk6etS3ZzVclxO3vZFJtosDsYKBrqCuRKHNh8xAQhOpLMhNKEGAiSvgNor",
-	"Hn+dhZ4We5S4pj7mbm+Dcz1rOQDnw6U2gxvKS3UnjIYvo3WfaiU2CvdrVLg3pEbUQl3XYLHVui54lk5Q",
-	"70jTUQRFLuNr5xxmdelp7ig4zocsdo+QwljIeVLADIjuzqQy63F/3WNovuieF9ANUi2vVopycq5C0c68",
-	"s+JmFQqMxL1tfSGytvM7T6BDtzCmqEFoLEm8jsynizdCfyP0N0J/I/TvtNAnWQaLDZLvuoU+mO+340QY",
-	"LpNCez8ANDuBX/YqCkrAuxbrhwzxFhtNsNEEG02wtCbYCOCiAAYJcgsBnb40VmeTBZWxWPiK7MgVSjhi",
-	"Ok0ANY4w8ELbe6RVwLI9aRudYlDEYBSRtPXrZ68/YI98zmhUrM8vBPT+vJ4k+gua7JUz4liIUQo/SysG",
-	"KNqxiwCBrGuR+1tnWBGpLEuEgQ9X4Lq5pNMm8IH74DL1zNfOm8J/T/fcpHyO75gPPDf+z8VgxqhmdR5e",
-	"D8qz9teadJf+dcxJ+tMmuB+cX5vE/dKJexAcfT4cCgUMuF9/Jh8aEt+ONQuVQp6g7FRIdcYMNMEuxr8h",
-	"Rl4V4+io2N3ghG5wAjc4cTcIeXdM8vuKoTUCIbAYG9t3Y/tubN+N7buGDnijLVU68JLUu94QBNVi3o7Q",
-	"TiQWb86GHeYlM5U+ccPzUrmjpsQyewMJeTCc84Lpipqt1eW30h/6erwR4BsBvhHgGwG+rgDnvtr9esX2",
-	"VRoNLiu5sdvgSqjZ6Y6BoUdgaPGhM+KE0Bkz4kJkPCVxbURU0TOQuCYa7KWl0nbIZsgktCgn99h3avO0",
-	"HwWcrbSIfSXZNOYGS/d1muRkIG5zE7nHmE+KOkWJMVQ5eMaQBnurCgzj+eTxIUZ31EilwpgcO0MhI3qu",
-	"V4f5lZy0WZhkkZLTPQlZRsrEnFFYgkye9a1be8Ake+rmaXoC/D3+yndqDJUa/bzrF+OnzqnynP1RkXPC",
-	"d6LSesCMVF1xDS0a7zWmOFA/gFwOsuFnDy7330aFirg83rXjjn9o9Vgg3leQ4cOqv+K184JXrVapsmy9",
-	"ONWXa+K4wBIp9HD8Vk2RL0Jvenn1fWWLxTttAoHWgrBc/O7th2NWUsxxYJoKtYdYHmKgtyLRmiyujr4b",
-	"TRdv7TVUVILO1ns27mJ7xxvPacEa3RpCOZgcKAimIrHBoy+GY9fwymFOG6d845RvnPINtuwuRwc+gF94",
-	"Q8CykUr0zQn+jwpoIoC5mhtbwEOUdVobmxUbX/4KLiggIDjL3b8I+O18NW2IGLBCT1DyVYNPC7eLCv6z",
-	"ztw5iDxZfkf1OdTGqgZzg0VyEOLNE368wcXn9hCtOudgu6VTIjQJ00p0FFeCOsFzBT9wwxVpzxMA4TXE",
-	"QUh3pxvQ7bSqOGie+5Nc+wFPkDnEjZOOWUd5yEgEmG02kIly3j4wnGZ4f6nOsNkqGpww2WhOIKWjEtGV",
-	"iYiY+OxkWegvMOAEMzkVZyMqdMbsA7CXiCxQZ3NpU2msj8gT7yBQOIF4FAkEUgwb80kb7yGUzSbszO0a",
-	"N2surVRna2h/N9uN8t8o/43y9+5ohF2Qi+4mRim9GBhD9HCxv+q3CDqqG2VdUtagRKb03ZU09iiRdgHW",
-	"MGikDFk8Eh+fjZgS44AybLNxX0eIIIStgHTLEEsnCR1kqI+Rcz8HCprZjMvUvX4AGyV1DXz5+ESpROLu",
-	"1eemL8whiwdi4NSSmwG7EJnsTWLWkyqBfQQmJVcTLB+XKgAfUysyN/RMDPQFauxMAAe2G8TbnlOyTGTc",
-	"iCSntQ262hRqr2k5JmygM3EYEO2ZQP5cowegfBsd9V7wBHRjcYqkud3LsEKxRI9VRQzbzW5B1wz3k2fK",
-	"ZlIs7JoB/Qdw2bXqikyZ2+w+MG8sMIQuT1ORsUQm5X4R52LSnteew4xO/yWAECwfyIB/fgWGW62902xG",
-	"tYFU/u8W4C+tyNyt/ufX/+l0Rs1ms1mH/7aew38ePf/0N/eNmfPl/Kv+I+cGMDYDkT5n0jDfwlk4nYDV",
-	"WXi15SU4E/YdrvqcdQhXzluJ7y9diKP6L7z+e7N+0Kh/+m6paZTADm4vY/uNL96b5PHSY9q5se4jd6px",
-	"hpMdy7TMEChfNt0y7iJ+F6IooCZB+RTtBVD/FaHdoHbITMDby1TaRZUJ3v4jFqiuHqVJoVWCF/fITxWV",
-	"u3pRwLajQl+vzHqP9SyTcDV6qpVm5Bie5UyAwBvjeyKMeWirgUxYDfZzmS+e+nj0It/zwETlTj3O64eb",
-	"ySxkxN0d+zpNjJunct47plPz1t/YyIt7rIESoWEBZr7BXbXarRCYu+wprAF2IXD2sxux73MBaR/nH5MF",
-	"Qmva0xnOErPk5RqNqbZl7FSPcrquzLpZUkDtYIclAE4YVpJsFPfAAoukuFsWWCTHfWF8pN755OnkMMAx",
-	"uLOihLvcounX1YMBNyWJ/msr2vnk/h6mQIna46kRqzRxojKRxRZM5BTqS/x1iywL/2dQmTzLuHPna8ZO",
-	"Us/QWptVVP4t+/ZP5TYMsA4N9oQbjMPwbhe2YKI9JaoV5b5VpQ7Ic4yl0iPmWQqty2ymTufDMtbBc4iW",
-	"lWldaJ7u2jZYO758JvKHKQq7wEfa6FQtY5W6+17dJH1GYWPimbm9pmxlAMM1GEIQ1DVVNtq1N2i79rG7",
-	"7WM0S7U6O3SnPhE9Pkphsd1nvhMHyFjDJ6bB3tMQQh1GTPuhPDXoRF4lGKYruZadxFO68LVnZp6dzDGp",
-	"rjaJWyfXjdNHaeoUTfccNaKPyDLqR8MGo9TKYQrGl9FsAH4mPqZ8HvbnnHYrhpXzodXEK4UaDWrtX/ej",
-	"VjNq7Uc7zWi3GX3f/BR5Zul2TSoLPeEH/DNwV3tfAv/YD+JAKivORFa1Bq+E00gA5QLDoNBrqtA7ptCi",
-	"ZZpe9st1xLsla70I1NJKlOoYQUTMFyqhynGZ/gsr9kr4FNWU+GxPujg5qksMzT6dxBxleige/jLKZLcP",
-	"9YjzJMgKSK8PqV7KKcH+TG5L3ZWSxFsL0q7YgQSQLLOtTBobl2rWpXouiXkXt17RmyravRVO1bQBPetb",
-	"PXTHbRHdOTCbY2owTQvZSIjC5iMDt513+wF0qzP/UUeVjUG8iVTsoIkugO6RaQBB3dCzDZ+A+BlfWQ5f",
-	"58Ayp844dCgEyyM2gmfdvkhOnO+BV6Y8lKRzFptU29g90AmXBvuZnEZlTUdxeq4zkDm6f/GPz5zfV1iz",
-	"+Cquyhvx2bsrqdj4Khtf5Y76KiVDmdKrXzQS6/Q0pvUARVAQREwXPppqP1gaNf58zjiHADevMGvzy8i4",
-	"zT+Y2lWfltweG19k44vcvC9y/Y7DPNfAadyp8o7rchhmzlhZ2LtJFgyCcJv9+m6zJJnmuxgruBEl3T7P",
-	"nzieNZw23sTGm7hdb2Kx9X5lL6PLU6ESntV7QiRmiRwO/A5S0wCWuMDsjUqY+DwE/Qa9iKHhL8/bDuux",
-	"NwiP+0JmHUXdS4UBC9lZhOfK/cjjJmaNd3jw5Vb7E5rMc5jLqti7ryoDW5zKUjEPN+VNGvaOnXL3Zpk/",
-	"gvgOCyf6SfmL2TOdHwkgTKoukgbcrXNlqF/wSCUiI+OG5w+Hmhc+YFtvRzbV+jxiP2p9loqIHQ2HqdgG",
-	"WJNh3BdKPzDhWqw6g7qxYDvE4LcjHrev0xxZDI2zpZ9aR0HHwf39vf1t5+RrqPV1oqDc5BgfLnNGpbx1",
-	"UTcTiduWPI3YSFmZQikyVFejcHI+BcgmQ7UFoXUrOSKY/0WYokihzFt0+cgIhjizjupz00esuLv8XAwt",
-	"lEKjIQzoRKMHAmDG0pdARx7tFsq+g2+YiY7iYz45ZJDRhmAJxECofm/SYEfeK+pyxQb83Atewjg7URle",
-	"HQjWOfLyEvJTaOFclDNXRitfrblRf9pQLRuiZEe/6wNcvceeZg32gicJX6mnY3G+N9k1fHY2uN7JyRKE",
-	"gv6np5MC0G3KLMcdDXfD8Dt9kXJjT0aGHkRMg/OXzk0Ujknh56MsrbVz08A8HIiB6fL0pHXy99+av5z/",
-	"o9VvDnbSH5401W/n73b1fvbIHNjWaPdif/zo88Gk9fvu0f7jhuyaq72ZpLKUmidiQTt0YByAlmIRi0dZ",
-	"GiPkgo6On9YU0vy+dz6//AqM5V0X5vzyq34Sk5fqo9n0FLquYl2nHXjZjFjdiiiAv8s+wQqtVsfEvQLk",
-	"sLoHyQh3j5WN+TNhpxTTFWMgd1ccrylB58U0UC7eD6rW4nw3XK0LmqyW5cMDryGv4G6sZCoW31UgaK0Q",
-	"NA9x/69eGzrzgHkO0TMFwEv3SN+iGzKniC0dZrorjMH8jrcpfB3SXnMP61iUHjONFRwXAMF0ngHWcPp6",
-	"EEKaUuaywtHq+8oZTIlGvsbxXIjh6tY8Ltv1W/O3EN6oElXvUQo6L8vv1KkywY0Au7LtdY8lnts9N2IT",
-	"mYd/WH0u1JIWEffSNoykGP1gIfgRsdfPjl+8fdp+9/Hxq5cfXmxTlSwKIOB/A98lxDoOwbjyZHfjTKuz",
-	"aDbikbAQ5cjbOe9BSAKR4RQBgXJ5pS0znIryqFY8xHpAXCKkfYp8gQD9CMonTOwu4UU8zlQnfIIPpR+0",
-	"fqBf5NXjpfJz+tmj0m18P+nvm3hZxLjtKMCo7zhb7TD8giItDwJ6H2/ILdHYhV7C5YkYyydQGiARwvvh",
-	"+Oj444f2k6M3T569evXsadxg8ceXT2Mi0vP0dRjiiT88+8fHZ2+ePItZJo2gDQBapaPmMRDAa3ZTgyC4",
-	"zzOayP1xDjWLukdN0ahKYayzxAAjwVDoIVJqSITlfxA0/fjZMT+L2SnvnsM8Xvbqb7QSdagUj6mswAK7",
-	"INQiUFFEkWJva7e5t73ANF8CF4P1qMMC5y2dB/DLCe3jVG3ckF0zhTheP+xAKdght/0iKvlcqEuByVev",
-	"EZxXJrewiN+9HyrkX6x3rfhsg0QqK93CFPbRg2nODqjSM8ijuVKxj8fP6z9MRUie8G5f1J9oZTOdLgyT",
-	"uB/73/4VLVXI/wRnGMr5d1GHzh+qj/0EUUgyhFL1X3r869gnG7fnikaA6I4yqEb79VPRJDgq7O8ehNXL",
-	"5vhKeZfh6DSVXTIM0N5fkDn1XoGvGXGOf5Y4zedxJtS5B6udDXGIDyJM9qKTgr17OgpSwg12ZM7zdAhD",
-	"LDYiqNytUKSDtwJcreJMKiWdleAcDBYXANxxR50KIxOBAZyJHiHViydaAhuB6GXomcHfaecldQZ7XmB2",
-	"JgHoJ/ZoB3SnHUs3h74eQ8oDwEJGZBdgKjk7y4OMgBAW1XTgquHDoeCZ6ShQlm41yBXo6sFAWisSquKD",
-	"e5O5kBtIliViKECbKueQyVSweKAzEQNGFdQATA1dOPIKQac+c8tPo3B6xBSiyw0GLKmxVN10lIj/xE9j",
-	"WJvUaNblWSaJh6jow4A5Bxkht9TcnEf5xDkUBTq3ENNN5HqWzb0zrUSEVLf4gVtz3euoiR5l7upun51O",
-	"nJ8UhUFA4R/7oNmYkmxIyAO/pcG5zTnKiIShp7MzgTn/jsKcPjiymaDH9wnjRqAw75012Nse7NQsbHqN",
-	"xe1kDFDQC/HG/skUM9wC8gaWCculird9qxMcqt9PQH9MG5uj5fNzEP54fnwtJCxkYWO2A/4kpgpM/zcF",
-	"I6OOKiJY4ojFRrj1o0pJZwHjpVWNrSIWW9k9F/ndfxuJkchv7amJToBvKPzKfxzugvar+1emQ5Vm4Xkn",
-	"TqPj5R0VJzIT7veTcP0Ya1hPoIYVhzUQJ7rXo1tRKaufiReGFJANyUf0O5ydWJF2jHCT6x5KDegm4/bA",
-	"IbSDyKxCRqZxoG9KBHFbNNwLw00I2dKRSlgqz0XgxXavzj/Wv58HtEuNZ7EieVdoTFbYjUhLYqx2fg/8",
-	"hoM5PBp63ivep0PmjdJD8IhUQeS5oVTQe0bBzcD9aDVLAAtvta9ZdmJkNobjObYvx7CQPrlx9Eo1B0U4",
-	"s0R5nnshPqNWhWYHQeiEENCA9UiZnUuVFOyy/Gi6BSib+sUedX6vziO1AG4Psya5B6//fvLpu62I/rG9",
-	"HD1HTKK9nVdV0G4ELW1EejGFea2F8GrVHEhjlObgYcl0YQUK+dMNt8OzU/jNikwIFXzVjnrJL98nH5/U",
-	"nCcBrbhD2UI5MYJvq/yGa/5j/yNfeFDwi2mkbs5OUYe7l+rO8mGskiWBHX4Z7tM9wx+EDaTqrgEndZrq",
-	"cZFDqmTa0yezNn1ROJNlT3wPS4Ai/U9R2hHRgmVCJSIJJU9QOAXMFkJRd4iKzOiULp6nJfzYFoRgclj7",
-	"GGkOCwMqV39/8TqRO4XOxOVfBpjpt8ZGkNxJbGZ+zqajA1UypHh250My3e4RRefJOdEe70e+jhgHdpcA",
-	"V4Rg9tZe8wDt+bqz57cbHfWjvBDMjrU/zAgj5AQdB7cdXS9EYhY4lPHxETvVtt9RZJUklLMMSEaiyaMW",
-	"NQo9KmnQ6zYQcuAh0l4h0WgNF2MR8YdfFobY7WfS2AE35WJ7t5QnCbdBHLZ26jv7NQJ4TH/xfS4Qn4T7",
-	"rWKj4EpcN0BxjYdXZmePEtglMe/14LSdlPmW0jI9ZHET5cROaxO9RvcZqrcB3d2Vxu9OhhcjDrkUXFJX",
-	"lKRi2eIMkDv0rWY1yFP4vGR7riV38f5ry93e3IzV3rwx3xfoGS7Z1dMvG/5iOE5vh0KVoslnXKr1DlK0",
-	"BCwDWDLmnpuFHtiZsPmZuWJIptreWAGdOl2gC/bH8c5uwU8rFVDkBklV6a67eq909WiYLDeU1e2bualo",
-	"ejXfNBf8tYmYew9sDUdxLRdtNZQpPisgWBPdnR8fOsIgAMKj+ljSBjlLZTPeRc/MQFqS3BVTyNdmemxE",
-	"BmVmqeZJnv6Cn4jUCCgva1QJp6caMDDLoEj6dpDORZC0VgKQuMmurd3v1c6+BIfgFkoqK9wGcG57orsj",
-	"5zZ5Qhu/hT9MjBWDBdgDgrktCFD6ssPTCWSwfeQRAIbIusDyHc4UzzI9xnStNLajrD4D1vx2qOdGrsuB",
-	"s/2A0ylPDMsLUZH3mspPzotpEp/QopDmY49kCMm7UZrizJDJiqsJoOQIGbcSBZHSc5ll4D/rJJ2WZBw6",
-	"DqWyU+Q3d5ZDCRKKSYG3uMsV24ptNhLxNsPaVjePrRiSO/F2zl1cmhTC9CrzaOYEz1FpGjSwU61TwdXd",
-	"iy7jQVgmuEyLu4kt30V2jyTIOy/0vQSclfplETo/tHyUQHGLp/bzh67Esw7wKWoAHocTBIW0cA4vE+CL",
-	"QrhPPSvJF4zgggyf83L87+iMYYTwjbtgeeeleOnNFI+vMIO1xn5ZTPeywmrfbN4XEW4iuJsI7p2VwUdJ",
-	"EiTlijK4ELIlIb50xJZ7sKX16RHErI6MO32B9QOLh9SkWCsSdVQ31K0AItMn7KJC9ymC41CesM9NvZSc",
-	"2T7sKCNsSfBbjYIf8oeCIyjhOJTR5B3bdA9lQE7zYoCitciS6YwvzBKGPoy+SUxHHRU7YFDHjeBU8Anh",
-	"6BIBI3On8DDAVd3dDHXIlCYAFHmqlSh9OW0/B59aYcnmGroN13Rd3fbtRslvk1XiBTelLneb4HqQdLin",
-	"cvc9FA0U12stCbhsrD2UEZLlsE6IAONaeAKvGHP/EvZVLk+/7bD2dcmE+x7VXsswWS+ojXf2pAmgrGYx",
-	"S4QLd/p1IAan7niX435s6+8f3r5hA5GdCQZ32aaO1LkwoKZbEOWqquovmCVttEliZqweTgGiuO0o58W2",
-	"qXy4ANnPu2JN2wrMjLpdYElkRUXhTAi3bBPvIRvLJ+uZCZgpuxYzYRnfF1a6Div9XZWUg4oMiDrl0Wcq",
-	"pCktZy0qoMFDQA0B13+tKvre4SSW8YqvO2BWJXWfFLvIVvJIbGTxbYMYNr7r1dFHVBZ5re7rQw8qXQLw",
-	"Hgy6QLBAyHdzw8D3YzkQb6E2aIN7v/3MBK3+MqmJgAfeeLLfDFqez8qFW0FllA3YysTIG43RNxhXobmD",
-	"mMLdl02jWbQ9+1FeiI66Mto+xO7y+uVKvH1UBty7r+bAriNmNEjhjgpkxEAerC8Ek7ZdpAWwU9jsomSE",
-	"bvieMkiaQNkDobytnJK+FTWbzW3fPZdK/cu5Jmecj7mv2a2W9osySnMF/m2mlGAmSpOozEPIiuXfFKzo",
-	"6p4ZrUeoQr5rttrNJkQxODyrJtNUCWMu6aXR2i1d687eWIjz8nB+9huuZNLPli40H9WblaUL7ouD4sAu",
-	"eDHxspKO+DK1C6WHb2oXNjTDm3zZdWl4p0GvQcMvcj4e/uHr/0+WTKlJZFErEubnOqhUOzePl2GxLsIx",
-	"rK2Lvt0UEC3ZplDimk7hMZJ9B7f7lHfP1zuBy+ZuwqPIiqUkxnplE/kJumIKx5tMaxZNLNPjrPX9bAmF",
-	"doIIWbxXsd52bracwq/qnLRT7op/y8HOa5NE9zvzVDzyt+y8V0Ki/VgeGCaTykaLUyyfufVwKdfn4saL",
-	"MyYKsWrVgVVrOf7fmVgpbCNDDdPctpJaFfiTuJrkP8NsGZk1GFplNAYGY4DbzOA7/T3WFNE/4xNewCSv",
-	"LKe9l5r7xmHWsDlOU909x38K5UbQ+gGdY5Cl7u89cHg/RbWSp7pbbzVhx4QbVPxiH667tC99eCVzRrNT",
-	"Hk2TRuemlfBJrd1yY6DfPpoa+e4lv1103103cgE+qrwQJ6Vm/616s1X769MKCqL0TudoidLO2uTFNtHe",
-	"ZTEKD0x573yBkO+oQg6/F8OUd52sTdOy7To94AY7yoUukZwDaFBa01Fx+RTG2GQOb8cnRe5B4A3TSjww",
-	"EIvlnjcUA6gd1RvZUSY8UyKRoqdaiTaUAcI9hpkwAKMM4/Fkg/7ugBLlk44qPBkjsoU5VCoL6MDfYEcq",
-	"Vz3QnLqjIN6FE4fO7W5qNuBBDwNiDOVjVIybB+p49zB3NZGRP4afAjwk1V2eYjtp5HX9GWhcibzA/cqc",
-	"yyHjxJ6IndeFSiJctoEGYGkO9TjjQ+yqbg6xxx6TlvX5cChU4JnlOFaWjVReVUnUuUx3u6MsE6orfLsw",
-	"fLLVBZpS/EKopMFoLhA1Hwhhkfqyo9yfMlHyrO8+IspZYzNhu/32dPv4AZ8wM+SwFwZVUX/k16H6J/bW",
-	"jQ5CF+5lngqhQlQ+mkpTdJQeWeDvdaPHl+3BLpTBoB/USyZMvN1gb/S0WaJ0R+VKul1813NNjStEVjI8",
-	"plNWx01jZzamyt0xVW4PR7TITPogKNQ4JVgBEzGhJg4bTNEGU3QXbboPwl6XSVeI8ff6MntYwFvOdZuf",
-	"A89wqR2LT7cRZKjQpctYbkemwWInRqFSDejUJbWhMVEBbTrMRE9+FobFZyKOWHyGrN7c/X8Kn6TwiTgl",
-	"cmzxWxwhDzsYQaXk/QPDnHjuKDRSAoroTEKSHa0P4oIaS5XoMXZmgfEK02axkzXJKBWJp+LWzigZwN+Z",
-	"YDEqVzegbl90z0VyIrEWz/9dlwq4xKU6gd4FwphwK6fLbLhVb5T2ZIqU1bHSJ6avx3grpeHf7iG+oihG",
-	"0v44FT17QvbeyamQ6uzECKHolvnPZ5X9LB96lb5HxoHnfZkdlcsPLsVzvUxMNfN0Ca/VmgPOwljQcjrA",
-	"jezlUziDn+tu99apnBzbx8wGqX7OmzdTV/z4HXKWP2zFjEqSCkWUwH9PWSlsgFCeRLh4zmSIEH2lCb0X",
-	"PQH2bsW8Mv/dnLnBMIUqzA64K9wvRLbmFEt3mDfPwo9uZbLPJJSj0Xm3Yw1SoPAyb2/unFCdt/GGZ+Um",
-	"4yQ0D6vkWXE2v9bORJ7nqEW11IY/v3caQnwepjq5lMMBLOHiVImRvERHsdcs0bhvid/+PBN/ntk/U/Fn",
-	"av80/E9xuv1fvzbrB5/+2Ptrq47/2in+69j/qx0+yv/V6TTw363o4K/t/9r+r61f/vz1u/qnmWu23Zfb",
-	"/1XBGh+58b7Ese/lnOZZxiezrwQmPfs2vJ5wG+n5i5fvl5B5RJQ+h+sD7rcsx8f35TUeZnqojUj+HAqV",
-	"SHX2Jz7qT55l8kIkfwb18mfQCn+iYvlTKOsc1bpUdZFlOvsz111/+rLQ7a3oxh+x/UczOvir8mXNE+4L",
-	"XE131t7BgVr210/0SK3amGGJ2z7X2YDbFYZs7co9Pd0KfbeaCzWl2B+PVJJW8rwdBaRw0W5YHvRAQm9k",
-	"VvCCZq7ZXeOavTWu+X71a5bxM2auOVjumlfcwv5dzsuYesr+sqtGT5klPim+cNCxTtQVXAz4c9a9mLEv",
-	"qz2Mh//hhAg0EK5EAj/W+pwQfvG7tx+O2cMyAtBdjbZcaMqUjVJnu2uAt4M1EOEfBV3uTHJQot6LUM7s",
-	"BsUZm1Tb2EdTc94eDO3KgTCH0GboQnbFMTb2gU5TXHXUdGl9g70uVt+934PwoLvR62evP+TRWGjy5Uz2",
-	"ITdGJExfiCyiuG9HxQOdyJ4U2bPPVigDdB8wajlwp1/a927Gse+/NNajNPHR7LFv6JIJY9lAcGUwKHKq",
-	"k0lHDSCobaDFZPwuSKE4z4cW3hUYWHw4tPVMGD3KuiLOyccz3HPumkwUP4C/w+3gDaGiQ7dNddRb73K8",
-	"HVlnm7NxXxvB4kRYLlPT6GqnbeLQw8qko0AnNsz0aUoR2vn+zfyApts/U1LwyuDlG1cJy8RMS9qgGDjt",
-	"87T3Qo+ycvAUgodFEEyzvVuCPw95ZmVXDrl71K9/kNHb/qNgrxa9ob8ib844+9jtY5BH864rm9nVF6M2",
-	"hH13jHZA+aX5kGd5FmUQd7itt2VWAe649+DkEUV+QKCtH76cvdsVsddX1/9Vmv8xZTgWUg0V+wGtHlN1",
-	"I7k10PV9t0aaB6tf01pjPsuEZb8NS8mdkqkU4rq20iXh2If/0ZMqWRCUtQTDIpujnAVUegymw5m88O0k",
-	"QQmX1LxUpKE7KvZyMo6oETXmuzWLwXCLQwgCJX+DvbSmSFDqLI5ghEzwz57OOspZWVhp5A0xrOm6QhBY",
-	"JRAD9hKpo0pRYLYV55rBXU1/+X8iyaUvEyuAvFiqxyKjzodQi95R0KwzMLMoNhoORQZWZmsPu6Cnbpcc",
-	"Mm4ZtDw/2IGPK+wUDPDLVNpL6FTce181CkvFxZVRiRwkICE/nt6FkN88ztUprPN6DKt2sha56mrNxZeN",
-	"Uh+pGZauNgAcUhhDxE5HvZ5w7zbTeoAehaduBazFcpF28mJwNHNm//1lk98aZao9EAPTLgwXbtfp/Okj",
-	"fK2o9f1fV1iM11KNrDARvmbgvezyRByy3aYnxkRKEwrvAmmZcYetuAi7zTkBzVE2S63bQ9u8XZPK7u7U",
-	"IFgoB6NBrd36AdeD/toPs5LKijPUPuVpqZHzAC8J5kKz5y8SzEWL+ZuN5m6Ch7cdPERrgqebyOG3EDkE",
-	"KxTMYG9FziOxm2cXT9tGc8xiT+dZaRW/FzwxU7Y5NGpABCUCL7Fp8lDoYSraTAlMLiqgIVAaurQbraC5",
-	"3zDTVazLy+XT3RdXDTfhe8JACBVi3BshMg/ufk3BhU2E4F5LnaNrccCnBA3FNBd43b7xvXOxAJHsTKyI",
-	"oN7lRh7iszXUj+PUd8cA8QNyCHBTXE06qsuNaLBYJkJZCP9D5I2zgUhkl6eeIA3tS0hexAb6kPwJYV0n",
-	"f0oSyg9xGbQPTfouI32Oll4oSGvS19T/x1OyiNQIdsYvRHlCwe0ZZOpPLAFt/TCve3x4f/NcrN2dW3cw",
-	"IQM005oF4fZZcQNjk5ZTbfvlFXg9Mlas03zlBr3p8PlSsw2TXGFiPT6Q6eSrn1oudcpzO1JqzsTAgf7a",
-	"5pXwScQGWtm+24YTwXEvysz2L/WWM67OxJSz3Dr4oVlv7tSbu0v6xvCYpdBOrZ2r+sc3iFHKY2aiPuAy",
-	"9Vmb8sbgSjUGsPH/F33Y0NnZnL0i3H3m9lba3yvtld3L9spO87pkGRzmRJ5JG/JRw75WgqR6ebbN1qNH",
-	"82Ka7qJ5c9srH4O98tS+a9YP2Nb2w0b909/gxZY+2aCabtenIANmqaAE2TqbmMQ3EJPwL3sF56BkN886",
-	"BktFH/L82Fvl8S1klo65QRruhEllNeMKG21IhAZR50HnPaRSnRtmNZO2o7ZiqsVL6qeTeHs2ILHY3PfB",
-	"iHcBo/6NByL8QsxtmYnvcBOA2IiYOQGIHHF4dfFSTK9eHnyY0zN0nb4dhRBA4fl3OQ4w4yFx7DfqO6TN",
-	"eEkveJLw5I64tj/3od3rLDeuJ8VdsjfnEo05N/bqTaqewmlbLpNWOJ0by/VbsFyLb3wF/TLdb6ZSwSxn",
-	"xM4jE1xCrwRbswwa+tYNzuJqzLM6C7/ZmJ4bGTHf9CzWt1yDfPhAte8LjE9fIm8a7BmU+xco8LQSEXm7",
-	"MvG4cU9acEX71A/vjlejGxFWEMGlX3UB8rcDwdwY1vfDsPZiYhmjOhdlG4P6/hvU4W1fp7JcxpCGGkYv",
-	"8yEgcQ2GddDW37xRHVZijkHtl35jTG/kw1xj2m+Sa5ENqbZXLNqKyvRaKC+Q8ebHZ8fsYREpG0NdeZtK",
-	"rKCsfKwzdyM9soFd0weNHzBPBEbdq7RKJ6yXCYFd693lPT1SCVCRyiRwkMpuP4wD+LzcxT1n+OsxS7U6",
-	"i4qE1xlw0J5xqbAyalP5tWTlV8Hhca9zkbPzIVdqq5d9BSU2t2AoVzIbX2NT7rUp99qUe91V8q63Qc3l",
-	"alJciIyUXelAuZ8tz9kllNsrv+JVnzawr1u1/VO9FOYrf/EbV/8bcPXhdeflaEsWhVxSfeb22XI5M7fJ",
-	"0KjnDG05iIyDlGmz2I0sZuO+xPCvs5aNlWmam/8Ri09HZhKD5Q4kuYppta45GcIFzidZJ1TgLrwfYQK3",
-	"AvNCBKm2G8Fw7338VNtrkgcDYXnCLV+uzxRnT/iQ7vTBcivA7CcWUfZ+j23tNZqN1nbbM7dBcA5cOidA",
-	"sPVDR4WTDX5vDCMJLHAcenZoI4Id7Y5PxruW+kYwgJmaOX2lwHzwg5TCrCUrvuLTX/EC5gmDip9eQTZ8",
-	"6+dPdEeZtBPsq1Hshk08hXAE0OUDbZjoJSCUo9NUdvE49gVPbf/3hQdxp9l0Rz/V6oxaQrBhprvOvXSP",
-	"xe4t1IXnkPoHWX7KjQjIbHMuwFGYOTwvYAy1G+x9QU+osnFTeSHW7kZ7G42zVm6WcMm2eVl+czzFXKvf",
-	"Lx+gzHPRjtFpYuYzkP4kxND4Jq7OPw/FoWPkW+enegSUWM5e853HQXCPUgxJcp80bneUu8Nu0/38+2aT",
-	"GdHVKjFg+kGPJLcXnbkHT4L2CaEOtcEe4wMgFowUzB0lrWEx+JAxhIPdbE7o7zLrpg/WYgsglUDkBLc2",
-	"/B7Cm6avxwpjwH2RQfsqd0e0YGnjA62ngn5FSsPwrGYCQqRr83BiN9gXOk2uTL95pbZCdqwpAFXixyx3",
-	"oPVBpJOB/+luE/aoe5e1dmuneUl32TIl5Qr0k25xrrtP/xJTX7tPb/UqVXfvbR4g3egvEHcZykyYygfu",
-	"lB9ITyIIPTyY2v1qPSj8Oe9lNA/yVr8Yh2nXfnr093/s/vJ45/Xe//7+eP+f//j52fvjXz7u7O7tUyAq",
-	"3Hetd5dUCe0XIl2GYtOdxLX7Fd0GseaXbXU0Z68TRfCKRuI7vKrqbfnSqrrStg6OfByxGDd/+bPpMHnh",
-	"W6AhcNu08FnjCkoYOT9vawl+nkvIzb2j0xcqpDW95uhlQlDkG1rppLJr446CTB5PrcgUt/JCGFARX6JT",
-	"1K1tIbCG4Ob1HpfQ0Qd4KZygqktVH3JjaT/cmZ5UTsiRoVSwwUqUlctzn4JVFkJsiUiFFbPG2TOfPAcj",
-	"hVumVVesbYTgU9YzQkpNDUt6eK9y2M51uA8d5Nxq3Xb/uHvb1e1HKPVlfZEiexo75d3zq52laKl4VMnG",
-	"xwA0+JFr0pw5HxhP0RUbkn/rNukVzM154awrGZF/bUTWt9IuvI8HeB3Rs16TcPdaoEW4U/8DsVwofdzX",
-	"FCSHJcPefghyc1YlMY8DpC5NRQZ9nRMNHb8xKddR0JeRDyDsB92+AScHV2IrFYCvQdBzVh4akfbmicAn",
-	"8MirC8EhzywVgVcFJFCcnAMzfO1cTJztEoYI7242cxFNoxWd2aKxW3F4HkTaTv8luhZv3G6tEq6g2c+R",
-	"Qvg67oAJtJEN5TC9ZnzAXhYFQ7crTJVIcEcDbXk9FIoPZWPCB+lyx7qUsIrY6cRi7BX+wSFeOuaGORvH",
-	"ClUZhH9CV692/vwQ50ED3f9mID1ztjgN4KsOxt/a1rskiH/sXnaiuyOiw10peu/pM+buq1fS2JX4OfvC",
-	"AzVy5dRRimeZHiNzoDSWWX0GBWLtnNyHDUbGErMnT1NSMJlAvGKDPXfvNnO3QiCKSgIDhYlKfGUI8Swz",
-	"tmEqAUmDCCY+FpnoKCQPcnOhG5pRdiEvpDqjX6/DDeTmuCwJ6M+IbskENeCHxIJBNiM3p1P9OWIWHHSn",
-	"WkKzNui32narbHPkNr4LYFqO3b9jihfpLEddI5r5kHEkA8TOz1sxcPy1dgDZ3VFxc7fR2mm4D+NDFu8+",
-	"bO08hD+ci3OqbZ/tsqeiC/3ZYLlbO+y1e+3bh4EfsqPmc8rhr2a4F8svjQYPSZr/FR9ij+tKXlKAoCcR",
-	"oVpllt+5wX4EvKvfcR21FT8W2RkrTHA7mr8NcWADfMs5qNHdImJ/5/MoIX9bi6600/kwi9ecRV8+niW+",
-	"LRKyeBJcprNEZHN3gFsJrthgFMPmN+xIKYYEnthk79//F4y+I6X4IYtf8+y3kfjd//g1z/79fzj7uzb/",
-	"/n/Yjzzr/vv/8I56/e//P/xqu8GecCMixrtdIgwbamMzPey709qfDPtCeSi2dfILIpwDWInDjor//X/j",
-	"iMUjqlMYiZggGZiNw+NvtP9QZiyV524X//v/dddp+D8BxF6l1+Ze7hrcNDvNq7+0eVySh6wLK2VGWaZH",
-	"kJdkZsi7iFNhw5GadHUiykt0UwSU07tzd82JLmCUjBi3zltwmqAPUW2Co+MC4Y86Ck0Vp96kM3ghRNnX",
-	"A+F+jU7KaaZ50mZxs/Woxfb391mztbPr27t/t3fA6HP8GGQ8tG0C9M705nA/WofZcnfnEtLOTue7/9r6",
-	"lW1tNx56asvtP3aj1v5f4cP/WHZVfY9+kNtTVQsHP+zVmzv1nYPaJYysJzOUrAG8T9+U7LXynm+utMkr",
-	"xfRhcWd7IVDe2DnFX0dBm2PcRm4XjDOtzgrNMWfeH1JJz3uHg2wuR+9ueao/lItWmvUDVq8sUamoU4Ds",
-	"TIF1vE0MDqSnKkgKeP9iIfn1CVJur1V1s+SxnR45PTJuzxzM8vAf7X/faO3s7jX2v3/0Q+Pg0dpE3utN",
-	"YkFY5JUcyJVA/J9uEHdEJqGzqavcnrfQc3ddWtWNj/9V+PglntSCOxbcgYUchtEcKNV7cSYNtAXMjVUn",
-	"R3nZ9RfMWJ2JxLsv4JKhydFRuWHdFwo9qwgt3lMB+eU2aVw3a+7uwnvOHrSZHAykOos66qOSYI8opzlS",
-	"abCqcOvN8yfbVLJqBOvp1BkyECmMnQX5v57lhonXz1ypor1SNvEa7IglIzxppY7IMM295kFHxWDK1C0/",
-	"Fyogd0NXaMMnJHo9DgRmdshySQR1Sx01UvK3kXBGc0B7jfmEbe01D4oCkR6EZLHHM86KR50A+isjcgK8",
-	"tRLGuPn4t1ZClpHTtmWEIJ8N8MhQmOx3RnzoRkd9dciqh8OeUftsqbrpKBHJNsIBwjwKHp7OSiYYxHJP",
-	"8/VmQ5EZ5966D3aarY5KwfV3zg9A44baGHmaipPwVkyM1b4s1upk9us2vbK4o5S2fel1N+5iIOyFJuFt",
-	"Bgvtb1APN/DOaxiiGxFYhXGXq0QmNIYnuFfJKRA0fx/TxrJpRE1gO+SYyZ4vSPZ8wTj7BnvbY3as/cV0",
-	"qGKaCMYN/Ayml66jCIQLnw30IPROPxO4kG5dLwknLML3rcs0fK0QP67mIqD8z7yeQyTUkVK15ePepUtv",
-	"Bqm3wgw+8AuRrDUBuLJKyb8P+38JyJoSYy/GN8C16zI9VsJ6FTcOqJtjDkDHYjIJGu1DDJ5kCYn5srTL",
-	"I/NTvSTYB4yXnk78N1bn4Uh8/eAgj5wuo2cUGlEg9QJ0gn9YMDzoiEOSq9Zs/f3glyf7/93834U27nvN",
-	"g6hmpQUz/llZmfHUGSOTwgRy89svknlYUMCrJLcug3YVdXo7TNcvaR+KDWbXsKNmFfUlV+e/dVdWaJ42",
-	"Cf7LFVsxbDju646q1qnljXBY0l4s17JfCrV3L5PwpKLD+1nREi9A6fxnC9F0T+Fzg7F8nREiaMwNU1Aa",
-	"DyGLaSuQq0mp61pHdd1ZhmgXMMh4yy5yuwgSAKQbAklLXzqDf+L5Ypzteyo6Cofpras+N/US1HQtOwTv",
-	"ubYdshLKD5fznuD8aMmujptpLnEEX3BTwptsIIJBMOCmKoptnxOpbq26gqxYBiqoVeiD8cBcIb94Jmx+",
-	"CK+Ij1nBHF7LEr7+fiA5mG63+cPsih/3K7rDHC42tt3LAZF9poVhWgFkQk4P8L6XgdySHLvv+L/1zI71",
-	"oH90Z0D/Qcy82589FU/6XJ0RT9xAIEyiDLFgW3//8PYNnhcGd9meiS9iCh6TAXTGQpJO6XGDxWqUpjHr",
-	"poJnhqE1H0cshtBTzHTWUXGeiooxOonRMjUL2ZA0Rt3z5TIhIlY03IshqdygzlEr476eE+6i4uWOoskY",
-	"PqGJuHEVQmy5UJCYoi08YC1TajRM+HWZUsvEcuC11uG1Vjq3A30hEkhlFDgelBhP522R/cC/KTVhA52J",
-	"WpS7w5hfJlwl5k3bte/2WmxvjzK07OBgJW8R1+gdTniZiNC1Z2zmRnPwVFGQvepAfNNQ8Wu2em+tvKwY",
-	"g4DCsiVjC9I2wtmvo90RtwtRnII90ljDKt8EBq6snfG8XntY4KHIuBGENl9fc1em/Y6B3hXIDDCJAhrR",
-	"ijQ1Ab9fiDg6Z4YMWi+PIJKojaCt11GALZQWckjsTOukTbgxFOuEpowK2aOomDVDLQAjYkoDJAXsApmV",
-	"3KiIWdk9FxbRHmMuLUA/hbKZFAZFZvH3zFg+wTGVWWiN5VYaK7vIP+YZJB6YBgvEJ3yUSMts5rQSFD8G",
-	"2BEtDUZGOiqw6ZLqypGkcPEDw7p9LhUMxqCl02CPefd8NDRswBPBTkVPZ4LqvNyzOqrwdkbKytTdbwKW",
-	"FUVhLjERYOtUmgjwzdeR9DHnaBwELZ8JbqZdOeR0IbeJSQUAcwB3KoYlWjv1nWZjDd3/DI7Xl9H9VRoC",
-	"xrPR+vdL6/e5qeuhUOU4abskRZyWL8ksEMapFIy7N+mMBXfqRyoRGRvzySGjdPQAwfLgtUwbCHDOy3Jc",
-	"sRi/PnGyOt6kBq7NAoCjW2kAHDkVcpn2FySFZrX/Z7d8S7LX+dIGKBUGoI5zQ/PWp6T/wl7Y+vHpu/eM",
-	"Z1Z2U2FYax/RMzvNiL14+e7oiO3tsyfP37PW93uN/Z297fZlup8F1V/axcG1l5lPJ0TMCKengxaPZlR4",
-	"hJo2olpBjYpVZ06DKjA0AITeq2Q2ylcVFq9aAcJXV4p0rqZm8D1WCfyg4Df5iC8po2dlJ7yyS4Wn76HW",
-	"k6kg2xCSwFqJB4ZZrb10vb8yDxepYKUWRc5KIpBOyFVClLPyE97WzXhPr0NzjBAjDJmXQjpVUrc9qTAN",
-	"kHFleNeCqJLWdFSlYxMEoBeV0xKSyuJyvGFPp6keH3bUdKETRtnczwuQPcBD8nOhmL5w9kRfAEBShgk4",
-	"c0RpJRod9Zgaq6Fy6fPhUCg2C0hDZjwEEjrTZDQEpjpvuBQrtY+nFk0mLAVaZrjAd0JxC9YGyQ8AP9Br",
-	"GDH2mJfd5g9RRxGHX1AP9GuP5pyJm1yiMeAXlQoDvplfeLeiyxQtH4Zd/NMj6DJ4ZXq9MvLIvx0A+eys",
-	"7le9hoN3y34VPPS9MKO0UtW+xvgYuvZjbljiNvjGo7qD2hpzDoGqDC1TO9aszy9EhR/lpFzKhxHkcMBY",
-	"7agSZ058yAb6AqQVwmRAWuseFnUNucyqArD0G3p4R+VRWIrlBPdqE469XcMEzjrjRaC/809Axa0XoR2Q",
-	"RKu2MerDTFxIMZ7rqn3o67EpOVDIlkBMJlGR2AR1eZQzpUjjawjGfBKhm9altCsh4NfSajRoFNYLqsmL",
-	"4Tg0e33qgabQ1QMxY/iUKrp25vX+KSibaX2xrN5xttqNlljBIr2jtzyPejEQ02xUy71xBMtCns3K+PtO",
-	"LcMtTNjZ1UWBinu9xAO/ghy9sp+XcnUJO/i7TA+1AcysEuOcJBxzSxfSSFvuV5eHzqiXXgKQEmdiSHfC",
-	"InKJoFHYCLsqWj2Crg+eTrVNpRU8E8ai24cXQFoHUk/w5AeG6bEKrca6Ok0FPxuFbTbdVy/Lq5VosFA7",
-	"h5AZfmqE6orIOVxWs7ivM/m7VicJn5iYiuyk9U3gs9Db1rtN0nSU2wewXwIMw+30IawhT7EJl1SFAvcH",
-	"xmki0Dlv8gosis61iyOt6JwDFWkdRbgbapiHutStYl33ekCcASMBHvNz4HonRnn3XhPqyhlyYh3lNgS4",
-	"iE46AB6aGj3uNJv4wg0V3lmt6wOuJnX8lOruyrrT7a7FZVMpsHR8wfSZe8llaM3PgKCCz6N5POmQMMCK",
-	"/SLFoVNXhc1Taz+Kaimv+OUOiIiBzpST7FPIHv/x3KdXszq2dkr865fwMP6wLlG7e13XXf61/JOrlI37",
-	"XC1Vr+U25KZSa01T5CnsvztniUzLqTbACpyiUgWhdgh7gzpUmr5z8DKQjo2NL3k9FpA7pYwDhU7oCf/A",
-	"eMVbNH/AJqmwfXJtQg6k++DyPnVTRMDuigj4qkiVIbwUoSCq5Cw6O4W8MYpfAJcmqPJ5mu7SegDUcjeX",
-	"IpsjHI+vKvbuhxuVcrUBxS8ExeMeXe4gromFT7kqex9osrqNP1kjxeRvNze/pC/ItaATb3WFBRyhUT7b",
-	"2SgThVb5KnE2vhPYBmXEqejyXD402BG5RNYLEDLlmZGqK4IFgs4vT0RHScNS0bOMp9jJnS7whnsoeQmX",
-	"ursCFNw3ncA/gEQh6ihDwTnqS28A9eW+w470bphxm0Z5Sh7cIU4mlCbSLZUeu2cQt0JSIHsAQej0bYPF",
-	"PE1PdHZC4bO4XZGhO0QyE/cpPnjqSVFHKfel9J6Fmyj0DSEnpMgzgeu/hq8BG+xaXI2vLu3E07SUdhpA",
-	"p+xa+dXAiZ9OUBVi9ycycavRinY+Rf4Obrus6hocwUG+bSjgHOV35L3Y47B1Nnrw7sUSp+VBGyRfMQjV",
-	"9RFjlCjMaMi7O0l76EQYQJiwemjcn2zA/V8G3M+zbEJmBtMju5bNT9QW8y1+pGgDhYE7hC4B3t6QVDl6",
-	"95KSRdKygeBEdoqM+polmhofYn1pBXsw3vR4MhRmsVlvxWf7sG+vjXzbTXFDvL2AePvZzNtfmX3b86j8",
-	"YdLR2Xwv078S3wmdrntgWOweGxMux+pDt9vE52HKpTLB1pzaeZV874X9tkyKEfhdfRZxdkBlhkjq7UbZ",
-	"fc8POeTQ5JWyi24B1s4q0uA/uHssk17cHJcvcFyA3fIKh+W3kRiJBTz1mOLBoiPYmCEMlPCJc0h8GWuw",
-	"94faSEzf9AgoDUQ+Yy5tg70hOnkgE2dciTH6cQmfROwU2pxooHYBN40SSAOZKHnWt1RBhIiAjoLhUyak",
-	"i2zGUHylRJtZnfDJAxOGjs+jMWpT0UgK7nZpPOgfsFwLuefdjOFmpSPbmgMBCBmCK+X/K1mDQ7VXwieH",
-	"7lUlosdHqcXFKQuUUjKkcqDTNMcLWq0IlfDsKaYcZkb3VqWT8GrgdUqsSRtNEfm6TYM5laoxEevWsqM6",
-	"hgd+wIvuHNMt7r4FHLe0pvcDUX9d2Yv7HgMMEvk3ElBeCeCWmdUBuagr6IGHToTWlfhs54MLnnAqkQUR",
-	"3ecG4Nkiga71wthQaeNbe2MUbVqMW60b7GfoxzrWbCj0MHWKTBgqI+C2ozSk9uF7zznBM2rTlMyT3pfk",
-	"rXmavnFz+6JZa2BumNPFe4WgjZsICjP3Qm47coNPrqRuwJcDoRuURJsazruei4WDVReDoZ1AEAdgKe7U",
-	"m6nDvsm6XlvMBeoZBXOyuAKze7lULwRegG7094WJ1p1mM2+OnXDLT7kRPh2ROetcYNWje+e4ZXJibtFR",
-	"ILIvROaGwZQQiYkQKzWWRrD95i6LR/lkY0yTuI/HfZmKkJ3oEuG36Y8slLgnABULfRFZqnnCTnnKVVdk",
-	"QEpt2Fhn50ykRkAhzxy7/T1U0ghjbjKZmz+kkqGYJ5Ov2p29tW0+x5V9wpVP8sFGgF5cq/qzmdaDRX3X",
-	"4DfOGZIVVkS5B+XcPmTv4TkLHEHwcfBp1O9Tsa3YKed4m6otlLZsK+7x1LjPAkyw5AKhK1jZ/sOc8K6V",
-	"F2W3jKIrp1qnAjIsd8zNcWu7TDcPWNlNK487ptvcm8VXVzjbcJwQVwyx+dlDPtUbdm4/j6MkAbJgrQe+",
-	"eQXpMQLgUkN+NlKpkzJxOEMAP4ST2GBv+ECYjkLWCehj4SlNM3HGs4RZjS05gMoPu7FdJksWoWnd/L8u",
-	"v4QkjBsYW6nHrrviJhsNTA90hb7rBMLNpSaJ1vJcI2IRXOKWKy5LZbI7STZNC75s04IFV/GBwPYEG+fm",
-	"WhTAUZKQgF5TART9G3fZKhzyGurrZxjkD9FdCRCsRICEcBuSYCjuQncy3U7oKN3DUxm7z09kYqC9UAGY",
-	"g9M4ZBwT2MH8c9ezYcq7UFSiND63o/z9iw9eS5/gGqynT75dJnm3Xhsa+a+FRh4OwwIO+TUExrJc8u7x",
-	"azmGZ8LSwbsie/w9s3G8AP22o7/XI2PueybrCnbBeth294QbIHlvsKdelWPxsJtYRxmrhwaM+VNPLSQV",
-	"k9a7pYeB9IDcVcA7rGcK4BG/BlPgOpjQu6k2U2ynBRkFbveKkuaLUJfPE3EbyvKvw7ya8tY2YOEvxAR+",
-	"Pe6dsZngg/m8MpAA8mQwxarArh4MpIWi/tMJsFJDNiErt/lC4mv4om6EskA5raxhWz+/ODr++Uf24vj1",
-	"q4gZARUx7KCxs91mMfymTY+NIxbLpB3jXeGjB4Z1IUoesTjhlrdjxjsqxqWJg12b0+FQWwyZGYDHI+O4",
-	"f0xfpKmOiXUGHyVNIK0TTqO4NUJ0m2mwl5b+6WnqhEr8rHvCebpIi8BZqo1lXa0UTS/0eE25sdD6z43c",
-	"sPgVN7b+zA2n/vJpTHnA0LrDsyxEno0Ha6P0yDbYEUulL4bCUXVUTvyglXtPnoadtfbdSmvI6fWFCrcT",
-	"qRHQgLjt/GW4YU9nbC/8vKMQCh5qrgqTQpc6p96jbQAbhzNaO1oRxfp6lFEXZ2kZ6OooT4yeiwk2Hbxw",
-	"mtlXnQqFXBTdFOiBQqdkZ4002Nsh3gvLuZB+jSOEJYN4gk7h9VDQDzgFnd5QHYXNiml3xw32ONNjIzLz",
-	"gMG7+KBHWVf4HBK8PO6GeIiEsdiyGqYHK94TttuftSPo9vN9GrwHmUDLgJhjmcR+wwGgGbd0CLpkoivk",
-	"xVSKq3bUS375Pvn4xMP8UAnmma7SHpzX637nsl73//PrUf0XXv+9WT84qX/67j+W6d4PCTwvX3BORrBz",
-	"qZAJ33cRNcKtihWJEzZO9HCDPZyxFiGCWkPY4+fYgNTvU9wGAz7B3VJakWL/QisH4kT3enNAkPr0X6Jr",
-	"zZrLwuu/n3z6biuif2z/rWpploR/w7uu52K7aAGiQVuwAGtFEddRMmkzvw06CiQn++Mvt2NLEnfODzs1",
-	"FLqdWrsTdlOnFnVq3MJnFTQa3seFn7kZww8LC9/AMcP3uMjTvyh8dSKTjlvcTo7p8n9jqKzj7dzOdMO3",
-	"abUWNBIeHhOxj8fP6z+4DVJ4rwfN5qPWwcHO/t6jvebBwdRr/Z9OZ+Rm96nyfVZxMcODEEtNXKZGJgJl",
-	"pbSbROtdI69y/hFVCQfx7Q0yL9BnDbGiRkArjBDFK3A2QC0xXLUOyJ7QhVeOooFFdUnlrG+nhYBSiITR",
-	"B8uH26qIhMqUP/Qfpd0P8f5YL+EFsfSjaUFOW+KCtvKO0gUIPBRo90SWieTEan+/m4jlzYd45tDOb9up",
-	"xRXaRPQWRfSsP86rYNJXDVjhywgcFUWRBaj21UkqCneMLsXCF3lVo9ApapQBeR1ATQbIhrsGXj2Iwq+U",
-	"/ODW8eVPtRIbdPmNyqNbRpdLFG11fJ910HCgA+MIuwT67/MvvHsJLAJIK+CbloLnDL7VKMucAY1K9BBu",
-	"ZbWuC56lk/Id1iOqvt/gc34V1HlZ+mpnkFlxIxL4eKqL1KkQihkh1GH+eiMme4yrCfT696NJPKl0oYvD",
-	"GiKa7rYR0xsxvRHTGzF9m2L6uVTS9ANH4jVJ61Twi5sX1ZAh8ImQUyHVGQltozGAXiW8c3ndUesKbJje",
-	"RlpvpPVGWm+k9W1K6zfa5kRDRSnoFmy1ov15ohtIw29cdEszTcg/xaCZs8WwU5FqaJ6msS8nzyw2yr66",
-	"5Q032wjyjSDfCPKNIL9NQf44Z5G6Pqvbp3VuRHr/KD2ZcugoT31hUETMwISgJGWKUgbRLgDiNFTvDz1e",
-	"sMISsmoo522uDnyzf5EJkkIk+bvEDQX3PNPujlrlaiUf3Op6wa/k7auGK1VfhjY487hhdnwGsfYcmx0A",
-	"9InpoVRSq8bqmb1jv+VuuR3IJXnFPLeJOizfB4dT9ZHQBADrIzfVkHMV4u0160DlpLSt9/RIJTHoEyKo",
-	"zD9t3A+16ycmFdWNoybmKZCt1KWqg5CKA3Cwo0jUypzpDtkBNx0yv4wS/4BoSa8PtXKqi6ui4ltHpxMD",
-	"znIYGTCwiDLHNzrK9FnGB9hEgCiP3ZbPeNeiArZFTkdo7PY7NVucQdH8Nw3mBh0R/4g5IBGandmQuC4g",
-	"cf2ZSn6ykaL2YStx3vj+6Atob3z3dOqXAbuHW7LgADk/dpbagCfYsh0Rq0TJOWOI+YdeTpPzsx/aMkw5",
-	"foB+69PxXIZDtQCjuhppamkgt0ZL6pfprhKT+vE/UzabLEPdQyu8wZTeRfIe7MUcDraXVeGsz0qrkrCY",
-	"z93zRlthpqOk2GoVWnrJHsDJgBUayKF7mRDtoE6Nj0iaCPqXIvM0MFaXu4qCwcbV5FQnk8MgblKAVbuv",
-	"7GQoDjFeKdUZOxV2LITqqLiX6QEWwMRWxyAUnewGGgkYlzQwJngA9iHzHziHudcTWYGBiJoaeWmDTVht",
-	"R/WkNRHxZlNTogsxQ7MqM2Pb3saUKN6hPgUFOHzBVUcVSSmwx1BXpKlIIubej/tvKno2ovZ5Chm0qSEH",
-	"3oT1dZoADDyiehd6C7rXg5WEuMAoE1htA/AKuravRxmytvIkcZ/Cz6k9KvybiC866pR3zxvsWJ8JsMLg",
-	"pfpaWLeE7FQAHB3qKRS+e2wEBQUUA34umHFvgqe40k5pHXtFJw3rC2gvnjErFBtINXKbree73wYAnzez",
-	"wnrG9N7c+8Zz7kaeiC6UImEnJihXAl5MSF86xSEH7q3b4ounF67EZ9tgRwofAe2kkInE/446XJgStAUL",
-	"jUdDWEP3AY0A3lcq3AyMoS3p9HhYZuzdCzyJbjfDK4nygwR7mwFUGObegn+V6uRgiMNMeOf8SOFQceVo",
-	"4u4xHJZHJDBYaJObV0+VyFH63HZUnyOhJAwEz4rbBGxrpBIdhW0IH24fFl4Kco9qdYlVsohwq6Sxvizz",
-	"ljmXqhz2GeFwT2iT1tq7zajmZM+l3WBnwORloQcEG9mAW53qMzdlqwu3a+0ct9ZuLltazJvk/ppZqjmA",
-	"/hXw+z7EZtAoX3rtH+GtCpQbKE5PUPbU2s0y5h8+9n+s9qKq6gCm311hOE57FRbjJooDyqenwtZzmjw5",
-	"zEWn1yRFJbkE6RkcdzzEmxjfl43x0ZYthPOiihAfRsLyQ1l3m/FuhgD9hIHYIonbhYJtbAUJnzOp8tDR",
-	"hv/6uroOj+xUeG59l6MQn/OfLSSMOw6mhjfiY2ePJhkfq/jQyzFL1qkO5pAOhfFFU28dK8U/7op2ykqM",
-	"bj/7Kd4PTje/dHcu5++3Rx22YB2Zc+I2ORNYkozNluBtOZkrPg8luJaYhGhsMva5MDl2nmFBmhB149XE",
-	"ybJccihFPHU+iAmAtEp06rQS64RWz4SdFgxXrJXdWNZ3xLIOqunbhnNdn3C/7+W3Xprgrlk3XruS2eHv",
-	"HMpxS4bXQ4wSrY51Kt12Xgz5sdbn1JnER90gzjXVJD5+9/bDMXtYJBeN1zLUcDJvQQbdDSDq9WF5CkS2",
-	"VaLqMbayWOzmFxlXNq7+N2btKl2Hk4oGLgarFWZQ6G8ybgGlCqHxqsPLOJpeHTXuCxUxwydRCfQokZYL",
-	"UglcTXxR/tqW8q0tEKgeuHm9x2UqEgIcQX6qLlV9yI3N0UYo77AY9mxEvtzdIYfHBMu0/L4mn/8h5Uxu",
-	"SPeAFjD5SygEAVD7HjKPnC30T6PgEWaeCtkiIIXFLoj4ct1lPna6jqqiyd+6rro15EFlSQRlyRBSSu7Y",
-	"pirim9Eam1BIiWG/S4Sc1yde0/O6VGZ+w1gsPyjgOfqakr2B4V+VksOeMchXC2CPb91jvKN8U1kdmFw9",
-	"lmAW5QFPGuvsHM45SNceWBDQAkR0VE+MhbGs3JU8GynWy/SAteDX2Jkcn+HukPDJNIcsTaOjzvjQhDpl",
-	"nSUic39QhYTvYAsYO+giAh3g+qJ7DlmEQ8apjzqgIRAQgDl/O5ZdlPhHjNYb7gBpfcyolesq2sWVMQIy",
-	"8fiacixL0XhC2Ui/H4zcmujsHFZta695wGI9skYmok4YgjpgCOKoo2L3eHcS4+012DMoE5+ev1RfNgVP",
-	"WKByAywst3jPTZ96GE+EsSJzO0BcCCXVWWPFnDvIMUQXz2sBPHXDlSJHbh1vMvu+4dO7GT49JwyW8JKv",
-	"yLm3yYXfYC78zhe8zNa0zBP6LJf5UUXVC0IvYwSFwbUm9gC5grKGAvApde1VdfDKN4n0a8p9kfpfp6Zl",
-	"LE77Wp8v6qkLGTX66bzWuv77BSUD/oGrWgRfFyIeZ7EMFt4vywYMfxfB8ON8uy7mVi6dgPk4+BfcOUwD",
-	"YYzbIsADDiCjYBEEzwTJmtFhcea6VtDT4oPlzg9ImD9MHWX4xLCtvrVD0374cDweNwz9KOy/rh5stxnH",
-	"8Co2qgiHti4B8OX/cirAWD4Yxh0FcHj/hZFnittRJmK2FV+0ojjgqV+8PnpS//DiaGf/e2h4kEQs3AV+",
-	"5BRGxE65Ed/vbYNL0lGALJaGxX94gvaIdWrhOvwz4ZZ3an/FEdWaQ9cNsKI4u6TtRsSM7iiCMGOrCX7q",
-	"fhJ8NZvxC5Gadt5RweO/3NJM9ChjeqzYuZigd6YoCO3mt/P5M/xMKtZqhsYW6LaFd9tgR2pS6HLhDL9M",
-	"igTbRaBr2VFnmR67nwz5yAiobWAptyKj6XIWvxc2m9SPelZkMePmHHeItBH8d2cPQd8AoVbUxgqeD8Du",
-	"BPKEKvG9L2G/wQCcII8zkYhUXogsBuC334JYpUFwh71WExhextJ2+yJhutdrsNf4DEOrCp31YPk6imeZ",
-	"vAC3FdxkDH1q3ykEWnNqS14yxe31hcjwg9MJ47QA7hK8e04Nhs84pPoJ/DaREOxQlkZgoGTA3xKPEiL4",
-	"2FE4d245aKDggfvXEbhrimcDNkA8ytIYHehTweCsNdgRLhhUBUABQyl88MDAFlLCgsvNM7dIvZERCUFm",
-	"O8qPxy0wVChQ52ob2pk8cN9YC93EeJrqsftugF69O5Bu88RGdDNhsXxeEYUDbVe3+krjbnL78BLVvdCb",
-	"xx9+WXfemXc8LfvYJQH7HksZMka/RGgHCO9iLvJvToSPsrTWrnnBOeSZVSJr0OMaOjt7OBADsxLGA9fo",
-	"Jl31ihVYwQn3Pz11Wk4PhXvZixYwkcapyOQkExwGhK60UPCp70LpoySwF51C7BvRPXnd++kfB9kPP/70",
-	"z9+y4/G/Pr57+sPLV+9+eal3XvFX/MP48vezrLN+468yqbL0XvNkEdJdWrNp7f0lWnv/JCYv1UezoVW4",
-	"JoP4Bb8QoV2SKRMjLWEUV3idK7T2pkuoKxeZEcbKNHXG82luR0u7ln7DEayt377d3tq0ZFdPMW6SeOU2",
-	"2eOwF1c/ZMvgl8MTQo4LVBUq73XCO2fC5ufnioDlr9zC+brtlXnAYnqF3zgm4rrk1b1HFq8jf9ZEFOPl",
-	"y/fpJvMaIYBwGIHYoS9Y4RoIpVDQAiBButejUAS16uzz4VAow8Z9mYq8mt8HJXKTAgMSaxkWKBCux7C4",
-	"jk7dutcridUg4FZt0k1T+gjzu+1G3ZdIulKv7mA2bjBhX9Ze2/hf19d9+yqW4Yz79ZDiv1IskwQc+Kiv",
-	"1UUDUiHWCiAkUYHcBWh8MCIKAcvAeVPASfFMsHMxtBDMfsQSPinT47jvIYjtvt9tXjHx+DSf7Y1nIKvp",
-	"x4DKqMw25qZ3PVRjNL1JoBr7dGVTHAZX1BjSOrPULRi3VgyG1tTarZ1ZHNC8frx55V/KjT2hm0xdtlN1",
-	"GfxeZJnOau0aJWyEmy+FukXC9oEqBX7oAUH7zWZUU+Jz+VFUXQi9fcv9mGtR3vK3jCyi90Tddmc7CYOa",
-	"hidht2J8ygo61b++ZRLL/ihuwgjfUD46yF9AxH4hE/0yHfLwD/r35MR9EdKLa9Rk5E9cLHL9wbm0gOMD",
-	"9LrOU++UhgXl4twHp46inL51JgtI7GFA51Yo7QgZ2LX8g7BC15pbuyGz2y9zlWx6CfY15WtDSPZ+SCc/",
-	"7+sqpFghcXHfWZpLh/GaTNpMW25F3ech/7haOKJSlrwmqIcSYx8yZc8LaIxcUjv71cgzJQhYcqptP2JG",
-	"5/10ghXT5cpjfvSFyAqIDp0moUBMZ2faWqEa7L2bJyBbAM/hvhFkqOs08QgK5KNcTzjBQtJ6fMDl/DLy",
-	"aZP+/hrT38UQC2xuaU3hSADt6Fj5ssiu2IRersXG3SgRr0R+FL7fjUdCGS+lrkORWGFuSH9M26K6B3Hs",
-	"IJUb7tHxVJiF1IizQjMxhFPJUnmOFe+IcFtHyrtHbazPjdz49oxPt/P9EVxPZJT7PrjdLX8Sk6OR7dfa",
-	"v35ynuup4Jnzf3/95A4HQjqrmiQ4XSqVsTxNsWIG7EP4fYIaNNHdkWdRQW3/EA4cDbuyr6PQw1RArSzY",
-	"oUKoRh5cfEdQ6IpQJVyc8a6FAjsADfS1ux5iuRGCaglHEBp+YaRXAm668JinSNte8ZSfnX1LrO5QIRQF",
-	"oosJ8oqP+SQi0A+ZwoisBbJzoM4rPOgJDaT6SRm1vEOcNhumvCv+P8KuaNdtEIb+ij8ArS+TJqVPedja",
-	"StM6dXvspNGG3KCQUMVEVR7671fYQOhNqvsBNQSOjQv2OWIuKGq1j8i2TmqXVH09qMz+ydoO+RKAMraV",
-	"ZdNd5HoP9dZ8M5gZKRmS2njILC0wrQ4Xz/vZ+BQ+NFYl2rknNvPGmgpz+1nr7+pC2E9J9zNrqWF8aSkf",
-	"iD958J6Q/fgPX7SvT4I42wdVzN3L/mviDqVHgrmHWsBliqKk8xjc6rQc4hfJi3WJBD5tPt2cxRXleeDo",
-	"47GZCG65fxjZv5p+J/1kCDoFlL8P0KoJI5zIqsQ2dBHHnbleFa7Zi7jluSZ3CoJBWMBxdIYygJ21b0YJ",
-	"KG8+qV8iH2qlqlf+HDxHIux/foMf+8MJTl9FWB+LHCbwpmQL2nFbhABUcrg2AmpNEZMIdlhcpq/OvUd3",
-	"qET34An194KZuATMsZN31+iOxN2Q5WfmmvQt0LU+/Vs+98eYnhxH51H6Bf7vvv+FTd3oYdMpJ7kFxClj",
-	"kJ2XvVUjpzdhUfwXru5eKB+siFPiMhFpwDbJEdBjFKHkg5/dwxuyGuRz3CnHSrtXI/Ef+kqkfojCL6Ni",
-	"wYDaGmPvAiSgG5TsAoBSz9i8weFIWg6yV9K4RiS1KeIxCCcFHyRRAiM/XXIvZRWix7/HewAAAP//",
+	"7L0Jk9s2ti/+VfDX3KrYCSVLvdhudaXmdbw8exIv4+5MZmL5NtEkJOE2CSgE2LIy4/fZ/4UDgARJUBLl",
+	"XpwbT7134xY3LAdnP7/z717E0wVnhEnRG/+7Rz7idJEQ+PfJYsEpkylhUv0p8jTF2ao37r3AyRRhhuY8",
+	"z3pB7wonOVF3XOTTKcnO8VSS7DylLJfqRcPAXrggU56RypUoI1iS+BzL3ri3N9x72B+N+nv7Z8PH4+Fw",
+	"PBwOhvC/X3tBL+aR5Nk5jXvjUdCL8wxLyln5tv1h0CMsPpc0Jfplj/rD/f5wdDY8Gu+rl6m3mMcXWFLC",
+	"pH1bxnkK/2Z5kgQ9QTJKhPuDxJn0v3lo3ywklrnojXsimpM4T0jcC3pytSDOe/JFvN10P30K3PV/Asu0",
+	"3S5ss0616bdNbzTUw/puOBoPhzCop/B2PZ7XnGfVMZ0g/XV3PNM8Sc4Zhnc/zQZIPYVe4DjGaoHEgkQU",
+	"J/R3GKW6hWQpljzhs5Xzwe0+1YGa1o/KrAsV5ziS9Ir0xjLLSdDjVyS74PzyPMILoN+1w++432/1ppww",
+	"Vp+p2a7KWaOZnJ/HQBW90dHjg/5wr7931Ot0pEiKadIb9zBjgzQXkmT/xzCAAc9mapVoJqRdJjWwcmli",
+	"wiSdUpKJ3vj9h6CX4PLOV/CuXtBLM7Um+oOj/V7QW8w5U3d8dzBCBwfo8PAQDUdob3/HtdJ0+Lkrtssy",
+	"eKfbOjtnyKf4isR/1j1ecCHoRULO43yR0AgDQ1Jv7rD5n4LenOAYBvXv3kkUkYV8xiIeUzYD/kdElNGF",
+	"OY+hnoRchWg5JxlBck7QBY9XaIkFUsIvI0KQeIwEYTGiEmGh/i8V6N6750/Q0Wg0RIJE6nVodDg4HIwe",
+	"3h+oddWL2Bv37BcUN4vmJMUgSFme9sbvy4sftDBQ8kFmaqhqIk9wNCdPOJMZT5pj/2XOyRXJEBaXJEYp",
+	"XqFLQhaIygBhFqufBcIzTBkiOJojxb+LQY+KQR8O9gZ7tSEvMnqFJQkQ4/1IjaEX9DLyW04zElteV84l",
+	"xR9/Imwm573xaKilhySw6//9HvX/34fv/qvnndwcJwlhM9Kc2Qu+RJIjnMu5Wh5FCL7lHg0eDka1of9A",
+	"cEYylBGcpN9PeilJxaTXaxnufpfhciYJk2fYQ0VP5pjNiFAkxICCIn0zijkRx2jKMxS+nPZfc0b6r7CM",
+	"5mF10JNe+q+Lf7C97Cganj7KH09//G3/47PREka+08Lf++XB/b9Oeu9P+r/i/u/D/tF5/8N3k17L1DS7",
+	"+IlHRkzV5/cWyzniU5gaI0uUkYhncXUOD3Cpj4gHo7UDn3IlBXvjXp7RfkamJCMsUkTmzGhPzag51mfe",
+	"DfgHyYQiCTNGPb6gWHj/mo+2X96D6upOeu+H/aP2BX0+p5l3nGdzgq58Y1VsBaMlwZdIMwQk8SxQvz5/",
+	"8fIdmgPXOUZhSiQemDe8jEPFh9RLBE7JYO1kyon/8sBO3V3tg6CXUmb/PKxMVz2xfsLvsCQ/0ZRKH5fC",
+	"wC4TMpUBCrMQqUESIYVmUzB8EnEWCxTKEOVM0gThJFELpDntBY4u65sXKeaRTXrH2ffDY/n9aK+35cmY",
+	"9N7j/u9qKsfZ93pWx9L8o2VyRGarE2W1NGd3akYuOVpiKpG2YZDMVpTNNPetjHxvq2NBmdzf0xtEUyUo",
+	"9h+qWaSU6T9HxTApk2RGMhjnP0BX8K6/WmTMxJJkKCYLokbMmY+l7g0OB4c1lqpl6Lbra1hOgPr+9fyk",
+	"7s5wSmQhoiXPvNIN2CeScyr0UVazmFMhebYaI4yUpoF4hjCKibgcoDN8SVgpn5XBReJgwi5yiThLVuhi",
+	"pQwiyoTESQKsDi2pnPNcuqKGcnYMv4MkXRohS8WEufIoRjGNC1mrxoi02qE+TWeMZyQeTFhlIacZVzKB",
+	"iEulRKlJ6kd6Qc9qTc9enfZPjN3SvtzOSR1VF/+/J5NcaUJ9+O/oOfzn0fMP36orouVi+1P+A+FYni+f",
+	"+pmcIwy+EYhWZcXIzH6B5bycO43XMrD/ysi0N+795UHpkXigr4oHL5/Wx3W2WpAtxobU5G5vgE9wQliM",
+	"s+eExG2ji8w9aEpIfItDS7jIs9Y1i/TlWxxPngkfW1CDCRn5KM8juCO0cnSBZ8Sw3wDlLAKVDMYK4/st",
+	"J9mqHKB+uO2Q7a0/ZBWlyn9EnpKEXpFs1baeKRECz7Zez9i87vzzF1Y7TNrGpZ0mt7fNSlN6wnPmURxO",
+	"JEq5kEhwlGK2QhkRPM8iIhBlmuGqLdf8lwGPTkH0zjFDe8PhMRpqE8hKjlByiZMQ4YQzUpnc4dBPJOcR",
+	"jMydUkymOE+k4cPtAntvdPDo4PH+w4NHjtgeesW2WoLn5kUN8/R/BGdhgEK80AYx5eyB/U2Sj1L/oaRg",
+	"5ZbpnGbfmfuUvCM4Vuck1KI8HEzY307fvLbaIwhHPRf1d0YQFccIs5WcKy2GJEL9gg6GD+sSTX2i5YSd",
+	"m8XZSY7dUy/+zz1nSv9Rs70P0/1Pfabvv0Mf1IX7947Bgvv2/l/b9fK3YG94lnqOWZxQNvs+IYwSJkNl",
+	"8+MsmhdKgmYzVndRlCYRzgjK2SXjS4bU0g3QG7WESyrAlyAI3JGRaS5IzWKqf7BNKTAj3o1XrbFozWpI",
+	"6dEaX3OJEs4vSYywPEaCpwQtMj7LcCqsK6QyG332vYSw0N9wx28Gc8F5QjArRvPOHPE27mRZAPAnpZvR",
+	"aK6JGMuqPVVd6VHvutmXGq3Dwk4T3qoKiYRLM2Aw8gxRzfAVqS9ib9TfG+49Gu5D7GA4/LW/P7zJob/g",
+	"SaseMufJLaofL2OSLrgkLFr9SDz0+ApfElDsBZ4SZW0BDVrT15qU2uAaGwMg5kzxtsjICCUiVhNmzCDD",
+	"+sC7iZRAQAd7eyik5Tj6l2TVz4g6t6G2BzDj6mxPmPncMToYHjWfoayfCxIq8kyI8xUqUM6UhbDEqwH6",
+	"kSzkhCnhtHcAQRpRZ66PyXD/6NFj0j8Yxof9g33yuH8RHe33Hz4+OsCHj6ZH+3sHbTzDWc++WtA25nF4",
+	"uI55TCYf90b9yeTjo2dtTOTlFJwr/h3TvjDQxLSQoRWfh5A0ScC3AeI8fHaGZ2FplU5YYZbuD0aD0f0x",
+	"gh3NkFB7iRPHVSICkIHfhiDuMVsNJuyXgm2XxpkzICpQimOitAmlXkRYkPoOWEeJf4mNX2k3xjyZiG/v",
+	"TSbf/sd66v570vvw7aR3T10I4Gr1wv1v76tf23bhNWekZSdONMXvDw/s+puVBiNZbQEs69TIK49XQC3/",
+	"XrH8al+2Wf9OS1n6Rtes57BJnkNDnm0Lw6Ikjz0u5ndAguC4MRwBjvgFETQm2mHu2InHBckpaS6I0gIk",
+	"idHFCkU8TbGoMMn3vTJaY6KQH9TlRcLVUKY4ES2ykprhuktAJUmFGzPwv7zw3RdXa6sB2ulL/bI9oEzz",
+	"R+lNwlmGIS7J6G85MZcVN/8U9IRcaScGz1L1sh9Jq3Fz8vYluiSr25MeLa7HugUBK1mxHrYyAxJ4+05W",
+	"wBZeOxP3a1tLs523t5ZvE8xaB5Ngdnsjecd52qoJcp7e3khOIeGjVcGDq7c3mjMaXZJWgpFw9fZG8wum",
+	"MqGidTxLc10Ji+wWecIv5GLO+WXrsPTl2xrPJ/W0WHAmGslTr6gQJjZtwobqn66Nu8j4RUJSMOghL2Cr",
+	"777VT+mP12xdR7T1GZf9Kc9ZHI4L6x8xXnGTgmwErqlWq+bJvIsJWC9pf0pI3DoFkUfzqkMV1BQqIbqf",
+	"kSswcHkGOij5uFCbq6en3Z13MjP96dY5mevNLbEux7sYtDlNrYM216uDRqF1a1aeoxK2g3HrJPVMFfSe",
+	"u5io1rha56kvNwesbO6fsIkgtgy28NltP1L12jcLolP43uQy4inxDfs1l4jx5RhJXjhTbQzWeEdjLPEF",
+	"FgRFmDEu0QVB4LFCJ0Jbzjo9xihPE6YmkeFIBkhgqsPXDNXHoo0AJx2nEif2zczc+6C80QZg+0UEdu1z",
+	"Zaz2U+lVAufbtkvv5rjq/XxzRbIEL9QPRfIVFUL94716ZwwRBc6mCY1ALScS00ToD+q8o/I+Q0HcvDPo",
+	"iZWQJIVkCDZOSSrGC0uAH4KeJB9lxTevKU2iaUaIWpyY4hnjQtJIVO/DSUZwvILDhFmFnVsVWFKdNgDG",
+	"DZWr3rhHsoxn8GXrbDvTOqufzq6XTs1OldFe49zBgjMBThxzsswVnVOriG8diQ6QdsPlsyJWpBcYon/W",
+	"E6S2Rz0bws4OzB4O9AaGipIVOfHsgsYxYbfKdKb2q5rbIJ37oKPjihTm+Eq7WhYkSxVT5Ey7RGGTGSGx",
+	"OEZheTGE0LlAVA4mLIwyLkSfZ3RG1QewjqTxqXV3IUGlUnKZRLhwtMHrU7yyzhTBUwLRAvXGhEc46XOW",
+	"rGDAVCgV+codcSWzS09H7y/cqEYmEF8ylOJoTpl2HjWYyS+//NI/cV60iTeUCWewyC+wcLQwcas7Osei",
+	"7+ZLmY01fjE4sc5VWJk0V5asxCsQKC94cid615wn7eqWEubgN24KwJfsCic0vtWxwhfh5f0ppgmJi1XW",
+	"NFxQY4plZIZrecYxCoETihAp48UwGHRFuU4cGVgXCPtZkFudVYu3eew4mu0Ey124JKvS21c6oc0k7sYC",
+	"oTD8NloyPqQmJb3CyZRnKbldWkrtV/tmcWu0VGpNSuiiexcZvyQM/e30zesAXeAY/Xz2vP84QBiBcwlp",
+	"p5xmowUdxkQJofswzdc4JZDQdKvTVHKhL9VnlSQw/J8zUjrpGWQaqgFyqaPJ+CK53ROgSAYXnzYbYUPb",
+	"1tGPk4QvjRURU6xFfSkUudVGjPdXAKHBxIxD7i4OhXH2tR4Kc715KN4mmN3JgBPM2kebYNYc6jvO07sY",
+	"asZ52jpUdbE5VO32u4vBapdiu18DLnsGLPEtn8VFBgmw1CdlC13G5GIhQVmkFVWbA6307TI/G71TvJOa",
+	"MC5oPTGJaEwQZmQJM9S+z7vYEu1Xbd0Sfbm5JWc0JW+m07sZcUr6fDqtj9kaiMbLAnUhfDr1jJ3zn3A2",
+	"u2WKwquE47gvOe8n6utm0FCUQwWC3zKd5qVzx8G0kJAgcO/hAfqR/oBylhAB2tyUzvKMxIjbrJz7dmqv",
+	"MFu9M26Q2+VEWJI+BJXgsEDWmvXH6HmB8CLxsc4pL4xhk2uuDo3jEoG6hrv0sZytFuSundhKvG/lyQY9",
+	"oEHpP1dzu291Gnn12y16sKIBpVJaB7bxAoGNg+5htpowRUj3Byis28UhEngljEHz/aRHtS12Du+b9Gzl",
+	"G9YfMK5xcMRMGCQDPHx0OLw/QCcMkXQhVyjKCJSt4cRqW5AoCY4Yxhm5bkv9Z4avME1uXdHMy+9azun3",
+	"kiJTYpFynSygFGel3i+xmNhM5GBdyhKCovjasZ6wkGtfWd9kGFr/D2fMpGaozUq4svUg2Qhbf4z6/YJQ",
+	"NgM32JQq0+VY2yamREWNRo3Ritumr3Z3jvAzIx8XJLrtk0SZJBnDSR8oHXxZEKe3bj8tKrQ7MOEzU1Vl",
+	"7GEwIsymnNM4NHxB5IsFzySJXykz4pbJr/h4H4wY4HLW3jH1iH3FfUPLDpSp5jNyQDoGkLtTyFLwMpXv",
+	"sTWyYYMQtGXVd4to1xFDreT2kxskvpPYlPl2HwLQ7SGqSpy6KSJMPPkPE13rle55E3Gm3sxKW593SRZS",
+	"e32tzFF6xSJTRCSpDoe4deUbgt5MSMxAs7APXaz8RV46Ca+WCHtJVuORpyD0LiufKhgj7cUTaDnnwqnj",
+	"oVLx3WhOxDFieZKAPsfqNQijah7RwwM3j+hoOHw0OjraOzx4dDA8OhpVk4rUS7Vs1GkJ9SQjSD2jGRHd",
+	"9k3PclNmg6n6V1LwHHvLPwmzAXcd25Fcy0oAHDFLAoXTUMShFqVYiFhpyoA7UqGE/b0KIewNW9eg3Dqd",
+	"x9FaHGkcpFOeVenwHZmSLCMZUnwYJ9VxjO6eIk0Ow8alN/e5y22uMC5vas0znpBNNPRO3QOcii9MzLUy",
+	"iedQ4LnAmWTgikyALRU5ketefapeWct7HG6R6/jJzfR5r1N/gHzMjIrBugyhArpRYXqV41fZsdrZKSEg",
+	"+MX/kAgOoebaJb4PjrWvBSdvHc5sMkrrab+F8SC50lQVox0gmxUdlqMKjUGhjQlI4EUrgrNA6bWQQal+",
+	"m9IrpdmHxZy11kFIDImwOsne1NkG2gXEE8sUtVJRlSYVbrqZz+zExP63Hvv/FSfLPVSbiN8jck8Ai+Kr",
+	"svJVWdleWbn0qcBnmhMYvJB/9k/evuz/SFbhAJ3O+dLkynAWVRcBsGXOR+d/+2346+XfR/Nhupc8fjJk",
+	"v12+3eeH2SNxJEf5/tXh8tHHo9Xo9/2Twx/W85EayAi8XuNSnFdKjv99sP/Ju+NfNbGvmthXTewaNDHN",
+	"J9pF0k9UeHb5DSNF7pSRSqIplooFa62bEdpfVRS4X6xMjvpWa23s/Npi11dbncMSRGHTO1+Tj9IAMjT2",
+	"BL5QfZt/4SpooXVJfqFrjU0sCvxYbi4tZ0UlzBiFJR5liPIFkjxAF7mcgEdWV1BRNgtQaOE+Q6dUuPLw",
+	"IsmF0mhrIJihT1v1o5c2qh71BePPpZBqqb9tszJZrKPNOCOIR1G+oGrenFcF7NqyoofD9aACrYiqbaM1",
+	"LuE7G26EWUQMJM8mWnzi3vsp2E3NM4VzGx7QaeYNXWqzltFEVd3wIXO/2Q/Qggqo2mvXgfgVyTIak82c",
+	"pDiyb+wjnwpw2I0OTXPbpyqc7DYDLOB22yq/7kw3dZB/2yvBaqJd7U8sPLAjNztSB7N3awqyGMVb08Wp",
+	"fuCTg2S8DeLSne2fiyO65ar4dBCHoKuah12FkoZdmqnsiodLOKe+jYUHfjlUbF1N+XHmu0Eoa7ba0cVk",
+	"cDo1+26qOozLNk3fYspoz1RGUpJekEypxTbbIUooo9E3gOM2nQ7QaZ5lPNcxS7HAkRKykDiR8qs6ssov",
+	"NEkgrbwSXZUa1YLGWOtljk592LQf6sRU2hOTyanfAMCim/h6p5+ok5h50aYN29EnWDmLHBSvAXopBUpg",
+	"7qAjNRQiyDq4WCFT+AxLqaHTmruO2epcUb+HFeBLAlgLIqeQu6lVC2kiUNOMkAE6cVI1oXQBYX0bpMkK",
+	"XqDxQHgbSZ5UN9/Mu44wcxcyfM4Tk2XRUqoL+RZ8irDOmoc5XxKyENXynJKwf3z0t7/v//rD3quDfz48",
+	"O/zX33959u7s15/39g8Oq/R8MGzYiDUAs73+Iy+kx/bqgUcn2EXCb755J1HmyKMtioXd49fK3J1xbDib",
+	"z668Zo4yEC0ayrRWk6Xd50s4CtodYE0IzwmL/DC9wFnVozFn5FhDe0EGt+auAgm80p+QNaHsfi9Qhwyz",
+	"CQtzFvNQ02dGbNsCkwpOEMFZQhVbpSkJ6vbCAD3PM/i2HqxAKV5N2AVBOI4LZEwDaKF4kJJcOlFF/WtO",
+	"ostzyuyiw0V1BKSSjIyfizlfKqOd4Cv1ixZA4EKIOVj2drTqWJBspv5L0wXPZBUsw3y5cQbwGkxSA/sJ",
+	"vlOz3hpqFBLzSgTPsICDLhPRaiijjseNQ06GwDQeoOdeERggfAFVWEpCwr5WUUeq8KLrnWPtwu0WnGVB",
+	"72Mf5zEFzGf1K55O4UeOF7Qf8ZjMCOuTjzLDfYlnmuTr96tTu4PJd5vsf5rx9LxUqT3mgi5ftKCVmKGw",
+	"oVuHLpXUj62iRcblhJGPVMgytocZUmdLO7RnhJEMS67Ov+QLhJ00IUgBVq/HKYdcMAgC5sRgUbVLlA00",
+	"hPu/n7eIF79S+JKhJeDxLOcrc7ZWiu0ohgO5bLqehjO0yLMFF6RNUdx4Smq64ecogn+ks9JZQhfarAcM",
+	"lsckNmW5Wjy4Dpzaiu5fC+HU1gEnyRfuKNhJZ+HnO1vgNSUGrD+jJ1Q5kfuZYps3W6auIlTRkOwebFCJ",
+	"Xmjc7halZY4XC8LAs1jTi7Z2oD+DAk2tXgWIJzERUtdDdnCd1zS4ihN9NBw23eheb/iGpdgcPXCLf4Oy",
+	"5n1JWawsbqt26MYfJlJWXSS1454QjsYh1BRns2L1W10xA8zRrT+GM14Un0GyuPvpkrm6va+GZe+rTSEt",
+	"j7myMaS1Jo5SH3s1lgKUDopqp6hKGb64sdBK0FNLc/479MdZ/9gZTcmv6j5gG5t2uvR/3Mhm793wZm8R",
+	"ctI8Dphbz13GDUfxjWPr1qAo8oQYYFlYg4YC0jxzbSLzl/lqZ23lbEmZODbFBRqNgRCBLri0IZotXFl/",
+	"TI1F6X4tBzwrN0ens/NLymboIiP4UlTOdD3OCAqlBm4uHkvxSj9a211rnvJcChqT/pJn6v4+gLUWItFB",
+	"crHlu/YXHy6jc/safMb9rviMdRcirN0G4n9XWsndvIg2ZVxyI2+PTcWnQajQJEmZ+6LR9boJm9DTX4LD",
+	"bxfXWasOe2LK7/9oeuyn9VR32mIQ/6KL0KoOah07G6CwaJoZBigsKprgjzmJLkl8TlkYTFhI2TnglBMh",
+	"QhDyofUcxaEOYK+cGthvRNGDqADanDA13WMUGqNGf8Y4ncw7EzKV58YRfQ6O6HNBCAtRzCGNZ8Ks+0tr",
+	"2kRoLmPcX8dIZgSDnW6x45VJjoUZocbRcViQ2zO0mL11lMHkAVq3mLrjMIsL/5h+3PWeeSdRZVv1bqUV",
+	"hlVruOJjuJeUQeuBKyp8rsyvWRU3mFXBE557vJhP4HfAvS4SPwOERUXx+MseeRTbL1pd4lFFs3hU0Sz+",
+	"8n7YP8L96Yd/P/RnJ35GosY5jYXfGwtxRHO0TA7RlFuv+VaavWb+GxT6a5AN24ohp6msh0UCT6GAN1NO",
+	"eStp6E+7/Bk0iSKmlpEZzmId0xVEt5GMIjXKqlp6ekkZAubzxeVhQsywRbOwC1jqfho2AK9RNQILJkCl",
+	"gU2rC+C2FTeSvVXWUY2gpoaAFgmOyAA9SxdyFVhIegikXCsdV/sR+8+UsMJR+A+WHiSSfKYXE9wTZVWI",
+	"CAMNlnXB4w4ZotVGyZWZHHomck2JHCaZ1OPv6ph+YXhtc4UrLKxCnQ6BuKd+5wwOJYGvJSkAwu9caSq3",
+	"L6+P3SyDcBhen0BUJmiB2z68FWl+i5PpKuvRX7JsNru4qA7xL6PDh4dRbaDXrQpUxt4zn/xfJuu7y/Dq",
+	"RiiREm4WMpWlNH0avsr5a5Tz1V0B7tl1W+Chr9rADWoD/qrCxjHeQnx2isyAoOxW4NF4+jMrParW9xdc",
+	"8qHG99Z2J+qgmtjG6o2woNZSAJ3o0f7Rw/tj60gvUp0AKXezG/KrA+JP44D4U+sXX30EX30EfzatoCmR",
+	"8phKLVP8Yl5LD5vyCgCmsM9ON+laFMvCo/kiZBJdkAinBAyuv52+eV3P5TOfoALNTGfDuYXQqzXP++5g",
+	"hA4O0GhvHx0cooePoJde9VBBdsr6SPq1xWa1ZGmf9xKLTZM2uYsIUhf11ONi6nc3M00BngRFabGv3Y15",
+	"O+eMeNjb+gQG840PbRT6jElfppQi0IQWrRqRGr9EMsM02TFH3I1ya6+TTgmLC8cTdDOBvOtKVKi42Myc",
+	"jmMIQHn1X0bkkmeXyNykhVRK0DSrhDgdWFcqBUmmtSa5R3uD4WBv8KiWV3K4RdZQNzAQrX22LKLbYX4r",
+	"dd1hPvXEsiYXJhkWJF7bExC2Ud8XFGFMM+bib5OlCQy4hlvSWimzdSGpJls/noaJ+/naMZctKmtpQc1a",
+	"FPiCNzyuDiSNHarB0Knh9kLjBbqifwGKyy/jsljAoWzF/5S95yFwfbre+lbpoW+Vqrm9a+hlzlM4c5xF",
+	"JGN1iBens+7trWI5drF28EKPXm8yEnO+7HD06nrPaOg7cmvyt4IKUIcu9xg0EH9uT0qVOKVtjdLhOshg",
+	"qsVuwmfrskh6w9Hfjn59cviP4T898mwjXxV5Cy8oS2a2w0zakPqnJBPERewHS4lTWRX3eDqJ0Nw+VDKW",
+	"WjqzS48FFy5FQavM3uw6IkxmtKPDyDxTcxMxstwhubnULL40R9EPNJPzp9hXF6J+VbO/ULcEoCig0dFw",
+	"2B+O+sORRTAqkiolj/HqWHEJLBWPxStExYQZOGt1GjxdgcoEa+gBFk5zmWckrHewHh09PugP9/p7R/Uk",
+	"1/qBqZq32xwf207TvwgnJT6XmhF4vfb394/QNE+SvhrBfe/SHB0dPe6P9vr7w7Ys7c4zaR35c+LTVhrg",
+	"stVunF9B264LtI2Kmv68nPOkPBh3hd7mh8EiLBal7uNKpZvEHbtGPFvThE+vvgb1wiWe2pzn2ZeCpqZO",
+	"mYFTO64M+xttztruh0U6ZC1N3WPuqnP8NBugFziOwVL8isO2Yx1DvcDcRK5uBEjW5dO7ZYlUWXcFU9bF",
+	"hIU+hRfEKMlQTK6xHHSF84xIUTKoCStEd/H2ixVKCL4yvQl4Lsd6i1KCmU76XwdiO9HNLVDOJE0Mrq1Z",
+	"qY0YtH98fns9qLh/NqZRO5eNI7ndeWpFqP2q8nxVeb6qPF9Vnj8n9GyeJS0oAuW2GBdOgDASJMqINOas",
+	"BpHntQY+Toebogp6wvh0jBZKJZhLuRDjBw/CwgeuH7PbX2RFNOGdaxb/AztE8SAlqYhw0g3ueUAj4a5q",
+	"ntF+RqYkA39elYr2qlT0sIrY5BlJGzL0ZKI+u1nK3Zj2qbd8k8zc7C+riM1ubjN44rNyqypujS/NX/YE",
+	"Gqb7BX/Zoj3iKRFwjgY7qr1Fga1pOE9FFbLoNgsRLynzDBYACMsBAjtwm+kdo5AvCCv6Y2GJcJK4Yc9L",
+	"soKq8UvCtNO4Vv9mrjdCLkUzfbFGFJlhpXiFYg4kaEPIWxHh2+IjWwQMM95aLq2H8Y2Ahhxi689bQPDy",
+	"ww892SJrHP9jFCqVUzNizBCNAxTmgmTjkjcvMn5FYxideRVEy/S2ffnqa+0El1EJoFe7K1V6cdmu/3hX",
+	"0ZA9Al1jxa3qSZGK/otaT4+lYS91tBY3wHiqr26L49kVnulaoDtvLAh3vYCfQXWDNpHGu/Zw5Ua6sNzP",
+	"RruMzChJ02l9qcYFe3geJVxHwzKi0716QU//45yyc2i6qHio2lUv9oHzmW3QnZ5gFtO4JSLixLRtClrR",
+	"WnNBMsHZAIUQITtXPDcMUAhaiv0DAkrn6u3hhEFN90Jp+iFkxC4yUhCpZp6i+BD00HQKxr1Y8cXLN1FH",
+	"Gfr6FJjHVgR7ZPu/CM6KQFhVDEsEJeRVWXz0+GBd8u7R0dFjVwQfrYnyOlK4XNAtZJfg7LW6s6sh2v31",
+	"KdgA537DUEPhJESJBRGUSBU6kF/nPyfffotefav+10xP2QgBnGYb2cGrd69Bf5hvAfKjs8vs3eeE+XIk",
+	"fsJCIrnkKKYzavGOCIJHEMsVO95MLr29/ZpgrRp660HbwBLZ0uJQS1TdsArdV+bq5YBrsjdLbFU1d5N5",
+	"hE5MDzNeZs7pS8J4AjT2ouldpjNVdRcJ8r2+MfSk11XbWXSAjnKePJcGNKFjlUc3T2HCRZ5t/MwTc5t6",
+	"orBjfBnJhYtlxiHPuZDQ1Db6rx2oafzrw/jnJ50UN9eo9cNI6qzE1vQXN6+2Czz0ji0hfAnSVV8louzO",
+	"QFzmPNnIf1+oeyo5fWupBTb6TXEq1+TplfvxjU7Y41MUGiilc4BSCoOKP+661qU116xD5wpbIrDeTOJp",
+	"2RtiYxK7vguw3qJLIjcDvcFdFhuOT6fbQMO9USqqXYK1iIu6m3Q1WzNAGMXcQFKHxgeklCZTjB6ChWZO",
+	"YHhc1zapQKFWC9UzJRZz5RWBzXaPeKrLzQ1UTpV7uEiQhc5Zy4d02Mi+D010MhmsA6S1jZ/PiU27Xre6",
+	"tpN1kUlVIeWNT+ubX8C9dflYQNnhQkNuyVhz3XaWEbYLS7+rzZbWUYZ4FpOsk4PNpMPtiLPpS4L2utVS",
+	"b5HBmUaKyghS1xFOlEq+2o7L1xx1XgHH0YwjziDnE6pXNIQ3wADa9Grg4fIWJN1W2IewTu0E8KbFRXNS",
+	"z9JGr8kSfqvDVQHQOuK51GnMK54bpCvQJV2L0lWMCp5oRFDB8xqHLnBywo0gNszXozDVz5zDGkt150ML",
+	"F/FxgCelilRfIGhIVlRPlv4MUxTGOER4TaWYuKbg7g32floTO9NqypRnA/RWN/nTVQRVPzykXqt768Wi",
+	"vSfzjAqZQhnnF+Si8/sWdsJnvibQmQrUstPxxxeA2QD/Yih314Qe/XStox4Ifad1npL12u4Hb4kBwMP2",
+	"7ybN70C+5fvb7Hcd3I/xytpw+hzeXGJrMcMWk7tlQIHpQFhvSXSdQ/vzHeKdkSgbwBAbT1F7Go++y2nU",
+	"Ao0JdN0rZf5OLdMpieD8OgjLa4ry3LeVYNXHRR/2UTAcDj8ftNpf/9LVU1BXX83vQcus16z8FsFgfWO3",
+	"MLB9qBkJJhCQ6oQA7jhIvqxgMGcyw5F8yqPcuqP8UkC7BxrYX28WhJ28fans77wFcZ9NebfXvsapRga4",
+	"IpmgukuELrDQgx30PDPhC8Lwgvr30nmRGbCrde4PhoP9qs6nf/JXy81Ft+kAdovOUdEkWBt7bevsRAK9",
+	"cvaTvt17iiV5YS3HrhDMSqnWLjgkKJuBOJIEUN8Jju2aK5YJuAUeNLeER5diTcaXTb7j2SV8iMpjRDT+",
+	"QDWcvtUReopXP6gv1pmRByNji9BJpWamkcOpBauZoH/lzWC6ak1CZkRG86JNMV4FRoFCSoDtR98j+y/F",
+	"Z/wK0qbJPWPxm2mxWLoJ1lZ+n6ceRCTbQ0t917sUJKFXxFdyfoJSIoTiweChWZKLOeeXHjknpSIL4c/Q",
+	"4FNZpprJjNZ0o9G6QJUu/98MNbOLndUpKmWmuDHJDuaH1CO3m2cHg9QxWG9IuBwB2K6sOTpdpmzvgWms",
+	"SM3HYaInRNELwkwsSUZidDgcbtQX77SNkl0f0Qo+bjJ2mnNzdlJ77uWcslllVSAFYW2s1fVMbxdpBbG/",
+	"Dc1RS3Lqidqm0huluO3L/ytV+pLUqvRr7pla0HXHNmNbRSTWj+umgfW3aPRkOXO1z/JXl/5al77P57LO",
+	"m140wyqkWM0JUz+LTYlQZS8VZrxO4G62e4z47Wb32Ieuo2y80A2+NLundjQaCxEuCDSLDscmOU1Al1We",
+	"mT8109Q9AIHy1dtIrG5X4hF+w+rPGb0iDOULE+jeO4BqB1FJo9Kf0tEY/R74N45reVDFfQ1+9ZT7W46e",
+	"lHUKJZTKNfiYp3mSbJVpowfWNZFnC4Q6x74wzvSaJ30jeBq/Ipl64DzCi21arqh7n+BFE+SsO/LYNbmC",
+	"y11oDKmKCV6Zajcfsd7AHV3EdoNa4MB3paLPpI5rA0u+MwqqEcMaOmjf0s3Sw+kQtrXwsLh+DZ+ZGqOu",
+	"oOnoOStzZr4sAVKS5Dquq2csrKqtRcmcL5lpzIjZCkkqEzJAp3mW8RxY/ISJBY6IgDB1RlJ+ReIi512S",
+	"j0Y3z1KcUKGrqV8/f3KsHWQ8QdEcZziSJBMTpl8BCCb1CqWn2QC95jzzVqZ9AU57vcafi/xrGcE1wP3e",
+	"EcPaLjnhLrlR83jUYGebUTAgKx0c5wlBBs42QKNDtWujx8NA9yn0BsT215rM6mHHoDr0WVDPUkwTX9s0",
+	"RPrqUoEyCGRzuL+3B7/01VIVYLa/5VxSNguUzWLaX2YTRtkVFfQiIc45DIogzN7hAeKRJBKSZ34+e95/",
+	"DOWDSqVMUxLfH6AfyQISjJcZlZKwAF3kOptcNFmEOvTpAmckboHYHSCDwKubdFtAtDovwIwN0lxIkv0f",
+	"8+OAZzPX9iewYjW7v2FtbbT7Hd9k8zTgJEGRugZ+5wANh2MNRrR3MB4Odaaf4swopTGjs3nNFTDaG9d9",
+	"SYeVAR5WmNi9e++How+QgPyfvffD/v6H++P3w/6h/Ul9876XMz2f0+ykmsS7c8sUgFnDDDnvU+Lz+YuX",
+	"79C7gwE6QYoJcYETg++KQurzC+sSjVpxx7pzrCbxhMdEbdcTRYILFxygW8bJtfpN1cAM6B6ReJu7X6n7",
+	"PsFWKy5iuY9fR0kK1mNu3521+PNEM0kjusBMrgdUtAJd8/2tFSI137fON6qakQ+YUPA8i4i/x17V3abv",
+	"dI1Tl8or1ujJ+qwoQbIruu6jdTj+TvP3kK0TEvLUGSa8ZTPUlQKNWx+0DtCQaizviprsjaPYJhDjnBSx",
+	"ttklLRpcur4EM4Oitqps89iHNo/TPJlS08yx2tgR+jpWHQ7ly9Y7ySok5rjE3NBR83BWj4pPya6x2R9y",
+	"FifdrVBrz7gM1o5YDBCwBCykvs+w2ISySxQqUeONwMnWXvRLLNBUyehjq2Qa6GpsHeo2ALA1gbmN5bdE",
+	"YFTD99G7scgK1qMm2GksP6kX3yzHMbtcoUTzm4fPSC5x4g8cpmBc2XTfY1OhA3+H5xHPmYTK7iq84Whv",
+	"R7+9N7C4xt9ul+ACpuYugCA4i+aC1Bhu+XPH42i810ATW5yyAj+80yFzD5esHAS/3+dnH7DHS1mgeVQV",
+	"O4vKkZJUDBz99MF0TjM3U+lBs8R7rR07mZx+14KKotew4wHVok9t1DYPnsKdr3hMWvewV7xvi617Zypk",
+	"O6WnOP24i04M43UK6ZspolIUxrOcE0GMpwLHAJoz0c2ntf9igYUgMVLmaYDIRyWvUZjymE4pyZ59lIQJ",
+	"ypnJDKXpIqERldBAPwxM5nTDh9E5I8KRqht1RMU7Eq4B5MAYDwzX0LyEah3cJmdsqzgeHHye5qg9c6A5",
+	"2oJDghbKvIR9JpntIoK1TqM7ieyoXxpCInG7ojn8Q2ianu6UYG+FecbGipuMnct9dTncbaG8mqhvkfyq",
+	"6AlsWlDPvnL31+YJlTnWOmZKGcKzjBBdq2/AiNPdZnH7uuxrLlGi81axHEMuCU2SWuehpnJbxsKMmnu9",
+	"ius2iukPnF86DHczUw1KRzDPwOhHC5zhlEhdP8UZeTPtjd93Ejh2BJ+CraxG/TVRPPXBTOYJXuALmlC5",
+	"eucIvk4agO9s1zNBJcnWthYxTadsd5GtCfil8+ZqZ58m5a7pvKD0j+Ky6DSCN8VbN31fi3PYixZIIo6m",
+	"ai1pN9X81HlvZQz7Hi7UppjSaN7Gk4Ne2VPircOXekHv1CR0qH8q9taFfZvUXPVXYzz/0Ne0HiF5YjqV",
+	"8ASkn041uyQL6Q7ZvM8YtX3zZ3VI7j3rGYTRnV3KrQy5up1trKJyuuQuybpQN48jHBM4IzH3onJBBjZe",
+	"c74AcadQYyQvC/DKxmuENJKtaw2VdokL+bXsVKm+nmOoRocN8l7VNFK/1O0i+G2DDu9L4rIugE6epyaj",
+	"3JiPLEiUZ1Suur3/1D7VaAClFi2o7bfzFWfimwny1BlbB6I0fMqFS0MWVlHpMNjADHnc1DwT7XGwhc08",
+	"AgMC8YzOKNP1pLkAnxdAO2J0kfGlMMSxGZ3B/ZY/e5MjQVit6uqEoZO3L9ElWdk2KHOCY5Khf/ZP3r7s",
+	"/0hWm9GkdjwbLXWHWtX1GAcnuZwXZgq/JAwWEVDT1P7IVQGVBrwUR0pZ7ejoXOt03dvQVxe2vboTWxCn",
+	"xJLsEGDxs0wdaEGe17vmbZOvblFN4KZGzWlm5FZzn/T7LTc7GAwHoyoz0z95eJm1LP0ZezHFZUPhYkOd",
+	"qupEHVHKGThMvvsfDRgG/6mXOnvvbDLudf4/ZcSTiijaqL9Vn2hFbDSS4YLnLbzGThl+Z1HNjVj8ukZY",
+	"7Ga8+mi28mnfDf5RtNj+pTDcTVZtESThU7nE2VYur1N77xrT7qWpMaoU+Os8iCrR2TS13Ww1U6xjIBOL",
+	"STTIsHo0ixNl1ryVGdWYXjdGdMpTAg7/IgAQ8Rj6GmAKhZpLnsW6dOKCy7lPWsZezfjM9BsSXTl44/x6",
+	"LBRJPrZwGhhuVUg+JWoZecJnq5vTFBspJn756MyxczU7j3WLdiRWQpLUuxWkfSNqiQjXgvLdgl1FxSLB",
+	"q/ahFHRVK87mTORJcRg+P9XLPzy9fC3B1mJpnXaFbY64el7/Dm78eiWbHlqgt7L9xDOJI/lWDWY3rTgj",
+	"OJojbJEkG5TUtkQ/rKAyvOLyMi1idfJN1cllLjUtapzkLZSqEf3A/eQLs5g+wYeHh2g4Qo9qLVL3Dg+u",
+	"8Tx7N0YPvW1nXuQpZjblssO2wMxxas53265McUqTlmMF8eFmA99XkDB1g4cJqgdaUMoB2AK8/NDOmzOd",
+	"GlrVAB1b5iYP/Vq9wi9OTpJE7Ue9y8gJY8i3rIfXOdxcrEfAgHZ/U15xPfDplEYU1w5h8etmkWWI+OVT",
+	"/37SWJMn2CEVFbNNqjw82AoaatAGgqhH41PcNPx94SAJkCALnGFJoOlsxNMUi7VD2xtuiVulBncvqP59",
+	"/9v24YI1O6Uav76TgLesD1iAAd/dmjNrTEbzCqCRATpBYs4zWXCWV89enUKpWyHRaDFaB7KcQUv3Bcki",
+	"JegIA4WwRSRauNPPk4K70XsuciBrQSLOYpytaj28zeXu0qfWOBb+N3p8YwrTbqLmZcOE7SRvNnrBNnuk",
+	"NJVV1kqtIbAH49YwRHdTfN2vY+fXl7hxLakadegGZ1ztvUTqMaMd3EtOqMqUcqyJfPltB6Uuwn5GOEmE",
+	"FYXm/JlG+jq8oBXiygE019evxlpF96UQOdll6lSgZcZ1Fts286zkO1H1VSgJUlOvOPdllkdSgwAVk7AH",
+	"NehR3ZsPwjqyD6lFoMqzaULBIrzIBWVEiH6mQ1EJn1Fj6F/QOIYWHXKecSl1yqPMMBMmoCVpSngOuYqQ",
+	"oaLJR3LeTzgcBfVNkS8WPJO6PDPXnjKi1yAiQqgNqEYmnAl5IIglpsmujteY4hnjQtJItHu0Y97kH6bI",
+	"xMBeQrpjvVrb9DRSSzLoJtYtc2lROMjHheIQrYnZOqNIWSdFXLzwmxQE59Ft//LAJpru4H7YRaMlNmup",
+	"PfBvAgZLvEL3So3AUmt4P9AgYFSgaUYK1J0Jc27GiRoslvSKqPutAmHgqWFhLIq281RKshkk+0oe3tfZ",
+	"UtuH0dXZLFKyNkeRod+/CR41WdsFrmRv2A4PUyzrWrS9tEF0268ZA748Q2s53DN3szomDmfShlHUm/Sa",
+	"LzI+y3AKPTGU5tTkgl4RWRPqVsuqUwYIrSYBuD87O1zTyfwP+lW0tySjfKtSDHOnfbDMEeqWHF/bzXWi",
+	"+SeTvtyppoYXAcTmjmSkvSFOLeVBkGRq6j/rcWa4sF2Luh0zWU2GxV91evL3h8ObUJGKxVivH70ytTcd",
+	"HS0O1No6jSjBQv6sS887BNfMy196QkNP1IrphMcCZtnt17DBXl0nKrbsUFEOLqhMr22B37iJSN3Kx4ok",
+	"JZ9lMaWM+on9NeSEUilQeZfNsbUyC2IUZeqHh7sUHx87qT39C84vr8VY9eOTqgOlTWdb5qhTW5MEZ0jQ",
+	"Wa0jSXM0hzdlUZrCe2fdN274m1xGvLMb84QhEJS2YLD+urVRbGqV/TX6/BhxRiAYpSTtCl1RXtqv3ZSI",
+	"Wozp2pOFG0tZYdWNqx1ji3qx2raxmUb52fn2sKWKoCGpu1B+DQNbc9qLe/1L6BzQnfO/zfvrOnFKWbuC",
+	"/HmbWy5wdVud3ztuaLlMazbVzb3vZBJzU7Ov9EUPuuE2nWEahYRrav8sYAB4Ykk1uq7TetTyaN8VKICM",
+	"kFj0jaujFnovH1i7ntig6pthta9i0SOlo6ZtCxsEwsi8ZS0/2wZQoWzkQwtNfSMs0EXRU60Tgmi3umZa",
+	"8WP7M3oinNgZaMepNgH1v4W2RUyZzQxfdcyXLr9fZdSjbWsJTwDOCiMwRjrWLsPuNisJPd/uWv/t1x1s",
+	"/K/TMMtg46ZBfi6z00emxulspnWz4JEkJOKeGIXuNa5IRCNYdMwMcYLenRL76qITKn3VdgROss86ZvGZ",
+	"Vb2WWfyRKnrNmL9W836t5r2Rat4KfXU9WPZA3XYVr/nunVTwOk3bbrl615WG3Z0tPl+wbp1M1b89fhfd",
+	"X7erNuqn/BfV5k0ZWSQ4InH/YlUPVZUXNlG7Hp+5q3XRCt9lJ8rWmEJQQADdfgF1XXL4g/hIvFthcbeS",
+	"yI4o6zBtt+pqNyxGq2G7dcOfq2ZXcMs6QXDeJBTQH1EVdPe3qg9W6+26OTOaGlnQ3s2mTmefq525hPaH",
+	"UtGcgX/V077qaTejpzWIrLOy5p6vW9fYnI/fjdrmssXb190qkdAdYpXt0bHWHH8bBhncOJBr2+44U24O",
+	"Td3vAPz6BdiDbtURJ/1fP5gE0Q/fPaikiv57FDw8+LRNxNOOeuNWCh82h90oSFuiMfzHmaqu31lBYM3C",
+	"hnITS3NqmLdajINOVTN7w/XbVYMoWV8Z4+3w1SyMQW+AeC38D5+idwd1oJ9rrZ655fKUY+tVlXPM1gHF",
+	"1CeNLoigMWmktG9Z4bK3a2y/haBrwDSdtr2lbm33vb/GIrY6PW9A3Nm4QG/dEFpH+/vEhXE1HADywU36",
+	"10k24wznEhmEDLWis5zGHpa/Puxda5Is+26Jf6V+17l0fbBmBV6MP/a9EW/AiyfVMWrKTdBU2Zk61LYb",
+	"NXaIxzVRkbxhsY2z3kJR8DNfu7AFnr4RJ7vNfHvhrYGlthVn7Y6765JkneV5gUjT/UwXzW5B6FXcJvat",
+	"d+gywf5GL2e74rxti/d1k66az7Nci62ucEIHkqipA2gAe9lS7FdFw79BXOId/Dbl0IMNzMcuwGc6cAqS",
+	"/yM5b+ygvzpuvjpubsRxUyWwrmerOFO37bCxH74TZ03BkW/fUeO8pGtu1wphhoB9gfqpjkNzn1phzNTe",
+	"YnHZrK5MoalNhWD1T5uINV1X0XVahRbs1pgYnq0iUnYHmKMSpQQzT+FijFdwfmmmcU5uqrZ7CzuqzBJW",
+	"gzH4MTeSKtzG0qy67ZKETuwqAW2KKkzA8+oFVa23nETx3FZpyoa7VfeylZ4MVm3nKKvmbKZE0klxxUi9",
+	"cq36fHPNRD5TzWwAW8IvPvXSsT265Xx27ZlRCpAKk7m5NhrX18ACTCFaoxF3vacZIbqos5ZNYC50j4GK",
+	"0iTwdqhYdwo+V4tWVP+H0qAT/jU97av2fEPac0FcnTXnolvPbWrNCb+brDQQMHegLTs4gB19Z6Y2difv",
+	"domq1MC0uE6F7KoNm1MNxlysjudqOBgNhrcFUGL0NAe3urFJLwhO5LyluZjGIgCYzIReeYyVNqF8kizx",
+	"SqCQX1b7WvTqlXROjKWtUru9SuQFT2JfiLXUGqkATG+UM0kTpSKQjwua+ZqY79S6WntJz7dtRR2bNiHn",
+	"adnJcm3nz1rjS90e71xNr0tHPT3lbjPbdkqm2MYsQR1pNFmVGaTmzmPE8iSBnzFbVSXYjgJs1Nop0hFo",
+	"Geepd5SQ+sp56gyMmWzX2xkZqI1dN1W9pnU66uIdTcfXWrw8JRV6KSdR7k5lNTwHxjkAFcKu9CFvYxU7",
+	"Nh7X3IQD/uwAKc5umz4KFNZHGNr8DdsTXJr9+MbDczBbnauZ+7TAJIZ+ziKnUq03kGjB05TZEiDJ+ZaQ",
+	"5bfOpqpsYfMnndO5+WaNIibWNFsyu4WorPZnH+0Nw5rSvLbRkq0613/tNzXlSif30d7wGo7zpvnXMaqc",
+	"w+V8ev0Z8EpNRpawaqabOJVCo79/lZVfZeUfW1aCz9OHw0iuSAa9GqCXEhYoVAfgHB4IoVHEBeeXmofT",
+	"umnx46O//X3/1x/2Xh388+HZ4b/+/suzd2e//ry3f3BYz8KraPeK49RSEvf6j9Z4fP8oYt66lr8Ece8D",
+	"Ri3qlAWAyUQ8i48RgOJCCubcwuIHiAFdAJAlnmHKBuhEN1yfsL3/PtxHfTQKkOBaHGt4i7+dvnkNPQtJ",
+	"poHqtbGBI5msau3RP2Nbmgfi80FMYRIFjCn4D0kiyNIfndoe1HSMMPr53UvAh3bQTatnCM+vrsUW/lZd",
+	"ES0X25/6r2sAHX10+HAw2ts/GBw+fPR4cPToC5tPd8hSyzk9KgJEDCAfEarf3j1/gvb3948MZiVDfDoV",
+	"RAbogsglIWzCRkfDYX846g9HZ8PhGP7fr+DDPTo6etwf7fX3R2d7++PDo/Hh0eAI/vfrAL2iUcaNlodw",
+	"RiZMGfEBmlJGMhTTmdJNolyq79UOV29vuPeoP9yHLx6ZL/acExdjSfqGo6xn0g3CAJDPK5/T9gQJmREZ",
+	"zSG3DtYmLDkbUtuzH32PpPkXslzN65vvrLTsIBR9BYMFn7Uj8BHHq3evm9N/5UOYGK/jrRpVy6qaGEFb",
+	"8QmDrUX3nuI0va8Z05QqGtA8FnCF9PZraAL4VS4NI16SjCCxxIuF7ezaQAberx3OR5VNf7wdUlfQe0Wy",
+	"GXmbkStKli1OcgNmgZY8T2JvizUn/iZ83IYLG5KDV0x5kvAlJAbDbm0d/Kg1FHa7i2m/cz0IYtEDW0dl",
+	"kISKhedXJEvwohwb9O01C0CF7bZre8oWgY1CY7mZeSjJ7bN0Xtlew/iSMJ1sX5TxFkis3t5HunFCUHRL",
+	"gJD/OYTYt+um4CBgNse7KPFu1q1DUV5eO8OLAubDTDyokpi7sd6TrbbrHRFgyq6l6ZjGn0HOmpBJfBuk",
+	"/JUEKtvi2/bX5KM8ucLUqPvt3SEAWhbEWSWXmZvc5maiayPhp4v57+9s/FrZOiYeXbTPZgRdkCnPCAp1",
+	"MIooCw5Ea92M+awh3YlkbnHvbJDS1c3Y9O3T6t1rh1C91ezTRrr6ifo6kT2v0pXHQVocv0ZvG1iLAEng",
+	"KxbFEbMVZEJop58Bp06V0kB+y3GyfWlQ9VA0WU1bI16gvC6eCZqS898Vp9jwzBlNya/qvoblDaOqft99",
+	"b9vWPMkz4cv9f4tF4QuJ4J7QuKV0zgVkYRinQ/MgDjYW2zVOpK+Rx3lblxE18jMaXRL5BCdJR4v3Oc/Q",
+	"cs7Tz+RNrafDt9Rvrkh2wfnlE7xYk+phFCr9qm+E6Vfqsm7dkcd4/7l5KYkRZxO2yLOFOgUpXllV7Fh7",
+	"Jwo9C3TuVLFIqEMEH6Nt+68UOBaRwYRpF7A5N3NFAcPQUdpQpkuQQK9Xz+thGpu4qnCv9aqPhpuyT9Sy",
+	"ZbRzhu27PCEGzA58dwRdZBwkPENmlTTu3XK+8lU0YeHPRV0dF2cgSiij0TdCMaDpNNDRZdso392yWtLq",
+	"kjJh1GK9bIJAtY6cmwUX15PHep2OkEwtZ4sTWF0aIEet0/q8dLHqtZHnTRlr1KYVGezYljDpLcwIvnS2",
+	"r9JEKZeCxqS/5Jm6vz/nuW4LC+vZN0ehdEIWv1QVtdrFTSpbO1Rp0MsZ/S0n5rLib428GVjRwJKaj2M4",
+	"qJctwJbfCAeFukrCjja6gZP9UCBTfgp2i+doTXjD/c/gJnV3hkXxhUYCp6YZ64JcYoH0/dUcRMZrp8r1",
+	"9TzWvp6BtvS3cfns7212+YDqe24Tjtbq5NAJzgL7bKtTltidwqftOuic7gJVfLQBgg6BmvaMumNu3F7h",
+	"acPw3POlaOKdliTNNiqir969BitovoVGBAiVAJmvkdG7EK8veqHbYzn77U40WGf3VXexcpoqo1tz2nfM",
+	"TLD0AG0iZ1R4Ky125Andjvfu5+RPQ/+cnS+4EPQiIedlw581/XY00ysjM+BJ07tMlArDrZID7lWcEtON",
+	"clzcNmFK2UmogOVL0b1QYzSH98Fu1345rb0cDI9QaMfXL8YXonuhvi28fzxhbi6FeZVR/Cqg0bq+JBeN",
+	"LlPwm681WJFDYd/QkQ3UTnTLMV5zAp8pebNLQZe7PVpoddQsQYM0WhPOYyqRzDBNBugpB4VqmVFJXPL/",
+	"xpfneuYcj6J+w6CHfElaZSOReJMi9OzjgmctLT+tQSQkz8AYWteOcb2D8hnEEnANguOG3ZOw3d5YKoSS",
+	"1Rk1gRJkzEQqA8STWFlhQOPHxjBfql/gM9uPVn3cU5bR4uAgH3W7sm5K4pyqvVm1rbexELT9m1antsuy",
+	"P7vaeu0hSO8xbmhqTUhl0cxJEm89EEhH3urjuutS8+vvQK8XTjxL34koA2jREoh1qwE5SLSbx9TV9wwl",
+	"Zr4OlGoWeaaOe8WFsfWoT/Vrtxq0BGeQZwz/oEInsMEB+S0n+fbLpj1M2w1gialMvN5NdbQoMWgnyiDW",
+	"N249il/MA21HdLgBAcI9sIETGjC014gO2aNa7Gu5us407cGxzGsN5/Y7fd9AUxJ96F01bSvHryPlRAFj",
+	"o94G3LporB04Da0dBLndz4y3VI2Rj/I8Kvyom/zJxuPa5sB137ZmUSFKt0MxTSWqVfN+2ks7OkDdx9eM",
+	"/C2UpHcb+RPTfEtyR9G69+75E/Ro/+jh/bF1D1jsIiHxKkAhy5MkRFFCsHGrUeZ+avTVRPoyTaSOGn8b",
+	"pZ3iK3+Gc92BhjDEOpZYIKGesc7hNsvqq8Ptq8Ptq8Ot6cUQvjiikdJFbATOUSGRi1/gBCFFMdCrF/rO",
+	"FC2KbNbtlF5ZvNRjRNKFXLnBxyKVCJVfnZtsjggnCclQBDlUjMO7WFxEK5ROY7PFttq3J5jFNDbH2Ol1",
+	"1Ny1P4xf0r+jXklOspSKNb2KsdNNEkGnMHQv/NhfFM+F949R6CqeY25CfVDRrh4hMXSzg8AP1oEhf/wn",
+	"phmJlMo6Nu3Lyx/AZ6KmbOD37B3F38UNCRd5RkTxA9ZRf5pQWbzXHu7G3/ah4gfQrd0ftBJe+QUcTVXt",
+	"27648lsxIt9q9YLeFVg4xW1g4tgX6T/sJau826vF38X4E8zK2cEfxdeVlm8vXZKVqPy7WEatpxUfIBdz",
+	"zi+bf9v7p4o07FX9h75UByBtLkdDYjhMz8OFTNNlI8Ct6wyd5lnGcxYrI1UscEQgzxhlJOVX4G3RHEqS",
+	"jxJRMWFMibaECk2cr58/OdaNTXmCojnOcCSV3NCvgGTHegLqCWNfXKL7W8v2G3qSw4WVjrQgfJEQ44mk",
+	"cowO1CqMDk0qdmCWMEAxlyKYMJFgMVd/z1eLOWEiQAucESbnRKhfMUoIhqUPvwu1zoUZKvqgqw3LF+oL",
+	"glwRZrKCBcLQJS4kH+UgDFD4MVQCI/xLOEA/kgVkrKgBSsICdJFL8H+KxjYfT5jiwDgjscYQ8qYv9L47",
+	"GKGDA3R4eIiGI7S3v1aROVib1oK+nUy+++u99+je/cGD/odvIa/4/r8PgtHhp+LHe8Ff0bf3jslH+f1/",
+	"3pNnH95//OeH9/Lsw2Qy+Ot/3n/8518+3Ef6yX+Pgkef0Lf3/+rf0gT7WvWSpc6wKtIYrox7REfcTcpH",
+	"hJmSiZeELO6m5m+HDLut9b52h4Jeix38vWqxlfzfwlewU93aNWkQm1MIg8IL0Sl2mWB2slgkXZFXXvAl",
+	"GPTqUcWZE8zWeuvPqc9RCwWTwFHMBlrTJUA42b5foQGZre5etxyPoAWy7w0jiqZsG2ScJIgynciVYSZ0",
+	"C9VqfbIyLEJXx1E/KCmcJOc8OzeZNFUpaW5ZF1ODW/wWc4LZTsHnX0DB5rB7iqtY05mwsVv6EsLPYVHv",
+	"AisRam02hvgiXAeNFv7+7MThHXhIOZy2HNXlnCcF6mCZBtZmHNdt4brkrwp+nxk85xn9nbPzGK9a6tyn",
+	"ODMSEQKHivQjgClIOL/UfF5x/Fr9+0Gt/P1gXZ7e0XBt9WG19v3AGqr+dfwJty9jgCiLkjwm8c0t6HVm",
+	"Yrcxw5feykjFBoBDGUV0E7vrGGXkZfv36ndDviAsHIOZq3gtJTFaETlAIei44bhUBMC/ITXgj7KyYl3t",
+	"PGEm9q9uNqaY7eyvM/wYXw5QaGKUjTfa2KWgLCITBh9Q7GKJBUpxTAYopKm1PfVIoU0EwHFlRF1nXJ4L",
+	"kpBIwvthLilnM/W2skCKZMR0QIepVVMS1DIoelFXisSEuDBa1L/KUfSCnvvJKqc1b2rQ1iLjF4m3KJbK",
+	"OSrWMCiwQCz5mwetGpYRiyqoYRiZWOpUD6pRTsuRPDBPigeNZMd1Jka18rx8yXvc/70t5VqThK/osSzG",
+	"sBtnkEn+zJUXG6ETnL2Hdf0yCvhd/uPsuVupbxmNl/u1nYCTgsYtSKwO3xwdHD6672GDujTsXGN++fyK",
+	"+khRdoUTGvdBkQKVxTAf+2CZBK7LzbS0ybMMWsEzUvdzM0if3yXl4FTDk2104tqp6Zjq9jOE2+9sojoU",
+	"vv0cFW/Bkl61TgxrBwnWFL/EujO/Ok5jk8qCMyKkMVdL9g5VQlOeKcZfAqRoWQRuYp2zYzzGSM7V/eao",
+	"gZ/Z1qvJOWET1rgv4klC8CwnoniqWtC2vYvYIi2Wa/XQs1Rrs5E0DYA3sW+rNs3GV6pC/OW3N1gabL3f",
+	"rWP2pBCON0TUrtnvbtdrM9831fzqGX1gzks4w86n376icr67Hq+1S6vTMlx60AXwEDvR1pdOh6MMwJuW",
+	"Hc65zrl52ljfkY8KYiJNJNITApjjxYIwEiMdmrHD0hmtjHyUAZx87VL0ILubqr0kIzhegRqJWQWrmpr6",
+	"JQvIU1V4fLo/wVlCiS8ZRS+s5Lyv7lmFY10GDLzS5O0ISRZqUS1htwdEh9eLNkGyjGetxADSAThTf4pp",
+	"AtqxJocrypNuzWb+YZ9oMoF1vpBPQY+C7hR5Pe9ybjmpqRurqbC19KNiyfKM9kt0ek8XqGZ9DmQ0nVOm",
+	"ay+9bMlU+ehbDSstwt9gSpiUgLbO5zcD37OoRNQ2xHbtnaC7+bNizWwTzPqMy76x+xzaMHZoYYt9Jt/o",
+	"4AI1VOBVjp8Dygcsty0yNFamhg35RqCEzwboJBEcCZ3jDJfnGnEp/Gff9Efrv3xaQ5wdjv529OuTw38M",
+	"/+mxjnx+Ai+greJNL87O3hrFKzDAUO6XDoZH67wph0dHDjUcDP2w21S2VeEr8ztQy4LRlCzRkmexUCsC",
+	"QLuFWFVkCy5G2xDCx101jjsy4Pf1gt1t206UcFrSDK9E09Z1l2MUlkamdvVhJJJ8NkCngGp5jC4yzKK5",
+	"bQm3tZW7DbeADe5o79bMIgNArnfFQfo3EtBhgBX6XmMinSa5p3nla2xhFQqXgNo/9BoKdzPCcEogHVxD",
+	"6tjS25RgRtnsGOp2OSPCalk4jqsNEFKcqCUjcd8MEzzZOFfasAQ1LdarekHjGLwcUcaF6POMzqj6M+ER",
+	"TvqcJSs1VSXVEppS/ZjiNACf7tRaur+Z3XN/cruXtv2ulqByUdmilR+UYO3z6bTyownpV36b8ySu/FBw",
+	"SPuDjYn3oTdC5ZLRu6ofBqusOnLavyTVJ03cu7oYJKGKF1fHbPIS+lNCqgNNiZxz/ZOxIM2C6zoZrH1W",
+	"kAXSBzSTStpH8VNTLXf2qsgIrhocprN/8Q6zjZQVDeQau+Vcg81ad291SsXeWsBbd9dyYX5pK/m1hLBN",
+	"9a/5Vvkn4334xfYC4byfYrbq67CSSyxGnDbJRdGc2Rk1DHCO19R1iOKAUtunrA8JGjZRow8ZTfD0BY9X",
+	"MDvIyMaiX0/SxqLPF4TVf286RMxMQK91b6j7E8AHA1Br1NEmYd1WCcdxX70lwTqvJWciX+i08n5KYopt",
+	"6+GGOmqdZmqyCwz8hsYkXXBJWLSCk5IR44itX6Csr+vElGDMGE76oAtrllWgchQeqX7OLhlfsqqztkEH",
+	"zVi5ZrW210e3ykuHTReJ6CdvX3rw3D4q8une5urEFdYgBpRGtORVB4AFb9isJwe9j32cx1S3bO3hJLE5",
+	"7GtrEPEFz2WjC/WTOVcqM3aQ9mOlNyutwqw4KAVKE9EiizJkT8JgK6V+nSKmr+nvgr5uAItvUx2Dna9p",
+	"YzeqbxkILkN53wgU6sbhAq+uV2/yDWpLvcgldkNca3QhdfJskUiH06dLxyqK0rb1Iy+1UcGzWJ+n5ZxG",
+	"80J91QlcAEVIOhSMOGxkkxXkrf3wrdDfQT6sLZ4xxTmegPkW2ehPjMJhPT5r0mPMd5rlNjFegUpfgqLu",
+	"XF11nfU1Wjh7e8QXgDvqDji8OlOkODr762FrhkWjnlbsmi2qe4qmfHacPgJ4BxlyRIj1nVkizLSJ7EHq",
+	"hbU5b21R8w99oQAfwhJfYEGQfk6tTi6qJuS1Npja1DkGVKWaKQ+/7dg/JqgviHfVedLGeQVPidLOnAi4",
+	"SQJRY1W6OOWMChmOi2KAoOjGHegKRF2PX1QColDzZ+OO4ktW9gu3GahFtRs4ZwYoTDHDM5KF4wloBSsd",
+	"ebWbSMSlzsQBzTiAiKMIgEmKAIpJKZsF4PoRAdLZyWIwYSHk+RZDqdShhwucSaY+qcXPLMMQxbRWKM9m",
+	"mFEBXD+YsBLPTfctMwBSVAp0SbRHV0R8QcQAhThOKbPeKY0SVInduwtb6PZAALAINj8ZfjOjVL+pt9ah",
+	"Byovaojcd94uHCdqoSLtVHHVrhK21mnvribIl9fVLWHrvEZxvk2PeN09BDrEM7Ls1iXe327rZ13+YqH3",
+	"MjLDGSRHR4qJgKsnimxJTLkRaqHR6ItLhb6mVEtTlFFuSreMSrU4O0LB6A3mCMce/InPI5JqCpmiknAz",
+	"3VSSw0ya5P9+QvK1X2vb6M3l0cC8O9VGwxNNTa1D+TMwwi+t9lkN6rPLh4G6N9QOb1MsfI0ct7Vh05/i",
+	"pDS2+VSpBS3ql2ntO8swk7oIByMj8b8BxWKsi3xMjEznGeuQnhjjJAm1zJ4wbfJRtXw4mhNbCmy8CVSi",
+	"mEKhIErxJVFCnSTTqlJSLyrbWB62danXxkKtWp2VM79dKqdOW/A7TtSaNBE8AqdcumjDzWJQfCBxwQTl",
+	"VsqM7oq/89K+5JrTWDz5IX+M5lW7NZXaotNa7jNxFFs8PDw4NDsPueTqzjF6/u7Z3wP08vXZs3f/OPkp",
+	"QE/e/Pz6TJ2un1+fvfwpQD/86+nJv9R/Xr15ffZC/XvCfvnx9KxeUaXe8/0vz579+NO/juEd3z88hme/",
+	"P/t5PWrwUQtK8PfH4+C7trTV3RpFdYdjvjbVMdPNxMsh1Jontaajepom1XH/O6igmif8AMfb2+cErpdp",
+	"AxckMrFLKIqP/Qgj/rSmH7oe9E5ZSiU60TZgQ3WngYXAiVuLofWTTzCLSNK5eIaatRJafKt3rEEmnmY8",
+	"Pa9WRG132BlvhRgkiYBsfp03nxGtBpG4Deq4qlO8wAKZUlmTLrIeZG4d7PetQBkXCHwbkgwjkuhcqHf6",
+	"iQ6AdYYgdrTffBIXNofzy9vqOnqmVJ5NXUcVeVTO+pfYf5SzczcPdBPEJqRQOlGaqsk7xTSpVOVNdfKH",
+	"uKQ1MGlzYV0t3tTgs3AH4nzd5Aoo9JvuqvpVMdhSMWia3eqKySJc4iRBUcKjS9t7XPF19PLk9QlADxzX",
+	"T6nlslX++ixXR/bBr3lGobrTWYWHB+ssN70IH5xeCt896Lcwxd2bzm6nmQBFtXPKp+34t6VWoVZWg8NA",
+	"kxl40Fc3srHwoFaGZesMHG+1RZRZ6YqDRHdYmPLtQ1tdM/9bC4Wce9b22ridpqu7ZNS3lyXGnBETZoCN",
+	"Lc1JxTx0AR/aUHg4QKHauDCYMAjBN3LjIfRQrSgsn9b4EIx7vj9hngrCWKvjJnxvCwhr2Sb+bk+fWxp4",
+	"Z2V/19xT0JJDg/zb2cO7ohry87RrtaE2JrY8NgnpQoK/byt0wM/Sl7aKsNy+frSzRfElKVY7alGtJZon",
+	"JqB5tx2u53QqW+r+T7lOX1BXUYIl0f3XdH1LZkr8yAzk4LoRV/Ma9t0x9vdH6/tun/OpGt02HpI306cm",
+	"6aV5xL3t3U6cfDKN2HZBLG82EVd9VO4CJeKuKorVUm2OFa3roqYOe5fQc3t8yY3t14NMMCPgs+Ue7ag1",
+	"XW860E5evQ5t3LZK+YE9gNdu6s522ujdVz8kRZ+wKSVJfAdgZk+J4iU84bPVFxfJN+lla9FfdVYHaI7F",
+	"WhYQ4etwiNYASDkCAysr8LJfKw+6WRUdJ0kXtFeAytYPuQaGEtMrAg7ZHUoYW4ZZ7s1uoZcd0hk7SoM7",
+	"cKcGNvwMBVtK7ahHbbGYa+QUtCJCkizGK0SuCDOt1L5gf2st1RzmCz9yvKD9iMdkRliffJQZ7ks80+es",
+	"fr9iqzqz1CP4jOyxxcJK5iizDop3R0WAfIYXYns1qJne6a/Y7OiDW3BTZ9HkSIAcbDqYzjnkBdo51Kz+",
+	"4uwWWfbq5s+c2xa66E5F7FBbMiVZVnRDbUsqdjL4b6jidvMcbwBkz6T3GuqtxfFqAsVJni8opbGELn/v",
+	"Fs6r7I1PNGTEbWGkJCIIQsWkWCwGKFSHKc7w0gKPQHp8n2oUp5zFarMmLHRGHI6L1FCzzd4drrhYbCq0",
+	"nSkU/5xDsikRuqkjOFgSMpXV9ekFvWKIVZuxfGeLknBm3tLZv6Dxpj7bCLmx6NwfWHZ0Q10rrczmMpaO",
+	"eKW8BAjAGdSC7u2PD49qNeKPx8NhbWEqy3JYWYZ774ejD4DG+p+998P+/of74/fD/qH+qUUrVQOdtpq8",
+	"RS1KAcZqUsd4I3vsfxUs62cdAUf8A9ivOgggSaF5lkY8sMlaG/WtH3AEjWbP5nkm4i8+pt2qY9kf+yZZ",
+	"flwRTd10sKC37m2fKnH1NT2Tr2OfjJy4wpGtLqNJwrRskBmmTC9KSojh+fBsVSA4T3yJa/mlYwR30zuA",
+	"3+2YDAEskU+n1w0l+78DG/YLRlm9MY3mD8ad13PGG2do1+KtXpPpVDnd3jRBZhDn1SkOymxBJ9aq69ma",
+	"/rbpFJBXzzcA5PneVrqhjwsgwFHQqSfmOkA8X/dBiIdMtwuGTJtl1Pb5oGXeaxZ/c0jArn+nChL7UNO/",
+	"T1jctZdeMe8vrJ6kcPR7l6DgQ7AWvwN+O9adiwxDhWye4mpROvsZKTxeg0HjoHQVnktCLrVjJSMLgqXQ",
+	"LiU90BXiLEA5kzQxaTAfNdamDl9fkBllHivjQtlRYo1v2ah4gFxyrKwWueRl+s7KgkIM0LN0IVeB+0zp",
+	"0uLZ5fbdMQm5/EGNqkpcj3yda+Fo0StybgNhPjGu1wYV5SHQ5vKmJGW9VWd1hIFdbx/t/qOtnvsXk3WQ",
+	"5cza+TVTkaepr93wE/i9qH8BrprTRALdVNptGaCV6qrsT/fwUTTaBlwNokw4klsWpVOB7BM1c32wNxhu",
+	"88EZb//U/1X2R0KwRRGvTL0JuT3jo8Hew8HjbT67U8Rx20J9U4G904rU6M5+MrC0UVkxz35til2WSJJ+",
+	"yQRxt6XxOlqkv4IBpFgaNA774TEKQRqSLLTgvwRd8HgVQFU6Tom95JSQg6qp3Yv1A7A5UaSYwROus0XW",
+	"gp1SgZYZZ7MKpmmB2qa5L2Di4yR30PGEaVBe7l+aCwnAbRIpkpRodFgPt3kprViEdkw5Ez6YAwZBtlJW",
+	"k0FNLB6ujqXJ0PwwNWZn2tzKJt9O7dYYYfS30zev0Vv9iC7DfHg0HN3XTZh+fvcSTTM80wmP4V+gGRxk",
+	"64Eto95RHeNfHnjKXqrLtYn4gRqK/V1LzU+8/V18FKDPphig0PBKaFqARB7NTaEpdDksFh5aLCxAjQ7H",
+	"Biop5RnQCtPQTiiMeHpBNaqO6YEg+UxXmio+FUDeIkhQHfgKCv97+SEUTnOZZyQcowQKeHTrEK5sqQkL",
+	"yccFNa57pBUnk89sQuUCzQBMXCd5gEKhtke3WVYqYh23waxz0LPgXIBZSgzQoDMja7wUErU01cz7yohO",
+	"GfaB3851RYT+2flDRw7swdcdHZQ5qL4Bi6CRiswADTJa1bIqv9gg+2pf7vY8Ax3TgyymiKcE0anFyzLZ",
+	"zTY9sFvCQc3yqUXv50by31LWwWc5n/0WiLCKoTCqR4AEISiswrGHOzd48iNaX09G5Q04yFMqBInPAVRQ",
+	"rEE00jfozPWYKBNG51MnRJ1PUdVkh58Nc3S7uRBPdPG3FSuYAbzNnyULQgNKtlvrNt14TpK4WGHDhNZW",
+	"D9x1jxbNg0U39nEbaZiVofk0g65JIGJDTt9TzfEKswcS+9yMMlbTf7pk4LWfgsnktLcWenGtBW7koJP4",
+	"wbuUVJXFR2vrX6Aq4s6ysa8pvOKvlwJQsipllOviLex2s0iLvBELOFsVFZ5Mky4BnIqWs2MYxypCkqNF",
+	"Lm1DhQL+rD194k+tGdxYDOUPKUWvhdmuzT6v3v0ZbOxzaijLg73xMG52/NsThgiT/nrJNQGA+sOfhSZV",
+	"tZW+tDBATYK1pccxWIpVmRJXGsvQLoOymC8B11Ap2vXiwTILDRgzmJzadKtkrpUW6bY5bL/g5PLlzs1b",
+	"kTJBgyInYznn6djiUZ7TWPfW9nDWrwlvf3QG186GvGdEtzBoOxwGkAqKRYSW9deUo2YfuvDl9kE/sZg0",
+	"cMkvyWo8Wg8asGVJir8qtjKMNjB3Cm3WPY4Z7fvFtJaA8Y5AJmuGFjyT0HRx/fC/JKvWwMjHFDo0xOdr",
+	"sh6cdj5ILKmM5iRG0I1o6q5VicBWXSVdtxsRqp4vWqMejIZ/xPUiDJarHUEwJUJg92BtVUe8LQMBOGDf",
+	"x2k0bxzpsUUPhsqmS8piwKbU3bKgKjMcfBsO0C+m6gKzlW7Bjk6KiKFByxfoYG8vKArSik5lSElh7fDX",
+	"t3OmtZYWPeXElMqrAU1xShOd6qSGWSUaxwQafFuLwVfpZL9KF7j/+/mH7yaTwT3zz/9MJt/e9/IEpxnh",
+	"cKtu8TvYlEEvz5I2HtyglTHo9lIuBMJxnBFhAIthd1AuSGayGWD9TNilunDw9PjBAwOxODBXBjybPUi1",
+	"drVOpu5VVhNe9tfxgwfv/7/+/9um7RKoxGrGVY5rCbc8P03OUxEcHU1eLep2NHZNrx/bhxrHPhy07cXH",
+	"54mI29ZgvjKUO2UofybeoCa78fR6cxLtCTVIAoJEmS1Bgx47y6+a61fN9avm+kVrrvrQtnSFojMGEAhw",
+	"zwCdzkFQ6HrDqJaduZwLEp2/mv7496Ps8f/98V+/ZWfL//n57dPHL396++tLvvcT/gmfLtfHVvYfV7ZE",
+	"v7JEXvvuwfcth/GruPyqf/+59e/iJK8R5Vs4uvWNHR3c5qHPc2wbt9gX59LW4/p5EXe3YV6ZRgiSGx60",
+	"DThad71CF7ZSWSAH/0H1iZsThl/Fw1dr6gY5vYdp2FqKrk4PITMio3ml0mNqKnqXhFwGpoATqWO0H32P",
+	"7L8QYbG/QHMTk3zG4jfTovID3t4Biy7oqWHFPsCAp2XBJJTQXKzQy9M36PHD4ShAI3TvFWcxXt1X7PER",
+	"uneaw1/bQ7A8Wg8sU+P3dpR2hpCc5Of4uhXyC+iE3BnIooTA0rU7QQmTqlg1LUF4fzd5N/Xutqavmh/e",
+	"X0mhshZPvUbjY1no8K1k7VMsiZ5e5TgftFbkdQVqVvOFfnlwrilbX+41Ybbeqx3LGb1Wkk4nWWiLz03B",
+	"U19hXH+yDq3WqWpsnfzrBARtC8D8u6ihep3yKABJhlqxstaLWQ7gq/Ey3XtMsSYGKQQr2qmUUNfD1VSu",
+	"DS1WnakFLrU2j5K2LvOMytWp+qhNx6Y/ktVJLuc+OXdJVoUaSZWxYJoHBNrJo8Xv2zenZ+iB6Q8vdGRd",
+	"cXb1tJgwrSKHARJzLVsjMkCnhGkXwxXJ0NlPp4BnrGmFqk/rCg7bcW7c+2f/5O3L/o9kVW6vHrlarguC",
+	"M51Bqv/13DKpv/1y1mswdQZdpITSAy8JQ/f+9svZfXsS3iwIe/kUPeGMkUiiRcavaAwNrzCcgAlzVwHJ",
+	"LBdSBEoQxggLBFUfjw6H0LMY9AzTbNdcfPxo71D9PGHqzqPhw8fqzjFY9ljmGVEHztRAwYe/EWiRXyRU",
+	"zEkMy2mce2zCsFilKZEZjRBOZjyjcp4GiAqRkyxA1rEBPTBpZpYWiA2UMb1ixVoqudr7pEiEsinXtURM",
+	"Yo2Ba7ZA8ZdXz16dohRTJjFlOgsP1Ineg5hHouGH024LjXJM2Qxd4OiSaAUOM8RzaTPoNGNxO4uaTDir",
+	"rE1YpS34BZFLovlNOkCvuQvBwXiJ9yRAVttzKZc0IsGEzfkSfobEcl3UhBZKuUETSF2Z9JDebiQUl0w5",
+	"5GkahOXySe0xmzDTqxa6xgArhFFN2IT95S/IgilpdjJh3yK1Ju9nOY21sDB6kfhwD9bwAVy5P1a6LlGa",
+	"rKlBMQg5AYJW8SKwevKEIV1+bqw+EHARThLT8MtwpgUWEjJ3zPfPVgtyChul1p4waT+v/7pvDrgphHEL",
+	"FYtXuA2q1egt7PZ90+5Uj9Qpjq81XDcLpBifUC81zggtpN6rA7K/v3/04Z5VIJfL5SCbRn0CDVFBf8ym",
+	"kfr/6r775clAiE+ngjgJmSu1KPfCX8MAhd8ND8f7Q/WvPqAihfcHyEi/QrNl9g0U1teghAZQ2JILAqWU",
+	"UPiSEsygc25ZmKeloi5P+l3jgNXm9vPZE8M5fw3dMfJcDtArGmVckIizWN99SRbyGE3VcVNjiemMmvdE",
+	"udTwA7p9PkCkkhjli+onE0qK8zI6Gg77w1F/ODoDuKjxcPgrbNDR0dHj/mivvz86A/io8eHR4Aj+9yu8",
+	"TXFNJ2c5UnxbuOglXg1YA5kM0BtmsvgJzEqikfqyJV1ur8LbyuuKWpyG+zCOUCOhUOE2p/VCgVRzqgrt",
+	"ZoBOYKEQVp/Xh6h8mEeXQhezYXjrHAu0tx+gvf3BYYD2DgaHSrrtHRa6DZDwT8p8nDD4j+UBIUh9g9ni",
+	"eDXCAXqLhaj+BoxRyYjQ/BBMGFBIwYNq5W4iKNLGoMJ9gWfkGIVKXwqBKIUVWYqCl7pvnQZFhWI2pN0w",
+	"mo74Av+Wk7Fd7oucJlBaA+hFLi97YllO+Pbk7MkLsw1Q+JiSbAZFGdEc3Xtvm1Buc3ihWeX98YRhW0Bo",
+	"I1amaAZw7E1rPioCO8soITgT0DNaN8zPiOB5FhG1aROGGQqfneFZeKwMWdA1ikV+Oe2/UiMNC1eAoQMq",
+	"7FnXB/RgtAd67YQV3bHhiKsFnSqOmpVsnqMUrzQyPJYT9tZUSiIaEybpFOR6KkhyRQohjk7evgQV615Y",
+	"6Dfh/cCKJH3XhGk9pULg39j3ylWppNwLlRrHM5MJN0Y/gJRXDM44RyaMUEVIY3QwHKEwZziXc/WaCAo0",
+	"B+gZVsbugugcb7X00GRAaSRF60lbTT5hjJBYBMhkkYKSE37sl3eGxwVLpVJ9cx+FU55d0DgmTB2E4k6l",
+	"JvLUyJuMJ0Sge25La6sPKLEEnbG1hgO/QDfs+0j9E4yvCTMiNSjrOHVDbtvF+pKsFM83OoPtk+lrUa4L",
+	"sqs9yo/LzpzFs0vjCMzIjCqy0LVpFrsFemwGE+bpFF4MrtrMc4DAtQiVrBdkxYFMsenpaTCuJZoCI7t3",
+	"MDy4DxxPUDZLCJxbfWCMZwtcYVXF1RRZThjwXEPvxn2GHKrQrUaVFZ3iaE4Z+QaagKOE84U+T9YtlBDF",
+	"A0Hyw0GJuVuyrsgDlGLB4chYX2yKM7VEYRmKG+v81xAAKrRshPaldfqHu6BamIhgwrR7HuYM9wdoOV+V",
+	"xr9iJ9AZZTnnEMUshPZAaTPQ0tOy1AmrfkTbJobLWBXP6c+KEoKvNAGlSoiPgRxAJhu6o2ppzJYH1Z0u",
+	"QKusosThwWXGJSlnH5iaN/09TVDKFjF4V6CQgZwAVI8ypViztSlRrwdSkxnBaWC7r6jVybVGDcRuK5gt",
+	"dIE4dvTK4lyo12nF/PmLl+9QhLNsVS8Cl1yxYKCEASoc74rqcCI4muMr4m66gYwLYRu0hgjWNvw61rI+",
+	"UQpQIRUzwAArTnD8/7P3Z9tt5FjaMHwrWFz9L0uVQZrUYKeo1atbHjLtKk9ly5VdmXQrIAYoohQEmAFQ",
+	"NHO4mP/wO3jPv4P3rG7sW9h7AxFBBsVBgy2ZfdCVpmIAEMAen/1sv/ywS2QGm5TWGVeWs65OU8HPRm4P",
+	"g26Bwm9QFZI6+xR6D7vtRP6EFQ32SvSs+7ikXVE3IWMsTZm6gDgjH0QJuN1uw8lUVKjmIvJgnElrhWqw",
+	"D04F+0MRngtF9Ojyx43yWYEt5K53mnhKfzq/LWGpPBf4afAcAcWR6ajAKUFrCyfDqTCv9mn5vIZ7L6Bc",
+	"oqPwHIDXH1Oywynbl4kYDLUVqjsBPUYkDB219UuS8Z6tS2F7dWcP8KGsy8LV52JSx4vrzce5yZBwy53L",
+	"cS6yhrsXjIZEdx/27SB9uMozwbxoATXq/j4bZs59PU1FsRmA7rGJHmWs29fOR2SnwlgIaQvTZx8/vnwW",
+	"2gK6r+u+G+LggB4YoxnBVvO8H2ULzh1/fsYh+ubeZ4ViTgA7JeqOp3v+zh4alm1KKrmnQ8AEtzAIfxJA",
+	"krYRiUVwEjsKmWDBhuGpCbLF6YhW5BRwxPZ2DiK2//kzPNGfc3wWGYBAUwLTzN0+iulZcEecx+Rbycyd",
+	"a25L0and29lh8fQ3ygT0hzqkY5JzLkgnfGWaMufUZNjVaq950FEzj5CqPjLOy/ibmMCHTCQUoihqAJAZ",
+	"cpAGQtjcZB+AUH5eOAG0yCjmUa0FeQAkWe50gDFpqE9NWD7eUVg/12Dxe24FPJ6M//Dv+judyu4knnMk",
+	"Mm5FCtfhxjX1VvMKp6HqcdvbHaWVnyJpMgH4HhQZqejZQ29xgM22c8Bi96g6PEskMbUZj508mNSPelZk",
+	"YK54Yo98TbJMXhDRB0UhxhoEGzitTgG7XeW0Dprcbjc7mQy7Zd8ZiyPFL7iEEHDsFt2H4aiIHrWFBxw5",
+	"l08OhP/CzyFO4r8wxCLQX5nWfe5zQDhub//xMg6Lu257m6LssZ0M0R81IFOcNklA8pJBqbCdZM6Nc5o5",
+	"c/6QxT8+P2YhaBIz8XmYcqlIj/E0bXQUJTD8ITvNBHf+qft+PIXnkmVAZ8ajgbIEJYRfm7azPUu2PkiE",
+	"bZA6aI67H3a3I+a+NaNvzbb2dg4gFJT2dDbAu5rbzjnNtDpjA5FIHnKhRv4m3AWPIrbXcoKmtb8dMdPn",
+	"Q/fzzk5HxUBEAkZlvcdlCo3h0MtJ0zwda/xOcLdDdk36JgHGwqPcEHyMb8YQJqNg5nc/TmhhFv7aUaXb",
+	"pi6TigNvGfMPlNY64b+113QLM8bclE+ugL/g+QXpEhoNxTD8r37wUz/DO+G/Gx11BFLai66CS1/QMJzY",
+	"eRoV5yW/B7yFYGygUejb5hQDnf6xTs6dUr0TqKxD9/iOiqnLXd1z/xTHxb216e7WGfyPWzIw9U6FEw88",
+	"EW1oO9lRp6KnMccMXX0kvWgq0uCUbEkNOfGverpBfF0x6+k01WPDfvkgBv8QWX5+jRhcCDi3223YYxKd",
+	"mH/pjNHd+bI4Zcqdk+18BG/0wV+UGKMmQ/MLu3TSOjmpR0qro0pPdrc0I/c+qQq/wrq6M3xYsM5TfUb4",
+	"gzHqYGHcx4eTa+AWtzBk25Eti9frHvJu0VWZHreZPFNuXeFREz1iiUZX0X0vciqxCPFMu/8gS9M57okY",
+	"ZgLjANgnwZPH5ZRd3zehM5v/enR248/1/N4692rvc92MlBE2PgxuuHKepAwxMoOuQ0fFz+h++KQkjR/v",
+	"7S8ljR/v7W9vRyz+gG/z0vz7/YO9Ze53121vk4cQv5LqPHbLQwHrjoJwrzJWcKp7TWVXKCMKiZGjIe/2",
+	"RR0J6jAdUnwvhz/DO+le8/DVy6fP33x4DvdAftJCchTSK0fvXtYKbHlEffdnVNNDofhQ1tq13UazsYu0",
+	"C33I4oXsm/vHWRWA9FUOcXFmEqDBnKV4gRlLZ/hgfS6AX5jVGr1KuLoQugp2IABlnBHktD6c2zyc02ax",
+	"u6/tXIkYly0ElV4mtXbNbeAjyN9BY5AQ1qy1f6lOk+aXPARbqvZntPBCDzX7FNUyYYbarbxbmJ1m02e4",
+	"hLLESZVStOPhvwgljYnZxYS6bhKA5IP02Xwsn1uQhvuMe/j6qqeGYT587VUu3tFafMfHsoLH+3YX3/eD",
+	"twDwjkeL73ij7VG3K4YhXb23s7P4rpdEQwbXHyy+/ljr11xN3pM56e7bX2blPirxeQhUw3jL7lJL59Um",
+	"pslHgwHPJnRqfJQWaKiBx+iX2hFkkGufolox3ollDrjtqTVSxUl8jS4zOEmIFvGMl/7AUYAntAQOlhyp",
+	"JiSYFKkRbWfPpxPGWZ+bPsY3fV/uBosx/IRRFeTeK8WteApuDVqy7r1drjro2I2lwQ7RbDQs5WLzDomH",
+	"5Ef4nqIpRN5BvudLYuZIhnEmragUDQgXwHO1smwoBCEAG/AJwRLC2Cc6mSxx6gmoAnKCQJrt32ugZgsS",
+	"fxbH6aZfa9doZSHVrgHk+EsRBEjzrn0CWbGKhKGivT/L8A9C9E1Jt9bV51msC6rtNHce1Vut+s7uMWRM",
+	"281mAznUfi7DodugokrdFtpqlKZlJiykGZ77PHdTK3IHqdauDcTAnLRO/vpr8+fzv7f6zcFO+v3Tpvr1",
+	"/N2u3s8emwPbGu1e7I8ffz6YtH7bPdp/UqP+Ac6jhNfhAOZ/ONSAhUtv51MmVfriNU9Eg8WvtLeFiCXU",
+	"RyMof0GBuVpEMBn4iv6meYOgSx/S68PlMIyvWyftLb4DCcZeOyGDkK81NVlzCc30NzF5qT4avKG1u5Qq",
+	"e8WzM7phf5l1M6Oh26Iiee187IKSnXOuKY7w3WrWyzvq3l6xFSt89TbG7gHo5xNqWZ5imVIyoBDAM3Ra",
+	"AVnN7pTuf43Nz736X1r7o1xwzwpW+cPfZfLnXNPc+3rgTflInNPgHpp6LiarGthnwgYVuobx+9Wrh69c",
+	"xledqOM8pVK7DyL3b2JydXl7bz2H94InBenxwGvt1Z2IlQxgp5ue1f78NCN9HuIhgAO91hPnuTPPAdKF",
+	"6S1LySrpcwwEjWyw9+7txUhfqPPxpM6r+gk4n+v0E240RFAlEd6jXGqwl8GoCzgn5+Zt5MT6dtk9Fixu",
+	"01zZMAlKrm5EJr2mrzrgT6CYFM9zwq3wMfDuKMsAQwH5LYn1EdC4lncRNwT56tMJZHcgbTFKheko3ctr",
+	"BnJdG2P4o1C24q4L9S4xlA+YPFmBiRZFkCMYWZQDbwpwzkS7wRECtu056n3mY8LMuRyyU9HVlLPrKA/4",
+	"xhYCfcHO+BAD72SQFW7u6zHiysu5a0gn4IzcyHDSxV5/FOLJIa/Fv4IwjN1yIcZSQWXB/v7ePnv//uOr",
+	"524cP7x//ne29ezo5at/Ruyn58//9uqfzhx//fbN8YtX/9yO2Ms3x8/f/+PoVcQQ9NdRT99+fHPsLvr4",
+	"5vjlq4g9+eezo3+yLY9G1FkiFU8J/2rYzvFHd3G99cN7NPrDszvqyT/hH3h/8W+wTD/97cNxoUVZswmL",
+	"gNGssWYTwbNi4hJWB+E7ClwKWPjZBdHqpKtVL5VdG7dZ7NySGEB2BrYYvoMolA9Z7D5s7MFZemSpFTnS",
+	"QUqEONA+IuxOLxMC4BmpVmcA01DCp8Ub7LnElhQcazQoJAeoNsR8Ut8D3cOdD0VgM2pt1r68JAz2Ac/m",
+	"VdXb4lj5EXTsvFq8bCzEeTopOQoFS79VxTW824xqha9aa9fcRysTSrs73VGotWtuz/8n7vVD2Mz/+egQ",
+	"NvF/Hn8sk50XmlntHLcI6v5ds9VuNmsrWPO4/tcdfFvl3U+QSrXCesC/LAgXEbMLkeQWwkXPj/nZolAR",
+	"XPNndO9DS7cWU6FdXVfa1gF9EEeek7b8W1E/28lQFP4K5XWZ1oPCb40rW1a3tgS4GetBjlMOGWQ3tryF",
+	"CEiVgRDSxqcjbKUx5op0hxyIwO5b96CNHN6fynNo4PONBeyQ49gJxbpU9SE3Nr5jMTgn44KxCTjyQgPT",
+	"3O4lNTlr91YEc+bYvyuE6DhJVITSOuut8Ja8R2uETe89Ehw4uKnCglDHxYoqgOkirK3NBhohR12uuiIF",
+	"KwTe7F4GNbTeVDAL7IvL4oPBtrgxz5feMCcWdkW1dC/SFrhCmzDagjAa7ZWVT/x6MTR8diGMVikrHuLh",
+	"XD2gVnj8vJjaU3i0IWICLMHCciDG+xhYTJCjBWursdzI6VTpNnqUd8TVPfBygmeVplGFq76+lwIDvTUv",
+	"5WUP6vZuy6HhaTnt4SkUg3dCj4Y9i0hEd4yLt7gPcTLd8m4vuuxRqzonuA2Xck5uQ7TjeNJQlUSqshTW",
+	"vN8i/7Zt6aLn4Cy+osAq+A0QpokrNmTswx9A/kIYAxA73ma+rVz6Elrsg+Xpl8m830Ptimc16FfYPogv",
+	"NxbBJjdgZLuRkdq6EeX5WlMx5pVVJ8QkoWJmvupsA9qBqqE8n1SCEPiETyKGbVvzQoCso5z3nkfHQ2Tc",
+	"B9b9yPLwcQ67lQrvg/c9MGzMJ2sr7/xN91WBp5z6Nwd9XBlszOOGJ7p3AuRptVazvduEfazEZ/uMT5ZS",
+	"66Yve9Y9wdTarZVV+fv8YHwRdT4/1ujO1HyFXuB4qQqBb9T9jan7K+l6cA6Crq+KRFbGGq/BJvhaoo0z",
+	"EcOIplsdQjysLKQKgcWN9XLLAD19IW7Ddgl0tZcU1kw3dKUKm1ndnMhMuD03WVQcE553TJzUU7p5utIk",
+	"ndCLA+3XVuzURrxNkUR36rdiIMqMt3O2wgrGXmDg+3UksklOwCfNCR6JWlGnTXP7LqHXv7LyndIyL1PH",
+	"M/OlN0U9d7GoZ+YzFqTFe60HxDwIf5kVG+VTPL/W5yhBcByxVl9II22b9fUYEQbSIoEGYiFOR9jjniNB",
+	"mbSYQCBC0o4qcBwiA4oeIH9XtzsaSpEwqzUR3GhiIAezTGSiwd5ASbq7HDmhkZQBqU7OeJYAKzqUezr/",
+	"qNt1q3mZ9FpcwFM6WV+2ksecS/W0L5AAOhjxuN4ngDbJIQmtZlTr6lSPMje6HfE4AZ7jauwCCccP5wBo",
+	"dC9w/oJIzIn7Ol6elvtZwhYr9jdfDV5cWtabLAtaddHoL1gbnP+pejlXQJAXu2b/8mnelyCgSK6maO2X",
+	"+0Luv+kNrU+LP1i5x8al41//21YpoqMkWQryocS4ukpoA/v4Ao7bUn4VckkB+wSV93ugIUhzZ72Jz9BW",
+	"/mYjsk5RHPNzoTZuyvWYG0cJFAJMGxxr2huX+SgBw5CIVFR1on4GvzuLBPZZ4KRBkpGREcmhp9Yhxp5E",
+	"gDjlSB68hjWAQ7myNeDjhrPOwN68ad6TMhu3XreDn3/BTeE7mTWCGvf2DOOOqjrGOXFmcemudLajJTBI",
+	"TjlMD2WtYAMUCk4fzitWDG4sx6/PcjzuV2yYbxp7dT2C9d4XMF6T3bIeFGtqY/u8L9gCs6gpTxoWOFk9",
+	"NVmoTN+aJivfzkmxiK35XIihwdIQLy9CyMVHaCRR+eEdTiCvZxyhLLhe42iZGAksQB0W4LvKvKlWZ1OJ",
+	"01nZube/voR6hwO+3STnElLyKaV0WF6svYEu3YRLfEmBA4KYlvKZoQog+MnSEt357XrIm7TfLYOWkGby",
+	"pl3qFTJ+JmD+sSQgKVTAe9z/077WRhCUXyV63O6ovKEJBn9Kj4Qt/Ze/wGP/8hfsEyPNbK+TQ3hKL9MD",
+	"Il60Oo7Yqbb9+Q8FunMjuvYvf+kohnfPNnCBB/FSp5ULKcYMjGDARsG7qaeEZ4PMK/eAMCYtD4CGThdh",
+	"WWcw02kChScwxbNMjykDbyzVCMMCYtctLKUgCmBuaCUiWAZaj1BCvG6xxFRCdmEy9mjN1jSlRnmhfrFV",
+	"q87IQgfcZfXvUxrQM0wXRNND/oEIhKFnUGgTCevcYEcs/i7246bOSIORsTlJrGHx/2/nSTxvBnmzoTlz",
+	"cR9t6bmErtWLppEXcONMDhkAwpCSGjfKnBF/v3DEVl/HeCFtP3tAgPrdHYrp9puV+yDU2C49oGerjcWf",
+	"1iUGU6jbXXU0i6xc5LKv3WGIwYrwgg2y4G4iCxD3W+wqgiyfeDQemHmhwpKKWbay6RLKDh7wyIGjrVcc",
+	"CbH2F/hFDdtpthCM4G7tKM9kEYEvfJpOIqIgzXth9Z0jLARgpMcyTZ1SQGcbuis6owhxhoUWD0XDzcnG",
+	"BKEGxx4JHZQkMdmX+rJC6ztsq9mmpjbuJdArCW/rqN4IumluQc+JcgXs9mHRAsGcmgGO+I6qKNCmy2n9",
+	"CldXuCjbRAEPBK/UsBEuPphFGrrnToYIt0A8OGA2YeUifA9S07PLfaVpl2g7mmpGu4VdM2YeMh/ziBwe",
+	"PWnn3utex9NUj0V5CGYk4ZT7VYP9Rx+GQiqwDA/MFHU+rpEeWSMTUae/1eFvNBypoBMv7Erd6wGmLdUG",
+	"v7K72f2prnu9qS8mDVLW0lToMxDv/vRmKF4c7NDpi91s4WQULoUVCNdhr3o1YX49wOzHK5Wuw8Xu5ni7",
+	"0VGhXmqqjFjpOjLeuNmHDmTjvgY2EuLhhVZH1PXiOBwFZ6BDwjiVApp3qQk7ywiNeOTbw4QSekYV9IW2",
+	"FUiKkremhNaEAUQbGqMpwQFuCYMB3nB3IU+tyBR3e8mQZwOMPeHbA+kLiBnYFeAX9fL2TDlxRSmYTo26",
+	"nKWPL6TxIVuP55AhSeb7I+bWC7NaH3rJBUG+vLdh7D5dJhMRQxszFlrPIV0/48hxpBUbjrKhNp76nvs+",
+	"UdRyqaPOxdC24egx2s2+iVe+26NcBMP3dBKUKkhKbW6jEr0mNWXx/JCBqqbHM0aN5PwC04TcKE66fBgz",
+	"OKtm7UIR96CjUuH9XaCj6fO09wKyR9Wv89cWLbSAp1ojrnmTWKx15rLeLK7ENFPYTxvc0f2gm5m1MCAQ",
+	"29dp8iUIaIqHAmfyFrVuKVlR1EAYnynxUPnOxOUYRavg8VczSbWOmwftXbzGyaa8kuz3Oc/Mr7/0mfRe",
+	"+IKWy5TytR7wmzprf0J6omQ8+/YAYAL4GGOR4S5gx3ynId+UCk10qZifRAMCHc4a77oBPpxyUkgOwxLW",
+	"mq2/Hvz8dP8fzf/BedmRqbX3mgd5J5PjkgXmudXyhvOh8dXDskW2StZ7ma0Pma5kTqnPCjZxtJYZ7O4K",
+	"J2Vk4LdD6FSLsdKSSTVlOEXYb6nCII4Kxm4+MW99RgU3Jvw2ZaHCES5Zol85O1IJXeLO0Uv1jqPnm2co",
+	"/dGZ6lUOkUryEfPwHyXzrrbjd3bKO37GE4WWZVW7vuSTgqbO6Zt+APam6rk91Vkmutiza6fYMi2VxmIT",
+	"PGh1h26D8X0pfWcvbLJVi2p4EcjGrk7c2AZSycFoUCvIIB/jzTtA7TvbT0NcAz73TFbY2Xb0QKdhua18",
+	"HvKIQnbG990vNN3f8r3/t6Oci3JWXhKbX3lABSHrJPT1fl6/ikGoQqdMjOZTg7Kqbz1DzHVdQq6C8Wtr",
+	"bie9WS6wjhpj/CefmTRsLFJwDQciAaI1qzWcGy8h7hh3mJpDGbZKsG1OgnAFyrApuF4VNRiCDK7A53Ul",
+	"D80H1z9dGfz3ZV2V42vyQu4Fwq2wVhug2ypAt6sG5dfFuFVxjl2RbWz66Ysox6ZhFRRumseWQmEwp/IT",
+	"34Q/Co3CsBtYMZgIgUCM2DXYD5keQHAS2VOCHIToqu8KjL2jmwcslri76sC+IiEOEVFiII9cIiu5pYdh",
+	"O15KEtiR8eXRAz6h1qFM2hLay1g+MVfkQ7vdWNktc6qQb3Fkzqds1OugNCuG074Ir9kC9TJFblY8Kd8S",
+	"TPAW1c7a0SGSFsdBWJQ7GKGYOPG2Pp1cZ5xPBWFK4RbDwnWHoUdwlysvTJxwucytfNjygnzliMobbdlQ",
+	"GyNP0yBNy8KuyveYlZnX5XxUSOO2OwHENHEq8qVCTi2nCsoDbmwAlF+S9e2mXaOHkKWvS3VzVstxOXnb",
+	"F5loszgYKxjoCuZKHNp8xAQgOJHOhtCEGgiQvAJqr3j8dRZ6WuxR4pr6mLu9Dc71rOUAnA+X2gxuKC/V",
+	"nTAavozWfaaV2Cjcr1Hh3pAaUQt1XYPFVuu64Fk6Qb0jTUcRFLmMr51zmNWlp7mj4Dgfsti9QgpjIedJ",
+	"ATMgujuTyqzH/XWPofmie15AN0i1vFopysm5CkU7886Km1UoMBL3tfWFyNrO7zyBDt3CmKIGobEk8Toy",
+	"n27eCP2N0N8I/Y3Qv9NCn2QZLDZIvusW+mC+344TYbhMCu39ANDsBH7ZqygoAe9arB8yxEdsNMFGE2w0",
+	"wdKaYCOAiwIYJMgtBHT60lidTRZUxmLhK7IjVyjhiOk0AdQ4wsALbe+RVgHL9qRtdIpBEYNRRNLWr5+/",
+	"/oA98jmjUbE+vxDQ+/N6kugvaLJXzohjIUYp/CytGKBoxy4CBLKuRe7fOsOKSGVZIgz8uALXzSWdNoEP",
+	"3AeXqWe+dt4U/vd0z03K5/iO+cBz4/+5GMwY1azOw+tBedb+XJPu0n+OOUl/2gT3g/Nrk7hfOnEPgqPP",
+	"h0OhgAH368/kQ0Pi27FmoVLIE5SdCqnOmIEm2MX4N8TIq2IcHRW7B5zQA07gASfuASHvjkl+XzG0RiAE",
+	"FmNj+25s343tu7F919ABb7SlSgdeknrXG4KgWszbEdqJxOLN2bDDvGSm0idueF4qd9SUWGZvICEPhnNe",
+	"MF1Rs7W6/Fb6Q1+PNwJ8I8A3AnwjwNcV4NxXu1+v2L5Ko8FlJTd2G1wJNTvdMTD0CAwtPnRGnBA6Y0Zc",
+	"iIynJK6NiCp6BhLXRIO9tFTaDtkMmYQW5eQe+05tnvajgLOVFrGvJJvG3GDpvk6TnAzEbW4i9xjzSVGn",
+	"KDGGKgfPGNJgb1WBYTyfPL7E6I4aqVQYk2NnKGRE7/XqML+TkzYLkyxScro3IctImZgzCkuQybO+dWsP",
+	"mGRP3TxNT4DX41W+U2Oo1OjnXb8YP3VOlefsj4qcE74TldYDZqTqimto0XivMcWB+gHkcpANP3lwuf9r",
+	"VKiIy+NdO+74h1aPBeJ9BRk+rPor3jsveNVqlSrL1otTfbkmjgsskUIPx2/VFPki9KaXV99Xtli80yYQ",
+	"aC0Iy8Xv3n44ZiXFHAemqVB7iOUhBnorEq3J4urou9F08dY+Q0Ul6Gy9Z+Mutne88ZwWrNGtIZSDyYGC",
+	"YCoSGzz6Yjh2Da8c5rRxyjdO+cYp32DL7nJ04AP4hTcELBupRN+c4P+ogCYCmKu5sQU8RFmntbFZsfHl",
+	"r+CCAgKCs9z9i4DfzlfThogBK/QEJV81+LTwuKjgP+vMnYPIk+V3VJ9DbaxqMDdYJAch3jzhxxtcfG4P",
+	"0apzDrZbOiVCkzCtREdxJagTPFdwgRuuSHueAAjvIQ5Cejo9gB6nVcVB89yf5NoPeILMIW6cdMw6ykNG",
+	"IsBss4FMlPP2geE0w+dLdYbNVtHghMlGcwIpHZWIrkxExMRnJ8tCf4EBJ5jJqTgbUaEzZh+AvURkgTqb",
+	"S5tKY31EnngHgcIJxKNIIJBi2JhP2vgMoWw2YWdu17hZc2mlOltD+7vZbpT/RvlvlL93RyPsglx0NzFK",
+	"6cXAGKKHi/1Vv0XQUd0o65KyBiUype+upLFHibQLsIZBI2XI4pH4+GzElBgHlGGbjfs6QgQhbAWkW4ZY",
+	"OknoIEN9jJz7OVDQzGZcpu7zA9goqWvgy8c3SiUS96w+N31hDlk8EAOnltwM2IXIZG8Ss55UCewjMCm5",
+	"mmD5uFQB+JhakbmhZ2KgL1BjZwI4sN0g3vackmUi40YkOa1t0NWmUHtNyzFhA52Jw4BozwTy5xo9AOXb",
+	"6Kj3giegG4tTJM3tPoYViiV6rCpi2G52C7pmuEueK5tJsbBrBvQfwGXXqisyZW6z+8C8scAQujxNRcYS",
+	"mZT7RZyLSXteew4zOv2XAEKwfCAD/vkVGG619k6zGdUGUvl/twB/aUXmHvW/v/xvpzNqNpvNOvxv6wf4",
+	"n8c/fPqL+4uZ88f5d/1Hzg1gbAYifc6kYb6Fs3A6Aauz8GnLS3Am7Dtc9TnrEO6ctxKPLl2Io/rPvP5b",
+	"s37QqH/6bqlplMAObi9j+40v3pvkydJj2rmx7iN3qnGGkx3LtMwQKF823TLuIn4XoiigJkH5FO0FUP8V",
+	"od2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7elHAtqNCX6/Meo/1LJNwN3qqlWbkGN7lTIDA",
+	"G+N7Iox5aKuBTFgN9lOZL576ePQi3/PAROVOPc7rh4fJLGTE3RP7Ok2Mm6dy3jumU/PW39jIi3usgRKh",
+	"YQFmvsFdtdqtEJi77BmsAXYhcPazG7HvcwFpH+cfkwVCa9rTGc4Ss+TlGo2ptmXsVI9yuq7MullSQO1g",
+	"hyUAThhWkmwU98ACi6S4WxZYJMd9YXyk3vnk6eQwwDG4s6KEu92i6dfVgwE3JYn+Syva+eT+PUyBErXH",
+	"UyNWaeJEZSKLLZjIKdSXeHWLLAv/z6AyeZZx587XjJ2knqG1Nquo/Ff27Z/KbRhgHRrsKTcYh+HdLmzB",
+	"RHtKVCvKfatKHZDnGEulV8yzFFqX2UydzodlrIMfIFpWpnWhebp722Dt+PKZyB+mKOwCH2mjU7WMVeqe",
+	"e3WT9DmFjYln5vaaspUBDNdgCEFQ11TZaNfeoO3ax+62j9Es1ers0J36RPT4KIXFdr/5ThwgYw2fmAZ7",
+	"T0MIdRgx7Yfy1KATeZVgmK7kWnYSz+jG156ZeXYyx6S62iRunVw3Th+lqVM03XPUiD4iy6gfDRuMUiuH",
+	"KRhfRrMB+Jn4mvJ52J9z2q0YVs6HVhPvFGo0qLV/2Y9azai1H+00o91m9Kj5KfLM0u2aVBZ6wg/4Z+Cu",
+	"9r4E/mM/iAOprDgTWdUavBJOIwGUCwyDQq+pQu+YQouWaXrZL9cR75as9SJQSytRqmMEETFfqIQqx2X6",
+	"L6zYK+FTVFPisz3p4uSoLjE0+3QSc5TpoXj48yiT3T7UI86TICsgvT6keimnBPszuS11V0oSby1Iu2IH",
+	"EkCyzLYyaWxcqlmX6gdJzLu49YreVNHurXCqpg3oWd/qoTtui+jOgdkcU4NpWshGQhQ2Hxm47bzbD6Bb",
+	"nfmfOqpsDOJDpGIHTXQBdI9MAwjqhp5t+AbEz/jKcvhzDixz6oxDh0KwPGIjeNbti+TE+R54Z8pDSTpn",
+	"sUm1jd0LnXBpsJ/IaVTWdBSn9zoDmaP7F//43Pl9hTWLr+KqvBGfvbuSio2vsvFV7qivUjKUKb36RSOx",
+	"Tk9jWg9QBAVBxHThp6n2g6VR4+VzxjkEuHmFWZvfRsZt/sPUrvq05PbY+CIbX+TmfZHrdxzmuQZO406V",
+	"d1yXwzBzxsrC3k2yYBCEx+zXd5slyTTfxVjBjSjp9nn+xPGs4bTxJjbexO16E4ut9yt7GV2eCpXwrN4T",
+	"IjFL5HDgOkhNA1jiArM3KmHi8xD0G/Qihoa/PG87rMfeIDzuC5l1FHUvFQYsZGcRnit3kcdNzBrv8OLL",
+	"rfanNJkfYC6rYu++qgxscSpLxTzclDdp2Dt2yt2XZf4I4jcsnOin5T/Mnun8SABhUnWRNOBunStD/YJH",
+	"KhEZGTc8fznUvPAB23o7sqnW5xH7UeuzVETsaDhMxTbAmgzjvlD6gQn3YtUZ1I0F2yEGvx3xuH2d5shi",
+	"aJwt/dQ6CjoO7u/v7W87J19Dra8TBeUmx/hymTMq5a2LuplI3LbkacRGysoUSpGhuhqFk/MpQDYZqi0I",
+	"rVvJEcH8L8IURQpl3qLLR0YwxJl1VJ+bPmLF3e3nYmihFBoNYUAnGj0QADOWvgQ68mi3UPYdfMNMdBQf",
+	"88khg4w2BEsgBkL1e5MGO/JeUZcrNuDnXvASxtmJyvDpQLDOkZeXkJ9CC+einLkyWvlqzY3604Zq2RAl",
+	"O/pdH+DqPfYsa7AXPEn4Sj0di/O9ya7hs7PB9U5OliAU9JeeTgpAtymzHHc0PA3D7/SHlBt7MjL0ImIa",
+	"nL90bqJwTAqXj7K01s5NA/NwIAamy9OT1slff23+fP73Vr852Em/f9pUv56/29X72WNzYFuj3Yv98ePP",
+	"B5PWb7tH+08asmuu9mWSylJqnogF7dCBcQBaikUsHmVpjJALOjp+WlNI8/ve+fzyOzCWd12Y88vv+puY",
+	"vFQfzaan0HUV6zrtwMtmxOpWRAH8XfYJVmi1OibuFSCH1T1IRrhnrGzMnwk7pZiuGAO5u+J4TQk6L6aB",
+	"cvF+ULUW57vhal3QZLUsHx54DXkFd2MlU7H4rQJBa4WgeYj7f/Xa0JkXzHOInisAXrpX+hbdkDlFbOkw",
+	"011hDOZ3vE3h65D2mntYx6L0mGms4LgACKbzDLCG09eDENKUMpcVjlbfV85gSjTyNY7nQgxXt+Zx2a7f",
+	"mr+F8EaVqHqPUtB5WX6nTpUJbgTYlW2veyzx3O65EZvIPPzd6nOhlrSIuJe2YSTF6AcLwY+IvX5+/OLt",
+	"s/a7j09evfzwYpuqZFEAAf8b+C4h1nEIxpUnuxtnWp1FsxGPhIUoR97OeQ9CEogMpwgIlMsrbZnhVJRH",
+	"teIh1gPiEiHtU+QLBOhHUD5hYncJL+JxpjrhE3wpXdD6nq7Iq8dL5ed02ePSY3w/6UdNvC1i3HYUYNR3",
+	"nK12GK6gSMuDgN7HB3JLNHahl3B5IsbyCZQGSITwfjg+Ov74of306M3T569ePX8WN1j88eWzmIj0PH0d",
+	"hnjiD8///vH5m6fPY5ZJI2gDgFbpqHkMBPCZ3dQgCO7zjCZy/ziHmkXdo6ZoVKUw1lligJFgKPQQKTUk",
+	"wvI/CJp+/PyYn8XslHfPYR4ve/U3Wok6VIrHVFZggV0QahGoKKJIsbe129zbXmCaL4GLwXrUYYHzls4D",
+	"+OWE9nGqNm7IrplCHK8fdqAU7JDbfhGVfC7UpcDkq9cIziuTW1jE774PFfIv1rtWfLZBIpWVbmEK++jB",
+	"NGcHVOkZ5NFcqdjH4x/q309FSJ7ybl/Un2plM50uDJO4i/21f0ZLFfI/xRmGcv5d1KHzh+pjP0EUkgyh",
+	"VP2XHv869snG7bmiESC6owyq0X75VDQJjgr7uwdh9bI5vlLeZTg6TWWXDAO09xdkTr1X4GtGnOOfJU7z",
+	"eZwJde7BamdDHOKDCJO96KRg756OgpRwgx2Z8zwdwhCLjQgq9ygU6eCtAFerOJNKSWclOAeDxQUAd9xR",
+	"p8LIRGAAZ6JHSPXiiZbARiB6GXpn8HfaeUmdwZ4XmJ1JAPqJPdoB3WnH0s2hr8eQ8gCwkBHZBZhKzs7y",
+	"ICMghEU1Hbhq+HAoeGY6CpSlWw1yBbp6MJDWioSq+ODZZC7kBpJliRgK0KbKOWQyFSwe6EzEgFEFNQBT",
+	"QxeOvELQqc/d8tMonB4xhehygwFLaixVNx0l4j/x1xjWJjWadXmWSeIhKvowYM5BRsgtNTfnUT5xDkWB",
+	"zi3EdBO5nmVz70wrESHVLf7g1lz3OmqiR5m7u9tnpxPnJ0VhEFD4xz5oNqYkGxLywLU0OLc5RxmRMPR0",
+	"diYw599RmNMHRzYT9Po+YdwIFOa9swZ724OdmoVNr7G4nYwBCnoh3ti/mWKGW0DewDJhuVTxtm91gkP1",
+	"+wnoj2ljc7R8fgrCH8+Pr4WEhSxszHbAn8RUgen/TcHIqKOKCJY4YrERbv2oUtJZwHhrVWOriMVWds9F",
+	"/vRfR2Ik8kd7aqIT4BsKV/mfw1PQfnX/lelQpVl434nT6Hh7R8WJzIS7fhLuH2MN6wnUsOKwBuJE93r0",
+	"KCpl9TPxwpACsiH5iH6HsxMr0o4RbnLdQ6kB3WTcHjiEdhCZVcjINA70TYkgbouG+2C4CSFbOlIJS+W5",
+	"CLzY7tP51/rv84B2qfEsViTvCo3JCrsRaUmM1c7vgWs4mMOjoee94n06ZN4oPQSPSBVEnhtKBb1nFNwM",
+	"3I9WswSw8Fb7mmUnRmZjOJ5j+3IMC+mTG0evVHNQhDNLlOe5F+IzalVodhCETggBDViPlNm5VEnBLsuP",
+	"pluAsqlf7FHn9+o8Ugvg9jBrknvw+m8nn77biug/tpej54hJtLfzqgrajaCljUgvpjCvtRBerZoDaYzS",
+	"HDwsmW6sQCF/uuF2eHYKv1mRCaGCr9pRL/n5UfLxac15EtCKO5QtlBMj+LXKX7jmf/YX+cKDgl9MI3Vz",
+	"doo6PL1Ud5YPY5UsCezwy3Cf7h3+IGwgVXcNOKnTVI+LHFIl055+mbXpi8KZLHvie1gCFOkvRWlHRAuW",
+	"CZWIJJQ8QeEUMFsIRd0hKjKjU7p4npbwY1sQgslh7WOkOSwMqFz9/cXrRO4UOhOXfxlgpt8aG0FyJ7GZ",
+	"+Tmbjg5UyZDi2Z0PyXS7RxSdJ+dEe7wf+TpiHNhdAlwRgtlbe80DtOfrzp7fbnTUj/JCMDvW/jAjjJAT",
+	"dBzcdnS9EIlZ4FDG10fsVNt+R5FVklDOMiAZiSaPWtQo9KikQa/bQMiBh0h7hUSjNVyMRcQLvywMsdvP",
+	"pLEDbsrF9m4pTxJugzhs7dR39msE8Jj+w6NcID4Nz1vFRsGVuG6A4hovr8zOHiWwS2Le68FpOynzLaVl",
+	"esjiJsqJndYmeo3uM1RvA7q7K43fnQwvRhxyKbikrihJxbLFGSB36FvNapBn8HvJ9lxL7uLz15a7vbkZ",
+	"q715Y74v0DNcsqunXzb8xXCc3g6FKkWTz7hU6x2kaAlYBrBkzD03Cz2wM2HzM3PFkEy1vbECOnW6QBfs",
+	"j+Od3YKfViqgyA2SqtJdd/de6e7RMFluKKvbN3NT0fRpvmku+GsTMfce2BqO4lou2mooU3xXQLAmujs/",
+	"PnSEQQCER/WxpA1ylspmvIuemYG0JLkrppCvzfTYiAzKzFLNkzz9BZeI1AgoL2tUCadnGjAwy6BI+naQ",
+	"zkWQtFYCkLjJrq3d79XOvgSH4BZKKivcBnBue6K7I+c2eUIbv4U/TIwVgwXYA4K5LQhQ+rLD0wlksH3k",
+	"EQCGyLrA8h3OFM8yPcZ0rTS2o6w+A9b8dqjnRq7LgbP9gNMpTwzLC1GR95rKT86LaRKf0KKQ5hOPZAjJ",
+	"u1Ga4syQyYqrCaDkCBm3EgWR0nOZZeB/1kk6Lck4dBxKZafIb+4shxIkFJMCb3GXK7YV22wk4m2Gta1u",
+	"HlsxJHfi7Zy7uDQphOlV5tHMCZ6j0jRoYKdap4KruxddxoOwTHCZFncTW76L7B5JkHde6HsJOCv1yyJ0",
+	"fmj5KIHiFk/t5w9diWcd4FPUADwOJwgKaeEcXibAF4Vwn3lWki8YwQUZPufj+OvojGGE8I27YXnnpXjr",
+	"zRSPrzCDtcZ+WUz3ssJq32zeFxFuIribCO6dlcFHSRIk5YoyuBCyJSG+dMSWe7Cl9ekRxKyOjDt9gfUD",
+	"i4fUpFgrEnVUN9StACLTJ+yiQvcpguNQnrDPTb2UnNk+7CgjbEnwW42CH/KHgiMo4TiU0eQd23QPZUBO",
+	"82KAorXIkumML8wShj6MvklMRx0VO2BQx43gVPAJ4egSASNzp/AwwFXd0wx1yJQmABR5qpUo/XHafg4+",
+	"tcKSzTV0G67purrt242S3yarxAtuSl3uNsH1IOlwT+XueygaKK7XWhJw2Vh7KCMky2GdEAHGtfAEXjHm",
+	"/iXsq1yeftth7euSCfc9qr2WYbJeUBuf7EkTQFnNYpYIF+7060AMTt3xLsf92NZfP7x9wwYiOxMMnrJN",
+	"HalzYUBNtyDKVVXVXzBL2miTxMxYPZwCRHHbUc6LbVP5cAGyn3fFmrYVmBl1u8CSyIqKwpkQbtkm3kM2",
+	"lk/WMxMwU3YtZsIyvi+sdB1W+rsqKQcVGRB1yqPPVEhTWs5aVECDh4AaAq7/XFX0vcNJLOMVX3fArErq",
+	"Pi12ka3kkdjI4tsGMWx816ujj6gs8lrd14ceVLoE4D0YdIFggZDv5oaB78dyIN5CbdAG9377mQla/WVS",
+	"EwEPvPFkvxm0PJ+VC7eCyigbsJWJkTcao28wrkJzBzGFuy+bRrNoe/ajvBAddWW0fYjd5fXLlXj7qAy4",
+	"d3+aA7uOmNEghTsqkBEDebC+EEzadpEWwE5hs4uSEbrhe8ogaQJlD4TytnJK+lbUbDa3ffdcKvUv55qc",
+	"cT7mvma3WtovyijNFfi3mVKCmShNojIPISuW/6VgRVf3zGg9RhXyXbPVbjYhisHhXTWZpkoYc0kvjdZu",
+	"6V539sZCnJeH85PfcCWTfrZ0ofm43qwsXXB/OCgO7IIXEy8r6YgvU7tQevmmdmFDM7zJl12Xhnca9Bo0",
+	"/CLn4+Hvvv7/ZMmUmkQWtSJhfq6DSrVz83gZFusiHMPauujbTQHRkm0KJa7pFB4j2Xdwu09593y9E7hs",
+	"7ia8iqxYSmKsVzaRn6ArpnC8ybRm0cQyPc5aj2ZLKLQTRMjivYr1tnOz5RR+VeeknXJX/FsOdl6bJLrf",
+	"mafikb9l570SEu3H8sAwmVQ2Wpxi+cyth0u5Phc3XpwxUYhVqw6sWsvx/87ESmEbGWqY5raV1KrAn8TV",
+	"JL8Ms2Vk1mBoldEYGIwBHjOD7/TPWFNE/4RveAGTvLKc9l5q7huHWcPmOE119xz/Uyg3gtb36ByDLHX/",
+	"3gOH91NUK3mqu/VWE3ZMeEDFFftw36V96cMnmTOanfJomjQ6N62ET2rtlhsDXft4auS7l1y76Lm7buQC",
+	"fFR5IU5Kzf5b9War9uenFRRE6ZvO0RKlnbXJi22ivctiFB6Y8t75AiHfUYUcfi+GKe86WZumZdt1esAN",
+	"dpQLXSI5B9CgtKaj4vIpjLHJHD6OT4rcg8AbppV4YCAWyz1vKAZQO6o3sqNMeKZEIkVPtRJtKAOEZwwz",
+	"YQBGGcbjyQb90wElyicdVXgzRmQLc6hUFtCBv8GOVK56oDl1R0G8CycOndvd1GzAgx4GxBjKx6gYNw/U",
+	"8e5l7m4iI38ClwI8JNVdnmI7aeR1/QloXIm8wF1lzuWQcWJPxM7rQiURLttAA7A0h3qc8SF2VTeH2GOP",
+	"Scv6fDgUKvDMchwry0Yqr6ok6lymu91RlgnVFb5dGL7Z6gJNKf5BqKTBaC4QNR8IYZH6sqPcP2Wi5Fnf",
+	"/USUs8Zmwnb77en28QM+YWbIYS8MqqL+yK9D9U/srRsdhC7cxzwVQoWofDSVpugoPbLA3+tGjx/bg10o",
+	"g0EX1EsmTLzdYG/0tFmidEflSrpd/NZzTY0rRFYyPKZTVsdNY2c2psrdMVVuD0e0yEz6ICjUOCVYARMx",
+	"oSYOG0zRBlN0F226D8Jel0lXiPH3+jJ7WMBbznWbfwCe4VI7Fp9uI8hQoUuXsdyOTIPFToxCpRrQqUtq",
+	"Q2OiAtp0mIme/CwMi89EHLH4DFm9ufv/KfySwi/ilMixxa9xhDzsYASVkvcPDHPiuaPQSAkoojMJSXa0",
+	"PogLaixVosfYmQXGK0ybxU7WJKNUJJ6KWzujZAD/zgSLUbm6AXX7onsukhOJtXj+33WpgEtcqhPoXSCM",
+	"CY9yusyGR/VGaU+mSFkdK31i+nqMj1Ia/tu9xFcUxUjaH6eiZ0/I3js5FVKdnRghFD0yv3xW2c/yoVfp",
+	"e2Qc+KEvs6Ny+cGleK6Xialmni7htVpzwFkYC1pOB7iRvXwGZ/Bz3e3eOpWTY/uY2SDVT3nzZuqKH79D",
+	"zvKHrZhRSVKhiBL47ykrhQ0QypMIN8+ZDBGirzSh96InwN6tmFfm/zZnbjBMoQqzA+4Kd4XI1pxi6Qnz",
+	"5lm46FYm+1xCORqddzvWIAUKH/P25s4J1XkbX3hWbjJOQvOwSp4VZ/NL7UzkeY5aVEtt+OcjpyHE52Gq",
+	"k0s5HMASLk6VGMlLdBR7zRKN+5b49Y8z8ceZ/SMVf6T2D8P/EKfb//VLs37w6fe9P7fq+F87xf869v/V",
+	"Dj/l/9XpNPC/W9HBn9v/tf1fWz//8ct39U8z92y7P27/VwVrfOTG+xLHvpdzmmcZn8x+Epj07NfwesJt",
+	"pB9evHy/hMwjovQ5XB/wvGU5Ph6V13iY6aE2IvljKFQi1dkf+Ko/eJbJC5H8EdTLH0Er/IGK5Q+hrHNU",
+	"61LVRZbp7I9cd/3hy0K3t6Ibf8X2783o4M/KjzVPuC9wNd1ZewcHatmrn+qRWrUxwxKP/UFnA25XGLK1",
+	"K/f0dCv03Wou1JRifzJSSVrJ83YUkMJFu2F50AMJvZFZwQuauWd3jXv21rjn0er3LONnzNxzsNw9r7iF",
+	"/buclzH1lv1lV43eMkt8UvzgoGOdqCu4GPDPWfdixr6s9jAe/ocTItBAuBIJ/ETrc0L4xe/efjhmD8sI",
+	"QHc32nKhKVM2Sp3trgHeDtZAhP8o6HJnkoMS9V6EcmY3KM7YpNrGPpqa8/ZgaFcOhDmENkMXsiuOsbEP",
+	"dJriqqOmS+sb7HWx+u79HoQH3YNeP3/9IY/GQpMvZ7IPuTEiYfpCZBHFfTsqHuhE9qTInn+2Qhmg+4BR",
+	"y4E7/dK+dzOOff+lsR6liY9mj31Dl0wYywaCK4NBkVOdTDpqAEFtAy0m43dBCsV5PrTwrcDA4sOhrWfC",
+	"6FHWFXFOPp7hnnP3ZKL4A/w7PA6+ECo6dNtUR731LsfbkXW2ORv3tREsToTlMjWNrnbaJg49rEw6CnRi",
+	"w0yfphShne/fzA9ouv0zJQWvDF6+cZWwTMy0pA2KgdM+T3sv9CgrB08heFgEwTTbuyX485BnVnblkLtX",
+	"/fI7Gb3t3wv2atEb+jPy5oyzj90+Bnk0776ymV19M2pD2HfHaAeUP5oPeZZnUQZxh8d6W2YV4I77Dk4e",
+	"UeQHBNr64cvZp10Re311/V+l+Z9QhmMh1VCxH9DqMVU3klsDXd93a6R5sPo9rTXms0xY9tuwlNwpmUoh",
+	"rmsrXRKOffgfPamSBUFZSzAssjnKWUClx2A6nMkL304SlHBJzUtFGrqjYi8n44gaUWO+W7MYDLc4hCBQ",
+	"8jfYS2uKBKXO4ghGyAT/2dNZRzkrCyuNvCGGNV1XCAKrBGLAXiJ1VCkKzLbiXDO4u+lf/j+R5NKXiRVA",
+	"XizVY5FR50OoRe8oaNYZmFkUGw2HIgMrs7WHXdBTt0sOGbcMWp4f7MDPFXYKBvhlKu0ldCruu68ahaXi",
+	"4sqoRA4SkJAfT+9CyG8e5+oU1nk9hlU7WYtcdbXm4stGqY/UDEtXGwAOKYwhYqejXk+4b5tpPUCPwlO3",
+	"AtZiuUg7eTE4mjmzf3TZ5LdGmWoPxMC0C8OFx3U6f/gIXytqPfrzCovxWqqRFSbCzwy8l12eiEO22/TE",
+	"mEhpQuFdIC0z7rAVF2G3OSegOcpmqXV7aJu3a1LZ3Z0aBAvlYDSotVvf43rQv/bDrKSy4gy1T3laauQ8",
+	"wEuCudDs+YsEc9Fi/majuZvg4W0HD9Ga4OkmcvgtRA7BCgUz2FuR80js5tnF07bRHLPY03lWWsXvBU/M",
+	"lG0OjRoQQYnAS2yaPBR6mIo2UwKTiwpoCJSGLu1GK2juN8x0Fevycvl094erhpvwO2EghAox7o0QmQd3",
+	"v6bgwiZCcK+lztG1OOBTgoZimgu8bt/43rlYgEh2JlZEUO9yIw/x2Rrqx3Hqu2OA+AE5BLgpriYd1eVG",
+	"NFgsE6EshP8h8sbZQCSyy1NPkIb2JSQvYgN9SP6AsK6TPyUJ5Ye4DNqHJn2XkT5HSy8UpDXpz9T/x1Oy",
+	"iNQIdsYvRHlCwe0ZZOoPLAFtfT+ve3z4fvNcrN2dW3cwIQM005oF4fZZcQNjk5ZTbfvlFXg9Mlas03zl",
+	"Br3p8PtSsw2TXGFiPT6Q6eSrn1oudcpzO1JqzsTAgf7a5pXwScQGWtm+24YTwXEvysz2L/WWM67OxJSz",
+	"3Dr4vllv7tSbu0v6xvCapdBOrZ2r+sc3iFHKY2aiPuAy9Vmb8sbgSjUGsPH/m35s6Oxszl4R7jlzeyvt",
+	"75X2yu5le2WneV2yDA5zIs+kDfmoYV8rQVK9PNtm6/HjeTFNd9O8ue2Vj8FeeWrfNesHbGv7YaP+6S/w",
+	"YUu/bFBNt+tTkAGzVFCCbJ1NTOIbiEn4j72Cc1Cym2cdg6WiD3l+7K3y+BYyS8fcIA13wqSymnGFjTYk",
+	"QoOo86DzHlKpzg2zmknbUVsx1eIl9dNJvD0bkFhs7vtgxLuAUf/GAxF+Iea2zMRvuAlAbETMnABEjji8",
+	"ungpplcvDz7M6Rm6Tt+OQgig8P67HAeY8ZA49hv1HdJmvKQXPEl4ckdc25/60O51lhvXk+Iu2Ztzicac",
+	"G3v1JlVP4bQtl0krnM6N5fotWK7FL76CfpnuN1OpYJYzYueRCS6hV4KtWQYNfesGZ3E15lmdhWs2pudG",
+	"Rsw3PYv1LdcgHz5Q7fsC49OXyJsGew7l/gUKPK1ERN6uTDxu3JMWXNE+9cO749XoRoQVRHDpV12A/O1A",
+	"MDeG9f0wrL2YWMaozkXZxqC+/wZ1+NrXqSyXMaShhtHLfAhIXINhHbT1N29Uh5WYY1D7pd8Y0xv5MNeY",
+	"9pvkWmRDqu0Vi7aiMr0WygtkvPnx+TF7WETKxlBX3qYSKygrH+vMPUiPbGDX9EHjB8wTgVH3Kq3SCetl",
+	"QmDXend7T49UAlSkMgkcpLLbD+MAPi93c88Z/nrMUq3OoiLhdQYctGdcKqyM2lR+LVn5VXB43Odc5Ox8",
+	"yJXa6mVfQYnNLRjKlczG19iUe23KvTblXneVvOttUHO5mhQXIiNlVzpQ7rLlObuEcnvlF7zr0wb2dau2",
+	"f6qXwnzlH37j6n8Drj587rwcbcmikEuqz9w+Wy5n5jYZGvWcoS0HkXGQMm0Wu5HFbNyXGP511rKxMk1z",
+	"8z9i8enITGKw3IEkVzGt1jUnQ7jA+STrhArcjfcjTOBWYF6IINV2IxjuvY+fantN8mAgLE+45cv1meLs",
+	"KR/Skz5YbgWY/cQiyt7vsa29RrPR2m575jYIzoFL5wQItn7oqHCywe+NYSSBBY5Dzw5tRLCj3fHJeNdS",
+	"3wgGMFMzp68UmA9+kFKYtWTFV3z6Kz7APGFQcekVZMO3fv5Ed5RJO8G+GsVu2MRTCEcAXT7QholeAkI5",
+	"Ok1lF49jX/DU9n9beBB3mk139FOtzqglBBtmuuvcS/da7N5CXXgOqX+Q5afciIDMNucCHIWZw/MCxlC7",
+	"wd4X9IYqGzeVF2LtbrS30Thr5WYJl2ybl+Uvx1PMtfr98gHKPBftGJ0mZj4D6d+EGBrfxNX556E4dIx8",
+	"6/xUj4ASy9lrvvM4CO5RiiFJ7pPG7Y5yT9htussfNZvMiK5WiQHTD3okub3ozD14E7RPCHWoDfYEXwCx",
+	"YKRg7ihpDYvBh4whHOxmc0L/LrNu+mAttgBSCUROcGvD9RDeNH09VhgD7osM2le5J6IFSxsfaD0V9CtS",
+	"GoZnNRMQIl2bhxO7wb7QaXJl+s0rtRWyY00BqBI/ZrkDrQ8inQz8pbtN2KPuW9barZ3mJd1ly5SUK9BP",
+	"usW57j79S0x97T691atU3b23eYB0oz9D3GUoM2EqX7hTfiG9iSD08GJq96v1oPDPeR+jeZC3+sU4TLv2",
+	"t8d//fvuz092Xu/9z6Pj/X/+/afn749//rizu7dPgajw3LW+XVIltF+IdBmKTXcS1+5XdBvEml+21dGc",
+	"vU4UwSsaie/wrqqv5Uur6krbOjjyccRi3Pzl36bD5IW/Ag2B26aF3xpXUMLI+XlbS/DTXEJu7h2dvlAh",
+	"rek1Ry8TgiLf0EonlV0bdxRk8nhqRaa4lRfCgIr4Ep2ibm0LgTUED6/3uISOPsBL4QRVXar6kBtL++HO",
+	"9KRyQo4MpYINVqKsXJ77FKyyEGJLRCqsmDXOnvvkORgp3DKtumJtIwTfsp4RUmpqWNLDe5XDdq7Dfegg",
+	"51brtvvH3duubj9CqS/rixTZ09gp755f7SxFS8WjSjY+BqDBj1yT5sz5wHiKrtiQ/Fu3Sa9gbs4LZ13J",
+	"iPxzI7K+lXbhfTzA64ie9ZqEu88CLcKd+h+I5ULp476mIDksGfb2Q5CbsyqJeRwgdWkqMujrnGjo+I1J",
+	"uY6Cvox8AGE/6PYNODm4E1upAHwNgp6z8tCItDdPBD6FV15dCA55ZqkIvCoggeLkHJjha+di4myXMET4",
+	"drOZi2garejMFo3disP7INJ2+i/RtfjgdmuVcAXNfo4Uws9xB0ygjWwoh+k14wP2sigYul1hqkSCOxpo",
+	"y+uhUHwoG35zLz7WUwkrw/764e2bCDBxA+qohH36MbSpswSLI2fPID3jyPzVAOrrxkLy/k3PdHd0WTrJ",
+	"z+qrjtHf2o68JLZ/7PZAQqvp98CqwX2/9SZ8kK6x9SJ2OrEY9of/4BCqH3PDnHlthbp006223fwQ56FS",
+	"3f/NoMk2e+z69tiqe8szt8zdV6+ksStRwzp5hhih3C7qKMWzTI+RtFIay6w+g9rEds4rxQYjY4lUlqcp",
+	"2TaZQKhsg/3gvm3mHoUYKJUE8hMTlajyEF1cJgvELBbyVVGFwlhkoqOQt8rNhR5oRtmFvJDqjK5eh5bK",
+	"zXFZ/tmfEFiVCbcRpVaQ0zJIpOXmdKo/R8xCbMhZNaFPILT6bbtVtnnRAH4L0Cyx+++YQpU6ywH/CKQ/",
+	"ZBx5KLHp+FYM9JKtHSgq6Ki4udto7TTcj/Ehi3cftnYewj+cd32qbZ/tsmeiC4oMlru1w167z759GKhJ",
+	"O2o+nSFeNUP7Wf5oNHjID/53fIjt1SspcaH6IYkIUC2z/MkN9iNArf2O66it+InIzlhhgtvR/G2IAxvg",
+	"V87xtO4REfsrn8dG+utaTLmdzodZqPAs8PfJLOdykQvI8y+jTTF3B7iV4IoNRjFsfsOOlGLIHYv9Hf/9",
+	"f8HfOFKKH7L4Nc9+HYnf/MWvefbv/8PZX7X59//DfuRZ99//h3fU63///+Gq7QZ7yo2IGO92iatuqI3N",
+	"9LDvTmt/MuwL5asArJNfEFwfwEocdlT87/8bRyweUYnMSMSEBkJrCY+/0f5HmbFUnrtd/O//192n4f8J",
+	"4JQrfTb3cdegRdppXv2jzaMxPWRdWCkzyjI9gpQ4M0PeRYgUG47UpKsTUV6im+I+nd6du2tOdAGZacS4",
+	"dY6q0wR9SKhQJQQuEF7UUWiqOPUmna8F0fG+BmOZ/OPTTPOkzeJm63GL7e/vs2ZrZzdGbFn83d4Bo9/x",
+	"Z5Dx0DEMgGPTm8NdtA6p6u7OJXyxnc53/7X1C9vabjz0rKrbv+9Grf0/w4//seyqgqT2/MFTBTMH3+/V",
+	"mzv1nYPaJWTAJzNswKFuhP5SstfKe7650iavFNOHxZ3thUB5Y+fskh0FHbZxG7ldMM60Oiv0ZZ35fshi",
+	"Pu8bDrK59NC75al+X66XatYPWL2yOqqiRAYSgwXC+zaRh5CequDH4P2LhbzrJ8j2vlbB15LHdnrk9Mq4",
+	"PXMwy8N/vP+o0drZ3WvsP3r8fePg8doc8utNYkFE7pUcyJXqRz7doH9NJqGzqavcnrfQ7nldRt9NeOmr",
+	"CC+VKHoL7lhwBxbSZ0ZzUHzvxZk00JEyN1adHOVl118wY3UmEu++gEuGJkdH5YZ1Xyj0rCK0eE8FQBva",
+	"pHHdrLl7Cu85e9BmcjCQ6izqqI9Kgj2inOZIpcGC1q03PzzdpmppI1hPp86QgSB17CzI/36eGyZeP3Ol",
+	"ivZK2cRrsCOWjPCklZpxwzT3mgcdFYMpU7f8XKgAGg8NyQ2fkOj1ECSY2SHLJRGUzHXUSMlfR6IUjRvz",
+	"Cdvaax4UBSK9CHmKj2ecFQ94AuBhRrwY+GgljHHz8V+tBGokp23LCEE+G0DhoSbe74z40I2OWjqRVQ+H",
+	"PaPO7VJ101Eikm1EooR5FDw8nZVMMEgjnObrzYYiM869dT/sNFsdlYLr75wfQGUOtTHyNBUn4auYGAvN",
+	"WazVyeyf2/TJ4o5S2val1924i4ErGvrTtxkstH9APTzAO69hiG5EYBXGXa4SmdAYnuJeJadA0Px9OgUr",
+	"9hGwg524YyZ7vhbeU1Xj7BvsbY/ZsfY306GKaSIYN/AzmF66jiL8N/w20IPQtv9M4EK6db0knLAIWrou",
+	"yfW1oku5mgu+85d5PYcgvCOlasunXEq33gxIdIUZfOAXIllrAnBnlZJ/H/b/EmhJJcZejG8wk9dleqwE",
+	"MyxuHFA3xxwwtsU8prDOo27XjrwsITFflnZ5ZH6qjQn7gPHS04n/i9V5OBI/PzjII6fL6B2FHijI+tF1",
+	"hvHDguFBRxzyq7Vm668HPz/d/0fzf2qRL/hu7zUPopqVFsz452VlxlNnjEwKE8jNb79I5mFBAa+SV70M",
+	"VVjU6e0wXb+kfahzmV3DjppV1JfcnV/r7qzQPG0S/JcrtmLYcNzXHVWtU8sb4bCkvViuZb8UYPRe4j9I",
+	"RYfvs6IlXkBx+t8WAjmfwe8GY/k6IzDamBumgJUBQhbTViBXk1LDv47qurMM0S4gL/KWXeR2ESQASDcE",
+	"fqC+dAb/xFMVOdv3VHQUDtNbV31u6iWU81p2CD5zbTtkJYApLuc9gZjSkl0dstVc4gi+4KYEddqgU4Ng",
+	"wE1VFNs+J1Ld1XcFWbEMSlWr0ILlgblCfvFM2PwQXhGatYI5vJYlfP2taHIc527z+9kVP+5XNCY6XGxs",
+	"u48DIvtMC8O0AsiEnB7gfa9AuiU5dt+hp+uZHeuhTunJADyFmHm3P3sqnva5OiOKQo8/K0Ms2NZfP7x9",
+	"g+eFwVO2Z+KLmILHZACdsZCkU3rcYLEapWnMuqngmWFozccRiyH0FDOddVScp6JijE5itEzNQjYkjVH3",
+	"fKVWiIgVDfdiSCo3qHPUyriv54S7qG6+o2gyhk9oIm5chRBbLhQkpmgLL1jLlBoNE35dptQysRz4rHX4",
+	"rJXO7UBfiARSGQV6ESXG03lbJN7wX0pN2EBnohbl7jDmlwnSi3nTdu27vRbb26MMLTs4WMlbxDV6hxNe",
+	"JiJ07RmbudEcPFUUZK86EN90lcI1W723VtlYjEFATeOSsQVpG+Hs19HuiNuFKE7BHmmsYZVvAgNX1s54",
+	"Xq89LPBQZNwIKnRYX3NXpv2OgVkYeDQwiQIa0Yo0NaF0pBBxdM4MGbReHkEkURtBW6+jAFsoLeSQ2JnW",
+	"SZtwYyjWCU0ZFbJHUTFrhloARsSUBkgK2AUyK7lREbOyey4soj3GXFqAfgplMykMiszi9cxYPsExlQmQ",
+	"jeVWGiu7SH3nyUsemAYLnDt8lEjLbOa0EtTdBtgRLQ1GRjoqEDmT6sqRpHDzA8O6fS4VDMagpdNgT3j3",
+	"fDQ0bMATwU5FT2eCSgzduzqq8HVGysrUPW8ClhVFYS4xEWDrVJoI8JevI+ljztE4CFo+E9xMu3JIJ0Ru",
+	"E5MKAOYA7lQMqwN36jvNxhq6/zkcry+j+6s0BIxno/Xvl9bvc1PXQ6HKcdJ2SYo4LV+SWSCMUykYd1/S",
+	"GQvu1I9UIjI25pNDRunoAYLlwWuZNhDgnJfluGIx/vnEyep4kxq4NgsAjm6lAXDkVMhl2l+QFJrV/p/d",
+	"8i1JnOhLG6BKHYA6zg3Nu+6S/gt7YevHZ+/eM55Z2U2FYa19RM/sNCP24uW7oyO2t8+e/vCetR7tNfZ3",
+	"9rbbl+l+FlR/aRcH115mPp0QMSOcng5aPJpR4RFq2ojKVDUqVp05DarA0AAQeg/sYicqZYJUYtP5ERob",
+	"N+cmTD8vw9BKXKY+Ye2r9Sf86UqB0tW0FG6DKn0R7INNOuPbCAPiXiia7cVTvpLUoV11lajgrMiCI3cz",
+	"Dsvr0AolhOVCsqOQwZTUW1EqjLxnXBnetXC8pTUdVelLBJnjpdO0UKJKtBzi19NpqseHHTVdW4SBLXd5",
+	"ASUHEETn4jN94VR4XwAmUYYJOAtAoUh6Qm30UJD1+XAoFJvFgCEPImL3nDUwGgIvobcVinX5x1OLJhOW",
+	"Agk33OD73rgFa4OwBUwdqBIM0nqYyW7z+6ijiLExSGS62gMoZ0IVl0hZuKJSyMJf5te6reilRMtHPhdf",
+	"egQ9Ja9MplgG+/ivA7iandVdmddw8G7ZlYGXvhdmlFaqp9cYkkJv2inkxG3wjRNzB50YDPMHYjo0Bu1Y",
+	"sz6/EBWui5NyKR9GkDYB+7CjSgxJ8SEb6AuQVohMAWmte1hHNeQyq4p50jX08o4qWHkYPgkezSYCeruG",
+	"CZx1xovYeucSgIpbLyg6IIlWbWPUh5m4kGI81zv60NdjU/JZkKCAeGuiIo0N6vIo58WRgURjzCcRekZd",
+	"ynQS6HwtrUaDRmG9oIC7GAHDggMf7acpdPVAzBg+pSKqnXmdngrKZlpfLKt3nK12o1VNsEjv6CvPI9oM",
+	"NEQb1XJXVcsCIc9mZfx9JxLiFibs7OqiQMW9XmL9X0GOXtnPS7m6hAv+XaaH2gBMVYlxTgmP6ZwLaaQt",
+	"dyfMo1XUOTEBFIczMaQ7YRG5RNAWboQ9NK0eQY8PT57bpmoGnglj0e3DGyCTAtkeePMDw/RYhcZyXZ2m",
+	"gp+Nwjab7qKY5QVCNFgoV0OUCj81QnVF5Bwuq1nc15n8TauThE9MTHVt0vqW/1noZOzdJmk6yu0D2C8B",
+	"+eB2+hDWkKfYck2qQk35A+M0EeicN3nREwXE2sWRVvRJgiKwjiKoC7VHRF3qVrGuez3gqoCRAGv9OTD7",
+	"U/8A910T6sEa0lAd5TYEuIhOOgAEmdp67jSb+MEN1bpZresDriZ1/JVK3cq60+2uxZVKKRBjfMGMlfvI",
+	"ZTTLTwBagt+jeaz4EKPHIvkioaVTV4XNU2s/jmopr7hyB0TEQGfKSfYpMI3/ee7bqzk8Wzsltv1LWDe/",
+	"X5eW332u6664Wv7NVcrG/a6WKpFyG3JTHLWmKfIM9t+ds0Sm5VQbMvlOUamCUDuEvUH9SE3fOXgZSMfG",
+	"xpe8HgvInVLGgbXGGUCwmR4Yr3iL5g/YJBW2T65NyIF0P1zelXCK9tndgayKpMoQ0YnoC1VyFp2dQt4Y",
+	"xS+AORVU+TxNdykEH7XczaWV5gjH46uKvfvhRqVcbRJQC3HouEeXO4hrws9TrsreB5qsbuNP1kgx+cfN",
+	"zS/pC3It6MRbXWEBR2iUz/axyoR3ZChelAknsA3KiFPR5bl8aLAjcomsFyBkyjMjVVcECwSdX56IjpKG",
+	"paJnGU+xbz/d4A33UGUSbnVPBfS1bzGC/wDegqijDAXnnL9wKpgBoJX7G4is2A0zbtMoT8mDO8TJhGpA",
+	"eqTSY/cOojNICvwKIAidvm2wmKfpic5OKHwWtysydIfIH+J+xRdPvSnqKOX+KL1n4SYKXWLICSlSO+D6",
+	"r+FrwAa7Flfjq0s78TQtpZ0G0Be9Vv40cOKnE1SF2P2JTNxqtKKdT5F/gtsuq7oGR3CQbxt9N0f5HXkv",
+	"9jhsnY0evHuxxGl50AbJVwxCdX3EGCUKMxry7k7SHjoRBrAfLNgZ9ycbPP2XwdPzLJuQmcH0yK5l8xOb",
+	"xHyLH1jRgAIDOdRBdeBeoZuBNDekV47evaS0kbRsIDgxjWInBc0STQ0vsbizgroXH3o8GQpzowZ+/h7i",
+	"hItqVny2D/v22ni0celGKhXGsPiICJCGmeg5J8qt55T4/Ad82cvFJ1yztvj8Vpi5n8/s0JXpuT3Ryu8m",
+	"HZ3N94nzDx3OCPXrpyc8MCx2A4gJT2T1oTsb4vMw5VKZYCNPnZNKavjCrl0mNQpUsD77OTugMpkkdSAk",
+	"VIKnkhxyaEVMWVG3FGtnQ2nwH9wzbjYtWlymzcG+VwcbiDqvcKx/HYmRWEC5j6kzrJ+CgxPCawmfOEfP",
+	"V+QGP2qojcS0WI8w38BJNObSNtgbYsYHXnTGlRijf5zwScROoVmQBpYacH8pMTeQiZJnfUvFUIi06CgY",
+	"PmWYukjMDHVkSrSZ1QmfPDBh6Pg+GqM2FUhueNqlcba/w3ItpNF3M4aHlURKaw60ImReroSrqCRADoVr",
+	"CZ8cuk+ViB4fpRYXpyzwSkmmyoFOMzYvaFgkVMKzZ5jKmRndW5VOwqeBzymxvG40xUnsNg3mqqrGRARi",
+	"y47qGF74AW+6c6S9uPsW0PXSmt4PdP91ZYXue2w1SORfSUB5JYBbZlYH5KKuoAceOhFaV+KznQ/aeMqp",
+	"2hdEdJ8bgL2LhKVanQljQ9WMb5CP0clpMW61brCfoKvxWLOh0MPUKTJnQIAk4LajNEAm4O+ePoNn1Ows",
+	"mSe9L8ED8DR94+b2RdEAQEIxpxf+CsEwNxEUZu6D3HZEDN9cyUKBHwdCYiiJNuWodz3HDQerLgZDO4Hg",
+	"GMB93Kk3U4d9k82+tlgWlGYK5mRxBRb6cqleCGgBc+pvCxPYO81m3mI+4ZafciN8midz1rnAAk73zXHL",
+	"5BzjoqNAZF+IzA2DKSESEyEGbSyNYPvNXRaP8snGmH5yP4/7MhUh69Ml7nLTH1mo1k8Aghe6i7JU84Sd",
+	"8pSrrsiAX9uwsc7OmUiNgAKpOXb7e6hQEuZGY2j5SyrJlnky+ao7yN3aNp/jyj7lyidPYSNAW7FV/dlM",
+	"68GiFnJwjXOGZIUVUe7kOrel2nt4zwJHEHwcfBt1zVVsK3bKOd6mKhalLduKezw17rcAvyy5QOgKVnYy",
+	"MSe8a+VF2S2jmM2p1qmAzNUdc3Pc2i7TmARWdtOV5I7pNvdl8dMVzjYcJ8RrQ6Zj9pBPdVie25rkKEmA",
+	"91jrge/DQXqMgM3cMudYhHBlOEMA64ST2GBv+ECYjkICDWjJ4dlZM3HGs4RZjd1FgJUQG8tdJksWoZTd",
+	"/L8uv4QkjBsYW6lTtbvjJnsmTA8UFzA5gdZhO82dR/VWq76zGzDIDQxl/1yLagRuzqUmidbyXCMiRFzi",
+	"kSsuSyWIIEk2/Re+bP+FBXfxgcBOCxvn5loUwFGSkIBeUwEU/Rt32yp0+Bp4C2bI8A/RXQnQtkSAhHAb",
+	"kuA97kZ3Mt1O6Cjdw1MZu99PZGKgU1IB8ITTOGQc4QDB/HP3s2HKu1CsozS+t6P884svXkuf4Bqsp0++",
+	"XVJ8t14bRvyvhREfDsMCOvw1BMaytPju9Ws5hmfC0sG7IhH+PbNxvAD9tqO/1yNj7nsm6wp2wXo1A+4N",
+	"N8BX32DPvCrHomw3sY4yVg8NGPOnnrJJKiatd0sPA5kEuauAd1jPFMAjfg2mwHWQundTbaaIWwsyCtzu",
+	"FSXNF2FhnyfiNuzrX4d5NeWtbUDYX4jU/HrcO2MzwQfz+XogAeRJdorVll09GEgLZAmnEyDYhmxCVu5Y",
+	"hhze8Ie6EcoCe7ayhm399OLo+Kcf2Yvj168iZgRUGrGDxs52m8VwTZteG0cslkk7xqfCTw8M60KUPGJx",
+	"wi1vx4x3VIxLEwe7NqcZog4fMjNQdoDk6f41fZGmOiY2H3yVNIEMUDiN4tYI0W2mwV5a+k9P/ydU4mfd",
+	"E87TRboJzlJtLOtqpWh6oV1tyo2FLoZu5IbFr7ix9eduOPWXz2LKA4YuJJ69IvIsR1hzpke2wY5YKn2R",
+	"GY6qo3JCDa3cd/KM8qy171ZaQ06vL1R4nEiNgF7KbecvwwN7OmN74fKOQmB9qGUrTApd6pzSkLYBbBzO",
+	"aO1oRRTr61FGDamlZaCrozwxei4m2D/xwmlmX80rFHJ8dFOgXQpNn5010mBvh/gsLJNDWjuOEJYM4gk6",
+	"hc9DQT/ganR6Q3UU9l2m3R032JNMj43IzAMG3+KDHmVd4XNI8PG4G+Ihct9i922YHqx4T9huf9aOoMfP",
+	"92nwGWQCLQOyjmUS+w0HgGvc0iHokomukBdTKa7aUS/5+VHy8amH+aESzDNdpT04r23/zmVt+//3l6P6",
+	"z7z+W7N+cFL/9N1/VPfwr0jgefmCczKCnUuFpP6+IaoRblWsSJywcaKHG2xHjZUdEdRwwh4/x16qfp/i",
+	"NhjwCe6W0ooUWzFaORAnutebA4LUp/8SXWvWXBZe/+3k03dbEf3H9l+qlmZxvg9A5fCt67nYLlqAaNAW",
+	"LMBaUcR1lEzazG+DjgLJyX7/0+3YksSdc2GnhkK3U2t3wm7q1KJOjVv4rYKexPu4cJmbMVxYWPgGjhn+",
+	"jos8fUXhTycy6bjF7eSYLv9vDJV1vJ3bme5dN63WgkbCw2Mi9vH4h/r3boMUvutBs/m4dXCws7/3eK95",
+	"cDD1Wf+30xm52X2q/J5VvNDwIsRSE0eskYlAWSntJtF610jBnH9E1ddBfHuDzAv0WUOsqBHQCiNE8Qpc",
+	"GFCjDXetA7IndOGVo2hgUV1Skew7gyGgFCJh9MPy4bYqgqYylRL9j9LuQnw+1kt4QSz9aFqQ05a4oK28",
+	"OXYBAg+F7z2RZSI5sdo/7yZiefMhnjm089t2anGFNhG9RRE964/zKpj0VQNW+DEC90dRZAGqfXXyj8IT",
+	"o0ux8EW+2ig0vRplQAoIUJMBsgyvgVcPovArJZW4dXz5M63EBl1+o/LoltHlEkVbHb9nHTQc6MA4woaH",
+	"/u/5H7x7CewMSNfg+6+C5wy+1SjLnAGNSvQQHmW1rguepZPyE9YjAL/f4HN+FdR5WfpqZ5BZcSMS+Hiq",
+	"IdapEIoZIdRh/nkjJnuMq0kE9Kc0msSTdRe6Y6whoulpGzG9EdMbMb0R07cppn+QSpp+4J68JmmdCn5x",
+	"86IaMgQ+EXIqpDojoW00BtCrhHcurztqXYEN09tI64203kjrjbS+TWn9RlsRiJCKUtAt2GpF+/NEN5Cx",
+	"37jolma60cEUM2nOFsNORaqhKZ3GFqM8s9jz++qWNzxsI8g3gnwjyDeC/DYF+ZOcRer6rG6f1rkR6f2j",
+	"9CTVoTk+9dtBETEDE4KSlClKGUS7AIjTUL0/9M7BCkvIqqGct7k6QKouhCrJYoO0LnFDwTPPtHuiVrla",
+	"yQe3ul7wK3n7quFK1ZehvdA8bpgdn0Gs/YBNJAD6xPRQKqlVY/XM3rHfcrfcZuWSvGKe20Qdlu+Dw6n6",
+	"SGiugPWRm2rIuQrx9pqgoHJS2tZ7eqSSGPQJEWjmvzbuh9r1E5OK6sZRE/MUyFbqUtVBSMUBONhRJGpl",
+	"znSH7ICbzqNfRol/QLSk14daOdXFVVHxraPTiQFnOYwMGFhEmeMbSGX6LOMDbM5ABNJuy2e8a1EB2yKn",
+	"IzTM+42aWM6gaP5Bg7lBR8S/Yg5IhGZnvmrWm6+BxPUnKvnJRorasq3EeeP7zi+gvfFd6akPCewebsmC",
+	"A+T82FlqA55gK3xErBIl54wh5l96OU3OT35oyzDl+AH6rU/HcxkO1QKM6mqkqaWB3BotqV+mu0pM6sf/",
+	"XNlssgx1D63wBlN6F8l7sMd1ONheVoWzPiutSsJiPnfPG22FmY6SYgtbaJUmewAnA1ZoIIfuZUK0gzo1",
+	"PiJpIugLi8zTwFhd7tYKBhtXk1OdTA6DuEkBVu3+ZCdDcYjxSqnO2KmwYyFUR8W9TA+wACa2Ogah6GQ3",
+	"0EjAuKSBMcELsL+b/8E5zL2eyAoMRNQsyksbbG5rO6onrYmIN5uaPV2IGZpVmRnb9jamRPEO9SkowOEP",
+	"XHVUkZQCezd1RZqKJGLu+7j/TUXPRtSWUCGDNjU6wYewvk4TgIFHVO9CX0H3erCSEBcYZQKrbQBeQff2",
+	"9ShD1laeJO5XuJzazsJ/E/FFR53y7nmDHeszAVYYfFRfC+uWkJ0KgKNDPYXCb48NtqCAYsDPBTPuS/AU",
+	"V9oprWOv6KRhfQFt2zNmhWIDqUZus/V8V+EA4PNmVljPmL6b+954zt3IE9GFUiTscAXlSsCLCelLpzjk",
+	"wH11W/zw9MGV+Gwb7EjhK6BNFzKR+OuoX4gpQVuw0Hg0hDV0P9AI4Hulws3AGNqSTo+HZcaeyMCT6HYz",
+	"fJIoP0iwtxlAhWHuLfivUp0cDBHp/ME5P1I4VFw5mrh7DYflEQkMFtoP59VTJXKUPrcd1edIKAkDwbPi",
+	"NgHbGqlER2Ebwo/bh4WPgtyjWl1ilSwi3CpprC/LvGXOpSqHfUY43BPapLX2bjOqOdlzaZfdGTB5WegB",
+	"wUY24Fan+sxN2erC41o7x621m/aWFvMmub9mlmoOoH8F/L4PsRk0ypde+8f4qALlBorTE5Q9tXazjPmH",
+	"n/0/VvtQVXUA09+uMBynvQqLcRPFAeXTU2HrOU2eHOai02uSopJcgvQMjjse4k2M78vG+GjLFsJ5UUWI",
+	"DyNh+aGsu814N0OAfsJAbJHE7ULBNrbYhN+ZVHnoaMN/fV3dnEd2Kjy3vstRiM/53xYSxh0HU8Mb8bGz",
+	"R5OMj1V86OWYJetUB3NIh8L4oqm3jpXiX3dFO2UlRref/BTvB6ebX7o7l/P326MOW7COzDlxm5wJLEnG",
+	"ZkvwtZzMFZ+HElxLTEI0Nhn7XJgcO8+wIE2IuvFq4mRZLjmUIp46H8QEQFolOnVaiXVCq2fCTguGK9bK",
+	"bizrO2JZB9X0bcO5rk+43/fyWy9NcNesG69dyezwTw7luCXD6yFGiVbHOpUeOy+G/ETrc+pM4qNuEOea",
+	"ar4fv3v74Zg9LJKLxmsZajiZtyCD7gYQ9fqwPAUi2ypR9QRbWSx284uMKxtX/xuzdpWuw0lFAxeD1Qoz",
+	"KPRvMm4BpQqh8arDyziaXh017gsVMcMnUQn0KJGWC1IJXE18Uf7alvKtLRCoHnh4vcdlKhICHEF+qi5V",
+	"fciNzdFGKO+wGPZsRL7c3SGHxwTLtPy+Jp//IeVMbkj3gBYw+UcoBAFQ+x4yj5wt9E+j4BFmngrZIiCF",
+	"xS6I+HHdbT52uo6qosnfuq66NeRBZUkEZckQUkru2KYq4pvRGptQSIlhv0uEnNcnXtPzulRmfsNYLD8o",
+	"4Dn6mpK9geFflZLDnjHIVwtgj2/dY7yjfFNZHZhcPZZgFuUBbxrr7BzOOUjXHlgQ0AJEdFRPjIWxrNyV",
+	"PBsp1sv0gLXgauxMju9wT0j4ZJpDlqbRUWd8aEKdss4Skbl/UIWE72ALGDvoIgId4Pqiew5ZhEPGqY86",
+	"oCEQEIA5fzuWXZT4R4zWG54AaX3MqJXrKtrFlTECMvH4mXIsS9F4QtlI1w9Gbk10dg6rtrXXPGCxHlkj",
+	"E1EnDEEdMARx1FGxe707ifH2GuwZlIlPz1+qL5uCJyxQuQEWllu856ZPPYwnwliRuR0gLoSS6qyxYs4d",
+	"5Biii+e1AJ564EqRI7eON5l93/Dp3QyfnhMGS3jJV+Tc2+TCbzAXfucLXmZrWuYJfZbL/Kii6gWhlzGC",
+	"wuBeE3uAXEFZQwH4lLr2qjp45ZtE+jXlvkj9r1PTMhanfa3PF/XUhYwaXTqvta7/+4KSAf/CVS2CrwsR",
+	"j7NYBgvvl2UDhr+LYPhxvl0XcyuXTsB8HPwL7hymgTDGbRHgAQeQUbAIgmeCZM3osDhzXSvoafHBcucH",
+	"JMwfpo4yfGLYVt/aoWk/fDgejxuGLgr7r6sH223GMbyKjSrCoa1LAHz5fzkVYCwfDOOOAji8/4ORZ4rb",
+	"USZithVftKI44KlfvD56Wv/w4mhn/xE0PEgiFp4CFzmFEbFTbsSjvW1wSToKkMXSsPh3T9AesU4t3If/",
+	"TLjlndqfcUS15tB1A6wozi5puxExozuKIMzYaoKfukuCr2YzfiFS0847Knj8l1uaiR5lTI8VOxcT9M4U",
+	"BaHd/HY+f4bLpGKtZmhsgW5b+LYNdqQmhS4XzvDLpEiwXQS6lh11lumxu2TIR0ZAbQNLuRUZTZez+L2w",
+	"2aR+1LMiixk357hDpI3gf3f2EPQNEGpFbazg/QDsTiBPqBLf+xL2GwzACfI4E4lI5YXIYgB++y2IVRoE",
+	"d9hrNYHhZSxtty8Spnu9BnuN7zC0qtBZD5avo3iWyQtwW8FNxtCn9p1CoDWntuQlU9xeX4gMfzidME4L",
+	"4G7Bp+fUYPiOQ6qfwL8mEoIdytIIDJQM+EfiUUIEHzsK584tBw0UPHD/OQJ3TfFswAaIR1kaowN9Khic",
+	"tQY7wgWDqgAoYCiFDx4Y2EJKWHC5eeYWqTcyIiHIbEf58bgFhgoF6lxtQzuTB+4v1kI3MZ6meuz+NkCv",
+	"3h1It3liI7qZsFg+r4jCgbarW32lcTe5fXiJ6l7ozeOFX9add+YdT8s+dknAvsdShozRlQjtAOFdzEX+",
+	"xYnwUZbW2jUvOIc8s0pkDXpdQ2dnDwdiYFbCeOAa3aSrXrECKzjh/tJTp+X0ULiPvWgBE2mcikxOMsFh",
+	"QOhKCwW/+i6UPkoCe9EpxL4R3ZPXvb/9/SD7/se//fPX7Hj8r4/vnn3/8tW7n1/qnVf8Ff8wvvz7LOus",
+	"3/inTKosvdc8WYR0l9ZsWnt/idbefxOTl+qj2dAqXJNB/IJfiNAuyZSJkZYwiiu8zhVae9Mt1JWLzAhj",
+	"ZZo64/k0t6OlXUu/4QjW1m/fbm9tWrKrpxg3Sbxym+xx2IurH7Jl8MvhDSHHBaoKlfc64Z0zYfPzc0XA",
+	"8ldu4Xzd9so8YDF9wm8cE3Fd8ureI4vXkT9rIorx9uX7dJN5jRBAOIxA7NAXrHAPhFIoaAGQIN3rUSiC",
+	"WnX2+XAolGHjvkxFXs3vgxK5SYEBibUMCxQI12NYXEenbt3rlcRqEHCrNummKX2E+d12o+5LJF2pV3cw",
+	"GzeYsC9rr238r+vrvn0Vy3DG/XpI8V8plkkCDnzU1+qiAakQawUQkqhA7gI0PhgRhYBl4Lwp4KR4Jti5",
+	"GFoIZj9mCZ+U6XHc3yGI7f6+27xi4vFZPtsbz0BW048BlVGZbcxN73qoxmh6k0A19unKpjgMrqgxpHVm",
+	"qVswbq0YDK2ptVs7szigef1488q/lBt7Qg+Zum2n6ja4XmSZzmrtGiVs/j/2ru63jRuG/yuCn7WkwFIM",
+	"cJ+MbU2CfaRIBuyhNVbFR+cEyyfjJNczgvzvAz+k08WXdvVcdGj8VqCxKFHix5E/koDnlVA3VOoltUqh",
+	"P0yAoJcvXuhRA3/3SUl1Ic327c9jHulu5G8fWST3JNN2dycJk5kmSjytmKl8hk1N1/dvEstJFI9hhGeU",
+	"j876lxCxX8lF/5gNOb2Xf2//wv/I6cU9ajI6ip9WuUlwPlrAcUOzrrvUu6Rhybjg5wOaI921b93JAkr3",
+	"MGrnVpR25AzsXt8HmUMHza19Ibc7sXlIN12Sfy352hyS/Ta0Uzr3oQopPiNx8a13ae4J44Fc2tZHE+G7",
+	"lIe8/2/hiEFd8ptAPRrYpJCpel2gMTpNjf5rsHcNCLDk1sdaq+C7eTrZi5mZJmF+/AdoC0SHd1UuEPPt",
+	"nY8RmhN1jeckZAvhOfB/QBx176qEoOB+lPspJ2Kk8OOG2fl19NMx/f1/TH+XIRZ63DaGQiSo7eimSWWR",
+	"MziGXg7i4x6NSDIi55Dm3SQkVEha6hCGJEL4QvbjsS/q5xTHzlr5BEm/fxRmETOCXmgLK5JK5eyCK94Z",
+	"4baPlkdSR+/zqDeen/OJLz+J4H4qoz/3AV+3/QW2k3WsR+O3U/xyvQXT4vfv2ykKB0M6h4YkoC21TYjG",
+	"Oa6YIf+Q/r5iC1r52Tp1UWFrfzoQZJx02NNyOU11G/3JSn2X4b72IT6M9OiDaS3yjAS4zuprbtYO3RBe",
+	"vvQsdjyoCx9iQsL2N5G9BPStUlcLk/t3nJ19T9OupvkyBqdVgl85oApg8q4BmpMuZPpGAN4DvKEft2YW",
+	"qWyQoBC1x99ThFozVFjQEXmMGZ/DEhq8IPMTN6MfoPInnkp61VPdk87tO7bcLX1jtlqgTOLgM1OphTs1",
+	"BCwI/SgbGabUyiA/Rp+rlTMz0B1MamHRzvh5nuFJmPIWivWvvV8GDm2QHzrANrtMHewFRc7xzmKRCQua",
+	"dSgIuytwsyAuCcDd4IeJlIvlZnq9Hu21d1Uo1y8KmgcZ4T85SqBYLZfBD4hPQYiP3KJ8Fz++4fTB8Cao",
+	"E30L464mG0+TbiinPrrKcJJLGbXa0eACrl0Sv9PQtGVubZ8vn+KBiaO8j7BGK+O29NxK+XCmeWr7S4Ob",
+	"oaczVpM3l2oB25CeE61qwkJqo9PNzGYQhtZL75b3msVJxiCFsbpaR0d+zbn3dw60mqxQoey+fDUHqJ6S",
+	"Z5EcE9TFrz+o1xeX1+r6TAt/fGA1EVZgFspGLvbQKoBpZ7VWc0t2gNoG8cicpnrX4OsWfD0+Hqkq0Nxf",
+	"TKvOIvDtOrskxRp4qE6HtH+lKFlBMYB3zVVyuq7WEV/piXp//vMf6nRe2/Z0CdFwYUsE5wILL0urDey0",
+	"CVPwhIO3J6DIijpl3G6pFcKrPGSBUmz0Sh7J2UYy49Cavt6ZrCsbn6LEYYpK5yqPMbIReAzC3DvnN1oZ",
+	"FWILZikPKFfCdRcshnaXyAUYF2udZ2hRdwaxf2we02CP0r6UUsqzlR6mD/8EAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
