@@ -44,13 +44,13 @@ test("a finger that swipes over an appointment scrolls and moves nothing", async
   const at = await middle(page);
   const before = await top(page);
   await fingers.down(at);
-  await fingers.move(at, [at[0], at[1] - 40]);
+  await fingers.move(at, [at[0], at[1] - 40], 2);
   await fingers.up();
   await expect.poll(() => top(page)).toBeGreaterThan(before);
-  // A longer one, downwards, slowly.
+  // A longer one, downwards.
   const again = await middle(page);
   await fingers.down(again);
-  await fingers.move(again, [again[0], again[1] + 120], 20);
+  await fingers.move(again, [again[0], again[1] + 120], 8);
   await fingers.up();
   await expect(page.getByRole("dialog")).toHaveCount(0);
   await expect(lifted(page)).toHaveCount(0);
