@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
+	"mems/gen/guides"
 )
 
 // docs holds the interactive documentation; docs/README.md says where it is
@@ -33,7 +34,21 @@ func (s *Server) registerAssets() {
 		s.echo.GET("/reception", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "/reception/") })
 		s.echo.GET("/reception/*", echo.WrapHandler(s.cfg.Desk))
 	}
+	s.echo.GET("/docs/guide", markdown(guides.Partner))
+	s.echo.GET("/docs/client", markdown(guides.Client))
 	s.echo.GET("/docs/scalar.js", asset("docs/scalar.js.gz", "text/javascript; charset=utf-8"))
+}
+
+// markdown serves a text as its source: browsers show plain text and download
+// text/markdown.
+func markdown(text []byte) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h.Set("Cache-Control", "no-cache")
+		http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(text))
+		return nil
+	}
 }
 
 // asset serves an embedded file; one that is packed goes out packed to those
