@@ -168,6 +168,9 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 		if err := match.check(p.Version); err != nil {
 			return err
 		}
+		if err := freeHoldsOf(ctx, t, "patient_id", id); err != nil {
+			return err
+		}
 		if err := t.noteGone(ctx, "patient", id); err != nil {
 			return err
 		}

@@ -175,6 +175,11 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 		if open {
 			return clinic.ErrHasOpenAppointments
 		}
+		for _, each := range ids {
+			if err := freeHoldsOf(ctx, t, "patient_id", each); err != nil {
+				return err
+			}
+		}
 		if err := t.noteOfPatients(ctx, deleted, ids...); err != nil {
 			return err
 		}

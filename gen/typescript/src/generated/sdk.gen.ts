@@ -1286,10 +1286,18 @@ export const listWaitlist = <ThrowOnError extends boolean = false>(options: Opti
  * those of a specialization, or anybody; of this length or type; starting between
  * `from` and `to`.
  *
- * When an appointment is cancelled, missed, left or moved away, its time is
- * offered in the same moment to the entry that has waited longest of those it
- * fits: it is held for ten minutes for that patient, and the entry is `offered`.
- * Accept or decline it; when nobody does in time, it is offered to the next.
+ * Whatever time is free, or becomes free, is offered at once to the entries that it
+ * fits, those that have waited longest first: when this entry is made, when an
+ * appointment is cancelled, missed, left, shortened or moved, when a hold ends, when
+ * a time off or a closure is deleted, when hours are added, or a doctor or a room is
+ * back. Together with what is free beside it, one freed time may make several offers.
+ * The time is held for ten minutes for that patient, and the entry is `offered`.
+ * Accept or decline it; when nobody does in time, it is offered to the next. An entry
+ * is never offered what its patient has given up, or has declined or let pass.
+ *
+ * Where a doctor has no working hours, a time between 08:00 and 18:00 of the clinic
+ * is preferred. An offer that nobody has accepted gives way when the appointment that
+ * had its time comes back (undo, or moved back); the entry waits on.
  *
  * Permission: `waitlist:write`.
  *
@@ -1349,7 +1357,8 @@ export const acceptOffer = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Decline the offered time
  *
- * Offers the time to the next entry; this one waits for another.
+ * Offers the time to the next entry; this one waits for another, and is offered it at
+ * once when one is free.
  *
  * Permission: `waitlist:write`.
  *

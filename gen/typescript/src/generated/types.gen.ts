@@ -9756,7 +9756,8 @@ export type CreateWaitlistEntryError = CreateWaitlistEntryErrors[keyof CreateWai
 
 export type CreateWaitlistEntryResponses = {
     /**
-     * Noted. `Location` is the address of the entry.
+     * Noted; `offered` when a time is free. `Location` is the address of the entry.
+     *
      */
     201: WaitlistEntry;
 };
