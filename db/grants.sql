@@ -35,6 +35,7 @@ GRANT SELECT, INSERT, UPDATE ON mems.waitlist TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (after_entry), DELETE ON mems.freed_times TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE, UPDATE ON mems.patient_identifiers TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.patient_names TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.api_keys TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.calendar_feeds TO 'mems_app'@'localhost';

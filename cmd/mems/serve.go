@@ -125,6 +125,9 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 		if _, err := st.DeleteOldKeys(limit); err != nil {
 			log.DebugContext(ctx, "old answers to idempotency keys were not deleted", "cause", err)
 		}
+		if _, err := st.RekeyPatients(limit); err != nil {
+			log.DebugContext(ctx, "keys of patients were not computed", "cause", err)
+		}
 		if err := st.DeleteOldDeliveries(limit); err != nil {
 			log.DebugContext(ctx, "old messages were not deleted", "cause", err)
 		}

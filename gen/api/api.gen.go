@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5076,8 +5111,8 @@ type PatientCreate struct {
 	LastName PersonName `json:"last_name"`
 
 	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-	// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-	// `accept`.
+	// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+	// by default `accept`.
 	//
 	//
 	// Example: refuse
@@ -5094,8 +5129,8 @@ type PatientCreate struct {
 }
 
 // PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
-// `accept`.
+// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
+// by default `accept`.
 //
 // Example: refuse
 type PatientCreateOnPossibleDuplicate string
@@ -5579,6 +5614,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8475,6 +8544,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9279,6 +9444,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12375,6 +12543,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14148,6 +14325,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27591,6 +27769,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -30285,8 +30568,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30295,6 +30603,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30397,8 +30708,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30407,6 +30743,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -37061,6 +37400,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39385,6 +39727,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40917,849 +41282,865 @@ var swaggerSpec = []string{
 	"hqgKEGax/lkiPMGUIYKjKdL8Ox/0IB/0fm+nt1Mb8kzQS6xIgBjvRnoMnaAjyO8ZFSR2vK6YS4o//0LY",
 	"RE07w0HfSA9FYNf/+yPq/r9P3/9Xxzu5KU4SwiZkeWYv+RwpjnCmpnp5NCH4lnvQe9wb1Ib+I8GCCCQI",
 	"TtIfRp2UpHLU6TQMd7fNcDlThKlT7KGi4ylmEyI1CTGgoMjcjGJO5CEac4HCV+PuG85I9zVW0TSsDnrU",
-	"Sf91/g+2Iw6i/smT7On45993Pz8fzGHkWy38qPPxqPsb7v7R7x6cdT99P+o0zMpwil94ZCVUfWrvsJoi",
-	"PoZZMTJHgkRcxNXhP8KFKiIfDVaOecy1AOwMO5mgXUHGRBAWafoqTWZHT2Z5rM+9a/8PIqSmBjtGM74g",
-	"X3P/cg82X9m9pYXtdw+aF/TFlArvOE+nBF36xqo5CkZzgi+Q4QVI4Umgf33x8tV7NAWGc4jClCjcs294",
-	"FYeaBemXSJyS3srJFBP/8MhNvbzae0Enpcz9uV+Zrn5i9YTfY0V+oSlVPgaFgVMmZKwCFIoQ6UESqaTh",
-	"UDB8EnEWSxSqEGVM0QThJNELZJjsOY4u6psXab4hRp1D8UP/UP0w2Olsfihw9w89lUPxg5nVobL/aJgc",
-	"UWJxpA2W5dmd2JErjuaYKmTMF6TEgrKJYbyVke9sdCwoU7s7ZoNoqmXE7mM9i5Qy8+cgHyZlikyIMCJv",
-	"hgVOicqlnuLCKzCAIyE1pdIcEb0FUyoVF4shwkgLb8QFwigm8qKHTvEFYYXI0zYMiYMRO88U4ixZoPOF",
-	"tjEokwonCbAQNKdqyjNV5t6Us0P4HYTT3MotKkeszOJjFNM4F196jMhIcv1pOmFckLg3YhVqGAuu2SyR",
-	"F1ov0ZM0j3SCjlNEnr8+6R5ZU6CZTEonYFCVCf89GmVauejCfwcv4D9PXnz6Tl+RDRebn/ITWsmYe/XM",
-	"zzxKTPZbiWiVBw/s7GdYTYu503glY/gvQcadYeebR4WR/8hclY9ePauP63QxIxuMDenJ3d4Aj3FCWIzF",
-	"C0LiptFF9h40JiS+xaElXGaicc0ic/kWx5MJ6WMLejAhI5/VWQR3hE4+zfCEWLYWoIxFoOXAWGF8v2dE",
-	"LIoBmoebDtnO6kNWUVb8R+QZSeglEYum9UyJlHiy8XrG9nVnV19Y44NoGpfxQ9zeNmsN5JhnzCOQjxRK",
-	"uVRIcpRitkCCSJ6JiEhEmWG4essN/2XAo1MQaVPM0E6/f4j6xqpwkiNUXOEkRDjhjFQmt9/3E8lZBCMr",
-	"TykmY5wlyvLhZkG4M9h7svd09/Hek5I47HvEoVmCF/ZFSxbf/0jOwgCFeGZsTMrZI/ebIp+V+UNLwcot",
-	"4ykV39v7tLwjONbnJDQWZtgbsZ9O3r5xWhkIRzMX/bcgiMpDhNlCTbV2QBKpf0F7/cd1iaY/0XDCzuzi",
-	"bCXHHugX/+dBaUr/0bN9CNP9T32mH79Hn/SFhw8OwSj67uHfmvXdd6DHe5Z6ilmcUDb5ISGMEqZCbUZj",
-	"EU1zJcGwGae7aEpTCAuCMnbB+JwhvXQ99FYv4ZxKMM8lgTsEGWeS1CyR+geblAI74u141Qoj0a6GUovl",
-	"1XjDFUo417Y6VodI8pSgmeATgVPpvAuV2Ziz7yWEmflGefx2MOecJwSzfDTv7RFv4k6OBQB/0roZjaaG",
-	"iLGq2inVlR50rpt96dGWWNhJwhtVIZlwZQcMxpMlqgm+JPVF7Ay6O/2dJ/1dcMf3+791d/s3OfSXPGnU",
-	"Q6Y8uUX141VM0hlXhEWLn4mHHl/jCwKKvcRjoq0YoEFnUjpTzRgyQ2sAxJxp3hZZGaFFxGLEMJNzo6Xr",
-	"p8FhiLRAQHs7OyikxTi6F2TRFUSf29DYA5hxfbZHzH7uEO31D5afoaybSRJq8kxI6StUooxpC2GOFz30",
-	"M5mpEdPCaWcP4h6yzlyfkv7uwZOnpLvXj/e7e7vkafc8OtjtPn56sIf3n4wPdnf2mnhGaT27ekGbmMf+",
-	"/irmMRp93hl0R6PPT543MZFXY3Ba+HfMuJdAEzNChlZ8CVLRJAGfAYjz8PkpnoSF72zEcufZbm/QGzwc",
-	"IthRgaTeS5yUXBAyABn4XQjiHrNFb8Q+5Gy7MM5KA6ISpTgmWpvQ6kWEJanvgHNA+JfY+mu2Y8yjkfzu",
-	"wWj03X8efHj08G+jzsf/HnU+fTfqPNAXArhavfDwu4f616ZdeMMZadiJI0Pxu/09t/52pcFI1lsAyzq2",
-	"8srju9TLv5Mvv96XTda/1VIW7sYV69lfJs++Jc+mhWFRksUer+17IEFwiFiOAEf8nEgaE+ODLtmJhznJ",
-	"aWkuidYCFInR+QJFPE2xrDDJj50iAGIDe5/05VnC9VDGOJENspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"r8zLdoAy7R+FlwYLgSHUx+jvGbGXNTf/EnSkWhgnBhepftnPpNG4OXr3Cl2Qxe1JjwaXXt2CgJWsWA8b",
-	"mQEJvH0rK2CtNywPpTWtpd3O21vLdwlmjYNJMLu9kbznPG3UBDlPb28kJ5BD0ajgwdXbG80pjS5II8Eo",
-	"uHp7o/mAqUqobBzP3F7XwkLcIk/4QM6nnF80Dstcvq3xfNFPyxlncikf6TWV0oZ7bSRO/7Ns484EP09I",
-	"CgY9hNo3+u4785T5eM3WLYm2LuOqO+YZi8Nhbv0jxituUpCNwDX1atU8mXcxAecl7Y4JiRunILNoWnWo",
-	"gppCFQTMBbkEA5cL0EHJ55neXDM94+68k5mZTzfOyV5f3hLncryLQdvT1Dhoe706aBQ6t2blOapgOxh3",
-	"TlLPVEHvuYuJGo2rcZ7m8vKAtc39C7aRuYbB5j67zUeqX/t2RkxW3NtMRTwlvmG/4QoxPh8ixXNnqott",
-	"Wu9ojBU+x5KgCDPGFTonCDxW6Egay9lknFjlacT0JASOVIAkpiYszFB9LMYIKGW4VOKvvpnZex8VN7rA",
-	"ZjePbK58roiBfim8SuB823Tpy2mjZj/fXhKR4Jn+Ic9nolLqf3zU74whosDZOKERqOVEYZpI80GTylPc",
-	"ZymI23cGHbmQiqSQZMCGKUnlcOYI8FPQUeSzqvjmDaUpNBaE6MWJKZ4wLhWNZPU+nAiC4wUcJswq7Nyp",
-	"wIqacDwYN1QtOsMOEYIL+LJztp0andVPZ9dLp3animivde5gyZkEJ449WfaKSVPVxLeKRHvIuOGySR4r",
-	"MgsM0T/nCdLbo58NYWd7dg97ZgNDTcmanLg4p3FM2K0ynbH7quE2yOQUmOi4JoUpvjSulhkRqWaKnBmX",
-	"KGwyIySWhygsLoYQOpeIqt6IhZHgUna5oBOqP4BNJI2PnbsLSaq0kssUwrmjDV6f4oVzpkieEogW6Dcm",
-	"PMJJl7NkAQOmUqvIl+URV5KlzHTM/sKNemQS8TlDKY6mlBnn0RIz+fDhQ/eo9KJ1vKHI4YJFfollSQuT",
-	"t7qjUyy75Twku7HWLwYntnQVVibNtCWr8AIEykue3IneNeVJs7qlhTn4jZcF4Ct2iRMa3+pY4Yvw8u4Y",
-	"04TE+SobGs6pMcUqssN1POMQhcAJZYi08WIZDLqk3CSO9JwLhP0qya3OqsHbPCw5mt0Ei124IIvC21c4",
-	"oe0k7sYCoTD8JlqyPqRlSnqNkzEXKbldWkrdV7t2cWu0VGhNWuiiB+eCXxCGfjp5+yZA5zhGv56+6D4N",
-	"EEbgXELGKWfYaE6HMdFC6CFM8w1OCSQ03eo0tVzoKv1ZLQks/+eMFE56Bhl8eoBcmWgyPk9u9wRoksH5",
-	"p+1GuNC2c/TjJOFza0XEFBtRXwhF7rQR6/2VQGgwMeuQu4tDYZ19jYfCXl8+FO8SzO5kwAlmzaNNMFse",
-	"6nvO07sYquA8bRyqvrg8VOP2u4vBGpdis18DLnsGrPAtn8WZgMRS6pOyuS5jc7GQpCwyiqrLLdb6dpH3",
-	"jN5r3kltGBe0nphENCYIMzKHGRrf511sifGrNm6Juby8Jac0JW/H47sZcUq6fDyuj9kZiNbLAqUWfDz2",
-	"jJ3zX7CY3DJF4UXCcdxVnHcT/XU7aKhzoRLBb8KkeZmcbDAtFCQIPHi8h36mP6KMJUSCNjemk0yQGHGX",
-	"lfPQTe01Zov31g1yu5wIK9KFoBIcFshac/4YMy8QXiQ+NLnauTFsc7j1oSm5RKBe4C59LKeLGblrJ7YW",
-	"7xt5skEPWKL0X6u53bc6jaz67QY9WNOAVimdA9t6gcDGQQ8wW4yYJqSHPRTW7eIQSbyQ1qD5YdShxhY7",
-	"g/eNOq6YDJsPWNc4OGJGDJIBHj/Z7z/soSOGSDpTCxQJApVgOHHaFiRKgiOGcUau21L/leFLTJNbVzSz",
-	"4ruOc/q9pMgkTqKUm2QBrThr9X6O5chlIgerUpYQ1JnXjvWIhdz4yro2w9D5fzhjNjVDb1bCta0HyUbY",
-	"+WP07+eEsgm4wcZUmy6HxjaxpR96NHqMTtwu+2q35wi/MvJ5RqLbPkmUKSIYTrpA6eDLgji9c/sZUWHc",
-	"gQmf2Golaw+DEWE35YzGoeULMpvNuFAkfq3NiFsmv/zjXTBigMs5e8eW+HU19w0dO9Cmms/IAekYQO5O",
-	"LkvBy1S8x5WdhkuEYCyrbrkudRUx1KpYv5SDxHcSm7Lf7kIAujlEVYlTL4sIG0/+00TXOoV73kacqTez",
-	"0tW9XZCZMl5fJ3O0XjETmogUNeGQcqn2mqA3kwoz0CzcQ+cLf5GXScKrJcJekMVw4Cm0vMvKpwpsR3Px",
-	"BJpPuSzV8VCl+W40JfIQsSxJQJ9j9RqEQTWP6PFeOY/ooN9/Mjg42Nnfe7LXPzgYVJOK9EuNbDRpCfUk",
-	"I0g9o4LIdvtmZrkus8EW0mspeIa9ZZWEuYC7ie0obmQlYHjYJYFaZCji0IuSL0SsNWWA8qhQwu5OhRB2",
-	"+o1rUGydyePwEr8ejXWQjrmo0uF7MiZCEIE0H8ZJdRyDu6dIm8OwduntfeXltlcYVze15oInZB0Nvdf3",
-	"AKfiMxtzrUziBRR4zrBQDFyRCbClPCdy1atP9CtreY/9DXIdv5QzfT6a1B8gHzujfLBlhlDBsagwvcrx",
-	"q+xY7ewUqAr8/H9IBIfQcO0CMgfHxteCk3clzmwzSutpv7nxoLjWVDWj7SGXFR0WowqtQWGMCUjgRQuC",
-	"RaD1Wsig1L+N6aXW7MN8zkbrICSGRFiTZG/rbAPjAuKJY4pGqahKkwo3Xc9ntmJi/1uP/f+Kk1U+VOuI",
-	"3yNyjwDj4V5ZuVdWNldWLnwq8KnhBBaH45/do3evuj+TRdhDJ1M+t7kynEXVRQC4lrPB2U+/93+7+Ptg",
-	"2k93kqfHffb7xbtdvi+eyAM1yHYv9+dPPh8sBn/sHu3/uJqP1MA74PUG7+GsUnL8773dL94dv9fE7jWx",
-	"e03sGjQxwyeaRdIvVHp2+S0jee6UlUpyWSzlC9ZYNyONvyovcD9f2Bz1jdba2vm1xa6vtj6HBYjCune+",
-	"IZ+VBWRY2hP4QvVt/oWrAHDWJfm5qTW2sSjwY5VzaTnLK2GGKCwgHkOUzZDiATrP1Ag8sqaCirJJgEKH",
-	"oBmWSoUrD8+STGqNtoYrGfq0VT8g6FLVo7lg/bkUUi3Nt11WJotNtBkLgngUZTOq5815VcCuLCt63F8N",
-	"KtAIUto0WusSvrPhRphFxELyrKPF4/K9X4Lt1DxbOLfmAZNmvqRLrdcyloFK13zI3m/3A7SgHP312nUg",
-	"fkmEoDFZz0nyI/vWPfIlx1td69C0t32pIrRuMsAcwbap8uvOdNMSmG5zJVhNtOv9iaUHduRmR1qCwd2Y",
-	"ghzs78Z0cWIe+FICB94EcenO9q8Mzbnhqvh0kBJBVzUPtwoFDZdpprIrHi5ROvVNLDzwy6F862rKT2m+",
-	"a4SyYastXUwW+tKw72VVh3HVpOk7TBnjmRIkJek5EVotdtkOUUIZjb4FHLfxuIdOMiF4ZmKWcoYjLWQh",
-	"cSLll3VklQ80SSCtvBJdVQbVgsbY6GUlnXp/2X6oE1NhT4xGJ34DAMt24uu9eaJOYvZF6zZsS59g5Sxy",
-	"ULx66JWSKIG5g460pBBB1sH5AtnCZ1hKA522vOuYLc409XtYAb4ggLUgMwq5m0a1UDYCNRaE9NBRKVUT",
-	"ShcQNrdBmqzkORoPhLeR4kl18+286wgzdyHDpzyxWRYNpbqQb8HHCJuseZjzBSEzWS3PKQj75yc//X33",
-	"tx93Xu/98/Hp/r/+/uH5+9Pfft3Z3duv0vNef8lGrAGY7XSfeCE9NlcPPDrBNhJ+/c1bibKSPNqgWLh8",
-	"/BqZe2kca87m80uvmaMNRIeGMq7VZBn3+RyOgnEHOBPCc8IiP/wtcFb9aMwZOTTQXpDBbbirRBIvzCdU",
-	"TSiXvxfoQ4bZiIUZi3lo6FMQ1wnApoITRLBIqGarNCVB3V7ooReZgG+bwUqU4sWInROE4zhHxrSAFpoH",
-	"acllElX0v6YkujijzC06XNRHQGnJyPiZnPK5NtoJvtS/GAEELoSYg2XvRquPBRET/V+azrhQVbAM++Wl",
-	"M4BXYJJa2E/wndr1NlCjkJhXIHiGOcJykYhWQxktedw45GRITOMeeuEVgQHC51CFpSUk7GsVdaQKL7ra",
-	"OdYs3G7BWRZ0PndxFlPAUta/4vEYfuR4RrsRj8mEsC75rATuKjwxJF+/X5/aLUy+22T/Y8HTs0Kl9pgL",
-	"pnzRgVZihsIl3TosU0n92GpaZFyNGPlMpSpie5ghfbaMQ3tCGBFYcX3+FZ8hXEoTghRg/XqccsgFgyBg",
-	"RiwWVbNEGWzi6PWqf68YmgPyzny6sKdooRmMZi2QtWYqZzhDs0zMuCRNKuHa81DTAq+i8v2ZTkVrWZzr",
-	"rR7YVx6T2BbgGkFQdtXUVnS31YLi7h9nPg2ktg44Sb5yl8BW2gk/29rWrqkrYOdZjaDKc8qfybd5vQ1a",
-	"VnkqupDbgzXKz0uD0N2gnkzxbEYY+BBrGtDGrvLnUIppFKkA8SQmUpnKxxZO8pquVnGXD/r9ZYe51++9",
-	"ZinWxwnKZb5BUd0+pyzWtrVTMEzXDBsTqy6S3nFPsMYgDhqKc/mv5q1lgQLMsVxpDGc8LzODtPDypwvm",
-	"Wm4c1S8aR60LXnkMk7VyZEXEpD72atQEKB1U0lbxkyJQcWNBlKCjl+bsD2gus/qxU5qS3/R9wDbW7XTh",
-	"6biRzd654c3eILhkeBwwt055Gdccxbclq7YGOpElxELIwhosKSDLZ65JZH6YLrbWVk7nlMlDW0ZgcBcI",
-	"keicKxeM2cBp9efUWLTu13DARbE5JnGdX1A2QeeC4AtZOdP1iCIolAaiOX8sxQvzaG13nSHKMyVpTLpz",
-	"LvT9XYBlzUViCbPFFeq6X3wIjKXbVyAx7rZFYqw7C2Ht1hD/+8IebucvdMnhilt5e2hrOy0WhSFJysov",
-	"GlyvQ3AZZPprcO1t4yRr1GGPbKH9n02P/bKa6k4aTN8Pptys6oo2UbIeCvOOk2GAwrx2Cf6YkuiCxGeU",
-	"hcGIhZSdASI5kTIEIR86H1EcmlD1olTt+q3Mu/jkkJojpqd7iEJr1JjPWPeSfWdCxurMupzPwOV8Jglh",
-	"IYo5JOyMmHN0GU2bSMNlrKPrEClBMFjkDiVeG99Y2hEaxJwSCyo33Mxn71xiMHkA0c2nXnKNxbknzDxe",
-	"9pN5J1FlW/VWnxWGVWut4mO4F5RBk4FLKn1Oy/v8iRvMn+AJzzz+ymP4HRCu8xTPAGFZUTy+2SFPYvdF",
-	"p0s8qWgWTyqaxTcf+90D3B1/+vdjfx7iFVIyzmgs/X5XiBjao2Wzhcbc+cc30uwN81+j0F+DbNhUDJU6",
-	"snpYJPAUCsgyxZQ3kob+BMtfQZPIo2eCTLCITfRWEtODMYr0KKtq6ckFZQiYz1eXcQnRwQbNwi1gofsZ",
-	"gAC8QtUIHGwAVRYgrS6Am1bcSvZGWUcNVpoeApolOCI99DydqUXgwOchZHKtdFxt5us/U9IJR+k/WGaQ",
-	"SPGJWUxwTxT1HzIMDCzWOY9b5IJWuwxXZrLvmcg1pWzYtFGPv6tlooXltcsrXGFhFeosEUj51G+dq6El",
-	"8LWE/yHQzrWmcvvy+rCcTxD2w+sTiNoEzRHa+7cizW9xMm1lPfpGiMnk/Lw6xG8G+4/3o9pAr1sVqIy9",
-	"Yz/5v0zWt5fh1Y3QIiVcL2QqS2k7MtzL+WuU89VdAe7ZdlvgoXtt4Aa1AX/94NIx3kB8torMgKBsV8qx",
-	"9PQVazqq1vdXXNyhx/fO9SFqoZq4ruRLYUGjpQAO0ZPdg8cPh86Rnic1ASbuejfkvQPiL+OA+EvrF/c+",
-	"gnsfwV9NK1iWSFlMlZEpfjFvpIdLbgWoUtjnUt/oWhTL31j/g83YPScRTgkYXD+dvH1Tz9qzn6ASTWwP",
-	"w6kDy6u1yft+b4D29tBgZxft7aPHT6BrXvVQQXbK6kj6tcVmjWRpnvccy3WTtlmKCJIUzdTjfOp3NzND",
-	"AZ4EReVQrssb827KGfGwt9UJDPYbn5oo9DlTvkwpTaAJzZsyIj1+hZTANNkyG7wc5TZeJ5MSFueOJ+hb",
-	"AhnWlahQfnE5RzqOIQDl1X8ZUXMuLpC9yQiplKCxqIQ4SwCuVEmSjGvtcA92ev3eTu9JLa9kf4OsoXaw",
-	"H0b7bFjEci/5jdT1EvOpJ5Ytc2EisCTxyu5/sI3mviAPY9ox53/bLE1gwDWEksaamI1LRg3Z+pEzbNzP",
-	"13i5aEZZSwtarjqBL3jD4/pA0rhENRh6MtxeaDzHUfQvQH75VVyUBZQoW/M/be95CNycrne+VXrsW6Vq",
-	"bu8KepnyFM4cZxERrA7mUuqhe3urWIxdrhy8NKM3m4zklM9bHL263jPo+47civytoALJYQo7ekvYPrcn",
-	"pQpE0qaW6HAdZDA1Yjfhk1VZJJ3+4KeD3473/9H/p0eereWrMmvgBUVxzGboSGtS/7RkgriI+2AhcSqr",
-	"Uj6epURo7h4qGEstnblMjzkXLkRBo8xe7zoiTAna0mFkn6m5iRiZb5HcXGgWX5uj6Ecq1PQZ9tWF6F/1",
-	"7M/1LQEoCmhw0O93+4Nuf+CwivKkSsVjvDjUXAIrzWPxAlE5Yha4Wp8GT/+fIsEaun2F40xlgoT1XtWD",
-	"g6d73f5Od+egnuRaPzBV83aT4+MaZ/oX4ahA4tIzAq/X7u7uARpnSdLVI3joXZqDg4On3cFOd7fflKXd",
-	"eiaNI39BfNrKEoxste/mPTzbdcGzUVnTn+dTnhQH465w2vyAV4TFstB9ylLpJhHGrhG51rbbM6tv4Ltw",
-	"gZw25Zn4WnDT9CmzwGmHlWF/a8xZ1+cwT4espal7zF19jp+JHnqJ4xgsxXvEtS3rGOql5DZydSOQsWU+",
-	"vV2WSJV1V9Bjy+iv0JHwnFglGcrGDWqDqWWeECULBjViuejO336+QAnBl7YLAc/U0GxRSjAzSf+r4GpH",
-	"po0FypiiiUWwtSu1Fm32z89vrwf/9q/GNGrnculIbnaeGrFo71Wee5XnXuW5V3n+miCzmUgaUASKbbEu",
-	"nABhJEkkiLLmrIGL57VWPaVeNnkV9Ijx8RDNtEowVWomh48ehbkP3Dzmtj/PilgGcq5Z/I/cEOWjlKQy",
-	"wkk7YOcejWR5VTNBu4KMiQB/XpWKdqpU9LiKzeQZSRMG9GikP7teyt2Y9mm2fJ3MXO8vq4jNdm4zeOJK",
-	"uVUVt8bX5i87htbofsFfNGOPeEoknKPelmpvXmBrW8tTWQUnus1CxAvKPIMFqMFigMAOym3zDlHIZ4Tl",
-	"nbCwQjhJymHPC7KAqvELwozTuFb/Zq8vhVzytvlyhSiyw0rxAsUcSNCFkDciwnf5RzYIGAreWC5thvGt",
-	"hNYbcuPPO+jv4sOPPdkiKxz/QxRqldMwYswQjQMUZpKIYcGbZ4Jf0hhGZ18F0TKzbV+/+lo7wUVUAujV",
-	"7UqVXsps13+8q7jHHoFuUOEW9aRITf95rafH0nCXWlqLawA79Vc3RexsC890LSCdNxaEu15oz6C6QetI",
-	"431zuHItXTju56JdVmYUpFlqcqnHBXt4FiXcRMMEMelenaBj/nFG2Rm0V9Q8VO+qF/ug9JlN0J2OMYtp",
-	"3BARKcW0XQpa3kRzRoTkrIdCiJCdaZ4bBigELcX9AQGlM/32cMSgpnumNf0QMmJnguREapinzD8E3TJL",
-	"BeNeVPj85euoowh9fQnsYwuCPbL9XwSLPBBWFcMKQQl5VRYfPN1blbx7cHDwtCyCD1ZEeUtSuFjQDWSX",
-	"5OyNvrOtIdr+9SnYAGd+w9BA4SREiwUZFEgVJpBf5z9H332HXn+n/7ecnrIW7DcVa9nB6/dvQH+YbgDy",
-	"Y7LL3N1nhPlyJH7BUiE15yimE+rwjgiCRxDLNDteTy6dnd2aYK0aeqtB28AS2dDi0EtU3bAK3Vfm6uWA",
-	"K7I3CxRVPXebeYSObLcyXmTOmUvSegIMyqLtUmYyVU2/CPKDuTH0pNdVG1e0gI4qPXmmLGhCyyqPdp7C",
-	"hMtMrP3Msb1NP5HbMb6M5NzFMuGQ55xLaOpa+tcO1Dj+7XH863Erxa1s1PrxiE1WYmP6Szmvtg0Q9JbN",
-	"H3wJ0lVfJaLszkBcpjxZy39f6nsqOX0rqQU2+m1+Klfk6RX78a1J2ONjFFoopTOAUgqDij/uutalMdes",
-	"RY8KVyKw2kziadEFYm0Su7kLsN6iC6LWA73BXQ4bjo/Hm0DDvdUqqluClYiLpm90NVszQBjF3IJPh9YH",
-	"pJUmW4wegoVmT2B4WNc2qUShUQv1MwXqcuUVgct2j3hqys0tVE6Ve5SRIHOds5YPWWIjuz400dGo14gr",
-	"+iXouBbPZ8SlXa9aXdezOs+kqpDy2qfNzS/h3rp8zKHscK4hN2Ssld12jhE2C0u/q82V1lGGuIiJaOVg",
-	"s+lwW+Js+pKgvW611FtkcGqQogRB+jrCiVbJF5tx+ZqjzivgOJpwxBnkfEL1igHrBhhAl14NPFzdgqTb",
-	"CPsQ1qmZAN42uGiO6lna6A2Zw291uCqAVEc8UyaNecEzi3QFumTZoiwrRjlPtCIo53lLhy4o5YRbQWyZ",
-	"r0dhqp+5Emss1J1PDVzExwGOCxWpvkDQeiyvniz8GbYojHGI8NpKMXlNwd0b7PK0InZm1JQxFz30zrTz",
-	"M1UEVT88pF7re+vFop3jqaBSpVDG+RW56Py+ha3wma8JdKYCtVzq7eMLwKyBf7GUu21Cj3m61jsPhH6p",
-	"SZ6W9cbuB2+JBcDD7u9lmt+CfIv3N9nvJrgf44Wz4cw5vLnE1nyGDSZ3w4AC22uw3nzoOof21zvEWyNR",
-	"LgFDrD1FzWk85q5SSxZoTGDqXinz92QZj0kE57eEsLyiKK/8tgKs+jDvuD4I+v3+1UGr/fUvbT0FdfXV",
-	"/h40zHrFym8QDDY3tgsDu4eWI8EEAlKtEMBLDpKvKhj8DCvy0tkebUF8tVpmnDhIUjYBhqYI4IYTHDvO",
-	"pg8dVL578MASHl3IFTlDLn2Liwv4EFWHiJgK9mpAdqNNeIYXP+ov1snZg7KwgfO9UnWxlAVoWLOdoH/l",
-	"7WDayl2pBFHRNG9pixeBFcFIs8Dd6Afk/qUp1S9i103uOYvfjvPFMg2TNvIcPPNg6rh+S/q73qUgCb0k",
-	"vqLlI5QSKfUpBht/Ts6nnF94OKVSmiykP8bPx6pIVlKC1qTrYFWowxSQrwcr2UZTbxXXsFNcm6YF80P6",
-	"kdvN1IJBmiieN6hYjACsH7Y8OlPo6u6BaSxIzUq2/nei6QVhJrVZHaP9fn+txnGnjXjc+shG+Gqb87E8",
-	"t9JOGt+vmlI2qawKBLFXRuvKvs3NYnUgODahOepITj9R21R6oxS3eQF5pc5bkVqdd83Ar4Xttuk3tKlP",
-	"e/W4bhqafYNWQY4zV3vy3juFVzqFfVb7Kn9s3k4pl2I1M75+FpclQpW9VJjxKoG7XnO24red5uweuo7C",
-	"41w3+Oo05+rRWFqIcEagsXA4tOlNEjpycmH/NEzTdJEDytdvI7G+XYtH+A3rPyf0kjCUzWyodGcP8uVl",
-	"JRHHfMr488174N84rmXS5Pct8atn3N+e8qjIdC/AOK7BSznOkmSjXA0zsLapIBtgnJXsC+uOrfli18Jv",
-	"8Usi9ANnEZ5t0rRD33uMZ8swWe2xq67JmVjswtKQqqjSlam28zKaDTSxhHgDAiu5SBhHCWcTItCYKnlt",
-	"DhI81eYp5GrgUoVQaphVTGDWJgHYOVGCW3Ki3B+l+6Pk/tjcEWaP2HZ+fLdxDZjt21LXFanm2hCt74yy",
-	"akSygj6at3S9glZq47axfubAF5ccm3qMpsyppXuzSGz6unS0giRXyR0zY+msWaOtTfmc2e6ZmC2Qoioh",
-	"PXSSCcEz0KJGTM5wRCTkEgiS8ksS54UJiny25q9IcUKlKXl/8+L4EEWcKcETFE2xwJEiQo6YeQXAzNTL",
-	"yJ6JHnrDufCWD34FkRWzxleFZ3aM4Bowme+IYW2WQXKX3Gj5eNSwgZdDlUBWJoOBJwRZzOEADfb1rg2e",
-	"9gPTTNIbtdxd6ZXSD5d8Fvs+J8XzFNPE19sOka6+lENBAtns7+7swC9dvVQ54vDvGVeUTQIU8dT2KBUj",
-	"RtkllfQ8IaVzWCh5O/t7iEeKKMhw+vX0Rfcp1Hhqqy1NSfywh34mM8gCnwuqFGEBOs9Myr9cZhH60Kcz",
-	"LEjcgIPcQxYm2fRMd6h1dV6AGeulmVRE/B/7Y4+LSdm9RmDFaq61JYfGWtdayf2/fBpwkqBIX4PQToD6",
-	"/aFBjNrZG/b7Jh1Tc2aU0pjRybTmbRvsDOvu2v3KAPcrTOzBg4/9wSfIEv/Pzsd+d/fTw+HHfnff/aS/",
-	"+dDLmV5MqTiqZlpv3dcGsPAwQ6X3afH54uWr9+j9Xg8dIc2EuMSJBeFFIfWFXkwdTa0CZ9U51pM45jHR",
-	"23WsSXBWRnBolxZ0raEJPTCLjEgU3uTu1/q+L7DVmos47uPXUZKc9djbt2ct/mReoWhEZ5ip1aiXTqAb",
-	"vr+xQqTn+670japm5EOPlDwTEfE3Qqx6tM2dZf9PmcorDp+j1alrkohLuuqj9Z4JrebvIduS/espBk14",
-	"w2boKzlkujloLfA79Vje54Xza0exSayzdFLkyo6kNO9CWnbX2RnkBXBFL84u9OIcZ8mY2o6b1e6b0Hyz",
-	"6tMrXrbaD10hsZLXuRydXT6c1aPiU7JrbPbHjMVJeyvU2TNlButGLHsIWAKWytxnWWxC2QUKtajxBrm9",
-	"MNi5L2isZfShUzItvjh2MSsXY9uYwMrd/zeEydTD99G7tchy1qMn2Gosv+gX3yzHsbtcoUT7m4fPKK5w",
-	"4o/Np2BcuZzsQ1tGBX+HZxHPmILy+yoG5WBny9CYN3a/IqTlluAcplZeAEmwiKaS1Bhu8XPL42gDREAT",
-	"G5yyHOS91SErHy5VOQh+v8+vPvSVVyqHXKkqdg46JSWp7JX000fjKRVlT+ij5Tr8lXbsaHTyfQN0jVnD",
-	"lgfUiD69UZs8eAJ3vuYxadzDTv6+DbbuvS1jbtw8o5M3Nk3P22UMVymkb8eIKpkbz2pKJLGeChwDstHI",
-	"dAg3/osZlpLESJunASKftbxGYcpjOqZEPP+sCJOUM5u+S9NZQiOq3mcJkWFg09uXfBitk45KUnWtjqh5",
-	"R8INyh8Y44HlGoaXUKODu/ynTRXHvb2raY7GMweao6sKJWimzUvYZyJcqxdsdBrT7mVL/dISEombFc3+",
-	"n0LT9LQQBXsrzAQbam4yLF3u6svhdgvl1UR9i+RXRY9g04J6gmN5f10qXpEIb9ISKEN4IggxgAoWMTrd",
-	"bha3r8u+4QolNnamhpCuRZOk1h5qWbktws1Wzb1exXUTxfRHzi9KDHc9Uw0KRzAXYPSjGRY4JcoUuXFG",
-	"3o47w4+tBI4bwZdgI6vRfE3mT32ykznGM3xOE6oW70uCr5UG4DvbtbgBU0Ss7P9iO4O5FjAbE/Cr0pur",
-	"7ZeWKXdFewytf+SXZasRvM3fuu77RpzDXjTgRnE01mtJ26nmJ6X3Vsaw6+FCTYopjaZNPDnoFI0/3pX4",
-	"UifonNicKf1Pzd7asO9LIrT8138tjecf5prRIxRPbACfJyD9TDbnBZmp8pDt+6xR27V/VodUvmc1g7C6",
-	"c5lyK0OubmcTq6icLrVNPjyAG+AIxwTOSMy90GmZXmS84nwBLFKuxiheVEkW3fEIsS0HmNJT9nS92iYu",
-	"5NeyU636eo6hHh228IhV00j/UreL4Lc1OrwvT9K5AFp5npYZ5dqUf0miTFC1aPf+E/fUUpcuvWhBbb9L",
-	"XylNfD1BnpTG1oIoLZ8qY9ohh32pdRhssaA8bmouZHMcbOaS+8CAQFzQCWWm6DeT4PMC/E2MzgWfS0sc",
-	"6yE0yt/yJ0hzJAmrlcYdMXT07hW6IAvXq2ZKcEwE+mf36N2r7s9ksR7ya/uzYfVajyVwlKlpbpPwC8Jg",
-	"xQDHTm+GWuTgdcA4caQ105ZezZUe1p01nY5hj6vLvgElKqzIFtEUP380URXkeX3Zll1mohtU55Tzo6ZU",
-	"WCG1vE/m/Y517fX6vUGVc5mfPFvvzEh/BmxMcdHiOd/QUp17os8j5Qy8I9//j4Fwg//Ui8+9dy5z6VXO",
-	"Pm2xk4rcWausVZ9oxNC0YuCcZw2MxU0ZfmdRzWeY/7pCMmxnqfpotvJp3w3+UTQY+oXk204wbRAR4WM1",
-	"x2Ij/9aJu3eFHffK1uxVIBdM0kOV6Fyu2naGmS1+syCW+SSWyLB6NPMTZde8kRnVmF47RnTCUwLe/dzb",
-	"H/EYOk1gCqWzcy5iU4p0ztXUJxpjrxp8ajtAybYcfOn8eswRRT43cBoYblUiPiN6GXnCJ4ubUwuX8kn8",
-	"SAmlObbGF+CxaZqP5EIqknq3gjRvRC3r4Fpw1xvQxKicJXjRPJScrmrl8pzJLMkPw9Xzuhp0FFi+hshq",
-	"vrSlBpJNXrd6ncwWPvt6ZagZWmC2svnEM4Uj9U4PZjsVWBAcTRF22J5LlNS0RD8uIBG94t+yTXtNpk3V",
-	"o2UvLZvPOMkaKNVgLIKvyRdTsZ2b9/f3UX+AntSa1u7s713jefZujBl60868zFLMXH5li22BmePUnu+m",
-	"XRnjlCYNxwqCwcstlV9DdtQNHiaoxmnAjQeoEXDpQ4N1zkweaFUDLBkuN3noV+oVfnFylCR6P+p9X44Y",
-	"Q75lvVY7KpOrMUmgAeOYV/wMfDymEcW1Q5j/ul5kWSJ+9cy/nzQ25Al2SEXFbJIqj/c2AuvqNcFSmtH4",
-	"FDfTkCD3hgRIkhkWWBFoAxzxNMVy5dB2+hsiienBPQiqfz/8rnm4YM2Oqeko0ErAO9YHLMDCIW/MmQ1K",
-	"pn0F0EgPHSE55ULlnOX189cnUDqaSzSaj7YEIs+gyf6MiEgLOsJAIWwQiQ6A9mpScDt6z2QGZC1JxFmM",
-	"xaLWVd1ebi99aq184X+DpzemMG0nal4tmbCt5M1al9d695Ohsspa6TUE9mDdGpboboqv+3Xs7PqyNK4l",
-	"L6MOhVIaV3N3l3qAaAv3Uiku5Yr7msNcfttBq4uwnxFOEulEoT1/gkD5hYklGIW4cgDt9dWrsVLRfSVl",
-	"RraZOpVoLrhJWdtknpXkJqq/CvU/euoVT74SWaQMLFM+CXdQgw413RIhhqO6kEcEqjwbJxQswvNMUkak",
-	"7AoTd0r4hFpD/5zGMTRNUVPBlTL5jUpgJm30StGU8AwSEyEdxZCP4rybcDgK+psym824UKbcOTOeMmLW",
-	"ICJS6g2ohiFKE/KAQitMk20drzHFE8alopFsdl/HfJl/2IoSC0QKuY119APbZUovSa+dWHfMpUHhIJ9n",
-	"mkM0ZmGb9CFtneRB8NxvkhOcR7f95pHLKt3C/bCNRktcilJzlN9GB+Z4gR4UGoGj1vBhYGqOqURjQXIU",
-	"qxEr3YwTPVis6CXR9zsFwgKGw8I4XPPSUykRE8jsVTx8aFKjNo+Z67OZ51+tDxlLcklcpGiZtZ3jSqqG",
-	"67kxxqquRbtLa0S3+5o14IsztJLDPS9vVsssYaFcGEW/yaz5TPCJwCl0KdGa0zIX9IrImlB3WladMkBo",
-	"LRNA+efSDtd0Mv+DfhXtHRGUb1R3Ye90DxYJQe0y4Wu7uUo0/2JzlVsV0PA8Wri8I4I0tyiq5TdIkoxt",
-	"sWc9qAwXNmsauGXaqk2n+JvJRf5hv38TKlK+GKv1o9e20Kalo8VmQhhDq1kjSrBUv5r68xbBNfvyV57Q",
-	"0LFeMZPdmANflztorLFXV4mKDXuGFIMLKtNrWuC35ayjdrVieUaSz7IYU0b9xP4GEkCpkqi4yyXUOpkF",
-	"MYoiz8PDXfKPD0t5PN1zzi+uxVj1I8bqA2VMZ1fTaPJYkwQLJOmk1iNmeTT7N2VR2ir70rqv3fC3mYp4",
-	"azfmEUMgKF11YP11K6PY1Cn7K/T5IeKMQDBKS9oFuqS8sF/bKRG1GNO1ZwYvLWWFVS9dbRlbNIvVtI3L",
-	"OZNXTq6HLdUEDRncufJrGdiK057f61/C0gHdOtnbvr+uE6eUNSvIV9vcYoGr21r6veWGFsu0YlPLifat",
-	"TGJuC/S1vuiBDdqkV89S1eCKQj+HDgCeWFKNrpu0Hr08xncFCiAjJJZd6+qohd6LB1auJ7Z9Duywmlcx",
-	"71rTUtN2VQwSYWTfspKfbYKeULRWormmvhYb6DzvctcKkbddETOt+LH9GT0RTtwMjOPUmIDm39LYIram",
-	"ZoIvWyZHF9+vMurBpoWDRwAPhxEYIy0LlWF3l8sGPd9uW+zt1x1c/K/VMItg47pBXpXZmSNT43QurXq5",
-	"upEkJOKeGIXp/q5JxMBVtMwMKQW9WyX21UUnlPXq7QhKyT6rmMUVS3gds/gzle/aMd+X7t6X7t5I6W6F",
-	"vtoeLHegbrtk1373Tsp1S230brlUtywN2ztbfL5g08ya6n97/C6m43FbbdRP+S+r7bQEmSU4InH3fFEP",
-	"VRUX1lG7GZ+9q3HRct9lK8o2AEJQLQD9l6GLgeLwB/GReLsq4nb1jy27FsC0yyVW2wEvOg27XCR8VTW7",
-	"AlLWCofzJnF//oyqYHl/q/pgtbiunTNjWSMLmvsL1ensqtpZmdD+VCpaaeD3etq9nnYzetoSkbVW1srn",
-	"69Y1ttLH70ZtK7PF29fdKpHQLWKVzdGxxhx/Fwbp3Thqa9PulKa8PDR9fwnN1y/AHrWrjjjq/vbJJoh+",
-	"+v5RJVX034Pg8d6XTSKebtRrt1L6gDjcRkHaEo3hP6WpmvqdBQTWHEYot7G0UsHyRoux16pqZqe/ertq",
-	"eCSrK2N8wQpPYQx6C8TrsH74GL3fq6P6XGv1zC2Xpxw6r6qaYrYKFaY+aXROJI3JUkr7hhUuO9vG9hsI",
-	"uoZC02rbG+rWtt/7ayxiq9PzGnidtQv0rhxCa2l/H5UxWy0HgHxwm/51JCac4UwhC4ehV3SS0djD8leH",
-	"vWttq1W3XM9fqd8tXbo+DLMcHMYf+14LLuAFj2oZNeU2aKrtTBNq244aW8TjliGQvGGxtbPeQFHwM1+3",
-	"sDl4vhUn2818c+FtUKQ2FWfNjrvrkmSt5XkOP9P+TOfth0HoVdwm7q136DLB/sZJp9uCum0K7nWTrpqr",
-	"Wa75Vlc4YQl/aFkHMGj1qqHYrwp9f4MgxFv4bYqhB2uYj1uAKzpwcpL/Mzlv3KDvHTf3jpsbcdxUCazt",
-	"2crP1G07bNyH78RZk3Pk23fUlF7SNrdrgTBDwL5A/dTHYXmfGjHL9N5iebFcXZlCB5sKwZqf1hFruqqi",
-	"66SKI9iu0Tc8W4WfbI8mRxVKCWaewsUYL+D8UmFwTm6qtnsDO6rIEtaDsfgxN5Iq3MTSnLpdJgmT2FUA",
-	"2uRVmIDn1QmqWm8xify5jdKULXer7mUjPVlg2tZRVsPZbIlkKcUVI/3KlerzzXUOuaKauYRiCb/41MuS",
-	"7dEu57Ntg4xCgFSYzM31zLi+bhVgCtEajZTXeywIMUWdtWwCe6F9DFQWJoG3HcWqU3BVLVpT/Z9Kg074",
-	"fXravfZ8Q9pzTlytNee8Nc9tas0Jv5usNBAwd6Atl3AAW/rObG3sVt7tAlVpCdPiOhWyyyZsTj0Ye7E6",
-	"nst+b9Dr3xZAidXTSiDVS5v0kuBETRs6iRksAoDJTOilx1hpEspHyRwvJAr5RbWJRadeSVeKsTRVajdX",
-	"ibzkibctd6E1UgkA3ihjiiZaRSCfZ1QQeU2t4I2X9GzTftSx7QlylhZtK1e2+ax1uTS98M709Nq0zzNT",
-	"bjezTadki23sEtSRRpNFkUFq7zxELEsS+BmzRVWCbSnABo1tIUsCTXCeekcJqa+cp6WBMZvtejsjA7Wx",
-	"7abq1zROR1+8o+n4+osXp6RCL8Ukit2prIbnwJQOQIWwK83Im1jFll3GDTfhgD/bQ5qzuw6PEoX1EYYu",
-	"f8M1AFd2P7718BzMFmd65j4tMImhebPMqNLrDSSa8zRttgRIcb4hPvmts6kqW1j/ydLpXH+zQRGTKzor",
-	"2d1CVFWbsQ92+mFNaV7ZVclVnZu/dpc15Urb9sFO/xqO87r51zGqSoer9OnVZ8ArNRmZw6rZ1uFUSYP+",
-	"fi8r72Xln1tWgs/Th8NILomAxgzQOAlLFOoDcAYPhNAV4pzzC8PDad20+PnJT3/f/e3Hndd7/3x8uv+v",
-	"v394/v70t193dvf261l4Fe1ec5xaSuJO98kKj++fRcw71/LXIO59wKh5nbIEMJmIi/gQASgupGBOHSx+",
-	"gBjQBQBZ4gmmrIeOTHf1Edv57/1d1EWDAEluxLGBt/jp5O0baFBIhAGqN8YGjlSyqPVCv8K2LB+Iq4OY",
-	"wiRyGFPwH5JEkrk/OrU5qOkQYfTr+1eAD11CN62eITy9vBZb+Dt9RTZcbH7qv64BdPTJ/uPeYGd3r7f/",
-	"+MnT3sGTr2w+7SFLHef0qAgQMYB8RKh+e//iGO3u7h5YzEqG+HgsiQrQOVFzQtiIDQ76/W5/0O0PTvv9",
-	"Ify/38CHe3Bw8LQ72OnuDk53dof7B8P9g94B/O+3HnpNI8GtloewICOmjfgAjSkjAsV0onWTKFP6e7XD",
-	"1dnp7zzp9nfhiwf2i53SiYuxIl3LUVYz6SXCAJDPS5/T9ghJJYiKppBbB2sTFpwN6e3ZjX5Ayv4LOa7m",
-	"9c23Vlq2EIq+gsGcz7oR+Ijj9fs3y9N/7UOYGK7irQZVy6maGEEP8RGDrUUPnuE0fWgY05hqGjA8FnCF",
-	"zPYbaAL4Vc0tI54TQZCc49nMtXFdQgberR3OJ5VNf7oZUlfQeU3EhLwT5JKSeYOT3IJZoDnPktjbT60U",
-	"f5M+bsOlC8nBK8Y8SfgcEoNhtzYOftS6B5dbiRm/cz0I4tADG0dlkYTyheeXRCR4VowNmvTaBaDStdZ1",
-	"DWTzwEausdzMPLTk9lk6r11jYXxBmEm2z8t4cyRWb+8j0zghyLslQMj/DELsm3VTKCFgLo93VuDdrFqH",
-	"vLy8doZnOcyHnXhQJbHyxnpPtt6u90SCKbuSpmMaX4GcDSGT+DZI+Z4EKtvi2/Y35LM6usTUqvvN3SEA",
-	"WhbEWSWXmdvc5uVE16WEnzbmv7+N8Rtt69h4dN4rmxF0TsZcEBSaYBTRFhyI1roZc6Uh3YlkbnDvrJHS",
-	"1c1Y9+2T6t0rh1C91e7TWrr6hfo6kb2o0pXHQZofv6XeNrAWAVLAVxyKI2YLyIQwTj8LTp1qpYH8nuFk",
-	"89Kg6qFYZjVNXXeB8tp4JmhKzv7QnGLNM6c0Jb/p+5YsbxhV9fvl9zZtzXEmpC/3/x2WuS8kgntC65Yy",
-	"OReQhWGdDssHsbe22G7pRPoaeZw1dRnRIz+l0QVRxzhJWlq8L7hA8ylPr8ibGk+Hb6nfXhJxzvnFMZ6t",
-	"SPWwCpV51bfSNicts27Tkcd6/7l9KYkRZyM2y8RMn4IUL5wqdmi8E7meBTp3qlkk1CGCj9H1+NcKHItI",
-	"b8SMC9iem6mmgH5YUtqQMCVIoNfr580wrU1cVbhXetUH/XXZJ3rZBG2dYfs+S4gFswPfHUHngoOEZ8iu",
-	"ksG9m08XvoomLP25qIvD/AxECWU0+lZqBjQeBya67Lril7eslrQ6p0xatdgsmyRQraOmdsHl9eSxXqcj",
-	"ROjlbHAC60s9VFLrjD6vylj1xsjzpowt1ablGezYlTCZLRQEX5S2r9JEKVOSxqQ750Lf353yzLSFhfXs",
-	"2qNQOCHzX6qKWu3iOpWtGao06GSM/p4Re1nzt6W8GVjRwJGaj2OUUC8bgC2/lSUU6ioJl7TRNZzsxxyZ",
-	"8kuwXTzHaMJr7n8ON+m7BZb5F5YSOA3NOBfkHEtk7q/mIDJeO1VlX89T4+vpGUt/E5fP7s56lw+ovmcu",
-	"4WilTg6d4Bywz6Y6ZYHdKX3abgmds7xAFR9tgKBDoKE9q+7YGzdXeJowPHd8KZp4qyVJxVpF9PX7N2AF",
-	"TTfQiAChEiDzDTJ6G+L1RS9Me6zSfpcnGqyy+6q7WDlNldGtOO1bZiY4eoA2kRMqvZUWW/KEdsd7+3Py",
-	"l6F/zs5mXEp6npCzouHPin47hukVkRnwpJldJlqF4U7JAfcqTontRjnMbxsxrewkVMLypehBaDCaw4dg",
-	"txu/nNFe9voHKHTj6+bjC8v5EyPmnrfaXgUp2hSVZHKptRT85usHlidOuDe0PPu1Y9xwdlccu+dayGxT",
-	"xVXeEyOpWqqToDZaVQlnMVVICUyTHnrGQYuaC6pImea/9SW3npbORF60YSFDviZVcil7eJ328/zzjIuG",
-	"Pp/OCpKKC7CAVvVgXO2VfA4BBFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0Pihtcbn+hf4zOaj",
-	"1R/31GI0eDXIZ9OjrJ1mOKV6bxZN623NAmP0ptWpbbPszy83XnuIzHssGpo6u1GbMVOSxBsPBHKQN/q4",
-	"abW0/PX3oMzLUhDL3IkoAzzRAn11owGV4GfXj6mtwxnqynxtJ/UsMqGPe8VvsfGoT8xrNxq0Ag+QZwz/",
-	"oNJkrcEB+T0j2ebLZtxKmw1gjqlKvC5NfbQosRAn2go2N248ig/2gaYj2l8D+1A+sEEpHmBpbykk5I5q",
-	"vq/F6pam6Q6OY14rOLff0/sWOpGYQ1/WzTby9paknMyxa/TbgFvn3bSDUhfrEmzc9mfGW5/GyGd1FuXO",
-	"03VOZOtmbfLalt+2YlEhNLdFBU0llFVzebpLW3o9y4+vGPk7qENvN/Jj23FL8ZKi9eD9i2P0ZPfg8cOh",
-	"8wk4wCKp8CJAIcuSJERRQrD1pVFW/tTg3i76Ou2ilhp/E6Wd4Et/WnPda4YwBDjmWCKpn3Ee4SZz6t7L",
-	"du9lu/eyLbsupC94aKV0HhCBc5RL5PwXOEFIUww06IVmM3lfIpdqO6aXDiT1EJF0phbliGOeP4SKr05t",
-	"CkeEk4QIFEHiFOPwLhbnIQqt07gUsY327RizmMb2GJcaHC3v2p/GGenfUa8kJyKlckWDYlxqIYmgPRh6",
-	"EH7uzvLnwoeHKCwrnkNu43tQxq4fITG0sINoDzbRIH/QJ6aCRFplHdqe5cUP4DPRU7aYe+6O/O/8hoTL",
-	"TBCZ/4BNqJ8mVOXvdYd76W/3UP4D6NblH4wSXvkFHE1V7du9uPJbPiLfanWCziVYOPltYOK4F5k/3CWn",
-	"vLur+d/5+BPMitnBH/nXtZbvLl2Qhaz8O19Go6flHyDnU84vlv929481abir5g9zqY46urwcSxKjxPQ8",
-	"XMh2WrYC3LnO0EkmBM9YrI1UOcMRgeRiJEjKL8HbYjiUIp8VonLEmBZtCZWGON+8OD403Ux5gqIpFjhS",
-	"Wm6YV0CGYz3r9Iixry67/Z1j+0t6UokLax1pRvgsIdYTSdUQ7elVGOzb/OvALmGAYq5kMGIywXKq/54u",
-	"ZlPCZIBmWBCmpkTqXzFKCIalD78Pjc6FGcqbn+sNy2b6C5JcEmZTgSXC0BouJJ9VLwxQ+DnUAiP8Juyh",
-	"n8kM0lT0ABVhATrPFPg/5dI2H46Y5sBYkNgAB3lzFjrf7w3Q3h7a399H/QHa2V2pyOytzGVB341G3//t",
-	"wUf04GHvUffTd5BM/PDfe8Fg/0v+44Pgb+i7B4fks/rhPx/J808fP//z00d1+mk06v3tPx8///ObTw+R",
-	"efLfg+DJF/Tdw7/5tzTBvv68ZG7SqvLchUvrHjFhdpvnEWGmZeIFIbO7KfTbIq1uY72v2aFg1mILf69e",
-	"bC3/N/AVbFWsdk0axPq8wSD3QrQKWCaYHc1mSVu4lZd8Dga9flRz5gSzld76M+pz1EKVJHAUu4HOdAkQ",
-	"TjZvUmiRZau71y6xI2jA6XvLiKYp1/sYJwmizGRvCcyk6ZtaLUrWhkVY1nH0D1oKJ8kZF2c2faYqJe0t",
-	"q2JqcIvfYk4w2yri/AEUbA67p7mKM50JG5brXUL4OcyLXGAlQqPNauKy10Gjhb+vnC28BQ8phtOUmDqf",
-	"8iSHGixyv5qM47otXJf8VcHvM4OnXNA/ODuL8aKhuH2MhZWIEDjUpB8BNkHC+YXh85rj14re92o173ur",
-	"kvMO+itLDqsF73vOUPWv4y+4eRkDRFmUZDGJb25BrzP9uokZvvKWQ2o2ABzKKqLr2F3LKCMver5Xvxvy",
-	"GWHhEMxczWspidGCqB4KQccNh4UiAP4NZVB+tJUVmxLnEQutNhsOnSnm2vmbtD7G5z0U2hjl0htd7FJS",
-	"FpERgw9odjHHEqU4Jj0U0tTZnmak0BsCMLgE0dcZV2eSJCRS8H6YS8rZRL+tqIoigti25zC1akqCXgZN",
-	"L/pKnpgQ50aL/lcxik7QKX+yymntm5Zoayb4eeKthKVqivI1DHIAEEf+9kGnhgnioAQN9iKTc5PfQQ20",
-	"aTGSR/ZJ+Wgpw3GViVEtNy9e8hF3/2jKszYk4at0LCow3MZZOJK/crnFWryE0t7Dun4dVftl/lPa83J5",
-	"vmM0Xu7XdAKOchp3yLAmfHOwt//koYcNmnqwMwP05fMrmiNF2SVOaNwFRQpUFst83INF5repMTPSJhMC",
-	"+r8zUvdzM8iZ3ybl4MRgkq114rqpmZjq5jOE2+9soiYUvvkcNW/Bil42TgwbBwk2FD/Hph2/Pk5Dm8qC",
-	"BZHKmqsFe4fSoDEXmvEXqChGFoGb2OTsWI8xUlN9vz1q4Gd2RWpqStiILd0X8SQheJIRmT9VrWLb3EXs",
-	"4BWLtXrsWaqV2UiGBsCb2HWlmnbjK6Ug/prbG6wHdt7vxjF78gaHayJq1+x3d+u1nu/bEn79jDkwZwWG",
-	"YevT715ROd9tj9fKpTVpGWV6MFXvEDsx1pdJh6MMEJvmLc65ybl5trS+Ax8VxETZSKQnBDDFsxlhJEYm",
-	"NOOGZdJYGfmsAjj5xqXogXO3pXqJIDhegBqJWQWgmtqiJYfCU1V4fLo/wSKhxJeMYhZWcd7V9yzCoan9",
-	"BV5p83akIjO9qI6wmwOi/euFmCBCcNFIDCAdgDN1x5gmoB0bcrikPGnXYeYf7ollJrDKF/Il6FDQnSKv",
-	"511NHSe1xWI1FbaWfpQvWSZot4Ck97R+Wi7KgYymM8pMwaWXLdnSHnOrZaV5+BtMCZsS0NTu/GYwe2aV",
-	"iNqa2K67E3Q3f1asnW2CWZdx1bV2X4k2rB2a22JX5BstXKCWCrzK8QuA9oDldpWF1so0WCHfSpTwSQ8d",
-	"JZIjaXKc4fLUwCyF/+zapmjdV89qMLP9wU8Hvx3v/6P/T4915PMTeFFsNW96eXr6zipegUWDKn9pr3+w",
-	"ypuyf3BQooa9vh9rm6qm0nttfgd6WTAakzmacxFLvSKArpuLVU224GJ0XSB83NWAtyOLeF+v0t2010SB",
-	"oaXs8AoIbVNsOURhYWQaVx9GMskmPXQCUJaH6FxgFk1dH7iNrdxNuAVscEt7t2YWWdRxsysleH8rAUsM",
-	"sELfK0ykkyTzdKx8gx2WQu4S0PuH3kC1riAMpwTSwQ2Ojqu3TQlmlE0OoViXMyKdloXjuNr1IMWJXjIS",
-	"d+0wwZONM60NK1DTYrOq5zSOwcsRCS5llws6ofrPhEc46XKWLPRUtVRLaErNY5rTAGZ6qcCy/JvdvfJP",
-	"5ZalTb/rJahc1LZo5QctWLt8PK78aEP6ld+mPIkrP+Qc0v3gYuJdaIhQuWT1ruqHwSqrjpx2L0j1SRv3",
-	"ri4GSajmxdUx27yE7piQ6kBToqbc/GQtSLvgpk4GG58VZIF0AcKkkvaR/7Sslpf2Ks8Irhoctp1//g67",
-	"jZTlXeOWdqt0DTZr1b3VKeV761Buy7uWSftLU52vI4RNSn7tt4o/Ge/CL64BCOfdFLNF14SVysRixeky",
-	"uWiaszujhwHO8Zq6DlEcUGq7lHUhQcMlanQhowmePufxAmYHGdlYdutJ2lh2+Yyw+u/LDhE7E9BryzfU",
-	"/QnggwF8NVrSJmHdFgnHcVe/JcEmryVjMpuZtPJuSmKKXb/hJXXUOc30ZGcY+A2NSTrjirBoASdFEOuI",
-	"rV+grGvqxLRgFAwnXdCFDcvKoThyj1Q3YxeMz1nVWbtEB0ti7e+wBysT1G0CvCcotUHG57E91M6qWhGC",
-	"tt9ZTmmP8QLEZoE2uHUFw3XmsJsD4G2+nCNZ6DtAXTHR2HxndlfjQfTzDhiNoBAbZNDn3a7cOH0i+T1k",
-	"oRApV7c8iDAzaqgHAhPW5qyx98M/zIUc1QMrfI4lQeY5vTqZrKpp19q5ZV1LBmBHNXUZftuyMUNQXxDv",
-	"qvOkqdZV8pRoDliKMtlAqx6rlneUMypVOMwTboO8zW1gqnxMoWtebYNCwwisycfnrGjE67K88ooSMIB6",
-	"KEwxwxMiwuEI4FIWJrrhNpHICxPtBukTgFdfBqCxyQAKtiibBGBeyQCZDEDZG7EQcunyoVRqPcMZForp",
-	"TxodcCIwRAqcpsfFBDMqgcMGI1YAJZmGQBaZRVtvF8R4TWTEZ0T2UIjjlDJnARr4jUp8rLywufwEAoBF",
-	"cDmA8Jsdpf5Nv7Ve3lt50RK/fe+Ftz/SCxUZw6Us1Ao8yFLfZD1BPr8uGPKNc4fk2SbNlw0sP7Re1vp4",
-	"q/bL/j42v5oUc4dpJcgEC0hAjDQTAXMqilzaebEReqHR4KtLN7ymdCab+FxsSrusJb04xzbye0PEiMdj",
-	"iB6frXHy58ayAXDCU4JjY+AXHR5AHYgJTFVP6zD38hfBjkHQqu53ldPf406/P1n3J8tTM+An8sYTtx2q",
-	"idl4jnDsQVW4GvFUE6M09YTr6amS8mST//73E5ivk1jTRq8v+gV1qVXFLzyxbBu1KOoF1eNrq+jVg7py",
-	"USxQ95qK2E1KYK+REzf2HvpLnJSlbT7RiniD9LddaicCM2VKSzCyOva3oMoPTemKjfyY7FkTqJJDnCSh",
-	"UUxGbD6l0RRRvXw4mhJX4GozBKhCMYXyN5TiC6I1F5KMq2ZAvVRqbdHTxgVMa8uPatVDpfltUw900oBK",
-	"caTXZBmXIigVAecdpVkM2h2E422oaYGwrwnGahXvlXvJNSdnXJOadvt9mLbrj7RB07DM51TQbHF/f2/f",
-	"7jxkSOs7h+jF++d/D9CrN6fP3//j6JcAHb/99c2pPl2/vjl99UuAfvzXs6N/6f+8fvvm9KX+94h9+Pnk",
-	"tF4npN/zw4fnz3/+5V+H8I4fHh/Csz+c/roaAPegAfD2h8Nh8H1TMuZ2PY/aIwtfm0opTF/sYgi1PkCN",
-	"SZae/j91CPsWRp/hCT/C8fa27IDrRTD8nEQ2Igel3rEfN8OfrPNj24PeKvemwNzZBEKn7qZzwC5xY4mv",
-	"efIYs4gkrUtCqF0racS3fscKkN2x4OlZtc5ns8POeCNaHkkk5KibbHBBjBqkzWY/am9Vp3iJJbIFoDYJ",
-	"YjV02ioE61tB5c1x5dakzkUkMRk+780TLWDYLEFsab/5JC5sDucXt9VA81SrPOsaaGryqJz1r7GVJmdn",
-	"5ezGdWiRkBhYyvWomrxjTJNKrdnYpDTIC1rDRbYXVlWYjS3qCC+hda+aXI7qfdMNQu8Vgw0Vg2WzW1+x",
-	"uXFznCQoSnh04dpoa76OXh29OYKC+sP6KXVctspfn2f6yD76LRMUahZLq/B4b5XlZhbhU6ktwPePug1M",
-	"cfv+qZtpJkBRzZzyWTOUa6FV6JU1kCfQLwUe9FVDrE2nrxUXuez5UnzI4aQsTB59YnzNY755MLltPntj",
-	"+UvpnpVtI26nf+g2eeLNxXYxZ8QG9mBjS359LmxZGlpTTtdDod64MBgxiAIsZXxDsK9aJ1c8bVAPGPd8",
-	"f8Q8dXGxUcdt1osri6vlUPgbF1214O3OitmuuT2eI4cl8m9mD+/zGr+radd6Q10Uen5o06ylAn/fRph3",
-	"V9KXNoq83L5+tLVF8TUpVltqUY2Fh0c2heBumzVP6Vg1VLOfcJMwpK+iBCtiWomZqg1hC9fIBOTgqhFX",
-	"M4l2y2Ps7g5Wt5A+42M9uk08JG/Hzyza6vIR93YqOzKt0uD8GByyc+J4sw0rm6NyF9gHd1Unq5dqfaxo",
-	"VUMwfdjbhKSb40vlbJp6kAlmBHy22KMttabrTcDbyqvXoiPZRkl2sAfw2nWNxk6W2tDVD0ne8mpMSRLf",
-	"AUTXM6J5CU/4ZPHVRfhtQudKTFOTugKaY76WOfD1KnSdFbBIJYGBtRV40a0Vvdysio6TpA2GKQBAm4fK",
-	"BoYW0wsCDtktCvMahlnszXahly0SiFtKgztwpwYu/AxlSFrtqEdtsZwaPBC0IFIREeMFIpeE2a5gX7G/",
-	"Neh87uIsplBopH/FUG/wucvxjHYjHpMJYV3yWQncVXhizln9fs1WTS63R/BZ2eNKYLXM0WYdlKQO8gD5",
-	"BM/k5mrQckK1vw6xpQ9uxm31wDJHAjxc24xzyiET182hZvXnZzfmxCjT+uYrzm0DXXSr0myomBgTIfLG",
-	"nk1p/EbTu8k60vVzvAHoOJtQb6m3FserCZRSqVxOKUtLWObv7cJ5lb3xiQZByo15tEQEQaiZFItlD4X6",
-	"MMUCzx2cBjSd71KDTZSxWG/WiIWlEYfDPBnbbrN3hysuFld84GYKJS1nkN5NpOlPCA6WhIxVdX06QScf",
-	"YtVmLN7ZoCSc2re09i8YFKUrGyE3Fp37E8uOdlhihZW5vIyFI14rLwECyAG9oDu7w/2DWuXz02G/X1uY",
-	"yrLsV5bhwcf+4BNgjP5n52O/u/vp4fBjv7tvfmrQSvVAx40mrz5P4LbKIUZt6hhfyh77XwU2eqUjUBL/",
-	"AGGrDwJIUmgJZer4XbLWWn3rRxxBz9TTaSZk/NXHtBt1LPdj15anDCuiqZ0OFnRWve1LJa6+ov3vdeyT",
-	"lROXOHJN1GmSMCMblMCUmUVJCbE8H56tCoTSE1/jWn7tyLft9A7gd1smQwBL5OPxdQOk/u9APP2KsUNv",
-	"TKP5k3Hn1ZzxxhnatXirV2Q6VU63N02QWRx1fYqDIluwFGs1FaTXVREGbyvc0Ie3U/Fl4yHjzYIh42XQ",
-	"FPd8myIh+7L1IQG3/q0qSNxDy/59wuK2HeLyeX9l9SS5o9+7BDkfgrX4A1DJsenHYxkqZPPkV/Ni9Suk",
-	"8HgNBoPu0VZ4zgm5MI4VQWYEK2lcSmagC8RZgDKmaGLTYD4bBEkTvj4nE8o8Vsa5tqPkCt+yVfEAj+NQ",
-	"Wy1qzov0nYVDXuyh5+lMLYLyM4VLi4uLzXs+EnLxox5Vlbie+PqxwtGil+TMBcJ8YtysDcrLQ6B5401J",
-	"ynoDyuoIA7fePtr9RxOCwgebdSAy5uz8mqnI09TXRPcYfs/rX4CrZjRRQDeVJlIWPqS6KrvjHXwQDTaB",
-	"DIMoE47UhjAQVCL3RM1c7+30+pt8cMKbP/V/tf2REOywsStTXwaSnvBBb+dx7+kmn90q4rgpNIbFPNhq",
-	"RWp05z4ZONqorJhnv9bFLgt8RL9kgrjb3HodHX5dzgBSrCLTAc19eIhCkIZEhA7SlqBzHi8CwIHAKXGX",
-	"SqANoGoa92L9AKxPFMlncMxNtshKCE8q0VxwNqkgdeZYZIb7AtI7TrIS5pu0bbeL/UszqQCOTCFNkgoN",
-	"9uvhNi+l5YvQjJRmwwdTQP0QC201WSzA/OHqWJYZmh/szu5Mk1vZ5tvp3RoijH46efsGvTOPmDLMxwf9",
-	"wUPTWujX96/QWOCJSXgMv4EWZ5CtB7aMfkd1jN888pS9VJdrHfEDNeT7u5Kaj71dS3wUYM6m7KHQ8kqA",
-	"4kcyi6a20BR69+ULD40DZqBGh0OLWZdyAbTCEGcR6aEw4uk5ZdhiWuuTovjEVJpqPhVA3iJIUBP4CnL/",
-	"e/EhFI4zlQkSDlECBTymIQbXttSIheTzjFrXPTKKk81ntqFyiSYAkW2SPECh0NtjmgdrFbGOlGLXOeg4",
-	"yClA4iQWPq80I2e85BK1MNXs+4qIThH2gd/OTEWE+bn0h4kcuINv+hRoc1B/AxYBSGlmB2jxvqqWVfHF",
-	"JbKvdptuzjMwMT3IYop4ShAdI2yURpvd7NID2yUc1CyfWvR+aiX/LWUdXMn57LdApFMMpVU9AiQJQWEV",
-	"ZDzcum2RH6f5ejIqb8BBnlIpSXwGUHlyBYaYucFkrsdEmzAmnzoh+nzKqibbvzKw2O3mQhyb4m8nVjAD",
-	"QKm/ShaEgUlsttZduvGUJHG+wpYJraweuOvOI4YHy3bs4zbSMCtD82kGbZNA5JqcvmeG4+VmDyT2lTPK",
-	"WE3/aZOB13wKRqOTzkpk55UWuJWDpcQP3qakqig+Wln/AlURd5aNfU3hFX+9FMAAVimjWBdvYXc5izTP",
-	"G3EwqlVR4ck0aRPAqWg5W4ZxnCKkOJplyrUJyAEHm9Mn/tKawY3FUP6UUvRamO3K7PPq3VdgY1epoSwO",
-	"9trDuN7x704YIkz56yVXBADqD18JTapqK31tYYCaBGtKj2OwFIsiJa4wlqEJBGUxnwOSqFa068WDRRYa",
-	"MGYwOY3pVslcKyzSTXPYPuDk4tXWLUmRNkGDPCdjPuXp0CHAntHYdIz2cNb7hLc/O4NrZkPeM2KA+ZsO",
-	"hwWkgmIRaWT9NeWouYfOfbl90CUrJqiWA925IIvhYDVowIYlKf6q2Mow/P5AU/nJhccxY3y/mNYSMN4T",
-	"yGQVaMaFglaCq4f/NVm1OIFq75hC34H4bEXWQ6lJDZJzqqIpiRH02BmX16pAYKuukqnbjQjVz+cNP/cG",
-	"/T/jehEGy9WMIJgSKXH5YG1UR7wpAwEAbt/HaTRdOtJDh9cNlU0XlMWATWl6QEFVZtj7LuyhD7bqArOF",
-	"aSyOjvKIoSltpxLt7ewEeUFa3n8LaSlsHP7mds6M1tKgpxzZUnk9oDFOaWJSnfQwq0RTMoF639Vi8FU6",
-	"2a3SBe7+cfbp+9Go98D+8z+j0XcPvTyh1GKvv1EP9C1syqCTiaSJBy/RyhB0e6VmEuE4FkRaVGbYHZRJ",
-	"Imw2A6yfDbtUFw6eHj56ZCEWe/ZKj4vJo9RoV6tk6k5lNeFlfxs+evTx/+v+v02aCYFKrGdc5biOcIvz",
-	"s8x5KoKjpclrRN2Wxq7tYOO6K+PYh4O2ufi4moi4bQ3mnqHcKUP5K/EGPdm1p9ebk+hOqEUSkCQSrgSN",
-	"AkjvveZ6r7nea65fteZqDq3fcyXphAEEAtzTQydTEBSm3jCqZWfOp5JEZ6/HP//9QDz9vz//63dxOv+f",
-	"X989e/rql3e/veI7v+Bf8Ml8dWxl92llS8wrC+S17x/90HAY78Xlvf7919a/85O8QpRv4Og2N7Z0cNuH",
-	"rubYtm6xr86lbcb16yxub8O8to0QFLc8aBNwtPZ6hSlspSpHDv6T6hM3JwzvxcO9NXWDnN7DNFwtRVun",
-	"h1SCqGhaqfQY24reOSEXgS3gRPoY7UY/IPcvRFjsL9BcxySfs/jtOK/8gLe3wKILOnpYsQ8w4FlRMAkl",
-	"NOcL9OrkLXr6uD8I0AA9eM1ZjBcPNXt8gh6cZPDX5hAsT1YDy9T4vRulmyEkJ/k5vmnw+xL6+7YGsigg",
-	"sEztTlDApGpWTQsQ3j9s3k1twz7bToZ+eH8thYpaPP0ag4/loMM3krXPsCJmepXjvNdYkdcWqBna4+sP",
-	"wLmmbHW514i5eq9mLGf0Rks6k2RhLL5yCp7+CuPmk3VotVZVY6vkXysgaFcA5t9FA9VbKo8CkGSoFStq",
-	"vZjjAL4aL9u9x7XvAykEK9qqlNDUw9VUrjoNeEos7dSCMrWuO0rvCWS+xw01b9VTYxLiGZ9DdV1e7co4",
-	"SjibEIHG1NcauU2tK601P9QfgUR+2+jb0Sojc0NYt97+8J4V3LOCPyUr2Lz42jigMkHV4kQPxlVs0J/J",
-	"4ihTU58qfEEWuaVJmVTY9hcJjB/YaOjv3p6cokd4RrsXZCFN8o1W/vTTcsSMFR0GSE6N+h2RHjohzHgh",
-	"L4lAp7+cAOS5oSGqP22KvFyzymHnn92jd6+6P5NFse1m5HoZzwkWJsnc/OuF02N++nDaWdL7GDSak9pU",
-	"vCAMPfjpw+lDd0Lezgh79Qwdc8ZIpNBM8EsaQ0886NFKRqy8CkiJTCoZaF05RlgiKAx7st9HEi9MmyEA",
-	"HMsvPn2ys69/HjF950H/8VN95xCcf1hlguiDaMsk4cPfSjTLzhMqpySG5bT+fzZiWC7SlChBI4STCRdU",
-	"TdMAUSkzIgLkfJ/QmJoKu7RAhGCvmRXL11Kr3p0vmkQoG3NTbsgUNjDZdgs033n9/PUJSjFlClNmEnXB",
-	"4ug8inkkl1z1xrNpgNApm6BzHF0QY+Nhppm/S7I1DKfc7tsmyzp7bsTK1I3OiZoTw4fSHnrDyyg9jBeQ",
-	"cBLUeXde1ZxGJBixKZ/Dz1B7Yuoe0UzbP2gE2W2jDjLbjaTmnimHVG4Lwl48aZzqI2YbyENjKWCRMKoR",
-	"G7FvvkH6vMsR+w5Zd5zhzR/1/u/u7h58euBMqPl83hPjqEugCTdYUGIc6f+v73tYbDxCfDyWpJSSvNAc",
-	"+kH4Wxig8Pv+/nC3r//VBVyw8GEPWaaf23bMvYFK/TqLkxtAaVcmCRQTQ+lXSjCDbu1FaaoRBqZA7w+D",
-	"hFeb26+nx5Yx/BaWx8gz1UOvaSS4JBFnsbn7gszUIRpratJjiemE2vdEmTIAHMxUpPKMxSRG2az6yYSS",
-	"nBwGB/1+tz/o9genAJg27Pd/g307ODh42h3sdHcHpwCgNtw/6B3A/36Dt2mmUMrajzRbkmX8Hq8NaKB8",
-	"eugts3UsBGal0EB/WU9Hf5u7q/C24jqKOZRDOnQBPY7QYAFRWe5B7QXDqWYV5kK9h45goRDWnzfuluJh",
-	"Hl1IU86J4a1TLNHOboB2dnv7AdrZ6+1r5r2zn4t0IOFfqFRyxOA/jsRDEHYWtajk1wt76B2WsvobnHvN",
-	"AkP7QzBiQCH5EasVfMogT5wEjIcZnpBDFGo1IQSilEXX7BGbm86NBhYYyjmRcUQaOuIz/HtGhm65zzOa",
-	"QHEZ4HeVj6ptuDpi4buj0+OXdhug9DclYgJlSdEUPfjo2rBucnihXevD4YhhV0LrYra2bAw6OdjmlFQG",
-	"bpZRQrDQP/bQc/BICCJ5JiKiN23EMEPh81M8CQ+RtKI0X+RX4+5rPdIwd4ZZOqDSnXVzQPcGO6DOjZg+",
-	"4+c8Xpgjrhd0jKUp8YWlMZHfhemNgNWIvbO1wojGhCk6BrGVSpJcklxGoaN3r0CDeBDm4jt8GDiOa+4a",
-	"MSOGKwT+rXuvWhQy+EGotRQubC7oEP0IQkwzOOseHDFCNSEN0V5/gMKM4UxN9WsiKFHuoec4miJtxBjx",
-	"LZVps6EFbt581eEpjBgjJJYBsnnUIMPDz93izvAwZ6lU6W/uonDMxTmNY8L0Qcjv1FoQh6JZniLBEyLR",
-	"A0GsDkelcuJOq1UMT5wAh19wnFL2EOl/gs0xYtbZFhSVzDLiM5PsrpnnBVlonm9FousUq+/T+lfOVkAP",
-	"KVXbSYNDdFj0ps2fnVtXuCATqsnCVGc69CLoMhuMWMYSLUPtEIC55IOrtrPtITALwQQ8JwsOZIptV1uL",
-	"8q7QGBjZg73+3kPgeJKySULg3JoDY3274Ayu6mW2zHjEgOdaercOZFSiCtNsV1vEKY6mlJFvodc/Sjif",
-	"mfPkHKMJ0TwQnINwUGJeBm3Q5AE6n+RwZFw0IsVCL1FYBKOHJgM8BIgWIxuhgW+d/uEuqJcnMhgxE6CC",
-	"OcP9AZpPF4Uhr9kJ9AaaTznE8XOh3UOntqmtY6kjVv2IUb0tl3EaTKlDMUoIvjQElGohPgRyAJls6Y7q",
-	"pbFbHlR3Oodtc54FDg/OBVekmH1gqz7N9wxBaVXbIr6hUycnANemSKo3bG1M9OuB1JQgOA1c/yG9OplR",
-	"GIHYXQ2/A++Qh3k8LSjOhX6d0TtfvHz1HkVYiEUdBkFxzYKBEnooDz1pqsOJ5GiKL0l50y1oYgjbgM95",
-	"ZnwI5tehkfWJVoByqSgABS8/wbFbfqASKoBI7TqblcUo4klC8CTTNAyyBaAPQFRQ29uq1H1bk5NVlxXp",
-	"oV/IWOnNtdLVyCaDmWynbPvgUGaYhrEqNcHRhHhEczn3Zi6oUoT10IkWwe5Q5O8FGAlj6Ya96lkBEtL3",
-	"a0lck5/aLIlR8v+z92/dbdzYujD8VzA41jdsdYo0qUMcUWONteVDEnd8alte2Z3QSwWxQBGtIsAUQNHM",
-	"4cd8l+/Fvn8v9l3/sXdgzglUFVkUT5JsyeyLjiXVAUAB8/jMZ8oLgZ8GzxGQfJmOCqwqtLZwMpwK82qf",
-	"ls9ruHcCCoY6Cs8BOLUxpfucsn2RiMFQW6G6E9BjREPSUQ9/TTLes3UpbK/u7AHnCMvC1RdiUseL683H",
-	"ucmQcMtt5hyirOHuBaMh0d1HfTtIH63yTDAvWkAOfHDAhpnzzs5SUWyHoXtsokcZ6/a1c4HYmTAWkjrC",
-	"9NmHDy+ehcaY7uu674ZIUCDIRmc92Gqe+aZswbnjz885BJ3c+6xQzAlgp0Td8XTP391Hw7JNaVX3dIgH",
-	"4BYG4U8CSNI2IrEIVB0dhVzIYMPw1ATZ4nREK3IKOGL7u4cRO/j0CZ7ozzk+iwxAIOqBaeYMTRTKsuCO",
-	"OI/JN1OaO9fclqJTu7+7y+Lpb5QJ6JB2RMckZx2RTvjKNGXOqcmwr9t+87CjZh4hVX1knJfxk3P/dY8l",
-	"EkqxFLXAyAw5SAMhbG6yD0AoPy+cAFpkFPOo1oI8AJo4dzrAmDTUqSksH+8orCBtsPgdtwIeT8Z/+Ln+",
-	"VqeyO4nnHImMW5HCdbhxTb3V3OA0VD1uZ6ejtPJTJE0mAOGGIiMVPXvkLQ6w2XYPWeweVYdniSSmRvux",
-	"kweT+nHPigzMFU9tk69JlslLorqhsOBYg2ADp9UpYLernNZBk9vtZieTYbccOGNxpPgllxD5jN2i+ygT",
-	"0UigtvCQO+fyyYHwX/h5luksfGHhfkJ/ZVr3uc8B0ab9g8fLOCzuup0dCi7HdjJEf9SATHHaJAHJSwal",
-	"woaqOTvUWebM+SMW//D8hIVufTETn4Ypl4r0GE/TRkdRMsIfsrNMcOefuu/HU3guWQZ0ZjweLktQQvi1",
-	"aTvbs2Trg0TYAamD5rj7xd5OxNy3ZvSt2cP93cMdt+/Tns4GeFdzxzmnmVbnbCASyQMawMjfhbvg24jt",
-	"t5ygaR3sRMz0+dD9ene3o2Kg4gGjst7jMoXWiOjlpGkOSDB+J7jbIb8sfZsMY+FRbgg+hDVjCJNRMPN7",
-	"P05o4hf+2lGl26Yuk4oDcx/zD5TWOuH/cL/pFmaMKSWfUwB/wTNs0iU0Goph+N/6wU/9Gt4J/2501DFI",
-	"aS+6Ci59QcNw4qdqVJyX/B7wFoKxgUahbxxVjOP5xzo5d0YVf6CyjtzjOyqmPo91z35VHBf31qa7W2fw",
-	"H7dkYOqdCSceeCLa0Hi1o85ETyPKAvpaSXrRVKTBKdmSGnLiX/V0gxjrYtbTaarHhv36Xgz+W2T5+TVi",
-	"cCng3O60YY9JdGL+pTNGd+fL4pQpd0628xG80Qd/UWKMmgzNL+xTS+vkpB4prY4qPdnd0ozc+6Qq/BbW",
-	"1Z3ho4J1nupzQuCMUQcL4z4+nFwDt7iFIduObFm8XveQeY6uyvS4zeS5cusKj5roEUs0uorue5FTiWW4",
-	"59r9gyxN57gnYpgJjANgpxBPn5iT1n3XhN6E/uvR2Y0/1fN769yrvU91M1JG2PgouOHKeZIyxMgMug4d",
-	"FT+j++GTkjR+vH+wlDR+vH+wsxOx+D2+zUvz7w4O95e53123s0MeQvxSqovYLc8Ye112FIR7lbGCU+V3",
-	"KrtCGVGI+x8Pebcv6kjRiNH+4ns5/BneSfeaRy9fPH3++v1zuAfSchZygpA9OH77olbgiyTyx7+imh4K",
-	"xYey1q7tNZqNPSQe6UOSKiSX3A/nVRDqlznIy5lJgId0luIlJuqc4YMV6gD/YlZr9Crh6kLoKtiBABVz",
-	"RpDT+nBu83BOm8XuvrZzJWJcthBUepHU2jW3gY8hPQWtcUJYs9b+tTo7mF/yCGyp2l/Rwgs92PJjVMuE",
-	"GWq38m5hdptNn8ARyhIrW0rRjkf/ojoBzEcuzqK7SQCWFbJD89GsbkEa7jPu4+urnhqG+eiVV7l4R2vx",
-	"HR/KCh7v21t83/feAsA7vl18x2ttj7tdMQxZ2v3d3cV3vSAiPrj+cPH1J1q/4mryjsxJd9/BMiv3QYlP",
-	"Q8j34i17Sy2dV5uYBR4NBjyb0KnxUVogYgcmr19rx5AgrX2MasV4Jxb64Lan5mAVJ/EVuszgJCFIwnO+",
-	"+gNHAZ7QFDtYcqSakGJVpEa0nT2fThhnfW76GN/0nekbLMbwE0ZVkH2yFLfiKbg1aMm693a56qBjN5YG",
-	"e6Sz0bCUasx7hB6RH+G76qYQeQf5ni+JmSMZxpm0olI0YDYcz9XKsqEQhIDU90fECAhjn+hkssSpJ3wG",
-	"yAmCKbf/qIGaLUj8WSSzm36tXaOVhUyyBpjvr0UYLM279hFkxSoShspW/yqjHgjTOiXdWpvPs1gZV9tt",
-	"7n5bb7Xqu3snkDFtN5sNZBH8pVwQ0AYVVeo30lajNC1zwSHR9tznuZtakTtItXZtIAbmtHX699+av1z8",
-	"o9VvDnbT75421W8Xb/f0QfbYHNrWaO/yYPz40+Gk9fve8cGTGnXQcB4lvA4HMP/DoQYsXHo7nzKp0hev",
-	"eCIaLH6pvS1EPLk+GkH5CwrM1SJCgcBX9DfNGwRd+oheHy6HYXzZOml/8R1IsffKCRlEOq2pyZpLaKaf",
-	"xOSF+mDwhtbeUqrsJc/O6YaDZdbNjIZui4rklfOxC0p2zrmmOMI3q1kvb/Guqq1Y4au3MXYP+DafUMvy",
-	"FMuUkgGFAJ6h0wrI63endP8rbP/v1f/S2h/lgntWsMof/SGTv+aa5t7XA2/KR+KcBvfg7AsxWdXAPhc2",
-	"qNA1jN8vXj184TK+6kSd5CmV2n0QuT+Jyeby9t56Du8Qxu2lxwOvtVd3IlYygJ1uelb76+OM9HmEhwAO",
-	"9FpPnOfOPAdIF6a3LCWrpM8xEPKvwd65txcjfaHSzdOar+on4Hyu00+40RBBlUR4h3KpwV4Eoy7gnJyb",
-	"t5UT69tl91iwuE2zsWESlFzdiEx6TV91wJ9AOTWe54Rb4WPg3VGWAYYC8lsSywKgdTPvIm4I8tVnE8ju",
-	"QNpilArTUbqXQ+JzXRtj+KNQreGuC2UeMaDjTZ6swESLIsgRjCzKgTcFOGei3eAIAdv2XRp85mPCzIUc",
-	"sjPR1ZSz6yiPZ8YmGn3BzvkQA+9kkBVu7usxwqbLuWtIJ+CM3Mhw0sVulxTiySGvxb+CMIzdciHGUgFw",
-	"/uBg/4C9e/fh5XM3ju/fPf8He/js+MXLf0bs5+fPf3r5T2eOv3rz+uTHl//cidiL1yfP3/338cuIIeiv",
-	"o56++fD6xF304fXJi5cRe/LPZ8f/ZA89GlFniVQ8JfyrYbsnH9zF9db379DoD8/uqCf/hB/w/uLfYJl+",
-	"/un9SaFJX7MJi4DRrLFmE8GzYuISVgfhOwpcClj42QXR6rSrVS+VXRu3WezckhhAdga2GL6DSMSPWOw+",
-	"bOzBWXpkqRk/EqJKhDjQPiLsTi8TAuAZqVbnANNQwqfFG+y5xKYsHEsQKCQHqDbEfFLnD93DnQ+1TzNq",
-	"bda+vCIM9h7P5qbqbXGs/Bh61m4WLxsLcZFOSo5CwdJvVbFt7zWjWuGr1to199HKlOruTncUau2a2/P/",
-	"iXv9CDbzf357BJv4P08+lOn+C+3cdk9aBHX/ptlqN5u1Fax5XP/rDr6t8u4nSCZcYT3gXxaEi4jbiGii",
-	"C+Gi5yf8fFGoCK75K7r3oaVbi6nQrq4rbeuAPogjz8pc/l1RP9vJUBT+CtVjmdaDwu8aG1tWt7YEuBnr",
-	"QY5TDhlkNzZ9hghIlYEQ0sZnI2wmM+aKdIcciMBvXfegjRzen8oLaGH1lQXskOXbCcW6VPUhNza+YzE4",
-	"J+OCsQk48kLVcm73kpqctXsrgjlz7N8VQnScJCpCaZ31VnhLVCjMlqqABAcWeqqwINRxsaIKYLoIa2uz",
-	"gUbIUZerrkjBCoE3u5dBiag3FcwC++Kq+GCwLW7M86U3zImFbaiW7kXaAldoG0ZbEEajvbLyiV8vhobP",
-	"LoTRKmXFIzycqwfUCo+fF1N7Co82VI+PJVhYDlTghwCWIiwdxnIjp1Ol2+hR3hNa98DLCZ5VmkYVrvr6",
-	"XgoM9Na8lBc9qNu7LYeGp+W0hycRDd4JPRr2LCIR3TEu3uI+xOl008f96KpHreqc4DZcyjm5DdGO40lD",
-	"VRKpylJY836L/Nu2pYueg7P4igKr4DdAmCau2JCxD38A5wlhDEDseJv5tnLpS2ix95annyfzfg+1K57V",
-	"oF9h+yC+3FgEm9yAke1GRmrrRpTnK03FmBurTohJQsXMfNXZBrQDVUN5RrUEIfAJn0QMGxfnhQBZRznv",
-	"PY+Oh8i4D6z7keXh4xx2KxXeB+97YNiYT9ZW3vmb7qsCTzl1MA/6uDLYmMcNT3XvFOgDa61me68J+1iJ",
-	"T/YZnyyl1k1f9qx7gqm1Wyur8nf5wfgs6nx+rNGdqfkKvUCKVhUC36r7G1P3G+l6cA6Crq+KRFbGGq/B",
-	"JvhSoo0zEcOIplsdQjyqLKQKgcWt9XLLAD19KW7DdgmEzVcU1ky3NKYKm1ndnMhMuD03WVQcE553Qqzs",
-	"U7p5utIkndCLwd7pcsUexk5txDsUSXSn/mEMVLHxTk7SV8FZDQRzv41ENsn55aQ5xSNRK+q0aXbrJfT6",
-	"F1a+U1rmZep4Zr70tqjnLhb1zHzGgrR4p/WAiPXgL7Nio3yK59f6HCcIjiPe9ktppG2zvh4jwkBaJNBA",
-	"LMTZCHp7M44EZdJiAoF4ODuqQOGHDCh6gPxd3e5oKEXCrNZEcKOJgx/MMpGJBnsNJenucmRFR1IGpDo5",
-	"51kCfQGg3NP5R92uW82rpNfiAp7Syfq8lTzmQqqnfYEU6MGIx/U+BbRJDkloNaNaV6d6lLnR7YrHCTB9",
-	"V2MXSDi+vwBAo3uB8xdEYk7d1/HytNzRFbZYscP/avDi0rLeZFnQqotGf8Ha4PxP1cu5AoK82Df+14/z",
-	"vgQBRXI1RWu/3Bdy/6Y3tD4u/mDlLjNXjn/9b1uliI6TZCnIhxLj6iqhLezjMzhuS/lVyCUF7BNU3u+B",
-	"hiDNnfUmPkljGzcckXWK4oRfCLV1U67H3DhOoBBg2uBY0964ykcJGIZEpKKqF/sz+L2zSGCfBU4aJBkZ",
-	"GZEceWodYuxJBIhTd9bWswZwKBtbAz5uOOsM7M+b5j0ps3HrdTv4+R+5OS4ypK8e1Li3Zxh3VNUxzokz",
-	"i0u30dmOlsAgOeUwPZS1gg1QKDh9ODesGNxajl+e5XjSr9gwXzX26noE670vYLwmu2U9KNbUxvZ5X7AF",
-	"ZlFTnjQscLJ6arJQmf5wmqx8JyfFIrbmCyGGBktDvLwIIRcfoZFE5Yd3OIG8nnGEsuB6jaNlYiSwAHVY",
-	"gG8q86bQ16hcyTEjO/cP1pdQb3HAt5vkXEJKPqWUDsuLtbfQpZtwia8ocEAQ01I+M1QBBD9ZWqI7v10P",
-	"eZv2u2XQEtJM3rRLvULGzwTMP5YEJIUKeI/7f9rX2giC8qtEj9tOY/iGJhj8KT0StvTf/gaP/dvfsE+M",
-	"NLO9To7gKb1MD4h40eo4Ymfa9uc/FOjOjejav/2toxjePdvABR7ES51WLqUYMzCCARsF76aeEp4NMq/c",
-	"A8KYtDwAGjpdhGWdwUynCRSewBTPMj2mDLyxVCMMC4hNpbCUgiiAuaGViGAZaD1CCfG6xRJTCdmFydjj",
-	"NVvTlPrDhfrFVq06Iws9oJfVv09pQM8wXRBND/l7IhCGnkGhUSqsc4Mds/ib2I+bOiMNRsbmJLGGxf+/",
-	"3SfxvBnkzYbmzMV9tKXnEvq2L5pGXsCNMzliAAhDSmrcKHNG/N3CEVt9HeOFtP3sAQHqd3cophvQVu6D",
-	"UGO79ICerTYWf1qXGEyhbnfV0SyycpHLvnaHIQYrwgu2yIK7iSxA3G+xqwiyfOLReGDmhQqPp9pTLlXZ",
-	"dAVlBw945MDR1iuOhFj7C/yihu02WwhGcLd2lGeyiMAXPksnEVGQ5r2w+s4RFgIw0mOZpk4poLMNzQOd",
-	"UYQ4w0KLh6Lh5mRjglCDE4+EDkqSmOxL7Uih9R12jWxTUxv3EuiVhLd1VG8EzSIfQs+JcgXszlHRAsGc",
-	"mgGO+I6qKNCmy2n9CldXuCg7RAEPBK9nGgiP4OLDWaShe+5kiHALxIMDZhNWLsL3IDU9u9pXmnaJdqKp",
-	"HqwPsWvGzEPmYx6Rw6Mn7dx73et4muqxKA/BjCSccr9qsP/ow1BIBZbhgZmizsc1ombHdfpbHf5Gw5EK",
-	"GtDCrtS9HmDaUm3wK7ub3Z/quteb+mLSIGUtTYU+A/HuT2+G4sXBDp2+2M0WTkbhUliBcB14sNAAk9YD",
-	"zH68Uuk6XOxujncaHRXqpabKiJWuI+ONm33oQDbua2AjIR5eaHVEXS9OwlFwBjokjFMpoHmXmrDzjNCI",
-	"x749TCihZ1RBX2hbgaQoeWtKaE0YQLShMZoSHOCWMBjgDXcX8tSKTHG3lwx5NsDYE749kL6AmIFdAX5R",
-	"L2/PlBNXlILp1KjLWfr4QhofsvV4DhmSZL4/Ym69MKv1kZdcEOTLexvG7tNlMhExtDFjofUc0vUzjhxH",
-	"WrHhKBtq46nvue8TRS2XOupCDG0bjl5o3U1NvPLdHuUiGL6nk6BUQVLq4hqV6DWpKYvnhwxUNT2eMWok",
-	"5xeYJuRGcdrlw5jBWTVrF4q4Bx2XCu/vAh1Nn6e9HyF7VP06f23RQgt4qjXimjeJxVpnLuvNYiOmmcJ+",
-	"2uKO7gfdzKyFAYHYvk6Tz0FAUzwUOJM3qHVLyYqiBsL4TImHyncmLscoWgWPv5pJqnXSPGzv4TVONuWV",
-	"ZH/MeWZ+/ZXPpPfCF7RcppSv9YDf1Fn7E9ITJePZtwcAE8DHGIsMdwE75jsN+aZUaKJLxfwkoEE/RCq6",
-	"boCPppwUksOwhLVm6++Hvzw9+O/m/8Z52ZGptfebh3knk5OSBea51fJ+6qHx1aOyRbZK1nuZrQ+ZrmRO",
-	"qc8KNnG0lhns7gonZWTgd0fQqRZjpSWTaspwirDfUoVBHBWM3Xxi3vqMCm5M+N2UhQpHuGSJfuHsSCV0",
-	"iTtHL9Rbjp5vnqH0R2eqVzlEKslHzMN/lMzbbMfv7pZ3/IwnCi3LqnZ9yScFTZ3TN30P7E3Vc3uqs0x0",
-	"sWfXbrFlWiqNxSZ40OoO3Qbj+1L6zl7YZKsW1fAikI1dnbixDaSSg9GgVpBBPsabd4A6cLafhrgGfO6Z",
-	"rLCz7eiBTsNyW/k85BGF7Izvu19ouv/Q9/7fiXIuyll5SWx+5QEVhKyT0Nf7ef0qBqEKnTIxmk8Nyqq+",
-	"9Qwx13UJuQrGr4dzO+nNcoF11BjjP/nMpGFjkYJrOBAJEK1ZreHceAlxx7jD1BzKsFWCbXMShCtQhk3B",
-	"9aqowRBksAGf10Yemg+uf9wY/Pd5XZWTa/JC7gXCrbBWW6DbKkC3TYPy62LcqjjHNmQbm376IsqxaVgF",
-	"hZvmsaVQGMyp/MQ34Y9CozDsBlYMJkIgECN2DfZ9pgcQnET2lCAHIbrquwJj7+jmIYsl7q46sK9IiENE",
-	"lBjII5fISm7pYdiOl5IEdmR8efSAT6h1KJO2hPYylk/Mhnxotxsru2VOFfItjs3FlI16HZRmxXDaZ+E1",
-	"W6BepsjNiifla4IJ3qLaWTs6RNLiJAiLcgcjFBOn3tank+uM86kgTCncYli47ij0CO5y5YWJEy5XuZWP",
-	"Wl6QrxxRea0tG2pj5FkapGlZ2FX5HrMy87qcjwpp3HYngJgmzkS+VMip5VRBecCNLYDyc7K+3bRr9Aiy",
-	"9HWpbs5qOSknb/siE20WB2MFA13BXIlDm4+YAASn0tkQmlADAZJXQO0Vj7/OQk+LfUpcUx9zt7fBuZ61",
-	"HIDz4UqbwQ3lhboTRsPn0brPtBJbhfslKtwbUiNqoa5rsNhqXRc8Syeod6TpKIIil/G1cw6zuvI0dxQc",
-	"5yMWu1dIYSzkPClgBkR351KZ9bi/7jE0X3QvCugGqZZXK0U5OVehaGfeWXGzCgVG4r62vhRZ2/mdp9Ch",
-	"WxhT1CA0liReR+bTzVuhvxX6W6G/Ffp3WuiTLIPFBsl33UIfzPfbcSIMl0mhvR8Amp3AL3sVBSXgXYv1",
-	"Q4b4iK0m2GqCrSZYWhNsBXBRAIMEuYWATl8aq7PJgspYLHxFduQKJRwxnSaAGkcYeKHtPdIqYNmetI1O",
-	"MShiMIpI2vrV81fvsUc+ZzQq1ueXAnp/Xk8S/Uea7MYZcSzEKIWfpRUDFO3YRYBA1rXI/awzrIhUliXC",
-	"wC9X4Lq5otMm8IH74DL1zNfOm8J/T/fcpHyO75gPPDf+x8VgxqhmdR5eD8qz9teadJf+c8xJ+tMmuB+c",
-	"X9vE/dKJexAcfT4cCgUMuF9+Jh8aEt+ONQuVQp6g7ExIdc4MNMEuxr8hRl4V4+io2D3glB5wCg84dQ8I",
-	"eXdM8vuKoTUCIbAYW9t3a/tubd+t7buGDnitLVU68JLUu94QBNVi3o7QTiQWb86GHeYlM5U+dcPzUrmj",
-	"psQyew0JeTCc84Lpipqt1eW30u/7erwV4FsBvhXgWwG+rgDnvtr9esX2Jo0Gl5Xc2G1wJdTsdMfA0CMw",
-	"tPjQGXFC6IwZcSkynpK4NiKq6BlIXBMN9sJSaTtkM2QSWpSTe+w7tXnajwLOVlrEvpJsGnODpfs6TXIy",
-	"ELe5idxjzCdFnaLEGKocPGNIg71RBYbxfPL4EqM7aqRSYUyOnaGQEb3Xq8P8Tk7aLEyySMnp3oQsI2Vi",
-	"zigsQSbP+9atPWCSPXXzND0BXo9X+U6NoVKjn3f9YvzMOVWesz8qck74TlRaD5iRqiuuoUXjvcYUB+oH",
-	"kMtBNvzsweX+r1GhIi6Pd+264x9aPRaI9xVk+LDqr3jvvOBVq1WqLFsvTvX5mjgusEQKPRy/VlPks9Cb",
-	"Xl19X9li8U6bQKC1ICwXv33z/oSVFHMcmKZC7SGWhxjorUi0Jouro+9G08Vb+wwVlaCz9Z6Nu9je8cZz",
-	"WrBGt4ZQDiYHCoKpSGzw6Ivh2DW8cpjT1infOuVbp3yLLbvL0YH34BfeELBspBJ9c4L/gwKaCGCu5sYW",
-	"8BBlndbGZsXGl7+CCwoICM5y9y8CfjtfTRsiBqzQE5R81eDTwuOigv+sM3cOIk+W31F9DrWxqsHcYJEc",
-	"hHjzhB9vcPG5PUKrzjnYbumUCE3CtBIdxZWgTvBcwQVuuCLteQIgvIc4COnp9AB6nFYVB81zf5JrP+AJ",
-	"Moe4cdIx6ygPGYkAs80GMlHO2weG0wyfL9U5NltFgxMmG80JpHRUIroyERETn5wsC/0FBpxgJmfifESF",
-	"zph9APYSkQXqbC5tKo31EXniHQQKJxCPIoFAimFjPmnjM4Sy2YSdu13jZs2llep8De3vZrtV/lvlv1X+",
-	"3h2NsAty0d3EKKUXA2OIHi72V/0WQUd1q6xLyhqUyJS+20hjjxJpF2ANg0bKkMUj8fHZiCkxDijDNhv3",
-	"dYQIQtgKSLcMsXSS0EGG+hg593OgoJnNuEzd5wewUVLXwJePb5RKJO5ZfW76whyxeCAGTi25GbBLkcne",
-	"JGY9qRLYR2BScjXB8nGpAvAxtSJzQ8/EQF+ixs4EcGC7QbzpOSXLRMaNSHJa26CrTaH2mpZjwgY6E0cB",
-	"0Z4J5M81egDKt9FR7wRPQDcWp0ia230MKxRL9FhVxLDd7BZ0zXCXPFc2k2Jh1wzoP4DLrlVXZMrcZveB",
-	"eWOBIXR5moqMJTIp94u4EJP2vPYcZnT2LwGEYPlABvzTSzDcau3dZjOqDaTyP7cAf2lF5h71P7/+T6cz",
-	"ajabzTr8t/U9/Ofx9x//5v5i5vxx/l3/kXMDGJuBSJ8zaZhv4SycTcDqLHza8hKcC/sWV33OOoQ7563E",
-	"t1cuxHH9F17/vVk/bNQ/frPUNEpgB7eXsf3GZ+9N8mTpMe3eWPeRO9U4w8mOZVpmCJQv224ZdxG/C1EU",
-	"UJOgfIr2Aqj/itBuUDtkJuDjZSrtosoEb/8RC1RXj9Kk0CrBi3vkp4rKXb0oYNtRoa9XZr3Hep5JuBs9",
-	"1UozcgzvciZA4I3xPRHGPLTVQCasBvu5zBdPfTx6ke95YKJypx7n9cPDZBYy4u6JfZ0mxs1TOe8d06l5",
-	"629s5MU91kCJ0LAAM9/grlrtVgjMXfYM1gC7EDj72Y3Y97mAtI/zj8kCoTXt6QxniVnyco3GVNsydqZH",
-	"OV1XZt0sKaB2uMsSACcMK0k2intggUVS3C0LLJKTvjA+Uu988nRyFOAY3FlRwt1u0fTr6sGAm5JE/7UV",
-	"7X50Pw9ToETt8dSIVZo4UZnIYgsmcgr1BV7dIsvC/xhUJs8y7tz5mrGT1DO01mYVlf/Kvv1TuQ0DrEOD",
-	"PeUG4zC824UtmGhPiWpFuW9VqQPyHGOp9Ip5lkLrKpup03m/jHXwPUTLyrQuNE93bxusHV8+E/nDFIVd",
-	"4CNtdKqWsUrdczc3SZ9T2Jh4Zm6vKVsZwHANhhAEdU2VjXbtDdqufexu+xjNUq3Oj9ypT0SPj1JYbPc7",
-	"34kDZKzhE9Ng72gIoQ4jpv1Qnhp0Iq8SDNOVXMtO4hnd+MozM89O5oRUV5vErZPrxumjNHWKpnuBGtFH",
-	"ZBn1o2GDUWrlMAXjy2g2AD8TX1M+DwdzTrsVw8r50GrinUKNBrX2rwdRqxm1DqLdZrTXjL5tfow8s3S7",
-	"JpWFnvAD/gm4q70vgT8cBHEglRXnIqtag5fCaSSAcoFhUOg1VegdU2jRMk0v+/k64t2StV4EamklSnWM",
-	"ICLmC5VQ5bhM/4UVeyV8jGpKfLKnXZwc1SWGZp9OYo4yPRSPfhllstuHesR5EmQFpNf7VC/llGB/Jrel",
-	"7kpJ4q0FaVfsQAJIltlWJo2tSzXrUn0viXkXt17RmyravRVO1bQBPetbPXLHbRHdOTCbY2owTQvZSIjC",
-	"5iMDt513+wF0qzP/q44qG4P4EKnYYRNdAN0j0wCCuqFnG74B8TO+shz+nAPLnDrj0KEQLI/YCJ51+yI5",
-	"db4H3pnyUJLOWWxSbWP3QidcGuxnchqVNR3F6b3OQObo/sU/PHd+X2HN4k1cldfik3dXUrH1Vba+yh31",
-	"VUqGMqVXP2sk1ulpTOsBiqAgiJgu/Gqq/WBp1Hj5nHEOAW5eYdbmt5Fxm/9iald9XHJ7bH2RrS9y877I",
-	"9TsO81wDp3Gnyjuuy2GYOWNlYe8mWTAIwmMO6nvNkmSa72Ks4EaUdPs8f+Jk1nDaehNbb+J2vYnF1vvG",
-	"XkaXp0IlPKv3hEjMEjkcuA5S0wCWuMTsjUqY+DQE/Qa9iKHhL8/bDuuxNwhP+kJmHUXdS4UBC9lZhBfK",
-	"XeRxE7PGO7z4aqv9KU3me5jLqti7LyoDW5zKUjEPN+VtGvaOnXL3ZZk/gvgNCyf6afkPs2c6PxJAmFRd",
-	"JA24W+fKUL/gkUpERsYNz18ONS98wB6+GdlU64uI/aD1eSoidjwcpmIHYE2GcV8o/cCEe7HqDOrGgu0Q",
-	"g9+OeNy+TnNkMTTOln5qHQUdBw8O9g92nJOvodbXiYJyk2N8ucwZlfLWRd1MJG5b8jRiI2VlCqXIUF2N",
-	"wsn5FCCbDNUWhNat5Ihg/hdhiiKFMm/R5SMjGOLMOqrPTR+x4u72CzG0UAqNhjCgE40eCIAZS18CHXm0",
-	"Wyj7Dr5hJjqKj/nkiEFGG4IlEAOh+r1Jgx17r6jLFRvwCy94CePsRGX4dCBY58jLK8hPoYVzUc5sjFbe",
-	"rLlRf9pQLRuiZEe/7QNcvceeZQ32I08SvlJPx+J8b7Jr+OxscL2T0yUIBf2lZ5MC0G3KLMcdDU/D8Dv9",
-	"IeXGno4MvYiYBucvnZsoHJPC5aMsrbVz08A8GoiB6fL0tHX699+av1z8o9VvDnbT75421W8Xb/f0QfbY",
-	"HNrWaO/yYPz40+Gk9fve8cGThuyazb5MUllKzROxoB06MA5AS7GIxaMsjRFyQUfHT2sKaX7fO59ffQfG",
-	"8q4Lc371XT+JyQv1wWx7Cl1Xsa7TDrxsRqxuRRTA32WfYIVWq2PiXgFyWN2DZIR7xsrG/LmwU4ppwxjI",
-	"3RXHa0rQeTENlIv3g6q1ON8tV+uCJqtl+fDAa8gN3I2VTMXitwoErRWC5hHu/9VrQ2deMM8heq4AeOle",
-	"6Vt0Q+YUsaXDTHeFMZjf8TaFr0Pab+5jHYvSY6axguMSIJjOM8AaTl8PQkhTylxWOFp9XzmDKdHI1zhe",
-	"CDFc3ZrHZbt+a/4WwhtVouodSkHnZfmdOlUmuBVgG9te91jiud1zIzaRefSH1RdCLWkRcS9tw0iK0Q8W",
-	"gh8Re/X85Mc3z9pvPzx5+eL9jztUJYsCCPjfwHcJsY4jMK482d040+o8mo14JCxEOfJ2zvsQkkBkOEVA",
-	"oFxeacsMp6I8qhUPsR4QlwhpnyJfIEA/gvIJE7tHeBGPM9UJn+BL6YLWd3RFXj1eKj+nyx6XHuP7SX/b",
-	"xNsixm1HAUZ919lqR+EKirQ8COh9fCC3RGMXegmXJ2Isn0BpgEQI7/uT45MP79tPj18/ff7y5fNncYPF",
-	"H148i4lIz9PXYYgnfv/8Hx+ev376PGaZNII2AGiVjprHQACf2U0NguA+z2gi98MF1CzqHjVFoyqFsc4S",
-	"A4wEQ6GHSKkhEZb/XtD04+cn/DxmZ7x7AfN40au/1krUoVI8prICC+yCUItARRFFir2He839nQWm+RK4",
-	"GKxHHRY4b+k8gF9OaB+nauOG7JopxPH6YQdKwQ657RdRyRdCXQlM3rxGcF6Z3MIifvd9qJB/sd614pMN",
-	"EqmsdAtTOEAPpjk7oErPII/mSsU+nHxf/24qQvKUd/ui/lQrm+l0YZjEXeyv/StaqpD/Kc4wlPPvoQ6d",
-	"P1Qf+wmikGQIpeo/9/jXsU+2bs+GRoDojjKoRvv1Y9EkOC7s7x6E1cvm+Ep5l+HoLJVdMgzQ3l+QOfVe",
-	"ga8ZcY5/ljjN53Em1LkHq50NcYgPIkz2opOCvXs6ClLCDXZsLvJ0CEMsNiKo3KNQpIO3Alyt4lwqJZ2V",
-	"4BwMFhcA3HFHnQkjE4EBnIkeIdWLJ1oCG4HoZeidwd9p5yV1BnteYHYmAegn9mgHdKcdSzeHvh5DygPA",
-	"QkZkl2AqOTvLg4yAEBbVdOCq4cOh4JnpKFCWbjXIFejqwUBaKxKq4oNnk7mQG0iWJWIoQJsq55DJVLB4",
-	"oDMRA0YV1ABMDV048gpBpz53y0+jcHrEFKLLDQYsqbFU3XSUiP/E38awNqnRrMuzTBIPUdGHAXMOMkJu",
-	"qbm5iPKJcygKdG4hppvI9Sybe+daiQipbvEXbs11r6MmepS5u7t9djZxflIUBgGFf+y9ZmNKsiEhD1xL",
-	"g3Obc5QRCUNPZ+cCc/4dhTl9cGQzQa/vE8aNQGHeO2uwNz3YqVnY9BqL28kYoKAX4o39mylm+BDIG1gm",
-	"LJcq3vGtTnCofj8B/TFtbI6Wz89B+OP58bWQsJCFjdkO+JOYKjD9zxSMjDqqiGCJIxYb4daPKiWdBYy3",
-	"VjW2ilhsZfdC5E//bSRGIn+0pyY6Bb6hcJX/dXgK2q/uX5kOVZqF9506jY63d1ScyEy46yfh/jHWsJ5C",
-	"DSsOayBOda9Hj6JSVj8TLwwpIBuSj+h3ODuxIu0Y4SbXPZQa0E3G7YEjaAeRWYWMTONA35QI4rZouA+G",
-	"mxCypSOVsFReiMCL7T6df63/Pg9olxrPYkXyrtCYrLAbkZbEWO38HriGgzk8GnreK96nQ+aN0iPwiFRB",
-	"5LmhVNB7RsHNwP1oNUsAC2+1r1l2YmQ2huM5tq/GsJA+uXH0SjUHRTizRHmeeyE+o1aFZgdB6IQQ0ID1",
-	"SJldSJUU7LL8aLoFKJv6xR51fq/OI7UAbg+zJrkHr/9++vGbhxH9Y2c5eo6YRHs7r6qg3Qha2oj0cgrz",
-	"Wgvh1ao5kMYozcHDkunGChTyxxtuh2en8JsVmRAq+Kod95Jfvk0+PK05TwJacYeyhXJiBL9W+QvX/K/9",
-	"Rb7woOAX00jdnJ2iDk8v1Z3lw1glSwI7/Crcp3uHPwhbSNVdA07qNNXjIodUybSn38za9EXhTJY98T0s",
-	"AYr0l6K0I6IFy4RKRBJKnqBwCpgthKLuEBWZ0SldPE9L+LEtCMHksPYx0hwWBlSu/v7sdSJ3Cp2Jy78M",
-	"MNNvja0guZPYzPycTUcHqmRI8ezOh2S63SOKzpNzoj3ej3wdMQ7sLgGuCMHsh/vNQ7Tn686e32l01A/y",
-	"UjA71v4wI4yQE3Qc3HZ0vRCJWeBQxtdH7EzbfkeRVZJQzjIgGYkmj1rUKPSopEGv20DIgYdIe4VEozVc",
-	"jEXECz8vDLHbz6SxA27KxfZuKU8TboM4bO3Wdw9qBPCY/sO3uUB8Gp63io2CK3HdAMU1Xl6ZnT1OYJfE",
-	"vNeD03Za5ltKy/SQxU2UEzutTfQa3Weo3hZ0d1cavzsZXow45FJwSV1RkoplizNA7tC3mtUgz+D3Jdtz",
-	"LbmLz19b7vbmZqz25435vkDPcMk2T79s+YvhOL0ZClWKJp9zqdY7SNESsAxgyZh7bhZ6YOfC5mdmw5BM",
-	"tb2xAjp1ukAX7I+T3b2Cn1YqoMgNkqrSXXf3funu0TBZbiir2zdzU9H0ab5qLvhrEzH3HtgajuJaLtpq",
-	"KFN8V0CwJro7Pz50jEEAhEf1saQNcpbKZryLnpmBtCS5K6aQr8302IgMysxSzZM8/QWXiNQIKC9rVAmn",
-	"ZxowMMugSPp2kM5FkLRWApC4ya6t3e/Vzr4Ch+AWSior3AZwbnuiuyPnNnlCG7+F30+MFYMF2AOCuS0I",
-	"UPqyw7MJZLB95BEAhsi6wPIdzhTPMj3GdK00tqOsPgfW/Hao50auy4Gz/YDTKU8My0tRkfeayk/Oi2kS",
-	"n9CikOYTj2QIybtRmuLMkMmKqwmg5AgZtxIFkdJzmWXgP+sknZZkHDoJpbJT5Dd3lkMJEopJgbe4yxV7",
-	"GNtsJOIdhrWtbh4PY0juxDs5d3FpUgjTq8yjmVM8R6Vp0MDOtE4FV3cvuowHYZngMi3uNrZ8F9k9kiDv",
-	"vND3EnBW6pdF6PzQ8nECxS2e2s8fuhLPOsCnqAF4HE4QFNLCObxKgC8K4T7zrCSfMYILMnzOx/HX0RnD",
-	"COFrd8Pyzkvx1pspHl9hBmuN/aqY7lWF1b7ZvC8i3EZwtxHcOyuDj5MkSMoVZXAhZEtCfOmILfdgS+vT",
-	"I4hZHRl3+gLrBxYPqUmxViTqqG6oWwFEpk/YRYXuUwTHoTxhn5t6KTmzc9RRRtiS4LcaBT/kDwVHUMJJ",
-	"KKPJO7bpHsqAnObFAEVrkSXTGV+YJQx9GH2TmI46LnbAoI4bwangE8LRJQJG5k7hUYCruqcZ6pApTQAo",
-	"8lQrUfrjtP0cfGqFJZtr6DZc03V129cbJb9NVokfuSl1udsG14Okwz2Vu++haKC4XmtJwGVj7aGMkCyH",
-	"dUIEGNfCE7hhzP1z2Fe5PP26w9rXJRPue1R7LcNkvaA2PtmTJoCymsUsES7c6deBGJy5412O+7GHf3//",
-	"5jUbiOxcMHjKDnWkzoUBNd2CKFdVVX/BLGmjTRIzY/VwChDFbUc5L7ZN5cMFyH7eFWvaVmBm1O0CSyIr",
-	"KgpnQrhlm3gP2Vg+OWIWKJCxSMBNEfFOTKp5qJeIGU0r0lHDlCtwvLEewFsgA/aQGpS5CwyAt9YwRzAj",
-	"dy3myDI+NnzROnzRb6qkKVR+QHQrj3JTwU7ps9WiAuo8BO4Q2P3XqiL2LU5iGe/7ugNzeBQqgVFPi01r",
-	"K2krtqL/tjETW1d5c7ATVWFeq7f8yGNYl8DXB/sx8DkQ0N7cMM7+RA7EGyhF2sLsbz8RQqu/TCYkwI+3",
-	"jvNXA87ns3LhVkAgZXu5Mg/zWmOwD8ZV6CUhpmD+ZQtpFtzPfpCXoqM2BveHUGFeLl0J74/K+P5l7N2O",
-	"CtzHwFWsLwWTtl1kIbBTUPCiZITm+56hSJrAEASRw4c5A34rajabO75ZLzELlFNbzhcYc18iXC3tFyWw",
-	"5gr828xgwUyUJlGZR6wVy/9SMKarW3S0HqMK+abZajebEDTh8K6aTFMljLmidUdrr3SvO3tjIS7Kw/nZ",
-	"b7iSZT9bKdF8XG9WVkq4PxwWB3bJi3melXTE5ymVKL18WyqxZTXepueuS8M7DXoNGn6R8/HoD083cLpk",
-	"Bk8iaVuRnz/XQaVSvXk0EIt1EY5hbV309WacaMm2dRnXdApPkFs8uN1nvHux3glcNlUUXkVWLOVM1qvS",
-	"yE/QhhkjbzKtWaOxTEu11rezFRvaCSIkDV/Fetu92eoNv6pzsly5K/41BzuvTRLd70RX8cjfsvNeicD2",
-	"Y3lgmEwq+zpOkYrm1sOV1KKL+zzOmChE4lUHEq/l6IZnYqWwjQz1Z3PbSmpVoGviapJfhsk5MmswtMpo",
-	"DAzGAI+ZgZP6Z6wpon/GN/wIk9xYTnsvNfeNw6xhc5ylunuB/xTKjaD1HTrHIEvdz/vg8H6MaiVPda/e",
-	"asKOCQ+ouOIA7ruyDX74JHNGs1seTZNG56aV8Emt3XJjoGsfT41874prFz13z41cgI8qL8UphJf9zFr1",
-	"Zqv218cVFETpm87REqWdtc2LbaO9y0IiHpjy3vkMId9RhRx+J4Yp7zpZm6Zl23V6wA12nAtd4lQHhIC0",
-	"pqPi8imMsacdPo5PilSHQFOmlXhgIBbLPU0pBlA7qjeyo0x4YkbiYE+1Em2oOoRnDDNhALUZxuO5Df3T",
-	"AZTKJx1VeDNGZAtzqFQW0PC/wY5VrnqgF3ZHQbwLJw6N4t3UbICfHgWAGsrHqBg3D0z17mXubuI+fwKX",
-	"IlRDd3mK3auRRvZnYI0lrgR3lbmQQ8YJnIGN3oVKIly2gQYca44sOedDbOJujrClH5OW9flwKFSgteU4",
-	"VpaNVF7ESUy9THe7oywTqit8dzJ8s9UFVlT8g1BJg9FcIGo+EMIi02ZHuR9louR53/2KGG6NzYTt9tvT",
-	"3eoHfMLMkMNeGFRF/ZHOB384Ig5P6fYvYl5UwvTIAitwAfmPnzbkByBaPzdBcDayAMKZDm9aYvFlw1E2",
-	"1EY02Bu3NhA46XPjtppQISkQTWVJwrDcmHA8HtlD+RO6oF4yoOKdBnutp40ipTsqNxHaxZ0219DZIK6T",
-	"oZCYsnluGsCzNZTujqF0e2Cm4rtJeVVmMN4LCnhOiXdAZkyoc8UW2bRFNt1Fy/K9sNdlWBYyDb2+zB4V",
-	"QKZznffvgVy51IPGJ/0IuFRoTWYstyPTYLETp1CeBxzyknrvmKgAsR1moic/CcPicxFHLD5HKnPu/j+F",
-	"36TwG3FGjODitzhC8nkwxUoQggeGOTHdUWgqBSzTuYRUP9pARIA1lirRY2xHA+MVps1iJ3OSUSoSzz+u",
-	"nWk0gJ8zwWJUsm5A3b7oXojkVGIBov+5LhUQqEt1Cg0bhDHhUU6n2fCo3ijtyRR5umOlT01fj/FRSsO/",
-	"3Ut8GVWMnQriVPTsKVmdp2dCqvNTI4SiR+aXzyr9WRL4Kr2PNAvf92V2XK65uBJV9iIx1XTbJdRYaw5E",
-	"DCNSy+kCN7IXz+AMfqq73VunGnrsmTMbKvs571h9NoFtGr9FovZHrZhRHVahchRI/yk3hl0fypMIN8+Z",
-	"DLHArzShd6InwOqumFfm/zZnbjBMoQqzA8IOd4XI1pxi6Qnz5lm46FYm+1xCDR6ddzvWIAUKH/P25s4J",
-	"W3obX3hWbjJOQvOoSp4VZ/Nr7Vzk2ZZaVEtt+PFbpyHEp2GqkyuJK8AiLk6VaNhLHBz7zRJ3/UPx25/n",
-	"4s9z+2cq/kztn4b/Kc52/uvXZv3w4x/7fz2s4792i/868f9qh1/l/+p0GvjvVnT4185/7fzXw1/+/PWb",
-	"+seZe3bcH3f+q4IqP3LjfYFj38+J3LOMT2Y/CUx69mt4PeE20vc/vni3hMwjdvg5BCfwvGWJTb4tr/Ew",
-	"084lTf4cCpVIdf4nvupPnmXyUiR/BvXyZ9AKf6Ji+VMo6/zVulR1kWU6+zPXXX/6Wtidh9GNv2Lnj2Z0",
-	"+Fflx5on3Be4nO6svYUDtezVT/VIrdqNYonHfq+zAbcrDNnalRuZuhX6ZjVXakqxPxmpJK0ktzsOeOWi",
-	"3bA89IKE3sis4AXN3LO3xj37a9zz7er3LONnzNxzuNw9L7mF/buclzH1loNlV43eMsv2UvzgoGOdqCu4",
-	"GPDjrHsxY19WexiP/sMJEeiaXIlHfqL1BeEMqQKtjEN0d6MtFzpRZaPU2e4aQPZgDUT4Q0GXO5MclKj3",
-	"IpQzu0FxxibVNvYx3ZysCAPMciDMEfRWupRdcYLdjKC9FlcdNc0n0GCviiWH7/Yh4uwe9Or5q/d5TBg6",
-	"mzmTfciNEQnTlyKLKPrcUfFAJ7InRfb8kxXKAMcJjFoO3OmX9p2bceybTo31KE18TH3su9hkwlg2EFwZ",
-	"DIqc6WTSUQMIrRvoqxm/DVIozrOyhW8FBhYfDm09E0aPsq6Ic8b1DPccxUgLv4Cfw+PgC6GiQ7dNddQb",
-	"73K8GVlnm7Mx1DDGibBcpqbR1U7bxKFxl0lHgUNtmOmzlOLE8/2b+YFNt3+mpODGEOobVwnLxE5L2qAY",
-	"QO3ztPejHmXlICoEEYtQnGZ7rwTCHvLMyq4ccveqX/8go7f9R8FeLXpDf0XenHH2sdvHII/m3Vc2s6tv",
-	"Rm0I++4E7YDyR/Ohz/IsylDy8Fhvy6wCH3LfwckjivyAQFs/jDn7tA0R4Jvr/yrN/wRp7RbzKxWbIK0e",
-	"U3UjuTXo9323RpqHq9/TWmM+y4Rlvw5LyZ2SqUTmurbSFeHYR//RkypZEJS1BAYjm6OcDVR6DKbDubz0",
-	"PTRBCZfUvFSkoTsq9nIyjqj7NmbdNYvBcItDCAIlf4O9sKbIyuosjmCETPDHns46yllZWO/kDTGsLNsg",
-	"CKwSiAF7idRRpSgwexjnmsHdTT/5fyKzpy9WK0DNWKrHIqN2j1AR31HQoTTQ0Sg2Gg5FBlZmax9bv6du",
-	"lxwxbhn0eT/chV9X2CkY4JeptFdwyLjvvmoUlkqcK6MSOVRBQpY+vQshv3lEs1OI6/VoZe1kLUbZ1Tqq",
-	"LxulPlYz1GRtgFmkMIaInY16PeG+bab1AD0Kz1cLiI/lIu3kxeBo5sz+26sm/3CUqfZADEy7MFx4XKfz",
-	"p4/wtaLWt39tsBivpBpZYSL8zED22eWJOGJ7Tc8GijwuFN4FpjbjDltxEfaacwKao2yWT7iHtnm7JpXd",
-	"261BsFAORoNau/Udrgf9dBBmJZUV56h9ytNSI+cBXhHMhQ7XnyWYixbzVxvN3QYPbzt4iNYET7eRw68h",
-	"cghWKJjB3oqcx9w3zy6eto3mmMWew7TSKn4neGKmbHPoToE4ToR/YqfoodDDVLSZEphcVECGoDS0pjda",
-	"QUfDYaarqKaXy6e7P2wabsLvhIEQKge5N0JkHuj+moIL2wjBvZY6x9figE8JGoppLvC6fbd/52IBLtqZ",
-	"WBEBzsvdS8Qna6gJyZlvCQLiB+QQ4Ka4mnRUlxvRYLFMhLIQ/ofIG2cDkcguTz1NG9qXkLyIDTRf+RPC",
-	"uk7+lCSUH+IyaB+a9F1G+hwvvVCQ1qQ/U9MjTwwjUiPYOb8U5QkFt2eQqT+xELX13byW+eH7zXOx9nZv",
-	"3cGEDNBMPxoE/WfFDYydac607ZdX4NXIWLFOx5kb9KbD75eabZjkChPr8YFMJ1/81HKpU57bsVJzJgYO",
-	"9Jc2r4RPIjbQyvbdNpwIjntRZrZ/pbeccXUuppzl1uF3zXpzt97cW9I3htcshXZq7W7qH98gRimPmYn6",
-	"gMvUZ23KG4Mr1RjAxv9f9MuGzs7n7BXhnjO3odTBfmmv7F21V3ab1yXL4DAn8lzakI8a9rUSJNXLs222",
-	"Hj+eF9N0N82b2375GOyXp/ZNs37IHu48atQ//g0+bOk3W1TT7foUZMAsFZQgW2cbk/gKYhL+Y6/gHJTs",
-	"5lnHYKnoQ54fe6M8voXM0jE3yD2eMKmsZlxhdxGJ0CBqt+i8h1SqC8OsZtJ21MOYavKS+tmkipB7sbnv",
-	"gxFvA0b9Kw9E+IWY2ycUv+E2ALEVMXMCEDnicHPxUkyvXh18mNModZ1mJYUQQOH9dzkOMOMhcWyy6ovD",
-	"Z7ykH3mS8OSOuLY/96HH7SxDr6fmXbIh6RLdSLf26k2qnsJpWy6TVjidW8v1a7Bci198Bf0y3WSnUsEs",
-	"Z8TOozRcQq8EW7MMGvraDc7iasyzOgvXbE3PrYyYb3oW61uuQT68p9r3BcanL5E3DfYcyv0LRHxaiYi8",
-	"XZl43LgnLdjQPvXDu+PV6EaEFURw6RddgPz1QDC3hvX9MKy9mFjGqM5F2dagvv8Gdfja16kslzGkoYbR",
-	"y3wISFyDYR209VdvVIeVmGNQ+6XfGtNb+TDXmPab5FpkQ6rthkVbUZleC+UFMt788PyEPSoiZWOoK29T",
-	"iRWUlY915h6kR3lLVx80fsA8ERj10NIqnbBeJgS26ne39/RIJUCIKpPAhCq7/TAO4PNyN/ec4a/HLNXq",
-	"PCrSbmfAzXnOpcLKqG3l15KVXwWHx33ORc7O+1yprV72FZTY3IKhXMlsfY1tude23Gtb7nVXybveBDWX",
-	"q0lxKTJSdqUD5S5bnrNLKLdXfsW7Pm5hX7dq+6d6KcxX/uG3rv5X4OrD587L0ZYsCrmi+szts+VyZm6T",
-	"oVHPGdpyEBkHKdNmsRtZzMZ9ieFfZy0bK9M0N/8jFp+NzCQGyx1IchXTal1zMoQLnE+yTqjA3Xg/wgRu",
-	"BeaFCFJtt4Lh3vv4qbbXJA8GwvKEW75ctyvOnvIhPem95VaA2U8souzdPnu432g2Wjttz9wGwTlw6ZwA",
-	"wRYQHRVONvi9MYwksMBx6ByijQh2tDs+Ge9a6h/BAGZq5nS3AvPBD1IKs5as+IJPf8UHmCcMKi7dQDZ8",
-	"7edPdEeZtBPsr1HsyU08hXAE0OUDbZjoJSCUo7NUdvE49gVPbf/3hQdxt9l0Rz/V6pxaQrBhprvOvXSv",
-	"xSYu1AvoiLoYWX7GjQjIbHMhwFGYOTw/whhqN9gDg95QZeOm8lKs3RP3Ntp3rdws4Ypt86L85XiKuVa/",
-	"X95DmeeiHaPTxMxnIP1JiKHxrWSdfx6KQ8fIt87P9AgosZy95vufg+AepRiS5D5p3O4o94S9prv822aT",
-	"GdHVKjFg+kGnJrcXnbkHb4L2CaEOtcGe4AsgFowUzB0lrWEx+JAxhIPdbE7p5zLrpg/WYisglUDkBLc2",
-	"XA/hTdPXY4Ux4L7IoImWeyJasLTxgdZTQd8ipWF4VjMBIdK1eTixJ+2POk02pt/cqL2QHWsKQJX4Mct9",
-	"cH0Q6XTgL91rwh5137LWbu02r+hxW6akXIF+0i0Och5uzhW5wtTX7hZcvUrVPYSbh0g3+gvEXYYyE6by",
-	"hbvlF9KbCEIPL6amw1oPCj/O+xjNw7zhMMZh2rWfHv/9H3u/PNl9tf+/vz05+Oc/fn7+7uSXD7t7+wcU",
-	"iArPXevbVbYq+lGky1BsupO4dr+i2yDW/LytjubsdaIIXtFIfIt3VX0tX1pVV9rWwZGPIxbj5i//bjpM",
-	"Xvgr0BC4bVr4XWMDJYycn7e1BD/PJeTm3tHpCxXSml5z9DIhKPINrXRS2bVxR0Emj6dWZIpbeSkMqIjP",
-	"0Snq1rYQWEPw8HqPS+joA7wUTlDVpaoPubG0H+5MTyon5MhQKthgJcrK5blPwSoLIbZEpMKKWePsuU+e",
-	"g5HCLdOqK9Y2QvAt6xkhpeaGJT28Xzls5zrchw5ybrVuu3/cve3q9gOU+rK+SJE9jZ3x7sVmZylaKh5V",
-	"svExAA1+5Jo0Z84HxlO0YVv0r90m3cDcnBfO2siI/Gsrsr6WpuV9PMDriJ71WpW7zwKNyp36H4jlQunj",
-	"vqYgOSwZ9vZDkJuzKol5HCB1aSoy6C6daOg7jkm5joK+jHwAYT/oOQ44Oez9DK1UAL4GQc9ZeWhE2psn",
-	"Ap/CKzcXgkOeWSoCrwpIoDi5AGb42oWYONslDBG+3WzmIppGKzqzRWPX4vA+iLSd/Ut0LT643VolXEGz",
-	"nyOF8HPcARNoKxvKYXrN+IC9KAqGbleYKpHgjgba8nooFB/KxoQP0uWOdSlhFbGzicXYK/yDQ7x0zA1z",
-	"No4VqjII/5TuXu38+SHOgwa6/81AeuZscRrAFx2Mv7Wtd0UQ/8R97ER3R0SHu1L03tNnzN1XL6WxK/Fz",
-	"9oUHauTKqaMUzzI9RuZAaSyz+hwKxNo5uQ8bjIwlZk+epqRgMoF4xQb73n3bzD0KgSgqCQwUJirxlSHE",
-	"s8zYhqkEJA0imPhYZKKjkDzIzYUeaEbZpbyU6pyuXocbyM1xWRLQnxHdkglqxA+JBYNsRm5OZ/pTxCw4",
-	"6E61hGZt0G+17VbZ5sht/BbAtBy7f8cUL9JZjrpGNPMR40gGiJ2fH8bA8dfaBWR3R8XNvUZrt+F+GR+x",
-	"eO9Ra/cR/OBcnDNt+2yPPRNd6M8Gy93aZa/cZ985CvyQHTWfUw6vmuFeLH80Gjwkaf5XfIQ9rit5SQGC",
-	"nkSEapVZ/uQG+wHwrn7HddTD+InIzllhgjvR/G2IAxvgV85Bje4REfs7n0cJ+dtadKWdzvtZvOYs+vLJ",
-	"LPFtkZDFk+AynSUim7sD3EpwxQajGDa/YcdKMSTwxCZ7//6/YPQdK8WPWPyKZ7+NxO/+4lc8+/f/4ezv",
-	"2vz7/2E/8Kz77//DO+rVv///cNVOgz3lRkSMd7tEGDbUxmZ62HentT8Z9oXyUGzr5BdEOAewEkcdFf/7",
-	"/8YRi0dUpzASMUEyMBuHx99o/0uZsVReuF387//X3afh/wQQe5U+m/u4a3DT7DY3/2jzuCSPWBdWyoyy",
-	"TI8gL8nMkHcRp8KGIzXp6kSUl+imCCind+femhNdwCgZMW6dt+A0QR+i2gRHxwXCizoKTRWn3qQzeCFE",
-	"2dcD4a5GJ+Us0zxps7jZetxiBwcHrNna3fPt3b/ZP2T0e/w1yHho2wTonenN4S5ah9lyb/cK0s5O55v/",
-	"evgre7jTeOSpLXf+2ItaB3+FX/7Hsqvqe/SD3J6qWjj8br/e3K3vHtauYGQ9naFkDeB9+kvJXivv+eZK",
-	"m7xSTB8Vd7YXAuWNnVP8dRS0OcZt5HbBONPqvNAcc+b7IZX0vG84yOZy9O6Vp/pduWilWT9k9coSlYo6",
-	"BcjOFFjH28TgQHqqgqSA9y8Xkl+fIuX2WlU3Sx7b6ZHTK+P2zMEsD//xwbeN1u7efuPg28ffNQ4fr03k",
-	"vd4kFoRFXsqBXAnE//EGcUdkEjqbusrteQM9d9elVd36+F+Ej1/iSS24Y8EdWMhhGM2BUr0T59JAW8Dc",
-	"WHVylJddf8GM1ZlIvPsCLhmaHB2VG9Z9odCzitDiPROQX26TxnWz5u4pvOfsQZvJwUCq86ijPigJ9ohy",
-	"miOVBqsKH77+/ukOlawawXo6dYYMRApjZ0H+r+e5YeL1M1eqaK+UTbwGO2bJCE9aqSMyTHO/edhRMZgy",
-	"dcsvhArI3dAV2vAJiV6PA4GZHbFcEkHdUkeNlPxtJJzRHNBeYz5hD/ebh0WBSC9CstiTGWfFo04A/ZUR",
-	"OQE+Wglj3Hz8Vyshy8hpe2iEIJ8N8MhQmOx3RnzkRkd9dciqh8OeUftsqbrpKBHJDsIBwjwKHp7OSiYY",
-	"xHLP8vVmQ5EZ5966X+w2Wx2VguvvnB+Axg21MfIsFafhq5gYq31ZrNXp7J/b9MnijlLa9qXX3biLgbAX",
-	"moS3GSy0f0A9PMA7r2GIbkRgFcZdrhKZ0Bie4l4lp0DQ/H1MG8umETWB7ZBjJnu+INnzBePsG+xNj9mx",
-	"9jfToYppIhg38DOYXrqOIhAu/G6gB6F3+rnAhXTrekU4YRG+b12m4WuF+HE1FwHlL/N6DpFQx0rVlo97",
-	"l269GaTeCjN4zy9FstYE4M4qJf8u7P8lIGtKjL0Y3wLXrsv0WAnrVdw4oG5OOAAdi8kkaLQPMXiSJSTm",
-	"y9Iuj8xP9ZJg7zFeejbxf7E6D0fi5wcHeeR0Gb2j0IgCqRegE/yjguFBRxySXLVm6++Hvzw9+O/m/y60",
-	"cd9vHkY1Ky2Y8c/LyoynzhiZFCaQm99+kcyjggJeJbl1FbSrqNPbYbp+SftQbDC7hh01q6ivuDu/1t1Z",
-	"oXnaJPivVmzFsOG4rzuqWqeWN8JRSXuxXMt+LtTevUzCk4oO32dFS7wApfO/W4imewa/NxjL1xkhgsbc",
-	"MAWl8RCymLYCuZqUuq51VNedZYh2AYOMt+wit4sgAUC6IZC09KUz+CeeL8bZvmeio3CY3rrqc1MvQU3X",
-	"skPwmWvbISuh/HA57wnOj5Zsc9xMc4kj+CM3JbzJFiIYBANuqqLY9jmR6taqK8iKZaCCWoU+GA/MBvnF",
-	"c2HzQ7ghPmYFc3gtS/j6+4HkYLq95nezK37Sr+gOc7TY2HYfB0T2uRaGaQWQCTk9wPteBnJLcuy+4//W",
-	"MzvWg/7RkwH9BzHzbn/2VDztc3VOPHEDgTCJMsSCPfz7+zev8bwweMrOTHwRU/CYDKAzFpJ0So8bLFaj",
-	"NI1ZNxU8Mwyt+ThiMYSeYqazjorzVFSM0UmMlqlZyIakMeqeL5cJEbGi4V4MSeUGdY5aGff1nHAXFS93",
-	"FE3G8AlNxI2rEGLLhYLEFG3hBWuZUqNhwq/LlFomlgOftQ6ftdK5HehLkUAqo8DxoMR4Om+L7Af+S6kJ",
-	"G+hM1KLcHcb8MuEqMW/arn2z32L7+5ShZYeHK3mLuEZvccLLRISuPWMzN5qDp4qC7FUH4quGil+z1Xtr",
-	"5WXFGAQUli0ZW5C2Ec5+He2OuF2I4hTskcYaVvk2MLCxdsbzeu1hgUci40YQ2nx9zV2Z9jsBelcgM8Ak",
-	"CmhEK9LUBPx+IeLonBkyaL08gkiiNoK2XkcBtlBayCGxc62TNuHGUKwTmjIqZI+iYtYMtQCMiCkNkBSw",
-	"C2RWcqMiZmX3QlhEe4y5tAD9FMpmUhgUmcXrmbF8gmMqs9Aay600VnaRf8wzSDwwDRaIT/gokZbZzGkl",
-	"KH4MsCNaGoyMdFRg0yXVlSNJ4eYHhnX7XCoYjEFLp8Ge8O7FaGjYgCeCnYmezgTVebl3dVTh64yUlal7",
-	"3gQsK4rCXGEiwNapNBHgL19G0sdcoHEQtHwmuJl25ZDThdwmJhUAzAHcqRiWaO3Wd5uNNXT/czhen0f3",
-	"V2kIGM9W698vrd/npq6HQpXjpO2SFHFaviSzQBinUjDuvqQzFtypH6lEZGzMJ0eM0tEDBMuD1zJtIMA5",
-	"L8txxWL886mT1fE2NXBtFgAc3UoD4NipkKu0vyApNKv9P7nlW5K9zpc2QKkwAHWcG5q3PiX9F/bCwx+e",
-	"vX3HeGZlNxWGtQ4QPbPbjNiPL94eH7P9A/b0+3es9e1+42B3f6d9le5nQfWXdnFw7WXm0wkRM8Lp6aDF",
-	"oxkVHqGmjahWUKNi1ZnToAoMDQCh98AudqJSJsjnNJ0fobFxc2HC9PMyDK3EVeoT1r5af8KfNgqUrqal",
-	"cBtU6YtgH2zTGV9HGBD3QtFsL57ylaQO7apNooKzIguO3M04LK9CP4oQlgvJjkIGU1KDO6kw8p5xZXjX",
-	"wvGW1nRUpS8RZI6XTtNCiSrRcohfT6epHh911HRtEQa23OUFlBxAEJ2Lz/SlU+F9AZhEGSbgLACFIukJ",
-	"9TJDQdbnw6FQbBYDhmR0iN1z1sBoCORw3lYoFkefTC2aTFgKTMhwg28+4hasDcIWMHWgSjBI62Eme83v",
-	"oo4i2rwgkelqD6CcCVVcIWXhikohC3+ZX+u2opcSLR/5XHzpMTT225jRrgz28V8HcDW7q7syr+Dg3bIr",
-	"Ay99J8worVRPrzAkhd60U8iJ2+BbJ+YOOjEY5g/sYGgM2rFmfX4pKlwXJ+VSPowgbQL2YUeVaGriIzbQ",
-	"lyCtEJkC0lr3sI5qyGVWFfOka+jlHVWw8jB8EjyabQT0dg0TOOuMF7H1ziUAFbdeUHRAEq3axqgPM3Ep",
-	"xXiud/S+r8em5LMgQQGRh0RFLhHU5VFOTiKNh+2P+SRCz6hLmU4Cna+l1WjQKKwXFHAXI2BYcOCj/TSF",
-	"rh6IGcOnVES1O6/dTkHZTOuLZfWOs9VutKoJFuktfeV5bIeBC2arWu6qalkg5NmsjL/vbC7cwoSdXV0U",
-	"qLjXS9TrK8jRjf28lKsrCLnfZnqoDcBUlRjnvNyYzrmURtpyi7g8WkXt6xJAcTgTQ7oTFpFLBL25RtjI",
-	"0OoRNFrwDKZtqmbgmTAW3T68ATIpkO2BNz8wTI9V6O7V1Wkq+PkobLPpVnZZXiBEg4VyNUSp8DMjVFdE",
-	"zuGymsV9ncnftTpN+MTEVNcmre+7noV2st5tkqaj3D6A/RKQD26nD2ENeYp9r6Qq1JQ/ME4TAVtJ6Ezr",
-	"QYYdNdYZPLqvR5mJqGelewY+ESvcsY6tMCdp2MiMeJpOQlMbKoDvKODsc9NruX+ArnudF1tRIK5dfFpF",
-	"kxwoPusogthQbzzU4W6Idd3rAUcGrABQll8ArTuRx+PIcTIh/dVRbiOCa+qkEkCfqafjbrOJG81QjZ3V",
-	"uj7galLH31KJXVlnu129uEIqBUKOz5gpc5urjKL5GcBS8PtoHiU65AawOL/IZujUZGHT1tqPo1rKK67c",
-	"BdE00JlyGmUKxON/Pfft1QSOrd0S1foVlIvfrcvJ7j7XdVd6Lf/mKiXnfq+WKs1yG3JblLWmCfQM9t+d",
-	"s4Cm5VQbEAROQaqCUDuCvUHNKE3fOZYZSMfG1oe9HsvLnVLGgS0nKNkHxiv8otkFtlCFzZVrE3Jc3S+u",
-	"bkk3xfnr7oiAmopUGSJJEfWhSk6qs4/IC6S4CdBmggkxT9NdCf1HLXdz6aw5wvFkU7F3P9y3lKtt4msh",
-	"/h336HIHcU3Ye8pV2etBk9Vt/MkaqS3/uLl5LX1JLg2deKsrLOAInYHZJkaZKHTFV4nzLZzANigjzkSX",
-	"5/KhwY7JFbNegJApz4xUXREsEHS6eSI6ShqWip5lPMWm7XSDN9xDdUu41T0VUN++vwT+AHwJUUcZCgpS",
-	"C3oDAC/3N2w+74YZt2mUZ+Q5HuFkQhUiPVLpsXsH0SgkBV4HEIRO3zZYzNP0VGenFLaL2xWZwSPkLXG/",
-	"xRdPvSnqKOX+KL1n4SYKLULICSlSSuD6r+FrwAa7Flfji0t38TQtpbsG0BS7Vv40cOKnE2OFnMGpTNxq",
-	"tKLdj5F/gtsuq7oGx3CQbxv1N0f5HXsv9iRsna0evHsxzGl50AbJVwx+dX2kGiUKMxry/U7SHjkRBnAj",
-	"LBQa9ydbHP/nwfHzLJuQmcH0yK5l8xOLxXyLH9nYQGHgDqFbgKI3JHOO376gJJW0bCA48Zoieb5miaYe",
-	"h1hKWkEUjA89mQyFWWzWW/HJPurba+PZdlPccmwv4Nh+PvP1Vyba9pQpf5h0dD7fy/SfxDc9p/seGBa7",
-	"18aEB7L6yO028WmYcqlMsDWndl4ltXthvy2T2gQqV5+9nB1QmQyS2rgRqsBTQQ459HOlrKZbgLWzmTT4",
-	"9+4Zy6Q1t8flMxwXILLc4LD8NhIjsYCSHlNLWF8EGzOEgRI+cQ6Jr1gN9v5QG4lpox5hooGzZ8ylbbDX",
-	"xBwPvOGMKzFGPy7hk4idQUcTDSwu4KZR4mogEyXP+5aKhRCJ0FEwfMqEdJG4GOqslGgzqxM+eWDC0PF9",
-	"NEZtKpDO8LQr40H/gOVaSDPvZgwPKx3Z1hzoQcgQbIQ7qCQIDoVdCZ8cuU+ViB4fpRYXpyxQSsmQyoFO",
-	"Mxov6KoiVMKzZ5hymBndG5VOwqeBzymx/Gw0xdnrNg3mVKrGRARby47qBF74Hm+6c6S2uPsW0NnSmt4P",
-	"9Pt1ZS/uewwwSOTfSEB5JYBbZlYH5KKuoAceORFaV+KTnQ9qeMqpGhZEdJ8bgIWLBBrUC2NDVYnv4o1R",
-	"tGkxbrVusJ+h9epYs6HQw9QpMmGINo7bjtIAKYC/e3oJnlFHpmSe9L4ib83T9LWb22fNWgNJw5yG3SsE",
-	"bdxEUJi5D3LbkRt8cyVLA34cCN2gJNqWa971XCwcrLoYDO0EgjgAS3Gn3kwd9m3W9dpiLlC6KJiTxRVY",
-	"4auleiHwAsyivy9MtO42m3kf7IRbfsaN8OmIzFnnAgsc3TfHLZNzcIuOApF9KTI3DKaESEyEGK2xNIId",
-	"NPdYPMonG2OaxP163JepCNmJLnF7m/7IQjV7AhC10AKRpZon7IynXHVFBvzTho11dsFEagQUEM2x299B",
-	"BY8w5iaTuflLKsmIeTL5ot3ZW9vmc1zZp1z5JB9sBGi7tao/m2k9WNRiDa5xzpCssCLK7Sbnthx7B+9Z",
-	"4AiCj4Nvo9aeij2MnXKOd6jKQ2nLHsY9nhr3uwATLLlA6ApWdvowp7xr5WXZLaPoypnWqYAMyx1zc9za",
-	"LtO4A1Z227Xjjuk292Xx0xXONhwnxDNDbH72kE+1gZ3buuM4SYAXWOuB71NBeowAuNR7n41U6qRMHM4Q",
-	"wA/hJDbYaz4QpqOQYAJaVnj20kyc8yxhVmP3DWDtw8ZrV8mSRWhaN/8vyy8hCeMGxlZqp+vuuMmeAtMD",
-	"XaHFOoFwc6lJorU814gIA5d45IrLUpnsTpJtf4LP259gwV18ILATwda5uRYFcJwkJKDXVABF/8bdtgpd",
-	"vIa6/hmy+CN0VwIEKxEgIdyGJBiKu9GdTLcTOkr38FTG7venMjHQSagAzMFpHDGOCexg/rn72TDlXShm",
-	"URrf21H++cUXr6VPcA3W0ydfL2m8W68tY/yXwhgPh2EBXfwaAmNZ2nj3+rUcw3Nh6eBtSBR/z2wcL0C/",
-	"7ujv9ciY+57J2sAuWA/b7t5wA3zuDfbMq3IsWnYT6yhj9dCAMX/mKY2kYtJ6t/QokC2Quwp4h0KFSwrE",
-	"S8CAKA12DgQuERbzXg++xemC5jPLWBEoHa7BirgOvvRuqs0UJ2pBvIHHvqKQ+iwE5+AYY6XAlt/8yzXQ",
-	"pvy9Ldz4M9GGX4+DaGwm+GA+Iw6kkDyNTbGusKsHA2mBjuBsAhTWkI/Iyj3BkCUb/lA3Qlngp1bWsIc/",
-	"/3h88vMP7MeTVy8jZgTU1LDDxu5Om8VwTZteG0cslkk7xqfCrx4Y1oU4e8TihFvejhnvqBiXJg6WcU7k",
-	"Qz00ZGYAYI/05P41fZGmOia+HHyVNIFuTzid5NYI8XGmwV5Y+qcn2BMq8bPuCecrI6EDZ6k2lnW1UjS9",
-	"0BA25cZCn0A3csPil9zY+nM3nPqLZzFlEkOfD88PEXkeIayu0iPbYMcslb6cCkfVUTllhVbuO3nOdtY6",
-	"cCutISvYFyo8TqRGQLfitvO44YE9nbH9cHlHIZg8VG0VJoVOeU4aSNsANg5ntHa0IgroJqjls7QMtH2U",
-	"p1YvxAQ7FF4itwRqdaGQRaObArFRaKvs7JkGezPEZ2FBGBLHcQTBAF+F1Sl8HgobAhui0xuqo7CzMe3u",
-	"uMGeZHpsRGYeMPgW7/Uo6wqfhYKPx90Qj5BdFvtbw/RgxXvCdvuz5gQ9fr5XhM8gI2oZGHQsk9hvOIBE",
-	"45YOYZtMdIW8nEqS1Y57yS/fJh+eeqAgKsE8V1bag/Ma4+9e1Rj/f349rv/C678364en9Y/f/Mcyrf4h",
-	"BejlC87JCHYhFdLm+5ajRrhVcZbc2QREDzfY8BmrGSKoVoQ9foHdSv0+xW0w4BPcLaUVKTY7tHIgTnWv",
-	"NwdGqc/+JbrWrLksvP776cdvHkb0j52/VS3NkgBy+Nb1XGwXDUE0iQuGYK0o4jpKJm3mt0FHgeRkf/zl",
-	"dmxJ4s65sFNDoduptTthN3VqUafGLfyugojDe8lwmZsxXFhY+AaOGf6Oizx9ReFPpzLpuMXt5Kgw/zMG",
-	"2zre3O1Md4ebVmtBI+HhMRH7cPJ9/Tu3QQrf9bDZfNw6PNw92H+83zw8nPqs/9PpjNzsPlZ+zyrmZXgR",
-	"orGJhdXIRKCslHabqr1rtFvOTaI64yC+vUHmBfqsIVbUCGiFESZ5BdYHqEaGu9aB6RM+ceM4HFhUV9Te",
-	"+t5bCEmFWBr9YvmAXRUVUZk0iP6jtLsQn48VF14QSz+aFmTFJS5oK28/XQDRQ4l3T2SZSE6t9s+7iWjg",
-	"fJBoDg79up1aXKFtTHBRTND647wKqn3VuBV+jMByURRZgItfneai8MToSjR9kRE2Cm2lRhnQ7gFYZYA8",
-	"vmsg3oMo/ELpE24dof5MK7HFp9+oPLplfLpE0VbH71kHDQc6MI6wpaD/e/4H714CDwESE/gOp+A5g281",
-	"yjJnQKMSPYJHWa3rgmfppPyE9Si27zd8nW+CWy9LX+0MMituRAKfTLWcOhNCMSOEOso/b8Rkj3E1iYDo",
-	"k0aTeDrsQv+JNUQ0PW0rprdieiumt2L6NsX091JJ0w8si9ckrVPBL29eVEOGwCdCzoRU5yS0jcYAepXw",
-	"zuV1R60rsGF6W2m9ldZbab2V1rcprV9rm1MVFaWgW7DVyv7niW6gHb9x0S3NdCuBKQ7OnG+GnYlUQ9s3",
-	"jU08eWaxq/bmljc8bCvIt4J8K8i3gvw2BfmTnIfq+qxun9a5Een9g/R0zKH9PHW0QRExAxOCopYpUhpE",
-	"uwCW0xBjAHSnwRpNyKqhnLe5OkCyL4QqyWILsi6xS8Ezz7V7ola5WskHt7pe8Ct5+6pho/rN0MBnHrvM",
-	"rs8g1rBhDkKfmB5KJbVqrJ7ZO/Fb7pYbilyRV8xzm6jD8n1wNFVhCW0EsMJyW085VyHeXrsPVE5K23pP",
-	"j1QSgz4hisv8t437oXb9xKSiynPUxDwFupa6VHUQUnEADnYUiVqZc+Uhv+C2t+fnUeLvES3p9aFWTnVx",
-	"VVR86+h04tBZDiMDBhaR7vhWSZk+z/gA2xAQabLb8hnvWlTAtsgKCS3pfqc2kTMomv+mwdygI+JfMQck",
-	"QrMzWxrYBTSwP1PRUDZS1IBsJdYc39l9AXGO7/tOHTdg9xS76E3Y2FlqA55gs3lErBKp54wh5l96NdHO",
-	"z35oy3Dt+AH6rU/HcxkW1gKMajPa1dJAbo3Y1C/TXaU29eN/rmw2WYb8h1Z4iym9i/Q/2EU6HGwvq8JZ",
-	"n5VWJWExn/3ntbbCTEdJsUksNAWTPYCTAa800Ev3MiHaQZ0aH5E0EXReRe5q4Lwu90MFg42ryZlOJkdB",
-	"3KQAq3Z/spOhOMJ4pVTn7EzYsRCqo+JepgdYABNbjcWZwILKVYk9ApsBdUWaiiRibhncf7EsJvPdg6AP",
-	"N3RHchOSBmgpRFaJTPAdlNyxmeStjqa4WwNdt7Qd1ZPWtMnt7gtoCZ4xKxQbSDVyy9zzHWsDdM0bGPgW",
-	"aVhMI3IzxR3uxp+ILhThYBcjKNQBTklI3Lmxy4FTIPBmPyUavxKf7BWqZBHPUknMfF7CJXMhVdlXH+Fw",
-	"T2l9a+29ZlRzG+bKJqAzCODyTgVehWzArU71uZuy1YXHtXZPWmv3FC0t5k1SPs0s1RwU9gqgax8XMWhJ",
-	"Lb32j/FRBaYFPJynsE9Nrd0sA7Xh1/6H1T5UFXh7+tsVhuNETmExbgLRXT49FQraid9lyKxAPmzjLp8/",
-	"7uIbzechlqgi7ILRifzM1d1eu5thmZnO+nkRbbGrvlS5O79lNb6uXrIjOxUyWd8MLMRM/O8W0oCdBMsE",
-	"W8QaFjvDL8n4WMVH3jD0PfghqNITGeYksFh5UyPEv25DM2Qlnq6f/RTvB1OXX7o7l4f126MOW7COpCax",
-	"N7CxTBRb6MDXcjJXfBo6M4pRYLixzaLmwuSEX4iiNCFCvs3EybIMYShFPCE6iAmAGUr0qrQS64S7zoWd",
-	"Fgwb1i9uDec7YjifbGwU/7UV7l9TSaSXJrhr1o2hrWR2+CeHEsmS4fWIwwdYHX9Seuy8uN4TrS+o34SP",
-	"B0EQb6r1d/z2zfsT9mgBAdoShhpO5g3IoLsBDrw+fEWBnrRKVD3BBgWLnfwiC8bW1f/KrF2l63BS0cB1",
-	"RpECtJfO/M9k3AJyECgmqg4v42h6ddS4L1TEDJ9EJSAa9dPvZUIASRcVSq9tKd/aAoHqgYfXe1ym0C9f",
-	"ZyyGnEFdqvqQG5sjQFDeYYHi+Yh8ubtD+Y2h/2n5fU0+/yPKJ9yQ7gEtYPKPUAgCoPY9Yh7NWOiK5YNH",
-	"62gfms+tq59bS/BWIs9x0oTcIw9rCz7/ahTBNrpRokLvEu/h9UnM9KIulZnf2RNR3oW0eV8Tu2KgYi8n",
-	"qT0xi083YzNm3WO8o3z3Tx0IM/E3Vcl0eNNYZxdwziGs0gOjAHo1iI7qibEwlpXbR2cjxXqZHrAWXI0t",
-	"pPEd7gkJn0xTddI0OuqcD00oB9VZIjL3AwHRfatRgDJBuwdo1dUX3QtIDBwxTg2vIeWOPSSQBdqOZRcj",
-	"P8eM1hue4OZFSfoyfL1dXBkj3FLTZ8ohA0V7CGUjXT8YuTXR2QWs2sP95iGL9cgamYi6+7VU5/W+HmUm",
-	"jjoqdq93JzHeWYOkgHLn6cUL9XmT5gS5KHcqQlT7O2761Gx2IowVmdsB4lIoqc4bK2bJQY4hiHNer9ap",
-	"B64UDHLreJP58i1t2c3QljlhsITjuyG12Ta9fYPp7TtfVzBbOjBP6LNc5kcVxQWIcIsRegX3mtijsQrK",
-	"GnBkU+raq+rgaG9z49eUziL1v07pwFic9bW+WNT8FJJkdOm8Hqj+7wuQ2f6Fq1oEXxbwGGexDOTYL8sW",
-	"c3wXMcfjfLsuprAtnYD5cOMfuXOYBsIYt0UM4Wydm0QWQfBMkBMXHRZnrmsFrQPeW+78gIT5w9RRhk8M",
-	"e9i3dmjajx6Nx+OGoYvC/uvqwU6bcYyYYj+AcGjrEjBc/ienAozlg2HcUYA69n8w8lxxO8pEzB7Gl60o",
-	"DuDdH18dP62///F49+Bb4JVPIhaeAhc5hRGxM27Et/s74JJ0FOB3pWHxH54HO2KdWrgPf0y45Z3aX3FE",
-	"Jb3Q3ACsKM6u6G4QMaM7CnA5ntGfn7lLgq9mM34pUtPOies9pMstzUSPMqbHil2ICXpniuLKbn67nz7B",
-	"ZVKxVjP0D0C3LXzbBjtWk0IzAWf4ZVIkyMqPrmVHnWd67C4Z8pERACFnKbcio+lyFr8TNpvUj3tWZDHj",
-	"5gJ3iLQR/Hd3H/oHGKCeU9RvCN7fUdSGAIuosUkh7DcYgBPkcSYSkcpLkcVutGELIhieEAz7rSYQaYyl",
-	"hZ7uutdrsFf4DkOrCi3QYPk6imeZvAS3FdxkRHhr35ABeihqS14yheL1pcjwF2cTxmkB3C349JyBCd9x",
-	"RIhz/GsiIdihLI3AALW9fyQeJYyrsuNw7txy0EDBA/efI0Dgi2cDNkA8ytIYHegzweCsNdgxLhhA0IG2",
-	"vBQ+eGBgCylhweXmmVuk3sgI7ODAeEf58bgFBjg8tRi2oWvEA/cXaG1vGE9TPXZ/G6BX7w6k2zyxEd1M",
-	"WKxSVlQpT9vVrb7SuJvcPrxCdS/05vHCz+vOO/OOp2Ufe6prPvh8GaMrEa0BwruYXvybE+GjLK21a15w",
-	"Dnlmlcga9LqGzs4fDcTArATbwDW6SVe9YgVWcML9pWdOy+mhcB970QIm0jgVmZxmgsOA0JUWCn4bus1T",
-	"lAT2olOIfSO6p696P/3jMPvuh5/++Vt2Mv7Xh7fPvnvx8u0vL/TuS/6Svx9f/X2WddZv/FNW9t96xROx",
-	"wLmX1mx7MH+OHsw/ickL9cFsq9evySD+kV+K0JXGlPlnljCKK7zOFXow0y15S0NnRhgr09QZz2e5HS3t",
-	"WvoNR7C2fvt6myDTkm2eYtwm8cr9jMdhL65+yJaBJIc3hBwXqCpU3uuEd86Fzc/PhhjkL9zC+bLtlXlY",
-	"YfqEXzkm4rrk1b0HC68jf9YECePtyzdUJvMaUX1wGKF+vi9Y4R4IpVDQAiBButejUAR1ROzz4VAow8Z9",
-	"mYq8dNwHJXKTAgMSaxkWKBCux7C4jr7IutcridUg4FZtiUxT+gDzu+22yFdIulJL5GA2bjFhn9de2/pf",
-	"19fkeBPLcMb9ekTxXymWSQIOfNTX6qIBqRBrBRASNCepASAf+IgoBCy18UHgHCfFM8EuxNBCMPsxS6Bz",
-	"vc0vdX+HILb7+15zw8Tjs3y2N56BrGZ5AsaYMqmTm971MDrR9CaB0enjxqY4DK7URt86s9QtGLdWDIbW",
-	"1Nqt3Vkc0Ly2p3kxX8qNPaWHTN22W3UbXC+yTGe1do0SNsLNl0LdImEHQG4CF3pA0EGzGdWU+FR+FRUM",
-	"QgvVctvbWpR3Vi0ji+g7UVPT2YatoKbhTdgUFt+ygk71n2+ZxLI/itswwleUjw7yFxCxn8lEv0qHPPqD",
-	"/j05dX8I6cU1yizyNy4Wuf7gXFmT8Z7ar/uUG6VhQbk498GpoyhnyZzJAhJVFXD0Fao1QgZ2Lf8grNC1",
-	"5tZuyOz2y1wlm16AfU352hCSvR/Syc/7ugopVkhc3Hcy3NJhvCaTNtOWW1H3ecg/NgtHVMqSVwT1UGLs",
-	"Q6bs+wIaI5fUzn418lwJApacaduPmNF525JgxXS58pgffSmyAqJDp4igkCB5zrW1QjXYOzdPQLYAnsP9",
-	"RZChrtPEIygsdINdTzjBQtJ6vMfl/DzyaZv+/hLT38UQC2xuaU3hSETM9PVY+UrHrtiGXq7Fxt0qEa9E",
-	"fhC+rYhHQhkvpa5DkVhhbkh/TNuiugdx7CCVG+7V8VSYhdSIs0IzMYRTyVJ5gUXs8yqHF0t596qt9bmV",
-	"G1+f8el2vj+C64mMMr2+293yJzE5Htl+rf3rR+e5ngmeOf/314/ucCCks4qL3ulSqYzlafr/EXY1u23D",
-	"MPhV+ABCcxkwID0F+2kKDEuR7dgBU216FiJbgSWj8KHvPoikZHVWsHtM0hIpMfTHj9wxQ/kh/b7lG7R1",
-	"zZyIUfi231HAidnV8XnorhapV5byUMTxbi0uPgkUulKqpIcn3QRqsCPQQO/i81TLVQyqFRxBnqvElV5D",
-	"uOlCzWdmx65oIRZrIc+mDiGVuSsWMpjpqhn0I6kwI2uJ7JrY8ApFn8SQuqZJJosxThuuVjeoVkDRxcQT",
-	"2XV5qCChrycs5J+dGzwXAShjqyybGRKVuOCtuTJYCDmwSxobXWYrgZlyGDwfrYkpvDRWZSa5d9TZvbOt",
-	"L+UXrb/VhXD/5TYvpOWG8a2kUhG/8hQjoXj4Bxfa60YQQfiE+7V7Ob5N2qH8kWDtoVbwsqTZj6sObnXa",
-	"qvhOU5yGzDieN58qZ2lF2Q4/x/PYLuRuZXxYPd4yf9DRGHKdPRyeHuGCi0/uRFK1v0gXcdqZpkFfk5f8",
-	"lm3N4SRzWfweTnOwlAE8OPfHooLDNSb1W8+HDrG9Fc8SOdrD8dtH+Hp8PMP5g5L1cZ6PCX9FfQETuC1C",
-	"gUc9Nb2CztCJSZw5PMNjbJ/H6N2CRI/OI/h7xeRaCtazk3fXmoFmaHme8rFi0u+Byvr0b/l5PKX05DSH",
-	"6KV38Pvhy0/Ydb2ZdgMGzS0gAa31HLwcrcZzeiOLEt+wunsCH2yJU+JlIdKAexZkPH+MIi/5J85e5Rsy",
-	"Tvr9uXOYWxNuaeI/9K3K/RD7uIzI7PSds9a9KtDgw4R6EAfKPWPrBsuVtFVyRG1Dr/JQH+IxkJuCL5I0",
-	"aaC8Xcoo5WEvb7/e/gYAAP//",
+	"Sf91/g+2Iw6i/smT7On45993Pz8fzGHkWy38gw+PHv5t1Pl41P0Nd//odw/Oup++H3UapmbYxS88smKq",
+	"Pr93WE0RH8PUGJkjQSIu4uocHuFCH5GPBisHPuZaCnaGnUzQriBjIgiLNJGVZrSjZ7Q81ufeDfgHEVKT",
+	"hB2jGV+QL7x/zQebL+9edXVHnY/97kHzgr6YUuEd5+mUoEvfWDVbwWhO8AUyDAEpPAn0ry9evnqPpsB1",
+	"DlGYEoV79g2v4lDzIf0SiVPSWzmZYuIfHrmpl1d7L+iklLk/9yvT1U+snvB7rMgvNKXKx6UwsMuEjFWA",
+	"QhEiPUgilTRsCoZPIs5iiUIVoowpmiCcJHqBDKc9x9FFffMizTzEqHMofugfqh8GO50NT8ao8xF3/9BT",
+	"ORQ/mFkdKvuPhskRJRZH2mpZnt2JHbniaI6pQsaGQUosKJsY7lsZ+c5Gx4IytbtjNoimWlDsPtazSCkz",
+	"fw7yYVKmyIQIGOc/QFfwrr9eZMzknAgUkxnRI+bMx1J3evu9/RpLNTJ00/W1LCdAXf96ftF3C5wSlYto",
+	"xYVXugH7RGpKpTnKehZTKhUXiyHCSGsaiAuEUUzkRQ+d4gvCCvmsDS4SByN2ninEWbJA5wttEFEmFU4S",
+	"YHVoTtWUZ6osaihnh/A7SNK5FbJUjlhZHsUopnEua/UYkVE79KfphHFB4t6IVRZyLLiWCUReaCVKT9I8",
+	"0gk6Tmt6/vqke2TtlublLp3UQXXx/3s0yrQm1IX/Dl7Af568+PSdviIbLjY/5T8QJcvz1TM/kysJg28l",
+	"olVZMbCzn2E1LeZO45UM7L8EGXeGnW8eFR6JR+aqfPTqWX1cp4sZ2WBsSE/u9gZ4jBPCYixeEBI3jS6y",
+	"96AxIfEtDi3hMhONaxaZy7c4nkxIH1vQgwkZ+azOIrgjdHJ0hifEst8AZSwClQzGCuP7PSNiUQzQPNx0",
+	"yHZWH7KKUuU/Is9IQi+JWDStZ0qkxJON1zO2rzu7+sIah0nTuIzT5Pa2WWtKxzxjHsXhSKGUS4UkRylm",
+	"CySI5JmIiESUGYart9zwXwY8OgXRO8UM7fT7h6hvTCAnOULFFU5ChBPOSGVy+30/kZxFMLLylGIyxlmi",
+	"LB9uFtg7g70ne093H+89KYntvlds6yV4YV+0ZJ7+j+QsDFCIZ8Ygppw9cr8p8lmZP7QUrNwynlLxvb1P",
+	"yzuCY31OQiPKw96I/XTy9o3THkE4mrnovwVBVB4izBZqqrUYkkj9C9rrP65LNP2JhhN2ZhdnKzn2QL/4",
+	"Pw9KU/qPnu1DmO5/6jP9+D36pC88fHAIFtx3D//WrJe/A3vDs9RTzOKEsskPCWGUMBVqmx+LaJorCYbN",
+	"ON1FU5pCWBCUsQvG5wzppeuht3oJ51SCL0ESuEOQcSZJzWKqf7BJKbAj3o5XrbBo7Woo5dEa33CFEs4v",
+	"SIywOkSSpwTNBJ8InErnCqnMxpx9LyHMzDfK47eDOec8IZjlo3lvj3gTd3IsAPiT1s1oNDVEjFXVnqqu",
+	"9KBz3exLj7bEwk4S3qgKyYQrO2Aw8ixRTfAlqS9iZ9Dd6e886e9C7KDf/62727/Job/kSaMeMuXJLaof",
+	"r2KSzrgiLFr8TDz0+BpfEFDsJR4TbW0BDTrT15mUxuAaWgMg5kzztsjKCC0iFiNmzSDL+sC7ibRAQHs7",
+	"OyikxTi6F2TRFUSf29DYA5hxfbZHzH7uEO31D5afoaybSRJq8kxI6StUooxpC2GOFz30M5mpEdPCaWcP",
+	"gjSyzlyfkv7uwZOnpLvXj/e7e7vkafc8OtjtPn56sIf3n4wPdnf2mnhGaT27ekGbmMf+/irmMRp93hl0",
+	"R6PPT543MZFXY3Cu+HfM+MJAEzNChlZ8HlLRJAHfBojz8PkpnoSFVTpiuVm62xv0Bg+HCHZUIKn3Eicl",
+	"V4kMQAZ+F4K4x2zRG7EPOdsujLPSgKhEKY6J1ia0ehFhSeo74Bwl/iW2fqXtGPNoJL97MBp99x/nqfvv",
+	"UefTd6POA30hgKvVCw+/e6h/bdqFN5yRhp04MhS/299z629XGoxkvQWwrGMrrzxeAb38O/ny633ZZP1b",
+	"LWXhG12xnv1l8uxb8mxaGBYlWexxMb8HEgTHjeUIcMTPiaQxMQ7zkp14mJOcluaSaC1AkRidL1DE0xTL",
+	"CpP82CmiNTYK+UlfniVcD2WME9kgK6kdbnkJqCKpLMcM/C/Pfff51dpqgHb6yrxsByjT/lF4k7AQGOKS",
+	"jP6eEXtZc/MvQUeqhXFicJHql/1MGo2bo3ev0AVZ3J70aHA91i0IWMmK9bCRGZDA27eyAjbw2tm4X9Na",
+	"2u28vbV8l2DWOJgEs9sbyXvO00ZNkPP09kZyAgkfjQoeXL290ZzS6II0EoyCq7c3mg+YqoTKxvHM7XUt",
+	"LMQt8oQP5HzK+UXjsMzl2xrPF/20nHEml5KnXlMpbWzahg31P8s27kzw84SkYNBDXsBG331nnjIfr9m6",
+	"JdHWZVx1xzxjcTjMrX/EeMVNCrIRuKZerZon8y4m4Lyk3TEhceMUZBZNqw5VUFOogui+IJdg4HIBOij5",
+	"PNOba6Zn3J13MjPz6cY52evLW+JcjncxaHuaGgdtr1cHjULn1qw8RxVsB+POSeqZKug9dzFRo3E1ztNc",
+	"Xh6wtrl/wTaC2DDY3Ge3+Uj1a9/OiEnhe5upiKfEN+w3XCHG50OkeO5MdTFY6x2NscLnWBIUYca4QucE",
+	"gccKHUljOZv0GKs8jZiehMCRCpDE1ISvGaqPxRgBpXScSpzYNzN776PiRheA7eYR2JXPFbHaL4VXCZxv",
+	"my59OcfV7OfbSyISPNM/5MlXVEr9j4/6nTFEFDgbJzQCtZwoTBNpPmjyjor7LAVx+86gIxdSkRSSIdgw",
+	"JakczhwBfgo6inxWFd+8oTSFxoIQvTgxxRPGpaKRrN6HE0FwvIDDhFmFnTsVWFGTNgDGDVWLzrBDhOAC",
+	"vuycbadGZ/XT2fXSqd2pItprnTtYcibBiWNPlr1icmo18a0i0R4ybrhskseKzAJD9M95gvT26GdD2Nme",
+	"3cOe2cBQU7ImJy7OaRwTdqtMZ+y+argNMrkPJjquSWGKL42rZUZEqpkiZ8YlCpvMCInlIQqLiyGEziWi",
+	"qjdiYSS4lF0u6ITqD2ATSeNj5+5Ckiqt5DKFcO5og9eneOGcKZKnBKIF+o0Jj3DS5SxZwICp1CryZXnE",
+	"lcwuMx2zv3CjHplEfM5QiqMpZcZ5tMRMPnz40D0qvWgdbygSzmCRX2JZ0sLkre7oFMtuOV/Kbqz1i8GJ",
+	"LV2FlUkzbckqvACB8pInd6J3TXnSrG5pYQ5+42UB+Ipd4oTGtzpW+CK8vDvGNCFxvsqGhnNqTLGK7HAd",
+	"zzhEIXBCGSJtvFgGgy4pN4kjPecCYb9KcquzavA2D0uOZjfBYhcuyKLw9hVOaDuJu7FAKAy/iZasD2mZ",
+	"kl7jZMxFSm6XllL31a5d3BotFVqTFrrowbngF4Shn07evgnQOY7Rr6cvuk8DhBE4l5Bxyhk2mtNhTLQQ",
+	"egjTfINTAglNtzpNLRe6Sn9WSwLL/zkjhZOeQaahHiBXJpqMz5PbPQGaZHD+absRLrTtHP04SfjcWhEx",
+	"xUbUF0KRO23Een8lEBpMzDrk7uJQWGdf46Gw15cPxbsEszsZcIJZ82gTzJaH+p7z9C6GKjhPG4eqLy4P",
+	"1bj97mKwxqXY7NeAy54BK3zLZ3EmIAGW+qRsrsvYXCwkKYuMoupyoLW+XeRno/ead1IbxgWtJyYRjQnC",
+	"jMxhhsb3eRdbYvyqjVtiLi9vySlNydvx+G5GnJIuH4/rY3YGovWyQF0IH489Y+f8Fywmt0xReJFwHHcV",
+	"591Ef90OGopyqETwmzBpXiZ3HEwLBQkCDx7voZ/pjyhjCZGgzY3pJBMkRtxl5Tx0U3uN2eK9dYPcLifC",
+	"inQhqASHBbLWnD/GzAuEF4kPTU55bgzbXHN9aEouEahruEsfy+liRu7aia3F+0aebNADlij912pu961O",
+	"I6t+u0EP1jSgVUrnwLZeILBx0APMFiOmCelhD4V1uzhEEi+kNWh+GHWoscXO4H2jjqt8w+YD1jUOjpgR",
+	"g2SAx0/2+w976Ighks7UAkWCQNkaTpy2BYmS4IhhnJHrttR/ZfgS0+TWFc2s+K7jnH4vKbIlFik3yQJa",
+	"cdbq/RzLkctEDlalLCEoiq8d6xELufGVdW2GofP/cMZsaoberIRrWw+SjbDzx+jfzwllE3CDjak2XQ6N",
+	"bWJLVPRo9BiduF321W7PEX5l5POMRLd9kihTRDCcdIHSwZcFcXrn9jOiwrgDEz6xVVXWHgYjwm7KGY1D",
+	"yxdkNptxoUj8WpsRt0x++ce7YMQAl3P2jq1H7GruGzp2oE01n5ED0jGA3J1cloKXqXiPq5ENlwjBWFbd",
+	"chHtKmKoldx+KQeJ7yQ2Zb/dhQB0c4iqEqdeFhE2nvynia51Cve8jThTb2alq8+7IDNlvL5O5mi9YiY0",
+	"ESlqwiHluvI1QW8mFWagWbiHzhf+Ii+ThFdLhL0gi+HAUxB6l5VPFYyR5uIJNJ9yWarjoUrz3WhK5CFi",
+	"WZKAPsfqNQiDah7R471yHtFBv/9kcHCws7/3ZK9/cDCoJhXplxrZaNIS6klGkHpGBZHt9s3Mcl1mg636",
+	"11LwDHvLPwlzAXcT21HcyEoAHLFLAoXTUMShFyVfiFhryoA7UqGE3Z0KIez0G9eg2DqTx9FYHGkdpGMu",
+	"qnT4noyJEEQgzYdxUh3H4O4p0uYwrF16e195ue0VxtVNrbngCVlHQ+/1PcCp+MzGXCuTeAEFnjMsFANX",
+	"ZAJsKc+JXPXqE/3KWt5jf4Ncxy/lTJ+PJvUHyMfOKB9smSFUQDcqTK9y/Co7Vjs7BQQEP/8fEsEhNFy7",
+	"wPfBsfG14ORdiTPbjNJ62m9uPCiuNVXNaHvIZUWHxahCa1AYYwISeNGCYBFovRYyKPVvY3qpNfswn7PR",
+	"OgiJIRHWJNnbOtvAuIB44piiUSqq0qTCTdfzma2Y2P/WY/+/4mSVD9U64veI3CPAorhXVu6Vlc2VlQuf",
+	"CnxqOIHFC/ln9+jdq+7PZBH20MmUz22uDGdRdREAW+ZscPbT7/3fLv4+mPbTneTpcZ/9fvFul++LJ/JA",
+	"DbLdy/35k88Hi8Efu0f7P67mIzWQEXi9waU4q5Qc/3tv94t3x+81sXtN7F4TuwZNzPCJZpH0C5WeXX7L",
+	"SJ47ZaWSXBZL+YI11s1I46/KC9zPFzZHfaO1tnZ+bbHrq63PYQGisO6db8hnZQEZlvYEvlB9m3/hKmih",
+	"dUl+bmqNbSwK/FjlXFrO8kqYIQoLPMoQZTOkeIDOMzUCj6ypoKJsEqDQwX2GpVLhysOzJJNao62BYIY+",
+	"bdWPXrpU9WguWH8uhVRL822XlcliE23GgiAeRdmM6nlzXhWwK8uKHvdXgwo0Iqo2jda6hO9suBFmEbGQ",
+	"POto8bh875dgOzXPFs6tecCkmS/pUuu1jGVU1TUfsvfb/QAtKIeqvXYdiF8SIWhM1nOS/Mi+dY98ycFh",
+	"1zo07W1fqnCymwwwh9ttqvy6M920hPzbXAlWE+16f2LpgR252ZGWMHs3piCHUbwxXZyYB76UkIw3QVy6",
+	"s/0r44huuCo+HaRE0FXNw61CQcNlmqnsiodLlE59EwsP/HIo37qa8lOa7xqhbNhqSxeTxek07HtZ1WFc",
+	"NWn6DlPGeKYESUl6ToRWi122Q5RQRqNvAcdtPO6hk0wInpmYpZzhSAtZSJxI+WUdWeUDTRJIK69EV5VB",
+	"taAxNnpZSafeX7Yf6sRU2BOj0YnfAMCynfh6b56ok5h90boN29InWDmLHBSvHnqlJEpg7qAjLSlEkHVw",
+	"vkC28BmW0kCnLe86ZoszTf0eVoAvCGAtyIxC7qZRLZSNQI0FIT10VErVhNIFhM1tkCYreY7GA+FtpHhS",
+	"3Xw77zrCzF3I8ClPbJZFQ6ku5FvwMcImax7mfEHITFbLcwrC/vnJT3/f/e3Hndd7/3x8uv+vv394/v70",
+	"t193dvf2q/S811+yEWsAZjvdJ15Ij83VA49OsI2EX3/zVqKsJI82KBYuH79G5l4ax5qz+fzSa+ZoA9Gh",
+	"oYxrNVnGfT6Ho2DcAc6E8JywyA/TC5xVPxpzRg4NtBdkcBvuKpHEC/MJVRPK5e8F+pBhNmJhxmIeGvoU",
+	"xLUtsKngBBEsEqrZKk1JULcXeuhFJuDbZrASpXgxYucE4TjOkTEtoIXmQVpymUQV/a8piS7OKHOLDhf1",
+	"EVBaMjJ+Jqd8ro12gi/1L0YAgQsh5mDZu9HqY0HERP+XpjMuVBUsw3556QzgFZikFvYTfKd2vQ3UKCTm",
+	"FQieYQ4HXSSi1VBGSx43DjkZEtO4h154RWCA8DlUYWkJCftaRR2pwouudo41C7dbcJYFnc9dnMUUMJ/1",
+	"r3g8hh85ntFuxGMyIaxLPiuBuwpPDMnX79endguT7zbZ/1jw9KxQqT3mgilfdKCVmKFwSbcOy1RSP7aa",
+	"FhlXI0Y+U6mK2B5mSJ8t49CeEEYEVlyff8VnCJfShCAFWL8epxxywSAImBGLRdUsUdbQEO7+cdYgXvxK",
+	"4SuG5oDHM58u7NlaaLajGQ7kspl6Gs7QLBMzLkmTorj2lNR0w6sogn+ms9JaQufarAcMlscktmW5RjyU",
+	"HTi1Fd29FsKprQNOkq/cUbCVzsLPtrbAa0oMWH9WT6hyovJn8m1eb5mWFaGKhuT2YI1K9NLgdjcoLVM8",
+	"mxEGnsWaXrSxA/05FGga9SpAPImJVKYesoXrvKbBVZzog35/2Y3u9YavWYr10YNy8W9Q1LzPKYu1xe3U",
+	"DtP4w0bKqoukd9wTwjE4hIbiXFaseWtZzABzLNcfwxnPi88gWbz86YK5lntf9YveV+tCWh5zZW1Ia0Uc",
+	"pT72aiwFKB0U1VZRlSJ8cWOhlaCjl+bsD+iPs/qxU5qS3/R9wDbW7XTh/7iRzd654c3eIORkeBwwt055",
+	"GdccxbclW7cGRZElxALLwhosKSDLZ65JZH6YLrbWVk7nlMlDW1xg0BgIkeicKxei2cCV9efUWLTu13DA",
+	"RbE5Jp2dX1A2QeeC4AtZOdP1OCMolAa4OX8sxQvzaG13nXnKMyVpTLpzLvT9XQBrzUViCcnFle+6X3y4",
+	"jKXbV+Az7rbFZ6y7EGHt1hD/+8JKbudFdCnjilt5e2grPi1ChSFJysovGlyvm3AZevprcPht4zpr1GGP",
+	"bPn9n02P/bKa6k4aDOIPpgit6qA2sbMeCvOmmWGAwryiCf6YkuiCxGeUhcGIhZSdAU45kTIEIR86z1Ec",
+	"mgD2olQD+63MexDlQJsjpqd7iEJr1JjPWKeTfWdCxurMOqLPwBF9JglhIYo5pPGMmHN/GU2bSMNlrPvr",
+	"EClBMNjpDjtem+RY2hEaHJ0SCyr3DM1n7xxlMHmA1s2nXnKYxbl/zDxe9p55J1FlW/VupRWGVWu44mO4",
+	"F5RB64FLKn2uzPusihvMquAJzzxezGP4HXCv88TPAGFZUTy+2SFPYvdFp0s8qWgWTyqaxTcf+90D3B1/",
+	"+vdjf3biFRI1zmgs/d5YiCPao2VziMbcec030uwN81+j0F+DbNhUDJWaynpYJPAUCngzxZQ3kob+tMtf",
+	"QZPIY2qCTLCITUxXEtNGMor0KKtq6ckFZQiYz1eXhwkxwwbNwi1gofsZ2AC8QtUIHJgAVRY2rS6Am1bc",
+	"SvZGWUcNgpoeApolOCI99DydqUXgIOkhkHKtdFztR+w/U9IJR+k/WGaQSPGJWUxwTxRVITIMDFjWOY9b",
+	"ZIhWGyVXZrLvmcg1JXLYZFKPv6tl+oXltcsrXGFhFeosEUj51G+dwaEl8LUkBUD4nWtN5fbl9WE5yyDs",
+	"h9cnELUJmuO2929Fmt/iZNrKevSNEJPJ+Xl1iN8M9h/vR7WBXrcqUBl7x37yf5msby/DqxuhRUq4XshU",
+	"ltL2abiX89co56u7Atyz7bbAQ/fawA1qA/6qwqVjvIH4bBWZAUHZrsBj6ekrVnpUre+vuORDj++d607U",
+	"QjVxjdWXwoJGSwF0oie7B48fDp0jPU91AqTc9W7IewfEX8YB8ZfWL+59BPc+gr+aVrAskbKYKiNT/GLe",
+	"SA+X8goAprDPpW7StSiWg0fzRcgUOicRTgkYXD+dvH1Tz+Wzn6ASTWxnw6mD0Ks1z/t+b4D29tBgZxft",
+	"7aPHT6CXXvVQQXbK6kj6tcVmjWRpnvccy3WTtrmLCFIXzdTjfOp3NzNDAZ4EReWwr8sb827KGfGwt9UJ",
+	"DPYbn5oo9DlTvkwpTaAJzVs1Ij1+hZTANNkyR7wc5TZeJ5MSFueOJ+hmAnnXlahQfnE5czqOIQDl1X8Z",
+	"UXMuLpC9yQiplKCxqIQ4S7CuVEmSjGtNcg92ev3eTu9JLa9kf4OsoXZgIEb7bFjEcof5jdT1EvOpJ5Yt",
+	"c2EisCTxyp6AsI3mviAPY9ox53/bLE1gwDXcksZKmY0LSQ3Z+vE0bNzP1465aFFZSwtarkWBL3jD4/pA",
+	"0rhENRg6NdxeaDxHV/QvQH75VVwUC5QoW/M/be95CNycrne+VXrsW6Vqbu8KepnyFM4cZxERrA7xUuqs",
+	"e3urWIxdrhy8NKM3m4zklM9bHL263jPo+47civytoALUYco9ekuIP7cnpQqc0qZG6XAdZDA1Yjfhk1VZ",
+	"JJ3+4KeD3473/9H/p0eereWrMmvgBUXJzGaYSWtS/7RkgriI+2AhcSqrUj6epURo7h4qGEstnblMjzkX",
+	"LkRBo8xe7zoiTAna0mFkn6m5iRiZb5HcXGgWX5uj6Ecq1PQZ9tWF6F/17M/1LQEoCmhw0O93+4Nuf+AQ",
+	"jPKkSsVjvDjUXAIrzWPxAlE5YhbOWp8GT1egIsEaeoCF40xlgoT1DtaDg6d73f5Od+egnuRaPzBV83aT",
+	"4+PaafoX4ajA59IzAq/X7u7uARpnSdLVI3joXZqDg4On3cFOd7fflKXdeiaNI39BfNrKErhstRvnPWjb",
+	"dYG2UVnTn+dTnhQH467Q2/wwWITFstB9ylLpJnHHrhHP1jbhM6tvQL1wgac25Zn4WtDU9CmzcGqHlWF/",
+	"a8xZ1/0wT4espal7zF19jp+JHnqJ4xgsxXscti3rGOoF5jZydSNAsmU+vV2WSJV1VzBly5iw0KfwnFgl",
+	"GYrJDZaDqXCeECULBjViuejO336+QAnBl7Y3Ac/U0GxRSjAzSf+rQGxHprkFypiiicW1tSu1FoP2z89v",
+	"rwcV96/GNGrnculIbnaeGhFq71Wee5XnXuW5V3n+mtCzmUgaUASKbbEunABhJEkkiLLmrAGR57UGPqUO",
+	"N3kV9Ijx8RDNtEowVWomh48ehbkP3Dzmtj/PiliGd65Z/I/cEOWjlKQywkk7uOcejWR5VTNBu4KMiQB/",
+	"XpWKdqpU9LiK2OQZSRMy9GikP7teyt2Y9mm2fJ3MXO8vq4jNdm4zeOJKuVUVt8bX5i87hobpfsFftGiP",
+	"eEoknKPelmpvXmBrG85TWYUsus1CxAvKPIMFAMJigMAOys30DlHIZ4Tl/bGwQjhJymHPC7KAqvELwozT",
+	"uFb/Zq8vhVzyZvpyhSiyw0rxAsUcSNCFkDciwnf5RzYIGAreWC5thvGthIYccuPPO0Dw4sOPPdkiKxz/",
+	"QxRqldMwYswQjQMUZpKIYcGbZ4Jf0hhGZ18F0TKzbV+/+lo7wUVUAujV7UqVXsps13+8q2jIHoFusOIW",
+	"9aRITf95rafH0nCXWlqLa2A89Vc3xfFsC890LdCdNxaEu17Az6C6QetI431zuHItXTju56JdVmYUpFlq",
+	"fanHBXt4FiXcRMMEMelenaBj/nFG2Rk0XdQ8VO+qF/ug9JlN0J2OMYtp3BARKcW0XQpa3lpzRoTkrIdC",
+	"iJCdaZ4bBigELcX9AQGlM/32cMSgpnumNf0QMmJnguREapinzD8EPTRLBeNerPj85euoowh9fQnsYwuC",
+	"PbL9XwSLPBBWFcMKQQl5VRYfPN1blbx7cHDwtCyCD1ZEeUtSuFjQDWSX5OyNvrOtIdr+9SnYAGd+w9BA",
+	"4SREiwUZFEgVJpBf5z9H332HXn+n/7ecnrIWAjgVa9nB6/dvQH+YbgDyY7LL3N1nhPlyJH7BUiE15yim",
+	"E+rwjgiCRxDLNDteTy6dnd2aYK0aeqtB28AS2dDi0EtU3bAK3Vfm6uWAK7I3C2xVPXebeYSObA8zXmTO",
+	"mUvSegIM9qLtXWYyVU0XCfKDuTH0pNdV21m0gI4qPXmmLGhCyyqPdp7ChMtMrP3Msb1NP5HbMb6M5NzF",
+	"MuGQ55xLaOoa/dcO1Dj+7XH863Erxa1s1PphJE1WYmP6Szmvtg089JYtIXwJ0lVfJaLszkBcpjxZy39f",
+	"6nsqOX0rqQU2+m1+Klfk6RX78a1J2ONjFFoopTOAUgqDij/uutalMdesRecKVyKw2kziadEbYm0Su7kL",
+	"sN6iC6LWA73BXQ4bjo/Hm0DDvdUqqluClYiLppt0NVszQBjF3EJSh9YHpJUmW4wegoVmT2B4WNc2qUSh",
+	"UQv1MwUWc+UVgct2j3hqys0tVE6Ve5SRIHOds5YPWWIjuz400dGotwqQ1jV+PiMu7XrV6rpO1nkmVYWU",
+	"1z5tbn4J99blYw5lh3MNuSFjrey2c4ywWVj6XW2utI4yxEVMRCsHm02H2xJn05cE7XWrpd4ig1ODFCUI",
+	"0tcRTrRKvtiMy9ccdV4Bx9GEI84g5xOqVwyEN8AAuvRq4OHqFiTdRtiHsE7NBPC2wUVzVM/SRm/IHH6r",
+	"w1UB0DrimTJpzAueWaQr0CXLFmVZMcp5ohVBOc9bOnRBKSfcCmLLfD0KU/3MlVhjoe58auAiPg5wXKhI",
+	"9QWChmR59WThz7BFYYxDhNdWislrCu7eYO+nFbEzo6aMueihd6bJn6kiqPrhIfVa31svFu0cTwWVKoUy",
+	"zq/IRef3LWyFz3xNoDMVqOVSxx9fAGYN/Iul3G0TeszTtY56IPRLrfO0rDd2P3hLLAAedn8v0/wW5Fu8",
+	"v8l+N8H9GC+cDWfO4c0ltuYzbDC5GwYU2A6E9ZZE1zm0v94h3hqJcgkYYu0pak7jMXeVGrVAYwJT90qZ",
+	"v1PLeEwiOL8lhOUVRXnltxVg1Yd5H/ZB0O/3rw5a7a9/aespqKuv9vegYdYrVn6DYLC5sV0Y2D20HAkm",
+	"EJBqhQBecpB8XcFgzpTAkXrGo8y5o/xSwLgHlrC/3s4IO3r3StvfWQPiPhvzdq99g1ODDHBJhKSmS4Qp",
+	"sDCD7XU8M+EzwvCM+vey9CI74LLWudvr93arOp/5yV8tN5XtpgPYLSZHxZBgbey1rXMTCczKuU/6du8Z",
+	"VuSlsxzbQjBrpdq44JCkbALiSBFAfSc4dmuuWSbgFnjQ3BIeXcgVGV8u+Y6LC/gQVYeIGPyBajh9oyP0",
+	"DC9+1F+sMyMPRsYGoZNKzcxSDqcRrHaC/pW3g2mrNUkliIqmeZtivAisAoW0ANuNfkDuX5rP+BWkdZN7",
+	"zuK343yxTBOsjfw+zzyISK6Hlv6udylIQi+Jr+T8CKVESs2DwUMzJ+dTzi88ck4pTRbSn6HBx6pINVOC",
+	"1nSjwapAlSn/Xw81s42d1SoqZae4NskO5of0I7ebZweDNDFYb0i4GAHYrmx5dKZM2d0D01iQmo/DRk+I",
+	"pheEmZwTQWK03++v1RfvtI2SWx/ZCD5uM3aW51baSeO5V1PKJpVVgRSElbHWsmd6s0griP1NaI46ktNP",
+	"1DaV3ijFbV7+X6nSV6RWpV9zz9SCrlu2GdsoIrF6XDcNrL9BoyfHmat9lu9d+itd+j6fyypvet4MK5di",
+	"NSdM/SwuS4Qqe6kw41UCd73dY8VvO7vHPXQdZeO5bvC12T21o7G0EOGMQLPocGiT0yR0WeXC/mmYpukB",
+	"CJSv30ZifbsWj/Ab1n9O6CVhKJvZQPfOHlQ7yEoalfmUicaY98C/cVzLg8rvW+JXz7i/5ehRUadQQKlc",
+	"g495nCXJRpk2ZmBtE3k2QKgr2RfWmV7zpK8FT+OXROgHziI826Tlir73GM+WQc7aI49dkyu42IWlIVUx",
+	"wStTbecjNhtoIkHxBgRWcnAxjhLOJkSgMVXy2txbeKrNU8i0waX6rtQwq5jArE36tnOBBbfkArs/SvdH",
+	"yf2xuRvTHrHtojBu4xoQ97elritSzbXhkd8ZZdWIZAV9NG/pegWt1IRvY/3MQWcuuaX1GE2RWkvndJGW",
+	"9nXpaAVJrpI7ZsbSWbNGW5vyObO9TzFbIEVVQnroJBOCZ6BFjZic4YhIyAQRJOWXJM7LShT5bM1fkeKE",
+	"SgNY8ObF8aHxQfMERVMscKSIkCNmXgEgQfUiwGeih95wLrzFn19BXMys8VXBtR0juAZE7TtiWJvl/9wl",
+	"N1o+HjVk5+VAM5CVyT/hCUEWMTpAg329a4On/cC0AvXGnHdXeqX0wyWfxb7PSfE8xTTxdSZEpKsv5UCe",
+	"QDb7uzs78EtXL1WOF/17xhVlkwBFPLUdZsWIUXZJJT1PSOkcFkrezv4e4pEiCvLTfj190X0KFbraaktT",
+	"Ej/soZ/JDHL454IqRViAzjNTsCGXWYQ+9OkMCxI3oFj3kAW5Nn3wHeZgnRdgxnppJhUR/8f+2ONiUnav",
+	"EVixmmttyaGx1rVWcv8vnwacJCjS1yC0E6B+f2jwvnb2hv2+SabVnBmlNGZ0Mq152wY7w7q7dr8ywP0K",
+	"E3vw4GN/8Aly/P+z87Hf3f30cPix3913P+lvPvRyphdTKo6qefJbdyUCJEPMUOl9Wny+ePnqPXq/10NH",
+	"SDMhLnFiIZRRSH2hF1MFVaufWnWO9SSOeUz0dh1rEpyV8TfaJXVda2hCD8ziWhKFN7n7tb7vC2y15iKO",
+	"+/h1lCRnPfb27VmLPxVbKBrRGWZqNWapE+iG72+sEOn5vit9o6oZ+bA/Jc9ERPxtLKsebXNn2f9TpvKK",
+	"w+dodeKhJOKSrvpoveNFq/l7yLZk/3pKeRPesBn6Sg54bw5aC/RVPZb3OezB2lFsEussnRS5sp8szXvI",
+	"lt11dgZ5+WLRSbULnVTHWTKmtl9qtXcqtE6t+vSKl632Q1dIrOR1Lkdnlw9n9aj4lOwam/0xY3HS3gp1",
+	"9kyZwboRyx4CloClMvdZFptQdoFCLWq8QW4viHnuCxprGX3olEyLDo9dzMrF2DYmsNK4NwU51cP30bu1",
+	"yHLWoyfYaiy/6BffLMexu1yhRPubh88ornDij82nYFy5jPpDWwQHf4dnEc+YAvCEKoLoYGfL0Jg3dr8i",
+	"pOWW4BymVl4ASbCIppLUGG7xc8vjaANEQBMbnLIcor/VISsfLlU5CH6/z68+7JxXKgfMqSp2DvgmJans",
+	"lfTTR+MpFWVP6KNlFIWVduxodPJ9A/CQWcOWB9SIPr1Rmzx4Ane+5jFp3MNO/r4Ntu69LUJvlQFWanmf",
+	"NzsZrlJI344RVTI3ntWUSGI9FTgGXKqR6e9u/BczLCWJkTZPA0Q+a3mNwpTHdEyJeP5ZESYpZzb5mqaz",
+	"hEZUvc8SIsPAFics+TBaJx2VpOpaHVHzjoQbjEYwxgPLNQwvoUYHd/lPmyqOe3tX0xyNZw40R1fTS9BM",
+	"m5ewz0S4Rj3Y6DSmWc+W+qUlJBI3K5r9P4Wm6WkAC/ZWmAk21NxkWLrc1ZfD7RbKq4n6Fsmvih7BpgX1",
+	"BMfy/rpUvKKMwaQlUIbwRBBi4DAs3ne63SxuX5d9wxVKbOxMDSFdiyZJrbnXsnJbhJutmnu9iusmiumP",
+	"nF+UGO56phoUjmAuwOhHMyxwSpQpUeSMvB13hh9bCRw3gi/BRlaj+ZrMn/pkJ3OMZ/icJlQt3pcEXysN",
+	"wHe268nWioiV3XtsXzfXwGdjAn5VenO1edYy5a5obqL1j/yybDWCt/lb133fiHPYiwbUL47Gei1pO9X8",
+	"pPTeyhh2PVyoSTGl0bSJJwedom3LuxJf6gSdE5szpf+p2Vsb9m2z3/VfS+P5h7lm9AjFExvA5wlIP5PN",
+	"eUFmqjxk+z5r1Hbtn9Uhle9ZzSCs7lym3MqQq9vZxCoqp0ttkw8P0BQ4wjGBMxJzL/AdFDngFecLQK1y",
+	"NUbxosa16G1IyFI9Q61n2TZxIb+WnWrV13MM9eiwBbesmkb6l7pdBL+t0eF9eZLOBdDK87TMKNem/EsS",
+	"ZYKqRbv3n7inlnqs6UULavtd+kpp4usJ8qQ0thZEaflUGZEQOeRSrcNgi+TlcVNzIZvjYDOX3AcGBOKC",
+	"TigzJduZBJ8XoKdidC74XFriWA+AUv6WP0GaI0lYrbDxiKGjd6/QBVm4TkNTgmMi0D+7R+9edX8mi/WA",
+	"bVuejYbSXqPqeoyDo0xNczOFXxAGiwjAhHp/1CJHIwReiiOtrLZ0dK50uu6saV0N217diQ2IU2FFtgiw",
+	"+FmmCbQgz+vL5u0yX92gYKecMjWlwsqt5X0y73fcbK/X7w2qzMz85OFlzrL0J8XGFBc9u/MNLQEXJPqI",
+	"Us7AYfL9/xhMPvhPHU3Ae+cy417l/9NGPKmIorX6W/WJRlBUKxnOedbAa9yU4XcW1dyI+a8rhMV2xquP",
+	"Ziuf9t3gH0WD7V8Iw+1k1QZBEj5Wcyw2cnmduHtXmHavbBlfBUPD5EFUic6lr21nq9l6OItKmk9iiQyr",
+	"RzM/UXbNG5lRjem1Y0QnPCXg8M8DABGPoXUIplALPeciNtVJ51xNfdIy9mrGp7all2zLwZfOr8dCUeRz",
+	"A6eB4VaF5DOil5EnfLK4OU1xKcXELx9Lc2wNGMFjYtp4yYVUJPVuBWneiFoiwrUA6TfAw1E5S/CieSg5",
+	"XdXwDziTWZIfhqunevmHZ5avIdiaL22pI2iTI65eOrOFG79eLGqGFpitbD7xTOFIvdOD2U4rFgRHU4Qd",
+	"WOsSJTUt0Y8LyE2vuLxsF2aTfFN1ctlLyxY1TrIGSjWgmeB+8oVZbCvu/f191B+gJ7UuxDv7e9d4nr0b",
+	"Y4betDMvsxQzl3LZYltg5ji157tpV8Y4pUnDsYL48HKP7NeQMHWDhwkKdBoaAQB2DHj5oWM+ZyY1tKoB",
+	"lmyZmzz0K/UKvzg5ShK9H/VGPkeMId+y7l/ncDO5GmQGOmqOecX1wMdjGlFcO4T5r+tFliXiV8/8+0lj",
+	"Q55gh1RUzCap8nhvI/S1XhPOqBmNT3EzHSZyB0mAJJlhgRWBvs4RT1MsVw5tp78hNJwe3IOg+vfD75qH",
+	"C9bsmJoWEa0EvGN9wAIsvvXGnNnAntpXAI300BGSUy5UzlleP399AtWkuUSj+WhLXQH07YFmQpEWdISB",
+	"QtggEh2i8NWk4Hb0nskMyFqSiLMYi0WtTb693F761Hozw/8GT29MYdpO1LxaMmFbyZu1XrD1HilDZZW1",
+	"0msI7MG6NSzR3RRf9+vY2fUlblxLqkYdHaU0ruZ2PfWY0RbupVKoytX7NUe+/LaDVhdhPyOcJNKJQnv+",
+	"BIGKDBNeMApx5QDa66tXY6Wi+0rKjGwzdSrRXHCTxbbJPCv5TlR/FUqC9NQrzn0lskgZnK18Eu6gBh1q",
+	"2l9CWEd1IbUIVHk2TihYhOeZpIxI2RUmFJXwCbWG/jmNY+iCo6aCK2VSHpXATNqAlqIp4RnkKkKGiiEf",
+	"xXk34XAU9DdlNptxoUwFdGY8ZcSsQUSk1BtQjUyUJuRB+VaYJts6XmOKJ4xLRSPZ7NGO+TL/sEUmFlkW",
+	"0h3rgAi2bZhekl47se6YS4PCQT7PNIdoTMw2GUXaOsnj4rnfJCc4j277zSOXaLqF+2EbjZa4rKXmwL8N",
+	"GMzxAj0oNAJHreHDwJQhU4nGguTAViNWuhknerBY0Uui73cKhEWAh4VxQPWlp1IiJpDsq3j40GRLbR5G",
+	"12czT8laH0WW5JK44NEyazvHlewN10RljFVdi3aX1ohu9zVrwBdnaCWHe17erJaJw0K5MIp+k1nzmeAT",
+	"gVNoO6M1p2Uu6BWRNaHutKw6ZYDQWiaA8s+lHa7pZP4H/SraOyIo36gUw97pHixyhNolx9d2c5Vo/sWm",
+	"L7eqqeF5AHF5RwRp7jlVS3mQJBnb+s96nBkubNYFcstMVpth8TeTnvzDfv8mVKR8MVbrR69t7U1LR0sJ",
+	"zXCVRpRgqX41Jektgmv25a88oaFjvWIm4TFHMi+3RFljr64SFRs2gSkGF1Sm17TAb8uJSO3Kx/IkJZ9l",
+	"MaaM+on9DeSEUiVRcZfLsXUyC2IUReqHh7vkHx+WUnu655xfXIux6ocA1gfKmM6uzNGktiYJFkjSSa3p",
+	"z/Jo9m/KorSF96V1X7vhbzMV8dZuzCOGQFC6gsH661ZGsalT9lfo80PEGYFglJa0C3RJeWG/tlMiajGm",
+	"a08WXlrKCqteutoytmgWq2kbl9Mor5xvD1uqCRqSunPl1zKwFac9v9e/hKUDunX+t31/XSdOKWtWkK+2",
+	"ucUCV7e19HvLDS2WacWmlnPvW5nE3Nbsa33RgyS0SfOlpULCFbV/DjAAPLGkGl03aT16eYzvChRARkgs",
+	"u9bVUQu9Fw+sXE9sG1fYYTWvYt6GqKWm7QobJMLIvmUlP9sEUKHolUVzTX0tXNB53rawFUhvu7pmWvFj",
+	"+zN6Ipy4GRjHqTEBzb+lsUVsmc0EX7bMly6+X2XUg01rCY8AMQ4jMEZa1i7D7i5XEnq+3bb+2687uPhf",
+	"q2EWwcZ1g7wqszNHpsbpXKb1csEjSUjEPTEK085fk4hBsGiZGVIKerdK7KuLTqj01dsRlJJ9VjGLK1b1",
+	"OmbxZ6rotWO+r+a9r+a9kWreCn21PVjuQN12Fa/97p1U8Jb6It5y9W5ZGrZ3tvh8waY7OdX/9vhdTAvr",
+	"ttqon/JfVvujCTJLcETi7vmiHqoqLqyjdjM+e1fjouW+y1aUbTCFoIAAGmpDYwPF4Q/iI/F2hcXtSiJb",
+	"NjKAaZerrrbDYnQadrlu+KpqdgW3rBU0501CAf0ZVcHy/lb1wWq9XTtnxrJGFjQ3jKrT2VW1szKh/alU",
+	"tNLA7/W0ez3tZvS0JSJrrayVz9eta2ylj9+N2lZmi7evu1UioVvEKpujY405/i4M0rtxINem3SlNeXlo",
+	"+v4SwK9fgD1qVx1x1P3tk00Q/fT9o0qq6L8HweO9L5tEPN2o126l9GFzuI2CtCUaw39KUzX1OwsIrDnY",
+	"UG5jaaUa5o0WY69V1cxOf/V21SBKVlfGeJvoLRfGoLdAvA7+h4/R+7060M+1Vs/ccnnKofOqqilmq4Bi",
+	"6pNG50TSmCyltG9Y4bKzbWy/gaBrwDSttr2hbm37vb/GIrY6Pa9B3Fm7QO/KIbSW9vdRGcbVcgDIB7fp",
+	"X0diwhnOFLIIGXpFJxmNPSx/ddi71odcdcsl/pX63dKl64M1y/Fi/LHvtXgDXjypllFTboOm2s40obbt",
+	"qLFFPG4ZFckbFls76w0UBT/zdQub4+lbcbLdzDcX3gZYalNx1uy4uy5J1lqe54g07c903k8ahF7FbeLe",
+	"eocuE+zvpXS6Lc7bpnhfN+mquZrlmm91hROWIImWdQADYK8aiv2qaPg3iEu8hd+mGHqwhvm4BbiiAycn",
+	"+T+T88YN+t5xc++4uRHHTZXA2p6t/EzdtsPGffhOnDU5R759R03pJW1zuxYIMwTsC9RPfRyW96kRxkzv",
+	"LZYXy9WVKTS1qRCs+WkdsaarKrpOqtCC7Xp/w7NVRMr2AHNUoZRg5ilcjPECzi8VBufkpmq7N7Cjiixh",
+	"PRiLH3MjqcJNLM2p22WSMIldBaBNXoUJeF6doKr1FpPIn9soTdlyt+peNtKTxaptHWU1nM2WSJZSXDHS",
+	"r1ypPt9cM5ErqplLwJbwi0+9LNke7XI+2/bMKARIhcncXBuN62tgAaYQrdFIeb3HghBT1FnLJrAX2sdA",
+	"ZWESeDtUrDoFV9WiNdX/qTTohN+np91rzzekPefE1Vpzzrv13KbWnPC7yUoDAXMH2nIJB7Cl78zWxm7l",
+	"3S5QlZYwLa5TIbtswubUg7EXq+O57PcGvf5tAZRYPa2EW720SS8JTtS0obmYwSIAmMyEXnqMlSahfJTM",
+	"8UKikF9U+1p06pV0pRhLU6V2c5XIS554O3UXWiOVgOmNMqZoolUE8nlGBZHX1B3eeEnPNm1RHds2IWdp",
+	"0clyZefPWuNL0x7vTE+vTUc9M+V2M9t0SrbYxi5BHWk0WRQZpPbOQ8SyJIGfMVtUJdiWAmzQ2CmyJNAE",
+	"56l3lJD6ynlaGhiz2a63MzJQG9tuqn5N43T0xTuajq/leHFKKvRSTKLYncpqeA5M6QBUCLvSn7yJVWzZ",
+	"eNxwEw74sz2kObtr+ihRWB9h6PI3XE9wZffjWw/PwWxxpmfu0wKTGPo5y4wqvd5AojlP02ZLgBTnG0KW",
+	"3zqbqrKF9Z8snc71NxsUMbmi2ZLdLURVtT/7YKcf1pTmlY2WXNW5+Wt3WVOudHIf7PSv4Tivm38do6p0",
+	"uEqfXn0GvFKTkTmsmu0mTpU06O/3svJeVv65ZSX4PH04jOSSCOjVAL2UsEShPgBn8EAIjSLOOb8wPJzW",
+	"TYufn/z0993fftx5vffPx6f7//r7h+fvT3/7dWd3b7+ehVfR7jXHqaUk7nSfrPD4/lnEvHMtfw3i3geM",
+	"mtcpSwCTibiIDxGA4kIK5tTB4geIAV0AkCWeYMp66Mg0XB+xnf/e30VdNAiQ5EYcG3iLn07evoGehUQY",
+	"oHpjbOBIJYtae/QrbMvygbg6iClMIocxBf8hSSSZ+6NTm4OaDhFGv75/BfjQJXTT6hnC08trsYW/01dk",
+	"w8Xmp/7rGkBHn+w/7g12dvd6+4+fPO0dPPnK5tMestRxTo+KABEDyEeE6rf3L47R7u7ugcWsZIiPx5Ko",
+	"AJ0TNSeEjdjgoN/v9gfd/uC03x/C//sNfLgHBwdPu4Od7u7gdGd3uH8w3D/oHcD/fuuh1zQS3Gp5CAsy",
+	"YtqID9CYMiJQTCdaN4kypb9XO1ydnf7Ok25/F754YL/YKZ24GCvStRxlNZNeIgwA+bz0OW2PkFSCqGgK",
+	"uXWwNmHB2ZDent3oB6Tsv5Djal7ffGulZQuh6CsYzPmsG4GPOF6/f7M8/dc+hInhKt5qULWcqokRtBUf",
+	"Mdha9OAZTtOHhjGNqaYBw2MBV8hsv4EmgF/V3DLiOREEyTmezVxn1yVk4N3a4XxS2fSnmyF1BZ3XREzI",
+	"O0EuKZk3OMktmAWa8yyJvS3WSvE36eM2XLqQHLxizJOEzyExGHZr4+BHraFwubuY8TvXgyAOPbBxVBZJ",
+	"KF94fklEgmfF2KBvr10AKl23XddTNg9s5BrLzcxDS26fpfPa9RrGF4SZZPu8jDdHYvX2PjKNE4K8WwKE",
+	"/M8gxL5ZN4USAubyeGcF3s2qdcjLy2tneJbDfNiJB1USK2+s92Tr7XpPJJiyK2k6pvEVyNkQMolvg5Tv",
+	"SaCyLb5tf0M+q6NLTK2639wdAqBlQZxVcpm5zW1eTnRdSvhpY/77Oxu/0baOjUfn7bMZQedkzAVBoQlG",
+	"EW3BgWitmzFXGtKdSOYG984aKV3djHXfPqnevXII1VvtPq2lq1+orxPZiypdeRyk+fFb6m0DaxEgBXzF",
+	"oThitoBMCOP0s+DUqVYayO8ZTjYvDaoeimVW09SIFyivjWeCpuTsD80p1jxzSlPym75vyfKGUVW/X35v",
+	"09YcZ0L6cv/fYZn7QiK4J7RuKZNzAVkY1umwfBB7a4vtlk6kr5HHWVOXET3yUxpdEHWMk6SlxfuCCzSf",
+	"8vSKvKnxdPiW+u0lEeecXxzj2YpUD6tQmVd9K22/0jLrNh15rPef25eSGHE2YrNMzPQpSPHCqWKHxjuR",
+	"61mgc6eaRUIdIvgYXdt/rcCxiPRGzLiA7bmZagrohyWlDQlTggR6vX7eDNPaxFWFe6VXfdBfl32il03Q",
+	"1hm277OEWDA78N0RdC44SHiG7CoZ3Lv5dOGraMLSn4u6OMzPQJRQRqNvpWZA43FgosuuUX55y2pJq3PK",
+	"pFWLzbJJAtU6amoXXF5PHut1OkKEXs4GJ7C+1EMltc7o86qMVW+MPG/K2FJtWp7Bjl0Jk9lCQfBFafsq",
+	"TZQyJWlMunMu9P3dKc9MW1hYz649CoUTMv+lqqjVLq5T2ZqhSoNOxujvGbGXNX9bypuBFQ0cqfk4Rgn1",
+	"sgHY8ltZQqGuknBJG13DyX7MkSm/BNvFc4wmvOb+53CTvltgmX9hKYHT0IxzQc6xROb+ag4i47VTVfb1",
+	"PDW+np6x9Ddx+ezurHf5gOp75hKOVurk0AnOAftsqlMW2J3Sp+2W0DnLC1Tx0QYIOgQa2rPqjr1xc4Wn",
+	"CcNzx5eiibdaklSsVURfv38DVtB0A40IECoBMt8go7chXl/0wrTHKu13eaLBKruvuouV01QZ3YrTvmVm",
+	"gqMHaBM5odJbabElT2h3vLc/J38Z+ufsbMalpOcJOSsa/qzot2OYXhGZAU+a2WWiVRjulBxwr+KU2G6U",
+	"w/y2EdPKTkIlLF+KHoQGozl8CHa78csZ7WWvf4BCN75uPr4QPQjNbeHDwxEr51LYV1nFrwIabepLMrnU",
+	"ZQp+87UGy3Mo3BtasoHaiW44xitO4HMtb7Yp6CpvjxFaLTVL0CCt1oSzmCqkBKZJDz3joFDNBVWkTP7f",
+	"+vJcT0vHI6/fsOghX5NWuZRIvE4Rev55xkVDy09nEEnFBRhDq9oxrnZQPodYAq5BcNywexK22xtLhVCy",
+	"PqM2UIKsmUhVgHgSaysMaPzQGuZz/Qt8ZvPR6o97yjIaHBzks2lX1k5JnFK9N4um9bYWgrF/0+rUtln2",
+	"55cbrz0E6T3GDU2dCaktmilJ4o0HAunIG33cdF1a/vp70OtlKZ5l7kSUAbRoAcS60YBKSLTrx9TW9wwl",
+	"Zr4OlHoWmdDHveLC2HjUJ+a1Gw1agTPIM4Z/UGkS2OCA/J6RbPNlMx6mzQYwx1QlXu+mPlqUWLQTbRCb",
+	"GzcexQf7QNMR7a9BgCgf2KAUGrC0txQdckc139didUvTdAfHMa8VnNvv9H0LTUnMoS+raRs5fktSTuYw",
+	"NvptwK3zxtpBqaF1CUFu+zPjLVVj5LM6i3I/6jp/svW4Njlwy29bsagQpduimKYS1ap5P92lLR2g5cdX",
+	"jPwdlKS3G/mxbb6leEnRevD+xTF6snvw+OHQuQccdpFUeBGgkGVJEqIoIdi61Sgrf2pwbyJ9nSZSS42/",
+	"idJO8KU/w7nuQEMYYh1zLJHUzzjncJNlde9wu3e43Tvclr0Y0hdHtFI6j43AOcolcv4LnCCkKQZ69ULf",
+	"mbxFkcu6HdNLh5d6iEg6U4ty8DFPJULFV6c2myPCSUIEiiCHinF4F4vzaIXWaVy22Eb7doxZTGN7jEu9",
+	"jpZ37U/jl/TvqFeSE5FSuaJXMS51k0TQKQw9CD93Z/lz4cNDFJYVzyG3oT6oaNePkBi62UHgB5vAkD/+",
+	"E1NBIq2yDm378uIH8JnoKVv4PXdH/nd+Q8JlJojMf8Am6k8TqvL3usO99Ld7KP8BdOvyD0YJr/wCjqaq",
+	"9u1eXPktH5FvtTpB5xIsnPw2MHHci8wf7pJT3t3V/O98/Almxezgj/zrWst3ly7IQlb+nS+j0dPyD5Dz",
+	"KecXy3+7+8eaNNxV84e5VAcgXV6OJYlRYnoeLmSbLlsB7lxn6CQTgmcs1kaqnOGIQJ4xEiTll+BtMRxK",
+	"kc8KUTliTIu2hEpDnG9eHB+axqY8QdEUCxwpLTfMKyDZsZ6AesTYV5fo/s6x/SU9qcSFtY40I3yWEOuJ",
+	"pGqI9vQqDPZtKnZglzBAMVcyGDGZYDnVf08XsylhMkAzLAhTUyL1rxglBMPSh9+HRufCDOV90PWGZTP9",
+	"BUkuCbNZwRJh6BIXks+qFwYo/BxqgRF+E/bQz2QGGSt6gIqwAJ1nCvyfcmmbD0dMc2AsSGwwhLzpC53v",
+	"9wZobw/t7++j/gDt7K5UZPZWprWg70aj7//24CN68LD3qPvpO8grfvjvvWCw/yX/8UHwN/Tdg0PyWf3w",
+	"n4/k+aePn//56aM6/TQa9f72n4+f//nNp4fIPPnvQfDkC/ru4d/8W5pgX6teMjcZVnkaw6V1j5iIu035",
+	"iDDTMvGCkNnd1PxtkWG3sd7X7FAwa7GFv1cvtpb/G/gKtqpbuyYNYn0KYZB7IVrFLhPMjmazpC3yyks+",
+	"B4NeP6o5c4LZSm/9GfU5aqFgEjiK3UBnugQIJ5v3K7Qgs9Xda5fjETRA9r1lRNOUa4OMkwRRZhK5BGbS",
+	"tFCt1idrwyIs6zj6By2Fk+SMizObSVOVkvaWVTE1uMVvMSeYbRV8/gAKNofd01zFmc6EDculLyH8HOb1",
+	"LrASodFmY4gvwnXQaOHvKycOb8FDiuE05ajOpzzJUQeLNLAm47huC9clf1Xw+8zgKRf0D87OYrxoqHMf",
+	"Y2ElIgQONelHAFOQcH5h+Lzm+LX6971a+fveqjy9g/7K6sNq7fueM1T96/gLbl7GAFEWJVlM4ptb0OvM",
+	"xG5ihq+8lZGaDQCHsoroOnbXMsrIi/bv1e+GfEZYOAQzV/NaSmK0IKqHQtBxw2GhCIB/QxnAH21lxaba",
+	"ecRs7F/fbE0x19nfZPgxPu+h0MYol97oYpeSsoiMGHxAs4s5lijFMemhkKbO9jQjhTYRAMcliL7OuDqT",
+	"JCGRgvfDXFLOJvptRYEUEcR2QIepVVMS9DJoetFX8sSEODda9L+KUXSCTvmTVU5r37REWzPBzxNvUSxV",
+	"U5SvYZBjgTjytw86NUwQhypoYBiZnJtUD2pQTouRPLJPykdLyY6rTIxq5Xnxko+4+0dTyrUhCV/RY1GM",
+	"4TbOIpP8lSsv1kInlPYe1vXrKOAv85/Snpcr9R2j8XK/phNwlNO4A4k14ZuDvf0nDz1s0JSGnRnML59f",
+	"0Rwpyi5xQuMuKFKgsljm4x4sksBNuZmRNpkQ0Aqekbqfm0H6/DYpBycGnmytE9dNzcRUN58h3H5nEzWh",
+	"8M3nqHkLVvSycWLYOEiwofg5Np359XEa2lQWLIhU1lwt2DtUCY250Iy/AEgxsgjcxCZnx3qMkZrq++1R",
+	"Az+zq1dTU8JGbOm+iCcJwZOMyPypakHb5i5ih7RYrNVjz1KtzEYyNADexK6r2rQbX6kK8Zff3mBpsPN+",
+	"N47Zk0I4XBNRu2a/u1uv9XzfVvPrZ8yBOSvgDFuffveKyvlue7xWLq1JyyjTgymAh9iJsb5MOhxlAN40",
+	"b3HOTc7Ns6X1HfioICbKRiI9IYApns0IIzEyoRk3LJPRyshnFcDJNy5FD7K7rdpLBMHxAtRIzCpY1dTW",
+	"LzlAnqrC49P9CRYJJb5kFLOwivOuvmcRDk0ZMPBKm7cjFZnpRXWE3RwQ7V8v2gQRgotGYgDpAJypO8Y0",
+	"Ae3YkMMl5Um7ZjP/cE8sM4FVvpAvQYeC7hR5Pe9q6jiprRurqbC19KN8yTJBuwU6vacL1HJ9DmQ0nVFm",
+	"ai+9bMlW+ZhbLSvNw99gStiUgKbO5zcD3zOrRNTWxHbdnaC7+bNi7WwTzLqMq661+0q0Ye3Q3Ba7It9o",
+	"4QK1VOBVjl8AygcstysytFamgQ35VqKET3roKJEcSZPjDJenBnEp/GfX9kfrvnpWQ5ztD346+O14/x/9",
+	"f3qsI5+fwAtoq3nTy9PTd1bxCiwwVPlLe/2DVd6U/YODEjXs9f2w21Q1VeFr8zvQy4LRmMzRnItY6hUB",
+	"oN1crGqyBRejawjh464Gxx1Z8Pt6we6mbScKOC1lh1egaZu6yyEKCyPTuPowkkk26aETQLU8ROcCs2jq",
+	"WsJtbOVuwi1gg1vauzWzyAKQm10pIf1bCVhigBX6XmEinSSZp3nlG+xgFXKXgN4/9AYKdwVhOCWQDm4g",
+	"dVzpbUowo2xyCHW7nBHptCwcx9UGCClO9JKRuGuHCZ5snGltWIGaFptVPadxDF6OSHApu1zQCdV/JjzC",
+	"SZezZKGnqqVaQlNqHtOcBuDTS7WW5d/s7pV/KncvbfpdL0HlorZFKz9owdrl43HlRxvSr/w25Ulc+SHn",
+	"kO4HFxPvQm+EyiWrd1U/DFZZdeS0e0GqT9q4d3UxSEI1L66O2eYldMeEVAeaEjXl5idrQdoFN3Uy2Pis",
+	"IAukC2gmlbSP/Kdltby0V3lGcNXgsJ3983fYbaQsbyC3tFula7BZq+6tTinfWwd4W961TNpfmkp+HSFs",
+	"Uv1rv1X8yXgXfnG9QDjvppgtuiasVCYWK06XyUXTnN0ZPQxwjtfUdYjigFLbpawLCRouUaMLGU3w9DmP",
+	"FzA7yMjGsltP0sayy2eE1X9fdojYmYBeW76h7k8AHwxArdGSNgnrtkg4jrv6LQk2eS0Zk9nMpJV3UxJT",
+	"7FoPL6mjzmmmJzvDwG9oTNIZV4RFCzgpglhHbP0CZV1TJ6YFo2A46YIubFhWjsqRe6S6GbtgfM6qztol",
+	"OliOlRtW63p9tKu8LLHpPBH96N0rD57bZ00+7dtcHZWFNYgBrRHNedUB4MAb1uvJQedzF2cxNS1bOzhJ",
+	"XA77yhpEfM4ztdSF+njKtcqMS0j7sdabtVZhVxyUAq2JGJFFGXInobeRUr9KETPXzHdBX7eAxbepjsHO",
+	"17SxG9W3LASXpbxvJQpN43CJF9erN/kGtaFeVCZ2S1wrdCF98lyRSIvTZ0rHKorSpvUjr4xRwUVsztN8",
+	"SqNprr6aBC6AIiQtCkZKbGSdFeSt/fCt0N9BPqwsnrHFOZ6A+QbZ6MdW4XAenxXpMfY7y+U2MV6ASl+A",
+	"om5dXXWd9TVGOHt7xOeAO/oOOLwmUyQ/OrurYWv6eaOeRuyaDap78qZ8bpw+AngPGXJEytWdWSLMjIns",
+	"QeqFtTlrbFHzD3MhBx/CCp9jSZB5Tq9OJqsm5LU2mFrXOQZUpZopD79t2T8mqC+Id9V50sR5JU+J1s5K",
+	"EXCbBKLHqnVxyhmVKhzmxQBB3o07MBWIph4/rwREoeHP1h3F56zoF+4yUPNqN3DO9FCYYoYnRITDEWgF",
+	"CxN5dZtI5IXJxAHNOICIowyAScoAikkpmwTg+pEBMtnJsjdiIeT55kOp1KGHMywU05804mciMEQxnRXK",
+	"xQQzKoHrByNW4LmZvmUWQIoqiS6I8ejKiM+I7KEQxyllzjtlUIIqsfvywua6PRAALILLT4bf7Cj1b/qt",
+	"deiByouWRO57bxeOI71QkXGqlNWuAra21N5dT5DPr6tbwsZ5jfJskx7xpnsIdIhnZN6uS7y/3davpvzF",
+	"Qe8JMsECkqMjzUTA1RNFriSm2Ai90Gjw1aVCX1OqpS3KKDalXUalXpxjm5VyQ8SIx2PIbDlbE4DMHXkG",
+	"Zw5PCY6Nuls0ogF1ICYwVT2twzwCWQRiB0ErTIJVAUlPqO/+ZN2fLE89k5/IG0/cduBLZuM5wrEH8eVq",
+	"xFNN2tTUE66np0o6pk1M/t9PYL6Gh00bvR6QANSlVmgE8MSybdQCcABUj68NbUAP6soF+0Dda6r1NynP",
+	"v0ZO3Ngi7S9xUpa2+UQr4g3S3zbTngjMlCl7w8jq2N+CKj80ZXU2Km0y+00QXQ5xkoRGMRkx42Shevlw",
+	"NCWu+N7676hCMYXSXJTiC6I1F5KMq2ZAvYxzbUHmxsWVa0sja5WNpfltU6t40oCYc6TXZBkzJygBFOSN",
+	"71kM2h2kCtkw+AJhX6+e1SreK/eSa04cuyY17fbbxW3Xxm2D3oaZz6mg2eL+/t6+3Xmo3tB3DtGL98//",
+	"HqBXb06fv//H0S8BOn7765tTfbp+fXP66pcA/fivZ0f/0v95/fbN6Uv97xH78PPJab2GUb/nhw/Pn//8",
+	"y78O4R0/PD6EZ384/XU1TvdBAy73D4fD4PumRPHtWrO1B0C/NpVSmPb9xRBq7coaE8A9bcrqnTZaGH2G",
+	"J/wIx9vbWQiuF4k65ySy2QIAQxH7MX38iYQ/tj3orfICCzywTeC96m46BzoVN8IPmCePMYtI0rpcjdq1",
+	"kkZ863eswAIfC56eVWsQNzvsjDeCepJEQv2MqVQRxKhB2mz2g4tXdYqXWCJbnG4TtFbDOq4C2r8V8PAc",
+	"83JNWm9EEpN9+N480QIi0hLElvabT+LC5nB+cVt9fk+1yrOuz68mj8pZ/xo7/nJ2Vs68XgdqC0nLpbho",
+	"1eQdY5pU6mDHJt1KXtAafLu9sKr6dWwRkXipqcCqyeXNB266j/G9YrChYrBsdusrNm93jpMERQmPLly3",
+	"f83X0aujN0cA9nFYP6WOy1b56/NMH9lHv2WCQj11aRUe762y3MwifCp1L/n+UbeBKW7f5nkzzQQoqplT",
+	"PmtGnC60Cr2yBo4J2jrBg75KrbWlPrXCR1fZU4oPOQynhanxSYyvecw3Dya3rbVpLM0r3bOyu83ttDne",
+	"poaluRA45ozYwB5sbMmvz4UtmUVrSn17KNQbFwYjBlGApWoUCPZVa3iLpw0iC+Oe74+Yp2Y3Nuq4TZhx",
+	"Jbu1/C5/f7WrFuPeWaHtNXfxdOSwRP7N7OF9Xn98Ne1ab6iLQs8PbQmIVODv2wiP80r60kaRl9vXj7a2",
+	"KL4mxWpLLaqxKPrIphDcbU/5KR2rBqSNE24ShvRVlGBFTMdDU1EmbFEtmYAcXDXiaibRbnmM3d3B6k73",
+	"Z3ysR7eJh+Tt+JlNM1s+4t6GikelDE6DkXhOHG+2YWVzVO4Cl+Wuavj1Uq2PFa3qW6gPe5uQdHN8qZxN",
+	"Uw8ywYyAzxZ7tKXWdL0JeFt59Vo0TtwoyQ72AF67rh/iyVK3zPohyTvzjSlJ4juAD3xGNC/hCZ8svroI",
+	"v03oXIm3bFJXQHPM1zIH5V+F/LUCsq0kMLC2Ai+6tYK8m1XRcZK0wVcGcHrzUNnA0GJ6QcAhu0XRcMMw",
+	"i73ZLvSyRQJxS2lwB+7UwIWfoURSqx31qC2WU4NVhBZEKiJivEDkkjDbvPAr9rfWijtgvvAjxzPajXhM",
+	"JoR1yWclcFfhiTln9fs1WzW53B7BZ2WPK8/XMkebdVAuP8gD5BM8k5urQcsJ1f4a6ZY+uBm3lU3LHAmw",
+	"um3P4CmHTFw3h5rVn5/dvK5F33zFuW2gi24FGwHVXGMiRN5/uCmNv1Qzc0M17uvneAOwljah3lJvLY5X",
+	"EyilcpWcUpaWsMzf24XzKnvjEw2ClJuGaYkIglAzKRbLHgr1YYoFnjuoHyhI6VKDm5axWG/WiIWlEYfD",
+	"PBnbbrN3hysuFld84GYK5XZnkN5NpGmjCg6WhIxVdX06QScfYtVmLN7ZoCSc2re09i8YhLcrGyE3Fp37",
+	"E8uOdjiHhZW5vIyFI14rLwECOBS9oDu7w/2DGirD02G/X1uYyrLsV5bhwcf+4BPgH/9n52O/u/vp4fBj",
+	"v7tvfmrQSvVAx40mb179lcMf29QxvpQ99r8KCPlKR6Ak/gFeWx8EkKTQrs5gjLhkrbX61o84gtbOp9NM",
+	"yPirj2k36ljux64tTxlWRFM7HSzorHrbl0pcfUWX8uvYJysnLnHk6jlpkjAjG5TAlJlFSQmxPB+erQqE",
+	"0hNf41p+7ajc7fQO4HdbJkMAS+Tj8XWDN//vQGP+inGNb0yj+ZNx59Wc8cYZ2rV4q1dkOlVOtzdNkNke",
+	"D/oUB0W2YCnWaipIr6siDN5WuKEPb6fiy8ZDxpsFQ8bLwAXu+TZFQvZl60MCbv1bVZC4h5b9+4TFbbtX",
+	"5vP+yupJcke/dwlyPgRr8Qd0TMCmV5hlqJDNk1/Ni9WvkMLjNRgM8lBb4Tkn5MI4VgSZEaykcSmZgS4Q",
+	"ZwHKmKKJTYP5bNBtTfj6nEwo81gZ59qOkit8y1bFA6ygQ221qDkv0ncWDoalh56nM7UIys8ULi0uLjbv",
+	"R0vIxY96VFXieuLrFQ1Hi16SMxcI84lxszYoLw+BxrI3JSnrzXGrIwzcevto9x9NCAofbNaByJiz82um",
+	"Ik9TX4PvY/g9r38BrprRRAHdVBrcWWij6qrsjnfwQTTYBM4Qokw4UhvCQFCJ3BM1c7230+tv8sEJb/7U",
+	"/9X2R0Kww+2vTH0Z5H7CB72dx72nm3x2q4jjptAYFvNgqxWp0Z37ZOBoo7Jinv1aF7sssFv9kgnibnPr",
+	"dXTYmjkDSLGy+Dfuw0MUgjQkInRw2wSd83gRAA4ETom7VAJtAFXTuBfrB2B9okg+g2NuskVWwgtTieaC",
+	"s0kFRTjHSTTcF7pQ4CQr4VFqA7e6f2kmFUAlKqRJUqHBfj3c5qW0fBGaURxt+GAKqB9ioa0mi1OaP1wd",
+	"yzJD8wND2Z1pcivbfDu9W0OE0U8nb9+gd+YRU4b5+KA/eGjanv36/hUaCzwxCY/hN9B+EbL1wJbR76iO",
+	"8ZtHnrKX6nKtI36ghnx/V1Lzsbejko8CzNmUPRRaXgltQpDMoqktNIW+ovnCQ1OTGajR4dCCk6VcAK0w",
+	"A6aGwoin59TgWNmuI4pPTKWp5lMB5C2CBDWBryD3vxcfQuE4U5kg4RAlUMBjmvVwbUuNWEg+z6h13SOj",
+	"ONl8Zhsql2gC8P0myQMUCr09prG5VhHrSCl2nYOOg8MDlGBioT1LM3LGSy5RC1PNvq+I6BRhH/jtzFRE",
+	"mJ9Lf5jIgTv4poeKNgf1N2ARDDaYHaDFIqxaVsUXl8i+2gm/Oc/AxPQgiyniKUF07BDqbHazSw9sl3BQ",
+	"s3xq0fuplfy3lHVwJeez3wKRTjGUVvUIkCQEhdUGCOHWLdX8GPLXk1F5Aw7ylEpJ4jOA8ZQrMMTMDSZz",
+	"PSbahDH51AnR51NWNdn+lYHFbjcX4tgUfzuxghkASv1VsiAMhGuzte7SjackifMVtkxoZfXAXXdFMjxY",
+	"tmMft5GGWRmaTzNomwQi1+T0PTMcLzd7ILGvnFHGavpPmwy85lMwGp10VoKdrrTArRwsJX7wNiVVRfHR",
+	"yvoXqIq4s2zsawqv+OulAAawShnFungLu8tZpHneiIN4rooKT6ZJmwBORcvZMozjFCHF0SxTroVJDjjY",
+	"nD7xl9YMbiyG8qeUotfCbFdmn1fvvgIbu0oNZXGw1x7G9Y5/d8IQYcpfL7kiAFB/+EpoUlVb6WsLA9Qk",
+	"WFN6HIOlWBQpcYWxDA1qKIv5HJBEtaJdLx4sstCAMYPJaUy3SuZaYZFumsP2AScXr7Zul4y0CRrkORnz",
+	"KU+HDgH2jMamm72Hs94nvP3ZGVwzG/KeEdM0pOlwWEAqKBaRRtZfU46ae+jcl9sHHfxistQJ4IIshoPV",
+	"oAEblqT4q2Irw2hqn6D1dy48jhnj+8W0loDxnkAmq0AzLhS0OV09/K/JqrWNG2IKPVHisxVZD6UGWkjO",
+	"qYqmJEbQ/2tcXqsCga26SqZuNyJUP583I94b9P+M60UYLFczgmBKpMTlg7VRHfGmDAQAuH0fp9F06UgP",
+	"HV43VDZdUBYDNqXpTwdVmWHvu7CHPtiqC8wWAUDZo6M8Ymj7U0i0t7MT5AVpeW9ApKWwcfib2zkzWkuD",
+	"nnJkS+X1gMY4pYlJddLDrBJNyQTqfVeLwVfpZLdKF7j7x9mn70ej3gP7z/+MRt899PKEUvvPukYTdDKA",
+	"bLTXLQzqFjZl0MlE0sSDl2hlCLq9UjOJcBwLIi0qM+wOyiQRNpsB1s+GXaoLB08PHz2yEIs9e6XHxeRR",
+	"arSrVTJ1p7Ka8LK/DR89+vj/df/fJo3OQCXWM65yXEe4xflZ5jwVwdHS5DWibktj13bXcp3fcezDQdtc",
+	"fFxNRNy2BnPPUO6UofyVeIOe7NrT681JdCfUIglIEglXggZdreb3muu95nqvuX7Vmqs5tA192OiEAQQC",
+	"3NNDJ1MQFKbeMKplZ86nkkRnr8c///1APP2/P//rd3E6/59f3z17+uqXd7+94ju/4F/wyXx1bGX3aWVL",
+	"zCsL5LXvH/3QcBjvxeW9/v3X1r/zk7xClG/g6DY3tnRw24eu5ti2brGvzqVtxvXrLG5vw7y2jRAUtzxo",
+	"E3C09nqFKWylKkcO/pPqEzcnDO/Fw701dYOc3sM0XC1FW6eHVIKoaFqp9Bjbit45IReBLeBE+hjtRj8g",
+	"9y9EWOwv0FzHJJ+z+O04r/yAt7fAogs6elixDzDgWVEwCSU05wv06uQtevq4PwjQAD14zVmMFw81e3yC",
+	"Hpxk8NfmECxPVgPL1Pi9G6WbISQn+Tm+aT7+EnqPtwayKCCwTO1OUMCkalZNCxDeP2zeTb2ftO1k6If3",
+	"11KoqMXTrzH4WA46fCNZ+wwrYqZXOc57jRV5bYGa9XyhQyWca8pWl3uNmKv3asZyRm+0pDNJFsbiK6fg",
+	"6a8wbj5Zh1ZrVTW2Sv61AoJ2BWD+XTRQvaXyKABJhlqxotaLOQ7gq/Gy3Xtc+z6QQrCirUoJTT1cTeVa",
+	"09S4NLWgTK3rjtJ7ApnvcUPNW/XUmIR4xudQXZdXuzKOEs4mRKAx9bVGblPrSmvND/VHIJGfZ0rSOKdV",
+	"RuaGsG69/eE9K7hnBX9KVrB58bVxQGWCqsWJHoyr2KA/k8VRpqY+VfiCLHJLkzKpsO0vEhg/sNHQ3709",
+	"OUWP8Ix2L8hCmuQbrfzpp+WIGSs6DJCcGvU7Ij10QpjxQl4SgU5/OQHIc0NDVH/aFHm5ZpXDzj+7R+9e",
+	"dX8mi2Lbzcj1Mp4TLEySufnXC6fH/PThtLOk9zFoNCe1qXhBGHrw04fTh+6EvJ0R9uoZOuaMkUihmeCX",
+	"NIaeeNCjlYxYeRWQEplUMtC6coywRFAY9mS/jyRemDZDtgO+vfj0yc6+/nnE9J0H/cdP9Z1DcP5hlQmi",
+	"D6Itk4QPfyvRLDtPqJySGJbT+v/ZiGG5SFOiBI0QTiZcUDVNA0SlzIgIkPN9QmNqKuzSAhGCvWZWLF9L",
+	"rXp3vmgSoWzMTbkhU9jAZNst0Hzn9fPXJyjFlClMmUnUBYuj8yjmkVxy1RvPpgFCp2yCznF0QYyNh5lm",
+	"/i7J1jCccrtvmyzr7LkRK1M3OidqTgwfSnvoDS+j9DBeQMJJUOfdeVVzGpFgxKZ8Dj9D7Ympe0Qzbf+g",
+	"EWS3jTrIbDeSmnumHFK5LQh78aRxqo+YbSAPjaWARcKoRmzEvvkGObw1w2ZG7Duk1+TjJNNib2zK6bTp",
+	"JD89gDV8BFceDrU5TLSxa8vULIhWgIgQXMjAmdIjhozMto4h0IEjnCS2J6DlWDMsFST32e+fLmbkBDZK",
+	"rz1hyn3e/PXQHnBbK1euZc5fYZH4jWn86UGOzP/Q9iA3Iy1pFAZbHZ9r+5Iqt0CaIUr9UuuvNMLroz4g",
+	"u7u7B58eOBtzPp/3xDjqEuhSDiamGEf6/+v7HhYnAyE+HktSytle6EV5EP4WBij8vr8/3O3rf3UBOC18",
+	"2ENWKubGL3NvoLC+Fkg4gNq3TBKotobauJRgBu3si9pdIy1NBeMfBiqwNrdfT48t5/wtLI+RZ6qHXtNI",
+	"cEkizmJz9wWZqUM01sdNjyWmE2rfE2XKIJQwU7LLMxaTGGWz6icTSvLzMjjo97v9Qbc/OAVEuWG//xts",
+	"0MHBwdPuYKe7OzgFhLnh/kHvAP73G7xNc81SWUOk+bYsAxx5jWSDddRDb5kt9CEwK4UG+suOdLm7Cm8r",
+	"rmtqYVzl8At6HKEBS6Ky3KTbixZUTbvMtZ4eOoKFQlh/3hyi4mEeXUhT74rhrVMs0c5ugHZ2e/sB2tnr",
+	"7WvptrOf6zxAwr9QqeSIwX8cDwhBG7CwTiXHZ9hD77CU1d+AMWoZEdofghEDCsl5UK0iVgZ5ZimAYMzw",
+	"hByiUOtRIRClLNqKj9jctLY0uMlQ74qMp9bQEZ/h3zMydMt9ntEEqu8A4KzMy44dywnfHZ0ev7TbALXR",
+	"KRETqNuKpujBR9endpPDC/1sHw5HDLsaYxfUtnV10OrCdu+kMnCzjBKChf6xh54DuxFE8kxERG/aiGGG",
+	"wueneBIeIml1jXyRX427r/VIw9xbaOmASnfWzQHdG+yAvjti+oyf83hhjrhe0LHmqKJg8xyleGGaR2A1",
+	"Yu9sMTWiMWGKjkGup5IklyQX4ujo3StQsR6EuX4TPgycSDJ3jZjRUyoE/q17r1oUSsqDUKtxXNhk2SH6",
+	"EaS8ZnDWfzpihGpCGqK9/gCFGcOZmurXRFDD3UPPcTRF2soz+o1Upg+J1kjy7rQOcGLEGCGxDJBNNAcl",
+	"J/zcLe4MD3OWSpX+5i4Kx1yc0zgmTB+E/E6tJvLUyhvBEyLRA0GskkulcvqAFksMT5yGA7/gOKXsIdL/",
+	"BKNsxKxIDYpSbxnxmakG0Mzzgiw0z7c6g2ulq+/TCmrOVkBRK5UjSgPUdFg0782fndtYgSATqsnClK86",
+	"eCdowxuMWMYSrWTYIQBzyQdX7ffbQ2A3g418ThYcyBTbtr8WBl+hMTCyB3v9vYfA8SRlk4TAuTUHxjq/",
+	"wVteVVxtHfaIAc+19G497P8/e//W3caNrQvDfwWDY33DVqdIkzrEETXWWFs+pOPu2E7bSmd3Ul4qiAWK",
+	"WCoCTAEUzRx+zHf5Xuz792Lf9R97B+acQFWRRfGggy2Z62J1TNUBQAHz+MxnstKuwG7EinE25L2BVOKR",
+	"gUXKtB7hefKR40w4GQiaHw5KqsusFm57gFFsNBwZn64Z8twtUVJk67sIkU+AwwZ1I3Q4nt3/cBUQCggT",
+	"xQozeDBnuD5ik8G0iHQ4cQLNkyYDDUCHoLRbzpqBrr9epMaq+hL0TUjKeBOv1MKZZYJf4gYaOiXehe0A",
+	"Opn2nXRLQ588qn7pwGvnDSUNN05ybUUx+4jKYvF9uKGcL0KUeGCQgZ4A4p+i6gDFWl+4x8NWs7ngw8g3",
+	"aHKrM0aLGja7Jznw7CbmqGRXhnPhHoeG+bffvXrHejzPp7M8EVY7EQw7ocVCbs7tOp4ZzQb8UpQ/OrFK",
+	"JvAZ0EIELxx+7aKuz5wBFLRiDjSB4QSnfvlhl8gcNimtM64sZz2dZYKfj90eBt0C3BCgKiQ1/yq1J3fb",
+	"ifwJK1rse9G37uOSdkXdhKTSNGVqFOSMfBAl4Ha7DSczUaOay+CkSS6tFarF3jsV7A9FeC7wbGAoIGlV",
+	"zwpsIXe908Qz+tP5bSnL5IXAT4PnCFjQTKwC7QytLZwMp8K82qfl8xrunYCKqljhOQCvP6F8qFO2r1Ix",
+	"HGkrVG8Keox4WmL1+Jc0533blML2m84e4CPZlKWrL8S0iRc3208LkyHlljuX40LkLXcvGA2p7j0Z2GH2",
+	"ZJ1ngnnRAfbkgwM2yp37epaJcr8Q3WdTPc5Zb6Cdj8jOhLGQ9RJmwH788dWL0DnUfV333RAqCwziGM0I",
+	"tpqnBqpacO7483MOUTn3PisUcwLYKVF3PN3zd/fRsOxS3tk9HQImuIVB+JMAkrSNSCyCkxgrJIsGG4Zn",
+	"JsgWpyM6kVPAEdvfPYzYwceP8ER/zvFZZAACkxFMs3D7KNZnwR1xHpPvNrVwroUtRad2f3eXJbPfKBfQ",
+	"Qu6IjklByyKd8JVZxpxTk2Pju/32YazmHiFVc2ycl/F3MYUPmUqoVVPUIyQ35CANhbCFyT4EofyydAJo",
+	"kVHMo1oL8gB49NzpAGPSUCursHw8Vlhi22LJO24FPJ6M//Dv5g86k71psuBI5NyKDK7DjWuanfY1TkPd",
+	"43Z2YqWVnyJpMgEQQBQZmejbI29xgM22e8gS96gmPEukCSxJrBInD6bN474VOZgrnvunWJM8l5fEBURR",
+	"iIkGwQZOq1PAblc5rYMmt9vNTibDbjlwxuJY8UsuITScuEX3YTji2UBt4TGJzuWTQ+G/8EuIk/gvDLEI",
+	"9FdmdZ/7HBCO2z94uorD4q7b2aHoe2KnI/RHDcgUp01SkLxkUCrsOFvQZ53lzpw/YslfX56wEDRJmPg4",
+	"yrhUpMd4lrViRdkaf8jOcsGdf+q+H8/guWQZ0JnxgME8RQnh16brbM+KrQ8SYQekDprj7oe9nYi5b83o",
+	"W7PH+7uHEArK+jof4l3tHeec5lqds6FIJQ9wCSN/E+6CryO233GCpnOwEzEz4CP38+5urBLgKgKjstnn",
+	"MoPekejlZFmB2DB+J7jbIQEvfR8RY+FRbgg+xjdnCJNRMPe7Hyd0OQx/jVXltpnLpOJAbcj8A6W1Tvg/",
+	"3m+7hZlgzs0nXcBf8BSkdAmNhmIY/lc/+Jmf4Z3w361YHYOU9qKr5NKXNAwnAq9WzXkp7gFvIRgbaBT6",
+	"zlrlQKd/rJNzZ1QSCSrryD0+Vgk1wmx6erDyuLi3Nt3dOof/cUsGpt6ZcOKBp6ILnWljdSb6GmEo0PhL",
+	"0otmIg1OyVbUkBP/qq9bROmXsL7OMj0x7Jf3YvhPkRfn14jhpYBzu9OFPSbRifkfnTO6u1gWp0y5c7Kd",
+	"j+CNPviLEhPUZGh+YSNfWicn9UhpxaryZHdLO3Lvk6r0K6yrO8NHJes80+cEUZqgDhbGfXw4uQZucQtD",
+	"th3Zsni97iM1H12V60mXyXPl1hUeNdVjlmp0Fd33IqcS65TPtfsPsjSd456KUS4wDoCtVDy/ZMHq900b",
+	"mjf6r0dnN/nYLO5tcq/2PjbNWBlhk6PghivnScoQIzPoOsQqeUH3wyclafx0/2Alafx0/2BnJ2LJe3yb",
+	"l+bfHBzur3K/u25nhzyE5HupLhK3PBSwjhWEe5WxglNpfCZ7QhlRSowcj3hvIJrIYYnpkPJ7OfwZ3kn3",
+	"miffv3r+8s37l3AP5C0tJE0hvXL8w6tGiVCT2DH/jBp6JBQfyUa3sddqt/aQmWUAWbyQfXP/OK/DmH9f",
+	"oOCcmQSAUWcpXmIm0xk+WMIP+DhmtUavEq4uha6CHQhYOmcEOa0P57YI53RZ4u7rOlciwWULQaVXaaPb",
+	"cBv4GPJ30DsohDUb3V/q06fFJU/Almr8GS290KNRP0SNXJiRdivvFma33fYZLqEs0dZlFO148j9USIEJ",
+	"2+UwAzcJAPtC+mwx3NctSMt9xn18fd1TwzCfvPYqF+/oLL/jx6qCx/v2lt/3rbcA8I6vl9/xRtvjXk+M",
+	"Qhp7f3d3+V2viKkQrj9cfv2J1q+5mr4jc9Ldd7DKyv2oxMcRJMTxlr2Vls6rTUyTj4dDnk/p1PgoLTDV",
+	"A9XZL41jyCA3PkSNcrwTK6Fw21P3tJqT+BpdZnCSEEXiSXH9gaMAT+gaHiw5Uk3IQSsyI7rOns+mjLMB",
+	"NwOMb/rW/S2WYPgJoypIz1mJW/EM3Bq0ZN17e1zF6NhNpMEm8mw8quRiiyaqR+RH+LbDGUTeQb4XS2IW",
+	"SIZJLq2oFQ0IF8BztbZsKAUhABvwAUEUwthnOp2ucOoJwAJygnDc3d8boGZLEn8e6u2m3+g2aGUh1a4B",
+	"B/1LGSdM8258AFmxjoShut4/q7AQAv3OSLfO9edZLh1s7LZ3v252Os3dvRPImHbb7RbSLP5crZjogoqq",
+	"NGTpqnGWVcnykIl84fPcTZ3IHaRGtzEUQ3PaOf3br+2fL/7RGbSHu9k3z9vq14sf9vRB/tQc2s547/Jg",
+	"8vTj4bTz297xwbMGtRhxHiW8Dgew+MOhBixdejefMq3TF695Klos+V57W4iIhH00gvIXFJhrRASTga/o",
+	"b1o0CLr0Cb0+XA7D+Lx10v7yO5CD8LUTMggF21CTtVfQTH8X01fqR4M3dPZWUmXf8/ycbjhYZd3MeOS2",
+	"qEhfOx+7pGQXnGuKI3y1nvXyA95VtxVrfPUuxu4BAOgTanmRYplRMqAQwDN0WgGJD++V7nd6upSkXVn7",
+	"o1xwzwpW+ZPfZfrnQtPc+3rgTflInNPgHr1+IabrGtjnwgYVuoHx+9mrh89cxtedqJMipdJ4CCL372J6",
+	"fXn7YD2Hd4hz99Ljkdfa6zsRaxnATje9aPz5YU76PMFDAAd6oycucmdeAqQL01uWklXS5xgIGtli79zb",
+	"y5G+UAroed/X9RNwPjfpJ9xqiKBOIrxDudRir4JRF3BOzs3byonN7bIHLFjcprm2YRKUXNOIXHpNX3fA",
+	"n0G9OZ7nlFvhY+C9cZ4DhgLyWxLrJqC3Ne8hbgjy1WdTyO5A2mKcCRMr3S9qBgpdm2D4o1TO4q4LdTAJ",
+	"lA+YIlmBiRZFkCMYWVQAb0pwzlS7wRECtuvbWPjMx5SZCzliZ6KnKWcXKw/4xi4jA8HO+QgD72SQlW4e",
+	"6Aniyqu5a0gn4IzcyHDS5XagFOIpIK/lv4IwTNxyIcZSQWXBwcH+AXv37sfvX7pxfPvu5T/Y4xfHr77/",
+	"V8R+evny79//y5njr9++Ofnu+3/tROzVm5OX7/55/H3EEPQXq+dvf3xz4i768c3Jq+8j9uxfL47/xR57",
+	"NKLOU6l4RvhXw3ZPfnQXNzvfvkOjPzw7Vs/+Bf/A+8t/g2X66e/vT0pdDNttWASMZk00mwqelxOXsDoI",
+	"31HgUsDCzy+IVqc9rfqZ7NmkyxLnliQAsjOwxfAdxLJ+xBL3YRMPztJj98W0EcQYKxHiQPuIsDv9XAiA",
+	"Z2RanQNMQwmfFm+xlxK71nCs0aCQHKDaEPNJrVF0H3c+FIfNqbV5+/KKMNh7PJvXVW/LY+XH0NT3evGy",
+	"iRAX2bTiKJQs/U4dHfleO2qUvmqj23Afrco57+50R6HRbbg9/5+4149gM//n10ewif/z5MdqP4RSv7vd",
+	"kw5B3b9qd7rtdmMNax7X/6aDb+u8+xmyLddYD/iXJeEiIn8iHu1SuOjlCT9fFiqCa/6MHnxo6c5iKrSr",
+	"m0rbJqAPksjTVld/K+tnOx2J0l+hvC7Xelj6rXVty+rOlgA3YzPIccohg+zGrtgQAakzEELa+GyM3XYm",
+	"XJHukEMRCMCbHrRRwPszeQE9vr6wgB3SoDuh2JSqOeLGJvcsBudkXDA2AUdeKusu7F5Sk/N2b00wZ4H9",
+	"u0aIjpNERSits95Kb4lKletSlZDgQNNPFRaEOi5XVAFMF2FtXTbUCDnqcdUTGVgh8Gb3Mqih9aaCWWJf",
+	"XBUfDLbFrXm+9IYFsbBrqqUHkbbAFdqG0ZaE0WivrH3iN4uh4bNLYbRaWfEED+f6AbXS4xfF1J7Dow0R",
+	"FmAJFpYDlQg0gMYJa6ux3MjpVOk2elQ0zdZ98HKCZ5VlUY2rvrmXAgO9My/lVR/q9u7KoeFZNe3hWVaD",
+	"d0KPhj2LSER3jMu3uA9xOtsVcz+66lHrOie4DVdyTu5CtON4slCVRKqyEtZ82CL/rm3psufgLL6ywCr5",
+	"DRCmSWo2ZOLDH0AKQxgDEDveZr6rXPoKWuy95dmnybw/QO2KZzXoV9g+iC83FsEmt2Bku5GR2roV5fla",
+	"UzHmtVUnxCShYmax6uwC2oGqoTzlXIoQ+JRPI4adnYtCgDxWznsvouMhMu4D635kRfi4gN1KhffB+x4Z",
+	"NuHTjZV38aaHqsAzTi3egz6uDTYWccNT3T8FfsVGp93da8M+VuKjfcGnK6l1M5B9655gGt3O2qr8XXEw",
+	"Pok6XxxrdGdqsUIvcbzUhcC36v7W1P21dD04B0HX10Uia2ONN2ATfC7RxrmIYUTTrQ8hHtUWUoXA4tZ6",
+	"uWOAnr4Ud2G7BEbrKwprZns+U4XNvG5OZS7cnpsuK44Jzzsh2voZ3TxbaZJN6cWB9utx4tRGskORRHfq",
+	"HyfApZvsFCyGNaTewMD361jk04KAT5pTPBKNsk6bpf9eQa9/ZuU7lWVepY5n7ktvi3ruY1HP3GcsSYt3",
+	"Wg+JeRD+Mi82qqd4ca3PcYrgOCK2v5RG2i4b6AkiDKRFAg3EQpyNofk540hQJi0mEIioNFYljkNkQNFD",
+	"5O/q9cYjKVJmtSaCG01NCsAsE7losTdQku4uR9p4JGVAqpNznqfQOAHKPZ1/1Ou51bxKei0v4KmcrE9b",
+	"yWMupHo+EMgRH4x4XO9TQJsUkIROO2r0dKbHuRvdrniaAhV6PXaBhOP7CwA0uhc4f0Gk5tR9HS9Pqy1v",
+	"YYu9EPmQW53p8+ma8OLKst5mWdC6i0Z/wdrg4k/1y7kGgrzcWP+XD4u+BAFFCjVFa7/aF3L/TW/ofFj+",
+	"wapteK4c/+bftk4RHafpSpAPJSb1VUJb2McncNxW8quQSwrYJ6i83wMNQZo76018lMa2bjki6xTFCb8Q",
+	"auum3Iy5cZxCIcCswbGhvXGVjxIwDKnIRF2z+hfwu7NIYJ8FThokGRkbkR55ah1i7EkFiFOO5MEbWAM4",
+	"lGtbAz5uOO8M7C+a5gMps3HrdTf4+e+4OS5TyK8f1HiwZxh3VN0xLogzy0t3rbMdrYBBcsphdigbBRug",
+	"UHD2cF6zYnBrOX5+luPJoGbDfNHYq5sRrA++gPGG7JbNoFgzG9vnfcEWmEdNedKwwMnqqclCZfrjWbLy",
+	"nYIUi9iaL4QYGSwN8fIihFx8hEYSlR/e4QTyZsYRyoKbNY5WiZHAAjRhAb6qzZtC46dqJcec7Nw/2FxC",
+	"/YADvtsk5wpS8jmldFhRrL2FLt2GS3xFgQOCmFbymaEKIPjJ0hLd+d16yNu03x2DlpBm8rZd6jUyfiZg",
+	"/rEkIC1VwHvc//OB1kYQlF+letKNVdHQBIM/lUfClv7LX+Cxf/kL9omRZr7XyRE8pZ/rIREvWp1E7Ezb",
+	"weKHAt25ET37l7/EiuHd8w1c4EG80mnlUooJAyMYsFHwbuop4dkgi8o9IIzJqgOgodNFWNYZzHSaQOkJ",
+	"TPE81xPKwBtLNcKwgNh1C0spiAKYG1qJCJaB1iOUEG9aLDGTkF2ajD3esDVNpYFeqF/sNOozstAke1X9",
+	"+5wG9ALTBdHskL8lAmHoGRQ6ycI6t9gxS75K/LipM9JwbGxBEmtY8v/bfZYsmkHRbGjBXNxHW3kuobH9",
+	"smkUBdw4kyMGgDCkpMaNsmDE3ywdsdU3MV5I288fEKB+d4ditkNv7T4INbYrD+jFemPxp3WFwZTqdtcd",
+	"zTIrF7nsG/cYYrAmvGCLLLifyALE/Za7iiDLJx6NR2ZRqPB4pn/nSpVNV1B28IBHDhxt/fJIiLW/xC9q",
+	"2G67g2AEd2usPJNFBL7wWTaNiIK06IU1cI6wEICRnsgsc0oBnW3oruiMIsQZllo8lA03JxtThBqceCR0",
+	"UJLEZF/p1wqt77CtZpea2riXQK8kvC1W/TF003wMPSeqFbA7R2ULBHNqBjjiY1VToE2X0/qVrq5xUXaI",
+	"Ah4IXqlhI1x8OI80dM+djhBugXhwwGzCykX4HqSmZ1f7SrMu0U4006T2MXbNmHvIYswjcnj0pV14r3sd",
+	"zzI9EdUhmLGEU+5XDfYffRgKqcAyPDIz1Pm4RtQNukl/a8LfaDhSQYde2JW63wdMW6YNfmV3s/tTU/f7",
+	"M19MGqSspanQZyDe/dnNUL442KGzF7vZwskoXQorEK4DDxY6hNJ6gNmPVyrdhIvdzclOK1ahXmqmjFjp",
+	"JjLeuNmHDmSTgQY2EuLhhVZH1PXiJBwFZ6BDwjiTApp3qSk7zwmNeOzbw4QSekYV9KW2FUiKUrSmhNaE",
+	"AUQbGqMpwQFuCYMB3nB3Ic+syBV3e8mQZwOMPeHbA+kLiBnYFeAX9Yv2TAVxRSWYTo26nKWPL6TxIVuP",
+	"55AhSeb7IxbWC7NaH3nJBUG+ordh4j5dLlORQBszFlrPIV0/48hxpBUbjfORNp76nvs+UdRyKVYXYmS7",
+	"cPRCb3Nq4lXs9qgQwfA9nQSlCpJKm9uoQq9JTVk8P2SgqunznFEjOb/ANCE3itMeHyUMzqrZuFDEPei4",
+	"Unh/H+hoBjzrfwfZo/rX+WvLFlrAU20Q17xNLNYmc9lsFtdimintpy3u6GHQzcxbGBCIHegs/RQENOVD",
+	"gTN5i1q3kqwoayCMz1R4qHxn4mqMolPy+OuZpDon7cPuHl7jZFNRSfb7gmcW11/5THovfEHLZUb5Wg/4",
+	"zZy1PyU9UTGefXsAMAF8jLHMcBewY77TkG9KhSa6VMxPogWBDmeN99wAn8w4KSSHYQkb7c7fDn9+fvDP",
+	"9v/GedmxaXT324dFJ5OTigXmudWKhvOh8dWTqkW2TtZ7la0Pma50QanPGjZxtJEZ7O4KJ2Vs4Lcj6FSL",
+	"sdKKSTVjOEXYb6nGII5Kxm4xMW99RiU3Jvw2Y6HCEa5Yop85O1IFXeLO0Sv1A0fPt8hQ+qMz06scIpXk",
+	"IxbhP0rmXW/H7+5Wd/ycJwoty+p2fcUnBU1d0Dd9C+xN9XN7rvNc9LBn1265ZVomjcUmeNDqDt0G4/tS",
+	"+s5e2GSrETXwIpCNPZ26sQ2lksPxsFGSQT7GW3SAOnC2n4a4Bnzuuayws+3ogU7Dclv7POQRheyM77tf",
+	"arr/2Pf+34kKLsp5eUlsftUBlYSsk9A3+3n9KgahCp0yMZpPDcrqvvUcMddNCbkaxq/HCzvpzXOBxWqC",
+	"8Z9iZtKwicjANRyKFIjWrNZwbryEuGfcYWoBZdg6wbYFCcI1KMNm4Hp11GAIMrgGn9e1PDQfXP9wbfDf",
+	"p3VVTm7IC3kQCLfSWm2BbusA3a4blN8U41bHOXZNtrHZpy+jHJuFVVC4aRFbCoXBnMpPfRP+KDQKw25g",
+	"5WAiBAIxYtdi3+Z6CMFJZE8JchCiq74rMPaObh+yROLuagL7ioQ4RESJgSJyiazklh6G7XgpSWDHxpdH",
+	"D/mUWocyaStoL2P51FyTD+1uY2V3zKlCvsWxuZixUW+C0qwcTvskvGZL1MsMuVn5pHxJMME7VDsbR4dI",
+	"WpwEYVHtYIRi4tTb+nRynXE+E4SphFsMC9cdhR7BPa68MHHC5Sq38knHC/K1IypvtGUjbYw8y4I0rQq7",
+	"Ot9jXmbelPNRI4277gQQ08SZKJYKObWcKqgOuLUFUH5K1rfbdo2eQJa+KdXtWS0n1eTtQOSiy5JgrGCg",
+	"K5grSWjzkRCA4FQ6G0ITaiBA8kqovfLx13noabFPiWvqY+72NjjX85YDcD5caTO4obxS98Jo+DRa94VW",
+	"YqtwP0eFe0tqRC3VdS2WWK2bgufZFPWONLEiKHIVX7vgMKsrT3Os4DgfscS9QgpjIedJATMgujuXymzG",
+	"/fWAofmid1FCN0i1ulopy8mFCkU7886K21UoMBL3tfWlyLvO7zyFDt3CmLIGobGkySYyn27eCv2t0N8K",
+	"/a3Qv9dCn2QZLDZIvpsW+mC+340TYbhMS+39ANDsBH7VqygpAe9abB4yxEdsNcFWE2w1wcqaYCuAywIY",
+	"JMgdBHQG0lidT5dUxmLhK7Ij1yjhiOksBdQ4wsBLbe+RVgHL9qRtxeWgiMEoImnr1y9fv8ce+ZzRqNiA",
+	"Xwro/XkzSfTvaLLXzohjIUYl/CytGKJoxy4CBLJuRO7fOseKSGVZKgz8uAbXzRWdNoEP3AeXqWe+dt4U",
+	"/vdsz03K5/iO+cBz4/+5HMwYNawuwutBeTb+3JDu0n+OBUl/2gQPg/Nrm7hfOXEPgmPARyOhgAH388/k",
+	"Q0Piu7FmoVLIE5SdCanOmYEm2OX4N8TI62IcsUrcA07pAafwgFP3gJB3xyS/rxjaIBACi7G1fbe279b2",
+	"3dq+G+iAN9pSpQOvSL2bDUFQLebdCO1UYvHmfNhhUTJT6VM3PC+VYzUjltkbSMiD4VwUTNfUbK0vv5V+",
+	"P9CTrQDfCvCtAN8K8E0FOPfV7jcrtq/TaHBVyY3dBtdCzc52DAw9AkOLD50TJ4TOmRGXIucZiWsjopqe",
+	"gcQ10WKvLJW2QzZDpqFFObnHvlObp/0o4WylRewryaYJN1i6r7O0IANxm5vIPSZ8WtYpSkygysEzhrTY",
+	"W1ViGC8mjy8xOlZjlQljCuwMhYzovV4dFndy0mZhkmVKTvcmZBmpEnNGYQlyeT6wbu0Bk+ypm2fpCfB6",
+	"vMp3agyVGoOi6xfjZ86p8pz9UZlzwnei0nrIjFQ9cQMtGh80pjhQP4BcDrLhJw8u93+NShVxRbxr1x3/",
+	"0OqxRLyvIMOHVX/lexcFrzqdSmXZZnGqT9fEcYklUurh+KWaIp+E3vTq6vvaFov32gQCrQVhueSHt+9P",
+	"WEUxJ4FpKtQeYnmIgd6KRGuyvDr6fjRdvLPPUFMJOl/v2bqP7R1vPacFa3RnCOVgcqAgmInEBo++HI7d",
+	"wCuHOW2d8q1TvnXKt9iy+xwdeA9+4S0By8Yq1bcn+H9UQBMBzNXc2BIeoqrTutis2PjyV3BBAQHBWeH+",
+	"RcBv56tpQ8SAlXqCkq8afFp4XFTyn3XuzkHkyfJjNeBQG6tazA0WyUGIN0/48QYXn9sjtOqcg+2WTonQ",
+	"JEwrESuuBHWC5woucMMVWd8TAOE9xEFIT6cH0OO0qjlonvuTXPshT5E5xI2TjlmsPGQkAsw2G8pUOW8f",
+	"GE5zfL5U59hsFQ1OmGy0IJASq1T0ZCoiJj46WRb6Cww5wUzOxPmYCp0x+wDsJSIP1Nlc2kwa6yPyxDsI",
+	"FE4gHkUKgRTDJnzaxWcIZfMpO3e7xs2aSyvV+Qba3812q/y3yn+r/L07GmEX5LK7iVFKLwYmED1c7q/6",
+	"LYKO6lZZV5Q1KJEZfXctjT1OpV2CNQwaKUcWj9THZyOmxCSgDLtsMtARIghhKyDdMsTSSUIHGepj5NzP",
+	"gYJmNucyc58fwEZpUwNfPr5RKpG6Zw24GQhzxJKhGDq15GbALkUu+9OE9aVKYR+BScnVFMvHpQrAx8yK",
+	"3A09F0N9iRo7F8CB7Qbxtu+ULBM5NyItaG2Drjal2mtajikb6lwcBUR7LpA/1+ghKN9WrN4JnoJuLE+R",
+	"NLf7GFYoluqJqolhu9kt6ZrhLnmpbC7F0q4Z0H8Al12rnsiVucvuA4vGAkPo8SwTOUtlWu0XcSGm3UXt",
+	"Ocz47H8EEIIVAxnyj9+D4dbo7rbbUWMolf93B/CXVuTuUf/9y3/H8bjdbreb8L+db+F/nn774S/uL2bB",
+	"Hxff9R8FN4CxOYj0BZOG+ZbOwtkUrM7Sp60uwbmwP+CqL1iHcOeilfj6yoU4bv7Mm7+1m4et5oevVppG",
+	"Bezg9jK23/jkvUmerTym3VvrPnKvGmc42bFKywyB8mXbLeM+4nchigJqEpRP2V4A9V8T2g1qh8wEfLzM",
+	"pF1WmeDtP2KB6ulxlpZaJXhxj/xUUbWrFwVsYxX6euXWe6znuYS70VOtNSMn8C5nAgTeGN8TYcJDWw1k",
+	"wmqxn6p88dTHox/5ngcmqnbqcV4/PEzmISPunjjQWWrcPJXz3jGdWrT+xkZe3GMNlAgNCzDzDe6q1W6F",
+	"wNxlL2ANsAuBs5/diH2fC0j7OP+YLBBa077OcZaYJa/WaMy0LWNnelzQdeXWzZICaoe7LAVwwqiWZKO8",
+	"B5ZYJOXdssQiORkI4yP1zifPpkcBjsGdFSXc7RZNv54eDrmpSPRfOtHuB/fvUQaUqH2eGbFOEycqE1lu",
+	"wUROob7CqztkWfh/BpXJ85w7d75h7DTzDK2NeUXlv7Jv/1RtwwDr0GLPucE4DO/1YAum2lOiWlHtW1Xp",
+	"gLzAWKq8YpGl0LnKZorj96tYB99CtKxK60LzdPd2wdrx5TORP0xR2AU+0kanahWr1D33+ibpSwobE8/M",
+	"3TVlqwIYbsAQgqCuqbPRbrxB242P3W0fo1mm1fmRO/Wp6PNxBovtfvOdOEDGGj41LfaOhhDqMBLaD9Wp",
+	"QSfyOsEwW8m16iRe0I2vPTPz/GROSHV1Sdw6uW6cPsoyp2h6F6gRfUSWUT8aNhxnVo4yML6MZkPwM/E1",
+	"1fNwsOC0WzGqnQ+tJt4p1HjY6P5yEHXaUecg2m1He+3o6/aHyDNLdxtSWegJP+Qfgbva+xL4j4MgDqSy",
+	"4lzkdWvwvXAaCaBcYBiUek2VeseUWrTM0st+uo54d2Stl4FaWolKHSOIiMVCJVQ5rtJ/Yc1eCR+ihhIf",
+	"7WkPJ0d1iaHZp5OY41yPxJOfx7nsDaAecZEEWQPp9T7TKzkl2J/Jban7UpJ4Z0HaNTuQAJJlvpVJa+tS",
+	"zbtU30pi3sWtV/amynZvjVM1a0DP+1ZP3HFbRncOzOaYGsyyUjYSorDFyMBt571BAN3q3P8Uq6oxiA+R",
+	"ih220QXQfTINIKgberbhGxA/4yvL4c8FsMypMw4dCsHySIzgeW8g0lPne+CdGQ8l6ZwlJtM2cS90wqXF",
+	"fiKnUVkTK07vdQYyR/cv+etL5/eV1iy5jqvyRnz07komtr7K1le5p75KxVCm9OonjcQ6PY1pPUARlAQR",
+	"06WfZtoPVkaNly8Y5wjg5jVmbXEbGbfFDzO76sOK22Pri2x9kdv3RW7ecVjkGjiNO1PecVMOw9wZqwp7",
+	"N8mSQRAec9Dca1ck02IXYw03oqLbF/kTJ/OG09ab2HoTd+tNLLfer+1l9HgmVMrzZl+I1KyQw4HrIDUN",
+	"YIlLzN6olImPI9Bv0IsYGv7you2wnniD8GQgZB4r6l4qDFjIziK8UO4ij5uYN97hxVdb7c9pMt/CXNbF",
+	"3n1WGdjyVFaKebgpb9Ow9+yUuy/L/BHEb1g60c+rf5g/08WRAMKk+iJpwN06V4b6BY9VKnIybnjxcqh5",
+	"4UP2+O3YZlpfROyvWp9nImLHo1EmdgDWZBj3hdKPTLgXq86gbizYDgn47YjHHeisQBZD42zppxYr6Dh4",
+	"cLB/sOOcfA21vk4UVJsc48tlwahUtC7q5SJ125JnERsrKzMoRYbqahROzqcA2WSotiC0biVHBPO/CFMU",
+	"GZR5ix4fG8EQZxarATcDxIq72y/EyEIpNBrCgE40eigAZix9CXTk0W6h7Dv4hrmIFZ/w6RGDjDYESyAG",
+	"QvV70xY79l5Rjys25Bde8BLG2YnK8OlAsC6Ql1eQn0IL57KcuTZa+XrNjQazhmrVECU7+ocBwNX77EXe",
+	"Yt/xNOVr9XQsz/c2u4bPzwbXOz1dgVDQX3o2LQHdZsxy3NHwNAy/0x8ybuzp2NCLiGlw8dK5icIxKV0+",
+	"zrNGtzANzJOhGJoez047p3/7tf3zxT86g/ZwN/vmeVv9evHDnj7In5pD2xnvXR5Mnn48nHZ+2zs+eNaS",
+	"PXO9L5PWllLzVCxphw6MA9BSLGLJOM8ShFzQ0fHTmkGaP/TO51ffgbG8m8KcX33X38X0lfrRbHsK3VSx",
+	"rtMOvGpGrG9FlMDfVZ9gjVarE+JeAXJY3YdkhHvG2sb8ubAziumaMZD7K443lKCLYhooFx8GVWt5vluu",
+	"1iVNVqvy4ZHXkNdwN9YyFcvfKhC01giaJ7j/168NnXvBIofopQLgpXulb9ENmVPElo5y3RPGYH7H2xS+",
+	"Dmm/vY91LEpPmMYKjkuAYDrPAGs4fT0IIU0pc1njaA185QymRCNf43ghxGh9ax6X7eat+TsIb9SJqnco",
+	"BZ2X5XfqTJngVoBd2/Z6wBLP7Z5bsYnMk9+tvhBqRYuIe2kbRlKOfrAQ/IjY65cn37190f3hx2ffv3r/",
+	"3Q5VyaIAAv438F1CrOMIjCtPdjfJtTqP5iMeKQtRjqKd8z6EJBAZThEQKJdX2jLDqSiPasVDrAfEJULa",
+	"Z8gXCNCPoHzCxO4RXsTjTHXKp/hSuqDzDV1RVI9Xys/psqeVx/h+0l+38baIcRsrwKjvOlvtKFxBkZZH",
+	"Ab2PD+SWaOxCL+HqRIzlUygNkAjhfX9yfPLj++7z4zfPX37//csXSYslP756kRCRnqevwxBP8v7lP358",
+	"+eb5y4Tl0gjaAKBVYrWIgQA+s5saBMF9ntFE7h8XULOo+9QUjaoUJjpPDTASjIQeIaWGRFj+e0HTT16e",
+	"8POEnfHeBczjVb/5RivRhErxhMoKLLALQi0CFUWUKfYe77X3d5aY5ivgYrAedVTivKXzAH45oX2cqk1a",
+	"smdmEMebhx0oBTvidlBGJV8IdSUw+fo1govK5JYW8bvvQ4X8y/WuFR9tkEhVpVuawgF6MO35AdV6BkU0",
+	"Vyr248m3zW9mIiTPeW8gms+1srnOloZJ3MX+2j+jlQr5n+MMQzn/HurQxUP1sZ8gCkmGUKr+U49/E/tk",
+	"6/Zc0wgQvXEO1Wi/fCibBMel/d2HsHrVHF8r7zIan2WyR4YB2vtLMqfeK/A1I87xz1On+TzOhDr3YLWz",
+	"IQ7xYYTJXnRSsHdPrCAl3GLH5qJIhzDEYiOCyj0KRTp4K8DVKs6lUtJZCc7BYEkJwJ3E6kwYmQoM4Ez1",
+	"GKlePNES2AhEL0PvDP5OtyipM9jzArMzKUA/sUc7oDvtRLo5DPQEUh4AFjIivwRTydlZHmQEhLCopgNX",
+	"DR+NBM9NrEBZutUgV6Cnh0NprUipig+eTeZCYSBZloqRAG2qnEMmM8GSoc5FAhhVUAMwNXThyCsEnfrS",
+	"LT+NwukRU4outxiwpCZS9bJxKv4Tf01gbTKjWY/nuSQeorIPA+YcZITcUnNzERUT51AU6NxCTDeR61k1",
+	"9861EhFS3eIPbs11P1ZTPc7d3b0BO5s6PykKg4DCP/Zeswkl2ZCQB66lwbnNOc6JhKGv83OBOf9YYU4f",
+	"HNlc0OsHhHEjUJj3zlrsbR92ah42vcbidjIGKOiFeGP/ZooZPgbyBpYLy6VKdnyrExyq309Af0wbm6Pl",
+	"81MQ/nh+fC0kLGRpY3YD/iShCkz/bwpGRrEqI1iSiCVGuPWjSklnAeOtdY2tIpZY2bsQxdN/HYuxKB7t",
+	"qYlOgW8oXOV/Dk9B+9X9V65DlWbpfadOo+PtsUpSmQt3/TTcP8Ea1lOoYcVhDcWp7vfpUVTK6mfihSEF",
+	"ZEPyEf0OZyfWpB0j3OS6j1IDusm4PXAE7SByq5CRaRLom1JB3BYt98FwE0K2dKxSlskLEXix3afzr/Xf",
+	"5xHtUuNZrEjelRqTlXYj0pIYq53fA9dwMIfHI897xQd0yLxRegQekSqJPDeUGnrPKLgZuB+tZilg4a32",
+	"NctOjMzHcDzH9tUYFtInt45eqeegCGeWKM8LL8Rn1OrQ7CAInRACGrA+KbMLqdKSXVYcTbcAVVO/3KPO",
+	"79VFpBbA7WE2JPfgzd9OP3z1OKL/2FmNniMh0d4tqipoN4KWNiK7nMG8NkJ4tW4OpDEqc/CwZLqxBoX8",
+	"4Zbb4dkZ/GZNJoQKvhrH/fTnr9MfnzecJwGtuEPZQjUxgl+r+oUb/md/kS88KPnFNFI3Z6eow9MrdWfF",
+	"MNbJksAOvwr36d7hD8IWUnXfgJM6y/SkzCFVMe3pl3mbviycybInvocVQJH+UpR2RLRgmVCpSEPJExRO",
+	"AbOFUNQdoiYzOqOLF2kJP7YlIZgC1j5BmsPSgKrV35+8TuReoTNx+VcBZvqtsRUk9xKbWZyz2ehAnQwp",
+	"n93FkEy3e0TZeXJOtMf7ka8jJoHdJcAVIZj9eL99iPZ809nzO61Y/VVeCmYn2h9mhBFygo6D246uFyIx",
+	"SxzK+PqInWk7iBVZJSnlLAOSkWjyqEWNQo9KGvS6DYQceIi010g0WsPlWES88NPCEHuDXBo75KZabO+W",
+	"8jTlNojDzm5z96BBAI/ZP3xdCMTn4Xnr2Ci4EjcNUNzg5bXZ2eMUdknC+304badVvqWsSg9Z3kQFsdPG",
+	"RK/RQ4bqbUF396Xxu5Ph5YhDIQVX1BUVqVi1OAPkDn2reQ3yAn6v2J4byV18/sZyt78wY7W/aMwPBXqG",
+	"S3b99MuWvxiO09uRUJVo8jmXarODFK0AywCWjIXnZqkHdi5scWauGZKptzfWQKfOFuiC/XGyu1fy0yoF",
+	"FIVBUle66+7er9w9HqWrDWV9+2ZhKpo+zRfNBX9jIubBA1vDUdzIRVsPZYrvCgjWVPcWx4eOMQiA8KgB",
+	"lrRBzlLZnPfQMzOQliR3xZTytbmeGJFDmVmmeVqkv+ASkRkB5WWtOuH0QgMGZhUUycAOs4UIks5aABI3",
+	"2Y21+4Pa2VfgENxCSWWF2wDObU91b+zcJk9o47fw+6mxYrgEe0AwtyUBSl92eDaFDLaPPALAEFkXWLHD",
+	"meJ5rieYrpXGxsrqc2DN74Z6buS6HDrbDzidisSwvBQ1ea+Z/OSimCbxCS0LaT7zSIaQvBtnGc4Mmay4",
+	"mgJKjpBxa1EQKb2QWQb+Z5Ok04qMQyehVHaG/ObecihBQjEt8Rb3uGKPE5uPRbLDsLbVzeNxAsmdZKfg",
+	"Lq5MCmF6tXk0c4rnqDINGtiZ1png6v5Fl/EgrBJcpsXdxpbvI7tHGuSdF/peAs5L/aoIXRxaPk6huMVT",
+	"+/lDV+FZB/gUNQBPwgmCQlo4h1cJ8GUh3BeeleQTRnBBhi/4OP46OmMYIXzjbljdeSnfejvF42vMYKOx",
+	"XxXTvaqw2jeb90WE2wjuNoJ7b2XwcZoGSbmmDC6FbEmIrxyx5R5saX16BDGrY+NOX2D9wOIhNS3XikSx",
+	"6oW6FUBk+oRdVOo+RXAcyhMOuGlWkjM7R7EywlYEv9Uo+CF/KDiCEk5CGU3RsU33UQYUNC8GKFrLLJnO",
+	"+MIsYejD6JvExOq43AGDOm4Ep4JPCUeXChiZO4VHAa7qnmaoQ6Y0AaDIM61E5Y+z9nPwqRWWbG6g23BN",
+	"N9VtX26U/C5ZJb7jptLlbhtcD5IO91ThvoeigfJ6bSQBV421hzJCshw2CRFgXAtP4DVj7p/Cvirk6Zcd",
+	"1r4pmfDQo9obGSabBbXxyZ40AZTVPGaJcOFOvw7F8Mwd72rcjz3+2/u3b9hQ5OeCwVN2qCN1IQyo6RZE",
+	"ueqq+ktmSRdtkoQZq0czgChuY+W82C6VD5cg+0VXrFlbgZlxrwcsiaysKJwJ4ZZt6j1kY/n0iFmgQMYi",
+	"ATdFxDsxqRahXiJmNK1IrEYZV+B4Yz2At0CG7DE1KHMXGABvbWCOYEbuRsyRVXxs+KJN+KJf1UlTqPyA",
+	"6FYR5aaCncpna0Ql1HkI3CGw+891RewPOIlVvO+bDszhUagFRj0vN62tpa3Yiv67xkxsXeXrg52oCvNG",
+	"veUnHsO6Ar4+2I+Bz4GA9uaWcfYncijeQinSFmZ/94kQWv1VMiEBfrx1nL8YcD6flwt3AgKp2su1eZg3",
+	"GoN9MK5SLwkxA/OvWkjz4H72V3kpYnVtcH8IFRbl0rXw/qiK71/F3o1V4D4GrmJ9KZi03TILgZ2Bgpcl",
+	"IzTf9wxF0gSGIIgcPi4Y8DtRu93e8c16iVmgmtpyvsCE+xLhemm/LIG1UODfZQYLZqI0icoiYq1Y8ZeS",
+	"MV3foqPzFFXIV+1Ot92GoAmHdzVklilhzBWtOzp7lXvd2ZsIcVEdzk9+w1Us+/lKifbTZru2UsL94bA8",
+	"sEtezvOspSM+TalE5eXbUoktq/E2PXdTGt5p0BvQ8Mucjye/e7qB0xUzeBJJ28r8/IUOqpTqLaKBWK6L",
+	"cAwb66IvN+NES7aty7ihU3iC3OLB7T7jvYvNTuCqqaLwKrJiKWeyWZVGcYKumTHyJtOGNRqrtFTrfD1f",
+	"saGdIELS8HWst93brd7wq7ogy1W44l9ysPPGJNHDTnSVj/wdO++1CGw/lkeGybS2r+MMqWhhPVxJLbq8",
+	"z+OciUIkXk0g8VqNbnguVgrbyFB/NretpFYluiaupsVlmJwjswZDq4zGwGAM8Jg5OKl/xoYi+id8w3cw",
+	"yWvLae+lFr5xmDVsjrNM9y7wP4VyI+h8g84xyFL3731weD9EjYqnutfstGHHhAfUXHEA913ZBj98kgWj",
+	"2a2Opk2jc9NK+bTR7bgx0LVPZ0a+d8W1y56750YuwEeVl+IUwst+Zp1mu9P488MaCqLyTRdoicrO2ubF",
+	"ttHeVSERj0x173yCkO+4Rg6/E6OM95yszbKq7To74BY7LoQucaoDQkBaE6ukegoT7GmHj+PTMtUh0JRp",
+	"JR4ZiMVyT1OKAdRY9cd2nAtPzEgc7JlWogtVh/CMUS4MoDbDeDy3oX86gFL5NFalN2NEtjSHWmUBDf9b",
+	"7FgVqgd6YccK4l04cWgU76ZmA/z0KADUUD5G5bh5YKp3L3N3E/f5M7gUoRq6xzPsXo00sj8BayxxJbir",
+	"zIUcMU7gDGz0LlQa4bINNeBYC2TJOR9hE3dzhC39mLRswEcjoQKtLcexsnysiiJOYuplutcb57lQPeG7",
+	"k+GbrS6xouIfhEpbjOYCUfOhEBaZNmPl/ilTJc8H7idiuDU2F7Y36M52qx/yKTMjDnthWBf1Rzof/McR",
+	"cXhKt38R86JSpscWWIFLyH/8tCE/ANH6hQmCs7EFEM5seNMSiy8bjfORNqLF3rq1gcDJgBu31YQKSYFo",
+	"JksShuXGhOPxyB7Kn9AFzYoBley02Bs9axQpHavCROiWd9pCQ+cacZ0chcSMzXPbAJ6toXR/DKW7AzOV",
+	"303KqzaD8V5QwHNGvAMyY0qdK7bIpi2y6T5alu+FvSnDspRp6A9k/qQEMl3ovH8L5MqVHjQ+6UfApVJr",
+	"MmO5HZsWS5w4hfI84JCX1HvHRCWI7SgXfflRGJaciyRiyTlSmXP3/zP4JYNfxBkxgotfkwjJ58EUq0AI",
+	"HhnmxHSs0FQKWKZzCal+tIGIAGsiVaon2I4GxitMlyVO5qTjTKSef1w702gI/84FS1DJugH1BqJ3IdJT",
+	"iQWI/t9NqYBAXapTaNggjAmPcjrNhkf1x1lfZsjTnSh9agZ6go9SGv7bvcSXUSXYqSDJRN+ektV5eiak",
+	"Oj81Qih6ZHH5vNKfJ4Gv0/tIs/DtQObH1ZqLK1Flr1JTT7ddQY11FkDEMCK1mi5wI3v1As7gx6bbvU2q",
+	"oceeOfOhsp+KjtVnU9imyQ9I1P6kkzCqwypVjgLpP+XGsOtDdRLh5gWTIRb4tSb0TvQFWN0188r93xbM",
+	"DYYpVGl2QNjhrhD5hlOsPGHRPEsX3clkX0qowaPzbicapEDpY97d3DlhS+/iC8/LTcZJaB7VybPybH5p",
+	"nIsi29KIGpkN//zaaQjxcZTp9EriCrCIy1MlGvYKB8d+u8Jd/1j8+se5+OPc/pGJPzL7h+F/iLOd//ql",
+	"3Tz88Pv+n4+b+F+75f868f/VDT8V/xXHLfzvTnT4585/7fzX45//+OWr5oe5e3bcH3f+q4YqP3LjfYVj",
+	"3y+I3POcT+c/CUx6/mt4PeE20rffvXq3gswjdvgFBCfwvFWJTb6urvEo184lTf8YCZVKdf4HvuoPnufy",
+	"UqR/BPXyR9AKf6Bi+UMo6/zVplRNkec6/6PQXX/4Wtidx9Gtv2Ln93Z0+Gftx1ok3Je4nO6s/QAHatWr",
+	"n+uxWrcbxQqP/VbnQ27XGLK1azcydSv01Xqu1IxifzZWaVZLbncc8Mplu2F16AUJvbFZwwuau2dvg3v2",
+	"N7jn6/XvWcXPmLvncLV7vucW9u9qXsbMWw5WXTV6yzzbS/mDg451oq7kYsA/592LOfuy3sN48h9OiEDX",
+	"5Fo88jOtLwhnSBVoVRyiuxttudCJKh9nznbXALIHayDCf5R0uTPJQYl6L0I5sxsUZ2IybRMf0y3IijDA",
+	"LIfCHEFvpUvZEyfYzQjaa3EVq1k+gRZ7XS45fLcPEWf3oNcvX78vYsLQ2cyZ7CNujEiZvhR5RNHnWCVD",
+	"ncq+FPnLj1YoAxwnMGo5dKdf2nduxolvOjXR4yz1MfWJ72KTC2PZUHBlMChyptNprIYQWjfQVzP5IUih",
+	"pMjKlr4VGFh8NLLNXBg9znsiKRjXc9xzFCMt/QD/Do+DL4SKDt02Fau33uV4O7bONmcTqGFMUmG5zEyr",
+	"p522SULjLpONA4faKNdnGcWJF/s3iwObbv/MSMFrQ6hvXSWsEjutaINyAHXAs/53epxXg6gQRCxDcdrd",
+	"vQoIe8RzK3tyxN2rfvmdjN7u7yV7tewN/Rl5c8bZx24fgzxadF/VzK6/GbUh7LsTtAOqH82HPquzqELJ",
+	"w2O9LbMOfMh9ByePKPIDAm3zMOb8066JAL++/q/T/M+Q1m45v1K5CdL6MVU3kjuDfj90a6R9uP49nQ3m",
+	"s0pY9suwlNwpmUlkbmorXRGOffIffanSJUFZS2Awsjmq2UClJ2A6nMtL30MTlHBFzUtFGjpWiZeTSUTd",
+	"tzHrrlkChlsSQhAo+VvslTVlVlZncQQjZIr/7Os8Vs7Kwnonb4hhZdk1gsAqhRiwl0ixqkSB2eOk0Azu",
+	"bvqX/09k9vTFaiWoGcv0ROTU7hEq4mMFHUoDHY1i49FI5GBldvax9XvmdskR45ZBn/fDXfi5xk7BAL/M",
+	"pL2CQ8Z993WjsFTiXBuVKKAKErL02X0I+S0imp1BXG9GK2unGzHKrtdRfdUo9bGaoybrAswigzFE7Gzc",
+	"7wv3bXOth+hReL5aQHysFmknLwZHs2D2X181+cfjXHWHYmi6peHC4+L4Dx/h60Sdr/+8xmK8lmpshYnw",
+	"MwPZZ4+n4ojttT0bKPK4UHgXmNqMO2zlRdhrLwhojvN5PuE+2ubdhlR2b7cBwUI5HA8b3c43uB70r4Mw",
+	"K6msOEftU52WGjsP8IpgLnS4/iTBXLSYv9ho7jZ4eNfBQ7QmeLaNHH4JkUOwQsEM9lbkIua+RXbxrG20",
+	"wCz2HKa1VvE7wVMzY5tDdwrEcSL8EztFj4QeZaLLlMDkogIyBKWhNb3RCjoajnJdRzW9Wj7d/eG64Sb8",
+	"ThgIoXKQByNEFoHubyi4sI0QPGipc3wjDviMoKGY5hKv23f7dy4W4KKdiRUR4LzavUR8tIaakJz5liAg",
+	"fkAOAW6Kq2msetyIFktkKpSF8D9E3jgbilT2eOZp2tC+hORFYqD5yh8Q1nXypyKh/BBXQfvQpO8z0ud4",
+	"5YWCtCb9mZoeeWIYkRnBzvmlqE4ouD3DXP2Bhaidbxa1zA/fb5GLtbd75w4mZIDm+tEg6D8vb2DsTHOm",
+	"7aC6Aq/HxopNOs7cojcdfl9ptmGSa0ysz4cym372UyukTnVux0otmBg40J/bvFI+jdhQKztw23AqOO5F",
+	"mdvBld5yztW5mHGWO4fftJvt3WZ7b0XfGF6zEtqps3td//gWMUpFzEw0h1xmPmtT3RhcqdYQNv7/oh9b",
+	"Oj9fsFeEe87ChlIH+5W9snfVXtlt35Qsg8OcynNpQz5qNNBKkFSvzrbdefp0UUzT3bRobvvVY7BfndpX",
+	"7eYhe7zzpNX88Bf4sJVftqimu/UpyIBZKShBts42JvEFxCT8x17DOajYzfOOwUrRhyI/9lZ5fAuZpRNu",
+	"kHs8ZVJZzbjC7iISoUHUbtF5D5lUF4ZZzaSN1eOEavLS5tm0jpB7ubnvgxE/BIz6Fx6I8AuxsE8ofsNt",
+	"AGIrYhYEIArE4fXFSzm9enXwYUGj1E2alZRCAKX33+c4wJyHxLHJqi8On/OSvuNpytN74tr+NIAet/MM",
+	"vZ6ad8WGpCt0I93aq7epekqnbbVMWul0bi3XL8FyLX/xNfTLbJOdWgWzmhG7iNJwBb0SbM0qaOhLNzjL",
+	"q7HI6ixdszU9tzJiselZrm+5AfnwnmrflxifvkTetNhLKPcvEfFpJSLydmXqceOetOCa9qkf3j2vRjci",
+	"rCCCSz/rAuQvB4K5NawfhmHtxcQqRnUhyrYG9cM3qMPXvklluYohDTWMXuZDQOIGDOugrb94ozqsxAKD",
+	"2i/91pjeyoeFxrTfJDciGzJtr1m0FVXptVBeIOPNX1+esCdlpGwCdeVdKrGCsvKJzt2D9Lho6eqDxo+Y",
+	"JwKjHlpaZVPWz4XAVv3u9r4eqxQIUWUamFBlbxDGAXxe7ua+M/z1hGVanUdl2u0cuDnPuVRYGbWt/Fqx",
+	"8qvk8LjPuczZeV8otfXLvoISW1gwVCiZra+xLffalntty73uK3nX26DmCjUpLkVOyq5yoNxlq3N2CeX2",
+	"yi9414ct7OtObf9Mr4T5Kj781tX/Alx9+NxFOdqKRSFXVJ+5fbZazsxtMjTqOUNbDiLjIGW6LHEjS9hk",
+	"IDH866xlY2WWFeZ/xJKzsZkmYLkDSa5iWm1qToZwgfNJNgkVuBsfRpjArcCiEEGm7VYwPHgfP9P2huTB",
+	"UFiecstX63bF2XM+oie9t9wKMPuJRZS922eP91vtVmen65nbIDgHLp0TINgCIlbhZIPfm8BIAgsch84h",
+	"2ohgR7vjk/Oepf4RDGCmZkF3KzAf/CClMBvJis/49Nd8gEXCoObSa8iGL/38id44l3aK/TXKPbmJpxCO",
+	"ALp8oA1TvQKEcnyWyR4ex4HgmR38tvQg7rbb7uhnWp1TSwg2ynXPuZfutdjEhXoBHVEXI8vPuBEBmW0u",
+	"BDgKc4fnOxhD4xZ7YNAb6mzcTF6KjXvi3kX7rrWbJVyxbV5VvxzPMNfq98t7KPNctmN0lprFDKR/F2Jk",
+	"fCtZ55+H4tAJ8q3zMz0GSixnr/n+5yC4xxmGJLlPGndj5Z6w13aXf91uMyN6WqUGTD/o1OT2ojP34E3Q",
+	"PiHUobbYM3wBxIKRgjlW0hqWgA+ZQDjYzeaU/l1l3fTBWmwFpFKInODWhushvGkGeqIwBjwQOTTRck9E",
+	"C5Y2PtB6KuhbpDQMz2omIES6MQ8n9qT9Tmfptek3r9VeyE40BaAq/JjVPrg+iHQ69JfutWGPum/Z6HZ2",
+	"21f0uK1SUq5BP+kWBzkPr88VucbUN+4WXL9K9T2E24dIN/ozxF1GMhem9oW71RfSmwhCDy+mpsNaD0v/",
+	"XPQx2odFw2GMw3Qbf3/6t3/s/fxs9/X+//765OBf//jp5buTn3/c3ds/oEBUeO5G3662VdF3IluFYtOd",
+	"xI37Fd0FseanbXW0YK8TRfCaRuIPeFfd1/KlVU2lbRMc+SRiCW7+6m+zYfLSX4GGwG3T0m+tayhh5Py8",
+	"qyX4aSEhN/eOzkCokNb0mqOfC0GRb2ilk8meTWIFmTyeWZErbuWlMKAiPkWnqDvbQmANwcObfS6how/w",
+	"UjhB1ZSqOeLG0n64Nz2pnJAjQ6lkg1UoK1fnPgWrLITYUpEJK+aNs5c+eQ5GCrdMq57Y2AjBt2xmhFSa",
+	"G1b08H7tsJ3r8BA6yLnVuuv+cQ+2q9tfodSXDUSG7GnsjPcurneWopXiURUbHwPQ4EduSHPmfGA8Rdds",
+	"i/6l26TXMDcXhbOuZUT+uRVZX0rT8gEe4E1Ez2atyt1ngUblTv0PxWqh9MlAU5Aclgx7+yHIzVmVxDwO",
+	"kLosEzl0l0419B3HpFysoC8jH0LYD3qOA04Oez9DKxWAr0HQc14eGpH1F4nA5/DK6wvBEc8tFYHXBSRQ",
+	"nFwAM3zjQkyd7RKGCN9uPnMRzaIVndmisWtxeB9E2s7+R/QsPrjbWSdcQbNfIIXwc9wDE2grG6phes34",
+	"kL0qC4ZeT5g6keCOBtryeiQUH8mW39zLj/VMwsqwv71/+yYCTNyQOipJVYQ2dZ5iceT8GaRnHJu/GUB9",
+	"3VpI3r/phe6Nr0on+Vl91jH6O9uRV8T2T9weSGk1/R5YN7jvt96UD7MNtl7EzqYWw/7wHxxC9RNumDOv",
+	"rVBXbrr1tpsf4iJUqvu/OTTZdo/d3B5bd2955paF++p7aexa1LBOniFGqLCLYqV4nusJklZKY5nV51Cb",
+	"2C14pdhwbCyRyvIsI9smFwiVbbFv3bfN3aMQA6XSQH5iogpVHqKLq2SBmMVCviqqUJiIXMQKeavcXOiB",
+	"ZpxfykupzunqTWip3BxX5Z/9CYFVuXAbUWoFOS2DRFpuTmf6Y8QsxIacVRP6BEKr365bZVsUDeC3AM2S",
+	"uP9OKFSp8wLwj0D6I8aRhxKbjj9OgF6yswtFBbFK2nutzm7L/ZgcsWTvSWf3CfzDeddn2g7YHnsheqDI",
+	"YLk7u+y1++w7R4GaNFaL6Qzxqjnaz+pHo8FDfvB/JUfYXr2WEheqH9KIANUyL57cYn8FqLXfcbF6nDwT",
+	"+TkrTXAnWrwNcWBD/MoFntY9ImJ/44vYSH/diCk3jt/PQ4Xngb/P5jmXy1xAnn8ZbYqFO8CtBFdsOE5g",
+	"8xt2rBRD7ljs7/jv/wv+xrFS/Iglr3n+61j85i9+zfN//x/O/qbNv/8f9lee9/79f3isXv/7/w9X7bTY",
+	"c25ExHivR1x1I21srkcDd1oH09FAKF8FYJ38guD6EFbiKFbJv/9vErFkTCUyY5EQGgitJTz+RvsfZc4y",
+	"eeF28b//X3efhv8ngFOu8tncx92AFmm3ff2PtojG9Ij1YKXMOM/1GFLizIx4DyFSbDRW055ORXWJbov7",
+	"dHZ37m040SVkphHj1jmqThMMIKFClRC4QHhRrNBUcepNOl8LouMDDcYy+cdnueZplyXtztMOOzg4YO3O",
+	"7l6C2LLkq/1DRr/jzyDjoWMYAMdmN4e7aBNS1b3dK/hi4/ir/3r8C3u803riWVV3ft+LOgd/hh//Y9VV",
+	"BUnt+YNnCmYOv9lvtnebu4eNK8iAT+fYgEPdCP2lYq9V93x7rU1eK6aPyjvbC4Hqxi7YJWMFHbZxG7ld",
+	"MMm1Oi/1ZZ37fshivugbDvOF9NB71al+U62XajcPWbO2OqqmRAYSgyXC+y6Rh5CequHH4IPLpbzrp8j2",
+	"vlHB14rHdnbk9MqkO3cwq8N/evB1q7O7t986+PrpN63DpxtzyG82iSURue/lUK5VP/LhFv1rMgmdTV3n",
+	"9ryFds+bMvpuw0ufRXipQtFbcseCO7CUPjNagOJ7J86lgY6UhbHq5Civuv6CGatzkXr3BVwyNDliVRjW",
+	"A6HQs4rQ4j0TAG3oksZ1s+buKbzv7EGby+FQqvMoVj8qCfaIcpojkwYLWh+/+fb5DlVLG8H6OnOGDASp",
+	"E2dB/q+XhWHi9TNXqmyvVE28Fjtm6RhPWqUZN0xzv30YqwRMmablF0IF0HhoSG74lESvhyDBzI5YIYmg",
+	"ZC5WYyV/HYtKNG7Cp+zxfvuwLBDpRchTfDLnrHjAEwAPc+LFwEcrYYybj/9qFVAjOW2PjRDkswEUHmri",
+	"/c5IjtzoqKUTWfVw2HPq3C5VLxunIt1BJEqYR8nD03nFBIM0wlmx3mwkcuPcW/fDbrsTqwxcf+f8ACpz",
+	"pI2RZ5k4DV/FJFhozhKtTuf/3KVPlsRKaTuQXnfjLgauaOhP32Ww0P4BzfAA77yGIboRgVWY9LhKZUpj",
+	"eI57lZwCQfP36RSs2EfADnbiTpjs+1p4T1WNs2+xt31mJ9rfTIcqoYlg3MDPYHbpYkX4b/htqIehbf+5",
+	"wIV063pFOGEZtHRTkusbRZdytRB85y/zeg5BeMdKNVZPuVRuvR2Q6BozeM8vRbrRBODOOiX/Luz/FdCS",
+	"Sky8GN9iJm/K9FgLZljeOKBuTjhgbMt5TGGdR91tHHtZQmK+Ku2KyPxMGxP2HuOlZ1P/F6uLcCR+fnCQ",
+	"x06X0TtKPVCQ9aPnDOMnJcODjjjkVxvtzt8Of35+8M/2/25EvuC7u98+jBpWWjDjX1aVGc+cMTItTaAw",
+	"v/0imSclBbxOXvUqVGFZp3fDdP2SDqDOZX4NYzWvqK+4u7jW3Vmjebok+K9WbOWw4WSgY1WvU6sb4aii",
+	"vVihZT8VYPRB4j9IRYfvs6YlXkJx+t+WAjlfwO8GY/k6JzDahBumgJUBQhazViBX00rDv1j13FmGaBeQ",
+	"F3nLLnK7CBIApBsCP9BAOoN/6qmKnO17JmKFw/TW1YCbZgXlvJEdgs/c2A5ZC2CKy/lAIKa0ZNeHbLVX",
+	"OILfcVOBOm3RqUEw4KYqi22fE6nv6ruGrFgFpapVaMHyyFwjv3gubHEIrwnNWsMc3sgSvvlWNAWOc6/9",
+	"zfyKnwxqGhMdLTe23ccBkX2uhWFaAWRCzg7woVcg3ZEce+jQ083Mjs1Qp/RkAJ5CzLw3mD8VzwdcnRNF",
+	"ocefVSEW7PHf3r99g+eFwVN25uKLmILHZACdsZCkU3rSYokaZ1nCepnguWFozScRSyD0lDCdxyopUlEJ",
+	"RicxWqbmIRuSxqj7vlIrRMTKhns5JFUY1AVqZTLQC8JdVDcfK5qM4VOaiBtXKcRWCAWJKdrSCzYypcaj",
+	"lN+UKbVKLAc+axM+a61zO9SXIoVURoleRInJbN4WiTf8l1JTNtS5aESFO4z5ZYL0Yt602/hqv8P29ylD",
+	"yw4P1/IWcY1+wAmvEhG68YzNwmgOnioKstcdiC+6SuGGrd47q2wsxyCgpnHF2IK0rXD2m2h3JN1SFKdk",
+	"j7Q2sMq3gYFra2c8rzceFngicm4EFTpsrrlr034nwCwMPBqYRAGNaEWWmVA6Uoo4OmeGDFovjyCSqI2g",
+	"rRcrwBZKCzkkdq512iXcGIp1QlNGpexRVM6aoRaAETGlAZICdoHMK25UxKzsXQiLaI8Jlxagn0LZXAqD",
+	"IrN8PTOWT3FMVQJkY7mVxsoeUt958pJHpsUC5w4fp9IymzutBHW3AXZES4ORkVgFImdSXQWSFG5+ZFhv",
+	"wKWCwRi0dFrsGe9djEeGDXkq2Jno61xQiaF7V6xKX2esrMzc86ZgWVEU5goTAbZOrYkAf/k8kj7mAo2D",
+	"oOVzwc2sK4d0QuQ2MakAYA7gTsWwOnC3udtubaD7X8Lx+jS6v05DwHi2Wv9haf0BN009EqoaJ+1WpIjT",
+	"8hWZBcI4k4Jx9yWdseBO/VilImcTPj1ilI4eIlgevJZZAwHOeVWOK5bgn0+drE62qYEbswDg6NYaAMdO",
+	"hVyl/QVJoXnt/9Et34rEib60AarUAajj3NCi6y7pv7AXHv/1xQ/vGM+t7GXCsM4Bomd22xH77tUPx8ds",
+	"/4A9//Yd63y93zrY3d/pXqX7WVD9lV0cXHuZ+3RCxIxwejpo8WhOhUeoaSMqU9WoWHXuNKgCQwNA6H2w",
+	"i52olClSic3mR2hs3FyYMP2iDEMrcZX6hLWv15/wp2sFStfTUrgN6vRFsA+26YwvIwyIe6FstpdP+VpS",
+	"h3bVdaKC8yILjtztOCyvQyuUEJYLyY5SBlNSb0WpMPKec2V4z8LxltbEqtaXCDLHS6dZoUSVaAXEr6+z",
+	"TE+OYjVbW4SBLXd5CSUHEETn4jN96VT4QAAmUYYJOAtAoUh6Rm30UJAN+GgkFJvHgCEPImL3nDUwHgEv",
+	"obcVynX5JzOLJlOWAQk33OD73rgF64KwBUwdqBIM0nqYyV77myhWxNgYJDJd7QGUc6GKK6QsXFErZOEv",
+	"i2vd1vRSotUjn8svPYaektcmU6yCffzXAVzN7vquzGs4eHfsysBL3wkzzmrV02sMSaE37RRy6jb41om5",
+	"h04MhvkDMR0ag3ai2YBfihrXxUm5jI8iSJuAfRirCkNScsSG+hKkFSJTQFrrPtZRjbjM62KedA29PFYl",
+	"Kw/DJ8Gj2UZA79YwgbPOeBlb71wCUHGbBUWHJNHqbYzmKBeXUkwWekfvB3piKj4LEhQQb01UprFBXR4V",
+	"vDgykGhM+DRCz6hHmU4CnW+k1WjQKKyXFHCXI2BYcOCj/TSFnh6KOcOnUkS1u6jTU0nZzOqLVfWOs9Vu",
+	"taoJFukH+sqLiDYDDdFWtdxX1bJEyLN5Gf/QiYS4hQk7u7osUHGvV1j/15Cj1/bzMq6u4IL/IdcjbQCm",
+	"qsSkoITHdM6lNNJWuxMW0SrqnJgCisOZGNKdsIhcImgLN8YemlaPoceHJ8/tUjUDz4Wx6PbhDZBJgWwP",
+	"vPmRYXqiQmO5ns4ywc/HYZvNdlHMiwIhGiyUqyFKhZ8ZoXoicg6X1SwZ6Fz+ptVpyqcmobo2aX3L/zx0",
+	"MvZukzSxcvsA9ktAPridPoI15Bm2XJOqVFP+yDhNBGwloSmyBxnGaqJzePRAj3MTUbtU9wx8Ila4Yx1b",
+	"aU7SsLEZ8yybhn5KVAAfK6CLdNPruP8AXfemKLaiQFy3/LSa/kxQfBYrgthQW0bU4W6ITd3vA0cGrACw",
+	"5V9ARwHqW4Ajx8mE9Fes3EYE19RJJYA+UzvR3XYbN5qhGjurdXPI1bSJv1KJXVVnu129vEIqA0KOT5gp",
+	"c5uriqL5CcBS8Hu0iI0fcgNYnF8m0nRqsrRpG92nUSPjNVfugmga6lw5jTID4vE/L3x7PXdoZ7fC8n8F",
+	"2+c3m7YDcJ/rpiu9Vn9znZJzv6uVSrPchtwWZW1oAr2A/XfvLKBZOdUFBIFTkKok1I5gb1AfVDNwjmUO",
+	"0rG19WFvxvJyp5RxYMsJSvaR8Qq/bHaBLVRjcxXahBxX98PV3RBn6KbdHcjmSKoMkaSI+lAVJ9XZR+QF",
+	"UtwEGFvBhFik6a6E/qOWu7101gLheHJdsfcw3LeMq23iayn+HffoagdxQ9h7xlXV60GT1W386QapLf+4",
+	"hXktfUkuDZ14q2ss4Aidgfn+WbnwDhTFqXLhBLZBGXEmeryQDy12TK6Y9QKETHlmpOqJYIGg081TEStp",
+	"WCb6lvHM+eWPE7rBG+6huiXc6p4KqG/f2gT/AXwJUawMBQWdv3AmmAGAl/sbiKzEDTPp0ijPyHM8wsmE",
+	"KkR6pNIT9w6iUUhLvA4gCJ2+bbGEZ9mpzk8pbJd0azKDR8hb4n7FF8+8KYqVcn+U3rNwE4XuNOSElCkl",
+	"cP038DVgg92Iq/HZpbt4llXSXUPox96ofho48bOJsVLO4FSmbjU60e6HyD/BbZd1XYNjOMh3jfpboPyO",
+	"vRd7ErbOVg/evxjmrDzoguQrB796PlKNEoUZDfl+J2mPnAgDuBEWCk0G0y2O/9Pg+HmeT8nMYHpsN7L5",
+	"icViscUPbGwQbEPudlAduFfoZiDrDWmd4x9eUbpKWjYUnBhOsYODZqmmRptYVFpDGYwPPZmOhLlVA794",
+	"D3HRRQ0rPtonA3tj/N24dGOVCWNYckzES6Nc9J0T5dZzRnz+E77s1eITrtlYfH4pjOAv53bo2rTgnuDl",
+	"d5ONzxf7xMWHDmcEa0r92x8ZlrgBJIRjsvrInQ3xcZRxqUywkWfOSS0lfWnXrpKSBQpan3WdH1CVxJI6",
+	"HxIawlNYjji0QKZsrFuKjbOwNPj37hm3m44tL9P2YD+ogw0Eodc41r+OxVgsofrHlB3WbcHBCeG1lE+d",
+	"o+crgYMfNdJGYjquT1hz4EKacGlb7A0x8gMfO+NKTNA/Tvk0YmfQpEgDOw64v5QQHMpUyfOBpSIsRHjE",
+	"CoZPGaYeEkJD/ZoSXWZ1yqePTBg6vo/GqE0NghyedmWc7R+wXEvp+92M4WEVkdJZAOkImZdr4TlqiZdD",
+	"wVzKp0fuU6Wiz8eZxcWpCrxKkql2oLNM0UsaJQmV8vwFpnLmRvdWZdPwaeBzSizrG89wIbtNg7mqujER",
+	"cdmqozqBF77Hm+4dWTDuviU0wbSmD6Oq4KayQg89thok8q8koLwSwC0zrwMKUVfSA0+cCG0q8dEuBos8",
+	"51RlDCJ6wA3A7UXKMq3OhbGhWsc35sfo5KwYt1q32E/QTXmi2UjoUeYUmTMgQBJwGysNUA34u6ft4Dk1",
+	"WUsXSe8r8AA8y964uX1SNACQXyzowb9GMMxNBIWZ+yB3HRHDN9eyX+DHgZAYSqJtGex9z3HDwWqK4chO",
+	"ITgGcB936s3MYd9ms28slgUloYI5WVyDwb5aqpcCWsDY+tvSBPZuu120tk+55WfcCJ/myZ11LrBw1H1z",
+	"3DIFt7mIFYjsS5G7YTAlRGoixL5NpBHsoL3HknEx2QTTT+7nyUBmImR9esSZbgZjCywBKUD/QldTlmme",
+	"sjOecdUTOfB6GzbR+QUTmRFQmLXAbn8HlVHC3GoMrXhJLckzT6efdee6O9vmC1zZ51z55ClsBGhntq4/",
+	"m2s9XNa6Dq5xzpCssSKqHWQXtnJ7B+9Z4giCj4Nvo269ij1OnHJOdqh6RmnLHid9nhn3W4BfVlwgdAVr",
+	"O6iYU96z8rLqllHM5kzrTEDm6p65OW5tV2mIAiu77YZyz3Sb+7L46UpnG44T4sQh0zF/yGc6Oy9siXKc",
+	"psC3rPXQ9/8gPUbAZm6ZcyxCuDKcIYB1wklssTd8KEyskLgDWoF4VthcnPM8ZVZjVxNgQ8SGdlfJkmUo",
+	"ZTf/z8svIQnjBsbW6pDt7rjNXg2zA8UFTE+hZdlue/frZqfT3N0LGOQWhrJ/bkQNAjcXUpNEa3WuEREx",
+	"rvDINZelFkSQptu+D5+278OSu/hQYIeHrXNzIwrgOE1JQG+oAMr+jbttHRp+DXwJcyT8R+iuBGhbKkBC",
+	"uA1J8B53ozuZbifESvfxVCbu91OZGujQVAI84TSOGEc4QDD/3P1slPEeFAkpje+NlX9++cUb6RNcg830",
+	"yZdLxu/Wa8vE/7kw8cNhWELDv4HAWJWO371+I8fwXFg6eNck4H9gNo4XoF929PdmZMxDz2Rdwy7YrGbA",
+	"veEWePJb7IVX5VgM7iYWK2P1yIAxf+apoqRi0nq39CiQWJC7CniHUuVQBoRWwCwpDXZkBI4WlvB+H77F",
+	"6ZKmPqtYESgdbsCKuAke+l6mzQzXbEm8gce+ppD6JMTx4BhjBcaWN/7zNdBm/L0tjPsT0bHfjINobC74",
+	"cDHTEKSQPD1QuV6zp4dDaYHm4WwK1OCQj8irvdaQfRz+0DRCWeD9Vtawxz99d3zy01/Zdyevv4+YEVCr",
+	"xA5buztdlsA1XXptErFEpt0Enwo/PTKsB3H2iCUpt7ybMB6rBJcmCZZxQZBEvUlkbqBwAWnf/WsGIst0",
+	"QjxE+CppAo2hcDrJrRHi40yLvbL0n564UKjUz7ovnK+MRBmcZdpY1tNK0fRCo92MGwv9F93IDUu+58Y2",
+	"X7rhNF+9SCiTGPqneN6NyPMzYdWaHtsWO2aZ9GVqOKpYFVQgWrnv5LnwWefArbSGrOBAqPA4kRkBXaC7",
+	"zuOGB/Z1zvbD5bFCaH6ohitNCp3ygoyRtgFsHM5o7WhFFNB4UCttaRlo+6hIrV6IKXZ+vETODtTqQiE7",
+	"SS8DwqjQrtrZMy32doTPwkI7JOTjCIIBHhCrM/g8FDYElkmnN1SssGM07e6kxZ7lemJEbh4x+Bbv9Tjv",
+	"CZ+Fgo/H3RCPkLUX+4bD9GDF+8L2BvPmBD1+sVeEzyAjahWYdiLTxG84gGzjlg5hm1z0hLycSZI1jvvp",
+	"z1+nPz73QEFUgkWurLIHK/myEu55t92OGkOpAg4ajEIrcvfE//7luPkzb/7Wbh6eNj989R+NeXh0PczR",
+	"yxeckxHsQipsR+BbuRrhVsVZcmdTED3cYCNtrA2JoAoU9vgFdoH1+xS3wZBPcbdUVqTcRNLKoTjV/f4C",
+	"GKU++x/Rs2bDZeHN304/fPU4ov/Y+Uvd0izPGAIsHb51sxDbZUMQTeKSIdgoi7hYybTL/DaIFUhO9vuf",
+	"bsdWJO6CC+MGCt240Y3DboobUdzgFn6rITjxXjJc5mYMF5YWvoVjhr/jIs9eUfrTqUxjt7hxgQrz/8Zg",
+	"W+zN3Xi2696sWgsaCQ+PidiPJ982v3EbpPRdD9vtp53Dw92D/af77cPDmc/633E8drP7UPs96xit4UWI",
+	"xiZ2WyNTgbJS2m2q9r7RmTk3ieq3g/j2BpkX6POGWFkjoBVGmOQ12DSgyhvu2gSmT/jEa8fhwKK6oqbZ",
+	"9zRDSCrE0uiH1QN2dRRPVTIm+h+l3YX4fKy48IJY+tF0ICsucUE7RVvvEogeSuf7Is9Femq1f95tRAMX",
+	"g0QLcOiX7dTiCm1jgstigtYf53VQ7evGrfBjBPaQssgCXPz69CGlJ0ZXounLTLtRaNc1zoHOEMAqQ+RH",
+	"3gDxHkThZ0pLcecI9RdaiS0+/Vbl0R3j0yWKtiZ+zyZoONCBSYStGv3fiz949xL4HZDwwXeOBc8ZfKtx",
+	"njsDGpXoETzKat0UPM+m1SdsRl3+sOHr/Dq49ar01c4gs+JWJPDJTCuvMyEUM0Koo+LzRkz2GVfTCAhU",
+	"aTSppxkv9fXYQETT07Zieiumt2J6K6bvUkx/K5U0g8BeeUPSOhP88vZFNWQIfCLkTEh1TkLbaAyg1wnv",
+	"Ql7HalOBDdPbSuuttN5K6620vktp/UZbEaiUylLQLdh6Zf+LRDfQud+66JZmtkXDDLdpwTfDzkSmoZ2e",
+	"xuaoPLfYrfz6ljc8bCvIt4J8K8i3gvwuBfmzgofq5qxun9a5Fen9V+lprkNbf+oUhCJiDiYERS0zpDSI",
+	"dgEspyHGAOj6gzWakFVDOW8LdYBkXwhVkuXWbj1il4Jnnmv3RK0KtVIMbn294Ffy7lXDteo3Q2OkRewy",
+	"uz6D2MBGRAh9YnokldSqtX5m78RvuTtu1HJFXrHIbaIOK/bB0UyFJbRnwArLbT3lQoV4d21UUDkpbZt9",
+	"PVZpAvqEKDiLX1sPQ+36iUlFleeoiXkGdC1NqZogpJIAHIwViVpZcOUhv+C2Z+qnUeLvES3p9aFWTnVx",
+	"VVZ8m+h04tBZDSMDBhaR7vgWVLk+z/kQ2zsQBbXb8jnvWVTAtswKCa3+fqP2m3Momn/SYG7REfGvWAAS",
+	"odmZz5o353Oggf2JiobysaLGbmux5viO+UuIc3w/fepkArun3J1wyibOUhvyFJv4I2KVSD3nDDH/0quJ",
+	"dn7yQ1uFa8cP0G99Op6rsLCWYFTXo12tDOTOiE39Mt1XalM//pfK5tNVyH9ohbeY0vtI/4PducPB9rIq",
+	"nPV5aVURFovZf95oK8xslBSb70KzNdkHOBnwSgO9dD8XohvUqfERSRNBR1vkrgbO62qfWTDYuJqe6XR6",
+	"FMRNBrBq9yc7HYkjjFdKdc7OhJ0IoWKV9HM9xAKYxGosznSyG4goYFzSwJjgBdghzv/gHOZ+X+QlDiNq",
+	"N+WlDbbltbHqS2siYt6mdlGXYo6oVebGdr2NKVG8Q30KCnD4A1exKtNaYPennsgykUbMfR/3v5no24ga",
+	"Gyrk4KZWKfgQNtBZCjDwiOpd6Cvofh9WEuIC41xgtQ3AK+he6IsLFVk8TanPbeiiC/9N1BmxOuO9ixY7",
+	"0ecCrDD4qL6a1i0hOxMAR4d6CoXfHlt0QQHFkF8IZtyX4BmutFNaJ17RScMGAhrO58wKxYZSjd1m6/t+",
+	"yAHA582ssJ4JfTf3vfGcu5GnogelSNgjC8qVgFkT0pdOccih++q2/OHpgyvx0bbYscJXQKMv5DLx11HH",
+	"EVOBtmCp8ngEa+h+oBHA98qEm4ExtCWdHg/LjN2c2Uyr4nCQYG8zbDvs5g59h6t1cjBEbAgAzvmxwqHi",
+	"ytHE3Ws4LI9IYbDQOLmonqrQqwy4jdWAIyUlDATPitsE7PFYpToK2xB+3DkqfRRkL9XqCqtkGWVXRWN9",
+	"Wu4ucyFVNewzxuGe0iZtdPfaUcPJniv79M6ByatCDyg68iG3OtPnbspWlx7X2T3pbNz2t7KYt8keNrdU",
+	"CwD9a+D3fYjNoFG+8to/xUeVSDtQnJ6i7Gl021XMP/zs/7Heh6qrA5j9dqXhOO1VWozbKA6onp4aW89p",
+	"8vSoEJ1ek5SV5Aq0aXDc8RBvY3yfNsZHW7YUzotqQnwYCSsOZdNtxvsZAvQTBn6LNOmWCraxSSf8zqQq",
+	"QkdbBu2b6gc9tjPhuc1djlJ8zv+2lHLuJJga3ohPnD2a5nyikiMvxyxZpzqYQzoUxpdNvU2sFP+6a9op",
+	"a3HC/eSn+DBY4fzS3bucv98eTdiCTSTQSbrkTGBJMrZrgq/lZK74OJLgWmISorXN2BfC5MR5hiVpQuSP",
+	"1xMnq7LRoRTx5PsgJgDSKtGp00psElo9F3ZWMFyzVnZrWd8Tyzqopi8bznVzwv2hl996aYK7ZtN47Vpm",
+	"h39yKMetGF5PMEq0Ptap8thFMeRnWl9QbxMfdYM410z7/uSHt+9P2JMlZHsrGGo4mbcgg+4HEPXmsDwl",
+	"Ktw6UfUMm2Esd/PLjCtbV/8Ls3aVbsJJRQMXg9UKMyj0bzJuAaUKofG6w8s4ml6xmgyEipjh06gCepRI",
+	"ywWpBK6mvih/Y0v5zhYIVA88vNnnMhMpAY4gP9WUqjnixhZoI5R3WAx7PiZf7v7Qy2OCZVZ+35DP/4Ry",
+	"Jreke0ALmOIjlIIAqH2PmEfOljqwUfAIM0+lbBHQymIfRfy47jYfO91EVdHk71xX3RnyoLYkgrJkCCkl",
+	"d2xbFfHFaI1tKKTC0d8jQs6bE6/ZRVMqs7jlLJYflPAcA03J3tAjQFWSw54xyFcLYJdw3Wc8Vr4trQ5M",
+	"rh5LMI/ygDdNdH4B5xykax8sCGgiImLVFxNhLKv2Nc/HivVzPWQduBp7m+M73BNSPp3lkKVpxOqcj0yo",
+	"U9Z5KnL3D6qQ8D1wAWMHfUigh9xA9C4gi3DEOHViBzQEAgIw528nsocS/5jResMTIK2PGbVqXUW3vDJG",
+	"QCYeP1OBZSkbTygb6frh2K2Jzi9g1R7vtw9ZosfWyFQ0CUPQBAxBEsUqca93JzHZ2YA9gzLx2cUr9WlT",
+	"8IQFqrbQwnKLd9wMqAvyVBgrcrcDxKVQUp231sy5gxxDdPGiJsIzD1wrcuTW8Taz71s+vdvh03PCYAUv",
+	"+Zqce9tc+C3mwu99wct8Tcsioc8KmR/VVL0g9DJBUBjcaxIPkCspaygAn1HXXlUHr3ybSL+h3Bep/01q",
+	"WibibKD1xbKuvJBRo0sXNef1f19SMuBfuK5F8Hkh4nEWq2Dh/bJswfD3EQw/Kbbrcm7lyglYjIP/jjuH",
+	"aSiMcVsEeMABZBQsguCZIFkzOizOXNcKelq8t9z5ASnzhylWhk8NezywdmS6T55MJpOWoYvC/uvp4U6X",
+	"cQyvYqOKcGibEgBf/l9OBRjLh6MkVgCH938w8lxxO85Fwh4nl50oCXjq714fP2++/+549+BraHiQRiw8",
+	"BS5yCiNiZ9yIr/d3wCWJFSCLpWHJ756gPWJxI9yH/0y55XHjzySiWnPougFWFGdXtN2ImNGxIggztprg",
+	"Z+6S4KvZnF+KzHSLjgoe/+WWZqrHOdMTxS7EFL0zRUFoN7/djx/hMqlYpx0aW6DbFr5tix2raanLhTP8",
+	"cilSbBeBrmWsznM9cZeM+NgIqG1gGbcip+lylrwTNp82j/tW5Anj5gJ3iLQR/O/uPoK+AUKtqBEWvB+A",
+	"3SnkCVXqu2fCfoMBOEGe5CIVmbwUeQLAb78FsUqD4A77nTYwvEyk7Q1EynS/32Kv8R2GVhV688HyxYrn",
+	"ubwEtxXcZAx9at8pBJp7akteMsXt9aXI8YezKeO0AO4WfHpBDYbvOKL6CfxrKiHYoSyNwEDJgH8kHiVE",
+	"8LHjcO7cctBAwQP3nyNw15TPBmyAZJxnCTrQZ4LBWWuxY1wwqAqAAoZK+OCRgS2khAWXm+dukfpjI1KC",
+	"zMbKj8ctMFQoUO9rG9qZPHJ/sRb6kfEs0xP3tyF69e5Aus2TGNHLhcXyeUUUDrRd3eorjbvJ7cMrVPdS",
+	"bx4v/LTuvDPveFb1sSsC9h2WMuSMrkRoBwjvci7yL06Ej/Os0W14wTniuVUib9HrWjo/fzIUQ7MWxgPX",
+	"6DZd9ZoVWMMJ95eeOS2n/z/2rrapbeOJf5Ubv9Yf8s/DJHVeeZoGPJCGQjKdNmHIYa2Q6rPO1Z1xPQzf",
+	"vXO7e6cTFmBsUxjwu0yMdI/7oN3f7m8M7rBv28C0MM5EpicVSJwQfUpDif/reSx9lATvojOIuYHByads",
+	"77efqnc7e3/8XX2Z/vX14MO7/v7Bn339cl/uy6Ppzeez6Mf6vR9lKzHcJ5nehnQvrNmQgz8EOfgezPrl",
+	"V7Npq7Amh3hXnkOgSzLNxkgLOMUtX513IAfnR2quTedGGFso5Zzn09qPLuxS9o1msLR9e77s3Lxlq6cY",
+	"N0m8JtH2NNzFuwvZIvjlMELIcaGpIuO9THjnDGwtPysClh+5h/O4/ZXrgMV8hM8cE7EuffXkkcXL6J8l",
+	"EcX0+OJM3+xeEwQQhREbO+QgomcwlMJBC4QE6SzjUARTdeZyPIbSiGleKKir+X1QonYpKCCxlGNBCmE9",
+	"jsU6CLt1ljXUalBwd+Xq5iV9xfX913zdN2i6Bld3cBs3mLCH9dc231/rY99exTOc+/za5vhvAYskAUc+",
+	"6mt17ECWhLVCCEkSNXfBNj4UEcWAZeh5E+GkZAViCGOLwey3IpWzZnsc9zsGsd3vr16smHj8UK/23jOQ",
+	"7e3HsJVRs9uYW956Wo3x8mah1djxyq44Ti62GIV1bqnbMGktjMbWdLr/fzmPA7qOj7eu/FPS2BN+yZXH",
+	"XrY9hn8PVaWrTrfDCRtw6+VQN6TiDbZKwT/0gKA3L14knRL+aQ7F1YXI7dvkY+4kNeVvE1nE58Rsu/NM",
+	"wmimcSRiK6ZR7mBT/fEtklj2orgJIzyjfHTQv4iIfSAX/SYbsn3B/56duB9CenGJmox6xNtVrhecGws4",
+	"jpDruk69cxoWjYv7fHDmKKnbt85lAbl7GLZzi0o7QgZ2qe+DsENrza3dk9vtt7lNN/XRv+Z8bQjJPg3t",
+	"5Ne9rkKKOyQunnqX5oYwrsmlrbSVFv7n85AXq4UjWnXJJ4Z6lDD1IVPxMUJj1Jra+a+mOCuBgSWn2uaJ",
+	"MLrm0wlezECWHvOjz6GKEB1apaFATFdn2loot8ShWyciWxDP4X4BdtS1Sj2CgvpRLqeccCN5P45oOx9G",
+	"P23S348x/R2HWPByF9ZEIoFtR6elL4scwCb0shYfd2NEvBHZAc9345FQxmupdRgSC+ae7MdVX1RnGMcO",
+	"WnnLDf3jSpiFzYjzQisYo1QKVQyp4p0QbstoeTfUxvvc6I3n53y6m+9FcDmV0eR9cLe72INZb2LzTvfb",
+	"sftyPQVZue/fb8dOOAjS2UaS4GxpURorlaKKGfQP8e9TsqCpHkx8FxWy9tstQcZejT2NX5dg3UaTWanp",
+	"Mlzk2tjLTtI5l1Xh9gwFOA/qK5MT5dwQen3sWcx5ULvaWI+EbU4ieAnOt/JdLWTo3/H69StkuzoOh9HK",
+	"Vgl6rAArgNG7Bii36pDpAQO8W/YGH67kwGLZIEIhcu2exwh1QlBhRkcEGjNaR4Fo8GiYD9SMvmWU392q",
+	"uFc91j0loX3HjLqlT+UsYSgTO/i0qdjCHRsCRgP9zBNpH6liIj9Cn4uxkgNIapjUsHB2RmeBwxMx5RVE",
+	"7z/UemQotIF+aMu2FSPfwZ5R5BTvjF7SI0ErlBOE+TdQsyAqCXCzcR8mXC4Wmuk1erTnWqUmfn9U0Ny6",
+	"EfpWKoHobaEMvkV8ooFoyZWT7+jhI0oftE8CO9FX0K1rst1q/AmF1EddGY5yyVSr9RhUwDU/xK9ImjYK",
+	"re3D4WM80O8ozcNMnJVRM7xusXwoWV43/ZF0k8Gr0xW9g74Ywsz464RvlWbItdH+ZAYDMG3v8/eW5hrE",
+	"iWmQTFd8nliFfs2O1mcKEtEbO4Uyf/NFBpBeJ88sOdKI3f234uNu/1Acvk54f7QhNWHGIIeisFTskQgD",
+	"shrkicgKtAPYNogoc8r0e+luN+Pr3eXhqoKE+oslorYIdLqqGKFiNUSqUyPt3wtMVmAM4Hv52TtdnyfW",
+	"3dIt8WPnly9iO8uLansEVlJhiwWlDAkvSWthyGnjTXErbD09BkWm2CnjdIatEN4HkgVMseEtuSJnU86M",
+	"QyWbeqc3SQt73UgUpkiTUOXRddsIRIOQaaX0NBFSGFuBHPEFCpVw9QGzoZ0fZBeksnkSOLSwOwPbPzKP",
+	"ntgjti+xlBK30uXx5b8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -101,7 +101,7 @@ var errLength = errors.New("answer without Content-Length")
 
 // send sends a request and reads the whole answer.
 func (c *httpClient) send(method, path string, body []byte) (status int, err error) {
-	c.buffer = fmt.Appendf(c.buffer[:0], "%s %s HTTP/1.1\r\nHost: bench\r\n", method, path)
+	c.buffer = fmt.Appendf(c.buffer[:0], "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, path)
 	if body != nil {
 		c.buffer = fmt.Appendf(c.buffer, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}

@@ -1,13 +1,8 @@
 package clinic
 
 import (
-	"hash/fnv"
-	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Identifier is a number that a patient has elsewhere, such as with an insurer.
@@ -49,27 +44,6 @@ func mask(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	return string(first) + strings.Repeat("*", min(utf8.RuneCountInString(s[size:]), 8))
 }
-
-// NameBucket is the guard that the registrations of one name share, however it is
-// written and in whichever order: one of NameBuckets.
-func NameBucket(first, last string) int {
-	plain := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if unicode.Is(unicode.Mn, r) || unicode.IsSpace(r) {
-				return -1
-			}
-			return r
-		}, norm.NFD.String(textKey(s)))
-	}
-	names := []string{plain(first), plain(last)}
-	slices.Sort(names)
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(strings.Join(names, "\x00"))) // a hash takes everything
-	return int(h.Sum32() % NameBuckets)
-}
-
-// NameBuckets is how many guards there are for names.
-const NameBuckets = 4096
 
 // MergeGain lists what a merge would take over from the duplicate: the members
 // that the survivor has not.

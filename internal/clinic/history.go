@@ -141,6 +141,14 @@ func DoctorBefore(history []Event) int64 {
 	return 0
 }
 
+// WasAt reports whether an appointment had a time with a doctor before, or one that
+// contains it.
+func WasAt(history []Event, doctorID int64, time Interval) bool {
+	return slices.ContainsFunc(history, func(e Event) bool {
+		return e.DoctorID == doctorID && !e.Time.Start.After(time.Start) && !e.Time.End.Before(time.End)
+	})
+}
+
 // recent reports whether a change can still be undone.
 func recent(at, now time.Time, zone *time.Location) bool {
 	return DateOf(at.In(zone)) == DateOf(now.In(zone)) || !now.After(at.Add(UndoWindow))

@@ -25,6 +25,9 @@ type Hold struct {
 	MadeBy    *int64 // the API key it was made with; nil: by somebody of the clinic
 }
 
+// Busy is what the hold keeps of the doctor and the room: its time with the buffers.
+func (h Hold) Busy() Interval { return h.Buffers.around(h.Time) }
+
 // CheckUse decides whether a booking may use the hold: it is live, and for this
 // doctor, time, type, room and patient. Errors: ErrHoldNotUsable.
 func (h Hold) CheckUse(now time.Time, b Booking) error {

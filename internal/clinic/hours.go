@@ -232,10 +232,10 @@ func (h *WorkingHours) Holds(a Appointment) bool {
 // doctor's hours than that the clinic works from 8 to 18.
 const usualEnough = 20
 
-// UsualHours guesses the hours of a doctor who has none from the appointments: the
+// GuessHours guesses the hours of a doctor who has none from the appointments: the
 // times of day in which they lie, but for the extremes when they are many; from
 // 08:00 to 18:00 when they are few and within that, or none.
-func UsualHours(times []Interval, zone *time.Location) WorkingHours {
+func GuessHours(times []Interval, zone *time.Location) WorkingHours {
 	from, to := 8*60, 18*60
 	if n := len(times); n > 0 {
 		var starts, ends []int

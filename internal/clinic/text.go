@@ -44,31 +44,12 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf)
 }
 
-// EmailKey is what makes two e-mail addresses the same: trimmed, NFC, and case
-// folded (Unicode full case folding) in the whole. RFC 5321 lets the part
-// before the @ be case-sensitive, but no provider that people use does so, and
-// a clinic must not keep Ann@ and ann@ as two patients.
-func EmailKey(s string) string { return textKey(s) }
-
 // textKey is what makes two texts the same but for their case.
 func textKey(s string) string {
 	// Folding can leave a decomposed form, so normalise once more. Fold swaps
 	// the two cases of Cherokee letters instead of making them one; nothing else
 	// that it gives has an upper case left.
 	return norm.NFC.String(strings.ToLower(cases.Fold().String(Text(s))))
-}
-
-// PhoneKey is what phone numbers are searched by: their digits from last to
-// first, so that "ends with" is a prefix an index can find, without the zeros
-// in front of a national number that an international one has not.
-func PhoneKey(s string) string {
-	var digits []byte
-	for i := len(s) - 1; i >= 0; i-- {
-		if '0' <= s[i] && s[i] <= '9' {
-			digits = append(digits, s[i])
-		}
-	}
-	return strings.TrimRight(string(digits), "0")
 }
 
 // checkLength adds a violation when s is longer than limit. The contract has

@@ -130,17 +130,38 @@ func (e *WaitlistEntry) Absorb(other *WaitlistEntry) {
 	other.Status = WaitlistWithdrawn
 }
 
-// Fit is the booking of the entry at the beginning of a freed time of a doctor,
-// buffers included; false when it does not fit in. When the time has begun, it
-// starts with the next five minutes of the clock.
-func (e *WaitlistEntry) Fit(freed Interval, doctorID int64, buffers Buffers, now time.Time) (Booking, bool) {
-	start := freed.Start.Add(buffers.Before)
-	if e.Window.Start.After(start) {
-		start = e.Window.Start
+// Starts returns the window in which the entry may start now: what has begun starts
+// with the next five minutes of the clock. It may be empty.
+func (e *WaitlistEntry) Starts(now time.Time) Interval {
+	w := e.Window
+	if !w.Start.After(now) {
+		w.Start = now.Truncate(5 * time.Minute).Add(5 * time.Minute)
 	}
-	if !start.After(now) {
-		start = now.Truncate(5 * time.Minute).Add(5 * time.Minute)
+	return w
+}
+
+// Around returns the windows in which the entry may start so that it uses part of a
+// freed time, buffers included: first those that start inside of it, then those that
+// start before and reach into it. Either may be empty.
+func (e *WaitlistEntry) Around(freed Interval, buffers Buffers, now time.Time) (inside, before Interval) {
+	from := freed.Start.Add(buffers.Before)
+	inside = common(e.Starts(now), Interval{Start: from, End: freed.End})
+	before = common(e.Starts(now), Interval{Start: freed.Start.Add(-e.Duration - buffers.After), End: from})
+	return inside, before
+}
+
+// common is the part that two intervals share; it may be empty.
+func common(a, b Interval) Interval {
+	if b.Start.After(a.Start) {
+		a.Start = b.Start
 	}
-	b := Booking{PatientID: e.PatientID, DoctorID: doctorID, TypeID: e.TypeID, Start: start, Duration: e.Duration, Buffers: buffers}
-	return b, start.Before(e.Window.End) && !b.Busy().End.After(freed.End)
+	if b.End.Before(a.End) {
+		a.End = b.End
+	}
+	return a
+}
+
+// Booking is what accepting a start with a doctor would ask for.
+func (e *WaitlistEntry) Booking(doctorID int64, start time.Time, buffers Buffers) Booking {
+	return Booking{PatientID: e.PatientID, DoctorID: doctorID, TypeID: e.TypeID, Start: start, Duration: e.Duration, Buffers: buffers}
 }

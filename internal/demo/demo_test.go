@@ -209,3 +209,92 @@ func TestCalendarsThinOut(t *testing.T) {
 		}
 	}
 }
+
+// At whatever moment the demo is made: nobody is here or under way before their
+// time, nothing stays open behind it, and a doctor sees one patient at a time.
+func TestStatusesArePlausible(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Doctors, o.Patients, o.WeeksBack, o.WeeksAhead = 6, 300, 1, 1
+	monday := time.Date(2027, 3, 22, 0, 0, 0, 0, o.Zone) // a week that ends with a day of 23 hours
+	for hour := range 7 * 24 {
+		o.Now = monday.Add(time.Duration(hour)*time.Hour + 7*time.Minute)
+		for _, d := range invent(o).doctors {
+			underWay := 0
+			for _, a := range d.calendar {
+				begun, over := !a.Time.Start.After(o.Now), !a.Time.End.After(o.Now)
+				var wrong bool
+				switch a.Status {
+				case clinic.StatusCompleted, clinic.StatusNoShow, clinic.StatusLeftWithoutBeingSeen:
+					wrong = !over
+				case clinic.StatusInProgress:
+					underWay++
+					wrong = !begun || over
+				case clinic.StatusCheckedIn:
+					early := a
+					early.Status = clinic.StatusConfirmed
+					wrong = over || early.Move(o.Now, o.Zone, clinic.ActionCheckIn) != nil
+				case clinic.StatusScheduled, clinic.StatusConfirmed:
+					wrong = begun
+				case clinic.StatusCancelled: // at any time
+				}
+				if wrong {
+					t.Errorf("at %s an appointment at %s is %s", o.Now, a.Time.Start.In(o.Zone), a.Status)
+				}
+			}
+			if underWay > 1 {
+				t.Errorf("at %s a doctor sees %d patients", o.Now, underWay)
+			}
+		}
+	}
+}
+
+// Whoever is here has a number, so that the next one can be called.
+func TestWhoIsHereIsInTheQueue(t *testing.T) {
+	t.Parallel()
+	zone := options(t).Zone
+	for name, now := range map[string]time.Time{
+		"Morning":        time.Date(2027, 3, 31, 8, 50, 0, 0, zone),
+		"Lunch":          time.Date(2027, 3, 31, 12, 45, 0, 0, zone),
+		"Saturday":       time.Date(2027, 3, 27, 10, 7, 0, 0, zone),
+		"Sunday":         time.Date(2027, 3, 28, 11, 0, 0, 0, zone),
+		"BeforeMidnight": time.Date(2027, 3, 31, 23, 55, 0, 0, zone),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := Options{Doctors: 8, Patients: 200, WeeksBack: 1, WeeksAhead: 1, Seed: 7, Now: now, Zone: zone}
+			d := storetest.New(t)
+			st := d.Open(t, func() time.Time { return o.Now }, o.Zone)
+			s, err := Fill(t.Context(), st, o, func(string, int, int) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, query := range map[string]string{
+				"here without one waiting ticket of today": `
+					SELECT COUNT(*) FROM appointments a WHERE a.status = 'checked_in' AND 1 <> (
+					  SELECT COUNT(*) FROM tickets k WHERE k.appointment_id = a.id AND k.doctor_id = a.doctor_id
+					  AND k.patient_id = a.patient_id AND k.status = 'waiting' AND k.day = ?)`,
+				"with the doctor without one ticket that is": `
+					SELECT COUNT(*) FROM appointments a WHERE a.status = 'in_progress' AND 1 <> (
+					  SELECT COUNT(*) FROM tickets k WHERE k.appointment_id = a.id AND k.status = 'in_progress' AND k.day = ?)`,
+			} {
+				var n int
+				if err := d.DB.Get(&n, query, clinic.DateOf(now).String()); err != nil || n != 0 {
+					t.Errorf("%s: %d (%v)", what, n, err)
+				}
+			}
+			var doctors []int64
+			if err := d.DB.Select(&doctors, `SELECT DISTINCT doctor_id FROM appointments WHERE status = 'checked_in'`); err != nil {
+				t.Fatal(err)
+			}
+			if len(doctors) == 0 && s.ByStatus[clinic.StatusCheckedIn] > 0 || name == "Morning" && len(doctors) == 0 {
+				t.Error("nobody is here")
+			}
+			for _, id := range doctors {
+				if ticket, err := st.CallNext(t.Context(), id); err != nil || ticket.Status != clinic.TicketCalled {
+					t.Errorf("call the next of doctor %d: %+v (%v)", id, ticket, err)
+				}
+			}
+		})
+	}
+}

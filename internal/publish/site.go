@@ -158,7 +158,7 @@ func (s *site) assets() error {
 // build writes the pages of one version into a folder.
 func (s *site) build(c spec, folder string) error {
 	at := func(path string) string { return folder + "/" + path }
-	asJSON, err := toJSON(c.data)
+	asJSON, err := server.ContractJSON(c.data)
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func TestJSONIsTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asJSON, err := toJSON(contract)
+	asJSON, err := server.ContractJSON(contract)
 	if err != nil {
 		t.Fatal(err)
 	}

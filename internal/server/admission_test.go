@@ -24,7 +24,7 @@ func TestSlowClientsHoldNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = conn.Close() })
-		if _, err := fmt.Fprintf(conn, "POST /patients HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"first"); err != nil {
+		if _, err := fmt.Fprintf(conn, "POST /patients HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"first"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -187,7 +187,7 @@ func (c *confidential) check(name string, op *openapi3.Operation, answer *contra
 	if response == nil {
 		return nil // the client that sent it has failed the test
 	}
-	seen := sightings(c.t, response.Value, answer.Body)
+	seen := sightings(c.t, response.Value, answer)
 	for _, s := range seen {
 		switch {
 		case strings.HasPrefix(name, "partner"), name == "nobody":

@@ -103,7 +103,7 @@ func TestEraseAndExport(t *testing.T) {
 	visit := s.booked(p.ID, doctor, "2027-03-02T09:00:00Z", 30)
 	gone := s.booked(p.ID, doctor, "2027-03-03T09:00:00Z", 30)
 	s.Post(fmt.Sprintf("/appointments/%d/cancel", gone.ID), object{"reason": "other", "note": "Marker called"}).Want(t, 200, "")
-	s.Post("/waitlist", object{"patient_id": p.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "duration_minutes": 30, "note": "Marker waits"}).Want(t, 201, "")
+	s.Post("/waitlist", object{"patient_id": p.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "specialization": "None here", "duration_minutes": 30, "note": "Marker waits"}).Want(t, 201, "")
 	s.Post("/holds", object{"doctor_id": doctor, "patient_id": p.ID, "start_time": "2027-06-01T12:00:00Z", "duration_minutes": 30}).Want(t, 201, "")
 	var ticket api.Ticket
 	s.Post("/walk-ins", object{"patient_id": p.ID, "doctor_id": doctor, "note": "Marker limps"}).Want(t, 201, "").Decode(t, &ticket)

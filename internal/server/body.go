@@ -211,29 +211,45 @@ func accepts(header, produces []string) bool {
 	return slices.ContainsFunc(produces, func(p string) bool { return allows(all, p) })
 }
 
-// allows reports whether an Accept header allows one media type: of the ranges
-// that it falls into, the most specific decides.
+// allows reports whether an Accept header allows one media type.
 func allows(accept, mediaType string) bool {
+	_, weight := weigh(accept, mediaType)
+	return weight > 0
+}
+
+// prefers reports whether an Accept header asks for one media type rather than for
+// another: by weight, and for equal weights by which it names more exactly.
+func prefers(accept, mediaType, other string) bool {
+	specific, weight := weigh(accept, mediaType)
+	otherSpecific, otherWeight := weigh(accept, other)
+	return weight > otherWeight || weight == otherWeight && specific > otherSpecific
+}
+
+// weigh finds how much an Accept header wants a media type: of the ranges that it
+// falls into, the most specific decides (RFC 9110 section 12.5.1). specific is -1
+// when there is none.
+func weigh(accept, mediaType string) (specific int, weight float64) {
 	kind, _, _ := strings.Cut(mediaType, "/")
 	ranges := []string{"*/*", kind + "/*", mediaType} // by how specific they are
-	best, allowed := -1, false
+	specific = -1
 	for element := range strings.SplitSeq(accept, ",") {
 		mediaRange, params, err := mime.ParseMediaType(element)
 		if err != nil {
 			continue
 		}
-		switch specific := slices.Index(ranges, mediaRange); {
-		case specific < best || specific < 0:
-		case specific > best:
-			best, allowed = specific, !isZero(params["q"])
+		q := 1.0
+		if text := params["q"]; text != "" {
+			if q, err = strconv.ParseFloat(text, 64); err != nil {
+				q = 1
+			}
+		}
+		switch at := slices.Index(ranges, mediaRange); {
+		case at < specific || at < 0:
+		case at > specific:
+			specific, weight = at, q
 		default:
-			allowed = allowed || !isZero(params["q"])
+			weight = max(weight, q)
 		}
 	}
-	return allowed
-}
-
-// isZero recognises the weights that mean "not this": 0, 0.0, 0.00, 0.000.
-func isZero(q string) bool {
-	return q != "" && strings.Trim(q, "0.") == ""
+	return specific, weight
 }

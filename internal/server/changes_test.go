@@ -93,7 +93,7 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	f.Post(fmt.Sprintf("/appointments/%d/reschedule", a.ID), object{"doctor_id": colleague}).Want(t, 200, "")
 	f.Post(fmt.Sprintf("/appointments/%d/cancel", a.ID), object{"reason": "patient_request"}).Want(t, 200, "")
 	f.act(a.ID, "undo").Want(t, 200, "")
-	told("moves", "appointment.confirmed", "appointment.rescheduled", "appointment.cancelled", "appointment.scheduled")
+	told("moves", "appointment.confirmed", "appointment.rescheduled", "appointment.cancelled", "appointment.confirmed")
 	f.Post(fmt.Sprintf("/doctors/%d/time-off", doctor), object{"start_time": "2027-04-02T09:00:00Z", "end_time": "2027-04-02T12:00:00Z", "reason": "training"}).Want(t, 201, "")
 	f.Post("/closures", object{"start_time": "2027-05-01T00:00:00Z", "end_time": "2027-05-02T00:00:00Z", "name": "Holiday"}).Want(t, 201, "")
 	told("absences", "time_off.created", "closure.created")
@@ -114,7 +114,7 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	f.Post(fmt.Sprintf("/tickets/%d/leave", ticket.ID), nil).Want(t, 200, "")
 	told("ticket", "ticket.updated")
 	// A freed time is offered: the entry and its hold.
-	waiting := f.waits(object{"patient_id": patient, "doctor_ids": []int64{doctor}, "from": "2027-03-03T08:00:00Z", "to": "2027-03-03T12:00:00Z", "duration_minutes": 30})
+	waiting := f.waits(object{"patient_id": patient, "doctor_ids": []int64{doctor}, "from": "2027-03-03T09:00:00Z", "to": "2027-03-03T09:15:00Z", "duration_minutes": 30})
 	b := f.booked(other, colleague, "2027-03-04T09:00:00Z", 30)
 	feed.follow()
 	var list api.AppointmentList

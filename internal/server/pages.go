@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
+	"mems/gen/guides"
 )
 
 // docs holds the interactive documentation; docs/README.md says where it is
@@ -33,7 +34,21 @@ func (s *Server) registerAssets() {
 		s.echo.GET("/reception", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "/reception/") })
 		s.echo.GET("/reception/*", echo.WrapHandler(s.cfg.Desk))
 	}
+	s.echo.GET("/docs/guide", markdown(guides.Partner))
+	s.echo.GET("/docs/client", markdown(guides.Client))
 	s.echo.GET("/docs/scalar.js", asset("docs/scalar.js.gz", "text/javascript; charset=utf-8"))
+}
+
+// markdown serves a text as its source: browsers show plain text and download
+// text/markdown.
+func markdown(text []byte) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h.Set("Cache-Control", "no-cache")
+		http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(text))
+		return nil
+	}
 }
 
 // asset serves an embedded file; one that is packed goes out packed to those
@@ -47,9 +62,9 @@ func asset(path, mediaType string) echo.HandlerFunc {
 		h := c.Response().Header()
 		h.Set("Content-Type", mediaType)
 		h.Set("Cache-Control", "no-cache") // ask each time; a new version of MEMS brings new files
-		h.Set("Vary", "Accept-Encoding")
 		if strings.HasSuffix(path, ".gz") {
-			if !strings.Contains(c.Request().Header.Get("Accept-Encoding"), "gzip") {
+			h.Set("Vary", "Accept-Encoding")
+			if !acceptsGzip(c.Request()) {
 				unpacked, err := gzip.NewReader(bytes.NewReader(data))
 				if err != nil {
 					return err
@@ -80,23 +95,65 @@ func (s *Server) GetContract(context.Context, api.GetContractRequestObject) (api
 	return api.GetContract200ApplicationYamlResponse{Body: bytes.NewReader(api.SpecYAML), ContentLength: int64(len(api.SpecYAML))}, nil
 }
 
-// ListProblemTypes answers with a page on every problem type.
-func (s *Server) ListProblemTypes(context.Context, api.ListProblemTypesRequestObject) (api.ListProblemTypesResponseObject, error) {
+// contractJSON is the contract as JSON, in the order of openapi.yaml.
+type contractJSON []byte
+
+// VisitGetContractAsJSONResponse writes the answer.
+func (c contractJSON) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	_, err := w.Write(c)
+	return err
+}
+
+// GetContractAsJSON answers with the contract as JSON.
+func (s *Server) GetContractAsJSON(context.Context, api.GetContractAsJSONRequestObject) (api.GetContractAsJSONResponseObject, error) {
+	return contractJSON(s.json), nil
+}
+
+// varyAccept is the Vary of what is a page for browsers and JSON for programs.
+var varyAccept = "Accept"
+
+// ListProblemTypes answers with a page on every problem type, or with JSON.
+func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesRequestObject) (api.ListProblemTypesResponseObject, error) {
+	headers := api.ListProblemTypes200ResponseHeaders{Vary: &varyAccept}
+	if wantsJSON(ctx) {
+		return api.ListProblemTypes200JSONResponse{Body: api.ProblemTypeList{Items: items(problemTypes, problemTypeToAPI)}, Headers: headers}, nil
+	}
 	page, err := renderProblems(problemTypes, "Problem types")
 	if err != nil {
 		return nil, err
 	}
-	return api.ListProblemTypes200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
+	return api.ListProblemTypes200TextHTMLResponse{Body: bytes.NewReader(page), Headers: headers, ContentLength: int64(len(page))}, nil
 }
 
-// GetProblemType answers with the page of one problem type.
-func (s *Server) GetProblemType(_ context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
-	t := problemBySlug[r.Slug]
+// GetProblemType answers with the page of one problem type, or with JSON.
+func (s *Server) GetProblemType(ctx context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
+	t, headers := problemBySlug[r.Slug], api.GetProblemType200ResponseHeaders{Vary: &varyAccept}
+	if wantsJSON(ctx) {
+		return api.GetProblemType200JSONResponse{Body: problemTypeToAPI(t), Headers: headers}, nil
+	}
 	page, err := renderProblems([]problemType{t}, t.title)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetProblemType200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
+	return api.GetProblemType200TextHTMLResponse{Body: bytes.NewReader(page), Headers: headers, ContentLength: int64(len(page))}, nil
+}
+
+// wantsJSON reports whether a request prefers JSON to a page.
+func wantsJSON(ctx context.Context) bool {
+	request, ok := ctx.Value(clientKey{}).(*http.Request)
+	if !ok {
+		return false
+	}
+	accept := strings.Join(request.Header.Values("Accept"), ",")
+	return prefers(accept, "application/json", "text/html")
+}
+
+func problemTypeToAPI(t problemType) api.ProblemType {
+	p := t.public()
+	return api.ProblemType{
+		Type: "/problems/" + p.Slug, Title: p.Title, Status: int32(p.Status), Explanation: p.Explanation, Next: p.Next, //nolint:gosec // G115: a status
+	}
 }
 
 var problemPage = template.Must(template.New("problems").Parse(`<!doctype html>

@@ -136,7 +136,8 @@ func TestPatients(t *testing.T) {
 	if p.FirstName != "Zoë" || p.Email.MustGet() != "Zoe@Example.org" || p.Phone.MustGet() != "+41 44 555 01 23" || p.BirthDate.MustGet().String() != "1984-02-29" {
 		t.Errorf("registered %s", r.Body)
 	}
-	if got := f.Get(path); !bytes.Equal(got.Body, r.Body) {
+	alone := bytes.Replace(r.Body, []byte(`"possible_duplicates":[],`), nil, 1)
+	if got := f.Get(path); !bytes.Equal(got.Body, alone) {
 		t.Errorf("read %s, registered %s", got.Body, r.Body)
 	}
 	for _, same := range []string{"zoe@example.org", "ZOE@EXAMPLE.ORG", "\tzoe@example.ORG "} {

@@ -75,6 +75,7 @@ type Server struct {
 	cfg      Config
 	echo     *echo.Echo
 	contract string // version of the contract
+	json     []byte // the contract as JSON
 	fhir     api.FhirCapabilityStatement
 	draining atomic.Bool
 
@@ -122,6 +123,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
+	if s.json, err = ContractJSON(api.SpecYAML); err != nil {
+		return nil, fmt.Errorf("contract: %w", err)
+	}
 	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
 		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,
 	}); err != nil {
@@ -138,7 +142,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime)
+	s.echo.Use(s.identify, compress, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}

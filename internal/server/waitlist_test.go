@@ -57,6 +57,8 @@ func TestWaitlist(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
 	doctor, colleague := f.doctorOf("Dermatology"), f.doctorOf("Cardiology")
+	f.hours(doctor, "UTC", "10:00-10:30")
+	f.hours(colleague, "UTC", "20:00-21:00")
 	act := func(id int64, action string) *contracttest.Response {
 		return f.Post(fmt.Sprintf("/waitlist/%d/%s", id, action), nil)
 	}
@@ -68,15 +70,23 @@ func TestWaitlist(t *testing.T) {
 	}
 	t.Run("TheFirstThatFits", func(t *testing.T) {
 		busy := f.patient()
-		f.booked(busy, f.doctor(), "2027-03-02T10:00:00Z", 30)
-		elsewhere := f.waits(object{"doctor_ids": []int64{colleague}})
-		otherField := f.waits(object{"specialization": "cardiology"})
-		tooLong := f.waits(object{"duration_minutes": 45})
-		tooLate := f.waits(object{"from": "2027-03-02T10:15:00Z"})
-		notFree := f.waits(object{"patient_id": busy})
-		first := f.waits(object{"specialization": "dermatology"})
-		second := f.waits(object{"doctor_ids": []int64{doctor}})
+		f.booked(busy, colleague, "2027-03-02T20:00:00Z", 30)
+		f.bookedWith(colleague, "2027-03-02T10:00:00Z", object{
+			"patient_id": busy, "override": object{"rules": []string{"outside-working-hours"}, "reason": "test"},
+		})
 		a := f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
+		day := func(members object) object {
+			of := object{"from": "2027-03-02T10:00:00Z", "to": "2027-03-02T11:00:00Z"}
+			maps.Copy(of, members)
+			return of
+		}
+		elsewhere := f.waits(day(object{"doctor_ids": []int64{colleague}}))
+		otherField := f.waits(day(object{"specialization": "cardiology"}))
+		tooLong := f.waits(day(object{"duration_minutes": 45}))
+		tooLate := f.waits(day(object{"from": "2027-03-02T10:15:00Z"}))
+		notFree := f.waits(day(object{"patient_id": busy}))
+		first := f.waits(day(object{"specialization": "dermatology"}))
+		second := f.waits(day(object{"doctor_ids": []int64{doctor}}))
 		f.cancel(a.ID)
 		for _, id := range []int64{elsewhere.ID, otherField.ID, tooLong.ID, tooLate.ID, notFree.ID, second.ID} {
 			want(id, "waiting")
@@ -100,15 +110,18 @@ func TestWaitlist(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		b := f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
-		f.Post(fmt.Sprintf("/appointments/%d/reschedule", b.ID), object{"start_time": "2027-03-02T12:00:00Z"}).Want(t, 200, "")
+		f.Post(fmt.Sprintf("/appointments/%d/reschedule", b.ID), object{"start_time": "2027-03-02T20:30:00Z", "doctor_id": colleague}).Want(t, 200, "")
 		want(first.ID, "waiting") // not the same time again
 		for _, id := range []int64{elsewhere.ID, otherField.ID, tooLong.ID, tooLate.ID, notFree.ID, first.ID, second.ID} {
 			f.Delete(fmt.Sprintf("/waitlist/%d", id)).Want(t, 204, "")
 		}
 	})
 	t.Run("ExpiryPassesItOn", func(t *testing.T) {
+		doctor := f.doctor()
+		f.hours(doctor, "UTC", "10:00-11:00", "14:00-15:00")
 		a := f.booked(f.patient(), doctor, "2027-03-03T10:00:00Z", 60)
-		first, second := f.waits(nil), f.waits(nil)
+		window := object{"from": "2027-03-03T10:00:00Z", "to": "2027-03-03T10:15:00Z", "doctor_ids": []int64{doctor}}
+		first, second := f.waits(window), f.waits(window)
 		f.Post(fmt.Sprintf("/appointments/%d/reschedule", a.ID), object{"start_time": "2027-03-03T14:00:00Z"}).Want(t, 200, "")
 		slot := fmt.Sprintf("offered %d 03 10:00", doctor)
 		want(first.ID, slot)
@@ -133,12 +146,13 @@ func TestWaitlist(t *testing.T) {
 		room := f.room()
 		kind := f.kind(object{"duration_minutes": 20, "buffer_before_minutes": 5, "buffer_after_minutes": 5, "needs_room": true, "room_ids": []int64{room}, "specializations": []string{"Dermatology"}})
 		a := f.booked(f.patient(), doctor, "2027-03-04T10:00:00Z", 30)
-		e := f.waits(object{"type_id": kind, "duration_minutes": nil})
+		e := f.waits(object{"type_id": kind, "duration_minutes": nil, "doctor_ids": []int64{doctor}, "from": "2027-03-04T10:00:00Z", "to": "2027-03-04T11:00:00Z"})
 		f.cancel(a.ID)
 		want(e.ID, fmt.Sprintf("offered %d 04 10:05", doctor))
-		f.bookWith(colleague, "2027-03-04T10:00:00Z", object{"room_id": room}).Want(t, 409, "room-overlap")
+		other := f.doctor()
+		f.bookWith(other, "2027-03-04T10:00:00Z", object{"room_id": room}).Want(t, 409, "room-overlap")
 		f.Delete(fmt.Sprintf("/waitlist/%d", e.ID)).Want(t, 204, "") // and gives the time back
-		f.bookedWith(colleague, "2027-03-04T10:00:00Z", object{"room_id": room})
+		f.bookedWith(other, "2027-03-04T10:00:00Z", object{"room_id": room})
 		f.booked(f.patient(), doctor, "2027-03-04T10:00:00Z", 30)
 	})
 	t.Run("Refused", func(t *testing.T) {
@@ -204,12 +218,15 @@ func TestWaitlistRace(t *testing.T) {
 	other := setupOn(t, f.db, "UTC")
 	server := func(i int) *fixture { return []*fixture{f, other}[i%2] }
 	doctors := []int64{f.doctor(), f.doctor(), f.doctor()}
+	for _, d := range doctors {
+		f.hours(d, "UTC", "08:00-10:00")
+	}
 	var visits, entries []int64
 	for i := range 12 {
 		visits = append(visits, f.booked(f.patient(), doctors[i%3], at("2027-03-02T08:00:00Z").Add(time.Duration(i/3)*30*time.Minute).Format(time.RFC3339), 30).ID)
 	}
 	for range 16 {
-		entries = append(entries, f.waits(nil).ID)
+		entries = append(entries, f.waits(object{"from": "2027-03-02T08:00:00Z", "to": "2027-03-02T10:00:00Z"}).ID)
 	}
 	patients := make([]int64, 12)
 	for i := range patients {
@@ -248,6 +265,19 @@ func TestWaitlistRace(t *testing.T) {
 				}
 			}
 		}
+	})
+	// What was offered after an entry's last try is accepted now.
+	together(len(entries), func(i int) {
+		r := server(i).Post(fmt.Sprintf("/waitlist/%d/accept", entries[i]), nil)
+		if r.Status != 201 {
+			r.Want(t, 409, "no-offer")
+			return
+		}
+		var a api.Appointment
+		r.Decode(t, &a)
+		mu.Lock()
+		accepted[entries[i]] = a.ID
+		mu.Unlock()
 	})
 	for _, party := range []string{"doctor_id", "patient_id"} {
 		var overlaps int

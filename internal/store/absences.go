@@ -114,6 +114,7 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 			return err
 		}
 		t.record(ctx, "time_off", id, 0, struct{ DoctorID int64 }{doctorID}, nil, nil)
+		t.freeByRule(doctorID)
 		_, err = t.exec(ctx, `DELETE FROM time_off WHERE id = ?`, id)
 		return err
 	})
@@ -199,6 +200,7 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 			return err
 		}
 		t.record(ctx, "closure", id, 0, struct{}{}, nil, nil)
+		t.freeByRule(0)
 		_, err = t.exec(ctx, `DELETE FROM closures WHERE id = ?`, id)
 		return err
 	})

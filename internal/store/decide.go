@@ -183,6 +183,7 @@ func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Boo
 	if err != nil {
 		return err
 	}
+	held = t.stillHeld(held)
 	c.RoomBusy, err = busyTimesOfRoom(ctx, t, *b.RoomID, b.Busy(), except)
 	c.RoomBusy = append(c.RoomBusy, held...)
 	return err
@@ -252,7 +253,7 @@ func (s *Store) readOpenTimes(ctx context.Context, t *tx, c *clinic.Calendar, b 
 		c.HasHours, c.Open = true, h.Open(b.Time())
 	}
 	blocked, err := readBlockedTimes(ctx, t, b, t.now)
-	c.Off, c.DoctorBusy = blocked.off, blocked.held
+	c.Off, c.DoctorBusy = blocked.off, t.stillHeld(blocked.held)
 	return err
 }
 

@@ -22,6 +22,7 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 		var err error
 		d.ID, err = insertDoctor(ctx, t, d)
 		t.record(ctx, "doctor", d.ID, 0, nil, d, nil)
+		t.freeByRule(d.ID)
 		return err
 	}, &d)
 	return d, err
@@ -66,6 +67,9 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		d.Version++
 		d.UpdatedAt = t.now
 		t.record(ctx, "doctor", d.ID, 0, before, d, nil)
+		if d.IsActive && (!before.IsActive || d.Specialization != before.Specialization) {
+			t.freeByRule(d.ID)
+		}
 		if err := updateDoctor(ctx, t, d); err != nil || d.IsActive || !before.IsActive {
 			return err
 		}

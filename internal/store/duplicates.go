@@ -29,23 +29,36 @@ func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
 
 // findAlike returns the patients other than p who may be the same person, by id:
 // with the same name, as it is or was, and the same birth date or phone number.
+// Index patient_names_key.
 func findAlike(ctx context.Context, t *tx, p clinic.Patient) ([]int64, error) {
 	if p.BirthDate == nil && p.Phone == nil {
 		return nil, nil
 	}
-	phone := phoneKey(p.Phone)
-	if phone != nil && len(*phone) < 4 {
-		phone = nil
+	names := clinic.WholeNames(p.FirstName, p.LastName)
+	begins := ""
+	if p.Phone != nil {
+		begins = clinic.PhoneKey(*p.Phone)
+		begins = prefix(begins[:min(len(begins), 4)])
 	}
+	var rows []struct {
+		ID       int64   `db:"id"`
+		Born     bool    `db:"born"`
+		PhoneKey *string `db:"phone_key"`
+	}
+	err := t.SelectContext(ctx, &rows, `
+		SELECT DISTINCT p.id, COALESCE(p.birth_date = ?, 0) AS born, p.phone_key
+		FROM patient_names AS n
+		JOIN patients AS p ON p.id = n.patient_id
+		WHERE n.name_key IN (?, ?) AND p.id <> ? AND p.merged_into IS NULL AND (p.birth_date = ? OR p.phone_key LIKE ?)
+		ORDER BY p.id
+		LIMIT 50`, sqlDate(p.BirthDate), names[0], names[1], p.ID, sqlDate(p.BirthDate), begins)
 	var ids []int64
-	const found = `
-		(SELECT id
-		 FROM patients
-		 WHERE last_name = ? AND first_name = ? AND id <> ? AND merged_into IS NULL AND (birth_date = ? OR phone_key = ?)
-		 ORDER BY id LIMIT ?)`
-	err := t.SelectContext(ctx, &ids, found+` UNION `+found+` ORDER BY id LIMIT ?`,
-		p.LastName, p.FirstName, p.ID, sqlDate(p.BirthDate), phone, maxAlike,
-		p.FirstName, p.LastName, p.ID, sqlDate(p.BirthDate), phone, maxAlike, maxAlike)
+	for _, r := range rows {
+		same := r.Born || p.Phone != nil && r.PhoneKey != nil && clinic.SamePhone(*r.PhoneKey, clinic.PhoneKey(*p.Phone))
+		if same && len(ids) < maxAlike {
+			ids = append(ids, r.ID)
+		}
+	}
 	return ids, err
 }
 

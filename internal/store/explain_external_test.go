@@ -48,7 +48,7 @@ func TestPlans(t *testing.T) {
 	f.DB.MustExec(`
 		INSERT INTO webhook_deliveries (webhook_id, position, at, type, object, object_id, status, since, last_at, created_at)
 		SELECT 7, position, at, type, object, object_id, 'delivered', at, at, at FROM changes`)
-	if _, err := f.DB.Exec(`ANALYZE TABLE appointments, patients, doctors, changes, webhook_deliveries`); err != nil {
+	if _, err := f.DB.Exec(`ANALYZE TABLE appointments, patients, patient_names, doctors, changes, webhook_deliveries`); err != nil {
 		t.Fatal(err)
 	}
 	one, err := sqlx.Connect("mysql", f.DSN)

@@ -52,8 +52,9 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"FeedOfDoctor":      sorted(feed(feedVisitsSQL, &doctor, 180, "appointments_doctor")),
 		"FeedOfClinic":      sorted(feed(feedVisitsSQL, nil, 7, "appointments_start")), // of a hundred days; a clinic has years
 		"FeedTimeOff":       feed(feedAbsencesSQL, &doctor, 180, "time_off_doctor"),
-		"PatientsByName":    with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_last_name"),
-		"PatientsFirstName": with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_first_name"),
+		"PatientsByName":    with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patient_names_key"),
+		"PatientsByWords":   with(patients(PatientQuery{Name: "name12 name07"}, patientRow{}), "patient_names_key"),
+		"PatientsByBirth":   with(patients(PatientQuery{BirthDate: &clinic.Date{Year: 1984, Month: 2, Day: 29}}, patientRow{}), "patients_birth_date"),
 		"PatientByEmail":    with(patients(PatientQuery{Email: "p12@example.org"}, patientRow{}), "patients_email_key"),
 		"PatientsByPhone":   with(patients(PatientQuery{Phone: "123456"}, patientRow{}), "patients_phone_key"),
 		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},

@@ -56,6 +56,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 			return err
 		}
 		t.recordHold(ctx, nil, h)
+		t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
 		return nil
 	}, &h)
 	return h, err
@@ -124,6 +125,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if err == nil && n == 0 {
 			return clinic.ErrHoldNotFound // used or given back meanwhile
 		}
+		t.freeHold(h, true)
 		return err
 	})
 }

@@ -87,6 +87,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 		if _, err := t.exec(ctx, `DELETE FROM working_hours WHERE doctor_id = ?`, doctorID); err != nil {
 			return err
 		}
+		t.freeByRule(doctorID)
 		t.record(ctx, "working_hours", doctorID, 0, struct{}{}, h, nil)
 		if err := insertHours(ctx, t, doctorID, h); err != nil {
 			return err

@@ -146,7 +146,7 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		m.Survivor.Version++
 		m.Survivor.UpdatedAt = t.now
-		if err := follow(ctx, t, id, duplicate.ID); err != nil {
+		if err := follow(ctx, t, id, duplicate.ID, slices.Contains(m.Gained, "email")); err != nil {
 			return err
 		}
 		if err := mergeTickets(ctx, t, id, doctors); err != nil {
@@ -234,14 +234,19 @@ var followers = map[string]string{
 }
 
 // follow runs the followers, writes an event for each appointment, and makes the
-// duplicate lead to the survivor. Its e-mail address goes, so that the survivor
-// can have it.
-func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
+// duplicate lead to the survivor. Its e-mail address goes if the
+// survivor takes it over, and otherwise stays taken.
+func follow(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) error {
+	// Assignments are made from left to right.
 	_, err := t.exec(ctx, `
 		UPDATE patients
-		SET merged_into = ?, email = NULL, email_key = NULL, version = version + 1, updated_at = ?
-		WHERE id = ?`, id, t.now, duplicateID)
+		SET merged_into = ?, email = IF(?, NULL, email), email_key = IF(?, NULL, email_key),
+		    version = version + 1, keys_of = version, updated_at = ?
+		WHERE id = ?`, id, emailGoes, emailGoes, t.now, duplicateID)
 	if err != nil {
+		return err
+	}
+	if err := moveNames(ctx, t, id, duplicateID); err != nil {
 		return err
 	}
 	if err := t.noteOfPatients(ctx, updated, duplicateID); err != nil {

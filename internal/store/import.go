@@ -24,7 +24,7 @@ const MaxImport = 500
 // Statements, in lock order: write the doctor's guard row, write the patients'
 // (ids ascending: the statement walks the primary key), the rooms', read the
 // occupied times of all of them in the span of the appointments (locking),
-// insert them and an event for each.
+// insert them and an event for each, and a ticket for whoever is here.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPatientNotFound.
 func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []clinic.Appointment) (int, error) {
@@ -89,9 +89,50 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 		}
 		imported = len(add)
 		t.recordMany(ctx, clinic.AuditCreated, "appointment", idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
-		return insertAppointments(ctx, t, add)
+		first, err := insertAppointments(ctx, t, add)
+		if err != nil || len(add) == 0 {
+			return err
+		}
+		return s.insertImportedTickets(ctx, t, first, doctorID)
 	})
 	return imported, err
+}
+
+// insertImportedTickets adds those who are here to the doctor's queue, as their
+// check-in would have: in the order of their appointments from id first on. The
+// doctor's guard is held. Primary key.
+func (s *Store) insertImportedTickets(ctx context.Context, t *tx, first, doctorID int64) error {
+	var rows []struct {
+		ID        int64  `db:"id"`
+		PatientID int64  `db:"patient_id"`
+		Status    string `db:"status"`
+	}
+	err := t.SelectContext(ctx, &rows, `
+		SELECT id, patient_id, status
+		FROM appointments
+		WHERE id >= ? AND doctor_id = ? AND status IN ('checked_in', 'in_progress')
+		ORDER BY start_time, id`, first, doctorID)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		ticket := clinic.Ticket{
+			DoctorID: doctorID, Day: clinic.DateOf(t.now.In(s.zone)), PatientID: row.PatientID, AppointmentID: &row.ID,
+			Status: clinic.TicketWaiting,
+		}
+		if err := s.insertTicket(ctx, t, &ticket); err != nil {
+			return err
+		}
+		before := ticket
+		ticket.Follow(t.now, clinic.Status(row.Status))
+		if ticket.Status == before.Status {
+			continue
+		}
+		if err := updateTicket(ctx, t, before, ticket); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // room is an appointment's, 0 for none.
@@ -169,9 +210,10 @@ func busyTimesOfPatients(ctx context.Context, t *tx, ids []int64, want clinic.In
 	return busy, nil
 }
 
-func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) error {
+// insertAppointments returns the id of the first; those that follow belong to it.
+func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) (int64, error) {
 	if len(as) == 0 {
-		return nil
+		return 0, nil
 	}
 	var args []any
 	for _, a := range as {
@@ -191,7 +233,7 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) err
 		                          cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	// Nobody else adds to this doctor's appointments while the guard is held, so
 	// those from the first new id on are ours. Primary key.
@@ -202,8 +244,8 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) err
 		FROM appointments
 		WHERE id >= ? AND doctor_id = ?`, string(clinic.ActionImport), first, as[0].DoctorID)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return t.noteRows(ctx, clinic.ChangedAppointment, "booked",
+	return first, t.noteRows(ctx, clinic.ChangedAppointment, "booked",
 		`SELECT id, doctor_id, made_by_key FROM appointments WHERE id >= ? AND doctor_id = ?`, first, as[0].DoctorID)
 }

@@ -15,8 +15,8 @@ import (
 //
 // Statements, in lock order, of this and the other methods of this file: read
 // whose it is (no lock), write the guard rows of the doctor and the patient,
-// read the appointment, update it, insert the event, update the ticket,
-// offer a time that was freed to the waitlist.
+// read the appointment, update it, insert the event, update the ticket, note a
+// time that was freed (freed.go).
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
@@ -69,6 +69,9 @@ func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (
 			}
 		}
 		if decide {
+			if err := s.withdrawOffers(ctx, t, b, func() (bool, error) { return true, nil }); err != nil {
+				return err
+			}
 			c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
 			if a.Broken, err = s.decide(ctx, t, c, &b, a.ID); err != nil {
 				return err
@@ -115,7 +118,7 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 }
 
 // saveChange writes a changed appointment with its event, brings its ticket into
-// step, and offers the time that it gave up to the waitlist.
+// step, and notes the time that it gave up.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
 	t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
 	if err := updateAppointment(ctx, t, a); err != nil {
@@ -127,10 +130,7 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 	if err := s.followVisit(ctx, t, a); err != nil {
 		return err
 	}
-	moved := a.DoctorID != before.DoctorID || a.Time != before.Time
-	if before.Status.Occupies() && (moved || !a.Status.Occupies()) {
-		return s.offerFreed(ctx, t, before.DoctorID, before.Busy())
-	}
+	t.freeOf(before, a)
 	return nil
 }
 
@@ -156,11 +156,7 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		if err := match.check(a.Version); err != nil {
 			return err
 		}
-		doctor, freed := a.DoctorID, a.Busy()
-		if err := s.reschedule(ctx, t, &a, r); err != nil {
-			return err
-		}
-		return s.offerFreed(ctx, t, doctor, freed)
+		return s.reschedule(ctx, t, &a, r)
 	}, &a)
 	return a, err
 }
@@ -182,6 +178,13 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return err
 	}
+	err = s.withdrawOffers(ctx, t, b, func() (bool, error) {
+		history, err := readHistory(ctx, t, a.ID)
+		return clinic.WasAt(history, b.DoctorID, b.Time()), err
+	})
+	if err != nil {
+		return err
+	}
 	broken, err := s.decide(ctx, t, c, &b, a.ID)
 	if err != nil {
 		return err
@@ -189,6 +192,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	from, before := a.Status, *a
 	a.Rescheduled(t.now, b, broken)
 	t.record(ctx, "appointment", a.ID, a.PatientID, before, *a, nil)
+	t.freeOf(before, *a)
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err
 	}

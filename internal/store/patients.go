@@ -168,6 +168,9 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 		if err := match.check(p.Version); err != nil {
 			return err
 		}
+		if err := freeHoldsOf(ctx, t, "patient_id", id); err != nil {
+			return err
+		}
 		if err := t.noteGone(ctx, "patient", id); err != nil {
 			return err
 		}
@@ -178,12 +181,17 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 }
 
 func insertPatient(ctx context.Context, t *tx, p clinic.Patient) (int64, error) {
-	return t.insert(ctx, `
+	id, err := t.insert(ctx, `
 		INSERT INTO patients (first_name, last_name, email, email_key, phone, phone_key, birth_date,
-		                      made_by_key, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		                      made_by_key, version, keys_of, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.FirstName, p.LastName, p.Email, emailKey(p.Email), p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
-		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt)
+		p.MadeBy, p.Version, p.Version, p.CreatedAt, p.UpdatedAt)
+	if err != nil {
+		return 0, err
+	}
+	p.ID = id
+	return id, addNames(ctx, t, p)
 }
 
 // Primary key; exclusive lock on the row.
@@ -209,15 +217,27 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	return row.patient(), nil
 }
 
+// updatePatient writes the record and adds its name to those that find it. The
+// address of a record that was merged into it may become its own.
 func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
+	if p.Email != nil {
+		_, err := t.exec(ctx, `UPDATE patients SET email = NULL, email_key = NULL WHERE email_key = ? AND merged_into = ?`,
+			emailKey(p.Email), p.ID)
+		if err != nil {
+			return err
+		}
+	}
 	_, err := t.exec(ctx, `
 		UPDATE patients
 		SET first_name = ?, last_name = ?, email = ?, email_key = ?, phone = ?, phone_key = ?, birth_date = ?,
-		    version = ?, updated_at = ?
+		    version = ?, keys_of = ?, updated_at = ?
 		WHERE id = ?`,
 		p.FirstName, p.LastName, p.Email, emailKey(p.Email), p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
-		p.Version, p.UpdatedAt, p.ID)
-	return err
+		p.Version, p.Version, p.UpdatedAt, p.ID)
+	if err != nil {
+		return err
+	}
+	return addNames(ctx, t, p)
 }
 
 // patientColumns are those of patientRow.

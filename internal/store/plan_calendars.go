@@ -111,7 +111,7 @@ func readUsualHours(ctx context.Context, r *reader, window clinic.Interval, zone
 		r.hours = map[int64]clinic.WorkingHours{}
 	}
 	for _, id := range ids {
-		r.hours[id] = clinic.UsualHours(times[id], zone)
+		r.hours[id] = clinic.GuessHours(times[id], zone)
 	}
 	return nil
 }

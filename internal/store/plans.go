@@ -91,6 +91,13 @@ func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 // clinic.CodePlanNotApplied, with the report, when not all could be moved
 // atomically.
 func (s *Store) ApplyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
+	// The visits moved first may free what those moved later need.
+	p, err := s.applyPlan(offerLater(ctx), id, only, atomically, match)
+	s.offerAfterCommit(ctx)
+	return p, err
+}
+
+func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
 	var given clinic.Plan
 	if found, err := s.given(ctx, &given); err != nil || found {
 		return given, err // before anything is looked at that it has changed

@@ -175,6 +175,11 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 		if open {
 			return clinic.ErrHasOpenAppointments
 		}
+		for _, each := range ids {
+			if err := freeHoldsOf(ctx, t, "patient_id", each); err != nil {
+				return err
+			}
+		}
 		if err := t.noteOfPatients(ctx, deleted, ids...); err != nil {
 			return err
 		}
@@ -215,9 +220,10 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 var erasures = []string{
 	`UPDATE patients
 	 SET first_name = 'Erased', last_name = 'Patient', email = NULL, email_key = NULL, phone = NULL, phone_key = NULL,
-	     birth_date = NULL, version = version + 1
+	     birth_date = NULL, version = version + 1, keys_of = version
 	 WHERE id IN (?)`,
 	`DELETE FROM patient_identifiers WHERE patient_id IN (?)`,
+	`DELETE FROM patient_names WHERE patient_id IN (?)`,
 	`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
 	 AND appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
 	`UPDATE appointment_event_overrides SET reason = 'erased'

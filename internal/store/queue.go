@@ -314,6 +314,7 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 		if err := updateAppointment(ctx, t, *visit); err != nil {
 			return err
 		}
+		t.freeOf(before, *visit)
 		t.record(ctx, "appointment", visit.ID, visit.PatientID, before, *visit, nil)
 		return insertEvent(ctx, t, visit.ID, visit.Event(ctx, action, &from))
 	}, &k)

@@ -23,6 +23,7 @@ func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, err
 			INSERT INTO rooms (name, is_active, version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?)`, r.Name, r.IsActive, r.Version, r.CreatedAt, r.UpdatedAt)
 		t.record(ctx, "room", r.ID, 0, nil, r, nil)
+		t.freeByRule(0)
 		return err
 	}, &r)
 	return r, err
@@ -80,6 +81,9 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 			return err
 		}
 		t.record(ctx, "room", r.ID, 0, before, r, nil)
+		if r.IsActive && !before.IsActive {
+			t.freeByRule(0)
+		}
 		r.Version++
 		r.UpdatedAt = t.now
 		_, err = t.exec(ctx, `
@@ -107,6 +111,9 @@ func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error 
 			return err
 		}
 		if err := match.check(r.Version); err != nil {
+			return err
+		}
+		if err := freeHoldsOf(ctx, t, "room_id", id); err != nil {
 			return err
 		}
 		if err := t.noteGone(ctx, "room", id); err != nil {

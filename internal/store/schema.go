@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 
 	"mems/db"
@@ -136,7 +137,7 @@ func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration
 			return f.version <= at || f.version > version
 		})
 		if len(pending) == 0 {
-			return nil
+			return sc.finish(ctx, version)
 		}
 		if err := sc.checkBeforeUp(ctx, pending); err != nil {
 			return hint(err)
@@ -144,15 +145,28 @@ func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration
 		for range pending {
 			r, err := p.UpByOne(ctx)
 			if errors.Is(err, goose.ErrNoNextVersion) {
-				return nil
+				break
 			}
 			if err != nil {
 				return hint(firstError(ctx.Err(), err))
 			}
 			report(migration(r, files))
 		}
-		return nil
+		return sc.finish(ctx, version)
 	})
+}
+
+// finish computes the keys of all patients that have none or old ones, once every
+// migration has been run.
+func (sc *Schema) finish(ctx context.Context, version int64) error {
+	if version < math.MaxInt64 {
+		return nil
+	}
+	for db := sqlx.NewDb(sc.pool, "mysql"); ; {
+		if n, err := rekeyPatients(ctx, db); err != nil || n == 0 {
+			return err
+		}
+	}
 }
 
 // version is the newest migration that was completed; 0 when none was.

@@ -168,9 +168,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionCancel, &from)); err != nil {
 				return err
 			}
-			if err := s.offerFreed(ctx, t, a.DoctorID, a.Busy()); err != nil {
-				return err
-			}
+			t.freeOf(before, a)
 		}
 		if err := countSeries(ctx, t, id); err != nil {
 			return err

@@ -211,7 +211,7 @@ var errUnrecorded = errors.New("store: a change without an entry in the audit tr
 // its transaction but for the answer to a request with an Idempotency-Key.
 func (s *Store) writeTrail(ctx context.Context, t *tx, st *strand) (*strand, error) {
 	if len(t.trail) == 0 {
-		if t.wrote {
+		if t.wrote && !t.bookkeeping {
 			return nil, errUnrecorded
 		}
 		return st, nil

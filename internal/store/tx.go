@@ -30,7 +30,13 @@ type tx struct {
 	observe Observe
 	// wrote says that something may have been changed, trail what has been.
 	wrote bool
-	trail []clinic.AuditEntry
+	// bookkeeping: what it writes may be nothing that the trail would tell.
+	bookkeeping bool
+	// freed is to be offered to the waitlist after the commit.
+	freed []freedTime
+	// withdrawn are the times of offers that withdrawOffers has taken back.
+	withdrawn []clinic.Interval
+	trail     []clinic.AuditEntry
 	// changes are for the feed.
 	changes  []clinic.RecordChange
 	ofSeries []dateOfSeries // appointments among them
@@ -63,33 +69,37 @@ var errMoved = errors.New("changed while waiting for a lock")
 // fills in: with an idempotency key it is kept in the same transaction, and when
 // the key was used before, it is the answer of then and body does not run.
 func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) error {
-	err := s.try(ctx, body, answer)
+	freed, err := s.try(ctx, body, answer)
+	if freed {
+		s.offerAfterCommit(ctx)
+	}
 	if once := onceOf(ctx); once != nil && len(answer) > 0 && isAnswer(err) {
 		return translate(ctx, s.keepRefusal(ctx, once, err, answer))
 	}
 	return err
 }
 
-func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (err error) {
+// try answers with whether the transaction freed anything.
+func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		err = s.attempt(ctx, body, answer)
+		freed, err = s.attempt(ctx, body, answer)
 		if err == nil {
-			return nil
+			return freed, nil
 		}
 		if forWantOfTime(err) {
 			looked := s.look(ctx, body)
 			if !errors.Is(looked, errFree) && !isTransient(looked) {
-				return translate(ctx, looked)
+				return false, translate(ctx, looked)
 			}
 			if attempt == maxAttempts {
-				return err // without alternatives
+				return false, err // without alternatives
 			}
 			s.observe.retry(looked)
 			continue
 		}
 		if attempt == maxAttempts || !isTransient(err) {
-			return translate(ctx, err)
+			return false, translate(ctx, err)
 		}
 		s.observe.retry(err)
 		s.log.DebugContext(ctx, "transaction tried again", "attempt", attempt, "cause", err)
@@ -97,28 +107,28 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (er
 		wait := rand.N(time.Millisecond << attempt) //nolint:gosec // G404: spreads load, guards nothing
 		select {
 		case <-ctx.Done():
-			return translate(ctx, err)
+			return false, translate(ctx, err)
 		case <-time.After(wait):
 		}
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any) error {
+func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any) (freed bool, err error) {
 	st, err := s.takeStrand(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	known := true // where the chain ends
 	defer func() { s.returnStrand(st, known) }()
 	begun, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	t := &tx{Tx: begun, now: clinic.Instant(s.now()), observe: s.observe}
 	end, err := s.run(ctx, t, st, body, answer)
 	if err != nil || end == nil {
 		_ = t.Rollback() // if it fails, the connection is gone and so is the transaction
-		return err
+		return false, err
 	}
 	err = commit(t)
 	if err == nil {
@@ -128,7 +138,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 		}
 	}
 	known = !errors.Is(err, clinic.ErrOutcomeUnknown)
-	return err
+	return len(t.freed) > 0, err
 }
 
 // run does all of a transaction but its COMMIT and answers with the new end of
@@ -136,7 +146,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error, answer []any) (*strand, error) {
 	once := onceOf(ctx)
 	if once == nil || len(answer) == 0 {
-		if err := body(t); err != nil {
+		if err := s.runBody(ctx, t, body); err != nil {
 			return nil, err
 		}
 		return s.writeDown(ctx, t, st)
@@ -144,7 +154,7 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 		return nil, err
 	}
-	if err := body(t); err != nil {
+	if err := s.runBody(ctx, t, body); err != nil {
 		return nil, err
 	}
 	end, err := s.writeDown(ctx, t, st)
@@ -154,8 +164,19 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 	return end, keepAnswer(ctx, t, once, answer)
 }
 
+// runBody runs body and offers what it freed.
+func (s *Store) runBody(ctx context.Context, t *tx, body func(*tx) error) error {
+	if err := body(t); err != nil {
+		return err
+	}
+	return s.offerUnderGuard(ctx, t)
+}
+
 // writeDown writes what was done for the feed and for the trail.
 func (s *Store) writeDown(ctx context.Context, t *tx, st *strand) (*strand, error) {
+	if err := writeFreed(ctx, t); err != nil {
+		return nil, err
+	}
 	if err := writeChanges(ctx, t); err != nil {
 		return nil, err
 	}

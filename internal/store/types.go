@@ -101,6 +101,7 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 		}
 		k.Version++
 		k.UpdatedAt = t.now
+		t.freeByRule(0)
 		return updateType(ctx, t, before, k)
 	})
 	return k, err
@@ -130,6 +131,9 @@ func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error 
 			return err
 		}
 		if err := match.check(k.Version); err != nil {
+			return err
+		}
+		if err := freeHoldsOf(ctx, t, "type_id", id); err != nil {
 			return err
 		}
 		if err := t.noteGone(ctx, "appointment_type", id); err != nil {

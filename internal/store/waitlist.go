@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -13,10 +12,13 @@ import (
 	"mems/internal/clinic"
 )
 
-// maxCandidates bounds the entries that are looked at for one freed time.
-const maxCandidates = 200
-
-// CreateWaitlistEntry puts a patient on the waitlist. Errors:
+// CreateWaitlistEntry puts a patient on the waitlist and, when a time that fits is free,
+// offers it in the same transaction.
+//
+// Statements, in lock order: find the doctor who is free first (no lock), write the
+// doctor's guard row and the patient's, insert, look again under the guard, offer.
+//
+// Errors:
 // clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.CodeValidationFailed.
 func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
@@ -24,6 +26,10 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 	err := s.inTx(ctx, func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
 		if err := e.Check(t.now); err != nil {
+			return err
+		}
+		free, err := s.firstFor(ctx, t, e)
+		if err != nil {
 			return err
 		}
 		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
@@ -46,17 +52,56 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		}
 		e.MadeBy = clinic.AccessOf(ctx).MadeBy()
 		e.Status, e.Version, e.CreatedAt, e.UpdatedAt = clinic.WaitlistWaiting, 1, t.now, t.now
-		var err error
 		e.ID, err = t.insert(ctx, `
 			INSERT INTO waitlist (patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note,
 			                      status, made_by_key, version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			e.PatientID, list(e.DoctorIDs), e.Specialization, e.TypeID, e.Duration/time.Minute, e.Window.Start, e.Window.End, e.Note,
 			string(e.Status), e.MadeBy, e.Version, e.CreatedAt, e.UpdatedAt)
+		if err != nil {
+			return err
+		}
 		t.record(ctx, "waitlist_entry", e.ID, e.PatientID, nil, e, nil)
+		if free == nil {
+			return nil
+		}
+		offered, err := s.offerAgain(ctx, t, &e, *free)
+		if err == nil && !offered {
+			t.freeForEntry(e.ID) // somebody else was faster; look further after the commit
+		}
+		if err != nil || !offered {
+			return err
+		}
+		e.Version = 1 // it was offered a time from the beginning
+		_, err = t.exec(ctx, `UPDATE waitlist SET version = ? WHERE id = ?`, e.Version, e.ID)
 		return err
 	}, &e)
 	return e, err
+}
+
+// firstFor finds the first free time for a new entry, without locks, and takes the
+// guard of its doctor; nil when there is none.
+func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (*clinic.Slot, error) {
+	if e.Duration == 0 && e.TypeID != nil {
+		kind, _, err := readTypeForBooking(ctx, t, *e.TypeID)
+		if err != nil {
+			return nil, err
+		}
+		e.Duration = kind.Duration
+	}
+	if e.Duration == 0 {
+		return nil, nil //nolint:nilnil // the type does not exist, which is found out under the guard
+	}
+	m, err := s.matcherOf(ctx, t, t.now, e, nil)
+	if err != nil {
+		return nil, err
+	}
+	slots, err := m.search(ctx)
+	if err != nil || len(slots) == 0 {
+		return nil, err
+	}
+	_, err = guardDoctor(ctx, t, slots[0].DoctorID)
+	return &slots[0], err
 }
 
 // WaitlistEntry reads an entry, after offers that have expired were passed on.
@@ -212,8 +257,8 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 	return a, err
 }
 
-// PassOnExpiredOffers gives every time whose offer has expired to the next entry
-// that it fits, ends the entries whose window has passed, and answers with the
+// PassOnExpiredOffers gives every time whose offer has expired to the next entries
+// that it fits, offers what has become free otherwise and is not offered yet, ends the entries whose window has passed, and answers with the
 // number of offers that were passed on. Any number of processes may call it at
 // once: each offer is passed on under its doctor's guard, and once.
 func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
@@ -248,9 +293,9 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	var over bool
 	err = s.db.GetContext(ctx, &over, `SELECT COUNT(*) > 0 FROM waitlist WHERE status = 'waiting' AND to_time <= ?`, now)
 	if err != nil || !over {
-		return passed, translate(ctx, err)
+		return passed, firstError(translate(ctx, err), s.offerFreedTimes(ctx))
 	}
-	return passed, s.inTx(ctx, func(t *tx) error {
+	err = s.inTx(ctx, func(t *tx) error {
 		var ids []int64
 		err := t.SelectContext(ctx, &ids, `SELECT id FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
 		if err != nil || len(ids) == 0 {
@@ -268,6 +313,7 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		_, err = t.exec(ctx, query, args...)
 		return err
 	})
+	return passed, firstError(err, s.offerFreedTimes(ctx))
 }
 
 // endOffer changes an entry by end; when it had an offer and has none now, the
@@ -316,98 +362,11 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end
 	}
 	h := row.hold()
 	t.note(clinic.ChangedHold, h.ID, h, nil)
-	return s.offerFreed(ctx, t, h.DoctorID, clinic.Interval{
-		Start: h.Time.Start.Add(-h.Buffers.Before), End: h.Time.End.Add(h.Buffers.After),
-	})
-}
-
-// offerFreed offers a time of a doctor that has become free, buffers included, to
-// the first entry that it fits: in the transaction that freed it, under the
-// doctor's guard, as a hold for the patient. The patient's own time is looked at
-// without a guard, for a hold does not occupy it; accepting decides again.
-func (s *Store) offerFreed(ctx context.Context, t *tx, doctorID int64, freed clinic.Interval) error {
-	if t.looks || !freed.End.After(t.now) {
-		return nil
-	}
-	var rows []waitlistRow
-	// Index waitlist_open (status, id).
-	err := t.SelectContext(ctx, &rows, `
-		SELECT `+waitlistColumns+`
-		FROM waitlist
-		WHERE status = 'waiting' AND from_time < ? AND to_time > ?
-		ORDER BY id
-		LIMIT ?`, freed.End, freed.Start, maxCandidates)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	doctor, err := readDoctorFacts(ctx, t, doctorID)
-	if err != nil || !doctor.IsActive {
-		return err
-	}
-	for i := range rows {
-		e, err := rows[i].entry()
-		if err != nil {
-			return err
-		}
-		offered, err := s.offer(ctx, t, e, doctor, freed)
-		if err != nil || offered {
-			return err
-		}
+	t.freeHold(h, true)
+	if e.Status == clinic.WaitlistWaiting {
+		t.freeForEntry(e.ID) // what became free meanwhile
 	}
 	return nil
-}
-
-// offer offers a freed time to one entry, if it fits.
-func (s *Store) offer(ctx context.Context, t *tx, e clinic.WaitlistEntry, doctor doctorFacts, freed clinic.Interval) (bool, error) {
-	if !e.Wants(doctor.ID, doctor.Specialization) {
-		return false, nil
-	}
-	var buffers clinic.Buffers
-	if e.TypeID != nil {
-		kind, _, err := readTypeForBooking(ctx, t, *e.TypeID)
-		if err != nil {
-			return false, err
-		}
-		buffers = kind.Buffers
-	}
-	b, fits := e.Fit(freed, doctor.ID, buffers, t.now)
-	if !fits {
-		return false, nil
-	}
-	var missed bool
-	err := t.GetContext(ctx, &missed, `
-		SELECT COUNT(*) > 0 FROM waitlist_missed WHERE waitlist_id = ? AND doctor_id = ? AND start_time = ?`, e.ID, doctor.ID, b.Start)
-	if err != nil || missed {
-		return false, err
-	}
-	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
-	_, err = s.decide(ctx, t, c, &b, 0)
-	if _, refused := errors.AsType[*clinic.Error](err); refused {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	// Under the doctor's guard alone two might pick one entry for two doctors'
-	// times: the first to write it has it.
-	h := clinic.Hold{
-		Token: rand.Text(), DoctorID: b.DoctorID, PatientID: &e.PatientID, TypeID: b.TypeID, RoomID: b.RoomID,
-		Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(clinic.OfferLasts), CreatedAt: t.now,
-	}
-	var still string
-	if err := t.GetContext(ctx, &still, `SELECT status FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
-		return false, err
-	}
-	if still != string(clinic.WaitlistWaiting) {
-		return false, nil
-	}
-	if h.ID, err = insertHold(ctx, t, h); err != nil {
-		return false, err
-	}
-	t.note(clinic.ChangedHold, h.ID, nil, h)
-	e.Status = clinic.WaitlistOffered
-	e.Offer = &clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt}
-	return true, updateEntry(ctx, t, e)
 }
 
 // lockEntry takes the guards of the offered doctor, if any, and of the patient,

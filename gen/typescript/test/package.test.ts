@@ -77,3 +77,27 @@ test("only what is needed is published", () => {
   expect(strangers).toEqual([]);
   expect(paths).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts", "package.json", "README.md"]));
 });
+
+test("the package says where it is from, and gives its types to every resolution", () => {
+  const about = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as Record<string, unknown>;
+  for (const member of ["author", "bugs", "homepage", "keywords", "license", "repository"]) {
+    expect(about, member).toHaveProperty(member);
+  }
+  // Node10 reads no exports: it has `main` and `types` only.
+  for (const [module, moduleResolution] of [
+    [ts.ModuleKind.CommonJS, ts.ModuleResolutionKind.Node10],
+    [ts.ModuleKind.Node16, ts.ModuleResolutionKind.Node16],
+    [ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
+  ] as const) {
+    const options = { module, moduleResolution };
+    const host: ts.ModuleResolutionHost = {
+      ...ts.sys,
+      fileExists: (path) => ts.sys.fileExists(path.replace("/away/node_modules/mems-client/", home)),
+      readFile: (path) => ts.sys.readFile(path.replace("/away/node_modules/mems-client/", home)),
+      directoryExists: () => true,
+      realpath: (path) => path,
+    };
+    const { resolvedModule } = ts.resolveModuleName("mems-client", "/away/use.mts", options, host);
+    expect(resolvedModule?.resolvedFileName).toBe("/away/node_modules/mems-client/dist/index.d.ts");
+  }
+});

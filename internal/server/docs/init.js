@@ -3,6 +3,7 @@
 // everything that would reach beyond this server is switched off.
 Scalar.createApiReference('#app', {
   url: '/openapi.yaml',
+  servers: [{ url: location.origin, description: 'This installation' }],
   withDefaultFonts: false,
   telemetry: false,
   hideClientButton: true,

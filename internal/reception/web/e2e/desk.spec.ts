@@ -45,7 +45,7 @@ test("what changes elsewhere is shown, and only what changed is read again", asy
   // The board follows its queues.
   await page.keyboard.press("q");
   await page.keyboard.press("t");
-  await expect(page.getByRole("region", { name: "Here" })).toContainText("Nobody");
+  await expect(page.getByRole("region", { name: "Here" })).toContainText("No patients");
   await send("/walk-ins", { patient_id: 1, doctor_id: 4 });
   await expect(page.getByRole("region", { name: "Here" })).toContainText("Muster, Ann");
 });

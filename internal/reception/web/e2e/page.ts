@@ -1,16 +1,17 @@
 import AxeBuilder from "@axe-core/playwright";
 import { type Browser, expect, type Page } from "@playwright/test";
 
-/** A desk that is signed in, at a date. */
-export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number; hasTouch?: boolean; locale?: string } = {}): Promise<Page> {
-  const { width = 1280, height = 800, ...rest } = options;
+/** A desk that is signed in, at a date; answers are refusals that the test is about. */
+export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number; hasTouch?: boolean; answers?: RegExp; locale?: string } = {}): Promise<Page> {
+  const { width = 1280, height = 800, answers, ...rest } = options;
   const context = await browser.newContext({ ...rest, viewport: { width, height } });
   const page = await context.newPage();
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {
     // A refusal is an answer that the desk shows, and 503 is sent again; a violated policy is neither.
-    if (message.type() === "error" && !/status of (401|403|404|409|503)|net::ERR_/.test(message.text())) faults.push(message.text());
+    const answered = /status of (401|403|404|409|503)|net::ERR_/.test(message.text()) || answers?.test(message.text());
+    if (message.type() === "error" && !answered) faults.push(message.text());
   });
   page.on("close", () => expect(faults).toEqual([]));
   await page.goto(`${process.env.DESK_URL}/reception/`);

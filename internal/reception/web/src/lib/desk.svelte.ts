@@ -4,7 +4,6 @@ import {
   type AppointmentType,
   type Caller,
   type Change,
-  type Closure,
   type Doctor,
   follow,
   isProblem,
@@ -15,19 +14,17 @@ import {
   type Problem,
   problemOf,
   type Room,
-  type Ticket,
-  type TimeOff,
-  unwrap,
-  type WorkingHours,
 } from "mems-client";
 import { type Draft, type Move, newDraft } from "./draft.js";
 import { people } from "./people.svelte.js";
+import { all, needs, nothing, Reader, type Shown, type View, wanted } from "./read.js";
 import { isAway, problemText } from "./refusal.js";
-import { mems, setKey } from "./session.js";
-import { addDays, dateAt, dayWindow, monday } from "./time.js";
+import { apiKey, mems, server, setKey } from "./session.js";
+import { dateAt } from "./time.js";
 
-export type View = "day" | "week" | "board" | "find";
-export type Line = "connecting" | "live" | "lost";
+export type { View } from "./read.js";
+/** How changes made elsewhere arrive; polled: this caller may not follow them. */
+export type Line = "connecting" | "live" | "lost" | "polled";
 
 export interface Toast {
   id: number;
@@ -48,15 +45,27 @@ class Desk {
   /** The doctor of the week view. */
   doctor = $state(0);
   hidden = $state<number[]>(JSON.parse(localStorage.getItem("mems-hidden") ?? "[]") as number[]);
-  visits = $state.raw<Appointment[]>([]);
-  tickets = $state.raw<Ticket[]>([]);
-  closures = $state.raw<Closure[]>([]);
-  hours = $state.raw<Record<number, WorkingHours>>({});
-  away = $state.raw<Record<number, TimeOff[]>>({});
-  loading = $state(true);
+  /** What was read last, for whatever view, day and doctors. */
+  private shownData = $state.raw<Shown>();
+  private wanted = $derived(wanted(this.view, this.date, this.doctor));
+  /** What was read for what is looked at now; nothing of another day. */
+  private current = $derived(this.shownData?.key === this.wanted.key ? this.shownData : undefined);
+  visits = $derived((this.current ?? nothing).visits);
+  tickets = $derived((this.current ?? nothing).tickets);
+  closures = $derived((this.current ?? nothing).closures);
+  hours = $derived((this.current ?? nothing).hours);
+  away = $derived((this.current ?? nothing).away);
   /** When what is shown was read; 0: never. */
   readAt = $state(0);
+  /** Why the last reading failed. */
   trouble = $state("");
+  /** Permissions without which this view shows nothing. */
+  missing = $derived(this.phase === "ready" ? needs[this.view].filter((p) => !this.may(p)) : []);
+  /** Loading and refused show no list: there is none of this day yet. */
+  status = $derived<"loading" | "ready" | "refused">(this.current ? "ready" : this.trouble ? "refused" : "loading");
+  loading = $derived(this.status === "loading" && !this.missing.length && this.doctors.length > 0 && this.view !== "find");
+  /** Why somebody has to sign in again. */
+  signedOutBecause = $state("");
   line = $state<Line>("connecting");
   now = $state(Date.now());
   toasts = $state<Toast[]>([]);
@@ -76,14 +85,20 @@ class Desk {
   shown = $derived(this.doctors.filter((d) => !this.hidden.includes(d.id)));
   today = $derived(dateAt(this.now, this.zone));
 
-  private asked = 0;
   private toastId = 0;
   private ending: AbortController | undefined;
-  private soon: ReturnType<typeof setTimeout> | undefined;
-  /** Doctors of whom more than the visits is to be read again. */
-  private stale = { calendar: new Set<number>(), queue: new Set<number>() };
-  private calendarsFrom = "";
-  private queuesOf = "";
+  private reader = new Reader();
+  private reading: { key: string; ending: AbortController; again: boolean } | undefined;
+  private next: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
+  private failures = 0;
+  /** What this caller may not read: not read again unless somebody asks for it. */
+  private refusedKey = "";
+
+  constructor() {
+    server.onUnauthenticated = () => {
+      if (this.phase === "ready") this.signOut("Your key has expired or was revoked. Sign in again to continue.");
+    };
+  }
 
   may(p: Permission): boolean {
     return this.caller?.permissions.includes(p) ?? false;
@@ -107,7 +122,7 @@ class Desk {
     if (version.data) this.zone = version.data.time_zone;
     this.date ||= dateAt(Date.now(), this.zone);
     if (isProblem(me.error, "unauthenticated")) {
-      this.phase = "signed-out";
+      this.signOut(apiKey() ? "Your key has expired or was revoked. Sign in again to continue." : "");
       return;
     }
     if (!me.data) {
@@ -117,25 +132,31 @@ class Desk {
     }
     this.caller = me.data;
     try {
-      await this.readHouse();
+      if (this.may("directory:read")) await this.readHouse();
     } catch (error) {
       this.trouble = said(problemOf(error) ?? (error as NoAnswer));
       this.phase = "unreachable";
       return;
     }
+    this.trouble = this.signedOutBecause = "";
     this.phase = "ready";
     void this.read();
     void this.watch();
   }
 
-  signOut(): void {
+  /** Ends the session; nothing of the patients stays on the screen or in memory. */
+  signOut(because = ""): void {
     this.ending?.abort();
+    this.stopReading();
     setKey(undefined);
-    this.caller = undefined;
-    this.visits = [];
-    this.tickets = [];
-    this.draft = this.pending = undefined;
+    this.caller = this.shownData = this.draft = this.pending = this.open = this.moving = this.refused = this.walkIn = undefined;
+    this.toasts = [];
+    this.trouble = "";
+    this.failures = this.readAt = 0;
+    this.refusedKey = "";
+    this.reader.forget();
     people.forget();
+    this.signedOutBecause = because;
     this.phase = "signed-out";
   }
 
@@ -152,95 +173,109 @@ class Desk {
     if (!this.doctors.some((d) => d.id === this.doctor)) this.doctor = this.doctors[0]?.id ?? 0;
   }
 
-  /** Reads what is shown. Of several that are under way only the last one counts. */
+  /**
+   * Reads what is shown. What is asked for while the same is being read is read once
+   * more after it; when something else is wanted, the older request ends unheard.
+   */
   async read(): Promise<void> {
-    const turn = ++this.asked;
-    const date = this.date;
-    const week = this.view === "week";
-    const doctor = this.doctor;
-    const from = week ? monday(date) : date;
-    const window = { start: dayWindow(from, this.zone).start, end: dayWindow(week ? addDays(from, 6) : from, this.zone).end };
-    const iso = (t: number) => new Date(t).toISOString();
-    const of = week ? this.doctors.filter((d) => d.id === doctor) : this.doctors;
-    try {
-      const [visits, closures] = await Promise.all([
-        all(
-          pages(mems.listAppointments, {
-            query: week
-              ? { from: iso(window.start), to: iso(window.end), doctor_id: doctor, include: ["patient"], limit: 200 }
-              : { date, include: ["patient"], limit: 200 },
-          }),
-        ),
-        all(pages(mems.listClosures, { query: { from: iso(window.start), limit: 200 } })),
-        this.readCalendars(of, iso(window.start)),
-        this.readQueues(),
-      ]);
-      if (turn !== this.asked) return;
-      this.visits = visits;
-      this.closures = closures.filter((c) => Date.parse(c.start_time) < window.end);
-      this.trouble = "";
-      this.readAt = Date.now();
-    } catch (error) {
-      if (turn !== this.asked) return;
-      const problem = problemOf(error);
-      if (isProblem(problem, "unauthenticated")) this.signOut();
-      this.trouble = said(problem ?? (error as NoAnswer));
-    } finally {
-      if (turn === this.asked) this.loading = false;
+    this.cancelNext();
+    const w = this.wanted;
+    if (this.reading?.key === w.key) {
+      this.reading.again = true;
+      return;
     }
+    this.stopReading();
+    if (this.phase !== "ready" || !this.doctors.length || !this.readable()) return;
+    const mine = { key: w.key, ending: new AbortController(), again: false };
+    this.reading = mine;
+    const may = (p: Permission) => this.may(p);
+    try {
+      const read = await this.reader.read(w, this.zone, this.doctors, may, mine.ending.signal, this.failures > 0);
+      if (this.reading !== mine) return;
+      this.shownData = read;
+      this.trouble = "";
+      this.failures = 0;
+      this.refusedKey = "";
+      this.readAt = Date.now();
+      if (this.line !== "live") this.readIn(this.line === "polled" ? 30_000 : 5_000);
+    } catch (error) {
+      if (this.reading !== mine) return;
+      mine.ending.abort(); // the other requests for the same view
+      this.failed(problemOf(error) ?? (error as NoAnswer));
+    } finally {
+      if (this.reading === mine) this.reading = undefined;
+    }
+    if (mine.again && !this.failures) this.refresh();
   }
 
-  // Hours, absences and queues of a doctor are read again when they changed, not with
-  // every booking: a desk has its share of requests, and twelve doctors would use it up.
-  private async readCalendars(doctors: Doctor[], from: string): Promise<void> {
-    const known = this.calendarsFrom === from;
-    this.calendarsFrom = from;
-    const wanted = doctors.filter((d) => !known || !this.hours[d.id] || this.stale.calendar.has(d.id));
-    for (const d of wanted) this.stale.calendar.delete(d.id);
-    const read = await Promise.all(
-      wanted.map(async (d) => ({
-        id: d.id,
-        hours: await unwrap(mems.getWorkingHours({ path: { id: d.id } })),
-        away: await all(pages(mems.listTimeOff, { path: { id: d.id }, query: { from, limit: 50 } })),
-      })),
-    ).catch((error: unknown) => {
-      this.calendarsFrom = ""; // what was not read is read the next time
-      throw error;
-    });
-    if (read.length === 0) return;
-    this.hours = { ...this.hours, ...Object.fromEntries(read.map((c) => [c.id, c.hours])) };
-    this.away = { ...this.away, ...Object.fromEntries(read.map((c) => [c.id, c.away])) };
+  /** Whether this caller may read what is shown; the free times are read by their own view. */
+  private readable(): boolean {
+    return needs[this.view === "find" ? "day" : this.view].every((p) => this.may(p));
   }
 
-  private async readQueues(): Promise<void> {
-    if (this.view !== "board" || !this.may("queue:read")) return;
-    const date = this.date;
-    const known = this.queuesOf === date;
-    this.queuesOf = date;
-    const wanted = this.doctors.filter((d) => !known || this.stale.queue.has(d.id));
-    for (const d of wanted) this.stale.queue.delete(d.id);
-    const read = await Promise.all(
-      wanted.map((d) => all(pages(mems.getQueue, { query: { doctor_id: d.id, date, limit: 200 } }))),
-    ).catch((error: unknown) => {
-      this.queuesOf = "";
-      throw error;
-    });
-    const others = known ? this.tickets.filter((t) => !wanted.some((d) => d.id === t.doctor_id)) : [];
-    this.tickets = [...others, ...read.flat()];
+  // What passes by itself is tried again, later each time; a refusal is not.
+  private failed(error: Problem | NoAnswer): void {
+    this.trouble = said(error);
+    this.failures++;
+    if (isProblem(error) && error.status < 500 && error.status !== 429) {
+      this.refusedKey = this.wanted.key;
+      if (isProblem(error, "forbidden")) void this.readCaller();
+      return;
+    }
+    this.readIn(Math.min(60_000, 5_000 * 2 ** (this.failures - 1)));
+  }
+
+  /** What the caller may do can change while the desk is open. */
+  private async readCaller(): Promise<void> {
+    const me = await mems.getCaller();
+    if (me.data && this.phase === "ready") this.caller = me.data;
+  }
+
+  private stopReading(): void {
+    this.cancelNext();
+    const old = this.reading;
+    this.reading = undefined;
+    old?.ending.abort();
+  }
+
+  /** Reads by itself after a while, no sooner than the server wants to be asked. */
+  private readIn(wait: number): void {
+    const at = Math.max(Date.now() + wait, server.busyUntil);
+    if (this.next && this.next.at <= at) return;
+    this.cancelNext();
+    this.next = { at, timer: setTimeout(() => this.readBySelf(), at - Date.now()) };
+  }
+
+  private readBySelf(): void {
+    this.next = undefined;
+    if (this.refusedKey === this.wanted.key) return;
+    if (this.line !== "live") {
+      this.reader.forget(); // nobody says what changes meanwhile
+      this.changes++;
+    }
+    void this.read();
+  }
+
+  private cancelNext(): void {
+    clearTimeout(this.next?.timer);
+    this.next = undefined;
   }
 
   show(view: View, date = this.date): void {
     if (view === this.view && date === this.date) return;
     this.view = view;
     this.date = date;
-    this.loading = true;
-    void this.read();
+    this.readNew();
   }
 
   week(doctor: number): void {
     this.doctor = doctor;
     this.view = "week";
-    this.loading = true;
+    this.readNew();
+  }
+
+  private readNew(): void {
+    if (!this.current) this.trouble = ""; // of what was shown before
     void this.read();
   }
 
@@ -249,47 +284,42 @@ class Desk {
     localStorage.setItem("mems-hidden", JSON.stringify(this.hidden));
   }
 
-  /** Follows the clinic's changes; while the line is down, looks every five seconds. */
+  /** Follows the clinic's changes; while the line is down, reads by itself. */
   private async watch(): Promise<void> {
     this.ending?.abort();
     const ending = new AbortController();
     this.ending = ending;
-    const poll = setInterval(() => {
-      this.now = Date.now();
-      if (this.line === "live") return;
-      this.forget();
-      void this.read();
-    }, 5000);
-    ending.signal.addEventListener("abort", () => clearInterval(poll));
+    const clock = setInterval(() => (this.now = Date.now()), 5000);
+    ending.signal.addEventListener("abort", () => clearInterval(clock));
+    this.line = this.may("changes:read") ? "connecting" : "polled";
+    if (this.line === "polled") return;
     const onState = (state: "live" | "lost") => {
-      if (state === "lost") this.forget(); // nobody tells what changes meanwhile
-      else this.refresh(); // and what changed before somebody told
+      this.reader.forget(); // what changes while the line is down, nobody tells
       this.line = state;
+      if (state === "live") this.refresh();
+      else this.readIn(5_000);
     };
     try {
       for await (const { event, data } of follow<Change>(mems, "/stream", { signal: ending.signal, onState, firstDelay: 300 })) {
         if (event === "change") this.heed(data);
       }
-    } catch (error) {
-      this.line = "lost";
-      this.forget();
-      if (isProblem(problemOf(error), "unauthenticated")) this.signOut();
+    } catch {
+      // A refusal, such as of a permission that was taken away.
     }
-  }
-
-  private forget(): void {
-    this.calendarsFrom = "";
-    this.queuesOf = "";
+    if (ending.signal.aborted) return;
+    this.line = "polled";
+    this.reader.forget();
+    if (!this.failures) this.readIn(30_000);
   }
 
   private heed(c: Change): void {
     switch (c.object) {
       case "working_hours":
       case "time_off":
-        if (c.doctor_id !== null) this.stale.calendar.add(c.doctor_id);
+        if (c.doctor_id !== null) this.reader.forgetCalendar(c.doctor_id);
         break;
       case "ticket":
-        if (c.doctor_id !== null) this.stale.queue.add(c.doctor_id);
+        if (c.doctor_id !== null) this.reader.forgetQueue(c.doctor_id);
         break;
       case "doctor":
       case "room":
@@ -322,10 +352,7 @@ class Desk {
   /** Reads again soon, once for what happens until then. */
   refresh(): void {
     this.changes++;
-    this.soon ??= setTimeout(() => {
-      this.soon = undefined;
-      void this.read();
-    }, 100);
+    this.readIn(100);
   }
 
   say(text: string, undo?: () => Promise<void>): void {
@@ -334,6 +361,10 @@ class Desk {
 
   complain(error: Problem | NoAnswer | undefined): void {
     if (error) this.toast({ text: said(error), kind: "wrong" });
+  }
+
+  warn(text: string): void {
+    this.toast({ text, kind: "wrong" });
   }
 
   private toast(t: Omit<Toast, "id">): void {
@@ -350,12 +381,6 @@ class Desk {
 /** A refusal in words. */
 export function said(error: Problem | NoAnswer): string {
   return isAway(error) ? "The server can't be reached. What you see may be old; trying again." : problemText(error);
-}
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const item of items) list.push(item);
-  return list;
 }
 
 export const desk = new Desk();

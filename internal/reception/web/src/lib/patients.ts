@@ -1,5 +1,6 @@
 // Patients as the desk finds them.
 import { isProblem, type NoAnswer, type Patient, type Problem, type Result } from "mems-client";
+import { withIsoDate } from "./birth.js";
 import type { Person } from "./person.js";
 import { mems } from "./session.js";
 
@@ -7,12 +8,24 @@ type Query = NonNullable<NonNullable<Parameters<typeof mems.listPatients>[0]>["q
 
 const LIMIT = 12;
 
-/** Finds patients by anything that a reception is told. */
-export async function findPatients(text: string, signal: AbortSignal): Promise<Result<{ items: Patient[] }>> {
-  const ask = (query: Query) => mems.listPatients({ query: { ...query, limit: LIMIT }, signal });
-  if (text.includes("@")) return ask({ email: text });
-  if (/^[\d\s+()/-]{3,}$/.test(text)) return ask({ phone: text.replace(/[^\d+]/g, "") });
-  return ask({ name: text.replaceAll(",", " ") });
+/**
+ * Finds patients by anything that a reception is told: parts of the name in any
+ * order, a birth date, digits of the phone or of a number, an e-mail address. A
+ * date is read in the viewer's form first; the server reads it in every other.
+ */
+export async function findPatients(text: string, today: string, signal: AbortSignal): Promise<Result<{ items: Patient[] }>> {
+  const find = (query: Query) => mems.listPatients({ query: { ...query, limit: LIMIT }, signal });
+  const ask = (q: string) => find({ q });
+  const dated = withIsoDate(text, today);
+  let answer = await ask(dated);
+  if (answer.data?.items.length === 0 && dated !== text) answer = await ask(text);
+  // A whole record number; one with a wrong check digit is refused, which is no reason to show.
+  if (answer.data?.items.length === 0 && /^[\d -]{8,30}$/.test(text)) {
+    const numbered = await find({ mrn: text });
+    if (numbered.data) answer = numbered;
+  }
+  // An erased record is nobody who can be booked.
+  return answer.data ? { ...answer, data: { items: answer.data.items.filter((p) => !p.erased_at) } } : answer;
 }
 
 /** The record that a chosen patient was merged into meanwhile, if that is why something was refused. */

@@ -58,18 +58,22 @@ describe("a time that was typed", () => {
     expect(moments(date, time, zone).map((t) => new Date(t).toISOString())).toEqual(want);
   });
 
-  test("what is shown leads back to the moment that it is of", () => {
-    for (const zone of ["Europe/Zurich", "Australia/Lord_Howe", "America/Santiago", "America/St_Johns", "Africa/Casablanca", "Asia/Kolkata"]) {
-      for (const day of ["2027-03-28", "2027-04-04", "2027-10-03", "2027-10-31", "2027-11-07", "2026-09-06"]) {
-        for (let t = utc(`${day}T00:00:00Z`) - 86400_000; t < utc(`${day}T00:00:00Z`) + 86400_000; t += 15 * 60_000) {
-          const shown = new Date(t).toISOString();
-          const words = `${zone} ${shown} ${clock(t, zone)}`;
-          const found = moments(dateOf(t, zone), wallClock(t, zone), zone);
-          expect(found, words).toContain(t);
-          expect(clock(t, zone).includes(" "), words).toBe(found.length > 1);
-          if (found.length > 1) expect(new Set(found.map((m) => offsetName(m, zone))).size, words).toBe(2);
-        }
-      }
+  test.each([
+    ["Europe/Zurich", "2027-10-31"],
+    ["Europe/Zurich", "2027-03-28"],
+    ["Australia/Lord_Howe", "2027-04-03"],
+    ["America/Santiago", "2027-04-04"],
+    ["America/Santiago", "2026-09-06"],
+    ["America/St_Johns", "2027-11-07"],
+    ["Africa/Casablanca", "2027-02-07"], // Ramadan begins
+    ["Asia/Kolkata", "2027-10-31"],
+  ])("what is shown leads back to the moment that it is of: %s %s", (zone, day) => {
+    for (let t = utc(`${day}T00:00:00Z`) - 12 * 3600_000; t < utc(`${day}T00:00:00Z`) + 20 * 3600_000; t += 15 * 60_000) {
+      const words = `${zone} ${new Date(t).toISOString()} ${clock(t, zone)}`;
+      const found = moments(dateOf(t, zone), wallClock(t, zone), zone);
+      expect(found, words).toContain(t);
+      expect(clock(t, zone).includes(" "), words).toBe(found.length > 1);
+      if (found.length > 1) expect(new Set(found.map((m) => offsetName(m, zone))).size, words).toBe(2);
     }
   });
 });

@@ -94,9 +94,13 @@ export function offsetName(at: number, zone: string): string {
   return zoneName(zone, at);
 }
 
+const formats = new Map<string, Intl.DateTimeFormat>();
+
 function zonePart(when: number, timeZone: string, locale: string, timeZoneName: "short" | "shortOffset"): string {
-  const parts = new Intl.DateTimeFormat(locale, { timeZone, timeZoneName }).formatToParts(when);
-  return parts.find((p) => p.type === "timeZoneName")?.value ?? "";
+  const key = `${locale} ${timeZone} ${timeZoneName}`;
+  const format = formats.get(key) ?? new Intl.DateTimeFormat(locale, { timeZone, timeZoneName });
+  formats.set(key, format);
+  return format.formatToParts(when).find((p) => p.type === "timeZoneName")?.value ?? "";
 }
 
 export function dateAt(at: number | string, zone: string): string {

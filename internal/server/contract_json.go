@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bytes"
@@ -8,14 +8,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// toJSON writes a YAML document as JSON, in the order in which it was written.
-func toJSON(document []byte) ([]byte, error) {
+// ContractJSON writes a YAML document as JSON, in the order in which it was
+// written: /openapi.json, and that of the published site.
+func ContractJSON(document []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(document, &doc); err != nil {
 		return nil, err
 	}
 	var compact, indented bytes.Buffer
-	if err := writeJSON(&compact, &doc); err != nil {
+	if err := writeNode(&compact, &doc); err != nil {
 		return nil, err
 	}
 	if err := json.Indent(&indented, compact.Bytes(), "", "  "); err != nil {
@@ -25,23 +26,23 @@ func toJSON(document []byte) ([]byte, error) {
 	return indented.Bytes(), nil
 }
 
-func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
+func writeNode(b *bytes.Buffer, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.DocumentNode:
-		return writeJSON(b, n.Content[0])
+		return writeNode(b, n.Content[0])
 	case yaml.AliasNode:
-		return writeJSON(b, n.Alias)
+		return writeNode(b, n.Alias)
 	case yaml.MappingNode:
 		b.WriteByte('{')
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			if err := encode(b, n.Content[i].Value); err != nil {
+			if err := encodeJSON(b, n.Content[i].Value); err != nil {
 				return err
 			}
 			b.WriteByte(':')
-			if err := writeJSON(b, n.Content[i+1]); err != nil {
+			if err := writeNode(b, n.Content[i+1]); err != nil {
 				return err
 			}
 		}
@@ -53,7 +54,7 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			if err := writeJSON(b, item); err != nil {
+			if err := writeNode(b, item); err != nil {
 				return err
 			}
 		}
@@ -61,19 +62,19 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 		return nil
 	case yaml.ScalarNode:
 		if n.ShortTag() == "!!timestamp" { // a date is text in JSON
-			return encode(b, n.Value)
+			return encodeJSON(b, n.Value)
 		}
 		var v any
 		if err := n.Decode(&v); err != nil {
 			return err
 		}
-		return encode(b, v)
+		return encodeJSON(b, v)
 	default:
 		return fmt.Errorf("line %d: YAML that JSON cannot hold", n.Line)
 	}
 }
 
-func encode(b *bytes.Buffer, v any) error {
+func encodeJSON(b *bytes.Buffer, v any) error {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)

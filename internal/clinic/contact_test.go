@@ -1,0 +1,46 @@
+package clinic_test
+
+import (
+	"testing"
+
+	"mems/internal/clinic"
+)
+
+func TestSamePhone(t *testing.T) {
+	for _, same := range [][]string{
+		{"+41 44 555 01 77", "044 555 01 77", "+41 (0)44 555 01 77", "0041 44 555 01 77", "044/555.01-77", "41 44 555 01 77"},
+		{"+1 212 555 0100", "(212) 555-0100", "1-212-555-0100", "+1 (212) 555-0100"},
+		{"+49 171 5550123", "0171 5550123", "+49 (0)171 5550123"},
+		{"+39 06 698 12345", "06 698 12345"},
+		{"+44 20 7946 0958", "020 7946 0958", "+44 (0) 20 7946 0958"},
+		{"+41 44 555 01 77 ext. 12", "044 555 01 77 x12", "044 555 01 77 #12"},
+		{"+41 44 555 01 77 ext. 12", "044 555 01 77"},
+	} {
+		for _, a := range same {
+			for _, b := range same {
+				if !clinic.SamePhone(clinic.PhoneKey(a), clinic.PhoneKey(b)) {
+					t.Errorf("%q (%s) and %q (%s) are two", a, clinic.PhoneKey(a), b, clinic.PhoneKey(b))
+				}
+			}
+		}
+	}
+	for _, two := range [][2]string{
+		{"+41 44 555 01 77", "+49 44 555 01 77"}, {"044 555 01 77", "044 555 01 78"},
+		{"044 555 01 77 x12", "044 555 01 77 x13"}, {"0177", "044 555 01 77"},
+	} {
+		if clinic.SamePhone(clinic.PhoneKey(two[0]), clinic.PhoneKey(two[1])) {
+			t.Errorf("%q and %q are one", two[0], two[1])
+		}
+	}
+}
+
+func TestEmailKeyOfPunycode(t *testing.T) {
+	if a, b := clinic.EmailKey("ann@bücher.example"), clinic.EmailKey("Ann@XN--BCHER-KVA.example"); a != b {
+		t.Errorf("%q, %q", a, b)
+	}
+	for _, odd := range []string{"ann@xn--.example", "ann@xn--a.example", "ann@xn--abc-.example", "xn--bcher-kva"} {
+		if key := clinic.EmailKey(odd); clinic.EmailKey(key) != key {
+			t.Errorf("%q", odd)
+		}
+	}
+}

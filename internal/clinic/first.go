@@ -1,0 +1,79 @@
+package clinic
+
+import (
+	"slices"
+	"time"
+)
+
+// First returns the earliest start in the query's window, on no grid, at which
+// CanBook would find nothing in the way; false when there is none.
+func (s *Schedule) First(q SlotQuery) (time.Time, bool) {
+	if !q.Window.Start.Before(q.Window.End) {
+		return time.Time{}, false
+	}
+	reach := Interval{Start: q.Window.Start, End: q.Window.End.Add(q.Duration)}
+	working := []Interval{reach}
+	if s.Hours.Given() {
+		working = s.Hours.Open(reach)
+	}
+	working = subtract(working, merge(slices.Clone(s.Off)))
+	obstacles := []obstacle{
+		{merge(slices.Clone(s.Busy)), q.Buffers},
+		{merge(slices.Clone(q.PatientBusy)), Buffers{}},
+	}
+	rooms := make([][]Interval, len(q.Rooms))
+	for i, busy := range q.Rooms {
+		rooms[i] = merge(slices.Clone(busy))
+	}
+	for _, w := range working {
+		t := w.Start
+		if t.Before(q.Window.Start) {
+			t = q.Window.Start
+		}
+		for t.Before(q.Window.End) && !t.Add(q.Duration).After(w.End) {
+			want := Interval{Start: t, End: t.Add(q.Duration)}
+			if free := freeFrom(obstacles, want); free.After(t) {
+				t = free
+				continue
+			}
+			if !q.NeedsRoom {
+				return Instant(t), true
+			}
+			free, ok := roomFreeFrom(rooms, q.Buffers, want)
+			if !ok {
+				return time.Time{}, false
+			}
+			if !free.After(t) {
+				return Instant(t), true
+			}
+			t = free
+		}
+	}
+	return time.Time{}, false
+}
+
+// roomFreeFrom returns want's start when a room is free then, else a later start
+// before which none is; false when there is no room at all.
+func roomFreeFrom(rooms [][]Interval, buffers Buffers, want Interval) (time.Time, bool) {
+	var first time.Time
+	for _, busy := range rooms {
+		b, taken := blocking(busy, buffers.around(want))
+		if !taken {
+			return want.Start, true
+		}
+		if after := b.End.Add(buffers.Before); first.IsZero() || after.Before(first) {
+			first = after
+		}
+	}
+	return first, len(rooms) > 0
+}
+
+// UsualHours are those in which a doctor without working hours is offered to the
+// waitlist first: from 08:00 to 18:00 of every day in a zone.
+func UsualHours(zone *time.Location) WorkingHours {
+	week := Timetable{From: Date{Year: 1970, Month: time.January, Day: 1}}
+	for weekday := 1; weekday <= 7; weekday++ {
+		week.Blocks = append(week.Blocks, WeeklyBlock{Weekday: weekday, Block: Block{Start: 8 * 60, End: 18 * 60}})
+	}
+	return WorkingHours{Zone: zone, Timetables: []Timetable{week}}
+}

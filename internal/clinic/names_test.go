@@ -1,0 +1,131 @@
+package clinic_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/text/unicode/norm"
+	"pgregory.net/rapid"
+
+	"mems/internal/clinic"
+)
+
+// names finds by text whether a name would be found.
+func names(first, last, text string) bool {
+	search := clinic.NameSearch(text)
+	keys := clinic.NameKeys(first, last)
+	for _, beginnings := range search {
+		if !slices.ContainsFunc(beginnings, func(b string) bool {
+			return slices.ContainsFunc(keys, func(k clinic.NameKey) bool { return strings.HasPrefix(k.Key, b) })
+		}) {
+			return false
+		}
+	}
+	return len(search) > 0
+}
+
+// alike reports whether two names are one.
+func alike(a, b [2]string) bool {
+	whole := clinic.WholeNames(a[0], a[1])
+	return slices.ContainsFunc(clinic.NameKeys(b[0], b[1]), func(k clinic.NameKey) bool { return slices.Contains(whole[:], k.Key) })
+}
+
+func TestNamesThatAreOne(t *testing.T) {
+	for _, same := range [][]string{
+		{"Strauß", "STRAUSS", "strauss", "Strauẞ"},
+		{"Işık", "IŞIK", "isik", "İşık", "ışık"},
+		{"Ødegård", "Odegard", "ØDEGÅRD", "Oedegaard", "Odegaard"},
+		{"Łukasz", "Lukasz", "ŁUKASZ"},
+		{"Đặng", "Dang", "ĐẶNG"},
+		{"Æbelø", "Aebeloe", "Abelo"},
+		{"Müller", "Muller", "Mueller", "MU\u0308LLER"},
+		{"Jörg", "Jorg", "Joerg"},
+		{"Bäcker", "Backer", "Baecker"},
+		{"Œuvrard", "Oeuvrard", "Ouvrard"},
+		{"Þór", "Thor"},
+		{"O'Brien", "O’Brien", "OʼBrien", "O`Brien", "O´Brien", "OBrien", "O Brien", "o‘brien", "O′Brien"},
+		{"Anne-Marie", "Anne Marie", "Annemarie", "Anne‐Marie", "ANNE–MARIE"},
+		{"J. R.", "JR", "J.R.", "j r"},
+		{"ﬁnn", "Finn"},
+		{"Иванов", "ИВАНОВ"},
+		{"Παπαδόπουλος", "ΠΑΠΑΔΟΠΟΥΛΟΣ"},
+		{"王小明"},
+		{"محمد", "مُحَمَّد"},
+		{"がく"},
+		{"🦄"},
+	} {
+		for _, a := range same {
+			for _, b := range same {
+				if !alike([2]string{"Kim", a}, [2]string{b, "Kim"}) || clinic.NameBucket("Kim", a) != clinic.NameBucket(b, "Kim") {
+					t.Errorf("%q and %q are two", a, b)
+				}
+				if !names("Kim", a, b) || !names("Kim", a, "kim, "+b) {
+					t.Errorf("%q does not find %q", b, a)
+				}
+			}
+		}
+	}
+	for _, two := range [][2]string{{"Müller", "Müllers"}, {"Иванов", "Петров"}, {"王", "汪"}, {"Kim", "Tim"}, {"がく", "かく"}} {
+		if alike([2]string{"Ann", two[0]}, [2]string{"Ann", two[1]}) {
+			t.Errorf("%q and %q are one", two[0], two[1])
+		}
+	}
+}
+
+func TestNamesAreFoundByAnyWord(t *testing.T) {
+	for _, c := range []struct{ first, last, text string }{
+		{"María José", "García Márquez", "Marquez"},
+		{"María José", "García Márquez", "marq jose"},
+		{"María José", "García Márquez", "Márquez, María"},
+		{"Jan", "van der Berg", "Berg, Jan"},
+		{"Jan", "van der Berg", "van der Berg, Jan"},
+		{"Jan", "van der Berg", "jan berg"},
+		{"Jan", "van der Berg", "vanderberg"},
+		{"Siobhán", "O'Brien", "brien"},
+		{"Anna", "Ekberg", "annaekberg"},
+		{"Aiko", "Haddad", "Haddad, Aiko"},
+		{"小明", "王", "王小明"},
+		{"Ann", "Muster", "an mu"},
+	} {
+		if !names(c.first, c.last, c.text) {
+			t.Errorf("%q does not find %s %s", c.text, c.first, c.last)
+		}
+	}
+	if names("Ann", "Muster", "usters") || names("Ann", "Muster", "-") || names("Ann", "Muster", "ann muster x") {
+		t.Error("finds whom it should not")
+	}
+}
+
+// Every name finds itself, in any order, composed or not, in capitals, and by every
+// beginning of it.
+func TestNameKeysProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { checkNames(t, words().Draw(t, "first"), words().Draw(t, "last")) })
+}
+
+func FuzzNameKeys(f *testing.F) {
+	f.Add("Jan", "van der Berg")
+	f.Add("İ ﬁ", "ǰ ß")
+	f.Fuzz(func(t *testing.T, first, last string) { checkNames(t, first, last) })
+}
+
+func checkNames(t rapid.TB, first, last string) {
+	t.Helper()
+	first, last = clinic.Text(strings.ToValidUTF8(first, "")), clinic.Text(strings.ToValidUTF8(last, ""))
+	whole := clinic.WholeNames(first, last)
+	swapped := clinic.WholeNames(last, first)
+	if whole[0] != swapped[1] || whole[1] != swapped[0] || clinic.NameBucket(first, last) != clinic.NameBucket(last, first) {
+		t.Fatalf("%+q %+q depends on the order", first, last)
+	}
+	if decomposed := clinic.WholeNames(norm.NFD.String(first), norm.NFD.String(last)); decomposed != whole {
+		t.Fatalf("%+q %+q decomposed is another name: %q, %q", first, last, whole, decomposed)
+	}
+	for _, k := range clinic.NameKeys(first, last) {
+		if again := clinic.WholeNames(k.Key, "")[0]; again != k.Key {
+			t.Fatalf("the key %+q of %+q %+q has the key %+q", k.Key, first, last, again)
+		}
+	}
+	if whole[0] != "" && !alike([2]string{first, last}, [2]string{first, last}) {
+		t.Fatalf("%+q %+q is not itself", first, last)
+	}
+}

@@ -1,0 +1,14 @@
+// What the desk's permissions are for, in words; the names are those of the contract.
+import type { Permission } from "mems-client";
+
+const words: Partial<Record<Permission, string>> = {
+  "directory:read": "see doctors, rooms and appointment types",
+  "calendar:read": "see working hours and absences",
+  "appointments:read": "see appointments",
+  "availability:read": "find free times",
+  "queue:read": "see the queue",
+};
+
+export function permissionWords(p: Permission): string {
+  return words[p] ?? p;
+}

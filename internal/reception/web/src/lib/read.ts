@@ -1,0 +1,134 @@
+// Reads what a view shows. What was read says which view, day and doctors it is of,
+// so it is never shown as another's.
+import { type Appointment, type Closure, type Doctor, pages, type Permission, type Ticket, type TimeOff, unwrap, type WorkingHours } from "mems-client";
+import { mems } from "./session.js";
+import { addDays, dayWindow, monday } from "./time.js";
+
+export type View = "day" | "week" | "board" | "find";
+
+/** What a view is to show. */
+export interface Wanted {
+  /** Equal for equal contents. */
+  key: string;
+  view: View;
+  date: string;
+  /** The doctor of a week. */
+  doctor: number;
+}
+
+/** What was read for it. */
+export interface Shown {
+  key: string;
+  visits: Appointment[];
+  closures: Closure[];
+  tickets: Ticket[];
+  hours: Record<number, WorkingHours>;
+  away: Record<number, TimeOff[]>;
+}
+
+export const nothing: Omit<Shown, "key"> = { visits: [], closures: [], tickets: [], hours: {}, away: {} };
+
+export function wanted(view: View, date: string, doctor: number): Wanted {
+  const key = view === "week" ? `week ${monday(date)} ${doctor}` : view === "board" ? `board ${date}` : `day ${date}`;
+  return { key, view, date, doctor };
+}
+
+/** Without these, a view has nothing to show. */
+export const needs: Record<View, readonly Permission[]> = {
+  day: ["directory:read", "appointments:read", "calendar:read"],
+  week: ["directory:read", "appointments:read", "calendar:read"],
+  board: ["directory:read", "appointments:read"],
+  find: ["directory:read", "availability:read"],
+};
+
+// Hours, absences and queues of a doctor are read again when they changed, not with
+// every booking: a desk has its share of requests, and twelve doctors would use it up.
+export class Reader {
+  private hours = new Map<number, WorkingHours>();
+  private away = new Map<string, TimeOff[]>();
+  private queues = new Map<string, Ticket[]>();
+  private era = 0;
+
+  /** Reads everything again the next time. */
+  forget(): void {
+    this.era++;
+    this.hours.clear();
+    this.away.clear();
+    this.queues.clear();
+  }
+
+  forgetCalendar(doctor: number): void {
+    this.era++;
+    this.hours.delete(doctor);
+    for (const key of this.away.keys()) if (key.startsWith(`${doctor} `)) this.away.delete(key);
+  }
+
+  forgetQueue(doctor: number): void {
+    this.era++;
+    for (const key of this.queues.keys()) if (key.startsWith(`${doctor} `)) this.queues.delete(key);
+  }
+
+  /** Throws ProblemError or NoAnswer. carefully: one request first, so that a server in trouble gets no more. */
+  async read(w: Wanted, zone: string, doctors: Doctor[], may: (p: Permission) => boolean, signal: AbortSignal, carefully: boolean): Promise<Shown> {
+    const week = w.view === "week";
+    const from = week ? monday(w.date) : w.date;
+    const start = iso(dayWindow(from, zone).start);
+    const end = iso(dayWindow(week ? addDays(from, 6) : from, zone).end);
+    const of = week ? doctors.filter((d) => d.id === w.doctor) : doctors;
+    const query = week ? { from: start, to: end, doctor_id: w.doctor } : { date: w.date };
+    const visits = all(pages(mems.listAppointments, { query: { ...query, include: ["patient"], limit: 200 }, signal }));
+    if (carefully) await visits;
+    const calendar = may("calendar:read");
+    const [booked, closures, calendars, tickets] = await Promise.all([
+      visits,
+      calendar ? all(pages(mems.listClosures, { query: { from: start, limit: 200 }, signal })) : [],
+      calendar ? Promise.all(of.map((d) => this.calendarOf(d.id, start, signal))) : [],
+      w.view === "board" && may("queue:read") ? Promise.all(of.map((d) => this.queueOf(d.id, w.date, signal))) : [],
+    ]);
+    return {
+      key: w.key,
+      visits: booked,
+      closures: closures.filter((c) => Date.parse(c.start_time) < Date.parse(end)),
+      tickets: tickets.flat(),
+      hours: Object.fromEntries(calendars.map((c) => [c.id, c.hours])),
+      away: Object.fromEntries(calendars.map((c) => [c.id, c.away])),
+    };
+  }
+
+  private async calendarOf(id: number, from: string, signal: AbortSignal) {
+    const [hours, away] = await Promise.all([this.hoursOf(id, signal), this.awayOf(id, from, signal)]);
+    return { id, hours, away };
+  }
+
+  private async hoursOf(doctor: number, signal: AbortSignal): Promise<WorkingHours> {
+    return this.remember(this.hours, doctor, async () => unwrap(mems.getWorkingHours({ path: { id: doctor }, signal })));
+  }
+
+  private async awayOf(doctor: number, from: string, signal: AbortSignal): Promise<TimeOff[]> {
+    return this.remember(this.away, `${doctor} ${from}`, () => all(pages(mems.listTimeOff, { path: { id: doctor }, query: { from, limit: 50 }, signal })));
+  }
+
+  private async queueOf(doctor: number, date: string, signal: AbortSignal): Promise<Ticket[]> {
+    return this.remember(this.queues, `${doctor} ${date}`, () => all(pages(mems.getQueue, { query: { doctor_id: doctor, date, limit: 200 }, signal })));
+  }
+
+  // What is said to have changed while it was being read is not kept as it was before.
+  private async remember<K, V>(known: Map<K, V>, key: K, read: () => Promise<V>): Promise<V> {
+    const old = known.get(key);
+    if (old !== undefined) return old;
+    const era = this.era;
+    const value = await read();
+    if (era === this.era) known.set(key, value);
+    return value;
+  }
+}
+
+function iso(t: number): string {
+  return new Date(t).toISOString();
+}
+
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}

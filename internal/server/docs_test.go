@@ -1,0 +1,59 @@
+package server_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"mems/gen/api"
+)
+
+// Whoever opens /docs finds the guide, the client and the problem types, and a
+// server that requests can be sent to.
+func TestDocsLeadOn(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "Europe/Zurich")
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(f.Get("/docs").Want(t, 200, "").Body)
+	links := regexp.MustCompile(`\]\((/[^)]*)\)|href="(/[^"]*)"`).FindAllStringSubmatch(doc.Info.Description+page, -1)
+	found := map[string]bool{}
+	for _, link := range links {
+		path := link[1] + link[2]
+		found[path] = true
+		f.Get(path).Want(t, 200, "")
+	}
+	for _, path := range []string{"/docs/guide", "/docs/client", "/problems"} {
+		if !strings.Contains(doc.Info.Description, "]("+path+")") || !strings.Contains(page, `href="`+path+`"`) {
+			t.Errorf("%s is linked from the contract or the page only: %v", path, found)
+		}
+	}
+	guide := f.Get("/docs/guide").Want(t, 200, "")
+	if kind := guide.Header.Get("Content-Type"); kind != "text/plain; charset=utf-8" || !strings.HasPrefix(string(guide.Body), "# Build on MEMS") {
+		t.Errorf("%s %.40s", kind, guide.Body)
+	}
+	for _, link := range regexp.MustCompile(`\]\((/[^)]*)\)`).FindAllStringSubmatch(string(guide.Body), -1) {
+		f.Get(link[1]).Want(t, 200, "")
+	}
+	if script := string(f.Get("/docs/init.js").Body); !strings.Contains(script, "servers: [{ url: location.origin") {
+		t.Errorf("the page shows no address of this server: %s", script)
+	}
+	// Who has the contract as a file needs an address to fill in.
+	var usable bool
+	for _, s := range doc.Servers {
+		usable = usable || strings.HasPrefix(s.URL, "https://") && s.Variables["host"] != nil
+	}
+	if !usable || doc.Servers[0].URL != "/" {
+		t.Errorf("servers %+v", doc.Servers)
+	}
+}
+
+// A refusal reads the same in the contract's examples and in answers.
+func TestExamplesOfOverlapsSayWhatTheServerSays(t *testing.T) {
+	t.Parallel()
+	if strings.Contains(string(api.SpecYAML), "does not touch") {
+		t.Error(`the contract says "does not touch"; times overlap or do not`)
+	}
+}

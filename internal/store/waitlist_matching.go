@@ -1,0 +1,523 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// How much of freed_times one call works off, and how many entries one transaction
+// looks at.
+const (
+	maxFreed      = 500
+	maxCandidates = 200
+)
+
+// freedRow is a row of freed_times.
+type freedRow struct {
+	ID      int64     `db:"id"`
+	Doctor  *int64    `db:"doctor_id"`
+	Entry   *int64    `db:"waitlist_id"`
+	Start   time.Time `db:"start_time"`
+	End     time.Time `db:"end_time"`
+	Through int64     `db:"after_entry"`
+}
+
+// laterKey marks a context in which freed times are offered by whoever set it.
+type laterKey struct{}
+
+// offerLater puts off offering freed times until the caller does it: to the end of a
+// use case of several transactions, which may need the times itself.
+func offerLater(ctx context.Context) context.Context { return context.WithValue(ctx, laterKey{}, true) }
+
+// offerAfterCommit offers what a transaction has freed. Nothing depends on it: what
+// fails is done by the next reader, or by the next round of maintenance.
+func (s *Store) offerAfterCommit(ctx context.Context) {
+	if ctx.Value(laterKey{}) != nil {
+		return
+	}
+	if err := s.offerFreedTimes(ctx); err != nil {
+		s.log.DebugContext(ctx, "freed times were not offered to the waitlist; will retry", "cause", err)
+	}
+}
+
+// offerFreedTimes offers the times in freed_times that are due to the entries of the
+// waitlist that they fit, in the order of the list, at most maxFreed of them. Any
+// number of processes may do so at once: a time is offered under its doctor's guard.
+// Index freed_times_due.
+func (s *Store) offerFreedTimes(ctx context.Context) error {
+	ctx = offerLater(ctx)
+	var rows []freedRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT id, doctor_id, waitlist_id, start_time, end_time, after_entry
+		FROM freed_times
+		WHERE due_at <= ?
+		ORDER BY due_at, id
+		LIMIT ?`, clinic.Instant(s.now()), maxFreed)
+	if err != nil {
+		return translate(ctx, err)
+	}
+	for _, f := range rows {
+		if f.Entry != nil {
+			err = s.searchForEntry(ctx, f)
+		} else {
+			err = s.offerToEntries(ctx, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxUnderGuard bounds the offers that a transaction makes of what it has freed.
+const maxUnderGuard = 4
+
+// offerUnderGuard offers what a transaction has freed before anybody who waits for the
+// doctor's guard can book it. It takes no guards, so it stops at an entry that needs a
+// room; the patient's time is looked at without theirs, and accepting decides again.
+// What is left is offered after the commit.
+func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
+	if ctx.Value(laterKey{}) != nil {
+		return nil
+	}
+	offers := 0
+	for _, f := range t.freed {
+		if f.entries || f.entry != 0 || f.room || !f.due.IsZero() || !f.time.End.After(t.now) {
+			continue
+		}
+		row := freedRow{Doctor: &f.doctor, Start: f.time.Start, End: f.time.End}
+		for {
+			if offers++; offers > maxUnderGuard {
+				return nil
+			}
+			through, err := s.offerToNext(ctx, t, row, true)
+			if err != nil {
+				return err
+			}
+			if through == 0 {
+				break
+			}
+			row.Through = through
+		}
+	}
+	return nil
+}
+
+// offerToEntries offers a doctor's freed time to each entry that it fits, one
+// transaction an offer, so that each takes its guards in order: the doctor's, the
+// patient's, the room's.
+func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
+	for done := false; !done; {
+		err := s.inTx(ctx, func(t *tx) error {
+			t.bookkeeping = true
+			if _, err := guardDoctor(ctx, t, *f.Doctor); err != nil {
+				return err
+			}
+			err := t.GetContext(ctx, &f.Through, `SELECT after_entry FROM freed_times WHERE id = ? FOR UPDATE`, f.ID)
+			if errors.Is(err, sql.ErrNoRows) {
+				done = true // another process was faster
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			through, err := s.offerToNext(ctx, t, f, false)
+			if err != nil {
+				return err
+			}
+			if done = through == 0; done {
+				_, err = t.exec(ctx, `DELETE FROM freed_times WHERE id = ?`, f.ID)
+				return err
+			}
+			_, err = t.exec(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, through, f.ID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// offerToNext offers a doctor's freed time to the next entry that it fits and
+// returns the last entry that was looked at, 0 when there are no more. freeing: in the
+// transaction that freed it.
+func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool) (int64, error) {
+	doctor, err := readDoctorFacts(ctx, t, *f.Doctor)
+	if err != nil || !doctor.IsActive {
+		return 0, err
+	}
+	freed := clinic.Interval{Start: f.Start, End: f.End}
+	var rows []waitlistRow
+	// Index waitlist_open (status, id).
+	err = t.SelectContext(ctx, &rows, `
+		SELECT `+waitlistColumns+`
+		FROM waitlist
+		WHERE status = 'waiting' AND id > ? AND from_time < ? AND to_time > ?
+		ORDER BY id
+		LIMIT ?`, f.Through, freed.End, freed.Start.Add(-clinic.MaxDuration-clinic.MaxBuffer), maxCandidates)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	for i := range rows {
+		e, err := rows[i].entry()
+		if err != nil {
+			return 0, err
+		}
+		if !e.Wants(doctor.ID, doctor.Specialization) {
+			continue
+		}
+		m, err := s.matcherOf(ctx, t, t.now, e, []int64{doctor.ID})
+		if err != nil {
+			return 0, err
+		}
+		inside, before := e.Around(freed, m.r.slot.Buffers, t.now)
+		for _, window := range []clinic.Interval{inside, before} {
+			slots, err := m.first(ctx, window, false)
+			if err != nil {
+				return 0, err
+			}
+			if len(slots) == 0 {
+				continue
+			}
+			b := e.Booking(doctor.ID, slots[0].Time.Start, m.r.slot.Buffers)
+			switch {
+			case freeing && m.r.slot.NeedsRoom:
+				return 0, nil // it comes first, after the commit
+			case freeing:
+				_, err = s.offerDecided(ctx, t, &e, b)
+			default:
+				_, err = s.offer(ctx, t, &e, b)
+			}
+			return e.ID, err
+		}
+	}
+	if len(rows) == maxCandidates {
+		return rows[len(rows)-1].ID, nil
+	}
+	return 0, nil
+}
+
+// searchForEntry offers the first free time of any doctor, or of the row's, to the
+// row's entry.
+func (s *Store) searchForEntry(ctx context.Context, f freedRow) error {
+	var row waitlistRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? AND status = 'waiting'`, *f.Entry)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return translate(ctx, err)
+	}
+	if err == nil {
+		e, err := row.entry()
+		if err != nil {
+			return err
+		}
+		var doctors []int64
+		if f.Doctor != nil {
+			doctors = []int64{*f.Doctor}
+		}
+		m, err := s.matcherOf(ctx, s.db, clinic.Instant(s.now()), e, doctors)
+		if err != nil {
+			return translate(ctx, err)
+		}
+		slots, err := m.search(ctx)
+		if err != nil {
+			return translate(ctx, err)
+		}
+		for _, slot := range slots {
+			offered := false
+			err := s.inTx(ctx, func(t *tx) error {
+				t.bookkeeping = true
+				if _, err := guardDoctor(ctx, t, slot.DoctorID); err != nil {
+					return err
+				}
+				var err error
+				offered, err = s.offerAgain(ctx, t, &e, slot)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if offered {
+				break
+			}
+		}
+	}
+	_, err = s.db.ExecContext(ctx, `DELETE FROM freed_times WHERE id = ?`, f.ID)
+	return translate(ctx, err)
+}
+
+// offerAgain looks for a doctor's first time for an entry under the doctor's guard,
+// on the day on which it was found without.
+func (s *Store) offerAgain(ctx context.Context, t *tx, e *clinic.WaitlistEntry, found clinic.Slot) (bool, error) {
+	m, err := s.matcherOf(ctx, t, t.now, *e, []int64{found.DoctorID})
+	if err != nil {
+		return false, err
+	}
+	window := e.Starts(t.now)
+	if found.Time.Start.After(window.Start) {
+		window.Start = found.Time.Start
+	}
+	if day := window.Start.Add(24 * time.Hour); day.Before(window.End) {
+		window.End = day
+	}
+	slots, err := m.first(ctx, window, false)
+	if err != nil || len(slots) == 0 {
+		return false, err
+	}
+	return s.offer(ctx, t, e, e.Booking(found.DoctorID, slots[0].Time.Start, m.r.slot.Buffers))
+}
+
+// matcher looks for times for one entry.
+type matcher struct {
+	s *Store
+	e clinic.WaitlistEntry
+	r *reader
+	// never: the times of a doctor that the patient gave up, or let pass.
+	never map[int64][]clinic.Interval
+}
+
+// matcherOf reads what does not depend on the window: the type and the active
+// doctors among those given, or with none all whom the entry would see.
+func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.Time, e clinic.WaitlistEntry, doctors []int64) (*matcher, error) {
+	m := &matcher{s: s, e: e, r: &reader{q: q, now: now, patient: e.PatientID}, never: map[int64][]clinic.Interval{}}
+	m.r.slot.Duration = e.Duration
+	if e.TypeID != nil {
+		kind, state, err := readTypeForBooking(ctx, q, *e.TypeID)
+		if err != nil || state != clinic.Active {
+			return m, err
+		}
+		m.r.kind, m.r.slot.Buffers, m.r.slot.NeedsRoom = &kind, kind.Buffers, kind.NeedsRoom
+	}
+	specialization := ""
+	if len(doctors) == 0 {
+		doctors = e.DoctorIDs
+		if e.Specialization != nil && len(doctors) == 0 {
+			specialization = *e.Specialization
+		}
+	}
+	err := m.r.readDoctors(ctx, doctors, specialization)
+	if errors.Is(err, clinic.ErrDoctorNotFound) {
+		return m, nil // one of them was deleted; none is left in m.r.doctors
+	}
+	m.r.doctors = slices.DeleteFunc(m.r.doctors, func(id int64) bool { return !e.Wants(id, m.r.facts[id].Specialization) })
+	return m, err
+}
+
+// search finds the first time of each doctor in the entry's whole window, in growing
+// parts of it, and stops with the first part in which there is any. Doctors without
+// working hours come with the usual ones first.
+func (m *matcher) search(ctx context.Context) ([]clinic.Slot, error) {
+	for _, usual := range []bool{true, false} {
+		for part := range growing(m.e.Starts(m.r.now)) {
+			slots, err := m.first(ctx, part, usual)
+			if err != nil || len(slots) > 0 {
+				return slots, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// first finds the first time of each doctor in a window, by start and doctor.
+func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
+	if len(m.r.doctors) == 0 || !window.Start.Before(window.End) {
+		return nil, nil
+	}
+	if err := m.r.readRules(ctx, window); err != nil {
+		return nil, err
+	}
+	reach := clinic.Interval{Start: window.Start.Add(-clinic.MaxBuffer), End: window.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
+	busy, err := m.r.busyTimes(ctx, busyTimesOfDoctorsSQL, m.r.doctors, reach)
+	if err != nil {
+		return nil, err
+	}
+	ask := m.r.slot
+	ask.Window = window
+	if ask.NeedsRoom && len(m.r.rooms) > 0 {
+		rooms, err := m.r.busyTimes(ctx, busyTimesOfRoomsSQL, m.r.rooms, reach)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range m.r.rooms {
+			ask.Rooms = append(ask.Rooms, rooms[id])
+		}
+	}
+	own, err := m.r.patientBusyTimes(ctx, reach)
+	if err != nil {
+		return nil, err
+	}
+	var slots []clinic.Slot
+	for _, id := range m.r.doctors {
+		schedule := clinic.Schedule{DoctorID: id, Hours: m.r.hours[id], Busy: busy[id], Off: slices.Concat(m.r.off[id], m.r.off[0])}
+		if usual && !schedule.Hours.Given() {
+			schedule.Hours = clinic.UsualHours(m.s.zone)
+		}
+		ask.PatientBusy = own
+		if _, free := schedule.First(ask); !free {
+			continue
+		}
+		never, err := m.neverAgain(ctx, id, reach)
+		if err != nil {
+			return nil, err
+		}
+		ask.PatientBusy = slices.Concat(own, never)
+		if start, free := schedule.First(ask); free {
+			slots = append(slots, clinic.Slot{DoctorID: id, Time: clinic.Interval{Start: start, End: start.Add(ask.Duration)}})
+		}
+	}
+	slices.SortFunc(slots, func(a, b clinic.Slot) int {
+		if c := a.Time.Start.Compare(b.Time.Start); c != 0 {
+			return c
+		}
+		return int(a.DoctorID - b.DoctorID)
+	})
+	return slots, nil
+}
+
+// neverAgain reads the times of a doctor that are not for this entry: those that the
+// patient's appointments have ever had, so that nobody is offered what they gave up,
+// whoever had it in between, and the offers that were let pass or declined.
+//
+// Indexes appointments_patient and the primary keys of appointment_events and
+// waitlist_missed. A merge takes the appointments, and so this, along.
+func (m *matcher) neverAgain(ctx context.Context, doctor int64, window clinic.Interval) ([]clinic.Interval, error) {
+	from, to := reach(window)
+	return intervals(ctx, m.r.q, `
+		SELECT e.start_time, e.start_time + INTERVAL e.duration_minutes MINUTE, 0, 0
+		FROM appointments AS a
+		JOIN appointment_events AS e ON e.appointment_id = a.id
+		WHERE a.patient_id = ? AND e.doctor_id = ? AND e.start_time > ? AND e.start_time < ?
+		UNION ALL
+		SELECT start_time, start_time + INTERVAL ? MINUTE, 0, 0
+		FROM waitlist_missed
+		WHERE waitlist_id = ? AND doctor_id = ? AND start_time > ? AND start_time < ?`,
+		m.e.PatientID, doctor, from, to, m.e.Duration/time.Minute, m.e.ID, doctor, from, to)
+}
+
+// offer makes an offer of a booking to its entry, as a hold for the patient, if the
+// rules of a booking allow it. The doctor's guard is held; the patient's and the
+// room's are taken. A hold does not occupy the patient: accepting decides again.
+func (s *Store) offer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
+	if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
+		if _, refused := errors.AsType[*clinic.Error](err); refused {
+			return false, nil // merged; the entry is the surviving record's by now
+		}
+		return false, err
+	}
+	return s.offerDecided(ctx, t, e, b)
+}
+
+// offerDecided makes an offer if the rules of a booking allow it.
+func (s *Store) offerDecided(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
+	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
+	_, err := s.decide(ctx, t, c, &b, 0)
+	if _, refused := errors.AsType[*clinic.Error](err); refused {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return s.placeOffer(ctx, t, e, b)
+}
+
+// placeOffer writes an offer that was decided on.
+func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
+	var still string
+	if err := t.GetContext(ctx, &still, `SELECT status FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		return false, err
+	}
+	if still != string(clinic.WaitlistWaiting) {
+		return false, nil // another doctor's time was faster
+	}
+	h := clinic.Hold{
+		Token: rand.Text(), DoctorID: b.DoctorID, PatientID: &e.PatientID, TypeID: b.TypeID, RoomID: b.RoomID,
+		Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(clinic.OfferLasts), CreatedAt: t.now,
+	}
+	var err error
+	if h.ID, err = insertHold(ctx, t, h); err != nil {
+		return false, err
+	}
+	t.note(clinic.ChangedHold, h.ID, nil, h)
+	e.Status = clinic.WaitlistOffered
+	e.Offer = &clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt}
+	e.Version++
+	e.UpdatedAt = t.now
+	return true, updateEntry(ctx, t, *e)
+}
+
+// withdrawOffers takes back offers that nobody has accepted and that are in the way
+// of a booking whose time was given up before, when may allows it: their entries wait
+// on, and have missed nothing. The doctor's guard is held, so none is accepted
+// meanwhile.
+//
+// In a transaction that only looks, the offers count as taken back.
+func (s *Store) withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may func() (bool, error)) error {
+	busy := b.Busy()
+	from, to := reach(busy)
+	var ids []int64
+	// Index waitlist_offers (status, offer_expires_at): there are never many.
+	err := t.SelectContext(ctx, &ids, `
+		SELECT w.id
+		FROM waitlist AS w
+		JOIN holds AS h ON h.id = w.offer_id
+		WHERE w.status = 'offered' AND (h.doctor_id = ? OR h.room_id = ?) AND h.start_time > ? AND h.start_time < ?
+		ORDER BY w.id`, b.DoctorID, b.RoomID, from, to)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if allowed, err := may(); err != nil || !allowed {
+		return err
+	}
+	for _, id := range ids {
+		var row waitlistRow
+		if err := t.GetContext(ctx, &row, t.locking(`SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`), id); err != nil {
+			return err
+		}
+		e, err := row.entry()
+		if err != nil {
+			return err
+		}
+		if e.Offer == nil {
+			continue
+		}
+		var held holdRow
+		err = t.GetContext(ctx, &held, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, e.Offer.HoldID)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && !held.hold().Busy().Overlaps(busy) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		h := held.hold()
+		if t.withdrawn = append(t.withdrawn, h.Busy()); t.looks {
+			continue
+		}
+		e.Status, e.Offer = clinic.WaitlistWaiting, nil
+		if err := updateEntry(ctx, t, e); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, h.ID); err != nil {
+			return err
+		}
+		t.note(clinic.ChangedHold, h.ID, h, nil)
+		t.freeHold(h, h.DoctorID == b.DoctorID)
+		t.freeForEntry(e.ID)
+	}
+	return nil
+}
+
+// stillHeld leaves out what withdrawOffers has taken back.
+func (t *tx) stillHeld(held []clinic.Interval) []clinic.Interval {
+	return slices.DeleteFunc(held, func(i clinic.Interval) bool { return slices.Contains(t.withdrawn, i) })
+}
