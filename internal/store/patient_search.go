@@ -227,15 +227,15 @@ func nameConditions(name, more string) []condition {
 		return `(` + strings.Join(likes, ` OR `) + `)`, args
 	}
 	text, args := like(words[longest], "n.name_key")
-	way := `SELECT n.patient_id AS id FROM patient_names AS n WHERE ` + text + more
+	found := []string{`SELECT DISTINCT n.patient_id AS id FROM patient_names AS n WHERE ` + text + more}
 	for i, beginnings := range words {
 		if i == longest {
 			continue
 		}
 		text, values := like(beginnings, "o.name_key")
-		way += ` AND EXISTS (SELECT 1 FROM patient_names AS o WHERE o.patient_id = n.patient_id AND ` + text + more + `)`
+		found = append(found, `EXISTS (SELECT 1 FROM patient_names AS o WHERE o.patient_id = n.patient_id AND `+text+more+`)`)
 		args = append(args, values...)
 	}
 	// DISTINCT, so that a patient with two such keys is one row.
-	return []condition{{ways: []string{strings.Replace(way, `SELECT n.`, `SELECT DISTINCT n.`, 1)}, args: args}}
+	return []condition{{ways: []string{strings.Join(found, ` AND `)}, args: args}}
 }

@@ -4,8 +4,6 @@ import { withIsoDate } from "./birth.js";
 import type { Person } from "./person.js";
 import { mems } from "./session.js";
 
-type Query = NonNullable<NonNullable<Parameters<typeof mems.listPatients>[0]>["query"]>;
-
 const LIMIT = 12;
 
 /**
@@ -14,16 +12,10 @@ const LIMIT = 12;
  * date is read in the viewer's form first; the server reads it in every other.
  */
 export async function findPatients(text: string, today: string, signal: AbortSignal): Promise<Result<{ items: Patient[] }>> {
-  const find = (query: Query) => mems.listPatients({ query: { ...query, limit: LIMIT }, signal });
-  const ask = (q: string) => find({ q });
+  const ask = (q: string) => mems.listPatients({ query: { q, limit: LIMIT }, signal });
   const dated = withIsoDate(text, today);
   let answer = await ask(dated);
   if (answer.data?.items.length === 0 && dated !== text) answer = await ask(text);
-  // A whole record number; one with a wrong check digit is refused, which is no reason to show.
-  if (answer.data?.items.length === 0 && /^[\d -]{8,30}$/.test(text)) {
-    const numbered = await find({ mrn: text });
-    if (numbered.data) answer = numbered;
-  }
   // An erased record is nobody who can be booked.
   return answer.data ? { ...answer, data: { items: answer.data.items.filter((p) => !p.erased_at) } } : answer;
 }
