@@ -354,6 +354,15 @@ CREATE TABLE `patient_name_guards` (
   PRIMARY KEY (`bucket`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `patient_names` (
+  `patient_id` bigint(20) NOT NULL,
+  `name_key` varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  `family` tinyint(1) NOT NULL,
+  PRIMARY KEY (`patient_id`,`name_key`),
+  KEY `patient_names_key` (`name_key`,`patient_id`),
+  CONSTRAINT `patient_names_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `patient_secrets` (
   `patient_id` bigint(20) NOT NULL,
   `secret` binary(32) NOT NULL,
@@ -376,6 +385,7 @@ CREATE TABLE `patients` (
   `merged_into` bigint(20) DEFAULT NULL,
   `made_by_key` bigint(20) DEFAULT NULL,
   `erased_at` datetime(6) DEFAULT NULL,
+  `keys_of` bigint(20) NOT NULL DEFAULT 0,
   PRIMARY KEY (`id`),
   UNIQUE KEY `patients_email_key` (`email_key`),
   KEY `patients_last_name` (`last_name`,`first_name`),
@@ -383,6 +393,7 @@ CREATE TABLE `patients` (
   KEY `patients_phone_key` (`phone_key`),
   KEY `patients_merged_into` (`merged_into`),
   KEY `patients_made_by` (`made_by_key`),
+  KEY `patients_birth_date` (`birth_date`),
   CONSTRAINT `patients_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `patients_merged_into_exists` FOREIGN KEY (`merged_into`) REFERENCES `patients` (`id`),
   CONSTRAINT `patients_names` CHECK (char_length(`first_name`) > 0 and char_length(`last_name`) > 0),

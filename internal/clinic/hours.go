@@ -221,3 +221,40 @@ func (h WorkingHours) MarshalJSON() ([]byte, error) {
 		Zone string
 	}{plain(h), zoneName(h.Zone)})
 }
+
+// Holds reports whether an appointment lies within the hours, or was put outside
+// of them on purpose.
+func (h *WorkingHours) Holds(a Appointment) bool {
+	return !h.Given() || a.Broken.OutsideHours || len(subtract([]Interval{a.Time}, h.Open(a.Time))) == 0
+}
+
+// usualEnough is the number of appointments from which on they say more of a
+// doctor's hours than that the clinic works from 8 to 18.
+const usualEnough = 20
+
+// GuessHours guesses the hours of a doctor who has none from the appointments: the
+// times of day in which they lie, but for the extremes when they are many; from
+// 08:00 to 18:00 when they are few and within that, or none.
+func GuessHours(times []Interval, zone *time.Location) WorkingHours {
+	from, to := 8*60, 18*60
+	if n := len(times); n > 0 {
+		var starts, ends []int
+		for _, i := range times {
+			local := i.Start.In(zone)
+			start := local.Hour()*60 + local.Minute()
+			starts = append(starts, start)
+			ends = append(ends, min(start+int(i.End.Sub(i.Start)/time.Minute), MinutesPerDay))
+		}
+		slices.Sort(starts)
+		slices.Sort(ends)
+		first, last := starts[n/usualEnough], ends[n-1-n/usualEnough]
+		if n >= usualEnough || first < from || last > to {
+			from, to = first, last
+		}
+	}
+	week := Timetable{From: MinDate}
+	for weekday := 1; weekday <= 7; weekday++ {
+		week.Blocks = append(week.Blocks, WeeklyBlock{Weekday: weekday, Block: Block{Start: from, End: to}})
+	}
+	return WorkingHours{Zone: zone, Timetables: []Timetable{week}}
+}

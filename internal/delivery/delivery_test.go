@@ -280,7 +280,7 @@ func TestRetries(t *testing.T) {
 		}
 		return 200
 	})
-	if _, err := f.st.UpdateRoom(t.Context(), room.ID, clinic.RoomPatch{Name: clinic.ChangeTo("Renamed")}, nil); err != nil {
+	if _, _, err := f.st.UpdateRoom(t.Context(), room.ID, clinic.RoomPatch{Name: clinic.ChangeTo("Renamed")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	f.room("Room 2")

@@ -42,7 +42,7 @@ func furnish(ctx context.Context, st *store.Store, o Options, c invention, docto
 			return h, fmt.Errorf("create room: %w", err)
 		}
 		h.rooms = append(h.rooms, room.ID)
-		if _, err := st.ReplaceWorkingHours(ctx, doctorIDs[i], d.hours(o), nil); err != nil {
+		if _, _, err := st.ReplaceWorkingHours(ctx, doctorIDs[i], d.hours(o), nil); err != nil {
 			return h, fmt.Errorf("working hours of doctor %d: %w", doctorIDs[i], err)
 		}
 		progress("rooms and hours", i+1, len(c.doctors))

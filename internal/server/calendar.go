@@ -30,12 +30,17 @@ func (s *Server) ReplaceWorkingHours(ctx context.Context, r api.ReplaceWorkingHo
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.cfg.Store.ReplaceWorkingHours(ctx, r.ID, hours, versions(r.Params.IfMatch))
+	h, affected, err := s.cfg.Store.ReplaceWorkingHours(ctx, r.ID, hours, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
+	set := hoursToAPI(h)
 	return api.ReplaceWorkingHours200JSONResponse{
-		Body: hoursToAPI(h), Headers: api.ReplaceWorkingHours200ResponseHeaders{ETag: etag(h.Version)},
+		Body: api.WorkingHoursReplaced{
+			TimeZone: set.TimeZone, Timetables: set.Timetables, Exceptions: set.Exceptions,
+			AffectedAppointments: items(affected, appointmentToAPI),
+		},
+		Headers: api.ReplaceWorkingHours200ResponseHeaders{ETag: etag(h.Version)},
 	}, nil
 }
 

@@ -55,12 +55,17 @@ func (s *Server) GetDoctor(ctx context.Context, r api.GetDoctorRequestObject) (a
 
 // UpdateDoctor changes a doctor: PATCH /doctors/{id}.
 func (s *Server) UpdateDoctor(ctx context.Context, r api.UpdateDoctorRequestObject) (api.UpdateDoctorResponseObject, error) {
-	d, err := s.cfg.Store.UpdateDoctor(ctx, r.ID, doctorPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	d, affected, err := s.cfg.Store.UpdateDoctor(ctx, r.ID, doctorPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
 	return api.UpdateDoctor200JSONResponse{
-		Body: doctorToAPI(d), Headers: api.UpdateDoctor200ResponseHeaders{ETag: etag(d.Version)},
+		Body: api.DoctorChanged{
+			ID: d.ID, FullName: d.FullName, Specialization: d.Specialization, IsActive: d.IsActive,
+			OverbookCap: int32(d.OverbookCap), //nolint:gosec // G115: at most 10
+			CreatedAt:   d.CreatedAt, UpdatedAt: d.UpdatedAt, AffectedAppointments: items(affected, appointmentToAPI),
+		},
+		Headers: api.UpdateDoctor200ResponseHeaders{ETag: etag(d.Version)},
 	}, nil
 }
 

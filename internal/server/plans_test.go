@@ -160,9 +160,9 @@ func TestPlans(t *testing.T) {
 		// Only the ill doctor does this type; others may take the room.
 		a := f.bookedWith(ill, "2027-03-02T10:00:00Z", object{"type_id": kind})
 		b := f.bookedWith(ill, "2027-03-02T11:00:00Z", nil)
-		f.bookedWith(other, "2027-03-03T00:00:00Z", object{"room_id": one})
+		f.bookedWith(other, "2027-03-03T08:00:00Z", object{"room_id": one})
 		plan, location := f.planned(object{"doctor_id": ill, "first_date": "2027-03-02", "last_date": "2027-03-02"})
-		if diff := cmp.Diff([]string{fmt.Sprintf("%d -> %d 03 00:00 open", a.ID, ill), fmt.Sprintf("%d -> %d 02 11:00 open", b.ID, other)}, told(plan.Items)); diff != "" {
+		if diff := cmp.Diff([]string{fmt.Sprintf("%d -> %d 03 08:00 open", a.ID, ill), fmt.Sprintf("%d -> %d 02 11:00 open", b.ID, other)}, told(plan.Items)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		if room := plan.Items[0].RoomID.MustGet(); room != two {

@@ -49,11 +49,17 @@ func (s *Server) GetRoom(ctx context.Context, r api.GetRoomRequestObject) (api.G
 
 // UpdateRoom changes one: PATCH /rooms/{id}.
 func (s *Server) UpdateRoom(ctx context.Context, r api.UpdateRoomRequestObject) (api.UpdateRoomResponseObject, error) {
-	v, err := s.cfg.Store.UpdateRoom(ctx, r.ID, roomPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	v, affected, err := s.cfg.Store.UpdateRoom(ctx, r.ID, roomPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateRoom200JSONResponse{Body: roomToAPI(v), Headers: api.UpdateRoom200ResponseHeaders{ETag: etag(v.Version)}}, nil
+	return api.UpdateRoom200JSONResponse{
+		Body: api.RoomChanged{
+			ID: v.ID, Name: v.Name, IsActive: v.IsActive, CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt,
+			AffectedAppointments: items(affected, appointmentToAPI),
+		},
+		Headers: api.UpdateRoom200ResponseHeaders{ETag: etag(v.Version)},
+	}, nil
 }
 
 // DeleteRoom deletes one that was never used: DELETE /rooms/{id}.

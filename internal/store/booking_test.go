@@ -36,7 +36,7 @@ func TestBookAppointment(t *testing.T) {
 		return b
 	}
 	d, p := f.doctors, f.patients
-	if _, err := f.store.UpdateDoctor(t.Context(), d[1], clinic.DoctorPatch{IsActive: clinic.ChangeTo(false)}, nil); err != nil {
+	if _, _, err := f.store.UpdateDoctor(t.Context(), d[1], clinic.DoctorPatch{IsActive: clinic.ChangeTo(false)}, nil); err != nil {
 		t.Fatal(err)
 	}
 	active, err := f.store.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. Active", Specialization: "Any", IsActive: true})

@@ -43,12 +43,14 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 
 // UpdateDoctor makes the change and answers with the record as it is now.
 // Locks the doctor's row, which every booking writes first: once a
-// deactivation has been answered, no booking succeeds.
+// deactivation has been answered, no booking succeeds, and what was booked is in
+// the list.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
-func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch, match Versions) (clinic.Doctor, error) {
+func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch, match Versions) (clinic.Doctor, []clinic.Appointment, error) {
 	var d clinic.Doctor
+	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
 		var err error
 		if d, err = lockDoctor(ctx, t, id); err != nil {
@@ -68,9 +70,13 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		if d.IsActive && (!before.IsActive || d.Specialization != before.Specialization) {
 			t.freeByRule(d.ID)
 		}
-		return updateDoctor(ctx, t, d)
+		if err := updateDoctor(ctx, t, d); err != nil || d.IsActive || !before.IsActive {
+			return err
+		}
+		affected, err = t.affectedAhead(ctx, `doctor_id`, d.ID, nothingFits)
+		return err
 	})
-	return d, err
+	return d, affected, err
 }
 
 // DeleteDoctor deletes a doctor who never had an appointment, and takes the doctor

@@ -48,21 +48,22 @@ func workingHours(ctx context.Context, q sqlx.QueryerContext, doctorID int64) (c
 
 // ReplaceWorkingHours replaces all working hours of a doctor. What is booked
 // stays booked; once it has been answered, no booking outside the new hours
-// succeeds.
+// succeeds, and what lies outside of them is in the list.
 //
 // Statements, in lock order: write the doctor's guard row, delete the old hours,
 // insert the new.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
-func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clinic.WorkingHours, match Versions) (clinic.WorkingHours, error) {
+func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clinic.WorkingHours, match Versions) (clinic.WorkingHours, []clinic.Appointment, error) {
 	if err := h.Check(); err != nil {
-		return h, err
+		return h, nil, err
 	}
 	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
-		return h, err
+		return h, nil, err
 	}
 	h.Normalize()
+	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
 		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
@@ -88,9 +89,14 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 		}
 		t.freeByRule(doctorID)
 		t.record(ctx, "working_hours", doctorID, 0, struct{}{}, h, nil)
-		return insertHours(ctx, t, doctorID, h)
+		if err := insertHours(ctx, t, doctorID, h); err != nil {
+			return err
+		}
+		var err error
+		affected, err = t.affectedAhead(ctx, `doctor_id`, doctorID, h.Holds)
+		return err
 	})
-	return h, err
+	return h, affected, err
 }
 
 func firstError(errs ...error) error {

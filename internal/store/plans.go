@@ -44,7 +44,7 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 			return clinic.ErrTooManyVisits
 		}
 		until := away.End.Add(horizon)
-		c, err := readCalendars(ctx, t, specialization, visits, clinic.Interval{Start: t.now, End: until})
+		c, err := readCalendars(ctx, t, specialization, visits, clinic.Interval{Start: t.now, End: until}, s.zone)
 		if err != nil {
 			return err
 		}

@@ -64,8 +64,9 @@ func (s *Store) ListRooms(ctx context.Context, active *bool, after int64, limit 
 //
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
-func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, match Versions) (clinic.Room, error) {
+func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, match Versions) (clinic.Room, []clinic.Appointment, error) {
 	var r clinic.Room
+	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
 		var err error
 		if r, err = lockRoom(ctx, t, id); err != nil {
@@ -89,9 +90,13 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 			UPDATE rooms
 			SET name = ?, is_active = ?, version = ?, updated_at = ?, calendar_rev = calendar_rev + 1
 			WHERE id = ?`, r.Name, r.IsActive, r.Version, r.UpdatedAt, r.ID)
+		if err != nil || r.IsActive || !before.IsActive {
+			return err
+		}
+		affected, err = t.affectedAhead(ctx, `room_id`, r.ID, nothingFits)
 		return err
 	})
-	return r, err
+	return r, affected, err
 }
 
 // DeleteRoom deletes a room that never had an appointment, and takes it off the

@@ -29,7 +29,7 @@ func TestAvailabilityStatements(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := f.store.ReplaceWorkingHours(t.Context(), d.ID, hours, nil); err != nil {
+			if _, _, err := f.store.ReplaceWorkingHours(t.Context(), d.ID, hours, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -270,7 +270,8 @@ export const getDoctor = <ThrowOnError extends boolean = false>(options: Options
  * Changes the members that are given (JSON merge patch) and answers with
  * the whole record as it is now. `is_active: false` stops new bookings at
  * once: after the answer no booking for this doctor succeeds. Appointments
- * already booked stay.
+ * already booked stay; those ahead are listed in `affected_appointments`, so that a
+ * plan can start from them (`POST /plans`).
  *
  * Permission: `directory:write`.
  *
@@ -314,8 +315,9 @@ export const getWorkingHours = <ThrowOnError extends boolean = false>(options: O
  * first occurrence of its start to the last of its end. Blocks that meet, also
  * at midnight, are one stretch: an appointment may span them.
  *
- * What is booked stays booked. Once this has been answered, no new booking
- * outside the hours succeeds (409 `outside-working-hours`). No timetables and no
+ * What is booked stays booked; what lies ahead and outside of the new hours is listed
+ * in `affected_appointments`, but for what was booked there on purpose. Once this has
+ * been answered, no new booking outside the hours succeeds (409 `outside-working-hours`). No timetables and no
  * exceptions: the doctor can be booked at any time again.
  *
  * Permission: `calendar:write`.
@@ -525,7 +527,8 @@ export const getRoom = <ThrowOnError extends boolean = false>(options: Options<G
  * Change a room
  *
  * Changes the members that are given (JSON merge patch). Deactivating a room
- * stops new bookings in it at once; what is booked stays.
+ * stops new bookings in it at once; what is booked stays, and what lies ahead is
+ * listed in `affected_appointments`.
  *
  * Permission: `directory:write`.
  *
@@ -1053,7 +1056,9 @@ export const getHold = <ThrowOnError extends boolean = false>(options: Options<G
  * confirmed, has not begun and touches the time: the nearest one, not before the
  * visit's own, with a colleague of the specialization or with the doctor after
  * the absence, up to `horizon_days` after it. Every rule of a booking is
- * respected, and no two proposals are in each other's way.
+ * respected, and no two proposals are in each other's way. For a doctor without
+ * working hours, times are proposed at which the doctor is usually booked, or from
+ * 08:00 to 18:00.
  *
  * Nothing is changed: the doctor can still be booked (see
  * `POST /doctors/{id}/time-off`), and nobody keeps the proposed times until the

@@ -302,6 +302,26 @@ export type Doctor = {
 };
 
 /**
+ * A doctor's record, and what no longer fits.
+ */
+export type DoctorChanged = {
+    id: Id;
+    full_name: DoctorName;
+    specialization: Specialization;
+    /**
+     * Whether the doctor takes new bookings.
+     */
+    is_active: boolean;
+    overbook_cap: OverbookCap;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * What was booked ahead with a doctor whom this deactivated; by start, at most 1,000.
+     */
+    affected_appointments: Array<Appointment>;
+};
+
+/**
  * One page of doctors.
  */
 export type DoctorList = {
@@ -393,6 +413,30 @@ export type WorkingHours = {
      * By date; at most one for a date.
      */
     exceptions: Array<DateHours>;
+};
+
+/**
+ * When a doctor works from now on, and what no longer fits.
+ */
+export type WorkingHoursReplaced = {
+    /**
+     * The zone whose wall clock the hours are in, a name of the IANA time zone
+     * database; by default the clinic's. Null in an answer when there are no hours.
+     *
+     */
+    time_zone?: string | null;
+    /**
+     * By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+     */
+    timetables: Array<Timetable>;
+    /**
+     * By date; at most one for a date.
+     */
+    exceptions: Array<DateHours>;
+    /**
+     * What is booked ahead and lies outside of the new hours; by start, at most 1,000.
+     */
+    affected_appointments: Array<Appointment>;
 };
 
 /**
@@ -561,6 +605,27 @@ export type Room = {
     is_active: boolean;
     created_at: Instant;
     updated_at: Instant;
+};
+
+/**
+ * A place for appointments, with a calendar of its own.
+ */
+export type RoomChanged = {
+    id: Id;
+    /**
+     * Unique without regard to case and accents.
+     */
+    name: string;
+    /**
+     * Whether the room takes new bookings.
+     */
+    is_active: boolean;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * What was booked ahead in a room that this deactivated; by start, at most 1,000.
+     */
+    affected_appointments: Array<Appointment>;
 };
 
 /**
@@ -4567,7 +4632,7 @@ export type UpdateDoctorResponses = {
     /**
      * Changed. The record as it is now.
      */
-    200: Doctor;
+    200: DoctorChanged;
 };
 
 export type UpdateDoctorResponse = UpdateDoctorResponses[keyof UpdateDoctorResponses];
@@ -4734,7 +4799,7 @@ export type ReplaceWorkingHoursResponses = {
     /**
      * Set. The working hours as they are now.
      */
-    200: WorkingHours;
+    200: WorkingHoursReplaced;
 };
 
 export type ReplaceWorkingHoursResponse = ReplaceWorkingHoursResponses[keyof ReplaceWorkingHoursResponses];
@@ -5823,7 +5888,7 @@ export type UpdateRoomResponses = {
     /**
      * Changed. The record as it is now.
      */
-    200: Room;
+    200: RoomChanged;
 };
 
 export type UpdateRoomResponse = UpdateRoomResponses[keyof UpdateRoomResponses];
