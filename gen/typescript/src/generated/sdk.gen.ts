@@ -271,7 +271,9 @@ export const getDoctor = <ThrowOnError extends boolean = false>(options: Options
  * the whole record as it is now. `is_active: false` stops new bookings at
  * once: after the answer no booking for this doctor succeeds. Appointments
  * already booked stay; those ahead are listed in `affected_appointments`, so that a
- * plan can start from them (`POST /plans`).
+ * plan can start from them (`POST /plans`). So are those of appointment types that are
+ * not for the new `specialization`, and those that overlap more others than a lower
+ * `overbook_cap` allows.
  *
  * Permission: `directory:write`.
  *
@@ -609,7 +611,9 @@ export const getAppointmentType = <ThrowOnError extends boolean = false>(options
  * Change an appointment type
  *
  * Changes the members that are given (JSON merge patch). What is booked keeps
- * the duration and the buffers it was booked with.
+ * its type, room, length and buffers; what lies ahead and no longer fits (the type is
+ * inactive or not for its doctor or room, needs a room, or takes longer now) is listed in
+ * `affected_appointments`, so that somebody can move it.
  *
  * Permission: `directory:write`.
  *
