@@ -3401,7 +3401,8 @@ export type ListPatientsData = {
         /**
          * The last digits of the phone number, at least three, or the whole number
          * as it is dialled at home or from abroad: `0171 555 0123` and
-         * `+49 171 5550123` find each other.
+         * `+49 171 5550123` find each other. With an extension, patients with the
+         * same one or with none.
          *
          */
         phone?: string;
@@ -11983,7 +11984,7 @@ export type SearchFhirPatientsData = {
          */
         email?: string;
         /**
-         * The last digits of the phone number.
+         * The last digits of the phone number, or the whole number.
          */
         phone?: string;
         /**
