@@ -57,7 +57,13 @@ func TestPatientSearch(t *testing.T) {
 		{jan.Mrn[:4] + "-" + jan.Mrn[4:], []int64{jan.ID}},
 		{fmt.Sprint(jan.ID), []int64{jan.ID}},
 		{jan.Mrn[:7], []int64{jan.ID}},
-		{"%", nil}, {"_", nil}, {"-", nil}, {"Marquez Berg", nil}, {"31.31.1980", nil}, {"99999999999999999999", nil}, {"@", nil},
+		{"%", nil},
+		{"_", nil},
+		{"-", nil},
+		{"Marquez Berg", nil},
+		{"31.31.1980", nil},
+		{"99999999999999999999", nil},
+		{"@", nil},
 	} {
 		got := f.found("q", c.q)
 		slices.Sort(got)

@@ -37,20 +37,20 @@ const top = (page: Page) => page.locator(".scroll").evaluate((e) => e.scrollTop)
 const lifted = (page: Page) => page.locator(".drop.lifted");
 
 test("a finger that swipes over an appointment scrolls and moves nothing", async ({ browser }) => {
-  const a = await appointment("2027-07-01T06:00:00Z");
-  const page = await desk(browser, "2027-07-01", tablet);
+  const a = await appointment("2028-07-01T06:00:00Z");
+  const page = await desk(browser, "2028-07-01", tablet);
   const sent = changes(page);
   const fingers = await Fingers.of(page);
   const at = await middle(page);
   const before = await top(page);
   await fingers.down(at);
-  await fingers.move(at, [at[0], at[1] - 40]);
+  await fingers.move(at, [at[0], at[1] - 40], 2);
   await fingers.up();
   await expect.poll(() => top(page)).toBeGreaterThan(before);
-  // A longer one, downwards, slowly.
+  // A longer one, downwards.
   const again = await middle(page);
   await fingers.down(again);
-  await fingers.move(again, [again[0], again[1] + 120], 20);
+  await fingers.move(again, [again[0], again[1] + 120], 8);
   await fingers.up();
   await expect(page.getByRole("dialog")).toHaveCount(0);
   await expect(lifted(page)).toHaveCount(0);
@@ -59,8 +59,8 @@ test("a finger that swipes over an appointment scrolls and moves nothing", async
 });
 
 test("a finger that rests lifts the appointment, visibly, and moves it", async ({ browser }) => {
-  const a = await appointment("2027-07-02T06:00:00Z");
-  const page = await desk(browser, "2027-07-02", tablet);
+  const a = await appointment("2028-07-02T06:00:00Z");
+  const page = await desk(browser, "2028-07-02", tablet);
   const fingers = await Fingers.of(page);
   const at = await middle(page);
   const before = await top(page);
@@ -72,13 +72,13 @@ test("a finger that rests lifts the appointment, visibly, and moves it", async (
   await fingers.up();
   await expect(page.locator(".toasts")).toContainText("is moved");
   expect(await top(page)).toBe(before);
-  expect((await booked(a.id)).start_time).toBe("2027-07-02T07:00:00Z");
+  expect((await booked(a.id)).start_time).toBe("2028-07-02T07:00:00Z");
   await expect(page.getByRole("dialog")).toHaveCount(0);
 });
 
 test("a tap and a long press that goes nowhere open the appointment", async ({ browser }) => {
-  await appointment("2027-07-03T06:00:00Z");
-  const page = await desk(browser, "2027-07-03", tablet);
+  await appointment("2028-07-03T06:00:00Z");
+  const page = await desk(browser, "2028-07-03", tablet);
   const sent = changes(page);
   const fingers = await Fingers.of(page);
   const at = await middle(page);
@@ -95,8 +95,8 @@ test("a tap and a long press that goes nowhere open the appointment", async ({ b
 });
 
 test("a second finger, and a browser that takes the finger away, put the appointment back", async ({ browser }) => {
-  const a = await appointment("2027-07-04T06:00:00Z");
-  const page = await desk(browser, "2027-07-04", tablet);
+  const a = await appointment("2028-07-04T06:00:00Z");
+  const page = await desk(browser, "2028-07-04", tablet);
   const sent = changes(page);
   const fingers = await Fingers.of(page);
   const at = await middle(page);
@@ -118,7 +118,7 @@ test("a second finger, and a browser that takes the finger away, put the appoint
 });
 
 test("a finger books by a tap on free time, and does not by a swipe", async ({ browser }) => {
-  const page = await desk(browser, "2027-07-05", tablet);
+  const page = await desk(browser, "2028-07-05", tablet);
   const fingers = await Fingers.of(page);
   const box = await page.locator("[data-column]").first().boundingBox();
   if (!box) throw new Error("no column");
@@ -144,7 +144,7 @@ const interruptions: [string, (page: Page) => Promise<unknown>][] = [
 ];
 for (const [index, [name, interrupt]] of interruptions.entries()) {
   test(`a drag that is interrupted by ${name} sends nothing and opens nothing`, async ({ browser }) => {
-    const date = `2027-07-${String(10 + index)}`;
+    const date = `2028-07-${String(10 + index)}`;
     const a = await appointment(`${date}T06:00:00Z`);
     const page = await desk(browser, date);
     await expect(visits(page)).toHaveCount(1);
@@ -169,9 +169,26 @@ for (const [index, [name, interrupt]] of interruptions.entries()) {
   });
 }
 
+test("an appointment that is dropped beside the calendar stays where it was", async ({ browser }) => {
+  const a = await appointment("2028-07-21T06:00:00Z");
+  const page = await desk(browser, "2028-07-21");
+  const sent = changes(page);
+  const [x, y] = await middle(page);
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x, y + 60, { steps: 4 });
+  await expect(lifted(page)).toBeVisible();
+  await page.mouse.move(x, 20, { steps: 4 }); // the page's head
+  await page.mouse.up();
+  await expect(lifted(page)).toHaveCount(0);
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  expect(sent).toEqual([]);
+  expect((await booked(a.id)).start_time).toBe(a.start_time);
+});
+
 test("what somebody else changes during a drag is not moved by it", async ({ browser }) => {
-  const a = await appointment("2027-07-20T06:00:00Z");
-  const page = await desk(browser, "2027-07-20");
+  const a = await appointment("2028-07-20T06:00:00Z");
+  const page = await desk(browser, "2028-07-20");
   await expect(page.getByText("Live")).toBeVisible();
   await expect(visits(page)).toHaveCount(1);
   const sent = changes(page);

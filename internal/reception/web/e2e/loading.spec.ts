@@ -4,8 +4,8 @@ import { expect, type Page, type Route, test } from "@playwright/test";
 import { api, appointment } from "./data.js";
 import { desk, go, visits } from "./page.js";
 
-const first = "2027-08-02"; // a Monday
-const second = "2027-08-03";
+const first = "2028-08-07"; // a Monday
+const second = "2028-08-08";
 
 test.beforeAll(async () => {
   await appointment(`${first}T06:00:00Z`, 1);
@@ -40,7 +40,7 @@ for (const [view, key] of [["day", "d"], ["week", "w"], ["board", "q"]] as const
     const days = view === "week" ? 7 : 1;
     const next = await slow(page, (url) => url.searchParams.get("date") === second || (url.searchParams.get("from") ?? "") > `${first}T`);
     await page.keyboard.press("n");
-    await expect(page.getByRole("heading", { level: 1 })).toContainText(days === 7 ? "9 Aug" : "3 August");
+    await expect(page.getByRole("heading", { level: 1 })).toContainText(days === 7 ? "14 Aug" : "8 August");
     await expect(page.getByText("Loading …").first()).toBeVisible();
     await expect(visits(page)).toHaveCount(0);
     await expect(page.locator("main")).not.toContainText("Muster");
@@ -58,7 +58,7 @@ for (const [view, key] of [["day", "d"], ["week", "w"], ["board", "q"]] as const
 }
 
 test("the late answer about a day that was left is not shown", async ({ browser }) => {
-  const page = await desk(browser, "2027-08-01");
+  const page = await desk(browser, "2028-08-06");
   const old = await slow(page, (url) => url.searchParams.get("date") === first);
   await page.keyboard.press("n");
   await expect.poll(() => old.held.length).toBeGreaterThan(0);
@@ -91,7 +91,7 @@ test("a day that cannot be loaded says so, which is not an empty day", async ({ 
   away = false;
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(visits(page)).toHaveAttribute("aria-label", /Keller/);
-  await go(page, "2027-08-08");
+  await go(page, "2028-08-13");
   await expect(page.locator("main")).toContainText("No appointments");
 });
 
@@ -99,7 +99,7 @@ test("hours and absences are those of the day that is shown", async ({ browser }
   await api("POST", "/doctors/1/time-off", { start_time: `${second}T10:00:00Z`, end_time: `${second}T11:00:00Z`, reason: "training" });
   const page = await desk(browser, second);
   await expect(page.locator(".blocked").getByText("Training")).toBeVisible();
-  await slow(page, (url) => url.searchParams.get("date") === "2027-08-04");
+  await slow(page, (url) => url.searchParams.get("date") === "2028-08-09");
   await page.keyboard.press("n");
   await expect(page.getByText("Loading …").first()).toBeVisible();
   await expect(page.locator(".blocked").getByText("Training")).toHaveCount(0);

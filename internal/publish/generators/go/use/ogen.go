@@ -30,7 +30,7 @@ func RegisterWithOgen(ctx context.Context, url string) (ogen.ID, error) {
 	if err != nil {
 		return 0, err
 	}
-	if patient, ok := answer.(*ogen.PatientHeaders); ok {
+	if patient, ok := answer.(*ogen.PatientSavedHeaders); ok {
 		return patient.Response.ID, nil
 	}
 	return 0, fmt.Errorf("%T", answer)

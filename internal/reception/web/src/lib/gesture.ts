@@ -25,6 +25,7 @@ interface Hold<T> {
   pointer: number;
   element: Element;
   from: Point;
+  since: number;
   finger: boolean;
   lifted: boolean;
   moved: boolean;
@@ -52,7 +53,7 @@ export class Gesture<T> {
     if (this.hold || !e.isPrimary || e.button !== 0 || !(e.currentTarget instanceof Element)) return;
     const finger = e.pointerType !== "mouse";
     const from = { clientX: e.clientX, clientY: e.clientY };
-    this.hold = { subject, pointer: e.pointerId, element: e.currentTarget, from, finger, lifted: false, moved: false, timer: undefined };
+    this.hold = { subject, pointer: e.pointerId, element: e.currentTarget, from, since: e.timeStamp, finger, lifted: false, moved: false, timer: undefined };
     if (finger) this.hold.timer = setTimeout(() => this.lift(from), HOLD);
     else if (atOnce) this.lift(from);
   }
@@ -74,6 +75,11 @@ export class Gesture<T> {
         return;
       }
       this.lift(e);
+    }
+    // A busy page hears of a swipe only after the time of a rest: when it happened counts.
+    if (far && !h.moved && h.finger && e.timeStamp - h.since < HOLD) {
+      this.cancel();
+      return;
     }
     h.moved ||= far;
     if (h.moved) this.handlers.moved(h.subject, e);
