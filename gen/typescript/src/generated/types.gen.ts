@@ -13639,6 +13639,10 @@ export type GetProblemTypeErrors = {
      */
     400: Problem;
     /**
+     * `not-found`: no address of this API.
+     */
+    404: Problem;
+    /**
      * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
      */
     406: Problem;
