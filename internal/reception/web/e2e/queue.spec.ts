@@ -25,7 +25,7 @@ test("a walk-in is taken, called and seen, by name", async ({ browser }) => {
   await page.screenshot({ path: "test-results/queue.png" });
   await page.getByRole("button", { name: "Start visit: Brunner, Lea" }).click();
   await expect(page.getByRole("region", { name: "With the doctor" })).toContainText("Brunner, Lea");
-  await page.getByRole("button", { name: "Finish visit: Brunner, Lea" }).click();
+  await page.getByRole("button", { name: "Finish: Brunner, Lea" }).click();
   await expect(page.getByRole("region", { name: "With the doctor" })).not.toContainText("Brunner");
 });
 
