@@ -1851,8 +1851,8 @@ export const readFhirSchedule = <ThrowOnError extends boolean = false>(options: 
  * which doctor, when and for how long, and can be read again later.
  *
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
- * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound it is
- * now, without an upper one 14 days later; at most 92 days.
+ * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
+ * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
  *
  * Permission: `availability:read`.
  *
@@ -1920,8 +1920,8 @@ export const readFhirAppointment = <ThrowOnError extends boolean = false>(option
  * slots.
  *
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
- * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound it is
- * now, without an upper one 14 days later; at most 92 days.
+ * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
+ * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
  *
  * Permission: `availability:read`.
  *

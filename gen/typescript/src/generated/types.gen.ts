@@ -3451,7 +3451,8 @@ export type ListPatientsData = {
         /**
          * The last digits of the phone number, at least three, or the whole number
          * as it is dialled at home or from abroad: `0171 555 0123` and
-         * `+49 171 5550123` find each other.
+         * `+49 171 5550123` find each other. With an extension, patients with the
+         * same one or with none.
          *
          */
         phone?: string;
@@ -12033,7 +12034,7 @@ export type SearchFhirPatientsData = {
          */
         email?: string;
         /**
-         * The last digits of the phone number.
+         * The last digits of the phone number, or the whole number.
          */
         phone?: string;
         /**
@@ -13687,6 +13688,10 @@ export type GetProblemTypeErrors = {
      * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
      */
     400: Problem;
+    /**
+     * `not-found`: no address of this API.
+     */
+    404: Problem;
     /**
      * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
      */
