@@ -17,9 +17,9 @@ type PatientQuery struct {
 	IdentifierSystem, Identifier string
 	LastName, FirstName          string // beginnings of words of either
 	BirthDate                    *clinic.Date
-	IDs                          []int64      // empty: any
+	IDs                          []int64      // empty: any; merged records too
 	BirthFrom, BirthBefore       *clinic.Date // nil: no bound
-	ID                           int64        // 0: any
+	ID                           int64        // 0: any; of a merged record, its survivor
 	After                        int64        // id of the last item of the page before; 0: first page
 	Limit                        int
 
@@ -89,6 +89,9 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		args = append(args, c.args...)
 	}
 	where := []string{`p.merged_into IS NULL`}
+	if len(q.IDs) > 0 { // asked for by id, a merged record is the one that leads to the survivor
+		where = []string{`TRUE`}
+	}
 	and := func(condition string, values ...any) {
 		where = append(where, condition)
 		args = append(args, values...)
@@ -101,9 +104,6 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 	}
 	if q.BirthBefore != nil {
 		and(`p.birth_date < ?`, q.BirthBefore.String())
-	}
-	if q.ID != 0 {
-		and(`p.id = ?`, q.ID)
 	}
 	if len(q.IDs) > 0 {
 		condition, values := inIDs(q.IDs)
@@ -139,6 +139,9 @@ func patientConditions(q PatientQuery) []condition {
 		one(`SELECT patient_id AS id FROM patient_identifiers WHERE id_system = ? AND id_value = ?`,
 			clinic.Text(q.IdentifierSystem), clinic.Text(q.Identifier))
 	}
+	if q.ID != 0 {
+		one(`SELECT COALESCE(merged_into, id) AS id FROM patients WHERE id = ?`, q.ID)
+	}
 	if q.BirthDate != nil {
 		one(`SELECT id FROM patients WHERE birth_date = ?`, q.BirthDate.String())
 	}
@@ -164,18 +167,25 @@ func addBirthDates(c *condition, dates []clinic.Date) {
 }
 
 // phoneCondition finds a number by its end, and a whole one as it is dialled at home
-// or from abroad.
+// or from abroad. One with an extension is also found as the number without.
 func phoneCondition(phone string) condition {
 	var c condition
-	key := clinic.PhoneKey(phone)
+	key, extension, _ := strings.Cut(clinic.PhoneKey(phone), "x")
 	if key == "" { // nothing but zeros: no number ends so
 		c.add(nobody)
 		return c
 	}
-	c.add(`SELECT DISTINCT COALESCE(merged_into, id) AS id FROM patients WHERE phone_key LIKE ?`, key+"%")
+	find := func(condition string, args ...any) {
+		if extension != "" {
+			condition += ` AND (phone_key LIKE ? OR phone_key NOT LIKE '%x%')`
+			args = append(args, "%x"+extension)
+		}
+		c.add(`SELECT DISTINCT COALESCE(merged_into, id) AS id FROM patients WHERE `+condition, args...)
+	}
+	find(`phone_key LIKE ?`, key+"%")
 	if home := clinic.PhoneHome(phone); home != key && home != "" {
-		c.add(`SELECT DISTINCT COALESCE(merged_into, id) AS id FROM patients WHERE phone_key = ?`, home)
-		c.add(`SELECT DISTINCT COALESCE(merged_into, id) AS id FROM patients WHERE phone_key LIKE ?`, home+"x%")
+		find(`phone_key = ?`, home)
+		find(`phone_key LIKE ?`, home+"x%")
 	}
 	return c
 }
@@ -187,6 +197,9 @@ func numberCondition(n clinic.Number) condition {
 	var c condition
 	if len(clinic.PhoneKey(n.Text)) >= 3 {
 		c = phoneCondition(n.Text)
+	}
+	if n.Extension { // nothing but a phone number has one
+		return c
 	}
 	for _, r := range n.IDs() {
 		c.add(`SELECT DISTINCT COALESCE(merged_into, id) AS id FROM patients WHERE id BETWEEN ? AND ?`, r.First, r.Last)
