@@ -90,7 +90,7 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 	}
 	offers := 0
 	for _, f := range t.freed {
-		if f.entries || f.entry != 0 || f.room || !f.due.IsZero() || !f.time.End.After(t.now) {
+		if f.entries || f.entry != 0 || f.room || f.patient != 0 || !f.due.IsZero() || !f.time.End.After(t.now) {
 			continue
 		}
 		row := freedRow{Doctor: &f.doctor, Start: f.time.Start, End: f.time.End}
