@@ -513,3 +513,32 @@ func TestFHIRFindsMergedPatients(t *testing.T) {
 		}
 	}
 }
+
+// Without an upper bound, free times are looked for in the 14 days after the lower one, or
+// after now when that has passed.
+func TestFHIRFreeTimesFrom(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor := f.doctor()
+	f.hours(doctor, "UTC", "08:00-12:00")
+	for _, path := range []string{"Slot", "Appointment/$find"} {
+		for from, want := range map[string]string{
+			"ge2020-01-01":           "2027-03-01T08:15:00Z",
+			"ge2027-02-27T10:00:00Z": "2027-03-01T08:15:00Z",
+			"ge2027-06-20":           "2027-06-20T08:00:00Z", // 111 days ahead
+			"ge2031-01-01":           "2031-01-01T08:00:00Z",
+		} {
+			var bundle struct {
+				Entry []struct {
+					Resource struct {
+						Start string `json:"start"`
+					} `json:"resource"`
+				} `json:"entry"`
+			}
+			f.fhirs(path, "start", from, "_count", "1").Want(t, 200, "").Decode(t, &bundle)
+			if len(bundle.Entry) != 1 || bundle.Entry[0].Resource.Start != want {
+				t.Errorf("%s from %s: %+v, want %s", path, from, bundle.Entry, want)
+			}
+		}
+	}
+}
