@@ -227,11 +227,14 @@ func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 			return err
 		}
 	}
-	key, err := emailKeyToKeep(ctx, t, p)
-	if err != nil {
-		return err
+	key := emailKey(p.Email)
+	if key != nil {
+		var err error
+		if *key, err = emailKeyToKeep(ctx, t, p.ID, *p.Email); err != nil {
+			return err
+		}
 	}
-	_, err = t.exec(ctx, `
+	_, err := t.exec(ctx, `
 		UPDATE patients
 		SET first_name = ?, last_name = ?, email = ?, email_key = ?, phone = ?, phone_key = ?, birth_date = ?,
 		    version = ?, keys_of = ?, updated_at = ?
@@ -244,22 +247,19 @@ func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 	return addNames(ctx, t, p)
 }
 
-// emailKeyToKeep returns the key of p's e-mail address; if the address stays as it is and
-// another record has its key, the one it has (see rekeyPatients), so that the second of two
-// old records with one mailbox can be changed. Primary key and patients_email_key.
-func emailKeyToKeep(ctx context.Context, t *tx, p clinic.Patient) (*string, error) {
-	key := emailKey(p.Email)
-	if key == nil {
-		return nil, nil
-	}
+// emailKeyToKeep returns the key of a patient's e-mail address; if the address stays as it
+// is and another record has its key, the one it has (see rekeyPatients), so that the second
+// of two old records with one mailbox can be changed. Primary key and patients_email_key.
+func emailKeyToKeep(ctx context.Context, t *tx, id int64, email string) (string, error) {
+	key := clinic.EmailKey(email)
 	var kept *string
 	err := t.GetContext(ctx, &kept, `
 		SELECT MIN(own.email_key)
 		FROM patients AS own
 		JOIN patients AS other ON other.email_key = ? AND other.id <> own.id
-		WHERE own.id = ? AND CAST(own.email AS BINARY) = CAST(? AS BINARY)`, *key, p.ID, *p.Email)
+		WHERE own.id = ? AND CAST(own.email AS BINARY) = CAST(? AS BINARY)`, key, id, email)
 	if kept != nil {
-		key = kept
+		key = *kept
 	}
 	return key, err
 }
