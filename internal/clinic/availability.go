@@ -153,7 +153,9 @@ func (g *grid) ceil(t time.Time) time.Time {
 			g.offset, g.till = period(t.In(g.zone))
 		}
 		up := t
-		if past := time.Duration(t.Add(g.offset).UnixMicro()) * time.Microsecond % g.step; past > 0 {
+		// The remainder first: the nanoseconds since 1970 overflow in 2262.
+		past := time.Duration(t.Add(g.offset).UnixMicro()%g.step.Microseconds()) * time.Microsecond
+		if past > 0 {
 			up = t.Add(g.step - past)
 		} else if past < 0 { // before 1970
 			up = t.Add(-past)

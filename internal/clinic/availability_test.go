@@ -224,6 +224,20 @@ func TestStartsAgainstOracle(t *testing.T) {
 
 // The same around each change of the clocks of each zone in three years, and
 // around the last one of the zones that have stopped changing them.
+// The grid holds where the nanoseconds since 1970 no longer fit: after 2262.
+func TestStartsInTheFarFuture(t *testing.T) {
+	for _, year := range []int{2261, 2263, 2555, 9998} {
+		from := time.Date(year, 6, 1, 8, 3, 0, 0, time.UTC)
+		q := clinic.SlotQuery{
+			Window: clinic.Interval{Start: from, End: from.Add(time.Hour)}, Duration: 30 * time.Minute, Step: 15 * time.Minute, Zone: time.UTC,
+		}
+		got := slices.Collect((&clinic.Schedule{}).Starts(q))
+		if want := from.Truncate(time.Hour).Add(15 * time.Minute); len(got) != 4 || !got[0].Equal(want) {
+			t.Errorf("%d: %v, want 4 from %v", year, got, want)
+		}
+	}
+}
+
 func TestStartsAtEveryChangeOfTheClocks(t *testing.T) {
 	t.Parallel()
 	from, to := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)

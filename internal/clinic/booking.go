@@ -201,7 +201,7 @@ func CanBook(c Calendar, b Booking) (Broken, error) {
 		return broken, &Error{Code: CodeTimeOff, Conflict: off}
 	}
 	if in, taken := firstOverlap(c.DoctorBusy, busy); taken {
-		if !b.Override.allows(RuleDoctorOverlap) || countOverlaps(c.DoctorBusy, busy) > c.OverbookCap {
+		if !b.Override.allows(RuleDoctorOverlap) || CountOverlaps(c.DoctorBusy, busy) > c.OverbookCap {
 			return broken, &Error{Code: CodeDoctorOverlap, Conflict: in}
 		}
 		broken.DoctorOverlap = true
@@ -257,7 +257,8 @@ func firstOverlap(busy []Interval, want Interval) (Interval, bool) {
 	return first, found
 }
 
-func countOverlaps(busy []Interval, want Interval) int {
+// CountOverlaps counts the intervals that overlap want.
+func CountOverlaps(busy []Interval, want Interval) int {
 	n := 0
 	for _, b := range busy {
 		if b.Overlaps(want) {

@@ -7,35 +7,66 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/net/idna"
+	"golang.org/x/text/width"
 )
 
-// EmailKey is what makes two e-mail addresses the same: trimmed, NFC, and case
-// folded (Unicode full case folding) in the whole. RFC 5321 lets the part
-// before the @ be case-sensitive, but no provider that people use does so, and
-// a clinic must not keep Ann@ and ann@ as two patients. A domain in punycode is
-// the one that it encodes.
+// EmailKey returns what makes two e-mail addresses the same: trimmed, NFC, and case
+// folded (Unicode full case folding). RFC 5321 lets the part before the @ be
+// case-sensitive, but no provider that people use does so, and a clinic must not
+// keep Ann@ and ann@ as two patients. The domain is keyed by domainKey.
 func EmailKey(s string) string {
 	key := textKey(s)
 	at := strings.LastIndexByte(key, '@')
-	if at < 0 || !strings.Contains(key[at:], "xn--") {
+	if at < 0 {
 		return key
 	}
-	labels := strings.Split(key[at+1:], ".")
+	return key[:at+1] + domainKey(key[at+1:])
+}
+
+// dots maps the full stops that separate labels (RFC 3490, 3.1) to the ASCII one.
+var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
+
+// domainKey returns the form in which a domain is compared: without the width of
+// its letters, which Chinese and Japanese keyboards add, and each label in punycode
+// as the text it encodes.
+func domainKey(domain string) string {
+	labels := strings.Split(dots.Replace(domain), ".")
 	for i, label := range labels {
-		if !strings.HasPrefix(label, "xn--") {
-			continue
+		label = narrow(label)
+		if decoded, ok := decodeLabel(label); ok {
+			label = decoded
 		}
-		decoded, err := idna.Punycode.ToUnicode(label)
-		if err != nil || decoded == label {
-			continue
-		}
-		decoded = textKey(decoded)
-		// What does not encode to itself is no domain; it stays as it is.
-		if again, err := idna.Punycode.ToASCII(decoded); err == nil && again == label {
-			labels[i] = decoded
-		}
+		labels[i] = label
 	}
-	return key[:at+1] + strings.Join(labels, ".")
+	return strings.Join(labels, ".")
+}
+
+// decodeLabel returns the folded text of a label in punycode. It reports false for
+// any other label, and for one that no domain can have.
+func decodeLabel(label string) (string, bool) {
+	if !strings.HasPrefix(label, "xn--") {
+		return "", false
+	}
+	decoded, err := idna.Punycode.ToUnicode(label)
+	if err != nil || decoded == label {
+		return "", false
+	}
+	// Compared before folding: ß and ς have an encoding of their own, and fold to ss
+	// and σ, which encode otherwise.
+	if again, err := idna.Punycode.ToASCII(decoded); err != nil || again != label {
+		return "", false
+	}
+	text := narrow(textKey(decoded))
+	return text, !strings.HasPrefix(text, "xn--") && !strings.Contains(dots.Replace(text), ".")
+}
+
+// narrow returns a label in letters of the usual width. The full-width @ stays, or
+// the address would have another domain.
+func narrow(label string) string {
+	if strings.ContainsRune(label, '\uff20') {
+		return label
+	}
+	return textKey(width.Fold.String(label))
 }
 
 // extension is what follows a number within a company.

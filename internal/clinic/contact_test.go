@@ -40,6 +40,18 @@ func TestEmailKeyOfPunycode(t *testing.T) {
 	if a, b := clinic.EmailKey("ann@bücher.example"), clinic.EmailKey("Ann@XN--BCHER-KVA.example"); a != b {
 		t.Errorf("%q, %q", a, b)
 	}
+	for _, same := range [][]string{
+		{"ann@straße.example", "ann@xn--strae-oqa.example", "ANN@XN--STRAE-OQA.example"},
+		{"ann@βόλος.example", "ann@xn--nxasmm1c.example", "ann@ΒΌΛΟΣ.example"},
+		{"ann@例え.jp", "ann@xn--r8jz45g.jp", "ann@例え。jp", "ann@例え．ｊｐ", "ann@例え｡JP"},
+		{"ann@abc.example", "ann@ａｂｃ.example", "ann@ＡＢＣ．example"},
+	} {
+		for _, address := range same {
+			if key := clinic.EmailKey(address); key != clinic.EmailKey(same[0]) || clinic.EmailKey(key) != key {
+				t.Errorf("the key of %q is %q, of %q %q", address, key, same[0], clinic.EmailKey(same[0]))
+			}
+		}
+	}
 	for _, odd := range []string{"ann@xn--.example", "ann@xn--a.example", "ann@xn--abc-.example", "xn--bcher-kva"} {
 		if key := clinic.EmailKey(odd); clinic.EmailKey(key) != key {
 			t.Errorf("%q", odd)

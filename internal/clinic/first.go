@@ -67,13 +67,3 @@ func roomFreeFrom(rooms [][]Interval, buffers Buffers, want Interval) (time.Time
 	}
 	return first, len(rooms) > 0
 }
-
-// UsualHours are those in which a doctor without working hours is offered to the
-// waitlist first: from 08:00 to 18:00 of every day in a zone.
-func UsualHours(zone *time.Location) WorkingHours {
-	week := Timetable{From: Date{Year: 1970, Month: time.January, Day: 1}}
-	for weekday := 1; weekday <= 7; weekday++ {
-		week.Blocks = append(week.Blocks, WeeklyBlock{Weekday: weekday, Block: Block{Start: 8 * 60, End: 18 * 60}})
-	}
-	return WorkingHours{Zone: zone, Timetables: []Timetable{week}}
-}

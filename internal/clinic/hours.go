@@ -232,10 +232,11 @@ func (h *WorkingHours) Holds(a Appointment) bool {
 // doctor's hours than that the clinic works from 8 to 18.
 const usualEnough = 20
 
-// GuessHours guesses the hours of a doctor who has none from the appointments: the
-// times of day in which they lie, but for the extremes when they are many; from
-// 08:00 to 18:00 when they are few and within that, or none.
-func GuessHours(times []Interval, zone *time.Location) WorkingHours {
+// UsualHours are those in which times of a doctor without working hours are proposed: by
+// plans, to the waitlist and as alternatives. They are guessed from the appointments: the
+// times of day in which these lie, but for the extremes when they are many; when they
+// are few, from 08:00 to 18:00 or as long from the first.
+func UsualHours(times []Interval, zone *time.Location) WorkingHours {
 	from, to := 8*60, 18*60
 	if n := len(times); n > 0 {
 		var starts, ends []int
@@ -248,8 +249,11 @@ func GuessHours(times []Interval, zone *time.Location) WorkingHours {
 		slices.Sort(starts)
 		slices.Sort(ends)
 		first, last := starts[n/usualEnough], ends[n-1-n/usualEnough]
-		if n >= usualEnough || first < from || last > to {
+		switch {
+		case n >= usualEnough:
 			from, to = first, last
+		case first < from || last > to:
+			from, to = first, max(last, min(first+to-from, MinutesPerDay))
 		}
 	}
 	week := Timetable{From: MinDate}

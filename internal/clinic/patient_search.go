@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // PatientSearch is what a reception typed into one box, told apart. A patient
@@ -20,6 +21,7 @@ type PatientSearch struct {
 type Number struct {
 	Text       string // as it was typed
 	BirthDates []Date // its readings as a birth date
+	Extension  bool   // it ends with one, so it is a phone number
 }
 
 // Empty reports whether nothing in the box can find anybody.
@@ -35,6 +37,7 @@ var (
 	searchedWord = regexp.MustCompile(`[^\s,;]+`)
 	// A number, with what people write between its digits.
 	searchedNumber = regexp.MustCompile(`^\+?\(?\+?[0-9][0-9 ()./-]*$`)
+	searchedTel    = regexp.MustCompile(`^(?i:tel:) *`)
 	digitsOnly     = regexp.MustCompile(`^[+(]*[0-9][0-9()./-]*$`)
 	eightDigits    = regexp.MustCompile(`^[0-9]{8}$`)
 )
@@ -43,7 +46,7 @@ var (
 // not meant.
 func ParsePatientSearch(text string, today Date) PatientSearch {
 	var s PatientSearch
-	text = Text(text)
+	text = searchedTel.ReplaceAllString(Text(strings.Map(plainDigit, text)), "")
 	if m := searchedDate.FindStringSubmatchIndex(text); m != nil {
 		part := func(i int) string { return text[m[2*i]:m[2*i+1]] }
 		if dates := readings(part(1), part(3), part(5), today); len(dates) > 0 {
@@ -53,6 +56,10 @@ func ParsePatientSearch(text string, today Date) PatientSearch {
 	}
 	if searchedNumber.MatchString(text) { // one number, however it is spaced
 		s.Numbers = []Number{numberOf(text, today)}
+		return s
+	}
+	if m := extension.FindStringIndex(text); m != nil && searchedNumber.MatchString(text[:m[0]]) {
+		s.Numbers = []Number{{Text: text, Extension: true}}
 		return s
 	}
 	var name []string
@@ -68,6 +75,27 @@ func ParsePatientSearch(text string, today Date) PatientSearch {
 	}
 	s.Name = strings.Join(name, " ")
 	return s
+}
+
+// plainDigit returns the ASCII digit or space that r stands for, and drops the marks
+// of direction that come along when a number is copied from elsewhere.
+func plainDigit(r rune) rune {
+	switch {
+	case r < unicode.MaxASCII:
+		return r
+	case unicode.Is(unicode.Nd, r):
+		// Decimal digits come in runs from zero to nine (Unicode Standard, 4.6).
+		zero := r
+		for unicode.Is(unicode.Nd, zero-1) {
+			zero--
+		}
+		return '0' + (r-zero)%10
+	case unicode.Is(unicode.Zs, r):
+		return ' '
+	case unicode.Is(unicode.Bidi_Control, r):
+		return -1
+	}
+	return r
 }
 
 func numberOf(text string, today Date) Number {

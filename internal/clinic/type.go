@@ -56,6 +56,31 @@ func (t *AppointmentType) Suits(roomID int64) bool {
 	return len(t.RoomIDs) == 0 || slices.Contains(t.RoomIDs, roomID)
 }
 
+// StillFits reports whether an appointment breaks no rule of this type that it did not
+// break before the type was changed: of doctor, room, length and buffers, and that the
+// type is active. What was booked longer than the type says fits as before.
+func (t *AppointmentType) StillFits(before AppointmentType, a Appointment, specialization string) bool {
+	now, then := t.misfits(a, specialization), before.misfits(a, specialization)
+	for rule := range now {
+		if now[rule] && !then[rule] {
+			return false
+		}
+	}
+	return true
+}
+
+// misfits tells rule by rule whether an appointment breaks it.
+func (t *AppointmentType) misfits(a Appointment, specialization string) [6]bool {
+	return [...]bool{
+		!t.IsActive,
+		!t.Allows(a.DoctorID, specialization),
+		t.NeedsRoom && a.RoomID == nil,
+		a.RoomID != nil && !t.Suits(*a.RoomID),
+		a.Time.End.Sub(a.Time.Start) < t.Duration,
+		a.Buffers.Before < t.Buffers.Before || a.Buffers.After < t.Buffers.After,
+	}
+}
+
 // UnlistDoctor takes a deleted doctor off the list. A type that nobody else may
 // do is deactivated: an empty list would let everybody do it.
 func (t *AppointmentType) UnlistDoctor(id int64) {
@@ -86,6 +111,12 @@ type AppointmentTypePatch struct {
 	NeedsRoom       Change[bool]
 	RoomIDs         Change[[]int64]
 	IsActive        Change[bool]
+}
+
+// Restricts reports whether appointments may no longer fit after the change.
+func (c AppointmentTypePatch) Restricts() bool {
+	return c.Duration.Set || c.BufferBefore.Set || c.BufferAfter.Set || c.Specializations.Set || c.DoctorIDs.Set ||
+		c.NeedsRoom.Set || c.RoomIDs.Set || c.IsActive.Set
 }
 
 // Apply makes the change on t.

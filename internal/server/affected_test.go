@@ -2,9 +2,11 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mems/gen/api"
 	"mems/internal/contracttest"
@@ -95,5 +97,129 @@ func TestPlanWithoutHours(t *testing.T) {
 				t.Errorf("proposes %s, want %s", slot.StartTime, test.want)
 			}
 		})
+	}
+}
+
+// A change of a type tells what was booked by its old rules and breaks a new one.
+func TestAffectedByTypes(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	skin, other := f.doctorOf("Dermatology"), f.doctorOf("Allergology")
+	one, two := f.room(), f.room()
+	kind := f.kind(object{})
+	book := func(doctor int64, hour string, members object) int64 {
+		t.Helper()
+		all := object{"type_id": kind, "duration_minutes": nil}
+		maps.Copy(all, members)
+		return f.bookedWith(doctor, "2027-03-02T"+hour+":00:00Z", all).ID
+	}
+	bare := book(skin, "08", nil)
+	roomed := book(skin, "09", object{"room_id": one})
+	elsewhere := book(other, "10", object{"room_id": two})
+	short := book(other, "11", object{"duration_minutes": 15, "room_id": one})
+	long := book(skin, "12", object{"duration_minutes": 60, "room_id": one})
+	f.cancel(book(skin, "14", nil))
+	f.bookedWith(skin, "2027-03-02T15:00:00Z", object{}) // of no type
+	path := fmt.Sprintf("/appointment-types/%d", kind)
+	for _, step := range []struct {
+		name string
+		to   object
+		want []int64
+	}{
+		{"colour", object{"colour": "#123456"}, nil},
+		{"needs room", object{"needs_room": true}, []int64{bare}},
+		{"the same again", object{"needs_room": true}, nil},
+		{"rooms", object{"room_ids": []int64{one}}, []int64{elsewhere}},
+		{"any room", object{"room_ids": []int64{}}, nil},
+		{"longer", object{"duration_minutes": 40}, []int64{bare, roomed, elsewhere}},
+		{"shorter", object{"duration_minutes": 15}, nil},
+		{"buffer after", object{"buffer_after_minutes": 10}, []int64{bare, roomed, elsewhere, short, long}},
+		{"no buffer", object{"buffer_after_minutes": 0}, nil},
+		{"buffer before", object{"buffer_before_minutes": 5}, []int64{bare, roomed, elsewhere, short, long}},
+		{"specialization", object{"specializations": []string{"dermatology"}}, []int64{elsewhere, short}},
+		{"one doctor more", object{"doctor_ids": []int64{other}}, nil},
+		{"only one doctor", object{"specializations": []string{}}, []int64{bare, roomed, long}},
+		{"deactivated", object{"is_active": false}, []int64{bare, roomed, elsewhere, short, long}},
+		{"activated", object{"is_active": true}, nil},
+	} {
+		if diff := cmp.Diff(step.want, affected(t, f.Patch(path, step.to)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", step.name, diff)
+		}
+	}
+}
+
+// A doctor's new specialization and lower cap tell what they leave without a right.
+func TestAffectedByDoctors(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor := f.doctorOf("Dermatology")
+	path := fmt.Sprintf("/doctors/%d", doctor)
+	same := func(name string, to object, want ...int64) {
+		t.Helper()
+		if diff := cmp.Diff(want, affected(t, f.Patch(path, to)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+	}
+	of := func(hour string, members object) int64 {
+		t.Helper()
+		return f.bookedWith(doctor, "2027-03-02T"+hour+":00Z", members).ID
+	}
+	skin := of("08:00", object{"type_id": f.kind(object{"specializations": []string{"Dermatology"}})})
+	of("09:00", object{"type_id": f.kind(object{"doctor_ids": []int64{doctor}, "specializations": []string{"Dermatology"}})})
+	of("10:00", object{"type_id": f.kind(object{"specializations": []string{"Dermatology", "Surgery"}})})
+	same("cap", object{"overbook_cap": 2})
+	overlap := object{"override": object{"rules": []string{"doctor-overlap"}, "reason": "urgent"}}
+	of("12:00", object{})
+	one := of("12:15", overlap)
+	of("15:00", object{})
+	second, third := of("15:00", overlap), of("15:00", overlap)
+	same("specialization", object{"specialization": "Surgery"}, skin)
+	same("back", object{"specialization": "dermatology"})
+	same("lower cap", object{"overbook_cap": 1}, second, third)
+	same("no cap", object{"overbook_cap": 0}, one, second, third)
+	same("higher cap", object{"overbook_cap": 3})
+	same("both", object{"specialization": "Surgery", "overbook_cap": 0}, skin, one, second, third)
+
+	// Hours in another zone are other hours.
+	f.hours(doctor, "UTC", "08:00-18:00")
+	same("name", object{"full_name": "Dr. Per Holm"})
+	moved := affected(t, f.put(path+"/working-hours", object{"time_zone": "Asia/Tokyo", "exceptions": []object{}, "timetables": []object{
+		{"effective_from": "2020-01-01", "blocks": []object{{"weekday": 2, "start": "17:00", "end": "22:00"}}},
+	}}))
+	if diff := cmp.Diff([]int64{second, third}, moved[max(0, len(moved)-2):]); diff != "" || len(moved) != 3 {
+		t.Errorf("(-want +got)\n%s%v", diff, moved)
+	}
+}
+
+// A refusal offers a doctor without hours at times of day at which the doctor works.
+func TestAlternativesWithoutHours(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ usual, want string }{
+		"None":    {"", "2027-03-11T07:00:00Z"}, // from 08:00 in Zurich
+		"Day":     {"2027-03-08T09:00:00Z", "2027-03-11T07:00:00Z"},
+		"Early":   {"2027-03-08T05:00:00Z", "2027-03-11T05:00:00Z"},
+		"Evening": {"2027-03-08T19:00:00Z", "2027-03-11T19:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, "Europe/Zurich")
+			doctor := f.doctor()
+			if test.usual != "" {
+				f.booked(f.patient(), doctor, test.usual, 30)
+			}
+			f.Post(fmt.Sprintf("/doctors/%d/time-off", doctor), object{"first_date": "2027-03-09", "last_date": "2027-03-10", "reason": "illness"}).Want(t, 201, "")
+			p := f.problem(f.book(f.patient(), doctor, "2027-03-10T00:00:00Z", 30), 409, "time-off")
+			if len(p.Alternatives) == 0 || !p.Alternatives[0].StartTime.Equal(at(test.want)) {
+				t.Errorf("want %s, got %+v", test.want, p.Alternatives)
+			}
+		})
+	}
+	// Beside what is taken, not a day later.
+	f := setup(t, "UTC")
+	doctor := f.doctor()
+	f.booked(f.patient(), doctor, "2027-03-08T19:00:00Z", 30)
+	p := f.problem(f.book(f.patient(), doctor, "2027-03-08T19:00:00Z", 30), 409, "doctor-overlap")
+	if len(p.Alternatives) == 0 || !p.Alternatives[0].StartTime.Equal(at("2027-03-08T19:30:00Z")) {
+		t.Errorf("%+v", p.Alternatives)
 	}
 }

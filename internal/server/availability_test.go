@@ -251,7 +251,7 @@ func TestAlternatives(t *testing.T) {
 		busy := f.doctorOf("Surgery")
 		f.Post(fmt.Sprintf("/doctors/%d/time-off", busy), object{"first_date": "2027-03-01", "last_date": "2027-03-10", "reason": "illness"}).Want(t, 201, "")
 		p := f.problem(f.book(patient, busy, "2027-03-02T09:30:00Z", 30), 409, "time-off")
-		if len(p.Alternatives) != 3 || !p.Alternatives[0].StartTime.Equal(at("2027-03-11T00:00:00Z")) {
+		if len(p.Alternatives) != 3 || !p.Alternatives[0].StartTime.Equal(at("2027-03-11T08:00:00Z")) {
 			t.Errorf("%+v", p.Alternatives)
 		}
 	})

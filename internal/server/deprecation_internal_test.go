@@ -32,7 +32,9 @@ func TestDeprecationIsAnnounced(t *testing.T) {
 		t.Helper()
 		s.cfg.Open = open
 		answer := httptest.NewRecorder()
-		s.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		request.Host = "localhost"
+		s.ServeHTTP(answer, request)
 		if answer.Code != status {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
 		}

@@ -241,8 +241,9 @@ func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, e
 		return out, err
 	}
 	q.Window = clinic.Interval{Start: dates.From, End: dates.To}
-	if q.Window.Start.IsZero() {
-		q.Window.Start = clinic.Instant(s.cfg.Now())
+	now := clinic.Instant(s.cfg.Now())
+	if q.Window.Start.IsZero() || q.Window.End.IsZero() && q.Window.Start.Before(now) {
+		q.Window.Start = now // the past has no free times, and must not fill the window
 	}
 	if q.Window.End.IsZero() {
 		q.Window.End = q.Window.Start.Add(usualWindow)

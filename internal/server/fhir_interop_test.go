@@ -84,6 +84,9 @@ func TestFHIRErrors(t *testing.T) {
 		"NoID":           {"GET", "/fhir/Patient/a_b", nil, nil, 422},
 		"History":        {"GET", "/fhir/Patient/1/_history", nil, nil, 404},
 		"Version":        {"GET", "/fhir/Patient/1/_history/1", nil, nil, 404},
+		"TypeHistory":    {"GET", "/fhir/Patient/_history", nil, nil, 404},
+		"Everything":     {"GET", "/fhir/Patient/$everything", nil, nil, 404},
+		"EncodedDollar":  {"GET", "/fhir/Slot/%24lookup", nil, nil, 404},
 		"Deep":           {"GET", "/fhir/Patient/1/2/3", nil, nil, 404},
 		"EncodedSlash":   {"GET", "/fhir/Patient%2F1", nil, nil, 404},
 		"Create":         {"POST", "/fhir/Patient", "{}", nil, 405},
@@ -479,5 +482,63 @@ func TestFHIRCapabilitiesAreExact(t *testing.T) {
 				t.Errorf("%+v", security)
 			}
 		})
+	}
+}
+
+// A search finds a merged record by its id, as a read does, and the survivor by the
+// number and the phone of the merged one.
+func TestFHIRFindsMergedPatients(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	gone := f.registered(object{"phone": "+41 44 555 01 77 ext. 12"})
+	stays := f.registered(object{"first_name": "Lea"})
+	f.Post(fmt.Sprintf("/patients/%d/merge", stays.ID), object{"duplicate_id": gone.ID}).Want(t, 200, "")
+	old, now := fmt.Sprint(gone.ID), fmt.Sprint(stays.ID)
+	for _, test := range []struct{ parameter, value, want string }{
+		{"_id", old, old},
+		{"_id", now, now},
+		{"identifier", "urn:mems:mrn|" + gone.Mrn, now},
+		{"identifier", gone.Mrn, now},
+		{"phone", "044 555 01 77 ext. 12", now},
+	} {
+		var bundle struct {
+			Entry []struct{ Resource api.FhirPatient }
+		}
+		f.fhirs("Patient", test.parameter, test.value).Want(t, 200, "").Decode(t, &bundle)
+		if len(bundle.Entry) != 1 || string(bundle.Entry[0].Resource.ID) != test.want {
+			t.Errorf("%s=%s finds %+v, want %s", test.parameter, test.value, bundle.Entry, test.want)
+		}
+		if test.value == old && (len(bundle.Entry) != 1 || bundle.Entry[0].Resource.Link[0].Other.Reference != "Patient/"+now) {
+			t.Errorf("%+v does not lead to %s", bundle.Entry, now)
+		}
+	}
+}
+
+// Without an upper bound, free times are looked for in the 14 days after the lower one, or
+// after now when that has passed.
+func TestFHIRFreeTimesFrom(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor := f.doctor()
+	f.hours(doctor, "UTC", "08:00-12:00")
+	for _, path := range []string{"Slot", "Appointment/$find"} {
+		for from, want := range map[string]string{
+			"ge2020-01-01":           "2027-03-01T08:15:00Z",
+			"ge2027-02-27T10:00:00Z": "2027-03-01T08:15:00Z",
+			"ge2027-06-20":           "2027-06-20T08:00:00Z", // 111 days ahead
+			"ge2031-01-01":           "2031-01-01T08:00:00Z",
+		} {
+			var bundle struct {
+				Entry []struct {
+					Resource struct {
+						Start string `json:"start"`
+					} `json:"resource"`
+				} `json:"entry"`
+			}
+			f.fhirs(path, "start", from, "_count", "1").Want(t, 200, "").Decode(t, &bundle)
+			if len(bundle.Entry) != 1 || bundle.Entry[0].Resource.Start != want {
+				t.Errorf("%s from %s: %+v, want %s", path, from, bundle.Entry, want)
+			}
+		}
 	}
 }

@@ -210,16 +210,15 @@ func TestStrangeJSON(t *testing.T) {
 	}
 	digits := strings.Repeat("9", 10_000)
 	for name, test := range map[string]struct{ body, want string }{
-		"ManyDigits":    {book("patient_id", digits), "#/patient_id type"},
-		"ManyDecimals":  {book("duration_minutes", "30.5"+digits), "#/duration_minutes type"},
-		"HugeExponent":  {book("duration_minutes", "1e999999999"), ""},
-		"TinyExponent":  {book("duration_minutes", "1e-999999999"), "#/duration_minutes minimum"},
-		"MinusZero":     {book("patient_id", "-0"), "#/patient_id minimum"},
-		"DeepUnknown":   {book("zz", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "#/zz unknown"},
-		"DeepKnown":     {book("patient_id", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "#/patient_id type"},
-		"LoneSurrogate": {book("start_time", `"\ud800"`), "#/start_time format"},
-		"Object":        {book("start_time", `{"a":1}`), "#/start_time type"},
-		"Null":          {book("doctor_id", "null"), "#/doctor_id not_null"},
+		"ManyDigits":   {book("patient_id", digits), "#/patient_id type"},
+		"ManyDecimals": {book("duration_minutes", "30.5"+digits), "#/duration_minutes type"},
+		"HugeExponent": {book("duration_minutes", "1e999999999"), ""},
+		"TinyExponent": {book("duration_minutes", "1e-999999999"), "#/duration_minutes minimum"},
+		"MinusZero":    {book("patient_id", "-0"), "#/patient_id minimum"},
+		"DeepUnknown":  {book("zz", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "#/zz unknown"},
+		"DeepKnown":    {book("patient_id", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "#/patient_id type"},
+		"Object":       {book("start_time", `{"a":1}`), "#/start_time type"},
+		"Null":         {book("doctor_id", "null"), "#/doctor_id not_null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := f.Post("/appointments", test.body).Want(t, 422, "validation-failed")

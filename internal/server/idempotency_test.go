@@ -188,14 +188,14 @@ func TestEveryPostIsIdempotent(t *testing.T) {
 	post("/appointment-types", object{"name": "Type", "duration_minutes": 30}, 201)
 	post(fmt.Sprintf("/doctors/%d/time-off", doctor), object{"start_time": "2027-08-01T00:00:00Z", "end_time": "2027-08-02T00:00:00Z", "reason": "vacation"}, 201)
 	post("/closures", object{"start_time": "2027-09-01T00:00:00Z", "end_time": "2027-09-02T00:00:00Z", "name": "Inventory"}, 201)
-	visit := book("2027-03-02T09:00:00Z")
+	visit := book("2027-03-01T09:00:00Z")
 	for _, step := range []string{"/confirm", "/check-in", "/start", "/complete", "/undo"} {
 		post(visit+step, nil, 200)
 	}
 	moved := book("2027-03-03T09:00:00Z")
 	post(moved+"/reschedule", object{"start_time": "2027-03-03T11:00:00Z"}, 200)
 	post(moved+"/cancel", object{"reason": "other"}, 200)
-	left := book("2027-03-04T09:00:00Z")
+	left := book("2027-03-01T13:00:00Z")
 	post(left+"/check-in", nil, 200)
 	post(left+"/leave", nil, 200)
 	var series api.SeriesBooked

@@ -41,13 +41,29 @@ func TestPatientSearch(t *testing.T) {
 		{"0177", []int64{maria.ID}},
 		{"+1 212 555 0100", []int64{jan.ID}},
 		{"+41 44 555 09 99", []int64{odegard.ID}},
+		{"044 555 09 99 ext. 12", []int64{odegard.ID}}, // as it was registered
+		{"+41 44 555 09 99 x12", []int64{odegard.ID}},
+		{"+41445550999;ext=12", []int64{odegard.ID}},
+		{"044 555 09 99 ext. 1", nil},
+		{"+41 44 555 01 77 #3", []int64{maria.ID}}, // registered without one
+		{"+41\u00a044\u00a0555\u00a001\u00a077", []int64{maria.ID}},
+		{"\u202a+41 44 555 01 77\u202c", []int64{maria.ID}},
+		{"tel:+41445550177", []int64{maria.ID}},
+		{"٠٤٤ ٥٥٥ ٠١ ٧٧", []int64{maria.ID}},
+		{"０４４ ５５５ ０１ ７７", []int64{maria.ID}},
 		{"Maria@xn--bcher-kva.example", []int64{maria.ID}},
 		{"maria@b", []int64{maria.ID}},
 		{jan.Mrn, []int64{jan.ID}},
 		{jan.Mrn[:4] + "-" + jan.Mrn[4:], []int64{jan.ID}},
 		{fmt.Sprint(jan.ID), []int64{jan.ID}},
 		{jan.Mrn[:7], []int64{jan.ID}},
-		{"%", nil}, {"_", nil}, {"-", nil}, {"Marquez Berg", nil}, {"31.31.1980", nil}, {"99999999999999999999", nil}, {"@", nil},
+		{"%", nil},
+		{"_", nil},
+		{"-", nil},
+		{"Marquez Berg", nil},
+		{"31.31.1980", nil},
+		{"99999999999999999999", nil},
+		{"@", nil},
 	} {
 		got := f.found("q", c.q)
 		slices.Sort(got)
@@ -55,6 +71,13 @@ func TestPatientSearch(t *testing.T) {
 			t.Errorf("%q finds %v, want %v", c.q, got, c.want)
 		}
 	}
+	for _, phone := range []string{"044 555 09 99 ext. 12", "+41 44 555 09 99 x12", "0999 #12"} {
+		if got := f.found("phone", phone); !slices.Equal(got, []int64{odegard.ID}) {
+			t.Errorf("the phone %q finds %v", phone, got)
+		}
+	}
+	f.register(object{"email": "ann@straße.example"}).Want(t, 201, "")
+	f.register(object{"email": "ann@xn--strae-oqa.example"}).Want(t, 409, "email-taken")
 	if got := f.found("birth_date", "1980-12-03"); !slices.Equal(got, []int64{maria.ID}) {
 		t.Errorf("the birth date finds %v", got)
 	}

@@ -110,11 +110,21 @@ func (s *Server) GetAppointmentType(ctx context.Context, r api.GetAppointmentTyp
 
 // UpdateAppointmentType changes one: PATCH /appointment-types/{id}.
 func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointmentTypeRequestObject) (api.UpdateAppointmentTypeResponseObject, error) {
-	v, err := s.cfg.Store.UpdateType(ctx, r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	v, affected, err := s.cfg.Store.UpdateType(ctx, r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateAppointmentType200JSONResponse{Body: typeToAPI(v), Headers: api.UpdateAppointmentType200ResponseHeaders{ETag: etag(v.Version)}}, nil
+	k := typeToAPI(v)
+	return api.UpdateAppointmentType200JSONResponse{
+		Body: api.AppointmentTypeChanged{
+			ID: k.ID, Name: k.Name, DurationMinutes: k.DurationMinutes,
+			BufferBeforeMinutes: k.BufferBeforeMinutes, BufferAfterMinutes: k.BufferAfterMinutes,
+			Colour: k.Colour, Specializations: k.Specializations, DoctorIds: k.DoctorIds,
+			NeedsRoom: k.NeedsRoom, RoomIds: k.RoomIds, IsActive: k.IsActive, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
+			AffectedAppointments: items(affected, appointmentToAPI),
+		},
+		Headers: api.UpdateAppointmentType200ResponseHeaders{ETag: etag(v.Version)},
+	}, nil
 }
 
 // DeleteAppointmentType deletes one that was never used: DELETE /appointment-types/{id}.

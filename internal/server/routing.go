@@ -88,6 +88,20 @@ func (a *address) matches(segments []string) bool {
 	return true
 }
 
+// namesInteraction reports whether path has, in place of a FHIR id, an operation or
+// interaction that is not served: /fhir/Patient/$everything, /fhir/Patient/_history.
+func (a *address) namesInteraction(path string) bool {
+	if !strings.HasPrefix(a.template, "/fhir/") {
+		return false
+	}
+	for i, segment := range strings.Split(path, "/") {
+		if a.segments[i] == "" && (strings.HasPrefix(segment, "$") || strings.HasPrefix(segment, "_")) {
+			return true
+		}
+	}
+	return false
+}
+
 // allow is the value of the Allow header.
 func (a *address) allow() string {
 	methods := append([]string{http.MethodOptions}, a.methods...)
@@ -122,6 +136,9 @@ func (s *Server) checkAddress(all addresses) echo.MiddlewareFunc {
 			case !slices.Contains(found.methods, r.Method):
 				c.SetPath(found.template)
 				return &problem{slug: api.ProblemSlugMethodNotAllowed, header: http.Header{echo.HeaderAllow: {found.allow()}}}
+			case found.namesInteraction(r.URL.Path):
+				c.SetPath("")
+				return echo.ErrNotFound
 			}
 			return next(c)
 		}

@@ -220,6 +220,30 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 			f.wantOffers(doctor, es, "10:00", "10:30", "")
 		})
 	}
+	// The doctor is free all along; the patient is with another one.
+	for name, free := range map[string]func(*fixture, int64){
+		"PatientCancels": func(f *fixture, id int64) { f.cancel(id) },
+		"PatientMoves": func(f *fixture, id int64) {
+			f.reschedule(id, object{"start_time": "2027-03-03T10:00:00Z"}).Want(t, 200, "")
+		},
+		"PatientShortens": func(f *fixture, id int64) { f.reschedule(id, object{"duration_minutes": 60}).Want(t, 200, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, doctor := clinicOf(t)
+			patient, colleague := f.patient(), f.doctor()
+			a := f.booked(patient, colleague, "2027-03-02T10:00:00Z", 120)
+			members := onTuesday(30)
+			members["patient_id"], members["doctor_ids"] = patient, []int64{doctor}
+			es := []api.WaitlistEntry{f.waits(members)}
+			f.wantOffers(doctor, es, "")
+			free(f, a.ID)
+			if name == "PatientShortens" {
+				f.wantOffers(doctor, es, "11:00")
+				return
+			}
+			f.wantOffers(doctor, es, "10:00")
+		})
+	}
 	t.Run("NoShow", func(t *testing.T) {
 		f := setup(t, "UTC")
 		doctor := f.doctor()

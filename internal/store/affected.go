@@ -8,11 +8,11 @@ import (
 
 // affectedAhead reads the appointments of a calendar that have not begun and that
 // no longer fit, by start, at most maxAffected; party is the column of the doctor
-// or the room, whose guard is held. Index appointments_doctor or appointments_room,
-// a page at a time.
+// or the room, whose guard is held, or of the type. Index appointments_doctor,
+// appointments_room, or appointments_type or appointments_start, a page at a time.
 //
-// Safety: party is one of two constants.
-func (t *tx) affectedAhead(ctx context.Context, party string, id int64, fits func(clinic.Appointment) bool) ([]clinic.Appointment, error) {
+// Safety: party is one of three constants.
+func (t *tx) affectedAhead(ctx context.Context, party string, id int64, fits fits) ([]clinic.Appointment, error) {
 	affected := []clinic.Appointment{}
 	after := After{Start: t.now}
 	for {
@@ -29,7 +29,10 @@ func (t *tx) affectedAhead(ctx context.Context, party string, id int64, fits fun
 		}
 		for i := range rows {
 			a := rows[i].appointment()
-			if after = (After{Start: a.Time.Start, ID: a.ID}); fits(a) {
+			after = After{Start: a.Time.Start, ID: a.ID}
+			if ok, err := fits(a); err != nil {
+				return nil, err
+			} else if ok {
 				continue
 			}
 			if affected = append(affected, a); len(affected) == maxAffected {
@@ -42,5 +45,62 @@ func (t *tx) affectedAhead(ctx context.Context, party string, id int64, fits fun
 	}
 }
 
+// fits decides whether an appointment still fits after a change.
+type fits func(clinic.Appointment) (bool, error)
+
 // nothingFits is for a calendar that takes nothing any more.
-func nothingFits(clinic.Appointment) bool { return false }
+func nothingFits(clinic.Appointment) (bool, error) { return false, nil }
+
+// affectedByDoctor reads what a change of a doctor leaves without its right: all when it
+// deactivates the doctor, those of types that no longer allow the doctor's
+// specialization, and those that overlap more than a lowered cap. The guard is held.
+func (t *tx) affectedByDoctor(ctx context.Context, before, d clinic.Doctor) ([]clinic.Appointment, error) {
+	lowered := d.OverbookCap < before.OverbookCap
+	switch {
+	case before.IsActive && !d.IsActive:
+		return t.affectedAhead(ctx, `doctor_id`, d.ID, nothingFits)
+	case d.Specialization == before.Specialization && !lowered:
+		return nil, nil
+	}
+	var rows []typeRow
+	if err := t.SelectContext(ctx, &rows, `SELECT `+typeColumns+` FROM appointment_types`); err != nil {
+		return nil, err
+	}
+	refused := map[int64]bool{} // types that the doctor may not do any more
+	for i := range rows {
+		kind, err := rows[i].appointmentType()
+		if err != nil {
+			return nil, err
+		}
+		refused[kind.ID] = kind.Allows(d.ID, before.Specialization) && !kind.Allows(d.ID, d.Specialization)
+	}
+	return t.affectedAhead(ctx, `doctor_id`, d.ID, func(a clinic.Appointment) (bool, error) {
+		if a.TypeID != nil && refused[*a.TypeID] {
+			return false, nil
+		}
+		if !lowered || !a.Broken.DoctorOverlap {
+			return true, nil
+		}
+		overlapped, err := busyTimesOfDoctor(ctx, t, a.DoctorID, a.Busy(), a.ID)
+		return clinic.CountOverlaps(overlapped, a.Busy()) <= d.OverbookCap, err
+	})
+}
+
+// affectedByType reads the appointments of a type that no longer fit it. The guards of
+// all doctors are held.
+func (t *tx) affectedByType(ctx context.Context, before, k clinic.AppointmentType) ([]clinic.Appointment, error) {
+	var rows []struct {
+		ID             int64  `db:"id"`
+		Specialization string `db:"specialization"`
+	}
+	if err := t.SelectContext(ctx, &rows, `SELECT id, specialization FROM doctors`); err != nil {
+		return nil, err
+	}
+	specializations := make(map[int64]string, len(rows))
+	for _, r := range rows {
+		specializations[r.ID] = r.Specialization
+	}
+	return t.affectedAhead(ctx, `type_id`, k.ID, func(a clinic.Appointment) (bool, error) {
+		return k.StillFits(before, a, specializations[a.DoctorID]), nil
+	})
+}

@@ -21,7 +21,7 @@ const (
 // withAlternatives adds to a refusal for want of time the nearest times that
 // could be booked instead: the same doctor's first, then those of active
 // colleagues of the same specialization, all on quarter hours of the clinic's
-// clock. It reads in the transaction that decided, so they were free when it
+// clock, and of doctors without working hours within the usual ones. It reads in the transaction that decided, so they were free when it
 // did, and only in one that holds no guards (inTx). Other errors come back as
 // they are.
 func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, specialization string, kind clinic.AppointmentType, b clinic.Booking, except int64) error {
@@ -84,6 +84,9 @@ func (r *reader) alternatives(ctx context.Context, window clinic.Interval, b cli
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
 	if err := r.readRules(ctx, window); err != nil {
+		return nil, err
+	}
+	if err := r.readUsualHours(ctx, window, r.slot.Zone); err != nil {
 		return nil, err
 	}
 	if b.RoomID != nil && !b.AnyRoom {

@@ -43,8 +43,8 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 
 // UpdateDoctor makes the change and answers with the record as it is now.
 // Locks the doctor's row, which every booking writes first: once a
-// deactivation has been answered, no booking succeeds, and what was booked is in
-// the list.
+// deactivation has been answered, no booking succeeds. What was booked and no longer
+// fits is in the list.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
@@ -70,10 +70,10 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		if d.IsActive && (!before.IsActive || d.Specialization != before.Specialization) {
 			t.freeByRule(d.ID)
 		}
-		if err := updateDoctor(ctx, t, d); err != nil || d.IsActive || !before.IsActive {
+		if err := updateDoctor(ctx, t, d); err != nil {
 			return err
 		}
-		affected, err = t.affectedAhead(ctx, `doctor_id`, d.ID, nothingFits)
+		affected, err = t.affectedByDoctor(ctx, before, d)
 		return err
 	})
 	return d, affected, err

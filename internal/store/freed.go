@@ -22,6 +22,7 @@ type freedTime struct {
 	entries bool
 	entry   int64 // only this entry looks for a time of its own
 	room    bool  // of a room: for entries whose type needs one
+	patient int64 // of this patient: for their own entries
 }
 
 // free notes that a doctor's time becomes free, buffers included. The guard is held.
@@ -38,6 +39,11 @@ func (t *tx) freeLater(doctor int64, time clinic.Interval, due time.Time) {
 // freeRoom notes that a room becomes free, for whichever doctor.
 func (t *tx) freeRoom(time clinic.Interval) {
 	t.freed = append(t.freed, freedTime{time: time, room: true})
+}
+
+// freePatient notes that a patient becomes free, for whatever doctor was free already.
+func (t *tx) freePatient(patient int64, time clinic.Interval) {
+	t.freed = append(t.freed, freedTime{patient: patient, time: time})
 }
 
 // freeByRule notes that more can be booked than before, with a doctor or, with 0,
@@ -60,6 +66,9 @@ func (t *tx) freeOf(before, a clinic.Appointment) {
 	}
 	if before.RoomID != nil && (gone || a.RoomID == nil || *a.RoomID != *before.RoomID) {
 		t.freeRoom(before.Busy())
+	}
+	if gone {
+		t.freePatient(before.PatientID, before.Time)
 	}
 }
 
@@ -112,6 +121,13 @@ func writeFreed(ctx context.Context, t *tx) error {
 				JOIN appointment_types AS k ON k.id = w.type_id
 				WHERE w.status = 'waiting' AND w.from_time < ? AND w.to_time > ? AND k.needs_room = 1
 				ORDER BY w.id`, t.now, to, reach)
+		case f.patient != 0: // index waitlist_patient
+			_, err = t.exec(ctx, `
+				INSERT INTO freed_times (waitlist_id, start_time, end_time, due_at)
+				SELECT id, from_time, to_time, ?
+				FROM waitlist
+				WHERE patient_id = ? AND status = 'waiting' AND from_time < ? AND to_time > ?
+				ORDER BY id`, t.now, f.patient, to, reach)
 		case !f.due.IsZero():
 			_, err = t.exec(ctx, `INSERT INTO freed_times (doctor_id, start_time, end_time, due_at) VALUES (?, ?, ?, ?)`,
 				f.doctor, from, to, f.due)

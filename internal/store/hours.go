@@ -93,7 +93,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 			return err
 		}
 		var err error
-		affected, err = t.affectedAhead(ctx, `doctor_id`, doctorID, h.Holds)
+		affected, err = t.affectedAhead(ctx, `doctor_id`, doctorID, func(a clinic.Appointment) (bool, error) { return h.Holds(a), nil })
 		return err
 	})
 	return h, affected, err

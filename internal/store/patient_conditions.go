@@ -44,24 +44,16 @@ func (c *condition) test() (string, []any) {
 	return `(` + strings.Join(holds, ` OR `) + `)`, args
 }
 
-// add adds a way by columns of the patient, x.
-func (c *condition) add(where string, args ...any) {
-	c.ways = append(c.ways, way{
-		found: `x.id AS id FROM patients AS x WHERE ` + where, foundValues: args,
-		holds: strings.ReplaceAll(where, "x.", "p."), holdValues: args,
-	})
-}
-
 // some is the condition that a SELECT finds a row. Unlike EXISTS it is never made a join
 // that reads all such rows first: it is tested of the few patients whom a page takes.
 func some(from string) string { return `(SELECT 1 FROM ` + from + ` LIMIT 1) IS NOT NULL` }
 
 // addRecord adds a way by columns of the patient's record or of one merged into it, x.
 func (c *condition) addRecord(where string, args ...any) {
-	own := strings.ReplaceAll(where, "x.", "p.")
+	own := `p.merged_into IS NULL AND ` + strings.ReplaceAll(where, "x.", "p.")
 	c.ways = append(c.ways, way{
 		found: `COALESCE(x.merged_into, x.id) AS id FROM patients AS x WHERE ` + where, foundValues: args,
-		holds: own + ` OR ` +
+		holds: `(` + own + `) OR ` +
 			some(`patients AS x FORCE INDEX (patients_merged_into) WHERE x.merged_into = p.id AND (`+where+`)`),
 		holdValues: slices.Concat(args, args),
 	})
@@ -112,6 +104,9 @@ func patientConditions(q PatientQuery) []condition {
 			holdValues: args,
 		}}})
 	}
+	if q.ID != 0 {
+		record(true, `x.id = ?`, q.ID)
+	}
 	if q.BirthDate != nil {
 		all = append(all, condition{})
 		addBirthDates(&all[len(all)-1], []clinic.Date{*q.BirthDate})
@@ -153,24 +148,32 @@ func reachCondition(r clinic.Reach) condition {
 	}}
 }
 
+// addBirthDates finds the survivor by the birth date of a merged record, too.
 func addBirthDates(c *condition, dates []clinic.Date) {
 	for _, d := range dates {
-		c.add(`x.birth_date = ?`, d.String())
+		c.addRecord(`x.birth_date = ?`, d.String())
 	}
 }
 
 // phoneCondition finds a number by its end, and a whole one as it is dialled at home
-// or from abroad.
+// or from abroad. One with an extension is also found as the number without.
 func phoneCondition(phone string) condition {
 	var c condition
-	key := clinic.PhoneKey(phone)
+	key, extension, _ := strings.Cut(clinic.PhoneKey(phone), "x")
 	if key == "" { // nothing but zeros: no number ends so
 		return nobody()
 	}
-	c.addRecord(`x.phone_key LIKE ?`, key+"%")
+	find := func(where string, args ...any) {
+		if extension != "" {
+			where += ` AND (x.phone_key LIKE ? OR x.phone_key NOT LIKE '%x%')`
+			args = append(args, "%x"+extension)
+		}
+		c.addRecord(where, args...)
+	}
+	find(`x.phone_key LIKE ?`, key+"%")
 	if home := clinic.PhoneHome(phone); home != key && home != "" {
-		c.addRecord(`x.phone_key = ?`, home)
-		c.addRecord(`x.phone_key LIKE ?`, home+"x%")
+		find(`x.phone_key = ?`, home)
+		find(`x.phone_key LIKE ?`, home+"x%")
 	}
 	return c
 }
@@ -182,6 +185,12 @@ func numberCondition(n clinic.Number) condition {
 	var c condition
 	if len(clinic.PhoneKey(n.Text)) >= 3 {
 		c = phoneCondition(n.Text)
+	}
+	if n.Extension { // nothing but a phone number has one
+		if len(c.ways) == 0 {
+			return nobody()
+		}
+		return c
 	}
 	for _, r := range n.IDs() {
 		c.addRecord(`x.id BETWEEN ? AND ?`, r.First, r.Last)
@@ -217,6 +226,6 @@ func nameConditions(name, more string) []condition {
 // nobody is the condition that no patient meets.
 func nobody() condition {
 	c := condition{narrow: true}
-	c.add(`x.id = 0`)
+	c.addRecord(`x.id = 0`)
 	return c
 }

@@ -16,9 +16,9 @@ type PatientQuery struct {
 	IdentifierSystem, Identifier string
 	LastName, FirstName          string // beginnings of words of either
 	BirthDate                    *clinic.Date
-	IDs                          []int64      // empty: any
+	IDs                          []int64      // empty: any; merged records too
 	BirthFrom, BirthBefore       *clinic.Date // nil: no bound
-	ID                           int64        // 0: any
+	ID                           int64        // 0: any; of a merged record, its survivor
 	After                        int64        // id of the last item of the page before; 0: first page
 	Limit                        int
 
@@ -109,7 +109,7 @@ func (s *Store) findPatients(ctx context.Context, q PatientQuery, after patientR
 // whether these are many.
 func (s *Store) chooseDriver(ctx context.Context, search *patientSearch) (broad bool, err error) {
 	search.driver = -1
-	if len(search.conditions) == 0 || search.ID != 0 || len(search.IDs) > 0 {
+	if len(search.conditions) == 0 || len(search.IDs) > 0 {
 		return false, nil
 	}
 	for i, c := range search.conditions {

@@ -31,6 +31,9 @@ func (q patientSearch) found() (from, where string, fromArgs, whereArgs []any) {
 		from, fromArgs = `(`+ids+`) AS c STRAIGHT_JOIN patients AS p ON p.id = c.id`, args
 	}
 	all := []string{isSurvivor}
+	if len(q.IDs) > 0 { // asked for by id, a merged record is the one that leads to the survivor
+		all = []string{`TRUE`}
+	}
 	and := func(condition string, values ...any) {
 		all = append(all, condition)
 		whereArgs = append(whereArgs, values...)
@@ -46,9 +49,6 @@ func (q patientSearch) found() (from, where string, fromArgs, whereArgs []any) {
 	}
 	if q.BirthBefore != nil {
 		and(`p.birth_date < ?`, q.BirthBefore.String())
-	}
-	if q.ID != 0 {
-		and(`p.id = ?`, q.ID)
 	}
 	if len(q.IDs) > 0 {
 		condition, values := inIDs(q.IDs)

@@ -42,7 +42,7 @@ func readCalendars(ctx context.Context, t *tx, specialization string, visits []c
 	if err := r.readRules(ctx, window); err != nil {
 		return c, err
 	}
-	if err := readUsualHours(ctx, r, window, zone); err != nil {
+	if err := r.readUsualHours(ctx, window, zone); err != nil {
 		return c, err
 	}
 	var err error
@@ -77,43 +77,6 @@ func readCalendars(ctx context.Context, t *tx, specialization string, visits []c
 		})
 	}
 	return c, nil
-}
-
-// usualSince is how far back appointments tell a doctor's usual hours.
-const usualSince = 90 * 24 * time.Hour
-
-// readUsualHours fills in the hours of doctors who have none, from the appointments
-// of the last months and of the window: nobody would want a visit moved to
-// midnight. Index appointments_doctor.
-func readUsualHours(ctx context.Context, r *reader, window clinic.Interval, zone *time.Location) error {
-	var ids []int64
-	for _, id := range r.doctors {
-		if h := r.hours[id]; !h.Given() && r.facts[id].HoursTimeZone == nil {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	statement, args, err := sqlx.In(`
-		SELECT doctor_id, start_time, end_time, 0, 0
-		FROM appointments
-		WHERE doctor_id IN (?) AND start_time > ? AND start_time < ? AND status <> 'cancelled'`,
-		ids, window.Start.Add(-usualSince), window.End)
-	if err != nil {
-		return err
-	}
-	times, err := busyByParty(ctx, r.q, statement, args...)
-	if err != nil {
-		return err
-	}
-	if r.hours == nil {
-		r.hours = map[int64]clinic.WorkingHours{}
-	}
-	for _, id := range ids {
-		r.hours[id] = clinic.GuessHours(times[id], zone)
-	}
-	return nil
 }
 
 func readTypes(ctx context.Context, q sqlx.QueryerContext, visits []clinic.Appointment) (map[int64]clinic.AppointmentType, error) {

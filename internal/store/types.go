@@ -70,16 +70,25 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 }
 
 // UpdateType makes the change and answers with the record as it is now. What is
-// booked keeps the duration and the buffers it was booked with.
+// booked keeps the duration and the buffers it was booked with; what lies ahead and
+// no longer fits is in the list, by start, at most maxAffected.
 //
-// Lock order: the doctors and the rooms that the change names, the type.
+// Lock order: the guards of all doctors when something may no longer fit (a booking
+// reads the type under its guard, so it is made by the new rules or in the list), the
+// doctors and the rooms that the change names, the type.
 //
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound, clinic.ErrNameTaken,
 // clinic.CodeValidationFailed.
-func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, error) {
+func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, []clinic.Appointment, error) {
 	var k clinic.AppointmentType
+	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
+		if c.Restricts() {
+			if err := guardAllDoctors(ctx, t); err != nil {
+				return err
+			}
+		}
 		named := lockListed(ctx, t, c.DoctorIDs.Value, c.RoomIDs.Value)
 		if named != nil && !errors.Is(named, clinic.ErrDoctorNotFound) && !errors.Is(named, clinic.ErrRoomNotFound) {
 			return named
@@ -102,9 +111,13 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 		k.Version++
 		k.UpdatedAt = t.now
 		t.freeByRule(0)
-		return updateType(ctx, t, before, k)
+		if err := updateType(ctx, t, before, k); err != nil || !c.Restricts() {
+			return err
+		}
+		affected, err = t.affectedByType(ctx, before, k)
+		return err
 	})
-	return k, err
+	return k, affected, err
 }
 
 // updateType writes a type whose row is locked, and records the change.

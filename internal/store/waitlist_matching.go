@@ -90,7 +90,7 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 	}
 	offers := 0
 	for _, f := range t.freed {
-		if f.entries || f.entry != 0 || f.room || !f.due.IsZero() || !f.time.End.After(t.now) {
+		if f.entries || f.entry != 0 || f.room || f.patient != 0 || !f.due.IsZero() || !f.time.End.After(t.now) {
 			continue
 		}
 		row := freedRow{Doctor: &f.doctor, Start: f.time.Start, End: f.time.End}
@@ -334,6 +334,11 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 	if err := m.r.readRules(ctx, window); err != nil {
 		return nil, err
 	}
+	if usual {
+		if err := m.r.readUsualHours(ctx, window, m.s.zone); err != nil {
+			return nil, err
+		}
+	}
 	reach := clinic.Interval{Start: window.Start.Add(-clinic.MaxBuffer), End: window.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
 	busy, err := m.r.busyTimes(ctx, busyTimesOfDoctorsSQL, m.r.doctors, reach)
 	if err != nil {
@@ -357,9 +362,6 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 	var slots []clinic.Slot
 	for _, id := range m.r.doctors {
 		schedule := clinic.Schedule{DoctorID: id, Hours: m.r.hours[id], Busy: busy[id], Off: slices.Concat(m.r.off[id], m.r.off[0])}
-		if usual && !schedule.Hours.Given() {
-			schedule.Hours = clinic.UsualHours(m.s.zone)
-		}
 		ask.PatientBusy = own
 		if _, free := schedule.First(ask); !free {
 			continue

@@ -271,7 +271,9 @@ export const getDoctor = <ThrowOnError extends boolean = false>(options: Options
  * the whole record as it is now. `is_active: false` stops new bookings at
  * once: after the answer no booking for this doctor succeeds. Appointments
  * already booked stay; those ahead are listed in `affected_appointments`, so that a
- * plan can start from them (`POST /plans`).
+ * plan can start from them (`POST /plans`). So are those of appointment types that are
+ * not for the new `specialization`, and those that overlap more others than a lower
+ * `overbook_cap` allows.
  *
  * Permission: `directory:write`.
  *
@@ -609,7 +611,9 @@ export const getAppointmentType = <ThrowOnError extends boolean = false>(options
  * Change an appointment type
  *
  * Changes the members that are given (JSON merge patch). What is booked keeps
- * the duration and the buffers it was booked with.
+ * its type, room, length and buffers; what lies ahead and no longer fits (the type is
+ * inactive or not for its doctor or room, needs a room, or takes longer now) is listed in
+ * `affected_appointments`, so that somebody can move it.
  *
  * Permission: `directory:write`.
  *
@@ -1847,8 +1851,8 @@ export const readFhirSchedule = <ThrowOnError extends boolean = false>(options: 
  * which doctor, when and for how long, and can be read again later.
  *
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
- * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound it is
- * now, without an upper one 14 days later; at most 92 days.
+ * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
+ * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
  *
  * Permission: `availability:read`.
  *
@@ -1916,8 +1920,8 @@ export const readFhirAppointment = <ThrowOnError extends boolean = false>(option
  * slots.
  *
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
- * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound it is
- * now, without an upper one 14 days later; at most 92 days.
+ * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
+ * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
  *
  * Permission: `availability:read`.
  *

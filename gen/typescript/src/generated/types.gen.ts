@@ -316,7 +316,7 @@ export type DoctorChanged = {
     created_at: Instant;
     updated_at: Instant;
     /**
-     * What was booked ahead with a doctor whom this deactivated; by start, at most 1,000.
+     * What is booked ahead and no longer fits the doctor; by start, at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
@@ -769,6 +769,56 @@ export type AppointmentType = {
     is_active: boolean;
     created_at: Instant;
     updated_at: Instant;
+};
+
+/**
+ * An appointment type, and what no longer fits.
+ */
+export type AppointmentTypeChanged = {
+    id: Id;
+    /**
+     * Unique without regard to case and accents.
+     */
+    name: string;
+    duration_minutes: DurationMinutes;
+    /**
+     * Minutes before it in which doctor and room are occupied too.
+     */
+    buffer_before_minutes: number;
+    /**
+     * Minutes after it in which doctor and room are occupied too.
+     */
+    buffer_after_minutes: number;
+    /**
+     * Colour in a calendar, as
+     */
+    colour: string;
+    /**
+     * Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+     */
+    specializations: Array<Specialization>;
+    /**
+     * Who else may be booked for it.
+     */
+    doctor_ids: Array<Id>;
+    /**
+     * Whether a booking takes a suitable room that is free, unless it names one.
+     */
+    needs_room: boolean;
+    /**
+     * Where it may take place. Empty, in any room.
+     */
+    room_ids: Array<Id>;
+    /**
+     * Whether it can be booked.
+     */
+    is_active: boolean;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * What is booked ahead and no longer fits this type; by start, at most 1,000.
+     */
+    affected_appointments: Array<Appointment>;
 };
 
 /**
@@ -3401,7 +3451,8 @@ export type ListPatientsData = {
         /**
          * The last digits of the phone number, at least three, or the whole number
          * as it is dialled at home or from abroad: `0171 555 0123` and
-         * `+49 171 5550123` find each other.
+         * `+49 171 5550123` find each other. With an extension, patients with the
+         * same one or with none.
          *
          */
         phone?: string;
@@ -6315,7 +6366,7 @@ export type UpdateAppointmentTypeResponses = {
     /**
      * Changed. The record as it is now.
      */
-    200: AppointmentType;
+    200: AppointmentTypeChanged;
 };
 
 export type UpdateAppointmentTypeResponse = UpdateAppointmentTypeResponses[keyof UpdateAppointmentTypeResponses];
@@ -11983,7 +12034,7 @@ export type SearchFhirPatientsData = {
          */
         email?: string;
         /**
-         * The last digits of the phone number.
+         * The last digits of the phone number, or the whole number.
          */
         phone?: string;
         /**
@@ -13637,6 +13688,10 @@ export type GetProblemTypeErrors = {
      * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
      */
     400: Problem;
+    /**
+     * `not-found`: no address of this API.
+     */
+    404: Problem;
     /**
      * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
      */

@@ -169,6 +169,23 @@ for (const [index, [name, interrupt]] of interruptions.entries()) {
   });
 }
 
+test("an appointment that is dropped beside the calendar stays where it was", async ({ browser }) => {
+  const a = await appointment("2028-07-21T06:00:00Z");
+  const page = await desk(browser, "2028-07-21");
+  const sent = changes(page);
+  const [x, y] = await middle(page);
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x, y + 60, { steps: 4 });
+  await expect(lifted(page)).toBeVisible();
+  await page.mouse.move(x, 20, { steps: 4 }); // the page's head
+  await page.mouse.up();
+  await expect(lifted(page)).toHaveCount(0);
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  expect(sent).toEqual([]);
+  expect((await booked(a.id)).start_time).toBe(a.start_time);
+});
+
 test("what somebody else changes during a drag is not moved by it", async ({ browser }) => {
   const a = await appointment("2028-07-20T06:00:00Z");
   const page = await desk(browser, "2028-07-20");

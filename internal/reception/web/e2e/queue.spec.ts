@@ -23,9 +23,9 @@ test("a walk-in is taken, called and seen, by name", async ({ browser }) => {
   await page.getByRole("button", { name: "Call: Brunner, Lea" }).click();
   await expect(here).toContainText("called");
   await page.screenshot({ path: "test-results/queue.png" });
-  await page.getByRole("button", { name: "Goes in: Brunner, Lea" }).click();
+  await page.getByRole("button", { name: "Start visit: Brunner, Lea" }).click();
   await expect(page.getByRole("region", { name: "With the doctor" })).toContainText("Brunner, Lea");
-  await page.getByRole("button", { name: "Done: Brunner, Lea" }).click();
+  await page.getByRole("button", { name: "Finish: Brunner, Lea" }).click();
   await expect(page.getByRole("region", { name: "With the doctor" })).not.toContainText("Brunner");
 });
 

@@ -13,8 +13,8 @@ const steps: Record<Step, { call: (id: number) => Promise<Result<Appointment>>; 
   confirm: { call: (id) => mems.confirmAppointment({ path: { id } }), done: "is confirmed" },
   "check-in": { call: (id) => mems.checkInAppointment({ path: { id } }), done: "is checked in" },
   start: { call: (id) => mems.startAppointment({ path: { id } }), done: "is with the doctor" },
-  complete: { call: (id) => mems.completeAppointment({ path: { id } }), done: "is done" },
-  "no-show": { call: (id) => mems.noShowAppointment({ path: { id } }), done: "did not come" },
+  complete: { call: (id) => mems.completeAppointment({ path: { id } }), done: "is finished" },
+  "no-show": { call: (id) => mems.noShowAppointment({ path: { id } }), done: "is marked as a no-show" },
   leave: { call: (id) => mems.leaveAppointment({ path: { id } }), done: "has left" },
   undo: { call: (id) => mems.undoAppointment({ path: { id } }), done: "is as it was before" },
 };
@@ -35,6 +35,9 @@ async function undo(done: { data: Appointment; response: Response }, was: Appoin
   desk.refresh();
 }
 
+// Appointments whose step has been sent and not been answered.
+const underway = new Set<number>();
+
 /** Takes one step of a visit; answers with whether it was taken. */
 export async function step(a: Appointment, s: Step): Promise<boolean> {
   const closed = s === "check-in" ? checkInClosed(a, Date.now(), desk.zone) : "";
@@ -42,7 +45,10 @@ export async function step(a: Appointment, s: Step): Promise<boolean> {
     desk.warn(`${who(a)} cannot be checked in. ${closed}`);
     return false;
   }
+  if (underway.has(a.id)) return false;
+  underway.add(a.id);
   const answer = await steps[s].call(a.id);
+  underway.delete(a.id);
   if (answer.error) desk.complain(answer.error);
   else desk.say(`${who(a)} ${steps[s].done}.`, s === "undo" ? undefined : () => undo(answer, a));
   desk.refresh();

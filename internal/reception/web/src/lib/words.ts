@@ -6,9 +6,9 @@ export const statusWords: Record<AppointmentStatus, string> = {
   confirmed: "Confirmed",
   checked_in: "Here",
   in_progress: "With the doctor",
-  completed: "Done",
+  completed: "Finished",
   cancelled: "Cancelled",
-  no_show: "Did not come",
+  no_show: "No-show",
   left_without_being_seen: "Left",
 };
 
@@ -28,12 +28,12 @@ export const statusSigns: Record<AppointmentStatus, string> = {
 export const frees: ReadonlySet<AppointmentStatus> = new Set<AppointmentStatus>(["cancelled", "no_show", "left_without_being_seen"]);
 
 export const reasonWords: Record<CancellationReason, string> = {
-  patient_request: "The patient asked for it",
-  doctor_unavailable: "The doctor cannot come",
-  clinic_closed: "The clinic is closed",
-  rebooked: "Booked anew",
+  patient_request: "Patient's request",
+  doctor_unavailable: "Doctor unavailable",
+  clinic_closed: "Clinic closed",
+  rebooked: "Rebooked",
   booked_in_error: "Booked by mistake",
-  other: "Another reason",
+  other: "Other reason",
 };
 
 /** What the history calls what was done. */
@@ -41,9 +41,9 @@ export const actionWords: Record<string, string> = {
   book: "Booked",
   confirm: "Confirmed",
   check_in: "Checked in",
-  start: "Went in",
-  complete: "Done",
-  no_show: "Did not come",
+  start: "Visit started",
+  complete: "Finished",
+  no_show: "No-show",
   leave: "Left",
   cancel: "Cancelled",
   undo: "Undone",
