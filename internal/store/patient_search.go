@@ -143,7 +143,7 @@ func patientConditions(q PatientQuery) []condition {
 		one(`SELECT COALESCE(merged_into, id) AS id FROM patients WHERE id = ?`, q.ID)
 	}
 	if q.BirthDate != nil {
-		one(`SELECT id FROM patients WHERE birth_date = ?`, q.BirthDate.String())
+		one(bornSQL, q.BirthDate.String())
 	}
 	if dates := q.typed.BirthDates; len(dates) > 0 {
 		all = append(all, condition{})
@@ -158,11 +158,14 @@ func patientConditions(q PatientQuery) []condition {
 	return append(all, nameConditions(q.FirstName, ` AND family = 0`)...)
 }
 
+// bornSQL finds the survivor by the birth date of a merged record, too.
+const bornSQL = `SELECT DISTINCT COALESCE(merged_into, id) AS id FROM patients WHERE birth_date = ?`
+
 const nobody = `SELECT id FROM patients WHERE FALSE`
 
 func addBirthDates(c *condition, dates []clinic.Date) {
 	for _, d := range dates {
-		c.add(`SELECT id FROM patients WHERE birth_date = ?`, d.String())
+		c.add(bornSQL, d.String())
 	}
 }
 
