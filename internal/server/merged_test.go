@@ -278,3 +278,23 @@ func TestMergedRecordsFindTheSurvivor(t *testing.T) {
 		}
 	}
 }
+
+// Two records of before the keys were one, with one mailbox, can both be changed.
+func TestOldRecordsWithOneMailbox(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	first := f.registered(object{"email": "ann@bücher.example"}).ID
+	second := f.registered(object{"email": "old@example.org"}).ID
+	if _, err := f.db.DB.Exec(`UPDATE patients SET email = 'ann@xn--bcher-kva.example', email_key = 'ann@xn--bcher-kva.example' WHERE id = ?`, second); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []int64{first, second} {
+		path := fmt.Sprintf("/patients/%d", id)
+		f.Patch(path, object{"phone": "044 555 01 77"}).Want(t, 200, "")
+		f.Patch(path, object{"last_name": "Muster"}).Want(t, 200, "")
+	}
+	path := fmt.Sprintf("/patients/%d", second)
+	f.Patch(path, object{"email": "ANN@bücher.example"}).Want(t, 409, "email-taken")
+	f.Patch(path, object{"email": "new@example.org"}).Want(t, 200, "")
+	f.Patch(path, object{"email": "ann@xn--bcher-kva.example"}).Want(t, 409, "email-taken")
+}
