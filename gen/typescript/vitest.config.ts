@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/server.ts",
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 180_000,
   },
 });

@@ -242,3 +242,59 @@ func TestMergeOfWishes(t *testing.T) {
 	}
 	f.Post(fmt.Sprintf("/waitlist/%d/accept", waits.ID), nil).Want(t, 201, "")
 }
+
+// The birth date and the phone number of a merged record are the survivor's, too: they
+// find it, and make a registration alike.
+func TestMergedRecordsFindTheSurvivor(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	survivor := f.registered(object{"first_name": "Mia", "last_name": "Brandt", "birth_date": "1980-01-02", "phone": "+41 44 555 01 77"}).ID
+	merge := func(into int64, members object) int64 {
+		t.Helper()
+		id := f.registered(members).ID
+		f.Post(fmt.Sprintf("/patients/%d/merge", into), object{"duplicate_id": id}).Want(t, 200, "")
+		return id
+	}
+	middle := f.registered(object{"first_name": "Mia", "last_name": "Brand", "birth_date": "1981-03-04", "phone": "+41 44 555 02 88"}).ID
+	merge(middle, object{"first_name": "Maria", "last_name": "Brandt", "birth_date": "1982-05-06", "phone": "+41 44 555 03 99"})
+	f.Post(fmt.Sprintf("/patients/%d/merge", survivor), object{"duplicate_id": middle}).Want(t, 200, "")
+	for _, query := range [][]string{
+		{"birth_date", "1980-01-02"}, {"birth_date", "1981-03-04"}, {"birth_date", "1982-05-06"},
+		{"q", "1981-03-04"}, {"q", "06.05.1982"}, {"q", "brandt 19810304"}, {"q", "maria 1982-05-06"},
+		{"phone", "044 555 02 88"}, {"phone", "0399"}, {"q", "+41 44 555 03 99"},
+	} {
+		if got := f.found(query...); !slices.Equal(got, []int64{survivor}) {
+			t.Errorf("%v finds %v, want %d", query, got, survivor)
+		}
+	}
+	for _, members := range []object{
+		{"birth_date": "1981-03-04"}, {"birth_date": "1982-05-06"}, {"phone": "044 555 02 88"}, {"phone": "044 555 03 99"},
+		{"birth_date": "1981-03-04", "phone": "044 555 03 99"},
+	} {
+		members["first_name"], members["last_name"], members["on_possible_duplicate"] = "Mia", "Brandt", "refuse"
+		p := f.problem(f.Post("/patients", members), 409, "possible-duplicate")
+		if len(p.Candidates) != 1 || p.Candidates[0].ID != survivor {
+			t.Errorf("%v is like %+v, want %d", members, p.Candidates, survivor)
+		}
+	}
+}
+
+// Two records of before the keys were one, with one mailbox, can both be changed.
+func TestOldRecordsWithOneMailbox(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	first := f.registered(object{"email": "ann@bücher.example"}).ID
+	second := f.registered(object{"email": "old@example.org"}).ID
+	if _, err := f.db.DB.Exec(`UPDATE patients SET email = 'ann@xn--bcher-kva.example', email_key = 'ann@xn--bcher-kva.example' WHERE id = ?`, second); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []int64{first, second} {
+		path := fmt.Sprintf("/patients/%d", id)
+		f.Patch(path, object{"phone": "044 555 01 77"}).Want(t, 200, "")
+		f.Patch(path, object{"last_name": "Muster"}).Want(t, 200, "")
+	}
+	path := fmt.Sprintf("/patients/%d", second)
+	f.Patch(path, object{"email": "ANN@bücher.example"}).Want(t, 409, "email-taken")
+	f.Patch(path, object{"email": "new@example.org"}).Want(t, 200, "")
+	f.Patch(path, object{"email": "ann@xn--bcher-kva.example"}).Want(t, 409, "email-taken")
+}

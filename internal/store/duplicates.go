@@ -28,8 +28,8 @@ func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
 }
 
 // findAlike returns the patients other than p who may be the same person, by id:
-// with the same name, as it is or was, and the same birth date or phone number.
-// Index patient_names_key.
+// with the same name, as it is or was, and the same birth date or phone number, theirs
+// or that of a record merged into theirs. Indexes patient_names_key, patients_merged_into.
 func findAlike(ctx context.Context, t *tx, p clinic.Patient) ([]int64, error) {
 	if p.BirthDate == nil && p.Phone == nil {
 		return nil, nil
@@ -45,17 +45,23 @@ func findAlike(ctx context.Context, t *tx, p clinic.Patient) ([]int64, error) {
 		Born     bool    `db:"born"`
 		PhoneKey *string `db:"phone_key"`
 	}
+	born := sqlDate(p.BirthDate)
 	err := t.SelectContext(ctx, &rows, `
-		SELECT DISTINCT p.id, COALESCE(p.birth_date = ?, 0) AS born, p.phone_key
+		SELECT p.id, COALESCE(p.birth_date = ?, 0) AS born, p.phone_key
 		FROM patient_names AS n
 		JOIN patients AS p ON p.id = n.patient_id
 		WHERE n.name_key IN (?, ?) AND p.id <> ? AND p.merged_into IS NULL AND (p.birth_date = ? OR p.phone_key LIKE ?)
-		ORDER BY p.id
-		LIMIT 50`, sqlDate(p.BirthDate), names[0], names[1], p.ID, sqlDate(p.BirthDate), begins)
+		UNION
+		SELECT n.patient_id AS id, COALESCE(m.birth_date = ?, 0) AS born, m.phone_key
+		FROM patient_names AS n
+		JOIN patients AS m ON m.merged_into = n.patient_id
+		WHERE n.name_key IN (?, ?) AND n.patient_id <> ? AND (m.birth_date = ? OR m.phone_key LIKE ?)
+		ORDER BY id
+		LIMIT 50`, born, names[0], names[1], p.ID, born, begins, born, names[0], names[1], p.ID, born, begins)
 	var ids []int64
 	for _, r := range rows {
 		same := r.Born || p.Phone != nil && r.PhoneKey != nil && clinic.SamePhone(*r.PhoneKey, clinic.PhoneKey(*p.Phone))
-		if same && len(ids) < maxAlike {
+		if same && len(ids) < maxAlike && !slices.Contains(ids, r.ID) {
 			ids = append(ids, r.ID)
 		}
 	}

@@ -227,17 +227,41 @@ func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 			return err
 		}
 	}
-	_, err := t.exec(ctx, `
+	key, err := emailKeyToKeep(ctx, t, p)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `
 		UPDATE patients
 		SET first_name = ?, last_name = ?, email = ?, email_key = ?, phone = ?, phone_key = ?, birth_date = ?,
 		    version = ?, keys_of = ?, updated_at = ?
 		WHERE id = ?`,
-		p.FirstName, p.LastName, p.Email, emailKey(p.Email), p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
+		p.FirstName, p.LastName, p.Email, key, p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
 		p.Version, p.Version, p.UpdatedAt, p.ID)
 	if err != nil {
 		return err
 	}
 	return addNames(ctx, t, p)
+}
+
+// emailKeyToKeep returns the key of p's e-mail address; if the address stays as it is and
+// another record has its key, the one it has (see rekeyPatients), so that the second of two
+// old records with one mailbox can be changed. Primary key and patients_email_key.
+func emailKeyToKeep(ctx context.Context, t *tx, p clinic.Patient) (*string, error) {
+	key := emailKey(p.Email)
+	if key == nil {
+		return nil, nil
+	}
+	var kept *string
+	err := t.GetContext(ctx, &kept, `
+		SELECT MIN(own.email_key)
+		FROM patients AS own
+		JOIN patients AS other ON other.email_key = ? AND other.id <> own.id
+		WHERE own.id = ? AND CAST(own.email AS BINARY) = CAST(? AS BINARY)`, *key, p.ID, *p.Email)
+	if kept != nil {
+		key = kept
+	}
+	return key, err
 }
 
 // patientColumns are those of patientRow.

@@ -28,12 +28,12 @@ export const statusSigns: Record<AppointmentStatus, string> = {
 export const frees: ReadonlySet<AppointmentStatus> = new Set<AppointmentStatus>(["cancelled", "no_show", "left_without_being_seen"]);
 
 export const reasonWords: Record<CancellationReason, string> = {
-  patient_request: "The patient asked for it",
-  doctor_unavailable: "The doctor cannot come",
-  clinic_closed: "The clinic is closed",
-  rebooked: "Booked anew",
+  patient_request: "Patient's request",
+  doctor_unavailable: "Doctor unavailable",
+  clinic_closed: "Clinic closed",
+  rebooked: "Rebooked",
   booked_in_error: "Booked by mistake",
-  other: "Another reason",
+  other: "Other reason",
 };
 
 /** What the history calls what was done. */
