@@ -36,6 +36,15 @@ CREATE TABLE IF NOT EXISTS freed_times (
   CONSTRAINT freed_times_order CHECK (start_time < end_time)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
+-- Version 0.1.0 offered only times that became free. Search once for each entry that
+-- waits, or later entries would be offered what is free before it.
+INSERT INTO freed_times (waitlist_id, start_time, end_time, due_at)
+SELECT w.id, w.from_time, w.to_time, w.created_at
+FROM waitlist AS w
+LEFT JOIN freed_times AS f ON f.waitlist_id = w.id
+WHERE w.status = 'waiting' AND f.id IS NULL
+ORDER BY w.id;
+
 -- +goose Down
 DROP TABLE IF EXISTS freed_times;
 DROP TABLE IF EXISTS appointment_event_overrides;

@@ -83,10 +83,13 @@ func fill(ctx context.Context, dsn string, size int) error {
 	if err := schema.Up(ctx, ignore); err != nil {
 		return err
 	}
+	if _, err := db.ExecContext(ctx, `UPDATE patients SET birth_date = '1940-01-01' + INTERVAL id % 25000 DAY`); err != nil {
+		return err
+	}
 	if err := fillHours(ctx, db); err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, `ANALYZE TABLE appointments, patients, doctors, occupied_times`); err != nil {
+	if _, err := db.ExecContext(ctx, `ANALYZE TABLE appointments, patients, patient_names, doctors, occupied_times`); err != nil {
 		return err
 	}
 	// MySQL writes to a fresh binary log from here on, not behind the gigabyte

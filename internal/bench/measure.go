@@ -105,11 +105,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	fmt.Printf("\n### %d appointments\n\n", size)
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-	for _, scenario := range []struct {
-		name   string
-		http   func(c *httpClient) error
-		direct work
-	}{
+	for _, scenario := range append(b.searches(), []scenario{
 		{"book", func(c *httpClient) error { return expect(201)(book(c)) }, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
 		{"a doctor's day, 20 rows", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/appointments?date=%s&doctor_id=%d", b.today, 1+b.next.Add(1)%doctors), nil))
@@ -153,7 +149,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 			_, err := b.store.Patient(ctx, 1+b.next.Add(1)*patientStep%patients)
 			return err
 		}},
-	} {
+	}...) {
 		if !strings.Contains(scenario.name, o.only) {
 			continue
 		}

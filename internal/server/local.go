@@ -18,14 +18,20 @@ import (
 // this machine forwards the requests of everybody. Host and the forwarding headers
 // tell both apart from a local client.
 
-// forwardingHeaders are written by proxies (RFC 7239 and common practice).
-var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+// isForwardingHeader reports whether proxies write a header (RFC 7239 and common practice).
+func isForwardingHeader(name string) bool {
+	switch name {
+	case "Forwarded", "Via", "X-Real-Ip":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-")
+}
 
 // checkLocal rejects a request without credentials that does not come straight
 // from a client of this machine. listening is the host that the server listens on.
 func checkLocal(r *http.Request, listening string) error {
-	for _, name := range forwardingHeaders {
-		if r.Header.Get(name) != "" {
+	for name := range r.Header {
+		if isForwardingHeader(name) {
 			return &problem{slug: api.ProblemSlugLocalOnly, detail: fmt.Sprintf(
 				"%s says that a proxy forwarded this request, and this server does not authenticate callers. %s", name, howToOpen)}
 		}

@@ -63,6 +63,8 @@ func TestOpenServerIsLocal(t *testing.T) {
 		{s.url, "localhost", http.Header{"X-Real-Ip": {"127.0.0.1"}}, 403},
 		{s.url, "localhost", http.Header{"Forwarded": {"for=127.0.0.1"}}, 403},
 		{s.url, "localhost", http.Header{"Via": {"1.1 proxy"}}, 403},
+		{s.url, "localhost", http.Header{"X-Forwarded-Server": {"proxy"}}, 403},
+		{s.url, "localhost", http.Header{"X-Forwarded-For": {""}}, 403},
 	} {
 		for _, path := range []string{"/patients", "/fhir/Patient", "/api-keys", "/stream?cursor=x"} {
 			if tc.want == 200 && strings.HasPrefix(path, "/stream") {

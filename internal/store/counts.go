@@ -10,8 +10,12 @@ import (
 
 // CountPatients returns how many patients ListPatients would list.
 func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error) {
-	q.reach, q.Limit = clinic.AccessOf(ctx).Reach, unlimited
-	statement, args := patientListSQL(q, patientRow{})
+	q.reach = clinic.AccessOf(ctx).Reach
+	search := patientSearch{PatientQuery: q, conditions: patientConditions(q), bounds: s.patientSearch}
+	if _, err := s.chooseDriver(ctx, &search); err != nil {
+		return 0, translate(ctx, err)
+	}
+	statement, args := search.countSQL()
 	return s.count(ctx, "patient", statement, args)
 }
 
@@ -19,16 +23,16 @@ func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error
 func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
 	q.reach, q.Limit = clinic.AccessOf(ctx).Reach, unlimited
 	statement, args := appointmentListSQL(q)
-	return s.count(ctx, "appointment", statement, args)
+	return s.count(ctx, "appointment", `SELECT COUNT(*) FROM (`+statement+`) AS listed`, args)
 }
 
 // unlimited is a LIMIT that no list reaches, one row more included.
 const unlimited = math.MaxInt32 - 1
 
-// count counts the rows of a list and records that it was read: a count tells
+// count runs a statement that counts a list and records that it was read: a count tells
 // whether somebody is a patient.
 func (s *Store) count(ctx context.Context, object, statement string, args []any) (n int64, err error) {
-	if err := s.db.GetContext(ctx, &n, `SELECT COUNT(*) FROM (`+statement+`) AS listed`, args...); err != nil {
+	if err := s.db.GetContext(ctx, &n, statement, args...); err != nil {
 		return 0, translate(ctx, err)
 	}
 	return n, s.recordRead(ctx, object, 0)

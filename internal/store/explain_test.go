@@ -26,10 +26,21 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := appointmentListSQL(q)
 		return explained{statement: statement, args: args, ordered: true}
 	}
-	patients := func(q PatientQuery, after patientRow) explained {
+	patients := func(q PatientQuery) explained {
 		q.Limit = 20
 		q.reach = clinic.Reach{All: true}
-		statement, args := patientListSQL(q, after)
+		statement, args := patientSearch{PatientQuery: q, conditions: patientConditions(q), bounds: defaultSearchBounds}.listSQL()
+		return explained{statement: statement, args: args}
+	}
+	letter := PatientQuery{Name: "n", Limit: 20, reach: clinic.Reach{All: true}}
+	search := patientSearch{
+		PatientQuery: letter, after: patientRow{ID: 7, LastName: "Name1200", FirstName: "Name1200"},
+		bounds: defaultSearchBounds, conditions: patientConditions(letter),
+	}
+	some := search
+	some.conditions = patientConditions(PatientQuery{Name: "name12", reach: letter.reach})
+	statementOf := func(build func() (string, []any)) explained {
+		statement, args := build()
 		return explained{statement: statement, args: args}
 	}
 	around := []any{7, day.Start, day.End, day.End, day.Start, 0}
@@ -52,11 +63,16 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"FeedOfDoctor":      sorted(feed(feedVisitsSQL, &doctor, 180, "appointments_doctor")),
 		"FeedOfClinic":      sorted(feed(feedVisitsSQL, nil, 7, "appointments_start")), // of a hundred days; a clinic has years
 		"FeedTimeOff":       feed(feedAbsencesSQL, &doctor, 180, "time_off_doctor"),
-		"PatientsByName":    with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patient_names_key"),
-		"PatientsByWords":   with(patients(PatientQuery{Name: "name12 name07"}, patientRow{}), "patient_names_key"),
-		"PatientsByBirth":   with(patients(PatientQuery{BirthDate: &clinic.Date{Year: 1984, Month: 2, Day: 29}}, patientRow{}), "patients_birth_date"),
-		"PatientByEmail":    with(patients(PatientQuery{Email: "p12@example.org"}, patientRow{}), "patients_email_key"),
-		"PatientsByPhone":   with(patients(PatientQuery{Phone: "123456"}, patientRow{}), "patients_phone_key"),
+		"PatientsByName":    with(patients(PatientQuery{Name: "name12"}), "patient_names_key"),
+		"PatientsByWords":   with(patients(PatientQuery{Name: "name12 name07"}), "patient_names_key"),
+		"PatientsByBirth":   with(patients(PatientQuery{BirthDate: &clinic.Date{Year: 1984, Month: 2, Day: 29}}), "patients_birth_date"),
+		"PatientByEmail":    with(patients(PatientQuery{Email: "p12@example.org"}), "patients_email_key"),
+		"PatientsByPhone":   with(patients(PatientQuery{Phone: "123456"}), "patients_phone_key"),
+		"PatientsByLetter":  with(statementOf(search.walkSQL), "patients_last_name"),
+		"PatientsLeft":      with(statementOf(search.leftSQL), "patients_last_name"),
+		"PatientsSplit":     with(statementOf(some.splitSQL), "patients_last_name"),
+		"PatientsOthers":    with(statementOf(some.splitSQL), "patient_names_key"),
+		"PatientsSizes":     with(statementOf(some.sizesSQL), "patient_names_key"),
 		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},
 		"SearchOfOneRoom":   {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfRoomsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_room"},
 		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},

@@ -9,3 +9,6 @@ func MigrationStatements(name, text string) ([]string, error) {
 	}
 	return texts, err
 }
+
+// SetSearchBounds sets how many patients a search reads at once.
+func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }

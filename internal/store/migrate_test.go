@@ -168,6 +168,65 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 	}
 }
 
+// Version 0.1.0 offered only times that became free. Entries of it that still wait are
+// searched for once, in the order of the list, however often the migration is run.
+func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	old, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const at = `'2027-03-01 08:00:00'`
+	for _, statement := range []string{
+		`INSERT INTO patients (id, first_name, last_name, created_at, updated_at) VALUES (1, 'Ann', 'Muster', ` + at + `, ` + at + `)`,
+		`INSERT INTO waitlist (id, patient_id, doctor_ids, duration_minutes, from_time, to_time, status, created_at, updated_at)
+		VALUES (1, 1, '[]', 30, '2027-03-02', '2027-03-03', 'waiting', ` + at + `, ` + at + `),
+			(2, 1, '[]', 30, '2027-03-02', '2027-03-03', 'withdrawn', ` + at + `, ` + at + `),
+			(3, 1, '[]', 45, '2027-03-04', '2027-03-05', 'waiting', ` + at + `, ` + at + `)`,
+	} {
+		if _, err := d.DB.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := openSchema(t, d).Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	const entries = `
+		SELECT f.waitlist_id FROM freed_times AS f
+		JOIN waitlist AS w ON w.id = f.waitlist_id AND w.from_time = f.start_time AND w.to_time = f.end_time
+		WHERE f.doctor_id IS NULL ORDER BY f.due_at, f.id`
+	check := func() {
+		t.Helper()
+		var got []int64
+		if err := d.DB.SelectContext(t.Context(), &got, entries); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]int64{1, 3}, got); diff != "" {
+			t.Errorf("entries to search for (-want +got):\n%s", diff)
+		}
+	}
+	check()
+	const name = "00017_waitlist.sql"
+	text, err := fs.ReadFile(db.Migrations, "migrations/"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements, err := store.MigrationStatements(name, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range statements {
+		if _, err := d.DB.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+}
+
 // Whatever state a disposable database is in, resetting makes it new.
 func TestResetHalfWay(t *testing.T) {
 	t.Parallel()

@@ -61,8 +61,9 @@ type Store struct {
 	zone *time.Location
 	log  *slog.Logger
 
-	observe Observe
-	changed signal // a change was committed here
+	observe       Observe
+	changed       signal // a change was committed here
+	patientSearch searchBounds
 
 	// Of the audit trail.
 	macKey  MACKey // writes
@@ -104,7 +105,7 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		patientSearch: defaultSearchBounds, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
