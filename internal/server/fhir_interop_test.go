@@ -505,7 +505,7 @@ func TestFHIRFindsMergedPatients(t *testing.T) {
 			Entry []struct{ Resource api.FhirPatient }
 		}
 		f.fhirs("Patient", test.parameter, test.value).Want(t, 200, "").Decode(t, &bundle)
-		if len(bundle.Entry) != 1 || string(bundle.Entry[0].Resource.ID) != test.want {
+		if len(bundle.Entry) != 1 || bundle.Entry[0].Resource.ID != test.want {
 			t.Errorf("%s=%s finds %+v, want %s", test.parameter, test.value, bundle.Entry, test.want)
 		}
 		if test.value == old && (len(bundle.Entry) != 1 || bundle.Entry[0].Resource.Link[0].Other.Reference != "Patient/"+now) {

@@ -54,6 +54,7 @@ func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 			keys[c.Table] = append(keys[c.Table], quoted)
 		}
 	}
+	slices.Sort(names) // the engines list tables in orders of their own
 	sums := make([]TableSum, len(names))
 	for i, name := range names {
 		order := keys[name]
