@@ -63,7 +63,7 @@ func TestFilledClinicHasNoOverlaps(t *testing.T) {
 		for i := range size {
 			day, slot := place(i)
 			start := days[day].Add(time.Duration(slot) * slotLength).Format(time.DateTime)
-			for _, key := range []string{fmt.Sprint("doctor ", i%doctors, " ", start), fmt.Sprint("patient ", i%patients, " ", start)} {
+			for _, key := range []string{fmt.Sprint("doctor ", i%doctors, " ", start), fmt.Sprint("patient ", i%int(patients), " ", start)} {
 				if seen[key] {
 					t.Fatalf("%d appointments: two of %s", size, key)
 				}
@@ -81,6 +81,8 @@ func TestFilledClinicHasNoOverlaps(t *testing.T) {
 // A small run ends well: whatever it measures, all requests succeed.
 func TestQuickRun(t *testing.T) {
 	t.Chdir("../..")
+	defer func(all int64) { patients = all }(patients)
+	patients = quickPatients
 	err := run(context.Background(), options{
 		sizes: []int{4000}, clients: []int{4}, duration: 100 * time.Millisecond, rounds: 1, engine: os.Getenv("MEMS_TEST_DATABASE_ENGINE"), serverLog: "info",
 	})

@@ -24,12 +24,17 @@ const (
 	maxAhead     = 20 // weekdays, four weeks
 	slotLength   = 20 * time.Minute
 	firstSlot    = 8 * time.Hour
-	patients     = 200_000 // more than doctors * slotsADay, so that nobody is in two places
 	rowsAtOnce   = 2000
 	patientStep  = 7919 // coprime with patients: spreads bookings over them
 	created      = "2026-01-01"
 	percentEvery = 10
 )
+
+// patients is how many there are: more than doctors * slotsADay, so that nobody is
+// in two places. A quick run takes fewer, for most of its time is filling.
+var patients int64 = 200_000
+
+const quickPatients = 20_000
 
 // fill makes the clinic. It fills the first version of the schema; the triggers
 // of the backstop come in afterwards: their migration copies what is there, far
@@ -61,7 +66,7 @@ func fill(ctx context.Context, dsn string, size int) error {
 	}); err != nil {
 		return err
 	}
-	if err := insert(ctx, db, `INSERT INTO patients (first_name, last_name, email, email_key, phone, phone_key, created_at, updated_at) VALUES `, patients, func(i int) string {
+	if err := insert(ctx, db, `INSERT INTO patients (first_name, last_name, email, email_key, phone, phone_key, created_at, updated_at) VALUES `, int(patients), func(i int) string {
 		return fmt.Sprintf("('First%d','Last%d','p%d@example.org','p%d@example.org','+41 44 %07d','%s','%s','%s')", i%997, i, i, i, i, clinic.PhoneKey(fmt.Sprintf("+41 44 %07d", i)), created, created)
 	}); err != nil {
 		return err
@@ -75,7 +80,7 @@ func fill(ctx context.Context, dsn string, size int) error {
 		if start.After(today.AddDate(0, 0, 1)) {
 			status = "scheduled"
 		}
-		return fmt.Sprintf("(%d,%d,'%s','%s',20,'%s','%s','%s')", 1+i%patients, 1+i%doctors,
+		return fmt.Sprintf("(%d,%d,'%s','%s',20,'%s','%s','%s')", 1+i%int(patients), 1+i%doctors,
 			start.Format(time.DateTime), start.Add(slotLength).Format(time.DateTime), status, created, created)
 	}); err != nil {
 		return err

@@ -53,6 +53,7 @@ func main() {
 		o.clients, err = numbers(*clients)
 	}
 	if *quick {
+		patients = quickPatients
 		o.sizes, o.clients, o.duration, o.rounds = []int{4000}, []int{1, 4}, 200*time.Millisecond, 1
 	}
 	if err == nil {
