@@ -109,7 +109,7 @@ fuzz: go-present ## every Fuzz function, FUZZTIME (200000x) runs each
 	  names=$$($(GO) test -list '^Fuzz' "./$$dir" | grep '^Fuzz'); \
 	  for name in $$names; do \
 	    echo "fuzzing $$dir $$name for $(FUZZTIME)"; \
-	    $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir"; \
+	    $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "./$$dir"; \
 	  done; \
 	done
 
