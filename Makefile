@@ -297,8 +297,15 @@ actionlint: $(ACTIONLINT) ## check the workflows under .github
 	@$(ACTIONLINT) && echo "workflows are sound"
 
 .PHONY: vuln
-vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
+vuln: $(GOVULNCHECK) | npm-present ## known vulnerabilities in what we call and build with; needs the network
 	@$(GOVULNCHECK) ./...
+	@for tree in gen $(DESK) $(GENERATORS) internal/publish/conformance; do \
+	  echo "npm audit in $$tree"; (cd $$tree && npm audit --package-lock-only); \
+	done
+
+.PHONY: pin
+pin: ## pin actions by commit and images by digest, looked up from their origins; needs the network
+	@.ci/pin
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
