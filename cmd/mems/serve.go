@@ -51,12 +51,13 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer stop()
+	var isCertified func(string) bool
 	if p.TLSCertFile != "" {
 		certs, err := newCertificates(p.TLSCertFile, p.TLSKeyFile, log)
 		if err != nil {
 			return err
 		}
-		listener = tls.NewListener(listener, certs.config())
+		listener, isCertified = tls.NewListener(listener, certs.config()), certs.names
 	}
 	d, err := p.openDatabase(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: builtFrom(), Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
-		Open: p.open(), Host: p.host(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
+		Open: p.open(), Host: p.host(), PublicURL: p.PublicURL, IsCertified: isCertified, Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
 		WebhooksInside: len(inside) > 0, Desk: desk,
 	})
 	if err != nil {
@@ -91,6 +92,9 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	if _, err := st.Ready(ctx); err != nil {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
+	}
+	if len(proxies) > 0 && p.PublicURL == "" {
+		log.InfoContext(ctx, "MEMS_PUBLIC_URL is not set: behind the proxy, links of FHIR answers are relative")
 	}
 	p.welcome(d, listener.Addr().String())
 	if !p.open() {

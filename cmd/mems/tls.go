@@ -69,6 +69,13 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
+// names reports whether the certificate that is served names a host.
+func (c *certificates) names(host string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current.Leaf != nil && c.current.Leaf.VerifyHostname(host) == nil
+}
+
 func (c *certificates) stamps() [2]stamp {
 	var stamps [2]stamp
 	for i, name := range []string{c.certFile, c.keyFile} {

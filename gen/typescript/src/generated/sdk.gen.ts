@@ -930,8 +930,9 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  *
  * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
  * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
- * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates in two years, the first
- * of them on or after `start_time`.
+ * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates, the first of them on or
+ * after `start_time`, the last at most two years after it. A rule that has fewer
+ * than COUNT dates within these two years, or whose UNTIL is later, is 422.
  *
  * `on_conflict`: `fail` books all dates or none; `skip` leaves out those for which
  * the time is not free, as long as one is left. Either way the answer says what
