@@ -180,9 +180,9 @@ func colleaguesSQL(restriction string) string {
 	part := func(comparison string) string {
 		return `(
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
-		FROM doctors
+		FROM doctors FORCE INDEX (doctors_specialization)
 		WHERE specialization = ? AND full_name ` + comparison + ` ? AND id <> ? AND is_active = 1` + restriction + `
-		ORDER BY specialization, full_name
+		ORDER BY full_name
 		LIMIT ?)`
 	}
 	return part(`>=`) + ` UNION ALL ` + part(`<`)
