@@ -54,6 +54,9 @@ func (b *bench) booking() clinic.Booking {
 
 // measure fills a clinic of the size and prints a table of its own.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
+	if o.only == "refuse" {
+		patients = quickPatients // these have nothing to do with it
+	}
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
 	say("filling %d appointments", size)
 	if err := fill(ctx, dsn, size); err != nil {

@@ -58,7 +58,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 			return err
 		}
 		refused, err := round(ctx, clients, o.duration, func(_ context.Context, worker int) error {
-			return expect(409)(want(connections[worker], 100_000+worker, day.Add(firstSlot+time.Hour)))
+			return expect(409)(want(connections[worker], int(patients)-worker, day.Add(firstSlot+time.Hour)))
 		})
 		closeAll(connections)
 		if err != nil {
@@ -77,7 +77,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		free := day.Add(20*time.Hour + time.Duration(i)*15*time.Minute)
 		statuses := make(chan int, racers)
 		race, err := together(racers, func(worker int) error {
-			status, err := want(connections[worker], 100_000+worker, free)
+			status, err := want(connections[worker], int(patients)-worker, free)
 			statuses <- status
 			return err
 		})

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -29,7 +28,7 @@ const (
 const (
 	maxColleagues    = 24
 	colleaguesAtOnce = 8
-	usualHoursSample = 40
+	usualHoursSample = 24
 	// maxProposals: alternatives are looked for at so many dates of a series.
 	maxProposals = 5
 )
@@ -86,7 +85,8 @@ type proposals struct {
 	*reader
 	booking      clinic.Booking
 	groups       [][]int64 // of doctors, whose calendars are read together
-	read         int       // so many groups have their rules read
+	read         int       // so many groups have their usual hours read
+	whole        clinic.Interval
 	same, others []clinic.Slot
 	seen         map[clinic.Slot]bool
 }
@@ -94,6 +94,9 @@ type proposals struct {
 // search looks around the wanted time first, then farther away for those of whom
 // there are too few; at most the first group beyond a day.
 func (p *proposals) search(ctx context.Context) error {
+	if err := p.readAll(ctx); err != nil {
+		return err
+	}
 	start := p.booking.Start
 	p.countFrom = start // of those before it, the last are the nearest
 	farther := start.Add(alternativesNear)
@@ -131,7 +134,7 @@ func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interv
 	}
 	if i == p.read {
 		p.read++
-		if err := p.readGroup(ctx, p.groups[i]); err != nil {
+		if err := p.readUsualHoursOf(ctx, p.groups[i]); err != nil {
 			return err
 		}
 	}
@@ -150,26 +153,32 @@ func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interv
 	return err
 }
 
-// readGroup reads the hours, absences and rooms of a group, for all windows.
-func (p *proposals) readGroup(ctx context.Context, group []int64) error {
-	r := *p.reader
-	r.doctors, r.hours, r.off = group, nil, nil
-	window := clinic.Interval{Start: p.booking.Start.Add(-alternativesBefore), End: p.booking.Start.Add(alternativesFar)}
-	if err := r.readRules(ctx, window); err != nil {
+// readAll reads what does not depend on the window: hours and absences of all whose
+// calendars may be looked at, rooms, and the patient's own times.
+func (p *proposals) readAll(ctx context.Context) error {
+	p.whole = clinic.Interval{Start: p.booking.Start.Add(-alternativesBefore), End: p.booking.Start.Add(alternativesFar)}
+	if err := p.readRules(ctx, p.whole); err != nil {
 		return err
 	}
-	if err := r.readUsualHours(ctx, window, r.slot.Zone); err != nil {
-		return err
+	if p.booking.RoomID != nil && !p.booking.AnyRoom {
+		p.rooms = []int64{*p.booking.RoomID}
 	}
-	if p.read == 1 {
-		if p.rooms = r.rooms; p.booking.RoomID != nil && !p.booking.AnyRoom {
-			p.rooms = []int64{*p.booking.RoomID}
-		}
-		p.hours, p.off = map[int64]clinic.WorkingHours{}, map[int64][]clinic.Interval{}
+	if p.patient == 0 {
+		return nil
 	}
-	maps.Copy(p.hours, r.hours)
-	maps.Copy(p.off, r.off)
-	return nil
+	own, err := p.patientBusyTimes(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
+	p.patientBusy = &own
+	return err
+}
+
+// readUsualHoursOf fills in the hours of those of a group who have none.
+func (p *proposals) readUsualHoursOf(ctx context.Context, group []int64) error {
+	if p.hours == nil {
+		p.hours = map[int64]clinic.WorkingHours{}
+	}
+	r := *p.reader // with the same map of hours
+	r.doctors = group
+	return r.readUsualHours(ctx, p.whole, r.slot.Zone)
 }
 
 // colleaguesSQL finds the next active doctors of a specialization by name, from a

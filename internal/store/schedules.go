@@ -151,7 +151,9 @@ type reader struct {
 	kept    int64  // the doctor whom it keeps, whatever its type says; 0: none
 	kind    *clinic.AppointmentType
 	patient int64 // whose own appointments count; 0: nobody's
-	slot    clinic.SlotQuery
+	// patientBusy: these appointments, where they were read for all windows.
+	patientBusy *[]clinic.Interval
+	slot        clinic.SlotQuery
 	// countFrom: earlier slots do not count towards a limit.
 	countFrom time.Time
 	// usualSample: so many appointments tell a doctor's usual hours; 0: the most.
@@ -290,7 +292,9 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 			ask.Rooms = append(ask.Rooms, rooms[id])
 		}
 	}
-	if r.patient != 0 {
+	if r.patientBusy != nil {
+		ask.PatientBusy = *r.patientBusy
+	} else if r.patient != 0 {
 		if ask.PatientBusy, err = r.patientBusyTimes(ctx, reach); err != nil {
 			return nil, err
 		}

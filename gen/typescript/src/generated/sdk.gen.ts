@@ -714,8 +714,10 @@ export const listAppointments = <ThrowOnError extends boolean = false>(options: 
  *
  * A refusal for want of time names the time in the way as `conflict` and
  * the nearest free ones as `alternatives`: the same doctor's first, then
- * those of colleagues of the specialization. They were free in the moment
- * of the answer, for this patient too; nobody keeps them.
+ * those of colleagues of the specialization. The calendars of at most 24 active
+ * colleagues are searched, nearest times first, until there are three; those of
+ * eight of them beyond a day. They were free in the moment of the answer, for
+ * this patient too; nobody keeps them.
  *
  * `override` lets reception break a rule on purpose, with a reason that is
  * kept: book outside the working hours, a patient who has another
