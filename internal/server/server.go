@@ -164,6 +164,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	endAfterChunks(w, r)
 	s.echo.ServeHTTP(w, decodePath(headAsGet(r)))
 }
 
