@@ -51,6 +51,10 @@ func (b *bench) booking() clinic.Booking {
 	}
 }
 
+func bookingBody(k clinic.Booking) []byte {
+	return fmt.Appendf(nil, `{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))
+}
+
 // measure fills a clinic of the size and prints a table of its own.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
@@ -95,12 +99,13 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		b.some = strings.TrimPrefix(b.some+","+strconv.Itoa(id+1), ",")
 	}
 	book := func(c *httpClient) (int, error) {
-		k := b.booking()
-		return c.send("POST", "/appointments", fmt.Appendf(nil,
-			`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339)))
+		return c.send("POST", "/appointments", bookingBody(b.booking()))
 	}
-	if o.only == "overload" {
+	switch o.only {
+	case "overload":
 		return b.overload(ctx, o, book)
+	case "fair":
+		return b.fair(ctx, o)
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
