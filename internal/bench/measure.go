@@ -28,6 +28,7 @@ import (
 // bench is one filled clinic with a server in front of it.
 type bench struct {
 	address string
+	dsn     string
 	store   *store.Store          // for the direct reads
 	next    atomic.Int64          // counts what was asked for
 	taken   [doctors]atomic.Int64 // how many times of each doctor were booked
@@ -57,6 +58,9 @@ func bookingBody(k clinic.Booking) []byte {
 
 // measure fills a clinic of the size and prints a table of its own.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
+	if o.only == "refuse" {
+		patients = quickPatients // these have nothing to do with it
+	}
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
 	say("filling %d appointments", size)
 	if err := fill(ctx, dsn, size); err != nil {
@@ -89,7 +93,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	}
 	workday := weekdaysBack(time.Now().UTC(), 1)[0]
 	b := &bench{
-		address: address, store: st, today: workday.Format(time.DateOnly),
+		address: address, dsn: dsn, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
 		horizon: workday.AddDate(0, 0, 2*maxAhead), // behind what was filled
 		free:    clinic.Interval{Start: workday.AddDate(0, 0, 1), End: workday.AddDate(0, 0, 15)},
@@ -106,6 +110,9 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return b.overload(ctx, o, book)
 	case "fair":
 		return b.fair(ctx, o)
+	}
+	if o.only == "refuse" {
+		return b.refusals(ctx, o)
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")

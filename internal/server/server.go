@@ -47,6 +47,13 @@ type Config struct {
 	// Host is the host that the server listens on, which such callers may name
 	// beside localhost; empty: none.
 	Host string
+	// PublicURL is the address by which clients reach the server, such as
+	// https://mems.example.org: the one of links in answers. Empty: links have the
+	// address that the client called when it is certainly this server's, and else
+	// none (they are relative).
+	PublicURL string
+	// IsCertified reports whether the server's TLS certificate names a host; nil: none.
+	IsCertified func(host string) bool
 	// Tokens says whose tokens are taken; nil: nobody's.
 	Tokens *TokenConfig
 	// RateLimit is the requests a minute of one caller, or of one address that
@@ -134,7 +141,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
-	if s.crossOrigin, err = crossOrigin(cfg.CORSOrigins); err != nil {
+	if s.crossOrigin, err = crossOrigin(cfg.CORSOrigins, cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
@@ -160,6 +167,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	endAfterChunks(w, r)
 	s.echo.ServeHTTP(w, decodePath(headAsGet(r)))
 }
 

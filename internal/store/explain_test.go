@@ -49,6 +49,9 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := build(of, clinic.Interval{Start: day.Start, End: day.Start.AddDate(0, 0, days)})
 		return explained{statement: statement, args: args, key: key}
 	}
+	taken := func() (string, []any) {
+		return takenSQL(wantedTime{doctor: 7, times: []clinic.Interval{{Start: day.Start, End: day.Start.Add(30 * time.Minute)}}}, day.Start)
+	}
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
@@ -75,6 +78,9 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"PatientsSizes":     with(statementOf(some.sizesSQL), "patient_names_key"),
 		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},
 		"SearchOfOneRoom":   {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfRoomsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_room"},
+		"Taken":             with(statementOf(taken), "appointments_doctor"),
+		"TakenByHold":       with(statementOf(taken), "holds_doctor"),
+		"Colleagues":        {statement: colleaguesSQL(``), args: []any{"Any", "Dr. 7", 7, 24, "Any", "Dr. 7", 7, 24}, key: "doctors_specialization", ordered: true},
 		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},
 		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
 		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},

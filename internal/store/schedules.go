@@ -151,9 +151,13 @@ type reader struct {
 	kept    int64  // the doctor whom it keeps, whatever its type says; 0: none
 	kind    *clinic.AppointmentType
 	patient int64 // whose own appointments count; 0: nobody's
-	slot    clinic.SlotQuery
+	// patientBusy: these appointments, where they were read for all windows.
+	patientBusy *[]clinic.Interval
+	slot        clinic.SlotQuery
 	// countFrom: earlier slots do not count towards a limit.
 	countFrom time.Time
+	// usualSample: so many appointments tell a doctor's usual hours; 0: the most.
+	usualSample int
 
 	doctors []int64 // ascending
 	facts   map[int64]doctorFacts
@@ -269,7 +273,7 @@ func (r *reader) readDoctors(ctx context.Context, ids []int64, specialization st
 // slots finds free slots of doctors in a part of the window, at most limit of
 // each doctor, by start and doctor.
 func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int64, limit int) ([]clinic.Slot, error) {
-	if len(doctors) == 0 {
+	if len(doctors) == 0 || r.slot.NeedsRoom && len(r.rooms) == 0 {
 		return nil, nil
 	}
 	reach := clinic.Interval{Start: part.Start.Add(-clinic.MaxBuffer), End: part.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
@@ -288,7 +292,9 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 			ask.Rooms = append(ask.Rooms, rooms[id])
 		}
 	}
-	if r.patient != 0 {
+	if r.patientBusy != nil {
+		ask.PatientBusy = *r.patientBusy
+	} else if r.patient != 0 {
 		if ask.PatientBusy, err = r.patientBusyTimes(ctx, reach); err != nil {
 			return nil, err
 		}

@@ -714,8 +714,10 @@ export const listAppointments = <ThrowOnError extends boolean = false>(options: 
  *
  * A refusal for want of time names the time in the way as `conflict` and
  * the nearest free ones as `alternatives`: the same doctor's first, then
- * those of colleagues of the specialization. They were free in the moment
- * of the answer, for this patient too; nobody keeps them.
+ * those of colleagues of the specialization. The calendars of at most 24 active
+ * colleagues are searched, nearest times first, until there are three; those of
+ * eight of them beyond a day. They were free in the moment of the answer, for
+ * this patient too; nobody keeps them.
  *
  * `override` lets reception break a rule on purpose, with a reason that is
  * kept: book outside the working hours, a patient who has another
@@ -930,8 +932,9 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  *
  * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
  * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
- * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates in two years, the first
- * of them on or after `start_time`.
+ * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates, the first of them on or
+ * after `start_time`, the last at most two years after it. A rule that has fewer
+ * than COUNT dates within these two years, or whose UNTIL is later, is 422.
  *
  * `on_conflict`: `fail` books all dates or none; `skip` leaves out those for which
  * the time is not free, as long as one is left. Either way the answer says what
