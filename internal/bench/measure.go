@@ -52,6 +52,10 @@ func (b *bench) booking() clinic.Booking {
 	}
 }
 
+func bookingBody(k clinic.Booking) []byte {
+	return fmt.Appendf(nil, `{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))
+}
+
 // measure fills a clinic of the size and prints a table of its own.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
 	if o.only == "refuse" {
@@ -99,12 +103,13 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		b.some = strings.TrimPrefix(b.some+","+strconv.Itoa(id+1), ",")
 	}
 	book := func(c *httpClient) (int, error) {
-		k := b.booking()
-		return c.send("POST", "/appointments", fmt.Appendf(nil,
-			`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339)))
+		return c.send("POST", "/appointments", bookingBody(b.booking()))
 	}
-	if o.only == "overload" {
+	switch o.only {
+	case "overload":
 		return b.overload(ctx, o, book)
+	case "fair":
+		return b.fair(ctx, o)
 	}
 	if o.only == "refuse" {
 		return b.refusals(ctx, o)

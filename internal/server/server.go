@@ -59,8 +59,11 @@ type Config struct {
 	// RateLimit is the requests a minute of one caller, or of one address that
 	// is not authenticated; 0: any number.
 	RateLimit int
-	// MaxAtOnce bounds the requests that are worked on at once; 0 means 64.
+	// MaxAtOnce bounds the requests that are worked on at once, as the connections to
+	// the database do; half of them are writes. 0 means 64.
 	MaxAtOnce int
+	// Lines is told of the requests that wait and work.
+	Lines LineObserver
 	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto count.
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are the origins whose pages may use the API from a browser.
@@ -142,7 +145,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
-	s.admission = newAdmission(cfg.MaxAtOnce)
+	s.admission = newAdmission(cfg.MaxAtOnce, cfg.Store.Connections(), cfg.RequestTimeout, cfg.Lines)
 	s.feed = newChangeFeed(cfg.Store)
 	s.streams.ending = make(chan struct{})
 	if cfg.Tokens != nil {
