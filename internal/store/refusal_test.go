@@ -366,3 +366,57 @@ func TestSeriesRefusedUnderGuards(t *testing.T) {
 		t.Errorf("%d booked, %d overlaps", booked, n)
 	}
 }
+
+// A search through more calendars than one request examines goes on with the next
+// page, and finds what is behind the bound.
+func TestAvailabilityIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 1)
+	var rows []string
+	for i := range store.MaxDoctorDays/10 - 1 { // ten days of all of them
+		rows = append(rows, fmt.Sprintf("('Dr. X%04d','Any','2026-01-01','2026-01-01')", i))
+	}
+	f.DB.MustExec(`INSERT INTO doctors (full_name, specialization, created_at, updated_at) VALUES ` + strings.Join(rows, ","))
+	f.DB.MustExec(`INSERT INTO closures (start_time, end_time, name, created_at, updated_at) VALUES (?, ?, 'Closed', ?, ?)`, now.AddDate(0, 0, -1), now.AddDate(0, 0, 15), now, now)
+	s, list := f.listing(t)
+	q := store.AvailabilityQuery{
+		Window: clinic.Interval{Start: now, End: now.AddDate(0, 0, 40)}, Duration: 30 * time.Minute, Step: 15 * time.Minute, Limit: 100,
+	}
+	pages := 0
+	for ; ; pages++ {
+		list.take()
+		page, err := s.Availability(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(list.take()); n > 20 {
+			t.Errorf("page %d takes %d statements", pages, n)
+		}
+		if len(page.Items) > 0 {
+			if first := page.Items[0].Time.Start; !first.Equal(now.AddDate(0, 0, 15)) || len(page.Items) != 100 {
+				t.Errorf("%d times, the first at %s", len(page.Items), first)
+			}
+			break
+		}
+		if !page.More || page.Resume.ID == 0 {
+			t.Fatalf("ends on page %d without anything", pages)
+		}
+		q.After = page.Resume
+	}
+	if pages != 1 {
+		t.Errorf("%d empty pages", pages)
+	}
+	free, searched, err := s.NextAvailable(t.Context(), nil, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := now.AddDate(0, 0, 10); len(free) != len(rows)+1 || free[0].Slot != nil || searched.After(want.Add(time.Second)) || searched.Before(want) {
+		t.Errorf("%d doctors, searched to %s, want %s", len(free), searched, want)
+	}
+	// One who is free early costs no more from then on.
+	f.DB.MustExec(`UPDATE doctors SET is_active = (id <= 100)`)
+	free, searched, err = s.NextAvailable(t.Context(), nil, q)
+	if err != nil || len(free) != 100 || free[0].Slot == nil || searched.Before(now.Add(clinic.MaxAhead)) {
+		t.Errorf("%d doctors, searched to %s: %v", len(free), searched, err)
+	}
+}
