@@ -282,7 +282,7 @@ func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, e
 		return out, nil
 	}
 	if counted && page.More {
-		return out, clinic.Invalid(clinic.Violation{Parameter: "start", Code: "maximum", Detail: fmt.Sprintf("are too many times to count, more than %d or of too many doctors; ask for fewer doctors or days", maxFHIRTimes)})
+		return out, clinic.Invalid(clinic.Violation{Parameter: "start", Code: "maximum", Detail: fmt.Sprintf("spans too many times to count, more than %d or more than %d doctor-days; ask for fewer doctors or days", maxFHIRTimes, store.MaxDoctorDays)})
 	}
 	if counted {
 		*out.total = int64(len(page.Items))
