@@ -11,26 +11,21 @@ import (
 // wantedTime is the time of a doctor that a use case is about to take. The zero
 // value is none.
 type wantedTime struct {
-	doctor int64
-	times  []clinic.Interval // without buffers: these are the type's, which is not read yet
-	hold   string            // token of a hold that does not count; "": none
-	except int64             // an appointment that does not count; 0: none
+	doctor  int64           // 0: none
+	time    clinic.Interval // without buffers: these are the type's, which is not read yet
+	hold    string          // token of a hold that does not count; "": none
+	except  int64           // an appointment that does not count; 0: none
+	unknown bool            // there are several; the snapshot is asked at once
 }
 
 // wantedOf returns what a booking wants, nothing where it may overlap other
 // appointments of the doctor.
-func wantedOf(b clinic.Booking, starts ...time.Time) wantedTime {
+func wantedOf(b clinic.Booking) wantedTime {
 	if slices.Contains(b.Override.Rules, clinic.RuleDoctorOverlap) {
 		return wantedTime{}
 	}
-	if len(starts) == 0 {
-		starts = []time.Time{b.Start}
-	}
-	w := wantedTime{doctor: b.DoctorID, hold: b.Hold}
-	for _, start := range starts {
-		w.times = append(w.times, clinic.Interval{Start: start, End: start.Add(max(b.Duration, clinic.MinDuration))})
-	}
-	return w
+	end := b.Start.Add(max(b.Duration, clinic.MinDuration))
+	return wantedTime{doctor: b.DoctorID, time: clinic.Interval{Start: b.Start, End: end}, hold: b.Hold}
 }
 
 // wantedByReschedule returns what moving an appointment wants, nothing where that is
@@ -69,13 +64,15 @@ func (s *Store) wantedByReschedule(ctx context.Context, id int64, r clinic.Resch
 // A request that was carried out before is answered as then; one that is carried out
 // at this moment, by inTx, which keeps the refusal under its key.
 func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*tx) error, answer []any) (refused bool, err error) {
-	if len(wanted.times) == 0 {
-		return false, nil
+	taken := wanted.unknown
+	if wanted.doctor != 0 {
+		statement, args := takenSQL(wanted, clinic.Instant(s.now()))
+		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
+			return false, nil //nolint:nilerr // the transaction meets the same and knows what to do
+		}
 	}
-	taken := false
-	statement, args := takenSQL(wanted, clinic.Instant(s.now()))
-	if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil || !taken {
-		return false, nil //nolint:nilerr // the transaction meets the same and knows what to do
+	if !taken {
+		return false, nil
 	}
 	if len(answer) > 0 {
 		if given, err := s.given(ctx, answer...); given {
@@ -90,16 +87,14 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*t
 	return true, translate(ctx, err)
 }
 
-// takenSQL tells whether an appointment or a live hold overlaps one of the wanted
-// times. For each, a bounded range of appointments_doctor (doctor_id, start_time) and
-// of holds_doctor (doctor_id, start_time), which end with the first row
-// found; forced, because a small clinic's statistics suggest others.
+// takenSQL tells whether an appointment or a live hold overlaps the wanted time: a
+// bounded range of appointments_doctor (doctor_id, start_time) and one of holds_doctor
+// (doctor_id, start_time), which end with the first row found; forced, because a small
+// clinic's statistics suggest others.
 func takenSQL(w wantedTime, now time.Time) (statement string, args []any) {
-	statement = `SELECT FALSE`
-	for _, busy := range w.times {
-		from, to := reach(busy)
-		statement += `
-		OR EXISTS (
+	from, to := reach(w.time)
+	return `
+		SELECT EXISTS (
 		  SELECT 1 FROM appointments FORCE INDEX (appointments_doctor)
 		  WHERE doctor_id = ? AND start_time > ? AND start_time < ?
 		    AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
@@ -110,8 +105,6 @@ func takenSQL(w wantedTime, now time.Time) (statement string, args []any) {
 		  WHERE doctor_id = ? AND start_time > ? AND start_time < ?
 		    AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
 		    AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
-		    AND expires_at > ? AND token <> ?)`
-		args = append(args, w.doctor, from, to, busy.End, busy.Start, w.except, w.doctor, from, to, busy.End, busy.Start, now, w.hold)
-	}
-	return statement, args
+		    AND expires_at > ? AND token <> ?)`,
+		[]any{w.doctor, from, to, w.time.End, w.time.Start, w.except, w.doctor, from, to, w.time.End, w.time.Start, now, w.hold}
 }

@@ -638,7 +638,10 @@ export const updateAppointmentType = <ThrowOnError extends boolean = false>(opti
  * room has to be free. Doctors who take no bookings, or may not be booked for
  * the type, have none.
  *
- * `from` and `to` bound the starts, at most 92 days apart.
+ * `from` and `to` bound the starts, at most 92 days apart. A request examines at most
+ * 10,000 doctor-days, which is every doctor's calendar for one day at least: when the
+ * doctors asked for have more, a page can hold fewer times than `limit`, or none, and
+ * `next_cursor` goes on from there. Only a `next_cursor` of null is the end.
  *
  * Permission: `availability:read`.
  *
@@ -656,7 +659,9 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
  * Answers, in one call, with the first free time of each doctor, or of each
  * specialization, within 90 days of `from`: who is free first comes first, who is
  * not free at all before `searched_to` comes last, with a `slot` of null. What counts
- * as free is said at `GET /availability`.
+ * as free is said at `GET /availability`. A request examines at most 10,000
+ * doctor-days, of a doctor only those up to the first free time: where more would be
+ * needed, `searched_to` is earlier.
  *
  * Permission: `availability:read`.
  *
@@ -1856,6 +1861,9 @@ export const readFhirSchedule = <ThrowOnError extends boolean = false>(options: 
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
  * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
  * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
+ * A request examines at most 10,000 doctor-days: a page may be short, and the link `next`
+ * goes on from there. At most 50,000 times are counted (`_count=0`); of more, or beyond
+ * these doctor-days, counting is 422.
  *
  * Permission: `availability:read`.
  *
