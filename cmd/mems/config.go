@@ -33,7 +33,7 @@ type config struct {
 	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
 	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
 	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
-	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
+	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, half of them writes, 1 to 10000, but always 4 fewer than MEMS_DATABASE_MAX_CONNS at most; more wait up to a tenth of MEMS_REQUEST_TIMEOUT, and then get 503"`
 	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
 	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file that holds MEMS_AUDIT_KEYS, instead of that variable"`
 	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
@@ -41,7 +41,8 @@ type config struct {
 	TLSCertFile        string        `env:"MEMS_TLS_CERT_FILE" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
 	TLSKeyFile         string        `env:"MEMS_TLS_KEY_FILE" doc:"file with the certificate's private key (PEM)"`
 	TrustedProxies     string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
-	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser; empty: none but its own"`
+	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser: scheme, host and port, without patterns (*) or a path; empty: none but its own"`
+	PublicURL          string        `env:"MEMS_PUBLIC_URL" example:"https://mems.example.org" doc:"scheme, host and port by which clients reach the server, for the links of FHIR answers; empty: the address that a client called, if it is this server's own beyond doubt, else links are relative (/fhir/...), as behind a proxy"`
 	WebhookNetworks    string        `env:"MEMS_WEBHOOK_NETWORKS" example:"10.20.0.0/16" doc:"networks, separated by commas, that webhooks may be sent to although they are not public, and without https; empty: none"`
 	RetainChangesDays  int           `env:"MEMS_RETAIN_CHANGES_DAYS" envDefault:"90" doc:"mems retain removes changes from the feed that are older than so many days and are not the last of their record; 0 keeps them for ever, at most 36500"`
 	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
@@ -205,6 +206,7 @@ func (c *config) faults(given map[string]string) []error {
 		{"WebhookNetworks", networksErr == nil},
 		{"RetainChangesDays", 0 <= c.RetainChangesDays && c.RetainChangesDays <= 36_500},
 		{"CORSOrigins", !slices.ContainsFunc(c.corsOrigins(), func(o string) bool { return !isOrigin(o) })},
+		{"PublicURL", c.PublicURL == "" || isOrigin(c.PublicURL)},
 		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
 		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
 		// "Local" would be whatever the machine thinks.
@@ -240,12 +242,13 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// isOrigin takes what a browser sends as Origin, and not "*": whoever may use
-// the API from a page is named.
+// isOrigin reports whether s is an Origin as browsers send it, which is compared
+// letter by letter: lower case, no default port, no path, no pattern.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host &&
-		!strings.Contains(u.Host, "*") // a pattern would be compared letter by letter, or mean everybody
+		s == strings.ToLower(s) && !strings.Contains(u.Host, "*") &&
+		u.Port() != map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
 // readNetworks reads addresses and networks.

@@ -18,6 +18,11 @@ func TestConfigRefusesBadValues(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
 		"MEMS_CORS_ORIGINS=https://*", "MEMS_CORS_ORIGINS=https://a.example,https://*.example",
+		"MEMS_CORS_ORIGINS=*", "MEMS_CORS_ORIGINS=null", "MEMS_CORS_ORIGINS=https://a.example/", "MEMS_CORS_ORIGINS=https://a.example/desk",
+		"MEMS_CORS_ORIGINS=a.example", "MEMS_CORS_ORIGINS=https://a.example:*", "MEMS_CORS_ORIGINS=ftp://a.example", "MEMS_CORS_ORIGINS=https://u@a.example",
+		"MEMS_CORS_ORIGINS=https://a.example?x", "MEMS_CORS_ORIGINS=https://", "MEMS_CORS_ORIGINS=https://A.example", "MEMS_CORS_ORIGINS=https://a.example:443",
+		"MEMS_PUBLIC_URL=mems.example.org", "MEMS_PUBLIC_URL=https://mems.example.org/", "MEMS_PUBLIC_URL=https://mems.example.org/mems",
+		"MEMS_PUBLIC_URL=https://*.example.org", "MEMS_PUBLIC_URL=javascript:alert(1)",
 		"MEMS_HTTP_ADDR=8080", "MEMS_HTTP_ADDR=127.0.0.1:http", "MEMS_HTTP_ADDR=127.0.0.1:70000",
 		"MEMS_ALLOW_OPEN=maybe", "MEMS_DATABASE_ENGINE=postgres",
 		"MEMS_DATABASE_MAX_CONNS=0", "MEMS_DATABASE_MAX_CONNS=many", "MEMS_CLINIC_TIME_ZONE=Mars/Olympus",
@@ -31,7 +36,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 			code := run(t.Context(), []string{"version"}, []string{bad}, &out, &errOut)
 			name, value, _ := strings.Cut(bad, "=")
 			said := errOut.String()
-			if code != exitUsage || !strings.Contains(said, name+" cannot be "+strconv.Quote(value)) || !strings.Contains(said, "Example: "+name+"=") {
+			if code != exitConfig || !strings.Contains(said, name+" cannot be "+strconv.Quote(value)) || !strings.Contains(said, "Example: "+name+"=") {
 				t.Errorf("exit %d, message %q does not teach %s", code, said, name)
 			}
 		})
@@ -189,7 +194,7 @@ func TestCommandLine(t *testing.T) {
 		"DemoUnknownFlag":    {[]string{"demo", "--fast"}, exitUsage, "fast"},
 		"DemoTooMany":        {[]string{"demo", "-patients", "0"}, exitUsage, "1 to 200000"},
 		"FlagWithoutValue":   {[]string{"serve", "--http-addr"}, exitUsage, "--http-addr needs a value"},
-		"FlagWithBadValue":   {[]string{"serve", "--http-addr=8080"}, exitUsage, "MEMS_HTTP_ADDR"},
+		"FlagWithBadValue":   {[]string{"serve", "--http-addr=8080"}, exitConfig, "MEMS_HTTP_ADDR"},
 		"ServeUnreadableURL": {[]string{"serve"}, exitFailed, "MEMS_DATABASE_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

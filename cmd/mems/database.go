@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"mems/internal/localdb"
@@ -58,6 +59,25 @@ func (d *database) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	_ = d.private.Stop(ctx) // killed when it takes too long; it recovers at the next start
+}
+
+// keep keeps a private server running while ctx lives. The context that it returns
+// ends with it, or with the cause when the server cannot be kept running; ended
+// waits until nobody keeps it any more.
+func (d *database) keep(ctx context.Context) (kept context.Context, ended func()) {
+	kept, fail := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	if d.private != nil {
+		keeping.Go(func() {
+			if err := d.private.Keep(kept); err != nil {
+				fail(fmt.Errorf("private database: %w", err))
+			}
+		})
+	}
+	return kept, func() {
+		fail(nil)
+		keeping.Wait()
+	}
 }
 
 // prepare migrates the database. A private one is for trying out, so it is

@@ -6,40 +6,62 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/teambition/rrule-go"
 )
 
 // Bounds of a series.
 const (
 	MaxSeriesDates = 100
 	MaxSeriesYears = 2 // from the first date to the last
+
+	// maxSeriesDays bounds the days that Starts examines, whatever the rule.
+	maxSeriesDays = MaxSeriesYears*366 + 1
 )
 
 // Recurrence is the part of an RFC 5545 recurrence rule (section 3.3.10) that a
 // clinic needs: FREQ of DAILY, WEEKLY or MONTHLY, INTERVAL, either COUNT or
 // UNTIL, BYDAY (with an ordinal when MONTHLY), BYMONTHDAY when MONTHLY, WKST.
 type Recurrence struct {
-	text     string
-	options  rrule.ROption
-	until    *time.Time // the last instant, of a whole day a wall time; nil with a count
-	wholeDay bool
+	text      string
+	frequency frequency
+	interval  int
+	weekStart time.Weekday
+	weekdays  []ordinalWeekday // any of them; empty: any day
+	monthDays []int            // any of them, from the end when negative; empty: any day
+	count     int              // 0 with an until
+	until     *time.Time       // the last instant, of a whole day a wall time; nil with a count
+	wholeDay  bool
+}
+
+type frequency int
+
+const (
+	daily frequency = iota
+	weekly
+	monthly
+)
+
+// ordinalWeekday is a day of the week; with an ordinal other than 0 the nth of its
+// month, from the end when negative.
+type ordinalWeekday struct {
+	day     time.Weekday
+	ordinal int
 }
 
 // String is the rule as it was given, without the prefix "RRULE:".
 func (r *Recurrence) String() string { return r.text }
 
-var frequencies = map[string]rrule.Frequency{"DAILY": rrule.DAILY, "WEEKLY": rrule.WEEKLY, "MONTHLY": rrule.MONTHLY}
+var frequencies = map[string]frequency{"DAILY": daily, "WEEKLY": weekly, "MONTHLY": monthly}
 
-var weekdays = map[string]rrule.Weekday{
-	"MO": rrule.MO, "TU": rrule.TU, "WE": rrule.WE, "TH": rrule.TH, "FR": rrule.FR, "SA": rrule.SA, "SU": rrule.SU,
+var weekdays = map[string]time.Weekday{
+	"MO": time.Monday, "TU": time.Tuesday, "WE": time.Wednesday, "TH": time.Thursday,
+	"FR": time.Friday, "SA": time.Saturday, "SU": time.Sunday,
 }
 
 // ParseRecurrence reads a rule. What is wrong with it comes back as a
 // CodeValidationFailed at "#/rule" that says what is allowed.
 func ParseRecurrence(text string) (Recurrence, error) {
 	text = strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
-	r := Recurrence{text: text, options: rrule.ROption{Interval: 1, Wkst: rrule.MO}}
+	r := Recurrence{text: text, interval: 1, weekStart: time.Monday}
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(text, ";") {
 		name, value, _ := strings.Cut(part, "=")
@@ -56,9 +78,9 @@ func ParseRecurrence(text string) (Recurrence, error) {
 		return r, badRule("must give FREQ")
 	case seen["COUNT"] == seen["UNTIL"]:
 		return r, badRule("must give either COUNT or UNTIL")
-	case seen["BYMONTHDAY"] && r.options.Freq != rrule.MONTHLY:
+	case seen["BYMONTHDAY"] && r.frequency != monthly:
 		return r, badRule("can give BYMONTHDAY only with FREQ=MONTHLY")
-	case r.options.Freq != rrule.MONTHLY && slices.ContainsFunc(r.options.Byweekday, func(d rrule.Weekday) bool { return d.N() != 0 }):
+	case r.frequency != monthly && slices.ContainsFunc(r.weekdays, func(d ordinalWeekday) bool { return d.ordinal != 0 }):
 		return r, badRule("can give BYDAY with an ordinal only with FREQ=MONTHLY")
 	}
 	return r, nil
@@ -80,11 +102,11 @@ func (r *Recurrence) set(name, value string) error {
 		if !known {
 			return badRule("must give FREQ as DAILY, WEEKLY or MONTHLY")
 		}
-		r.options.Freq = frequency
+		r.frequency = frequency
 	case "INTERVAL":
-		r.options.Interval, err = number(value, 1, 52)
+		r.interval, err = number(value, 1, 52)
 	case "COUNT":
-		r.options.Count, err = number(value, 1, MaxSeriesDates)
+		r.count, err = number(value, 1, MaxSeriesDates)
 	case "UNTIL":
 		return r.setUntil(value)
 	case "WKST":
@@ -92,15 +114,16 @@ func (r *Recurrence) set(name, value string) error {
 		if !known {
 			return badRule("must give WKST as a day such as MO")
 		}
-		r.options.Wkst = day
+		r.weekStart = day
 	case "BYDAY":
 		for day := range strings.SplitSeq(value, ",") {
 			ordinal, d := "", day
 			if len(day) > 2 {
 				ordinal, d = day[:len(day)-2], day[len(day)-2:]
 			}
-			weekday, known := weekdays[d]
-			if !known || len(r.options.Byweekday) == 14 {
+			weekday := ordinalWeekday{}
+			var known bool
+			if weekday.day, known = weekdays[d]; !known || len(r.weekdays) == 14 {
 				return badRule("must give BYDAY as days such as MO,TH or 1MO")
 			}
 			if ordinal != "" {
@@ -108,17 +131,17 @@ func (r *Recurrence) set(name, value string) error {
 				if err != nil {
 					return err
 				}
-				weekday = weekday.Nth(n)
+				weekday.ordinal = n
 			}
-			r.options.Byweekday = append(r.options.Byweekday, weekday)
+			r.weekdays = append(r.weekdays, weekday)
 		}
 	case "BYMONTHDAY":
 		for day := range strings.SplitSeq(value, ",") {
 			n, err := number(day, -31, 31)
-			if err != nil || len(r.options.Bymonthday) == 31 {
+			if err != nil || len(r.monthDays) == 31 {
 				return badRule("must give BYMONTHDAY as at most 31 days from 1 to 31, or from the end with -1 to -31")
 			}
-			r.options.Bymonthday = append(r.options.Bymonthday, n)
+			r.monthDays = append(r.monthDays, n)
 		}
 	default:
 		return badRule("can give FREQ, INTERVAL, COUNT, UNTIL, BYDAY, BYMONTHDAY and WKST, not " + clip(name))
@@ -167,55 +190,89 @@ func wallClock(t time.Time, zone *time.Location) time.Time {
 // the end of the gap, one that happens twice the first of the two; the date of
 // first itself starts at first, whichever of the two that is.
 //
+// It examines at most maxSeriesDays days, whatever the rule.
+//
 // Errors: CodeValidationFailed at "#/rule" when there is no date, more than
-// MaxSeriesDates, or one later than MaxSeriesYears after the first.
+// MaxSeriesDates, fewer than COUNT within MaxSeriesYears of first, or UNTIL is
+// later than that.
 func (r *Recurrence) Starts(first time.Time, zone *time.Location) ([]time.Time, error) {
+	starts, _, err := r.starts(first, zone)
+	return starts, err
+}
+
+// starts is Starts, and counts the days that it examined.
+func (r *Recurrence) starts(first time.Time, zone *time.Location) (starts []time.Time, days int, err error) {
 	wall := wallClock(first, zone)
-	// The library keeps whole seconds; what is finer is put back below.
-	fraction := time.Duration(wall.Nanosecond())
 	limit := wall.AddDate(MaxSeriesYears, 0, 0)
-	options := r.options
-	options.Dtstart = wall.Truncate(time.Second)
-	options.Until = limit.AddDate(5, 0, 0) // whatever the rule says, the walk ends here
+	var last Date // of a whole day's UNTIL
 	if r.until != nil {
 		until := *r.until
 		if !r.wholeDay {
-			// A wall time can come after a later one; the instants decide below.
-			until = wallClock(until, zone).AddDate(0, 0, 1)
+			until = wallClock(until, zone)
 		}
-		if until.Before(options.Until) {
-			options.Until = until
+		if last = DateOf(until); DateOf(limit).Before(last) {
+			return nil, 0, badRule(fmt.Sprintf("reaches further than %d years", MaxSeriesYears))
 		}
 	}
-	rule, err := rrule.NewRRule(options)
-	if err != nil {
-		return nil, badRule("cannot be used")
-	}
-	var starts []time.Time
-	next := rule.Iterator()
-	for at, more := next(); more; at, more = next() {
-		start := firstAt(at.Add(fraction), zone)
-		if at.Add(fraction).Equal(wall) {
+	for day := wall; !day.After(limit) && days < maxSeriesDays; day = day.AddDate(0, 0, 1) {
+		if r.wholeDay && last.Before(DateOf(day)) || r.count > 0 && len(starts) == r.count {
+			break
+		}
+		days++
+		if !r.gives(wall, day, days-1) {
+			continue
+		}
+		start := firstAt(day, zone)
+		if day.Equal(wall) {
 			start = Instant(first)
 		}
 		if r.until != nil && !r.wholeDay && start.Truncate(time.Second).After(*r.until) {
 			break
 		}
 		if len(starts) == MaxSeriesDates {
-			return nil, badRule(fmt.Sprintf("gives more than %d dates", MaxSeriesDates))
-		}
-		if at.After(limit) {
-			return nil, badRule(fmt.Sprintf("reaches further than %d years", MaxSeriesYears))
+			return nil, days, badRule(fmt.Sprintf("gives more than %d dates", MaxSeriesDates))
 		}
 		if start.Add(MaxDuration).After(MaxInstant) {
-			return nil, badRule("reaches beyond the last instant that can be kept")
+			return nil, days, badRule("reaches beyond the last instant that can be kept")
 		}
 		starts = append(starts, start)
 	}
-	if len(starts) == 0 || r.options.Count > len(starts) {
-		return nil, badRule(fmt.Sprintf("gives too few dates within %d years of start_time", MaxSeriesYears))
+	switch {
+	case len(starts) == 0:
+		return nil, days, badRule(fmt.Sprintf("gives too few dates within %d years of start_time", MaxSeriesYears))
+	case len(starts) < r.count:
+		return nil, days, badRule(fmt.Sprintf("reaches further than %d years", MaxSeriesYears))
 	}
-	return starts, nil
+	return starts, days, nil
+}
+
+// gives reports whether the rule has a date on a day, which is so many days after
+// the first.
+func (r *Recurrence) gives(first, day time.Time, after int) bool {
+	periods := after
+	switch r.frequency {
+	case weekly:
+		intoWeek := int(first.Weekday()-r.weekStart+7) % 7
+		periods = (after + intoWeek) / 7
+		if len(r.weekdays) == 0 && day.Weekday() != first.Weekday() {
+			return false
+		}
+	case monthly:
+		periods = (day.Year()-first.Year())*12 + int(day.Month()-first.Month())
+		if len(r.weekdays) == 0 && len(r.monthDays) == 0 && day.Day() != first.Day() {
+			return false
+		}
+	}
+	if periods%r.interval != 0 {
+		return false
+	}
+	monthDays := time.Date(day.Year(), day.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	fromEnd := monthDays - day.Day()
+	return (len(r.monthDays) == 0 || slices.ContainsFunc(r.monthDays, func(n int) bool {
+		return n == day.Day() || n == -fromEnd-1
+	})) && (len(r.weekdays) == 0 || slices.ContainsFunc(r.weekdays, func(w ordinalWeekday) bool {
+		return w.day == day.Weekday() && (w.ordinal == 0 || w.ordinal == (day.Day()-1)/7+1 || w.ordinal == -fromEnd/7-1)
+	}))
 }
 
 // Shift returns t moved by whole days and, unless negative, to another minute of

@@ -251,6 +251,7 @@ func TestBooking(t *testing.T) {
 		"HalfAMinute":      {both + `,"start":"2027-03-01T10:00:00Z","end":"2027-03-01T10:30:30Z"`, []string{"#/end invalid"}},
 		"Absolute":         {`"participant":[{"actor":{"reference":"https://mems.example.org/fhir/Patient/3"}}],"slot":[{"reference":"https://mems.example.org/fhir/Slot/7-20270301T0900Z-30"}]`, nil},
 		"AbsoluteByHTTP":   {`"participant":[{"actor":{"reference":"http://MEMS.example.org/fhir/Patient/3/_history/2"}}],` + slot, nil},
+		"AsAsked":          {`"participant":[{"actor":{"reference":"http://10.1.2.3:8080/fhir/Patient/3"}}],` + slot, nil},
 		"AnotherServer":    {`"participant":[{"actor":{"reference":"https://other.example.org/fhir/Patient/3"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
 		"AnotherBase":      {`"participant":[{"actor":{"reference":"https://mems.example.org/r4/Patient/3"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
 		"URN":              {`"participant":[{"actor":{"reference":"urn:uuid:6b7a0f2c-4b0b-4c88-9a0f-1f3f2f1f7a11"}}],` + slot, []string{"#/participant/0/actor/reference invalid", "#/participant required"}},
@@ -276,7 +277,7 @@ func TestBooking(t *testing.T) {
 			if err := json.Unmarshal([]byte(`{"resourceType":"Appointment","status":"proposed",`+test.members+`}`), &request); err != nil {
 				t.Fatal(err)
 			}
-			b, err := fhir.Base("https://mems.example.org/fhir").Booking(request)
+			b, err := fhir.Base{Address: "https://mems.example.org/fhir", Asked: "http://10.1.2.3:8080/fhir"}.Booking(request)
 			if refusal, ok := errors.AsType[*clinic.Error](err); ok {
 				var got []string
 				for _, v := range refusal.Violations {

@@ -7,18 +7,43 @@ import (
 	"mems/internal/clinic"
 )
 
-// Base is the address under which the facade is reached, without a slash at the
-// end, such as https://mems.example.org/fhir.
-type Base string
+// Base is where the facade is.
+type Base struct {
+	// Address is written into links, without a slash at the end, such as
+	// https://mems.example.org/fhir.
+	Address string
+	// Asked is the address by which the client called, "" when that is Address. It is
+	// read in references and written nowhere: a client may send any Host.
+	Asked string
+}
 
-// Of is the address of a resource.
+// Of returns the address of a resource.
 func (b Base) Of(kind, id string) *string {
-	address := string(b) + "/" + kind + "/" + id
+	address := b.Address + "/" + kind + "/" + id
 	return &address
 }
 
+// path returns what a reference names under b, or under the address that the client
+// called; ok is false for a reference to elsewhere.
+func (b Base) path(reference string) (path string, ok bool) {
+	address, err := url.Parse(reference)
+	if err != nil {
+		return "", false
+	}
+	for _, home := range []string{b.Address, b.Asked} {
+		home, err := url.Parse(home)
+		if err != nil || home.Host == "" || !strings.EqualFold(address.Host, home.Host) {
+			continue
+		}
+		if path, ok := strings.CutPrefix(address.Path, home.Path+"/"); ok {
+			return path, true
+		}
+	}
+	return "", false
+}
+
 // Reference reads a reference to a resource of this server: "Patient/12", its
-// address under b, of any scheme, or "12" alone, which has no kind. A version
+// address under b, by any scheme, or "12" alone, which has no kind. A version
 // (/_history/3) does not count: there is only the current one. complaint says why
 // a reference cannot be used; "" when it can.
 func (b Base) Reference(reference string) (kind, id, complaint string) {
@@ -29,12 +54,10 @@ func (b Base) Reference(reference string) (kind, id, complaint string) {
 	case strings.HasPrefix(strings.ToLower(reference), "urn:"):
 		return "", "", "is a URN; refer to a resource of this server, such as Patient/1"
 	case strings.Contains(reference, "://"):
-		address, err := url.Parse(reference)
-		home, _ := url.Parse(string(b))
-		if err != nil || home == nil || !strings.EqualFold(address.Host, home.Host) || !strings.HasPrefix(address.Path, home.Path+"/") {
-			return "", "", "leads to another server; this one is at " + string(b)
+		var here bool
+		if relative, here = b.path(reference); !here {
+			return "", "", "leads to another server; this one is at " + b.Address
 		}
-		relative = strings.TrimPrefix(address.Path, home.Path+"/")
 	}
 	relative, _, _ = strings.Cut(relative, "/_history/")
 	kind, id, both := strings.Cut(relative, "/")

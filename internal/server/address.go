@@ -1,9 +1,11 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -55,6 +57,67 @@ func parseHop(hop string) (netip.Addr, bool) {
 
 // plain is an address as it is counted and kept: IPv4 as IPv4, without a zone.
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
+
+// called returns the address by which the client called this server, as its Host
+// header has it: what anybody can write, and no answer may repeat.
+func (s *Server) called(r *http.Request) string {
+	scheme := "http"
+	if originOf(r, s.cfg.TrustedProxies).secure {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+// home returns this server's own address for links in answers, without a slash at
+// the end: the one of the settings, else the one that the client called where that
+// is known to be this server, else "", which makes links relative to the server that
+// was called. A link to the Host that came would send the credentials of whoever
+// follows it anywhere (RFC 9110 section 17.1).
+//
+// What came through a proxy says nothing of how this server is called: many pass any
+// Host on, or put an address of their own network there.
+func (s *Server) home(r *http.Request) string {
+	if s.cfg.PublicURL != "" {
+		return s.cfg.PublicURL
+	}
+	for name := range r.Header {
+		if isForwardingHeader(name) {
+			return ""
+		}
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || !s.isOwnHost(r, local) {
+		return ""
+	}
+	return s.called(r)
+}
+
+// isOwnHost reports whether a Host header names this server: a name of its
+// certificate, the host that it listens on, or the address that the connection
+// reached, with no port but its own.
+func (s *Server) isOwnHost(r *http.Request, local net.Addr) bool {
+	reached, err := netip.ParseAddrPort(local.String())
+	if err != nil {
+		return false
+	}
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(r.Host, "["), "]")
+	} else if port != strconv.Itoa(int(reached.Port())) {
+		return false
+	}
+	if r.TLS != nil && s.cfg.IsCertified != nil && s.cfg.IsCertified(host) {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	switch {
+	case err == nil:
+		return plain(address) == plain(reached.Addr())
+	case strings.EqualFold(host, "localhost"):
+		return plain(reached.Addr()).IsLoopback()
+	}
+	return s.cfg.Host != "" && strings.EqualFold(host, s.cfg.Host)
+}
 
 // requireHTTPS tells browsers that came by HTTPS to come by nothing else for two
 // years (RFC 6797).

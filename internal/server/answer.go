@@ -206,7 +206,7 @@ func newProblem(slug api.ProblemSlug, detail string, header http.Header) (api.Pr
 	if detail == "" {
 		detail = t.detail
 	}
-	if t.status == http.StatusServiceUnavailable {
+	if t.status == http.StatusServiceUnavailable && header.Get("Retry-After") == "" {
 		header = http.Header{"Retry-After": {strconv.Itoa(retryAfter)}}
 	}
 	return api.Problem{

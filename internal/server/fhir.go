@@ -18,21 +18,18 @@ import (
 // GetFhirCapabilities tells what the facade can do: GET /fhir/metadata.
 func (s *Server) GetFhirCapabilities(ctx context.Context, _ api.GetFhirCapabilitiesRequestObject) (api.GetFhirCapabilitiesResponseObject, error) {
 	statement := s.fhir
-	statement.Implementation.URL = string(s.fhirBase(ctx))
+	statement.Implementation.URL = s.fhirBase(ctx).Address
 	return api.GetFhirCapabilities200ApplicationFhirPlusJSONResponse(statement), nil
 }
 
-// fhirBase is the facade's address as the client wrote it.
+// fhirBase returns the facade's address: for links the one that is certain to be
+// this server's, and for reading references also the one that the client called.
 func (s *Server) fhirBase(ctx context.Context) fhir.Base {
 	request, ok := ctx.Value(clientKey{}).(*http.Request)
 	if !ok {
-		return "/fhir" // no request of a server of ours
+		return fhir.Base{Address: s.cfg.PublicURL + "/fhir"} // no request of a server of ours
 	}
-	scheme := "http"
-	if originOf(request, s.cfg.TrustedProxies).secure {
-		scheme = "https"
-	}
-	return fhir.Base(scheme + "://" + request.Host + "/fhir")
+	return fhir.Base{Address: s.home(request) + "/fhir", Asked: s.called(request) + "/fhir"}
 }
 
 // maxFHIRCount is the most resources of a page: the contract's maxItems of entry.
@@ -56,7 +53,7 @@ func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLin
 		query.Set("_count", strconv.Itoa(maxFHIRCount)) // what is used, not what was asked for
 	}
 	link := func(relation api.FhirLinkRelation) api.FhirLink {
-		address := string(s.fhirBase(ctx)) + "/" + kind
+		address := s.fhirBase(ctx).Address + "/" + kind
 		if len(query) > 0 {
 			address += "?" + query.Encode()
 		}
@@ -75,7 +72,7 @@ func nextPage[T any](list filter, p store.Page[T], place func(T) store.After) st
 	if !p.More {
 		return ""
 	}
-	return encodeCursor(list, place(p.Items[len(p.Items)-1]))
+	return encodeCursor(list, endOf(p, place))
 }
 
 func weak(version int64) string { return "W/" + etag(version) }

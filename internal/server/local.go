@@ -78,12 +78,21 @@ func (s *Server) refuseForeignOrigins(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // crossOrigin is the check of refuseForeignOrigins, past which the pages of these
-// origins get. Errors: an origin that is none.
-func crossOrigin(origins []string) (*http.CrossOriginProtection, error) {
+// origins get, and of the server's own address where a proxy replaces Host. Errors:
+// an origin that is none.
+func crossOrigin(origins []string, own string) (*http.CrossOriginProtection, error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range origins {
+		if strings.Contains(origin, "*") {
+			return nil, fmt.Errorf("origin %q: patterns are not supported", origin)
+		}
 		if err := protection.AddTrustedOrigin(origin); err != nil {
 			return nil, fmt.Errorf("origin %q: %w", origin, err)
+		}
+	}
+	if own != "" {
+		if err := protection.AddTrustedOrigin(own); err != nil {
+			return nil, fmt.Errorf("public URL %q: %w", own, err)
 		}
 	}
 	return protection, nil

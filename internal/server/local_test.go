@@ -2,13 +2,17 @@ package server_test
 
 import (
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"mems/gen/api"
 	"mems/internal/server"
+	"mems/internal/store"
 )
 
 // send sends a request with a Host of its own and returns the status and the body.
@@ -122,6 +126,57 @@ func TestForeignOriginsAreRefused(t *testing.T) {
 		}
 		if status, body := send(t, "GET", s.url+"/patients", host, tc.header); status != 200 {
 			t.Errorf("GET with %v: %d\n%s", tc.header, status, body)
+		}
+	}
+}
+
+// Every operation that may change something refuses pages of other sites, before the
+// caller is authenticated, whether they bring a credential or not.
+func TestEveryUnsafeOperationRefusesForeignOrigins(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) { c.PublicURL = "https://mems.example.org" })
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made api.APIKeyCreated
+	s.Post("/api-keys", object{"name": "desk", "role": "admin"}).Want(t, 201, "").Decode(t, &made)
+	host, tried := strings.TrimPrefix(s.url, "http://"), 0
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			if method == "GET" {
+				continue
+			}
+			tried++
+			address := s.url + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(path, "987654")
+			for _, header := range []http.Header{
+				{"Origin": {"https://evil.example"}},
+				{"Origin": {"https://evil.example"}, "X-Api-Key": {made.Key}},
+				{"Sec-Fetch-Site": {"cross-site"}, "X-Api-Key": {made.Key}},
+				{"Origin": {"null"}, "X-Api-Key": {made.Key}, "Content-Type": {"text/plain"}},
+			} {
+				if status, body := send(t, method, address, host, header); status != 403 || !strings.Contains(body, "cross-origin") {
+					t.Errorf("%s %s with %v: %d\n%s", method, path, header, status, body)
+				}
+			}
+			// Its own pages may, also behind a proxy that replaces Host.
+			own := http.Header{"Origin": {"https://mems.example.org"}, "X-Api-Key": {made.Key}}
+			if _, body := send(t, method, address, host, own); strings.Contains(body, "cross-origin") {
+				t.Errorf("%s %s of its own page: %s", method, path, body)
+			}
+		}
+	}
+	if tried < 50 {
+		t.Errorf("%d operations", tried)
+	}
+}
+
+// A pattern for the origins is refused where a server is made, too.
+func TestServerTakesNoOriginPattern(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{"*", "https://*", "https://*.example", "null", "https://a.example/x"} {
+		if _, err := server.New(server.Config{Store: &store.Store{}, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), CORSOrigins: []string{origin}}); err == nil || !strings.Contains(err.Error(), origin) {
+			t.Errorf("%q: %v", origin, err)
 		}
 	}
 }

@@ -95,10 +95,12 @@ type After struct {
 	ID    int64
 }
 
-// Page is one page of a list. More tells whether another follows.
+// Page is one page of a list. More tells whether another follows: after the last
+// item or, of a search that had to stop, after Resume, which is zero otherwise.
 type Page[T any] struct {
-	Items []T
-	More  bool
+	Items  []T
+	More   bool
+	Resume After
 }
 
 // page cuts what was read, one more than asked for, to a page.

@@ -638,7 +638,10 @@ export const updateAppointmentType = <ThrowOnError extends boolean = false>(opti
  * room has to be free. Doctors who take no bookings, or may not be booked for
  * the type, have none.
  *
- * `from` and `to` bound the starts, at most 92 days apart.
+ * `from` and `to` bound the starts, at most 92 days apart. A request examines at most
+ * 10,000 doctor-days, which is every doctor's calendar for one day at least: when the
+ * doctors asked for have more, a page can hold fewer times than `limit`, or none, and
+ * `next_cursor` goes on from there. Only a `next_cursor` of null is the end.
  *
  * Permission: `availability:read`.
  *
@@ -656,7 +659,9 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
  * Answers, in one call, with the first free time of each doctor, or of each
  * specialization, within 90 days of `from`: who is free first comes first, who is
  * not free at all before `searched_to` comes last, with a `slot` of null. What counts
- * as free is said at `GET /availability`.
+ * as free is said at `GET /availability`. A request examines at most 10,000
+ * doctor-days, of a doctor only those up to the first free time: where more would be
+ * needed, `searched_to` is earlier.
  *
  * Permission: `availability:read`.
  *
@@ -714,8 +719,10 @@ export const listAppointments = <ThrowOnError extends boolean = false>(options: 
  *
  * A refusal for want of time names the time in the way as `conflict` and
  * the nearest free ones as `alternatives`: the same doctor's first, then
- * those of colleagues of the specialization. They were free in the moment
- * of the answer, for this patient too; nobody keeps them.
+ * those of colleagues of the specialization. The calendars of at most 24 active
+ * colleagues are searched, nearest times first, until there are three; those of
+ * eight of them beyond a day. They were free in the moment of the answer, for
+ * this patient too; nobody keeps them.
  *
  * `override` lets reception break a rule on purpose, with a reason that is
  * kept: book outside the working hours, a patient who has another
@@ -930,8 +937,9 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  *
  * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
  * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
- * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates in two years, the first
- * of them on or after `start_time`.
+ * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates, the first of them on or
+ * after `start_time`, the last at most two years after it. A rule that has fewer
+ * than COUNT dates within these two years, or whose UNTIL is later, is 422.
  *
  * `on_conflict`: `fail` books all dates or none; `skip` leaves out those for which
  * the time is not free, as long as one is left. Either way the answer says what
@@ -1853,6 +1861,9 @@ export const readFhirSchedule = <ThrowOnError extends boolean = false>(options: 
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
  * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
  * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
+ * A request examines at most 10,000 doctor-days: a page may be short, and the link `next`
+ * goes on from there. At most 50,000 times are counted (`_count=0`); of more, or beyond
+ * these doctor-days, counting is 422.
  *
  * Permission: `availability:read`.
  *
