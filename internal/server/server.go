@@ -152,7 +152,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, compress, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime)
+	s.echo.Use(s.identify, compress, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
