@@ -420,3 +420,89 @@ func TestAvailabilityIsBounded(t *testing.T) {
 		t.Errorf("%d doctors, searched to %s: %v", len(free), searched, err)
 	}
 }
+
+// An entry that many doctors could see is searched for in bounded parts, by one call
+// after the other, until it has its time.
+func TestWaitlistSearchIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 1)
+	var rows []string
+	for i := range 499 { // four days of all of them
+		rows = append(rows, fmt.Sprintf("('Dr. X%04d','Any','2026-01-01','2026-01-01')", i))
+	}
+	f.DB.MustExec(`INSERT INTO doctors (full_name, specialization, created_at, updated_at) VALUES ` + strings.Join(rows, ","))
+	f.DB.MustExec(`INSERT INTO closures (start_time, end_time, name, created_at, updated_at) VALUES (?, ?, 'Closed', ?, ?)`, now.AddDate(0, 0, -1), now.AddDate(0, 0, 15), now, now)
+	s, list := f.listing(t)
+	specialization := "Any"
+	e, err := s.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+		PatientID: f.patients[0], Specialization: &specialization, Duration: 30 * time.Minute,
+		Window: clinic.Interval{Start: now, End: clinic.MaxInstant.AddDate(-1, 0, 0)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	for ; e.Status == clinic.WaitlistWaiting && calls < 20; calls++ {
+		if n := len(list.take()); n > 100 {
+			t.Errorf("call %d sends %d statements", calls, n)
+		}
+		if e, err = s.WaitlistEntry(t.Context(), e.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e.Status != clinic.WaitlistOffered || e.Offer.Slot.Time.Start.Before(now.AddDate(0, 0, 15)) {
+		t.Errorf("after %d calls it is %s, offered %v", calls, e.Status, e.Offer)
+	}
+	if calls < 2 {
+		t.Errorf("found by %d calls", calls)
+	}
+}
+
+// A freed time that many wait for, of whom none can have it, is looked at for a bounded
+// number of them in one transaction, and in the end for all.
+func TestOffersAreBounded(t *testing.T) {
+	t.Parallel()
+	const waiting = 120
+	f := newFixture(t, 1, waiting+2)
+	s, list := f.listing(t)
+	b := f.booking(60, 30)
+	a, err := s.BookAppointment(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range waiting {
+		length := 60 * time.Minute // does not fit
+		if i == waiting-1 {
+			length = 30 * time.Minute
+		}
+		_, err := s.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+			PatientID: f.patients[i+1], DoctorIDs: f.doctors[:1], Duration: length,
+			Window: clinic.Interval{Start: a.Time.Start, End: a.Time.Start.Add(10 * time.Minute)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := f.booking(90, 30)
+	other.PatientID = f.patients[waiting+1]
+	if _, err := s.BookAppointment(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	list.take()
+	if _, err := s.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	held := 0 // statements since the last guard of the doctor
+	for _, statement := range list.take() {
+		if held++; strings.HasPrefix(statement, "UPDATE doctors SET calendar_rev") {
+			held = 0
+		}
+		if held > 400 {
+			t.Fatal("too many statements under one guard")
+		}
+	}
+	var offered int
+	if err := f.DB.Get(&offered, `SELECT COUNT(*) FROM waitlist WHERE status = 'offered'`); err != nil || offered != 1 {
+		t.Errorf("%d offered: %v", offered, err)
+	}
+}
