@@ -144,6 +144,16 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 // Safety: the text is put together from the constants below only; every value
 // is an argument.
 func appointmentListSQL(q AppointmentQuery) (string, []any) {
+	where, args := appointmentConditions(q)
+	return `
+		SELECT ` + appointmentColumns + `
+		FROM appointments
+		WHERE ` + where + `
+		ORDER BY start_time, id
+		LIMIT ?`, append(args, q.Limit+1)
+}
+
+func appointmentConditions(q AppointmentQuery) (string, []any) {
 	var where []string
 	var args []any
 	and := func(condition string, values ...any) {
@@ -184,12 +194,7 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 	if q.After.ID != 0 {
 		and(`start_time >= ? AND (start_time > ? OR id > ?)`, q.After.Start, q.After.Start, q.After.ID)
 	}
-	return `
-		SELECT ` + appointmentColumns + `
-		FROM appointments
-		WHERE ` + strings.Join(where, ` AND `) + `
-		ORDER BY start_time, id
-		LIMIT ?`, append(args, q.Limit+1)
+	return strings.Join(where, ` AND `), args
 }
 
 // appointmentColumns are those of appointmentRow.
