@@ -1074,7 +1074,10 @@ export const getHold = <ThrowOnError extends boolean = false>(options: Options<G
  *
  * Nothing is changed: the doctor can still be booked (see
  * `POST /doctors/{id}/time-off`), and nobody keeps the proposed times until the
- * plan is applied. At most 200 visits (409 `too-many-visits`).
+ * plan is applied. At most 200 visits (409 `too-many-visits`). The calendars of at most
+ * 48 active colleagues are looked at, fewer for many visits or a long absence but 8 at
+ * least, those named by the visits' types first; for each visit, times up to 120 days
+ * after its own.
  *
  * Permission: `plans:write`.
  *
