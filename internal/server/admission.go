@@ -86,8 +86,8 @@ func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe
 	writes := max(1, places/2)
 	reads := max(1, places-writes)
 	return &admission{
-		reads:   newLine(LineReads, reads, waitingPerPlace*reads, callersShare, requestTimeout/10, observe),
-		writes:  newLine(LineWrites, writes, waitingPerPlace*writes, callersShare, requestTimeout/10, observe),
+		reads:   newLine(LineReads, reads, waitingPerPlace*reads, requestTimeout/10, observe),
+		writes:  newLine(LineWrites, writes, waitingPerPlace*writes, requestTimeout/10, observe),
 		doctors: &turns{bound: maxTurns, wait: requestTimeout / 5, observe: observe, doctors: map[int64]*turn{}},
 	}
 }
@@ -314,7 +314,7 @@ func (t *turns) join(doctor int64) *line {
 	t.taken++
 	of := t.doctors[doctor]
 	if of == nil {
-		of = &turn{line: newLine(LineDoctors, doctorAtOnce, t.bound/4, callersShare, t.wait, t.observe)}
+		of = &turn{line: newLine(LineDoctors, doctorAtOnce, t.bound/4, t.wait, t.observe)}
 		t.doctors[doctor] = of
 	}
 	of.in++

@@ -35,9 +35,11 @@ type line struct {
 	waiting list.List // of *waiter, in order of arrival
 	callers map[string]*callerLoad
 	held    holdTime
-	// overloaded: more comes than can be served. Until the line has been empty, only a
-	// short one is allowed, so that requests are admitted soon or not at all.
-	overloaded bool
+	// tooLongSince is when requests began to be shed for their estimate; zero: the line
+	// has been short since. When that lasts for as long as a request may wait, more comes
+	// than can be served, and until the line has been empty, only a short one is allowed:
+	// requests are then admitted soon or not at all.
+	tooLongSince time.Time
 }
 
 // anonymous is the caller of requests that no share applies to.
@@ -52,11 +54,11 @@ type waiter struct {
 	place    *place
 }
 
-// newLine makes a line in which one caller may have an eachth of everything.
-func newLine(name string, places, bound, each int, wait time.Duration, observe LineObserver) *line {
+// newLine makes a line in which one caller may have a third of everything.
+func newLine(name string, places, bound int, wait time.Duration, observe LineObserver) *line {
 	return &line{
 		name: name, places: places, bound: bound, wait: wait, observe: observe,
-		placesEach: max(1, places/each), waitingEach: max(1, bound/each), callers: map[string]*callerLoad{},
+		placesEach: max(1, places/callersShare), waitingEach: max(1, bound/callersShare), callers: map[string]*callerLoad{},
 	}
 }
 
@@ -189,7 +191,7 @@ func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 	l.load(caller).waiting--
 	l.forget(caller)
 	if l.waiting.Len() == 0 {
-		l.overloaded = false
+		l.tooLongSince = time.Time{}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) { // the client has gone; a deadline is one of ours
 		return nil, ctx.Err()
@@ -232,7 +234,7 @@ func (l *line) admitWaiting() {
 		e = next
 	}
 	if l.waiting.Len() == 0 {
-		l.overloaded = false
+		l.tooLongSince = time.Time{}
 	}
 }
 
@@ -259,11 +261,14 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 	if c := l.callers[caller]; caller != anonymous && c != nil && c.waiting >= l.waitingEach {
 		full = true
 	}
-	if all > patience {
-		l.overloaded = true
-	}
-	if l.overloaded {
+	now := time.Now() //nolint:forbidigo // as in release
+	switch overloaded := l.overloaded(now); {
+	case overloaded:
 		patience = min(patience, l.wait/4)
+	case all > patience && l.tooLongSince.IsZero():
+		l.tooLongSince = now
+	case all < patience/2:
+		l.tooLongSince = time.Time{} // it was a pause
 	}
 	switch {
 	case full:
@@ -272,6 +277,10 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 		return &shedError{l.name, ShedEstimate, own}
 	}
 	return nil
+}
+
+func (l *line) overloaded(now time.Time) bool {
+	return !l.tooLongSince.IsZero() && now.Sub(l.tooLongSince) > l.wait
 }
 
 // estimate tells how long a request that comes now would wait: of any caller who
