@@ -252,3 +252,59 @@ func TestOffersAreBounded(t *testing.T) {
 		t.Errorf("%d offered: %v", offered, err)
 	}
 }
+
+// A page of those few appointments that a caller may see examines a bounded number of
+// all, and the pages together give each of them once.
+func TestAppointmentListIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 6, 6)
+	s, list := f.listing(t)
+	s.SetMaxScanned(7)
+	want := 0
+	for i := range 40 {
+		b := f.booking(60*(1+i/6), 30) // six at a time
+		b.DoctorID, b.PatientID = f.doctors[i%6], f.patients[i%6]
+		a, err := s.BookAppointment(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%9 == 4 {
+			want++
+			if _, err := s.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, byStart := range []bool{true, false} {
+		q := store.AppointmentQuery{
+			Window:   clinic.Window{ByStart: byStart, Interval: clinic.Interval{Start: clinic.MinInstant.AddDate(1, 0, 0), End: clinic.MaxInstant.AddDate(-1, 0, 0)}},
+			Statuses: []clinic.Status{clinic.StatusCancelled}, Limit: 3,
+		}
+		seen := map[int64]bool{}
+		pages := 0
+		for {
+			list.take()
+			page, err := s.ListAppointments(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range page.Items {
+				if seen[a.ID] {
+					t.Errorf("appointment %d twice", a.ID)
+				}
+				seen[a.ID] = true
+			}
+			pages++
+			if !page.More {
+				break
+			}
+			if q.After = page.Resume; q.After.ID == 0 {
+				last := page.Items[len(page.Items)-1]
+				q.After = store.After{Start: last.Time.Start, ID: last.ID}
+			}
+		}
+		if len(seen) != want || pages < 40/7 || pages > 40/7+3 {
+			t.Errorf("%d of %d on %d pages", len(seen), want, pages)
+		}
+	}
+}
