@@ -65,6 +65,7 @@ type Store struct {
 	changed       signal // a change was committed here
 	patientSearch searchBounds
 	maxScanned    int
+	refused       recentlyRefused
 
 	// Of the audit trail.
 	macKey  MACKey // writes
