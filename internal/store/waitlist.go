@@ -100,7 +100,7 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 	if err != nil {
 		return nil, false, err
 	}
-	left := MaxDoctorDays
+	left := waitlistDoctorDays
 	slots, searched, err := m.search(ctx, time.Time{}, &left)
 	if err != nil || len(slots) == 0 {
 		return nil, !searched.IsZero(), err
