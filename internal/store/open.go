@@ -65,6 +65,7 @@ type Store struct {
 	changed       signal // a change was committed here
 	patientSearch searchBounds
 	ready         *readiness
+	maxScanned    int
 
 	// Of the audit trail.
 	macKey  MACKey // writes
@@ -110,7 +111,7 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		patientSearch: defaultSearchBounds, ready: ready, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		patientSearch: defaultSearchBounds, ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
