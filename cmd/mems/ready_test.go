@@ -92,7 +92,9 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		go func() { _, _ = client.Try(contracttest.Request{Method: http.MethodPatch, Path: "/doctors/1", Body: map[string]any{"full_name": "X"}}) }()
+		go func() {
+			_, _ = client.Try(contracttest.Request{Method: http.MethodPatch, Path: "/doctors/1", Body: map[string]any{"full_name": "X"}})
+		}()
 	}
 	time.Sleep(1100 * time.Millisecond)
 	begun := time.Now()
