@@ -216,6 +216,11 @@ func (s *Server) admitWrite(c echo.Context, v *validator) (release func(), err e
 		}
 		p.release()
 	}
+	if len(doctors) > 0 {
+		if err := s.admission.writes.check(ctx, caller); err != nil {
+			return nil, forClient(err) // no turn would help
+		}
+	}
 	turn, err := s.admission.doctors.take(ctx, caller, doctors)
 	if err != nil {
 		return nil, forClient(err)

@@ -2,10 +2,14 @@ package server_test
 
 import (
 	"bytes"
+	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +18,8 @@ import (
 
 	"mems/internal/contracttest"
 	"mems/internal/server"
+	"mems/internal/store"
+	"mems/internal/storetest"
 )
 
 // crowd are clients in closed loops: each sends its next request when it has the
@@ -22,6 +28,7 @@ import (
 type crowd struct {
 	*fixture
 	http *http.Client
+	pool *sql.DB // the server's
 	next atomic.Int64
 
 	mu       sync.Mutex
@@ -31,13 +38,33 @@ type crowd struct {
 
 func newCrowd(t *testing.T) *crowd {
 	t.Helper()
-	s := setupSecured(t, func(c *server.Config) {
-		c.Open, c.MaxAtOnce, c.RequestTimeout = true, 32, 30*time.Second // however slow the machine
+	c := &crowd{statuses: map[string]map[int]int{}}
+	db, at := storetest.New(t), &clock{}
+	st, err := store.Open(store.Config{
+		DSN: db.DSN, Now: at.now, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
+		OpenDB: func(connector driver.Connector) *sql.DB {
+			c.pool = sql.OpenDB(connector)
+			return c.pool
+		},
 	})
-	s.Client = contracttest.New(t, s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	s, err := server.New(server.Config{
+		Store: st, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), Now: at.now, Open: true,
+		MaxAtOnce: 32, RequestTimeout: 30 * time.Second, // however slow the machine
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	c.fixture = &fixture{Client: contracttest.New(t, h.URL), t: t, db: db, url: h.URL, clock: at}
 	transport := &http.Transport{MaxIdleConnsPerHost: 400}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &crowd{fixture: s.fixture, http: &http.Client{Transport: transport, Timeout: time.Minute}, statuses: map[string]map[int]int{}}
+	c.http = &http.Client{Transport: transport, Timeout: time.Minute}
+	return c
 }
 
 // send sends a request and notes its status.
@@ -120,6 +147,31 @@ func TestManyBookersAreAllServed(t *testing.T) {
 	t.Logf("%v", c.statuses)
 	if got := c.statuses["book"]; len(got) != 1 || got[http.StatusCreated] < 64 {
 		t.Errorf("answered %v", got)
+	}
+}
+
+// A request that has a place has a connection: reads and writes together never wait
+// for one in the pool.
+func TestPlacesDoNotWaitForConnections(t *testing.T) {
+	c := newCrowd(t)
+	patients := c.people(8)
+	var doctors []int64
+	for range 20 {
+		doctors = append(doctors, c.doctor())
+	}
+	c.run(time.Second, map[int]func(int){
+		40: func(client int) { c.book(patients, doctors[client%len(doctors)]) },
+		30: func(client int) {
+			c.send("patient", http.MethodGet, fmt.Sprintf("/patients/%d", patients[client%len(patients)]), nil)
+		},
+	})
+	if stats := c.pool.Stats(); stats.WaitCount > 0 || stats.MaxOpenConnections != store.DefaultMaxOpenConns {
+		t.Errorf("%+v, answers %v", stats, c.statuses)
+	}
+	for name, got := range c.statuses {
+		if len(got) != 1 {
+			t.Errorf("%s: answered %v", name, got)
+		}
 	}
 }
 

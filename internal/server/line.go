@@ -35,11 +35,12 @@ type line struct {
 	waiting list.List // of *waiter, in order of arrival
 	callers map[string]*callerLoad
 	held    holdTime
-	// tooLongSince is when requests began to be shed for their estimate; zero: the line
-	// has been short since. When that lasts for as long as a request may wait, more comes
-	// than can be served, and until the line has been empty, only a short one is allowed:
-	// requests are then admitted soon or not at all.
-	tooLongSince time.Time
+	// tooLong is the time in which requests were shed for their estimate, again and again.
+	// When that is as long as a request may wait, more comes than can be served: until
+	// the line has been empty, only a short one is allowed, so that requests are admitted
+	// soon or not at all.
+	tooLong    struct{ since, last time.Time }
+	overloaded bool
 }
 
 // anonymous is the caller of requests that no share applies to.
@@ -148,6 +149,25 @@ func (l *line) try(caller string) (p *place, ok bool) {
 	return p, ok
 }
 
+// check tells whether a request that came now would be shed, for one that has to wait
+// for something else first. Errors: *shedError.
+func (l *line) check(ctx context.Context, caller string) error {
+	patience := l.wait
+	if until, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(until)) //nolint:forbidigo // as in release
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.atWork < l.places && l.mayWork(caller) {
+		return nil
+	}
+	if err := l.shed(caller, patience); err != nil {
+		l.observe.shed(l.name, err.reason)
+		return err
+	}
+	return nil
+}
+
 // enter waits for a place, which its holder must release. Errors: *shedError,
 // context.Canceled.
 func (l *line) enter(ctx context.Context, caller string) (*place, error) {
@@ -191,7 +211,7 @@ func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 	l.load(caller).waiting--
 	l.forget(caller)
 	if l.waiting.Len() == 0 {
-		l.tooLongSince = time.Time{}
+		l.overloaded = false
 	}
 	if errors.Is(ctx.Err(), context.Canceled) { // the client has gone; a deadline is one of ours
 		return nil, ctx.Err()
@@ -234,7 +254,7 @@ func (l *line) admitWaiting() {
 		e = next
 	}
 	if l.waiting.Len() == 0 {
-		l.tooLongSince = time.Time{}
+		l.overloaded = false
 	}
 }
 
@@ -261,14 +281,16 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 	if c := l.callers[caller]; caller != anonymous && c != nil && c.waiting >= l.waitingEach {
 		full = true
 	}
-	now := time.Now() //nolint:forbidigo // as in release
-	switch overloaded := l.overloaded(now); {
-	case overloaded:
+	if all > patience {
+		now := time.Now() //nolint:forbidigo // as in release
+		if now.Sub(l.tooLong.last) > l.wait/2 {
+			l.tooLong.since = now // what was before was a pause of the database
+		}
+		l.tooLong.last = now
+		l.overloaded = l.overloaded || now.Sub(l.tooLong.since) > l.wait
+	}
+	if l.overloaded {
 		patience = min(patience, l.wait/4)
-	case all > patience && l.tooLongSince.IsZero():
-		l.tooLongSince = now
-	case all < patience/2:
-		l.tooLongSince = time.Time{} // it was a pause
 	}
 	switch {
 	case full:
@@ -277,10 +299,6 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 		return &shedError{l.name, ShedEstimate, own}
 	}
 	return nil
-}
-
-func (l *line) overloaded(now time.Time) bool {
-	return !l.tooLongSince.IsZero() && now.Sub(l.tooLongSince) > l.wait
 }
 
 // estimate tells how long a request that comes now would wait: of any caller who

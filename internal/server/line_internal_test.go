@@ -36,8 +36,8 @@ func fill(t *testing.T, l *line) (places []*place) {
 // empty reports an error unless nobody is in the line and nobody is remembered.
 func empty(t *testing.T, l *line) {
 	t.Helper()
-	if l.atWork != 0 || l.waiting.Len() != 0 || len(l.callers) != 0 || !l.tooLongSince.IsZero() {
-		t.Errorf("left: %d at work, %d waiting, callers %v, too long since %s", l.atWork, l.waiting.Len(), l.callers, l.tooLongSince)
+	if l.atWork != 0 || l.waiting.Len() != 0 || len(l.callers) != 0 || l.overloaded {
+		t.Errorf("left: %d at work, %d waiting, callers %v, overloaded %t", l.atWork, l.waiting.Len(), l.callers, l.overloaded)
 	}
 }
 

@@ -100,6 +100,7 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
 		freed, err = s.attempt(ctx, body, answer)
+		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
 		}
