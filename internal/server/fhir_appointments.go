@@ -39,7 +39,7 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 			return nil, err
 		}
 		if n > store.MaxCountedAppointments {
-			return nil, clinic.Invalid(clinic.Violation{Parameter: "date", Code: "maximum", Detail: fmt.Sprintf("spans more than the %d appointments that are counted; ask for fewer days", store.MaxCountedAppointments)})
+			return nil, clinic.Invalid(clinic.Violation{Parameter: "date", Code: "maximum", Detail: fmt.Sprintf("spans too many appointments to count, at most %d are; ask for fewer days", store.MaxCountedAppointments)})
 		}
 	case found:
 		if page, err = s.cfg.Store.ListAppointments(ctx, q); err != nil {

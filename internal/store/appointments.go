@@ -96,11 +96,11 @@ const maxScanned = 50_000
 // boundScan sets the last row to examine of a list by appointments_start of which not
 // every row matches: a caller's few among all, or those of a status. The statement
 // reads the index alone.
-func (s *Store) boundScan(ctx context.Context, q *AppointmentQuery) error {
+func (s *Store) boundScan(ctx context.Context, q *AppointmentQuery, most int) error {
 	if q.ID != 0 || len(q.IDs) > 0 || q.DoctorID != 0 || q.PatientID != 0 || q.Window.Unbounded || q.reach.All && len(q.Statuses) == 0 {
 		return nil
 	}
-	statement, args := scanEndSQL(*q, s.maxScanned)
+	statement, args := scanEndSQL(*q, most)
 	err := s.db.QueryRowContext(ctx, statement, args...).Scan(&q.through.Start, &q.through.ID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -159,7 +159,7 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 			return Page[clinic.Appointment]{}, translate(ctx, err)
 		}
 	}
-	if err := s.boundScan(ctx, &q); err != nil {
+	if err := s.boundScan(ctx, &q, s.maxScanned); err != nil {
 		return Page[clinic.Appointment]{}, translate(ctx, err)
 	}
 	statement, args := appointmentListSQL(q)

@@ -307,4 +307,43 @@ func TestAppointmentListIsBounded(t *testing.T) {
 			t.Errorf("%d of %d on %d pages", len(seen), want, pages)
 		}
 	}
+	window := clinic.Window{ByStart: true, Interval: clinic.Interval{Start: now, End: now.AddDate(0, 0, 7)}}
+	count := func(statuses ...clinic.Status) int64 {
+		n, err := s.CountAppointments(t.Context(), store.AppointmentQuery{Window: window, Statuses: statuses})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := count(clinic.StatusCancelled); int(n) != want {
+		t.Errorf("counts %d, want %d", n, want)
+	}
+	s.SetMaxScanned(1)
+	if n := count(clinic.StatusCancelled); n != store.MaxCountedAppointments+1 {
+		t.Errorf("counts %d among too many", n)
+	}
+	if n := count(); n != 40 {
+		t.Errorf("counts %d of all", n)
+	}
+}
+
+// Moving a series decides date by date, as often as a reschedule would.
+func TestMovingSeriesIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 1)
+	s, list := f.listing(t)
+	rule, err := clinic.ParseRecurrence("FREQ=DAILY;COUNT=100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	series, _, err := s.CreateSeries(t.Context(), f.booking(60, 30), rule, time.UTC, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list.take()
+	minute := 15 * 60
+	_, dates, err := s.RescheduleSeries(t.Context(), series.ID, clinic.SeriesScope{}, clinic.SeriesChange{MinuteOfDay: &minute}, nil)
+	if sent := list.take(); err != nil || len(dates) != 100 || guards(sent) != 2 || len(sent) > 100*12+100 {
+		t.Errorf("%v, %d dates, %d guards, %d statements", err, len(dates), guards(sent), len(sent))
+	}
 }

@@ -21,10 +21,20 @@ func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error
 // MaxCountedAppointments bounds what CountAppointments counts.
 const MaxCountedAppointments = 100_000
 
+// pagesCounted: a count examines so many times what a page does.
+const pagesCounted = 20
+
 // CountAppointments returns how many appointments ListAppointments would list, of more
-// than MaxCountedAppointments one more than these. Index as there.
+// than MaxCountedAppointments, or where as many pages would have to be examined, one
+// more than these. Index as there.
 func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
 	q.reach = clinic.AccessOf(ctx).Reach
+	if err := s.boundScan(ctx, &q, pagesCounted*s.maxScanned); err != nil {
+		return 0, translate(ctx, err)
+	}
+	if q.through.ID != 0 {
+		return MaxCountedAppointments + 1, nil
+	}
 	where, args := appointmentConditions(q)
 	return s.count(ctx, "appointment", `SELECT COUNT(*) FROM (SELECT id FROM appointments WHERE `+where+` LIMIT ?) AS listed`,
 		append(args, MaxCountedAppointments+1))

@@ -1902,7 +1902,7 @@ export const readFhirSlot = <ThrowOnError extends boolean = false>(options: Opti
  * Statuses: `scheduled` and `confirmed` are `booked`, `checked_in` is `checked-in`,
  * `in_progress` and `completed` are `fulfilled`, `no_show` is `noshow`, `cancelled` and
  * `left_without_being_seen` are `cancelled`. At most 100,000 appointments are counted
- * (`_count=0`); counting more is 422.
+ * (`_count=0`), among 1,000,000 with `status`; counting more is 422.
  *
  * Permission: `appointments:read`.
  *
