@@ -66,6 +66,7 @@ type Store struct {
 	patientSearch searchBounds
 	ready         *readiness
 	maxScanned    int
+	refused       recentlyRefused
 
 	// Of the audit trail.
 	macKey  MACKey // writes
