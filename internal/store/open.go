@@ -64,7 +64,9 @@ type Store struct {
 	observe       Observe
 	changed       signal // a change was committed here
 	patientSearch searchBounds
+	ready         *readiness
 	maxScanned    int
+	refused       recentlyRefused
 
 	// Of the audit trail.
 	macKey  MACKey // writes
@@ -96,6 +98,10 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	ready, err := newReadiness(dsn)
+	if err != nil {
+		return nil, err
+	}
 	n := cfg.MaxOpenConns
 	if n <= 0 {
 		n = DefaultMaxOpenConns
@@ -106,7 +112,7 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		patientSearch: defaultSearchBounds, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		patientSearch: defaultSearchBounds, ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
@@ -119,7 +125,7 @@ func Open(cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	s.close.Do(func() { close(s.closed) })
 	<-s.stopped
-	return s.db.Close()
+	return errors.Join(s.ready.db.Close(), s.db.Close())
 }
 
 // today is the clinic's local day.

@@ -116,8 +116,8 @@ func isConflict(err error, code clinic.Code) bool {
 	return ok && refusal.Code == code
 }
 
-// With hundreds of colleagues whose calendars are full, a refusal takes no guard,
-// sends a bounded number of statements and looks at a bounded number of doctors.
+// With hundreds of colleagues, all refusals but the first take no guard, and each sends
+// a bounded number of statements.
 func TestRefusalIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 2)
@@ -137,6 +137,10 @@ func TestRefusalIsBounded(t *testing.T) {
 		t.Errorf("a booking takes %d guards", n)
 	}
 	b.PatientID = f.patients[1]
+	// The first of those who are refused may find it out under the guards.
+	if _, err := s.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.take()) != 2 {
+		t.Fatal(err)
+	}
 	for name, try := range map[string]func() error{
 		"book": func() error { _, err := s.BookAppointment(t.Context(), b); return err },
 		"hold": func() error { _, err := s.CreateHold(t.Context(), b, nil, time.Minute); return err },
@@ -245,6 +249,8 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, list := f.listing(t)
+	_, _ = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil) // the first
+	list.take()
 	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil)
 	if !isConflict(err, clinic.CodeDoctorOverlap) {
 		t.Errorf("into another's time: %v", err)
@@ -263,5 +269,33 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	}
 	if _, err := f.store.BookAppointment(t.Context(), over); err != nil {
 		t.Errorf("an overbooking: %v", err)
+	}
+}
+
+// Bookings pay for the read before the guards only where it is of use, and what is
+// remembered for that is bounded in time and number.
+func TestReadBeforeGuardsIsForContendedDoctors(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 2, 2)
+	s, list := f.listing(t)
+	reads := func(b clinic.Booking) (n int) {
+		list.take()
+		_, _ = s.BookAppointment(t.Context(), b)
+		for _, statement := range list.take() {
+			if strings.Contains(statement, "SELECT EXISTS (") {
+				n++
+			}
+		}
+		return n
+	}
+	other := f.booking(120, 30)
+	other.DoctorID = f.doctors[1]
+	for i, want := range []int{0, 0, 1} { // booked, refused, refused early
+		if n := reads(f.booking(60, 30)); n != want {
+			t.Errorf("request %d: %d reads before the guards, want %d", i, n, want)
+		}
+	}
+	if n := reads(other); n != 0 {
+		t.Errorf("for another doctor: %d reads", n)
 	}
 }

@@ -1998,9 +1998,10 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Can the process serve
  *
- * Answers 200 when the database can be reached and its schema is the one
- * this version needs, otherwise 503 `unavailable`, and 503 while the
- * process is shutting down, so that a load balancer sends work elsewhere.
+ * Answers 200 when the database can be read and written and its schema is the
+ * one this version needs, otherwise 503 `unavailable`, and 503 while the
+ * process is shutting down, so that a load balancer sends work elsewhere. It
+ * answers within a second, with what was found out at most a second ago.
  *
  */
 export const getReadiness = <ThrowOnError extends boolean = false>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });
