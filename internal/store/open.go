@@ -64,6 +64,8 @@ type Store struct {
 	observe       Observe
 	changed       signal // a change was committed here
 	patientSearch searchBounds
+	knownKeys     *knownSecrets
+	knownFeeds    *knownSecrets
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
@@ -112,7 +114,8 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		patientSearch: defaultSearchBounds, ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		patientSearch: defaultSearchBounds, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
+		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
