@@ -38,6 +38,8 @@ const (
 // program is what every command gets.
 type program struct {
 	config
+	command  string // its name
+	service  string // where the installed service's settings were taken from; empty for nowhere
 	out, err io.Writer
 	notify   string // the service manager's socket; empty without one
 }
@@ -79,12 +81,17 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
 		return exitUsage
 	}
+	environ, service, err := withService(name, environ)
+	if err != nil {
+		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
+		return exitConfig
+	}
 	cfg, err := readConfig(environ)
 	if err != nil {
 		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
 		return exitConfig
 	}
-	err = c.run(ctx, &program{config: cfg, out: out, err: errOut}, args)
+	err = c.run(ctx, &program{config: cfg, command: name, service: service, out: out, err: errOut}, args)
 	var usage usageError
 	switch {
 	case err == nil:

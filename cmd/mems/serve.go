@@ -87,7 +87,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: builtFrom(), Log: log,
-		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
+		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered, Lines: watch.Lines(),
 		Open: p.open(), Host: p.host(), PublicURL: p.PublicURL, IsCertified: isCertified, Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
 		WebhooksInside: len(inside) > 0, Desk: desk,
 	})
