@@ -29,9 +29,18 @@ func (s *Store) latest(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	latest := int64(db.Latest)
-	for !triggers && slices.Contains(db.Backstops, latest) {
-		latest--
+	if triggers {
+		return db.Latest, nil
+	}
+	files, err := migrationFiles()
+	if err != nil {
+		return 0, err
+	}
+	latest := int64(0)
+	for _, f := range files {
+		if !slices.Contains(db.Backstops, f.version) {
+			latest = max(latest, f.version)
+		}
 	}
 	return latest, nil
 }
