@@ -160,6 +160,7 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections are the network's business
 	}
+	newConnections(mostFiles(), p.DatabaseConns).serve(s)
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()
 	notifySystemd(ctx, p.notify, "READY=1")

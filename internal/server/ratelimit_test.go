@@ -5,9 +5,11 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,4 +195,95 @@ func TestAddressesAreCountedByNetwork(t *testing.T) {
 			t.Errorf("%s: %d, want %d", address, got, want)
 		}
 	}
+}
+
+// A partner can keep five times from others, and no more, however many it asks for at
+// once; reception is not capped.
+func TestPartnerHoldsAreCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	partner, _ := s.key("partner", object{"scopes": []string{"appointments:write", "appointments:read"}})
+	doctors := make([]int64, 12)
+	for i := range doctors {
+		doctors[i] = s.doctor()
+	}
+	hold := func(c *contracttest.Client, doctor int64) *contracttest.Response {
+		return c.Post("/holds", object{"doctor_id": doctor, "start_time": "2027-06-01T12:00:00Z", "duration_minutes": 30, "seconds": 60})
+	}
+	var made, capped atomic.Int64
+	together(len(doctors), func(i int) {
+		switch r := hold(partner, doctors[i]); r.Status {
+		case 201:
+			made.Add(1)
+		case 409:
+			r.Want(t, 409, "too-many-holds")
+			capped.Add(1)
+		}
+	})
+	if made.Load() != 5 || capped.Load() != 7 {
+		t.Errorf("%d made, %d capped", made.Load(), capped.Load())
+	}
+	s.pass(61 * time.Second)
+	hold(partner, doctors[0]).Want(t, 201, "")
+	desk, _ := s.key("receptionist", nil)
+	for _, doctor := range doctors[1:] {
+		hold(desk, doctor).Want(t, 201, "")
+	}
+}
+
+// A partner can have 50 open entries of the waitlist.
+func TestPartnerWaitlistIsCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "waitlist:write", "waitlist:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	entry := object{"patient_id": patient.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "duration_minutes": 30}
+	var last api.WaitlistEntry
+	for range 50 {
+		partner.Post("/waitlist", entry).Want(t, 201, "").Decode(t, &last)
+	}
+	partner.Post("/waitlist", entry).Want(t, 409, "too-many-waitlist-entries")
+	partner.Send(contracttest.Request{Method: "DELETE", Path: fmt.Sprintf("/waitlist/%d", last.ID)}).Want(t, 204, "")
+	partner.Post("/waitlist", entry).Want(t, 201, "")
+}
+
+// A caller has 20 streams, and keeps nobody else from having some.
+func TestStreamsOfOneCallerAreCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	greedy, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/stream", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.keyText()
+	greedy.Header.Set("X-API-Key", key)
+	for i := range 20 {
+		answer, err := http.DefaultClient.Do(greedy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }() //nolint:gocritic // they are to stay open
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("stream %d: %d", i+1, answer.StatusCode)
+		}
+	}
+	s.With("X-API-Key", key).Get("/stream").Want(t, 429, "too-many-streams")
+	greedy.Header.Set("X-API-Key", s.keyText())
+	answer, err := http.DefaultClient.Do(greedy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("another caller: %d", answer.StatusCode)
+	}
+}
+
+// keyText makes a key of reception and returns the key itself.
+func (s *secured) keyText() string {
+	s.t.Helper()
+	var made api.APIKeyCreated
+	s.Post("/api-keys", object{"name": "test", "role": "receptionist"}).Want(s.t, 201, "").Decode(s.t, &made)
+	return made.Key
 }
