@@ -94,6 +94,8 @@ type Error struct {
 	AllowedTicket []TicketStatus
 	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
 	Dates []SeriesDate
+	// Patient is who was asked for, with CodePatientNotFound; for the audit trail only.
+	Patient int64 `json:"-"`
 	// MergedInto goes with CodePatientMerged.
 	MergedInto int64
 	// Alike goes with CodePossibleDuplicate: the patients' ids. A kept answer holds

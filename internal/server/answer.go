@@ -52,6 +52,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
+	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
 		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)

@@ -37,6 +37,7 @@ func (s *Server) authorise(operation string, needs clinic.Permission) echo.Middl
 			r := c.Request()
 			address := originOf(r, s.cfg.TrustedProxies).address
 			access := clinic.Access{Operation: operation, RequestID: requestID(c), Address: address}
+			c.SetRequest(r.WithContext(clinic.WithAccess(r.Context(), access))) // a refusal is written down
 			bucket := "address " + address.String()
 			if needs != clinic.Public {
 				if err := s.limits.peek(c, bucket); err != nil {
