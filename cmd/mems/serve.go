@@ -161,6 +161,7 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections are the network's business
 	}
 	newConnections(mostFiles(), p.DatabaseConns).serve(s)
+	p.serving = true
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()
 	notifySystemd(ctx, p.notify, "READY=1")
