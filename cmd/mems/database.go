@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +22,13 @@ type database struct {
 	where   string          // for people; without a password
 }
 
-// openDatabase finds the configured database, or starts (or joins) the private
-// one.
+// wantsCA finds a database URL whose certificate is signed by authorities of a file.
+var wantsCA = regexp.MustCompile(`[?&]tls=mems(&|$)`)
+
+// openDatabase finds the configured database: that in MEMS_DATABASE_URL, of the
+// service installed here, or the private one. Only commands that are for trying MEMS
+// out start the private one; the others find one that runs, for a new one would not
+// be what they are meant for.
 func (p *program) openDatabase(ctx context.Context) (*database, error) {
 	if p.DatabaseCAFile != "" {
 		pem, err := os.ReadFile(p.DatabaseCAFile)
@@ -31,6 +39,10 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 			return nil, fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)
 		}
 	}
+	if p.DatabaseCAFile == "" && wantsCA.MatchString(p.DatabaseURL) {
+		return nil, settingError{errors.New("MEMS_DATABASE_URL has tls=mems, which needs MEMS_DATABASE_CA_FILE: the file with the authorities (PEM) " +
+			"that sign the database server's certificate. (tls=true trusts those of the system)")}
+	}
 	if p.DatabaseURL != "" {
 		// Read here only to name the variable when it cannot be.
 		schema, err := store.OpenSchema(p.DatabaseURL)
@@ -38,13 +50,25 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 			return nil, fmt.Errorf("MEMS_DATABASE_URL: %w", err)
 		}
 		_ = schema.Close()
+		if p.service != "" {
+			p.say("using the settings of the service in %s", p.service)
+		}
 		return &database{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
 	}
 	dir := filepath.Join(p.DataDir, "db")
-	s, err := localdb.Start(ctx, localdb.Options{
+	options := localdb.Options{
 		Dir: dir, Engine: p.engine(), Durable: true, Install: true,
 		Log: func(format string, args ...any) { p.say(format, args...) },
-	})
+	}
+	start := localdb.Start
+	if !slices.Contains([]string{"serve", "demo", "reset"}, p.command) {
+		start = localdb.Attach
+	}
+	s, err := start(ctx, options)
+	if errors.Is(err, localdb.ErrNotRunning) {
+		return nil, settingError{fmt.Errorf("no database: set MEMS_DATABASE_URL or MEMS_DATABASE_URL_FILE. (There is no service installed in %s, "+
+			"and no \"mems serve\" runs a private database in %s)", p.ServiceDir, p.DataDir)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("private database: %w", err)
 	}

@@ -36,9 +36,9 @@ containers; exits with 1 when it is not ready or not there.`,
 			health,
 		},
 		{
-			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down|status",
+			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down --yes|status",
 			`  up       create the database if need be and run every pending migration
-  down     undo the newest migration (one step)
+  down     undo the newest migration (one step); what its tables and columns hold is lost
   status   list the migrations and when each was applied
 
 Several processes may run "up" at once; one works, the others wait. It is run by
@@ -216,7 +216,7 @@ func printHelp(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-11s %s\n", c.name, c.summary)
 	}
-	b.WriteString("\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
+	b.WriteString("\nCommands beside serve use the service installed in MEMS_SERVICE_DIR when no database is\nnamed, or the private database of a \"mems serve\" that runs.\n\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
 	for _, s := range settings() {
 		fmt.Fprintf(&b, "  %s (%s)\n", s.name, s.shown())
 		fmt.Fprintf(&b, "      %s\n", s.meaning)

@@ -39,15 +39,24 @@ func waitReady(t *testing.T, p *process) {
 	client := contracttest.New(t, p.URL)
 	client.Allow5xx = true
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		r, err := client.Try(contracttest.Request{Method: http.MethodGet, Path: "/readyz"})
-		if err == nil && r.Status == http.StatusOK {
+		written, err := client.Try(contracttest.Request{
+			Method: http.MethodPost, Path: "/doctors", Body: map[string]any{"full_name": "Dr.", "specialization": "Any"},
+		})
+		if err == nil && written.Status == http.StatusCreated {
 			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("does not work again:\n%s", p.Output())
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if client.Get("/readyz").Status == http.StatusOK {
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("not ready again:\n%s", p.Output())
 		}
 	}
-	client.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Want(t, http.StatusCreated, "")
 }
 
 // The private database dies: it is started again. The process that runs it is

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -10,15 +11,16 @@ import (
 // fair measures who is served while many book at once: bookers of many doctors, and
 // bookers of one doctor beside readers of other doctors' days. All of them are closed
 // loops: each sends its next request when it has the answer to the last, a rejected
-// one too.
+// one at once or, where it pauses, after the least Retry-After that there is.
 func (b *bench) fair(ctx context.Context, o options) error {
 	fmt.Println("\n| bookers | of | booked/s | p50 | p99 | 503 | 409 | readers | reads/s | p50 | p99 | 503 |")
 	fmt.Println("|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, c := range []struct {
 		bookers, readers int
 		one              bool
-	}{{0, 20, false}, {40, 0, false}, {64, 0, false}, {64, 20, false}, {64, 20, true}, {300, 20, true}} {
-		if err := b.crowd(ctx, o, c.bookers, c.readers, c.one); err != nil {
+		pause            time.Duration
+	}{{0, 20, false, 0}, {40, 0, false, 0}, {64, 0, false, 0}, {64, 20, false, 0}, {64, 20, true, 0}, {300, 20, true, 0}, {300, 20, true, time.Second}} {
+		if err := b.crowd(ctx, o, c.bookers, c.readers, c.one, c.pause); err != nil {
 			return err
 		}
 	}
@@ -52,7 +54,7 @@ func (t *tally) columns(length time.Duration) string {
 	return fmt.Sprintf("%.0f | %s | %s", float64(len(t.served))/length.Seconds(), ms(percentile(t.served, 0.5)), ms(percentile(t.served, 0.99)))
 }
 
-func (b *bench) crowd(ctx context.Context, o options, bookers, readers int, one bool) error {
+func (b *bench) crowd(ctx context.Context, o options, bookers, readers int, one bool, pause time.Duration) error {
 	var booked, read tally
 	var clients sync.WaitGroup
 	errs := make(chan error, bookers+readers)
@@ -72,6 +74,9 @@ func (b *bench) crowd(ctx context.Context, o options, bookers, readers int, one 
 				return
 			}
 			t.add(status, time.Since(began), status == want)
+			if status == http.StatusServiceUnavailable {
+				time.Sleep(pause)
+			}
 		}
 	}
 	for range bookers {
@@ -100,6 +105,9 @@ func (b *bench) crowd(ctx context.Context, o options, bookers, readers int, one 
 	default:
 	}
 	of := map[bool]string{true: "one doctor", false: "many doctors"}[one]
+	if pause > 0 {
+		of += ", pausing after a 503"
+	}
 	fmt.Printf("| %d | %s | %s | %d | %d | %d | %s | %d |\n", bookers, of, booked.columns(o.duration), booked.statuses[503], booked.statuses[409],
 		readers, read.columns(o.duration), read.statuses[503])
 	return nil

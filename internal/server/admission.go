@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -86,25 +87,74 @@ func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe
 	writes := max(1, places/2)
 	reads := max(1, places-writes)
 	return &admission{
-		reads:   newLine(LineReads, reads, waitingPerPlace*reads, callersShare, requestTimeout/10, observe),
-		writes:  newLine(LineWrites, writes, waitingPerPlace*writes, callersShare, requestTimeout/10, observe),
+		reads:   newLine(LineReads, reads, waitingPerPlace*reads, requestTimeout/10, observe),
+		writes:  newLine(LineWrites, writes, waitingPerPlace*writes, requestTimeout/10, observe),
 		doctors: &turns{bound: maxTurns, wait: requestTimeout / 5, observe: observe, doctors: map[int64]*turn{}},
 	}
 }
 
 // lookUpKey waits for a place to ask the database whose key a request has. Until
-// this is known, its caller is its address.
+// this is known, its caller is its address, unless the key is known to be good. A read keeps the place for its answer.
 func (s *Server) lookUpKey(r *http.Request) (release func(), err error) {
-	return s.enter(r.Context(), s.admission.reads, addressCaller(originOf(r, s.cfg.TrustedProxies).address.String()))
+	caller := addressCaller(originOf(r, s.cfg.TrustedProxies).address.String())
+	if keys := credentials(r, headerAPIKey); len(keys) == 1 {
+		known, err := s.cfg.Store.KnowsKey(r.Context(), keys[0])
+		if err != nil {
+			return nil, err
+		}
+		if id, _, ok := clinic.ParseKey(keys[0]); ok && known {
+			caller = "key:" + strconv.FormatInt(id, 10) // many share an address
+		}
+	}
+	p, err := s.enter(r.Context(), s.admission.reads, caller)
+	if err != nil {
+		return nil, err
+	}
+	if kept, ok := r.Context().Value(keptPlaceKey{}).(*keptPlace); ok {
+		kept.place = p
+		return func() {}, nil
+	}
+	return p.release, nil
+}
+
+// keptPlace is the place of a read, from the moment that it has one.
+type keptPlace struct{ place *place }
+
+type keptPlaceKey struct{}
+
+func (k *keptPlace) release() {
+	if k.place != nil {
+		k.place.release()
+	}
+}
+
+// keepPlace lets a read enter once: with the look-up of its key, if it has one. The
+// place is given back when the answer begins, whatever the answer is.
+func keepPlace(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().Method != http.MethodGet {
+			return next(c)
+		}
+		kept := &keptPlace{}
+		defer kept.release()
+		c.Response().Before(kept.release)
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), keptPlaceKey{}, kept)))
+		return next(c)
+	}
 }
 
 // enter is line.enter with an error for the client.
-func (s *Server) enter(ctx context.Context, l *line, caller string) (release func(), err error) {
-	release, err = l.enter(ctx, caller)
+func (s *Server) enter(ctx context.Context, l *line, caller string) (*place, error) {
+	p, err := l.enter(ctx, caller)
+	return p, forClient(err)
+}
+
+// forClient makes an answer of a request that a line has shed.
+func forClient(err error) error {
 	if shed := (*shedError)(nil); errors.As(err, &shed) {
-		return nil, shed.problem()
+		return shed.problem()
 	}
-	return release, err
+	return err
 }
 
 func addressCaller(address string) string { return "address " + address }
@@ -124,68 +174,79 @@ func callerOf(a clinic.Access) string {
 // admit lets a request in whose body has been read, until it begins to answer: a
 // client that sends or reads slowly keeps nobody else waiting.
 func (s *Server) admit(c echo.Context, v *validator, next echo.HandlerFunc) error {
-	ctx := c.Request().Context()
-	caller := callerOf(clinic.AccessOf(ctx))
+	admit := s.admitWrite
 	if c.Request().Method == http.MethodGet {
-		release, err := s.enter(ctx, s.admission.reads, caller)
-		if err != nil {
-			return err
-		}
-		return untilAnswer(c, release, next)
+		admit = s.admitRead
 	}
-	release, err := s.admitWrite(c, v, caller)
+	release, err := admit(c, v)
 	if err != nil {
 		return err
 	}
-	return untilAnswer(c, release, next)
-}
-
-// untilAnswer calls next, and release when the answer begins.
-func untilAnswer(c echo.Context, release func(), next echo.HandlerFunc) error {
 	defer release()
 	c.Response().Before(release)
 	return next(c)
 }
 
+// admitRead waits for a place, unless the look-up of the caller's key has had one,
+// which then counts for the caller.
+func (s *Server) admitRead(c echo.Context, _ *validator) (release func(), err error) {
+	ctx := c.Request().Context()
+	caller := callerOf(clinic.AccessOf(ctx))
+	if kept, ok := ctx.Value(keptPlaceKey{}).(*keptPlace); ok && kept.place != nil {
+		if kept.place.assign(caller) {
+			return kept.release, nil
+		}
+		kept.release()
+	}
+	p, err := s.enter(ctx, s.admission.reads, caller)
+	if err != nil {
+		return nil, err
+	}
+	return p.release, nil
+}
+
 // admitWrite waits for the request's turn at its doctors, then for a place. Where
 // only the database knows whose calendar a record is in, it is asked from the
 // place; a request that must wait for its turn then gives the place back.
-func (s *Server) admitWrite(c echo.Context, v *validator, caller string) (release func(), err error) {
+func (s *Server) admitWrite(c echo.Context, v *validator) (release func(), err error) {
 	ctx := c.Request().Context()
+	caller := callerOf(clinic.AccessOf(ctx))
 	find := doctorsOf[v.route.Operation.OperationID]
 	doctors := find.inRequest(s, c)
 	if find.record != "" {
-		place, err := s.enter(ctx, s.admission.writes, caller)
+		p, err := s.enter(ctx, s.admission.writes, caller)
 		if err != nil {
 			return nil, err
 		}
 		if doctors, err = find.ofRecord(s, c, doctors); err != nil {
-			place()
+			p.release()
 			return nil, err
 		}
 		if turn, ok := s.admission.doctors.try(caller, doctors); ok {
-			return both(place, turn), nil
+			return both(p, turn), nil
 		}
-		place()
+		p.release()
+	}
+	if len(doctors) > 0 {
+		if err := s.admission.writes.check(ctx, caller); err != nil {
+			return nil, forClient(err) // no turn would help
+		}
 	}
 	turn, err := s.admission.doctors.take(ctx, caller, doctors)
 	if err != nil {
-		if shed := (*shedError)(nil); errors.As(err, &shed) {
-			return nil, shed.problem()
-		}
-		return nil, err
+		return nil, forClient(err)
 	}
-	place, err := s.enter(ctx, s.admission.writes, caller)
+	p, err := s.enter(ctx, s.admission.writes, caller)
 	if err != nil {
 		turn()
 		return nil, err
 	}
-	return both(place, turn), nil
+	return both(p, turn), nil
 }
 
-func both(place, turn func()) func() {
+func both(p *place, turn func()) func() {
 	return func() {
-		place()
+		p.release()
 		turn()
 	}
 }
@@ -213,16 +274,16 @@ type turn struct {
 func (t *turns) take(ctx context.Context, caller string, doctors []int64) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
-	return t.each(doctors, func(l *line) (func(), error) { return l.enter(ctx, caller) })
+	return t.each(doctors, func(l *line) (*place, error) { return l.enter(ctx, caller) })
 }
 
 var errNotNow = errors.New("no turn without waiting")
 
 // try takes a turn at each of the doctors if that needs no waiting.
 func (t *turns) try(caller string, doctors []int64) (release func(), ok bool) {
-	release, err := t.each(doctors, func(l *line) (func(), error) {
-		if release, ok := l.try(caller); ok {
-			return release, nil
+	release, err := t.each(doctors, func(l *line) (*place, error) {
+		if p, ok := l.try(caller); ok {
+			return p, nil
 		}
 		return nil, errNotNow
 	})
@@ -230,7 +291,7 @@ func (t *turns) try(caller string, doctors []int64) (release func(), ok bool) {
 }
 
 // each takes one turn after the other, all or none.
-func (t *turns) each(doctors []int64, take func(*line) (func(), error)) (release func(), err error) {
+func (t *turns) each(doctors []int64, take func(*line) (*place, error)) (release func(), err error) {
 	doctors = slices.Compact(slices.Sorted(slices.Values(doctors)))
 	var taken []func()
 	release = sync.OnceFunc(func() {
@@ -245,14 +306,14 @@ func (t *turns) each(doctors []int64, take func(*line) (func(), error)) (release
 			t.observe.shed(LineDoctors, ShedFull)
 			return nil, &shedError{LineDoctors, ShedFull, t.wait}
 		}
-		give, err := take(l)
+		p, err := take(l)
 		if err != nil {
 			t.leave(doctor)
 			release()
 			return nil, err
 		}
 		taken = append(taken, func() {
-			give()
+			p.release()
 			t.leave(doctor)
 		})
 	}
@@ -269,7 +330,7 @@ func (t *turns) join(doctor int64) *line {
 	t.taken++
 	of := t.doctors[doctor]
 	if of == nil {
-		of = &turn{line: newLine(LineDoctors, doctorAtOnce, t.bound/4, callersShare, t.wait, t.observe)}
+		of = &turn{line: newLine(LineDoctors, doctorAtOnce, t.bound/4, t.wait, t.observe)}
 		t.doctors[doctor] = of
 	}
 	of.in++

@@ -20,11 +20,11 @@ type doctorsIn struct {
 	record store.Record // the database knows, by the id in the path
 }
 
-// doctorsOf is what takes turns, by operationId: every write that guards a
-// doctor's row, if whose it is can be told before. What is in no turn writes no
-// doctor's row, or many of them (a closure, a merge of patients, which are rare), or
-// finds the doctor only under way (a walk-in for a specialization); such a
-// request waits for the row in its place.
+// doctorsOf is what takes turns, by operationId: every write that guards a doctor's
+// row, if whose it is can be told before. What takes none writes no doctor's row, or
+// many of them (a closure, a merge of patients, which are rare), or finds the doctor
+// only under way (a walk-in for a specialization; the one whom an undo goes back to):
+// such a request waits for the row in its place.
 var doctorsOf = map[string]doctorsIn{
 	"bookAppointment":     {body: true},
 	"bookFhirAppointment": {fhir: true},

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strconv"
@@ -85,12 +86,12 @@ func (f *fixture) holdDoctor(doctor int64) (free func()) {
 
 // lineCounts counts what the lines say.
 type lineCounts struct {
-	mu               sync.Mutex
-	waiting, working map[string]int
+	mu                         sync.Mutex
+	waiting, working, admitted map[string]int
 }
 
 func (l *lineCounts) observer() server.LineObserver {
-	l.waiting, l.working = map[string]int{}, map[string]int{}
+	l.waiting, l.working, l.admitted = map[string]int{}, map[string]int{}, map[string]int{}
 	count := func(of map[string]int) func(string, int) {
 		return func(line string, change int) {
 			l.mu.Lock()
@@ -98,7 +99,10 @@ func (l *lineCounts) observer() server.LineObserver {
 			of[line] += change
 		}
 	}
-	return server.LineObserver{Waiting: count(l.waiting), Working: count(l.working)}
+	admitted := count(l.admitted)
+	return server.LineObserver{
+		Waiting: count(l.waiting), Working: count(l.working), Admitted: func(line string, _ time.Duration) { admitted(line, 1) },
+	}
 }
 
 // until waits for so many who wait in a line.
@@ -202,6 +206,47 @@ func TestWritesOfOneDoctorQueueOutside(t *testing.T) {
 		}
 	}
 	lines.until(t, server.LineDoctors, 0)
+	for line, n := range lines.working {
+		if n != 0 {
+			t.Errorf("%d still work in %s", n, line)
+		}
+	}
+}
+
+// A request enters each line once, with its key and with what it asks, and leaves
+// it however it is answered.
+func TestRequestEntersOnce(t *testing.T) {
+	t.Parallel()
+	var lines lineCounts
+	s := setupSecured(t, func(c *server.Config) { c.Lines = lines.observer() })
+	visit := s.booked(s.patient(), s.doctor(), "2027-03-02T09:00:00Z", 30)
+	partner, _ := s.key("partner", object{"scopes": []string{"calendar:read"}})
+	nobody := contracttest.New(t, s.url)
+	for name, c := range map[string]struct {
+		send func() *contracttest.Response
+		want int
+		in   map[string]int // lines entered
+	}{
+		"read":          {func() *contracttest.Response { return s.Get("/doctors") }, 200, map[string]int{"reads": 1}},
+		"not there":     {func() *contracttest.Response { return s.Get("/doctors/999999") }, 404, map[string]int{"reads": 1}},
+		"not allowed":   {func() *contracttest.Response { return partner.Get("/audit") }, 403, map[string]int{"reads": 1}},
+		"not a number":  {func() *contracttest.Response { return s.Get("/doctors?limit=x") }, 422, map[string]int{"reads": 1}},
+		"no key":        {func() *contracttest.Response { return nobody.Get("/doctors") }, 401, map[string]int{}},
+		"bad key":       {func() *contracttest.Response { return nobody.With("X-API-Key", "mems_1_x").Get("/doctors") }, 401, map[string]int{"reads": 1}},
+		"public":        {func() *contracttest.Response { return nobody.Get("/version") }, 200, map[string]int{}},
+		"write":         {func() *contracttest.Response { return s.Post("/patients", object{"first_name": "A", "last_name": "B"}) }, 201, map[string]int{"reads": 1, "writes": 1}},
+		"of a calendar": {func() *contracttest.Response { return s.act(visit.ID, "confirm") }, 200, map[string]int{"reads": 1, "writes": 1, "doctors": 1}},
+	} {
+		clear(lines.admitted)
+		if r := c.send(); r.Status != c.want {
+			t.Errorf("%s: answered %d %s", name, r.Status, r.Body)
+		}
+		lines.mu.Lock()
+		if !maps.Equal(lines.admitted, c.in) {
+			t.Errorf("%s: entered %v, want %v", name, lines.admitted, c.in)
+		}
+		lines.mu.Unlock()
+	}
 	for line, n := range lines.working {
 		if n != 0 {
 			t.Errorf("%d still work in %s", n, line)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -54,7 +55,11 @@ func (s *Server) answerError(err error, c echo.Context) {
 	c.Set(problemKey, p.Type)
 	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
-		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
+		level := slog.LevelError
+		if _, shed := errors.AsType[*shedError](err); shed {
+			level = slog.LevelDebug // counted by mems_line_shed_total; thousands a second must not cost a line each
+		}
+		s.cfg.Log.Log(c.Request().Context(), level, "request failed",
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
@@ -168,6 +173,13 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		header = http.Header{headerChallenge: {challenge}}
 		if refused, ok := errors.AsType[*tokenError](e.Cause); ok {
 			header.Set(headerChallenge, fmt.Sprintf(`%s, error="invalid_token", error_description="%s"`, challenge, refused.description))
+		}
+	case clinic.CodeOutsideBookingWindow:
+		if !e.EarliestStart.IsZero() {
+			p.EarliestStart = &e.EarliestStart
+		}
+		if !e.LatestStart.IsZero() {
+			p.LatestStart = &e.LatestStart
 		}
 	case clinic.CodePatientMerged:
 		p.MergedInto = &e.MergedInto

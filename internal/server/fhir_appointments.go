@@ -38,6 +38,9 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 		if count = &n; err != nil {
 			return nil, err
 		}
+		if n > store.MaxCountedAppointments {
+			return nil, clinic.Invalid(clinic.Violation{Parameter: "date", Code: "maximum", Detail: fmt.Sprintf("spans too many appointments to count, at most %d are; ask for fewer days", store.MaxCountedAppointments)})
+		}
 	case found:
 		if page, err = s.cfg.Store.ListAppointments(ctx, q); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package server
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -34,8 +35,11 @@ type line struct {
 	waiting list.List // of *waiter, in order of arrival
 	callers map[string]*callerLoad
 	held    holdTime
-	// overloaded: more comes than can be served. Until the line has been empty, only a
-	// short one is allowed, so that requests are admitted soon or not at all.
+	// tooLong is the time in which requests were shed for their estimate, again and again.
+	// When that is as long as a request may wait, more comes than can be served: until
+	// the line has been empty, only a short one is allowed, so that requests are admitted
+	// soon or not at all.
+	tooLong    struct{ since, last time.Time }
 	overloaded bool
 }
 
@@ -48,13 +52,14 @@ type callerLoad struct{ atWork, waiting int }
 type waiter struct {
 	caller   string
 	admitted chan struct{} // closed when it has a place
+	place    *place
 }
 
-// newLine makes a line in which one caller may have an eachth of everything.
-func newLine(name string, places, bound, each int, wait time.Duration, observe LineObserver) *line {
+// newLine makes a line in which one caller may have a third of everything.
+func newLine(name string, places, bound int, wait time.Duration, observe LineObserver) *line {
 	return &line{
 		name: name, places: places, bound: bound, wait: wait, observe: observe,
-		placesEach: max(1, places/each), waitingEach: max(1, bound/each), callers: map[string]*callerLoad{},
+		placesEach: max(1, places/callersShare), waitingEach: max(1, bound/callersShare), callers: map[string]*callerLoad{},
 	}
 }
 
@@ -88,36 +93,101 @@ func (e *shedError) problem() *problem {
 	return &problem{slug: api.ProblemSlugUnavailable, header: http.Header{"Retry-After": {strconv.Itoa(seconds)}}, cause: e}
 }
 
-// try admits a request only if that needs no waiting.
-func (l *line) try(caller string) (release func(), ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if release, ok = l.admitNow(caller); ok {
-		l.observe.admitted(l.name, 0)
-	}
-	return release, ok
+// place is what a request has in a line while it is worked on.
+type place struct {
+	line   *line
+	caller string
+	began  time.Time
+	gone   bool
 }
 
-// enter waits for a place; release gives it back, and may be called again.
-// Errors: *shedError, context.Canceled.
-func (l *line) enter(ctx context.Context, caller string) (release func(), err error) {
-	arrived := time.Now() //nolint:forbidigo // for a duration; no rule of the domain sees it
+// release gives the place back and passes it on; it may be called again.
+func (p *place) release() {
+	held := time.Since(p.began) //nolint:forbidigo // for a duration; no rule of the domain sees it
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.gone {
+		return
+	}
+	p.gone = true
+	l.held.add(held)
+	l.atWork--
+	l.load(p.caller).atWork--
+	l.forget(p.caller)
+	l.observe.working(l.name, -1)
+	l.admitWaiting()
+}
+
+// assign counts the place for another caller, unless that one has its share
+// already.
+func (p *place) assign(caller string) bool {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if caller == p.caller {
+		return true
+	}
+	if !l.mayWork(caller) {
+		return false
+	}
+	l.load(p.caller).atWork--
+	l.forget(p.caller)
+	l.load(caller).atWork++
+	p.caller = caller
+	l.admitWaiting() // of the one before, another may work now
+	return true
+}
+
+// try admits a request only if that needs no waiting.
+func (l *line) try(caller string) (p *place, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, ok = l.admitNow(caller); ok {
+		l.observe.admitted(l.name, 0)
+	}
+	return p, ok
+}
+
+// check tells whether a request that came now would be shed, for one that has to wait
+// for something else first. Errors: *shedError.
+func (l *line) check(ctx context.Context, caller string) error {
+	patience := l.wait
+	if until, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(until)) //nolint:forbidigo // as in release
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.atWork < l.places && l.mayWork(caller) {
+		return nil
+	}
+	if err := l.shed(caller, patience); err != nil {
+		l.observe.shed(l.name, err.reason)
+		return err
+	}
+	return nil
+}
+
+// enter waits for a place, which its holder must release. Errors: *shedError,
+// context.Canceled.
+func (l *line) enter(ctx context.Context, caller string) (*place, error) {
+	arrived := time.Now() //nolint:forbidigo // as in release
 	until := arrived.Add(l.wait)
 	if own, ok := ctx.Deadline(); ok && own.Before(until) {
 		until = own
 	}
 	l.mu.Lock()
-	if release, ok := l.admitNow(caller); ok {
+	if p, ok := l.admitNow(caller); ok {
 		l.mu.Unlock()
 		l.observe.admitted(l.name, 0)
-		return release, nil
+		return p, nil
 	}
 	if err := l.shed(caller, until.Sub(arrived)); err != nil {
 		l.mu.Unlock()
 		l.observe.shed(l.name, err.reason)
 		return nil, err
 	}
-	w := &waiter{caller, make(chan struct{})}
+	w := &waiter{caller: caller, admitted: make(chan struct{})}
 	element := l.waiting.PushBack(w)
 	l.load(caller).waiting++
 	l.mu.Unlock()
@@ -133,16 +203,17 @@ func (l *line) enter(ctx context.Context, caller string) (release func(), err er
 	l.observe.waiting(l.name, -1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-w.admitted: // perhaps at the same moment as one of the others
-		l.observe.admitted(l.name, time.Since(arrived)) //nolint:forbidigo // as above
-		return l.releaser(caller), nil
-	default:
+	if w.place != nil { // perhaps at the same moment as one of the others
+		l.observe.admitted(l.name, time.Since(arrived)) //nolint:forbidigo // as in release
+		return w.place, nil
 	}
 	l.waiting.Remove(element)
 	l.load(caller).waiting--
 	l.forget(caller)
-	if ctx.Err() == context.Canceled { //nolint:errorlint // the context's own; a deadline is one of ours
+	if l.waiting.Len() == 0 {
+		l.overloaded = false
+	}
+	if errors.Is(ctx.Err(), context.Canceled) { // the client has gone; a deadline is one of ours
 		return nil, ctx.Err()
 	}
 	l.observe.shed(l.name, ShedDeadline)
@@ -152,38 +223,22 @@ func (l *line) enter(ctx context.Context, caller string) (release func(), err er
 
 // admitNow takes a free place. Whenever a place is free, everybody who waits is of
 // a caller who has its share: nobody is passed who could have had the place.
-func (l *line) admitNow(caller string) (release func(), ok bool) {
+func (l *line) admitNow(caller string) (p *place, ok bool) {
 	if l.atWork >= l.places || !l.mayWork(caller) {
 		return nil, false
 	}
-	l.begin(caller)
-	return l.releaser(caller), true
+	return l.begin(caller), true
 }
 
 func (l *line) mayWork(caller string) bool {
 	return caller == anonymous || l.callers[caller] == nil || l.callers[caller].atWork < l.placesEach
 }
 
-func (l *line) begin(caller string) {
+func (l *line) begin(caller string) *place {
 	l.atWork++
 	l.load(caller).atWork++
 	l.observe.working(l.name, 1)
-}
-
-// releaser gives the place back and passes it on.
-func (l *line) releaser(caller string) func() {
-	began := time.Now() //nolint:forbidigo // as above
-	return sync.OnceFunc(func() {
-		held := time.Since(began) //nolint:forbidigo // as above
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.held.add(held)
-		l.atWork--
-		l.load(caller).atWork--
-		l.forget(caller)
-		l.observe.working(l.name, -1)
-		l.admitWaiting()
-	})
+	return &place{line: l, caller: caller, began: time.Now()} //nolint:forbidigo // as in release
 }
 
 // admitWaiting gives free places to the first in the line who may work.
@@ -193,7 +248,7 @@ func (l *line) admitWaiting() {
 		if w, _ := e.Value.(*waiter); l.mayWork(w.caller) {
 			l.waiting.Remove(e)
 			l.load(w.caller).waiting--
-			l.begin(w.caller)
+			w.place = l.begin(w.caller)
 			close(w.admitted)
 		}
 		e = next
@@ -227,7 +282,12 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 		full = true
 	}
 	if all > patience {
-		l.overloaded = true
+		now := time.Now() //nolint:forbidigo // as in release
+		if now.Sub(l.tooLong.last) > l.wait/2 {
+			l.tooLong.since = now // what was before was a pause of the database
+		}
+		l.tooLong.last = now
+		l.overloaded = l.overloaded || now.Sub(l.tooLong.since) > l.wait
 	}
 	if l.overloaded {
 		patience = min(patience, l.wait/4)

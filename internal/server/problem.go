@@ -40,7 +40,7 @@ var problemTypes = []problemType{
 	{
 		api.ProblemSlugRateLimited, 429, "Too many requests",
 		"Wait for the seconds in Retry-After; spread requests as RateLimit tells.",
-		"Every caller, and every address that is not authenticated, may send so many requests a minute. RateLimit-Policy says how many.",
+		"Every caller may send so many requests a minute, and so may every address with a wrong credential or none. RateLimit-Policy says how many.",
 	},
 	{
 		api.ProblemSlugAPIKeyNotFound, 404, "API key not found",
@@ -241,6 +241,26 @@ var problemTypes = []problemType{
 		api.ProblemSlugHoldNotUsable, 409, "The hold is not for this booking",
 		"Send the doctor, time, type, room and patient of the hold, before it expires.",
 		"The hold has expired, or is for another doctor, time, type, room or patient.",
+	},
+	{
+		api.ProblemSlugOutsideBookingWindow, 409, "Outside the booking window",
+		"Choose a start from earliest_start to latest_start.",
+		"The clinic bounds how soon and how far ahead partners book that can access only their own records. earliest_start and latest_start are the bounds now; one that is absent does not bound.",
+	},
+	{
+		api.ProblemSlugTooManyHolds, 409, "Too many holds",
+		"Book or release a hold, or wait until one expires.",
+		"A partner that can access only its own records may have 5 live holds at one time, so that free times stay free.",
+	},
+	{
+		api.ProblemSlugTooManyWaitlistEntries, 409, "Too many waitlist entries",
+		"Withdraw entries that are no longer needed.",
+		"A partner that can access only its own records may have 50 open waitlist entries at one time.",
+	},
+	{
+		api.ProblemSlugTooManyStreams, 429, "Too many streams",
+		"Close a stream, or use one stream for all kinds of objects.",
+		"A caller may have 20 streams open at one time on each server.",
 	},
 	{
 		api.ProblemSlugOutsideWorkingHours, 409, "Outside the doctor's working hours",

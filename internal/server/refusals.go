@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,7 +95,7 @@ func (f *refusals) first(a clinic.Access, now time.Time) bool {
 	}
 	caller := a.Subject
 	if a.Subject == clinic.Anonymous {
-		caller += " " + networkOf(a.Address).String()
+		caller += " " + addressName(a.Address.Unmap().WithZone(""))
 		if f.anonymous >= maxAnonymousRefusals || f.seen[caller] >= maxRefusalsOfAddress {
 			return false
 		}
@@ -111,14 +110,4 @@ func (f *refusals) first(a clinic.Access, now time.Time) bool {
 		f.anonymous++
 	}
 	return true
-}
-
-// networkOf is the address of a machine: for IPv6, of its network of 64 bits.
-func networkOf(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if !a.Is6() {
-		return a
-	}
-	network, _ := a.Prefix(64) // it has as many bits
-	return network.Addr()
 }

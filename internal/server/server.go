@@ -21,7 +21,6 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
-	"golang.org/x/time/rate"
 
 	"mems/gen/api"
 	"mems/internal/fhir"
@@ -56,8 +55,8 @@ type Config struct {
 	IsCertified func(host string) bool
 	// Tokens says whose tokens are taken; nil: nobody's.
 	Tokens *TokenConfig
-	// RateLimit is the requests a minute of one caller, or of one address that
-	// is not authenticated; 0: any number.
+	// RateLimit is the requests a minute of one caller, and of one address without a
+	// good credential; 0: any number.
 	RateLimit int
 	// MaxAtOnce bounds the requests that are worked on at once, as the connections to
 	// the database do; half of them are writes. 0 means 64.
@@ -146,7 +145,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if s.crossOrigin, err = crossOrigin(cfg.CORSOrigins, cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
+	s.limits = newLimits(cfg.RateLimit, cfg.Now)
 	s.admission = newAdmission(cfg.MaxAtOnce, cfg.Store.Connections(), cfg.RequestTimeout, cfg.Lines)
 	s.feed = newChangeFeed(cfg.Store)
 	s.streams.ending = make(chan struct{})
@@ -155,7 +154,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	}
 	s.operations = validators.operations()
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, compress, s.observe(s.operations), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime)
+	s.echo.Use(s.identify, compress, s.observe(s.operations), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}

@@ -60,7 +60,7 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if b.Moving {
 		r.kept = b.Kept.DoctorID
 	}
-	if err := r.readColleagues(ctx, b.DoctorID, specialization); err != nil {
+	if err := r.readColleagues(ctx, b.DoctorID, specialization, maxColleagues); err != nil {
 		return err
 	}
 	if len(r.doctors) == 0 || r.doctors[0] != b.DoctorID {
@@ -197,9 +197,9 @@ func colleaguesSQL(restriction string) string {
 	return part(`>=`) + ` UNION ALL ` + part(`<`)
 }
 
-// readColleagues finds the doctor, if active, and then at most maxColleagues others
+// readColleagues finds the doctor, if active, and then at most so many others
 // of the specialization who may do the type.
-func (r *reader) readColleagues(ctx context.Context, doctor int64, specialization string) error {
+func (r *reader) readColleagues(ctx context.Context, doctor int64, specialization string, most int) error {
 	var wanted struct {
 		doctorFacts
 		FullName string `db:"full_name"`
@@ -217,7 +217,7 @@ func (r *reader) readColleagues(ctx context.Context, doctor int64, specializatio
 		// 0: none has it; IN () is not SQL.
 		restriction, part = ` AND id IN (?)`, append(part, append([]int64{0}, r.kind.DoctorIDs...))
 	}
-	part = append(part, maxColleagues)
+	part = append(part, most)
 	// Safety: the text is put together from the constants above only.
 	statement, args, err := sqlx.In(colleaguesSQL(restriction), slices.Concat(part, part)...)
 	if err != nil {
@@ -229,7 +229,7 @@ func (r *reader) readColleagues(ctx context.Context, doctor int64, specializatio
 	}
 	r.facts = map[int64]doctorFacts{}
 	for _, d := range append([]doctorFacts{wanted.doctorFacts}, rows...) {
-		if d.IsActive && len(r.doctors) <= maxColleagues && (r.kind == nil || d.ID == r.kept || r.kind.Allows(d.ID, d.Specialization)) {
+		if d.IsActive && len(r.doctors) <= most && (r.kind == nil || d.ID == r.kept || r.kind.Allows(d.ID, d.Specialization)) {
 			r.facts[d.ID] = d
 			r.doctors = append(r.doctors, d.ID)
 		}

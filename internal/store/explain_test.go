@@ -52,6 +52,7 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	taken := func() (string, []any) {
 		return takenSQL(wantedTime{doctor: 7, time: clinic.Interval{Start: day.Start, End: day.Start.Add(30 * time.Minute)}}, day.Start)
 	}
+	scanEnd, scanArgs := scanEndSQL(AppointmentQuery{Window: cross}, 100)
 	var daily []time.Time
 	for i := range clinic.MaxSeriesDates {
 		daily = append(daily, day.Start.AddDate(0, 0, i-50))
@@ -87,9 +88,11 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"TakenByHold":       with(statementOf(taken), "holds_doctor"),
 		"SeriesOfDoctor":    with(statementOf(func() (string, []any) { return busyOfDoctorOnDatesSQL(half, daily) }), "appointments_doctor"),
 		"SeriesOfPatient":   with(statementOf(func() (string, []any) { return busyOfPatientOnDatesSQL(half, daily) }), "appointments_patient"),
+		"ScanEnd":           {statement: scanEnd, args: scanArgs, key: "appointments_start", ordered: true},
 		"Colleagues":        {statement: colleaguesSQL(``), args: []any{"Any", "Dr. 7", 7, 24, "Any", "Dr. 7", 7, 24}, key: "doctors_specialization", ordered: true},
 		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},
 		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
+		"DoctorsOfSeries":   {statement: doctorsOfSQL[RecordSeries], args: []any{7, 7}, key: "appointments_series"},
 		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},
 		"AuditOfPatient":    with(statementOf(func() (string, []any) { return AuditQuery{PatientID: 7, Limit: 50}.ofPatientSQL([]int64{7, 8}, 1000) }), "PRIMARY"),
 		"AuditBySubject":    sorted(with(statementOf(AuditQuery{Subject: "key:7", Limit: 50}.idsSQL), "audit_entries_subject")),

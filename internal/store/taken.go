@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"mems/internal/clinic"
@@ -56,17 +57,47 @@ func (s *Store) wantedByReschedule(ctx context.Context, id int64, r clinic.Resch
 	return w
 }
 
+// recentlyRefused remembers for which doctors a time was taken when it was asked for.
+// Only for these is a read before the guards worth what it costs: an eighth of a
+// booking. It is a hint; each process has its own.
+type recentlyRefused struct {
+	mu sync.Mutex
+	at map[int64]time.Time // by doctor
+}
+
+const (
+	refusalRemembered = time.Minute
+	maxRemembered     = 4096 // doctors
+)
+
+func (r *recentlyRefused) note(doctor int64, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at == nil || len(r.at) >= maxRemembered {
+		r.at = map[int64]time.Time{}
+	}
+	r.at[doctor] = now
+}
+
+func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, known := r.at[doctor]
+	return known && now.Sub(at) < refusalRemembered
+}
+
 // refuseEarly decides without guards, on one snapshot, what a plain read shows to be
-// refused: the time was taken at a moment of this call. So those who want a time that
-// is long gone neither wait for the doctor's guard nor hold it. What the read does not
-// show, or the snapshot does not confirm, is decided under the guards.
+// refused: the time was taken at a moment of this call. So the many who want a time
+// that is gone neither wait for the doctor's guard nor hold it; the first of them in a
+// minute does. What the read does not show, or the snapshot does not confirm, is decided
+// under the guards.
 //
 // A request that was carried out before is answered as then; one that is carried out
 // at this moment, by inTx, which keeps the refusal under its key.
 func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*tx) error, answer []any) (refused bool, err error) {
 	taken := wanted.unknown
-	if wanted.doctor != 0 {
-		statement, args := takenSQL(wanted, clinic.Instant(s.now()))
+	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
+		statement, args := takenSQL(wanted, now)
 		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
 			return false, nil //nolint:nilerr // the transaction meets the same and knows what to do
 		}

@@ -74,14 +74,17 @@ func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) e
 	return s.inTxUnlessTaken(ctx, wantedTime{}, body, answer...)
 }
 
-// inTxUnlessTaken is inTx for what takes a doctor's time: when a plain read shows
-// it taken, the refusal is decided without guards and without a transaction that
-// writes.
+// inTxUnlessTaken is inTx for what takes a doctor's time: when such was refused
+// lately and a plain read shows this one taken, too, the refusal is decided without
+// guards and without a transaction that writes.
 func (s *Store) inTxUnlessTaken(ctx context.Context, wanted wantedTime, body func(*tx) error, answer ...any) error {
 	refused, err := s.refuseEarly(ctx, wanted, body, answer)
 	freed := false
 	if !refused {
 		freed, err = s.try(ctx, body, answer)
+	}
+	if wanted.doctor != 0 && forWantOfTime(err) {
+		s.refused.note(wanted.doctor, clinic.Instant(s.now()))
 	}
 	if freed {
 		s.offerAfterCommit(ctx)
@@ -97,6 +100,7 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
 		freed, err = s.attempt(ctx, body, answer)
+		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
 		}

@@ -67,7 +67,7 @@ func (s *Store) offerFreedTimes(ctx context.Context) error {
 	if err != nil {
 		return translate(ctx, err)
 	}
-	left := MaxDoctorDays
+	left := waitlistDoctorDays
 	for _, f := range rows {
 		if f.Entry != nil {
 			err = s.searchForEntry(ctx, f, &left)

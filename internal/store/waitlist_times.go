@@ -11,6 +11,13 @@ import (
 	"mems/internal/clinic"
 )
 
+// What one call looks through for entries, and how far ahead: a later time is found
+// when it has come nearer and something is freed.
+const (
+	waitlistDoctorDays = 2_000
+	waitlistAhead      = clinic.MaxSeriesYears * 366 * 24 * time.Hour
+)
+
 // matcher looks for times for one entry.
 type matcher struct {
 	s *Store
@@ -49,14 +56,17 @@ func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.T
 
 // search finds the first time of each doctor in the entry's whole window from a moment
 // on, in growing parts of it, and stops with the first part in which there is any.
-// Doctors without working hours come with the usual ones first. Where the doctor-days left end
-// it, searched is up to when it came, else zero.
+// Doctors without working hours come with the usual ones first. It looks no
+// farther ahead than waitlistAhead. Where the doctor-days left end it, searched is up to when it came, else zero.
 func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots []clinic.Slot, searched time.Time, err error) {
 	window := m.e.Starts(m.r.now)
 	if from.After(window.Start) {
 		window.Start = from
 	}
-	if *left == MaxDoctorDays {
+	if ahead := m.r.now.Add(waitlistAhead); ahead.Before(window.End) {
+		window.End = ahead
+	}
+	if *left == waitlistDoctorDays {
 		*left = max(*left, len(m.r.doctors)) // a day of all of them
 	}
 	budget := *left

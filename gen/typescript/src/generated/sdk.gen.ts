@@ -1074,7 +1074,10 @@ export const getHold = <ThrowOnError extends boolean = false>(options: Options<G
  *
  * Nothing is changed: the doctor can still be booked (see
  * `POST /doctors/{id}/time-off`), and nobody keeps the proposed times until the
- * plan is applied. At most 200 visits (409 `too-many-visits`).
+ * plan is applied. At most 200 visits (409 `too-many-visits`). The calendars of at most
+ * 48 active colleagues are looked at, fewer for many visits or a long absence but 8 at
+ * least, those named by the visits' types first; for each visit, times up to 120 days
+ * after its own.
  *
  * Permission: `plans:write`.
  *
@@ -1898,7 +1901,8 @@ export const readFhirSlot = <ThrowOnError extends boolean = false>(options: Opti
  *
  * Statuses: `scheduled` and `confirmed` are `booked`, `checked_in` is `checked-in`,
  * `in_progress` and `completed` are `fulfilled`, `no_show` is `noshow`, `cancelled` and
- * `left_without_being_seen` are `cancelled`.
+ * `left_without_being_seen` are `cancelled`. At most 100,000 appointments are counted
+ * (`_count=0`), among 1,000,000 with `status`; counting more is 422.
  *
  * Permission: `appointments:read`.
  *
@@ -2000,9 +2004,10 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Can the process serve
  *
- * Answers 200 when the database can be reached and its schema is the one
- * this version needs, otherwise 503 `unavailable`, and 503 while the
- * process is shutting down, so that a load balancer sends work elsewhere.
+ * Answers 200 when the database can be read and written and its schema is the
+ * one this version needs, otherwise 503 `unavailable`, and 503 while the
+ * process is shutting down, so that a load balancer sends work elsewhere. It
+ * answers within a second, with what was found out at most a second ago.
  *
  */
 export const getReadiness = <ThrowOnError extends boolean = false>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });

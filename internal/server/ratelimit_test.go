@@ -1,0 +1,344 @@
+package server_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/contracttest"
+	"mems/internal/server"
+	"mems/internal/store"
+	"mems/internal/storetest"
+)
+
+// wrongKey is one that nobody has.
+func wrongKey(id int) string { return fmt.Sprintf("mems_%d_%s", id, strings.Repeat("A", 43)) }
+
+// No client behind a clinic's address takes from the others: public reads, wrong keys
+// and requests without any count apart, and a good key is never refused for them.
+func TestAddressDoesNotLimitGoodKeys(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 30 })
+	good, _ := s.key("receptionist", nil)
+	nobody := contracttest.New(t, s.url)
+	for range 30 {
+		nobody.Get("/version").Want(t, 200, "")
+	}
+	nobody.Get("/version").Want(t, 429, "rate-limited")
+	good.Get("/patients").Want(t, 200, "")
+	for i := range 30 {
+		nobody.With("X-API-Key", wrongKey(i+1)).Get("/patients").Want(t, 401, "unauthenticated")
+	}
+	for range 3 {
+		nobody.With("X-API-Key", wrongKey(1)).Get("/patients").Want(t, 429, "rate-limited")
+		nobody.Get("/patients").Want(t, 429, "rate-limited")
+		nobody.With("Authorization", "Bearer x").Get("/patients").Want(t, 429, "rate-limited")
+	}
+	if r := good.Get("/patients").Want(t, 200, ""); !strings.HasPrefix(r.Header.Get("RateLimit"), `"caller";r=28;`) {
+		t.Errorf("%v", r.Header)
+	}
+	fresh, _ := s.key("receptionist", nil) // used for the first time, during the attack
+	fresh.Get("/patients").Want(t, 200, "")
+}
+
+// A calendar feed is read whatever else its address does, and wrong addresses of
+// feeds count as wrong keys do.
+func TestAddressDoesNotLimitGoodFeeds(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 10 })
+	var feed api.CalendarFeedCreated
+	s.Post("/calendar-feeds", object{"name": "all", "doctor_id": s.doctor()}).Want(t, 201, "").Decode(t, &feed)
+	nobody := contracttest.New(t, s.url)
+	for range 12 {
+		nobody.Get("/version")
+		nobody.Get("/patients")
+		nobody.Get("/calendars/memscal_1_" + strings.Repeat("A", 43) + ".ics")
+	}
+	nobody.Get("/calendars/memscal_1_"+strings.Repeat("A", 43)+".ics").Want(t, 429, "rate-limited")
+	for range 10 {
+		nobody.Get(feed.URL).Want(t, 200, "")
+	}
+	nobody.Get(feed.URL).Want(t, 429, "rate-limited") // a feed has a limit of its own
+}
+
+// A key that was made in another process is known in this one a second later at the
+// latest, though its address is refused; a revoked one is refused by every process at
+// once, and then counts as wrong.
+func TestKeysOfTwoProcesses(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	c := &clock{}
+	start := func() *contracttest.Client {
+		s, err := server.New(server.Config{Store: db.Open(t, c.now, time.UTC), Zone: time.UTC, Log: slog.New(slog.DiscardHandler), Now: c.now, RateLimit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := httptest.NewServer(s)
+		t.Cleanup(h.Close)
+		return contracttest.New(t, h.URL)
+	}
+	one, two := start(), start()
+	_, first, err := db.Open(t, c.now, time.UTC).CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		two.With("X-API-Key", wrongKey(i+1)).Get("/patients")
+	}
+	two.With("X-API-Key", first).Get("/patients").Want(t, 200, "")
+	var made api.APIKeyCreated
+	one.With("X-API-Key", first).Post("/api-keys", object{"name": "new", "role": "receptionist"}).Want(t, 201, "").Decode(t, &made)
+	c.passed.Add(int64(time.Second))
+	for range 5 {
+		two.With("X-API-Key", wrongKey(99)).Get("/patients") // takes what has come back
+	}
+	mine := two.With("X-API-Key", made.Key)
+	c.passed.Add(int64(time.Second))
+	mine.Get("/patients").Want(t, 200, "")
+	one.With("X-API-Key", first).Post(fmt.Sprintf("/api-keys/%d/revoke", made.ID), nil).Want(t, 200, "")
+	refused := 0
+	for range 12 {
+		if r := mine.Get("/patients"); r.Status == 429 {
+			refused++
+		} else if r.Status != 401 {
+			t.Errorf("a revoked key: %d %s", r.Status, r.Body)
+		}
+	}
+	if refused == 0 {
+		t.Error("using a revoked key does not count")
+	}
+}
+
+// Guesses beyond the limit cost the database nothing.
+func TestGuessesBeyondTheLimitAskNothing(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 10 })
+	nobody := contracttest.New(t, s.url)
+	for i := range 12 {
+		nobody.With("X-API-Key", wrongKey(i+1)).Get("/patients")
+	}
+	s.db.DB.MustExec(`RENAME TABLE api_keys TO gone`) // whoever is looked up gets 500
+	for i := range 50 {
+		nobody.With("X-API-Key", wrongKey(i+1)).Get("/patients").Want(t, 429, "rate-limited")
+	}
+}
+
+// Tokens that are not the provider's have its keys fetched once a second at most, and
+// lock nobody out who has a good one.
+func TestWrongTokensLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	s := setupSecured(t, func(c *server.Config) {
+		c.RateLimit = 10
+		c.Tokens = &server.TokenConfig{Issuer: p.URL, Audience: "mems", RolesClaim: "roles", DoctorClaim: "doctor"}
+	})
+	ours, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.publish("one", ours.Public())
+	token := func(key *rsa.PrivateKey, subject string) *contracttest.Client {
+		return contracttest.New(t, s.url).With("Authorization", "Bearer "+sign(t, jose.RS256, key, "one", object{
+			"iss": p.URL, "aud": "mems", "sub": subject, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "roles": "receptionist",
+		}))
+	}
+	token(ours, "ann").Get("/patients").Want(t, 200, "")
+	before := p.asked.Load()
+	for i := range 20 {
+		want := 401
+		if i >= 10 {
+			want = 429
+		}
+		if r := token(theirs, "eve").Get("/patients"); r.Status != want {
+			t.Errorf("%d: %d %s", i, r.Status, r.Body)
+		}
+	}
+	if asked := p.asked.Load() - before; asked > 1 {
+		t.Errorf("the provider was asked %d times", asked)
+	}
+	token(ours, "ben").Get("/patients").Want(t, 200, "")
+}
+
+// Behind a trusted proxy each client is counted by its own address: IPv4 by address,
+// IPv6 by network of 64 bits.
+func TestAddressesAreCountedByNetwork(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) {
+		c.RateLimit = 3
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	})
+	from := func(address string) int {
+		return contracttest.New(t, s.url).With("X-Forwarded-For", address).Get("/version").Status
+	}
+	for _, address := range []string{"2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3", "192.0.2.1", "192.0.2.1", "192.0.2.1"} {
+		if got := from(address); got != 200 {
+			t.Errorf("%s: %d", address, got)
+		}
+	}
+	for address, want := range map[string]int{"2001:db8::9": 429, "2001:db8:0:1::1": 200, "192.0.2.1": 429, "192.0.2.2": 200, "::ffff:192.0.2.1": 429} {
+		if got := from(address); got != want {
+			t.Errorf("%s: %d, want %d", address, got, want)
+		}
+	}
+}
+
+// A partner can keep five times from others, and no more, however many it asks for at
+// once; reception is not capped.
+func TestPartnerHoldsAreCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	partner, _ := s.key("partner", object{"scopes": []string{"appointments:write", "appointments:read"}})
+	doctors := make([]int64, 12)
+	for i := range doctors {
+		doctors[i] = s.doctor()
+	}
+	hold := func(c *contracttest.Client, doctor int64) *contracttest.Response {
+		return c.Post("/holds", object{"doctor_id": doctor, "start_time": "2027-06-01T12:00:00Z", "duration_minutes": 30, "seconds": 60})
+	}
+	var made, capped atomic.Int64
+	together(len(doctors), func(i int) {
+		switch r := hold(partner, doctors[i]); r.Status {
+		case 201:
+			made.Add(1)
+		case 409:
+			r.Want(t, 409, "too-many-holds")
+			capped.Add(1)
+		}
+	})
+	if made.Load() != 5 || capped.Load() != 7 {
+		t.Errorf("%d made, %d capped", made.Load(), capped.Load())
+	}
+	s.pass(61 * time.Second)
+	hold(partner, doctors[0]).Want(t, 201, "")
+	desk, _ := s.key("receptionist", nil)
+	for _, doctor := range doctors[1:] {
+		hold(desk, doctor).Want(t, 201, "")
+	}
+}
+
+// A partner can have 50 open entries of the waitlist.
+func TestPartnerWaitlistIsCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "waitlist:write", "waitlist:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	entry := object{"patient_id": patient.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "duration_minutes": 30}
+	var last api.WaitlistEntry
+	for range 50 {
+		partner.Post("/waitlist", entry).Want(t, 201, "").Decode(t, &last)
+	}
+	partner.Post("/waitlist", entry).Want(t, 409, "too-many-waitlist-entries")
+	partner.Send(contracttest.Request{Method: "DELETE", Path: fmt.Sprintf("/waitlist/%d", last.ID)}).Want(t, 204, "")
+	partner.Post("/waitlist", entry).Want(t, 201, "")
+}
+
+// A caller has 20 streams, and keeps nobody else from having some.
+func TestStreamsOfOneCallerAreCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	greedy, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/stream", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.keyText()
+	greedy.Header.Set("X-API-Key", key)
+	for i := range 20 {
+		answer, err := http.DefaultClient.Do(greedy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }() //nolint:gocritic // they are to stay open
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("stream %d: %d", i+1, answer.StatusCode)
+		}
+	}
+	s.With("X-API-Key", key).Get("/stream").Want(t, 429, "too-many-streams")
+	greedy.Header.Set("X-API-Key", s.keyText())
+	answer, err := http.DefaultClient.Do(greedy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("another caller: %d", answer.StatusCode)
+	}
+}
+
+// keyText makes a key of reception and returns the key itself.
+func (s *secured) keyText() string {
+	s.t.Helper()
+	var made api.APIKeyCreated
+	s.Post("/api-keys", object{"name": "test", "role": "receptionist"}).Want(s.t, 201, "").Decode(s.t, &made)
+	return made.Key
+}
+
+// Partners book, hold and reschedule within the window that the clinic has set, and
+// are told its bounds; reception books any time.
+func TestPartnerBookingWindow(t *testing.T) {
+	t.Parallel()
+	db, c := storetest.New(t), &clock{}
+	log := slog.New(slog.DiscardHandler)
+	db.Open(t, c.now, time.UTC)
+	st, err := store.Open(store.Config{
+		DSN: db.DSN, Now: c.now, Zone: time.UTC, Log: log, Partners: clinic.PartnerWindow{Lead: 24 * time.Hour, Horizon: 240 * time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	handler, err := server.New(server.Config{Store: st, Zone: time.UTC, Log: log, Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(handler)
+	t.Cleanup(h.Close)
+	_, admin, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := contracttest.New(t, h.URL).With("X-API-Key", admin)
+	s := &secured{&fixture{Client: client, t: t, db: db, url: h.URL, clock: c}, client}
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "appointments:write", "appointments:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	doctor := s.doctor()
+	at := func(start string, more object) object {
+		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
+		for name, value := range more {
+			b[name] = value
+		}
+		return b
+	}
+	of, soon, far := object{"patient_id": patient.ID}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"
+	var booked api.Appointment
+	partner.Post("/appointments", at("2027-03-02T08:00:00Z", of)).Want(t, 201, "").Decode(t, &booked)
+	for _, start := range []string{soon, far} {
+		p := s.problem(partner.Post("/appointments", at(start, of)), 409, "outside-booking-window")
+		if p.EarliestStart == nil || p.LatestStart == nil || !p.EarliestStart.Equal(now.Add(24*time.Hour)) || !p.LatestStart.Equal(now.Add(240*time.Hour)) {
+			t.Errorf("%v %v", p.EarliestStart, p.LatestStart)
+		}
+		partner.Post("/holds", at(start, object{"seconds": 60})).Want(t, 409, "outside-booking-window")
+		partner.Post(fmt.Sprintf("/appointments/%d/reschedule", booked.ID), object{"start_time": start}).Want(t, 409, "outside-booking-window")
+	}
+	series := object{"patient_id": patient.ID, "rule": "FREQ=DAILY;COUNT=20"}
+	partner.Post("/appointment-series", at("2027-03-03T12:00:00Z", series)).Want(t, 409, "outside-booking-window")
+	s.Post("/appointments", at(far, of)).Want(t, 201, "")
+	s.Post("/appointments", at("2027-03-01T09:00:00Z", of)).Want(t, 201, "")
+}
