@@ -29,9 +29,13 @@ var ErrNotDisposable = errors.New("this database is not marked as disposable")
 // clinic.ErrUnavailable, with the cause.
 func (s *Store) Ready(ctx context.Context) (int64, error) {
 	var version int64
-	err := s.db.GetContext(ctx, &version, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`)
+	var restoring bool
+	err := s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0), `+isRestoring+` FROM `+versionTable).Scan(&version, &restoring)
 	if err != nil {
 		return 0, translate(ctx, err)
+	}
+	if restoring {
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: ErrRestoreUnfinished}
 	}
 	needed, err := s.latest(ctx)
 	if err != nil {
@@ -117,13 +121,16 @@ func (sc *Schema) Close() error { return sc.pool.Close() }
 // statements, with the error of ctx; calling it again goes on from there, as it
 // does after the process or the server died.
 //
-// Errors: ErrForeignDatabase; what stops a migration is found before its first
+// Errors: ErrForeignDatabase, ErrRestoreUnfinished; what stops a migration is found before its first
 // statement where that is possible.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
+	if restoring, err := sc.Restoring(ctx); err != nil || restoring {
+		return firstError(err, ErrRestoreUnfinished)
+	}
 	return sc.UpTo(ctx, math.MaxInt64, report)
 }
 
-// UpTo is Up as far as a version.
+// UpTo is Up as far as a version, of a database that is being restored too.
 func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration)) error {
 	if err := sc.createDatabase(ctx); err != nil {
 		return err
