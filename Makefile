@@ -12,9 +12,10 @@ GO        ?= go
 FUZZTIME  ?= 200000x
 # mariadb or mysql; empty takes what the machine has.
 ENGINE    ?=
-# More words for `mems serve`, for internal/bench and for `go test`.
+# More words for `mems serve`, for internal/bench, internal/attack and `go test`.
 ARGS      ?=
 BENCHARGS ?=
+ATTACKARGS ?=
 TESTARGS  ?=
 
 # --- pinned versions ----------------------------------------------------------
@@ -89,7 +90,7 @@ test-mysql: ## the same on MySQL
 .PHONY: cover
 cover: $(PROFILE) ## coverage of hand-written code by the last test run; fails below the bar
 	@# withdb is run by its tests as a process of its own, which the profile cannot see.
-	@grep -vE '^mems/internal/(bench|localdb/withdb)/' $(PROFILE) > $(PROFILE).judged
+	@grep -vE '^mems/internal/(attack|bench|localdb/withdb)/' $(PROFILE) > $(PROFILE).judged
 	@$(GO) tool cover -func=$(PROFILE).judged | awk -v min=$(COVER_MIN) ' \
 	  $$1 == "total:" { sub("%", "", $$3); total = $$3 } \
 	  $$3 == "0.0%" { never = never "  " $$1 " " $$2 "\n" } \
@@ -120,6 +121,10 @@ smoke: ## book through the built binary with curl, as a user would
 .PHONY: bench
 bench: go-present ## measure bookings and reads through HTTP; prints a table
 	$(GO) run ./internal/bench $(BENCHARGS)
+
+.PHONY: attack
+attack: go-present ## hostile clients against real servers; prints which defences hold
+	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)
 
 ##@ Contract
 
@@ -297,8 +302,15 @@ actionlint: $(ACTIONLINT) ## check the workflows under .github
 	@$(ACTIONLINT) && echo "workflows are sound"
 
 .PHONY: vuln
-vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
+vuln: $(GOVULNCHECK) | npm-present ## known vulnerabilities in what we call and build with; needs the network
 	@$(GOVULNCHECK) ./...
+	@for tree in gen $(DESK) $(GENERATORS) internal/publish/conformance; do \
+	  echo "npm audit in $$tree"; (cd $$tree && npm audit --package-lock-only); \
+	done
+
+.PHONY: pin
+pin: ## pin actions by commit and images by digest, looked up from their origins; needs the network
+	@.ci/pin
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay

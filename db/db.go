@@ -13,8 +13,8 @@ import "embed"
 var Migrations embed.FS
 
 // Latest is the schema that this version of the program needs.
-const Latest = 19
+const Latest = 23
 
 // Backstops are the migrations with the triggers that refuse a double booking
-// from any writer. They are left out on engines without triggers.
-var Backstops = []int64{2, 5}
+// from any writer, or keep what is final. They are left out on engines without triggers.
+var Backstops = []int64{2, 5, 23}

@@ -592,6 +592,13 @@ CREATE TABLE `working_hours` (
   CONSTRAINT `working_hours_minutes` CHECK (`start_minute` = 0 and `end_minute` = 0 or `start_minute` >= 0 and `start_minute` < `end_minute` and `end_minute` <= 1440)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TRIGGER api_keys_before_update BEFORE UPDATE ON api_keys FOR EACH ROW
+BEGIN
+  IF OLD.revoked_at IS NOT NULL AND NOT (NEW.revoked_at <=> OLD.revoked_at) THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45004, MESSAGE_TEXT = 'a revoked key stays revoked';
+  END IF;
+END;
+
 CREATE TRIGGER appointments_after_insert AFTER INSERT ON appointments FOR EACH ROW
 BEGIN
   IF NEW.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') THEN
@@ -724,6 +731,27 @@ BEGIN
         SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45003, MESSAGE_TEXT = 'the room is occupied in this time';
       END IF;
     END IF;
+  END IF;
+END;
+
+CREATE TRIGGER appointment_events_before_update BEFORE UPDATE ON appointment_events FOR EACH ROW
+BEGIN
+  IF NEW.note IS NOT NULL AND NOT (BINARY NEW.note <=> BINARY OLD.note) THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45005, MESSAGE_TEXT = 'a note of the history can only be erased';
+  END IF;
+END;
+
+CREATE TRIGGER appointment_event_overrides_before_update BEFORE UPDATE ON appointment_event_overrides FOR EACH ROW
+BEGIN
+  IF NEW.reason <> 'erased' AND NOT (BINARY NEW.reason = BINARY OLD.reason) THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45005, MESSAGE_TEXT = 'a reason of the history can only be erased';
+  END IF;
+END;
+
+CREATE TRIGGER calendar_feeds_before_update BEFORE UPDATE ON calendar_feeds FOR EACH ROW
+BEGIN
+  IF OLD.revoked_at IS NOT NULL AND NOT (NEW.revoked_at <=> OLD.revoked_at) THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45004, MESSAGE_TEXT = 'a revoked feed stays revoked';
   END IF;
 END;
 

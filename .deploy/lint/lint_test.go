@@ -155,10 +155,15 @@ func TestUnits(t *testing.T) {
 			units[filepath.Base(file)] = read(t, filepath.Join("systemd", filepath.Base(file)))
 		}
 	}
-	if len(units) != 4 {
-		t.Fatalf("%d units, want 4", len(units))
+	if len(units) != 9 {
+		t.Fatalf("%d units, want 9", len(units))
 	}
 	if said, err := Units(t.Context(), t.TempDir(), units); err != nil || said != "" {
+		t.Error(err, said)
+	}
+	// With the drop-in, which is read as if it stood at the unit's end.
+	withTLS := map[string]string{"mems.service": units["mems.service"] + "\n" + read(t, "systemd/tls.conf"), "mems-failed@.service": units["mems-failed@.service"]}
+	if said, err := Units(t.Context(), t.TempDir(), withTLS); err != nil || said != "" {
 		t.Error(err, said)
 	}
 	units["mems.service"] = with(t, units["mems.service"], "ProtectClock", "ProtectClocks")

@@ -32,8 +32,8 @@ type config struct {
 	OIDCAudience       string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"what tokens must be meant for"`
 	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
 	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
-	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
-	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
+	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, and of one address without a good credential, 0 for any number to 1000000; none without authentication"`
+	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, half of them writes, 1 to 10000, but always 4 fewer than MEMS_DATABASE_MAX_CONNS at most; more wait up to a tenth of MEMS_REQUEST_TIMEOUT, and then get 503"`
 	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
 	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file that holds MEMS_AUDIT_KEYS, instead of that variable"`
 	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
@@ -48,6 +48,7 @@ type config struct {
 	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
 	DatabaseURLFile    string        `env:"MEMS_DATABASE_URL_FILE" example:"/run/secrets/database-url" doc:"file that holds MEMS_DATABASE_URL, instead of that variable"`
 	DatabaseCAFile     string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
+	ServiceDir         string        `env:"MEMS_SERVICE_DIR" envDefault:"/etc/mems" doc:"where commands beside serve find the settings (mems.env) and secrets of an installed service, when no database is named"`
 	DataDir            string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
 	DatabaseEngine     string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
 	DatabaseConns      int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`

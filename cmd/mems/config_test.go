@@ -36,7 +36,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 			code := run(t.Context(), []string{"version"}, []string{bad}, &out, &errOut)
 			name, value, _ := strings.Cut(bad, "=")
 			said := errOut.String()
-			if code != exitUsage || !strings.Contains(said, name+" cannot be "+strconv.Quote(value)) || !strings.Contains(said, "Example: "+name+"=") {
+			if code != exitConfig || !strings.Contains(said, name+" cannot be "+strconv.Quote(value)) || !strings.Contains(said, "Example: "+name+"=") {
 				t.Errorf("exit %d, message %q does not teach %s", code, said, name)
 			}
 		})
@@ -194,7 +194,7 @@ func TestCommandLine(t *testing.T) {
 		"DemoUnknownFlag":    {[]string{"demo", "--fast"}, exitUsage, "fast"},
 		"DemoTooMany":        {[]string{"demo", "-patients", "0"}, exitUsage, "1 to 200000"},
 		"FlagWithoutValue":   {[]string{"serve", "--http-addr"}, exitUsage, "--http-addr needs a value"},
-		"FlagWithBadValue":   {[]string{"serve", "--http-addr=8080"}, exitUsage, "MEMS_HTTP_ADDR"},
+		"FlagWithBadValue":   {[]string{"serve", "--http-addr=8080"}, exitConfig, "MEMS_HTTP_ADDR"},
 		"ServeUnreadableURL": {[]string{"serve"}, exitFailed, "MEMS_DATABASE_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"mems/internal/localdb"
@@ -18,8 +21,10 @@ type database struct {
 	where   string          // for people; without a password
 }
 
-// openDatabase finds the configured database, or starts (or joins) the private
-// one.
+// openDatabase finds the configured database: that in MEMS_DATABASE_URL, of the
+// service installed here, or the private one. Only commands that are for trying MEMS
+// out start the private one; the others find one that runs, for a new one would not
+// be what they are meant for.
 func (p *program) openDatabase(ctx context.Context) (*database, error) {
 	if p.DatabaseCAFile != "" {
 		pem, err := os.ReadFile(p.DatabaseCAFile)
@@ -37,13 +42,25 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 			return nil, fmt.Errorf("MEMS_DATABASE_URL: %w", err)
 		}
 		_ = schema.Close()
+		if p.service != "" {
+			p.say("using the settings of the service in %s", p.service)
+		}
 		return &database{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
 	}
 	dir := filepath.Join(p.DataDir, "db")
-	s, err := localdb.Start(ctx, localdb.Options{
+	options := localdb.Options{
 		Dir: dir, Engine: p.engine(), Durable: true, Install: true,
 		Log: func(format string, args ...any) { p.say(format, args...) },
-	})
+	}
+	start := localdb.Start
+	if !slices.Contains([]string{"serve", "demo", "reset"}, p.command) {
+		start = localdb.Attach
+	}
+	s, err := start(ctx, options)
+	if errors.Is(err, localdb.ErrNotRunning) {
+		return nil, settingError{fmt.Errorf("no database: set MEMS_DATABASE_URL or MEMS_DATABASE_URL_FILE. (There is no service installed in %s, "+
+			"and no \"mems serve\" runs a private database in %s)", p.ServiceDir, p.DataDir)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("private database: %w", err)
 	}
@@ -58,6 +75,25 @@ func (d *database) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	_ = d.private.Stop(ctx) // killed when it takes too long; it recovers at the next start
+}
+
+// keep keeps a private server running while ctx lives. The context that it returns
+// ends with it, or with the cause when the server cannot be kept running; ended
+// waits until nobody keeps it any more.
+func (d *database) keep(ctx context.Context) (kept context.Context, ended func()) {
+	kept, fail := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	if d.private != nil {
+		keeping.Go(func() {
+			if err := d.private.Keep(kept); err != nil {
+				fail(fmt.Errorf("private database: %w", err))
+			}
+		})
+	}
+	return kept, func() {
+		fail(nil)
+		keeping.Wait()
+	}
 }
 
 // prepare migrates the database. A private one is for trying out, so it is

@@ -30,7 +30,7 @@ func TestDeployment(t *testing.T) {
 	maps.Copy(all, pods(t))
 	maps.Copy(all, units(t))
 	want := []string{
-		"backup", "deployment.yaml", "mems", "mems-backup.service", "mems-migrate.service", "mems.service", "migrate", "migrate/job.yaml",
+		"backup", "deployment.yaml", "mems", "mems-audit.service", "mems-backup.service", "mems-migrate.service", "mems-retain.service", "mems.service", "migrate", "migrate/job.yaml",
 	}
 	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
 		t.Fatalf("found %q, want %q", got, want)
@@ -135,6 +135,9 @@ func composeServices(t *testing.T) map[string]deployed {
 			if strings.HasPrefix(value, "${MEMS_CLINIC_TIME_ZONE:?") {
 				s.Environment[variable] = "Europe/Zurich"
 			}
+			if optional, found := strings.CutPrefix(value, "${"+variable+":-"); found {
+				s.Environment[variable] = strings.TrimSuffix(optional, "}")
+			}
 		}
 		all[name] = deployed{s.Command, s.Environment, s.StopGrace}
 	}
@@ -186,7 +189,7 @@ func pods(t *testing.T) map[string]deployed {
 func units(t *testing.T) map[string]deployed {
 	t.Helper()
 	all := map[string]deployed{}
-	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service"} {
+	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service", "mems-retain.service", "mems-audit.service"} {
 		content, err := os.ReadFile(filepath.Join("../../.deploy/systemd", name))
 		if err != nil {
 			t.Fatal(err)
@@ -207,6 +210,48 @@ func units(t *testing.T) map[string]deployed {
 		all[name] = d
 	}
 	return all
+}
+
+// The service restarts after a crash and not for ever after a wrong setting, tells when
+// it is ready, and whatever runs it bounds what it may take.
+func TestServiceIsBoundedAndRestarted(t *testing.T) {
+	t.Parallel()
+	read := func(file string) string {
+		content, err := os.ReadFile(filepath.Join("../../.deploy", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	unit := read("systemd/mems.service")
+	for _, line := range []string{
+		"Type=notify", "Restart=always", fmt.Sprintf("RestartPreventExitStatus=%d", exitConfig), "OnFailure=mems-failed@%N.service",
+		"MemoryMax=", "Environment=GOMEMLIMIT=", "TasksMax=", "LimitNOFILE=",
+	} {
+		if !strings.Contains(unit, "\n"+line) {
+			t.Errorf("mems.service has no %s", line)
+		}
+	}
+	for _, name := range []string{"backup", "retain", "audit"} {
+		if !strings.Contains(read("systemd/mems-"+name+".service"), "OnFailure=") || !strings.Contains(read("systemd/mems-"+name+".timer"), "OnCalendar=") {
+			t.Errorf("nobody is told that mems-%s failed, or it is not run by itself", name)
+		}
+	}
+	if backup := read("systemd/mems-backup.service"); !contains(backup, "-delete", "MEMS_AUDIT_KEYS_FILE=") {
+		t.Error("backups are kept for ever, or are not signed")
+	}
+	var file struct {
+		Services map[string]struct {
+			Memory string `yaml:"mem_limit"`
+			PIDs   int    `yaml:"pids_limit"`
+		}
+	}
+	readYAML(t, "compose.yaml", &file)
+	for name, s := range file.Services {
+		if s.Memory == "" || s.PIDs == 0 {
+			t.Errorf("the service %s of Compose has no bound", name)
+		}
+	}
 }
 
 func envFile(t *testing.T, file string) map[string]string {

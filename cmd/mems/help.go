@@ -244,7 +244,7 @@ func printHelp(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-11s %s\n", c.name, c.summary)
 	}
-	b.WriteString("\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
+	b.WriteString("\nCommands beside serve use the service installed in MEMS_SERVICE_DIR when no database is\nnamed, or the private database of a \"mems serve\" that runs.\n\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
 	for _, s := range settings() {
 		fmt.Fprintf(&b, "  %s (%s)\n", s.name, s.shown())
 		fmt.Fprintf(&b, "      %s\n", s.meaning)

@@ -29,18 +29,30 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitConfig says that a setting is wrong, so that starting again is of no use:
+	// EX_CONFIG of sysexits.h. The units of systemd know it. (2 would also be a Go
+	// program's crash.)
+	exitConfig = 78
 )
 
 // program is what every command gets.
 type program struct {
 	config
+	command  string // its name
+	service  string // where the installed service's settings were taken from; empty for nowhere
 	out, err io.Writer
+	notify   string // the service manager's socket; empty without one
 }
 
 // usageError says that the command line is wrong; the message says how.
 type usageError struct{ message string }
 
 func (e usageError) Error() string { return e.message }
+
+// settingError says that a setting is wrong, which only the start could tell.
+type settingError struct{ error }
+
+func (e settingError) Unwrap() error { return e.error }
 
 // run is main without its process: tests call it as often as they like.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
@@ -69,12 +81,17 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
 		return exitUsage
 	}
+	environ, service, err := withService(name, environ)
+	if err != nil {
+		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
+		return exitConfig
+	}
 	cfg, err := readConfig(environ)
 	if err != nil {
 		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
-		return exitUsage
+		return exitConfig
 	}
-	err = c.run(ctx, &program{config: cfg, out: out, err: errOut}, args)
+	err = c.run(ctx, &program{config: cfg, command: name, service: service, out: out, err: errOut}, args)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -84,6 +101,9 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		return exitUsage
 	default:
 		_, _ = fmt.Fprintf(errOut, "mems %s: %v\n", name, err)
+		if errors.As(err, &settingError{}) {
+			return exitConfig
+		}
 		return exitFailed
 	}
 }

@@ -84,10 +84,15 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 // replayOptions have the engine's tool write one database's part of the log, for
 // the database that was restored.
 func replayOptions(engine localdb.Engine, from, to string, position uint64, end time.Time) []string {
+	// MariaDB's tool chooses by the name in the log, MySQL's by the new one.
+	chosen := from
+	if engine == localdb.MySQL {
+		chosen = to
+	}
 	options := []string{
 		"--start-position=" + strconv.FormatUint(position, 10),
 		"--stop-datetime=" + end.UTC().Format(time.DateTime),
-		"--database=" + to, // of what is left once names are rewritten
+		"--database=" + chosen,
 	}
 	if from != to {
 		options = append(options, "--rewrite-db="+from+"->"+to)

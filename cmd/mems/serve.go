@@ -31,10 +31,11 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if err := p.checkOpen(); err != nil {
 		return err
 	}
+	p.notify = takeNotifySocket()
 	// Take the address first: a port in use should not cost a database's start.
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.HTTPAddr)
+	listener, err := listen(ctx, "MEMS_HTTP_ADDR", p.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("%w\nAnother program may use this address; end it, or choose another one with MEMS_HTTP_ADDR", err)
+		return err
 	}
 	defer func() { _ = listener.Close() }()
 	proxies, err := readNetworks(p.TrustedProxies)
@@ -65,6 +66,8 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer d.close()
+	ctx, watched := d.keep(ctx)
+	defer watched()
 	if *migrateFirst || d.private != nil {
 		if err := p.prepare(ctx, d); err != nil {
 			return err
@@ -84,7 +87,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: builtFrom(), Log: log,
-		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
+		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered, Lines: watch.Lines(),
 		Open: p.open(), Host: p.host(), PublicURL: p.PublicURL, IsCertified: isCertified, Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
 		WebhooksInside: len(inside) > 0, Desk: desk,
 	})
@@ -110,7 +113,11 @@ func serve(ctx context.Context, p *program, args []string) error {
 	var sending sync.WaitGroup
 	sending.Go(func() { sender.Run(ctx) })
 	defer sending.Wait()
-	return p.serveHTTP(ctx, listener, watch.Handler(api), api.SetDraining, log)
+	err = p.serveHTTP(ctx, listener, watch.Handler(api), api.SetDraining, log)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // keepHouse passes on the waitlist's expired offers every few seconds, and
@@ -157,11 +164,13 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()
+	notifySystemd(ctx, p.notify, "READY=1")
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
+	notifySystemd(context.WithoutCancel(ctx), p.notify, "STOPPING=1")
 	p.say("finishing the requests in flight (a second signal ends at once) ...")
 	drain()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ShutdownTimeout)
@@ -192,10 +201,10 @@ func (p *program) checkOpen() error {
 	if !p.open() || p.AllowOpen || isLoopback(host) {
 		return nil
 	}
-	return fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and callers need not authenticate: "+
+	return settingError{fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and callers need not authenticate: "+
 		"whoever reaches it could read and change everything.\n"+
 		"Set MEMS_AUTH=required, and make a key with \"mems keys create\" or name an identity provider in MEMS_OIDC_ISSUER; "+
-		"or keep the address on 127.0.0.1; or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)
+		"or keep the address on 127.0.0.1; or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)}
 }
 
 // tokens is the identity provider, nil for none.

@@ -97,7 +97,7 @@ func TestServeRefuses(t *testing.T) {
 	t.Run("OpenNetwork", func(t *testing.T) {
 		t.Parallel()
 		code, out := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_DATABASE_URL=root@unix(/nowhere)/mems")
-		if code != exitFailed || !strings.Contains(out, "MEMS_ALLOW_OPEN") {
+		if code != exitConfig || !strings.Contains(out, "MEMS_ALLOW_OPEN") {
 			t.Errorf("exit %d: %s", code, out)
 		}
 	})

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -42,9 +40,9 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 	if p.MetricsAddr == "" {
 		return func() {}, nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.MetricsAddr)
+	listener, err := listen(ctx, "MEMS_METRICS_ADDR", p.MetricsAddr)
 	if err != nil {
-		return nil, fmt.Errorf("%w\nAnother program may use this address; end it, or choose another one with MEMS_METRICS_ADDR", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -33,11 +35,26 @@ const lookAgain = 2 * time.Second
 func newCertificates(certFile, keyFile string, log *slog.Logger) (*certificates, error) {
 	c := &certificates{certFile: certFile, keyFile: keyFile, log: log}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, settingError{fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w\nThe server's user may not read it. Leave the key "+
+			"to its owner, and let systemd hand it over: LoadCredential= (tls.conf beside the units has it)", err)}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w", err)
+		return nil, settingError{fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w", err)}
 	}
 	c.current, c.seen, c.looked = &pair, c.stamps(), time.Now()
+	c.warnOfReaders()
 	return c, nil
+}
+
+// warnOfReaders warns of a key that users beside the server's own can read. A
+// group may be meant to: it is how a proxy or a program that renews certificates
+// shares them, and how Kubernetes mounts secrets.
+func (c *certificates) warnOfReaders() {
+	if info, err := os.Stat(c.keyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
+		c.log.Warn("every user of this machine can read the TLS key: chmod o= it, and renew the certificate if they may have",
+			"file", c.keyFile, "mode", info.Mode().Perm().String())
+	}
 }
 
 // config is what the listener needs. TLS 1.2 is the least; which ciphers are safe
@@ -65,6 +82,7 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return c.current, nil
 	}
 	c.current, c.seen = &pair, now
+	c.warnOfReaders()
 	c.log.Info("a new TLS certificate is served")
 	return c.current, nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -131,6 +132,26 @@ func TestTLSFiles(t *testing.T) {
 	} {
 		if code, output := runMEMS(t, []string{"serve"}, append(env, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATABASE_URL=nobody@tcp(127.0.0.1:1)/mems")...); code == exitOK || !strings.Contains(output, "MEMS_TLS_") {
 			t.Errorf("%s: %d %s", name, code, output)
+		}
+	}
+}
+
+// A key that every user can read is warned of, and served.
+func TestTLSKeyThatOthersRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePair(t, cert, key, 1)
+	for mode, warns := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		var log strings.Builder
+		if _, err := newCertificates(cert, key, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Contains(log.String(), "can read the TLS key"); said != warns {
+			t.Errorf("mode %o: warned %v: %s", mode, said, log.String())
 		}
 	}
 }

@@ -4,6 +4,10 @@
 -- DATETIME(6) are UTC, written by the application, never by NOW(). CHECK
 -- constraints and foreign keys say the domain's rules again, for every writer.
 -- Lengths, not comparison with '': to the collation a combining accent alone is ''.
+--
+-- What 00003 adds to doctors and appointments is here already: adding an enforced
+-- CHECK later copies the table on MySQL, and bookings wait for that. 00003 passes over
+-- what it finds.
 
 -- +goose Up
 CREATE TABLE IF NOT EXISTS installation (
@@ -49,20 +53,28 @@ CREATE TABLE IF NOT EXISTS doctors (
   calendar_rev   BIGINT       NOT NULL DEFAULT 0, -- the guard: every change of this doctor's calendar writes it first
   created_at     DATETIME(6)  NOT NULL,
   updated_at     DATETIME(6)  NOT NULL,
+  hours_time_zone VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  hours_version  BIGINT       NOT NULL DEFAULT 1,
+  overbook_cap   SMALLINT     NOT NULL DEFAULT 0, -- how many appointments a flagged one may overlap
   PRIMARY KEY (id),
   KEY doctors_full_name (full_name),
   KEY doctors_specialization (specialization, full_name),
   CONSTRAINT doctors_names CHECK (CHAR_LENGTH(full_name) > 0 AND CHAR_LENGTH(specialization) > 0),
-  CONSTRAINT doctors_is_active CHECK (is_active IN (0, 1))
+  CONSTRAINT doctors_is_active CHECK (is_active IN (0, 1)),
+  CONSTRAINT doctors_overbook_cap CHECK (overbook_cap BETWEEN 0 AND 10)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE TABLE IF NOT EXISTS appointments (
   id                  BIGINT       NOT NULL AUTO_INCREMENT,
   patient_id          BIGINT       NOT NULL,
   doctor_id           BIGINT       NOT NULL,
+  type_id             BIGINT       NULL,
+  room_id             BIGINT       NULL,
   start_time          DATETIME(6)  NOT NULL,
   end_time            DATETIME(6)  NOT NULL, -- stored, so that an index can bound it
   duration_minutes    SMALLINT     NOT NULL,
+  buffer_before_minutes SMALLINT   NOT NULL DEFAULT 0,
+  buffer_after_minutes SMALLINT    NOT NULL DEFAULT 0,
   status              VARCHAR(30)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'scheduled',
   cancellation_reason VARCHAR(30)  CHARACTER SET ascii COLLATE ascii_bin NULL,
   cancellation_note   VARCHAR(500) NULL,
@@ -70,6 +82,10 @@ CREATE TABLE IF NOT EXISTS appointments (
   version             BIGINT       NOT NULL DEFAULT 1,
   created_at          DATETIME(6)  NOT NULL,
   updated_at          DATETIME(6)  NOT NULL,
+  doctor_overbooked   TINYINT(1)   NOT NULL DEFAULT 0,
+  patient_overbooked  TINYINT(1)   NOT NULL DEFAULT 0,
+  outside_hours       TINYINT(1)   NOT NULL DEFAULT 0,
+  override_reason     VARCHAR(500) NULL,
   PRIMARY KEY (id),
   KEY appointments_doctor (doctor_id, start_time),
   KEY appointments_patient (patient_id, start_time),
@@ -85,7 +101,11 @@ CREATE TABLE IF NOT EXISTS appointments (
     AND (status = 'cancelled') = (cancelled_at IS NOT NULL)
     AND (status = 'cancelled' OR cancellation_note IS NULL)),
   CONSTRAINT appointments_reason CHECK (cancellation_reason IN ('patient_request', 'doctor_unavailable',
-    'clinic_closed', 'rebooked', 'booked_in_error', 'other'))
+    'clinic_closed', 'rebooked', 'booked_in_error', 'other')),
+  CONSTRAINT appointments_buffers CHECK (buffer_before_minutes BETWEEN 0 AND 60 AND buffer_after_minutes BETWEEN 0 AND 60),
+  CONSTRAINT appointments_override CHECK (
+    doctor_overbooked IN (0, 1) AND patient_overbooked IN (0, 1) AND outside_hours IN (0, 1)
+    AND (doctor_overbooked + patient_overbooked + outside_hours = 0 OR override_reason IS NOT NULL))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down

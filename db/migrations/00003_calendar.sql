@@ -4,6 +4,8 @@
 -- Old programs can live with it: every new column has a default or may be null.
 
 -- +goose Up
+-- 00001 makes these columns and CHECKs by now; a schema that an older 00001 made gets
+-- them here.
 -- Without a time zone a doctor has no working hours and can be booked at any time.
 ALTER TABLE doctors
   ADD COLUMN hours_time_zone VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
@@ -121,8 +123,8 @@ ALTER TABLE appointments
   ADD CONSTRAINT appointments_room_exists FOREIGN KEY (room_id) REFERENCES rooms (id),
   ALGORITHM = INPLACE, LOCK = NONE;
 SET SESSION foreign_key_checks = 1;
--- An enforced CHECK copies the table on MySQL, which no setting avoids: bookings wait
--- for it. Later migrations of a large table use none.
+-- An enforced CHECK copies the table on MySQL, which no setting avoids: hence 00001.
+-- Later migrations of a large table use none.
 ALTER TABLE appointments
   ADD CONSTRAINT appointments_buffers CHECK (buffer_before_minutes BETWEEN 0 AND 60 AND buffer_after_minutes BETWEEN 0 AND 60),
   ADD CONSTRAINT appointments_override CHECK (

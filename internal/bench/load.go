@@ -60,6 +60,28 @@ func round(ctx context.Context, clients int, length time.Duration, do work) (res
 	return all, nil
 }
 
+// together lets clients do one unit each at the same moment.
+func together(clients int, do func(worker int) error) (result, error) {
+	var all result
+	all.latencies = make([]time.Duration, clients)
+	errs := make([]error, clients)
+	gate := make(chan struct{})
+	var wg sync.WaitGroup
+	for worker := range clients {
+		wg.Go(func() {
+			<-gate
+			began := time.Now()
+			errs[worker] = do(worker)
+			all.latencies[worker] = time.Since(began)
+		})
+	}
+	start := time.Now()
+	close(gate)
+	wg.Wait()
+	all.perSecond = float64(clients) / time.Since(start).Seconds()
+	return all, errors.Join(errs...)
+}
+
 func cmpErr(first, err error) error {
 	if first != nil {
 		return first

@@ -44,7 +44,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; medians are printed")
 	flag.StringVar(&o.engine, "engine", "mariadb", "mariadb or mysql")
-	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed")
+	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed, fair lets many book at once beside readers, refuse measures refusals among 953 doctors")
 	flag.StringVar(&o.serverLog, "server-log", "info", "log level of the server, by default its own: a line for each request")
 	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")
 	flag.Parse()

@@ -28,6 +28,7 @@ import (
 // bench is one filled clinic with a server in front of it.
 type bench struct {
 	address string
+	dsn     string
 	store   *store.Store          // for the direct reads
 	next    atomic.Int64          // counts what was asked for
 	taken   [doctors]atomic.Int64 // how many times of each doctor were booked
@@ -51,8 +52,15 @@ func (b *bench) booking() clinic.Booking {
 	}
 }
 
+func bookingBody(k clinic.Booking) []byte {
+	return fmt.Appendf(nil, `{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))
+}
+
 // measure fills a clinic of the size and prints a table of its own.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
+	if o.only == "refuse" {
+		patients = quickPatients // these have nothing to do with it
+	}
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
 	say("filling %d appointments", size)
 	if err := fill(ctx, dsn, size); err != nil {
@@ -85,7 +93,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	}
 	workday := weekdaysBack(time.Now().UTC(), 1)[0]
 	b := &bench{
-		address: address, store: st, today: workday.Format(time.DateOnly),
+		address: address, dsn: dsn, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
 		horizon: workday.AddDate(0, 0, 2*maxAhead), // behind what was filled
 		free:    clinic.Interval{Start: workday.AddDate(0, 0, 1), End: workday.AddDate(0, 0, 15)},
@@ -95,12 +103,16 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		b.some = strings.TrimPrefix(b.some+","+strconv.Itoa(id+1), ",")
 	}
 	book := func(c *httpClient) (int, error) {
-		k := b.booking()
-		return c.send("POST", "/appointments", fmt.Appendf(nil,
-			`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339)))
+		return c.send("POST", "/appointments", bookingBody(b.booking()))
 	}
-	if o.only == "overload" {
+	switch o.only {
+	case "overload":
 		return b.overload(ctx, o, book)
+	case "fair":
+		return b.fair(ctx, o)
+	}
+	if o.only == "refuse" {
+		return b.refusals(ctx, o)
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")

@@ -66,15 +66,16 @@ func (s *Schedule) Starts(q SlotQuery) iter.Seq[time.Time] {
 		if s.Hours.Given() {
 			working = s.Hours.Open(reach)
 		}
-		// Merged copies: none of them may be shared with another query.
-		working = subtract(working, merge(slices.Clone(s.Off)))
+		// Merged copies of what is near: none of them may be shared with another query.
+		near := q.Buffers.around(reach)
+		working = subtract(working, merge(overlapping(s.Off, reach)))
 		obstacles := []obstacle{
-			{merge(slices.Clone(s.Busy)), q.Buffers},
-			{merge(slices.Clone(q.PatientBusy)), Buffers{}},
+			{merge(overlapping(s.Busy, near)), q.Buffers},
+			{merge(overlapping(q.PatientBusy, reach)), Buffers{}},
 		}
 		rooms := make([][]Interval, len(q.Rooms))
 		for i, busy := range q.Rooms {
-			rooms[i] = merge(slices.Clone(busy))
+			rooms[i] = merge(overlapping(busy, near))
 		}
 		g := grid{step: q.Step, zone: q.Zone}
 		for _, w := range working {
@@ -95,6 +96,17 @@ func (s *Schedule) Starts(q SlotQuery) iter.Seq[time.Time] {
 			}
 		}
 	}
+}
+
+// overlapping copies the intervals that overlap a window.
+func overlapping(is []Interval, window Interval) []Interval {
+	var found []Interval
+	for _, i := range is {
+		if i.Overlaps(window) {
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 // obstacle is a calendar that must be free, and the buffers that count in it.

@@ -35,7 +35,12 @@ func (f *CalendarFeed) Check(now time.Time) error {
 
 // Valid reports whether the calendar may be read with this secret now.
 func (f *CalendarFeed) Valid(secret string, now time.Time) bool {
-	return isSecret(secret, f.Hash) && f.RevokedAt == nil && (f.ExpiresAt == nil || now.Before(*f.ExpiresAt))
+	return isSecret(secret, f.Hash) && f.Live(now)
+}
+
+// Live reports whether the feed is neither revoked nor expired.
+func (f *CalendarFeed) Live(now time.Time) bool {
+	return f.RevokedAt == nil && (f.ExpiresAt == nil || now.Before(*f.ExpiresAt))
 }
 
 // Within reports whether somebody gets at the feed: a doctor, if it is of the

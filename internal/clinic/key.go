@@ -80,8 +80,11 @@ func (k *APIKey) Caller() Caller {
 
 // Valid reports whether the key may be used with this secret now.
 func (k *APIKey) Valid(secret string, now time.Time) bool {
-	return isSecret(secret, k.Hash) && k.RevokedAt == nil && now.Before(k.ExpiresAt)
+	return isSecret(secret, k.Hash) && k.Live(now)
 }
+
+// Live reports whether the key is neither revoked nor expired.
+func (k *APIKey) Live(now time.Time) bool { return k.RevokedAt == nil && now.Before(k.ExpiresAt) }
 
 func isSecret(secret string, hash [sha256.Size]byte) bool {
 	given := sha256.Sum256([]byte(secret))

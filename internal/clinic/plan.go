@@ -45,6 +45,41 @@ func (i PlanItem) Reschedule() Reschedule {
 	return Reschedule{Start: &start, DoctorID: i.Proposal.DoctorID, RoomID: ChangeTo(i.RoomID)}
 }
 
+// MaxPlanAhead bounds how long after a visit a new time for it is looked for.
+const MaxPlanAhead = 120 * 24 * time.Hour
+
+// PlanWindow returns the window in which times for the visits, which are by start, are
+// looked for: from the first of them to horizon after the absence, or MaxPlanAhead
+// after the last.
+func PlanWindow(visits []Appointment, away Interval, horizon time.Duration) Interval {
+	if len(visits) == 0 {
+		return Interval{Start: away.Start, End: away.Start}
+	}
+	end := away.End.Add(horizon)
+	if last := visits[len(visits)-1].Time.Start.Add(MaxPlanAhead); last.Before(end) {
+		end = last
+	}
+	return Interval{Start: visits[0].Time.Start, End: end}
+}
+
+// What a plan examines at most of colleagues' calendars: planDoctorDays for all visits
+// together, and planReadDays that are read; but minPlanColleagues in any case.
+const (
+	MaxPlanColleagues = 48
+	minPlanColleagues = 8
+	planDoctorDays    = 100_000
+	planReadDays      = 10_000
+)
+
+// PlanColleagues returns how many colleagues' calendars a plan of so many visits looks
+// at in a window.
+func PlanColleagues(visits int, window Interval) int {
+	days := func(d time.Duration) int { return int(d/(24*time.Hour)) + 1 }
+	span := window.End.Sub(window.Start)
+	n := min(MaxPlanColleagues, planDoctorDays/(max(1, visits)*days(min(span, MaxPlanAhead))), planReadDays/days(span))
+	return max(minPlanColleagues, n)
+}
+
 // Calendars is everything that proposals are looked for in: of the doctors who
 // may take a visit over, of the patients and of the rooms.
 type Calendars struct {
@@ -57,9 +92,13 @@ type Calendars struct {
 // Propose finds, visit by visit in the order given, the free time that is
 // nearest to the visit's own, not before it, with its own doctor or another one
 // of the schedules; its own doctor among equals. A proposal counts as busy for
-// those after it. Starts are looked for every five minutes up to a limit.
+// those after it. Starts are looked for every five minutes up to a
+// limit, at most MaxPlanAhead after the visit's own.
 func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Location) []PlanItem {
 	items := make([]PlanItem, len(visits))
+	for i := range c.Schedules {
+		c.Schedules[i].Busy = merge(c.Schedules[i].Busy) // once, not for every visit
+	}
 	for n, v := range visits {
 		items[n] = PlanItem{Visit: v, Outcome: PlanImpossible}
 		q, rooms := c.query(v, until, zone)
@@ -78,6 +117,9 @@ func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Loca
 					best = i
 				}
 				break
+			}
+			if found := items[n].Proposal; found != nil {
+				q.Window.End = found.Time.Start.Add(time.Microsecond) // nobody needs to look further
 			}
 		}
 		if best < 0 {
@@ -102,6 +144,9 @@ func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Loca
 // query asks for the free times of one visit, and lists the rooms that would do,
 // its own first.
 func (c Calendars) query(v Appointment, until time.Time, zone *time.Location) (SlotQuery, []int64) {
+	if ahead := v.Time.Start.Add(MaxPlanAhead); ahead.Before(until) {
+		until = ahead
+	}
 	q := SlotQuery{
 		Window: Interval{Start: v.Time.Start, End: until}, Duration: v.Time.End.Sub(v.Time.Start), Buffers: v.Buffers,
 		Step: 5 * time.Minute, Zone: zone, PatientBusy: c.PatientBusy[v.PatientID],

@@ -11,6 +11,34 @@ import (
 
 var errOtherEngine = errors.New("another engine")
 
+// ErrNotRunning says that no process runs a server in a directory.
+var ErrNotRunning = errors.New("no server runs there")
+
+// Attach attaches to the server that another process runs in o.Dir, and makes
+// nothing. Errors: ErrNotRunning.
+func Attach(ctx context.Context, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	dir, err := filepath.EvalSymlinks(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, dir: dir}
+	attached, err := s.attach(ctx)
+	switch {
+	case attached:
+		return s, nil
+	case errors.Is(err, errOtherEngine), ctx.Err() != nil:
+		return nil, err
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+}
+
 // published is what an owner tells those who attach, in run/server.json. The
 // socket is part of it because its place may depend on the owner's environment.
 type published struct {

@@ -49,6 +49,8 @@ type Options struct {
 	Durable bool
 	// Install allows installing a server when none is found.
 	Install bool
+	// BinaryLog keeps a binary log, in the folder of the data; a durable MySQL does anyway.
+	BinaryLog bool
 	// BufferPoolMB is the server's cache; 0 means 256.
 	BufferPoolMB int
 	// Port, when not 0, also opens 127.0.0.1:Port, for benchmarks and for the
@@ -62,18 +64,19 @@ type Options struct {
 // Server is a running private server. Its methods may be called by several
 // goroutines.
 type Server struct {
-	options  Options
+	options Options
+	dir     string
+	socket  string
+
+	mu       sync.Mutex // guards what follows: one start or stop at a time
 	program  program
-	dir      string
-	socket   string
 	tmp      string
 	version  string
 	password string // of the TCP account; empty when there is none
 	owned    bool
-
-	mu    sync.Mutex // guards what follows: one start or stop at a time
-	lock  *os.File   // nil when attached, and after Stop
-	child *child     // nil before the first start
+	released bool     // Stop was called on a server of another process
+	lock     *os.File // nil when attached, and after Stop
+	child    *child   // nil before the first start
 }
 
 // DSN is the go-sql-driver address of a database of this server, as its root
@@ -89,6 +92,8 @@ func (s *Server) config(database string) *mysql.Config {
 // TCPDSN is the go-sql-driver address by which the server answers on
 // 127.0.0.1; empty when it does not.
 func (s *Server) TCPDSN(database string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.password == "" {
 		return ""
 	}
@@ -102,14 +107,26 @@ func (s *Server) TCPDSN(database string) string {
 func (s *Server) Socket() string { return s.socket }
 
 // Engine is the kind of server that runs.
-func (s *Server) Engine() Engine { return s.program.engine }
+func (s *Server) Engine() Engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.program.engine
+}
 
 // Version is what the server says of itself.
-func (s *Server) Version() string { return s.version }
+func (s *Server) Version() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
 
 // Owned reports whether this process runs the server; otherwise another one
 // does, and Stop leaves it alone.
-func (s *Server) Owned() bool { return s.owned }
+func (s *Server) Owned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owned
+}
 
 func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
 func (s *Server) logFile() string { return filepath.Join(s.dir, "server.log") }

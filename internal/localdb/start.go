@@ -66,6 +66,7 @@ func (s *Server) ownOrAttach(ctx context.Context) error {
 		lock, err := takeLock(filepath.Join(s.dir, "lock"))
 		if err == nil {
 			s.lock, s.owned = lock, true
+			s.socket = "" // not what an owner that crashed has published
 			if err := s.startOwned(ctx); err != nil {
 				_ = lock.Close()
 				return err
@@ -92,8 +93,10 @@ func (s *Server) ownOrAttach(ctx context.Context) error {
 
 func (s *Server) startOwned(ctx context.Context) error {
 	var err error
-	if s.socket, err = socketPath(s.dir); err != nil {
-		return err
+	if s.socket == "" { // else taken over from the owner that it was attached to
+		if s.socket, err = socketPath(s.dir); err != nil {
+			return err
+		}
 	}
 	if s.tmp, err = tmpDir(s.dir); err != nil {
 		return err

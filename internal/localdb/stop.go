@@ -19,6 +19,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lock == nil {
+		s.released = true
 		return nil
 	}
 	err := s.end(ctx, syscall.SIGTERM)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -53,7 +54,11 @@ func (s *Server) answerError(err error, c echo.Context) {
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
-		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
+		level := slog.LevelError
+		if _, shed := errors.AsType[*shedError](err); shed {
+			level = slog.LevelDebug // counted by mems_line_shed_total; thousands a second must not cost a line each
+		}
+		s.cfg.Log.Log(c.Request().Context(), level, "request failed",
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
@@ -206,7 +211,7 @@ func newProblem(slug api.ProblemSlug, detail string, header http.Header) (api.Pr
 	if detail == "" {
 		detail = t.detail
 	}
-	if t.status == http.StatusServiceUnavailable {
+	if t.status == http.StatusServiceUnavailable && header.Get("Retry-After") == "" {
 		header = http.Header{"Retry-After": {strconv.Itoa(retryAfter)}}
 	}
 	return api.Problem{

@@ -284,3 +284,36 @@ func TestDeleteRacesBookings(t *testing.T) {
 		t.Errorf("%d appointments without a doctor or patient (%v)", orphans, err)
 	}
 }
+
+// Of 64 clients who want one time at once, each with a key, one gets it and 63 are told
+// that it is taken, with alternatives: none is turned away for load.
+func TestRaceForOneTimeIsAnswered(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor := f.doctor()
+	patients := make([]int64, 64)
+	for i := range patients {
+		patients[i] = f.patient()
+	}
+	answers := make(chan *contracttest.Response, len(patients))
+	for i, patient := range patients {
+		go func() {
+			answers <- once(f.Client, fmt.Sprintf("race-%d", i), "/appointments",
+				object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-02T09:00:00Z", "duration_minutes": 30})
+		}()
+	}
+	count := map[int]int{}
+	for range patients {
+		r := <-answers
+		count[r.Status]++
+		if r.Status == 409 {
+			var p struct{ Alternatives []any }
+			if r.Want(t, 409, "doctor-overlap").Decode(t, &p); len(p.Alternatives) == 0 {
+				t.Error("a refusal without alternatives")
+			}
+		}
+	}
+	if count[201] != 1 || count[409] != 63 {
+		t.Errorf("answers: %v", count)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -28,36 +29,32 @@ func permissionOf(op *openapi3.Operation) (clinic.Permission, error) {
 	return p, nil
 }
 
-// authorise finds out who asks, and lets him pass who has the permission that
-// the contract states for the operation. It runs before anything else of the
-// request is looked at, its body included.
+// authorise authenticates the caller, counts the request for its rate limit, and
+// rejects callers without the permission that the contract states for the operation.
+// It runs before anything else of the request is looked at, its body included.
 func (s *Server) authorise(operation string, needs clinic.Permission) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			address := originOf(r, s.cfg.TrustedProxies).address
 			access := clinic.Access{Operation: operation, RequestID: requestID(c), Address: address}
-			bucket := "address " + address.String()
-			if needs != clinic.Public {
-				if err := s.limits.peek(c, bucket); err != nil {
-					return err
-				}
-				caller, err := s.authenticate(r)
+			from, name := &s.limits.public, addressName(address)
+			switch {
+			case needs != clinic.Public:
+				caller, err := s.authenticateLimited(c, name)
 				if err != nil {
-					if errors.Is(err, clinic.ErrUnauthenticated) {
-						if limited := s.limits.take(c, bucket); limited != nil {
-							return limited // guessing gets no further
-						}
-					}
 					return err
 				}
 				access.Caller, access.Reach = caller, caller.Reach(needs)
-				if caller.Kind() != "open" {
-					bucket = "caller " + caller.Subject
+				from, name = &s.limits.callers, caller.Subject
+			case operation == readsCalendar:
+				var err error
+				if from, name, err = s.feedBucket(c, name); err != nil {
+					return err
 				}
 			}
 			if !alwaysAnswered[operation] {
-				if err := s.limits.take(c, bucket); err != nil {
+				if err := s.limits.take(c, from, name); err != nil {
 					return err
 				}
 			}
@@ -68,6 +65,52 @@ func (s *Server) authorise(operation string, needs clinic.Permission) echo.Middl
 			return next(c)
 		}
 	}
+}
+
+// authenticateLimited authenticates the caller. A wrong credential, and none, counts
+// for the address; a key that is not known to be good does so before the database is
+// asked for it, so that guessing costs no query beyond the limit. A good credential
+// is never refused for what else comes from its address.
+// Errors: those of authenticate, api.ProblemSlugRateLimited.
+func (s *Server) authenticateLimited(c echo.Context, address string) (clinic.Caller, error) {
+	r := c.Request()
+	counted := false
+	if keys := credentials(r, headerAPIKey); len(keys) == 1 && s.limits.perMinute > 0 {
+		known, err := s.cfg.Store.KnowsKey(r.Context(), keys[0])
+		if err != nil {
+			return clinic.Caller{}, err
+		}
+		if !known {
+			counted = true
+			if err := s.limits.take(c, &s.limits.strangers, address); err != nil {
+				return clinic.Caller{}, err
+			}
+		}
+	}
+	caller, err := s.authenticate(r)
+	if !counted && errors.Is(err, clinic.ErrUnauthenticated) {
+		if limited := s.limits.take(c, &s.limits.strangers, address); limited != nil {
+			return clinic.Caller{}, limited
+		}
+	}
+	return caller, err
+}
+
+// feedBucket returns the bucket of a calendar feed, which is its own as a caller's
+// is; without a good token it is that of the address's wrong credentials.
+func (s *Server) feedBucket(c echo.Context, address string) (*buckets, string, error) {
+	token, _ := strings.CutSuffix(c.Param("token"), feedSuffix)
+	if s.limits.perMinute > 0 {
+		known, err := s.cfg.Store.KnowsCalendarFeed(c.Request().Context(), token)
+		if err != nil {
+			return nil, "", err
+		}
+		if known {
+			id, _, _ := clinic.ParseFeedToken(token) // it is one
+			return &s.limits.callers, "feed:" + strconv.FormatInt(id, 10), nil
+		}
+	}
+	return &s.limits.strangers, address, nil
 }
 
 // alwaysAnswered are the operations that know no rate limit: whoever watches the
@@ -83,7 +126,7 @@ func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
 	case len(keys)+len(tokens) == 0 && s.cfg.Open:
 		return clinic.Open(), checkLocal(r, s.cfg.Host)
 	case len(keys) == 1 && len(tokens) == 0:
-		release, err := s.admission.enter(r.Context()) // it asks the database
+		release, err := s.lookUpKey(r) // it asks the database
 		if err != nil {
 			return clinic.Caller{}, err
 		}

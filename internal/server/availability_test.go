@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -255,4 +256,45 @@ func TestAlternatives(t *testing.T) {
 			t.Errorf("%+v", p.Alternatives)
 		}
 	})
+}
+
+// A search that had to stop says where to go on, also when it has found nothing yet,
+// and counting does not go on for ever.
+func TestAvailabilityOfManyDoctors(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	var rows []string
+	for i := range 500 { // 20 days of all of them
+		rows = append(rows, fmt.Sprintf("('Dr. X%04d','Many','2026-01-01','2026-01-01')", i))
+	}
+	f.db.DB.MustExec(`INSERT INTO doctors (full_name, specialization, created_at, updated_at) VALUES ` + strings.Join(rows, ","))
+	f.Post("/closures", object{"start_time": "2027-03-01T00:00:00Z", "end_time": "2027-03-26T00:00:00Z", "name": "Closed"}).Want(t, 201, "")
+	window := []string{"from", "2027-03-02T00:00:00Z", "to", "2027-04-10T00:00:00Z", "duration_minutes", "30"}
+	var page api.SlotList
+	f.Get("/availability", window...).Want(t, 200, "").Decode(t, &page)
+	next, err := page.NextCursor.Get()
+	if err != nil || len(page.Items) != 0 {
+		t.Fatalf("%d times, next %q: %v", len(page.Items), next, err)
+	}
+	f.Get("/availability", append(window, "cursor", next)...).Want(t, 200, "").Decode(t, &page)
+	if len(page.Items) == 0 || page.Items[0].StartTime.Format(time.RFC3339) != "2027-03-26T00:00:00Z" {
+		t.Errorf("goes on with %v", page.Items)
+	}
+	var free struct {
+		SearchedTo time.Time `json:"searched_to"`
+	}
+	f.Get("/availability/next", "duration_minutes", "30", "from", "2027-03-02T00:00:00Z").Want(t, 200, "").Decode(t, &free)
+	if got := free.SearchedTo.Format(time.RFC3339); got != "2027-03-22T00:00:00Z" {
+		t.Errorf("searched to %s", got)
+	}
+	start := []string{"start", "ge2027-03-02", "start", "lt2027-04-10"}
+	var bundle struct {
+		Entry []any
+		Link  []struct{ Relation, URL string }
+	}
+	f.Get("/fhir/Slot", start...).Want(t, 200, "").Decode(t, &bundle)
+	if len(bundle.Entry) != 0 || !slices.ContainsFunc(bundle.Link, func(l struct{ Relation, URL string }) bool { return l.Relation == "next" }) {
+		t.Errorf("%d slots, links %v", len(bundle.Entry), bundle.Link)
+	}
+	f.Get("/fhir/Slot", append(start, "_count", "0")...).Want(t, 422, "validation-failed")
 }

@@ -154,7 +154,15 @@ func nextCursor[T any](f filter, p store.Page[T], place func(T) store.After) nul
 	if !p.More {
 		return nullable.NewNullNullable[string]()
 	}
-	return nullable.NewNullableWithValue(encodeCursor(f, place(p.Items[len(p.Items)-1])))
+	return nullable.NewNullableWithValue(encodeCursor(f, endOf(p, place)))
+}
+
+// endOf is the place after which the next page begins.
+func endOf[T any](p store.Page[T], place func(T) store.After) store.After {
+	if p.Resume.ID != 0 {
+		return p.Resume
+	}
+	return place(p.Items[len(p.Items)-1])
 }
 
 // orNull writes a missing value as null; an unset Nullable would be written as

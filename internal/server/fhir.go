@@ -72,7 +72,7 @@ func nextPage[T any](list filter, p store.Page[T], place func(T) store.After) st
 	if !p.More {
 		return ""
 	}
-	return encodeCursor(list, place(p.Items[len(p.Items)-1]))
+	return encodeCursor(list, endOf(p, place))
 }
 
 func weak(version int64) string { return "W/" + etag(version) }

@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"math"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +37,9 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 		}
 		if count = &n; err != nil {
 			return nil, err
+		}
+		if n > store.MaxCountedAppointments {
+			return nil, clinic.Invalid(clinic.Violation{Parameter: "date", Code: "maximum", Detail: fmt.Sprintf("spans too many appointments to count, at most %d are; ask for fewer days", store.MaxCountedAppointments)})
 		}
 	case found:
 		if page, err = s.cfg.Store.ListAppointments(ctx, q); err != nil {
@@ -222,7 +225,8 @@ const (
 	usualWindow = 14 * 24 * time.Hour
 	slotStep    = 15 * time.Minute // of the grid, as GET /availability has it
 
-	maxFHIRDoctors = 20 // of one search for free times
+	maxFHIRDoctors = 20     // of one search for free times
+	maxFHIRTimes   = 50_000 // that are counted
 )
 
 // fhirFree finds free times, as ListAvailability does.
@@ -231,7 +235,7 @@ func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, e
 	q := store.AvailabilityQuery{Specialization: ask.specialty, Step: slotStep, Duration: minutes(deref(ask.duration))}
 	limit, counted := fhirCount(ask.count)
 	if q.Limit = limit; counted {
-		q.Limit, out.total = math.MaxInt32-1, new(int64)
+		q.Limit, out.total = maxFHIRTimes, new(int64)
 	}
 	if q.After, err = decodeCursor(list, ask.cursor); err != nil {
 		return out, err
@@ -279,6 +283,9 @@ func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, e
 	page, err := s.cfg.Store.Availability(ctx, q)
 	if isMissing(err) {
 		return out, nil
+	}
+	if counted && page.More {
+		return out, clinic.Invalid(clinic.Violation{Parameter: "start", Code: "maximum", Detail: fmt.Sprintf("spans too many times to count, more than %d or more than %d doctor-days; ask for fewer doctors or days", maxFHIRTimes, store.MaxDoctorDays)})
 	}
 	if counted {
 		*out.total = int64(len(page.Items))

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mems/gen/api"
 	"mems/internal/contracttest"
@@ -243,4 +245,32 @@ func TestNamesOfWhatHasNoWeight(t *testing.T) {
 	f.Post("/rooms", object{"name": "\u0301"}).Want(t, 409, "name-taken") // no weight either
 	f.Post("/appointment-types", object{"name": accent, "duration_minutes": 30}).Want(t, 201, "")
 	f.Post("/closures", object{"name": accent, "first_date": "2027-03-02", "last_date": "2027-03-02"}).Want(t, 201, "")
+}
+
+// A body in chunks is the last request of its connection, for it may have had a
+// length as well that a proxy believed: the next one is nobody's.
+func TestChunksEndTheConnection(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for _, lengths := range []string{
+		"Transfer-Encoding: chunked\r\n", "Content-Length: 60\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding:\r\n chunked\r\nContent-Length: 60\r\n",
+	} {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(f.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		text := "POST /doctors HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + lengths +
+			"\r\n0\r\n\r\nGET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(conn)
+		_ = conn.Close()
+		if err != nil || strings.Count(string(all), "HTTP/1.1 ") != 1 || !strings.Contains(string(all), "Connection: close") {
+			t.Errorf("%q: %v\n%s", lengths, err, all)
+		}
+	}
 }

@@ -218,7 +218,7 @@ func TestRefusingIsCheap(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	r := httptest.NewRequest(http.MethodPost, "/patients", strings.NewReader(body.String()))
 	r.Header.Set("Content-Type", "application/json")
-	err = vs["createPatient"].middleware(&Server{admission: newAdmission(1)})(nil)(e.NewContext(r, httptest.NewRecorder()))
+	err = vs["createPatient"].middleware(&Server{admission: newAdmission(1, 1, time.Minute, LineObserver{})})(nil)(e.NewContext(r, httptest.NewRecorder()))
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, &clinic.Error{Code: clinic.CodeValidationFailed}) {
 		t.Errorf("got %v", err)

@@ -126,6 +126,16 @@ func headAsGet(r *http.Request) *http.Request {
 	return get
 }
 
+// endAfterChunks ends the connection after a request whose body comes in chunks. It
+// may have had a Content-Length too, which net/http takes away and which a proxy
+// before us may have believed; what it took for the rest of the body would be
+// answered as a request of somebody else (RFC 9112 section 6.1).
+func endAfterChunks(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
 // allowOrigins lets pages of these origins use the API from a browser, with a key
 // or a token; cookies are never taken.
 func allowOrigins(origins []string) echo.MiddlewareFunc {

@@ -40,7 +40,7 @@ var problemTypes = []problemType{
 	{
 		api.ProblemSlugRateLimited, 429, "Too many requests",
 		"Wait for the seconds in Retry-After; spread requests as RateLimit tells.",
-		"Every caller, and every address that is not authenticated, may send so many requests a minute. RateLimit-Policy says how many.",
+		"Every caller may send so many requests a minute, and so may every address with a wrong credential or none. RateLimit-Policy says how many.",
 	},
 	{
 		api.ProblemSlugAPIKeyNotFound, 404, "API key not found",

@@ -21,7 +21,6 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
-	"golang.org/x/time/rate"
 
 	"mems/gen/api"
 	"mems/internal/fhir"
@@ -56,11 +55,14 @@ type Config struct {
 	IsCertified func(host string) bool
 	// Tokens says whose tokens are taken; nil: nobody's.
 	Tokens *TokenConfig
-	// RateLimit is the requests a minute of one caller, or of one address that
-	// is not authenticated; 0: any number.
+	// RateLimit is the requests a minute of one caller, and of one address without a
+	// good credential; 0: any number.
 	RateLimit int
-	// MaxAtOnce bounds the requests that are worked on at once; 0 means 64.
+	// MaxAtOnce bounds the requests that are worked on at once, as the connections to
+	// the database do; half of them are writes. 0 means 64.
 	MaxAtOnce int
+	// Lines is told of the requests that wait and work.
+	Lines LineObserver
 	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto count.
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are the origins whose pages may use the API from a browser.
@@ -141,15 +143,15 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if s.crossOrigin, err = crossOrigin(cfg.CORSOrigins, cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
-	s.admission = newAdmission(cfg.MaxAtOnce)
+	s.limits = newLimits(cfg.RateLimit, cfg.Now)
+	s.admission = newAdmission(cfg.MaxAtOnce, cfg.Store.Connections(), cfg.RequestTimeout, cfg.Lines)
 	s.feed = newChangeFeed(cfg.Store)
 	s.streams.ending = make(chan struct{})
 	if cfg.Tokens != nil {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, compress, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime)
+	s.echo.Use(s.identify, compress, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
@@ -164,6 +166,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	endAfterChunks(w, r)
 	s.echo.ServeHTTP(w, decodePath(headAsGet(r)))
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // GetHealth answers as long as the process lives: GET /healthz.
@@ -20,6 +21,9 @@ func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 		return nil, &clinic.Error{Code: clinic.CodeUnavailable, Cause: errors.New("shutting down")}
 	}
 	version, err := s.cfg.Store.Ready(ctx)
+	if rule, ok := errors.AsType[*clinic.Error](err); ok && errors.Is(err, store.ErrWritesRefused) {
+		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: "The database refuses writes: its disk is full, or it is read-only."}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,50 @@ type tokens struct {
 }
 
 func newTokens(cfg TokenConfig, now func() time.Time) *tokens {
-	return &tokens{cfg: cfg, now: now, client: &http.Client{Timeout: 5 * time.Second}}
+	pause := &pauseBetween{next: http.DefaultTransport, now: now, last: map[string]fetch{}}
+	return &tokens{cfg: cfg, now: now, client: &http.Client{Timeout: 5 * time.Second, Transport: pause}}
+}
+
+// pauseBetween sends a request for the same URL once a second at most. The library
+// fetches the provider's keys for every token whose signature does not fit, and
+// anybody can send such tokens.
+type pauseBetween struct {
+	next http.RoundTripper
+	now  func() time.Time
+
+	mu   sync.Mutex
+	last map[string]fetch // by URL: few, all of them the provider's
+}
+
+type fetch struct {
+	at     time.Time
+	failed bool
+}
+
+var (
+	// errFetched says that the provider's keys were fetched a moment ago: a token that
+	// does not fit these is not the provider's.
+	errFetched     = errors.New("fetched a moment ago")
+	errFetchFailed = errors.New("could not be fetched a moment ago")
+)
+
+// RoundTrip implements http.RoundTripper.
+func (p *pauseBetween) RoundTrip(r *http.Request) (*http.Response, error) {
+	url, now := r.URL.String(), p.now()
+	p.mu.Lock()
+	last := p.last[url]
+	p.mu.Unlock()
+	if since := now.Sub(last.at); 0 <= since && since < time.Second {
+		if last.failed {
+			return nil, errFetchFailed
+		}
+		return nil, errFetched
+	}
+	answer, err := p.next.RoundTrip(r)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last[url] = fetch{at: now, failed: err != nil || answer.StatusCode != http.StatusOK}
+	return answer, err
 }
 
 func (t *tokens) provider() (*oidc.IDTokenVerifier, error) {
@@ -87,7 +130,7 @@ func (t *tokens) verify(ctx context.Context, raw string) (clinic.Caller, error) 
 	}
 	token, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		if strings.Contains(err.Error(), "fetching keys") { // the library has no type for it
+		if text := err.Error(); strings.Contains(text, "fetching keys") && !strings.Contains(text, errFetched.Error()) { // the library has no type for it
 			return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
 		}
 		if _, expired := errors.AsType[*oidc.TokenExpiredError](err); expired {

@@ -196,7 +196,7 @@ func (v *validator) middleware(s *Server) echo.MiddlewareFunc {
 			if v.needs == clinic.Public && v.route.Operation.OperationID != readsCalendar {
 				return v.check(c, next)
 			}
-			return s.admit(c, func(c echo.Context) error { return v.check(c, next) })
+			return s.admit(c, v, func(c echo.Context) error { return v.check(c, next) })
 		}
 	}
 }

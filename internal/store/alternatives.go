@@ -6,31 +6,49 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
 // How many free times a refusal offers, of the same doctor and of colleagues of
 // the specialization, and how far from the wanted time they may be.
 const (
-	alternativesEach   = 3
-	alternativesBefore = 4 * time.Hour
-	alternativesNear   = 24 * time.Hour
-	alternativesFar    = 15 * 24 * time.Hour
+	alternativesEach    = 3
+	alternativesNearest = 2 * time.Hour // before and after
+	alternativesBefore  = 4 * time.Hour
+	alternativesNear    = 24 * time.Hour
+	alternativesFar     = 15 * 24 * time.Hour
+)
+
+// What the search for them reads at most. A refusal costs no more than a booking,
+// however many doctors there are: the calendars of maxColleagues near the wanted
+// time, of the first colleaguesAtOnce also farther away, and usualHoursSample
+// appointments of each.
+const (
+	maxColleagues    = 24
+	colleaguesAtOnce = 8
+	usualHoursSample = 24
+	// maxProposals: alternatives are looked for at so many dates of a series.
+	maxProposals = 5
 )
 
 // withAlternatives adds to a refusal for want of time the nearest times that
 // could be booked instead: the same doctor's first, then those of active
 // colleagues of the same specialization, all on quarter hours of the clinic's
-// clock, and of doctors without working hours within the usual ones. It reads in the transaction that decided, so they were free when it
-// did, and only in one that holds no guards (inTx). Other errors come back as
-// they are.
+// clock, and of doctors without working hours within the usual ones. It reads in
+// the transaction that decided, so they were free when it did, and only in one
+// that holds no guards (inTx). Other errors come back as they are.
 func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, specialization string, kind clinic.AppointmentType, b clinic.Booking, except int64) error {
 	var refusal *clinic.Error
 	if !t.looks || !errors.As(err, &refusal) || refusal.Conflict.Start.IsZero() {
 		return err
 	}
+	if t.proposals++; t.proposals > maxProposals {
+		return refusal
+	}
 	r := &reader{
-		q: t, now: t.now, hold: b.Hold, except: except, patient: b.PatientID,
+		q: t, now: t.now, hold: b.Hold, except: except, patient: b.PatientID, usualSample: usualHoursSample,
 		slot: clinic.SlotQuery{
 			Duration: b.Duration, Buffers: b.Buffers, Step: 15 * time.Minute, Zone: s.zone,
 			NeedsRoom: b.AnyRoom || b.RoomID != nil,
@@ -42,55 +60,179 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if b.Moving {
 		r.kept = b.Kept.DoctorID
 	}
-	if err := r.readDoctors(ctx, nil, specialization); err != nil {
+	if err := r.readColleagues(ctx, b.DoctorID, specialization, maxColleagues); err != nil {
 		return err
 	}
-	if !slices.Contains(r.doctors, b.DoctorID) {
+	if len(r.doctors) == 0 || r.doctors[0] != b.DoctorID {
 		return refusal
 	}
-	// First around the wanted time; only when that is not enough, what comes after.
-	near := clinic.Interval{Start: b.Start.Add(-alternativesBefore), End: b.Start.Add(alternativesNear)}
-	if !near.Start.After(t.now) {
-		near.Start = t.now.Add(time.Microsecond)
-	}
-	far := clinic.Interval{Start: near.End, End: b.Start.Add(alternativesFar)}
-	r.countFrom = b.Start // of those before it, the last are the nearest
-	var slots []clinic.Slot
-	for _, window := range []clinic.Interval{near, far} {
-		found, err := r.alternatives(ctx, window, b)
-		if err != nil {
-			return err
-		}
-		slots = append(slots, found...)
-		var same, others []clinic.Slot
-		for _, slot := range slots {
-			if slot.DoctorID == b.DoctorID {
-				same = append(same, slot)
-			} else {
-				others = append(others, slot)
-			}
-		}
-		refusal.Alternatives = append(clinic.Nearest(same, b.Start, alternativesEach), clinic.Nearest(others, b.Start, alternativesEach)...)
-		if len(same) >= alternativesEach && (len(others) >= alternativesEach || len(r.doctors) == 1) {
-			break
-		}
-	}
-	return refusal
-}
-
-// alternatives finds free slots of a window for the booking.
-func (r *reader) alternatives(ctx context.Context, window clinic.Interval, b clinic.Booking) ([]clinic.Slot, error) {
 	if r.kind == nil {
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
-	if err := r.readRules(ctx, window); err != nil {
-		return nil, err
+	p := proposals{reader: r, booking: b, seen: map[clinic.Slot]bool{}}
+	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
+		p.groups = append(p.groups, group)
 	}
-	if err := r.readUsualHours(ctx, window, r.slot.Zone); err != nil {
-		return nil, err
+	if err := p.search(ctx); err != nil {
+		return err
 	}
-	if b.RoomID != nil && !b.AnyRoom {
-		r.rooms = []int64{*b.RoomID}
+	refusal.Alternatives = append(clinic.Nearest(p.same, b.Start, alternativesEach), clinic.Nearest(p.others, b.Start, alternativesEach)...)
+	return refusal
+}
+
+// proposals collects free times of the wanted doctor and of colleagues.
+type proposals struct {
+	*reader
+	booking      clinic.Booking
+	groups       [][]int64 // of doctors, whose calendars are read together
+	read         int       // so many groups have their usual hours read
+	whole        clinic.Interval
+	same, others []clinic.Slot
+	seen         map[clinic.Slot]bool
+}
+
+// search looks around the wanted time first, then farther away for those of whom
+// there are too few; at most the first group beyond a day.
+func (p *proposals) search(ctx context.Context) error {
+	if err := p.readAll(ctx); err != nil {
+		return err
 	}
-	return r.slots(ctx, window, r.doctors, alternativesEach)
+	start := p.booking.Start
+	p.countFrom = start // of those before it, the last are the nearest
+	farther := start.Add(alternativesNear)
+	for _, w := range []struct {
+		from, to time.Time
+		groups   int
+	}{
+		{start.Add(-alternativesNearest), start.Add(alternativesNearest), len(p.groups)},
+		{start.Add(-alternativesBefore), farther, len(p.groups)},
+		{farther, farther.Add(alternativesFar / 4), 1},
+		{farther.Add(alternativesFar / 4), start.Add(alternativesFar), 1},
+	} {
+		if !w.from.After(p.now) {
+			w.from = p.now.Add(time.Microsecond)
+		}
+		for i := range w.groups {
+			if err := p.searchGroup(ctx, i, clinic.Interval{Start: w.from, End: w.to}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// searchGroup looks for the times that are still wanted in the calendars of a group.
+func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interval) error {
+	doctors := slices.DeleteFunc(slices.Clone(p.groups[i]), func(id int64) bool {
+		if id == p.booking.DoctorID {
+			return len(p.same) >= alternativesEach
+		}
+		return len(p.others) >= alternativesEach
+	})
+	if len(doctors) == 0 {
+		return nil
+	}
+	if i == p.read {
+		p.read++
+		if err := p.readUsualHoursOf(ctx, p.groups[i]); err != nil {
+			return err
+		}
+	}
+	found, err := p.slots(ctx, window, doctors, alternativesEach)
+	for _, slot := range found {
+		if p.seen[slot] {
+			continue
+		}
+		p.seen[slot] = true
+		if slot.DoctorID == p.booking.DoctorID {
+			p.same = append(p.same, slot)
+		} else {
+			p.others = append(p.others, slot)
+		}
+	}
+	return err
+}
+
+// readAll reads what does not depend on the window: hours and absences of all whose
+// calendars may be looked at, rooms, and the patient's own times.
+func (p *proposals) readAll(ctx context.Context) error {
+	p.whole = clinic.Interval{Start: p.booking.Start.Add(-alternativesBefore), End: p.booking.Start.Add(alternativesFar)}
+	if err := p.readRules(ctx, p.whole); err != nil {
+		return err
+	}
+	if p.booking.RoomID != nil && !p.booking.AnyRoom {
+		p.rooms = []int64{*p.booking.RoomID}
+	}
+	if p.patient == 0 {
+		return nil
+	}
+	own, err := p.patientBusyTimes(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
+	p.patientBusy = &own
+	return err
+}
+
+// readUsualHoursOf fills in the hours of those of a group who have none.
+func (p *proposals) readUsualHoursOf(ctx context.Context, group []int64) error {
+	if p.hours == nil {
+		p.hours = map[int64]clinic.WorkingHours{}
+	}
+	r := *p.reader // with the same map of hours
+	r.doctors = group
+	return r.readUsualHours(ctx, p.whole, r.slot.Zone)
+}
+
+// colleaguesSQL finds the next active doctors of a specialization by name, from a
+// name on and then from the first again, so that refusals of different doctors
+// propose different ones. Index doctors_specialization (specialization, full_name),
+// read in its order as far as needed. restriction is another condition.
+func colleaguesSQL(restriction string) string {
+	part := func(comparison string) string {
+		return `(
+		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
+		FROM doctors FORCE INDEX (doctors_specialization)
+		WHERE specialization = ? AND full_name ` + comparison + ` ? AND id <> ? AND is_active = 1` + restriction + `
+		ORDER BY full_name
+		LIMIT ?)`
+	}
+	return part(`>=`) + ` UNION ALL ` + part(`<`)
+}
+
+// readColleagues finds the doctor, if active, and then at most so many others
+// of the specialization who may do the type.
+func (r *reader) readColleagues(ctx context.Context, doctor int64, specialization string, most int) error {
+	var wanted struct {
+		doctorFacts
+		FullName string `db:"full_name"`
+	}
+	err := sqlx.GetContext(ctx, r.q, &wanted, `
+		SELECT id, is_active, specialization, hours_time_zone, overbook_cap, full_name
+		FROM doctors
+		WHERE id = ?`, doctor)
+	if err != nil {
+		return err
+	}
+	part := []any{specialization, wanted.FullName, doctor}
+	restriction := ``
+	if r.kind != nil && !r.kind.Allows(0, specialization) {
+		// 0: none has it; IN () is not SQL.
+		restriction, part = ` AND id IN (?)`, append(part, append([]int64{0}, r.kind.DoctorIDs...))
+	}
+	part = append(part, most)
+	// Safety: the text is put together from the constants above only.
+	statement, args, err := sqlx.In(colleaguesSQL(restriction), slices.Concat(part, part)...)
+	if err != nil {
+		return err
+	}
+	var rows []doctorFacts
+	if err := sqlx.SelectContext(ctx, r.q, &rows, statement, args...); err != nil {
+		return err
+	}
+	r.facts = map[int64]doctorFacts{}
+	for _, d := range append([]doctorFacts{wanted.doctorFacts}, rows...) {
+		if d.IsActive && len(r.doctors) <= most && (r.kind == nil || d.ID == r.kept || r.kind.Allows(d.ID, d.Specialization)) {
+			r.facts[d.ID] = d
+			r.doctors = append(r.doctors, d.ID)
+		}
+	}
+	return nil
 }

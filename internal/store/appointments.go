@@ -86,7 +86,40 @@ type AppointmentQuery struct {
 	After     After           // the last item of the page before; zero: first page
 	Limit     int
 
-	reach clinic.Reach
+	reach   clinic.Reach
+	through After // the last row to examine; zero: the window's last
+}
+
+// maxScanned bounds the appointments that one page examines.
+const maxScanned = 50_000
+
+// boundScan sets the last row to examine of a list by appointments_start of which not
+// every row matches: a caller's few among all, or those of a status. The statement
+// reads the index alone.
+func (s *Store) boundScan(ctx context.Context, q *AppointmentQuery, most int) error {
+	if q.ID != 0 || len(q.IDs) > 0 || q.DoctorID != 0 || q.PatientID != 0 || q.Window.Unbounded || q.reach.All && len(q.Statuses) == 0 {
+		return nil
+	}
+	statement, args := scanEndSQL(*q, most)
+	err := s.db.QueryRowContext(ctx, statement, args...).Scan(&q.through.Start, &q.through.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+func scanEndSQL(q AppointmentQuery, rows int) (string, []any) {
+	everything := AppointmentQuery{Window: q.Window, After: q.After, reach: clinic.Reach{All: true}}
+	if !q.Window.ByStart { // the end of a row is not in the index
+		everything.Window.ByStart, everything.Window.Start = true, q.Window.Start.Add(-clinic.MaxDuration)
+	}
+	where, args := appointmentConditions(everything)
+	return `
+		SELECT start_time, id
+		FROM appointments FORCE INDEX (appointments_start)
+		WHERE ` + where + `
+		ORDER BY start_time, id
+		LIMIT 1 OFFSET ?`, append(args, rows-1)
 }
 
 // After is a place in a list of appointments.
@@ -95,10 +128,12 @@ type After struct {
 	ID    int64
 }
 
-// Page is one page of a list. More tells whether another follows.
+// Page is one page of a list. More tells whether another follows: after the last
+// item or, of a search that had to stop, after Resume, which is zero otherwise.
 type Page[T any] struct {
-	Items []T
-	More  bool
+	Items  []T
+	More   bool
+	Resume After
 }
 
 // page cuts what was read, one more than asked for, to a page.
@@ -115,7 +150,7 @@ func page[T any](items []T, limit int) Page[T] {
 // patient, else appointments_start; each ends with the primary key, so the
 // order comes from the index. Conditions on start_time are bounded, also for an
 // intersection: nothing that starts more than the longest appointment before
-// the window can reach into it.
+// the window can reach into it. Where few of many rows match, a page can be short.
 func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[clinic.Appointment], error) {
 	q.reach = clinic.AccessOf(ctx).Reach
 	if q.PatientID != 0 {
@@ -123,6 +158,9 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
 			return Page[clinic.Appointment]{}, translate(ctx, err)
 		}
+	}
+	if err := s.boundScan(ctx, &q, s.maxScanned); err != nil {
+		return Page[clinic.Appointment]{}, translate(ctx, err)
 	}
 	statement, args := appointmentListSQL(q)
 	var rows []appointmentRow
@@ -134,6 +172,9 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 		items[i] = row.appointment()
 	}
 	p := page(items, q.Limit)
+	if !p.More && q.through.ID != 0 {
+		p.More, p.Resume = true, q.through
+	}
 	return p, s.recordRead(ctx, "appointment", 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
 }
 
@@ -142,6 +183,16 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 // Safety: the text is put together from the constants below only; every value
 // is an argument.
 func appointmentListSQL(q AppointmentQuery) (string, []any) {
+	where, args := appointmentConditions(q)
+	return `
+		SELECT ` + appointmentColumns + `
+		FROM appointments
+		WHERE ` + where + `
+		ORDER BY start_time, id
+		LIMIT ?`, append(args, q.Limit+1)
+}
+
+func appointmentConditions(q AppointmentQuery) (string, []any) {
 	var where []string
 	var args []any
 	and := func(condition string, values ...any) {
@@ -182,12 +233,10 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 	if q.After.ID != 0 {
 		and(`start_time >= ? AND (start_time > ? OR id > ?)`, q.After.Start, q.After.Start, q.After.ID)
 	}
-	return `
-		SELECT ` + appointmentColumns + `
-		FROM appointments
-		WHERE ` + strings.Join(where, ` AND `) + `
-		ORDER BY start_time, id
-		LIMIT ?`, append(args, q.Limit+1)
+	if q.through.ID != 0 {
+		and(`start_time <= ? AND (start_time < ? OR id <= ?)`, q.through.Start, q.through.Start, q.through.ID)
+	}
+	return strings.Join(where, ` AND `), args
 }
 
 // appointmentColumns are those of appointmentRow.

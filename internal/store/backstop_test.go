@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"mems/internal/clinic"
 	"mems/internal/storetest"
 )
 
@@ -236,4 +237,55 @@ func TestBackstopCannotBeDisarmedByTheApplication(t *testing.T) {
 	if err := s.DeleteDoctor(t.Context(), f.doctors[0], nil); err == nil {
 		t.Error("deleted a doctor with appointments")
 	}
+}
+
+// What is final stays final for the application's user: revocations, and the words of
+// the history, which can be erased and not rewritten.
+func TestTheApplicationCannotUndoWhatIsFinal(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 1)
+	user := storetest.Grant(t, f.Database)
+	s := user.Open(t, fixedClock, nil)
+	k, _, err := s.CreateKey(t.Context(), clinic.APIKey{Name: "Desk", Role: clinic.RoleManager, ExpiresAt: fixedClock().AddDate(1, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RevokeKey(t.Context(), k.ID); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.BookAppointment(t.Context(), f.booking(60, 30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(statement string, args ...any) {
+		t.Helper()
+		if _, err := user.DB.Exec(statement, args...); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	must(`INSERT INTO appointment_events (appointment_id, version, at, action, to_status, note, start_time, duration_minutes, doctor_id, patient_id)
+		SELECT id, 99, start_time, 'cancelled', 'cancelled', 'their words', start_time, 30, doctor_id, patient_id FROM appointments WHERE id = ?`, a.ID)
+	must(`INSERT INTO appointment_event_overrides VALUES (?, 99, 1, 0, 0, 'their reason')`, a.ID)
+	must(`INSERT INTO calendar_feeds (name, secret_hash, created_by, created_at, revoked_at) VALUES ('f', REPEAT('x', 32), 'x', '2027-01-01', '2027-01-02')`)
+	for statement, want := range map[string]uint16{
+		`UPDATE api_keys SET revoked_at = NULL`:                                 45004,
+		`UPDATE api_keys SET revoked_at = '2999-01-01'`:                         45004,
+		`UPDATE calendar_feeds SET revoked_at = NULL`:                           45004,
+		`UPDATE appointment_events SET note = 'mine' WHERE version = 99`:        45005,
+		`UPDATE appointment_events SET note = 'THEIR WORDS' WHERE version = 99`: 45005,
+		`UPDATE appointment_event_overrides SET reason = 'mine'`:                45005,
+		`UPDATE appointment_event_overrides SET reason = 'Their reason'`:        45005,
+		`UPDATE api_keys SET role = 'admin'`:                                    1143,
+		`DELETE FROM api_keys`:                                                  1142,
+		`UPDATE appointment_events SET actor = 'x'`:                             1143,
+		`DROP TRIGGER api_keys_before_update`:                                   1142,
+	} {
+		_, err := user.DB.Exec(statement)
+		if e, ok := errors.AsType[*mysql.MySQLError](err); !ok || e.Number != want {
+			t.Errorf("%s: %v, want %d", statement, err, want)
+		}
+	}
+	must(`UPDATE api_keys SET last_used_at = NOW(6)`)
+	must(`UPDATE appointment_events SET note = NULL`)
+	must(`UPDATE appointment_event_overrides SET reason = 'erased'`)
 }

@@ -33,7 +33,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
 		b := b // another attempt starts from what was asked for
 		if err := clinic.CheckStart(t.now, b); err != nil {
 			return err

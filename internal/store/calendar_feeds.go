@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"mems/internal/clinic"
@@ -41,6 +42,9 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 		t.record(ctx, "calendar_feed", f.ID, 0, nil, f, nil)
 		return nil
 	}, &f, &token)
+	if id, secret, ok := clinic.ParseFeedToken(token); ok && err == nil {
+		s.knownFeeds.learn(id, sha256.Sum256([]byte(secret)))
+	}
 	return f, token, err
 }
 
@@ -99,7 +103,20 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.Calend
 		_, err := t.exec(ctx, `UPDATE calendar_feeds SET revoked_at = ? WHERE id = ?`, t.now, id)
 		return err
 	}, &f)
+	if err == nil {
+		s.knownFeeds.forget(id)
+	}
 	return f, err
+}
+
+// KnowsCalendarFeed reports whether a token is, as far as this process knows, a good
+// one, as KnowsKey does for keys. Errors: clinic.ErrUnavailable.
+func (s *Store) KnowsCalendarFeed(ctx context.Context, token string) (bool, error) {
+	id, secret, ok := clinic.ParseFeedToken(token)
+	if !ok {
+		return false, nil
+	}
+	return s.knownFeeds.knows(ctx, s, id, secret)
 }
 
 // ReadCalendarFeed reads the calendar that a token is for. The database is asked
@@ -112,12 +129,17 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	}
 	var row calendarFeedRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
+		s.knownFeeds.forget(id)
 		return clinic.FeedCalendar{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f, now := row.feed(), clinic.Instant(s.now())
 	if !f.Valid(secret, now) {
+		if !f.Live(now) {
+			s.knownFeeds.forget(id)
+		}
 		return clinic.FeedCalendar{}, clinic.ErrCalendarFeedNotFound
 	}
+	s.knownFeeds.learn(id, f.Hash)
 	if f.LastUsedAt == nil || now.Sub(*f.LastUsedAt) > time.Hour {
 		// To the hour, so that a feed that is read all day does not cost a write each time.
 		if _, err := s.db.ExecContext(ctx, `UPDATE calendar_feeds SET last_used_at = ? WHERE id = ?`, now, id); err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"math"
 	"strings"
 
 	"mems/internal/clinic"
@@ -19,15 +18,27 @@ func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error
 	return s.count(ctx, "patient", statement, args)
 }
 
-// CountAppointments returns how many appointments ListAppointments would list.
-func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
-	q.reach, q.Limit = clinic.AccessOf(ctx).Reach, unlimited
-	statement, args := appointmentListSQL(q)
-	return s.count(ctx, "appointment", `SELECT COUNT(*) FROM (`+statement+`) AS listed`, args)
-}
+// MaxCountedAppointments bounds what CountAppointments counts.
+const MaxCountedAppointments = 100_000
 
-// unlimited is a LIMIT that no list reaches, one row more included.
-const unlimited = math.MaxInt32 - 1
+// pagesCounted: a count examines so many times what a page does.
+const pagesCounted = 20
+
+// CountAppointments returns how many appointments ListAppointments would list, of more
+// than MaxCountedAppointments, or where as many pages would have to be examined, one
+// more than these. Index as there.
+func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
+	q.reach = clinic.AccessOf(ctx).Reach
+	if err := s.boundScan(ctx, &q, pagesCounted*s.maxScanned); err != nil {
+		return 0, translate(ctx, err)
+	}
+	if q.through.ID != 0 {
+		return MaxCountedAppointments + 1, nil
+	}
+	where, args := appointmentConditions(q)
+	return s.count(ctx, "appointment", `SELECT COUNT(*) FROM (SELECT id FROM appointments WHERE `+where+` LIMIT ?) AS listed`,
+		append(args, MaxCountedAppointments+1))
+}
 
 // count runs a statement that counts a list and records that it was read: a count tells
 // whether somebody is a patient.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -35,19 +36,38 @@ func (s *Store) decide(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.
 	if c.Patient != clinic.Active || c.Doctor != clinic.Active {
 		return clinic.CanBook(c, *b)
 	}
-	doctor, err := readDoctorFacts(ctx, t, b.DoctorID)
+	p, err := readParties(ctx, t, *b)
 	if err != nil {
 		return clinic.Broken{}, err
 	}
+	return s.decideWith(ctx, t, c, b, except, p, nil)
+}
+
+// parties is what a decision reads of the doctor and the type.
+type parties struct {
+	doctor doctorFacts
+	kind   clinic.AppointmentType
+	state  clinic.PartyState // of the type
+}
+
+func readParties(ctx context.Context, t *tx, b clinic.Booking) (p parties, err error) {
+	if p.doctor, err = readDoctorFacts(ctx, t, b.DoctorID); err != nil || b.TypeID == nil {
+		return p, err
+	}
+	p.kind, p.state, err = readTypeForBooking(ctx, t, *b.TypeID)
+	return p, err
+}
+
+// decideWith is decide with the parties, who exist, and for a series with its
+// calendar, read before.
+func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.Booking, except int64, p parties, series *seriesCalendar) (clinic.Broken, error) {
+	doctor, kind := p.doctor, p.kind
 	if !doctor.IsActive {
 		c.Doctor = clinic.Inactive
 	}
 	c.OverbookCap = doctor.OverbookCap
-	var kind clinic.AppointmentType
 	if b.TypeID != nil {
-		if kind, c.Type, err = readTypeForBooking(ctx, t, *b.TypeID); err != nil {
-			return clinic.Broken{}, err
-		}
+		c.Type = p.state
 		if b.Moving && c.Type == clinic.Inactive {
 			c.Type = clinic.Active
 		}
@@ -56,13 +76,27 @@ func (s *Store) decide(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.
 	}
 	for _, read := range []func() error{
 		func() error { return chooseRoom(ctx, t, &c, b, kind, except) },
-		func() error { return s.readOpenTimes(ctx, t, &c, *b, doctor) },
+		func() error {
+			if series != nil {
+				series.openTimes(&c, *b)
+				return nil
+			}
+			return s.readOpenTimes(ctx, t, &c, *b, doctor)
+		},
 		func() (err error) {
+			if series != nil {
+				c.DoctorBusy = slices.Concat(c.DoctorBusy, series.doctorBusy)
+				return nil
+			}
 			times, err := busyTimesOfDoctor(ctx, t, b.DoctorID, b.Busy(), except)
 			c.DoctorBusy = append(c.DoctorBusy, times...)
 			return err
 		},
 		func() (err error) {
+			if series != nil {
+				c.PatientBusy = series.patientBusy
+				return nil
+			}
 			c.PatientBusy, err = busyTimesOfPatient(ctx, t, b.PatientID, b.Time(), except)
 			return err
 		},

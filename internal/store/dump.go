@@ -134,11 +134,16 @@ func (s *Snapshot) readMySQLLog(ctx context.Context) error {
 	}
 	defer func() { _ = rows.Close() }()
 	if rows.Next() {
-		columns, err := rows.SliceScan()
+		names, err := rows.Columns()
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Sscan(fmt.Sprintf("%s %s", columns[0], columns[1]), &s.Log.File, &s.Log.Position); err != nil {
+		into := make([]any, len(names)) // their number depends on the version
+		for i := range into {
+			into[i] = new(sql.RawBytes)
+		}
+		into[0], into[1] = &s.Log.File, &s.Log.Position
+		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("position of the binary log: %w", err)
 		}
 	}

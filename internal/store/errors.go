@@ -82,14 +82,18 @@ func translate(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return translateServerError(e, unavailable)
 	}
-	var network net.Error
-	switch {
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn),
-		errors.Is(err, sql.ErrConnDone), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.As(err, &network):
+	if connectionLost(err) {
 		return unavailable
 	}
 	return err
+}
+
+// connectionLost reports an error that is not the server's answer.
+func connectionLost(err error) bool {
+	var network net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network)
 }
 
 func translateServerError(e *mysql.MySQLError, unavailable error) error {

@@ -49,6 +49,15 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := build(of, clinic.Interval{Start: day.Start, End: day.Start.AddDate(0, 0, days)})
 		return explained{statement: statement, args: args, key: key}
 	}
+	taken := func() (string, []any) {
+		return takenSQL(wantedTime{doctor: 7, time: clinic.Interval{Start: day.Start, End: day.Start.Add(30 * time.Minute)}}, day.Start)
+	}
+	scanEnd, scanArgs := scanEndSQL(AppointmentQuery{Window: cross}, 100)
+	var daily []time.Time
+	for i := range clinic.MaxSeriesDates {
+		daily = append(daily, day.Start.AddDate(0, 0, i-50))
+	}
+	half := clinic.Booking{DoctorID: 7, PatientID: 7, Duration: 30 * time.Minute}
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
@@ -75,8 +84,15 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"PatientsSizes":     with(statementOf(some.sizesSQL), "patient_names_key"),
 		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},
 		"SearchOfOneRoom":   {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfRoomsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_room"},
+		"Taken":             with(statementOf(taken), "appointments_doctor"),
+		"TakenByHold":       with(statementOf(taken), "holds_doctor"),
+		"SeriesOfDoctor":    with(statementOf(func() (string, []any) { return busyOfDoctorOnDatesSQL(half, daily) }), "appointments_doctor"),
+		"SeriesOfPatient":   with(statementOf(func() (string, []any) { return busyOfPatientOnDatesSQL(half, daily) }), "appointments_patient"),
+		"ScanEnd":           {statement: scanEnd, args: scanArgs, key: "appointments_start", ordered: true},
+		"Colleagues":        {statement: colleaguesSQL(``), args: []any{"Any", "Dr. 7", 7, 24, "Any", "Dr. 7", 7, 24}, key: "doctors_specialization", ordered: true},
 		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},
 		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
+		"DoctorsOfSeries":   {statement: doctorsOfSQL[RecordSeries], args: []any{7, 7}, key: "appointments_series"},
 		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},
 	} {
 		t.Run(name, func(t *testing.T) { e.check(t, db) })

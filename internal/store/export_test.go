@@ -12,3 +12,6 @@ func MigrationStatements(name, text string) ([]string, error) {
 
 // SetSearchBounds sets how many patients a search reads at once.
 func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }
+
+// SetMaxScanned sets how many appointments a page examines.
+func (s *Store) SetMaxScanned(n int) { s.maxScanned = n }

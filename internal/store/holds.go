@@ -25,7 +25,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		return clinic.Hold{}, err
 	}
 	var h clinic.Hold
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
 		b := b // another attempt starts from what was asked for
 		if err := clinic.CheckStart(t.now, b); err != nil {
 			return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,9 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 		t.record(ctx, "api_key", k.ID, 0, nil, k, nil)
 		return nil
 	}, &k, &key)
+	if id, secret, ok := clinic.ParseKey(key); ok && err == nil {
+		s.knownKeys.learn(id, sha256.Sum256([]byte(secret)))
+	}
 	return k, key, err
 }
 
@@ -88,11 +92,23 @@ func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) 
 		_, err = t.exec(ctx, `UPDATE api_keys SET revoked_at = ? WHERE id = ?`, t.now, id)
 		return err
 	}, &k)
+	s.knownKeys.forget(id)
 	return k, err
 }
 
-// Authenticate finds whose key it is. The database is asked each time, so that a
-// revoked key is refused at once. Errors: clinic.ErrUnauthenticated.
+// KnowsKey reports whether a key is, as far as this process knows, a good one. It
+// hardly ever asks the database, and decides only whose rate limit a request counts
+// for. Errors: clinic.ErrUnavailable.
+func (s *Store) KnowsKey(ctx context.Context, key string) (bool, error) {
+	id, secret, ok := clinic.ParseKey(key)
+	if !ok {
+		return false, nil
+	}
+	return s.knownKeys.knows(ctx, s, id, secret)
+}
+
+// Authenticate returns the caller whose key it is. The database is asked each time,
+// so that a revoked key is refused at once. Errors: clinic.ErrUnauthenticated.
 func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, error) {
 	id, secret, ok := clinic.ParseKey(key)
 	if !ok {
@@ -101,6 +117,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 	var row keyRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
+		s.knownKeys.forget(id)
 		return clinic.Caller{}, clinic.ErrUnauthenticated
 	}
 	if err != nil {
@@ -112,8 +129,12 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 	}
 	now := clinic.Instant(s.now())
 	if !k.Valid(secret, now) {
+		if !k.Live(now) {
+			s.knownKeys.forget(id)
+		}
 		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: fmt.Errorf("API key %d is revoked, expired or has another secret", id)}
 	}
+	s.knownKeys.learn(id, k.Hash)
 	if k.LastUsedAt == nil || now.Sub(*k.LastUsedAt) > time.Minute {
 		// To the minute, so that busy keys do not cost a write each time.
 		if _, err := s.db.ExecContext(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, now, id); err != nil {

@@ -148,7 +148,7 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTxUnlessTaken(ctx, s.wantedByReschedule(ctx, id, r), func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
 			return err

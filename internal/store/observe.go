@@ -75,12 +75,15 @@ func (o Observe) retry(err error) {
 
 func (o Observe) guard(start time.Time) {
 	if o.Guard != nil {
-		o.Guard(time.Since(start)) //nolint:forbidigo // as in transaction
+		o.Guard(since(start))
 	}
 }
 
 // stopwatch is the moment from which a duration is measured.
 func stopwatch() time.Time { return time.Now() } //nolint:forbidigo // as in transaction
+
+// since is how long ago that was.
+func since(start time.Time) time.Duration { return time.Since(start) } //nolint:forbidigo // as in transaction
 
 func outcomeOf(err error) Outcome {
 	if err == nil {

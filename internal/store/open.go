@@ -64,6 +64,11 @@ type Store struct {
 	observe       Observe
 	changed       signal // a change was committed here
 	patientSearch searchBounds
+	knownKeys     *knownSecrets
+	knownFeeds    *knownSecrets
+	ready         *readiness
+	maxScanned    int
+	refused       recentlyRefused
 
 	// Of the audit trail.
 	macKey  MACKey // writes
@@ -95,6 +100,10 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	ready, err := newReadiness(dsn)
+	if err != nil {
+		return nil, err
+	}
 	n := cfg.MaxOpenConns
 	if n <= 0 {
 		n = DefaultMaxOpenConns
@@ -105,7 +114,8 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		patientSearch: defaultSearchBounds, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		patientSearch: defaultSearchBounds, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
+		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
@@ -118,7 +128,7 @@ func Open(cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	s.close.Do(func() { close(s.closed) })
 	<-s.stopped
-	return s.db.Close()
+	return errors.Join(s.ready.db.Close(), s.db.Close())
 }
 
 // today is the clinic's local day.

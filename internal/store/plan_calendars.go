@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,24 +30,28 @@ func readVisitsToPlan(ctx context.Context, t *tx, doctorID int64, away clinic.In
 	return visits, err
 }
 
-// readCalendars reads everything that decides where visits can go: the active
-// doctors of a specialization with their hours, time off and occupied times, the
+// readCalendars reads everything that decides where visits can go: the doctor and as
+// many active colleagues as clinic.PlanColleagues says, before others those whom the
+// visits' types name, with their hours, time off and occupied times, the
 // patients', and the active rooms'. The visits themselves are in nobody's way.
-func readCalendars(ctx context.Context, t *tx, specialization string, visits []clinic.Appointment, window clinic.Interval, zone *time.Location) (clinic.Calendars, error) {
+func readCalendars(ctx context.Context, t *tx, doctorID int64, specialization string, visits []clinic.Appointment, window clinic.Interval, zone *time.Location) (clinic.Calendars, error) {
 	c := clinic.Calendars{PatientBusy: map[int64][]clinic.Interval{}, RoomBusy: map[int64][]clinic.Interval{}}
 	r := &reader{q: t, now: t.now, kind: &clinic.AppointmentType{}}
 	r.slot.NeedsRoom = true
-	if err := r.readDoctors(ctx, nil, specialization); err != nil || len(visits) == 0 {
+	if len(visits) == 0 {
+		return c, nil
+	}
+	var err error
+	if c.Types, err = readTypes(ctx, t, visits); err != nil {
+		return c, err
+	}
+	if err := r.readPlanDoctors(ctx, doctorID, specialization, c.Types, clinic.PlanColleagues(len(visits), window)); err != nil {
 		return c, err
 	}
 	if err := r.readRules(ctx, window); err != nil {
 		return c, err
 	}
 	if err := r.readUsualHours(ctx, window, zone); err != nil {
-		return c, err
-	}
-	var err error
-	if c.Types, err = readTypes(ctx, t, visits); err != nil {
 		return c, err
 	}
 	var moving, patients []int64
@@ -77,6 +82,39 @@ func readCalendars(ctx context.Context, t *tx, specialization string, visits []c
 		})
 	}
 	return c, nil
+}
+
+// readPlanDoctors finds the doctor, if active, and at most so many colleagues.
+func (r *reader) readPlanDoctors(ctx context.Context, doctorID int64, specialization string, types map[int64]clinic.AppointmentType, colleagues int) error {
+	if err := r.readColleagues(ctx, doctorID, specialization, colleagues); err != nil {
+		return err
+	}
+	var named []int64
+	for _, kind := range types {
+		named = append(named, kind.DoctorIDs...)
+	}
+	slices.Sort(named)
+	if named = slices.Compact(named); len(named) > 0 {
+		others := &reader{q: r.q, kind: r.kind}
+		if err := others.readDoctors(ctx, named[:min(len(named), colleagues)], specialization); err != nil {
+			return err
+		}
+		maps.Copy(r.facts, others.facts)
+		own := 0
+		if len(r.doctors) > 0 && r.doctors[0] == doctorID {
+			own = 1
+		}
+		all := slices.Concat(r.doctors[:own], others.doctors)
+		for _, id := range r.doctors[own:] {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+		r.doctors = all[:min(len(all), 1+colleagues)]
+	}
+	slices.Sort(r.doctors)
+	r.doctors = slices.Compact(r.doctors)
+	return nil
 }
 
 func readTypes(ctx context.Context, q sqlx.QueryerContext, visits []clinic.Appointment) (map[int64]clinic.AppointmentType, error) {

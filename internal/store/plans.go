@@ -43,8 +43,8 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 		if len(visits) > MaxPlanned {
 			return clinic.ErrTooManyVisits
 		}
-		until := away.End.Add(horizon)
-		c, err := readCalendars(ctx, t, specialization, visits, clinic.Interval{Start: t.now, End: until}, s.zone)
+		window := clinic.PlanWindow(visits, away, horizon)
+		c, err := readCalendars(ctx, t, doctorID, specialization, visits, window, s.zone)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 		}
 		p = clinic.Plan{
 			DoctorID: doctorID, Time: away, Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
-			Items: clinic.Propose(c, visits, until, s.zone),
+			Items: clinic.Propose(c, visits, window.End, s.zone),
 		}
 		p.ID, err = t.insert(ctx, `
 			INSERT INTO plans (doctor_id, start_time, end_time, version, created_at, updated_at)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -30,54 +32,73 @@ type NextFree struct {
 	Slot           *clinic.Slot
 }
 
+// What one search examines at most, in calendars of one doctor for one day. Whatever is
+// asked for, it reads no more, and no more than doctorDaysAtOnce in one statement.
+const (
+	MaxDoctorDays    = 10_000
+	doctorDaysAtOnce = 1_000
+)
+
 // Availability reads the slots that could be booked now, by start and doctor.
 //
 // It takes one consistent snapshot, and a fixed number of statements for the
 // doctors, type, hours, time off and closures; appointments and holds are read
-// for one day, then for the next two, four and so on, until the page is full.
+// for one day, then for the next two, four and so on, until the page is full or
+// MaxDoctorDays are examined: then the page is short, and the next goes on from there.
 // So the number of statements grows with the logarithm of the window and not at
-// all with the number of doctors.
+// all with the number of doctors, up to that bound.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.ErrPatientNotFound, clinic.CodeValidationFailed (no duration).
 func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[clinic.Slot], error) {
 	var slots []clinic.Slot
+	var resume After
 	err := s.search(ctx, &q, func(r *reader) error {
 		window := q.Window
 		if q.After.ID != 0 && q.After.Start.After(window.Start) {
 			window.Start = q.After.Start
 		}
-		for part := range growing(window) {
+		left := max(MaxDoctorDays, len(r.doctors))
+		searched, err := walk(window, &left, func() int { return len(r.doctors) }, func(part clinic.Interval) error {
 			found, err := r.slots(ctx, part, r.doctors, q.Limit+1)
-			if err != nil {
-				return err
-			}
 			for _, slot := range found {
 				if after := slot.Time.Start.Compare(q.After.Start); q.After.ID == 0 || after > 0 || after == 0 && slot.DoctorID > q.After.ID {
 					slots = append(slots, slot)
 				}
 			}
-			if len(slots) > q.Limit {
-				return nil
+			if err == nil && len(slots) > q.Limit {
+				err = errFound
 			}
+			return err
+		})
+		if searched.Before(window.End) {
+			// After every slot that starts before.
+			resume = After{Start: searched.Add(-time.Microsecond), ID: math.MaxInt64}
 		}
-		return nil
+		return err
 	})
-	return page(slots, q.Limit), err
+	found := page(slots, q.Limit)
+	if !found.More && resume.ID != 0 {
+		found.More, found.Resume = true, resume
+	}
+	return found, err
 }
 
 // NextAvailable reads the first free slot of each doctor, those who are free
 // first by start, then those who are not; by doctor among equals. As
 // Availability, with appointments and holds read for growing stretches of the
 // doctors who have none yet. It searches clinic.LookAhead from the later of now
-// and from, and returns the end of that window too; q.Window, q.Limit and q.After
-// mean nothing.
+// and from, or as far as MaxDoctorDays go, and returns the end of that window too;
+// q.Window, q.Limit and q.After mean nothing.
 func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, time.Time, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
+	searched := q.Window.End
 	var free []NextFree
 	err := s.search(ctx, &q, func(r *reader) error {
 		open := r.doctors
-		for part := range growing(q.Window) {
+		left := max(MaxDoctorDays, len(open))
+		var err error
+		searched, err = walk(q.Window, &left, func() int { return len(open) }, func(part clinic.Interval) error {
 			slots, err := r.slots(ctx, part, open, 1)
 			if err != nil {
 				return err
@@ -87,33 +108,49 @@ func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q Availabili
 				free = append(free, NextFree{DoctorID: d.ID, Specialization: d.Specialization, Slot: &slots[i]})
 				open = slices.DeleteFunc(slices.Clone(open), func(id int64) bool { return id == d.ID })
 			}
-			if len(open) == 0 {
-				return nil
-			}
-		}
+			return nil
+		})
 		for _, id := range open {
 			free = append(free, NextFree{DoctorID: id, Specialization: r.facts[id].Specialization})
 		}
-		return nil
+		return err
 	})
-	return free, q.Window.End, err
+	return free, searched, err
 }
 
-// growing cuts a window into parts of one day, two, four and so on, in order.
-func growing(window clinic.Interval) func(yield func(clinic.Interval) bool) {
-	return func(yield func(clinic.Interval) bool) {
-		length := 24 * time.Hour
-		for start := window.Start; start.Before(window.End); length *= 2 {
-			end := start.Add(length)
-			if end.After(window.End) {
-				end = window.End
-			}
-			if !yield(clinic.Interval{Start: start, End: end}) {
-				return
-			}
-			start = end
+// errFound ends a walk.
+var errFound = errors.New("found enough")
+
+// walk calls visit with parts of a window, in order: of one day, two, four and so on,
+// but of no more than doctorDaysAtOnce of so many doctors, until there are none, visit
+// returns an error or no doctor-days are left. It returns up to when it came: the
+// window's end unless it had to stop.
+func walk(window clinic.Interval, left *int, doctors func() int, visit func(clinic.Interval) error) (time.Time, error) {
+	length := 1 // days
+	for start := window.Start; start.Before(window.End); length *= 2 {
+		n := doctors()
+		if n == 0 {
+			break
 		}
+		days := min(length, max(1, doctorDaysAtOnce/n), *left/n)
+		if days == 0 {
+			return start, nil
+		}
+		*left -= n * days
+		end := start.Add(time.Duration(days) * 24 * time.Hour)
+		if end.After(window.End) {
+			end = window.End
+		}
+		err := visit(clinic.Interval{Start: start, End: end})
+		if errors.Is(err, errFound) {
+			break
+		}
+		if err != nil {
+			return start, err
+		}
+		start = end
 	}
+	return window.End, nil
 }
 
 // search prepares a reader on a snapshot, cuts what has passed off the window,
@@ -151,9 +188,13 @@ type reader struct {
 	kept    int64  // the doctor whom it keeps, whatever its type says; 0: none
 	kind    *clinic.AppointmentType
 	patient int64 // whose own appointments count; 0: nobody's
-	slot    clinic.SlotQuery
+	// patientBusy: these appointments, where they were read for all windows.
+	patientBusy *[]clinic.Interval
+	slot        clinic.SlotQuery
 	// countFrom: earlier slots do not count towards a limit.
 	countFrom time.Time
+	// usualSample: so many appointments tell a doctor's usual hours; 0: the most.
+	usualSample int
 
 	doctors []int64 // ascending
 	facts   map[int64]doctorFacts
@@ -269,7 +310,7 @@ func (r *reader) readDoctors(ctx context.Context, ids []int64, specialization st
 // slots finds free slots of doctors in a part of the window, at most limit of
 // each doctor, by start and doctor.
 func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int64, limit int) ([]clinic.Slot, error) {
-	if len(doctors) == 0 {
+	if len(doctors) == 0 || r.slot.NeedsRoom && len(r.rooms) == 0 {
 		return nil, nil
 	}
 	reach := clinic.Interval{Start: part.Start.Add(-clinic.MaxBuffer), End: part.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
@@ -288,7 +329,9 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 			ask.Rooms = append(ask.Rooms, rooms[id])
 		}
 	}
-	if r.patient != 0 {
+	if r.patientBusy != nil {
+		ask.PatientBusy = *r.patientBusy
+	} else if r.patient != 0 {
 		if ask.PatientBusy, err = r.patientBusyTimes(ctx, reach); err != nil {
 			return nil, err
 		}

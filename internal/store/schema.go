@@ -17,49 +17,30 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"mems/db"
-	"mems/internal/clinic"
 )
 
 // ErrNotDisposable refuses to destroy or fill a database that nobody has marked
 // as disposable.
 var ErrNotDisposable = errors.New("this database is not marked as disposable")
 
-// Ready reports whether the database can be reached and has at least the schema
-// that this program needs, and which version it has. Otherwise
-// clinic.ErrUnavailable, with the cause.
-func (s *Store) Ready(ctx context.Context) (int64, error) {
-	var version int64
-	var restoring bool
-	err := s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0), `+isRestoring+` FROM `+versionTable).Scan(&version, &restoring)
-	if err != nil {
-		return 0, translate(ctx, err)
-	}
-	if restoring {
-		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: ErrRestoreUnfinished}
-	}
-	needed, err := s.latest(ctx)
-	if err != nil {
-		return 0, translate(ctx, err)
-	}
-	// A newer schema is fine: migrations are written so that the version of the
-	// program before them can live with them (db/README.md).
-	if version < needed {
-		return 0, &clinic.Error{
-			Code:  clinic.CodeUnavailable,
-			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\"", version, needed),
-		}
-	}
-	return version, nil
-}
-
+// latest is the schema that this program needs on this engine.
 func (s *Store) latest(ctx context.Context) (int64, error) {
-	triggers, err := hasTriggers(ctx, s.db.DB)
+	triggers, err := hasTriggers(ctx, s.ready.db.DB)
 	if err != nil {
 		return 0, err
 	}
-	latest := int64(db.Latest)
-	for !triggers && slices.Contains(db.Backstops, latest) {
-		latest--
+	if triggers {
+		return db.Latest, nil
+	}
+	files, err := migrationFiles()
+	if err != nil {
+		return 0, err
+	}
+	latest := int64(0)
+	for _, f := range files {
+		if !slices.Contains(db.Backstops, f.version) {
+			latest = max(latest, f.version)
+		}
 	}
 	return latest, nil
 }

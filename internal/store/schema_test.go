@@ -195,7 +195,7 @@ func TestReady(t *testing.T) {
 	if _, err := sc.Down(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Ready(t.Context())
+	_, err = d.Open(t, fixedClock, nil).Ready(t.Context()) // s remembers its last result for a second
 	wantErr(t, err, clinic.ErrUnavailable)
 }
 

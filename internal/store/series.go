@@ -18,9 +18,12 @@ import (
 // answers with what became of each date.
 //
 // Statements, in lock order: write the guard rows of the doctor and the patient
-// once; insert the series; then date by date as a booking does. What a date's
-// locking reads find belongs to the two whose guards are held, or to a room whose
-// guard is, so going on after a refusal can meet nobody crosswise.
+// once; read what decides of all dates (series_calendar.go), a fixed number of
+// statements; insert the series; then date by date the room's guard and the inserts
+// of a booking, for at most clinic.MaxSeriesDates dates. What the locking reads find
+// belongs to the two whose guards are held, or to a room whose guard is, so going on
+// after a refusal can meet nobody crosswise. Without skip, the first refusal under the
+// guards ends it; the report is made on a snapshot.
 //
 // Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
 // or, with skip, none can; clinic.CodeValidationFailed, clinic.ErrStartInPast,
@@ -40,7 +43,8 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 	}
 	var series clinic.Series
 	var dates []clinic.SeriesDate
-	err = s.inTx(ctx, func(t *tx) error {
+	// All or none: most refusals need no guard.
+	err = s.inTxUnlessTaken(ctx, wantedTime{unknown: !skip}, func(t *tx) error {
 		series = clinic.Series{
 			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
 			MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
@@ -53,17 +57,25 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 		if err != nil {
 			return err
 		}
+		p, calendar, err := s.readSeriesCalendar(ctx, t, c, b, starts, skip)
+		if err != nil {
+			return err
+		}
 		refused := 0
 		for _, start := range starts {
 			date := b // each starts from what was asked for
 			date.Start = start
-			broken, err := s.decide(ctx, t, c, &date, 0)
+			broken, err := s.decideWith(ctx, t, c, &date, 0, p, calendar)
 			var refusal *clinic.Error
 			switch {
 			case err == nil:
+				calendar.add(date)
 			case forWantOfTime(err) && errors.As(err, &refusal):
 				refused++
 				dates = append(dates, clinic.SeriesDate{Start: start, Refusal: refusal})
+				if !skip && !t.looks {
+					return refusedSeries(dates) // the whole report is made without guards
+				}
 				continue
 			default:
 				return err
@@ -87,10 +99,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 			dates = append(dates, booked)
 		}
 		if refused > 0 && (!skip || refused == len(starts)) {
-			for i := range dates {
-				dates[i].Appointment = nil // rolled back
-			}
-			return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: dates}
+			return refusedSeries(dates)
 		}
 		if t.looks {
 			return errFree
@@ -103,6 +112,14 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 		}
 	}
 	return series, dates, err
+}
+
+// refusedSeries refuses a series with the report; what was booked is rolled back.
+func refusedSeries(dates []clinic.SeriesDate) error {
+	for i := range dates {
+		dates[i].Appointment = nil
+	}
+	return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: dates}
 }
 
 // readSeries reads a series within reach and its appointments, by start. Index:

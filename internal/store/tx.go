@@ -26,6 +26,8 @@ type tx struct {
 	// looks: it only reads, without locks, to say why something cannot be done
 	// and what could be instead.
 	looks bool
+	// proposals counts the refusals that alternatives were looked for.
+	proposals int
 	// observe is told how long the guards took.
 	observe Observe
 	// wrote says that something may have been changed, trail what has been.
@@ -69,7 +71,21 @@ var errMoved = errors.New("changed while waiting for a lock")
 // fills in: with an idempotency key it is kept in the same transaction, and when
 // the key was used before, it is the answer of then and body does not run.
 func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) error {
-	freed, err := s.try(ctx, body, answer)
+	return s.inTxUnlessTaken(ctx, wantedTime{}, body, answer...)
+}
+
+// inTxUnlessTaken is inTx for what takes a doctor's time: when such was refused
+// lately and a plain read shows this one taken, too, the refusal is decided without
+// guards and without a transaction that writes.
+func (s *Store) inTxUnlessTaken(ctx context.Context, wanted wantedTime, body func(*tx) error, answer ...any) error {
+	refused, err := s.refuseEarly(ctx, wanted, body, answer)
+	freed := false
+	if !refused {
+		freed, err = s.try(ctx, body, answer)
+	}
+	if wanted.doctor != 0 && forWantOfTime(err) {
+		s.refused.note(wanted.doctor, clinic.Instant(s.now()))
+	}
 	if freed {
 		s.offerAfterCommit(ctx)
 	}
@@ -84,6 +100,7 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
 		freed, err = s.attempt(ctx, body, answer)
+		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
 		}

@@ -28,6 +28,10 @@ func (r *reader) readUsualHours(ctx context.Context, window clinic.Interval, zon
 	if len(ids) == 0 {
 		return nil
 	}
+	sample := usualSample
+	if r.usualSample > 0 {
+		sample = r.usualSample
+	}
 	of := make([]string, len(ids))
 	var args []any
 	for i, id := range ids {
@@ -37,7 +41,7 @@ func (r *reader) readUsualHours(ctx context.Context, window clinic.Interval, zon
 			WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND status <> 'cancelled'
 			ORDER BY start_time DESC
 			LIMIT ?)`
-		args = append(args, id, window.Start.Add(-usualSince), window.End, usualSample)
+		args = append(args, id, window.Start.Add(-usualSince), window.End, sample)
 	}
 	// Safety: the text is one constant, repeated.
 	times, err := busyByParty(ctx, r.q, strings.Join(of, ` UNION ALL `), args...)

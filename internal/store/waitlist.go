@@ -28,7 +28,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err := e.Check(t.now); err != nil {
 			return err
 		}
-		free, err := s.firstFor(ctx, t, e)
+		free, more, err := s.firstFor(ctx, t, e)
 		if err != nil {
 			return err
 		}
@@ -63,6 +63,9 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		}
 		t.record(ctx, "waitlist_entry", e.ID, e.PatientID, nil, e, nil)
 		if free == nil {
+			if more {
+				t.freeForEntry(e.ID) // look further after the commit
+			}
 			return nil
 		}
 		offered, err := s.offerAgain(ctx, t, &e, *free)
@@ -80,28 +83,30 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 }
 
 // firstFor finds the first free time for a new entry, without locks, and takes the
-// guard of its doctor; nil when there is none.
-func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (*clinic.Slot, error) {
+// guard of its doctor; nil when there is none, or more when none was found as far as it
+// searched.
+func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (free *clinic.Slot, more bool, err error) {
 	if e.Duration == 0 && e.TypeID != nil {
 		kind, _, err := readTypeForBooking(ctx, t, *e.TypeID)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		e.Duration = kind.Duration
 	}
 	if e.Duration == 0 {
-		return nil, nil //nolint:nilnil // the type does not exist, which is found out under the guard
+		return nil, false, nil // the type does not exist, which is found out under the guard
 	}
 	m, err := s.matcherOf(ctx, t, t.now, e, nil)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	slots, err := m.search(ctx)
+	left := waitlistDoctorDays
+	slots, searched, err := m.search(ctx, time.Time{}, &left)
 	if err != nil || len(slots) == 0 {
-		return nil, err
+		return nil, !searched.IsZero(), err
 	}
 	_, err = guardDoctor(ctx, t, slots[0].DoctorID)
-	return &slots[0], err
+	return &slots[0], false, err
 }
 
 // WaitlistEntry reads an entry, after offers that have expired were passed on.

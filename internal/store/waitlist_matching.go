@@ -8,26 +8,29 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
-// How much of freed_times one call works off, and how many entries one transaction
-// looks at.
+// How much of freed_times one call works off, how many entries one transaction reads,
+// and for how many of them it looks at calendars: it holds the doctor's guard.
+// It is part of a request; what is left is for the next one, or for maintenance.
 const (
-	maxFreed      = 500
+	maxFreed      = 100
+	maxOffers     = 20 // transactions for one freed time
 	maxCandidates = 200
+	maxTried      = 10
 )
 
 // freedRow is a row of freed_times.
 type freedRow struct {
-	ID      int64     `db:"id"`
-	Doctor  *int64    `db:"doctor_id"`
-	Entry   *int64    `db:"waitlist_id"`
-	Start   time.Time `db:"start_time"`
-	End     time.Time `db:"end_time"`
-	Through int64     `db:"after_entry"`
+	ID     int64     `db:"id"`
+	Doctor *int64    `db:"doctor_id"`
+	Entry  *int64    `db:"waitlist_id"`
+	Start  time.Time `db:"start_time"`
+	End    time.Time `db:"end_time"`
+	// Through is the last entry that was looked at; of an entry's row, the second up to
+	// which its window was searched.
+	Through int64 `db:"after_entry"`
 }
 
 // laterKey marks a context in which freed times are offered by whoever set it.
@@ -64,9 +67,10 @@ func (s *Store) offerFreedTimes(ctx context.Context) error {
 	if err != nil {
 		return translate(ctx, err)
 	}
+	left := waitlistDoctorDays
 	for _, f := range rows {
 		if f.Entry != nil {
-			err = s.searchForEntry(ctx, f)
+			err = s.searchForEntry(ctx, f, &left)
 		} else {
 			err = s.offerToEntries(ctx, f)
 		}
@@ -113,9 +117,10 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 
 // offerToEntries offers a doctor's freed time to each entry that it fits, one
 // transaction an offer, so that each takes its guards in order: the doctor's, the
-// patient's, the room's.
+// patient's, the room's; at most maxOffers of them.
 func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
-	for done := false; !done; {
+	done := false
+	for offers := 0; !done && offers < maxOffers; offers++ {
 		err := s.inTx(ctx, func(t *tx) error {
 			t.bookkeeping = true
 			if _, err := guardDoctor(ctx, t, *f.Doctor); err != nil {
@@ -167,6 +172,7 @@ func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
+	tried := 0
 	for i := range rows {
 		e, err := rows[i].entry()
 		if err != nil {
@@ -174,6 +180,9 @@ func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool
 		}
 		if !e.Wants(doctor.ID, doctor.Specialization) {
 			continue
+		}
+		if tried++; tried > maxTried {
+			return rows[i-1].ID, nil
 		}
 		m, err := s.matcherOf(ctx, t, t.now, e, []int64{doctor.ID})
 		if err != nil {
@@ -207,8 +216,8 @@ func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool
 }
 
 // searchForEntry offers the first free time of any doctor, or of the row's, to the
-// row's entry.
-func (s *Store) searchForEntry(ctx context.Context, f freedRow) error {
+// row's entry, as far as the doctor-days left go.
+func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error {
 	var row waitlistRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? AND status = 'waiting'`, *f.Entry)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -227,8 +236,14 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow) error {
 		if err != nil {
 			return translate(ctx, err)
 		}
-		slots, err := m.search(ctx)
+		from := time.Unix(f.Through, 0).UTC()
+		slots, searched, err := m.search(ctx, from, left)
 		if err != nil {
+			return translate(ctx, err)
+		}
+		if len(slots) == 0 && !searched.IsZero() {
+			// The next call goes on from there.
+			_, err = s.db.ExecContext(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, searched.Unix(), f.ID)
 			return translate(ctx, err)
 		}
 		for _, slot := range slots {
@@ -273,135 +288,6 @@ func (s *Store) offerAgain(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 		return false, err
 	}
 	return s.offer(ctx, t, e, e.Booking(found.DoctorID, slots[0].Time.Start, m.r.slot.Buffers))
-}
-
-// matcher looks for times for one entry.
-type matcher struct {
-	s *Store
-	e clinic.WaitlistEntry
-	r *reader
-	// never: the times of a doctor that the patient gave up, or let pass.
-	never map[int64][]clinic.Interval
-}
-
-// matcherOf reads what does not depend on the window: the type and the active
-// doctors among those given, or with none all whom the entry would see.
-func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.Time, e clinic.WaitlistEntry, doctors []int64) (*matcher, error) {
-	m := &matcher{s: s, e: e, r: &reader{q: q, now: now, patient: e.PatientID}, never: map[int64][]clinic.Interval{}}
-	m.r.slot.Duration = e.Duration
-	if e.TypeID != nil {
-		kind, state, err := readTypeForBooking(ctx, q, *e.TypeID)
-		if err != nil || state != clinic.Active {
-			return m, err
-		}
-		m.r.kind, m.r.slot.Buffers, m.r.slot.NeedsRoom = &kind, kind.Buffers, kind.NeedsRoom
-	}
-	specialization := ""
-	if len(doctors) == 0 {
-		doctors = e.DoctorIDs
-		if e.Specialization != nil && len(doctors) == 0 {
-			specialization = *e.Specialization
-		}
-	}
-	err := m.r.readDoctors(ctx, doctors, specialization)
-	if errors.Is(err, clinic.ErrDoctorNotFound) {
-		return m, nil // one of them was deleted; none is left in m.r.doctors
-	}
-	m.r.doctors = slices.DeleteFunc(m.r.doctors, func(id int64) bool { return !e.Wants(id, m.r.facts[id].Specialization) })
-	return m, err
-}
-
-// search finds the first time of each doctor in the entry's whole window, in growing
-// parts of it, and stops with the first part in which there is any. Doctors without
-// working hours come with the usual ones first.
-func (m *matcher) search(ctx context.Context) ([]clinic.Slot, error) {
-	for _, usual := range []bool{true, false} {
-		for part := range growing(m.e.Starts(m.r.now)) {
-			slots, err := m.first(ctx, part, usual)
-			if err != nil || len(slots) > 0 {
-				return slots, err
-			}
-		}
-	}
-	return nil, nil
-}
-
-// first finds the first time of each doctor in a window, by start and doctor.
-func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
-	if len(m.r.doctors) == 0 || !window.Start.Before(window.End) {
-		return nil, nil
-	}
-	if err := m.r.readRules(ctx, window); err != nil {
-		return nil, err
-	}
-	if usual {
-		if err := m.r.readUsualHours(ctx, window, m.s.zone); err != nil {
-			return nil, err
-		}
-	}
-	reach := clinic.Interval{Start: window.Start.Add(-clinic.MaxBuffer), End: window.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
-	busy, err := m.r.busyTimes(ctx, busyTimesOfDoctorsSQL, m.r.doctors, reach)
-	if err != nil {
-		return nil, err
-	}
-	ask := m.r.slot
-	ask.Window = window
-	if ask.NeedsRoom && len(m.r.rooms) > 0 {
-		rooms, err := m.r.busyTimes(ctx, busyTimesOfRoomsSQL, m.r.rooms, reach)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range m.r.rooms {
-			ask.Rooms = append(ask.Rooms, rooms[id])
-		}
-	}
-	own, err := m.r.patientBusyTimes(ctx, reach)
-	if err != nil {
-		return nil, err
-	}
-	var slots []clinic.Slot
-	for _, id := range m.r.doctors {
-		schedule := clinic.Schedule{DoctorID: id, Hours: m.r.hours[id], Busy: busy[id], Off: slices.Concat(m.r.off[id], m.r.off[0])}
-		ask.PatientBusy = own
-		if _, free := schedule.First(ask); !free {
-			continue
-		}
-		never, err := m.neverAgain(ctx, id, reach)
-		if err != nil {
-			return nil, err
-		}
-		ask.PatientBusy = slices.Concat(own, never)
-		if start, free := schedule.First(ask); free {
-			slots = append(slots, clinic.Slot{DoctorID: id, Time: clinic.Interval{Start: start, End: start.Add(ask.Duration)}})
-		}
-	}
-	slices.SortFunc(slots, func(a, b clinic.Slot) int {
-		if c := a.Time.Start.Compare(b.Time.Start); c != 0 {
-			return c
-		}
-		return int(a.DoctorID - b.DoctorID)
-	})
-	return slots, nil
-}
-
-// neverAgain reads the times of a doctor that are not for this entry: those that the
-// patient's appointments have ever had, so that nobody is offered what they gave up,
-// whoever had it in between, and the offers that were let pass or declined.
-//
-// Indexes appointments_patient and the primary keys of appointment_events and
-// waitlist_missed. A merge takes the appointments, and so this, along.
-func (m *matcher) neverAgain(ctx context.Context, doctor int64, window clinic.Interval) ([]clinic.Interval, error) {
-	from, to := reach(window)
-	return intervals(ctx, m.r.q, `
-		SELECT e.start_time, e.start_time + INTERVAL e.duration_minutes MINUTE, 0, 0
-		FROM appointments AS a
-		JOIN appointment_events AS e ON e.appointment_id = a.id
-		WHERE a.patient_id = ? AND e.doctor_id = ? AND e.start_time > ? AND e.start_time < ?
-		UNION ALL
-		SELECT start_time, start_time + INTERVAL ? MINUTE, 0, 0
-		FROM waitlist_missed
-		WHERE waitlist_id = ? AND doctor_id = ? AND start_time > ? AND start_time < ?`,
-		m.e.PatientID, doctor, from, to, m.e.Duration/time.Minute, m.e.ID, doctor, from, to)
 }
 
 // offer makes an offer of a booking to its entry, as a hold for the patient, if the

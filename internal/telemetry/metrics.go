@@ -36,6 +36,14 @@ type metrics struct {
 	guards         prometheus.Histogram
 	outcomeUnknown prometheus.Counter
 	attempts       *prometheus.CounterVec
+	lines          lineMetrics
+}
+
+// lineMetrics are those of the lines in which requests wait.
+type lineMetrics struct {
+	waiting, working *prometheus.GaugeVec
+	waits            *prometheus.HistogramVec
+	shed             *prometheus.CounterVec
 }
 
 func newMetrics(cfg Config) *metrics {
@@ -80,6 +88,32 @@ func newMetrics(cfg Config) *metrics {
 			Name: "mems_outcome_unknown_total",
 			Help: "Transactions whose connection was lost during COMMIT: it is not known whether the change was made.",
 		}),
+	}
+	m.lines = lineMetrics{
+		waiting: in.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mems_line_waiting_requests",
+			Help: "Requests that wait now: for a place among the reads or the writes, or for their turn at a doctor.",
+		}, []string{"line"}),
+		working: in.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mems_line_working_requests",
+			Help: "Requests that have a place or a turn now.",
+		}, []string{"line"}),
+		waits: in.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mems_line_wait_seconds", Buckets: buckets,
+			Help: "Time that requests waited before they had a place or a turn; those that were rejected are not counted.",
+		}, []string{"line"}),
+		shed: in.NewCounterVec(prometheus.CounterOpts{
+			Name: "mems_line_shed_total",
+			Help: "Requests answered with 503 by a line: it was full, they would have waited too long (estimate), or they had (deadline).",
+		}, []string{"line", "reason"}),
+	}
+	for _, line := range server.Lines {
+		m.lines.waiting.WithLabelValues(line)
+		m.lines.working.WithLabelValues(line)
+		m.lines.waits.WithLabelValues(line)
+		for _, reason := range server.ShedReasons {
+			m.lines.shed.WithLabelValues(line, reason)
+		}
 	}
 	for _, outcome := range []string{"taken", "refused"} {
 		m.attempts.WithLabelValues(outcome) // 0 is worth telling
@@ -133,3 +167,12 @@ func (m *metrics) transaction(outcome store.Outcome, took time.Duration) {
 func (m *metrics) retry(cause store.RetryCause) { m.retries.WithLabelValues(string(cause)).Inc() }
 
 func (m *metrics) guard(took time.Duration) { m.guards.Observe(took.Seconds()) }
+
+func (m lineMetrics) observer() server.LineObserver {
+	return server.LineObserver{
+		Waiting:  func(line string, change int) { m.waiting.WithLabelValues(line).Add(float64(change)) },
+		Working:  func(line string, change int) { m.working.WithLabelValues(line).Add(float64(change)) },
+		Admitted: func(line string, waited time.Duration) { m.waits.WithLabelValues(line).Observe(waited.Seconds()) },
+		Shed:     func(line, reason string) { m.shed.WithLabelValues(line, reason).Inc() },
+	}
+}

@@ -60,7 +60,7 @@ func setup(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	s, err := server.New(server.Config{Store: st, Zone: time.UTC, Open: true, Version: "test", Commit: "test", Log: log, Observe: f.watch.Answered})
+	s, err := server.New(server.Config{Store: st, Zone: time.UTC, Open: true, Version: "test", Commit: "test", Log: log, Observe: f.watch.Answered, Lines: f.watch.Lines()})
 	if err != nil {
 		t.Fatal(err)
 	}

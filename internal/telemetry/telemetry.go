@@ -73,6 +73,9 @@ func (t *Telemetry) Answered(ctx context.Context, a server.Answered) {
 	describeSpan(ctx, a)
 }
 
+// Lines is for server.Config.Lines.
+func (t *Telemetry) Lines() server.LineObserver { return t.metrics.lines.observer() }
+
 // Delivered is for delivery.Config.Observe.
 func (t *Telemetry) Delivered(taken bool) {
 	t.metrics.attempts.WithLabelValues(map[bool]string{true: "taken", false: "refused"}[taken]).Inc()

@@ -51,7 +51,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	if waited := got["mems_guard_wait_seconds_sum"]; waited < 3 || waited > 9 {
 		t.Errorf("waited %v s for guards, want the three and more for which one was held", waited)
 	}
-	if n := got["mems_guard_wait_seconds_count"]; n < 9 { // doctor and patient: 5 attempts, of which one ended at the doctor
+	if n := got["mems_guard_wait_seconds_count"]; n < 7 { // doctor and patient: 4 attempts, of which one ended at the doctor; a refusal may need none
 		t.Errorf("%v guards", n)
 	}
 }

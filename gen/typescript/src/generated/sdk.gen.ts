@@ -638,7 +638,10 @@ export const updateAppointmentType = <ThrowOnError extends boolean = false>(opti
  * room has to be free. Doctors who take no bookings, or may not be booked for
  * the type, have none.
  *
- * `from` and `to` bound the starts, at most 92 days apart.
+ * `from` and `to` bound the starts, at most 92 days apart. A request examines at most
+ * 10,000 doctor-days, which is every doctor's calendar for one day at least: when the
+ * doctors asked for have more, a page can hold fewer times than `limit`, or none, and
+ * `next_cursor` goes on from there. Only a `next_cursor` of null is the end.
  *
  * Permission: `availability:read`.
  *
@@ -656,7 +659,9 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
  * Answers, in one call, with the first free time of each doctor, or of each
  * specialization, within 90 days of `from`: who is free first comes first, who is
  * not free at all before `searched_to` comes last, with a `slot` of null. What counts
- * as free is said at `GET /availability`.
+ * as free is said at `GET /availability`. A request examines at most 10,000
+ * doctor-days, of a doctor only those up to the first free time: where more would be
+ * needed, `searched_to` is earlier.
  *
  * Permission: `availability:read`.
  *
@@ -714,8 +719,10 @@ export const listAppointments = <ThrowOnError extends boolean = false>(options: 
  *
  * A refusal for want of time names the time in the way as `conflict` and
  * the nearest free ones as `alternatives`: the same doctor's first, then
- * those of colleagues of the specialization. They were free in the moment
- * of the answer, for this patient too; nobody keeps them.
+ * those of colleagues of the specialization. The calendars of at most 24 active
+ * colleagues are searched, nearest times first, until there are three; those of
+ * eight of them beyond a day. They were free in the moment of the answer, for
+ * this patient too; nobody keeps them.
  *
  * `override` lets reception break a rule on purpose, with a reason that is
  * kept: book outside the working hours, a patient who has another
@@ -1067,7 +1074,10 @@ export const getHold = <ThrowOnError extends boolean = false>(options: Options<G
  *
  * Nothing is changed: the doctor can still be booked (see
  * `POST /doctors/{id}/time-off`), and nobody keeps the proposed times until the
- * plan is applied. At most 200 visits (409 `too-many-visits`).
+ * plan is applied. At most 200 visits (409 `too-many-visits`). The calendars of at most
+ * 48 active colleagues are looked at, fewer for many visits or a long absence but 8 at
+ * least, those named by the visits' types first; for each visit, times up to 120 days
+ * after its own.
  *
  * Permission: `plans:write`.
  *
@@ -1854,6 +1864,9 @@ export const readFhirSchedule = <ThrowOnError extends boolean = false>(options: 
  * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
  * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
  * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
+ * A request examines at most 10,000 doctor-days: a page may be short, and the link `next`
+ * goes on from there. At most 50,000 times are counted (`_count=0`); of more, or beyond
+ * these doctor-days, counting is 422.
  *
  * Permission: `availability:read`.
  *
@@ -1888,7 +1901,8 @@ export const readFhirSlot = <ThrowOnError extends boolean = false>(options: Opti
  *
  * Statuses: `scheduled` and `confirmed` are `booked`, `checked_in` is `checked-in`,
  * `in_progress` and `completed` are `fulfilled`, `no_show` is `noshow`, `cancelled` and
- * `left_without_being_seen` are `cancelled`.
+ * `left_without_being_seen` are `cancelled`. At most 100,000 appointments are counted
+ * (`_count=0`), among 1,000,000 with `status`; counting more is 422.
  *
  * Permission: `appointments:read`.
  *
@@ -1984,9 +1998,10 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Can the process serve
  *
- * Answers 200 when the database can be reached and its schema is the one
- * this version needs, otherwise 503 `unavailable`, and 503 while the
- * process is shutting down, so that a load balancer sends work elsewhere.
+ * Answers 200 when the database can be read and written and its schema is the
+ * one this version needs, otherwise 503 `unavailable`, and 503 while the
+ * process is shutting down, so that a load balancer sends work elsewhere. It
+ * answers within a second, with what was found out at most a second ago.
  *
  */
 export const getReadiness = <ThrowOnError extends boolean = false>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });

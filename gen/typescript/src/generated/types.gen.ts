@@ -1107,7 +1107,9 @@ export type SeriesDate = {
     problem?: string;
     conflict?: Interval;
     /**
-     * With `refused`, the nearest free times when they were looked for.
+     * With `refused`, the nearest free times. They are looked for at the first five
+     * refused dates.
+     *
      */
     alternatives?: Array<Slot>;
 };

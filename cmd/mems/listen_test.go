@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mems/internal/storetest"
+)
+
+// What keeps a server from listening is told apart: a port in use is not a port
+// that needs a right.
+func TestListeningAdvice(t *testing.T) {
+	t.Parallel()
+	for errno, want := range map[syscall.Errno]struct {
+		says   string
+		config bool
+	}{
+		syscall.EADDRINUSE:    {"Another program uses this address", false},
+		syscall.EACCES:        {"CAP_NET_BIND_SERVICE", true},
+		syscall.EADDRNOTAVAIL: {"does not have this address", false},
+		syscall.EMFILE:        {"MEMS_HTTP_ADDR=:443", false},
+	} {
+		err := adviseListening(&net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)}, "MEMS_HTTP_ADDR", ":443")
+		if !contains(err.Error(), want.says, "MEMS_HTTP_ADDR") || errors.As(err, &settingError{}) != want.config {
+			t.Errorf("%v: %v", errno, err)
+		}
+		if errno != syscall.EADDRINUSE && strings.Contains(err.Error(), "Another program") {
+			t.Errorf("%v is told as an address in use", errno)
+		}
+	}
+	if _, err := listen(t.Context(), "MEMS_HTTP_ADDR", "192.0.2.1:0"); err == nil || !strings.Contains(err.Error(), "does not have this address") {
+		t.Errorf("an address of another machine: %v", err)
+	}
+}
+
+// The service manager is told when requests are served, and when they end.
+func TestNotifiesTheServiceManager(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = manager.Close() }()
+	next := func() string {
+		t.Helper()
+		if err := manager.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		message := make([]byte, 100)
+		n, err := manager.Read(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(message[:n])
+	}
+	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "NOTIFY_SOCKET="+socket)
+	if said := next(); said != "READY=1" {
+		t.Errorf("says %q", said)
+	}
+	p.Signal(syscall.SIGTERM)
+	if said := next(); said != "STOPPING=1" {
+		t.Errorf("says %q", said)
+	}
+	if code := p.Wait(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// serviceURLs are the files beside the settings of an installed service that hold
+// the database URL of the user whom a command works as.
+var serviceURLs = map[string]string{
+	"keys": "app-url", "audit": "app-url", "backup": "backup-url", "checksum": "backup-url",
+	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url",
+}
+
+// withService adds the settings of the service installed on this machine to those of
+// a command that names no database, so that "mems keys create" makes a key that the
+// service knows. What is set already wins. It returns where they come from, empty
+// when nothing was added.
+func withService(command string, environ []string) (all []string, from string, err error) {
+	value := func(name string) string {
+		for _, e := range slices.Backward(environ) {
+			if v, found := strings.CutPrefix(e, name+"="); found {
+				return v
+			}
+		}
+		return ""
+	}
+	url, wants := serviceURLs[command]
+	if !wants || value("MEMS_DATABASE_URL") != "" || value("MEMS_DATABASE_URL_FILE") != "" || value("MEMS_DATA_DIR") != "" {
+		return environ, "", nil
+	}
+	dir := value("MEMS_SERVICE_DIR")
+	if dir == "" {
+		i := slices.IndexFunc(settings(), func(s setting) bool { return s.name == "MEMS_SERVICE_DIR" })
+		dir = settings()[i].fallback
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "mems.env")) //nolint:gosec // G304: named by the operator
+	if errors.Is(err, fs.ErrNotExist) {
+		return environ, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
+	}
+	all = append(parseEnvFile(string(content)), environ...)
+	names := func(name string) bool {
+		return slices.ContainsFunc(all, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	}
+	for _, secret := range []struct{ name, file string }{{"MEMS_DATABASE_URL", url}, {"MEMS_AUDIT_KEYS", "audit-keys"}} {
+		if names(secret.name) || names(secret.name+"_FILE") {
+			continue
+		}
+		file := filepath.Join(dir, secret.file)
+		f, err := os.Open(file) //nolint:gosec // G304: named by the operator
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
+		}
+		_ = f.Close() // it can be read
+		all = append(all, secret.name+"_FILE="+file)
+	}
+	return all, dir, nil
+}
+
+func adviseRoot(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w\nRun this as root, or set MEMS_DATABASE_URL to the database that is meant", err)
+}
+
+// parseEnvFile reads a file as systemd's EnvironmentFile= does, as far as settings
+// need it: lines of NAME=VALUE, comments, a value in quotes.
+func parseEnvFile(text string) []string {
+	var environ []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		name, value, found := strings.Cut(line, "=")
+		if !found || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+			value = value[1 : n-1]
+		}
+		environ = append(environ, strings.TrimSpace(name)+"="+value)
+	}
+	return environ
+}

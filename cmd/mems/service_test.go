@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mems/internal/storetest"
+)
+
+// Commands without a database name neither make one nor start one, and say what to
+// set; a private server that runs is found.
+func TestOnlyServeAndDemoStartAPrivateServer(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	env := []string{"MEMS_DATA_DIR=" + dir, "MEMS_SERVICE_DIR=" + filepath.Join(dir, "none")}
+	create := []string{"keys", "create", "--role", "manager", "Desk"}
+	for _, args := range [][]string{
+		create, {"keys", "list"}, {"checksum"}, {"backup", filepath.Join(t.TempDir(), "backup.gz")}, {"migrate", "status"},
+		{"migrate", "up"}, {"audit", "verify"},
+	} {
+		code, said := runMEMS(t, args, env...)
+		if code != exitConfig || !contains(said, "set MEMS_DATABASE_URL", dir) {
+			t.Errorf("%v: %d %s", args, code, said)
+		}
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("a directory was made (%v)", err)
+	}
+	startMEMS(t, env...)
+	if code, said := runMEMS(t, create, env...); code != exitOK {
+		t.Errorf("the server that runs is not found: %d %s", code, said)
+	}
+}
+
+// On a machine with the package, commands work on the service's database, as the user
+// that each needs.
+func TestCommandsFindTheService(t *testing.T) {
+	t.Parallel()
+	dsn, dir := storetest.New(t).DSN, t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("mems.env", "# settings\nMEMS_HTTP_ADDR=127.0.0.1:8080\nMEMS_AUTH=\"required\"\n; MEMS_LOG_LEVEL=none\n\nMEMS_CLINIC_TIME_ZONE=Europe/Zurich\n")
+	write("app-url", dsn+"\n")
+	write("audit-keys", someKeys)
+	env := "MEMS_SERVICE_DIR=" + dir
+	code, said := runMEMS(t, []string{"keys", "create", "--role", "manager", "Desk"}, env)
+	if code != exitOK || !contains(said, "service in "+dir) {
+		t.Fatalf("%d %s", code, said)
+	}
+	if code, said := runMEMS(t, []string{"keys", "list"}, "MEMS_DATABASE_URL="+dsn); code != exitOK || !contains(said, "Desk") {
+		t.Errorf("the key is elsewhere: %d %s", code, said)
+	}
+	all, from, err := withService("retain", []string{env})
+	if err != nil || from != dir || contains(join(all), "MEMS_DATABASE_URL_FILE") {
+		t.Errorf("retain takes another user's URL: %q %v", all, err)
+	}
+	write("migrate-url", dsn)
+	if all, _, err = withService("retain", []string{env, "MEMS_AUTH=open"}); err != nil ||
+		!contains(join(all), "MEMS_DATABASE_URL_FILE="+filepath.Join(dir, "migrate-url"), "MEMS_AUDIT_KEYS_FILE=") || all[len(all)-3] != "MEMS_AUTH=open" {
+		t.Errorf("%q %v", all, err)
+	}
+	for _, set := range [][]string{{"keys", "MEMS_DATABASE_URL=" + dsn}, {"keys", "MEMS_DATA_DIR=" + dir}, {"serve"}} {
+		if _, from, err := withService(set[0], append(set[1:], env)); err != nil || from != "" {
+			t.Errorf("%v: taken from %q (%v)", set, from, err)
+		}
+	}
+	write("mems.env", "MEMS_LOG_FORMAT=xml\n")
+	if code, said := runMEMS(t, []string{"keys", "list"}, env); code != exitConfig || !contains(said, "MEMS_LOG_FORMAT") {
+		t.Errorf("%d %s", code, said)
+	}
+}
+
+func join(environ []string) string {
+	text := ""
+	for _, e := range environ {
+		text += e + "\n"
+	}
+	return text
+}

@@ -1,0 +1,64 @@
+package clinic_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"mems/internal/clinic"
+)
+
+// Whatever a plan is asked for, what it examines is bounded, also for an absence up to
+// the last day there is.
+func TestPlanIsBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		first := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+		visits := make([]clinic.Appointment, rapid.IntRange(1, 200).Draw(t, "visits"))
+		apart := time.Duration(rapid.IntRange(1, 72).Draw(t, "hours apart")) * time.Hour
+		for i := range visits {
+			visits[i].Time.Start = first.Add(time.Duration(i) * apart)
+		}
+		away := clinic.Interval{Start: first, End: clinic.MaxInstant.AddDate(-1, 0, 0)}
+		if rapid.Bool().Draw(t, "short") {
+			away.End = visits[len(visits)-1].Time.Start.Add(time.Hour)
+		}
+		horizon := time.Duration(rapid.IntRange(1, 90).Draw(t, "horizon")) * 24 * time.Hour
+		window := clinic.PlanWindow(visits, away, horizon)
+		last := visits[len(visits)-1].Time.Start
+		if !window.Start.Equal(first) || window.End.After(last.Add(clinic.MaxPlanAhead)) || window.End.After(away.End.Add(horizon)) {
+			t.Fatalf("window %v", window)
+		}
+		colleagues := clinic.PlanColleagues(len(visits), window)
+		days := int(min(window.End.Sub(window.Start), clinic.MaxPlanAhead)/(24*time.Hour)) + 1
+		if colleagues < 8 || colleagues > clinic.MaxPlanColleagues || colleagues > 8 && colleagues*days*len(visits) > 100_000 {
+			t.Fatalf("%d colleagues, %d days, %d visits", colleagues, days, len(visits))
+		}
+	})
+}
+
+// A visit is not planned farther ahead than MaxPlanAhead, and the nearest free time wins
+// however late in the list its doctor is.
+func TestProposeStopsLooking(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+	visit := clinic.Appointment{ID: 1, DoctorID: 1, PatientID: 1, Time: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)}}
+	busyUntil := func(doctor int64, end time.Time) clinic.Schedule {
+		return clinic.Schedule{DoctorID: doctor, Busy: []clinic.Interval{{Start: start.AddDate(0, 0, -1), End: end}}}
+	}
+	propose := func(schedules ...clinic.Schedule) clinic.PlanItem {
+		c := clinic.Calendars{Schedules: schedules, PatientBusy: map[int64][]clinic.Interval{}}
+		return clinic.Propose(c, []clinic.Appointment{visit}, start.AddDate(1, 0, 0), time.UTC)[0]
+	}
+	if item := propose(busyUntil(1, start.Add(clinic.MaxPlanAhead))); item.Proposal != nil {
+		t.Errorf("proposes %v", item.Proposal)
+	}
+	item := propose(busyUntil(1, start.Add(2*time.Hour)), busyUntil(2, start.Add(3*time.Hour)), busyUntil(3, start.Add(time.Hour)), busyUntil(4, start.Add(time.Hour)))
+	if item.Proposal == nil || item.Proposal.DoctorID != 3 || !item.Proposal.Time.Start.Equal(start.Add(time.Hour)) {
+		t.Errorf("proposes %v", item.Proposal)
+	}
+	if item := propose(busyUntil(0, start.Add(time.Hour)), busyUntil(1, start.Add(time.Hour))); item.Proposal == nil || item.Proposal.DoctorID != 1 {
+		t.Errorf("among equals proposes %v", item.Proposal)
+	}
+}

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+const (
+	// readyWithin is when Ready answers at the latest.
+	readyWithin = 900 * time.Millisecond
+	// readyFor is how long a result is given again: whoever asks more often does
+	// not load the database. A bad one is worth less.
+	readyFor, unreadyFor = time.Second, 200 * time.Millisecond
+	// refusalCounts is how long after a refused write, with none committed since,
+	// the database counts as one that refuses them: what is full may not be what
+	// the probe writes to.
+	refusalCounts = 10 * time.Second
+)
+
+// ErrWritesRefused is the cause of an unavailable database that can be read: its
+// disk is full, or it is read-only.
+var ErrWritesRefused = errors.New("the database refuses writes")
+
+// readiness finds out whether the database can be used: one probe at a time, on a
+// connection of its own, since those of requests may all be waiting for locks.
+type readiness struct {
+	db *sqlx.DB
+	id [32]byte // of this process's row
+
+	mu        sync.Mutex
+	last      *probe
+	refused   error // the last write's, nil after one that was committed
+	refusedAt time.Time
+}
+
+// probe is one look. Its result is read after done.
+type probe struct {
+	done    chan struct{}
+	ended   time.Time
+	version int64
+	err     error
+}
+
+func newReadiness(dsn *mysql.Config) (*readiness, error) {
+	own := dsn.Clone()
+	own.Timeout, own.ReadTimeout, own.WriteTimeout = 3*time.Second, 3*time.Second, 3*time.Second
+	own.Params["innodb_lock_wait_timeout"], own.Params["lock_wait_timeout"] = "1", "1"
+	db, err := openPool(own, nil)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	db.SetConnMaxLifetime(5 * time.Minute)
+	r := &readiness{db: db}
+	_, _ = rand.Read(r.id[:]) // it never fails
+	return r, nil
+}
+
+// Ready reports whether the database can be read and written and has at least the
+// schema that this program needs, and which version it has. It answers within a
+// second, whatever hangs. Otherwise clinic.ErrUnavailable, with the cause, which
+// may be ErrWritesRefused.
+func (s *Store) Ready(ctx context.Context) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, translate(ctx, err)
+	}
+	limit := time.NewTimer(readyWithin)
+	defer limit.Stop()
+	p := s.ready.probe(s)
+	select {
+	case <-p.done:
+		return p.version, p.err
+	case <-limit.C:
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: fmt.Errorf("the database did not answer within %s", readyWithin)}
+	case <-ctx.Done():
+		return 0, translate(ctx, ctx.Err())
+	}
+}
+
+// probe returns the probe that is under way or was made a moment ago, else a new one.
+func (r *readiness) probe(s *Store) *probe {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.last; p != nil {
+		select {
+		case <-p.done:
+			if age := since(p.ended); age < unreadyFor || p.err == nil && age < readyFor {
+				return p
+			}
+		default:
+			return p
+		}
+	}
+	p := &probe{done: make(chan struct{})}
+	r.last = p
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		p.version, p.err = s.probeDatabase(ctx)
+		p.ended = stopwatch()
+		close(p.done)
+	}()
+	return p
+}
+
+// probeDatabase asks for the schema's version and commits a write, as small as there is: a
+// row of this process in idempotency_keys, where old ones are deleted anyway.
+func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
+	r := s.ready
+	var version int64
+	var restoring bool
+	err := r.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0), `+isRestoring+` FROM `+versionTable).Scan(&version, &restoring)
+	if err != nil {
+		return 0, translate(ctx, err)
+	}
+	if restoring {
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: ErrRestoreUnfinished}
+	}
+	needed, err := s.latest(ctx)
+	if err != nil {
+		return 0, translate(ctx, err)
+	}
+	// A newer schema is fine: migrations are written so that the version of the
+	// program before them can live with them (db/README.md).
+	if version < needed {
+		return 0, &clinic.Error{
+			Code:  clinic.CodeUnavailable,
+			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\"", version, needed),
+		}
+	}
+	_, err = r.db.ExecContext(ctx, `
+		INSERT INTO idempotency_keys (caller, id_key, request, created_at) VALUES ('readiness', ?, '', ?)
+		ON DUPLICATE KEY UPDATE created_at = VALUES(created_at)`, r.id[:], clinic.Instant(s.now()))
+	if err == nil {
+		err = r.refusedLately()
+	}
+	if refusesWrites(err) {
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: fmt.Errorf("%w: %w", ErrWritesRefused, err)}
+	}
+	return version, translate(ctx, err)
+}
+
+// wrote notes how a transaction ended.
+func (r *readiness) wrote(err error) {
+	lost := err != nil && connectionLost(err)
+	if err != nil && !lost && !refusesWrites(err) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if lost {
+		r.last = nil // what was found out is no longer so
+		return
+	}
+	r.refused, r.refusedAt = err, stopwatch()
+}
+
+func (r *readiness) refusedLately() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused != nil && since(r.refusedAt) < refusalCounts {
+		return r.refused
+	}
+	return nil
+}
+
+// refusesWrites reports an error of a database that can be read and not written.
+func refusesWrites(err error) bool {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	if !ok {
+		return false
+	}
+	switch e.Number {
+	case 1290, 1792, 1836, // read-only
+		3, 1021, 1026, 1114: // disk or table full
+		return true
+	}
+	return false
+}

@@ -1,0 +1,53 @@
+package store_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// The doctors of a record are those whose guards its changes take: of a series,
+// also the one whom a date was moved to.
+func TestDoctorsOf(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 3, 1)
+	rule, err := clinic.ParseRecurrence("FREQ=WEEKLY;COUNT=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	series, _, err := f.store.CreateSeries(t.Context(), f.booking(24*60, 30), rule, time.UTC, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := series.Appointments[1].ID
+	if _, err := f.store.RescheduleAppointment(t.Context(), moved, clinic.Reschedule{DoctorID: f.doctors[2]}, nil); err != nil {
+		t.Fatal(err)
+	}
+	hold, err := f.store.CreateHold(t.Context(), clinic.Booking{DoctorID: f.doctors[1], Start: now.Add(time.Hour), Duration: time.Hour}, nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		kind store.Record
+		id   int64
+		want []int64
+	}{
+		{store.RecordAppointment, series.Appointments[0].ID, f.doctors[:1]},
+		{store.RecordAppointment, moved, f.doctors[2:]},
+		{store.RecordAppointment, 999_999, nil},
+		{store.RecordSeries, series.ID, []int64{f.doctors[0], f.doctors[2]}},
+		{store.RecordHold, hold.ID, f.doctors[1:2]},
+		{store.RecordPlan, 1, nil},
+		{store.RecordTicket, 1, nil},
+		{store.RecordWaitlistEntry, 1, nil},
+	} {
+		got, err := f.store.DoctorsOf(t.Context(), c.kind, c.id)
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s %d: %v, %v; want %v", c.kind, c.id, got, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// statements lists what a pool sends to the database.
+type statements struct {
+	mu   sync.Mutex
+	sent []string
+}
+
+func (l *statements) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sent := l.sent
+	l.sent = nil
+	return sent
+}
+
+// listed makes connections that list what is sent over them.
+type listed struct {
+	driver.Connector
+	to *statements
+}
+
+func (c listed) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listedConn{conn, c.to}, nil
+}
+
+type listedConn struct {
+	driver.Conn
+	to *statements
+}
+
+func (c listedConn) add(query string) {
+	c.to.mu.Lock()
+	defer c.to.mu.Unlock()
+	c.to.sent = append(c.to.sent, query)
+}
+
+func (c listedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+	if !errors.Is(err, driver.ErrSkip) {
+		c.add(query)
+	}
+	return rows, err
+}
+
+func (c listedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+	if !errors.Is(err, driver.ErrSkip) {
+		c.add(query)
+	}
+	return result, err
+}
+
+func (c listedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+}
+
+func (c listedConn) ResetSession(ctx context.Context) error {
+	return c.Conn.(driver.SessionResetter).ResetSession(ctx)
+}
+
+func (c listedConn) CheckNamedValue(v *driver.NamedValue) error {
+	return c.Conn.(driver.NamedValueChecker).CheckNamedValue(v)
+}
+
+// listing opens a store whose statements are listed.
+func (f *fixture) listing(t *testing.T) (*store.Store, *statements) {
+	t.Helper()
+	list := &statements{}
+	s, err := store.Open(store.Config{
+		DSN: f.DSN, Now: fixedClock, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
+		OpenDB: func(c driver.Connector) *sql.DB { return sql.OpenDB(listed{c, list}) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list.take()
+	return s, list
+}
+
+func guards(sent []string) (n int) {
+	for _, statement := range sent {
+		if strings.Contains(statement, "calendar_rev + 1") {
+			n++
+		}
+	}
+	return n
+}
+
+func isConflict(err error, code clinic.Code) bool {
+	refusal, ok := errors.AsType[*clinic.Error](err)
+	return ok && refusal.Code == code
+}
+
+// With hundreds of colleagues, all refusals but the first take no guard, and each sends
+// a bounded number of statements.
+func TestRefusalIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 2, 2)
+	var rows []string
+	for i := range 951 {
+		rows = append(rows, fmt.Sprintf("('Dr. X%03d','Any','2026-01-01','2026-01-01')", i))
+	}
+	if _, err := f.DB.Exec(`INSERT INTO doctors (full_name, specialization, created_at, updated_at) VALUES ` + strings.Join(rows, ",")); err != nil {
+		t.Fatal(err)
+	}
+	s, list := f.listing(t)
+	b := f.booking(60, 30)
+	if _, err := s.BookAppointment(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if n := guards(list.take()); n != 2 {
+		t.Errorf("a booking takes %d guards", n)
+	}
+	b.PatientID = f.patients[1]
+	// The first of those who are refused may find it out under the guards.
+	if _, err := s.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.take()) != 2 {
+		t.Fatal(err)
+	}
+	for name, try := range map[string]func() error{
+		"book": func() error { _, err := s.BookAppointment(t.Context(), b); return err },
+		"hold": func() error { _, err := s.CreateHold(t.Context(), b, nil, time.Minute); return err },
+		"book with a key": func() error {
+			_, err := s.BookAppointment(store.WithOnce(t.Context(), store.Once{Key: "k"}), b)
+			return err
+		},
+	} {
+		list.take()
+		err := try()
+		sent := list.take()
+		if !isConflict(err, clinic.CodeDoctorOverlap) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		refusal, _ := errors.AsType[*clinic.Error](err)
+		if len(refusal.Alternatives) != 6 {
+			t.Errorf("%s: %d alternatives", name, len(refusal.Alternatives))
+		}
+		if n := guards(sent); n != 0 {
+			t.Errorf("%s: takes %d guards", name, n)
+		}
+		if len(sent) > 24 {
+			t.Errorf("%s: sends %d statements:\n%s", name, len(sent), strings.Join(sent, "\n"))
+		}
+	}
+	// All of the clinic is closed for three weeks: nothing is found anywhere.
+	if _, err := f.DB.Exec(`INSERT INTO closures (start_time, end_time, name, created_at, updated_at) VALUES (?, ?, 'Closed', ?, ?)`, now.Add(2*time.Hour), now.AddDate(0, 0, 21), now, now); err != nil {
+		t.Fatal(err)
+	}
+	list.take()
+	_, err := s.BookAppointment(t.Context(), f.booking(180, 30))
+	sent := list.take()
+	if !isConflict(err, clinic.CodeTimeOff) {
+		t.Fatal(err)
+	}
+	if len(sent) > 48 {
+		t.Errorf("a search that finds nothing sends %d statements:\n%s", len(sent), strings.Join(sent, "\n"))
+	}
+}
+
+// Of many who want one time at once, one gets it, and nobody is told anything else
+// than that it is taken.
+func TestRaceForOneTime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 3, 64)
+	s, list := f.listing(t)
+	errs := make([]error, 64)
+	var wg sync.WaitGroup
+	for i := range errs {
+		b := f.booking(60, 30)
+		b.PatientID = f.patients[i]
+		wg.Go(func() { _, errs[i] = s.BookAppointment(t.Context(), b) })
+	}
+	wg.Wait()
+	booked := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			booked++
+		case !isConflict(err, clinic.CodeDoctorOverlap):
+			t.Error(err)
+		}
+	}
+	if booked != 1 {
+		t.Errorf("%d booked", booked)
+	}
+	if sent := list.take(); len(sent) > 64*40 {
+		t.Errorf("%d statements for 64 requests", len(sent))
+	}
+}
+
+// What a plain read shows must not be held against whoever may have the time: their
+// own hold, their own appointment, an override, and a request that was answered.
+func TestEarlyRefusalSparesOwnTime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 2, 3)
+	b := f.booking(60, 30)
+	hold, err := f.store.CreateHold(t.Context(), b, nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) {
+		t.Fatalf("a time that others hold: %v", err)
+	}
+	b.Hold = hold.Token
+	once := store.WithOnce(t.Context(), store.Once{Key: "mine"})
+	a, err := f.store.BookAppointment(once, b)
+	if err != nil {
+		t.Fatalf("with the hold: %v", err)
+	}
+	if again, err := f.store.BookAppointment(once, b); err != nil || again.ID != a.ID {
+		t.Errorf("the same request: %v %v", again.ID, err)
+	}
+	other := store.WithOnce(t.Context(), store.Once{Key: "mine", Request: [32]byte{1}})
+	if _, err := f.store.BookAppointment(other, b); !errors.Is(err, clinic.ErrIdempotencyReused) {
+		t.Errorf("the key of another request: %v", err)
+	}
+	later := b.Start.Add(10 * time.Minute)
+	if a, err = f.store.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &later}, nil); err != nil {
+		t.Errorf("into its own time: %v", err)
+	}
+	second := f.booking(120, 30)
+	second.PatientID = f.patients[1]
+	blocked, err := f.store.BookAppointment(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, list := f.listing(t)
+	_, _ = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil) // the first
+	list.take()
+	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil)
+	if !isConflict(err, clinic.CodeDoctorOverlap) {
+		t.Errorf("into another's time: %v", err)
+	}
+	if n := guards(list.take()); n != 0 {
+		t.Errorf("a refused reschedule takes %d guards", n)
+	}
+	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, store.Versions{99})
+	if !errors.Is(err, clinic.ErrPreconditionFailed) {
+		t.Errorf("of another version: %v", err)
+	}
+	over := f.booking(120, 30)
+	over.PatientID, over.Override = f.patients[2], clinic.Override{Rules: []clinic.Rule{clinic.RuleDoctorOverlap}, Reason: "urgent"}
+	if _, err := f.DB.Exec(`UPDATE doctors SET overbook_cap = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.BookAppointment(t.Context(), over); err != nil {
+		t.Errorf("an overbooking: %v", err)
+	}
+}
+
+// Bookings pay for the read before the guards only where it is of use, and what is
+// remembered for that is bounded in time and number.
+func TestReadBeforeGuardsIsForContendedDoctors(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 2, 2)
+	s, list := f.listing(t)
+	reads := func(b clinic.Booking) (n int) {
+		list.take()
+		_, _ = s.BookAppointment(t.Context(), b)
+		for _, statement := range list.take() {
+			if strings.Contains(statement, "SELECT EXISTS (") {
+				n++
+			}
+		}
+		return n
+	}
+	other := f.booking(120, 30)
+	other.DoctorID = f.doctors[1]
+	for i, want := range []int{0, 0, 1} { // booked, refused, refused early
+		if n := reads(f.booking(60, 30)); n != want {
+			t.Errorf("request %d: %d reads before the guards, want %d", i, n, want)
+		}
+	}
+	if n := reads(other); n != 0 {
+		t.Errorf("for another doctor: %d reads", n)
+	}
+}

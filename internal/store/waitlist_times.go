@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// What one call looks through for entries, and how far ahead: a later time is found
+// when it has come nearer and something is freed.
+const (
+	waitlistDoctorDays = 2_000
+	waitlistAhead      = clinic.MaxSeriesYears * 366 * 24 * time.Hour
+)
+
+// matcher looks for times for one entry.
+type matcher struct {
+	s *Store
+	e clinic.WaitlistEntry
+	r *reader
+	// never: the times of a doctor that the patient gave up, or let pass.
+	never map[int64][]clinic.Interval
+}
+
+// matcherOf reads what does not depend on the window: the type and the active
+// doctors among those given, or with none all whom the entry would see.
+func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.Time, e clinic.WaitlistEntry, doctors []int64) (*matcher, error) {
+	m := &matcher{s: s, e: e, r: &reader{q: q, now: now, patient: e.PatientID}, never: map[int64][]clinic.Interval{}}
+	m.r.slot.Duration = e.Duration
+	if e.TypeID != nil {
+		kind, state, err := readTypeForBooking(ctx, q, *e.TypeID)
+		if err != nil || state != clinic.Active {
+			return m, err
+		}
+		m.r.kind, m.r.slot.Buffers, m.r.slot.NeedsRoom = &kind, kind.Buffers, kind.NeedsRoom
+	}
+	specialization := ""
+	if len(doctors) == 0 {
+		doctors = e.DoctorIDs
+		if e.Specialization != nil && len(doctors) == 0 {
+			specialization = *e.Specialization
+		}
+	}
+	err := m.r.readDoctors(ctx, doctors, specialization)
+	if errors.Is(err, clinic.ErrDoctorNotFound) {
+		return m, nil // one of them was deleted; none is left in m.r.doctors
+	}
+	m.r.doctors = slices.DeleteFunc(m.r.doctors, func(id int64) bool { return !e.Wants(id, m.r.facts[id].Specialization) })
+	return m, err
+}
+
+// search finds the first time of each doctor in the entry's whole window from a moment
+// on, in growing parts of it, and stops with the first part in which there is any.
+// Doctors without working hours come with the usual ones first. It looks no
+// farther ahead than waitlistAhead. Where the doctor-days left end it, searched is up to when it came, else zero.
+func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots []clinic.Slot, searched time.Time, err error) {
+	window := m.e.Starts(m.r.now)
+	if from.After(window.Start) {
+		window.Start = from
+	}
+	if ahead := m.r.now.Add(waitlistAhead); ahead.Before(window.End) {
+		window.End = ahead
+	}
+	if *left == waitlistDoctorDays {
+		*left = max(*left, len(m.r.doctors)) // a day of all of them
+	}
+	budget := *left
+	for _, usual := range []bool{true, false} {
+		*left = budget // both go through the same days
+		searched, err = walk(window, left, func() int { return len(m.r.doctors) }, func(part clinic.Interval) error {
+			var err error
+			slots, err = m.first(ctx, part, usual)
+			if err == nil && len(slots) > 0 {
+				err = errFound
+			}
+			return err
+		})
+		if err != nil || len(slots) > 0 {
+			return slots, time.Time{}, err
+		}
+	}
+	if searched.Before(window.End) {
+		return nil, searched, nil
+	}
+	return nil, time.Time{}, nil
+}
+
+// first finds the first time of each doctor in a window, by start and doctor.
+func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
+	if len(m.r.doctors) == 0 || !window.Start.Before(window.End) {
+		return nil, nil
+	}
+	if err := m.r.readRules(ctx, window); err != nil {
+		return nil, err
+	}
+	if usual {
+		if err := m.r.readUsualHours(ctx, window, m.s.zone); err != nil {
+			return nil, err
+		}
+	}
+	reach := clinic.Interval{Start: window.Start.Add(-clinic.MaxBuffer), End: window.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
+	busy, err := m.r.busyTimes(ctx, busyTimesOfDoctorsSQL, m.r.doctors, reach)
+	if err != nil {
+		return nil, err
+	}
+	ask := m.r.slot
+	ask.Window = window
+	if ask.NeedsRoom && len(m.r.rooms) > 0 {
+		rooms, err := m.r.busyTimes(ctx, busyTimesOfRoomsSQL, m.r.rooms, reach)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range m.r.rooms {
+			ask.Rooms = append(ask.Rooms, rooms[id])
+		}
+	}
+	own, err := m.r.patientBusyTimes(ctx, reach)
+	if err != nil {
+		return nil, err
+	}
+	var slots []clinic.Slot
+	for _, id := range m.r.doctors {
+		schedule := clinic.Schedule{DoctorID: id, Hours: m.r.hours[id], Busy: busy[id], Off: slices.Concat(m.r.off[id], m.r.off[0])}
+		ask.PatientBusy = own
+		if _, free := schedule.First(ask); !free {
+			continue
+		}
+		never, err := m.neverAgain(ctx, id, reach)
+		if err != nil {
+			return nil, err
+		}
+		ask.PatientBusy = slices.Concat(own, never)
+		if start, free := schedule.First(ask); free {
+			slots = append(slots, clinic.Slot{DoctorID: id, Time: clinic.Interval{Start: start, End: start.Add(ask.Duration)}})
+		}
+	}
+	slices.SortFunc(slots, func(a, b clinic.Slot) int {
+		if c := a.Time.Start.Compare(b.Time.Start); c != 0 {
+			return c
+		}
+		return int(a.DoctorID - b.DoctorID)
+	})
+	return slots, nil
+}
+
+// neverAgain reads the times of a doctor that are not for this entry: those that the
+// patient's appointments have ever had, so that nobody is offered what they gave up,
+// whoever had it in between, and the offers that were let pass or declined.
+//
+// Indexes appointments_patient and the primary keys of appointment_events and
+// waitlist_missed. A merge takes the appointments, and so this, along.
+func (m *matcher) neverAgain(ctx context.Context, doctor int64, window clinic.Interval) ([]clinic.Interval, error) {
+	from, to := reach(window)
+	return intervals(ctx, m.r.q, `
+		SELECT e.start_time, e.start_time + INTERVAL e.duration_minutes MINUTE, 0, 0
+		FROM appointments AS a
+		JOIN appointment_events AS e ON e.appointment_id = a.id
+		WHERE a.patient_id = ? AND e.doctor_id = ? AND e.start_time > ? AND e.start_time < ?
+		UNION ALL
+		SELECT start_time, start_time + INTERVAL ? MINUTE, 0, 0
+		FROM waitlist_missed
+		WHERE waitlist_id = ? AND doctor_id = ? AND start_time > ? AND start_time < ?`,
+		m.e.PatientID, doctor, from, to, m.e.Duration/time.Minute, m.e.ID, doctor, from, to)
+}
