@@ -36,9 +36,9 @@ containers; exits with 1 when it is not ready or not there.`,
 			health,
 		},
 		{
-			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down|status",
+			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down --yes|status",
 			`  up       create the database if need be and run every pending migration
-  down     undo the newest migration (one step)
+  down     undo the newest migration (one step); what its tables and columns hold is lost
   status   list the migrations and when each was applied
 
 Several processes may run "up" at once; one works, the others wait. It is run by

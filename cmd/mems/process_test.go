@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,9 +16,14 @@ import (
 )
 
 // TestMain lets the test binary be the program: started with MEMS_TEST_MAIN it
-// is "mems", race detector included.
+// is "mems", race detector included; with MEMS_TEST_FILES, with so few descriptors.
 func TestMain(m *testing.M) {
 	if os.Getenv("MEMS_TEST_MAIN") != "" {
+		if most, err := strconv.ParseUint(os.Getenv("MEMS_TEST_FILES"), 10, 32); err == nil {
+			if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
+				panic(err)
+			}
+		}
 		main()
 		return
 	}

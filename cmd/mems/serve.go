@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"mems/internal/clinic"
 	"mems/internal/delivery"
 	"mems/internal/reception"
 	"mems/internal/server"
@@ -76,6 +77,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	st, err := store.Open(store.Config{
 		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log,
 		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(),
+		Partners: clinic.PartnerWindow{Lead: p.PartnerLeadTime, Horizon: p.PartnerHorizon},
 	})
 	if err != nil {
 		return err
@@ -162,6 +164,8 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections are the network's business
 	}
+	newConnections(mostFiles(), p.DatabaseConns).serve(s)
+	p.serving = true
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()
 	notifySystemd(ctx, p.notify, "READY=1")

@@ -14,49 +14,52 @@ type Code string
 // The codes of this package's rules and of the store. What is wrong with a
 // request as such (its JSON, its media type) has codes in package server.
 const (
-	CodeValidationFailed    Code = "validation-failed"
-	CodeStartInPast         Code = "start-in-past"
-	CodePatientNotFound     Code = "patient-not-found"
-	CodeDoctorNotFound      Code = "doctor-not-found"
-	CodeAppointmentNotFound Code = "appointment-not-found"
-	CodeTypeNotFound        Code = "appointment-type-not-found"
-	CodeRoomNotFound        Code = "room-not-found"
-	CodeTimeOffNotFound     Code = "time-off-not-found"
-	CodeClosureNotFound     Code = "closure-not-found"
-	CodeHoldNotFound        Code = "hold-not-found"
-	CodePlanNotFound        Code = "plan-not-found"
-	CodePatientMerged       Code = "patient-merged"
-	CodeIdentifierTaken     Code = "identifier-taken"
-	CodePossibleDuplicate   Code = "possible-duplicate"
-	CodeMergeConflict       Code = "merge-conflict"
-	CodeWaitlistNotFound    Code = "waitlist-entry-not-found"
-	CodeWaitlistClosed      Code = "waitlist-entry-closed"
-	CodeNoOffer             Code = "no-offer"
-	CodeSeriesNotFound      Code = "series-not-found"
-	CodeSeriesConflict      Code = "series-conflict"
-	CodeTicketNotFound      Code = "ticket-not-found"
-	CodeAlreadyInQueue      Code = "already-in-queue"
-	CodeQueueEmpty          Code = "queue-empty"
-	CodeNobodyWorks         Code = "nobody-works"
-	CodeTooManyVisits       Code = "too-many-visits"
-	CodePlanNotApplied      Code = "plan-not-applied"
-	CodeEmailTaken          Code = "email-taken"
-	CodeNameTaken           Code = "name-taken"
-	CodeDoctorInactive      Code = "doctor-inactive"
-	CodeTypeInactive        Code = "appointment-type-inactive"
-	CodeRoomInactive        Code = "room-inactive"
-	CodeTypeNotAllowed      Code = "appointment-type-not-allowed"
-	CodeRoomNotSuitable     Code = "room-not-suitable"
-	CodeHoldNotUsable       Code = "hold-not-usable"
-	CodeOutsideWorkingHours Code = "outside-working-hours"
-	CodeTimeOff             Code = "time-off"
-	CodeDoctorOverlap       Code = "doctor-overlap"
-	CodePatientOverlap      Code = "patient-overlap"
-	CodeRoomOverlap         Code = "room-overlap"
-	CodeNoRoomFree          Code = "no-room-free"
-	CodeHasAppointments     Code = "has-appointments"
-	CodeInvalidTransition   Code = "invalid-transition"
-	CodeTooEarly            Code = "too-early"
+	CodeValidationFailed       Code = "validation-failed"
+	CodeStartInPast            Code = "start-in-past"
+	CodePatientNotFound        Code = "patient-not-found"
+	CodeDoctorNotFound         Code = "doctor-not-found"
+	CodeAppointmentNotFound    Code = "appointment-not-found"
+	CodeTypeNotFound           Code = "appointment-type-not-found"
+	CodeRoomNotFound           Code = "room-not-found"
+	CodeTimeOffNotFound        Code = "time-off-not-found"
+	CodeClosureNotFound        Code = "closure-not-found"
+	CodeHoldNotFound           Code = "hold-not-found"
+	CodePlanNotFound           Code = "plan-not-found"
+	CodePatientMerged          Code = "patient-merged"
+	CodeIdentifierTaken        Code = "identifier-taken"
+	CodePossibleDuplicate      Code = "possible-duplicate"
+	CodeMergeConflict          Code = "merge-conflict"
+	CodeWaitlistNotFound       Code = "waitlist-entry-not-found"
+	CodeWaitlistClosed         Code = "waitlist-entry-closed"
+	CodeNoOffer                Code = "no-offer"
+	CodeSeriesNotFound         Code = "series-not-found"
+	CodeSeriesConflict         Code = "series-conflict"
+	CodeTicketNotFound         Code = "ticket-not-found"
+	CodeAlreadyInQueue         Code = "already-in-queue"
+	CodeQueueEmpty             Code = "queue-empty"
+	CodeNobodyWorks            Code = "nobody-works"
+	CodeTooManyVisits          Code = "too-many-visits"
+	CodePlanNotApplied         Code = "plan-not-applied"
+	CodeEmailTaken             Code = "email-taken"
+	CodeNameTaken              Code = "name-taken"
+	CodeDoctorInactive         Code = "doctor-inactive"
+	CodeTypeInactive           Code = "appointment-type-inactive"
+	CodeRoomInactive           Code = "room-inactive"
+	CodeTypeNotAllowed         Code = "appointment-type-not-allowed"
+	CodeRoomNotSuitable        Code = "room-not-suitable"
+	CodeHoldNotUsable          Code = "hold-not-usable"
+	CodeOutsideBookingWindow   Code = "outside-booking-window"
+	CodeTooManyHolds           Code = "too-many-holds"
+	CodeTooManyWaitlistEntries Code = "too-many-waitlist-entries"
+	CodeOutsideWorkingHours    Code = "outside-working-hours"
+	CodeTimeOff                Code = "time-off"
+	CodeDoctorOverlap          Code = "doctor-overlap"
+	CodePatientOverlap         Code = "patient-overlap"
+	CodeRoomOverlap            Code = "room-overlap"
+	CodeNoRoomFree             Code = "no-room-free"
+	CodeHasAppointments        Code = "has-appointments"
+	CodeInvalidTransition      Code = "invalid-transition"
+	CodeTooEarly               Code = "too-early"
 	// CodeInvalidTicketTransition is for tickets what CodeInvalidTransition is
 	// for appointments.
 	CodeInvalidTicketTransition Code = "invalid-ticket-transition"
@@ -94,6 +97,8 @@ type Error struct {
 	AllowedTicket []TicketStatus
 	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
 	Dates []SeriesDate
+	// EarliestStart and LatestStart go with CodeOutsideBookingWindow; zero: no bound.
+	EarliestStart, LatestStart time.Time
 	// MergedInto goes with CodePatientMerged.
 	MergedInto int64
 	// Alike goes with CodePossibleDuplicate: the patients' ids. A kept answer holds
@@ -133,52 +138,54 @@ func (e *Error) Is(target error) bool {
 
 // Errors that carry nothing but their code, and targets for errors.Is.
 var (
-	ErrStartInPast          = &Error{Code: CodeStartInPast}
-	ErrPatientNotFound      = &Error{Code: CodePatientNotFound}
-	ErrDoctorNotFound       = &Error{Code: CodeDoctorNotFound}
-	ErrAppointmentNotFound  = &Error{Code: CodeAppointmentNotFound}
-	ErrTypeNotFound         = &Error{Code: CodeTypeNotFound}
-	ErrRoomNotFound         = &Error{Code: CodeRoomNotFound}
-	ErrTimeOffNotFound      = &Error{Code: CodeTimeOffNotFound}
-	ErrClosureNotFound      = &Error{Code: CodeClosureNotFound}
-	ErrHoldNotFound         = &Error{Code: CodeHoldNotFound}
-	ErrPlanNotFound         = &Error{Code: CodePlanNotFound}
-	ErrPatientMerged        = &Error{Code: CodePatientMerged}
-	ErrIdentifierTaken      = &Error{Code: CodeIdentifierTaken}
-	ErrWaitlistNotFound     = &Error{Code: CodeWaitlistNotFound}
-	ErrWaitlistClosed       = &Error{Code: CodeWaitlistClosed}
-	ErrNoOffer              = &Error{Code: CodeNoOffer}
-	ErrSeriesNotFound       = &Error{Code: CodeSeriesNotFound}
-	ErrTicketNotFound       = &Error{Code: CodeTicketNotFound}
-	ErrAlreadyInQueue       = &Error{Code: CodeAlreadyInQueue}
-	ErrQueueEmpty           = &Error{Code: CodeQueueEmpty}
-	ErrNobodyWorks          = &Error{Code: CodeNobodyWorks}
-	ErrTooManyVisits        = &Error{Code: CodeTooManyVisits}
-	ErrPlanNotApplied       = &Error{Code: CodePlanNotApplied}
-	ErrEmailTaken           = &Error{Code: CodeEmailTaken}
-	ErrNameTaken            = &Error{Code: CodeNameTaken}
-	ErrDoctorInactive       = &Error{Code: CodeDoctorInactive}
-	ErrTypeInactive         = &Error{Code: CodeTypeInactive}
-	ErrRoomInactive         = &Error{Code: CodeRoomInactive}
-	ErrTypeNotAllowed       = &Error{Code: CodeTypeNotAllowed}
-	ErrRoomNotSuitable      = &Error{Code: CodeRoomNotSuitable}
-	ErrHoldNotUsable        = &Error{Code: CodeHoldNotUsable}
-	ErrDoctorOverlap        = &Error{Code: CodeDoctorOverlap}
-	ErrPatientOverlap       = &Error{Code: CodePatientOverlap}
-	ErrRoomOverlap          = &Error{Code: CodeRoomOverlap}
-	ErrNoRoomFree           = &Error{Code: CodeNoRoomFree}
-	ErrHasAppointments      = &Error{Code: CodeHasAppointments}
-	ErrPreconditionFailed   = &Error{Code: CodePreconditionFailed}
-	ErrUnauthenticated      = &Error{Code: CodeUnauthenticated}
-	ErrKeyNotFound          = &Error{Code: CodeKeyNotFound}
-	ErrWebhookNotFound      = &Error{Code: CodeWebhookNotFound}
-	ErrDeliveryNotFound     = &Error{Code: CodeDeliveryNotFound}
-	ErrCalendarFeedNotFound = &Error{Code: CodeCalendarFeedNotFound}
-	ErrHasOpenAppointments  = &Error{Code: CodeHasOpenAppointments}
-	ErrIdempotencyReused    = &Error{Code: CodeIdempotencyKeyReused}
-	ErrIdempotencyInUse     = &Error{Code: CodeIdempotencyKeyInUse}
-	ErrUnavailable          = &Error{Code: CodeUnavailable}
-	ErrOutcomeUnknown       = &Error{Code: CodeOutcomeUnknown}
+	ErrStartInPast            = &Error{Code: CodeStartInPast}
+	ErrPatientNotFound        = &Error{Code: CodePatientNotFound}
+	ErrDoctorNotFound         = &Error{Code: CodeDoctorNotFound}
+	ErrAppointmentNotFound    = &Error{Code: CodeAppointmentNotFound}
+	ErrTypeNotFound           = &Error{Code: CodeTypeNotFound}
+	ErrRoomNotFound           = &Error{Code: CodeRoomNotFound}
+	ErrTimeOffNotFound        = &Error{Code: CodeTimeOffNotFound}
+	ErrClosureNotFound        = &Error{Code: CodeClosureNotFound}
+	ErrHoldNotFound           = &Error{Code: CodeHoldNotFound}
+	ErrPlanNotFound           = &Error{Code: CodePlanNotFound}
+	ErrPatientMerged          = &Error{Code: CodePatientMerged}
+	ErrIdentifierTaken        = &Error{Code: CodeIdentifierTaken}
+	ErrWaitlistNotFound       = &Error{Code: CodeWaitlistNotFound}
+	ErrWaitlistClosed         = &Error{Code: CodeWaitlistClosed}
+	ErrNoOffer                = &Error{Code: CodeNoOffer}
+	ErrSeriesNotFound         = &Error{Code: CodeSeriesNotFound}
+	ErrTicketNotFound         = &Error{Code: CodeTicketNotFound}
+	ErrAlreadyInQueue         = &Error{Code: CodeAlreadyInQueue}
+	ErrQueueEmpty             = &Error{Code: CodeQueueEmpty}
+	ErrNobodyWorks            = &Error{Code: CodeNobodyWorks}
+	ErrTooManyVisits          = &Error{Code: CodeTooManyVisits}
+	ErrPlanNotApplied         = &Error{Code: CodePlanNotApplied}
+	ErrEmailTaken             = &Error{Code: CodeEmailTaken}
+	ErrNameTaken              = &Error{Code: CodeNameTaken}
+	ErrDoctorInactive         = &Error{Code: CodeDoctorInactive}
+	ErrTypeInactive           = &Error{Code: CodeTypeInactive}
+	ErrRoomInactive           = &Error{Code: CodeRoomInactive}
+	ErrTypeNotAllowed         = &Error{Code: CodeTypeNotAllowed}
+	ErrRoomNotSuitable        = &Error{Code: CodeRoomNotSuitable}
+	ErrHoldNotUsable          = &Error{Code: CodeHoldNotUsable}
+	ErrTooManyHolds           = &Error{Code: CodeTooManyHolds}
+	ErrTooManyWaitlistEntries = &Error{Code: CodeTooManyWaitlistEntries}
+	ErrDoctorOverlap          = &Error{Code: CodeDoctorOverlap}
+	ErrPatientOverlap         = &Error{Code: CodePatientOverlap}
+	ErrRoomOverlap            = &Error{Code: CodeRoomOverlap}
+	ErrNoRoomFree             = &Error{Code: CodeNoRoomFree}
+	ErrHasAppointments        = &Error{Code: CodeHasAppointments}
+	ErrPreconditionFailed     = &Error{Code: CodePreconditionFailed}
+	ErrUnauthenticated        = &Error{Code: CodeUnauthenticated}
+	ErrKeyNotFound            = &Error{Code: CodeKeyNotFound}
+	ErrWebhookNotFound        = &Error{Code: CodeWebhookNotFound}
+	ErrDeliveryNotFound       = &Error{Code: CodeDeliveryNotFound}
+	ErrCalendarFeedNotFound   = &Error{Code: CodeCalendarFeedNotFound}
+	ErrHasOpenAppointments    = &Error{Code: CodeHasOpenAppointments}
+	ErrIdempotencyReused      = &Error{Code: CodeIdempotencyKeyReused}
+	ErrIdempotencyInUse       = &Error{Code: CodeIdempotencyKeyInUse}
+	ErrUnavailable            = &Error{Code: CodeUnavailable}
+	ErrOutcomeUnknown         = &Error{Code: CodeOutcomeUnknown}
 )
 
 // Violation is one place where a request breaks the contract. Either Pointer

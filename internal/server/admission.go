@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -93,9 +94,19 @@ func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe
 }
 
 // lookUpKey waits for a place to ask the database whose key a request has. Until
-// this is known, its caller is its address. A read keeps the place for its answer.
+// this is known, its caller is its address, unless the key is known to be good. A read keeps the place for its answer.
 func (s *Server) lookUpKey(r *http.Request) (release func(), err error) {
-	p, err := s.enter(r.Context(), s.admission.reads, addressCaller(originOf(r, s.cfg.TrustedProxies).address.String()))
+	caller := addressCaller(originOf(r, s.cfg.TrustedProxies).address.String())
+	if keys := credentials(r, headerAPIKey); len(keys) == 1 {
+		known, err := s.cfg.Store.KnowsKey(r.Context(), keys[0])
+		if err != nil {
+			return nil, err
+		}
+		if id, _, ok := clinic.ParseKey(keys[0]); ok && known {
+			caller = "key:" + strconv.FormatInt(id, 10) // many share an address
+		}
+	}
+	p, err := s.enter(r.Context(), s.admission.reads, caller)
 	if err != nil {
 		return nil, err
 	}

@@ -173,6 +173,13 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		if refused, ok := errors.AsType[*tokenError](e.Cause); ok {
 			header.Set(headerChallenge, fmt.Sprintf(`%s, error="invalid_token", error_description="%s"`, challenge, refused.description))
 		}
+	case clinic.CodeOutsideBookingWindow:
+		if !e.EarliestStart.IsZero() {
+			p.EarliestStart = &e.EarliestStart
+		}
+		if !e.LatestStart.IsZero() {
+			p.LatestStart = &e.LatestStart
+		}
 	case clinic.CodePatientMerged:
 		p.MergedInto = &e.MergedInto
 	case clinic.CodePossibleDuplicate:

@@ -243,6 +243,26 @@ var problemTypes = []problemType{
 		"The hold has expired, or is for another doctor, time, type, room or patient.",
 	},
 	{
+		api.ProblemSlugOutsideBookingWindow, 409, "Outside the booking window",
+		"Choose a start from earliest_start to latest_start.",
+		"The clinic bounds how soon and how far ahead partners book that can access only their own records. earliest_start and latest_start are the bounds now; one that is absent does not bound.",
+	},
+	{
+		api.ProblemSlugTooManyHolds, 409, "Too many holds",
+		"Book or release a hold, or wait until one expires.",
+		"A partner that can access only its own records may have 5 live holds at one time, so that free times stay free.",
+	},
+	{
+		api.ProblemSlugTooManyWaitlistEntries, 409, "Too many waitlist entries",
+		"Withdraw entries that are no longer needed.",
+		"A partner that can access only its own records may have 50 open waitlist entries at one time.",
+	},
+	{
+		api.ProblemSlugTooManyStreams, 429, "Too many streams",
+		"Close a stream, or use one stream for all kinds of objects.",
+		"A caller may have 20 streams open at one time on each server.",
+	},
+	{
 		api.ProblemSlugOutsideWorkingHours, 409, "Outside the doctor's working hours",
 		"Choose one of the alternatives, or override the rule with a reason.",
 		"The doctor has working hours, and the time does not lie wholly inside of them. conflict is the first part of it that does not; alternatives are the nearest free times.",

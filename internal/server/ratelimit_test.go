@@ -5,9 +5,11 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
+	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -193,4 +196,149 @@ func TestAddressesAreCountedByNetwork(t *testing.T) {
 			t.Errorf("%s: %d, want %d", address, got, want)
 		}
 	}
+}
+
+// A partner can keep five times from others, and no more, however many it asks for at
+// once; reception is not capped.
+func TestPartnerHoldsAreCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	partner, _ := s.key("partner", object{"scopes": []string{"appointments:write", "appointments:read"}})
+	doctors := make([]int64, 12)
+	for i := range doctors {
+		doctors[i] = s.doctor()
+	}
+	hold := func(c *contracttest.Client, doctor int64) *contracttest.Response {
+		return c.Post("/holds", object{"doctor_id": doctor, "start_time": "2027-06-01T12:00:00Z", "duration_minutes": 30, "seconds": 60})
+	}
+	var made, capped atomic.Int64
+	together(len(doctors), func(i int) {
+		switch r := hold(partner, doctors[i]); r.Status {
+		case 201:
+			made.Add(1)
+		case 409:
+			r.Want(t, 409, "too-many-holds")
+			capped.Add(1)
+		}
+	})
+	if made.Load() != 5 || capped.Load() != 7 {
+		t.Errorf("%d made, %d capped", made.Load(), capped.Load())
+	}
+	s.pass(61 * time.Second)
+	hold(partner, doctors[0]).Want(t, 201, "")
+	desk, _ := s.key("receptionist", nil)
+	for _, doctor := range doctors[1:] {
+		hold(desk, doctor).Want(t, 201, "")
+	}
+}
+
+// A partner can have 50 open entries of the waitlist.
+func TestPartnerWaitlistIsCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "waitlist:write", "waitlist:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	entry := object{"patient_id": patient.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "duration_minutes": 30}
+	var last api.WaitlistEntry
+	for range 50 {
+		partner.Post("/waitlist", entry).Want(t, 201, "").Decode(t, &last)
+	}
+	partner.Post("/waitlist", entry).Want(t, 409, "too-many-waitlist-entries")
+	partner.Send(contracttest.Request{Method: "DELETE", Path: fmt.Sprintf("/waitlist/%d", last.ID)}).Want(t, 204, "")
+	partner.Post("/waitlist", entry).Want(t, 201, "")
+}
+
+// A caller has 20 streams, and keeps nobody else from having some.
+func TestStreamsOfOneCallerAreCapped(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	greedy, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/stream", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.keyText()
+	greedy.Header.Set("X-API-Key", key)
+	for i := range 20 {
+		answer, err := http.DefaultClient.Do(greedy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }() //nolint:gocritic // they are to stay open
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("stream %d: %d", i+1, answer.StatusCode)
+		}
+	}
+	s.With("X-API-Key", key).Get("/stream").Want(t, 429, "too-many-streams")
+	greedy.Header.Set("X-API-Key", s.keyText())
+	answer, err := http.DefaultClient.Do(greedy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("another caller: %d", answer.StatusCode)
+	}
+}
+
+// keyText makes a key of reception and returns the key itself.
+func (s *secured) keyText() string {
+	s.t.Helper()
+	var made api.APIKeyCreated
+	s.Post("/api-keys", object{"name": "test", "role": "receptionist"}).Want(s.t, 201, "").Decode(s.t, &made)
+	return made.Key
+}
+
+// Partners book, hold and reschedule within the window that the clinic has set, and
+// are told its bounds; reception books any time.
+func TestPartnerBookingWindow(t *testing.T) {
+	t.Parallel()
+	db, c := storetest.New(t), &clock{}
+	log := slog.New(slog.DiscardHandler)
+	db.Open(t, c.now, time.UTC)
+	st, err := store.Open(store.Config{
+		DSN: db.DSN, Now: c.now, Zone: time.UTC, Log: log, Partners: clinic.PartnerWindow{Lead: 24 * time.Hour, Horizon: 240 * time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	handler, err := server.New(server.Config{Store: st, Zone: time.UTC, Log: log, Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(handler)
+	t.Cleanup(h.Close)
+	_, admin, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := contracttest.New(t, h.URL).With("X-API-Key", admin)
+	s := &secured{&fixture{Client: client, t: t, db: db, url: h.URL, clock: c}, client}
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "appointments:write", "appointments:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	doctor := s.doctor()
+	at := func(start string, more object) object {
+		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
+		for name, value := range more {
+			b[name] = value
+		}
+		return b
+	}
+	of, soon, far := object{"patient_id": patient.ID}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"
+	var booked api.Appointment
+	partner.Post("/appointments", at("2027-03-02T08:00:00Z", of)).Want(t, 201, "").Decode(t, &booked)
+	for _, start := range []string{soon, far} {
+		p := s.problem(partner.Post("/appointments", at(start, of)), 409, "outside-booking-window")
+		if p.EarliestStart == nil || p.LatestStart == nil || !p.EarliestStart.Equal(now.Add(24*time.Hour)) || !p.LatestStart.Equal(now.Add(240*time.Hour)) {
+			t.Errorf("%v %v", p.EarliestStart, p.LatestStart)
+		}
+		partner.Post("/holds", at(start, object{"seconds": 60})).Want(t, 409, "outside-booking-window")
+		partner.Post(fmt.Sprintf("/appointments/%d/reschedule", booked.ID), object{"start_time": start}).Want(t, 409, "outside-booking-window")
+	}
+	series := object{"patient_id": patient.ID, "rule": "FREQ=DAILY;COUNT=20"}
+	partner.Post("/appointment-series", at("2027-03-03T12:00:00Z", series)).Want(t, 409, "outside-booking-window")
+	s.Post("/appointments", at(far, of)).Want(t, 201, "")
+	s.Post("/appointments", at("2027-03-01T09:00:00Z", of)).Want(t, 201, "")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,13 +28,45 @@ const (
 	streamWrite = 10 * time.Second
 	// maxStreams bounds the streams of one process.
 	maxStreams = 1000
+	// maxCallerStreams bounds those of one caller.
+	maxCallerStreams = 20
 )
 
 // streams are the open streams of this process.
 type streams struct {
 	open atomic.Int64
+	mu   sync.Mutex
+	// of counts the streams of each caller who has any.
+	of map[string]int
 	// ending is closed when the process stops.
 	ending chan struct{}
+}
+
+// enter counts a stream of a caller; leave ends it. Where nobody authenticates there
+// is one caller, who may have them all. Errors: api.ProblemSlugTooManyStreams,
+// clinic.ErrUnavailable.
+func (st *streams) enter(caller clinic.Caller) (leave func(), err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.of[caller.Subject] >= maxCallerStreams && caller.Kind() != "open" {
+		return nil, &problem{slug: api.ProblemSlugTooManyStreams, header: http.Header{"Retry-After": {"15"}}}
+	}
+	if st.open.Load() >= maxStreams {
+		return nil, clinic.ErrUnavailable
+	}
+	st.open.Add(1)
+	if st.of == nil {
+		st.of = map[string]int{}
+	}
+	st.of[caller.Subject]++
+	return func() {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.open.Add(-1)
+		if st.of[caller.Subject]--; st.of[caller.Subject] == 0 {
+			delete(st.of, caller.Subject)
+		}
+	}, nil
 }
 
 // StreamChanges sends changes as they are committed: GET /stream.
@@ -49,18 +82,18 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	if s.streams.open.Add(1) > maxStreams {
-		s.streams.open.Add(-1)
-		return nil, clinic.ErrUnavailable
+	uncount, err := s.streams.enter(clinic.AccessOf(ctx).Caller)
+	if err != nil {
+		return nil, err
 	}
 	end, err := s.feed.join(ctx)
 	if err != nil {
-		s.streams.open.Add(-1)
+		uncount()
 		return nil, err
 	}
 	leave := func() {
 		s.feed.leave()
-		s.streams.open.Add(-1)
+		uncount()
 	}
 	if r.Params.LastEventID == nil {
 		after = end

@@ -35,7 +35,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 	var a clinic.Appointment
 	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
 		b := b // another attempt starts from what was asked for
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
 		c, err := guardParties(ctx, t, b)
@@ -55,6 +55,15 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		return err
 	}, &a)
 	return a, err
+}
+
+// checkStart rejects a start in the past, and one beyond what a partner may book.
+// Errors: clinic.ErrStartInPast, clinic.CodeOutsideBookingWindow.
+func (s *Store) checkStart(ctx context.Context, now time.Time, b clinic.Booking) error {
+	if err := clinic.CheckStart(now, b); err != nil {
+		return err
+	}
+	return s.partners.Check(now, clinic.AccessOf(ctx), b.Start)
 }
 
 // placeBooking inserts a booking that was decided to be fine, with its first

@@ -15,7 +15,7 @@ import (
 // appointment occupies a patient. Holds of the doctor that expired an hour ago
 // are removed on the way.
 //
-// Errors: those of BookAppointment.
+// Errors: those of BookAppointment, clinic.ErrTooManyHolds.
 func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
 	b.Start = clinic.Instant(b.Start)
 	if err := b.Check(); err != nil {
@@ -27,7 +27,10 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 	var h clinic.Hold
 	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
 		b := b // another attempt starts from what was asked for
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
+			return err
+		}
+		if err := checkHolds(ctx, t); err != nil { // again below, when nothing can change it
 			return err
 		}
 		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
@@ -47,6 +50,12 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
 			return err
 		}
+		if err := guardKey(ctx, t); err != nil {
+			return err
+		}
+		if err := checkHolds(ctx, t); err != nil {
+			return err
+		}
 		h = clinic.Hold{
 			Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
 			Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
@@ -60,6 +69,33 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		return nil
 	}, &h)
 	return h, err
+}
+
+// checkHolds returns clinic.ErrTooManyHolds for a partner with as many live holds as it
+// may have. Index holds_made_by.
+func checkHolds(ctx context.Context, t *tx) error {
+	access := clinic.AccessOf(ctx)
+	if !access.IsPartner() {
+		return nil
+	}
+	var live int
+	err := t.GetContext(ctx, &live, `SELECT COUNT(*) FROM holds WHERE made_by_key = ? AND expires_at > ?`, access.Reach.KeyID, t.now)
+	if err == nil && live >= clinic.MaxPartnerHolds {
+		return clinic.ErrTooManyHolds
+	}
+	return err
+}
+
+// guardKey makes this transaction the only one of a partner that may add what is
+// capped, until it ends; always taken after all other guards, as the foreign key of
+// the new record would be. For others it does nothing. Primary key; exclusive.
+func guardKey(ctx context.Context, t *tx) error {
+	access := clinic.AccessOf(ctx)
+	if !access.IsPartner() {
+		return nil
+	}
+	_, err := t.exec(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, t.now, access.Reach.KeyID)
+	return err
 }
 
 // Hold reads a hold that has not expired. Errors: clinic.ErrHoldNotFound.

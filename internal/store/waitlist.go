@@ -20,7 +20,7 @@ import (
 //
 // Errors:
 // clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
-// clinic.CodeValidationFailed.
+// clinic.CodeValidationFailed, clinic.ErrTooManyWaitlistEntries.
 func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
 	asked := e
 	err := s.inTx(ctx, func(t *tx) error {
@@ -49,6 +49,12 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 			if e.Duration == 0 {
 				e.Duration = kind.Duration
 			}
+		}
+		if err := guardKey(ctx, t); err != nil {
+			return err
+		}
+		if err := checkEntries(ctx, t); err != nil {
+			return err
 		}
 		e.MadeBy = clinic.AccessOf(ctx).MadeBy()
 		e.Status, e.Version, e.CreatedAt, e.UpdatedAt = clinic.WaitlistWaiting, 1, t.now, t.now
@@ -80,6 +86,21 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		return err
 	}, &e)
 	return e, err
+}
+
+// checkEntries returns clinic.ErrTooManyWaitlistEntries for a partner with as many open
+// entries as it may have. Index waitlist_made_by.
+func checkEntries(ctx context.Context, t *tx) error {
+	access := clinic.AccessOf(ctx)
+	if !access.IsPartner() {
+		return nil
+	}
+	var open int
+	err := t.GetContext(ctx, &open, `SELECT COUNT(*) FROM waitlist WHERE made_by_key = ? AND status IN ('waiting', 'offered')`, access.Reach.KeyID)
+	if err == nil && open >= clinic.MaxPartnerEntries {
+		return clinic.ErrTooManyWaitlistEntries
+	}
+	return err
 }
 
 // firstFor finds the first free time for a new entry, without locks, and takes the
@@ -242,7 +263,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 			PatientID: e.PatientID, DoctorID: h.DoctorID, TypeID: h.TypeID, RoomID: h.RoomID,
 			Start: h.Time.Start, Duration: h.Time.End.Sub(h.Time.Start), Hold: h.Token,
 		}
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
 		c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist

@@ -2314,7 +2314,7 @@ export type ProblemTypeList = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-booking-window' | 'too-many-holds' | 'too-many-waitlist-entries' | 'too-many-streams' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -2393,6 +2393,14 @@ export type Problem = {
      * With `invalid-ticket-transition`: the statuses that may follow the current one; absent when none may.
      */
     allowed_ticket_statuses?: Array<TicketStatus>;
+    /**
+     * With `outside-booking-window`: the earliest start that the caller may book now.
+     */
+    earliest_start?: string;
+    /**
+     * With `outside-booking-window`: the latest start that the caller may book now.
+     */
+    latest_start?: string;
     /**
      * With `patient-merged`: the patient whose record goes on for this one.
      */
@@ -3517,6 +3525,8 @@ export type ListPatientsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -3608,6 +3618,8 @@ export type CreatePatientErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -3697,6 +3709,8 @@ export type DeletePatientErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -3769,6 +3783,8 @@ export type GetPatientErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -3868,6 +3884,8 @@ export type UpdatePatientErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -3985,6 +4003,8 @@ export type MergePatientsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4066,6 +4086,8 @@ export type PreviewMergeErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4138,6 +4160,8 @@ export type ExportPatientErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4236,6 +4260,8 @@ export type ErasePatientErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4320,6 +4346,8 @@ export type ListDoctorsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4407,6 +4435,8 @@ export type CreateDoctorErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4496,6 +4526,8 @@ export type DeleteDoctorErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4568,6 +4600,8 @@ export type GetDoctorErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4663,6 +4697,8 @@ export type UpdateDoctorErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4735,6 +4771,8 @@ export type GetWorkingHoursErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4830,6 +4868,8 @@ export type ReplaceWorkingHoursErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -4915,6 +4955,8 @@ export type ListTimeOffErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5011,6 +5053,8 @@ export type CreateTimeOffErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5100,6 +5144,8 @@ export type DeleteTimeOffErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5176,6 +5222,8 @@ export type GetTimeOffErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5252,6 +5300,8 @@ export type ListClosuresErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5339,6 +5389,8 @@ export type CreateClosureErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5424,6 +5476,8 @@ export type DeleteClosureErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5496,6 +5550,8 @@ export type GetClosureErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5572,6 +5628,8 @@ export type ListRoomsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5659,6 +5717,8 @@ export type CreateRoomErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5748,6 +5808,8 @@ export type DeleteRoomErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5820,6 +5882,8 @@ export type GetRoomErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5919,6 +5983,8 @@ export type UpdateRoomErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -5995,6 +6061,8 @@ export type ListAppointmentTypesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6086,6 +6154,8 @@ export type CreateAppointmentTypeErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6175,6 +6245,8 @@ export type DeleteAppointmentTypeErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6247,6 +6319,8 @@ export type GetAppointmentTypeErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6346,6 +6420,8 @@ export type UpdateAppointmentTypeErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6454,6 +6530,8 @@ export type ListAvailabilityErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6554,6 +6632,8 @@ export type ListNextAvailableErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6650,6 +6730,8 @@ export type ListAppointmentsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6755,6 +6837,8 @@ export type BookAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6832,6 +6916,8 @@ export type GetAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -6946,6 +7032,8 @@ export type CancelAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7050,6 +7138,8 @@ export type ConfirmAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7157,6 +7247,8 @@ export type CheckInAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7264,6 +7356,8 @@ export type StartAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7371,6 +7465,8 @@ export type CompleteAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7475,6 +7571,8 @@ export type NoShowAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7579,6 +7677,8 @@ export type LeaveAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7685,6 +7785,8 @@ export type UndoAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7801,6 +7903,8 @@ export type RescheduleAppointmentErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7873,6 +7977,8 @@ export type GetAppointmentHistoryErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -7973,6 +8079,8 @@ export type CreateSeriesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8045,6 +8153,8 @@ export type GetSeriesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8161,6 +8271,8 @@ export type CancelSeriesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8279,6 +8391,8 @@ export type RescheduleSeriesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8352,7 +8466,8 @@ export type CreateHoldErrors = {
     406: Problem;
     /**
      * What `POST /appointments` answers when the time is not free, with `conflict`
-     * and `alternatives`.
+     * and `alternatives`. `too-many-holds`: a partner that can access only its own
+     * records has 5 live holds.
      *
      */
     409: Problem;
@@ -8372,6 +8487,8 @@ export type CreateHoldErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8457,6 +8574,8 @@ export type DeleteHoldErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8529,6 +8648,8 @@ export type GetHoldErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8620,6 +8741,8 @@ export type CreatePlanErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8692,6 +8815,8 @@ export type GetPlanErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8806,6 +8931,8 @@ export type ApplyPlanErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8899,6 +9026,8 @@ export type CreateWalkInErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -8987,6 +9116,8 @@ export type GetQueueErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9078,6 +9209,8 @@ export type CallNextErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9150,6 +9283,8 @@ export type GetTicketErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9256,6 +9391,8 @@ export type CallTicketErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9362,6 +9499,8 @@ export type StartTicketErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9468,6 +9607,8 @@ export type CompleteTicketErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9574,6 +9715,8 @@ export type LeaveTicketErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9683,6 +9826,8 @@ export type TransferTicketErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9763,6 +9908,8 @@ export type ListWaitlistErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9835,7 +9982,9 @@ export type CreateWaitlistEntryErrors = {
      */
     406: Problem;
     /**
-     * `patient-merged`: the record was merged into another.
+     * `patient-merged`: the record was merged into another. `too-many-waitlist-entries`:
+     * a partner that can access only its own records has 50 open entries.
+     *
      */
     409: Problem;
     /**
@@ -9854,6 +10003,8 @@ export type CreateWaitlistEntryErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -9944,6 +10095,8 @@ export type WithdrawWaitlistEntryErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10016,6 +10169,8 @@ export type GetWaitlistEntryErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10122,6 +10277,8 @@ export type AcceptOfferErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10219,6 +10376,8 @@ export type DeclineOfferErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10282,6 +10441,8 @@ export type GetCallerErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10354,6 +10515,8 @@ export type ListApiKeysErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10445,6 +10608,8 @@ export type CreateApiKeyErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10517,6 +10682,8 @@ export type GetApiKeyErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10603,6 +10770,8 @@ export type RevokeApiKeyErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10683,6 +10852,8 @@ export type ListChangesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10757,6 +10928,8 @@ export type StreamChangesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10829,6 +11002,8 @@ export type ListWebhooksErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -10916,6 +11091,8 @@ export type CreateWebhookErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11001,6 +11178,8 @@ export type DeleteWebhookErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11073,6 +11252,8 @@ export type GetWebhookErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11168,6 +11349,8 @@ export type UpdateWebhookErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11254,6 +11437,8 @@ export type RotateWebhookSecretErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11340,6 +11525,8 @@ export type TestWebhookErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11425,6 +11612,8 @@ export type ListWebhookDeliveriesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11515,6 +11704,8 @@ export type RedeliverWebhookErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11587,6 +11778,8 @@ export type ListCalendarFeedsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11678,6 +11871,8 @@ export type CreateCalendarFeedErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11750,6 +11945,8 @@ export type GetCalendarFeedErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11836,6 +12033,8 @@ export type RevokeCalendarFeedErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -11902,6 +12101,8 @@ export type GetCalendarErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13359,6 +13560,8 @@ export type ListAuditEntriesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13490,6 +13693,8 @@ export type GetVersionErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13531,6 +13736,8 @@ export type GetContractErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13572,6 +13779,8 @@ export type GetContractAsJsonErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13613,6 +13822,8 @@ export type GetDocsErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13654,6 +13865,8 @@ export type ListProblemTypesErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**
@@ -13704,6 +13917,8 @@ export type GetProblemTypeErrors = {
     422: Problem;
     /**
      * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     *
      */
     429: Problem;
     /**

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// reservedFiles are the file descriptors kept for all but clients and the database:
+// logs, certificates, webhooks, look-ups.
+const reservedFiles = 24
+
+// connections keeps the connections of clients below what the process may have open.
+// When there is no room for another one, the one that has been silent longest is
+// closed: connections that ask for nothing take no place from those that do.
+type connections struct {
+	most int
+
+	mu   sync.Mutex
+	open map[net.Conn]*connection
+}
+
+type connection struct {
+	requests int       // being answered
+	since    time.Time // when it was opened, or last answered
+}
+
+// connectionKey is where a request's context has its connection.
+type connectionKey struct{}
+
+// newConnections bounds connections by the limit of open files, less those of the
+// database's; 0 is no limit.
+func newConnections(files, database int) *connections {
+	c := &connections{most: 1 << 20, open: map[net.Conn]*connection{}}
+	if files > 0 {
+		c.most = max(8, files-database-reservedFiles)
+	}
+	return c
+}
+
+// serve makes s keep to the bound.
+func (c *connections) serve(s *http.Server) {
+	next := s.Handler
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if known, ok := r.Context().Value(connectionKey{}).(*connection); ok {
+			c.answering(known, 1)
+			defer c.answering(known, -1)
+		}
+		next.ServeHTTP(w, r)
+	})
+	s.ConnContext = c.opened
+	s.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateClosed || state == http.StateHijacked {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			delete(c.open, conn)
+		}
+	}
+}
+
+// opened counts a new connection and closes one that is in its way.
+func (c *connections) opened(ctx context.Context, conn net.Conn) context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	added := &connection{since: time.Now()}
+	c.open[conn] = added
+	if len(c.open) > c.most {
+		var silent net.Conn
+		for other, known := range c.open {
+			if known.requests == 0 && (silent == nil || known.since.Before(c.open[silent].since)) {
+				silent = other
+			}
+		}
+		delete(c.open, silent)
+		go func() { _ = silent.Close() }() // TLS says goodbye first
+	}
+	return context.WithValue(ctx, connectionKey{}, added)
+}
+
+func (c *connections) answering(known *connection, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known.requests += n
+	known.since = time.Now()
+}
