@@ -57,7 +57,7 @@ func (s *Server) Keep(ctx context.Context) error {
 				continue
 			}
 			if errUnlessEnded(ctx, err) == nil {
-				return nil
+				return nil //nolint:nilerr // asked to end, which broke the restart off
 			}
 			s.options.Log("%v", err) // it counts as one more death, and is tried again
 			select {
