@@ -57,7 +57,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON mems.webhooks TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.webhook_deliveries TO 'mems_app'@'localhost';
 
 -- mems_backup runs "mems backup" and "mems checksum". It can read, and nothing
--- else; --binlog-position also needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR)
--- and RELOAD, which are the server's, not the database's.
+-- else; on MySQL, --binlog-position also needs RELOAD and REPLICATION CLIENT, which
+-- are the server's, not the database's.
 CREATE USER IF NOT EXISTS 'mems_backup'@'localhost' IDENTIFIED BY 'replace-this-3';
 GRANT SELECT, TRIGGER, SHOW VIEW ON mems.* TO 'mems_backup'@'localhost';

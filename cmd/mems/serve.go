@@ -96,7 +96,9 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := st.Ready(ctx); err != nil {
+	if _, err := st.Ready(ctx); errors.Is(err, store.ErrRestoreUnfinished) {
+		return err
+	} else if err != nil {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
 	}
 	if len(proxies) > 0 && p.PublicURL == "" {

@@ -17,7 +17,7 @@ import (
 // over new passwords.
 func TestUsersScript(t *testing.T) {
 	t.Parallel()
-	withClient(t)
+
 	db := durableServer(t)
 	// As compose.yaml does: MySQL writes a binary log, and MariaDB may.
 	root, err := sql.Open("mysql", db.DSN(""))
