@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the database users of grants.sql, with their rights and with the passwords
-# that stand in their secrets. Run as root of the database, before the migration
+# that stand in their secrets, on the database that these name. Run as root of the database, before the migration
 # for mems_migrate and after it, when the tables are there, for all. Running it
 # again changes nothing, or takes over new passwords.
 #
@@ -32,10 +32,15 @@ for name in "$@"; do
   [[ $url =~ ^mysql://$user:([A-Za-z0-9]{16,})@ ]] ||
     fail "$name-url has to begin with mysql://$user:PASSWORD@, the password of 16 or more letters and digits"
   password=${BASH_REMATCH[1]}
+  [[ $url =~ ^mysql://[^/]*/([A-Za-z0-9_]{1,64})(\?|$) ]] ||
+    fail "$name-url has to name the database at its end, of letters, digits and _, such as /mems"
+  database=${BASH_REMATCH[1]}
   statements=$(grep "'$user'@" "$grants") || fail "$grants knows no user $user"
   # grants.sql speaks of users on the database's own machine; these come from others.
   {
-    sed -E "s/'localhost'/'%'/; s/'replace-this-[0-9]+'/'$password'/" <<<"$statements"
+    # A _ in the name of a whole database stands for any letter unless it is escaped.
+    sed -E "s/'localhost'/'%'/; s/'replace-this-[0-9]+'/'$password'/
+      s/ ON mems\.\*/ ON \`${database//_/\\\\_}\`.*/; s/ ON mems\./ ON \`$database\`./" <<<"$statements"
     echo "ALTER USER '$user'@'%' IDENTIFIED BY '$password';"
   } | "$client" --user=root ${DB_HOST:+"--host=$DB_HOST"} ${DB_SOCKET:+"--socket=$DB_SOCKET"}
   echo "users.sh: $user is up to date"

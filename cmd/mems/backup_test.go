@@ -16,23 +16,14 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/contracttest"
-	"mems/internal/localdb"
 	"mems/internal/storetest"
 )
-
-// withClient sees to the tools of the engine.
-func withClient(t *testing.T) {
-	t.Helper()
-	if _, err := localdb.FindClient(t.Context(), true, t.Logf); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // What is restored is what was backed up, in every table, and its triggers guard
 // it; the user who makes backups may do just that.
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
-	withClient(t)
+
 	d := storetest.New(t)
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)
 	c := contracttest.New(t, p.URL)
@@ -144,7 +135,7 @@ func repack(t *testing.T, packed []byte, before, after string) []byte {
 // it began is in it, and the audit trail is whole.
 func TestBackupWhileBooking(t *testing.T) {
 	t.Parallel()
-	withClient(t)
+
 	d := storetest.New(t)
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)
 	c := contracttest.New(t, p.URL)

@@ -34,6 +34,8 @@ type config struct {
 	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
 	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, and of one address without a good credential, 0 for any number to 1000000; none without authentication"`
 	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, half of them writes, 1 to 10000, but always 4 fewer than MEMS_DATABASE_MAX_CONNS at most; more wait up to a tenth of MEMS_REQUEST_TIMEOUT, and then get 503"`
+	PartnerLeadTime    time.Duration `env:"MEMS_PARTNER_LEAD_TIME" envDefault:"0s" doc:"partners with access to their own records only book no start that is sooner than this, up to 8760h; 0s: any"`
+	PartnerHorizon     time.Duration `env:"MEMS_PARTNER_HORIZON" envDefault:"0s" doc:"such partners book no start that is later than this from now, up to 43800h, and longer than MEMS_PARTNER_LEAD_TIME; 0s: any"`
 	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
 	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file that holds MEMS_AUDIT_KEYS, instead of that variable"`
 	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
@@ -201,6 +203,8 @@ func (c *config) faults(given map[string]string) []error {
 		{"RetainPatientYears", 0 <= c.RetainPatientYears && c.RetainPatientYears <= 100},
 		{"RetainAuditYears", c.RetainAuditYears == 0 || 6 <= c.RetainAuditYears && c.RetainAuditYears <= 100},
 		{"MaxAtOnce", 1 <= c.MaxAtOnce && c.MaxAtOnce <= 10_000},
+		{"PartnerLeadTime", 0 <= c.PartnerLeadTime && c.PartnerLeadTime <= 8760*time.Hour},
+		{"PartnerHorizon", c.PartnerHorizon == 0 || c.PartnerLeadTime < c.PartnerHorizon && c.PartnerHorizon <= 43_800*time.Hour},
 		{"AuditKeys", macErr == nil},
 		{"TLSKeyFile", (c.TLSCertFile == "") == (c.TLSKeyFile == "")},
 		{"TrustedProxies", proxiesErr == nil},

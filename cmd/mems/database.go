@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ type database struct {
 	where   string          // for people; without a password
 }
 
+// wantsCA finds a database URL whose certificate is signed by authorities of a file.
+var wantsCA = regexp.MustCompile(`[?&]tls=mems(&|$)`)
+
 // openDatabase finds the configured database: that in MEMS_DATABASE_URL, of the
 // service installed here, or the private one. Only commands that are for trying MEMS
 // out start the private one; the others find one that runs, for a new one would not
@@ -34,6 +38,10 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 		if err != nil {
 			return nil, fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)
 		}
+	}
+	if p.DatabaseCAFile == "" && wantsCA.MatchString(p.DatabaseURL) {
+		return nil, settingError{errors.New("MEMS_DATABASE_URL has tls=mems, which needs MEMS_DATABASE_CA_FILE: the file with the authorities (PEM) " +
+			"that sign the database server's certificate. (tls=true trusts those of the system)")}
 	}
 	if p.DatabaseURL != "" {
 		// Read here only to name the variable when it cannot be.

@@ -54,7 +54,7 @@ func TestDemo(t *testing.T) {
 		}
 	})
 	t.Run("OldSchema", func(t *testing.T) {
-		if code, out := runMEMS(t, []string{"migrate", "down"}, url); code != exitOK {
+		if code, out := runMEMS(t, []string{"migrate", "down", "--yes"}, url); code != exitOK {
 			t.Fatalf("exit %d: %s", code, out)
 		}
 		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "mems migrate up") {

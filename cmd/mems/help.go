@@ -36,9 +36,9 @@ containers; exits with 1 when it is not ready or not there.`,
 			health,
 		},
 		{
-			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down|status",
+			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down --yes|status",
 			`  up       create the database if need be and run every pending migration
-  down     undo the newest migration (one step)
+  down     undo the newest migration (one step); what its tables and columns hold is lost
   status   list the migrations and when each was applied
 
 Several processes may run "up" at once; one works, the others wait. It is run by
@@ -102,13 +102,15 @@ With MEMS_AUDIT_KEYS set for serving, it must be set here too.`,
 		},
 		{
 			"backup", "Write a backup, while the server goes on", "mems backup [--binlog-position] FILE",
-			`Writes everything, as it was in one moment, to FILE, with mariadb-dump or
-mysqldump. FILE is there when it is whole, and not before; it can be read by its
-owner only. With MEMS_AUDIT_KEYS, the first key signs it. It holds patients' data:
-keep it encrypted, and elsewhere.
+			`Writes everything, as it was in one moment, to FILE. FILE is there when it is whole,
+and not before; it can be read by its owner only. With MEMS_AUDIT_KEYS, the first key
+signs it. It holds patients' data: keep it encrypted, and elsewhere. In the same
+folder, mems-revocations.gz lists revoked keys and erased patients; keep it with the
+backups.
 
-  --binlog-position   note where the server's binary log stands, for recovery to a
-                      point in time (db/README.md)
+  --binlog-position   fail unless the position of the server's binary log can be
+                      noted, for recovery to a point in time (db/README.md). MariaDB's
+                      is noted anyway; MySQL's takes this, and rights
 
 The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 
@@ -116,17 +118,43 @@ The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 			runBackup,
 		},
 		{
-			"restore", "Restore a backup into an empty database", "mems restore [--unsigned] FILE",
+			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish] [--old-database NAME] [--revocations FILE] [--unsigned] FILE",
 			`Reads the whole of FILE first and refuses one that is cut off or altered, or that
 holds anything but rows; with MEMS_AUDIT_KEYS, one that no key of these signed.
-Refuses a database that has any table. Then it makes the schema, fills in the rows
-and prints a checksum of every table: compare them with those of "mems checksum"
-on the original, if it still is. If it fails, the database is empty again.
+Takes a database that does not exist yet or holds nothing. Then it makes the schema,
+fills in the rows and prints a checksum of every table: compare them with those of
+"mems checksum" on the original, if it still is. If it fails, the database is empty
+again, and if it is killed, the next one begins anew. At the end, keys that were
+revoked and patients who were erased since are revoked and erased again.
 
-  --unsigned   take a file that is not signed, although MEMS_AUDIT_KEYS is set
+  --log-follows           stop after the rows; "mems replay" applies the binary log
+  --finish                end what --log-follows began
+  --old-database NAME     read what is revoked and erased in this database of the
+                          same server
+  --revocations FILE      or in this list (mems-revocations.gz in the folder of FILE)
+  --without-revocations   go without: keys that were revoked work again
+  --unsigned              take files that are not signed, although MEMS_AUDIT_KEYS is set
 
     MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems_restored' mems restore mems-2027-03-01.gz`,
 			runRestore,
+		},
+		{
+			"replay", "Write the binary log since a backup as SQL", "mems replay --log FOLDER --until TIME [--unsigned] FILE",
+			`Writes what the server did to the database of the backup FILE from the moment of
+that backup until TIME, as SQL for the database in MEMS_DATABASE_URL, which "mems
+restore --log-follows" has filled. An administrator of the server applies it:
+
+    mems replay --log /var/lib/mysql-log --until 2027-03-01T13:59:00+01:00 mems-2027-03-01.gz | mysql`,
+			runReplay,
+		},
+		{
+			"revocations", "Bring the list of revoked keys and erased patients up to date", "mems revocations FILE",
+			`Adds what is revoked and erased now to FILE, as "mems backup" does to
+mems-revocations.gz in the folder of the backup. Run it every few minutes from cron,
+so that little is forgotten when a backup is restored:
+
+    mems revocations /backups/mems-revocations.gz`,
+			runRevocations,
 		},
 		{
 			"checksum", "Print a checksum of every table", "mems checksum",

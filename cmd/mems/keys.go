@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -23,6 +24,11 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	}[args[0]]
 	if work == nil {
 		return usageError{fmt.Sprintf("%q is not create, list or revoke", args[0])}
+	}
+	if args[0] == "create" { // what is wrong with the words is said before any database is looked for
+		if _, err := wantedKey(args[1:]); err != nil {
+			return err
+		}
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error { return work(ctx, p, st, args[1:]) })
 }
@@ -69,7 +75,8 @@ func explain(err error) error {
 	return errors.New(strings.Join(words, "; "))
 }
 
-func createKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+// wantedKey reads the words of "keys create".
+func wantedKey(args []string) (clinic.APIKey, error) {
 	flags := newFlags("keys create")
 	var scopes []string
 	role := flags.String("role", "", "")
@@ -77,16 +84,36 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	doctor := flags.Int64("doctor", 0, "")
 	days := flags.Int("days", 365, "")
 	if err := flags.Parse(args); err != nil {
-		return usageError{err.Error()}
+		return clinic.APIKey{}, usageError{err.Error()}
 	}
 	if flags.NArg() != 1 || *role == "" {
-		return usageError{"say --role and one name, such as: mems keys create --role receptionist 'Front desk'"}
+		return clinic.APIKey{}, usageError{"say --role and one name, such as: mems keys create --role receptionist 'Front desk'"}
 	}
 	want := clinic.APIKey{
 		Name: flags.Arg(0), Role: clinic.Role(*role), Scopes: scopes, ExpiresAt: time.Now().AddDate(0, 0, *days),
 	}
+	if !slices.Contains(clinic.Roles(), want.Role) {
+		return want, fmt.Errorf("there is no role %q: choose one of %s", *role, words(clinic.Roles()))
+	}
 	if *doctor != 0 {
 		want.DoctorID = doctor
+	}
+	return want, explain(want.Check(time.Now()))
+}
+
+// words lists names for a sentence.
+func words[T ~string](names []T) string {
+	var text []string
+	for _, n := range names {
+		text = append(text, string(n))
+	}
+	return strings.Join(text, ", ")
+}
+
+func createKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+	want, err := wantedKey(args)
+	if err != nil {
+		return err
 	}
 	k, key, err := st.CreateKey(ctx, want)
 	if err != nil {

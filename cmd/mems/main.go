@@ -41,6 +41,7 @@ type program struct {
 	command  string // its name
 	service  string // where the installed service's settings were taken from; empty for nowhere
 	out, err io.Writer
+	serving  bool   // requests are answered
 	notify   string // the service manager's socket; empty without one
 }
 
@@ -91,7 +92,12 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
 		return exitConfig
 	}
-	err = c.run(ctx, &program{config: cfg, command: name, service: service, out: out, err: errOut}, args)
+	p := &program{config: cfg, command: name, service: service, out: out, err: errOut}
+	err = c.run(ctx, p, args)
+	if name == "serve" && err != nil && ctx.Err() != nil && !p.serving {
+		p.say("stopped.") // while it was starting; what that broke off is nobody's fault
+		return exitOK
+	}
 	var usage usageError
 	switch {
 	case err == nil:

@@ -14,7 +14,14 @@ import (
 
 // migrate is the command "mems migrate".
 func migrate(ctx context.Context, p *program, args []string) error {
-	if len(args) != 1 {
+	flags := newFlags("migrate")
+	yes := flags.Bool("yes", false, "")
+	if len(args) > 1 {
+		if err := parse(flags, args[1:]); err != nil {
+			return err
+		}
+	}
+	if len(args) == 0 {
 		return usageError{"say up, down or status"}
 	}
 	step := map[string]func(context.Context, *program, *store.Schema) error{
@@ -22,6 +29,10 @@ func migrate(ctx context.Context, p *program, args []string) error {
 	}[args[0]]
 	if step == nil {
 		return usageError{fmt.Sprintf("%q is not up, down or status", args[0])}
+	}
+	if args[0] == "down" && !*yes {
+		return usageError{"down drops what the newest migration (\"mems migrate status\") has made, with everything that its tables and columns " +
+			"hold, for good; make a backup, and if you mean it, add --yes"}
 	}
 	return p.withSchema(ctx, step)
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"mems/internal/clinic"
 	"mems/internal/delivery"
 	"mems/internal/reception"
 	"mems/internal/server"
@@ -76,6 +77,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	st, err := store.Open(store.Config{
 		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log,
 		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(),
+		Partners: clinic.PartnerWindow{Lead: p.PartnerLeadTime, Horizon: p.PartnerHorizon},
 	})
 	if err != nil {
 		return err
@@ -94,7 +96,9 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := st.Ready(ctx); err != nil {
+	if _, err := st.Ready(ctx); errors.Is(err, store.ErrRestoreUnfinished) {
+		return err
+	} else if err != nil {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
 	}
 	if len(proxies) > 0 && p.PublicURL == "" {
@@ -105,6 +109,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		p.adviseFirstKey(ctx, st)
 	}
 	go keepHouse(ctx, st, log)
+	go indexTrail(ctx, st, log)
 	sender := delivery.New(delivery.Config{
 		Store: st, Message: server.WebhookMessage, Inside: inside, Version: version, Now: time.Now, Log: log, Observe: watch.Delivered,
 	})
@@ -147,6 +152,29 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 	}
 }
 
+// indexTrail keeps what finds a patient's entries in the audit trail up to date. After
+// an upgrade there are years of them: it goes on portion by portion, and rests as long
+// as it works.
+func indexTrail(ctx context.Context, st *store.Store, log *slog.Logger) {
+	const idle = 5 * time.Second
+	for pause := idle; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		limit, cancel := context.WithTimeout(ctx, 15*time.Second)
+		began := time.Now()
+		n, err := st.IndexAudit(limit)
+		cancel()
+		if pause = idle; err != nil {
+			log.DebugContext(ctx, "indexing the audit trail failed; will retry", "cause", err)
+		} else if n >= 1000 {
+			pause = time.Since(began)
+		}
+	}
+}
+
 // serveHTTP serves until ctx ends, then says so by drain and finishes what is in
 // flight.
 func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http.Handler, drain func(), log *slog.Logger) error {
@@ -161,6 +189,7 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections are the network's business
 	}
 	newConnections(mostFiles(), p.DatabaseConns).serve(s)
+	p.serving = true
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()
 	notifySystemd(ctx, p.notify, "READY=1")

@@ -147,9 +147,9 @@ func TestMigrateAndReset(t *testing.T) {
 		{[]string{"demo"}, 1, "administrator"},
 	}
 	for _, m := range slices.Backward(migrations) {
-		steps = append(steps, step{[]string{"migrate", "down"}, 0, "undid " + path.Base(m)})
+		steps = append(steps, step{[]string{"migrate", "down", "--yes"}, 0, "undid " + path.Base(m)})
 	}
-	for _, step := range append(steps, step{[]string{"migrate", "down"}, 0, "nothing to undo"}) {
+	for _, step := range append(steps, step{[]string{"migrate", "down", "--yes"}, 0, "nothing to undo"}) {
 		code, out := runMEMS(t, step.args, url)
 		if code != step.code || !strings.Contains(out, step.says) {
 			t.Errorf("mems %v: exit %d, want %d and %q:\n%s", step.args, code, step.code, step.says, out)

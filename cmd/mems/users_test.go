@@ -17,7 +17,7 @@ import (
 // over new passwords.
 func TestUsersScript(t *testing.T) {
 	t.Parallel()
-	withClient(t)
+
 	db := durableServer(t)
 	// As compose.yaml does: MySQL writes a binary log, and MariaDB may.
 	root, err := sql.Open("mysql", db.DSN(""))
@@ -66,7 +66,7 @@ func TestUsersScript(t *testing.T) {
 	if code, said := runMEMS(t, []string{"checksum"}, asUser(1, "backup")); code != exitOK {
 		t.Error(said)
 	}
-	if code, said := runMEMS(t, []string{"migrate", "down"}, asUser(1, "app")); code != exitFailed {
+	if code, said := runMEMS(t, []string{"migrate", "down", "--yes"}, asUser(1, "app")); code != exitFailed {
 		t.Errorf("the user who serves can change the schema: %s", said)
 	}
 

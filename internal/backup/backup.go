@@ -1,5 +1,4 @@
-// Package backup is the format of a backup: the dump of the engine's own tool,
-// packed with gzip, between a first line that says what it is and a last line
+// Package backup is the format of a backup: SQL, packed with gzip, between a first line that says what it is and a last line
 // with its hash and, where there is a key, its signature.
 //
 // A backup is input: who can write the file must not be able to run anything as
@@ -36,10 +35,18 @@ const format = 2
 // Head is the first line of a backup.
 type Head struct {
 	Format  int       `json:"format"`
-	At      time.Time `json:"at"`      // UTC, when it was begun
-	Schema  int64     `json:"schema"`  // version of the schema
-	Program string    `json:"program"` // version of the program that made it
+	At      time.Time `json:"at"`             // UTC, when it was begun
+	Schema  int64     `json:"schema"`         // version of the schema
+	Program string    `json:"program"`        // version of the program that made it
+	Kind    string    `json:"kind,omitempty"` // empty, or KindRevocations
+
+	Database    string `json:"database,omitempty"` // its name
+	LogFile     string `json:"log_file,omitempty"` // of the binary log, and where it stood
+	LogPosition uint64 `json:"log_position,omitempty"`
 }
+
+// KindRevocations is a list of revoked keys and erased patients, not a backup.
+const KindRevocations = "revocations"
 
 // Key signs backups.
 type Key struct {
@@ -143,6 +150,25 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 		}
 	}
 	return head, verifyEnd(strings.TrimSpace(strings.TrimPrefix(string(last), ends)), sum.Sum(nil), keys, unsigned)
+}
+
+// Body reads what stands between the first line and the last one of a small file.
+// Call Verify first.
+func Body(r io.Reader) ([]byte, error) {
+	unpacked, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoBackup, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(unpacked, maxInsert))
+	if err != nil {
+		return nil, err
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n"))
+	end := bytes.LastIndex(text, []byte(ends))
+	if end < 0 {
+		return nil, ErrCutOff
+	}
+	return text[:end], nil
 }
 
 // verifyEnd judges the last line of a backup whose hash is sum.

@@ -231,16 +231,6 @@ func AccessOf(ctx context.Context) Access {
 	return Access{Caller: Caller{Subject: "system"}, Reach: Reach{All: true}, Operation: "system"}
 }
 
-// What a partner may have at one time, so that none keeps the times of a clinic from
-// its patients.
-const (
-	MaxPartnerHolds   = 5
-	MaxPartnerEntries = 50 // of the waitlist, waiting or with an offer
-)
-
-// IsPartner reports whether the caller can access only what was made with its own key.
-func (a Access) IsPartner() bool { return !a.Reach.All && a.Reach.KeyID != 0 }
-
 // MadeBy is the API key to note with a new record, nil for none.
 func (a Access) MadeBy() *int64 {
 	if a.KeyID == 0 {

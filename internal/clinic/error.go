@@ -48,6 +48,7 @@ const (
 	CodeTypeNotAllowed         Code = "appointment-type-not-allowed"
 	CodeRoomNotSuitable        Code = "room-not-suitable"
 	CodeHoldNotUsable          Code = "hold-not-usable"
+	CodeOutsideBookingWindow   Code = "outside-booking-window"
 	CodeTooManyHolds           Code = "too-many-holds"
 	CodeTooManyWaitlistEntries Code = "too-many-waitlist-entries"
 	CodeOutsideWorkingHours    Code = "outside-working-hours"
@@ -96,6 +97,10 @@ type Error struct {
 	AllowedTicket []TicketStatus
 	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
 	Dates []SeriesDate
+	// Patient is who was asked for, with CodePatientNotFound; for the audit trail only.
+	Patient int64 `json:"-"`
+	// EarliestStart and LatestStart go with CodeOutsideBookingWindow; zero: no bound.
+	EarliestStart, LatestStart time.Time
 	// MergedInto goes with CodePatientMerged.
 	MergedInto int64
 	// Alike goes with CodePossibleDuplicate: the patients' ids. A kept answer holds

@@ -1,63 +1,30 @@
 package localdb
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os/exec"
+	"path/filepath"
 )
 
-// Client is an engine's own tool for backups.
-type Client struct {
-	Dump string // path
-	// MariaDB: the tool that writes dumps is MariaDB's; the options differ a little.
-	MariaDB bool
-}
-
-// FindClient finds the tools on PATH; may says whether they may be installed when
-// there are none, with the system's package manager.
-func FindClient(ctx context.Context, may bool, log func(string, ...any)) (Client, error) {
-	if c, ok := clientOnPath(); ok {
-		return c, nil
+// FindLogReader returns the command that reads an engine's binary log: its own
+// tool, on PATH or in the tree of an unpacked MySQL. The other engine's does not
+// understand the log.
+func FindLogReader(engine Engine) ([]string, error) {
+	if engine == MariaDB {
+		if path, err := exec.LookPath("mariadb-binlog"); err == nil {
+			return []string{path, "--no-defaults"}, nil
+		}
+		return nil, errors.New("mariadb-binlog is not on PATH; install the package mariadb-client")
 	}
-	advised := errors.New("neither mariadb-dump nor mysqldump is on PATH; install the package mariadb-client or mysql-client")
-	if !may || !has("apt-get") {
-		return Client{}, advised
-	}
-	unlock, err := lockInstallation(ctx)
-	if err != nil {
-		return Client{}, err
-	}
-	defer unlock()
-	if c, ok := clientOnPath(); ok { // another process did it meanwhile
-		return c, nil
-	}
-	sudo, root := rootPrefix(ctx)
-	if !root {
-		return Client{}, advised
-	}
-	log("no tool for backups found; installing mariadb-client with apt-get (once)")
-	if err := aptGet(ctx, sudo, "update"); err != nil {
-		log("trying with the package lists that are here, since they could not be renewed: %v", err)
-	}
-	if err := aptGet(ctx, sudo, "install", "-y", "--no-install-recommends", "mariadb-client"); err != nil {
-		return Client{}, fmt.Errorf("%w\n%w", err, advised)
-	}
-	c, ok := clientOnPath()
-	if !ok {
-		return Client{}, advised
-	}
-	return c, nil
-}
-
-func clientOnPath() (Client, bool) {
-	for _, tool := range []struct {
-		name    string
-		mariadb bool
-	}{{"mariadb-dump", true}, {"mysqldump", false}} {
-		if path, err := exec.LookPath(tool.name); err == nil {
-			return Client{Dump: path, MariaDB: tool.mariadb}, true
+	if path, err := exec.LookPath("mysqlbinlog"); err == nil {
+		if target, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(target) != "mariadb-binlog" {
+			return []string{path, "--no-defaults"}, nil
 		}
 	}
-	return Client{}, false
+	if tree, ok := unpacked(); ok {
+		if path := filepath.Join(tree.tree, "usr", "bin", "mysqlbinlog"); exists(path) {
+			return append(append([]string{}, tree.before...), path, "--no-defaults"), nil
+		}
+	}
+	return nil, errors.New("mysqlbinlog of MySQL is not on PATH; install MySQL's client or server package")
 }

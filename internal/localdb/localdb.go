@@ -49,6 +49,8 @@ type Options struct {
 	Durable bool
 	// Install allows installing a server when none is found.
 	Install bool
+	// BinaryLog keeps a binary log, in the folder of the data; a durable MySQL does anyway.
+	BinaryLog bool
 	// BufferPoolMB is the server's cache; 0 means 256.
 	BufferPoolMB int
 	// Port, when not 0, also opens 127.0.0.1:Port, for benchmarks and for the

@@ -37,6 +37,9 @@ func (s *Server) serverArgs() []string {
 		return append(args, s.unsafeArgs()...)
 	}
 	args = append(args, "--innodb-flush-log-at-trx-commit=1")
+	if s.options.BinaryLog {
+		args = append(args, "--log-bin=binlog", "--binlog-format=ROW")
+	}
 	if s.program.engine == MySQL {
 		// As production would run: with a binary log, flushed too. A day of it
 		// is enough here. (MariaDB has none unless asked.)

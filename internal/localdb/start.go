@@ -1,6 +1,7 @@
 package localdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -49,6 +50,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
+	}
+	if info, err := os.Stat(dir); err != nil || !ownedByUs(info) {
+		return nil, cmp.Or(err, fmt.Errorf("%s belongs to another user: run this as that user, or use another directory (MEMS_DATA_DIR)", dir))
 	}
 	s := &Server{options: o, dir: dir}
 	if err := s.ownOrAttach(ctx); err != nil {

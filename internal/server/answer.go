@@ -53,6 +53,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
+	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
 		level := slog.LevelError
 		if _, shed := errors.AsType[*shedError](err); shed {
@@ -172,6 +173,13 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		header = http.Header{headerChallenge: {challenge}}
 		if refused, ok := errors.AsType[*tokenError](e.Cause); ok {
 			header.Set(headerChallenge, fmt.Sprintf(`%s, error="invalid_token", error_description="%s"`, challenge, refused.description))
+		}
+	case clinic.CodeOutsideBookingWindow:
+		if !e.EarliestStart.IsZero() {
+			p.EarliestStart = &e.EarliestStart
+		}
+		if !e.LatestStart.IsZero() {
+			p.LatestStart = &e.LatestStart
 		}
 	case clinic.CodePatientMerged:
 		p.MergedInto = &e.MergedInto

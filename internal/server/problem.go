@@ -243,6 +243,11 @@ var problemTypes = []problemType{
 		"The hold has expired, or is for another doctor, time, type, room or patient.",
 	},
 	{
+		api.ProblemSlugOutsideBookingWindow, 409, "Outside the booking window",
+		"Choose a start from earliest_start to latest_start.",
+		"The clinic bounds how soon and how far ahead partners book that can access only their own records. earliest_start and latest_start are the bounds now; one that is absent does not bound.",
+	},
+	{
 		api.ProblemSlugTooManyHolds, 409, "Too many holds",
 		"Book or release a hold, or wait until one expires.",
 		"A partner that can access only its own records may have 5 live holds at one time, so that free times stay free.",

@@ -35,7 +35,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 	var a clinic.Appointment
 	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
 		b := b // another attempt starts from what was asked for
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
 		c, err := guardParties(ctx, t, b)
@@ -55,6 +55,15 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		return err
 	}, &a)
 	return a, err
+}
+
+// checkStart rejects a start in the past, and one beyond what a partner may book.
+// Errors: clinic.ErrStartInPast, clinic.CodeOutsideBookingWindow.
+func (s *Store) checkStart(ctx context.Context, now time.Time, b clinic.Booking) error {
+	if err := clinic.CheckStart(now, b); err != nil {
+		return err
+	}
+	return s.partners.Check(now, clinic.AccessOf(ctx), b.Start)
 }
 
 // placeBooking inserts a booking that was decided to be fine, with its first
@@ -118,7 +127,8 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 	return false, checkMerged(ctx, t, id)
 }
 
-// checkMerged refuses a patient whose record was merged into another.
+// checkMerged returns clinic.CodePatientMerged for a record that was merged into
+// another, if the caller can access either: to others it is not there.
 func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
 	var into sql.NullInt64
 	err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
@@ -126,6 +136,9 @@ func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if survivor, err := reachedSurvivor(ctx, q, id); err != nil || survivor == 0 {
 		return err
 	}
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}

@@ -62,7 +62,11 @@ func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 			order = all[name]
 		}
 		// Safety: names of the schema's own tables and columns.
-		query := fmt.Sprintf("SELECT %s FROM `%s` ORDER BY %s", strings.Join(all[name], ", "), name, strings.Join(order, ", "))
+		where := ""
+		if name == versionTable {
+			where = " WHERE id <> 0" // the mark of a restore
+		}
+		query := fmt.Sprintf("SELECT %s FROM `%s`%s ORDER BY %s", strings.Join(all[name], ", "), name, where, strings.Join(order, ", "))
 		if sums[i], err = sumRows(ctx, t, name, query); err != nil {
 			return nil, fmt.Errorf("table %s: %w", name, err)
 		}
@@ -106,35 +110,27 @@ func sumRows(ctx context.Context, t *sqlx.Tx, table, query string) (TableSum, er
 	return sum, rows.Err()
 }
 
-// Tables counts the tables of the schema.
-func (sc *Schema) Tables(ctx context.Context) (int, error) {
-	var n int
-	err := sc.pool.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()`).Scan(&n)
-	return n, err
-}
+// DatabaseName is the name of the database.
+func (sc *Schema) DatabaseName() string { return sc.config.DBName }
 
-// Connection is what a tool of the engine needs to reach a database.
-type Connection struct {
-	Network, Address         string // "tcp" and host:port, or "unix" and a path
-	User, Password, Database string
-	TLS                      bool
-}
-
-// ConnectionOf reads a DSN or a mysql:// URL.
-func ConnectionOf(dsn string) (Connection, error) {
+// DSNOf names another database of the same server, for the same user.
+func DSNOf(dsn, database string) (string, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
-		return Connection{}, err
+		return "", err
 	}
-	return Connection{
-		Network: c.Net, Address: c.Addr, User: c.User, Password: c.Passwd, Database: c.DBName,
-		TLS: c.TLSConfig != "" && c.TLSConfig != "false",
-	}, nil
+	c.DBName = database
+	return c.FormatDSN(), nil
 }
 
-// Version is that of the newest migration which is applied.
-func (sc *Schema) Version(ctx context.Context) (int64, error) {
-	var v int64
-	err := sc.pool.QueryRowContext(ctx, `SELECT MAX(version_id) FROM goose_db_version WHERE is_applied = 1`).Scan(&v)
-	return v, err
+// Engine is "mariadb" or "mysql".
+func (sc *Schema) Engine(ctx context.Context) (string, error) {
+	var version string
+	if err := sc.pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {
+		return "", err
+	}
+	if strings.Contains(version, "MariaDB") {
+		return "mariadb", nil
+	}
+	return "mysql", nil
 }

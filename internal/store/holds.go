@@ -27,7 +27,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 	var h clinic.Hold
 	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
 		b := b // another attempt starts from what was asked for
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
 		if err := checkHolds(ctx, t); err != nil { // again below, when nothing can change it

@@ -164,6 +164,9 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 // reschedule moves a locked appointment, whose new doctor's guard is held too.
 func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
 	b, err := r.Of(*a, t.now)
+	if err == nil && !b.Start.Equal(a.Time.Start) {
+		err = s.partners.Check(t.now, clinic.AccessOf(ctx), b.Start)
+	}
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	// MACKeys bind the audit trail to secrets that the database does not have: the
 	// first one writes, all of them verify. None: plain hashes.
 	MACKeys []MACKey
+	// Partners bounds how far ahead partners book.
+	Partners clinic.PartnerWindow
 	// Log receives what no caller is told: retries and causes.
 	Log *slog.Logger
 	// Observe is told what happens inside.
@@ -64,6 +66,7 @@ type Store struct {
 	observe       Observe
 	changed       signal // a change was committed here
 	patientSearch searchBounds
+	partners      clinic.PartnerWindow
 	knownKeys     *knownSecrets
 	knownFeeds    *knownSecrets
 	ready         *readiness
@@ -114,7 +117,7 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		patientSearch: defaultSearchBounds, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
+		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {

@@ -140,6 +140,13 @@ func readAuditOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) erro
 	var err error
 	f.Audit, err = readAudit(ctx, t, AuditQuery{PatientID: id, Limit: maxExportedAudit - 1})
 	slices.Reverse(f.Audit)
+	// A list showed others too, and who they are is not this patient's to know.
+	own := append([]clinic.Patient{f.Patient}, f.Merged...)
+	for i := range f.Audit {
+		f.Audit[i].PatientIDs = slices.DeleteFunc(f.Audit[i].PatientIDs, func(id int64) bool {
+			return !slices.ContainsFunc(own, func(p clinic.Patient) bool { return p.ID == id })
+		})
+	}
 	return err
 }
 
@@ -154,6 +161,11 @@ func readAuditOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) erro
 // Errors: clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.ErrHasOpenAppointments.
 func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clinic.Patient, error) {
+	return s.erasePatient(ctx, id, reason, false)
+}
+
+// erasePatient is ErasePatient; withOpen erases although something is still to happen.
+func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withOpen bool) (clinic.Patient, error) {
 	var p clinic.Patient
 	err := s.inTx(ctx, func(t *tx) error {
 		if exists, err := guardPatient(ctx, t, id); err != nil || !exists {
@@ -172,7 +184,7 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 		if err != nil {
 			return err
 		}
-		if open {
+		if open && !withOpen {
 			return clinic.ErrHasOpenAppointments
 		}
 		for _, each := range ids {

@@ -75,7 +75,7 @@ func (s *Store) Ready(ctx context.Context) (int64, error) {
 	}
 	limit := time.NewTimer(readyWithin)
 	defer limit.Stop()
-	p := s.ready.probe(s)
+	p := s.ready.probe(s) //nolint:contextcheck // a probe serves every caller that waits, not only the first
 	select {
 	case <-p.done:
 		return p.version, p.err
@@ -117,8 +117,13 @@ func (r *readiness) probe(s *Store) *probe {
 func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	r := s.ready
 	var version int64
-	if err := r.db.GetContext(ctx, &version, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`); err != nil {
+	var restoring bool
+	err := r.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0), `+isRestoring+` FROM `+versionTable).Scan(&version, &restoring)
+	if err != nil {
 		return 0, translate(ctx, err)
+	}
+	if restoring {
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: ErrRestoreUnfinished}
 	}
 	needed, err := s.latest(ctx)
 	if err != nil {

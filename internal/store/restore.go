@@ -7,24 +7,38 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
+
+	"github.com/go-sql-driver/mysql"
 )
 
-// ErrNotEmpty refuses to restore into a database that has tables.
-var ErrNotEmpty = errors.New("the database is not empty")
+// versionTable is where goose keeps what was migrated.
+const versionTable = "goose_db_version"
+
+// Errors of databases that take no restore, or whose restore is not finished.
+var (
+	ErrNotEmpty          = errors.New("the database is not empty")
+	ErrRestoreUnfinished = errors.New("this database is being restored, and nobody may use it yet: " +
+		"\"mems restore --finish\" ends it, the same \"mems restore\" begins it anew")
+)
 
 // Restore fills an empty database, which it creates if need be, with the rows of a
 // backup: INSERT statements that hold literals alone. The schema of that version
 // comes from the migrations, not from the backup. When it fails or ctx ends, the
-// database is empty again.
+// database is empty again; what a killed one left behind, the next one removes.
+// Until FinishRestore, Ready and Up refuse the database.
 //
 // Errors: ErrNotEmpty, those of Up.
 func (sc *Schema) Restore(ctx context.Context, version int64, inserts iter.Seq2[string, error]) (err error) {
 	if err := sc.createDatabase(ctx); err != nil {
+		return hint(err)
+	}
+	if err := sc.CheckEmpty(ctx); err != nil {
 		return err
 	}
-	if n, err := sc.Tables(ctx); err != nil || n > 0 {
-		return firstError(err, ErrNotEmpty)
+	if err := sc.dropEverything(ctx); err != nil {
+		return hint(err)
 	}
 	defer func() {
 		if err != nil {
@@ -59,6 +73,75 @@ func (sc *Schema) Restore(ctx context.Context, version int64, inserts iter.Seq2[
 		}
 	}
 	return nil
+}
+
+// CheckEmpty returns ErrNotEmpty unless the database holds nothing that a clinic
+// would miss: it does not exist, has no tables, was migrated and never used, or was
+// left by a restore that did not end.
+func (sc *Schema) CheckEmpty(ctx context.Context) error {
+	tables, err := sc.tableNames(ctx)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1049 {
+		return nil // it does not exist
+	}
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	if !slices.Contains(tables, versionTable) {
+		for _, name := range tables { // where a killed restore had got to
+			if name != "installation" && name != "mems_may_create_triggers" {
+				return ErrNotEmpty
+			}
+		}
+		return nil
+	}
+	if unfinished, err := sc.Restoring(ctx); err != nil || unfinished {
+		return err
+	}
+	for _, name := range []string{"doctors", "patients", "appointments", "rooms", "api_keys", "audit_entries"} {
+		if !slices.Contains(tables, name) {
+			continue // of a later migration
+		}
+		var rows bool
+		if err := sc.pool.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+name+`)`).Scan(&rows); err != nil {
+			return err
+		}
+		if rows {
+			return ErrNotEmpty
+		}
+	}
+	return nil
+}
+
+func (sc *Schema) tableNames(ctx context.Context) ([]string, error) {
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	return columnOf(ctx, conn, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()`)
+}
+
+// markRestore marks the database as one whose restore is not finished: a row of
+// version 0, which goose passes over, that every user of ours may read.
+const markRestore = `INSERT INTO ` + versionTable + ` (id, version_id, is_applied) VALUES (0, 0, 0)`
+
+// isRestoring is a column that tells the mark.
+const isRestoring = `COALESCE(MAX(id = 0), 0)`
+
+// Restoring reports whether a restore of this database has begun and is not finished.
+func (sc *Schema) Restoring(ctx context.Context) (bool, error) {
+	var restoring bool
+	err := sc.pool.QueryRowContext(ctx, `SELECT `+isRestoring+` FROM `+versionTable).Scan(&restoring)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1146 || e.Number == 1049) {
+		return false, nil // nothing there
+	}
+	return restoring, err
+}
+
+// FinishRestore opens a restored database.
+func (sc *Schema) FinishRestore(ctx context.Context) error {
+	_, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`)
+	return err
 }
 
 // prepareRestore makes a migrated database ready for rows that are right already:
@@ -102,7 +185,11 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn) (triggers 
 	for _, name := range names {
 		statements = append(statements, `DROP TRIGGER `+name)
 	}
+	statements = append(statements, markRestore) // before anything goes
 	for _, name := range tables {
+		if name == versionTable {
+			name += ` WHERE id <> 0`
+		}
 		statements = append(statements, `DELETE FROM `+name)
 	}
 	for _, text := range statements {

@@ -102,13 +102,16 @@ func (sc *Schema) Close() error { return sc.pool.Close() }
 // statements, with the error of ctx; calling it again goes on from there, as it
 // does after the process or the server died.
 //
-// Errors: ErrForeignDatabase; what stops a migration is found before its first
+// Errors: ErrForeignDatabase, ErrRestoreUnfinished; what stops a migration is found before its first
 // statement where that is possible.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
+	if restoring, err := sc.Restoring(ctx); err != nil || restoring {
+		return firstError(err, ErrRestoreUnfinished)
+	}
 	return sc.UpTo(ctx, math.MaxInt64, report)
 }
 
-// UpTo is Up as far as a version.
+// UpTo is Up as far as a version, of a database that is being restored too.
 func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration)) error {
 	if err := sc.createDatabase(ctx); err != nil {
 		return err

@@ -50,7 +50,10 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 			MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 		}
 		dates = nil
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
+			return err
+		}
+		if err := s.partners.Check(t.now, clinic.AccessOf(ctx), starts[len(starts)-1]); err != nil {
 			return err
 		}
 		c, err := guardParties(ctx, t, b)

@@ -33,10 +33,10 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 			return err
 		}
 		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
-			return firstError(err, clinic.ErrPatientNotFound)
+			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
-			return firstError(err, clinic.ErrPatientNotFound)
+			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if err := checkDoctors(ctx, t, e.DoctorIDs...); err != nil {
 			return err
@@ -263,7 +263,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 			PatientID: e.PatientID, DoctorID: h.DoctorID, TypeID: h.TypeID, RoomID: h.RoomID,
 			Start: h.Time.Start, Duration: h.Time.End.Sub(h.Time.Start), Hold: h.Token,
 		}
-		if err := clinic.CheckStart(t.now, b); err != nil {
+		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
 		c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist

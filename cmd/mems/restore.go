@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"mems/db"
+	"mems/internal/backup"
+	"mems/internal/store"
+)
+
+// restoring is one run of "mems restore".
+type restoring struct {
+	*program
+	file        string
+	unsigned    bool
+	logFollows  bool
+	finish      bool
+	oldDatabase string
+	list        string
+	withoutList bool
+
+	head        backup.Head
+	revocations store.Revocations // At is zero without a list
+}
+
+// runRestore is the command "mems restore".
+func runRestore(ctx context.Context, p *program, args []string) error {
+	r := restoring{program: p}
+	flags := newFlags("restore")
+	flags.BoolVar(&r.unsigned, "unsigned", false, "")
+	flags.BoolVar(&r.logFollows, "log-follows", false, "")
+	flags.BoolVar(&r.finish, "finish", false, "")
+	flags.StringVar(&r.oldDatabase, "old-database", "", "")
+	flags.StringVar(&r.list, "revocations", "", "")
+	flags.BoolVar(&r.withoutList, "without-revocations", false, "")
+	if err := flags.Parse(args); err != nil {
+		return usageError{err.Error()}
+	}
+	if flags.NArg() != 1 {
+		return usageError{"say the file to read"}
+	}
+	if r.finish && r.logFollows {
+		return usageError{"--finish ends what --log-follows began: say one of the two"}
+	}
+	r.file = flags.Arg(0)
+	f, err := os.Open(r.file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	if r.head, err = p.verifyBackup(f, r.unsigned); err != nil {
+		return fmt.Errorf("%s is not restored: %w", r.file, err)
+	}
+	p.say("%s is whole: schema version %d, as it was at %s", r.file, r.head.Schema, r.head.At.Format(time.RFC3339))
+	if r.logFollows && r.head.LogFile == "" {
+		return fmt.Errorf("%s does not say where the binary log stood, so no log can follow: restore it without --log-follows, or a backup made with --binlog-position", r.file)
+	}
+	d, err := p.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if err := r.readLists(ctx, d); err != nil {
+		return err
+	}
+	schema, err := store.OpenSchema(d.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = schema.Close() }()
+	if !r.finish {
+		if err := r.fill(ctx, schema, f); err != nil {
+			return err
+		}
+	}
+	if r.logFollows {
+		p.say("Nobody can use the database yet. Apply the binary log with \"mems replay\", then end with:\n\n    mems restore --finish %s", r.file)
+		return nil
+	}
+	return r.open(ctx, d, schema)
+}
+
+// fill makes the schema and fills in the rows.
+func (r *restoring) fill(ctx context.Context, schema *store.Schema, f io.Reader) error {
+	r.say("restoring ...")
+	err := schema.Restore(ctx, r.head.Schema, backup.Rows(f))
+	if errors.Is(err, store.ErrNotEmpty) {
+		return fmt.Errorf("%w: restore into another one, which this command makes. "+
+			"Change the name at the end of MEMS_DATABASE_URL, such as to mems_restored; for a private server, change MEMS_DATA_DIR. Nothing was changed", err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nThe database is empty again: mend the cause and run the same command", err)
+	}
+	return r.printSums(ctx, schema)
+}
+
+// open revokes and erases again what the lists name, and lets the database be used.
+func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema) error {
+	if unfinished, err := schema.Restoring(ctx); err != nil || !unfinished {
+		return errors.Join(err, errors.New("nothing is being restored into this database, so there is nothing to finish"))
+	}
+	if err := schema.UpTo(ctx, db.Latest, r.reportMigration); err != nil {
+		return err
+	}
+	if !r.withoutList {
+		st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: r.zone, Log: r.logger(), MACKeys: r.macKeys()})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = st.Close() }()
+		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
+		if err != nil {
+			return fmt.Errorf("revoke and erase again: %w\nNobody can use the database yet: run mems restore --finish %s", explain(err), r.file)
+		}
+		r.say("again revoked: %d API keys and %d calendar feeds; again erased: %d patients", done.APIKeys, done.CalendarFeeds, done.Patients)
+		if len(done.Open) > 0 {
+			r.say("these erased patients have appointments, tickets or offers that are open again, to be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
+		}
+	}
+	if err := schema.FinishRestore(ctx); err != nil {
+		return err
+	}
+	r.say("the database is restored and can be used")
+	return nil
+}
+
+// readLists finds what was revoked and erased since the backup, before anything is
+// restored: in the old database, in a list, or in both.
+func (r *restoring) readLists(ctx context.Context, d *database) error {
+	if r.withoutList {
+		r.say("keys that were revoked and patients who were erased since %s come back", r.head.At.Format(time.RFC3339))
+		return nil
+	}
+	if r.oldDatabase != "" {
+		dsn, err := store.DSNOf(d.dsn, r.oldDatabase)
+		if err != nil {
+			return err
+		}
+		old, err := store.OpenSchema(dsn)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = old.Close() }()
+		if r.revocations, err = old.Revocations(ctx, time.Now()); err != nil {
+			return fmt.Errorf("read what is revoked and erased in %s: %w", r.oldDatabase, err)
+		}
+	}
+	file := r.list
+	if file == "" {
+		file = revocationsBeside(r.file)
+	}
+	list, err := r.readRevocations(file, r.unsigned)
+	switch {
+	case err == nil:
+		r.revocations = r.revocations.Union(list)
+	case !errors.Is(err, fs.ErrNotExist) || r.list != "":
+		return fmt.Errorf("list of what is revoked and erased: %w", err)
+	case r.oldDatabase == "":
+		return fmt.Errorf("there is no list of the keys that were revoked and the patients who were erased since %s (%s): "+
+			"they would come back. If the old database can still be read, name it: --old-database mems. "+
+			"If a list is elsewhere, name that: --revocations FILE. Otherwise add --without-revocations. Nothing was changed",
+			r.head.At.Format(time.RFC3339), file)
+	}
+	r.say("keys that were revoked and patients who were erased until %s stay so; later ones are not known", r.revocations.At.UTC().Format(time.RFC3339))
+	return nil
+}
+
+// verifyBackup reads all of a backup before anything of it is used, and goes back
+// to its beginning.
+func (p *program) verifyBackup(f *os.File, unsigned bool) (backup.Head, error) {
+	head, err := backup.Verify(f, p.backupKeys(), unsigned)
+	switch {
+	case errors.Is(err, backup.ErrUnsigned):
+		return head, fmt.Errorf("%w: anybody may have written it. If you know where it comes from, add --unsigned", err)
+	case err != nil:
+		return head, err
+	case head.Kind != "":
+		return head, backup.ErrNoBackup
+	case head.Schema > db.Latest:
+		return head, fmt.Errorf("it has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", head.Schema, db.Latest)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return head, err
+	}
+	for _, err := range backup.Rows(f) {
+		if err != nil {
+			return head, err
+		}
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return head, err
+}
+
+// logFiles are the names of a binary log's files from one on, in their order.
+// Errors: one is missing.
+func logFiles(names []string, first string) ([]string, error) {
+	base, number, _ := strings.Cut(first, ".")
+	var found []string
+	for _, name := range names {
+		b, n, _ := strings.Cut(name, ".")
+		if b == base && len(n) >= len(number) && strings.Trim(n, "0123456789") == "" && (len(n) > len(number) || n >= number) {
+			found = append(found, name)
+		}
+	}
+	slices.SortFunc(found, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	if len(found) == 0 || found[0] != first {
+		return nil, fmt.Errorf("%s is not there, in which the backup ends", first)
+	}
+	var at int
+	for i, name := range found {
+		var n int
+		_, number, _ := strings.Cut(name, ".")
+		if _, err := fmt.Sscan(strings.TrimLeft(number, "0"), &n); err != nil {
+			return nil, fmt.Errorf("%s is not the name of a file of a binary log", name)
+		}
+		if i > 0 && n != at+1 {
+			return nil, fmt.Errorf("a file between %s and %s is missing", found[i-1], name)
+		}
+		at = n
+	}
+	return found, nil
+}

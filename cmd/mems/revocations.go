@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mems/internal/backup"
+	"mems/internal/store"
+)
+
+// revocationsBeside is the list of revoked keys and erased patients that is kept in
+// the folder of a backup.
+func revocationsBeside(file string) string {
+	return filepath.Join(filepath.Dir(file), "mems-revocations.gz")
+}
+
+// runRevocations is the command "mems revocations".
+func runRevocations(ctx context.Context, p *program, args []string) error {
+	if len(args) != 1 {
+		return usageError{"say the file to keep the list in, mems-revocations.gz in the folder of the backups"}
+	}
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+		return p.keepRevocations(ctx, schema, args[0])
+	})
+}
+
+// keepRevocations adds what is revoked and erased now to a list, which it makes if
+// it is not there.
+func (p *program) keepRevocations(ctx context.Context, schema *store.Schema, file string) error {
+	list, err := schema.Revocations(ctx, time.Now())
+	if err != nil {
+		return fmt.Errorf("list of what is revoked and erased: %w", err)
+	}
+	// One without a signature is from before MEMS_AUDIT_KEYS was set.
+	switch before, err := p.readRevocations(file, true); {
+	case err == nil:
+		list = list.Union(before)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("list of what is revoked and erased: %w\nIt was not brought up to date: move it away and run this again", err)
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	head := backup.Head{At: list.At.UTC().Truncate(time.Second), Program: version, Kind: backup.KindRevocations}
+	_, err = p.writeSigned(file, head, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s\n", text)
+		return err
+	})
+	return err
+}
+
+// readRevocations reads a list, after verifying it as a backup is.
+func (p *program) readRevocations(file string, unsigned bool) (store.Revocations, error) {
+	var list store.Revocations
+	f, err := os.Open(file) //nolint:gosec // G304: named by the operator, or beside what is
+	if err != nil {
+		return list, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	head, err := backup.Verify(f, p.backupKeys(), unsigned)
+	if err == nil && head.Kind != backup.KindRevocations {
+		err = errors.New("it is not a list of what is revoked and erased")
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	var body []byte
+	if err == nil {
+		body, err = backup.Body(f)
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &list)
+	}
+	if err != nil {
+		return list, fmt.Errorf("%s: %w", file, err)
+	}
+	return list, nil
+}
