@@ -54,7 +54,7 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	}
 	f := &field{options: o, dir: dir, binary: filepath.Join(dir, "mems"), servers: map[string]*target{}}
 	if err := f.prepare(ctx, say); err != nil {
-		f.close()
+		f.close() //nolint:contextcheck // also when ctx has ended
 		return nil, err
 	}
 	return f, nil

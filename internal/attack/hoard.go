@@ -56,7 +56,7 @@ func hoardStreams(ctx context.Context, f *field) (string, error) {
 
 // hoard makes records until one is refused, and checks that another partner still
 // gets one.
-func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(i int) (path string, body object)) (string, error) {
+func (f *field) hoard(ctx context.Context, scopes []string, most int, next func(i int) (path string, body object)) (string, error) {
 	s, err := f.server(ctx, "unlimited", "MEMS_AUTH=required", "MEMS_RATE_LIMIT=0")
 	if err != nil {
 		return "", err
@@ -72,7 +72,7 @@ func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(
 	made, seen := 0, tally{}
 	var refusal answer
 	for i := range most + 20 {
-		path, body := make(i)
+		path, body := next(i)
 		a, err := s.ask(ctx, request{method: "POST", path: path, key: key, body: body})
 		if err != nil {
 			return "", err
@@ -93,7 +93,7 @@ func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(
 	if refusal.status == 0 {
 		return "", errNotRefused
 	}
-	path, body := make(most + 20)
+	path, body := next(most + 20)
 	a, err := s.ask(ctx, request{method: "POST", path: path, key: other, body: body})
 	if err := a.want(err, http.StatusCreated); err != nil {
 		return "", fmt.Errorf("another partner: %w", err)
