@@ -42,6 +42,9 @@ GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.calendar_feeds T
 -- The audit trail can be written, and never rewritten. Of its chains, only where
 -- they end is noted.
 GRANT SELECT, INSERT ON mems.audit_entries TO 'mems_app'@'localhost';
+-- What finds a patient's entries is made from them.
+GRANT SELECT, INSERT ON mems.audit_patients TO 'mems_app'@'localhost';
+GRANT SELECT, UPDATE ON mems.audit_index TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash) ON mems.audit_chains TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
 -- Whoever is erased leaves no words in the history.

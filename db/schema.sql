@@ -174,8 +174,24 @@ CREATE TABLE `audit_entries` (
   UNIQUE KEY `audit_entries_chain` (`chain`,`seq`),
   KEY `audit_entries_patient` (`patient_id`,`id`),
   KEY `audit_entries_at` (`at`),
+  KEY `audit_entries_subject` (`subject`,`id`),
+  KEY `audit_entries_operation` (`operation`,`id`),
   CONSTRAINT `audit_entries_action` CHECK (`action` in ('create','read','update','delete')),
   CONSTRAINT `audit_entries_seq` CHECK (`seq` > 0)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `audit_index` (
+  `id` tinyint(4) NOT NULL,
+  `indexed_to` bigint(20) NOT NULL,
+  `runs` bigint(20) NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `audit_patients` (
+  `patient_id` bigint(20) NOT NULL,
+  `entry_id` bigint(20) NOT NULL,
+  PRIMARY KEY (`patient_id`,`entry_id`),
+  KEY `audit_patients_entry` (`entry_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `calendar_feeds` (

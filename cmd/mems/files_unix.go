@@ -10,5 +10,5 @@ func mostFiles() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0
 	}
-	return int(min(limit.Cur, 1<<20)) //nolint:gosec // G115: bounded
+	return int(min(limit.Cur, 1<<20))
 }

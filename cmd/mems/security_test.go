@@ -29,7 +29,7 @@ func TestSecurityNamesTests(t *testing.T) {
 			return nil
 		}
 		files[entry.Name()] = true
-		text, err := os.ReadFile(path) //nolint:gosec // G122: our own tree
+		text, err := os.ReadFile(path)
 		for _, found := range function.FindAllStringSubmatch(string(text), -1) {
 			defined[found[1]] = true
 		}

@@ -111,6 +111,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		p.adviseFirstKey(ctx, st)
 	}
 	go keepHouse(ctx, st, log)
+	go indexTrail(ctx, st, log)
 	sender := delivery.New(delivery.Config{
 		Store: st, Message: server.WebhookMessage, Inside: inside, Version: version, Now: time.Now, Log: log, Observe: watch.Delivered,
 	})
@@ -150,6 +151,29 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 			log.DebugContext(ctx, "old messages were not deleted", "cause", err)
 		}
 		cancel()
+	}
+}
+
+// indexTrail keeps what finds a patient's entries in the audit trail up to date. After
+// an upgrade there are years of them: it goes on portion by portion, and rests as long
+// as it works.
+func indexTrail(ctx context.Context, st *store.Store, log *slog.Logger) {
+	const idle = 5 * time.Second
+	for pause := idle; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		limit, cancel := context.WithTimeout(ctx, 15*time.Second)
+		began := time.Now()
+		n, err := st.IndexAudit(limit)
+		cancel()
+		if pause = idle; err != nil {
+			log.DebugContext(ctx, "indexing the audit trail failed; will retry", "cause", err)
+		} else if n >= 1000 {
+			pause = time.Since(began)
+		}
 	}
 }
 

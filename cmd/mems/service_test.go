@@ -16,8 +16,13 @@ func TestOnlyServeAndDemoStartAPrivateServer(t *testing.T) {
 	env := []string{"MEMS_DATA_DIR=" + dir, "MEMS_SERVICE_DIR=" + filepath.Join(dir, "none")}
 	create := []string{"keys", "create", "--role", "manager", "Desk"}
 	for _, args := range [][]string{
-		create, {"keys", "list"}, {"checksum"}, {"backup", filepath.Join(t.TempDir(), "backup.gz")}, {"migrate", "status"},
-		{"migrate", "up"}, {"audit", "verify"},
+		create,
+		{"keys", "list"},
+		{"checksum"},
+		{"backup", filepath.Join(t.TempDir(), "backup.gz")},
+		{"migrate", "status"},
+		{"migrate", "up"},
+		{"audit", "verify"},
 	} {
 		code, said := runMEMS(t, args, env...)
 		if code != exitConfig || !contains(said, "set MEMS_DATABASE_URL", dir) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -57,9 +58,7 @@ func (r request) build(ctx context.Context, url string) (*http.Request, error) {
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")
 	}
-	for name, values := range r.header {
-		q.Header[name] = values
-	}
+	maps.Copy(q.Header, r.header)
 	if r.key != "" {
 		q.Header.Set("X-Api-Key", r.key)
 	}
@@ -115,7 +114,7 @@ func (t *target) raw(ctx context.Context, text string, wait time.Duration) (back
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(wait)) // a connection of TCP takes one
 	if _, err := conn.Write([]byte(text)); err != nil {
-		return "", true, nil //nolint:nilerr // refused before all was sent
+		return "", true, nil // refused before all was sent
 	}
 	all, err := io.ReadAll(conn)
 	return string(all), !isTimeout(err), nil

@@ -134,7 +134,7 @@ func (t *target) opened(ctx context.Context, key string) (status int, end func()
 	if err != nil {
 		return 0, nil, err
 	}
-	p, err := (&http.Client{Transport: client.Transport}).Do(q)
+	p, err := (&http.Client{Transport: client.Transport}).Do(q) //nolint:bodyclose // end does
 	if err != nil {
 		return 0, nil, err
 	}

@@ -10,8 +10,8 @@ import (
 // The most that one caller may keep for itself.
 const (
 	mostStreams  = 20
-	mostHolds    = 5   // of a partner
-	mostWaitlist = 100 // entries of a partner
+	mostHolds    = 5  // of a partner
+	mostWaitlist = 50 // entries of a partner
 )
 
 func hoardStreams(ctx context.Context, f *field) (string, error) {
@@ -56,7 +56,7 @@ func hoardStreams(ctx context.Context, f *field) (string, error) {
 
 // hoard makes records until one is refused, and checks that another partner still
 // gets one.
-func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(i int) (path string, body object)) (string, error) {
+func (f *field) hoard(ctx context.Context, scopes []string, most int, next func(patient int64, i int) (path string, body object)) (string, error) {
 	s, err := f.server(ctx, "unlimited", "MEMS_AUTH=required", "MEMS_RATE_LIMIT=0")
 	if err != nil {
 		return "", err
@@ -69,10 +69,19 @@ func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(
 	if err != nil {
 		return "", err
 	}
+	// A partner reaches the patients that it registered.
+	patient, err := f.createAs(ctx, s, key, "/patients", object{"first_name": "Ann", "last_name": f.unique("Number")})
+	if err != nil {
+		return "", err
+	}
+	others, err := f.createAs(ctx, s, other, "/patients", object{"first_name": "Ann", "last_name": f.unique("Number")})
+	if err != nil {
+		return "", err
+	}
 	made, seen := 0, tally{}
 	var refusal answer
 	for i := range most + 20 {
-		path, body := make(i)
+		path, body := next(patient, i)
 		a, err := s.ask(ctx, request{method: "POST", path: path, key: key, body: body})
 		if err != nil {
 			return "", err
@@ -93,7 +102,7 @@ func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(
 	if refusal.status == 0 {
 		return "", errNotRefused
 	}
-	path, body := make(most + 20)
+	path, body := next(others, most+20)
 	a, err := s.ask(ctx, request{method: "POST", path: path, key: other, body: body})
 	if err := a.want(err, http.StatusCreated); err != nil {
 		return "", fmt.Errorf("another partner: %w", err)
@@ -102,7 +111,7 @@ func (f *field) hoard(ctx context.Context, scopes []string, most int, make func(
 }
 
 func hoardHolds(ctx context.Context, f *field) (string, error) {
-	return f.hoard(ctx, []string{"appointments:write"}, mostHolds, func(i int) (string, object) {
+	return f.hoard(ctx, []string{"appointments:write", "patients:write"}, mostHolds, func(_ int64, i int) (string, object) {
 		return "/holds", object{
 			"doctor_id": f.doctor, "start_time": f.start.AddDate(0, 0, 1).Add(time.Duration(i) * 30 * time.Minute).Format(time.RFC3339),
 			"duration_minutes": 30, "seconds": 60,
@@ -111,9 +120,9 @@ func hoardHolds(ctx context.Context, f *field) (string, error) {
 }
 
 func hoardWaitlist(ctx context.Context, f *field) (string, error) {
-	return f.hoard(ctx, []string{"records:all", "patients:read", "waitlist:write", "waitlist:read"}, mostWaitlist, func(i int) (string, object) {
+	return f.hoard(ctx, []string{"patients:write", "waitlist:write"}, mostWaitlist, func(patient int64, i int) (string, object) {
 		return "/waitlist", object{
-			"patient_id": f.patient, "doctor_ids": []int64{f.doctor}, "duration_minutes": 15 + i%30,
+			"patient_id": patient, "doctor_ids": []int64{f.doctor}, "duration_minutes": 15 + i%30,
 			"from": f.start.AddDate(0, 0, i%60).Format(time.RFC3339), "to": f.start.AddDate(0, 0, i%60+5).Format(time.RFC3339),
 		}
 	})

@@ -177,7 +177,7 @@ func run(ctx context.Context, o options, chosen []attack, say io.Writer) ([]resu
 	if err != nil {
 		return nil, err
 	}
-	defer f.close()
+	defer f.close() //nolint:contextcheck // also when ctx has ended
 	results := make([]result, len(chosen))
 	carryOut := func(i int) {
 		began := time.Now()

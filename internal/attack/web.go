@@ -35,8 +35,10 @@ func rebinding(ctx context.Context, f *field) (string, error) {
 		"localhost@evil.example", "[::ffff:192.0.2.1]:" + port,
 	} {
 		for _, r := range []request{
-			{method: "GET", path: "/patients"}, {method: "GET", path: fmt.Sprintf("/fhir/Patient/%d", f.patient)},
-			{method: "GET", path: "/audit"}, {method: "GET", path: "/stream"},
+			{method: "GET", path: "/patients"},
+			{method: "GET", path: fmt.Sprintf("/fhir/Patient/%d", f.patient)},
+			{method: "GET", path: "/audit"},
+			{method: "GET", path: "/stream"},
 			{method: "POST", path: "/api-keys", body: object{"name": f.unique("minted"), "role": "admin"}},
 			{method: "GET", path: "/calendars/x.ics", header: http.Header{"X-Api-Key": {""}}},
 		} {
@@ -92,7 +94,9 @@ func forms(ctx context.Context, f *field) (string, error) {
 		}
 		for _, header := range []http.Header{
 			{"Origin": {"https://evil.example"}, "Content-Type": {"text/plain"}},
-			{"Origin": {"null"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}},
+			{"Origin": {"null"}},
+			{"Sec-Fetch-Site": {"cross-site"}},
+			{"Sec-Fetch-Site": {"same-site"}},
 			{"Origin": {"http://localhost.evil.example"}, "Content-Type": {"application/x-www-form-urlencoded"}},
 		} {
 			for _, path := range []string{"confirm", "check-in", "start", "complete", "no-show", "leave", "undo", "cancel"} {

@@ -21,6 +21,12 @@ const (
 	AuditDeleted AuditAction = "delete"
 )
 
+// AuditRefused is the object of an entry about a request that was refused.
+const AuditRefused = "refused_request"
+
+// Anonymous is the subject of an entry about a caller who did not authenticate.
+const Anonymous = "anonymous"
+
 // AuditEntry is one line of the audit trail.
 type AuditEntry struct {
 	ID         int64

@@ -97,6 +97,8 @@ type Error struct {
 	AllowedTicket []TicketStatus
 	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
 	Dates []SeriesDate
+	// Patient is who was asked for, with CodePatientNotFound; for the audit trail only.
+	Patient int64 `json:"-"`
 	// EarliestStart and LatestStart go with CodeOutsideBookingWindow; zero: no bound.
 	EarliestStart, LatestStart time.Time
 	// MergedInto goes with CodePatientMerged.

@@ -53,6 +53,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
+	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
 		level := slog.LevelError
 		if _, shed := errors.AsType[*shedError](err); shed {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+
+	"mems/internal/clinic"
 )
 
 const headerRequestID = "X-Request-ID"
@@ -48,13 +50,18 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 		if route == "" {
 			route = "(none)"
 		}
-		s.cfg.Log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
+		attributes := []slog.Attr{
 			slog.String("request_id", requestID(c)),
 			slog.String("method", c.Request().Method),
 			slog.String("route", route),
 			slog.Int("status", c.Response().Status),
 			slog.Int64("bytes", c.Response().Size),
-			slog.Float64("took_seconds", time.Since(start).Seconds())) //nolint:forbidigo // the same
+			slog.Float64("took_seconds", time.Since(start).Seconds()), //nolint:forbidigo // the same
+		}
+		if who, refused := c.Get(refusedKey).(clinic.Access); refused {
+			attributes = append(attributes, slog.String("subject", who.Subject), slog.String("address", who.Address.Unmap().WithZone("").String()))
+		}
+		s.cfg.Log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request", attributes...)
 		return nil
 	}
 }

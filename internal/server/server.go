@@ -89,6 +89,8 @@ type Server struct {
 	draining atomic.Bool
 
 	limits      *limits
+	refusals    refusals
+	operations  map[string]Answered // by method and the router's path
 	crossOrigin *http.CrossOriginProtection
 	admission   *admission
 	tokens      *tokens // nil: none are taken
@@ -150,8 +152,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Tokens != nil {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
+	s.operations = validators.operations()
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, compress, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
+	s.echo.Use(s.identify, compress, s.observe(s.operations), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}

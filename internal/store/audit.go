@@ -4,125 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-
-	"mems/internal/clinic"
 )
-
-// AuditQuery chooses a page of the audit trail; zero values do not narrow it.
-type AuditQuery struct {
-	PatientID int64
-	Subject   string
-	Operation string
-	From, To  *time.Time
-	Before    int64 // id of the last item of the page before; 0: first page
-	Limit     int
-}
-
-// ListAudit reads a page of the audit trail, newest first. Index: the primary
-// key, backwards; narrow it by time for what is long ago.
-func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditEntry], error) {
-	items, err := readAudit(ctx, s.db, q)
-	if err != nil {
-		return Page[clinic.AuditEntry]{}, translate(ctx, err)
-	}
-	p := page(items, q.Limit)
-	var patients []int64
-	for _, e := range p.Items {
-		if e.PatientID != nil && !slices.Contains(patients, *e.PatientID) {
-			patients = append(patients, *e.PatientID)
-		}
-	}
-	return p, s.recordRead(ctx, "audit_entry", 0, patients...)
-}
-
-// Safety: the text is put together from constants only; every value is an
-// argument.
-func readAudit(ctx context.Context, db sqlx.QueryerContext, q AuditQuery) ([]clinic.AuditEntry, error) {
-	where, args := []string{`TRUE`}, []any{}
-	and := func(condition string, values ...any) {
-		where = append(where, condition)
-		args = append(args, values...)
-	}
-	if q.Before != 0 {
-		and(`e.id < ?`, q.Before)
-	}
-	if q.PatientID != 0 {
-		records, err := recordsOf(ctx, db, q.PatientID)
-		if err != nil {
-			return nil, err
-		}
-		var conditions []string
-		var values []any
-		for _, id := range records {
-			conditions = append(conditions, `e.patient_id = ? OR e.patient_ids IS NOT NULL AND JSON_CONTAINS(e.patient_ids, ?)`)
-			values = append(values, id, strconv.FormatInt(id, 10))
-		}
-		and(`(`+strings.Join(conditions, ` OR `)+`)`, values...)
-	}
-	if q.Subject != "" {
-		and(`e.subject = ?`, q.Subject)
-	}
-	if q.Operation != "" {
-		and(`e.operation = ?`, q.Operation)
-	}
-	if q.From != nil {
-		and(`e.at >= ?`, *q.From)
-	}
-	if q.To != nil {
-		and(`e.at < ?`, *q.To)
-	}
-	var rows []struct {
-		auditRow
-		Key []byte `db:"patient_secret"`
-	}
-	err := sqlx.SelectContext(ctx, db, &rows, `
-		SELECT e.id, e.chain, e.seq, e.at, e.subject, e.address, e.request_id, e.operation, e.action, e.object, e.object_id,
-		       e.patient_id, e.patient_ids, e.details, e.secret, e.mac_key, e.hash, p.secret AS patient_secret
-		FROM audit_entries AS e
-		LEFT JOIN patient_secrets AS p ON p.patient_id = e.patient_id
-		WHERE `+strings.Join(where, ` AND `)+`
-		ORDER BY e.id DESC
-		LIMIT ?`, append(args, q.Limit+1)...)
-	items := make([]clinic.AuditEntry, len(rows))
-	for i := range rows {
-		items[i] = rows[i].entry(rows[i].Key)
-	}
-	return items, err
-}
-
-// entry opens a row with the patient's key, nil when it is gone.
-func (r *auditRow) entry(key []byte) clinic.AuditEntry {
-	e := clinic.AuditEntry{
-		ID: r.ID, At: r.At, Subject: r.Subject, Address: r.Address, RequestID: r.RequestID, Operation: r.Operation,
-		Action: clinic.AuditAction(r.Action), Object: r.Object, ObjectID: r.ObjectID, PatientID: r.PatientID,
-	}
-	if r.PatientIDs != nil {
-		_ = json.Unmarshal([]byte(*r.PatientIDs), &e.PatientIDs) // if it was tampered with, "mems audit verify" says so
-	}
-	plain := r.Details
-	if r.Secret {
-		var err error
-		if plain, err = decrypt(key, r.Details); err != nil {
-			e.Erased = true
-			return e
-		}
-	}
-	if plain != nil {
-		var d details
-		_ = json.Unmarshal(plain, &d) // as above
-		e.Reason, e.Changes = d.Reason, d.Changes
-	}
-	return e
-}
 
 // Head is the end of a chain of the audit trail. Kept outside of the database, it
 // shows later that nothing before it was taken away.

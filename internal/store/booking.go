@@ -127,7 +127,8 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 	return false, checkMerged(ctx, t, id)
 }
 
-// checkMerged refuses a patient whose record was merged into another.
+// checkMerged returns clinic.CodePatientMerged for a record that was merged into
+// another, if the caller can access either: to others it is not there.
 func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
 	var into sql.NullInt64
 	err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
@@ -135,6 +136,9 @@ func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if survivor, err := reachedSurvivor(ctx, q, id); err != nil || survivor == 0 {
 		return err
 	}
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}

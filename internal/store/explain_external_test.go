@@ -48,7 +48,13 @@ func TestPlans(t *testing.T) {
 	f.DB.MustExec(`
 		INSERT INTO webhook_deliveries (webhook_id, position, at, type, object, object_id, status, since, last_at, created_at)
 		SELECT 7, position, at, type, object, object_id, 'delivered', at, at, at FROM changes`)
-	if _, err := f.DB.Exec(`ANALYZE TABLE appointments, patients, patient_names, doctors, changes, webhook_deliveries`); err != nil {
+	// A trail of many callers and patients.
+	f.DB.MustExec(`
+		INSERT INTO audit_entries (chain, seq, at, subject, operation, action, object, patient_id, hash)
+		SELECT 1, id, '2027-01-01' + INTERVAL id MINUTE, CONCAT('key:', id % 97), CONCAT('op', id % 89), 'read', 'patient', patient_id, REPEAT('x', 32)
+		FROM appointments`)
+	f.DB.MustExec(`INSERT INTO audit_patients (patient_id, entry_id) SELECT patient_id, id FROM audit_entries WHERE chain = 1 AND patient_id IS NOT NULL`)
+	if _, err := f.DB.Exec(`ANALYZE TABLE audit_entries, audit_patients, appointments, patients, patient_names, doctors, changes, webhook_deliveries`); err != nil {
 		t.Fatal(err)
 	}
 	one, err := sqlx.Connect("mysql", f.DSN)

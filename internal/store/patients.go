@@ -91,13 +91,13 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 		FROM patients
 		WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return clinic.Patient{}, clinic.ErrPatientNotFound
+		return clinic.Patient{}, patientNotFound(id)
 	}
 	if err != nil {
 		return clinic.Patient{}, translate(ctx, err)
 	}
 	if reached, err := reachesPatient(ctx, s.db, id); err != nil || !reached {
-		return clinic.Patient{}, firstError(translate(ctx, err), clinic.ErrPatientNotFound)
+		return clinic.Patient{}, firstError(translate(ctx, err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
 	if err := s.withIdentifiers(ctx, s.db, ps); err != nil {
@@ -204,15 +204,15 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 		FOR UPDATE`, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return clinic.Patient{}, clinic.ErrPatientNotFound
+		return clinic.Patient{}, patientNotFound(id)
 	case err == nil && row.MergedInto != nil:
-		return clinic.Patient{}, &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: *row.MergedInto}
+		return clinic.Patient{}, firstError(checkMerged(ctx, t, id), patientNotFound(id))
 	}
 	if err != nil {
 		return clinic.Patient{}, err
 	}
 	if reached, err := reachesPatient(ctx, t, id); err != nil || !reached || row.ErasedAt != nil {
-		return clinic.Patient{}, firstError(err, clinic.ErrPatientNotFound)
+		return clinic.Patient{}, firstError(err, patientNotFound(id))
 	}
 	return row.patient(), nil
 }

@@ -140,6 +140,13 @@ func readAuditOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) erro
 	var err error
 	f.Audit, err = readAudit(ctx, t, AuditQuery{PatientID: id, Limit: maxExportedAudit - 1})
 	slices.Reverse(f.Audit)
+	// A list showed others too, and who they are is not this patient's to know.
+	own := append([]clinic.Patient{f.Patient}, f.Merged...)
+	for i := range f.Audit {
+		f.Audit[i].PatientIDs = slices.DeleteFunc(f.Audit[i].PatientIDs, func(id int64) bool {
+			return !slices.ContainsFunc(own, func(p clinic.Patient) bool { return p.ID == id })
+		})
+	}
 	return err
 }
 

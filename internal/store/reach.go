@@ -23,6 +23,12 @@ func reachesPatient(ctx context.Context, q sqlx.QueryerContext, id int64) (bool,
 	return reached, err
 }
 
+// patientNotFound is the answer for a patient who does not exist or is beyond reach,
+// with the id for the audit trail.
+func patientNotFound(id int64) error {
+	return &clinic.Error{Code: clinic.CodePatientNotFound, Patient: id}
+}
+
 // reachedSurvivor returns the id of the record that a patient's was merged into,
 // its own when it was not; 0 when neither is within the caller's reach.
 func reachedSurvivor(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {

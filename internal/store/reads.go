@@ -36,6 +36,36 @@ func (s *Store) recordRead(ctx context.Context, object string, id int64, patient
 	if err != nil {
 		return err
 	}
+	return s.writeSoon(ctx, row)
+}
+
+// refusalWait bounds how long a refusal waits for its entry: whoever is turned away
+// is told so even when the database cannot be used.
+const refusalWait = time.Second
+
+// RecordRefusal writes down that the caller of ctx was turned away, with the problem
+// that was the answer; id is the record in the address, patient the one who was asked
+// for, 0 for none. Whether they exist is not asked.
+func (s *Store) RecordRefusal(ctx context.Context, action clinic.AuditAction, problem string, id, patient int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalWait)
+	defer cancel()
+	e := newEntry(ctx, clinic.Instant(s.now()))
+	e.Action, e.Object, e.Reason = action, clinic.AuditRefused, &problem
+	if id != 0 {
+		e.ObjectID = &id
+	}
+	if patient != 0 {
+		e.PatientIDs = []int64{patient} // not PatientID: why stays readable, and no key is made for nobody
+	}
+	row, err := s.seal(ctx, nil, &e) // nothing private in it: no secret is asked for
+	if err != nil {
+		return err
+	}
+	return s.writeSoon(ctx, row)
+}
+
+// writeSoon has an entry written with those of others, and waits for it.
+func (s *Store) writeSoon(ctx context.Context, row auditRow) error {
 	r := read{row, make(chan error, 1)}
 	select {
 	case s.reads <- r:

@@ -98,6 +98,13 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 			if err != nil {
 				return err
 			}
+			// Index audit_patients_entry.
+			_, err = t.exec(ctx, `
+				DELETE a FROM audit_entries AS e JOIN audit_patients AS a ON a.entry_id = e.id
+				WHERE e.chain = ? AND e.seq <= ?`, chain, until)
+			if err != nil {
+				return err
+			}
 			gone, err = t.exec(ctx, `DELETE FROM audit_entries WHERE chain = ? AND seq <= ?`, chain, until)
 			return err
 		})

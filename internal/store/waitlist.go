@@ -33,10 +33,10 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 			return err
 		}
 		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
-			return firstError(err, clinic.ErrPatientNotFound)
+			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
-			return firstError(err, clinic.ErrPatientNotFound)
+			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if err := checkDoctors(ctx, t, e.DoctorIDs...); err != nil {
 			return err

@@ -1979,6 +1979,12 @@ export const bookFhirAppointment = <ThrowOnError extends boolean = false>(option
  * an erased patient the changes cannot be read any more; that there were some can.
  * Reading the trail is itself written down.
  *
+ * A refused request is an entry too, with `refused_request` as its `object`, the
+ * problem in `reason` and the id of the address in `object_id`: every 401 and 403,
+ * and each 404 of a caller with limited access. There is at most one for each
+ * caller, operation and minute. A caller who did not authenticate is `anonymous`,
+ * told apart by network address; of these at most 120 a minute are written down.
+ *
  * Permission: `audit:read`.
  *
  */

@@ -1869,7 +1869,7 @@ export type AuditEntry = {
      */
     action: 'create' | 'read' | 'update' | 'delete';
     /**
-     * The kind of record.
+     * The kind of record; `refused_request` for a request that was refused.
      */
     object: string;
     /**
@@ -1881,7 +1881,7 @@ export type AuditEntry = {
      */
     patient_id: number | null;
     /**
-     * The patients whom a list showed.
+     * The patients whom a list showed; in an export, only those that it is about.
      */
     patient_ids: Array<Id>;
     /**

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+	"mems/internal/storetest"
+)
+
+// A key that was revoked and a patient who was erased after the backup stay revoked
+// and erased when it is restored: by the list beside it, or by the old database.
+// Without either, nothing is restored unless that is asked for.
+func TestRestoreKeepsWhatWasEnded(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	url := "MEMS_DATABASE_URL=" + d.DSN
+	c := contracttest.New(t, startMEMS(t, url).URL)
+	var patient api.Patient
+	c.Post("/patients", map[string]any{"first_name": "Eve", "last_name": "Erased"}).Want(t, http.StatusCreated, "").Decode(t, &patient)
+	var doctor api.Doctor
+	c.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Want(t, http.StatusCreated, "").Decode(t, &doctor)
+	var visit api.Appointment
+	c.Post("/appointments", booking(patient.ID, doctor.ID, time.Now().Add(48*time.Hour).Truncate(time.Hour), 30)).Want(t, http.StatusCreated, "").Decode(t, &visit)
+	for _, name := range []string{"lost", "kept"} {
+		if code, out := runMEMS(t, []string{"keys", "create", "--role", "manager", name}, url); code != exitOK {
+			t.Fatal(out)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "old.gz")
+	if code, out := runMEMS(t, []string{"backup", file}, url); code != exitOK {
+		t.Fatal(out)
+	}
+	// After the backup: the visit is cancelled, the patient erased, a key revoked.
+	c.Post(fmt.Sprintf("/appointments/%d/cancel", visit.ID), map[string]any{"reason": "patient_request"}).Want(t, http.StatusOK, "")
+	c.Post(fmt.Sprintf("/patients/%d/erase", patient.ID), map[string]any{"reason": "asked for it"}).Want(t, http.StatusOK, "")
+	if code, out := runMEMS(t, []string{"keys", "revoke", "1"}, url); code != exitOK {
+		t.Fatal(out)
+	}
+
+	restored := func(args ...string) (name string, revoked int, output string) {
+		t.Helper()
+		into := storetest.Empty(t)
+		code, output := runMEMS(t, append([]string{"restore"}, args...), "MEMS_DATABASE_URL="+into.DSN)
+		if code != exitOK {
+			t.Fatalf("%v: %s", args, output)
+		}
+		if err := into.DB.Get(&name, `SELECT first_name FROM patients`); err != nil {
+			t.Fatal(err)
+		}
+		if err := into.DB.Get(&revoked, `SELECT COUNT(*) FROM api_keys WHERE revoked_at IS NOT NULL`); err != nil {
+			t.Fatal(err)
+		}
+		return name, revoked, output
+	}
+	old := d.DSN[strings.LastIndex(d.DSN, "/")+1:]
+	old, _, _ = strings.Cut(old, "?")
+	if name, revoked, out := restored("--old-database", old, file); name != "Erased" || revoked != 1 || !contains(out, "open again, to be cancelled: 1") {
+		t.Errorf("from the old database: %s, %d revoked\n%s", name, revoked, out)
+	}
+	if code, out := runMEMS(t, []string{"revocations", revocationsBeside(file)}, url); code != exitOK {
+		t.Fatal(out)
+	}
+	if name, revoked, out := restored(file); name != "Erased" || revoked != 1 {
+		t.Errorf("from the list: %s, %d revoked\n%s", name, revoked, out)
+	}
+	if name, revoked, _ := restored("--without-revocations", file); name != "Eve" || revoked != 0 {
+		t.Errorf("without: %s, %d revoked", name, revoked)
+	}
+	into := storetest.Empty(t)
+	if code, out := runMEMS(t, []string{"restore", "--revocations", filepath.Join(t.TempDir(), "none"), file}, "MEMS_DATABASE_URL="+into.DSN); code != exitFailed {
+		t.Errorf("a list that is not there: %d %s", code, out)
+	}
+}
+
+// A restore that was killed is begun anew by the next one, and a database whose
+// restore is not finished is served by nobody.
+func TestUnfinishedRestore(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	file := filepath.Join(t.TempDir(), "backup.gz")
+	if code, out := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+d.DSN); code != exitOK {
+		t.Fatal(out)
+	}
+	into := storetest.New(t)
+	url := "MEMS_DATABASE_URL=" + into.DSN
+	// As a restore leaves it that is killed among the rows.
+	for _, text := range []string{
+		`SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')`,
+		`INSERT INTO goose_db_version (id, version_id, is_applied) VALUES (0, 0, 0)`,
+		`INSERT INTO doctors (full_name, specialization, created_at, updated_at) VALUES ('Dr. Half', 'Any', '2026-01-01', '2026-01-01')`,
+	} {
+		into.DB.SetMaxOpenConns(1)
+		if _, err := into.DB.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"serve"}, {"migrate", "up"}} {
+		if code, out := runMEMS(t, args, url, "MEMS_HTTP_ADDR=127.0.0.1:0"); code != exitFailed || !contains(out, "being restored") {
+			t.Errorf("%v: %d %s", args, code, out)
+		}
+	}
+	if code, out := runMEMS(t, []string{"restore", file}, url); code != exitOK {
+		t.Errorf("%d %s", code, out)
+	}
+	_, want := runMEMS(t, []string{"checksum"}, "MEMS_DATABASE_URL="+d.DSN)
+	if _, got := runMEMS(t, []string{"checksum"}, url); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A private server's backup goes into another one, which was started
+// and is empty.
+func TestRestorePrivateIntoPrivate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	engine := "MEMS_DATABASE_ENGINE=" + cmp.Or(os.Getenv("MEMS_TEST_DATABASE_ENGINE"), "auto")
+	one, two := "MEMS_DATA_DIR="+filepath.Join(dir, "1"), "MEMS_DATA_DIR="+filepath.Join(dir, "2")
+	startMEMS(t, one, engine)
+	startMEMS(t, two, engine)
+	for _, args := range [][]string{{"keys", "create", "--role", "manager", "one"}, {"backup", filepath.Join(dir, "b.gz")}} {
+		if code, out := runMEMS(t, args, one, engine); code != exitOK {
+			t.Fatal(out)
+		}
+	}
+	if code, out := runMEMS(t, []string{"restore", filepath.Join(dir, "b.gz")}, two, engine); code != exitOK {
+		t.Fatal(out)
+	}
+	if code, out := runMEMS(t, []string{"keys", "list"}, two, engine); code != exitOK || !contains(out, "one", "manager") {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, out := runMEMS(t, []string{"restore", filepath.Join(dir, "b.gz")}, two, engine); code != exitFailed || !contains(out, "not empty", "MEMS_DATA_DIR") {
+		t.Errorf("%d %s", code, out)
+	}
+}

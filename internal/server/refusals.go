@@ -1,0 +1,113 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// refusedKey is where recordRefusal leaves who was turned away, for the log.
+const refusedKey = "refused"
+
+// recordRefusal writes into the audit trail that a caller was turned away: not
+// authenticated, not allowed, or asking for what is not there within its reach.
+// Whether such a record exists elsewhere makes no difference, to the trail as to
+// the time that the answer takes.
+func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
+	r := c.Request()
+	access := clinic.AccessOf(r.Context())
+	if access.Subject == "system" { // refused before anything was asked about the caller
+		access = clinic.Access{
+			Operation: s.operations[r.Method+" "+c.Path()].Operation, RequestID: requestID(c), Address: originOf(r, s.cfg.TrustedProxies).address,
+		}
+	}
+	rule, isRule := errors.AsType[*clinic.Error](err)
+	switch {
+	case access.Operation == "":
+		return
+	case p.Status == http.StatusUnauthorized, p.Status == http.StatusForbidden:
+	case p.Status == http.StatusNotFound && isRule && !access.Reach.All:
+	default:
+		return
+	}
+	access.Subject = cmp.Or(access.Subject, clinic.Anonymous)
+	c.Set(refusedKey, access)
+	if !s.refusals.first(access, s.cfg.Now()) {
+		return
+	}
+	id, _ := strconv.ParseInt(c.Param("id"), 10, 64) // 0 where the address holds none
+	var patient int64
+	if isRule {
+		patient = rule.Patient
+	}
+	ctx := clinic.WithAccess(r.Context(), access)
+	if err := s.cfg.Store.RecordRefusal(ctx, attempted(r.Method), strings.TrimPrefix(p.Type, "/problems/"), max(id, 0), patient); err != nil {
+		s.cfg.Log.WarnContext(ctx, "a refused request is not in the audit trail",
+			"request_id", access.RequestID, "operation", access.Operation, "cause", err)
+	}
+}
+
+// attempted is what a request would have done.
+func attempted(method string) clinic.AuditAction {
+	switch method {
+	case http.MethodPost:
+		return clinic.AuditCreated
+	case http.MethodPatch, http.MethodPut:
+		return clinic.AuditChanged
+	case http.MethodDelete:
+		return clinic.AuditDeleted
+	}
+	return clinic.AuditSeen
+}
+
+// Bounds of what refusals may add to the audit trail, in each process and minute.
+const (
+	maxRefusals          = 10_000 // of all callers: bounds the memory
+	maxAnonymousRefusals = 120    // of callers who did not authenticate
+	maxRefusalsOfAddress = 10     // of one address among them
+)
+
+// refusals thins the entries about refused requests: one for each caller, operation
+// and minute. Of callers who did not authenticate an address is the caller, for IPv6
+// its network of 64 bits, which is what one machine has.
+type refusals struct {
+	mu        sync.Mutex
+	minute    time.Time
+	seen      map[string]int
+	anonymous int
+}
+
+// first reports whether a refusal is to be written down.
+func (f *refusals) first(a clinic.Access, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if minute := now.Truncate(time.Minute); !minute.Equal(f.minute) || f.seen == nil {
+		f.minute, f.seen, f.anonymous = minute, map[string]int{}, 0
+	}
+	caller := a.Subject
+	if a.Subject == clinic.Anonymous {
+		caller += " " + addressName(a.Address.Unmap().WithZone(""))
+		if f.anonymous >= maxAnonymousRefusals || f.seen[caller] >= maxRefusalsOfAddress {
+			return false
+		}
+	}
+	what := caller + "\n" + a.Operation
+	if f.seen[what] > 0 || len(f.seen) >= maxRefusals {
+		return false
+	}
+	f.seen[what] = 1
+	if a.Subject == clinic.Anonymous {
+		f.seen[caller]++
+		f.anonymous++
+	}
+	return true
+}
