@@ -70,6 +70,9 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
 	p := proposals{reader: r, booking: b, seen: map[clinic.Slot]bool{}}
+	if clinic.AccessOf(ctx).IsPartner() {
+		p.partners = s.partners
+	}
 	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
 		p.groups = append(p.groups, group)
 	}
@@ -89,6 +92,7 @@ type proposals struct {
 	whole        clinic.Interval
 	same, others []clinic.Slot
 	seen         map[clinic.Slot]bool
+	partners     clinic.PartnerWindow // what the caller may book; zero: any start
 }
 
 // search looks around the wanted time first, then farther away for those of whom
@@ -123,6 +127,9 @@ func (p *proposals) search(ctx context.Context) error {
 
 // searchGroup looks for the times that are still wanted in the calendars of a group.
 func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interval) error {
+	if window = p.partners.Narrow(p.now, window); !window.Start.Before(window.End) {
+		return nil
+	}
 	doctors := slices.DeleteFunc(slices.Clone(p.groups[i]), func(id int64) bool {
 		if id == p.booking.DoctorID {
 			return len(p.same) >= alternativesEach

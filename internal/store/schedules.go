@@ -153,8 +153,8 @@ func walk(window clinic.Interval, left *int, doctors func() int, visit func(clin
 	return window.End, nil
 }
 
-// search prepares a reader on a snapshot, cuts what has passed off the window,
-// and runs work.
+// search prepares a reader on a snapshot, cuts what has passed off the window, and what the
+// caller may not book, and runs work.
 func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*reader) error) error {
 	t, err := s.snapshot(ctx)
 	if err != nil {
@@ -164,6 +164,9 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	now := clinic.Instant(s.now())
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
+	}
+	if clinic.AccessOf(ctx).IsPartner() {
+		q.Window = s.partners.Narrow(now, q.Window)
 	}
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {

@@ -25,6 +25,8 @@ type matcher struct {
 	r *reader
 	// never: the times of a doctor that the patient gave up, or let pass.
 	never map[int64][]clinic.Interval
+	// partners: what whoever made the entry may book; zero: any start.
+	partners clinic.PartnerWindow
 }
 
 // matcherOf reads what does not depend on the window: the type and the active
@@ -32,6 +34,15 @@ type matcher struct {
 func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.Time, e clinic.WaitlistEntry, doctors []int64) (*matcher, error) {
 	m := &matcher{s: s, e: e, r: &reader{q: q, now: now, patient: e.PatientID}, never: map[int64][]clinic.Interval{}}
 	m.r.slot.Duration = e.Duration
+	if s.partners != (clinic.PartnerWindow{}) && e.MadeBy != nil {
+		partner, err := isPartnersKey(ctx, q, *e.MadeBy)
+		if err != nil {
+			return m, err
+		}
+		if partner {
+			m.partners = s.partners
+		}
+	}
 	if e.TypeID != nil {
 		kind, state, err := readTypeForBooking(ctx, q, *e.TypeID)
 		if err != nil || state != clinic.Active {
@@ -66,6 +77,7 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 	if ahead := m.r.now.Add(waitlistAhead); ahead.Before(window.End) {
 		window.End = ahead
 	}
+	window = m.partners.Narrow(m.r.now, window)
 	if *left == waitlistDoctorDays {
 		*left = max(*left, len(m.r.doctors)) // a day of all of them
 	}
@@ -92,6 +104,7 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 
 // first finds the first time of each doctor in a window, by start and doctor.
 func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
+	window = m.partners.Narrow(m.r.now, window)
 	if len(m.r.doctors) == 0 || !window.Start.Before(window.End) {
 		return nil, nil
 	}
