@@ -165,6 +165,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
 	}
+	q.Window = s.partners.Clip(now, clinic.AccessOf(ctx), q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {
 		return translate(ctx, err)
