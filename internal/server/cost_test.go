@@ -217,4 +217,3 @@ func TestSeriesOfOnePartnerAreLimited(t *testing.T) {
 		t.Errorf("the receptionist: %v", served)
 	}
 }
-
