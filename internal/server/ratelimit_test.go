@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -264,7 +265,7 @@ func TestStreamsOfOneCallerAreCapped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = answer.Body.Close() }() //nolint:gocritic // they are to stay open
+		defer func() { _ = answer.Body.Close() }() // they are to stay open
 		if answer.StatusCode != http.StatusOK {
 			t.Fatalf("stream %d: %d", i+1, answer.StatusCode)
 		}
@@ -321,9 +322,7 @@ func TestPartnerBookingWindow(t *testing.T) {
 	doctor := s.doctor()
 	at := func(start string, more object) object {
 		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
-		for name, value := range more {
-			b[name] = value
-		}
+		maps.Copy(b, more)
 		return b
 	}
 	of, soon, far := object{"patient_id": patient.ID}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"

@@ -49,7 +49,11 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 		KeepValidatedValue:                true, // the handler binds what was validated, not a second reading
 		RejectWhenRequestBodyNotSpecified: false,
 		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
+		RegexCompiler:                     compilePattern,
 		SchemaValidationOptions:           doc.GetSchemaValidationOptions(),
+	}
+	if err := usePatterns(doc); err != nil {
+		return nil, err
 	}
 	vs := validators{}
 	for path, item := range doc.Paths.Map() {
