@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -54,9 +55,7 @@ func TestPartnerBookingWindow(t *testing.T) {
 	doctor := s.doctor()
 	at := func(start string, more object) object {
 		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
-		for name, value := range more {
-			b[name] = value
-		}
+		maps.Copy(b, more)
 		return b
 	}
 	of, soon, far := object{"patient_id": patient.ID}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"

@@ -263,7 +263,7 @@ func TestStreamsOfOneCallerAreCapped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = answer.Body.Close() }() //nolint:gocritic // they are to stay open
+		defer func() { _ = answer.Body.Close() }() // they are to stay open
 		if answer.StatusCode != http.StatusOK {
 			t.Fatalf("stream %d: %d", i+1, answer.StatusCode)
 		}
