@@ -22,37 +22,39 @@ func (w PartnerWindow) Check(now time.Time, a Access, start time.Time) error {
 		return nil
 	}
 	refusal := &Error{Code: CodeOutsideBookingWindow}
-	refusal.EarliestStart, refusal.LatestStart = w.bounds(now)
+	if w.Lead > 0 {
+		refusal.EarliestStart = now.Add(w.Lead)
+	}
+	if w.Horizon > 0 {
+		refusal.LatestStart = now.Add(w.Horizon)
+	}
 	if start.Before(refusal.EarliestStart) || !refusal.LatestStart.IsZero() && start.After(refusal.LatestStart) {
 		return refusal
 	}
 	return nil
 }
 
-// Narrow cuts off a window of starts those that Check rejects; what is left may be empty.
-func (w PartnerWindow) Narrow(now time.Time, starts Interval) Interval {
-	earliest, latest := w.bounds(now)
-	if starts.Start.Before(earliest) {
+// Clip returns the part of a window of starts in which the caller may book now, empty
+// where there is none.
+func (w PartnerWindow) Clip(now time.Time, a Access, starts Interval) Interval {
+	if !a.IsPartner() {
+		return starts
+	}
+	return w.Within(now, starts)
+}
+
+// Within returns the part of a window of starts in which partners may book now.
+func (w PartnerWindow) Within(now time.Time, starts Interval) Interval {
+	if earliest := now.Add(w.Lead); w.Lead > 0 && earliest.After(starts.Start) {
 		starts.Start = earliest
 	}
-	if end := latest.Add(time.Microsecond); !latest.IsZero() && end.Before(starts.End) {
-		starts.End = end
+	if end := now.Add(w.Horizon + time.Microsecond); w.Horizon > 0 && end.Before(starts.End) {
+		starts.End = end // the latest start is one of them
 	}
 	if starts.End.Before(starts.Start) {
 		starts.End = starts.Start
 	}
 	return starts
-}
-
-// bounds are the earliest and the latest start; zero: no bound.
-func (w PartnerWindow) bounds(now time.Time) (earliest, latest time.Time) {
-	if w.Lead > 0 {
-		earliest = now.Add(w.Lead)
-	}
-	if w.Horizon > 0 {
-		latest = now.Add(w.Horizon)
-	}
-	return earliest, latest
 }
 
 // IsPartner reports whether the caller can access only what was made with its own key.

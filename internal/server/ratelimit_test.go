@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -20,7 +19,6 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
-	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -288,143 +286,4 @@ func (s *secured) keyText() string {
 	var made api.APIKeyCreated
 	s.Post("/api-keys", object{"name": "test", "role": "receptionist"}).Want(s.t, 201, "").Decode(s.t, &made)
 	return made.Key
-}
-
-// Partners book, hold and reschedule within the window that the clinic has set, and
-// are told its bounds; reception books any time.
-func TestPartnerBookingWindow(t *testing.T) {
-	t.Parallel()
-	f := newWindowFixture(t)
-	s, partner, doctor := f.s, f.partner, f.doctor
-	at := func(start string, more object) object {
-		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
-		maps.Copy(b, more)
-		return b
-	}
-	of, soon, far := object{"patient_id": f.patient}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"
-	var booked api.Appointment
-	partner.Post("/appointments", at("2027-03-02T08:00:00Z", of)).Want(t, 201, "").Decode(t, &booked)
-	for _, start := range []string{soon, far} {
-		p := s.problem(partner.Post("/appointments", at(start, of)), 409, "outside-booking-window")
-		if p.EarliestStart == nil || p.LatestStart == nil || !p.EarliestStart.Equal(now.Add(24*time.Hour)) || !p.LatestStart.Equal(now.Add(240*time.Hour)) {
-			t.Errorf("%v %v", p.EarliestStart, p.LatestStart)
-		}
-		partner.Post("/holds", at(start, object{"seconds": 60})).Want(t, 409, "outside-booking-window")
-		partner.Post(fmt.Sprintf("/appointments/%d/reschedule", booked.ID), object{"start_time": start}).Want(t, 409, "outside-booking-window")
-	}
-	series := object{"patient_id": f.patient, "rule": "FREQ=DAILY;COUNT=20"}
-	partner.Post("/appointment-series", at("2027-03-03T12:00:00Z", series)).Want(t, 409, "outside-booking-window")
-	s.Post("/appointments", at(far, of)).Want(t, 201, "")
-	s.Post("/appointments", at("2027-03-01T09:00:00Z", of)).Want(t, 201, "")
-}
-
-// What a partner is shown as free is what it may book: in searches, in the alternatives
-// of a refusal, as slots of FHIR, and as offers of the waitlist, which hold a time.
-func TestPartnerIsOfferedWhatItMayBook(t *testing.T) {
-	t.Parallel()
-	f := newWindowFixture(t)
-	s, partner, doctor := f.s, f.partner, f.doctor
-	earliest, latest := now.Add(24*time.Hour), now.Add(240*time.Hour)
-	within := func(what string, slots []api.Slot) {
-		t.Helper()
-		for _, slot := range slots {
-			if slot.StartTime.Before(earliest) || slot.StartTime.After(latest) {
-				t.Errorf("%s: %v is not from %v to %v", what, slot.StartTime, earliest, latest)
-			}
-		}
-	}
-	free := func(c *contracttest.Client, from, to string) []api.Slot {
-		t.Helper()
-		var page api.SlotList
-		c.Get(fmt.Sprintf("/availability?doctor_id=%d&duration_minutes=30&limit=200&from=%s&to=%s", doctor, from, to)).Want(t, 200, "").Decode(t, &page)
-		return page.Items
-	}
-	for _, c := range []struct {
-		from, to string
-		none     bool
-	}{
-		{"2027-03-01T08:00:00Z", "2027-03-02T08:00:00Z", true},
-		{"2027-03-01T08:00:00Z", "2027-03-02T12:00:00Z", false},
-		{"2027-03-11T06:00:00Z", "2027-03-12T12:00:00Z", false},
-		{"2027-03-12T00:00:00Z", "2027-03-14T00:00:00Z", true},
-	} {
-		slots := free(partner, c.from, c.to)
-		if (len(slots) == 0) != c.none {
-			t.Errorf("%s to %s: %d free times", c.from, c.to, len(slots))
-		}
-		within(c.from, slots)
-		if len(free(s.Client, c.from, c.to)) == 0 {
-			t.Errorf("%s to %s: reception finds none", c.from, c.to)
-		}
-	}
-	var next api.NextAvailableList
-	partner.Get(fmt.Sprintf("/availability/next?doctor_id=%d&duration_minutes=30", doctor)).Want(t, 200, "").Decode(t, &next)
-	if slot, err := next.Items[0].Slot.Get(); err != nil || slot.StartTime.Before(earliest) {
-		t.Errorf("next: %+v", next.Items)
-	}
-	if slots := partner.Get(fmt.Sprintf("/fhir/Slot?schedule=Schedule/%d&start=ge2027-03-13&start=lt2027-03-14", doctor)).Want(t, 200, ""); strings.Contains(string(slots.Body), "free") {
-		t.Errorf("%s", slots.Body)
-	}
-
-	for _, start := range []string{"2027-03-02T08:00:00Z", "2027-03-11T08:00:00Z"} {
-		s.Post("/appointments", object{"patient_id": s.patient(), "doctor_id": doctor, "start_time": start, "duration_minutes": 30}).Want(t, 201, "")
-		p := s.problem(partner.Post("/appointments", object{"patient_id": f.patient, "doctor_id": doctor, "start_time": start, "duration_minutes": 30}), 409, "doctor-overlap")
-		if len(p.Alternatives) == 0 && start == "2027-03-02T08:00:00Z" { // to the last start there may be none
-			t.Errorf("no alternatives to %s", start)
-		}
-		within("instead of "+start, p.Alternatives)
-	}
-
-	entry := func(from, to string) (e api.WaitlistEntry) {
-		t.Helper()
-		partner.Post("/waitlist", object{"patient_id": f.patient, "doctor_ids": []int64{doctor}, "duration_minutes": 30, "from": from, "to": to}).
-			Want(t, 201, "").Decode(t, &e)
-		return e
-	}
-	if e := entry("2027-03-13T00:00:00Z", "2027-03-14T00:00:00Z"); e.Status != api.WaitlistStatusWaiting {
-		t.Errorf("beyond the horizon: %+v", e.Offer)
-	}
-	e := entry("2027-03-01T08:30:00Z", "2027-03-14T00:00:00Z")
-	if offer, err := e.Offer.Get(); err != nil || offer.StartTime.Before(earliest) || offer.StartTime.After(latest) {
-		t.Errorf("%+v", e.Offer)
-	}
-	partner.Post(fmt.Sprintf("/waitlist/%d/accept", e.ID), nil).Want(t, 201, "")
-}
-
-// windowFixture is a server on which partners book from a day to ten days ahead.
-type windowFixture struct {
-	s               *secured
-	partner         *contracttest.Client
-	patient, doctor int64 // the patient is the partner's
-}
-
-func newWindowFixture(t *testing.T) windowFixture {
-	t.Helper()
-	db, c := storetest.New(t), &clock{}
-	log := slog.New(slog.DiscardHandler)
-	db.Open(t, c.now, time.UTC)
-	st, err := store.Open(store.Config{
-		DSN: db.DSN, Now: c.now, Zone: time.UTC, Log: log, Partners: clinic.PartnerWindow{Lead: 24 * time.Hour, Horizon: 240 * time.Hour},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	handler, err := server.New(server.Config{Store: st, Zone: time.UTC, Log: log, Now: c.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewServer(handler)
-	t.Cleanup(h.Close)
-	_, admin, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := contracttest.New(t, h.URL).With("X-API-Key", admin)
-	s := &secured{&fixture{Client: client, t: t, db: db, url: h.URL, clock: c}, client}
-	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "appointments:write", "appointments:read", "waitlist:write", "waitlist:read"}})
-	var patient api.Patient
-	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
-	doctor := s.doctor()
-	return windowFixture{s, partner, patient.ID, doctor}
 }

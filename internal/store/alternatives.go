@@ -69,10 +69,7 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if r.kind == nil {
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
-	p := proposals{reader: r, booking: b, seen: map[clinic.Slot]bool{}}
-	if clinic.AccessOf(ctx).IsPartner() {
-		p.partners = s.partners
-	}
+	p := proposals{reader: r, booking: b, partners: s.partners, seen: map[clinic.Slot]bool{}}
 	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
 		p.groups = append(p.groups, group)
 	}
@@ -87,12 +84,12 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 type proposals struct {
 	*reader
 	booking      clinic.Booking
+	partners     clinic.PartnerWindow
 	groups       [][]int64 // of doctors, whose calendars are read together
 	read         int       // so many groups have their usual hours read
 	whole        clinic.Interval
 	same, others []clinic.Slot
 	seen         map[clinic.Slot]bool
-	partners     clinic.PartnerWindow // what the caller may book; zero: any start
 }
 
 // search looks around the wanted time first, then farther away for those of whom
@@ -116,8 +113,12 @@ func (p *proposals) search(ctx context.Context) error {
 		if !w.from.After(p.now) {
 			w.from = p.now.Add(time.Microsecond)
 		}
+		window := p.partners.Clip(p.now, clinic.AccessOf(ctx), clinic.Interval{Start: w.from, End: w.to})
+		if !window.Start.Before(window.End) {
+			continue
+		}
 		for i := range w.groups {
-			if err := p.searchGroup(ctx, i, clinic.Interval{Start: w.from, End: w.to}); err != nil {
+			if err := p.searchGroup(ctx, i, window); err != nil {
 				return err
 			}
 		}
@@ -127,9 +128,6 @@ func (p *proposals) search(ctx context.Context) error {
 
 // searchGroup looks for the times that are still wanted in the calendars of a group.
 func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interval) error {
-	if window = p.partners.Narrow(p.now, window); !window.Start.Before(window.End) {
-		return nil
-	}
 	doctors := slices.DeleteFunc(slices.Clone(p.groups[i]), func(id int64) bool {
 		if id == p.booking.DoctorID {
 			return len(p.same) >= alternativesEach

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
@@ -170,18 +168,4 @@ func (r *keyRow) key() (clinic.APIKey, error) {
 	}
 	copy(k.Hash[:], r.Hash)
 	return k, json.NewDecoder(strings.NewReader(r.Scopes)).Decode(&k.Scopes)
-}
-
-// isPartnersKey reports whether a key reaches only what was made with it. Primary key.
-func isPartnersKey(ctx context.Context, q sqlx.QueryerContext, id int64) (bool, error) {
-	var row keyRow
-	if err := sqlx.GetContext(ctx, q, &row, `SELECT role, scopes FROM api_keys WHERE id = ?`, id); err != nil {
-		return false, err
-	}
-	k, err := row.key()
-	if err != nil {
-		return false, err
-	}
-	c := clinic.Caller{Roles: []clinic.Role{k.Role}, Scopes: k.Scopes, KeyID: id}
-	return clinic.Access{Reach: c.Reach(clinic.WaitlistWrite)}.IsPartner(), nil
 }

@@ -25,7 +25,6 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 	asked := e
 	err := s.inTx(ctx, func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
-		e.MadeBy = clinic.AccessOf(ctx).MadeBy()
 		if err := e.Check(t.now); err != nil {
 			return err
 		}
@@ -57,6 +56,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err := checkEntries(ctx, t); err != nil {
 			return err
 		}
+		e.MadeBy = clinic.AccessOf(ctx).MadeBy()
 		e.Status, e.Version, e.CreatedAt, e.UpdatedAt = clinic.WaitlistWaiting, 1, t.now, t.now
 		e.ID, err = t.insert(ctx, `
 			INSERT INTO waitlist (patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note,

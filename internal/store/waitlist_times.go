@@ -25,8 +25,8 @@ type matcher struct {
 	r *reader
 	// never: the times of a doctor that the patient gave up, or let pass.
 	never map[int64][]clinic.Interval
-	// partners: what whoever made the entry may book; zero: any start.
-	partners clinic.PartnerWindow
+	// partner: the entry is of a partner, who books within the booking window only.
+	partner bool
 }
 
 // matcherOf reads what does not depend on the window: the type and the active
@@ -34,21 +34,18 @@ type matcher struct {
 func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.Time, e clinic.WaitlistEntry, doctors []int64) (*matcher, error) {
 	m := &matcher{s: s, e: e, r: &reader{q: q, now: now, patient: e.PatientID}, never: map[int64][]clinic.Interval{}}
 	m.r.slot.Duration = e.Duration
-	if s.partners != (clinic.PartnerWindow{}) && e.MadeBy != nil {
-		partner, err := isPartnersKey(ctx, q, *e.MadeBy)
-		if err != nil {
-			return m, err
-		}
-		if partner {
-			m.partners = s.partners
-		}
-	}
 	if e.TypeID != nil {
 		kind, state, err := readTypeForBooking(ctx, q, *e.TypeID)
 		if err != nil || state != clinic.Active {
 			return m, err
 		}
 		m.r.kind, m.r.slot.Buffers, m.r.slot.NeedsRoom = &kind, kind.Buffers, kind.NeedsRoom
+	}
+	if s.partners != (clinic.PartnerWindow{}) {
+		var err error
+		if m.partner, err = entryOfPartner(ctx, q, e.ID); err != nil {
+			return m, err
+		}
 	}
 	specialization := ""
 	if len(doctors) == 0 {
@@ -65,6 +62,17 @@ func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.T
 	return m, err
 }
 
+// entryOfPartner reports whether a partner who books within the booking window only
+// made an entry. Primary keys.
+func entryOfPartner(ctx context.Context, q sqlx.QueryerContext, entry int64) (bool, error) {
+	var partners int
+	err := sqlx.GetContext(ctx, q, &partners, `
+		SELECT COUNT(*)
+		FROM waitlist w JOIN api_keys k ON k.id = w.made_by_key
+		WHERE w.id = ? AND k.role = ? AND NOT JSON_CONTAINS(k.scopes, JSON_QUOTE(?))`, entry, clinic.RolePartner, clinic.ScopeRecordsAll)
+	return partners > 0, err
+}
+
 // search finds the first time of each doctor in the entry's whole window from a moment
 // on, in growing parts of it, and stops with the first part in which there is any.
 // Doctors without working hours come with the usual ones first. It looks no
@@ -77,11 +85,11 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 	if ahead := m.r.now.Add(waitlistAhead); ahead.Before(window.End) {
 		window.End = ahead
 	}
-	window = m.partners.Narrow(m.r.now, window)
 	if *left == waitlistDoctorDays {
 		*left = max(*left, len(m.r.doctors)) // a day of all of them
 	}
 	budget := *left
+	defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, budget-*left) }()
 	for _, usual := range []bool{true, false} {
 		*left = budget // both go through the same days
 		searched, err = walk(window, left, func() int { return len(m.r.doctors) }, func(part clinic.Interval) error {
@@ -104,7 +112,9 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 
 // first finds the first time of each doctor in a window, by start and doctor.
 func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
-	window = m.partners.Narrow(m.r.now, window)
+	if m.partner {
+		window = m.s.partners.Within(m.r.now, window)
+	}
 	if len(m.r.doctors) == 0 || !window.Start.Before(window.End) {
 		return nil, nil
 	}
