@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,6 +165,13 @@ func TestUnits(t *testing.T) {
 	// With the drop-in, which is read as if it stood at the unit's end.
 	withTLS := map[string]string{"mems.service": units["mems.service"] + "\n" + read(t, "systemd/tls.conf"), "mems-failed@.service": units["mems-failed@.service"]}
 	if said, err := Units(t.Context(), t.TempDir(), withTLS); err != nil || said != "" {
+		t.Error(err, said)
+	}
+	withStatus := maps.Clone(units)
+	for _, name := range []string{"mems.service", "mems-backup.service", "mems-audit.service"} {
+		withStatus[name] += "\n" + read(t, "systemd/status.conf")
+	}
+	if said, err := Units(t.Context(), t.TempDir(), withStatus); err != nil || said != "" {
 		t.Error(err, said)
 	}
 	units["mems.service"] = with(t, units["mems.service"], "ProtectClock", "ProtectClocks")

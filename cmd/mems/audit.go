@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mems/internal/store"
+	"mems/internal/telemetry"
 )
 
 // runAudit is the command "mems audit".
@@ -31,6 +32,9 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
+		p.noteStatus(telemetry.AuditStatus, map[string]float64{
+			"mems_audit_verify_timestamp_seconds": float64(time.Now().Unix()), "mems_audit_verify_faults": float64(len(report.Faults)),
+		})
 		for _, fault := range report.Faults {
 			_, _ = fmt.Fprintln(p.out, fault)
 		}

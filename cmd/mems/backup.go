@@ -12,6 +12,7 @@ import (
 
 	"mems/internal/backup"
 	"mems/internal/store"
+	"mems/internal/telemetry"
 )
 
 // runBackup is the command "mems backup".
@@ -46,7 +47,11 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if head.LogFile != "" {
 			p.say("the binary log stood at position %d of %s", head.LogPosition, head.LogFile)
 		}
-		return p.keepRevocations(ctx, schema, revocationsBeside(file))
+		if err := p.keepRevocations(ctx, schema, revocationsBeside(file)); err != nil {
+			return err
+		}
+		p.noteStatus(telemetry.BackupStatus, map[string]float64{"mems_backup_timestamp_seconds": float64(head.At.Unix())})
+		return nil
 	})
 }
 

@@ -32,7 +32,7 @@ type config struct {
 	OIDCAudience       string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"what tokens must be meant for"`
 	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
 	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
-	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, and of one address without a good credential, 0 for any number to 1000000; none without authentication"`
+	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, and of one address without a good credential, where a costly request counts as several (x-cost in the contract), 0 for any number to 1000000; none without authentication"`
 	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, half of them writes, 1 to 10000, but always 4 fewer than MEMS_DATABASE_MAX_CONNS at most; more wait up to a tenth of MEMS_REQUEST_TIMEOUT, and then get 503"`
 	PartnerLeadTime    time.Duration `env:"MEMS_PARTNER_LEAD_TIME" envDefault:"0s" doc:"partners with access to their own records only book no start that is sooner than this, up to 8760h; 0s: any"`
 	PartnerHorizon     time.Duration `env:"MEMS_PARTNER_HORIZON" envDefault:"0s" doc:"such partners book no start that is later than this from now, up to 43800h, and longer than MEMS_PARTNER_LEAD_TIME; 0s: any"`
@@ -61,6 +61,7 @@ type config struct {
 	LogLevel           string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
+	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify note their last success, for the metrics of serve and for node_exporter; empty: nowhere"`
 
 	zone *time.Location
 }
@@ -91,6 +92,7 @@ func readConfig(environ []string) (config, error) {
 	var c config
 	given := env.ToMap(environ)
 	var faults []error
+	unread := map[string]bool{}
 	var wrong env.AggregateError
 	err := env.ParseWithOptions(&c, env.Options{Environment: given})
 	if err != nil && !errors.As(err, &wrong) {
@@ -101,14 +103,12 @@ func readConfig(environ []string) (config, error) {
 		if !errors.As(e, &parse) {
 			return config{}, e
 		}
-		faults = append(faults, refuse(parse.Name, given))
+		faults, unread[parse.Name] = append(faults, refuse(parse.Name, given)), true
 	}
 	for _, name := range unknownVariables(environ) {
 		faults = append(faults, fmt.Errorf("%s is not a variable that MEMS knows; \"mems help\" lists them", name))
 	}
-	if len(faults) == 0 { // else what could not be read would be refused again
-		faults = append(c.readSecretFiles(), c.faults(given)...)
-	}
+	faults = append(append(faults, c.readSecretFiles()...), c.faults(given, unread)...)
 	return c, errors.Join(faults...)
 }
 
@@ -182,8 +182,9 @@ func unknownVariables(environ []string) []string {
 	return unknown
 }
 
-// faults are the values that can be read, but not used.
-func (c *config) faults(given map[string]string) []error {
+// faults are the values that can be read, but not used. The fields in unread were
+// refused already.
+func (c *config) faults(given map[string]string, unread map[string]bool) []error {
 	var zoneErr, macErr error
 	c.zone, zoneErr = clinic.LoadZone(c.ClinicTimeZone)
 	_, proxiesErr := readNetworks(c.TrustedProxies)
@@ -223,7 +224,7 @@ func (c *config) faults(given map[string]string) []error {
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
 	} {
-		if !rule.good {
+		if !rule.good && !unread[rule.field] {
 			faults = append(faults, refuse(rule.field, given))
 		}
 	}
@@ -309,9 +310,5 @@ func (c *config) engine() localdb.Engine {
 func (p *program) logger() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(p.LogLevel)) // checked
-	options := &slog.HandlerOptions{Level: level}
-	if p.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(p.err, options))
-	}
-	return slog.New(slog.NewTextHandler(p.err, options))
+	return logsTo(p.err, p.LogFormat, level)
 }

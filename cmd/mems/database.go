@@ -30,26 +30,10 @@ var wantsCA = regexp.MustCompile(`[?&]tls=mems(&|$)`)
 // out start the private one; the others find one that runs, for a new one would not
 // be what they are meant for.
 func (p *program) openDatabase(ctx context.Context) (*database, error) {
-	if p.DatabaseCAFile != "" {
-		pem, err := os.ReadFile(p.DatabaseCAFile)
-		if err == nil {
-			err = store.TrustCA(pem)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)
-		}
-	}
-	if p.DatabaseCAFile == "" && wantsCA.MatchString(p.DatabaseURL) {
-		return nil, settingError{errors.New("MEMS_DATABASE_URL has tls=mems, which needs MEMS_DATABASE_CA_FILE: the file with the authorities (PEM) " +
-			"that sign the database server's certificate. (tls=true trusts those of the system)")}
+	if err := p.checkDatabase(); err != nil {
+		return nil, err
 	}
 	if p.DatabaseURL != "" {
-		// Read here only to name the variable when it cannot be.
-		schema, err := store.OpenSchema(p.DatabaseURL)
-		if err != nil {
-			return nil, fmt.Errorf("MEMS_DATABASE_URL: %w", err)
-		}
-		_ = schema.Close()
 		if p.service != "" {
 			p.say("using the settings of the service in %s", p.service)
 		}
@@ -73,6 +57,29 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 		return nil, fmt.Errorf("private database: %w", err)
 	}
 	return &database{dsn: s.DSN("mems"), private: s, where: fmt.Sprintf("a private %s %s in %s", s.Engine(), s.Version(), dir)}, nil
+}
+
+// checkDatabase checks the settings of the database without connecting to it.
+func (p *program) checkDatabase() error {
+	var faults []error
+	if p.DatabaseCAFile != "" {
+		pem, err := os.ReadFile(p.DatabaseCAFile)
+		if err == nil {
+			err = store.TrustCA(pem)
+		}
+		if err != nil {
+			faults = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)})
+		}
+	}
+	if p.DatabaseURL != "" {
+		schema, err := store.OpenSchema(p.DatabaseURL)
+		if err != nil {
+			faults = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_URL: %w", err)})
+		} else {
+			_ = schema.Close()
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // close stops the private server, if this process runs it.
@@ -123,9 +130,4 @@ func (p *program) prepare(ctx context.Context, d *database) error {
 
 func (p *program) reportMigration(m store.Migration) {
 	p.say("migrated to %s (%s)", m.Name, m.Took.Round(time.Millisecond))
-}
-
-// say tells people what is being done.
-func (p *program) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(p.err, format+"\n", args...)
 }

@@ -88,11 +88,11 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		return exitConfig
 	}
 	cfg, err := readConfig(environ)
+	p := &program{config: cfg, command: name, service: service, out: out, err: errOut}
 	if err != nil {
-		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
+		p.complain("mems", err)
 		return exitConfig
 	}
-	p := &program{config: cfg, command: name, service: service, out: out, err: errOut}
 	err = c.run(ctx, p, args)
 	if name == "serve" && err != nil && ctx.Err() != nil && !p.serving {
 		p.say("stopped.") // while it was starting; what that broke off is nobody's fault
@@ -106,7 +106,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		_, _ = fmt.Fprintf(errOut, "mems %s: %v\n\"mems help %s\" says more.\n", name, err, name)
 		return exitUsage
 	default:
-		_, _ = fmt.Fprintf(errOut, "mems %s: %v\n", name, err)
+		p.complain("mems "+name, err)
 		if errors.As(err, &settingError{}) {
 			return exitConfig
 		}

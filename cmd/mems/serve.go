@@ -29,8 +29,8 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	if err := p.checkOpen(); err != nil {
-		return err
+	if err := errors.Join(p.checkOpen(), p.checkCertificate(), p.checkDatabase(), p.checkStatusDir()); err != nil {
+		return err // all that is wrong, in one run
 	}
 	p.notify = takeNotifySocket()
 	// Take the address first: a port in use should not cost a database's start.
@@ -55,12 +55,13 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	defer stop()
 	var isCertified func(string) bool
+	var certificateExpires func() time.Time
 	if p.TLSCertFile != "" {
 		certs, err := newCertificates(p.TLSCertFile, p.TLSKeyFile, log)
 		if err != nil {
 			return err
 		}
-		listener, isCertified = tls.NewListener(listener, certs.config()), certs.names
+		listener, isCertified, certificateExpires = tls.NewListener(listener, certs.config()), certs.names, certs.expires
 	}
 	d, err := p.openDatabase(ctx)
 	if err != nil {
@@ -83,6 +84,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer func() { _ = st.Close() }()
+	watch.Watch(telemetry.State{Store: st, CertificateExpires: certificateExpires, StatusDir: p.StatusDir, Now: time.Now})
 	desk, err := reception.Handler()
 	if err != nil {
 		return err
@@ -280,6 +282,10 @@ func (p *program) welcome(d *database, address string) {
 	url := "http://" + address
 	if p.TLSCertFile != "" {
 		url = "https://" + address
+	}
+	if p.logsJSON() {
+		p.logger().Info("MEMS is serving", "url", url, "database", d.where, "zone", p.ClinicTimeZone, "access", p.access(), "version", version)
+		return
 	}
 	tomorrow := time.Now().In(p.zone).AddDate(0, 0, 1)
 	start := time.Date(tomorrow.Year(), tomorrow.Month(), tomorrow.Day(), 10, 0, 0, 0, p.zone).Format(time.RFC3339)

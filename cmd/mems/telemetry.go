@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -57,4 +59,26 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 	go func() { _ = s.Serve(listener) }() // ends with Close
 	p.say("metrics are at http://%s/metrics", listener.Addr())
 	return func() { _ = s.Close() }, nil
+}
+
+// checkStatusDir checks that there is a directory for notes of success.
+func (p *program) checkStatusDir() error {
+	if p.StatusDir == "" {
+		return nil
+	}
+	if info, err := os.Stat(p.StatusDir); err != nil || !info.IsDir() {
+		return settingError{fmt.Errorf("MEMS_STATUS_DIR: %s is not a directory that this process may read", p.StatusDir)}
+	}
+	return nil
+}
+
+// noteStatus notes a command's success for the metrics. What it did is done, so that
+// a note that cannot be written is no failure of it: the alert will say.
+func (p *program) noteStatus(file telemetry.StatusFile, values map[string]float64) {
+	if p.StatusDir == "" {
+		return
+	}
+	if err := telemetry.WriteStatus(p.StatusDir, file, values); err != nil {
+		p.say("MEMS_STATUS_DIR: this success is not noted: %v", err)
+	}
 }

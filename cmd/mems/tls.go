@@ -47,6 +47,15 @@ func newCertificates(certFile, keyFile string, log *slog.Logger) (*certificates,
 	return c, nil
 }
 
+// checkCertificate checks the certificate's files before anything is started.
+func (p *program) checkCertificate() error {
+	if p.TLSCertFile == "" {
+		return nil
+	}
+	_, err := newCertificates(p.TLSCertFile, p.TLSKeyFile, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // warnOfReaders warns of a key that users beside the server's own can read. A
 // group may be meant to: it is how a proxy or a program that renews certificates
 // shares them, and how Kubernetes mounts secrets.
@@ -85,6 +94,15 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.warnOfReaders()
 	c.log.Info("a new TLS certificate is served")
 	return c.current, nil
+}
+
+// expires returns when the certificate that is served ends.
+func (c *certificates) expires() time.Time {
+	current, _ := c.get(nil) // it never fails
+	if current.Leaf == nil {
+		return time.Time{}
+	}
+	return current.Leaf.NotAfter
 }
 
 // names reports whether the certificate that is served names a host.

@@ -251,6 +251,7 @@ func (r *Recurrence) starts(first time.Time, zone *time.Location) (starts []time
 func (r *Recurrence) gives(first, day time.Time, after int) bool {
 	periods := after
 	switch r.frequency {
+	case daily:
 	case weekly:
 		intoWeek := int(first.Weekday()-r.weekStart+7) % 7
 		periods = (after + intoWeek) / 7

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -54,10 +55,8 @@ func TestLinksFollowNoForeignHost(t *testing.T) {
 			tc.s.patient()
 		}
 		key := http.Header{"X-Api-Key": {keys[tc.s]}}
-		for name, values := range tc.header {
-			key[name] = values
-		}
-		_, body := send(t, "GET", tc.s.url+"/fhir/metadata", tc.host, tc.header)
+		maps.Copy(key, tc.header)
+		_, body := send(t, "GET", tc.s.url+"/fhir/metadata", tc.host, key)
 		var statement api.FhirCapabilityStatement
 		if err := json.Unmarshal([]byte(body), &statement); err != nil || statement.Implementation.URL != tc.want+"/fhir" {
 			t.Errorf("asked as %s with %v, the facade says that it is at %q, want %q (%v)", tc.host, tc.header, statement.Implementation.URL, tc.want, err)
@@ -94,7 +93,7 @@ func TestLinksFollowTheCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]string{"example.com": "https://example.com", "evil.example": "", "example.com:1": ""} {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", front.URL+"/fhir/metadata", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL+"/fhir/metadata", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,8 @@ type buckets struct {
 type bucket struct {
 	*rate.Limiter
 
-	name string
+	name     string
+	charging sync.Mutex // so that two charges see each other's debt
 }
 
 func newBuckets() buckets {
@@ -63,14 +64,14 @@ func (bs *buckets) get(name string, perMinute int) *bucket {
 	defer bs.mu.Unlock()
 	if e := bs.byName[name]; e != nil {
 		bs.recent.MoveToFront(e)
-		return e.Value.(*bucket) //nolint:forcetypeassert,errcheck // only buckets are put in
+		return e.Value.(*bucket) //nolint:forcetypeassert // only buckets are put in
 	}
 	if bs.recent.Len() >= bs.most {
 		oldest := bs.recent.Back()
-		delete(bs.byName, oldest.Value.(*bucket).name) //nolint:forcetypeassert,errcheck // as above
+		delete(bs.byName, oldest.Value.(*bucket).name) //nolint:forcetypeassert // as above
 		bs.recent.Remove(oldest)
 	}
-	b := &bucket{rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute), name}
+	b := &bucket{Limiter: rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute), name: name}
 	bs.byName[name] = bs.recent.PushFront(b)
 	return b
 }

@@ -106,7 +106,7 @@ func (q *AuditQuery) boundIDs(ctx context.Context, db sqlx.QueryerContext) error
 
 // narrow lists the conditions of a query, but for the patient; id is the column that
 // the order is by.
-func (q AuditQuery) narrow(id string) (string, []any) {
+func (q *AuditQuery) narrow(id string) (string, []any) {
 	where, args := []string{`TRUE`}, []any{}
 	and := func(condition string, value any) {
 		where = append(where, condition)
@@ -143,14 +143,14 @@ const auditPageSQL = `
 // idsSQL finds a page of entries of whatever patient.
 //
 // Safety: the text is put together from constants; every value is an argument.
-func (q AuditQuery) idsSQL() (string, []any) {
+func (q *AuditQuery) idsSQL() (string, []any) {
 	where, args := q.narrow(`e.id`)
 	return `SELECT e.id FROM audit_entries AS e WHERE ` + where + ` ORDER BY e.id DESC LIMIT ?`, append(args, q.Limit+1)
 }
 
 // listSQL reads the entries of idsSQL: with the patients' keys joined at once, MySQL
 // would sort all that match.
-func (q AuditQuery) listSQL() (string, []any) {
+func (q *AuditQuery) listSQL() (string, []any) {
 	ids, args := q.idsSQL()
 	return auditPageSQL + ` JOIN (` + ids + `) AS found ON found.id = e.id ORDER BY e.id DESC`, args
 }
@@ -161,7 +161,7 @@ func (q AuditQuery) listSQL() (string, []any) {
 // page, so that nothing grows with what a patient has behind him.
 //
 // Safety: as idsSQL.
-func (q AuditQuery) ofPatientSQL(records []int64, indexed int64) (string, []any) {
+func (q *AuditQuery) ofPatientSQL(records []int64, indexed int64) (string, []any) {
 	var parts []string
 	var args []any
 	part := func(text, id string, values ...any) {

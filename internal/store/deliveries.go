@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -148,6 +149,24 @@ func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o Deliver
 		return endDeliveries(ctx, t, d.WebhookID, o.Reason)
 	})
 	return err
+}
+
+// refusedSinceSQL finds the oldest message that a webhook refuses and that is to be
+// sent again. Index webhook_deliveries_due.
+const refusedSinceSQL = `
+	SELECT MIN(d.since)
+	FROM webhooks AS w JOIN webhook_deliveries AS d ON d.webhook_id = w.id
+	WHERE w.enabled = 1 AND d.status = 'pending' AND d.last_error IS NOT NULL`
+
+// DeliveryRefusedSince returns since when the oldest message that a webhook refuses
+// has been sent in vain, zero for none. It uses the connection of Ready, so that it
+// works when those of requests are all taken.
+func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
+	var since sql.NullTime
+	if err := s.ready.db.GetContext(ctx, &since, refusedSinceSQL); err != nil {
+		return time.Time{}, translate(ctx, err)
+	}
+	return since.Time, nil
 }
 
 // endDeliveries gives up what waits to be sent to a webhook that is switched off:

@@ -94,9 +94,11 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
 		"DoctorsOfSeries":   {statement: doctorsOfSQL[RecordSeries], args: []any{7, 7}, key: "appointments_series"},
 		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},
-		"AuditOfPatient":    with(statementOf(func() (string, []any) { return AuditQuery{PatientID: 7, Limit: 50}.ofPatientSQL([]int64{7, 8}, 1000) }), "PRIMARY"),
-		"AuditBySubject":    sorted(with(statementOf(AuditQuery{Subject: "key:7", Limit: 50}.idsSQL), "audit_entries_subject")),
-		"AuditByOperation":  sorted(with(statementOf(AuditQuery{Operation: "getPatient", Limit: 50}.idsSQL), "audit_entries_operation")),
+		"AuditOfPatient": with(statementOf(func() (string, []any) {
+			return (&AuditQuery{PatientID: 7, Limit: 50}).ofPatientSQL([]int64{7, 8}, 1000)
+		}), "PRIMARY"),
+		"AuditBySubject":   sorted(with(statementOf((&AuditQuery{Subject: "key:7", Limit: 50}).idsSQL), "audit_entries_subject")),
+		"AuditByOperation": sorted(with(statementOf((&AuditQuery{Operation: "getPatient", Limit: 50}).idsSQL), "audit_entries_operation")),
 	} {
 		t.Run(name, func(t *testing.T) { e.check(t, db) })
 	}

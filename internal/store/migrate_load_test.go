@@ -105,6 +105,7 @@ func fill(t *testing.T, d *storetest.Database) {
 // bookUntil books as the program of any version does (guards, a look, the row), one
 // booking after the other, and answers how long each took.
 func bookUntil(ctx context.Context, t *testing.T, d *storetest.Database, worker, workers int) []time.Duration {
+	t.Helper()
 	var took []time.Duration
 	free := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := worker; ctx.Err() == nil; i += workers {

@@ -30,6 +30,9 @@ const (
 // disk is full, or it is read-only.
 var ErrWritesRefused = errors.New("the database refuses writes")
 
+// ErrSchemaBehind is the cause of a database that waits for migrations.
+var ErrSchemaBehind = errors.New("the schema is older than this program needs")
+
 // readiness finds out whether the database can be used: one probe at a time, on a
 // connection of its own, since those of requests may all be waiting for locks.
 type readiness struct {
@@ -68,7 +71,7 @@ func newReadiness(dsn *mysql.Config) (*readiness, error) {
 // Ready reports whether the database can be read and written and has at least the
 // schema that this program needs, and which version it has. It answers within a
 // second, whatever hangs. Otherwise clinic.ErrUnavailable, with the cause, which
-// may be ErrWritesRefused.
+// may be ErrWritesRefused or ErrSchemaBehind.
 func (s *Store) Ready(ctx context.Context) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, translate(ctx, err)
@@ -134,7 +137,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	if version < needed {
 		return 0, &clinic.Error{
 			Code:  clinic.CodeUnavailable,
-			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\"", version, needed),
+			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\" (%w)", version, needed, ErrSchemaBehind),
 		}
 	}
 	_, err = r.db.ExecContext(ctx, `

@@ -99,7 +99,7 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*t
 	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
 		statement, args := takenSQL(wanted, now)
 		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
-			return false, nil //nolint:nilerr // the transaction meets the same and knows what to do
+			return false, nil // the transaction meets the same and knows what to do
 		}
 	}
 	if !taken {

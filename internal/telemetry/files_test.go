@@ -94,6 +94,7 @@ func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.everything()
+	f.noteAll()
 	f.eventually(`mems_http_requests_total{operation="bookAppointment",status="503"}`, 1)
 	exported := map[string]bool{}
 	for series := range f.scrape() {

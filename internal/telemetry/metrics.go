@@ -37,6 +37,7 @@ type metrics struct {
 	outcomeUnknown prometheus.Counter
 	attempts       *prometheus.CounterVec
 	lines          lineMetrics
+	state          *stateCollector
 }
 
 // lineMetrics are those of the lines in which requests wait.
@@ -48,10 +49,11 @@ type lineMetrics struct {
 
 func newMetrics(cfg Config) *metrics {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	state := &stateCollector{}
+	registry.MustRegister(collectors.NewGoCollector(), newProcessCollector(collectors.ProcessCollectorOpts{}), state)
 	in := promauto.With(registry)
 	m := &metrics{
-		registry: registry,
+		registry: registry, state: state,
 		requests: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_http_requests_total",
 			Help: "Requests answered, by operationId of the contract (none: an address that is not in it) and status; 499: the client did not wait.",

@@ -37,6 +37,7 @@ type fixture struct {
 	t          *testing.T
 	db         *storetest.Database
 	url        string
+	status     string // directory
 	watch      *telemetry.Telemetry
 	exporter   *tracetest.InMemoryExporter
 	log        lockedBuffer
@@ -46,7 +47,7 @@ type fixture struct {
 func setup(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, db: storetest.New(t), exporter: tracetest.NewInMemoryExporter()}
-	log := slog.New(telemetry.LogHandler(slog.NewJSONHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log := f.logger()
 	var err error
 	f.watch, err = telemetry.New(t.Context(), telemetry.Config{Version: "v9", Commit: "c0ffee", Schema: "9", Log: log, Exporter: f.exporter})
 	if err != nil {
@@ -66,8 +67,36 @@ func setup(t *testing.T) *fixture {
 	}
 	h := httptest.NewServer(f.watch.Handler(s))
 	t.Cleanup(h.Close)
+	f.status = t.TempDir()
+	f.watch.Watch(telemetry.State{
+		Store: st, CertificateExpires: func() time.Time { return now().AddDate(0, 0, 90) }, StatusDir: f.status, Now: now,
+	})
 	f.url, f.Client = h.URL, contracttest.New(t, h.URL)
 	return f
+}
+
+func (f *fixture) logger() *slog.Logger {
+	return slog.New(telemetry.LogHandler(slog.NewJSONHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+// nowhere is a store whose database is dead.
+func (f *fixture) nowhere() *store.Store {
+	f.t.Helper()
+	st, err := store.Open(store.Config{DSN: "root@tcp(127.0.0.1:1)/mems", Now: now, Zone: time.UTC, Log: f.logger()})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = st.Close() })
+	return st
+}
+
+func parse(t *testing.T, text string) float64 {
+	t.Helper()
+	value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 func (f *fixture) patient(last string) int64 {
@@ -136,11 +165,7 @@ func (f *fixture) scrape() map[string]float64 {
 			continue
 		}
 		i := strings.LastIndexByte(line, ' ')
-		value, err := strconv.ParseFloat(line[i+1:], 64)
-		if err != nil {
-			f.t.Fatalf("%q: %v", line, err)
-		}
-		series[line[:i]] = value
+		series[line[:i]] = parse(f.t, line[i+1:])
 	}
 	return series
 }

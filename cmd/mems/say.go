@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// say tells people what is being done: a line of the log where programs read it.
+func (p *program) say(format string, args ...any) {
+	if p.logsJSON() {
+		p.logger().Info(strings.TrimSpace(fmt.Sprintf(format, args...)))
+		return
+	}
+	_, _ = fmt.Fprintf(p.err, format+"\n", args...)
+}
+
+// logsJSON reports whether what a command says goes to programs. The format of an
+// installed service is not for the person who runs a command beside it.
+func (p *program) logsJSON() bool { return p.LogFormat == "json" && p.service == "" }
+
+// complain says what ends a command: the prefix only where people read it.
+func (p *program) complain(prefix string, err error) {
+	if p.logsJSON() {
+		logsTo(p.err, p.LogFormat, slog.LevelInfo).Error(err.Error(), "command", p.command)
+		return
+	}
+	_, _ = fmt.Fprintf(p.err, "%s: %v\n", prefix, err)
+}
+
+// logsTo is a logger of the format, "text" or "json".
+func logsTo(w io.Writer, format string, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: inSeconds}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// inSeconds writes durations in seconds, with the unit in their names, whoever logs them.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindDuration {
+		return a
+	}
+	return slog.Float64(strings.TrimSuffix(a.Key, "_seconds")+"_seconds", a.Value.Duration().Seconds())
+}

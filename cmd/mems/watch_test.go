@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mems/internal/contracttest"
+	"mems/internal/storetest"
+)
+
+// allJSON holds output to be JSON, line by line, and returns its lines.
+func allJSON(t *testing.T, output string) (lines []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(output) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Errorf("not JSON: %q", line)
+		}
+		lines = append(lines, fields)
+	}
+	return lines
+}
+
+// With MEMS_LOG_FORMAT=json a program can read every line, from the welcome to the
+// end, and durations say their unit.
+func TestJSONLogsAreJSONAlone(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, []string{"serve", "--migrate"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_FORMAT=json", "MEMS_AUTH=required",
+		"MEMS_METRICS_ADDR=127.0.0.1:0", "MEMS_DATABASE_URL="+storetest.New(t).DSN)
+	p.waitFor("nobody can use the API yet")
+	var url string
+	for _, line := range allJSON(t, p.Output()) {
+		if line["msg"] == "MEMS is serving" {
+			url, _ = line["url"].(string)
+		}
+	}
+	contracttest.New(t, url).Get("/version").Want(t, http.StatusOK, "")
+	p.waitFor(`"msg":"request"`)
+	p.Signal(syscall.SIGTERM)
+	if code := p.Wait(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	for _, line := range allJSON(t, p.Output()) {
+		took, ok := line["took_seconds"].(float64)
+		if line["msg"] == "request" && (!ok || took <= 0 || took > 10) || line["took"] != nil {
+			t.Errorf("how long? %v", line)
+		}
+	}
+	if !strings.Contains(p.Output(), `"msg":"stopped."`) {
+		t.Errorf("does not say that it stopped:\n%s", p.Output())
+	}
+}
+
+// A start that fails says why in JSON too.
+func TestJSONFailuresAreJSON(t *testing.T) {
+	t.Parallel()
+	for _, environ := range [][]string{
+		{"MEMS_MAX_AT_ONCE=many", "MEMS_PROT=1"},
+		{"MEMS_DATABASE_URL=nonsense"},
+		{"MEMS_HTTP_ADDR=0.0.0.0:0"},
+	} {
+		_, output := runMEMS(t, []string{"serve"}, append(environ, "MEMS_LOG_FORMAT=json")...)
+		if lines := allJSON(t, output); len(lines) != 1 || lines[0]["level"] != "ERROR" {
+			t.Errorf("%v: %s", environ, output)
+		}
+	}
+}
+
+// Whoever logs a duration, it is in seconds and says so.
+func TestDurationsAreInSeconds(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"json", "text"} {
+		var b bytes.Buffer
+		logsTo(&b, format, slog.LevelInfo).Info("x", "took", 1500*time.Millisecond, "pause_seconds", time.Second)
+		if !contains(strings.NewReplacer(`"`, "", ":", "=").Replace(b.String()), "took_seconds=1.5", "pause_seconds=1") {
+			t.Error(b.String())
+		}
+	}
+}
+
+// Every setting that is wrong is named in one run, also those that only serve checks.
+func TestServeNamesEveryWrongSetting(t *testing.T) {
+	t.Parallel()
+	code, output := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_TLS_CERT_FILE=/nowhere/cert", "MEMS_TLS_KEY_FILE=/nowhere/key",
+		"MEMS_DATABASE_CA_FILE=/nowhere/ca", "MEMS_DATABASE_URL=nonsense", "MEMS_STATUS_DIR=/nowhere/status")
+	if code != exitConfig || !contains(output, "MEMS_HTTP_ADDR=", "MEMS_TLS_CERT_FILE", "MEMS_DATABASE_CA_FILE: ", "MEMS_DATABASE_URL: ", "MEMS_STATUS_DIR: ") {
+		t.Errorf("exit %d: %s", code, output)
+	}
+}
+
+// Backups and verifications tell when they last succeeded, and serve exports it.
+func TestServeTellsOfBackupsAndVerifications(t *testing.T) {
+	t.Parallel()
+	dir, url := t.TempDir(), "MEMS_DATABASE_URL="+storetest.New(t).DSN
+	for _, args := range [][]string{{"backup", t.TempDir() + "/backup.gz"}, {"audit", "verify"}} {
+		if code, output := runMEMS(t, args, url, "MEMS_STATUS_DIR="+dir); code != exitOK {
+			t.Fatalf("%v: exit %d: %s", args, code, output)
+		}
+	}
+	p := startMEMS(t, url, "MEMS_METRICS_ADDR=127.0.0.1:0", "MEMS_STATUS_DIR="+dir)
+	if metrics := metricsOf(t, p); !contains(metrics, "\nmems_backup_timestamp_seconds 1.", "\nmems_audit_verify_timestamp_seconds 1.",
+		"\nmems_audit_verify_faults 0\n", "\nmems_ready 1\n", "\nprocess_start_time_seconds ") {
+		t.Errorf("does not tell:\n%s", metrics)
+	}
+}

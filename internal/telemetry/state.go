@@ -1,0 +1,204 @@
+package telemetry
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"mems/internal/store"
+)
+
+// State is what an alert must know although no client sends a request. It is read
+// when Prometheus asks.
+type State struct {
+	Store *store.Store
+	// CertificateExpires returns when the certificate that is served ends; nil
+	// without one.
+	CertificateExpires func() time.Time
+	// StatusDir is where WriteStatus wrote; empty for nowhere.
+	StatusDir string
+	Now       func() time.Time
+}
+
+// refusalsFor is how long a result of DeliveryRefusedSince is given again: the
+// statement reads every message that waits to be sent again.
+const refusalsFor = 15 * time.Second
+
+var (
+	readyDesc       = prometheus.NewDesc("mems_ready", "1 when the database can be read and written and has the schema that is needed, as GET /readyz answers; else 0.", nil, nil)
+	pendingDesc     = prometheus.NewDesc("mems_migrations_pending", "1 when the database's schema is older than this program needs, else 0; absent while the database cannot be asked.", nil, nil)
+	refusedDesc     = prometheus.NewDesc("mems_webhook_refused_seconds", "How long the oldest message that a webhook refuses has been sent in vain, 0 for none; absent while the database cannot be asked.", nil, nil)
+	certificateDesc = prometheus.NewDesc("mems_tls_certificate_expiry_timestamp_seconds", "When the TLS certificate that is served ends; absent without one.", nil, nil)
+	startDesc       = prometheus.NewDesc("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", nil, nil)
+)
+
+// stateCollector reads State at each scrape. Before there is one, the process is
+// not ready.
+type stateCollector struct {
+	state atomic.Pointer[State]
+
+	mu           sync.Mutex
+	refused      float64
+	refusedAsked time.Time
+}
+
+// Watch adds what is so without traffic to the metrics.
+func (t *Telemetry) Watch(s State) { t.metrics.state.state.Store(&s) }
+
+// Describe says that which series there are is known at a scrape only.
+func (c *stateCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the state.
+func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value)
+	}
+	s := c.state.Load()
+	if s == nil {
+		gauge(readyDesc, 0)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := s.Store.Ready(ctx)
+	gauge(readyDesc, oneIf(err == nil))
+	behind := errors.Is(err, store.ErrSchemaBehind)
+	if err == nil || behind || errors.Is(err, store.ErrWritesRefused) {
+		gauge(pendingDesc, oneIf(behind))
+	}
+	if err == nil {
+		if seconds, err := c.refusedFor(ctx, s); err == nil {
+			gauge(refusedDesc, seconds)
+		}
+	}
+	if s.CertificateExpires != nil {
+		gauge(certificateDesc, float64(s.CertificateExpires().Unix()))
+	}
+	if s.StatusDir == "" {
+		return
+	}
+	for _, file := range statusFiles {
+		for name, value := range readStatus(filepath.Join(s.StatusDir, file.name)) {
+			if help, ours := file.metrics[name]; ours {
+				gauge(prometheus.NewDesc(name, help, nil, nil), value)
+			}
+		}
+	}
+}
+
+func (c *stateCollector) refusedFor(ctx context.Context, s *State) (float64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := s.Now()
+	if age := now.Sub(c.refusedAsked); 0 <= age && age < refusalsFor {
+		return c.refused, nil
+	}
+	since, err := s.Store.DeliveryRefusedSince(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c.refused, c.refusedAsked = 0, now
+	if !since.IsZero() {
+		c.refused = max(0, now.Sub(since).Seconds())
+	}
+	return c.refused, nil
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// StatusFile is a file in which a command notes its last success, in the format of
+// node_exporter's textfile collector.
+type StatusFile struct {
+	name    string
+	metrics map[string]string // name to help
+}
+
+// The commands that note their success.
+var (
+	BackupStatus = StatusFile{"mems_backup.prom", map[string]string{
+		"mems_backup_timestamp_seconds": "The moment whose data the newest backup holds.",
+	}}
+	AuditStatus = StatusFile{"mems_audit.prom", map[string]string{
+		"mems_audit_verify_timestamp_seconds": "When the audit trail was last verified to its end.",
+		"mems_audit_verify_faults":            "Faults that this verification found.",
+	}}
+	statusFiles = []StatusFile{BackupStatus, AuditStatus}
+)
+
+// WriteStatus replaces a status file as a whole. The group and others may read it:
+// it holds numbers only, and serve or node_exporter run as other users.
+func WriteStatus(dir string, file StatusFile, values map[string]float64) error {
+	var b strings.Builder
+	for name, help := range file.metrics {
+		b.WriteString("# HELP " + name + " " + help + "\n# TYPE " + name + " gauge\n")
+		b.WriteString(name + " " + strconv.FormatFloat(values[name], 'f', -1, 64) + "\n")
+	}
+	f, err := os.CreateTemp(dir, "."+file.name+".*") // its name ends otherwise: node_exporter does not read it
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
+	_, err = f.WriteString(b.String())
+	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(dir, file.name))
+}
+
+// readStatus reads a status file; one that is missing or damaged has no values.
+func readStatus(path string) map[string]float64 {
+	f, err := os.Open(path) //nolint:gosec // G304: a constant name in the operator's directory
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }() // only read
+	values := map[string]float64{}
+	for lines := bufio.NewScanner(f); lines.Scan() && len(values) < 10; {
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		if value, err := strconv.ParseFloat(text, 64); err == nil {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+// started is when the process began, but for the milliseconds of loading it.
+var started = time.Now() //nolint:forbidigo // of the process, not of the domain
+
+// processCollector is Prometheus' own, with a start time that needs no /proc/stat:
+// ProcSubset=pid in the unit hides that file.
+type processCollector struct{ prometheus.Collector }
+
+func newProcessCollector(opts collectors.ProcessCollectorOpts) processCollector {
+	return processCollector{collectors.NewProcessCollector(opts)}
+}
+
+// Collect replaces the start time.
+func (p processCollector) Collect(out chan<- prometheus.Metric) {
+	all := make(chan prometheus.Metric)
+	go func() {
+		defer close(all)
+		p.Collector.Collect(all)
+	}()
+	for m := range all {
+		if m.Desc().String() != startDesc.String() {
+			out <- m
+		}
+	}
+	out <- prometheus.MustNewConstMetric(startDesc, prometheus.GaugeValue, float64(started.UnixMilli())/1000)
+}
