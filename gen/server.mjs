@@ -13,7 +13,7 @@ const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * Builds MEMS, makes an administrator's key and serves until `stop` is called.
+ * Builds MEMS, serves, and makes an administrator's key; it serves until `stop` is called.
  * @param {Record<string, string>} [settings] further environment variables
  * @returns {Promise<{url: string, apiKey: string, stop: () => Promise<void>}>}
  */
@@ -32,8 +32,11 @@ export async function startMems(settings = {}) {
       MEMS_RATE_LIMIT: "100000",
       ...settings,
     };
-    const made = await run(binary, ["keys", "create", "--role", "admin", "tests"], { env });
     const { url, stop } = await serve(binary, env);
+    const made = await run(binary, ["keys", "create", "--role", "admin", "tests"], { env }).catch(async (error) => {
+      await stop();
+      throw error;
+    });
     return {
       url,
       apiKey: made.stdout.trim(),

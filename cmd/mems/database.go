@@ -71,7 +71,10 @@ func (p *program) checkDatabase() error {
 			faults = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)})
 		}
 	}
-	if p.DatabaseURL != "" {
+	if wantsCA.MatchString(p.DatabaseURL) && p.DatabaseCAFile == "" {
+		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems trusts the authorities of a file: name it in MEMS_DATABASE_CA_FILE, " +
+			"or write tls=true to trust those of the system")})
+	} else if p.DatabaseURL != "" {
 		schema, err := store.OpenSchema(p.DatabaseURL)
 		if err != nil {
 			faults = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_URL: %w", err)})

@@ -74,7 +74,7 @@ func TestServeUntilItsContextEnds(t *testing.T) {
 	said, out := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"serve", "--migrate", "--http-addr=127.0.0.1:0", "--log-format", "json"},
+		code <- run(ctx, []string{"serve", "--migrate", "--http-addr=127.0.0.1:0"},
 			[]string{"MEMS_DATABASE_URL=" + d.DSN}, out, io.Discard)
 		_ = out.Close()
 	}()

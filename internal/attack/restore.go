@@ -40,7 +40,7 @@ func restoreFiles(ctx context.Context, f *field) (string, error) {
 		if err := os.WriteFile(path, file, 0o600); err != nil {
 			return err
 		}
-		out, err := f.mems(ctx, append(env, "MEMS_DATABASE_URL="+database), "restore", path)
+		out, err := f.mems(ctx, append(env, "MEMS_DATABASE_URL="+database), "restore", "--without-revocations", path)
 		if _, found := os.Stat(witness); found == nil {
 			return fmt.Errorf("%s: a command of the file was run", name)
 		}

@@ -243,6 +243,7 @@ func TestResetHalfWay(t *testing.T) {
 	}
 	for _, statement := range []string{
 		`CREATE TABLE left_over (id BIGINT PRIMARY KEY, doctor BIGINT NOT NULL, FOREIGN KEY (doctor) REFERENCES doctors (id))`,
+		`DROP TABLE appointment_event_overrides`,
 		`DROP TABLE appointment_events`,
 		`DROP TRIGGER appointments_after_update`,
 	} {
