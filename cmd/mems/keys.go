@@ -18,19 +18,20 @@ import (
 // runKeys is the command "mems keys".
 func runKeys(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 {
-		return usageError{"say create, list or revoke"}
+		return usageError{"say create, list, revoke or seal"}
 	}
 	work := map[string]func(context.Context, *program, *store.Store, []string) error{
-		"create": createKey, "list": listKeys, "revoke": revokeKey,
+		"create": createKey, "list": listKeys, "revoke": revokeKey, "seal": sealKey,
 	}[args[0]]
 	if work == nil {
-		return usageError{fmt.Sprintf("%q is not create, list or revoke", args[0])}
+		return usageError{fmt.Sprintf("%q is not create, list, revoke or seal", args[0])}
 	}
 	// What is wrong with the words is said before any database is looked for.
 	check := map[string]func([]string) error{
 		"create": func(words []string) error { _, err := wantedKey(words); return err },
 		"list":   noWords,
-		"revoke": func(words []string) error { _, err := revokedID(words); return err },
+		"revoke": func(words []string) error { _, err := keyID(words); return err },
+		"seal":   func(words []string) error { _, err := keyID(words); return err },
 	}[args[0]]
 	if err := check(args[1:]); err != nil {
 		return err
@@ -145,12 +146,20 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 		return err
 	}
 	p.say("key %d (%s, %s) is valid until %s. It is shown this once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
+	if len(p.macKeys()) == 0 {
+		if sealed, err := st.KeysAreSealed(ctx); err == nil && sealed {
+			p.say("it has no seal: a server with MEMS_AUDIT_KEYS refuses it. Set that here too, and seal it: mems keys seal %d", k.ID)
+		}
+	}
 	_, err = fmt.Fprintln(p.out, key)
 	return err
 }
 
 func listKeys(ctx context.Context, p *program, st *store.Store, args []string) error {
 	if err := noWords(args); err != nil {
+		return err
+	}
+	if err := st.SealKeys(ctx); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
@@ -168,6 +177,12 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 				state = "revoked " + k.RevokedAt.Format(time.DateOnly)
 			case !time.Now().Before(k.ExpiresAt):
 				state = "expired " + k.ExpiresAt.Format(time.DateOnly)
+			}
+			switch k.Seal {
+			case clinic.SealMissing:
+				state = "refused, not sealed; " + state
+			case clinic.SealWrong:
+				state = "refused, seal is wrong; " + state
 			}
 			used := "never"
 			if k.LastUsedAt != nil {
@@ -188,8 +203,8 @@ func noWords(args []string) error {
 	return nil
 }
 
-// revokedID reads the words of "keys revoke".
-func revokedID(args []string) (int64, error) {
+// keyID reads the id of one key.
+func keyID(args []string) (int64, error) {
 	if len(args) != 1 {
 		return 0, usageError{"say the id of one key; \"mems keys list\" shows them"}
 	}
@@ -201,7 +216,7 @@ func revokedID(args []string) (int64, error) {
 }
 
 func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) error {
-	id, err := revokedID(args)
+	id, err := keyID(args)
 	if err != nil {
 		return err
 	}
@@ -213,5 +228,22 @@ func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) 
 		return err
 	}
 	p.say("key %d (%s) is revoked.", k.ID, k.Name)
+	return nil
+}
+
+// sealKey trusts a key as it is now.
+func sealKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+	id, err := keyID(args)
+	if err != nil {
+		return err
+	}
+	if len(p.macKeys()) == 0 {
+		return errors.New("keys are sealed with MEMS_AUDIT_KEYS, which is not set")
+	}
+	k, err := st.SealKey(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.say("key %d (%s, %s, valid until %s) is sealed.", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
 	return nil
 }

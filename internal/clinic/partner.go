@@ -34,5 +34,28 @@ func (w PartnerWindow) Check(now time.Time, a Access, start time.Time) error {
 	return nil
 }
 
+// Clip returns the part of a window of starts in which the caller may book now, empty
+// where there is none.
+func (w PartnerWindow) Clip(now time.Time, a Access, starts Interval) Interval {
+	if !a.IsPartner() {
+		return starts
+	}
+	return w.Within(now, starts)
+}
+
+// Within returns the part of a window of starts in which partners may book now.
+func (w PartnerWindow) Within(now time.Time, starts Interval) Interval {
+	if earliest := now.Add(w.Lead); w.Lead > 0 && earliest.After(starts.Start) {
+		starts.Start = earliest
+	}
+	if end := now.Add(w.Horizon + time.Microsecond); w.Horizon > 0 && end.Before(starts.End) {
+		starts.End = end // the latest start is one of them
+	}
+	if starts.End.Before(starts.Start) {
+		starts.End = starts.Start
+	}
+	return starts
+}
+
 // IsPartner reports whether the caller can access only what was made with its own key.
 func (a Access) IsPartner() bool { return !a.Reach.All && a.Reach.KeyID != 0 }

@@ -31,8 +31,9 @@ func permissionOf(op *openapi3.Operation) (clinic.Permission, error) {
 
 // authorise authenticates the caller, counts the request for its rate limit, and
 // rejects callers without the permission that the contract states for the operation.
-// It runs before anything else of the request is looked at, its body included.
-func (s *Server) authorise(operation string, needs clinic.Permission) echo.MiddlewareFunc {
+// It runs before anything else of the request is looked at, its body included: what
+// the request costs beyond one token is charged when that is known.
+func (s *Server) authorise(operation string, needs clinic.Permission, costs *cost) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
@@ -58,7 +59,7 @@ func (s *Server) authorise(operation string, needs clinic.Permission) echo.Middl
 					return err
 				}
 			}
-			c.SetRequest(r.WithContext(clinic.WithAccess(r.Context(), access)))
+			c.SetRequest(r.WithContext(clinic.WithAccess(s.limits.measure(c, from, name, costs), access)))
 			if !access.May(needs) {
 				return &clinic.Error{Code: clinic.CodeForbidden, Permission: needs}
 			}

@@ -247,6 +247,30 @@ func TestNamesOfWhatHasNoWeight(t *testing.T) {
 	f.Post("/closures", object{"name": accent, "first_date": "2027-03-02", "last_date": "2027-03-02"}).Want(t, 201, "")
 }
 
+// A text of what nobody sees is an empty one: where something has to be written, it is
+// refused, in every operation, and the database is not asked.
+func TestTextsThatNobodySees(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for _, blank := range []string{"\u00a0", "\u0085", "\u2028", "\u3000", "\ufeff", "\u200b\u200d", "\u00ad", "\u2066\u2069", "\u3164", "\u115f", "\u2800"} {
+		for path, body := range map[string]object{
+			"/patients":          {"first_name": blank, "last_name": "Muster"},
+			"/doctors":           {"full_name": "Dr. Noor Haddad", "specialization": blank},
+			"/rooms":             {"name": blank},
+			"/appointment-types": {"name": blank, "duration_minutes": 30},
+			"/closures":          {"name": blank, "first_date": "2027-03-02", "last_date": "2027-03-02"},
+			"/waitlist":          {"patient_id": 1, "duration_minutes": 30, "specialization": "Dermatology", "from": "2027-03-02T00:00:00Z", "to": "2027-03-03T00:00:00Z", "note": blank},
+		} {
+			r := f.Post(path, body).Want(t, 422, "validation-failed")
+			if vs := r.Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") {
+				t.Errorf("%s with %+q: %v", path, blank, vs)
+			}
+		}
+	}
+	// Joiners and marks are part of names in which there is something to see.
+	f.Post("/patients", object{"first_name": "\u0646\u0627\u0632\u200c\u0646\u06cc\u0646", "last_name": "\u200fX"}).Want(t, 201, "")
+}
+
 // A body in chunks is the last request of its connection, for it may have had a
 // length as well that a proxy believed: the next one is nobody's.
 func TestChunksEndTheConnection(t *testing.T) {

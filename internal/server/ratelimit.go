@@ -51,7 +51,8 @@ type buckets struct {
 type bucket struct {
 	*rate.Limiter
 
-	name string
+	name     string
+	charging sync.Mutex // so that two charges see each other's debt
 }
 
 func newBuckets() buckets {
@@ -70,7 +71,7 @@ func (bs *buckets) get(name string, perMinute int) *bucket {
 		delete(bs.byName, oldest.Value.(*bucket).name) //nolint:forcetypeassert // as above
 		bs.recent.Remove(oldest)
 	}
-	b := &bucket{rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute), name}
+	b := &bucket{Limiter: rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute), name: name}
 	bs.byName[name] = bs.recent.PushFront(b)
 	return b
 }

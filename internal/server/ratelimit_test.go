@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -20,7 +19,6 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
-	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -288,56 +286,4 @@ func (s *secured) keyText() string {
 	var made api.APIKeyCreated
 	s.Post("/api-keys", object{"name": "test", "role": "receptionist"}).Want(s.t, 201, "").Decode(s.t, &made)
 	return made.Key
-}
-
-// Partners book, hold and reschedule within the window that the clinic has set, and
-// are told its bounds; reception books any time.
-func TestPartnerBookingWindow(t *testing.T) {
-	t.Parallel()
-	db, c := storetest.New(t), &clock{}
-	log := slog.New(slog.DiscardHandler)
-	db.Open(t, c.now, time.UTC)
-	st, err := store.Open(store.Config{
-		DSN: db.DSN, Now: c.now, Zone: time.UTC, Log: log, Partners: clinic.PartnerWindow{Lead: 24 * time.Hour, Horizon: 240 * time.Hour},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	handler, err := server.New(server.Config{Store: st, Zone: time.UTC, Log: log, Now: c.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewServer(handler)
-	t.Cleanup(h.Close)
-	_, admin, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := contracttest.New(t, h.URL).With("X-API-Key", admin)
-	s := &secured{&fixture{Client: client, t: t, db: db, url: h.URL, clock: c}, client}
-	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "appointments:write", "appointments:read"}})
-	var patient api.Patient
-	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
-	doctor := s.doctor()
-	at := func(start string, more object) object {
-		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
-		maps.Copy(b, more)
-		return b
-	}
-	of, soon, far := object{"patient_id": patient.ID}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"
-	var booked api.Appointment
-	partner.Post("/appointments", at("2027-03-02T08:00:00Z", of)).Want(t, 201, "").Decode(t, &booked)
-	for _, start := range []string{soon, far} {
-		p := s.problem(partner.Post("/appointments", at(start, of)), 409, "outside-booking-window")
-		if p.EarliestStart == nil || p.LatestStart == nil || !p.EarliestStart.Equal(now.Add(24*time.Hour)) || !p.LatestStart.Equal(now.Add(240*time.Hour)) {
-			t.Errorf("%v %v", p.EarliestStart, p.LatestStart)
-		}
-		partner.Post("/holds", at(start, object{"seconds": 60})).Want(t, 409, "outside-booking-window")
-		partner.Post(fmt.Sprintf("/appointments/%d/reschedule", booked.ID), object{"start_time": start}).Want(t, 409, "outside-booking-window")
-	}
-	series := object{"patient_id": patient.ID, "rule": "FREQ=DAILY;COUNT=20"}
-	partner.Post("/appointment-series", at("2027-03-03T12:00:00Z", series)).Want(t, 409, "outside-booking-window")
-	s.Post("/appointments", at(far, of)).Want(t, 201, "")
-	s.Post("/appointments", at("2027-03-01T09:00:00Z", of)).Want(t, 201, "")
 }

@@ -40,6 +40,7 @@ type validator struct {
 	needs      clinic.Permission
 	once       bool // takes an Idempotency-Key
 	goes       *deprecation
+	cost       *cost // nil: one token of the rate limit
 }
 
 func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
@@ -48,7 +49,11 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 		KeepValidatedValue:                true, // the handler binds what was validated, not a second reading
 		RejectWhenRequestBodyNotSpecified: false,
 		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
+		RegexCompiler:                     compilePattern,
 		SchemaValidationOptions:           doc.GetSchemaValidationOptions(),
+	}
+	if err := usePatterns(doc); err != nil {
+		return nil, err
 	}
 	vs := validators{}
 	for path, item := range doc.Paths.Map() {
@@ -62,6 +67,9 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 			}
 			var err error
 			if v.needs, err = permissionOf(op); err != nil {
+				return nil, err
+			}
+			if v.cost, err = costOf(op); err != nil {
 				return nil, err
 			}
 			if v.goes, err = deprecationOf(method, path, op); err != nil {
@@ -111,7 +119,7 @@ func mediaTypes(content openapi3.Content) []string {
 func (vs validators) middlewares(s *Server) map[string][]echo.MiddlewareFunc {
 	m := map[string][]echo.MiddlewareFunc{}
 	for id, v := range vs {
-		m[id] = []echo.MiddlewareFunc{v.goes.announce(s.authorise(id, v.needs)), v.middleware(s)}
+		m[id] = []echo.MiddlewareFunc{v.goes.announce(s.authorise(id, v.needs, v.cost)), v.middleware(s)}
 	}
 	return m
 }
@@ -243,6 +251,9 @@ func (v *validator) check(c echo.Context, next echo.HandlerFunc) error {
 	}
 	if violations := tidyViolations(append(v.checkParameters(c, query), more...)); len(violations) > 0 {
 		return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
+	}
+	if v.cost != nil && v.cost.pageSize != "" {
+		clinic.CountWork(r.Context(), v.cost.unit, v.cost.pageCost(query))
 	}
 	if v.once {
 		v.doOnce(c)

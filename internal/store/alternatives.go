@@ -69,7 +69,7 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if r.kind == nil {
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
-	p := proposals{reader: r, booking: b, seen: map[clinic.Slot]bool{}}
+	p := proposals{reader: r, booking: b, partners: s.partners, seen: map[clinic.Slot]bool{}}
 	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
 		p.groups = append(p.groups, group)
 	}
@@ -84,6 +84,7 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 type proposals struct {
 	*reader
 	booking      clinic.Booking
+	partners     clinic.PartnerWindow
 	groups       [][]int64 // of doctors, whose calendars are read together
 	read         int       // so many groups have their usual hours read
 	whole        clinic.Interval
@@ -112,8 +113,12 @@ func (p *proposals) search(ctx context.Context) error {
 		if !w.from.After(p.now) {
 			w.from = p.now.Add(time.Microsecond)
 		}
+		window := p.partners.Clip(p.now, clinic.AccessOf(ctx), clinic.Interval{Start: w.from, End: w.to})
+		if !window.Start.Before(window.End) {
+			continue
+		}
 		for i := range w.groups {
-			if err := p.searchGroup(ctx, i, clinic.Interval{Start: w.from, End: w.to}); err != nil {
+			if err := p.searchGroup(ctx, i, window); err != nil {
 				return err
 			}
 		}

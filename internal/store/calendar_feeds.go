@@ -150,6 +150,7 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	if err != nil {
 		return clinic.FeedCalendar{}, translate(ctx, err)
 	}
+	clinic.CountWork(ctx, clinic.WorkRecords, len(c.Visits)+len(c.Away))
 	access := clinic.AccessOf(ctx)
 	access.Caller = f.Reader()
 	return c, s.recordRead(clinic.WithAccess(ctx, access), "calendar_feed", f.ID)

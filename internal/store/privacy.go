@@ -24,6 +24,11 @@ type PatientFile struct {
 	Audit        []clinic.AuditEntry // oldest first, the newest maxExportedAudit
 }
 
+// records counts what the file holds.
+func (f *PatientFile) records() int {
+	return 1 + len(f.Merged) + len(f.Appointments) + len(f.Events) + len(f.Series) + len(f.Tickets) + len(f.Waitlist) + len(f.Holds) + len(f.Audit)
+}
+
 // maxExportedAudit bounds the lines of the audit trail in an export.
 const maxExportedAudit = 10000
 
@@ -44,6 +49,7 @@ func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error
 	}
 	defer func() { _ = t.Rollback() }() // nothing was changed
 	f, err := s.readFile(ctx, t, id)
+	clinic.CountWork(ctx, clinic.WorkRecords, f.records())
 	return f, translate(ctx, err)
 }
 

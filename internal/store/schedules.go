@@ -59,6 +59,8 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 			window.Start = q.After.Start
 		}
 		left := max(MaxDoctorDays, len(r.doctors))
+		most := left
+		defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
 		searched, err := walk(window, &left, func() int { return len(r.doctors) }, func(part clinic.Interval) error {
 			found, err := r.slots(ctx, part, r.doctors, q.Limit+1)
 			for _, slot := range found {
@@ -97,6 +99,8 @@ func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q Availabili
 	err := s.search(ctx, &q, func(r *reader) error {
 		open := r.doctors
 		left := max(MaxDoctorDays, len(open))
+		most := left
+		defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
 		var err error
 		searched, err = walk(q.Window, &left, func() int { return len(open) }, func(part clinic.Interval) error {
 			slots, err := r.slots(ctx, part, open, 1)
@@ -132,7 +136,8 @@ func walk(window clinic.Interval, left *int, doctors func() int, visit func(clin
 		if n == 0 {
 			break
 		}
-		days := min(length, max(1, doctorDaysAtOnce/n), *left/n)
+		rest := int((window.End.Sub(start)-1)/(24*time.Hour)) + 1
+		days := min(length, max(1, doctorDaysAtOnce/n), *left/n, rest)
 		if days == 0 {
 			return start, nil
 		}
@@ -165,6 +170,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
 	}
+	q.Window = s.partners.Clip(now, clinic.AccessOf(ctx), q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {
 		return translate(ctx, err)

@@ -37,6 +37,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 	if err != nil {
 		return clinic.Series{}, nil, err
 	}
+	clinic.CountWork(ctx, clinic.WorkAppointments, len(starts))
 	b.Start = starts[0]
 	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Series{}, nil, err
@@ -276,6 +277,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	if err != nil {
 		return nil, nil, err
 	}
+	clinic.CountWork(ctx, clinic.WorkAppointments, len(before))
 	doctors := []int64{}
 	if otherDoctor != 0 {
 		doctors = append(doctors, otherDoctor)

@@ -25,6 +25,8 @@ type matcher struct {
 	r *reader
 	// never: the times of a doctor that the patient gave up, or let pass.
 	never map[int64][]clinic.Interval
+	// partner: the entry is of a partner, who books within the booking window only.
+	partner bool
 }
 
 // matcherOf reads what does not depend on the window: the type and the active
@@ -39,6 +41,12 @@ func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.T
 		}
 		m.r.kind, m.r.slot.Buffers, m.r.slot.NeedsRoom = &kind, kind.Buffers, kind.NeedsRoom
 	}
+	if s.partners != (clinic.PartnerWindow{}) {
+		var err error
+		if m.partner, err = entryOfPartner(ctx, q, e.ID); err != nil {
+			return m, err
+		}
+	}
 	specialization := ""
 	if len(doctors) == 0 {
 		doctors = e.DoctorIDs
@@ -52,6 +60,17 @@ func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.T
 	}
 	m.r.doctors = slices.DeleteFunc(m.r.doctors, func(id int64) bool { return !e.Wants(id, m.r.facts[id].Specialization) })
 	return m, err
+}
+
+// entryOfPartner reports whether a partner who books within the booking window only
+// made an entry. Primary keys.
+func entryOfPartner(ctx context.Context, q sqlx.QueryerContext, entry int64) (bool, error) {
+	var partners int
+	err := sqlx.GetContext(ctx, q, &partners, `
+		SELECT COUNT(*)
+		FROM waitlist w JOIN api_keys k ON k.id = w.made_by_key
+		WHERE w.id = ? AND k.role = ? AND NOT JSON_CONTAINS(k.scopes, JSON_QUOTE(?))`, entry, clinic.RolePartner, clinic.ScopeRecordsAll)
+	return partners > 0, err
 }
 
 // search finds the first time of each doctor in the entry's whole window from a moment
@@ -70,6 +89,7 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 		*left = max(*left, len(m.r.doctors)) // a day of all of them
 	}
 	budget := *left
+	defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, budget-*left) }()
 	for _, usual := range []bool{true, false} {
 		*left = budget // both go through the same days
 		searched, err = walk(window, left, func() int { return len(m.r.doctors) }, func(part clinic.Interval) error {
@@ -92,6 +112,9 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 
 // first finds the first time of each doctor in a window, by start and doctor.
 func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
+	if m.partner {
+		window = m.s.partners.Within(m.r.now, window)
+	}
 	if len(m.r.doctors) == 0 || !window.Start.Before(window.End) {
 		return nil, nil
 	}

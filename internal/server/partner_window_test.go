@@ -1,0 +1,167 @@
+package server_test
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/contracttest"
+	"mems/internal/server"
+	"mems/internal/store"
+	"mems/internal/storetest"
+)
+
+// setupWindow starts a server whose partners book from a day to ten days ahead.
+func setupWindow(t *testing.T) *secured {
+	t.Helper()
+	db, c := storetest.New(t), &clock{}
+	log := slog.New(slog.DiscardHandler)
+	db.Open(t, c.now, time.UTC)
+	st, err := store.Open(store.Config{
+		DSN: db.DSN, Now: c.now, Zone: time.UTC, Log: log, Partners: clinic.PartnerWindow{Lead: 24 * time.Hour, Horizon: 240 * time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	handler, err := server.New(server.Config{Store: st, Zone: time.UTC, Log: log, Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(handler)
+	t.Cleanup(h.Close)
+	_, admin, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := contracttest.New(t, h.URL).With("X-API-Key", admin)
+	return &secured{&fixture{Client: client, t: t, db: db, url: h.URL, clock: c}, client}
+}
+
+// Partners book, hold and reschedule within the window that the clinic has set, and
+// are told its bounds; reception books any time.
+func TestPartnerBookingWindow(t *testing.T) {
+	t.Parallel()
+	s := setupWindow(t)
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "appointments:write", "appointments:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	doctor := s.doctor()
+	at := func(start string, more object) object {
+		b := object{"doctor_id": doctor, "start_time": start, "duration_minutes": 30}
+		maps.Copy(b, more)
+		return b
+	}
+	of, soon, far := object{"patient_id": patient.ID}, "2027-03-02T07:59:00Z", "2027-03-11T08:01:00Z"
+	var booked api.Appointment
+	partner.Post("/appointments", at("2027-03-02T08:00:00Z", of)).Want(t, 201, "").Decode(t, &booked)
+	for _, start := range []string{soon, far} {
+		p := s.problem(partner.Post("/appointments", at(start, of)), 409, "outside-booking-window")
+		if p.EarliestStart == nil || p.LatestStart == nil || !p.EarliestStart.Equal(now.Add(24*time.Hour)) || !p.LatestStart.Equal(now.Add(240*time.Hour)) {
+			t.Errorf("%v %v", p.EarliestStart, p.LatestStart)
+		}
+		partner.Post("/holds", at(start, object{"seconds": 60})).Want(t, 409, "outside-booking-window")
+		partner.Post(fmt.Sprintf("/appointments/%d/reschedule", booked.ID), object{"start_time": start}).Want(t, 409, "outside-booking-window")
+	}
+	series := object{"patient_id": patient.ID, "rule": "FREQ=DAILY;COUNT=20"}
+	partner.Post("/appointment-series", at("2027-03-03T12:00:00Z", series)).Want(t, 409, "outside-booking-window")
+	s.Post("/appointments", at(far, of)).Want(t, 201, "")
+	s.Post("/appointments", at("2027-03-01T09:00:00Z", of)).Want(t, 201, "")
+}
+
+// A partner is shown, offered and proposed only times in the window, and cannot book
+// others by way of FHIR, an offer or a series.
+func TestPartnerSeesTheBookingWindow(t *testing.T) {
+	t.Parallel()
+	s := setupWindow(t)
+	partner, _ := s.key("partner", object{"scopes": []string{"patients:write", "patients:read", "appointments:write", "appointments:read", "waitlist:write", "waitlist:read"}})
+	var patient api.Patient
+	partner.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
+	doctor := s.doctor()
+	s.hours(doctor, "UTC", "00:00-24:00")
+	earliest, latest := now.Add(24*time.Hour), now.Add(240*time.Hour)
+	inside := func(what string, start time.Time) {
+		t.Helper()
+		if start.Before(earliest) || start.After(latest) {
+			t.Errorf("%s at %v", what, start)
+		}
+	}
+	id := fmt.Sprint(doctor)
+	for _, window := range [][2]string{{"2027-03-01T08:00:00Z", "2027-03-03T00:00:00Z"}, {"2027-03-11T00:00:00Z", "2027-03-13T00:00:00Z"}} {
+		var page api.SlotList
+		partner.Get("/availability", "doctor_id", id, "duration_minutes", "30", "step_minutes", "30", "from", window[0], "to", window[1], "limit", "200").Want(t, 200, "").Decode(t, &page)
+		if len(page.Items) == 0 {
+			t.Errorf("nothing is free in %v", window)
+		}
+		for _, slot := range page.Items {
+			inside("a slot", slot.StartTime)
+		}
+	}
+	var page api.SlotList
+	partner.Get("/availability", "doctor_id", id, "duration_minutes", "30", "from", "2027-03-12T00:00:00Z", "to", "2027-03-13T00:00:00Z").Want(t, 200, "").Decode(t, &page)
+	if len(page.Items) != 0 {
+		t.Errorf("beyond the horizon: %+v", page.Items)
+	}
+	var next api.NextAvailableList
+	partner.Get("/availability/next", "doctor_id", id, "duration_minutes", "30").Want(t, 200, "").Decode(t, &next)
+	inside("the next free time", next.Items[0].Slot.MustGet().StartTime)
+	partner.Get("/availability/next", "doctor_id", id, "duration_minutes", "30", "from", "2027-03-12T00:00:00Z").Want(t, 200, "").Decode(t, &next)
+	if !next.Items[0].Slot.IsNull() {
+		t.Errorf("next beyond the horizon: %+v", next.Items[0])
+	}
+
+	// Alternatives at both ends.
+	for _, start := range []string{"2027-03-02T08:00:00Z", "2027-03-11T08:00:00Z"} {
+		s.booked(s.patient(), doctor, start, 30)
+		p := s.problem(partner.Post("/appointments", object{"patient_id": patient.ID, "doctor_id": doctor, "start_time": start, "duration_minutes": 30}), 409, "doctor-overlap")
+		if len(p.Alternatives) == 0 {
+			t.Errorf("no alternatives to %s", start)
+		}
+		for _, a := range p.Alternatives {
+			inside("an alternative", a.StartTime)
+		}
+	}
+
+	// An offer: a partner's entry gets the first time in the window, one of reception any.
+	wish := object{"patient_id": patient.ID, "doctor_ids": []int64{doctor}, "from": "2027-03-01T08:00:00Z", "to": "2027-03-05T00:00:00Z", "duration_minutes": 30}
+	var made api.WaitlistEntry
+	partner.Post("/waitlist", wish).Want(t, 201, "").Decode(t, &made)
+	offer, err := s.entry(made.ID).Offer.Get()
+	if err != nil {
+		t.Fatalf("no offer: %+v", s.entry(made.ID))
+	}
+	inside("an offer", offer.StartTime)
+	wish["patient_id"] = s.patient()
+	if offer, err := s.waits(wish).Offer.Get(); err == nil && !offer.StartTime.Before(earliest) {
+		t.Errorf("reception's entry is offered %v", offer.StartTime)
+	}
+
+	// Reception books it closer by; what the partner accepts is checked once more.
+	s.pass(50 * time.Minute)
+	book := func(start string) *contracttest.Response {
+		end := at(start).Add(30 * time.Minute).Format(time.RFC3339)
+		return partner.Post("/fhir/Appointment/$book", object{
+			"resourceType": "Appointment", "status": "proposed", "start": start, "end": end,
+			"participant": []object{
+				{"actor": object{"reference": fmt.Sprintf("Patient/%d", patient.ID)}, "status": "accepted"},
+				{"actor": object{"reference": fmt.Sprintf("Practitioner/%d", doctor)}, "status": "accepted"},
+			},
+		})
+	}
+	for _, start := range []string{"2027-03-01T12:00:00Z", "2027-03-12T12:00:00Z"} {
+		if r := book(start); r.Status != 409 || !strings.Contains(string(r.Body), "outside-booking-window") {
+			t.Errorf("$book at %s: %d %s", start, r.Status, r.Body)
+		}
+	}
+	var series struct {
+		Series struct{ ID int64 }
+	}
+	partner.Post("/appointment-series", object{"patient_id": patient.ID, "doctor_id": doctor, "start_time": "2027-03-04T12:00:00Z", "duration_minutes": 30, "rule": "FREQ=DAILY;COUNT=3"}).Want(t, 201, "").Decode(t, &series)
+	partner.Post(fmt.Sprintf("/appointment-series/%d/reschedule", series.Series.ID), object{"shift_days": 8}).Want(t, 409, "outside-booking-window")
+}
