@@ -1,5 +1,11 @@
 -- What the migrations make, as MariaDB 10.11 shows it. Generated: go test ./internal/store -run UpDownUp -update
 
+CREATE TABLE `api_key_sealing` (
+  `id` tinyint(4) NOT NULL,
+  `started_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `api_keys` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `name` varchar(100) NOT NULL,
@@ -12,6 +18,7 @@ CREATE TABLE `api_keys` (
   `expires_at` datetime(6) NOT NULL,
   `revoked_at` datetime(6) DEFAULT NULL,
   `last_used_at` datetime(6) DEFAULT NULL,
+  `seal` binary(32) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `api_keys_doctor` (`doctor_id`),
   CONSTRAINT `api_keys_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,

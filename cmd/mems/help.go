@@ -73,10 +73,17 @@ A small one, quickly:
 			runDemo,
 		},
 		{
-			"keys", "Make, list or revoke API keys", "mems keys create --role ROLE [--scope SCOPE]... [--doctor ID] [--days N] NAME | list | revoke ID",
+			"keys", "Make, list, revoke or seal API keys", "mems keys create --role ROLE [--scope SCOPE]... [--doctor ID] [--days N] NAME | list | revoke ID | seal ID",
 			`  create   make a key for a program; it is printed once, and only a hash is kept
   list     show every key: what it may do, until when, and when it was last used
   revoke   end a key at once, in every process
+  seal     trust a key that list shows as refused: one that was written without
+           MEMS_AUDIT_KEYS, or with others
+
+With MEMS_AUDIT_KEYS set for serving, it must be set here too: each key's record is
+sealed with the first of them, and the server refuses keys without a valid seal. Look
+at what list says of a key before sealing it; when in doubt, revoke it and make
+another. The first use on a database without seals seals every key that is there.
 
 Roles: receptionist, doctor (needs --doctor), manager, auditor, admin, partner. A
 partner sees doctors and free times; --scope adds, as often as needed,

@@ -17,13 +17,13 @@ import (
 // runKeys is the command "mems keys".
 func runKeys(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 {
-		return usageError{"say create, list or revoke"}
+		return usageError{"say create, list, revoke or seal"}
 	}
 	work := map[string]func(context.Context, *program, *store.Store, []string) error{
-		"create": createKey, "list": listKeys, "revoke": revokeKey,
+		"create": createKey, "list": listKeys, "revoke": revokeKey, "seal": sealKey,
 	}[args[0]]
 	if work == nil {
-		return usageError{fmt.Sprintf("%q is not create, list or revoke", args[0])}
+		return usageError{fmt.Sprintf("%q is not create, list, revoke or seal", args[0])}
 	}
 	if args[0] == "create" { // what is wrong with the words is said before any database is looked for
 		if _, err := wantedKey(args[1:]); err != nil {
@@ -120,6 +120,11 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 		return err
 	}
 	p.say("key %d (%s, %s) is valid until %s. It is shown this once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
+	if len(p.macKeys()) == 0 {
+		if sealed, err := st.KeysAreSealed(ctx); err == nil && sealed {
+			p.say("it has no seal: a server with MEMS_AUDIT_KEYS refuses it. Set that here too, and seal it: mems keys seal %d", k.ID)
+		}
+	}
 	_, err = fmt.Fprintln(p.out, key)
 	return err
 }
@@ -127,6 +132,9 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 func listKeys(ctx context.Context, p *program, st *store.Store, args []string) error {
 	if len(args) > 0 {
 		return usageError{"list takes nothing more"}
+	}
+	if err := st.SealKeys(ctx); err != nil {
+		return err
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tNAME\tROLE\tSCOPES\tSTATE\tLAST USED")
@@ -144,6 +152,12 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 			case !time.Now().Before(k.ExpiresAt):
 				state = "expired " + k.ExpiresAt.Format(time.DateOnly)
 			}
+			switch k.Seal {
+			case clinic.SealMissing:
+				state = "refused, not sealed; " + state
+			case clinic.SealWrong:
+				state = "refused, seal is wrong; " + state
+			}
 			used := "never"
 			if k.LastUsedAt != nil {
 				used = k.LastUsedAt.Format("2006-01-02 15:04Z")
@@ -156,18 +170,44 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 	}
 }
 
-func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+// keyID reads the id of one key.
+func keyID(args []string) (int64, error) {
 	if len(args) != 1 {
-		return usageError{"say the id of one key; \"mems keys list\" shows them"}
+		return 0, usageError{"say the id of one key; \"mems keys list\" shows them"}
 	}
 	id, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
-		return usageError{fmt.Sprintf("%q is not the id of a key", args[0])}
+		return 0, usageError{fmt.Sprintf("%q is not the id of a key", args[0])}
+	}
+	return id, nil
+}
+
+func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+	id, err := keyID(args)
+	if err != nil {
+		return err
 	}
 	k, err := st.RevokeKey(ctx, id)
 	if err != nil {
 		return err
 	}
 	p.say("key %d (%s) is revoked.", k.ID, k.Name)
+	return nil
+}
+
+// sealKey trusts a key as it is now.
+func sealKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+	id, err := keyID(args)
+	if err != nil {
+		return err
+	}
+	if len(p.macKeys()) == 0 {
+		return errors.New("keys are sealed with MEMS_AUDIT_KEYS, which is not set")
+	}
+	k, err := st.SealKey(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.say("key %d (%s, %s, valid until %s) is sealed.", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
 	return nil
 }

@@ -30,7 +30,22 @@ type APIKey struct {
 	ExpiresAt  time.Time
 	RevokedAt  *time.Time
 	LastUsedAt *time.Time
+	Seal       SealState `json:"-"`
 }
+
+// SealState reports whether an API key's record is as MEMS wrote it.
+type SealState string
+
+// The states of a seal. Without keys to verify it there is none.
+const (
+	SealUnverified SealState = ""
+	SealValid      SealState = "valid"
+	SealMissing    SealState = "missing"
+	SealWrong      SealState = "wrong"
+)
+
+// Sealed reports whether the record may be trusted.
+func (k *APIKey) Sealed() bool { return k.Seal == SealUnverified || k.Seal == SealValid }
 
 // Check sets the default for when the key expires, and refuses what does not go
 // together: CodeValidationFailed.

@@ -20,6 +20,9 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 	if err := k.Check(clinic.Instant(s.now())); err != nil {
 		return k, "", err
 	}
+	if err := s.SealKeys(ctx); err != nil { // or sealing what is older would come after this one
+		return k, "", err
+	}
 	var key string
 	err := s.inTx(ctx, func(t *tx) error {
 		if k.DoctorID != nil {
@@ -38,6 +41,12 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 		if err != nil {
 			return err
 		}
+		if s.sealer.active() {
+			// Its id is part of what is sealed.
+			if _, err := t.exec(ctx, `UPDATE api_keys SET seal = ? WHERE id = ?`, s.sealer.seal(&k), k.ID); err != nil {
+				return err
+			}
+		}
 		key = clinic.FormatKey(k.ID, secret)
 		t.record(ctx, "api_key", k.ID, 0, nil, k, nil)
 		return nil
@@ -54,7 +63,7 @@ func (s *Store) Key(ctx context.Context, id int64) (clinic.APIKey, error) {
 	if err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id); err != nil {
 		return clinic.APIKey{}, translate(ctx, notFound(err, clinic.ErrKeyNotFound))
 	}
-	return row.key()
+	return s.keyOf(&row)
 }
 
 // ListKeys reads a page of the records of keys by id.
@@ -66,7 +75,7 @@ func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clin
 	}
 	items := make([]clinic.APIKey, len(rows))
 	for i := range rows {
-		if items[i], err = rows[i].key(); err != nil {
+		if items[i], err = s.keyOf(&rows[i]); err != nil {
 			return Page[clinic.APIKey]{}, err
 		}
 	}
@@ -83,7 +92,7 @@ func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) 
 			return notFound(err, clinic.ErrKeyNotFound)
 		}
 		var err error
-		if k, err = row.key(); err != nil || k.RevokedAt != nil {
+		if k, err = s.keyOf(&row); err != nil || k.RevokedAt != nil {
 			return err
 		}
 		before := k
@@ -108,11 +117,15 @@ func (s *Store) KnowsKey(ctx context.Context, key string) (bool, error) {
 }
 
 // Authenticate returns the caller whose key it is. The database is asked each time,
-// so that a revoked key is refused at once. Errors: clinic.ErrUnauthenticated.
+// so that a revoked key is refused at once. With MACKeys, a key whose record has no valid
+// seal is refused as an unknown one. Errors: clinic.ErrUnauthenticated.
 func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, error) {
 	id, secret, ok := clinic.ParseKey(key)
 	if !ok {
 		return clinic.Caller{}, clinic.ErrUnauthenticated
+	}
+	if err := s.SealKeys(ctx); err != nil {
+		return clinic.Caller{}, err
 	}
 	var row keyRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id)
@@ -123,7 +136,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 	if err != nil {
 		return clinic.Caller{}, translate(ctx, err)
 	}
-	k, err := row.key()
+	k, err := s.keyOf(&row)
 	if err != nil {
 		return clinic.Caller{}, err
 	}
@@ -134,7 +147,17 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 		}
 		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: fmt.Errorf("API key %d is revoked, expired or has another secret", id)}
 	}
+	if !k.Sealed() {
+		s.knownKeys.forget(id)
+		s.sealer.warn(ctx, s.log, &k, now)
+		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: fmt.Errorf("the seal of API key %d is %s", id, k.Seal)}
+	}
 	s.knownKeys.learn(id, k.Hash)
+	if s.sealer.outdated(&k, row.Seal) {
+		if err := s.replaceSeal(ctx, &k, row.Seal); err != nil {
+			return clinic.Caller{}, translate(ctx, err)
+		}
+	}
 	if k.LastUsedAt == nil || now.Sub(*k.LastUsedAt) > time.Minute {
 		// To the minute, so that busy keys do not cost a write each time.
 		if _, err := s.db.ExecContext(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, now, id); err != nil {
@@ -145,7 +168,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 }
 
 // keyColumns are those of keyRow.
-const keyColumns = `id, name, secret_hash, role, scopes, doctor_id, created_by, created_at, expires_at, revoked_at, last_used_at`
+const keyColumns = `id, name, secret_hash, role, scopes, doctor_id, created_by, created_at, expires_at, revoked_at, last_used_at, seal`
 
 type keyRow struct {
 	ID         int64      `db:"id"`
@@ -159,6 +182,16 @@ type keyRow struct {
 	ExpiresAt  time.Time  `db:"expires_at"`
 	RevokedAt  *time.Time `db:"revoked_at"`
 	LastUsedAt *time.Time `db:"last_used_at"`
+	Seal       []byte     `db:"seal"`
+}
+
+// keyOf returns a row's record, with the state of its seal.
+func (s *Store) keyOf(row *keyRow) (clinic.APIKey, error) {
+	k, err := row.key()
+	if err == nil {
+		k.Seal = s.sealer.verify(&k, row.Seal)
+	}
+	return k, err
 }
 
 func (r *keyRow) key() (clinic.APIKey, error) {

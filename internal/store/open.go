@@ -43,7 +43,7 @@ type Config struct {
 	// Zone is the clinic's time zone. Required.
 	Zone *time.Location
 	// MACKeys bind the audit trail to secrets that the database does not have: the
-	// first one writes, all of them verify. None: plain hashes.
+	// first one writes, all of them verify. None: plain hashes. They seal API keys, too.
 	MACKeys []MACKey
 	// Partners bounds how far ahead partners book.
 	Partners clinic.PartnerWindow
@@ -69,6 +69,7 @@ type Store struct {
 	partners      clinic.PartnerWindow
 	knownKeys     *knownSecrets
 	knownFeeds    *knownSecrets
+	sealer        *keySealer
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
@@ -118,7 +119,8 @@ func Open(cfg Config) (*Store, error) {
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
 		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
-		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		sealer: newKeySealer(cfg.MACKeys),
+		ready:  ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]

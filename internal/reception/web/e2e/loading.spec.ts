@@ -105,6 +105,15 @@ test("hours and absences are those of the day that is shown", async ({ browser }
   await expect(page.locator(".blocked").getByText("Training")).toHaveCount(0);
 });
 
+test("going from day to day asks for no absences that are known", async ({ browser }) => {
+  const page = await desk(browser, first);
+  let asked = 0;
+  page.on("request", (r) => (asked += new URL(r.url()).pathname.endsWith("/time-off") ? 1 : 0));
+  for (const day of ["2028-08-20", "2028-08-09", "2028-08-31", second]) await go(page, day);
+  await expect(page.locator(".blocked").getByText("Training")).toBeVisible();
+  expect(asked).toBe(0);
+});
+
 test("the keyboard's place in the calendar stays while another day loads", async ({ browser }) => {
   const page = await desk(browser, first);
   await page.keyboard.press("b");

@@ -45,7 +45,7 @@ export const needs: Record<View, readonly Permission[]> = {
 // every booking: a desk has its share of requests, and twelve doctors would use it up.
 export class Reader {
   private hours = new Map<number, WorkingHours>();
-  private away = new Map<string, TimeOff[]>();
+  private away = new Map<number, Absences>();
   private queues = new Map<string, Ticket[]>();
   private era = 0;
 
@@ -60,7 +60,7 @@ export class Reader {
   forgetCalendar(doctor: number): void {
     this.era++;
     this.hours.delete(doctor);
-    for (const key of this.away.keys()) if (key.startsWith(`${doctor} `)) this.away.delete(key);
+    this.away.delete(doctor);
   }
 
   forgetQueue(doctor: number): void {
@@ -105,7 +105,13 @@ export class Reader {
   }
 
   private async awayOf(doctor: number, from: string, signal: AbortSignal): Promise<TimeOff[]> {
-    return this.remember(this.away, `${doctor} ${from}`, () => all(pages(mems.listTimeOff, { path: { id: doctor }, query: { from, limit: 50 }, signal })));
+    const old = this.away.get(doctor);
+    if (old && Date.parse(old.since) > Date.parse(from)) this.away.delete(doctor);
+    const since = new Date(Date.parse(from) - earlier).toISOString();
+    const known = await this.remember(this.away, doctor, async () => ({
+      since, items: await all(pages(mems.listTimeOff, { path: { id: doctor }, query: { from: since, limit: 200 }, signal })),
+    }));
+    return known.items.filter((o) => Date.parse(o.end_time) >= Date.parse(from));
   }
 
   private async queueOf(doctor: number, date: string, signal: AbortSignal): Promise<Ticket[]> {
@@ -122,6 +128,16 @@ export class Reader {
     return value;
   }
 }
+
+/** A doctor's absences that have not ended before an instant, however far ahead. */
+interface Absences {
+  since: string;
+  items: TimeOff[];
+}
+
+// Absences are read from a month before the day that is shown, so that going from day
+// to day, back and forth, asks for nothing that is known.
+const earlier = 31 * 24 * 3600 * 1000;
 
 function iso(t: number): string {
   return new Date(t).toISOString();
