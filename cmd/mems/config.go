@@ -40,8 +40,8 @@ type config struct {
 	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file that holds MEMS_AUDIT_KEYS, instead of that variable"`
 	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
 	RetainAuditYears   int           `env:"MEMS_RETAIN_AUDIT_YEARS" envDefault:"0" doc:"mems retain removes entries of the audit trail that are older than so many years; 0 keeps them for ever, else 6 to 100"`
-	TLSCertFile        string        `env:"MEMS_TLS_CERT_FILE" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
-	TLSKeyFile         string        `env:"MEMS_TLS_KEY_FILE" doc:"file with the certificate's private key (PEM)"`
+	TLSCertFile        string        `env:"MEMS_TLS_CERT_FILE" example:"/etc/mems/tls-cert.pem" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
+	TLSKeyFile         string        `env:"MEMS_TLS_KEY_FILE" example:"/etc/mems/tls-key.pem" doc:"file with the certificate's private key (PEM), with MEMS_TLS_CERT_FILE"`
 	TrustedProxies     string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
 	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser: scheme, host and port, without patterns (*) or a path; empty: none but its own"`
 	PublicURL          string        `env:"MEMS_PUBLIC_URL" example:"https://mems.example.org" doc:"scheme, host and port by which clients reach the server, for the links of FHIR answers; empty: the address that a client called, if it is this server's own beyond doubt, else links are relative (/fhir/...), as behind a proxy"`
@@ -207,7 +207,8 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"PartnerLeadTime", 0 <= c.PartnerLeadTime && c.PartnerLeadTime <= 8760*time.Hour},
 		{"PartnerHorizon", c.PartnerHorizon == 0 || c.PartnerLeadTime < c.PartnerHorizon && c.PartnerHorizon <= 43_800*time.Hour},
 		{"AuditKeys", macErr == nil},
-		{"TLSKeyFile", (c.TLSCertFile == "") == (c.TLSKeyFile == "")},
+		{"TLSCertFile", c.TLSCertFile != "" || c.TLSKeyFile == ""},
+		{"TLSKeyFile", c.TLSKeyFile != "" || c.TLSCertFile == ""},
 		{"TrustedProxies", proxiesErr == nil},
 		{"WebhookNetworks", networksErr == nil},
 		{"RetainChangesDays", 0 <= c.RetainChangesDays && c.RetainChangesDays <= 36_500},

@@ -12,6 +12,10 @@ import (
 // logs, certificates, webhooks, look-ups.
 const reservedFiles = 24
 
+// fewConnections is how many connections a clinic can well need: a smaller bound is
+// worth a warning.
+const fewConnections = 128
+
 // connections keeps the connections of clients below what the process may have open.
 // When there is no room for another one, the one that has been silent longest is
 // closed: connections that ask for nothing take no place from those that do.

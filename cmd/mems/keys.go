@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,15 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	if work == nil {
 		return usageError{fmt.Sprintf("%q is not create, list, revoke or seal", args[0])}
 	}
-	if args[0] == "create" { // what is wrong with the words is said before any database is looked for
-		if _, err := wantedKey(args[1:]); err != nil {
-			return err
-		}
+	// What is wrong with the words is said before any database is looked for.
+	check := map[string]func([]string) error{
+		"create": func(words []string) error { _, err := wantedKey(words); return err },
+		"list":   noWords,
+		"revoke": func(words []string) error { _, err := keyID(words); return err },
+		"seal":   func(words []string) error { _, err := keyID(words); return err },
+	}[args[0]]
+	if err := check(args[1:]); err != nil {
+		return err
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error { return work(ctx, p, st, args[1:]) })
 }
@@ -63,16 +69,25 @@ func explain(err error) error {
 		return err
 	}
 	if refusal.Code == clinic.CodeUnavailable {
+		if advice := adviceFor(err); advice != "" {
+			return fmt.Errorf("%w\n%s", err, advice)
+		}
 		return fmt.Errorf("%w\nIs the database running, and migrated? \"mems migrate up\"", err)
 	}
 	var words []string
 	for _, v := range refusal.Violations {
-		words = append(words, strings.TrimPrefix(v.Pointer, "#/")+" "+v.Detail)
+		member := strings.TrimPrefix(v.Pointer, "#/")
+		words = append(words, cmp.Or(keyWords[member], member)+" "+v.Detail)
 	}
 	if len(words) == 0 {
 		words = []string{string(refusal.Code)}
 	}
 	return errors.New(strings.Join(words, "; "))
+}
+
+// keyWords are the words of "keys create" for members of the contract.
+var keyWords = map[string]string{
+	"name": "the name", "role": "--role", "scopes": "--scope", "doctor_id": "--doctor", "expires_at": "the end, which --days gives,",
 }
 
 // wantedKey reads the words of "keys create".
@@ -86,6 +101,9 @@ func wantedKey(args []string) (clinic.APIKey, error) {
 	if err := flags.Parse(args); err != nil {
 		return clinic.APIKey{}, usageError{err.Error()}
 	}
+	if flags.NArg() > 1 && strings.HasPrefix(flags.Arg(1), "-") {
+		return clinic.APIKey{}, usageError{"say " + flags.Arg(1) + " before the name, such as: mems keys create --role receptionist 'Front desk'"}
+	}
 	if flags.NArg() != 1 || *role == "" {
 		return clinic.APIKey{}, usageError{"say --role and one name, such as: mems keys create --role receptionist 'Front desk'"}
 	}
@@ -94,6 +112,11 @@ func wantedKey(args []string) (clinic.APIKey, error) {
 	}
 	if !slices.Contains(clinic.Roles(), want.Role) {
 		return want, fmt.Errorf("there is no role %q: choose one of %s", *role, words(clinic.Roles()))
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(clinic.Scopes(), scope) {
+			return want, fmt.Errorf("there is no --scope %q: choose of %s", scope, words(clinic.Scopes()))
+		}
 	}
 	if *doctor != 0 {
 		want.DoctorID = doctor
@@ -116,6 +139,9 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 		return err
 	}
 	k, key, err := st.CreateKey(ctx, want)
+	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeDoctorNotFound {
+		return fmt.Errorf("there is no doctor %d; GET /doctors lists them with their ids", *want.DoctorID)
+	}
 	if err != nil {
 		return err
 	}
@@ -130,8 +156,8 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 }
 
 func listKeys(ctx context.Context, p *program, st *store.Store, args []string) error {
-	if len(args) > 0 {
-		return usageError{"list takes nothing more"}
+	if err := noWords(args); err != nil {
+		return err
 	}
 	if err := st.SealKeys(ctx); err != nil {
 		return err
@@ -170,6 +196,13 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 	}
 }
 
+func noWords(args []string) error {
+	if len(args) > 0 {
+		return usageError{"list takes nothing more"}
+	}
+	return nil
+}
+
 // keyID reads the id of one key.
 func keyID(args []string) (int64, error) {
 	if len(args) != 1 {
@@ -177,7 +210,7 @@ func keyID(args []string) (int64, error) {
 	}
 	id, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
-		return 0, usageError{fmt.Sprintf("%q is not the id of a key", args[0])}
+		return 0, usageError{fmt.Sprintf("%q is not the id of a key; \"mems keys list\" shows them", args[0])}
 	}
 	return id, nil
 }
@@ -188,6 +221,9 @@ func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) 
 		return err
 	}
 	k, err := st.RevokeKey(ctx, id)
+	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeKeyNotFound {
+		return fmt.Errorf("there is no key %d; \"mems keys list\" shows them", id)
+	}
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func TestWordsAreCheckedFirst(t *testing.T) {
 		says []string
 	}{
 		"role":    {[]string{"keys", "create", "--role", "boss", "x"}, nowhere, exitFailed, []string{`"boss"`, "admin, auditor, doctor, manager, partner, receptionist"}},
-		"doctor":  {[]string{"keys", "create", "--role", "doctor", "x"}, nowhere, exitFailed, []string{"doctor_id"}},
+		"doctor":  {[]string{"keys", "create", "--role", "doctor", "x"}, nowhere, exitFailed, []string{"--doctor"}},
 		"ca":      {[]string{"migrate", "status"}, "MEMS_DATABASE_URL=mysql://u:geheim@127.0.0.1:1/mems?tls=mems", exitConfig, []string{"tls=mems", "MEMS_DATABASE_CA_FILE"}},
 		"down":    {[]string{"migrate", "down"}, nowhere, exitUsage, []string{"backup", "--yes"}},
 		"upwards": {[]string{"migrate", "up", "please"}, nowhere, exitUsage, []string{"please"}},

@@ -49,7 +49,7 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 		return err
 	}
 	defer func() { _ = schema.Close() }()
-	return work(ctx, p, schema)
+	return advise(work(ctx, p, schema))
 }
 
 func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {

@@ -101,12 +101,16 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if _, err := st.Ready(ctx); errors.Is(err, store.ErrRestoreUnfinished) {
 		return err
 	} else if err != nil {
-		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
+		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", adviceFor(err))
 	} else if err := st.SealKeys(ctx); err != nil {
 		log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
 	}
 	if len(proxies) > 0 && p.PublicURL == "" {
 		log.InfoContext(ctx, "MEMS_PUBLIC_URL is not set: behind the proxy, links of FHIR answers are relative")
+	}
+	if most := newConnections(mostFiles(), p.DatabaseConns).most; most < fewConnections {
+		log.WarnContext(ctx, "the limit of open files leaves room for few clients; connections beyond it are closed. Raise it: ulimit -n 4096, or LimitNOFILE for systemd",
+			"files", mostFiles(), "connections", most)
 	}
 	p.welcome(d, listener.Addr().String())
 	if !p.open() {

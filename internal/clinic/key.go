@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // How long an API key is valid.
@@ -58,8 +60,13 @@ func (k *APIKey) Check(now time.Time) error {
 	refuse := func(pointer, code, detail string) {
 		vs = append(vs, Violation{Pointer: pointer, Code: code, Detail: detail})
 	}
-	if k.Name == "" {
+	switch {
+	case k.Name == "":
 		refuse("#/name", "min_length", "must not be blank")
+	case utf8.RuneCountInString(k.Name) > 100:
+		refuse("#/name", "max_length", "must have at most 100 characters")
+	case strings.ContainsFunc(k.Name, unicode.IsControl): // by HTTP, the contract refuses them
+		refuse("#/name", "pattern", "must not contain control characters")
 	}
 	if !slices.Contains(Roles(), k.Role) {
 		refuse("#/role", "enum", "must be a role")

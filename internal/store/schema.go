@@ -339,8 +339,6 @@ func hint(err error) error {
 	case 1419:
 		return fmt.Errorf("%w\nThe server keeps a binary log and lets only administrators create triggers. "+
 			"Let an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
-	case 1142, 1044, 1227:
-		return fmt.Errorf("%w\nThis database user may not do that. db/grants.sql has the rights that migrating needs", err)
 	}
 	return err
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"mems/internal/storetest"
+)
+
+// Mistakes in "mems keys" are named by the words of the command line, and before any
+// database is looked for.
+func TestMistakesInKeys(t *testing.T) {
+	t.Parallel()
+	nowhere := "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems"
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says []string
+	}{
+		"no id":        {[]string{"revoke"}, exitUsage, []string{"mems keys list"}},
+		"no number":    {[]string{"revoke", "abc"}, exitUsage, []string{`"abc"`}},
+		"list of what": {[]string{"list", "all"}, exitUsage, []string{"nothing more"}},
+		"flag last":    {[]string{"create", "Desk", "--role", "admin"}, exitUsage, []string{"before the name"}},
+		"scope":        {[]string{"create", "--role", "partner", "--scope", "all", "x"}, exitFailed, []string{"--scope", "patients:read"}},
+		"doctor":       {[]string{"create", "--role", "doctor", "x"}, exitFailed, []string{"--doctor"}},
+		"days":         {[]string{"create", "--role", "admin", "--days", "-4", "x"}, exitFailed, []string{"--days"}},
+		"many days":    {[]string{"create", "--role", "admin", "--days", "9999", "x"}, exitFailed, []string{"--days"}},
+		"two lines":    {[]string{"create", "--role", "admin", "x\ny"}, exitFailed, []string{"the name", "control characters"}},
+		"long":         {[]string{"create", "--role", "admin", strings.Repeat("é", 101)}, exitFailed, []string{"the name", "100"}},
+	} {
+		code, said := runMEMS(t, append([]string{"keys"}, test.args...), nowhere)
+		if code != test.code || !contains(said, test.says...) || contains(said, "_") {
+			t.Errorf("%s: exit %d\n%s", name, code, said)
+		}
+	}
+	url := "MEMS_DATABASE_URL=" + storetest.New(t).DSN
+	for name, test := range map[string]struct{ args, says []string }{
+		"no key":    {[]string{"keys", "revoke", "99"}, []string{"no key 99", "mems keys list"}},
+		"no doctor": {[]string{"keys", "create", "--role", "doctor", "--doctor", "77", "x"}, []string{"no doctor 77"}},
+	} {
+		if code, said := runMEMS(t, test.args, url); code != exitFailed || !contains(said, test.says...) {
+			t.Errorf("%s: exit %d\n%s", name, code, said)
+		}
+	}
+}
+
+// A database that refuses the user, or is not there, is told from one that is not migrated.
+func TestAdviceForTheDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.New(t).DSN
+	_, rest, _ := strings.Cut(dsn, "@")
+	stranger := "MEMS_DATABASE_URL=stranger:geheim@" + rest
+	for name, test := range map[string]struct {
+		args []string
+		env  string
+		says []string
+	}{
+		"stranger's keys":      {[]string{"keys", "list"}, stranger, []string{"user", "password", "db/grants.sql"}},
+		"stranger's migration": {[]string{"migrate", "up"}, stranger, []string{"user", "password", "db/grants.sql"}},
+		"nobody there":         {[]string{"migrate", "status"}, "MEMS_DATABASE_URL=u:geheim@tcp(127.0.0.1:1)/mems", []string{"running", "MEMS_DATABASE_URL"}},
+		"nobody's keys":        {[]string{"keys", "list"}, "MEMS_DATABASE_URL=u:geheim@tcp(127.0.0.1:1)/mems", []string{"running", "MEMS_DATABASE_URL"}},
+	} {
+		code, said := runMEMS(t, test.args, test.env)
+		if code != exitFailed || !contains(said, test.says...) || contains(said, "geheim") || contains(said, "migrated?") {
+			t.Errorf("%s: exit %d\n%s", name, code, said)
+		}
+	}
+}
+
+// Half of a TLS pair names the half that is missing, with an example that can be used.
+func TestHalfATLSPair(t *testing.T) {
+	t.Parallel()
+	for given, missing := range map[string]string{"MEMS_TLS_CERT_FILE": "MEMS_TLS_KEY_FILE", "MEMS_TLS_KEY_FILE": "MEMS_TLS_CERT_FILE"} {
+		code, said := runMEMS(t, []string{"version"}, given+"=/etc/some.pem")
+		if code != exitConfig || !contains(said, missing+` cannot be ""`, "Example: "+missing+"=/") {
+			t.Errorf("%s alone: exit %d\n%s", given, code, said)
+		}
+	}
+}
+
+// A limit of open files that leaves room for few clients is told at the start.
+func TestFewFilesAreTold(t *testing.T) {
+	t.Parallel()
+	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_TEST_FILES=64", "MEMS_LOG_LEVEL=warn")
+	if !contains(p.Output(), "ulimit -n", "connections=8") {
+		t.Errorf("not told:\n%s", p.Output())
+	}
+}
