@@ -69,7 +69,7 @@ func explain(err error) error {
 		return err
 	}
 	if refusal.Code == clinic.CodeUnavailable {
-		if advice := adviceFor(err); advice != "" {
+		if advice := store.AdviceFor(err); advice != "" {
 			return fmt.Errorf("%w\n%s", err, advice)
 		}
 		return fmt.Errorf("%w\nIs the database running, and migrated? \"mems migrate up\"", err)
@@ -179,6 +179,7 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 				state = "expired " + k.ExpiresAt.Format(time.DateOnly)
 			}
 			switch k.Seal {
+			case clinic.SealValid, clinic.SealUnverified:
 			case clinic.SealMissing:
 				state = "refused, not sealed; " + state
 			case clinic.SealWrong:

@@ -101,7 +101,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if _, err := st.Ready(ctx); errors.Is(err, store.ErrRestoreUnfinished) {
 		return err
 	} else if err != nil {
-		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", adviceFor(err))
+		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
 	} else if err := st.SealKeys(ctx); err != nil {
 		log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
 	}

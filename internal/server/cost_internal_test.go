@@ -61,8 +61,11 @@ func TestOperationsWithManyRecordsHaveACost(t *testing.T) {
 func TestCostOfRefusesUnknownUnits(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []any{
-		"records", map[string]any{"unit": "records"}, map[string]any{"unit": "rows", "per": 1},
-		map[string]any{"unit": "records", "per": 0}, map[string]any{"unit": "records", "per": 1, "most": 1},
+		"records",
+		map[string]any{"unit": "records"},
+		map[string]any{"unit": "rows", "per": 1},
+		map[string]any{"unit": "records", "per": 0},
+		map[string]any{"unit": "records", "per": 1, "most": 1},
 	} {
 		if c, err := costOf(&openapi3.Operation{OperationID: "x", Extensions: map[string]any{"x-cost": wrong}}); err == nil {
 			t.Errorf("%v: %+v", wrong, c)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -40,9 +41,7 @@ func TestRequestsAreWeighed(t *testing.T) {
 	}
 	series := func(c *contracttest.Client, rule string, members object) *contracttest.Response {
 		body := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-16T09:00:00Z", "rule": rule, "duration_minutes": 30}
-		for k, v := range members {
-			body[k] = v
-		}
+		maps.Copy(body, members)
 		return c.Post("/appointment-series", body)
 	}
 	var path string

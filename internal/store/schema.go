@@ -331,12 +331,7 @@ func nameOf(files []migrationFile, version int64) string {
 
 // hint adds what to do to the errors that people meet.
 func hint(err error) error {
-	var e *mysql.MySQLError
-	if !errors.As(err, &e) {
-		return err
-	}
-	switch e.Number {
-	case 1419:
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1419 {
 		return fmt.Errorf("%w\nThe server keeps a binary log and lets only administrators create triggers. "+
 			"Let an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
 	}

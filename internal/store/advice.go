@@ -1,0 +1,37 @@
+package store
+
+import (
+	"errors"
+	"net"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// AdviceFor returns what the operator can do about an error of the database; empty
+// for one that is not about reaching it or its rights.
+func AdviceFor(err error) string {
+	if errors.Is(err, ErrSchemaBehind) {
+		return "" // says it itself
+	}
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		switch e.Number {
+		case 1045, 1698:
+			return "The database does not accept this user: compare user, password and host in MEMS_DATABASE_URL with what db/grants.sql has made"
+		case 1044, 1142, 1143, 1227, 1370:
+			return "This database user lacks a right. Use the user that the command needs (\"mems help\"), and run db/grants.sql again after each migration"
+		case 1049:
+			return "There is no such database: check the name at the end of MEMS_DATABASE_URL, or make it with \"mems migrate up\""
+		case 1290, 1792, 1836:
+			return "The database is read-only: connect to the primary server, or end its read-only mode"
+		case 3, 1021, 1026, 1114:
+			return "The database's disk is full: make room there"
+		case 1040, 1203, 1226:
+			return "The database has no free connections: raise max_connections there, or lower MEMS_DATABASE_MAX_CONNS"
+		}
+		return ""
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return "Is the database running, at the host and port in MEMS_DATABASE_URL?"
+	}
+	return ""
+}
