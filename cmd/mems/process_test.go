@@ -48,6 +48,7 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 	p.cmd = exec.CommandContext(context.Background(), os.Args[0], args...)
 	p.cmd.Env = append([]string{
 		"MEMS_TEST_MAIN=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
+		"GOCOVERDIR=" + t.TempDir(), // or a program built to measure coverage warns of it at its end
 	}, env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, in, err := os.Pipe()

@@ -179,10 +179,13 @@ func run(ctx context.Context, o options, chosen []attack, say io.Writer) ([]resu
 	}
 	defer f.close() //nolint:contextcheck // also when ctx has ended
 	results := make([]result, len(chosen))
+	var saying sync.Mutex
 	carryOut := func(i int) {
 		began := time.Now()
 		happened, err := chosen[i].run(ctx, f)
 		results[i] = result{chosen[i], happened, err, time.Since(began)}
+		saying.Lock()
+		defer saying.Unlock()
 		_, _ = fmt.Fprintf(say, "%-18s %s\n", chosen[i].name, verdict(err))
 	}
 	var waiting sync.WaitGroup
