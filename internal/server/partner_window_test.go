@@ -132,6 +132,9 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	wish := object{"patient_id": patient.ID, "doctor_ids": []int64{doctor}, "from": "2027-03-01T08:00:00Z", "to": "2027-03-05T00:00:00Z", "duration_minutes": 30}
 	var made api.WaitlistEntry
 	partner.Post("/waitlist", wish).Want(t, 201, "").Decode(t, &made)
+	if _, err := made.Offer.Get(); err != nil {
+		t.Errorf("the answer has no offer: %+v", made)
+	}
 	offer, err := s.entry(made.ID).Offer.Get()
 	if err != nil {
 		t.Fatalf("no offer: %+v", s.entry(made.ID))

@@ -28,6 +28,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err := e.Check(t.now); err != nil {
 			return err
 		}
+		e.MadeBy = clinic.AccessOf(ctx).MadeBy() // whose booking window holds for offers, too
 		free, more, err := s.firstFor(ctx, t, e)
 		if err != nil {
 			return err
@@ -56,7 +57,6 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err := checkEntries(ctx, t); err != nil {
 			return err
 		}
-		e.MadeBy = clinic.AccessOf(ctx).MadeBy()
 		e.Status, e.Version, e.CreatedAt, e.UpdatedAt = clinic.WaitlistWaiting, 1, t.now, t.now
 		e.ID, err = t.insert(ctx, `
 			INSERT INTO waitlist (patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note,

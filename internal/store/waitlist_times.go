@@ -43,7 +43,7 @@ func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.T
 	}
 	if s.partners != (clinic.PartnerWindow{}) {
 		var err error
-		if m.partner, err = entryOfPartner(ctx, q, e.ID); err != nil {
+		if m.partner, err = entryOfPartner(ctx, q, e.MadeBy); err != nil {
 			return m, err
 		}
 	}
@@ -63,13 +63,16 @@ func (s *Store) matcherOf(ctx context.Context, q sqlx.QueryerContext, now time.T
 }
 
 // entryOfPartner reports whether a partner who books within the booking window only
-// made an entry. Primary keys.
-func entryOfPartner(ctx context.Context, q sqlx.QueryerContext, entry int64) (bool, error) {
+// made an entry, by the key that made it. Primary key.
+func entryOfPartner(ctx context.Context, q sqlx.QueryerContext, madeBy *int64) (bool, error) {
+	if madeBy == nil {
+		return false, nil
+	}
 	var partners int
 	err := sqlx.GetContext(ctx, q, &partners, `
 		SELECT COUNT(*)
-		FROM waitlist w JOIN api_keys k ON k.id = w.made_by_key
-		WHERE w.id = ? AND k.role = ? AND NOT JSON_CONTAINS(k.scopes, JSON_QUOTE(?))`, entry, clinic.RolePartner, clinic.ScopeRecordsAll)
+		FROM api_keys
+		WHERE id = ? AND role = ? AND NOT JSON_CONTAINS(scopes, JSON_QUOTE(?))`, *madeBy, clinic.RolePartner, clinic.ScopeRecordsAll)
 	return partners > 0, err
 }
 
