@@ -32,7 +32,7 @@ func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 	db := storetest.New(t)
 	c := &clock{}
 	st := db.Open(t, c.now, time.UTC)
-	cfg := server.Config{Store: st, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), Now: c.now}
+	cfg := server.Config{Store: st, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), Now: c.now, RequestTimeout: 30 * time.Second}
 	if change != nil {
 		change(&cfg)
 	}

@@ -57,6 +57,7 @@ func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
 	s, err := server.New(server.Config{
 		Store: db.Open(t, c.now, location), Zone: location, Open: true, Now: c.now,
 		Version: "test", Commit: "test", Log: slog.New(slog.DiscardHandler),
+		RequestTimeout: 30 * time.Second, // races are answered by the rules, however slow the machine
 	})
 	if err != nil {
 		t.Fatal(err)

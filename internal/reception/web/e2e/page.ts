@@ -1,10 +1,18 @@
 import AxeBuilder from "@axe-core/playwright";
-import { type Browser, expect, type Page } from "@playwright/test";
+import { type Browser, type BrowserContext, expect, type Page, test } from "@playwright/test";
+
+/** The contexts of the running test: those of earlier ones are closed, for a key may have 20 streams open. */
+let opened: { of: string; context: BrowserContext }[] = [];
 
 /** A desk that is signed in, at a date; answers are refusals that the test is about. */
 export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number; hasTouch?: boolean; answers?: RegExp; locale?: string } = {}): Promise<Page> {
   const { width = 1280, height = 800, answers, ...rest } = options;
+  const of = test.info().testId;
+  const earlier = opened.filter((o) => o.of !== of);
+  opened = opened.filter((o) => o.of === of);
+  await Promise.all(earlier.map((o) => o.context.close()));
   const context = await browser.newContext({ ...rest, viewport: { width, height } });
+  opened.push({ of, context });
   const page = await context.newPage();
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
