@@ -58,7 +58,7 @@ func bookingBody(k clinic.Booking) []byte {
 
 // measure fills a clinic of the size and prints a table of its own.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
-	if o.only == "refuse" {
+	if o.only == "refuse" || o.only == "trail" {
 		patients = quickPatients // these have nothing to do with it
 	}
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
@@ -110,6 +110,8 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return b.overload(ctx, o, book)
 	case "fair":
 		return b.fair(ctx, o)
+	case "trail":
+		return b.trail(ctx, o)
 	}
 	if o.only == "refuse" {
 		return b.refusals(ctx, o)
