@@ -76,7 +76,7 @@ A small one, quickly:
 			"keys", "Make, list, revoke or seal API keys", "mems keys create --role ROLE [--scope SCOPE]... [--doctor ID] [--days N] NAME | list | revoke ID | seal ID",
 			`  create   make a key for a program; it is printed once, and only a hash is kept
   list     show every key: what it may do, until when, and when it was last used
-  revoke   end a key at once, in every process
+  revoke   end a key at once, in every process (streams within 15 s)
   seal     trust a key that list shows as refused: one that was written without
            MEMS_AUDIT_KEYS, or with others
 

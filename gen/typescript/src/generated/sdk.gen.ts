@@ -1455,7 +1455,7 @@ export const getApiKey = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Revoke an API key
  *
- * Ends a key at once, in every process. Revoking it again changes nothing.
+ * Ends a key at once, in every process; a stream that it opened ends within 15 seconds. Revoking it again changes nothing.
  *
  * Permission: `keys:write`.
  *
