@@ -75,7 +75,7 @@ build: go-present ## bin/mems: one static binary
 .PHONY: test
 test: go-present ## all tests, race detector on, against a private database
 	@mkdir -p $(TOOLS)
-	$(WITHDB) $(GO) test -race -count=1 -timeout=20m $(TESTARGS) \
+	$(WITHDB) $(GO) test -race -count=1 -timeout=30m $(TESTARGS) \
 	  -coverprofile=$(PROFILE).part -coverpkg=./internal/...,./cmd/...,./db ./...
 	@mv $(PROFILE).part $(PROFILE)
 
