@@ -65,6 +65,12 @@ func explain(issue *api.FhirIssue, p api.Problem) {
 		})
 		words += " In the way: " + p.Conflict.StartTime.Format(time.RFC3339) + " to " + p.Conflict.EndTime.Format(time.RFC3339) + "."
 	}
+	if p.EarliestStart != nil {
+		words += " Earliest start: " + p.EarliestStart.Format(time.RFC3339) + "."
+	}
+	if p.LatestStart != nil {
+		words += " Latest start: " + p.LatestStart.Format(time.RFC3339) + "."
+	}
 	var free []string
 	for _, a := range p.Alternatives {
 		slot := clinic.Slot{DoctorID: a.DoctorID, Time: clinic.Interval{Start: a.StartTime, End: a.EndTime}}

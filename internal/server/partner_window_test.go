@@ -158,7 +158,8 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 		})
 	}
 	for _, start := range []string{"2027-03-01T12:00:00Z", "2027-03-12T12:00:00Z"} {
-		if r := book(start); r.Status != 409 || !strings.Contains(string(r.Body), "outside-booking-window") {
+		if r := book(start); r.Status != 409 || !strings.Contains(string(r.Body), "outside-booking-window") ||
+			!strings.Contains(string(r.Body), "Earliest start: 2027-03-02T08:50:00Z. Latest start: 2027-03-11T08:50:00Z.") {
 			t.Errorf("$book at %s: %d %s", start, r.Status, r.Body)
 		}
 	}
