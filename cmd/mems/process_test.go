@@ -134,7 +134,7 @@ func (p *process) Signal(s syscall.Signal) {
 	}
 }
 
-// Wait waits for the end and answers with the exit code; -1 for a signal.
+// Wait waits for the end and returns the exit code; -1 for a signal.
 func (p *process) Wait() int {
 	p.t.Helper()
 	select {

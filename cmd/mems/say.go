@@ -38,7 +38,7 @@ func logsTo(w io.Writer, format string, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// inSeconds writes durations in seconds, with the unit in their names, whoever logs them.
+// inSeconds writes every logged duration in seconds, with the unit in its name.
 func inSeconds(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() != slog.KindDuration {
 		return a

@@ -332,7 +332,7 @@ func parse(flags *flag.FlagSet, args []string) error {
 		return usageError{err.Error()}
 	}
 	if flags.NArg() > 0 {
-		return usageError{fmt.Sprintf("%q is one word too many", flags.Arg(0))}
+		return usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
 	}
 	return nil
 }

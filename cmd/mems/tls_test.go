@@ -22,7 +22,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// writePair writes a certificate of 127.0.0.1, with its key, and answers with it.
+// writePair writes a certificate of 127.0.0.1, with its key, and returns it.
 func writePair(t *testing.T, certFile, keyFile string, serial int64) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

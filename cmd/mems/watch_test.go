@@ -72,7 +72,7 @@ func TestJSONFailuresAreJSON(t *testing.T) {
 	}
 }
 
-// Whoever logs a duration, it is in seconds and says so.
+// A logged duration is in seconds, whichever part logs it, and its name says so.
 func TestDurationsAreInSeconds(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"json", "text"} {

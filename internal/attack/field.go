@@ -101,7 +101,7 @@ func (f *field) fill(ctx context.Context, s *target) error {
 	return err
 }
 
-// secretName must not be in an answer to whoever may not see patients.
+// secretName must not be in an answer to a caller who may not see patients.
 const secretName = "Geheimrat"
 
 // newDoctor adds a doctor who works every day, all day.

@@ -76,7 +76,7 @@ func firstInstant(d Date, zone *time.Location) time.Time {
 // is the end of the gap; where it happens twice, the first time.
 //
 // time.Date would not do: where the clocks skip midnight (America/Santiago
-// 2026-09-06, America/Havana 2026-03-08) it answers with 23:00 of the day
+// 2026-09-06, America/Havana 2026-03-08) it returns 23:00 of the day
 // before. So walk the zone's periods of constant offset.
 func firstAt(wall time.Time, zone *time.Location) time.Time {
 	for t := periodBefore(wall, zone); ; {
@@ -124,7 +124,7 @@ func period(t time.Time) (offset time.Duration, end time.Time) {
 	_, end = t.ZoneBounds()
 	if !end.IsZero() && !end.After(t) {
 		// Beyond the table of a zone with summer time, ZoneBounds ends every
-		// year after 365 days: on 31 December of a leap year it answers with
+		// year after 365 days: on 31 December of a leap year it returns
 		// the past (https://go.dev/issue/81583), and whoever walks periods would
 		// never arrive. The offset holds until the year does.
 		end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)

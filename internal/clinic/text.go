@@ -21,7 +21,7 @@ func Text(s string) string {
 // ParseEmail reads an e-mail address: an RFC 5322 addr-spec without comments
 // or quoting, at most 254 octets (RFC 5321 section 4.5.3.1.3). What nobody can see
 // (spaces, controls, zero-width and bidirectional marks) is refused, so that
-// addresses that look alike are not two. It answers with the address as it is
+// addresses that look alike are not two. It returns the address as it is
 // kept.
 func ParseEmail(s string) (string, bool) {
 	s = Text(s)

@@ -17,7 +17,7 @@ const (
 
 type meterKey struct{}
 
-// WithMeter puts into the context what is told of a request's work.
+// WithMeter returns a context whose request reports its work to count.
 func WithMeter(ctx context.Context, count func(Work, int)) context.Context {
 	return context.WithValue(ctx, meterKey{}, count)
 }

@@ -52,7 +52,7 @@ func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 	return &secured{&fixture{Client: admin, t: t, db: db, url: h.URL, clock: c}, admin}
 }
 
-// key makes a key and answers with its client and its id.
+// key makes a key and returns its client and its id.
 func (s *secured) key(role string, members object) (*contracttest.Client, int64) {
 	s.t.Helper()
 	body := object{"name": "test " + role, "role": role}

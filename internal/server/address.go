@@ -71,8 +71,8 @@ func (s *Server) called(r *http.Request) string {
 // home returns this server's own address for links in answers, without a slash at
 // the end: the one of the settings, else the one that the client called where that
 // is known to be this server, else "", which makes links relative to the server that
-// was called. A link to the Host that came would send the credentials of whoever
-// follows it anywhere (RFC 9110 section 17.1).
+// was called. A link that repeats the request's Host would send the credentials of the
+// client that follows it anywhere (RFC 9110 section 17.1).
 //
 // What came through a proxy says nothing of how this server is called: many pass any
 // Host on, or put an address of their own network there.

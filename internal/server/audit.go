@@ -33,7 +33,7 @@ func (s *Server) ListAuditEntries(ctx context.Context, r api.ListAuditEntriesReq
 	}, nil
 }
 
-// ExportPatient answers with all that is stored on a patient: GET /patients/{id}/export.
+// ExportPatient returns all that is stored on a patient: GET /patients/{id}/export.
 func (s *Server) ExportPatient(ctx context.Context, r api.ExportPatientRequestObject) (api.ExportPatientResponseObject, error) {
 	f, err := s.cfg.Store.ExportPatient(ctx, r.ID)
 	if err != nil {

@@ -72,7 +72,7 @@ func (s *Server) RevokeCalendarFeed(ctx context.Context, r api.RevokeCalendarFee
 	return api.RevokeCalendarFeed200JSONResponse(calendarFeedToAPI(f)), nil
 }
 
-// GetCalendar answers with a calendar: GET /calendars/{token}.
+// GetCalendar returns a calendar: GET /calendars/{token}.
 func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject) (api.GetCalendarResponseObject, error) {
 	token, ok := strings.CutSuffix(r.Token, feedSuffix)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// feed makes a feed and answers with its record and address. doctor 0 is the
+// feed makes a feed and returns its record and address. doctor 0 is the
 // whole clinic.
 func (f *fixture) feed(doctor int64) api.CalendarFeedCreated {
 	f.t.Helper()

@@ -38,7 +38,7 @@ func newChangeFeed(st *store.Store) *changeFeed {
 	return &changeFeed{store: st, woken: make(chan struct{})}
 }
 
-// join adds a reader and answers with where the feed ends.
+// join adds a reader and returns where the feed ends.
 func (f *changeFeed) join(ctx context.Context) (int64, error) {
 	end, err := f.store.LastChange(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *changeFeed) look(end int64) (more bool) {
 // maxSent bounds what is read, and sent to a stream, in one go.
 const maxSent = 200
 
-// since answers with changes after a position that are within reach, with the
+// since returns changes after a position that are within reach, with the
 // position to go on after, and with what to wait for before asking again, nil when
 // there is no need to.
 func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.ChangeObject, reach clinic.Reach) ([]clinic.RecordChange, int64, <-chan struct{}, error) {

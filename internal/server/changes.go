@@ -25,7 +25,7 @@ func changePosition(cursor *string) (int64, error) {
 	return after.ID - 1, nil
 }
 
-// ListChanges answers with the next changes: GET /changes.
+// ListChanges returns the next changes: GET /changes.
 func (s *Server) ListChanges(ctx context.Context, r api.ListChangesRequestObject) (api.ListChangesResponseObject, error) {
 	after, err := changePosition(r.Params.Cursor)
 	if err != nil {

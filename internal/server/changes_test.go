@@ -32,7 +32,7 @@ func newFollower(t *testing.T, client *contracttest.Client) *follower {
 	return &follower{t: t, client: client, records: map[string]map[int64]string{}}
 }
 
-// follow reads all that is new, two changes at a time, and answers with the types.
+// follow reads all that is new, two changes at a time, and returns the types.
 func (f *follower) follow(query ...string) []string {
 	f.t.Helper()
 	var seen []string

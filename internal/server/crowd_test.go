@@ -175,8 +175,8 @@ func TestPlacesDoNotWaitForConnections(t *testing.T) {
 	}
 }
 
-// Whoever reads what concerns other doctors is served as ever, however many book
-// one doctor. How long it may take is measured here, without the bookers;
+// Readers of other doctors are served as usual, however many clients book one
+// doctor. How long it may take is measured here, without the bookers;
 // internal/bench has figures of a quiet machine.
 func TestHotDoctorLeavesReadersAlone(t *testing.T) {
 	const readers = 20

@@ -34,7 +34,7 @@ func checkFHIRFormat(r *http.Request, query url.Values) error {
 	if !acceptable {
 		return &problem{
 			slug:   api.ProblemSlugNotAcceptable,
-			detail: "This answers with " + fhirMediaType + "; allow that or application/json in Accept or _format.",
+			detail: "The response is " + fhirMediaType + "; allow that or application/json in Accept or _format.",
 		}
 	}
 	return nil

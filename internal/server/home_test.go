@@ -71,7 +71,7 @@ func TestLinksFollowNoForeignHost(t *testing.T) {
 		if strings.Contains(body, "evil.example") {
 			t.Errorf("asked as %s: %s", tc.host, body)
 		}
-		// Whoever refers to a record by the address that they called is understood.
+		// A reference to a record by the address that the client called is understood.
 		if status, body := send(t, "GET", tc.s.url+"/fhir/Appointment?patient=http://"+tc.host+"/fhir/Patient/1", tc.host, key); status != 200 {
 			t.Errorf("asked as %s for a record there: %d %s", tc.host, status, body)
 		}

@@ -302,8 +302,8 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 }
 
 // estimate tells how long a request that comes now would wait: of any caller who
-// has less than its share, and of this one. Whoever waits for a place of its own
-// caller is in nobody else's way.
+// has less than its share, and of this one. A request that waits for a place
+// of its own caller delays no other caller.
 func (l *line) estimate(caller string) (all, own time.Duration) {
 	held := l.held.estimate()
 	places, ahead := l.places, l.waiting.Len()

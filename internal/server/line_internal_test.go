@@ -239,7 +239,7 @@ func TestPlaceIsAssignedToTheCaller(t *testing.T) {
 	empty(t, l)
 }
 
-// Whoever would wait too long is told so at once, and how long the line is.
+// A request that would wait too long is rejected at once, with the length of the wait.
 func TestHopelessWaitIsRejectedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

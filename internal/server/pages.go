@@ -79,7 +79,7 @@ func asset(path, mediaType string) echo.HandlerFunc {
 	}
 }
 
-// GetDocs answers with the interactive documentation.
+// GetDocs returns the interactive documentation.
 func (s *Server) GetDocs(ctx context.Context, _ api.GetDocsRequestObject) (api.GetDocsResponseObject, error) {
 	page, err := docs.ReadFile("docs/index.html")
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Server) GetDocs(ctx context.Context, _ api.GetDocsRequestObject) (api.G
 	return api.GetDocs200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
 }
 
-// GetContract answers with openapi.yaml, byte for byte.
+// GetContract returns openapi.yaml, byte for byte.
 func (s *Server) GetContract(context.Context, api.GetContractRequestObject) (api.GetContractResponseObject, error) {
 	return api.GetContract200ApplicationYamlResponse{Body: bytes.NewReader(api.SpecYAML), ContentLength: int64(len(api.SpecYAML))}, nil
 }
@@ -105,7 +105,7 @@ func (c contractJSON) VisitGetContractAsJSONResponse(w http.ResponseWriter) erro
 	return err
 }
 
-// GetContractAsJSON answers with the contract as JSON.
+// GetContractAsJSON returns the contract as JSON.
 func (s *Server) GetContractAsJSON(context.Context, api.GetContractAsJSONRequestObject) (api.GetContractAsJSONResponseObject, error) {
 	return contractJSON(s.json), nil
 }
@@ -113,7 +113,7 @@ func (s *Server) GetContractAsJSON(context.Context, api.GetContractAsJSONRequest
 // varyAccept is the Vary of what is a page for browsers and JSON for programs.
 var varyAccept = "Accept"
 
-// ListProblemTypes answers with a page on every problem type, or with JSON.
+// ListProblemTypes returns a page on every problem type, or with JSON.
 func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesRequestObject) (api.ListProblemTypesResponseObject, error) {
 	headers := api.ListProblemTypes200ResponseHeaders{Vary: &varyAccept}
 	if wantsJSON(ctx) {
@@ -126,7 +126,7 @@ func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesReq
 	return api.ListProblemTypes200TextHTMLResponse{Body: bytes.NewReader(page), Headers: headers, ContentLength: int64(len(page))}, nil
 }
 
-// GetProblemType answers with the page of one problem type, or with JSON.
+// GetProblemType returns the page of one problem type, or with JSON.
 func (s *Server) GetProblemType(ctx context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
 	t, headers := problemBySlug[r.Slug], api.GetProblemType200ResponseHeaders{Vary: &varyAccept}
 	if wantsJSON(ctx) {

@@ -46,7 +46,7 @@ var (
 )
 
 // usePatterns compiles the contract's patterns before anybody else in the process can:
-// kin-openapi keeps one expression for each text of a pattern, whoever compiled it.
+// kin-openapi keeps one expression for each text of a pattern, the first that was compiled.
 func usePatterns(doc *openapi3.T) error {
 	patternsOnce.Do(func() {
 		if err := doc.Validate(context.Background(), openapi3.SetRegexCompiler(compilePattern), openapi3.DisableExamplesValidation()); err != nil {

@@ -128,7 +128,7 @@ func TestGuessesBeyondTheLimitAskNothing(t *testing.T) {
 	for i := range 12 {
 		nobody.With("X-API-Key", wrongKey(i+1)).Get("/patients")
 	}
-	s.db.DB.MustExec(`RENAME TABLE api_keys TO gone`) // whoever is looked up gets 500
+	s.db.DB.MustExec(`RENAME TABLE api_keys TO gone`) // a look-up would be answered 500
 	for i := range 50 {
 		nobody.With("X-API-Key", wrongKey(i+1)).Get("/patients").Want(t, 429, "rate-limited")
 	}

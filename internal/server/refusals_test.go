@@ -14,7 +14,7 @@ import (
 	"mems/internal/server"
 )
 
-// Whoever is turned away is in the trail and in the log, with name and address, once a
+// A rejected caller is in the trail and in the log, with subject and address, once a
 // minute for each operation; a flood of addresses without a key fills neither.
 func TestRefusalsAreWrittenDown(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,7 @@ type Config struct {
 	// MaxAtOnce bounds the requests that are worked on at once, as the connections to
 	// the database do; half of them are writes. 0 means 64.
 	MaxAtOnce int
-	// Lines is told of the requests that wait and work.
+	// Lines observes the requests that wait and work.
 	Lines LineObserver
 	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto count.
 	TrustedProxies []netip.Prefix

@@ -69,7 +69,7 @@ func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
 
 type object = map[string]any
 
-// patient registers one and answers with the id.
+// patient registers one and returns the id.
 func (f *fixture) patient() int64 {
 	f.t.Helper()
 	var p api.Patient
@@ -77,7 +77,7 @@ func (f *fixture) patient() int64 {
 	return p.ID
 }
 
-// doctor adds one and answers with the id.
+// doctor adds one and returns the id.
 func (f *fixture) doctor() int64 {
 	f.t.Helper()
 	var d api.Doctor
@@ -85,7 +85,7 @@ func (f *fixture) doctor() int64 {
 	return d.ID
 }
 
-// book asks for a time and answers with whatever comes.
+// book asks for a time and returns whatever comes.
 func (f *fixture) book(patient, doctor int64, start string, minutes any) *contracttest.Response {
 	f.t.Helper()
 	return f.Post("/appointments", object{"patient_id": patient, "doctor_id": doctor, "start_time": start, "duration_minutes": minutes})
@@ -99,7 +99,7 @@ func (f *fixture) booked(patient, doctor int64, start string, minutes int) api.A
 	return a
 }
 
-// doctorOf adds a doctor of a specialization and answers with the id.
+// doctorOf adds a doctor of a specialization and returns the id.
 func (f *fixture) doctorOf(specialization string) int64 {
 	f.t.Helper()
 	var d api.Doctor
@@ -136,7 +136,7 @@ func (f *fixture) problem(r *contracttest.Response, status int, problemType stri
 	return p
 }
 
-// act changes an appointment's status and answers with whatever comes.
+// act changes an appointment's status and returns whatever comes.
 func (f *fixture) act(id int64, action string) *contracttest.Response {
 	f.t.Helper()
 	return f.Post(fmt.Sprintf("/appointments/%d/%s", id, action), nil)

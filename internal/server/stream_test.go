@@ -26,7 +26,7 @@ import (
 // event is one of a stream; the zero value is its end.
 type event struct{ name, id, data string }
 
-// listen opens a stream and answers with its events. It ends with the test, or by
+// listen opens a stream and returns its events. It ends with the test, or by
 // hang.
 func listen(t *testing.T, url string, header http.Header) (events <-chan event, hang func()) {
 	t.Helper()

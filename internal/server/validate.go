@@ -219,7 +219,7 @@ func (v *validator) checkBefore(c echo.Context) error {
 			return err
 		}
 	} else if !accepts(r.Header.Values("Accept"), v.produces) {
-		return &problem{slug: api.ProblemSlugNotAcceptable, detail: "This answers with " + strings.Join(v.produces, ", ") + "; allow that in Accept."}
+		return &problem{slug: api.ProblemSlugNotAcceptable, detail: "The response is " + strings.Join(v.produces, ", ") + "; allow that in Accept."}
 	}
 	if err != nil {
 		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The query string does not decode; percent-encode the values.", cause: err}

@@ -12,7 +12,7 @@ import (
 // maxAffected bounds the appointments that a new time off or closure lists.
 const maxAffected = 1000
 
-// CreateTimeOff adds a doctor's time off and answers with the appointments that
+// CreateTimeOff adds a doctor's time off and returns the appointments that
 // lie in it, by start, at most maxAffected. They stay. Once it has been
 // answered, no booking in it succeeds; whatever was booked before is in the list.
 //
@@ -120,7 +120,7 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 	})
 }
 
-// CreateClosure closes the clinic for a time and answers with the appointments
+// CreateClosure closes the clinic for a time and returns the appointments
 // that lie in it, by start, at most maxAffected. They stay. Once it has been
 // answered, no booking in it succeeds.
 //

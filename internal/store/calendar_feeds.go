@@ -8,7 +8,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateCalendarFeed makes a feed and answers with its record and its token,
+// CreateCalendarFeed makes a feed and returns its record and its token,
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.CodeForbidden (beyond the caller's reach), clinic.ErrDoctorNotFound.
 func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (clinic.CalendarFeed, string, error) {

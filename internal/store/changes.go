@@ -158,7 +158,7 @@ func writeChanges(ctx context.Context, t *tx) error {
 const maxPlaced = 1000
 
 // PlaceChanges gives committed changes their places in the feed, and makes the
-// messages to webhooks of them, in the same transaction. It answers with whether
+// messages to webhooks of them, in the same transaction. It returns whether
 // there may be more. Any number of processes may do it at once; they take turns.
 //
 // Lock order: the feed's head, then changes that nobody else writes any more.
@@ -350,7 +350,7 @@ func (s *Store) LastChange(ctx context.Context) (int64, error) {
 }
 
 // PruneChanges deletes changes that are older than an instant and are not the last
-// of their record, and answers with how many: a replay needs the last ones only. What
+// of their record, and returns how many: a replay needs the last ones only. What
 // left a doctor's calendar stays: the doctor is told of nothing that came after.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, error) {
 	var gone int64

@@ -9,7 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateDoctor adds d and answers with the record as stored.
+// CreateDoctor adds d and returns the record as stored.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised).
 func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Doctor, error) {
@@ -41,7 +41,7 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 	return row.doctor(), translate(ctx, err)
 }
 
-// UpdateDoctor makes the change and answers with the record as it is now.
+// UpdateDoctor makes the change and returns the record as it is now.
 // Locks the doctor's row, which every booking writes first: once a
 // deactivation has been answered, no booking succeeds. What was booked and no longer
 // fits is in the list.

@@ -218,7 +218,7 @@ func (s *Store) keepRefusal(ctx context.Context, once *Once, refusal error, answ
 var errGiven = errors.New("answered before")
 
 // DeleteOldKeys deletes answers that are not kept any more, a bounded number,
-// and answers with how many.
+// and returns how many.
 func (s *Store) DeleteOldKeys(ctx context.Context) (int64, error) {
 	// Index idempotency_keys_age.
 	result, err := s.db.ExecContext(ctx, `DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000`,

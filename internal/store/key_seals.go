@@ -214,7 +214,7 @@ func (s *Store) KeysAreSealed(ctx context.Context) (bool, error) {
 	return started, translate(ctx, err)
 }
 
-// SealKey seals a key as it is now: whoever calls it has looked at it and trusts it.
+// SealKey seals a key as it is now. The administrator has read it and trusts it.
 // It needs MACKeys. Errors: clinic.ErrKeyNotFound.
 func (s *Store) SealKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 	if err := s.SealKeys(ctx); err != nil {

@@ -126,7 +126,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	wantRefused(t, again, admin, "inserted, and seals cleared")
 	wantRefused(t, again, key, "cleared")
 
-	// Whoever holds the secret can look, and trust.
+	// An administrator who holds the secret can read the key, and trust it.
 	if _, err := again.SealKey(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateKey makes an API key and answers with its record and the key itself,
+// CreateKey makes an API key and returns its record and the key itself,
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.ErrDoctorNotFound.
 func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, string, error) {

@@ -14,7 +14,7 @@ import (
 // knownSecrets remembers the hashes of the secrets in a table, so that a wrong API
 // key is told from a good one without a query: guesses cost the database nothing,
 // and count for the address that they come from before anything else does. It grants
-// nothing; whoever is known is still looked up, so a revoked key is refused at once.
+// nothing: a known key is still looked up, so a revoked one is rejected at once.
 type knownSecrets struct {
 	table string // with id, secret_hash, revoked_at and expires_at
 

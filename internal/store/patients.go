@@ -51,7 +51,7 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 	return p, candidates, err
 }
 
-// CreatePatients registers all of ps or none, and answers with their ids in
+// CreatePatients registers all of ps or none, and returns their ids in
 // the same order, for imports: nobody is taken for a duplicate. Errors are
 // otherwise those of CreatePatient.
 func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int64, error) {

@@ -322,7 +322,7 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 }
 
 // TransferTicket sends a patient on to another doctor's queue, with a new number
-// at its end, and answers with the new ticket. The visit, if any, stays where it
+// at its end, and returns the new ticket. The visit, if any, stays where it
 // is in the calendar and goes on with the new ticket.
 //
 // Errors: those of MoveTicket, clinic.ErrDoctorNotFound,

@@ -39,8 +39,8 @@ func (s *Store) recordRead(ctx context.Context, object string, id int64, patient
 	return s.writeSoon(ctx, row)
 }
 
-// refusalWait bounds how long a refusal waits for its entry: whoever is turned away
-// is told so even when the database cannot be used.
+// refusalWait bounds how long a refusal waits for its entry: the caller
+// gets its answer even when the database cannot be used.
 const refusalWait = time.Second
 
 // RecordRefusal writes down that the caller of ctx was turned away, with the problem

@@ -17,8 +17,8 @@ import (
 const (
 	// readyWithin is when Ready answers at the latest.
 	readyWithin = 900 * time.Millisecond
-	// readyFor is how long a result is given again: whoever asks more often does
-	// not load the database. A bad one is worth less.
+	// readyFor is how long a result is given again: more frequent requests
+	// do not load the database. A failure is kept for less.
 	readyFor, unreadyFor = time.Second, 200 * time.Millisecond
 	// refusalCounts is how long after a refused write, with none committed since,
 	// the database counts as one that refuses them: what is full may not be what

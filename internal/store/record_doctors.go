@@ -33,8 +33,8 @@ var doctorsOfSQL = map[Record]string{
 	RecordWaitlistEntry: `SELECT offered_doctor FROM waitlist WHERE id = ? AND offered_doctor IS NOT NULL`,
 }
 
-// DoctorsOf returns the doctors in whose calendars a record is, for whoever queues
-// changes of one doctor; none for a record that does not exist. It tells nothing
+// DoctorsOf returns the doctors in whose calendars a record is, so that changes of
+// one doctor can be queued; none for a record that does not exist. It tells nothing
 // to callers and locks nothing: the change itself asks again.
 func (s *Store) DoctorsOf(ctx context.Context, kind Record, id int64) ([]int64, error) {
 	statement := doctorsOfSQL[kind]

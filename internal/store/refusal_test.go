@@ -212,8 +212,8 @@ func TestRaceForOneTime(t *testing.T) {
 	}
 }
 
-// What a plain read shows must not be held against whoever may have the time: their
-// own hold, their own appointment, an override, and a request that was answered.
+// What a plain read shows must not be held against a caller who may have the time: by
+// their own hold, their own appointment, an override, and a request that was answered.
 func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 3)

@@ -52,7 +52,7 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 const prunedObject = "audit_chain"
 
 // PruneAudit removes the entries of the audit trail that are older than an
-// instant, and answers with how many. Each chain keeps its last entry, and where
+// instant, and returns how many. Each chain keeps its last entry, and where
 // it begins now; an entry says that it was done, so the rest can be verified as
 // before. It needs the rights of the user who migrates.
 func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error) {

@@ -9,7 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateRoom adds r and answers with the record as stored. Errors:
+// CreateRoom adds r and returns the record as stored. Errors:
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
 func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, error) {
 	r.Normalize()
@@ -58,7 +58,7 @@ func (s *Store) ListRooms(ctx context.Context, active *bool, after int64, limit 
 	return page(items, limit), nil
 }
 
-// UpdateRoom makes the change and answers with the record as it is now. Locks
+// UpdateRoom makes the change and returns the record as it is now. Locks
 // the room's row, which every booking in it writes: once a deactivation has been
 // answered, no booking in it succeeds.
 //

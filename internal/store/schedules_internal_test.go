@@ -32,7 +32,7 @@ func (c *counting) QueryRowxContext(ctx context.Context, query string, args ...a
 	return c.QueryerContext.QueryRowxContext(ctx, query, args...)
 }
 
-// CountAvailability answers with the statements that a search of two weeks takes
+// CountAvailability returns the statements that a search of two weeks takes
 // and the slots that it finds; schedules_test.go calls it with few and many
 // doctors.
 func CountAvailability(t *testing.T, s *Store, typeID, patientID int64, from time.Time) (statements, slots int) {

@@ -167,7 +167,7 @@ func (sc *Schema) version(ctx context.Context) (int64, error) {
 	return version, err
 }
 
-// Down undoes the newest migration and answers with it. What an interrupted run
+// Down undoes the newest migration and returns it. What an interrupted run
 // of the one after it left behind goes first. Errors: goose.ErrNoNextVersion
 // when there is none.
 func (sc *Schema) Down(ctx context.Context) (Migration, error) {

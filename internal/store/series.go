@@ -15,7 +15,7 @@ import (
 
 // CreateSeries books every date of a recurring appointment, each by the rules of
 // a booking, in one transaction: all of them, or with skip those that can be. It
-// answers with what became of each date.
+// returns what became of each date.
 //
 // Statements, in lock order: write the guard rows of the doctor and the patient
 // once; read what decides of all dates (series_calendar.go), a fixed number of

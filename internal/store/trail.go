@@ -226,7 +226,7 @@ func (s *Store) writeTrail(ctx context.Context, t *tx, st *strand) (*strand, err
 	return s.appendRows(ctx, t, st, rows)
 }
 
-// appendRows inserts entries at the end of a chain and answers with its new end.
+// appendRows inserts entries at the end of a chain and returns its new end.
 func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *strand, rows []auditRow) (*strand, error) {
 	end := &strand{id: st.id, seq: st.seq, hash: st.hash, sealed: st.sealed}
 	var args []any

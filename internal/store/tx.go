@@ -55,7 +55,7 @@ var errMoved = errors.New("changed while waiting for a lock")
 // inTx runs body in a transaction and commits. body may run several times, so
 // it must have no effect outside the transaction.
 //
-// It answers with clinic.ErrUnavailable when the database cannot be used and
+// It returns clinic.ErrUnavailable when the database cannot be used and
 // nothing was changed, and with clinic.ErrOutcomeUnknown when the connection
 // was lost while COMMIT was under way. The second is never tried again here:
 // the change may have been made, and repeating it would answer a caller that
@@ -95,7 +95,7 @@ func (s *Store) inTxUnlessTaken(ctx context.Context, wanted wantedTime, body fun
 	return err
 }
 
-// try answers with whether the transaction freed anything.
+// try returns whether the transaction freed anything.
 func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
@@ -158,7 +158,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 	return len(t.freed) > 0, err
 }
 
-// run does all of a transaction but its COMMIT and answers with the new end of
+// run does all of a transaction but its COMMIT and returns the new end of
 // the chain, nil when an earlier answer was given instead.
 func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error, answer []any) (*strand, error) {
 	once := onceOf(ctx)
@@ -266,7 +266,7 @@ func (t *tx) locking(query string) string {
 	return query
 }
 
-// exec runs a statement and answers with the number of rows it matched.
+// exec runs a statement and returns the number of rows it matched.
 func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, error) {
 	if t.looks {
 		return 0, errFree
@@ -279,7 +279,7 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, er
 	return result.RowsAffected()
 }
 
-// insert runs an INSERT and answers with the id that the row was given.
+// insert runs an INSERT and returns the id that the row was given.
 func (t *tx) insert(ctx context.Context, statement string, args ...any) (int64, error) {
 	if t.looks {
 		return 0, errFree

@@ -13,7 +13,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateType adds an appointment type and answers with the record as stored.
+// CreateType adds an appointment type and returns the record as stored.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound (one that it lists),
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
@@ -69,7 +69,7 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 	return page(items, limit), nil
 }
 
-// UpdateType makes the change and answers with the record as it is now. What is
+// UpdateType makes the change and returns the record as it is now. What is
 // booked keeps the duration and the buffers it was booked with; what lies ahead and
 // no longer fits is in the list, by start, at most maxAffected.
 //
@@ -176,7 +176,7 @@ func checkDoctors(ctx context.Context, t *tx, ids ...int64) error {
 	return checkExist(ctx, t, `SELECT COUNT(*) FROM doctors WHERE id IN (?)`, ids, clinic.ErrDoctorNotFound)
 }
 
-// checkExist answers with missing unless a count of ids finds every one.
+// checkExist returns missing unless a count of ids finds every one.
 func checkExist(ctx context.Context, t *tx, count string, ids []int64, missing error) error {
 	if len(ids) == 0 {
 		return nil

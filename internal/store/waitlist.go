@@ -284,7 +284,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 }
 
 // PassOnExpiredOffers gives every time whose offer has expired to the next entries
-// that it fits, offers what has become free otherwise and is not offered yet, ends the entries whose window has passed, and answers with the
+// that it fits, offers what has become free otherwise and is not offered yet, ends the entries whose window has passed, and returns the
 // number of offers that were passed on. Any number of processes may call it at
 // once: each offer is passed on under its doctor's guard, and once.
 func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {

@@ -176,7 +176,7 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 
 // neverAgain reads the times of a doctor that are not for this entry: those that the
 // patient's appointments have ever had, so that nobody is offered what they gave up,
-// whoever had it in between, and the offers that were let pass or declined.
+// even if another patient had it in between, and the offers that were let pass or declined.
 //
 // Indexes appointments_patient and the primary keys of appointment_events and
 // waitlist_missed. A merge takes the appointments, and so this, along.

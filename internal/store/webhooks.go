@@ -8,7 +8,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateWebhook has changes sent from now on, and answers with the webhook and its
+// CreateWebhook has changes sent from now on, and returns the webhook and its
 // one secret. allowHTTP takes addresses that are not encrypted too. Errors:
 // clinic.CodeValidationFailed.
 func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP bool) (clinic.Webhook, string, error) {
@@ -97,7 +97,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 	})
 }
 
-// RotateWebhookSecret gives a webhook a new secret, and answers with it. Messages are
+// RotateWebhookSecret gives a webhook a new secret, and returns it. Messages are
 // signed with the old one too for clinic.SecretOverlap. Errors:
 // clinic.ErrWebhookNotFound.
 func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webhook, string, error) {

@@ -12,7 +12,7 @@ import (
 )
 
 // Grant creates the users of db/grants.sql for this test's database alone and
-// answers with the database as the application's user sees it.
+// returns the database as the application's user sees it.
 func Grant(t testing.TB, d *Database) *Database {
 	t.Helper()
 	return grant(t, d, "app_", "replace-this-2")

@@ -137,7 +137,7 @@ var server struct {
 	err  error
 }
 
-// serverDSN answers with the server for this process, starting it if need be.
+// serverDSN returns the server for this process, starting it if need be.
 // It is stopped by the operating system when the process ends.
 func serverDSN(t testing.TB) string {
 	t.Helper()
