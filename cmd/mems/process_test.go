@@ -41,7 +41,7 @@ type process struct {
 }
 
 // startProcess starts "mems ARGS" with only the given environment beside what a
-// program needs to run at all. It is killed when the test ends.
+// program needs to run at all. It is stopped when the test ends.
 func startProcess(t testing.TB, args []string, env ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
@@ -82,8 +82,15 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.done
+		// Asked first: one that is killed leaves its private database running, which
+		// then fills the disk with complaints that its files are gone.
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.done:
+		case <-time.After(time.Minute):
+			_ = p.cmd.Process.Kill()
+			<-p.done
+		}
 		if t.Failed() {
 			t.Logf("%v said:\n%s", args, last(p.Output(), 4000))
 		}
