@@ -156,8 +156,8 @@ func TestUnits(t *testing.T) {
 			units[filepath.Base(file)] = read(t, filepath.Join("systemd", filepath.Base(file)))
 		}
 	}
-	if len(units) != 9 {
-		t.Fatalf("%d units, want 9", len(units))
+	if len(units) != 11 {
+		t.Fatalf("%d units, want 11", len(units))
 	}
 	if said, err := Units(t.Context(), t.TempDir(), units); err != nil || said != "" {
 		t.Error(err, said)

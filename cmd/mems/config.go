@@ -17,6 +17,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"mems/internal/backup"
 	"mems/internal/clinic"
 	"mems/internal/localdb"
 	"mems/internal/store"
@@ -62,6 +63,8 @@ type config struct {
 	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
 	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify note their last success, for the metrics of serve and for node_exporter; empty: nowhere"`
+	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one a line; empty: backups are not encrypted"`
+	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"directory on another machine's disk, into which mems backup and mems revocations copy what they wrote; it has to be there; empty: nowhere"`
 
 	zone *time.Location
 }
@@ -190,6 +193,10 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 	_, proxiesErr := readNetworks(c.TrustedProxies)
 	_, networksErr := readNetworks(c.WebhookNetworks)
 	_, macErr = readMACKeys(c.AuditKeys)
+	var recipientsErr error
+	if !strings.HasPrefix(c.BackupEncryptTo, "@") { // else read when it is needed
+		_, recipientsErr = backup.ParseRecipients(c.BackupEncryptTo)
+	}
 	issuer, issuerErr := url.Parse(c.OIDCIssuer)
 	var faults []error
 	for _, rule := range []struct {
@@ -223,6 +230,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"MaxBodyBytes", 1024 <= c.MaxBodyBytes && c.MaxBodyBytes <= 10<<20},
 		{"LogLevel", slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel)},
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
+		{"BackupEncryptTo", recipientsErr == nil},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
 	} {
 		if !rule.good && !unread[rule.field] {

@@ -30,7 +30,7 @@ func TestDeployment(t *testing.T) {
 	maps.Copy(all, pods(t))
 	maps.Copy(all, units(t))
 	want := []string{
-		"backup", "deployment.yaml", "mems", "mems-audit.service", "mems-backup.service", "mems-migrate.service", "mems-retain.service", "mems.service", "migrate", "migrate/job.yaml",
+		"backup", "deployment.yaml", "mems", "mems-audit.service", "mems-backup.service", "mems-migrate.service", "mems-retain.service", "mems-revocations.service", "mems.service", "migrate", "migrate/job.yaml",
 	}
 	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
 		t.Fatalf("found %q, want %q", got, want)
@@ -189,7 +189,7 @@ func pods(t *testing.T) map[string]deployed {
 func units(t *testing.T) map[string]deployed {
 	t.Helper()
 	all := map[string]deployed{}
-	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service", "mems-retain.service", "mems-audit.service"} {
+	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service", "mems-retain.service", "mems-audit.service", "mems-revocations.service"} {
 		content, err := os.ReadFile(filepath.Join("../../.deploy/systemd", name))
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func TestServiceIsBoundedAndRestarted(t *testing.T) {
 			t.Errorf("mems.service has no %s", line)
 		}
 	}
-	for _, name := range []string{"backup", "retain", "audit"} {
+	for _, name := range []string{"backup", "revocations", "retain", "audit"} {
 		if !strings.Contains(read("systemd/mems-"+name+".service"), "OnFailure=") || !strings.Contains(read("systemd/mems-"+name+".timer"), "OnCalendar=") {
 			t.Errorf("nobody is told that mems-%s failed, or it is not run by itself", name)
 		}
