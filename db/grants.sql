@@ -50,7 +50,7 @@ GRANT SELECT, INSERT ON mems.audit_entries TO 'mems_app'@'localhost';
 -- What finds a patient's entries is made from them.
 GRANT SELECT, INSERT ON mems.audit_patients TO 'mems_app'@'localhost';
 GRANT SELECT, UPDATE ON mems.audit_index TO 'mems_app'@'localhost';
-GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash) ON mems.audit_chains TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash, seal_seq, seal, seal_key) ON mems.audit_chains TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
 -- Whoever is erased leaves no words in the history.
 GRANT UPDATE (note) ON mems.appointment_events TO 'mems_app'@'localhost';

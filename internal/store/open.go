@@ -120,8 +120,8 @@ func Open(cfg Config) (*Store, error) {
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
 		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
-		sealer: newKeySealer(cfg.MACKeys),
-		ready:  ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		sealer: newKeySealer(cfg.MACKeys), strands: strands{ends: map[int64]strand{}},
+		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
