@@ -263,6 +263,11 @@ release-spec: go-present ## keep openapi.yaml as the release of its version (FOR
 lint-deploy: go-present ## check image, Compose, Kubernetes, systemd and release files
 	@cd .deploy/lint && $(GO) test -count=1 ./...
 
+.PHONY: check-package
+check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 made for it
+	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
+	@.ci/package
+
 .PHONY: sbom
 sbom: build $(CYCLONEDX) ## bin/mems.cdx.json: what the binary was built of (CycloneDX)
 	@# Its warnings are about licences that it does not recognise; what counts is checked.
