@@ -267,6 +267,12 @@ release-spec: go-present ## keep openapi.yaml as the release of its version (FOR
 
 ##@ Release
 
+.PHONY: deploy-rules
+deploy-rules: ## write the alert rules once more as Kubernetes' PrometheusRule
+	@{ printf '%s\n' '# Made by "make deploy-rules" of internal/telemetry/alerts.yaml.' \
+	  'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata:' '  name: mems' 'spec:'; \
+	  sed -n '/^groups:/,$$s/^\(.\)/  \1/p' internal/telemetry/alerts.yaml; } > .deploy/kubernetes/monitoring/prometheusrule.yaml
+
 .PHONY: lint-deploy
 lint-deploy: go-present ## check image, Compose, Kubernetes, systemd and release files
 	@cd .deploy/lint && $(GO) test -count=1 ./...
