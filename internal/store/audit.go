@@ -200,15 +200,16 @@ func (w *walker) entry(row *auditRow) {
 
 func (w *walker) check(row *auditRow) {
 	key := MACKey{}
-	if len(row.MACKey) > 0 {
+	switch {
+	case len(row.MACKey) > 0:
 		var known bool
 		if key, known = keyWith(w.keys, row.MACKey); !known {
 			w.report.unknownKey(row.MACKey, "chain %d, entry %d: was written", row.Chain, row.Seq)
 			return
 		}
-	} else if len(w.last.MACKey) > 0 {
+	case len(w.last.MACKey) > 0:
 		w.report.fault("chain %d, entry %d: has no key, and the one before it has", row.Chain, row.Seq)
-	} else if w.report.sealed && (w.at.SealSeq == nil || row.Seq > *w.at.SealSeq) {
+	case w.report.sealed && (w.at.SealSeq == nil || row.Seq > *w.at.SealSeq):
 		w.report.fault("chain %d, entry %d: was altered, or written without a key after keys were in use", row.Chain, row.Seq)
 	}
 	if !bytes.Equal(row.Hash, row.sum(w.last.Hash, key)) {
