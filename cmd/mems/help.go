@@ -104,7 +104,8 @@ was altered, removed or put elsewhere; exits with 1 when there is anything.
                   machine: with it, even the newest entries cannot be cut off by
                   somebody who rules over the database.
 
-With MEMS_AUDIT_KEYS set for serving, it must be set here too.`,
+With MEMS_AUDIT_KEYS set for serving, it must be set here too, with every key that was
+ever in use: what one wrote that is missing is reported as "unknown key".`,
 			runAudit,
 		},
 		{
