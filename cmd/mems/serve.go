@@ -102,6 +102,8 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	} else if err != nil {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
+	} else if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
+		return settingError{store.ErrUnknownAuditKey}
 	} else if err := st.SealKeys(ctx); err != nil {
 		log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
 	}
