@@ -9,19 +9,19 @@ import (
 	"path/filepath"
 )
 
-// errTaken says that a file would take another one's place.
-type errTaken struct{ file string }
+// takenError says that a file would take another one's place.
+type takenError struct{ file string }
 
-func (e errTaken) Error() string {
+func (e takenError) Error() string {
 	return fmt.Sprintf("%s is there already, and is left as it is. Name another file, or add --replace", e.file)
 }
 
-// checkFree returns errTaken if something has the name.
+// checkFree returns takenError if something has the name.
 func checkFree(file string) error {
 	_, err := os.Lstat(file)
 	switch {
 	case err == nil:
-		return errTaken{file}
+		return takenError{file}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	}
@@ -39,7 +39,7 @@ func place(finished, file string, replace bool) error {
 	case err == nil:
 		return os.Remove(finished)
 	case errors.Is(err, fs.ErrExist):
-		return errTaken{file}
+		return takenError{file}
 	}
 	// A file system without hard links, as many shares are: look, then rename.
 	if err := checkFree(file); err != nil {
