@@ -116,7 +116,10 @@ func (r *readiness) probe(s *Store) *probe {
 }
 
 // probeDatabase asks for the schema's version and commits a write, as small as there is: a
-// row of this process in idempotency_keys, where old ones are deleted anyway.
+// row of this process in idempotency_keys, where old ones are deleted anyway. With an
+// audit key it also asks for the right to seal, which no row is needed for: without it no
+// change could be written, so that a server that was started before grants.sql was run
+// again takes no requests.
 func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	r := s.ready
 	var version int64
@@ -138,6 +141,13 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 		return 0, &clinic.Error{
 			Code:  clinic.CodeUnavailable,
 			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\" (%w)", version, needed, ErrSchemaBehind),
+		}
+	}
+	if s.macKey.Secret != nil {
+		// Primary key, no row.
+		_, err := r.db.ExecContext(ctx, `UPDATE audit_chains SET seal_seq = seal_seq, seal = seal, seal_key = seal_key WHERE id = 0`)
+		if err != nil && !refusesWrites(err) {
+			return 0, translate(ctx, err)
 		}
 	}
 	_, err = r.db.ExecContext(ctx, `

@@ -192,6 +192,30 @@ func TestEntryWithoutASealYet(t *testing.T) {
 	wantWhole(t, d, firstMAC)
 }
 
+// A server that was started before its user got the right to seal is not ready, and
+// says what to run; without an audit key it needs no such right.
+func TestReadinessWithoutTheRightToSeal(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	user := storetest.Grant(t, d)
+	var name, host string
+	if err := user.DB.QueryRow(`SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), SUBSTRING_INDEX(CURRENT_USER(), '@', -1)`).Scan(&name, &host); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.DB.Exec(fmt.Sprintf("REVOKE UPDATE (seal_seq, seal, seal_key) ON audit_chains FROM '%s'@'%s'", name, host)); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := openSealed(t, user, firstMAC)
+	_, err := s.Ready(t.Context())
+	if !errors.Is(err, clinic.ErrUnavailable) || !strings.Contains(store.AdviceFor(err), "grants.sql") {
+		t.Errorf("with a key: %v, advice %q", err, store.AdviceFor(err))
+	}
+	s, _ = openSealed(t, user)
+	if _, err := s.Ready(t.Context()); err != nil {
+		t.Errorf("without a key: %v", err)
+	}
+}
+
 // A trail that a program before seals has written, with keys, is whole before and after
 // the upgrade, and while such a program goes on beside the new one.
 func TestUpgradeToSeals(t *testing.T) {
