@@ -89,7 +89,7 @@ test-mysql: ## the same on MySQL
 
 .PHONY: kill-moments
 kill-moments: go-present ## end a first start COUNT (200) times at random moments, by random signals
-	@MEMS_KILL_MOMENTS=$(or $(COUNT),200) MEMS_TEST_DATABASE_ENGINE=$(ENGINE) \
+	@MEMS_TEST_KILL_MOMENTS=$(or $(COUNT),200) MEMS_TEST_DATABASE_ENGINE=$(ENGINE) \
 	  $(GO) test -count=1 -timeout=2h -v -run '^TestFirstStartKilled$$' ./cmd/mems
 
 .PHONY: cover

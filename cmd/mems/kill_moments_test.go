@@ -36,14 +36,14 @@ func numberFrom(t *testing.T, name string, fallback int64) int64 {
 // at a random moment by a random signal, sent to the process or to its group as a
 // terminal does. The next start serves, with the same schema as an undisturbed one.
 //
-// "make kill-moments" does so more often: MEMS_KILL_MOMENTS is how often,
-// MEMS_KILL_SEED repeats a run.
+// "make kill-moments" does so more often: MEMS_TEST_KILL_MOMENTS is how often,
+// MEMS_TEST_KILL_SEED repeats a run.
 func TestFirstStartKilled(t *testing.T) {
 	t.Parallel()
-	seed := numberFrom(t, "MEMS_KILL_SEED", time.Now().UnixNano())
-	count := numberFrom(t, "MEMS_KILL_MOMENTS", 5)
-	t.Logf("MEMS_KILL_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // G115: any bits will do
+	seed := numberFrom(t, "MEMS_TEST_KILL_SEED", time.Now().UnixNano())
+	count := numberFrom(t, "MEMS_TEST_KILL_MOMENTS", 5)
+	t.Logf("MEMS_TEST_KILL_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	base := t.TempDir()
 
 	dir := filepath.Join(base, "whole")

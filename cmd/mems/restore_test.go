@@ -120,7 +120,7 @@ func TestRestoreBeginsAnewAloud(t *testing.T) {
 		t.Fatal(said)
 	}
 	unfinished := storetest.New(t)
-	unfinished.DB.MustExec(`INSERT INTO goose_db_version (id, version_id, is_applied) VALUES (0, 0, 0)`)
+	unfinished.DB.MustExec(`UPDATE goose_db_version SET id = 0 WHERE version_id = 0`)
 	code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+unfinished.DSN)
 	if code != exitOK || !contains(said, "begun and not finished", "begins anew", "--finish") {
 		t.Errorf("exit %d: %s", code, said)

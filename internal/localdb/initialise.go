@@ -42,7 +42,7 @@ func (s *Server) initialise(ctx context.Context) error {
 		}
 		full := isFull(fresh) // before room is made
 		_ = os.RemoveAll(fresh)
-		_ = os.WriteFile(s.logFile(), out, 0o600) // for those who want to know more
+		_ = os.WriteFile(s.logFile(), out, 0o600) //nolint:gosec // G703: our own log, for those who want to know more
 		if full {
 			err = syscall.ENOSPC
 		}
