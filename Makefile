@@ -119,6 +119,14 @@ fuzz: go-present ## every Fuzz function, FUZZTIME (200000x) runs each
 	  done; \
 	done
 
+.PHONY: model
+model: go-present ## check the Promela models with SPIN, spoilt variants included
+	@command -v spin >/dev/null && command -v gcc >/dev/null || { \
+	  [ "$$(id -u)" -eq 0 ] || { echo "SPIN or gcc is missing: apt-get install spin gcc libc6-dev" >&2; exit 1; }; \
+	  echo "installing spin and gcc"; \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends spin gcc libc6-dev; }
+	$(GO) test -tags spin -count=1 -v -parallel 2 ./internal/proof/model
+
 .PHONY: smoke
 smoke: ## book through the built binary with curl, as a user would
 	@.ci/smoke
@@ -264,9 +272,20 @@ release-spec: go-present ## keep openapi.yaml as the release of its version (FOR
 
 ##@ Release
 
+.PHONY: deploy-rules
+deploy-rules: ## write the alert rules once more as Kubernetes' PrometheusRule
+	@{ printf '%s\n' '# Made by "make deploy-rules" of internal/telemetry/alerts.yaml.' \
+	  'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata:' '  name: mems' 'spec:'; \
+	  sed -n '/^groups:/,$$s/^\(.\)/  \1/p' internal/telemetry/alerts.yaml; } > .deploy/kubernetes/monitoring/prometheusrule.yaml
+
 .PHONY: lint-deploy
 lint-deploy: go-present ## check image, Compose, Kubernetes, systemd and release files
 	@cd .deploy/lint && $(GO) test -count=1 ./...
+
+.PHONY: check-package
+check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 made for it
+	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
+	@.ci/package
 
 .PHONY: sbom
 sbom: build $(CYCLONEDX) ## bin/mems.cdx.json: what the binary was built of (CycloneDX)

@@ -15,6 +15,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TR
 CREATE USER IF NOT EXISTS 'mems_app'@'localhost' IDENTIFIED BY 'replace-this-2';
 GRANT SELECT ON mems.goose_db_version TO 'mems_app'@'localhost';
 GRANT SELECT ON mems.installation TO 'mems_app'@'localhost';
+-- On MySQL, where MEMS_DATABASE_URL names several hosts: which of them is the primary
+-- and has a majority. Without it only read_only tells, and a primary that is cut off is
+-- not recognised. mems_migrate and mems_backup need it, too.
+-- GRANT SELECT ON performance_schema.replication_group_members TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.patients TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.doctors TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.appointments TO 'mems_app'@'localhost';
@@ -47,7 +51,7 @@ GRANT SELECT, INSERT ON mems.audit_entries TO 'mems_app'@'localhost';
 -- What finds a patient's entries is made from them.
 GRANT SELECT, INSERT ON mems.audit_patients TO 'mems_app'@'localhost';
 GRANT SELECT, UPDATE ON mems.audit_index TO 'mems_app'@'localhost';
-GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash) ON mems.audit_chains TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash, seal_seq, seal, seal_key) ON mems.audit_chains TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
 -- Whoever is erased leaves no words in the history.
 GRANT UPDATE (note) ON mems.appointment_events TO 'mems_app'@'localhost';

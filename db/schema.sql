@@ -156,6 +156,9 @@ CREATE TABLE `audit_chains` (
   `sealed_hash` binary(32) NOT NULL,
   `pruned_seq` bigint(20) NOT NULL DEFAULT 0,
   `pruned_hash` binary(32) DEFAULT NULL,
+  `seal_seq` bigint(20) DEFAULT NULL,
+  `seal` binary(32) DEFAULT NULL,
+  `seal_key` binary(4) DEFAULT NULL,
   PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 

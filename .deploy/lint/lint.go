@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -23,14 +24,35 @@ import (
 )
 
 // Compose loads a Compose file as `docker compose` does, with the environment given:
-// unknown members, wrong types and references to nothing are errors.
+// unknown members, wrong types, references to nothing, a service without bounds, and one
+// that has no status directory where MEMS_STATUS_DIR says are errors.
 func Compose(ctx context.Context, file string, content []byte, environ map[string]string) error {
-	_, err := loader.LoadWithContext(ctx, types.ConfigDetails{
+	project, err := loader.LoadWithContext(ctx, types.ConfigDetails{
 		WorkingDir:  filepath.Dir(file),
 		ConfigFiles: []types.ConfigFile{{Filename: file, Content: content}},
 		Environment: environ,
 	}, func(o *loader.Options) { o.SetProjectName("mems", true); o.Profiles = []string{"*"} })
-	return err
+	if err != nil {
+		return err
+	}
+	for name, s := range project.Services {
+		if s.MemLimit == 0 || s.CPUS == 0 || s.PidsLimit == 0 {
+			return fmt.Errorf("service %s has no bound of memory, processor or processes", name)
+		}
+		if s.Logging == nil || s.Logging.Driver != "json-file" || s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
+			return fmt.Errorf("service %s writes logs without end", name)
+		}
+		status, told := s.Environment["MEMS_STATUS_DIR"]
+		if slices.Contains([]string{"mems", "backup", "audit"}, name) != told {
+			return fmt.Errorf("service %s tells of its success or reads of it: %t", name, told)
+		}
+		if told && !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+			return status != nil && v.Target == *status && filepath.Base(v.Source) == "status" && v.ReadOnly == (name == "mems")
+		}) {
+			return fmt.Errorf("service %s has no status directory where MEMS_STATUS_DIR says", name)
+		}
+	}
+	return nil
 }
 
 // noImages answers for every base image that it says nothing about itself, so that

@@ -4,9 +4,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 func read(t *testing.T, file string) string {
@@ -46,6 +49,13 @@ func TestCompose(t *testing.T) {
 		{"condition: service_healthy", "condition: healthy"},
 		{"stop_grace_period: 2m", "stop_grace_period: soon"},
 		{"networks: [inside, outside]", "networks: [outsight]"},
+		{"{max-size: 10m, ", "{"},
+		{"  cpus: 2\n", ""},
+		{"  pids_limit: 200\n  logging: *logging\n", "  pids_limit: 200\n"},
+		{"      - ./status:/status:ro\n", ""},
+		{"      - ./status:/status\n", ""},
+		{"      MEMS_STATUS_DIR: /status\n", ""},
+		{"secrets: [migrate-url, audit-keys]", "secrets: [retain-url]"},
 	} {
 		if err := check(with(t, good, mistake[0], mistake[1]), zone); err == nil {
 			t.Errorf("%q is not refused", mistake[1])
@@ -91,8 +101,12 @@ func TestDockerignore(t *testing.T) {
 func TestKubernetes(t *testing.T) {
 	t.Parallel()
 	for dir, want := range map[string][]string{
-		"../kubernetes":         {"ConfigMap", "Deployment", "Ingress", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "Service"},
-		"../kubernetes/migrate": {"Job"},
+		"../kubernetes": {
+			"ConfigMap", "CronJob", "CronJob", "CronJob", "CronJob", "Deployment", "Ingress", "Namespace", "NetworkPolicy",
+			"PersistentVolumeClaim", "PersistentVolumeClaim", "PodDisruptionBudget", "Service",
+		},
+		"../kubernetes/migrate":    {"Job"},
+		"../kubernetes/monitoring": {"PrometheusRule", "ServiceMonitor"},
 	} {
 		built, err := Kustomize(dir)
 		if err != nil {
@@ -121,11 +135,66 @@ func TestKubernetes(t *testing.T) {
 		{"networkpolicy.yaml", "podSelector", "selector"},
 		{"poddisruptionbudget.yaml", "minAvailable", "minimum"},
 		{"migrate/job.yaml", "backoffLimit", "backoff"},
+		{"migrate/job.yaml", "            - name: ca\n", "            - name: secrets\n              mountPath: /x\n            - name: nothing\n"},
+		{"deployment.yaml", "              ephemeral-storage: 256Mi\n", ""},
+		{"deployment.yaml", "mountPath: /status", "mountPath: /state"},
+		{"deployment.yaml", "/etc/ssl/certs:/run/ca", "/etc/ssl/certs"},
+		{"deployment.yaml", "mountPath: /run/ca", "mountPath: /run/authorities"},
+		{"cronjobs.yaml", "mountPath: /status", "mountPath: /state"},
+		{"cronjobs.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow"},
+		{"cronjobs.yaml", "activeDeadlineSeconds: 7200", "completions: 1"},
+		{"cronjobs.yaml", "schedule:", "shedule:"},
+		{"storage.yaml", "accessModes", "accessMode"},
+		{"monitoring/servicemonitor.yaml", "port: metrics", "ports: metrics"},
+		{"monitoring/prometheusrule.yaml", "runbook", "{"},
 	} {
 		file := filepath.Join("kubernetes", mistake[0])
 		if _, err := Manifests([]byte(with(t, read(t, file), mistake[1], mistake[2]))); err == nil {
 			t.Errorf("%q is not refused in %s", mistake[2], file)
 		}
+	}
+}
+
+// The alerts of the Prometheus operator are those of the product.
+func TestPrometheusRule(t *testing.T) {
+	t.Parallel()
+	var operator struct {
+		Spec struct {
+			Groups any `json:"groups"`
+		} `json:"spec"`
+	}
+	var product struct {
+		Groups any `json:"groups"`
+	}
+	for file, into := range map[string]any{"kubernetes/monitoring/prometheusrule.yaml": &operator, "../internal/telemetry/alerts.yaml": &product} {
+		if err := yaml.Unmarshal([]byte(read(t, file)), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if product.Groups == nil || !reflect.DeepEqual(operator.Spec.Groups, product.Groups) {
+		t.Error("prometheusrule.yaml is not internal/telemetry/alerts.yaml: run make deploy-rules and commit it")
+	}
+}
+
+// All that has to be done regularly is, and the secrets that pods ask for are explained.
+func TestKubernetesJobs(t *testing.T) {
+	t.Parallel()
+	jobs := read(t, "kubernetes/cronjobs.yaml")
+	for _, words := range []string{
+		"mems backup \"/backups/", "args: [audit, verify, --anchor, /backups/anchor.json]", "args: [revocations, /backups/", "args: [retain]",
+	} {
+		if !strings.Contains(jobs, words) {
+			t.Errorf("no job has %q", words)
+		}
+	}
+	readme, example := read(t, "README.md"), read(t, "kubernetes/secret.example.yaml")
+	for _, name := range []string{"mems", "mems-migrate", "mems-backup"} {
+		if !strings.Contains(readme, "create secret generic "+name+" ") || !strings.Contains(example, "\n  name: "+name+"\n") {
+			t.Errorf("how to make the secret %s is not said", name)
+		}
+	}
+	if !strings.Contains(readme, "create configmap mems-ca ") {
+		t.Error("how to trust an authority of one's own is not said")
 	}
 }
 
@@ -156,8 +225,8 @@ func TestUnits(t *testing.T) {
 			units[filepath.Base(file)] = read(t, filepath.Join("systemd", filepath.Base(file)))
 		}
 	}
-	if len(units) != 9 {
-		t.Fatalf("%d units, want 9", len(units))
+	if len(units) != 11 {
+		t.Fatalf("%d units, want 11", len(units))
 	}
 	if said, err := Units(t.Context(), t.TempDir(), units); err != nil || said != "" {
 		t.Error(err, said)

@@ -38,6 +38,10 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 		for _, fault := range report.Faults {
 			_, _ = fmt.Fprintln(p.out, fault)
 		}
+		if n := len(report.Faults); n > 0 && n == report.UnknownKeys {
+			return fmt.Errorf("the audit trail was not verified: %d keys are unknown, and nothing else was found in %d entries.\n"+
+				"Put every key that was ever in use into MEMS_AUDIT_KEYS, the newest one first", n, report.Entries)
+		}
 		if len(report.Faults) > 0 {
 			return fmt.Errorf("the audit trail was tampered with: %d faults in %d entries.\n"+
 				"Keep the database as it is, and compare it with a backup", len(report.Faults), report.Entries)

@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"filippo.io/age"
+
 	"mems/internal/backup"
 	"mems/internal/store"
 	"mems/internal/telemetry"
@@ -18,7 +20,10 @@ import (
 // runBackup is the command "mems backup".
 func runBackup(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("backup")
-	position := flags.Bool("binlog-position", false, "")
+	var position logWish
+	flags.BoolFunc("binlog-position", "", position.set)
+	replace := flags.Bool("replace", false, "")
+	encryptTo := flags.String("encrypt-to", p.BackupEncryptTo, "")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err.Error()}
 	}
@@ -26,20 +31,26 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		return usageError{"say the file to write"}
 	}
 	file := flags.Arg(0)
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
-		snapshot, err := schema.OpenSnapshot(ctx, *position)
-		if errors.Is(err, store.ErrNoBinaryLog) {
+	to, err := backup.ParseRecipients(*encryptTo)
+	if err != nil {
+		return fmt.Errorf("public keys to encrypt to: %w\nThey are age1..., as age-keygen prints them, or @FILE with one a line", err)
+	}
+	if !*replace { // looked at here too, so that nothing is read in vain
+		if err := checkFree(file); err != nil {
 			return err
 		}
+	}
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+		snapshot, err := p.openSnapshot(ctx, schema, position)
 		if err != nil {
-			return fmt.Errorf("is this a MEMS database? %w", err)
+			return err
 		}
 		defer func() { _ = snapshot.Close() }() // it only reads
 		head := backup.Head{
 			At: time.Now().UTC().Truncate(time.Second), Schema: snapshot.Version, Program: version,
 			Database: schema.DatabaseName(), LogFile: snapshot.Log.File, LogPosition: snapshot.Log.Position,
 		}
-		size, err := p.writeSigned(file, head, func(w io.Writer) error { return snapshot.Write(ctx, w) })
+		size, err := p.writeSigned(file, head, *replace, to, func(w io.Writer) error { return snapshot.Write(ctx, w) })
 		if err != nil {
 			return err
 		}
@@ -47,7 +58,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if head.LogFile != "" {
 			p.say("the binary log stood at position %d of %s", head.LogPosition, head.LogFile)
 		}
-		if err := p.keepRevocations(ctx, schema, revocationsBeside(file)); err != nil {
+		if err := errors.Join(p.copyElsewhere(file, *replace), p.keepRevocations(ctx, schema, revocationsBeside(file))); err != nil {
 			return err
 		}
 		p.noteStatus(telemetry.BackupStatus, map[string]float64{"mems_backup_timestamp_seconds": float64(head.At.Unix())})
@@ -55,9 +66,44 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 	})
 }
 
+// logWish says whether the position of the binary log is noted.
+type logWish int
+
+const (
+	logAsTold  logWish = iota // where the server tells it without being asked
+	logIfThere                // otherwise the backup says that it is not there
+	logNeeded                 // otherwise there is no backup
+)
+
+// set reads the value of --binlog-position, "true" for none.
+func (l *logWish) set(value string) error {
+	switch value {
+	case "true":
+		*l = logNeeded
+	case "auto":
+		*l = logIfThere
+	default:
+		return errors.New(`it takes no value, or "auto"`)
+	}
+	return nil
+}
+
+func (p *program) openSnapshot(ctx context.Context, schema *store.Schema, position logWish) (*store.Snapshot, error) {
+	snapshot, err := schema.OpenSnapshot(ctx, position != logAsTold)
+	if errors.Is(err, store.ErrNoBinaryLog) && position == logIfThere {
+		p.say("no recovery to a point in time will start from this backup: %v", err)
+		snapshot, err = schema.OpenSnapshot(ctx, false)
+	}
+	if err != nil && !errors.Is(err, store.ErrNoBinaryLog) {
+		return nil, fmt.Errorf("is this a MEMS database? %w", err)
+	}
+	return snapshot, err
+}
+
 // writeSigned writes a file of the backup format, beside its place first, and there
-// only when it is whole. With MEMS_AUDIT_KEYS, the first key signs it.
-func (p *program) writeSigned(file string, head backup.Head, body func(io.Writer) error) (size int64, err error) {
+// only when it is whole. With MEMS_AUDIT_KEYS, the first key signs it; with
+// recipients, it is encrypted to these.
+func (p *program) writeSigned(file string, head backup.Head, replace bool, to []age.Recipient, body func(io.Writer) error) (size int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
 		return 0, err
@@ -68,19 +114,23 @@ func (p *program) writeSigned(file string, head backup.Head, body func(io.Writer
 		if keys := p.backupKeys(); len(keys) > 0 {
 			key = &keys[0]
 		}
-		out, err := backup.NewWriter(f, head, key)
+		sealed, err := backup.Encrypt(f, to)
+		if err != nil {
+			return err
+		}
+		out, err := backup.NewWriter(sealed, head, key)
 		if err != nil {
 			return err
 		}
 		if err := body(out); err != nil {
 			return err
 		}
-		return out.Close()
+		return errors.Join(out.Close(), sealed.Close())
 	}
 	if err := errors.Join(write(), f.Sync(), f.Close()); err != nil {
 		return 0, err
 	}
-	if err := os.Rename(f.Name(), file); err != nil {
+	if err := place(f.Name(), file, replace); err != nil {
 		return 0, err
 	}
 	info, err := os.Stat(file)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"mems/internal/backup"
 	"mems/internal/clinic"
 	"mems/internal/localdb"
 	"mems/internal/store"
@@ -36,7 +37,7 @@ type config struct {
 	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, half of them writes, 1 to 10000, but always 4 fewer than MEMS_DATABASE_MAX_CONNS at most; more wait up to a tenth of MEMS_REQUEST_TIMEOUT, and then get 503"`
 	PartnerLeadTime    time.Duration `env:"MEMS_PARTNER_LEAD_TIME" envDefault:"0s" doc:"partners with access to their own records only book no start that is sooner than this, up to 8760h; 0s: any"`
 	PartnerHorizon     time.Duration `env:"MEMS_PARTNER_HORIZON" envDefault:"0s" doc:"such partners book no start that is later than this from now, up to 43800h, and longer than MEMS_PARTNER_LEAD_TIME; 0s: any"`
-	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail and seal API keys; the first one writes, all verify"`
+	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail and seal API keys; the first one writes, all verify. To change it, append the new one, then put it first, and keep the former ones"`
 	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file that holds MEMS_AUDIT_KEYS, instead of that variable"`
 	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
 	RetainAuditYears   int           `env:"MEMS_RETAIN_AUDIT_YEARS" envDefault:"0" doc:"mems retain removes entries of the audit trail that are older than so many years; 0 keeps them for ever, else 6 to 100"`
@@ -47,7 +48,7 @@ type config struct {
 	PublicURL          string        `env:"MEMS_PUBLIC_URL" example:"https://mems.example.org" doc:"scheme, host and port by which clients reach the server, for the links of FHIR answers; empty: the address that a client called, if it is this server's own beyond doubt, else links are relative (/fhir/...), as behind a proxy"`
 	WebhookNetworks    string        `env:"MEMS_WEBHOOK_NETWORKS" example:"10.20.0.0/16" doc:"networks, separated by commas, that webhooks may be sent to although they are not public, and without https; empty: none"`
 	RetainChangesDays  int           `env:"MEMS_RETAIN_CHANGES_DAYS" envDefault:"90" doc:"mems retain removes changes from the feed that are older than so many days and are not the last of their record; 0 keeps them for ever, at most 36500"`
-	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
+	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems (of a cluster: host1:3306,host2:3306) or a go-sql-driver DSN; empty starts a private server"`
 	DatabaseURLFile    string        `env:"MEMS_DATABASE_URL_FILE" example:"/run/secrets/database-url" doc:"file that holds MEMS_DATABASE_URL, instead of that variable"`
 	DatabaseCAFile     string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
 	ServiceDir         string        `env:"MEMS_SERVICE_DIR" envDefault:"/etc/mems" doc:"where commands beside serve find the settings (mems.env) and secrets of an installed service, when no database is named"`
@@ -62,6 +63,8 @@ type config struct {
 	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
 	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify note their last success, for the metrics of serve and for node_exporter; empty: nowhere"`
+	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one a line; empty: backups are not encrypted"`
+	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"directory on another machine's disk, into which mems backup and mems revocations copy what they wrote; it has to be there; empty: nowhere"`
 
 	zone *time.Location
 }
@@ -190,6 +193,10 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 	_, proxiesErr := readNetworks(c.TrustedProxies)
 	_, networksErr := readNetworks(c.WebhookNetworks)
 	_, macErr = readMACKeys(c.AuditKeys)
+	var recipientsErr error
+	if !strings.HasPrefix(c.BackupEncryptTo, "@") { // else read when it is needed
+		_, recipientsErr = backup.ParseRecipients(c.BackupEncryptTo)
+	}
 	issuer, issuerErr := url.Parse(c.OIDCIssuer)
 	var faults []error
 	for _, rule := range []struct {
@@ -223,6 +230,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"MaxBodyBytes", 1024 <= c.MaxBodyBytes && c.MaxBodyBytes <= 10<<20},
 		{"LogLevel", slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel)},
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
+		{"BackupEncryptTo", recipientsErr == nil},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
 	} {
 		if !rule.good && !unread[rule.field] {

@@ -30,7 +30,9 @@ func TestDeployment(t *testing.T) {
 	maps.Copy(all, pods(t))
 	maps.Copy(all, units(t))
 	want := []string{
-		"backup", "deployment.yaml", "mems", "mems-audit.service", "mems-backup.service", "mems-migrate.service", "mems-retain.service", "mems.service", "migrate", "migrate/job.yaml",
+		"audit", "backup", "cronjobs.yaml audit", "cronjobs.yaml backup", "cronjobs.yaml retain", "cronjobs.yaml revocations",
+		"deployment.yaml", "mems", "mems-audit.service", "mems-backup.service", "mems-migrate.service", "mems-retain.service",
+		"mems-revocations.service", "mems.service", "migrate", "migrate/job.yaml", "retain",
 	}
 	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
 		t.Fatalf("found %q, want %q", got, want)
@@ -78,6 +80,8 @@ func (d deployed) fault(t *testing.T) error {
 			value = writeSecret(t, someURL)
 		case "MEMS_AUDIT_KEYS_FILE":
 			value = writeSecret(t, someKeys)
+		case "MEMS_STATUS_DIR":
+			value = t.TempDir()
 		}
 		environ = append(environ, name+"="+value)
 	}
@@ -125,7 +129,7 @@ func composeServices(t *testing.T) map[string]deployed {
 	readYAML(t, "compose.yaml", &file)
 	all := map[string]deployed{}
 	for name, s := range file.Services {
-		if strings.HasPrefix(s.Image, "mysql:") {
+		if strings.HasPrefix(s.Image, "mysql:") || strings.HasPrefix(s.Image, "prom/") || strings.HasPrefix(s.Image, "grafana/") {
 			continue
 		}
 		if name == "backup" { // its words come from the command line
@@ -144,43 +148,69 @@ func composeServices(t *testing.T) map[string]deployed {
 	return all
 }
 
+// pod is what is read of a pod of Kubernetes.
+type pod struct {
+	EnableServiceLinks *bool `yaml:"enableServiceLinks"`
+	Grace              int   `yaml:"terminationGracePeriodSeconds"`
+	Containers         []struct {
+		Args      []string
+		Command   []string
+		EnvFrom   []any                          `yaml:"envFrom"`
+		Env       []struct{ Name, Value string } `yaml:"env"`
+		Lifecycle struct {
+			PreStop struct{ Sleep struct{ Seconds int } } `yaml:"preStop"`
+		}
+	}
+}
+
+// deployed is what the pod starts.
+func (p pod) deployed(t *testing.T) deployed {
+	t.Helper()
+	c := p.Containers[0]
+	environ := map[string]string{}
+	if len(c.EnvFrom) > 0 {
+		environ = envFile(t, "kubernetes/mems.env")
+	}
+	for _, e := range c.Env {
+		environ[e.Name] = e.Value
+	}
+	if p.EnableServiceLinks == nil || *p.EnableServiceLinks {
+		environ["MEMS_PORT"] = "tcp://10.0.0.1:80" // what the service "mems" would add
+	}
+	if len(c.Args) == 0 && len(c.Command) > 0 { // of a shell
+		c.Args = strings.Fields(strings.TrimPrefix(c.Command[len(c.Command)-1], "mems "))
+	}
+	return deployed{c.Args, environ, time.Duration(p.Grace-c.Lifecycle.PreStop.Sleep.Seconds) * time.Second}
+}
+
 // pods are those of Kubernetes.
 func pods(t *testing.T) map[string]deployed {
 	t.Helper()
 	all := map[string]deployed{}
 	for _, file := range []string{"deployment.yaml", "migrate/job.yaml"} {
 		var object struct {
-			Spec struct {
-				Template struct {
-					Spec struct {
-						EnableServiceLinks *bool `yaml:"enableServiceLinks"`
-						Grace              int   `yaml:"terminationGracePeriodSeconds"`
-						Containers         []struct {
-							Args      []string
-							EnvFrom   []any                          `yaml:"envFrom"`
-							Env       []struct{ Name, Value string } `yaml:"env"`
-							Lifecycle struct {
-								PreStop struct{ Sleep struct{ Seconds int } } `yaml:"preStop"`
-							}
-						}
-					}
-				}
-			}
+			Spec struct{ Template struct{ Spec pod } }
 		}
 		readYAML(t, filepath.Join("kubernetes", file), &object)
-		pod := object.Spec.Template.Spec
-		c := pod.Containers[0]
-		environ := map[string]string{}
-		if len(c.EnvFrom) > 0 {
-			environ = envFile(t, "kubernetes/mems.env")
+		all[file] = object.Spec.Template.Spec.deployed(t)
+	}
+	content, err := os.ReadFile("../../.deploy/kubernetes/cronjobs.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(content), "\n---\n") {
+		var object struct {
+			Metadata struct{ Name string }
+			Spec     struct {
+				JobTemplate struct {
+					Spec struct{ Template struct{ Spec pod } }
+				} `yaml:"jobTemplate"`
+			}
 		}
-		for _, e := range c.Env {
-			environ[e.Name] = e.Value
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
 		}
-		if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
-			environ["MEMS_PORT"] = "tcp://10.0.0.1:80" // what the service "mems" would add
-		}
-		all[file] = deployed{c.Args, environ, time.Duration(pod.Grace-c.Lifecycle.PreStop.Sleep.Seconds) * time.Second}
+		all["cronjobs.yaml "+strings.TrimPrefix(object.Metadata.Name, "mems-")] = object.Spec.JobTemplate.Spec.Template.Spec.deployed(t)
 	}
 	return all
 }
@@ -189,7 +219,7 @@ func pods(t *testing.T) map[string]deployed {
 func units(t *testing.T) map[string]deployed {
 	t.Helper()
 	all := map[string]deployed{}
-	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service", "mems-retain.service", "mems-audit.service"} {
+	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service", "mems-retain.service", "mems-audit.service", "mems-revocations.service"} {
 		content, err := os.ReadFile(filepath.Join("../../.deploy/systemd", name))
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +262,7 @@ func TestServiceIsBoundedAndRestarted(t *testing.T) {
 			t.Errorf("mems.service has no %s", line)
 		}
 	}
-	for _, name := range []string{"backup", "retain", "audit"} {
+	for _, name := range []string{"backup", "revocations", "retain", "audit"} {
 		if !strings.Contains(read("systemd/mems-"+name+".service"), "OnFailure=") || !strings.Contains(read("systemd/mems-"+name+".timer"), "OnCalendar=") {
 			t.Errorf("nobody is told that mems-%s failed, or it is not run by itself", name)
 		}

@@ -104,20 +104,28 @@ was altered, removed or put elsewhere; exits with 1 when there is anything.
                   machine: with it, even the newest entries cannot be cut off by
                   somebody who rules over the database.
 
-With MEMS_AUDIT_KEYS set for serving, it must be set here too.`,
+With MEMS_AUDIT_KEYS set for serving, it must be set here too, with every key that was
+ever in use: what one wrote that is missing is reported as "unknown key".`,
 			runAudit,
 		},
 		{
-			"backup", "Write a backup, while the server goes on", "mems backup [--binlog-position] FILE",
+			"backup", "Write a backup, while the server goes on", "mems backup [--encrypt-to KEY] [--binlog-position[=auto]] [--replace] FILE",
 			`Writes everything, as it was in one moment, to FILE. FILE is there when it is whole,
 and not before; it can be read by its owner only. With MEMS_AUDIT_KEYS, the first key
-signs it. It holds patients' data: keep it encrypted, and elsewhere. In the same
-folder, mems-revocations.gz lists revoked keys and erased patients; keep it with the
-backups.
+signs it. It holds patients' data: encrypt it, and keep a copy elsewhere
+(MEMS_BACKUP_COPY_DIR). In the same folder, mems-revocations.gz lists revoked keys and
+erased patients; keep it with the backups.
 
+  --encrypt-to KEY    encrypt to public keys (age1..., separated by commas) instead of
+                      those in MEMS_BACKUP_ENCRYPT_TO; @FILE reads them from a file.
+                      "age-keygen -o key.txt" makes a pair and prints the public key;
+                      keep key.txt elsewhere: without it, nothing is restored
   --binlog-position   fail unless the position of the server's binary log can be
                       noted, for recovery to a point in time (db/README.md). MariaDB's
-                      is noted anyway; MySQL's takes this, and rights
+                      is noted anyway; MySQL's takes this, and rights.
+                      With =auto, go on without it, and say so
+  --replace           put the backup in the place of a FILE that is there already;
+                      without it, such a FILE is left as it is
 
 The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 
@@ -125,7 +133,7 @@ The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 			runBackup,
 		},
 		{
-			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish] [--old-database NAME] [--revocations FILE] [--unsigned] FILE",
+			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish] [--old-database NAME] [--revocations FILE] [--identity FILE] [--unsigned] FILE",
 			`Reads the whole of FILE first and refuses one that is cut off or altered, or that
 holds anything but rows; with MEMS_AUDIT_KEYS, one that no key of these signed.
 Takes a database that does not exist yet or holds nothing. Then it makes the schema,
@@ -140,13 +148,14 @@ revoked and patients who were erased since are revoked and erased again.
                           same server
   --revocations FILE      or in this list (mems-revocations.gz in the folder of FILE)
   --without-revocations   go without: keys that were revoked work again
+  --identity FILE         the private key, as age-keygen wrote it, of an encrypted backup
   --unsigned              take files that are not signed, although MEMS_AUDIT_KEYS is set
 
     MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems_restored' mems restore mems-2027-03-01.gz`,
 			runRestore,
 		},
 		{
-			"replay", "Write the binary log since a backup as SQL", "mems replay --log FOLDER --until TIME [--unsigned] FILE",
+			"replay", "Write the binary log since a backup as SQL", "mems replay --log FOLDER --until TIME [--identity FILE] [--unsigned] FILE",
 			`Writes what the server did to the database of the backup FILE from the moment of
 that backup until TIME, as SQL for the database in MEMS_DATABASE_URL, which "mems
 restore --log-follows" has filled. An administrator of the server applies it:
@@ -157,8 +166,9 @@ restore --log-follows" has filled. An administrator of the server applies it:
 		{
 			"revocations", "Bring the list of revoked keys and erased patients up to date", "mems revocations FILE",
 			`Adds what is revoked and erased now to FILE, as "mems backup" does to
-mems-revocations.gz in the folder of the backup. Run it every few minutes from cron,
-so that little is forgotten when a backup is restored:
+mems-revocations.gz in the folder of the backup. Run it every few minutes, as
+mems-revocations.timer of the package does, so that little is forgotten when a backup is
+restored:
 
     mems revocations /backups/mems-revocations.gz`,
 			runRevocations,

@@ -23,6 +23,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	folder := flags.String("log", "", "")
 	until := flags.String("until", "", "")
 	unsigned := flags.Bool("unsigned", false, "")
+	identity := flags.String("identity", "", "")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err.Error()}
 	}
@@ -39,7 +40,11 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read
-	head, err := p.verifyBackup(f, *unsigned)
+	identities, err := readIdentity(*identity)
+	if err != nil {
+		return err
+	}
+	head, err := p.verifyBackup(f, identities, *unsigned)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
+
 	"mems/db"
 	"mems/internal/backup"
 	"mems/internal/store"
@@ -26,6 +28,7 @@ type restoring struct {
 	oldDatabase string
 	list        string
 	withoutList bool
+	identities  []age.Identity
 
 	head        backup.Head
 	revocations store.Revocations // At is zero without a list
@@ -41,6 +44,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	flags.StringVar(&r.oldDatabase, "old-database", "", "")
 	flags.StringVar(&r.list, "revocations", "", "")
 	flags.BoolVar(&r.withoutList, "without-revocations", false, "")
+	identity := flags.String("identity", "", "")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err.Error()}
 	}
@@ -56,7 +60,10 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read
-	if r.head, err = p.verifyBackup(f, r.unsigned); err != nil {
+	if r.identities, err = readIdentity(*identity); err != nil {
+		return err
+	}
+	if r.head, err = p.verifyBackup(f, r.identities, r.unsigned); err != nil {
 		return fmt.Errorf("%s is not restored: %w", r.file, err)
 	}
 	p.say("%s is whole: schema version %d, as it was at %s", r.file, r.head.Schema, r.head.At.Format(time.RFC3339))
@@ -89,13 +96,17 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 }
 
 // fill makes the schema and fills in the rows.
-func (r *restoring) fill(ctx context.Context, schema *store.Schema, f io.Reader) error {
+func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) error {
 	if unfinished, err := schema.Restoring(ctx); err == nil && unfinished {
 		r.say("a restore into this database was begun and not finished: it begins anew, without what \"mems replay\" wrote for it. " +
 			"(\"mems restore --finish\" would have ended it)")
 	}
 	r.say("restoring ...")
-	err := schema.Restore(ctx, r.head.Schema, backup.Rows(f))
+	plain, err := backup.Open(f, r.identities)
+	if err != nil {
+		return err
+	}
+	err = schema.Restore(ctx, r.head.Schema, backup.Rows(plain))
 	if errors.Is(err, store.ErrNotEmpty) {
 		return fmt.Errorf("%w: restore into another one, which this command makes. "+
 			"Change the name at the end of MEMS_DATABASE_URL, such as to mems_restored; for a private server, change MEMS_DATA_DIR. Nothing was changed", err)
@@ -177,11 +188,28 @@ func (r *restoring) readLists(ctx context.Context, d *database) error {
 	return nil
 }
 
-// verifyBackup reads all of a backup before anything of it is used, and goes back
-// to its beginning.
-func (p *program) verifyBackup(f *os.File, unsigned bool) (backup.Head, error) {
-	head, err := backup.Verify(f, p.backupKeys(), unsigned)
+// readIdentity reads the private keys that --identity names; empty names none.
+func readIdentity(file string) ([]age.Identity, error) {
+	if file == "" {
+		return nil, nil
+	}
+	identities, err := backup.ReadIdentities(file)
+	if err != nil {
+		return nil, fmt.Errorf("--identity: %w", err)
+	}
+	return identities, nil
+}
+
+// verifyBackup reads all of a backup before anything of it is used.
+func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsigned bool) (backup.Head, error) {
+	plain, err := backup.Open(f, identities)
+	var head backup.Head
+	if err == nil {
+		head, err = backup.Verify(plain, p.backupKeys(), unsigned)
+	}
 	switch {
+	case errors.Is(err, backup.ErrEncrypted):
+		return head, fmt.Errorf("%w: name the file with the private key, as --identity key.txt", err)
 	case errors.Is(err, backup.ErrUnsigned):
 		return head, fmt.Errorf("%w: anybody may have written it. If you know where it comes from, add --unsigned", err)
 	case err != nil:
@@ -191,16 +219,15 @@ func (p *program) verifyBackup(f *os.File, unsigned bool) (backup.Head, error) {
 	case head.Schema > db.Latest:
 		return head, fmt.Errorf("it has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", head.Schema, db.Latest)
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	if plain, err = backup.Open(f, identities); err != nil {
 		return head, err
 	}
-	for _, err := range backup.Rows(f) {
+	for _, err := range backup.Rows(plain) {
 		if err != nil {
 			return head, err
 		}
 	}
-	_, err = f.Seek(0, io.SeekStart)
-	return head, err
+	return head, nil
 }
 
 // logFiles are the names of a binary log's files from one on, in their order.

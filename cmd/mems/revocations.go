@@ -50,11 +50,15 @@ func (p *program) keepRevocations(ctx context.Context, schema *store.Schema, fil
 		return err
 	}
 	head := backup.Head{At: list.At.UTC().Truncate(time.Second), Program: version, Kind: backup.KindRevocations}
-	_, err = p.writeSigned(file, head, func(w io.Writer) error {
+	// Never encrypted: it holds numbers and times, and the next run has to read it.
+	_, err = p.writeSigned(file, head, true, nil, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s\n", text)
 		return err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return p.copyElsewhere(file, true)
 }
 
 // readRevocations reads a list, after verifying it as a backup is.

@@ -13,7 +13,7 @@ import (
 // serviceURLs are the files beside the settings of an installed service that hold
 // the database URL of the user whom a command works as.
 var serviceURLs = map[string]string{
-	"keys": "app-url", "audit": "app-url", "backup": "backup-url", "checksum": "backup-url",
+	"keys": "app-url", "audit": "app-url", "backup": "backup-url", "checksum": "backup-url", "revocations": "backup-url",
 	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url",
 }
 

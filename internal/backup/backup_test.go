@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -194,4 +195,21 @@ func outsideQuotes(statement string) string {
 		}
 	}
 	return b.String()
+}
+
+// A file that is not encrypted is read as it is, however short.
+func TestOpenPlain(t *testing.T) {
+	t.Parallel()
+	for _, content := range []string{"", "x", strings.Repeat("plain ", 20)} {
+		r, err := backup.Open(strings.NewReader(content), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read, err := io.ReadAll(r); err != nil || string(read) != content {
+			t.Errorf("%q: %q, %v", content, read, err)
+		}
+	}
+	if to, err := backup.ParseRecipients(" , "); err != nil || to != nil {
+		t.Errorf("%v, %v", to, err)
+	}
 }

@@ -59,6 +59,8 @@ type Options struct {
 	Port int
 	// Log receives progress for people; nil means that nobody wants it.
 	Log func(format string, args ...any)
+
+	member *member // of a Cluster; nil for a server of its own
 }
 
 // Server is a running private server. Its methods may be called by several

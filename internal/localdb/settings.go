@@ -21,17 +21,20 @@ func (s *Server) serverArgs() []string {
 		"--character-set-server=utf8mb4",
 		"--max-connections=400",
 		"--skip-name-resolve",
-		"--performance-schema=OFF", // saves memory and about a second
 		"--innodb-buffer-pool-size=" + strconv.Itoa(pool<<20),
-	}
-	if s.options.Port == 0 {
-		args = append(args, "--skip-networking")
-	} else {
-		args = append(args, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.options.Port))
 	}
 	args = append(append(args, s.program.treeArgs()...), asRoot()...)
 	if s.program.engine == MySQL {
 		args = append(args, "--mysqlx=OFF", "--secure-file-priv=NULL")
+	}
+	if m := s.options.member; m != nil {
+		return append(args, m.args(s)...)
+	}
+	args = append(args, "--performance-schema=OFF") // saves memory and about a second
+	if s.options.Port == 0 {
+		args = append(args, "--skip-networking")
+	} else {
+		args = append(args, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.options.Port))
 	}
 	if !s.options.Durable {
 		return append(args, s.unsafeArgs()...)

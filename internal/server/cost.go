@@ -105,7 +105,26 @@ func (l *limits) measure(c echo.Context, from *buckets, name string, of *cost) c
 			l.state(c.Response().Header(), m.bucket, l.now())
 		}
 	})
+	c.Set(meterKey, m)
 	return clinic.WithMeter(ctx, m.count)
+}
+
+const meterKey = "meter"
+
+// checkPaid refuses a request of an operation that is charged for its work when, while
+// it waited for its place, the caller's other requests ran into debt: those that wait
+// together would else all be worked on before the first one is charged.
+// Errors: api.ProblemSlugRateLimited.
+func checkPaid(c echo.Context) error {
+	m, ok := c.Get(meterKey).(*meter)
+	if !ok {
+		return nil
+	}
+	left := m.limits.state(c.Response().Header(), m.bucket, m.limits.now())
+	if left >= 0 {
+		return nil
+	}
+	return m.limits.refuse(left)
 }
 
 func (m *meter) count(unit clinic.Work, n int) {

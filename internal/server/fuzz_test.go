@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -46,12 +45,6 @@ func TestRequestsDrawnFromTheContract(t *testing.T) {
 				})
 			})
 		}
-	}
-	runtime.GC()
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
-	if memory.HeapAlloc > 512<<20 { // of all tests that run beside this one, too
-		t.Errorf("%d bytes are held after it", memory.HeapAlloc)
 	}
 }
 

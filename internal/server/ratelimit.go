@@ -98,6 +98,11 @@ func (l *limits) take(c echo.Context, from *buckets, name string) error {
 	if allowed {
 		return nil
 	}
+	return l.refuse(left)
+}
+
+// refuse tells when the bucket in which so much is left has a token again.
+func (l *limits) refuse(left float64) error {
 	wait := max(1, int(math.Ceil((1-left)/l.perSecond())))
 	return &problem{slug: api.ProblemSlugRateLimited, header: http.Header{"Retry-After": {strconv.Itoa(wait)}}}
 }

@@ -24,6 +24,17 @@ func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 	if rule, ok := errors.AsType[*clinic.Error](err); ok && errors.Is(err, store.ErrWritesRefused) {
 		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: "The database refuses writes: its disk is full, or it is read-only."}
 	}
+	for _, known := range []struct {
+		cause  error
+		detail string
+	}{
+		{store.ErrNoMajority, "The database cluster has no majority: most of its servers cannot be reached."},
+		{store.ErrNoPrimary, "No server of the database cluster accepts changes."},
+	} {
+		if rule, ok := errors.AsType[*clinic.Error](err); ok && errors.Is(err, known.cause) {
+			return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: known.detail}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -204,7 +204,12 @@ func (v *validator) middleware(s *Server) echo.MiddlewareFunc {
 			if v.needs == clinic.Public && v.route.Operation.OperationID != readsCalendar {
 				return v.check(c, next)
 			}
-			return s.admit(c, v, func(c echo.Context) error { return v.check(c, next) })
+			return s.admit(c, v, func(c echo.Context) error {
+				if err := checkPaid(c); err != nil {
+					return err
+				}
+				return v.check(c, next)
+			})
 		}
 	}
 }

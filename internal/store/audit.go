@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -25,8 +24,12 @@ type AuditReport struct {
 	Chains, Entries int64
 	Faults          []string // what was tampered with, for people; none: nothing was found
 	Heads           []Head
+	// UnknownKeys is how many of the faults only say that a key is missing.
+	UnknownKeys int
 
-	pruned map[int64]int64 // by chain, how far it was pruned, until an entry says so
+	unknown map[string]bool
+	sealed  bool            // seals are in use, so that nothing may be written without a key any more
+	pruned  map[int64]int64 // by chain, how far it was pruned, until an entry says so
 }
 
 // maxFaults bounds what a report lists.
@@ -36,6 +39,21 @@ func (r *AuditReport) fault(format string, args ...any) {
 	if len(r.Faults) < maxFaults {
 		r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
 	}
+}
+
+// unknownKey notes, once for each key, that something cannot be verified without it.
+func (r *AuditReport) unknownKey(id []byte, format string, args ...any) {
+	if r.unknown[string(id)] {
+		return
+	}
+	if r.unknown == nil {
+		r.unknown = map[string]bool{}
+	}
+	r.unknown[string(id)] = true
+	if len(r.Faults) < maxFaults {
+		r.UnknownKeys++
+	}
+	r.fault(format+" with a key that is not in MEMS_AUDIT_KEYS (unknown key %x): what it wrote cannot be verified without it", append(args, id)...)
 }
 
 // VerifyAudit walks the whole audit trail, in one snapshot while others write,
@@ -48,7 +66,7 @@ func (s *Store) VerifyAudit(ctx context.Context, known []Head, progress func(int
 	}
 	defer func() { _ = t.Rollback() }() // nothing was changed
 	r := AuditReport{pruned: map[int64]int64{}}
-	chains, err := verifyChains(ctx, t, &r)
+	chains, err := s.verifyChains(ctx, t, &r)
 	if err != nil {
 		return r, translate(ctx, err)
 	}
@@ -80,25 +98,15 @@ func (s *Store) VerifyAudit(ctx context.Context, known []Head, progress func(int
 	return r, nil
 }
 
-type chainRow struct {
-	ID         int64     `db:"id"`
-	StartedAt  time.Time `db:"started_at"`
-	Hash       []byte    `db:"hash"`
-	SealedSeq  int64     `db:"sealed_seq"`
-	SealedHash []byte    `db:"sealed_hash"`
-	PrunedSeq  int64     `db:"pruned_seq"`
-	PrunedHash []byte    `db:"pruned_hash"`
-}
-
 // verifyChains checks the list of chains, each of which is bound to the one
 // before.
-func verifyChains(ctx context.Context, t *sqlx.Tx, r *AuditReport) (map[int64]chainRow, error) {
-	var rows []chainRow
-	if err := t.SelectContext(ctx, &rows, `SELECT id, started_at, hash, sealed_seq, sealed_hash, pruned_seq, pruned_hash FROM audit_chains ORDER BY id`); err != nil {
+func (s *Store) verifyChains(ctx context.Context, t *sqlx.Tx, r *AuditReport) (map[int64]chainRow, error) {
+	rows, err := readChains(ctx, t)
+	if err != nil {
 		return nil, err
 	}
 	chains := map[int64]chainRow{}
-	if len(rows) == 0 || rows[0].ID != 1 {
+	if rows[0].ID != 1 {
 		r.fault("the first chain is gone")
 		return chains, nil
 	}
@@ -107,14 +115,33 @@ func verifyChains(ctx context.Context, t *sqlx.Tx, r *AuditReport) (map[int64]ch
 	}
 	for i, row := range rows[1:] {
 		chains[row.ID] = row
+		if row.sealed() && *row.SealSeq < row.PrunedSeq {
+			r.fault("chain %d: was pruned to entry %d, which is after its seal", row.ID, row.PrunedSeq)
+		}
 		if row.PrunedSeq > 0 {
 			r.pruned[row.ID] = row.PrunedSeq
 		}
-		if !bytes.Equal(row.Hash, chainHash(rows[i].Hash, row.StartedAt)) {
+		if !bytes.Equal(row.Hash, chainHash(rows[i].Hash, row.StartedAt, MACKey{})) && !row.beginsKeyed(s.macKeys, rows[i].Hash) {
+			if _, known := keyWith(s.macKeys, row.SealKey); row.SealKey != nil && !known {
+				r.unknownKey(row.SealKey, "chain %d was sealed", row.ID)
+				continue
+			}
 			r.fault("chain %d does not follow the one before it", row.ID)
 		}
 	}
 	r.Chains = int64(len(chains))
+	root := &rows[0]
+	r.sealed = root.sealed()
+	if !r.sealed {
+		if root.Seal != nil || sealedBefore(rows, 0, s.macKeys) {
+			r.fault("the seal of the list of chains is gone")
+			r.sealed = true
+		}
+	} else if _, known := keyWith(s.macKeys, root.SealKey); !known {
+		r.unknownKey(root.SealKey, "the list of chains was sealed")
+	} else if !root.opens(s.macKeys, rootText(rows, *root.SealSeq)) {
+		r.fault("the list of chains up to %d is not the one that was sealed: a chain, or the seal of one, was removed or altered", *root.SealSeq)
+	}
 	return chains, nil
 }
 
@@ -144,6 +171,7 @@ func (w *walker) entry(row *auditRow) {
 			w.last.Seq, w.last.Hash, w.last.MACKey = chain.PrunedSeq, chain.PrunedHash, row.MACKey
 		}
 		delete(w.chains, row.Chain)
+		w.checkSeal(&w.at, w.last.Seq, w.last.Hash)
 	}
 	switch {
 	case row.Seq == w.last.Seq+2:
@@ -158,6 +186,7 @@ func (w *walker) entry(row *auditRow) {
 	if row.Seq == w.at.SealedSeq && !bytes.Equal(row.Hash, w.at.SealedHash) {
 		w.report.fault("chain %d, entry %d: is not the one that was sealed", row.Chain, row.Seq)
 	}
+	w.checkSeal(&w.at, row.Seq, row.Hash)
 	if row.Object == prunedObject && row.ObjectID != nil && prunedTo(row) == w.report.pruned[*row.ObjectID] {
 		delete(w.report.pruned, *row.ObjectID)
 	}
@@ -172,18 +201,31 @@ func (w *walker) entry(row *auditRow) {
 func (w *walker) check(row *auditRow) {
 	key := MACKey{}
 	if len(row.MACKey) > 0 {
-		i := slices.IndexFunc(w.keys, func(k MACKey) bool { return bytes.Equal(k.ID, row.MACKey) })
-		if i < 0 {
-			w.report.fault("chain %d, entry %d: was written with a key that is not in MEMS_AUDIT_KEYS", row.Chain, row.Seq)
+		var known bool
+		if key, known = keyWith(w.keys, row.MACKey); !known {
+			w.report.unknownKey(row.MACKey, "chain %d, entry %d: was written", row.Chain, row.Seq)
 			return
 		}
-		key = w.keys[i]
 	} else if len(w.last.MACKey) > 0 {
 		w.report.fault("chain %d, entry %d: has no key, and the one before it has", row.Chain, row.Seq)
+	} else if w.report.sealed && (w.at.SealSeq == nil || row.Seq > *w.at.SealSeq) {
+		w.report.fault("chain %d, entry %d: was altered, or written without a key after keys were in use", row.Chain, row.Seq)
 	}
 	if !bytes.Equal(row.Hash, row.sum(w.last.Hash, key)) {
 		w.report.fault("chain %d, entry %d (%s): was altered, or stands in another place than it was written",
 			row.Chain, row.Seq, row.At.Format(time.RFC3339))
+	}
+}
+
+// checkSeal compares the seal of a chain with its hash after an entry, if it is of that.
+func (w *walker) checkSeal(chain *chainRow, seq int64, hash []byte) {
+	if !chain.sealed() || *chain.SealSeq != seq {
+		return
+	}
+	if _, known := keyWith(w.keys, chain.SealKey); !known {
+		w.report.unknownKey(chain.SealKey, "chain %d was sealed", chain.ID)
+	} else if !chain.opens(w.keys, endText(chain.ID, seq, chain.Hash, hash)) {
+		w.report.fault("chain %d: its seal after entry %d was altered, or is not of this entry", chain.ID, seq)
 	}
 }
 
@@ -193,6 +235,8 @@ func (w *walker) endChain() {
 	}
 	if w.last.Seq < w.at.SealedSeq {
 		w.report.fault("chain %d: entries %d to %d are gone", w.last.Chain, w.last.Seq+1, w.at.SealedSeq)
+	} else if w.at.sealed() && w.last.Seq < *w.at.SealSeq {
+		w.report.fault("chain %d: entries %d to %d are gone", w.last.Chain, w.last.Seq+1, *w.at.SealSeq)
 	}
 	w.report.Heads = append(w.report.Heads, Head{w.last.Chain, w.last.Seq, hex.EncodeToString(w.last.Hash)})
 }
@@ -202,7 +246,17 @@ func (w *walker) finish() {
 	for id, chain := range w.chains { // those without any entry
 		if chain.SealedSeq > chain.PrunedSeq {
 			w.report.fault("chain %d: all of its %d entries are gone", id, chain.SealedSeq)
+			continue
 		}
+		if chain.sealed() && *chain.SealSeq > chain.PrunedSeq {
+			w.report.fault("chain %d: all of its %d entries are gone", id, *chain.SealSeq)
+			continue
+		}
+		end := chain.Hash
+		if chain.PrunedSeq > 0 {
+			end = chain.PrunedHash
+		}
+		w.checkSeal(&chain, chain.PrunedSeq, end)
 	}
 	for id, seq := range w.report.pruned {
 		w.report.fault("chain %d: begins after entry %d, and no entry says that what was before has been kept long enough", id, seq)

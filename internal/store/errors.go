@@ -91,7 +91,7 @@ func translate(ctx context.Context, err error) error {
 // connectionLost reports an error that is not the server's answer.
 func connectionLost(err error) bool {
 	var network net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
+	return errors.Is(err, ErrNoPrimary) || errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.As(err, &network)
 }
@@ -124,6 +124,8 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		1021, 1041, 1114, // disk, memory or table full
 		1047,       // Galera: node not ready
 		1317, 3024, // the query was interrupted
+		3032, 1184, // MySQL: offline mode, the connection was ended
+		3098, // Group Replication: the primary is being changed
 		3100: // Group Replication: hook failed, the member left the group
 		return unavailable
 	}

@@ -1,5 +1,11 @@
 package store
 
+import (
+	"context"
+
+	"mems/internal/clinic"
+)
+
 // MigrationStatements are the statements that a migration file runs on the way up.
 func MigrationStatements(name, text string) ([]string, error) {
 	f, err := parseMigration(name, text)
@@ -15,3 +21,23 @@ func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBoun
 
 // SetMaxScanned sets how many appointments a page examines.
 func (s *Store) SetMaxScanned(n int) { s.maxScanned = n }
+
+// StartUnsealedChain begins a chain as a program before seals does.
+func (s *Store) StartUnsealedChain(ctx context.Context) error {
+	var before []byte
+	if err := s.db.GetContext(ctx, &before, `SELECT hash FROM audit_chains ORDER BY id DESC LIMIT 1`); err != nil {
+		return err
+	}
+	at := clinic.Instant(s.now())
+	hash := chainHash(before, at, MACKey{})
+	if _, err := s.db.ExecContext(ctx, `UPDATE audit_chains SET sealed_seq = sealed_seq + 1 WHERE id = 1`); err != nil {
+		return err
+	}
+	result, err := s.db.ExecContext(ctx, `INSERT INTO audit_chains (started_at, hash, sealed_hash) VALUES (?, ?, ?)`, at, hash, hash)
+	if err != nil {
+		return err
+	}
+	id, err := result.LastInsertId()
+	s.returnStrand(&strand{id: id, hash: hash, begin: hash}, true)
+	return err
+}

@@ -16,6 +16,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -119,8 +120,8 @@ func Open(cfg Config) (*Store, error) {
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
 		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
-		sealer: newKeySealer(cfg.MACKeys),
-		ready:  ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+		sealer: newKeySealer(cfg.MACKeys), strands: strands{ends: map[int64]strand{}},
+		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
@@ -153,7 +154,8 @@ func TrustCA(pem []byte) error {
 // the text, which may contain a password.
 func parseDSN(s string) (*mysql.Config, error) {
 	if rest, isURL := strings.CutPrefix(s, "mysql://"); isURL {
-		u, err := url.Parse("mysql://" + rest)
+		one, list := firstHost(rest)
+		u, err := url.Parse("mysql://" + one)
 		if err != nil {
 			return nil, errors.New("database URL cannot be read; it should look like mysql://user:password@host:3306/mems")
 		}
@@ -163,6 +165,9 @@ func parseDSN(s string) (*mysql.Config, error) {
 		c.Net, c.Addr = "tcp", u.Host
 		if u.Port() == "" {
 			c.Addr = u.Hostname() + ":3306"
+		}
+		if list != "" {
+			c.Addr = "[" + list + "]:3306"
 		}
 		c.DBName = strings.TrimPrefix(u.Path, "/")
 		// The driver knows its own parameters (tls, ...): let it read them.
@@ -182,7 +187,24 @@ func parseDSN(s string) (*mysql.Config, error) {
 	if c.DBName == "" {
 		return nil, errors.New("database DSN has no database name; it should end like .../mems")
 	}
+	for _, host := range hostsOf(c) {
+		if c.Net == "tcp" && (host == "" || strings.HasPrefix(host, ":")) {
+			return nil, errors.New("database URL has an empty host in its list; it should look like mysql://user:password@host1:3306,host2:3306/mems")
+		}
+	}
 	return c, nil
+}
+
+// firstHost leaves the first of several hosts in what follows mysql://, and returns
+// the list, empty for a single host.
+func firstHost(rest string) (one, list string) {
+	authority, path, _ := strings.Cut(rest, "/")
+	at := strings.LastIndex(authority, "@") + 1
+	first, _, several := strings.Cut(authority[at:], ",")
+	if !several {
+		return rest, ""
+	}
+	return authority[:at] + first + "/" + path, authority[at:]
 }
 
 // configureSession puts every connection into the one state that the SQL in
@@ -208,7 +230,7 @@ func configureSession(c *mysql.Config) {
 // transaction would fix a snapshot that the overlap check must not see. A nil
 // open is sql.OpenDB.
 func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB) (*sqlx.DB, error) {
-	base, err := mysql.NewConnector(c)
+	base, err := connectorOf(c)
 	if err != nil {
 		return nil, fmt.Errorf("database configuration: %w", err)
 	}
@@ -222,6 +244,14 @@ func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB) (*sqlx.DB, e
 // that MySQL and MariaDB share (their variables have different names), instead
 // of once per transaction.
 type readCommitted struct{ driver.Connector }
+
+// Close lets go of what the connector holds.
+func (r readCommitted) Close() error {
+	if closer, ok := r.Connector.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
 
 // Connect opens a connection and sets its isolation level.
 func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
@@ -237,5 +267,58 @@ func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	return conn, nil
+	whole, ok := conn.(fullConn)
+	if !ok {
+		_ = conn.Close()
+		return nil, errors.New("database driver lacks methods of a connection")
+	}
+	return &writableConn{fullConn: whole}, nil
 }
+
+// fullConn is all that the driver's connections can do.
+type fullConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// writableConn leaves the pool when the server has refused a statement for being
+// read-only: it is then no primary any more, and the next connection may find the
+// one that is. The driver's rejectReadOnly does the same, but hides the error.
+type writableConn struct {
+	fullConn
+
+	readOnly bool // a connection is used by one goroutine at a time
+}
+
+// ExecContext runs a statement.
+func (c *writableConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.fullConn.ExecContext(ctx, query, args)
+	c.note(err)
+	return result, err
+}
+
+// QueryContext runs a query.
+func (c *writableConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.fullConn.QueryContext(ctx, query, args)
+	c.note(err)
+	return rows, err
+}
+
+func (c *writableConn) note(err error) {
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		switch e.Number {
+		case 1290, 1792, 1836:
+			c.readOnly = true
+		}
+	}
+}
+
+// IsValid reports whether the connection may go back to the pool.
+func (c *writableConn) IsValid() bool { return !c.readOnly && c.fullConn.IsValid() }

@@ -66,7 +66,7 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 		err := s.inTx(ctx, func(t *tx) error {
 			var c chainRow
 			err := t.GetContext(ctx, &c, `
-				SELECT id, started_at, hash, sealed_seq, sealed_hash, pruned_seq, pruned_hash
+				SELECT `+chainColumns+`
 				FROM audit_chains
 				WHERE id = ?
 				FOR UPDATE`, chain)
@@ -82,6 +82,9 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 				chain, chain, before)
 			if err != nil {
 				return err
+			}
+			if c.sealed() {
+				until = min(until, *c.SealSeq) // whose hash the seal is verified with
 			}
 			until = max(until, c.PrunedSeq)
 			if until == 0 {

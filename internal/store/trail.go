@@ -42,13 +42,15 @@ func NewMACKey(secret []byte) MACKey {
 type strand struct {
 	id, seq int64
 	hash    []byte
-	sealed  int64 // the seq that the chain's row tells
+	begin   []byte // the hash that the chain begins with
+	sealed  int64  // the seq that the chain's row tells
 }
 
 // strands are the chains of this process.
 type strands struct {
 	mu   sync.Mutex
 	free []*strand
+	ends map[int64]strand // by chain, as of its last commit; sealed as of its last seal
 }
 
 // takeStrand lends a chain, a new one if all are in use. It is called before the
@@ -71,6 +73,9 @@ func (s *Store) takeStrand(ctx context.Context) (*strand, error) {
 func (s *Store) returnStrand(st *strand, usable bool) {
 	s.strands.mu.Lock()
 	defer s.strands.mu.Unlock()
+	end := *st
+	end.sealed = s.strands.ends[st.id].sealed
+	s.strands.ends[st.id] = end
 	if usable {
 		s.strands.free = append(s.strands.free, st)
 	}
@@ -92,7 +97,7 @@ func (s *Store) startChain(ctx context.Context) (*strand, error) {
 		return nil, err
 	}
 	at := clinic.Instant(s.now())
-	hash := chainHash(before, at)
+	hash := chainHash(before, at, s.macKey)
 	result, err := t.ExecContext(ctx, `INSERT INTO audit_chains (started_at, hash, sealed_hash) VALUES (?, ?, ?)`, at, hash, hash)
 	if err != nil {
 		return nil, err
@@ -101,11 +106,19 @@ func (s *Store) startChain(ctx context.Context) (*strand, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &strand{id: id, hash: hash}, t.Commit()
+	if s.macKey.Secret != nil {
+		if err := s.sealStart(ctx, t, id, hash); err != nil {
+			return nil, err
+		}
+	}
+	return &strand{id: id, hash: hash, begin: hash}, t.Commit()
 }
 
-func chainHash(before []byte, at time.Time) []byte {
+func chainHash(before []byte, at time.Time, key MACKey) []byte {
 	h := sha256.New()
+	if key.Secret != nil {
+		h = hmac.New(sha256.New, key.Secret)
+	}
 	_, _ = fmt.Fprintf(h, "mems audit chain\n%x\n%s", before, at.UTC().Format(time.RFC3339Nano)) // a hash never fails
 	return h.Sum(nil)
 }
@@ -228,7 +241,7 @@ func (s *Store) writeTrail(ctx context.Context, t *tx, st *strand) (*strand, err
 
 // appendRows inserts entries at the end of a chain and returns its new end.
 func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *strand, rows []auditRow) (*strand, error) {
-	end := &strand{id: st.id, seq: st.seq, hash: st.hash, sealed: st.sealed}
+	end := &strand{id: st.id, seq: st.seq, hash: st.hash, begin: st.begin}
 	var args []any
 	for i := range rows {
 		r := &rows[i]
@@ -325,27 +338,4 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
-}
-
-// sealChains writes the ends of this process's chains to their rows, so that
-// somebody who cuts entries off there must also know to change these.
-func (s *Store) sealChains(ctx context.Context) error {
-	s.strands.mu.Lock()
-	var ends []strand
-	for _, st := range s.strands.free {
-		if st.sealed < st.seq {
-			ends = append(ends, *st)
-			st.sealed = st.seq
-		}
-	}
-	s.strands.mu.Unlock()
-	for _, end := range ends {
-		// Primary key; nobody else writes this row.
-		_, err := s.db.ExecContext(ctx, `UPDATE audit_chains SET sealed_seq = ?, sealed_hash = ? WHERE id = ? AND sealed_seq < ?`,
-			end.seq, end.hash, end.id, end.seq)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/contracttest"
+	"mems/internal/localdb"
+	"mems/internal/storetest"
+)
+
+// clusterLoad books at a server while its database cluster changes.
+type clusterLoad struct {
+	record
+
+	stop     atomic.Bool
+	booked   atomic.Int64
+	lastAt   atomic.Int64 // of a booking, in nanoseconds
+	longest  atomic.Int64 // pause between two
+	statuses sync.WaitGroup
+}
+
+func (l *clusterLoad) run(t *testing.T, client *contracttest.Client, c *clinicForRace) {
+	t.Helper()
+	l.lastAt.Store(time.Now().UnixNano())
+	for worker := range 6 {
+		l.statuses.Go(func() {
+			random := rand.New(rand.NewPCG(7, uint64(worker)))
+			for !l.stop.Load() {
+				response := client.Post("/appointments", booking(c.patients[random.IntN(len(c.patients))], c.doctors[random.IntN(len(c.doctors))],
+					tomorrow().Add(time.Duration(random.IntN(300*24*60))*time.Minute), 15))
+				l.add(t, response)
+				switch response.Status {
+				case http.StatusCreated:
+					now := time.Now().UnixNano()
+					pause := now - l.lastAt.Swap(now)
+					l.longest.Store(max(pause, l.longest.Load())) // about: two workers may meet
+					l.booked.Add(1)
+				case http.StatusServiceUnavailable:
+					if response.Header.Get("Retry-After") == "" {
+						t.Error("503 without Retry-After")
+					}
+					time.Sleep(20 * time.Millisecond)
+				case http.StatusConflict:
+				default:
+					t.Errorf("answered %d %s", response.Status, response.Type())
+				}
+			}
+		})
+	}
+}
+
+// goOn waits until bookings succeed again and returns the longest pause so far.
+func (l *clusterLoad) goOn(t *testing.T) time.Duration {
+	t.Helper()
+	from := l.booked.Load()
+	poll(t, "bookings", func() bool { return l.booked.Load() >= from+20 })
+	return time.Duration(l.longest.Swap(0))
+}
+
+func poll(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(90 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 90 s", what)
+		}
+	}
+}
+
+// The primary of a cluster is switched, and then killed, under load: bookings
+// succeed on the next one with the same server process, none that was answered is
+// lost, and no answer is a 500. A node without a majority makes the server unready.
+func TestClusterFailover(t *testing.T) {
+	if os.Getenv("MEMS_TEST_DATABASE_ENGINE") != string(localdb.MySQL) {
+		return // MariaDB has no Group Replication
+	}
+	cluster, err := localdb.StartCluster(t.Context(), localdb.ClusterOptions{Dir: t.TempDir(), Install: true, BufferPoolMB: 64, Durable: true, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cluster.Stop(context.Background()) })
+	env := "MEMS_DATABASE_URL=" + cluster.URL("mems")
+	if code, said := runMEMS(t, []string{"migrate", "up"}, env); code != 0 {
+		t.Fatal(said)
+	}
+	client := contracttest.New(t, startMEMS(t, env).URL)
+	client.Allow5xx = true
+	c := &clinicForRace{Database: &storetest.Database{}}
+	var ids struct{ ID int64 }
+	for range 4 {
+		client.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Decode(t, &ids)
+		c.doctors = append(c.doctors, ids.ID)
+	}
+	for range 20 {
+		client.Post("/patients", map[string]any{"first_name": "P", "last_name": "Q"}).Decode(t, &ids)
+		c.patients = append(c.patients, ids.ID)
+	}
+	var load clusterLoad
+	load.run(t, client, c)
+	t.Cleanup(func() { load.stop.Store(true); load.statuses.Wait() })
+	load.goOn(t)
+
+	if err := cluster.SetPrimary(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("planned switch: no booking for %s", load.goOn(t))
+
+	if err := cluster.Kill(1); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "a new primary", func() bool { return cluster.Primary(t.Context()) != -1 })
+	t.Logf("primary killed: no booking for %s", load.goOn(t))
+	load.stop.Store(true)
+	load.statuses.Wait()
+	client.Get("/readyz").Want(t, http.StatusOK, "")
+
+	primary := cluster.Primary(t.Context())
+	address, err := url.Parse(cluster.NodeURL(primary, "mems"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.DB, err = sqlx.Connect("mysql", address.User.String()+"@tcp("+address.Host+")/mems?parseTime=true&time_zone=%27%2B00%3A00%27")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.DB.Close() }()
+	t.Logf("answers: %v", load.record.statuses)
+	c.verify(t, &load.record)
+	if kept, answered, unknown := c.count(t), len(load.record.booked), load.record.statuses["503 outcome-unknown"]; kept < answered || kept > answered+unknown {
+		t.Errorf("%d kept, %d answered, %d of unknown outcome", kept, answered, unknown)
+	}
+
+	// Two of three are gone: the last one has no majority.
+	if err := cluster.Kill(2 - primary); err != nil { // the other of 0 and 2
+		t.Fatal(err)
+	}
+	poll(t, "no majority", func() bool { return contains(string(client.Get("/readyz").Body), "has no majority") })
+	begun := time.Now()
+	client.Post("/appointments", booking(c.patients[0], c.doctors[0], tomorrow().AddDate(2, 0, 0), 15)).Want(t, http.StatusServiceUnavailable, "unavailable")
+	t.Logf("without a majority: refused after %s", time.Since(begun))
+}

@@ -1,0 +1,311 @@
+//go:build unix
+
+package localdb
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ClusterOptions say what cluster to start.
+type ClusterOptions struct {
+	// Dir holds the nodes, each in a folder of its own. It must be new or empty.
+	Dir string
+	// Nodes: none means three on free ports of 127.0.0.1.
+	Nodes []Node
+	// Durable, Install, BufferPoolMB and Log are those of Options, for every node.
+	// Without Durable, commits survive the end of a server, and not the machine's.
+	Durable      bool
+	Install      bool
+	BufferPoolMB int
+	Log          func(format string, args ...any)
+	// Settings are further options of every server ("--name=value").
+	Settings []string
+}
+
+// Cluster is a single-primary Group Replication cluster of private MySQL servers.
+type Cluster struct {
+	Servers []*Server // by node
+
+	nodes    []Node
+	password string
+}
+
+// StartCluster starts a new cluster, whose primary is the first node.
+func StartCluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
+	if len(o.Nodes) == 0 {
+		var err error
+		if o.Nodes, err = localNodes(ctx, 3); err != nil {
+			return nil, err
+		}
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	left, err := os.ReadDir(o.Dir)
+	if len(left) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("start a cluster in %s: the directory must be new or empty (%w)", o.Dir, errors.Join(err, os.ErrExist))
+	}
+	c := &Cluster{nodes: o.Nodes, password: rand.Text(), Servers: make([]*Server, len(o.Nodes))}
+	if err := c.start(ctx, o); err != nil {
+		c.Stop(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("start a cluster: %w", err)
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context, o ClusterOptions) error {
+	base := Options{Dir: filepath.Join(o.Dir, "base"), Engine: MySQL, Install: o.Install, Log: o.Log}
+	data, err := initialiseOnly(ctx, base)
+	if err != nil {
+		return err
+	}
+	const group = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	failed := make([]error, len(o.Nodes))
+	var starting sync.WaitGroup
+	for i, node := range o.Nodes {
+		m := &member{number: i + 1, node: node, seeds: o.Nodes, group: group, password: c.password, settings: o.Settings}
+		starting.Go(func() { c.Servers[i], failed[i] = m.start(ctx, o, data) })
+	}
+	starting.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	if err := c.Bootstrap(ctx, 0); err != nil {
+		return err
+	}
+	// One after the other: two that join at once may have to try again.
+	for i := 1; i < len(c.Servers); i++ {
+		if err := c.Join(ctx, i); err != nil {
+			return err
+		}
+	}
+	return c.await(ctx, func(online int) bool { return online == len(c.Servers) })
+}
+
+// start starts a node on a copy of data.
+func (m *member) start(ctx context.Context, o ClusterOptions, data string) (*Server, error) {
+	dir := filepath.Join(o.Dir, "node"+strconv.Itoa(m.number))
+	if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(data)); err != nil {
+		return nil, err
+	}
+	// The server's identity, made anew when it is missing.
+	if err := os.Remove(filepath.Join(dir, "data", "auto.cnf")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	s, err := Start(ctx, Options{Dir: dir, Engine: MySQL, Durable: o.Durable, BufferPoolMB: o.BufferPoolMB, Log: o.Log, member: m})
+	if err != nil {
+		return nil, err
+	}
+	return s, m.prepare(ctx, s)
+}
+
+// initialiseOnly makes a data directory that every node gets a copy of.
+func initialiseOnly(ctx context.Context, o Options) (string, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return "", err
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return "", err
+	}
+	s := &Server{options: o, dir: dir}
+	if s.tmp, err = tmpDir(dir); err != nil {
+		return "", err
+	}
+	if s.program, err = find(ctx, s.data(), o); err != nil {
+		return "", err
+	}
+	return s.data(), s.initialise(ctx)
+}
+
+// localNodes gives n nodes ports of 127.0.0.1 that nobody listened on just now.
+func localNodes(ctx context.Context, n int) ([]Node, error) {
+	var config net.ListenConfig
+	free := make([]string, 2*n)
+	for i := range free {
+		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = l.Close() }() // all at the end, or a port would come twice
+		free[i] = l.Addr().String()
+	}
+	nodes := make([]Node, n)
+	for i := range nodes {
+		nodes[i] = Node{Address: free[2*i], Group: free[2*i+1]}
+	}
+	return nodes, nil
+}
+
+// URL is the address of a database of the cluster, with every node's host and an
+// account that may do everything.
+func (c *Cluster) URL(database string) string {
+	hosts := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		hosts[i] = n.Address
+	}
+	return c.url(strings.Join(hosts, ","), database)
+}
+
+// NodeURL is the address of a database at one node.
+func (c *Cluster) NodeURL(i int, database string) string {
+	return c.url(c.nodes[i].Address, database)
+}
+
+func (c *Cluster) url(hosts, database string) string {
+	return "mysql://" + tcpUser + ":" + c.password + "@" + hosts + "/" + database
+}
+
+// Bootstrap makes a node the first one of the group, when no other is in it.
+func (c *Cluster) Bootstrap(ctx context.Context, i int) error {
+	return c.Servers[i].execAll(ctx,
+		"SET GLOBAL group_replication_bootstrap_group = ON",
+		"START GROUP_REPLICATION",
+		"SET GLOBAL group_replication_bootstrap_group = OFF")
+}
+
+// Join makes a running node join the group. The others may still be about to expel
+// what it was before, so it is tried for a while.
+func (c *Cluster) Join(ctx context.Context, i int) error {
+	limit := time.NewTimer(startLimit / 2)
+	defer limit.Stop()
+	for {
+		err := c.Servers[i].execAll(ctx, "START GROUP_REPLICATION")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-limit.C:
+			return fmt.Errorf("node %d cannot join: %w", i+1, err)
+		case <-ctx.Done():
+			return fmt.Errorf("node %d cannot join: %w", i+1, err)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// Kill ends a node at once, as a crash would.
+func (c *Cluster) Kill(i int) error { return c.Servers[i].Kill() }
+
+// Restart starts a node again after Kill and makes it join.
+func (c *Cluster) Restart(ctx context.Context, i int) error {
+	if err := c.Servers[i].Restart(ctx); err != nil {
+		return err
+	}
+	return c.Join(ctx, i)
+}
+
+// Pause stops a node's process (SIGSTOP) until Resume.
+func (c *Cluster) Pause(i int) error { return c.Servers[i].signal(syscall.SIGSTOP) }
+
+// Resume lets a paused node go on.
+func (c *Cluster) Resume(i int) error { return c.Servers[i].signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.mayControl(); err != nil {
+		return err
+	}
+	return s.child.process.Signal(signal)
+}
+
+// SetPrimary makes a node the primary, as before maintenance of the present one.
+func (c *Cluster) SetPrimary(ctx context.Context, i int) error {
+	db, err := c.Servers[i].open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var said string
+	return db.QueryRowContext(ctx, `SELECT group_replication_set_as_primary(@@server_uuid)`).Scan(&said)
+}
+
+// Member is what a node says of one of the group.
+type Member struct {
+	Address, State, Role string
+}
+
+// Members asks a node for its view of the group.
+func (c *Cluster) Members(ctx context.Context, i int) ([]Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	db, err := c.Servers[i].open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(ctx, `
+		SELECT CONCAT(MEMBER_HOST, ':', MEMBER_PORT), MEMBER_STATE, MEMBER_ROLE
+		FROM performance_schema.replication_group_members`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var members []Member
+	for rows.Next() {
+		var m Member
+		if err := rows.Scan(&m.Address, &m.State, &m.Role); err != nil {
+			return nil, err
+		}
+		members = append(members, m)
+	}
+	return members, rows.Err()
+}
+
+// Primary returns the node that says of itself that it is the primary and online,
+// -1 when none does.
+func (c *Cluster) Primary(ctx context.Context) int {
+	for i, n := range c.nodes {
+		members, err := c.Members(ctx, i)
+		if err == nil && slices.Contains(members, Member{n.Address, "ONLINE", "PRIMARY"}) {
+			return i
+		}
+	}
+	return -1
+}
+
+// await polls the first node until so many members are online.
+func (c *Cluster) await(ctx context.Context, enough func(online int) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		members, err := c.Members(ctx, 0)
+		online := 0
+		for _, m := range members {
+			if m.State == "ONLINE" {
+				online++
+			}
+		}
+		if err == nil && enough(online) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the nodes did not come online: %v (%w)", members, errors.Join(err, ctx.Err()))
+		case <-time.After(4 * pollPause):
+		}
+	}
+}
+
+// Stop kills every node: the data of a cluster are for one run.
+func (c *Cluster) Stop(ctx context.Context) {
+	for _, s := range c.Servers {
+		if s != nil {
+			_ = s.Kill()
+			_ = s.Stop(ctx) // gives the directory back
+		}
+	}
+}

@@ -1,0 +1,247 @@
+//go:build spin
+
+package model
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What SPIN says of a search. Anything else than a complete one is no proof.
+var (
+	errorsFound = regexp.MustCompile(`errors: (\d+)`)
+	statesFound = regexp.MustCompile(`(\d+) states, stored`)
+	depthFound  = regexp.MustCompile(`depth reached (\d+)`)
+	unreached   = regexp.MustCompile(`\.pml:\d+, state \d+, "(.*)"`)
+	incomplete  = []string{"Search not completed", "max search depth too small", "Bit statespace", "Hash-Compact", "out of memory", "reached -DMEMLIM"}
+)
+
+// A model is searched twice over: for assertions and deadlocks, and for each of its
+// LTL formulas, under weak fairness.
+type model struct {
+	name     string
+	formulas []string
+	small    bool // formulas are checked on the smaller configuration (-DSMALL)
+	spoilt   []spoilt
+	// unreached statements, reviewed: each with the reason.
+	unreached map[string]string
+}
+
+// A spoilt variant lacks one thing, and SPIN must say what goes wrong.
+type spoilt struct {
+	name    string
+	formula string // whose violation is looked for; "" for assertions and deadlocks
+	fault   string // in SPIN's words
+}
+
+const (
+	assertion = "assertion violated"
+	deadlock  = "invalid end state"
+	cycle     = "acceptance cycle"
+)
+
+var models = []model{
+	{
+		name: "booking", formulas: []string{"every_call_ends"}, small: true,
+		spoilt: []spoilt{
+			{"NO_GUARD", "", assertion},
+			{"NO_PATIENT_GUARD", "", assertion},
+			{"LOCK_ORDER", "", deadlock},
+			{"NOT_READ_AGAIN", "", assertion},
+			{"ROOM_NOT_LOOKED_AT_AGAIN", "", assertion},
+		},
+	},
+	{
+		name: "hold", formulas: []string{"every_call_ends"}, small: true,
+		spoilt: []spoilt{
+			{"HOLD_IS_TRUSTED", "", assertion},
+			{"HOLD_STAYS", "", assertion},
+			{"HOLD_WITHOUT_GUARD", "", assertion},
+		},
+	},
+	{
+		name: "waitlist", formulas: []string{"offers_end"},
+		spoilt: []spoilt{
+			{"UNDO_NOT_DECIDED", "", assertion},
+			{"ACCEPT_NOT_READ_AGAIN", "", assertion},
+			{"ENTRY_BEFORE_GUARD", "", deadlock},
+			{"OFFER_WITHOUT_END", "offers_end", cycle},
+		},
+		unreached: map[string]string{"assert(0)": "an assertion that this is so"},
+	},
+	{
+		name: "feed", formulas: []string{"never_passed_over", "all_are_read"},
+		spoilt: []spoilt{
+			{"NO_SNAPSHOT", "never_passed_over", assertion},
+			{"HEAD_NOT_LOCKED", "", assertion},
+		},
+	},
+	{
+		name: "idempotency", formulas: []string{"every_call_ends"}, small: true,
+		spoilt: []spoilt{
+			{"KEY_AFTERWARDS", "", assertion},
+			{"KEY_BEFOREHAND", "every_call_ends", cycle},
+			{"REFUSAL_WITHOUT_CLAIM", "", assertion},
+		},
+	},
+	{
+		name: "failover", formulas: []string{"never_lost"},
+		spoilt: []spoilt{
+			{"COMMIT_ERROR_MEANS_NO", "", assertion},
+			{"RETRY_WITHOUT_KEY", "", assertion},
+			{"NO_CERTIFICATION", "", assertion},
+		},
+		unreached: map[string]string{
+			"verdict = 1": "the rival has no key that could be found",
+			"log_key = 1": "the rival has no key to write",
+		},
+	},
+}
+
+func TestModels(t *testing.T) {
+	t.Parallel()
+	for _, m := range models {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.check(t)
+		})
+		for _, s := range m.spoilt {
+			t.Run(m.name+"/SPOILT_"+s.name, func(t *testing.T) {
+				t.Parallel()
+				m.find(t, s)
+			})
+		}
+	}
+}
+
+// check searches everything and finds no fault.
+func (m model) check(t *testing.T) {
+	safe := build(t, m.name, nil, "-DSAFETY", "-DNOCLAIM")
+	output := safe.search(t)
+	report(t, m.name+": assertions, deadlocks", output)
+	var left []string
+	for _, found := range unreached.FindAllStringSubmatch(output, -1) {
+		statement := found[1]
+		// Of an unless, SPIN lists the escape at each statement that is one step with the one before.
+		if !strings.Contains(statement, "dying==_pid") && m.unreached[statement] == "" && statement != "-end-" && !slices.Contains(left, statement) {
+			left = append(left, statement)
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("statements that no run reaches, and that nobody has reviewed:\n  %s", strings.Join(left, "\n  "))
+	}
+	var options []string
+	if m.small {
+		options = []string{"-DSMALL"}
+	}
+	claims := build(t, m.name, options, "-DNFAIR=3")
+	for _, formula := range m.formulas {
+		report(t, m.name+": "+formula, claims.search(t, "-a", "-f", "-N", formula))
+	}
+}
+
+// find searches until the fault is found, and prints how it comes about.
+func (m model) find(t *testing.T, s spoilt) {
+	options := []string{"-DSPOILT_" + s.name}
+	flags, arguments := []string{"-DSAFETY", "-DNOCLAIM"}, []string{}
+	if s.formula != "" && m.small {
+		options = append(options, "-DSMALL")
+	}
+	if s.formula != "" {
+		flags, arguments = []string{"-DNFAIR=3"}, []string{"-a", "-f", "-N", s.formula}
+	}
+	p := build(t, m.name, options, flags...)
+	output := p.search(t, arguments...)
+	if found := errorsFound.FindStringSubmatch(output); found == nil || found[1] == "0" {
+		t.Fatalf("SPIN finds no fault in a model that has one:\n%s", output)
+	}
+	if !strings.Contains(output, s.fault) {
+		t.Fatalf("SPIN finds another fault than %q:\n%s", s.fault, output)
+	}
+	trail := p.run(t, "spin", append(options, "-t", "-p", "-g", m.name+".pml")...)
+	t.Logf("%s, SPOILT_%s: %s, by these steps:\n%s", m.name, s.name, s.fault, readable(trail))
+}
+
+func report(t *testing.T, what, output string) {
+	t.Helper()
+	if found := errorsFound.FindStringSubmatch(output); found == nil || found[1] != "0" {
+		t.Fatalf("%s: SPIN finds a fault:\n%s", what, output)
+	}
+	for _, sign := range incomplete {
+		if strings.Contains(output, sign) {
+			t.Fatalf("%s: the search is not complete (%s)", what, sign)
+		}
+	}
+	if !strings.Contains(output, "Full statespace search") {
+		t.Fatalf("%s: not a full search:\n%s", what, output)
+	}
+	t.Logf("%-40s %10s states, depth %s, errors: 0", what, statesFound.FindStringSubmatch(output)[1], depthFound.FindStringSubmatch(output)[1])
+}
+
+// readable keeps, of a trail, what the processes did and what changed.
+func readable(trail string) string {
+	var lines []string
+	for line := range strings.Lines(trail) {
+		line = strings.TrimRight(line, "\n")
+		if strings.Contains(line, "proc") || strings.Contains(line, "= ") || strings.Contains(line, "assert") {
+			lines = append(lines, line)
+		}
+	}
+	if over := len(lines) - 60; over > 0 {
+		lines = append([]string{fmt.Sprintf("  ... %d steps before", over)}, lines[over:]...)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// pan is the program that SPIN makes of a model, in a directory of its own.
+type pan struct{ dir string }
+
+// build makes it. options are for the model, flags for the search.
+func build(t *testing.T, name string, options []string, flags ...string) pan {
+	t.Helper()
+	p := pan{t.TempDir()}
+	for _, file := range []string{"common.h", name + ".pml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(p.dir, file), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.run(t, "spin", append(slices.Clone(options), "-a", name+".pml")...)
+	p.run(t, "gcc", append(flags, "-O1", "-w", "-DMEMLIM=2048", "-o", "pan", "pan.c")...)
+	return p
+}
+
+// search runs it: no state is left out, however deep.
+func (p pan) search(t *testing.T, arguments ...string) string {
+	t.Helper()
+	return p.run(t, filepath.Join(p.dir, "pan"), append([]string{"-m2000000"}, arguments...)...)
+}
+
+// run runs a command in the directory and returns what it prints.
+func (p pan) run(t *testing.T, command string, arguments ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, command, arguments...)
+	c.Dir = p.dir
+	var output bytes.Buffer
+	c.Stdout, c.Stderr = &output, &output
+	err := c.Run()
+	// A trail that ends in a violated assertion is a failure to spin, and is what was asked for.
+	if err != nil && (command == "gcc" || output.Len() == 0 || ctx.Err() != nil) {
+		t.Fatalf("%s %s: %v\n%s", command, strings.Join(arguments, " "), err, output.String())
+	}
+	return output.String()
+}

@@ -1,0 +1,299 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/clinic"
+)
+
+const (
+	// probeEvery is the pause between two looks for the primary, probeWithin how
+	// long a server may take to answer one.
+	probeEvery, probeWithin = 500 * time.Millisecond, 2 * time.Second
+	// dialWithin is how long connecting to one of several hosts may take.
+	dialWithin = 2 * time.Second
+)
+
+// ErrNoPrimary is the cause of an unavailable cluster: none of the hosts accepts
+// changes. ErrNoMajority, which it wraps in that case, says that one would if it
+// were not cut off from most of the others.
+var (
+	ErrNoPrimary  = errors.New("no server of the database cluster accepts changes")
+	ErrNoMajority = errors.New("the database cluster has no majority")
+)
+
+// hostsOf are the servers that a configuration names: "h1:3306,h2:3306". The driver
+// writes such a list back as "[h1:3306,h2:3306]:3306".
+func hostsOf(c *mysql.Config) []string {
+	if c.Net != "tcp" {
+		return []string{c.Addr}
+	}
+	list := c.Addr
+	if host, _, err := net.SplitHostPort(list); err == nil && strings.Contains(host, ",") && strings.HasPrefix(list, "[") {
+		list = host
+	}
+	if !strings.Contains(list, ",") {
+		return []string{c.Addr}
+	}
+	hosts := strings.Split(list, ",")
+	for i, h := range hosts {
+		if !strings.Contains(h, ":") {
+			hosts[i] = net.JoinHostPort(h, "3306")
+		}
+	}
+	return hosts
+}
+
+// connectorOf connects to the server of a configuration; of several, to the one that
+// is found to be the writable primary.
+func connectorOf(c *mysql.Config) (driver.Connector, error) {
+	names := hostsOf(c)
+	if len(names) == 1 {
+		return mysql.NewConnector(c)
+	}
+	h := &hosts{current: -1, probed: make(chan struct{}), closed: make(chan struct{}), open: map[*hostConn]bool{}}
+	for i, name := range names {
+		one := hostConfig(c, name)
+		one.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return h.dial(ctx, network, addr, i)
+		}
+		connector, err := mysql.NewConnector(one)
+		if err != nil {
+			return nil, err
+		}
+		asked := hostConfig(c, name)
+		asked.DBName = "" // it may not exist yet
+		asked.ReadTimeout, asked.WriteTimeout = probeWithin, probeWithin
+		probed, err := mysql.NewConnector(asked)
+		if err != nil {
+			return nil, err
+		}
+		h.hosts = append(h.hosts, host{connector: connector, probed: probed})
+	}
+	return h, nil
+}
+
+// hostConfig is the configuration of one of several hosts.
+func hostConfig(c *mysql.Config, name string) *mysql.Config {
+	one := c.Clone()
+	one.Addr, one.Timeout = name, dialWithin
+	one.TLS = nil // made again from TLSConfig, for this host's name
+	return one
+}
+
+// hosts connects to whichever of several servers is the writable primary. It begins
+// to look for it with the first connection. When another one has become the primary,
+// connections to the former are closed, in use or not: what they read may be stale,
+// and what they write is refused.
+type hosts struct {
+	hosts  []host
+	start  sync.Once
+	stop   sync.Once
+	probed chan struct{} // closed after the first probe of all
+	closed chan struct{}
+
+	mu      sync.Mutex
+	current int // index of the primary, -1 while there is none
+	why     error
+	open    map[*hostConn]bool
+}
+
+type host struct{ connector, probed driver.Connector }
+
+// hostConn is a connection to one of the hosts. Embedding the concrete type keeps
+// what the driver needs to check an idle connection.
+type hostConn struct {
+	*net.TCPConn
+
+	hosts *hosts
+	index int
+}
+
+// Close closes the connection and forgets it.
+func (c *hostConn) Close() error {
+	c.hosts.mu.Lock()
+	delete(c.hosts.open, c)
+	c.hosts.mu.Unlock()
+	return c.TCPConn.Close()
+}
+
+func (h *hosts) dial(ctx context.Context, network, addr string, index int) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialWithin, KeepAlive: 15 * time.Second}
+	raw, err := dialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := raw.(*net.TCPConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the connection is not TCP"), raw.Close())
+	}
+	c := &hostConn{TCPConn: tcp, hosts: h, index: index}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.current != index { // switched while it was dialled
+		return nil, errors.Join(ErrNoPrimary, tcp.Close())
+	}
+	h.open[c] = true
+	return c, nil
+}
+
+// Driver returns the driver of MySQL.
+func (h *hosts) Driver() driver.Driver { return h.hosts[0].connector.Driver() }
+
+// Connect connects to the primary. While there is none it fails without waiting.
+func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
+	h.start.Do(func() { go h.watch() }) //nolint:contextcheck // it serves every later connection, too
+	select {
+	case <-h.probed:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	h.mu.Lock()
+	current, why := h.current, h.why
+	h.mu.Unlock()
+	if current < 0 {
+		return nil, &clinic.Error{Code: clinic.CodeUnavailable, Cause: why}
+	}
+	return h.hosts[current].connector.Connect(ctx)
+}
+
+// Close ends the search for the primary.
+func (h *hosts) Close() error {
+	h.stop.Do(func() { close(h.closed) })
+	return nil
+}
+
+// finding is what one host answered; err is nil for a writable primary.
+type finding struct {
+	answered bool
+	err      error
+}
+
+func (h *hosts) watch() {
+	pools := make([]*sql.DB, len(h.hosts))
+	busy := make([]chan finding, len(h.hosts))
+	last := make([]finding, len(h.hosts))
+	for i, one := range h.hosts {
+		pools[i] = sql.OpenDB(one.probed)
+		pools[i].SetMaxOpenConns(1)
+		defer func() { _ = pools[i].Close() }()
+	}
+	for first := true; ; first = false {
+		// A host that hangs does not hold up what the others say: its answer is
+		// collected in a later round.
+		limit := time.After(probeEvery)
+		if first {
+			limit = time.After(probeWithin)
+		}
+		for i, pool := range pools {
+			if busy[i] == nil {
+				answer := make(chan finding, 1)
+				busy[i] = answer
+				go func() { answer <- probeHost(pool) }()
+			}
+		}
+		expired := false
+		for i := range busy {
+			if expired {
+				select {
+				case last[i] = <-busy[i]:
+					busy[i] = nil
+				default:
+					last[i] = finding{err: errNoAnswer}
+				}
+				continue
+			}
+			select {
+			case last[i] = <-busy[i]:
+				busy[i] = nil
+			case <-limit:
+				expired = true
+				last[i] = finding{err: errNoAnswer}
+			case <-h.closed:
+				return
+			}
+		}
+		h.choose(last)
+		if first {
+			close(h.probed)
+		}
+		select {
+		case <-h.closed:
+			return
+		case <-time.After(probeEvery):
+		}
+	}
+}
+
+var errNoAnswer = errors.New("not reachable")
+
+// choose keeps the primary that there is. One that merely does not answer stays the
+// primary until another one is found, so that load does not cut connections.
+func (h *hosts) choose(found []finding) {
+	h.mu.Lock()
+	was := h.current
+	next, why := -1, ErrNoPrimary
+	for i, f := range found {
+		if f.err == nil && (next < 0 || i == was) {
+			next = i
+		}
+		if errors.Is(f.err, ErrNoMajority) {
+			why = fmt.Errorf("%w: %w", ErrNoPrimary, ErrNoMajority)
+		}
+	}
+	if next < 0 && was >= 0 && !found[was].answered {
+		next = was
+	}
+	h.current, h.why = next, why
+	var former []*hostConn
+	for c := range h.open {
+		if c.index != next {
+			former = append(former, c)
+		}
+	}
+	h.mu.Unlock()
+	for _, c := range former {
+		_ = c.Close()
+	}
+}
+
+// probeHost asks one host whether it is the writable primary of a group with a
+// majority, or, where there is no group, whether it is writable.
+func probeHost(pool *sql.DB) finding {
+	ctx, cancel := context.WithTimeout(context.Background(), probeWithin)
+	defer cancel()
+	var readOnly bool
+	if err := pool.QueryRowContext(ctx, `SELECT @@GLOBAL.read_only`).Scan(&readOnly); err != nil {
+		return finding{err: err}
+	}
+	var all, reachable, self int
+	err := pool.QueryRowContext(ctx, `
+		SELECT COUNT(*), COALESCE(SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')), 0),
+			COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0)
+		FROM performance_schema.replication_group_members`).Scan(&all, &reachable, &self)
+	e, refused := errors.AsType[*mysql.MySQLError](err)
+	switch {
+	case refused && (e.Number == 1146 || e.Number == 1142):
+		// No such table (MariaDB), or no right to read it: only read_only can tell.
+	case err != nil:
+		return finding{err: err}
+	case all > 1 && 2*reachable <= all:
+		return finding{true, ErrNoMajority}
+	case all > 0 && self == 0 && readOnly:
+		return finding{true, errors.New("not in the group")}
+	}
+	if readOnly {
+		return finding{true, errors.New("read-only")}
+	}
+	return finding{answered: true}
+}

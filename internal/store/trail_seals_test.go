@@ -1,0 +1,237 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+	"mems/internal/storetest"
+)
+
+// writeTrail makes a chain of entries in a process of its own.
+func writeTrail(t *testing.T, d *storetest.Database, entries int, keys ...store.MACKey) {
+	t.Helper()
+	s, _ := openSealed(t, d, keys...)
+	for range entries {
+		if _, err := s.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func verifyTrail(t *testing.T, d *storetest.Database, keys ...store.MACKey) store.AuditReport {
+	t.Helper()
+	s, _ := openSealed(t, d, keys...)
+	defer func() { _ = s.Close() }()
+	report, err := s.VerifyAudit(t.Context(), nil, func(int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func wantWhole(t *testing.T, d *storetest.Database, keys ...store.MACKey) {
+	t.Helper()
+	if r := verifyTrail(t, d, keys...); len(r.Faults) > 0 {
+		t.Fatalf("not whole: %v", r.Faults)
+	}
+}
+
+// execAll runs statements.
+func execAll(t *testing.T, d *storetest.Database, statements ...string) {
+	t.Helper()
+	for _, text := range statements {
+		if _, err := d.DB.Exec(text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+}
+
+const (
+	// noSeals takes the seals away.
+	noSeals = `UPDATE audit_chains SET seal_seq = NULL, seal = NULL, seal_key = NULL`
+	// noteEnd notes the end of a chain as it is now, as far as that goes without a key.
+	noteEnd = `UPDATE audit_chains AS c JOIN audit_entries AS e ON e.chain = c.id
+		SET c.sealed_seq = e.seq, c.sealed_hash = e.hash
+		WHERE c.id = %d AND e.seq = (SELECT MAX(seq) FROM (SELECT seq FROM audit_entries WHERE chain = %[1]d) AS x)`
+)
+
+// Without the key, nothing that was sealed can be taken away, also by a database
+// administrator who changes all that can be changed without it.
+func TestSealsFindWhatIsTakenAway(t *testing.T) {
+	t.Parallel()
+	// Chain 2 is from before keys, 3 and 4 are sealed.
+	for name, tamper := range map[string][]string{
+		"end cut off":                     {`DELETE FROM audit_entries WHERE chain = 4 AND seq > 2`, fmt.Sprintf(noteEnd, 4)},
+		"end cut off, seal moved":         {`DELETE FROM audit_entries WHERE chain = 4 AND seq > 2`, fmt.Sprintf(noteEnd, 4), `UPDATE audit_chains SET seal_seq = 2 WHERE id = 4`},
+		"end cut off, seal removed":       {`DELETE FROM audit_entries WHERE chain = 4 AND seq > 2`, fmt.Sprintf(noteEnd, 4), noSeals + ` WHERE id = 4`},
+		"end cut off, seal without seq":   {`DELETE FROM audit_entries WHERE chain = 4 AND seq > 2`, fmt.Sprintf(noteEnd, 4), `UPDATE audit_chains SET seal_seq = NULL WHERE id = 4`},
+		"end cut off, another's seal":     {`DELETE FROM audit_entries WHERE chain = 4 AND seq > 2`, fmt.Sprintf(noteEnd, 4), `UPDATE audit_chains AS c JOIN audit_chains AS o ON o.id = 3 SET c.seal = o.seal, c.seal_seq = 2 WHERE c.id = 4`},
+		"end cut off, all seals removed":  {`DELETE FROM audit_entries WHERE chain = 4 AND seq > 2`, fmt.Sprintf(noteEnd, 4), noSeals},
+		"end of an older chain cut off":   {`DELETE FROM audit_entries WHERE chain = 2 AND seq > 2`, fmt.Sprintf(noteEnd, 2)},
+		"pruned beyond the seal":          {`UPDATE audit_chains SET seal_seq = 0, pruned_seq = 1, pruned_hash = (SELECT hash FROM audit_entries WHERE chain = 4 AND seq = 1) WHERE id = 4`, `DELETE FROM audit_entries WHERE chain = 4 AND seq = 1`},
+		"last chain gone":                 {`DELETE FROM audit_entries WHERE chain = 4`, `DELETE FROM audit_chains WHERE id = 4`, `UPDATE audit_chains SET sealed_seq = 2 WHERE id = 1`},
+		"last chain gone, root moved":     {`DELETE FROM audit_entries WHERE chain = 4`, `DELETE FROM audit_chains WHERE id = 4`, `UPDATE audit_chains SET sealed_seq = 2, seal_seq = 3 WHERE id = 1`},
+		"last chain gone, root unsealed":  {`DELETE FROM audit_entries WHERE chain = 4`, `DELETE FROM audit_chains WHERE id = 4`, `UPDATE audit_chains SET sealed_seq = 2, seal = NULL, seal_seq = NULL, seal_key = NULL WHERE id = 1`},
+		"entries of a chain gone":         {`DELETE FROM audit_entries WHERE chain = 4`, `UPDATE audit_chains SET sealed_seq = 0, sealed_hash = hash, seal_seq = 0 WHERE id = 4`},
+		"keys taken out of a chain":       {`UPDATE audit_entries SET mac_key = NULL, hash = REPEAT('x', 32) WHERE chain = 4`, fmt.Sprintf(noteEnd, 4)},
+		"entry without a key at the end":  {`INSERT INTO audit_entries (chain, seq, at, subject, operation, action, object, hash) VALUES (4, 6, '2027-01-01', 'x', 'x', 'read', 'x', REPEAT('x', 32))`},
+		"chain of its own without a seal": {`INSERT INTO audit_chains (started_at, hash, sealed_hash) VALUES ('2027-01-01', REPEAT('x', 32), REPEAT('x', 32))`, `UPDATE audit_chains SET sealed_seq = 4 WHERE id = 1`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := storetest.New(t)
+			writeTrail(t, d, 5)
+			wantWhole(t, d, firstMAC)
+			writeTrail(t, d, 5, firstMAC)
+			writeTrail(t, d, 5, firstMAC)
+			wantWhole(t, d, firstMAC)
+			execAll(t, d, tamper...)
+			r := verifyTrail(t, d, firstMAC)
+			if len(r.Faults) == 0 || r.UnknownKeys > 0 {
+				t.Errorf("found %v", r.Faults)
+			}
+			// Another process that starts vouches for nothing of it.
+			writeTrail(t, d, 1, firstMAC)
+			if r := verifyTrail(t, d, firstMAC); len(r.Faults) == 0 {
+				t.Error("whole again after a start")
+			}
+		})
+	}
+}
+
+// After keys were in use, a process without them makes faults.
+func TestNothingIsWrittenWithoutAKeyAgain(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	writeTrail(t, d, 2, firstMAC)
+	writeTrail(t, d, 2)
+	r := verifyTrail(t, d, firstMAC)
+	if len(r.Faults) != 2 || !strings.Contains(r.Faults[0], "without a key") {
+		t.Errorf("%v", r.Faults)
+	}
+}
+
+// A key that is missing is told from a trail that was altered, and a process whose keys
+// are others does not start.
+func TestUnknownAuditKey(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	check := func(want error, keys ...store.MACKey) {
+		t.Helper()
+		s, _ := openSealed(t, d, keys...)
+		defer func() { _ = s.Close() }()
+		if err := s.CheckAuditKeys(t.Context()); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	check(nil)
+	check(nil, firstMAC)
+	writeTrail(t, d, 3)
+	check(nil, firstMAC)
+	writeTrail(t, d, 3, firstMAC)
+	check(nil, firstMAC)
+	check(store.ErrUnknownAuditKey)
+	check(store.ErrUnknownAuditKey, secondMAC)
+	r := verifyTrail(t, d, secondMAC)
+	if len(r.Faults) == 0 || len(r.Faults) != r.UnknownKeys || !strings.Contains(r.Faults[0], "unknown key") {
+		t.Errorf("with another key: %v", r.Faults)
+	}
+	check(nil, secondMAC, firstMAC)
+	writeTrail(t, d, 3, secondMAC, firstMAC)
+	wantWhole(t, d, secondMAC, firstMAC)
+	check(store.ErrUnknownAuditKey, firstMAC)
+	check(nil, secondMAC)
+	execAll(t, d, `UPDATE audit_entries SET subject = 'x' WHERE chain = 3 AND seq = 2`)
+	if r := verifyTrail(t, d, secondMAC, firstMAC); len(r.Faults) != 1 || r.UnknownKeys != 0 {
+		t.Errorf("altered: %v", r.Faults)
+	}
+}
+
+// A process that is killed between an entry and its seal leaves no fault, and what is
+// older than a second or two is sealed while chains are in use.
+func TestEntryWithoutASealYet(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	user := storetest.Grant(t, d)
+	s, _ := openSealed(t, user, firstMAC)
+	for i := range 3 {
+		if _, err := s.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			wantWhole(t, d, firstMAC)
+		}
+	}
+	var sealed int64
+	for deadline := time.Now().Add(time.Minute); sealed != 3 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := d.DB.Get(&sealed, `SELECT seal_seq FROM audit_chains WHERE id = 2`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantWhole(t, d, firstMAC)
+	// No further than the seal is pruned, and it is verified afterwards.
+	later := func() time.Time { return now.AddDate(1, 0, 0) }
+	p, err := store.Open(store.Config{DSN: d.DSN, Now: later, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), MACKeys: []store.MACKey{firstMAC}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	n, err := p.PruneAudit(t.Context(), later())
+	if err != nil || n != 2 {
+		t.Errorf("pruned %d, %v", n, err)
+	}
+	wantWhole(t, d, firstMAC)
+}
+
+// A trail that a program before seals has written, with keys, is whole before and after
+// the upgrade, and while such a program goes on beside the new one.
+func TestUpgradeToSeals(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	chain := int64(1)
+	old := func() {
+		t.Helper()
+		chain++
+		s, _ := openSealed(t, d, firstMAC)
+		if err := s.StartUnsealedChain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := s.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		execAll(t, d, fmt.Sprintf(noSeals+` WHERE id = %d`, chain))
+		wantWhole(t, d, firstMAC)
+	}
+	old()
+	for _, keys := range [][]store.MACKey{nil, {secondMAC}} {
+		s, _ := openSealed(t, d, keys...)
+		if err := s.CheckAuditKeys(t.Context()); !errors.Is(err, store.ErrUnknownAuditKey) {
+			t.Errorf("with %d other keys: %v", len(keys), err)
+		}
+	}
+	writeTrail(t, d, 2, firstMAC)
+	chain++
+	wantWhole(t, d, firstMAC)
+	old()
+	writeTrail(t, d, 2, firstMAC)
+	wantWhole(t, d, firstMAC)
+	// What the old program wrote before the first seal cannot be cut off any more.
+	execAll(t, d, `DELETE FROM audit_entries WHERE chain = 2 AND seq = 3`, fmt.Sprintf(noteEnd, 2))
+	if r := verifyTrail(t, d, firstMAC); len(r.Faults) == 0 {
+		t.Error("nothing was found")
+	}
+}
