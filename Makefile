@@ -16,6 +16,10 @@ ENGINE    ?=
 ARGS      ?=
 BENCHARGS ?=
 ATTACKARGS ?=
+# For make prove.
+DURATION  ?= 1m
+CLIENTS   ?= 16
+SEED      ?= 0
 TESTARGS  ?=
 
 # --- pinned versions ----------------------------------------------------------
@@ -95,7 +99,7 @@ kill-moments: go-present ## end a first start COUNT (200) times at random moment
 .PHONY: cover
 cover: $(PROFILE) ## coverage of hand-written code by the last test run; fails below the bar
 	@# withdb is run by its tests as a process of its own, which the profile cannot see.
-	@grep -vE '^mems/internal/(attack|bench|localdb/withdb)/' $(PROFILE) > $(PROFILE).judged
+	@grep -vE '^mems/internal/(attack|bench|proof|localdb/withdb)/' $(PROFILE) > $(PROFILE).judged
 	@$(GO) tool cover -func=$(PROFILE).judged | awk -v min=$(COVER_MIN) ' \
 	  $$1 == "total:" { sub("%", "", $$3); total = $$3 } \
 	  $$3 == "0.0%" { never = never "  " $$1 " " $$2 "\n" } \
@@ -138,6 +142,10 @@ bench: go-present ## measure bookings and reads through HTTP; prints a table
 .PHONY: attack
 attack: go-present ## hostile clients against real servers; prints which defences hold
 	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)
+
+.PHONY: prove
+prove: go-present ## book while servers and the database are killed, then check everything; ENGINE DURATION CLIENTS SEED
+	@$(GO) run ./internal/proof$(if $(ENGINE), -engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) -seed $(SEED)
 
 ##@ Contract
 

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mems/internal/localdb"
+)
+
+// field is a private database and the servers on it.
+type field struct {
+	dir, binary string
+	local       *localdb.Server
+	db          *sql.DB
+	servers     []*target
+	doctors     []int64
+	patients    []int64
+	day         time.Time
+}
+
+// target is a server that keeps its address when it is started again.
+type target struct {
+	address string
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+}
+
+func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
+	dir, err := os.MkdirTemp("", "mems-proof-")
+	if err != nil {
+		return nil, err
+	}
+	f := &field{dir: dir, binary: filepath.Join(dir, "mems")}
+	if err := f.prepare(ctx, o, say); err != nil {
+		f.close() //nolint:contextcheck // also when ctx has ended
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
+	_, _ = fmt.Fprintln(say, "building mems, starting a database")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", f.binary, "mems/cmd/mems").CombinedOutput(); err != nil { //nolint:gosec // G204: our own
+		return fmt.Errorf("build mems: %w\n%s", err, out)
+	}
+	var err error
+	if f.local, err = localdb.Start(ctx, localdb.Options{Dir: filepath.Join(f.dir, "db"), Engine: localdb.Engine(o.engine), Install: true, Durable: true}); err != nil {
+		return err
+	}
+	if f.db, err = sql.Open("mysql", f.local.DSN("")+"?parseTime=true&multiStatements=false"); err != nil {
+		return err
+	}
+	if _, err = f.db.ExecContext(ctx, "CREATE DATABASE mems CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
+		return err
+	}
+	_ = f.db.Close()
+	if f.db, err = sql.Open("mysql", f.local.DSN("mems")+"?parseTime=true"); err != nil {
+		return err
+	}
+	if out, err := f.mems(ctx, "migrate", "up"); err != nil {
+		return fmt.Errorf("migrate: %w\n%s", err, out)
+	}
+	var config net.ListenConfig
+	for range o.servers {
+		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		t := &target{address: l.Addr().String()}
+		_ = l.Close()
+		f.servers = append(f.servers, t)
+		if err := f.start(ctx, t); err != nil {
+			return err
+		}
+	}
+	return f.fill(ctx)
+}
+
+func (f *field) environment(address string) []string {
+	clean := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEMS_") })
+	return append(clean, "MEMS_DATABASE_URL="+f.local.DSN("mems"), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
+}
+
+// mems runs a command to its end.
+func (f *field) mems(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, f.binary, args...) //nolint:gosec // G204: our own
+	cmd.Env = f.environment("127.0.0.1:0")
+	return cmd.CombinedOutput()
+}
+
+// start starts a server and waits until it serves, or ends.
+func (f *field) start(ctx context.Context, t *target) error {
+	cmd := exec.CommandContext(ctx, f.binary, "serve") //nolint:gosec // G204: our own
+	cmd.Env = f.environment(t.address)
+	var faults strings.Builder
+	cmd.Stderr = &faults
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.Contains(lines.Text(), "MEMS is serving ") {
+			t.mu.Lock()
+			t.cmd = cmd
+			t.mu.Unlock()
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return nil
+		}
+	}
+	return fmt.Errorf("serve ended: %w\n%s", cmd.Wait(), faults.String())
+}
+
+// kill ends a server as a crash would.
+func (t *target) kill() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cmd != nil {
+		_ = t.cmd.Process.Kill()
+		_ = t.cmd.Wait()
+		t.cmd = nil
+	}
+}
+
+// fill makes few doctors and patients, so that clients collide.
+func (f *field) fill(ctx context.Context) error {
+	f.day = time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 3)
+	create := func(path string, body any) (int64, error) {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return 0, err
+		}
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.servers[0].address+path, bytes.NewReader(text))
+		if err != nil {
+			return 0, err
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		var made struct {
+			ID int64 `json:"id"`
+		}
+		if answer.StatusCode != http.StatusCreated {
+			return 0, fmt.Errorf("POST %s: %s", path, answer.Status)
+		}
+		err = json.NewDecoder(answer.Body).Decode(&made)
+		return made.ID, err
+	}
+	for i := range 3 {
+		id, err := create("/doctors", map[string]any{"full_name": fmt.Sprintf("Doctor %c", 'A'+i), "specialization": "Dermatology"})
+		if err != nil {
+			return err
+		}
+		f.doctors = append(f.doctors, id)
+	}
+	for i := range 8 {
+		id, err := create("/patients", map[string]any{"first_name": "Pat", "last_name": fmt.Sprintf("Number%c", 'A'+i)})
+		if err != nil {
+			return err
+		}
+		f.patients = append(f.patients, id)
+	}
+	return nil
+}
+
+// close ends everything and removes the data.
+func (f *field) close() {
+	for _, t := range f.servers {
+		t.kill()
+	}
+	if f.db != nil {
+		_ = f.db.Close()
+	}
+	if f.local != nil {
+		limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = f.local.Stop(limit) // the data are thrown away
+	}
+	_ = os.RemoveAll(f.dir)
+}

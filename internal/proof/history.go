@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// outcome is how an operation ended for its client.
+type outcome string
+
+const (
+	ok      outcome = "ok"
+	refused outcome = "refused" // a 4xx, or an "unavailable" that the client took at its word
+	unknown outcome = "unknown" // it may have happened, or not, until the end of the run
+)
+
+// op is an operation: what a client asked for and what it was told. Times are since
+// the beginning of the run, by the monotonic clock.
+type op struct {
+	ID      int           `json:"id"`
+	Client  int           `json:"client"`
+	Kind    string        `json:"op"`
+	In      input         `json:"input"`
+	Call    time.Duration `json:"call_ns"`
+	Return  time.Duration `json:"return_ns"`
+	Outcome outcome       `json:"outcome"`
+	Code    string        `json:"code,omitempty"` // of the problem
+	Status  int           `json:"status,omitempty"`
+	Tries   int           `json:"tries"`
+	Out     output        `json:"output,omitzero"`
+	Key     string        `json:"key,omitempty"` // the Idempotency-Key
+}
+
+// actor is the name under which the operation stands in the histories of appointments.
+func (o *op) actor() string { return fmt.Sprintf("op %d", o.ID) }
+
+// input is what an operation asks for; ids are 0 where it does not name one.
+type input struct {
+	Doctor      int64     `json:"doctor,omitempty"`
+	Patient     int64     `json:"patient,omitempty"`
+	Start       time.Time `json:"start,omitzero"`
+	Minutes     int       `json:"minutes,omitempty"`
+	Appointment int64     `json:"appointment,omitempty"`
+}
+
+// output is what the answer says.
+type output struct {
+	Appointments []appointment `json:"appointments,omitempty"`
+	Version      int64         `json:"version,omitempty"`
+	Ticket       int64         `json:"ticket,omitempty"`
+	Number       int           `json:"number,omitempty"`
+	Date         string        `json:"date,omitempty"`
+}
+
+// appointment is what of an appointment is compared.
+type appointment struct {
+	ID      int64     `json:"id" db:"id"`
+	Doctor  int64     `json:"doctor_id" db:"doctor_id"`
+	Patient int64     `json:"patient_id" db:"patient_id"`
+	Room    *int64    `json:"room_id" db:"room_id"`
+	Start   time.Time `json:"start_time" db:"start_time"`
+	End     time.Time `json:"end_time" db:"end_time"`
+	Before  int       `json:"buffer_before_minutes" db:"buffer_before_minutes"`
+	After   int       `json:"buffer_after_minutes" db:"buffer_after_minutes"`
+	Status  string    `json:"status" db:"status"`
+}
+
+func (a *appointment) occupies() bool {
+	return a.Status != "cancelled" && a.Status != "no_show" && a.Status != "left_without_being_seen"
+}
+
+// history keeps operations, in memory and as JSON lines. Each is written twice: when it
+// is called, so that a run which is broken off shows it, and when it returns.
+type history struct {
+	began time.Time
+
+	mu     sync.Mutex
+	ops    []*op
+	counts map[outcome]int
+	file   *os.File
+	text   *bufio.Writer
+	faults []string // what may never be answered: 500s, answers against the contract
+}
+
+func newHistory(path string) (*history, error) {
+	file, err := os.Create(path) //nolint:gosec // G304: where the caller wants it
+	if err != nil {
+		return nil, err
+	}
+	return &history{began: time.Now(), file: file, text: bufio.NewWriterSize(file, 1<<20), counts: map[outcome]int{}}, nil
+}
+
+func (h *history) write(event string, o *op) {
+	line, err := json.Marshal(struct {
+		Event string `json:"event"`
+		*op
+	}{event, o})
+	if err == nil && h.file != nil {
+		_, _ = h.text.Write(append(line, '\n')) // close reports what could not be written
+	}
+}
+
+// invoke begins an operation.
+func (h *history) invoke(client int, kind string, in input) *op {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := &op{ID: len(h.ops) + 1, Client: client, Kind: kind, In: in, Call: time.Since(h.began), Outcome: unknown}
+	h.ops = append(h.ops, o)
+	h.write("invoke", o)
+	return o
+}
+
+// settle ends an operation.
+func (h *history) settle(o *op) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o.Return = time.Since(h.began)
+	h.counts[o.Outcome]++
+	h.write(string(o.Outcome), o)
+}
+
+// fault keeps what no answer may be.
+func (h *history) fault(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = append(h.faults, fmt.Sprintf(format, args...))
+}
+
+func (h *history) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.file == nil {
+		return nil
+	}
+	err := h.text.Flush()
+	if closed := h.file.Close(); err == nil {
+		err = closed
+	}
+	h.file = nil
+	return err
+}
+
+// summary counts outcomes.
+func (h *history) summary() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return fmt.Sprintf("%d operations, %d ok, %d refused, %d unknown", len(h.ops), h.counts[ok], h.counts[refused], h.counts[unknown])
+}
