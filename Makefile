@@ -91,6 +91,11 @@ test-mariadb: ## the same on MariaDB
 test-mysql: ## the same on MySQL
 	@$(MAKE) test ENGINE=mysql
 
+.PHONY: kill-moments
+kill-moments: go-present ## end a first start COUNT (200) times at random moments, by random signals
+	@MEMS_TEST_KILL_MOMENTS=$(or $(COUNT),200) MEMS_TEST_DATABASE_ENGINE=$(ENGINE) \
+	  $(GO) test -count=1 -timeout=2h -v -run '^TestFirstStartKilled$$' ./cmd/mems
+
 .PHONY: cover
 cover: $(PROFILE) ## coverage of hand-written code by the last test run; fails below the bar
 	@# withdb is run by its tests as a process of its own, which the profile cannot see.

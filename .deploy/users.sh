@@ -36,12 +36,20 @@ for name in "$@"; do
     fail "$name-url has to name the database at its end, of letters, digits and _, such as /mems"
   database=${BASH_REMATCH[1]}
   statements=$(grep "'$user'@" "$grants") || fail "$grants knows no user $user"
+  connection=(--user=root ${DB_HOST:+"--host=$DB_HOST"} ${DB_SOCKET:+"--socket=$DB_SOCKET"})
+  if [[ $statements =~ \ ON\ mems\.[a-z] ]]; then
+    migrated=$("$client" "${connection[@]}" --batch --skip-column-names --execute="SELECT COUNT(*)
+      FROM information_schema.tables WHERE table_schema = '$database' AND table_name = 'goose_db_version'")
+    [ "$migrated" = 1 ] ||
+      fail "$user gets rights on tables, and $database has none yet: run \"mems migrate up\" with migrate-url first, then this again"
+  fi
   # grants.sql speaks of users on the database's own machine; these come from others.
   {
     # A _ in the name of a whole database stands for any letter unless it is escaped.
     sed -E "s/'localhost'/'%'/; s/'replace-this-[0-9]+'/'$password'/
       s/ ON mems\.\*/ ON \`${database//_/\\\\_}\`.*/; s/ ON mems\./ ON \`$database\`./" <<<"$statements"
     echo "ALTER USER '$user'@'%' IDENTIFIED BY '$password';"
-  } | "$client" --user=root ${DB_HOST:+"--host=$DB_HOST"} ${DB_SOCKET:+"--socket=$DB_SOCKET"}
+  } | "$client" "${connection[@]}" ||
+    fail "$user has not all its rights. If a table is missing above, run \"mems migrate up\" first, then this again"
   echo "users.sh: $user is up to date"
 done

@@ -43,6 +43,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON mems.patient_names TO 'mems_app'@'localh
 GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at, seal) ON mems.api_keys TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT ON mems.api_key_sealing TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT ON mems.clinic_zone TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.calendar_feeds TO 'mems_app'@'localhost';
 -- The audit trail can be written, and never rewritten. Of its chains, only where
 -- they end is noted.

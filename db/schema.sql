@@ -246,6 +246,13 @@ CREATE TABLE `changes` (
   KEY `changes_age` (`at`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `clinic_zone` (
+  `id` tinyint(4) NOT NULL,
+  `name` varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  PRIMARY KEY (`id`),
+  CONSTRAINT `clinic_zone_one_row` CHECK (`id` = 1)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `closures` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `start_time` datetime(6) NOT NULL,

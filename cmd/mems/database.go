@@ -45,7 +45,11 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 		Log: func(format string, args ...any) { p.say(format, args...) },
 	}
 	start := localdb.Start
-	if !slices.Contains([]string{"serve", "demo", "reset"}, p.command) {
+	made := func() bool { // there are data, whose zone a server may refuse
+		_, err := os.Stat(filepath.Join(dir, "data"))
+		return err == nil
+	}
+	if !slices.Contains([]string{"serve", "demo", "reset"}, p.command) && (p.command != "zone" || !made()) {
 		start = localdb.Attach
 	}
 	s, err := start(ctx, options)

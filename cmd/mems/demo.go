@@ -23,6 +23,9 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		if err := mayFill(ctx, d, st); err != nil {
 			return err
 		}
+		if err := p.checkZone(ctx, st, p.logger()); err != nil {
+			return err
+		}
 		b := newBar(p.err)
 		summary, err := demo.Fill(ctx, st, options, b.show)
 		b.end()

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -37,7 +40,14 @@ func health(ctx context.Context, p *program, args []string) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s: it is stopping, or its database cannot be used (\"mems migrate status\")", url, response.Status)
+		var problem struct {
+			Detail string `json:"detail"`
+		}
+		_ = json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&problem) // its words only add to the status
+		if problem.Detail != "" {
+			problem.Detail = " " + strconv.Quote(problem.Detail)
+		}
+		return fmt.Errorf("%s answered %s%s: it is stopping, or its database cannot be used (\"mems migrate status\")", url, response.Status, problem.Detail)
 	}
 	p.say("ready")
 	return nil

@@ -192,6 +192,20 @@ Run it from cron, as the user mems_migrate:
 			runRetain,
 		},
 		{
+			"zone", "Show or change the time zone that the data were made with", "mems zone [set ZONE]",
+			`The first "mems serve" keeps its MEMS_CLINIC_TIME_ZONE in the database; one with another
+zone is refused, for its dates would mean other days. Without words, prints the zone.
+
+  set ZONE   the clinic means ZONE from now on. Appointments keep their moment, and so
+             show another local time; working hours and series keep their own zone.
+             Stop the servers, set MEMS_CLINIC_TIME_ZONE to the same, and start them
+
+It is run by the user who migrates:
+
+    MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems' mems zone set Europe/Zurich`,
+			runZone,
+		},
+		{
 			"conformance", "Hold a server, or a partner's client, to the contract",
 			"mems conformance --url URL [--key KEY] [--doctor ID] [--junit FILE] | --proxy ADDRESS --upstream URL [--probe]",
 			`  --url       books, moves and cancels at a test installation, and holds every answer

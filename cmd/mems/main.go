@@ -16,6 +16,9 @@ func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
+		signal.Notify(signals, syscall.SIGHUP) // the terminal is closed
+	}
 	go func() {
 		<-signals
 		signal.Stop(signals) // before anybody is told: a second signal ends the process at once

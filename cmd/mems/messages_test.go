@@ -36,6 +36,21 @@ func TestWordsAreCheckedFirst(t *testing.T) {
 func TestInterruptedStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	// In its first moments too, where it may end before it can say so.
+	for after := time.Duration(0); after < 45*time.Millisecond; after += 5 * time.Millisecond {
+		p := startProcess(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+filepath.Join(dir, "early"+after.String()))
+		time.Sleep(after)
+		p.Signal(syscall.SIGINT)
+		code := p.Wait()
+		said := strings.TrimSpace(p.Output())
+		_, rest, found := strings.Cut(said, "\n")
+		switch {
+		case code == -1 && said == "": // before it listened to signals
+		case code == exitOK && (said == "stopped." || found && strings.HasPrefix(said, "making a new") && rest == "stopped."):
+		default:
+			t.Errorf("after %s: exit code %d: %q", after, code, said)
+		}
+	}
 	for _, after := range []time.Duration{0, 300 * time.Millisecond} {
 		p := startProcess(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+filepath.Join(dir, after.String()))
 		p.waitFor("making a new")

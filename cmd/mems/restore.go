@@ -97,6 +97,10 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 
 // fill makes the schema and fills in the rows.
 func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) error {
+	if unfinished, err := schema.Restoring(ctx); err == nil && unfinished {
+		r.say("a restore into this database was begun and not finished: it begins anew, without what \"mems replay\" wrote for it. " +
+			"(\"mems restore --finish\" would have ended it)")
+	}
 	r.say("restoring ...")
 	plain, err := backup.Open(f, r.identities)
 	if err != nil {

@@ -111,3 +111,21 @@ func TestRestoreAgainAndSigned(t *testing.T) {
 		t.Errorf("unsigned, allowed: %d %s", code, output)
 	}
 }
+
+// A restore that begins an unfinished one anew says so: what the log brought is gone.
+func TestRestoreBeginsAnewAloud(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "backup.gz")
+	if code, said := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+storetest.New(t).DSN); code != exitOK {
+		t.Fatal(said)
+	}
+	unfinished := storetest.New(t)
+	unfinished.DB.MustExec(`UPDATE goose_db_version SET id = 0 WHERE version_id = 0`)
+	code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+unfinished.DSN)
+	if code != exitOK || !contains(said, "begun and not finished", "begins anew", "--finish") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	if code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN); code != exitOK || contains(said, "anew") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+}

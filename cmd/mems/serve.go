@@ -70,6 +70,8 @@ func serve(ctx context.Context, p *program, args []string) error {
 	defer d.close()
 	ctx, watched := d.keep(ctx)
 	defer watched()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	if *migrateFirst || d.private != nil {
 		if err := p.prepare(ctx, d); err != nil {
 			return err
@@ -102,6 +104,9 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	} else if err != nil {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
+		go p.checkZoneLater(ctx, st, log, fail)
+	} else if err := p.checkZone(ctx, st, log); err != nil {
+		return err
 	} else if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
 		return settingError{store.ErrUnknownAuditKey}
 	} else if err := st.SealKeys(ctx); err != nil {

@@ -53,6 +53,9 @@ func TestUsersScript(t *testing.T) {
 		if said, err := script("migrate"); err != nil {
 			t.Fatal(err, said)
 		}
+		if said, err := script("app"); generation == 1 && (err == nil || !contains(said, "mems migrate up") || contains(said, "1146")) {
+			t.Errorf("before the first migration: %v %s", err, said)
+		}
 		if code, said := runMEMS(t, []string{"migrate", "up"}, asUser(generation, "migrate")); code != exitOK {
 			t.Fatal(said)
 		}

@@ -160,6 +160,7 @@ var attacks = []attack{
 	{"search-bomb", "availability of everybody, largest pages and FHIR searches, 20 a second", false, searchBomb},
 	{"race", "equal bookings of one time at once", false, race},
 	{"readers", "readers of other doctors beside a crowd that books one doctor", false, readersBeside},
+	{"memory", "what the attacks before it leave in the servers' memory", false, memoryAfter}, // the last
 }
 
 // result is a line of the table.

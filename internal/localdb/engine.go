@@ -76,6 +76,9 @@ func find(ctx context.Context, data string, o Options) (program, error) {
 		}
 		old = p
 	}
+	if err := ctx.Err(); err != nil {
+		return program{}, err // asking was broken off: that none answered says nothing
+	}
 	if old.path != "" {
 		return program{}, fmt.Errorf("the data in %s were made by %s %s, and the server here is older: %s (%s); install a newer one, or remove the directory",
 			filepath.Dir(data), maker, made, old.release, old.path)

@@ -1,6 +1,7 @@
 package localdb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func (s *Server) initialise(ctx context.Context) error {
 	s.options.Log("making a new %s %s data directory in %s", s.program.engine, s.program.release, s.dir)
 	fresh, err := os.MkdirTemp(s.dir, "new-")
 	if err != nil {
-		return err
+		return cmp.Or(causeOf(s.dir, "", err), err)
 	}
 	cmd, err := s.initCommand(ctx, fresh)
 	if err != nil {
@@ -34,12 +35,25 @@ func (s *Server) initialise(ctx context.Context) error {
 	}
 	cmd.Env = append(os.Environ(), "TMPDIR="+s.tmp) // no argument, for the script would lose it
 	if out, err := runToEnd(cmd); err != nil {
+		logs, _ := filepath.Glob(filepath.Join(fresh, "*.err")) // where some versions say why
+		for _, name := range logs {
+			text, _ := os.ReadFile(name) //nolint:gosec // G304: our own folder
+			out = append(out, text...)
+		}
+		full := isFull(fresh) // before room is made
 		_ = os.RemoveAll(fresh)
+		_ = os.WriteFile(s.logFile(), out, 0o600) //nolint:gosec // G703: our own log, for those who want to know more
+		if full {
+			err = syscall.ENOSPC
+		}
+		if cause := causeOf(s.dir, string(out), err); cause != nil {
+			return fmt.Errorf("initialise the database: %w", cause)
+		}
 		// All of it: MariaDB's script names the cause first and explains itself at length.
 		return fmt.Errorf("initialise the database with %s: %w\n%s", s.program.path, err, out)
 	}
 	if err := mark(fresh, s.program); err != nil {
-		return err
+		return cmp.Or(causeOf(s.dir, "", err), err)
 	}
 	return os.Rename(fresh, s.data())
 }

@@ -90,6 +90,17 @@ func unpackMySQL(ctx context.Context, log func(string, ...any)) (program, error)
 
 // download leaves the packages in work/cache/archives.
 func download(ctx context.Context, work, mirror string) error {
+	if err := fetchPackages(ctx, work, mirror); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err() // stopped
+		}
+		return fmt.Errorf("no MySQL server was found, and none could be fetched from %s. Without a network, %s; "+
+			"or use MariaDB, where that is installed.\n%w", mirror, advice(MySQL), err)
+	}
+	return nil
+}
+
+func fetchPackages(ctx context.Context, work, mirror string) error {
 	for _, d := range []string{"lists/partial", "cache/archives/partial", "dpkg", "tree"} {
 		if err := os.MkdirAll(filepath.Join(work, d), 0o700); err != nil {
 			return err

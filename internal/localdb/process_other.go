@@ -23,3 +23,7 @@ func killGroup(int) error { return errUnsupported }
 func signalProcess(int, syscall.Signal) {}
 
 func childAttributes(syscall.Signal) *syscall.SysProcAttr { return nil }
+
+func mostFiles() uint64 { return fewestFiles }
+
+func isFull(string) bool { return false }

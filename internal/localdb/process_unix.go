@@ -36,4 +36,19 @@ func ownedByUs(info os.FileInfo) bool {
 // killGroup ends a process and all that it has started.
 func killGroup(leader int) error { return syscall.Kill(-leader, syscall.SIGKILL) }
 
+// mostFiles is the limit of open files.
+func mostFiles() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fewestFiles
+	}
+	return limit.Cur
+}
+
+// isFull reports whether the disk of dir has no room for anything that a server writes.
+func isFull(dir string) bool {
+	var fs syscall.Statfs_t
+	return syscall.Statfs(dir, &fs) == nil && fs.Bavail*uint64(fs.Bsize) < 2<<20 //nolint:gosec // G115: a size is not negative
+}
+
 func signalProcess(pid int, signal syscall.Signal) { _ = syscall.Kill(pid, signal) }

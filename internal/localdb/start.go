@@ -97,6 +97,9 @@ func (s *Server) ownOrAttach(ctx context.Context) error {
 }
 
 func (s *Server) startOwned(ctx context.Context) error {
+	if most := mostFiles(); most < fewestFiles {
+		return fmt.Errorf("%w; it is %d", errFewFiles, most)
+	}
 	var err error
 	if s.socket == "" { // else taken over from the owner that it was attached to
 		if s.socket, err = socketPath(s.dir); err != nil {
@@ -152,6 +155,13 @@ func (s *Server) run(ctx context.Context) error {
 	}
 	if err != nil {
 		_ = s.child.stop(context.WithoutCancel(ctx), syscall.SIGKILL)
+		said, _ := os.ReadFile(s.logFile())
+		if isFull(s.dir) {
+			err = errors.Join(err, syscall.ENOSPC)
+		}
+		if cause := causeOf(s.dir, string(said), err); cause != nil {
+			return fmt.Errorf("the database server did not start: %w. %s says more", cause, s.logFile())
+		}
 		return fmt.Errorf("%w\nThe last lines of %s:\n%s", err, s.logFile(), tail(s.logFile()))
 	}
 	return nil

@@ -1,6 +1,8 @@
 package localdb
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -28,5 +30,41 @@ func TestCommandShowsWhatFailed(t *testing.T) {
 	t.Parallel()
 	if err := command(t.Context(), t.TempDir(), "ls", "no-such-file"); err == nil || !strings.Contains(err.Error(), "no-such-file") {
 		t.Errorf("error %v does not show what ls said", err)
+	}
+}
+
+// What a server says of a full disk or too few files is told in plain words.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]string{
+		"Error writing file './mysql/db.MYI' (Errcode: 28 \"No space left on device\")":                       "the disk is full",
+		"[ERROR] InnoDB: preallocating 100663296 bytes for file ./ib_logfile101 failed with error 28":         "the disk is full",
+		"[ERROR] [MY-012267] [InnoDB] The error means the disk is full":                                       "the disk is full",
+		"Can't open file: './mysql/' (errno: 24 - Too many open files)":                                       "ulimit -n",
+		"[ERROR] InnoDB: Operating system error number 28 in a file operation. errno: 28 - Success somewhere": "the disk is full",
+	} {
+		if err := causeOf("/data", output, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", output, err)
+		}
+	}
+	if err := causeOf("/data", "errno: 280 and 2400", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// Without a network a person learns that MySQL could not be fetched, and what to do.
+func TestMySQLWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	if !has("apt-get") || !has("dpkg-deb") {
+		return // it is fetched on Debian only
+	}
+	err := download(t.Context(), t.TempDir(), "http://127.0.0.1:1/debian")
+	if err == nil || !strings.Contains(err.Error(), "no MySQL server was found, and none could be fetched") || !strings.Contains(err.Error(), "install MySQL") {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := find(ctx, t.TempDir(), Options{Engine: MySQL, Install: true, Log: t.Logf}); !errors.Is(err, context.Canceled) {
+		t.Errorf("looking for a server that was broken off: %v", err)
 	}
 }

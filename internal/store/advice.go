@@ -16,7 +16,8 @@ func AdviceFor(err error) string {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		switch e.Number {
 		case 1045, 1698:
-			return "The database does not accept this user: compare user, password and host in MEMS_DATABASE_URL with what db/grants.sql has made"
+			return "The database does not accept this user: compare user, password and host in MEMS_DATABASE_URL with what db/grants.sql has made. " +
+				"An anonymous user (''@'localhost') of the server goes before users of every host ('%'), even with the right password: DROP USER ''@'localhost'"
 		case 1044, 1142, 1143, 1227, 1370:
 			return "This database user lacks a right. Use the user that the command needs (\"mems help\"), and run db/grants.sql again after each migration"
 		case 1049:
@@ -25,6 +26,8 @@ func AdviceFor(err error) string {
 			return "The database is read-only: connect to the primary server, or end its read-only mode"
 		case 3, 1021, 1026, 1114:
 			return "The database's disk is full: make room there"
+		case 23, 24:
+			return "The database server may open too few files: raise its limit (open_files_limit, ulimit -n 4096)"
 		case 1040, 1203, 1226:
 			return "The database has no free connections: raise max_connections there, or lower MEMS_DATABASE_MAX_CONNS"
 		}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"mems/internal/storetest"
+)
+
+// Keys that were written without MEMS_AUDIT_KEYS, or altered since, are shown as
+// refused; "mems keys seal" trusts one as it is.
+func TestKeysSeal(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	url := "MEMS_DATABASE_URL=" + d.DSN
+	with := []string{url, "MEMS_AUDIT_KEYS=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))}
+	mems := func(wantCode int, env []string, says []string, args ...string) {
+		t.Helper()
+		if code, said := runMEMS(t, append([]string{"keys"}, args...), env...); code != wantCode || !contains(said, says...) {
+			t.Errorf("%s: exit %d, want %d and %q:\n%s", args, code, wantCode, says, said)
+		}
+	}
+	// state returns what "keys list" says of a key.
+	state := func(name string) string {
+		t.Helper()
+		_, said := runMEMS(t, []string{"keys", "list"}, with...)
+		for line := range strings.Lines(said) {
+			if strings.Contains(line, name) {
+				return line
+			}
+		}
+		t.Errorf("%s is not listed:\n%s", name, said)
+		return ""
+	}
+
+	mems(exitOK, []string{url}, nil, "create", "--role", "admin", "older")
+	if line := state("older"); strings.Contains(line, "refused") { // the first use seals what is there
+		t.Error(line)
+	}
+	mems(exitOK, with, nil, "create", "--role", "partner", "sealed")
+	mems(exitOK, []string{url}, []string{"no seal", "mems keys seal 3"}, "create", "--role", "manager", "unsealed")
+	if line := state(" sealed"); strings.Contains(line, "refused") {
+		t.Error(line)
+	}
+	if line := state("unsealed"); !strings.Contains(line, "refused, not sealed; valid until") {
+		t.Error(line)
+	}
+	mems(exitFailed, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "seal", "3")
+	mems(exitUsage, with, []string{"id of one key"}, "seal")
+	mems(exitUsage, with, []string{"mems keys list"}, "seal", "three")
+	mems(exitFailed, with, nil, "seal", "99")
+	mems(exitOK, with, []string{"unsealed, manager", "is sealed"}, "seal", "3")
+	if line := state("unsealed"); strings.Contains(line, "refused") {
+		t.Error(line)
+	}
+	d.DB.MustExec(`UPDATE api_keys SET role = 'admin' WHERE id = 2`)
+	if line := state(" sealed"); !strings.Contains(line, "refused, seal is wrong") {
+		t.Error(line)
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"testing"
+
+	"mems/internal/storetest"
+)
+
+// The first server's zone is kept; a server with another one is refused, and told how
+// to change it, which "mems zone set" does.
+func TestOtherZoneIsRefused(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	url, zurich, lisbon := "MEMS_DATABASE_URL="+d.DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich", "MEMS_CLINIC_TIME_ZONE=Europe/Lisbon"
+	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || !contains(said, "no zone is kept yet") {
+		t.Errorf("%d %s", code, said)
+	}
+	startMEMS(t, url, zurich)
+	startMEMS(t, url, zurich)
+	for _, args := range [][]string{{"serve"}, {"demo"}} {
+		if args[0] == "demo" {
+			d.DB.MustExec(`UPDATE installation SET disposable = 1`)
+		}
+		code, said := runMEMS(t, args, url, lisbon, "MEMS_HTTP_ADDR=127.0.0.1:0")
+		if code != exitConfig || !contains(said, "Europe/Zurich", "MEMS_CLINIC_TIME_ZONE", "mems zone set Europe/Lisbon") {
+			t.Errorf("%s: %d %s", args, code, said)
+		}
+	}
+	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "before: Europe/Zurich") {
+		t.Errorf("%d %s", code, said)
+	}
+	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || said != "Europe/Lisbon\n" {
+		t.Errorf("%d %q", code, said)
+	}
+	startMEMS(t, url, lisbon)
+	for _, args := range [][]string{{"zone", "set", "Mars/Olympus"}, {"zone", "set", "Local"}, {"zone", "set"}, {"zone", "get"}} {
+		if code, said := runMEMS(t, args, url); code != exitUsage {
+			t.Errorf("%s: %d %s", args, code, said)
+		}
+	}
+}
+
+// A server that starts before its database can be used compares the zone later.
+func TestOtherZoneIsRefusedLater(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	d.DB.MustExec(`INSERT INTO clinic_zone (id, name) VALUES (1, 'Europe/Zurich')`)
+	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
+	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Lisbon")
+	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)
+	if code := p.Wait(); code != exitConfig || !contains(p.Output(), "made with Europe/Zurich") {
+		t.Errorf("%d %s", code, p.Output())
+	}
+}
