@@ -51,7 +51,7 @@ func (f *field) inject(ctx context.Context, plan *rand.Rand) (string, error) {
 	number := plan.IntN(len(f.servers))
 	pause := time.Duration(plan.IntN(1000)) * time.Millisecond
 	if plan.IntN(3) == 0 {
-		if err := f.local.Kill(); err != nil {
+		if err := f.local.Kill(); err != nil { //nolint:contextcheck // a crash asks nobody
 			return "", err
 		}
 		time.Sleep(pause)
