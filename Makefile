@@ -290,6 +290,12 @@ deploy-rules: ## write the alert rules once more as Kubernetes' PrometheusRule
 lint-deploy: go-present ## check image, Compose, Kubernetes, systemd and release files
 	@cd .deploy/lint && $(GO) test -count=1 ./...
 
+.PHONY: check-proxies
+check-proxies: go-present ## the proxies' examples with nginx, HAProxy and Caddy in front of real servers
+	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v caddy >/dev/null || { \
+	  echo "a proxy is missing: RUNLEVEL=1 apt-get install nginx-light haproxy caddy" >&2; exit 1; }
+	$(WITHDB) $(GO) test -tags proxies -count=1 -timeout=10m -run '^TestProxies' ./cmd/mems
+
 .PHONY: check-package
 check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 made for it
 	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }

@@ -57,6 +57,7 @@ type config struct {
 	DatabaseConns      int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`
 	ClinicTimeZone     string        `env:"MEMS_CLINIC_TIME_ZONE" envDefault:"UTC" doc:"the clinic's time zone, an IANA name such as Europe/Zurich; decides which day a date means"`
 	RequestTimeout     time.Duration `env:"MEMS_REQUEST_TIMEOUT" envDefault:"10s" doc:"a request that takes longer is answered with 503, 1s to 1m"`
+	ShutdownDelay      time.Duration `env:"MEMS_SHUTDOWN_DELAY" envDefault:"0s" doc:"how long after SIGTERM requests are still accepted while /readyz reports 503, so that a load balancer stops sending them; up to 1m"`
 	ShutdownTimeout    time.Duration `env:"MEMS_SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"how long requests in flight may take after SIGTERM, up to 10m"`
 	MaxBodyBytes       int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"a larger request body is refused with 413, 1024 to 10485760"`
 	LogLevel           string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
@@ -226,6 +227,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		// "Local" would be whatever the machine thinks.
 		{"ClinicTimeZone", zoneErr == nil && c.ClinicTimeZone != "Local"},
 		{"RequestTimeout", time.Second <= c.RequestTimeout && c.RequestTimeout <= time.Minute},
+		{"ShutdownDelay", 0 <= c.ShutdownDelay && c.ShutdownDelay <= time.Minute},
 		{"ShutdownTimeout", 0 <= c.ShutdownTimeout && c.ShutdownTimeout <= 10*time.Minute},
 		{"MaxBodyBytes", 1024 <= c.MaxBodyBytes && c.MaxBodyBytes <= 10<<20},
 		{"LogLevel", slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel)},

@@ -98,8 +98,8 @@ func (d deployed) fault(t *testing.T) error {
 	if c.AuditKeys == "" || c.open() {
 		return fmt.Errorf("the audit trail is not bound, or anybody may do anything")
 	}
-	if d.grace <= c.ShutdownTimeout {
-		return fmt.Errorf("it is killed after %s, and may need %s to stop", d.grace, c.ShutdownTimeout)
+	if d.grace <= c.ShutdownDelay+c.ShutdownTimeout {
+		return fmt.Errorf("it is killed after %s, and may need %s to stop", d.grace, c.ShutdownDelay+c.ShutdownTimeout)
 	}
 	return (&program{config: c}).checkOpen()
 }

@@ -216,6 +216,13 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 	notifySystemd(context.WithoutCancel(ctx), p.notify, "STOPPING=1")
 	p.say("finishing the requests in flight (a second signal ends at once) ...")
 	drain()
+	// A closed listener resets connections that the kernel accepted and Go did not yet:
+	// it stays open until the load balancer has seen /readyz.
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(p.ShutdownDelay):
+	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ShutdownTimeout)
 	defer cancel()
 	if err := s.Shutdown(limit); err != nil {
