@@ -76,6 +76,30 @@ func poll(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+func startCluster(t *testing.T) *localdb.Cluster {
+	t.Helper()
+	cluster, err := localdb.StartCluster(t.Context(), localdb.ClusterOptions{Dir: t.TempDir(), Install: true, BufferPoolMB: 64, Durable: true, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cluster.Stop(context.Background()) })
+	return cluster
+}
+
+func connectNode(t *testing.T, cluster *localdb.Cluster, node int, database string) *sqlx.DB {
+	t.Helper()
+	address, err := url.Parse(cluster.NodeURL(node, database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlx.Connect("mysql", address.User.String()+"@tcp("+address.Host+")/"+database+"?parseTime=true&time_zone=%27%2B00%3A00%27")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
 // The primary of a cluster is switched, and then killed, under load: bookings
 // succeed on the next one with the same server process, none that was answered is
 // lost, and no answer is a 500. A node without a majority makes the server unready.
@@ -83,11 +107,7 @@ func TestClusterFailover(t *testing.T) {
 	if os.Getenv("MEMS_TEST_DATABASE_ENGINE") != string(localdb.MySQL) {
 		return // MariaDB has no Group Replication
 	}
-	cluster, err := localdb.StartCluster(t.Context(), localdb.ClusterOptions{Dir: t.TempDir(), Install: true, BufferPoolMB: 64, Durable: true, Log: t.Logf})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cluster.Stop(context.Background()) })
+	cluster := startCluster(t)
 	env := "MEMS_DATABASE_URL=" + cluster.URL("mems")
 	if code, said := runMEMS(t, []string{"migrate", "up"}, env); code != 0 {
 		t.Fatal(said)
@@ -124,15 +144,7 @@ func TestClusterFailover(t *testing.T) {
 	client.Get("/readyz").Want(t, http.StatusOK, "")
 
 	primary := cluster.Primary(t.Context())
-	address, err := url.Parse(cluster.NodeURL(primary, "mems"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.DB, err = sqlx.Connect("mysql", address.User.String()+"@tcp("+address.Host+")/mems?parseTime=true&time_zone=%27%2B00%3A00%27")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.DB.Close() }()
+	c.DB = connectNode(t, cluster, primary, "mems")
 	t.Logf("answers: %v", load.record.statuses)
 	c.verify(t, &load.record)
 	if kept, answered, unknown := c.count(t), len(load.record.booked), load.record.statuses["503 outcome-unknown"]; kept < answered || kept > answered+unknown {

@@ -49,6 +49,9 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 		return err
 	}
 	defer func() { _ = schema.Close() }()
+	schema.OnFailover = func(cause error, wait time.Duration) {
+		p.say("the database server was lost (%v); waiting for the cluster's next primary, at most %s", cause, wait)
+	}
 	return advise(work(ctx, p, schema))
 }
 

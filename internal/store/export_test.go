@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"mems/internal/clinic"
 )
@@ -40,4 +41,18 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 	id, err := result.LastInsertId()
 	s.returnStrand(&strand{id: id, hash: hash, begin: hash}, true)
 	return err
+}
+
+// SetLock sets the name of the server's lock: two names stand for two servers, whose
+// locks do not see each other.
+func (sc *Schema) SetLock(name string) { sc.lock = name }
+
+// TakeLease takes the lease for a migration.
+func (sc *Schema) TakeLease(ctx context.Context, within time.Duration) error {
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	return sc.takeLease(ctx, conn, within)
 }

@@ -172,7 +172,7 @@ func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, 
 // runStatement runs one statement, or does so for every range of ids.
 func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement) error {
 	if st.table == "" {
-		return execPatiently(ctx, conn, st.text)
+		return sc.execPatiently(ctx, conn, st.text)
 	}
 	// The bounds are read once: rows that come in later are the business of the
 	// triggers and of the program, which are there by now.
@@ -186,19 +186,24 @@ func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement
 			return err
 		}
 		to := min(from+st.size-1, last.Int64)
-		if err := execPatiently(ctx, conn, st.text, from, to); err != nil {
+		if err := sc.execPatiently(ctx, conn, st.text, from, to); err != nil {
 			return fmt.Errorf("ids %d to %d of %s: %w", from, to, st.table, err)
 		}
 	}
 	return nil
 }
 
-// execPatiently runs a statement to its end, again after a pause when what it
-// needs is in use, and passes over one that was carried out before.
-func execPatiently(ctx context.Context, conn *sql.Conn, text string, args ...any) error {
+// execPatiently runs a statement to its end under the lease, again after a pause when
+// what it needs is in use, and passes over one that was carried out before.
+func (sc *Schema) execPatiently(ctx context.Context, conn *sql.Conn, text string, args ...any) error {
 	for try := 1; ; try++ {
-		_, err := conn.ExecContext(context.WithoutCancel(ctx), text, args...)
+		whole := context.WithoutCancel(ctx)
+		err := sc.renewLease(whole, conn)
+		if err == nil {
+			_, err = conn.ExecContext(whole, text, args...)
+		}
 		if err == nil || isDone(err) {
+			sc.ran++
 			return nil
 		}
 		if try == metadataTries || !isTransient(err) {
@@ -239,13 +244,14 @@ func isDone(err error) bool {
 
 // checkBeforeUp refuses what would stop a migration half-way, before its first
 // statement. Errors: ErrForeignDatabase; what the server says to creating a
-// trigger, if a pending migration does that.
+// trigger, if a pending migration does that, and what the other servers of a cluster
+// would say.
 func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) error {
 	var tables, ours int
 	err := sc.pool.QueryRowContext(ctx, `
 		SELECT COUNT(*), COALESCE(SUM(table_name IN ('installation', 'goose_db_version')), 0)
 		FROM information_schema.tables
-		WHERE table_schema = DATABASE()`).Scan(&tables, &ours)
+		WHERE table_schema = DATABASE() AND table_name <> '`+leaseTable+`'`).Scan(&tables, &ours)
 	if err != nil {
 		return err
 	}
@@ -255,6 +261,9 @@ func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) er
 	for _, f := range pending {
 		for _, st := range f.up {
 			if strings.HasPrefix(st.text, "CREATE TRIGGER") {
+				if err := sc.checkHosts(ctx); err != nil {
+					return err
+				}
 				return sc.tryTrigger(ctx)
 			}
 		}
@@ -284,7 +293,7 @@ func (sc *Schema) tryTrigger(ctx context.Context) error {
 	return nil
 }
 
-// dropEverything drops every table of the database, whatever state an
+// dropEverything drops every table of the database but the lease, whatever state an
 // interrupted migration left it in. The mark that says that this is allowed goes
 // last, so that an interrupted reset can be run again.
 func (sc *Schema) dropEverything(ctx context.Context) error {
@@ -296,7 +305,7 @@ func (sc *Schema) dropEverything(ctx context.Context) error {
 	tables, err := columnOf(ctx, conn, `
 		SELECT table_name
 		FROM information_schema.tables
-		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'
+		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND table_name <> '`+leaseTable+`'
 		ORDER BY table_name = 'installation', table_name = 'goose_db_version', table_name`)
 	if err != nil {
 		return err

@@ -62,9 +62,15 @@ type Schema struct {
 	// OnStatement, unless nil, is called after each statement of a migration: the
 	// file's name, the statement's number from 1, and how many there are.
 	OnStatement func(migration string, n, of int)
+	// OnFailover, unless nil, is called when the cluster's primary was lost, with the
+	// cause, before the migration waits so long for the next one.
+	OnFailover func(cause error, wait time.Duration)
 
 	config *mysql.Config
 	pool   *sql.DB
+	owner  string // of the lease
+	lock   string // name of the server's lock
+	ran    int    // statements
 }
 
 // Migration is one step of the schema.
@@ -90,7 +96,10 @@ func OpenSchema(dsn string) (*Schema, error) {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(3)
-	return &Schema{config: config, pool: pool.DB}, nil
+	// The lock's name is the server's, so it must tell databases apart, and at
+	// most 64 characters long on MySQL.
+	sum := sha256.Sum256([]byte(config.DBName))
+	return &Schema{config: config, pool: pool.DB, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16])}, nil
 }
 
 // Close closes the connections.
@@ -100,9 +109,10 @@ func (sc *Schema) Close() error { return sc.pool.Close() }
 // migration, reporting each. Several processes may call it at once: one works,
 // the others wait and find nothing to do. When ctx ends it stops between two
 // statements, with the error of ctx; calling it again goes on from there, as it
-// does after the process or the server died.
+// does after the process or the server died. In a cluster it goes on by itself on
+// the next primary.
 //
-// Errors: ErrForeignDatabase, ErrRestoreUnfinished; what stops a migration is found before its first
+// Errors: ErrForeignDatabase, ErrRestoreUnfinished, ErrTakenOver; what stops a migration is found before its first
 // statement where that is possible.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
 	if restoring, err := sc.Restoring(ctx); err != nil || restoring {
@@ -116,6 +126,10 @@ func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration
 	if err := sc.createDatabase(ctx); err != nil {
 		return err
 	}
+	return sc.throughFailover(ctx, func() error { return sc.upTo(ctx, version, report) })
+}
+
+func (sc *Schema) upTo(ctx context.Context, version int64, report func(Migration)) error {
 	return sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
 		at, err := sc.version(ctx)
 		if err != nil {
@@ -279,18 +293,19 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migra
 		return err
 	}
 	defer func() { _ = conn.Close() }() // gives the lock back if what follows could not
-	// The lock's name is the server's, so it must tell databases apart, and at
-	// most 64 characters long on MySQL.
-	sum := sha256.Sum256([]byte(sc.config.DBName))
-	lock := "mems migrate " + hex.EncodeToString(sum[:16])
 	var got sql.NullInt64
-	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, 600)`, lock).Scan(&got); err != nil {
+	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, ?)`, sc.lock, int(lockWithin/time.Second)).Scan(&got); err != nil {
 		return err
 	}
 	if got.Int64 != 1 {
 		return errors.New("another process has been migrating this database for ten minutes")
 	}
-	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(?)`, lock) }()
+	whole := context.WithoutCancel(ctx)
+	defer func() { _, _ = conn.ExecContext(whole, `DO RELEASE_LOCK(?)`, sc.lock) }()
+	if err := sc.takeLease(ctx, conn, lockWithin); err != nil {
+		return err
+	}
+	defer sc.dropLease(whole, conn)
 	return work(p, files)
 }
 

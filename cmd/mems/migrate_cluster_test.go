@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mems/internal/localdb"
+	"mems/internal/store"
+)
+
+// A migration whose primary is switched, and then killed, goes on at the next one and
+// makes the schema that an undisturbed one makes. Before its first statement every
+// node is asked for the setting that triggers need.
+func TestMigrationThroughFailover(t *testing.T) {
+	if os.Getenv("MEMS_TEST_DATABASE_ENGINE") != string(localdb.MySQL) {
+		return // MariaDB has no Group Replication
+	}
+	cluster := startCluster(t)
+	open := func(address string) *store.Schema {
+		sc, err := store.OpenSchema(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sc.Close() })
+		return sc
+	}
+	report := func(store.Migration) {}
+
+	// A user without SUPER, and one node that does not let it create triggers.
+	root := connectNode(t, cluster, 0, "")
+	root.MustExec(`CREATE USER 'migrator'@'%' IDENTIFIED BY 'p'`)
+	root.MustExec(`GRANT ALL PRIVILEGES ON untouched.* TO 'migrator'@'%'`)
+	connectNode(t, cluster, 2, "").MustExec(`SET GLOBAL log_bin_trust_function_creators = OFF`)
+	_, hosts, _ := strings.Cut(cluster.URL("untouched"), "@")
+	err := open("mysql://migrator:p@"+hosts).Up(t.Context(), report)
+	if err == nil || !strings.Contains(err.Error(), "log_bin_trust_function_creators = 1") {
+		t.Errorf("with a node that lets no triggers be created: %v", err)
+	}
+	var tables []string
+	if err := root.Select(&tables, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'untouched' AND table_name <> 'goose_db_version'`); err != nil || len(tables) > 0 {
+		t.Errorf("tables after the refusal: %v (%v)", tables, err)
+	}
+
+	if err := open(cluster.URL("undisturbed")).Up(t.Context(), report); err != nil {
+		t.Fatal(err)
+	}
+	sc := open(cluster.URL("mems"))
+	sc.OnFailover = func(cause error, _ time.Duration) { t.Logf("lost: %v", cause) }
+	statements, failed := 0, error(nil)
+	sc.OnStatement = func(string, int, int) {
+		switch statements++; statements {
+		case 10:
+			failed = cluster.SetPrimary(t.Context(), 1)
+		case 60:
+			failed = cluster.Kill(1)
+		}
+		if failed != nil {
+			t.Error(failed)
+		}
+	}
+	began := time.Now()
+	if err := sc.Up(t.Context(), report); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("migrated in %s", time.Since(began))
+	db := connectNode(t, cluster, cluster.Primary(t.Context()), "")
+	schemaOf := func(name string) []string {
+		var lines []string
+		err := db.Select(&lines, `
+			SELECT CONCAT_WS(' ', table_name, column_name, column_type, is_nullable, column_default, extra, generation_expression)
+			FROM information_schema.columns WHERE table_schema = ?
+			UNION ALL SELECT CONCAT_WS(' ', table_name, index_name, seq_in_index, column_name, non_unique)
+			FROM information_schema.statistics WHERE table_schema = ?
+			UNION ALL SELECT CONCAT_WS(' ', table_name, constraint_name, constraint_type)
+			FROM information_schema.table_constraints WHERE table_schema = ?
+			UNION ALL SELECT CONCAT_WS(' ', trigger_name, action_statement)
+			FROM information_schema.triggers WHERE trigger_schema = ?
+			ORDER BY 1`, name, name, name, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}
+	want := schemaOf("undisturbed")
+	if diff := cmp.Diff(want, schemaOf("mems")); diff != "" || len(want) < 100 {
+		t.Errorf("%d lines of schema (-undisturbed +failover):\n%s", len(want), diff)
+	}
+}
