@@ -4,6 +4,10 @@
 # cron mails what it says.
 #
 #   30 2 * * * /opt/mems/.deploy/nightly.sh
+#   */10 * * * * /opt/mems/.deploy/nightly.sh revocations
+#
+# With "revocations" it only lists what is revoked and erased, so that no restore brings
+# it back.
 #
 # A script, because cron cuts a line at its first percent sign. KEEP_DAYS: older backups
 # are removed, after a good one.
@@ -19,6 +23,10 @@ job() {
   return 1
 }
 
+if [ "${1:-}" = revocations ]; then
+  job revocations || true
+  exit "$failed"
+fi
 if job backup backup "/backups/mems-$(date +%F-%H%M%S).gz"; then
   find backups -type f -name 'mems-[0-9]*.gz' -mtime "+${KEEP_DAYS:-30}" -delete
 fi

@@ -35,6 +35,12 @@ func Compose(ctx context.Context, file string, content []byte, environ map[strin
 	if err != nil {
 		return err
 	}
+	if _, told := project.Services["retain"].Environment["MEMS_RETAIN_CHANGES_DAYS"]; !told {
+		return errors.New("service retain does not take MEMS_RETAIN_CHANGES_DAYS")
+	}
+	if c := project.Services["revocations"].Command; len(c) == 0 || c[0] != "revocations" {
+		return errors.New("no service lists what is revoked and erased")
+	}
 	for name, s := range project.Services {
 		if s.MemLimit == 0 || s.CPUS == 0 || s.PidsLimit == 0 {
 			return fmt.Errorf("service %s has no bound of memory, processor or processes", name)

@@ -56,6 +56,8 @@ func TestCompose(t *testing.T) {
 		{"      - ./status:/status\n", ""},
 		{"      MEMS_STATUS_DIR: /status\n", ""},
 		{"secrets: [migrate-url, audit-keys]", "secrets: [retain-url]"},
+		{"      MEMS_RETAIN_CHANGES_DAYS: ${MEMS_RETAIN_CHANGES_DAYS:-90}\n", ""},
+		{"    command: [revocations, /backups/mems-revocations.gz]\n", ""},
 	} {
 		if err := check(with(t, good, mistake[0], mistake[1]), zone); err == nil {
 			t.Errorf("%q is not refused", mistake[1])

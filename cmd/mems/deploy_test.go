@@ -32,7 +32,7 @@ func TestDeployment(t *testing.T) {
 	want := []string{
 		"audit", "backup", "cronjobs.yaml audit", "cronjobs.yaml backup", "cronjobs.yaml retain", "cronjobs.yaml revocations",
 		"deployment.yaml", "mems", "mems-audit.service", "mems-backup.service", "mems-migrate.service", "mems-retain.service",
-		"mems-revocations.service", "mems.service", "migrate", "migrate/job.yaml", "retain",
+		"mems-revocations.service", "mems.service", "migrate", "migrate/job.yaml", "retain", "revocations",
 	}
 	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
 		t.Fatalf("found %q, want %q", got, want)

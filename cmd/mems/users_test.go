@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"mems/internal/contracttest"
@@ -84,5 +86,50 @@ func TestUsersScript(t *testing.T) {
 	write("app", "mysql://mems_app:short'@db:3306/mems")
 	if said, err := script("app"); err == nil || !contains(said, "app-url", "16 or more") {
 		t.Errorf("%v: a password that could end its quotes is taken: %s", err, said)
+	}
+	grantsElsewhere(t, root, db.Socket())
+}
+
+// grantsElsewhere runs grants.sql for a database of another name, as db/README.md says,
+// before and after the migration, and has its users work there.
+func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
+	t.Helper()
+	readme, err := os.ReadFile("../../db/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^sed .* grants\.sql > clinic\.sql$`).FindString(string(readme))
+	if command == "" {
+		t.Fatal("db/README.md has no command for a database of another name")
+	}
+	edit := exec.CommandContext(t.Context(), "bash", "-c", strings.ReplaceAll(command, "clinic.sql", "/dev/stdout"))
+	edit.Dir = "../../db"
+	grants, err := edit.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root.Exec("CREATE DATABASE clinic CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
+		t.Fatal(err)
+	}
+	statements := regexp.MustCompile(`(?m)^(CREATE|GRANT) .*;$`).FindAllString(string(grants), -1)
+	for _, statement := range statements {
+		_, _ = root.Exec(statement) // as --force: the tables are not there yet
+	}
+	url := func(user string, n int) string {
+		return fmt.Sprintf("MEMS_DATABASE_URL=%s:replace-this-%d@unix(%s)/clinic", user, n, socket)
+	}
+	if code, said := runMEMS(t, []string{"migrate", "up"}, url("mems_migrate", 1)); code != exitOK {
+		t.Fatal(said)
+	}
+	for _, statement := range statements {
+		if _, err := root.Exec(statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if code, said := runMEMS(t, []string{"keys", "create", "--role", "admin", "first"}, url("mems_app", 2)); code != exitOK {
+		t.Error(said)
+	}
+	if code, said := runMEMS(t, []string{"checksum"}, url("mems_backup", 3)); code != exitOK {
+		t.Error(said)
 	}
 }
