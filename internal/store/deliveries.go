@@ -169,6 +169,13 @@ func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
 	return since.Time, nil
 }
 
+// CountWebhooksGone counts webhooks that are off because their receiver wants no more
+// messages (410). Switching one off by hand takes it from the count.
+func (s *Store) CountWebhooksGone(ctx context.Context) (n int, err error) {
+	err = s.ready.db.GetContext(ctx, &n, `SELECT COUNT(*) FROM webhooks WHERE enabled = 0 AND disabled_reason IS NOT NULL`)
+	return n, translate(ctx, err)
+}
+
 // endDeliveries gives up what waits to be sent to a webhook that is switched off:
 // nobody expects it any more when it is on again. Index webhook_deliveries_due.
 func endDeliveries(ctx context.Context, t *tx, webhook int64, reason string) error {

@@ -103,6 +103,7 @@ func TestPanelsHaveData(t *testing.T) {
 	t.Cleanup(metrics.Close)
 	prometheus := startPrometheus(t, strings.TrimPrefix(metrics.URL, "http://"))
 	f.everything()
+	f.noteAll()
 	seen := func(count int) func() bool {
 		return func() bool {
 			got := query(t, prometheus, `mems_http_requests_total{operation="bookAppointment",status="503"}`)

@@ -38,6 +38,7 @@ var (
 	readyDesc       = prometheus.NewDesc("mems_ready", "1 when the database can be read and written and has the schema that is needed, as GET /readyz answers; else 0.", nil, nil)
 	pendingDesc     = prometheus.NewDesc("mems_migrations_pending", "1 when the database's schema is older than this program needs, else 0; absent while the database cannot be asked.", nil, nil)
 	refusedDesc     = prometheus.NewDesc("mems_webhook_refused_seconds", "How long the oldest message that a webhook refuses has been sent in vain, 0 for none; absent while the database cannot be asked.", nil, nil)
+	goneDesc        = prometheus.NewDesc("mems_webhooks_gone", "Webhooks that are off because their receiver answered 410; absent while the database cannot be asked.", nil, nil)
 	certificateDesc = prometheus.NewDesc("mems_tls_certificate_expiry_timestamp_seconds", "When the TLS certificate that is served ends; absent without one.", nil, nil)
 	startDesc       = prometheus.NewDesc("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", nil, nil)
 )
@@ -79,6 +80,9 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	if err == nil {
 		if seconds, err := c.refusedFor(ctx, s); err == nil {
 			gauge(refusedDesc, seconds)
+		}
+		if n, err := s.Store.CountWebhooksGone(ctx); err == nil {
+			gauge(goneDesc, float64(n))
 		}
 	}
 	if s.CertificateExpires != nil {

@@ -17,7 +17,7 @@ func TestStateWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.want(map[string]float64{
-		"mems_ready": 1, "mems_migrations_pending": 0, "mems_webhook_refused_seconds": 0,
+		"mems_ready": 1, "mems_migrations_pending": 0, "mems_webhook_refused_seconds": 0, "mems_webhooks_gone": 0,
 		"mems_tls_certificate_expiry_timestamp_seconds": float64(now().AddDate(0, 0, 90).Unix()),
 	})
 	f.absent("mems_backup_timestamp_seconds", "mems_audit_verify_timestamp_seconds", "mems_audit_verify_faults")
@@ -53,7 +53,11 @@ func TestStateOfWebhooks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.want(map[string]float64{"mems_webhook_refused_seconds": 90 * 60})
+	f.want(map[string]float64{"mems_webhook_refused_seconds": 90 * 60, "mems_webhooks_gone": 0})
+	if _, err := f.db.DB.Exec(`UPDATE webhooks SET enabled = 0, disabled_reason = 'answered 410'`); err != nil {
+		t.Fatal(err)
+	}
+	f.want(map[string]float64{"mems_webhooks_gone": 1})
 }
 
 // Before there is a store, and with a database that is dead, a process tells that
