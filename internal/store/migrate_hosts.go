@@ -17,29 +17,25 @@ const primaryWithin = time.Minute
 // meantime: every statement of a migration can be repeated, also one whose outcome is
 // unknown. It gives up when no statement was run for primaryWithin.
 func (sc *Schema) throughFailover(ctx context.Context, work func() error) error {
-	var deadline time.Time
+	var expired <-chan time.Time
 	for ran := sc.ran - 1; ; {
 		err := work()
 		if err == nil || ctx.Err() != nil || !isFailover(err) || len(hostsOf(sc.config)) == 1 {
 			return err
 		}
 		if sc.ran > ran {
-			ran, deadline = sc.ran, time.Now().Add(primaryWithin)
+			ran, expired = sc.ran, time.After(primaryWithin)
 		}
 		if sc.OnFailover != nil {
 			sc.OnFailover(err, primaryWithin)
 		}
-		for {
+		for found := false; !found; found = sc.pool.PingContext(ctx) == nil {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(probeEvery):
-			}
-			if time.Now().After(deadline) {
+			case <-expired:
 				return fmt.Errorf("waited %s for a server of the cluster that accepts changes: %w", primaryWithin, err)
-			}
-			if sc.pool.PingContext(ctx) == nil {
-				break
+			case <-time.After(probeEvery):
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func (sc *Schema) takeLease(ctx context.Context, conn *sql.Conn, within time.Dur
 			return err
 		}
 	}
-	for deadline := time.Now().Add(within); ; {
+	for expired := time.After(within); ; {
 		result, err := conn.ExecContext(ctx, `
 			UPDATE `+leaseTable+`
 			SET owner = ?, server = `+leaseServer+`, expires_at = UTC_TIMESTAMP(6) + INTERVAL `+leaseSeconds+` SECOND
@@ -79,16 +79,15 @@ func (sc *Schema) takeLease(ctx context.Context, conn *sql.Conn, within time.Dur
 		if n, err := result.RowsAffected(); err != nil || n > 0 {
 			return err
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-expired:
 			var owner, server string
 			if err := conn.QueryRowContext(ctx, `SELECT owner, server FROM `+leaseTable+` WHERE id = 1`).Scan(&owner, &server); err != nil {
 				return err
 			}
 			return fmt.Errorf("another process is migrating this database: %s, on the server %s", owner, server)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
 		case <-time.After(leasePause):
 		}
 	}
