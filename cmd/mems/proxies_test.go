@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -350,7 +351,7 @@ func makeCertificate(t *testing.T, dir string) *x509.CertPool {
 	}
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
 	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": secret, "mems.pem": append(cert[:len(cert):len(cert)], secret...)} {
+	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": secret, "mems.pem": slices.Concat(cert, secret)} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
