@@ -16,8 +16,8 @@ CREATE USER IF NOT EXISTS 'mems_app'@'localhost' IDENTIFIED BY 'replace-this-2';
 GRANT SELECT ON mems.goose_db_version TO 'mems_app'@'localhost';
 GRANT SELECT ON mems.installation TO 'mems_app'@'localhost';
 -- On MySQL, where MEMS_DATABASE_URL names several hosts: which of them is the primary
--- and has a majority. Without it only read_only tells, and a primary that is cut off is
--- not recognised. mems_migrate and mems_backup need it, too.
+-- and has a majority. Without it they are not used. mems_migrate and mems_backup need
+-- it, too.
 -- GRANT SELECT ON performance_schema.replication_group_members TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.patients TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.doctors TO 'mems_app'@'localhost';

@@ -34,6 +34,7 @@ func TestMigrationThroughFailover(t *testing.T) {
 	root := connectNode(t, cluster, 0, "")
 	root.MustExec(`CREATE USER 'migrator'@'%' IDENTIFIED BY 'p'`)
 	root.MustExec(`GRANT ALL PRIVILEGES ON untouched.* TO 'migrator'@'%'`)
+	root.MustExec(`GRANT SELECT ON performance_schema.replication_group_members TO 'migrator'@'%'`)
 	connectNode(t, cluster, 2, "").MustExec(`SET GLOBAL log_bin_trust_function_creators = OFF`)
 	_, hosts, _ := strings.Cut(cluster.URL("untouched"), "@")
 	err := open("mysql://migrator:p@"+hosts).Up(t.Context(), report)

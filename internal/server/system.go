@@ -29,6 +29,7 @@ func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 		detail string
 	}{
 		{store.ErrNoMajority, "The database cluster has no majority: most of its servers cannot be reached."},
+		{store.ErrNoGroup, "Several database hosts are set, and they are no cluster whose primary can be told."},
 		{store.ErrNoPrimary, "No server of the database cluster accepts changes."},
 	} {
 		if rule, ok := errors.AsType[*clinic.Error](err); ok && errors.Is(err, known.cause) {

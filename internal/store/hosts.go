@@ -26,10 +26,12 @@ const (
 
 // ErrNoPrimary is the cause of an unavailable cluster: none of the hosts accepts
 // changes. ErrNoMajority, which it wraps in that case, says that one would if it
-// were not cut off from most of the others.
+// were not cut off from most of the others, and ErrNoGroup that one of them takes
+// changes without a group: two such servers would both do so, and book one doctor twice.
 var (
 	ErrNoPrimary  = errors.New("no server of the database cluster accepts changes")
 	ErrNoMajority = errors.New("the database cluster has no majority")
+	ErrNoGroup    = errors.New("several hosts need MySQL Group Replication, and the right to read performance_schema.replication_group_members, which db/grants.sql shows; with any other database name one host")
 )
 
 // hostsOf are the servers that a configuration names: "h1:3306,h2:3306". The driver
@@ -247,8 +249,10 @@ func (h *hosts) choose(found []finding) {
 		if f.err == nil && (next < 0 || i == was) {
 			next = i
 		}
-		if errors.Is(f.err, ErrNoMajority) {
-			why = fmt.Errorf("%w: %w", ErrNoPrimary, ErrNoMajority)
+		for _, cause := range []error{ErrNoGroup, ErrNoMajority} {
+			if errors.Is(f.err, cause) {
+				why = fmt.Errorf("%w: %w", ErrNoPrimary, f.err)
+			}
 		}
 	}
 	if next < 0 && was >= 0 && !found[was].answered {
@@ -268,7 +272,7 @@ func (h *hosts) choose(found []finding) {
 }
 
 // probeHost asks one host whether it is the writable primary of a group with a
-// majority, or, where there is no group, whether it is writable.
+// majority.
 func probeHost(pool *sql.DB) finding {
 	ctx, cancel := context.WithTimeout(context.Background(), probeWithin)
 	defer cancel()
@@ -281,19 +285,18 @@ func probeHost(pool *sql.DB) finding {
 		SELECT COUNT(*), COALESCE(SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')), 0),
 			COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0)
 		FROM performance_schema.replication_group_members`).Scan(&all, &reachable, &self)
-	e, refused := errors.AsType[*mysql.MySQLError](err)
+	refused, isRefused := errors.AsType[*mysql.MySQLError](err)
 	switch {
-	case refused && (e.Number == 1146 || e.Number == 1142):
-		// No such table (MariaDB), or no right to read it: only read_only can tell.
+	case isRefused: // no such table (MariaDB), or no right to read it
+		return finding{true, fmt.Errorf("%w (%w)", ErrNoGroup, refused)}
 	case err != nil:
 		return finding{err: err}
-	case all > 1 && 2*reachable <= all:
-		return finding{true, ErrNoMajority}
-	case all > 0 && self == 0 && readOnly:
-		return finding{true, errors.New("not in the group")}
-	}
-	if readOnly {
+	case readOnly: // a secondary, or one that has left the group
 		return finding{true, errors.New("read-only")}
+	case self == 0:
+		return finding{true, ErrNoGroup}
+	case 2*reachable <= all:
+		return finding{true, ErrNoMajority}
 	}
 	return finding{answered: true}
 }
