@@ -92,10 +92,22 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 			<-p.done
 		}
 		if t.Failed() {
-			t.Logf("%v said:\n%s", args, last(p.Output(), 4000))
+			t.Logf("%v said:\n%s\n...\n%s", args, faults(p.Output()), last(p.Output(), 4000))
 		}
 	})
 	return p
+}
+
+// faults returns the first lines of a log about answers 500, which may stand long
+// before its end.
+func faults(log string) string {
+	var found []string
+	for line := range strings.Lines(log) {
+		if len(found) < 5 && strings.Contains(line, "internal-error") {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "")
 }
 
 // startMEMS starts "mems serve" on a free port and waits until it serves.

@@ -91,9 +91,11 @@ func translate(ctx context.Context, err error) error {
 // connectionLost reports an error that is not the server's answer.
 func connectionLost(err error) bool {
 	var network net.Error
+	var connecting connectError
 	return errors.Is(err, ErrNoPrimary) || errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
+		errors.Is(err, mysql.ErrMalformPkt) || errors.Is(err, mysql.ErrPktSync) || errors.Is(err, mysql.ErrPktSyncMul) || errors.Is(err, mysql.ErrBusyBuffer) ||
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.As(err, &network)
+		errors.As(err, &network) || errors.As(err, &connecting)
 }
 
 func translateServerError(e *mysql.MySQLError, unavailable error) error {
@@ -125,7 +127,10 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		1047,       // Galera: node not ready
 		1317, 3024, // the query was interrupted
 		3032, 1184, // MySQL: offline mode, the connection was ended
-		3098, // Group Replication: the primary is being changed
+		4031,                   // the server ended an idle connection
+		1158, 1159, 1160, 1161, // the server lost the connection
+		3098, 4094, 3799, // Group Replication: the primary is being changed, or the member leaves
+		3781, 3782, 3783, 3796, 3797, 3798, // Group Replication: no answer before the new primary has all changes
 		3100: // Group Replication: hook failed, the member left the group
 		return unavailable
 	}

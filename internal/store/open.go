@@ -257,7 +257,7 @@ func (r readCommitted) Close() error {
 func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := r.Connector.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, notConnected(err)
 	}
 	execer, ok := conn.(driver.ExecerContext)
 	if !ok {
@@ -265,7 +265,7 @@ func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	if _, err := execer.ExecContext(ctx, `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`, nil); err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, notConnected(err)
 	}
 	whole, ok := conn.(fullConn)
 	if !ok {
@@ -273,6 +273,19 @@ func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.New("database driver lacks methods of a connection")
 	}
 	return &writableConn{fullConn: whole}, nil
+}
+
+// connectError is a failure to connect that the server did not state itself: the driver
+// has errors of its own for a connection that breaks before its first statement.
+type connectError struct{ error }
+
+func (e connectError) Unwrap() error { return e.error }
+
+func notConnected(err error) error {
+	if _, stated := errors.AsType[*mysql.MySQLError](err); stated {
+		return err
+	}
+	return connectError{err}
 }
 
 // fullConn is all that the driver's connections can do.
