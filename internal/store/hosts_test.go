@@ -42,7 +42,7 @@ func TestHostsWithoutAGroup(t *testing.T) {
 // forward lets a database that listens at a socket be reached by TCP.
 func forward(t *testing.T, network, address string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed by the test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func forward(t *testing.T, network, address string) string {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial(network, address) //nolint:noctx // as above
+			server, err := net.Dial(network, address)
 			if err != nil {
 				_ = client.Close()
 				continue
