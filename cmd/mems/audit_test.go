@@ -16,7 +16,7 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	first, second := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("a"), 32)), base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("b"), 32))
 	run := func(want int, keys string, words string, args ...string) {
 		t.Helper()
-		code, output := runMEMS(t, args, "MEMS_DATABASE_URL="+d.DSN, "MEMS_AUDIT_KEYS="+keys, "MEMS_HTTP_ADDR=127.0.0.1:0")
+		code, output := runMEMS(t, args, "MEMS_DATABASE_URL="+d.DSN, "MEMS_AUDIT_KEYS="+keys, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_RETAIN_CHANGES_DAYS=30")
 		if code != want || !contains(output, words) {
 			t.Errorf("%v: code %d, want %d with %q:\n%s", args, code, want, words, output)
 		}
@@ -26,6 +26,12 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	run(78, second, "MEMS_AUDIT_KEYS=new,former", "serve")
 	run(78, "", "MEMS_AUDIT_KEYS=new,former", "serve")
 	run(1, second, "unknown key", "audit", "verify")
+	for _, keys := range []string{second, ""} { // what they wrote could not be told from tampering
+		run(78, keys, "MEMS_AUDIT_KEYS=new,former", "keys", "create", "--role", "admin", "unkeyed")
+		run(78, keys, "MEMS_AUDIT_KEYS=new,former", "keys", "revoke", "1")
+		run(78, keys, "MEMS_AUDIT_KEYS=new,former", "retain")
+	}
+	run(0, first, "is whole", "audit", "verify")
 	run(0, second+","+first, "mems_", "keys", "create", "--role", "admin", "second")
 	run(0, second+","+first, "is whole", "audit", "verify")
 }

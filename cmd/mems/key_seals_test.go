@@ -39,14 +39,16 @@ func TestKeysSeal(t *testing.T) {
 		t.Error(line)
 	}
 	mems(exitOK, with, nil, "create", "--role", "partner", "sealed")
-	mems(exitOK, []string{url}, []string{"no seal", "mems keys seal 3"}, "create", "--role", "manager", "unsealed")
+	mems(exitConfig, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "create", "--role", "manager", "refused")
+	mems(exitOK, with, nil, "create", "--role", "manager", "unsealed")
+	d.DB.MustExec(`UPDATE api_keys SET seal = NULL WHERE id = 3`)
 	if line := state(" sealed"); strings.Contains(line, "refused") {
 		t.Error(line)
 	}
 	if line := state("unsealed"); !strings.Contains(line, "refused, not sealed; valid until") {
 		t.Error(line)
 	}
-	mems(exitFailed, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "seal", "3")
+	mems(exitConfig, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "seal", "3")
 	mems(exitUsage, with, []string{"id of one key"}, "seal")
 	mems(exitUsage, with, []string{"mems keys list"}, "seal", "three")
 	mems(exitFailed, with, nil, "seal", "99")

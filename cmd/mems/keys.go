@@ -36,7 +36,24 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	if err := check(args[1:]); err != nil {
 		return err
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error { return work(ctx, p, st, args[1:]) })
+	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+		if args[0] != "list" {
+			if err := checkAuditKeys(ctx, st); err != nil {
+				return err
+			}
+		}
+		return work(ctx, p, st, args[1:])
+	})
+}
+
+// checkAuditKeys stops a command before it changes something without the key that wrote
+// to the audit trail last: what it wrote could never be told from tampering. Every other
+// error is left to the command.
+func checkAuditKeys(ctx context.Context, st *store.Store) error {
+	if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
+		return settingError{store.ErrUnknownAuditKey}
+	}
+	return nil
 }
 
 // withStore opens the store, and prepares a private database, for one command.

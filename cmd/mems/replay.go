@@ -73,6 +73,9 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		if unfinished, err := schema.Restoring(ctx); err != nil || !unfinished {
 			return errors.Join(err, errors.New("this database was not restored with --log-follows, or somebody finished that"))
 		}
+		if err := schema.CheckFilled(ctx); err != nil {
+			return err
+		}
 		engine, err := schema.Engine(ctx)
 		if err != nil {
 			return err

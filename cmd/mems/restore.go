@@ -99,7 +99,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) error {
 	if unfinished, err := schema.Restoring(ctx); err == nil && unfinished {
 		r.say("a restore into this database was begun and not finished: it begins anew, without what \"mems replay\" wrote for it. " +
-			"(\"mems restore --finish\" would have ended it)")
+			"(Had every row been in, \"mems restore --finish\" would have ended it)")
 	}
 	r.say("restoring ...")
 	plain, err := backup.Open(f, r.identities)
@@ -122,6 +122,9 @@ func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema)
 	if unfinished, err := schema.Restoring(ctx); err != nil || !unfinished {
 		return errors.Join(err, errors.New("nothing is being restored into this database, so there is nothing to finish"))
 	}
+	if err := schema.CheckFilled(ctx); err != nil {
+		return err
+	}
 	if err := schema.UpTo(ctx, db.Latest, r.reportMigration); err != nil {
 		return err
 	}
@@ -131,6 +134,9 @@ func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema)
 			return err
 		}
 		defer func() { _ = st.Close() }()
+		if err := checkAuditKeys(ctx, st); err != nil {
+			return fmt.Errorf("%w\nNobody can use the database yet: with the keys set, run mems restore --finish %s", err, r.file)
+		}
 		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
 		if err != nil {
 			return fmt.Errorf("revoke and erase again: %w\nNobody can use the database yet: run mems restore --finish %s", explain(err), r.file)

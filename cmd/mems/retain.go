@@ -17,6 +17,9 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		return nil
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+		if err := checkAuditKeys(ctx, st); err != nil {
+			return err
+		}
 		if years := p.RetainPatientYears; years > 0 {
 			since := time.Now().AddDate(-years, 0, 0)
 			n, err := st.EraseDormant(ctx, since, func(n int) { p.say("%d patients ...", n) })

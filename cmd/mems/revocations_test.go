@@ -107,6 +107,10 @@ func TestUnfinishedRestore(t *testing.T) {
 			t.Errorf("%v: %d %s", args, code, out)
 		}
 	}
+	// Rows are missing, so nothing may open it.
+	if code, out := runMEMS(t, []string{"restore", "--finish", file}, url); code != exitFailed || !contains(out, "rows of the backup are missing") {
+		t.Errorf("%d %s", code, out)
+	}
 	if code, out := runMEMS(t, []string{"restore", file}, url); code != exitOK {
 		t.Errorf("%d %s", code, out)
 	}

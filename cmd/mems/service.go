@@ -14,7 +14,7 @@ import (
 // the database URL of the user whom a command works as.
 var serviceURLs = map[string]string{
 	"keys": "app-url", "audit": "app-url", "backup": "backup-url", "checksum": "backup-url", "revocations": "backup-url",
-	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url",
+	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url", "zone": "migrate-url",
 }
 
 // withService adds the settings of the service installed on this machine to those of

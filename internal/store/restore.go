@@ -20,7 +20,9 @@ const versionTable = "goose_db_version"
 var (
 	ErrNotEmpty          = errors.New("the database is not empty")
 	ErrRestoreUnfinished = errors.New("this database is being restored, and nobody may use it yet: " +
-		"\"mems restore --finish\" ends it, the same \"mems restore\" begins it anew")
+		"\"mems restore --finish\" ends it once every row is in, the same \"mems restore\" begins it anew")
+	ErrRowsMissing = errors.New("the restore into this database was interrupted, and rows of the backup are missing: " +
+		"run the same \"mems restore\" once more, which begins it anew")
 )
 
 // Restore fills an empty database, which it creates if need be, with the rows of a
@@ -72,7 +74,8 @@ func (sc *Schema) Restore(ctx context.Context, version int64, inserts iter.Seq2[
 			return fmt.Errorf("create a trigger of the backstop: %w", err)
 		}
 	}
-	return nil
+	_, err = conn.ExecContext(ctx, markFilled)
+	return err
 }
 
 // CheckEmpty returns ErrNotEmpty unless the database holds nothing that a clinic
@@ -125,6 +128,9 @@ func (sc *Schema) tableNames(ctx context.Context) ([]string, error) {
 // version 0, which goose passes over, that every user of ours may read.
 const markRestore = `INSERT INTO ` + versionTable + ` (id, version_id, is_applied) VALUES (0, 0, 0)`
 
+// markFilled adds to the mark that every row is in.
+const markFilled = `UPDATE ` + versionTable + ` SET is_applied = 1 WHERE id = 0`
+
 // isRestoring is a column that tells the mark.
 const isRestoring = `COALESCE(MAX(id = 0), 0)`
 
@@ -138,8 +144,23 @@ func (sc *Schema) Restoring(ctx context.Context) (bool, error) {
 	return restoring, err
 }
 
+// CheckFilled returns ErrRowsMissing when the restore that this database is in the
+// middle of was stopped before every row was in.
+func (sc *Schema) CheckFilled(ctx context.Context) error {
+	var filled bool
+	err := sc.pool.QueryRowContext(ctx, `SELECT COALESCE(MAX(is_applied), 0) FROM `+versionTable+` WHERE id = 0`).Scan(&filled)
+	if err == nil && !filled {
+		return ErrRowsMissing
+	}
+	return err
+}
+
 // FinishRestore opens a restored database.
+// Errors: ErrRowsMissing.
 func (sc *Schema) FinishRestore(ctx context.Context) error {
+	if err := sc.CheckFilled(ctx); err != nil {
+		return err
+	}
 	_, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`)
 	return err
 }
