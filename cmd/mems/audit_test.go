@@ -35,3 +35,18 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	run(0, second+","+first, "mems_", "keys", "create", "--role", "admin", "second")
 	run(0, second+","+first, "is whole", "audit", "verify")
 }
+
+// A server that was started before its database finds the wrong key when that comes.
+func TestUnknownAuditKeyIsFoundLater(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	if code, said := runMEMS(t, []string{"keys", "create", "--role", "admin", "first"}, "MEMS_DATABASE_URL="+d.DSN, "MEMS_AUDIT_KEYS="+someKeys); code != exitOK {
+		t.Fatal(said)
+	}
+	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
+	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)
+	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)
+	if code := p.Wait(); code != exitConfig || !contains(p.Output(), "MEMS_AUDIT_KEYS=new,former") {
+		t.Errorf("%d %s", code, p.Output())
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (p *program) checkZoneLater(ctx context.Context, st *store.Store, log *slog
 		if _, err := st.Ready(ctx); err != nil {
 			continue
 		}
-		if err := p.checkZone(ctx, st, log); err != nil {
+		if err := cmp.Or(p.checkZone(ctx, st, log), checkAuditKeys(ctx, st)); err != nil {
 			fail(err)
 		}
 		return
