@@ -107,7 +107,7 @@ func (a answer) short() string { return string(a.body[:min(len(a.body), 200)]) }
 // raw sends bytes as they are and returns all that comes back until the connection
 // ends or wait is over. closed reports whether the server ended it.
 func (t *target) raw(ctx context.Context, text string, wait time.Duration) (back string, closed bool, err error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.address())
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Address())
 	if err != nil {
 		return "", false, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -11,13 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"mems/internal/localdb"
+	"mems/internal/program"
 )
 
 // field is where the attacks happen: a private database, and servers on it.
@@ -36,14 +34,7 @@ type field struct {
 }
 
 // target is a server.
-type target struct {
-	URL  string // http://127.0.0.1:port
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-// address is the host and port.
-func (t *target) address() string { return strings.TrimPrefix(t.URL, "http://") }
+type target struct{ *program.Server }
 
 // newField builds mems, starts the database and a server that wants keys, and fills
 // the clinic.
@@ -52,7 +43,7 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{options: o, dir: dir, binary: filepath.Join(dir, "mems"), servers: map[string]*target{}}
+	f := &field{options: o, dir: dir, servers: map[string]*target{}}
 	if err := f.prepare(ctx, say); err != nil {
 		f.close() //nolint:contextcheck // also when ctx has ended
 		return nil, err
@@ -62,10 +53,10 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 
 func (f *field) prepare(ctx context.Context, say io.Writer) error {
 	_, _ = fmt.Fprintln(say, "building mems, starting a database")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", f.binary, "mems/cmd/mems").CombinedOutput(); err != nil { //nolint:gosec // G204: our own
-		return fmt.Errorf("build mems: %w\n%s", err, out)
-	}
 	var err error
+	if f.binary, err = program.Build(ctx, f.dir); err != nil {
+		return err
+	}
 	if f.db, err = localdb.Start(ctx, localdb.Options{Dir: filepath.Join(f.dir, "db"), Engine: localdb.Engine(f.engine), Install: true}); err != nil {
 		return err
 	}
@@ -154,10 +145,9 @@ func (f *field) newDatabase(ctx context.Context, name string) (dsn string, err e
 	return f.db.DSN(name), err
 }
 
-// environment is the one of a mems of ours; nothing of the caller's shell is for it.
+// environment is that of a mems of this field.
 func (f *field) environment(env []string) []string {
-	clean := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEMS_") })
-	return append(append(clean, "MEMS_DATABASE_URL="+f.dsn, "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR=127.0.0.1:0"), env...)
+	return program.Environment(append([]string{"MEMS_DATABASE_URL=" + f.dsn, "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR=127.0.0.1:0"}, env...)...)
 }
 
 // mems runs a command to its end.
@@ -222,7 +212,7 @@ func (f *field) server(ctx context.Context, name string, env ...string) (*target
 		return nil, fmt.Errorf("start the server %q: %w", name, err)
 	}
 	if f.spoil {
-		if t.URL, err = spoiled(ctx, t.address(), f.admin); err != nil {
+		if t.URL, err = spoiled(ctx, t.Address(), f.admin); err != nil {
 			return nil, err
 		}
 	}
@@ -231,44 +221,18 @@ func (f *field) server(ctx context.Context, name string, env ...string) (*target
 }
 
 func (f *field) serve(ctx context.Context, env []string) (*target, error) {
-	cmd := exec.CommandContext(ctx, f.binary, "serve") //nolint:gosec // G204: our own
-	cmd.Env = f.environment(env)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	var faults strings.Builder
-	cmd.Stderr = &faults
-	out, err := cmd.StdoutPipe()
+	var log strings.Builder
+	s, err := program.Serve(ctx, f.binary, f.environment(env), &log)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %s", err, log.String())
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	t := &target{cmd: cmd, done: make(chan struct{})}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if _, url, ok := strings.Cut(lines.Text(), "MEMS is serving "); ok {
-			t.URL = strings.TrimSpace(url)
-			break
-		}
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, out)
-		_ = cmd.Wait() // it is stopped by us
-		close(t.done)
-	}()
-	if t.URL == "" {
-		<-t.done
-		return nil, fmt.Errorf("it ended: %s", faults.String())
-	}
-	return t, nil
+	return &target{s}, nil
 }
 
 // close ends everything and removes the data.
 func (f *field) close() {
 	for _, t := range f.servers {
-		_ = t.cmd.Process.Kill()
-		<-t.done
+		t.Kill()
 	}
 	if f.db != nil {
 		limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)

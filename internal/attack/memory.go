@@ -29,7 +29,7 @@ func memoryAfter(ctx context.Context, f *field) (string, error) {
 	defer f.mu.Unlock()
 	var after, ever int64
 	for name, t := range f.servers {
-		now, peak, err := memoryOf(t.cmd.Process.Pid)
+		now, peak, err := memoryOf(t.PID())
 		if err != nil {
 			return "", fmt.Errorf("read the memory of the server %q: %w", name, err)
 		}

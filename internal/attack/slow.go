@@ -20,7 +20,7 @@ func (t *target) dribble(ctx context.Context, connections int, first, piece stri
 	for range connections {
 		all.Go(func() {
 			began := time.Now()
-			conn, dialed := (&net.Dialer{}).DialContext(limit, "tcp", t.address())
+			conn, dialed := (&net.Dialer{}).DialContext(limit, "tcp", t.Address())
 			if dialed != nil {
 				mu.Lock()
 				err = dialed
@@ -156,7 +156,7 @@ func slowReader(ctx context.Context, f *field) (string, error) {
 		}
 	}()
 	for range n {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address())
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.Address())
 		if err != nil {
 			stop()
 			return "", err

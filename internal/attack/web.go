@@ -28,7 +28,7 @@ func rebinding(ctx context.Context, f *field) (string, error) {
 	if err := s.controlled(ctx, request{method: "GET", path: "/patients"}); err != nil {
 		return "", err
 	}
-	_, port, _ := strings.Cut(s.address(), ":")
+	_, port, _ := strings.Cut(s.Address(), ":")
 	tried := 0
 	for _, host := range []string{
 		"evil.example", "evil.example:" + port, "localhost.evil.example", "127.0.0.1.evil.example:" + port, "evil.example.", "192.0.2.1", "0x7f000001",

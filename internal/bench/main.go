@@ -15,7 +15,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"mems/internal/localdb"
+	"mems/internal/program"
 )
 
 type options struct {
@@ -89,9 +89,9 @@ func run(ctx context.Context, o options) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 
 	say("building mems")
-	binary := filepath.Join(dir, "mems")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/mems").CombinedOutput(); err != nil { //nolint:gosec // G204: our own
-		return fmt.Errorf("build mems: %w\n%s", err, out)
+	binary, err := program.Build(ctx, dir)
+	if err != nil {
+		return err
 	}
 	db, err := localdb.Start(ctx, localdb.Options{
 		Dir: filepath.Join(dir, "db"), Engine: localdb.Engine(o.engine), Durable: true, Install: true, BufferPoolMB: 1536, Log: say,

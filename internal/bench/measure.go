@@ -1,27 +1,24 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
 	"mems/internal/localdb"
+	"mems/internal/program"
 	"mems/internal/store"
 )
 
@@ -278,36 +275,16 @@ func warm(ctx context.Context, db *sqlx.DB) error {
 // startServer starts "mems serve" as a process of its own, set up as by default
 // but for a pool as large as the one of the ceiling. Its log goes to a file.
 func startServer(ctx context.Context, o options, binary, dsn string, conns int) (address string, stop func(), err error) {
-	cmd := exec.CommandContext(ctx, binary, "serve")
-	// What the caller's shell has set for another server is not for this one.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEMS_") })
-	cmd.Env = append(cmd.Env, "MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
-		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog)
 	log, err := os.Create(filepath.Join(filepath.Dir(binary), "server.log"))
 	if err != nil {
 		return "", nil, err
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
+	s, err := program.Serve(ctx, binary, program.Environment("MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
+		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog), log)
 	if err != nil {
-		return "", nil, err
+		said, _ := os.ReadFile(log.Name()) // without it the error still says that it ended
+		return "", nil, fmt.Errorf("%w: %s", err, said)
 	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if _, url, ok := strings.Cut(lines.Text(), "MEMS is serving http://"); ok {
-			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return strings.TrimSpace(url), stop, nil
-		}
-	}
-	stop()
-	said, _ := os.ReadFile(log.Name()) // without it the error below still says that it ended
-	return "", nil, fmt.Errorf("the server ended without serving: %s", said)
+	return s.Address(), s.Stop, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
@@ -13,12 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"mems/internal/localdb"
+	"mems/internal/program"
 )
 
 // field is a private database and the servers on it.
@@ -35,8 +33,7 @@ type field struct {
 // target is a server that keeps its address when it is started again.
 type target struct {
 	address string
-	mu      sync.Mutex
-	cmd     *exec.Cmd
+	running *program.Server // nil while it is down
 }
 
 func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
@@ -44,7 +41,7 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{dir: dir, binary: filepath.Join(dir, "mems")}
+	f := &field{dir: dir}
 	if err := f.prepare(ctx, o, say); err != nil {
 		f.close() //nolint:contextcheck // also when ctx has ended
 		return nil, err
@@ -54,10 +51,10 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 
 func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 	_, _ = fmt.Fprintln(say, "building mems, starting a database")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", f.binary, "mems/cmd/mems").CombinedOutput(); err != nil { //nolint:gosec // G204: our own
-		return fmt.Errorf("build mems: %w\n%s", err, out)
-	}
 	var err error
+	if f.binary, err = program.Build(ctx, f.dir); err != nil {
+		return err
+	}
 	if f.local, err = localdb.Start(ctx, localdb.Options{Dir: filepath.Join(f.dir, "db"), Engine: localdb.Engine(o.engine), Install: true, Durable: true}); err != nil {
 		return err
 	}
@@ -91,8 +88,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 }
 
 func (f *field) environment(address string) []string {
-	clean := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEMS_") })
-	return append(clean, "MEMS_DATABASE_URL="+f.local.DSN("mems"), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
+	return program.Environment("MEMS_DATABASE_URL="+f.local.DSN("mems"), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
 }
 
 // mems runs a command to its end.
@@ -103,38 +99,19 @@ func (f *field) mems(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // start starts a server and waits until it serves, or ends.
-func (f *field) start(ctx context.Context, t *target) error {
-	cmd := exec.CommandContext(ctx, f.binary, "serve") //nolint:gosec // G204: our own
-	cmd.Env = f.environment(t.address)
-	var faults strings.Builder
-	cmd.Stderr = &faults
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
+func (f *field) start(ctx context.Context, t *target) (err error) {
+	var log strings.Builder
+	if t.running, err = program.Serve(ctx, f.binary, f.environment(t.address), &log); err != nil {
+		return fmt.Errorf("%w: %s", err, log.String())
 	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if strings.Contains(lines.Text(), "MEMS is serving ") {
-			t.mu.Lock()
-			t.cmd = cmd
-			t.mu.Unlock()
-			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return nil
-		}
-	}
-	return fmt.Errorf("serve ended: %w\n%s", cmd.Wait(), faults.String())
+	return nil
 }
 
 // kill ends a server as a crash would.
 func (t *target) kill() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.cmd != nil {
-		_ = t.cmd.Process.Kill()
-		_ = t.cmd.Wait()
-		t.cmd = nil
+	if t.running != nil {
+		t.running.Kill()
+		t.running = nil
 	}
 }
 
