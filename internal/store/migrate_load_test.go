@@ -35,7 +35,7 @@ func TestMigratingUnderLoad(t *testing.T) {
 	// On a busy machine a booking takes its time without any migration.
 	calm, end := context.WithTimeout(ctx, 2*time.Second)
 	defer end()
-	limit := max(longestBooking, 10*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
+	limit := max(longestBooking, 5*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
 	for i := range took {
 		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)+1) })
 	}
