@@ -115,15 +115,7 @@ func TestClusterFailover(t *testing.T) {
 	client := contracttest.New(t, startMEMS(t, env).URL)
 	client.Allow5xx = true
 	c := &clinicForRace{Database: &storetest.Database{}}
-	var ids struct{ ID int64 }
-	for range 4 {
-		client.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Decode(t, &ids)
-		c.doctors = append(c.doctors, ids.ID)
-	}
-	for range 20 {
-		client.Post("/patients", map[string]any{"first_name": "P", "last_name": "Q"}).Decode(t, &ids)
-		c.patients = append(c.patients, ids.ID)
-	}
+	c.fill(t, client, 4, 20)
 	var load clusterLoad
 	load.run(t, client, c)
 	t.Cleanup(func() { load.stop.Store(true); load.statuses.Wait() })

@@ -51,15 +51,7 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	_ = schema.Close()
 	client := contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN).URL)
 	client.Allow5xx = true
-	var ids struct{ ID int64 }
-	for range 4 {
-		client.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Decode(t, &ids)
-		c.doctors = append(c.doctors, ids.ID)
-	}
-	for range 20 {
-		client.Post("/patients", map[string]any{"first_name": "P", "last_name": "Q"}).Decode(t, &ids)
-		c.patients = append(c.patients, ids.ID)
-	}
+	c.fill(t, client, 4, 20)
 
 	var r record
 	var stop atomic.Bool

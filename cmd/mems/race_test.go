@@ -27,19 +27,25 @@ func newClinicForRace(t *testing.T, processes, doctors, patients int) *clinicFor
 	for range processes {
 		c.clients = append(c.clients, contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN, "MEMS_REQUEST_TIMEOUT=1m", "MEMS_MAX_AT_ONCE=200").URL)) // however slow the machine
 	}
+	c.fill(t, c.clients[0], doctors, patients)
+	return c
+}
+
+// fill adds doctors and patients.
+func (c *clinicForRace) fill(t *testing.T, client *contracttest.Client, doctors, patients int) {
+	t.Helper()
 	for i := range doctors {
 		var d api.Doctor
-		c.clients[0].Post("/doctors", map[string]any{"full_name": fmt.Sprintf("Dr. %d", i), "specialization": "Any"}).
+		client.Post("/doctors", map[string]any{"full_name": fmt.Sprintf("Dr. %d", i), "specialization": "Any"}).
 			Want(t, http.StatusCreated, "").Decode(t, &d)
 		c.doctors = append(c.doctors, d.ID)
 	}
 	for i := range patients {
 		var p api.Patient
-		c.clients[0].Post("/patients", map[string]any{"first_name": "P", "last_name": fmt.Sprint(i)}).
+		client.Post("/patients", map[string]any{"first_name": "P", "last_name": fmt.Sprint(i)}).
 			Want(t, http.StatusCreated, "").Decode(t, &p)
 		c.patients = append(c.patients, p.ID)
 	}
-	return c
 }
 
 func booking(patient, doctor int64, start time.Time, minutes int) map[string]any {
