@@ -53,7 +53,7 @@ GRANT SELECT, INSERT ON mems.audit_patients TO 'mems_app'@'localhost';
 GRANT SELECT, UPDATE ON mems.audit_index TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash, seal_seq, seal, seal_key) ON mems.audit_chains TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
--- Whoever is erased leaves no words in the history.
+-- An erased patient leaves no words in the history.
 GRANT UPDATE (note) ON mems.appointment_events TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.idempotency_keys TO 'mems_app'@'localhost';
 -- What happened can be written and given its place, and never rewritten.

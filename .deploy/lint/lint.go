@@ -71,7 +71,7 @@ func (noImages) ResolveImageConfig(_ context.Context, ref string, _ sourceresolv
 }
 
 // Dockerfile compiles every stage as `docker build` does, up to where it would
-// run, and answers with what BuildKit's own checks warn of.
+// run, and returns the warnings of BuildKit's own checks.
 func Dockerfile(ctx context.Context, content []byte) ([]string, error) {
 	source := llb.NewSourceMap(nil, "Dockerfile", "Dockerfile", content)
 	source.Definition = &llb.Definition{}
@@ -105,7 +105,7 @@ func SystemdIsHere() bool {
 }
 
 // Units asks systemd-analyze about units, whose program need not be installed.
-// It answers with what is said about them, and not about other units that the machine
+// It returns what is said about them, and not about other units that the machine
 // has; with nothing on a machine without systemd-analyze.
 func Units(ctx context.Context, dir string, units map[string]string) (string, error) {
 	if !SystemdIsHere() {

@@ -73,7 +73,7 @@ func TestConfigKnowsTheNamesOfOthers(t *testing.T) {
 			environ = append(environ, name+"=http://127.0.0.1:8080")
 		}
 	}
-	// MEMS_PORT is told of as one that stops the start: Kubernetes sets it for a Service named mems.
+	// MEMS_PORT is reported, and stops the start: Kubernetes sets it for a Service named mems.
 	if unknown := slices.Compact(unknownVariables(environ)); !slices.Equal(unknown, []string{"MEMS_PORT"}) || len(environ) < 50 {
 		t.Errorf("of %d uses of a name, these are unknown: %v", len(environ), unknown)
 	}

@@ -102,7 +102,7 @@ was altered, removed or put elsewhere; exits with 1 when there is anything.
   --anchor FILE   compare with the ends of the chains noted in FILE by the last
                   run, and note the new ones when all is well. Keep it on another
                   machine: with it, even the newest entries cannot be cut off by
-                  somebody who rules over the database.
+                  a database administrator.
 
 With MEMS_AUDIT_KEYS set for serving, it must be set here too, with every key that was
 ever in use: what one wrote that is missing is reported as "unknown key".`,

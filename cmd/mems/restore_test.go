@@ -12,7 +12,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// Whoever can write the file of a backup, with a hash that is right, runs nothing:
+// An attacker who can write the file of a backup, with a hash that is right, runs nothing:
 // no command and no statement of theirs.
 func TestHostileBackupIsRefused(t *testing.T) {
 	t.Parallel()

@@ -252,7 +252,7 @@ func (p *program) checkOpen() error {
 		return nil
 	}
 	return settingError{fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and callers need not authenticate: "+
-		"whoever reaches it could read and change everything.\n"+
+		"anybody who reaches it could read and change everything.\n"+
 		"Set MEMS_AUTH=required, and make a key with \"mems keys create\" or name an identity provider in MEMS_OIDC_ISSUER; "+
 		"or keep the address on 127.0.0.1; or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)}
 }
@@ -288,7 +288,7 @@ func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
 func (p *program) access() string {
 	switch {
 	case p.open():
-		return "OPEN: whoever reaches this address may do anything. MEMS_AUTH=required ends that"
+		return "OPEN: anybody who reaches this address may do anything. MEMS_AUTH=required ends that"
 	case p.OIDCIssuer != "":
 		return "by API key, or a token of " + p.OIDCIssuer
 	}

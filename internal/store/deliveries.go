@@ -72,7 +72,7 @@ const dueDeliveriesSQL = `
 // ClaimDeliveries takes messages that are due, at most so many of each webhook, to
 // be sent by the caller alone. A message waits while an earlier one about the same record is pending.
 //
-// A claim is one guarded UPDATE of next_at: whoever changes it first has the message.
+// A claim is one guarded UPDATE of next_at: the process that changes it first has the message.
 func (s *Store) ClaimDeliveries(ctx context.Context, each int) ([]clinic.Delivery, error) {
 	var hooks []webhookRow
 	if err := s.db.SelectContext(ctx, &hooks, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
@@ -111,7 +111,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, each int) ([]clinic.Deliver
 	return claimed, nil
 }
 
-// DeliveryOutcome is what came of sending a message.
+// DeliveryOutcome is the result of sending a message.
 type DeliveryOutcome struct {
 	Taken  bool
 	Status *int   // what the receiver answered; nil for nothing
@@ -122,7 +122,7 @@ type DeliveryOutcome struct {
 	Gone bool
 }
 
-// FinishDelivery writes down what came of an attempt: taken, to be tried again
+// FinishDelivery saves the result of an attempt: taken, to be tried again
 // later, or given up after clinic.DeliveryLife. It does nothing when another process
 // has taken the message over meanwhile.
 func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o DeliveryOutcome) error {
@@ -259,7 +259,7 @@ func (s *Store) ListDeliveries(ctx context.Context, webhook int64, status clinic
 	return page(items, limit), nil
 }
 
-// How long messages are kept for whoever wants to know what came of them.
+// How long messages are kept, so that their results can be looked up.
 const (
 	keepDelivered = 7 * 24 * time.Hour
 	keepDead      = 30 * 24 * time.Hour

@@ -52,7 +52,7 @@ type Config struct {
 	Log *slog.Logger
 	// Observe is told what happens inside.
 	Observe Observe
-	// OpenDB makes the pool, for whoever wants to watch it; nil means sql.OpenDB.
+	// OpenDB makes the pool, so that it can be instrumented; nil means sql.OpenDB.
 	OpenDB func(driver.Connector) *sql.DB
 }
 

@@ -170,7 +170,7 @@ type details struct {
 	Changes []clinic.MemberChange `json:"changes,omitempty"`
 }
 
-// newEntry is an entry of whoever asks.
+// newEntry is an entry of the caller.
 func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
 	a := clinic.AccessOf(ctx)
 	e := clinic.AuditEntry{At: at, Subject: a.Subject, Operation: a.Operation}

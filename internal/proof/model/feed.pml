@@ -23,7 +23,7 @@ byte cursor = 0;
 #define END head_position
 #define READ(w, to) if :: POSITION(w) > cursor && POSITION(w) <= to -> seen[w] = true :: else fi
 
-/* The promise: whoever has read up to a position has seen all that will ever be at or before it. */
+/* The promise: a reader that has read up to a position has seen all that will ever be at or before it. */
 #define PASSED_OVER(w) (committed[w] && POSITION(w) != NONE && POSITION(w) <= cursor && !seen[w])
 
 proctype Write(byte me) {

@@ -37,7 +37,7 @@ export const listPatients = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Register a patient
  *
- * Registers a patient and answers with the stored record. The e-mail
+ * Registers a patient and returns the stored record. The e-mail
  * address, when given, must be free: it is compared after trimming,
  * Unicode normalisation (NFC) and case folding, so ` Ann@Example.org` and
  * `ann@example.org` are the same. A duplicate is refused with 409
@@ -85,7 +85,7 @@ export const deletePatient = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Read a patient
  *
- * Answers with one patient's record.
+ * Returns one patient's record.
  *
  * Permission: `patients:read`.
  *
@@ -99,7 +99,7 @@ export const getPatient = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Change a patient
  *
- * Changes the members that are given (JSON merge patch) and answers with
+ * Changes the members that are given (JSON merge patch) and returns
  * the whole record as it is now. `null` clears `email`, `phone` or
  * `birth_date`. The rule on e-mail addresses is that of `POST /patients`.
  * `possible_duplicates` lists the patients who may be the same person as the
@@ -160,7 +160,7 @@ export const previewMerge = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Export everything on a patient
  *
- * Answers with all that is stored on a patient, for the patient (GDPR articles 15 and
+ * Returns all that is stored on a patient, for the patient (GDPR articles 15 and
  * 20, HIPAA 45 CFR 164.524): the record and those merged into it, appointments with
  * their history, series, tickets, waitlist entries, holds, and who read or changed
  * any of it. The id of a record that was merged asks for the surviving one.
@@ -238,8 +238,8 @@ export const createDoctor = <ThrowOnError extends boolean = false>(options: Opti
  * set `is_active` to false instead.
  *
  * The doctor is taken off the `doctor_ids` of appointment types and waitlist entries.
- * A type that no other doctor may do is deactivated; whoever waits for this doctor
- * alone waits for the specialization from then on.
+ * A type that no other doctor may do is deactivated; patients who wait for this doctor
+ * alone wait for the specialization from then on.
  *
  * Permission: `directory:write`.
  *
@@ -253,7 +253,7 @@ export const deleteDoctor = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Read a doctor
  *
- * Answers with one doctor's record.
+ * Returns one doctor's record.
  *
  * Permission: `directory:read`.
  *
@@ -267,7 +267,7 @@ export const getDoctor = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Change a doctor
  *
- * Changes the members that are given (JSON merge patch) and answers with
+ * Changes the members that are given (JSON merge patch) and returns
  * the whole record as it is now. `is_active: false` stops new bookings at
  * once: after the answer no booking for this doctor succeeds. Appointments
  * already booked stay; those ahead are listed in `affected_appointments`, so that a
@@ -291,7 +291,7 @@ export const updateDoctor = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Read a doctor's working hours
  *
- * Answers with the doctor's timetables and exceptions. Without any timetable
+ * Returns the doctor's timetables and exceptions. Without any timetable
  * the doctor has no working hours and can be booked at any time.
  *
  * Permission: `calendar:read`.
@@ -389,7 +389,7 @@ export const deleteTimeOff = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Read one time off
  *
- * Answers with one time off of the doctor.
+ * Returns one time off of the doctor.
  *
  * Permission: `calendar:read`.
  *
@@ -451,7 +451,7 @@ export const deleteClosure = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Read a closure
  *
- * Answers with one closure.
+ * Returns one closure.
  *
  * Permission: `calendar:read`.
  *
@@ -514,7 +514,7 @@ export const deleteRoom = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Read a room
  *
- * Answers with one room.
+ * Returns one room.
  *
  * Permission: `directory:read`.
  *
@@ -596,7 +596,7 @@ export const deleteAppointmentType = <ThrowOnError extends boolean = false>(opti
 /**
  * Read an appointment type
  *
- * Answers with one appointment type.
+ * Returns one appointment type.
  *
  * Permission: `directory:read`.
  *
@@ -745,7 +745,7 @@ export const bookAppointment = <ThrowOnError extends boolean = false>(options: O
 /**
  * Read an appointment
  *
- * Answers with one appointment, in whatever status it is.
+ * Returns one appointment, in whatever status it is.
  *
  * Permission: `appointments:read`.
  *
@@ -961,7 +961,7 @@ export const createSeries = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Read a series
  *
- * Answers with a series and its appointments, by start, in whatever status. Each is
+ * Returns a series and its appointments, by start, in whatever status. Each is
  * an appointment like others: move or cancel one with its own operations.
  *
  * Permission: `appointments:read`.
@@ -1050,7 +1050,7 @@ export const deleteHold = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Read a hold
  *
- * Answers with a hold that is still live.
+ * Returns a hold that is still live.
  *
  * Permission: `appointments:read`.
  *
@@ -1095,7 +1095,7 @@ export const createPlan = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Read a plan
  *
- * Answers with a plan, its visits as they are now, and what has become of each
+ * Returns a plan, its visits as they are now, and what has become of each
  * proposal.
  *
  * Permission: `plans:read`.
@@ -1162,7 +1162,7 @@ export const createWalkIn = <ThrowOnError extends boolean = false>(options: Opti
  * Read a doctor's queue
  *
  * Lists the tickets of a doctor's day by number, with the position of those who
- * wait. Numbers begin anew each day, but whoever came before midnight stays in the
+ * wait. Numbers begin anew each day, but a patient who came before midnight stays in the
  * queue until called or gone: today's tickets begin with those.
  *
  * Permission: `queue:read`.
@@ -1177,7 +1177,7 @@ export const getQueue = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Call the next patient
  *
- * Calls whoever has waited longest for the doctor, since before midnight too. When two people press this at
+ * Calls the patient who has waited longest for the doctor, since before midnight too. When two people press this at
  * once, two patients are called.
  *
  * Permission: `queue:write`.
@@ -1196,7 +1196,7 @@ export const callNext = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Read a ticket
  *
- * Answers with one ticket.
+ * Returns one ticket.
  *
  * Permission: `queue:read`.
  *
@@ -1349,7 +1349,7 @@ export const withdrawWaitlistEntry = <ThrowOnError extends boolean = false>(opti
 /**
  * Read a waitlist entry
  *
- * Answers with one entry and its offer, if it has one.
+ * Returns one entry and its offer, if it has one.
  *
  * Permission: `waitlist:read`.
  *
@@ -1392,7 +1392,7 @@ export const declineOffer = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Who am I
  *
- * Answers with who the request comes from and what that caller may do, so that a
+ * Returns who the request comes from and what that caller may do, so that a
  * program can leave out what would be refused.
  *
  * Permission: `self`.
@@ -1441,7 +1441,7 @@ export const createApiKey = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Read an API key's record
  *
- * Answers with what is kept of one key.
+ * Returns what is kept of one key.
  *
  * Permission: `keys:read`.
  *
@@ -1478,7 +1478,7 @@ export const revokeApiKey = <ThrowOnError extends boolean = false>(options: Opti
  *
  * Each change names its record. With `include=record` it also carries the record as it
  * is when you ask, the same as a read of it answers; one that is gone, or that is out of
- * your reach by now, carries none. So whoever takes each record in turn, and forgets the
+ * your reach by now, carries none. So a client that takes each record in turn, and forgets the
  * ones that are gone, has the clinic as it is. Of older changes only the last one of each
  * record is kept (`mems retain`), which takes nothing away from that.
  *
@@ -1486,8 +1486,8 @@ export const revokeApiKey = <ThrowOnError extends boolean = false>(options: Opti
  * `appointment`, `series` and `hold` need `appointments:read`, `ticket` needs `queue:read`,
  * `waitlist_entry` needs `waitlist:read`, `doctor`, `room` and `appointment_type` need
  * `directory:read`, `working_hours`, `time_off` and `closure` need `calendar:read`. A doctor
- * is told of the own calendar, also of what leaves it; a partner of what it made itself.
- * Whoever is bound like this is not told of patients' records.
+ * sees changes of the own calendar, and of what leaves it; a partner those of what it made
+ * itself. Neither sees changes of patients' records.
  *
  * A cursor from before the clinic was restored from a backup can be ahead of the feed;
  * then the answer is `validation-failed`, and the thing to do is to start again.
@@ -1513,8 +1513,8 @@ export const listChanges = <ThrowOnError extends boolean = false>(options: Optio
  * means that the connection is dead.
  *
  * The server ends a stream after an hour, when it stops, when the key is revoked, and when
- * the client does not read. Open it again. What a caller is told of is the same as in
- * `GET /changes`. Browsers' EventSource cannot send a key; read the stream with fetch.
+ * the client does not read. Open it again. It has the changes that `GET /changes`
+ * shows the same caller. Browsers' EventSource cannot send a key; read the stream with fetch.
  *
  * Permission: `changes:read`.
  *
@@ -1589,7 +1589,7 @@ export const deleteWebhook = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Read a webhook
  *
- * Answers with a webhook, without its secret.
+ * Returns a webhook, without its secret.
  *
  * Permission: `webhooks:read`.
  *
@@ -1649,7 +1649,7 @@ export const testWebhook = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * List messages of a webhook
  *
- * Lists the messages to a webhook, newest first, with what came of them. Those that were taken are kept for 7 days, those that are dead for 30.
+ * Lists the messages to a webhook, newest first, with the result of each delivery. Those that were taken are kept for 7 days, those that are dead for 30.
  *
  * Permission: `webhooks:read`.
  *
@@ -1694,7 +1694,7 @@ export const listCalendarFeeds = <ThrowOnError extends boolean = false>(options:
  *
  * Makes an address under which a calendar program (Outlook, Google, Apple) reads a
  * doctor's calendar, or with `doctor_id` null the whole clinic's, as iCalendar
- * (RFC 5545). Whoever knows the address reads it without any other credential, until
+ * (RFC 5545). Anybody who knows the address reads it without any other credential, until
  * it is revoked or expires: it is in this answer and nowhere else, because only a
  * hash of it is kept. It shows when somebody is booked, where, and when doctors are
  * away; never who comes, or why. A doctor can make feeds of the own calendar only.
@@ -1715,7 +1715,7 @@ export const createCalendarFeed = <ThrowOnError extends boolean = false>(options
 /**
  * Read a calendar feed's record
  *
- * Answers with what is kept of one feed.
+ * Returns what is kept of one feed.
  *
  * Permission: `feeds:read`.
  *
@@ -1744,7 +1744,7 @@ export const revokeCalendarFeed = <ThrowOnError extends boolean = false>(options
 /**
  * A calendar, for calendar programs
  *
- * Answers with a feed's calendar as iCalendar (RFC 5545, METHOD:PUBLISH). The address
+ * Returns a feed's calendar as iCalendar (RFC 5545, METHOD:PUBLISH). The address
  * is the credential; one that is wrong, revoked or expired is answered with 404, and
  * the answer does not say which.
  *
@@ -1763,7 +1763,7 @@ export const getCalendar = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * What the FHIR facade can do
  *
- * Answers with a CapabilityStatement of FHIR R4 (4.0.1): the resources, searches and
+ * Returns a CapabilityStatement of FHIR R4 (4.0.1): the resources, searches and
  * operations of `/fhir`, which are those of this contract and no others.
  *
  */
@@ -2015,21 +2015,21 @@ export const getReadiness = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * What is running
  *
- * Answers with the version of the program and of this contract, and the clinic's time zone.
+ * Returns the version of the program and of this contract, and the clinic's time zone.
  */
 export const getVersion = <ThrowOnError extends boolean = false>(options: Options<GetVersionData, ThrowOnError>) => options.client.get<GetVersionResponses, GetVersionErrors, ThrowOnError>({ url: '/version', ...options });
 
 /**
  * This document
  *
- * Answers with this contract, byte for byte as it was written.
+ * Returns this contract, byte for byte as it was written.
  */
 export const getContract = <ThrowOnError extends boolean = false>(options: Options<GetContractData, ThrowOnError>) => options.client.get<GetContractResponses, GetContractErrors, ThrowOnError>({ url: '/openapi.yaml', ...options });
 
 /**
  * This document as JSON
  *
- * Answers with this contract as JSON, its members in the same order.
+ * Returns this contract as JSON, its members in the same order.
  */
 export const getContractAsJson = <ThrowOnError extends boolean = false>(options: Options<GetContractAsJsonData, ThrowOnError>) => options.client.get<GetContractAsJsonResponses, GetContractAsJsonErrors, ThrowOnError>({ url: '/openapi.json', ...options });
 

@@ -1200,7 +1200,7 @@ export type Hold = {
 export type HoldCreated = {
     id: Id;
     /**
-     * Whoever sends it as `hold_token` may book the time.
+     * A caller who sends it as `hold_token` may book the time.
      */
     token: string;
     doctor_id: Id;
@@ -3426,8 +3426,8 @@ export type IfMatch = string;
 
 /**
  * Who does this, for the history: a name or a desk. Taken as it is stated,
- * but only by an installation without authentication; with it, whoever is
- * authenticated did it, and this header is ignored.
+ * but only by an installation without authentication; with it, the authenticated
+ * caller did it, and this header is ignored.
  *
  */
 export type Actor = string;
@@ -3516,7 +3516,7 @@ export type ListPatientsErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -3591,7 +3591,7 @@ export type CreatePatientErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -3692,7 +3692,7 @@ export type DeletePatientErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -3774,7 +3774,7 @@ export type GetPatientErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -3857,7 +3857,7 @@ export type UpdatePatientErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -3933,8 +3933,8 @@ export type MergePatientsData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -3973,7 +3973,7 @@ export type MergePatientsErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4073,7 +4073,7 @@ export type PreviewMergeErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4151,7 +4151,7 @@ export type ExportPatientErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4235,7 +4235,7 @@ export type ErasePatientErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4337,7 +4337,7 @@ export type ListDoctorsErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4412,7 +4412,7 @@ export type CreateDoctorErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4509,7 +4509,7 @@ export type DeleteDoctorErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4591,7 +4591,7 @@ export type GetDoctorErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4674,7 +4674,7 @@ export type UpdateDoctorErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4762,7 +4762,7 @@ export type GetWorkingHoursErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4845,7 +4845,7 @@ export type ReplaceWorkingHoursErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -4946,7 +4946,7 @@ export type ListTimeOffErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5030,7 +5030,7 @@ export type CreateTimeOffErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5131,7 +5131,7 @@ export type DeleteTimeOffErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5213,7 +5213,7 @@ export type GetTimeOffErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5291,7 +5291,7 @@ export type ListClosuresErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5366,7 +5366,7 @@ export type CreateClosureErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5463,7 +5463,7 @@ export type DeleteClosureErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5541,7 +5541,7 @@ export type GetClosureErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5619,7 +5619,7 @@ export type ListRoomsErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5694,7 +5694,7 @@ export type CreateRoomErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5791,7 +5791,7 @@ export type DeleteRoomErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5873,7 +5873,7 @@ export type GetRoomErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -5956,7 +5956,7 @@ export type UpdateRoomErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6052,7 +6052,7 @@ export type ListAppointmentTypesErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6131,7 +6131,7 @@ export type CreateAppointmentTypeErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6228,7 +6228,7 @@ export type DeleteAppointmentTypeErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6310,7 +6310,7 @@ export type GetAppointmentTypeErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6393,7 +6393,7 @@ export type UpdateAppointmentTypeErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6521,7 +6521,7 @@ export type ListAvailabilityErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6623,7 +6623,7 @@ export type ListNextAvailableErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6721,7 +6721,7 @@ export type ListAppointmentsErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6772,8 +6772,8 @@ export type BookAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -6807,7 +6807,7 @@ export type BookAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6907,7 +6907,7 @@ export type GetAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -6965,8 +6965,8 @@ export type CancelAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7005,7 +7005,7 @@ export type CancelAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7081,8 +7081,8 @@ export type ConfirmAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7121,7 +7121,7 @@ export type ConfirmAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7187,8 +7187,8 @@ export type CheckInAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7227,7 +7227,7 @@ export type CheckInAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7296,8 +7296,8 @@ export type StartAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7336,7 +7336,7 @@ export type StartAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7405,8 +7405,8 @@ export type CompleteAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7445,7 +7445,7 @@ export type CompleteAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7514,8 +7514,8 @@ export type NoShowAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7554,7 +7554,7 @@ export type NoShowAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7620,8 +7620,8 @@ export type LeaveAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7660,7 +7660,7 @@ export type LeaveAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7726,8 +7726,8 @@ export type UndoAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7766,7 +7766,7 @@ export type UndoAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7834,8 +7834,8 @@ export type RescheduleAppointmentData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7874,7 +7874,7 @@ export type RescheduleAppointmentErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -7968,7 +7968,7 @@ export type GetAppointmentHistoryErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8019,8 +8019,8 @@ export type CreateSeriesData = {
         'Idempotency-Key'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8054,7 +8054,7 @@ export type CreateSeriesErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8144,7 +8144,7 @@ export type GetSeriesErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8202,8 +8202,8 @@ export type CancelSeriesData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8244,7 +8244,7 @@ export type CancelSeriesErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8320,8 +8320,8 @@ export type RescheduleSeriesData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8362,7 +8362,7 @@ export type RescheduleSeriesErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8461,7 +8461,7 @@ export type CreateHoldErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8561,7 +8561,7 @@ export type DeleteHoldErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8639,7 +8639,7 @@ export type GetHoldErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8718,7 +8718,7 @@ export type CreatePlanErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8806,7 +8806,7 @@ export type GetPlanErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -8864,8 +8864,8 @@ export type ApplyPlanData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8904,7 +8904,7 @@ export type ApplyPlanErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9001,7 +9001,7 @@ export type CreateWalkInErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9107,7 +9107,7 @@ export type GetQueueErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9186,7 +9186,7 @@ export type CallNextErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9274,7 +9274,7 @@ export type GetTicketErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9332,8 +9332,8 @@ export type CallTicketData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9372,7 +9372,7 @@ export type CallTicketErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9440,8 +9440,8 @@ export type StartTicketData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9480,7 +9480,7 @@ export type StartTicketErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9548,8 +9548,8 @@ export type CompleteTicketData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9588,7 +9588,7 @@ export type CompleteTicketErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9656,8 +9656,8 @@ export type LeaveTicketData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9696,7 +9696,7 @@ export type LeaveTicketErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9797,7 +9797,7 @@ export type TransferTicketErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9899,7 +9899,7 @@ export type ListWaitlistErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -9978,7 +9978,7 @@ export type CreateWaitlistEntryErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10078,7 +10078,7 @@ export type WithdrawWaitlistEntryErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10160,7 +10160,7 @@ export type GetWaitlistEntryErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10218,8 +10218,8 @@ export type AcceptOfferData = {
         'If-Match'?: string;
         /**
          * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, whoever is
-         * authenticated did it, and this header is ignored.
+         * but only by an installation without authentication; with it, the authenticated
+         * caller did it, and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -10258,7 +10258,7 @@ export type AcceptOfferErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10359,7 +10359,7 @@ export type DeclineOfferErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10432,7 +10432,7 @@ export type GetCallerErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10506,7 +10506,7 @@ export type ListApiKeysErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10585,7 +10585,7 @@ export type CreateApiKeyErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10673,7 +10673,7 @@ export type GetApiKeyErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10757,7 +10757,7 @@ export type RevokeApiKeyErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10843,7 +10843,7 @@ export type ListChangesErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10919,7 +10919,7 @@ export type StreamChangesErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -10993,7 +10993,7 @@ export type ListWebhooksErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11068,7 +11068,7 @@ export type CreateWebhookErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11165,7 +11165,7 @@ export type DeleteWebhookErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11243,7 +11243,7 @@ export type GetWebhookErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11326,7 +11326,7 @@ export type UpdateWebhookErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11424,7 +11424,7 @@ export type RotateWebhookSecretErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11512,7 +11512,7 @@ export type TestWebhookErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11603,7 +11603,7 @@ export type ListWebhookDeliveriesErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11691,7 +11691,7 @@ export type RedeliverWebhookErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11769,7 +11769,7 @@ export type ListCalendarFeedsErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11848,7 +11848,7 @@ export type CreateCalendarFeedErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -11936,7 +11936,7 @@ export type GetCalendarFeedErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -12020,7 +12020,7 @@ export type RevokeCalendarFeedErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -12092,7 +12092,7 @@ export type GetCalendarErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13551,7 +13551,7 @@ export type ListAuditEntriesErrors = {
      */
     403: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13602,7 +13602,7 @@ export type GetHealthErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13639,7 +13639,7 @@ export type GetReadinessErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13684,7 +13684,7 @@ export type GetVersionErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13727,7 +13727,7 @@ export type GetContractErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13770,7 +13770,7 @@ export type GetContractAsJsonErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13813,7 +13813,7 @@ export type GetDocsErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13856,7 +13856,7 @@ export type ListProblemTypesErrors = {
      */
     400: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
@@ -13908,7 +13908,7 @@ export type GetProblemTypeErrors = {
      */
     404: Problem;
     /**
-     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
