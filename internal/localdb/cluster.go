@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -30,8 +29,6 @@ type ClusterOptions struct {
 	Install      bool
 	BufferPoolMB int
 	Log          func(format string, args ...any)
-	// Settings are further options of every server ("--name=value").
-	Settings []string
 }
 
 // Cluster is a single-primary Group Replication cluster of private MySQL servers.
@@ -75,7 +72,7 @@ func (c *Cluster) start(ctx context.Context, o ClusterOptions) error {
 	failed := make([]error, len(o.Nodes))
 	var starting sync.WaitGroup
 	for i, node := range o.Nodes {
-		m := &member{number: i + 1, node: node, seeds: o.Nodes, group: group, password: c.password, settings: o.Settings}
+		m := &member{number: i + 1, node: node, seeds: o.Nodes, group: group, password: c.password}
 		starting.Go(func() { c.Servers[i], failed[i] = m.start(ctx, o, data) })
 	}
 	starting.Wait()
@@ -198,29 +195,6 @@ func (c *Cluster) Join(ctx context.Context, i int) error {
 
 // Kill ends a node at once, as a crash would.
 func (c *Cluster) Kill(i int) error { return c.Servers[i].Kill() }
-
-// Restart starts a node again after Kill and makes it join.
-func (c *Cluster) Restart(ctx context.Context, i int) error {
-	if err := c.Servers[i].Restart(ctx); err != nil {
-		return err
-	}
-	return c.Join(ctx, i)
-}
-
-// Pause stops a node's process (SIGSTOP) until Resume.
-func (c *Cluster) Pause(i int) error { return c.Servers[i].signal(syscall.SIGSTOP) }
-
-// Resume lets a paused node go on.
-func (c *Cluster) Resume(i int) error { return c.Servers[i].signal(syscall.SIGCONT) }
-
-func (s *Server) signal(signal syscall.Signal) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.mayControl(); err != nil {
-		return err
-	}
-	return s.child.process.Signal(signal)
-}
 
 // SetPrimary makes a node the primary, as before maintenance of the present one.
 func (c *Cluster) SetPrimary(ctx context.Context, i int) error {

@@ -14,9 +14,6 @@ import (
 type Node struct {
 	Address string // host:port for clients and for recovery
 	Group   string // host:port for the messages of the group
-	// Before precedes the server's command line: a network namespace, another
-	// clock. It must end by executing the server, which keeps its process id.
-	Before []string
 }
 
 // member is what makes a server a node of a Cluster.
@@ -26,7 +23,6 @@ type member struct {
 	seeds    []Node
 	group    string // the group's name, a UUID
 	password string // of tcpUser and of the channel by which nodes recover
-	settings []string
 }
 
 // args are the settings of a node beside those of every server. Group Replication
@@ -60,7 +56,7 @@ func (m *member) args(s *Server) []string {
 		// What was committed survives the end of the server, though not the machine's.
 		args = append(args, "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0", "--innodb-doublewrite=OFF")
 	}
-	return append(args, m.settings...)
+	return args
 }
 
 // prepare makes the accounts of a new node, outside the binary log: each node makes

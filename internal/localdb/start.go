@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -136,11 +135,7 @@ func (s *Server) run(ctx context.Context) error {
 	if !s.options.Durable {
 		onOurEnd = syscall.SIGKILL
 	}
-	p := s.program
-	if s.options.member != nil {
-		p.before = slices.Concat(s.options.member.node.Before, p.before)
-	}
-	cmd := p.command(context.WithoutCancel(ctx), s.serverArgs()...)
+	cmd := s.program.command(context.WithoutCancel(ctx), s.serverArgs()...)
 	child, err := startChild(cmd, s.logFile(), onOurEnd)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.program.path, err)
