@@ -74,7 +74,7 @@ func (c *client) ask(ctx context.Context, kind, path string, in input, body any)
 func (c *client) try(ctx context.Context, o *op, path string, body []byte) bool {
 	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	address := c.f.servers[c.random.IntN(len(c.f.servers))].address
+	address := c.f.pick(c.random).address
 	r, err := http.NewRequestWithContext(limit, http.MethodPost, "http://"+address+path, bytes.NewReader(body))
 	if err != nil {
 		c.h.fault("op %d: %v", o.ID, err)
@@ -83,7 +83,7 @@ func (c *client) try(ctx context.Context, o *op, path string, body []byte) bool 
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Idempotency-Key", o.Key)
 	r.Header.Set("MEMS-Actor", o.actor())
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := c.f.wire.send(r)
 	if err != nil {
 		return false
 	}
