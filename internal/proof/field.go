@@ -15,14 +15,13 @@ import (
 	"strings"
 	"time"
 
-	"mems/internal/localdb"
 	"mems/internal/program"
 )
 
 // field is a private database and the servers on it.
 type field struct {
 	dir, binary string
-	local       *localdb.Server
+	ground      ground
 	db          *sql.DB
 	servers     []*target
 	doctors     []int64
@@ -55,17 +54,10 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 	if f.binary, err = program.Build(ctx, f.dir); err != nil {
 		return err
 	}
-	if f.local, err = localdb.Start(ctx, localdb.Options{Dir: filepath.Join(f.dir, "db"), Engine: localdb.Engine(o.engine), Install: true, Durable: true}); err != nil {
+	if f.ground, err = newGround(ctx, o, filepath.Join(f.dir, "db")); err != nil {
 		return err
 	}
-	if f.db, err = sql.Open("mysql", f.local.DSN("")+"?parseTime=true&multiStatements=false"); err != nil {
-		return err
-	}
-	if _, err = f.db.ExecContext(ctx, "CREATE DATABASE mems CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
-		return err
-	}
-	_ = f.db.Close()
-	if f.db, err = sql.Open("mysql", f.local.DSN("mems")+"?parseTime=true"); err != nil {
+	if f.db, err = f.ground.create(ctx); err != nil {
 		return err
 	}
 	if out, err := f.mems(ctx, "migrate", "up"); err != nil {
@@ -88,7 +80,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 }
 
 func (f *field) environment(address string) []string {
-	return program.Environment("MEMS_DATABASE_URL="+f.local.DSN("mems"), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
+	return program.Environment("MEMS_DATABASE_URL="+f.ground.url(), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
 }
 
 // mems runs a command to its end.
@@ -167,10 +159,8 @@ func (f *field) close() {
 	if f.db != nil {
 		_ = f.db.Close()
 	}
-	if f.local != nil {
-		limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		_ = f.local.Stop(limit) // the data are thrown away
+	if f.ground != nil {
+		f.ground.close()
 	}
 	_ = os.RemoveAll(f.dir)
 }
