@@ -111,6 +111,8 @@ func (c *client) try(ctx context.Context, o *op, path string, body []byte) bool 
 	}
 	o.Code = strings.TrimPrefix(problem.Type, "/problems/")
 	switch {
+	case o.Code == "unavailable" && o.Tries == 0 && c.random.IntN(3) == 0:
+		o.Outcome = refused // it takes the answer at its word: nothing was changed
 	case o.Code == "idempotency-key-in-use", answer.StatusCode == http.StatusServiceUnavailable && (o.Code == "unavailable" || o.Code == "outcome-unknown"):
 		return false
 	case answer.StatusCode == http.StatusConflict:

@@ -60,7 +60,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 			return err
 		}
 	}
-	if f.ground, err = newGround(ctx, o, filepath.Join(f.dir, "db")); err != nil {
+	if f.ground, err = newGround(ctx, o, filepath.Join(f.dir, "db"), f.wire.calm.Store, say); err != nil {
 		return err
 	}
 	if err = f.ground.create(ctx); err != nil {
