@@ -175,7 +175,6 @@ var (
 	ErrDoctorOverlap          = &Error{Code: CodeDoctorOverlap}
 	ErrPatientOverlap         = &Error{Code: CodePatientOverlap}
 	ErrRoomOverlap            = &Error{Code: CodeRoomOverlap}
-	ErrNoRoomFree             = &Error{Code: CodeNoRoomFree}
 	ErrHasAppointments        = &Error{Code: CodeHasAppointments}
 	ErrPreconditionFailed     = &Error{Code: CodePreconditionFailed}
 	ErrUnauthenticated        = &Error{Code: CodeUnauthenticated}

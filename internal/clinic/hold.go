@@ -2,11 +2,8 @@ package clinic
 
 import "time"
 
-// Bounds of how long a hold lasts, both included.
-const (
-	MinHold = 30 * time.Second
-	MaxHold = 600 * time.Second
-)
+// MaxHold is the longest that a hold lasts.
+const MaxHold = 600 * time.Second
 
 // Hold keeps a time of a doctor, and of a room, for whoever knows its token,
 // until it expires. Nothing needs to end it: once ExpiresAt has come it counts

@@ -139,7 +139,7 @@ func (f *fixture) room(name string) clinic.Room {
 	return r
 }
 
-// deliveries waits until all of a webhook's messages have a status.
+// settled waits until n of a webhook's messages have a status, and returns them.
 func (f *fixture) settled(w clinic.Webhook, want clinic.DeliveryStatus, n int) []clinic.Delivery {
 	f.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {

@@ -12,28 +12,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"sync/atomic"
 	"time"
 
-	"mems/internal/localdb"
 	"mems/internal/program"
 )
 
 // field is a private database and the servers on it.
 type field struct {
-	dir, binary string
-	local       *localdb.Server
-	db          *sql.DB
-	servers     []*target
-	doctors     []int64
-	patients    []int64
-	day         time.Time
+	dir, out, binary string
+	ground           ground
+	db               *sql.DB
+	wire             *wire
+	servers          []*target
+	doctors          []int64
+	patients         []int64
+	day              time.Time
 }
 
 // target is a server that keeps its address when it is started again.
 type target struct {
 	address string
+	clock   string          // the file that shifts its clock
+	log     string          // the file of its log
 	running *program.Server // nil while it is down
+	ready   atomic.Bool     // by its own word, as a load balancer hears it
 }
 
 func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
@@ -41,9 +44,9 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{dir: dir}
+	f := &field{dir: dir, out: o.out, binary: o.binary, wire: newWire()}
 	if err := f.prepare(ctx, o, say); err != nil {
-		f.close() //nolint:contextcheck // also when ctx has ended
+		f.close()
 		return nil, err
 	}
 	return f, nil
@@ -52,33 +55,32 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 	_, _ = fmt.Fprintln(say, "building mems, starting a database")
 	var err error
-	if f.binary, err = program.Build(ctx, f.dir); err != nil {
+	if f.binary == "" {
+		if f.binary, err = program.Build(ctx, f.dir, "-tags=proof"); err != nil {
+			return err
+		}
+	}
+	if f.ground, err = newGround(ctx, o, filepath.Join(f.dir, "db")); err != nil {
 		return err
 	}
-	if f.local, err = localdb.Start(ctx, localdb.Options{Dir: filepath.Join(f.dir, "db"), Engine: localdb.Engine(o.engine), Install: true, Durable: true}); err != nil {
+	if err = f.ground.create(ctx); err != nil {
 		return err
 	}
-	if f.db, err = sql.Open("mysql", f.local.DSN("")+"?parseTime=true&multiStatements=false"); err != nil {
-		return err
-	}
-	if _, err = f.db.ExecContext(ctx, "CREATE DATABASE mems CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
-		return err
-	}
-	_ = f.db.Close()
-	if f.db, err = sql.Open("mysql", f.local.DSN("mems")+"?parseTime=true"); err != nil {
+	if f.db, err = f.ground.open(ctx); err != nil {
 		return err
 	}
 	if out, err := f.mems(ctx, "migrate", "up"); err != nil {
 		return fmt.Errorf("migrate: %w\n%s", err, out)
 	}
 	var config net.ListenConfig
-	for range o.servers {
+	for n := range o.servers {
 		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
-		t := &target{address: l.Addr().String()}
+		t := &target{address: l.Addr().String(), clock: filepath.Join(f.dir, fmt.Sprintf("clock-%d", n+1)), log: filepath.Join(f.out, fmt.Sprintf("server-%d.log", n+1))}
 		_ = l.Close()
+		_ = os.Remove(t.log) // of an earlier run
 		f.servers = append(f.servers, t)
 		if err := f.start(ctx, t); err != nil {
 			return err
@@ -88,7 +90,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 }
 
 func (f *field) environment(address string) []string {
-	return program.Environment("MEMS_DATABASE_URL="+f.local.DSN("mems"), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
+	return program.Environment("MEMS_DATABASE_URL="+f.ground.url(), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
 }
 
 // mems runs a command to its end.
@@ -99,10 +101,15 @@ func (f *field) mems(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // start starts a server and waits until it serves, or ends.
-func (f *field) start(ctx context.Context, t *target) (err error) {
-	var log strings.Builder
-	if t.running, err = program.Serve(ctx, f.binary, f.environment(t.address), &log); err != nil {
-		return fmt.Errorf("%w: %s", err, log.String())
+func (f *field) start(ctx context.Context, t *target) error {
+	log, err := os.OpenFile(t.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the process has it, too
+	env := append(f.environment(t.address), "PROOF_CLOCK_FILE="+t.clock, "MEMS_SHUTDOWN_DELAY=1s")
+	if t.running, err = program.Serve(ctx, f.binary, env, log); err != nil {
+		return fmt.Errorf("%w: %s says more", err, t.log)
 	}
 	return nil
 }
@@ -167,10 +174,8 @@ func (f *field) close() {
 	if f.db != nil {
 		_ = f.db.Close()
 	}
-	if f.local != nil {
-		limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		_ = f.local.Stop(limit) // the data are thrown away
+	if f.ground != nil {
+		f.ground.close()
 	}
 	_ = os.RemoveAll(f.dir)
 }

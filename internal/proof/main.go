@@ -31,7 +31,8 @@ touches nothing else. The history is in -out.
   -clients    how many clients at once (default 16)
   -servers    how many "mems serve" processes (default 3)
   -seed       replays the plan of faults and what clients ask for; printed by every run
-  -out        folder for the history (default .tools/proof/ENGINE)
+  -faults     names of faults, separated by commas, instead of all that the engine has
+  -out        folder for the history, the servers' logs and the report (default .tools/proof/ENGINE)
 
 The exit status is 0 when no fault was found, 1 for a fault, 2 for wrong words.
 `
@@ -43,6 +44,8 @@ type options struct {
 	clients  int
 	servers  int
 	seed     uint64
+	faults   string
+	binary   string // mems, built already; empty builds it
 	out      string
 }
 
@@ -63,6 +66,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	flags.IntVar(&o.clients, "clients", 16, "")
 	flags.IntVar(&o.servers, "servers", 3, "")
 	flags.Uint64Var(&o.seed, "seed", 0, "")
+	flags.StringVar(&o.faults, "faults", "", "")
 	flags.StringVar(&o.out, "out", "", "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -93,8 +97,12 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 type result struct {
 	options
 	history  *history
-	injected int
 	began    time.Time
+	lasted   time.Duration // until the last client had its last answer
+	tries    []try
+	bands    []band
+	stale    check
+	backstop check
 	checks   []check
 }
 
@@ -121,7 +129,7 @@ func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.close() //nolint:contextcheck // also when ctx has ended
+	defer f.close()
 	h, err := newHistory(filepath.Join(o.out, "history.jsonl"))
 	if err != nil {
 		return nil, err
@@ -131,6 +139,7 @@ func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 	if err := carryOut(ctx, f, h, r, say); err != nil {
 		return nil, err
 	}
+	r.tries = f.wire.tries
 	if err := h.close(); err != nil {
 		return nil, err
 	}
@@ -138,6 +147,7 @@ func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 	if err := r.examine(ctx, f); err != nil {
 		return nil, err
 	}
+	r.checks = append(r.checks, r.stale, r.backstop)
 	return r, nil
 }
 
@@ -156,7 +166,7 @@ func conclude(out io.Writer, r *result) int {
 		}
 	}
 	_, _ = fmt.Fprintf(out, "\n%s, seed %d: %s; %d faults injected; history in %s\n",
-		r.engine, r.seed, r.history.summary(), r.injected, r.out)
+		r.engine, r.seed, r.history.summary(), len(r.bands), r.out)
 	if faults > 0 {
 		_, _ = fmt.Fprintf(out, "FOUND %d faults\n", faults)
 		return 1

@@ -1,26 +1,23 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
-
-// patience bounds how long a client sends a request again.
-const patience = 90 * time.Second
 
 // carryOut runs clients and faults until the duration is over, then lets every client
 // finish against healthy servers.
 func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Writer) error {
 	end := h.began.Add(r.duration)
-	var clients sync.WaitGroup
+	f.wire.began = h.began
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	f.wire.watch(watching, f.servers)
+	var clients, others sync.WaitGroup
 	for number := range r.clients {
 		c := &client{f: f, h: h, number: number, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: a plan
 		clients.Go(func() {
@@ -29,141 +26,41 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 			}
 		})
 	}
-	plan := rand.New(rand.NewPCG(r.seed, 1<<32)) //nolint:gosec // G404: a plan
-	for ctx.Err() == nil && time.Until(end) > 0 {
-		time.Sleep(min(time.Until(end), time.Duration(1000+plan.IntN(2000))*time.Millisecond))
-		if time.Until(end) <= 0 {
-			break
-		}
-		what, err := f.inject(ctx, plan)
-		if err != nil {
-			return err
-		}
-		r.injected++
-		_, _ = fmt.Fprintf(say, "%5.1f s  %-22s %s\n", time.Since(h.began).Seconds(), what, h.summary())
-	}
+	others.Go(func() { r.stale = f.witness(watching, rand.New(rand.NewPCG(r.seed, 1<<33))) })           //nolint:gosec // G404: a plan
+	others.Go(func() { r.backstop = f.intrude(watching, rand.New(rand.NewPCG(r.seed, 1<<34)), f.day) }) //nolint:gosec // G404: a plan
+	err := r.torment(ctx, f, end, say)
 	clients.Wait()
+	r.lasted = time.Since(h.began)
+	stop()
+	others.Wait()
+	if err != nil {
+		return err
+	}
 	return ctx.Err()
 }
 
-// inject carries out one fault and heals it.
-func (f *field) inject(ctx context.Context, plan *rand.Rand) (string, error) {
-	number := plan.IntN(len(f.servers))
-	pause := time.Duration(plan.IntN(1000)) * time.Millisecond
-	if plan.IntN(3) == 0 {
-		if err := f.local.Kill(); err != nil { //nolint:contextcheck // a crash asks nobody
-			return "", err
+// torment injects one fault after the other, with a pause in which everything recovers.
+func (r *result) torment(ctx context.Context, f *field, end time.Time, say io.Writer) error {
+	plan := rand.New(rand.NewPCG(r.seed, 1<<32)) //nolint:gosec // G404: a plan
+	d := &deck{plan: plan, all: f.faults()}
+	if d.all = chosen(d.all, r.faults); len(d.all) == 0 {
+		return fmt.Errorf("no fault of this engine is called %q", r.faults)
+	}
+	for ctx.Err() == nil {
+		pause(ctx, min(time.Until(end), between(plan, time.Second, 3*time.Second)))
+		one, found := d.next(time.Until(end))
+		if !found {
+			pause(ctx, time.Until(end))
+			return nil
 		}
-		time.Sleep(pause)
-		return "killed the database", f.local.Restart(ctx)
-	}
-	f.servers[number].kill()
-	time.Sleep(pause)
-	return fmt.Sprintf("killed server %d", number), f.start(ctx, f.servers[number])
-}
-
-// client is one caller: one request at a time.
-type client struct {
-	f      *field
-	h      *history
-	number int
-	random *rand.Rand
-	known  []appointment // its own, that stand
-}
-
-// act carries out one operation.
-func (c *client) act(ctx context.Context) {
-	in := input{
-		Doctor: c.f.doctors[c.random.IntN(len(c.f.doctors))], Patient: c.f.patients[c.random.IntN(len(c.f.patients))],
-		Start: c.f.day.AddDate(0, 0, c.random.IntN(4)).Add(8*time.Hour + time.Duration(c.random.IntN(32))*15*time.Minute), Minutes: 15 + 15*c.random.IntN(3),
-	}
-	if len(c.known) > 0 && c.random.IntN(5) < 3 {
-		i := c.random.IntN(len(c.known))
-		id := c.known[i].ID
-		if c.random.IntN(3) > 0 {
-			o := c.ask(ctx, "cancel", fmt.Sprintf("/appointments/%d/cancel", id), input{Appointment: id}, map[string]any{"reason": "patient_request"})
-			if o.Outcome != refused {
-				c.known = append(c.known[:i], c.known[i+1:]...)
-			}
-			return
+		b := band{name: one.name, from: time.Since(f.wire.began)}
+		detail, err := one.inject(ctx, plan)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%s: %w", one.name, err)
 		}
-		in.Appointment, in.Patient = id, 0
-		c.ask(ctx, "reschedule", fmt.Sprintf("/appointments/%d/reschedule", id), in,
-			map[string]any{"doctor_id": in.Doctor, "start_time": in.Start, "duration_minutes": in.Minutes})
-		return
+		b.detail, b.to = detail, time.Since(f.wire.began)
+		r.bands = append(r.bands, b)
+		_, _ = fmt.Fprintf(say, "%6.1f s  %-22s %-36s %s\n", b.to.Seconds(), b.name, b.detail, r.history.summary())
 	}
-	o := c.ask(ctx, "book", "/appointments", in,
-		map[string]any{"doctor_id": in.Doctor, "patient_id": in.Patient, "start_time": in.Start, "duration_minutes": in.Minutes})
-	c.known = append(c.known, o.Out.Appointments...)
-}
-
-// ask sends a request until it is answered, as the contract tells: the same key after a
-// 503 and after a lost connection, at any server.
-func (c *client) ask(ctx context.Context, kind, path string, in input, body any) *op {
-	o := c.h.invoke(c.number, kind, in)
-	defer c.h.settle(o)
-	o.Key = fmt.Sprintf("proof-%d", o.ID)
-	text, err := json.Marshal(body)
-	if err != nil {
-		c.h.fault("op %d: %v", o.ID, err)
-		return o
-	}
-	for began := time.Now(); time.Since(began) < patience && ctx.Err() == nil; o.Tries++ {
-		if c.try(ctx, o, path, text) {
-			return o
-		}
-		time.Sleep(time.Duration(20+c.random.IntN(100)) * time.Millisecond)
-	}
-	return o
-}
-
-// try sends a request once and reports whether its outcome is known.
-func (c *client) try(ctx context.Context, o *op, path string, body []byte) bool {
-	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	address := c.f.servers[c.random.IntN(len(c.f.servers))].address
-	r, err := http.NewRequestWithContext(limit, http.MethodPost, "http://"+address+path, bytes.NewReader(body))
-	if err != nil {
-		c.h.fault("op %d: %v", o.ID, err)
-		return true
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Idempotency-Key", o.Key)
-	r.Header.Set("MEMS-Actor", o.actor())
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return false
-	}
-	var problem struct {
-		Type string `json:"type"`
-	}
-	o.Status = answer.StatusCode
-	switch {
-	case answer.StatusCode < 300:
-		var a appointment
-		if err := json.Unmarshal(text, &a); err != nil {
-			c.h.fault("op %d: %v in %s", o.ID, err, text)
-		}
-		o.Outcome, o.Code, o.Out = ok, "", output{Appointments: []appointment{a}}
-		_, _ = fmt.Sscanf(answer.Header.Get("ETag"), "\"%d\"", &o.Out.Version)
-		return true
-	case json.Unmarshal(text, &problem) != nil:
-		c.h.fault("op %d: %d %s", o.ID, answer.StatusCode, text)
-		return true
-	}
-	o.Code = strings.TrimPrefix(problem.Type, "/problems/")
-	switch {
-	case o.Code == "idempotency-key-in-use", answer.StatusCode == http.StatusServiceUnavailable && (o.Code == "unavailable" || o.Code == "outcome-unknown"):
-		return false
-	case answer.StatusCode == http.StatusConflict:
-		o.Outcome = refused
-	default:
-		c.h.fault("op %d: %d %s", o.ID, answer.StatusCode, text)
-	}
-	return true
+	return ctx.Err()
 }

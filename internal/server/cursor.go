@@ -19,8 +19,9 @@ const cursorVersion = 1
 // filter is the name of a list and the parameters that a cursor belongs to.
 type filter []string
 
-// byTime is the name of the one list that is ordered by time, in which a place
-// has a start beside its id.
+// byTime is the first element of the filter of every list that is ordered by time:
+// a position in such a list is a start and an id, in other lists an id alone. It is
+// hashed into cursors, so another value would invalidate those that clients hold.
 const byTime = "appointments"
 
 func (f filter) hash() [4]byte {

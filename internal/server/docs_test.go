@@ -49,11 +49,3 @@ func TestDocsLeadOn(t *testing.T) {
 		t.Errorf("servers %+v", doc.Servers)
 	}
 }
-
-// A refusal reads the same in the contract's examples and in answers.
-func TestExamplesOfOverlapsSayWhatTheServerSays(t *testing.T) {
-	t.Parallel()
-	if strings.Contains(string(api.SpecYAML), "does not touch") {
-		t.Error(`the contract says "does not touch"; times overlap or do not`)
-	}
-}

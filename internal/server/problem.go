@@ -14,8 +14,9 @@ type problemType struct {
 	explanation string
 }
 
-// problemTypes is every way in which a request can fail, in the order in which
-// the rules are checked. A test holds it equal to the contract's ProblemSlug.
+// problemTypes is every way in which a request can fail. A test holds it equal to
+// the contract's ProblemSlug, and the contract's examples to it. Which problem is
+// reported when a request has several: "Errors" in the contract.
 var problemTypes = []problemType{
 	{
 		api.ProblemSlugUnauthenticated, 401, "Not authenticated",

@@ -5,7 +5,8 @@
 // contract validator -> the generated strict handler -> a handler of this
 // package, which makes one call to the store. Errors of every layer, the
 // router's included, become problem documents in one place (answer.go),
-// by one table (problem.go). No business rule lives here.
+// by one table (problem.go). Rules about what may be booked are package clinic's; a
+// handler applies the defaults and bounds that the contract states for its parameters.
 package server
 
 import (
@@ -27,6 +28,14 @@ import (
 	"mems/internal/store"
 )
 
+// Defaults of a Config, and of the settings of mems serve: a test of cmd/mems holds
+// these equal.
+const (
+	DefaultMaxBodyBytes   = 64 << 10
+	DefaultRequestTimeout = 10 * time.Second
+	DefaultMaxAtOnce      = 32
+)
+
 // Config is what a Server needs.
 type Config struct {
 	Store *store.Store
@@ -35,7 +44,7 @@ type Config struct {
 	// Version and Commit identify the program.
 	Version, Commit string
 	Log             *slog.Logger
-	// MaxBodyBytes bounds a request's body; 0 means 64 KiB.
+	// MaxBodyBytes bounds a request's body; 0 means DefaultMaxBodyBytes.
 	MaxBodyBytes int64
 	// RequestTimeout bounds how long a request may take; then it is answered
 	// with 503. 0 means 10 s.
@@ -114,13 +123,13 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		return nil, errors.New("server: Store, Zone and Log are required")
 	}
 	if cfg.MaxBodyBytes == 0 {
-		cfg.MaxBodyBytes = 64 << 10
+		cfg.MaxBodyBytes = DefaultMaxBodyBytes
 	}
 	if cfg.RequestTimeout == 0 {
-		cfg.RequestTimeout = 10 * time.Second
+		cfg.RequestTimeout = DefaultRequestTimeout
 	}
 	if cfg.MaxAtOnce == 0 {
-		cfg.MaxAtOnce = 64
+		cfg.MaxAtOnce = DefaultMaxAtOnce
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process

@@ -178,6 +178,22 @@ func TestUndoReschedule(t *testing.T) {
 		f.Post(fmt.Sprintf("/doctors/%d/time-off", doctor), off).Want(t, 201, "")
 		f.problem(f.act(a.ID, "undo"), 409, "time-off")
 	})
+	t.Run("WhatItWasWithIsDeleted", func(t *testing.T) {
+		doctor, room := f.doctor(), f.room()
+		a := f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
+		f.reschedule(a.ID, object{"doctor_id": f.doctor()}).Want(t, 200, "")
+		f.Delete(fmt.Sprintf("/doctors/%d", doctor)).Want(t, 204, "")
+		f.problem(f.act(a.ID, "undo"), 404, "doctor-not-found")
+
+		a = f.bookedWith(f.doctor(), "2027-03-02T10:00:00Z", object{"room_id": room})
+		f.reschedule(a.ID, object{"room_id": f.room()}).Want(t, 200, "")
+		f.Delete(fmt.Sprintf("/rooms/%d", room)).Want(t, 204, "")
+		before := placed(f.appointment(a.ID))
+		f.problem(f.act(a.ID, "undo"), 404, "room-not-found")
+		if got := placed(f.appointment(a.ID)); got != before {
+			t.Errorf("a refusal changed it: %s, want %s", got, before)
+		}
+	})
 	t.Run("OverriddenRulesStay", func(t *testing.T) {
 		doctor := f.doctor()
 		f.hours(doctor, "UTC", "08:00-12:00")

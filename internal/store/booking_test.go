@@ -54,7 +54,7 @@ func TestBookAppointment(t *testing.T) {
 		"DoctorNotFound":           {other(60, 30, p[0], 999_999), clinic.ErrDoctorNotFound},
 		"DoctorInactive":           {other(60, 30, p[0], d[1]), clinic.ErrDoctorInactive},
 		"DoctorOverlap":            {other(75, 30, p[1], d[0]), clinic.ErrDoctorOverlap},
-		"DoctorOverlapLongBefore":  {other(-119+60, 180, p[1], d[0]), clinic.ErrStartInPast},
+		"StartInPastAndOverlap":    {other(-119+60, 180, p[1], d[0]), clinic.ErrStartInPast},
 		"DoctorOverlapContaining":  {other(1, 179, p[1], d[0]), clinic.ErrDoctorOverlap},
 		"DoctorBeforePatient":      {f.booking(60, 30), clinic.ErrDoctorOverlap},
 		"PatientOverlap":           {other(60, 30, p[0], active.ID), clinic.ErrPatientOverlap},

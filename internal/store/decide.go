@@ -131,13 +131,17 @@ type doctorFacts struct {
 	OverbookCap    int     `db:"overbook_cap"`
 }
 
-// Primary key. Not locking: the guard's write already holds the row.
+// Primary key. Not locking: the guard's write already holds the row. A doctor whom
+// only a history names can have been deleted since. Errors: clinic.ErrDoctorNotFound.
 func readDoctorFacts(ctx context.Context, t *tx, id int64) (doctorFacts, error) {
 	var d doctorFacts
 	err := t.GetContext(ctx, &d, `
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
 		WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, clinic.ErrDoctorNotFound
+	}
 	return d, err
 }
 

@@ -112,6 +112,12 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		}
 	case 1451: // the row has children
 		return clinic.ErrHasAppointments
+	case 1452: // what the row names was deleted after it was looked for; the constraint tells what
+		for suffix, missing := range missingParents {
+			if strings.Contains(e.Message, suffix+"`") {
+				return missing
+			}
+		}
 	case 45001: // the backstop's triggers; only reached if the guard was bypassed
 		return clinic.ErrDoctorOverlap
 	case 45002:
@@ -135,6 +141,16 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		return unavailable
 	}
 	return e
+}
+
+// missingParents are the errors of foreign keys, by how their constraints' names end.
+var missingParents = map[string]*clinic.Error{
+	"_doctor_exists":      clinic.ErrDoctorNotFound,
+	"_patient_exists":     clinic.ErrPatientNotFound,
+	"_room_exists":        clinic.ErrRoomNotFound,
+	"_type_exists":        clinic.ErrTypeNotFound,
+	"_series_exists":      clinic.ErrSeriesNotFound,
+	"_appointment_exists": clinic.ErrAppointmentNotFound,
 }
 
 // isDuplicate reports a duplicate key.

@@ -82,7 +82,9 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 			if a.Status.Occupies() {
 				doctorBusy = append(doctorBusy, b.Busy())
 				patientBusy[a.PatientID] = append(patientBusy[a.PatientID], a.Time)
-				roomBusy[room(a)] = append(roomBusy[room(a)], b.Busy())
+				if a.RoomID != nil {
+					roomBusy[*a.RoomID] = append(roomBusy[*a.RoomID], b.Busy())
+				}
 			}
 			a.DoctorID, a.Version, a.CreatedAt, a.UpdatedAt = doctorID, 1, t.now, t.now
 			add = append(add, a)

@@ -68,6 +68,8 @@ func TestTranslate(t *testing.T) {
 		"EmailTakenMySQL":   {err: server(1062, "Duplicate entry 'x' for key 'patients.patients_email_key'"), want: clinic.ErrEmailTaken},
 		"EmailTakenMariaDB": {err: server(1062, "Duplicate entry 'x' for key 'patients_email_key'"), want: clinic.ErrEmailTaken},
 		"HasAppointments":   {err: server(1451, ""), want: clinic.ErrHasAppointments},
+		"DoctorDeleted":     {err: server(1452, "Cannot add or update a child row: a foreign key constraint fails (`m`.`holds`, CONSTRAINT `holds_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE)"), want: clinic.ErrDoctorNotFound},
+		"RoomDeleted":       {err: server(1452, "(`m`.`appointments`, CONSTRAINT `appointments_room_exists` FOREIGN KEY (`room_id`))"), want: clinic.ErrRoomNotFound},
 		"BackstopDoctor":    {err: server(45001, ""), want: clinic.ErrDoctorOverlap},
 		"BackstopPatient":   {err: server(45002, ""), want: clinic.ErrPatientOverlap},
 		"Deadlock":          {err: server(1213, ""), want: clinic.ErrUnavailable},

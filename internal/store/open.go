@@ -1,11 +1,10 @@
 // Package store keeps the clinic in a MySQL-compatible database.
 //
-// One exported method is one use case and one transaction; one unexported
-// function is one SQL statement, written out beside it. Whether something may
-// be done is decided by a function of package clinic, on what was read under
-// the right locks; this package sees to it that the locks are the right ones.
-// The order in which rows are locked, everywhere: doctors, then patients, then
-// appointments, ids ascending within each. db/README.md says why.
+// An exported method is one use case and, but for the few that work in batches,
+// one transaction. Each statement is written out in the function that runs it,
+// with the index that it uses and the rows that it locks. Functions of package
+// clinic decide what is allowed, on what was read under the locks that this
+// package takes. db/README.md has the lock order and its reasons ("Rules").
 package store
 
 import (

@@ -332,7 +332,7 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 			return err
 		}
 		t.recordMany(ctx, clinic.AuditChanged, "waitlist_entry", nil)
-		query, args, err := sqlx.In(`UPDATE waitlist SET status = 'expired', version = version + 1, updated_at = ? WHERE id IN (?)`, t.now, ids)
+		query, args, err := sqlx.In(`UPDATE waitlist SET status = ?, version = version + 1, updated_at = ? WHERE id IN (?)`, clinic.WaitlistExpired, t.now, ids)
 		if err != nil {
 			return err
 		}

@@ -7762,7 +7762,9 @@ export type UndoAppointmentErrors = {
      */
     403: Problem;
     /**
-     * `appointment-not-found`: there is no appointment with this id.
+     * `appointment-not-found`; or `doctor-not-found` or `room-not-found`: what it was
+     * with before was deleted since.
+     *
      */
     404: Problem;
     /**
