@@ -126,12 +126,12 @@ fuzz: go-present ## every Fuzz function, FUZZTIME (200000x) runs each
 	done
 
 .PHONY: model
-model: go-present ## check the Promela models with SPIN, spoilt variants included
+model: go-present ## check the Promela models with SPIN, spoilt variants included; MODELARGS=-short for small ones
 	@command -v spin >/dev/null && command -v gcc >/dev/null || { \
 	  [ "$$(id -u)" -eq 0 ] || { echo "SPIN or gcc is missing: apt-get install spin gcc libc6-dev" >&2; exit 1; }; \
 	  echo "installing spin and gcc"; \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends spin gcc libc6-dev; }
-	$(GO) test -tags spin -count=1 -v -parallel 2 ./internal/proof/model
+	$(GO) test -tags spin -count=1 -v -parallel 2 $(MODELARGS) ./internal/proof/model
 
 .PHONY: smoke
 smoke: ## book through the built binary with curl, as a user would
