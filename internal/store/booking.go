@@ -81,7 +81,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	if a.ID, err = insertAppointment(ctx, t, a); err != nil {
 		return a, err
 	}
-	t.record(ctx, "appointment", a.ID, a.PatientID, nil, a, nil)
+	t.record(ctx, clinic.Created(clinic.KindAppointment, a.ID, a))
 	return a, insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionBook, nil))
 }
 
@@ -261,7 +261,7 @@ func useHold(ctx context.Context, t *tx, b clinic.Booking) error {
 	if err := row.hold().CheckUse(t.now, b); err != nil {
 		return err
 	}
-	t.note(clinic.ChangedHold, row.ID, row.hold(), nil)
+	t.announce(clinic.Deleted(clinic.KindHold, row.ID, row.hold()))
 	_, err = t.exec(ctx, `DELETE FROM holds WHERE id = ?`, row.ID)
 	return err
 }

@@ -92,7 +92,7 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"Colleagues":        {statement: colleaguesSQL(``), args: []any{"Any", "Dr. 7", 7, 24, "Any", "Dr. 7", 7, 24}, key: "doctors_specialization", ordered: true},
 		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},
 		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
-		"DoctorsOfSeries":   {statement: doctorsOfSQL[RecordSeries], args: []any{7, 7}, key: "appointments_series"},
+		"DoctorsOfSeries":   {statement: kinds[clinic.KindSeries].doctors, args: []any{7, 7}, key: "appointments_series"},
 		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},
 		"AuditOfPatient": with(statementOf(func() (string, []any) {
 			return (&AuditQuery{PatientID: 7, Limit: 50}).ofPatientSQL([]int64{7, 8}, 1000)

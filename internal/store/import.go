@@ -90,7 +90,7 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 			add = append(add, a)
 		}
 		imported = len(add)
-		t.recordMany(ctx, clinic.AuditCreated, "appointment", idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
+		t.recordMany(ctx, clinic.AuditCreated, clinic.KindAppointment, idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
 		first, err := insertAppointments(ctx, t, add)
 		if err != nil || len(add) == 0 {
 			return err
@@ -248,6 +248,6 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) (in
 	if err != nil {
 		return 0, err
 	}
-	return first, t.noteRows(ctx, clinic.ChangedAppointment, "booked",
+	return first, t.announceRows(ctx, clinic.KindAppointment, clinic.VerbBooked,
 		`SELECT id, doctor_id, made_by_key FROM appointments WHERE id >= ? AND doctor_id = ?`, first, as[0].DoctorID)
 }

@@ -182,7 +182,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 		return nil
 	}
 	_ = t.Rollback() // before the line is written: who holds a connection must not wait for one
-	return s.recordRead(ctx, "patient", r.patient, r.patient)
+	return s.recordRead(ctx, clinic.KindPatient, r.patient, r.patient)
 }
 
 // reader reads schedules and looks for free slots in them.
