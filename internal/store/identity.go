@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
@@ -207,13 +208,13 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 	err = t.SelectContext(ctx, &inTheWay, `
 		SELECT `+appointmentColumns+`
 		FROM appointments AS a
-		WHERE patient_id IN (?, ?) AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND patient_overbooked = 0
+		WHERE patient_id IN (?, ?) AND a.`+occupying+` AND patient_overbooked = 0
 		  AND EXISTS (
 		    SELECT 1 FROM appointments AS b
 		    WHERE b.patient_id = IF(a.patient_id = ?, ?, ?)
-		      AND b.start_time > a.start_time - INTERVAL 180 MINUTE AND b.start_time < a.end_time AND b.end_time > a.start_time
-		      AND b.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen'))
-		ORDER BY start_time, id`, id, duplicateID, id, duplicateID, id)
+		      AND b.start_time > a.start_time - INTERVAL ? MINUTE AND b.start_time < a.end_time AND b.end_time > a.start_time
+		      AND b.`+occupying+`)
+		ORDER BY start_time, id`, id, duplicateID, id, duplicateID, id, clinic.MaxDuration/time.Minute)
 	for i := range inTheWay {
 		m.Conflicts = append(m.Conflicts, inTheWay[i].appointment())
 	}
