@@ -249,7 +249,7 @@ func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.Appointm
 	taken, values := occupiedTimes{
 		party: roomParty, of: `r.id`, overlapping: []clinic.Interval{b.Busy()}, except: []int64{except}, holds: &liveHolds{t.now, b.Hold},
 	}.takenSQL()
-	err = t.GetContext(ctx, &id, statement+` AND NOT `+taken+` ORDER BY r.id LIMIT 1`, append(args, values...)...)
+	err = t.GetContext(ctx, &id, statement+` AND NOT (`+taken+`) ORDER BY r.id LIMIT 1`, append(args, values...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}

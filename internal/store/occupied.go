@@ -87,7 +87,7 @@ func (o occupiedTimes) sql() (statement string, args []any) {
 func (o occupiedTimes) takenSQL() (condition string, args []any) {
 	condition, args = o.bookedSQL(`1`)
 	held, values := o.heldSQL(`1`)
-	return `(EXISTS (` + condition + `) OR EXISTS (` + held + `))`, append(args, values...)
+	return `EXISTS (` + condition + `) OR EXISTS (` + held + `)`, append(args, values...)
 }
 
 // columns are those that timesByParty reads.
