@@ -77,6 +77,9 @@ func newWorld(ops []*op, t *tables, began time.Time, zone *time.Location, skew t
 		events := t.events[id]
 		for i := range events {
 			o := w.opOf(events[i].actor)
+			if events[i].actor == theRun {
+				continue
+			}
 			if o == nil {
 				w.foreign = append(w.foreign, fmt.Sprintf("the history of appointment %d names %q, which no client sent", id, events[i].actor))
 				continue
