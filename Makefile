@@ -16,10 +16,12 @@ ENGINE    ?=
 ARGS      ?=
 BENCHARGS ?=
 ATTACKARGS ?=
-# For make prove.
+# For make prove and make prove-it-can-fail.
 DURATION  ?= 1m
 CLIENTS   ?= 16
 SEED      ?= 0
+FAULTS    ?=
+WITHOUT   ?=
 TESTARGS  ?=
 
 # --- pinned versions ----------------------------------------------------------
@@ -144,8 +146,12 @@ attack: go-present ## hostile clients against real servers; prints which defence
 	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)
 
 .PHONY: prove
-prove: go-present ## book while servers and the database are killed, then check everything; ENGINE DURATION CLIENTS SEED
-	@$(GO) run ./internal/proof$(if $(ENGINE), -engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) -seed $(SEED)
+prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS SEED FAULTS
+	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) -seed $(SEED) $(if $(FAULTS),-faults '$(FAULTS)')
+
+.PHONY: prove-it-can-fail
+prove-it-can-fail: go-present ## prove copies without a safeguard each, and fail unless each is caught; WITHOUT=guard,feed,...
+	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -can-fail '$(or $(WITHOUT),all)'
 
 ##@ Contract
 
