@@ -133,7 +133,7 @@ The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 			runBackup,
 		},
 		{
-			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish] [--old-database NAME] [--revocations FILE] [--identity FILE] [--unsigned] FILE",
+			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish [--without-log]] [--old-database NAME] [--revocations FILE] [--identity FILE] [--unsigned] FILE",
 			`Reads the whole of FILE first and refuses one that is cut off or altered, or that
 holds anything but rows; with MEMS_AUDIT_KEYS, one that no key of these signed.
 Takes a database that does not exist yet or holds nothing. Then it makes the schema,
@@ -143,7 +143,8 @@ again, and if it is killed, the next one begins anew. At the end, keys that were
 revoked and patients who were erased since are revoked and erased again.
 
   --log-follows           stop after the rows; "mems replay" applies the binary log
-  --finish                end what --log-follows began
+  --finish                end what --log-follows began, with the same FILE
+  --without-log           finish although no binary log was applied
   --old-database NAME     read what is revoked and erased in this database of the
                           same server
   --revocations FILE      or in this list (mems-revocations.gz in the folder of FILE)
@@ -158,7 +159,8 @@ revoked and patients who were erased since are revoked and erased again.
 			"replay", "Write the binary log since a backup as SQL", "mems replay --log FOLDER --until TIME [--identity FILE] [--unsigned] FILE",
 			`Writes what the server did to the database of the backup FILE from the moment of
 that backup until TIME, as SQL for the database in MEMS_DATABASE_URL, which "mems
-restore --log-follows" has filled. An administrator of the server applies it:
+restore --log-follows" has filled from the same FILE. Applied a second time, the SQL fails
+with its first statement. An administrator of the server applies it:
 
     mems replay --log /var/lib/mysql-log --until 2027-03-01T13:59:00+01:00 mems-2027-03-01.gz | mysql`,
 			runReplay,

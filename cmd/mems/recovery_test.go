@@ -126,11 +126,13 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	file := filepath.Join(backups, "mems-2027-03-01.gz")
 	shell("MEMS_DATABASE_URL_FILE=backup-url " + audit + "mems backup --binlog-position " + file)
 
+	rehearse(t, db, client, filepath.Join(dir, "s", "data"), file)
 	var later api.Patient
 	c.Post("/patients", map[string]any{"first_name": "Bob", "last_name": "After"}).Want(t, http.StatusCreated, "").Decode(t, &later)
 	c.Post("/appointments", booking(later.ID, doctor.ID, start.Add(time.Hour), 30)).Want(t, http.StatusCreated, "")
 	p.Signal(syscall.SIGTERM)
 	p.Wait()
+	changeSchemaByHand(t, db)
 	before := sums("mems")
 	exec1("FLUSH BINARY LOGS")
 	time.Sleep(2100 * time.Millisecond) // the log knows whole seconds
@@ -144,6 +146,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	if after := sums("mems_restored"); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s\n%s", before, after, said)
 	}
+	exec1("INSERT INTO elsewhere.notes VALUES (1)") // it is there, once
 	// The upgrade's steps.
 	shell("MEMS_DATABASE_URL_FILE=migrate-url " + audit + "mems migrate up\n$users app backup")
 	c = contracttest.New(t, serve("mems_restored").URL)

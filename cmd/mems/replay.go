@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"mems/internal/localdb"
@@ -40,7 +35,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read
-	identities, err := readIdentity(*identity)
+	identities, err := p.readIdentity(*identity)
 	if err != nil {
 		return err
 	}
@@ -70,11 +65,8 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		files[i] = filepath.Join(*folder, files[i])
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
-		if unfinished, err := schema.Restoring(ctx); err != nil || !unfinished {
-			return errors.Join(err, errors.New("this database was not restored with --log-follows, or somebody finished that"))
-		}
-		if err := schema.CheckFilled(ctx); err != nil {
-			return err
+		if err := schema.CheckReplay(ctx, head.Sum); err != nil {
+			return p.otherBackup(err, file)
 		}
 		engine, err := schema.Engine(ctx)
 		if err != nil {
@@ -84,45 +76,18 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		options := replayOptions(localdb.Engine(engine), head.Database, schema.DatabaseName(), head.LogPosition, end)
-		return p.readLog(ctx, slices.Concat(reader, options, files))
+		l := logReplay{
+			program: p, reader: reader, mysql: localdb.Engine(engine) == localdb.MySQL, files: files,
+			from: head.Database, to: schema.DatabaseName(), start: head.LogPosition, until: end,
+		}
+		return l.write(ctx, schema)
 	})
 }
 
-// replayOptions have the engine's tool write one database's part of the log, for
-// the database that was restored.
-func replayOptions(engine localdb.Engine, from, to string, position uint64, end time.Time) []string {
-	// MariaDB's tool chooses by the name in the log, MySQL's by the new one.
-	chosen := from
-	if engine == localdb.MySQL {
-		chosen = to
+// otherBackup names the backup that is not the one that a database was restored from.
+func (p *program) otherBackup(err error, file string) error {
+	if errors.Is(err, store.ErrOtherBackup) {
+		return fmt.Errorf("%w than %s: name that one. Nothing was changed", err, file)
 	}
-	options := []string{
-		"--start-position=" + strconv.FormatUint(position, 10),
-		"--stop-datetime=" + end.UTC().Format(time.DateTime),
-		"--database=" + chosen,
-	}
-	if from != to {
-		options = append(options, "--rewrite-db="+from+"->"+to)
-	}
-	if engine == localdb.MySQL {
-		// Each transaction gets a new one: the server has seen the old ones.
-		options = append(options, "--skip-gtids")
-	}
-	return options
-}
-
-// readLog runs the tool, which writes SQL, to the output. Times are UTC to it.
-func (p *program) readLog(ctx context.Context, command []string) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // G204: the engine's tool, on files that the operator names
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "MEMS_") || strings.HasPrefix(v, "TZ=")
-	})
-	cmd.Env = append(cmd.Env, "TZ=UTC")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = p.out, &said
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", filepath.Base(command[0]), err, said.String())
-	}
-	return nil
+	return err
 }

@@ -28,6 +28,8 @@ type restoring struct {
 	oldDatabase string
 	list        string
 	withoutList bool
+	withoutLog  bool
+	identity    string // file
 	identities  []age.Identity
 
 	head        backup.Head
@@ -44,7 +46,8 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	flags.StringVar(&r.oldDatabase, "old-database", "", "")
 	flags.StringVar(&r.list, "revocations", "", "")
 	flags.BoolVar(&r.withoutList, "without-revocations", false, "")
-	identity := flags.String("identity", "", "")
+	flags.BoolVar(&r.withoutLog, "without-log", false, "")
+	flags.StringVar(&r.identity, "identity", "", "")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err.Error()}
 	}
@@ -54,13 +57,16 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	if r.finish && r.logFollows {
 		return usageError{"--finish ends what --log-follows began: say one of the two"}
 	}
+	if r.withoutLog && !r.finish {
+		return usageError{"--without-log belongs to --finish"}
+	}
 	r.file = flags.Arg(0)
 	f, err := os.Open(r.file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read
-	if r.identities, err = readIdentity(*identity); err != nil {
+	if r.identities, err = p.readIdentity(r.identity); err != nil {
 		return err
 	}
 	if r.head, err = p.verifyBackup(f, r.identities, r.unsigned); err != nil {
@@ -89,7 +95,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	if r.logFollows {
-		p.say("Nobody can use the database yet. Apply the binary log with \"mems replay\", then end with:\n\n    mems restore --finish %s", r.file)
+		p.say("Nobody can use the database yet. Apply the binary log with\n\n    mems replay --log FOLDER --until TIME%s %s | mysql\n\nthen end with:\n\n    %s", r.readingFlags(), r.file, r.finishing())
 		return nil
 	}
 	return r.open(ctx, d, schema)
@@ -106,7 +112,8 @@ func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) 
 	if err != nil {
 		return err
 	}
-	err = schema.Restore(ctx, r.head.Schema, backup.Rows(plain))
+	source := store.Source{Version: r.head.Schema, Sum: r.head.Sum, LogFollows: r.logFollows}
+	err = schema.Restore(ctx, source, backup.Rows(plain))
 	if errors.Is(err, store.ErrNotEmpty) {
 		return fmt.Errorf("%w: restore into another one, which this command makes. "+
 			"Change the name at the end of MEMS_DATABASE_URL, such as to mems_restored; for a private server, change MEMS_DATA_DIR. Nothing was changed", err)
@@ -117,13 +124,43 @@ func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) 
 	return r.printSums(ctx, schema)
 }
 
+// readingFlags are the flags that this file is read with.
+func (r *restoring) readingFlags() string {
+	flags := ""
+	if r.identity != "" {
+		flags += " --identity " + r.identity
+	}
+	if r.unsigned {
+		flags += " --unsigned"
+	}
+	return flags
+}
+
+// finishing is the command that ends this restore.
+func (r *restoring) finishing() string {
+	flags := r.readingFlags()
+	if r.oldDatabase != "" {
+		flags += " --old-database " + r.oldDatabase
+	}
+	if r.list != "" {
+		flags += " --revocations " + r.list
+	}
+	if r.withoutList {
+		flags += " --without-revocations"
+	}
+	return "mems restore --finish" + flags + " " + r.file
+}
+
 // open revokes and erases again what the lists name, and lets the database be used.
 func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema) error {
-	if unfinished, err := schema.Restoring(ctx); err != nil || !unfinished {
-		return errors.Join(err, errors.New("nothing is being restored into this database, so there is nothing to finish"))
-	}
-	if err := schema.CheckFilled(ctx); err != nil {
+	switch unfinished, err := schema.Restoring(ctx); {
+	case err != nil:
 		return err
+	case !unfinished:
+		return errors.Join(schema.FinishRestore(ctx), errors.New("nothing is being restored into this database, so there is nothing to finish"))
+	}
+	if err := schema.CheckFinish(ctx, r.head.Sum, r.withoutLog); err != nil {
+		return r.otherBackup(err, r.file)
 	}
 	if err := schema.UpTo(ctx, db.Latest, r.reportMigration); err != nil {
 		return err
@@ -135,11 +172,11 @@ func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema)
 		}
 		defer func() { _ = st.Close() }()
 		if err := checkAuditKeys(ctx, st); err != nil {
-			return fmt.Errorf("%w\nNobody can use the database yet: with the keys set, run mems restore --finish %s", err, r.file)
+			return fmt.Errorf("%w\nNobody can use the database yet: with the keys set, run %s", err, r.finishing())
 		}
 		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
 		if err != nil {
-			return fmt.Errorf("revoke and erase again: %w\nNobody can use the database yet: run mems restore --finish %s", explain(err), r.file)
+			return fmt.Errorf("revoke and erase again: %w\nNobody can use the database yet: run %s", explain(err), r.finishing())
 		}
 		r.say("again revoked: %d API keys and %d calendar feeds; again erased: %d patients", done.APIKeys, done.CalendarFeeds, done.Patients)
 		if len(done.Open) > 0 {
@@ -195,7 +232,7 @@ func (r *restoring) readLists(ctx context.Context, d *database) error {
 }
 
 // readIdentity reads the private keys that --identity names; empty names none.
-func readIdentity(file string) ([]age.Identity, error) {
+func (p *program) readIdentity(file string) ([]age.Identity, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -224,6 +261,9 @@ func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsig
 		return head, backup.ErrNoBackup
 	case head.Schema > db.Latest:
 		return head, fmt.Errorf("it has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", head.Schema, db.Latest)
+	}
+	if head.Signed && len(p.backupKeys()) == 0 {
+		p.say("it is signed, and the signature was NOT verified: MEMS_AUDIT_KEYS is not set. Anybody may have written it")
 	}
 	if plain, err = backup.Open(f, identities); err != nil {
 		return head, err

@@ -129,3 +129,19 @@ func TestRestoreBeginsAnewAloud(t *testing.T) {
 		t.Errorf("exit %d: %s", code, said)
 	}
 }
+
+// A signed backup that is restored without the keys is said to be unverified.
+func TestUnverifiedSignatureIsTold(t *testing.T) {
+	t.Parallel()
+	const keys = "MEMS_AUDIT_KEYS=" + someKeys
+	file := filepath.Join(t.TempDir(), "signed.gz")
+	if code, said := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+storetest.New(t).DSN, keys); code != exitOK {
+		t.Fatal(said)
+	}
+	for _, env := range []string{keys, "MEMS_LOG_LEVEL=info"} {
+		code, said := runMEMS(t, []string{"restore", file}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN, env)
+		if code != exitOK || contains(said, "NOT verified", "MEMS_AUDIT_KEYS") == (env == keys) {
+			t.Errorf("%s: exit %d: %s", env, code, said)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	st, err := store.Open(store.Config{
-		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log,
+		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: now, Zone: p.zone, Log: log,
 		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(),
 		Partners: clinic.PartnerWindow{Lead: p.PartnerLeadTime, Horizon: p.PartnerHorizon},
 	})
@@ -86,7 +86,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer func() { _ = st.Close() }()
-	watch.Watch(telemetry.State{Store: st, CertificateExpires: certificateExpires, StatusDir: p.StatusDir, Now: time.Now})
+	watch.Watch(telemetry.State{Store: st, CertificateExpires: certificateExpires, StatusDir: p.StatusDir, Now: now})
 	desk, err := reception.Handler()
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	go keepHouse(ctx, st, log)
 	go indexTrail(ctx, st, log)
 	sender := delivery.New(delivery.Config{
-		Store: st, Message: server.WebhookMessage, Inside: inside, Version: version, Now: time.Now, Log: log, Observe: watch.Delivered,
+		Store: st, Message: server.WebhookMessage, Inside: inside, Version: version, Now: now, Log: log, Observe: watch.Delivered,
 	})
 	var sending sync.WaitGroup
 	sending.Go(func() { sender.Run(ctx) })

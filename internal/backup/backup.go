@@ -43,6 +43,10 @@ type Head struct {
 	Database    string `json:"database,omitempty"` // its name
 	LogFile     string `json:"log_file,omitempty"` // of the binary log, and where it stood
 	LogPosition uint64 `json:"log_position,omitempty"`
+
+	// Of a file that was read: Verify fills them in.
+	Sum    string `json:"-"` // its hash, hexadecimal: which file it is
+	Signed bool   `json:"-"` // by a key, which Verify compared if it was given any
 }
 
 // KindRevocations is a list of revoked keys and erased patients, not a backup.
@@ -149,7 +153,9 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 			return head, fmt.Errorf("it is cut off or damaged: %w", err)
 		}
 	}
-	return head, verifyEnd(strings.TrimSpace(strings.TrimPrefix(string(last), ends)), sum.Sum(nil), keys, unsigned)
+	end := strings.TrimSpace(strings.TrimPrefix(string(last), ends))
+	head.Sum, head.Signed = hex.EncodeToString(sum.Sum(nil)), strings.Contains(end, " signed ")
+	return head, verifyEnd(end, sum.Sum(nil), keys, unsigned)
 }
 
 // Body reads what stands between the first line and the last one of a small file.

@@ -17,10 +17,12 @@ import (
 	"time"
 )
 
-// Build compiles mems into a folder and returns the path of the binary.
-func Build(ctx context.Context, dir string) (binary string, err error) {
+// Build compiles mems into a folder, with more flags of "go build", and returns the path
+// of the binary.
+func Build(ctx context.Context, dir string, flags ...string) (binary string, err error) {
 	binary = filepath.Join(dir, "mems")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "mems/cmd/mems").CombinedOutput() //nolint:gosec // G204: our own
+	args := append(append([]string{"build", "-o", binary}, flags...), "mems/cmd/mems")
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput() //nolint:gosec // G204: our own
 	if err != nil {
 		return "", fmt.Errorf("build mems: %w\n%s", err, out)
 	}

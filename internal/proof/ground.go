@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -13,15 +15,23 @@ import (
 type ground interface {
 	// url is the MEMS_DATABASE_URL of the servers.
 	url() string
-	// create makes the empty database and returns connections for the checks.
-	create(ctx context.Context) (*sql.DB, error)
-	// strike injects one fault of the database, heals it after the pause, and says which.
-	strike(ctx context.Context, plan *rand.Rand, pause time.Duration) (string, error)
+	// create makes the empty database.
+	create(ctx context.Context) error
+	// open connects to the database where changes can be made at present. The caller
+	// closes it.
+	open(ctx context.Context) (*sql.DB, error)
+	// nodes connects to each copy of the data, when all of them have all changes.
+	nodes(ctx context.Context) ([]*sql.DB, error)
+	// faults are those of the database.
+	faults() []fault
 	// close ends everything; the data are thrown away.
 	close()
 }
 
-func newGround(ctx context.Context, o options, dir string) (ground, error) {
+func newGround(ctx context.Context, o options, dir string, calm func(bool), say io.Writer) (ground, error) {
+	if o.engine == "cluster" {
+		return newGroup(ctx, dir, calm, say)
+	}
 	s, err := localdb.Start(ctx, localdb.Options{Dir: dir, Engine: localdb.Engine(o.engine), Install: true, Durable: true})
 	if err != nil {
 		return nil, err
@@ -34,25 +44,57 @@ type single struct{ *localdb.Server }
 
 func (s single) url() string { return s.DSN("mems") }
 
-func (s single) create(ctx context.Context) (*sql.DB, error) {
-	db, err := sql.Open("mysql", s.DSN(""))
+func (s single) create(ctx context.Context) error {
+	return createDatabase(ctx, s.DSN(""))
+}
+
+func createDatabase(ctx context.Context, dsn string) error {
+	db, err := sql.Open("mysql", dsn)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer func() { _ = db.Close() }()
 	_, err = db.ExecContext(ctx, "CREATE DATABASE mems CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
-	_ = db.Close()
-	if err != nil {
-		return nil, err
-	}
+	return err
+}
+
+func (s single) open(context.Context) (*sql.DB, error) {
 	return sql.Open("mysql", s.DSN("mems")+"?parseTime=true")
 }
 
-func (s single) strike(ctx context.Context, _ *rand.Rand, pause time.Duration) (string, error) {
+func (s single) nodes(ctx context.Context) ([]*sql.DB, error) {
+	db, err := s.open(ctx)
+	return []*sql.DB{db}, err
+}
+
+func (s single) faults() []fault {
+	return []fault{
+		{"database killed", 4 * time.Second, s.killed},
+		{"database restarted", 5 * time.Second, s.restarted},
+		{"database stopped", 4 * time.Second, s.stopped},
+	}
+}
+
+func (s single) killed(ctx context.Context, plan *rand.Rand) (string, error) {
+	down := between(plan, 0, time.Second)
 	if err := s.Kill(); err != nil { //nolint:contextcheck // a crash asks nobody
 		return "", err
 	}
-	time.Sleep(pause)
-	return "killed the database", s.Restart(ctx)
+	pause(ctx, down)
+	return fmt.Sprintf("kill -9, down %s", down), s.Restart(ctx)
+}
+
+func (s single) restarted(ctx context.Context, _ *rand.Rand) (string, error) {
+	return "SIGTERM", s.Restart(ctx)
+}
+
+func (s single) stopped(ctx context.Context, plan *rand.Rand) (string, error) {
+	still := between(plan, time.Second, 6*time.Second)
+	if err := s.Suspend(); err != nil {
+		return "", err
+	}
+	pause(ctx, still)
+	return fmt.Sprintf("SIGSTOP %s", still), s.Resume()
 }
 
 func (s single) close() {

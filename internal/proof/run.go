@@ -13,40 +13,54 @@ import (
 // finish against healthy servers.
 func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Writer) error {
 	end := h.began.Add(r.duration)
-	var clients sync.WaitGroup
+	f.wire.began = h.began
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	f.wire.watch(watching, f.servers)
+	var clients, others sync.WaitGroup
 	for number := range r.clients {
-		c := &client{f: f, h: h, number: number, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: a plan
+		c := &client{f: f, h: h, number: number, seed: r.seed, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: pauses
 		clients.Go(func() {
 			for time.Now().Before(end) && ctx.Err() == nil {
 				c.act(ctx)
 			}
 		})
 	}
-	plan := rand.New(rand.NewPCG(r.seed, 1<<32)) //nolint:gosec // G404: a plan
-	for ctx.Err() == nil && time.Until(end) > 0 {
-		time.Sleep(min(time.Until(end), time.Duration(1000+plan.IntN(2000))*time.Millisecond))
-		if time.Until(end) <= 0 {
-			break
-		}
-		what, err := f.inject(ctx, plan)
-		if err != nil {
-			return err
-		}
-		r.injected++
-		_, _ = fmt.Fprintf(say, "%5.1f s  %-22s %s\n", time.Since(h.began).Seconds(), what, h.summary())
-	}
+	others.Go(func() { r.stale = f.witness(watching, rand.New(rand.NewPCG(r.seed, 1<<33))) })           //nolint:gosec // G404: a plan
+	others.Go(func() { r.backstop = f.intrude(watching, rand.New(rand.NewPCG(r.seed, 1<<34)), f.day) }) //nolint:gosec // G404: a plan
+	err := r.torment(ctx, f, end, say)
 	clients.Wait()
+	r.lasted = time.Since(h.began)
+	stop()
+	others.Wait()
+	if err != nil {
+		return err
+	}
 	return ctx.Err()
 }
 
-// inject carries out one fault and heals it.
-func (f *field) inject(ctx context.Context, plan *rand.Rand) (string, error) {
-	number := plan.IntN(len(f.servers))
-	pause := time.Duration(plan.IntN(1000)) * time.Millisecond
-	if plan.IntN(3) == 0 {
-		return f.ground.strike(ctx, plan, pause)
+// torment injects one fault after the other, with a pause in which everything recovers.
+func (r *result) torment(ctx context.Context, f *field, end time.Time, say io.Writer) error {
+	plan := rand.New(rand.NewPCG(r.seed, 1<<32)) //nolint:gosec // G404: a plan
+	d := &deck{plan: plan, all: f.faults()}
+	if d.all = chosen(d.all, r.faults); len(d.all) == 0 {
+		return fmt.Errorf("no fault of this engine is called %q", r.faults)
 	}
-	f.servers[number].kill()
-	time.Sleep(pause)
-	return fmt.Sprintf("killed server %d", number), f.start(ctx, f.servers[number])
+	for ctx.Err() == nil {
+		pause(ctx, min(time.Until(end), between(plan, time.Second, 3*time.Second)))
+		one, found := d.next(time.Until(end))
+		if !found {
+			pause(ctx, time.Until(end))
+			return nil
+		}
+		b := band{name: one.name, from: time.Since(f.wire.began)}
+		detail, err := one.inject(ctx, plan)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%s: %w", one.name, err)
+		}
+		b.detail, b.to = detail, time.Since(f.wire.began)
+		r.bands = append(r.bands, b)
+		_, _ = fmt.Fprintf(say, "%6.1f s  %-22s %-36s %s\n", b.to.Seconds(), b.name, b.detail, r.history.summary())
+	}
+	return ctx.Err()
 }

@@ -127,6 +127,17 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 	return false, checkMerged(ctx, t, id)
 }
 
+// guardPatientOf is guardPatient for the patient of a record that was read without a lock.
+// When that patient was merged meanwhile, the record is the surviving patient's by now:
+// another attempt finds it so.
+func guardPatientOf(ctx context.Context, t *tx, id int64) error {
+	_, err := guardPatient(ctx, t, id)
+	if errors.Is(err, clinic.ErrPatientMerged) {
+		return errMoved
+	}
+	return err
+}
+
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into
 // another, if the caller can access either: to others it is not there.
 func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {

@@ -70,7 +70,7 @@ func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
 		return err
 	}
 	for _, patient := range patients {
-		if _, err := guardPatient(ctx, t, patient); err != nil {
+		if err := guardPatientOf(ctx, t, patient); err != nil {
 			return err
 		}
 	}

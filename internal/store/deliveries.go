@@ -69,11 +69,12 @@ const dueDeliveriesSQL = `
 	ORDER BY next_at, id
 	LIMIT ?`
 
-// ClaimDeliveries takes messages that are due, at most so many of each webhook, to
-// be sent by the caller alone. A message waits while an earlier one about the same record is pending.
+// ClaimDeliveries takes messages that are due, to be sent by the caller alone: of each
+// webhook at most each, less those of its that the caller has under way, by webhook. A
+// message waits while an earlier one about the same record is pending.
 //
 // A claim is one guarded UPDATE of next_at: the process that changes it first has the message.
-func (s *Store) ClaimDeliveries(ctx context.Context, each int) ([]clinic.Delivery, error) {
+func (s *Store) ClaimDeliveries(ctx context.Context, each int, underWay map[int64]int) ([]clinic.Delivery, error) {
 	var hooks []webhookRow
 	if err := s.db.SelectContext(ctx, &hooks, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
 		return nil, translate(ctx, err)
@@ -85,9 +86,13 @@ func (s *Store) ClaimDeliveries(ctx context.Context, each int) ([]clinic.Deliver
 		if err != nil {
 			return claimed, err
 		}
+		free := each - underWay[w.ID]
+		if free <= 0 {
+			continue
+		}
 		hooks[i].signedUntil(now, &w)
 		var rows []deliveryRow
-		err = s.db.SelectContext(ctx, &rows, dueDeliveriesSQL, w.ID, now, each)
+		err = s.db.SelectContext(ctx, &rows, dueDeliveriesSQL, w.ID, now, free)
 		if err != nil {
 			return claimed, translate(ctx, err)
 		}

@@ -251,7 +251,7 @@ func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) er
 	err := sc.pool.QueryRowContext(ctx, `
 		SELECT COUNT(*), COALESCE(SUM(table_name IN ('installation', 'goose_db_version')), 0)
 		FROM information_schema.tables
-		WHERE table_schema = DATABASE() AND table_name <> '`+leaseTable+`'`).Scan(&tables, &ours)
+		WHERE table_schema = DATABASE() AND table_name NOT IN `+ownTables).Scan(&tables, &ours)
 	if err != nil {
 		return err
 	}

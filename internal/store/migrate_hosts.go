@@ -10,12 +10,9 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// primaryWithin is how long a migration waits for the cluster's next primary.
-const primaryWithin = time.Minute
-
 // throughFailover runs work, and again when the cluster changed its primary in the
 // meantime: every statement of a migration can be repeated, also one whose outcome is
-// unknown. It gives up when no statement was run for primaryWithin.
+// unknown. It gives up when no statement was run for within.primary.
 func (sc *Schema) throughFailover(ctx context.Context, work func() error) error {
 	var expired <-chan time.Time
 	for ran := sc.ran - 1; ; {
@@ -24,17 +21,17 @@ func (sc *Schema) throughFailover(ctx context.Context, work func() error) error 
 			return err
 		}
 		if sc.ran > ran {
-			ran, expired = sc.ran, time.After(primaryWithin)
+			ran, expired = sc.ran, time.After(sc.within.primary)
 		}
 		if sc.OnFailover != nil {
-			sc.OnFailover(err, primaryWithin)
+			sc.OnFailover(err, sc.within.primary)
 		}
 		for found := false; !found; found = sc.pool.PingContext(ctx) == nil {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-expired:
-				return fmt.Errorf("waited %s for a server of the cluster that accepts changes: %w", primaryWithin, err)
+				return fmt.Errorf("waited %s for a server of the cluster that accepts changes: %w", sc.within.primary, err)
 			case <-time.After(probeEvery):
 			}
 		}

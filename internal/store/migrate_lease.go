@@ -28,13 +28,17 @@ import (
 
 const leaseTable = "mems_migration_lease"
 
-const (
-	// leaseSeconds is how long a process that lost its server has to go on elsewhere.
-	leaseSeconds = "60"
-	// lockWithin is how long a migration waits for another one.
-	lockWithin = 10 * time.Minute
-	leasePause = 500 * time.Millisecond
-)
+const leasePause = 500 * time.Millisecond
+
+// waits are how long a migration waits before it gives up, in whole seconds where the
+// database waits.
+type waits struct {
+	lock    time.Duration // for another process that migrates
+	lease   time.Duration // that a process which lost its server has to continue elsewhere
+	primary time.Duration // for the cluster's next primary
+}
+
+var usualWaits = waits{lock: 10 * time.Minute, lease: time.Minute, primary: time.Minute}
 
 // leaseServer tells servers apart: those that replicate differ in server_id.
 const leaseServer = `LEFT(CONCAT_WS(' ', @@hostname, @@port, @@server_id), 255)`
@@ -71,8 +75,8 @@ func (sc *Schema) takeLease(ctx context.Context, conn *sql.Conn, within time.Dur
 	for expired := time.After(within); ; {
 		result, err := conn.ExecContext(ctx, `
 			UPDATE `+leaseTable+`
-			SET owner = ?, server = `+leaseServer+`, expires_at = UTC_TIMESTAMP(6) + INTERVAL `+leaseSeconds+` SECOND
-			WHERE id = 1 AND (owner = ? OR server = `+leaseServer+` OR expires_at <= UTC_TIMESTAMP(6))`, sc.owner, sc.owner)
+			SET owner = ?, server = `+leaseServer+`, expires_at = UTC_TIMESTAMP(6) + INTERVAL ? SECOND
+			WHERE id = 1 AND (owner = ? OR server = `+leaseServer+` OR expires_at <= UTC_TIMESTAMP(6))`, sc.owner, sc.within.lease.Seconds(), sc.owner)
 		if err != nil {
 			return err
 		}
@@ -97,8 +101,8 @@ func (sc *Schema) takeLease(ctx context.Context, conn *sql.Conn, within time.Dur
 // Errors: ErrTakenOver; those of a server that is not the writable primary.
 func (sc *Schema) renewLease(ctx context.Context, conn *sql.Conn) error {
 	result, err := conn.ExecContext(ctx, `
-		UPDATE `+leaseTable+` SET expires_at = UTC_TIMESTAMP(6) + INTERVAL `+leaseSeconds+` SECOND
-		WHERE id = 1 AND owner = ?`, sc.owner)
+		UPDATE `+leaseTable+` SET expires_at = UTC_TIMESTAMP(6) + INTERVAL ? SECOND
+		WHERE id = 1 AND owner = ?`, sc.within.lease.Seconds(), sc.owner)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
 		return ErrTakenOver // and ended: there is no such table
 	}

@@ -230,7 +230,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 			return clinic.Appointment{}, err
 		}
 	}
-	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var row appointmentRow

@@ -32,7 +32,7 @@ var (
 // Until FinishRestore, Ready and Up refuse the database.
 //
 // Errors: ErrNotEmpty, those of Up.
-func (sc *Schema) Restore(ctx context.Context, version int64, inserts iter.Seq2[string, error]) (err error) {
+func (sc *Schema) Restore(ctx context.Context, source Source, inserts iter.Seq2[string, error]) (err error) {
 	if err := sc.createDatabase(ctx); err != nil {
 		return hint(err)
 	}
@@ -47,7 +47,7 @@ func (sc *Schema) Restore(ctx context.Context, version int64, inserts iter.Seq2[
 			err = errors.Join(err, sc.dropEverything(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err := sc.UpTo(ctx, version, func(Migration) {}); err != nil {
+	if err := sc.UpTo(ctx, source.Version, func(Migration) {}); err != nil {
 		return err
 	}
 	conn, err := sc.pool.Conn(ctx)
@@ -56,7 +56,7 @@ func (sc *Schema) Restore(ctx context.Context, version int64, inserts iter.Seq2[
 	}
 	// The session's settings must not reach the next user of the connection.
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
-	triggers, err := sc.prepareRestore(ctx, conn)
+	triggers, err := sc.prepareRestore(ctx, conn, source)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (sc *Schema) CheckEmpty(ctx context.Context) error {
 	}
 	if !slices.Contains(tables, versionTable) {
 		for _, name := range tables { // where a killed restore had got to
-			if name != "installation" && name != "mems_may_create_triggers" && name != leaseTable {
+			if name != "installation" && name != "mems_may_create_triggers" && name != leaseTable && name != restoreTable {
 				return ErrNotEmpty
 			}
 		}
@@ -155,20 +155,20 @@ func (sc *Schema) CheckFilled(ctx context.Context) error {
 	return err
 }
 
-// FinishRestore opens a restored database.
-// Errors: ErrRowsMissing.
+// FinishRestore opens a restored database; call CheckFinish first. What one that was
+// stopped in the middle has left, the next one removes.
 func (sc *Schema) FinishRestore(ctx context.Context) error {
-	if err := sc.CheckFilled(ctx); err != nil {
+	if _, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`); err != nil {
 		return err
 	}
-	_, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`)
+	_, err := sc.pool.ExecContext(ctx, `DROP TABLE IF EXISTS `+restoreTable)
 	return err
 }
 
 // prepareRestore makes a migrated database ready for rows that are right already:
 // no triggers, which it returns, no checks of foreign keys, and no rows that the
 // migrations made.
-func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn) (triggers []string, err error) {
+func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Source) (triggers []string, err error) {
 	files, err := migrationFiles()
 	if err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn) (triggers 
 	for _, name := range names {
 		statements = append(statements, `DROP TRIGGER `+name)
 	}
-	statements = append(statements, markRestore) // before anything goes
+	statements = append(append(statements, makeSteps(source)...), markRestore) // before anything goes
 	for _, name := range tables {
 		if name == versionTable {
 			name += ` WHERE id <> 0`

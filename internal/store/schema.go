@@ -71,6 +71,7 @@ type Schema struct {
 	owner  string // of the lease
 	lock   string // name of the server's lock
 	ran    int    // statements
+	within waits
 }
 
 // Migration is one step of the schema.
@@ -99,7 +100,7 @@ func OpenSchema(dsn string) (*Schema, error) {
 	// The lock's name is the server's, so it must tell databases apart, and at
 	// most 64 characters long on MySQL.
 	sum := sha256.Sum256([]byte(config.DBName))
-	return &Schema{config: config, pool: pool.DB, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16])}, nil
+	return &Schema{config: config, pool: pool.DB, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16]), within: usualWaits}, nil
 }
 
 // Close closes the connections.
@@ -161,11 +162,11 @@ func (sc *Schema) upTo(ctx context.Context, version int64, report func(Migration
 // finish computes the keys of all patients that have none or old ones, once every
 // migration has been run.
 func (sc *Schema) finish(ctx context.Context, version int64) error {
-	if version < math.MaxInt64 {
+	if version < db.Latest {
 		return nil
 	}
-	for db := sqlx.NewDb(sc.pool, "mysql"); ; {
-		if n, err := rekeyPatients(ctx, db); err != nil || n == 0 {
+	for pool := sqlx.NewDb(sc.pool, "mysql"); ; {
+		if n, err := rekeyPatients(ctx, pool); err != nil || n == 0 {
 			return err
 		}
 	}
@@ -294,19 +295,35 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migra
 	}
 	defer func() { _ = conn.Close() }() // gives the lock back if what follows could not
 	var got sql.NullInt64
-	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, ?)`, sc.lock, int(lockWithin/time.Second)).Scan(&got); err != nil {
+	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, ?)`, sc.lock, int(sc.within.lock/time.Second)).Scan(&got); err != nil {
 		return err
 	}
 	if got.Int64 != 1 {
-		return errors.New("another process has been migrating this database for ten minutes")
+		return fmt.Errorf("another process has been migrating this database for %s", sc.within.lock)
 	}
 	whole := context.WithoutCancel(ctx)
 	defer func() { _, _ = conn.ExecContext(whole, `DO RELEASE_LOCK(?)`, sc.lock) }()
-	if err := sc.takeLease(ctx, conn, lockWithin); err != nil {
+	if err := sc.takeLease(ctx, conn, sc.within.lock); err != nil {
 		return err
 	}
 	defer sc.dropLease(whole, conn)
+	if err := beginVersions(whole, conn); err != nil {
+		return err
+	}
 	return work(p, files)
+}
+
+// beginVersions inserts the first row of the table of versions, which goose asks for.
+// Goose makes the table and the row one after the other, and one that stops in between
+// leaves a table in which it finds no version at all. Nothing is done without the table.
+func beginVersions(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `
+		INSERT INTO `+versionTable+` (version_id, is_applied)
+		SELECT 0, 1 FROM (SELECT COUNT(*) AS n FROM `+versionTable+`) AS versions WHERE n = 0`)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
+		return nil
+	}
+	return err
 }
 
 // createDatabase creates the database when the server does not have it.

@@ -291,7 +291,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 			return nil, nil, err
 		}
 	}
-	if _, err := guardPatient(ctx, t, row.PatientID); err != nil {
+	if err := guardPatientOf(ctx, t, row.PatientID); err != nil {
 		return nil, nil, err
 	}
 	// Whoever changes a series or one of its dates holds the patient's guard.

@@ -45,6 +45,11 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 	return k, s.recordRead(ctx, clinic.KindTicket, k.ID, k.PatientID)
 }
 
+// sameRecord reports whether two references lead to the same record, or both to none.
+func sameRecord(a, b *int64) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
 // lockTicket takes the guards of the ticket's doctor, of its visit's, of another
 // doctor unless 0, and of the patient, and then reads the ticket and the visit.
 func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticket, *clinic.Appointment, error) {
@@ -78,14 +83,14 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 			return clinic.Ticket{}, nil, err
 		}
 	}
-	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
 		return clinic.Ticket{}, nil, err
 	}
 	var row ticketRow
 	if err := t.GetContext(ctx, &row, `SELECT `+ticketColumns+` FROM tickets WHERE id = ? FOR UPDATE`, id); err != nil {
 		return clinic.Ticket{}, nil, err
 	}
-	if row.DoctorID != party.Doctor || row.PatientID != party.Patient {
+	if row.DoctorID != party.Doctor || row.PatientID != party.Patient || !sameRecord(row.AppointmentID, party.Visit) {
 		return clinic.Ticket{}, nil, errMoved // the guards taken are not those it needs now
 	}
 	if party.Visit == nil {

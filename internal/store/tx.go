@@ -104,6 +104,7 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 		if err == nil {
 			return freed, nil
 		}
+		s.reportBackstop(ctx, err)
 		if forWantOfTime(err) {
 			looked := s.look(ctx, body)
 			if !errors.Is(looked, errFree) && !isTransient(looked) {

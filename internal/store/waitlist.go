@@ -415,7 +415,7 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 			return clinic.WaitlistEntry{}, err
 		}
 	}
-	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
 	var row waitlistRow

@@ -230,9 +230,10 @@ init {
 		run Reschedule(3);
 		run Crash();
 #ifndef SMALL
-		run Book(0)
+		run Book(0);
 #endif
 #endif
+		GOES_ON
 	}
 }
 

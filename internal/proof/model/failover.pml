@@ -4,7 +4,8 @@
    A client books through one of two servers; nodes 0 and 1 hold the data. A transaction
    that the group has certified survives the primary; one that it has not is gone. The
    new primary lets nobody in before it has applied what was certified
-   (BEFORE_ON_PRIMARY_FAILOVER). A rival books the same slot. */
+   (BEFORE_ON_PRIMARY_FAILOVER), or lets them in at once (EVENTUAL). A rival books the
+   same slot. */
 #define KEEP_RESULTS
 #include "common.h"
 
@@ -19,12 +20,13 @@
 
 byte primary = 0;
 bool up[2];
-byte epoch[2];            /* rises with each primary: connections to the former one are dropped */
 byte guard[2] = FREE;     /* row locks belong to the node */
 byte slot[2];             /* who has the slot, as the node's tables say */
 bool has_key[2];          /* the client's key row, written with the booking */
 byte log = NOBODY;        /* what the group has certified */
 bool log_key;
+byte faults;              /* connections lost and commits refused for no reason of ours: bounded */
+#define FAULTS 3
 byte made;                /* a ghost: bookings of the client that were certified */
 byte result[CALLS];
 
@@ -34,11 +36,16 @@ inline release() { d_step { UNLOCK(guard[0]); UNLOCK(guard[1]) } }
 inline transaction(who, node, verdict) {
 	verdict = 0;
 	if
+#ifdef SPOILT_FORMER_PRIMARY_KEPT
+	:: node = 0 /* hosts.go: the pool goes on with the server that it began with */
+#else
 	:: atomic { up[primary] -> node = primary }
+#endif
 	fi;
 #ifndef SPOILT_NO_CERTIFICATION
 	if
-	:: slot[node] == log && has_key[node] == log_key || !up[node] /* the new primary has applied its backlog */
+	:: slot[node] == log && has_key[node] == log_key || !up[node] /* BEFORE_ON_PRIMARY_FAILOVER: it has applied its backlog */
+	:: true /* EVENTUAL: what it has not applied yet is found by certification */
 	fi;
 #endif
 	if
@@ -75,8 +82,9 @@ inline send_commit(who, node, verdict) {
 			unanswered(verdict)
 		:: !up[node] -> release(); unanswered(verdict)
 		fi
-	:: up[node] -> release(); verdict = UNAVAILABLE       /* 3101: certification failed, isRolledBack */
-	:: up[node] -> release(); unanswered(verdict)         /* the connection is lost before it was certified */
+	:: up[node] && log != NOBODY -> release(); verdict = UNAVAILABLE /* 3101: certification failed, isRolledBack */
+	:: d_step { up[node] && faults < FAULTS -> faults++ }; release(); verdict = UNAVAILABLE /* 3101, for another row */
+	:: d_step { up[node] && faults < FAULTS -> faults++ }; release(); unanswered(verdict)   /* the connection is lost before it was certified */
 	:: !up[node] -> release(); unanswered(verdict)
 	fi
 }
@@ -90,7 +98,7 @@ inline unanswered(verdict) {
 }
 
 proctype Client() {
-	byte node, verdict, tries;
+	byte node, verdict;
 	bool before;
 	do
 	:: d_step { before = (made > 0) };
@@ -100,21 +108,17 @@ proctype Client() {
 		:: verdict == UNAVAILABLE ->
 			assert(before || made == 0) /* "nothing was changed" is true */
 		:: verdict == OUT_UNKNOWN
-		fi;
+		fi /* the same key again */
 #ifdef SPOILT_RETRY_WITHOUT_KEY
-		d_step { has_key[0] = false; has_key[1] = false; log_key = false };
+		; d_step { has_key[0] = false; has_key[1] = false; log_key = false }
 #endif
-		if /* the same key again; after so many failures the group is left alone */
-		:: tries < 2 -> tries++
-		:: tries == 2
-		fi
 	od;
 	skip; /* where break goes to */
 	d_step {
 		assert(verdict != OK || made == 1);    /* the retry tells the truth ... */
 		assert(verdict != TAKEN || made == 0); /* ... and no client stands in its own way */
 		assert(made <= 1);
-		node = 0; tries = 0; before = false
+		node = 0; before = false
 	};
 	ANSWER(0, verdict)
 }
@@ -143,8 +147,11 @@ proctype Failover() {
 }
 
 init {
-	atomic { up[0] = true; up[1] = true; run Client(); run Rival(); run Applier(); run Failover() }
+	atomic { up[0] = true; up[1] = true; run Client(); run Rival(); run Applier(); run Failover(); GOES_ON }
 }
+
+/* The client is told in the end, whatever fails, as long as faults do. */
+ltl every_call_ends { <> (answered == CALLS) }
 
 /* What was told to be booked stays booked, on whatever node is asked. */
 ltl never_lost { [] (result[0] == OK -> (log == OURS && [] (log == OURS))) }

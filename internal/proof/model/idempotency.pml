@@ -142,6 +142,6 @@ proctype Crash() {
 	fi
 }
 
-init { atomic { run Sender(0); run Sender(1); run Rival(); run Crash() } }
+init { atomic { run Sender(0); run Sender(1); run Rival(); run Crash(); GOES_ON } }
 
 ltl every_call_ends { <> (answered == CALLS) }

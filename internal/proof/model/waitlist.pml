@@ -6,7 +6,11 @@
    it if it is free; maintenance passes on offers that have expired. */
 #include "common.h"
 
+#ifdef SMALL
+#define CALLS 4 /* the second entry accepts nothing */
+#else
 #define CALLS 5 /* cancel, undo, accept, accept, walk-in */
+#endif
 #define WAITING 0
 #define OFFERED 1
 #define BOOKED 2
@@ -55,11 +59,16 @@ proctype Cancel() { /* _pid 1 */
 		if
 		:: FITS(0) -> offer(0, true)       /* offerUnderGuard, in the same transaction */
 		:: true ->                         /* the type needs a room: after the commit */
+#ifdef SPOILT_FREED_IN_MEMORY
+			d_step { appointment = false; UNLOCK(doctor) };
+			freed = true /* remembered by the process, which may die before */
+#else
 			d_step {
 				appointment = false;
 				freed = true; /* freed.go:writeFreed */
 				UNLOCK(doctor)
 			}
+#endif
 		fi;
 		verdict = OK
 	} unless { DIES -> verdict = CRASHED; release() };
@@ -209,9 +218,15 @@ proctype Crash() {
 
 init {
 	atomic {
-		run Cancel(); run Undo(); run Accept(0); run Accept(1); run WalkIn();
-		run Maintenance(); run Clock(); run Crash()
+		run Cancel(); run Undo(); run Accept(0); run WalkIn();
+#ifndef SMALL
+		run Accept(1);
+#endif
+		run Maintenance(); run Clock(); run Crash(); GOES_ON
 	}
 }
 
 ltl offers_end { [] (LIVE(0) -> <> !LIVE(0)) && [] (status[0] == OFFERED -> <> (status[0] != OFFERED)) }
+
+/* A time that is free in the end has been offered to all who wait for it. */
+ltl freed_is_offered { <> [] (TAKEN || !FITS(0) && !FITS(1)) }

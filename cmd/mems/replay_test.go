@@ -1,0 +1,87 @@
+package main
+
+import (
+	"database/sql"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/internal/localdb"
+)
+
+// rehearse restores into the database of the later recovery and drops it, while the
+// old one goes on: the binary log then has the statements and rows of both.
+func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
+	t.Helper()
+	into := "MEMS_DATABASE_URL=" + db.DSN("mems_restored")
+	keys := "MEMS_AUDIT_KEYS=" + someKeys
+	replay := []string{"replay", "--log", log, "--until", time.Now().UTC().Add(time.Second).Format(time.RFC3339)}
+	expect := func(code int, args []string, says ...string) string {
+		t.Helper()
+		got, said := runMEMS(t, args, into, keys)
+		if got != code || !contains(said, says...) {
+			t.Fatalf("%v: exit %d\n%s", args, got, last(said, 3000))
+		}
+		return said
+	}
+	apply := func(script string) string {
+		c := exec.CommandContext(t.Context(), client, "--socket="+db.Socket(), "--user=root")
+		c.Stdin = strings.NewReader(script)
+		said, _ := c.CombinedOutput() // of an error, its words
+		return string(said)
+	}
+	if said := apply("UPDATE mems.doctors SET specialization = 'Other'"); said != "" { // or the second backup is the first
+		t.Fatal(said)
+	}
+	other := filepath.Join(t.TempDir(), "other.gz")
+	if code, said := runMEMS(t, []string{"backup", "--binlog-position", other}, "MEMS_DATABASE_URL="+db.DSN("mems"), keys); code != exitOK {
+		t.Fatal(said)
+	}
+	expect(exitOK, []string{"restore", "--log-follows", "--without-revocations", file}, "mems restore --finish --without-revocations "+file)
+	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "mems replay", "--without-log")
+	expect(exitFailed, append(replay, other), "restored from another backup")
+	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", other}, "restored from another backup")
+	script := expect(exitOK, append(replay, file))
+	if said := apply("INSERT INTO mems_restored.mems_restore (step) VALUES ('log begun')"); said != "" {
+		t.Fatal(said) // as a client that an error stopped leaves it
+	}
+	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "not applied to its end")
+	apply("DELETE FROM mems_restored.mems_restore WHERE step = 'log begun'")
+	if said := apply(script); said != "" {
+		t.Fatal(said)
+	}
+	if said := apply(script); !contains(said, "Duplicate entry", "log begun") {
+		t.Errorf("the log was applied twice: %s", said)
+	}
+	expect(exitFailed, append(replay, file), "applied to this database before")
+	expect(exitOK, []string{"restore", "--finish", "--without-revocations", file})
+	if said := apply("SELECT step FROM mems_restored.mems_restore"); !contains(said, "1146") {
+		t.Errorf("the mark is still there: %s", said)
+	}
+	apply("DROP DATABASE mems_restored")
+}
+
+// changeSchemaByHand does what the log's reader leaves out or repeats when it goes by the
+// default database of the session.
+func changeSchemaByHand(t *testing.T, db *localdb.Server) {
+	t.Helper()
+	root, err := sql.Open("mysql", db.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	root.SetMaxOpenConns(1)
+	for _, text := range []string{
+		"CREATE DATABASE elsewhere", "ALTER TABLE mems.doctors ADD COLUMN by_hand INT NOT NULL DEFAULT 7", // no default database
+		"USE elsewhere", "ALTER TABLE mems.rooms ADD COLUMN by_hand INT NULL",
+		"USE mems", "CREATE TABLE elsewhere.notes (id INT PRIMARY KEY)", "ALTER TABLE mems.patients ADD COLUMN by_hand INT NULL",
+		"ALTER TABLE appointments ADD COLUMN by_hand INT NULL", "GRANT SELECT ON mems.doctors TO 'mems_app'@'%'",
+		"UPDATE mems.patients SET by_hand = id",
+	} {
+		if _, err := root.ExecContext(t.Context(), text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+}
