@@ -16,10 +16,12 @@ ENGINE    ?=
 ARGS      ?=
 BENCHARGS ?=
 ATTACKARGS ?=
-# For make prove.
+# For make prove and make prove-it-can-fail.
 DURATION  ?= 1m
 CLIENTS   ?= 16
 SEED      ?= 0
+FAULTS    ?=
+WITHOUT   ?=
 TESTARGS  ?=
 
 # --- pinned versions ----------------------------------------------------------
@@ -144,8 +146,12 @@ attack: go-present ## hostile clients against real servers; prints which defence
 	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)
 
 .PHONY: prove
-prove: go-present ## book while servers and the database are killed, then check everything; ENGINE DURATION CLIENTS SEED
-	@$(GO) run ./internal/proof$(if $(ENGINE), -engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) -seed $(SEED)
+prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS SEED FAULTS
+	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) -seed $(SEED) $(if $(FAULTS),-faults '$(FAULTS)')
+
+.PHONY: prove-it-can-fail
+prove-it-can-fail: go-present ## prove copies without a safeguard each, and fail unless each is caught; WITHOUT=guard,feed,...
+	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -can-fail '$(or $(WITHOUT),all)'
 
 ##@ Contract
 
@@ -297,7 +303,7 @@ check-proxies: go-present ## the proxies' examples with nginx, HAProxy and Caddy
 	$(WITHDB) $(GO) test -tags proxies -count=1 -timeout=10m -run '^TestProxies' ./cmd/mems
 
 .PHONY: check-package
-check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 made for it
+check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 that is booted for it
 	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
 	@.ci/package
 

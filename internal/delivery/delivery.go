@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -48,19 +49,28 @@ type Config struct {
 const (
 	// attemptLimit is how long a receiver may take, connection and all.
 	attemptLimit = 10 * time.Second
-	// atOnce bounds the messages of one webhook that are under way at once.
-	atOnce = 4
+	// atOnce bounds the messages of one webhook that this process sends at once.
+	atOnce = 8
 	// interval is how often other processes' changes, and what is to be tried again,
-	// are looked for. What this process commits is sent at once.
+	// are looked for. What this process commits is sent at once, unless turns come fast.
 	interval = 500 * time.Millisecond
+	// spacing is the least time between the beginnings of two turns: each is a
+	// transaction with a flush of its own, and what comes meanwhile shares the next one.
+	spacing = 60 * time.Millisecond
 	// storeLimit bounds one turn's work with the database.
 	storeLimit = 10 * time.Second
 )
 
 // Sender sends messages.
 type Sender struct {
-	cfg    Config
-	client *http.Client
+	cfg      Config
+	client   *http.Client
+	interval time.Duration
+	finished chan struct{} // given by left
+
+	mu       sync.Mutex
+	underWay map[int64]int  // messages, by webhook
+	limited  map[int64]bool // by webhook: the last claim was as large as atOnce allowed
 }
 
 // New builds a Sender.
@@ -75,7 +85,7 @@ func New(cfg Config) *Sender {
 	}
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
-	return &Sender{cfg: cfg, client: &http.Client{
+	return &Sender{cfg: cfg, interval: interval, finished: make(chan struct{}, 1), underWay: map[int64]int{}, limited: map[int64]bool{}, client: &http.Client{
 		Timeout: attemptLimit,
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: attemptLimit,
@@ -88,41 +98,100 @@ func New(cfg Config) *Sender {
 
 // Run gives changes their places in the feed and sends what is due, until ctx ends.
 func (s *Sender) Run(ctx context.Context) {
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
-	var turns sync.WaitGroup
-	defer turns.Wait()
+	var sending sync.WaitGroup
+	defer sending.Wait()
 	for {
 		changed := s.cfg.Store.Changed()
-		if s.turn(ctx, &turns) {
-			continue
+		rested := time.After(spacing)
+		more := s.place(ctx)
+		s.sendDue(ctx, &sending)
+		for wait := !more; wait; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.finished:
+				s.sendDue(ctx, &sending)
+			case <-changed:
+				wait = false
+			case <-tick.C:
+				wait = false
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		case <-tick.C:
+		for wait := !more; wait; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.finished:
+				s.sendDue(ctx, &sending)
+			case <-rested:
+				wait = false
+			}
 		}
 	}
 }
 
-// turn begins to send what is due and reports whether there is more to do at once.
-func (s *Sender) turn(ctx context.Context, turns *sync.WaitGroup) (more bool) {
+// place gives changes their places in the feed and reports whether there are more.
+func (s *Sender) place(ctx context.Context) (more bool) {
 	limit, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	more, err := s.cfg.Store.PlaceChanges(limit)
+	more, err := s.cfg.Store.AssignPositions(limit)
 	if err != nil {
 		s.cfg.Log.DebugContext(ctx, "changes were not given their places", "cause", err)
 		return false
 	}
-	due, err := s.cfg.Store.ClaimDeliveries(limit, atOnce)
+	return more
+}
+
+// sendDue begins to send what is due, as far as atOnce allows.
+func (s *Sender) sendDue(ctx context.Context, sending *sync.WaitGroup) {
+	limit, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	s.mu.Lock()
+	underWay := maps.Clone(s.underWay)
+	s.mu.Unlock()
+	due, err := s.cfg.Store.ClaimDeliveries(limit, atOnce, underWay)
 	if err != nil {
-		s.cfg.Log.DebugContext(ctx, "messages were not taken", "cause", err)
+		s.cfg.Log.DebugContext(ctx, "messages were not claimed", "cause", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	claimed := map[int64]int{}
+	for _, d := range due {
+		claimed[d.Destination.ID]++
+	}
+	for id, n := range underWay {
+		s.limited[id] = n+claimed[id] >= atOnce
+	}
+	for id, n := range claimed {
+		s.limited[id] = n+underWay[id] >= atOnce
 	}
 	for _, d := range due {
-		turns.Go(func() { s.deliver(ctx, d) })
+		s.underWay[d.Destination.ID]++
+		sending.Go(func() {
+			s.deliver(ctx, d)
+			s.left(d.Destination.ID)
+		})
 	}
-	return more && err == nil
+}
+
+// left notes that a message is no longer under way: where a claim was limited by
+// atOnce, others may wait for that.
+func (s *Sender) left(webhook int64) {
+	s.mu.Lock()
+	limited := s.limited[webhook]
+	if s.underWay[webhook]--; s.underWay[webhook] == 0 {
+		delete(s.underWay, webhook)
+	}
+	s.mu.Unlock()
+	if !limited {
+		return
+	}
+	select {
+	case s.finished <- struct{}{}:
+	default: // said already
+	}
 }
 
 // deliver sends a message and writes down what came of it, even when the process is

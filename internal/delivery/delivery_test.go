@@ -110,9 +110,18 @@ func setup(t *testing.T) *fixture {
 // send runs a sender, as one more process would, until the test ends or by stop.
 func (f *fixture) send(inside []netip.Prefix) (stop func()) {
 	f.t.Helper()
-	s := delivery.New(delivery.Config{
-		Store: f.db.Open(f.t, f.now, time.UTC), Message: server.WebhookMessage, Inside: inside, Version: "test", Now: f.now, Log: slog.New(slog.DiscardHandler),
+	return f.run(f.sender(f.db.Open(f.t, f.now, time.UTC), inside))
+}
+
+// sender is one in the process whose store it is.
+func (f *fixture) sender(st *store.Store, inside []netip.Prefix) *delivery.Sender {
+	return delivery.New(delivery.Config{
+		Store: st, Message: server.WebhookMessage, Inside: inside, Version: "test", Now: f.now, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+func (f *fixture) run(s *delivery.Sender) (stop func()) {
+	f.t.Helper()
 	ctx, cancel := context.WithCancel(f.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -152,7 +161,7 @@ func (f *fixture) settled(w clinic.Webhook, want clinic.DeliveryStatus, n int) [
 		}
 		if time.Now().After(deadline) {
 			all, _ := f.st.ListDeliveries(f.t.Context(), w.ID, "", 0, 200)
-			f.t.Fatalf("%d are %s, not %d: %+v", len(p.Items), want, n, all.Items)
+			f.t.Fatalf("%d are %s, not %d; the first of all %d: %+v", len(p.Items), want, n, len(all.Items), all.Items[:min(3, len(all.Items))])
 		}
 	}
 }
@@ -370,7 +379,7 @@ func TestSenders(t *testing.T) {
 	}
 	f.room("The last one")
 	for { // claimed by one that does not go on
-		claimed, err := f.st.ClaimDeliveries(t.Context(), 10)
+		claimed, err := f.st.ClaimDeliveries(t.Context(), 10, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,9 +392,68 @@ func TestSenders(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, n+1)
 }
 
+// Changes that come fast share turns: each turn is a transaction of its own.
+func TestTurnsAreShared(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	w, _ := f.hook(r.URL, "room.*")
+	turns := func() (n int64) {
+		if err := f.db.DB.GetContext(t.Context(), &n, `SELECT turns FROM change_head`); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	f.run(f.sender(f.st, loopback))
+	before, began := turns(), time.Now()
+	const n = 150
+	for i := range n {
+		f.room(fmt.Sprint("Room ", i))
+	}
+	f.settled(w, clinic.DeliveryDelivered, n)
+	most := int64(time.Since(began)/(50*time.Millisecond)) + 2
+	if took := turns() - before; took > most {
+		t.Errorf("%d turns for %d changes, want at most %d", took, n, most)
+	}
+}
+
+// A receiver that is slow has at most eight messages at a time; when it answers again,
+// what waits follows by itself, without waiting for the next look.
+func TestSlowReceiver(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	arrived, release := make(chan struct{}, 200), make(chan struct{})
+	r.answers(func(message) int {
+		arrived <- struct{}{}
+		<-release
+		return 204
+	})
+	w, _ := f.hook(r.URL, "room.*")
+	s := f.sender(f.st, loopback)
+	s.LookRarely()
+	f.run(s)
+	const n = 60
+	for i := range n {
+		f.room(fmt.Sprint("Room ", i))
+	}
+	for range 8 {
+		<-arrived
+	}
+	claimed := 0
+	for _, d := range f.settled(w, clinic.DeliveryPending, n) {
+		if d.Attempts > 0 {
+			claimed++
+		}
+	}
+	if claimed != 8 {
+		t.Errorf("%d under way, want 8", claimed)
+	}
+	close(release)
+	f.settled(w, clinic.DeliveryDelivered, n)
+}
+
 func (f *fixture) pending(w clinic.Webhook) []clinic.Delivery {
 	f.t.Helper()
-	if _, err := f.st.PlaceChanges(f.t.Context()); err != nil {
+	if _, err := f.st.AssignPositions(f.t.Context()); err != nil {
 		f.t.Fatal(err)
 	}
 	p, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 10)

@@ -156,6 +156,9 @@ func (c *Cluster) URL(database string) string {
 	return c.url(strings.Join(hosts, ","), database)
 }
 
+// Address is the host and port of a node, as the group knows it.
+func (c *Cluster) Address(i int) string { return c.nodes[i].Address }
+
 // NodeURL is the address of a database at one node.
 func (c *Cluster) NodeURL(i int, database string) string {
 	return c.url(c.nodes[i].Address, database)
@@ -191,6 +194,14 @@ func (c *Cluster) Join(ctx context.Context, i int) error {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// Rejoin makes a node leave whatever is left of its group, and join the present one.
+func (c *Cluster) Rejoin(ctx context.Context, i int) error {
+	if err := c.Servers[i].execAll(ctx, "STOP GROUP_REPLICATION"); err != nil {
+		return err
+	}
+	return c.Join(ctx, i)
 }
 
 // Kill ends a node at once, as a crash would.

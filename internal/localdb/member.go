@@ -14,6 +14,9 @@ import (
 type Node struct {
 	Address string // host:port for clients and for recovery
 	Group   string // host:port for the messages of the group
+	// Namespace is the network namespace that it runs in, for those who want to cut it
+	// off from the others; empty for ours. Only root may enter one.
+	Namespace string
 }
 
 // member is what makes a server a node of a Cluster.
@@ -23,6 +26,14 @@ type member struct {
 	seeds    []Node
 	group    string // the group's name, a UUID
 	password string // of tcpUser and of the channel by which nodes recover
+}
+
+// enter is what a command line begins with to run where the node does.
+func (m *member) enter() []string {
+	if m == nil || m.node.Namespace == "" {
+		return nil
+	}
+	return []string{"ip", "netns", "exec", m.node.Namespace} // becomes the server: the same process
 }
 
 // args are the settings of a node beside those of every server. Group Replication

@@ -135,7 +135,9 @@ func (s *Server) run(ctx context.Context) error {
 	if !s.options.Durable {
 		onOurEnd = syscall.SIGKILL
 	}
-	cmd := s.program.command(context.WithoutCancel(ctx), s.serverArgs()...)
+	program := s.program
+	program.before = append(s.options.member.enter(), program.before...)
+	cmd := program.command(context.WithoutCancel(ctx), s.serverArgs()...)
 	child, err := startChild(cmd, s.logFile(), onOurEnd)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.program.path, err)

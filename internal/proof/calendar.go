@@ -1,55 +1,68 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 )
 
-// slot is the time that an appointment takes.
-type slot struct{ start, end time.Time }
+// party is whose calendar a cell is of.
+type party string
 
-// cell is a doctor's calendar of one UTC day. Every appointment of a run is within a day,
-// so that the cells can be judged apart: all of them together took porcupine too long.
+const (
+	doctorsOf  party = "doctor"
+	patientsOf party = "patient"
+	roomsOf    party = "room"
+)
+
+// cell is a doctor's, patient's or room's calendar of one day of the clinic. Every
+// appointment of a run is within a day, so that the cells can be judged apart: all of
+// them together would take porcupine too long.
 type cell struct {
-	doctor int64
-	day    string
-}
-
-func cellOf(doctor int64, start time.Time) cell {
-	return cell{doctor, start.UTC().Format(time.DateOnly)}
+	of  party
+	id  int64
+	day string
 }
 
 // step is what an operation did to one cell, or was refused by it.
 type step struct {
-	kind        stepKind
-	appointment int64
-	slot        slot
+	op      int
+	kind    string
+	leaves  []int64
+	takes   []taking
+	refused bool // because another appointment is in the slot
+	slot    slot
+	except  int64
 }
 
-type stepKind int
+// taking is an appointment that takes a slot, beside so many others at most.
+type taking struct {
+	appointment int64
+	slot        slot
+	beside      int
+}
 
-const (
-	takes   stepKind = iota // the slot, for the appointment, which gives up another one of the cell
-	leaves                  // the cell
-	isTaken                 // refused: another appointment is in the slot
-)
+const noLimit = 1 << 30
 
 // calendar is the state of a cell: what stands, by appointment.
 type calendar map[int64]slot
 
-func (c calendar) taken(s slot, except int64) bool {
+func (c calendar) taken(s slot, except int64) int {
+	n := 0
 	for id, other := range c {
-		if id != except && s.start.Before(other.end) && other.start.Before(s.end) {
-			return true
+		if id != except && s.overlaps(other) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // cellModel is a cell as a sequential program: what takes a time needs it free, and a
-// refusal for a doctor's time needs it taken.
+// refusal for want of a time needs it taken.
 var cellModel = porcupine.Model{
 	Init: func() any { return calendar{} },
 	Step: func(state, in, _ any) (bool, any) {
@@ -58,72 +71,185 @@ var cellModel = porcupine.Model{
 		if !isCalendar || !isStep {
 			return false, state
 		}
-		if s.kind == isTaken {
-			return c.taken(s.slot, s.appointment), c
+		if s.refused {
+			return c.taken(s.slot, s.except) > 0, c
 		}
 		next := maps.Clone(c)
-		if s.kind == leaves {
-			_, stood := c[s.appointment]
-			delete(next, s.appointment)
-			return stood, next
+		for _, id := range s.leaves {
+			if _, stood := next[id]; !stood {
+				return false, c
+			}
+			delete(next, id)
 		}
-		next[s.appointment] = s.slot
-		return !c.taken(s.slot, s.appointment), next
+		for _, t := range s.takes {
+			if _, stands := next[t.appointment]; stands || next.taken(t.slot, 0) > t.beside {
+				return false, c
+			}
+			next[t.appointment] = t.slot
+		}
+		return true, next
 	},
 	Equal: func(a, b any) bool {
 		left, isLeft := a.(calendar)
 		right, isRight := b.(calendar)
 		return isLeft && isRight && maps.Equal(left, right)
 	},
+	DescribeOperation: func(in, _ any) string {
+		s, isStep := in.(step)
+		if !isStep {
+			return ""
+		}
+		text := []string{fmt.Sprintf("op %d %s", s.op, s.kind)}
+		if s.refused {
+			text = append(text, "refused "+s.slot.String())
+		}
+		for _, id := range s.leaves {
+			text = append(text, fmt.Sprintf("-#%d", id))
+		}
+		for _, t := range s.takes {
+			text = append(text, fmt.Sprintf("+#%d %s", t.appointment, t.slot))
+		}
+		return strings.Join(text, " ")
+	},
+	DescribeState: func(state any) string {
+		c, _ := state.(calendar)
+		var text []string
+		for _, id := range slices.Sorted(maps.Keys(c)) {
+			text = append(text, fmt.Sprintf("#%d %s", id, c[id]))
+		}
+		return strings.Join(text, ", ")
+	},
 }
 
-// histories are the steps of the operations in each cell. An operation that takes an
-// appointment from one cell to another is a step in each. Only the client that booked an
-// appointment changes it, so that its operations come in their order.
-func histories(ops []*op) map[cell][]porcupine.Operation {
-	all := map[cell][]porcupine.Operation{}
-	at := map[int64]cell{}
-	for _, o := range ops {
-		add := func(c cell, s step) {
-			all[c] = append(all[c], porcupine.Operation{ClientId: o.Client, Input: s, Call: int64(o.Call), Return: int64(o.Return)})
-		}
-		switch {
-		case o.Outcome == refused && o.Code == "doctor-overlap":
-			wanted := slot{o.In.Start, o.In.Start.Add(time.Duration(o.In.Minutes) * time.Minute)}
-			add(cellOf(o.In.Doctor, o.In.Start), step{isTaken, o.In.Appointment, wanted})
-		case o.Outcome == ok && len(o.Out.Appointments) == 1:
-			a := o.Out.Appointments[0]
-			here := cellOf(a.Doctor, a.Start)
-			before, stood := at[a.ID]
-			switch {
-			case !a.occupies() && !stood:
-				add(here, step{kind: leaves, appointment: a.ID})
-			case !a.occupies() || stood && before != here:
-				add(before, step{kind: leaves, appointment: a.ID})
-			}
-			delete(at, a.ID)
-			if a.occupies() {
-				add(here, step{takes, a.ID, slot{a.Start.UTC(), a.End.UTC()}})
-				at[a.ID] = here
-			}
-		}
+func (s slot) String() string { return s.start.Format("15:04") + "-" + s.end.Format("15:04") }
+
+// piece is what an appointment takes of one cell.
+type piece struct {
+	cell
+	slot   slot
+	beside int
+}
+
+// pieces are the cells that an appointment takes after an event, none when it frees its
+// time. A patient is occupied without the buffers.
+func (w *world) pieces(appointment int64, e *event) []piece {
+	if e == nil || !occupies(e.to) {
+		return nil
+	}
+	a := w.tables.appointments[appointment]
+	day := e.start.In(w.zone).Format(time.DateOnly)
+	bare := slot{e.start, e.end()}
+	whole := buffered(e.start, e.minutes, a.Before, a.After)
+	beside := 0
+	if e.doctorOverbooked {
+		beside = w.tables.caps[e.doctor]
+	}
+	all := []piece{{cell{doctorsOf, e.doctor, day}, whole, beside}}
+	beside = 0
+	if e.patientOverbooked {
+		beside = noLimit
+	}
+	all = append(all, piece{cell{patientsOf, e.patient, day}, bare, beside})
+	if e.room != 0 {
+		all = append(all, piece{cell{roomsOf, e.room, day}, whole, 0})
 	}
 	return all
 }
 
-// linearizable asks porcupine whether some order of the steps in each doctor's day, each
-// at one moment of its call, explains every answer.
-func linearizable(ops []*op) check {
-	c := check{name: "doctors' calendars linearizable"}
-	for _, o := range ops {
-		if o.Outcome == unknown {
-			c.fault("op %d (%s) had no outcome in %s: the calendars cannot be judged", o.ID, o.Kind, patience)
+func buffered(start time.Time, minutes, before, after int) slot {
+	return slot{start.Add(-time.Duration(before) * time.Minute), start.Add(time.Duration(minutes+after) * time.Minute)}
+}
+
+// refusalOf is the cell and the slot that an operation was refused for, when it was
+// refused for one that its request names.
+func (w *world) refusalOf(o *op) (piece, bool) {
+	if o.Outcome != refused || o.Kind != "book" && o.Kind != "hold" && o.Kind != "reschedule" && o.Kind != "book-held" {
+		return piece{}, false
+	}
+	in := o.In
+	if o.Kind == "reschedule" {
+		a, exists := w.tables.appointments[in.Appointment]
+		if !exists {
+			return piece{}, false
+		}
+		in.Before, in.After = a.Before, a.After
+		if o.Code != "doctor-overlap" {
+			return piece{}, false // its patient and room are those of a moment
 		}
 	}
-	for where, history := range histories(ops) {
-		c.examined += len(history)
-		if verdict := porcupine.CheckOperationsTimeout(cellModel, history, 2*time.Minute); verdict != porcupine.Ok {
-			c.fault("doctor %d on %s: porcupine: %s", where.doctor, where.day, verdict)
+	day := in.Start.In(w.zone).Format(time.DateOnly)
+	whole := buffered(in.Start, in.Minutes, in.Before, in.After)
+	switch {
+	case o.Code == "doctor-overlap":
+		return piece{cell{doctorsOf, in.Doctor, day}, whole, 0}, true
+	case o.Code == "patient-overlap" && in.Patient != 0:
+		return piece{cell{patientsOf, in.Patient, day}, slot{in.Start, in.Start.Add(time.Duration(in.Minutes) * time.Minute)}, 0}, true
+	case o.Code == "room-overlap" && in.Room != 0:
+		return piece{cell{roomsOf, in.Room, day}, whole, 0}, true
+	}
+	return piece{}, false
+}
+
+// histories are the steps of the operations in each cell. A refusal that a hold or an
+// offer explains, or an appointment that stood in the slot for certain at a moment of
+// the call, is no step: it holds in whatever order the others came.
+func (w *world) histories() map[cell][]porcupine.Operation {
+	all := map[cell][]porcupine.Operation{}
+	add := func(o *op, c cell, s step) {
+		s.op, s.kind = o.ID, o.Kind
+		all[c] = append(all[c], porcupine.Operation{ClientId: o.Client, Input: s, Call: int64(o.Call), Return: int64(w.until(o))})
+	}
+	for _, o := range w.ops {
+		if p, is := w.refusalOf(o); is && !w.explained(o, p) {
+			add(o, p.cell, step{refused: true, slot: p.slot, except: o.In.Appointment})
+		}
+		var steps map[cell]*step
+		var order []cell
+		at := func(c cell) *step {
+			if steps[c] == nil {
+				steps[c] = &step{}
+				order = append(order, c)
+			}
+			return steps[c]
+		}
+		flush := func() {
+			for _, c := range order {
+				add(o, c, *steps[c])
+			}
+			steps, order = map[cell]*step{}, nil
+		}
+		steps = map[cell]*step{}
+		for _, t := range w.done[o.ID] {
+			before, after := w.pieces(t.appointment, t.before), w.pieces(t.appointment, t.after)
+			for _, p := range before {
+				if !slices.Contains(after, p) {
+					s := at(p.cell)
+					s.leaves = append(s.leaves, t.appointment)
+				}
+			}
+			for _, p := range after {
+				if !slices.Contains(before, p) {
+					s := at(p.cell)
+					s.takes = append(s.takes, taking{t.appointment, p.slot, p.beside})
+				}
+			}
+			if o.Kind == "apply" {
+				flush() // a plan is applied visit by visit
+			}
+		}
+		flush()
+	}
+	return all
+}
+
+// linearizable asks porcupine whether some order of the steps in each calendar, each at
+// one moment of its call, explains every answer.
+func (w *world) linearizable(of party) check {
+	c := check{name: fmt.Sprintf("%ss' calendars linearizable", of)}
+	for where, history := range w.cells {
+		if where.of == of {
+			c.examined += len(history)
+			w.judge(&c, fmt.Sprintf("%s-%d-%s", where.of, where.id, where.day), cellModel, history)
 		}
 	}
 	return c

@@ -31,6 +31,7 @@ func (f *field) faults() []fault {
 	all := []fault{
 		{"server killed", time.Second, f.killServer},
 		{"server stopped", 2 * time.Second, f.stopServer},
+		{"server hung", 35 * time.Second, f.hangServer},
 		{"rolling restart", 6 * time.Second, f.rollingRestart},
 		{"clock jump", 2 * time.Second, f.jumpClock},
 		{"migration down and up", 6 * time.Second, f.migrate},
@@ -99,8 +100,17 @@ func (f *field) killServer(ctx context.Context, plan *rand.Rand) (string, error)
 // stopServer has a server stand still with all that it holds, and go on as if nothing
 // had been.
 func (f *field) stopServer(ctx context.Context, plan *rand.Rand) (string, error) {
+	return f.suspend(ctx, plan, between(plan, time.Second, 6*time.Second))
+}
+
+// hangServer has it stand still for longer than the database waits for it: what it holds
+// must not keep the others from the calendars all the time.
+func (f *field) hangServer(ctx context.Context, plan *rand.Rand) (string, error) {
+	return f.suspend(ctx, plan, 30*time.Second)
+}
+
+func (f *field) suspend(ctx context.Context, plan *rand.Rand, still time.Duration) (string, error) {
 	n := plan.IntN(len(f.servers))
-	still := between(plan, time.Second, 6*time.Second)
 	if f.servers[n].running == nil {
 		return "", fmt.Errorf("server %d is down", n+1)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,13 +22,36 @@ import (
 // field is a private database and the servers on it.
 type field struct {
 	dir, out, binary string
+	say              io.Writer
 	ground           ground
 	db               *sql.DB
 	wire             *wire
 	servers          []*target
-	doctors          []int64
-	patients         []int64
-	day              time.Time
+	scene            *scene
+	receiver         *receiver
+	probe            probe
+	followers        []*follower
+	following        sync.WaitGroup
+	unfollow         context.CancelFunc
+
+	// zoneName is the clinic's zone, chosen so that its day has just begun: a run is
+	// within one day of the queue.
+	zoneName string
+	today    time.Time // its midnight in that zone
+	day      time.Time // the midnight after
+	days     int       // how many days from there on are booked
+
+	doctors  []int64
+	patients []int64
+	rooms    []int64
+	types    []kind
+}
+
+// kind is an appointment type.
+type kind struct {
+	id                     int64
+	minutes, before, after int
+	needsRoom              bool
 }
 
 // target is a server that keeps its address when it is started again.
@@ -44,7 +68,9 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{dir: dir, out: o.out, binary: o.binary, wire: newWire()}
+	f := &field{dir: dir, out: o.out, binary: o.binary, say: say, wire: newWire(), scene: newScene(), days: 4}
+	f.zoneName, f.today = morning(time.Now())
+	f.day = f.today.AddDate(0, 0, 1)
 	if err := f.prepare(ctx, o, say); err != nil {
 		f.close()
 		return nil, err
@@ -60,7 +86,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 			return err
 		}
 	}
-	if f.ground, err = newGround(ctx, o, filepath.Join(f.dir, "db")); err != nil {
+	if f.ground, err = newGround(ctx, o, filepath.Join(f.dir, "db"), f.wire.calm.Store, say); err != nil {
 		return err
 	}
 	if err = f.ground.create(ctx); err != nil {
@@ -86,11 +112,16 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 			return err
 		}
 	}
-	return f.fill(ctx)
+	f.follow(ctx)
+	if err := f.fill(ctx); err != nil {
+		return err
+	}
+	return f.holdProbe(ctx)
 }
 
 func (f *field) environment(address string) []string {
-	return program.Environment("MEMS_DATABASE_URL="+f.ground.url(), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address)
+	return program.Environment("MEMS_DATABASE_URL="+f.ground.url(), "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR="+address,
+		"MEMS_CLINIC_TIME_ZONE="+f.zoneName, "MEMS_WEBHOOK_NETWORKS=127.0.0.0/8")
 }
 
 // mems runs a command to its end.
@@ -122,54 +153,111 @@ func (t *target) kill() {
 	}
 }
 
-// fill makes few doctors and patients, so that clients collide.
+// morning is a zone in which it is about 8 o'clock, and the midnight before.
+func morning(now time.Time) (zone string, midnight time.Time) {
+	east := 8 - now.UTC().Hour() // -15 to 8
+	if east < -12 {
+		east += 24
+	}
+	local := now.In(time.FixedZone(fmt.Sprintf("UTC%+d", east), east*3600))
+	y, m, d := local.Date()
+	return fmt.Sprintf("Etc/GMT%+d", -east), time.Date(y, m, d, 0, 0, 0, 0, local.Location())
+}
+
+// made is what is read of a record that was made.
+type made struct {
+	ID     int64  `json:"id"`
+	Secret string `json:"secret"` // of a webhook
+}
+
+// theRun is the name under which the run itself makes records.
+const theRun = "the run"
+
+// create makes a record and returns its answer.
+func (f *field) create(ctx context.Context, path string, members map[string]any) (answer made, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.servers[0].address+path, bytes.NewReader(asJSON(members)))
+	if err != nil {
+		return answer, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("MEMS-Actor", theRun)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusCreated {
+		text, _ := io.ReadAll(response.Body) // for the message alone
+		return answer, fmt.Errorf("POST %s: %s %s", path, response.Status, text)
+	}
+	return answer, json.NewDecoder(response.Body).Decode(&answer)
+}
+
+// fill makes few doctors, rooms and patients, so that clients collide, and a webhook.
 func (f *field) fill(ctx context.Context) error {
-	f.day = time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 3)
-	create := func(path string, body any) (int64, error) {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return 0, err
-		}
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.servers[0].address+path, bytes.NewReader(text))
-		if err != nil {
-			return 0, err
-		}
-		r.Header.Set("Content-Type", "application/json")
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { _ = answer.Body.Close() }()
-		var made struct {
-			ID int64 `json:"id"`
-		}
-		if answer.StatusCode != http.StatusCreated {
-			return 0, fmt.Errorf("POST %s: %s", path, answer.Status)
-		}
-		err = json.NewDecoder(answer.Body).Decode(&made)
-		return made.ID, err
+	var err error
+	if f.receiver, err = newReceiver(ctx); err != nil {
+		return err
+	}
+	hook, err := f.create(ctx, "/webhooks", map[string]any{"url": f.receiver.url(), "types": hookedTypes})
+	if err != nil {
+		return err
+	}
+	if err := f.receiver.verifyWith(hook.Secret); err != nil {
+		return err
 	}
 	for i := range 3 {
-		id, err := create("/doctors", map[string]any{"full_name": fmt.Sprintf("Doctor %c", 'A'+i), "specialization": "Dermatology"})
+		made, err := f.create(ctx, "/doctors", map[string]any{
+			"full_name": fmt.Sprintf("Doctor %c", 'A'+i), "specialization": "Dermatology", "overbook_cap": i / 2, // the last one's is 1
+		})
 		if err != nil {
 			return err
 		}
-		f.doctors = append(f.doctors, id)
+		f.doctors = append(f.doctors, made.ID)
+	}
+	for i := range 2 {
+		made, err := f.create(ctx, "/rooms", map[string]any{"name": fmt.Sprintf("Room %c", 'A'+i)})
+		if err != nil {
+			return err
+		}
+		f.rooms = append(f.rooms, made.ID)
+	}
+	for _, k := range []kind{{minutes: 20, before: 5, after: 10}, {minutes: 30, before: 10, after: 5, needsRoom: true}} {
+		body := map[string]any{
+			"name": fmt.Sprintf("Of %d minutes", k.minutes), "duration_minutes": k.minutes,
+			"buffer_before_minutes": k.before, "buffer_after_minutes": k.after, "needs_room": k.needsRoom,
+		}
+		if k.needsRoom {
+			body["room_ids"] = f.rooms
+		}
+		made, err := f.create(ctx, "/appointment-types", body)
+		if err != nil {
+			return err
+		}
+		k.id = made.ID
+		f.types = append(f.types, k)
 	}
 	for i := range 8 {
-		id, err := create("/patients", map[string]any{"first_name": "Pat", "last_name": fmt.Sprintf("Number%c", 'A'+i)})
+		made, err := f.create(ctx, "/patients", map[string]any{"first_name": "Pat", "last_name": fmt.Sprintf("Number%c", 'A'+i)})
 		if err != nil {
 			return err
 		}
-		f.patients = append(f.patients, id)
+		f.patients = append(f.patients, made.ID)
 	}
 	return nil
 }
 
 // close ends everything and removes the data.
 func (f *field) close() {
+	if f.unfollow != nil {
+		f.unfollow()
+		f.following.Wait()
+	}
 	for _, t := range f.servers {
 		t.kill()
+	}
+	if f.receiver != nil {
+		f.receiver.close()
 	}
 	if f.db != nil {
 		_ = f.db.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -27,7 +28,10 @@ type ground interface {
 	close()
 }
 
-func newGround(ctx context.Context, o options, dir string) (ground, error) {
+func newGround(ctx context.Context, o options, dir string, calm func(bool), say io.Writer) (ground, error) {
+	if o.engine == "cluster" {
+		return newGroup(ctx, dir, calm, say)
+	}
 	s, err := localdb.Start(ctx, localdb.Options{Dir: dir, Engine: localdb.Engine(o.engine), Install: true, Durable: true})
 	if err != nil {
 		return nil, err

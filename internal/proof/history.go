@@ -14,29 +14,40 @@ type outcome string
 
 const (
 	ok      outcome = "ok"
-	refused outcome = "refused" // a 4xx, or an "unavailable" that the client took at its word
+	refused outcome = "refused" // a problem of 4xx: nothing was changed
 	unknown outcome = "unknown" // it may have happened, or not, until the end of the run
 )
 
-// op is an operation: what a client asked for and what it was told. Times are since
+// op is an operation: what a client asked for and what was answered. Times are since
 // the beginning of the run, by the monotonic clock.
 type op struct {
 	ID      int           `json:"id"`
 	Client  int           `json:"client"`
+	N       int           `json:"n"` // in the client's plan
 	Kind    string        `json:"op"`
 	In      input         `json:"input"`
 	Call    time.Duration `json:"call_ns"`
 	Return  time.Duration `json:"return_ns"`
 	Outcome outcome       `json:"outcome"`
-	Code    string        `json:"code,omitempty"` // of the problem
+	Code    string        `json:"code,omitempty"`    // of the problem
+	Current string        `json:"current,omitempty"` // the status that a refused transition found
 	Status  int           `json:"status,omitempty"`
 	Tries   int           `json:"tries"`
 	Out     output        `json:"output,omitzero"`
-	Key     string        `json:"key,omitempty"` // the Idempotency-Key
+	Key     string        `json:"key,omitempty"`     // the Idempotency-Key
+	Request string        `json:"request,omitempty"` // digest of the request
+	Answer  string        `json:"answer,omitempty"`  // digest of status and body
 }
 
-// actor is the name under which the operation stands in the histories of appointments.
-func (o *op) actor() string { return fmt.Sprintf("op %d", o.ID) }
+// actor is the name under which the operation stands in the histories of appointments
+// and, as the request's id, in the audit trail. A repeated request bears the name of the
+// first.
+func (o *op) actor() string {
+	if o.Kind == "repeat" {
+		return fmt.Sprintf("op-%d", o.In.Of)
+	}
+	return fmt.Sprintf("op-%d", o.ID)
+}
 
 // input is what an operation asks for; ids are 0 where it does not name one.
 type input struct {
@@ -44,33 +55,62 @@ type input struct {
 	Patient     int64     `json:"patient,omitempty"`
 	Start       time.Time `json:"start,omitzero"`
 	Minutes     int       `json:"minutes,omitempty"`
+	Type        int64     `json:"type,omitempty"`
+	Room        int64     `json:"room,omitempty"`
+	Before      int       `json:"buffer_before,omitempty"` // of the type
+	After       int       `json:"buffer_after,omitempty"`
+	Override    bool      `json:"override,omitempty"`
 	Appointment int64     `json:"appointment,omitempty"`
+	Match       int64     `json:"if_match,omitempty"`
+	Hold        int64     `json:"hold,omitempty"`
+	Ticket      int64     `json:"ticket,omitempty"`
+	Series      int64     `json:"series,omitempty"`
+	Count       int       `json:"count,omitempty"` // of a series
+	Entry       int64     `json:"entry,omitempty"`
+	TimeOff     int64     `json:"time_off,omitempty"`
+	Plan        int64     `json:"plan,omitempty"`
+	Duplicate   int64     `json:"duplicate,omitempty"`
+	Of          int       `json:"of,omitempty"` // the operation whose key is used again
 }
 
 // output is what the answer says.
 type output struct {
 	Appointments []appointment `json:"appointments,omitempty"`
-	Version      int64         `json:"version,omitempty"`
-	Ticket       int64         `json:"ticket,omitempty"`
-	Number       int           `json:"number,omitempty"`
-	Date         string        `json:"date,omitempty"`
+	Version      int64         `json:"version,omitempty"` // of the one record
+	ID           int64         `json:"id,omitempty"`      // of a record that is not an appointment
+	Ticket       *ticket       `json:"ticket,omitempty"`
+	Expires      time.Time     `json:"expires,omitzero"` // of a hold
+	Offered      bool          `json:"offered,omitempty"`
+	Dates        int           `json:"dates,omitempty"` // of a series that were done
 }
 
 // appointment is what of an appointment is compared.
 type appointment struct {
-	ID      int64     `json:"id" db:"id"`
-	Doctor  int64     `json:"doctor_id" db:"doctor_id"`
-	Patient int64     `json:"patient_id" db:"patient_id"`
-	Room    *int64    `json:"room_id" db:"room_id"`
-	Start   time.Time `json:"start_time" db:"start_time"`
-	End     time.Time `json:"end_time" db:"end_time"`
-	Before  int       `json:"buffer_before_minutes" db:"buffer_before_minutes"`
-	After   int       `json:"buffer_after_minutes" db:"buffer_after_minutes"`
-	Status  string    `json:"status" db:"status"`
+	ID      int64     `json:"id"`
+	Doctor  int64     `json:"doctor_id"`
+	Patient int64     `json:"patient_id"`
+	Room    int64     `json:"room_id"` // 0: none
+	Start   time.Time `json:"start_time"`
+	End     time.Time `json:"end_time"`
+	Before  int       `json:"buffer_before_minutes"`
+	After   int       `json:"buffer_after_minutes"`
+	Status  string    `json:"status"`
 }
 
-func (a *appointment) occupies() bool {
-	return a.Status != "cancelled" && a.Status != "no_show" && a.Status != "left_without_being_seen"
+// occupies reports whether a status takes time.
+func occupies(status string) bool {
+	return status != "cancelled" && status != "no_show" && status != "left_without_being_seen"
+}
+
+// ticket is what of a ticket is compared.
+type ticket struct {
+	ID          int64  `json:"id"`
+	Doctor      int64  `json:"doctor_id"`
+	Day         string `json:"date"`
+	Number      int    `json:"number"`
+	Patient     int64  `json:"patient_id"`
+	Appointment int64  `json:"appointment_id"` // 0: a walk-in
+	Status      string `json:"status"`
 }
 
 // history keeps operations, in memory and as JSON lines. Each is written twice: when it
@@ -105,10 +145,10 @@ func (h *history) write(event string, o *op) {
 }
 
 // invoke begins an operation.
-func (h *history) invoke(client int, kind string, in input) *op {
+func (h *history) invoke(client, n int, kind string, in input) *op {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	o := &op{ID: len(h.ops) + 1, Client: client, Kind: kind, In: in, Call: time.Since(h.began), Outcome: unknown}
+	o := &op{ID: len(h.ops) + 1, Client: client, N: n, Kind: kind, In: in, Call: time.Since(h.began), Outcome: unknown}
 	h.ops = append(h.ops, o)
 	h.write("invoke", o)
 	return o

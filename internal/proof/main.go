@@ -14,24 +14,27 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
 
 const help = `proof: concurrent clients against servers that are killed, stopped and cut off, then checked.
 
-  go run ./internal/proof [-engine mariadb|mysql] [-duration 3m] [-clients 16] [-seed N]
+  go run ./internal/proof [-engine mariadb|mysql|cluster] [-duration 3m] [-clients 16] [-seed N]
   make prove ENGINE=mariadb DURATION=3m
 
 It builds mems, starts a private database and servers on free ports of 127.0.0.1, and
 touches nothing else. The history is in -out.
 
-  -engine     of the private database
+  -engine     of the private database; cluster: three MySQL servers in a Group Replication group
   -duration   how long clients and faults go on (default 1m)
   -clients    how many clients at once (default 16)
   -servers    how many "mems serve" processes (default 3)
   -seed       replays the plan of faults and what clients ask for; printed by every run
   -faults     names of faults, separated by commas, instead of all that the engine has
+  -can-fail   names of safeguards, separated by commas, or "all": proves a copy of the program
+              without each, and fails unless it is caught within two minutes
   -out        folder for the history, the servers' logs and the report (default .tools/proof/ENGINE)
 
 The exit status is 0 when no fault was found, 1 for a fault, 2 for wrong words.
@@ -58,6 +61,7 @@ func main() {
 // command is the program. It returns the exit status.
 func command(ctx context.Context, args []string, out, say io.Writer) int {
 	var o options
+	var spoilt string
 	flags := flag.NewFlagSet("proof", flag.ContinueOnError)
 	flags.SetOutput(say)
 	flags.Usage = func() { _, _ = fmt.Fprint(say, help) }
@@ -67,6 +71,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	flags.IntVar(&o.servers, "servers", 3, "")
 	flags.Uint64Var(&o.seed, "seed", 0, "")
 	flags.StringVar(&o.faults, "faults", "", "")
+	flags.StringVar(&spoilt, "can-fail", "", "")
 	flags.StringVar(&o.out, "out", "", "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -75,7 +80,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 		return 2
 	}
 	if flags.NArg() > 0 || o.clients < 1 || o.servers < 1 || o.duration <= 0 ||
-		o.engine != "mariadb" && o.engine != "mysql" {
+		!slices.Contains([]string{"mariadb", "mysql", "cluster"}, o.engine) {
 		_, _ = fmt.Fprintf(say, "proof: %q is not understood\n\n%s", args, help)
 		return 2
 	}
@@ -84,6 +89,9 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	}
 	if o.out == "" {
 		o.out = filepath.Join(".tools", "proof", o.engine)
+	}
+	if spoilt != "" {
+		return canFail(ctx, o, spoilt, out, say)
 	}
 	r, err := prove(ctx, o, say)
 	if err != nil {
@@ -97,7 +105,8 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 type result struct {
 	options
 	history  *history
-	began    time.Time
+	started  time.Time
+	version  string        // of the database
 	lasted   time.Duration // until the last client had its last answer
 	tries    []try
 	bands    []band
@@ -135,7 +144,7 @@ func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 		return nil, err
 	}
 	defer func() { _ = h.close() }()
-	r := &result{options: o, history: h, began: h.began}
+	r := &result{options: o, history: h, started: time.Now()}
 	if err := carryOut(ctx, f, h, r, say); err != nil {
 		return nil, err
 	}
@@ -144,31 +153,48 @@ func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 		return nil, err
 	}
 	_, _ = fmt.Fprintf(say, "checking %d operations\n", len(h.ops))
+	_ = f.db.Close() // the primary may be another node by now
+	if f.db, err = f.ground.open(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.examine(ctx, f); err != nil {
 		return nil, err
 	}
-	r.checks = append(r.checks, r.stale, r.backstop)
-	return r, nil
+	if err := f.db.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&r.version); err != nil {
+		return nil, err
+	}
+	copies, err := f.compareNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := f.readLogs()
+	if err != nil {
+		return nil, err
+	}
+	r.checks = append(r.checks, r.stale, r.backstop, copies, logs)
+	return r, r.report()
 }
 
 // conclude prints the verdict and returns the exit status.
 func conclude(out io.Writer, r *result) int {
-	faults := 0
 	for _, c := range r.checks {
 		verdict := "holds"
 		if len(c.faults) > 0 {
 			verdict = "BROKEN"
 		}
-		_, _ = fmt.Fprintf(out, "%-34s %-7s %d examined\n", c.name, verdict, c.examined)
+		_, _ = fmt.Fprintf(out, "%-40s %-7s %d examined\n", c.name, verdict, c.examined)
 		for _, fault := range c.faults {
-			faults++
 			_, _ = fmt.Fprintln(out, "    "+fault)
 		}
 	}
-	_, _ = fmt.Fprintf(out, "\n%s, seed %d: %s; %d faults injected; history in %s\n",
+	_, _ = fmt.Fprintf(out, "\n%-22s %5s  %-10s %s\n", "fault", "times", "no booking", "failed requests")
+	for _, e := range r.effects() {
+		_, _ = fmt.Fprintf(out, "%-22s %5d  %-10s %d of %d %s\n", e.name, e.times, seconds(e.silence), e.failed(), e.requests, e.verdict())
+	}
+	_, _ = fmt.Fprintf(out, "\n%s, seed %d: %s; %d faults injected; history and report.md in %s\n",
 		r.engine, r.seed, r.history.summary(), len(r.bands), r.out)
-	if faults > 0 {
-		_, _ = fmt.Fprintf(out, "FOUND %d faults\n", faults)
+	if n := r.faultsFound(); n > 0 {
+		_, _ = fmt.Fprintf(out, "FOUND %d faults\n", n)
 		return 1
 	}
 	_, _ = fmt.Fprintln(out, "no fault found")

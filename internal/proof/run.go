@@ -19,7 +19,7 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 	f.wire.watch(watching, f.servers)
 	var clients, others sync.WaitGroup
 	for number := range r.clients {
-		c := &client{f: f, h: h, number: number, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: a plan
+		c := &client{f: f, h: h, number: number, seed: r.seed, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: pauses
 		clients.Go(func() {
 			for time.Now().Before(end) && ctx.Err() == nil {
 				c.act(ctx)

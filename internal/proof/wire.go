@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,11 +25,12 @@ const (
 	uncertain                // 503 outcome-unknown
 	unanswered               // the connection failed, or the client waited long enough
 	broken                   // 500, or what no client can read
+	lost                     // answered, and cut off by us before the client had read it
 	classes
 )
 
 func (c class) String() string {
-	return [classes]string{"answered", "refused", "unavailable", "outcome-unknown", "no answer", "500"}[c]
+	return [classes]string{"answered", "refused", "unavailable", "outcome-unknown", "no answer", "500", "answer cut off"}[c]
 }
 
 // try is one request on the wire; an operation may take several.
@@ -42,8 +45,10 @@ type try struct {
 type wire struct {
 	began  time.Time
 	client *http.Client
+	calm   atomic.Bool // clients take their time
 
 	mu    sync.Mutex
+	sent  int
 	tries []try
 	known map[int64]int64 // version of each appointment as it was answered, the highest
 	ids   []int64         // the keys of known, by first answer
@@ -93,14 +98,28 @@ func (f *field) pick(random *rand.Rand) *target {
 	return f.servers[from]
 }
 
-// send carries a request to its server and returns the whole answer.
+// cutEvery is how many changes are answered for each one whose answer is cut off.
+const cutEvery = 50
+
+var errCutOff = errors.New("the answer was cut off")
+
+// send carries a request to its server and returns the whole answer. The answer to one
+// change in cutEvery is lost on the way.
 func (w *wire) send(r *http.Request) (*http.Response, error) {
+	if w.calm.Load() {
+		pause(r.Context(), 300*time.Millisecond)
+	}
 	at := time.Since(w.began)
 	answer, text, err := w.exchange(r)
 	kept := try{at: at, took: time.Since(w.began) - at, booking: r.Method == http.MethodPost && r.URL.Path == "/appointments"}
 	kept.class = classify(answer, text, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if kept.class <= declined && r.Method != http.MethodGet {
+		if w.sent++; w.sent%cutEvery == 0 {
+			kept.class, answer, err = lost, nil, errCutOff
+		}
+	}
 	w.tries = append(w.tries, kept)
 	if kept.class == answered && r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/appointments") {
 		w.learn(answer, text)

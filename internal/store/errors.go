@@ -153,6 +153,14 @@ var missingParents = map[string]*clinic.Error{
 	"_appointment_exists": clinic.ErrAppointmentNotFound,
 }
 
+// reportBackstop logs a refusal by the backstop's triggers: nothing was booked twice, but
+// the guard, which has to refuse first, let it pass.
+func (s *Store) reportBackstop(ctx context.Context, err error) {
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number >= 45001 && e.Number <= 45003 {
+		s.log.ErrorContext(ctx, "the database refused to book a time twice, and the program had not: this is a fault of MEMS, please report it", "cause", e)
+	}
+}
+
 // isDuplicate reports a duplicate key.
 func isDuplicate(err error) bool {
 	e, ok := errors.AsType[*mysql.MySQLError](err)

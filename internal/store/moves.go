@@ -120,7 +120,7 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 // saveChange writes a changed appointment with its event, brings its ticket into
 // step, and notes the time that it gave up.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
-	t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 	if err := updateAppointment(ctx, t, a); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	}
 	from, before := a.Status, *a
 	a.Rescheduled(t.now, b, broken)
-	t.record(ctx, "appointment", a.ID, a.PatientID, before, *a, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
 	t.freeOf(before, *a)
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err
@@ -230,7 +230,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 			return clinic.Appointment{}, err
 		}
 	}
-	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var row appointmentRow

@@ -18,6 +18,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -84,6 +85,10 @@ type Store struct {
 	stopped chan struct{}
 }
 
+// heldWithin bounds how long a transaction may wait for its own program's next statement,
+// and so how long a program that does not go on can keep others from a calendar.
+const heldWithin = 15 * time.Second
+
 // Open prepares a Store. It does not connect; Ready tells whether the database
 // can be used.
 func Open(cfg Config) (*Store, error) {
@@ -100,6 +105,9 @@ func Open(cfg Config) (*Store, error) {
 	dsn.Timeout, dsn.ReadTimeout, dsn.WriteTimeout = 5*time.Second, 15*time.Second, 15*time.Second
 	dsn.Params["innodb_lock_wait_timeout"] = "3" // seconds; then the transaction is tried again
 	dsn.Params["lock_wait_timeout"] = "5"        // seconds, for a table that is being altered
+	// A process that stands still, or whose machine is gone, holds its guards until the
+	// database closes its connection: by default after eight hours.
+	dsn.Params["wait_timeout"] = strconv.Itoa(int(heldWithin / time.Second))
 	db, err := openPool(dsn, cfg.OpenDB)
 	if err != nil {
 		return nil, err
@@ -113,9 +121,9 @@ func Open(cfg Config) (*Store, error) {
 		n = DefaultMaxOpenConns
 	}
 	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n) // or every peak would pay for handshakes
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
+	db.SetMaxIdleConns(n)                     // or every peak would pay for handshakes
+	db.SetConnMaxIdleTime(heldWithin * 2 / 3) // before the database closes it
+	db.SetConnMaxLifetime(30 * time.Minute)   // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
 		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),

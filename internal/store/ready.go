@@ -63,6 +63,7 @@ func newReadiness(dsn *mysql.Config) (*readiness, error) {
 	}
 	db.SetMaxOpenConns(1)
 	db.SetConnMaxLifetime(5 * time.Minute)
+	db.SetConnMaxIdleTime(heldWithin * 2 / 3)
 	r := &readiness{db: db}
 	_, _ = rand.Read(r.id[:]) // it never fails
 	return r, nil

@@ -40,7 +40,7 @@ type tx struct {
 	withdrawn []clinic.Interval
 	trail     []clinic.AuditEntry
 	// changes are for the feed.
-	changes  []clinic.RecordChange
+	changes  []clinic.FeedChange
 	ofSeries []dateOfSeries // appointments among them
 }
 
@@ -104,6 +104,7 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 		if err == nil {
 			return freed, nil
 		}
+		s.reportBackstop(ctx, err)
 		if forWantOfTime(err) {
 			looked := s.look(ctx, body)
 			if !errors.Is(looked, errFree) && !isTransient(looked) {

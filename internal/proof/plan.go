@@ -1,0 +1,78 @@
+package main
+
+import "math/rand/v2"
+
+// draw is one step of a client's plan: what it asks for and, as numbers, with whom. Which
+// of the records that exist by then a number means is not in the plan's hands.
+type draw struct {
+	kind                                           string
+	doctor, patient, day, slot, length, form, pick uint32
+	coin                                           float64
+}
+
+// weights say how often each kind of operation is planned.
+var weights = []weight{
+	{"book", 20},
+	{"reschedule", 9},
+	{"cancel", 12},
+	{"undo", 8},
+	{"confirm", 3},
+	{"hold", 6},
+	{"book-held", 6},
+	{"release", 2},
+	{"series", 1},
+	{"cancel-series", 1},
+	{"reschedule-series", 1},
+	{"wait", 3},
+	{"accept", 3},
+	{"decline", 1},
+	{"withdraw", 1},
+	{"book-today", 3},
+	{"check-in", 4},
+	{"start", 2},
+	{"complete", 1},
+	{"leave", 1},
+	{"walk-in", 4},
+	{"call-next", 4},
+	{"call", 1},
+	{"start-ticket", 2},
+	{"complete-ticket", 2},
+	{"leave-ticket", 1},
+	{"transfer", 1},
+	{"register", 2},
+	{"merge", 1},
+	{"time-off", 1},
+	{"plan", 1},
+	{"apply", 1},
+	{"repeat", 3},
+	{"reuse", 2},
+}
+
+type weight struct {
+	kind string
+	of   int
+}
+
+// planned is the n-th step of a client: the same for the same seed.
+func planned(seed uint64, client, n int) draw {
+	r := rand.New(rand.NewPCG(seed, uint64(client)<<32|uint64(n))) //nolint:gosec // G404, G115: a plan; both are small
+	total := 0
+	for _, w := range weights {
+		total += w.of
+	}
+	d := draw{
+		doctor: r.Uint32(), patient: r.Uint32(), day: r.Uint32(), slot: r.Uint32(),
+		length: r.Uint32(), form: r.Uint32(), pick: r.Uint32(), coin: r.Float64(),
+	}
+	at := r.IntN(total)
+	for _, w := range weights {
+		if at -= w.of; at < 0 {
+			d.kind = w.kind
+			break
+		}
+	}
+	return d
+}
+
+// among chooses one of a list by a drawn number.
+func among[T any](list []T, number uint32) T { return list[int(number)%len(list)] }

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// queueStep is what an operation did to a doctor's queue of a day.
+type queueStep struct {
+	op     int
+	kind   string
+	issues []int // new numbers, of patients who wait
+	leaves []int // numbers that do not wait any more
+	joins  []int // numbers that wait again
+	next   int   // the number that call-next called
+	empty  bool  // refused: nobody waits
+}
+
+// queue is the state of a doctor's day: the last number, and the numbers that wait.
+type queue struct {
+	last    int
+	waiting []int // sorted
+}
+
+// queueModel is a queue as a sequential program: numbers follow each other, call-next
+// calls the first who waits, and is refused when nobody does.
+var queueModel = porcupine.Model{
+	Init: func() any { return queue{} },
+	Step: func(state, in, _ any) (bool, any) {
+		q, isQueue := state.(queue)
+		s, isStep := in.(queueStep)
+		if !isQueue || !isStep {
+			return false, state
+		}
+		if s.empty {
+			return len(q.waiting) == 0, q
+		}
+		if s.next != 0 && (len(q.waiting) == 0 || q.waiting[0] != s.next) {
+			return false, q
+		}
+		waiting := slices.Clone(q.waiting)
+		for _, n := range s.leaves {
+			i, waits := slices.BinarySearch(waiting, n)
+			if !waits {
+				return false, q
+			}
+			waiting = slices.Delete(waiting, i, i+1)
+		}
+		for _, n := range s.issues {
+			if q.last++; n != q.last {
+				return false, q
+			}
+		}
+		for _, n := range slices.Concat(s.issues, s.joins) {
+			i, waits := slices.BinarySearch(waiting, n)
+			if waits {
+				return false, q
+			}
+			waiting = slices.Insert(waiting, i, n)
+		}
+		return true, queue{q.last, waiting}
+	},
+	Equal: func(a, b any) bool {
+		left, isLeft := a.(queue)
+		right, isRight := b.(queue)
+		return isLeft && isRight && left.last == right.last && slices.Equal(left.waiting, right.waiting)
+	},
+	DescribeOperation: func(in, _ any) string {
+		s, _ := in.(queueStep)
+		return fmt.Sprintf("op %d %s: new %v, gone %v, back %v, called %d, empty %t", s.op, s.kind, s.issues, s.leaves, s.joins, s.next, s.empty)
+	},
+	DescribeState: func(state any) string { return fmt.Sprint(state) },
+}
+
+// queueOf is a doctor's queue of a day.
+type queueOf struct {
+	doctor int64
+	day    string
+}
+
+// queuesLinearizable asks porcupine whether some order of the operations on each queue
+// explains every number and every call.
+func (w *world) queuesLinearizable() check {
+	c := check{name: "queues' numbers linearizable"}
+	histories := map[queueOf][]porcupine.Operation{}
+	add := func(o *op, of queueOf, s queueStep) {
+		s.op, s.kind = o.ID, o.Kind
+		histories[of] = append(histories[of], porcupine.Operation{ClientId: o.Client, Input: s, Call: int64(o.Call), Return: int64(w.until(o))})
+	}
+	for _, o := range w.ops {
+		if o.Outcome == refused && o.Code == "queue-empty" && o.Kind == "call-next" {
+			add(o, queueOf{o.In.Doctor, w.today()}, queueStep{empty: true})
+		}
+		steps := map[queueOf]*queueStep{}
+		for _, e := range w.effects[o.ID] {
+			t, exists := w.tables.tickets[e.id]
+			if e.object != "ticket" || !exists {
+				continue
+			}
+			of := queueOf{t.Doctor, t.Day}
+			if steps[of] == nil {
+				steps[of] = &queueStep{}
+			}
+			s := steps[of]
+			switch {
+			case e.action == "create":
+				s.issues = append(s.issues, t.Number)
+			case e.statusBefore == "waiting" && e.statusAfter != "" && e.statusAfter != "waiting":
+				s.leaves = append(s.leaves, t.Number)
+			case e.statusBefore != "waiting" && e.statusAfter == "waiting":
+				s.joins = append(s.joins, t.Number)
+			}
+			if o.Kind == "call-next" {
+				s.next = t.Number
+			}
+		}
+		for of, s := range steps {
+			add(o, of, *s)
+		}
+	}
+	for of, history := range histories {
+		c.examined += len(history)
+		w.judge(&c, fmt.Sprintf("queue-%d-%s", of.doctor, of.day), queueModel, history)
+	}
+	return c
+}
+
+// ticketsWithoutGaps finds numbers of a doctor's day that are missing or given twice.
+func ticketsWithoutGaps(t *tables) check {
+	c := check{name: "tickets without gaps or doubles", examined: len(t.tickets)}
+	numbers := map[queueOf][]int{}
+	for _, k := range t.tickets {
+		of := queueOf{k.Doctor, k.Day}
+		numbers[of] = append(numbers[of], k.Number)
+	}
+	for of, given := range numbers {
+		slices.Sort(given)
+		for i, n := range given {
+			if n != i+1 {
+				c.fault("doctor %d on %s: number %d is the %d. of %d", of.doctor, of.day, n, i+1, len(given))
+				break
+			}
+		}
+	}
+	return c
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What "make prove-it-can-fail" takes out is where it looks for it.
+func TestSpoiltCopiesApply(t *testing.T) {
+	for _, s := range spoiltCopies {
+		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(s.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), s.from) {
+			t.Errorf("%s: %s has no %q", s.name, s.file, s.from)
+		}
+	}
+}
