@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
 )
 
 // OtherZoneError refuses a clinic's time zone that is not the one that the data were
@@ -64,7 +66,6 @@ func (sc *Schema) ClinicZone(ctx context.Context) (string, error) {
 // before; empty for none. It needs the rights of the user who migrates.
 // Lock: the row of the zone.
 func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, err error) {
-	type zone struct{ Name string }
 	err = s.inTx(ctx, func(t *tx) error {
 		before = ""
 		err := t.GetContext(ctx, &before, zoneRead+` FOR UPDATE`)
@@ -77,7 +78,7 @@ func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, 
 		if err != nil {
 			return err
 		}
-		t.record(ctx, "clinic_zone", 1, 0, zone{before}, zone{name}, nil)
+		t.record(ctx, clinic.Changed(clinic.KindClinicZone, 1, clinic.Members{"name": before}, clinic.Members{"name": name}))
 		return nil
 	})
 	return before, err
