@@ -356,7 +356,7 @@ func hooksComplete(feeds []feed, messages []message, faults []string) check {
 	}
 	due := map[record][]string{} // cursors in order
 	for _, t := range feeds[0].changes {
-		if slices.Contains(hookedTypes, t.Object+".*") {
+		if slices.Contains(hookedTypes, t.Object+".*") || slices.Contains(hookedTypes, t.Type) {
 			r := record{t.Object, t.ObjectID}
 			due[r] = append(due[r], t.Cursor)
 		}
