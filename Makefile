@@ -307,7 +307,7 @@ check-proxies: go-present ## the proxies' examples with nginx, HAProxy and Caddy
 	$(WITHDB) $(GO) test -tags proxies -count=1 -timeout=10m -run '^TestProxies' ./cmd/mems
 
 .PHONY: check-package
-check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 made for it
+check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 that is booted for it
 	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
 	@.ci/package
 

@@ -136,7 +136,7 @@ func (s *Sender) Run(ctx context.Context) {
 func (s *Sender) place(ctx context.Context) (more bool) {
 	limit, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	more, err := s.cfg.Store.PlaceChanges(limit)
+	more, err := s.cfg.Store.AssignPositions(limit)
 	if err != nil {
 		s.cfg.Log.DebugContext(ctx, "changes were not given their places", "cause", err)
 		return false

@@ -98,8 +98,8 @@ func TestWebhookMessageWithoutStaffWords(t *testing.T) {
 		"waitlist_entry": clinic.WaitlistEntry{Note: new(secret)},
 		"appointment":    clinic.Appointment{Cancellation: &clinic.Cancellation{Reason: clinic.ReasonOther, Note: new(secret)}},
 	} {
-		message, err := WebhookMessage(clinic.Delivery{Change: clinic.RecordChange{
-			Object: clinic.ChangeObject(name), Type: name + ".updated", Record: record,
+		message, err := WebhookMessage(clinic.Delivery{Change: clinic.FeedChange{
+			Object: clinic.KindNamed(name), Type: name + ".updated", Record: record,
 		}})
 		if err != nil || strings.Contains(string(message), secret) || strings.Contains(string(message), "illness") {
 			t.Errorf("%s: %v %s", name, err, message)

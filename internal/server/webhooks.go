@@ -133,7 +133,7 @@ func WebhookMessage(d clinic.Delivery) ([]byte, error) {
 		Timestamp time.Time `json:"timestamp"`
 		Data      any       `json:"data"`
 	}{d.Change.Type, d.Change.At, struct{}{}}
-	if d.Change.Object != "" {
+	if d.Change.Object != (clinic.Kind{}) {
 		m.Data = withheld(changeToAPI(d.Change), clinic.Clearance{})
 	}
 	return json.Marshal(m)
@@ -160,8 +160,8 @@ func deliveryToAPI(d clinic.Delivery) api.Delivery {
 		CreatedAt: d.CreatedAt, NextAttemptAt: orNull(d.NextAt), LastAttemptAt: orNull(d.LastAt), LastError: orNull(d.LastError),
 		Object: orNull[string](nil), ObjectID: orNull[int64](nil), LastStatus: orNull[int32](nil),
 	}
-	if d.Change.Object != "" {
-		a.Object, a.ObjectID = orNull(new(string(d.Change.Object))), orNull(&d.Change.ObjectID)
+	if d.Change.Object != (clinic.Kind{}) {
+		a.Object, a.ObjectID = orNull(new(d.Change.Object.String())), orNull(&d.Change.ObjectID)
 	}
 	if d.LastStatus != nil {
 		a.LastStatus = orNull(new(int32(*d.LastStatus))) //nolint:gosec // G115: an HTTP status

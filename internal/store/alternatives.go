@@ -171,7 +171,7 @@ func (p *proposals) readAll(ctx context.Context) error {
 	if p.patient == 0 {
 		return nil
 	}
-	own, err := p.patientBusyTimes(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
+	own, err := p.patientOccupied(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
 	p.patientBusy = &own
 	return err
 }

@@ -120,7 +120,7 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 // saveChange writes a changed appointment with its event, brings its ticket into
 // step, and notes the time that it gave up.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
-	t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 	if err := updateAppointment(ctx, t, a); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	}
 	from, before := a.Status, *a
 	a.Rescheduled(t.now, b, broken)
-	t.record(ctx, "appointment", a.ID, a.PatientID, before, *a, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
 	t.freeOf(before, *a)
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err

@@ -89,7 +89,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 				if series.ID, err = insertSeries(ctx, t, series); err != nil {
 					return err
 				}
-				t.record(ctx, "series", series.ID, series.PatientID, nil, series, nil)
+				t.record(ctx, clinic.Created(clinic.KindSeries, series.ID, series))
 			}
 			date.SeriesID = &series.ID
 			booked := clinic.SeriesDate{Start: start}
@@ -163,7 +163,7 @@ func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 	if err != nil {
 		return series, translate(ctx, err)
 	}
-	return series, s.recordRead(ctx, "series", id, series.PatientID)
+	return series, s.recordRead(ctx, clinic.KindSeries, id, series.PatientID)
 }
 
 // CancelSeries cancels the dates in scope, all or none, each with its event. Errors:
@@ -182,7 +182,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := a.Cancel(t.now, reason, note); err != nil {
 				return err
 			}
-			t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
+			t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 			if err := updateAppointment(ctx, t, a); err != nil {
 				return err
 			}
@@ -191,7 +191,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			}
 			t.freeOf(before, a)
 		}
-		if err := countSeries(ctx, t, id); err != nil {
+		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
 		series, err = readSeries(ctx, t, id)
@@ -241,7 +241,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 			}
 			return notMovedError{&clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}}
 		}
-		if err := countSeries(ctx, t, id); err != nil {
+		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
 		series, err = readSeries(ctx, t, id)
@@ -352,14 +352,14 @@ func insertSeries(ctx context.Context, t *tx, s clinic.Series) (int64, error) {
 		s.Rule, s.Zone.String(), s.PatientID, s.DoctorID, s.Start, s.Duration/time.Minute, s.MadeBy, s.Version, s.CreatedAt, s.UpdatedAt)
 }
 
-func countSeries(ctx context.Context, t *tx, id int64) error {
-	t.record(ctx, "series", id, 0, struct{}{}, struct{}{}, nil)
-	// Whose it is, for the feed.
-	err := t.GetContext(ctx, &t.changes[len(t.changes)-1].Place, `SELECT doctor_id AS doctorid, made_by_key AS madeby FROM appointment_series WHERE id = ?`, id)
-	if err != nil {
+// bumpSeriesVersion records that a series changed, by its dates.
+func bumpSeriesVersion(ctx context.Context, t *tx, id int64) error {
+	var of changeRow
+	if err := t.GetContext(ctx, &of, `SELECT doctor_id, made_by_key FROM appointment_series WHERE id = ?`, id); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
+	t.record(ctx, clinic.Touched(clinic.KindSeries, id, nil).For(clinic.Audience{DoctorID: of.DoctorID, MadeBy: of.MadeBy}))
+	_, err := t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
 	return err
 }
 

@@ -184,35 +184,28 @@ func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
 	return e
 }
 
-// record notes a change for the trail, which is written when the transaction
-// commits, and for the feed. before is nil for a new record, after for one that is
-// gone; patient is 0 when it concerns none.
-func (t *tx) record(ctx context.Context, object string, id, patient int64, before, after any, reason *string) {
+// record keeps a change for the audit trail and, where the feed has its kind, for the
+// feed. Both are written when the transaction commits.
+func (t *tx) record(ctx context.Context, c clinic.ChangeRecord) {
 	e := newEntry(ctx, t.now)
-	e.Action, e.Object, e.Reason = clinic.AuditChanged, object, reason
-	switch {
-	case before == nil:
-		e.Action = clinic.AuditCreated
-	case after == nil:
-		e.Action = clinic.AuditDeleted
+	e.Action, e.Object, e.Reason = c.Action, c.Kind.String(), c.Reason
+	if c.ID != 0 {
+		e.ObjectID = &c.ID
 	}
-	if id != 0 {
-		e.ObjectID = &id
-	}
-	if patient != 0 {
+	if patient := c.PatientID(); patient != 0 {
 		e.PatientID = &patient
 	}
-	e.Changes = clinic.Diff(before, after)
+	e.Changes = clinic.Diff(c.Before, c.After)
 	t.trail = append(t.trail, e)
-	if clinic.IsChangeObject(object) {
-		t.note(clinic.ChangeObject(object), id, before, after)
+	if c.Kind.InFeed() {
+		t.announce(c)
 	}
 }
 
-// recordMany notes one change of many records at once, for the trail alone.
-func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, object string, patients []int64) {
+// recordMany keeps one change of many records, for the trail alone.
+func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, kind clinic.Kind, patients []int64) {
 	e := newEntry(ctx, t.now)
-	e.Action, e.Object, e.PatientIDs = action, object, patients
+	e.Action, e.Object, e.PatientIDs = action, kind.String(), patients
 	t.trail = append(t.trail, e)
 }
 

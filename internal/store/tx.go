@@ -40,7 +40,7 @@ type tx struct {
 	withdrawn []clinic.Interval
 	trail     []clinic.AuditEntry
 	// changes are for the feed.
-	changes  []clinic.RecordChange
+	changes  []clinic.FeedChange
 	ofSeries []dateOfSeries // appointments among them
 }
 
