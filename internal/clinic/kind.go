@@ -34,6 +34,7 @@ var (
 	KindChange          = Kind{"change"}
 	KindAuditEntry      = Kind{"audit_entry"}
 	KindAuditChain      = Kind{"audit_chain"}
+	KindClinicZone      = Kind{"clinic_zone"}
 )
 
 // kindFacts is what follows from what kind a changed record is of. package store has
@@ -114,6 +115,7 @@ var kindTable = []kindFacts{
 	{Kind: KindChange},
 	{Kind: KindAuditEntry},
 	{Kind: KindAuditChain},
+	{Kind: KindClinicZone},
 }
 
 // patientIn makes a kind's patient function of one for its records.

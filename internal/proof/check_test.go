@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/anishathalye/porcupine"
 )
 
 // Each check is given made-up stories: sound ones, and for each fault that it is to find
@@ -89,6 +91,10 @@ func TestNothingLostFindsFaults(t *testing.T) {
 			o := s.refusal("doctor-overlap", 0, 1)
 			s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "create", object: "hold", id: 1})
 		}, false},
+		{"RefusedBesideAnOffer", func(s *story) {
+			o := s.refusal("doctor-overlap", 0, 1)
+			s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "update", object: "waitlist_entry", id: 1, offer: offer{HoldID: 1}})
+		}, true},
 		{"DoneTwice", func(s *story) { o := s.book(1, 0, 1); s.change(o, "book", visit(2, 2, "scheduled")) }, false},
 		{"UnknownAndDoneTwice", func(s *story) {
 			o := s.book(1, 0, 1)
@@ -238,6 +244,31 @@ func TestQueuesFindFaults(t *testing.T) {
 	})
 }
 
+// A queue that is judged in parts is judged as a whole.
+func TestPartsOfAQueue(t *testing.T) {
+	var history []porcupine.Operation
+	add := func(call, end int64, s queueStep) {
+		history = append(history, porcupine.Operation{Input: s, Call: call, Return: end})
+	}
+	add(0, 2, queueStep{issues: []int{1}})
+	add(1, 3, queueStep{issues: []int{2}})
+	add(2, 4, queueStep{leaves: []int{1}, next: 1})
+	add(5, 6, queueStep{issues: []int{3}, joins: []int{1}})
+	add(7, 8, queueStep{leaves: []int{1}, next: 1})
+	cut := parts(history, 2)
+	if len(cut) != 2 || len(cut[0]) != 3 {
+		t.Fatalf("cut into %v", cut)
+	}
+	if got, want := (queue{}).after(cut[0]), (queue{2, []int{2}}); !queueModel.Equal(got, want) {
+		t.Errorf("left as %v, want %v", got, want)
+	}
+	model := queueModel
+	model.Init = func() any { return queue{2, []int{2}} }
+	if !porcupine.CheckOperations(model, cut[1]) || porcupine.CheckOperations(queueModel, cut[1]) {
+		t.Error("the second part does not begin where the first ended")
+	}
+}
+
 func TestKeysFindFaults(t *testing.T) {
 	send := func(s *story, request, answer string, call, end int) *op {
 		return s.op("book", call, end, op{Key: "k", Request: request, Answer: answer})
@@ -356,6 +387,19 @@ func TestRefusalsFindFaults(t *testing.T) {
 			s.cancel(1, 2, 3)
 			s.book(2, 4, 5)
 			refuse(s, "undo", "doctor-overlap", "", 6, 7, input{Appointment: 1})
+		}, true},
+		{"UndoTakenOfTheSurvivor", func(s *story) {
+			a := visit(1, 1, "scheduled")
+			a.Patient = 2
+			s.change(s.op("book", 0, 1, op{}), "book", a)
+			a.Start, a.End = a.Start.Add(time.Hour), a.End.Add(time.Hour)
+			s.change(s.op("reschedule", 2, 3, op{}), "reschedule", a)
+			a.Patient = 1
+			s.change(s.op("merge", 4, 5, op{}), "merge", a)
+			b := visit(2, 2, "scheduled")
+			b.Room = 2
+			s.change(s.op("book", 6, 7, op{}), "book", b)
+			refuse(s, "undo", "patient-overlap", "", 8, 9, input{Appointment: 1})
 		}, true},
 		{"UndoFree", func(s *story) {
 			s.book(1, 0, 1)

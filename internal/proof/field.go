@@ -39,7 +39,7 @@ type field struct {
 	zoneName string
 	today    time.Time // its midnight in that zone
 	day      time.Time // the midnight after
-	days     int       // how many days from there on are booked
+	days     int       // how many days are booked at a time
 
 	doctors  []int64
 	patients []int64

@@ -150,6 +150,7 @@ var kinds = map[clinic.Kind]recordKind{
 	clinic.KindChange:       {table: "changes"},
 	clinic.KindAuditEntry:   {table: "audit_entries"},
 	clinic.KindAuditChain:   {table: "audit_chains"},
+	clinic.KindClinicZone:   {table: "clinic_zone"},
 }
 
 // recordCascade records what is deleted with a record that is about to be deleted.
