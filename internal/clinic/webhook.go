@@ -104,7 +104,7 @@ type Delivery struct {
 	LastStatus  *int
 	LastError   *string
 	CreatedAt   time.Time
-	Destination Webhook // for whoever sends it
+	Destination Webhook // for the sender
 }
 
 // DeliveryLife is how long a message is tried.

@@ -88,7 +88,7 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
-// A webhook's message is read outside of the clinic, whoever registered it.
+// A webhook's message is read outside of the clinic, whatever the permissions of its owner.
 func TestWebhookMessageWithoutStaffWords(t *testing.T) {
 	t.Parallel()
 	const secret = "words of staff"

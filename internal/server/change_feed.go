@@ -92,7 +92,7 @@ func (f *changeFeed) follow() {
 
 // look reads once and reports whether there is more.
 func (f *changeFeed) look(end int64) (more bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own: it is told of everything
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own, which sees everything
 	defer cancel()
 	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: end, Limit: maxSent})
 	if err != nil || page.Next == end {

@@ -126,7 +126,7 @@ func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookReq
 
 // WebhookMessage writes the body of a message (Standard Webhooks 1.0): a change
 // without its record, the same every time that it is sent. It is read outside of the
-// clinic, so that no words of staff are in it, whoever registered the webhook.
+// clinic, so that no words of staff are in it, whatever the permissions of its owner.
 func WebhookMessage(d clinic.Delivery) ([]byte, error) {
 	m := struct {
 		Type      string    `json:"type"`

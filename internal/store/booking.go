@@ -18,7 +18,7 @@ import (
 // Statements, in lock order: write the doctor's guard row, the patient's, the
 // room's; then read what decides (decide.go); insert the appointment and its
 // first event; commit. The guard rows are written before anything is read, so
-// whoever comes second waits, and then reads what the first one wrote.
+// the second one waits, and then reads what the first one wrote.
 // db/README.md has the evidence for each part of this.
 //
 // Errors: clinic.ErrStartInPast, clinic.ErrHoldNotFound,
@@ -133,7 +133,7 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 func guardPatientOf(ctx context.Context, t *tx, id int64) error {
 	_, err := guardPatient(ctx, t, id)
 	if errors.Is(err, clinic.ErrPatientMerged) {
-		return errMoved
+		return errStale
 	}
 	return err
 }

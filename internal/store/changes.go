@@ -297,7 +297,7 @@ func (s *Store) LastChange(ctx context.Context) (int64, error) {
 
 // PruneChanges deletes changes that are older than an instant and are not the last
 // of their record, and returns how many: a replay needs the last ones only. What
-// left a doctor's calendar stays: the doctor is told of nothing that came after.
+// left a doctor's calendar stays: the doctor sees nothing that came after.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, error) {
 	var gone int64
 	for {
@@ -332,7 +332,7 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, erro
 // changeColumns are those of changeRow.
 const changeColumns = `id, COALESCE(position, 0) AS position, at, type, object, object_id, doctor_id, left_doctor, made_by_key`
 
-// signal wakes whoever waits for something to have happened.
+// signal wakes the goroutines that wait for an event.
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{}

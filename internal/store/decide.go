@@ -16,9 +16,9 @@ import (
 
 // decide reads, under the guards that c was made with, what the decision on a
 // booking needs, and decides. It reads no further than the first rule that is
-// broken: what a locking read has found stays locked until the end, and whoever
-// held the doctor's times and went on to the patient's could meet another one
-// doing the same crosswise. It fills in b what its type and the choice of a
+// broken: what a locking read has found stays locked until the end, and a
+// transaction that held the doctor's times and went on to the patient's could deadlock
+// with another that does the same crosswise. It fills in b what its type and the choice of a
 // room say. except is an appointment that is being moved, 0 for none.
 //
 // Statements, in lock order: the doctor's facts and the type (no lock), write
@@ -280,7 +280,7 @@ type blockedTimes struct {
 // live holds around a booking.
 //
 // Indexes time_off_doctor (doctor_id, end_time), closures_end (end_time) and
-// holds_doctor (doctor_id, start_time). Not locking: whoever writes one of these
+// holds_doctor (doctor_id, start_time). Not locking: a transaction that writes one of these
 // writes the doctor's guard row first, and this transaction holds it.
 func readBlockedTimes(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, now time.Time) (blockedTimes, error) {
 	want := b.Time()

@@ -13,7 +13,7 @@ import (
 // appointment types and of open waitlist entries.
 //
 // Lock order: the doctor's row, held; the patients of the entries, ids ascending;
-// the entries; the types. Whoever puts a doctor on a type's list locks the
+// the entries; the types. A transaction that lists a doctor in a type locks the
 // doctor's row first, so none is missed.
 func (s *Store) unlistDoctor(ctx context.Context, t *tx, id int64) error {
 	if err := unlistFromWaitlist(ctx, t, id); err != nil {

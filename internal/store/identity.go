@@ -139,7 +139,7 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		for _, a := range m.Appointments {
 			if !slices.Contains(doctors, a.DoctorID) {
-				return errMoved // booked with another doctor meanwhile
+				return errStale // booked with another doctor meanwhile
 			}
 		}
 		if len(m.Conflicts) > 0 {

@@ -24,7 +24,7 @@ const MaxImport = 500
 // Statements, in lock order: write the doctor's guard row, write the patients'
 // (ids ascending: the statement walks the primary key), the rooms', read the
 // occupied times of all of them in the span of the appointments (locking),
-// insert them and an event for each, and a ticket for whoever is here.
+// insert them and an event for each, and a ticket for each patient who is here.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPatientNotFound.
 func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []clinic.Appointment) (int, error) {

@@ -151,7 +151,7 @@ func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanIte
 	return settle(item, moved, err)
 }
 
-// settle notes what came of moving a visit; an error that is no answer about
+// settle notes the result of rescheduling a visit; an error that is no answer about
 // this visit comes back.
 func settle(item *clinic.PlanItem, moved clinic.Appointment, err error) error {
 	var refusal *clinic.Error

@@ -127,14 +127,14 @@ func (s *Store) writeReads(batch []read) {
 	for i := range batch {
 		rows[i] = batch[i].row
 	}
-	st, err := s.takeStrand(ctx)
+	st, err := s.acquireChain(ctx)
 	if err == nil {
-		var end *strand
+		var end *chainTip
 		end, err = s.appendRows(ctx, s.db, st, rows)
 		if err == nil {
 			*st = *end
 		}
-		s.returnStrand(st, err == nil)
+		s.releaseChain(st, err == nil)
 	}
 	for _, r := range batch {
 		r.done <- err

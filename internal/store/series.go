@@ -27,7 +27,7 @@ import (
 //
 // Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
 // or, with skip, none can; clinic.CodeValidationFailed, clinic.ErrStartInPast,
-// and those errors of decide that are not for want of time.
+// and those errors of decide that are not slot conflicts.
 func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.Recurrence, zone *time.Location, skip bool) (clinic.Series, []clinic.SeriesDate, error) {
 	b.Start = clinic.Instant(b.Start)
 	if err := b.Check(); err != nil {
@@ -74,7 +74,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 			switch {
 			case err == nil:
 				calendar.add(date)
-			case forWantOfTime(err) && errors.As(err, &refusal):
+			case isSlotConflict(err) && errors.As(err, &refusal):
 				refused++
 				dates = append(dates, clinic.SeriesDate{Start: start, Refusal: refusal})
 				if !skip && !t.looks {
@@ -228,7 +228,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 			switch {
 			case err == nil:
 				report[i].Appointment = &a
-			case errors.As(err, &refusal) && (forWantOfTime(err) || errors.Is(err, clinic.ErrStartInPast)):
+			case errors.As(err, &refusal) && (isSlotConflict(err) || errors.Is(err, clinic.ErrStartInPast)):
 				refused++
 				report[i].Refusal = refusal
 			default:
@@ -294,7 +294,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	if err := guardPatientOf(ctx, t, row.PatientID); err != nil {
 		return nil, nil, err
 	}
-	// Whoever changes a series or one of its dates holds the patient's guard.
+	// A transaction that changes a series or one of its dates holds the patient's guard.
 	var version int64
 	if err := t.GetContext(ctx, &version, `SELECT version FROM appointment_series WHERE id = ?`, id); err != nil {
 		return nil, nil, err
@@ -308,7 +308,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	}
 	for _, a := range dates {
 		if a.PatientID != row.PatientID || !slices.Contains(doctors, a.DoctorID) {
-			return nil, nil, errMoved // the guards taken are not those it needs now
+			return nil, nil, errStale // the guards taken are not those it needs now
 		}
 	}
 	series, err := row.series()

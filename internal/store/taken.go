@@ -111,7 +111,7 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*t
 		}
 	}
 	begun := stopwatch()
-	if err = s.look(ctx, body); !forWantOfTime(err) {
+	if err = s.look(ctx, body); !isSlotConflict(err) {
 		return false, nil
 	}
 	s.observe.transaction(begun, &err)

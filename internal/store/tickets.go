@@ -91,14 +91,14 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 		return clinic.Ticket{}, nil, err
 	}
 	if row.DoctorID != party.Doctor || row.PatientID != party.Patient || !sameRecord(row.AppointmentID, party.Visit) {
-		return clinic.Ticket{}, nil, errMoved // the guards taken are not those it needs now
+		return clinic.Ticket{}, nil, errStale // the guards taken are not those it needs now
 	}
 	if party.Visit == nil {
 		return row.ticket(), nil, nil
 	}
 	visit, err := readAppointment(ctx, t, *party.Visit)
 	if err == nil && visit.DoctorID != *party.Visits {
-		err = errMoved
+		err = errStale
 	}
 	return row.ticket(), &visit, err
 }

@@ -424,7 +424,7 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 	}
 	e, err := row.entry()
 	if err == nil && e.Offer != nil && (party.Doctor == nil || *party.Doctor != e.Offer.Slot.DoctorID) {
-		err = errMoved // the guard taken is not the one it needs now
+		err = errStale // the guard taken is not the one it needs now
 	}
 	return e, err
 }

@@ -33,7 +33,7 @@ type freedRow struct {
 	Through int64 `db:"after_entry"`
 }
 
-// laterKey marks a context in which freed times are offered by whoever set it.
+// laterKey marks a context in which freed times are offered by the caller that set it.
 type laterKey struct{}
 
 // offerLater puts off offering freed times until the caller does it: to the end of a
