@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -76,11 +77,14 @@ func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
 
 // describeLosses lists what is lost; empty for nothing.
 func describeLosses(losses []store.Loss) string {
-	text := ""
-	for i, l := range losses {
-		text += []string{": ", ", "}[min(i, 1)] + fmt.Sprintf("%s (%d rows)", l.Name, l.Rows)
+	var names []string
+	for _, l := range losses {
+		names = append(names, fmt.Sprintf("%s (%d rows)", l.Name, l.Rows))
 	}
-	return text
+	if len(names) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(names, ", ")
 }
 
 func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
