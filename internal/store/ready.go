@@ -144,7 +144,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\" (%w)", version, needed, ErrSchemaBehind),
 		}
 	}
-	// That it cannot be read, for want of a right, is warned of at the start.
+	// A missing right to read it is warned of at the start.
 	if other, ok := errors.AsType[*OtherZoneError](s.checkZone(ctx, r.db)); ok {
 		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: other}
 	}
