@@ -133,6 +133,10 @@ model: go-present ## check the Promela models with SPIN, spoilt variants include
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends spin gcc libc6-dev; }
 	$(GO) test -tags spin -count=1 -v -parallel 2 $(MODELARGS) ./internal/proof/model
 
+.PHONY: cluster
+cluster: go-present ## faults, TLS and settings of .deploy/cluster with real groups of MySQL servers; five minutes
+	$(GO) test -tags cluster -count=1 -timeout=40m -v -run '^TestCluster' ./cmd/mems
+
 .PHONY: smoke
 smoke: ## book through the built binary with curl, as a user would
 	@.ci/smoke
@@ -303,7 +307,7 @@ check-proxies: go-present ## the proxies' examples with nginx, HAProxy and Caddy
 	$(WITHDB) $(GO) test -tags proxies -count=1 -timeout=10m -run '^TestProxies' ./cmd/mems
 
 .PHONY: check-package
-check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 made for it
+check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 that is booted for it
 	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
 	@.ci/package
 

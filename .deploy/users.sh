@@ -11,6 +11,11 @@
 # machine, whose socket DB_SOCKET names when it is not the client's own idea.
 set -euo pipefail
 
+if [ $# = 0 ]; then
+  echo "usage: users.sh migrate|app|backup ..." >&2
+  exit 2
+fi
+
 secrets=${SECRETS:-/run/secrets}
 grants=${GRANTS:-/grants.sql}
 if [ -r "$secrets/root-password" ]; then

@@ -58,7 +58,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if head.LogFile != "" {
 			p.say("the binary log stood at position %d of %s", head.LogPosition, head.LogFile)
 		}
-		if err := errors.Join(p.copyElsewhere(file, *replace), p.keepRevocations(ctx, schema, revocationsBeside(file))); err != nil {
+		if err := errors.Join(p.copyBackup(file, *replace), p.keepRevocations(ctx, schema, revocationsBeside(file))); err != nil {
 			return err
 		}
 		p.noteStatus(telemetry.BackupStatus, map[string]float64{"mems_backup_timestamp_seconds": float64(head.At.Unix())})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,10 +137,38 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if code, output := runMEMS(t, []string{"revocations", filepath.Join(dir, "mems-revocations.gz")}, url, missing); code != exitFailed || !strings.Contains(output, "MEMS_BACKUP_COPY_DIR") {
 		t.Errorf("%d %s", code, output)
 	}
-	for folder, want := range map[string]int{dir: 4, elsewhere: 3} { // nothing temporary
+	for folder, want := range map[string]int{dir: 6, elsewhere: 3} { // nothing temporary, two marks of missing copies
 		if entries, err := os.ReadDir(folder); err != nil || len(entries) != want {
 			t.Errorf("%v, %v", entries, err)
 		}
+	}
+}
+
+// A copy that failed is made up for by the next backup; a mark tells which are missing.
+func TestMissingCopiesAreMadeUpFor(t *testing.T) {
+	t.Parallel()
+	url := "MEMS_DATABASE_URL=" + storetest.New(t).DSN
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "share")
+	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
+	for _, name := range []string{"first.gz", "gone.gz"} {
+		if code, said := runMEMS(t, []string{"backup", filepath.Join(dir, name)}, url, copies); code != exitFailed {
+			t.Fatalf("%d %s", code, said)
+		}
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "gone.gz")), os.Mkdir(elsewhere, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	code, said := runMEMS(t, []string{"backup", filepath.Join(dir, "second.gz")}, url, copies)
+	if code != exitOK || !contains(said, "first.gz, which had no copy yet, has one now") {
+		t.Errorf("%d %s", code, said)
+	}
+	for _, name := range []string{"first.gz", "second.gz"} {
+		if !isSame(filepath.Join(dir, name), filepath.Join(elsewhere, name)) {
+			t.Errorf("%s has no copy", name)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 { // and the list
+		t.Errorf("%v %v", entries, err)
 	}
 }
 

@@ -67,7 +67,8 @@ type config struct {
 	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one a line; empty: backups are not encrypted"`
 	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"directory on another machine's disk, into which mems backup and mems revocations copy what they wrote; it has to be there; empty: nowhere"`
 
-	zone *time.Location
+	zone       *time.Location
+	dataDirSet bool // DataDir is not the default
 }
 
 // setting is a row of the documentation.
@@ -112,6 +113,7 @@ func readConfig(environ []string) (config, error) {
 	for _, name := range unknownVariables(environ) {
 		faults = append(faults, fmt.Errorf("%s is not a variable that MEMS knows; \"mems help\" lists them", name))
 	}
+	c.dataDirSet = given["MEMS_DATA_DIR"] != ""
 	faults = append(append(faults, c.readSecretFiles()...), c.faults(given, unread)...)
 	return c, errors.Join(faults...)
 }

@@ -39,6 +39,10 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 		}
 		return &database{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
 	}
+	if p.isBesideService() {
+		return nil, settingError{fmt.Errorf("a service is installed here (%s), and \"mems %s\" is not for its database. "+
+			"To try MEMS out beside it, name a directory: MEMS_DATA_DIR=DIR mems %[2]s", p.ServiceDir, p.command)}
+	}
 	dir := filepath.Join(p.DataDir, "db")
 	options := localdb.Options{
 		Dir: dir, Engine: p.engine(), Durable: true, Install: true,
@@ -63,19 +67,34 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 	return &database{dsn: s.DSN("mems"), private: s, where: fmt.Sprintf("a private %s %s in %s", s.Engine(), s.Version(), dir)}, nil
 }
 
+// isBesideService reports whether a command that is for trying MEMS out is run on the
+// machine of an installed service, without a directory for its private database.
+func (p *program) isBesideService() bool {
+	if p.command != "demo" && p.command != "reset" || p.dataDirSet {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(p.ServiceDir, "mems.env"))
+	return err == nil
+}
+
 // checkDatabase checks the settings of the database without connecting to it.
 func (p *program) checkDatabase() error {
 	var faults []error
+	trusted := true
 	if p.DatabaseCAFile != "" {
 		pem, err := os.ReadFile(p.DatabaseCAFile)
 		if err == nil {
 			err = store.TrustCA(pem)
 		}
 		if err != nil {
-			faults = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)})
+			faults, trusted = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)}), false
 		}
 	}
-	if wantsCA.MatchString(p.DatabaseURL) && p.DatabaseCAFile == "" {
+	wants := wantsCA.MatchString(p.DatabaseURL)
+	if wants && !trusted {
+		return errors.Join(faults...) // without the authorities, the URL cannot be read either
+	}
+	if wants && p.DatabaseCAFile == "" {
 		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems trusts the authorities of a file: name it in MEMS_DATABASE_CA_FILE, " +
 			"or write tls=true to trust those of the system")})
 	} else if p.DatabaseURL != "" {

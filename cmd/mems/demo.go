@@ -78,7 +78,8 @@ func mayFill(ctx context.Context, d *database, st *store.Store) error {
 		return fmt.Errorf("%w, so no invented people were added. If no real data will ever be in it, "+
 			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", store.ErrNotDisposable)
 	}
-	if _, err := st.Ready(ctx); err != nil {
+	_, err = st.Ready(ctx)
+	if _, otherZone := errors.AsType[*store.OtherZoneError](err); err != nil && !otherZone { // which is refused next
 		return err
 	}
 	patients, err := st.ListPatients(ctx, store.PatientQuery{Limit: 1})

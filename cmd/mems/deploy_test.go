@@ -19,6 +19,7 @@ type deployed struct {
 	args    []string
 	environ map[string]string
 	grace   time.Duration // from SIGTERM to SIGKILL; 0 when it ends by itself
+	script  string        // of a shell, in which args stand; empty: they are all
 }
 
 // Every way of installing starts MEMS with settings that it knows and can use, asks
@@ -59,7 +60,7 @@ func TestDeploymentFindsFaults(t *testing.T) {
 		"killed too soon":  func(d *deployed) { d.grace = 10 * time.Second },
 		"no such command":  func(d *deployed) { d.args = []string{"server"} },
 	} {
-		bad := deployed{good.args, maps.Clone(good.environ), good.grace}
+		bad := deployed{args: good.args, environ: maps.Clone(good.environ), grace: good.grace}
 		change(&bad)
 		if bad.fault(t) == nil {
 			t.Errorf("%s: not found", name)
@@ -143,7 +144,7 @@ func composeServices(t *testing.T) map[string]deployed {
 				s.Environment[variable] = strings.TrimSuffix(optional, "}")
 			}
 		}
-		all[name] = deployed{s.Command, s.Environment, s.StopGrace}
+		all[name] = deployed{args: s.Command, environ: s.Environment, grace: s.StopGrace}
 	}
 	return all
 }
@@ -177,10 +178,12 @@ func (p pod) deployed(t *testing.T) deployed {
 	if p.EnableServiceLinks == nil || *p.EnableServiceLinks {
 		environ["MEMS_PORT"] = "tcp://10.0.0.1:80" // what the service "mems" would add
 	}
+	script := ""
 	if len(c.Args) == 0 && len(c.Command) > 0 { // of a shell
-		c.Args = strings.Fields(strings.TrimPrefix(c.Command[len(c.Command)-1], "mems "))
+		script = c.Command[len(c.Command)-1]
+		c.Args = strings.Fields(strings.TrimPrefix(script, "mems "))
 	}
-	return deployed{c.Args, environ, time.Duration(p.Grace-c.Lifecycle.PreStop.Sleep.Seconds) * time.Second}
+	return deployed{c.Args, environ, time.Duration(p.Grace-c.Lifecycle.PreStop.Sleep.Seconds) * time.Second, script}
 }
 
 // pods are those of Kubernetes.
@@ -230,7 +233,11 @@ func units(t *testing.T) map[string]deployed {
 		}
 		args := regexp.MustCompile(`ExecStart=.*/usr/bin/mems (.*)`).FindStringSubmatch(string(content))
 		stop := regexp.MustCompile(`TimeoutStopSec=(\d+)`).FindStringSubmatch(string(content))
-		d := deployed{strings.Fields(args[1]), environ, 0}
+		d := deployed{args: strings.Fields(args[1]), environ: environ}
+		for _, line := range regexp.MustCompile(`(?m)^ExecStart(?:Post)?=(.*)`).FindAllStringSubmatch(string(content), -1) {
+			// systemd's own spelling: $$ and %% are one letter.
+			d.script += strings.NewReplacer("$$", "$", "%%", "%").Replace(line[1]) + "\n"
+		}
 		if stop != nil {
 			d.grace, err = time.ParseDuration(stop[1] + "s")
 		}

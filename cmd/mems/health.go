@@ -35,6 +35,14 @@ func health(ctx context.Context, p *program, args []string) error {
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 	}}
 	response, err := client.Do(request)
+	if err == nil && response.StatusCode == http.StatusBadRequest && request.URL.Scheme == "http" {
+		// The settings do not say that it has TLS, as those of the package do not (tls.conf);
+		// this is how Go answers plain HTTP then.
+		_ = response.Body.Close()
+		request.URL.Scheme = "https"
+		url = request.URL.String()
+		response, err = client.Do(request)
+	}
 	if err != nil {
 		return fmt.Errorf("%w\nIs \"mems serve\" running, with the same MEMS_HTTP_ADDR?", err)
 	}

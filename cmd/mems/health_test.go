@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -50,6 +51,20 @@ func TestHealthOfAServer(t *testing.T) {
 	address := "MEMS_HTTP_ADDR=" + strings.TrimPrefix(p.URL, "https://")
 	if code, said := runMEMS(t, []string{"health"}, append(tls, address)...); code != exitOK {
 		t.Errorf("exit %d\n%s", code, said)
+	}
+	// Without the settings of TLS, as beside the package, and with those of the service, whose
+	// secrets it does without.
+	service := t.TempDir()
+	if err := os.WriteFile(filepath.Join(service, "mems.env"), []byte(address+"\nMEMS_AUTH=required\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(service, "audit-keys"), 0o700); err != nil { // which cannot be read
+		t.Fatal(err)
+	}
+	for _, env := range []string{address, "MEMS_SERVICE_DIR=" + service} {
+		if code, said := runMEMS(t, []string{"health"}, env); code != exitOK {
+			t.Errorf("%s: exit %d\n%s", env, code, said)
+		}
 	}
 }
 

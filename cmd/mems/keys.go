@@ -83,7 +83,7 @@ func (p *program) withStore(ctx context.Context, now func() time.Time, work func
 func explain(err error) error {
 	refusal, ok := err.(*clinic.Error) //nolint:errorlint // one that is wrapped has words
 	if !ok {
-		return err
+		return advise(err)
 	}
 	if refusal.Code == clinic.CodeUnavailable {
 		if advice := store.AdviceFor(err); advice != "" {

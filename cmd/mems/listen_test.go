@@ -39,7 +39,8 @@ func TestListeningAdvice(t *testing.T) {
 	}
 }
 
-// The service manager is told when requests are served, and when they end.
+// The service manager is notified when requests can be served, which takes the database,
+// and when they end.
 func TestNotifiesTheServiceManager(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "notify")
@@ -60,10 +61,17 @@ func TestNotifiesTheServiceManager(t *testing.T) {
 		}
 		return string(message[:n])
 	}
-	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "NOTIFY_SOCKET="+socket)
-	if said := next(); said != "READY=1" {
+	d := storetest.New(t)
+	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
+	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN, "NOTIFY_SOCKET="+socket)
+	if said := next(); !strings.HasPrefix(said, "STATUS=waits for the database: ") {
 		t.Errorf("says %q", said)
 	}
+	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)
+	if said := next(); !strings.HasPrefix(said, "READY=1\n") {
+		t.Errorf("says %q", said)
+	}
+	waitReady(t, p) // at once
 	p.Signal(syscall.SIGTERM)
 	if said := next(); said != "STOPPING=1" {
 		t.Errorf("says %q", said)

@@ -48,6 +48,13 @@ type program struct {
 	notify   string // the service manager's socket; empty without one
 }
 
+// afterStopping is what to do after a command that was interrupted, where it matters.
+var afterStopping = map[string]string{
+	"migrate": " Run the same command again: it goes on from there",
+	"restore": " Run the same command again: it begins anew. (After the checksums, \"mems restore --finish\" ends it instead)",
+	"replay":  " What was written of the log must not be finished: begin with \"mems restore --log-follows\" again, if any was applied",
+}
+
 // usageError says that the command line is wrong; the message says how.
 type usageError struct{ message string }
 
@@ -96,10 +103,15 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		p.complain("mems", err)
 		return exitConfig
 	}
+	p.warnOfReaders(p.secretFiles()...)
 	err = c.run(ctx, p, args)
 	if name == "serve" && err != nil && ctx.Err() != nil && !p.serving {
 		p.say("stopped.") // while it was starting; what that broke off is nobody's fault
 		return exitOK
+	}
+	if err != nil && ctx.Err() != nil && !p.serving && errors.Is(err, context.Canceled) {
+		p.say("stopped.%s", afterStopping[name])
+		return exitFailed
 	}
 	var usage usageError
 	switch {

@@ -1,12 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/store"
+	"mems/internal/storetest"
 )
 
 // What is wrong with a command is said before a database is looked for.
@@ -80,5 +88,50 @@ func TestDataDirectoryOfAnotherUser(t *testing.T) {
 	code, said := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+dir)
 	if code != exitFailed || !contains(said, "belongs to another user", "MEMS_DATA_DIR") {
 		t.Errorf("%d %s", code, said)
+	}
+}
+
+// What an interrupted command says is that it stopped, and what to do next.
+func TestInterruptedCommands(t *testing.T) {
+	t.Parallel()
+	url := "MEMS_DATABASE_URL=" + storetest.Empty(t).DSN
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	code := run(ended, []string{"migrate", "up"}, []string{url}, &out, &out)
+	if code != exitFailed || !contains(out.String(), "stopped", "goes on from there") || contains(out.String(), "cancel") {
+		t.Errorf("%d %s", code, &out)
+	}
+}
+
+// A mistake is told with what to do about it, and nothing that misleads.
+func TestMessagesSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	code, said := runMEMS(t, []string{"migrate", "status"}, "MEMS_DATABASE_URL=mysql://u:geheim@127.0.0.1:1/mems?tls=mems", "MEMS_DATABASE_CA_FILE=/nowhere/ca.pem")
+	if code != exitConfig || !contains(said, "MEMS_DATABASE_CA_FILE", "/nowhere/ca.pem") || contains(said, "MEMS_DATABASE_URL") {
+		t.Errorf("%d %s", code, said)
+	}
+	if advice := store.AdviceFor(&mysql.MySQLError{Number: 1049}); !contains(advice, "dropped", "restore a backup") {
+		t.Errorf("%s", advice)
+	}
+	if err := explain(&mysql.MySQLError{Number: 1698}); !contains(err.Error(), "db/grants.sql") {
+		t.Errorf("%v", err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "mems.env"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"demo"}, {"reset", "--yes-destroy-all-data"}} {
+		if code, said := runMEMS(t, args, "MEMS_SERVICE_DIR="+dir); code != exitConfig || !contains(said, dir, "MEMS_DATA_DIR") {
+			t.Errorf("%v: %d %s", args, code, said)
+		}
+	}
+	script := exec.CommandContext(t.Context(), "bash", "../../.deploy/users.sh")
+	if out, err := script.CombinedOutput(); err == nil || !contains(string(out), "usage") {
+		t.Errorf("%v %s", err, out)
+	}
+	r := restoring{program: &program{}, file: "f.gz", identity: "key.txt", unsigned: true}
+	if said := r.finishing(); said != "mems restore --finish --identity key.txt --unsigned f.gz" {
+		t.Errorf("%s", said)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -31,8 +32,15 @@ func migrate(ctx context.Context, p *program, args []string) error {
 		return usageError{fmt.Sprintf("%q is not up, down or status", args[0])}
 	}
 	if args[0] == "down" && !*yes {
+		lost := ""
+		// A database that cannot be asked changes nothing about the answer.
+		_ = p.withSchema(ctx, func(ctx context.Context, _ *program, schema *store.Schema) error {
+			losses, err := schema.Losses(ctx)
+			lost = describeLosses(losses)
+			return err
+		})
 		return usageError{"down drops what the newest migration (\"mems migrate status\") has made, with everything that its tables and columns " +
-			"hold, for good; make a backup, and if you mean it, add --yes"}
+			"hold, for good" + lost + "; make a backup, and if you mean it, add --yes"}
 	}
 	return p.withSchema(ctx, step)
 }
@@ -67,14 +75,30 @@ func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
 	return err
 }
 
+// describeLosses lists what is lost; empty for nothing.
+func describeLosses(losses []store.Loss) string {
+	var names []string
+	for _, l := range losses {
+		names = append(names, fmt.Sprintf("%s (%d rows)", l.Name, l.Rows))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(names, ", ")
+}
+
 func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
+	losses, err := schema.Losses(ctx)
+	if err != nil {
+		return err
+	}
 	m, err := schema.Down(ctx)
 	if errors.Is(err, goose.ErrNoNextVersion) {
 		p.say("nothing to undo: no migration is applied")
 		return nil
 	}
 	if err == nil {
-		p.say("undid %s", m.Name)
+		p.say("undid %s%s", m.Name, describeLosses(losses))
 	}
 	return err
 }

@@ -56,3 +56,24 @@ func TestMigratingIsStopped(t *testing.T) {
 		}
 	}
 }
+
+// What undoing a migration loses is named, with how much there is of it, before and
+// without it.
+func TestMigrateDownNamesWhatIsLost(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	url := "MEMS_DATABASE_URL=" + d.DSN
+	d.DB.MustExec(`INSERT INTO clinic_zone (id, name) VALUES (1, 'Europe/Zurich')`)
+	d.DB.MustExec(`DELETE FROM goose_db_version WHERE version_id > 26`) // of later ones
+	code, said := runMEMS(t, []string{"migrate", "down"}, url)
+	if code != exitUsage || !contains(said, "clinic_zone (1 rows)", "--yes") {
+		t.Errorf("%d %s", code, said)
+	}
+	if code, said := runMEMS(t, []string{"migrate", "down", "--yes"}, url); code != exitOK || !contains(said, "clinic_zone (1 rows)") {
+		t.Errorf("%d %s", code, said)
+	}
+	d.DB.MustExec(`INSERT INTO audit_chains (started_at, hash, sealed_hash, seal_seq) VALUES ('2026-01-01', '', '', 0)`)
+	if _, said := runMEMS(t, []string{"migrate", "down"}, url); !contains(said, "audit_chains.seal_seq (1 rows)") || contains(said, "seal_key") {
+		t.Errorf("%s", said)
+	}
+}

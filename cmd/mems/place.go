@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // takenError says that a file would take another one's place.
@@ -46,6 +49,68 @@ func place(finished, file string, replace bool) error {
 		return err
 	}
 	return os.Rename(finished, file)
+}
+
+// notCopied is beside a backup whose copy is missing.
+const notCopied = ".not-copied"
+
+// copyBackup copies a backup elsewhere, and before it those in its folder that earlier
+// runs could not copy.
+func (p *program) copyBackup(file string, replace bool) error {
+	if p.BackupCopyDir == "" {
+		return nil
+	}
+	if err := os.WriteFile(file+notCopied, nil, 0o600); err != nil { // stays if the process is killed
+		return err
+	}
+	marks, err := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(file)), "*"+notCopied))
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, mark := range marks {
+		missing := strings.TrimSuffix(mark, notCopied)
+		_, err := os.Stat(missing)
+		if err == nil {
+			err = p.copyElsewhere(missing, replace && missing == file)
+			if errors.As(err, &takenError{}) && isSame(missing, filepath.Join(p.BackupCopyDir, filepath.Base(missing))) {
+				err = nil // an earlier run was killed when the copy was made
+			}
+			if err == nil && missing != file {
+				p.say("%s, which had no copy yet, has one now", missing)
+			}
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = nil // its time was over
+		}
+		if err == nil {
+			err = os.Remove(mark)
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// isSame reports whether two files hold the same.
+func isSame(a, b string) bool {
+	sum := func(file string) []byte {
+		h := sha256.New()
+		f, err := os.Open(file) //nolint:gosec // G304: a backup and its copy
+		if err != nil {
+			return nil
+		}
+		defer func() { _ = f.Close() }() // only read
+		if _, err := io.Copy(h, f); err != nil {
+			return nil
+		}
+		return h.Sum(nil)
+	}
+	first := sum(a)
+	return first != nil && bytes.Equal(first, sum(b))
+}
+
+// escapeGlob makes a name a pattern that matches only itself.
+func escapeGlob(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }
 
 // copyElsewhere copies a file into MEMS_BACKUP_COPY_DIR, where it appears when it is

@@ -73,6 +73,15 @@ var proxies = map[string]proxy{
 			}
 		},
 	},
+	"HAProxy, a cluster": {
+		example: "../cluster/haproxy.cfg", command: []string{"haproxy", "-db", "-f"},
+		replace: func(p places) []string {
+			return []string{
+				"bind :443 ", "bind " + p.listen + " ", "192.0.2.11:8080", p.servers[0], "192.0.2.12:8080", p.servers[1],
+				"192.0.2.13:8080", p.servers[1], "/etc/ssl/mems", p.dir,
+			}
+		},
+	},
 	"Caddy": {
 		example: "Caddyfile", command: []string{"caddy", "run", "--adapter", "caddyfile", "--config"},
 		replace: func(p places) []string {

@@ -236,6 +236,7 @@ func (p *program) readIdentity(file string) ([]age.Identity, error) {
 	if file == "" {
 		return nil, nil
 	}
+	p.warnOfReaders(file)
 	identities, err := backup.ReadIdentities(file)
 	if err != nil {
 		return nil, fmt.Errorf("--identity: %w", err)

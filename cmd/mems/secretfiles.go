@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -36,4 +37,37 @@ func (c *config) readSecretFiles() []error {
 		}
 	}
 	return faults
+}
+
+// secretFiles are the files of secrets, and of settings that may hold some, that were read.
+func (p *program) secretFiles() []string {
+	files := []string{p.DatabaseURLFile, p.AuditKeysFile}
+	if p.service == "" {
+		return files
+	}
+	file := filepath.Join(p.service, "mems.env") // which holds none as the package brings it
+	content, err := os.ReadFile(file)            //nolint:gosec // G304: named by the operator
+	for _, e := range parseEnvFile(string(content)) {
+		if name, _, _ := strings.Cut(e, "="); err == nil && secrets[name] {
+			return append(files, file)
+		}
+	}
+	return files
+}
+
+// warnOfReaders warns of files of secrets that users beside their owner and group can
+// read, as certificates.warnOfReaders does of the TLS key. In a container's /run/secrets
+// there are no other users, and Compose and Kubernetes set modes of their own.
+func (p *program) warnOfReaders(files ...string) {
+	for _, file := range files {
+		if file == "" || strings.HasPrefix(file, "/run/secrets/") {
+			continue
+		}
+		if folder, err := os.Stat(filepath.Dir(file)); err == nil && folder.Mode().Perm()&0o001 == 0 {
+			continue // they do not get there, as into the package's /etc/mems
+		}
+		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
+			p.say("every user of this machine can read %s (%s): chmod o= it, and replace the secrets in it if they may have", file, info.Mode().Perm())
+		}
+	}
 }

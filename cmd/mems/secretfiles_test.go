@@ -59,3 +59,35 @@ func TestSecretFilesThatCannotBeUsed(t *testing.T) {
 		})
 	}
 }
+
+// Files of secrets that every user can read are warned of, and those that only their owner
+// and group can are not.
+func TestReadersOfSecretsAreToldOf(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	url := file("app-url", "nobody@unix(/nowhere)/mems", 0o640)
+	setsNone := file("mems.env", "MEMS_AUTH=required\n", 0o644)
+	if _, said := runMEMS(t, []string{"keys", "list"}, "MEMS_SERVICE_DIR="+dir); contains(said, "can read") {
+		t.Errorf("%s: %s", setsNone, said)
+	}
+	keys := file("audit-keys", someKeys, 0o644)
+	env := file("mems.env", "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems\n", 0o604)
+	_, said := runMEMS(t, []string{"keys", "list"}, "MEMS_SERVICE_DIR="+dir)
+	if !contains(said, "can read "+keys, "can read "+env) || contains(said, "can read "+url) {
+		t.Errorf("%s", said)
+	}
+	identity := file("key.txt", "none", 0o644)
+	if _, said := runMEMS(t, []string{"restore", "--identity", identity, url}, "MEMS_DATABASE_URL="+someURL); !contains(said, "can read "+identity) {
+		t.Errorf("%s", said)
+	}
+}

@@ -100,17 +100,24 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := st.Ready(ctx); errors.Is(err, store.ErrRestoreUnfinished) {
+	ready := make(chan struct{})
+	_, err = st.Ready(ctx)
+	if _, otherZone := errors.AsType[*store.OtherZoneError](err); errors.Is(err, store.ErrRestoreUnfinished) {
 		return err
-	} else if err != nil {
+	} else if err != nil && !otherZone {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
-		go p.checkZoneLater(ctx, st, log, fail)
+		notifySystemd(ctx, p.notify, "STATUS=waits for the database: "+firstLine(err.Error()))
+		go p.awaitDatabase(ctx, st, log, fail, ready)
 	} else if err := p.checkZone(ctx, st, log); err != nil {
 		return err
 	} else if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
 		return settingError{store.ErrUnknownAuditKey}
-	} else if err := st.SealKeys(ctx); err != nil {
-		log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
+	} else {
+		if err := st.SealKeys(ctx); err != nil {
+			log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
+		}
+		close(ready)
+		go watchZone(ctx, st, fail)
 	}
 	if len(proxies) > 0 && p.PublicURL == "" {
 		log.InfoContext(ctx, "MEMS_PUBLIC_URL is not set: behind the proxy, links of FHIR answers are relative")
@@ -131,7 +138,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	var sending sync.WaitGroup
 	sending.Go(func() { sender.Run(ctx) })
 	defer sending.Wait()
-	err = p.serveHTTP(ctx, listener, watch.Handler(api), api.SetDraining, log)
+	err = p.serveHTTP(ctx, ready, listener, watch.Handler(api), api.SetDraining, log)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -191,8 +198,8 @@ func indexTrail(ctx context.Context, st *store.Store, log *slog.Logger) {
 }
 
 // serveHTTP serves until ctx ends, then says so by drain and finishes what is in
-// flight.
-func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http.Handler, drain func(), log *slog.Logger) error {
+// flight. The service manager is notified when ready is closed.
+func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener net.Listener, api http.Handler, drain func(), log *slog.Logger) error {
 	s := &http.Server{
 		Handler: api,
 		// A client that is slow, on purpose or not, must not hold on for ever.
@@ -207,11 +214,16 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 	p.serving = true
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()
-	notifySystemd(ctx, p.notify, "READY=1")
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	for ended := false; !ended; {
+		select {
+		case <-ready:
+			notifySystemd(ctx, p.notify, "READY=1\nSTATUS=serves")
+			ready = nil
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			ended = true
+		}
 	}
 	notifySystemd(context.WithoutCancel(ctx), p.notify, "STOPPING=1")
 	p.say("finishing the requests in flight (a second signal ends at once) ...")
@@ -221,7 +233,7 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 	select {
 	case err := <-failed:
 		return err
-	case <-time.After(p.ShutdownDelay):
+	case <-time.After(p.shutdownDelay(ctx)):
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ShutdownTimeout)
 	defer cancel()
@@ -231,6 +243,15 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 	}
 	p.say("stopped.")
 	return nil
+}
+
+// shutdownDelay is how long requests are still accepted: none are with another zone than
+// the clinic's.
+func (p *program) shutdownDelay(ctx context.Context) time.Duration {
+	if errors.As(context.Cause(ctx), &zoneChangedError{}) {
+		return 0
+	}
+	return p.ShutdownDelay
 }
 
 // host is the host that the server listens on, as it is set.

@@ -11,10 +11,21 @@ import (
 )
 
 // serviceURLs are the files beside the settings of an installed service that hold
-// the database URL of the user whom a command works as.
+// the database URL of the user whom a command works as; empty for a command that needs
+// the settings alone.
 var serviceURLs = map[string]string{
 	"keys": "app-url", "audit": "app-url", "backup": "backup-url", "checksum": "backup-url", "revocations": "backup-url",
-	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url", "zone": "migrate-url",
+	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url", "zone": "migrate-url", "replay": "migrate-url",
+	"health": "", // asks the service, and no database
+}
+
+// serviceDir is where an installed service keeps its settings, unless set elsewhere.
+func serviceDir(set string) string {
+	if set != "" {
+		return set
+	}
+	i := slices.IndexFunc(settings(), func(s setting) bool { return s.name == "MEMS_SERVICE_DIR" })
+	return settings()[i].fallback
 }
 
 // withService adds the settings of the service installed on this machine to those of
@@ -31,14 +42,11 @@ func withService(command string, environ []string) (all []string, from string, e
 		return ""
 	}
 	url, wants := serviceURLs[command]
-	if !wants || value("MEMS_DATABASE_URL") != "" || value("MEMS_DATABASE_URL_FILE") != "" || value("MEMS_DATA_DIR") != "" {
+	if !wants || value("MEMS_DATABASE_URL") != "" || value("MEMS_DATABASE_URL_FILE") != "" || value("MEMS_DATA_DIR") != "" ||
+		url == "" && value("MEMS_HTTP_ADDR") != "" {
 		return environ, "", nil
 	}
-	dir := value("MEMS_SERVICE_DIR")
-	if dir == "" {
-		i := slices.IndexFunc(settings(), func(s setting) bool { return s.name == "MEMS_SERVICE_DIR" })
-		dir = settings()[i].fallback
-	}
+	dir := serviceDir(value("MEMS_SERVICE_DIR"))
 	content, err := os.ReadFile(filepath.Join(dir, "mems.env")) //nolint:gosec // G304: named by the operator
 	if errors.Is(err, fs.ErrNotExist) {
 		return environ, "", nil
@@ -47,6 +55,9 @@ func withService(command string, environ []string) (all []string, from string, e
 		return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
 	}
 	all = append(parseEnvFile(string(content)), environ...)
+	if url == "" {
+		return all, dir, nil
+	}
 	names := func(name string) bool {
 		return slices.ContainsFunc(all, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	}
@@ -72,7 +83,7 @@ func adviseRoot(err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return fmt.Errorf("%w\nRun this as root, or set MEMS_DATABASE_URL to the database that is meant", err)
+	return fmt.Errorf("%w\nRun this as root, or set MEMS_DATABASE_URL to the database that is meant (for \"mems health\": MEMS_HTTP_ADDR)", err)
 }
 
 // parseEnvFile reads a file as systemd's EnvironmentFile= does, as far as settings

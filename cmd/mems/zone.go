@@ -34,24 +34,18 @@ func runZone(ctx context.Context, p *program, args []string) error {
 	if err != nil || args[1] == "Local" {
 		return usageError{fmt.Sprintf("%q is not an IANA time zone such as Europe/Zurich", args[1])}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
-		old, err := schema.ClinicZone(ctx)
+	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+		if err := checkAuditKeys(ctx, st); err != nil {
+			return err
+		}
+		before, err := st.SetClinicZone(ctx, zone.String())
 		if err != nil {
 			return err
 		}
-		if err := schema.SetClinicZone(ctx, zone.String()); err != nil {
-			return err
-		}
-		p.say("the clinic's zone is now %s (before: %s). Set MEMS_CLINIC_TIME_ZONE=%s and restart every server", zone, orNone(old), zone)
+		p.say("the clinic's zone is now %s (before: %s). Servers that run with another one end by themselves within seconds.\n"+
+			"Set MEMS_CLINIC_TIME_ZONE=%s for all of them, and start them", zone, cmp.Or(before, "none"), zone)
 		return nil
 	})
-}
-
-func orNone(name string) string {
-	if name == "" {
-		return "none"
-	}
-	return name
 }
 
 // checkZone refuses a zone that is not the one that the data were made with. That it
@@ -68,20 +62,56 @@ func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logg
 	return nil
 }
 
-// checkZoneLater does so once the database can be used, and ends the server by fail.
-func (p *program) checkZoneLater(ctx context.Context, st *store.Store, log *slog.Logger, fail context.CancelCauseFunc) {
+// zoneLooks is how often a server that runs compares its zone with the database's.
+const zoneLooks = 2 * time.Second
+
+// watchZone ends the server by fail when "mems zone set" has changed the zone: two servers
+// would mean different days by one date. It is no wrong setting (exit status 78): once
+// the setting is changed too, the next start is right.
+func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFunc) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(zoneLooks):
+		}
+		limit, cancel := context.WithTimeout(ctx, zoneLooks)
+		err := st.CheckZone(limit)
+		cancel()
+		if other, ok := errors.AsType[*store.OtherZoneError](err); ok {
+			fail(zoneChangedError{other})
+			return
+		}
+	}
+}
+
+// zoneChangedError ends a server whose zone is the clinic's no longer.
+type zoneChangedError struct{ *store.OtherZoneError }
+
+func (e zoneChangedError) Error() string {
+	return fmt.Sprintf("the clinic's time zone was changed to %s, and this server runs with %s: it ends, so that no date means two days. "+
+		"Set MEMS_CLINIC_TIME_ZONE=%[1]s and start it again", e.Stored, e.Configured)
+}
+
+// awaitDatabase returns when the database can be used and is this server's, which ready
+// then tells. It ends the server by fail when a setting is wrong.
+func (p *program) awaitDatabase(ctx context.Context, st *store.Store, log *slog.Logger, fail context.CancelCauseFunc, ready chan<- struct{}) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Second):
 		}
-		if _, err := st.Ready(ctx); err != nil {
+		_, err := st.Ready(ctx)
+		if _, ok := errors.AsType[*store.OtherZoneError](err); err != nil && !ok {
 			continue
 		}
 		if err := cmp.Or(p.checkZone(ctx, st, log), checkAuditKeys(ctx, st)); err != nil {
 			fail(err)
+			return
 		}
+		close(ready)
+		watchZone(ctx, st, fail)
 		return
 	}
 }

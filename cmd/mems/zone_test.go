@@ -15,7 +15,7 @@ func TestOtherZoneIsRefused(t *testing.T) {
 	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || !contains(said, "no zone is kept yet") {
 		t.Errorf("%d %s", code, said)
 	}
-	startMEMS(t, url, zurich)
+	running := startMEMS(t, url, zurich, "MEMS_SHUTDOWN_DELAY=1m")
 	startMEMS(t, url, zurich)
 	for _, args := range [][]string{{"serve"}, {"demo"}} {
 		if args[0] == "demo" {
@@ -31,6 +31,15 @@ func TestOtherZoneIsRefused(t *testing.T) {
 	}
 	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || said != "Europe/Lisbon\n" {
 		t.Errorf("%d %q", code, said)
+	}
+	// A server that runs ends, and not as one that has a wrong setting: another start may do.
+	if code := running.Wait(); code != exitFailed || !contains(running.Output(), "changed to Europe/Lisbon", "MEMS_CLINIC_TIME_ZONE=Europe/Lisbon") {
+		t.Errorf("%d %s", code, running.Output())
+	}
+	var entry struct{ Subject, Action, Details string }
+	err := d.DB.Get(&entry, `SELECT subject, action, details FROM audit_entries WHERE object = 'clinic_zone'`)
+	if err != nil || entry.Subject != "system" || entry.Action != "update" || !contains(entry.Details, "Europe/Zurich", "Europe/Lisbon") {
+		t.Errorf("%+v %v", entry, err)
 	}
 	startMEMS(t, url, lisbon)
 	for _, args := range [][]string{{"zone", "set", "Mars/Olympus"}, {"zone", "set", "Local"}, {"zone", "set"}, {"zone", "get"}} {

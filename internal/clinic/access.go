@@ -57,7 +57,7 @@ const (
 	FeedsRead            Permission = "feeds:read"
 	FeedsWrite           Permission = "feeds:write"
 
-	// Self is had by whoever is authenticated, Public by everybody.
+	// Self is the permission of every authenticated caller, Public that of every caller.
 	Self   Permission = "self"
 	Public Permission = "public"
 )
@@ -110,8 +110,8 @@ func Scopes() []string {
 // Caller is who asks.
 type Caller struct {
 	// Subject names the caller for good: "key:12", "user:" and the identity
-	// provider's subject, "open" when nobody is authenticated, "feed:12" for whoever
-	// reads a calendar feed, "system" for what the server does by itself.
+	// provider's subject, "open" when nobody is authenticated, "feed:12" for the
+	// reader of a calendar feed, "system" for what the server does by itself.
 	Subject string
 	Roles   []Role
 	Scopes  []string // a partner's

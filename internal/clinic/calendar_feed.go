@@ -49,7 +49,7 @@ func (f *CalendarFeed) Within(r Reach) bool {
 	return r.All || f.DoctorID != nil && r.Calendar(*f.DoctorID)
 }
 
-// Reader is whoever reads the feed.
+// Reader returns the caller that reads the feed.
 func (f *CalendarFeed) Reader() Caller {
 	return Caller{Subject: "feed:" + strconv.FormatInt(f.ID, 10)}
 }

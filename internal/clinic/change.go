@@ -1,181 +1,203 @@
 package clinic
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// ChangeObject is a kind of record whose changes are told.
-type ChangeObject string
-
-// The kinds; the contract lists the same. The audit trail calls them the same.
-const (
-	ChangedAppointment   ChangeObject = "appointment"
-	ChangedSeries        ChangeObject = "series"
-	ChangedHold          ChangeObject = "hold"
-	ChangedTicket        ChangeObject = "ticket"
-	ChangedWaitlistEntry ChangeObject = "waitlist_entry"
-	ChangedPatient       ChangeObject = "patient"
-	ChangedDoctor        ChangeObject = "doctor"
-	ChangedRoom          ChangeObject = "room"
-	ChangedType          ChangeObject = "appointment_type"
-	ChangedHours         ChangeObject = "working_hours"
-	ChangedTimeOff       ChangeObject = "time_off"
-	ChangedClosure       ChangeObject = "closure"
-)
-
-// RecordChange is one line of the change feed: that something happened to a record, not
-// what it holds.
-type RecordChange struct {
-	Position int64 // in the feed: 1, 2, 3 ... without a gap
-	At       time.Time
-	Type     string // such as "appointment.booked"
-	Object   ChangeObject
-	ObjectID int64 // of working hours, the doctor's
-	Place    Place
-	// Record is the record as it is now, nil when it was not asked for, is gone or
-	// out of reach.
-	Record any
+// ChangeRecord is what happened to one record, for the audit trail and the change feed.
+// [Created], [Changed], [Deleted] and [Touched] make one.
+type ChangeRecord struct {
+	Kind   Kind
+	ID     int64 // of working hours, the doctor's
+	Action AuditAction
+	// Before and After are the record's states, or the [Members] known of it; nil for
+	// a state that does not exist or was not read.
+	Before, After any
+	Reason        *string
+	// Audience is set for a change whose states do not tell it.
+	Audience *Audience
 }
 
-// Deleted reports whether the record is gone.
-func (c *RecordChange) Deleted() bool { return c.Type == string(c.Object)+".deleted" }
+// Members are the members that are known of a record that was not read whole.
+type Members map[string]any
 
-// Place says who besides the clinic is told of a change.
-type Place struct {
-	DoctorID   *int64 // whose calendar the record is in
-	LeftDoctor *int64 // whose calendar it has left
-	MadeBy     *int64 // the API key that the record was made with
+// Created returns the change that makes a record.
+func Created(kind Kind, id int64, after any) ChangeRecord {
+	return ChangeRecord{Kind: kind, ID: id, Action: AuditCreated, After: after}
 }
 
-// changeNeeds is the one table of what somebody needs to be told of a kind.
-var changeNeeds = map[ChangeObject]Permission{
-	ChangedAppointment: AppointmentsRead, ChangedSeries: AppointmentsRead, ChangedHold: AppointmentsRead,
-	ChangedTicket: QueueRead, ChangedWaitlistEntry: WaitlistRead, ChangedPatient: PatientsRead,
-	ChangedDoctor: DirectoryRead, ChangedRoom: DirectoryRead, ChangedType: DirectoryRead,
-	ChangedHours: CalendarRead, ChangedTimeOff: CalendarRead, ChangedClosure: CalendarRead,
+// Changed returns the change of a record from one state to another.
+func Changed(kind Kind, id int64, before, after any) ChangeRecord {
+	return ChangeRecord{Kind: kind, ID: id, Action: AuditChanged, Before: before, After: after}
 }
 
-// IsChangeObject reports whether changes of a kind of record are told.
-func IsChangeObject(object string) bool { return changeNeeds[ChangeObject(object)] != "" }
-
-// ChangeTypes lists every type that a change can have, by name. Statuses that no
-// transition leads to are types too: undoing leads back to them.
-func ChangeTypes() []string {
-	var types []string
-	for object := range changeNeeds {
-		verbs := []string{"created", "updated", "deleted"}
-		if object == ChangedAppointment {
-			verbs = []string{"booked", "rescheduled", "updated", "deleted"}
-			for status := range transitions {
-				verbs = append(verbs, string(status))
-			}
-		}
-		for _, verb := range verbs {
-			types = append(types, string(object)+"."+verb)
-		}
-	}
-	slices.Sort(types)
-	return types
+// Deleted returns the change that removes a record; before is nil when it was not
+// read.
+func Deleted(kind Kind, id int64, before any) ChangeRecord {
+	return ChangeRecord{Kind: kind, ID: id, Action: AuditDeleted, Before: before}
 }
 
-// Told are the kinds that a caller may be told of, by name; only wanted ones, when
-// any are named. Errors: CodeValidationFailed for a kind that does not exist.
-func (a Access) Told(wanted []string) ([]ChangeObject, error) {
-	for _, w := range wanted {
-		if !IsChangeObject(w) {
-			return nil, Invalid(Violation{Parameter: "objects", Code: "enum", Detail: "must be kinds of record, separated by commas"})
-		}
-	}
-	var told []ChangeObject
-	for object, needs := range changeNeeds {
-		if object == ChangedPatient && !a.Reach.All || len(wanted) > 0 && !slices.Contains(wanted, string(object)) {
-			continue
-		}
-		if a.Subject == "system" || a.May(needs) {
-			told = append(told, object)
-		}
-	}
-	slices.Sort(told)
-	return told, nil
+// Touched returns the change of a record whose state before was not read; after is
+// nil when its new state was not read either.
+func Touched(kind Kind, id int64, after any) ChangeRecord {
+	return ChangeRecord{Kind: kind, ID: id, Action: AuditChanged, After: after}
 }
 
-// Unbound are the kinds that a caller bound to a calendar or a key is told of
-// wherever they belong: hours, absences and the directory are for everybody.
-func Unbound() []ChangeObject {
-	var unbound []ChangeObject
-	for object, needs := range changeNeeds {
-		if needs == DirectoryRead || needs == CalendarRead {
-			unbound = append(unbound, object)
-		}
-	}
-	slices.Sort(unbound)
-	return unbound
-}
-
-// Sees reports whether a change is within reach.
-func (r Reach) Sees(c *RecordChange) bool {
-	is := func(id *int64, mine int64) bool { return id != nil && mine != 0 && *id == mine }
-	return r.All || slices.Contains(Unbound(), c.Object) ||
-		is(c.Place.DoctorID, r.DoctorID) || is(c.Place.LeftDoctor, r.DoctorID) || is(c.Place.MadeBy, r.KeyID)
-}
-
-// NewRecordChange tells what happened to a record from its state before and after, nil
-// for one that does not exist.
-func NewRecordChange(at time.Time, object ChangeObject, id int64, before, after any) RecordChange {
-	c := RecordChange{At: at, Object: object, ObjectID: id, Type: string(object) + "." + changeVerb(before, after)}
-	was, is := placeOf(object, id, before), placeOf(object, id, after)
-	c.Place = is
-	if after == nil {
-		c.Place = was
-	}
-	if was.DoctorID != nil && is.DoctorID != nil && *was.DoctorID != *is.DoctorID {
-		c.Place.LeftDoctor = was.DoctorID
-	}
+// Because returns the change with a reason in words.
+func (c ChangeRecord) Because(reason string) ChangeRecord {
+	c.Reason = &reason
 	return c
 }
 
-func changeVerb(before, after any) string {
-	is, booked := after.(Appointment)
-	was, known := before.(Appointment)
+// For returns the change with an audience that its states do not tell.
+func (c ChangeRecord) For(audience Audience) ChangeRecord {
+	c.Audience = &audience
+	return c
+}
+
+// PatientID returns the patient whom the change concerns, 0 for none.
+func (c ChangeRecord) PatientID() int64 {
+	if id := c.Kind.PatientOf(c.ID, c.After); id != 0 {
+		return id
+	}
+	return c.Kind.PatientOf(c.ID, c.Before)
+}
+
+// verb names the change in its type.
+func (c ChangeRecord) verb() string {
+	is, booked := c.After.(Appointment)
+	was, known := c.Before.(Appointment)
 	switch {
-	case after == nil:
-		return "deleted"
-	case before == nil && booked:
-		return "booked"
-	case before == nil:
+	case c.Action == AuditDeleted:
+		return VerbDeleted
+	case c.Action == AuditCreated && booked:
+		return VerbBooked
+	case c.Action == AuditCreated:
 		return "created"
 	case booked && known && (!was.Time.Start.Equal(is.Time.Start) || !was.Time.End.Equal(is.Time.End) || was.DoctorID != is.DoctorID):
 		return "rescheduled" // which may also make it unconfirmed
 	case booked && known && was.Status != is.Status:
 		return string(is.Status)
 	}
-	return "updated"
+	return VerbUpdated
 }
 
-// placeOf is where a record belongs, as far as its state tells.
-func placeOf(object ChangeObject, id int64, record any) Place {
-	doctor := func(id int64) *int64 { return &id }
-	switch r := record.(type) {
-	case Appointment:
-		return Place{DoctorID: doctor(r.DoctorID), MadeBy: r.MadeBy}
-	case Series:
-		return Place{DoctorID: doctor(r.DoctorID), MadeBy: r.MadeBy}
-	case Hold:
-		return Place{DoctorID: doctor(r.DoctorID), MadeBy: r.MadeBy}
-	case Ticket:
-		return Place{DoctorID: doctor(r.DoctorID)}
-	case TimeOff:
-		return Place{DoctorID: doctor(r.DoctorID)}
-	case struct{ DoctorID int64 }:
-		return Place{DoctorID: doctor(r.DoctorID)}
-	case WaitlistEntry:
-		return Place{MadeBy: r.MadeBy}
-	case Patient:
-		return Place{MadeBy: r.MadeBy}
+// Verbs of changes that one statement makes to many records.
+const (
+	VerbBooked  = "booked"
+	VerbUpdated = "updated"
+	VerbDeleted = "deleted"
+)
+
+// FeedChange is one line of the change feed: that something happened to a record, not
+// what it holds.
+type FeedChange struct {
+	Position int64 // in the feed: 1, 2, 3 ... without a gap
+	At       time.Time
+	Type     string // such as "appointment.booked"
+	Object   Kind
+	ObjectID int64 // of working hours, the doctor's
+	Audience Audience
+	// Record is the record as it is now, nil when it was not asked for, is gone or
+	// out of reach.
+	Record any
+}
+
+// Deleted reports whether the record is gone.
+func (c *FeedChange) Deleted() bool { return c.Type == c.Object.name+"."+VerbDeleted }
+
+// Audience lists who, besides staff, may see a change.
+type Audience struct {
+	DoctorID   *int64 // whose calendar the record is in
+	LeftDoctor *int64 // whose calendar it has left
+	MadeBy     *int64 // the API key that the record was made with
+}
+
+// NewFeedChange returns the feed's line of a change.
+func NewFeedChange(at time.Time, c ChangeRecord) FeedChange {
+	line := FeedChange{At: at, Object: c.Kind, ObjectID: c.ID, Type: c.Kind.name + "." + c.verb()}
+	if c.Audience != nil {
+		line.Audience = *c.Audience
+		return line
 	}
-	if object == ChangedHours {
-		return Place{DoctorID: doctor(id)}
+	was, is := c.Kind.audienceOf(c.ID, c.Before), c.Kind.audienceOf(c.ID, c.After)
+	line.Audience = is
+	if c.Action == AuditDeleted {
+		line.Audience = was
 	}
-	return Place{}
+	if was.DoctorID != nil && is.DoctorID != nil && *was.DoctorID != *is.DoctorID {
+		line.Audience.LeftDoctor = was.DoctorID
+	}
+	return line
+}
+
+// ChangeTypes lists every type that a change can have, by name. Statuses that no
+// transition leads to are types too: undoing leads back to them.
+func ChangeTypes() []string {
+	var types []string
+	for _, kind := range kindTable {
+		if kind.permission == "" {
+			continue
+		}
+		verbs := []string{"created", VerbUpdated, VerbDeleted}
+		if kind.Kind == KindAppointment {
+			verbs = []string{VerbBooked, "rescheduled", VerbUpdated, VerbDeleted}
+			for status := range transitions {
+				verbs = append(verbs, string(status))
+			}
+		}
+		for _, verb := range verbs {
+			types = append(types, kind.name+"."+verb)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+// VisibleKinds returns the kinds whose changes a caller may see, by name; only wanted
+// ones, when any are named. Errors: CodeValidationFailed for a kind that the feed
+// does not have.
+func (a Access) VisibleKinds(wanted []string) ([]Kind, error) {
+	for _, w := range wanted {
+		if !KindNamed(w).InFeed() {
+			return nil, Invalid(Violation{Parameter: "objects", Code: "enum", Detail: "must be kinds of record, separated by commas"})
+		}
+	}
+	return kindsByName(func(f kindFacts) bool {
+		if f.wholeClinic && !a.Reach.All || len(wanted) > 0 && !slices.Contains(wanted, f.name) {
+			return false
+		}
+		return a.Subject == "system" || a.May(f.permission)
+	}), nil
+}
+
+// UnrestrictedKinds returns the kinds whose changes a caller restricted to a calendar
+// or a key sees whosever they are: hours, absences and the directory.
+func UnrestrictedKinds() []Kind {
+	return kindsByName(kindFacts.unrestricted)
+}
+
+func (f kindFacts) unrestricted() bool {
+	return f.permission == DirectoryRead || f.permission == CalendarRead
+}
+
+// kindsByName returns the kinds of the feed that a condition holds for, by name.
+func kindsByName(holds func(kindFacts) bool) []Kind {
+	var kinds []Kind
+	for _, f := range kindTable {
+		if f.permission != "" && holds(f) {
+			kinds = append(kinds, f.Kind)
+		}
+	}
+	slices.SortFunc(kinds, func(a, b Kind) int { return cmp.Compare(a.name, b.name) })
+	return kinds
+}
+
+// Sees reports whether a change is within reach.
+func (r Reach) Sees(c *FeedChange) bool {
+	is := func(id *int64, mine int64) bool { return id != nil && mine != 0 && *id == mine }
+	return r.All || c.Object.facts().unrestricted() ||
+		is(c.Audience.DoctorID, r.DoctorID) || is(c.Audience.LeftDoctor, r.DoctorID) || is(c.Audience.MadeBy, r.KeyID)
 }

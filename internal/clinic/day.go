@@ -125,7 +125,7 @@ func period(t time.Time) (offset time.Duration, end time.Time) {
 	if !end.IsZero() && !end.After(t) {
 		// Beyond the table of a zone with summer time, ZoneBounds ends every
 		// year after 365 days: on 31 December of a leap year it returns
-		// the past (https://go.dev/issue/81583), and whoever walks periods would
+		// the past (https://go.dev/issue/81583), and a walk over periods would
 		// never arrive. The offset holds until the year does.
 		end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	}

@@ -60,7 +60,7 @@ func WithActor(ctx context.Context, actor string) context.Context {
 	return context.WithValue(ctx, actorKey{}, Text(actor))
 }
 
-// Actor is who acts: whoever is authenticated, else what was stated, nil when
+// Actor returns who acts: the authenticated caller, else what was stated, nil when
 // nobody said.
 func Actor(ctx context.Context) *string {
 	if a := AccessOf(ctx); a.Kind() != "open" {

@@ -5,7 +5,7 @@ import "time"
 // MaxHold is the longest that a hold lasts.
 const MaxHold = 600 * time.Second
 
-// Hold keeps a time of a doctor, and of a room, for whoever knows its token,
+// Hold keeps a time of a doctor, and of a room, for the bearer of its token,
 // until it expires. Nothing needs to end it: once ExpiresAt has come it counts
 // no more.
 type Hold struct {

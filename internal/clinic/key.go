@@ -91,7 +91,7 @@ func (k *APIKey) Check(now time.Time) error {
 	return invalid(vs)
 }
 
-// Caller is whoever uses the key.
+// Caller returns the caller that authenticates with the key.
 func (k *APIKey) Caller() Caller {
 	c := Caller{Subject: "key:" + strconv.FormatInt(k.ID, 10), Roles: []Role{k.Role}, Scopes: k.Scopes, KeyID: k.ID}
 	if k.DoctorID != nil {

@@ -61,7 +61,7 @@ func (w *Webhook) Check(allowHTTP bool) error {
 	types := ChangeTypes()
 	for i, t := range w.Types {
 		object, verb, _ := strings.Cut(t, ".")
-		if slices.Contains(types, t) || verb == "*" && IsChangeObject(object) {
+		if slices.Contains(types, t) || verb == "*" && KindNamed(object).InFeed() {
 			continue
 		}
 		vs = append(vs, Violation{
@@ -95,7 +95,7 @@ const (
 type Delivery struct {
 	ID          int64
 	WebhookID   int64
-	Change      RecordChange // Object "" in a test
+	Change      FeedChange // of no kind in a test
 	Status      DeliveryStatus
 	Attempts    int // of this round, the one under way included
 	Since       time.Time
@@ -104,7 +104,7 @@ type Delivery struct {
 	LastStatus  *int
 	LastError   *string
 	CreatedAt   time.Time
-	Destination Webhook // for whoever sends it
+	Destination Webhook // for the sender
 }
 
 // DeliveryLife is how long a message is tried.

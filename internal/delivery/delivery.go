@@ -1,5 +1,5 @@
 // Package delivery sends the messages of webhooks: it takes those that are due from
-// the store, signs and posts them, and writes down what came of it. Any number of
+// the store, signs and posts them, and saves the result. Any number of
 // processes may run it on one database; each message is sent by one at a time.
 //
 // Messages leave the clinic's network, to addresses that callers have chosen, so
@@ -42,7 +42,7 @@ type Config struct {
 	Version string
 	Now     func() time.Time
 	Log     *slog.Logger
-	// Observe is told what came of each attempt; it may be nil.
+	// Observe is called with the result of each attempt; it may be nil.
 	Observe func(taken bool)
 }
 
@@ -136,7 +136,7 @@ func (s *Sender) Run(ctx context.Context) {
 func (s *Sender) place(ctx context.Context) (more bool) {
 	limit, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	more, err := s.cfg.Store.PlaceChanges(limit)
+	more, err := s.cfg.Store.AssignPositions(limit)
 	if err != nil {
 		s.cfg.Log.DebugContext(ctx, "changes were not given their places", "cause", err)
 		return false
@@ -194,7 +194,7 @@ func (s *Sender) left(webhook int64) {
 	}
 }
 
-// deliver sends a message and writes down what came of it, even when the process is
+// deliver sends a message and saves the result, even when the process is
 // about to stop.
 func (s *Sender) deliver(ctx context.Context, d clinic.Delivery) {
 	o := s.send(ctx, d)
@@ -204,7 +204,7 @@ func (s *Sender) deliver(ctx context.Context, d clinic.Delivery) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 	defer cancel()
 	if err := s.cfg.Store.FinishDelivery(limit, d, o); err != nil {
-		s.cfg.Log.WarnContext(ctx, "what came of a message was not written down; it is sent again", "message", d.ID, "cause", err)
+		s.cfg.Log.WarnContext(ctx, "saving the delivery result failed; the message will be redelivered", "message", d.ID, "cause", err)
 	}
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(o.Taken)

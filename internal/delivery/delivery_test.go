@@ -453,7 +453,7 @@ func TestSlowReceiver(t *testing.T) {
 
 func (f *fixture) pending(w clinic.Webhook) []clinic.Delivery {
 	f.t.Helper()
-	if _, err := f.st.PlaceChanges(f.t.Context()); err != nil {
+	if _, err := f.st.AssignPositions(f.t.Context()); err != nil {
 		f.t.Fatal(err)
 	}
 	p, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 10)

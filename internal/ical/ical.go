@@ -21,7 +21,7 @@ const Refresh = 15 * time.Minute
 const MediaType = "text/calendar; charset=utf-8"
 
 // Encode writes a calendar. The same calendar is always the same bytes, so that
-// whoever has them can be told that nothing has changed: DTSTAMP is the moment of
+// a client that has them can get 304: DTSTAMP is the moment of
 // the last change, not of the writing.
 func Encode(c clinic.FeedCalendar) ([]byte, error) {
 	cal := ics.NewCalendar()

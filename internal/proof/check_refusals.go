@@ -36,7 +36,7 @@ func (w *world) legitimate(o *op) (legitimate, decided bool) {
 		return w.overlapPossible(o)
 	case "time-off":
 		wanted, known := w.wantedSlots(o)
-		return slices.ContainsFunc(wanted, func(p piece) bool { return p.of == doctorsOf && w.mayBeOff(o, p.id, p.slot) }), known
+		return slices.ContainsFunc(wanted, func(p piece) bool { return p.of == doctorsOf && w.mayBeOff(o, p.cell, p.slot) }), known
 	case "series-conflict":
 		return w.seriesConflictPossible(o)
 	case "patient-merged":
@@ -149,19 +149,22 @@ func (w *world) wantedSlots(o *op) ([]piece, bool) {
 			add(roomsOf, e.room, whole)
 		}
 	case "undo":
-		for i := range w.tables.events[in.Appointment] {
-			e := w.tables.events[in.Appointment][i]
+		events := w.tables.events[in.Appointment]
+		for i := range events {
+			e := events[i]
 			e.to = "scheduled"
-			all = append(all, w.pieces(in.Appointment, &e)...)
+			for _, other := range events { // the patient's record may have been merged since
+				e.patient = other.patient
+				all = append(all, w.pieces(in.Appointment, &e)...)
+			}
 		}
 	case "accept":
-		for _, e := range w.tables.trail {
-			if e.object == "waitlist_entry" && e.id == in.Entry && e.offer.HoldID != 0 {
-				s := slot{e.offer.Slot.Time.Start, e.offer.Slot.Time.End}
-				add(doctorsOf, e.offer.Slot.DoctorID, s)
-				for patient := range w.tables.patients { // the entry's, which may have been merged
-					add(patientsOf, patient, s)
-				}
+		for _, offered := range w.offers[in.Entry] {
+			s := slot{offered.Slot.Time.Start, offered.Slot.Time.End}
+			add(doctorsOf, offered.Slot.DoctorID, s)
+			if made := w.waits[in.Entry]; made != nil {
+				add(patientsOf, made.In.Patient, s)
+				add(patientsOf, w.survivor(made.In.Patient), s)
 			}
 		}
 	default:
@@ -193,20 +196,10 @@ func (w *world) overlapPossible(o *op) (legitimate, decided bool) {
 }
 
 // mayBeOff reports whether a doctor may have been off in a slot at a moment of the call.
-func (w *world) mayBeOff(o *op, doctor int64, wanted slot) bool {
-	for _, off := range w.ofKind["time-off"] {
-		if off.Outcome == refused || off.In.Doctor != doctor || off.Call > w.until(o) ||
-			!wanted.overlaps(buffered(off.In.Start, off.In.Minutes, 0, 0)) {
-			continue
-		}
-		over := slices.ContainsFunc(w.ofKind["end-time-off"], func(end *op) bool {
-			return end.Outcome == ok && end.In.TimeOff == off.Out.ID && off.Out.ID != 0 && end.Return < o.Call
-		})
-		if !over {
-			return true
-		}
-	}
-	return false
+func (w *world) mayBeOff(o *op, of cell, wanted slot) bool {
+	return slices.ContainsFunc(w.off[of], func(s stay) bool {
+		return s.slot.overlaps(wanted) && s.from <= w.until(o) && o.Call <= s.to
+	})
 }
 
 // seriesConflictPossible decides the refusal of a new series: a date of it may have been
@@ -220,7 +213,7 @@ func (w *world) seriesConflictPossible(o *op) (legitimate, decided bool) {
 		date.Kind, date.In.Start = "book", o.In.Start.AddDate(0, 0, i)
 		wanted, _ := w.wantedSlots(&date)
 		for _, p := range wanted {
-			if w.mayBeTaken(o, p.cell, p.slot, 0) || p.of == doctorsOf && w.mayBeOff(o, p.id, p.slot) {
+			if w.mayBeTaken(o, p.cell, p.slot, 0) || p.of == doctorsOf && w.mayBeOff(o, p.cell, p.slot) {
 				return true, true
 			}
 		}
@@ -237,9 +230,7 @@ func (w *world) seriesConflictPossible(o *op) (legitimate, decided bool) {
 // mayBeMerged reports whether a patient may have been merged into another by the end of
 // a call.
 func (w *world) mayBeMerged(o *op, patient int64) bool {
-	return w.tables.patients[patient] != 0 && slices.ContainsFunc(w.ofKind["merge"], func(m *op) bool {
-		return m.Outcome != refused && m.In.Duplicate == patient && m.Call <= w.until(o)
-	})
+	return w.tables.patients[patient] != 0 && slices.ContainsFunc(w.mergedBy[patient], func(m *op) bool { return m.Call <= w.until(o) })
 }
 
 // mergeConflictPossible reports whether appointments of the two may have overlapped.
@@ -263,14 +254,10 @@ func (w *world) mergeConflictPossible(o *op) bool {
 // mayBeEnded reports whether a hold may have been used, given back or expired by the end
 // of a call.
 func (w *world) mayBeEnded(o *op, hold int64) bool {
-	if slices.ContainsFunc(w.ofKind["hold"], func(made *op) bool {
-		return made.Out.ID == hold && made.Out.Expires.Sub(w.began)-w.skew <= w.until(o)
-	}) {
+	if made := w.holdsMade[hold]; made != nil && made.Out.Expires.Sub(w.began)-w.skew <= w.until(o) {
 		return true
 	}
-	return slices.ContainsFunc(w.holdOps[hold], func(other *op) bool {
-		return other != o && other.Outcome != refused && other.Call <= w.until(o)
-	})
+	return slices.ContainsFunc(w.holdOps[hold], func(other *op) bool { return other != o && other.Call <= w.until(o) })
 }
 
 // ticketMayBe reports whether a ticket may have been in such a status at a moment of the

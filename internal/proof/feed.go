@@ -315,24 +315,30 @@ func (f *field) waitForMessages(ctx context.Context) ([]message, []string, error
 	return messages, wrong, err
 }
 
-// await waits until a query counts nothing any more; meanwhile carries out a statement,
-// when it is not empty. The checks say what is missing after the limit.
+// await waits until a query counts nothing any more, as long as the number falls within the
+// limit; meanwhile carries out a statement, when it is not empty. The checks say what is
+// missing then.
 func (f *field) await(ctx context.Context, limit time.Duration, count, meanwhile string) error {
 	db, err := f.ground.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(300 * time.Millisecond) {
+	least, end := -1, time.Now().Add(limit)
+	for time.Now().Before(end) && ctx.Err() == nil {
 		var open int
 		if err := db.QueryRowContext(ctx, count).Scan(&open); err != nil || open == 0 {
 			return err
+		}
+		if least < 0 || open < least {
+			least, end = open, time.Now().Add(limit)
 		}
 		if meanwhile != "" {
 			if _, err := db.ExecContext(ctx, meanwhile); err != nil {
 				return err
 			}
 		}
+		pause(ctx, 300*time.Millisecond)
 	}
 	return ctx.Err()
 }
@@ -350,7 +356,7 @@ func hooksComplete(feeds []feed, messages []message, faults []string) check {
 	}
 	due := map[record][]string{} // cursors in order
 	for _, t := range feeds[0].changes {
-		if slices.Contains(hookedTypes, t.Object+".*") {
+		if slices.Contains(hookedTypes, t.Object+".*") || slices.Contains(hookedTypes, t.Type) {
 			r := record{t.Object, t.ObjectID}
 			due[r] = append(due[r], t.Cursor)
 		}

@@ -39,7 +39,7 @@ type field struct {
 	zoneName string
 	today    time.Time // its midnight in that zone
 	day      time.Time // the midnight after
-	days     int       // how many days from there on are booked
+	days     int       // how many days are booked at a time
 
 	doctors  []int64
 	patients []int64
@@ -170,6 +170,9 @@ type made struct {
 	Secret string `json:"secret"` // of a webhook
 }
 
+// theRun is the name under which the run itself makes records.
+const theRun = "the run"
+
 // create makes a record and returns its answer.
 func (f *field) create(ctx context.Context, path string, members map[string]any) (answer made, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.servers[0].address+path, bytes.NewReader(asJSON(members)))
@@ -177,6 +180,7 @@ func (f *field) create(ctx context.Context, path string, members map[string]any)
 		return answer, err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("MEMS-Actor", theRun)
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return answer, err

@@ -107,9 +107,13 @@ func asJSON(members map[string]any) []byte {
 	return text
 }
 
-// start is a planned time: a day from 1 on, 08:00 to 17:45 of the clinic, on a grid.
+// stepsOfADay is how many steps of its plan a client goes before it books the days that
+// follow: so calendars stay full, and small enough to be checked.
+const stepsOfADay = 150
+
+// start is a planned time: one of a few days, 08:00 to 17:45 of the clinic, on a grid.
 func (c *client) start(d draw) time.Time {
-	day := 1 + int(d.day)%c.f.days
+	day := 1 + (c.n-1)/stepsOfADay + int(d.day)%c.f.days
 	return c.f.today.AddDate(0, 0, day).Add(8*time.Hour + time.Duration(d.slot%40)*15*time.Minute)
 }
 
@@ -198,7 +202,11 @@ func (c *client) reschedule(ctx context.Context, d draw) bool {
 }
 
 func (c *client) cancel(ctx context.Context, d draw) bool {
-	id, found := take(c.f.scene, &c.f.scene.standing, d.pick)
+	list := &c.f.scene.standing
+	if d.form%8 == 1 {
+		list = &c.f.scene.today
+	}
+	id, found := take(c.f.scene, list, d.pick)
 	if !found {
 		return false
 	}

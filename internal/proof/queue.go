@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -122,9 +123,64 @@ func (w *world) queuesLinearizable() check {
 	}
 	for of, history := range histories {
 		c.examined += len(history)
-		w.judge(&c, fmt.Sprintf("queue-%d-%s", of.doctor, of.day), queueModel, history)
+		before := queue{}
+		for i, part := range parts(history, partOfAQueue) {
+			model := queueModel
+			model.Init = func() any { return before }
+			w.judge(&c, fmt.Sprintf("queue-%d-%s-%d", of.doctor, of.day, i+1), model, part)
+			before = before.after(part)
+		}
 	}
 	return c
+}
+
+// partOfAQueue is how many steps of a queue are judged at once, at least.
+const partOfAQueue = 300
+
+// parts cuts a history at moments at which no operation was under way, where the part
+// before has at least so many of them: none of it comes after any of the rest, whatever
+// the order.
+func parts(history []porcupine.Operation, least int) [][]porcupine.Operation {
+	history = slices.Clone(history)
+	slices.SortStableFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	var all [][]porcupine.Operation
+	begin, last := 0, int64(0)
+	for i, o := range history {
+		if i-begin >= least && o.Call > last {
+			all = append(all, history[begin:i])
+			begin = i
+		}
+		last = max(last, o.Return)
+	}
+	return append(all, history[begin:])
+}
+
+// after is the state in which the steps of a part leave a queue: the same in whatever
+// order they were.
+func (q queue) after(part []porcupine.Operation) queue {
+	waits := map[int]int{}
+	for _, n := range q.waiting {
+		waits[n]++
+	}
+	for _, o := range part {
+		s, _ := o.Input.(queueStep)
+		for _, n := range s.issues {
+			q.last = max(q.last, n)
+		}
+		for _, n := range slices.Concat(s.issues, s.joins) {
+			waits[n]++
+		}
+		for _, n := range s.leaves {
+			waits[n]--
+		}
+	}
+	q.waiting = nil
+	for _, n := range sortedKeys(waits) {
+		if waits[n] > 0 {
+			q.waiting = append(q.waiting, n)
+		}
+	}
+	return q
 }
 
 // ticketsWithoutGaps finds numbers of a doctor's day that are missing or given twice.

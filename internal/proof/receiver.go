@@ -13,8 +13,9 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// hookedTypes are the changes that the run's webhook is sent.
-var hookedTypes = []string{"appointment.*", "ticket.*"}
+// hookedTypes are the changes that the run's webhook is sent: of records that change
+// several times, and not so many that the run waits for them.
+var hookedTypes = []string{"appointment.cancelled", "appointment.rescheduled", "appointment.scheduled", "ticket.*"}
 
 // message is a webhook's message as it arrived; taken when it was answered with 200.
 type message struct {

@@ -18,7 +18,7 @@ type probe struct {
 
 // holdProbe makes the probe.
 func (f *field) holdProbe(ctx context.Context) error {
-	f.probe.body = map[string]any{"doctor_id": f.doctors[0], "start_time": f.today.AddDate(0, 0, f.days+5).Add(9 * time.Hour), "duration_minutes": 30, "seconds": 30}
+	f.probe.body = map[string]any{"doctor_id": f.doctors[0], "start_time": f.today.AddDate(2, 0, 0).Add(9 * time.Hour), "duration_minutes": 30, "seconds": 30}
 	_, err := f.create(ctx, "/holds", f.probe.body)
 	f.probe.expires = time.Now().Add(30 * time.Second)
 	return err
@@ -88,9 +88,7 @@ func (w *world) holdsRespected() check {
 		c.examined++
 		end := o.Out.Expires.Sub(w.began) - w.skew
 		for _, other := range w.holdOps[o.Out.ID] {
-			if other.Outcome != refused {
-				end = min(end, other.Call)
-			}
+			end = min(end, other.Call)
 		}
 		kept := buffered(o.In.Start, o.In.Minutes, o.In.Before, o.In.After)
 		day := o.In.Start.In(w.zone).Format(time.DateOnly)

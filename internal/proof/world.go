@@ -26,7 +26,11 @@ type world struct {
 	effects     map[int][]entry      // by operation: its entries of the audit trail
 	ticketTrail map[int64][]entry    // the entries of each ticket
 	holdOps     map[int64][]*op      // what used a hold or gave it back
-	ofKind      map[string][]*op
+	holdsMade   map[int64]*op
+	mergedBy    map[int64][]*op   // merges of a patient's record into another
+	waits       map[int64]*op     // what made an entry of the waitlist
+	offers      map[int64][]offer // by entry
+	off         map[cell][]stay   // time off of a doctor's day
 	ticketsOf   map[int64][]int64 // by the patient's surviving record
 	merges      int
 	foreign     []string // events of operations that nobody sent
@@ -56,15 +60,26 @@ const forever = time.Duration(math.MaxInt64)
 func newWorld(ops []*op, t *tables, began time.Time, zone *time.Location, skew time.Duration, out string) *world {
 	w := &world{
 		ops: ops, byID: map[int]*op{}, began: began, zone: zone, skew: skew, tables: t, out: out,
-		done: map[int][]transition{}, effects: map[int][]entry{}, ticketTrail: map[int64][]entry{}, holdOps: map[int64][]*op{}, ofKind: map[string][]*op{}, ticketsOf: map[int64][]int64{}, stood: map[cell][]stay{}, kept: map[cell][]stay{},
+		done: map[int][]transition{}, effects: map[int][]entry{}, ticketTrail: map[int64][]entry{}, holdOps: map[int64][]*op{}, holdsMade: map[int64]*op{}, mergedBy: map[int64][]*op{},
+		waits: map[int64]*op{}, offers: map[int64][]offer{}, off: map[cell][]stay{}, ticketsOf: map[int64][]int64{}, stood: map[cell][]stay{}, kept: map[cell][]stay{},
 	}
 	for _, o := range ops {
 		w.byID[o.ID] = o
-		w.ofKind[o.Kind] = append(w.ofKind[o.Kind], o)
-		if o.Kind == "release" || o.Kind == "book-held" {
+		if o.Outcome == refused {
+			continue
+		}
+		switch o.Kind {
+		case "release", "book-held":
 			w.holdOps[o.In.Hold] = append(w.holdOps[o.In.Hold], o)
+		case "hold":
+			w.holdsMade[o.Out.ID] = o
+		case "merge":
+			w.mergedBy[o.In.Duplicate] = append(w.mergedBy[o.In.Duplicate], o)
+		case "wait":
+			w.waits[o.Out.ID] = o
 		}
 	}
+	w.keepTimeOff()
 	for id, k := range t.tickets {
 		w.ticketsOf[w.survivor(k.Patient)] = append(w.ticketsOf[w.survivor(k.Patient)], id)
 	}
@@ -77,6 +92,9 @@ func newWorld(ops []*op, t *tables, began time.Time, zone *time.Location, skew t
 		events := t.events[id]
 		for i := range events {
 			o := w.opOf(events[i].actor)
+			if events[i].actor == theRun {
+				continue
+			}
 			if o == nil {
 				w.foreign = append(w.foreign, fmt.Sprintf("the history of appointment %d names %q, which no client sent", id, events[i].actor))
 				continue
@@ -90,6 +108,9 @@ func newWorld(ops []*op, t *tables, began time.Time, zone *time.Location, skew t
 		w.stay(id, events)
 	}
 	for _, e := range t.trail {
+		if e.offer.HoldID != 0 {
+			w.offers[e.id] = append(w.offers[e.id], e.offer)
+		}
 		if e.object == "ticket" && e.statusAfter != "" {
 			w.ticketTrail[e.id] = append(w.ticketTrail[e.id], e)
 		}
@@ -176,6 +197,27 @@ func (w *world) keepHolds() {
 			s.from = o.Call
 		}
 		keep(doctorsOf, e.offer.Slot.DoctorID, s)
+	}
+}
+
+// keepTimeOff notes when doctors may have been off which time.
+func (w *world) keepTimeOff() {
+	ended := map[int64]*op{}
+	for _, o := range w.ops {
+		if o.Kind == "end-time-off" && o.Outcome == ok {
+			ended[o.In.TimeOff] = o
+		}
+	}
+	for _, o := range w.ops {
+		if o.Kind != "time-off" || o.Outcome == refused {
+			continue
+		}
+		s := stay{slot: buffered(o.In.Start, o.In.Minutes, 0, 0), id: o.Out.ID, from: o.Call, to: forever}
+		if end := ended[o.Out.ID]; end != nil && o.Out.ID != 0 {
+			s.to = end.Return
+		}
+		c := cell{doctorsOf, o.In.Doctor, o.In.Start.In(w.zone).Format(time.DateOnly)}
+		w.off[c] = append(w.off[c], s)
 	}
 }
 

@@ -31,7 +31,7 @@ func originOf(r *http.Request, trusted []netip.Prefix) origin {
 	for _, hop := range slices.Backward(hops) {
 		address, ok := parseHop(strings.TrimSpace(hop))
 		if !ok {
-			return o // whoever wrote this is not to be believed further
+			return o // a forged header is not trusted further
 		}
 		o.address = address
 		if !isTrusted(address, trusted) {

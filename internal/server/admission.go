@@ -213,7 +213,7 @@ func (s *Server) admitWrite(c echo.Context, v *validator) (release func(), err e
 	caller := callerOf(clinic.AccessOf(ctx))
 	find := doctorsOf[v.route.Operation.OperationID]
 	doctors := find.inRequest(s, c)
-	if find.record != "" {
+	if find.record != (clinic.Kind{}) {
 		p, err := s.enter(ctx, s.admission.writes, caller)
 		if err != nil {
 			return nil, err

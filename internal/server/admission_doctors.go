@@ -9,15 +9,15 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
-	"mems/internal/store"
+	"mems/internal/clinic"
 )
 
 // doctorsIn says where a request tells whose calendars it writes.
 type doctorsIn struct {
-	path   string       // parameter with a doctor's id
-	body   bool         // doctor_id or a single one in doctor_ids
-	fhir   bool         // a participant
-	record store.Record // the database knows, by the id in the path
+	path   string      // parameter with a doctor's id
+	body   bool        // doctor_id or a single one in doctor_ids
+	fhir   bool        // a participant
+	record clinic.Kind // the database knows, by the id in the path
 }
 
 // doctorsOf is what takes turns, by operationId: every write that guards a doctor's
@@ -40,27 +40,27 @@ var doctorsOf = map[string]doctorsIn{
 	"createTimeOff":       {path: "id"},
 	"deleteTimeOff":       {path: "id"},
 
-	"cancelAppointment":     {record: store.RecordAppointment},
-	"confirmAppointment":    {record: store.RecordAppointment},
-	"checkInAppointment":    {record: store.RecordAppointment},
-	"startAppointment":      {record: store.RecordAppointment},
-	"completeAppointment":   {record: store.RecordAppointment},
-	"noShowAppointment":     {record: store.RecordAppointment},
-	"leaveAppointment":      {record: store.RecordAppointment},
-	"undoAppointment":       {record: store.RecordAppointment},
-	"rescheduleAppointment": {record: store.RecordAppointment, body: true},
-	"cancelSeries":          {record: store.RecordSeries},
-	"rescheduleSeries":      {record: store.RecordSeries, body: true},
-	"deleteHold":            {record: store.RecordHold},
-	"applyPlan":             {record: store.RecordPlan},
-	"callTicket":            {record: store.RecordTicket},
-	"startTicket":           {record: store.RecordTicket},
-	"completeTicket":        {record: store.RecordTicket},
-	"leaveTicket":           {record: store.RecordTicket},
-	"transferTicket":        {record: store.RecordTicket, body: true},
-	"withdrawWaitlistEntry": {record: store.RecordWaitlistEntry},
-	"acceptOffer":           {record: store.RecordWaitlistEntry},
-	"declineOffer":          {record: store.RecordWaitlistEntry},
+	"cancelAppointment":     {record: clinic.KindAppointment},
+	"confirmAppointment":    {record: clinic.KindAppointment},
+	"checkInAppointment":    {record: clinic.KindAppointment},
+	"startAppointment":      {record: clinic.KindAppointment},
+	"completeAppointment":   {record: clinic.KindAppointment},
+	"noShowAppointment":     {record: clinic.KindAppointment},
+	"leaveAppointment":      {record: clinic.KindAppointment},
+	"undoAppointment":       {record: clinic.KindAppointment},
+	"rescheduleAppointment": {record: clinic.KindAppointment, body: true},
+	"cancelSeries":          {record: clinic.KindSeries},
+	"rescheduleSeries":      {record: clinic.KindSeries, body: true},
+	"deleteHold":            {record: clinic.KindHold},
+	"applyPlan":             {record: clinic.KindPlan},
+	"callTicket":            {record: clinic.KindTicket},
+	"startTicket":           {record: clinic.KindTicket},
+	"completeTicket":        {record: clinic.KindTicket},
+	"leaveTicket":           {record: clinic.KindTicket},
+	"transferTicket":        {record: clinic.KindTicket, body: true},
+	"withdrawWaitlistEntry": {record: clinic.KindWaitlistEntry},
+	"acceptOffer":           {record: clinic.KindWaitlistEntry},
+	"declineOffer":          {record: clinic.KindWaitlistEntry},
 }
 
 // inRequest reads the doctors that the request names. It has not been validated: what

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mems/gen/api"
+	"mems/internal/clinic"
 )
 
 // Turns at several doctors are taken all or none, and a doctor for whom nothing is
@@ -116,7 +117,7 @@ func TestEveryWriteHasItsTurnOrNone(t *testing.T) {
 			if takes == slices.Contains(none, op.OperationID) {
 				t.Errorf("%s %s: say of %s in doctorsOf whose calendar it writes, or here that it is nobody's", method, path, op.OperationID)
 			}
-			if in := doctorsOf[op.OperationID]; in.path != "" || in.record != "" {
+			if in := doctorsOf[op.OperationID]; in.path != "" || in.record != (clinic.Kind{}) {
 				if name := cmp.Or(in.path, "id"); !strings.Contains(path, "{"+name+"}") {
 					t.Errorf("%s has no {%s}", path, name)
 				}

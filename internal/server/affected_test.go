@@ -22,7 +22,7 @@ func affected(t *testing.T, r *contracttest.Response) []int64 {
 	return idsOf(said.AffectedAppointments)
 }
 
-// Whoever changes hours, doctors or rooms is told what was booked and no longer fits.
+// A change of hours, doctors or rooms returns the appointments that no longer fit.
 func TestAffectedByChanges(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")

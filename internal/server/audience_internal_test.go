@@ -88,7 +88,7 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
-// A webhook's message is read outside of the clinic, whoever registered it.
+// A webhook's message is read outside of the clinic, whatever the permissions of its owner.
 func TestWebhookMessageWithoutStaffWords(t *testing.T) {
 	t.Parallel()
 	const secret = "words of staff"
@@ -98,8 +98,8 @@ func TestWebhookMessageWithoutStaffWords(t *testing.T) {
 		"waitlist_entry": clinic.WaitlistEntry{Note: new(secret)},
 		"appointment":    clinic.Appointment{Cancellation: &clinic.Cancellation{Reason: clinic.ReasonOther, Note: new(secret)}},
 	} {
-		message, err := WebhookMessage(clinic.Delivery{Change: clinic.RecordChange{
-			Object: clinic.ChangeObject(name), Type: name + ".updated", Record: record,
+		message, err := WebhookMessage(clinic.Delivery{Change: clinic.FeedChange{
+			Object: clinic.KindNamed(name), Type: name + ".updated", Record: record,
 		}})
 		if err != nil || strings.Contains(string(message), secret) || strings.Contains(string(message), "illness") {
 			t.Errorf("%s: %v %s", name, err, message)

@@ -254,7 +254,7 @@ func TestNoWordAboutPeople(t *testing.T) {
 	}
 }
 
-// Whoever tampers with the trail is found: an entry altered, removed, put
+// Tampering with the trail is found: an entry altered, removed, put
 // elsewhere, cut off, or added.
 func TestVerifyAudit(t *testing.T) {
 	t.Parallel()

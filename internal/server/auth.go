@@ -114,8 +114,8 @@ func (s *Server) feedBucket(c echo.Context, address string) (*buckets, string, e
 	return &s.limits.strangers, address, nil
 }
 
-// alwaysAnswered are the operations that know no rate limit: whoever watches the
-// server must not be told that it is fine only when it is not busy.
+// alwaysAnswered are the operations without a rate limit: a health check must not
+// fail because the server is busy.
 var alwaysAnswered = map[string]bool{"getHealth": true, "getReadiness": true}
 
 // authenticate finds out who asks: by an API key, by a token of the identity
@@ -157,7 +157,7 @@ func credentials(r *http.Request, header string) []string {
 	})
 }
 
-// mayOverride refuses to break a rule to whoever may book but not do that.
+// mayOverride returns CodeForbidden if the caller may not override booking rules.
 func mayOverride(ctx context.Context, o *api.Override) error {
 	if o == nil || clinic.AccessOf(ctx).May(clinic.AppointmentsOverride) {
 		return nil

@@ -181,7 +181,7 @@ func TestCalendarFeedReach(t *testing.T) {
 	s.Get(foreign.URL).Want(t, 404, "calendar-feed-not-found")
 }
 
-// Whoever has the calendar is told so, in few bytes, until something changes.
+// A client that has the calendar gets 304 until something changes.
 func TestCalendarFeedIsCached(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

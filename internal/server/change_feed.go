@@ -19,7 +19,7 @@ type changeFeed struct {
 	readers int
 	running bool
 	end     int64 // where recent ends
-	recent  []clinic.RecordChange
+	recent  []clinic.FeedChange
 	woken   chan struct{} // closed when end moves
 }
 
@@ -92,7 +92,7 @@ func (f *changeFeed) follow() {
 
 // look reads once and reports whether there is more.
 func (f *changeFeed) look(end int64) (more bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own: it is told of everything
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own, which sees everything
 	defer cancel()
 	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: end, Limit: maxSent})
 	if err != nil || page.Next == end {
@@ -116,7 +116,7 @@ const maxSent = 200
 // since returns changes after a position that are within reach, with the
 // position to go on after, and with what to wait for before asking again, nil when
 // there is no need to.
-func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.ChangeObject, reach clinic.Reach) ([]clinic.RecordChange, int64, <-chan struct{}, error) {
+func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Kind, reach clinic.Reach) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
 	f.mu.Lock()
 	behind := f.end - after
 	if behind <= 0 {
@@ -126,7 +126,7 @@ func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Chang
 	if n := int64(len(f.recent)); behind <= n {
 		fresh := f.recent[n-behind:][:min(behind, maxSent)]
 		f.mu.Unlock()
-		var seen []clinic.RecordChange
+		var seen []clinic.FeedChange
 		for i := range fresh {
 			if slices.Contains(told, fresh[i].Object) && reach.Sees(&fresh[i]) {
 				seen = append(seen, fresh[i])
@@ -135,14 +135,6 @@ func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Chang
 		return seen, fresh[len(fresh)-1].Position, nil, nil
 	}
 	f.mu.Unlock()
-	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: after, Limit: maxSent, Objects: names(told)})
+	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: after, Limit: maxSent, Objects: clinic.KindNames(told)})
 	return page.Items, page.Next, nil, err
-}
-
-func names(objects []clinic.ChangeObject) []string {
-	list := make([]string, len(objects))
-	for i, o := range objects {
-		list[i] = string(o)
-	}
-	return list
 }

@@ -50,10 +50,10 @@ func kinds(list *string) []string {
 	return strings.Split(*list, ",")
 }
 
-func changeToAPI(c clinic.RecordChange) api.Change {
+func changeToAPI(c clinic.FeedChange) api.Change {
 	a := api.Change{
-		Cursor: changeCursor(c.Position), At: c.At, Type: c.Type, Object: api.ChangeObject(c.Object), ObjectID: c.ObjectID,
-		DoctorID: orNull(c.Place.DoctorID), Deleted: c.Deleted(),
+		Cursor: changeCursor(c.Position), At: c.At, Type: c.Type, Object: api.ChangeObject(c.Object.String()), ObjectID: c.ObjectID,
+		DoctorID: orNull(c.Audience.DoctorID), Deleted: c.Deleted(),
 	}
 	addRecord(&a, c.Record)
 	return a

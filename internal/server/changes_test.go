@@ -64,7 +64,7 @@ func (f *follower) follow(query ...string) []string {
 	return seen
 }
 
-// Whoever follows the feed from the beginning, however slowly, has the clinic as it
+// A client that follows the feed from the beginning, however slowly, has the clinic as it
 // is: every record of every kind, through everything that can happen to one.
 func TestChangesRebuildTheClinic(t *testing.T) {
 	t.Parallel()
@@ -123,12 +123,12 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	told("an offer", "appointment.cancelled", "waitlist_entry.updated", "hold.created")
 	f.Post(fmt.Sprintf("/waitlist/%d/decline", waiting.ID), nil).Want(t, 200, "")
 	told("declined", "waitlist_entry.updated", "hold.deleted")
-	// Whoever is merged takes everything along.
+	// Everything of a merged patient follows.
 	f.held(doctor, "2027-03-05T09:00:00Z", object{"patient_id": other})
 	feed.follow()
 	f.Post(fmt.Sprintf("/patients/%d/merge", patient), object{"duplicate_id": other}).Want(t, 200, "")
 	told("merge", "patient.updated", "patient.updated", "appointment.updated", "appointment.updated", "hold.updated")
-	// Whoever is erased leaves nothing.
+	// Nothing of an erased patient is left.
 	lonely := f.patient()
 	f.Post("/walk-ins", object{"patient_id": lonely, "doctor_id": colleague, "note": "limps"}).Want(t, 201, "").Decode(t, &ticket)
 	f.Post(fmt.Sprintf("/tickets/%d/leave", ticket.ID), nil).Want(t, 200, "")
@@ -283,7 +283,7 @@ func TestChangesMissNothing(t *testing.T) {
 	}
 }
 
-// Ids are given when a row is written, not when it is committed: whoever reads by
+// Ids are given when a row is written, not when it is committed: a client that reads by
 // id misses changes. The feed's places are given afterwards.
 func TestChangesInOrderOfIDsWouldBeMissed(t *testing.T) {
 	t.Parallel()
@@ -319,7 +319,7 @@ func TestChangesInOrderOfIDsWouldBeMissed(t *testing.T) {
 	}
 }
 
-// Who is told of what: by permission, by calendar, by maker.
+// Who sees which changes: by permission, by calendar, by maker.
 func TestChangesReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -391,7 +391,7 @@ func TestChangesArePruned(t *testing.T) {
 	a := f.booked(patient, doctor, "2027-03-02T09:00:00Z", 30)
 	f.act(a.ID, "confirm").Want(t, 200, "")
 	f.cancel(a.ID)
-	// What has left a calendar stays: its doctor is told of nothing that came after.
+	// What has left a calendar stays: its doctor sees nothing that came after.
 	left := f.booked(patient, f.doctor(), "2027-03-03T09:00:00Z", 30)
 	f.Post(fmt.Sprintf("/appointments/%d/reschedule", left.ID), object{"doctor_id": doctor}).Want(t, 200, "")
 	f.act(left.ID, "confirm").Want(t, 200, "")
@@ -419,6 +419,6 @@ func TestChangesArePruned(t *testing.T) {
 	}
 	feed.follow()
 	if len(feed.order) != len(again.order)+3 {
-		t.Errorf("whoever had read on is told again: %q", feed.order)
+		t.Errorf("a client that had read on gets changes again: %q", feed.order)
 	}
 }

@@ -101,7 +101,7 @@ func TestDeletingWhatTypesList(t *testing.T) {
 	})
 }
 
-// Whoever waits for a doctor who is deleted goes on waiting for the others.
+// A waitlist entry for a deleted doctor stays open for the other doctors.
 func TestDeletingWhomTheWaitlistNames(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

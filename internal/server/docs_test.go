@@ -8,7 +8,7 @@ import (
 	"mems/gen/api"
 )
 
-// Whoever opens /docs finds the guide, the client and the problem types, and a
+// A reader of /docs finds the guide, the client and the problem types, and a
 // server that requests can be sent to.
 func TestDocsLeadOn(t *testing.T) {
 	t.Parallel()

@@ -367,7 +367,7 @@ func TestFHIRBookRace(t *testing.T) {
 	}
 }
 
-// Whoever reaches less elsewhere reaches less here.
+// A caller with restricted access is restricted here, too.
 func TestFHIRReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

@@ -163,7 +163,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Whoever builds cursors by hand is refused; the database is not asked.
+// Hand-made cursors are rejected; the database is not asked.
 func TestForgedCursors(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -81,7 +81,7 @@ func TestIdempotencyKey(t *testing.T) {
 	once(f.Client, "k1", "/appointments", body).Want(t, 422, "start-in-past")
 }
 
-// Keys belong to whoever sends them.
+// Keys belong to the caller that sends them.
 func TestIdempotencyKeysOfTwoCallers(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

@@ -199,7 +199,7 @@ func TestReschedule(t *testing.T) {
 
 // Appointments change places with each other, doctor against doctor, while
 // others book into the gaps: nobody is booked twice, nothing is lost, and no
-// answer is anything but moved, booked or refused for want of time.
+// answer is anything but moved, booked or refused because the slot is taken.
 func TestReschedulesCross(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -66,7 +66,7 @@ var problemTypes = []problemType{
 	{
 		api.ProblemSlugHasOpenAppointments, 409, "The patient is still expected",
 		"Complete or cancel what is open, then erase.",
-		"The patient has an appointment, a place in the queue or an offer of the waitlist that is not over. Whoever is erased cannot be called any more.",
+		"The patient has an appointment, a place in the queue or an offer of the waitlist that is not over. An erased patient can no longer be called.",
 	},
 	{
 		api.ProblemSlugIdempotencyKeyReused, 422, "The Idempotency-Key belongs to another request",
@@ -76,7 +76,7 @@ var problemTypes = []problemType{
 	{
 		api.ProblemSlugIdempotencyKeyInUse, 409, "The first request is still under way",
 		"Wait a moment and send the same request again.",
-		"A request with this Idempotency-Key is being carried out at this moment. Its answer will be given to whoever repeats it afterwards.",
+		"A request with this Idempotency-Key is being carried out at this moment. Its answer will be returned to a repeated request afterwards.",
 	},
 	{
 		api.ProblemSlugNotFound, 404, "There is nothing at this address",
@@ -281,7 +281,7 @@ var problemTypes = []problemType{
 	{
 		api.ProblemSlugPatientOverlap, 409, "The patient is not free",
 		"The patient already has an appointment in this time. Choose a time that does not overlap the one given in conflict.",
-		"A patient is never in two appointments at once, whoever the doctors are. conflict is the earliest time in the way.",
+		"A patient is never in two appointments at once, with whichever doctors. conflict is the earliest time in the way.",
 	},
 	{
 		api.ProblemSlugRoomOverlap, 409, "The room is not free",

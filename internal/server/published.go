@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// ProblemType is what is told of a problem type outside of an answer.
+// ProblemType is a problem type as it is published outside of answers.
 type ProblemType struct {
 	Slug, Title, StatusText, Explanation, Next string
 	Status                                     int

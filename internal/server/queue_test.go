@@ -295,7 +295,7 @@ func TestQueueRace(t *testing.T) {
 	}
 }
 
-// Whoever waits is in the queue until called or gone, over midnight too: the one
+// A waiting patient is in the queue until called or gone, over midnight too: the one
 // who has waited longest is called first, and nobody has two tickets.
 func TestQueueOverMidnight(t *testing.T) {
 	t.Parallel()

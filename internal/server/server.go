@@ -49,7 +49,7 @@ type Config struct {
 	// RequestTimeout bounds how long a request may take; then it is answered
 	// with 503. 0 means 10 s.
 	RequestTimeout time.Duration
-	// Open lets whoever comes without a key or a token do everything, from this
+	// Open lets callers without a key or a token do everything, from this
 	// machine.
 	Open bool
 	// Host is the host that the server listens on, which such callers may name
@@ -83,7 +83,7 @@ type Config struct {
 	Desk http.Handler
 	// Now is the clock for limits and tokens; nil is the real one.
 	Now func() time.Time
-	// Observe is told of every request when it has been answered: for metrics and
+	// Observe is called after every request has been answered: for metrics and
 	// traces, which this package knows nothing of. It may be nil.
 	Observe func(context.Context, Answered)
 }

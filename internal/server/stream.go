@@ -78,7 +78,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		}
 		return nil, err
 	}
-	told, err := clinic.AccessOf(ctx).Told(kinds(r.Params.Objects))
+	told, err := clinic.AccessOf(ctx).VisibleKinds(kinds(r.Params.Objects))
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,8 @@ type stream struct {
 	ctx     context.Context //nolint:containedctx // the answer's own
 	request *http.Request
 	after   int64
-	wanted  []string              // kinds that the client asked for; none: all
-	told    []clinic.ChangeObject // those of them that it may see
+	wanted  []string      // kinds that the client asked for; none: all
+	told    []clinic.Kind // those of them that it may see
 	close   func()
 }
 
@@ -157,7 +157,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 			}
 		default:
 		}
-		var changes []clinic.RecordChange
+		var changes []clinic.FeedChange
 		var wait <-chan struct{}
 		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
 		if err != nil {
@@ -202,7 +202,7 @@ func (st *stream) send(w http.ResponseWriter, text string) error {
 	return control.Flush()
 }
 
-func eventsOf(changes []clinic.RecordChange, clearance clinic.Clearance) string {
+func eventsOf(changes []clinic.FeedChange, clearance clinic.Clearance) string {
 	var b strings.Builder
 	for _, c := range changes {
 		a := withheld(changeToAPI(c), clearance)
@@ -229,6 +229,6 @@ func (st *stream) renew(access clinic.Access) (clinic.Access, error) {
 		return access, &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.ChangesRead}
 	}
 	access.Caller, access.Reach = caller, caller.Reach(clinic.ChangesRead)
-	st.told, err = access.Told(st.wanted)
+	st.told, err = access.VisibleKinds(st.wanted)
 	return access, err
 }

@@ -82,7 +82,7 @@ func next(t *testing.T, events <-chan event) event {
 }
 
 // What one server commits reaches those who listen to another one, once and in order;
-// whoever was away is told what happened meanwhile.
+// a client that was away gets what happened meanwhile.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	one := setup(t, "UTC")

@@ -272,7 +272,7 @@ func TestRightToType(t *testing.T) {
 	f.problem(f.reschedule(moved.ID, object{"room_id": f.room()}), 409, "room-not-suitable")
 	f.reschedule(moved.ID, object{"room_id": other}).Want(t, 200, "")
 
-	// Refused for want of time, it is offered other times of its own doctor; a plan
+	// When the slot is taken, it is offered other times of its own doctor; a plan
 	// proposes them, too.
 	p := f.problem(f.reschedule(moved.ID, object{"start_time": "2027-03-02T09:00:00Z"}), 409, "doctor-overlap")
 	if len(p.Alternatives) == 0 || p.Alternatives[0].DoctorID != doctor {

@@ -211,7 +211,7 @@ func TestWaitlist(t *testing.T) {
 }
 
 // Cancellations, answers to offers and bookings at once, through two servers: no
-// time is given twice, no entry is booked twice, and whoever was told "booked" is.
+// time is given twice, no entry is booked twice, and every answered booking exists.
 func TestWaitlistRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -126,14 +126,14 @@ func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookReq
 
 // WebhookMessage writes the body of a message (Standard Webhooks 1.0): a change
 // without its record, the same every time that it is sent. It is read outside of the
-// clinic, so that no words of staff are in it, whoever registered the webhook.
+// clinic, so that no words of staff are in it, whatever the permissions of its owner.
 func WebhookMessage(d clinic.Delivery) ([]byte, error) {
 	m := struct {
 		Type      string    `json:"type"`
 		Timestamp time.Time `json:"timestamp"`
 		Data      any       `json:"data"`
 	}{d.Change.Type, d.Change.At, struct{}{}}
-	if d.Change.Object != "" {
+	if d.Change.Object != (clinic.Kind{}) {
 		m.Data = withheld(changeToAPI(d.Change), clinic.Clearance{})
 	}
 	return json.Marshal(m)
@@ -160,8 +160,8 @@ func deliveryToAPI(d clinic.Delivery) api.Delivery {
 		CreatedAt: d.CreatedAt, NextAttemptAt: orNull(d.NextAt), LastAttemptAt: orNull(d.LastAt), LastError: orNull(d.LastError),
 		Object: orNull[string](nil), ObjectID: orNull[int64](nil), LastStatus: orNull[int32](nil),
 	}
-	if d.Change.Object != "" {
-		a.Object, a.ObjectID = orNull(new(string(d.Change.Object))), orNull(&d.Change.ObjectID)
+	if d.Change.Object != (clinic.Kind{}) {
+		a.Object, a.ObjectID = orNull(new(d.Change.Object.String())), orNull(&d.Change.ObjectID)
 	}
 	if d.LastStatus != nil {
 		a.LastStatus = orNull(new(int32(*d.LastStatus))) //nolint:gosec // G115: an HTTP status

@@ -37,7 +37,7 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 		if o.ID, err = insertTimeOff(ctx, t, o); err != nil {
 			return err
 		}
-		t.record(ctx, "time_off", o.ID, 0, nil, o, nil)
+		t.record(ctx, clinic.Created(clinic.KindTimeOff, o.ID, o))
 		affected, err = t.affected(ctx, o.Time, o.DoctorID)
 		return err
 	}, &o, &affected)
@@ -113,7 +113,7 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 		if err := match.check(version); err != nil {
 			return err
 		}
-		t.record(ctx, "time_off", id, 0, struct{ DoctorID int64 }{doctorID}, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindTimeOff, id, clinic.Members{"doctor_id": doctorID}).For(clinic.Audience{DoctorID: &doctorID}))
 		t.freeByRule(doctorID)
 		_, err = t.exec(ctx, `DELETE FROM time_off WHERE id = ?`, id)
 		return err
@@ -145,7 +145,7 @@ func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Clo
 		if err != nil {
 			return err
 		}
-		t.record(ctx, "closure", c.ID, 0, nil, c, nil)
+		t.record(ctx, clinic.Created(clinic.KindClosure, c.ID, c))
 		affected, err = t.affected(ctx, c.Time, 0)
 		return err
 	}, &c, &affected)
@@ -199,7 +199,7 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 		if err := match.check(version); err != nil {
 			return err
 		}
-		t.record(ctx, "closure", id, 0, struct{}{}, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindClosure, id, nil))
 		t.freeByRule(0)
 		_, err = t.exec(ctx, `DELETE FROM closures WHERE id = ?`, id)
 		return err

@@ -21,7 +21,8 @@ func AdviceFor(err error) string {
 		case 1044, 1142, 1143, 1227, 1370:
 			return "This database user lacks a right. Use the user that the command needs (\"mems help\"), and run db/grants.sql again after each migration"
 		case 1049:
-			return "There is no such database: check the name at the end of MEMS_DATABASE_URL, or make it with \"mems migrate up\""
+			return "There is no such database: check the name at the end of MEMS_DATABASE_URL. If it was dropped, restore a backup (db/README.md, " +
+				"\"Coming back\"); \"mems migrate up\" makes an empty one, for a new clinic only"
 		case 1290, 1792, 1836:
 			return "The database is read-only: connect to the primary server, or end its read-only mode"
 		case 3, 1021, 1026, 1114:

@@ -81,7 +81,7 @@ func (t *tx) affectedByDoctor(ctx context.Context, before, d clinic.Doctor) ([]c
 		if !lowered || !a.Broken.DoctorOverlap {
 			return true, nil
 		}
-		overlapped, err := busyTimesOfDoctor(ctx, t, a.DoctorID, a.Busy(), a.ID)
+		overlapped, err := t.occupied(ctx, doctorParty, a.DoctorID, a.Busy(), a.ID)
 		return clinic.CountOverlaps(overlapped, a.Busy()) <= d.OverbookCap, err
 	})
 }

@@ -33,7 +33,7 @@ const (
 	maxProposals = 5
 )
 
-// withAlternatives adds to a refusal for want of time the nearest times that
+// withAlternatives adds to a slot conflict the nearest times that
 // could be booked instead: the same doctor's first, then those of active
 // colleagues of the same specialization, all on quarter hours of the clinic's
 // clock, and of doctors without working hours within the usual ones. It reads in
@@ -171,7 +171,7 @@ func (p *proposals) readAll(ctx context.Context) error {
 	if p.patient == 0 {
 		return nil
 	}
-	own, err := p.patientBusyTimes(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
+	own, err := p.patientOccupied(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
 	p.patientBusy = &own
 	return err
 }

@@ -29,7 +29,7 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 	if !clinic.AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
-	return a, s.recordRead(ctx, "appointment", a.ID, a.PatientID)
+	return a, s.recordRead(ctx, clinic.KindAppointment, a.ID, a.PatientID)
 }
 
 // People reads the patients and the doctors with these ids, by primary key. An
@@ -49,10 +49,10 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 		for i, r := range rows {
 			ps[i] = r.patient()
 		}
-		if err := s.withIdentifiers(ctx, s.db, ps); err != nil {
+		if err := withIdentifiers(ctx, s.db, ps); err != nil {
 			return nil, nil, translate(ctx, err)
 		}
-		if err := s.recordRead(ctx, "patient", 0, patientIDs...); err != nil {
+		if err := s.recordRead(ctx, clinic.KindPatient, 0, patientIDs...); err != nil {
 			return nil, nil, err
 		}
 		for _, p := range ps {
@@ -175,7 +175,7 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 	if !p.More && q.through.ID != 0 {
 		p.More, p.Resume = true, q.through
 	}
-	return p, s.recordRead(ctx, "appointment", 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
+	return p, s.recordRead(ctx, clinic.KindAppointment, 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
 }
 
 // appointmentListSQL is the statement and arguments of ListAppointments.

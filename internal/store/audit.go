@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
 )
 
 // Head is the end of a chain of the audit trail. Kept outside of the database, it
@@ -187,7 +189,7 @@ func (w *walker) entry(row *auditRow) {
 		w.report.fault("chain %d, entry %d: is not the one that was sealed", row.Chain, row.Seq)
 	}
 	w.checkSeal(&w.at, row.Seq, row.Hash)
-	if row.Object == prunedObject && row.ObjectID != nil && prunedTo(row) == w.report.pruned[*row.ObjectID] {
+	if row.Object == clinic.KindAuditChain.String() && row.ObjectID != nil && prunedTo(row) == w.report.pruned[*row.ObjectID] {
 		delete(w.report.pruned, *row.ObjectID)
 	}
 	place := [2]int64{row.Chain, row.Seq}

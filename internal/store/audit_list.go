@@ -40,7 +40,7 @@ func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditE
 			patients = append(patients, *e.PatientID)
 		}
 	}
-	return p, s.recordRead(ctx, "audit_entry", 0, patients...)
+	return p, s.recordRead(ctx, clinic.KindAuditEntry, 0, patients...)
 }
 
 // readAudit reads a page and one entry more, if there is one.

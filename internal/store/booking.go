@@ -18,7 +18,7 @@ import (
 // Statements, in lock order: write the doctor's guard row, the patient's, the
 // room's; then read what decides (decide.go); insert the appointment and its
 // first event; commit. The guard rows are written before anything is read, so
-// whoever comes second waits, and then reads what the first one wrote.
+// the second one waits, and then reads what the first one wrote.
 // db/README.md has the evidence for each part of this.
 //
 // Errors: clinic.ErrStartInPast, clinic.ErrHoldNotFound,
@@ -81,7 +81,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	if a.ID, err = insertAppointment(ctx, t, a); err != nil {
 		return a, err
 	}
-	t.record(ctx, "appointment", a.ID, a.PatientID, nil, a, nil)
+	t.record(ctx, clinic.Created(clinic.KindAppointment, a.ID, a))
 	return a, insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionBook, nil))
 }
 
@@ -133,7 +133,7 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 func guardPatientOf(ctx context.Context, t *tx, id int64) error {
 	_, err := guardPatient(ctx, t, id)
 	if errors.Is(err, clinic.ErrPatientMerged) {
-		return errMoved
+		return errStale
 	}
 	return err
 }
@@ -161,69 +161,6 @@ func guardRoom(ctx context.Context, t *tx, id int64) (exists bool, err error) {
 		`SELECT COUNT(*) FROM rooms WHERE id = ?`, id)
 }
 
-// busyTimesOfDoctorSQL finds the occupied times, buffers included, that overlap
-// an interval.
-//
-// Index appointments_doctor (doctor_id, start_time), bounded on both sides by
-// the longest appointment and buffers there can be, so the cost does not grow
-// with history. Locking, because a plain read may come from a snapshot older
-// than the guard; at READ COMMITTED only what is found stays locked.
-const busyTimesOfDoctorSQL = `
-	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM appointments
-	WHERE doctor_id = ?
-	  AND start_time > ? AND start_time < ?
-	  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-	  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	  AND id <> ?
-	FOR UPDATE`
-
-func busyTimesOfDoctor(ctx context.Context, t *tx, id int64, busy clinic.Interval, except int64) ([]clinic.Interval, error) {
-	from, to := reach(busy)
-	return intervals(ctx, t, t.locking(busyTimesOfDoctorSQL), id, from, to, busy.End, busy.Start, except)
-}
-
-// busyTimesOfRoomSQL is busyTimesOfDoctorSQL for a room, by index
-// appointments_room (room_id, start_time).
-const busyTimesOfRoomSQL = `
-	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM appointments
-	WHERE room_id = ?
-	  AND start_time > ? AND start_time < ?
-	  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-	  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	  AND id <> ?
-	FOR UPDATE`
-
-func busyTimesOfRoom(ctx context.Context, t *tx, id int64, busy clinic.Interval, except int64) ([]clinic.Interval, error) {
-	from, to := reach(busy)
-	return intervals(ctx, t, t.locking(busyTimesOfRoomSQL), id, from, to, busy.End, busy.Start, except)
-}
-
-// reach bounds the starts of the appointments whose time with buffers can
-// overlap an interval.
-func reach(i clinic.Interval) (from, to time.Time) {
-	return i.Start.Add(-clinic.MaxDuration - clinic.MaxBuffer), i.End.Add(clinic.MaxBuffer)
-}
-
-// busyTimesOfPatientSQL finds the times in which a patient is in an
-// appointment, without buffers, by index appointments_patient (patient_id,
-// start_time).
-const busyTimesOfPatientSQL = `
-	SELECT start_time, end_time, 0, 0
-	FROM appointments
-	WHERE patient_id = ?
-	  AND start_time > ? AND start_time < ? AND end_time > ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	  AND id <> ?
-	FOR UPDATE`
-
-func busyTimesOfPatient(ctx context.Context, t *tx, id int64, want clinic.Interval, except int64) ([]clinic.Interval, error) {
-	return intervals(ctx, t, t.locking(busyTimesOfPatientSQL), id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, except)
-}
-
 func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {
 	return t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
@@ -233,25 +170,6 @@ func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64,
 		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
 		a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), a.Broken.DoctorOverlap,
 		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.MadeBy, a.Version, a.CreatedAt, a.UpdatedAt)
-}
-
-// intervals reads rows of start, end, and minutes of buffer before and after.
-func intervals(ctx context.Context, q sqlx.QueryerContext, query string, args ...any) ([]clinic.Interval, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
-	var times []clinic.Interval
-	for rows.Next() {
-		var i clinic.Interval
-		var before, after minutes
-		if err := rows.Scan(&i.Start, &i.End, &before, &after); err != nil {
-			return nil, err
-		}
-		times = append(times, clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
-	}
-	return times, rows.Err()
 }
 
 // useHold turns a live hold into the booking that it was made for: it goes, in
@@ -272,7 +190,7 @@ func useHold(ctx context.Context, t *tx, b clinic.Booking) error {
 	if err := row.hold().CheckUse(t.now, b); err != nil {
 		return err
 	}
-	t.note(clinic.ChangedHold, row.ID, row.hold(), nil)
+	t.announce(clinic.Deleted(clinic.KindHold, row.ID, row.hold()))
 	_, err = t.exec(ctx, `DELETE FROM holds WHERE id = ?`, row.ID)
 	return err
 }

@@ -39,7 +39,7 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 			return err
 		}
 		token = clinic.FormatFeedToken(f.ID, secret)
-		t.record(ctx, "calendar_feed", f.ID, 0, nil, f, nil)
+		t.record(ctx, clinic.Created(clinic.KindCalendarFeed, f.ID, f))
 		return nil
 	}, &f, &token)
 	if id, secret, ok := clinic.ParseFeedToken(token); ok && err == nil {
@@ -99,7 +99,7 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.Calend
 		}
 		before := f
 		f.RevokedAt = &t.now
-		t.record(ctx, "calendar_feed", id, 0, before, f, nil)
+		t.record(ctx, clinic.Changed(clinic.KindCalendarFeed, id, before, f))
 		_, err := t.exec(ctx, `UPDATE calendar_feeds SET revoked_at = ? WHERE id = ?`, t.now, id)
 		return err
 	}, &f)
@@ -153,7 +153,7 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	clinic.CountWork(ctx, clinic.WorkRecords, len(c.Visits)+len(c.Away))
 	access := clinic.AccessOf(ctx)
 	access.Caller = f.Reader()
-	return c, s.recordRead(clinic.WithAccess(ctx, access), "calendar_feed", f.ID)
+	return c, s.recordRead(clinic.WithAccess(ctx, access), clinic.KindCalendarFeed, f.ID)
 }
 
 // feedCalendar reads what a feed shows.

@@ -22,26 +22,43 @@ type changeRow struct {
 	MadeBy     *int64    `db:"made_by_key"`
 }
 
-func (r *changeRow) change() clinic.RecordChange {
-	return clinic.RecordChange{
-		Position: r.Position, At: r.At, Type: r.Type, Object: clinic.ChangeObject(r.Object), ObjectID: r.ObjectID,
-		Place: clinic.Place{DoctorID: r.DoctorID, LeftDoctor: r.LeftDoctor, MadeBy: r.MadeBy},
+func (r *changeRow) change() clinic.FeedChange {
+	return clinic.FeedChange{
+		Position: r.Position, At: r.At, Type: r.Type, Object: clinic.KindNamed(r.Object), ObjectID: r.ObjectID,
+		Audience: clinic.Audience{DoctorID: r.DoctorID, LeftDoctor: r.LeftDoctor, MadeBy: r.MadeBy},
 	}
 }
 
-// addRecords adds to changes the records as they are now, those within reach.
-func (s *Store) addRecords(ctx context.Context, t *sqlx.Tx, reach clinic.Reach, changes []clinic.RecordChange) error {
-	ids := map[clinic.ChangeObject][]int64{}
+// recordReader reads records of one kind by id, those within reach of the reader, as
+// they are now. Primary keys.
+type recordReader func(ctx context.Context, in readIn, ids []int64) (map[int64]any, error)
+
+// readIn is what a recordReader reads in.
+type readIn struct {
+	*sqlx.Tx
+
+	reach clinic.Reach
+	now   time.Time
+}
+
+// addRecords adds to changes the records as they are now, those within reach. Kinds of
+// a later version have none.
+func (s *Store) addRecords(ctx context.Context, t *sqlx.Tx, reach clinic.Reach, changes []clinic.FeedChange) error {
+	ids := map[clinic.Kind][]int64{}
 	for _, c := range changes {
 		ids[c.Object] = append(ids[c.Object], c.ObjectID)
 	}
-	for object, wanted := range ids {
-		records, err := s.recordsOf(ctx, t, reach, object, idsOf(wanted, func(id int64) int64 { return id }))
+	for kind, wanted := range ids {
+		read := kinds[kind].read
+		if read == nil {
+			continue
+		}
+		records, err := read(ctx, readIn{t, reach, s.now()}, idsOf(wanted, func(id int64) int64 { return id }))
 		if err != nil {
 			return err
 		}
 		for i := range changes {
-			if changes[i].Object == object {
+			if changes[i].Object == kind {
 				changes[i].Record = records[changes[i].ObjectID]
 			}
 		}
@@ -49,65 +66,74 @@ func (s *Store) addRecords(ctx context.Context, t *sqlx.Tx, reach clinic.Reach, 
 	return nil
 }
 
-// recordsOf reads records of one kind by id. Primary keys.
-func (s *Store) recordsOf(ctx context.Context, t *sqlx.Tx, reach clinic.Reach, object clinic.ChangeObject, ids []int64) (map[int64]any, error) {
-	switch object {
-	case clinic.ChangedAppointment:
-		return byID(ctx, t, `SELECT `+appointmentColumns+` FROM appointments WHERE id IN (?)`, ids, func(r *appointmentRow) (int64, any, error) {
-			a := r.appointment()
-			return a.ID, within(reach.Record(a.DoctorID, a.MadeBy), a), nil
-		})
-	case clinic.ChangedSeries:
-		return byID(ctx, t, `SELECT `+seriesColumns+` FROM appointment_series WHERE id IN (?)`, ids, func(r *seriesRow) (int64, any, error) {
-			series, err := readSeries(ctx, t, r.ID)
-			if errors.Is(err, clinic.ErrSeriesNotFound) {
-				return r.ID, nil, nil // out of reach
-			}
-			return r.ID, series, err
-		})
-	case clinic.ChangedHold:
-		return byID(ctx, t, `SELECT `+holdColumns+` FROM holds WHERE id IN (?)`, ids, func(r *holdRow) (int64, any, error) {
-			h := r.hold()
-			return h.ID, within(reach.Record(h.DoctorID, h.MadeBy) && h.ExpiresAt.After(s.now()), h), nil
-		})
-	case clinic.ChangedTicket:
-		return byID(ctx, t, `SELECT `+ticketColumns+` FROM tickets WHERE id IN (?)`, ids, func(r *ticketRow) (int64, any, error) {
-			k := r.ticket()
-			err := positionOf(ctx, t, &k)
-			return k.ID, within(reach.Calendar(k.DoctorID), k), err
-		})
-	case clinic.ChangedWaitlistEntry:
-		return byID(ctx, t, `SELECT `+waitlistColumns+` FROM waitlist WHERE id IN (?)`, ids, func(r *waitlistRow) (int64, any, error) {
-			e, err := r.entry()
-			return e.ID, within(reach.Record(0, e.MadeBy), e), err
-		})
-	case clinic.ChangedPatient:
-		return s.patientsByID(ctx, t, ids)
-	case clinic.ChangedDoctor:
-		return byID(ctx, t, `SELECT `+doctorColumns+` FROM doctors WHERE id IN (?)`, ids, func(r *doctorRow) (int64, any, error) {
-			return r.ID, r.doctor(), nil
-		})
-	case clinic.ChangedRoom:
-		return byID(ctx, t, `SELECT `+roomColumns+` FROM rooms WHERE id IN (?)`, ids, func(r *roomRow) (int64, any, error) {
-			return r.ID, clinic.Room(*r), nil
-		})
-	case clinic.ChangedType:
-		return byID(ctx, t, `SELECT `+typeColumns+` FROM appointment_types WHERE id IN (?)`, ids, func(r *typeRow) (int64, any, error) {
-			k, err := r.appointmentType()
-			return r.ID, k, err
-		})
-	case clinic.ChangedHours:
-		return hoursByID(ctx, t, ids)
-	case clinic.ChangedTimeOff:
-		return byID(ctx, t, `SELECT `+timeOffColumns+` FROM time_off WHERE id IN (?)`, ids, func(r *timeOffRow) (int64, any, error) {
-			return r.ID, r.timeOff(), nil
-		})
-	case clinic.ChangedClosure:
-		return byID(ctx, t, `SELECT `+closureColumns+` FROM closures WHERE id IN (?)`, ids, func(r *closureRow) (int64, any, error) {
-			return r.ID, r.closure(), nil
-		})
-	}
-	return map[int64]any{}, nil // a kind of a later version, which nobody is told of yet
+func readAppointmentRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+appointmentColumns+` FROM appointments WHERE id IN (?)`, ids, func(r *appointmentRow) (int64, any, error) {
+		a := r.appointment()
+		return a.ID, within(in.reach.Record(a.DoctorID, a.MadeBy), a), nil
+	})
+}
+
+func readSeriesRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+seriesColumns+` FROM appointment_series WHERE id IN (?)`, ids, func(r *seriesRow) (int64, any, error) {
+		series, err := readSeries(ctx, in, r.ID)
+		if errors.Is(err, clinic.ErrSeriesNotFound) {
+			return r.ID, nil, nil // out of reach
+		}
+		return r.ID, series, err
+	})
+}
+
+func readHoldRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+holdColumns+` FROM holds WHERE id IN (?)`, ids, func(r *holdRow) (int64, any, error) {
+		h := r.hold()
+		return h.ID, within(in.reach.Record(h.DoctorID, h.MadeBy) && h.ExpiresAt.After(in.now), h), nil
+	})
+}
+
+func readTicketRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+ticketColumns+` FROM tickets WHERE id IN (?)`, ids, func(r *ticketRow) (int64, any, error) {
+		ticket := r.ticket()
+		err := positionOf(ctx, in, &ticket)
+		return ticket.ID, within(in.reach.Calendar(ticket.DoctorID), ticket), err
+	})
+}
+
+func readWaitlistRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+waitlistColumns+` FROM waitlist WHERE id IN (?)`, ids, func(r *waitlistRow) (int64, any, error) {
+		e, err := r.entry()
+		return e.ID, within(in.reach.Record(0, e.MadeBy), e), err
+	})
+}
+
+func readDoctorRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+doctorColumns+` FROM doctors WHERE id IN (?)`, ids, func(r *doctorRow) (int64, any, error) {
+		return r.ID, r.doctor(), nil
+	})
+}
+
+func readRoomRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+roomColumns+` FROM rooms WHERE id IN (?)`, ids, func(r *roomRow) (int64, any, error) {
+		return r.ID, clinic.Room(*r), nil
+	})
+}
+
+func readTypeRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+typeColumns+` FROM appointment_types WHERE id IN (?)`, ids, func(r *typeRow) (int64, any, error) {
+		apptType, err := r.appointmentType()
+		return r.ID, apptType, err
+	})
+}
+
+func readTimeOffRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+timeOffColumns+` FROM time_off WHERE id IN (?)`, ids, func(r *timeOffRow) (int64, any, error) {
+		return r.ID, r.timeOff(), nil
+	})
+}
+
+func readClosureRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
+	return byID(ctx, in, `SELECT `+closureColumns+` FROM closures WHERE id IN (?)`, ids, func(r *closureRow) (int64, any, error) {
+		return r.ID, r.closure(), nil
+	})
 }
 
 // within is a record that is within reach, nil for one that is not.
@@ -119,13 +145,13 @@ func within(reached bool, record any) any {
 }
 
 // byID runs a query for ids and makes a record of each row.
-func byID[R any](ctx context.Context, t *sqlx.Tx, query string, ids []int64, record func(*R) (int64, any, error)) (map[int64]any, error) {
+func byID[R any](ctx context.Context, in readIn, query string, ids []int64, record func(*R) (int64, any, error)) (map[int64]any, error) {
 	query, args, err := sqlx.In(query, ids)
 	if err != nil {
 		return nil, err
 	}
 	var rows []R
-	if err := t.SelectContext(ctx, &rows, query, args...); err != nil {
+	if err := in.SelectContext(ctx, &rows, query, args...); err != nil {
 		return nil, err
 	}
 	records := make(map[int64]any, len(rows))
@@ -139,16 +165,16 @@ func byID[R any](ctx context.Context, t *sqlx.Tx, query string, ids []int64, rec
 	return records, nil
 }
 
-func (s *Store) patientsByID(ctx context.Context, t *sqlx.Tx, ids []int64) (map[int64]any, error) {
+func readPatientRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
 	var people []clinic.Patient
-	_, err := byID(ctx, t, `SELECT `+patientColumns+` FROM patients WHERE id IN (?)`, ids, func(r *patientRow) (int64, any, error) {
+	_, err := byID(ctx, in, `SELECT `+patientColumns+` FROM patients WHERE id IN (?)`, ids, func(r *patientRow) (int64, any, error) {
 		people = append(people, r.patient())
 		return r.ID, nil, nil
 	})
 	if err != nil || len(people) == 0 {
 		return nil, err
 	}
-	if err := s.withIdentifiers(ctx, t, people); err != nil {
+	if err := withIdentifiers(ctx, in, people); err != nil {
 		return nil, err
 	}
 	records := make(map[int64]any, len(people))
@@ -158,10 +184,10 @@ func (s *Store) patientsByID(ctx context.Context, t *sqlx.Tx, ids []int64) (map[
 	return records, nil
 }
 
-func hoursByID(ctx context.Context, t *sqlx.Tx, ids []int64) (map[int64]any, error) {
+func readHoursRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
 	records := make(map[int64]any, len(ids))
 	for _, id := range ids { // doctors' hours seldom change
-		h, err := workingHours(ctx, t, id)
+		h, err := workingHours(ctx, in, id)
 		if errors.Is(err, clinic.ErrDoctorNotFound) {
 			continue
 		}
@@ -171,25 +197,4 @@ func hoursByID(ctx context.Context, t *sqlx.Tx, ids []int64) (map[int64]any, err
 		records[id] = h
 	}
 	return records, nil
-}
-
-// patientsOf are the patients that a record tells of.
-func patientsOf(record any) []int64 {
-	switch r := record.(type) {
-	case clinic.Appointment:
-		return []int64{r.PatientID}
-	case clinic.Series:
-		return []int64{r.PatientID}
-	case clinic.Ticket:
-		return []int64{r.PatientID}
-	case clinic.WaitlistEntry:
-		return []int64{r.PatientID}
-	case clinic.Patient:
-		return []int64{r.ID}
-	case clinic.Hold:
-		if r.PatientID != nil {
-			return []int64{*r.PatientID}
-		}
-	}
-	return nil
 }

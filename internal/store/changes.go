@@ -11,31 +11,26 @@ import (
 	"mems/internal/clinic"
 )
 
-// The change feed. A transaction writes its changes without a place in the feed:
-// ids are given out when a row is written, so a reader who has seen id 8 can miss
-// id 7, whose transaction commits later. Places are given afterwards, to what has
-// been committed, by one transaction at a time, and never to anything before what
-// has a place already. So whoever has seen place n has seen everything up to n.
-// What depends on another change has waited for its locks, and follows it.
+// The change feed. A transaction writes its changes without a position: ids are
+// assigned when a row is inserted, so a reader who has seen id 8 can miss id 7, whose
+// transaction commits later. Positions are assigned afterwards, to committed changes,
+// by one transaction at a time, and only after the last one assigned. So a reader who
+// has seen position n has seen everything up to n. A change that depends on another
+// has waited for its locks, and follows it.
 
-// note keeps a change for the feed, which is written when the transaction commits.
-func (t *tx) note(object clinic.ChangeObject, id int64, before, after any) {
-	c := clinic.NewRecordChange(t.now, object, id, before, after)
-	t.changes = append(t.changes, c)
-	if a, ok := after.(clinic.Appointment); ok && a.SeriesID != nil {
-		t.ofSeries = append(t.ofSeries, dateOfSeries{*a.SeriesID, c.Place})
+// announce keeps a change for the feed alone, which is written when the transaction
+// commits.
+func (t *tx) announce(c clinic.ChangeRecord) {
+	line := clinic.NewFeedChange(t.now, c)
+	t.changes = append(t.changes, line)
+	if a, ok := c.After.(clinic.Appointment); ok && a.SeriesID != nil {
+		t.ofSeries = append(t.ofSeries, dateOfSeries{*a.SeriesID, line.Audience})
 	}
 }
 
-// What happens to many records at once, by a statement that names none of them.
-const (
-	updated = "updated"
-	deleted = "deleted"
-)
-
-// noteRows notes that something happens to the records that a query finds, by
+// announceRows announces what one statement does to the records that a query finds, by
 // columns id, doctor_id and made_by_key.
-func (t *tx) noteRows(ctx context.Context, object clinic.ChangeObject, verb, query string, args ...any) error {
+func (t *tx) announceRows(ctx context.Context, kind clinic.Kind, verb, query string, args ...any) error {
 	query, args, err := sqlx.In(query, args...)
 	if err != nil {
 		return err
@@ -46,102 +41,48 @@ func (t *tx) noteRows(ctx context.Context, object clinic.ChangeObject, verb, que
 	}
 	for _, r := range rows {
 		c := r.change()
-		c.At, c.Type, c.Object, c.ObjectID = t.now, string(object)+"."+verb, object, r.ID
+		c.At, c.Type, c.Object, c.ObjectID = t.now, kind.String()+"."+verb, kind, r.ID
 		t.changes = append(t.changes, c)
 	}
 	return nil
 }
 
-// goWith is what is deleted with a record: the queries find it by the record's id.
-// What an appointment refers to cannot be deleted.
-var goWith = map[string]map[clinic.ChangeObject]string{
-	"doctor": {
-		clinic.ChangedHours:   `SELECT id, id AS doctor_id, NULL AS made_by_key FROM doctors WHERE id = ?`,
-		clinic.ChangedTimeOff: `SELECT id, doctor_id, NULL AS made_by_key FROM time_off WHERE doctor_id = ?`,
-		clinic.ChangedHold:    `SELECT id, doctor_id, made_by_key FROM holds WHERE doctor_id = ?`,
-	},
-	"patient": {
-		clinic.ChangedHold:          `SELECT id, doctor_id, made_by_key FROM holds WHERE patient_id = ?`,
-		clinic.ChangedWaitlistEntry: `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE patient_id = ?`,
-	},
-	"appointment_type": {
-		clinic.ChangedHold:          `SELECT id, doctor_id, made_by_key FROM holds WHERE type_id = ?`,
-		clinic.ChangedWaitlistEntry: `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE type_id = ?`,
-	},
-	"room": {
-		clinic.ChangedHold: `SELECT id, doctor_id, made_by_key FROM holds WHERE room_id = ?`,
-	},
-}
-
-// noteGone notes what goes with a record that is about to be deleted.
-func (t *tx) noteGone(ctx context.Context, object string, id int64) error {
-	for gone, query := range goWith[object] {
-		if err := t.noteRows(ctx, gone, deleted, query, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ofPatients are the records that tell who somebody is, or what was written of him.
-var ofPatients = map[clinic.ChangeObject]string{
-	clinic.ChangedAppointment:   `SELECT id, doctor_id, made_by_key FROM appointments WHERE patient_id IN (?)`,
-	clinic.ChangedSeries:        `SELECT id, doctor_id, made_by_key FROM appointment_series WHERE patient_id IN (?)`,
-	clinic.ChangedTicket:        `SELECT id, doctor_id, NULL AS made_by_key FROM tickets WHERE patient_id IN (?)`,
-	clinic.ChangedWaitlistEntry: `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE patient_id IN (?)`,
-	clinic.ChangedHold:          `SELECT id, doctor_id, made_by_key FROM holds WHERE patient_id IN (?)`,
-}
-
-// noteOfPatients notes that whatever refers to patients is about to change.
-func (t *tx) noteOfPatients(ctx context.Context, holds string, ids ...int64) error {
-	for object, query := range ofPatients {
-		verb := updated
-		if object == clinic.ChangedHold {
-			verb = holds
-		}
-		if err := t.noteRows(ctx, object, verb, query, ids); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// seriesToo notes the series of appointments that changed: reading one shows its
-// appointments.
-func (t *tx) seriesToo() {
-	noted := map[int64]bool{}
+// addSeriesChanges announces the series of appointments that changed: reading one
+// shows its appointments.
+func (t *tx) addSeriesChanges() {
+	announced := map[int64]bool{}
 	for _, c := range t.changes {
-		if c.Object == clinic.ChangedSeries {
-			noted[c.ObjectID] = true
+		if c.Object == clinic.KindSeries {
+			announced[c.ObjectID] = true
 		}
 	}
 	for _, id := range t.ofSeries {
-		if !noted[id.series] {
-			noted[id.series] = true
-			t.changes = append(t.changes, clinic.RecordChange{
-				At: t.now, Type: "series.updated", Object: clinic.ChangedSeries, ObjectID: id.series, Place: id.place,
+		if !announced[id.series] {
+			announced[id.series] = true
+			t.changes = append(t.changes, clinic.FeedChange{
+				At: t.now, Type: "series.updated", Object: clinic.KindSeries, ObjectID: id.series, Audience: id.audience,
 			})
 		}
 	}
 }
 
 type dateOfSeries struct {
-	series int64
-	place  clinic.Place
+	series   int64
+	audience clinic.Audience
 }
 
-// maxNoted bounds the rows of one statement.
-const maxNoted = 500
+// maxAnnounced bounds the rows of one statement.
+const maxAnnounced = 500
 
-// writeChanges appends what was noted.
+// writeChanges appends what was announced.
 func writeChanges(ctx context.Context, t *tx) error {
-	t.seriesToo()
+	t.addSeriesChanges()
 	for rest := t.changes; len(rest) > 0; {
-		part := rest[:min(len(rest), maxNoted)]
+		part := rest[:min(len(rest), maxAnnounced)]
 		rest = rest[len(part):]
 		args := make([]any, 0, 7*len(part))
 		for _, c := range part {
-			args = append(args, c.At, c.Type, string(c.Object), c.ObjectID, c.Place.DoctorID, c.Place.LeftDoctor, c.Place.MadeBy)
+			args = append(args, c.At, c.Type, c.Object.String(), c.ObjectID, c.Audience.DoctorID, c.Audience.LeftDoctor, c.Audience.MadeBy)
 		}
 		// Safety: the text is a constant and placeholders.
 		_, err := t.ExecContext(ctx, `
@@ -154,28 +95,28 @@ func writeChanges(ctx context.Context, t *tx) error {
 	return nil
 }
 
-// maxPlaced bounds the changes that are given their places together.
-const maxPlaced = 1000
+// maxAssigned bounds the changes whose positions are assigned together.
+const maxAssigned = 1000
 
-// PlaceChanges gives committed changes their places in the feed, and makes the
-// messages to webhooks of them, in the same transaction. It returns whether
-// there may be more. Any number of processes may do it at once; they take turns.
+// AssignPositions assigns committed changes their positions in the feed and creates
+// their webhook deliveries, in one transaction. It reports whether there may be more.
+// Any number of processes may call it at once; they take turns.
 //
-// Lock order: the feed's head, then changes that nobody else writes any more.
-func (s *Store) PlaceChanges(ctx context.Context) (more bool, err error) {
+// Lock order: the feed's head, then changes, which no other transaction writes any more.
+func (s *Store) AssignPositions(ctx context.Context) (more bool, err error) {
 	var pending bool
 	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
 		return false, translate(ctx, err)
 	}
 	for attempt := 1; ; attempt++ {
-		more, err = s.placeChanges(ctx)
+		more, err = s.assignPositions(ctx)
 		if err == nil || attempt == maxAttempts || !isTransient(err) {
 			return more, translate(ctx, err)
 		}
 	}
 }
 
-func (s *Store) placeChanges(ctx context.Context) (more bool, err error) {
+func (s *Store) assignPositions(ctx context.Context) (more bool, err error) {
 	t, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return false, err
@@ -191,7 +132,7 @@ func (s *Store) placeChanges(ctx context.Context) (more bool, err error) {
 	// A plain read at READ COMMITTED: what is not committed yet is not there, and is
 	// not waited for.
 	var rows []changeRow
-	err = t.SelectContext(ctx, &rows, `SELECT `+changeColumns+` FROM changes WHERE position IS NULL ORDER BY id LIMIT ?`, maxPlaced)
+	err = t.SelectContext(ctx, &rows, `SELECT `+changeColumns+` FROM changes WHERE position IS NULL ORDER BY id LIMIT ?`, maxAssigned)
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
@@ -200,7 +141,7 @@ func (s *Store) placeChanges(ctx context.Context) (more bool, err error) {
 		ids[i] = rows[i].ID
 		rows[i].Position = head + int64(i) + 1
 	}
-	// FIELD is an id's place in the list, from 1.
+	// FIELD returns an id's index in the list, from 1.
 	query, args, err := sqlx.In(`UPDATE changes SET position = ? + FIELD(id, ?) WHERE id IN (?)`, head, ids, ids)
 	if err != nil {
 		return false, err
@@ -214,20 +155,20 @@ func (s *Store) placeChanges(ctx context.Context) (more bool, err error) {
 	if err := s.makeDeliveries(ctx, t, rows); err != nil {
 		return false, err
 	}
-	return len(rows) == maxPlaced, t.Commit()
+	return len(rows) == maxAssigned, t.Commit()
 }
 
 // ChangesQuery says which changes to read.
 type ChangesQuery struct {
 	After   int64 // position; 0 is the beginning
 	Limit   int
-	Objects []string // kinds; none: every one that the caller may be told of
+	Objects []string // kinds; none: every one that the caller may see
 	Records bool     // with the records as they are now
 }
 
 // ChangesPage is what ListChanges found.
 type ChangesPage struct {
-	Items []clinic.RecordChange
+	Items []clinic.FeedChange
 	Next  int64 // the position to go on after
 	More  bool
 }
@@ -235,41 +176,46 @@ type ChangesPage struct {
 // maxLooked bounds how far one page looks for changes that its caller may see.
 const maxLooked = 20_000
 
-// maxTurns bounds how long one reader gives places to what others have written.
+// maxTurns bounds how often one reader assigns positions to what others have written.
 const maxTurns = 5
 
-// ListChanges reads the next changes that the caller may be told of, of what was
+// ListChanges returns the next changes that the caller may see, of those that were
 // committed before it was called. Errors: clinic.CodeValidationFailed (a kind that
 // does not exist, or a position beyond the end).
 func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, error) {
 	access := clinic.AccessOf(ctx)
-	told, err := access.Told(q.Objects)
+	visible, err := access.VisibleKinds(q.Objects)
 	if err != nil {
 		return ChangesPage{}, err
 	}
 	backlog := true
 	for turn := 0; backlog && turn < maxTurns; turn++ {
-		if backlog, err = s.PlaceChanges(ctx); err != nil {
+		if backlog, err = s.AssignPositions(ctx); err != nil {
 			return ChangesPage{}, err
 		}
 	}
-	p, err := s.readChanges(ctx, q, access.Reach, told)
+	p, err := s.readChanges(ctx, q, access.Reach, visible)
 	p.More = p.More || backlog
 	if err != nil || !q.Records {
 		return p, translate(ctx, err)
 	}
 	var patients []int64
 	for _, c := range p.Items {
-		patients = append(patients, patientsOf(c.Record)...)
+		if c.Record == nil {
+			continue
+		}
+		if id := c.Object.PatientOf(c.ObjectID, c.Record); id != 0 {
+			patients = append(patients, id)
+		}
 	}
 	if len(patients) == 0 {
 		return p, nil
 	}
-	return p, s.recordRead(ctx, "change", 0, idsOf(patients, func(id int64) int64 { return id })...)
+	return p, s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
 }
 
 // readChanges reads a page, and its records, in one snapshot. Index changes_position.
-func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Reach, told []clinic.ChangeObject) (ChangesPage, error) {
+func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Reach, visible []clinic.Kind) (ChangesPage, error) {
 	t, err := s.snapshot(ctx)
 	if err != nil {
 		return ChangesPage{}, err
@@ -285,9 +231,9 @@ func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Re
 		})
 	}
 	p := ChangesPage{Next: min(head, q.After+maxLooked)}
-	if len(told) > 0 {
+	if len(visible) > 0 {
 		condition, values := changeReach(reach)
-		query, args, err := sqlx.In(changesSQL(condition), append(append([]any{q.After, p.Next, told}, values...), q.Limit)...)
+		query, args, err := sqlx.In(changesSQL(condition), append(append([]any{q.After, p.Next, clinic.KindNames(visible)}, values...), q.Limit)...)
 		if err != nil {
 			return p, err
 		}
@@ -320,7 +266,7 @@ func changesSQL(condition string) string {
 		LIMIT ?`
 }
 
-// pendingChangesSQL finds whether there are changes without a place. Index
+// pendingChangesSQL finds whether there are changes without a position. Index
 // changes_position: most of the time there are none, and nobody waits.
 const pendingChangesSQL = `SELECT EXISTS (SELECT 1 FROM changes WHERE position IS NULL)`
 
@@ -332,15 +278,15 @@ func changeReach(r clinic.Reach) (string, []any) {
 		return "", nil
 	}
 	return ` AND (object IN (?) OR doctor_id = ? OR left_doctor = ? OR made_by_key = ?)`,
-		[]any{clinic.Unbound(), r.DoctorID, r.DoctorID, r.KeyID}
+		[]any{clinic.KindNames(clinic.UnrestrictedKinds()), r.DoctorID, r.DoctorID, r.KeyID}
 }
 
 // LastChange is the position at which the feed ends, when everything that was
-// committed before it was called has its place.
+// committed before it was called has its position.
 func (s *Store) LastChange(ctx context.Context) (int64, error) {
 	for more := true; more; {
 		var err error
-		if more, err = s.PlaceChanges(ctx); err != nil {
+		if more, err = s.AssignPositions(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -351,7 +297,7 @@ func (s *Store) LastChange(ctx context.Context) (int64, error) {
 
 // PruneChanges deletes changes that are older than an instant and are not the last
 // of their record, and returns how many: a replay needs the last ones only. What
-// left a doctor's calendar stays: the doctor is told of nothing that came after.
+// left a doctor's calendar stays: the doctor sees nothing that came after.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, error) {
 	var gone int64
 	for {
@@ -386,7 +332,7 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, erro
 // changeColumns are those of changeRow.
 const changeColumns = `id, COALESCE(position, 0) AS position, at, type, object, object_id, doctor_id, left_doctor, made_by_key`
 
-// signal wakes whoever waits for something to have happened.
+// signal wakes the goroutines that wait for an event.
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{}

@@ -15,7 +15,7 @@ func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error
 		return 0, translate(ctx, err)
 	}
 	statement, args := search.countSQL()
-	return s.count(ctx, "patient", statement, args)
+	return s.count(ctx, clinic.KindPatient, statement, args)
 }
 
 // MaxCountedAppointments bounds what CountAppointments counts.
@@ -36,17 +36,17 @@ func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int6
 		return MaxCountedAppointments + 1, nil
 	}
 	where, args := appointmentConditions(q)
-	return s.count(ctx, "appointment", `SELECT COUNT(*) FROM (SELECT id FROM appointments WHERE `+where+` LIMIT ?) AS listed`,
+	return s.count(ctx, clinic.KindAppointment, `SELECT COUNT(*) FROM (SELECT id FROM appointments WHERE `+where+` LIMIT ?) AS listed`,
 		append(args, MaxCountedAppointments+1))
 }
 
 // count runs a statement that counts a list and records that it was read: a count tells
 // whether somebody is a patient.
-func (s *Store) count(ctx context.Context, object, statement string, args []any) (n int64, err error) {
+func (s *Store) count(ctx context.Context, kind clinic.Kind, statement string, args []any) (n int64, err error) {
 	if err := s.db.GetContext(ctx, &n, statement, args...); err != nil {
 		return 0, translate(ctx, err)
 	}
-	return n, s.recordRead(ctx, object, 0)
+	return n, s.recordRead(ctx, kind, 0)
 }
 
 // inIDs is the condition that id is one of at least one.

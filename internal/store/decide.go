@@ -16,9 +16,9 @@ import (
 
 // decide reads, under the guards that c was made with, what the decision on a
 // booking needs, and decides. It reads no further than the first rule that is
-// broken: what a locking read has found stays locked until the end, and whoever
-// held the doctor's times and went on to the patient's could meet another one
-// doing the same crosswise. It fills in b what its type and the choice of a
+// broken: what a locking read has found stays locked until the end, and a
+// transaction that held the doctor's times and went on to the patient's could deadlock
+// with another that does the same crosswise. It fills in b what its type and the choice of a
 // room say. except is an appointment that is being moved, 0 for none.
 //
 // Statements, in lock order: the doctor's facts and the type (no lock), write
@@ -88,7 +88,7 @@ func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *cli
 				c.DoctorBusy = slices.Concat(c.DoctorBusy, series.doctorBusy)
 				return nil
 			}
-			times, err := busyTimesOfDoctor(ctx, t, b.DoctorID, b.Busy(), except)
+			times, err := t.occupied(ctx, doctorParty, b.DoctorID, b.Busy(), except)
 			c.DoctorBusy = append(c.DoctorBusy, times...)
 			return err
 		},
@@ -97,7 +97,7 @@ func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *cli
 				c.PatientBusy = series.patientBusy
 				return nil
 			}
-			c.PatientBusy, err = busyTimesOfPatient(ctx, t, b.PatientID, b.Time(), except)
+			c.PatientBusy, err = t.occupied(ctx, patientParty, b.PatientID, b.Time(), except)
 			return err
 		},
 	} {
@@ -193,7 +193,7 @@ func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Bookin
 		}
 		if still == id {
 			b.RoomID, c.Room, c.Suitable = &id, clinic.Active, true
-			c.RoomBusy, err = busyTimesOfRoom(ctx, t, id, b.Busy(), except)
+			c.RoomBusy, err = t.occupied(ctx, roomParty, id, b.Busy(), except)
 			return err
 		}
 		after = id
@@ -217,24 +217,17 @@ func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Boo
 	if _, err := clinic.CanBook(*c, b); err != nil {
 		return nil //nolint:nilerr // the decision is the caller's; this only ends the reading
 	}
-	held, err := heldTimesOfRoom(ctx, t, *b.RoomID, b)
+	// Index holds_room (room_id, start_time).
+	holds, err := occupiedTimes{
+		party: roomParty, ids: []int64{*b.RoomID}, window: b.Busy(), holds: &liveHolds{t.now, b.Hold},
+	}.readHeld(ctx, t)
 	if err != nil {
 		return err
 	}
-	held = t.stillHeld(held)
-	c.RoomBusy, err = busyTimesOfRoom(ctx, t, *b.RoomID, b.Busy(), except)
+	held := t.stillHeld(holds[*b.RoomID])
+	c.RoomBusy, err = t.occupied(ctx, roomParty, *b.RoomID, b.Busy(), except)
 	c.RoomBusy = append(c.RoomBusy, held...)
 	return err
-}
-
-// Index holds_room (room_id, start_time).
-func heldTimesOfRoom(ctx context.Context, t *tx, id int64, b clinic.Booking) ([]clinic.Interval, error) {
-	from, to := reach(b.Busy())
-	return intervals(ctx, t, `
-		SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM holds
-		WHERE room_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`,
-		id, from, to, t.now, b.Hold)
 }
 
 // freeRoom finds the first active room after an id that suits the type and is
@@ -242,8 +235,6 @@ func heldTimesOfRoom(ctx context.Context, t *tx, id int64, b clinic.Booking) ([]
 // appointments_room and one of holds_room. Not locking: what it finds is asked
 // again under the room's guard.
 func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.AppointmentType, after, except int64) (id int64, found bool, err error) {
-	busy := b.Busy()
-	from, to := reach(busy)
 	ids := kind.RoomIDs
 	if len(ids) == 0 {
 		ids = []int64{0} // none; IN () is not SQL
@@ -251,28 +242,14 @@ func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.Appointm
 	statement, args, err := sqlx.In(`
 		SELECT r.id
 		FROM rooms AS r
-		WHERE r.id > ? AND r.is_active = 1 AND (? OR r.id IN (?))
-		  AND NOT EXISTS (
-		    SELECT 1 FROM appointments AS a
-		    WHERE a.room_id = r.id AND a.start_time > ? AND a.start_time < ?
-		      AND a.start_time - INTERVAL a.buffer_before_minutes MINUTE < ?
-		      AND a.end_time + INTERVAL a.buffer_after_minutes MINUTE > ?
-		      AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND a.id <> ?)
-		  AND NOT EXISTS (
-		    SELECT 1 FROM holds AS h
-		    WHERE h.room_id = r.id AND h.start_time > ? AND h.start_time < ?
-		      AND h.start_time - INTERVAL h.buffer_before_minutes MINUTE < ?
-		      AND h.end_time + INTERVAL h.buffer_after_minutes MINUTE > ?
-		      AND h.expires_at > ? AND h.token <> ?)
-		ORDER BY r.id
-		LIMIT 1`,
-		after, len(kind.RoomIDs) == 0, ids,
-		from, to, busy.End, busy.Start, except,
-		from, to, busy.End, busy.Start, t.now, b.Hold)
+		WHERE r.id > ? AND r.is_active = 1 AND (? OR r.id IN (?))`, after, len(kind.RoomIDs) == 0, ids)
 	if err != nil {
 		return 0, false, err
 	}
-	err = t.GetContext(ctx, &id, statement, args...)
+	taken, values := occupiedTimes{
+		party: roomParty, of: `r.id`, overlapping: []clinic.Interval{b.Busy()}, except: []int64{except}, holds: &liveHolds{t.now, b.Hold},
+	}.takenSQL()
+	err = t.GetContext(ctx, &id, statement+` AND NOT (`+taken+`) ORDER BY r.id LIMIT 1`, append(args, values...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -303,43 +280,24 @@ type blockedTimes struct {
 // live holds around a booking.
 //
 // Indexes time_off_doctor (doctor_id, end_time), closures_end (end_time) and
-// holds_doctor (doctor_id, start_time). Not locking: whoever writes one of these
+// holds_doctor (doctor_id, start_time). Not locking: a transaction that writes one of these
 // writes the doctor's guard row first, and this transaction holds it.
 func readBlockedTimes(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, now time.Time) (blockedTimes, error) {
 	want := b.Time()
-	from, to := reach(b.Busy())
-	rows, err := q.QueryContext(ctx, `
-		SELECT 'off', start_time, end_time, 0, 0
+	held, values := occupiedTimes{
+		party: doctorParty, ids: []int64{b.DoctorID}, window: b.Busy(), holds: &liveHolds{now, b.Hold},
+	}.heldSQL(doctorParty.columns())
+	times, err := timesByParty(ctx, q, `
+		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
 		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
 		UNION ALL
-		SELECT 'off', start_time, end_time, 0, 0
+		SELECT 0, start_time, end_time, 0, 0
 		FROM closures
 		WHERE end_time > ? AND start_time < ?
-		UNION ALL
-		SELECT 'held', start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM holds
-		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`,
-		b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, b.Hold)
-	if err != nil {
-		return blockedTimes{}, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
-	var times blockedTimes
-	for rows.Next() {
-		var kind string
-		var i clinic.Interval
-		var before, after minutes
-		if err := rows.Scan(&kind, &i.Start, &i.End, &before, &after); err != nil {
-			return blockedTimes{}, err
-		}
-		if kind == "off" {
-			times.off = append(times.off, i)
-		} else {
-			times.held = append(times.held, clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
-		}
-	}
-	return times, rows.Err()
+		UNION ALL `+held,
+		append([]any{b.DoctorID, want.Start, want.End, want.Start, want.End}, values...)...)
+	return blockedTimes{off: times[0], held: times[b.DoctorID]}, err
 }
 
 // typeColumns are those of typeRow.

@@ -10,34 +10,17 @@ import (
 )
 
 // unlistDoctor takes a doctor who is about to be deleted off the lists of
-// appointment types and of open waitlist entries, and records the calendar feeds
-// and API keys that go with the doctor.
+// appointment types and of open waitlist entries.
 //
 // Lock order: the doctor's row, held; the patients of the entries, ids ascending;
-// the entries; the types. Whoever puts a doctor on a type's list locks the
+// the entries; the types. A transaction that lists a doctor in a type locks the
 // doctor's row first, so none is missed.
 func (s *Store) unlistDoctor(ctx context.Context, t *tx, id int64) error {
 	if err := unlistFromWaitlist(ctx, t, id); err != nil {
 		return err
 	}
-	err := unlistFromTypes(ctx, t, `SELECT id FROM appointment_types WHERE JSON_CONTAINS(doctor_ids, CAST(? AS CHAR)) ORDER BY id`, id,
+	return unlistFromTypes(ctx, t, `SELECT id FROM appointment_types WHERE JSON_CONTAINS(doctor_ids, CAST(? AS CHAR)) ORDER BY id`, id,
 		func(k *clinic.AppointmentType) { k.UnlistDoctor(id) })
-	if err != nil {
-		return err
-	}
-	for object, query := range map[string]string{
-		"api_key":       `SELECT id FROM api_keys WHERE doctor_id = ? ORDER BY id`,
-		"calendar_feed": `SELECT id FROM calendar_feeds WHERE doctor_id = ? ORDER BY id`,
-	} {
-		var gone []int64
-		if err := t.SelectContext(ctx, &gone, query, id); err != nil {
-			return err
-		}
-		for _, record := range gone {
-			t.record(ctx, object, record, 0, struct{ DoctorID int64 }{id}, nil, nil)
-		}
-	}
-	return nil
 }
 
 // unlistRoom is unlistDoctor for a room.

@@ -42,7 +42,7 @@ func (s *Store) makeDeliveries(ctx context.Context, t *sqlx.Tx, changes []change
 				continue
 			}
 			args = append(args, w.ID, c.Position, c.At, c.Type, c.Object, c.ObjectID, c.DoctorID, now, now, now)
-			if len(args) == 10*maxNoted {
+			if len(args) == 10*maxAnnounced {
 				if err := flush(); err != nil {
 					return err
 				}
@@ -200,14 +200,14 @@ func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, err
 			return err
 		}
 		d = clinic.Delivery{
-			WebhookID: id, Change: clinic.RecordChange{At: t.now, Type: clinic.TestMessage}, Status: clinic.DeliveryPending,
+			WebhookID: id, Change: clinic.FeedChange{At: t.now, Type: clinic.TestMessage}, Status: clinic.DeliveryPending,
 			Since: t.now, NextAt: &t.now, CreatedAt: t.now,
 		}
 		var err error
 		d.ID, err = t.insert(ctx, `
 			INSERT INTO webhook_deliveries (webhook_id, at, type, status, since, next_at, created_at)
 			VALUES (?, ?, ?, 'pending', ?, ?, ?)`, id, t.now, clinic.TestMessage, t.now, t.now, t.now)
-		t.record(ctx, "webhook", id, 0, struct{}{}, struct{ Tested int64 }{d.ID}, nil)
+		t.record(ctx, clinic.Touched(clinic.KindWebhook, id, clinic.Members{"tested": d.ID}))
 		return err
 	}, &d)
 	return d, err
@@ -231,7 +231,7 @@ func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delive
 		}
 		row.Status, row.Attempts, row.Since, row.NextAt = string(clinic.DeliveryPending), 0, t.now, &t.now
 		d = row.delivery()
-		t.record(ctx, "webhook", webhook, 0, struct{}{}, struct{ Redelivered int64 }{id}, nil)
+		t.record(ctx, clinic.Touched(clinic.KindWebhook, webhook, clinic.Members{"redelivered": id}))
 		_, err = t.exec(ctx, `
 			UPDATE webhook_deliveries
 			SET status = 'pending', resent = ?, attempts = 0, since = ?, next_at = ?
@@ -310,12 +310,12 @@ type deliveryRow struct {
 
 func (r *deliveryRow) delivery() clinic.Delivery {
 	d := clinic.Delivery{
-		ID: r.ID, WebhookID: r.WebhookID, Change: clinic.RecordChange{At: r.At, Type: r.Type, Place: clinic.Place{DoctorID: r.DoctorID}},
+		ID: r.ID, WebhookID: r.WebhookID, Change: clinic.FeedChange{At: r.At, Type: r.Type, Audience: clinic.Audience{DoctorID: r.DoctorID}},
 		Status: clinic.DeliveryStatus(r.Status), Attempts: r.Attempts, Since: r.Since, NextAt: r.NextAt, LastAt: r.LastAt,
 		LastStatus: r.LastStatus, LastError: r.LastError, CreatedAt: r.CreatedAt,
 	}
 	if r.Position != nil && r.Object != nil && r.ObjectID != nil {
-		d.Change.Position, d.Change.Object, d.Change.ObjectID = *r.Position, clinic.ChangeObject(*r.Object), *r.ObjectID
+		d.Change.Position, d.Change.Object, d.Change.ObjectID = *r.Position, clinic.KindNamed(*r.Object), *r.ObjectID
 	}
 	return d
 }

@@ -21,7 +21,7 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 		d.Version, d.CreatedAt, d.UpdatedAt = 1, t.now, t.now
 		var err error
 		d.ID, err = insertDoctor(ctx, t, d)
-		t.record(ctx, "doctor", d.ID, 0, nil, d, nil)
+		t.record(ctx, clinic.Created(clinic.KindDoctor, d.ID, d))
 		t.freeByRule(d.ID)
 		return err
 	}, &d)
@@ -66,7 +66,7 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		}
 		d.Version++
 		d.UpdatedAt = t.now
-		t.record(ctx, "doctor", d.ID, 0, before, d, nil)
+		t.record(ctx, clinic.Changed(clinic.KindDoctor, d.ID, before, d))
 		if d.IsActive && (!before.IsActive || d.Specialization != before.Specialization) {
 			t.freeByRule(d.ID)
 		}
@@ -94,13 +94,13 @@ func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) erro
 		if err := match.check(d.Version); err != nil {
 			return err
 		}
-		if err := t.noteGone(ctx, "doctor", id); err != nil {
+		if err := t.recordCascade(ctx, clinic.KindDoctor, id); err != nil {
 			return err
 		}
 		if err := s.unlistDoctor(ctx, t, id); err != nil {
 			return err
 		}
-		t.record(ctx, "doctor", id, 0, d, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindDoctor, id, d))
 		_, err = t.exec(ctx, `DELETE FROM doctors WHERE id = ?`, id)
 		return err
 	})

@@ -107,7 +107,7 @@ func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate
 	for i, r := range rows {
 		shown[i] = clinic.CandidateOf(r.patient(), slices.Contains(readable, r.ID))
 	}
-	return shown, s.recordRead(ctx, "patient", 0, idsOf(rows, func(r patientRow) int64 { return r.ID })...)
+	return shown, s.recordRead(ctx, clinic.KindPatient, 0, idsOf(rows, func(r patientRow) int64 { return r.ID })...)
 }
 
 // readReached reads those of the patients that are within reach, by id.

@@ -17,7 +17,7 @@ import (
 // isTransient reports whether the same transaction may succeed if it is simply
 // run again. In each of these cases the server has rolled back.
 func isTransient(err error) bool {
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, errStale) {
 		return true
 	}
 	var e *mysql.MySQLError
@@ -76,7 +76,7 @@ func translate(ctx context.Context, err error) error {
 		return context.Canceled // nobody waits for the answer
 	}
 	unavailable := &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
-	if ctx.Err() != nil || errors.Is(err, errMoved) {
+	if ctx.Err() != nil || errors.Is(err, errStale) {
 		return unavailable
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {

@@ -43,7 +43,19 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := build()
 		return explained{statement: statement, args: args}
 	}
-	around := []any{7, day.Start, day.End, day.End, day.Start, 0}
+	around := []clinic.Interval{day.Interval}
+	occupied := func(o occupiedTimes) explained {
+		statement, args := o.sql()
+		return explained{statement: statement, args: args, key: o.index}
+	}
+	searched := func(p party) explained {
+		return occupied(occupiedTimes{party: p, ids: []int64{7}, window: day.Interval, except: []int64{0}, holds: &liveHolds{now: day.Start}})
+	}
+	guarded := func(p party) explained {
+		return occupied(occupiedTimes{party: p, ids: []int64{7}, overlapping: around, except: []int64{0}, locking: true})
+	}
+	imported := occupiedTimes{party: patientParty, ids: []int64{7, 8, 9}, overlapping: around, locking: true}
+	planned := occupiedTimes{party: doctorParty, ids: []int64{7, 8}, window: day.Interval, except: []int64{1, 2}}
 	doctor := int64(7)
 	feed := func(build func(*int64, clinic.Interval) (string, []any), of *int64, days int, key string) explained {
 		statement, args := build(of, clinic.Interval{Start: day.Start, End: day.Start.AddDate(0, 0, days)})
@@ -58,12 +70,15 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		daily = append(daily, day.Start.AddDate(0, 0, i-50))
 	}
 	half := clinic.Booking{DoctorID: 7, PatientID: 7, Duration: 30 * time.Minute}
+	dateTimes, dateTimesOfPatient := occupiedOnDates(half, daily, true)
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
-		"GuardDoctor":       {statement: busyTimesOfDoctorSQL, args: around, key: "appointments_doctor"},
-		"GuardRoom":         {statement: busyTimesOfRoomSQL, args: around, key: "appointments_room"},
-		"GuardPatient":      {statement: busyTimesOfPatientSQL, args: []any{7, day.Start, day.End, day.Start, 0}, key: "appointments_patient"},
+		"GuardDoctor":       guarded(doctorParty),
+		"GuardRoom":         guarded(roomParty),
+		"GuardPatient":      guarded(patientParty),
+		"GuardPatients":     occupied(imported),
+		"PlanOfDoctors":     occupied(planned),
 		"DayOfDoctor":       with(list(AppointmentQuery{Window: day, DoctorID: 7}), "appointments_doctor"),
 		"Day":               with(list(AppointmentQuery{Window: day}), "appointments_start"),
 		"DaySecondPage":     with(list(AppointmentQuery{Window: day, After: After{Start: day.Start.Add(time.Hour), ID: 9}}), "appointments_start"),
@@ -82,17 +97,17 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"PatientsSplit":     with(statementOf(some.splitSQL), "patients_last_name"),
 		"PatientsOthers":    with(statementOf(some.splitSQL), "patient_names_key"),
 		"PatientsSizes":     with(statementOf(some.sizesSQL), "patient_names_key"),
-		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},
-		"SearchOfOneRoom":   {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfRoomsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_room"},
+		"SearchOfOneDoctor": searched(doctorParty),
+		"SearchOfOneRoom":   searched(roomParty),
 		"Taken":             with(statementOf(taken), "appointments_doctor"),
 		"TakenByHold":       with(statementOf(taken), "holds_doctor"),
-		"SeriesOfDoctor":    with(statementOf(func() (string, []any) { return busyOfDoctorOnDatesSQL(half, daily) }), "appointments_doctor"),
-		"SeriesOfPatient":   with(statementOf(func() (string, []any) { return busyOfPatientOnDatesSQL(half, daily) }), "appointments_patient"),
+		"SeriesOfDoctor":    occupied(dateTimes),
+		"SeriesOfPatient":   occupied(dateTimesOfPatient),
 		"ScanEnd":           {statement: scanEnd, args: scanArgs, key: "appointments_start", ordered: true},
 		"Colleagues":        {statement: colleaguesSQL(``), args: []any{"Any", "Dr. 7", 7, 24, "Any", "Dr. 7", 7, 24}, key: "doctors_specialization", ordered: true},
 		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},
 		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
-		"DoctorsOfSeries":   {statement: doctorsOfSQL[RecordSeries], args: []any{7, 7}, key: "appointments_series"},
+		"DoctorsOfSeries":   {statement: kinds[clinic.KindSeries].doctors, args: []any{7, 7}, key: "appointments_series"},
 		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},
 		"AuditOfPatient": with(statementOf(func() (string, []any) {
 			return (&AuditQuery{PatientID: 7, Limit: 50}).ofPatientSQL([]int64{7, 8}, 1000)

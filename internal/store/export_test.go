@@ -39,7 +39,7 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 		return err
 	}
 	id, err := result.LastInsertId()
-	s.returnStrand(&strand{id: id, hash: hash, begin: hash}, true)
+	s.releaseChain(&chainTip{id: id, hash: hash, begin: hash}, true)
 	return err
 }
 

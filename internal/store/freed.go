@@ -86,8 +86,8 @@ func (t *tx) freeHold(h clinic.Hold, guarded bool) {
 }
 
 // writeFreed writes what was freed. Rows are only written when somebody waits whom
-// they could concern; what is due later is written anyhow. Not locking: whoever is
-// put on the waitlist looks for a time under the guards after this.
+// they could concern; what is due later is written anyhow. Not locking: an
+// entry added to the waitlist later looks for a time under the guards itself.
 func writeFreed(ctx context.Context, t *tx) error {
 	for _, f := range t.freed {
 		from, to := f.time.Start, f.time.End

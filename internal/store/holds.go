@@ -64,7 +64,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		if h.ID, err = insertHold(ctx, t, h); err != nil {
 			return err
 		}
-		t.recordHold(ctx, nil, h)
+		t.record(ctx, clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
 		t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
 		return nil
 	}, &h)
@@ -113,24 +113,16 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 		return clinic.Hold{}, clinic.ErrHoldNotFound
 	}
 	if h.PatientID != nil {
-		err = s.recordRead(ctx, "hold", h.ID, *h.PatientID)
+		err = s.recordRead(ctx, clinic.KindHold, h.ID, *h.PatientID)
 	}
 	return h, err
 }
 
-// recordHold notes a hold that was made, or with before one that has gone,
-// without its token, which whoever has it may book with.
-func (t *tx) recordHold(ctx context.Context, before *clinic.Hold, h clinic.Hold) {
+// withoutToken returns a hold as it is recorded: its token would let a reader of the
+// trail book the time.
+func withoutToken(h clinic.Hold) clinic.Hold {
 	h.Token = ""
-	var patient int64
-	if h.PatientID != nil {
-		patient = *h.PatientID
-	}
-	if before != nil {
-		t.record(ctx, "hold", h.ID, patient, h, nil, nil)
-		return
-	}
-	t.record(ctx, "hold", h.ID, patient, nil, h, nil)
+	return h
 }
 
 // DeleteHold gives a held time back. Locks the doctor's guard row, then the
@@ -156,7 +148,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if _, err := guardDoctor(ctx, t, h.DoctorID); err != nil {
 			return err
 		}
-		t.recordHold(ctx, &h, h)
+		t.record(ctx, clinic.Deleted(clinic.KindHold, h.ID, withoutToken(h)))
 		n, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, id)
 		if err == nil && n == 0 {
 			return clinic.ErrHoldNotFound // used or given back meanwhile

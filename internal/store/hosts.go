@@ -20,6 +20,12 @@ const (
 	// probeEvery is the pause between two looks for the primary, probeWithin how
 	// long a server may take to answer one.
 	probeEvery, probeWithin = 500 * time.Millisecond, 2 * time.Second
+	// disputed is that pause while two servers say that they are the primary.
+	disputed = 50 * time.Millisecond
+	// distrusted is for how many looks the word of a former primary is not taken that had
+	// fallen silent and says that it is the primary still: some ten seconds. It finds out
+	// within three.
+	distrusted = 20
 	// dialWithin is how long connecting to one of several hosts may take.
 	dialWithin = 2 * time.Second
 )
@@ -28,10 +34,12 @@ const (
 // changes. ErrNoMajority, which it wraps in that case, says that one would if it
 // were not cut off from most of the others, and ErrNoGroup that one of them takes
 // changes without a group: two such servers would both do so, and book one doctor twice.
+// ErrTwoPrimaries wraps ErrNoPrimary, too: a former primary has not noticed yet.
 var (
-	ErrNoPrimary  = errors.New("no server of the database cluster accepts changes")
-	ErrNoMajority = errors.New("the database cluster has no majority")
-	ErrNoGroup    = errors.New("several hosts need MySQL Group Replication, and the right to read performance_schema.replication_group_members, which db/grants.sql shows; with any other database name one host")
+	ErrNoPrimary    = errors.New("no server of the database cluster accepts changes")
+	ErrNoMajority   = errors.New("the database cluster has no majority")
+	ErrTwoPrimaries = fmt.Errorf("%w alone: two say that they are the primary", ErrNoPrimary)
+	ErrNoGroup      = errors.New("several hosts need MySQL Group Replication, and the right to read performance_schema.replication_group_members, which db/grants.sql shows; with any other database name one host")
 )
 
 // hostsOf are the servers that a configuration names: "h1:3306,h2:3306". The driver
@@ -63,7 +71,7 @@ func connectorOf(c *mysql.Config) (driver.Connector, error) {
 	if len(names) == 1 {
 		return mysql.NewConnector(c)
 	}
-	h := &hosts{current: -1, probed: make(chan struct{}), closed: make(chan struct{}), open: map[*hostConn]bool{}}
+	h := &hosts{current: -1, stale: make([]int, len(names)), probed: make(chan struct{}), closed: make(chan struct{}), open: map[*hostConn]bool{}}
 	for i, name := range names {
 		one := hostConfig(c, name)
 		one.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -107,6 +115,7 @@ type hosts struct {
 	mu      sync.Mutex
 	current int // index of the primary, -1 while there is none
 	why     error
+	stale   []int // by host: for how many looks more it is distrusted
 	open    map[*hostConn]bool
 }
 
@@ -225,14 +234,17 @@ func (h *hosts) watch() {
 				return
 			}
 		}
-		h.choose(last)
+		pause := probeEvery
+		if h.choose(last) {
+			pause = disputed
+		}
 		if first {
 			close(h.probed)
 		}
 		select {
 		case <-h.closed:
 			return
-		case <-time.After(probeEvery):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -241,13 +253,25 @@ var errNoAnswer = errors.New("not reachable")
 
 // choose keeps the primary that there is. One that merely does not answer stays the
 // primary until another one is found, so that load does not cut connections.
-func (h *hosts) choose(found []finding) {
+//
+// A primary that was frozen or cut off takes itself for the primary for a moment more
+// when it is back, while its successor is at work. What it answers is stale: it is
+// distrusted until it knows. Where it cannot be told which of two is the former one,
+// none is used until only one says so; choose returns whether this is the case.
+func (h *hosts) choose(found []finding) (several bool) {
 	h.mu.Lock()
 	was := h.current
 	next, why := -1, ErrNoPrimary
 	for i, f := range found {
-		if f.err == nil && (next < 0 || i == was) {
-			next = i
+		if h.stale[i] > 0 && f.answered {
+			if f.err == nil {
+				h.stale[i]--
+				continue
+			}
+			h.stale[i] = 0
+		}
+		if f.err == nil {
+			several, next = several || next >= 0, i
 		}
 		for _, cause := range []error{ErrNoGroup, ErrNoMajority} {
 			if errors.Is(f.err, cause) {
@@ -255,8 +279,13 @@ func (h *hosts) choose(found []finding) {
 			}
 		}
 	}
-	if next < 0 && was >= 0 && !found[was].answered {
+	switch {
+	case several:
+		next, why = -1, ErrTwoPrimaries
+	case next < 0 && was >= 0 && !found[was].answered:
 		next = was
+	case next >= 0 && was >= 0 && next != was && !found[was].answered:
+		h.stale[was] = distrusted
 	}
 	h.current, h.why = next, why
 	var former []*hostConn
@@ -269,6 +298,7 @@ func (h *hosts) choose(found []finding) {
 	for _, c := range former {
 		_ = c.Close()
 	}
+	return several
 }
 
 // probeHost asks one host whether it is the writable primary of a group with a

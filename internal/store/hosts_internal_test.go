@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"slices"
 	"testing"
 )
@@ -28,5 +29,50 @@ func TestHostsOfAddress(t *testing.T) {
 	}
 	if _, err := parseDSN("mysql://u:p@h1,,h3/mems"); err == nil {
 		t.Error("an empty host is taken")
+	}
+}
+
+// A primary that hangs stays until another one is found. One that is back and does not
+// know yet that it was replaced is not used. Of two that cannot be told apart, none is:
+// what one of them answers is stale.
+func TestChooseBetweenTwoPrimaries(t *testing.T) {
+	t.Parallel()
+	h := &hosts{current: -1, stale: make([]int, 3), open: map[*hostConn]bool{}}
+	primary := finding{answered: true}
+	secondary := finding{true, errors.New("read-only")}
+	silent := finding{err: errNoAnswer}
+	for i, step := range []struct {
+		found   []finding
+		several bool
+		current int
+		why     error
+	}{
+		{[]finding{primary, secondary, secondary}, false, 0, nil},
+		{[]finding{silent, secondary, secondary}, false, 0, nil}, // frozen, not replaced yet
+		{[]finding{silent, secondary, primary}, false, 2, nil},
+		{[]finding{primary, secondary, primary}, false, 2, nil}, // back
+		{[]finding{primary, secondary, silent}, false, 2, nil},
+		{[]finding{secondary, secondary, primary}, false, 2, nil}, // it knows
+		{[]finding{primary, secondary, primary}, true, -1, ErrTwoPrimaries},
+		{[]finding{primary, primary, primary}, true, -1, ErrTwoPrimaries},
+		{[]finding{secondary, secondary, primary}, false, 2, nil},
+		{[]finding{secondary, secondary, {true, ErrNoMajority}}, false, -1, ErrNoMajority},
+	} {
+		if several := h.choose(step.found); several != step.several || h.current != step.current {
+			t.Errorf("step %d: several %v, current %d", i, several, h.current)
+		}
+		if step.why != nil && (!errors.Is(h.why, step.why) || !errors.Is(h.why, ErrNoPrimary)) {
+			t.Errorf("step %d: %v", i, h.why)
+		}
+	}
+	// It is not distrusted for ever: its successor may have died meanwhile.
+	h.current, h.stale = 2, []int{distrusted, 0, 0}
+	for range distrusted {
+		if h.choose([]finding{primary, secondary, silent}); h.current != 2 {
+			t.Fatalf("current %d", h.current)
+		}
+	}
+	if h.choose([]finding{primary, secondary, silent}); h.current != 0 {
+		t.Errorf("current %d", h.current)
 	}
 }

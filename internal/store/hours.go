@@ -88,7 +88,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 			return err
 		}
 		t.freeByRule(doctorID)
-		t.record(ctx, "working_hours", doctorID, 0, struct{}{}, h, nil)
+		t.record(ctx, clinic.Touched(clinic.KindWorkingHours, doctorID, h))
 		if err := insertHours(ctx, t, doctorID, h); err != nil {
 			return err
 		}

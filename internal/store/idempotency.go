@@ -77,7 +77,7 @@ func claimKey(ctx context.Context, t *tx, once *Once, answer []any) (given bool,
 		_, err = t.ExecContext(ctx, `INSERT INTO idempotency_keys (caller, id_key, request, created_at) VALUES (?, ?, ?, ?)`,
 			caller, once.id(), once.Request[:], t.now)
 		if isDuplicate(err) {
-			return false, errMoved // committed since; the next attempt finds it
+			return false, errStale // committed since; the next attempt finds it
 		}
 		return false, err
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
@@ -35,7 +36,7 @@ func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {
 
 // withIdentifiers reads the identifiers of patients, in one statement for all.
 // Index patient_identifiers_patient.
-func (s *Store) withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps []clinic.Patient) error {
+func withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps []clinic.Patient) error {
 	if len(ps) == 0 {
 		return nil
 	}
@@ -90,7 +91,7 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 	if err != nil {
 		return m, translate(ctx, err)
 	}
-	return m, s.recordRead(ctx, "patient", 0, id, duplicateID)
+	return m, s.recordRead(ctx, clinic.KindPatient, 0, id, duplicateID)
 }
 
 // MergePatients makes the record of a duplicate part of another's: appointments,
@@ -138,7 +139,7 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		for _, a := range m.Appointments {
 			if !slices.Contains(doctors, a.DoctorID) {
-				return errMoved // booked with another doctor meanwhile
+				return errStale // booked with another doctor meanwhile
 			}
 		}
 		if len(m.Conflicts) > 0 {
@@ -146,7 +147,7 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		m.Survivor.Version++
 		m.Survivor.UpdatedAt = t.now
-		if err := follow(ctx, t, id, duplicate.ID, slices.Contains(m.Gained, "email")); err != nil {
+		if err := reassignRecords(ctx, t, id, duplicate.ID, slices.Contains(m.Gained, "email")); err != nil {
 			return err
 		}
 		if err := mergeTickets(ctx, t, id, doctors); err != nil {
@@ -163,10 +164,10 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		ps := []clinic.Patient{m.Survivor}
 		ps[0].Identifiers = nil
-		err = s.withIdentifiers(ctx, t, ps)
+		err = withIdentifiers(ctx, t, ps)
 		m.Survivor = ps[0]
-		t.record(ctx, "patient", id, id, struct{}{}, m.Survivor, nil)
-		t.record(ctx, "patient", duplicateID, duplicateID, struct{}{}, struct{ MergedInto int64 }{id}, nil)
+		t.record(ctx, clinic.Touched(clinic.KindPatient, id, m.Survivor))
+		t.record(ctx, clinic.Touched(clinic.KindPatient, duplicateID, clinic.Members{"merged_into": id}))
 		return err
 	}, &m)
 	return m, err
@@ -188,7 +189,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 		}
 		both[i] = row.patient()
 	}
-	if err := s.withIdentifiers(ctx, t, both[:]); err != nil {
+	if err := withIdentifiers(ctx, t, both[:]); err != nil {
 		return Merge{}, both[1], err
 	}
 	m := Merge{Survivor: both[0]}
@@ -207,36 +208,23 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 	err = t.SelectContext(ctx, &inTheWay, `
 		SELECT `+appointmentColumns+`
 		FROM appointments AS a
-		WHERE patient_id IN (?, ?) AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND patient_overbooked = 0
+		WHERE patient_id IN (?, ?) AND a.`+occupying+` AND patient_overbooked = 0
 		  AND EXISTS (
 		    SELECT 1 FROM appointments AS b
 		    WHERE b.patient_id = IF(a.patient_id = ?, ?, ?)
-		      AND b.start_time > a.start_time - INTERVAL 180 MINUTE AND b.start_time < a.end_time AND b.end_time > a.start_time
-		      AND b.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen'))
-		ORDER BY start_time, id`, id, duplicateID, id, duplicateID, id)
+		      AND b.start_time > a.start_time - INTERVAL ? MINUTE AND b.start_time < a.end_time AND b.end_time > a.start_time
+		      AND b.`+occupying+`)
+		ORDER BY start_time, id`, id, duplicateID, id, duplicateID, id, clinic.MaxDuration/time.Minute)
 	for i := range inTheWay {
 		m.Conflicts = append(m.Conflicts, inTheWay[i].appointment())
 	}
 	return m, both[1], err
 }
 
-// followers are the statements that make a duplicate's rows the survivor's; a
-// test holds them to the tables that refer to patients. Each takes the survivor's
-// id, the time if it says so, and the duplicate's id.
-var followers = map[string]string{
-	"appointments":        `UPDATE appointments SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
-	"appointment_series":  `UPDATE appointment_series SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
-	"tickets":             `UPDATE tickets SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
-	"waitlist":            `UPDATE waitlist SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
-	"holds":               `UPDATE holds SET patient_id = ? WHERE patient_id = ?`,
-	"patient_identifiers": `UPDATE patient_identifiers SET patient_id = ? WHERE patient_id = ?`,
-	"patients":            `UPDATE patients SET merged_into = ? WHERE merged_into = ?`, // those merged into the duplicate before
-}
-
-// follow runs the followers, writes an event for each appointment, and makes the
-// duplicate lead to the survivor. Its e-mail address goes if the
-// survivor takes it over, and otherwise stays taken.
-func follow(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) error {
+// reassignRecords makes a duplicate's records the survivor's, writes an event for each
+// appointment, and makes the duplicate lead to the survivor. Its e-mail address is
+// released if the survivor takes it over, and otherwise stays taken.
+func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) error {
 	// Assignments are made from left to right.
 	_, err := t.exec(ctx, `
 		UPDATE patients
@@ -249,10 +237,10 @@ func follow(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) e
 	if err := moveNames(ctx, t, id, duplicateID); err != nil {
 		return err
 	}
-	if err := t.noteOfPatients(ctx, updated, duplicateID); err != nil {
+	if err := t.announcePatientRecords(ctx, false, duplicateID); err != nil {
 		return err
 	}
-	err = t.noteRows(ctx, clinic.ChangedPatient, updated, `SELECT id, NULL AS doctor_id, made_by_key FROM patients WHERE merged_into = ?`, duplicateID)
+	err = t.announceRows(ctx, clinic.KindPatient, clinic.VerbUpdated, `SELECT id, NULL AS doctor_id, made_by_key FROM patients WHERE merged_into = ?`, duplicateID)
 	if err != nil {
 		return err
 	}
@@ -260,14 +248,8 @@ func follow(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) e
 	if err := t.SelectContext(ctx, &moving, `SELECT id FROM appointments WHERE patient_id = ?`, duplicateID); err != nil {
 		return err
 	}
-	for _, table := range []string{"appointments", "appointment_series", "tickets", "waitlist", "holds", "patient_identifiers", "patients"} {
-		args := []any{id, t.now, duplicateID}
-		if !strings.Contains(followers[table], "updated_at") {
-			args = []any{id, duplicateID}
-		}
-		if _, err := t.exec(ctx, followers[table], args...); err != nil {
-			return err
-		}
+	if err := t.reassign(ctx, id, duplicateID); err != nil {
+		return err
 	}
 	if len(moving) == 0 {
 		return nil

@@ -24,7 +24,7 @@ const MaxImport = 500
 // Statements, in lock order: write the doctor's guard row, write the patients'
 // (ids ascending: the statement walks the primary key), the rooms', read the
 // occupied times of all of them in the span of the appointments (locking),
-// insert them and an event for each, and a ticket for whoever is here.
+// insert them and an event for each, and a ticket for each patient who is here.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPatientNotFound.
 func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []clinic.Appointment) (int, error) {
@@ -61,11 +61,11 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 		if err != nil {
 			return err
 		}
-		doctorBusy, err := busyTimesOfDoctor(ctx, t, doctorID, span, 0)
+		doctorBusy, err := t.occupied(ctx, doctorParty, doctorID, span, 0)
 		if err != nil {
 			return err
 		}
-		patientBusy, err := busyTimesOfPatients(ctx, t, patients, span)
+		patientBusy, err := occupiedTimes{party: patientParty, ids: patients, overlapping: []clinic.Interval{span}, locking: true}.read(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 			add = append(add, a)
 		}
 		imported = len(add)
-		t.recordMany(ctx, clinic.AuditCreated, "appointment", idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
+		t.recordMany(ctx, clinic.AuditCreated, clinic.KindAppointment, idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
 		first, err := insertAppointments(ctx, t, add)
 		if err != nil || len(add) == 0 {
 			return err
@@ -162,7 +162,7 @@ func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic
 			return nil, firstError(err, clinic.ErrRoomNotFound)
 		}
 		var err error
-		if busy[id], err = busyTimesOfRoom(ctx, t, id, span, 0); err != nil {
+		if busy[id], err = t.occupied(ctx, roomParty, id, span, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -182,34 +182,6 @@ func guardPatients(ctx context.Context, t *tx, ids []int64) error {
 		return clinic.ErrPatientNotFound
 	}
 	return nil
-}
-
-// Index appointments_patient (patient_id, start_time), one bounded range for
-// each patient.
-func busyTimesOfPatients(ctx context.Context, t *tx, ids []int64, want clinic.Interval) (map[int64][]clinic.Interval, error) {
-	statement, args, err := sqlx.In(`
-		SELECT patient_id, start_time, end_time
-		FROM appointments
-		WHERE patient_id IN (?)
-		  AND start_time > ? AND start_time < ? AND end_time > ?
-		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-		FOR UPDATE`, ids, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
-	if err != nil {
-		return nil, err
-	}
-	var rows []struct {
-		PatientID int64     `db:"patient_id"`
-		Start     time.Time `db:"start_time"`
-		End       time.Time `db:"end_time"`
-	}
-	if err := t.SelectContext(ctx, &rows, statement, args...); err != nil {
-		return nil, err
-	}
-	busy := make(map[int64][]clinic.Interval)
-	for _, r := range rows {
-		busy[r.PatientID] = append(busy[r.PatientID], clinic.Interval{Start: r.Start, End: r.End})
-	}
-	return busy, nil
 }
 
 // insertAppointments returns the id of the first; those that follow belong to it.
@@ -248,6 +220,6 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) (in
 	if err != nil {
 		return 0, err
 	}
-	return first, t.noteRows(ctx, clinic.ChangedAppointment, "booked",
+	return first, t.announceRows(ctx, clinic.KindAppointment, clinic.VerbBooked,
 		`SELECT id, doctor_id, made_by_key FROM appointments WHERE id >= ? AND doctor_id = ?`, first, as[0].DoctorID)
 }

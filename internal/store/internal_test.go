@@ -87,7 +87,7 @@ func TestTranslate(t *testing.T) {
 		"Connecting":        {err: notConnected(errors.New("bad connection")), want: clinic.ErrUnavailable},
 		"NoAccess":          {err: notConnected(server(1045, "")), want: clinic.ErrUnavailable},
 		"ConnDone":          {err: sql.ErrConnDone, want: clinic.ErrUnavailable},
-		"Moved":             {err: errMoved, want: clinic.ErrUnavailable},
+		"Moved":             {err: errStale, want: clinic.ErrUnavailable},
 		"Late":              {ctx: late, err: sql.ErrTxDone, want: clinic.ErrUnavailable},
 		"ClientGone":        {ctx: cancelled, err: sql.ErrTxDone, want: context.Canceled},
 		"OtherDuplicate":    {err: server(1062, "Duplicate entry for key 'PRIMARY'"), want: nil},

@@ -168,7 +168,7 @@ func (s *Store) sealAll(ctx context.Context) (trusted int, err error) {
 			if _, err := t.exec(ctx, `UPDATE api_keys SET seal = ? WHERE id = ?`, s.sealer.seal(&k), k.ID); err != nil {
 				return err
 			}
-			t.record(ctx, "api_key", k.ID, 0, k, k, &reason)
+			t.record(ctx, clinic.Changed(clinic.KindAPIKey, k.ID, k, k).Because(reason))
 			trusted++
 		}
 		return nil
@@ -231,7 +231,7 @@ func (s *Store) SealKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 			return err
 		}
 		reason := "sealed; the seal was " + string(k.Seal)
-		t.record(ctx, "api_key", id, 0, k, k, &reason)
+		t.record(ctx, clinic.Changed(clinic.KindAPIKey, id, k, k).Because(reason))
 		_, err = t.exec(ctx, `UPDATE api_keys SET seal = ? WHERE id = ?`, s.sealer.seal(&k), id)
 		k.Seal = clinic.SealValid
 		return err

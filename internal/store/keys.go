@@ -48,7 +48,7 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 			}
 		}
 		key = clinic.FormatKey(k.ID, secret)
-		t.record(ctx, "api_key", k.ID, 0, nil, k, nil)
+		t.record(ctx, clinic.Created(clinic.KindAPIKey, k.ID, k))
 		return nil
 	}, &k, &key)
 	if id, secret, ok := clinic.ParseKey(key); ok && err == nil {
@@ -97,7 +97,7 @@ func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) 
 		}
 		before := k
 		k.RevokedAt = &t.now
-		t.record(ctx, "api_key", id, 0, before, k, nil)
+		t.record(ctx, clinic.Changed(clinic.KindAPIKey, id, before, k))
 		_, err = t.exec(ctx, `UPDATE api_keys SET revoked_at = ? WHERE id = ?`, t.now, id)
 		return err
 	}, &k)

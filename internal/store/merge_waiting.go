@@ -25,7 +25,7 @@ func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) 
 	for i := range rows {
 		k := rows[i].ticket()
 		if !slices.Contains(guarded, k.DoctorID) {
-			return errMoved // came while the guards were taken
+			return errStale // came while the guards were taken
 		}
 		earlier, twice := first[k.DoctorID]
 		if !twice {
@@ -65,7 +65,7 @@ func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guard
 			return err
 		}
 		if e.Offer != nil && !slices.Contains(guarded, e.Offer.Slot.DoctorID) {
-			return errMoved // was offered while the guards were taken
+			return errStale // was offered while the guards were taken
 		}
 		same := slices.IndexFunc(kept, func(k clinic.WaitlistEntry) bool { return k.SameWish(e) })
 		if same < 0 {

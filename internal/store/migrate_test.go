@@ -99,6 +99,37 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 	sameSchema(t, empty, dump(t, d))
 }
 
+// A first start that ends between goose's table of versions and the first row in it leaves
+// no dead end: the database is migrated, listed, and taken by a restore.
+func TestVersionsWithoutTheFirstRow(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	p, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.GetDBVersion(t.Context()); err != nil { // makes table and row
+		t.Fatal(err)
+	}
+	d.DB.MustExec(`DELETE FROM goose_db_version`)
+	d.DB.MustExec(`ALTER TABLE goose_db_version AUTO_INCREMENT = 1`)
+	sc := openSchema(t, d)
+	if err := sc.CheckEmpty(t.Context()); err != nil {
+		t.Errorf("a restore is refused: %v", err)
+	}
+	if all, err := sc.Status(t.Context()); err != nil || len(all) == 0 || all[0].Applied {
+		t.Errorf("%d migrations are listed, %v", len(all), err)
+	}
+	if err := sc.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, migrated(t), dump(t, d))
+	var first int64
+	if err := d.DB.Get(&first, `SELECT COUNT(*) FROM goose_db_version WHERE version_id = 0`); err != nil || first != 1 {
+		t.Errorf("%d first rows, %v", first, err)
+	}
+}
+
 // The schema that version 0.1.0 made is the one that the migrations make now, and
 // what it left half-way is recognised and continued, undone, or reset.
 func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {

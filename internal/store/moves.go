@@ -62,7 +62,7 @@ func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (
 		}
 		if a.DoctorID != before.DoctorID {
 			if a.DoctorID != doctor {
-				return errMoved // the guards taken are not those it needs now
+				return errStale // the guards taken are not those it needs now
 			}
 			if err := clinic.AccessOf(ctx).Reach.CheckCalendar(a.DoctorID); err != nil {
 				return err
@@ -96,8 +96,7 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 	return clinic.DoctorBefore(history), nil
 }
 
-// changeAppointment runs change on a locked appointment and writes down what
-// came of it.
+// changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
@@ -120,7 +119,7 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 // saveChange writes a changed appointment with its event, brings its ticket into
 // step, and notes the time that it gave up.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
-	t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 	if err := updateAppointment(ctx, t, a); err != nil {
 		return err
 	}
@@ -194,7 +193,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	}
 	from, before := a.Status, *a
 	a.Rescheduled(t.now, b, broken)
-	t.record(ctx, "appointment", a.ID, a.PatientID, before, *a, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
 	t.freeOf(before, *a)
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err
@@ -203,7 +202,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 }
 
 // lockAppointment takes the guards of the appointment's parties, and of another
-// doctor unless 0, and then reads it. Whoever changes an appointment holds both
+// doctor unless 0, and then reads it. A transaction that changes an appointment holds both
 // guards, so this needs no lock of its own, and a room's guard can still be
 // taken after it in the order of locks.
 func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
@@ -244,7 +243,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	case err != nil:
 		return clinic.Appointment{}, err
 	case row.DoctorID != party.Doctor || row.PatientID != party.Patient:
-		return clinic.Appointment{}, errMoved // the guards taken are not those it needs now
+		return clinic.Appointment{}, errStale // the guards taken are not those it needs now
 	}
 	return row.appointment(), nil
 }

@@ -20,7 +20,7 @@ type Observe struct {
 	// Retry: a transaction is tried again.
 	Retry func(RetryCause)
 	// Guard: writing a guard row took so long. All but a millisecond of it is
-	// the wait for whoever books the same doctor, patient or room.
+	// the wait for other bookings of the same doctor, patient or room.
 	Guard func(time.Duration)
 }
 
@@ -107,7 +107,7 @@ func outcomeOf(err error) Outcome {
 
 // retryCause names what isTransient accepts.
 func retryCause(err error) RetryCause {
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, errStale) {
 		return CauseMoved
 	}
 	refused, ok := errors.AsType[*mysql.MySQLError](err)

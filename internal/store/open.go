@@ -76,13 +76,13 @@ type Store struct {
 	refused       recentlyRefused
 
 	// Of the audit trail.
-	macKey  MACKey // writes
-	macKeys []MACKey
-	strands strands
-	reads   chan read
-	close   sync.Once
-	closed  chan struct{}
-	stopped chan struct{}
+	macKey    MACKey // writes
+	macKeys   []MACKey
+	chainTips chainTips
+	reads     chan read
+	close     sync.Once
+	closed    chan struct{}
+	stopped   chan struct{}
 }
 
 // heldWithin bounds how long a transaction may wait for its own program's next statement,
@@ -127,7 +127,7 @@ func Open(cfg Config) (*Store, error) {
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
 		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
-		sealer: newKeySealer(cfg.MACKeys), strands: strands{ends: map[int64]strand{}},
+		sealer: newKeySealer(cfg.MACKeys), chainTips: chainTips{ends: map[int64]chainTip{}},
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {

@@ -11,7 +11,7 @@ import (
 // condition is a set of ways in which a patient may match; one of them will do.
 type condition struct {
 	ways   []way
-	narrow bool   // a handful of patients at most, whoever is looked for
+	narrow bool   // a handful of patients at most, however common the name
 	word   string // the one word of a name that finds; "" for none
 }
 

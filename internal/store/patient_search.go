@@ -53,11 +53,11 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 	for i, row := range rows {
 		items[i] = row.patient()
 	}
-	if err := s.withIdentifiers(ctx, s.db, items); err != nil {
+	if err := withIdentifiers(ctx, s.db, items); err != nil {
 		return Page[clinic.Patient]{}, translate(ctx, err)
 	}
 	p := page(items, q.Limit)
-	return p, s.recordRead(ctx, "patient", 0, idsOf(p.Items, func(p clinic.Patient) int64 { return p.ID })...)
+	return p, s.recordRead(ctx, clinic.KindPatient, 0, idsOf(p.Items, func(p clinic.Patient) int64 { return p.ID })...)
 }
 
 // searchBounds are how many patients a search reads at once.

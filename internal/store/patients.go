@@ -41,7 +41,7 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 		if p.ID, err = insertPatient(ctx, t, p); err != nil {
 			return err
 		}
-		t.record(ctx, "patient", p.ID, p.ID, nil, p, nil)
+		t.record(ctx, clinic.Created(clinic.KindPatient, p.ID, p))
 		return insertIdentifiers(ctx, t, p)
 	}, &p, &alike)
 	if err != nil {
@@ -74,9 +74,9 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 				return err
 			}
 		}
-		t.recordMany(ctx, clinic.AuditCreated, "patient", ids)
+		t.recordMany(ctx, clinic.AuditCreated, clinic.KindPatient, ids)
 		for i, id := range ids {
-			t.note(clinic.ChangedPatient, id, nil, ps[i])
+			t.announce(clinic.Created(clinic.KindPatient, id, ps[i]))
 		}
 		return nil
 	})
@@ -100,10 +100,10 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 		return clinic.Patient{}, firstError(translate(ctx, err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
-	if err := s.withIdentifiers(ctx, s.db, ps); err != nil {
+	if err := withIdentifiers(ctx, s.db, ps); err != nil {
 		return ps[0], translate(ctx, err)
 	}
-	return ps[0], s.recordRead(ctx, "patient", id, id)
+	return ps[0], s.recordRead(ctx, clinic.KindPatient, id, id)
 }
 
 // UpdatePatient makes the change and returns the record as it is now, and who may
@@ -123,7 +123,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 			return err
 		}
 		ps := []clinic.Patient{p}
-		if err := s.withIdentifiers(ctx, t, ps); err != nil {
+		if err := withIdentifiers(ctx, t, ps); err != nil {
 			return err
 		}
 		before := ps[0]
@@ -134,7 +134,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		}
 		p.Version++
 		p.UpdatedAt = t.now
-		t.record(ctx, "patient", p.ID, p.ID, before, p, nil)
+		t.record(ctx, clinic.Changed(clinic.KindPatient, p.ID, before, p))
 		if alike, err = findAlike(ctx, t, p); err != nil {
 			return err
 		}
@@ -171,10 +171,10 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 		if err := freeHoldsOf(ctx, t, "patient_id", id); err != nil {
 			return err
 		}
-		if err := t.noteGone(ctx, "patient", id); err != nil {
+		if err := t.recordCascade(ctx, clinic.KindPatient, id); err != nil {
 			return err
 		}
-		t.record(ctx, "patient", id, id, p, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindPatient, id, p))
 		_, err = t.exec(ctx, `DELETE FROM patients WHERE id = ?`, id)
 		return err
 	})

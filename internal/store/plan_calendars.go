@@ -59,27 +59,35 @@ func readCalendars(ctx context.Context, t *tx, doctorID int64, specialization st
 	for _, v := range visits {
 		moving, patients = append(moving, v.ID), append(patients, v.PatientID)
 	}
-	doctorBusy, err := busyTimesButFor(ctx, t, `doctor_id`, r.doctors, moving, window)
+	busy := clinic.Interval{Start: window.Start, End: window.End.Add(clinic.MaxDuration)}
+	doctorBusy, err := occupiedTimes{party: doctorParty, ids: r.doctors, window: busy, except: moving}.read(ctx, t)
 	if err != nil {
 		return c, err
 	}
-	held, err := heldTimes(ctx, t, window)
+	// There are never many holds: all live ones of the window are read.
+	held := occupiedTimes{party: doctorParty, all: true, window: busy, holds: &liveHolds{now: t.now}}
+	heldDoctors, err := held.readHeld(ctx, t)
 	if err != nil {
 		return c, err
 	}
-	if c.PatientBusy, err = busyTimesButFor(ctx, t, `patient_id`, patients, moving, window); err != nil {
+	held.party = roomParty
+	heldRooms, err := held.readHeld(ctx, t)
+	if err != nil {
 		return c, err
 	}
-	if c.RoomBusy, err = busyTimesButFor(ctx, t, `room_id`, r.rooms, moving, window); err != nil {
+	if c.PatientBusy, err = (occupiedTimes{party: patientParty, ids: patients, window: busy, except: moving}).read(ctx, t); err != nil {
+		return c, err
+	}
+	if c.RoomBusy, err = (occupiedTimes{party: roomParty, ids: r.rooms, window: busy, except: moving}).read(ctx, t); err != nil {
 		return c, err
 	}
 	for _, id := range r.rooms {
-		c.RoomBusy[id] = append(c.RoomBusy[id], held.rooms[id]...)
+		c.RoomBusy[id] = append(c.RoomBusy[id], heldRooms[id]...)
 	}
 	for _, id := range r.doctors {
 		c.Schedules = append(c.Schedules, clinic.Schedule{
 			DoctorID: id, Specialization: r.facts[id].Specialization, Hours: r.hours[id],
-			Off: slices.Concat(r.off[id], r.off[0]), Busy: slices.Concat(doctorBusy[id], held.doctors[id]),
+			Off: slices.Concat(r.off[id], r.off[0]), Busy: slices.Concat(doctorBusy[id], heldDoctors[id]),
 		})
 	}
 	return c, nil
@@ -140,65 +148,4 @@ func readTypes(ctx context.Context, q sqlx.QueryerContext, visits []clinic.Appoi
 		}
 	}
 	return types, nil
-}
-
-// busyTimesButFor reads the occupied times of several doctors, patients or rooms
-// in a window, but for some appointments: with buffers, but for patients. One
-// bounded range for each of appointments_doctor, _patient or _room.
-//
-// Safety: party is one of the three names of columns above.
-func busyTimesButFor(ctx context.Context, t *tx, party string, ids, except []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
-	if len(ids) == 0 { // every doctor has been deactivated, or there are no rooms
-		return map[int64][]clinic.Interval{}, nil
-	}
-	from, to := reach(clinic.Interval{Start: window.Start, End: window.End.Add(clinic.MaxDuration)})
-	buffers := `buffer_before_minutes, buffer_after_minutes`
-	if party == `patient_id` {
-		buffers = `0, 0`
-	}
-	statement, args, err := sqlx.In(`
-		SELECT `+party+`, start_time, end_time, `+buffers+`
-		FROM appointments
-		WHERE `+party+` IN (?) AND start_time > ? AND start_time < ?
-		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id NOT IN (?)`, ids, from, to, except)
-	if err != nil {
-		return nil, err
-	}
-	return busyByParty(ctx, t, statement, args...)
-}
-
-func busyByParty(ctx context.Context, q sqlx.QueryerContext, statement string, args ...any) (map[int64][]clinic.Interval, error) {
-	rows, err := q.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
-	busy := map[int64][]clinic.Interval{}
-	for rows.Next() {
-		var id int64
-		var i clinic.Interval
-		var before, after minutes
-		if err := rows.Scan(&id, &i.Start, &i.End, &before, &after); err != nil {
-			return nil, err
-		}
-		busy[id] = append(busy[id], clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
-	}
-	return busy, rows.Err()
-}
-
-type heldByParty struct {
-	doctors, rooms map[int64][]clinic.Interval
-}
-
-// heldTimes reads every live hold of a window: there are never many.
-func heldTimes(ctx context.Context, t *tx, window clinic.Interval) (held heldByParty, err error) {
-	from, to := reach(clinic.Interval{Start: window.Start, End: window.End.Add(clinic.MaxDuration)})
-	const columns = `start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM holds
-		WHERE expires_at > ? AND start_time > ? AND start_time < ?`
-	if held.doctors, err = busyByParty(ctx, t, `SELECT doctor_id, `+columns, t.now, from, to); err != nil {
-		return held, err
-	}
-	held.rooms, err = busyByParty(ctx, t, `SELECT room_id, `+columns+` AND room_id IS NOT NULL`, t.now, from, to)
-	return held, err
 }

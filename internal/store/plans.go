@@ -63,7 +63,7 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 		if err != nil {
 			return err
 		}
-		t.record(ctx, "plan", p.ID, 0, nil, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}, nil)
+		t.record(ctx, clinic.Created(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		return insertPlanItems(ctx, t, p)
 	}, &p)
 	return p, err
@@ -76,7 +76,7 @@ func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 	if err != nil {
 		return p, translate(ctx, err)
 	}
-	return p, s.recordRead(ctx, "plan", 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
+	return p, s.recordRead(ctx, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
 
 // ApplyPlan moves the visits of a plan to the proposed times, those with the ids
@@ -151,7 +151,7 @@ func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanIte
 	return settle(item, moved, err)
 }
 
-// settle notes what came of moving a visit; an error that is no answer about
+// settle notes the result of rescheduling a visit; an error that is no answer about
 // this visit comes back.
 func settle(item *clinic.PlanItem, moved clinic.Appointment, err error) error {
 	var refusal *clinic.Error
@@ -212,7 +212,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 		if !whole {
 			return &clinic.Error{Code: clinic.CodePlanNotApplied}
 		}
-		t.record(ctx, "plan", p.ID, 0, struct{}{}, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}, nil)
+		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		p.Version++
 		p.UpdatedAt = t.now
 		_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
@@ -256,7 +256,7 @@ func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
 // countApplied counts that visits of the plan were moved one by one.
 func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, error) {
 	err := s.inTx(ctx, func(t *tx) error {
-		t.record(ctx, "plan", p.ID, 0, struct{}{}, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}, nil)
+		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		if _, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error
 	if err != nil {
 		return PatientFile{}, translate(ctx, err)
 	}
-	if err := s.recordRead(ctx, "patient", id, id); err != nil { // first, so that it is in the file
+	if err := s.recordRead(ctx, clinic.KindPatient, id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
 	t, err := s.snapshot(ctx)
@@ -70,7 +70,7 @@ func (s *Store) readFile(ctx context.Context, t *sqlx.Tx, id int64) (PatientFile
 	for i, r := range records {
 		people[i] = r.patient()
 	}
-	if err := s.withIdentifiers(ctx, t, people); err != nil {
+	if err := withIdentifiers(ctx, t, people); err != nil {
 		return f, err
 	}
 	f.Patient, f.Merged = people[0], people[1:]
@@ -198,22 +198,16 @@ func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withO
 				return err
 			}
 		}
-		if err := t.noteOfPatients(ctx, deleted, ids...); err != nil {
+		if err := t.announcePatientRecords(ctx, true, ids...); err != nil {
 			return err
 		}
 		for _, other := range ids {
 			if other != id {
-				t.note(clinic.ChangedPatient, other, struct{}{}, struct{}{})
+				t.announce(clinic.Touched(clinic.KindPatient, other, nil))
 			}
 		}
-		for _, statement := range erasures {
-			query, args, err := sqlx.In(statement, ids)
-			if err != nil {
-				return err
-			}
-			if _, err := t.exec(ctx, query, args...); err != nil {
-				return err
-			}
+		if err := t.erase(ctx, ids); err != nil {
+			return err
 		}
 		query, args, err := sqlx.In(`UPDATE patients SET erased_at = ?, updated_at = ? WHERE id IN (?)`, t.now, t.now, ids)
 		if err != nil {
@@ -227,31 +221,8 @@ func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withO
 			return err
 		}
 		p = row.patient()
-		t.record(ctx, "patient", id, id, struct{}{}, struct{ ErasedAt time.Time }{t.now}, &reason)
+		t.record(ctx, clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(reason))
 		return nil
 	}, &p)
 	return p, err
-}
-
-// erasures take away, each from one table, what tells who patients with these
-// ids are; a test holds them to the tables that refer to patients.
-var erasures = []string{
-	`UPDATE patients
-	 SET first_name = 'Erased', last_name = 'Patient', email = NULL, email_key = NULL, phone = NULL, phone_key = NULL,
-	     birth_date = NULL, version = version + 1, keys_of = version
-	 WHERE id IN (?)`,
-	`DELETE FROM patient_identifiers WHERE patient_id IN (?)`,
-	`DELETE FROM patient_names WHERE patient_id IN (?)`,
-	`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
-	 AND appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
-	`UPDATE appointment_event_overrides SET reason = 'erased'
-	 WHERE appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
-	`UPDATE appointments
-	 SET cancellation_note = NULL, override_reason = IF(override_reason IS NULL, NULL, 'erased')
-	 WHERE patient_id IN (?)`,
-	`UPDATE tickets SET note = NULL WHERE patient_id IN (?)`,
-	`UPDATE waitlist SET note = NULL, status = IF(status = 'waiting', 'withdrawn', status) WHERE patient_id IN (?)`,
-	`DELETE FROM holds WHERE patient_id IN (?)`,
-	`DELETE FROM idempotency_keys WHERE patient_id IN (?)`,
-	`DELETE FROM patient_secrets WHERE patient_id IN (?)`,
 }

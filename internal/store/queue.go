@@ -202,7 +202,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	for _, r := range rows {
 		tickets = append(tickets, positioned(r))
 	}
-	return *day, tickets, s.recordRead(ctx, "ticket", 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
+	return *day, tickets, s.recordRead(ctx, clinic.KindTicket, 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
 }
 
 // CallNext calls the patient who has waited longest for a doctor, since before midnight
@@ -282,7 +282,7 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 			return err
 		}
 		t.freeOf(before, *visit)
-		t.record(ctx, "appointment", visit.ID, visit.PatientID, before, *visit, nil)
+		t.record(ctx, clinic.Changed(clinic.KindAppointment, visit.ID, before, *visit))
 		return insertEvent(ctx, t, visit.ID, visit.Event(ctx, action, &from))
 	}, &k)
 	return k, err

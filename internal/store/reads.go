@@ -18,12 +18,12 @@ const maxReads = 200
 
 // recordRead writes down that patients' data was shown, before it is. Readers at
 // the same moment share one statement, and one flush to the disk.
-func (s *Store) recordRead(ctx context.Context, object string, id int64, patients ...int64) error {
+func (s *Store) recordRead(ctx context.Context, kind clinic.Kind, id int64, patients ...int64) error {
 	if clinic.AccessOf(ctx).Subject == "system" {
 		return nil // nobody sees it
 	}
 	e := newEntry(ctx, clinic.Instant(s.now()))
-	e.Action, e.Object = clinic.AuditSeen, object
+	e.Action, e.Object = clinic.AuditSeen, kind.String()
 	if id != 0 {
 		e.ObjectID = &id
 	}
@@ -127,14 +127,14 @@ func (s *Store) writeReads(batch []read) {
 	for i := range batch {
 		rows[i] = batch[i].row
 	}
-	st, err := s.takeStrand(ctx)
+	st, err := s.acquireChain(ctx)
 	if err == nil {
-		var end *strand
+		var end *chainTip
 		end, err = s.appendRows(ctx, s.db, st, rows)
 		if err == nil {
 			*st = *end
 		}
-		s.returnStrand(st, err == nil)
+		s.releaseChain(st, err == nil)
 	}
 	for _, r := range batch {
 		r.done <- err

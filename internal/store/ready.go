@@ -72,7 +72,7 @@ func newReadiness(dsn *mysql.Config) (*readiness, error) {
 // Ready reports whether the database can be read and written and has at least the
 // schema that this program needs, and which version it has. It answers within a
 // second, whatever hangs. Otherwise clinic.ErrUnavailable, with the cause, which
-// may be ErrWritesRefused or ErrSchemaBehind.
+// may be ErrWritesRefused, ErrSchemaBehind or *OtherZoneError.
 func (s *Store) Ready(ctx context.Context) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, translate(ctx, err)
@@ -143,6 +143,10 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 			Code:  clinic.CodeUnavailable,
 			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\" (%w)", version, needed, ErrSchemaBehind),
 		}
+	}
+	// A missing right to read it is warned of at the start.
+	if other, ok := errors.AsType[*OtherZoneError](s.checkZone(ctx, r.db)); ok {
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: other}
 	}
 	if s.macKey.Secret != nil {
 		// Primary key, no row.

@@ -48,9 +48,6 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 	}
 }
 
-// prunedObject is what an entry calls a chain that was pruned.
-const prunedObject = "audit_chain"
-
 // PruneAudit removes the entries of the audit trail that are older than an
 // instant, and returns how many. Each chain keeps its last entry, and where
 // it begins now; an entry says that it was done, so the rest can be verified as
@@ -90,7 +87,7 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 			if until == 0 {
 				return nil
 			}
-			t.record(ctx, prunedObject, chain, 0, struct{}{}, struct{ PrunedSeq int64 }{until}, nil)
+			t.record(ctx, clinic.Touched(clinic.KindAuditChain, chain, clinic.Members{"pruned_seq": until}))
 			if until == c.PrunedSeq {
 				return nil // said again, lest the entry that said it is pruned one day
 			}

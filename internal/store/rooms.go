@@ -22,7 +22,7 @@ func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, err
 		r.ID, err = t.insert(ctx, `
 			INSERT INTO rooms (name, is_active, version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?)`, r.Name, r.IsActive, r.Version, r.CreatedAt, r.UpdatedAt)
-		t.record(ctx, "room", r.ID, 0, nil, r, nil)
+		t.record(ctx, clinic.Created(clinic.KindRoom, r.ID, r))
 		t.freeByRule(0)
 		return err
 	}, &r)
@@ -80,7 +80,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 		if err := r.Check(); err != nil {
 			return err
 		}
-		t.record(ctx, "room", r.ID, 0, before, r, nil)
+		t.record(ctx, clinic.Changed(clinic.KindRoom, r.ID, before, r))
 		if r.IsActive && !before.IsActive {
 			t.freeByRule(0)
 		}
@@ -116,13 +116,13 @@ func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error 
 		if err := freeHoldsOf(ctx, t, "room_id", id); err != nil {
 			return err
 		}
-		if err := t.noteGone(ctx, "room", id); err != nil {
+		if err := t.recordCascade(ctx, clinic.KindRoom, id); err != nil {
 			return err
 		}
 		if err := unlistRoom(ctx, t, id); err != nil {
 			return err
 		}
-		t.record(ctx, "room", id, 0, r, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindRoom, id, r))
 		_, err = t.exec(ctx, `DELETE FROM rooms WHERE id = ?`, id)
 		return err
 	})

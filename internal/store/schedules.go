@@ -182,7 +182,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 		return nil
 	}
 	_ = t.Rollback() // before the line is written: who holds a connection must not wait for one
-	return s.recordRead(ctx, "patient", r.patient, r.patient)
+	return s.recordRead(ctx, clinic.KindPatient, r.patient, r.patient)
 }
 
 // reader reads schedules and looks for free slots in them.
@@ -320,14 +320,14 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 		return nil, nil
 	}
 	reach := clinic.Interval{Start: part.Start.Add(-clinic.MaxBuffer), End: part.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
-	busy, err := r.busyTimes(ctx, busyTimesOfDoctorsSQL, doctors, reach)
+	busy, err := r.occupied(ctx, doctorParty, doctors, reach)
 	if err != nil {
 		return nil, err
 	}
 	ask := r.slot
 	ask.Window = part
 	if ask.NeedsRoom && len(r.rooms) > 0 {
-		rooms, err := r.busyTimes(ctx, busyTimesOfRoomsSQL, r.rooms, reach)
+		rooms, err := r.occupied(ctx, roomParty, r.rooms, reach)
 		if err != nil {
 			return nil, err
 		}
@@ -338,7 +338,7 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 	if r.patientBusy != nil {
 		ask.PatientBusy = *r.patientBusy
 	} else if r.patient != 0 {
-		if ask.PatientBusy, err = r.patientBusyTimes(ctx, reach); err != nil {
+		if ask.PatientBusy, err = r.patientOccupied(ctx, reach); err != nil {
 			return nil, err
 		}
 	}
@@ -368,93 +368,35 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 	return slots, nil
 }
 
-// The occupied times, with buffers, of several doctors or rooms: appointments
-// and live holds. One bounded range for each of appointments_doctor or
-// appointments_room, and of holds_doctor or holds_room. Not locking: whoever
-// books decides again.
-const (
-	busyTimesOfDoctorsSQL = `
-	SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM appointments
-	WHERE doctor_id IN (?) AND start_time > ? AND start_time < ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?
-	UNION ALL
-	SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM holds
-	WHERE doctor_id IN (?) AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
-	busyTimesOfRoomsSQL = `
-	SELECT room_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM appointments
-	WHERE room_id IN (?) AND start_time > ? AND start_time < ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?
-	UNION ALL
-	SELECT room_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM holds
-	WHERE room_id IN (?) AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
-)
-
-func (r *reader) busyTimes(ctx context.Context, statement string, ids []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
-	from, to := reach(window)
-	statement, args, err := sqlx.In(statement, ids, from, to, r.except, ids, from, to, r.now, r.hold)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := r.q.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
-	busy := make(map[int64][]clinic.Interval, len(ids))
-	for rows.Next() {
-		var id int64
-		var i clinic.Interval
-		var before, after minutes
-		if err := rows.Scan(&id, &i.Start, &i.End, &before, &after); err != nil {
-			return nil, err
-		}
-		busy[id] = append(busy[id], clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
-	}
-	return busy, rows.Err()
+// occupied returns the occupied times of doctors or rooms around a window, by
+// appointments and live holds. Not locking: a booking decides again.
+func (r *reader) occupied(ctx context.Context, p party, ids []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
+	return occupiedTimes{
+		party: p, ids: ids, window: window, except: []int64{r.except}, holds: &liveHolds{r.now, r.hold},
+	}.read(ctx, r.q)
 }
 
-// patientBusyTimes is for the patient, without buffers, by appointments_patient.
-func (r *reader) patientBusyTimes(ctx context.Context, window clinic.Interval) ([]clinic.Interval, error) {
-	from, to := reach(window)
-	return intervals(ctx, r.q, `
-		SELECT start_time, end_time, 0, 0
-		FROM appointments
-		WHERE patient_id = ? AND start_time > ? AND start_time < ?
-		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?`,
-		r.patient, from, to, r.except)
+// patientOccupied returns the times of the patient's own appointments around a window.
+func (r *reader) patientOccupied(ctx context.Context, window clinic.Interval) ([]clinic.Interval, error) {
+	times, err := occupiedTimes{party: patientParty, ids: []int64{r.patient}, window: window, except: []int64{r.except}}.read(ctx, r.q)
+	return times[r.patient], err
 }
 
 // readOff reads time off by doctor, and closures under 0, that touch a window.
 // Indexes time_off_doctor (doctor_id, end_time) and closures_end (end_time).
 func readOff(ctx context.Context, q sqlx.QueryerContext, doctors []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
 	statement, args, err := sqlx.In(`
-		SELECT doctor_id, start_time, end_time
+		SELECT doctor_id, start_time, end_time, 0, 0
 		FROM time_off
 		WHERE doctor_id IN (?) AND end_time > ? AND start_time < ?
 		UNION ALL
-		SELECT 0, start_time, end_time
+		SELECT 0, start_time, end_time, 0, 0
 		FROM closures
 		WHERE end_time > ? AND start_time < ?`, doctors, window.Start, window.End, window.Start, window.End)
 	if err != nil {
 		return nil, err
 	}
-	var rows []struct {
-		DoctorID int64     `db:"doctor_id"`
-		Start    time.Time `db:"start_time"`
-		End      time.Time `db:"end_time"`
-	}
-	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
-		return nil, err
-	}
-	off := map[int64][]clinic.Interval{}
-	for _, r := range rows {
-		off[r.DoctorID] = append(off[r.DoctorID], clinic.Interval{Start: r.Start, End: r.End})
-	}
-	return off, nil
+	return timesByParty(ctx, q, statement, args...)
 }
 
 // readSuitableRooms lists the active rooms among ids, or all of them.

@@ -307,7 +307,23 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migra
 		return err
 	}
 	defer sc.dropLease(whole, conn)
+	if err := beginVersions(whole, conn); err != nil {
+		return err
+	}
 	return work(p, files)
+}
+
+// beginVersions inserts the first row of the table of versions, which goose asks for.
+// Goose makes the table and the row one after the other, and one that stops in between
+// leaves a table in which it finds no version at all. Nothing is done without the table.
+func beginVersions(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `
+		INSERT INTO `+versionTable+` (version_id, is_applied)
+		SELECT 0, 1 FROM (SELECT COUNT(*) AS n FROM `+versionTable+`) AS versions WHERE n = 0`)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
+		return nil
+	}
+	return err
 }
 
 // createDatabase creates the database when the server does not have it.

@@ -27,7 +27,7 @@ import (
 //
 // Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
 // or, with skip, none can; clinic.CodeValidationFailed, clinic.ErrStartInPast,
-// and those errors of decide that are not for want of time.
+// and those errors of decide that are not slot conflicts.
 func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.Recurrence, zone *time.Location, skip bool) (clinic.Series, []clinic.SeriesDate, error) {
 	b.Start = clinic.Instant(b.Start)
 	if err := b.Check(); err != nil {
@@ -74,7 +74,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 			switch {
 			case err == nil:
 				calendar.add(date)
-			case forWantOfTime(err) && errors.As(err, &refusal):
+			case isSlotConflict(err) && errors.As(err, &refusal):
 				refused++
 				dates = append(dates, clinic.SeriesDate{Start: start, Refusal: refusal})
 				if !skip && !t.looks {
@@ -89,7 +89,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 				if series.ID, err = insertSeries(ctx, t, series); err != nil {
 					return err
 				}
-				t.record(ctx, "series", series.ID, series.PatientID, nil, series, nil)
+				t.record(ctx, clinic.Created(clinic.KindSeries, series.ID, series))
 			}
 			date.SeriesID = &series.ID
 			booked := clinic.SeriesDate{Start: start}
@@ -163,7 +163,7 @@ func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 	if err != nil {
 		return series, translate(ctx, err)
 	}
-	return series, s.recordRead(ctx, "series", id, series.PatientID)
+	return series, s.recordRead(ctx, clinic.KindSeries, id, series.PatientID)
 }
 
 // CancelSeries cancels the dates in scope, all or none, each with its event. Errors:
@@ -182,7 +182,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := a.Cancel(t.now, reason, note); err != nil {
 				return err
 			}
-			t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
+			t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 			if err := updateAppointment(ctx, t, a); err != nil {
 				return err
 			}
@@ -191,7 +191,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			}
 			t.freeOf(before, a)
 		}
-		if err := countSeries(ctx, t, id); err != nil {
+		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
 		series, err = readSeries(ctx, t, id)
@@ -228,7 +228,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 			switch {
 			case err == nil:
 				report[i].Appointment = &a
-			case errors.As(err, &refusal) && (forWantOfTime(err) || errors.Is(err, clinic.ErrStartInPast)):
+			case errors.As(err, &refusal) && (isSlotConflict(err) || errors.Is(err, clinic.ErrStartInPast)):
 				refused++
 				report[i].Refusal = refusal
 			default:
@@ -241,7 +241,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 			}
 			return notMovedError{&clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}}
 		}
-		if err := countSeries(ctx, t, id); err != nil {
+		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
 		series, err = readSeries(ctx, t, id)
@@ -294,7 +294,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	if err := guardPatientOf(ctx, t, row.PatientID); err != nil {
 		return nil, nil, err
 	}
-	// Whoever changes a series or one of its dates holds the patient's guard.
+	// A transaction that changes a series or one of its dates holds the patient's guard.
 	var version int64
 	if err := t.GetContext(ctx, &version, `SELECT version FROM appointment_series WHERE id = ?`, id); err != nil {
 		return nil, nil, err
@@ -308,7 +308,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	}
 	for _, a := range dates {
 		if a.PatientID != row.PatientID || !slices.Contains(doctors, a.DoctorID) {
-			return nil, nil, errMoved // the guards taken are not those it needs now
+			return nil, nil, errStale // the guards taken are not those it needs now
 		}
 	}
 	series, err := row.series()
@@ -352,14 +352,14 @@ func insertSeries(ctx context.Context, t *tx, s clinic.Series) (int64, error) {
 		s.Rule, s.Zone.String(), s.PatientID, s.DoctorID, s.Start, s.Duration/time.Minute, s.MadeBy, s.Version, s.CreatedAt, s.UpdatedAt)
 }
 
-func countSeries(ctx context.Context, t *tx, id int64) error {
-	t.record(ctx, "series", id, 0, struct{}{}, struct{}{}, nil)
-	// Whose it is, for the feed.
-	err := t.GetContext(ctx, &t.changes[len(t.changes)-1].Place, `SELECT doctor_id AS doctorid, made_by_key AS madeby FROM appointment_series WHERE id = ?`, id)
-	if err != nil {
+// bumpSeriesVersion records that a series changed, by its dates.
+func bumpSeriesVersion(ctx context.Context, t *tx, id int64) error {
+	var of changeRow
+	if err := t.GetContext(ctx, &of, `SELECT doctor_id, made_by_key FROM appointment_series WHERE id = ?`, id); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
+	t.record(ctx, clinic.Touched(clinic.KindSeries, id, nil).For(clinic.Audience{DoctorID: of.DoctorID, MadeBy: of.MadeBy}))
+	_, err := t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
 	return err
 }
 

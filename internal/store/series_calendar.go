@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"mems/internal/clinic"
@@ -49,16 +48,18 @@ func (s *Store) readSeriesCalendar(ctx context.Context, t *tx, c clinic.Calendar
 		return p, nil, err
 	}
 	series.off, series.held = blocked.off, blocked.held
-	statement, args := busyOfDoctorOnDatesSQL(b, starts)
-	if series.doctorBusy, err = intervals(ctx, t, t.locking(statement), args...); err != nil {
+	ofDoctor, ofPatient := occupiedOnDates(b, starts, !t.looks)
+	times, err := ofDoctor.read(ctx, t)
+	if err != nil {
 		return p, nil, err
 	}
+	series.doctorBusy = times[b.DoctorID]
 	mayOverlap := slices.Contains(b.Override.Rules, clinic.RuleDoctorOverlap)
 	if len(series.doctorBusy) > 0 && !skip && !t.looks && !mayOverlap {
 		return p, series, nil
 	}
-	statement, args = busyOfPatientOnDatesSQL(b, starts)
-	series.patientBusy, err = intervals(ctx, t, t.locking(statement), args...)
+	times, err = ofPatient.read(ctx, t)
+	series.patientBusy = times[b.PatientID]
 	return p, series, err
 }
 
@@ -76,46 +77,15 @@ func (s *seriesCalendar) add(b clinic.Booking) {
 	s.doctorBusy, s.patientBusy = append(s.doctorBusy, b.Busy()), append(s.patientBusy, b.Time())
 }
 
-// busyOfDoctorOnDatesSQL is busyTimesOfDoctorSQL for every date of a series: a bounded
-// range of appointments_doctor for each. Only what overlaps a date stays locked.
-func busyOfDoctorOnDatesSQL(b clinic.Booking, starts []time.Time) (statement string, args []any) {
-	args = []any{b.DoctorID}
+// occupiedOnDates asks for the times of the doctor and of the patient that overlap a date
+// of a series: a bounded range of the index for each date.
+func occupiedOnDates(b clinic.Booking, starts []time.Time, locking bool) (ofDoctor, ofPatient occupiedTimes) {
+	ofDoctor = occupiedTimes{party: doctorParty, ids: []int64{b.DoctorID}, locking: locking, forced: true}
+	ofPatient = occupiedTimes{party: patientParty, ids: []int64{b.PatientID}, locking: locking, forced: true}
 	for _, start := range starts {
 		b.Start = start
-		busy := b.Busy()
-		from, to := reach(busy)
-		args = append(args, from, to, busy.End, busy.Start)
+		ofDoctor.overlapping = append(ofDoctor.overlapping, b.Busy())
+		ofPatient.overlapping = append(ofPatient.overlapping, b.Time())
 	}
-	// Safety: the text is one constant, repeated.
-	return `
-	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM appointments FORCE INDEX (appointments_doctor)
-	WHERE doctor_id = ?
-	  AND (` + oneOf(`start_time > ? AND start_time < ?
-	    AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-	    AND end_time + INTERVAL buffer_after_minutes MINUTE > ?`, len(starts)) + `)
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	FOR UPDATE`, args
-}
-
-// busyOfPatientOnDatesSQL is busyTimesOfPatientSQL for every date of a series, by
-// ranges of appointments_patient.
-func busyOfPatientOnDatesSQL(b clinic.Booking, starts []time.Time) (statement string, args []any) {
-	args = []any{b.PatientID}
-	for _, start := range starts {
-		args = append(args, start.Add(-clinic.MaxDuration), start.Add(b.Duration), start)
-	}
-	// Safety: the text is one constant, repeated.
-	return `
-	SELECT start_time, end_time, 0, 0
-	FROM appointments FORCE INDEX (appointments_patient)
-	WHERE patient_id = ?
-	  AND (` + oneOf(`start_time > ? AND start_time < ? AND end_time > ?`, len(starts)) + `)
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	FOR UPDATE`, args
-}
-
-// oneOf is a condition that one of n must hold.
-func oneOf(condition string, n int) string {
-	return strings.Join(slices.Repeat([]string{condition}, n), ` OR `)
+	return ofDoctor, ofPatient
 }

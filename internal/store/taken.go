@@ -111,7 +111,7 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*t
 		}
 	}
 	begun := stopwatch()
-	if err = s.look(ctx, body); !forWantOfTime(err) {
+	if err = s.look(ctx, body); !isSlotConflict(err) {
 		return false, nil
 	}
 	s.observe.transaction(begun, &err)
@@ -123,19 +123,9 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*t
 // (doctor_id, start_time), which end with the first row found; forced, because a small
 // clinic's statistics suggest others.
 func takenSQL(w wantedTime, now time.Time) (statement string, args []any) {
-	from, to := reach(w.time)
-	return `
-		SELECT EXISTS (
-		  SELECT 1 FROM appointments FORCE INDEX (appointments_doctor)
-		  WHERE doctor_id = ? AND start_time > ? AND start_time < ?
-		    AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-		    AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
-		    AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?)
-		OR EXISTS (
-		  SELECT 1 FROM holds FORCE INDEX (holds_doctor)
-		  WHERE doctor_id = ? AND start_time > ? AND start_time < ?
-		    AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-		    AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
-		    AND expires_at > ? AND token <> ?)`,
-		[]any{w.doctor, from, to, w.time.End, w.time.Start, w.except, w.doctor, from, to, w.time.End, w.time.Start, now, w.hold}
+	condition, args := occupiedTimes{
+		party: doctorParty, ids: []int64{w.doctor}, overlapping: []clinic.Interval{w.time}, except: []int64{w.except},
+		holds: &liveHolds{now, w.hold}, forced: true,
+	}.takenSQL()
+	return `SELECT ` + condition, args
 }

@@ -42,7 +42,7 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 	if err := positionOf(ctx, s.db, &k); err != nil {
 		return k, translate(ctx, err)
 	}
-	return k, s.recordRead(ctx, "ticket", k.ID, k.PatientID)
+	return k, s.recordRead(ctx, clinic.KindTicket, k.ID, k.PatientID)
 }
 
 // sameRecord reports whether two references lead to the same record, or both to none.
@@ -91,14 +91,14 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 		return clinic.Ticket{}, nil, err
 	}
 	if row.DoctorID != party.Doctor || row.PatientID != party.Patient || !sameRecord(row.AppointmentID, party.Visit) {
-		return clinic.Ticket{}, nil, errMoved // the guards taken are not those it needs now
+		return clinic.Ticket{}, nil, errStale // the guards taken are not those it needs now
 	}
 	if party.Visit == nil {
 		return row.ticket(), nil, nil
 	}
 	visit, err := readAppointment(ctx, t, *party.Visit)
 	if err == nil && visit.DoctorID != *party.Visits {
-		err = errMoved
+		err = errStale
 	}
 	return row.ticket(), &visit, err
 }
@@ -148,12 +148,12 @@ func (s *Store) insertTicket(ctx context.Context, t *tx, k *clinic.Ticket) error
 	if err != nil {
 		return err
 	}
-	t.record(ctx, "ticket", k.ID, k.PatientID, nil, *k, nil)
+	t.record(ctx, clinic.Created(clinic.KindTicket, k.ID, *k))
 	return positionOf(ctx, t, k)
 }
 
 func updateTicket(ctx context.Context, t *tx, before, k clinic.Ticket) error {
-	t.record(ctx, "ticket", k.ID, k.PatientID, before, k, nil)
+	t.record(ctx, clinic.Changed(clinic.KindTicket, k.ID, before, k))
 	_, err := t.exec(ctx, `
 		UPDATE tickets
 		SET status = ?, appointment_id = ?, note = ?, transferred_to = ?, called_at = ?, version = ?, updated_at = ?

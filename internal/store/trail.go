@@ -38,52 +38,52 @@ func NewMACKey(secret []byte) MACKey {
 	return MACKey{ID: hash[:4], Secret: secret}
 }
 
-// strand is the end of a chain that this process writes to.
-type strand struct {
+// chainTip is the end of a chain that this process writes to.
+type chainTip struct {
 	id, seq int64
 	hash    []byte
 	begin   []byte // the hash that the chain begins with
 	sealed  int64  // the seq that the chain's row tells
 }
 
-// strands are the chains of this process.
-type strands struct {
+// chainTips are the chains of this process.
+type chainTips struct {
 	mu   sync.Mutex
-	free []*strand
-	ends map[int64]strand // by chain, as of its last commit; sealed as of its last seal
+	free []*chainTip
+	ends map[int64]chainTip // by chain, as of its last commit; sealed as of its last seal
 }
 
-// takeStrand lends a chain, a new one if all are in use. It is called before the
+// acquireChain lends a chain, a new one if all are in use. It is called before the
 // transaction begins: a second connection in the middle of one could wait for
 // ever when the pool is used up.
-func (s *Store) takeStrand(ctx context.Context) (*strand, error) {
-	s.strands.mu.Lock()
-	if n := len(s.strands.free); n > 0 {
-		st := s.strands.free[n-1]
-		s.strands.free = s.strands.free[:n-1]
-		s.strands.mu.Unlock()
+func (s *Store) acquireChain(ctx context.Context) (*chainTip, error) {
+	s.chainTips.mu.Lock()
+	if n := len(s.chainTips.free); n > 0 {
+		st := s.chainTips.free[n-1]
+		s.chainTips.free = s.chainTips.free[:n-1]
+		s.chainTips.mu.Unlock()
 		return st, nil
 	}
-	s.strands.mu.Unlock()
+	s.chainTips.mu.Unlock()
 	return s.startChain(ctx)
 }
 
-// returnStrand takes a chain back. One of which the end is not known is not used
+// releaseChain takes a chain back. One of which the end is not known is not used
 // again.
-func (s *Store) returnStrand(st *strand, usable bool) {
-	s.strands.mu.Lock()
-	defer s.strands.mu.Unlock()
+func (s *Store) releaseChain(st *chainTip, usable bool) {
+	s.chainTips.mu.Lock()
+	defer s.chainTips.mu.Unlock()
 	end := *st
-	end.sealed = s.strands.ends[st.id].sealed
-	s.strands.ends[st.id] = end
+	end.sealed = s.chainTips.ends[st.id].sealed
+	s.chainTips.ends[st.id] = end
 	if usable {
-		s.strands.free = append(s.strands.free, st)
+		s.chainTips.free = append(s.chainTips.free, st)
 	}
 }
 
 // startChain begins a chain, bound to the one begun before it. Lock: the root's
 // row, for this alone.
-func (s *Store) startChain(ctx context.Context) (*strand, error) {
+func (s *Store) startChain(ctx context.Context) (*chainTip, error) {
 	t, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (s *Store) startChain(ctx context.Context) (*strand, error) {
 			return nil, err
 		}
 	}
-	return &strand{id: id, hash: hash, begin: hash}, t.Commit()
+	return &chainTip{id: id, hash: hash, begin: hash}, t.Commit()
 }
 
 func chainHash(before []byte, at time.Time, key MACKey) []byte {
@@ -184,35 +184,28 @@ func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
 	return e
 }
 
-// record notes a change for the trail, which is written when the transaction
-// commits, and for the feed. before is nil for a new record, after for one that is
-// gone; patient is 0 when it concerns none.
-func (t *tx) record(ctx context.Context, object string, id, patient int64, before, after any, reason *string) {
+// record keeps a change for the audit trail and, where the feed has its kind, for the
+// feed. Both are written when the transaction commits.
+func (t *tx) record(ctx context.Context, c clinic.ChangeRecord) {
 	e := newEntry(ctx, t.now)
-	e.Action, e.Object, e.Reason = clinic.AuditChanged, object, reason
-	switch {
-	case before == nil:
-		e.Action = clinic.AuditCreated
-	case after == nil:
-		e.Action = clinic.AuditDeleted
+	e.Action, e.Object, e.Reason = c.Action, c.Kind.String(), c.Reason
+	if c.ID != 0 {
+		e.ObjectID = &c.ID
 	}
-	if id != 0 {
-		e.ObjectID = &id
-	}
-	if patient != 0 {
+	if patient := c.PatientID(); patient != 0 {
 		e.PatientID = &patient
 	}
-	e.Changes = clinic.Diff(before, after)
+	e.Changes = clinic.Diff(c.Before, c.After)
 	t.trail = append(t.trail, e)
-	if clinic.IsChangeObject(object) {
-		t.note(clinic.ChangeObject(object), id, before, after)
+	if c.Kind.InFeed() {
+		t.announce(c)
 	}
 }
 
-// recordMany notes one change of many records at once, for the trail alone.
-func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, object string, patients []int64) {
+// recordMany keeps one change of many records, for the trail alone.
+func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, kind clinic.Kind, patients []int64) {
 	e := newEntry(ctx, t.now)
-	e.Action, e.Object, e.PatientIDs = action, object, patients
+	e.Action, e.Object, e.PatientIDs = action, kind.String(), patients
 	t.trail = append(t.trail, e)
 }
 
@@ -222,7 +215,7 @@ var errUnrecorded = errors.New("store: a change without an entry in the audit tr
 
 // writeTrail appends what was noted to the chain: one statement, the last one of
 // its transaction but for the answer to a request with an Idempotency-Key.
-func (s *Store) writeTrail(ctx context.Context, t *tx, st *strand) (*strand, error) {
+func (s *Store) writeTrail(ctx context.Context, t *tx, st *chainTip) (*chainTip, error) {
 	if len(t.trail) == 0 {
 		if t.wrote && !t.bookkeeping {
 			return nil, errUnrecorded
@@ -240,8 +233,8 @@ func (s *Store) writeTrail(ctx context.Context, t *tx, st *strand) (*strand, err
 }
 
 // appendRows inserts entries at the end of a chain and returns its new end.
-func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *strand, rows []auditRow) (*strand, error) {
-	end := &strand{id: st.id, seq: st.seq, hash: st.hash, begin: st.begin}
+func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *chainTip, rows []auditRow) (*chainTip, error) {
+	end := &chainTip{id: st.id, seq: st.seq, hash: st.hash, begin: st.begin}
 	var args []any
 	for i := range rows {
 		r := &rows[i]
@@ -305,7 +298,7 @@ func patientSecret(ctx context.Context, q secretKeeper, patient int64) ([]byte, 
 	_, _ = rand.Read(secret) // never fails
 	_, err = q.ExecContext(ctx, `INSERT INTO patient_secrets (patient_id, secret) VALUES (?, ?)`, patient, secret)
 	if isDuplicate(err) {
-		return nil, errMoved // somebody else made it meanwhile
+		return nil, errStale // somebody else made it meanwhile
 	}
 	return secret, err
 }

@@ -170,14 +170,14 @@ func (s *Store) sealOlder(ctx context.Context, t *sqlx.Tx, chains []chainRow, be
 // sealChains writes the ends of this process's chains to their rows: of those that are
 // lent, as of the last commit.
 func (s *Store) sealChains(ctx context.Context) error {
-	s.strands.mu.Lock()
-	var ends []strand
-	for _, end := range s.strands.ends {
+	s.chainTips.mu.Lock()
+	var ends []chainTip
+	for _, end := range s.chainTips.ends {
 		if end.sealed < end.seq {
 			ends = append(ends, end)
 		}
 	}
-	s.strands.mu.Unlock()
+	s.chainTips.mu.Unlock()
 	for _, end := range ends {
 		// Primary key; no other process writes this row.
 		statement, args := `UPDATE audit_chains SET sealed_seq = ?, sealed_hash = ?`, []any{end.seq, end.hash}
@@ -188,11 +188,11 @@ func (s *Store) sealChains(ctx context.Context) error {
 		if _, err := s.db.ExecContext(ctx, statement+` WHERE id = ? AND sealed_seq < ?`, append(args, end.id, end.seq)...); err != nil {
 			return err
 		}
-		s.strands.mu.Lock()
-		now := s.strands.ends[end.id]
+		s.chainTips.mu.Lock()
+		now := s.chainTips.ends[end.id]
 		now.sealed = end.seq
-		s.strands.ends[end.id] = now
-		s.strands.mu.Unlock()
+		s.chainTips.ends[end.id] = now
+		s.chainTips.mu.Unlock()
 	}
 	return nil
 }

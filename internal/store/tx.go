@@ -40,7 +40,7 @@ type tx struct {
 	withdrawn []clinic.Interval
 	trail     []clinic.AuditEntry
 	// changes are for the feed.
-	changes  []clinic.RecordChange
+	changes  []clinic.FeedChange
 	ofSeries []dateOfSeries // appointments among them
 }
 
@@ -48,9 +48,9 @@ type tx struct {
 // nothing in the way.
 var errFree = errors.New("nothing is in the way")
 
-// errMoved asks for another attempt: what was read before the locks were taken
+// errStale asks for another attempt: what was read before the locks were taken
 // is no longer so.
-var errMoved = errors.New("changed while waiting for a lock")
+var errStale = errors.New("changed while waiting for a lock")
 
 // inTx runs body in a transaction and commits. body may run several times, so
 // it must have no effect outside the transaction.
@@ -61,15 +61,14 @@ var errMoved = errors.New("changed while waiting for a lock")
 // the change may have been made, and repeating it would answer a caller that
 // its own booking is in the way.
 //
-// A refusal for want of time is decided once more in a transaction that locks
-// nothing and offers alternatives: looking for these under the guards would keep
-// everybody waiting who wants the same time, only to be refused as well. When
-// what was in the way is gone by then, body runs again.
+// When a slot is taken, the decision is repeated on a lock-free snapshot that also
+// collects alternatives: searching under the guards would block every other request
+// for that slot. When the slot is free on the snapshot, body runs again.
 //
-// Whatever body changes it must record for the audit trail, or nothing of it is
-// committed. answer is what the caller is answered with, as pointers that body
-// fills in: with an idempotency key it is kept in the same transaction, and when
-// the key was used before, it is the answer of then and body does not run.
+// body must record every change; a transaction with unrecorded changes is rolled
+// back. answer is what the caller receives, as pointers that body fills in: with an
+// idempotency key it is stored in the same transaction, and a replayed key returns
+// the stored answer without running body.
 func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) error {
 	return s.inTxUnlessTaken(ctx, wantedTime{}, body, answer...)
 }
@@ -83,7 +82,7 @@ func (s *Store) inTxUnlessTaken(ctx context.Context, wanted wantedTime, body fun
 	if !refused {
 		freed, err = s.try(ctx, body, answer)
 	}
-	if wanted.doctor != 0 && forWantOfTime(err) {
+	if wanted.doctor != 0 && isSlotConflict(err) {
 		s.refused.note(wanted.doctor, clinic.Instant(s.now()))
 	}
 	if freed {
@@ -105,7 +104,7 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 			return freed, nil
 		}
 		s.reportBackstop(ctx, err)
-		if forWantOfTime(err) {
+		if isSlotConflict(err) {
 			looked := s.look(ctx, body)
 			if !errors.Is(looked, errFree) && !isTransient(looked) {
 				return false, translate(ctx, looked)
@@ -132,12 +131,12 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 }
 
 func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any) (freed bool, err error) {
-	st, err := s.takeStrand(ctx)
+	st, err := s.acquireChain(ctx)
 	if err != nil {
 		return false, err
 	}
 	known := true // where the chain ends
-	defer func() { s.returnStrand(st, known) }()
+	defer func() { s.releaseChain(st, known) }()
 	begun, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return false, err
@@ -161,13 +160,13 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 
 // run does all of a transaction but its COMMIT and returns the new end of
 // the chain, nil when an earlier answer was given instead.
-func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error, answer []any) (*strand, error) {
+func (s *Store) run(ctx context.Context, t *tx, st *chainTip, body func(*tx) error, answer []any) (*chainTip, error) {
 	once := onceOf(ctx)
 	if once == nil || len(answer) == 0 {
 		if err := s.runBody(ctx, t, body); err != nil {
 			return nil, err
 		}
-		return s.writeDown(ctx, t, st)
+		return s.flushRecords(ctx, t, st)
 	}
 	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 		return nil, err
@@ -175,7 +174,7 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 	if err := s.runBody(ctx, t, body); err != nil {
 		return nil, err
 	}
-	end, err := s.writeDown(ctx, t, st)
+	end, err := s.flushRecords(ctx, t, st)
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +189,8 @@ func (s *Store) runBody(ctx context.Context, t *tx, body func(*tx) error) error 
 	return s.offerUnderGuard(ctx, t)
 }
 
-// writeDown writes what was done for the feed and for the trail.
-func (s *Store) writeDown(ctx context.Context, t *tx, st *strand) (*strand, error) {
+// flushRecords writes what was done for the feed and for the trail.
+func (s *Store) flushRecords(ctx context.Context, t *tx, st *chainTip) (*chainTip, error) {
 	if err := writeFreed(ctx, t); err != nil {
 		return nil, err
 	}
@@ -218,8 +217,8 @@ func commit(t *tx) error {
 	}
 }
 
-// forWantOfTime reports whether a refusal says that a time is taken.
-func forWantOfTime(err error) bool {
+// isSlotConflict reports whether a refusal says that a time is taken.
+func isSlotConflict(err error) bool {
 	var refusal *clinic.Error
 	if errors.As(err, &replay{}) || errors.As(err, &notMovedError{}) {
 		return false

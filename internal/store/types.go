@@ -33,7 +33,7 @@ func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clini
 			                               specializations, doctor_ids, needs_room, room_ids, is_active,
 			                               version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(typeArgs(k), k.CreatedAt, k.UpdatedAt)...)
-		t.record(ctx, "appointment_type", k.ID, 0, nil, k, nil)
+		t.record(ctx, clinic.Created(clinic.KindAppointmentType, k.ID, k))
 		return err
 	}, &k)
 	return k, err
@@ -122,7 +122,7 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 
 // updateType writes a type whose row is locked, and records the change.
 func updateType(ctx context.Context, t *tx, before, k clinic.AppointmentType) error {
-	t.record(ctx, "appointment_type", k.ID, 0, before, k, nil)
+	t.record(ctx, clinic.Changed(clinic.KindAppointmentType, k.ID, before, k))
 	_, err := t.exec(ctx, `
 		UPDATE appointment_types
 		SET name = ?, duration_minutes = ?, buffer_before_minutes = ?, buffer_after_minutes = ?, colour = ?,
@@ -149,10 +149,10 @@ func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error 
 		if err := freeHoldsOf(ctx, t, "type_id", id); err != nil {
 			return err
 		}
-		if err := t.noteGone(ctx, "appointment_type", id); err != nil {
+		if err := t.recordCascade(ctx, clinic.KindAppointmentType, id); err != nil {
 			return err
 		}
-		t.record(ctx, "appointment_type", id, 0, k, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindAppointmentType, id, k))
 		_, err = t.exec(ctx, `DELETE FROM appointment_types WHERE id = ?`, id)
 		return err
 	})

@@ -44,7 +44,7 @@ func (r *reader) readUsualHours(ctx context.Context, window clinic.Interval, zon
 		args = append(args, id, window.Start.Add(-usualSince), window.End, sample)
 	}
 	// Safety: the text is one constant, repeated.
-	times, err := busyByParty(ctx, r.q, strings.Join(of, ` UNION ALL `), args...)
+	times, err := timesByParty(ctx, r.q, strings.Join(of, ` UNION ALL `), args...)
 	if err != nil {
 		return err
 	}

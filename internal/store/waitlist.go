@@ -67,7 +67,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err != nil {
 			return err
 		}
-		t.record(ctx, "waitlist_entry", e.ID, e.PatientID, nil, e, nil)
+		t.record(ctx, clinic.Created(clinic.KindWaitlistEntry, e.ID, e))
 		if free == nil {
 			if more {
 				t.freeForEntry(e.ID) // look further after the commit
@@ -140,7 +140,7 @@ func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEnt
 	if err != nil {
 		return e, translate(ctx, err)
 	}
-	return e, s.recordRead(ctx, "waitlist_entry", e.ID, e.PatientID)
+	return e, s.recordRead(ctx, clinic.KindWaitlistEntry, e.ID, e.PatientID)
 }
 
 // readEntry reads an entry within reach. Primary key.
@@ -197,7 +197,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 		}
 	}
 	p := page(items, q.Limit)
-	return p, s.recordRead(ctx, "waitlist_entry", 0, idsOf(p.Items, func(e clinic.WaitlistEntry) int64 { return e.PatientID })...)
+	return p, s.recordRead(ctx, clinic.KindWaitlistEntry, 0, idsOf(p.Items, func(e clinic.WaitlistEntry) int64 { return e.PatientID })...)
 }
 
 // WithdrawWaitlistEntry takes a patient off the waitlist; a time that is on offer
@@ -327,11 +327,11 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		if err != nil || len(ids) == 0 {
 			return err // somebody was faster
 		}
-		err = t.noteRows(ctx, clinic.ChangedWaitlistEntry, updated, `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE id IN (?)`, ids)
+		err = t.announceRows(ctx, clinic.KindWaitlistEntry, clinic.VerbUpdated, `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE id IN (?)`, ids)
 		if err != nil {
 			return err
 		}
-		t.recordMany(ctx, clinic.AuditChanged, "waitlist_entry", nil)
+		t.recordMany(ctx, clinic.AuditChanged, clinic.KindWaitlistEntry, nil)
 		query, args, err := sqlx.In(`UPDATE waitlist SET status = ?, version = version + 1, updated_at = ? WHERE id IN (?)`, clinic.WaitlistExpired, t.now, ids)
 		if err != nil {
 			return err
@@ -387,7 +387,7 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end
 		return err
 	}
 	h := row.hold()
-	t.note(clinic.ChangedHold, h.ID, h, nil)
+	t.announce(clinic.Deleted(clinic.KindHold, h.ID, h))
 	t.freeHold(h, true)
 	if e.Status == clinic.WaitlistWaiting {
 		t.freeForEntry(e.ID) // what became free meanwhile
@@ -424,7 +424,7 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 	}
 	e, err := row.entry()
 	if err == nil && e.Offer != nil && (party.Doctor == nil || *party.Doctor != e.Offer.Slot.DoctorID) {
-		err = errMoved // the guard taken is not the one it needs now
+		err = errStale // the guard taken is not the one it needs now
 	}
 	return e, err
 }
@@ -435,7 +435,7 @@ func updateEntry(ctx context.Context, t *tx, e clinic.WaitlistEntry) error {
 	if o := e.Offer; o != nil {
 		hold, doctor, start, expires = &o.HoldID, &o.Slot.DoctorID, &o.Slot.Time.Start, &o.ExpiresAt
 	}
-	t.record(ctx, "waitlist_entry", e.ID, e.PatientID, struct{}{}, e, nil)
+	t.record(ctx, clinic.Touched(clinic.KindWaitlistEntry, e.ID, e))
 	_, err := t.exec(ctx, `
 		UPDATE waitlist
 		SET status = ?, offer_id = ?, offered_doctor = ?, offered_start = ?, offer_expires_at = ?, missed_offers = ?,

@@ -33,7 +33,7 @@ type freedRow struct {
 	Through int64 `db:"after_entry"`
 }
 
-// laterKey marks a context in which freed times are offered by whoever set it.
+// laterKey marks a context in which freed times are offered by the caller that set it.
 type laterKey struct{}
 
 // offerLater puts off offering freed times until the caller does it: to the end of a
@@ -336,7 +336,7 @@ func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 	if h.ID, err = insertHold(ctx, t, h); err != nil {
 		return false, err
 	}
-	t.note(clinic.ChangedHold, h.ID, nil, h)
+	t.announce(clinic.Created(clinic.KindHold, h.ID, h))
 	e.Status = clinic.WaitlistOffered
 	e.Offer = &clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt}
 	e.Version++
@@ -398,7 +398,7 @@ func (s *Store) withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may
 		if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, h.ID); err != nil {
 			return err
 		}
-		t.note(clinic.ChangedHold, h.ID, h, nil)
+		t.announce(clinic.Deleted(clinic.KindHold, h.ID, h))
 		t.freeHold(h, h.DoctorID == b.DoctorID)
 		t.freeForEntry(e.ID)
 	}

@@ -130,14 +130,14 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 		}
 	}
 	reach := clinic.Interval{Start: window.Start.Add(-clinic.MaxBuffer), End: window.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
-	busy, err := m.r.busyTimes(ctx, busyTimesOfDoctorsSQL, m.r.doctors, reach)
+	busy, err := m.r.occupied(ctx, doctorParty, m.r.doctors, reach)
 	if err != nil {
 		return nil, err
 	}
 	ask := m.r.slot
 	ask.Window = window
 	if ask.NeedsRoom && len(m.r.rooms) > 0 {
-		rooms, err := m.r.busyTimes(ctx, busyTimesOfRoomsSQL, m.r.rooms, reach)
+		rooms, err := m.r.occupied(ctx, roomParty, m.r.rooms, reach)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +145,7 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 			ask.Rooms = append(ask.Rooms, rooms[id])
 		}
 	}
-	own, err := m.r.patientBusyTimes(ctx, reach)
+	own, err := m.r.patientOccupied(ctx, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -182,14 +182,15 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 // waitlist_missed. A merge takes the appointments, and so this, along.
 func (m *matcher) neverAgain(ctx context.Context, doctor int64, window clinic.Interval) ([]clinic.Interval, error) {
 	from, to := reach(window)
-	return intervals(ctx, m.r.q, `
-		SELECT e.start_time, e.start_time + INTERVAL e.duration_minutes MINUTE, 0, 0
+	times, err := timesByParty(ctx, m.r.q, `
+		SELECT 0, e.start_time, e.start_time + INTERVAL e.duration_minutes MINUTE, 0, 0
 		FROM appointments AS a
 		JOIN appointment_events AS e ON e.appointment_id = a.id
 		WHERE a.patient_id = ? AND e.doctor_id = ? AND e.start_time > ? AND e.start_time < ?
 		UNION ALL
-		SELECT start_time, start_time + INTERVAL ? MINUTE, 0, 0
+		SELECT 0, start_time, start_time + INTERVAL ? MINUTE, 0, 0
 		FROM waitlist_missed
 		WHERE waitlist_id = ? AND doctor_id = ? AND start_time > ? AND start_time < ?`,
 		m.e.PatientID, doctor, from, to, m.e.Duration/time.Minute, m.e.ID, doctor, from, to)
+	return times[0], err
 }

@@ -33,7 +33,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 		if err != nil {
 			return err
 		}
-		t.record(ctx, "webhook", w.ID, 0, nil, w, nil)
+		t.record(ctx, clinic.Created(clinic.KindWebhook, w.ID, w))
 		return nil
 	}, &w, &secret)
 	return w, secret, err
@@ -128,7 +128,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) err
 		if err := match.check(w.Version); err != nil {
 			return err
 		}
-		t.record(ctx, "webhook", id, 0, w, nil, nil)
+		t.record(ctx, clinic.Deleted(clinic.KindWebhook, id, w))
 		_, err = t.exec(ctx, `DELETE FROM webhooks WHERE id = ?`, id)
 		return err
 	})
@@ -159,7 +159,7 @@ func (s *Store) writeWebhook(ctx context.Context, t *tx, id int64, match Version
 	}
 	w.Version++
 	w.UpdatedAt = t.now
-	t.record(ctx, "webhook", id, 0, before, w, nil)
+	t.record(ctx, clinic.Changed(clinic.KindWebhook, id, before, w))
 	_, err = t.exec(ctx, `
 		UPDATE webhooks
 		SET url = ?, description = ?, types = ?, enabled = ?, disabled_reason = ?, version = ?, updated_at = ?

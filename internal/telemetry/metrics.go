@@ -80,7 +80,7 @@ func newMetrics(cfg Config) *metrics {
 		}, []string{"outcome"}),
 		guards: in.NewHistogram(prometheus.HistogramOpts{
 			Name: "mems_guard_wait_seconds", Buckets: buckets,
-			Help: "Time that writing a guard row (doctor, patient, room) took: the wait for whoever books the same.",
+			Help: "Time that writing a guard row (doctor, patient, room) took: the wait for other bookings of the same.",
 		}),
 		attempts: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_webhook_attempts_total",

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"mems/internal/clinic"
-	"mems/internal/store"
 )
 
 // The doctors of a record are those whose guards its changes take: of a series,
@@ -31,18 +30,18 @@ func TestDoctorsOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		kind store.Record
+		kind clinic.Kind
 		id   int64
 		want []int64
 	}{
-		{store.RecordAppointment, series.Appointments[0].ID, f.doctors[:1]},
-		{store.RecordAppointment, moved, f.doctors[2:]},
-		{store.RecordAppointment, 999_999, nil},
-		{store.RecordSeries, series.ID, []int64{f.doctors[0], f.doctors[2]}},
-		{store.RecordHold, hold.ID, f.doctors[1:2]},
-		{store.RecordPlan, 1, nil},
-		{store.RecordTicket, 1, nil},
-		{store.RecordWaitlistEntry, 1, nil},
+		{clinic.KindAppointment, series.Appointments[0].ID, f.doctors[:1]},
+		{clinic.KindAppointment, moved, f.doctors[2:]},
+		{clinic.KindAppointment, 999_999, nil},
+		{clinic.KindSeries, series.ID, []int64{f.doctors[0], f.doctors[2]}},
+		{clinic.KindHold, hold.ID, f.doctors[1:2]},
+		{clinic.KindPlan, 1, nil},
+		{clinic.KindTicket, 1, nil},
+		{clinic.KindWaitlistEntry, 1, nil},
 	} {
 		got, err := f.store.DoctorsOf(t.Context(), c.kind, c.id)
 		slices.Sort(got)

@@ -1,0 +1,618 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// Each check is given made-up stories: sound ones, and for each fault that it is to find
+// one that has it. A check that cannot fail would prove nothing.
+
+type tale struct {
+	name    string
+	happens func(s *story)
+	sound   bool
+}
+
+// try runs a check on stories.
+func tryCheck(t *testing.T, judge func(w *world) check, cases []tale) {
+	t.Helper()
+	for _, c := range cases {
+		s := newStory()
+		c.happens(s)
+		verdict(t, c.name, judge(s.world(t)), c.sound)
+	}
+}
+
+// stand puts appointments into the tables of a story.
+func (s *story) stand(list ...appointmentRow) {
+	for i, a := range list {
+		a.ID, a.Status = int64(i+1), cmpOr(a.Status, "scheduled")
+		s.tables.appointments[a.ID] = a
+	}
+}
+
+func cmpOr(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func TestNoOverlapFindsFaults(t *testing.T) {
+	at := func(doctor, patient, room int64, from, to int) appointmentRow {
+		return appointmentRow{appointment: appointment{
+			Doctor: doctor, Patient: patient, Room: room,
+			Start: nine.Add(time.Duration(from) * time.Minute), End: nine.Add(time.Duration(to) * time.Minute),
+		}}
+	}
+	over := func(a appointmentRow) appointmentRow { a.doctorOverbooked = true; return a }
+	twice := func(a appointmentRow) appointmentRow { a.patientOverbooked = true; return a }
+	after := func(a appointmentRow, minutes int) appointmentRow { a.After = minutes; return a }
+	gone := func(a appointmentRow) appointmentRow { a.Status = "cancelled"; return a }
+	for name, c := range map[string]struct {
+		list  []appointmentRow
+		sound bool
+	}{
+		"BackToBack":         {[]appointmentRow{at(1, 1, 1, 0, 30), at(1, 1, 1, 30, 60)}, true},
+		"Cancelled":          {[]appointmentRow{at(1, 1, 1, 0, 30), gone(at(1, 1, 1, 0, 30))}, true},
+		"Overbooked":         {[]appointmentRow{at(3, 1, 1, 0, 30), over(at(3, 2, 2, 15, 45))}, true},
+		"PatientOverbooked":  {[]appointmentRow{at(1, 1, 1, 0, 30), twice(at(2, 1, 2, 15, 45))}, true},
+		"PatientInTheBuffer": {[]appointmentRow{after(at(1, 1, 1, 0, 30), 10), at(2, 1, 2, 30, 60)}, true},
+		"Doctor":             {[]appointmentRow{at(1, 1, 1, 0, 30), at(1, 2, 2, 15, 45)}, false},
+		"Patient":            {[]appointmentRow{at(1, 1, 1, 0, 30), at(2, 1, 2, 15, 45)}, false},
+		"Room":               {[]appointmentRow{at(1, 1, 1, 0, 30), at(2, 2, 1, 15, 45)}, false},
+		"DoctorInTheBuffer":  {[]appointmentRow{after(at(1, 1, 1, 0, 30), 10), at(1, 2, 2, 35, 60)}, false},
+		"RoomInTheBuffer":    {[]appointmentRow{after(at(1, 1, 1, 0, 30), 10), at(2, 2, 1, 35, 60)}, false},
+		"BeyondTheCap":       {[]appointmentRow{at(3, 1, 1, 0, 30), over(at(3, 2, 2, 0, 30)), over(at(3, 4, 3, 0, 30))}, false},
+		"WithoutACap":        {[]appointmentRow{at(1, 1, 1, 0, 30), over(at(1, 2, 2, 15, 45))}, false},
+	} {
+		s := newStory()
+		s.stand(c.list...)
+		verdict(t, name, noOverlap(s.tables), c.sound)
+	}
+}
+
+func TestNothingLostFindsFaults(t *testing.T) {
+	tryCheck(t, (*world).nothingLost, []tale{
+		{"BookedAndCancelled", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3) }, true},
+		{"UnknownAndDone", func(s *story) { s.book(1, 0, 1).Outcome = unknown }, true},
+		{"UnknownAndNotDone", func(s *story) { s.op("book", 0, 1, op{Outcome: unknown}) }, true},
+		{"Refused", func(s *story) { s.refusal("doctor-overlap", 0, 1) }, true},
+		{"Lost", func(s *story) {
+			s.op("book", 0, 1, op{Out: output{Appointments: []appointment{visit(1, 1, "scheduled")}, Version: 1}})
+		}, false},
+		{"RefusedAndDone", func(s *story) { s.book(1, 0, 1).Outcome = refused }, false},
+		{"RefusedAndInTheTrail", func(s *story) {
+			o := s.refusal("doctor-overlap", 0, 1)
+			s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "create", object: "hold", id: 1})
+		}, false},
+		{"RefusedBesideAnOffer", func(s *story) {
+			o := s.refusal("doctor-overlap", 0, 1)
+			s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "update", object: "waitlist_entry", id: 1, offer: offer{HoldID: 1}})
+		}, true},
+		{"DoneTwice", func(s *story) { o := s.book(1, 0, 1); s.change(o, "book", visit(2, 2, "scheduled")) }, false},
+		{"UnknownAndDoneTwice", func(s *story) {
+			o := s.book(1, 0, 1)
+			o.Outcome = unknown
+			s.change(o, "book", visit(2, 2, "scheduled"))
+		}, false},
+		{"AnsweredOtherwise", func(s *story) { s.book(1, 0, 1).Out.Appointments[0].Doctor = 2 }, false},
+		{"AnsweredAnotherVersion", func(s *story) { s.book(1, 0, 1).Out.Version = 2 }, false},
+		{"PassedOverIfMatch", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3).In.Match = 7 }, false},
+		{"FromNobody", func(s *story) { s.book(1, 0, 1); s.tables.events[1][0].actor = "op-99" }, false},
+		{"SeriesWithoutADate", func(s *story) {
+			o := s.op("series", 0, 1, op{In: input{Count: 2}})
+			s.change(o, "book", visit(1, 1, "scheduled"))
+			o.Out.Dates = 2
+		}, false},
+		{"SeriesNotCancelled", func(s *story) {
+			s.book(1, 0, 1)
+			s.op("cancel-series", 2, 3, op{Out: output{Appointments: []appointment{visit(1, 1, "scheduled")}}})
+		}, false},
+	})
+}
+
+func TestOthersLostFindsFaults(t *testing.T) {
+	created := func(s *story, o *op, object string, id int64) {
+		s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "create", object: object, id: id})
+	}
+	deleted := func(s *story, object string, id int64) {
+		s.tables.changes = append(s.tables.changes, change{int64(len(s.tables.changes) + 1), object + ".deleted", object, id})
+	}
+	hold := func(s *story) *op {
+		o := s.op("hold", 0, 1, op{Out: output{ID: 5}})
+		created(s, o, "hold", 5)
+		return o
+	}
+	walkIn := func(s *story, number int) *op {
+		k := ticket{ID: 1, Doctor: 1, Day: "2027-03-01", Number: 1, Patient: 1, Status: "waiting"}
+		s.tables.tickets[1] = ticketRow{k, 1}
+		k.Number = number
+		o := s.op("walk-in", 0, 1, op{Out: output{Ticket: &k, Version: 1}})
+		created(s, o, "ticket", 1)
+		return o
+	}
+	tryCheck(t, (*world).othersLost, []tale{
+		{"Held", func(s *story) { hold(s); s.tables.holds[5] = holdRow{doctor: 1} }, true},
+		{"HeldAndUsed", func(s *story) { hold(s); deleted(s, "hold", 5) }, true},
+		{"TakenIn", func(s *story) { walkIn(s, 1) }, true},
+		{"HoldLost", func(s *story) { hold(s) }, false},
+		{"HoldUsedAndThere", func(s *story) {
+			hold(s)
+			s.tables.holds[5] = holdRow{doctor: 1}
+			s.op("book-held", 2, 3, op{In: input{Hold: 5}, Out: output{Appointments: []appointment{visit(1, 1, "scheduled")}}})
+		}, false},
+		{"HoldGivenBackAndThere", func(s *story) {
+			hold(s)
+			s.tables.holds[5] = holdRow{doctor: 1}
+			o := s.op("release", 2, 3, op{In: input{Hold: 5}})
+			s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "delete", object: "hold", id: 5})
+		}, false},
+		{"HeldTwice", func(s *story) { o := hold(s); s.tables.holds[5] = holdRow{doctor: 1}; created(s, o, "hold", 6) }, false},
+		{"AnotherNumber", func(s *story) { walkIn(s, 2) }, false},
+		{"TicketLost", func(s *story) { walkIn(s, 1); delete(s.tables.tickets, 1) }, false},
+		{"TicketFellBack", func(s *story) { walkIn(s, 1).Out.Version = 3 }, false},
+		{"EntryLost", func(s *story) { created(s, s.op("wait", 0, 1, op{Out: output{ID: 1}}), "waitlist_entry", 1) }, false},
+		{"AcceptedAndWaiting", func(s *story) {
+			s.tables.entries[1] = entryRow{status: "waiting"}
+			s.op("accept", 0, 1, op{In: input{Entry: 1}, Out: output{Appointments: []appointment{visit(1, 1, "scheduled")}}})
+		}, false},
+		{"WithdrawnAndWaiting", func(s *story) {
+			s.tables.entries[1] = entryRow{status: "waiting"}
+			s.op("withdraw", 0, 1, op{In: input{Entry: 1}})
+		}, false},
+		{"PatientLost", func(s *story) { created(s, s.op("register", 0, 1, op{Out: output{ID: 9}}), "patient", 9) }, false},
+		{"NotMerged", func(s *story) { s.op("merge", 0, 1, op{In: input{Patient: 1, Duplicate: 2}}) }, false},
+		{"TimeOffLost", func(s *story) { created(s, s.op("time-off", 0, 1, op{Out: output{ID: 1}}), "time_off", 1) }, false},
+		{"TimeOffStays", func(s *story) { s.tables.timeOff[1] = true; s.op("end-time-off", 0, 1, op{In: input{TimeOff: 1}}) }, false},
+		{"PlanLost", func(s *story) { created(s, s.op("plan", 0, 1, op{Out: output{ID: 1}}), "plan", 1) }, false},
+		{"SeriesLost", func(s *story) { created(s, s.op("series", 0, 1, op{Out: output{ID: 1}}), "series", 1) }, false},
+	})
+}
+
+func TestHistoriesLegalFindsFaults(t *testing.T) {
+	undo := func(s *story, kind, status string) {
+		o := s.op(kind, 4, 5, op{In: input{Appointment: 1}})
+		s.change(o, "undo", visit(1, 1, status))
+	}
+	tryCheck(t, (*world).historiesLegal, []tale{
+		{"Undone", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3); undo(s, "undo", "scheduled") }, true},
+		{"CameBack", func(s *story) {
+			s.book(1, 0, 1)
+			s.cancel(1, 2, 3)
+			s.change(s.op("reschedule", 4, 5, op{}), "reschedule", visit(1, 1, "scheduled"))
+		}, false},
+		{"CameBackInTheRow", func(s *story) {
+			s.book(1, 0, 1)
+			s.cancel(1, 2, 3)
+			row := s.tables.appointments[1]
+			row.Status = "scheduled"
+			s.tables.appointments[1] = row
+		}, false},
+		{"UndoneByAnother", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3); undo(s, "confirm", "scheduled") }, false},
+		{"VersionMissing", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3); s.tables.events[1][1].version = 3 }, false},
+		{"StatusSkipped", func(s *story) {
+			s.book(1, 0, 1)
+			s.change(s.op("complete", 2, 3, op{}), "complete", visit(1, 1, "completed"))
+		}, false},
+		{"WithoutHistory", func(s *story) { s.book(1, 0, 1); delete(s.tables.events, 1) }, false},
+	})
+}
+
+func TestQueuesFindFaults(t *testing.T) {
+	day := "2027-03-01"
+	issue := func(s *story, number, call, end int) *op {
+		id := int64(number)
+		s.tables.tickets[id] = ticketRow{ticket{ID: id, Doctor: 1, Day: day, Number: number, Status: "waiting"}, 1}
+		o := s.op("walk-in", call, end, op{In: input{Doctor: 1}})
+		s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "create", object: "ticket", id: id, statusAfter: "waiting"})
+		return o
+	}
+	call := func(s *story, number, from, end int) *op {
+		o := s.op("call-next", from, end, op{In: input{Doctor: 1}})
+		s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "update", object: "ticket", id: int64(number), statusBefore: "waiting", statusAfter: "called"})
+		return o
+	}
+	empty := func(s *story, from, end int) {
+		s.op("call-next", from, end, op{In: input{Doctor: 1}, Outcome: refused, Code: "queue-empty"})
+	}
+	tryCheck(t, (*world).queuesLinearizable, []tale{
+		{"InOrder", func(s *story) {
+			issue(s, 1, 0, 1)
+			issue(s, 2, 2, 3)
+			call(s, 1, 4, 5)
+			call(s, 2, 6, 7)
+			empty(s, 8, 9)
+		}, true},
+		{"AtOnce", func(s *story) { issue(s, 2, 0, 5); issue(s, 1, 1, 4) }, true},
+		{"EmptyBeside", func(s *story) { issue(s, 1, 0, 5); empty(s, 1, 2) }, true},
+		{"NumbersBackwards", func(s *story) { issue(s, 2, 0, 1); issue(s, 1, 2, 3) }, false},
+		{"NumberLeftOut", func(s *story) { issue(s, 1, 0, 1); issue(s, 3, 2, 3) }, false},
+		{"OutOfTurn", func(s *story) { issue(s, 1, 0, 1); issue(s, 2, 2, 3); call(s, 2, 4, 5) }, false},
+		{"CalledTwice", func(s *story) { issue(s, 1, 0, 1); call(s, 1, 2, 3); call(s, 1, 4, 5) }, false},
+		{"EmptyAlthoughOneWaits", func(s *story) { issue(s, 1, 0, 1); empty(s, 2, 3) }, false},
+	})
+	tryCheck(t, func(w *world) check { return ticketsWithoutGaps(w.tables) }, []tale{
+		{"InOrder", func(s *story) { issue(s, 1, 0, 1); issue(s, 2, 2, 3) }, true},
+		{"Gap", func(s *story) { issue(s, 1, 0, 1); issue(s, 3, 2, 3) }, false},
+		{"Double", func(s *story) { issue(s, 1, 0, 1); s.tables.tickets[7] = s.tables.tickets[1] }, false},
+	})
+}
+
+// A queue that is judged in parts is judged as a whole.
+func TestPartsOfAQueue(t *testing.T) {
+	var history []porcupine.Operation
+	add := func(call, end int64, s queueStep) {
+		history = append(history, porcupine.Operation{Input: s, Call: call, Return: end})
+	}
+	add(0, 2, queueStep{issues: []int{1}})
+	add(1, 3, queueStep{issues: []int{2}})
+	add(2, 4, queueStep{leaves: []int{1}, next: 1})
+	add(5, 6, queueStep{issues: []int{3}, joins: []int{1}})
+	add(7, 8, queueStep{leaves: []int{1}, next: 1})
+	cut := parts(history, 2)
+	if len(cut) != 2 || len(cut[0]) != 3 {
+		t.Fatalf("cut into %v", cut)
+	}
+	if got, want := (queue{}).after(cut[0]), (queue{2, []int{2}}); !queueModel.Equal(got, want) {
+		t.Errorf("left as %v, want %v", got, want)
+	}
+	model := queueModel
+	model.Init = func() any { return queue{2, []int{2}} }
+	if !porcupine.CheckOperations(model, cut[1]) || porcupine.CheckOperations(queueModel, cut[1]) {
+		t.Error("the second part does not begin where the first ended")
+	}
+}
+
+func TestKeysFindFaults(t *testing.T) {
+	send := func(s *story, request, answer string, call, end int) *op {
+		return s.op("book", call, end, op{Key: "k", Request: request, Answer: answer})
+	}
+	reused := func(s *story, request string, call, end int) {
+		o := send(s, request, "422", call, end)
+		o.Outcome, o.Code = refused, "idempotency-key-reused"
+	}
+	tryCheck(t, (*world).keysLinearizable, []tale{
+		{"Repeated", func(s *story) { send(s, "a", "1", 0, 1); send(s, "a", "1", 2, 3) }, true},
+		{"Raced", func(s *story) { reused(s, "b", 0, 5); send(s, "a", "1", 1, 4) }, true},
+		{"TwoAnswers", func(s *story) { send(s, "a", "1", 0, 1); send(s, "a", "2", 2, 3) }, false},
+		{"TwoRequests", func(s *story) { send(s, "a", "1", 0, 1); send(s, "b", "2", 2, 3) }, false},
+		{"RefusedTheFirst", func(s *story) { reused(s, "b", 0, 1); send(s, "a", "1", 2, 3) }, false},
+		{"RefusedTheSame", func(s *story) { send(s, "a", "1", 0, 1); reused(s, "a", 2, 3) }, false},
+	})
+}
+
+func TestRefusalsFindFaults(t *testing.T) {
+	refuse := func(s *story, kind, code, current string, call, end int, in input) {
+		s.op(kind, call, end, op{Outcome: refused, Code: code, Current: current, In: in})
+	}
+	held := func(s *story) {
+		s.op("hold", 0, 1, op{In: input{Doctor: 1, Start: nine, Minutes: 30}, Out: output{ID: 5, Expires: nine}})
+	}
+	off := func(s *story, call, end int) {
+		s.op("time-off", call, end, op{In: input{Doctor: 1, Start: nine, Minutes: 60}, Out: output{ID: 3}})
+	}
+	merge := func(s *story, call, end int) {
+		s.tables.patients[2] = 1
+		s.op("merge", call, end, op{In: input{Patient: 1, Duplicate: 2}})
+	}
+	queued := func(s *story, status string) {
+		s.tables.tickets[1] = ticketRow{ticket{ID: 1, Doctor: 1, Day: "2027-03-01", Number: 1, Patient: 1, Status: status}, 1}
+		o := s.op("walk-in", 0, 1, op{In: input{Doctor: 1, Patient: 1}})
+		s.tables.trail = append(s.tables.trail, entry{request: o.actor(), action: "create", object: "ticket", id: 1, statusAfter: status})
+	}
+	wanted := input{Doctor: 1, Patient: 2, Start: nine, Minutes: 30, Room: 1}
+	tryCheck(t, (*world).refusalsLegitimate, []tale{
+		{"TimeOff", func(s *story) { off(s, 0, 1); refuse(s, "book", "time-off", "", 2, 3, wanted) }, true},
+		{"TimeOffGone", func(s *story) {
+			off(s, 0, 1)
+			s.op("end-time-off", 2, 3, op{In: input{Doctor: 1, TimeOff: 3}})
+			refuse(s, "book", "time-off", "", 4, 5, wanted)
+		}, false},
+		{"TimeOffLater", func(s *story) { refuse(s, "book", "time-off", "", 0, 1, wanted); off(s, 2, 3) }, false},
+		{"Merged", func(s *story) { merge(s, 0, 1); refuse(s, "book", "patient-merged", "", 2, 3, wanted) }, true},
+		{"MergedLater", func(s *story) { refuse(s, "book", "patient-merged", "", 0, 1, wanted); merge(s, 2, 3) }, false},
+		{"MergedNever", func(s *story) { refuse(s, "book", "patient-merged", "", 0, 1, wanted) }, false},
+		{"Cancelled", func(s *story) {
+			s.book(1, 0, 1)
+			s.cancel(1, 2, 3)
+			refuse(s, "confirm", "invalid-transition", "cancelled", 4, 5, input{Appointment: 1})
+		}, true},
+		{"CancelledLater", func(s *story) {
+			s.book(1, 0, 1)
+			refuse(s, "confirm", "invalid-transition", "cancelled", 2, 3, input{Appointment: 1})
+			s.cancel(1, 4, 5)
+		}, false},
+		{"Allowed", func(s *story) {
+			s.book(1, 0, 1)
+			refuse(s, "confirm", "invalid-transition", "scheduled", 2, 3, input{Appointment: 1})
+		}, false},
+		{"Today", func(s *story) { s.book(1, 0, 1); refuse(s, "check-in", "too-early", "", 2, 3, input{Appointment: 1}) }, false},
+		{"OldVersion", func(s *story) {
+			s.book(1, 0, 1)
+			s.cancel(1, 2, 3)
+			refuse(s, "reschedule", "precondition-failed", "", 4, 5, input{Appointment: 1, Match: 1})
+		}, true},
+		{"RightVersion", func(s *story) {
+			s.book(1, 0, 1)
+			refuse(s, "reschedule", "precondition-failed", "", 2, 3, input{Appointment: 1, Match: 1})
+		}, false},
+		{"HoldUsed", func(s *story) {
+			held(s)
+			s.op("release", 2, 3, op{In: input{Hold: 5}})
+			refuse(s, "book-held", "hold-not-found", "", 4, 5, input{Hold: 5})
+		}, true},
+		{"HoldLive", func(s *story) { held(s); refuse(s, "book-held", "hold-not-usable", "", 4, 5, input{Hold: 5}) }, false},
+		{"EntryClosed", func(s *story) {
+			s.tables.entries[1] = entryRow{status: "withdrawn"}
+			refuse(s, "withdraw", "waitlist-entry-closed", "", 0, 1, input{Entry: 1})
+		}, true},
+		{"EntryOpen", func(s *story) {
+			s.tables.entries[1] = entryRow{status: "waiting"}
+			refuse(s, "withdraw", "waitlist-entry-closed", "", 0, 1, input{Entry: 1})
+		}, false},
+		{"Queued", func(s *story) {
+			queued(s, "waiting")
+			refuse(s, "walk-in", "already-in-queue", "", 2, 3, input{Doctor: 1, Patient: 1})
+		}, true},
+		{"QueuedElsewhere", func(s *story) {
+			queued(s, "waiting")
+			refuse(s, "walk-in", "already-in-queue", "", 2, 3, input{Doctor: 2, Patient: 1})
+		}, false},
+		{"QueuedLater", func(s *story) {
+			refuse(s, "walk-in", "already-in-queue", "", -3, -2, input{Doctor: 1, Patient: 1})
+			queued(s, "waiting")
+		}, false},
+		{"TicketCannot", func(s *story) {
+			queued(s, "waiting")
+			refuse(s, "complete-ticket", "invalid-ticket-transition", "waiting", 2, 3, input{Ticket: 1})
+		}, true},
+		{"TicketCan", func(s *story) {
+			queued(s, "waiting")
+			refuse(s, "call-ticket", "invalid-ticket-transition", "waiting", 2, 3, input{Ticket: 1})
+		}, false},
+		{"TicketWasNever", func(s *story) {
+			queued(s, "waiting")
+			refuse(s, "start-ticket", "invalid-ticket-transition", "done", 2, 3, input{Ticket: 1})
+		}, false},
+		{"NoRoom", func(s *story) { s.book(1, 0, 1); refuse(s, "book", "no-room-free", "", 2, 3, wanted) }, true},
+		{"RoomFree", func(s *story) { refuse(s, "book", "no-room-free", "", 2, 3, wanted) }, false},
+		{"UndoTaken", func(s *story) {
+			s.book(1, 0, 1)
+			s.cancel(1, 2, 3)
+			s.book(2, 4, 5)
+			refuse(s, "undo", "doctor-overlap", "", 6, 7, input{Appointment: 1})
+		}, true},
+		{"UndoTakenOfTheSurvivor", func(s *story) {
+			a := visit(1, 1, "scheduled")
+			a.Patient = 2
+			s.change(s.op("book", 0, 1, op{}), "book", a)
+			a.Start, a.End = a.Start.Add(time.Hour), a.End.Add(time.Hour)
+			s.change(s.op("reschedule", 2, 3, op{}), "reschedule", a)
+			a.Patient = 1
+			s.change(s.op("merge", 4, 5, op{}), "merge", a)
+			b := visit(2, 2, "scheduled")
+			b.Room = 2
+			s.change(s.op("book", 6, 7, op{}), "book", b)
+			refuse(s, "undo", "patient-overlap", "", 8, 9, input{Appointment: 1})
+		}, true},
+		{"UndoFree", func(s *story) {
+			s.book(1, 0, 1)
+			s.cancel(1, 2, 3)
+			refuse(s, "undo", "doctor-overlap", "", 6, 7, input{Appointment: 1})
+		}, false},
+		{"SeriesTaken", func(s *story) {
+			s.book(1, 0, 1)
+			in := wanted
+			in.Count = 2
+			refuse(s, "series", "series-conflict", "", 2, 3, in)
+		}, true},
+		{"SeriesFree", func(s *story) {
+			in := wanted
+			in.Count = 2
+			refuse(s, "series", "series-conflict", "", 2, 3, in)
+		}, false},
+		{"MergeConflict", func(s *story) {
+			s.book(1, 0, 1)
+			other := visit(2, 2, "scheduled")
+			other.Patient, other.Room = 2, 2
+			s.change(s.op("book", 2, 3, op{}), "book", other)
+			refuse(s, "merge", "merge-conflict", "", 4, 5, input{Patient: 1, Duplicate: 2})
+		}, true},
+		{"NoMergeConflict", func(s *story) {
+			s.book(1, 0, 1)
+			refuse(s, "merge", "merge-conflict", "", 4, 5, input{Patient: 1, Duplicate: 2})
+		}, false},
+		{"TimeOffMissing", func(s *story) { refuse(s, "end-time-off", "time-off-not-found", "", 0, 1, input{TimeOff: 1}) }, false},
+	})
+}
+
+func TestWaitingFindsFaults(t *testing.T) {
+	offered := func(s *story, until time.Time) {
+		s.tables.entries[1] = entryRow{status: "offered", offer: 5, expires: until}
+		s.tables.holds[5] = holdRow{doctor: 1, expires: until}
+		s.tables.trail = append(s.tables.trail, entry{action: "update", object: "waitlist_entry", id: 1, offer: offer{HoldID: 5}})
+	}
+	ends := func(outcome string) func(w *world) check {
+		return func(w *world) check { return w.waitingEnds(outcome) }
+	}
+	tryCheck(t, ends("booked"), []tale{
+		{"Offered", func(s *story) { offered(s, nine.Add(time.Minute)) }, true},
+		{"OverLongAgo", func(s *story) { offered(s, nine.Add(-time.Minute)) }, false},
+		{"WithoutItsHold", func(s *story) { offered(s, nine.Add(time.Minute)); delete(s.tables.holds, 5) }, false},
+		{"HeldForLonger", func(s *story) {
+			offered(s, nine.Add(time.Minute))
+			s.tables.holds[5] = holdRow{expires: nine.Add(time.Hour)}
+		}, false},
+		{"LeftItsHold", func(s *story) { offered(s, nine.Add(time.Minute)); s.tables.entries[1] = entryRow{status: "waiting"} }, false},
+	})
+	tryCheck(t, ends("POST /appointments: 409"), []tale{{"NeverFree", func(*story) {}, false}})
+
+	held := func(s *story) {
+		s.op("hold", 0, 1, op{In: input{Doctor: 1, Start: nine, Minutes: 30}, Out: output{ID: 5, Expires: nine}})
+	}
+	tryCheck(t, (*world).holdsRespected, []tale{
+		{"Kept", held, true},
+		{"BookedAtOnce", func(s *story) { held(s); s.book(1, 0, 3) }, true},
+		{"BookedAfterRelease", func(s *story) { held(s); s.op("release", 2, 3, op{In: input{Hold: 5}}); s.book(1, 2, 4) }, true},
+		{"Taken", func(s *story) { held(s); s.book(1, 2, 3) }, false},
+	})
+}
+
+func TestFeedFindsFaults(t *testing.T) {
+	made := func() (*story, []feed) {
+		s := newStory()
+		s.book(1, 0, 1)
+		s.cancel(1, 2, 3)
+		s.tables.patients = map[int64]int64{}
+		f := feed{appointments: map[int64]appointment{1: visit(1, 1, "cancelled")}, tickets: map[int64]ticket{}, entries: map[int64]string{}}
+		for i, c := range s.tables.changes {
+			f.changes = append(f.changes, told{Cursor: string(rune('a' + i)), Type: c.kind, Object: c.object, ObjectID: c.id})
+		}
+		return s, []feed{f}
+	}
+	for name, c := range map[string]struct {
+		spoil func(t *tables, f *feed)
+		sound bool
+	}{
+		"Whole":       {func(*tables, *feed) {}, true},
+		"Gap":         {func(t *tables, _ *feed) { t.changes[1].position = 3 }, false},
+		"NoPosition":  {func(t *tables, _ *feed) { t.unplaced = 1 }, false},
+		"LeftOut":     {func(_ *tables, f *feed) { f.changes = f.changes[:1] }, false},
+		"OtherOrder":  {func(_ *tables, f *feed) { f.changes[0], f.changes[1] = f.changes[1], f.changes[0] }, false},
+		"OldRecord":   {func(_ *tables, f *feed) { f.appointments[1] = visit(1, 1, "scheduled") }, false},
+		"NoRecord":    {func(_ *tables, f *feed) { delete(f.appointments, 1) }, false},
+		"NoTicket":    {func(t *tables, _ *feed) { t.tickets[1] = ticketRow{} }, false},
+		"OldTicket":   {func(t *tables, f *feed) { t.tickets[1] = ticketRow{}; f.tickets[1] = ticket{ID: 1} }, false},
+		"OldEntry":    {func(t *tables, f *feed) { t.entries[1] = entryRow{status: "booked"}; f.entries[1] = "waiting" }, false},
+		"NoTimeOff":   {func(t *tables, _ *feed) { t.timeOff[1] = true }, false},
+		"TimeOffGone": {func(_ *tables, f *feed) { f.others = map[string]map[int64]bool{"time_off": {1: true}} }, false},
+		"NoPatient":   {func(t *tables, _ *feed) { t.patients[1] = 0 }, false},
+		"NoHold":      {func(t *tables, _ *feed) { t.holds[1] = holdRow{} }, false},
+	} {
+		s, feeds := made()
+		c.spoil(s.tables, &feeds[0])
+		verdict(t, name, feedComplete(s.tables, feeds), c.sound)
+	}
+
+	_, feeds := made()
+	all := feeds[0].changes
+	for name, c := range map[string]struct {
+		begin string
+		got   []told
+		sound bool
+	}{
+		"All":      {"0", all, true},
+		"FromHere": {"a", all[1:], true},
+		"LeftOut":  {"0", all[1:], false},
+		"Twice":    {"0", slices.Concat(all[:1], all), false},
+		"Broken":   {"0", all[:1], false},
+	} {
+		verdict(t, name, followed(feeds, []*follower{{begin: c.begin, changes: c.got}}), c.sound)
+	}
+
+	arrive := func(cursor string, taken bool) message {
+		return message{id: "msg-" + cursor, cursor: cursor, object: "appointment", objectID: 1, taken: taken}
+	}
+	for name, c := range map[string]struct {
+		messages []message
+		faults   []string
+		sound    bool
+	}{
+		"InOrder":        {[]message{arrive("a", true), arrive("b", true)}, nil, true},
+		"Again":          {[]message{arrive("a", false), arrive("a", true), arrive("b", true), arrive("a", true)}, nil, true},
+		"Missing":        {[]message{arrive("a", true)}, nil, false},
+		"NeverTaken":     {[]message{arrive("a", true), arrive("b", false)}, nil, false},
+		"Overtaken":      {[]message{arrive("b", true), arrive("a", true)}, nil, false},
+		"PassedARefused": {[]message{arrive("a", false), arrive("b", true), arrive("a", true), arrive("b", true)}, nil, false},
+		"OfNothing":      {[]message{arrive("a", true), arrive("b", true), arrive("z", true)}, nil, false},
+		"OneIDForTwo":    {[]message{arrive("a", true), {id: "msg-a", cursor: "b", object: "appointment", objectID: 1, taken: true}}, nil, false},
+		"WrongSignature": {[]message{arrive("a", true), arrive("b", true)}, []string{"signature"}, false},
+	} {
+		verdict(t, name, hooksComplete(feeds, c.messages, c.faults), c.sound)
+	}
+}
+
+func TestAuditedFindsFaults(t *testing.T) {
+	without := func(s *story, n int) { s.tables.trail = slices.Delete(s.tables.trail, n, n+1) }
+	tryCheck(t, (*world).audited, []tale{
+		{"Each", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3) }, true},
+		{"OneMissing", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3); without(s, 1) }, false},
+		{"UnderAnotherName", func(s *story) { s.book(1, 0, 1); s.cancel(1, 2, 3); s.tables.trail[1].request = "op-1" }, false},
+		{"TicketWithout", func(s *story) {
+			s.tables.changes = append(s.tables.changes, change{1, "ticket.created", "ticket", 1})
+		}, false},
+		{"HoldWithout", func(s *story) {
+			s.tables.changes = append(s.tables.changes, change{1, "hold.created", "hold", 1})
+		}, false},
+	})
+}
+
+func TestSameTablesFindsFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(t *tables)
+		sound bool
+	}{
+		"Same":        {func(*tables) {}, true},
+		"Appointment": {func(t *tables) { delete(t.appointments, 1) }, false},
+		"Ticket":      {func(t *tables) { t.tickets[1] = ticketRow{} }, false},
+		"Change":      {func(t *tables) { t.changes[0].position = 2 }, false},
+		"Entry":       {func(t *tables) { t.trail = nil }, false},
+	} {
+		first, other := newStory(), newStory()
+		first.book(1, 0, 1)
+		other.book(1, 0, 1)
+		c.spoil(other.tables)
+		verdict(t, name, sameTables(first.tables, other.tables, 1), c.sound)
+	}
+}
+
+// The same seed plans the same, another one something else.
+func TestPlanIsReplayed(t *testing.T) {
+	kinds := map[string]bool{}
+	differs := false
+	for n := range 2000 {
+		d := planned(7, 3, n)
+		kinds[d.kind] = true
+		if d != planned(7, 3, n) {
+			t.Fatalf("step %d is planned twice", n)
+		}
+		differs = differs || d != planned(8, 3, n)
+	}
+	if !differs {
+		t.Error("another seed plans the same")
+	}
+	for _, w := range weights {
+		if operations[w.kind] == nil || !kinds[w.kind] {
+			t.Errorf("%s is never planned, or there is no such operation", w.kind)
+		}
+	}
+}
+
+// A history that no order explains is cut down to what it needs.
+func TestReduceKeepsWhatIsNeeded(t *testing.T) {
+	s := newStory()
+	for i := range 20 { // others, of no account
+		a := visit(int64(100+i), 1, "scheduled")
+		a.Start, a.End = nine.Add(time.Duration(i+2)*time.Hour/2), nine.Add(time.Duration(i+3)*time.Hour/2)
+		s.change(s.op("book", 2*i, 2*i+1, op{}), "book", a)
+	}
+	s.book(1, 50, 51)
+	s.book(2, 52, 53)
+	s.cancel(2, 54, 55)
+	w := s.world(t)
+	for _, history := range w.cells {
+		if small := reduce(cellModel, history); len(small) != 2 {
+			t.Errorf("%d operations are left: %s", len(small), describe(cellModel, small))
+		}
+	}
+	c := w.linearizable(doctorsOf)
+	if !slices.ContainsFunc(c.faults, func(f string) bool { return strings.Contains(f, ".html") }) {
+		t.Errorf("no picture: %v", c.faults)
+	}
+}
