@@ -20,7 +20,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	}
 	clock := func() time.Time { return now } // so that the same day gives the same clinic
 	return p.withStore(ctx, clock, func(d *database, st *store.Store) error {
-		if err := checkAuditKeys(ctx, st); err != nil {
+		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
 		if err := mayFill(ctx, d, st); err != nil {

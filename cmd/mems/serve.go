@@ -110,8 +110,8 @@ func serve(ctx context.Context, p *program, args []string) error {
 		go p.awaitDatabase(ctx, st, log, fail, ready)
 	} else if err := p.checkZone(ctx, st, log); err != nil {
 		return err
-	} else if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
-		return settingError{store.ErrUnknownAuditKey}
+	} else if err := p.checkAuditKeys(ctx, st); err != nil {
+		return err
 	} else {
 		if err := st.SealKeys(ctx); err != nil {
 			log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
