@@ -62,8 +62,14 @@ func health(ctx context.Context, p *program, args []string) error {
 	return nil
 }
 
-// readyURL is where the server of this configuration is asked from its own machine.
+// readyURL is where the server of this configuration is asked whether it is ready.
 func (p *program) readyURL() (string, error) {
+	url, err := p.localURL()
+	return url + "/readyz", err
+}
+
+// localURL is the server of this configuration, from its own machine.
+func (p *program) localURL() (string, error) {
 	host, port, err := net.SplitHostPort(p.HTTPAddr)
 	if err != nil {
 		return "", err
@@ -82,7 +88,7 @@ func (p *program) readyURL() (string, error) {
 	if p.TLSCertFile != "" {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/readyz", nil
+	return scheme + "://" + net.JoinHostPort(host, port), nil
 }
 
 // printable returns a text of another program as one line.

@@ -114,6 +114,7 @@ func (p *program) awaitDatabase(ctx context.Context, st *store.Store, log *slog.
 			fail(err)
 			return
 		}
+		log.InfoContext(ctx, "the database can be used now")
 		close(ready)
 		watchZone(ctx, st, fail)
 		return
