@@ -135,7 +135,7 @@ model: go-present ## check the Promela models with SPIN, spoilt variants include
 
 .PHONY: cluster
 cluster: go-present ## faults, TLS and settings of .deploy/cluster with real groups of MySQL servers; five minutes
-	$(GO) test -tags cluster -count=1 -timeout=40m -v -run '^TestCluster' ./cmd/mems
+	MEMS_TEST_DATABASE_ENGINE=mysql $(GO) test -tags cluster -count=1 -timeout=40m -v -run '^TestCluster' ./cmd/mems
 
 .PHONY: smoke
 smoke: ## book through the built binary with curl, as a user would

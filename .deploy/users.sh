@@ -11,10 +11,15 @@
 # machine, whose socket DB_SOCKET names when it is not the client's own idea.
 set -euo pipefail
 
-if [ $# = 0 ]; then
+usage() {
   echo "usage: users.sh migrate|app|backup ..." >&2
   exit 2
-fi
+}
+
+[ $# -gt 0 ] || usage
+for name in "$@"; do
+  [[ $name =~ ^(migrate|app|backup)$ ]] || usage
+done
 
 secrets=${SECRETS:-/run/secrets}
 grants=${GRANTS:-/grants.sql}
@@ -31,8 +36,32 @@ fail() {
 client=$(command -v mysql || command -v mariadb) ||
   fail "neither mysql nor mariadb is on PATH; install the package mariadb-client or mysql-client"
 
+# Reports users that the database prefers to $user@'%', with a password and rights of
+# their own: those of $user's name for one host, and anonymous ones. Fails if one is for
+# the machine that the database is on, and this is that machine.
+check_preferred() {
+  local found preferred host is_refused=0
+  found=$("$client" "${connection[@]}" --batch --skip-column-names --execute="
+    SELECT CONCAT(QUOTE(User), '@', QUOTE(Host)), Host FROM mysql.user
+    WHERE User IN ('$user', '') AND Host NOT IN ('%', '') ORDER BY User DESC, Host") || fail "cannot look for other users of the name $user"
+  while IFS=$'\t' read -r preferred host; do
+    case ${DB_HOST:-localhost}/$host in
+    */) ;; # there is none
+    localhost/localhost | localhost/127.* | localhost/::1 | 127.*/localhost | 127.*/127.* | ::1/localhost | ::1/::1)
+      echo "users.sh: $preferred goes before '$user'@'%', so MEMS would be refused. If nothing else uses it: DROP USER $preferred" >&2
+      is_refused=1
+      ;;
+    */localhost | */127.* | */::1) ;; # MEMS is on another machine
+    *) echo "users.sh: note: $preferred goes before '$user'@'%' for what connects from there. If nothing uses it: DROP USER $preferred" >&2 ;;
+    esac
+  done <<<"$found"
+  return $is_refused
+}
+
+failed=0
 for name in "$@"; do
   user=mems_$name
+  [ -r "$secrets/$name-url" ] || fail "cannot read $secrets/$name-url, which has to hold the URL of $user"
   url=$(<"$secrets/$name-url")
   [[ $url =~ ^mysql://$user:([A-Za-z0-9]{16,})@ ]] ||
     fail "$name-url has to begin with mysql://$user:PASSWORD@, the password of 16 or more letters and digits"
@@ -56,5 +85,10 @@ for name in "$@"; do
     echo "ALTER USER '$user'@'%' IDENTIFIED BY '$password';"
   } | "$client" "${connection[@]}" ||
     fail "$user has not all its rights. If a table is missing above, run \"mems migrate up\" first, then this again"
-  echo "users.sh: $user is up to date"
+  if check_preferred; then
+    echo "users.sh: $user is up to date"
+  else
+    failed=1
+  fi
 done
+exit $failed

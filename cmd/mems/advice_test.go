@@ -55,8 +55,8 @@ func TestAdviceForTheDatabase(t *testing.T) {
 		env  string
 		says []string
 	}{
-		"stranger's keys":      {[]string{"keys", "list"}, stranger, []string{"user", "password", "db/grants.sql"}},
-		"stranger's migration": {[]string{"migrate", "up"}, stranger, []string{"user", "password", "db/grants.sql"}},
+		"stranger's keys":      {[]string{"keys", "list"}, stranger, []string{"user", "password", "db/grants.sql", "'mems_app'@'localhost'", "''@'localhost'"}},
+		"stranger's migration": {[]string{"migrate", "up"}, stranger, []string{"user", "password", "db/grants.sql", "'mems_app'@'localhost'", "''@'localhost'"}},
 		"nobody there":         {[]string{"migrate", "status"}, "MEMS_DATABASE_URL=u:geheim@tcp(127.0.0.1:1)/mems", []string{"running", "MEMS_DATABASE_URL"}},
 		"nobody's keys":        {[]string{"keys", "list"}, "MEMS_DATABASE_URL=u:geheim@tcp(127.0.0.1:1)/mems", []string{"running", "MEMS_DATABASE_URL"}},
 	} {

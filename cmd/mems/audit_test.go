@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"mems/internal/storetest"
@@ -24,12 +26,23 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	run(0, first, "mems_", "keys", "create", "--role", "admin", "first")
 	run(0, first, "is whole", "audit", "verify")
 	run(78, second, "MEMS_AUDIT_KEYS=new,former", "serve")
-	run(78, "", "MEMS_AUDIT_KEYS=new,former", "serve")
+	run(78, "", "MEMS_AUDIT_KEYS is not set, and", "serve")
 	run(1, second, "unknown key", "audit", "verify")
-	for _, keys := range []string{second, ""} { // what they wrote could not be told from tampering
-		run(78, keys, "MEMS_AUDIT_KEYS=new,former", "keys", "create", "--role", "admin", "unkeyed")
-		run(78, keys, "MEMS_AUDIT_KEYS=new,former", "keys", "revoke", "1")
-		run(78, keys, "MEMS_AUDIT_KEYS=new,former", "retain")
+	// What they wrote could not be told from tampering.
+	for keys, words := range map[string]string{second: "MEMS_AUDIT_KEYS=new,former", "": "MEMS_AUDIT_KEYS is not set, and"} {
+		run(78, keys, words, "keys", "create", "--role", "admin", "unkeyed")
+		run(78, keys, words, "keys", "revoke", "1")
+		run(78, keys, words, "retain")
+		run(78, keys, words, "zone", "set", "Europe/Zurich")
+	}
+	// Beside an installed service, whose settings were not asked for.
+	service := t.TempDir()
+	if err := os.WriteFile(filepath.Join(service, "mems.env"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, said := runMEMS(t, []string{"zone", "set", "Europe/Zurich"}, "MEMS_DATABASE_URL="+d.DSN, "MEMS_SERVICE_DIR="+service)
+	if code != exitConfig || !contains(said, "MEMS_AUDIT_KEYS is not set, and", "leave MEMS_DATABASE_URL", service) || contains(said, "new,former") {
+		t.Errorf("beside a service: %d %s", code, said)
 	}
 	run(0, first, "is whole", "audit", "verify")
 	run(0, second+","+first, "mems_", "keys", "create", "--role", "admin", "second")
@@ -46,7 +59,7 @@ func TestUnknownAuditKeyIsFoundLater(t *testing.T) {
 	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)
 	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)
-	if code := p.Wait(); code != exitConfig || !contains(p.Output(), "MEMS_AUDIT_KEYS=new,former") {
+	if code := p.Wait(); code != exitConfig || !contains(p.Output(), "MEMS_AUDIT_KEYS is not set, and") {
 		t.Errorf("%d %s", code, p.Output())
 	}
 }

@@ -243,9 +243,14 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"BackupEncryptTo", recipientsErr == nil || errors.Is(recipientsErr, backup.ErrExampleKey)},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
 	} {
-		if !rule.good && !unread[rule.field] {
-			faults = append(faults, refuse(rule.field, given))
+		if rule.good || unread[rule.field] {
+			continue
 		}
+		fault := refuse(rule.field, given)
+		if rule.field == "AuditKeys" {
+			fault = fmt.Errorf("%w. Here %w. To make one: openssl rand -base64 32", fault, macErr)
+		}
+		faults = append(faults, fault)
 	}
 	return faults
 }
@@ -310,8 +315,11 @@ func readMACKeys(text string) ([]store.MACKey, error) {
 			continue
 		}
 		secret, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil || len(secret) < 32 {
-			return nil, errors.New("not a key")
+		if err != nil {
+			return nil, fmt.Errorf("key %d is not base64", len(keys)+1)
+		}
+		if len(secret) < 32 {
+			return nil, fmt.Errorf("key %d has %d bytes", len(keys)+1, len(secret))
 		}
 		keys = append(keys, store.NewMACKey(secret))
 	}

@@ -221,8 +221,13 @@ func TestSecretsAreNotShown(t *testing.T) {
 			t.Errorf("%s has the flag %s", name, flag)
 		}
 	}
-	_, err := readConfig([]string{"MEMS_AUDIT_KEYS=too-short-and-secret"})
-	if err == nil || !strings.Contains(err.Error(), "MEMS_AUDIT_KEYS") || strings.Contains(err.Error(), "too-short") {
-		t.Errorf("%v", err)
+	for keys, wrong := range map[string]string{
+		"too-short-and-secret":             "key 1 is not base64",
+		someKeys + ",dG9vLXNob3J0LWFuZC0=": "key 2 has 14 bytes",
+	} {
+		_, err := readConfig([]string{"MEMS_AUDIT_KEYS=" + keys})
+		if err == nil || !contains(err.Error(), "MEMS_AUDIT_KEYS", wrong, "openssl rand -base64 32") || contains(err.Error(), "too-short") || contains(err.Error(), "dG9v") {
+			t.Errorf("%v", err)
+		}
 	}
 }

@@ -20,7 +20,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	}
 	clock := func() time.Time { return now } // so that the same day gives the same clinic
 	return p.withStore(ctx, clock, func(d *database, st *store.Store) error {
-		if err := checkAuditKeys(ctx, st); err != nil {
+		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
 		if err := mayFill(ctx, d, st); err != nil {
@@ -109,10 +109,15 @@ func (p *program) showDemo(s demo.Summary, took time.Duration) {
 	if s.Day != clinic.DateOf(time.Now().In(p.zone)) {
 		day = "The next working day's list"
 	}
+	url, err := p.localURL()
+	if err != nil {
+		url = "URL" // the port is the system's choice
+	}
 	_, _ = fmt.Fprintf(p.out, `
-%[1]s, of everybody and of one doctor, while "mems serve" runs:
+%[1]s, of everybody and of one doctor, while "mems serve" runs (at the address
+that it printed, if that is another one):
 
-  curl -sS 'http://%[2]s/appointments?date=%[3]s'
-  curl -sS 'http://%[2]s/appointments?date=%[3]s&doctor_id=%[4]d'
-`, day, p.HTTPAddr, s.Day, s.DoctorID)
+  curl -sS '%[2]s/appointments?date=%[3]s'
+  curl -sS '%[2]s/appointments?date=%[3]s&doctor_id=%[4]d'
+`, day, url, s.Day, s.DoctorID)
 }

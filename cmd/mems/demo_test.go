@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mems/internal/storetest"
@@ -22,9 +23,20 @@ func TestDemo(t *testing.T) {
 	if _, err := d.DB.Exec(`UPDATE installation SET disposable = 1`); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("Interrupted", func(t *testing.T) {
+		p := startProcess(t, []string{"demo", "-patients", "200000"}, url)
+		p.waitFor("patients")
+		p.Signal(syscall.SIGINT)
+		if code := p.Wait(); code != exitFailed || !contains(p.Output(), "stopped.", "mems reset --yes-destroy-all-data", "run it again") {
+			t.Errorf("exit %d: %s", code, p.Output())
+		}
+		if code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, url); code != exitOK {
+			t.Fatalf("exit %d: %s", code, out)
+		}
+	})
 	t.Run("OK", func(t *testing.T) {
-		code, out := runMEMS(t, small, url)
-		for _, text := range []string{"patients          60 of 60", "3 doctors, 60 patients and ", "/appointments?date=", "&doctor_id="} {
+		code, out := runMEMS(t, small, url, "MEMS_HTTP_ADDR=0.0.0.0:8099", "MEMS_ALLOW_OPEN=true")
+		for _, text := range []string{"patients          60 of 60", "3 doctors, 60 patients and ", "http://127.0.0.1:8099/appointments?date=", "&doctor_id=", "address\nthat it printed"} {
 			if code != exitOK || !strings.Contains(out, text) {
 				t.Errorf("exit %d, does not say %q: %s", code, text, out)
 			}

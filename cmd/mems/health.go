@@ -9,8 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // health is the command "mems health". It is there for container images, which
@@ -52,17 +53,23 @@ func health(ctx context.Context, p *program, args []string) error {
 			Detail string `json:"detail"`
 		}
 		_ = json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&problem) // its words only add to the status
-		if problem.Detail != "" {
-			problem.Detail = " " + strconv.Quote(problem.Detail)
+		if problem.Detail == "" {
+			problem.Detail = "it is stopping, or its database cannot be used"
 		}
-		return fmt.Errorf("%s answered %s%s: it is stopping, or its database cannot be used (\"mems migrate status\")", url, response.Status, problem.Detail)
+		return fmt.Errorf("%s answered %s: %s\n(The server's log and \"mems migrate status\" say more.)", url, response.Status, printable(problem.Detail))
 	}
 	p.say("ready")
 	return nil
 }
 
-// readyURL is where the server of this configuration is asked from its own machine.
+// readyURL is where the server of this configuration is asked whether it is ready.
 func (p *program) readyURL() (string, error) {
+	url, err := p.localURL()
+	return url + "/readyz", err
+}
+
+// localURL is the server of this configuration, from its own machine.
+func (p *program) localURL() (string, error) {
 	host, port, err := net.SplitHostPort(p.HTTPAddr)
 	if err != nil {
 		return "", err
@@ -81,5 +88,15 @@ func (p *program) readyURL() (string, error) {
 	if p.TLSCertFile != "" {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/readyz", nil
+	return scheme + "://" + net.JoinHostPort(host, port), nil
+}
+
+// printable returns a text of another program as one line.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }

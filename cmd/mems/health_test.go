@@ -20,7 +20,7 @@ func TestHealthCommand(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/readyz" || !ready.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = w.Write([]byte(`{"detail":"The database refuses writes.","status":503}`))
+			_, _ = w.Write([]byte(`{"detail":"The database \"refuses\"\u001b writes.","status":503}`))
 		}
 	}))
 	address := "MEMS_HTTP_ADDR=" + strings.TrimPrefix(s.URL, "http://")
@@ -28,7 +28,7 @@ func TestHealthCommand(t *testing.T) {
 		t.Errorf("a ready server: exit %d\n%s", code, said)
 	}
 	ready.Store(false)
-	if code, said := runMEMS(t, []string{"health"}, address); code != exitFailed || !contains(said, "503", "The database refuses writes.", "mems migrate status") {
+	if code, said := runMEMS(t, []string{"health"}, address); code != exitFailed || !contains(said, "503", `: The database "refuses"  writes.`, "mems migrate status") {
 		t.Errorf("a server that is not ready: exit %d\n%s", code, said)
 	}
 	s.Close()

@@ -38,7 +38,7 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
 		if args[0] != "list" {
-			if err := checkAuditKeys(ctx, st); err != nil {
+			if err := p.checkAuditKeys(ctx, st); err != nil {
 				return err
 			}
 		}
@@ -49,11 +49,24 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 // checkAuditKeys stops a command before it changes something without the key that wrote
 // to the audit trail last: what it wrote could never be told from tampering. Every other
 // error is left to the command.
-func checkAuditKeys(ctx context.Context, st *store.Store) error {
+func (p *program) checkAuditKeys(ctx context.Context, st *store.Store) error {
 	if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
-		return settingError{store.ErrUnknownAuditKey}
+		return settingError{p.unknownAuditKey()}
 	}
 	return nil
+}
+
+// unknownAuditKey is store.ErrUnknownAuditKey, or without any key what that means.
+func (p *program) unknownAuditKey() error {
+	if len(p.macKeys()) > 0 {
+		return store.ErrUnknownAuditKey
+	}
+	instead := ""
+	if p.isServiceSkipped() {
+		instead = fmt.Sprintf("; or leave MEMS_DATABASE_URL and MEMS_DATABASE_URL_FILE out, to use the settings of the service in %s", p.ServiceDir)
+	}
+	return fmt.Errorf("MEMS_AUDIT_KEYS is not set, and the audit trail was written with a key: "+
+		"set MEMS_AUDIT_KEYS or MEMS_AUDIT_KEYS_FILE to the keys it was written with%s", instead)
 }
 
 // withStore opens the store, and prepares a private database, for one command.

@@ -50,6 +50,8 @@ type program struct {
 
 // afterStopping is what to do after a command that was interrupted, where it matters.
 var afterStopping = map[string]string{
+	"demo": " Invented people that were added by then stay, and it cannot go on from there: \"mems reset --yes-destroy-all-data\" " +
+		"removes them (and everything else in the database); then run it again",
 	"migrate": " Run the same command again: it goes on from there",
 	"restore": " Run the same command again: it begins anew. (After the checksums, \"mems restore --finish\" ends it instead)",
 	"replay":  " What was written of the log must not be finished: begin with \"mems restore --log-follows\" again, if any was applied",

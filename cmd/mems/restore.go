@@ -170,7 +170,7 @@ func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema)
 			return err
 		}
 		defer func() { _ = st.Close() }()
-		if err := checkAuditKeys(ctx, st); err != nil {
+		if err := r.checkAuditKeys(ctx, st); err != nil {
 			return fmt.Errorf("%w\nNobody can use the database yet: with the keys set, run %s", err, r.finishing())
 		}
 		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")

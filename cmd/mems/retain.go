@@ -17,7 +17,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		return nil
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
-		if err := checkAuditKeys(ctx, st); err != nil {
+		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
 		if years := p.RetainPatientYears; years > 0 {

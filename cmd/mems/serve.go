@@ -100,18 +100,19 @@ func serve(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	ready := make(chan struct{})
+	ready, waiting := make(chan struct{}), false
 	_, err = st.Ready(ctx)
 	if _, otherZone := errors.AsType[*store.OtherZoneError](err); errors.Is(err, store.ErrRestoreUnfinished) {
 		return err
 	} else if err != nil && !otherZone {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
 		notifySystemd(ctx, p.notify, "STATUS=waits for the database: "+firstLine(err.Error()))
+		waiting = true
 		go p.awaitDatabase(ctx, st, log, fail, ready)
 	} else if err := p.checkZone(ctx, st, log); err != nil {
 		return err
-	} else if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
-		return settingError{store.ErrUnknownAuditKey}
+	} else if err := p.checkAuditKeys(ctx, st); err != nil {
+		return err
 	} else {
 		if err := st.SealKeys(ctx); err != nil {
 			log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
@@ -126,7 +127,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		log.WarnContext(ctx, "the limit of open files leaves room for few clients; connections beyond it are closed. Raise it: ulimit -n 4096, or LimitNOFILE for systemd",
 			"files", mostFiles(), "connections", most)
 	}
-	p.welcome(d, listener.Addr().String())
+	p.welcome(d, listener.Addr().String(), waiting)
 	if !p.open() {
 		p.adviseFirstKey(ctx, st)
 	}
@@ -316,14 +317,26 @@ func (p *program) access() string {
 	return "by API key"
 }
 
-// welcome tells a person what to do next.
-func (p *program) welcome(d *database, address string) {
+// welcome tells a person what to do next; while the server waits for its database, only
+// where it says why.
+func (p *program) welcome(d *database, address string, waiting bool) {
 	url := "http://" + address
 	if p.TLSCertFile != "" {
 		url = "https://" + address
 	}
 	if p.logsJSON() {
 		p.logger().Info("MEMS is serving", "url", url, "database", d.where, "zone", p.ClinicTimeZone, "access", p.access(), "version", version)
+		return
+	}
+	if waiting {
+		_, _ = fmt.Fprintf(p.out, `
+MEMS is serving %[1]s
+The database cannot be used yet, and every request gets 503 until it can. It is tried again every second.
+  health          %[1]s/readyz says why
+  database        %[2]s
+Stop: Ctrl-C.
+
+`, url, d.where)
 		return
 	}
 	tomorrow := time.Now().In(p.zone).AddDate(0, 0, 1)

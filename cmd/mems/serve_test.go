@@ -122,6 +122,10 @@ func TestServeRefuses(t *testing.T) {
 		c.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
 		c.Get("/doctors/1").Want(t, http.StatusServiceUnavailable, "unavailable")
 		c.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Want(t, http.StatusServiceUnavailable, "unavailable")
+		p.waitFor("Ctrl-C")
+		if said := p.Output(); !contains(said, "cannot be used yet", "/readyz says why") || contains(said, "A first booking") {
+			t.Errorf("says %s", said)
+		}
 	})
 }
 

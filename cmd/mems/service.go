@@ -84,6 +84,16 @@ func withService(command string, environ []string) (all []string, from string, e
 	return all, dir, nil
 }
 
+// isServiceSkipped reports whether a service is installed here whose settings this
+// command would use, had it not been given a database.
+func (p *program) isServiceSkipped() bool {
+	if serviceURLs[p.command] == "" || p.service != "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(p.ServiceDir, "mems.env"))
+	return err == nil
+}
+
 func adviseRoot(err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err

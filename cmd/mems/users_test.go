@@ -83,6 +83,18 @@ func TestUsersScript(t *testing.T) {
 		t.Errorf("the old password is still good: %s", said)
 	}
 
+	usersThatGoBefore(t, root, script, asUser(2, "app"))
+	for _, name := range []string{"bogus", "../app", ""} {
+		if said, err := script("app", name); err == nil || !strings.HasPrefix(said, "usage: ") {
+			t.Errorf("%q: %v %s", name, err, said)
+		}
+	}
+	if err := os.Rename(filepath.Join(secrets, "app-url"), filepath.Join(secrets, "away")); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := script("app"); err == nil || !strings.HasPrefix(said, "users.sh: ") || !contains(said, "app-url") {
+		t.Errorf("without a URL: %v %s", err, said)
+	}
 	write("app", "mysql://mems_app:short'@db:3306/mems")
 	if said, err := script("app"); err == nil || !contains(said, "app-url", "16 or more") {
 		t.Errorf("%v: a password that could end its quotes is taken: %s", err, said)
@@ -90,8 +102,37 @@ func TestUsersScript(t *testing.T) {
 	grantsElsewhere(t, root, db.Socket())
 }
 
+// usersThatGoBefore has the script find users that the database prefers to those that it
+// makes: of the same name for this machine, as grants.sql makes them, and anonymous ones.
+func usersThatGoBefore(t *testing.T, root *sql.DB, script func(...string) (string, error), app string) {
+	t.Helper()
+	must := func(statement string) {
+		t.Helper()
+		if _, err := root.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	must("CREATE USER 'mems_app'@'localhost' IDENTIFIED BY 'replace-this-2'")
+	if code, said := runMEMS(t, []string{"keys", "list"}, app); code != exitFailed || !contains(said, "DROP USER 'mems_app'@'localhost'") {
+		t.Errorf("%d, the user for this machine does not go before: %s", code, said)
+	}
+	if said, err := script("app", "backup"); err == nil || !contains(said, "DROP USER 'mems_app'@'localhost'", "mems_backup is up to date") || contains(said, "mems_app is up to date") {
+		t.Errorf("beside a user for this machine: %v %s", err, said)
+	}
+	must("DROP USER 'mems_app'@'localhost'")
+	must("CREATE USER 'mems_app'@'192.0.2.1' IDENTIFIED BY 'replace-this-2'")
+	must("CREATE USER ''@'localhost'")
+	if said, err := script("app"); err == nil || !contains(said, "DROP USER ''@'localhost'", "note: 'mems_app'@'192.0.2.1'") {
+		t.Errorf("beside an anonymous user: %v %s", err, said)
+	}
+	must("DROP USER ''@'localhost'")
+	if said, err := script("app"); err != nil || !contains(said, "mems_app is up to date") {
+		t.Errorf("with a user of another machine: %v %s", err, said)
+	}
+}
+
 // grantsElsewhere runs grants.sql for a database of another name, as db/README.md says,
-// before and after the migration, and has its users work there.
+// before and after the migration, and has its users work there and not in the first one.
 func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 	t.Helper()
 	readme, err := os.ReadFile("../../db/README.md")
@@ -118,7 +159,7 @@ func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 	url := func(user string, n int) string {
 		return fmt.Sprintf("MEMS_DATABASE_URL=%s:replace-this-%d@unix(%s)/clinic", user, n, socket)
 	}
-	if code, said := runMEMS(t, []string{"migrate", "up"}, url("mems_migrate", 1)); code != exitOK {
+	if code, said := runMEMS(t, []string{"migrate", "up"}, url("clinic_migrate", 1)); code != exitOK {
 		t.Fatal(said)
 	}
 	for _, statement := range statements {
@@ -126,10 +167,19 @@ func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 			t.Errorf("%s: %v", statement, err)
 		}
 	}
-	if code, said := runMEMS(t, []string{"keys", "create", "--role", "admin", "first"}, url("mems_app", 2)); code != exitOK {
+	if code, said := runMEMS(t, []string{"keys", "create", "--role", "admin", "first"}, url("clinic_app", 2)); code != exitOK {
 		t.Error(said)
 	}
-	if code, said := runMEMS(t, []string{"checksum"}, url("mems_backup", 3)); code != exitOK {
+	if code, said := runMEMS(t, []string{"checksum"}, url("clinic_backup", 3)); code != exitOK {
 		t.Error(said)
+	}
+	first := strings.TrimSuffix(url("clinic_app", 2), "/clinic") + "/mems"
+	if code, said := runMEMS(t, []string{"keys", "list"}, first); code != exitFailed || !contains(said, "1044") {
+		t.Errorf("a second clinic's user may read the first one's database: %d %s", code, said)
+	}
+	var shared int
+	err = root.QueryRow("SELECT COUNT(*) FROM mysql.user WHERE User LIKE 'mems%' AND Host = 'localhost'").Scan(&shared)
+	if err != nil || shared != 0 {
+		t.Errorf("%d users of the first clinic's names were made (%v)", shared, err)
 	}
 }

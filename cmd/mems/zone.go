@@ -35,12 +35,16 @@ func runZone(ctx context.Context, p *program, args []string) error {
 		return usageError{fmt.Sprintf("%q is not an IANA time zone such as Europe/Zurich", args[1])}
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
-		if err := checkAuditKeys(ctx, st); err != nil {
+		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
 		before, err := st.SetClinicZone(ctx, zone.String())
 		if err != nil {
 			return err
+		}
+		if before == zone.String() {
+			p.say("the clinic's zone is %s already: nothing was changed", zone)
+			return nil
 		}
 		p.say("the clinic's zone is now %s (before: %s). Servers that run with another one end by themselves within seconds.\n"+
 			"Set MEMS_CLINIC_TIME_ZONE=%s for all of them, and start them", zone, cmp.Or(before, "none"), zone)
@@ -106,10 +110,11 @@ func (p *program) awaitDatabase(ctx context.Context, st *store.Store, log *slog.
 		if _, ok := errors.AsType[*store.OtherZoneError](err); err != nil && !ok {
 			continue
 		}
-		if err := cmp.Or(p.checkZone(ctx, st, log), checkAuditKeys(ctx, st)); err != nil {
+		if err := cmp.Or(p.checkZone(ctx, st, log), p.checkAuditKeys(ctx, st)); err != nil {
 			fail(err)
 			return
 		}
+		log.InfoContext(ctx, "the database can be used now")
 		close(ready)
 		watchZone(ctx, st, fail)
 		return

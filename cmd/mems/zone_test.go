@@ -29,6 +29,9 @@ func TestOtherZoneIsRefused(t *testing.T) {
 	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "before: Europe/Zurich") {
 		t.Errorf("%d %s", code, said)
 	}
+	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "is Europe/Lisbon already") || contains(said, "before:") {
+		t.Errorf("again: %d %s", code, said)
+	}
 	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || said != "Europe/Lisbon\n" {
 		t.Errorf("%d %q", code, said)
 	}
@@ -40,6 +43,10 @@ func TestOtherZoneIsRefused(t *testing.T) {
 	err := d.DB.Get(&entry, `SELECT subject, action, details FROM audit_entries WHERE object = 'clinic_zone'`)
 	if err != nil || entry.Subject != "system" || entry.Action != "update" || !contains(entry.Details, "Europe/Zurich", "Europe/Lisbon") {
 		t.Errorf("%+v %v", entry, err)
+	}
+	var entries int
+	if err := d.DB.Get(&entries, `SELECT COUNT(*) FROM audit_entries WHERE object = 'clinic_zone'`); err != nil || entries != 1 {
+		t.Errorf("%d entries (%v), want that of the one change", entries, err)
 	}
 	startMEMS(t, url, lisbon)
 	for _, args := range [][]string{{"zone", "set", "Mars/Olympus"}, {"zone", "set", "Local"}, {"zone", "set"}, {"zone", "get"}} {

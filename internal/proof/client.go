@@ -126,7 +126,7 @@ func (c *client) try(ctx context.Context, o *op, what request) (body []byte, ans
 	}
 	o.Code, o.Current = strings.TrimPrefix(p.Type, "/problems/"), p.Current+p.CurrentTicket
 	switch {
-	case o.Code == "unavailable" && o.Tries == 0 && c.random.IntN(3) == 0:
+	case o.Code == "unavailable" && o.Kind != "repeat" && o.Tries == 0 && c.random.IntN(3) == 0:
 		o.Key = "" // it takes the answer at its word: nothing was changed, nor the key bound
 	case o.Code == "idempotency-key-in-use", answer.StatusCode == http.StatusServiceUnavailable && (o.Code == "unavailable" || o.Code == "outcome-unknown"):
 		return nil, false

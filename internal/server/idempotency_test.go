@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mems/gen/api"
 	"mems/internal/contracttest"
 )
@@ -21,10 +23,18 @@ func once(c *contracttest.Client, key, path string, body any) *contracttest.Resp
 // same holds a repeated answer to the first.
 func same(t *testing.T, first, again *contracttest.Response) {
 	t.Helper()
-	if first.Status != again.Status || again.Status >= 400 {
-		// A problem tells of its own request.
-		if first.Status != again.Status {
-			t.Errorf("first %d %s, again %d %s", first.Status, first.Body, again.Status, again.Body)
+	if first.Status != again.Status {
+		t.Errorf("first %d %s, again %d %s", first.Status, first.Body, again.Status, again.Body)
+		return
+	}
+	if first.Status >= 400 {
+		var members [2]map[string]any
+		for i, r := range []*contracttest.Response{first, again} {
+			r.Decode(t, &members[i])
+			delete(members[i], "request_id") // of its own
+		}
+		if diff := cmp.Diff(members[0], members[1]); diff != "" {
+			t.Errorf("(-first +again)\n%s", diff)
 		}
 		return
 	}
@@ -224,6 +234,23 @@ func TestEveryPostIsIdempotent(t *testing.T) {
 	plan := id(post("/plans", object{"doctor_id": doctor, "start_time": "2027-07-20T00:00:00Z", "end_time": "2027-07-21T00:00:00Z"}, 201))
 	post(fmt.Sprintf("/plans/%d/apply", plan), object{"mode": "all_or_nothing"}, 200)
 	post(planned+"/no-show", nil, 409)
+	// Refusals with a report, which is what it was.
+	taken := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-10-04T09:00:00Z", "duration_minutes": 30}
+	post("/appointments", taken, 201)
+	post("/appointments", taken, 409)
+	weekly := object{"patient_id": f.patient(), "doctor_id": doctor, "start_time": "2027-09-27T09:00:00Z", "duration_minutes": 30, "rule": "FREQ=WEEKLY;COUNT=2"}
+	post("/appointment-series", weekly, 409)
+	weekly["start_time"] = "2027-09-27T10:00:00Z"
+	post("/appointment-series", weekly, 201).Decode(t, &series)
+	post(fmt.Sprintf("/appointment-series/%d/reschedule", series.Series.ID), object{"start_time_of_day": "09:00"}, 409)
+	book("2027-10-06T09:00:00Z")
+	book("2027-10-06T10:00:00Z")
+	plan = id(post("/plans", object{"doctor_id": doctor, "start_time": "2027-10-06T00:00:00Z", "end_time": "2027-10-07T00:00:00Z"}, 201))
+	var proposed api.Plan
+	f.Get(fmt.Sprintf("/plans/%d", plan)).Want(t, 200, "").Decode(t, &proposed)
+	slot := proposed.Items[1].Proposal.MustGet()
+	f.booked(f.patient(), slot.DoctorID, slot.StartTime.Format(time.RFC3339), 30)
+	post(fmt.Sprintf("/plans/%d/apply", plan), object{"mode": "all_or_nothing"}, 409)
 	kept := id(post("/api-keys", object{"name": "x", "role": "partner"}, 201))
 	post(fmt.Sprintf("/api-keys/%d/revoke", kept), nil, 200)
 	feed := id(post("/calendar-feeds", object{"doctor_id": doctor, "name": "x"}, 201))

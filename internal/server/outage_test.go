@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mems/gen/api"
 	"mems/internal/contracttest"
 	"mems/internal/server"
 	"mems/internal/storetest"
@@ -92,6 +93,38 @@ func TestNotMigrated(t *testing.T) {
 	t.Parallel()
 	f, _ := setupLogged(t, storetest.Empty(t), time.Minute)
 	wantUnavailable(t, f)
+}
+
+// /readyz says why the database cannot be used.
+func TestReadinessSaysWhy(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ change, says string }{
+		"old schema": {`DELETE FROM goose_db_version ORDER BY version_id DESC LIMIT 1`, `The schema is older than this program needs: run "mems migrate up".`},
+		"no schema":  {`DROP TABLE goose_db_version`, `The database has no schema of this program yet: run "mems migrate up".`},
+		"other zone": {`INSERT INTO clinic_zone (id, name) VALUES (1, 'Europe/Lisbon')`, `The clinic's time zone was changed: set MEMS_CLINIC_TIME_ZONE to what "mems zone" shows, and restart this server.`},
+		"restoring":  {`UPDATE goose_db_version SET id = 0, is_applied = 0 WHERE version_id = 0`, "A backup is being restored into the database: finish that first."},
+		"not there":  {`DROP DATABASE `, "The database does not exist on its server: check the name in MEMS_DATABASE_URL."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := storetest.New(t)
+			f, _ := setupLogged(t, d, time.Minute)
+			f.Allow5xx = true
+			if test.change == `DROP DATABASE ` {
+				var database string
+				if err := d.DB.Get(&database, `SELECT DATABASE()`); err != nil {
+					t.Fatal(err)
+				}
+				test.change += database
+			}
+			d.DB.MustExec(test.change)
+			var problem api.Problem
+			f.Get("/readyz").Want(t, 503, "unavailable").Decode(t, &problem)
+			if problem.Detail != test.says {
+				t.Errorf("says %s, want %s", problem.Detail, test.says)
+			}
+		})
+	}
 }
 
 // The log finds every request by its id, and holds nothing about people.

@@ -89,6 +89,9 @@ func TestPlans(t *testing.T) {
 		if diff := cmp.Diff([]string{want[0], fmt.Sprintf("%d -> %d 03 09:00 refused /problems/doctor-overlap", second.ID, colleague)}, told(p.Report)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
+		if visit := p.Report[0].Appointment; visit.DoctorID != ill {
+			t.Errorf("the report has a visit as if it had been moved: %+v", visit)
+		}
 		var a api.Appointment
 		f.Get(fmt.Sprintf("/appointments/%d", first.ID)).Want(t, 200, "").Decode(t, &a)
 		if a.DoctorID != ill {

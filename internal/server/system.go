@@ -15,26 +15,17 @@ func (s *Server) GetHealth(context.Context, api.GetHealthRequestObject) (api.Get
 	return api.GetHealth200JSONResponse{Status: "ok"}, nil
 }
 
+// drainingDetail is what /readyz says while the process ends.
+const drainingDetail = "The server is shutting down."
+
 // GetReadiness tells whether the database can be used: GET /readyz.
 func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
 	if s.draining.Load() {
-		return nil, &clinic.Error{Code: clinic.CodeUnavailable, Cause: errors.New("shutting down")}
+		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: errors.New("shutting down"), detail: drainingDetail}
 	}
 	version, err := s.cfg.Store.Ready(ctx)
-	if rule, ok := errors.AsType[*clinic.Error](err); ok && errors.Is(err, store.ErrWritesRefused) {
-		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: "The database refuses writes: its disk is full, or it is read-only."}
-	}
-	for _, known := range []struct {
-		cause  error
-		detail string
-	}{
-		{store.ErrNoMajority, "The database cluster has no majority: most of its servers cannot be reached."},
-		{store.ErrNoGroup, "Several database hosts are set, and they are no cluster whose primary can be told."},
-		{store.ErrNoPrimary, "No server of the database cluster accepts changes."},
-	} {
-		if rule, ok := errors.AsType[*clinic.Error](err); ok && errors.Is(err, known.cause) {
-			return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: known.detail}
-		}
+	if rule, ok := errors.AsType[*clinic.Error](err); ok && rule.Code == clinic.CodeUnavailable {
+		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: store.UnreadyDetail(err)}
 	}
 	if err != nil {
 		return nil, err

@@ -17,7 +17,8 @@ func AdviceFor(err error) string {
 		switch e.Number {
 		case 1045, 1698:
 			return "The database does not accept this user: compare user, password and host in MEMS_DATABASE_URL with what db/grants.sql has made. " +
-				"An anonymous user (''@'localhost') of the server goes before users of every host ('%'), even with the right password: DROP USER ''@'localhost'"
+				"A user of this name for one host ('mems_app'@'localhost'), or an anonymous one (''@'localhost'), goes before the one of every host ('%') " +
+				"and has its own password: if it is not the one that is meant, DROP USER 'mems_app'@'localhost', or ''@'localhost'"
 		case 1044, 1142, 1143, 1227, 1370:
 			return "This database user lacks a right. Use the user that the command needs (\"mems help\"), and run db/grants.sql again after each migration"
 		case 1049:

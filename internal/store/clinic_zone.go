@@ -63,7 +63,7 @@ func (sc *Schema) ClinicZone(ctx context.Context) (string, error) {
 }
 
 // SetClinicZone replaces the time zone that the database keeps, and returns the one
-// before; empty for none. It needs the rights of the user who migrates.
+// before; empty for none. The same one again changes nothing. It needs the rights of the user who migrates.
 // Lock: the row of the zone.
 func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, err error) {
 	err = s.inTx(ctx, func(t *tx) error {
@@ -71,6 +71,9 @@ func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, 
 		err := t.GetContext(ctx, &before, zoneRead+` FOR UPDATE`)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
+		}
+		if before == name {
+			return nil
 		}
 		_, err = t.exec(ctx, `
 			INSERT INTO clinic_zone (id, name) VALUES (1, ?)

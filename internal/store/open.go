@@ -188,8 +188,11 @@ func parseDSN(s string) (*mysql.Config, error) {
 		}
 	}
 	c, err := mysql.ParseDSN(s)
+	if scheme, _, isURL := strings.Cut(s, "://"); err != nil && isURL && isScheme(scheme) {
+		return nil, errors.New("database URL is not of MySQL or MariaDB; it should look like mysql://user:password@host:3306/mems")
+	}
 	if err != nil {
-		return nil, errors.New("database DSN cannot be read; it should look like user:password@tcp(host:3306)/mems")
+		return nil, errors.New("database DSN cannot be read; it should look like mysql://user:password@host:3306/mems, or user:password@tcp(host:3306)/mems")
 	}
 	if c.DBName == "" {
 		return nil, errors.New("database DSN has no database name; it should end like .../mems")
@@ -200,6 +203,14 @@ func parseDSN(s string) (*mysql.Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// isScheme reports whether s is the scheme of a URL (RFC 3986, 3.1), not the user and
+// password of a DSN.
+func isScheme(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r > 'z' || r < 'a' && r != '+' && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z')
+	})
 }
 
 // firstHost leaves the first of several hosts in what follows mysql://, and returns

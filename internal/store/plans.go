@@ -188,7 +188,7 @@ func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.
 // within each; then visit by visit as a reschedule does.
 func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int) error {
 	before := slices.Clone(p.Items)
-	err := s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, func(t *tx) error {
 		copy(p.Items, before) // another attempt starts anew
 		if err := guardPlan(ctx, t, p, chosen); err != nil {
 			return err
@@ -210,7 +210,12 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 			whole = whole && item.Outcome == clinic.PlanMoved
 		}
 		if !whole {
-			return &clinic.Error{Code: clinic.CodePlanNotApplied}
+			for i := range p.Items { // is rolled back
+				if p.Items[i].Outcome == clinic.PlanMoved {
+					p.Items[i] = before[i]
+				}
+			}
+			return &clinic.Error{Code: clinic.CodePlanNotApplied, Report: p.Items}
 		}
 		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		p.Version++
@@ -218,15 +223,6 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 		_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
 		return err
 	}, p)
-	if errors.Is(err, clinic.ErrPlanNotApplied) {
-		for i := range p.Items { // rolled back
-			if item := &p.Items[i]; item.Outcome == clinic.PlanMoved && before[i].Outcome != clinic.PlanMoved {
-				item.Outcome = clinic.PlanOpen
-			}
-		}
-		return &clinic.Error{Code: clinic.CodePlanNotApplied, Report: p.Items}
-	}
-	return err
 }
 
 func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {

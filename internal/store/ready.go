@@ -33,6 +33,9 @@ var ErrWritesRefused = errors.New("the database refuses writes")
 // ErrSchemaBehind is the cause of a database that waits for migrations.
 var ErrSchemaBehind = errors.New("the schema is older than this program needs")
 
+// errReadyTimeout is the cause of a database that hangs.
+var errReadyTimeout = fmt.Errorf("the database did not answer within %s", readyWithin)
+
 // readiness finds out whether the database can be used: one probe at a time, on a
 // connection of its own, since those of requests may all be waiting for locks.
 type readiness struct {
@@ -84,7 +87,7 @@ func (s *Store) Ready(ctx context.Context) (int64, error) {
 	case <-p.done:
 		return p.version, p.err
 	case <-limit.C:
-		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: fmt.Errorf("the database did not answer within %s", readyWithin)}
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: errReadyTimeout}
 	case <-ctx.Done():
 		return 0, translate(ctx, ctx.Err())
 	}

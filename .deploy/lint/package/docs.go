@@ -12,19 +12,23 @@ import (
 // shipped are the places, in archives and in the package's folder of documents, of
 // what documents are and lead to.
 var shipped = map[string]string{
-	"README.md":                         "README.md",
-	"LICENSE":                           "LICENSE",
-	"openapi.yaml":                      "openapi.yaml",
-	".github/SECURITY.md":               "SECURITY.md",
-	"db/README.md":                      "db/README.md",
-	"db/grants.sql":                     "db/grants.sql",
-	".deploy/README.md":                 "deploy/README.md",
-	".deploy/proxies/Caddyfile":         "deploy/proxies/Caddyfile",
-	".deploy/proxies/haproxy.cfg":       "deploy/proxies/haproxy.cfg",
-	".deploy/proxies/nginx.conf":        "deploy/proxies/nginx.conf",
-	"internal/telemetry/README.md":      "telemetry/README.md",
-	"internal/telemetry/alerts.yaml":    "telemetry/alerts.yaml",
-	"internal/telemetry/dashboard.json": "telemetry/dashboard.json",
+	"README.md":                          "README.md",
+	"LICENSE":                            "LICENSE",
+	"openapi.yaml":                       "openapi.yaml",
+	".github/SECURITY.md":                "SECURITY.md",
+	"db/README.md":                       "db/README.md",
+	"db/grants.sql":                      "db/grants.sql",
+	".deploy/README.md":                  "deploy/README.md",
+	".deploy/cluster/README.md":          "deploy/cluster/README.md",
+	".deploy/cluster/haproxy.cfg":        "deploy/cluster/haproxy.cfg",
+	".deploy/cluster/hundred-clinics.md": "deploy/cluster/hundred-clinics.md",
+	".deploy/cluster/mysqld.cnf":         "deploy/cluster/mysqld.cnf",
+	".deploy/proxies/Caddyfile":          "deploy/proxies/Caddyfile",
+	".deploy/proxies/haproxy.cfg":        "deploy/proxies/haproxy.cfg",
+	".deploy/proxies/nginx.conf":         "deploy/proxies/nginx.conf",
+	"internal/telemetry/README.md":       "telemetry/README.md",
+	"internal/telemetry/alerts.yaml":     "telemetry/alerts.yaml",
+	"internal/telemetry/dashboard.json":  "telemetry/dashboard.json",
 }
 
 var link = regexp.MustCompile(`\[([^\[\]]*)\]\(([^()\s#:]*)(#[^()\s]*)?\)`)

@@ -2009,6 +2009,24 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
  * process is shutting down, so that a load balancer sends work elsewhere. It
  * answers within a second, with what was found out at most a second ago.
  *
+ * The problem's `detail` says why, in one of these texts:
+ *
+ * * The database cannot be reached, or does not answer.
+ * * The database does not accept this server's user: compare user, password and host with db/grants.sql.
+ * * The server's database user lacks a right: run db/grants.sql again.
+ * * The database does not exist on its server: check the name in MEMS_DATABASE_URL.
+ * * The database has no free connections.
+ * * The database has no schema of this program yet: run "mems migrate up".
+ * * The schema is older than this program needs: run "mems migrate up".
+ * * The clinic's time zone was changed: set MEMS_CLINIC_TIME_ZONE to what "mems zone" shows, and restart this server.
+ * * The database refuses writes: its disk is full, or it is read-only.
+ * * A backup is being restored into the database: finish that first.
+ * * The database cluster has no majority: most of its servers cannot be reached.
+ * * Several database hosts are set, and they are no cluster whose primary can be told.
+ * * No server of the database cluster accepts changes.
+ * * The server is shutting down.
+ * * The database cannot be used; the server's log says why.
+ *
  */
 export const getReadiness = <ThrowOnError extends boolean = false>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });
 

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// What /readyz says of each cause is what the contract lists.
+func TestUnreadyDetailsAreInTheContract(t *testing.T) {
+	t.Parallel()
+	contract, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	details := []string{unreadyOtherwise}
+	for _, c := range unreadyCauses {
+		details = append(details, c.detail)
+	}
+	for _, detail := range details {
+		if !strings.Contains(string(contract), "* "+detail+"\n") {
+			t.Errorf("not listed: %s", detail)
+		}
+	}
+	for says, err := range map[string]error{
+		"cannot be reached": notConnected(io.EOF),
+		"does not answer":   errReadyTimeout,
+		"or does not":       context.DeadlineExceeded,
+		"accept this":       &mysql.MySQLError{Number: 1698},
+		"does not exist":    &mysql.MySQLError{Number: 1049},
+		"no free":           &mysql.MySQLError{Number: 1040},
+		"log says why":      errors.New("another one"),
+	} {
+		if got := UnreadyDetail(translate(t.Context(), err)); !strings.Contains(got, says) {
+			t.Errorf("%v: %s", err, got)
+		}
+	}
+}
