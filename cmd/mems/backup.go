@@ -24,10 +24,10 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 	flags.BoolFunc("binlog-position", "", position.set)
 	replace := flags.Bool("replace", false, "")
 	encryptTo := flags.String("encrypt-to", p.BackupEncryptTo, "")
-	if err := flags.Parse(args); err != nil {
-		return usageError{err.Error()}
+	if err := parseWords(flags, args); err != nil {
+		return err
 	}
-	if flags.NArg() != 1 {
+	if flags.NArg() != 1 || flags.Arg(0) == "" {
 		return usageError{"say the file to write"}
 	}
 	file := flags.Arg(0)
@@ -35,12 +35,13 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return fmt.Errorf("public keys to encrypt to: %w\nThey are age1..., as age-keygen prints them, or @FILE with one a line", err)
 	}
-	if !*replace { // looked at here too, so that nothing is read in vain
-		if err := checkFree(file); err != nil {
-			return err
-		}
+	if err := p.checkTarget(file, *replace); err != nil { // before anything is read in vain
+		return err
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+		if err := p.checkSigning(ctx, schema); err != nil {
+			return err
+		}
 		snapshot, err := p.openSnapshot(ctx, schema, position)
 		if err != nil {
 			return err
@@ -54,7 +55,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		p.say("backup of schema version %d, as it was at %s, in %s (%.1f MB)", head.Schema, head.At.Format(time.RFC3339), file, float64(size)/1e6)
+		p.say("backup of schema version %d, as it was at %s, in %s (%.1f MB), %s", head.Schema, head.At.Format(time.RFC3339), file, float64(size)/1e6, backup.DescribeEncryption(to))
 		if head.LogFile != "" {
 			p.say("the binary log stood at position %d of %s", head.LogPosition, head.LogFile)
 		}
@@ -64,6 +65,22 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		p.noteStatus(telemetry.BackupStatus, map[string]float64{"mems_backup_timestamp_seconds": float64(head.At.Unix())})
 		return nil
 	})
+}
+
+// checkSigning warns of a backup that is not signed. Beside an installed service, whose
+// keys are in its folder, a backup without the key that wrote to the audit trail last is
+// refused. Elsewhere it is made: one that cannot be verified is better than none.
+func (p *program) checkSigning(ctx context.Context, schema *store.Schema) error {
+	unknown := errors.Is(schema.CheckAuditKeys(ctx, p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
+	switch {
+	case unknown && p.service != "":
+		return settingError{fmt.Errorf("%w\nThe service's keys belong in %s", store.ErrUnknownAuditKey, filepath.Join(p.service, "audit-keys"))}
+	case len(p.macKeys()) == 0:
+		p.say("the backup is NOT signed, for MEMS_AUDIT_KEYS is not set: anybody could have written it")
+	case unknown:
+		p.say("the backup is signed, but %v", store.ErrUnknownAuditKey)
+	}
+	return nil
 }
 
 // logWish says whether the position of the binary log is noted.

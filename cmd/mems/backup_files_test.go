@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -38,7 +40,7 @@ func TestEncryptedBackup(t *testing.T) {
 	private, public := writeIdentity(t)
 	stranger, second := writeIdentity(t)
 	file := filepath.Join(t.TempDir(), "mems.gz.age")
-	if code, output := runMEMS(t, []string{"backup", file}, from, keys, "MEMS_BACKUP_ENCRYPT_TO="+public); code != exitOK {
+	if code, output := runMEMS(t, []string{"backup", file}, from, keys, "MEMS_BACKUP_ENCRYPT_TO="+public); code != exitOK || !contains(output, "encrypted to "+public[:12]+"...") || contains(output, "the backup is") {
 		t.Fatalf("%d %s", code, output)
 	}
 	content, err := os.ReadFile(file)
@@ -114,8 +116,37 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if err := place(writeSecret(t, "new"), file, false); err == nil || read(file) != "precious" {
 		t.Errorf("%v", err)
 	}
-	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, "MEMS_BACKUP_COPY_DIR="+elsewhere); code != exitOK || read(file) == "precious" {
+	// Replacing takes the place of a backup, and of nothing else.
+	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
+	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is no backup", "Nothing was written") || read(file) != "precious" {
 		t.Errorf("%d %s", code, output)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if code, output := runMEMS(t, []string{"backup", file}, url, copies); code != exitOK {
+		t.Fatalf("%d %s", code, output)
+	}
+	before := read(file)
+	time.Sleep(1100 * time.Millisecond) // a backup knows whole seconds
+	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitOK || read(file) == before {
+		t.Errorf("%d %s", code, output)
+	}
+	list := revocationsBeside(file)
+	renamed := filepath.Join(dir, "list.gz")
+	if err := os.Link(list, renamed); err != nil {
+		t.Fatal(err)
+	}
+	held := read(list)
+	for _, target := range []string{list, renamed, file + notCopied, dir} {
+		for _, args := range [][]string{{"backup", target}, {"backup", "--replace", target}} {
+			if code, output := runMEMS(t, args, url, copies); code != exitFailed || read(list) != held {
+				t.Errorf("%v: %d %s", args, code, output)
+			}
+		}
+	}
+	if err := os.Remove(renamed); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"mems.gz", "mems-revocations.gz"} {
 		if read(filepath.Join(elsewhere, name)) != read(filepath.Join(dir, name)) {
@@ -126,7 +157,10 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(elsewhere, "second.gz"), []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, output := runMEMS(t, []string{"backup", second}, url, "MEMS_BACKUP_COPY_DIR="+elsewhere); code != exitFailed || !contains(output, "its copy is not", "is there already") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {
+	if code, output := runMEMS(t, []string{"backup", "--replace", second}, url, copies); code != exitFailed || !contains(output, "is no backup", elsewhere) {
+		t.Errorf("%d %s", code, output)
+	}
+	if code, output := runMEMS(t, []string{"backup", second}, url, copies); code != exitFailed || !contains(output, "its copy is not", "is there already") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
 	// A share that is not mounted.
@@ -190,4 +224,100 @@ func TestBackupWithoutBinaryLog(t *testing.T) {
 	if code, output := runMEMS(t, []string{"backup", "--binlog-position=perhaps", filepath.Join(dir, "no.gz")}, url); code != exitUsage || !strings.Contains(output, "auto") {
 		t.Errorf("%d %s", code, output)
 	}
+}
+
+// A flag that is given empty, as by a variable that is not set, is refused: the backup
+// would not be encrypted, or the command would do something else than was meant.
+func TestEmptyFlagsAreRefused(t *testing.T) {
+	t.Parallel()
+	_, public := writeIdentity(t)
+	file := filepath.Join(t.TempDir(), "mems.gz")
+	for _, args := range [][]string{
+		{"backup", "--encrypt-to", "", file},
+		{"backup", "--encrypt-to=", file},
+		{"backup", "--backup-encrypt-to", "", file},
+		{"backup", "--backup-copy-dir=", file},
+		{"backup", "--binlog-position=", file},
+		{"backup", ""},
+		{"restore", "--identity", "", file},
+		{"restore", "--old-database", "", file},
+		{"restore", "--revocations", "", file},
+		{"replay", "--log", "", "--until", "2027-03-01T12:00:00Z", file},
+		{"replay", "--log", "x", "--until", "", file},
+		{"replay", "--log", "x", "--until", "2027-03-01T12:00:00Z", "--identity=", file},
+		{"audit", "verify", "--anchor", ""},
+		{"conformance", "--url", "http://127.0.0.1:1", "--key", ""},
+		{"keys", "create", "--role", "", "x"},
+	} {
+		code, said := runMEMS(t, args, "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems", "MEMS_BACKUP_ENCRYPT_TO="+public)
+		if code != exitUsage {
+			t.Errorf("%q: exit %d: %s", args, code, said)
+		}
+	}
+	// A variable that is set, but empty, is not set: the service's own settings hold.
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "mems.env"), []byte("MEMS_BACKUP_ENCRYPT_TO="+public+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := withService("backup", []string{"MEMS_SERVICE_DIR=" + dir, "MEMS_BACKUP_ENCRYPT_TO="})
+	if c, faults := readConfig(all); err != nil || faults != nil || c.BackupEncryptTo != public {
+		t.Errorf("%q %v %v", c.BackupEncryptTo, err, faults)
+	}
+}
+
+// The example of age's documentation is a key that opens nothing here.
+func TestExampleKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	const example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+	_, public := writeIdentity(t)
+	nowhere, file := "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems", filepath.Join(t.TempDir(), "mems.gz")
+	for _, keys := range []string{example, public + "," + example, "@" + writeSecret(t, public+"\n"+example+"\n")} {
+		for code, c := range map[int][2]string{exitFailed: {"--encrypt-to=" + keys, ""}, exitConfig: {"--replace", keys}} {
+			if c[1] != "" && keys[0] == '@' {
+				code = exitFailed // read when it is needed
+			}
+			if got, said := runMEMS(t, []string{"backup", c[0], file}, nowhere, "MEMS_BACKUP_ENCRYPT_TO="+c[1]); got != code || !contains(said, "documentation of age", "age-keygen") {
+				t.Errorf("%q: exit %d: %s", c, got, said)
+			}
+		}
+	}
+	if code, said := runMEMS(t, []string{"backup", file}, nowhere, "MEMS_BACKUP_ENCRYPT_TO=age1nonsense"); code != exitConfig || !contains(said, "=age1...\n") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+}
+
+// A backup that is not signed says so. Beside a service whose keys are gone there is none
+// when the trail was written with one.
+func TestUnsignedBackupSaysSo(t *testing.T) {
+	t.Parallel()
+	d, dir := storetest.New(t), t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "mems.env"), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, "backup-url"), []byte(storetest.GrantBackup(t, d).DSN), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	service := "MEMS_SERVICE_DIR=" + dir
+	named, keys, otherKeys := "MEMS_DATABASE_URL="+d.DSN, "MEMS_AUDIT_KEYS="+someKeys, "MEMS_AUDIT_KEYS="+"OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg="
+	made := 0
+	backup := func(want int, words string, env ...string) {
+		t.Helper()
+		made++
+		file := filepath.Join(dir, fmt.Sprintf("mems-%d.gz", made))
+		code, said := runMEMS(t, []string{"backup", file}, env...)
+		if _, err := os.Stat(file); code != want || !contains(said, words) || (err == nil) != (want == exitOK) || words == "" && contains(said, "the backup is") {
+			t.Errorf("%v: exit %d: %s", env, code, said)
+		}
+	}
+	backup(exitOK, "NOT signed", service)
+	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Zurich"}, named, keys); code != exitOK {
+		t.Fatal(said)
+	}
+	backup(exitConfig, "audit-keys", service)
+	backup(exitConfig, "audit-keys", service, otherKeys)
+	backup(exitOK, "", service, keys)
+	backup(exitOK, "NOT signed", named)
+	backup(exitOK, ", not encrypted", named, keys)
+	if err := os.Remove(filepath.Join(dir, revocationsName)); err != nil { // which the right key signed
+		t.Fatal(err)
+	}
+	backup(exitOK, "a key that is not in MEMS_AUDIT_KEYS", named, otherKeys)
 }

@@ -64,7 +64,7 @@ type config struct {
 	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
 	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify note their last success, for the metrics of serve and for node_exporter; empty: nowhere"`
-	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one a line; empty: backups are not encrypted"`
+	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1..." doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one a line; empty: backups are not encrypted"`
 	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"directory on another machine's disk, into which mems backup and mems revocations copy what they wrote; it has to be there; empty: nowhere"`
 
 	zone       *time.Location
@@ -161,6 +161,9 @@ func takeFlags(args, environ []string) (rest, env []string, err error) {
 			}
 			value, args = args[0], args[1:]
 		}
+		if value == "" { // as a variable that is not set leaves it
+			return nil, nil, fmt.Errorf("--%s needs a value that is not empty. It is: %s", name, all[i].meaning)
+		}
 		env = append(env, all[i].name+"="+value)
 	}
 	return rest, env, nil
@@ -202,6 +205,9 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 	}
 	issuer, issuerErr := url.Parse(c.OIDCIssuer)
 	var faults []error
+	if errors.Is(recipientsErr, backup.ErrExampleKey) {
+		faults = append(faults, fmt.Errorf("MEMS_BACKUP_ENCRYPT_TO: %w", recipientsErr))
+	}
 	for _, rule := range []struct {
 		field string
 		good  bool
@@ -234,7 +240,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"MaxBodyBytes", 1024 <= c.MaxBodyBytes && c.MaxBodyBytes <= 10<<20},
 		{"LogLevel", slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel)},
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
-		{"BackupEncryptTo", recipientsErr == nil},
+		{"BackupEncryptTo", recipientsErr == nil || errors.Is(recipientsErr, backup.ErrExampleKey)},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
 	} {
 		if rule.good || unread[rule.field] {

@@ -112,8 +112,9 @@ ever in use: what one wrote that is missing is reported as "unknown key".`,
 			"backup", "Write a backup, while the server goes on", "mems backup [--encrypt-to KEY] [--binlog-position[=auto]] [--replace] FILE",
 			`Writes everything, as it was in one moment, to FILE. FILE is there when it is whole,
 and not before; it can be read by its owner only. With MEMS_AUDIT_KEYS, the first key
-signs it. It holds patients' data: encrypt it, and keep a copy elsewhere
-(MEMS_BACKUP_COPY_DIR). In the same folder, mems-revocations.gz lists revoked keys and
+signs it; beside an installed service whose trail was written with a key, a backup
+without that key is refused. It holds patients' data: encrypt it, and keep a copy
+elsewhere (MEMS_BACKUP_COPY_DIR). In the same folder, mems-revocations.gz lists revoked keys and
 erased patients; keep it with the backups.
 
   --encrypt-to KEY    encrypt to public keys (age1..., separated by commas) instead of
@@ -124,8 +125,8 @@ erased patients; keep it with the backups.
                       noted, for recovery to a point in time (db/README.md). MariaDB's
                       is noted anyway; MySQL's takes this, and rights.
                       With =auto, go on without it, and say so
-  --replace           put the backup in the place of a FILE that is there already;
-                      without it, such a FILE is left as it is
+  --replace           put the backup in the place of a FILE that is there already,
+                      if that is a backup; without it, such a FILE is left as it is
 
 The user mems_backup of db/grants.sql may do this, and read, and nothing else:
 
@@ -160,7 +161,8 @@ revoked and patients who were erased since are revoked and erased again.
 			`Writes what the server did to the database of the backup FILE from the moment of
 that backup until TIME, as SQL for the database in MEMS_DATABASE_URL, which "mems
 restore --log-follows" has filled from the same FILE. Applied a second time, the SQL fails
-with its first statement. An administrator of the server applies it:
+with its first statement. A log whose later files are missing, or whose last one is cut, is
+refused unless TIME is before its end. An administrator of the server applies it:
 
     mems replay --log /var/lib/mysql-log --until 2027-03-01T13:59:00+01:00 mems-2027-03-01.gz | mysql`,
 			runReplay,

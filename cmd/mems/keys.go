@@ -128,8 +128,8 @@ func wantedKey(args []string) (clinic.APIKey, error) {
 	flags.Func("scope", "", func(s string) error { scopes = append(scopes, s); return nil })
 	doctor := flags.Int64("doctor", 0, "")
 	days := flags.Int("days", 365, "")
-	if err := flags.Parse(args); err != nil {
-		return clinic.APIKey{}, usageError{err.Error()}
+	if err := parseWords(flags, args); err != nil {
+		return clinic.APIKey{}, err
 	}
 	if flags.NArg() > 1 && strings.HasPrefix(flags.Arg(1), "-") {
 		return clinic.APIKey{}, usageError{"say " + flags.Arg(1) + " before the name, such as: mems keys create --role receptionist 'Front desk'"}

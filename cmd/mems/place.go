@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mems/internal/backup"
 )
 
 // takenError says that a file would take another one's place.
@@ -29,6 +31,50 @@ func checkFree(file string) error {
 		return nil
 	}
 	return err
+}
+
+// checkTarget returns an error if a backup must not take the name of file: the list of
+// revocations and the marks of missing copies have names of their own, and replacing takes
+// the place of a backup, or of an empty file, and of nothing else, here and among the copies.
+func (p *program) checkTarget(file string, replace bool) error {
+	if name := filepath.Base(file); name == revocationsName || strings.HasSuffix(name, notCopied) {
+		return fmt.Errorf("%s is the name of a file that \"mems backup\" keeps beside backups: choose another one. Nothing was written", file)
+	}
+	if !replace {
+		return checkFree(file)
+	}
+	targets := []string{file}
+	if p.BackupCopyDir != "" {
+		targets = append(targets, filepath.Join(p.BackupCopyDir, filepath.Base(file)))
+	}
+	for _, target := range targets {
+		info, err := os.Stat(target)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		replaceable := info.Mode().IsRegular() && info.Size() == 0
+		if info.Mode().IsRegular() && !replaceable {
+			if replaceable, err = looksLikeBackup(target); err != nil {
+				return err
+			}
+		}
+		if !replaceable {
+			return fmt.Errorf("%s is there already and is no backup, so --replace leaves it as it is: name another file. Nothing was written", target)
+		}
+	}
+	return nil
+}
+
+func looksLikeBackup(file string) (bool, error) {
+	f, err := os.Open(file) //nolint:gosec // G304: named by the operator
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return backup.LooksLikeBackup(f)
 }
 
 // place gives a finished file its name. Unless replace is set, it never takes the

@@ -135,6 +135,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	changeSchemaByHand(t, db)
 	before := sums("mems")
 	exec1("FLUSH BINARY LOGS")
+	spoilLog(t, filepath.Join(dir, "s", "data"), file)
 	time.Sleep(2100 * time.Millisecond) // the log knows whole seconds
 	until := time.Now().UTC()
 	time.Sleep(1100 * time.Millisecond)

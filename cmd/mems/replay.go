@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"mems/internal/localdb"
@@ -19,8 +18,8 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	until := flags.String("until", "", "")
 	unsigned := flags.Bool("unsigned", false, "")
 	identity := flags.String("identity", "", "")
-	if err := flags.Parse(args); err != nil {
-		return usageError{err.Error()}
+	if err := parseWords(flags, args); err != nil {
+		return err
 	}
 	if flags.NArg() != 1 || *folder == "" || *until == "" {
 		return usageError{"say --log, --until and the backup that was restored"}
@@ -49,20 +48,9 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	if end.Before(head.At) {
 		return fmt.Errorf("--until is before %s, when the backup was made: restore an older one", head.At.Format(time.RFC3339))
 	}
-	entries, err := os.ReadDir(*folder)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	files, err := logFiles(names, head.LogFile)
+	files, err := p.findLog(*folder, head, end)
 	if err != nil {
 		return fmt.Errorf("binary log in %s: %w", *folder, err)
-	}
-	for i := range files {
-		files[i] = filepath.Join(*folder, files[i])
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
 		if err := schema.CheckReplay(ctx, head.Sum); err != nil {

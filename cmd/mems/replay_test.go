@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,11 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "mems replay", "--without-log")
 	expect(exitFailed, append(replay, other), "restored from another backup")
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", other}, "restored from another backup")
-	script := expect(exitOK, append(replay, file))
+	var written, notes strings.Builder // a note that the log ends early is not SQL
+	if code := run(t.Context(), append(replay, file), []string{into, keys}, &written, &notes); code != exitOK {
+		t.Fatalf("exit %d: %s", code, notes.String())
+	}
+	script := written.String()
 	if said := apply("INSERT INTO mems_restored.mems_restore (step) VALUES ('log begun')"); said != "" {
 		t.Fatal(said) // as a client that an error stopped leaves it
 	}
@@ -61,6 +66,57 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 		t.Errorf("the mark is still there: %s", said)
 	}
 	apply("DROP DATABASE mems_restored")
+}
+
+// spoilLog copies a log without its last file, and with a part of it: replaying either is
+// refused.
+func spoilLog(t *testing.T, log, file string) {
+	t.Helper()
+	copied := t.TempDir()
+	files, err := filepath.Glob(filepath.Join(log, "binlog.*"))
+	if err != nil || len(files) < 3 { // with the index
+		t.Fatal(files, err)
+	}
+	names := []string{}
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(copied, filepath.Base(f)), content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, filepath.Base(f))
+	}
+	found, err := logFiles(names, "binlog.000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lastName := found[len(found)-1]
+	refused := func(words ...string) {
+		t.Helper()
+		code, said := runMEMS(t, []string{"replay", "--log", copied, "--until", time.Now().UTC().Add(time.Hour).Format(time.RFC3339), file},
+			"MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems", "MEMS_AUDIT_KEYS="+someKeys)
+		if code != exitFailed || !contains(said, append(words, "Nothing was written")...) {
+			t.Errorf("exit %d: %s", code, said)
+		}
+	}
+	path := filepath.Join(copied, lastName)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-3); err != nil {
+		t.Fatal(err)
+	}
+	refused(lastName + " is cut within an event")
+	for _, alsoIndex := range []bool{false, true} { // then the file before it tells
+		gone := map[bool]string{false: lastName, true: "binlog.index"}[alsoIndex]
+		if err := os.Remove(filepath.Join(copied, gone)); err != nil {
+			t.Fatal(err)
+		}
+		refused(lastName + " is missing")
+	}
 }
 
 // changeSchemaByHand does what the log's reader leaves out or repeats when it goes by the

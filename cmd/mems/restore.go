@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,8 +47,8 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	flags.BoolVar(&r.withoutList, "without-revocations", false, "")
 	flags.BoolVar(&r.withoutLog, "without-log", false, "")
 	flags.StringVar(&r.identity, "identity", "", "")
-	if err := flags.Parse(args); err != nil {
-		return usageError{err.Error()}
+	if err := parseWords(flags, args); err != nil {
+		return err
 	}
 	if flags.NArg() != 1 {
 		return usageError{"say the file to read"}
@@ -275,39 +274,4 @@ func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsig
 		}
 	}
 	return head, nil
-}
-
-// logFiles are the names of a binary log's files from one on, in their order.
-// Errors: one is missing.
-func logFiles(names []string, first string) ([]string, error) {
-	base, number, _ := strings.Cut(first, ".")
-	var found []string
-	for _, name := range names {
-		b, n, _ := strings.Cut(name, ".")
-		if b == base && len(n) >= len(number) && strings.Trim(n, "0123456789") == "" && (len(n) > len(number) || n >= number) {
-			found = append(found, name)
-		}
-	}
-	slices.SortFunc(found, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a, b)
-	})
-	if len(found) == 0 || found[0] != first {
-		return nil, fmt.Errorf("%s is not there, in which the backup ends", first)
-	}
-	var at int
-	for i, name := range found {
-		var n int
-		_, number, _ := strings.Cut(name, ".")
-		if _, err := fmt.Sscan(strings.TrimLeft(number, "0"), &n); err != nil {
-			return nil, fmt.Errorf("%s is not the name of a file of a binary log", name)
-		}
-		if i > 0 && n != at+1 {
-			return nil, fmt.Errorf("a file between %s and %s is missing", found[i-1], name)
-		}
-		at = n
-	}
-	return found, nil
 }

@@ -15,10 +15,12 @@ import (
 	"mems/internal/store"
 )
 
+const revocationsName = "mems-revocations.gz"
+
 // revocationsBeside is the list of revoked keys and erased patients that is kept in
 // the folder of a backup.
 func revocationsBeside(file string) string {
-	return filepath.Join(filepath.Dir(file), "mems-revocations.gz")
+	return filepath.Join(filepath.Dir(file), revocationsName)
 }
 
 // runRevocations is the command "mems revocations".

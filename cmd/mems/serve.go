@@ -374,10 +374,26 @@ func newFlags(name string) *flag.FlagSet {
 	return flags
 }
 
-// parse reads flags and refuses anything else.
-func parse(flags *flag.FlagSet, args []string) error {
+// parseWords reads flags. It refuses one that is given empty, as a variable that is not
+// set leaves it: that would mean something else than the caller wants, such as a backup
+// that is not encrypted.
+func parseWords(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return usageError{err.Error()}
+	}
+	var err error
+	flags.Visit(func(f *flag.Flag) {
+		if g, ok := f.Value.(flag.Getter); ok && g.Get() == "" {
+			err = usageError{fmt.Sprintf("--%s needs a value that is not empty", f.Name)}
+		}
+	})
+	return err
+}
+
+// parse reads flags and refuses anything else.
+func parse(flags *flag.FlagSet, args []string) error {
+	if err := parseWords(flags, args); err != nil {
+		return err
 	}
 	if flags.NArg() > 0 {
 		return usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}

@@ -54,7 +54,12 @@ func withService(command string, environ []string) (all []string, from string, e
 	if err != nil {
 		return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
 	}
-	all = append(parseEnvFile(string(content)), environ...)
+	all = parseEnvFile(string(content))
+	for _, e := range environ {
+		if name, value, _ := strings.Cut(e, "="); value != "" || !strings.HasPrefix(name, "MEMS_") { // set, but empty, is not set
+			all = append(all, e)
+		}
+	}
 	if url == "" {
 		return all, dir, nil
 	}

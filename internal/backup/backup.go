@@ -126,11 +126,9 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 	}
 	lines := bufio.NewReaderSize(unpacked, 1<<20)
 	sum := sha256.New()
-	first, err := lines.ReadBytes('\n')
-	var head Head
-	if err != nil || !bytes.HasPrefix(first, []byte(begins)) || json.Unmarshal(first[len(begins):], &head) != nil ||
-		head.Format < 1 || head.Format > format {
-		return head, ErrNoBackup
+	head, first, err := readHead(lines)
+	if err != nil {
+		return head, err
 	}
 	_, _ = sum.Write(first)
 	var last []byte // a line that may be the last one
@@ -156,6 +154,33 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 	end := strings.TrimSpace(strings.TrimPrefix(string(last), ends))
 	head.Sum, head.Signed = hex.EncodeToString(sum.Sum(nil)), strings.Contains(end, " signed ")
 	return head, verifyEnd(end, sum.Sum(nil), keys, unsigned)
+}
+
+func readHead(lines *bufio.Reader) (head Head, line []byte, err error) {
+	line, err = lines.ReadBytes('\n')
+	if err != nil || !bytes.HasPrefix(line, []byte(begins)) || json.Unmarshal(line[len(begins):], &head) != nil ||
+		head.Format < 1 || head.Format > format {
+		return head, line, ErrNoBackup
+	}
+	return head, line, nil
+}
+
+// LooksLikeBackup reports whether a file begins as a backup does, encrypted or not, and
+// is no list of revocations. Only Verify tells whether it is one.
+func LooksLikeBackup(f io.ReadSeeker) (bool, error) {
+	plain, err := Open(f, nil)
+	if errors.Is(err, ErrEncrypted) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	unpacked, err := gzip.NewReader(plain)
+	if err != nil {
+		return false, nil //nolint:nilerr // not packed, so not one
+	}
+	head, _, err := readHead(bufio.NewReader(io.LimitReader(unpacked, 1<<20)))
+	return err == nil && head.Kind == "", nil
 }
 
 // Body reads what stands between the first line and the last one of a small file.

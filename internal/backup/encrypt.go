@@ -14,6 +14,14 @@ import (
 // encrypted is how a file of age begins.
 const encrypted = "age-encryption.org/v1\n"
 
+// exampleKey is the public key that age's documentation shows. Its private key is not
+// here, and a backup encrypted to it is lost.
+const exampleKey = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
+// ErrExampleKey is an error of ParseRecipients.
+var ErrExampleKey = errors.New("age1ql3z7hjy... is the example in the documentation of age, not a key of yours: " +
+	"\"age-keygen -o key.txt\" makes one and prints it")
+
 // Errors of Open.
 var (
 	ErrEncrypted     = errors.New("it is encrypted, and no identity is given")
@@ -21,20 +29,45 @@ var (
 )
 
 // ParseRecipients reads public keys (age1...), separated by commas, spaces or lines;
-// @FILE reads them from a file. Empty text has none.
+// @FILE reads them from a file. Empty text has none. Errors: ErrExampleKey, those of age.
 func ParseRecipients(text string) ([]age.Recipient, error) {
 	if file, found := strings.CutPrefix(text, "@"); found {
 		content, err := os.ReadFile(file) //nolint:gosec // G304: named by the operator
 		if err != nil {
 			return nil, err
 		}
-		return age.ParseRecipients(bytes.NewReader(content))
+		return parseRecipients(bytes.NewReader(content))
 	}
 	keys := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	return age.ParseRecipients(strings.NewReader(strings.Join(keys, "\n")))
+	return parseRecipients(strings.NewReader(strings.Join(keys, "\n")))
+}
+
+func parseRecipients(r io.Reader) ([]age.Recipient, error) {
+	to, err := age.ParseRecipients(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, recipient := range to {
+		if fmt.Sprint(recipient) == exampleKey {
+			return nil, ErrExampleKey
+		}
+	}
+	return to, nil
+}
+
+// DescribeEncryption says which keys a backup is encrypted to, by their beginnings.
+func DescribeEncryption(to []age.Recipient) string {
+	if len(to) == 0 {
+		return "not encrypted"
+	}
+	var keys []string
+	for _, recipient := range to {
+		keys = append(keys, fmt.Sprintf("%.12s...", fmt.Sprint(recipient)))
+	}
+	return "encrypted to " + strings.Join(keys, ", ")
 }
 
 // ReadIdentities reads private keys, as age-keygen writes them.

@@ -200,15 +200,24 @@ func (s *Store) sealChains(ctx context.Context) error {
 // CheckAuditKeys returns ErrUnknownAuditKey unless the keys of this process include the
 // one that wrote to the audit trail last.
 func (s *Store) CheckAuditKeys(ctx context.Context) error {
+	return checkAuditKeys(ctx, s.db, s.macKeys)
+}
+
+// CheckAuditKeys is Store.CheckAuditKeys for a command that opens no store.
+func (sc *Schema) CheckAuditKeys(ctx context.Context, keys []MACKey) error {
+	return checkAuditKeys(ctx, sqlx.NewDb(sc.pool, "mysql"), keys)
+}
+
+func checkAuditKeys(ctx context.Context, q sqlx.QueryerContext, keys []MACKey) error {
 	root := chainRow{}
-	if err := s.db.GetContext(ctx, &root, `SELECT `+chainColumns+` FROM audit_chains WHERE id = 1`); err != nil {
+	if err := sqlx.GetContext(ctx, q, &root, `SELECT `+chainColumns+` FROM audit_chains WHERE id = 1`); err != nil {
 		return translate(ctx, err)
 	}
 	last := root.SealKey
 	if last == nil { // not sealed yet
 		var newest [][]byte
 		// Primary key, from its end.
-		if err := s.db.SelectContext(ctx, &newest, `SELECT mac_key FROM audit_entries ORDER BY id DESC LIMIT 1`); err != nil {
+		if err := sqlx.SelectContext(ctx, q, &newest, `SELECT mac_key FROM audit_entries ORDER BY id DESC LIMIT 1`); err != nil {
 			return translate(ctx, err)
 		}
 		if len(newest) == 0 {
@@ -216,7 +225,7 @@ func (s *Store) CheckAuditKeys(ctx context.Context) error {
 		}
 		last = newest[0]
 	}
-	if _, known := keyWith(s.macKeys, last); last != nil && !known {
+	if _, known := keyWith(keys, last); last != nil && !known {
 		return &clinic.Error{Code: clinic.CodeUnavailable, Cause: ErrUnknownAuditKey}
 	}
 	return nil

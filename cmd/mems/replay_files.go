@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mems/internal/backup"
+)
+
+// findLog returns the files of a binary log from the one in which a backup ends on, in
+// their order, after checking that what the server wrote until the time until is in them.
+func (p *program) findLog(folder string, head backup.Head, until time.Time) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if names, err = logFiles(names, head.LogFile); err != nil {
+		return nil, err
+	}
+	var files []string
+	var end backup.LogEnd
+	var newest time.Time
+	for i, name := range names {
+		files = append(files, filepath.Join(folder, name))
+		if end, err = readLogEnd(files[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if i == 0 && end.Position < head.LogPosition {
+			return nil, fmt.Errorf("%s ends at position %d, before the backup's at %d: it is not the same file, or was copied in part", name, end.Position, head.LogPosition)
+		}
+		if end.Cut && i < len(names)-1 {
+			p.say("%s is cut within an event or a transaction, behind position %d, as a server leaves it that was killed. "+
+				"If the folder is a copy, compare this file with the original", name, end.Position)
+		}
+		if end.At.After(newest) {
+			newest = end.At
+		}
+	}
+	last := names[len(names)-1]
+	missing, err := p.missingLog(folder, last, end)
+	if err != nil {
+		return nil, err
+	}
+	fault := ""
+	switch {
+	case missing != "":
+		fault = fmt.Sprintf("%s is missing, in which the log goes on after %s", missing, last)
+	case end.Cut:
+		fault = fmt.Sprintf("%s is cut within an event or a transaction, behind position %d", last, end.Position)
+	}
+	whole := newest.Add(time.Second) // the log knows whole seconds
+	switch {
+	case fault != "" && until.After(whole):
+		return nil, fmt.Errorf("%s: changes that were answered may be missing. Copy the folder again, whole. Nothing was written. "+
+			"Where there is no more of it, --until %s writes all that there is", fault, whole.Format(time.RFC3339))
+	case fault != "" && until.After(newest):
+		p.say("%s: later changes are lost, and some of the last second may be", fault)
+	case until.After(newest):
+		p.say("the log ends at %s, before --until: later changes, if there were any, are not in %s", newest.Format(time.RFC3339), last)
+	}
+	return files, nil
+}
+
+func readLogEnd(file string) (backup.LogEnd, error) {
+	f, err := os.Open(file) //nolint:gosec // G304: in the folder that the operator names
+	if err != nil {
+		return backup.LogEnd{}, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return backup.ReadLogEnd(f)
+}
+
+// missingLog is the newest file that the log goes on in after the last one in the folder,
+// by that one's own end or by the log's index (bin.index for bin.000009).
+func (p *program) missingLog(folder, last string, end backup.LogEnd) (string, error) {
+	base, _, _ := strings.Cut(last, ".")
+	index, err := os.ReadFile(filepath.Join(folder, base+".index")) //nolint:gosec // G304: as above
+	if errors.Is(err, fs.ErrNotExist) {
+		p.say("there is no %s.index in %s, so a last file that is missing may not be noticed", base, folder)
+	} else if err != nil {
+		return "", err
+	}
+	missing := ""
+	for _, name := range append(strings.Fields(string(index)), end.Next) {
+		name = filepath.Base(name) // the server's path, often another one
+		if b, number, _ := strings.Cut(name, "."); b == base && number != "" && strings.Trim(number, "0123456789") == "" &&
+			compareLogFiles(name, last) > 0 && (missing == "" || compareLogFiles(name, missing) > 0) {
+			missing = name
+		}
+	}
+	return missing, nil
+}
+
+// compareLogFiles orders files of one log: their numbers grow longer after 999999.
+func compareLogFiles(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// logFiles are the names of a binary log's files from one on, in their order.
+// Errors: one is missing.
+func logFiles(names []string, first string) ([]string, error) {
+	base, number, _ := strings.Cut(first, ".")
+	var found []string
+	for _, name := range names {
+		b, n, _ := strings.Cut(name, ".")
+		if b == base && len(n) >= len(number) && strings.Trim(n, "0123456789") == "" && (len(n) > len(number) || n >= number) {
+			found = append(found, name)
+		}
+	}
+	slices.SortFunc(found, compareLogFiles)
+	if len(found) == 0 || found[0] != first {
+		return nil, fmt.Errorf("%s is not there, in which the backup ends", first)
+	}
+	var at int
+	for i, name := range found {
+		var n int
+		_, number, _ := strings.Cut(name, ".")
+		if _, err := fmt.Sscan(strings.TrimLeft(number, "0"), &n); err != nil {
+			return nil, fmt.Errorf("%s is not the name of a file of a binary log", name)
+		}
+		if i > 0 && n != at+1 {
+			return nil, fmt.Errorf("a file between %s and %s is missing", found[i-1], name)
+		}
+		at = n
+	}
+	return found, nil
+}
