@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -142,8 +143,13 @@ func TestDraining(t *testing.T) {
 	t.Parallel()
 	s := &Server{streams: streams{ending: make(chan struct{})}}
 	s.SetDraining()
-	if _, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{}); !errors.Is(err, clinic.ErrUnavailable) {
-		t.Errorf("ready while draining: %v", err)
+	contract, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.GetReadiness(t.Context(), api.GetReadinessRequestObject{})
+	if p, ok := errors.AsType[*problem](err); !ok || p.slug != api.ProblemSlugUnavailable || !strings.Contains(string(contract), "* "+p.detail+"\n") {
+		t.Errorf("while draining: %v, want unavailable with a detail that the contract lists", err)
 	}
 }
 
