@@ -145,6 +145,7 @@ func (p *program) prepare(ctx context.Context, d *database) error {
 		return err
 	}
 	defer func() { _ = schema.Close() }()
+	p.reportHosts(schema)
 	if err := schema.Up(ctx, p.reportMigration); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

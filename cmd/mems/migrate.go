@@ -57,10 +57,19 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 		return err
 	}
 	defer func() { _ = schema.Close() }()
+	p.reportHosts(schema)
+	return advise(work(ctx, p, schema))
+}
+
+// reportHosts has a migration say what it meets among the hosts of a cluster.
+func (p *program) reportHosts(schema *store.Schema) {
 	schema.OnFailover = func(cause error, wait time.Duration) {
 		p.say("the database server was lost (%v); waiting for the cluster's next primary, at most %s", cause, wait)
 	}
-	return advise(work(ctx, p, schema))
+	schema.OnUnreachable = func(host string, cause error) {
+		p.say("the database server %s was not asked whether it lets triggers be created (%v). Before it may be the primary: "+
+			"SELECT @@GLOBAL.log_bin_trust_function_creators there, which has to be 1", host, cause)
+	}
 }
 
 func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {

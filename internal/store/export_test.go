@@ -66,6 +66,9 @@ func (sc *Schema) ThroughFailover(ctx context.Context, work func() error) error 
 	return sc.throughFailover(ctx, work)
 }
 
+// CheckHosts asks every host of a cluster, as before a migration.
+func (sc *Schema) CheckHosts(ctx context.Context) error { return sc.checkHosts(ctx) }
+
 // TakeLease takes the lease for a migration.
 func (sc *Schema) TakeLease(ctx context.Context, within time.Duration) error {
 	conn, err := sc.pool.Conn(ctx)

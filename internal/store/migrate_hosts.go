@@ -55,8 +55,9 @@ func isFailover(err error) bool {
 
 // checkHosts asks every host of a cluster for the setting that creating triggers needs:
 // each may be the primary by the time it is used, and settings do not replicate. Rights
-// do, so they are tried on the primary alone. A host that cannot be reached is passed
-// over: it is not needed for a migration, and cannot become the primary as it is.
+// do, so they are tried on the primary alone. A host that cannot be reached is reported and
+// passed over: it is not needed for a migration, and cannot become the primary as it is,
+// but it may when it is back.
 func (sc *Schema) checkHosts(ctx context.Context) error {
 	names := hostsOf(sc.config)
 	if len(names) == 1 {
@@ -73,6 +74,9 @@ func (sc *Schema) checkHosts(ctx context.Context) error {
 		err = checkHost(ctx, sql.OpenDB(connector))
 		if err != nil && (ctx.Err() != nil || !connectionLost(err)) {
 			return fmt.Errorf("check the database server %s (nothing was changed): %w", name, err)
+		}
+		if err != nil && sc.OnUnreachable != nil {
+			sc.OnUnreachable(name, err)
 		}
 	}
 	return nil

@@ -101,3 +101,23 @@ func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
 		t.Errorf("%v after %s, %d waits", err, time.Since(began), waits)
 	}
 }
+
+// Hosts of a cluster that cannot be asked before a migration are reported, each.
+func TestUnreachableHostsAreReported(t *testing.T) {
+	t.Parallel()
+	sc, err := store.OpenSchema("mysql://mems:secret@127.0.0.1:1,127.0.0.1:2/mems")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sc.Close() }()
+	var reported []string
+	sc.OnUnreachable = func(host string, cause error) {
+		if cause == nil || strings.Contains(cause.Error(), "secret") {
+			t.Errorf("%s: %v", host, cause)
+		}
+		reported = append(reported, host)
+	}
+	if err := sc.CheckHosts(t.Context()); err != nil || strings.Join(reported, " ") != "127.0.0.1:1 127.0.0.1:2" {
+		t.Errorf("reported %q (%v)", reported, err)
+	}
+}

@@ -65,6 +65,9 @@ type Schema struct {
 	// OnFailover, unless nil, is called when the cluster's primary was lost, with the
 	// cause, before the migration waits so long for the next one.
 	OnFailover func(cause error, wait time.Duration)
+	// OnUnreachable, unless nil, is called before a migration's first statement for each
+	// host of a cluster whose settings could not be read, with the cause.
+	OnUnreachable func(host string, cause error)
 
 	config *mysql.Config
 	pool   *sql.DB
