@@ -22,36 +22,37 @@ const (
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
 		WHERE id = ?`
+	// The reads of a decision: internal/store/testdata/booking_reads.sql has them too.
 	blockedTimesSQL = `
-		SELECT 'off', start_time, end_time, 0, 0
+		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
 		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
 		UNION ALL
-		SELECT 'off', start_time, end_time, 0, 0
+		SELECT 0, start_time, end_time, 0, 0
 		FROM closures
 		WHERE end_time > ? AND start_time < ?
 		UNION ALL
-		SELECT 'held', start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
 		FROM holds
 		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
 	busyDoctorSQL = `
-	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
-	FROM appointments
-	WHERE doctor_id = ?
-	  AND start_time > ? AND start_time < ?
-	  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-	  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	  AND id <> ?
-	FOR UPDATE`
+		SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM appointments
+		WHERE doctor_id = ?
+		  AND (start_time > ? AND start_time < ?
+		  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
+		  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?)
+		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+		  AND id <> ?
+		FOR UPDATE`
 	busyPatientSQL = `
-	SELECT start_time, end_time, 0, 0
-	FROM appointments
-	WHERE patient_id = ?
-	  AND start_time > ? AND start_time < ? AND end_time > ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	  AND id <> ?
-	FOR UPDATE`
+		SELECT patient_id, start_time, end_time, 0, 0
+		FROM appointments
+		WHERE patient_id = ?
+		  AND (start_time > ? AND start_time < ? AND end_time > ?)
+		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+		  AND id <> ?
+		FOR UPDATE`
 	insertSQL = `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,

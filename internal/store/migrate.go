@@ -271,27 +271,34 @@ func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) er
 	return nil
 }
 
+// trialTable is made and dropped by tryTrigger. A process that is killed in between
+// leaves it, which is no obstacle to anything.
+const trialTable = `mems_may_create_triggers`
+
 // tryTrigger creates a trigger on a table made for this, and drops both: no
 // reading of rights and settings says as surely whether that is allowed.
 func (sc *Schema) tryTrigger(ctx context.Context) error {
-	conn, err := sc.pool.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	const drop = `DROP TABLE IF EXISTS mems_may_create_triggers` // its triggers go with it
-	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), drop) }()
+	const drop = `DROP TABLE IF EXISTS ` + trialTable // its triggers go with it
+	defer func() {
+		// By a connection of its own: an interrupted statement takes its own with it.
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), trialLimit)
+		defer cancel()
+		_, _ = sc.pool.ExecContext(limit, drop)
+	}()
 	for _, text := range []string{
 		drop,
-		`CREATE TABLE mems_may_create_triggers (id INT NOT NULL PRIMARY KEY)`,
-		`CREATE TRIGGER mems_may_create_triggers BEFORE INSERT ON mems_may_create_triggers FOR EACH ROW SET @mems_unused = 1`,
+		`CREATE TABLE ` + trialTable + ` (id INT NOT NULL PRIMARY KEY)`,
+		`CREATE TRIGGER mems_may_create_triggers BEFORE INSERT ON ` + trialTable + ` FOR EACH ROW SET @mems_unused = 1`,
 	} {
-		if _, err := conn.ExecContext(ctx, text); err != nil {
+		if _, err := sc.pool.ExecContext(ctx, text); err != nil {
 			return fmt.Errorf("try to create a trigger, as a pending migration does (nothing was changed): %w", err)
 		}
 	}
 	return nil
 }
+
+// trialLimit bounds how long an interrupted trial cleans up after itself.
+const trialLimit = 2 * time.Second
 
 // dropEverything drops every table of the database but the lease, whatever state an
 // interrupted migration left it in. The mark that says that this is allowed goes

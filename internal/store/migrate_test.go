@@ -130,6 +130,22 @@ func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	}
 }
 
+// A first start that is killed while it tries whether it may create triggers leaves no
+// dead end: the database is taken by a restore, and migrated.
+func TestTrialThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	d.DB.MustExec(`CREATE TABLE mems_may_create_triggers (id INT NOT NULL PRIMARY KEY)`)
+	sc := openSchema(t, d)
+	if err := sc.CheckEmpty(t.Context()); err != nil {
+		t.Errorf("a restore is refused: %v", err)
+	}
+	if err := sc.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, migrated(t), dump(t, d))
+}
+
 // The schema that version 0.1.0 made is the one that the migrations make now, and
 // what it left half-way is recognised and continued, undone, or reset.
 func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {

@@ -1,6 +1,10 @@
 package store
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
 )
@@ -89,4 +95,52 @@ func TestOccupiedIsAskedInOnePlace(t *testing.T) {
 			t.Errorf("%s has %q: ask by occupiedTimes, or with occupying", file, found)
 		}
 	}
+}
+
+// The reads of a booking are kept in a file for internal/bench, which sends the same
+// statements without MEMS. With -update it is written anew.
+func TestReadsOfABookingAreKept(t *testing.T) {
+	t.Parallel()
+	var got recorded
+	b := clinic.Booking{DoctorID: 1, PatientID: 2, Start: time.Unix(0, 0).UTC(), Duration: 30 * time.Minute}
+	_, _ = readBlockedTimes(t.Context(), &got, b, b.Start)
+	for _, p := range []party{doctorParty, patientParty} {
+		_, _ = occupiedTimes{
+			party: p, ids: []int64{1}, overlapping: []clinic.Interval{b.Time()}, except: []int64{0}, locking: true,
+		}.read(t.Context(), &got)
+	}
+	const file = "testdata/booking_reads.sql"
+	text := strings.Join(got, ";\n") + ";\n"
+	if *updateReads {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(kept) != text {
+		t.Errorf("%s is not what a booking reads: run this test with -update-reads. It reads\n%s", file, text)
+	}
+}
+
+var updateReads = flag.Bool("update-reads", false, "rewrite testdata/booking_reads.sql")
+
+// recorded keeps the statements that it is asked to run, in one line each, and fails them.
+type recorded []string
+
+func (r *recorded) QueryContext(_ context.Context, query string, _ ...any) (*sql.Rows, error) {
+	*r = append(*r, strings.Join(strings.Fields(query), " "))
+	return nil, errors.New("only recorded")
+}
+
+func (r *recorded) QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+	_, err := r.QueryContext(ctx, query, args...)
+	return nil, err
+}
+
+func (r *recorded) QueryRowxContext(ctx context.Context, query string, args ...any) *sqlx.Row {
+	_, _ = r.QueryContext(ctx, query, args...)
+	return nil
 }

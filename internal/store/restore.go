@@ -91,7 +91,7 @@ func (sc *Schema) CheckEmpty(ctx context.Context) error {
 	}
 	if !slices.Contains(tables, versionTable) {
 		for _, name := range tables { // where a killed restore had got to
-			if name != "installation" && name != "mems_may_create_triggers" && name != leaseTable && name != restoreTable {
+			if name != "installation" && name != trialTable && name != leaseTable && name != restoreTable {
 				return ErrNotEmpty
 			}
 		}

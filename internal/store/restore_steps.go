@@ -24,7 +24,7 @@ const (
 )
 
 // ownTables are the tables that are no part of the schema, as a list for IN.
-const ownTables = `('` + leaseTable + `', '` + restoreTable + `')`
+const ownTables = `('` + leaseTable + `', '` + restoreTable + `', '` + trialTable + `')`
 
 // Errors of a restore that is continued in another way than it was begun.
 var (
