@@ -78,7 +78,7 @@ var proxies = map[string]proxy{
 		replace: func(p places) []string {
 			return []string{
 				"bind :443 ", "bind " + p.listen + " ", "192.0.2.11:8080", p.servers[0], "192.0.2.12:8080", p.servers[1],
-				"192.0.2.13:8080", p.servers[1], "/etc/ssl/mems", p.dir,
+				"192.0.2.13:8080", p.servers[2], "/etc/ssl/mems", p.dir,
 			}
 		},
 	},
@@ -103,9 +103,10 @@ func TestProxies(t *testing.T) {
 			t.Parallel()
 			c := newClinicForRace(t, 0, 0, 0)
 			env := []string{"MEMS_DATABASE_URL=" + c.DSN, "MEMS_TRUSTED_PROXIES=127.0.0.1", "MEMS_AUTH=required"}
-			servers := []string{freeAddress(t), freeAddress(t)}
-			startMEMS(t, append(env, "MEMS_HTTP_ADDR="+servers[0])...)
-			startMEMS(t, append(env, "MEMS_HTTP_ADDR="+servers[1])...)
+			servers := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+			for _, address := range servers {
+				startMEMS(t, append(env, "MEMS_HTTP_ADDR="+address)...)
+			}
 			client := startProxy(t, example, servers, env[0])
 
 			events := listenForChanges(t, client)
@@ -213,7 +214,7 @@ func startProxy(t *testing.T, p proxy, servers []string, database string) *visit
 	if p.wrap != nil {
 		config = p.wrap(config, at.dir)
 	}
-	file := filepath.Join(at.dir, p.example)
+	file := filepath.Join(at.dir, filepath.Base(p.example))
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
