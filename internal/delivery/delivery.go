@@ -52,11 +52,8 @@ const (
 	// atOnce bounds the messages of one webhook that this process sends at once.
 	atOnce = 8
 	// interval is how often other processes' changes, and what is to be tried again,
-	// are looked for. What this process commits is sent at once, unless turns come fast.
+	// are looked for. What this process commits is sent at once.
 	interval = 500 * time.Millisecond
-	// spacing is the least time between the beginnings of two turns: each is a
-	// transaction with a flush of its own, and what comes meanwhile shares the next one.
-	spacing = 60 * time.Millisecond
 	// storeLimit bounds one turn's work with the database.
 	storeLimit = 10 * time.Second
 )
@@ -104,7 +101,6 @@ func (s *Sender) Run(ctx context.Context) {
 	defer sending.Wait()
 	for {
 		changed := s.cfg.Store.Changed()
-		rested := time.After(spacing)
 		more := s.place(ctx)
 		s.sendDue(ctx, &sending)
 		for wait := !more; wait; {
@@ -116,16 +112,6 @@ func (s *Sender) Run(ctx context.Context) {
 			case <-changed:
 				wait = false
 			case <-tick.C:
-				wait = false
-			}
-		}
-		for wait := !more; wait; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.finished:
-				s.sendDue(ctx, &sending)
-			case <-rested:
 				wait = false
 			}
 		}

@@ -50,30 +50,6 @@ func TestSenders(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, n+1)
 }
 
-// Changes that come fast share turns: each turn is a transaction of its own.
-func TestTurnsAreShared(t *testing.T) {
-	t.Parallel()
-	f, r := setup(t), newReceiver(t)
-	w, _ := f.hook(r.URL, "room.*")
-	turns := func() (n int64) {
-		if err := f.db.DB.GetContext(t.Context(), &n, `SELECT turns FROM change_head`); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	f.run(f.sender(f.st, loopback))
-	before, began := turns(), time.Now()
-	const n = 150
-	for i := range n {
-		f.room(fmt.Sprint("Room ", i))
-	}
-	f.settled(w, clinic.DeliveryDelivered, n)
-	most := int64(time.Since(began)/(50*time.Millisecond)) + 2
-	if took := turns() - before; took > most {
-		t.Errorf("%d turns for %d changes, want at most %d", took, n, most)
-	}
-}
-
 // A receiver that is slow has at most eight messages at a time; when it answers again,
 // what waits follows by itself, without waiting for the next look.
 func TestSlowReceiver(t *testing.T) {

@@ -28,11 +28,8 @@ const (
 	// behind read the database.
 	keepRecent = 2000
 	// lookInterval is how often other processes' changes are looked for. What this
-	// process commits is noticed at once, unless looks come fast.
+	// process commits is noticed at once.
 	lookInterval = 100 * time.Millisecond
-	// lookSpacing is the least time between the beginnings of two looks: what many
-	// commits changed meanwhile is read by one, and streams are still told within 150 ms.
-	lookSpacing = 60 * time.Millisecond
 	// lookLimit bounds one look.
 	lookLimit = 5 * time.Second
 )
@@ -78,7 +75,6 @@ func (f *changeFeed) follow() {
 		end := f.end
 		f.mu.Unlock()
 		changed := f.store.Changed()
-		rested := time.After(lookSpacing)
 		if f.look(end) {
 			continue
 		}
@@ -86,7 +82,6 @@ func (f *changeFeed) follow() {
 		case <-changed:
 		case <-tick.C:
 		}
-		<-rested
 	}
 }
 
