@@ -117,15 +117,21 @@ func (c *client) withdraw(ctx context.Context, d draw) bool {
 	return true
 }
 
+// made notes the id of the record that an answer holds.
+func (o *op) made(answer []byte) error {
+	var record struct {
+		ID int64 `json:"id"`
+	}
+	err := json.Unmarshal(answer, &record)
+	o.Out.ID = record.ID
+	return err
+}
+
 func (c *client) register(ctx context.Context, d draw) bool {
 	body := map[string]any{"first_name": "Dup", "last_name": fmt.Sprintf("Number%x", d.pick)}
 	c.ask(ctx, "register", input{}, request{path: "/patients", body: asJSON(body)}, func(o *op, answer []byte) error {
-		var made struct {
-			ID int64 `json:"id"`
-		}
-		err := json.Unmarshal(answer, &made)
-		o.Out.ID = made.ID
-		keep(c.f.scene, &c.f.scene.duplicates, made.ID)
+		err := o.made(answer)
+		keep(c.f.scene, &c.f.scene.duplicates, o.Out.ID)
 		return err
 	})
 	return true
@@ -181,12 +187,8 @@ func (c *client) plan(ctx context.Context, d draw) bool {
 	in := input{Doctor: among(c.f.doctors, d.doctor), Start: c.start(d), Minutes: 180}
 	body := map[string]any{"doctor_id": in.Doctor, "start_time": in.Start, "end_time": in.Start.Add(3 * time.Hour), "horizon_days": 3}
 	c.ask(ctx, "plan", in, request{path: "/plans", body: asJSON(body)}, func(o *op, answer []byte) error {
-		var made struct {
-			ID int64 `json:"id"`
-		}
-		err := json.Unmarshal(answer, &made)
-		o.Out.ID = made.ID
-		keep(c.f.scene, &c.f.scene.plans, made.ID)
+		err := o.made(answer)
+		keep(c.f.scene, &c.f.scene.plans, o.Out.ID)
 		return err
 	})
 	return true

@@ -73,15 +73,10 @@ func (sc *Schema) CheckReplay(ctx context.Context, sum string) error {
 	if restoring, err := sc.Restoring(ctx); err != nil || !restoring {
 		return firstError(err, ErrNoLogFollows)
 	}
-	if err := sc.CheckFilled(ctx); err != nil {
-		return err
-	}
-	from, steps, err := sc.restoreSteps(ctx)
+	from, steps, err := sc.restoreSteps(ctx, sum)
 	switch {
 	case err != nil:
 		return err
-	case from.Sum != sum:
-		return ErrOtherBackup
 	case !from.LogFollows:
 		return ErrNoLogFollows
 	case steps[stepLogBegun]:
@@ -94,15 +89,10 @@ func (sc *Schema) CheckReplay(ctx context.Context, sum string) error {
 // withoutLog allows that although the binary log was not applied.
 // Errors: ErrRowsMissing, ErrOtherWay, ErrOtherBackup, ErrLogMissing, ErrLogCutOff.
 func (sc *Schema) CheckFinish(ctx context.Context, sum string, withoutLog bool) error {
-	if err := sc.CheckFilled(ctx); err != nil {
-		return err
-	}
-	from, steps, err := sc.restoreSteps(ctx)
+	from, steps, err := sc.restoreSteps(ctx, sum)
 	switch {
 	case err != nil:
 		return err
-	case from.Sum != sum:
-		return ErrOtherBackup
 	case steps[stepLogBegun] && !steps[stepLogApplied]:
 		return ErrLogCutOff
 	case from.LogFollows && !steps[stepLogApplied] && !withoutLog:
@@ -111,10 +101,12 @@ func (sc *Schema) CheckFinish(ctx context.Context, sum string, withoutLog bool) 
 	return nil
 }
 
-// restoreSteps reads the table. Errors: ErrOtherWay.
-func (sc *Schema) restoreSteps(ctx context.Context) (Source, map[string]bool, error) {
-	var from Source
-	steps := map[string]bool{}
+// restoreSteps reads how far the restore of a backup has come, once every row is in.
+// Errors: ErrRowsMissing, ErrOtherWay, ErrOtherBackup.
+func (sc *Schema) restoreSteps(ctx context.Context, sum string) (from Source, steps map[string]bool, err error) {
+	if err := sc.CheckFilled(ctx); err != nil {
+		return from, nil, err
+	}
 	rows, err := sc.pool.QueryContext(ctx, `SELECT step, backup, log_follows FROM `+restoreTable)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
 		return from, nil, ErrOtherWay
@@ -123,6 +115,7 @@ func (sc *Schema) restoreSteps(ctx context.Context) (Source, map[string]bool, er
 		return from, nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	steps = map[string]bool{}
 	for rows.Next() {
 		var step, backup string
 		var follows bool
@@ -133,5 +126,11 @@ func (sc *Schema) restoreSteps(ctx context.Context) (Source, map[string]bool, er
 			from.Sum, from.LogFollows = backup, follows
 		}
 	}
-	return from, steps, rows.Err()
+	if err := rows.Err(); err != nil {
+		return from, nil, err
+	}
+	if from.Sum != sum {
+		return from, nil, ErrOtherBackup
+	}
+	return from, steps, nil
 }
