@@ -40,7 +40,7 @@ var weights = []weight{
 	{"leave-ticket", 1},
 	{"transfer", 1},
 	{"register", 2},
-	// "merge" is left out: an open fault, see README.md.
+	{"merge", 1},
 	{"time-off", 1},
 	{"plan", 1},
 	{"apply", 1},

@@ -187,6 +187,31 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	}
 }
 
+// Appointments that were booked over others by an override are merged with them, and
+// the others: a merge takes nobody's time.
+func TestMergeOfOverbooked(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	over := func(rules ...string) object {
+		return object{"override": object{"rules": rules, "reason": "urgent"}}
+	}
+	survivor, duplicate, doctor := f.patient(), f.patient(), f.doctor()
+	f.Patch(fmt.Sprintf("/doctors/%d", doctor), object{"overbook_cap": 1}).Want(t, 200, "")
+	f.booked(duplicate, doctor, "2027-03-02T10:00:00Z", 30)
+	f.bookedWith(doctor, "2027-03-02T10:00:00Z", over("doctor-overlap")) // by somebody else
+	// The patient's own: what overlaps begins before what it overlaps.
+	f.booked(duplicate, f.doctor(), "2027-03-03T10:00:00Z", 30)
+	f.bookedWith(f.doctor(), "2027-03-03T09:45:00Z", object{
+		"patient_id": duplicate, "override": object{"rules": []string{"patient-overlap"}, "reason": "urgent"},
+	})
+	f.Post(fmt.Sprintf("/patients/%d/merge", survivor), object{"duplicate_id": duplicate}).Want(t, 200, "")
+	var p api.AppointmentList
+	f.Get("/appointments", "patient_id", fmt.Sprint(survivor)).Want(t, 200, "").Decode(t, &p)
+	if len(p.Items) != 3 {
+		t.Errorf("%d appointments of the survivor, want 3", len(p.Items))
+	}
+}
+
 // One wish on the waitlist is one entry, the earlier, with the offer of either.
 func TestMergeOfWishes(t *testing.T) {
 	t.Parallel()

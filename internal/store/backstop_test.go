@@ -154,7 +154,7 @@ func TestBackstopWatchesUpdates(t *testing.T) {
 func TestRawRaceDoublesWithoutBackstop(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 40)
-	for _, name := range []string{"before_insert", "after_insert", "before_update", "after_update"} {
+	for _, name := range []string{"before_insert", "after_insert", "before_change", "after_update"} {
 		if _, err := f.DB.Exec(`DROP TRIGGER appointments_` + name); err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,8 @@ var kinds = map[clinic.Kind]recordKind{
 		table: "appointments", read: readAppointmentRecords,
 		doctors:    `SELECT doctor_id FROM appointments WHERE id = ?`,
 		ofPatients: `SELECT id, doctor_id, made_by_key FROM appointments WHERE patient_id IN (?)`,
-		reassign:   []string{`UPDATE appointments SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`},
+		// What overlaps by an override comes last: the backstop holds it against nobody.
+		reassign: []string{`UPDATE appointments SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ? ORDER BY patient_overbooked, id`},
 		erase: []string{
 			`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
 			 AND appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
