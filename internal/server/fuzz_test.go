@@ -146,6 +146,12 @@ func drawValue(r *rapid.T, name string, s *openapi3.Schema, valid bool) any {
 	switch {
 	case s.Type.Is(openapi3.TypeObject):
 		return drawObject(r, s, valid)
+	case s.Type.Is(openapi3.TypeArray):
+		items := make([]any, rapid.IntRange(int(s.MinItems), int(s.MinItems)+2).Draw(r, "number of "+name))
+		for i := range items {
+			items[i] = drawValue(r, name, s.Items.Value, valid)
+		}
+		return items
 	case s.Type.Is(openapi3.TypeInteger):
 		low, high := int64(1), int64(5) // ids that exist are more telling than ids that do not
 		if name != "id" && !strings.HasSuffix(name, "_id") {

@@ -271,6 +271,24 @@ func TestTextsThatNobodySees(t *testing.T) {
 	f.Post("/patients", object{"first_name": "\u0646\u0627\u0632\u200c\u0646\u06cc\u0646", "last_name": "\u200fX"}).Want(t, 201, "")
 }
 
+// What an answer could not say is not taken: controls in the words of a request.
+func TestControlsAreRefused(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	a := f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)
+	for _, text := range []string{"\x00", "a\x00b", "a\nb", "\x7f"} {
+		for path, body := range map[string]object{
+			fmt.Sprintf("/appointments/%d/cancel", a.ID): {"reason": "other", "note": text},
+			"/waitlist": {"patient_id": 1, "duration_minutes": 30, "specialization": text, "from": "2027-03-02T00:00:00Z", "to": "2027-03-03T00:00:00Z"},
+		} {
+			r := f.Post(path, body).Want(t, 422, "validation-failed")
+			if vs := r.Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") {
+				t.Errorf("%s with %+q: %v", path, text, vs)
+			}
+		}
+	}
+}
+
 // A body in chunks is the last request of its connection, for it may have had a
 // length as well that a proxy believed: the next one is nobody's.
 func TestChunksEndTheConnection(t *testing.T) {

@@ -44,17 +44,23 @@ func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	if !s.refusals.first(access, s.cfg.Now()) {
 		return
 	}
-	id, _ := strconv.ParseInt(c.Param("id"), 10, 64) // 0 where the address holds none
+	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
+	if err != nil || id < 0 || id > maxID {
+		id = 0 // the address holds none
+	}
 	var patient int64
 	if isRule {
 		patient = rule.Patient
 	}
 	ctx := clinic.WithAccess(r.Context(), access)
-	if err := s.cfg.Store.RecordRefusal(ctx, attempted(r.Method), strings.TrimPrefix(p.Type, "/problems/"), max(id, 0), patient); err != nil {
+	if err := s.cfg.Store.RecordRefusal(ctx, attempted(r.Method), strings.TrimPrefix(p.Type, "/problems/"), id, patient); err != nil {
 		s.cfg.Log.WarnContext(ctx, "a refused request is not in the audit trail",
 			"request_id", access.RequestID, "operation", access.Operation, "cause", err)
 	}
 }
+
+// maxID is the largest id of the contract: JavaScript's largest exact integer.
+const maxID = 1<<53 - 1
 
 // attempted is what a request would have done.
 func attempted(method string) clinic.AuditAction {

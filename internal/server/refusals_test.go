@@ -58,6 +58,9 @@ func TestRefusalsAreWrittenDown(t *testing.T) {
 			t.Errorf("the log lacks %s:\n%s", want, log.String())
 		}
 	}
+	// An id beyond those of the contract is none.
+	partner.Post("/doctors/9223372036854775808/time-off", object{}).Want(t, 403, "forbidden")
+	s.trail("subject", subject) // matches the contract
 	if report := s.verify(); len(report.Faults) > 0 {
 		t.Errorf("%v", report.Faults)
 	}
