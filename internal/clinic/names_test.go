@@ -106,6 +106,8 @@ func TestNameKeysProperties(t *testing.T) {
 func FuzzNameKeys(f *testing.F) {
 	f.Add("Jan", "van der Berg")
 	f.Add("İ ﬁ", "ǰ ß")
+	f.Add("θ\u07ef\x1e\u0711", "")          // a mark that belongs before that of the word before it
+	f.Add("\u1100 \u1161", "\u0dd9 \u0dcf") // two halves of a letter, each a word
 	f.Fuzz(func(t *testing.T, first, last string) { checkNames(t, first, last) })
 }
 
