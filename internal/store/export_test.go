@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mems/internal/clinic"
@@ -77,4 +78,29 @@ func (sc *Schema) TakeLease(ctx context.Context, within time.Duration) error {
 	}
 	defer func() { _ = conn.Close() }()
 	return sc.takeLease(ctx, conn, within)
+}
+
+// ConnectToFormerPrimary connects to the first of several hosts, which was the primary when
+// it was asked last.
+func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
+	c, err := parseDSN(dsn)
+	if err != nil {
+		return err
+	}
+	connector, err := connectorOf(c, nil)
+	if err != nil {
+		return err
+	}
+	h, several := connector.(*hosts)
+	if !several {
+		return errors.New("one host")
+	}
+	h.start.Do(func() {}) // it is not asked again
+	h.current = 0
+	close(h.probed)
+	conn, err := h.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }

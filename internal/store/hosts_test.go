@@ -39,6 +39,23 @@ func TestHostsWithoutAGroup(t *testing.T) {
 	}
 }
 
+// A primary that died and was started again at once is alone and takes changes. Until it
+// is asked, it counts as the primary, and each new connection has to ask for itself: what
+// is written there is in no other server's tables.
+func TestConnectionToServerOutsideOfTheGroup(t *testing.T) {
+	t.Parallel()
+	config, err := mysql.ParseDSN(storetest.New(t).DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := forward(t, config.Net, config.Addr)
+	config.Net, config.Addr = "tcp", address+","+address
+	err = store.ConnectToFormerPrimary(t.Context(), config.FormatDSN())
+	if !errors.Is(err, store.ErrNoPrimary) || !errors.Is(err, clinic.ErrUnavailable) {
+		t.Errorf("connected, or: %v", err)
+	}
+}
+
 // forward lets a database that listens at a socket be reached by TCP.
 func forward(t *testing.T, network, address string) string {
 	t.Helper()
