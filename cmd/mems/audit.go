@@ -27,7 +27,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		report, err := st.VerifyAudit(ctx, known, func(n int64) { p.say("%d entries ...", n) })
 		if err != nil {
 			return err

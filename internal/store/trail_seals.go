@@ -200,15 +200,11 @@ func (s *Store) sealChains(ctx context.Context) error {
 // CheckAuditKeys returns ErrUnknownAuditKey unless the keys of this process include the
 // one that wrote to the audit trail last.
 func (s *Store) CheckAuditKeys(ctx context.Context) error {
-	return checkAuditKeys(ctx, s.db, s.macKeys)
+	return CheckAuditKeys(ctx, s.db, s.macKeys)
 }
 
 // CheckAuditKeys is Store.CheckAuditKeys for a command that opens no store.
-func (sc *Schema) CheckAuditKeys(ctx context.Context, keys []MACKey) error {
-	return checkAuditKeys(ctx, sqlx.NewDb(sc.pool, "mysql"), keys)
-}
-
-func checkAuditKeys(ctx context.Context, q sqlx.QueryerContext, keys []MACKey) error {
+func CheckAuditKeys(ctx context.Context, q sqlx.QueryerContext, keys []MACKey) error {
 	root := chainRow{}
 	if err := sqlx.GetContext(ctx, q, &root, `SELECT `+chainColumns+` FROM audit_chains WHERE id = 1`); err != nil {
 		return translate(ctx, err)
