@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -19,7 +20,7 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 		return err
 	}
 	at := clinic.Instant(s.now())
-	hash := chainHash(before, at, MACKey{})
+	hash := auditchain.BeginHash(before, at, auditchain.Key{})
 	if _, err := s.db.ExecContext(ctx, `UPDATE audit_chains SET sealed_seq = sealed_seq + 1 WHERE id = 1`); err != nil {
 		return err
 	}
@@ -28,6 +29,6 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 		return err
 	}
 	id, err := result.LastInsertId()
-	s.releaseChain(&chainTip{id: id, hash: hash, begin: hash}, true)
+	s.releaseChain(&chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}}, true)
 	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 	"mems/internal/database"
 )
@@ -37,7 +38,7 @@ type Config struct {
 	Zone *time.Location
 	// MACKeys bind the audit trail to secrets that the database does not have: the
 	// first one writes, all of them verify. None: plain hashes. They seal API keys, too.
-	MACKeys []MACKey
+	MACKeys []auditchain.Key
 	// Partners bounds how far ahead partners book.
 	Partners clinic.PartnerWindow
 	// Log receives what no caller is told: retries and causes.
@@ -68,8 +69,8 @@ type Store struct {
 	refused       recentlyRefused
 
 	// Of the audit trail.
-	macKey    MACKey // writes
-	macKeys   []MACKey
+	macKey    auditchain.Key // writes
+	macKeys   []auditchain.Key
 	chainTips chainTips
 	reads     chan read
 	close     sync.Once
