@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -32,9 +33,9 @@ func configureSession(c *mysql.Config) {
 	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 }
 
-// Limits bound what the connections of a pool wait for. Zero is the server's own limit,
-// or none of the client's.
-type Limits struct {
+// Options are those of a pool. A limit of zero is the server's own, or none of the
+// client's.
+type Options struct {
 	// Dial, Read and Write bound connecting and each wait for an answer of the server.
 	Dial, Read, Write time.Duration
 	// RowLock and TableLock bound the waits for a lock, in whole seconds.
@@ -42,35 +43,40 @@ type Limits struct {
 	// Idle is after how long the server closes a connection that sends it nothing, in
 	// whole seconds, with the transaction that it may be in.
 	Idle time.Duration
+	// OpenDB makes the pool; nil means sql.OpenDB.
+	OpenDB func(driver.Connector) *sql.DB
+	// Log is told which host of a cluster is the primary; nil for a second pool of the
+	// same program, which would repeat the first.
+	Log *slog.Logger
 }
 
 // Open prepares the pool of the database that dsn names, in the session state that
-// the program's SQL is written for. It does not connect. A nil open is sql.OpenDB.
-func Open(dsn string, limits Limits, open func(driver.Connector) *sql.DB) (*sqlx.DB, error) {
+// the program's SQL is written for. It does not connect.
+func Open(dsn string, options Options) (*sqlx.DB, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
 	configureSession(c)
-	c.Timeout, c.ReadTimeout, c.WriteTimeout = limits.Dial, limits.Read, limits.Write
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = options.Dial, options.Read, options.Write
 	for name, limit := range map[string]time.Duration{
-		"innodb_lock_wait_timeout": limits.RowLock,
-		"lock_wait_timeout":        limits.TableLock,
-		"wait_timeout":             limits.Idle,
+		"innodb_lock_wait_timeout": options.RowLock,
+		"lock_wait_timeout":        options.TableLock,
+		"wait_timeout":             options.Idle,
 	} {
 		if limit > 0 {
 			c.Params[name] = strconv.Itoa(int(limit / time.Second))
 		}
 	}
-	return openPool(c, open)
+	return openPool(c, options.OpenDB, options.Log)
 }
 
 // openPool opens a pool whose connections are READ COMMITTED, the level that
 // the booking guard was proved at: under REPEATABLE READ an earlier read in the
 // transaction would fix a snapshot that the overlap check must not see. A nil
-// open is sql.OpenDB.
-func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB) (*sqlx.DB, error) {
-	base, err := connectorOf(c)
+// open is sql.OpenDB; log is that of connectorOf.
+func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB, log *slog.Logger) (*sqlx.DB, error) {
+	base, err := connectorOf(c, log)
 	if err != nil {
 		return nil, fmt.Errorf("database configuration: %w", err)
 	}

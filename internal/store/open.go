@@ -88,7 +88,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("store: Now, Zone and Log are required")
 	}
-	db, err := database.Open(cfg.DSN, database.Limits{
+	db, err := database.Open(cfg.DSN, database.Options{
 		// No request waits longer than this for one answer of the database; a
 		// server that hangs or a cable that was pulled ends in 503, not in a leak.
 		Dial: 5 * time.Second, Read: 15 * time.Second, Write: 15 * time.Second,
@@ -96,8 +96,9 @@ func Open(cfg Config) (*Store, error) {
 		TableLock: 5 * time.Second, // for a table that is being altered
 		// A process that stands still, or whose machine is gone, holds its guards until the
 		// database closes its connection: by default after eight hours.
-		Idle: heldWithin,
-	}, cfg.OpenDB)
+		Idle:   heldWithin,
+		OpenDB: cfg.OpenDB, Log: cfg.Log,
+	})
 	if err != nil {
 		return nil, err
 	}

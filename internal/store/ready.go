@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -41,7 +42,8 @@ type readiness struct {
 
 	mu        sync.Mutex
 	last      *probe
-	refused   error // the last write's, nil after one that was committed
+	said      string // the detail of the state that was logged last; empty when it is ready
+	refused   error  // the last write's, nil after one that was committed
 	refusedAt time.Time
 }
 
@@ -54,10 +56,10 @@ type probe struct {
 }
 
 func newReadiness(dsn string) (*readiness, error) {
-	db, err := database.Open(dsn, database.Limits{
+	db, err := database.Open(dsn, database.Options{
 		Dial: 3 * time.Second, Read: 3 * time.Second, Write: 3 * time.Second,
 		RowLock: time.Second, TableLock: time.Second, Idle: heldWithin,
-	}, nil)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +114,28 @@ func (r *readiness) probe(s *Store) *probe {
 		p.version, p.err = s.probeDatabase(ctx)
 		p.ended = stopwatch()
 		close(p.done)
+		r.logChange(s.log, p.err)
 	}()
 	return p
+}
+
+// logChange writes a line when the database becomes usable, unusable, or unusable for
+// another cause: an outage has few lines, however often it is asked about.
+func (r *readiness) logChange(log *slog.Logger, err error) {
+	detail := ""
+	if err != nil {
+		detail = UnreadyDetail(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case detail == r.said:
+	case err != nil:
+		log.Error("not ready: the database cannot be used", "detail", detail, "cause", err)
+	default:
+		log.Info("ready: the database can be used again")
+	}
+	r.said = detail
 }
 
 // probeDatabase asks for the schema's version and commits a write, as small as there is: a
