@@ -86,9 +86,9 @@ func write(s *source) *trail {
 		tip := Tip{Chain: n + 2, Begin: begin, Hash: begin}
 		chain := Chain{ID: tip.Chain, StartedAt: at, Hash: begin}
 		before = begin
-		entries := make([]Entry, s.below(5))
-		for i := range entries {
-			entries[i] = entry(s, at)
+		var entries []Entry
+		for range s.below(5) {
+			entries = append(entries, entry(s, at))
 		}
 		pruned := s.below(len(entries) + 1)
 		if pruned > 0 {
