@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
@@ -34,25 +35,8 @@ func TestHostsWithoutAGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if _, err := s.Ready(t.Context()); !errors.Is(err, store.ErrNoGroup) || !errors.Is(err, clinic.ErrUnavailable) {
+	if _, err := s.Ready(t.Context()); !errors.Is(err, database.ErrNoGroup) || !errors.Is(err, clinic.ErrUnavailable) {
 		t.Errorf("Ready: %v", err)
-	}
-}
-
-// A primary that died and was started again at once is alone and takes changes. Until it
-// is asked, it counts as the primary, and each new connection has to ask for itself: what
-// is written there is in no other server's tables.
-func TestConnectionToServerOutsideOfTheGroup(t *testing.T) {
-	t.Parallel()
-	config, err := mysql.ParseDSN(storetest.New(t).DSN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := forward(t, config.Net, config.Addr)
-	config.Net, config.Addr = "tcp", address+","+address
-	err = store.ConnectToFormerPrimary(t.Context(), config.FormatDSN())
-	if !errors.Is(err, store.ErrNoPrimary) || !errors.Is(err, clinic.ErrUnavailable) {
-		t.Errorf("connected, or: %v", err)
 	}
 }
 

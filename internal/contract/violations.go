@@ -1,0 +1,246 @@
+package contract
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+
+	"mems/internal/clinic"
+)
+
+// violationsOf flattens kin-openapi's tree of errors (MultiError > RequestError
+// > MultiError > SchemaError) into the contract's list.
+func violationsOf(err error) []clinic.Violation {
+	var vs []clinic.Violation
+	collect(err, "", &vs)
+	return vs
+}
+
+// collect adds the violations of err; parameter is "" for the body.
+func collect(err error, parameter string, vs *[]clinic.Violation) {
+	if many, ok := err.(openapi3.MultiError); ok { //nolint:errorlint // its Unwrap hides the siblings
+		for _, e := range many {
+			collect(e, parameter, vs)
+		}
+		return
+	}
+	var request *openapi3filter.RequestError
+	if e, ok := err.(*openapi3filter.RequestError); ok { //nolint:errorlint // the outermost, not any
+		request = e
+	}
+	if request != nil {
+		if request.Parameter != nil {
+			collectParameter(request, vs)
+			return
+		}
+		if errors.Is(request.Err, openapi3filter.ErrInvalidRequired) {
+			*vs = append(*vs, clinic.Violation{Pointer: "#", Code: "required", Detail: "a body is required"})
+			return
+		}
+		if request.Err != nil {
+			collect(request.Err, "", vs)
+			return
+		}
+	}
+	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		*vs = append(*vs, violationOf(schema, parameter))
+	}
+}
+
+func collectParameter(e *openapi3filter.RequestError, vs *[]clinic.Violation) {
+	name := e.Parameter.Name
+	add := func(code, detail string) {
+		*vs = append(*vs, clinic.Violation{Parameter: name, Code: code, Detail: detail})
+	}
+	var parse *openapi3filter.ParseError
+	switch {
+	case errors.Is(e.Err, openapi3filter.ErrInvalidRequired):
+		add("required", "is required")
+	case errors.Is(e.Err, openapi3filter.ErrInvalidEmptyValue):
+		add("min_length", "must not be empty")
+	case errors.As(e.Err, &parse):
+		add("type", "must be "+typeWords(e.Parameter.Schema.Value))
+	default:
+		collect(e.Err, name, vs)
+	}
+}
+
+// codes are kin-openapi's names of what is wrong, and the contract's.
+var codes = map[string]string{
+	"required": "required", "properties": "unknown", "type": "type", "nullable": "not_null",
+	"format": "format", "pattern": "pattern", "enum": "enum",
+	"minimum": "minimum", "maximum": "maximum", "minLength": "min_length", "maxLength": "max_length",
+	"minProperties": "min_properties",
+}
+
+// unknownMember finds the name in kin-openapi's sentence; the error has no
+// other place for it.
+var unknownMember = regexp.MustCompile(`^property ("(?:[^"\\]|\\.)*")`)
+
+func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
+	code, known := codes[e.SchemaField]
+	if !known {
+		code = "invalid"
+	}
+	v := clinic.Violation{Parameter: parameter, Code: code, Detail: detailOf(code, e.Schema)}
+	if parameter != "" {
+		return v
+	}
+	segments := e.JSONPointer()
+	if code == "unknown" {
+		if m := unknownMember.FindStringSubmatch(e.Reason); m != nil {
+			if name, err := strconv.Unquote(m[1]); err == nil {
+				segments = append(slices.Clone(segments), name)
+			}
+		}
+	}
+	v.Pointer = pointer(segments)
+	return v
+}
+
+// pointer writes a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6),
+// no longer than the contract allows: a client may call a member what it likes.
+func pointer(segments []string) string {
+	const limit = 380
+	var p strings.Builder
+	p.WriteString("#")
+	for _, s := range segments {
+		p.WriteString("/")
+		for _, r := range s {
+			escaped := string(r)
+			switch { // a Replacer would cost more than all the rest of a refusal
+			case r == '~':
+				escaped = "~0"
+			case r == '/':
+				escaped = "~1"
+			case r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z'):
+				escaped = url.PathEscape(escaped)
+			}
+			if p.Len()+len(escaped) > limit {
+				return p.String() + url.PathEscape("…")
+			}
+			p.WriteString(escaped)
+		}
+	}
+	return p.String()
+}
+
+// printable shortens and cleans a name that a client made up.
+func printable(s string) string {
+	runes := []rune(strings.ToValidUTF8(s, "?"))
+	if len(runes) > 80 {
+		runes = append(runes[:80], '…')
+	}
+	return string(runes)
+}
+
+// detailOf says what the contract wants, never what was sent.
+func detailOf(code string, s *openapi3.Schema) string {
+	switch code {
+	case "required":
+		return "is required"
+	case "unknown":
+		return "is not a member that this operation knows"
+	case "not_null":
+		return "must not be null"
+	case "type":
+		return "must be " + typeWords(s)
+	case "format":
+		return "must be " + formatWords(s.Format)
+	case "pattern":
+		return "must have the form that the contract describes"
+	case "enum":
+		words := make([]string, len(s.Enum))
+		for i, e := range s.Enum {
+			words[i] = fmt.Sprint(e)
+		}
+		return "must be one of " + strings.Join(words, ", ")
+	case "minimum", "maximum":
+		return "must be " + boundsWords(s)
+	case "min_length":
+		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+	case "max_length":
+		if s.MaxLength != nil {
+			return fmt.Sprintf("must have at most %d characters", *s.MaxLength)
+		}
+	case "min_properties":
+		return "must have at least one member"
+	}
+	return "does not match the contract"
+}
+
+func typeWords(s *openapi3.Schema) string {
+	switch {
+	case s.Type.Is(openapi3.TypeInteger):
+		if s.Min != nil && s.Max != nil {
+			return "an integer " + strings.TrimPrefix(boundsWords(s), "at least ")
+		}
+		return "an integer"
+	case s.Type.Is(openapi3.TypeBoolean):
+		return "true or false"
+	case s.Type.Is(openapi3.TypeObject):
+		return "an object"
+	case s.Type.Is(openapi3.TypeArray):
+		return "an array"
+	default:
+		return "a string"
+	}
+}
+
+func boundsWords(s *openapi3.Schema) string {
+	number := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+	switch {
+	case s.Min != nil && s.Max != nil:
+		return "from " + number(*s.Min) + " to " + number(*s.Max)
+	case s.Min != nil:
+		return "at least " + number(*s.Min)
+	case s.Max != nil:
+		return "at most " + number(*s.Max)
+	default:
+		return "within its bounds"
+	}
+}
+
+func formatWords(format string) string {
+	switch format {
+	case "date-time":
+		return "a date and time with an offset (RFC 3339), such as 2027-03-01T09:00:00+01:00, in the years 1900 to 9998"
+	case "date":
+		return "a day that exists, such as 2027-03-01, in the years 1900 to 9998"
+	case "email":
+		return "an e-mail address, such as ann.muster@example.org"
+	default:
+		return "of the format " + format
+	}
+}
+
+// maxViolations is the contract's maxItems of errors. A body of 64 KiB has room
+// for ten thousand members that nobody knows.
+const maxViolations = 1000
+
+// tidyViolations puts violations in a stable order, parameters first, each
+// once, and no more than the contract allows; what is wrong with known members
+// is kept before names that are unknown.
+func tidyViolations(vs []clinic.Violation) []clinic.Violation {
+	order := func(a, b clinic.Violation) int {
+		return cmp.Or(cmp.Compare(a.Pointer, b.Pointer), cmp.Compare(a.Parameter, b.Parameter), cmp.Compare(a.Code, b.Code))
+	}
+	slices.SortFunc(vs, order)
+	vs = slices.CompactFunc(vs, func(a, b clinic.Violation) bool { return order(a, b) == 0 })
+	if len(vs) <= maxViolations {
+		return vs
+	}
+	known := slices.DeleteFunc(slices.Clone(vs), func(v clinic.Violation) bool { return v.Code == "unknown" })
+	unknown := slices.DeleteFunc(vs, func(v clinic.Violation) bool { return v.Code != "unknown" })
+	vs = append(known, unknown...)[:maxViolations]
+	slices.SortFunc(vs, order)
+	return vs
+}

@@ -1,0 +1,329 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+
+	"mems/db"
+)
+
+// DDL commits by itself, so a migration of several statements can be interrupted
+// between any two of them. Every statement is therefore written to be run again,
+// and running a migration begins at its first statement: what is there already is
+// passed over (isDone), data are copied only where they are missing. Statements
+// run one at a time on one connection, and a cancelled context ends the migration
+// between two of them, never inside one.
+
+// migrationFile is one file of db/migrations. The format is goose's, with one
+// directive more: "-- +mems Each 1000 appointments" before a statement runs it for
+// ranges of so many ids of the table, the two "?" in it being the first and the
+// last id.
+type migrationFile struct {
+	version  int64
+	name     string
+	up, down []statement
+}
+
+type statement struct {
+	text  string
+	table string // of the ids that it runs in ranges of; empty: it runs once
+	size  int64  // of a range
+}
+
+// metadataWait is how long a statement waits for a table that a transaction uses.
+// Everything that needs the table waits behind it for as long, so it gives up
+// soon and tries again later.
+const metadataWait = time.Second
+
+// metadataTries bounds how often a statement is tried while a table is in use.
+const metadataTries = 120
+
+var eachDirective = regexp.MustCompile(`^-- \+mems Each (\d+) ([a-z_]+)$`)
+
+// migrationFiles reads all migrations, oldest first.
+func migrationFiles() ([]migrationFile, error) {
+	names, err := fs.Glob(db.Migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var files []migrationFile
+	for _, name := range names {
+		text, err := fs.ReadFile(db.Migrations, name)
+		if err != nil {
+			return nil, err
+		}
+		file, err := parseMigration(path.Base(name), string(text))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// parseMigration splits a file into its statements.
+func parseMigration(name, text string) (migrationFile, error) {
+	number, _, _ := strings.Cut(name, "_")
+	version, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return migrationFile{}, fmt.Errorf("migration %s: its name does not begin with a number", name)
+	}
+	f := migrationFile{version: version, name: name}
+	var into *[]statement
+	var next statement
+	var lines []string
+	whole := false // between StatementBegin and StatementEnd
+	end := func() {
+		next.text = strings.TrimSpace(strings.Join(lines, "\n"))
+		if next.text != "" {
+			*into = append(*into, next)
+		}
+		next, lines = statement{}, nil
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		directive, isDirective := strings.CutPrefix(line, "-- +goose ")
+		each := eachDirective.FindStringSubmatch(line)
+		switch {
+		case directive == "Up":
+			into = &f.up
+		case directive == "Down":
+			into = &f.down
+		case directive == "StatementBegin":
+			whole = true
+		case directive == "StatementEnd":
+			whole = false
+			end()
+		case isDirective, strings.HasPrefix(line, "-- +mems") && each == nil:
+			return f, fmt.Errorf("migration %s: unknown directive %q", name, line)
+		case each != nil:
+			next.table = each[2]
+			if next.size, err = strconv.ParseInt(each[1], 10, 64); err != nil || next.size < 1 {
+				return f, fmt.Errorf("migration %s: bad directive %q", name, line)
+			}
+		case into == nil, len(lines) == 0 && (strings.TrimSpace(line) == "" || strings.HasPrefix(line, "--")):
+			// A comment before a statement, or the head of the file.
+		default:
+			lines = append(lines, line)
+			code, _, _ := strings.Cut(line, " --")
+			if !whole && strings.HasSuffix(strings.TrimSpace(code), ";") {
+				end()
+			}
+		}
+	}
+	if len(lines) > 0 || whole {
+		return f, fmt.Errorf("migration %s: its last statement does not end", name)
+	}
+	return f, nil
+}
+
+// gooseMigration hands a file to goose, which keeps the versions.
+func (sc *Schema) gooseMigration(f migrationFile) *goose.Migration {
+	run := func(statements []statement) *goose.GoFunc {
+		return &goose.GoFunc{RunDB: func(ctx context.Context, pool *sql.DB) error {
+			return sc.runStatements(ctx, pool, f.name, statements)
+		}}
+	}
+	return goose.NewGoMigration(f.version, run(f.up), run(f.down))
+}
+
+// runStatements runs the statements of a migration on one connection, which it
+// puts back as it found it. It stops between two statements when ctx ends.
+func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, statements []statement) error {
+	whole := context.WithoutCancel(ctx)
+	conn, err := pool.Conn(whole)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// Session settings of the migration must not reach the next user of the connection.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}()
+	if _, err := conn.ExecContext(whole, `SET SESSION lock_wait_timeout = ?`, int(metadataWait/time.Second)); err != nil {
+		return err
+	}
+	for i, st := range statements {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := sc.runStatement(ctx, conn, st); err != nil {
+			return fmt.Errorf("%s, statement %d of %d: %w", name, i+1, len(statements), err)
+		}
+		if sc.OnStatement != nil {
+			sc.OnStatement(name, i+1, len(statements))
+		}
+	}
+	return nil
+}
+
+// runStatement runs one statement, or does so for every range of ids.
+func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement) error {
+	if st.table == "" {
+		return sc.execPatiently(ctx, conn, st.text)
+	}
+	// The bounds are read once: rows that come in later are the business of the
+	// triggers and of the program, which are there by now.
+	var first, last sql.NullInt64
+	row := conn.QueryRowContext(context.WithoutCancel(ctx), `SELECT MIN(id), MAX(id) FROM `+st.table) //nolint:gosec // G202: a name from our own file
+	if err := row.Scan(&first, &last); err != nil || !first.Valid {
+		return err
+	}
+	for from := first.Int64; from <= last.Int64; from += st.size {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		to := min(from+st.size-1, last.Int64)
+		if err := sc.execPatiently(ctx, conn, st.text, from, to); err != nil {
+			return fmt.Errorf("ids %d to %d of %s: %w", from, to, st.table, err)
+		}
+	}
+	return nil
+}
+
+// execPatiently runs a statement to its end under the lease, again after a pause when
+// what it needs is in use, and passes over one that was carried out before.
+func (sc *Schema) execPatiently(ctx context.Context, conn *sql.Conn, text string, args ...any) error {
+	for try := 1; ; try++ {
+		whole := context.WithoutCancel(ctx)
+		err := sc.renewLease(whole, conn)
+		if err == nil {
+			_, err = conn.ExecContext(whole, text, args...)
+		}
+		if err == nil || isDone(err) {
+			sc.ran++
+			return nil
+		}
+		if try == metadataTries || !IsTransient(err) {
+			return err
+		}
+		pause := time.Duration(200+rand.IntN(400)) * time.Millisecond //nolint:gosec // G404: spreads load, guards nothing
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// isDone reports an error that says that a statement of a migration was carried
+// out before: what it makes is there, or what it drops is gone.
+func isDone(err error) bool {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	if !ok {
+		return false
+	}
+	switch e.Number {
+	case 1050, // table exists
+		1060, // column exists
+		1061, // key exists
+		1359, // trigger exists
+		1826, // foreign key exists; MariaDB: or a CHECK constraint
+		3822, // MySQL: CHECK constraint exists
+		1091, // no such column, key or constraint to drop
+		3821, // MySQL: no such CHECK constraint to drop
+		3940: // MySQL: no such constraint to drop
+		return true
+	case 1005: // MariaDB: foreign key exists
+		return strings.Contains(e.Message, "errno: 121")
+	}
+	return false
+}
+
+// checkBeforeUp refuses what would stop a migration half-way, before its first
+// statement. Errors: ErrForeignDatabase; what the server says to creating a
+// trigger, if a pending migration does that, and what the other servers of a cluster
+// would say.
+func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) error {
+	var tables, ours int
+	err := sc.pool.QueryRowContext(ctx, `
+		SELECT COUNT(*), COALESCE(SUM(table_name IN ('installation', 'goose_db_version')), 0)
+		FROM information_schema.tables
+		WHERE table_schema = DATABASE() AND table_name NOT IN `+ownTables).Scan(&tables, &ours)
+	if err != nil {
+		return err
+	}
+	if tables > 0 && ours == 0 {
+		return ErrForeignDatabase
+	}
+	for _, f := range pending {
+		for _, st := range f.up {
+			if strings.HasPrefix(st.text, "CREATE TRIGGER") {
+				if err := sc.checkHosts(ctx); err != nil {
+					return err
+				}
+				return sc.tryTrigger(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// trialTable is made and dropped by tryTrigger. A process that is killed in between
+// leaves it, which is no obstacle to anything.
+const trialTable = `mems_may_create_triggers`
+
+// tryTrigger creates a trigger on a table made for this, and drops both: no
+// reading of rights and settings says as surely whether that is allowed.
+func (sc *Schema) tryTrigger(ctx context.Context) error {
+	const drop = `DROP TABLE IF EXISTS ` + trialTable // its triggers go with it
+	defer func() {
+		// By a connection of its own: an interrupted statement takes its own with it.
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), trialLimit)
+		defer cancel()
+		_, _ = sc.pool.ExecContext(limit, drop)
+	}()
+	for _, text := range []string{
+		drop,
+		`CREATE TABLE ` + trialTable + ` (id INT NOT NULL PRIMARY KEY)`,
+		`CREATE TRIGGER mems_may_create_triggers BEFORE INSERT ON ` + trialTable + ` FOR EACH ROW SET @mems_unused = 1`,
+	} {
+		if _, err := sc.pool.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("try to create a trigger, as a pending migration does (nothing was changed): %w", err)
+		}
+	}
+	return nil
+}
+
+// trialLimit bounds how long an interrupted trial cleans up after itself.
+const trialLimit = 2 * time.Second
+
+// dropEverything drops every table of the database but the lease, whatever state an
+// interrupted migration left it in. The mark that says that this is allowed goes
+// last, so that an interrupted reset can be run again.
+func (sc *Schema) dropEverything(ctx context.Context) error {
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
+	tables, err := columnOf(ctx, conn, `
+		SELECT table_name
+		FROM information_schema.tables
+		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND table_name <> '`+leaseTable+`'
+		ORDER BY table_name = 'installation', table_name = 'goose_db_version', table_name`)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, `SET SESSION foreign_key_checks = 0`); err != nil {
+		return err
+	}
+	for _, name := range tables {
+		if _, err := conn.ExecContext(ctx, "DROP TABLE IF EXISTS `"+strings.ReplaceAll(name, "`", "``")+"`"); err != nil {
+			return fmt.Errorf("drop table %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package database_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/internal/database"
+	"mems/internal/storetest"
+)
+
+// A second process whose server does not see the first one's lock waits for the lease,
+// and refuses with the owner's name.
+func TestMigrationLeaseHoldsAcrossServers(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	first, second := openSchema(t, d), openSchema(t, d)
+	second.SetLock("the other server's")
+	var refused error
+	tried := false
+	first.OnStatement = func(string, int, int) {
+		if tried {
+			return
+		}
+		tried = true
+		d.DB.MustExec(`UPDATE mems_migration_lease SET server = 'another'`)
+		refused = second.TakeLease(t.Context(), 0)
+	}
+	if err := first.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	if refused == nil || !strings.Contains(refused.Error(), "on the server another") {
+		t.Errorf("the second process: %v, want a refusal that names the first", refused)
+	}
+	sameSchema(t, migrated(t), dump(t, d)) // the lease is gone, too
+	if err := second.Up(t.Context(), ignore); err != nil {
+		t.Errorf("once the first one has ended: %v", err)
+	}
+}
+
+// A lease that has expired is taken, and its former owner runs no statement more.
+func TestMigrationLeaseExpires(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	first, second := openSchema(t, d), openSchema(t, d)
+	second.SetLock("the other server's")
+	statements := 0
+	var taken error
+	first.OnStatement = func(string, int, int) {
+		if statements++; statements == 3 {
+			d.DB.MustExec(`UPDATE mems_migration_lease SET server = 'another', expires_at = UTC_TIMESTAMP(6)`)
+			taken = second.TakeLease(t.Context(), time.Minute)
+		}
+	}
+	if err := first.Up(t.Context(), ignore); !errors.Is(err, database.ErrTakenOver) {
+		t.Errorf("the former owner: %v, want ErrTakenOver", err)
+	}
+	if taken != nil || statements != 3 {
+		t.Errorf("taken: %v; the former owner ran %d statements, want 3", taken, statements)
+	}
+	if err := second.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, migrated(t), dump(t, d))
+}
+
+// What a killed process leaves behind on its own server is taken at once.
+func TestMigrationLeaseOfKilledProcess(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	if err := openSchema(t, d).TakeLease(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	next := openSchema(t, d)
+	if err := next.TakeLease(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.CheckEmpty(t.Context()); err != nil {
+		t.Errorf("a restore is refused: %v", err)
+	}
+	if err := next.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, migrated(t), dump(t, d))
+}

@@ -1,0 +1,167 @@
+package database_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"mems/internal/storetest"
+)
+
+// What a clinic of some years has, and how long nobody waits for a migration of it.
+const (
+	loadedDoctors      = 20
+	loadedPatients     = 4_000
+	loadedAppointments = 200_000
+	longestBooking     = time.Second
+)
+
+// A clinic books on while its database of 200,000 appointments is migrated, and no
+// booking takes longer than a second: from the first schema, and so from any other.
+func TestMigratingUnderLoad(t *testing.T) {
+	d := storetest.Empty(t)
+	if err := openSchema(t, d).UpTo(t.Context(), 1, ignore); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, d)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var booking sync.WaitGroup
+	took := make([][]time.Duration, 3)
+	// On a busy machine a booking takes its time without any migration.
+	calm, end := context.WithTimeout(ctx, 2*time.Second)
+	defer end()
+	limit := max(longestBooking, 5*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
+	for i := range took {
+		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)+1) })
+	}
+	began := time.Now()
+	err := openSchema(t, d).Up(t.Context(), ignore)
+	lasted := time.Since(began)
+	stop()
+	booking.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(took...)))
+	if len(all) < 20 {
+		t.Fatalf("only %d bookings in %v", len(all), lasted)
+	}
+	worst := all[len(all)-1]
+	t.Logf("migrated in %v; %d bookings beside it, half of them in %v, the slowest in %v", lasted, len(all), all[len(all)/2], worst)
+	if worst > limit {
+		t.Errorf("a booking took %v while the schema was migrated", worst)
+	}
+	var missing int
+	if err := d.DB.Get(&missing, `
+		SELECT COUNT(*) FROM appointments AS a
+		LEFT JOIN occupied_times AS o ON o.appointment_id = a.id AND o.party = 'doctor'
+		WHERE o.appointment_id IS NULL`); err != nil {
+		t.Fatal(err)
+	}
+	if missing > 0 {
+		t.Errorf("the backstop does not know %d appointments", missing)
+	}
+}
+
+// fill writes the appointments as a version of long ago would have left them.
+func fill(t *testing.T, d *storetest.Database) {
+	t.Helper()
+	const at = `'2027-01-01 08:00:00'`
+	numbers := func(n int) string {
+		// Digits, not recursion: that has other bounds on each engine.
+		return fmt.Sprintf(`(SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n
+			FROM digits AS a, digits AS b, digits AS c, digits AS d, digits AS e
+			HAVING n < %d)`, n)
+	}
+	statements := []string{
+		`CREATE TABLE digits (n INT PRIMARY KEY)`,
+		`INSERT INTO digits VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)`,
+		fmt.Sprintf(`INSERT INTO doctors (id, full_name, specialization, created_at, updated_at)
+			SELECT n + 1, CONCAT('Doctor ', n), 'Dermatology', %s, %s FROM %s AS numbers`, at, at, numbers(loadedDoctors)),
+		fmt.Sprintf(`INSERT INTO patients (id, first_name, last_name, created_at, updated_at)
+			SELECT n + 1, 'Ann', CONCAT('Muster ', n), %s, %s FROM %s AS numbers`, at, at, numbers(loadedPatients)),
+	}
+	// Doctor d is busy in every half hour; the patients go round, so none is there twice at once.
+	for doctor := range loadedDoctors {
+		statements = append(statements, fmt.Sprintf(`
+			INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, created_at, updated_at)
+			SELECT (n * %d + %d) %% %d + 1, %d, '2026-01-01' + INTERVAL n * 30 MINUTE, '2026-01-01' + INTERVAL n * 30 + 30 MINUTE, 30, %s, %s
+			FROM %s AS numbers`,
+			loadedDoctors, doctor, loadedPatients, doctor+1, at, at, numbers(loadedAppointments/loadedDoctors)))
+	}
+	statements = append(statements, `DROP TABLE digits`)
+	for _, statement := range statements {
+		if _, err := d.DB.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// bookUntil books as the program of any version does (guards, a look, the row), one
+// booking after the other, and answers how long each took.
+func bookUntil(ctx context.Context, t *testing.T, d *storetest.Database, worker, workers int) []time.Duration {
+	t.Helper()
+	var took []time.Duration
+	free := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := worker; ctx.Err() == nil; i += workers {
+		doctor, patient := i%loadedDoctors+1, i%loadedPatients+1
+		start := free.Add(time.Duration(i) * 15 * time.Minute)
+		began := time.Now()
+		for try := 1; ; try++ {
+			err := book(context.WithoutCancel(ctx), d, doctor, patient, start)
+			if err == nil {
+				break
+			}
+			if try == 20 {
+				t.Errorf("booking %d: %v", i, err)
+				return took
+			}
+			// Deadlocks with the copying of a range, as the program has them too.
+			time.Sleep(time.Duration(5+rand.IntN(20)) * time.Millisecond)
+		}
+		took = append(took, time.Since(began))
+		time.Sleep(time.Duration(rand.IntN(10)) * time.Millisecond)
+	}
+	return took
+}
+
+func book(ctx context.Context, d *storetest.Database, doctor, patient int, start time.Time) error {
+	tx, err := d.DB.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, guard := range []struct {
+		text string
+		id   int
+	}{
+		{`UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`, doctor},
+		{`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`, patient},
+	} {
+		if _, err := tx.ExecContext(ctx, guard.text, guard.id); err != nil {
+			return err
+		}
+	}
+	end := start.Add(15 * time.Minute)
+	var busy int
+	if err := tx.GetContext(ctx, &busy, `
+		SELECT COUNT(*) FROM appointments
+		WHERE doctor_id = ? AND start_time < ? AND start_time > ? AND end_time > ?`,
+		doctor, end, start.Add(-3*time.Hour), start); err != nil {
+		return err
+	}
+	if busy > 0 {
+		return fmt.Errorf("doctor %d has %d appointments at %v", doctor, busy, start)
+	}
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, created_at, updated_at)
+		VALUES (?, ?, ?, ?, 15, ?, ?)`, patient, doctor, start, end, start, start); err != nil {
+		return err
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,75 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// Loss is a table or a column that undoing a migration drops, with the rows that hold
+// something there.
+type Loss struct {
+	Name string // table or table.column
+	Rows int64
+}
+
+var (
+	dropsTable   = regexp.MustCompile(`(?s)^DROP TABLE (?:IF EXISTS )?([a-z_0-9]+)`)
+	altersTable  = regexp.MustCompile(`^ALTER TABLE ([a-z_0-9]+)`)
+	dropsColumns = regexp.MustCompile(`DROP COLUMN (?:IF EXISTS )?([a-z_0-9]+)`)
+)
+
+// Losses returns what Down would drop that holds something. It reads each of these tables
+// as a whole.
+func (sc *Schema) Losses(ctx context.Context) ([]Loss, error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return nil, err
+	}
+	at, err := sc.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var undone []statement
+	for i, f := range files { // by version
+		if f.version == at {
+			undone = append(undone, f.down...)
+		} else if i > 0 && f.version > at && files[i-1].version <= at { // what was left half-way
+			undone = append(undone, f.down...)
+		}
+	}
+	var losses []Loss
+	count := func(name, query string) error {
+		loss := Loss{Name: name}
+		err := sc.pool.QueryRowContext(ctx, query).Scan(&loss.Rows)
+		if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1146 || e.Number == 1054) {
+			return nil // it is not there
+		}
+		if err == nil && loss.Rows > 0 && !slices.Contains(losses, loss) {
+			losses = append(losses, loss)
+		}
+		return err
+	}
+	// Safety: names from our own files.
+	for _, st := range undone {
+		if table := dropsTable.FindStringSubmatch(st.text); table != nil {
+			if err := count(table[1], `SELECT COUNT(*) FROM `+table[1]); err != nil {
+				return nil, fmt.Errorf("count the rows of %s: %w", table[1], err)
+			}
+		}
+		table := altersTable.FindStringSubmatch(st.text)
+		for _, column := range dropsColumns.FindAllStringSubmatch(st.text, -1) {
+			if table == nil {
+				continue
+			}
+			if err := count(table[1]+"."+column[1], `SELECT COUNT(`+column[1]+`) FROM `+table[1]); err != nil {
+				return nil, fmt.Errorf("count the rows of %s: %w", table[1], err)
+			}
+		}
+	}
+	return losses, nil
+}

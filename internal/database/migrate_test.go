@@ -1,0 +1,345 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
+
+	"mems/db"
+	"mems/internal/database"
+	"mems/internal/storetest"
+)
+
+// released are the migrations as version 0.1.0 had them: it ran a file at a time
+// and began an interrupted one again, which failed for good.
+const released = "testdata/migrations-0.1.0"
+
+// deleteRestrict is how foreign keys without an action may be shown.
+var deleteRestrict = regexp.MustCompile(` ON DELETE (RESTRICT|NO ACTION)`)
+
+func sameSchema(t *testing.T, want, got string) {
+	t.Helper()
+	want, got = deleteRestrict.ReplaceAllString(want, ""), deleteRestrict.ReplaceAllString(got, "")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("schema (-want +got):\n%s", diff)
+	}
+}
+
+// migrated is the schema of a database that was migrated without interruption.
+func migrated(t *testing.T) string {
+	t.Helper()
+	return dump(t, storetest.New(t))
+}
+
+// A migration that was stopped after any statement goes on from there, and so does
+// undoing one.
+func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
+	t.Parallel()
+	want := migrated(t)
+	d := storetest.Empty(t)
+	empty := dump(t, d)
+
+	// run calls step until it ends by itself; each time it is stopped one
+	// statement later than the time before.
+	sc := openSchema(t, d)
+	run := func(step func(context.Context) error) (stops int) {
+		t.Helper()
+		seen := map[string]bool{}
+		for last := ""; ; stops++ {
+			ctx, stop := context.WithCancel(t.Context())
+			next := ""
+			sc.OnStatement = func(name string, n, _ int) {
+				at := fmt.Sprintf("%s %05d", name, n)
+				if next == "" && !seen[at] {
+					next, seen[at] = at, true
+					stop()
+				}
+			}
+			err := step(ctx)
+			stop()
+			switch {
+			case err == nil && next == "":
+				return stops
+			case err == nil: // stopped after the last statement, and too late
+			case !errors.Is(err, context.Canceled):
+				t.Fatalf("stopped after %q, then: %v", last, err)
+			}
+			last = next
+			if stops > 1000 {
+				t.Fatal("it does not come to an end")
+			}
+		}
+	}
+	stops := run(func(ctx context.Context) error { return sc.Up(ctx, ignore) })
+	sameSchema(t, want, dump(t, d))
+	if stops < 80 {
+		t.Errorf("stopped only %d times", stops)
+	}
+	stops = run(func(ctx context.Context) error {
+		for {
+			if _, err := sc.Down(ctx); errors.Is(err, goose.ErrNoNextVersion) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+	})
+	if stops < 40 {
+		t.Errorf("undoing was stopped only %d times", stops)
+	}
+	sameSchema(t, empty, dump(t, d))
+}
+
+// A first start that ends between goose's table of versions and the first row in it leaves
+// no dead end: the database is migrated, listed, and taken by a restore.
+func TestVersionsWithoutTheFirstRow(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	p, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.GetDBVersion(t.Context()); err != nil { // makes table and row
+		t.Fatal(err)
+	}
+	d.DB.MustExec(`DELETE FROM goose_db_version`)
+	d.DB.MustExec(`ALTER TABLE goose_db_version AUTO_INCREMENT = 1`)
+	sc := openSchema(t, d)
+	if err := sc.CheckEmpty(t.Context()); err != nil {
+		t.Errorf("a restore is refused: %v", err)
+	}
+	if all, err := sc.Status(t.Context()); err != nil || len(all) == 0 || all[0].Applied {
+		t.Errorf("%d migrations are listed, %v", len(all), err)
+	}
+	if err := sc.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, migrated(t), dump(t, d))
+	var first int64
+	if err := d.DB.Get(&first, `SELECT COUNT(*) FROM goose_db_version WHERE version_id = 0`); err != nil || first != 1 {
+		t.Errorf("%d first rows, %v", first, err)
+	}
+}
+
+// A first start that is killed while it tries whether it may create triggers leaves no
+// dead end: the database is taken by a restore, and migrated.
+func TestTrialThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	d.DB.MustExec(`CREATE TABLE mems_may_create_triggers (id INT NOT NULL PRIMARY KEY)`)
+	sc := openSchema(t, d)
+	if err := sc.CheckEmpty(t.Context()); err != nil {
+		t.Errorf("a restore is refused: %v", err)
+	}
+	if err := sc.Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, migrated(t), dump(t, d))
+}
+
+// The schema that version 0.1.0 made is the one that the migrations make now, and
+// what it left half-way is recognised and continued, undone, or reset.
+func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
+	t.Parallel()
+	want := migrated(t)
+	names, err := fs.Glob(os.DirFS(released), "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("released migrations: %v", err)
+	}
+	whole := storetest.Empty(t)
+	old, err := goose.NewProvider(goose.DialectMySQL, whole.DB.DB, os.DirFS(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := openSchema(t, whole).Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, want, dump(t, whole))
+
+	for i, name := range names {
+		text, err := os.ReadFile(filepath.Join(released, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		statements, err := database.MigrationStatements(name, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cuts := []int{(len(statements) + 1) / 2} // each takes a second
+		if i == 1 || i == 4 {
+			cuts = append(cuts, 1, len(statements)) // the backstop: copies and triggers
+		}
+		for _, cut := range cuts {
+			t.Run(fmt.Sprintf("%s after %d of %d", name, cut, len(statements)), func(t *testing.T) {
+				d := storetest.Empty(t)
+				p, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS(released))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i > 0 {
+					if _, err := p.UpTo(t.Context(), int64(i)); err != nil {
+						t.Fatal(err)
+					}
+				} else if _, err := p.GetDBVersion(t.Context()); err != nil { // makes its table
+					t.Fatal(err)
+				}
+				conn, err := d.DB.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				for _, statement := range statements[:cut] {
+					if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+						t.Fatal(err)
+					}
+				}
+				sc := openSchema(t, d)
+				if err := sc.Up(t.Context(), ignore); err != nil {
+					t.Fatal(err)
+				}
+				sameSchema(t, want, dump(t, d))
+			})
+		}
+	}
+}
+
+// Version 0.1.0 offered only times that became free. Entries of it that still wait are
+// searched for once, in the order of the list, however often the migration is run.
+func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	old, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const at = `'2027-03-01 08:00:00'`
+	for _, statement := range []string{
+		`INSERT INTO patients (id, first_name, last_name, created_at, updated_at) VALUES (1, 'Ann', 'Muster', ` + at + `, ` + at + `)`,
+		`INSERT INTO waitlist (id, patient_id, doctor_ids, duration_minutes, from_time, to_time, status, created_at, updated_at)
+		VALUES (1, 1, '[]', 30, '2027-03-02', '2027-03-03', 'waiting', ` + at + `, ` + at + `),
+			(2, 1, '[]', 30, '2027-03-02', '2027-03-03', 'withdrawn', ` + at + `, ` + at + `),
+			(3, 1, '[]', 45, '2027-03-04', '2027-03-05', 'waiting', ` + at + `, ` + at + `)`,
+	} {
+		if _, err := d.DB.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := openSchema(t, d).Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	const entries = `
+		SELECT f.waitlist_id FROM freed_times AS f
+		JOIN waitlist AS w ON w.id = f.waitlist_id AND w.from_time = f.start_time AND w.to_time = f.end_time
+		WHERE f.doctor_id IS NULL ORDER BY f.due_at, f.id`
+	check := func() {
+		t.Helper()
+		var got []int64
+		if err := d.DB.SelectContext(t.Context(), &got, entries); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]int64{1, 3}, got); diff != "" {
+			t.Errorf("entries to search for (-want +got):\n%s", diff)
+		}
+	}
+	check()
+	const name = "00017_waitlist.sql"
+	text, err := fs.ReadFile(db.Migrations, "migrations/"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements, err := database.MigrationStatements(name, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range statements {
+		if _, err := d.DB.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+}
+
+// Whatever state a disposable database is in, resetting makes it new.
+func TestResetHalfWay(t *testing.T) {
+	t.Parallel()
+	want := migrated(t)
+	d := storetest.New(t)
+	sc := openSchema(t, d)
+	if err := sc.MarkDisposable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := sc.Down(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, statement := range []string{
+		`CREATE TABLE left_over (id BIGINT PRIMARY KEY, doctor BIGINT NOT NULL, FOREIGN KEY (doctor) REFERENCES doctors (id))`,
+		`DROP TABLE appointment_event_overrides`,
+		`DROP TABLE appointment_events`,
+		`DROP TRIGGER appointments_after_update`,
+	} {
+		if _, err := d.DB.Exec(statement); err != nil && !strings.Contains(err.Error(), "Trigger does not exist") {
+			t.Fatal(err)
+		}
+	}
+	if err := sc.Reset(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, want, dump(t, d))
+	if disposable, err := sc.Disposable(t.Context()); err != nil || !disposable {
+		t.Errorf("disposable %v (%v) after a reset", disposable, err)
+	}
+}
+
+// A database of something else is not touched.
+func TestForeignDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	if _, err := d.DB.Exec(`CREATE TABLE patients (id BIGINT PRIMARY KEY)`); err != nil {
+		t.Fatal(err)
+	}
+	before := dump(t, d)
+	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, database.ErrForeignDatabase) {
+		t.Errorf("up: %v, want ErrForeignDatabase", err)
+	}
+	sameSchema(t, before, dump(t, d))
+}
+
+// Every migration is in the form that the runner reads, and is left out nowhere.
+func TestMigrationFiles(t *testing.T) {
+	t.Parallel()
+	names, err := fs.Glob(db.Migrations, "migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Numbers can be left out: parallel branches take theirs beforehand.
+	if last := filepath.Base(names[len(names)-1]); !strings.HasPrefix(last, fmt.Sprintf("%05d_", db.Latest)) {
+		t.Errorf("the newest migration is %s, and db.Latest is %d", last, db.Latest)
+	}
+	for name, text := range map[string]string{
+		"00001_unknown.sql":   "-- +goose Up\n-- +goose NO TRANSACTION\nSELECT 1;\n",
+		"00001_endless.sql":   "-- +goose Up\nSELECT 1\n",
+		"00001_each.sql":      "-- +goose Up\n-- +mems Each 0 patients\nSELECT 1;\n",
+		"unnumbered_file.sql": "-- +goose Up\nSELECT 1;\n",
+	} {
+		if _, err := database.MigrationStatements(name, text); err == nil {
+			t.Errorf("%s is read without an error", name)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package database_test
+
+import (
+	"database/sql/driver"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/internal/database"
+	"mems/internal/store"
+	"mems/internal/storetest"
+)
+
+// What the tests below shorten is this long.
+func TestMigrationWaits(t *testing.T) {
+	t.Parallel()
+	sc, err := database.OpenSchema("mems@tcp(127.0.0.1:1)/mems", store.RekeyPatients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sc.Close() }()
+	if lock, lease, primary := sc.Waits(); lock != 10*time.Minute || lease != time.Minute || primary != time.Minute {
+		t.Errorf("waits %s for another process, %s for its lease, %s for a primary", lock, lease, primary)
+	}
+}
+
+// A process that holds the server's lock for too long is reported, and the
+// migration works once it has ended.
+func TestMigrationGivesUpWaitingForTheLock(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	sc := openSchema(t, d)
+	sc.SetWaits(time.Second, time.Minute, time.Minute)
+	conn, err := d.DB.Connx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	var got int
+	if err := conn.GetContext(t.Context(), &got, `SELECT GET_LOCK(?, 0)`, sc.LockName()); err != nil || got != 1 {
+		t.Fatal(got, err)
+	}
+	began := time.Now()
+	err = sc.Up(t.Context(), ignore)
+	if err == nil || !strings.Contains(err.Error(), "another process has been migrating this database for 1s") || time.Since(began) < time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+	if _, err := conn.ExecContext(t.Context(), `DO RELEASE_LOCK(?)`, sc.LockName()); err != nil {
+		t.Fatal(err)
+	}
+	if err := sc.UpTo(t.Context(), 1, ignore); err != nil {
+		t.Errorf("once the other one has ended: %v", err)
+	}
+}
+
+// The lease of a process that does not renew it ends by the database's clock: until
+// then others wait for it, and one that waits for less gives up.
+func TestMigrationLeaseEndsByItself(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	lost, next := openSchema(t, d), openSchema(t, d)
+	if err := lost.TakeLease(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	var seconds float64
+	if err := d.DB.Get(&seconds, `SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), expires_at) / 1e6 FROM mems_migration_lease`); err != nil || seconds > 60 || seconds < 30 {
+		t.Errorf("the lease is for %f s more (%v), want nearly 60", seconds, err)
+	}
+	lost.SetWaits(time.Minute, 2*time.Second, time.Minute)
+	if err := lost.TakeLease(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	d.DB.MustExec(`UPDATE mems_migration_lease SET server = 'another'`)
+	if err := next.TakeLease(t.Context(), time.Millisecond); err == nil || !strings.Contains(err.Error(), "on the server another") {
+		t.Errorf("while the lease holds: %v, want a refusal", err)
+	}
+	if err := next.TakeLease(t.Context(), time.Minute); err != nil || time.Since(began) < time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+}
+
+// A migration that lost its primary gives up when no other one is found in time.
+func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
+	t.Parallel()
+	sc, err := database.OpenSchema("mysql://mems@127.0.0.1:1,127.0.0.1:2/mems", store.RekeyPatients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sc.Close() }()
+	const within = 300 * time.Millisecond
+	sc.SetWaits(time.Minute, time.Minute, within)
+	waits := 0
+	sc.OnFailover = func(_ error, wait time.Duration) {
+		if waits++; wait != within {
+			t.Errorf("says it waits %s", wait)
+		}
+	}
+	began := time.Now()
+	err = sc.ThroughFailover(t.Context(), func() error { return driver.ErrBadConn })
+	if err == nil || !strings.Contains(err.Error(), "waited 300ms for a server of the cluster that accepts changes: ") || time.Since(began) < within || waits != 1 {
+		t.Errorf("%v after %s, %d waits", err, time.Since(began), waits)
+	}
+}
+
+// Hosts of a cluster that cannot be asked before a migration are reported, each.
+func TestUnreachableHostsAreReported(t *testing.T) {
+	t.Parallel()
+	sc, err := database.OpenSchema("mysql://mems:secret@127.0.0.1:1,127.0.0.1:2/mems", store.RekeyPatients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sc.Close() }()
+	var reported []string
+	sc.OnUnreachable = func(host string, cause error) {
+		if cause == nil || strings.Contains(cause.Error(), "secret") {
+			t.Errorf("%s: %v", host, cause)
+		}
+		reported = append(reported, host)
+	}
+	if err := sc.CheckHosts(t.Context()); err != nil || strings.Join(reported, " ") != "127.0.0.1:1 127.0.0.1:2" {
+		t.Errorf("reported %q (%v)", reported, err)
+	}
+}

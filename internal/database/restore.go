@@ -1,0 +1,240 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// versionTable is where goose keeps what was migrated.
+const versionTable = "goose_db_version"
+
+// Errors of databases that take no restore, or whose restore is not finished.
+var (
+	ErrNotEmpty          = errors.New("the database is not empty")
+	ErrRestoreUnfinished = errors.New("this database is being restored, and nobody may use it yet: " +
+		"\"mems restore --finish\" ends it once every row is in, the same \"mems restore\" begins it anew")
+	ErrRowsMissing = errors.New("the restore into this database was interrupted, and rows of the backup are missing: " +
+		"run the same \"mems restore\" once more, which begins it anew")
+)
+
+// Restore fills an empty database, which it creates if need be, with the rows of a
+// backup: INSERT statements that hold literals alone. The schema of that version
+// comes from the migrations, not from the backup. When it fails or ctx ends, the
+// database is empty again; what a killed one left behind, the next one removes.
+// Until FinishRestore, Ready and Up refuse the database.
+//
+// Errors: ErrNotEmpty, those of Up.
+func (sc *Schema) Restore(ctx context.Context, source Source, inserts iter.Seq2[string, error]) (err error) {
+	if err := sc.createDatabase(ctx); err != nil {
+		return hint(err)
+	}
+	if err := sc.CheckEmpty(ctx); err != nil {
+		return err
+	}
+	if err := sc.dropEverything(ctx); err != nil {
+		return hint(err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, sc.dropEverything(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := sc.UpTo(ctx, source.Version, func(Migration) {}); err != nil {
+		return err
+	}
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	// The session's settings must not reach the next user of the connection.
+	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
+	triggers, err := sc.prepareRestore(ctx, conn, source)
+	if err != nil {
+		return err
+	}
+	for insert, err := range inserts {
+		if err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, insert); err != nil {
+			table, _, _ := strings.Cut(strings.TrimPrefix(insert, "INSERT INTO `"), "`")
+			return fmt.Errorf("fill table %s: %w", table, err)
+		}
+	}
+	for _, text := range triggers {
+		if _, err := conn.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("create a trigger of the backstop: %w", err)
+		}
+	}
+	_, err = conn.ExecContext(ctx, markFilled)
+	return err
+}
+
+// CheckEmpty returns ErrNotEmpty unless the database holds nothing that a clinic
+// would miss: it does not exist, has no tables, was migrated and never used, or was
+// left by a restore that did not end.
+func (sc *Schema) CheckEmpty(ctx context.Context) error {
+	tables, err := sc.tableNames(ctx)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1049 {
+		return nil // it does not exist
+	}
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	if !slices.Contains(tables, versionTable) {
+		for _, name := range tables { // where a killed restore had got to
+			if name != "installation" && name != trialTable && name != leaseTable && name != restoreTable {
+				return ErrNotEmpty
+			}
+		}
+		return nil
+	}
+	if unfinished, err := sc.Restoring(ctx); err != nil || unfinished {
+		return err
+	}
+	for _, name := range []string{"doctors", "patients", "appointments", "rooms", "api_keys", "audit_entries"} {
+		if !slices.Contains(tables, name) {
+			continue // of a later migration
+		}
+		var rows bool
+		if err := sc.pool.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+name+`)`).Scan(&rows); err != nil {
+			return err
+		}
+		if rows {
+			return ErrNotEmpty
+		}
+	}
+	return nil
+}
+
+func (sc *Schema) tableNames(ctx context.Context) ([]string, error) {
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	return columnOf(ctx, conn, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()`)
+}
+
+// markRestore marks the database as one whose restore is not finished: a row of
+// version 0, which goose passes over, that every user of ours may read.
+const markRestore = `INSERT INTO ` + versionTable + ` (id, version_id, is_applied) VALUES (0, 0, 0)`
+
+// markFilled adds to the mark that every row is in.
+const markFilled = `UPDATE ` + versionTable + ` SET is_applied = 1 WHERE id = 0`
+
+// isRestoring is a column that tells the mark.
+const isRestoring = `COALESCE(MAX(id = 0), 0)`
+
+// Restoring reports whether a restore of this database has begun and is not finished.
+func (sc *Schema) Restoring(ctx context.Context) (bool, error) {
+	var restoring bool
+	err := sc.pool.QueryRowContext(ctx, `SELECT `+isRestoring+` FROM `+versionTable).Scan(&restoring)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1146 || e.Number == 1049) {
+		return false, nil // nothing there
+	}
+	return restoring, err
+}
+
+// CheckFilled returns ErrRowsMissing when the restore that this database is in the
+// middle of was stopped before every row was in.
+func (sc *Schema) CheckFilled(ctx context.Context) error {
+	var filled bool
+	err := sc.pool.QueryRowContext(ctx, `SELECT COALESCE(MAX(is_applied), 0) FROM `+versionTable+` WHERE id = 0`).Scan(&filled)
+	if err == nil && !filled {
+		return ErrRowsMissing
+	}
+	return err
+}
+
+// FinishRestore opens a restored database; call CheckFinish first. What one that was
+// stopped in the middle has left, the next one removes.
+func (sc *Schema) FinishRestore(ctx context.Context) error {
+	if _, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`); err != nil {
+		return err
+	}
+	_, err := sc.pool.ExecContext(ctx, `DROP TABLE IF EXISTS `+restoreTable)
+	return err
+}
+
+// prepareRestore makes a migrated database ready for rows that are right already:
+// no triggers, which it returns, no checks of foreign keys, and no rows that the
+// migrations made.
+func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Source) (triggers []string, err error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return nil, err
+	}
+	names, err := columnOf(ctx, conn, `SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()`)
+	if err != nil {
+		return nil, err
+	}
+	version, err := sc.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		newest := ""
+		for _, f := range files {
+			for _, st := range f.up {
+				if f.version <= version && strings.HasPrefix(st.text, "CREATE TRIGGER "+name+" ") {
+					newest = st.text
+				}
+			}
+		}
+		if newest == "" {
+			return nil, fmt.Errorf("no migration makes the trigger %s", name)
+		}
+		triggers = append(triggers, newest)
+	}
+	tables, err := columnOf(ctx, conn, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()`)
+	if err != nil {
+		return nil, err
+	}
+	statements := []string{
+		`SET SESSION foreign_key_checks = 0`, `SET SESSION unique_checks = 0`,
+		`SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')`,
+	}
+	for _, name := range names {
+		statements = append(statements, `DROP TRIGGER `+name)
+	}
+	statements = append(append(statements, makeSteps(source)...), markRestore) // before anything goes
+	for _, name := range tables {
+		if name == versionTable {
+			name += ` WHERE id <> 0`
+		}
+		statements = append(statements, `DELETE FROM `+name)
+	}
+	for _, text := range statements {
+		if _, err := conn.ExecContext(ctx, text); err != nil {
+			return nil, fmt.Errorf("prepare the database for the rows: %w", err)
+		}
+	}
+	return triggers, nil
+}
+
+// columnOf reads the one column of a query.
+func columnOf(ctx context.Context, conn *sql.Conn, query string) ([]string, error) {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var values []string
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		values = append(values, v)
+	}
+	return values, rows.Err()
+}

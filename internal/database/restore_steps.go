@@ -1,0 +1,137 @@
+package database
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// A database that is being restored says which backup it is from and how far it is: a
+// row for each step in a table that exists only meanwhile, like the lease of a
+// migration. The steps of the binary log are written by the SQL that applies it, so
+// they are there exactly if it was applied.
+
+const restoreTable = "mems_restore"
+
+// Steps of a restore.
+const (
+	stepBackup     = "backup"
+	stepLogBegun   = "log begun"
+	stepLogApplied = "log applied"
+)
+
+// ownTables are the tables that are no part of the schema, as a list for IN.
+const ownTables = `('` + leaseTable + `', '` + restoreTable + `', '` + trialTable + `')`
+
+// Errors of a restore that is continued in another way than it was begun.
+var (
+	ErrOtherBackup = errors.New("this database was restored from another backup")
+	ErrOtherWay    = errors.New("which backup this database was restored from is not noted: another version of MEMS began it. " +
+		"Run the same \"mems restore\" once more, which begins it anew")
+	ErrNoLogFollows = errors.New("this database was not restored with --log-follows, or its restore is finished: no binary log belongs to it")
+	ErrLogBegun     = errors.New("the binary log was applied to this database before, or in part: a second time would repeat every change. " +
+		"Run the same \"mems restore --log-follows\" once more, which begins it anew")
+	ErrLogMissing = errors.New("this database waits for the binary log (\"mems replay\"), and it was not applied. " +
+		"If there is none, add --without-log: changes since the backup are lost")
+	ErrLogCutOff = errors.New("the binary log was not applied to its end: an error stopped it, which the client printed. " +
+		"Run the same \"mems restore --log-follows\" once more, which begins it anew")
+)
+
+// Source is the backup that a database is restored from.
+type Source struct {
+	Version    int64  // of its schema
+	Sum        string // of the backup, hexadecimal
+	LogFollows bool   // the binary log is applied before the restore is finished
+}
+
+// makeSteps are the statements that begin the table.
+func makeSteps(source Source) []string {
+	return []string{
+		`DROP TABLE IF EXISTS ` + restoreTable,
+		`CREATE TABLE ` + restoreTable + ` (
+			step VARCHAR(20) CHARACTER SET ascii NOT NULL PRIMARY KEY,
+			backup VARCHAR(64) CHARACTER SET ascii NOT NULL DEFAULT '',
+			log_follows BOOLEAN NOT NULL DEFAULT 0
+		)`,
+		fmt.Sprintf(`INSERT INTO `+restoreTable+` (step, backup, log_follows) VALUES ('`+stepBackup+`', '%.64s', %t)`, source.Sum, source.LogFollows),
+	}
+}
+
+// LogSteps returns the statements that go before and after those of the binary log: the
+// first fails when the log was begun before, which stops the client that applies it.
+func (sc *Schema) LogSteps() (before, after string) {
+	insert := "INSERT INTO `" + strings.ReplaceAll(sc.config.DBName, "`", "``") + "`." + restoreTable + " (step) VALUES ('%s');\n"
+	return fmt.Sprintf(insert, stepLogBegun), fmt.Sprintf(insert, stepLogApplied)
+}
+
+// CheckReplay returns nil if the binary log since a backup may be applied to this database.
+// Errors: ErrNoLogFollows, ErrOtherWay, ErrOtherBackup, ErrRowsMissing, ErrLogBegun.
+func (sc *Schema) CheckReplay(ctx context.Context, sum string) error {
+	if restoring, err := sc.Restoring(ctx); err != nil || !restoring {
+		return cmp.Or(err, ErrNoLogFollows)
+	}
+	from, steps, err := sc.restoreSteps(ctx, sum)
+	switch {
+	case err != nil:
+		return err
+	case !from.LogFollows:
+		return ErrNoLogFollows
+	case steps[stepLogBegun]:
+		return ErrLogBegun
+	}
+	return nil
+}
+
+// CheckFinish returns nil if the restore of a backup into this database can be finished;
+// withoutLog allows that although the binary log was not applied.
+// Errors: ErrRowsMissing, ErrOtherWay, ErrOtherBackup, ErrLogMissing, ErrLogCutOff.
+func (sc *Schema) CheckFinish(ctx context.Context, sum string, withoutLog bool) error {
+	from, steps, err := sc.restoreSteps(ctx, sum)
+	switch {
+	case err != nil:
+		return err
+	case steps[stepLogBegun] && !steps[stepLogApplied]:
+		return ErrLogCutOff
+	case from.LogFollows && !steps[stepLogApplied] && !withoutLog:
+		return ErrLogMissing
+	}
+	return nil
+}
+
+// restoreSteps reads how far the restore of a backup has come, once every row is in.
+// Errors: ErrRowsMissing, ErrOtherWay, ErrOtherBackup.
+func (sc *Schema) restoreSteps(ctx context.Context, sum string) (from Source, steps map[string]bool, err error) {
+	if err := sc.CheckFilled(ctx); err != nil {
+		return from, nil, err
+	}
+	rows, err := sc.pool.QueryContext(ctx, `SELECT step, backup, log_follows FROM `+restoreTable)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
+		return from, nil, ErrOtherWay
+	}
+	if err != nil {
+		return from, nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	steps = map[string]bool{}
+	for rows.Next() {
+		var step, backup string
+		var follows bool
+		if err := rows.Scan(&step, &backup, &follows); err != nil {
+			return from, nil, err
+		}
+		if steps[step] = true; step == stepBackup {
+			from.Sum, from.LogFollows = backup, follows
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return from, nil, err
+	}
+	if from.Sum != sum {
+		return from, nil, ErrOtherBackup
+	}
+	return from, steps, nil
+}

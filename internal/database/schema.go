@@ -1,0 +1,344 @@
+package database
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+
+	"mems/db"
+)
+
+// ErrNotDisposable refuses to destroy or fill a database that nobody has marked
+// as disposable.
+var ErrNotDisposable = errors.New("this database is not marked as disposable")
+
+// ErrForeignDatabase refuses to migrate a database that holds tables of something else.
+var ErrForeignDatabase = errors.New("this database has tables, and none of them is of MEMS: name an empty database, or one that does not exist yet")
+
+// Schema migrates one database.
+type Schema struct {
+	// OnStatement, unless nil, is called after each statement of a migration: the
+	// file's name, the statement's number from 1, and how many there are.
+	OnStatement func(migration string, n, of int)
+	// OnFailover, unless nil, is called when the cluster's primary was lost, with the
+	// cause, before the migration waits so long for the next one.
+	OnFailover func(cause error, wait time.Duration)
+	// OnUnreachable, unless nil, is called before a migration's first statement for each
+	// host of a cluster whose settings could not be read, with the cause.
+	OnUnreachable func(host string, cause error)
+
+	config *mysql.Config
+	pool   *sql.DB
+	fill   FillFunc
+	owner  string // of the lease
+	lock   string // name of the server's lock
+	ran    int    // statements
+	within waits
+}
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version   int64
+	Name      string
+	Applied   bool
+	AppliedAt time.Time     // zero unless applied
+	Took      time.Duration // zero unless just run
+}
+
+// FillFunc computes what migrations in SQL cannot, for a bounded number of rows, and
+// returns how many there were; 0 ends it.
+type FillFunc func(context.Context, *sqlx.DB) (int, error)
+
+// OpenSchema prepares the migration of the database that dsn names; fill is called
+// once every migration has been run. It does not connect.
+func OpenSchema(dsn string, fill FillFunc) (*Schema, error) {
+	config, err := parseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	configureSession(config)
+	config.Timeout = 5 * time.Second // but no limit on reading: altering a large table takes its time
+	pool, err := openPool(config, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(3)
+	// The lock's name is the server's, so it must tell databases apart, and at
+	// most 64 characters long on MySQL.
+	sum := sha256.Sum256([]byte(config.DBName))
+	return &Schema{config: config, pool: pool.DB, fill: fill, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16]), within: usualWaits}, nil
+}
+
+// Close closes the connections.
+func (sc *Schema) Close() error { return sc.pool.Close() }
+
+// Pool returns the connections, for what is read and written beside migrations.
+func (sc *Schema) Pool() *sqlx.DB { return sqlx.NewDb(sc.pool, "mysql") }
+
+// DatabaseName is the name of the database.
+func (sc *Schema) DatabaseName() string { return sc.config.DBName }
+
+// Up creates the database if it does not exist and runs every pending
+// migration, reporting each. Several processes may call it at once: one works,
+// the others wait and find nothing to do. When ctx ends it stops between two
+// statements, with the error of ctx; calling it again goes on from there, as it
+// does after the process or the server died. In a cluster it goes on by itself on
+// the next primary.
+//
+// Errors: ErrForeignDatabase, ErrRestoreUnfinished, ErrTakenOver; what stops a migration is found before its first
+// statement where that is possible.
+func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
+	if restoring, err := sc.Restoring(ctx); err != nil || restoring {
+		return cmp.Or(err, ErrRestoreUnfinished)
+	}
+	return sc.UpTo(ctx, math.MaxInt64, report)
+}
+
+// UpTo is Up as far as a version, of a database that is being restored too.
+func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration)) error {
+	if err := sc.createDatabase(ctx); err != nil {
+		return err
+	}
+	return sc.throughFailover(ctx, func() error { return sc.upTo(ctx, version, report) })
+}
+
+func (sc *Schema) upTo(ctx context.Context, version int64, report func(Migration)) error {
+	return sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
+		at, err := sc.version(ctx)
+		if err != nil {
+			return err
+		}
+		pending := slices.DeleteFunc(slices.Clone(files), func(f migrationFile) bool {
+			return f.version <= at || f.version > version
+		})
+		if len(pending) == 0 {
+			return sc.finish(ctx, version)
+		}
+		if err := sc.checkBeforeUp(ctx, pending); err != nil {
+			return hint(err)
+		}
+		for range pending {
+			r, err := p.UpByOne(ctx)
+			if errors.Is(err, goose.ErrNoNextVersion) {
+				break
+			}
+			if err != nil {
+				return hint(cmp.Or(ctx.Err(), err))
+			}
+			report(migration(r, files))
+		}
+		return sc.finish(ctx, version)
+	})
+}
+
+// finish fills in what the migrations leave to the program, once every one has been run.
+func (sc *Schema) finish(ctx context.Context, version int64) error {
+	if version < db.Latest {
+		return nil
+	}
+	for {
+		if n, err := sc.fill(ctx, sc.Pool()); err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// Down undoes the newest migration and returns it. What an interrupted run
+// of the one after it left behind goes first. Errors: goose.ErrNoNextVersion
+// when there is none.
+func (sc *Schema) Down(ctx context.Context) (Migration, error) {
+	var m Migration
+	err := sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
+		at, err := sc.version(ctx)
+		if err != nil {
+			return err
+		}
+		if next := slices.IndexFunc(files, func(f migrationFile) bool { return f.version > at }); next >= 0 { // files are by version
+			if err := sc.runStatements(ctx, sc.pool, files[next].name, files[next].down); err != nil {
+				return hint(cmp.Or(ctx.Err(), err))
+			}
+		}
+		r, err := p.Down(ctx)
+		if err != nil {
+			return hint(cmp.Or(ctx.Err(), err))
+		}
+		m = migration(r, files)
+		return nil
+	})
+	return m, err
+}
+
+// Status lists all migrations, oldest first.
+func (sc *Schema) Status(ctx context.Context) ([]Migration, error) {
+	p, files, err := sc.provider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states, err := p.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ms []Migration
+	for _, s := range states {
+		ms = append(ms, Migration{
+			Version: s.Source.Version, Name: nameOf(files, s.Source.Version),
+			Applied: s.State == goose.StateApplied, AppliedAt: s.AppliedAt,
+		})
+	}
+	return ms, nil
+}
+
+// Disposable reports whether the database has been marked as one that may be
+// destroyed.
+func (sc *Schema) Disposable(ctx context.Context) (bool, error) {
+	var disposable bool
+	err := sc.pool.QueryRowContext(ctx, `SELECT disposable FROM installation WHERE id = 1`).Scan(&disposable)
+	return disposable, err
+}
+
+// MarkDisposable allows Reset and the demo data on this database.
+func (sc *Schema) MarkDisposable(ctx context.Context) error {
+	_, err := sc.pool.ExecContext(ctx, `UPDATE installation SET disposable = 1 WHERE id = 1`)
+	return err
+}
+
+// Reset drops every table, whatever state they are in, and migrates again. The
+// database stays marked as disposable. Errors: ErrNotDisposable.
+func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
+	disposable, err := sc.Disposable(ctx)
+	if err != nil {
+		return fmt.Errorf("read the disposable mark: %w", err)
+	}
+	if !disposable {
+		return ErrNotDisposable
+	}
+	err = sc.locked(ctx, func(*goose.Provider, []migrationFile) error { return sc.dropEverything(ctx) })
+	if err != nil {
+		return hint(err)
+	}
+	if err := sc.Up(ctx, report); err != nil {
+		return err
+	}
+	return sc.MarkDisposable(ctx)
+}
+
+// provider is goose with all migrations that this engine can carry.
+func (sc *Schema) provider(ctx context.Context) (*goose.Provider, []migrationFile, error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return nil, nil, err
+	}
+	triggers, err := hasTriggers(ctx, sc.pool)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !triggers {
+		files = slices.DeleteFunc(files, func(f migrationFile) bool { return slices.Contains(db.Backstops, f.version) })
+	}
+	migrations := make([]*goose.Migration, len(files))
+	for i, f := range files {
+		migrations[i] = sc.gooseMigration(f)
+	}
+	p, err := goose.NewProvider(goose.DialectMySQL, sc.pool, nil,
+		goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true))
+	return p, files, err
+}
+
+// locked runs work while no other process migrates this database.
+func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migrationFile) error) error {
+	p, files, err := sc.provider(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // gives the lock back if what follows could not
+	var got sql.NullInt64
+	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, ?)`, sc.lock, int(sc.within.lock/time.Second)).Scan(&got); err != nil {
+		return err
+	}
+	if got.Int64 != 1 {
+		return fmt.Errorf("another process has been migrating this database for %s", sc.within.lock)
+	}
+	whole := context.WithoutCancel(ctx)
+	defer func() { _, _ = conn.ExecContext(whole, `DO RELEASE_LOCK(?)`, sc.lock) }()
+	if err := sc.takeLease(ctx, conn, sc.within.lock); err != nil {
+		return err
+	}
+	defer sc.dropLease(whole, conn)
+	if err := beginVersions(whole, conn); err != nil {
+		return err
+	}
+	return work(p, files)
+}
+
+// beginVersions inserts the first row of the table of versions, which goose asks for.
+// Goose makes the table and the row one after the other, and one that stops in between
+// leaves a table in which it finds no version at all. Nothing is done without the table.
+func beginVersions(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `
+		INSERT INTO `+versionTable+` (version_id, is_applied)
+		SELECT 0, 1 FROM (SELECT COUNT(*) AS n FROM `+versionTable+`) AS versions WHERE n = 0`)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
+		return nil
+	}
+	return err
+}
+
+// createDatabase creates the database when the server does not have it.
+func (sc *Schema) createDatabase(ctx context.Context) error {
+	err := sc.pool.PingContext(ctx)
+	var refused *mysql.MySQLError
+	if !errors.As(err, &refused) || refused.Number != 1049 { // unknown database
+		return err
+	}
+	server := sc.config.Clone()
+	server.DBName = ""
+	pool, err := openPool(server, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pool.Close() }()
+	name := "`" + strings.ReplaceAll(sc.config.DBName, "`", "``") + "`"
+	_, err = pool.ExecContext(ctx, `CREATE DATABASE IF NOT EXISTS `+name+` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci`)
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", sc.config.DBName, err)
+	}
+	return nil
+}
+
+func migration(r *goose.MigrationResult, files []migrationFile) Migration {
+	return Migration{Version: r.Source.Version, Name: nameOf(files, r.Source.Version), Applied: r.Direction == "up", Took: r.Duration}
+}
+
+func nameOf(files []migrationFile, version int64) string {
+	for _, f := range files {
+		if f.version == version {
+			return f.name
+		}
+	}
+	return ""
+}
+
+// hint adds what to do to the errors that people meet.
+func hint(err error) error {
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1419 {
+		return fmt.Errorf("%w\nThe server keeps a binary log and lets only administrators create triggers. "+
+			"Let an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
+	}
+	return err
+}
