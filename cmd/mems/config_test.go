@@ -36,7 +36,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 			code := run(t.Context(), []string{"version"}, []string{bad}, &out, &errOut)
 			name, value, _ := strings.Cut(bad, "=")
 			said := errOut.String()
-			if code != exitConfig || !strings.Contains(said, name+" cannot be "+strconv.Quote(value)) || !strings.Contains(said, "Example: "+name+"=") {
+			if code != exitConfig || !strings.Contains(said, name+": invalid value "+strconv.Quote(value)) || !strings.Contains(said, "for example "+name+"=") {
 				t.Errorf("exit %d, message %q does not teach %s", code, said, name)
 			}
 		})
@@ -183,7 +183,7 @@ func TestCommandLine(t *testing.T) {
 		"HelpFlag":           {[]string{"--help"}, exitOK, "serve"},
 		"HelpOfCommand":      {[]string{"help", "reset"}, exitOK, "disposable"},
 		"CommandHelpFlag":    {[]string{"serve", "--help"}, exitOK, "SIGTERM"},
-		"HelpOfUnknown":      {[]string{"help", "sevre"}, exitUsage, "no command"},
+		"HelpOfUnknown":      {[]string{"help", "sevre"}, exitUsage, "unknown command"},
 		"Unknown":            {[]string{"sevre"}, exitUsage, "mems help"},
 		"Version":            {[]string{"version"}, exitOK, "mems "},
 		"VersionFlag":        {[]string{"--version"}, exitOK, "go1."},

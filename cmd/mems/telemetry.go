@@ -29,7 +29,7 @@ func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := watch.Shutdown(limit); err != nil {
-			log.WarnContext(ctx, "the last traces were not sent", "cause", err)
+			log.WarnContext(ctx, "exporting the last traces failed", "cause", err)
 		}
 		stopMetrics()
 	}, nil
@@ -67,7 +67,7 @@ func (p *program) checkStatusDir() error {
 		return nil
 	}
 	if info, err := os.Stat(p.StatusDir); err != nil || !info.IsDir() {
-		return settingError{fmt.Errorf("MEMS_STATUS_DIR: %s is not a directory that this process may read", p.StatusDir)}
+		return settingError{fmt.Errorf("MEMS_STATUS_DIR: %s is not a readable directory", p.StatusDir)}
 	}
 	return nil
 }
@@ -79,6 +79,6 @@ func (p *program) noteStatus(file telemetry.StatusFile, values map[string]float6
 		return
 	}
 	if err := telemetry.WriteStatus(p.StatusDir, file, values); err != nil {
-		p.say("MEMS_STATUS_DIR: this success is not noted: %v", err)
+		p.say("MEMS_STATUS_DIR: recording this success failed: %v", err)
 	}
 }

@@ -1944,165 +1944,160 @@ func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	}
 }
 
-// APIKey What is kept of an API key.
+// APIKey The record of an API key.
 type APIKey struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// DoctorID The doctor whose calendar it reaches; null for none.
+	// DoctorID The doctor whose calendar it can access; null for none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastUsedAt When it was used, to the minute; null when never.
+	// LastUsedAt When it was last used, to the minute; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the key is for.
+	// Name The purpose of the key.
 	//
 	// Example: Referrer portal
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-	// everything of the desk, and hours, rooms, types, merging, plans, exports.
-	// `auditor`: the audit trail. `partner`: a program of another organisation,
-	// free times only unless its key has scopes. `admin`: everything.
+	// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+	// calendar and the patients in it. `manager`: everything a receptionist can do, and
+	// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+	// another organisation's program, limited to free times unless its key has scopes.
+	// `admin`: everything.
 	//
 	//
 	// Example: receptionist
 	Role Role `json:"role"`
 
-	// Scopes For a partner only.
+	// Scopes Allowed for partners only.
 	Scopes []Scope `json:"scopes"`
 }
 
-// APIKeyCreate An API key to be made. Without `expires_at` it is valid for a year, at most for five.
-// `doctor_id` is needed by, and only by, the role doctor.
+// APIKeyCreate An API key to create. It is valid for one year unless `expires_at` is given, at most
+// five. `doctor_id` is required for the role doctor and not allowed for any other.
 type APIKeyCreate struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt *Instant `json:"expires_at,omitempty"`
 
-	// Name What the key is for.
+	// Name The purpose of the key.
 	//
 	// Example: Referrer portal
 	Name string `json:"name"`
 
-	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-	// everything of the desk, and hours, rooms, types, merging, plans, exports.
-	// `auditor`: the audit trail. `partner`: a program of another organisation,
-	// free times only unless its key has scopes. `admin`: everything.
+	// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+	// calendar and the patients in it. `manager`: everything a receptionist can do, and
+	// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+	// another organisation's program, limited to free times unless its key has scopes.
+	// `admin`: everything.
 	//
 	//
 	// Example: receptionist
 	Role Role `json:"role"`
 
-	// Scopes For a partner only.
+	// Scopes Allowed for partners only.
 	Scopes []Scope `json:"scopes,omitempty"`
 }
 
 // APIKeyCreated A new API key.
 type APIKeyCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// DoctorID The doctor whose calendar it reaches; null for none.
+	// DoctorID The doctor whose calendar it can access; null for none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Key The key, for `X-API-Key`. Shown this once.
+	// Key The key, for `X-API-Key`. Shown only here.
 	//
 	// Example: mems_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B
 	Key string `json:"key"`
 
-	// LastUsedAt When it was used, to the minute; null when never.
+	// LastUsedAt When it was last used, to the minute; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the key is for.
+	// Name The purpose of the key.
 	//
 	// Example: Referrer portal
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-	// everything of the desk, and hours, rooms, types, merging, plans, exports.
-	// `auditor`: the audit trail. `partner`: a program of another organisation,
-	// free times only unless its key has scopes. `admin`: everything.
+	// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+	// calendar and the patients in it. `manager`: everything a receptionist can do, and
+	// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+	// another organisation's program, limited to free times unless its key has scopes.
+	// `admin`: everything.
 	//
 	//
 	// Example: receptionist
 	Role Role `json:"role"`
 
-	// Scopes For a partner only.
+	// Scopes Allowed for partners only.
 	Scopes []Scope `json:"scopes"`
 }
 
@@ -2111,20 +2106,19 @@ type APIKeyList struct {
 	// Items The API keys of this page, by id.
 	Items []APIKey `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Appointment A booked time of one doctor with one patient: `start_time` up to, but
-// not including, `end_time`, which is `start_time` plus
-// `duration_minutes`.
+// Appointment A booking of one doctor for one patient, from `start_time` up to, but not including,
+// `end_time`, which is `start_time` plus `duration_minutes`.
 type Appointment struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
@@ -2132,9 +2126,8 @@ type Appointment struct {
 	// Cancellation When and why an appointment was cancelled.
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -2143,41 +2136,40 @@ type Appointment struct {
 	// Doctor A doctor's record.
 	Doctor *Doctor `json:"doctor,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that were broken on purpose.
+	// Override Rules that were overridden.
 	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -2188,23 +2180,22 @@ type Appointment struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// SeriesID The series; null when it stands alone.
+	// SeriesID The series; null if it is not part of one.
 	//
 	// Example: 1
 	SeriesID nullable.Nullable[int64] `json:"series_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// Status Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-	// `in_progress` and `completed` occupy the doctor's and the patient's
-	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-	// Further statuses may be added; treat an unknown one as occupying.
+	// Status The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+	// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+	// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+	// one as occupying.
 	//
 	//
 	// Example: scheduled
@@ -2215,18 +2206,17 @@ type Appointment struct {
 	// Example: 1
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// AppointmentCancel How to cancel.
+// AppointmentCancel Details of a cancellation.
 type AppointmentCancel struct {
-	// Note What else is to be remembered; for the clinic's staff. Surrounding spaces are removed.
+	// Note A note for the clinic's staff. Surrounding spaces are removed.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -2237,115 +2227,114 @@ type AppointmentCancel struct {
 	Reason CancellationReason `json:"reason"`
 }
 
-// AppointmentCreate An appointment to book. Its length is `duration_minutes`, or by default the type's.
+// AppointmentCreate An appointment to book. `duration_minutes` defaults to the type's.
 type AppointmentCreate struct {
-	// AnyRoom Take any suitable room that is free. A type that needs a room does so without being told.
+	// AnyRoom Assign any suitable free room. Implied by a type that needs a room.
 	//
 	// Example: false
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// HoldToken The token of a hold that keeps this time.
+	// HoldToken The token of a hold on this time.
 	//
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	HoldToken *string `json:"hold_token,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// RoomID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	RoomID *ID `json:"room_id,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// AppointmentEvent One change of an appointment, and what it was after it.
+// AppointmentEvent One change of an appointment, with its state after the change.
 type AppointmentEvent struct {
-	// Action What was done; the other members say what the appointment was after it, so an
-	// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
-	// be added.
+	// Action The action; the other members are the appointment's state after it, so an `undo`
+	// of a reschedule has the earlier time, doctor and room. More actions may be
+	// added.
 	//
 	//
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
+	// Actor Who did it; without authentication the value of `MEMS-Actor`, or null if that was not sent. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
 	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
-	// At A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// At A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	At Instant `json:"at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// FromStatus The status before, an `AppointmentStatus`; null when the appointment did not
-	// exist. Without an enum, for generators stop at one that has null among its values.
+	// FromStatus The previous status, an `AppointmentStatus`; null if the appointment did not
+	// exist. Not declared as an enum because code generators fail on enums that
+	// contain null.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
+	// Note The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Reason The coded reason of a cancellation.
+	// Reason The coded reason for a cancellation.
 	Reason nullable.Nullable[string] `json:"reason"`
 
 	// RoomID The room; null for none.
@@ -2353,40 +2342,39 @@ type AppointmentEvent struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// ToStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-	// `in_progress` and `completed` occupy the doctor's and the patient's
-	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-	// Further statuses may be added; treat an unknown one as occupying.
+	// ToStatus The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+	// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+	// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+	// one as occupying.
 	//
 	//
 	// Example: scheduled
 	ToStatus AppointmentStatus `json:"to_status"`
 }
 
-// AppointmentEventAction What was done; the other members say what the appointment was after it, so an
-// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
-// be added.
+// AppointmentEventAction The action; the other members are the appointment's state after it, so an `undo`
+// of a reschedule has the earlier time, doctor and room. More actions may be
+// added.
 //
 // Example: book
 type AppointmentEventAction string
 
-// AppointmentHistory What happened to an appointment.
+// AppointmentHistory The history of an appointment.
 type AppointmentHistory struct {
 	// Items Every change, oldest first.
 	Items []AppointmentEvent `json:"items"`
 }
 
-// AppointmentList One page of appointments, with the window that was asked for.
+// AppointmentList One page of appointments, with the requested window.
 type AppointmentList struct {
-	// From First instant of the window; null when all appointments of a patient were asked for.
+	// From First instant of the window; null if all appointments of a patient were requested.
 	//
 	// Example: 2027-03-01T00:00:00Z
 	From nullable.Nullable[time.Time] `json:"from"`
@@ -2394,23 +2382,23 @@ type AppointmentList struct {
 	// Items The appointments of this page, by start and id.
 	Items []Appointment `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 
-	// To First instant after the window; null when all appointments of a patient were asked for.
+	// To First instant after the window; null if all appointments of a patient were requested.
 	//
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
 
-// AppointmentOverride Rules that were broken on purpose.
+// AppointmentOverride Rules that were overridden.
 type AppointmentOverride struct {
-	// Reason Why; for the clinic's staff, absent for others.
+	// Reason The reason; for the clinic's staff, absent for others.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason *string `audience:"staff" json:"reason,omitempty"`
@@ -2419,90 +2407,88 @@ type AppointmentOverride struct {
 	Rules []AppointmentOverrideRules `json:"rules"`
 }
 
-// AppointmentOverrideRules A rule that a booking may break on purpose.
+// AppointmentOverrideRules A rule that a booking may override.
 //
 // Example: patient-overlap
 type AppointmentOverrideRules string
 
-// AppointmentReschedule What is to change; the rest stays.
+// AppointmentReschedule The members to change; absent ones are left unchanged.
 type AppointmentReschedule struct {
-	// AnyRoom Take any suitable room that is free.
+	// AnyRoom Assign any suitable free room.
 	//
 	// Example: true
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// RoomID Another room; null for none.
+	// RoomID The new room; null for none.
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// AppointmentStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-// `in_progress` and `completed` occupy the doctor's and the patient's
-// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-// Further statuses may be added; treat an unknown one as occupying.
+// AppointmentStatus The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+// one as occupying.
 //
 // Example: scheduled
 type AppointmentStatus string
 
-// AppointmentType A kind of visit.
+// AppointmentType An appointment type.
 type AppointmentType struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
 
-	// Colour Colour in a calendar, as
+	// Colour Calendar colour, as #rrggbb.
 	//
 	// Example: #2e7d32
 	Colour string `json:"colour"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -2513,69 +2499,67 @@ type AppointmentType struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one.
 	//
 	// Example: true
 	NeedsRoom bool `json:"needs_room"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// AppointmentTypeChanged An appointment type, and what no longer fits.
+// AppointmentTypeChanged An appointment type, and the appointments that no longer fit.
 type AppointmentTypeChanged struct {
-	// AffectedAppointments What is booked ahead and no longer fits this type; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments that no longer fit this type; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
 
-	// Colour Colour in a calendar, as
+	// Colour Calendar colour, as #rrggbb.
 	//
 	// Example: #2e7d32
 	Colour string `json:"colour"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -2586,25 +2570,24 @@ type AppointmentTypeChanged struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one.
 	//
 	// Example: true
 	NeedsRoom bool `json:"needs_room"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -2613,25 +2596,25 @@ type AppointmentTypeChanged struct {
 
 // AppointmentTypeCreate An appointment type to add.
 type AppointmentTypeCreate struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too; by default `0`.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied; by default `0`.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too; by default `0`.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied; by default `0`.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as #rrggbb; by default `#1565c0`.
+	// Colour Calendar colour, as #rrggbb; by default `#1565c0`.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
@@ -2641,20 +2624,20 @@ type AppointmentTypeCreate struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one; by default `false`.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids,omitempty"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations,omitempty"`
 }
 
@@ -2663,31 +2646,31 @@ type AppointmentTypeList struct {
 	// Items The appointment types of this page, by id.
 	Items []AppointmentType `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// AppointmentTypePatch Changes to an appointment type (RFC 7396): absent members stay.
+// AppointmentTypePatch Changes to an appointment type (RFC 7396): absent members are left unchanged.
 type AppointmentTypePatch struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as
+	// Colour Calendar colour, as #rrggbb.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
@@ -2697,54 +2680,53 @@ type AppointmentTypePatch struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name *string `json:"name,omitempty"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids,omitempty"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations,omitempty"`
 }
 
-// AuditChange One member of a record that changed.
+// AuditChange One changed member of a record.
 type AuditChange struct {
-	// After What it became, as JSON; null when the record is gone or has none.
+	// After The new value, as JSON; null if the record was deleted or has no value.
 	//
 	// Example: "+41 44 123 45 67"
 	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
-	// Before What it was, as JSON; null when the record did not exist or had none.
+	// Before The old value, as JSON; null if the record did not exist or had no value.
 	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
-	// Member Its name.
+	// Member The member's name.
 	//
 	// Example: Phone
 	Member string `json:"member"`
 }
 
-// AuditEntry One line of the audit trail.
+// AuditEntry One entry of the audit trail.
 type AuditEntry struct {
 	// Action What was done.
 	//
 	// Example: update
 	Action AuditEntryAction `json:"action"`
 
-	// Address The network address it came from; null for the server itself.
+	// Address The caller's network address; null for the server itself.
 	//
 	// Example: 192.0.2.7
 	Address nullable.Nullable[string] `json:"address"`
 
-	// At A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// At A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -2753,45 +2735,45 @@ type AuditEntry struct {
 	// Changes What changed.
 	Changes []AuditChange `json:"changes"`
 
-	// Erased The patient was erased, and the changes and the reason with it.
+	// Erased The patient was erased, and with them the changes and the reason.
 	//
 	// Example: false
 	Erased bool `json:"erased"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Object The kind of record; `refused_request` for a request that was refused.
+	// Object The kind of record; `refused_request` for a refused request.
 	//
 	// Example: patient
 	Object string `json:"object"`
 
-	// ObjectID Its id; null for a list.
+	// ObjectID The record's id; null for a list.
 	//
 	// Example: 1
 	ObjectID nullable.Nullable[int64] `json:"object_id"`
 
-	// Operation The operationId, or what the server did by itself.
+	// Operation The operationId, or the name of a server task.
 	//
 	// Example: updatePatient
 	Operation string `json:"operation"`
 
-	// PatientID The patient whom it concerns; null for none or several.
+	// PatientID The patient concerned; null for none or several.
 	//
 	// Example: 1
 	PatientID nullable.Nullable[int64] `json:"patient_id"`
 
-	// PatientIds The patients whom a list showed; in an export, only those that it is about.
+	// PatientIds The patients shown in a list; in an export, only those it is about.
 	PatientIds []ID `json:"patient_ids"`
 
-	// Reason Why, when it was stated.
+	// Reason The reason, if given.
 	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
-	// RequestID The request, as in the log; null for none.
+	// RequestID The request id, as in the log; null for none.
 	//
 	// Example: 01J9ZC5V0X
 	RequestID nullable.Nullable[string] `json:"request_id"`
@@ -2812,12 +2794,12 @@ type AuditList struct {
 	// Items The entries of this page, newest first.
 	Items []AuditEntry `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-// refused as `validation-failed` with the code `future`.
+// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+// rejected as `validation-failed` with the code `future`.
 //
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
@@ -2827,17 +2809,16 @@ type BirthDate = openapi_types.Date
 // Example: 2027-03-01
 type CalendarDate = openapi_types.Date
 
-// CalendarFeed What is kept of a calendar feed.
+// CalendarFeed The record of a calendar feed.
 type CalendarFeed struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
@@ -2847,46 +2828,45 @@ type CalendarFeed struct {
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt When it ends by itself; null for never.
+	// ExpiresAt When it expires; null for never.
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastUsedAt When the calendar was read, to the hour; null when never.
+	// LastUsedAt When the calendar was last read, to the hour; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	// Name The purpose of the feed; the calendar itself is named after the doctor or the clinic.
 	//
 	// Example: Phone of Dr. Haddad
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 }
 
-// CalendarFeedCreate A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
-// clinic's calendar by leaving it out: null means that. Without `expires_at` it is
-// valid until it is revoked.
+// CalendarFeedCreate A calendar feed to create. `doctor_id` is required, so that the whole clinic's
+// calendar (null) is never exposed by omission. Without `expires_at` the feed is valid
+// until it is revoked.
 type CalendarFeedCreate struct {
 	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt *Instant `json:"expires_at,omitempty"`
 
-	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	// Name The purpose of the feed; the calendar itself is named after the doctor or the clinic.
 	//
 	// Example: Phone of Dr. Haddad
 	Name string `json:"name"`
@@ -2894,15 +2874,14 @@ type CalendarFeedCreate struct {
 
 // CalendarFeedCreated A new calendar feed.
 type CalendarFeedCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
@@ -2912,29 +2891,29 @@ type CalendarFeedCreated struct {
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt When it ends by itself; null for never.
+	// ExpiresAt When it expires; null for never.
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastUsedAt When the calendar was read, to the hour; null when never.
+	// LastUsedAt When the calendar was last read, to the hour; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	// Name The purpose of the feed; the calendar itself is named after the doctor or the clinic.
 	//
 	// Example: Phone of Dr. Haddad
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// URL The calendar's address, a secret, from the root of the server that this was asked
-	// of: put `https://` and the server's name before it. Shown this once.
+	// URL The calendar's URL path, a secret: prefix it with `https://` and the server's
+	// name. Shown only here.
 	//
 	//
 	// Example: /calendars/memscal_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B.ics
@@ -2946,50 +2925,49 @@ type CalendarFeedList struct {
 	// Items The feeds of this page, by id.
 	Items []CalendarFeed `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Caller Who a request comes from.
+// Caller The caller of a request.
 type Caller struct {
-	// DoctorID The doctor that the caller is; null when none.
+	// DoctorID The doctor record of the caller; null if none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// Kind How the caller was authenticated; `open` is not at all.
+	// Kind How the caller was authenticated; `open` means not at all.
 	//
 	// Example: key
 	Kind CallerKind `json:"kind"`
 
-	// Permissions What the caller may do, by name.
+	// Permissions The caller's permissions, by name.
 	Permissions []Permission `json:"permissions"`
 
 	// Roles The caller's roles.
 	Roles []Role `json:"roles"`
 
-	// Subject Who: `key:` and an id, `user:` and the provider's subject, or `open`.
+	// Subject Identifies the caller: `key:` and an id, `user:` and the provider's subject, or `open`.
 	//
 	// Example: key:1
 	Subject string `json:"subject"`
 }
 
-// CallerKind How the caller was authenticated; `open` is not at all.
+// CallerKind How the caller was authenticated; `open` means not at all.
 //
 // Example: key
 type CallerKind string
 
 // Cancellation When and why an appointment was cancelled.
 type Cancellation struct {
-	// CancelledAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CancelledAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered; for the clinic's staff, absent for others.
+	// Note A note; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -3005,96 +2983,93 @@ type Cancellation struct {
 // Example: patient_request
 type CancellationReason string
 
-// Candidate A patient who may be the same person. `first_name`, `last_name`, `birth_date`
-// and `phone` are present for callers who may read the patient.
+// Candidate A possible duplicate. `first_name`, `last_name`, `birth_date` and `phone` are
+// present if the caller may read the patient.
 type Candidate struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
 
-	// BirthYear Year of birth; null when not known.
+	// BirthYear Year of birth; null if unknown.
 	//
 	// Example: 1984
 	BirthYear nullable.Nullable[int32] `json:"birth_year"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// MaskedName First letters, the rest as stars.
+	// MaskedName The initials; the other letters are masked with asterisks.
 	//
 	// Example: A** M*****
 	MaskedName string `json:"masked_name"`
 
-	// Mrn Medical record number: given by the server, never changed, with a check
-	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	// Mrn Medical record number: assigned by the server, never changed. Its check digit (Damm)
+	// detects every single wrong digit and every swap of adjacent digits.
 	//
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 
-	// PhoneEnds Last two digits of the phone number; null when not known.
+	// PhoneEnds Last two digits of the phone number; null if unknown.
 	//
 	// Example: 23
 	PhoneEnds nullable.Nullable[string] `json:"phone_ends"`
 }
 
-// Change One change of one record. At most one of the records is there, and only with `include=record`.
+// Change One change of one record. At most one record is present, and only with `include=record`.
 type Change struct {
-	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
-	// not including, `end_time`, which is `start_time` plus
-	// `duration_minutes`.
+	// Appointment A booking of one doctor for one patient, from `start_time` up to, but not including,
+	// `end_time`, which is `start_time` plus `duration_minutes`.
 	Appointment *Appointment `json:"appointment,omitempty"`
 
-	// AppointmentType A kind of visit.
+	// AppointmentType An appointment type.
 	AppointmentType *AppointmentType `json:"appointment_type,omitempty"`
 
-	// At A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// At A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	At Instant `json:"at"`
 
-	// Closure A time in which the clinic takes no new bookings.
+	// Closure A period in which the clinic takes no new bookings.
 	Closure *Closure `json:"closure,omitempty"`
 
-	// Cursor Where the feed goes on after this change.
+	// Cursor The cursor from which the feed continues after this change.
 	//
 	// Example: AfdZ6dUC
 	Cursor string `json:"cursor"`
 
-	// Deleted The record is gone.
+	// Deleted The record was deleted.
 	//
 	// Example: false
 	Deleted bool `json:"deleted"`
@@ -3102,15 +3077,15 @@ type Change struct {
 	// Doctor A doctor's record.
 	Doctor *Doctor `json:"doctor,omitempty"`
 
-	// DoctorID Whose calendar it is in; null for none.
+	// DoctorID The doctor whose calendar it is in; null for none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// Hold A time that is kept until it expires.
+	// Hold A time reserved until the hold expires.
 	Hold *Hold `json:"hold,omitempty"`
 
-	// Object A kind of record. New kinds may be added; leave out what you do not know.
+	// Object A kind of record. New kinds may be added; ignore those you do not recognise.
 	//
 	// Example: appointment
 	Object ChangeObject `json:"object"`
@@ -3123,27 +3098,27 @@ type Change struct {
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
 
-	// Room A place for appointments, with a calendar of its own.
+	// Room A room for appointments, with its own calendar.
 	Room *Room `json:"room,omitempty"`
 
-	// Series A recurring appointment, as it was booked, and its dates as they are.
+	// Series A recurring appointment as booked, and its dates in their current state.
 	Series *Series `json:"series,omitempty"`
 
-	// Ticket A patient's place in a doctor's queue.
+	// Ticket A patient's ticket in a doctor's queue.
 	Ticket *Ticket `json:"ticket,omitempty"`
 
-	// TimeOff A time in which a doctor takes no new bookings.
+	// TimeOff A period in which a doctor takes no new bookings.
 	TimeOff *TimeOff `json:"time_off,omitempty"`
 
-	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; for an appointment `booked`, `rescheduled`, `updated` or its new status.
 	//
 	// Example: appointment.booked
 	Type string `json:"type"`
 
-	// WaitlistEntry A patient who would come if a time became free.
+	// WaitlistEntry A patient waiting for a time to become free.
 	WaitlistEntry *WaitlistEntry `json:"waitlist_entry,omitempty"`
 
-	// WorkingHours When a doctor works, in the wall time of one zone.
+	// WorkingHours A doctor's working hours, in the wall-clock time of one zone.
 	WorkingHours *WorkingHours `json:"working_hours,omitempty"`
 }
 
@@ -3152,63 +3127,59 @@ type ChangeList struct {
 	// Items The changes, oldest first.
 	Items []Change `json:"items"`
 
-	// More There are more already.
+	// More Whether more changes are available now.
 	//
 	// Example: false
 	More bool `json:"more"`
 
-	// NextCursor Where to go on, whether there were changes or not.
+	// NextCursor The cursor for the next request, present even if there were no changes.
 	//
 	// Example: AfdZ6dUC
 	NextCursor string `json:"next_cursor"`
 }
 
-// ChangeObject A kind of record. New kinds may be added; leave out what you do not know.
+// ChangeObject A kind of record. New kinds may be added; ignore those you do not recognise.
 //
 // Example: appointment
 type ChangeObject string
 
-// Closure A time in which the clinic takes no new bookings.
+// Closure A period in which the clinic takes no new bookings.
 type Closure struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for. Partners and calendar feeds show it too.
+	// Name The occasion, also visible to partners and in calendar feeds.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -3217,44 +3188,42 @@ type Closure struct {
 
 // ClosureCreate A closure: `start_time` and `end_time`, or `first_date` and `last_date`.
 type ClosureCreate struct {
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime *Instant `json:"end_time,omitempty"`
 
-	// FirstDate First whole day of the clinic.
+	// FirstDate First whole day, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// LastDate Last whole day of the clinic, included.
+	// LastDate Last whole day, inclusive, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for. Partners and calendar feeds show it too.
+	// Name The occasion, also visible to partners and in calendar feeds.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// ClosureCreated A new closure, and what was booked in it.
+// ClosureCreated A new closure, and the appointments booked in that period.
 type ClosureCreated struct {
-	// AffectedAppointments What was booked in it, by start; at most 1,000.
+	// AffectedAppointments Appointments booked in that period, by start; at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// Closure A time in which the clinic takes no new bookings.
+	// Closure A period in which the clinic takes no new bookings.
 	Closure Closure `json:"closure"`
 }
 
@@ -3263,7 +3232,7 @@ type ClosureList struct {
 	// Items The closures of this page, by end and id.
 	Items []Closure `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
@@ -3277,7 +3246,7 @@ type ContractDocument struct {
 	// Example: 3.0.3
 	Openapi ContractDocumentOpenapi `json:"openapi"`
 
-	// Paths The addresses.
+	// Paths The paths.
 	Paths                map[string]interface{} `json:"paths"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
@@ -3287,9 +3256,9 @@ type ContractDocument struct {
 // Example: 3.0.3
 type ContractDocumentOpenapi string
 
-// DateHours What holds on a single date instead of the timetable.
+// DateHours Working hours that replace the timetable on a single date.
 type DateHours struct {
-	// Blocks When the doctor works on it; empty, not at all.
+	// Blocks When the doctor works on that date; if empty, not at all.
 	Blocks []DayBlock `json:"blocks"`
 
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
@@ -3298,55 +3267,54 @@ type DateHours struct {
 	Date CalendarDate `json:"date"`
 }
 
-// DayBlock A stretch of one day, `start <= t < end`.
+// DayBlock An interval within one day, `start <= t < end`.
 type DayBlock struct {
-	// End Wall clock time, 00:01 to 24:00, the next midnight.
+	// End Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
 	//
 	// Example: 12:00
 	End EndOfBlock `json:"end"`
 
-	// Start Wall clock time, 00:00 to 23:59.
+	// Start Wall-clock time, 00:00 to 23:59.
 	//
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 }
 
-// Delivery A message to a webhook.
+// Delivery A webhook message.
 type Delivery struct {
-	// Attempts How often it was tried.
+	// Attempts Number of delivery attempts.
 	//
 	// Example: 1
 	Attempts int32 `json:"attempts"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastAttemptAt When it was tried last; null when it was not.
+	// LastAttemptAt When it was last attempted; null if never.
 	LastAttemptAt nullable.Nullable[time.Time] `json:"last_attempt_at"`
 
-	// LastError Why it was not taken; null when it was, or was not tried yet.
+	// LastError Why the last attempt failed; null if it succeeded or there was none.
 	//
 	// Example: the receiver answered 500
 	LastError nullable.Nullable[string] `json:"last_error"`
 
-	// LastStatus What the receiver answered last; null for nothing.
+	// LastStatus The HTTP status of the receiver's last response; null if there was none.
 	//
 	// Example: 500
 	LastStatus nullable.Nullable[int32] `json:"last_status"`
 
-	// NextAttemptAt When it is tried next; null when it is not.
+	// NextAttemptAt When the next attempt is due; null if there is none.
 	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
 	// Object The kind of record; null for a test.
@@ -3359,12 +3327,12 @@ type Delivery struct {
 	// Example: 1
 	ObjectID nullable.Nullable[int64] `json:"object_id"`
 
-	// Status `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+	// Status `pending`: waiting for delivery or a retry. `delivered`: acknowledged. `dead`: abandoned after 24 hours.
 	//
 	// Example: pending
 	Status DeliveryStatus `json:"status"`
 
-	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; for an appointment `booked`, `rescheduled`, `updated` or its new status.
 	//
 	// Example: appointment.booked
 	Type string `json:"type"`
@@ -3375,35 +3343,33 @@ type DeliveryList struct {
 	// Items The messages of this page, newest first.
 	Items []Delivery `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// DeliveryStatus `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+// DeliveryStatus `pending`: waiting for delivery or a retry. `delivered`: acknowledged. `dead`: abandoned after 24 hours.
 //
 // Example: pending
 type DeliveryStatus string
 
 // Doctor A doctor's record.
 type Doctor struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -3414,53 +3380,50 @@ type Doctor struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap OverbookCap `json:"overbook_cap"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization Specialization `json:"specialization"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// DoctorChanged A doctor's record, and what no longer fits.
+// DoctorChanged A doctor's record, and the appointments that no longer fit.
 type DoctorChanged struct {
-	// AffectedAppointments What is booked ahead and no longer fits the doctor; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments that no longer fit the doctor; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -3471,24 +3434,23 @@ type DoctorChanged struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap OverbookCap `json:"overbook_cap"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization Specialization `json:"specialization"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -3497,9 +3459,8 @@ type DoctorChanged struct {
 
 // DoctorCreate A doctor to add.
 type DoctorCreate struct {
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
@@ -3510,16 +3471,16 @@ type DoctorCreate struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap *OverbookCap `json:"overbook_cap,omitempty"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
@@ -3531,22 +3492,20 @@ type DoctorList struct {
 	// Items The doctors of this page, by full name and id.
 	Items []Doctor `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// DoctorName A doctor's name as it is to be shown, with any title. Surrounding
-// spaces are removed and the text is normalised to NFC; control characters
-// are refused.
+// DoctorName A doctor's name as displayed, including any title. Surrounding spaces are removed
+// and the text is normalised to NFC; control characters are rejected.
 //
 // Example: Dr. Noor Haddad
 type DoctorName = string
 
-// DoctorPatch Changes to a doctor (RFC 7396): absent members stay.
+// DoctorPatch Changes to a doctor (RFC 7396): absent members are left unchanged.
 type DoctorPatch struct {
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
@@ -3557,55 +3516,53 @@ type DoctorPatch struct {
 	// Example: false
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap *OverbookCap `json:"overbook_cap,omitempty"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
-// DurationMinutes Length in whole minutes, 15 to 180, both included.
+// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 //
 // Example: 30
 type DurationMinutes = int32
 
-// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-// spaces; compared without regard to case. Unique among patients.
+// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+// surrounding spaces; compared ignoring case. Unique among patients.
 //
 // Example: ann.muster@example.org
 type Email = string
 
-// EndOfBlock Wall clock time, 00:01 to 24:00, the next midnight.
+// EndOfBlock Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
 //
 // Example: 12:00
 type EndOfBlock = string
 
 // FhirAppointment An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
 type FhirAppointment struct {
-	// CancelationReason Something that is coded, said in words, or both.
+	// CancelationReason A concept, as codes, text, or both.
 	CancelationReason *FhirCodeableConcept `json:"cancelationReason,omitempty"`
 
-	// Created A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Created A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Created *Instant `json:"created,omitempty"`
 
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -3619,7 +3576,7 @@ type FhirAppointment struct {
 	// Meta The version of a resource.
 	Meta *FhirMeta `json:"meta,omitempty"`
 
-	// MinutesDuration The length in minutes.
+	// MinutesDuration The duration in minutes.
 	//
 	// Example: 30
 	MinutesDuration int32 `json:"minutesDuration"`
@@ -3635,18 +3592,17 @@ type FhirAppointment struct {
 	// ServiceType The appointment type.
 	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
 
-	// Slot The slot that is proposed.
+	// Slot The proposed slot.
 	Slot []FhirReference `json:"slot,omitempty"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Start Instant `json:"start"`
 
-	// Status Where it stands.
+	// Status The status.
 	//
 	// Example: proposed
 	Status FhirAppointmentStatus `json:"status"`
@@ -3657,17 +3613,17 @@ type FhirAppointment struct {
 // Example: Appointment
 type FhirAppointmentResourceType string
 
-// FhirAppointmentStatus Where it stands.
+// FhirAppointmentStatus The status.
 //
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no `next` link.
 type FhirAppointmentBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -3675,12 +3631,12 @@ type FhirAppointmentBundle struct {
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirAppointmentBundleType `json:"type"`
@@ -3691,14 +3647,14 @@ type FhirAppointmentBundle struct {
 // Example: Bundle
 type FhirAppointmentBundleResourceType string
 
-// FhirAppointmentBundleType What kind of bundle.
+// FhirAppointmentBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirAppointmentBundleType string
 
-// FhirAppointmentEntry A Appointment that was found.
+// FhirAppointmentEntry A matching Appointment.
 type FhirAppointmentEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Appointment/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -3706,27 +3662,26 @@ type FhirAppointmentEntry struct {
 	// Resource An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
 	Resource FhirAppointment `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
-// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+// FhirAppointmentRequest The appointment to book, as an Appointment of FHIR R4. Members other than these are
+// ignored, except `modifierExtension` and `implicitRules`, which are rejected.
 type FhirAppointmentRequest struct {
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration How long it takes, where there is no `end`.
+	// MinutesDuration The duration, if `end` is absent.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
 
-	// Participant One patient, and one practitioner unless a slot names the doctor.
+	// Participant One patient, and one practitioner unless a slot identifies the doctor.
 	Participant []FhirRequestedParticipant `json:"participant"`
 
 	// ResourceType The kind of resource.
@@ -3737,18 +3692,17 @@ type FhirAppointmentRequest struct {
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
 	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
-	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
+	// Slot A slot, in place of practitioner, `start` and `end`, or consistent with them.
 	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Start *Instant `json:"start,omitempty"`
 
-	// Status Not looked at: it will be booked.
+	// Status Ignored: a new appointment is always booked.
 	//
 	// Example: proposed
 	Status               FhirAppointmentRequestStatus `json:"status"`
@@ -3760,56 +3714,56 @@ type FhirAppointmentRequest struct {
 // Example: Appointment
 type FhirAppointmentRequestResourceType string
 
-// FhirAppointmentRequestStatus Not looked at: it will be booked.
+// FhirAppointmentRequestStatus Ignored: a new appointment is always booked.
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
 
-// FhirBookRequest What is to be booked, as it is or as a parameter.
+// FhirBookRequest The appointment to book, directly or as a parameter.
 type FhirBookRequest struct {
 	union json.RawMessage
 }
 
-// FhirCapabilityResource A kind of resource.
+// FhirCapabilityResource A resource type.
 type FhirCapabilityResource struct {
-	// Interaction What can be done.
+	// Interaction The supported interactions.
 	Interaction []FhirInteraction `json:"interaction"`
 
-	// Operation Its operations.
+	// Operation The operations.
 	Operation []FhirOperation `json:"operation,omitempty"`
 
-	// SearchParam How to find it.
+	// SearchParam The search parameters.
 	SearchParam []FhirSearchParam `json:"searchParam"`
 
-	// Type Which.
+	// Type The relation.
 	//
 	// Example: Appointment
 	Type FhirCapabilityResourceType `json:"type"`
 
-	// Versioning Versions are told, and old ones not kept.
+	// Versioning Versions are reported; old ones are not retained.
 	//
 	// Example: versioned
 	Versioning FhirCapabilityResourceVersioning `json:"versioning"`
 }
 
-// FhirCapabilityResourceType Which.
+// FhirCapabilityResourceType The relation.
 //
 // Example: Appointment
 type FhirCapabilityResourceType string
 
-// FhirCapabilityResourceVersioning Versions are told, and old ones not kept.
+// FhirCapabilityResourceVersioning Versions are reported; old ones are not retained.
 //
 // Example: versioned
 type FhirCapabilityResourceVersioning string
 
-// FhirCapabilityRest What the facade can do.
+// FhirCapabilityRest The facade's capabilities.
 type FhirCapabilityRest struct {
-	// Documentation What else there is to know.
+	// Documentation Further documentation.
 	//
 	// Example: See the contract.
 	Documentation string `json:"documentation"`
 
-	// Mode It is a server.
+	// Mode Always `server`.
 	//
 	// Example: server
 	Mode FhirCapabilityRestMode `json:"mode"`
@@ -3817,53 +3771,52 @@ type FhirCapabilityRest struct {
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
 
-	// Security How to authenticate at this installation.
+	// Security How to authenticate with this installation.
 	Security FhirCapabilitySecurity `json:"security"`
 }
 
-// FhirCapabilityRestMode It is a server.
+// FhirCapabilityRestMode Always `server`.
 //
 // Example: server
 type FhirCapabilityRestMode string
 
-// FhirCapabilitySecurity How to authenticate at this installation.
+// FhirCapabilitySecurity How to authenticate with this installation.
 type FhirCapabilitySecurity struct {
-	// Cors Whether pages of other origins may use it from a browser.
+	// Cors Whether pages from other origins may use it from a browser.
 	//
 	// Example: false
 	Cors bool `json:"cors"`
 
-	// Description What to send.
+	// Description The credential to send.
 	//
 	// Example: An API key in the header X-API-Key.
 	Description string `json:"description"`
 
-	// Service OAuth, where tokens of an identity provider are accepted.
+	// Service OAuth, if tokens from an identity provider are accepted.
 	Service []FhirCodeableConcept `json:"service,omitempty"`
 }
 
-// FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
+// FhirCapabilityStatement The facade's capabilities, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
-	// Date A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Date A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Date Instant `json:"date"`
 
-	// FhirVersion R4.
+	// FhirVersion The FHIR version (R4).
 	//
 	// Example: 4.0.1
 	FhirVersion FhirCapabilityStatementFhirVersion `json:"fhirVersion"`
 
-	// Format The media types.
+	// Format The supported media types.
 	Format []FhirCapabilityStatementFormat `json:"format"`
 
 	// Implementation This installation.
 	Implementation FhirImplementation `json:"implementation"`
 
-	// Kind It is about this installation.
+	// Kind Always `instance`: it describes this installation.
 	//
 	// Example: instance
 	Kind FhirCapabilityStatementKind `json:"kind"`
@@ -3873,19 +3826,19 @@ type FhirCapabilityStatement struct {
 	// Example: CapabilityStatement
 	ResourceType FhirCapabilityStatementResourceType `json:"resourceType"`
 
-	// Rest One server.
+	// Rest The server's REST capabilities.
 	Rest []FhirCapabilityRest `json:"rest"`
 
 	// Software The program.
 	Software FhirSoftware `json:"software"`
 
-	// Status It holds.
+	// Status Always `active`.
 	//
 	// Example: active
 	Status FhirCapabilityStatementStatus `json:"status"`
 }
 
-// FhirCapabilityStatementFhirVersion R4.
+// FhirCapabilityStatementFhirVersion The FHIR version (R4).
 //
 // Example: 4.0.1
 type FhirCapabilityStatementFhirVersion string
@@ -3893,7 +3846,7 @@ type FhirCapabilityStatementFhirVersion string
 // FhirCapabilityStatementFormat Example: application/fhir+json
 type FhirCapabilityStatementFormat string
 
-// FhirCapabilityStatementKind It is about this installation.
+// FhirCapabilityStatementKind Always `instance`: it describes this installation.
 //
 // Example: instance
 type FhirCapabilityStatementKind string
@@ -3903,43 +3856,43 @@ type FhirCapabilityStatementKind string
 // Example: CapabilityStatement
 type FhirCapabilityStatementResourceType string
 
-// FhirCapabilityStatementStatus It holds.
+// FhirCapabilityStatementStatus Always `active`.
 //
 // Example: active
 type FhirCapabilityStatementStatus string
 
-// FhirCodeableConcept Something that is coded, said in words, or both.
+// FhirCodeableConcept A concept, as codes, text, or both.
 type FhirCodeableConcept struct {
 	// Coding The codes.
 	Coding []FhirCoding `json:"coding,omitempty"`
 
-	// Text The words.
+	// Text The text.
 	//
 	// Example: Dermatology
 	Text *string `json:"text,omitempty"`
 }
 
-// FhirCoding A code of a system.
+// FhirCoding A code from a code system.
 type FhirCoding struct {
 	// Code The code.
 	//
 	// Example: 1
 	Code string `json:"code"`
 
-	// Display The code in words.
+	// Display The display text of the code.
 	//
 	// Example: Consultation
 	Display *string `json:"display,omitempty"`
 
-	// System The system.
+	// System The code system.
 	//
 	// Example: urn:mems:appointment-type
 	System string `json:"system"`
 }
 
-// FhirContactPoint How to reach a person.
+// FhirContactPoint A contact point.
 type FhirContactPoint struct {
-	// System By what.
+	// System Phone or e-mail.
 	//
 	// Example: phone
 	System FhirContactPointSystem `json:"system"`
@@ -3950,33 +3903,33 @@ type FhirContactPoint struct {
 	Value string `json:"value"`
 }
 
-// FhirContactPointSystem By what.
+// FhirContactPointSystem Phone or e-mail.
 //
 // Example: phone
 type FhirContactPointSystem string
 
-// FhirHumanName The name of a person.
+// FhirHumanName A person's name.
 type FhirHumanName struct {
 	// Family The last name.
 	//
 	// Example: Muster
 	Family *string `json:"family,omitempty"`
 
-	// Given The first names, in one text.
+	// Given The first names, as one string.
 	Given []string `json:"given,omitempty"`
 
-	// Text All of it.
+	// Text The full name.
 	//
 	// Example: Ann Muster
 	Text *string `json:"text,omitempty"`
 
-	// Use What it is used for.
+	// Use The use of the identifier.
 	//
 	// Example: official
 	Use *FhirHumanNameUse `json:"use,omitempty"`
 }
 
-// FhirHumanNameUse What it is used for.
+// FhirHumanNameUse The use of the identifier.
 //
 // Example: official
 type FhirHumanNameUse string
@@ -3991,141 +3944,140 @@ type FhirID = string
 // Example: 1
 type FhirIDs = string
 
-// FhirIdentifier A number of a patient.
+// FhirIdentifier A patient identifier.
 type FhirIdentifier struct {
-	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
+	// System The issuing system. A short name in MEMS becomes `urn:mems:identifier:` and the name, percent-encoded.
 	//
 	// Example: urn:mems:mrn
 	System string `json:"system"`
 
-	// Use What it is used for.
+	// Use The use of the identifier.
 	//
 	// Example: usual
 	Use *FhirIdentifierUse `json:"use,omitempty"`
 
-	// Value The number.
+	// Value The identifier's value.
 	//
 	// Example: 00000018
 	Value string `json:"value"`
 }
 
-// FhirIdentifierUse What it is used for.
+// FhirIdentifierUse The use of the identifier.
 //
 // Example: usual
 type FhirIdentifierUse string
 
 // FhirImplementation This installation.
 type FhirImplementation struct {
-	// Description What it is.
+	// Description What the extension is.
 	//
 	// Example: The FHIR facade of MEMS
 	Description string `json:"description"`
 
-	// URL Its address.
+	// URL The URL.
 	//
 	// Example: https://mems.example.org/fhir
 	URL string `json:"url"`
 }
 
-// FhirInteraction What can be done with a resource.
+// FhirInteraction An interaction supported by a resource.
 type FhirInteraction struct {
-	// Code How FHIR calls it.
+	// Code The FHIR code of the interaction.
 	//
 	// Example: read
 	Code FhirInteractionCode `json:"code"`
 }
 
-// FhirInteractionCode How FHIR calls it.
+// FhirInteractionCode The FHIR code of the interaction.
 //
 // Example: read
 type FhirInteractionCode string
 
-// FhirIssue What is wrong.
+// FhirIssue An issue.
 type FhirIssue struct {
-	// Code What kind of issue, by FHIR.
+	// Code The FHIR issue type.
 	//
 	// Example: structure
 	Code FhirIssueCode `json:"code"`
 
-	// Details Something that is coded, said in words, or both.
+	// Details A concept, as codes, text, or both.
 	Details FhirCodeableConcept `json:"details"`
 
-	// Diagnostics What to do.
+	// Diagnostics How to resolve it.
 	//
 	// Example: The doctor already has an appointment in this time.
 	Diagnostics *string `json:"diagnostics,omitempty"`
 
-	// Expression The member or parameter that is wrong.
+	// Expression The invalid member or parameter.
 	Expression []string `json:"expression,omitempty"`
 
-	// Extension What is in the way (`urn:mems:conflict`), what is free instead
-	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	// Extension The conflict (`urn:mems:conflict`), free alternatives (`urn:mems:alternative`)
+	// and the surviving record (`urn:mems:merged-into`).
 	Extension []FhirIssueExtension `json:"extension,omitempty"`
 
-	// Severity How bad.
+	// Severity The severity.
 	//
 	// Example: error
 	Severity FhirIssueSeverity `json:"severity"`
 }
 
-// FhirIssueCode What kind of issue, by FHIR.
+// FhirIssueCode The FHIR issue type.
 //
 // Example: structure
 type FhirIssueCode string
 
-// FhirIssueSeverity How bad.
+// FhirIssueSeverity The severity.
 //
 // Example: error
 type FhirIssueSeverity string
 
-// FhirIssueExtension A part of an issue that programs can use.
+// FhirIssueExtension Machine-readable detail of an issue.
 type FhirIssueExtension struct {
-	// URL What it is.
+	// URL What the extension is.
 	//
 	// Example: urn:mems:alternative
 	URL FhirIssueExtensionURL `json:"url"`
 
-	// ValuePeriod A time, from the start to the end.
+	// ValuePeriod A period, from start to end.
 	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
 
-	// ValueReference Another resource.
+	// ValueReference A reference to another resource.
 	ValueReference *FhirReference `json:"valueReference,omitempty"`
 }
 
-// FhirIssueExtensionURL What it is.
+// FhirIssueExtensionURL What the extension is.
 //
 // Example: urn:mems:alternative
 type FhirIssueExtensionURL string
 
-// FhirLink Another page.
+// FhirLink A link to a page.
 type FhirLink struct {
-	// Relation Which.
+	// Relation The relation.
 	//
 	// Example: self
 	Relation FhirLinkRelation `json:"relation"`
 
-	// URL Its address.
+	// URL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Patient?_count=50
 	URL string `json:"url"`
 }
 
-// FhirLinkRelation Which.
+// FhirLinkRelation The relation.
 //
 // Example: self
 type FhirLinkRelation string
 
 // FhirMeta The version of a resource.
 type FhirMeta struct {
-	// LastUpdated A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// LastUpdated A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	LastUpdated Instant `json:"lastUpdated"`
 
-	// VersionID Counts the changes of the record.
+	// VersionID Incremented with every change of the record.
 	//
 	// Example: 1
 	VersionID string `json:"versionId"`
@@ -4133,12 +4085,12 @@ type FhirMeta struct {
 
 // FhirOperation An operation.
 type FhirOperation struct {
-	// Definition Names its definition, which is in this contract.
+	// Definition The canonical URL of its definition, which is in this contract.
 	//
 	// Example: urn:mems:operation:Appointment-book
 	Definition string `json:"definition"`
 
-	// Name Its name, without the dollar sign.
+	// Name The operation's name, without the dollar sign.
 	//
 	// Example: book
 	Name string `json:"name"`
@@ -4146,7 +4098,7 @@ type FhirOperation struct {
 
 // FhirOperationOutcome An error, as an OperationOutcome of FHIR R4.
 type FhirOperationOutcome struct {
-	// Issue What is wrong: one, or every violation.
+	// Issue The issues: one, or every violation.
 	Issue []FhirIssue `json:"issue"`
 
 	// ResourceType The kind of resource.
@@ -4160,7 +4112,7 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
-// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+// FhirParametersRequest The appointment to book, as the operation's only parameter.
 type FhirParametersRequest struct {
 	// Parameter The Appointment.
 	Parameter []FhirRequestedParameter `json:"parameter"`
@@ -4177,18 +4129,18 @@ type FhirParametersRequest struct {
 // Example: Parameters
 type FhirParametersRequestResourceType string
 
-// FhirParticipant Who takes part.
+// FhirParticipant A participant.
 type FhirParticipant struct {
-	// Actor Another resource.
+	// Actor A reference to another resource.
 	Actor FhirReference `json:"actor"`
 
-	// Status Whether they come.
+	// Status The participation status.
 	//
 	// Example: accepted
 	Status FhirParticipantStatus `json:"status"`
 }
 
-// FhirParticipantStatus Whether they come.
+// FhirParticipantStatus The participation status.
 //
 // Example: accepted
 type FhirParticipantStatus string
@@ -4210,10 +4162,10 @@ type FhirPatient struct {
 	// Example: 1
 	ID FhirID `json:"id"`
 
-	// Identifier The medical record number, and numbers that others gave.
+	// Identifier The medical record number, and identifiers issued elsewhere.
 	Identifier []FhirIdentifier `json:"identifier,omitempty"`
 
-	// Link After a merge.
+	// Link Present after a merge.
 	Link []FhirPatientLink `json:"link,omitempty"`
 
 	// Meta The version of a resource.
@@ -4236,12 +4188,12 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no `next` link.
 type FhirPatientBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4249,12 +4201,12 @@ type FhirPatientBundle struct {
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirPatientBundleType `json:"type"`
@@ -4265,14 +4217,14 @@ type FhirPatientBundle struct {
 // Example: Bundle
 type FhirPatientBundleResourceType string
 
-// FhirPatientBundleType What kind of bundle.
+// FhirPatientBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirPatientBundleType string
 
-// FhirPatientEntry A Patient that was found.
+// FhirPatientEntry A matching Patient.
 type FhirPatientEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Patient/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -4280,39 +4232,37 @@ type FhirPatientEntry struct {
 	// Resource A patient, as a Patient of FHIR R4.
 	Resource FhirPatient `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirPatientLink The record that goes on for this one.
+// FhirPatientLink A link to the surviving record.
 type FhirPatientLink struct {
-	// Other Another resource.
+	// Other A reference to another resource.
 	Other FhirReference `json:"other"`
 
-	// Type How.
+	// Type The type of the link.
 	//
 	// Example: replaced-by
 	Type FhirPatientLinkType `json:"type"`
 }
 
-// FhirPatientLinkType How.
+// FhirPatientLinkType The type of the link.
 //
 // Example: replaced-by
 type FhirPatientLinkType string
 
-// FhirPeriod A time, from the start to the end.
+// FhirPeriod A period, from start to end.
 type FhirPeriod struct {
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	End Instant `json:"end"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4348,12 +4298,12 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no `next` link.
 type FhirPractitionerBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4361,12 +4311,12 @@ type FhirPractitionerBundle struct {
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirPractitionerBundleType `json:"type"`
@@ -4377,14 +4327,14 @@ type FhirPractitionerBundle struct {
 // Example: Bundle
 type FhirPractitionerBundleResourceType string
 
-// FhirPractitionerBundleType What kind of bundle.
+// FhirPractitionerBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirPractitionerBundleType string
 
-// FhirPractitionerEntry A Practitioner that was found.
+// FhirPractitionerEntry A matching Practitioner.
 type FhirPractitionerEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Practitioner/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -4392,76 +4342,76 @@ type FhirPractitionerEntry struct {
 	// Resource A doctor, as a Practitioner of FHIR R4.
 	Resource FhirPractitioner `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirReference Another resource.
+// FhirReference A reference to another resource.
 type FhirReference struct {
-	// Display Its name.
+	// Display The member's name.
 	//
 	// Example: Dr. Noor Haddad
 	Display *string `json:"display,omitempty"`
 
-	// Reference Its type and id.
+	// Reference The type and id of the resource.
 	//
 	// Example: Practitioner/1
 	Reference string `json:"reference"`
 }
 
-// FhirReferences A resource, by id, by type and id, or by its address on this server.
+// FhirReferences A reference by id, by type and id, or by a URL on this server.
 //
 // Example: Practitioner/1
 type FhirReferences = string
 
-// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+// FhirRequestedCoding A code from a code system. Other R4 members are ignored.
 type FhirRequestedCoding struct {
 	// Code The code.
 	//
 	// Example: 1
 	Code *string `json:"code,omitempty"`
 
-	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
+	// System The code system; codes from systems other than `urn:mems:appointment-type` are ignored.
 	//
 	// Example: urn:mems:appointment-type
 	System               *string                `json:"system,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+// FhirRequestedConcept A coded concept. Other R4 members are ignored.
 type FhirRequestedConcept struct {
 	// Coding The codes.
 	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+// FhirRequestedParameter The Appointment, named as in the Argonaut Scheduling guide.
 type FhirRequestedParameter struct {
-	// Name Its name.
+	// Name The member's name.
 	//
 	// Example: appt-resource
 	Name FhirRequestedParameterName `json:"name"`
 
-	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
-	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	// Resource The appointment to book, as an Appointment of FHIR R4. Members other than these are
+	// ignored, except `modifierExtension` and `implicitRules`, which are rejected.
 	Resource FhirAppointmentRequest `json:"resource"`
 }
 
-// FhirRequestedParameterName Its name.
+// FhirRequestedParameterName The member's name.
 //
 // Example: appt-resource
 type FhirRequestedParameterName string
 
-// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+// FhirRequestedParticipant A requested participant. Other R4 members are ignored.
 type FhirRequestedParticipant struct {
-	// Actor A resource of this server. Other members of R4 are passed over.
+	// Actor A resource of this server. Other R4 members are ignored.
 	Actor                FhirRequestedReference `json:"actor"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+// FhirRequestedReference A resource of this server. Other R4 members are ignored.
 type FhirRequestedReference struct {
-	// Reference Its type and id, or its address on this server.
+	// Reference The type and id of the resource, or its URL on this server.
 	//
 	// Example: Patient/1
 	Reference            string                 `json:"reference"`
@@ -4500,12 +4450,12 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no `next` link.
 type FhirScheduleBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4513,12 +4463,12 @@ type FhirScheduleBundle struct {
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirScheduleBundleType `json:"type"`
@@ -4529,14 +4479,14 @@ type FhirScheduleBundle struct {
 // Example: Bundle
 type FhirScheduleBundleResourceType string
 
-// FhirScheduleBundleType What kind of bundle.
+// FhirScheduleBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirScheduleBundleType string
 
-// FhirScheduleEntry A Schedule that was found.
+// FhirScheduleEntry A matching Schedule.
 type FhirScheduleEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Schedule/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -4544,51 +4494,50 @@ type FhirScheduleEntry struct {
 	// Resource The calendar of a doctor, as a Schedule of FHIR R4.
 	Resource FhirSchedule `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirSearchMode Why an entry is there.
+// FhirSearchMode Why an entry is included.
 type FhirSearchMode struct {
-	// Mode It was asked for.
+	// Mode It matched the search.
 	//
 	// Example: match
 	Mode FhirSearchModeMode `json:"mode"`
 }
 
-// FhirSearchModeMode It was asked for.
+// FhirSearchModeMode It matched the search.
 //
 // Example: match
 type FhirSearchModeMode string
 
 // FhirSearchParam A search parameter.
 type FhirSearchParam struct {
-	// Documentation What it means.
+	// Documentation The meaning.
 	//
 	// Example: The day of birth.
 	Documentation string `json:"documentation"`
 
-	// Name Its name.
+	// Name The member's name.
 	//
 	// Example: birthdate
 	Name string `json:"name"`
 
-	// Type Its type.
+	// Type The parameter's type.
 	//
 	// Example: number
 	Type FhirSearchParamType `json:"type"`
 }
 
-// FhirSearchParamType Its type.
+// FhirSearchParamType The parameter's type.
 //
 // Example: number
 type FhirSearchParamType string
 
-// FhirSlot A time that can be booked, as a Slot of FHIR R4.
+// FhirSlot A bookable time, as a Slot of FHIR R4.
 type FhirSlot struct {
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4604,15 +4553,14 @@ type FhirSlot struct {
 	// Example: Slot
 	ResourceType FhirSlotResourceType `json:"resourceType"`
 
-	// Schedule Another resource.
+	// Schedule A reference to another resource.
 	Schedule FhirReference `json:"schedule"`
 
-	// ServiceType The appointment type that was asked for.
+	// ServiceType The requested appointment type.
 	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4634,12 +4582,12 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no `next` link.
 type FhirSlotBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4647,12 +4595,12 @@ type FhirSlotBundle struct {
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirSlotBundleType `json:"type"`
@@ -4663,33 +4611,33 @@ type FhirSlotBundle struct {
 // Example: Bundle
 type FhirSlotBundleResourceType string
 
-// FhirSlotBundleType What kind of bundle.
+// FhirSlotBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirSlotBundleType string
 
-// FhirSlotEntry A Slot that was found.
+// FhirSlotEntry A matching Slot.
 type FhirSlotEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Slot/1
 	FullURL *string `json:"fullUrl,omitempty"`
 
-	// Resource A time that can be booked, as a Slot of FHIR R4.
+	// Resource A bookable time, as a Slot of FHIR R4.
 	Resource FhirSlot `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
 // FhirSoftware The program.
 type FhirSoftware struct {
-	// Name Its name.
+	// Name The member's name.
 	//
 	// Example: MEMS
 	Name string `json:"name"`
 
-	// Version Its version.
+	// Version The version.
 	//
 	// Example: v0.1.0
 	Version string `json:"version"`
@@ -4703,52 +4651,49 @@ type Health struct {
 	Status string `json:"status"`
 }
 
-// Hold A time that is kept until it expires.
+// Hold A time reserved until the hold expires.
 type Hold struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// PatientID Only for this patient; null for any.
+	// PatientID The only patient it can be booked for; null for any.
 	//
 	// Example: 1
 	PatientID nullable.Nullable[int64] `json:"patient_id"`
@@ -4758,9 +4703,8 @@ type Hold struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4772,34 +4716,34 @@ type Hold struct {
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 }
 
-// HoldCreate A time to hold. Its length is `duration_minutes`, or by default the type's.
+// HoldCreate A time to hold. `duration_minutes` defaults to the type's.
 type HoldCreate struct {
-	// AnyRoom Hold any suitable room that is free, too.
+	// AnyRoom Also hold any suitable free room.
 	//
 	// Example: false
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID *ID `json:"patient_id,omitempty"`
 
-	// RoomID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -4810,16 +4754,15 @@ type HoldCreate struct {
 	// Example: 120
 	Seconds *int32 `json:"seconds,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -4828,50 +4771,47 @@ type HoldCreate struct {
 
 // HoldCreated A new hold, with its token.
 type HoldCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// PatientID Only for this patient; null for any.
+	// PatientID The only patient it can be booked for; null for any.
 	//
 	// Example: 1
 	PatientID nullable.Nullable[int64] `json:"patient_id"`
@@ -4881,15 +4821,14 @@ type HoldCreated struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// Token A caller who sends it as `hold_token` may book the time.
+	// Token Lets a caller who sends it as `hold_token` book the time.
 	//
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	Token string `json:"token"`
@@ -4900,66 +4839,63 @@ type HoldCreated struct {
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 }
 
-// ID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type ID = int64
 
-// Identifier A number that a patient has elsewhere.
+// Identifier An identifier issued to the patient elsewhere.
 type Identifier struct {
-	// System Whose number it is: a URI or a short name.
+	// System The issuing system: a URI or a short name.
 	//
 	// Example: ahv
 	System string `json:"system"`
 
-	// Value The number.
+	// Value The identifier's value.
 	//
 	// Example: 756.1234.5678.97
 	Value string `json:"value"`
 }
 
-// Instant A point in time, RFC 3339 with an offset, between
-// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-// kept, finer digits cut off.
+// Instant A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 //
 // Example: 2027-03-01T09:00:00Z
 type Instant = time.Time
 
-// Interval A stretch of time, `start_time <= t < end_time`.
+// Interval An interval, `start_time <= t < end_time`.
 type Interval struct {
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 }
 
-// MRN Medical record number: given by the server, never changed, with a check
-// digit (Damm) that finds every wrong digit and every two that were swapped.
+// MRN Medical record number: assigned by the server, never changed. Its check digit (Damm)
+// detects every single wrong digit and every swap of adjacent digits.
 //
 // Example: 00000013
 type MRN = string
 
-// MergePreview What a merge would do.
+// MergePreview The preview of a merge.
 type MergePreview struct {
-	// Appointments Those that would follow, by start.
+	// Appointments The appointments that would be reassigned, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// Conflicts Those of the two that overlap, by start; the merge is refused unless there are none.
+	// Conflicts Appointments of the two patients that overlap, by start; the merge is refused unless this is empty.
 	Conflicts []Appointment `json:"conflicts"`
 
-	// Gained Members taken over from the duplicate.
+	// Gained Members copied from the duplicate.
 	Gained []MergePreviewGained `json:"gained"`
 
 	// Patient A patient's record.
@@ -4969,12 +4905,12 @@ type MergePreview struct {
 // MergePreviewGained Example: phone
 type MergePreviewGained string
 
-// MergeResult What a merge did.
+// MergeResult The result of a merge.
 type MergeResult struct {
-	// Appointments Those that followed, by start.
+	// Appointments The reassigned appointments, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// Gained Members taken over from the duplicate.
+	// Gained Members copied from the duplicate.
 	Gained []MergeResultGained `json:"gained"`
 
 	// Patient A patient's record.
@@ -4986,41 +4922,39 @@ type MergeResultGained string
 
 // NextAvailable The first free time of a doctor, or of a specialization.
 type NextAvailable struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Slot Null when there is none before `searched_to`.
+	// Slot Null if there is none before `searched_to`.
 	Slot nullable.Nullable[struct {
-		// DoctorID Identifies a record; given by the server, never used again. At most
-		// 2^53 - 1, so that every JSON reader holds it exactly.
+		// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
 		//
 		//
 		// Example: 1
 		DoctorID ID `json:"doctor_id"`
 
-		// EndTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		EndTime Instant `json:"end_time"`
 
-		// StartTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		StartTime Instant `json:"start_time"`
 	}] `json:"slot"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
@@ -5029,132 +4963,128 @@ type NextAvailable struct {
 
 // NextAvailableList First free times.
 type NextAvailableList struct {
-	// Items By start, those without any last; by doctor among equals.
+	// Items By start, then doctor; entries without a slot come last.
 	Items []NextAvailable `json:"items"`
 
-	// SearchedTo A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// SearchedTo A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	SearchedTo Instant `json:"searched_to"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 }
 
-// NextCursor Pass it as `cursor` for the next page; null when there is none.
+// NextCursor Pass it as `cursor` for the next page; null on the last page.
 type NextCursor = string
 
-// NextTicketCall For whom.
+// NextTicketCall The doctor who is ready for the next patient.
 type NextTicketCall struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 }
 
-// OverbookCap How many of the doctor's other appointments one that is overbooked on
-// purpose may overlap; so there are never more than this and one at once.
-// A new doctor has `0` unless the request gives another number.
+// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+// doctor.
 //
 // Example: 0
 type OverbookCap = int32
 
-// Override Rules that may be broken on purpose, and why.
+// Override Rules to override, and the reason.
 type Override struct {
-	// Reason Why; for the clinic's staff, kept with the appointment.
+	// Reason The reason, stored with the appointment; for the clinic's staff.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason string `json:"reason"`
 
-	// Rules The rules. Those that are not in the way change nothing.
+	// Rules The rules to override. Rules that the booking does not break have no effect.
 	Rules []OverrideRules `json:"rules"`
 }
 
-// OverrideRules A rule that a booking may break on purpose.
+// OverrideRules A rule that a booking may override.
 //
 // Example: patient-overlap
 type OverrideRules string
 
 // Patient A patient's record.
 type Patient struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email"`
 
-	// ErasedAt When the patient was erased; absent when not.
+	// ErasedAt When the patient was erased; absent otherwise.
 	//
 	// Example: 2027-03-01T08:00:00.000000Z
 	ErasedAt *time.Time `json:"erased_at,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
-	// Mrn Medical record number: given by the server, never changed, with a check
-	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	// Mrn Medical record number: assigned by the server, never changed. Its check digit (Damm)
+	// detects every single wrong digit and every swap of adjacent digits.
 	//
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -5163,91 +5093,89 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers,omitempty"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
-	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-	// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
-	// by default `accept`.
+	// OnPossibleDuplicate What to do if a possible duplicate is already registered: register anyway and
+	// list the duplicates (`accept`), or reject the request with 409
+	// `possible-duplicate` (`refuse`); by default `accept`.
 	//
 	//
 	// Example: refuse
 	OnPossibleDuplicate *PatientCreateOnPossibleDuplicate `json:"on_possible_duplicate,omitempty"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
 
-// PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
-// by default `accept`.
+// PatientCreateOnPossibleDuplicate What to do if a possible duplicate is already registered: register anyway and
+// list the duplicates (`accept`), or reject the request with 409
+// `possible-duplicate` (`refuse`); by default `accept`.
 //
 // Example: refuse
 type PatientCreateOnPossibleDuplicate string
 
-// PatientErase Why a patient is erased.
+// PatientErase The reason for erasing a patient.
 type PatientErase struct {
-	// Reason Why; kept in the audit trail. Do not write the patient's name.
+	// Reason The reason, kept in the audit trail. Do not include the patient's name.
 	//
 	// Example: The patient asked for it.
 	Reason string `json:"reason"`
 }
 
-// PatientExport All that is stored on a patient.
+// PatientExport Everything stored about a patient.
 type PatientExport struct {
 	// Appointments Every appointment, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// Audit Who read or changed any of it, oldest first; the newest 10000.
+	// Audit Who read or changed any of these records, oldest first; the newest 10000.
 	Audit []AuditEntry `json:"audit"`
 
-	// ExportedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExportedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExportedAt Instant `json:"exported_at"`
 
-	// History Every change of them, oldest first.
+	// History Every change of the appointments, oldest first.
 	History []AppointmentEvent `json:"history"`
 
-	// Holds Times that are held.
+	// Holds Active holds.
 	Holds []Hold `json:"holds"`
 
 	// Merged Records that were merged into this one.
@@ -5259,10 +5187,10 @@ type PatientExport struct {
 	// Series Recurring appointments.
 	Series []Series `json:"series"`
 
-	// Tickets Visits to the queue.
+	// Tickets Queue tickets.
 	Tickets []Ticket `json:"tickets"`
 
-	// Waitlist Entries on the waitlist.
+	// Waitlist Waitlist entries.
 	Waitlist []WaitlistEntry `json:"waitlist"`
 }
 
@@ -5271,213 +5199,204 @@ type PatientList struct {
 	// Items The patients of this page, by last name, first name and id.
 	Items []Patient `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// PatientMerge The duplicate.
+// PatientMerge The duplicate patient.
 type PatientMerge struct {
-	// DuplicateID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DuplicateID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DuplicateID ID `json:"duplicate_id"`
 }
 
-// PatientPatch Changes to a patient (RFC 7396): absent members stay, `null` clears.
+// PatientPatch Changes to a patient (RFC 7396): absent members are left unchanged, `null` clears.
 type PatientPatch struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers,omitempty"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
 
-// PatientSaved A patient's record as it was saved, and who may be the same person.
+// PatientSaved A patient's saved record, and its possible duplicates.
 type PatientSaved struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email"`
 
-	// ErasedAt When the patient was erased; absent when not.
+	// ErasedAt When the patient was erased; absent otherwise.
 	//
 	// Example: 2027-03-01T08:00:00.000000Z
 	ErasedAt *time.Time `json:"erased_at,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
-	// Mrn Medical record number: given by the server, never changed, with a check
-	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	// Mrn Medical record number: assigned by the server, never changed. Its check digit (Damm)
+	// detects every single wrong digit and every swap of adjacent digits.
 	//
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone"`
 
 	// PossibleDuplicates Patients with the same name and the same birth date or phone number, at most
-	// five, by id; empty when there are none. Patients whom the caller could not
-	// find are not listed.
+	// five, by id; empty if there are none. Patients that the caller cannot access are
+	// not listed.
 	PossibleDuplicates []Candidate `json:"possible_duplicates"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+// Permission The permission that an operation requires (`x-permission`); `appointments:override` is required to override a rule.
 //
 // Example: appointments:write
 type Permission string
 
-// PersonName Part of a person's name. Surrounding spaces are removed and the text is
-// normalised to NFC; control characters are refused.
+// PersonName Part of a person's name. Surrounding spaces are removed and the text is normalised
+// to NFC; control characters are rejected.
 //
 // Example: Ann
 type PersonName = string
 
-// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-// compared as a number.
+// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+// as sent, without surrounding spaces; compared as a number.
 //
 // Example: +41 44 555 01 23
 type Phone = string
 
-// Plan New times for the visits that a doctor cannot keep.
+// Plan New times for the appointments that a doctor cannot keep.
 type Plan struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Items The visits, by start.
+	// Items The appointments, by start.
 	Items []PlanItem `json:"items"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -5486,169 +5405,164 @@ type Plan struct {
 
 // PlanApply How to apply a plan.
 type PlanApply struct {
-	// AppointmentIds Only these visits; absent, all.
+	// AppointmentIds Only these appointments; by default all.
 	AppointmentIds []ID `json:"appointment_ids,omitempty"`
 
-	// Mode One by one, or all in one transaction; by default `each`.
+	// Mode One at a time, or all in one transaction; by default `each`.
 	//
 	// Example: each
 	Mode *PlanApplyMode `json:"mode,omitempty"`
 }
 
-// PlanApplyMode One by one, or all in one transaction; by default `each`.
+// PlanApplyMode One at a time, or all in one transaction; by default `each`.
 //
 // Example: each
 type PlanApplyMode string
 
-// PlanCreate Whom to plan for, and when: `start_time` and `end_time`, or `first_date` and `last_date`.
+// PlanCreate The absent doctor and the absence: `start_time` and `end_time`, or `first_date` and `last_date`.
 type PlanCreate struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime *Instant `json:"end_time,omitempty"`
 
-	// FirstDate First whole day of the clinic.
+	// FirstDate First whole day, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// HorizonDays How far after the absence to look for times; by default `14`.
+	// HorizonDays How many days after the absence to search; by default `14`.
 	//
 	// Example: 14
 	HorizonDays *int32 `json:"horizon_days,omitempty"`
 
-	// LastDate Last whole day of the clinic, included.
+	// LastDate Last whole day, inclusive, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// PlanItem One visit of a plan.
+// PlanItem One appointment of a plan.
 type PlanItem struct {
-	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
-	// not including, `end_time`, which is `start_time` plus
-	// `duration_minutes`.
+	// Appointment A booking of one doctor for one patient, from `start_time` up to, but not including,
+	// `end_time`, which is `start_time` plus `duration_minutes`.
 	Appointment Appointment `json:"appointment"`
 
-	// Outcome `open`: not applied yet. `moved`: the visit has the proposed time.
-	// `refused`: a rule is in the way now. `changed`: the visit has changed since
-	// the plan was made. `impossible`: nothing was free. `not_selected`: not among
-	// those that were to be moved.
+	// Outcome `open`: not applied yet. `moved`: the appointment has the proposed time.
+	// `refused`: a rule would now be broken. `changed`: the appointment has changed
+	// since the plan was made. `impossible`: no time was free. `not_selected`: not
+	// among the appointments to be moved.
 	//
 	//
 	// Example: open
 	Outcome PlanItemOutcome `json:"outcome"`
 
-	// Problem With `refused`, the type of the problem that a reschedule was answered with.
+	// Problem With `refused`, the type of the problem returned by the reschedule.
 	//
 	// Example: /problems/doctor-overlap
 	Problem *string `json:"problem,omitempty"`
 
-	// Proposal Null when nothing is free.
+	// Proposal Null if no time is free.
 	Proposal nullable.Nullable[struct {
-		// DoctorID Identifies a record; given by the server, never used again. At most
-		// 2^53 - 1, so that every JSON reader holds it exactly.
+		// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
 		//
 		//
 		// Example: 1
 		DoctorID ID `json:"doctor_id"`
 
-		// EndTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		EndTime Instant `json:"end_time"`
 
-		// StartTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		StartTime Instant `json:"start_time"`
 	}] `json:"proposal"`
 
-	// RoomID The room of the proposal; null for none.
+	// RoomID The proposed room; null for none.
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 }
 
-// PlanItemOutcome `open`: not applied yet. `moved`: the visit has the proposed time.
-// `refused`: a rule is in the way now. `changed`: the visit has changed since
-// the plan was made. `impossible`: nothing was free. `not_selected`: not among
-// those that were to be moved.
+// PlanItemOutcome `open`: not applied yet. `moved`: the appointment has the proposed time.
+// `refused`: a rule would now be broken. `changed`: the appointment has changed
+// since the plan was made. `impossible`: no time was free. `not_selected`: not
+// among the appointments to be moved.
 //
 // Example: open
 type PlanItemOutcome string
 
 // Problem A problem document (RFC 9457).
 type Problem struct {
-	// AllowedStatuses With `invalid-transition`: the statuses that may follow the current one; absent when none may.
+	// AllowedStatuses With `invalid-transition`: the allowed next statuses; absent if there are none.
 	AllowedStatuses []AppointmentStatus `json:"allowed_statuses,omitempty"`
 
-	// AllowedTicketStatuses With `invalid-ticket-transition`: the statuses that may follow the current one; absent when none may.
+	// AllowedTicketStatuses With `invalid-ticket-transition`: the allowed next statuses; absent if there are none.
 	AllowedTicketStatuses []TicketStatus `json:"allowed_ticket_statuses,omitempty"`
 
-	// Alternatives With a refusal for want of time: the nearest times that were free for
-	// this patient in that moment, at most three of the same doctor, then
-	// at most three of colleagues of the specialization.
+	// Alternatives If the time is not free: the nearest times that were free for this patient when
+	// the response was produced, at most three of the same doctor, then at most three
+	// of colleagues with the same specialization.
 	Alternatives []Slot `json:"alternatives,omitempty"`
 
 	// Appointments With `merge-conflict`: the appointments that overlap, by start.
 	Appointments []Appointment `json:"appointments,omitempty"`
 
-	// Candidates With `possible-duplicate`: who may be the same person.
+	// Candidates With `possible-duplicate`: the possible duplicates.
 	Candidates []Candidate `json:"candidates,omitempty"`
 
-	// Conflict A stretch of time, `start_time <= t < end_time`.
+	// Conflict An interval, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// CurrentStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-	// `in_progress` and `completed` occupy the doctor's and the patient's
-	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-	// Further statuses may be added; treat an unknown one as occupying.
+	// CurrentStatus The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+	// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+	// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+	// one as occupying.
 	//
 	//
 	// Example: scheduled
 	CurrentStatus *AppointmentStatus `json:"current_status,omitempty"`
 
-	// CurrentTicketStatus Where a patient in a queue stands. `withdrawn`: the check-in was undone.
-	// `transferred`: another ticket goes on for this one.
+	// CurrentTicketStatus The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+	// replaced by another ticket.
 	//
 	//
 	// Example: waiting
 	CurrentTicketStatus *TicketStatus `json:"current_ticket_status,omitempty"`
 
-	// Dates With `series-conflict`: every date and what is in its way.
+	// Dates With `series-conflict`: every date and its conflict, if any.
 	Dates []SeriesDate `json:"dates,omitempty"`
 
-	// Detail What happened here and what to do next, for people.
+	// Detail Human-readable explanation of this occurrence and what to do next.
 	//
 	// Example: The doctor already has an appointment in this time.
 	Detail string `json:"detail"`
 
-	// Earliest With `too-early`: from when on the step is possible.
+	// Earliest With `too-early`: when the transition becomes possible.
 	//
 	// Example: 2027-03-01T00:00:00Z
 	Earliest *time.Time `json:"earliest,omitempty"`
@@ -5671,68 +5585,68 @@ type Problem struct {
 	// Example: 2027-06-02T09:00:00Z
 	LatestStart *time.Time `json:"latest_start,omitempty"`
 
-	// MergedInto With `patient-merged`: the patient whose record goes on for this one.
+	// MergedInto With `patient-merged`: the surviving patient.
 	//
 	// Example: 1
 	MergedInto *int64 `json:"merged_into,omitempty"`
 
-	// Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+	// Permission The permission that an operation requires (`x-permission`); `appointments:override` is required to override a rule.
 	//
 	// Example: appointments:write
 	Permission *Permission `json:"permission,omitempty"`
 
-	// Report With `plan-not-applied`: every visit of the plan and what is in its way.
+	// Report With `plan-not-applied`: every appointment of the plan and its conflict, if any.
 	Report []PlanItem `json:"report,omitempty"`
 
-	// RequestID Finds this request in the server's log. Also sent as the header `X-Request-ID`.
+	// RequestID Identifies the request in the server's log. Also sent in the header `X-Request-ID`.
 	//
 	// Example: 01J9ZC5V0X
 	RequestID string `json:"request_id"`
 
-	// Status The HTTP status, again.
+	// Status The HTTP status, repeated.
 	//
 	// Example: 409
 	Status int32 `json:"status"`
 
-	// Title The rule, in a few words. Always the same for one type.
+	// Title A short summary of the rule, always the same for a type.
 	//
 	// Example: The doctor is not free
 	Title string `json:"title"`
 
-	// Type Identifies the rule that was broken: `/problems/` and a slug. Stable; branch on this.
+	// Type Identifies the broken rule: `/problems/` and a slug. Stable; branch on this.
 	//
 	// Example: /problems/doctor-overlap
 	Type string `json:"type"`
 }
 
-// ProblemSlug Name of a problem type. Never renamed or given another meaning; new ones may be added.
+// ProblemSlug The slug of a problem type. Never renamed or given another meaning; new ones may be added.
 //
 // Example: doctor-overlap
 type ProblemSlug string
 
 // ProblemType A problem type of this API.
 type ProblemType struct {
-	// Explanation What it means.
+	// Explanation The meaning.
 	//
 	// Example: A doctor is never in two appointments at once.
 	Explanation string `json:"explanation"`
 
-	// Next What to do about it.
+	// Next How to resolve it.
 	//
 	// Example: Choose a time that does not overlap the one given in conflict.
 	Next string `json:"next"`
 
-	// Status The status that goes with it.
+	// Status The HTTP status.
 	//
 	// Example: 409
 	Status int32 `json:"status"`
 
-	// Title The type in a few words.
+	// Title A short summary of the type.
 	//
 	// Example: The doctor is not free
 	Title string `json:"title"`
 
-	// Type What a problem's `type` says.
+	// Type The value of a problem's `type`.
 	//
 	// Example: /problems/doctor-overlap
 	Type string `json:"type"`
@@ -5754,16 +5668,16 @@ type Queue struct {
 	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 
-	// Waiting How many wait in all.
+	// Waiting Total number of waiting patients.
 	//
 	// Example: 3
 	Waiting int32 `json:"waiting"`
 }
 
-// Readiness The process can serve.
+// Readiness The server is ready.
 type Readiness struct {
 	// SchemaVersion Version of the database schema in use.
 	//
@@ -5776,27 +5690,26 @@ type Readiness struct {
 	Status string `json:"status"`
 }
 
-// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-// everything of the desk, and hours, rooms, types, merging, plans, exports.
-// `auditor`: the audit trail. `partner`: a program of another organisation,
-// free times only unless its key has scopes. `admin`: everything.
+// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+// calendar and the patients in it. `manager`: everything a receptionist can do, and
+// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+// another organisation's program, limited to free times unless its key has scopes.
+// `admin`: everything.
 //
 // Example: receptionist
 type Role string
 
-// Room A place for appointments, with a calendar of its own.
+// Room A room for appointments, with its own calendar.
 type Room struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -5807,35 +5720,33 @@ type Room struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name string `json:"name"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// RoomChanged A place for appointments, with a calendar of its own.
+// RoomChanged A room for appointments, with its own calendar.
 type RoomChanged struct {
-	// AffectedAppointments What was booked ahead in a room that this deactivated; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments in a room that was deactivated; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -5846,14 +5757,13 @@ type RoomChanged struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name string `json:"name"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -5867,7 +5777,7 @@ type RoomCreate struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name string `json:"name"`
@@ -5878,63 +5788,62 @@ type RoomList struct {
 	// Items The rooms of this page, by id.
 	Items []Room `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// RoomPatch Changes to a room (RFC 7396): absent members stay.
+// RoomPatch Changes to a room (RFC 7396): absent members are left unchanged.
 type RoomPatch struct {
 	// IsActive Whether the room takes new bookings.
 	//
 	// Example: false
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name *string `json:"name,omitempty"`
 }
 
-// Scope What can be granted to a partner's key: a permission, or `records:all`, with
-// which it reaches records that it did not make itself.
+// Scope A scope of a partner's key: a permission, or `records:all`, which gives access to
+// records that the partner did not create.
 //
 // Example: appointments:write
 type Scope string
 
-// Series A recurring appointment, as it was booked, and its dates as they are.
+// Series A recurring appointment as booked, and its dates in their current state.
 type Series struct {
 	// Appointments Its dates, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -5947,47 +5856,45 @@ type Series struct {
 	// Example: FREQ=WEEKLY;COUNT=6;BYDAY=TU
 	Rule string `json:"rule"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// SeriesBooked A series and what became of each date.
+// SeriesBooked A series and the result for each date.
 type SeriesBooked struct {
 	// Dates By start.
 	Dates []SeriesDate `json:"dates"`
 
-	// Series A recurring appointment, as it was booked, and its dates as they are.
+	// Series A recurring appointment as booked, and its dates in their current state.
 	Series Series `json:"series"`
 }
 
-// SeriesCancel Which dates to cancel, and why.
+// SeriesCancel Which dates to cancel, and the reason.
 type SeriesCancel struct {
-	// FromAppointmentID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// FromAppointmentID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	FromAppointmentID *ID `json:"from_appointment_id,omitempty"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Has moved away.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -5998,42 +5905,42 @@ type SeriesCancel struct {
 	Reason CancellationReason `json:"reason"`
 }
 
-// SeriesCreate A recurring appointment to book. Its length is `duration_minutes`, or by default the type's.
+// SeriesCreate A recurring appointment to book. `duration_minutes` defaults to the type's.
 type SeriesCreate struct {
-	// AnyRoom Take any suitable room that is free, for each date.
+	// AnyRoom Assign any suitable free room to each date.
 	//
 	// Example: false
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// OnConflict What to do when a date is not free; by default `fail`.
+	// OnConflict What to do if a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// RoomID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -6046,49 +5953,48 @@ type SeriesCreate struct {
 	// Example: FREQ=WEEKLY;COUNT=6;BYDAY=TU
 	Rule string `json:"rule"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TimeZone The zone whose wall clock is kept, an IANA name; by default the clinic's.
+	// TimeZone The IANA time zone in which the wall-clock time stays the same; by default the clinic's.
 	//
 	// Example: Europe/Zurich
 	TimeZone *string `json:"time_zone,omitempty"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// SeriesCreateOnConflict What to do when a date is not free; by default `fail`.
+// SeriesCreateOnConflict What to do if a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesCreateOnConflict string
 
-// SeriesDate What became of one date of a series.
+// SeriesDate The result for one date of a series.
 type SeriesDate struct {
-	// Alternatives With `refused`, the nearest free times. They are looked for at the first five
-	// refused dates.
+	// Alternatives With `refused`, the nearest free times, searched for the first five refused
+	// dates only.
 	Alternatives []Slot `json:"alternatives,omitempty"`
 
-	// AppointmentID The appointment; null when there is none.
+	// AppointmentID The appointment; null if there is none.
 	//
 	// Example: 1
 	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
 
-	// Conflict A stretch of time, `start_time <= t < end_time`.
+	// Conflict An interval, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// Outcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
-	// in a `series-conflict` only: nothing was in the way, but no date was booked or
-	// moved.
+	// Outcome `done`: the date was booked or rescheduled. `refused`: a rule was broken.
+	// `free`, only in a `series-conflict`: the date had no conflict, but no date was
+	// booked or rescheduled.
 	//
 	//
 	// Example: done
@@ -6099,97 +6005,94 @@ type SeriesDate struct {
 	// Example: /problems/doctor-overlap
 	Problem *string `json:"problem,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 }
 
-// SeriesDateOutcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
-// in a `series-conflict` only: nothing was in the way, but no date was booked or
-// moved.
+// SeriesDateOutcome `done`: the date was booked or rescheduled. `refused`: a rule was broken.
+// `free`, only in a `series-conflict`: the date had no conflict, but no date was
+// booked or rescheduled.
 //
 // Example: done
 type SeriesDateOutcome string
 
-// SeriesReschedule Which dates to move, and how; the rest stays.
+// SeriesReschedule Which dates to reschedule, and the members to change.
 type SeriesReschedule struct {
-	// AnyRoom Take any suitable room that is free.
+	// AnyRoom Assign any suitable free room.
 	//
 	// Example: true
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// FromAppointmentID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// FromAppointmentID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	FromAppointmentID *ID `json:"from_appointment_id,omitempty"`
 
-	// OnConflict What to do when a date is not free; by default `fail`.
+	// OnConflict What to do if a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesRescheduleOnConflict `json:"on_conflict,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// RoomID Another room; null for none.
+	// RoomID The new room; null for none.
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id,omitempty"`
 
-	// ShiftDays So many days later, or earlier when negative.
+	// ShiftDays Number of days later, or earlier if negative.
 	//
 	// Example: 1
 	ShiftDays *int32 `json:"shift_days,omitempty"`
 
-	// StartTimeOfDay Wall clock time, 00:00 to 23:59.
+	// StartTimeOfDay Wall-clock time, 00:00 to 23:59.
 	//
 	// Example: 08:00
 	StartTimeOfDay *TimeOfDay `json:"start_time_of_day,omitempty"`
 }
 
-// SeriesRescheduleOnConflict What to do when a date is not free; by default `fail`.
+// SeriesRescheduleOnConflict What to do if a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesRescheduleOnConflict string
 
-// Slot A time that could be booked with a doctor.
+// Slot A time at which a doctor can be booked.
 type Slot struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6198,9 +6101,8 @@ type Slot struct {
 
 // SlotList One page of free times.
 type SlotList struct {
-	// From A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6209,42 +6111,40 @@ type SlotList struct {
 	// Items The free times of this page, by start and doctor.
 	Items []Slot `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 
-	// To A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	To Instant `json:"to"`
 }
 
-// Specialization A doctor's field. Surrounding spaces are removed and the text is
-// normalised to NFC; control characters are refused.
+// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+// to NFC; control characters are rejected.
 //
 // Example: Dermatology
 type Specialization = string
 
-// Ticket A patient's place in a doctor's queue.
+// Ticket A patient's ticket in a doctor's queue.
 type Ticket struct {
-	// AppointmentID The visit; null for a walk-in.
+	// AppointmentID The appointment; null for a walk-in.
 	//
 	// Example: 1
 	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
 
-	// CalledAt When the patient was last called; null when not yet.
+	// CalledAt When the patient was last called; null if not called yet.
 	CalledAt nullable.Nullable[time.Time] `json:"called_at"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6255,203 +6155,196 @@ type Ticket struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff, absent for others.
+	// Note A note; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
-	// Number Of this doctor and day, from 1 without gaps.
+	// Number Consecutive from 1 for each doctor and day.
 	//
 	// Example: 1
 	Number int32 `json:"number"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Position Among those who wait, from 1; null when the patient does not wait.
+	// Position Position among waiting patients, from 1; null if the patient is not waiting.
 	//
 	// Example: 1
 	Position nullable.Nullable[int32] `json:"position"`
 
-	// Status Where a patient in a queue stands. `withdrawn`: the check-in was undone.
-	// `transferred`: another ticket goes on for this one.
+	// Status The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+	// replaced by another ticket.
 	//
 	//
 	// Example: waiting
 	Status TicketStatus `json:"status"`
 
-	// TransferredTo The ticket that goes on for this one.
+	// TransferredTo The ticket that replaced this one.
 	//
 	// Example: 1
 	TransferredTo nullable.Nullable[int64] `json:"transferred_to"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TicketStatus Where a patient in a queue stands. `withdrawn`: the check-in was undone.
-// `transferred`: another ticket goes on for this one.
+// TicketStatus The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+// replaced by another ticket.
 //
 // Example: waiting
 type TicketStatus string
 
-// TicketTransfer Where to.
+// TicketTransfer The doctor to transfer to.
 type TicketTransfer struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 }
 
-// TimeOfDay Wall clock time, 00:00 to 23:59.
+// TimeOfDay Wall-clock time, 00:00 to 23:59.
 //
 // Example: 08:00
 type TimeOfDay = string
 
-// TimeOff A time in which a doctor takes no new bookings.
+// TimeOff A period in which a doctor takes no new bookings.
 type TimeOff struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
+	// Note A note; visible to the doctor and to staff who can read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
+	// Reason The reason; visible to the doctor and to staff who can read every calendar, absent for others.
 	//
 	// Example: illness
 	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
+// TimeOffReason The reason; visible to the doctor and to staff who can read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
 
-// TimeOffCreate A time off: `start_time` and `end_time`, or `first_date` and `last_date`.
+// TimeOffCreate Time off: `start_time` and `end_time`, or `first_date` and `last_date`.
 type TimeOffCreate struct {
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime *Instant `json:"end_time,omitempty"`
 
-	// FirstDate First whole day of the clinic.
+	// FirstDate First whole day, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// LastDate Last whole day of the clinic, included.
+	// LastDate Last whole day, inclusive, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason The reason.
 	//
 	// Example: illness
 	Reason TimeOffCreateReason `json:"reason"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// TimeOffCreateReason Why.
+// TimeOffCreateReason The reason.
 //
 // Example: illness
 type TimeOffCreateReason string
 
-// TimeOffCreated A new time off, and what was booked in it.
+// TimeOffCreated New time off, and the appointments booked in that period.
 type TimeOffCreated struct {
-	// AffectedAppointments What was booked in it, by start; at most 1,000.
+	// AffectedAppointments Appointments booked in that period, by start; at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// TimeOff A time in which a doctor takes no new bookings.
+	// TimeOff A period in which a doctor takes no new bookings.
 	TimeOff TimeOff `json:"time_off"`
 }
 
@@ -6460,29 +6353,29 @@ type TimeOffList struct {
 	// Items The time off of this page, by end and id.
 	Items []TimeOff `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// TimeZone The clinic's time zone, a name of the IANA time zone database.
+// TimeZone The clinic's IANA time zone.
 //
 // Example: Europe/Zurich
 type TimeZone = string
 
-// Timetable A week that repeats from one day on, until the next timetable begins.
+// Timetable A weekly schedule that applies from a given day until the next timetable begins.
 type Timetable struct {
-	// Blocks When the doctor works; no two of one day overlap. Empty, the doctor does not work.
+	// Blocks When the doctor works; blocks of the same day do not overlap. If empty, the doctor does not work.
 	Blocks []WeekBlock `json:"blocks"`
 
-	// EffectiveFrom First day on which it holds.
+	// EffectiveFrom First day on which it applies.
 	//
 	// Example: 2027-03-01
 	EffectiveFrom openapi_types.Date `json:"effective_from"`
 }
 
-// Version What is running.
+// Version The running version.
 type Version struct {
-	// Commit Commit that it was built from; empty when unknown.
+	// Commit Commit that it was built from; empty if unknown.
 	//
 	// Example: 3f2a9c1
 	Commit string `json:"commit"`
@@ -6497,7 +6390,7 @@ type Version struct {
 	// Example: go1.26.8
 	GoVersion string `json:"go_version"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
@@ -6511,16 +6404,16 @@ type Version struct {
 // Violation One place where a request does not match the contract: `pointer` for
 // the body, `parameter` for everything else.
 type Violation struct {
-	// Code What is wrong, for programs. `unknown`: no such member or parameter.
-	// `repeated`: given more than once. `combination`: not together with, or
-	// not without, another parameter. `future`: lies after today.
-	// `expired`: a cursor whose place is gone; start from the first page.
+	// Code Machine-readable code of the violation. `unknown`: unknown member or parameter.
+	// `repeated`: given more than once. `combination`: not allowed with, or without,
+	// another parameter. `future`: a date after today. `expired`: a cursor whose position
+	// no longer exists; start from the first page.
 	//
 	//
 	// Example: minimum
 	Code ViolationCode `json:"code"`
 
-	// Detail What is wrong, for people. Never repeats the value that was sent.
+	// Detail Human-readable description of the violation. Never contains the rejected value.
 	//
 	// Example: must be at least 15
 	Detail string `json:"detail"`
@@ -6530,123 +6423,117 @@ type Violation struct {
 	// Example: date
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer Where in the body: a JSON Pointer (RFC 6901) as a URI fragment; `#` is the whole body.
+	// Pointer Location in the body: a JSON Pointer (RFC 6901) as a URI fragment; `#` is the whole body.
 	//
 	// Example: #/duration_minutes
 	Pointer *string `json:"pointer,omitempty"`
 }
 
-// ViolationCode What is wrong, for programs. `unknown`: no such member or parameter.
-// `repeated`: given more than once. `combination`: not together with, or
-// not without, another parameter. `future`: lies after today.
-// `expired`: a cursor whose place is gone; start from the first page.
+// ViolationCode Machine-readable code of the violation. `unknown`: unknown member or parameter.
+// `repeated`: given more than once. `combination`: not allowed with, or without,
+// another parameter. `future`: a date after today. `expired`: a cursor whose position
+// no longer exists; start from the first page.
 //
 // Example: minimum
 type ViolationCode string
 
-// WaitlistEntry A patient who would come if a time became free.
+// WaitlistEntry A patient waiting for a time to become free.
 type WaitlistEntry struct {
-	// AppointmentID What was booked; null when nothing.
+	// AppointmentID The booked appointment; null if none.
 	//
 	// Example: 1
 	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorIds These doctors; empty, see `specialization`.
+	// DoctorIds Only these doctors; if empty, `specialization` applies.
 	DoctorIds []ID `json:"doctor_ids"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// From A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	From Instant `json:"from"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// MissedOffers How many offers were declined or let pass.
+	// MissedOffers Number of offers that were declined or expired.
 	//
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff, absent for others.
+	// Note A note; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
-	// Offer The time that is held for the patient; null when there is none.
+	// Offer The time held for the patient; null if there is no offer.
 	Offer nullable.Nullable[struct {
-		// DoctorID Identifies a record; given by the server, never used again. At most
-		// 2^53 - 1, so that every JSON reader holds it exactly.
+		// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
 		//
 		//
 		// Example: 1
 		DoctorID ID `json:"doctor_id"`
 
-		// EndTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		EndTime Instant `json:"end_time"`
 
-		// ExpiresAt A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		ExpiresAt Instant `json:"expires_at"`
 
-		// StartTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		StartTime Instant `json:"start_time"`
 	}] `json:"offer"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Specialization Doctors of this field; null for any.
+	// Specialization Doctors of this specialization; null for any.
 	//
 	// Example: Dermatology
 	Specialization nullable.Nullable[string] `json:"specialization"`
 
-	// Status Where an entry stands. `expired`: its window has passed.
+	// Status The status of a waitlist entry. `expired`: its window has passed.
 	//
 	//
 	// Example: waiting
 	Status WaitlistStatus `json:"status"`
 
-	// To A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6657,62 +6544,59 @@ type WaitlistEntry struct {
 	// Example: 1
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// WaitlistEntryCreate A patient to put on the waitlist.
+// WaitlistEntryCreate A patient to add to the waitlist.
 type WaitlistEntryCreate struct {
-	// DoctorIds These doctors; empty, see `specialization`.
+	// DoctorIds Only these doctors; if empty, `specialization` applies.
 	DoctorIds []ID `json:"doctor_ids,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// From A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	From Instant `json:"from"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
 
-	// To A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	To Instant `json:"to"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -6724,65 +6608,64 @@ type WaitlistEntryList struct {
 	// Items The waitlist entries of this page, by id.
 	Items []WaitlistEntry `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// WaitlistStatus Where an entry stands. `expired`: its window has passed.
+// WaitlistStatus The status of a waitlist entry. `expired`: its window has passed.
 //
 // Example: waiting
 type WaitlistStatus string
 
-// WalkInCreate Who came, and for whom: `doctor_id` or `specialization`.
+// WalkInCreate The patient, and either `doctor_id` or `specialization`.
 type WalkInCreate struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
-// Webhook Where changes are sent to.
+// Webhook A webhook.
 type Webhook struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// Description What it is for; null when nothing was said.
+	// Description The purpose of the webhook; null if none was given.
 	//
 	// Example: Referrer portal
 	Description nullable.Nullable[string] `json:"description"`
 
-	// DisabledReason Why the server switched it off; null when it did not.
+	// DisabledReason Why the server disabled it; null if it did not.
 	//
 	// Example: the receiver answered 410
 	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
@@ -6792,67 +6675,65 @@ type Webhook struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
 }
 
-// WebhookCreate A webhook to be made.
+// WebhookCreate A webhook to create.
 type WebhookCreate struct {
-	// Description What it is for.
+	// Description The purpose of the webhook.
 	//
 	// Example: Referrer portal
 	Description *string `json:"description,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
 }
 
-// WebhookCreated A webhook with a secret that is new.
+// WebhookCreated A webhook with its new secret.
 type WebhookCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// Description What it is for; null when nothing was said.
+	// Description The purpose of the webhook; null if none was given.
 	//
 	// Example: Referrer portal
 	Description nullable.Nullable[string] `json:"description"`
 
-	// DisabledReason Why the server switched it off; null when it did not.
+	// DisabledReason Why the server disabled it; null if it did not.
 	//
 	// Example: the receiver answered 410
 	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
@@ -6862,30 +6743,29 @@ type WebhookCreated struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Secret The signing secret. Shown this once.
+	// Secret The signing secret. Shown only here.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6896,13 +6776,13 @@ type WebhookList struct {
 	// Items The webhooks of this page, by id.
 	Items []Webhook `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
 // WebhookUpdate Members to change.
 type WebhookUpdate struct {
-	// Description What it is for; null takes it away.
+	// Description The purpose of the webhook; null clears it.
 	//
 	// Example: Referrer portal
 	Description nullable.Nullable[string] `json:"description,omitempty"`
@@ -6912,91 +6792,91 @@ type WebhookUpdate struct {
 	// Example: true
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL *string `json:"url,omitempty"`
 }
 
-// WeekBlock A stretch of one day of every week, `start <= t < end`.
+// WeekBlock A weekly interval within one day, `start <= t < end`.
 type WeekBlock struct {
-	// End Wall clock time, 00:01 to 24:00, the next midnight.
+	// End Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
 	//
 	// Example: 12:00
 	End EndOfBlock `json:"end"`
 
-	// Start Wall clock time, 00:00 to 23:59.
+	// Start Wall-clock time, 00:00 to 23:59.
 	//
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 
-	// Weekday Day of the week by ISO 8601, 1 (Monday) to 7 (Sunday).
+	// Weekday ISO 8601 day of the week, 1 (Monday) to 7 (Sunday).
 	//
 	// Example: 1
 	Weekday int32 `json:"weekday"`
 }
 
-// WorkingHours When a doctor works, in the wall time of one zone.
+// WorkingHours A doctor's working hours, in the wall-clock time of one zone.
 type WorkingHours struct {
-	// Exceptions By date; at most one for a date.
+	// Exceptions By date, at most one per date.
 	Exceptions []DateHours `json:"exceptions"`
 
-	// TimeZone The zone whose wall clock the hours are in, a name of the IANA time zone
-	// database; by default the clinic's. Null in an answer when there are no hours.
+	// TimeZone The IANA time zone of the hours; by default the clinic's. Null in responses if
+	// there are no hours.
 	//
 	//
 	// Example: Europe/Zurich
 	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
 
-	// Timetables By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+	// Timetables By `effective_from`, which is unique. If empty, the doctor can be booked at any time.
 	Timetables []Timetable `json:"timetables"`
 }
 
-// WorkingHoursReplaced When a doctor works from now on, and what no longer fits.
+// WorkingHoursReplaced A doctor's new working hours, and the appointments that no longer fit.
 type WorkingHoursReplaced struct {
-	// AffectedAppointments What is booked ahead and lies outside of the new hours; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments outside the new hours; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// Exceptions By date; at most one for a date.
+	// Exceptions By date, at most one per date.
 	Exceptions []DateHours `json:"exceptions"`
 
-	// TimeZone The zone whose wall clock the hours are in, a name of the IANA time zone
-	// database; by default the clinic's. Null in an answer when there are no hours.
+	// TimeZone The IANA time zone of the hours; by default the clinic's. Null in responses if
+	// there are no hours.
 	//
 	//
 	// Example: Europe/Zurich
 	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
 
-	// Timetables By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+	// Timetables By `effective_from`, which is unique. If empty, the doctor can be booked at any time.
 	Timetables []Timetable `json:"timetables"`
 }
 
 // Actor defines model for Actor.
 type Actor = string
 
-// AppointmentID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// AppointmentID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type AppointmentID = ID
 
-// AppointmentTypeID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// AppointmentTypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type AppointmentTypeID = ID
 
-// CalendarFeedID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// CalendarFeedID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type CalendarFeedID = ID
 
-// ClosureID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// ClosureID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type ClosureID = ID
@@ -7004,14 +6884,14 @@ type ClosureID = ID
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// DeliveryID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// DeliveryID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type DeliveryID = ID
 
-// DoctorID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type DoctorID = ID
@@ -7038,8 +6918,8 @@ type FhirResourceID = FhirID
 // Example: 1
 type FhirSlotID = FhirID
 
-// HoldID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// HoldID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type HoldID = ID
@@ -7056,8 +6936,8 @@ type IfNoneMatch = string
 // Include defines model for Include.
 type Include = []string
 
-// KeyID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// KeyID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type KeyID = ID
@@ -7065,44 +6945,44 @@ type KeyID = ID
 // Limit defines model for Limit.
 type Limit = int32
 
-// PatientID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type PatientID = ID
 
-// PlanID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// PlanID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type PlanID = ID
 
-// RoomID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type RoomID = ID
 
-// SeriesID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// SeriesID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type SeriesID = ID
 
-// TicketID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// TicketID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type TicketID = ID
 
-// WaitlistID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// WaitlistID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type WaitlistID = ID
 
-// WebhookID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// WebhookID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type WebhookID = ID
@@ -7208,80 +7088,75 @@ type WebhookMissing = Problem
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateAPIKeyParams defines parameters for CreateAPIKey.
 type CreateAPIKeyParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeAPIKeyParams defines parameters for RevokeAPIKey.
 type RevokeAPIKeyParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateSeriesParams defines parameters for CreateSeries.
 type CreateSeriesParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CancelSeriesParams defines parameters for CancelSeries.
 type CancelSeriesParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // RescheduleSeriesParams defines parameters for RescheduleSeries.
 type RescheduleSeriesParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
@@ -7290,35 +7165,34 @@ type ListAppointmentTypesParams struct {
 	// IsActive Only types that can (`true`) or cannot (`false`) be booked.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateAppointmentTypeParams defines parameters for CreateAppointmentType.
 type CreateAppointmentTypeParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
 type DeleteAppointmentTypeParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
 type UpdateAppointmentTypeParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7339,13 +7213,13 @@ type ListAppointmentsParams struct {
 	// PatientID Only appointments of this patient.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
-	// Include Records to answer with beside each appointment; several are separated by commas.
+	// Include Related records to include with each appointment, separated by commas.
 	Include Include `form:"include,omitempty" json:"include,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -7354,21 +7228,20 @@ type ListAppointmentsParamsInclude string
 
 // BookAppointmentParams defines parameters for BookAppointment.
 type BookAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // GetAppointmentParams defines parameters for GetAppointment.
 type GetAppointmentParams struct {
-	// Include Records to answer with beside each appointment; several are separated by commas.
+	// Include Related records to include with each appointment, separated by commas.
 	Include Include `form:"include,omitempty" json:"include,omitempty"`
 }
 
@@ -7377,184 +7250,175 @@ type GetAppointmentParamsInclude string
 
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CheckInAppointmentParams defines parameters for CheckInAppointment.
 type CheckInAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CompleteAppointmentParams defines parameters for CompleteAppointment.
 type CompleteAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // ConfirmAppointmentParams defines parameters for ConfirmAppointment.
 type ConfirmAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // LeaveAppointmentParams defines parameters for LeaveAppointment.
 type LeaveAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // NoShowAppointmentParams defines parameters for NoShowAppointment.
 type NoShowAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // RescheduleAppointmentParams defines parameters for RescheduleAppointment.
 type RescheduleAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // StartAppointmentParams defines parameters for StartAppointment.
 type StartAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // UndoAppointmentParams defines parameters for UndoAppointment.
 type UndoAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // ListAuditEntriesParams defines parameters for ListAuditEntries.
 type ListAuditEntriesParams struct {
-	// PatientID Only what concerns this patient.
+	// PatientID Only entries about this patient.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
-	// Subject Only what this caller did.
+	// Subject Only entries by this caller.
 	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
 
-	// Operation Only this operation, by its operationId.
+	// Operation Only this operation (its operationId).
 	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
 
 	// From Not before this instant.
@@ -7563,43 +7427,43 @@ type ListAuditEntriesParams struct {
 	// To Before this instant.
 	To *Instant `form:"to,omitempty" json:"to,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListAvailabilityParams defines parameters for ListAvailability.
 type ListAvailabilityParams struct {
-	// DoctorID These doctors only; several are separated by commas.
+	// DoctorID Only these doctors; separate several with commas.
 	DoctorID []ID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
 
-	// Specialization Doctors of this specialization only. Case and accents do not matter.
+	// Specialization Only doctors of this specialization. Case and accents are ignored.
 	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
 
-	// TypeID For an appointment of this type: its duration, buffers, doctors and rooms count.
+	// TypeID Free times for an appointment of this type, by its duration, buffers, doctors and rooms.
 	TypeID *ID `form:"type_id,omitempty" json:"type_id,omitempty"`
 
 	// From Earliest start. A `+` in the offset must be sent as `%2B`.
 	From Instant `form:"from" json:"from"`
 
-	// To Starts before this instant; later than `from`.
+	// To Starts must be before this instant, which must be later than `from`.
 	To Instant `form:"to" json:"to"`
 
-	// DurationMinutes For so long; by default as long as the type says. Required without `type_id`.
+	// DurationMinutes Duration; by default the type's. Required without `type_id`.
 	DurationMinutes *DurationMinutes `form:"duration_minutes,omitempty" json:"duration_minutes,omitempty"`
 
-	// StepMinutes The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+	// StepMinutes The grid: start times are multiples of this many minutes on the clinic's wall clock.
 	StepMinutes *ListAvailabilityParamsStepMinutes `form:"step_minutes,omitempty" json:"step_minutes,omitempty"`
 
-	// PatientID Leave out times in which this patient has another appointment.
+	// PatientID Omit times at which this patient has another appointment.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -7608,28 +7472,28 @@ type ListAvailabilityParamsStepMinutes int32
 
 // ListNextAvailableParams defines parameters for ListNextAvailable.
 type ListNextAvailableParams struct {
-	// DoctorID These doctors only; several are separated by commas.
+	// DoctorID Only these doctors; separate several with commas.
 	DoctorID []ID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
 
-	// Specialization Doctors of this specialization only. Case and accents do not matter.
+	// Specialization Only doctors of this specialization. Case and accents are ignored.
 	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
 
-	// TypeID For an appointment of this type: its duration, buffers, doctors and rooms count.
+	// TypeID Free times for an appointment of this type, by its duration, buffers, doctors and rooms.
 	TypeID *ID `form:"type_id,omitempty" json:"type_id,omitempty"`
 
 	// From Earliest start; by default now.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
 
-	// Per One answer for each doctor or for each specialization.
+	// Per One result for each doctor or for each specialization.
 	Per *ListNextAvailableParamsPer `form:"per,omitempty" json:"per,omitempty"`
 
-	// DurationMinutes For so long; by default as long as the type says. Required without `type_id`.
+	// DurationMinutes Duration; by default the type's. Required without `type_id`.
 	DurationMinutes *DurationMinutes `form:"duration_minutes,omitempty" json:"duration_minutes,omitempty"`
 
-	// StepMinutes The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+	// StepMinutes The grid: start times are multiples of this many minutes on the clinic's wall clock.
 	StepMinutes *ListNextAvailableParamsStepMinutes `form:"step_minutes,omitempty" json:"step_minutes,omitempty"`
 
-	// PatientID Leave out times in which this patient has another appointment.
+	// PatientID Omit times at which this patient has another appointment.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 }
 
@@ -7641,50 +7505,48 @@ type ListNextAvailableParamsStepMinutes int32
 
 // ListCalendarFeedsParams defines parameters for ListCalendarFeeds.
 type ListCalendarFeedsParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
 type CreateCalendarFeedParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeCalendarFeedParams defines parameters for RevokeCalendarFeed.
 type RevokeCalendarFeedParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetCalendarParams defines parameters for GetCalendar.
 type GetCalendarParams struct {
-	// IfNoneMatch Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+	// IfNoneMatch Return 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
 	// several entity tags, or `*` for any.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ListChangesParams defines parameters for ListChanges.
 type ListChangesParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
-	// Include `record`: with the records themselves.
+	// Include `record`: include the records themselves.
 	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
 }
 
@@ -7693,110 +7555,107 @@ type ListChangesParamsInclude string
 
 // ListClosuresParams defines parameters for ListClosures.
 type ListClosuresParams struct {
-	// From Leave out what ended before this instant; by default now.
+	// From Omit entries that ended before this instant; by default now.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateClosureParams defines parameters for CreateClosure.
 type CreateClosureParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteClosureParams defines parameters for DeleteClosure.
 type DeleteClosureParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDoctorsParams defines parameters for ListDoctors.
 type ListDoctorsParams struct {
-	// Name Beginning of the full name or of any word in it. Case and accents do not matter.
+	// Name Prefix of the full name or of any word in it. Case and accents are ignored.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Specialization The whole specialization. Case and accents do not matter.
+	// Specialization The complete specialization. Case and accents are ignored.
 	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
 
-	// IsActive Only doctors who can (`true`) or cannot (`false`) be booked.
+	// IsActive Only doctors who take (`true`) or do not take (`false`) new bookings.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateDoctorParams defines parameters for CreateDoctor.
 type CreateDoctorParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDoctorParams defines parameters for DeleteDoctor.
 type DeleteDoctorParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListTimeOffParams defines parameters for ListTimeOff.
 type ListTimeOffParams struct {
-	// From Leave out what ended before this instant; by default now.
+	// From Omit entries that ended before this instant; by default now.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTimeOffParams defines parameters for CreateTimeOff.
 type CreateTimeOffParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteTimeOffParams defines parameters for DeleteTimeOff.
 type DeleteTimeOffParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ReplaceWorkingHoursParams defines parameters for ReplaceWorkingHours.
 type ReplaceWorkingHoursParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7805,95 +7664,94 @@ type SearchFhirAppointmentsParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	// Patient The patient, as an id, `Patient/1` or a URL on this server.
 	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	// Practitioner The practitioner, as an id, `Practitioner/1` or a URL on this server.
 	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	// Actor The patient or practitioner, as `Patient/1`, `Practitioner/1` or a URL on this server.
 	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Date When it starts, with a prefix; twice for a window.
+	// Date Start, with an optional prefix; give it twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
 
-	// Status Statuses of FHIR, separated by commas.
+	// Status FHIR statuses, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
-	// Practitioner Doctors, separated by commas; without it, all.
+	// Practitioner Doctors, separated by commas; by default all.
 	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Specialty The whole specialization of the doctor.
+	// Specialty The doctor's complete specialization.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
 
-	// ServiceType An appointment type: its length, buffers, rooms and doctors count.
+	// ServiceType An appointment type, whose duration, buffers, rooms and doctors apply.
 	ServiceType *string `form:"service-type,omitempty" json:"service-type,omitempty"`
 
-	// Duration Minutes, of this facade; 30 unless given or the type says.
+	// Duration Duration in minutes, a parameter of this facade; by default the type's, or 30.
 	Duration *int32 `form:"duration,omitempty" json:"duration,omitempty"`
 
-	// Start When it begins, with a prefix; twice for a window.
+	// Start Start, with an optional prefix; give it twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
@@ -7902,51 +7760,51 @@ type SearchFhirPatientsParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
+	// Identifier A medical record number, or `system|value` for an identifier issued elsewhere.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
 
-	// Name The beginning of the first or last name, or of both.
+	// Name Prefix of the first or last name, or of both.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Family The beginning of the last name.
+	// Family Prefix of the last name.
 	Family *string `form:"family,omitempty" json:"family,omitempty"`
 
-	// Given The beginning of the first name.
+	// Given Prefix of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	// Birthdate Day, month or year of birth, with an optional prefix; give it twice for a range.
 	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
-	// Email The whole e-mail address.
+	// Email The complete e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Phone The last digits of the phone number, or the whole number.
+	// Phone The last digits of the phone number, or the complete number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
@@ -7955,36 +7813,36 @@ type SearchFhirPractitionersParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Name The beginning of a word of the name.
+	// Name Prefix of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
@@ -7993,76 +7851,76 @@ type SearchFhirSchedulesParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Actor Whose schedule it is.
+	// Actor The practitioner whose schedule it is.
 	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Specialty The whole specialization of the doctor.
+	// Specialty The doctor's complete specialization.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
 
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
-	// Schedule Schedules, separated by commas; without it, all.
+	// Schedule Schedules, separated by commas; by default all.
 	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
-	// Specialty The whole specialization of the doctor.
+	// Specialty The doctor's complete specialization.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
 
-	// ServiceType An appointment type: its length, buffers, rooms and doctors count.
+	// ServiceType An appointment type, whose duration, buffers, rooms and doctors apply.
 	ServiceType *string `form:"service-type,omitempty" json:"service-type,omitempty"`
 
-	// Duration Minutes, of this facade; 30 unless given or the type says.
+	// Duration Duration in minutes, a parameter of this facade; by default the type's, or 30.
 	Duration *int32 `form:"duration,omitempty" json:"duration,omitempty"`
 
-	// Start When it begins, with a prefix; twice for a window.
+	// Start Start, with an optional prefix; give it twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// Status Only free slots are ever found.
+	// Status `free`; other slots are never returned.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
@@ -8071,333 +7929,320 @@ type SearchFhirSlotsParamsStatus string
 
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteHoldParams defines parameters for DeleteHold.
 type DeleteHoldParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListPatientsParams defines parameters for ListPatients.
 type ListPatientsParams struct {
-	// Q What a reception types into one box, told apart by the server: parts of the
-	// name as in `name`, with or without a comma; a birth date (`1980-12-03`,
-	// `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
-	// digits of the phone number; the beginning of the e-mail address, with its `@`;
-	// the medical record number or id, or their beginning. Given together
-	// (`Berg 03.12.1980`), a patient must match all of them.
+	// Q Free text as typed into a single search box, which the server interprets: parts
+	// of the name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+	// `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last digits of
+	// the phone number; a prefix of the e-mail address that includes the `@`; the
+	// medical record number or id, or a prefix of it. A patient must match every part
+	// given (`Berg 03.12.1980`).
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// Name Beginnings of words of the name, in any order, with or without a comma
-	// (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
-	// Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
-	// `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
+	// Name Prefixes of words of the name, in any order, with or without a comma (`an mu`
+	// finds Ann Muster and Müller Anna; `Marquez` finds María José García Márquez).
+	// Case, accents, apostrophes, hyphens and dots are ignored; `ü`, `u` and `ue` are
+	// equal, and so are similar letters (`ø`, `o`, `oe`).
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Email The whole e-mail address; case, surrounding spaces and punycode do not matter.
+	// Email The complete e-mail address; case, surrounding spaces and punycode are ignored.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Phone The last digits of the phone number, at least three, or the whole number
-	// as it is dialled at home or from abroad: `0171 555 0123` and
-	// `+49 171 5550123` find each other. With an extension, patients with the
-	// same one or with none.
+	// Phone At least the last three digits of the phone number, or the complete number in
+	// national or international form: `0171 555 0123` and `+49 171 5550123` match each
+	// other. A search with an extension finds patients with the same extension or
+	// none.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
 	// BirthDate The date of birth.
 	BirthDate *openapi_types.Date `form:"birth_date,omitempty" json:"birth_date,omitempty"`
 
-	// Mrn The whole medical record number; spaces and hyphens do not matter. One whose
-	// check digit is wrong is refused.
+	// Mrn The complete medical record number; spaces and hyphens are ignored. A number
+	// with a wrong check digit is rejected.
 	Mrn *string `form:"mrn,omitempty" json:"mrn,omitempty"`
 
-	// IdentifierSystem With `identifier`: whose number it is.
+	// IdentifierSystem With `identifier`: the system that issued it.
 	IdentifierSystem *string `form:"identifier_system,omitempty" json:"identifier_system,omitempty"`
 
-	// Identifier With `identifier_system`: the whole number.
+	// Identifier With `identifier_system`: the complete identifier.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreatePatientParams defines parameters for CreatePatient.
 type CreatePatientParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdatePatientParams defines parameters for UpdatePatient.
 type UpdatePatientParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ErasePatientParams defines parameters for ErasePatient.
 type ErasePatientParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // MergePatientsParams defines parameters for MergePatients.
 type MergePatientsParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // PreviewMergeParams defines parameters for PreviewMerge.
 type PreviewMergeParams struct {
-	// DuplicateID The patient whose record would become part of this one.
+	// DuplicateID The duplicate, which would be merged into this patient.
 	DuplicateID ID `form:"duplicate_id" json:"duplicate_id"`
 }
 
 // CreatePlanParams defines parameters for CreatePlan.
 type CreatePlanParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ApplyPlanParams defines parameters for ApplyPlan.
 type ApplyPlanParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // GetQueueParams defines parameters for GetQueue.
 type GetQueueParams struct {
-	// DoctorID Whose queue.
+	// DoctorID The doctor whose queue to list.
 	DoctorID ID `form:"doctor_id" json:"doctor_id"`
 
-	// Date The clinic's day; by default today.
+	// Date A day in the clinic's time zone; by default today.
 	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// Status Only tickets in this status.
 	Status *TicketStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CallNextParams defines parameters for CallNext.
 type CallNextParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRoomsParams defines parameters for ListRooms.
 type ListRoomsParams struct {
-	// IsActive Only rooms that can (`true`) or cannot (`false`) be booked.
+	// IsActive Only rooms that take (`true`) or do not take (`false`) new bookings.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateRoomParams defines parameters for CreateRoom.
 type CreateRoomParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteRoomParams defines parameters for DeleteRoom.
 type DeleteRoomParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateRoomParams defines parameters for UpdateRoom.
 type UpdateRoomParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // StreamChangesParams defines parameters for StreamChanges.
 type StreamChangesParams struct {
-	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
-	// LastEventID The `id` of the last event that was received.
+	// LastEventID The `id` of the last event received.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CompleteTicketParams defines parameters for CompleteTicket.
 type CompleteTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // LeaveTicketParams defines parameters for LeaveTicket.
 type LeaveTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // StartTicketParams defines parameters for StartTicket.
 type StartTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // TransferTicketParams defines parameters for TransferTicket.
 type TransferTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8409,142 +8254,134 @@ type ListWaitlistParams struct {
 	// Status Only entries in this status.
 	Status *WaitlistStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateWaitlistEntryParams defines parameters for CreateWaitlistEntry.
 type CreateWaitlistEntryParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // WithdrawWaitlistEntryParams defines parameters for WithdrawWaitlistEntry.
 type WithdrawWaitlistEntryParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // AcceptOfferParams defines parameters for AcceptOffer.
 type AcceptOfferParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // DeclineOfferParams defines parameters for DeclineOffer.
 type DeclineOfferParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreateWalkInParams defines parameters for CreateWalkIn.
 type CreateWalkInParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteWebhookParams defines parameters for DeleteWebhook.
 type DeleteWebhookParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateWebhookParams defines parameters for UpdateWebhook.
 type UpdateWebhookParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
 type ListWebhookDeliveriesParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Status Only these.
+	// Status Only messages in this status.
 	Status *DeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // RedeliverWebhookParams defines parameters for RedeliverWebhook.
 type RedeliverWebhookParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -9340,25 +9177,25 @@ type ServerInterface interface {
 	// ListAPIKeys List API keys
 	// (GET /api-keys)
 	ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error
-	// CreateAPIKey Make an API key
+	// CreateAPIKey Create an API key
 	// (POST /api-keys)
 	CreateAPIKey(ctx echo.Context, params CreateAPIKeyParams) error
-	// GetAPIKey Read an API key's record
+	// GetAPIKey Get an API key
 	// (GET /api-keys/{id})
 	GetAPIKey(ctx echo.Context, id KeyID) error
 	// RevokeAPIKey Revoke an API key
 	// (POST /api-keys/{id}/revoke)
 	RevokeAPIKey(ctx echo.Context, id KeyID, params RevokeAPIKeyParams) error
-	// CreateSeries Book a recurring appointment
+	// CreateSeries Book a series
 	// (POST /appointment-series)
 	CreateSeries(ctx echo.Context, params CreateSeriesParams) error
-	// GetSeries Read a series
+	// GetSeries Get a series
 	// (GET /appointment-series/{id})
 	GetSeries(ctx echo.Context, id SeriesID) error
-	// CancelSeries Cancel a series, or the rest of it
+	// CancelSeries Cancel a series
 	// (POST /appointment-series/{id}/cancel)
 	CancelSeries(ctx echo.Context, id SeriesID, params CancelSeriesParams) error
-	// RescheduleSeries Move a series, or the rest of it
+	// RescheduleSeries Reschedule a series
 	// (POST /appointment-series/{id}/reschedule)
 	RescheduleSeries(ctx echo.Context, id SeriesID, params RescheduleSeriesParams) error
 	// ListAppointmentTypes List appointment types
@@ -9370,91 +9207,91 @@ type ServerInterface interface {
 	// DeleteAppointmentType Delete an appointment type without appointments
 	// (DELETE /appointment-types/{id})
 	DeleteAppointmentType(ctx echo.Context, id AppointmentTypeID, params DeleteAppointmentTypeParams) error
-	// GetAppointmentType Read an appointment type
+	// GetAppointmentType Get an appointment type
 	// (GET /appointment-types/{id})
 	GetAppointmentType(ctx echo.Context, id AppointmentTypeID) error
-	// UpdateAppointmentType Change an appointment type
+	// UpdateAppointmentType Update an appointment type
 	// (PATCH /appointment-types/{id})
 	UpdateAppointmentType(ctx echo.Context, id AppointmentTypeID, params UpdateAppointmentTypeParams) error
-	// ListAppointments List a day, an interval or a patient's appointments
+	// ListAppointments List appointments
 	// (GET /appointments)
 	ListAppointments(ctx echo.Context, params ListAppointmentsParams) error
 	// BookAppointment Book an appointment
 	// (POST /appointments)
 	BookAppointment(ctx echo.Context, params BookAppointmentParams) error
-	// GetAppointment Read an appointment
+	// GetAppointment Get an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx echo.Context, id AppointmentID, params GetAppointmentParams) error
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx echo.Context, id AppointmentID, params CancelAppointmentParams) error
-	// CheckInAppointment Check a patient in
+	// CheckInAppointment Check in a patient
 	// (POST /appointments/{id}/check-in)
 	CheckInAppointment(ctx echo.Context, id AppointmentID, params CheckInAppointmentParams) error
-	// CompleteAppointment Complete the visit
+	// CompleteAppointment Complete an appointment
 	// (POST /appointments/{id}/complete)
 	CompleteAppointment(ctx echo.Context, id AppointmentID, params CompleteAppointmentParams) error
 	// ConfirmAppointment Confirm an appointment
 	// (POST /appointments/{id}/confirm)
 	ConfirmAppointment(ctx echo.Context, id AppointmentID, params ConfirmAppointmentParams) error
-	// GetAppointmentHistory Read what happened to an appointment
+	// GetAppointmentHistory Get an appointment's history
 	// (GET /appointments/{id}/history)
 	GetAppointmentHistory(ctx echo.Context, id AppointmentID) error
-	// LeaveAppointment Note that a patient left
+	// LeaveAppointment Mark as left without being seen
 	// (POST /appointments/{id}/leave)
 	LeaveAppointment(ctx echo.Context, id AppointmentID, params LeaveAppointmentParams) error
-	// NoShowAppointment Note a no-show
+	// NoShowAppointment Mark as no-show
 	// (POST /appointments/{id}/no-show)
 	NoShowAppointment(ctx echo.Context, id AppointmentID, params NoShowAppointmentParams) error
-	// RescheduleAppointment Move an appointment
+	// RescheduleAppointment Reschedule an appointment
 	// (POST /appointments/{id}/reschedule)
 	RescheduleAppointment(ctx echo.Context, id AppointmentID, params RescheduleAppointmentParams) error
-	// StartAppointment Start the visit
+	// StartAppointment Start an appointment
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
 	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
-	// ListAuditEntries Read the audit trail
+	// ListAuditEntries List audit entries
 	// (GET /audit)
 	ListAuditEntries(ctx echo.Context, params ListAuditEntriesParams) error
 	// ListAvailability Find free times
 	// (GET /availability)
 	ListAvailability(ctx echo.Context, params ListAvailabilityParams) error
-	// ListNextAvailable Find the first free time of each doctor
+	// ListNextAvailable Find each doctor's first free time
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
 	// ListCalendarFeeds List calendar feeds
 	// (GET /calendar-feeds)
 	ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error
-	// CreateCalendarFeed Make a calendar feed
+	// CreateCalendarFeed Create a calendar feed
 	// (POST /calendar-feeds)
 	CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error
-	// GetCalendarFeed Read a calendar feed's record
+	// GetCalendarFeed Get a calendar feed
 	// (GET /calendar-feeds/{id})
 	GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error
 	// RevokeCalendarFeed Revoke a calendar feed
 	// (POST /calendar-feeds/{id}/revoke)
 	RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error
-	// GetCalendar A calendar, for calendar programs
+	// GetCalendar Get a feed's calendar
 	// (GET /calendars/{token})
 	GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error
-	// ListChanges Follow what changes
+	// ListChanges List changes
 	// (GET /changes)
 	ListChanges(ctx echo.Context, params ListChangesParams) error
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
-	// CreateClosure Close the clinic for a time
+	// CreateClosure Add a closure
 	// (POST /closures)
 	CreateClosure(ctx echo.Context, params CreateClosureParams) error
-	// DeleteClosure Open the clinic again
+	// DeleteClosure Delete a closure
 	// (DELETE /closures/{id})
 	DeleteClosure(ctx echo.Context, id ClosureID, params DeleteClosureParams) error
-	// GetClosure Read a closure
+	// GetClosure Get a closure
 	// (GET /closures/{id})
 	GetClosure(ctx echo.Context, id ClosureID) error
-	// GetDocs The interactive documentation
+	// GetDocs Open the interactive documentation
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
 	// ListDoctors Find doctors
@@ -9466,88 +9303,88 @@ type ServerInterface interface {
 	// DeleteDoctor Delete a doctor without appointments
 	// (DELETE /doctors/{id})
 	DeleteDoctor(ctx echo.Context, id DoctorID, params DeleteDoctorParams) error
-	// GetDoctor Read a doctor
+	// GetDoctor Get a doctor
 	// (GET /doctors/{id})
 	GetDoctor(ctx echo.Context, id DoctorID) error
-	// UpdateDoctor Change a doctor
+	// UpdateDoctor Update a doctor
 	// (PATCH /doctors/{id})
 	UpdateDoctor(ctx echo.Context, id DoctorID, params UpdateDoctorParams) error
 	// ListTimeOff List a doctor's time off
 	// (GET /doctors/{id}/time-off)
 	ListTimeOff(ctx echo.Context, id DoctorID, params ListTimeOffParams) error
-	// CreateTimeOff Note a doctor's time off
+	// CreateTimeOff Add time off
 	// (POST /doctors/{id}/time-off)
 	CreateTimeOff(ctx echo.Context, id DoctorID, params CreateTimeOffParams) error
-	// DeleteTimeOff Take a time off back
+	// DeleteTimeOff Delete time off
 	// (DELETE /doctors/{id}/time-off/{time_off_id})
 	DeleteTimeOff(ctx echo.Context, id DoctorID, timeOffID ID, params DeleteTimeOffParams) error
-	// GetTimeOff Read one time off
+	// GetTimeOff Get time off
 	// (GET /doctors/{id}/time-off/{time_off_id})
 	GetTimeOff(ctx echo.Context, id DoctorID, timeOffID ID) error
-	// GetWorkingHours Read a doctor's working hours
+	// GetWorkingHours Get a doctor's working hours
 	// (GET /doctors/{id}/working-hours)
 	GetWorkingHours(ctx echo.Context, id DoctorID) error
-	// ReplaceWorkingHours Set a doctor's working hours
+	// ReplaceWorkingHours Replace a doctor's working hours
 	// (PUT /doctors/{id}/working-hours)
 	ReplaceWorkingHours(ctx echo.Context, id DoctorID, params ReplaceWorkingHoursParams) error
-	// SearchFhirAppointments Find appointments, as FHIR
+	// SearchFhirAppointments Search Appointment resources
 	// (GET /fhir/Appointment)
 	SearchFhirAppointments(ctx echo.Context, params SearchFhirAppointmentsParams) error
-	// BookFhirAppointment Book an appointment, as FHIR
+	// BookFhirAppointment Book an appointment ($book)
 	// (POST /fhir/Appointment/$book)
 	BookFhirAppointment(ctx echo.Context, params BookFhirAppointmentParams) error
-	// FindFhirAppointments Find times, as proposed appointments
+	// FindFhirAppointments Find appointments ($find)
 	// (GET /fhir/Appointment/$find)
 	FindFhirAppointments(ctx echo.Context, params FindFhirAppointmentsParams) error
-	// ReadFhirAppointment An appointment, as FHIR
+	// ReadFhirAppointment Read an Appointment resource
 	// (GET /fhir/Appointment/{id})
 	ReadFhirAppointment(ctx echo.Context, id FhirResourceID, params ReadFhirAppointmentParams) error
-	// SearchFhirPatients Find patients, as FHIR
+	// SearchFhirPatients Search Patient resources
 	// (GET /fhir/Patient)
 	SearchFhirPatients(ctx echo.Context, params SearchFhirPatientsParams) error
-	// ReadFhirPatient A patient, as FHIR
+	// ReadFhirPatient Read a Patient resource
 	// (GET /fhir/Patient/{id})
 	ReadFhirPatient(ctx echo.Context, id FhirResourceID, params ReadFhirPatientParams) error
-	// SearchFhirPractitioners Find practitioners, as FHIR
+	// SearchFhirPractitioners Search Practitioner resources
 	// (GET /fhir/Practitioner)
 	SearchFhirPractitioners(ctx echo.Context, params SearchFhirPractitionersParams) error
-	// ReadFhirPractitioner A practitioner, as FHIR
+	// ReadFhirPractitioner Read a Practitioner resource
 	// (GET /fhir/Practitioner/{id})
 	ReadFhirPractitioner(ctx echo.Context, id FhirResourceID, params ReadFhirPractitionerParams) error
-	// SearchFhirSchedules Find schedules, as FHIR
+	// SearchFhirSchedules Search Schedule resources
 	// (GET /fhir/Schedule)
 	SearchFhirSchedules(ctx echo.Context, params SearchFhirSchedulesParams) error
-	// ReadFhirSchedule A schedule, as FHIR
+	// ReadFhirSchedule Read a Schedule resource
 	// (GET /fhir/Schedule/{id})
 	ReadFhirSchedule(ctx echo.Context, id FhirResourceID, params ReadFhirScheduleParams) error
-	// SearchFhirSlots Find free times, as FHIR
+	// SearchFhirSlots Search Slot resources
 	// (GET /fhir/Slot)
 	SearchFhirSlots(ctx echo.Context, params SearchFhirSlotsParams) error
-	// ReadFhirSlot A slot, as FHIR
+	// ReadFhirSlot Read a Slot resource
 	// (GET /fhir/Slot/{id})
 	ReadFhirSlot(ctx echo.Context, id FhirSlotID, params ReadFhirSlotParams) error
-	// GetFhirCapabilities What the FHIR facade can do
+	// GetFhirCapabilities Get the FHIR capability statement
 	// (GET /fhir/metadata)
 	GetFhirCapabilities(ctx echo.Context, params GetFhirCapabilitiesParams) error
-	// GetHealth Is the process alive
+	// GetHealth Check liveness
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
-	// CreateHold Hold a time
+	// CreateHold Create a hold
 	// (POST /holds)
 	CreateHold(ctx echo.Context, params CreateHoldParams) error
-	// DeleteHold Give a held time back
+	// DeleteHold Release a hold
 	// (DELETE /holds/{id})
 	DeleteHold(ctx echo.Context, id HoldID, params DeleteHoldParams) error
-	// GetHold Read a hold
+	// GetHold Get a hold
 	// (GET /holds/{id})
 	GetHold(ctx echo.Context, id HoldID) error
-	// GetCaller Who am I
+	// GetCaller Get the current caller
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
-	// GetContractAsJSON This document as JSON
+	// GetContractAsJSON Get this contract as JSON
 	// (GET /openapi.json)
 	GetContractAsJSON(ctx echo.Context) error
-	// GetContract This document
+	// GetContract Get this contract
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
 	// ListPatients Find patients
@@ -9559,46 +9396,46 @@ type ServerInterface interface {
 	// DeletePatient Delete a patient without appointments
 	// (DELETE /patients/{id})
 	DeletePatient(ctx echo.Context, id PatientID, params DeletePatientParams) error
-	// GetPatient Read a patient
+	// GetPatient Get a patient
 	// (GET /patients/{id})
 	GetPatient(ctx echo.Context, id PatientID) error
-	// UpdatePatient Change a patient
+	// UpdatePatient Update a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx echo.Context, id PatientID, params UpdatePatientParams) error
 	// ErasePatient Erase a patient
 	// (POST /patients/{id}/erase)
 	ErasePatient(ctx echo.Context, id PatientID, params ErasePatientParams) error
-	// ExportPatient Export everything on a patient
+	// ExportPatient Export a patient's data
 	// (GET /patients/{id}/export)
 	ExportPatient(ctx echo.Context, id PatientID) error
 	// MergePatients Merge a duplicate into this patient
 	// (POST /patients/{id}/merge)
 	MergePatients(ctx echo.Context, id PatientID, params MergePatientsParams) error
-	// PreviewMerge What merging a duplicate would do
+	// PreviewMerge Preview a merge
 	// (GET /patients/{id}/merge-preview)
 	PreviewMerge(ctx echo.Context, id PatientID, params PreviewMergeParams) error
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
 	CreatePlan(ctx echo.Context, params CreatePlanParams) error
-	// GetPlan Read a plan
+	// GetPlan Get a plan
 	// (GET /plans/{id})
 	GetPlan(ctx echo.Context, id PlanID) error
-	// ApplyPlan Carry a plan out
+	// ApplyPlan Apply a plan
 	// (POST /plans/{id}/apply)
 	ApplyPlan(ctx echo.Context, id PlanID, params ApplyPlanParams) error
-	// ListProblemTypes Every problem type
+	// ListProblemTypes List problem types
 	// (GET /problems)
 	ListProblemTypes(ctx echo.Context) error
-	// GetProblemType One problem type
+	// GetProblemType Get a problem type
 	// (GET /problems/{slug})
 	GetProblemType(ctx echo.Context, slug ProblemSlug) error
-	// GetQueue Read a doctor's queue
+	// GetQueue Get a doctor's queue
 	// (GET /queue)
 	GetQueue(ctx echo.Context, params GetQueueParams) error
 	// CallNext Call the next patient
 	// (POST /queue/call-next)
 	CallNext(ctx echo.Context, params CallNextParams) error
-	// GetReadiness Can the process serve
+	// GetReadiness Check readiness
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
 	// ListRooms List rooms
@@ -9610,79 +9447,79 @@ type ServerInterface interface {
 	// DeleteRoom Delete a room without appointments
 	// (DELETE /rooms/{id})
 	DeleteRoom(ctx echo.Context, id RoomID, params DeleteRoomParams) error
-	// GetRoom Read a room
+	// GetRoom Get a room
 	// (GET /rooms/{id})
 	GetRoom(ctx echo.Context, id RoomID) error
-	// UpdateRoom Change a room
+	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
-	// StreamChanges Watch what changes
+	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx echo.Context, params StreamChangesParams) error
-	// GetTicket Read a ticket
+	// GetTicket Get a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx echo.Context, id TicketID) error
-	// CallTicket Call a patient
+	// CallTicket Call a ticket
 	// (POST /tickets/{id}/call)
 	CallTicket(ctx echo.Context, id TicketID, params CallTicketParams) error
-	// CompleteTicket Finish with a patient
+	// CompleteTicket Complete a ticket
 	// (POST /tickets/{id}/complete)
 	CompleteTicket(ctx echo.Context, id TicketID, params CompleteTicketParams) error
-	// LeaveTicket Note that a patient left the queue
+	// LeaveTicket Mark a ticket as left
 	// (POST /tickets/{id}/leave)
 	LeaveTicket(ctx echo.Context, id TicketID, params LeaveTicketParams) error
-	// StartTicket Begin with a patient
+	// StartTicket Start serving a ticket
 	// (POST /tickets/{id}/start)
 	StartTicket(ctx echo.Context, id TicketID, params StartTicketParams) error
-	// TransferTicket Send a patient on to another doctor
+	// TransferTicket Transfer a ticket
 	// (POST /tickets/{id}/transfer)
 	TransferTicket(ctx echo.Context, id TicketID, params TransferTicketParams) error
-	// GetVersion What is running
+	// GetVersion Get the version
 	// (GET /version)
 	GetVersion(ctx echo.Context) error
 	// ListWaitlist List the waitlist
 	// (GET /waitlist)
 	ListWaitlist(ctx echo.Context, params ListWaitlistParams) error
-	// CreateWaitlistEntry Put a patient on the waitlist
+	// CreateWaitlistEntry Add a waitlist entry
 	// (POST /waitlist)
 	CreateWaitlistEntry(ctx echo.Context, params CreateWaitlistEntryParams) error
-	// WithdrawWaitlistEntry Take a patient off the waitlist
+	// WithdrawWaitlistEntry Withdraw a waitlist entry
 	// (DELETE /waitlist/{id})
 	WithdrawWaitlistEntry(ctx echo.Context, id WaitlistID, params WithdrawWaitlistEntryParams) error
-	// GetWaitlistEntry Read a waitlist entry
+	// GetWaitlistEntry Get a waitlist entry
 	// (GET /waitlist/{id})
 	GetWaitlistEntry(ctx echo.Context, id WaitlistID) error
-	// AcceptOffer Accept the offered time
+	// AcceptOffer Accept an offer
 	// (POST /waitlist/{id}/accept)
 	AcceptOffer(ctx echo.Context, id WaitlistID, params AcceptOfferParams) error
-	// DeclineOffer Decline the offered time
+	// DeclineOffer Decline an offer
 	// (POST /waitlist/{id}/decline)
 	DeclineOffer(ctx echo.Context, id WaitlistID, params DeclineOfferParams) error
-	// CreateWalkIn Take a walk-in
+	// CreateWalkIn Register a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error
 	// ListWebhooks List webhooks
 	// (GET /webhooks)
 	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
-	// CreateWebhook Have changes sent
+	// CreateWebhook Create a webhook
 	// (POST /webhooks)
 	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
 	// DeleteWebhook Delete a webhook
 	// (DELETE /webhooks/{id})
 	DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error
-	// GetWebhook Read a webhook
+	// GetWebhook Get a webhook
 	// (GET /webhooks/{id})
 	GetWebhook(ctx echo.Context, id WebhookID) error
-	// UpdateWebhook Change a webhook
+	// UpdateWebhook Update a webhook
 	// (PATCH /webhooks/{id})
 	UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error
-	// ListWebhookDeliveries List messages of a webhook
+	// ListWebhookDeliveries List webhook messages
 	// (GET /webhooks/{id}/deliveries)
 	ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error
-	// RedeliverWebhook Send a message again
+	// RedeliverWebhook Redeliver a message
 	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
 	RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error
-	// RotateWebhookSecret Get a new signing secret
+	// RotateWebhookSecret Rotate a webhook's signing secret
 	// (POST /webhooks/{id}/rotate-secret)
 	RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error
 	// TestWebhook Send a test message
@@ -37312,25 +37149,25 @@ type StrictServerInterface interface {
 	// ListAPIKeys List API keys
 	// (GET /api-keys)
 	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
-	// CreateAPIKey Make an API key
+	// CreateAPIKey Create an API key
 	// (POST /api-keys)
 	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
-	// GetAPIKey Read an API key's record
+	// GetAPIKey Get an API key
 	// (GET /api-keys/{id})
 	GetAPIKey(ctx context.Context, request GetAPIKeyRequestObject) (GetAPIKeyResponseObject, error)
 	// RevokeAPIKey Revoke an API key
 	// (POST /api-keys/{id}/revoke)
 	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
-	// CreateSeries Book a recurring appointment
+	// CreateSeries Book a series
 	// (POST /appointment-series)
 	CreateSeries(ctx context.Context, request CreateSeriesRequestObject) (CreateSeriesResponseObject, error)
-	// GetSeries Read a series
+	// GetSeries Get a series
 	// (GET /appointment-series/{id})
 	GetSeries(ctx context.Context, request GetSeriesRequestObject) (GetSeriesResponseObject, error)
-	// CancelSeries Cancel a series, or the rest of it
+	// CancelSeries Cancel a series
 	// (POST /appointment-series/{id}/cancel)
 	CancelSeries(ctx context.Context, request CancelSeriesRequestObject) (CancelSeriesResponseObject, error)
-	// RescheduleSeries Move a series, or the rest of it
+	// RescheduleSeries Reschedule a series
 	// (POST /appointment-series/{id}/reschedule)
 	RescheduleSeries(ctx context.Context, request RescheduleSeriesRequestObject) (RescheduleSeriesResponseObject, error)
 	// ListAppointmentTypes List appointment types
@@ -37342,91 +37179,91 @@ type StrictServerInterface interface {
 	// DeleteAppointmentType Delete an appointment type without appointments
 	// (DELETE /appointment-types/{id})
 	DeleteAppointmentType(ctx context.Context, request DeleteAppointmentTypeRequestObject) (DeleteAppointmentTypeResponseObject, error)
-	// GetAppointmentType Read an appointment type
+	// GetAppointmentType Get an appointment type
 	// (GET /appointment-types/{id})
 	GetAppointmentType(ctx context.Context, request GetAppointmentTypeRequestObject) (GetAppointmentTypeResponseObject, error)
-	// UpdateAppointmentType Change an appointment type
+	// UpdateAppointmentType Update an appointment type
 	// (PATCH /appointment-types/{id})
 	UpdateAppointmentType(ctx context.Context, request UpdateAppointmentTypeRequestObject) (UpdateAppointmentTypeResponseObject, error)
-	// ListAppointments List a day, an interval or a patient's appointments
+	// ListAppointments List appointments
 	// (GET /appointments)
 	ListAppointments(ctx context.Context, request ListAppointmentsRequestObject) (ListAppointmentsResponseObject, error)
 	// BookAppointment Book an appointment
 	// (POST /appointments)
 	BookAppointment(ctx context.Context, request BookAppointmentRequestObject) (BookAppointmentResponseObject, error)
-	// GetAppointment Read an appointment
+	// GetAppointment Get an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx context.Context, request GetAppointmentRequestObject) (GetAppointmentResponseObject, error)
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx context.Context, request CancelAppointmentRequestObject) (CancelAppointmentResponseObject, error)
-	// CheckInAppointment Check a patient in
+	// CheckInAppointment Check in a patient
 	// (POST /appointments/{id}/check-in)
 	CheckInAppointment(ctx context.Context, request CheckInAppointmentRequestObject) (CheckInAppointmentResponseObject, error)
-	// CompleteAppointment Complete the visit
+	// CompleteAppointment Complete an appointment
 	// (POST /appointments/{id}/complete)
 	CompleteAppointment(ctx context.Context, request CompleteAppointmentRequestObject) (CompleteAppointmentResponseObject, error)
 	// ConfirmAppointment Confirm an appointment
 	// (POST /appointments/{id}/confirm)
 	ConfirmAppointment(ctx context.Context, request ConfirmAppointmentRequestObject) (ConfirmAppointmentResponseObject, error)
-	// GetAppointmentHistory Read what happened to an appointment
+	// GetAppointmentHistory Get an appointment's history
 	// (GET /appointments/{id}/history)
 	GetAppointmentHistory(ctx context.Context, request GetAppointmentHistoryRequestObject) (GetAppointmentHistoryResponseObject, error)
-	// LeaveAppointment Note that a patient left
+	// LeaveAppointment Mark as left without being seen
 	// (POST /appointments/{id}/leave)
 	LeaveAppointment(ctx context.Context, request LeaveAppointmentRequestObject) (LeaveAppointmentResponseObject, error)
-	// NoShowAppointment Note a no-show
+	// NoShowAppointment Mark as no-show
 	// (POST /appointments/{id}/no-show)
 	NoShowAppointment(ctx context.Context, request NoShowAppointmentRequestObject) (NoShowAppointmentResponseObject, error)
-	// RescheduleAppointment Move an appointment
+	// RescheduleAppointment Reschedule an appointment
 	// (POST /appointments/{id}/reschedule)
 	RescheduleAppointment(ctx context.Context, request RescheduleAppointmentRequestObject) (RescheduleAppointmentResponseObject, error)
-	// StartAppointment Start the visit
+	// StartAppointment Start an appointment
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
 	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
-	// ListAuditEntries Read the audit trail
+	// ListAuditEntries List audit entries
 	// (GET /audit)
 	ListAuditEntries(ctx context.Context, request ListAuditEntriesRequestObject) (ListAuditEntriesResponseObject, error)
 	// ListAvailability Find free times
 	// (GET /availability)
 	ListAvailability(ctx context.Context, request ListAvailabilityRequestObject) (ListAvailabilityResponseObject, error)
-	// ListNextAvailable Find the first free time of each doctor
+	// ListNextAvailable Find each doctor's first free time
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
 	// ListCalendarFeeds List calendar feeds
 	// (GET /calendar-feeds)
 	ListCalendarFeeds(ctx context.Context, request ListCalendarFeedsRequestObject) (ListCalendarFeedsResponseObject, error)
-	// CreateCalendarFeed Make a calendar feed
+	// CreateCalendarFeed Create a calendar feed
 	// (POST /calendar-feeds)
 	CreateCalendarFeed(ctx context.Context, request CreateCalendarFeedRequestObject) (CreateCalendarFeedResponseObject, error)
-	// GetCalendarFeed Read a calendar feed's record
+	// GetCalendarFeed Get a calendar feed
 	// (GET /calendar-feeds/{id})
 	GetCalendarFeed(ctx context.Context, request GetCalendarFeedRequestObject) (GetCalendarFeedResponseObject, error)
 	// RevokeCalendarFeed Revoke a calendar feed
 	// (POST /calendar-feeds/{id}/revoke)
 	RevokeCalendarFeed(ctx context.Context, request RevokeCalendarFeedRequestObject) (RevokeCalendarFeedResponseObject, error)
-	// GetCalendar A calendar, for calendar programs
+	// GetCalendar Get a feed's calendar
 	// (GET /calendars/{token})
 	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
-	// ListChanges Follow what changes
+	// ListChanges List changes
 	// (GET /changes)
 	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
-	// CreateClosure Close the clinic for a time
+	// CreateClosure Add a closure
 	// (POST /closures)
 	CreateClosure(ctx context.Context, request CreateClosureRequestObject) (CreateClosureResponseObject, error)
-	// DeleteClosure Open the clinic again
+	// DeleteClosure Delete a closure
 	// (DELETE /closures/{id})
 	DeleteClosure(ctx context.Context, request DeleteClosureRequestObject) (DeleteClosureResponseObject, error)
-	// GetClosure Read a closure
+	// GetClosure Get a closure
 	// (GET /closures/{id})
 	GetClosure(ctx context.Context, request GetClosureRequestObject) (GetClosureResponseObject, error)
-	// GetDocs The interactive documentation
+	// GetDocs Open the interactive documentation
 	// (GET /docs)
 	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
 	// ListDoctors Find doctors
@@ -37438,88 +37275,88 @@ type StrictServerInterface interface {
 	// DeleteDoctor Delete a doctor without appointments
 	// (DELETE /doctors/{id})
 	DeleteDoctor(ctx context.Context, request DeleteDoctorRequestObject) (DeleteDoctorResponseObject, error)
-	// GetDoctor Read a doctor
+	// GetDoctor Get a doctor
 	// (GET /doctors/{id})
 	GetDoctor(ctx context.Context, request GetDoctorRequestObject) (GetDoctorResponseObject, error)
-	// UpdateDoctor Change a doctor
+	// UpdateDoctor Update a doctor
 	// (PATCH /doctors/{id})
 	UpdateDoctor(ctx context.Context, request UpdateDoctorRequestObject) (UpdateDoctorResponseObject, error)
 	// ListTimeOff List a doctor's time off
 	// (GET /doctors/{id}/time-off)
 	ListTimeOff(ctx context.Context, request ListTimeOffRequestObject) (ListTimeOffResponseObject, error)
-	// CreateTimeOff Note a doctor's time off
+	// CreateTimeOff Add time off
 	// (POST /doctors/{id}/time-off)
 	CreateTimeOff(ctx context.Context, request CreateTimeOffRequestObject) (CreateTimeOffResponseObject, error)
-	// DeleteTimeOff Take a time off back
+	// DeleteTimeOff Delete time off
 	// (DELETE /doctors/{id}/time-off/{time_off_id})
 	DeleteTimeOff(ctx context.Context, request DeleteTimeOffRequestObject) (DeleteTimeOffResponseObject, error)
-	// GetTimeOff Read one time off
+	// GetTimeOff Get time off
 	// (GET /doctors/{id}/time-off/{time_off_id})
 	GetTimeOff(ctx context.Context, request GetTimeOffRequestObject) (GetTimeOffResponseObject, error)
-	// GetWorkingHours Read a doctor's working hours
+	// GetWorkingHours Get a doctor's working hours
 	// (GET /doctors/{id}/working-hours)
 	GetWorkingHours(ctx context.Context, request GetWorkingHoursRequestObject) (GetWorkingHoursResponseObject, error)
-	// ReplaceWorkingHours Set a doctor's working hours
+	// ReplaceWorkingHours Replace a doctor's working hours
 	// (PUT /doctors/{id}/working-hours)
 	ReplaceWorkingHours(ctx context.Context, request ReplaceWorkingHoursRequestObject) (ReplaceWorkingHoursResponseObject, error)
-	// SearchFhirAppointments Find appointments, as FHIR
+	// SearchFhirAppointments Search Appointment resources
 	// (GET /fhir/Appointment)
 	SearchFhirAppointments(ctx context.Context, request SearchFhirAppointmentsRequestObject) (SearchFhirAppointmentsResponseObject, error)
-	// BookFhirAppointment Book an appointment, as FHIR
+	// BookFhirAppointment Book an appointment ($book)
 	// (POST /fhir/Appointment/$book)
 	BookFhirAppointment(ctx context.Context, request BookFhirAppointmentRequestObject) (BookFhirAppointmentResponseObject, error)
-	// FindFhirAppointments Find times, as proposed appointments
+	// FindFhirAppointments Find appointments ($find)
 	// (GET /fhir/Appointment/$find)
 	FindFhirAppointments(ctx context.Context, request FindFhirAppointmentsRequestObject) (FindFhirAppointmentsResponseObject, error)
-	// ReadFhirAppointment An appointment, as FHIR
+	// ReadFhirAppointment Read an Appointment resource
 	// (GET /fhir/Appointment/{id})
 	ReadFhirAppointment(ctx context.Context, request ReadFhirAppointmentRequestObject) (ReadFhirAppointmentResponseObject, error)
-	// SearchFhirPatients Find patients, as FHIR
+	// SearchFhirPatients Search Patient resources
 	// (GET /fhir/Patient)
 	SearchFhirPatients(ctx context.Context, request SearchFhirPatientsRequestObject) (SearchFhirPatientsResponseObject, error)
-	// ReadFhirPatient A patient, as FHIR
+	// ReadFhirPatient Read a Patient resource
 	// (GET /fhir/Patient/{id})
 	ReadFhirPatient(ctx context.Context, request ReadFhirPatientRequestObject) (ReadFhirPatientResponseObject, error)
-	// SearchFhirPractitioners Find practitioners, as FHIR
+	// SearchFhirPractitioners Search Practitioner resources
 	// (GET /fhir/Practitioner)
 	SearchFhirPractitioners(ctx context.Context, request SearchFhirPractitionersRequestObject) (SearchFhirPractitionersResponseObject, error)
-	// ReadFhirPractitioner A practitioner, as FHIR
+	// ReadFhirPractitioner Read a Practitioner resource
 	// (GET /fhir/Practitioner/{id})
 	ReadFhirPractitioner(ctx context.Context, request ReadFhirPractitionerRequestObject) (ReadFhirPractitionerResponseObject, error)
-	// SearchFhirSchedules Find schedules, as FHIR
+	// SearchFhirSchedules Search Schedule resources
 	// (GET /fhir/Schedule)
 	SearchFhirSchedules(ctx context.Context, request SearchFhirSchedulesRequestObject) (SearchFhirSchedulesResponseObject, error)
-	// ReadFhirSchedule A schedule, as FHIR
+	// ReadFhirSchedule Read a Schedule resource
 	// (GET /fhir/Schedule/{id})
 	ReadFhirSchedule(ctx context.Context, request ReadFhirScheduleRequestObject) (ReadFhirScheduleResponseObject, error)
-	// SearchFhirSlots Find free times, as FHIR
+	// SearchFhirSlots Search Slot resources
 	// (GET /fhir/Slot)
 	SearchFhirSlots(ctx context.Context, request SearchFhirSlotsRequestObject) (SearchFhirSlotsResponseObject, error)
-	// ReadFhirSlot A slot, as FHIR
+	// ReadFhirSlot Read a Slot resource
 	// (GET /fhir/Slot/{id})
 	ReadFhirSlot(ctx context.Context, request ReadFhirSlotRequestObject) (ReadFhirSlotResponseObject, error)
-	// GetFhirCapabilities What the FHIR facade can do
+	// GetFhirCapabilities Get the FHIR capability statement
 	// (GET /fhir/metadata)
 	GetFhirCapabilities(ctx context.Context, request GetFhirCapabilitiesRequestObject) (GetFhirCapabilitiesResponseObject, error)
-	// GetHealth Is the process alive
+	// GetHealth Check liveness
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
-	// CreateHold Hold a time
+	// CreateHold Create a hold
 	// (POST /holds)
 	CreateHold(ctx context.Context, request CreateHoldRequestObject) (CreateHoldResponseObject, error)
-	// DeleteHold Give a held time back
+	// DeleteHold Release a hold
 	// (DELETE /holds/{id})
 	DeleteHold(ctx context.Context, request DeleteHoldRequestObject) (DeleteHoldResponseObject, error)
-	// GetHold Read a hold
+	// GetHold Get a hold
 	// (GET /holds/{id})
 	GetHold(ctx context.Context, request GetHoldRequestObject) (GetHoldResponseObject, error)
-	// GetCaller Who am I
+	// GetCaller Get the current caller
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
-	// GetContractAsJSON This document as JSON
+	// GetContractAsJSON Get this contract as JSON
 	// (GET /openapi.json)
 	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
-	// GetContract This document
+	// GetContract Get this contract
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
 	// ListPatients Find patients
@@ -37531,46 +37368,46 @@ type StrictServerInterface interface {
 	// DeletePatient Delete a patient without appointments
 	// (DELETE /patients/{id})
 	DeletePatient(ctx context.Context, request DeletePatientRequestObject) (DeletePatientResponseObject, error)
-	// GetPatient Read a patient
+	// GetPatient Get a patient
 	// (GET /patients/{id})
 	GetPatient(ctx context.Context, request GetPatientRequestObject) (GetPatientResponseObject, error)
-	// UpdatePatient Change a patient
+	// UpdatePatient Update a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx context.Context, request UpdatePatientRequestObject) (UpdatePatientResponseObject, error)
 	// ErasePatient Erase a patient
 	// (POST /patients/{id}/erase)
 	ErasePatient(ctx context.Context, request ErasePatientRequestObject) (ErasePatientResponseObject, error)
-	// ExportPatient Export everything on a patient
+	// ExportPatient Export a patient's data
 	// (GET /patients/{id}/export)
 	ExportPatient(ctx context.Context, request ExportPatientRequestObject) (ExportPatientResponseObject, error)
 	// MergePatients Merge a duplicate into this patient
 	// (POST /patients/{id}/merge)
 	MergePatients(ctx context.Context, request MergePatientsRequestObject) (MergePatientsResponseObject, error)
-	// PreviewMerge What merging a duplicate would do
+	// PreviewMerge Preview a merge
 	// (GET /patients/{id}/merge-preview)
 	PreviewMerge(ctx context.Context, request PreviewMergeRequestObject) (PreviewMergeResponseObject, error)
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
 	CreatePlan(ctx context.Context, request CreatePlanRequestObject) (CreatePlanResponseObject, error)
-	// GetPlan Read a plan
+	// GetPlan Get a plan
 	// (GET /plans/{id})
 	GetPlan(ctx context.Context, request GetPlanRequestObject) (GetPlanResponseObject, error)
-	// ApplyPlan Carry a plan out
+	// ApplyPlan Apply a plan
 	// (POST /plans/{id}/apply)
 	ApplyPlan(ctx context.Context, request ApplyPlanRequestObject) (ApplyPlanResponseObject, error)
-	// ListProblemTypes Every problem type
+	// ListProblemTypes List problem types
 	// (GET /problems)
 	ListProblemTypes(ctx context.Context, request ListProblemTypesRequestObject) (ListProblemTypesResponseObject, error)
-	// GetProblemType One problem type
+	// GetProblemType Get a problem type
 	// (GET /problems/{slug})
 	GetProblemType(ctx context.Context, request GetProblemTypeRequestObject) (GetProblemTypeResponseObject, error)
-	// GetQueue Read a doctor's queue
+	// GetQueue Get a doctor's queue
 	// (GET /queue)
 	GetQueue(ctx context.Context, request GetQueueRequestObject) (GetQueueResponseObject, error)
 	// CallNext Call the next patient
 	// (POST /queue/call-next)
 	CallNext(ctx context.Context, request CallNextRequestObject) (CallNextResponseObject, error)
-	// GetReadiness Can the process serve
+	// GetReadiness Check readiness
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 	// ListRooms List rooms
@@ -37582,79 +37419,79 @@ type StrictServerInterface interface {
 	// DeleteRoom Delete a room without appointments
 	// (DELETE /rooms/{id})
 	DeleteRoom(ctx context.Context, request DeleteRoomRequestObject) (DeleteRoomResponseObject, error)
-	// GetRoom Read a room
+	// GetRoom Get a room
 	// (GET /rooms/{id})
 	GetRoom(ctx context.Context, request GetRoomRequestObject) (GetRoomResponseObject, error)
-	// UpdateRoom Change a room
+	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
-	// StreamChanges Watch what changes
+	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
-	// GetTicket Read a ticket
+	// GetTicket Get a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx context.Context, request GetTicketRequestObject) (GetTicketResponseObject, error)
-	// CallTicket Call a patient
+	// CallTicket Call a ticket
 	// (POST /tickets/{id}/call)
 	CallTicket(ctx context.Context, request CallTicketRequestObject) (CallTicketResponseObject, error)
-	// CompleteTicket Finish with a patient
+	// CompleteTicket Complete a ticket
 	// (POST /tickets/{id}/complete)
 	CompleteTicket(ctx context.Context, request CompleteTicketRequestObject) (CompleteTicketResponseObject, error)
-	// LeaveTicket Note that a patient left the queue
+	// LeaveTicket Mark a ticket as left
 	// (POST /tickets/{id}/leave)
 	LeaveTicket(ctx context.Context, request LeaveTicketRequestObject) (LeaveTicketResponseObject, error)
-	// StartTicket Begin with a patient
+	// StartTicket Start serving a ticket
 	// (POST /tickets/{id}/start)
 	StartTicket(ctx context.Context, request StartTicketRequestObject) (StartTicketResponseObject, error)
-	// TransferTicket Send a patient on to another doctor
+	// TransferTicket Transfer a ticket
 	// (POST /tickets/{id}/transfer)
 	TransferTicket(ctx context.Context, request TransferTicketRequestObject) (TransferTicketResponseObject, error)
-	// GetVersion What is running
+	// GetVersion Get the version
 	// (GET /version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
 	// ListWaitlist List the waitlist
 	// (GET /waitlist)
 	ListWaitlist(ctx context.Context, request ListWaitlistRequestObject) (ListWaitlistResponseObject, error)
-	// CreateWaitlistEntry Put a patient on the waitlist
+	// CreateWaitlistEntry Add a waitlist entry
 	// (POST /waitlist)
 	CreateWaitlistEntry(ctx context.Context, request CreateWaitlistEntryRequestObject) (CreateWaitlistEntryResponseObject, error)
-	// WithdrawWaitlistEntry Take a patient off the waitlist
+	// WithdrawWaitlistEntry Withdraw a waitlist entry
 	// (DELETE /waitlist/{id})
 	WithdrawWaitlistEntry(ctx context.Context, request WithdrawWaitlistEntryRequestObject) (WithdrawWaitlistEntryResponseObject, error)
-	// GetWaitlistEntry Read a waitlist entry
+	// GetWaitlistEntry Get a waitlist entry
 	// (GET /waitlist/{id})
 	GetWaitlistEntry(ctx context.Context, request GetWaitlistEntryRequestObject) (GetWaitlistEntryResponseObject, error)
-	// AcceptOffer Accept the offered time
+	// AcceptOffer Accept an offer
 	// (POST /waitlist/{id}/accept)
 	AcceptOffer(ctx context.Context, request AcceptOfferRequestObject) (AcceptOfferResponseObject, error)
-	// DeclineOffer Decline the offered time
+	// DeclineOffer Decline an offer
 	// (POST /waitlist/{id}/decline)
 	DeclineOffer(ctx context.Context, request DeclineOfferRequestObject) (DeclineOfferResponseObject, error)
-	// CreateWalkIn Take a walk-in
+	// CreateWalkIn Register a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
 	// ListWebhooks List webhooks
 	// (GET /webhooks)
 	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
-	// CreateWebhook Have changes sent
+	// CreateWebhook Create a webhook
 	// (POST /webhooks)
 	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
 	// DeleteWebhook Delete a webhook
 	// (DELETE /webhooks/{id})
 	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
-	// GetWebhook Read a webhook
+	// GetWebhook Get a webhook
 	// (GET /webhooks/{id})
 	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
-	// UpdateWebhook Change a webhook
+	// UpdateWebhook Update a webhook
 	// (PATCH /webhooks/{id})
 	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
-	// ListWebhookDeliveries List messages of a webhook
+	// ListWebhookDeliveries List webhook messages
 	// (GET /webhooks/{id}/deliveries)
 	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
-	// RedeliverWebhook Send a message again
+	// RedeliverWebhook Redeliver a message
 	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
 	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
-	// RotateWebhookSecret Get a new signing secret
+	// RotateWebhookSecret Rotate a webhook's signing secret
 	// (POST /webhooks/{id}/rotate-secret)
 	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
 	// TestWebhook Send a test message
@@ -41383,924 +41220,920 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ld9s2ti/+VfBX71pNWkqRZDuJ5dU1183jJG3zmNidzDTKMWESknBMASoBWlFncj/7f2EDIEESlETF",
-	"j/TUs+49jcUXHhv7vX/7352IzxecESZFZ/TvDvmE54uEwL+PFwtOmZwTJtWfIpvPcbrqjDovcDJBmKEZ",
-	"z9JO0LnESUbUHefZZELSMzyRJD2bU5ZJ9aJ+YC+ckwlPSelKlBIsSXyGZWfUGfaHD7uDQXe4d9p/POr3",
-	"R/1+rw//+60TdGIeSZ6e0bgzGgSdOEuxpJwVb9vrBx3C4jNJ50S/7FG3v9ftD077h6M99TL1FvP4AktK",
-	"mLRvSzmfw79ZliRBR5CUEuH+IHEq/W/u2zcLiWUmOqOOiGYkzhISd4KOXC2I855sEW833c+fA3f9n8Ay",
-	"bbcL26xTZfpN0xv09bC+7w9G/T4M6im8XY/nNedpeUzHSH/dHc8kS5IzhuHdT9MeUk+hFziOsVogsSAR",
-	"xQn9A0apbiHpHEue8OnK+eB2n2pBTetHZdaFijMcSXpJOiOZZiTo8EuSnnN+cRbhBdDv2uG33O+3elOO",
-	"GavO1GxX6azRVM7OYqCKzuDw8X63P+wODzutjhSZY5p0Rh3MWG+eCUnS/2sYQI+nU7VKNBXSLpMaWLE0",
-	"MWGSTihJRWf04WPQSXBx5yt4VyfozFO1JvqDg71O0FnMOFN3fL8/QPv76ODgAPUHaLi341ppOvzSFdtl",
-	"GbzTbZydM+QTfEniv+oeL7gQ9DwhZ3G2SGiEgSGpN7fY/M9BZ0ZwDIP6d+c4ishCPmMRjymbAv8jIkrp",
-	"wpzHUE9CrkK0nJGUIDkj6JzHK7TEAinhlxIhSDxCgrAYUYmwUP+XCnTv3fMn6HAw6CNBIvU6NDjoHfQG",
-	"D+/31LrqReyMOvYLiptFMzLHIEhZNu+MPhQXP2phoOSDTNVQ1USe4GhGnnAmU57Ux346IyhKFFWgOV6h",
-	"C0IWiMoAYRajlFzihKpFg+ESHM2QYuD5qAf5qA96w96wMuZFSi+xJAFivBupQXSCTkp+z2hKYsvsisnM",
-	"8adfCJvKWWc06GvxIQls+39/QN3/9/H7/9Pxzm6Gk4SwKalP7QVfIskRzuRMrY+iBN96D3oPe4PK0H8k",
-	"OCUpSglO5j+MO3MyF+NOp2G4e22Gy5kkTJ5iDxk9mWE2JULREAMSivTNKOZEHKEJT1H4ctJ9zRnpvsIy",
-	"moXlQY8783+d/4MN08Oof/Ioezz5+fe9T88GSxj5Tgt/7/2D+38bdz4cd3/D3T/63cOz7sfvx52GqWl+",
-	"8QuPjJyqzu8tljPEJzA1RpYoJRFP4/IcHuBCIREPBmsHPuFKDHZGnSyl3ZRMSEpYpIjMmdFQzag+1mfe",
-	"DfgHSYUiCTNGPb4gX3j/mg+2X9798uqOOx/63cPmBX0+o6l3nOrMXvrGqvgKRkuCL5DmCEjiaaB+ff7i",
-	"5Ts0A7ZzhMI5kbhn3vAyDhUjUi8ReE56aydTTPz9Azt1d7X3g86cMvvnQWm66on1E36HJfmFzqmsT/n9",
-	"DAO/TMhEBihMQ6QGSYQUagU4I0jyC8I034K5kIizWKBQhihjkiYIJ4m6V/PdcxxdVHcyUpwkHXeO0h/6",
-	"R/KHwbCz5TEZdz7g7h9qXkfpD3qKR9L8o2GmRKarY2XD1Kd6YkYuOVpiKpG2aJBMV5RNEZ5iykojH251",
-	"RiiTe0O9W3SuxMbeQzWLOWX6z0E+TMokmZIUxvkP0By8m6EWGTOxJCmKyYKoEXPm46/D3kHvoMJftUTd",
-	"dn0N/wlQ17+en9XdKZ4TmQtsyVPfuDnwUiRnVOhzrWYxo0LydDVCGCm9A/EUYRQTcdFDp/iCsEJaK/OL",
-	"xMGYnWcScZas0PlKmUeUCYmTBPgeWlI545l05Q7l7Ah+B9EKK+cIpXjMNOmhmMa58FVjRFoJUZ+mU8ZT",
-	"EvfGrLSQk5QrAUHEhVKp1CT1I52gY3WoZ69OusfGimlebufYDsqL/9/jcab0oi78d/Ac/vPo+cfv1BXR",
-	"cLH5Kf+BcOzQl0/9HM+RDN8KRMuCY2Bmv8ByVsydxmu52f9JyaQz6nzzoPBPPNBXxYOXT6vjOl0tyBZj",
-	"Q2pyNzfAJzghLMbpc0LiptFF5h40ISS+waElXGRp45pF+vINjidLhY8tqMGEjHySZxHcEVqhusBTYthv",
-	"gDIWgX4GY4Xx/Z6RdFUMUD/cdMiG6w9ZScPyH5GnJKGXJF01reecCIGnW69nbF539uULq90nTePSLpSb",
-	"22alNj3hGfNoEccSzbmQSHA0x2yFUiJ4lkbKvGGa4aot1/yXkUuSojmI3hlmaNjvH6E+wuJC5JIjlFzi",
-	"JEQ44YyUJnfQ9xPJWQQjc6cUkwnOEmn4cLPAHg72H+0/3nu4/8gR232v2FZL8Ny8qGas/o/gLAxQiBfa",
-	"PKacPbC/SfJJ6j+UFCzdMpnR9Htzn5J3BMfqnIRalIe9Mfvp5M1rq0qCcNRzUX+nBFFxhDBbyZnSYkgi",
-	"1C9ov/+wKtHUJxpO2JlZnJ3k2D314v/cc6b0HzXb+zDd/1Rn+uF79FFduH/vCMy57+7/rVlJfwvGh2ep",
-	"Z5jFCWXTHxLClIkdjpAgOI1muZKg2YzVXRSlSYRTgjJ2wfiSIbV0PfRGLeGSCvAsCAJ3pGSSCVIxn6of",
-	"bFIKzIh341VrzFuzGlJ6tMbXXKKE8wsSIyyPkOBzghYpn6Z4LqxjpDQbffa9hLDQ33DHbwZzznlCMMtH",
-	"884c8SbuZFkA8KcALWc0mmkixrJsXJVXetC5avalRuuwsJOEN6pCIuHSDBgsPkNUU3xJqovYGXSH/eGj",
-	"/h5EEvr937p7/esc+gueNOohM57coPrxMibzBZeERaufiYceX+EL7dcSeKLMR02D1g629qU2uEbGAIiV",
-	"pclZZGSEEhGrMTNmkGF94OtUJmkP7Q+HKKTFOLoXZNVNiTq3obYHMOPqbI+Z+dwR2u8f1p+hrJsJEiry",
-	"TIjzFSpQxpSFsMSrHvqZLOSYKeE03IeQjagy18ekv3f46DHp7vfjg+7+HnncPY8O97oPHx/u44NHk8O9",
-	"4X4Tz3DWs6sWtIl5HBysYx7j8afhoDsef3r0rImJvJyAp8W/Y9oxBpqYFjK05AARkiYJODpAnIfPTvE0",
-	"LKzSMcvN0r3eoDe4PwLfAU+RUHuJE8dvIgKQgd+FIO4xW/XG7H3OtgvjzBkQFWiOY6K0CaVeRFiQ6g5Y",
-	"r4l/iY2TaTfGPB6L7+6Nx9/9x7rt/nvc+fjduHNPXQjgavnC/e/uq1+bduE1Z6RhJ441xe/19+36m5UG",
-	"I1ltASzrxMgrj1dALf8wX361L9usf6ulLByla9azXyfPviHPpoVhUZLFHn/zOyBBcNwYjgBH/JwIGhPt",
-	"PXfsxKOc5JQ0F0RpAZLE6HyFIj6fY1Fikh86RezGxCQ/qsuLhKuhTHAiGmQlNcN1l4BKMhduBMH/8tyR",
-	"n1+trAZopy/1y4ZAmeaPwpuE0xRDlJLR3zNiLitu/jnoCLnSTgyeztXLfiaNxs3x25fogqxuTno0+CGr",
-	"FgSsZMl62MoMSODtO1kBW3jtTBSwaS3Ndt7cWr5NMGscTILZzY3kHefzRk2Q8/nNjeQE0j8aFTy4enOj",
-	"OaXRBWkkGAlXb2407zGVCRWN41ma60pYpDfIE96T8xnnF43D0pdvajyf1dNiwZkwqVRxnBIhXlEhTJTa",
-	"xA/VP137dpHy84TMwZiHDIGtvvlWP6U/XLFzGZfdCc9YHI4Q4wjrkWj5T4Vi3r1O2Zl6G6N0hG/XHbH1",
-	"T8DQHUcuSG+YgNrPiq/1NiZg/bjdCSFx4xREFs3KLl9QpKiEbISUXIIJzlPQksmnhSI/PT3tkL2VmelP",
-	"N87JXK9viXWK3sagzXlvHLS5Xh40Cq3jtfQclbAdjFs3rmeqoJndxkS1Ttg4T325PuDnM5r+gk2Ms2Gw",
-	"uVdx+5Gq175ZEJ1y+CaTEZ8T37Bfc4kYX46Q5Lm7V4eM4TwooyXGEp9jQVCEGeMSnRMEPjV0LLRtr9N5",
-	"jHo3ZmoSKY5kgASmOtrOUHUs2kxx0odKYW3fzMy9D4obbYi4m8eI1z5XRJM/F34vcA9uu/RuTq7ezzeX",
-	"JE3wQv2QJ4tRIdQ/Pqh3xhDz4GyS0AgMByIxTYT+oM6TKu4zFMTNO4OOWAlJ5pC7wUZzMhejhSXAj0FH",
-	"kk+yFD3QlCbRJCVELU5M8ZRxIWkkyvfhJCU4XsFhwqzEzq2SLqnOcgDzi8pVZ9QhacpT+LJ1B55qrdpP",
-	"Z1dLp2anini0cT9hwZkAN5M5WeaKzgFWxLeORHtIOwqzaR7N0gsM8Unrq1Lbo54NYWd7Zg97egNDRcmK",
-	"nHh6TuOYsBtlOhP7Vc1tkA2Rc6JJYYYvtTNoQdK5YoqcaactbDIjJBZHKCwuhhDcF4jK3piFUcqF6PKU",
-	"Tqn6ANaxPj6xDjkkqFRqOJMI565AeP0cr6y7R/A5gXiGemPCI5x0OUtWMGAqlBJ/6Y64lIimp6P3F25U",
-	"IxOILxma42hGmXZv1ZjJ+/fvu8fOizbxhiI/Dhb5BRaOFiZudEdnWHTd9C6zscZzByfWuQorM8+UrS3x",
-	"CgTKC57cit4140mzuqWEOXi26wLwJYP8yRsdq8nYpJx1J5gmJM5XWdNwTo1zLCMzXMszjlAInFCESJlX",
-	"hsGgS8p1akvPOmnYr4Lc6Kwa/OEjxxVuJ1jswgVZFf7Iwk1uJnE7FgiF4TfRkvFy1SnpFU4mPJ2Tm6Wl",
-	"uf1q1yxuhZYKrUkJXXTvPOUXhKGfTt68DtA5jtGvp8+7jwOEEbi/kHYbajaa02FMlBC6D9N8jecEUq5u",
-	"1nrFc9KV6rNKEhj+zxkpwggMEiPVALnU8W58npAbN7Fx/mmzETb4bkMROEn40lgRMcVa1BdCkVttBKVE",
-	"ZikTMCfjLbyN82A8kY3nwVyvn4e3CWa3MuAEs+bRJpjVh/qO8/ltDDXlfN44VHWxPlTtk7yNwWp/Z7NL",
-	"Ay57BizxDR/DRQrZudQnYHM1xiSKIUFZpHVUm62tVO0ikxy9U2yTmhgzKDwxiWhMEGZkCTPUjtnb2BLt",
-	"9G3cEn25viWndE7eTCa3M+I56fLJpDpmaxsaBwtUsPDJxDN2zn/B6fSGKQqvEo7jruS8m6ivm0FD/RAV",
-	"CH5LdQ6aTmwHq0JC9sK9h/voZ/ojylhCBChyEzrNUhIjblOG7tupvcJs9c54QG6WE2FJuhDxgsMCKXV5",
-	"9j7MC+QWiY90wntuB5tEeHVoHG+IMkvD/3p2ih4ImRI8DxFOBB+hUK3gHLNVV/8uwsA1HNXuD/vIXFOy",
-	"kN2+p+Z0tSC37QpXSsJW/nDQJmqH5ldWymW/0Wlk5W83aNOKnHRxiHaDG18SWEroHmarMVM0eb+Hwqp1",
-	"HSKBV8KYRT+MO1RbdGfwvnHH1vth/QHjYAd3zphB0sPDRwf9+z10zBCZL+QKRSmBYj2cWJ0NEkLBncM4",
-	"I1dt7//K8CWmyY2rq1nxXcuE/b5WZEpJ5lwnRSj1WxkJSyzGNuM6WJeahQAKoM4huPa4dU0mpfUiccZM",
-	"CorarIQrixGSqrD16qjfzwllU3CmTagygI60hWNKcdRo1Bit5K7zkd05wq+MfFqQ6KZPEmWSpAwnXaB0",
-	"8IhBPoJ1Hmqpo52KCZ+aUjJjVYMpYjbljMah4QsiWyx4Kkn8ShkjN0x++ce7YAoBl7NWkynC7CruG1p2",
-	"ADVkHlMJBG0AOUq5WAZfVfEeWxkc1ghB22ddt3R4HTFUCo0/u8HwW4lwmW93IdDeHOgqxePrIsLEzf80",
-	"MbpO4eQ3ICXUm0FqixIvyEJq37GVOb1O0Fmkiogk1UEVt5p+Q3CfCYkZaBb2ofOVv5hNJxtWEn4vyGo0",
-	"8FTB3maFVwlZpblIBC1nXDj1SlQqvhvNiDhCLEsSUA1ZtdZiUM6Xerjv5ksd9vuPBoeHw4P9R/v9w8NB",
-	"OXlKvVTLRp1+UU2mghQ7mhLRbt/0LDdlcBisAyUFz7C35pUwG7bXESLJtawEmBWzJFAtDsUqalHyhYiV",
-	"0g1oKyVK2BuWCGHYb1yDYut0vkpjEahxs054WqbDd2RC0pSkSPFhnJTHMbh9ijSZEBuX3tznLre5wri8",
-	"rjVPeUI20dA7dQ9wKr4wkdvSJJ5DIesCp5KBQzMBtpTnfq579Yl6ZSW/s79FTudnN6Ppg05xAvIxM8oH",
-	"6zKEEtRIiemVjl9pxypnpwC+4Of/QyKps40U1y5QjXCs3TY4eetwZpM5W01vzo0HyZWmqhhtD9ns77AY",
-	"VWgMCm1MQKIyWhGcBkqvhUxR9duEXirNPsznrLUOQmJI+NXFBKaeWButarUMU9RKRVmalLjpZj6zExP7",
-	"33rs/1ecLPdQbSJ+j8g9BgCOO2XlTlnZXlm58KnAp5oTGJCUf3aP377s/kxWYQ+dzPjSZNxwFpUXAQB1",
-	"zgZnP/3e/+3i74NZfz5MHj/ps98v3u7xg/SROJSDbO/yYPno0+Fq8Mfe8cGP6/lIBVkFXq/xN85KpdX/",
-	"3t/77N3xO03sThO708SuQBPTfKJZJP1ChWeX3zCSZ2AZqSTqYilfsMb6oCLnXBfyn69MLv5Wa23s/Mpi",
-	"V1dbncMCLGLTO1+TT9IAT9T2BL5Qfpt/4UoYqVVJfq5rqk1YC/xYbkYuZ3nFzwiFBQpniLIFkjxA55kc",
-	"g0dWV4pRNg1QaEFOQ6ckuvTwIsmE0mgr0J+hT1v1Y7bWqjv1BePPpZCwqb9tcztZrAPXOCWIR1G2oGre",
-	"nJcF7NryqYf99eAJjTiyTaM1LuFbG26EWUQM9NAmWnzi3vs52E3NMwWCGx7Qyeo1XWqzllHHkt3wIXO/",
-	"2Q/QgnKA3ivXgfglSVMak82cJD+yb+wjn3NI3I0OTXPb5zKI7jYDzEGGmyrcbk03dfCOmyveKqJd7U8s",
-	"PPAq1ztSB6l4awqyyMxb08WJfuCzg9+8DbLUre2fi5665ar4dBCHoMuah12FgoZdmintiodLOKe+iYUH",
-	"fjmUb11F+XHmu0Eoa7ba0sVkwEk1+66rOozLJk3fYudoz1RK5mR+TlKlFtvEiSihjEbfAl7dZNJDJ1ma",
-	"8kzHLMUCR0rIQg7GnF9WEWTe0ySBlIlSdFVq9A4aY62XOTr1Qd1+qBLTzdsTWLSThu/0E1WKNS/atP87",
-	"uhhLR5uDHtdDL6VACSwlqFw1/QqSGM5XyNSLw85oxLk6EWG2OlOHycNZ8AUBiAqRUUgo1ZqKNAGtSUpI",
-	"Dx07+aNQT4Gwvg1ydwXPQYwgWo4kT8q0ZOZdBea5DZVgxhOTtNFQ4QzpG3yCsE7lhzlfELIQ5Zqh4pz8",
-	"/Oinv+/99uPw1f4/H54e/Ovv75+9O/3t1+He/kH5eOz3ayZnBfdt2H3kRULZXtvwqBi7KAybb95JMjri",
-	"bYsaa/f4NcoKZxwbzuazS6/VpOxNCyIzqRSKaW/8Eo6C9i5Yi8RzwiI/1DEwavVozBk50ohokFaumbVA",
-	"Aq/0J2RFxrvfC9Qhw2zMwozFPNT0mRLb+8HkpxNEcJpQxaXpnARV86OHnmcpfFsPVqA5Xo3ZOUE4jnNA",
-	"UYMDoniQEoQ670X9a0aiizPK7KLDRXUEpBK0jJ+JGV92gk5C8KX6Rcsz8EjEHBwFdrTqWJB0qv5L5wue",
-	"yjLGiPly7QzgNVCuBi0VXLFmvTVCK6QMFsCnYQ6pXeS1VcBZHQcehxQPgWncQ8+9EjVA+BxKw5TAhX0t",
-	"g7WUUVnX+9puVVYGnU9dnMUUcLPVr3gygR85XtBuxGMyJaxLPskUdyWeapKv3q9O7Q4W5E2y/0nK52eF",
-	"hu6xPnRNpcX6xAyFNVU9dKmkemwVLTIux4x8okIWoULMkDpb2j8+JYykWHJ1/iVfIOxkHUFysno9nnNI",
-	"LYOYYkYMhFezRNlAQ7j7x1mDePHrmC8ZWgKM0XK2MmdrpdiOYjiQGqeLfDhDiyxdcEGa9M6Np6Sian7l",
-	"euWVnZXWEjrXZj0YujwmsakV1uLB9QdVVnTvSginsg44Sb5yv8NOOgs/29mgrygxYEwaPaHMidzP5Nu8",
-	"2dB1FaGShmT3YINK9ELDnTcoLTO8WBAGjsqKXrS1P/4ZVI1q9SpAPImJkLpIs4UnvqLBlXzyg36/7pX3",
-	"Otc3LMXmYIRbkRwUhfhLymJlwFu1A4sLEtvAW3mR1I57IkIavlFTnE2y1W91xQwwR7coGs54XhYHuefu",
-	"pwvm6jYQ6xcNxDZFyDzmysYI2ZqwTHXs5dAMUDooqq2CNEU05NoiNUFHLc3ZH9BkaP1jp3ROflP3AdvY",
-	"tNOFO+VaNnt4zZu9RQRL8zhgbh13GTccxTeOrVvBx8gSYvB4YQ1qCkj9zDWJzPez1c7ayumSMnFkahU0",
-	"RAQhAp1zaSM+W3jG/pwai9L9Gg54WmyOzo7nF5RN0XlK8IUonelq2BIUSo13nT82xyv9aGV3rXnKMylo",
-	"TLpLnqr7u4Bxm4tEB17GFhbbX3xwls7ta2At99rCWlZdiLB2G4j/XWElt/Mi2gx0yY28PTK1qAY2Q5Mk",
-	"Ze6LBlfrJqwjdn8NDr9dXGeNOuyxwQT4s+mxn9dT3UmDQfxe17SVHdQ6FNdDYd55NAxQmBdIwR8zEl2Q",
-	"+IyyMBizkLIzgHcnQoQg5EPrOYpDHQ9fOdW534q8dVOOTzpmarpHKDRGjf6McTqZdyZkIs+MI/oMHNFn",
-	"ghAWophDVtCYWfeX1rSJ0FzGuL+OkEwJBjvdQu4rkxwLM0IN7uOwILfxaj576yiDyQMicT51x2EW5/4x",
-	"/bjrPfNOosy2qi1fSwyr0qfGx3AvKIOODZdU+FyZd0ka15ikwROeebyYT+B3gAvP80gDhEVJ8fhmSB7F",
-	"9otWl3hU0iwelTSLbz70u4e4O/n474f+ZMcvyPs4o7Hwe2MhLGmOlklJmnDrNd9Ks9fMf4NCfwWyYVsx",
-	"5HTm9bBI4CkUQHCKKW8lDf1ZnL+CJpHH1FIyxWmsQ8SCAJ3iKFKjLKulJxeUIWA+X11aJ8QMGzQLu4CF",
-	"7qcBDfAaVSOwMAdUGiy3qgBuWnEj2RtlHdWwbmoIaJHgiPTQs/lCrgKL5A+BlCul43JTZ/+ZElY4Cv/B",
-	"0oNEkk/1YoJ7oigyEWGgEbzOedwi4bTcbbo0kwPPRK4oL8Tkpnr8XS2zOQyvra9wiYWVqNMhEPfU75wQ",
-	"oiSwbubqVSZrOT1OxJFxlHA2JSmaUOkL6U8mUBx+hisofn67wNALnhEc665Wpfeb4DakFVl/TFG5NAj6",
-	"/f6X+2UGfR/936kbd+rGnbpxp27cqRt36sadurFe3QgaxP42ashV5CZCFiC0dbh5t8GRm+wY9sOrE5RB",
-	"51M377rTvxEpf4OTaasDoG/SdDo9Py8P8ZvBwcODqDLQq1YRSmPvmE/+L9MB2sv28kYoURNuFj6lpTRd",
-	"tu7k/xXK//KuAPdsuy3w0J2WcI1agh8roXaMtxCfrRJEQFC2K1utPf2F9avlIMBXXMiqxvfW9pZsoZpo",
-	"t4qoZydpLQUwFx/tHT68P7Lx/DzjGroIbI6G3jkm/jKOib+0fnHnO7jzHfzVtIK6RMpiKrVM8Yt5LT1s",
-	"5Q0gvMM+G2Ran4PegL76HPISnZMIzwkYXD+dvHldLSkwn6ACTU1f6pkFBq60Pv5+f4D299FguIf2D9DD",
-	"R9AJuXyowO++PqHvylLEtGRpnvcSi02TNiUUCCoo9NTjfOq3NzNNAZ46CWn7grgb83bGGfGwt/V5lOYb",
-	"H5so9BmTvoRtRaAJzRttIzV+iWSKabJjqZqbbKe9UTozPc4dUtDpDcq/Sskp+cV6AZduBurXfxmRS55e",
-	"5B1DQUjNCZqkpUwrB/eeSkGSSXnRB4fDXr837D2qpLcebJG83A7iTGufDYvo8ITt1HWH+VQjZnUuTFIs",
-	"SLy2ozNso74vyLOpzJjzv02xCDDgChpbY8Hu1vAYmmz9KGEm/Uif9iMUGqD0M9tbyKAnlpqtOYDq5S0v",
-	"WpJX8pnrRbQwJm9enzrCNHboDEPfq5vL6ctRpv1Lll9+GRdVjs5ZUBxTWYieI6HP41vfKj30rVK5KGkN",
-	"hc34HE4pZxFJWRXqTo3StLW/uVUsxi7WDl7o0etNRmKmW06A2oTIpwVPZaBBOCXoM9KILioQPufZ7kq/",
-	"PwC+Jkc9KGGb6ZLWXg0k8eZEYAHt3pAErq+DgKdapid8ui5TttMf/HT425ODf/T/6RGWG5m2yBoYTVEW",
-	"vB3M5IbyBiX2IP5iP1iIs9KquCfZKfbi9qGCB1VKtlzSzVl8IWcaFYLNfinCZEpbeqPMMxUfFCPLHQq4",
-	"CrXla/NC/UhTOXuKfbWv6lc1+3N1SwBaCBoc9vvd/qDbH1jQx7xwRPIYr44UQ8FSsWO8QlSMmRFY6jR4",
-	"2jEWRWTQfDWcZDJLicFNc3Wax/vd/rA7PKwW8lQPTNl23ub42D7m/kU4LiBN1YzApba3t3eIJlmSdNUI",
-	"7nuX5vDw8HF3MOzu9Zsq0VrPpHHkz4lPFarh8ZfboN/h3F4Vzi0VFeV8OeNJcTBuC/DWjxxKWCwKNcmV",
-	"StcJ1XqFLQBMEyu9+lojxgUE7Yxn6dcCQKtOmUGgPSoN+1ttK9u203nJR6UUz2NLq3P8NO2hFziOwQy9",
-	"g67dsVazCqJjwmLXgr3v8undUlDKrLsEw+/C6EOD6HNilGQAzNF4VRrFZUqkKBjUmOWiO3/7+QolBF+a",
-	"dk48kyO9RXOCmS5sXIf7P9b9wFDGJE2MsWBWaiNs/5+f315NI4G/GtOonMvakdzuPDWC+t+pPHcqz53K",
-	"c6fy/DXR+rM0aUBKKrbFuHAChJEgUUqkMWd13x1e6XnoNAXMkV7GjE9GaKFUgpmUCzF68CDMHez6Mbv9",
-	"ecpFvSNGxeJ/YIcoHszJXEQ4adcho0cj4a5qltJuSiYkBX9emYqGZSp6WEal9IykqZnGeKw+u1nKXZv2",
-	"qbd8k8zc7C8ric12bjN44osSt0puja/NX/YE+if7BX8Rron4nAg4R70d1d4cRMQ0bKaiDMt4k2ALF5R5",
-	"BguYzcUAgR24/YePUMgXhOUtRbFEOEncmOoFWQEyzgVh2mlcqfE312vRGZLOqRBN2RfldZvjFYo5kKCN",
-	"T29FhG/zj2wRjUx5IySMHsa3AnqYia0/b3uoFB9+6ElFWeP4H6FQqZyaEWOGaBygMBMkHRW8eZHySxrD",
-	"6MyrILCmt+3rV18rJ7iISgC92l0p04vLdv3Hu9xAwiPQdXXqqppxqeg/x7PwWBr2UktrcQPyufrqttDn",
-	"bSEorwTt/NqCcFcLah6UN2gTabxrDldupAvL/Wy0y8iMgjSdbuFqXLCHZ1HCdTQsJTqXrBN09D/OKDuD",
-	"PtWKh6pd9eI7OZ/ZBsHyCWYxjRsiIk742+a35d3IFyQVnPVQCBGyM8VzwwCFoKXYPyCgdKbeHo4Z4NYs",
-	"lKYfQrrtIiU5kWrmKfIPQdtxBxTH214nf/km6ihCX58D89iKYI9s/xfBaR4IK4thiQAmpyyLDx/vr8sM",
-	"Pjw8fOyK4MM1UV5HChcLuoXsEpy9Vne2NUTbv34ONsCZ3zDUcH8JUWJBBAUalw7kV/nP8XffoVffqf/V",
-	"M1kK0TIen3hBytKN7ODVu9egP8y2ADLUqWv27jPCfOkUv2AhkVxyFNMptZiOBMEjiGWKHW8ml85wryJY",
-	"y4beemBasES2tDjUEpU3rET3pbl6OeCa1NACP17NXac19dCxAU/gRVqeviSMJyAlTrtXnQarG2+RH/SN",
-	"oSd3r9wBrAUMg/PkmTTAUC1LSNp5ChMusnTjZ56Y29QTuR3jS3fOXSxTDknUuYSmwmxA5UBN4t8exr8+",
-	"aaW4uUatHypbpzw2pr+4SbttWmDs2EXLl31d9lUiym4NqG7Gk43894W6p5QwuJZaYKPf5KdyTUpfsR/f",
-	"6tw+PkGhgYs8A7jIMCj5465qXRrT0lo0+7L1B+vNJD4v2mltzJDXdwGebXRB5GYwW7jL4t/yyWQb+Ns3",
-	"SkW1S7AWVXqk+5SWUkEDhFHMTduN0PiAlNJkKuBDsNDMCQyPqtomFSjUaqF6pug3UXpFYFPpIz7XtewG",
-	"DrDMPVy061znrKROOmxkz4eYPh731oHuLzGVCRXyjNic7nWr+97cnWdSlUh549P65hdwb1U+5nC9ONeQ",
-	"GzLWXLedZYTNwtLvarN1e5QhnsYkbeVgM+lwO2KJ+zKsvW61ubeC4VSjYaYEqesIJ0olX23H5SuOOq+A",
-	"42jKEWeQ8wmlMbpNCUAd29xt4OHyBiTdVvjOsE7NBPCmwUVzXDn3PfSaLOG3KiQnNJNBPJM643nFM4Pm",
-	"Cbqka1G6ilHOE40Iynle7dAFTvq4EcSG+XoUpuqZc1hjoe58bOAiPg7wpFCRqgsEPVzz0szCn2EqzhiH",
-	"CK8pQxNXFNy9xnaZa2JnWk2Z8LSH3uq+yLpEoeyHhyxtdW+1ErXzZJZSIedQI/oVuej8voWdelBcEdJN",
-	"qZ2E0yTRF4DZAHFnKHfXhB79dKUJMQh9p9uwkvXa7gdviQH5xfbvOs3vQL7F+5vsdx3cj/HK2nD6HF5f",
-	"Yms+wwaTu2FAgWnaXC2Pucqh/fUO8c5o2zXUiY2nqDmNR9/lQENC8yVdVEuZvxtdC3DI6tuKhhxHNwMA",
-	"2dZTUFVfze9tsLHMu7YIBusb24WB7UP1SDBhcdsuJ46D5OsKBnMmUxzJpzzKrDvKLwW0e6AGLPZmQdjx",
-	"25fK/s4augqxCW/32td4rmEHLkkqqO6EpQss9GB7Hc9M+IIwvKD+vXReZAbsap17vX5vr6zz6Z/8hXUz",
-	"0W46AAyjc1Q0CVbGXtk6O5FAr5z9pG/3nmJJXljLsW2bCaVUaxccEpRNQRxJAp1tCI7tmiuWCaAIHqi4",
-	"hEcXYk3Gl02+4+kFfIjKI0Q0uEE5nL7VEXqKVz+qL1aZkQeAY4vQSalmppbDqQWrmaB/5c1g2mpNQqZE",
-	"RjPrZo7xKjAKFFICbC/6Adl/KT7jV5A2Te4Zi99M8sXSjT638vs89cAt2T6h6rvepSAJvSS+evZjNCdC",
-	"KB4MHpolOZ9xfuGRc1IqshD+DA0+kUWqmUxpRTcarAtUaWyBzTg2u9hZraJSZoobk+xgfkg9crN5djBI",
-	"HYP1hoSLEYDtyuqj0xXN9h6YxopUfBwmekIUvSDMxJKkJEYH/f5GffG2W5DD+ojGBismY6c+N2cntede",
-	"ziibllYFUhDWxlpdz/R2kVYQ+9vQHLUkp56obCq9Voprgy3gFPRLUinor7hnKkHXHVupbhWRWD+u624e",
-	"tEUzS8uZbSfLO5f+Fi59n89lnTc9b/iZS7GKE6Z6FusSocxeSsx4ncDdbPcY8dvO7rEPXUXZeK4bfG12",
-	"T+Vo1BYiXBAWUzYNRyY5TUAneZ6aPzXT1H2OgfLV20isblfiEX7D6s8pvSQMZQsT6B7uQ7WDKKVR6U/p",
-	"aIx+D/wbx5U8qPy+Gr96yv1t1Y+LOgXjpL8aH/MkS5KtMm30wNom8mwBf+fYF8aZXvGkb0Rm45ckVQ+c",
-	"RXixTVs5de8TvKgjqLWHNbsiV3CxC7UhlYHIS1Nt5yPWG9jc/aRKYLfZ+8RSxI03P7k7Q3dnaAdsf3O2",
-	"dgu/2I1rwPHflbq+kGquDOX81iirQiRr6KN5SzdrZk6H4a0VMwvIWfNHqzHq6rSWXukiH+3rUs4Kklwn",
-	"cPSMhTVjtZo240tmGrtjtkKSyoT00EmWpjwD9WnMxAJHREAKSErm/JLEeT2JJJ+M3ZvOcUKFRip4/fzJ",
-	"kXY+8wRFM5ziSJJUjJl+hYazq1T/PU176DXnqbfq8ysIiOk1/lLIbssIrgCn+5YY1naJP7fJjerHo4IX",
-	"XY8wA1npxBOeEGRwqAM0OFC7NnjcD3Sfc2+weW+tO0o97DgrDnzeiWdzTBNvpzzSVZdyeFAgm4O94RB+",
-	"6aqlylGof8+4pGwaoIjPTfv8dMwou6SCnifEOYeFkjc82Ec8kkRCYtqvp8+7j6E0V5lr8zmJ7/fQz2QB",
-	"yfvLlEpJWIDOM12pIeosQh36+QKnJG7Axu4hA52N55xNc1zCKi/AjPXmmZAk/b/mxx5Pp65fjcCKVXxq",
-	"NU/GRp+a4/evnwacJChS1yCmE6B+f6SBvob7o35fZ9EqzozmNGZ0Oqu42QbDUdVPe1Aa4EGJid2796E/",
-	"+AjJ/f8Zfuh39z7eH33odw/sT+qb972c6fmMpsflBPmdex0BhCFmyHmfEp/PX7x8h97t99AxUkyIC5wY",
-	"YGYUUl/MRZc/VQqn1p1jNYknPCZqu54oEly4wBvtsrmuNCahBmYALYnE29z9St33GbZacRHLffw6SpKz",
-	"HnP77qzFn4OdShrRBWZyPa6pFeia72+tEKn5vnW+UdaMfKCfgmdpRPw9usuubH2n6/hxqbzk6Tlen3Eo",
-	"SHpJ13202kej1fw9ZOvYv54a3oQ3bIa6ksPo64PWAk5ZjeVdjnewcRTbBDmdkyLWNsuneYN8109nZpDX",
-	"LRZt4rvQJn6SJRNqmsGXG8NDX/iyM6942XoHdInEHHezG5atH87yUfEp2RU2+2PG4qS9FWrtGZfB2hGL",
-	"HgKWgIXU9xkWm1B2gUIlarzRbS80ep7jNFEy+sgqmQZzHttglQ2ubU1gzri3RTdVw/fRu7HIctajJthq",
-	"LL+oF18vxzG7XKJE85uHz0guceIPys/BuLKp9Eem+g3+Ds8injEJqAll6NDBcMeYmDdovyaWZZfgHKbm",
-	"LoAgOI1mglQYbvFzy+NoIkNAE1ucshz4v9Uhcw+XLB0Ev9/nVx9ozkuZI+WUFTuLeDMnc9Fz9NMHkxlN",
-	"XU/ogzp8wlo7djw++b4BcUivYcsDqkWf2qhtHjyBO1/xmDTuYSd/3xZb985Un7dK/bK+a+2c0FJjtE4h",
-	"fTNBVIrceJYzIojxVOAYAKnGTAMf6FJzLASJkTJPA0Q+KXmNwjmP6YSS9NknSZignJmsazpfJDSi8l2W",
-	"EBEGpiqh5sNonW3kSNWNOqLiHQnX4IxgjAeGa2heQrUObhOftlUc9/e/THPUnjnQHG0xL0ELZV7CPpPU",
-	"tv/BWqfRLYB21C8NIZG4WdHs/yk0TX/ne4HCLGUjxU1GzuWuuhzutlBeTdS3SH5V9Bg2LahmNrr7a3Pw",
-	"ivoFnY9AGcLTlBCNg2GAvue7zeLmddnXXKLERM3kCPK0aJJUWobVldsizmzU3KtVXLdRTH/k/MJhuJuZ",
-	"alA4gnkKRj9a4BTPidS1iZyRN5PO6EMrgWNH8DnYymrUXxP5Ux/NZJ7gBT6nCZWrd47ga6UB+M52Ncta",
-	"knRtTyDTLc62BdqagF86by635KpT7poGKEr/yC+LViN4k7910/e1OIe9aID74mii1pK2U81PnPeWxrDn",
-	"4UJNiimNZk08OegUrV3eOnypE3ROTLKU+qdib23Yt0l7V3/VxvMPfU3rEZInJnLPE5B+Oo3zgiykO2Tz",
-	"PmPUds2f5SG596xnEEZ3dim3NOTydjaxitLpkrskwgMmBY5wTOCMxNyLeAfVDXjN+QI0q1yNkbwobi06",
-	"JhJSK2SodELbJS7k17LnSvX1HENogGNQLcumkfqlahfBbxt0eF+CpHUBtPI81Rnlxlx/QaIspXLV7v0n",
-	"9qla5za1aEFlv52vOBPfTJAnzthaEKXhUy4UIbKQpUqHwQbCy+Om5qlojoMtbFYfGBCIp3RKma7VzgT4",
-	"vAA2FaPzlC+FIY7NyCfut/yZ0RwJwioVjccMHb99iS7IyrYYmhEckxT9s3v89mX3Z7LajNS249loqOnV",
-	"qq7HODjO5Cw3U/gFYbCIgEio9keuchhC4KU4UspqS0fnWqfrcENDbNj28k5sQZwSS7JDgMXPMnWgBXle",
-	"75q3db66RaWOmzI1o6mRW/V90u+33Gy/1+8NysxM/+ThZday9GfDxhQXncDzDXUQCxJ1RCln4DD5/n80",
-	"GB/8pwoj4L2zzrjX+f+UEU9Komij/lZ+ohEN9WXRGs3Pa+yU4XcWVdyI+a9rhMVuxquPZkuf9t3gH0WD",
-	"7V8Iw91k1RZBEj6RS5xu5fI6sfeuMe1emvq9EniGzoMoE51NX9vNVjOFcAaONJ9EjQzLRzM/UWbNG5lR",
-	"hem1Y0QnfE7A4Z8HACIeQ88QTKEIesnTWJclnXM580nL2KsZn5peXqItB6+dX4+FIsmnBk4Dwy0LyadE",
-	"LSNP+HR1fZpiLcXELx+dObZGiuAx0f27xEpIMvduBWneiEoiwpUg6DfgwlGxSPCqeSg5XVWADzgTWZIf",
-	"hi9P9fIPTy9fQ7A1X1qna2iTI65aM7ODG79aJaqHFuitbD7xTOJIvlWD2U0rTgmOZghblNYaJTUt0Y8r",
-	"SEovubxMb2edfFN2cplLdYsaJ1kDpWq0THA/+cIspsH3wcEB6g/Qo0pv4+HB/hWeZ+/G6KE37cyLbI6Z",
-	"TblssS0wczw357tpVyZ4TpOGYwXx4Xrn7VeQMHWNhwkqcxo6AABoDHj5oQ8/Zzo1tKwBOrbMdR76tXqF",
-	"X5wcJ4naj2oHn2PGkG9ZD65yuJlYjy4DrTQnvOR64JMJjSiuHML8180iyxDxy6f+/aSxJk+wQ0oqZpNU",
-	"ebi/FexarwlgVI/Gp7jp1hK5gyRAgixwiiWB3s8Rn8+xWDu0YX9LTDg1uHtB+e/73zUPF6zZCdW9IVoJ",
-	"eMv6gAUYYOutObPGOzWvABrpoWMkZjyVOWd59ezVCZSR5hKN5qN12gGo2wPFhCIl6AgDhbBBJFoo4S+T",
-	"grvReyYyIGtBIs5inK4qzffN5fbSp9KUGf43eHxtCtNuouZlzYRtJW82esE2e6Q0lZXWSq0hsAfj1jBE",
-	"d1183a9jZ1eXuHElqRpVWBRnXM19eqoxox3cS06oypRyrIl8+W0HpS7CfkY4SYQVheb8pQQqMnR4QSvE",
-	"pQNorq9fjbWK7kshMrLL1KlAy5TrLLZt5lnKd6Lqq1ASpKZecu7LNIukBtjKJ2EPatChuu8lhHVkF1KL",
-	"QJVnk4SCRXieCcqIEN1Uh6ISPqXG0D+ncQztb+Qs5VLqlEeZYiZMQEvSOeEZ5CpChoomH8l5N+FwFNQ3",
-	"RbZY8FTq0udMe8qIXoOICKE2oByZcCbkgfeWmCa7Ol5jiqeMC0kj0ezRjnmdf5giEwMpC+mOVSQE0y9M",
-	"LUmvnVi3zKVB4SCfFopDNCZm64wiZZ3kcfHcb5ITnEe3/eaBTTTdwf2wi0ZLbNZSc+DfBAyWeIXuFRqB",
-	"pdbwfqDrj6lAk5TkiFZj5tyMEzVYLOklUfdbBcJAv8PCWIR656k5SaeQ7Ct5eF9nS20fRldnM0/J2hxF",
-	"FuSS2OBRnbWd41L2hu2eMsGyqkXbSxtEt/2aMeCLM7SWwz1zN6tl4nAqbRhFvUmv+SLl0xTPod+M0pzq",
-	"XNArIitC3WpZVcoAoVUnAPdnZ4crOpn/Qb+K9paklG9VimHutA8WOULtkuMru7lONP9i0pdb1dTwPIBY",
-	"35GUNDebqqQ8CJJMTP1nNc4MF7Zr/7hjJqvJsPibTk/+4aB/HSpSvhjr9aNXpvampaPFgTFcpxElWMhf",
-	"dUl6i+CaeflLT2joiVoxnfCYQ5i7vVA22KvrRMWW3V+KwQWl6TUt8Bs3Eald+ViepOSzLCaUUT+xv4ac",
-	"UCoFKu6yObZWZkGMokj98HCX/OMjJ7Wne875xZUYq37sX3WgtOlsyxx1amuS4BQJOq10+6mP5uC6LEpT",
-	"eO+s+8YNf5PJiLd2Yx4zBILSFgxWX7c2ik2tsr9Gnx8hzggEo5SkXaFLygv7tZ0SUYkxXXmycG0pS6y6",
-	"drVlbFEvVtM21tMovzjfHrZUETQkdefKr2Fga057fq9/CZ0DunP+t3l/VSeeU9asIH/Z5hYLXN5W5/eW",
-	"G1os05pNdXPvW5nE3NTsK33RAyG0TdelWiHhmto/CxgAnlhSjq7rtB61PNp3BQogIyQWXePqqITeiwfW",
-	"ric2HSvMsJpXMe8/1FLTtoUNAmFk3rKWn20DqFA0yaK5pr4RLug871fYCp23XV0zLfmx/Rk9EU7sDLTj",
-	"VJuA+t9C2yKmzGaKL1vmSxffLzPqwba1hMcAFYcRGCMta5dhd+uVhJ5vt63/9usONv7XaphFsHHTIL+U",
-	"2ekjU+F0NtO6XvBIEhJxT4xC9/FXJKIRLFpmhjhB71aJfVXRCZW+ajsCJ9lnHbP4wqpeyyz+TBW9Zsx3",
-	"1bx31bzXUs1boq+2B8seqJuu4jXfvZUKXqch4g1X77rSsL2zxecL1m3Jqfq3x++ie1e31Ub9lP+i3Bgt",
-	"JYsERyTunq+qoariwiZq1+MzdzUuWu67bEXZGlMICgigkzZ0NJAc/iA+Em9XWNyuJLJlBwOYtlt1tRsW",
-	"o9Ww3brhL1WzS7hlraA5rxMK6M+oCrr7W9YHy/V27ZwZdY0saO4UVaWzL9XOXEL7U6lozsDv9LQ7Pe16",
-	"9LQakbVW1tzzdeMam/Px21HbXLZ487pbKRK6Q6yyOTrWmONvwyC9awdybdodZ8r1oan7HYBfvwB70K46",
-	"4rj720eTIPrx+welVNF/D4KH+5+3iXjaUW/cSuHD5rAbBWlLNIb/OFPV9TsrCKxZ2FBuYmlODfNWi7Hf",
-	"qmpm2F+/XRWIkvWVMd7uefXCGPQGiNfC//AJerdfBfq50uqZGy5PObJeVTnDbB1QTHXS6JwIGpNaSvuW",
-	"FS7DXWP7DQRdAaZpte0NdWu77/0VFrFV6XkD4s7GBXrrhtBa2t/HLoyr4QCQD27Sv47TKWc4k8ggZKgV",
-	"nWY09rD89WHvSgNy2XVL/Ev1u86lq4M1y/Fi/LHvjXgDXjypllFTboKmys7UobbdqLFFPK6OiuQNi22c",
-	"9RaKgp/52oXN8fSNONlt5tsLbw0sta04a3bcXZUkay3Pc0Sa9mc6byQNQq/kNrFvvUWXCfY3UTrdFedt",
-	"W7yv63TVfJnlmm91iRM6kER1HUAD2MuGYr8yGv414hLv4Lcphh5sYD52Ab7QgZOT/J/JeWMHfee4uXPc",
-	"XIvjpkxgbc9WfqZu2mFjP3wrzpqcI9+8o8Z5SdvcrhXCDAH7AvVTHYf6PjXCmKm9xeKiXl05h6Y2JYLV",
-	"P20i1vm6iq6TMrRgu6bf8GwZkbI9wByVaE4w8xQuxngF55emGufkumq7t7CjiixhNRiDH3MtqcJNLM2q",
-	"2y5J6MSuAtAmr8IEPK9OUNZ6i0nkz22Vpmy4W3kvG+nJYNW2jrJqzmZKJJ0UV4zUK9eqz9fXTOQL1cwa",
-	"sCX84lMvHdujXc5n254ZhQApMZnra6NxdQ0swBSiFRpx13uSEqKLOivZBOZC+xioKEwCb4eKdafgS7Vo",
-	"RfV/Kg064XfpaXfa8zVpzzlxtdac8249N6k1J/x2stJAwNyCtuzgALb0nZna2J282wWqUg3T4ioVsssm",
-	"bE41GHOxPJ7Lfm/Q698UQInR0xzc6tomvSA4kbOG5mIaiwBgMhN66TFWmoTycbLEK4FCflHua9GpVtI5",
-	"MZamSu3mKpEXPPG26C60RioA0xtlTNJEqQjk04KmRFxRW3jtJT3btkV1bNqEnM2LTpZrO39WGl/q9nhn",
-	"anptOurpKbeb2bZTMsU2ZgmqSKPJqsggNXceIZYlCfyM2aoswXYUYIPGTpGOQEs5n3tHCamvnM+dgTGT",
-	"7XozIwO1se2mqtc0TkddvKXp+FqOF6ekRC/FJIrdKa2G58A4B6BE2KX+5E2sYsfG45qbcMCf7SHF2W3T",
-	"R4HC6ghDm79he4JLsx/fengOZqszNXOfFpjE0M9ZZFSq9QYSzXmaMlsCJDnfErL8xtlUmS1s/qRzOjff",
-	"rFHExJpmS2a3EJXl/uyDYT+sKM1rGy3ZqnP9115dUy51ch8M+1dwnDfNv4pR5Rwu59Prz4BXajKyhFUz",
-	"3cSpFBr9/U5W3snKP7esBJ+nh+IjnCQkRcuZbtgADZWwQKE6BWfwVAjdIs45v9CMnFbti58f/fT3vd9+",
-	"HL7a/+fD04N//f39s3env/063Ns/qKbilVR8xXYqeYnD7qM1bt8/i6y3/uWvQeb70FHzYmUBiDIRT+Mj",
-	"BMi4kIc5s9j4AWLkkqQazRJPMWU9dKy7ro/Z8L8P9lAXDQIkuJbJGuPip5M3r6FxIUk1Wr22OHAkk1Wl",
-	"R/oXbEv9VHw5kilMIscyBSciSQRZ+kNU2yObjhBGv757CSDRDsRp+Qzh2eWVGMTfqSui4WLzU//nCpBH",
-	"Hx087A2Ge/u9g4ePHvcOH31l82mPW2rZp4drQtgAkhKhBO7d8ydob2/v0ABXMsQnE0FkgM6JXBLCxmxw",
-	"2O93+4Nuf3Da74/g//0GjtzDw8PH3cGwuzc4He6NDg5HB4e9Q/jfbz30ikYpN6oewikZM2XJB2hCGUlR",
-	"TKdKQYkyqb5XOVydYX/4qNvfgy8emi92nBMXY0m6hqOsZ9I1wgCkz0uf5/YYCZkSGc0gwQ7WJiw4G1Lb",
-	"sxf9gKT5F7Jczeugb6257CAZfVWDOZ+1I/ARx6t3r+vTf+WDmRit460aWsvqmxhBb/Exg61F957i+fy+",
-	"ZkwTqmhA81gAF9Lbr/EJ4Fe5NIx4SVKCxBIvFra9aw0eeK9yOB+VNv3xdnBdQecVSafkbUouKVk2eMoN",
-	"ogVa8iyJvX3WnCCc8HEbLmxcDl4x4UnCl5AdDLu1dQSk0lXYbTGmnc/VSIiFEGwclYETyheeX5I0wYti",
-	"bNC81ywAFbblrm0sm0c3co3leuahJLfP3HllGw7jC8J0xn1ey5vDsXobIOnuCUHeMgHi/mcQZ9+upYID",
-	"g1kf76IAvVm3DnmNeeUML3KsDzPxoExi7sZ6T7barndEgD27lqZjGn8BOWtCJvFNkPIdCZS2xbftr8kn",
-	"eXyJqVH3m1tEAL4siLNSQjM3Cc71bNda1k8bH4C/vfFrZeuYoHTeQ5sRdE4mPCUo1BEpoiw4EK1VM+aL",
-	"hnQrkrnBx7NBSpc3Y9O3T8p3rx1C+VazTxvp6hfqa0f2vExXHi9pfvxqDW5gLQIkga9YKEfMVpAOoT1/",
-	"BqF6rpQG8nuGk+3rg8qHos5qmrrxAuW1cU/QOTn7Q3GKDc+c0jn5Td1Xs7xhVOXvu+9t2ponWSp8BQBv",
-	"sch9IRHcExrflE68gFQM43SoH8Texoq72on0dfM4a2o1okZ+SqMLIp/gJGlp8T7n4O+ZfyFvajwdvqV+",
-	"c0nSc84vnuDFmnwPo1DpV30rTNNSl3XrtjwmBMDNS0mMOBuzRZYu1CmY45VVxY60dyLXs0DnnisWCcWI",
-	"4Gi0vf+VAsci0hsz7Qc252amKKAfOkobSnUdEuj16nk9TGMTlxXuta71QX9TCopatpS2TrN9lyXEINqB",
-	"746g85SDhGfIrJIGv1vOVr6yJiz8Camro/wMRAllNPpWKAY0mQQ6xGy75btbVslcXVImjFqsl00QKNmR",
-	"M7Pg4mqSWa/SEZKq5WzwBKtLPeSodVqfly5gvTbyvHljtQK1PI0d2zomvYUpwRfO9pU6KWVS0Jh0lzxV",
-	"93dnPNO9YWE9u+YoFE7I/Jeyola5uElla8YrDToZo79nxFxW/K2WPAMrGlhS83EMB/qyAd3yW+FAUZdJ",
-	"2NFGN3CyH3N4ys/BbkEdrQlvuP8Z3KTuTrHIv1DL4tQ0Y12QSyyQvr+ciMh45VS5vp7H2tfT05b+Ni6f",
-	"veFmlw+ovmc262itTg7t4Cy6z7Y6ZQHgKXzargPR6S5QyUcbIGgTqGnPqDvmxu0VniYgz6EvTxPvtCTz",
-	"dKMi+urda7CCZltoRABTCbj5Gh69DfH6ohe6R5az3+5Eg3V2X3kXS6epNLo1p33H9ARLD9ArckqFt9xi",
-	"R57Q7njvfk7+MvTP2dmCC0HPE3JWdP1Z03RHM70iMgOeNL3LJIbIpVFywL2K58S0pBzlt42ZUnYSKmD5",
-	"5uheqIGaw/tgt2u/nNZe9vuHKLTj6+bjC9G9UN8W3j8aMzehwrzKKH4l5GhdZJKJWqsp+M3XHyxPpLBv",
-	"aMkGKie64RivOYHPlLzZparL3R4ttFpqlqBBGq0JZzGVSKaYJj30lINCtUypJC75f+tLdj11jkdexGEg",
-	"RL4mrbKWTbxJEXr2acHThr6f1iASkqdgDK3rybjeQfkMYgm4gsNxze5J2G5vLBVCyeqMmkAJMmYilQHi",
-	"SaysMKDxI2OYL9Uv8JntR6s+7qnNaHBwkE+6Z1k7JXFG1d6smtbbWAja/p2Xp7bLsj+73HrtIUjvMW7o",
-	"3JqQyqKZkSTeeiCQk7zVx3XrpfrX34FeL5x4lr4TUQb4ogUa61YDcuBoN4+pre8Z6sx8bSjVLLJUHfeS",
-	"C2PrUZ/o1241aAnOIM8Y/kGFzmKDA/J7RrLtl017mLYbwBJTmXi9m+poUWIgT5RBrG/cehTvzQNNR7S/",
-	"AQbCPbCBExowtFeLDtmjmu9rsbrONO3BscxrDef2O33fQGcSfehdNW0rx68j5USOZaPeBtw6764dOF2t",
-	"HRi53c+Mt16NkU/yLMr9qJv8ycbj2uTAdd+2ZlEhSrdDRU0pqlXxftpLOzpA3cfXjPwt1KW3G/kT04FL",
-	"ckfRuvfu+RP0aO/w4f2RdQ9YACMh8SpAIcuSJERRQrBxq1HmfmpwZyJ9nSZSS42/idJO8KU/zbnqQEMY",
-	"Yh1LLJBQz1jncJNldedwu3O43Tnc6l4M4YsjGimdx0bgHOUSOf8FThBSFAMNe6H5TN6nyGbdTuilBU09",
-	"QmS+kCs3+JinEqHiqzOTzWHyvCPIoWIc3sXiPFqhdBqbLbbVvj3BLKaxOcZOw6P6rv1p/JL+HfVKcpLO",
-	"qVjTsBg7LSURtAtD98JP3UX+XHj/CIWu4jniJtQHZe3qERJDSzsI/GAdGPLHf2KakkiprCPTw7z4AXwm",
-	"asoGg8/ekf+d35BwkaVE5D9gHfWnCZX5e+3hrv1tH8p/AN3a/UEr4aVfwNFU1r7ti0u/5SPyrVYn6FyC",
-	"hZPfBiaOfZH+w16yyru9mv+djz/BrJgd/JF/XWn59tIFWYnSv/Nl1Hpa/gFyPuP8ov63vX+iSMNe1X/o",
-	"S1UU0vpy1CSGw/Q8XMh0XjYC3LrO0EmWpjxjsTJSxQJHBPKMUUrm/BK8LZpDSfJJIirGjCnRllChifP1",
-	"8ydHurspT1A0wymOpJIb+hWQ7FhNQD1m7KtLdH9r2X5NT3K4sNKRFoQvEmI8kVSO0L5ahcGBScUOzBIG",
-	"KOZSBGMmEixm6u/ZajEjTARogVPC5IwI9StGCcGw9OH3oda5MEN5M3S1YdlCfUGQS8JMVrBAGFrFheST",
-	"7IUBCj+FSmCE34Q99DNZQMaKGqAkLEDnmQT/p6ht89GYKQ6MUxJrICFv+kLn+/0B2t9HBwcHqD9Aw721",
-	"isz+2rQW9N14/P3f7n1A9+73HnQ/fgd5xff/vR8MDj7nP94L/oa+u3dEPskf/vOBPPv44dM/P36Qpx/H",
-	"497f/vPh0z+/+Xgf6Sf/PQgefUbf3f+bf0sT7OvXS5Y6wypPY7g07hEdcTcpHxFmSiZeELK4ncK/HTLs",
-	"ttb7mh0Kei128PeqxVbyfwtfwU7Fa1ekQWxOIQxyL0Sr2GWC2fFikbSFX3nBl2DQq0cVZ04wW+utP6M+",
-	"Ry1UTQJHMRtoTZcA4WT7poUGaba8e+1yPIIG3L43jCiasr2QcZIgynQiV4qZ0H1Uy0XKyrAIXR1H/aCk",
-	"cJKc8fTMZNKUpaS5ZV1MDW7xW8wJZjsFn9+Dgs1h9xRXsaYzYSO39CWEn8O83gVWItTabAzxRbgOGi38",
-	"/cWJwzvwkGI4TTmqyxlPcujBIg2syTiu2sJVyV8W/D4zeMZT+gdnZzFeNRS7T3BqJCIEDhXpR4BVkHB+",
-	"ofm84viVIvj9Sg38/ro8vcP+2urDcgH8vjVU/ev4C25exgBRFiVZTOLrW9CrzMRuYoYvvZWRig0AhzKK",
-	"6CZ21zLKyIse8OXvhnxBWDgCM1fxWkpitCKyh0LQccNRoQiAf0Nq1B9lZcW62nnMTOxf3WxMMdveX2f4",
-	"Mb7sodDEKGtvtLFLQVlExgw+oNjFEgs0xzHpoZDOre2pRwq9IgCTKyXqOuPyTJCERBLeD3OZczZVbysK",
-	"pEhKTBt0mFo5JUEtg6IXdSVPTIhzo0X9qxhFJ+i4nyxzWvOmGm0tUn6eeItiqZyhfA2DHBDEkr950Kph",
-	"KbHQghqLkYmlTvWgGuq0GMkD86R4UEt2XGdilCvPi5d8wN0/mlKuNUn4ih6LYgy7cQae5K9cebERP8HZ",
-	"e1jXr6OA3+U/zp67lfqW0Xi5X9MJOM5p3CLF6vDN4f7Bo/seNqhLw8408JfPr6iPFGWXOKFxFxQpUFkM",
-	"87EPFkngutxMS5ssTaEfPCNVPzeD9PldUg5ONEbZRieunZqOqW4/Q7j91iaqQ+Hbz1HxFizpZePEsHaQ",
-	"YE3xS6zb86vjNDKpLDglQhpztWDvUCU04ali/AVKipZF4CbWOTvGY4zkTN1vjhr4mW29mpwRNma1+yKe",
-	"JARPMyLyp8oFbdu7iC3cYrFWDz1LtTYbSdMAeBO7tmrTbHypKsRffnuNpcHW+904Zk8K4WhDRO2K/e52",
-	"vTbzfVPNr57RB+aswDRsffrtK0rnu+3xWru0Oi3DpQddAA+xE2196XQ4ygDBadninOucm6e19R34qCAm",
-	"0kQiPSGAGV4sCCMx0qEZOyyd0crIJxnAydcuRQ+8u6naS1KC4xWokZiVAKupqV+ygDxlhcen+xOcJpT4",
-	"klH0wkrOu+qeVTjSZcDAK03ejpBkoRbVEnZzQLR/tWgTdtRnOVq2b+y2CMYUzXSXlMV8aXiFfYVtUW3D",
-	"miYoluMbMdOAuz6tYWsQjfo80pSnjUQNUg44bHeCaQJavibrS8qTdp1z/mGfqDOzdT6dz0GHgg4YeSMI",
-	"cmYlgql/q6jilTSqfI2ylHYLqH1PS6vaSiXq9H/JfusX7LjbD69kt3V22Rllug7WKyJMxZW+1Qw9T0UA",
-	"s86kZzS1or8eKKVFKbq5Ic5u7wQ92p+hbGabYNZlXHaNDe7Qt/EJ5HbxF/LwFu5oQ8leQ+U5IK7ActuC",
-	"T2PxawiXbwVK+LSHjhMB2GkQeVGXZxr9Kvxn1zSs6758WoEA7g9+OvztycE/+v/0WKo+n40XYVjJiRen",
-	"p2+NEhwYkC73S/v9w3WerYPDQ4ca9vt+HHQqmxAR0iwhgVoWjCZkiZY8jYVaEUA+zlUcRbbg7rUdOnyS",
-	"TgPrI9ONoFo8vW0fkALaTJrhFfDmugZ2hMLC4NduV4xEkk176ARgRo/QeYpZNLM9+rb2OGzD8WCDW/oe",
-	"KiaqQYTXu+K0XjDaiMPES/S9xlw9STJPN9HX2EJc5O4ZtX/oNRRRp4ThOYHUfA1vZMug5wQzyqZHUEPN",
-	"GRFW48VxXO5IMceJWjISd80wIaqAM2WZSFCZY72q5zSOweMUpVyILk/plKo/Ex7hpMtZslJTVcw5oXOq",
-	"H1OcBvDsnbpX9zeze+5PbjvZpt/VEpQuppzPSz8o+dDlk0npR5NeUfptxpO49EPOIe0PNj+hC80qSpeM",
-	"Dlz+MFjI5ZHT7gUpP2lyEMqLQRKqeHF5zCZHpDshpDzQOZEzrn8y1rxZcF2zhLX/EDJyuoAsU0rByX+q",
-	"m0jOXuXZ2WXjr6MbEuXvMNtIWd7Rr7ZbzjXYrHX3lqeU761FIHZ3LRPmF78mAjiQvDvHbNW1meL5D6WN",
-	"NSnm9pqQKcEQg2yq67YUtk2Jt5lE8SfjXfjFdn2xn9WxQ5cKjZyu06EiZrPlahgQAanYZBCqA8ulS1kX",
-	"snBsNk4X0tbg6XMer2B2kHaPRbeaiY9Fly8Iq/5e93qZmYDx4t5QdRqBow3w9KijasO6rRKO4656S4J1",
-	"8lLGRLbQtQPdOYkptk2ma7q69YyqyS4wMDIak/mCS8KiFRzBlBhve/UCZV1dDKgkbspw0gVDQfPCHHol",
-	"dzt2M3bB+JKVPfI1OqgnRGgebru6tCuvdfh/Xm1w/PalB7TvkyKf9g3Njl0tAOSLUrWWvOzlsQgdm42I",
-	"oPOpi7OY6ua8HZwktlBhbaEpPueZrPUbfzLjShfHTk+FWCnkSl0xKw7ahlJxtCykDNmT0NvK4lmn4elr",
-	"+rtgCBho6pvU82DnK2retSpyBmfNUN63AoW6RbzAq6tVyHyD2lLhcondENcaJUudPFsJ1OL06frAkga2",
-	"bZHQS22t8DTW52k5o9Es14t1lh7gTZIWVUEOG9lkXnkLfHwr9HeQD2srpEwFlicrYouSgydGk7FuvTU5",
-	"UOY79ZqqGK/AViiQb3cuobvKIiotnBXVNqMqqTvg8Op0oPzo7K3HJurnLZkaAYq2KOHK2y/acfoI4B2k",
-	"QRIh1vfgiTDTtrcHjhnW5qyxGdE/9IUcYQpLfI4FQfo5tTqZKNumV9pKbFOPIFCVKj4C+G3HTkFBdUG8",
-	"q86TJs4r+Jwo7cxJczCZPmqsSsmnnFEhw1Fe8RHkfdcDXWaqQRfyck8Uav5s/Fx8yYrO8DbNOC9pBK9P",
-	"D4VzzPCUpOFoDFrBSofX7SYScaHTrUAzDiCsLAJgkiKAimHKpgH4lESAdAq66I1ZCMnc+VBKYAPhAqeS",
-	"qU9q8TNNMYSqrXnL0ylmVADXD8asAO3THeoMShiVAl0Q7bYXEV8Q0UMhjueUWbeXhoIqJWi4C5vr9kAA",
-	"sAg2CR1+M6NUv6m3VvElSi+qidx33n4rx2qhIu2tcdWuApvYaeSvJsiXV9UXY+vkVXFmbLfGFpjSphco",
-	"C1GAE8LSZel4lbIBnD4x/sZqv+oaJ4uvmJIpTiEDPlJMBHxIUWTrnoqNUAuNBl9dvvsV5dOayptiU9ql",
-	"zarFeWJSj66JGPFkAulLZxuizLmHUIMJ4hnBsVZ3i5ZDoA7EBKaqpnWUh5mLaPsgaAU8sS7q7Inn3p2s",
-	"u5PlKVrzE3njidsNYUtvPEc49sD6fBnxlDNzFfWEm+mplHNrss//9xOYr7Vl00ZvRp0AdakV5AQ8UbeN",
-	"WqBKgOrxtUFKqEF9MSoDUPcGSIZtMBiukBM3NsP7S5yU2jafKEW8QfqbtunTFDOpaxsxMjr2t6DKj3Tt",
-	"pAl36/INHZ0XI5wkoVZMxkw7WahaPhzNiEVYMP47KlFMof4azfEFUZoLSSZlM6Baq7ux6nbrCtqN9a+V",
-	"8lVnfrsUpJ40wCIdqzWpAyMFDgqFVsS0cae0O8gHM/H1FcK+hkzrVbyX9iVXnB14RWrazTcG3K1h3xZd",
-	"LDOfU0GxxYOD/QOz81Cio+4coefvnv09QC9fnz5794/jXwL05M2vr0/V6fr19enLXwL047+eHv9L/efV",
-	"m9enL9S/x+z9zyen1UJV9Z4f3j979vMv/zqCd/zw8Aie/eH01/Vg7IcN4Os/HI2C75uqAXZrwtce5f7K",
-	"VErYF3cIlZ50jVn+nl501XYqLYw+zRN+hOPtbR8F14sMoHMSmTQEwBqJ/cBN/mzRH9se9FbJnwXo2zYY",
-	"blU3nUUWixsxJvSTTzCLSNK6JpGatRJafKt3rAF8n6R8flYuNN3usDPeiNxKEgFFUrocKSVaDVJmsx9B",
-	"vqxTvMACGQQCk/m1HrtzXTeFG0GIz4FNN+RuRyTRqZnv9BMtcEANQexov/kkLmwO5xc31dH5VKk8mzo6",
-	"K/IonfWvsbczZ2duev0m5GLITHfiomWTd4JpUip2nug8LnFBKxj95sK6EueJgb3iTueIdZPLO0xcd8fq",
-	"O8VgS8WgbnarKyYheImTBEUJjy4UPelukJihl8evjwHR5ah6Si2XLfPXZ5k6sg9+y1IKRfPOKjzcX2e5",
-	"6UX46LSo+f5Bt4Ep7t7QezvNBCiqmVM+bYYVL7QKtbIacwt6d8GDvnK8jfVclepWW77lNHVCp8Z2gcp0",
-	"A0xtUtNNZzF6ScbMdgkE+X2N5VaN1ZnOPWsbHN1Mu+tdypiaa8FjzogJ+8G2O15/npqqabSh2ruHQrWt",
-	"YTBmECOoFSRBKLBcxl08rUF5GPd8f8w8ZduxVtZNOo2t2q5kf/lb7H1pPfat1VpfcSNXSw418m9mHu/y",
-	"EvQv073VhtoY9fLIVM/o0pTVVpCsX6RNbRWXuXntaWd742tSu3bUsRrr4o9NgoG64ZZq4YOOmNGJbABb",
-	"OeE6nUhdhQor3fRS19alpq6aTEFKrhtxOc9ozx1jd2/QkD1jDvMZn6jRbeM/eTN5apLQ6kfc21Pz2Mnv",
-	"1DCZ58TyZhN01kflNqB5bgvGQS3V5kjSutaV6rC3CVg3R5/cXJtqCEqX+ik+W+zRjlrT1abn7eTza9E7",
-	"c6sUPNgDeO2mlpgntYap1UOSN2ecUJLEt4Ag+ZQoXsITPl19dfF/k+65FnJbJ7aA5pivZd6XYR342xrU",
-	"PkdgYGUjXnQrdYDXq6LjJGkDsQ39CfRDroGhxPSKgLt2h7rxhmEWe7NbYGaH9OKW0uAWnK2BDU5DZaZS",
-	"O6oxXSxmGq4KrYiQJI3xCpFLwkz/yq/YG1sp/YD5wo8cL2g34jGZEtYln2SKuxJP9Tmr3q/Yqs709gg+",
-	"I3ssQoOSOcqsA8SEQR4+n+KF2F4Nqqdb+0uzW3roFtzUPdU5EsC1m7bRMw55unYOFas/P7t51Yu6+Qvn",
-	"toUuuhNyCNR6TUia5i2om5L8nYqaayqt3zzHa0A2Nen2hnorUb6KQHGKWXJKqS2hy9/bBftKe+MTDSlx",
-	"+8YpiQiCUDEpFoseCtVhilO8tGhPUK7SpRo6L2Ox2qwxC50Rh6M8Vdtss3eHSy4WW5pgZwrFeGeQ/E2E",
-	"7qQLDpaETGR5fTpBJx9i2WYs3tmgJJyat7T2L2iQvy82Qq4tdvcnlh3toC4LK7O+jIWbXikvAQIwEbWg",
-	"w73RwWEFDOLxqN+vLExpWQ5Ky3DvQ3/wESCw/zP80O/ufbw/+tDvHuifGrRSNdBJo8mb14blCNgmsYzX",
-	"csv+V2Fhf9ERcMQ/IKyrgwCSFDoWamgTm8q1Ud/6EUfQ3ft0lqUi/uoj3o06lv2xa4pXRiXR1E4HCzrr",
-	"3va5FHVf06j+KvbJyIlLHNlqT5okTMsGmWLK9KLMCTE8H54tCwTnia9xLb92YPZ2egfwux1TJYAl8snk",
-	"qvG7/3cAcn/F0NbXptH8ybjzes547QztSrzVa/KgSqfbm0TITJsPdYqDIpfQibXq+tKrqheDtxVu6KOb",
-	"qQcz8ZDJdsGQSR3WwD7fpoTIvGxzSMCuf6v6EvtQ3b9PWNy2gWk+76+s2iR39HuXIOdDsBZ/QNMMrNvF",
-	"GYYKuT751byU/QsSfLwGgwY8ais8l4RcaMdKShYES6FdSnqgK8RZgDImaWKSZD5pgGMdvj4nU8o8Vsa5",
-	"sqPEGt+yUfEASehIWS1yyYvknpUFaemhZ/OFXAXuM4VLi6cX27ckJuTiRzWqMnE98rULh6NFL8mZDYT5",
-	"xLheG5QXjwBi1HVJymp/5PIIA7vePtr9RxO+wnuTdZBmzNr5FVORz+e+Hu9P4Pe8Oga4akYTCXRT6nFo",
-	"gI/Kq7I3GeLDaLANiiJEmXAktwSJoALZJyrmem/Y62/zwSlv/tR/KfsjIdi2bihNvd7nYMoHveHD3uNt",
-	"PrtTxHFb4AyDiLDTilTozn4ysLRRWjHPfm2KXRawt37JBHG3pfE6WkjPnAHMsTToOPbDIxSCNCRpaBHX",
-	"CTrn8SoAlAg8J/aSA+kAqqZ2L1YPwOZEkXwGT7jOFlmLME0FWqacTUtA0jk8o+a+0IgEJ5kDg6kM3PL+",
-	"zTMhAaFRIkWSEg0OquE2L6Xli9AMHmnCBzPABElXymoy8Kj5w+Wx1BmaHzbK7EyTW9nk26ndGiGMfjp5",
-	"8xq91Y/oIs2Hh/3Bfd357td3L9EkxVOd8Bh+Ax04IVsPbBn1jvIYv3ngKYopL9cm4gdqyPd3LTU/8TbV",
-	"8lGAPpuih0LDK6FTDBJZNDNlqNBaNl946GuzADU6HBnosjlPgVaYhlpDYcTn51SjXJnGM5JPdR2q4lMB",
-	"5C2CBNWBryD3vxcfQuEkk1lKwhFKoLxH92viypYas5B8WlDjukdacTLZziZULtAUOjjoJA9QKIqkWaUi",
-	"VnFUzDoHHQuWB+DExCCKOjOyxksuUQtTzbyviOgUYR/47UzXS+ifnT905MAefN1GR5mD6huwCBo5zAzQ",
-	"IBWWLaviizWyf29KNp8xma7W5BnomB5kMUV8ThCdWPw6k/ts0wPbJRxULJ9K9H5mJP8NZR18kfPZb4EI",
-	"qxgKo3oESBCCwnIPjHDnrnr+NgJXk1F5DQ7yORWCxGcA8inWIIzpG3SDkpgoE0bnUydEnU9R1mT7Xww7",
-	"drO5EE90abgVK5gB3NRfJQtCA7w2W+s23XhGkjhfYcOE1lYP3HZjLM2DRTv2cRNpmKWh+TSDtkkgYkNO",
-	"31PN8XKzBxL73IwyVtF/2mTgNZ+C8fiksxYKda0FbuSgk/jB2xRcFaVJa+tfoCri1rKxryi84q+mApDA",
-	"MmUU6+It+3azSPO8EQsAXRYVnkyTNgGckpazYxjHKkKSo0UmbRebHI6wOX3iL60ZXFsM5U8pRa+E2a7N",
-	"Pi/f/QVs7EsqLIuDvfEwbnb82xOGDLZ9qwBA9eEvwpoq20pfWxigIsGa0uMYLMWqSIkrjGXoiwPNBgBn",
-	"VCna1eLBIgsNGDOYnNp0K2WuFRbptjls73Fy8XLnjtlImaBBnpOxnPH5yOLDntE4hOC6h7PeJbz92Rlc",
-	"MxvynhHdq6TpcBi4KigWEVrWX1GOmn3o3JfbB00cY1LrE3BBVqPBekiBLUtS/FWxpWE0NVdQ+jtPPY4Z",
-	"7fvFtJKA8Y5AJmuKFjyV0Ol2/fC/JqvWtHWIKbRiic/WZD04fbuQWFIZzUiMoO3YxF2rAp+tvEq6bjci",
-	"VD2f96PeH/T/jOtFGCxXM77gnAiB3YO1VR3xtgwE4Ll9H6fRrHakRxbNGyqbLiiLAblSt8WDqsyw913Y",
-	"Q+9N1QVmqwCA7tFxHjE03SsE2h8Og7wgLW+riJQU1g5/fTtnWmtp0FOOTam8GtAEz2miU53UMMtE45hA",
-	"ve8qMfgyneyV6QJ3/zj7+P143Ltn/vmf8fi7+16e4HSArWo0QScDQEdz3YCk7mBTBp0sTZp4cI1WRqDb",
-	"S7kQCMdxSoTBbIbdQZkgqclmgPUzYZfywsHTowcPDABjz1zp8XT6YK61q3UydVhaTXjZ30YPHnz4/7r/",
-	"b5v+aqASqxmXOa4l3OL81DlPSXC0NHm1qNvR2DVNvWzzfxz7UNK2Fx9fJiJuWoO5Yyi3ylD+SrxBTXbj",
-	"6fXmJNoTapAEBIlSW4IGPa+Wd5rrneZ6p7l+1ZqrPrQNXdrolAEEAtzTQyczEBS63jCqZGcuZ4JEZ68m",
-	"P//9MH38Xz//6/f0dPk/v759+vjlL29/e8mHv+Bf8MlyfWxl73FpS/QrC1y27x/80HAY78Tlnf7919a/",
-	"85O8RpRv4ejWN7Z0cJuHvsyxbdxiX51LW4/r10Xc3oZ5ZdokSG540DbgaO31Cl3YSmWOK/wn1SeuTxje",
-	"iYc7a+oaOb2HadhairZODyFTIqNZqdJjYip6l4RcBKaAE6ljtBf9gOy/EGGxv0BzE5N8xuI3k7zyA97e",
-	"Aosu6KhhxT7AgKdFwSSU0Jyv0MuTN+jxw/4gQAN07xVnMV7dV+zxEbp3ksFf20OwPFoPLFPh93aUdoaQ",
-	"nOTn+Lo1+QvoTN4ayKKAwNK1O0EBk6pYNS0gev8weTfVbtOmz6Ef/F9JoaIWT71G42NZYPGtZO1TLIme",
-	"Xuk47zdW5LWFcVbzhf6VcK4pW1/uNWa23qsZ6Rm9VpJOJ1loi89NwVNfYVx/sgqt1qpqbJ38awUTbQvA",
-	"/LuooXqd8ihoAQO1YkWtF7McwFfjZXr72OZ+IIVgRVuVEup6uIrKtaHlsTO1wKXWTUfpHYHM97ih5q18",
-	"anRCPONLqK7Lq10ZRwlnU5KiCfU1Tm5T60orrRHVRyCRn2dS0DinVUaWmrBuvDniHSu4YwV/SlawffG1",
-	"dkBlKZWrEzUYW7FBfyar40zOfKrwBVnlliZlQmLTfSTQfmCtob99c3KKHuAF7V6QldDJN0r5U0+LMdNW",
-	"dBggMdPqd0R66IQw7YW8JCk6/eUEIM8NWL36tC7ysq0sR51/do/fvuz+TFbFtuuRq2U8JzjVSeb6X8+t",
-	"HvPT+9NOTe9j0IZOKFPxgjB076f3p/ftCXmzIOzlU/SEM0YiiRYpv6QxdMzTQPtj5q4CkmkmpAgQ4O1j",
-	"gaAw7NFBHwm80k2ITH98c/Hxo+GB+nnM1J2H/YeP1Z0jcP5hmaVEHURTJgkf/lagRXaeUDEjMSyn8f+z",
-	"McNiNZ8TmdII4WTKUypn8wBRITKSBsj6PqFtNU3N0gIRgr2mVyxfS6V6dz4rEqFswnW5IZNYw2SbLVB8",
-	"59WzVydojimTmDKdqAsWR+dBzCNRc9Vrz6YGQqdsis5xdEG0jYeZYv42yVYzHLcZuEmWtfbcmLnUjc6J",
-	"XBLNh+Y99Jq7KD2MF5BwAtR5e17lkkYkGLMZX8LPUHui6x7RQtk/aAzZbeOO7asgFPecc0jlNiDsxZPa",
-	"qT5mpr08tJ0CFgmjGrMx++YbZPHWNJsZs++QWpMP00yJvYkup1Omk/h4D9bwAVy5P1LmMFHGrilTMyBa",
-	"ASJpylMRWFN6zJCW2cYxBDpwhJPEdAw0HGuBhYTkPvP909WCnMBGqbUnTNrP67/umwNuauXcWub8FQaJ",
-	"X5vGH+/lyPz3TYdyPVJHo9DY6vhc2ZdU2gVSDFGolxp/pRZeH9QB2dvbO/x4z9qYy+Wyl06iLoEe5mBi",
-	"ppNI/X913/3iZCDEJxNBnJztlVqUe+FvYYDC7/sHo72++lcXgNPC+z1kpGJu/DL7Bgrra4CEA6h9ywSB",
-	"amuojZsTzKDZfVG7q6WlrmD8Q0MFVub26+kTwzl/C90x8kz20CsapVyQiLNY331BFvIITdRxU2OJ6ZSa",
-	"90SZ1AglTJfs8ozFJEbZovzJhJL8vAwO+/1uf9DtD04BUW7U7/8GG3R4ePi4Oxh29wangDA3OjjsHcL/",
-	"foO3Ka7plDVEim8LF+DIayRrrKMeesNMoQ+BWUk0UF+2pMvtVXhbcV1RC+Myh19Q4wg1WBIVbgtvL1pQ",
-	"Oe0y13p66BgWCmH1eX2Iiod5dCF0vSuGt86wQMO9AA33egcBGu73DpR0Gx7kOg+Q8C9USDFm8B/LA0LQ",
-	"Bgysk+P4DHvoLRai/BswRiUjQvNDMGZAITkPqlTEiiDPLAUQjAWekiMUKj0qBKIURdPxMVvqxpcaNxnq",
-	"XdGxdkNHkEefxGhC1KBhzLp6N0zonEqNU8UARURXvk/IEvHJmAEHtL1Jofa9h7T7VxMnX+DfMzKye3ie",
-	"0QRK+gA1zWWQP6rdEGP2wrDWBKdTUtpLRR+23F4pmJRpbMGi1FhNczQG7orB3zdCw37fTAeb1VFCp9QJ",
-	"/qCvLAqz+XOj0cO96kUFWvwIDfSdpm9JjFfiyNyK5hgkNjBZMeNgsFS33EKIwntDtxlQqPsGAYPBicEo",
-	"NWQNPv7hPop4khA8zcBNOkGETmfSHbSi48EB0qNy2hCB5TShl8S2uIemIkd6kewtld41aqr9/5+9N+tu",
-	"3EbXRv8Kls4+q+yEUkkeUrG89urPNaRT3TV1lbOzO2FtExYhi20KUAjKKnUnP+Zcnovv/lx8d/3HznoH",
-	"gKREWYOHmtQXnbLNAQCBd36fh9lH4AhNjJgqmZFWwXOaSW1lD9Q7P2mUSk3LjUjiNhAH31fG3NlrE+cD",
-	"dW1LhzguR6M0UTH9CIYP/oP6wQULSJmmZyY740R+tGgU5c4cmIIv/5f4GWM6/jJH4xO/z97sB8U1kVlv",
-	"UJCswDD6Jk3NhMyuRAsWzHgq/AHFE8gb1O3qJ047R29OTp/8yBILYQSGCjb4COEidn51hM+r6Dkkht7t",
-	"hlq6dnxX/8EtqMgKwzS4iQ2cQOil8A1B54pnqJkzZc046ymQb6GG0/7sVF5Ex8KyWe7l0fN+8yWMNPKB",
-	"dRaZiXVqkRbioLOHrmGoQR2em3hK2hBkTx+Mj6ywiAyeGuRZkXmo3zDugEhipfOkjwdqaFV6pby9K07e",
-	"PEdvZCfyrkC0Gzjrja4KNZn0FV3wwD03nxb2/E4EHo/JuK68Kx6jQQy2AKcaQq0SkLldcdDuiGis5RiO",
-	"eZ70EO6gJZ7J3kCYkaKOKVh6pOwB493TPDtsllBrpWDbcE8G+gPRh2ZxZXTsrY8kh3fui6hvsvMkjpUG",
-	"neGvBI/KDNk0y0yqrNjJFPuDic2d6QwWnJYXzhnA38h4mOhdAf9EaRdqtj6DAhXB9syIGmdAZlyqKSgL",
-	"Nq8dJzVcB76c18Do05Q6dy1hmh0XLNj+3gmn1TJ1kcC2IOnjkNCQzzoI9VinYI/zEFAP+8FVibNbAkNM",
-	"GE46V1OD21QyfzYzRuSijzp/56B9sIuyzCb6IlWojejAcJ4IE0tVH48hC0KN5gnvd05GidKuIFpvLaQY",
-	"yt4g0eqBxUVKjRnReXJJllSBuYBGMh6U2JQBYGB7oP9oDR4Zl9kcygyWKCoKW7rUTRKRCkchiOp4dv/j",
-	"VYi9oWwQakp245zxelDt0yIoCOIEecYmA4M1Qd6+LVHQsfUR6upLyI1nKeO8oRIXukiVvKINNAR7t4vb",
-	"AfU+77sEloY/eVD90h4CklSsulJaJA4ihh5P+yfUk8zkqlgRHDgZUoiMVbTlkDDrK3gobrA8U3IYOAYz",
-	"WJMxuZy4xR0KiBP39rjkePnTAI8jz/WHH5+/FT2ZZdNZIJXcgODF798SPnkNe02m1oiBvFLlT82wqxEu",
-	"PrlQGKbC33bJGE7BQ/BaKUMcTX9uY7fouGBJhluTV5fWUxZa+wFrFARPQQWRMDteid0fNhE73LlqiReq",
-	"n8MnZfOTNBJZNDxlZtICLxgFCMalYJslqaqxXcvVe5MsyXOlW+KdQcuPjoJ/LgLRUKwsalVPCG4cuB70",
-	"74zW1HKoYpEml4o+DZ0ehAm0ofa4TLy2eB5AcTkTlpfP6bW3Cm2OUNPux7BYxAUDoGKfx2o4MrnSvSlq",
-	"LwYyCvXOr3Em+3kzUXm/CVaAHCXNpHT1pZo26eJm+1FhKMQyl+CTX6qsBfeiqRCb3sNBPkwfrvNMNCo6",
-	"CC9+eChGWaIJUa9EqGP6YmrGmegNTNJT4ArbnMwrOxA//fT8qSfeha8L341qyRFin8J93plxxnzVxYFD",
-	"Ly8khq3hfbnSAsQuqE44nvD8vQPyvLpcmAFPR6OORQKIfBY7CW8jFoYYRQk1oamzvW29RAHN0AlA7Qbi",
-	"YO8oEIcfPuAT3TmnZ7Ezg+4OTrOIi3AwPEd/fRfUCNOxLZxrYUHxqT3Y2xPR7DfKFHIsHvMxKXCLEhC5",
-	"SZoK8PozYoY8aB+Feu4RiW6OLbjhf1VT/JBxgs2cmkl0MssRhKFSeeHTDlEUPyufANj9aCJa5nLzyyMF",
-	"tZgHhUBH8w9MFeuNi1Dj7FkRoq7lfxePlpYezYXOiE8leplCG06mhT9KZhR7ohgl7ZGgC2gf9MxYg6iW",
-	"I8RUNX3x/M3Vd0IKrfKJyS7hN98diHOwMYjVwQ8s1NFbmStcA3bh/c/NNyZNetNowbnNZK7QdebTZZud",
-	"9g2ObN3jdndDbTTLJqdkFRbyklxLVT8/dsYQmpN7RyKCRzXxWSqOcHlhmirPps0T8MwiMPTcdiWxhb5W",
-	"yaS24Ea7aA0lD40WQ5Cd/gYWnPAFztXFWJNbfljxvctuqpfGZAIGzNtOyZaeSlP4ncnoFnA23Q0YPiIf",
-	"srTrzhVtOXaQ0T3szLh6pGYz5aIJ1EVcOPyBexNbCc619A/zcZK8HAZAK2zHB06iM9yB0bH713+2I9Ez",
-	"cFr22rSsdjcgu0LgY104hcLj6sPIZDlV31RMCzyiBCnh/Q9LDghWpqFrAS9ytjGGH7xt7AQIfVgQYQOZ",
-	"XaAU4kLwxFKpVOCP9QPOlliXA6Xjx4FHlGKWVSLtHzLEuqTp0UE2WllXnmWsj/iBBCPuoAuV40YlfFca",
-	"xkgmNF3MW2PApxA5WZZccQCIo9wYkUc8ZZLzYLnChwbD7R+YJCOxcgju1VjLK5lg3jEKOLHLURWOFMAD",
-	"fOqHsZ3oca4QviUqJ4iB/7QYmAlmzynslmiwo+josCQFh8alkyWqkgzTIhPaU1yv748YDwiX4oQNe9xz",
-	"5+jXwOusYXMMfuiDT4apdpdewONVpAQ4BQbmOn6jqkEIkoBKnyoJepkHFN2elhxffOQ5WcBoXKOH4dhv",
-	"Le7fHrinKB2C+cBB+0hE/JomZzmaBEsQBZTjDnVELKE2P8NhebT8vPyrTDFm41jHPjb7DNMlTo9hSoJi",
-	"MbMWPshzzModHD5aJRgD1+3uchI+yqcjCktbtJxgh8RoX7KzrImWvkDRPM/gPB2L6M/PToXPnURw6lOZ",
-	"aLbWZZq2ePMXkKPnmZKXVlg4fDLF59qgbBm4voEsJjvI7dYu+NWVOAbaPcd47AipyetjOp7UFM/KHm1k",
-	"d/x24TODxGGNInYO9o520UqjoAU8en83YAU+VHEifWWlTf6p4O/fBeKgAyZX5xCeN5Rp32RDGlZ7NxB2",
-	"IEdwIRhGiHOIW67Zl0mKvNNkI6RpUe1p3VGB59EWThwJmc3xUfAXlyCcCw2wwzT3ezdypEj2fw115baZ",
-	"yxItERdZuAcmeQ6G8c5BG1ZqQgU7rmIDIygOv5wv4dFwAsT91g1+5tf4Tvx3C4QEWLDOrCvlA0rWt2T0",
-	"z9a8PCzdg/ET74iRw+xoOctZUvdYlEqMp4Dm/DE8PtQRs2g3HbZoeVzSeeJwtyFDE5YM3eBzBbJfxqqL",
-	"zPehPld9QzWsyBqa8ItmYq/ggFRMdDCNdd+0GA848sHdX9+p4X+prDj1Vg2vFJ723a4L/UoxlP8wmeC7",
-	"i2UBmS9BlcqJnDqHGP+i1YTEHbmmLtZPgWLxszPoYeOXngy3tFn1ln6L6won/7gUuUjNBdc3T8g/Qcb/",
-	"EzzvZFPDwrDfy+qXrjd9wvXlqzIz6YrkQsO64qOmZixiQ8Ez+F5sShDIyYWBf7AXDvZGrEaZosgo8bA5",
-	"cOoCEvh7ygK4r8eHN/rQLO5tSifZPzTtWFsFxpPzHTTowcQn2CyFVUIdPeX78ZOyDH90cLiSDH90cLi7",
-	"G4joHb3N6YDvD48OVrkfrtvd5ehJ9CLRlxEsD2e7Q425Ym1zJRlXJ016SltVqqo4GcneQDUJAJtqKcrv",
-	"lfhnfCffax++eP7k2at3z/AeLHrKseIKazNO3jxvlNC4GVr7j6BhRkrLUdLoNvZb7dY+wboNsATIl+7A",
-	"Dxd1DWovihJ6cCGx2wS86CsqgwLPm/B/0MoDjUERN7y6FMz3PjIW4oNOAZMOz20R4O6KCO7rgi8X0bJ5",
-	"a+N53Og2YAOfYPEPEg/6nGij+2t97VVxyUN04Rp/BEsvdK0s74NGpuzIwMrDwuy12648RumcMW9Tjv8+",
-	"/Ad3YVK11/IaRZgEdgph7c3iXiFYkBZ8xgN6fd1T/TAfvnR6lO7oLL/jp6pZQPftL7/vB6ft6Y7vlt/x",
-	"yuQnaA66GriDvb3ldz1nmGO8/mj59afGvJR6+paNFbjvcJWV+0mrDyN0FOiW/ZWWzqlNqrEbD4cym/Kp",
-	"cXkrpLlBnNRfGydoezfeBw1y0+AdI5Vxi+ZYJ3mj22BLHIZRzhNRszUdDiZorTmvLynoiGEmTmsz7r47",
-	"luygicR6c5EjCaTAKNmvUqu6oQYvQUjwWQaUF0IPUY3ylogobE/WNyGAV+L9MuXaAbCS4b09qUMKjU0S",
-	"q1Chi/GoUu5VOOLHHOTgUJpJMWOJWqBYErtAfkyyJFe1AoQqEun0rS1BSmFcLD98T3WayuaPTTxdQTZw",
-	"jSxKE24V6/6rgcq4pBfmu8lg+o1ug1cWq/kMtlr9Wm5F4nk33qNEWUcOMXTIH9XKU+4rmpGBnZvPs4xO",
-	"0Nhr733X7HSae/unWJTVbbdbhOT8S7Ups4uKrML51tXjNK3i8RLZycLnwU2dAA5So9sYqqE965z95bf2",
-	"L5d/6wzaw730+ydt/dvlm31zmD2yR3lnvH91OHn04Wja+ef+yeHjBrOYgQ+Lr6MBLP5wpCdLl97Pp4zr",
-	"tMpLGauWiF4YZzExV4Hz+zjvy6mNRsCVuPgV3U2LBsGXPuTX+8txGJ+25jpYfgfBHL8EIUPV5hvqu/YK",
-	"+uuvavpc/2Tphs7+Sgrvhcwu+IbDVdbNjkewRVX8EnzzkipecK45RvHtejbOG7qrbivWuPRdyn5iINIV",
-	"ImRFanpGyaBCQP8RtAJhK39WFgLo6VJxywIbYV77k1yAZ3nb/eG/kviPhQb8W5WPM219hgCUt+uNu1TT",
-	"dS3wC5V77bmBdfzJa4ZPXLzXHabTIh/d+BKk7V/V9Oai9ot1Ld5SF50THA+cwl5Zgnj/YS3bF9TS08Yf",
-	"7+cEz0M6BHigN3riIk/mGRaMU22AS8okLvfJjRfHQnLdjudCA1GgYio35/hd59BVb7bEWxhtOXTogQkc",
-	"C826LgXN/zZdijuNOdRJkLckx1riubf/fCkpeIRbubK5CfcFCyLYNDe2YbxSbFJRAFkGdQLhMaLf0PmP",
-	"Za5cUL03zjIsWMM023ydOBeFnE8xX4R5kHGqbKhNv+hgLHRzRJGSUnMtXOe7ciNsZrRF9oMyN5qrOnFk",
-	"paKEUnNJbGBw3I/TdaRaLpUyFfYyGfkiBkoOcPsZcZ4NlLiQI4rkswFXunlgJtTlVi0UwvwEzQhGRpMu",
-	"k5NzNKhowCn/FYVhBMtFZewa+xwPDw8Oxdu3P714BuP44e2zv4mdpyfPX/w9ED8/e/bXF38Hy/3l61en",
-	"P774+24gnr86ffb2v05eBILqqkP95PVPr07hop9enT5/EYjHf3968nex4wq+TRYnWqbcjWPF3ulPcHGz",
-	"88Nb8g/8s0P9+O/4A91f/hsu089/fXda4lR2DQ7llKlL/BuN7Qe01uU1CIoGGvcg3xzBnybJsYBmXPZJ",
-	"sK0m1FijQPOl3grWSVhSU+6y8Mx1uCZYyyNzlQUMb0NfwuizntH9NOnlUVdE4DpFlIHHvU1v4DKpYxHB",
-	"jopc4a0Z51x/QcD5CRWy8QbmCs1+phQW4WEJg6Q6IK4raolnCZH3UeOLCxtixTLV8zNDnOnTkcMe+Tl9",
-	"Om8IXxOqe0dC4aZ6dXnU/wRchxvG9CZKXabTikdTckk6daws++2gUfqqjW4DPlqVegfuhM3V6DbgsP0n",
-	"HbJj3FX/+d0xnp7/PP2pSgtVov3dO+1wx9+37U633W6s4XbQ+t92gHCddz8m0okas4X+siSkxRiYTCdS",
-	"Cmk9O5UXy8JZeM0fwRcf/rq3uA/v6qY2eRPrKKLAsXdUf1c2DPLpSJX+iigDmTHD0u9aNzbp7m0JaDM2",
-	"vRznbDjK7oj1AKjhGsvEJ8DPx0Q6OJE6R5UOR97zoDRd+UnRupUml0h1+pUFFYkNBoRiM9HNkbR59JnF",
-	"CUHGeSsXe4RK6DaFwc1qcj6xeOjTihWMkPncYk14aoGFvlq80Rf5YlMFmJaVDtwC5CfRpU4gZDTiDjvu",
-	"Pyk3n2PDBlVjdrFauCgWRksFjxK8DOFGfIXsEhvkumCntz/uzC3nNywI7N1QdX0R6RdaoW1McElMkPfK",
-	"Aqmw+LBvFhCkZ5digrVi4iEdzvWjg6XHLwoQPsFHW8Z2yl0/QZqoEtYYIl5yRTK1FhjdT2Cjc+MrthH1",
-	"0RNiJxBcqbqu9809GRzovXkyz/vYt31fTo9MqzkcB0jvPRh+NO5ZqruEY1y+BT7E2SyB+EFw3aPWdWBo",
-	"G67kwNyHaH/iGly4P5VVZSXm+mWL/Pu2t8veBViFZYFV8i0whhTVbMjIhUiw0amMq+Hs6vuqCVhBi73L",
-	"ZfpxKgi+QO1KZ7WEnMK9YZmi8GHyUQ3xh0XHzZ1o2ZeGu/ZvrGMxzor9i4t1bBfLO7iB1sH4xtQZEMtp",
-	"IFKEjiz6I7JQZ8YMixi/j++79IAbWREEL6qRE0334fseWDGR0421fPGmL1XTY0C6orhrI5dFEPLM9M8Q",
-	"s7rRaXf327iPtfqQP5XTlfS/HST9HJ5gG93O2jr/bXEwPoreXxy4hDO1WPOXcPPq4ulbu+DO7IIbGQXo",
-	"RXijoC6sWRu4vAXj4VMJXc6FHwOebn088ri2v8xHKbdmzj1XJJor9UkZOZ5O5JrGpHJwEK9nPpw5JR4n",
-	"mYLNOV3WXOSfd8qcQTNKfLZTJ53yi32D9U4E+iXa5dgkiIedCIkMot0CQrqGUQXhj38bq2xaoB8n9ozO",
-	"TqOs/Ga5V1YwAD6x9qfKMq/SBzX3pbdNUZ9jU9TcZyyJlbfGDBn2Gf+yaZtU9awv7pU6ianCkLmHEISy",
-	"WwA4JIyFQgUg5+N+n0AgsDk8ySlxwVjyoS7BUBMGlxkSGmqvNx4lKha5MQysZphHCq08lamWeIVwAXA5",
-	"MfsQLBCBbV3ILEZuK2yqBXer14M1v07GLW+Aqpy/j9sJZS8T/WSgiMbH+wS03mdYYFOUS3TaQaNnUjPO",
-	"YHR76lGMbDX1dRUsQt9dYpUnvADcDxXbM/g6TurakeolMmU8SNyIT1U2lLlJzcV0zRrtyrLeZVvVuovG",
-	"f6EO7OJP9cu5Rhm+r2+BhXu/6EtwEUuhzHjtV/tC8G9+Q+f98g9WZUq8dvybf9s6dXUSxyuVo2g1qe+y",
-	"2pakfAQ/cCU3jdAMEeODQRRc9SVKc7Dx1IfE5q07jgSDojiVl0pvvZ7bMUpOYuymmDVLllklC+yN6zwZ",
-	"XzYRq1TlNew+T/H3YJHgPvN4QQTlMrYqPnZIVAx6FSsUpzJX8WbWAA3lxtaAC0POuwwHi6b5hfQqwXrd",
-	"T1PBj9KezPjUa8ZIvtgzTDuq7hgXgM3lpbvR2Q6uL3tCLMmZUWwUjcBGy9lzecOOy63R+OkZjaeDmg3z",
-	"VZd73Y5M/eIbQG/JZNms+mtmY7sMMpoB84VaDpXNA4KXgFipqX9nlh9jt0AdY4KAS6VGljIsMCtCvXMJ",
-	"YZwsh2iOKXeGtABFkrpKail2vD2fwENn8fpMRvUdLsvML9ME784/mYyxb/nB2kx2sVkmsTlikYY6qqXo",
-	"iwp4UU+ZASYdVrQyP9bathzJr9u15VYJ6eBHa+JH+7Y2a4yLU22KmZP3B4ebS9U3NOD7TfHOhnooeVVb",
-	"6sV5LVH06W8Lve7Ckb+mZYRKvlby9PHse+8+yZkc5H79+m3u855LvAiC9K4DAWtkM63vkKAGirgEfuC6",
-	"JJ4MjLGKGx90bCZMhEZMeRSyqjwSt/Q33+Bjv/mGCAgTO0+iR2xl/cwMGZQzN1Egzk0+WPxQpAmxqpd/",
-	"802oBd09zwyID5IVCr+rRE1YsXrYdmZgckihRS8kwgSlc4jyJf4hapT1HgZPoPQEoWWWmQmXIdic271x",
-	"AYnOlRpPCDgZMU5xJQJcBl4P3w2+aWvJTLJ5aaL5ZEPOwwozs+8I7TTqs82wcRqrquEnPKCnlOQIZof8",
-	"A0NSIxmlGzGtc0uciOjbyI2bKTeHY5sXAMJWRP/33uNo0QwKFssFc4GPtvJcmDJz+TSKXnyayTG1aTNz",
-	"Im6UBSP+fumIc3Mb48WShPkDkjhrtjK8zoJ94LuWVx7Q0/XG4k7rCoMpdUKvO5plxi5xwDQ+4/KJNUsn",
-	"tlUTn2fVBBU/l9m4mLIUj8YDuyjAeTJDDL9RPUV9t9g1GC3Sl257/L5+ebzg26sK9qwVe+0OFVrAraF2",
-	"0CWBAGfxPJ0y7Ygp+CUH0hJAPDJypimoDoomIC0QclhgSWaJQKls3oEEZbaIU1c07lUpMyiUSjyI/Y5Z",
-	"3btMGQcvwUAD3Rbq/hjJ3Im4oNp5vHtctlMoX2iRZSDUNY3xfDmvX+nqGkdml0kEMBrBTBp48dF8USY8",
-	"dzqiUhKKY2B5K65cQO8hcgNxvUc16zjtBi4txQGbHeKkmnvI4vJQAm3pJ/nCe+F1Mk3NRFWHYMcJygK3",
-	"arj/+MMQygktwwM7Q76wUyEh4b818W88nEQLbXhXmn4fq/pSY+krw83wp6bp92e+WGIJzpinwp+BmRtm",
-	"N0P5Ym+tzl4Ms8WTUboUV8Bfh34uEXbQeqBzQFdq08SL4eZotxVq34M205qtTZMgjmD2ntVzMjCIAsMY",
-	"zcgbAzNv0emhowBmPAbQ0kQheY2eiouM6zFPHPmahy4QjFxQokshMJqCGR2ZsX29sScb1UpiZSoOBpHn",
-	"4cIKv3K3gGjy3x4hf1DM4K5A76lfoiz2gCGVbAF5CBVyZocEtHcgaO+GuvQUbIhBSmEVB36siGvthkBU",
-	"RzmxwiJ9TabUsXBjCnWV7JkpnFAPMBfnBDm5Yf68XIwWxVMguRoQTXTZ5BK5McdOkGJQtSDljmAnZUms",
-	"ImQqFZ5dlvgnhCSQI6PFaJyNjHVcDtKRQnqCrks1yrvEPOSIhJiTszh8QaERcHshMxL1/oS6tCeDChIs",
-	"L4XDM/WIRUh8ZEX5rPOEYBRnPTmKBIoOu3GLDzzopIK/8DmgEg1k2v8Rs3X1r3PXls1KX7q2QUz2Lsve",
-	"NpnLZrO4EeBQaT9tS7y+DNSheYMHo8cDk8YfA4eofChoJq/JCKgkWsoKkYJKFTgypeM5sLCOBwv7ZSGg",
-	"WOe0fdTdp2tANhU9gP9a8Mzi+mufye/FL5jLJOX8uKutTsH5mLKeqNjyjskCLRIXGC0jLPoyPUed5bjZ",
-	"yGNItHCTaGF0BpyDHgzw4YxnxXIYl7DR7vzl6Jcnh//V/m+aVz62je5B+6ig5jmtGIQOYg88NGrh8Pxv",
-	"D6sG4jpVBqtsfczSxQuatNYw0YONrHK4y5+UscXfHSMZPQV4KxbejB0XEIFYjX0elGzvYmLOGA5KXpX/",
-	"3YzBjEe4Yhh/4iBZlWoeOEfP9RtJjniRXXVH56R6RjC8yi5rEbPkDOTNdvzeXnXHzznGyMFXt+srLjJq",
-	"6gLF6wcE8aqf2xOTZaqXF8S3LudORI/kvFjHPe0Y6ogsrhE06CIUiT0Tw5CGiU6G42GjJHpcPLpgMjsE",
-	"k89gDAa/8lwiG0w6fiAoVpnXPo/gazGTBALK455SGHzn7Q9PxP7+/tFuUECgzotJxnKsDqgkW0Ew3+5X",
-	"davoZSmyYVPmgYn26j7xHCzbbcm2Gry3nUWUkDVIcMx6W+GutWKiUnRQhypGmL3cGDwuTjB8ZshxegFg",
-	"3HxgcN3+zBVx4GYKIuvw3qgW4gYgbTfyyVwO4P2Nyys/rnNyekt+xxdRQ1haq20p4TqlhBuKiBtXEdYB",
-	"yd0QQm726ctw5GarP9iyWIRsw4Ev0PZxqCn+FXgWO6KqK0czMRJJMbqW+CEzQ2LTRqQbLwcxvDtPkp3Q",
-	"7moiUk6CkYeAMxNF6JRw8HN+GPFQc5YiZ5Z2SSS9hMKGsOWlojSby6m9Icjd/UbH7hn/hr2JE3s5Y5Xe",
-	"Bk5dOYD2UcDqlqiXGcS68kn5mqoZ71HtbBwPYmlx6oVFlWOLxMSZM/P55IJdPhN2qQRYrPDXHXua657U",
-	"TpiAcLnOkXzYcYJ87RjKK5OLkbE2OU+9NK0Kuzq3Y15m3pbfUSONu3ACGOzjXBVLRfhnoAqqA25t6zw/",
-	"JpTfXXtFD7FMoJnou7NaTqvZ44HKVFdE3lih0JY3VyJPLBNxBcNZAjaE4bIFXzlYKi4sH3+T+ZTnAWfO",
-	"mYof9jb61fOWAwJqXGszwFCe68/CaPg4Wvep0WqrcD9FhXtHakQv1XUtEeXGNJXM0inpncSGmiumq2XA",
-	"Cw6zvvY0hxqP87GI4BWJsjlmOTlWhqCEF4m2m+G0fcEdBKp3WapnSPTqaqUsJxcqFAPmXa7uVqHgSOBr",
-	"myuVdcHvPEP6eGVtWYPwWOJoE5nPN2+F/lbob4X+Vuh/1kKfZRkuNkq+2xb6aL7fjxNhZRKXCCWxohoE",
-	"ftWrKCkB51psHjKkR2w1wVYTbDXByppgK4DLAhglyD0EdAaJzU02XdLAS/25hGRdo4QDYdIYy9apCBwT",
-	"PBPuM5/IEp1sWA6KWIoisrZ++ezlO3GpRrmQgkclBvJKIenr7STRf+TJ3jgjTp0glfBzkqshiXZifOCy",
-	"6kYAP5uMGjd1LmJl8ZdroAldQ7GK2O0uuKzHaRo0tAFviv49S7bK+Rz6IyMJuR+Xly8GjdwU4XWvPBt/",
-	"bIgl6j7HgqQ/b4IvA1Btm7hfOXE/Iarp0UhphBf+9DP5yER9P9Ystio59LdzlegLYZF2vRz/xhh5XYwj",
-	"1BE84IwfcIYPOIMH+Lw7Jfldy9IGgRBcjK3tu7V9t7bv1vbdQAe8Mjn3NsiK1LvdEAQ3g96P0I4T6h6d",
-	"DzssSmZqcwbDc1I51DNiWbzChDwazkXHdk2X1vryW5t3AzPZCvCtAN8K8K0A31SAS9duf7ti+yakkKtK",
-	"bmKGXKtqdpbd0fM5ev4UD7VpMmHVlcpkyuLaqqCG35HBLlriec7N7JjNSGLPO8/usWPVc7gjpTrbJKfa",
-	"V5ZNE2kJO8CkcYFGApub0UUmclrWKVpNsMvBQZa0xGtdgm8vJk8vsSbUY50qa4vaGQ4Z8XudOizulKzN",
-	"/CTLjDTwJoI5kR4sFRyXwC9BhlgCuREOPJUiTzP4CHQ9XeVYNX2nxqBgaBPyHJwqB6AalEEvHGuYMUNh",
-	"E91Tt0Cn+UXXFHvUCJTLXjb87IrL3V+DUg9cEe/ag+PvaTlLrAYaM3zU51e+d1HwqtOpNJVtFqf6eISb",
-	"SyyREt/m12qKfBQU1uv77WvpMD9rEwi1Foblojev352KimKOPNSVbzuk9hCLPJgMZLK8H/rzIMi8t89Q",
-	"0wQ63+rZ+hypOO88p4VrdG8Vyt7kIEEwE4n1Hn05HLuBV45z2jrlW6d865Rva8s+5+jAO/QL76iwbKxj",
-	"c3eC/yeNCBEIsC1tXqqHqOq0LhFLW9f+ii4oVkBIUbh/Qaj5skrEQJQIV9lX9T4tPi4o+c9E6xE4TP9Q",
-	"DyT2xuqWgMESLgjCEuJ2p/F6F1/mTCkCDjYsnVaegc1oFWqpFbP2S40XwHBV2neQP3QPgyDy0/kB/Dij",
-	"aw6aAx9l134oYwINgXHyMQu1KxkJsGZbDJNYg7ePEKsZPT/RF0xUggYnTjZYEEgJdax6SawCoT6ALPM0",
-	"CEPJZSbn6mLMjc6UfUDgEpV5hG+Z5GlicxeRZ6RBBG1C8ahiDKRYMZHTLj1D6TybigvYNTBrmeSJvthA",
-	"+8Nst8p/q/w/VTf4eHUekm65MIz4oJ1EAmFAzI2xD7J99n5zQFzYZb+YwqlOXk0wzLncsXZ7mTzqrVVR",
-	"sSpQ280o5huZFuM4yZcURXrVmTkuLg4kB0KriS+HhA1vAip1xK1AwNQY9GdV4oW9C+ZLNweO7uWZTFL4",
-	"/FgVFTcN8g/QGxOtYnjWQNqBssciGqoh6E+YgbhSWdKfRqKf6Bj3Edq+Uk+pzz3RvkIzzVUGQ8/U0FyR",
-	"aZEpRAuHQbzugzUgVCatigvEXW9U2FKTOC/HVAxNhtC/VHoPBxz+z5ohWgmtUL9VMkYlXp4imxjwMXKl",
-	"RWwmugyzrOIyqhWMCXUssdBjkIkvc2AVESkCKyJz/g/Vy6OAWoNZAsAaRFQYGXmW+yT27gADoMJVdD+x",
-	"tVBF7EG7g/cctPcDAiZRsjcQB+0DMj56Mk1VRuNKk2ECkg2MBWvxu2YoDZyHAfYSmEDwiFDTrYHwewNf",
-	"RMWfLXHiHz0wvrygrE7gwZHURk+HZoxgg7lJYyERPv58KrTKJya7dPM79skoP5zOXltIfiFCOc99kWr6",
-	"A/bbEl4YuOSZzrNELeWFQYYNOghG91Sm7X3yaywaCw6BVz5O4iojyqWadhcR0Ngx7p3KQIbywwu0+Rvd",
-	"vXY7aAwT7X7uYOlurjJ41P/8+j9hOG632+0m/rfzA/7n0Q/vv4G/2AV/XHzXfxSwEjbPMBSwYNI435J0",
-	"Op/iSSp92uoSXKj8Da36gnXwdy5aie+uXYiT5i+y+c9286jVfP/tStOo1MmAdCGCmY/OvvN45THt3Rm/",
-	"zmdFDQOyYxVSGEXyZcsH8zmWfqPGRcMFzYGyBYcG2cZML145sXlHg0jSJF/W+uLsdoYZ65lxGpfIQJxS",
-	"IAC0oMpuxxmBUHt+uyx3IZGLLMG7KRRSa/5P8F1gunlgIsf6MZGeOIag1lri5yoFATPV9APH6mGDKmMV",
-	"GCX4sCTzJRfwxIFJYwvz1PmxA4MriPtnmGK18pQcVFqB8ZDcwAqhmyKe4hoQzwb4PTBix+SCecWhnAq2",
-	"HHlNmdrBlWFUm4Bm6PvEOXiVRQ0kzJINmKM9EWP1C9g8YDI5uxGEbILcGnRlqDvtoN1u8/dqwl2uHD5x",
-	"zU+ea8Pz1TlCzVhOPZRu1ydBXeWPFdLypGgmYBUTQwRHy2DBRV9NuHbIMuca2ouUeoXJB0QSEmn1IT/r",
-	"ocSNfGQJnQu0sVuCuMlE9ULTF3qcpg7WX+m4xoIrHYolhlz5+Cwx5E7RqHRrAY7LsS+AIj4RuD0nH6Zn",
-	"hkNpK4rw106w9x5+HqWIP9yXqVXrsLtxY9Zywy8AO+Q5Xd1hg8z96C0NmWVyCtfafJo6OOTGvH53297x",
-	"wlWZV3AdWuKJtBT5BJ9AIy+zwx/OVZXQrsLqvsDGrLxikYHVuc7UDMN3qxhVP2B8ugqkxPOEe7vEMT32",
-	"ViNJl8DvAhfbZjGzijEPz725Jf+MEzWM7HR/bI3VkqFbsB8xjWLrTNtbZ2689bHD9rFEW34Mpz5WfTlO",
-	"cbHhd47tBpWOlVPbEm95CL7zKeL9UJ3afnuBYJjtnVx1Ek/5xpcOBn1+Mqesy7usf0DRWVDQaQqat3dJ",
-	"JoLLgQimoBLDcZonoxRtVmvEEAMm9JrqeThccNpzNaqdD68m3an0eNjo/noYdNpB5zDYawf77eC79vvA",
-	"wbh3G4nO9/caKPwQKN65YPTDoRcHic7Vhcrq1uCFAsWGxZOowEr0ciV+phIN0iyg88ejyrwnJ6dcGmm0",
-	"qnQOo4hYLFR8X/EqHCdr8pG8DxolM8F1AnsWYJCY48yM1MNfxlnSG2AH8CIJskZt5bvUrOTLESUbbKnP",
-	"pQn43rINa7L8YCZmni6otfVE5z3RHxLGuqatV3ZCy3bv9b5oyZWo80dnTe15t/QhHMyFvukJZYaQdYDS",
-	"9mlaqhTAxEMxB4yLyN7AF8SbzP0q1FWzkR6SaHHUJu/J9NmIwDyGJ3SkN1Btm0N9wD8XRZ+g+CTSl6KN",
-	"EjnmwDNw2+jOVHq4CCkim5rcuyot8TP72zq3oZb8XjClJXnO0Z+fgctcWrPoOi9PkJPn/DL28spcroZC",
-	"nqC+xyNwYmuWssvpvCEmLDkYEGpwi1UczEwSnEe0OLObeFuv1AfncaVq625t3a3P1N2q2Ppck/FRY/Bg",
-	"alCK3efdSv0+/lczpKmVUdPlC8Y5wh6VGsu8uI3t8+IXM7vq/YrbY+tObd2pu3enbt/3WeTdgCkw0xN2",
-	"Wz7P3BmrCnuYZEmJ+8ccNvfbFcm02EtawxOq6PZFLtHpvBmydYi2DtH9OkTL3Yp7dJRcDqbZVyq2K2Tw",
-	"8DosX8ASpyvK3elYqA8j1ITItY4M4rJI9ZiJMx1PByrJQs3VMkyFDrbjpYaLXLXTvJmPL77evn/Ck/kB",
-	"57Juae8nlaUvT2WlAA9MeZuq/8zkAXzZUhqUt607+0+qf9g0ZV8cHERtq0dqwOJ/cI24Sm+sY6yJA2NJ",
-	"FkPExjs5FDuvx3lqzGUg/mzMRaoCcTIapWoXSxatkC42UMryUusr1hV6WySiXCrm4QcmLdobkK8/cQsQ",
-	"amQ8PTw8ONxtiRM9xX6BycCg0Kjyq9MAkgLareBQ62Uqhg0s00CMdZ6kiImAMA8kxsBPQSlmucnJs0az",
-	"c0N1AhS3UCniTaieHFtFEQ8Z6oG0A2pagdsv1ShHTAYyrjGjbc1Q4fgTh8UQuGpWjz/h/c1MhVpO5PRY",
-	"YOUDzhkDPtxIPG2JE+dp9aQWQ3npRDSXXYJQ9Z8PRfACyXoNCjOyx5cl0o3bJm7GsjaYNX6rxi3b5m8G",
-	"2DfTF0+zlvhRxrFci1e2PF/iz18Ns6Bz49nQesdnKyCbukvPp6WyyRlTn3Y0Po2yEvyHVNr8DOt7iz9d",
-	"s3QwUTwmpcvHWdroFkaEfThUQ9uT6Vnn7C+/tX+5/Ftn0B7upd8/aevfLt/sm8PskT3KO+P9q8PJow9H",
-	"084/908OH7eSnr3Zl4lrMR1krFoiemFo8SNXsuEkBfeMkeAMRDTO0ohKc/jouGnNtLy4By5re+Gh+cu/",
-	"jPZXig/eVufr9Xf9VU2f65/sltzstlADQDvIqsGxxN6osSRKzR1V72E1umfHx44A1aZPxfpKxWtb/Bcq",
-	"n9FJNwypfL6SeEPhuShEQiLxy4CLLs93ixe9hOi5KhoeOOW4vozYDCO6/K08SHSNjHlI+3/9/vS5Fyzy",
-	"h55prM2FVwowCHRPYYaYKlhHmekpayld5MwJ12J40D6gKlJtJsJQc9YVVumCU0B95K7Vi4uROUNb42cN",
-	"XFMcpX4D12d9qdRofUOelu32Dfl7iIHUiaq3JAXBwXI7daZVeSvAbmx2fcESD3bPnZhD9uG/cnOp9HJj",
-	"SDpB6wdRjnsIH/YIxMtnpz++ftp989PjF8/f/bjLTfokexB+Ej0WH+E4RrvKYW1OMqMvgvk4Ryx8bKNg",
-	"kz/gAnn0lSjugWgd2uTCSm615UZSH+VBSUkNDzPYL9zuQS0bXCC8zyUxrujWYOU/vJQv6HzPVxTgFRX0",
-	"C77sUeUxruf0uzbdFgiZhxorVvbATDv2V3B85YHv7aAHypxRND2VeXUiNpdTbBxJqJ753enJ6U/vuk9O",
-	"Xj159uLFs6dRS0Q/PX8aMY6nQ8+kwE707tnffnr26smzSGSJVQx3hQol1IsAUFxzKwXJXcbSBvDDJXYi",
-	"mz5zMnIPy8RksUVAlJEyI0L0SQi9+p3i6UfPTuVFJM5l7xLn8bzffGW0aiJQRcRNJ9jlSp0q3DJTRvjc",
-	"2W8f7C6xyleosKEu81EJcpvPA3rjXNCELcetpGdnyq83DzZwMnck80G5RPtS6WurtG/eZ7qo1XIphgh8",
-	"H8YRWa5yc/Uh98Koqm9LUzgk56U9P6Bap6CI4yZa/HT6Q/P7mbjIE9kbqOYTo/PMpEuDI3Cxu/aPYCUc",
-	"kSc0Q48msk/qc/FQXcTHi0KWIZz0/9jj38Q02Xo8N9T/qjfOsFfx1/dla+CktL/7GEyvWuJ3kJcZjc/T",
-	"pMeWAzkES/Kvzm1wbTZaCcSVKOpamF6M+uotEx0MA0oukxdDBGOhxhR0S5zYyyJVIqh8nSq24FEk+F1T",
-	"HOGw6QRsCfBAqq1xoT5XNokVRXimZkx4VA7+AS0JxsDid3qHqFu0ZVoi5qHMTYw1sPgHKnPNJwnMYWAm",
-	"mA7B4iSrsivEdgFDzBU1IWo1KXMPqCVHIyUzG2pUqbAa7Cv0zHCY5LmKuRMUn81GRWFG5SJWI4U6V4PH",
-	"lqRKREOTqQiLdVFZ4NTIx2O3ETXvM1h+HgVoG1uKPLcEQjlHie6l41j9J/02wrVJrRE9mWUJg6WVnRw0",
-	"+jBbBEst7WVQTFxiYyn4jZSKYt+0ahReYC8kIprRL2DNTT/UUzPO4O7eAPEtzCTwg8DmUfHOwFZJEw/n",
-	"TthheAcPEbboOGMYlr7JLhTVD4Sa6gPQ380UD2LAlXVciuacuJZ43cf9mvmtz5XFbDhwbIzKr92bObS4",
-	"g/AtIlO5THS069pQaahuVyFSO29vSVbSz15R0ClyXbW4nKXt2fVVLxH38rqfOWYZhLpcNxNhTTOsIvfc",
-	"grVMt9Zx8AUiypPepSqe/ttYjVXxaIeidoawLf4q92v/FLJ14V+Z8f2+pfedgfan20MdxUmm4Pqpv39C",
-	"3dBn2A1NwxqqM9Pv86O4KdrNxAlOjtv69GSoURz57zifnaS9YvokP5D8CvbBMXb4ZrnGTjxjlb8EYyGx",
-	"AnPcqrTfEq8YkXL2Te67PODdaR3QHku7EndiaRcSIJHNDfhGeI1Ek3k8ctB8csBHzBmux+g16ZLAQ/SY",
-	"eQTiwLsitA9zI2JsCciN63oHITIf4nE0ANfXwbA2ufMKmHqsk+o3tqrwVFyura52HsUgiCBEKuyzKrtM",
-	"dFyy3YojCQtQdQfKNJpujy4CT0EMGbshiIxs/vPs/bc7Af9jdzUYmIgFe7doLuHdiDraqvRqpsK24aOv",
-	"dXNgfVGZgyuC5htrap7f3zFjZz5TLVqTKOEOucZJP/7lu/inJw3wNhCrzjdJVPMm9LWqX7jhfu0ucm0O",
-	"Jd+ZRwpzBjXtn15p1CuGsU4SBXf4dVWm8A53ELZlWZ9bmaZJUzMpo8dVzH/+zaZ2f1mEs/XPuCIrlF+6",
-	"S0kmMqBHLpSOVez7w7DLDBFUlGaam5r06oymXqRL3NiWBHOKUvsJ4bWWBlRtqv/ovSufVR0oLf8qJaBu",
-	"a2zFzWdZBVqcs9k4w+aSpnzCFxd/wh5TZQcM3HFXVcj+kpp4rCFfFInB852D9hH5BE3wCXZbof5zcqVE",
-	"PjHuyFOxouSidwwAkPtGNZ8lyHh6fSDOTT4INVs4MadHfb0kg20yI5cmryyx5L9bDF5IH9mvkXu80ssr",
-	"HunCj1vs2Btkic2H0laRDmApz2KZe6HZ2WvuHTa4lmT2D98VYvOJf9469g6txG2XQW7w8tpE8EmMuySS",
-	"/T6eybMq+ldaBZktb6ICZmxjXOvgSy4I3Jb2fSY6BGV4OXpRSMGFGqWqKypSsWqX+sI+8tPmNchT/H3F",
-	"Qt1I7tLzN5a7/YUZsoNFY/5SqtxoyW6e7tmioONxej1SuhKRvpCJ3uwgBddXgCDmyMIjs9RFu1B5cVxu",
-	"GNmpNzXWqIGd7SpG0+N0b7/kyFU6NApbpK7fGO4+qNw9HsWrDWV902Zh1ps/zVdNeXVr0uWLL5/1R3EV",
-	"QTHnna1Xy0rv8nWysektDiCdUJSAKrEG1DOHiU+dZ7JHTpnF3CZ7KraU9M3MxKoM+9hSI+Mie4aXqNQq",
-	"7F9r1QmnpwbLbVYpWBnkw3RhsUpnrVoVmOzGiv2L2tnXlDzAQiU6V7ABwGOPTW8MHpND4XFb+N3U5mpY",
-	"s4HLBQxcUbckgun6Gs+nmAZ3oUmsZSSoCFHscKFllpkJZXsTm4c6NxdIu9EtkKYQY3QIZh8iZBV55eRK",
-	"1aTPZtKbi4KeDIK0LOb52JVD+BzgOE1pZoQLJvUUC/K4CG8t3CRtFsLh4H82yV2tCJN06vtxZxB7Plvg",
-	"J8xLxiUA7Z7UYifKs7GKdgU1z8I8diLMEUW7BYh2ZVJUEVibjrNndI4q0+CBnRuTKqk/v/AzHYRVos+8",
-	"uNvg8+cISRJ7eeeEvpOAm4aeq4J2cez5JMZGGwen6I5mhRYAK7XGOlXWisifM+znxdN6nZhfFuN96gBX",
-	"PmKIFyX9gk/oruOTSCHEV3DD6i5O+da76WFfYwYbjf26oO91/d05ZuInvqFxG+Ldhng/W0l9EsdeUi6S",
-	"1AtkcCmmy6J+5ZCudBWducufUHns2MLp8+AjhDyrp+XmlSDUPd9Ig2WfLqMXlEjuHE8lJRIH0jYr2Zvd",
-	"41BblVcEf25I8GOCUUmqbTj1fT0FMaTpkwwoEGcswuKWAUDBRKM0oueldcxHoT4pE7YwQYx3PeSUi/Zi",
-	"hSODU3jsiw1Rl8EjmTU4sb4SUqZGq/LfZg1t73xr6iDdQL3Rsm6q3r7eSPp94lv8KG2FT3MbgPfCjvZU",
-	"4ef7FoXyem0kBFeIx/uuRrYbNgkjUOyLDt8N4/Ifw7oqpOnXHfq+LXHwpUe+NzJLNgt805MdfAPqqfmS",
-	"Ji5BB9U6VMNzldmZ2KDY+cu716/EUGUXSuBTdgnem+QAk8NhEKwOWqBkj3TJGImEzc1oplRK5qEG97XL",
-	"jcylxoCCvW3WQBB23OshnqMoqwewG2DFps41trmcHnNPBLUiwOyoEgppduvrYQJhDS9GqEep1OhxU9eB",
-	"szuGYoeJ9OACG+1S0w/WcnILxrwN5RaYiQvYsoH1iKrmjW9/oJoFcPGvVJbKEZEBoJXF5G1SpGaislBH",
-	"cAlM/KwnR5GQaWomdjPTiNKIt2IareLy4xZr4hb7tk68Y6cLhuSK0Dw3KVU2UyMoVdz7aCMVtf+xrsx/",
-	"Q5NYJRhw29FEOpu1hVxPylTdtYgeW1103zUeW8/95sVZ3H96q877Q1dzu0LXgDdoPd4Ftw/YO+4eOE2G",
-	"6jW2YW2bB+4/e8Orv0r6xpdLb534r6blQM7LhbvtPriBmV+bPHplKEKJoy9xe6iZ5oWqHTXfsiD+nFyp",
-	"UN+4ZcHHN4tG8tqmhaDatbCKrR5qjxuNOM/mSokk75ZRGvKZAvey/JzIEs5TYj3OEoY7dwpGgk7Qbrd3",
-	"HSE2Iy9U83Hgx0yka6Ku1wnLsm4L1cJ9pt1wJtqwQC3C7FoUfymZ3PWUKZ1HpGi+bXe67TbGeiS+q5Gk",
-	"qVbWXkOl0tmv3AsndKLUZXU4P7sNV7H/5/s/2o+a7dr+D/jDUXlgV7KcnFpLk3ycBpDKy7cNIFtE6G1O",
-	"8bbsANCga9kB9Rp+mYvy8F8OkOFsxbRjQtB3ZW6DQgdVGhAXAWUs10U0ho110debI+Ml23ab3NIpPCVc",
-	"du+cn8ve5WYncIXkln8LG7Cc5dms96Q4PDfMcTlracPOk1XY7TrfzfehGJBBBLi+juG2d7c9KW5VF+Tl",
-	"Cl/9a46G3poQ+rJTc+Ujfy99KYXfXltX7sbywIokrqXYnEFlLQyHa7FZl1NuzlknjGzWRGSzpVDNc3FU",
-	"3EGWue9gRyVGl2CspJ4Wl1E6kY0ZCrsKfr3A1+Nj5ipf3TM2lM4/0xt+xPndWEQ737TwiP2scV+cp6Z3",
-	"Sf9UGkbQ+Z5cYhSj8PMBurnvg0bFP91vdtq4WfwDaq44xPsWM4XS3+iTLBjNXnU0bR4dTCuW00a3A2Pg",
-	"ax/NjHz/mmuXPXcfRq7QM02u1BmGnt3MOs12p/HH+zV0Q+WbLlAQlZ21zZltI8Gr1m88sNW9c88K433Q",
-	"GI1rRfAolT2QtWlaNVtnB9wSJ4XQZTx6rGlIchvqqHoKI2IBpMfJaRkCEuHbjFYPLEZgpQNvpbBpqPvj",
-	"fJwpB1LJ+PWp0aqLbZT4jFGmLBZH+PE4zEf3dKyfldNQl95McdjSHGqVRQ5L0RInulA9yEgeaoxy0cSR",
-	"rh+mlvtK2WNfSEfyMShHyz3KP7wM7mbc+Md4KRWXmJ5MiUOcwHV/Rixdxn2Aq+xlMhKSy0mIbl/pOKBl",
-	"GxosFylqYS7kiKj07TGRIIokFwM5GintwX4ljVVkY110pTJ+sTC93jjLlO4px+dGb85NCSWW/qB03BI8",
-	"F4yVD5XKAwTZDTX8mMQ6uRjArxj31+aZynuD7gwoP1b+2pHEvTCsi/UTNBH9cMx4pgnsX6rS0bEw4xyx",
-	"kktNCvRpfVYAY/QL0wLnY6qwmQ1q5oxtLEbjbGSsaonXsDYYLhlIC1tNaZ8KCGZyI35YMCYaj6tF4qwJ",
-	"X9Cs2E7Rbku8MrNGkTahLkyEbnmnLTR0bhDNyUhIzNg8d13cszWUPh9D6f4KncrvZuVVm7d4pzjMOSPe",
-	"0duYMuvHtuppW/X0OVqW71R+W4ZlKb/QHyTZw1JZ7EK//QcEna7w97hUHxc1lRjdbC7zsW2JCMQpdhIi",
-	"sn7CvEWWmGjIix9lqp98UFZEFyoKRHRB0O4S/j/F36T4G3XOCOnqtyggSH40xSqFAw+sADEdajKVfJ3T",
-	"RYIJfrKBGMxrkujYTIjKB8erbFdEIHPicapih8duwDQa4s+ZEhEpWRhQb6B6lyo+S6hX0v3cTDQCyif6",
-	"DMkulLX+UaDTcv+o/jjtJynhl0fanNmBmdCjtMF/w0tcx1dE/A1Rqvr5GVudZ+cq0RdnVinNjywub4mT",
-	"XCBZU6fdDtrtdvXbwdVoKYJltBOd4b//sx3tBkIOjb6g0gW8j0jG6ZNGx3QX7DwsLk6sONjbm7cw5hH4",
-	"64wMAqn4YZBkJ9VGlGvL257Hth7zvFK+1llQq0aRr9UUD4zs+VOuxoGj0mQEAiI3mg/J/VwQip9P8UxE",
-	"b6iB7WEnElzCXeqoRcYFTr8R8UZ1Ev7mBZPh7ri1JvRW9RWa+DXzytzfFswNh6l0aXYIdwJXqGzDKVae",
-	"sGiepYvuZbLPiPqAhUs+MShySh/z/uYuucj1Pr7wvJAWkiX0cZ3wLM/m18aFKrI6jaCR5v7H70AdqQ+j",
-	"1MTXwn6g+V2eKmPhVxBMDtoVAoEd9dvvF+r3i/z3VP2e5r9b+bs63/3Tr+3m0ft/Hfyx06R/7ZX/der+",
-	"1fW/Kv4Vhi36dyc4+mP3T7t/2vnl91+/bb6fu2cX/rj7pxq+ggDG+5zGflCg6WeZnM5/Epz0/NdwSgk2",
-	"0g8/Pn+7gsxjiP4F8DD4vFVhYb6rrvEoM+D/xr+PlI4TffE7vep3mWXJlYp/97rsd6+Cfict9rvSOTjH",
-	"zUQ3VZaZ7PdCUf7ueoR3d4I7f8Xuv9rB0R+1H2uRcF/i38JZe4MHatWrn4DyXJMSZIXH/mCyoczXGHKe",
-	"r002Cyv07Xp+24xifzzWcVoLDXjiC6fLdsPq1R0s9MZ2DZdr7p79De452OCe79a/ZxWnZu6eo9XueSFz",
-	"3L+ruTQzbzlcddX4LfNYOeUPjjoWRF3Jn8EfN62ZnrNC652eh/8BogafXVsY/diYSy545Da+akEk3E0W",
-	"n6cMy8YpuBMGewLQZgjoh5LGBy8BVa1zbDR4AqheI5uaPHJh5gIQimLeyVDZY6S/ukp66pQIp5AHTepQ",
-	"z3YStsTLcsvm2wMMgsODXj57+a4IUyMFHfgFI2mtirGJMOCAeKijoYmTfqKyZx9ypS0ixOCokyHIiCR/",
-	"CzOOHC/YxIzT2IX5J45wKFM2F0MltaU4zbmJp6EeYrTfIk1q9MbLqqhg9il9KzTD5GiUNzNlzTjrqagA",
-	"tM9oZ3LYtvQL/Nk/Dr8QqUPyJHWoXzvH5PU4BwteTLCdMopVLpPUtnoGdFLkudVsOvY4daPMnKccul7s",
-	"BS2OtcL+mZGVN67lvnPFsUo4t6IzyjHdgUz7P5pxVo3rYlyzXBjU7u5XqsFHMsuTXjKS8Kpf/8Wmcfdf",
-	"Jau27DP9ETijB6xo2McotRbdVzXG628mnYn77pSshepHc9HY6iyqNe3+sc7iWaeYCb4DyCMORqFA2zyy",
-	"Ov+0G5ai39xKqLMPHhN04HJ0qjJf1fphXhjJvdWgf+k2S/to/Xs6G8xnlUjx12FPwSmZya1eb1EttpWu",
-	"iRA//I9+ouMlceKcS9PY5qgmKLWZoOlwkVw5mlNUwhU1n2jW0KGOnJyMAiZTp0IAIyI03CIfqCDJ3xLP",
-	"c1tGvgWLwxshU/qxjxyaqcmp8coZYtTidoO4tI4xLO0kUqgrgWmxExWaAe7mn9w/CT3Vdc2Vqt8It0Gc",
-	"m7GO0UakALonoAWzhOy2oOjvL8oTpBbj0UhlaIN2Dojn39UNyPxYSA4WH+3h32pMGUpLJGmSXwPTA1tj",
-	"3XAuN23XhjeKGSRYW5B+DrHDRXi/MyXim6H75tONgH3X49BfNdx9oudwS7pYHJLiGAJxPu73FXzbzJgh",
-	"OR0ONhjzCKuF7NnRodEsmP13101+Z5zp7lANbbc0XHxcGP7uQoWdoPPdHzdYjJeJHufKBvSZEU21J2N1",
-	"LPbbDm6VoHI4ToxQeBYOW3kR9tsLIqPjbB7WuU/me7eR6Hx/r4FRx2Q4Hja6ne9pPfinQz+rROfqghRU",
-	"dVp6DE7iNVFhZCv/KFFhMqq/2rDwNgp531FIMjhkug1Bfg0hSDRU0VJ2huYiXMQVgpGk3prYYV4TkJy1",
-	"ohbY2A5OdkELhYztjKGPdCJUp0rlrcQQPlJmlKqu0EzlrhHiQZtMUH8Wsk+OMlOH+r1aCh/+cNPYFX1R",
-	"iqpwp8sXI24WNRXcUqRiG274ouXTya148zOChgOkS1x4D7x8PqW6bzDGAi6or9LNqA+5ZdaYc8fhguIH",
-	"5RDWhUk9DXVPWtUSURIrnWMuAcN4UgxVnPRk6iDqyBJFLzeyyJbzO8aIQf5UJJQb4ioFRjzpz7m46GTl",
-	"hcJMKv+ZWaoc3I1KrRIX8kpVJ+QdpGGmf6ce2873CyZZfL9Fztj+3r27ophOmiMQoqaGrLyBiUro3OSD",
-	"6gq8HNtcbUIRdId+t//9SrP1k1xjYn05TNLpJz+1QupU53ai9YKJoav9qc0rltNADI3OB7ANp0rSXkyy",
-	"fHCtX51JfaFm3OrO0fftZnuv2d5f0YvG16xUYNXZu6knfYdlUUV0TTWHMkldCqi6MaTWrSFu/P/Fv2yZ",
-	"7GLBXlHwnIUMYIcHlb2yf91e2WvflizDwxwnF0nuk1ujgdGqLPQLTGX6ZXUJ2p1HjxaFROFJiyZ8UD0b",
-	"B9X5fttuHomd3Yet5vtv8GtXfrMT/El8s3OsPuT/+fuv6tn7Xz/89/tf89P3Ydj60++/fvjv/+v9rvjG",
-	"RVEe/SG+WbBNtgVZd+absCG0UhiEbaZtFOQriIK4j33rRVgVK33eDVkp1lGk9l5rV5rDRvBEWoKdj0Wi",
-	"cyOkJlqZhKqamI0TfJU00ZdW5EYkeah3Iu5wjJvn02h3Pvyx3LlwoY83vgj/Kw97uIVYSCNL33Ab7tgK",
-	"ogXhjqJYcuVIx0LxUk77Xh/qWMCjuwlPTSngUHr/5xx1mPPHJHHwulb7OZ/sRxnHMv5MHOmfB0iBPI9y",
-	"7OCNV+SrXYGsdmvV3qXqKZ221TJ8pdO5tW+/Bvu2/MVv3cidZWGqVUOrmbqLECRX0D7eIq2WPH3tZml5",
-	"NRbZpqVrtgbqVpIsNlDLDTyrW6kL5cM7xhtYYqI6WALbEs8QYqEEfmi0CtgnTmJXGO+AIm5oxbrhfeZN",
-	"+Vb5FaTy2E+6D/vrKSDdmt9fhvntxMQqpnchyrZm95dvdvuvfX8mt9uMq5jb2MrpNAMGN27B/PY6/as3",
-	"vf1KLDC73dJvTe6tFFlocrtNcivmdmryG/auBVXgM5IXBA/052en4mG5xjfC9voud5phd/3EZPAgMy7o",
-	"gV0A+oFwEG3MaWZ0OhX9TCF+Kt3eN2MdI1RtEnuM2qQ38ONApDW4uQ/ugZmI1OiLoAyIniFq6oVMtEhh",
-	"wbcNcLUNcCeCm9wFGKAJfgAPqYbIaKVa7y7mKC8UgtmeK2EHJssDD1GcJvpSRFp9yKNQXxiFaMLu82eq",
-	"AGs7pCfT/iuBtIkyRtsxrO3QZFTNdq6mRscIpmdVeUxBgdW2EKZtpa6+kjsI23iZK/iuUPnrt/R55b2w",
-	"GaxQrltPbNvKt23l27byfa4Ib6+9ei/MA3WlMlbylQMFl60O7KY07JVf6a732wK7e/V5UrNSdV3x4beB",
-	"kK8gEIKfu2g1XD8SsnlnIezI1XKPsB3JnpaCrD40rFEedUUEc4jEZJBQGB38CZsnaVo4SIGIzsd2GqFx",
-	"izapFkZvanj6gAp4bZsEU+DGLyOQAiuwKIiSmnwrQr74KEhq1moAvEYeDFUuY5nLpSRtUjyRI37Iu1zm",
-	"Cn0DxqMVbw/EzkGr3ersdh26H0Yu0e8D2UHMJaH2hxqDAhEOwiMFSiS8MVZ5YxtOTiZ7OdOeCKzntQtI",
-	"2dDGcINMlN1ITHzCB7/mAyySAzWX3kAsfO1HT/XGWZJPiRamTCDPWJZ4BMgvREUYmxVqVcfnadKjkzhQ",
-	"Ms0H/1x4Bk+QVMiKvXYbTn1q9AUzmYhRZnrgg8JriXuIKayOmXwrl+fSKl8Cby8VehNzh+dHHEPjDqlb",
-	"+A11hnCaXKmNCZzvg3VubY6Pa7bN8+qXkymlq91+eYfdu8t2jEljuxil9q9KjazjPQYn3vf8Tgi5X56b",
-	"McKmganmyPpRcI9TitdKl3fvhhqesN+Gy79rt4VVPaNji1YfEozBXgRLD9+ErB++vbglHtMLMFBOYN6h",
-	"TnIrInQ0I4yVw2zO+OcqMquLZBODlY4xvEJbG68XiQ21HZiJpgA5R1AR/oKMV974CP2qkW5LGxxeboTS",
-	"sWNi2wSrlViUfzRpfGOI1huxYuUTw1GqCoZqlbnZRZrOhu7S/TbuUfiWjW5nr30NK3MVtnQNiFJYHMLF",
-	"vDme6BpT35jfun6V6lmv20cESfsLBmdGSaZs7Qv3qi/kN3GvAr6YabKNGZZ+XPQx2kcFRTYFa7qNvz76",
-	"y9/2f3m89/Lgv787Pfz7335+9vb0l5/29g8OOVrln7vRt6tl2PpRpavAsMJJ3Jhm6z7AVz8uQ9eCvc4w",
-	"0msaiW/orrqv5XrYmtrkTfTho0BEHEeo/G42ll76K6JLwDYt/a51AyVMuLD3tQQ/LwRtl2xfYb7U5Xyd",
-	"5uhnSnF4HBmg0qSXR6HGNKdMc5VpmSdXykYt0GmmOZR62kT9HFEmMMu1g95AK62Hah/VFXZ0T3SoubQF",
-	"IyyHAiwCQnACtfMxSNPubVuihYUPb/ZlguRWCGECwq+Z6OZI2pz32GdDzwaCk42vkl1XwUFdHXMXt4GP",
-	"2MUqVbmaN/ieuWoFNHxkLozuqY0NG3rLZoZNheezotsPaocN7siXQKYIq3XfVIpfLMHhn7FPWwxUSpB8",
-	"4lz2Lm92loJl4a2Ky0ChbHRLNwTDA5eaDtAGDvXWxC1M3BtYr4uiYzeySf/YSquvhbp/QAd4E6mzGWE/",
-	"fBak6wfNP1RLg/KTgeFwO1WnId8kFZOBfco492h4pqnKsCItNki8T5m9UCMxqRyiaYqk+1iOSOTnSNyD",
-	"VYIYPp0XhVal/UXS7wm+8ubyjw3oRaENkiSXyEPQuFRTsFj8EPGzzac/gtmiUDBWDNF2+/dhzO78H6qX",
-	"04O7nXUCHzz7BQKIPsdnYPhsxUI14G+EHIrnZZmA3lyNNICjQRa8GSktR0nLbe5rT/RM1suKv7x7/SpA",
-	"R3HI1F2JLuKjJoupSXX++PEzTuxfLNaX3Vlc373pqemNr8tJuVl90oH+e9uM1yQITmEPxLyabg+smyFw",
-	"u24qh+l6uy4Q59Oc0gb4D4mh/om0AkzpXOlr99t6O82NblHpK/xvrmRtu71ub3utu60cxM7CLfUisfla",
-	"iMEgyqi8qDCEQq1llpkJF8zbXOTmAttDuwUAmBiObc5YwzJN2aLJFNXjtsQP8G0zeBQVWnH9Pf9YRlCk",
-	"EuYqhiRlwVxcDp89UZkKNQGMwVz4gXacXSVXib7gqzfBD4M5rgpL/DPVZGUKNmJiNObELCGewZzOzYdA",
-	"5BgHAlvGc1Ei6XQXA5JFRwZ9C1QqEfw74lAnd1VQvwVW6x8LSfCkxLW/EyHqaGcPOzZCHbX3W529Fvwy",
-	"OhbR/sPO3kP8Adzpc5MPxL54qnqow3C5O3viJXz23WOPWBvqxSiXdNUcGmz1o/HgMb/4v6JjLDqrR0rG",
-	"1pLYQWcmWfHklvgz1nO7HRfqneixyi5EaYK7weJtSAMb0lcuinbhEYH4i1wEUvvbRgDKYfhuvh55vrr4",
-	"8TwUdxm0ycFykzmxcAfASkgthuMIN78VJ1oLghQmDtF//x/0Mk60lscieimz38bqn+7ilzL79/+W4i/G",
-	"/vv/FX+WWe/f/1uG+uW//x+8arclnkirAgyPE/TgyNg8M6MBnNbBdDRQ2rUa5CC/MDg/xJU4DnX07/8T",
-	"BSIac//RWEVcTUSGEh1/a9wvk0ykySXs4n//f3Cfwf9TCP5X+WzwcTfAr9pr3/yjLUK3PRY9XCk7zjIz",
-	"xpS6sCPZoxIrMRrrac/EqrpEdwWJO7s79zec6FKMW5mDewqaYIAJmRrM21CTqQLqLQEPCyPhA4N2MnvF",
-	"55mRcVdE7c6jjjg8PBTtzt5+RLVp0bcHR4J/T79GGY+sdFh4Rj1oQmqhHPNtUKg6V7kQajLNtXJnSGij",
-	"1ezOgjdsgsm7v3cNBnEYfvunnV/Fzm7roQPl3f3XftA5/MP/8nZweReBWufKw1jPdAEdfX/QbO81944a",
-	"12BSn82BUvtmGP5LxT6snrH2WoeqVi0cl0+SEzrVg1TAjoYaueVp28Kum2SGGuyKgEn1kxOY/qLPPswW",
-	"opTvV6f6fbUJrN08Es3alq+avh9MZJZ4F7qMF8N6sQYSRQ6ulsL/nxHpwEZdbCuKidmR8yuj7hLw60eH",
-	"37U6e/sHrcPvHn3fOnq0MZXBZpNYEvJ7kQyTtZpi3t+hK88mKNjwdW7Wa6Qw3xQQehvE+iSCWBWE55L7",
-	"592PWwJ3DhbUJr5VF4lFLtbChAZpm/lYhBI2N5mKnT+FPiLZQKEuLP2B0uTqBWSCnyus1eiyCQDLIuEp",
-	"3NqdJcNhoi+CUP+kEzSQNKiWNLHUxrvz6ocnu9wbb5XomxQsK4yVR2DS/q9nhaXkDAapddmAqtqcLXEi",
-	"4jEdxQoDPZoEB+2jUEdoWzVzeam0r4L3LPxWTlk2u5oqnNmxKEQVNgqGeqyT38aqEhmcyKnYOWgflSUm",
-	"v4gQrk/nvCdXwYWlKRmjoNCjtbIW5uM+WKVKk73IHasUO5FY248ICG5TRMcwOqYeYzcDpUFGDrlIdC8d",
-	"xyrepdIaP4+Sy2myik3o+uv9pSOVWfC34Rd77U6oU4xFgDeGZaYjY21ynqoz/1VsxCZdZPTZ/J+7/Mmi",
-	"UGuTDxKn3GkDI8q4zRXYk7jQ7gFN/wDnTfshwojQTI16UsdJzGN4QnuVvRTF83dZHcJnoAokop+PRNKn",
-	"zQCrRSDnNPuWeN0X+cS4m9ksjXgiFMhwM5hdulBzQTv+bmiIaApW/ELRQsK6XhPfWFYruyk8+q2Wy0q9",
-	"sJrQXeYUIVUVnmjdWD3zU7n1bqpe15jBO3ml4o0mgHfWWQFv/f5fofxTq4kT49si0NuyTdaqmyxvHFQ3",
-	"pxKLhsvpVJWDi99tnDhZwmK+Ku1YlCV2lm5HvKMA7vnU/SU3RXyUPj967GPQZfyOElcPYbz0wHJ+WLJM",
-	"+IhjmrfR7vzl6Jcnh//V/u9G4Nrcuwfto6CRJzna+c+qykymYIdMSxMo7HO3SPZhSQGvk969rqSxrNO7",
-	"frpuSQfS1q5hqOcV9TV3F9fCnTWap8uC/3rFVo5jTgYm1PU6tboRjivaSxRa9mNVq36RFSisov33WWiq",
-	"1xvhpRJS97ulVaRP8feWkgsm43K4ibRCIxYFxjRmrUCppxViylD34Cxj+A2hqpxlF8AuwowE6waPBjVI",
-	"wOCfOmAqsH3PVahpmM66GkjbrJRtb2SH0DM3tkPWqm6l5fxC6lt5yW5eNNZe4Qj+KG2l2GpbGusFA22q",
-	"sth2SZp6nuo1ZMWSElmjPW/PA3uDXOeFyovzd8PisDUs4Y2M4NvnLyqKSPfb388v9umghs3qeLmd7cHv",
-	"PKKcyUQyO8AvvZvqnkTYl173upnFsVnJKz8Zq14xnt4bzJ+KJwOpLxiL0pXBVcs9xM5f3r1+RedF4FN2",
-	"y1FFqgSgHAEfL58r1GbSEpEep2kkeqmSmRVkw0eBiDDgFAmThToqMlQRxSQpRqbnK0cSHp7pu4YzHwcr",
-	"m+vlQFRhRpcyigOzIMjF7f+ucQwB52giMK5SYK2QBwlliksv2MiAGo9ieVsG1CoRHPyiTfyitS7t0Fyp",
-	"GDMcJYAUrSaz6WPCD3FfSk8RNLMRFE4wpbm5npgysN3GtwcdcXDAiWJxdLSWj0hr9IYmvEoc6NYTOQtj",
-	"OHSgOLRedyC+6u6IW7Z1762Zshx5wDbKFSMKSd7yZ79JJkfULcVuSqZIawNbfBsOuLFipvN668GAhyqT",
-	"VnGXxeZKuzbPd4ro0QgHQqkT1Ii5StOib6UUZwQXhm1ZJ48wfmis4q0XaixxTHLMHIkLY+Iul6+RWOei",
-	"zqCUMwrKuTLSAjgioQ1WqqBdkGQV5ykQedK7VDkVgUxkkmMFqtJ5lihLIrN8vbC5nNKYqiDXNpd5YvOk",
-	"RzB/DoPlgW0JDx0kx3GSizwDrYStvr76iZeG4iGh9mDdrLqKgla8+YEVvYFMNA7GkqXTEo9l73I8smIo",
-	"YyXOVd9kilsb4V2hLn2dsc6TFJ43RaOKYy/XmAi4dWpNBPzLp5HqsZdkHHgtnylpZ704QkVij0kkGuvc",
-	"scZUC+pK3GvutVsb6P5neLw+ju6v0xA4nq3W/7K0/kDaphkpXY2OditSBLR8RWahME4TJSR8STAW4NSP",
-	"dawyMZHTY8FJ6CHV7KPXMmsg4DmvynEtIvrzGcjqaJsQuDULAI9urQFwAirkOu2vWArNa/8PsHzLoR9d",
-	"cwU2xmNlDnigBUEzqz6/DXb+/PTNWyGzPOmlyorOIZXL7LUD8ePzNycn4uBQPPnhreh8d9A63DvY7V6n",
-	"9oXX+pUNTJwPpL05fxAIq0BFewUezGnvgJRswO2xhnSqyUB5arQxsAy+jyYxSMkkJjC02YQIj03aS+un",
-	"XzSCULnvQs2Jy16vOvFPNwqPrqegaAfUqQpvGmzzF19H8I/2QtliL5/yeoFzkzJBlj43ihjOyzQ8mHfj",
-	"0bz0fDg+bucTIaXEZsI0nImmqHwmtZW9HIVAkttQ1zobXjI5GTYrurhjrqj865s0NZPjUM/2QFHkCy4v",
-	"Fc9hZaK8VFqYK9DxA4WliomfAJgI3KfwmBkXHZ3OaKS0mC8NI7xHKukDc2E8QvxFZ0yUUQNOZxYtiUWK",
-	"OON4g2O/gQXrokjGUjtUOITN5apP9tvfB6FmZEovt/lqV1c5F8u4RhbjFbWiGP+yuCdvTTcmWD00uvzS",
-	"E6QfvTFoZLUGyH0dLLfZW9/XeYkH7559HXzpW2XHaa0Se0kxK3K3QW3HsMG3Xs5n6OVQHsAD8JHJmE+M",
-	"GMgrVePbgJRL5SjAvApakaGuQDdFx2JorlBaUcEKdWz1qd9rJJOsLijK1/DLQ12yBSm+4l2ebYj0fs0X",
-	"POtClkvuwXFAFbdZ1HTIEq3exmiOMnWVqMlC9+ndwExsxbMhIAVG1QnKIDuky4MCtSfxOB8TOQ3If+px",
-	"FpRr0TfSajxoEtZLGs3LITLqQ3DpAJ5CzwzVnOFTab7aW0R7VVI2s/piVb0DttqddkPhIr3hr7wIUNSD",
-	"JG1Vy+eqWpYIeTEv4790mCOZ44TBri4LVNrrFXaDNeTojf28VOprMO/fZGZkLFavajUpoO8p33OV2CSv",
-	"UjUWMS2mkYyxzANMjAROWMAuEXLkjYlINTdj5DJxIMFdbnKQmbI5uX10A6ZaMB2Eb36AOL+eZa9n0lTJ",
-	"i7HfZrOUklnRN8SDxS42KmOR51bpngrA4cqNiAYmS/5p9FkspzbidrckbwkM4fhGLg/oj11DsA9wv/jS",
-	"CNjpI1xDmRL/XKJLve8PLGgiRFXxzNiu9jDUE5PhowdmnNmgxFlKT6ROfGpvK80psWJsxzJNp54yihv1",
-	"Q404ljC9DvwDdd2rogeLw3Xd8tNqKKiwJy3UXIPDHJWkw2GITdPvI5YHrgCyAlwicwLzM9DIaTI+PxZq",
-	"2IjomoJUwopoZmzda7dpo1luvfN40PTbaJeCip7aF78L3Rzqg++F7OXJlSq2B61hSnOReSD6aoKcgJmA",
-	"x7qX4SchVhDaGuJ8nIvvhcxDjaAJAUdUQf3GDhCGbn7A8DEY5j+mEwMfHf/qviRttM5eGwlxQ+32GO7q",
-	"GjsETuryZrAUwVA+YnoQ+dMqpUM/Y4UY/j5YxKSAK0VABWXUUlD9pYPY6D4KGqmsuXIPxe3QZBq05Ezl",
-	"kvv1wrfXA7V29ioMDddAq36/KZUDfK7bbmpb/c11iht+r1fqQoMNue0/29Cse4r777Oz6mZlbxfLJkDp",
-	"65KgPsa9wUS3yNStMhR6ra1ffjvWJJxSIRGpyBsOD6zTVGVTEu27mxBflvQOu+3wi2V0lw4AHC4mpE1W",
-	"q1RjS/UwuuKdg2HI7i8HjBBIF22nRerw2n4IUoV3l+1bIEFPbyobvwy/NZV6mxdc2hRAe7TmtNacwQ17",
-	"AVKpq+4e2eqw8acb5PTc4xYm9MwV+3J84nNTY/oHZBDPE6RlynmOHKDLFEh1SzLiXPVkIR9a4oR90NwJ",
-	"EPZhhE3AYndmCkUbZKxCnViRqn4uZGq0EjsR3+A8Ft/y42+Fp2I9vOOuoR8QPyIIteVoKDhK50pYLH2D",
-	"v6HIimCYUZdHec7OxTFNxndl8iO1mcA7GFYiLuFcoCAEpdwSkUzTM5Odcbwy6takRI8JxwV+Sy+eeVMQ",
-	"ag1/TJxLBRNF+iH2vsoQG7T+u+s7JLjBbsUf+eTyfDJNK3m+IbLyN6qfBk/8bEawlCw5S2JYjU6w9z5w",
-	"T4Dtsq7/cIIH+b7rIRcovxPnvp/6rbPVg59f8HZWHnRR8pWjfj0XoieJIqzBQgeQtMcgwrAai1qoJoPp",
-	"tsPh43Q4yCybspkhzDhfwTE49G6BnGkWX+oXMPzHYsZdxLnDcCQB8KOOoU3FN2PczCe+Tt4854Rekouh",
-	"koxVSwwcRsSGKVepJbcG/JkeejodKXunnkDxHkb5Cxq5+pA/HOS3hsROSzfWqbJWRCeMWDXKVF9lBGY/",
-	"I2f/C7fA9XIWr9lYzn4t2O7P5nbo2gDvDhnnXzYdXyz2m4sP7c8IdeS6tz+wIoIBRFzplZtjOBvqwyiV",
-	"CeP8YW6iek5qyQVKu3aVpDWCCbu89PyAqvCgHFLgehEHDjqSSIbN+WpYio3z1Dz4d/CMu01Yl5fpKznY",
-	"K5g1JxQL/nI9/GvkASK23kAa/DZWY7WE64FyodQxh+fNx/hiOQVH0vVgez9tZGxCec4+J6YQe2oik7wl",
-	"XjElAwLyC6nVhPzvWE4DzGtVEKsEOtmcbx0msU4uBjk3wVEBTahxEpzA6xEuOPYPatUVuYnl9IH1E6C3",
-	"8kiNrSnjx6ddG837Gy7aUhYHmDc+rCKPOgsqZnwS6EblMrV42L5hMZbTY/hgserLcZrT4lSlZSXfVTvQ",
-	"WQDvJSxZmAh9SlmludG91unUfxr8nAm1VY5nIKph61DarG5MDBe36qhO8YXv6KbPDsOZdt8S9GZe0y+j",
-	"teO2ElRfegTXy+XfWEA5VUBbZtOGjkIglnTGQxC0Ta0+5Isrdp7INK0gnqBAH0iLvQ8qxpIGZXPfYEUT",
-	"CDhiOiv0c2Na4mek8J4YMVJmlILyA1sF5YbMQ22wbgb/7kBWZMZ8fPEiWX9NIYNM01cwx49axoBQJfXs",
-	"iJ01AnQwERJ98GHuO0pHb67FKqGPg2E6klvbpuXPPTmPB6uphqN8igE7rL2CU29nDvs2DX9r8TXs4lUC",
-	"ZHJNQXxJB9RI91LsDFF1/7k4cob9WhZLLDC1kxMvjDyXVrnUEyNZxI5RkHrbcirFHEqu4gk1pbgSK65U",
-	"BuMRWqnYBlSROEmsEoftfRGNi1lHlBuDX08GSap8SqrHAPd2MM4R3CHGgkzPhCtSI2NxLlOpeypDEHYr",
-	"Jia7FCq1CtvlWuJ5HmrJEwQfARwUYVXP6Jjdm4nrNOpjwQMCM3J1oLtSyAvjm+JKsQlCYS4C0b6DkIqY",
-	"rBLgz9su3PqNOJ1ZVk6aZeArcSGlJxKgIbfmbisuQGHA5jXyxD2wYmxV1nU0CvhTIEbS2onr0h7ArHDW",
-	"8fnDi0zq3Lbsb6l/j3+SfyE8RKSyd4kYs6C1uyIb6+r9Pie5aLTqQ4LFtrRjmNaOqHgcoxks3ctnL9+d",
-	"PT05PXl88u7Z2U9vX8w/kgp8kTZC9IzWCnOSduGFvD1d0NdxJ08VzyNsDNXQimFykclcifEobBSr4be2",
-	"SWPE3pe6+hjc3Msf5N01LHH+J2cyipJYq3Ka+5MXz189f3J2+vzls7NfXr96JnJD+5OfDreGDWEHZsId",
-	"8ZnCusHyRphfC8r5EhuostjTKuLEXsLU+uM0xb2XMHi4jJtGp1N8ygnS+I9HyAioiDCR8QS4Vad4S1f0",
-	"E53YAZ1Oh0Exu+1TIp/jrzOU/zBZkk+7dN6wi99Nw86fEXzeO3WlMpmWvrSxbBRalXuQHVcE5F9J/TCj",
-	"LAHx6sRablJ66ivDr/UV57NDphPnvpqdOTNzgqp1zZEfWxUflygeH1iRmosin1UfpHiLXbbK3mm2oXhJ",
-	"LY+AjKefNFvrvWnpBdG7J1K7ehRUX/h91w3hZcYMl9G14jXifCqSGieoypW+kL70Lb5nSdQLAzr0Nual",
-	"12InAt8i2uVOTNjVO1FfphZ+50v5K/EeinvVsnjZMyqir0R7OLp9bkyqsBjgM4vpwNquQsqFK7tl5PrM",
-	"THP4svTpSmcbjxOpH8wJbxqdqZ7exbRcJ3GMRpkxQ0dExVrt3LWfCKN7yqd//EnDons8ry3xSg6VDTVh",
-	"SSEnlYMnz9SFzGIwQZBeCybGVK/XSZxlPSSwSp9W8IXlEAxMdNapj4I77pI0aHagtIDxGZJr7rX3vmt2",
-	"Os29fd8h0qLU4C+NoMGtJ4VsZQFcnWvA2MArPHLNZamt3orjLQHRxyUgWnKXHCqiGtpGcG5FTZzEMQvo",
-	"ZWpigQIoB3HgtnX4YAwi9MyxwRxTKMbXFMcKJQRsSK6rhBvhZMJOCLXp06mM4PdnSWyRKrBUvkXTOBaS",
-	"yqu8kQj3i1Eqe+jaa0PvDbV7fvnFG+kTWoPN9MnXywoD67WlhPlUKGHwMCzhg9lAYKzACwNv3shzvFA5",
-	"n7kbMsF8YeaNk51fd3brdsTLl57Xv4FJsFmfFrzhDghbWuKp0+KEPAITC7XNzciiHX/ucAkTLZLceaTH",
-	"HjGJPVWs/ip1a6aInog4x4klVmAMOYtI9vv4Lc6WEMutYkCQdLgFA+I2WFF6qbEzyOcl8YbO+ppC6qPQ",
-	"mKBPTHmNLYvJp2ubzbh629aZj0QOcju+oc0zJYeLYe0wM+6w6Mo98j0zHCY5YgqdT5GoopoEo8QlcWHg",
-	"H5pW6RxZKHRuxc7PP56c/vxn8ePpyxeBsJSLFUetvd2uiPCaLr82CkSUxN2Inoq/emBFDwPxgYhimctu",
-	"JGSoI1qayBvFBRofM2UlmcVmMSIhca8ZqDQ1ESf56FWJ9Zi5CnQSrBFVC9uWeJ7zPx1KrtKxm3VfgZtM",
-	"iDlSpMbmpVRzQfaeSpsjBzCM3IrohbR58xkMp/n8acQFEp7NywHwBA4MkDqFzThviRORJq41mEYV6gJ3",
-	"ymj4To6ZRXQOuSrBUrWGe5xKOePeBWcbH9g3mTjwl4eaupx8B3JpUuSPF8i/vA1w40jBa8crohEzKqC3",
-	"J7lAbR8UpSOXakqZ5CsCiCKtrjRBYfVSrBv0pQFgz7TE6xE9iwoJ4OsQb7Ly2xZHHf352al4yL+KQm09",
-	"YCOCHGNRYNYSjzMzsSqzDwR+jndmnPV8/hW/n4RRHlNVC95OM8RF76u8N5i3KPitix0jegbbUas0vURJ",
-	"HLk9hw0wtKt90CZTPZVczSTSGif9+Jfv4p+euMpp0oNFPq2yDSs5tVIXyV67HTSGifZdJWgX5iqDJ/7P",
-	"ryfNX2Tzn+3m0Vnz/bf/0ZhvNqmv+3bfype/XCaa+HEco7hVsCo5QVqB9JG2JX7mow6Hw/R5m18SGbnb",
-	"qvhlkVoPN0xlRcpcxnkyVGem319QV27O/6F6ud1wWWTzn2fvv90J+B+739QtzfKsIjb54LduFpK7bAuS",
-	"VVyyBRtlKRfqJO4Ktw1CjcJT/OsP2LEVobvgwrBBcjdsdEO/m8JGEDZkjr+rAZ9yjjJeBjPGC0sL36Ix",
-	"499pkWevKP3pLIlDWNywKHx1P1OoLXQWbzjLADur2bxSosNjA/HT6Q/N72GDlL7rUbv9qHN0tHd48Oig",
-	"fXQ081n/JwzHMLv3td+zjmcBX0TtKYymbpNYkbhM8m0693ODzwRPiWEzvPh2NpkT6PO2WFkjkCHGTRqr",
-	"4RdhqSTesEnLEldf3zgKh/bUNSgSjl+TCu4xksa/WD1cV4e8V8XI4/9oAxfS86kHzcngxI2mg+nwhNay",
-	"E7hOoXJDEYKV9FWWqfgsN+55dxELXFwCX5S+f90uLa3QNiK4LCKYu+O8WnX3ZlFA+hger6ksrbD7Z33A",
-	"ptITgyU9QwWoe+CpI8cZIudilcqQoPg36OfxovATBQK69/6bp0arbffNncqje+6+SUi0Nel7NlHDoQ6M",
-	"AqINdn8v/uA8S0TUIYgdx2KO1BroVo2zDGxnUqLH+KjcmKaSWTqtPmEzlowvuzlH3qQrpyp9DRhkuboT",
-	"CXw6Qyt5rpQWVil9XHzeQCR9IfU0QKxuHk3sGC1KFFIbiGh+2lZMb8X0VkxvxfR9iukfqCWJg+m3Ja1T",
-	"Ja/uXlRjfsClQaj7ioS2NRQ+rxPehbwO9aYCG6e3ldZbaf3/s3dtzW3jTPavoPTyJVuU7HiSb2bkJ88t",
-	"TuW6sWdTu6NUCIughBUFaAHIiiqV/76F7gZI6mJZsmzHCZ8SSxRB4tLdaJw+p7HWjbW+S2v9RjsROemq",
-	"VtB32BUUKFuYbqiWvXXTLe2iGtACm3TJwMUuRKFBuVWjWjc3TmQ9tY/IG27WGPLGkDeGvDHkd2nIfys5",
-	"+fYXdYdjnVux3s9lEBYINjyI0qGJWAIJQTXLAkEXYl0AyWn9FAq64licCadqaOdd6Q6Q+BCBSrKqIhok",
-	"x+CeA+3vqFXpVsqH294vhJ68e9dwo8LNKLK2jjvrKJwgtlDzjthb9EQqqVVn+5O98zDl7lg/64pzxfJs",
-	"E31YOQ+OF0orQRAHSyubQsq1DvHu1K3QOSnt2sA0lII/IS7j8tPO9+F2w4tJRSXn6Il5AWRUbanaYKTS",
-	"CBvsKTK1suQNRa7VRp77fpz4GQIlgz/UyrsurqqObxefTsRgG+ExEFsRiVgQBSTaJR7cMJxVKGd4vyT+",
-	"WcG2tJKh/L/oOW5xDxKaWIMPobez3zSjzrfAif2BqoXMVJHU5lZ8OjMuXSEx6ruCUkcoZ6SwQTYKZk9V",
-	"A3fOZj5IG/NMQKIVcarEbbwUg4VGr6bg+RAe7TosPOEBI5kZrszrkFFXEFQ3Y5+uPcid8TuHbnqoDM/h",
-	"+f9UzsyvQwtEPdwgSR8iMZC3HrNyYQdbFdf6rsRANZOynhfojXahXqJCvA+KSqB/KXPAmwEJP3Dx50aI",
-	"btxZ2pCytAmoqyPdP8gE1DXPIaLjan6hs/lxNEoFQK79V24+EceY0JRqwC6EmwmheirNjR5jfUzqNNZu",
-	"egsPFBXwXNLCM0EDKNoZPvA76jwXpsJuRDSEwSahRLzrqVw6G1S0ScHvUizxVEtjXTcEoRKdAJSvoJmH",
-	"L7jqqSrhBQry9UVRiCxhfnz8v4XIXUKCtAoFC0i9Cm/ChrrIACKeUDkMjYLOc9QD7xfaTo3AYhzAX9Bv",
-	"QaMdCrZ4lhFVaFR0h/8TqUZPXfD+qMPO9UBAmFYynFKfsgsBUHWotVA49qiaCMUVYz4SzBLDIvS0d23n",
-	"wR1Ky4aiyJDxVyg2lmrqJ1setPkjwi8EY7E/Uxo3P95oDYDwVPShUgllC6GaCYiF4XzTuxc59qPuqgNP",
-	"A67EZ9dhJwqbAO1FZDkJ15G2k61hX7CSeTqBPvQf0BPAeBXCAV8qTUnv7WM3E2Plgmx+XEgwtxlK4Pt3",
-	"Bw38ehkdPCJKr8Du/UTho2LP0Yv7ZpBpUmTwsCDiXxZX1YhXhtz11JAjES88CK4VPwnYo6nKdBKnIXz4",
-	"+LgyKEjerNUVscsmMq+aX7tfVi87kqqeF5ri436iSdrq/nSYtLztuVJffQltXjd6QN5hxtzpQg/8Kztd",
-	"ud2To/MnO8u11zrzNnnFlrpqDeJ/C4B/yMFZDN2v3fc/460qnB5oTj+h7Wl1D+tFAfBx+GO7gVpVKLA4",
-	"dpXH8d6r0hm3UT1QXz0rIkLvybPj0nQGT1J1ktcgVIPljou4SQLebxKQpmwl35esyAFiqqxclG0/GR9m",
-	"jjC8MNBfZGm3Us+NusnwObJJU26pg6dsY67m7eCJ2hTepV0fNk24cSo4zj5X4DH9fPebU3BqM0WNWPCo",
-	"zw6ZnggVt1W9huJuTxuedzV5L61uuPmhpZDx+ZUboEo6MXy2kRrvPAY+YUuR+ug4M3ym0uNgVR3FyjoG",
-	"ZzpW8VcDz11iptDcDaOmrbjrPoRX/D7Y60LXPTiIQs2QzdvI9pN2aWuDxdMoSAGj5T2A+DyRsNHFM5NO",
-	"AzAozc6536dW7A6RVG40PFeak2uw5qEBCdonYCEAfCtxd6mV2CUTPBBu0SbcsKq3CfEfSIgfvdKPDTzb",
-	"n13/3guFgzXBWbOlodutbDjcORYO12KuA0xXbY/Kqt12XTL7N61HuKmN6T9IuM2jGjVsc9N3b8/O2cEG",
-	"UsBrxGj4Mm/BBj0MyOz+UEcVtt5Vpuo3VPXYnG+o0sI0OYcfLNBVug0rFWNbzJorERSm/N8U1wKeFnL0",
-	"qxYvKaDZnpoNhUqY5fOkBs+USB8GZxpczQN9wM5B8p11ELgeuHk757IQGUGj4KCsLVV7wq0rcVFo77Bs",
-	"dzClbdzDYcAPMnV1+71bfL7seujw5pZ8D3gBWw5CZf+P3veYBYxvRQmTslh4BFY5tgL6W9SzxcH1PwtJ",
-	"3F1cFb38nfuqOwNKrCzeoOM6BL/Sdqyp3/hhvEaTBanJCPSJOHR/5rUYtaWy6yXAsVCC1wTAMZ0aZQxU",
-	"7ZQ6cBuFugYAhAKepKeCPLguZRcJ1LAMN4GWZtqMYJ2Ddc0hggCdE9FTuZgJ68ASd9ibKVKYm6liudFj",
-	"9gSuFrw/DG34O2R8vsh1S6/RUwM+sbGiWptMGP8H1XIELXKABIJUCojhDUV/BMcZx4wzZDADWAYiExB8",
-	"4Gayjxb/hFF/wx0AX4BHe/UKkG61Z6wASAAOUwmqqQZPaBvp+vHU94k2I+i1R08Pf2WpnjorM9EmMEMb",
-	"wAxp0lOpb96vxPTxDjwfBAkoRi/U/WIBCJRUV/nCwpD33A5JjX4urBPGzwBxKZRUg86Wh/9gxxAHvU7M",
-	"feGGW2WOfD/eJgygYf67HeY/bwyusUu+ITtgcyh/i4fyD740Z7n6Zp3RZ6XNT1bU5yAGNEV0GvzWpgGp",
-	"V3HWUKq+4K6Dq25O2/d97EXuf5fqm5m4GGo92iQvDIdpdOk6leHw/YYKh9DgthHBtwXgx7e4DnQ/dEuD",
-	"3X+I2P1ZOV1XEkDvAtuvrpP1sP1T7rdVY2Gtn0hAaQ6YqBg3xP0L8k7jtsYH9VqBQseZ4363kLGw5HoK",
-	"FOUfDZ2b2O7BwWw261i6KM7Svh4/7jKOSViU3YhLuy0Bnxb+8o7COj6epD0F6P3whZUDxd3UiJQ9Si+f",
-	"JGmEf5++Pvm9fXZ6cvTs36DunyUs3gUu8m4lYRfcin8/fQwbl54CILS0LP0SuOYT1mvF3+GfGXe81/qa",
-	"JlQ7DxoiEGtxdoWISMKs7ilCXKNwBr/wl8QdnTP8UhS2W4pDBLia75q5nhqAl43EHPdwilLV/v2OPn+G",
-	"y6RiTw6jTAdu7uLYdtiJmlc0O3x4aKTIUPwCN6A9NTB65i+Z8KkVUIrBCu6EodflLH0vnJm3T3InTMq4",
-	"HeEMkS6Bf4+eIkYdEN+KZL2gfcChZ3CaqLIgAwrzDR7Am/vUiEwU8lKYFHDqYQpiUQlm5tnTJ4fAWDOT",
-	"rj8UGdN53mGvsQ1LvQpKg9B9PcWNkZewuYXNNCZIddA9AZVS7WgvTdl9fSkMfnAxZ5w6wP8E715SnWEb",
-	"x1Tugd9mElIiykUo4Njv9umWuJQIcHgS1x2gCfFBYZ8ehiNy8VTXBkyAdGqKFLfZF4LBWuuwE+wwKGKA",
-	"eotakuFfiFBUwsHGnBvfSfnUiowQvj0Vnsd3MBRUkIi3i+Is//LfOAfqarwo9Mx/N8a9v1+QfvKkVvSN",
-	"cEgHoIiSgqar732lcTb5eXiFg9+458cL73fT74NAXtR34gs4HtgZGkZXIgAETHz1xPI/vKGfmqLVbQXD",
-	"SXjTDjXX0WZwMBZjuxUSBPvoNjf0K3pgi616uPTC+0I9EX6wN3VgJq13pNknIzg8EG64hYJPgypnyKXA",
-	"XPQOcWhF/9Pr/OV//mp+ef7yv//PnM/+9+93f/zy4tW7/3mhj17xV/xsdvX4XHdLf+tDuVLm7jXPNgHz",
-	"pbONyvl9qJy/FPMX6m/b0ETsKWw+5ZelSpetEz2t106p+5b63nQLlXP6Sakc6sMI62RR+OD5ooyjpdvJ",
-	"v+ET7OzfflyZceqymx9ENkd9dcXwWZyL2y+yDQDnePN4CAZeCv32LvmfgXDl0rkhovkbD26+7VBlHfKY",
-	"hvAHB03sy1R999DjXUzPjpBj/Pn1JcspskaMICxGoKAYClb5DWRRKF8BmCGd55SF6LAPyBExmQhl2Wwo",
-	"C1HyDoR8RBlNYC5ip5gCDcJ+Yop9KI/rPK+Z1WjgthUdp1f6G97vroXHr7B0NdHxGDE2oLH7DdWardf+",
-	"ZMRvEhQu7bwOKPUrxXVOCcch4et0NYBUCMYCjElSstYaYacFaL8hEgtbmvulGXl6KpAqbgQbiYmDjPbP",
-	"LOPzOqWP/x4y2f77nw5veEb5R/net35YuZpYDeiX6jxq/vX2Q6JGrzePJGofbxyUw8NVfYd0PkD1Hcad",
-	"E+OJs63uk6NlyNA6feGySLDg1n2imyz87GjVz+B6YYw2rW6LTm2Ef1/Kd4uMPQN6F7gwYIeeHR4mLSU+",
-	"15uiQkTQKq7rS7eSUsK4DkKicSL14GVlZHDY0BKqL2MrW3jXMHzXOYMOi7LJJfxAR9fREgN4doNL2Ms5",
-	"9s4h/VU+5+BL8Aqf/BfxJHKHIo+yxc2GOSyvKytCzkDhuzylpxNbcEF+u+GdVsXbLR0YEi8aENVVakXi",
-	"Ye1O+4nYQ3s9hrulMD108yoL9gLicTrajdnb78OGhffeV2XGFmcc3ztBdW0x7ikENtpxJ9rhyPLLzdIX",
-	"K23Ja0KFKDELKVb2VwW4UdpzH+VaOVCCMCgX2g0TZnUpJRRjnT5XAR6kL4WpgD90kcWKM20G2jmhOuy9",
-	"f08AwQD0w38jKLDXRRbAFsi0uZtxgo6k/jjD7rwf+9SclH+LJ+XVlAxMbulsZUkAoepMhTrLvmhSNXuJ",
-	"hBsnEpzIcxGkfgJoygYrtQ9H4oS9Jf+xGIvqHPLe0Sp3fNPpQlqG3IiPQo2YwKpkhRxhCT2C4Xax8r6p",
-	"Jvps7MaPF3z6mR+W4G4mo6574We3fCnmJ1M3bHX/+eh3rheCG7///eejXxyI/lwlEuF9qVTW8aLAEhyI",
-	"D+H6DD1opvvTQMuC3v5gRSrypISpVm+XQCFIXVSqHjJ8GWrrvraS1iU30vcZLOBhNF85nxY+DMHbVyOL",
-	"pQjqVFsXQLP1h4hRgo+tAk0Gj4QgT5/+BEJfH+NgrBTqFHpSCCgphuhaCNUpE6vvCAu+om/gx4b3HdQh",
-	"CmPhHlZAEfY4wbQ2Cd9FBTd8DwnA8UozfyDN/opWPvi3IhZ+KKRKIh/IHHngZ3yeEOqJAnzsVCCnB3LB",
-	"SkO/04OsbsmQhiEC1dmk4H2RlIiqkfR+RudRvhTg50ZU7v9e67HF1AbEoSu6TY4DNz8BzjErWrnJCS40",
-	"WfiFsHwHZB/C6gH/NH5jQvVn0N1aiTr7/FAXma3ev1IhvbIj9EaRhMrdYl39iuVTaQhf2fj1XfnxGR4y",
-	"rH4I4Ng3olsWefu3CSMUD0jKUnNYl6QyW7aBFWHLTbwBvbhxJO2Pgw9Zw9Cj+Bx26r1MMYfpVl0fBVfr",
-	"Hn/M/cPA1Omyk3cv2EjMbZhOcFduR1RsHUYG2HtX3C/MW3zWuJxIBsp22dupKyCuea71oBAJO5l4g7I8",
-	"81kuRLZuPdPK4ZadvvqZ/XX64j17/zSh/tEWzYSdCD5i0mFdSMKs4KY/TFguwQ8ADxFKBqmsp/zsJii+",
-	"nzyUVE2QsCxhpUfA0S3kGAyrRVGhEpR/zOBIA3IAPfU2BF1vp87P0g5Ln/95zg7yoTQHY+E41sA4URQW",
-	"Fy+uVmkxaKNO8W+4cvQIP5kB9cbFHLgVjqN8BBzEwSxZWGczOkkXhtftzsk0k25dS5imyJJYENL13ShQ",
-	"4CHXRaFnCePMOiP4mCZQLK0rB5gc7XIjp4IXbphEDTGgeyD/h+4xSJZU/Ut1laK21NePX/8/AAD//w==",
+	"7P0Jcxs3tjcOfxW8zFMVOyFpUottUZWav+LlsSbxMpY8nonpq4a6QRFXTYAB0JKZGT+f/S0cAN3objTJ",
+	"pjZnRlP3Viz2huXg7Od3/tWJ+WzOGWFKdkb/6pAveDZPCfz7YD7nlKkZYUr/KbPZDItFZ9R5hdMJwgxN",
+	"eSY63c4FTjOi7zjNJhMiTvBEEXEyoyxT+kWDrrtwSiZckNKVWBCsSHKCVWfU2RpsPe4Nh72t7ePB09Fg",
+	"MBoM+gP432+dbifhseLihCad0bDbSTKBFeWseNv2oNshLDlRdEbMy570Btu9wfB4sDfa1i/Tb7GPz7Gi",
+	"hCn3NsH5DP7NsjTtdiQRlEj/B4WFCr954N4sFVaZ7Iw6Mp6SJEtJ0ul21GJOvPdk82S96X792vXX/xks",
+	"03q7sM46VabfNL3hwAzrx8FwNBjAoJ7D28143nAuymM6QObr/ngmWZqeMAzvfi76SD+FXuEkwXqB5JzE",
+	"FKf0DxilvoWIGVY85WcL74PrfaoFNS0flV0XKk9wrOgF6YyUyEi3wy+IOOX8/CTGc6DfpcNvud/vzKYc",
+	"MFadqd2u0lmjQk1PEqCKznDv6U5vsNXb2uu0OlJkhmnaGXUwY/1ZJhUR/59lAH0uzvQqUSGVWyY9sGJp",
+	"EsIUnVAiZGf06XO3k+Liztfwrk63MxN6TcwHh9udbmc+5Uzf8ePOEO3soN3dXTQYoq3tDdfK0OFVV2yT",
+	"ZQhOt3F23pCP8AVJ/lv3eM6lpKcpOUmyeUpjDAxJv7nF5n/tdqYEJzCof3UO4pjM1QsW84SyM+B/RMaC",
+	"zu15jMwk1CJCdILUlKBTnizQJZZISz5BpCTJCEnCEkQVyljxK3rw/uUztDccDpAksX4fGu72d/vDxw/7",
+	"emHNKnZGHfcJzc7iKZlhkKQsm3VGn4qLn4000AJCCT1WPZNnOJ6SZ5wpwdP64I+nBMWpJgs0wwsU65v1",
+	"KE8zhfReIkEucEr10umfCY6nSHPxfOTDfOS7/a3+VmXcc0EvsCJdxHgP3t3pdgT5PaOCJI7jFROa4S+/",
+	"Enampp3RcGBkiCKw9//zCfX+3+cf/08nOMMpTlPCzkh9eq/4JVIc4UxN9Rppcgit+bD/uD+sDP1nggUR",
+	"SBCczn4ad2ZkJsedTsNwt9sMlzNFmDrGAVp6NsXsjEh0SdUUSCk2N++jCRcoOpz03nBGeq+xiqdRebzj",
+	"zuyfp39nW2IvHhw9yZ5Ofvl9+8uL4SUMeqM1f/Dx0cO/jDufDnq/4d4fg97eSe/zj+NOw6wMv/iVx1ZO",
+	"Vaf24f2vmgNNETeHhJFLJEjMRVKexyNcKCXy0XDp4Cdci8LOqJMJ2hNkQgRhsaYxb1Zbelb18b4Irv/f",
+	"iZCaIuwYzfi6+eKH1324/hLvlFd43Pk06O01L+rLKRXBcR7ng/teogs7aCwRRpcEnyPDD5DCZ139K2Xo",
+	"5avD9/uI/J7hVB+IaEYU7tsHDxOYUvMEisl+fOSm66/wTrczo8z9uVuaon5i+STfY0V+pTOqmqY5w5RR",
+	"doZOs+SMqBGKRIQUPydMdhFmCYpUpI8yZ4lEGVM01ZyKSqQVsAUSRCouSFLdtVgzDTHu7IufBvvqp+FW",
+	"Z81jMe58wr0/9Hz2xU9mavvK/qNhhkSJxYG2WepTPLIDVxxdYs14wYJBQj9C2Vlp1FtrnQXK1PaW2SE6",
+	"0xJi+7GewYwy8+cwHyJlipwRAWP8O2gJ1dF9nGJlT4KccyYJSsic6PFyFmKkW/3d/m6FkRr5ue7qWm7T",
+	"Rb3wan7Vdws8IyoXz4qL0Mg5muFzIg0bBb5qDrL+e0o1USxGCKM5EVKfeIEwSog876P3cLBIoo+OJEx1",
+	"tTQcM87SBTpdaIOIMqlwmgKnA17NM+ULGcrZPuJqSsQllQS+6IugBFniY1TaY6y/xhKkplQio3toCqZn",
+	"DEh3zEorOhGcKRis1qT0bM0jnW7HqU4vXh/1Dqzx0rzu3qkdlnfhf8bjTKtDPfjv8CX858nLzz/oK7Lh",
+	"YvNT4XPhmZ+Hz8On3xMG30tEy6d4aGevxUoxd5osZWb/R5BJZ9T57lHhlnhkrspHh8+r4zpezMkaY0N6",
+	"crc3wGc4JSzB4iUhSdPoYnsPmhCS3OLQUi4z0bhmsbl8i+PJhAzxBz2YiJEv6iSGOyIn8+eCXFCeSTTH",
+	"mmNkzPAOGC2M8PeMiEUxRPN40zHbWn7MSqpV+JA8Jym9IGLRtKIzIiU+W3tFE/u6k6svrfGbNI3L+E5u",
+	"b6O1rvSMZyygRrw2khCxbHZKhN5oQSTPRExAN4Jdh82O8XyuObFCW4PBPhpoMZwJpqVduoD7IsUVTssq",
+	"4O4gTBknMQzHn0dCJjhLlWW/zSJ7a7jzZOfp9uOdJ57gHgQFt573S/uimmn6v5KzqIsiPDfGMOXskftN",
+	"kS/K/KGFX+mWyZSKH+19WtYRnCA+GbPIyPKoj/569PaNllB6TWBxZDafc6Flm5nVPsJsoaZabyOpJOiM",
+	"KIl2Bo+rskx/peFkndj12UiCPdAv/vcDb1b/1hN+CDP+d3Wyn35En/WFhw/2wXT74eFfmjXyd2BpBFZ7",
+	"ilmSUnb2U0qYNqmjkZXgKGPnjF8yJAkW8RQVGkwfvfXVhAXCoPz9L4lVVWWtvr1J9tvhbcaQltitdupK",
+	"BfTEQ6Oo7CPJZ86hIJ3LozQNc7KD2z03L/cHbkdxynlKMMuH8d4e3ybe4443cJ8uupzSeOqoNTebKnyp",
+	"M+xcN2fSQ/W401HKG/UcmXJlR4ulZTskAXXTEk1lsL2twdaTwTZECAaD33rbg5sc/iueNioaU57eon5x",
+	"mJDZnCvC4sUvZBHi9Vrn1+YTJRJJPCEju+2/Z0SCXUi+kDjTnIqzmBgTkmiRaIwuw6n0I+C2HDNn+vTR",
+	"ztYWimgxgN45WfQEySRJIjAtMEroBLwQyn1wH+0M9sas9hhlvUySSNNmSorPgdbP0FzwM0Gk7KMjMF7h",
+	"7Vs7EImRVRb6lAy29548Jb2dQbLb29kmT3un8d527/HTvR28+2Syt72108QsvOXs6fVs4hq7u8u4xnj8",
+	"ZWvYG4+/PHnRxD0OJ+A8qW/YwXxuZatRtIw4ob4DBklF0xRNsTQGUvTiGJ9FIftzuz/sDx+OtLFGtFST",
+	"emNx6jlEZBek3Q92w9iijz5aA843vrzxUDlmGdNWOtUfwWl1/Z1LJLzA1mu0GT8ej+UPD8bjH/7tfHH/",
+	"M+58/mHceaAvdOFq+cLDHx7qX5v24A1npGEf3gPPQduDHbf4dpmptOsPawqXJGla/K2HI3OfGLN1Fr/l",
+	"UhbezyXrOagT58ASZ9PCsDjNEhJalBTsdUOH4KWh5l7jogV/uGcHdpEkWrgrw7tjPpthWeKLnzpFGMaG",
+	"Fz/ry/OU6wFMcCob5KP9cGniVJGZ9GMB4Zfn7vj8amUNQPU8NC/bAnq0fxTOIiwEhoAjo79nxF7WDPxr",
+	"tyPVwjgmuJjpl/1CGs2Vg3eH6Jwsbk9gNLgW6zYBrKVvD6yl5Kfw+o10/DW8cjai17SYdj9vbzHfpZg1",
+	"DibF7PZG8p7zWaP6x/ns9kZyBKkcjYodXL290RzT+Jw0EoyCq7c3mo+YqpTKxvFc2utaRohbZAofyemU",
+	"8/PGYZnLtzWer/ppo2Qal3aSaOXvNZXSRpxtGFD/0zdd54KfpmQGpjpE+9f65jvzlPlwxYRlXPUmPGNJ",
+	"NLJ8UIHlxLjSVqsyCgCVmo/3O2Vf6V2M15O9vcrYBTEDL/lpbWCVmp2tuFLvYgLOTdubEJI0TkFm8bTs",
+	"0QVNiipIMxDkgp9re0aAjky+zCkEvAp37J3MzHy6cU72en1LnMfzLgZtT37joO318qBR5Lyqpeeogu1g",
+	"3PloA1MFJe0uJmrUw8Z5msv1Ab+cUvErtpHMhsHm3sP1R6pf+3ZOTCLh20zFfEZCwz7W1qrAgkJgd5JB",
+	"Zo3iHM0wWziT21gZmnslWOFTLGFSGcMXmKb4NCV9BJIZsikhBqfvlXhGbLDcBjwLZqcnKnCsukV6D5UI",
+	"M1Qds7FnvOShUnA7tAL23kfFjS5g3MsjxkufK2LLXwv3GKzMulvkZ+SafX97QUSK5/qHPFWMSqn/8Um/",
+	"M4HAB2eTlMZgaxCFaSrNB02WVHGfpTRu39ntyIVUZAZZG2w0IzM5mjtC/dztKPJFlUIITvxMBCF6cRKK",
+	"zxiXisayfB9OBcHJAg4dZiW2D5uqN5rOQK0H05SqRWfUIUJwAV92XsNjo4eH6fF66dnuVBGYBioUBEvO",
+	"JHim8kwguGJotoFMx8zRqSFwvf76vgi2rm83qW92KHL+UJlmZ0XsC/YBopmalDU9cXFKk4SwW+VOE/dV",
+	"q4aYeDlKcXwuc3eeFnJoTsRMs0/OukirYwnMuPg16o9ZFAsuZY8Lekb1GzGYd2gi+AxhBnF6JKkiEO1H",
+	"OPcVqim2aXHGE6TZiX5dymOc9jhLFzA8KrWWf0EESjgxtFpKODODN9uJIYAic1YFgxgzqiTilwzNcDyl",
+	"zPjAarzk48ePvQPvxatYQ5EXB0v8CktPWZO3up9TLHt+Xlc08t17cGC9q7BSMWZ6JU8JSkhKlNVnXvH0",
+	"TtS0KU+btTOTwQ2O8LrEPGSQQHmro7Upm5Sz3gTTlCRR2Qme0+kMq3halnH7KAKWKCOkLTNpfeMXlJt8",
+	"l75z8LAPktzqrBpc6CPPe+4mWOzCOVkUHkzfs26ncTdGC4UJNNGT9ZHVaek1TidczMjtUtPMfbVnl7dC",
+	"TcVJnWMBWc3U0DxEibvI/fXh+GXvaRdhBC40ZHyPhsnmBJkQLbUewmzf4Bk5xue3LHq0EOkp/Vk7Tf0D",
+	"qHtWvaAMZZKYEXJlIuJaq7x1Ox3nn7YjdeF5F8TAacovrQGSUAxi3aw3EBV3CopLc4A5WZfjXZwL685s",
+	"PBf2ev1cvEsxu5MBp5g1jzbFrD7U95zP7mKogvNZ41D1xfpQjWPzLgZrnKbN3hC4HBiwwrd8DOeC5IHB",
+	"qqjNVRubQIYkZbEJ9bqMba2qFmnl6D3BUCKCzzBloAQJgivhUZiocfLexc4YB3LjzpjL9Z05pjPydjK5",
+	"mxHPSI9PJtUxO6vRumigqIVPJoGxc/4rFme3TFh4kXKc9BTnvVR/3Q4afA/kS0xIYs03sDy+lwgCUejB",
+	"4x30C/0ZZSwlEpS6CT3LtKGUpyM/dLN6jdnivbVDbpcXYUV6MF5zXKr+m32TCu9s4iJE57L89bnxfCTa",
+	"xnvJBYr+74tj9EgqQfAsQjiVHEV6AfXLe+ZnWTYo9eZvDbQkZMjecPcunOPFnNy1L12rCms51EGnqJ2Z",
+	"D6yU736r08jK37Yb7nRqTVP8nDA9lZlZZP2b1j0fwH9RytkZEQ8RKK3a3K/a3RGQjbGSfhp3rHp7Aq8d",
+	"d6AKENuPGO+8yeYzKROPn+wOHvbH7IAhMpurBYoFgfo9nDq1DdJGwcljB3jdnoAPhSv0tnfGfdfuivWb",
+	"aGX0ggjN8UwYY4nzdl/vFeSVXmI5dtnZXZu8BcgAFeaAIm48cD2bhul4AGfM5q7ofUq5NhynNCVjhp3L",
+	"R184JfprMZ/NqFIk2ddSOfGFfLVmp8ZBNucFHxj5MgfyuV1TmykiGE57QOTRCGGGsnwoCH51Lkizh12U",
+	"8jOt5eQOy8iy8xOaRJYp5EnCr7U9csu0l3+8B9YQsDhLCYUlVHjwwJSy+Wa2ZLOnOXPkogtjBsIYnFfF",
+	"La5OOKpRgTHOen4h8TJKqJQdf/XD6XcSGbPf7kGovjlAVoro1yWDjbz/aWJ7ncLpbyFLaDDvtKjI1IoK",
+	"Zk7g9DvdzlxoAlPUhFj8yvoVyQFMKsxAnXAPnS7CpW72ejXbunNOFqNhoCD2Liu/SkArzaUj6HLKpVfH",
+	"RMHTBAdTyn3EsjQFFZFxRqpJGn7W1eMdP+tqbzB4Mtzb29rdebIz2NsbllOw9EuNWDRJHNWULMjUo4LI",
+	"drtnJroqD8SiH2QyJ47qPmu1xYT89Z3IhI4UBx5m0FfsutAJYuSCCL0u+VokWu0GCJYSPWxvlchha9C4",
+	"DMUGmsSXYBZYJuZ622xEyZ6AgiDfkwkRggikeTFOy0MZ3j1p2lyKlRtg7yvW2/7OuLqpRRc8Javo6L2+",
+	"BzgWn9uIbjnbOk35pc0nn2OhGBGmugnK21w26bIvHOk3VzJGB2tkiX71U6Q+mZwpICM7sXzMPnso4ZCU",
+	"uGDpJJa2rXKMClAMfqoVcZO0pJl4AXmEE5fb/c5j1TYXt7KAOWfXB88MqI8OIXHfuLn10nJG0IJg4ezw",
+	"qBgsBF7P6AVhXYQVmnGpxmxCL0gfRfnE4aY8xukMYb1OebCbJUZP8TZU29Bg5hvdoyx2Sjx3NSvaiM/9",
+	"B7OF/6Sz5x+7VccjIKIPALvjXr+512/a6jfnTZrzOVlYlJV/9A7eHfZ+IYuoj46m/JKZeiCtppd3fkZm",
+	"8mR48tffB7+d/204Hcy20qfPBuz383fbfFc8kXtqmG1f7F4++bK3GP6xfbD783KmUoFmgdcbUI+TUpn2",
+	"v3a2vwY3/V55u1fe7pW361XeDMtollG/UhnY6rfMFPBoOrZiStblVL5gjUVKMk8ANfAApwtbD7DWWltP",
+	"QWWxq6utz2OBQrHqnW/IF2URLWp7Al8ovy28cCXM1apoP+X8HHziE1BirahyOq2NwHdN7lxUoHpGKJsj",
+	"xQEqB/RSU61G2Vl3zCIHmhp5tdilh+dpJlFURRKNQnpsGAK2Vt5lLlh/sKqgtSQZpJ6YsXgKNcTBsSAm",
+	"dsTjOJvTShn+cGlN1+PBcryGRqDapvFb1/I3NIEYs5hY7KNV5PrMv/drdzPV0BYyrnjAZNLXlK/VOkkd",
+	"vnbFh+z9dodAZ8oxga9dY+IXRAiakNXMJieOt+6RrzkK70qvqb3taxm3d50B5rjGTYV4d6bJehDLzYV5",
+	"JRWgUud0u6P1AJLXpiIHCL02bRyZB756sNHrIFvd2R76oK1rrkpIVfGIuqyguFUo6Ninm9KuBDiFd/Kb",
+	"GHs3LK/yravoSN58V8huw1pbOq+emxIAiFAgn5HXtSPGFQma/lyR3CEVp5TR+HuJpMKTSR8dZULwjGmx",
+	"j+Qcx1oAQ2B0xi+qcDYfaZpCGoZLd8ol9ZSnNMFGZfO07t26fVEloNu3N7BsJwXfmyeqVGpftGrPN3RY",
+	"lo4zBxWvH9C2kK1cl84qNaB2ddrAbHGiz0uAPqSkZwwckTKjkJsKdTsgCfrocDZPqYO1KbJRGWQzYXOT",
+	"TyR2QlUUoLuQ8VOe2hSPhspqyPeAgwV1ALxScVQQ/i9P/vq37d9+3nq984/Hx7v//NvHF++Pf/uwtb2z",
+	"W6b3nUHNyqxAx231ngThVtZXGwK6wiaSf/XNG4k3T0atUdPtn6dGhu+NY8Vhe3ERtJC0bemAaiaVMrOu",
+	"CR1TBQxREY+nueTN2lGKw2jJIIVjAyQKGQpQpDQjs1OoJKqbBN+Xv0lVF0muxxdlLOHRmAFpCuJaR1g0",
+	"HYIIFinVo6Qz0q3aEn30WpsfZiQSaqFOyZjhJMlRSS3wiGYqWppxNqFipv81JfH5CWVu0eGiPgJKS0vG",
+	"T+SUX2p7n+AL/YsRR+B9SDg4BdxQ9bEg4kz/l87mXKgyqIn9cu0M4GZg2IQmiKr9BuhWk6KL0wy2OCqw",
+	"VE3qh1MYgXVZrxFUjvXRy6Bc7CJ8CpVlYEXrjSxDwpTxXJd71O5U4nU7X3o4SyiAbOtf8WQCP3I8p72Y",
+	"J+SMsB75ogTuKXxmCLx6vz6qG9h/t8nrJ4LPTgrdOuAndRih5qYunLOamh3te7RSsd8pRO/GjHyhUvXR",
+	"G1P6kmJhYIcxQ/pgoVMS40zaUs4zwojAiguJJpimWsTomyRQoin+1IqU/qY5m83CZAUl4d4fJw2SJawX",
+	"6kXRcr6nyBdl61fzKmzzp41QIiea9hu0yJWnpaI4fuNa4rWdmdbiOddNAyi8PAFQq2JfatZAqbnBddBO",
+	"ZSFwmn7j7oONNBZ+srFNXlFhwB606kGZJfmfyfd5ta3qq0El/cjtwQqF6JXBTG8AgTQX6zrR2n73F1Bm",
+	"6oDaeZoQqUxVZwuPe0V7K/neh4NB3fsedKKvWIjVQQe/mLlbZMTahFhIkmUJv6yvjd7m+qtfGmRIQ2Yu",
+	"OGdeUYgYYIh+ETUofHnJHBHe98sM1e82Nii6ja2KggXsk5VRsCUxl+rYy3EXIG5QS1tFYIpQx42FYbod",
+	"vTQnf0BHouWPHdMZ+U3fB5xi1T4XxsMNbPXWDW/1GsEpw9SAm3X8RVxx+t56pm0FTCNLibRquV4Dq2kk",
+	"JODeWiYdzbWN9ZPjS8qksdpmFluCEIlOuXKhmjU8W39OHUVkKWk43qLYHFPHZsKMp4Lgc1k60VWPo37S",
+	"PIjzx7Qh6hTJvmeF8kxJmpDeJRf6vh7g5eayz8OgcaXG7pcQTKZ3+xK4zO22cJlV1x+s2Qqif18Yw+28",
+	"f6ZDgPEaKG7F674jYc6shzYlE1VudTCjzH/58Lp8gHUs8G/Bu7eJv2yp6grdrf5k6uvX5TR4tMQgtrhE",
+	"de0PRXmv0qiLIusesn9MSXxOkhMK7QgoO3HYHNGYQV8n5y9KIhPKXnh1u99L2zDHR0HV091HkbVlzFes",
+	"p8m9U1P6ifX7nEBl14kkhEUo4ZD+YxxeZj7EebwQOLz2kRJEsyHm8PwNzjSWdnh57ZdjR36f1nzqzjcG",
+	"Mwes43zino8syV1i5nHfYRacQZmFVTvElphXpb9N4AizWgiwf5+I8a0lYvCUZwEHp0O0ROYGaCjwnRBn",
+	"Z6enZUXluy3yJHFfdbrHk5Im8qSkiXz3adDbw73J5389DqdAXiG/44QmgdV/mQnQoKzehC6hqxccSa0K",
+	"2Fw4ur6JaCTGCkvgGgTKurLL6/8bSFiEudu84HzKa4nQcI7nB1BGuqYrCRS1YklyXDKmKprs0TllCHjV",
+	"N5fpCSHDBgXELVyhLpooI56RAu2ESoRBUSEJwhVFpSqomxbZagCy2XsFUAU25c1AySl8DlDZMdnXphzU",
+	"gHdBWXLq0fXRcbl1dGCYR+UbbEa6O2zBg4YOJ8aUAfscRGpxgCNgeXZOBjfMXFw/QbXc7bo0x93AFK8p",
+	"QcTmsga8Zi3TOixTrq99ic+V6NejI58fbJwZokW66SObrCXZu7kiVfIpmDPj4BDQhAZceXgygYLwE1wB",
+	"FqywnXnMZ/ocrviAjZhDwpHz+eRFUmjYHQwGV/f9DAeho3KvzNwrM/fKzL0yc6/M3Csz98rMLSoz3QYl",
+	"Yh0l5zrSISEJkSOcJN+ChwP0HpuGiaJBdH0yttv50ss7Ew3uSGW4xeltoFCUR/fdcPfxblwZ43WrGaVh",
+	"d+wn/3P1iPb6QXlPtOyKVkuz0qraFmX3OsTVdIjyRgBrbbsT8NC9pnH3mkYYDqJ2wNcQwa1SYUDYtivE",
+	"rT19xYrcctzjGy7N1eN75xp1tlBvjOMHYr04oOkABOWT7b3HD0cuBuznlLcPA9/7Te79Jk3gJ//lqsu9",
+	"a+PetXGvcDiFoy7ssoQqI66WVVklVkAhW78Uc5GEAhEWWzeciQPFPMAD/3r09k25LMOCdl5i6RoNoQIV",
+	"Hh7sV1pU/7gzRDs7aLi1jXZ20eMn0LG6fOwgxrA8RfLaku6MUApPnqfJOpO35SgIqlHM9JPS9O9udmb3",
+	"w7Mz176XwDLKu/RuyhkJcMPlaar2Y5+byPUFU6EEeE2tBu7W5mbrmSikBKbp+iV/H109WeL4ms0iMq4z",
+	"k+qf5N4zaLsH1XSlxJ/8Yr0eznSVbagIATx8vZREXXJxjuzdXv6aj9etJEkn5RUf7m31B/2t/pNK6vDu",
+	"Gmnh7aDijIrbsICe7rqeTeCxoWqcsM6picCSJEubccMWmvu6pQ5+M68QtEheM8nG61U9rw0aYqg2jLRG",
+	"GSAUm5O/jyLbRvPE9Xay9UD2Z5dIXt7roo98JUm8XogMQ2mu8IFRQJ9lj9IwdB67vVzJHP67gYm6y4dJ",
+	"XtMGTaFAJNkjobA8Ly+SOYnvQkv1OLRU5QKvZvqKOYuJYCSp5JbqoUFfS5ze3tIVg5ZLRy2RBDA/yuzu",
+	"7sM/GSJf5lyorkH5U6DXGCQWfMqzze2AcJR/ddZ/V0tGQGft11Alb0/oFcj5TWM1nddo0vV6gab8bFm6",
+	"cWcw/Oveb892/z74R0AwruTRMmvgKkVB9XrQnCsqRbSEg7iQ+2AhuUoL4x9br1COu4cKzlMpd/NJNufo",
+	"hVhpFP6rfV1aB6AtPVz2mYpfi5HLDcrfChXlW/Ns/UyFmj7HodJh/aue/am+xQLLDfcGg95g2BsMAYqE",
+	"J3jhiDwvxoGGTX+AZxqjFCsikOa3iMoxy1uuYIkCzTCLijyoq44mmcoEsWhzvkbzdKc32Opt7VVLpKrn",
+	"p2xlr3OanH8mvCYHBSqsnjp47ba3t/fQJEvTnh7Bw+BK7e3tPe0Nt3rbg6YKv9YzaRz5S0KSlW0Qyj3r",
+	"77GCrxErmFZ188spT4vzcVeIwWHQVXuPL55uEuH2Gvst2GZhZtlz8F5tieXgvVOeiW8Nulcft/3y4I3R",
+	"BiB30Ce7cMZbGiuVOwbMaf3u56KPXuEkAUP0Hvx3o1rYKiaRjb/dSKcDn1tvli9TZuF+04OGdgUAPJQX",
+	"epa50pjlb3ugV+0hkKM+MWAISIMNxm3v9j76aAF6Sv0THH3nLRfGLGOKptZwsAu0sgfCn5/XXndXhv86",
+	"plE5mbVDud6JamyRcK/83Cs/98rPvfLz3935IBNpY8wBNud7iT68/xXNsbb/MZIkFkSN0FyQCf0CA9Tm",
+	"ejRVai5Hjx5Fue/c9T4eMwgA1fqFVOz5R+6D8tGMzGSM03b9Q/o0lv4aZYL2BJkQAf67MkVslSnicRm8",
+	"MzCSplYj47H+7GrZdWNapdnAVZJwtXOsJAzb+cjgiStlfpWcFt+ac+wZxN6WxeVc8DsPxWyi1hZumaIB",
+	"tse5bxWd4pyywGBf8Uu/ObfmS6VWzvso4nPCIjQjmNk2rdABzY+WnpMFYAqdE2Z8xBVkBHu9Fn0hwlod",
+	"qyKk3p1Ahi74vBYhvssfXiPaKHgjnE4+Grhn7c+7DjPFhx8H0lGaPP2H0Kh6Qon0tmmEIq1bGq6MGcQk",
+	"okwSMSoY9VzwC5rAeO3LIZBmdvPb11Mr57oITAAZu30q05DPjMOHvtxGIyCyIXg8XVQTOfWxyJFBAlaF",
+	"u9TSSFyC935dUJ3XgvF+YyG364Vy75Y3YhUJvG+ITH5cY/8d53OBLSsnChL0uqfrccEensQpN4EvQUzm",
+	"WKfbMf84oewEOnxr/ql3NYiO5X1mHaDPZ5glNGmIdsy5lPQ0JSjJTANo0kcRBL9ONHeNuigCncT9AbGi",
+	"kwR68UNq21yr6JDVNmZzQYAoqS/oIEku79tupxBsL5S/ehUtFDGtr1372ILggBz/J8Eij3AVEtdiCJWF",
+	"7t7TnWUJwXt7e099Wbu3JHTridtiKdeQT5KzN/rOtqZk+9fPsNTk1mzXUUYVxan0MdBTolm/yVc3LzD2",
+	"AZaKCCrPKyzo4Icf0Osf9P/q2SqFFBmPj4Iob2IlR3j9/g2oD9M18B9NUpq7+4SwUNLEr9rEVpccJfSM",
+	"OihMguARxLLZqa+1hWios7VdkZ9lm205fC+YIWuaG3p5yrtYOgileQYZ4MrsT9eGzOZ9ogOLBVH8pk16",
+	"e+JNuhWYf8ZiND3IyE/mziiQilfuhdYCT8J78kRZDK2WpSft3H4pl5lY+Zln9jb9RG6+BLRHuGYiyCbr",
+	"Ofepx5wpyjKvWINKr3uBd7AmyW+Pkw/PWulqvnUbxhe3ObhLI8term6bdiEbthBr5ZZElN0Z5N+Upyv5",
+	"9St9TylFcCk5wb6/zQ9sm2w+PkGRheE8ARjOqFuC77uudWnMSWvR9MzVJyw3nfisaCu2Mj/e3AXowPE5",
+	"UauhgeEuhybMJ5N1wITfauXVLUEwHXaK53PCSDIyDV1LyZ9dhFHCLduMrG9Iq1e2PD8CG80etGjfAfj7",
+	"umhkNEb9UNGvo/YOLcYYubSoimU24oNF5npoJVXS4yfbIbD58bi/rGXBJaYqpVKdEJe+vWxdP9q780Sq",
+	"EhGvfNrc/ArurQrNHPgY51pzQ8Ka78hzHLFZgoadb64UkDLERWLc8mu73Gw23IZA7KF86qCjbRasXHCF",
+	"QfpqkTAtCMrNGMQMevpq1l9x5TXLQpfYaxpYgGnTdZoFIheEWYNCEIMuzRyarrwFubgWnDYsZjOVvG3w",
+	"6hxU2EIfvSGX8FsV/hTK0YjN0l3wzGKmwnNnjMpS1YKvW+Vc0wqpnCvWDmfXyy23Utuy54DOVT2bHvMs",
+	"NKbPDdwmxCmeFVpWzUQlgvKkKBMrvCFQKgbVQprH2VI2eU3h3htsLdpsdvE4xpJy1jWFqxfUGOeKF12n",
+	"AYmfBZz6xVo/mwoq1QzLb8ubF3ZPbNTt45rwekqNO7yOkqEIzgoYQEvAm2b6mKdH5d7MoB14HZy1UmAc",
+	"Cp4DBjwA8Hed8Deg4eL9TV0STMA/wYtuc2bwzSXB5tNtsN9Lo4vTTNILcicD/S895BsDoNdwMVaesubs",
+	"H3NXA7ymrdYFksDKipeNETYPVr666KKyfzuImm09FlVd2f7eBh/MvmuNWLS5sV0U2j1UD0QTiHy1ak3j",
+	"OWq+rVg0Z0rgWD3ncebcYmEZYrwQNXC1t3PCDt4dajM/a+j/xCa83Wvf4JlBP7ggQrOsPIZtB9vvBGbC",
+	"54ThOQ3vpfciO2Bfdd3uD/rbZcXR/BSu2pvKdtOxZXFTGRh3ZdvcJLpm1dznQjv3HCvyypmoLcS+tVgh",
+	"kcuC8goCwAemBzCdEQO5wBnCSFJ2BpJNhToCpDw+l0tyyZzjjItzaTrkYgXv8jEWymH9tU7Tc7z4WX+7",
+	"ypcCUCBrBHZKtTm1HFEjhu1UwxthB9MamJAyRcQFTsF9rc12ZnUIo48hLe+245+Q+5dmPGF9a9UUX7Dk",
+	"7SRfMtOfdS1/0/MAfpRr76q/G1wQktILEiqcP0CX5HTK+TmaESlxsEGuUpouAlT1JnO4EIn9AHI3L/Mt",
+	"lgNqBs1gNczOJrZbq+iZHfrKBD7IwLQ3+3l8N5p5CSM0IeFghBqqT72BIVNoV8oylFkcE5IYeA3rR4HE",
+	"w6r6a3EpiN5ShJm8JIIkaHcwWKli3nU7eFimZX1jXx0fv/N65fgz/T5PrpVzziQp4XQ0rRWkSyyNFvu+",
+	"8vVixaAhrKTG3FXmdpxKlGS1UdNi0DdBl22ADjx0AVUDNCj7hSph4g075a4VLFk+rpvuELVGo1LHvF2X",
+	"0vtow9JoQ8i/s8zRn7dxzeVcxeFTPY51cVHmOyVmvUwar7aSrExuZyW5h66joD1XHL41K6lyKGoLEc0J",
+	"Syg7i0boElOl1WtNzrmeYhFWlFj0geT1rySJRgjH54xfpiQ5IwlcwvDrKWYJZ3nZwtaO0dZLyV/miyZe",
+	"ZN4H/8ZJJXsrv6/GsJ7zcMf8g6LlWhP+1kb60SRL07WyhszA2iYlrQHZ59kk1olf8eCvhJbjF0ToB05i",
+	"PF+neaC+9xme11Hf2gOuXZP3udiF2pDKCO6lqbZzS5sNbG5KUyWwb6oljSORW+9Jc3+o7g/VBl0S7GHb",
+	"LATkNq6hI8Km1HVFqrk2FPg7o6wKkSyhj+YtXa2xee2l11bYHIpozautx2hwzlr6tos8um9LaStIcpkE",
+	"MjOWKKFynuIFSWwILwFpwRZIUZWSPjrKhOAZKFNIznFsU1QEmfELkphus+BA1VYy2MFihlMqDYbCm5fP",
+	"9o3/mqconmKB4zyr2aEXVesXn4s+esO5CNagfgMRN7PAV0Utd1zg2qHK74h3rZemdJeMqX5SKvjXdcwu",
+	"e4NJh+EpQRZZu4uGu3oXh08HReC7tALbSz1Ww6e+K3a4G/JbvJhhmgY7G5KevuSgSw0F7W5vbcEvPb1O",
+	"yPZNRr9nXJtlXRTzmdH9uECU2Sj4mBVHslD2tnZ3EI8VUZBT9+H4Ze8p4iwmSAk6m5HkYR8dKS4M7JhJ",
+	"SLefGzNZ4xb6+M/mWN9egvnuI4P+jfCMs7McP7HKDDBj/VkmFRH/n/2xz8WZ72cjsE4VH1vNv7HSx+aF",
+	"CuoHAKdpL9bXIE7URYPByCCRbe2MBgP0YEYTRs+mENBRgHaXF6AmePGwgiC7Nao6eXdLw90t8bQHDz4N",
+	"hp+hYOHfW58Gve3PD0efBr1d95MewcMgo3o5peKgnPq/cQcpAGDEDHnv0zN8+erwPXq/00cHSHMhLnHq",
+	"MKUjGgramIquSi3YsoOsJ/GMJ0Rv3jNNhnMfH6Rditm1BjX0wCwcJ1F4nbtf6/u+wlZrJuK4S4O+4vEe",
+	"+8DmDCacPi4UjekcM7UciNVJ+JbQ6XrG77xvlPWkEGip5JmISbhVe9nVbe70/UI+nZccQQfLUyElERd0",
+	"2UdDDeLXnn+AcD1rOFCSnPKmzYDTRRKkb2k1hvc5dMPKr68TH/XOyLIQkOeVdp47O4O8/hLASEl8TpIe",
+	"ZcaYnNDU9PLPCz+1wsvllF9W3HvFy5Z7pktU5fmh/WBu/USWT0dIy67w1p8zlqTtzVBn0Phc1Y1Y9tGx",
+	"izfCfY6vagMgQill56GYeBC5HTzWWmHV8thqmXnwCkOWN2tH2d6I14Vi1SMO5BFSdi4Nyo61ynKGoyfa",
+	"alD6XTfMZ+xGl4jR/hbgLoor3IAKA5dsoSNEIdz2uFx8KPCjExSdxDxjCrDnyninw60N42bB2L9qXA9o",
+	"qWTVmVOYq78ikmARTyWp8N3i55ZH1IaRgFrWOHl5r4JWBw9WW6ui3pvCbqAPTbA+H97/WtbrHHDPjMxk",
+	"31NWH02mVPhO0Ud14IelVu14fPRjAxqSWbmWB9bIPb096zx4BHe+5glp3LlO/r41Nuy9radvnUtWksQc",
+	"DM9VWulra0lza79iiOhLYiroTZ1H0kXki5bOKJrxhE4oES++KMIk5cxmfdPZPKUxVe+zlMioa0sj6j6M",
+	"1vlJnjBtpRQCfHtEmEGkNAy9jXa4s3M19dA440A9dNXIWkXBsYL9JAJlLNW2KQZ9BdEyosoGmqSlGpI0",
+	"q5SDP4VOGWjMC1QcZYKNNOsYeZd7+nK02UIFdc7QIoWVzgPYOUjmN1mSfFLaYZetVxROmJqJmDNJpQIE",
+	"D9cRZLMJ3L7iemgYwghhcG35+6SPWXqJF9LvelbXbIuws9Vxr1drXUcr/Znzc4/HrslHEypIrFITs9fn",
+	"do4FnhFlku04I28nndGnVmLGDeJrdy1D0XxN5k99tvN5huf4lKZULd574q6VtHfLmRtw1UxtRURTuyIw",
+	"ZrL5nAuAGy1ula2o+tD7RrmLWJ2c1+3T0m4Eb/O3rvq+keWwJQ3rATcUJNJuIEfe60tD2Q4wp2atVFg3",
+	"UhPH7naKnjTvPMbV6XaObE6V/qdmfm2Yu02p13/VhvV3c82FNwzN7EN3Ms5s4MQUkipMWZmJ2Pdai7dn",
+	"/ywPzb9nOQOxSrRP2aWhlze5iZWUjl5b/yEgGuIYJ+R7iWL3pmDfEFdE0UD0XjfN4rZKa0hCaqUSlWZu",
+	"m4SNwmr3TOvCdYFpxENk0Dqjsomkf6raR/DbCq0+RPbOPdDKEVVnoitrCCSJM0HVot37j9xTtaZzetW6",
+	"lb32vuJNfDU9Hnlja0GTgLzIS2iLTksBTBOpcFpwlYrnmgvZHBubQzIgIM0YY4MLekaZKS3PTLcnuIrR",
+	"qeCX0sjVNSBd/K8Fy7UEAeUap3pmkrCkUqfP0MG7Q3RO8tYyU4ITItA/egfvDnu/kMVqbLoNj0pDCbLR",
+	"jgNGxUGmpmDZAKqlXU2AWtQTVIscX9GAJMRavW3RAm+lQ3ZrRQNxoIDylqxBqQorskH4pZF9GpsXBb7g",
+	"m751HrtGRZCfXzWlwoqzMN3Bh1x92YP3Ow99hrfTH/SHZX5nfgqwO2emLle8ZiShuOisnm+4B8MAiHqU",
+	"M/C3/Pi/Bp0Q/lPFRgjeWWfzy7yIVL+tJLNWaoDlJxrRYZ0cAW7EYhKNNO8w95yCAR1gVW4Z3EPlKee/",
+	"LpE2m5nIITovfTp0Q3gUTSRgwa/R+xdHxzU9YjMBuEYghk/UJRZredaO3L1LLEu3qSbFoqQc2KyLMo26",
+	"vLnNzERbvGdhW/O51Ki2fMzzo2i3o5G3VXhoa/gF8xzwsZgnmqMp8sVA5Z5yNQ2J3iSobx/b1mayrQyo",
+	"nfCAFaTH1OAPt3EJL2WJ6IXjKT9b3JziWUthCctXb4rtdyYhTkuBf8uFVMZ9U9sQ0rwdlXSHa2ki0ICi",
+	"Z5LXGpyl5qLJTMtLqavDe8aZzNL8QFw91Sw8UrOSzWvmLbXXWrXJJVit5tkgelAtbjXj65qtbT76TOFY",
+	"vdOD2eTc64cRTKVOU00rZNtSCJv2VHK82e7XJgWo7Gqzl+r2O06zBtp1wTjhUqvKu2H7oe/u7qLBED2p",
+	"NIDe2t25xoMe3Boz9Ka9eZXNMHNpn+2i0IBW6/UXr0TB8IymDWcMotP1tuSvIWPrBo8TtK5t6KIAuDl6",
+	"TEZV1tRjHiwrjp6FdJMHf6ma0Sxj8qzkqjXHUGhxd69zyJlsOCBZ0Xsmj+gI/0DyyYTGFFfOYv7rapFm",
+	"afnweQNQsm23CcZHSR9tEjePd9bCo+s34bSa0YRiBaZVR+6O6SJJ5lhAU6rTBeRbYrl0aFuDNcHy9OAe",
+	"dMt/P/yhebj51myQj2JSvsq7ux6fhv2RMoPUTyPM0AGSUy7MaUSUodcvXh+hUxLzGfEjXsXnvGYK+pmu",
+	"5k2xlnqEacGUNMhHh9B8NZF4FcrPZAYELknMWYLFonwE3OU24qj40PfQADCr9rmG/w2f3ph+tZkcOqxZ",
+	"xq28Hiv9cEs9Yh9dP0biQviIVk5h7rww3hW9rZosb0oEhJX07HqySq4lj6SK/OKNqbkpUjWmtRkIjHnY",
+	"c/OcLqBiuGDs69odsKOgSLtjWrzfP6eCQEWJiX4YXbp0UO315Uu0VEc+lDIjG6yHfqz1jOGpPKyZxxuU",
+	"yGJlYMXycbtz2+1QBu1EIdCkehOegZsg5mySUjArTzNJGZGyJ0yQLOVn1PoHTmmSQMchNRVcKZOhqQRm",
+	"0obaFJ0RnkFqJWTVGDJSnPdSDsdBfzPf8E63k/fCMHOPiZR6zcvBEm9CASh1hWm6qfs3ofiMcaloLBs6",
+	"NXEgyPSC1JpNeiDpONWUs4AkzQqcA7jdqYFB7LdTARyfaVBOyJe5NlMafbR2o21BkTZsSlH9gC783SOX",
+	"GLuBE2MTDTjn002msSFK9KDQFtxvETSHJwThVA8FK3pBpH+j93v0sKhUk5m4oBdaTbE4+94jMyLOIB9Z",
+	"8eihSepaP8Svz2KeOrY6tC3JBXExrJDf01z1z7XrVjPBqqpju0srRLj7pLXzi8OzlJu98DepBVt7jeMp",
+	"ZaSnjwZgq5mvgQ7fyPGCorFZrjv9q0odILvqhOD/7G12RVsLPxhW3t4B7uRa1RDmTvdgkd/ULou/sqfL",
+	"JPSvNuW6lRGQUnZuShTnQagyl3ixflqGJOnEVq5Wg+BwYf1emi2Tbm0GyF9MCvVPu4ObUJjy9ViuLb22",
+	"VUItY4AehOMyzSjFUn0whfQtonz25YeBMNQhiwWo8a7xEAFIl6JfjcrBnVZYuctEx5pteIpxdkszbVrr",
+	"t34GVTs9LM+uClkeE+jU1CisMOOMxjiFPq98AhBNxUMubxgsHNtwxktXCbCffCwjLympd8r5+bVYu0tA",
+	"k92HrVMwr/C06btpigWS9KyShVMf2e5NGaMWVMDbkpW08DZTMZ9toJqDbHWp5tXXLQ26U2cLhF0lRI4Q",
+	"ZwQiX+Z4XVBesM92mkcloHXt2dC1dSxx8trVlrFLs1JNe1hPD7226gFVIXcouympyeUtzS+FV7BST7JR",
+	"frt9f1V1nlHWrEdfbW+L9S3vqvd7y/0slmnJnvoFBi39lPmzAWikdZpg1SojlxUz5p8z3opaaaNLRdKL",
+	"ZBxfoC8yQhLZsw6SSny/eGDpqmLbGsSOrnkt81ZQm/h7bUqRfctSjrYORkTRsY4ylEmyFhjSad5mshVs",
+	"cbtKbVpyjYdQ/RKQ33YGJiDYtcAw7lFpeHeCSCrJJXRgb8WsizGUOfZw3ZLJd7ZC0KDkYQR2TMu6bNjp",
+	"er1kYAxtq9ubtYpWHaTLIc1Vg7wq+zPHp8L7XPZ4vayTpCTmjbFqTS5FsLpFXooXXG+VmFiVpVDSrLej",
+	"62UXLWMcVyxfdozjz1G6bEd7X7Z8X7Z8y2XLJcrbuGTZvuVmy5XtR+6kVNnrWHnLZcq+XNzUbRZyMdf3",
+	"yjQcb6ukrkfsjr8WMS+o4Ex6p4tqsKu4sIrczYDtXY3rl/tC2yYgQeseSD00PSAUR7aU4SpF1e0KQ1v2",
+	"e4AJ+4Vlm4FQOuXbr56+qgZeQmlrhUl6k7hHf0bN0N/fsnpYLils5+yoK2jd5jZcVTq7qrLmE9qfRGPz",
+	"hnyvtt2rbbetttXIb3PdzXvVDStw3pfuRovzGeTtq3Kl6GpLtAD7JARBmSnnbI68La1BMJkXXmr1zcLc",
+	"Nu2atxQNB864uIq4Xii1dhlJDVfmsn62Cayff3xUSmX917D7eOfrOmFWN4uVWx4qwPK29XSBqGkU6U3d",
+	"lB8tEDbBOxugM9Vn6y/DTqt6n63B8o2r4Lksr+kJNipsLOlBb4Gs3++U0IYtItK1FvzcRRnNvikLswYF",
+	"/FQCgVoCtlNdh9bVOFub5hQ00HQFzmeD/U9cyd0Gu36NdXdVSl4BTLRyRd75kbiWWRUHPrKt5s0AZmwL",
+	"5A/EGWc4U8jihGjBfZbRJMD8m02aOucvKpVVz4c6KJUme5euD/Atx9QJB9FX4i4EwbdaEqJw7ygF71oS",
+	"ZIvQXh1EKhhaWznlNfSIpglb0CHXccDKkpZT3lx4d12XsJUCrdnXd12yrLUszyF62p/tvI83pEyVnCzu",
+	"rXfoYMHh5lPHm8LirYuRdpOOnasZuflWl3ihh9FU1wIMuH9j6mwJ+/8GAZs38PIUQ++u4EBuAa7o7slJ",
+	"/s/h6nHDvXfz3Lt5btnNUya9jV087jU3695xX7kT107Om2/freO9pGX/9+kCYYaAkZnUpDjNkpDGFYZ3",
+	"O1T2NNkiEhiHT7JwtUyu5qdVpDpbVk12VMZibEWSVZjG1sB7xo7BzNbOVwqf8EKfX8jb6t9gNXobE6vI",
+	"RNajsjA4N5KOvIy15Qv+vayV5hneXGD05FWigHnW6ZZV42JC+XNrpUVbdlfe3kYSs/i/rWhL67xQ0mMa",
+	"4hjtOuXLkwdvrgXLFTXQGggo/BLSPD2zpF166ao+I4V9fLsdR64JOtkZR1ShGDN0SgI4yRNBiKkureQh",
+	"2AvtY6iyMBKCnT2WkfxV9eqU/1kS3vRQ7/Xpe336tvXpnOw216Vts6Mb1KNTfjdJbiBh7kB/9oANW/rV",
+	"5oKfCTy7mhO8gIiqYW5cp3J2sQy61F4sj+di0B/2B7eFpWL1NA/lu7ZbrwhO1bSxG1hMpDRdCWzryQpK",
+	"zwogSn5ebi3cqVbueQGZpmLy5pqUVzwN9j/XyqLm2ERckARlTNHUQBLzNEHky5yKEDz4Rg3CjTP1ZN2G",
+	"366zysmsaAa6tHlqpXeoaTB4oifYpiehmXK7ma07JVvcY5cgUORpKt0s4lNFb0MTLvYRy9JU/wthtihL",
+	"tQ2F2rCxE6cn5ATns8ZR64vewJwydDsjA92y7Sbr1zROR1+8o+mEGroXp6ZEP8Ukit0prUbgAHkHokTo",
+	"pe7vTcxjw7buwF8UB37SR1F1TJFrri5dorb++PcBloPZ4kRPNMRApXk/NMmWGVVgBgMQiX5iTVj3W+dO",
+	"ZW6w+pPeIVx9s0E9awDQSTk7c5uCqCo3uR9uDaKKvry0dZUrdTd/bdeV5FI7/OHW4BpO7ar5VwG0vDPk",
+	"fXo5qQfFJSOXsGqm/B5iueAmuheR9yLyP0tEgvOz7nYgSiKMYpymRKDLqelvIfVOYIkifTRO4NEItsRw",
+	"dFq1NH558te/bf/289brnX88Pt79598+vnh//NuHre2d3WruXknZ13yoksK41XuyxBn8Z5HxztP8Lcj6",
+	"ENDrYdEsENv6qX2EpaRnzCAEqrwtQBcxcgHZuZkkSR8duBb2/7O7jXpoaCFXxsyga/z16O0bNMdCwiPW",
+	"hyMR+YJjlS4qreevsCv1U7E5JivzKs9d4blVXhxjKtWhbwrWOoLM10NAv/ZQW8tHCU8vrsVC/kFfkQ0X",
+	"m5/6P9eMoPpk93F/uLW90999/ORpf+/JNza39virjqUGdAmIKUCGIwRs3r98hra3t/eMZoEZ4pOJJKqL",
+	"Tom6JISh4d5g0BsMe4Ph8WAwgv/7DWGWjNne3t7T3nCrtz083toe7e6Ndvf6e/C/3/ronSAxtfhsaEZj",
+	"wa1uuI8mlBGBEnqm9RgsCFIiYzHOu6cW+7I12HrSG2zDt/fstzvecUywIj3LbZYz8Bq1AGbpRcjf6zBJ",
+	"L3DqelsCR0N6h7bjn5Cy/0KO10XBCFdb2beBwAwVKubc140gRB+v37+pT/x1CPRitILjGhywpI8OlUTQ",
+	"xt3sLHrwHM9mD8csIYrEmrkC55WUnaUEXQptC5gbASXBXLzEc0jWS/4Xx5qhGRqpUoXFO96unNInpU1/",
+	"uh6+WLfzmogz8k6QC0oum5xscNGkEeYYGxU7sYjVyZXdNiVSU6zQJc/SRKuRgrg1hmIE2Ma1QymVfs5+",
+	"Kzfjvq6GVBwwYsgp6I/RxhDUJXcCxo6bXxCR4nkx1n24EVZGn3ZBJloKu9a/pk+RRGQ2NyiWNzOtM+ik",
+	"GKJqk1wb8znVurrgM5O56eBmg22kTCeJbt4+AvIITiBWv157CQ/ysz7WeQHTs2wN8vr3yjmf54gkdtLd",
+	"Mv35exw8/Xqn3hMJpnFDb0FtlF+N4AuqLtH+bZD4PS3kWxPa/zfkizq4wNRaDM3NM8CZBbKvlELNbUp1",
+	"Pb+2llXUxq8Q7j/9RptLedybSjCb0CmZcEFQZKJcRJt/IIWrdtCVBnQnQrzBa7RCoJe3YtW3j8p3Lx1C",
+	"+Va7Syup6lca6uP2skxVAX9rfvjKD/5sWUZXkwGzhLgPSXzaPHSglLbLPMAxpliuz2HKJ6LOY5p6IwPh",
+	"tfFv0Bk5+UOziRXPHNMZ+U3fV7PcYVTl7/vvbdqZZ5mQoXqDd1jmfpQY7onAOeFSOiDJwzotuCmLyrNb",
+	"+isL/GrHMdTW5KSp54oe9zGNz4l6htN0g0i1rc64nHKjl+BkUZ1cA4ROK07ReHxCm/H2gohTzs+f4XnY",
+	"TT7DbOGUL/Oq713NYkmHxCghKT0lAiuSLkArs/5IzSBneDFmuaYmOcLWJQLqGHxjnmamK5LC58Q299fq",
+	"HYtJHz33AiTRwNAEdMMfM1ueUtbKlzrrh4NV+Sx6VQRtncz7PksJDJHb57t5PpJWP0JCyfzerLJw1kVS",
+	"ceHgjlVZd9/PCShOKaPx91Jzpsmkkhd7SZm0arHZOkmgQEhN7Z7K60mVvU4HitCL2bAw1XXuI7v0Do/d",
+	"1j6hhBMJvc1PBcHnaIovCGIckcmExGV+XKuTy1Ji3ofzt83wovik318qU5ImpHfJhb6vN+WZackLa9uz",
+	"dF/4M/Nfygpb5eIq1a0ZeLXbyRj9PSP2smZ2tdQcWN2uo78Qa/DQOxsAOr+XjUBSnla6gmX9nCNsfu1u",
+	"FjAyGvGK+1/ATfpugWX+hVq2KCu5MC+xROb+POcRzs8lrcCHlnxDT41vqG88A+u4iLa3VruIQAc+cUlN",
+	"S5VzaJznYIjWVS89JNElzu8AzGgXERxPkSE5hGecneUm+toqTxP86FYoGRRvtBAzsVITff3+DRhB0zV0",
+	"IgDVhK4ABvW9Dc2G4h+mWZi3y/5Eu8vMvvLelQ5RaXRLDvmGiQ3unEAzmjMqg9UcG7KCdqd689PxH071",
+	"nJ3MuZT0NCUnRU+jhk4mHCVcW7cYuWcKZ4TJ6jNaq9tskozyfyPMFpd4YZzxKZWq7MuQ6EFk8KWjh2Cz",
+	"C6Jp0CpHUGRgNJydwd6YRe77vfwFEXoQGV9e9LCcrGFfa1XAEvi1qVzJZK2dFvwWaoqWJ2m4N7TkB5Wj",
+	"3XCelxzFF1rebGBdGEkO+qAWWVpfwc0WxTp65zmZKwc+gbOEKqQEpmkfPeegU9laNV9iBnNqjz2JiqVN",
+	"UbBdq74lnbOWvbxKNXrxZc5FQI94cUHEQkGquNXd8alxCDTux3IHJrzQ1/tvw20JWx7iFBxsV32GbbgF",
+	"FTaidDjrsot4muhTDUdg31q5l/oX+OL6A9fjCBSKNLhCyBfTw62dDjmleqcWTUtf7i9TdiD709xkN15c",
+	"rL0lU56G0tkOoIwfcrLWlz2QDL3WV01Dqvpn35uNtuEjImzQJUGUuZqcNjVBHr7u6jG19VNDqVuoVaee",
+	"RSYEsEtvW9ce9ZF57VqDVuA9CozhbxnJCLKX1/60cUat9+lLTFUa9IJ+tFec+3Ltz7sHm47mYAUuhX9Q",
+	"u17kwJJbLYrkjmi+lcWCevNzh8TxryXsO+wVfstIXk3nK3RreYY9USdzhB39NmDYeVvyrtcO3MLkXO2Y",
+	"BIvmGPmiTuLc07rK42x9sk0uXv9tSxYVonmbOEdzPbPZC+pu2dAR6j++ZAbvoDy+3QyegXyQrj+d0XUe",
+	"vH/5DD3Z3nv8cOS8Bz62UkomCmXMytAuiliWphGKU4KtP44y/8PDe8PqWzKsWhoFTdR2hC/CWdaFRi31",
+	"LVatsl1flAxYaPLeDXfvhvuvdcPVvRwyFF+0sjkPpkgtgnM5nP8CBwdpOoH+xNBAJ++7ZGJXYzahF0aw",
+	"02TfJBQFSuLRu1K6kjJQcCkRKMZMm9E4hqJJLMgY/tZqjEs+XGvTnmGW0MQeXa9zU33L/jSuyvB2BoU2",
+	"ETO6pNn0PL9uozleL01kZybRg+hLr7gzeriPIl/7HLmoT2Qit2Y9/AgUwhAx8qNCCRUk1hrryHZvL364",
+	"FBQWw2ECujvyv/MbUi4zQWT+AzZpATSlKn+vO+W1v91D+Q+gWvs/GB289Au4n8rKt3tx6bd8RKF16nQ7",
+	"F1RS77bftYnjXmT+cJec7u6u5n/n408xK2YHf+Rf10q+u3ROFrL073wZjXqWf4CcTjk/r//t7p8QkuRX",
+	"zR/mUhUXtb4cNYHhcb8AOxI2r20Odzn3GTrKhOAZS8CFNMcxMSqjIDN+Af4Ww6oU+aJMEpKY4ZRKkoy1",
+	"6f3m5bN908SVpyieYoFj5bRO43atJzcfMPbN5dC/cwKgpht5/HiEdvRBHO7a/NyuXbAuSjj8lWI51X9O",
+	"F/MpYbKL5lgQBr4q2UV4zFKCYaGjHyOjXmHmNfTmE5TN9RckuSAsTxSHJncR+aL6URdFXyItJqLvoj46",
+	"Ao/fmGGJJHjqXDqQrO2p3qSZHk1ikIrMhKo78+POEO3soN3dXTQYoq3tpTrLztIsF/TDePzjXx58Qg8e",
+	"9h/1Pv8AicgP/7XTHe5+zX980P0L+uHBPvmifvr3J/Li86cv//j8SR1/Ho/7f/n3py//+O7zQ2Se/New",
+	"++Qr+uHhX8K7l+IAT35DLk22VZ65UE9Fdrl9TkKeEzK/m+LCDXLu1lb0mj0IV0xQ1QuvdYA1XAQblcVd",
+	"kxaxOrWwmzsfWoU0U8wO5vO0LcDLK34J9rt+VHPkFLOlfvoTGvLFvmXpwjrC/W0sRaxwun4LRgt9W97G",
+	"dqkf3QbswLcMMqywrb3hQg8MUWaysARm0jSJLUfbtJUR+XqO/kFL4jQ94eKEcQh8lCWlvWVZtA1uCRvK",
+	"KWYbxafhKBlz0fITJzfh15iM/IKaCK5GeRUNLEhklNwE4o9wHRRd+PvKGcYbMJdiOE3prJdTngIKYteF",
+	"7vLMMEid/qNa5unZzFUTuaoQlPWBkHU85YL+wdlJghdyST6hvmxFqLcdRshiEU8rxfg7lVr8nWXZfXuD",
+	"pVWP5UL8HWfHhpf0V1xd0TjNJFh9d7C415nN3cQ4D4N1mcApPPw/o7KuYpAtI5K8aIRf/nrE54RFI4g5",
+	"a+5MSYIWRPVRBNpwNKqqEYBzpwwg0ZxLbanRGemPmU0g0I8Ye81WPTF+CQX0AmAMUGR9sg1vtlfHTFKg",
+	"2imkqzJwU81wQvooojNnv8K4DXXo6xNB9HXG1YkkKWjiZmZjZlw2dY2I66HBTMsZDnpVNBHpK3meQ5Jb",
+	"O/pfxTA63Y7/zTJ7tm+qEdxc8NM0RA8fqZqifDG7OWaJC5DaB5EgKhNesZ4g0oMhLgbwyD4gH9VSJpdZ",
+	"JOVS+OIln3Dvj6YsbkMSoUpLV9rhtova3fovruNYiueQH647BHaoNs/wOIq31T5igOMyQQbYRO8HOUU7",
+	"7FoT3Nnb2X3yMMAD05RfkuTEQJGF/JDmAFF2gVOa9EDXAq3GcRzzAlMV4N5yDbCbHsc9MjBpK728bi4m",
+	"1Lr+lOD225uZiYWvPynNNLCiF6GZHE5yyA7jXDFFQiObwoIFkcrasEXqA5QRGZMWQr42cjElbMws65tz",
+	"Jo0UmAueZDFJul4dhH7esk/wQLvyNigxKt02ZnyCYp6mBJ9lpOrLrpTBre9GdtCPxdI9Dqzc0jwlQwPg",
+	"Zey5os+6EG0q3L3BImPnIW8ccyDf0Iy7Icx2zY55t1ir2bvFCdDPZEJoM7TAVGx99N0rSoe77VFbuq4m",
+	"VcMnBlNcD5EVF8p0V7uQe8oWLZNvntdWeBgigoQoG6CsWCXZDLOeIDgByDTyRStzJj7gMjh4bFYqNmO+",
+	"LJJlHc5wBYTemps2XVYrjZiV9EhqGx85XKCymhPS/gkWKSXBDB5YacV5T9+ziEbAdgwPy/kvOiVa7hVx",
+	"4+bA6eB6sS3cwE9yUO/Q8F0Nja216V1SlvBLewjdK1wX7kogbYYXBmmJ8cuGaW21huyoz0MILhoJHcQe",
+	"UE1vgmkKar0h9QvK03Ytf/7unqhzt2W+n6/dDgX1Lw6GGtS0aMUF+dYVHbySbpWvUSZor4D/D/Tiqq1U",
+	"qjnCVfbbvGDD3X58LbttstBOKDMVtUGZYQu2zK126EWPfS+P6WbQm+al0OeKCLy7EzTmcNqynVWKWY9x",
+	"1bOmdk7HFQdAbvZemYu38Fdbyg3aJB5Al19UYB01Bifme4lSftZHAJcpc0ZM0JTghAgU/aNnW+z1Dp9X",
+	"oIgHw7/u/fZs9++DfwTM0pCzJoh0rMXDq+Pjd1b57SJB5uDbLn1sZ7C3zMe1u7fnEcfOIAzKTlUajJ4Z",
+	"GC2ZzWZY5LW9IktJF2GDw5wrk6bONu8WEhJynoYcKMBesz9JZe+MIwbGNEJRYdgbHyxGMs3O+ugIME73",
+	"0anALJ66XoJrexbWYXCwty19DBWb1GLSm93wGkJYdcTj2SXyXmKfHqVZQ/dTvS7WOWftVdg69MbC0ZmW",
+	"olygM3qhrQrbRdo209kHZE/OiDQ8liCcJOVeGTOc6mUjSc8OFQIOONNGigLtODEre0qTBJxKseBS9rig",
+	"Z1T/mfIYpz3O0oWerubHKZ1R85hmOhOeMS+Hoef/ZnfQ/8nvedv0u16C0kXB+az0gxYJPT6ZlH60qRel",
+	"36Y8TUo/5MzS/eByF3rQRqN0yarC5Q+DlVweOe2dk/KTNj+hvBgkpZotl8ds80d6E0LKA50RNeXmJ2uC",
+	"2wU3VU7YuAghc6ensEFiLFJ18p/qZpK3V3nidtkA7JhmSfk77DZSlncfrO2Wdw02a9m95Snle+sgkP1d",
+	"y6T9Jax8AAgl780wW/RcEnn+Q2ljbfa5uyaVIBjilE2V4I7C1ikKt5Mo/mS8B7+4fjTusybDxqdCK7Lr",
+	"dKiJ2W65HgbEQSqmGYTwwF7pUdaDDB2XqdOD3DZ4+pQnC5gdZORj2asm6WPZ43PCqr/XXV12JmCy+DdU",
+	"HUfgXQOwPupp17Bui5TjpKffkmKT2JQxmc1NWUFvRhKKXSfsmnru/KB6snMMjIwmZDbnirB4AUfQwHcG",
+	"LlDWM+WDgMzHcNoD28Dwwhy3Jfc19jJ2zvglKzvda3RQT6AwPNw1m2lXmevx/9yMPXh3GMAGLOzdFq3W",
+	"DnzxD9JFK1KXvAIKYvE7VlsN3c6XHs4SaloKd3CaugqGcBgRKo4lTy+ILSQshvZsyrkkNqxtrIccBsKu",
+	"NigZnBErBynLldf+WgbOmsrdHat0N6+2QdsSnGakpHR8L1EETeuvVRULjWtNVcsncUtUS9Qrfd5caVCL",
+	"M2cKBUt617pVQ4fGBuEiMecI0IFzrdzk7QGYJWlRJuQxj1V2VbDiJ7RCUKe2vGTKK2KrRMnWKEJ4ZvUX",
+	"59FbkiNlv1MvskpMDbpLprtKMd11VlUZkayptj6dSjsve2Mpez8/RtvLkY0GeZOoRnijNeq78j6Qbswh",
+	"YngPaZNENmyQMbhzpKsACDSs0kljT6S/mws5+BRW+BRLgsxz+pxklfKPa+1ptqpVEcyqwuLgtw0bFnWr",
+	"CxJccx7m/4KnpK/HpJV5yhmVKhrlBNTNe8F3ESh0xottVcQ+igxDNh4sKhC/ZGOW96t3SVN5XSNlWuai",
+	"aIYZPiPCOYhMwTtgo+eDgNYECe8aVAjQhrsQL5ZdYJGyCzXDlJ11wZkku8ikpMs+iiC32w2rjEAQzbFQ",
+	"TH97zJwVy8UZZlQCm/9eur5gXWQNTK0yFFh/Dg6WKonOiXHRy5jPieyPWYSTGWWleZVTL/wp5io97Dus",
+	"iMtLh9/sSPVv+q1VIIrSi2pi93242QssoXHOlFJF834c/JIht4HXlDm7dl6rPLHGWmM3TmW7QQDUmwSv",
+	"gyPQ0nkqxfy9NjXhzm4fIPGxi+gZ41DPHWtuAQ6jOK7xUVhaNPzmct6vKbnWluIUm9Euh1YvzjObRnTt",
+	"5IcBfU1/fGkw+cM85rNqXb5mPtgSD8TesUQJgTnq+eznweQitD7stkKbWBZbDgRu74/S/VHyytbCtN14",
+	"xDaD3TIbzhFOAsh7VyOacuatpppoNR2Vcmptyvl/LmGFemY2bfBqiAlQhlrhS8ATdbunBYQEaBXfGn6E",
+	"HtSVoReAqlvhLqwDtHCNfLix9d5/9HmpbfaRVrWDjix9wXqTjOL8PSjoI1MjaaPYpjbDAk2NcJpGtqUS",
+	"OPSkK6lWfMyED1JkzBh4LUpoAh4ww8vL+n21Lndlhe3a1bIra10rpareHDcpPj1qAD060FZaHfYIYWm7",
+	"yBU4E5DeZcPkVCCbMgYeztaNGA7d+6456e+a9LLb7zy4WUfANdpkZiE/geaLu7s7u3bzIZ/NxNhfvn/x",
+	"ty46fHP84v3fD37tomdvP7w51ofsw5vjw1+76Od/Pj/4p/7P67dvjl/pf4/Zx1+Ojqu1qvo9P3188eKX",
+	"X/+5D+/46fE+PPvT8Yfl8Ox7DXDsP+2Puj82JfNv1tWvPer9temSsC/+ECo97hrT9AO97apNVlqYd4Yt",
+	"/AwnPciF4boHXg4NWABaEscGFiPs4F3SLOFmkjoLVLd1QNqqnjeHI5Y0wkuYJ59hFpO2kP8fQSAZ9qk4",
+	"iuEdqxHhJ4LPTsplpuudecZVUKTq39eCiX+FJbL4Apd4sRqdc1k7hVtBiM8xTFckYcckNfmU780TLZA+",
+	"7f5vaKcFZaziIGNvqhE0dDlq6AKtX1s6wd9iS2jOTvx0+OU4xYlFJnaxzLL9OsE0LdUqT0zKlTynFfB9",
+	"e2FZhfLEIldxrznEsqnlTSRuus31vbBfU9jXbenDgzcHReluOfZ6idO0F6c8Pjd3SOWnRpYIzeesZZ76",
+	"ItPn9tFvmaBQAu8tyuOdZXaZWZPPXl+aHx/1Ghjh5k3B11M+gMCauePzYO30cVlx0Mtr4LSgVxdxUKPV",
+	"yrllhVmhslNXj1WEdrrIdSPKpZ7tH0YviGsHOGZGMHPmOuzeSI1UY/FkqYcLCzUVu73e2JsUHzUXayec",
+	"udop2O/L3KY0qO+uAjjpo0A5tr7ZVGGPWaT3NOqadufg9w+UE+XfmWJtz3tZ6KeZ0j+4QYxZeBQlwz8x",
+	"OrnNinEl1ZW8rXBbvasWS99ZRfQ1d3p1lFE7B80M5H2+HVdTsYttLdRs5/nTGji4VtZx+G2oXq0Vcbl9",
+	"hWpji+Lb0cQ2VLuW1q8zcnmXpevdjpzSiWqASnmTZwMBVkqKFTGtLk0pnACgAnIGknLZiMv5Qdv+GHvb",
+	"w4a8F3uYT/hEj24dN8nbyXObSFY/4sE+mlbrwsoqXD7kF0BxAK++C4idu8Ja0Ou0Oly0rFulPudtotDN",
+	"ISYvT6YWZzJFeZq92s57m+tO15tft5Ffr0W/zLXy5mAP4LWr2mAe1XqkVk9I3m6xUtJ/B+iQz4lmKTzl",
+	"Z4tvLsxvMzeXQmibbFGjRObLCqlwqyDe1lXfTaXcJU7Pe5Tdou6O07QNjDa0IDAPFXYHhMHgN8BV2qzu",
+	"u2GsxT5tFpLZIGu4pYy4Dv9qUx/OrgtAgwms7btqxBbLKTI4UgsiFREJXiByQVzFxTfsga2UbMB84UeO",
+	"57QX84ScEdYjX5TAPYXPzNmq3q+5qsl8ri/tM84kiTPobQPN0YdeCKIA9EuMr3o9DaieIR0urW7pr5tz",
+	"W6xUr7u3VywiezW3u2tnVnIC5CfWqtP2oSvOcg2FdCP8DyjVmhAh8vbTTdn6JggvCDT3TUodgm6HW94A",
+	"cqlNlLc0XAnnVUSJV5KSE0xt/Xye3i6qV9qYcE4+XDMuOLMlfRRdUjVNBL50EE1QadKjBs8uYwmA2Efe",
+	"KKPRmOWbeLrIy4jtG0sOFVdA4GYFRXMnkJtNpOmRC+6UlExUeS063U4+srKFWLyzQRc4tm/ZvEe34sgN",
+	"BSl+ZTPkyqG5P7GYaIdBWRiTgUZVJX98FwHAh96qre3R7l4FrOHpaDCoLExpWXZLy/Dg02D4GTCt/731",
+	"adDb/vxw9GnQ2zU/NWideqCToNpJBOVJEUzIbVubG8Zr6WH/UcDWy/WkC2rgtGyA0wfm5YbyoUF+jJnp",
+	"MmiwR1xC1kp96mccnyPO0PE0EzL55qPYjTqU+7Fna0tGJaHTTsfqdpa97Wspkt7UDfSmNs6KiQscu/JM",
+	"mqbMiAYlMGVmlWaEWJYPz5blgffEt7i43zrGejsVA7jeZnDcdEYQn0yuG3X7PxBG+08DSX1lxeZPxq/X",
+	"4pU3ztiuxUu9JOmpdMqT5h4e+jQXkbZSmZaNtVLbdcmoRBuXgh2sfHXhmt6/ncIvGyCZrBcdmdSxCtzz",
+	"bWqG7MtWhwnc7rQqLHEP1X3+hCVt25Tm8/7Gykxy539wCXJWVU4MukJOT9BwMMhEbdMJLwk5TxfIxbht",
+	"rxyA/JHGjYQtoIm2DjOmaGpTZL4YvGITrj4lZ5SFekVq00ou8SNblQ/Qf/aRub0MWYwXgIlaAK300eHE",
+	"dMbr+q/I8Vj0u9ZvOEzI+c/6q2WiehJqAg5Hil6QExcUCwl5PV7urDSar+VNictq/+PyGLtuA0JU+/cm",
+	"kASQOhnT0gRZ4ICAQclns1Ar92fwu6EjauIDpxlNFRCT19HQ4heV12V7soX34uE6WIgQbMKxWhPrgUrk",
+	"nqgY9f2t/mCdD57x5k/9X44ESQmWJDDxS6qm5W+e8WF/63H/6Tqf3SgCuS7+hcUz2GhFKpTnPtl1lFFa",
+	"scB+rYplFoC1YamU4pigS4PsngNz5kxghpVNuXQfHqEIJCERkdYiDYL6KU8WXUB+wDPiLvnQEySVto6r",
+	"Sv6rs0byGTzjJnVkTbRo76LbqALv1+Iu6llhyhwsqYmwGtyk8m7OMqkAdlEhTaAKDXerYbcg3eVLElDV",
+	"8KxINMNqCgAgYqGtLAt5mj9cHkudwYWBoew+BQwVbjRfZ5bo7RshjP569PYNemeeMqWaj/cGw4emA96H",
+	"94doIvCZCaxG30G/TUjGBYtHv6M8zO8eBSpjyiu26jQAeeQbvpS8nwX7aL3G8ZQyUhCFfmOAGiLLR6OR",
+	"46g2Ow1azObbAG1qDCZsNLICfcYFsCtm8NRQFPPZKTWQVq4zju2soFkYWNG272C3QEgpvoGiSaYyQSDz",
+	"0mCxm25MXNtgKCJf5lTYxEyjTOkdkACHDwrLmDGOUs7OiEDkC5VK7tvMEFBEiqRbrUNWwVPs2nc7DhgP",
+	"MImJRQ/1puYsn1zwFuaefV8RASrCRPDbSWooAH72/jDRB8cdTFccbVLqb8CSGLwwO0CLSlg2y4ov1k7D",
+	"R1vO+YIpsViSkpDHAS3ALiDVcYvRnredaZ+XYG2jYHbxLScVX8mJvbyxnrlN7utZWeUyKufIRL4ut1Gf",
+	"vXALgetJxrwBp/uMSkmSE8D2XJpOaO7wGpckRBs9Ji/aEn6JSgZXBhy7odSJZyZT0OTMM4QZmvJM/Lck",
+	"TRgU12Y7fkrSov7Bcp1gpYGhiG+hy5WhPtmOZdxGumZpaCEFoW26iFyR+/fcMLjcHCrf72ecsYo+1CZR",
+	"r/kgjMdHnaWwp0vNdCsDvQwR3qZiqyhmWpp3BzUUd5a7fU3xmXD9FYABlkmkWJdgLbifdprnmDig57Js",
+	"CGSltIkAlTScDetinRJkIIxcRDHHI2zOtrhXC+whuXLc5U8pPK+F0y5NUS/ffQXWdZU6zOIwrzyAqyMB",
+	"7lQhi1vfKiJQffhKqFNl2+hbiwtUpNbK9LnS0pRNZqokMh0FAFZ0jjX7bUqLA64Mtqax3Uppb4Upum4C",
+	"3Eecnh9u3i7b0qEJ6hEKXoMoZ78RBOcrLPU+Oe7PxNGa+U7wUJjGI6HdsT1Jril7zT10Gsr7m3IL0pXU",
+	"sP7PyWI0XI41sGZFSrg2tjSSYBPcTMy5zL19dlXKTheIL4Afr0K3BDJdBZpzoaBN7fJpfEuGq23QkFBo",
+	"qZKcNGVFfJwuvPZbyN2PqGeMUuXA2MrrY9zlMaH6SczkpWaUaGc4+DOuFGEw8WYEwRmREp/ZUi5ZbRzX",
+	"VE28LtcAsO3Qx2k8tYXRxZdHDpsbnJPnlCWAVAlQdGjCraP5dIGi/g9Rqc4Xp2kfHbDcvw117mdESbSz",
+	"tVWkiuROcaRFqPHwmwc4qyjntbLRxZysN7AyMXlGT/+HStC+TD/bZXrBvT9OPv84Hvcf2H/+ezz+4WGQ",
+	"W3gtXqv6TLeTAZSjvW5BUjewIrudTKRhXvTh/a/Gr1cjJaT4CE2VmluQZp4plEloNmFMZAhfiTz0Ul46",
+	"eHD06JFFTuzbK30uzh7NjHa1TMRuldYTXvaX0aNHn/5/vf+3Tv80UIn1nMvc2JF0cbLq3KgkV1qauYaR",
+	"b2jgWjEAoAMGXrKuJG0mWa4mQW5bt7nnOt8k1/nvYiB6uiuPeLJExy1w7Rm5RJLEgqh7vfde773Xe799",
+	"vdec1gZ3Dj2DvDl7otHR1MiCdAF+0fKmXE4liU9eT3752554+n9/+efv4vjyfz+8e/708Nd3vx3yrV/x",
+	"r/jocnnMZftpaUvMKwuEtx8f/dRwHO/l6L32fq+9N/XcsGd8iYxfw01ubmzpHrcPXc0tbn1s35xD3Izr",
+	"wzxpbwG93gR07Wo6R5wSLGRNUfpT6Ro3Jy7vBci9IXYnsiDAVlwRx4blL9SikML0KbPAshDrh/xTfby2",
+	"45+Q+xciLAlXja5ioi9Y8naSF5zA21tg4XU7esBJCMng8Ogtevp4MDQFKI6bkfMuGqIHrzlL8OKh5p1P",
+	"0IOjDP5aH/rlyXJom4owcEN004Okp7A4MB3NX0FD87Zbl0Nu2b7oyHaCtKnhVaRlPoFddZVX1X7VtmVi",
+	"uNeAllZF7zf9mrm2v6wPbi2J/BwrYuZZOtQ7jWWAa+NL272G2TcDSKM3YCAyJIiccyaJRHQCNRCCACNg",
+	"3LyiitLWqjBtmaRrBT7tCsvC+xGVy5zyRj1UIsMSG0rESjiQej8xW8BKtqpANIV2FdVqRftjb0Jdn9pW",
+	"nYr3FhJnKZQfI5fVQxCsnwXuX6TYT6i65j6KPFOSJsQWCF56NHmb7RPvD/P9Yb6Tw7x+1bVxImWCqsWR",
+	"HowrxqC/kMVBpqaB487QwbtDaCvsDEPKpMK2CUk39+qCXzl69/boGD3Cc9o7Jwtpcmy0MqZfIO290Zhp",
+	"NiGthyomfXREoEEXVNqi41+PfCh7PQpT3uX6V446/+gdvDvs/UIWxb6bSegVPSVYmHRy86+XTr/468fj",
+	"Trc+v7zB2jlh6MFfPx4/LOp+3s4JO3yOnnHGSKzQXPALmkCLPNuBzV8MpEQmleyOmbT9xyhDUBT2ZHcA",
+	"rBEKcGC5iotPn2ztwkX9x97g8dMROPOwygTRJ9EcT1M26L7/vUTz7DSlckoSs7Sw/JghLBezGVGCxgin",
+	"Z1xQNZ11EZUyI6KLnEuzO2aQjGXXGAgTrCyzdPmiarW481WTjVbJTf0hU9hAaNu90Nzk9YvXR2iGKdQG",
+	"msRcsAc6jxIey5oT3ngsTem3ZuanOD4nxgDCTHNzl1RrOI/f/NvmxQYFzZidEnVJTIX3rI8OFWJQtJjw",
+	"7DQlvVPwb+QIVmB45UlijKMZMBo05Zdopg+1Q7UaMywEvYBaxrw+fMYhcZt791v/+FxwTVBEoilmCdS2",
+	"k1l/zMbsu+/QR+CVUB51RtmY/YD0Wnw6y7T8mpjaOW3OyM8PYO0ewZWHI70w9iB2Ebb1aHaAXUSE4Fr8",
+	"Wut3zJDpim59Ol1NbjFOU4kWPAMONscSGgXa7x8v5uQINkivOWHKfd789bCLzggjAkjXHg6/sjl/jwXp",
+	"N0b35wc5aP9D23/cjBQGp5fN4Nzz9IIgqtwSafYo9RsPmauvBfUa3I7Gevykz8r29vbe5wfODLy8vOyL",
+	"Sdwj0KscrEAxifX/6/seugOil4ZPJpIo9CD6Leqi6MfB7mh7oP/VA6C16GEfWdHojFJNlOYZKoui11MS",
+	"40zqkeuXXvIsTaDgdXZKzzKeyX4+ByssK5P4cPzMcs3foj56J0hMoUaaSjSjseCSxJwlch9NqOnxeEbN",
+	"k/pzSmQs1tvRtTQOIMokQdncftd+KaUEuWMx3BsMeoNhbzA8Bry50WDwG+zF3t7e095wq7c9PAb8udHu",
+	"Xn8P/vcbvE1zSa9aIdZ8WvrQR0FL1aAg9dFbZsvTCUukPkRD/WVHpNxdhbcV16voC3ockYFRovoU5z39",
+	"teHZDBeEAPIhwYuUnk0VkvhCcxy4bsAjgCIEjK1rBqJfOMUSbW130dZ2f7eLtnb6u/qmrd1cvwFS/ZVK",
+	"zXbgP0gQlQmGItABLNaT55iM+uilTQAFEAvjX51jKcu3ISzHLHJ/GLJNU1SpepVF19d9FGmVKUIzglne",
+	"HJRKCFnqzwFOsq1dhdWYkEvNa4FpuZ6iULjeBY54RtBMLwFPE30rEQimZGp2o5TOqDLYVlCmMmbGOWuI",
+	"ms/x7xkZuc2LOZNKZLGyZcGyzA1/1kQrx+w9OcMiSbUYtppokSNL/9BqM5KUnaUkL7jXuiVlRDqFejQG",
+	"ZorBCzdCW4OBHfQcVu2M7NtrIGR846H6JrQ70FZC8aB+bwEiP0JDc932MknwQu77y6b0Cp8Srd8Im3xc",
+	"3l/NNSnLDJs2cVUs4il8J/KbBkW2QTyZZBKnFtDUUj0s1NYOinmaEnyWae5CgML//+z92XYbOZY/Cr8K",
+	"Fr/+lqXKIE1qsFPUqlWt9JDpatvpsuXOrsxwKyAGKKIUBJiBoGjm8DDn8lyc+3Pxv6sXOwt7byAQZFAc",
+	"JMsT+6IrLcaAwLDn/fvhBCKlfefQvgOHiN25SDoDfghQCOl+SYx6jDPoLqmlmLGf3w54VCeaTQWn+Acc",
+	"5Zwrw3vQ24XPG2Vc4YpUGfYPvq2MvrPXRn4I7N7mqtr5i80uIC5AcoRErwW1HftWcTuP2ZnOz5QGOIVk",
+	"0ejCXh37ab45wK6+XfSUuB1UyvZmlx0uosVz3JKgCzB8a1xUjwR5OTovA2g3u+PwyKnv5NXJ6aMfSNAB",
+	"yMBQ5BdQ0t4bsJ1fHCn0KuoPyKPBgIhVhUHaPr3KHx05SVImINgTUNtWS4/zngC5aKXAk1N+kRwzg4Z7",
+	"rLhhybN+84UdYFLGAfDBFbUJM3DQ2XP40BTytg8+t0qKxkIiPVZWqoF75S0oDecs1Wwy4EWsXiGYiGF8",
+	"bM9eIXvAkkQGsfNedhLvNCS7ERsJPcrcVWT7O6s/Vl76yNQ+sJiWlv9OYh0lnVMVepd9BzaztRp+InMB",
+	"ew2iAB4E0wbtTqySsQqHmSYt9oT3BkyPBPZRIRkxCu6SJNrDu5A/iOdNWuUTonYAmbZhyftmeWty7O0Y",
+	"WdQMap8lfZ2fyzQVKmnF6pW/0xp4Q4Irz3UmDNvJBXmd0hTOGI+sIuEXzr+Av/B0KNUus/8JcidWZNdG",
+	"pW8F9NjGSaBLMbV2V+Bkk1+mqSlO5sw6jF7t0xazT0bnAGfkuGTbrnsKq3BoS0eZnUZsrED/0FhiNSDt",
+	"iSzeFYLuFjtRhNNShp5gj3MMIBTkFHOkP3svTQG5qIP2QawmVkEArCgkV8vecDsxkESCvFPFswTbiA4P",
+	"WKTlHkIKcWXnONN6ZH0pxtM0F8ZE7CIHI9Djl2ZWrI2zzE0LOOJWlBkN58slO4c8t7I/KatgutitkqBZ",
+	"AHQck1wWhVV2AMHCz+3A5vtburFSGmiyrTxtFij3uNHKRGwymJYOmZV2Ez6NAHs1lSkzeihgmq0NmU0J",
+	"mdWhsoJLPGxZx2OKtsfQjoccFOHkFtjeyKjv96AVHGA102rbscJujACwpFxphKRMHYe4uBKqxLXHTTbJ",
+	"dSE8RwkMBz1EO1HGNf3EJGNZX9iHwcayu2QYOc40OwtjNEnsqwCUfCrS0n04Dvw5dwpiZZ+Hdzz94dlr",
+	"cgZ6PM+nzIx7A8cZ1mI+jw1Ia5nRbMCvRLjEBPqaoI+B6wkZKfhzF21uu4O8EssBuhNXzwiUWkOmVXBe",
+	"3XmzBzBiRseKl2r/nsHN3wMVwVU1IWbfjzsFjc1CtNiPtMZo6wYnBwMkGOiKEJ/JSsI5y5gsAjCOaQNb",
+	"uUMbvtSMENTsazsTOKeJC8Ulreq5gH1i77fKmh6AADPKbgMzvriwLiwuB2z/83FhxYDsDaonc0KqDYRD",
+	"oBvtjjfCa8DXAmyUWKFuhqBbQoDcVjc/S8VwpAuhelNQd4SOFKudX9Kc94umFEW/aS0HPpJNGVx9KaZN",
+	"vLjZflgaFykvuHX0L0XesveCeZHq3v1BMczur/PM3d1urDqAc354yEa5VIjjF1D36D6b6nHOegMteyKy",
+	"KphnmRUTSkzY27fPHoPd5RUmulV7B7FyOQiv4excnttZtPOVltsWjqc1Crh9nRVhVlALkVr7VoKXL96L",
+	"3rgQaay06gl/+kGkFPkUlWeJDOQOaeSsdeMlB9s5aHciq2gjdrB3FLHD9+/t42LlghvkdeoKgFgQXqHQ",
+	"uvWQdS5SiE+kEnotlbch/dfFyn/evNm1t8eS2cXJBZA5HsPE2W+bDCRGrfzHwRtiJa1Il5gCcLQHET25",
+	"fTT/ZKmaYyOSFvsvMaW0v5Wyvkset33pTA/BoAF7iE4EmJvsfJxeiALrI2jK7BbADnVrCaViJFQK8bg+",
+	"ecr4AEMxO5oU0ost9sp6GE5J+oc6m5GQkqzUAVNIXVgzAUxBnqHYdIOKVQgaSc6qVapAJghB2h6cZ3PM",
+	"nHXQ02Nll8QI684XIpuCwn/26uoBu//gwAqcYqLzS7zQwC5VweCT17wQMFsUZfD/br7SmexNkwVHHV4G",
+	"1+GBNM1O+wanvO5xu7v2xMxq31yMdF6A2nVexzE7F1MNNhwvgjWwC32wd8QS+/QmPF6kGAeJVWJF37R5",
+	"Yj1Ea4X5zd/T9l7w8Kwpb/ey/VOG4XM75wOeX4i0vMTT78TKGVdjJQsItVvP8HAmxVgy/ZLp6MB7o9A9",
+	"Zmi79kSW2V90jjdaFxhus96h1XTozAaGCCgvZBsFx7Qz42pSlAJhcEJ+YHo4RZacL+ufgUEQD5p3gXvU",
+	"zZuVTj6gk5zBfkuO3X/9tZ3QxO61cdLMbuTCdvbhXrdD3F68h0WGMIO30q15Agf8zTj0cgxANVmJIAvy",
+	"WOybEjSf7H+W28OJIVy2ylr2RKxQXkPJVcTGIytb7CKjcLhn6JziqaRQKchEB2GIG0gWRmT9LpJTlqLZ",
+	"ebJWm6Poo371yG/UEps2FecwlhG3sqPfh+9+q6zXCEFMzdGkLTd7SFOH0ufQ+mNjxa+4hCRoElG+GKM6",
+	"sZLDoUglSA1rTpWZKISVouKq/Io8aOs4s8qxwQBVLvqZm4RYIaSc2ybIJcdOXMyNZDGoPBck41ZF5ak/",
+	"F1eQlOppRfzsU/j4E/IFwIKBfQZhf6PJV7X/6FtfzgqQwHFDQezyckSabE/hRNm1cRFLTNHASKFcquKM",
+	"IWpBhIgg08DBhhk7RzsabPTIPtMdYQMbuGfdXEOBf+sxgCoF1uNA39H7mpSHaeIrXSY5Vhfyijx5+HaQ",
+	"5AmSnpriDMbsOQGK8k9OIT6BrI4z8zBzAhGhWY+BIkJHB4cPV4kI2eusnEYjNSmmI4ypG7TFEBzbKru+",
+	"pOHnHqK5JLU+Zsn3T06ZT/EksQo8mCxzW5Yi8KVVdp4LfmmYsWeRZ/BsEwXnHAI/0q5DCqY4EDRpK6G7",
+	"bCZ6ArbVMRxDRJBySpIyClhkqCk9ZyWQO3pWkFkNw0jDsJ2DvaNdiFZgKMQ+en83su6dumBw5ojpOkcR",
+	"unPQfhCxg4416zqHuxEb8qyv86G1GXcO2u3diJkBH9kLrdVFqV+pVbPPZQbs2T6474tI4YBZuWbvhj0t",
+	"He+hNcDso3YjjzkE9MR6rGAeDnZdQGb+727gudbDuV9h3SBqU7lMKg7VEcw9UBaA8rhz0LYTVSn8QSnp",
+	"INfxCvdYl8BxN7rBz/wZ3gn/bc+ztZFRWFeSGsJLZtiIZKe15qXmIo/PBRddfNKbtlTVQa7CMT6RFHLT",
+	"YZ3ODMZFN60gsqYin8JEgX14LoSK1ZCnooskZOwcvEk0saW6mIn5okkcGP2xSqTq6xbBFic+qPzLGzH8",
+	"b5GXB92I4ZWAA77bdSFnzob8Xzp3MNp+DvA0ldSqpdnFpXJsTuToQskt+8k7A9UnSsPa1voYSqXzWLk/",
+	"20kgjGA86GA84zceB5OW6YuyYHrYYq99RZF9gh1NrBzdOfheajwsf0PAYdNl8kLZSQXDcqrHzomyKuJC",
+	"SSOCSB3k3Muvl2WQKxWjXGA0ls5k8r5Z/rHJnZR+3zRjZYQ1ligzg9jb1q4jkONvKYlB1NbHPtypmA7r",
+	"pjBCkzymt8AKgxSP1dHDg8OVxPjDg8Pd3Yglb3BQ7v5vD48OVrnfXre7izFjljyX6jJxjhkx4sEOgAqR",
+	"TPaEMiIo+zgZ8d5ANBGyG4s9wldy+BleR/ea+8+fPXry8s0TuAfqswooDoPikZNXzxoBfjiBgf8ZNfRI",
+	"KD6SjW5jv9Vu7SPO3ADqlnydkf3HRV1nHCZmKQVgXLwVPXO7J3JxhVVcdochOhGW7YMZCvfY7WlEdiUM",
+	"CAm7u7ycuCLbtgyZd1li7+pajy/BqfOGx7O00W3YPX8CpUrAnOjTuY3uL/VFY+Ul98HFa/wZLb3Qdcu8",
+	"ixp+x9nJ2Wu3XQ2PUAXh8GYURL7/L2r+xDK15cWR9iOgGQkKhBa3I9kJadmlPMDX1z3VD/P+C6dF8Y7O",
+	"8jveVm0CvG9/+X1PnarHOx4sv+OlLk7AMnTFewd7e8vveka4y3D90fLrT7V+wdX0NYlme9/hKjP3Von3",
+	"I3Al8Jb9labOqUwsDhwPhzyf0snxB6cRNRC/9ZfGCRjljXdRAz02+46RyKk/1HrQjW6DLHQ7jDAThb3e",
+	"eDiIaLaOyAFyJ9bMvRRTylo7vgB3LMldQ6u8GOcA+et6XbthszKEzEys/jUGp2XAzaDFEgz2I4Li1Ao9",
+	"V3VFYWq0jLFm0foA1rWaSCPwJZnWl2w8cgYOKqjSJz+m6AfGoSBEPuCG9eV7kQYpPbNAdExyWYha2YGp",
+	"Kjx4awuPICgMdZLvsLZUmOI7nU5XEAtUzQuChBrQur83QBEHamG+R81OQKPboBmGakMNDVy/hI1M9N2N",
+	"dyBM1hFBBGvyZ7ValrqSZsRf5+bfGUIjNPbaew+anU5zb/8Uase67XYLUaR/rrZ8dkGPVUjsumqcZVWg",
+	"YORnWfg8e1Mnsmeo0W0MxdCcdc7+/mv758t/dAbt4V727aO2+vXy1b4+zB+ao6Iz3r86nDx8fzTt/LZ/",
+	"cvhdg7jYrBMLr8MBLF44VI7BpXezlGmdQqGfWixxXAyeTuHt6+cucoGpPBQ/rUZEdcOwlO62RSOhS+/T",
+	"i/zlMJZPW3MdLL8DQZhfYDD7BvquvYL++i8xfabeGryhs7+SwnvO8wu64XCVeTPjEYYEXljHPFDFCw43",
+	"BSm+Wc/GeYV31e3HGn++i1lV2feVDXmZ2+a5IPoL1GigFtCRJCJdJVqfl4mAJyWosVlgJswbACgf7NO8",
+	"CX//d5n+udCOfw1K3oQ5UeqruxTTdU3wC1F4HbqBefzJ64dPXMjXnaZTv66fgaNwsJIIvLms/WJ9i+9F",
+	"sYnU8G7DWnav1UaPG3++mxM293HrwzHe6ImLHJjX8FxyYCLm28xYkLph0uVIqVvkmMqBDLOCwGUZZBEr",
+	"oVIX1esculrSFoO3QCekj2JYx2gAJWf00rU9DHzSbXoYHzT6sFiU4IRsRcpNzbcvVgbhIb2x8eL1YRNr",
+	"A9AoqJMK30HzGZ55ICmDzGkuKF9KObb5MvUIy0bMGCrboI4xo6QZ1J74lstSNSeuahve4+tY+XAenUAq",
+	"lvhO4SSKFe/l2pjafpku48xcytHIFcUP9ZVLXAhG/Xv2Py/4CPPm9hMhe4fVsNjp49J8uuc/XRpm7RUM",
+	"77jJqRCrU7zHtwjFSrznvSKbVi4DeZfYuUmonvD100fs8PDgkL1+/fb5EzbkSGb39PWTf7CdxyfPnv8z",
+	"Yj89efJfz/9prfUXP748/eH5P3cj9uzl6ZPX/33yPIoVIcc/+vHty1N70duXp8+eR+y7fz4++SfbcSVD",
+	"Ok+l4hkmGblhe6dv7cXNztPXDAp+/bNj9d0/4R94f/gbTNpP//XmNOB9dt0WYYbUtXhgYST0S8QqnIio",
+	"7PtxD/KdGtRfIQuonxm7Inhs9IEWH/jUWGGTB6keZCUJ2j1cLwPHkgk3LQ4gB5dCq7OeVv1M9oqkyxLr",
+	"KCWM2jCzjNpIqJHomCV2dyVQxksdKRSIw60KBJux6udCQENjpq32w6qfXAy5VKbFnuBqTbir9qYKpDIV",
+	"nwszzoqg/Ada8Oc05byte01M7g0e/ptqzOWR/RPrHdwweIfYMxWnJfA6OnUUMPvtqBGsZaPbsEtV5fyx",
+	"d9rt1Og27PH6Kx6rY9hMf31wDOflr6dvq8RUASXx3mmHehK/aXe67XZjDc8C5/+2I4HrvPs7JLyoMUjw",
+	"lyWBK9QeMyGrJ6f8Ylm4Cq75M/riw1t3FtehHd1UumhClUQSOdaQ6t9C5V9MRyL4FWAPcq2Hwd9aNzbb",
+	"7mwKcDM2veSmnDhI5IQAy6jMmS2wQFxJszVSqA+0J3JV9nFiu57Tlm6CXc0JiNqvLHyIfDRWNDalao64",
+	"KZLPLCBoJZ2vkg3sadKO8znDQ58xrOCWzKcNawJPCwzw1eKIvpQXat0KM9OZWgIHhfW5MifSJGrZw5Kh",
+	"sHawWv7LMgkehssEhrB915sb14UuvanxwXxresMC3/qGmuqLyKbgDG0jfNdH+K4XBIvP92ZxPnx2EOqr",
+	"lQz38XSuH/QLHr+wcAEejabd2OGUVUWDVn1p97Rz6YIyWQS61EPGKU8Eje7W/5+PCWzurcAQ78xbedaH",
+	"fvC7cmx4Vk3FODx776XQo2GzYjmlPb/hLXYFzmbJyQ+i6x61rpOCG3AlJ+WuZDohUH8lsv2u7ejQa7A2",
+	"XiiaAp9B9llSs/0SH/gYQYtDH5GS7jSHv4KaelPw7ONk/L9A9Yky4pMwpe+X1u0HUZqvg8ab21GcMdC1",
+	"1CvOLsTPFdrjDp43xfJ9wF12oa8oAImzjnwUq9kwvOuLMS6S70ZchrFNAIMErjR60hh2hEHcA4CAIY3G",
+	"bKzYy7d/qcodoswVXV0bkCxji2e6fwaI1Y1Ou7vfhl2uxPviMZ+upPLNQPYL+wTT6HbWVvPlvv44qn5x",
+	"PHJe4QfdMJXQuAen3VoDH8Ya2NAUgGplSP7Joi44WRt+vAWT4VMJQM5FCyP6XP8Hv6MzeSmOIQQ52wLm",
+	"I4xb4+auM+9OMn48A8dTiFzTNRQizMH1xIUzp6JTmQu7H6fLun78806JL2hGRc+20GRTejEE03tcsZ3E",
+	"ao9kl+KMVhbsJMBTkOyWoNQ1LCqAovzrWOTTEkRZmjM8Lo1Qtc3yrayg3j+xvqTKNK/SoDS30ttupc+x",
+	"W2luGQOx8lrrIdk58Mum/UvVs764iekkBVCuuTF1EW3TexlWR52P+31EboCmbFnY30FbAUIUdD27KnJn",
+	"qGnr7+QCK851rzceEZyIZiOR2y1pAFlDpQiF1WIv+ZCodxDdPooVNM9Cfy40saoUcA9UYa6Tccvbkyrn",
+	"7+P2KZlLqR4NBBL0eIsfJ/wM6mDKGodOO2r0dKbHuR3dnniYAhlNfTEEidA3l1JhezeQkInUnNmlcVLX",
+	"jERP8oygImEjPhb5kBc60xfTNWunK9P6IZue1p00+gX728uf6qdzjfJ4X5RiJ+7dopWgypNSmdHcr7ZC",
+	"9r/pDZ13yxesypN47fg3X9s6dXWSpktrSLB1v6b1aVtH8hHcvZW8MmxVBdiNXPSJZdADoqdaoL8HAKKt",
+	"DxzytQrilF8KtXV0bscoOUnTOhNgmVWywN64zpPxRQ+pyERRw/jzGP5uGEHYeCQfhFgZG5EeMw7/C7uP",
+	"wFBSASIV+i43sghwODe2CFygcd5tOFj0qV9I0b+dr7up+v+Bm5MZv3rN0MgXe45xR9Ud5RKOOZy6G53v",
+	"6PrCJcCBnBnFRhEJaIKcPZc37IbcGo6fnuF4OqjZMF918dbtyNQvvTnzlqyWzWq5Zva1SyCDFVBDCZl6",
+	"wgSsnHK4YTuzzBm7LfbEmtJzBJKXQoyoxBNImWMFSV8fqIGvpTjNcZmj1krUsVuyHW/VQ8JmEiuXmYjA",
+	"nufE7kzY8DKfzTYDGLUBmAD7L3sZoATgO3YRoD2TAOAqFUtq+f8ShDwL4Wk3M+NQdN2uGbdKRAdWrgkr",
+	"901tShhmo9rIMifqDw43F6ivcMB3m7+djfRgumpZJveGjv/We69679c0d2AR10ruPRxw784Dews5+Xfs",
+	"zG9znHerRFEnfXDvf40UpvFNDYTvG5UQBK6r4dFAa8A4EwSeTKRqyLrXXUDs/Je/wGP/8hfk/ZAmZIJH",
+	"+GekNgOWXQTSLLRVTheiGIh88XOBDMSInn023D3PMljoJALCPBaCjl9JMUEVCm9WjpAJywjKnkWA7Mnm",
+	"gN4RbxcuwjZW71DQ8IMnsL7MCsJvtwoZi79q2k5xRjHGAgx/RDoMc4GT4vuwN20PmUkzL00xn1RJFCtr",
+	"Fl3DqVjhdvYNnJ1GfZ7Z7p7Gqhr4EQ3oMaY3otkhPyWIaGC3dCPGuW2xE5Z8k7hxE2PncAxY8sxR8ib/",
+	"/73vkkVfUNJiLvgWu2grfwtxcC7/DOzILr/kmHqqkXARNsqCEX+7dMSFvo3xQjHC/Dmxhx3ORmV4nQX7",
+	"wDcZrzygx+uNxR3aFQYTNC6vO5pldi7yvjQ+48KJNYsmtvUSn3u9RAXhdYZCfqM6ifqGrmuAURxQntMz",
+	"/ZCd20r2vXZnFn6daBesk239vvNMdJnSVFkdMggBryQAVmSZ1QUYJuBqylxPBT4TOJ893nnwDcARo1Is",
+	"jDh1hd9eRRJTgSorNpCQDsKHIiVAWoTzN+6m/hgY3ncO9vYceIdv/N09Do0QzP8ZgOtnNQ3qdDXFEPBi",
+	"4CA4qPFTEGQEwwmO4Bxw9+fLKu1zpyOsDKEieIArgemL8EU0qGv9pVm3aDfC2hV4Cwz0qOYJi6s78RMg",
+	"0HLQPopV/dspyFJ5vxlLON1uyhywSAly4kpt7pkZhoOdCuMH/daE32hAjn3E7ivPhaDzWPUybXCp7SPs",
+	"T03d788smzQIIVxZCuJImN0P0iAMCl3sdsTM1cjiUHksTIS/DFv5gRkDpwVbJ/BSpZtwtb0bKNHnDHTY",
+	"4SXXkdJNM9ATwHMBWllKjsTqXEBDBxzCXm88mjKliZnm1B8Ma64zQlfXinF2kVOxJdCHhKsFbBSAAoNF",
+	"64hEUJrarh6KqHsNS8pKYs8aqgTPhSkC3Ga4ssK/3C2Bk/yuAASeCBH9kRdI92NVEhnPsMxVEwNEbxRy",
+	"ODt8nr0DfyCChyGbD897A2R6xzHjcGkkjn/Ifoe9HM6YZ9cC/kY+jWLlBluliW6xk+CL2UTYJ8DcYnCy",
+	"tKpYoXWEWEZExEE+zoQbNsp1Ou7ZMZ6PS766gchSAgK6EnkuU5GwDFiEWEgky1KRyXOBVGjIGmGvGGfC",
+	"UaRQeAviXNxo1Y2VlV3+yFWOKjJXl9oDquKQt3iuER8puq5Ebm+JlYdrRR6p8njeMyxxl531+CjZuFPH",
+	"PiE4S58JZtCAZ/0fICVX/zp3bWhF+hq1DaKvH7K+bZNv2ewrNoYDCqEitrVcXwQm0LwZBBHjgc7Sj4ES",
+	"FB4I/JIf0SyopFNCbYjxowpQmFDpHIxXx8N4/bwQ6qtz2j7q7uM1Vi6VbXy/L3hmef21z6T3wgoWXGaU",
+	"JHHV05n1RKaOwz4MzTrOMbRKKBDK0YCo1uI52iowNJTzJaTyPZ4tCMRYf6FnB3h/xs0iGQxT2Gh3/n70",
+	"86PD/27/D35XMTaN7kH7qCTHOa1YiM7yse4a9ml4+rX7VZNxnTKCVbY+5OLSBc1Xa9ju0Ubmur3Ln5Sx",
+	"gb8dA7s8hnSr9l3ViLP31pvtUWCMR3M2t71v1rKOZkxoOMIVS/kTB66qlOvYc/RMveLolZc5VHd0Tqpn",
+	"BCKpaKwH4UmlJzff8Xt71R1Pb5HChPx3dbu+4jeDli6RtZ4CsFb9tz3SeS56ASWtT6YDzyIx44sqTRzj",
+	"F1wqCC/CRSASezq1QxpKJYfjYSMQPS70zAtG7GCH1tzTkNeAVZ5LV1tzjh5oFSsvap/HKLtEHo7HIMWI",
+	"987rp4/Y/v7+0W4JsFYjJgllsTqgQLZawXy7q+pm0ctSx3UtPOtd3RLPQaXdlmyrwWDbqaFkRD95JkJD",
+	"ASp4REBKSESxdvdaLTPixpStpp8ZkFvl9F8bIFy3/3JFlLaZYscAjU0WxmUtN0dSu5EX5oL8725cNflx",
+	"3ZHTW/I2vojSwGCuthWCa1QIbigcblwcWIf2dkOct9mnLwN744uAaqqCC6NYVrO7EFbkWeOMFWexwuhm",
+	"SRHRYs9UgB6J4q7KWT7PSQ2ssbCnmgB7IyHCQITUQYgUodcL91TXV+oKE5V4X5REmI5yG3jWxai4Ifzc",
+	"3Ua/7himhjyGE3M5Y3neBoJcGCD7KDByKyiTEv50q1Y+hFrZOMpDcuHUi4UqbRUKhDNnvDf8OjZmgimV",
+	"sIkp1/vYk0z3uCK2aoidXOce3u84Sb12ZOSlLthIGyPPkTdjXqzVORPz0vG2vIkaudtlsmAlaXB5NKQC",
+	"E7Y63Na2VvNjgu19aHfnPlQDNKX6cEbJa6zHCHPF9wzjeS6veNZliTdVMHDljZWEnYueHgrDEipZOJPK",
+	"avATsgf0TClgUC04m0zDzNkBZc2J9J78tbzGdLiSRl5vNNgRPVOfhdXw8dSu6wPYKt2PrnQ/kCoJG4dq",
+	"1V2LJYXWTcHzbIqqR5pYOf6iFc4vU0TqI5U/wAAyR4f3OFaJfboUpoCsJRQDOLHmZYhTypshrH25esbO",
+	"k105X5iwupIJheRC9aKtqVeIu1EvAd0XDK7LEqnOgKddGBMqFBpWmmwi++nmrfDfCv+t8N8K/89X+JMg",
+	"29jNWE0DgD1/FwqAKrB9hZ3MMsaLQqi06mYEasD5GptHD/ERW12w1QVbXXCtLthK3lDygtS4g/jOQJpC",
+	"59MlPbnYcosg1PUxlCyFunSs7iYacEx3i7JTMFb4iLrC/FEuoEDEPpoGxQb8SgDN6u0kzH+gb71x9hsR",
+	"iyuhaFmIIUpzJG2goulGZP+tc+zCVAVLhYE/rgEIdA29KeCtu0CzGmdZ1FDaelP437NEp5TNwR8JDMj9",
+	"c3mBYtQodBlq9/qy8eeGkKBuORboBNoEXwYm2jZJv1mS/p5x++ATTNdngl+Jj2C4ho1KrOxT6lYC4RAs",
+	"D6MbsfJ2rX3AGT3gDB5wZh/gU+6Y4HfdSxuEQGBmtjbv1ubd2rxbm3dF4f+C55fAkF8v3W436kB9nx9B",
+	"eKcyJXatoVgtu6n0mR1rAp3MNeKZvQz2GeUuy97tmuas9eW50m8GerIV6FuBvhXoW4G+pkB3svZWBfhN",
+	"GB5XLpeFYEUpaRczLSKb4gpFtbGaIWN0cCCAzdFizwrDZAqlrS4IwnOBBazsWX+mkjZWVEoblWVsOGYE",
+	"AdBZWsEfyEUmuKlqCSUm0LMgDeBrqFasTuoHb/f41AS/jVUmjCmzLe7l9jMAndRg0MdxxUBYCFWYRCh3",
+	"DKRgVXEuhlwqUx6wwpR41bOYBlGsHAs+oo36LosBN8xI1ROOM43xc2tJAETqzLLdAnPlF10X7DEdQKb6",
+	"g/0Ttm5hiTfOaCMK2tXKwNWePb2eBDNgGVCQrMOWvPDeRVGoTqfS/7VZwOnj0VuuYD0EgLdfkwXxUcBR",
+	"r2+Jr2Wi/KwtF6hxhKbR5NWPb07Z/Srick6ta5MazBrE7FmlZfnz4Ka8s2Wo6dOcb8hsfb4smB88MwUz",
+	"9REcdBmgIaFsmAmsesc8jK5u4FTDB2596q1PvfWpt0Vin62X/4bguT9chdhYpfrD6YG3CpAdAAqbmyIo",
+	"cqh+U5fx4DfcmohFGJjulEADnLlC5/RcECb5ohCCA6r02OKBw4uNrrJgA57GykqYFnstRoJD/MBODB4A",
+	"HBd69S12ouAn5X8garQhTwWigRzbj7PXxIo6vWRhRNa3V+GtoM9OZh5AT6XGGnDH8ewBWh/2BuvcHzJx",
+	"JRRgoLChTJW8GBStWD2bP58EfYiRBIQ/tIOM5gMk9rZsStZoMdGxEu8Jks+EgKVDPrXjDWBYcHScTbgs",
+	"MmkKpvt9RINB0AvsdhMqVhxkpEjZVIosNcd4jVBFPqWghn2GVBcbqHw7gVuNv9X4n5QPfLw6N0g3kGee",
+	"39nFQMvIG0AXp8RpGKvP3neOmOyXjvFEj7MUEF8dZCuJK+thx2q5iw0mjIdF29oTVRYSp9QCbXwje2Kc",
+	"ymJJeWMueIp4EhTBjpgSE1/Q2GWTgY4YkHkAMTkiykbsfErhbC/lKS4NsRaKPyN8bpFzmdll56ORUGlT",
+	"Ax+ASu2pGTR7Ay6VSI9ZMhRDw2DM7Erksj9NYpWKQvQKAzpIOvIuAL2FAIxII5aLob7CxEMuANnbvvgE",
+	"Ci956NqKnBuRArKukLl/JAbfAQcXf6AjZ28ZKzs/dqms8cFTq42L8JPQdnCAG0TY9ZpAPij6jKjAHhEX",
+	"YXkhpkQpDActkQCisYYkSYImAJ3zWEllL+dGK4+JzGSKC0Mu/ACoxfB2JEvB2tWDdgduOWjvoykAf47V",
+	"QfvAmlLcIa/DmDI5lKCDej1hEE4kh4CYwz22VhBaBCMP2h7Fym8DeANWapI5VtEW7mXSsIQrraZDPTZJ",
+	"xFKkeRtLMxApO59aN6eY6PyS8TTNhTHHfgSdvTbipLkVrEyvHRW9fj7FYTfXEjoWe8kTfPAyOhYgtvCD",
+	"wFTL3dFaXDOW8ykOBOe6SkVyKabdRcwvlKCrDGXI3z8X6qIYNLp77XbUGErl/t2BMttC5PZR//vL/8bx",
+	"uN1ut5vwv52n8D8Pn777i/3FLPhx8V3/UcJBmCIHb3/BZ8O3lhtwx9rSwcruVifgQhSvfD9n3Sz4WxfN",
+	"w4Nrp+Gk+TNv/tZuHrWa775Z6SNeggFOaUkgHABel49OevPdymPa+2C0Np8VI4uVHatwsdA53dKwfJY0",
+	"LGChCK8ivHkG1tbGBCxeNZHthkOQmSyWdag465ysIwpYYH0By4E8QOlJVCWUc+F98Z73CpCh2gigTcmt",
+	"9MTowUUuMayBpl6teY8ugRn3esLaXT9Vkf3tuGKl+/2IEauGiapcUC7iI3NH2IpGykBnKap2qM1gUllb",
+	"pdfTY1UcxwrhPEt2/CoBK/cUGeifOSRWcDrYY/h2AzwD9uFAQuO4VTCwRYQIM8SvVElBvTkBFQWSJswQ",
+	"5p1bvzGIzBBphUqRTYWsmaM9lvKpNY55DsQ5ZAzGyspZqURpenXaUbvdpqVr2rsotOPwaok8AkQMmH70",
+	"LJEGNCmOzaLrPDvkq2A9fSVyw4baGvkcZdWQT2EhWF9MKIwHu8x+LViKmF9VWgkcSqLE++KsB8I2AUta",
+	"qrEw3k7NRYshH9jMpbofKzXOMjbk+aWHLKgx4YJzscSSC0/QKpZcMRDG5b3MMTPC3lLY+bkSOc9wp/b0",
+	"cMhNRQ3+0on23tl/jzJAAu7zzIh1KNWogWq52RdZK+QZXt0hY8z909sZPM/51F5rimnmgIkbC0wn+lrP",
+	"yDZLf/KIGwQutv6AIldGXihtnayKLRDSpy+wLivPXmRcda4zMuP4zSoG1dOSIwbkRBUX230rHubzKcRe",
+	"y9i0l0JublyU2qxi0NuH3tyaf0I5GQJhujuixGpd0C3YkG9QobjB1pi5rvPGXXLLVIq3/kWPaacc262T",
+	"ij4fZ4VXDvdMi72mN/pK/oQ2RfVL9tsLZMRsu+OqY3YDe+GwyefHfkpKvVtVSblgw3FWyFEmSlEw5GpK",
+	"nrSZAxSb8CyzGr13WT0UhwuOfiFGtd9D84d3CjUeNrq/HEaddtQ5jPba0X47etB+Fzls9W5DqmJ/rwFy",
+	"ENDbnS+G/zj0skGqQlyIvNZlHEr/4YVngAt4kxZQD31clso7cnTCEkitRKXPF0TEYqHiu4BX4RxZkx/k",
+	"XdQIrAXXt+sJeK3EHOd6JO7/PM5lbwD9uotkxRoFlG8yvZI/FxiCjW3epZJWWJN1BzIv8/Q9ra03Ou+N",
+	"PpUESI1bL3RFQ9P3eo80cCbqvNJZa3veOb1vD+YyagBg3oSsPM8yjGxDeqEcPvgsvDcIytThn1WjMVZU",
+	"zHLURq9J95kj5nZ1LPjkYyL7czqYB69CIyRWiWPqO7PuWk8PMfPi4b8Tk+nCuibMyhtrhbnqUHgWN1b9",
+	"SyWsBxar5Psn1jkOpiYJ3Dm2sjfXp08vk4zK+ecBzd3M9B2jM8d9ek0oPb4YRKz6jdLECucpv4lr9VK8",
+	"d+5VJra+1da3+nx9q4oVT9xIHzXobu2KXBg7HCcJApnYr5eL1VH7vpRaExW6Tmos8PI2ssPLP8zsrncr",
+	"bJOtl7T1km7bS7p9l2aR02IV/0w/1225MnOnqSre7UcGKts/5rC5367IoMXOzxoOTkWRL/J0TufNja2f",
+	"s/Vz7tbPCfSgI/Uut+Mduj4ue9LsC5GaJZk5dzGDi8EcSq0r1MvGUEqUiytI0kFRzvsRqEOthDlmntja",
+	"CNAr2dSVLekJsZK/ff3cBGQVuShyKa5ETc4E3n69Rf+IRvoUvmrd2txPKgsffspKwRv7ydtU/OeYiq+e",
+	"r0AKPKr+sGlSvjw4gKNWj5QAZNyGceADp0JJay3xcnjBZmY7P46LTOvLiH2v9UUmInYyGmVi11Vi1mRq",
+	"fR1u4u0RaNaBKChYnJOBzkq7M2LcMOnnYOf100exOjw8ONz1ksNxmENsoZeL1G5PnrGxKmRGVbpOOlmX",
+	"A4QTohvAL8U4VyKNFdyPdaHnosfHhvB3RH4FHGjQCPKvsSkYh3JPHICdV2YGekJVwVg3KnIBQi4XmCAP",
+	"qwToClU6jvaKCZ9GTAH2QdjGSMl6LJdssRMfSelxZT+WF4IkMuX1UayW62W/apEYvQbvGJ4cip8bNznc",
+	"jNpsMGvuVs1ZssZfDaCxpc8e5y32A09TvhZha/i9eBZWQxjo3PhrcL7TsxUARd2l59OgAnLGuMctDk/D",
+	"9AL9kHFTnEGZbvnTNVNnPxTOTXD5OM8a3dJ2MPeHYmh6PDvrnP391/bPl//oDNrDvezbR2316+WrfX2Y",
+	"PzRHRWe8f3U4efj+aNr5bf/k8LuW7JmbrUxapwvppxZLnmuc/8RJBysoqKnQbv57hspsI5aM8yzBgCNd",
+	"4D5upmPFPXNZ1wqNwl/+ZbSsYqXRbXWrXn/Xf4npM/XWbHnGbguIGhUFr1oZS4yMGvMhaMioOg+rkSqj",
+	"JgM6T92HHIq9eW0j/0IUM5rphqGUz1cebyhCF6PX2MX5MrCaw+/dgjVfD9Z8U7mwGTxzuEIen7lGrtzH",
+	"Xb9+8/jcCxajiNgXWMfHvjViot8XvUJeVUiRmVRUijrKdU8Y04WMkDUsXF/gQfsA3CZs8mYa+ryvsPOZ",
+	"eycEXAbsVqY3tdijGv/KQM3qpRAj6kksBoLQ9Hlmp3wKjtb61j0O5Pat+zuIgiyWXDi3Wwl2a3bXFyvy",
+	"8LR/EGvI3P+90JdCLbeFuHNDysjKbKCDHR4eHEbsxZPTH3583H319rvnz978MBf3iFUZ8yBAiEulJyqa",
+	"D3pARJZdiAIkVeSbL92kMcDQALiwXFwJnmH4h0Akyog1yC/oaZjBgKC2DUw1UonvPpW3uHJZnXJsmZUK",
+	"JBrrfEtXIMGILKJq5pGe87DyGDf0B228LXK1KLHas5bZsb+Coiz3XGlOHx/IC4JdflRHGk4FDBDdFimW",
+	"6rDkzenJ6ds33UcnLx89ef78yeMEukLDmgFElrBqIXn77HGCUwz/fPPkH2+fvHz0JImVtCvGjaCGkZCV",
+	"pcVOcHqt4AQcTaVdLMhE9h/h24rpCLswYuVbOMR7RIZ+I+j7kyen/ALbcZ/1my+1Ek3AkkhYoe1eYPvt",
+	"Ayb7HnrUKibX83y98b2sWubUtX+PAgRr2vXgdAcUM0lL9sxMefTmkQXK1Y54MQhLqC8Bf3xxFfXN+0MX",
+	"NUkuhfew60IQH8tVqV1kL3KqejT4hEP0UdrzA1pAnu8itFKxt6dPm9/OhD8e8d5ANB9pVeQ6WxoDsRe7",
+	"a/+MVkL7eIRf6DE/9lFJ1gw1I3rpnh5NgQgeoaY+9oA3sTi2nswN1brojXNoLPzl3bxfM6Njbz+tMhqf",
+	"Z7JHRgCiTixLpBIcdZVrC3LCroFRq54gFVlCNAEcBBZNIeYBdcQzhO4qi0OxsNxKd+sdlLAK5+JCKiXV",
+	"RYTJjGrXWqyqwFWAfTHVY5aKXF6JCjzDBXXIjTjgRrth2se5GtEuNCIS7pQ0LAO8hZzlAHuFUNdsCBKV",
+	"DfQEa48w1WIYGFZWBdK5zqZWL+LDYsVHI8Fzg7OE6Z2eHg5lUTgMakyjkKVgTR6sJi1YKkZCpQYcs58G",
+	"MhMsGepcWJ1sGGgDX+PqPwhyq4EbCNr1iV0u93VgfPUd8hV5IAzglRMyIf6Kf03sIHhmNOvxnEBAhEPc",
+	"uGcqkHki8vuBI7aJ1c6yoC5VdDmPwa2EiJrHwEL8K8LtgZ5GqKNlmVYXwkPoTfXYrgbvDSL7u8b5g3kG",
+	"6eosOch6YQ0vvciu9jhXONVprhEf3AEFQdI/wv5ImH+Y8PGohENzhl2sKp/bYj/24VDk5RGhclu0IuxC",
+	"jkTuvhdzdwC4EqsdRFzBPyS7rg/L2bOMg5sNVV+wfiUmPMGGEpSHdbgRYp1jayvNS9dXuCTUnuv+TXHK",
+	"KFZhjUwC1cp2hamJ1prLeGsd6V3EkkL2LoV7eqySX8diLPyvDu/sDOBK/Bjcn/11aOza/8o1NfBWB3Zm",
+	"bQE3kFTmwl4/Ld+DLc9n0PKMwxqKM93v02dQ43MSK3yCb8DFYC07qdR6+HXs12Qmw+IR3acIBzBO2XN0",
+	"DG27eaEEPQuLxnWflt/4M91zOZ+XhCU58+pYuVwq3YnuDGHqEMIfSjfOznnvcjyyW9ttRRSm1IjOreYP",
+	"LdnjEMqfoj59LjMy7Wvgg0uvi84Z9AqixzQvqudjO44Z4PoSGNJEH7z4pb5avLruRrBLCVK373Nurmg+",
+	"ZedTqpWvVNeiT2Rvqz2iEPaq+AohO4Pbs4swUQAYxmyIDMObv529+2Ynov/YXQ3bJSH533U+ZZALAfE5",
+	"NCK7EtXScTI7FnwGPajyGa7amW6sKW5+94FZM4uZYtGafAn1vTVO+unPD9K3jxrWGwHd4XsiqukTXLDq",
+	"Ijfcn91FrqshKN+lkdpvtlreP73SflcOY51cCmzw64pMwXRwRBrbgqzPsSDLy1DvMtBfNvUVQtFNHgPh",
+	"iCxzGegya0tBKgFMaQyXuZax86n9Fb2GmpTAjKJepDfceJb1QQ1L2BgHrJqGhDRlS/wn0JTyWVV84gqs",
+	"UuzpdsVWvHyW4qU8arMhic0FTHjIrynzzLQhTGv0xayz7gz3gl9an0lMHGQzBeClsc6X1CnbOWgfoWPQ",
+	"tI7BbitW38srwRyU+0S7s48ARGWLpxVO4MphjSegTZ9rAHvsZWMjr0SLPXmP6Ing55fheFNQ1sA6ZVZU",
+	"ga9PVY8U2K+RejTJyysd8cKPW+TYG+TSFENuqlAFdurOUl54ednZa+4dNqh6ZPaHB6XEfOSft45pgzNx",
+	"2+WPG7y8Ntd7kqZQ34cOvUjPqghemUcRq+weAhCrbuQSRWxjZOroS64J3Fb3fSb65CRNGXcKZaE+qWqK",
+	"imCsGqO+lg+9snn98Rj+7hQI3IRJaWIRqKL2uWwraQ8A2d5IUuNwNpbU/YXptYNFn/il1JHglN08dbTF",
+	"Nofzhpvjpkcuur4+BBBG6HBt4M1diKI8KTeM+NTbJWuUyM42G4Odcrq3Hzh8lTaO0nCpa0O2dx9U7iay",
+	"ieVDWd8OWpgtp6X5qlmsbk2wfOnVtWvJiTknbr2aV3yXr6dNdW9xeOkEgwmY6oMeNsRa16rIeQ8dNqvN",
+	"jVABBUCZpsj1xIgcWukyzVPji4joEpmnkMWRGNmeE1GPNRTrrFLuMiiG2cJSl85alS72mzfW7F/U/r6m",
+	"fuLHEbGISlUIuxmsi5/q3th6VA6Zx23nN1NTiGHNZg7LI6gQb0ms0zVFnk+Z1QYuoMneILJvudMhEtDT",
+	"w3OpRNotu8whnza0tl6seJZREqqGJHom+7koJkoIy8tCoq9y0ZfvfW5wnGU4fp0jCdmUTSh5Lot18JKU",
+	"Xgh/A/+zSRZrRXgk0HPajqMQXwjiUwXMymNm7yRFPhbJrl2sVEMBAP0dMkbJbiUeVvk6LCGszc+ZMzw1",
+	"le+hEZ5rnQmuPr/4NJ6GVcLTNMvb6PTnCFGSeqHnRLwTg5vGpqvSdnFw+iQF7HscQARndCaeEHTkjFUm",
+	"jGGJP2vQ7guH9jp5vywa/NiBhX3EYDDI/QXL6K6j04ixxZf2htX9m/DWD9PlvsYXbDT268LD17V/W1nu",
+	"2oS2cd9t3Pczj/t6ZMNaSb1ABgdhXxL1K0d9qwWnE26o3HZssHyUzHDEnVXTMBETIZcsB7paaroBuo0S",
+	"+slVkWKSccBNs5Lg2T1mRhQVgV9oFPixksoUrh/y1Hf+YKEo8up5z7VEnzEAilvbVeNZZmPlWI7YScjT",
+	"ohliBpYvciQrhWYjkdvza/+aChisPZTH9us9ey2SzyFyizSeSjjTSnjCamiTpzTqjBG+kYrDGd5UxX29",
+	"UfS7xL/4gZsKQ+Y2+D4ffA/kDPQ9hPO1kTBcISDvWyDJftgkpoBhLzx8NwzMfwwLqxSsX3fs+7bEwRce",
+	"+t7IOtks8o1PdjgPoKbmDvNbyBShS3AhrTEyFMNzkRu28/c3P75kQ5FfAPhab7CLgN4BdI2LhUWO3dy1",
+	"xLQCg6SL1kjCTKFHs4VUpevaxfalSve1NLEyYCYp7QnzZ40DYqczZaUUmyuUOmbjUU8PobNCCROrsmgK",
+	"eHUXFM9wa9xBvs3eCb8gLjobZVzFaodI8+y/TLLbYm/0PLrdBPo0wEgqu2+sVeR8r1glVTPGt0TAjQDD",
+	"dSXyjI+Av22uvVwxzqyRldv5T+yldqrOenyU4IvMZnYRrumt2EWr+Pyw05qw076pk+3QCQNxOX+i3hR6",
+	"VNlQjSiowffhRixz/3NdYf8KP2CVSMBthxOxsHohtgedtps67Vu1s3Epx9ZZvzkhPmziW/bX77sq3BVo",
+	"Vb3t6nEwPnQ3wakcih+hDWvbTPBRkjW0AKtka3wN9dZX/3rYn+dlwoftRriBOX9drogqS6Xy3B5ipptB",
+	"V+3wuQ4G9r28ErG6jQ6GiNAQYuUBjGByf9MKc1KLzfaZ/obrTPVCs3MADrBHPR1nIu1iozy0ljjsIOii",
+	"xYIcSp55mRq4HRNukHh1B4aNH9qJ2u32LsEpUFFPNQ8HCmPCXUN1vX5YlmlbqCLuMtUGX6I0SVZ/Rl4R",
+	"ahG3yxya2vXcKZ2HqHK+aXe67TYEdzi8rCGzTAljruFU6exX7rVndSLEZXU8P7ktV7H759tD2g+b7dr2",
+	"EPvDUTiwKx5mpdbSKR+nP6Ty8m1/yDZmvs0uftDs4lKzoF7hL/NW7v/uIBrO1mg18SYqC5J7G/WaLNdO",
+	"OJ6NtdPXmyWjKdv2mtxuuutmB3GFzBbVxlQcgiYGCTDzvVkPSnmCbpjqcjbUhh0oq5DfdR7M96NoK5QQ",
+	"l30dc27vw/amuFldEC8tffmvOVJ6a5Loi87QbShYburS19aau7HcM0ymteSbM4CupRFxLazrcjLOOUuF",
+	"cNCagIO2Eq9FRXLC5jHEhWc3k9TKzBRHIVijv5oA4WNFr2bwat+BE/jdBZRVAXjxZkL5J3zDD/BtN5bM",
+	"zlEt3WP/xbAnzjPdu8T/FMqOoPMt+scgPe2/D8DnfRc1Ks7qfrPTho3iH1BzxSHct5g/FH/D5Vgwmr3q",
+	"aNo0OvtZ1u/vduwY6NqHMyPfv+baZc/dtyP3RANnEJF2X9ZptjuNP9+toRIqa7pAL1R21jaNtg0Qr1i9",
+	"cc9Ut84d64p3UWM0rpW+o4z3BBRdztmv1b3OTgJBCwJNUBujLEyskuoxTIg6EB7Ip2HQFGDdtALW71Pt",
+	"EGDtLyiuEUYyVv1xMc7t3YVgWkXYQAk1JAR5GgyHfnGPbrHvyvdBdC9W5dVBbNuXV9hvBSR6L3lZ7ubG",
+	"Oc54t1aMM7vlMxErOzggDChvc3oJpSQUtMIMOHCd7/DviI3PMt3jGRCDN4EYnAD1TwjNUudMOPzGlE8z",
+	"eTEomOFXdllA1ZtLOTKxGuorO1ANY7V30Fpe8NExk30mC6Z7PTu7xUT2RMQ4jo/lYxU0o9JUwaW5UD3w",
+	"aSSG1vPCPR+RZPEHodIWO0n/xXt2RfCbXYlyL9fGjk2myo47om5DVciLsR6brp23sGh4yKfMjLgqew1X",
+	"Ls9helwYmQrfnECaP0wExGpBRDOi1aPyGbIRkHnyfAqVNLlMRYv9eH25UZAfqYwHx+KKjihzQhc0K1ZS",
+	"souYx8BFMGMEKR3YQeEeXmja3CB2Q3t/xsr50PU8W9Po8zGN7q6+KXw36at0MWToZGuibSudvgB6Jdjn",
+	"t2U+BsmE/kDm94PGiIWOOYIFWOUT6l7P32YKXowhtZ+KHDGo0UhwYAOJFaa+dxB+i4gECBgQoNdfGJZc",
+	"iCRiyQXivXP7/zP4SwZ/EecEmy5+TSIsr0WLsD9TIfAbhGBza1T4SqcLoJ8r0OihOtyJVKmeIL8PfIMw",
+	"XZb4GgAH0q5VX9pTnYARkaB2tQPqDUTvUqRnEhsj3b+bUgGAvVRno1xf5MIY/ygseXaP6o+zvswQxzxR",
+	"+swM9AQfpTT8t32J6+1y8POZ6BdnZFqenQupLs6MEIoeWV7eYifI4cQ67XbUbrfnGZl6eqwKBPw/g//+",
+	"azvZjRgfanWBNQtwH4Kv4zInx3iX3X9QUCwNO9jbmzct5mH566wLA1vr6UDmJ9WOk2tr3J6lphb0vFrA",
+	"1llQrYYBrtU0jh3Zs8dUj2MPTJMgB5D+qD7yRgj5uEcVk2nEklf4t/udBHYmdtBSghyJOqqD99cv+Ah6",
+	"x1of8lr0BdjyNd+Tu98WfROAltg/ADtY8GHBD6t/XeWmRZ8YXHR331kyxc99crCIH/TDOZW0fvgvBrKb",
+	"yHWXMg1/5xmJ5GulZvhZvzQuRJmwaUSNrPD/fGC1kXg/ynR6LcAHGNzhNxMMfgW05KBdoQ/YEb/+cSH+",
+	"uCj+yMQfWfGH4X+I892//dJuHr37/eDPnSb+1174X6fuv7r+T+V/xXEL/7sTHf25+7fdv+38/Mcv3zTf",
+	"zd2za3/c/VsNW0Fkx/sMx35QAunnOZ/Orw189PyyPP3h2WtSq2IVSUfQ/AvgYOA5q8LAPKhO8CjXI21E",
+	"+scIy5v/wFf9wXOgMfrDa7A/vOL5A3XXH0IV1hxoStUUea7zP0r1+Idr2d3diT74K3Z/b0dHf9au1CKR",
+	"vsSdtSfuFRyrVa9+ZFXmmkwgKzz2qc6HvFhjyEWxNrmsnaFv1nPTZtT5d2OVZrXQfye+YDq0FlYv3SDR",
+	"NzZruFxz9+xvcM/BBvc8WP+eVZyauXuOVrvnOS9g/67m0sy85XDVWaO3VDwawh4LdgjLhdHjvFfBb7dC",
+	"cONq6Tnrs97luf8fVtjAs2tLor/T+tLMBifPpyWNXD6GoJy1DaCZrxJN7CLJlrMGtRKxqhoVCThDzq1R",
+	"1g8AHZuYTBcJIwgGe0DC+zDILYfCHMcqsWaG7IlTYKKSc6O1wq3FXh/41kyIIL948uJNGfJG0iaei1gR",
+	"5pgPhCZDncq+FPmT94VQBkBgYLRyaGWELF7bGUgcRRiyqZWB/FgNBVdESkXx0sJXZufiX+AmYw3auU6n",
+	"EPkFSrdzYe0tJ8AST3gWq3Dj2Jnno1HRdDsoaTHYpzwzyO3tlwr1IPACq1jVrZeza390LsqP46Knh4K6",
+	"MJNUFFxmptXTVk8lkGOGx2fjC6DGQm9Wn2d1AHmVLbk43mo35IwAvXE99wfXJquEdCuKJIzrDnjW/0GP",
+	"82psF2KbYRVQu7tfKQgHJMyeHHH7ql9+J6u5+3tg8IZu1J+Rs4SsgW33NoiyRfdV7fT6m1GRwrY7RROi",
+	"umguIlv9impZu3+sM4PWqVyy62BFFEWoQMZtHl2df9oNq9FvbjrUGQ3fgXm4BJUqJK5aP+5rR3FnFedf",
+	"uhHTPlr/ns4G37NK6PjrMLDsCZk1A3bA0tmtta8WW07XRIvv/0dfqnSlYi4wVdDuqGYoc0hiKz0hxl5U",
+	"v6F+l4r0dqwSJyGTCBu2PIJESgEMH7yx9gX0YBWaJfDhCZoYVbxbq7CJBtMO801mTSEwTkF7O+MMu95u",
+	"EKlWKUOcDGcjVCPVO0mpIOzd9C/3nwik6jro8DsAsYGd67FKY0UdvJD0h7kE+wlT/dZEGXFjHLfmeDRy",
+	"N7Lwvs4BtEJR37IsYgXBe8M4xZCP9qoX1Ng3mMCQmSyuweuxm2bdcC+1dC/nueRZ9rnEGX0yZxEk8Gag",
+	"v8V0I7zf9Sj4V42Fn8x7IhHZ0ukY90TEzsf9vrCLm2s9xPoGhyhsbYnpajF9coJwRAtm4MF1E7AzzlV3",
+	"KIamGwwZHhfHf7iQYifqPPjzBhPymL7airWhVONCmAiZeXHzoyQCzNUeT0Vlb4MgnY7EPWyi3W9XJma/",
+	"vSCqSm+szEkfDf1uQ6pif68BEUs5HA8b3c63OEf0r0P/pVIV4gLVWfVT1dh6lZ92aBnt8K82tryNZt51",
+	"NBMtFZ5tQ5lfuKUN6N6VtPoOmMW768UxUeE1oRm9JpY5a1gtMMgd5Oy19njVLQCuEQ9woDTr50KwQrwv",
+	"uszhNyhdQJgwhx+b9sdYYfuW2TTtb3+4aZAL1xHDL9QE88UImUVFbbcU1tjGJr5oqfRa8HTWkXaByjUD",
+	"ADPihsKpyyvFyBOvVoVBtbi1ySLCf6lS0oCRY5BsxrvasdJ94HoxEfKhIHSKES2WyFSoApITmPhgQ5HK",
+	"Hs8cpDbaptZaTgxQ6vwB4WUrkSoyyw12lTIlmoHPuUTppH6eovmJQrNcsXKimTRmLFImMiMmA4GUbeX3",
+	"eCdqmKs/sBW38+2Cbywfushh29+7c5d1hncIdqnOw52LDETnuhhUP/3F2BRiE26hD+iY+79f/5n+69b4",
+	"oj4fymz66X5TKWCqH3Wi1IIvAgDbT+mDHvNpxIZaFQO76aaC486TeTFY06/OuboQM2515+jbdrO912zv",
+	"r+hFw4tXqtLq7N3Uk/6AtVUVGi7RHHKZMZ6muTAzspkr1RrCEfhP+mNL5xcLNo+wz1nIHnZ4UNk8+9dt",
+	"nr32bcixU3esU3khC+NOxWiglQjlfQjETH+vzkK78/Dhoripfdiibz6onpeD6id/024esZ3d+63mu7/A",
+	"mlf+shP9jf1l51i8L/76xy/iybtf3v/Pu1+K03dx3PrbH7+8/5//37td9hcXS3n4J/vLgs2yLe/6YL4K",
+	"mUErBUPIYtrGQr6Ksi7aGbdf0lWx0ud9khXDH247ttgJwtM7IGwGuLjEzAnAlFJd+kZaM86v5BX1mMZq",
+	"J6G2yLR5Pk1258Mgy10KFwJ55Qv5v/Lwh5uIhTSzuG7bsMdWAF0X9pgTQMsjHgslS5gYXhrySF2WOoh4",
+	"hAGOTdhtgrhDMJbPOfhQemkcKXwdjeCcp/YDT1OefiYO9U8DgWDHs2DJa9LcrsBxu7VrP6QSCo7Zapm+",
+	"4FhuLdyvw8INS/Fv3cyd5W2q1UarGrtELbaJ6vH2abU66ms3UsPZWGSpBtdszdWtNFlirtZJk+U260Ix",
+	"8YbgC5YbrA7owLTYEwByIMNlwA3yyHqEBl+seGMz1o3us2/xD1cNSxrddDJZMGk+6bbvr6UAdWuVfxlW",
+	"uZMaq1jkpVTbWuNfgzXu9sYdWuLuletZ4fdKjXsjg9wr+K/eGPczscAQ99O9NcK3QuRaI3xOiNzEAM/0",
+	"CgVyq/bF1YKqoUCJWCYvRayS75+csvthlXDSZSbTHuRrOBpbG9pju1Kk+h5zqHAGm9S0yqZQ5BsrQFLF",
+	"Fn0rxUQKQLSZLsAJYEL1dCpC7NEoHJ5v7inx1qFkOGWZXYNtd93S7jp2wqirnln7VMJyeDg3QGULisa7",
+	"jMcKDKAhACwzM9B5EXkw5EyqS5Yo8b5IEHVXjUWJ9ZuLEiruEJ8NOxOJrgkjjoUQcTMYcFgUdyVyRIQL",
+	"BhaxC1EsAohbqV8wcB3tjl7mNnr/coNmQa/WFzaZlZp366NtmwS3TYLbJsEvFIAusVZAcsw0hE9KW0KJ",
+	"K4hSkk1QOXX2ltUh6ISym+cXvOvdtnjvTv2mTK9UuQfNYLD421jK1xFLyfTGhXub9zDat64aSrG7kfXB",
+	"wD6f2n/DwLsMBRabDCQG4K3TYQqZZaVXFVntqFhyPjbTZFNz1AdhrJO3SQDG3vhlBF/sDCwKvGS62IqM",
+	"ryNyEoqMFZoLr5EDQ1HwlBd8BTEAALmvD9jOQavd6uyyR3xED31T8EKAJ+Gzl16gRSQukEYlVv5oQ39E",
+	"AqPwSIbW3BHvea/IpiyACZIGPOic94oFfHBgU7jxSGE2EhOf8MGvmetFcqDm0huIha/96IneOJfFFPlp",
+	"ZngnBwLPRM/POOBmCeqsX1YAOz7PZA+P4kDwrBj8tvQQ7rXbjBuWaXXBuAvg6Z4wBpikjonvq+DnHNiR",
+	"AGiU8JlbdefmB3hx4wPSx9Ab6mzeTF6JjSmj74Lrbm3ikWt2zCO7Csx+MjHvuu3xBpp/l20QnaVmMWTu",
+	"awG494bYOMlp7/EsEznj53oMqGzWJGOyiJgZn/9L9DyhmCPNAlzdLty8345VodmDdpsZ0dMqDfjLpQEy",
+	"s5EUKb4oy8hnxRcir1z5MqFS4qgDhzIB/Fj7QWf0b680ADLWhbaRQkulEFvBnQ3X2/ebgZ4oCJ3HimKp",
+	"io2VPejMPpmJ9yOZC2PtVVkYkfU3hoZFhuYfdJbeGBH2RkRcxUS/wMBUBbK1ygrtgkpnQ3fpfhu2pF3B",
+	"Rrez176G8bmKkroGIqqdHITivDl86RqfvjF3dv0s1TNqt48QAfdnCLvApqp94V71hfQmanKAFxMFt9bD",
+	"4J+LFqN9VNJvYxim2/ivh3//x/7P3+29OPifB6eH//zHT09en/78dm//4JDiUf65G61dLanXDyJbhvpq",
+	"z9vGNF93gfX6cRnCFuxzQqxe0xR8hXfVrZTrfmsqXTTBWU8illCAoPK32TB68CugUdgtGvytdQN9izC0",
+	"dzUFPw14UYsJT8FTwyYDoSqKzNpH/Vy4ukvgncpkr3C8TzwrRK54Ia+ESVosKbRuDrmaNkEhJ13MERQK",
+	"6t0opcx7YJBBYhfawCeK2h1NrAbcsEMwA+DgGKtyPgZp251tSzCm4OHNPpdAqQWQJ1bwNaVqjrgpaI99",
+	"NvRwKIsYhyUMTLkKvurqKL+wEXwwLhWZKESdjZcJbihtb285ht3ldjLEjYFxlMnh0K52IbLpxmYPjmIz",
+	"s6dCPFrR/AcLPyvd2BH4pBgf7YTdNd/jF8zCCFvjVs5ZtCy6BW4DyHAroq1eQHMv3RRuz3rXOOwNfOut",
+	"+VuavzewbBfFyG5ks/65FVTnX7ro+V4UNxM7GGZfV3XaVXn2uPHnO2sWDMVKQP+VHeNjPhhzYeUATcSM",
+	"RgHHWS+Dbn1rrQ5kKthkwItYIY/QuWA5xkznJZ8RWX+RsHsEb765uCN7elGUAwXHJdAgNC7F1Jon5Ufa",
+	"ZZpPd0SzhaPWMtFIGu7fB9E6iIvhg7uddWIg9PUL5A2uymdg4mylQF2UvzfOczwvtMW9RABXr0YW2IOC",
+	"xr0eCcVHsuW2+pLzHKS6GDfs729+fEm+qaMSk6qMlUKhcm1g/xE95MT83UCR2QcL8Ls3Pda98XV5KZ/B",
+	"+5Qj/ne2N5fmlmo2wrpJA7f1pnyYrbf1InY+LTCNYP/j2h223t5yY1lUCWv/b64wbbuhbndDrbuRHFbP",
+	"wk30XJqixB9eAXYYS5+qzECsp4fnUomUKusRUWg4NgXBE0OiCYLOwxZ7ahcyh8easuie/hlCLlLdQRV1",
+	"EjoXqlhkxo6UHlMij+Fvm2CNZdIUqwIXP3UI8JDVnY5EyqQqNOPMGuiZoBoKdq7fu1IJGCaQXdtLRT7K",
+	"RWG6EI1E/GY3HUi+yBL73wnpEp0zIrO3xqAeDvkx44hyivT+OwlAlXb2oGsjVkl7v9XZa9k/Jscs2b/f",
+	"2bsP/2DSAC4v22ePRQ9UFCxGZ4+9sEPePS7Rbj0sJpE2BotkXz+qYMlW1wsNV6l62di1wCT/mRw7tssF",
+	"CNQyJWrP8tHY5lGzuQR049vpixWg0rKd5DuRX7Dgy3dxncvyW3tBxP7OF8Hb/roRynIcv5mvMF6E6oQ7",
+	"GcC6Q1inyK45V1M0ERYuO9tJuGLDcRIru/kNO1GKIQYxLOOLf/8f8CdOlOLHLHnB81/H4reE4cUveP7v",
+	"/4ezv2vz7/+bfc/znv3Xi3//X3CRnaxH3IgIAuIAS85H2hS5Hg3sGR1MRwOhXF8B1ToTE+oxS/79f5KI",
+	"JWPqOhqLBMnDxK9jnuF5NxpuMXIoM56zTBQgSXaSf/+/9lYN/0/ML5pd9A0QrvbaN1+ya3BwjwFgPbKi",
+	"J9djIOVmZsR7WDfFRmM17elUhLP0oaBzZzfn/gZfelKwTNhD709/MbBCbn1oXGCOVZyaFDSJO/8Hq9C7",
+	"LGl3HnbY4eEha3f29mnTfHNwxOjP+Fc66bw3iBVULECDHYpW1w4hHOUu7XGv1KpVCuVlOo+V0krMbjP7",
+	"yk1AfPf3rsEtjuNv/rbzC9vZbd13KL67v+9HncM//R9vB8h3QW+U1Q0OD3um/+fo24Nme6+5d9S4Bsr6",
+	"bA7L2re80C8Vc7B64NrrnrBaxXAcHisvhIJTxU7oylgRxeEk1+oC66hwA1ut53mUZ9cdEfgXrf0wX4h3",
+	"vl/93m+rfWDt5hFr1nZ91WBwQDIzoGro4s4FY490KXIKyGJGigyullIHnOFzNupnW1F8zH4AvZK+wy9w",
+	"eUH1Kx4ePmh19vYPWocPHn7bOnq4MRvCZt+yJMr3XA7lWs0v7z6g+04mqrXg6xytH4FMfVNQ6W0c65OI",
+	"YwFj1qj0RZzz592TW4KHjhaWJ15Ig25ehS42D8LYQIfvfDFsCa8aSBGTfehNVFGswHBXumDnAophra+E",
+	"Kt294BghoUBWcPtkbPMucjkcSnURsbdKWoPKKu98yDNpsAF05+XTR7vUQ28E6+sshcuNZok1g//zSWlc",
+	"kZ3BlQpNrgR7uMFStcokHePZFKHWQHPioH3EErDFmgW/FMoXwqdaYBIyF1eCZ7HC5lznDcGnHQfiDzXY",
+	"WMlfx6ISIZzwKds5aB/FKpCm9DKE0H6pi4E1NkVmBLLrA88vPit0lqoGELiWO0YI8izBrUNUBLcrkmM7",
+	"FGI0Iz+kH7jtzp9Ld73/Do8O/FBrXIVGouu199eORG6sQ27/sNfusAwiEWYM0QWy3DgQGWtj5Hkmzvxy",
+	"mKTFUM9odTb/c5fSIAn1MyAwQLCEsZLKFIKHa+ke0/SPSaLqx9kBIuw5S3pcpTKloTzCjQq+8TCi8wHF",
+	"s+H7sUwJ6fATeyIgsANETKnsQ2d7QZPSYs/6rJjoWNHNZMMm7rtyOpazs8l6WlHIO5tGviHDrgIgC4DT",
+	"vdfuXBMVWVZPuykA+62W1HK1sOrQXebUI1b8nCjVWD0lVLn1w1TGrvEFb/iVSDf6ALizzjZwYl0sKxFV",
+	"YuIE+7ZQ9LaslbVqK8NNA/rmlENRcZhjFQWXGYBDVBQpijy30k4LSDPL4+OCuudT90uhy4gqLj/4+GOr",
+	"yOgdAQkQwsH0rC19P7BV6HhD7rfR7vz96OdHh//d/p9G5Brcuwfto6hRyAIs/yfVsCHPrGUyDT6gtNjd",
+	"JJn7gQZeJ+d7XdljqNS7s7YJqtm6OZxX0t1YLbw7cH9qVU8XVitWSxQcIF3Qz1VrZX76jmMVqi3St2Fk",
+	"/iMVtH6R9W+kn73VvNB2r7fKgxpT97elZaaP4e/WnqCoCUQLJtwQDgUUhsxahVxNQ0CZiIkroRiPVc+e",
+	"6CwTKYLbSgMRdqcXPGjUQFrzf+qgq9CwZzjEtMvQfh1w06yUdW9kf+BDN7Y/1qptxbn8QkpbacpuXjTW",
+	"XuH8/cBNpdpqWxXrpQJuqsCT9imdcMI2EhRLimS18oxA98wNMqMXoijP3w2rxdawgDcyfm+fGaksIt1v",
+	"fzs/2afeWAKhiynq4+vt67l0dXVUX3qL1R3JrS+82HUzE2OzOld6MpS6QkS9N5g/CW9HCDFpdzhm5F0J",
+	"3M7f3/z4Eo8Gg5t358KJLkUQsTE8Jo2VCy0mapxlCetlgueGwm9JxBKIM2F3UpmrSlrsyWzlSF9nmZ5g",
+	"GATCJvk482UW2H7mQ2CBYR5GnshuLkpJYthkoNmQT2M1H9+KaAIQ7xK+x0dKPbqpA5ms+F309FidT5Gi",
+	"t4y/bWQ+4dtvx3xaJW4Di9yERa51Zof6SqSQ7fDb+aWYzCSWycvKBV4dlU4v5sGpqBjTst3GNwcddnBA",
+	"2WR2dLSWT4gz8wo/c5WYz62nchbGa07nd89X3QNxyxbtnbVUhrEFEFfzQQMmXWrE1ORGWv6oN9G+oLzq",
+	"nN3R2sDw3jr+N1bIqPlu3e2/L3JuBPVYbK6ta1N8Vo9wBRkDkrMGS+owuYQlB26bVhRfCZFN2w/TJdpA",
+	"ZR8UaEItpCy6VNmG4pyqPKMgXRSFGTFMoWBZn9KFYFpBbkXmFU8pYoXsXYoC60EmXBaQoRGqyKUgbOrw",
+	"eki0XYpREUFgTk2H0ogUElvVmIYpeCFNIXv0kNJzSnnBXZKOj1NZsCLnMrOKv6eHwrAx4HbbjRERuh70",
+	"rNuL7hnWG3Cp7OOn1uIoeK9osSc8z6TI2TnvXY5HhmD4BjpLYxUsw1gVMrMPm8JnUIDlGkMAdkytIQC/",
+	"fBppHHOJJoDX6rngZtZTY3AZLJMs7OzbU4Lcwgw7D/eae+3WBrr+CZyqj6Pr6/QDjIdS6LnVFWqhZ7hV",
+	"+J+Fwh9w09Qjoarhz25Fig64YeNRTw/tYlcElq4KvFhJxUa5vnBVp6onoK7SV1UVAzHEqv06QwEOftW3",
+	"sH4P/n5mRXWyzQHcmikAh7nWEjixmuM6M0CQXJo3A97b6VvaERToDSrOQSQxP5iISkUGXKUidWhibkPu",
+	"fP/41etY8byQvUwY1jkEDbvXjtgPz16dnLCDQ/bo6WvWeXDQOtw72O3W2gCsagJYpRvubVeTInOXQ4iY",
+	"EVZze70ezSn1CKFX0ECYDDTRZNgjMODKvg0K5yG2ZgQKUpkifXKVvh5n0syz1V+nUuGeep0KP90oNrqe",
+	"5sKNsMBVxNFskxdfRxAQ90J5uMlOrRc4NykVJOlzo5jhvEyDc/lhXJsX9tFEu1MmxxWIO+nyINai1AqM",
+	"dGV4r4BDLwtT72tEsSIR5ITVrIyiVrlqfZ+1a428UCI9ni2OdGVy9ragfg7b6gCqcTIQuagMGYFOFBT5",
+	"lSVfHg6yr/NYUfWek3cqtVaGtZnhQfaN1qA2FciAp+TQ2RmJ7KBTdAHD+csFtuQbBsMCOb7f/vY4fLs1",
+	"1O0YIGZl/yYL1ucyM2HBXdU8uUbuwhW1Yhd+Wdyqt6YvE60eBV1+6QnQk94YObJa6OMWAWpq9tZ3eOBA",
+	"3LXDAy99Lcw4q1VYLzBeRU6PvWrr6nyOrg7G+z0MHxqFxUSXaZIBvxJAfJXx0WjW2YkgsQL2YqwqQE3J",
+	"sd0XjnLO2nrk+CjobRAcKoZlXufy4DXYtWrHYgWnK406F5CYgt3n3J5tvPRubRc4/IzXqufNQqhDEnH1",
+	"dkZzlIsrKSYr4fNUPIYIoHZYgLTjNDo5I7xgbvObyJV2xAocE9jsCl2yjRQdDRvl95KW9NNQXbu2BD/u",
+	"0CsLp7nShrW3iPkq0D+zKmRVVWQttg/aFwWT9IrWeVERCP681TSfo6ZZIOXZMiH/ZYtS2vEu0rGZ2Lyx",
+	"a5dxdQ3a/atcj7SBGlUlJiXiPeZ6nI7HgI5WfWkPToXvkFbZsdMD+JlDfTwXF2OFzKxoYxDK2rkRqie6",
+	"1M/Ac2EKfDPe1Nc5BkV1Li+k4lnku4d7OssEvxj73QWFHVVSSQfNEI6LGtbKl0dsPAJY/mSgc/mbVmcp",
+	"n5qE+F0ZTgvPDDO8kKY/pQkJ4f0JbQF5IUjP0EDBAqKu+KeAmkHjcPWFE53DcwZ6nJuIjfzr+jzLnCoQ",
+	"+DPEhEugEnqSNGxsxjzLpp4eSufsXBQTe74AuBLBQ+x/VZrTpHGxuW74wBrGKehJixXV4RBhJepuu1xN",
+	"3e8nu2VPFn6FSIkXGPj2dMEGgHt+wuxORElQxArIWoGCIwxB7oAf6oGhr6SRhUl20RXxZL8QPSS+14Nv",
+	"Ge8V8krEyu8N47hvhlJBOlFMRA67ejhTXI0BfeIAwY3BzseFfTogLsTqW+IFthNHm0ob7NgDBq9iJqV5",
+	"DyBnzDEeIrsNKrXcxEs7HgGr7l47ZM0Nd3yNSWLP8fJesAzwUz5iBhH40yo1RD8NdCbgQ8NqoSqOKmRI",
+	"ENAgBC+1xkBwPBvdh1Ej4zVX7oHoHepcWb1Zef0rKpLndgiLR1CP2drZqxA5XIOy+u2mjA92yW67r231",
+	"N9epc/t3tbQRzW7IbQvahobeY9h7n52dNyuZu0iYXQy4mhPmxyjwkT4H+LxFzkYil9qVQm2d9RtbmHaG",
+	"OWAceRvjnnGqLDQ4wQq8CQFmoH/Il7d/WJX20l4czcXwqXBH5h4VFDi/gi5vaEt0MaVYOTtpkXq8tk0C",
+	"VeOHywMukKanN5WVX4Znm3G1zRguaxvALVpzaGuO4obdAhlXVd8Q7Xlgod8g5+cetxiuxPmQZs5W9lUO",
+	"Fb8hQrN5hlcN+NTAjItVGXt20A5l5QDmK7z1DWRmFXp+x0rgyhOMVD1BIIpWmkLBLk+hZTcT/YLxTCvB",
+	"dhK6wTk8kCCkkAaUwjtvAJ4iTQydl/gLUIkQZngJP2EdLghbjsDCAZmW2EFT/ATQxe2UHDNe8xH2dqXB",
+	"dxE5xBHhXdI4UIqUECrp41Ctt1jCs+xM52cK3cGkW5NuPWayj2MI3uqbSa33dmUdK2Uvkc5tsx8OXEcg",
+	"Q/3r6ZvtEu2u79bAvrwVr+aTyyXyLKvkEodA8N+oLg/IidmsY7AqZzK1s9GJ9t5F7gl2D63rgZzA+b/r",
+	"wssFKvMEN1CYgaz1p7cq9fOLFM8KiS7yw0B0rSJtfHoEZY3RKG4m3BxbCQeFX9DK5QQ/N1qZbZfFR7Ff",
+	"QHxca8FU3I5D73Twmc70pV4H4Yws9DlOAGIPgqEB4D8hEuPNEKLzbNgnr56hZzIUXGFaMGUDPbGWRy6M",
+	"zq4EITvWYFLjA0+nI2E+qG9RvofABaNGId4X9wfFrUHA47SNVSaMYckJoWKNctEXOWLmz4jb/4alv17c",
+	"wjUbi9uvBVTermllc67Naezhd3432fhisUdeLrQ/H0RjQ0+4Z1hiR5AwOJfWRgf0P/F+lHFJaXif/Zg5",
+	"JqGdWeuCl9t4lZQ5QB2PfPh2doRVmFKKXlCiyYGUjjgwclO23M7NxllyGvwb+4wPmy4Pp+krOekrmDsn",
+	"WJ355QYRlrBO8IqEWFdA/DoWY7GEcyKIILo+Pmt1W6sr5VPr37omcO/XjbSRmHOlsq8Jh04wzznRYi+J",
+	"OSIXkDvBy1I+jTDTVkKvDDTjeS7BlcYc8FCmSl4MCmzQgzyofSl8C/XfAY0QpKcvtBLHrNApn94zCA15",
+	"Li6syILRAowlfda8GwqPvDZ8+A+YwFUKfSjTC3lCHGqhYTwVgdVZUNDjk1I3quaZx5CHJaQJ9H2VkHT/",
+	"DSbufMpS0efW1YI5rErXSkqudtyzWORLCL4gk/sYk15zg/1RZVO/BSXVR2MsuDos2m0LxkSgdquO6hRe",
+	"+AZv+uywp3F/LkGddvu/sc2hfTVBZS/TfyUJ5vQG7phNe1BKiRkomPtWHDeVeF8srjh6xLOs2rRuJf+A",
+	"G6wMoyONcU1T+F5w/IyIcI6hqyHXQ9IUsXKqosVOJzrswPB4vXZoUIwWYPs6EPYF+uCaagueZS/tZ37U",
+	"WguAWKmnduysEf+zH4LCz67NXQcB8c2LbFWUWB7kELX9bQCGbcXfxwkAwslqiuGomELsL4TGdWe/eua3",
+	"1QK3RbUPEhBqLt8XNcX8gUKoEfVBEA6yXr8tTfvvtduIqg5kN/ycG1EmvThV6eeyKAQWiSIWr2C4jTAw",
+	"YU2/WF2JHPiBlBCpOcbKyok0lP9Lxzk0Vg/GRaonKmKH7X2WjMt5SEK+3kzzNFbnPOOqJ3KW63EhTKkm",
+	"RGYEtPf57APMKyv4pTC+7JAzI3papZR/7GeiV5hYcSK2UToojPHX6gyTfKdlmOSeYQmCRUOJVVk2bZDD",
+	"znTtDX9hpzNzSKiuuXWmqPTT0xxwZSYib83dVl4AAoCsaqC9u2fY2Ii86xge4F8RG3FjJq6FfKAdZH56",
+	"fv8i51Zvml8z/x7/JP9C+xCW8d4lIOBa7dxl+VhV78fk6DWjFe+tK6cVxGjxJV2aZk/LJxV78eTFm7PH",
+	"J6cn3528eXL29vXz+UdiWTLr5wIIL5WAXKdZeCHtQxcoBpwHPmRTQd8RN4ZiaNhQXuS8EGw8ihvlbOC9",
+	"dk2zFIo7uao+Bvby8gfN+2qQovYVvEYU+O2Pnj97+ezR2emzF0/Ofv7x5RPrdUIPDD3d3ho3mBnoifGU",
+	"COCRBxthfi4wl2zgoAqDfbipNJf20/rjLIO951iceNrUKpvCU04IQAdYDQXCphD2ga9vdm/psr5U0gzw",
+	"jCJcxvy2z5BLj1ZnyP+lc1lMu3gigY/QfYaZPyPwvDfiSuQ8C1ZaG4IhMqLwdUdTql32r0RnfpRLK0md",
+	"DCvwPP+FvdSOPVLPSju6H0+cWzUzc2bsDFnhBbrPSrDWNUd+bER6HDBW3jMs0xfM8Klhk8F0QfTiNTQO",
+	"C/NBsxTlS2oJDng6/aTpZe9MIS8I8j0CmZYHK7VWhC/XeriMVRauYedTJmuAqqq87gt5WF/De5YEwiCC",
+	"g29DNc4vBdtJrC+R7KK2AuFOf+/zzNgflJi4FotqpAcDYLW8Y+YMGwAqcR6Kg59rnQmoMfjMojl2kleh",
+	"EYMp3nKIfWaGOOT7cjpH7pDDuUINBBnATQMz1WO8mEjsJE3BLtN66FpSSbFR848cDq1PVIhs6pNF/rSB",
+	"uQrHtsVecmr3iRUyXUXI/2jVGRB/2Y8i4trrxM6y5hY7Q59WwIVkkB0Y66xTcmXv+JBkRrMDxQlMz4Ad",
+	"dK+996DZ6TT39n3bSgsTiD83ogb1w5RylYRv9VsjQi9e4ZFrTkttQViabomRPh4x0pK7+FAgBdI2TnM7",
+	"xVRpSoJ5mXpYIPjDUI29bR2iGq2HdTQ1x4zD/0KIgvREKkBCQPEyBkvszdLEitDBSzjaxP50JlOTQC1H",
+	"WMuM7ZIci7IwRpNlegI+HiIt23tjJU3lhRvpEfz+zfTI18tWY+drS1XzqVDVwCFbwlOzgbBYga/Gvnkj",
+	"t/FCFHTmbshQ84WZNU5mft2JrNsRL194Fv8G1sBmjWL2DbfHKdNij53uhhJrlGKm0CNTCfpAjZcsQt/z",
+	"GDMAc1DMpuBTjNh6qGatCPuhAlzW78NSnC3hu1vFfkDhcAv2w23QtfQybWbA2gPpBr75mjLqozCtgCuM",
+	"2Ywt0cqnZIzN+HXblpqPRFxyO46gKXLBhwvzA28AjpbyUwwT8VOCvB0OZVFgg2sJ5h2Qc2DKLbJ34X83",
+	"DUDZiysE9fnph5PTn75nP5y+eB4xg1lXdtTa2+2yBK7p0ouTiCUy7SJLPP7pnmE9iLdHsUpSXvBuwjhL",
+	"UGAk3g4u4c7RE4UUIjCnQmbSvWYgskwnEebzgMa/60NJOEFINoJ4P664ucVO6Ff8DcoA7C1CpW42+gL4",
+	"fBHJh7NMmyLIMdvPJkgDaGrAF3PDkufcFM0ndnTNZ48TaqYYD0Vp4cfqgo+gj1mmmfADgfXisDr2IzOp",
+	"BNuBgmflsYoAL0urXWp/6hxSJYLpxkr2sZ8OS66x0vvAXxAR8Zv7AIbed1m/QJlLGgUNir5eAW5VxLQK",
+	"ajImA+JcuxRTTBZfOdSqWPkfe5lEGAhrGBDacYu9FjQSQEIOlqNnR08mCCCB0QaOFQQSku+fnLL79Lek",
+	"5LTTZTFZbp92nuuJgVQqrMQbPc57PucKK8djdSmmx8C33RdFb8CkMoWbkIodQa9b7A3h2HEHm1UqyhOZ",
+	"Jm6fwfbBfZ2LnpBXIq2WRJ/0058fpG8fuZpoVIFlvqyy4So5s6CfZK/djhpDqXx/CRiBhcjtE//3l5Pm",
+	"z7z5W7t5dNZ8981/NObbTuorup108RUul9JuH933gJ5G2MkgWWO3NjeVynTcx5dIyEeHEJeRDfkUNkx1",
+	"NkLwrUIOxZnu9xdUi2vAGzAbTglv/nb27pudiP5j9y9107I8YwitPrC8zVJgh0Yf5mYCo68RirZYybTL",
+	"3BaIFQhM9vufdpNWJO2CC+MGCtu40Y39ToobUdzgBfytBvHKOcRwmf1iuDDs0sYxw+84ybNXBD+dyTS2",
+	"kxuXxazu3xhSi51pG88y0M4qNK+J8LyYiL09fdr81m6QYF2P2u2HnaOjvcODhwfto6OZZf3fOB7br3tX",
+	"u57zdEH0IuxNIbx3I1Mr2ABlsSpVt4nbz8wme0Nqx8tuZ5Q5aT5vjIXqAC0xasJYDToJgDnghk2alqi2",
+	"+sZxNzCnroGgcKyfWJ8NsTP6w+oBujrwvypEH/2P0vZCfD42pDlpLN1oOpD0ljiXnch1AoUNQ4B20hd5",
+	"LtKzQrvnfYjo3yoF7l+3T4sztI0BLokBFu40r1awvVncD9fCQ0SFwur/Y+/KmtvGkfBfQeklyRYlO55k",
+	"DvnJM5mZuJLZZB1np3ZHqRAWIQsjCtACYBRVKv99C90NkNRhWYftOOGbLZIgcXU3+vg+qO7ZHCOq0mKy",
+	"piaoBD9PmD/8eEuxMIDoG9KEtyjUiVLwCwUQupPCmuBTa+TP/uTPLZfSSBRlbZzCNmg00HlpglTG4Xp5",
+	"IZbWVPQ3IPD0FETdwWmOVmoFkbGwx9Cg07otuMlnS9vZjrLj66622VhoVzx2ddFLhJI3In7PMJmwPFNX",
+	"iTChKtMKodCzhl/1wNZxreWAcTVLIPkjfGpcSuCZqaDLbSHFqclGkjeSvJHkjSS/ZUkeyHz3Js1zwT/c",
+	"sigHLNMQVMB6rGsKdUi9G3MzEhnL5UhMpRX7E+0wFI1cb+R6I9cbuX7LVHfcjKJMZxzxnneW7RAivl3Z",
+	"Lu084dF1bXX42H1a6tBgI84bcd6I80ac33ZwjhsHiSmYYronWz0Eim5EpJ9aW1TI91ARLSQXYRlMHcgL",
+	"MsBiVBmxQ5KewkLOXKoR5LlIh5pgqQIYCTGxgJowyXk/2vSBZw1p021P+da84NKxzu7qiORq7RDG8vYV",
+	"xE5ln5FZbhXa1lGISraQ7S8AvkykwjD/ptHC87DobpkS7GoVVk798Vwtpl9Eb89eNpWXKxXi7XF0oXJS",
+	"2rUHulBZCpqE4JHLXztfh9oNHZOK6tJRExMzS1uqNsiklICoeoqErCwJaUHscYditeEdvyPtHSTeToqb",
+	"cMKuxSVO99rIZ0i4TDzoXWmZX+KG90tkoCVwTEuRzv9NH3KDp43wihWyOnTvi4bc+VKwtSvrYVPYnSmX",
+	"Lpdo212BvCOUg0xlDbYXGfkJUC+ZDJGjIFdq6aE7vONqYJ4/w5dcB5un8j0rOedXQFRXEq12w6Sufcit",
+	"wTyHYbqvQM/h+39VzsyugxFEI9wkm95HlCAvmablxg6iKe71bVGCaiJlNUjQmbiU1i/tSBMSMJu5AsYA",
+	"UINQvqGVYBeir8fCAsRit/RJYnUo8YcHMnck0gZmjzp/exIJ3L2kxKeOg5ampgoTqd7dbCKOyZPpD/6B",
+	"Aj0dGD1OQXGnTmPB5wl+L/RFWiRML78YfgJs6Dr4kdNs7E+RvnXaTEnAp+6pCForjXXdUOciUeRDqQsl",
+	"wR7jtTkuPwlYhX2R5yJLmJ8gkSU9lYuBS4g2VyHBQUl7GJtiQ51nUIRDv0D39GCAvOb9XNvCCDjEU/o8",
+	"3Vfjn4cyL55l/iowF0DTxGOgTYD1YBF8IybjnetLAb4JnK7sb973fYLB9J+SwKrw/yK5I1Rp5IKDM8ES",
+	"GCMMuQU/hTfPxzAPQ5Fn5PPiEasWfxCKjaUqnLClWRbHOqUJTDsM5QTUF2WiDwVS4EzxN9AwILGNNIIK",
+	"nsLbwyqILo+PDl/RYbiEqMCo6oS/5B8EKyYJo5fBnOUivME3q7Sba3pcyWtE10Ggj6BIbW2iiD9+Fcs/",
+	"GafYC4DjQk4XIzKoH4NXlwyYCCjp5xoGSmRsJkWe2bJUa55zsqd0v19MpN8fjkzgUFT18GLGCpXp+kp9",
+	"dFyZHvQ30X65wspZhwNW04B3CwhmR1LVnUIkmd7TEm11vztMWl4UXckXv5C+XheJgP9hxtzpXF/6Ljtd",
+	"ae7x0fnjrenna4N5k5BkC0O1ooRgg4qB4ICzaNNfe+x/wKYqsCAod9+jKGp1D+tVBvBz+GeziVpWeTA/",
+	"d5XP8cqsMhg3UY5Q3z2rwNaOS0kK/uIoGr0wX4PEhpIStm/jDLxbZyAt1orfL1niC0SXWbkd234Z3k9f",
+	"YegwgGdkabdSGY7UzvA7IlBzhYEVrUSnpyDYNuZq1g6KqE3GXtoFw9c4FdRnn6PWtJZpf4j12lBPFb3I",
+	"evXaU08PmZ4IFc9fvQYgb68AeWGaUN5sfjiibZDx2ZUHpIp7Mfy2Fk/vPNo84XyReoMuM3yq0uMgTXU0",
+	"yTQhqK+2O7exlsIrd7SXNgK++zN08+uAvgtDd+9SFWoybNZGrKC0S+sshD6wMhv5/GDWvCbA80rWaXIL",
+	"SokTlvX1xc6VwuQaYHsoPuBcDdrFS4YQut/GQ3wp3Lwc2LEouDHo74lBH7XRt510tj9Z/pXXGe8k4bar",
+	"Og4tx7rjmql1gB6qzTOwas2u8nH/rPXIlq5BclUmzBaASBKMMVPkGC9LX796c84O1sAJXsM+w169All0",
+	"P3Jl95doVIH5XSayfgbDZI2foZoK2fgavjEDV+k2bFc84gf/erCTkJNqyG2wZimywd3S7dtTwY0tBwlE",
+	"GcjQSebz7JXGyI9BR9gOGbi3NlKgh6Dx9oDLXGSUIwURs7ZU7Qm3LiRIRRmI1GB+BCfcm1Kde+YiwOAP",
+	"pyP2dmb6oiKi2M4NaSJQBbaMRC0JP52XkcVaOCWhbN04f+TcChG1SjhTDuCAEXy522guGoZbV123llex",
+	"roijMae/Gc3R+EFqLAQYSN+HXM1HbansaqLwWBtBKbsDiI/HBJSAj6rqpTVUxIA1EtWkkZ4KFOK6JGqk",
+	"HIdqbkn9/A/k5NLGOLzS0ypXbU9hioYN6cMMM+gZApMRmCzjjj1Gs4L3h+GtWMABEfuMz5LQI8B7nUsN",
+	"NJCGU+a8AP1pW6pjxulNsIiBrcWIwhI/ygmjUWYUt4eFjgqhXuvRrQ6HFcKGJ2OyQU9VLSasKqH7x4UF",
+	"asrqGD18cvgTS3XhrMxEm660IYshTXoq9R/ht2H6aAs0EMoCyEen6m7D/1zNLuipkhMMC0HOuB0yK1Vf",
+	"sJmwTpiMzwCIUqrLzobxfhBiMNYr6d7nGtzIfeTH8SYj/w164I2gB4bcvLXn5B0rTptw/A2G4+99cc5i",
+	"/c0qqc9KoZ8sqdBBJPBUaS9R4VmbYiqa0nOKek5F19VzE2ffm7UXJAz4hMEc2KYoZyouhlqP1nETQ6Yz",
+	"3bqKojhcX1MIEV64qW3wZeX5Yy+uk+EfhqVJ8b+PKf7TcrkuhZPeJru/uk9WZ/e/IfqGsbDWLyWnGQfD",
+	"IR5VEL0aeRy9Wa9VwgY6z/XUS9s3jvvDQ8bCjuuph0PnJrZ7cDCdTjuWrsf12dfjR13G0QeL7B1xU7cl",
+	"JKeF/yDT2fHxJO0pyOEPF6y8VNwVRqTsYfrhcZLGJPDnf5z80n7z/OTo6fd+V8iM8qV9K3CT1yxJT11w",
+	"K75/8gjPMP43SBz/FNDrE9Zrxefw34w73mt9BuYQYQQDJhIwtUouEixrqJORJMxqzBhTOp5c/bNA+Q/n",
+	"VQPZ8JUkNT8mM10YpqcKWCfoKHf08SMLawrukoo9PgyEHYz3R0pPc5EBf0uY0g575YbCAGRXJnIJ/AnI",
+	"0OmMFJhif/SE6gDg3eIjrmDJc3bB+yM9GMCROedeE8gBS8+EM7P2ycAJkzJuR0Ae0lPSQbI3HizDkiLe",
+	"EDzsIm0oQPJD2jstACPo09IOO2FPHh/GfvZUJq3fNzX10GF/YOuW8Ysw4ABdQ2OInCbxBN1lXPVUoSpD",
+	"lFU/EM/N+oMwjo+EAp4b6i4wpNA7uIsUM+H9PYUXMwleV+ViBuCYz8JnEJAxfIrvYHgzJBHiLWNtoCpF",
+	"9ZRWfZGUpTPQreoWgdWQFiZP47kbtlyHnWSZEdZCLR1wDtTqVfVUMSWcN5Sg3sOIv0GKMe6gOASXBvF8",
+	"u8jwAvw+zp96LPKyQtUCbh2/E70YSK3oG+FSpHVxhVEi8x3JZ8zvlivU+NozPt54t4d8b+7xvH7ynjuI",
+	"wUnQMLoTsz5AkFdDlP/w4rwweavbCkKSkko79LqONpcHYzG2G6V/4Bjd5AF+yQhscDQPt154jacnwk/2",
+	"ugGkbZ+9N4LDB+EBWyj4NXB3Bt8JLD+v9oZW9N//MXjxr5/Mj7+/+M//zPn077evn/14+vL1f0/10Uv+",
+	"kr+ZXj0/1z3C3/hULmXDo0trDvwjMXtgGzL0uyBDfyFmp+qtbWAh9oW9CmvLH0CjKljPuVLXL/VT6AZc",
+	"6PQIc7UqR8BLEirzmo9Uud1KxeEHbK3ivl0+chqy3QOPTVCvTi2+yx5bk9Jc7qZwSvL7CDX3Nn6eS+HK",
+	"nbNjIvMXbt582cbKqkyJcFb7tnMk9iWpvvaM420Ez5aZxvj49anN3569TJBql2nDKveBVyT6J7jKGO7f",
+	"uq+ip6grbMwzwaZDmQuqwglSAM7jRDXq0PGwlUGB4mA/BsU+CMr1YFATqlG8bcpNTl3CWbltfvI1ci5k",
+	"hDXy7u4ss+actT+28b2esw7IsSjFuuhffPEDG09VCVNiKqxDaJ2KU9QIW+TgVMV8KvJednrqGf5Z+ncR",
+	"3GYkJpg/9gPL+Mwm6JPWinivvzvcMdT4rOzmjcccl8Ooxe5ehaPme70fEDXq8CyCqL3b2QqHj6uqC+m8",
+	"ReqHkDsnxhNnW93HR4tZQasIictiwJxb954amXvsaNljcL8wRptWt0WxGeH7y7iyU1heTwG0BW4M6UFP",
+	"Dw+TlhIf66+igkMoJaoTUreSkvO4nmdE80R0w4tUyqCj4U1I14xv2UChhum7TnA5+jga38E3F5OOk3+j",
+	"semt7fer9M3Bp6AW3vsLMca4RelG+cb1UjrsrCvrPELcHbWQCQqsEpWshEeXRgETZoQzM8Cd06anApRJ",
+	"COVudX6IY7TXsNsNmeVhoFfZ5ZX4LmQkfSW+z9DtfVVdbBDN+IrT3Gjdl3kTezJ/jXbciXYIUH7azVex",
+	"nDoZrKFAIUEOVfZbNa2jZgpbeakEpZlcaDekR2zIVOmpmsHT54rZqXT9YSW5Q+dZKCHLpO1zk4msw858",
+	"Z4F6A4QXXbHYoM4zSqeolKJtJ6VgTGlo3uDI3o2gakLkX2KIvOJ8LgN25d4AUNWpCpwpfdF4bPZiDzfq",
+	"JKoTEFA1j0bIlLJBXO1DuThhb0inzOeF6gE4wKN47vhXp5guSj8lQbFwlbGQXJjLkWBczXponW4l7v2r",
+	"Gnu0kR/fjvzwu49xBkWlO5mjddILv7jlCzE7Kdyw1f3rnT/MXghu/JH4r3d+b2DG5zLKCL+ApbKO5zmW",
+	"3EA2LNxP7GOZ7hcBiAW1/sESV+VJmY9aba6zYCp8GmrrPreS1gduJATV/IgOo7Qa8CL35gc2V7UoFiyn",
+	"59q6kBhXfWnFn+xtKiYHFJZT2rEnT74D1q53ceDnu/KasrnJ0dEpXal0xS7p/2vD+w4KC4WxCXqvw1dI",
+	"yPiOFbmVBp8hcP6S9v5cRAcH9PfADVcYUf2yX6jtZS1BXnu1xJc5PhLIDIfgEkgth5FQLJznRlRaP9N6",
+	"jHFQtB0XX/JbwIWvftQJbgOZ+2W6+MzPWo8g+1gjbEUFHx3+p6x6/MShzmtTUUEZWjodNFMsYvhrE8A5",
+	"nSbsTkTJKNuMde6L7Z353WbgCFStlS6ffYMxgsUnz4nmwT9rtB53y/prmMuh6I9E1pYq9Ncm7CKQI1Re",
+	"gEVZi+3/E5jbxhTvmANPQlaaOLJY8F5EkZbPGJ/yWXWF51wt68XJ61M2EjNbsiURpyVU9la/8wTAc5c0",
+	"EZYosBfa4sJfu4DZkIq9KlwOtsbvWl/mgmnDTiaTXLBfFjdN+IkNhMiWfqxiz1/+wH57fnrGzp6wAe/z",
+	"TGA9RsKs4KY/TNhAqqykM7BURaJHmABPez9BbLCkp0p5jLfmcuxPH9yI0o3HbSi+N6KUTCevT48ZhBws",
+	"Qve/ClbQq8LBMjTC6sL0he2w9Pdfz9nBYCjNwVg4jsUo2LsLgWR8fT7BPUXIw3FcfH9XLEBeZNIxZ7jM",
+	"cTtFtIUHgIbhpSSkORjuJUt1Ov2Ty2aTUh8qlRgwHwnjzDojiG6rrF8rp4/U3GKbzwXP3TAJfE3QQNA+",
+	"BJBAnEbzKiZsQqR1+vzu8/8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
