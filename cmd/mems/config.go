@@ -63,6 +63,7 @@ type config struct {
 	LogLevel           string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"listen address for Prometheus metrics at /metrics; empty: off"`
+	Profiling          bool          `env:"MEMS_PROFILING" envDefault:"false" doc:"serve Go profiles (pprof) at /debug/pprof/ of MEMS_METRICS_ADDR, for as long as a problem is being investigated"`
 	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify record their last success, for the metrics of serve and for node_exporter; empty: off"`
 	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1..." doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one per line; empty: backups are not encrypted"`
 	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"existing directory on another machine's disk to which mems backup and mems revocations copy their files; empty: no copy"`
@@ -242,6 +243,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
 		{"BackupEncryptTo", recipientsErr == nil || errors.Is(recipientsErr, backup.ErrExampleKey)},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
+		{"Profiling", !c.Profiling || c.MetricsAddr != ""},
 	} {
 		if rule.good || unread[rule.field] {
 			continue

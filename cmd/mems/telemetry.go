@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // G108: http.DefaultServeMux, to which it adds itself, is not served
 	"os"
 	"strconv"
 	"time"
@@ -35,9 +36,9 @@ func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *
 	}, nil
 }
 
-// serveMetrics serves /metrics at an address of its own, if there is one: what
-// is for the people who run MEMS should not stand where its clients reach it.
-// It goes on while the last requests are finished.
+// serveMetrics serves /metrics, and profiles if they are enabled, on an address of
+// its own, if there is one: clients of the API must not reach what is meant for
+// operators. It keeps serving while the last requests complete.
 func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *slog.Logger) (stop func(), err error) {
 	if p.MetricsAddr == "" {
 		return func() {}, nil
@@ -48,17 +49,30 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
+	writeTimeout := 30 * time.Second
+	if p.Profiling {
+		addProfiles(mux)
+		writeTimeout = 3 * time.Minute // a profile is taken for 30 s, or as long as asked for
+	}
 	s := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() { _ = s.Serve(listener) }() // ends with Close
 	p.say("metrics are at http://%s/metrics", listener.Addr())
 	return func() { _ = s.Close() }, nil
+}
+
+// addProfiles serves the runtime's profiles. The command line is not among them.
+func addProfiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound)
 }
 
 // checkStatusDir checks that there is a directory for notes of success.

@@ -107,6 +107,9 @@ func describeSpan(ctx context.Context, a server.Answered) {
 	if a.Problem != "" {
 		span.SetAttributes(attribute.String("mems.problem", a.Problem))
 	}
+	if a.RequestID != "" { // not one that a client chose, which can hold anything
+		span.SetAttributes(attribute.String("mems.request_id", a.RequestID))
+	}
 }
 
 // sqlOptions: a span for each statement of a request, with the text that the
