@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -55,12 +54,12 @@ func (s *Server) answerError(err error, c echo.Context) {
 	c.Set(problemKey, p.Type)
 	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
-		level := slog.LevelError
-		if _, shed := errors.AsType[*shedError](err); shed {
-			level = slog.LevelDebug // counted by mems_line_shed_total; thousands a second must not cost a line each
+		attributes := []any{"request_id", p.RequestID, "operation", c.Path(), "cause", err}
+		if _, shed := errors.AsType[*shedError](err); shed { // counted by mems_line_shed_total
+			s.cfg.Log.DebugContext(c.Request().Context(), "request failed", append(attributes, "type", p.Type)...)
+		} else {
+			s.failures.report(c.Request().Context(), p, attributes...)
 		}
-		s.cfg.Log.Log(c.Request().Context(), level, "request failed",
-			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
 		switch access := clinic.AccessOf(c.Request().Context()); {

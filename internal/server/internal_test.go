@@ -108,7 +108,8 @@ func TestUnexpectedErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			s := &Server{echo: echo.New(), cfg: Config{Log: slog.New(slog.NewTextHandler(&log, nil)), RequestTimeout: time.Second}}
+			to := slog.New(slog.NewTextHandler(&log, nil))
+			s := &Server{echo: echo.New(), cfg: Config{Log: to, RequestTimeout: time.Second}, failures: newFailures(to)}
 			s.echo.HTTPErrorHandler = s.answerError
 			s.echo.Use(s.identify, s.recoverPanic)
 			s.echo.GET("/x", func(echo.Context) error {

@@ -99,6 +99,7 @@ type Server struct {
 
 	limits      *limits
 	refusals    refusals
+	failures    *failures
 	operations  map[string]Answered // by method and the router's path
 	crossOrigin *http.CrossOriginProtection
 	admission   *admission
@@ -142,7 +143,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
+	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version, failures: newFailures(cfg.Log)}
 	if s.json, err = ContractJSON(api.SpecYAML); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
