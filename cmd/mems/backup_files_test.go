@@ -118,7 +118,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 	}
 	// Replacing takes the place of a backup, and of nothing else.
 	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
-	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is no backup", "Nothing was written") || read(file) != "precious" {
+	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is not a backup", "Nothing was written") || read(file) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
 	if err := os.Remove(file); err != nil {
@@ -157,7 +157,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(elsewhere, "second.gz"), []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, output := runMEMS(t, []string{"backup", "--replace", second}, url, copies); code != exitFailed || !contains(output, "is no backup", elsewhere) {
+	if code, output := runMEMS(t, []string{"backup", "--replace", second}, url, copies); code != exitFailed || !contains(output, "is not a backup", elsewhere) {
 		t.Errorf("%d %s", code, output)
 	}
 	if code, output := runMEMS(t, []string{"backup", second}, url, copies); code != exitFailed || !contains(output, "copying it to MEMS_BACKUP_COPY_DIR failed", "already exists") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {

@@ -141,7 +141,7 @@ func TestConfigReportsEveryBadValue(t *testing.T) {
 		_, err := readConfig(pair)
 		for _, bad := range pair {
 			name, _, _ := strings.Cut(bad, "=")
-			if err == nil || strings.Count(err.Error(), name+" cannot be")+strings.Count(err.Error(), name+" is not")+strings.Count(err.Error(), name+": ") != 1 {
+			if err == nil || strings.Count(err.Error(), "unknown variable "+name)+strings.Count(err.Error(), name+": ") != 1 {
 				t.Errorf("error %v does not name %s once", err, name)
 			}
 		}

@@ -237,7 +237,7 @@ func TestTracesAreSentWhenAskedFor(t *testing.T) {
 		"Exporter":       {env{"OTEL_TRACES_EXPORTER": "otlp"}, true, ""},
 		"None":           {env{"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}, false, ""},
 		"Disabled":       {env{"OTEL_SDK_DISABLED": "TRUE", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}, false, ""},
-		"Zipkin":         {env{"OTEL_TRACES_EXPORTER": "zipkin"}, false, `OTEL_TRACES_EXPORTER cannot be "zipkin"`},
+		"Zipkin":         {env{"OTEL_TRACES_EXPORTER": "zipkin"}, false, `OTEL_TRACES_EXPORTER: invalid value "zipkin"`},
 		"GRPC":           {env{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, "port 4318"},
 		"GRPCElsewhere":  {env{"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, ""},
 	} {

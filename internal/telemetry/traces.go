@@ -36,7 +36,7 @@ func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error
 			return nil, err
 		}
 		if exporter, err = otlptracehttp.New(ctx); err != nil {
-			return nil, fmt.Errorf("the exporter of traces cannot be set up; check the variables OTEL_EXPORTER_OTLP_*: %w", err)
+			return nil, fmt.Errorf("set up the trace exporter (check OTEL_EXPORTER_OTLP_*): %w", err)
 		}
 	}
 	about, err := resource.New(ctx,
@@ -66,11 +66,11 @@ func tracesWanted(getenv func(string) string) (bool, error) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER cannot be %q. MEMS sends traces by otlp, or not at all: none", exporter)
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER: invalid value %q (expected otlp or none)", exporter)
 	}
 	protocol := cmp.Or(getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
 	if protocol != "http/protobuf" {
-		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL cannot be %q. MEMS speaks http/protobuf, which collectors take on port 4318", protocol)
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: invalid value %q (expected http/protobuf, which collectors accept on port 4318)", protocol)
 	}
 	return true, nil
 }
