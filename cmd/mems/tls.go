@@ -12,7 +12,7 @@ import (
 )
 
 // certificates serves a certificate from files, and the new one when the files
-// change: whoever renews certificates need not restart anything.
+// change: renewing a certificate needs no restart.
 type certificates struct {
 	certFile, keyFile string
 	log               *slog.Logger

@@ -53,7 +53,7 @@ func runZone(ctx context.Context, p *program, args []string) error {
 }
 
 // checkZone refuses a zone that is not the one that the data were made with. That it
-// cannot be read or kept, for want of a right, only warns.
+// cannot be read or kept, because a right is missing, only warns.
 func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logger) error {
 	err := st.AdoptZone(ctx)
 	if other, ok := errors.AsType[*store.OtherZoneError](err); ok {

@@ -23,7 +23,7 @@ const noticeDays = "180"
 
 // severity raises what oasdiff takes for harmless and this API does not: it
 // refuses members and parameters that it does not know, so taking one away
-// breaks whoever still sends it.
+// breaks clients that still send it.
 //
 //go:embed severity.txt
 var severity []byte
@@ -57,7 +57,7 @@ func (c change) unannounced() bool {
 type changes struct {
 	all []change
 	// sunset is what went after its announced sunset. oasdiff passes over that;
-	// whoever did not read the notice is broken by it all the same, so that it
+	// clients whose authors missed the notice break all the same, so that it
 	// takes a major version here.
 	sunset []change
 }
