@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // G108: http.DefaultServeMux, to which it adds itself, is not served
+	"net/http/pprof" // adds itself to http.DefaultServeMux, which is not served
 	"os"
 	"strconv"
 	"time"

@@ -23,7 +23,7 @@ var harmless = map[attribute.Key]bool{
 	"exception.type": true, "error.type": true,
 }
 
-// scrubber is an exporter that gets what is harmless.
+// scrubber exports only harmless attributes.
 type scrubber struct{ sdktrace.SpanExporter }
 
 // ExportSpans passes the spans on.

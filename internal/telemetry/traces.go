@@ -25,9 +25,9 @@ import (
 	"mems/internal/server"
 )
 
-// newTraces sends traces to the configured exporter, or to the one that the
-// environment names; nil: nowhere. Endpoint, headers, sampler and resource are
-// read from the environment by the SDK itself.
+// newTraces exports traces to the configured exporter, or to the one that the
+// environment names; it returns nil if there is none. The SDK itself reads endpoint,
+// headers, sampler and resource from the environment.
 func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error) {
 	exporter := cfg.Exporter
 	if exporter == nil {
@@ -46,13 +46,13 @@ func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error
 	if err != nil {
 		return nil, fmt.Errorf("check OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// A collector that is away is no reason to fail; it is one to say so.
+	// An unreachable collector is logged, and is no reason to fail.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces", "cause", err) }))
 	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(scrubber{exporter}), sdktrace.WithResource(about)), nil
 }
 
-// tracesWanted reads the standard variables that say whether, and how, traces
-// are sent. Somebody who asks for what is not there should hear of it.
+// tracesWanted reads the standard variables that enable traces. It rejects values that
+// are not supported, rather than ignoring them.
 func tracesWanted(getenv func(string) string) (bool, error) {
 	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
 		return false, nil
@@ -75,9 +75,9 @@ func tracesWanted(getenv func(string) string) (bool, error) {
 	return true, nil
 }
 
-// traced is api with a span for each request, which goes on with the caller's
-// trace (W3C traceparent) if there is one. Health checks come every few seconds
-// and have none.
+// traced returns api with a span for each request, which continues the caller's trace
+// (W3C traceparent) if there is one. Health checks, which come every few seconds, are
+// not traced.
 func traced(traces *sdktrace.TracerProvider, api http.Handler) http.Handler {
 	if traces == nil {
 		return api
@@ -90,8 +90,7 @@ func traced(traces *sdktrace.TracerProvider, api http.Handler) http.Handler {
 		otelhttp.WithSpanNameFormatter(func(string, *http.Request) string { return unrouted }))
 }
 
-// unrouted is the name of a request's span at an address that is not in the
-// contract.
+// unrouted is the name of a request's span if its path is not in the contract.
 const unrouted = "request"
 
 // describeSpan names a request's span once the operation is known.
@@ -112,9 +111,9 @@ func describeSpan(ctx context.Context, a server.Answered) {
 	}
 }
 
-// sqlOptions: a span for each statement of a request, with the text that the
-// store wrote, question marks and all. The driver puts the arguments in beneath,
-// where nobody sees them.
+// sqlOptions configures a span for each statement of a request, with the statement's
+// text. It has placeholders: the driver inserts the arguments later, so they are never
+// exported.
 func sqlOptions(traces *sdktrace.TracerProvider) []otelsql.Option {
 	return []otelsql.Option{
 		otelsql.WithTracerProvider(traces),
