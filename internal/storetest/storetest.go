@@ -20,6 +20,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
+	"mems/internal/database"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
@@ -35,12 +36,12 @@ type Database struct {
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := Empty(t)
-	schema, err := store.OpenSchema(d.DSN)
+	schema, err := database.OpenSchema(d.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = schema.Close() }()
-	if err := schema.Up(context.Background(), func(store.Migration) {}); err != nil {
+	if err := schema.Up(context.Background(), func(database.Migration) {}); err != nil {
 		t.Fatalf("migrate the test's database: %v", err)
 	}
 	return d
