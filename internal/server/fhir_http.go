@@ -65,8 +65,11 @@ func (v *validator) forgetUnknown(r *http.Request, query url.Values) {
 // Appointment, also where the body was Parameters that hold it. A schema with
 // alternatives could not say which member is wrong.
 func (v *validator) readParameters(doc *openapi3.T) {
+	resource := doc.Components.Schemas["FhirAppointmentRequest"]
 	for _, media := range v.route.Operation.RequestBody.Value.Content {
-		media.Schema = doc.Components.Schemas["FhirAppointmentRequest"]
+		if media.Schema != resource { // else an earlier server's: several may share a contract
+			media.Schema = resource
+		}
 	}
 	v.parameters = true
 }

@@ -110,15 +110,23 @@ type Server struct {
 // New builds a Server. It fails when any operation of the contract would be
 // served without a validator.
 func New(cfg Config) (*Server, error) {
-	doc, err := api.GetSpec()
+	c, err := embeddedContract()
 	if err != nil {
-		return nil, fmt.Errorf("read the embedded contract: %w", err)
+		return nil, err
 	}
-	return newWith(cfg, doc)
+	return newPrepared(cfg, c)
 }
 
 // newWith is New with a contract that a test may have altered.
 func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
+	c, err := prepareContract(doc)
+	if err != nil {
+		return nil, err
+	}
+	return newPrepared(cfg, c)
+}
+
+func newPrepared(cfg Config, contract preparedContract) (*Server, error) {
 	if cfg.Store == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("server: Store, Zone and Log are required")
 	}
@@ -134,19 +142,12 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
-	UseFormats(doc)
-	if err := useDefaults(doc); err != nil {
-		return nil, err
-	}
-	validators, err := newValidators(doc, cfg.MaxBodyBytes)
+	validators, err := newValidators(contract.doc, cfg.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
-	if s.json, err = ContractJSON(api.SpecYAML); err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
+	s := &Server{cfg: cfg, echo: echo.New(), contract: contract.doc.Info.Version, json: contract.json}
+	if s.fhir, err = fhir.Capabilities(contract.doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
 		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,
 	}); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)

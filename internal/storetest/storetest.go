@@ -31,10 +31,32 @@ type Database struct {
 	Server string   // what SELECT VERSION() says
 }
 
-// New creates a migrated database that is dropped when the test ends.
+// New creates a migrated database that is dropped when the test ends. The first one of
+// the process is migrated; later ones are copies of what that had then.
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := Empty(t)
+	migrated := false
+	template.once.Do(func() {
+		migrated = true
+		migrate(t, d)
+		template.statements, template.err = readTemplate(t.Context(), d.DB)
+	})
+	if migrated && template.err == nil {
+		return d
+	}
+	if template.statements == nil {
+		t.Fatalf("the first migrated database could not be read: %v", template.err)
+	}
+	if err := writeTemplate(t.Context(), d.DSN, template.statements); err != nil {
+		t.Fatalf("copy the first migrated database: %v", err)
+	}
+	return d
+}
+
+// migrate runs all migrations on d.
+func migrate(t testing.TB, d *Database) {
+	t.Helper()
 	schema, err := store.OpenSchema(d.DSN)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +65,6 @@ func New(t testing.TB) *Database {
 	if err := schema.Up(context.Background(), func(store.Migration) {}); err != nil {
 		t.Fatalf("migrate the test's database: %v", err)
 	}
-	return d
 }
 
 // Empty creates a database without any table that is dropped when the test
