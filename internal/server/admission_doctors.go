@@ -110,7 +110,7 @@ func peekBody(c echo.Context) []byte {
 func (d doctorsIn) ofRecord(s *Server, c echo.Context, doctors []int64) ([]int64, error) {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
-		return doctors, nil //nolint:nilerr // the validator will say so
+		return doctors, nil //nolint:nilerr // the check of the contract will say so
 	}
 	of, err := s.cfg.Store.DoctorsOf(c.Request().Context(), d.record, id)
 	return append(doctors, of...), err

@@ -1,11 +1,11 @@
-// Package server speaks HTTP for the clinic: it validates each request against
-// the contract, translates it for package store, and translates the answer back.
+// Package server speaks HTTP for the clinic: it holds each request to the contract
+// (package contract), translates it for package store, and translates the answer back.
 //
 // A request's way: middleware (request id, log, limits) -> the operation's
-// contract validator -> the generated strict handler -> a handler of this
+// checks -> the generated strict handler -> a handler of this
 // package, which makes one call to the store. Errors of every layer, the
 // router's included, become problem documents in one place (answer.go),
-// by one table (problem.go). Rules about what may be booked are package clinic's; a
+// by the contract's one table of them. Rules about what may be booked are package clinic's; a
 // handler applies the defaults and bounds that the contract states for its parameters.
 package server
 
@@ -99,6 +99,7 @@ type Server struct {
 
 	limits      *limits
 	refusals    refusals
+	failures    *failures
 	operations  map[string]Answered // by method and the router's path
 	crossOrigin *http.CrossOriginProtection
 	admission   *admission
@@ -108,7 +109,7 @@ type Server struct {
 }
 
 // New builds a Server. It fails when any operation of the contract would be
-// served without a validator.
+// served without the contract's checks.
 func New(cfg Config) (*Server, error) {
 	c, err := embeddedContract()
 	if err != nil {
@@ -126,7 +127,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	return newPrepared(cfg, c)
 }
 
-func newPrepared(cfg Config, contract preparedContract) (*Server, error) {
+func newPrepared(cfg Config, c preparedContract) (*Server, error) {
 	if cfg.Store == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("server: Store, Zone and Log are required")
 	}
@@ -142,12 +143,10 @@ func newPrepared(cfg Config, contract preparedContract) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
-	validators, err := newValidators(contract.doc, cfg.MaxBodyBytes)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{cfg: cfg, echo: echo.New(), contract: contract.doc.Info.Version, json: contract.json}
-	if s.fhir, err = fhir.Capabilities(contract.doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
+	operations := c.operations.WithMaxBody(cfg.MaxBodyBytes)
+	s := &Server{cfg: cfg, echo: echo.New(), contract: c.doc.Info.Version, json: c.json, failures: newFailures(cfg.Log)}
+	var err error
+	if s.fhir, err = fhir.Capabilities(c.doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
 		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,
 	}); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
@@ -162,15 +161,15 @@ func newPrepared(cfg Config, contract preparedContract) (*Server, error) {
 	if cfg.Tokens != nil {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
-	s.operations = validators.operations()
+	s.operations = answeredByRoute(operations)
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.Use(s.identify, compress, s.observe(s.operations), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
 	s.echo.Use(s.refuseForeignOrigins)
-	s.echo.Use(s.checkAddress(newAddresses(validators)))
-	if err := validators.register(s, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
+	s.echo.Use(s.checkAddress(newAddresses(operations)))
+	if err := s.register(operations, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

@@ -11,8 +11,7 @@ import (
 func TestCopyIsWhatTheMigrationsMake(t *testing.T) {
 	t.Parallel()
 	New(t) // the one that is copied
-	migrated := Empty(t)
-	migrate(t, migrated)
+	migrated := Migrated(t)
 	read := func(d *Database) []statement {
 		t.Helper()
 		statements, err := readTemplate(t.Context(), d.DB)
