@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"mems/internal/auditchain"
 	"mems/internal/store"
 	"mems/internal/telemetry"
 )
@@ -27,7 +28,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		report, err := st.VerifyAudit(ctx, known, func(n int64) { p.say("%d entries ...", n) })
 		if err != nil {
 			return err
@@ -56,7 +57,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 
 // readAnchor reads the ends of chains that the last run noted; none when there
 // was no run yet.
-func readAnchor(path string) ([]store.Head, error) {
+func readAnchor(path string) ([]auditchain.Head, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -67,7 +68,7 @@ func readAnchor(path string) ([]store.Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	var heads []store.Head
+	var heads []auditchain.Head
 	if err := json.Unmarshal(text, &heads); err != nil {
 		return nil, fmt.Errorf("%s is no anchor: %w", path, err)
 	}
@@ -75,7 +76,7 @@ func readAnchor(path string) ([]store.Head, error) {
 }
 
 // writeAnchor replaces the file as a whole or not at all.
-func writeAnchor(path string, heads []store.Head) error {
+func writeAnchor(path string, heads []auditchain.Head) error {
 	text, err := json.MarshalIndent(heads, "", "  ")
 	if err != nil {
 		return err

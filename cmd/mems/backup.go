@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"mems/internal/backup"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/telemetry"
 )
@@ -38,7 +39,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 	if err := p.checkTarget(file, *replace); err != nil { // before anything is read in vain
 		return err
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		if err := p.checkSigning(ctx, schema); err != nil {
 			return err
 		}
@@ -70,8 +71,8 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 // checkSigning warns of a backup that is not signed. Beside an installed service, whose
 // keys are in its folder, a backup without the key that wrote to the audit trail last is
 // refused. Elsewhere it is made: one that cannot be verified is better than none.
-func (p *program) checkSigning(ctx context.Context, schema *store.Schema) error {
-	unknown := errors.Is(schema.CheckAuditKeys(ctx, p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
+func (p *program) checkSigning(ctx context.Context, schema *database.Schema) error {
+	unknown := errors.Is(store.CheckAuditKeys(ctx, schema.Pool(), p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
 	switch {
 	case unknown && p.service != "":
 		return settingError{fmt.Errorf("%w\nThe service's keys belong in %s", store.ErrUnknownAuditKey, filepath.Join(p.service, "audit-keys"))}
@@ -105,13 +106,13 @@ func (l *logWish) set(value string) error {
 	return nil
 }
 
-func (p *program) openSnapshot(ctx context.Context, schema *store.Schema, position logWish) (*store.Snapshot, error) {
+func (p *program) openSnapshot(ctx context.Context, schema *database.Schema, position logWish) (*database.Snapshot, error) {
 	snapshot, err := schema.OpenSnapshot(ctx, position != logAsTold)
-	if errors.Is(err, store.ErrNoBinaryLog) && position == logIfThere {
+	if errors.Is(err, database.ErrNoBinaryLog) && position == logIfThere {
 		p.say("no recovery to a point in time will start from this backup: %v", err)
 		snapshot, err = schema.OpenSnapshot(ctx, false)
 	}
-	if err != nil && !errors.Is(err, store.ErrNoBinaryLog) {
+	if err != nil && !errors.Is(err, database.ErrNoBinaryLog) {
 		return nil, fmt.Errorf("is this a MEMS database? %w", err)
 	}
 	return snapshot, err
@@ -171,10 +172,10 @@ func runChecksum(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
 		return usageError{"checksum takes nothing more"}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error { return p.printSums(ctx, schema) })
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error { return p.printSums(ctx, schema) })
 }
 
-func (p *program) printSums(ctx context.Context, schema *store.Schema) error {
+func (p *program) printSums(ctx context.Context, schema *database.Schema) error {
 	sums, err := schema.Checksums(ctx)
 	if err != nil {
 		return err

@@ -17,10 +17,10 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"mems/internal/auditchain"
 	"mems/internal/backup"
 	"mems/internal/clinic"
 	"mems/internal/localdb"
-	"mems/internal/store"
 )
 
 // config is the whole configuration. The tags are the documentation: "mems
@@ -303,13 +303,13 @@ func (c *config) corsOrigins() []string {
 }
 
 // macKeys are the keys of the audit trail, which were checked.
-func (c *config) macKeys() []store.MACKey {
+func (c *config) macKeys() []auditchain.Key {
 	keys, _ := readMACKeys(c.AuditKeys)
 	return keys
 }
 
-func readMACKeys(text string) ([]store.MACKey, error) {
-	var keys []store.MACKey
+func readMACKeys(text string) ([]auditchain.Key, error) {
+	var keys []auditchain.Key
 	for encoded := range strings.SplitSeq(text, ",") {
 		if encoded = strings.TrimSpace(encoded); encoded == "" {
 			continue
@@ -321,7 +321,7 @@ func readMACKeys(text string) ([]store.MACKey, error) {
 		if len(secret) < 32 {
 			return nil, fmt.Errorf("key %d has %d bytes", len(keys)+1, len(secret))
 		}
-		keys = append(keys, store.NewMACKey(secret))
+		keys = append(keys, auditchain.NewKey(secret))
 	}
 	return keys, nil
 }

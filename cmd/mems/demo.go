@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/demo"
 	"mems/internal/store"
 )
@@ -19,7 +20,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	clock := func() time.Time { return now } // so that the same day gives the same clinic
-	return p.withStore(ctx, clock, func(d *database, st *store.Store) error {
+	return p.withStore(ctx, clock, func(d *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
@@ -64,8 +65,8 @@ func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error
 }
 
 // mayFill refuses a database that may hold anything real.
-func mayFill(ctx context.Context, d *database, st *store.Store) error {
-	schema, err := store.OpenSchema(d.dsn)
+func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func mayFill(ctx context.Context, d *database, st *store.Store) error {
 	}
 	if !disposable {
 		return fmt.Errorf("%w, so no invented people were added. If no real data will ever be in it, "+
-			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", store.ErrNotDisposable)
+			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", database.ErrNotDisposable)
 	}
 	_, err = st.Ready(ctx)
 	if _, otherZone := errors.AsType[*store.OtherZoneError](err); err != nil && !otherZone { // which is refused next

@@ -36,7 +36,7 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	if err := check(args[1:]); err != nil {
 		return err
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		if args[0] != "list" {
 			if err := p.checkAuditKeys(ctx, st); err != nil {
 				return err
@@ -70,7 +70,7 @@ func (p *program) unknownAuditKey() error {
 }
 
 // withStore opens the store, and prepares a private database, for one command.
-func (p *program) withStore(ctx context.Context, now func() time.Time, work func(*database, *store.Store) error) error {
+func (p *program) withStore(ctx context.Context, now func() time.Time, work func(*clinicDatabase, *store.Store) error) error {
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -25,7 +26,7 @@ func migrate(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 {
 		return usageError{"say up, down or status"}
 	}
-	step := map[string]func(context.Context, *program, *store.Schema) error{
+	step := map[string]func(context.Context, *program, *database.Schema) error{
 		"up": migrateUp, "down": migrateDown, "status": migrateStatus,
 	}[args[0]]
 	if step == nil {
@@ -34,7 +35,7 @@ func migrate(ctx context.Context, p *program, args []string) error {
 	if args[0] == "down" && !*yes {
 		lost := ""
 		// A database that cannot be asked changes nothing about the answer.
-		_ = p.withSchema(ctx, func(ctx context.Context, _ *program, schema *store.Schema) error {
+		_ = p.withSchema(ctx, func(ctx context.Context, _ *program, schema *database.Schema) error {
 			losses, err := schema.Losses(ctx)
 			lost = describeLosses(losses)
 			return err
@@ -46,13 +47,13 @@ func migrate(ctx context.Context, p *program, args []string) error {
 }
 
 // withSchema opens the configured database's schema for one command.
-func (p *program) withSchema(ctx context.Context, work func(context.Context, *program, *store.Schema) error) error {
+func (p *program) withSchema(ctx context.Context, work func(context.Context, *program, *database.Schema) error) error {
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	schema, err := store.OpenSchema(d.dsn)
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 }
 
 // reportHosts has a migration say what it meets among the hosts of a cluster.
-func (p *program) reportHosts(schema *store.Schema) {
+func (p *program) reportHosts(schema *database.Schema) {
 	schema.OnFailover = func(cause error, wait time.Duration) {
 		p.say("the database server was lost (%v); waiting for the cluster's next primary, at most %s", cause, wait)
 	}
@@ -72,9 +73,9 @@ func (p *program) reportHosts(schema *store.Schema) {
 	}
 }
 
-func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
+func migrateUp(ctx context.Context, p *program, schema *database.Schema) error {
 	steps := 0
-	err := schema.Up(ctx, func(m store.Migration) {
+	err := schema.Up(ctx, func(m database.Migration) {
 		steps++
 		p.reportMigration(m)
 	})
@@ -85,7 +86,7 @@ func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
 }
 
 // describeLosses lists what is lost; empty for nothing.
-func describeLosses(losses []store.Loss) string {
+func describeLosses(losses []database.Loss) string {
 	var names []string
 	for _, l := range losses {
 		names = append(names, fmt.Sprintf("%s (%d rows)", l.Name, l.Rows))
@@ -96,7 +97,7 @@ func describeLosses(losses []store.Loss) string {
 	return ": " + strings.Join(names, ", ")
 }
 
-func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
+func migrateDown(ctx context.Context, p *program, schema *database.Schema) error {
 	losses, err := schema.Losses(ctx)
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
 	return err
 }
 
-func migrateStatus(ctx context.Context, p *program, schema *store.Schema) error {
+func migrateStatus(ctx context.Context, p *program, schema *database.Schema) error {
 	all, err := schema.Status(ctx)
 	if err != nil {
 		return err
@@ -139,9 +140,9 @@ func reset(ctx context.Context, p *program, args []string) error {
 	if !*yes {
 		return usageError{"this destroys every patient, doctor and appointment; if you mean it, add --yes-destroy-all-data"}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		err := schema.Reset(ctx, p.reportMigration)
-		if errors.Is(err, store.ErrNotDisposable) {
+		if errors.Is(err, database.ErrNotDisposable) {
 			return fmt.Errorf("%w, so nothing was touched. If it may really be destroyed, an administrator marks it: UPDATE installation SET disposable = 1", err)
 		}
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mems/internal/contracttest"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
@@ -46,11 +47,11 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	server := durableServer(t)
 	d := storetest.OnServer(t, server.DSN(""))
-	schema, err := store.OpenSchema(d.DSN)
+	schema, err := database.OpenSchema(d.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := schema.Up(t.Context(), func(store.Migration) {}); err != nil {
+	if err := schema.Up(t.Context(), func(database.Migration) {}); err != nil {
 		t.Fatal(err)
 	}
 	_ = schema.Close()

@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
+	"mems/internal/database"
 	"mems/internal/localdb"
-	"mems/internal/store"
 )
 
 // runReplay is the command "mems replay".
@@ -52,7 +52,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return fmt.Errorf("binary log in %s: %w", *folder, err)
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		if err := schema.CheckReplay(ctx, head.Sum); err != nil {
 			return p.otherBackup(err, file)
 		}
@@ -74,7 +74,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 
 // otherBackup names the backup that is not the one that a database was restored from.
 func (p *program) otherBackup(err error, file string) error {
-	if errors.Is(err, store.ErrOtherBackup) {
+	if errors.Is(err, database.ErrOtherBackup) {
 		return fmt.Errorf("%w than %s: name that one. Nothing was changed", err, file)
 	}
 	return err

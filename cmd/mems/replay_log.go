@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"mems/internal/backup"
-	"mems/internal/store"
+	"mems/internal/database"
 )
 
 // logReplay is one run of "mems replay", which writes one database's part of a binary
@@ -41,7 +41,7 @@ type logPiece struct {
 
 // write writes the SQL. Its first statement fails where the log was applied before, and
 // its last one says that it was applied to its end.
-func (l *logReplay) write(ctx context.Context, schema *store.Schema) error {
+func (l *logReplay) write(ctx context.Context, schema *database.Schema) error {
 	pieces, err := l.plan(ctx)
 	if err != nil {
 		return err

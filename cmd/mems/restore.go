@@ -14,6 +14,7 @@ import (
 
 	"mems/db"
 	"mems/internal/backup"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -83,7 +84,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	if err := r.readLists(ctx, d); err != nil {
 		return err
 	}
-	schema, err := store.OpenSchema(d.dsn)
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 }
 
 // fill makes the schema and fills in the rows.
-func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) error {
+func (r *restoring) fill(ctx context.Context, schema *database.Schema, f *os.File) error {
 	if unfinished, err := schema.Restoring(ctx); err == nil && unfinished {
 		r.say("a restore into this database was begun and not finished: it begins anew, without what \"mems replay\" wrote for it. " +
 			"(Had every row been in, \"mems restore --finish\" would have ended it)")
@@ -111,9 +112,9 @@ func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) 
 	if err != nil {
 		return err
 	}
-	source := store.Source{Version: r.head.Schema, Sum: r.head.Sum, LogFollows: r.logFollows}
+	source := database.Source{Version: r.head.Schema, Sum: r.head.Sum, LogFollows: r.logFollows}
 	err = schema.Restore(ctx, source, backup.Rows(plain))
-	if errors.Is(err, store.ErrNotEmpty) {
+	if errors.Is(err, database.ErrNotEmpty) {
 		return fmt.Errorf("%w: restore into another one, which this command makes. "+
 			"Change the name at the end of MEMS_DATABASE_URL, such as to mems_restored; for a private server, change MEMS_DATA_DIR. Nothing was changed", err)
 	}
@@ -151,7 +152,7 @@ func (r *restoring) finishing() string {
 }
 
 // open revokes and erases again what the lists name, and lets the database be used.
-func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema) error {
+func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *database.Schema) error {
 	switch unfinished, err := schema.Restoring(ctx); {
 	case err != nil:
 		return err
@@ -191,22 +192,22 @@ func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema)
 
 // readLists finds what was revoked and erased since the backup, before anything is
 // restored: in the old database, in a list, or in both.
-func (r *restoring) readLists(ctx context.Context, d *database) error {
+func (r *restoring) readLists(ctx context.Context, d *clinicDatabase) error {
 	if r.withoutList {
 		r.say("keys that were revoked and patients who were erased since %s come back", r.head.At.Format(time.RFC3339))
 		return nil
 	}
 	if r.oldDatabase != "" {
-		dsn, err := store.DSNOf(d.dsn, r.oldDatabase)
+		dsn, err := database.DSNOf(d.dsn, r.oldDatabase)
 		if err != nil {
 			return err
 		}
-		old, err := store.OpenSchema(dsn)
+		old, err := database.OpenSchema(dsn, store.RekeyPatients)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = old.Close() }()
-		if r.revocations, err = old.Revocations(ctx, time.Now()); err != nil {
+		if r.revocations, err = store.ReadRevocations(ctx, old.Pool(), time.Now()); err != nil {
 			return fmt.Errorf("read what is revoked and erased in %s: %w", r.oldDatabase, err)
 		}
 	}

@@ -16,7 +16,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		p.say("nothing to do: MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS are 0, so everything is kept")
 		return nil
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mems/internal/backup"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -28,15 +29,15 @@ func runRevocations(ctx context.Context, p *program, args []string) error {
 	if len(args) != 1 {
 		return usageError{"say the file to keep the list in, mems-revocations.gz in the folder of the backups"}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		return p.keepRevocations(ctx, schema, args[0])
 	})
 }
 
 // keepRevocations adds what is revoked and erased now to a list, which it makes if
 // it is not there.
-func (p *program) keepRevocations(ctx context.Context, schema *store.Schema, file string) error {
-	list, err := schema.Revocations(ctx, time.Now())
+func (p *program) keepRevocations(ctx context.Context, schema *database.Schema, file string) error {
+	list, err := store.ReadRevocations(ctx, schema.Pool(), time.Now())
 	if err != nil {
 		return fmt.Errorf("list of what is revoked and erased: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/delivery"
 	"mems/internal/reception"
 	"mems/internal/server"
@@ -102,7 +103,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	ready, waiting := make(chan struct{}), false
 	_, err = st.Ready(ctx)
-	if _, otherZone := errors.AsType[*store.OtherZoneError](err); errors.Is(err, store.ErrRestoreUnfinished) {
+	if _, otherZone := errors.AsType[*store.OtherZoneError](err); errors.Is(err, database.ErrRestoreUnfinished) {
 		return err
 	} else if err != nil && !otherZone {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
@@ -319,7 +320,7 @@ func (p *program) access() string {
 
 // welcome tells a person what to do next; while the server waits for its database, only
 // where it says why.
-func (p *program) welcome(d *database, address string, waiting bool) {
+func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
 	url := "http://" + address
 	if p.TLSCertFile != "" {
 		url = "https://" + address

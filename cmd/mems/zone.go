@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -16,8 +17,8 @@ import (
 func runZone(ctx context.Context, p *program, args []string) error {
 	switch {
 	case len(args) == 0:
-		return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
-			name, err := schema.ClinicZone(ctx)
+		return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
+			name, err := store.ClinicZone(ctx, schema.Pool())
 			if err == nil && name == "" {
 				p.say("no zone is kept yet: the first \"mems serve\" keeps its own")
 				return nil
@@ -34,7 +35,7 @@ func runZone(ctx context.Context, p *program, args []string) error {
 	if err != nil || args[1] == "Local" {
 		return usageError{fmt.Sprintf("%q is not an IANA time zone such as Europe/Zurich", args[1])}
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ func (o *Operation) readExtensions(doc *openapi3.T) error {
 	if o.Waits, err = o.waitsOf(op); err != nil {
 		return err
 	}
+	if o.Calendar, err = o.calendarOf(op); err != nil {
+		return err
+	}
 	if o.Deprecation, err = deprecationOf(o.Method, o.Path, op); err != nil {
 		return err
 	}

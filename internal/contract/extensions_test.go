@@ -45,7 +45,7 @@ func TestUnknownExtensionsAreRefused(t *testing.T) {
 	t.Parallel()
 	doc := spec(t)
 	health, calendar := doc.Paths.Value("/healthz").Get, doc.Paths.Value("/calendars/{token}").Get
-	doctors, book := doc.Paths.Value("/doctors").Post, doc.Paths.Value("/fhir/Appointment/$book").Post
+	doctors, doctor, book := doc.Paths.Value("/doctors").Post, doc.Paths.Value("/doctors/{id}").Patch, doc.Paths.Value("/fhir/Appointment/$book").Post
 	cases := []struct {
 		op     *openapi3.Operation
 		name   string
@@ -57,6 +57,18 @@ func TestUnknownExtensionsAreRefused(t *testing.T) {
 		{doctors, "x-rate-limit", []any{"calendar-feed"}},
 		{health, "x-admission", []any{nil, "", "all", false}},
 		{doctors, "x-admission", []any{"none"}},
+		{doctors, "x-calendar", []any{
+			nil, "body",
+			map[string]any{},
+			map[string]any{"doctor": "head"},
+			map[string]any{"doctor": "participant"},
+			map[string]any{"doctor": "path"},
+			map[string]any{"record": "appointment"},
+			map[string]any{"doctor": "body", "room": "body"},
+			map[string]any{"doctor": 1},
+		}},
+		{doctor, "x-calendar", []any{map[string]any{"record": "doctor"}, map[string]any{"record": "appointments"}}},
+		{book, "x-calendar", []any{map[string]any{"doctor": "body"}}},
 		{book, "x-fhir-parameters", []any{nil, "", "FhirNothing", 3}},
 		{calendar, "x-fhir-parameters", []any{"FhirAppointmentRequest"}}, // has no body
 	}

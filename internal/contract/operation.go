@@ -37,6 +37,8 @@ type Operation struct {
 	Cost *Cost
 	// Waits: a request waits for its turn where the server is busy.
 	Waits bool
+	// Calendar says whose calendars it writes.
+	Calendar Calendar
 	// Idempotent: it takes an Idempotency-Key.
 	Idempotent bool
 	// Deprecation is nil for an operation that stays.

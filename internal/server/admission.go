@@ -212,14 +212,13 @@ func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(
 func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
 	caller := callerOf(clinic.AccessOf(ctx))
-	find := doctorsOf[op.ID]
-	doctors := find.inRequest(s, c)
-	if find.record != (clinic.Kind{}) {
+	doctors := s.doctorsInRequest(c, op.Calendar.Doctor)
+	if op.Calendar.Record != (clinic.Kind{}) {
 		p, err := s.enter(ctx, s.admission.writes, caller)
 		if err != nil {
 			return nil, err
 		}
-		if doctors, err = find.ofRecord(s, c, doctors); err != nil {
+		if doctors, err = s.addDoctorsOfRecord(c, op.Calendar.Record, doctors); err != nil {
 			p.release()
 			return nil, err
 		}

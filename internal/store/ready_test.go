@@ -10,6 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 )
 
 // A full table is noticed by the writes that meet it, until one is committed.
@@ -18,7 +19,7 @@ func TestRefusedWritesCount(t *testing.T) {
 	r := &readiness{}
 	full := &mysql.MySQLError{Number: 1114, Message: "The table 'audit_entries' is full"}
 	r.wrote(&clinic.Error{Code: clinic.CodeUnavailable, Cause: full})
-	if err := r.refusedLately(); !refusesWrites(err) {
+	if err := r.refusedLately(); !database.RefusesWrites(err) {
 		t.Errorf("not noticed: %v", err)
 	}
 	r.wrote(errors.New("a rule refused it")) // says nothing about the disk

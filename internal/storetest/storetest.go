@@ -20,6 +20,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
+	"mems/internal/database"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
@@ -42,11 +43,11 @@ func New(t testing.TB) *Database {
 		migrate(t, d)
 		template.statements, template.err = readTemplate(t.Context(), d.DB)
 	})
-	if migrated && template.err == nil {
-		return d
-	}
-	if template.statements == nil {
+	if template.err != nil || template.statements == nil {
 		t.Fatalf("the first migrated database could not be read: %v", template.err)
+	}
+	if migrated {
+		return d
 	}
 	if err := writeTemplate(t.Context(), d.DSN, template.statements); err != nil {
 		t.Fatalf("copy the first migrated database: %v", err)
@@ -66,12 +67,12 @@ func Migrated(t testing.TB) *Database {
 // migrate runs all migrations on d.
 func migrate(t testing.TB, d *Database) {
 	t.Helper()
-	schema, err := store.OpenSchema(d.DSN)
+	schema, err := database.OpenSchema(d.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = schema.Close() }()
-	if err := schema.Up(context.Background(), func(store.Migration) {}); err != nil {
+	if err := schema.Up(context.Background(), func(database.Migration) {}); err != nil {
 		t.Fatalf("migrate the test's database: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -73,7 +74,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	_, err := s.Store.Ready(ctx)
 	gauge(readyDesc, oneIf(err == nil))
-	behind := errors.Is(err, store.ErrSchemaBehind)
+	behind := errors.Is(err, database.ErrSchemaBehind)
 	if err == nil || behind || errors.Is(err, store.ErrWritesRefused) {
 		gauge(pendingDesc, oneIf(behind))
 	}

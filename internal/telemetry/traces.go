@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/XSAM/otelsql"
-	"github.com/go-sql-driver/mysql"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -22,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"mems/internal/database"
 	"mems/internal/server"
 )
 
@@ -123,8 +122,8 @@ func sqlOptions(traces *sdktrace.TracerProvider) []otelsql.Option {
 			return string(method)
 		}),
 		otelsql.WithSpanErrorAttributesGetter(func(err error) []attribute.KeyValue {
-			if refused, ok := errors.AsType[*mysql.MySQLError](err); ok {
-				return []attribute.KeyValue{attribute.String("db.response.status_code", strconv.Itoa(int(refused.Number)))}
+			if number, ok := database.ErrorNumber(err); ok {
+				return []attribute.KeyValue{attribute.String("db.response.status_code", strconv.Itoa(int(number)))}
 			}
 			return nil
 		}),

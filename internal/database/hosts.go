@@ -1,4 +1,4 @@
-package store
+package database
 
 import (
 	"cmp"
@@ -9,13 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-
-	"mems/internal/clinic"
 )
 
 const (
@@ -43,28 +40,6 @@ var (
 	ErrTwoPrimaries = fmt.Errorf("%w alone: two say that they are the primary", ErrNoPrimary)
 	ErrNoGroup      = errors.New("several hosts need MySQL Group Replication, and the right to read performance_schema.replication_group_members, which db/grants.sql shows; with any other database name one host")
 )
-
-// hostsOf are the servers that a configuration names: "h1:3306,h2:3306". The driver
-// writes such a list back as "[h1:3306,h2:3306]:3306".
-func hostsOf(c *mysql.Config) []string {
-	if c.Net != "tcp" {
-		return []string{c.Addr}
-	}
-	list := c.Addr
-	if host, _, err := net.SplitHostPort(list); err == nil && strings.Contains(host, ",") && strings.HasPrefix(list, "[") {
-		list = host
-	}
-	if !strings.Contains(list, ",") {
-		return []string{c.Addr}
-	}
-	hosts := strings.Split(list, ",")
-	for i, h := range hosts {
-		if !strings.Contains(h, ":") {
-			hosts[i] = net.JoinHostPort(h, "3306")
-		}
-	}
-	return hosts
-}
 
 // connectorOf connects to the server of a configuration; of several, to the one that
 // is found to be the writable primary. log is told when this is another one; nil for a
@@ -169,7 +144,8 @@ func (h *hosts) dial(ctx context.Context, network, addr string, index int) (net.
 // Driver returns the driver of MySQL.
 func (h *hosts) Driver() driver.Driver { return h.hosts[0].connector.Driver() }
 
-// Connect connects to the primary. While there is none it fails without waiting.
+// Connect connects to the primary. While there is none it fails without waiting, with
+// an error that is ErrNoPrimary.
 func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	h.start.Do(func() { go h.watch() }) //nolint:contextcheck // it serves every later connection, too
 	select {
@@ -181,7 +157,7 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	current, why := h.current, h.why
 	h.mu.Unlock()
 	if current < 0 {
-		return nil, &clinic.Error{Code: clinic.CodeUnavailable, Cause: why}
+		return nil, why
 	}
 	return h.hosts[current].connector.Connect(ctx)
 }

@@ -1,4 +1,4 @@
-package store_test
+package database_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"mems/db"
-	"mems/internal/store"
+	"mems/internal/database"
 	"mems/internal/storetest"
 )
 
@@ -173,7 +173,7 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statements, err := store.MigrationStatements(name, string(text))
+		statements, err := database.MigrationStatements(name, string(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	statements, err := store.MigrationStatements(name, string(text))
+	statements, err := database.MigrationStatements(name, string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := dump(t, d)
-	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, store.ErrForeignDatabase) {
+	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, database.ErrForeignDatabase) {
 		t.Errorf("up: %v, want ErrForeignDatabase", err)
 	}
 	sameSchema(t, before, dump(t, d))
@@ -338,7 +338,7 @@ func TestMigrationFiles(t *testing.T) {
 		"00001_each.sql":      "-- +goose Up\n-- +mems Each 0 patients\nSELECT 1;\n",
 		"unnumbered_file.sql": "-- +goose Up\nSELECT 1;\n",
 	} {
-		if _, err := store.MigrationStatements(name, text); err == nil {
+		if _, err := database.MigrationStatements(name, text); err == nil {
 			t.Errorf("%s is read without an error", name)
 		}
 	}
