@@ -106,6 +106,9 @@ func (c *Cluster) Add(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	c.nodes = append(slices.Clone(c.nodes), more...)
+	for _, s := range c.Servers { // for their next start: a server of ours reads no persisted settings
+		s.options.member.seeds = c.nodes
+	}
 	i := len(c.Servers)
 	s, err := c.member(i).start(ctx, c.options, c.empty)
 	if err != nil {
