@@ -20,14 +20,19 @@ class Fingers {
   cancel = () => this.send("touchCancel");
   async move(from: [number, number], to: [number, number], steps = 8) {
     for (let i = 1; i <= steps; i++) {
-      await this.send("touchMove", [from[0] + ((to[0] - from[0]) * i) / steps, from[1] + ((to[1] - from[1]) * i) / steps]);
+      await this.send("touchMove", [
+        from[0] + ((to[0] - from[0]) * i) / steps,
+        from[1] + ((to[1] - from[1]) * i) / steps,
+      ]);
     }
   }
 }
 
 async function middle(page: Page): Promise<[number, number]> {
   await expect(visits(page)).toHaveCount(1);
-  await visits(page).first().evaluate((e) => e.scrollIntoView({ block: "center" }));
+  await visits(page)
+    .first()
+    .evaluate((e) => e.scrollIntoView({ block: "center" }));
   const box = await visits(page).first().boundingBox();
   if (!box) throw new Error("nothing to touch");
   return [Math.round(box.x + 40), Math.round(box.y + box.height / 2)];
@@ -197,7 +202,10 @@ test("what somebody else changes during a drag is not moved by it", async ({ bro
   await page.mouse.down();
   await page.mouse.move(x, y + 60, { steps: 4 });
   await expect(lifted(page)).toBeVisible();
-  await fetch(`${process.env.DESK_URL}/appointments/${a.id}/confirm`, { method: "POST", headers: { "X-API-Key": process.env.DESK_KEY ?? "" } });
+  await fetch(`${process.env.DESK_URL}/appointments/${a.id}/confirm`, {
+    method: "POST",
+    headers: { "X-API-Key": process.env.DESK_KEY ?? "" },
+  });
   await expect(page.locator(".toasts")).toContainText("was changed meanwhile");
   await page.mouse.up();
   await expect(lifted(page)).toHaveCount(0);

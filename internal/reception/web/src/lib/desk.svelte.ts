@@ -63,7 +63,9 @@ class Desk {
   missing = $derived(this.phase === "ready" ? needs[this.view].filter((p) => !this.may(p)) : []);
   /** Loading and refused show no list: there is none of this day yet. */
   status = $derived<"loading" | "ready" | "refused">(this.current ? "ready" : this.trouble ? "refused" : "loading");
-  loading = $derived(this.status === "loading" && !this.missing.length && this.doctors.length > 0 && this.view !== "find");
+  loading = $derived(
+    this.status === "loading" && !this.missing.length && this.doctors.length > 0 && this.view !== "find",
+  );
   /** Why somebody has to sign in again. */
   signedOutBecause = $state("");
   line = $state<Line>("connecting");
@@ -78,7 +80,12 @@ class Desk {
   open = $state<number>(); // the visit whose card is open
   moving = $state.raw<Appointment>();
   /** A move that was refused, with what is free instead. */
-  refused = $state.raw<{ visit: Appointment; problem: Problem; to: Move; broken: readonly Override["rules"][number][] }>();
+  refused = $state.raw<{
+    visit: Appointment;
+    problem: Problem;
+    to: Move;
+    broken: readonly Override["rules"][number][];
+  }>();
   /** A walk-in is being taken, with this doctor unless 0. */
   walkIn = $state<number>();
 
@@ -149,7 +156,15 @@ class Desk {
     this.ending?.abort();
     this.stopReading();
     setKey(undefined);
-    this.caller = this.shownData = this.draft = this.pending = this.open = this.moving = this.refused = this.walkIn = undefined;
+    this.caller =
+      this.shownData =
+      this.draft =
+      this.pending =
+      this.open =
+      this.moving =
+      this.refused =
+      this.walkIn =
+        undefined;
     this.toasts = [];
     this.trouble = "";
     this.failures = this.readAt = 0;
@@ -300,7 +315,11 @@ class Desk {
       else this.readIn(5_000);
     };
     try {
-      for await (const { event, data } of follow<Change>(mems, "/stream", { signal: ending.signal, onState, firstDelay: 300 })) {
+      for await (const { event, data } of follow<Change>(mems, "/stream", {
+        signal: ending.signal,
+        onState,
+        firstDelay: 300,
+      })) {
         if (event === "change") this.heed(data);
       }
     } catch {
@@ -324,7 +343,10 @@ class Desk {
       case "doctor":
       case "room":
       case "appointment_type":
-        void this.readHouse().then(() => this.refresh(), () => this.refresh());
+        void this.readHouse().then(
+          () => this.refresh(),
+          () => this.refresh(),
+        );
         return;
       case "appointment":
       case "closure":

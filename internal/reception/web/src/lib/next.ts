@@ -1,8 +1,19 @@
-// The time that a booking begins with when nobody has chosen one.
+// Free times: how they are shown, and the one that a booking begins with when none was chosen.
 import type { NoAnswer, Problem, Slot } from "mems-client";
 import { desk } from "./desk.svelte.js";
 import { availabilityOf, type Draft } from "./draft.js";
 import { mems } from "./session.js";
+import { dateAt } from "./time.js";
+
+/** Free times by the date on which they begin. */
+export function slotsByDay(slots: Slot[], zone: string): Map<string, Slot[]> {
+  const days = new Map<string, Slot[]>();
+  for (const s of slots) {
+    const date = dateAt(s.start_time, zone);
+    days.set(date, [...(days.get(date) ?? []), s]);
+  }
+  return days;
+}
 
 type Wanted = Pick<Draft, "patient" | "type" | "minutes" | "doctor">;
 
