@@ -9,10 +9,13 @@ import {
   type Result,
 } from "mems-client";
 import { checkInClosed } from "./checkin.js";
-import { desk } from "./desk.svelte.js";
+import { calendar } from "./calendar.svelte.js";
+import { session } from "./session.svelte.js";
+import { toasts } from "./toasts.svelte.js";
+import { ui } from "./ui.svelte.js";
 import { type Move, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
-import { mems } from "./session.js";
+import { mems } from "./client.js";
 import { clock, shortDateAt } from "./time.js";
 
 type Step = "confirm" | "check-in" | "start" | "complete" | "no-show" | "leave" | "undo";
@@ -41,10 +44,10 @@ async function undo(done: { data: Appointment; response: Response }, was: Appoin
     ...(etag ? { headers: { "If-Match": etag } } : {}),
   });
   if (isProblem(answer.error, "precondition-failed"))
-    desk.warn(`${who(was)} was changed since then; nothing was undone.`);
-  else if (answer.error) desk.complain(answer.error);
-  else desk.say(`${who(was)}: ${said}.`);
-  desk.refresh();
+    toasts.warn(`${who(was)} was changed since then; nothing was undone.`);
+  else if (answer.error) toasts.showError(answer.error);
+  else toasts.say(`${who(was)}: ${said}.`);
+  calendar.refresh();
 }
 
 // Appointments whose step has been sent and not been answered.
@@ -52,18 +55,18 @@ const underway = new Set<number>();
 
 /** Takes one step of a visit; answers with whether it was taken. */
 export async function step(a: Appointment, s: Step): Promise<boolean> {
-  const closed = s === "check-in" ? checkInClosed(a, Date.now(), desk.zone) : "";
+  const closed = s === "check-in" ? checkInClosed(a, Date.now(), session.zone) : "";
   if (closed) {
-    desk.warn(`${who(a)} cannot be checked in. ${closed}`);
+    toasts.warn(`${who(a)} cannot be checked in. ${closed}`);
     return false;
   }
   if (underway.has(a.id)) return false;
   underway.add(a.id);
   const answer = await steps[s].call(a.id);
   underway.delete(a.id);
-  if (answer.error) desk.complain(answer.error);
-  else desk.say(`${who(a)} ${steps[s].done}.`, s === "undo" ? undefined : () => undo(answer, a));
-  desk.refresh();
+  if (answer.error) toasts.showError(answer.error);
+  else toasts.say(`${who(a)} ${steps[s].done}.`, s === "undo" ? undefined : () => undo(answer, a));
+  calendar.refresh();
   return !answer.error;
 }
 
@@ -74,8 +77,8 @@ export async function checkIn(a: Appointment): Promise<void> {
 export async function cancel(a: Appointment, body: AppointmentCancel): Promise<Problem | NoAnswer | undefined> {
   const answer = await mems.cancelAppointment({ path: { id: a.id }, body });
   if (answer.error) return answer.error;
-  desk.say(`${who(a)} at ${clock(a.start_time, desk.zone)} is cancelled.`, () => undo(answer, a));
-  desk.refresh();
+  toasts.say(`${who(a)} at ${clock(a.start_time, session.zone)} is cancelled.`, () => undo(answer, a));
+  calendar.refresh();
   return undefined;
 }
 
@@ -89,13 +92,13 @@ export async function reschedule(
   if (answer.error) {
     const error = answer.error;
     if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor)))
-      desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
-    else if (desk.open !== a.id) desk.complain(error); // its card says so itself
+      ui.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
+    else if (ui.open !== a.id) toasts.showError(error); // its card says so itself
     return error;
   }
   // By the server, which knows status, room and confirmation of before.
-  const back = `back at ${shortDateAt(a.start_time, desk.zone)}, ${clock(a.start_time, desk.zone)}`;
-  desk.say(`${who(a)} is moved to ${shortDateAt(to.start, desk.zone)}, ${clock(to.start, desk.zone)}.`, () =>
+  const back = `back at ${shortDateAt(a.start_time, session.zone)}, ${clock(a.start_time, session.zone)}`;
+  toasts.say(`${who(a)} is moved to ${shortDateAt(to.start, session.zone)}, ${clock(to.start, session.zone)}.`, () =>
     undo(answer, a, back),
   );
   return undefined;
@@ -113,6 +116,6 @@ async function move(a: Appointment, to: Move, override?: Override): Promise<Resu
   ) {
     answer = await send({ ...to, room: ANY_ROOM });
   }
-  desk.refresh();
+  calendar.refresh();
   return answer;
 }

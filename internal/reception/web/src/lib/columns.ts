@@ -3,7 +3,8 @@ import type { Appointment, Closure, Doctor, TimeOff, WorkingHours } from "mems-c
 import { outside, type Stretch, worksOn } from "./hours.js";
 import { at, dateAt, dayWindow, twice, wallClock } from "./time.js";
 
-interface Known {
+/** What columns are drawn of. */
+export interface Known {
   zone: string;
   today: string;
   visits: Appointment[];

@@ -2,7 +2,7 @@
 import { isProblem, type NoAnswer, type Patient, type Problem, type Result } from "mems-client";
 import { withIsoDate } from "./birth.js";
 import type { Person } from "./person.js";
-import { mems } from "./session.js";
+import { mems } from "./client.js";
 
 const LIMIT = 12;
 

@@ -11,7 +11,7 @@ import {
   unwrap,
   type WorkingHours,
 } from "mems-client";
-import { mems } from "./session.js";
+import { mems } from "./client.js";
 import { addDays, dayWindow, monday } from "./time.js";
 
 export type View = "day" | "week" | "board" | "find";
