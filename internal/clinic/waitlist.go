@@ -98,7 +98,7 @@ func (e *WaitlistEntry) UnlistDoctor(id int64, specialization string) {
 		e.Specialization = &specialization
 	}
 	if e.Offer != nil && e.Offer.Slot.DoctorID == id {
-		e.Status, e.Offer = WaitlistWaiting, nil
+		e.RetractOffer()
 	}
 }
 

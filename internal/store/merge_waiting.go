@@ -84,11 +84,7 @@ func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guard
 func (s *Store) absorbEntry(ctx context.Context, t *tx, earlier *clinic.WaitlistEntry, later clinic.WaitlistEntry) error {
 	earlier.Absorb(&later)
 	if later.Offer != nil {
-		err := s.passOn(ctx, t, later.ID, nil, func(_ *tx, e *clinic.WaitlistEntry) error {
-			e.Status = clinic.WaitlistWithdrawn
-			return nil
-		})
-		if err != nil {
+		if err := s.passOn(ctx, t, later.ID, nil, (*clinic.WaitlistEntry).Withdraw); err != nil {
 			return err
 		}
 	} else if err := updateEntry(ctx, t, later); err != nil {

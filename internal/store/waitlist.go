@@ -204,13 +204,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 // goes to the next. Errors: clinic.ErrWaitlistNotFound,
 // clinic.ErrPreconditionFailed, clinic.ErrWaitlistClosed.
 func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versions) error {
-	return s.endOffer(ctx, id, match, func(_ *tx, e *clinic.WaitlistEntry) error {
-		if e.Status != clinic.WaitlistWaiting && e.Status != clinic.WaitlistOffered {
-			return clinic.ErrWaitlistClosed
-		}
-		e.Status = clinic.WaitlistWithdrawn
-		return nil
-	})
+	return s.inTx(ctx, func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
 }
 
 // DeclineOffer gives the offered time to the next entry; the entry waits for
@@ -219,13 +213,7 @@ func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versi
 func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
 	var entry clinic.WaitlistEntry
 	err := s.inTx(ctx, func(t *tx) error {
-		err := s.passOn(ctx, t, id, match, func(t *tx, e *clinic.WaitlistEntry) error {
-			if e.Status != clinic.WaitlistOffered || !e.Offer.ExpiresAt.After(t.now) {
-				return clinic.ErrNoOffer
-			}
-			e.Status = clinic.WaitlistWaiting
-			return nil
-		})
+		err := s.passOn(ctx, t, id, match, func(e *clinic.WaitlistEntry) error { return e.DeclineOffer(t.now) })
 		if err != nil {
 			return err
 		}
@@ -248,11 +236,12 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 		if err := match.check(e.Version); err != nil {
 			return err
 		}
-		if e.Status != clinic.WaitlistOffered || !e.Offer.ExpiresAt.After(t.now) {
-			return clinic.ErrNoOffer
+		offer, err := e.LiveOffer(t.now)
+		if err != nil {
+			return err
 		}
 		var row holdRow
-		if err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, e.Offer.HoldID); err != nil {
+		if err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				return clinic.ErrNoOffer
 			}
@@ -277,7 +266,9 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 		if a, err = placeBooking(ctx, t, b, broken); err != nil {
 			return err
 		}
-		e.Status, e.Offer, e.AppointmentID = clinic.WaitlistBooked, nil, &a.ID
+		if err := e.AcceptOffer(t.now, a.ID); err != nil {
+			return err
+		}
 		return updateEntry(ctx, t, e)
 	}, &a)
 	return a, err
@@ -302,13 +293,10 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	}
 	passed := 0
 	for _, id := range ids {
-		err := s.endOffer(ctx, id, nil, func(t *tx, e *clinic.WaitlistEntry) error {
-			if e.Status != clinic.WaitlistOffered || e.Offer.ExpiresAt.After(t.now) {
-				return clinic.ErrNoOffer // somebody else was faster
-			}
-			e.Status = clinic.WaitlistWaiting
-			return nil
+		err := s.inTx(ctx, func(t *tx) error {
+			return s.passOn(ctx, t, id, nil, func(e *clinic.WaitlistEntry) error { return e.ExpireOffer(t.now) })
 		})
+		// No offer, or no entry: another process was faster.
 		if err != nil && !errors.Is(err, clinic.ErrNoOffer) && !errors.Is(err, clinic.ErrWaitlistNotFound) {
 			return passed, err
 		}
@@ -322,10 +310,21 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		return passed, firstError(translate(ctx, err), s.offerFreedTimes(ctx))
 	}
 	err = s.inTx(ctx, func(t *tx) error {
-		var ids []int64
-		err := t.SelectContext(ctx, &ids, `SELECT id FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
-		if err != nil || len(ids) == 0 {
-			return err // somebody was faster
+		var rows []waitlistRow
+		err := t.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
+		if err != nil || len(rows) == 0 {
+			return err // another process was faster
+		}
+		ids := make([]int64, len(rows))
+		for i := range rows {
+			e, err := rows[i].entry()
+			if err == nil {
+				err = e.Expire(t.now)
+			}
+			if err != nil {
+				return err
+			}
+			ids[i] = e.ID
 		}
 		err = t.announceRows(ctx, clinic.KindWaitlistEntry, clinic.VerbUpdated, `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE id IN (?)`, ids)
 		if err != nil {
@@ -342,16 +341,11 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	return passed, firstError(err, s.offerFreedTimes(ctx))
 }
 
-// endOffer changes an entry by end; when it had an offer and has none now, the
-// hold goes and the time is offered to the next.
+// passOn makes a transition of an entry; when it ends an offer, the hold is deleted and
+// the time is offered to the next entry.
 //
 // Lock order: the offered doctor's guard, the patient's, the entry.
-func (s *Store) endOffer(ctx context.Context, id int64, match Versions, end func(*tx, *clinic.WaitlistEntry) error) error {
-	return s.inTx(ctx, func(t *tx) error { return s.passOn(ctx, t, id, match, end) })
-}
-
-// passOn is endOffer in a transaction.
-func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end func(*tx, *clinic.WaitlistEntry) error) error {
+func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, transition func(*clinic.WaitlistEntry) error) error {
 	e, err := lockEntry(ctx, t, id)
 	if err != nil {
 		return err
@@ -360,15 +354,10 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end
 		return err
 	}
 	offer := e.Offer
-	if err := end(t, &e); err != nil {
+	if err := transition(&e); err != nil {
 		return err
 	}
-	if offer == nil {
-		return updateEntry(ctx, t, e)
-	}
-	e.Offer = nil
-	e.MissedOffers++
-	if err := updateEntry(ctx, t, e); err != nil {
+	if err := updateEntry(ctx, t, e); err != nil || offer == nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `INSERT INTO waitlist_missed (waitlist_id, doctor_id, start_time) VALUES (?, ?, ?)`,
@@ -389,7 +378,7 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end
 	h := row.hold()
 	t.announce(clinic.Deleted(clinic.KindHold, h.ID, h))
 	t.freeHold(h, true)
-	if e.Status == clinic.WaitlistWaiting {
+	if e.Status.Waits() {
 		t.freeForEntry(e.ID) // what became free meanwhile
 	}
 	return nil

@@ -325,7 +325,7 @@ func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 		}
 		return false, err
 	}
-	if still != string(clinic.WaitlistWaiting) {
+	if !clinic.WaitlistStatus(still).Waits() {
 		return false, nil // another doctor's time was faster
 	}
 	h := clinic.Hold{
@@ -337,8 +337,10 @@ func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 		return false, err
 	}
 	t.announce(clinic.Created(clinic.KindHold, h.ID, h))
-	e.Status = clinic.WaitlistOffered
-	e.Offer = &clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt}
+	err = e.MakeOffer(clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt})
+	if err != nil {
+		return false, err
+	}
 	e.Version++
 	e.UpdatedAt = t.now
 	return true, updateEntry(ctx, t, *e)
@@ -391,7 +393,7 @@ func (s *Store) withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may
 		if t.withdrawn = append(t.withdrawn, h.Busy()); t.looks {
 			continue
 		}
-		e.Status, e.Offer = clinic.WaitlistWaiting, nil
+		e.RetractOffer()
 		if err := updateEntry(ctx, t, e); err != nil {
 			return err
 		}
