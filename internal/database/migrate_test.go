@@ -37,7 +37,7 @@ func sameSchema(t *testing.T, want, got string) {
 // migrated is the schema of a database that was migrated without interruption.
 func migrated(t *testing.T) string {
 	t.Helper()
-	return dump(t, storetest.New(t))
+	return dump(t, storetest.Migrated(t))
 }
 
 // A migration that was stopped after any statement goes on from there, and so does
