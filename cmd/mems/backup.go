@@ -29,12 +29,12 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if flags.NArg() != 1 || flags.Arg(0) == "" {
-		return usageError{"say the file to write"}
+		return usageError{"missing argument: the file to write"}
 	}
 	file := flags.Arg(0)
 	to, err := backup.ParseRecipients(*encryptTo)
 	if err != nil {
-		return fmt.Errorf("public keys to encrypt to: %w\nThey are age1..., as age-keygen prints them, or @FILE with one a line", err)
+		return fmt.Errorf("public keys to encrypt to: %w\n(expected age1..., as printed by age-keygen, or @FILE with one per line)", err)
 	}
 	if err := p.checkTarget(file, *replace); err != nil { // before anything is read in vain
 		return err
@@ -56,9 +56,9 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		p.say("backup of schema version %d, as it was at %s, in %s (%.1f MB), %s", head.Schema, head.At.Format(time.RFC3339), file, float64(size)/1e6, backup.DescribeEncryption(to))
+		p.say("backup of schema version %d at %s, in %s (%.1f MB), %s", head.Schema, head.At.Format(time.RFC3339), file, float64(size)/1e6, backup.DescribeEncryption(to))
 		if head.LogFile != "" {
-			p.say("the binary log stood at position %d of %s", head.LogPosition, head.LogFile)
+			p.say("binary log position: %d of %s", head.LogPosition, head.LogFile)
 		}
 		if err := errors.Join(p.copyBackup(file, *replace), p.keepRevocations(ctx, schema, revocationsBeside(file))); err != nil {
 			return err
@@ -77,7 +77,7 @@ func (p *program) checkSigning(ctx context.Context, schema *database.Schema) err
 	case unknown && p.service != "":
 		return settingError{fmt.Errorf("%w\nThe service's keys belong in %s", store.ErrUnknownAuditKey, filepath.Join(p.service, "audit-keys"))}
 	case len(p.macKeys()) == 0:
-		p.say("the backup is NOT signed, for MEMS_AUDIT_KEYS is not set: anybody could have written it")
+		p.say("the backup is NOT signed because MEMS_AUDIT_KEYS is not set: anyone could have written it")
 	case unknown:
 		p.say("the backup is signed, but %v", store.ErrUnknownAuditKey)
 	}
@@ -101,7 +101,7 @@ func (l *logWish) set(value string) error {
 	case "auto":
 		*l = logIfThere
 	default:
-		return errors.New(`it takes no value, or "auto"`)
+		return errors.New(`expected no value or "auto"`)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (l *logWish) set(value string) error {
 func (p *program) openSnapshot(ctx context.Context, schema *database.Schema, position logWish) (*database.Snapshot, error) {
 	snapshot, err := schema.OpenSnapshot(ctx, position != logAsTold)
 	if errors.Is(err, database.ErrNoBinaryLog) && position == logIfThere {
-		p.say("no recovery to a point in time will start from this backup: %v", err)
+		p.say("point-in-time recovery from this backup will not be possible: %v", err)
 		snapshot, err = schema.OpenSnapshot(ctx, false)
 	}
 	if err != nil && !errors.Is(err, database.ErrNoBinaryLog) {
@@ -170,7 +170,7 @@ func (p *program) backupKeys() []backup.Key {
 // runChecksum is the command "mems checksum".
 func runChecksum(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
-		return usageError{"checksum takes nothing more"}
+		return usageError{"checksum takes no arguments"}
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error { return p.printSums(ctx, schema) })
 }

@@ -96,8 +96,8 @@ func (p *program) checkDatabase() error {
 		return errors.Join(faults...) // without the authorities, the URL cannot be read either
 	}
 	if wants && p.DatabaseCAFile == "" {
-		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems trusts the authorities of a file: name it in MEMS_DATABASE_CA_FILE, " +
-			"or write tls=true to trust those of the system")})
+		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems needs a file with CA certificates: set MEMS_DATABASE_CA_FILE, " +
+			"or use tls=true to trust the system's")})
 	} else if p.DatabaseURL != "" {
 		schema, err := database.OpenSchema(p.DatabaseURL, store.RekeyPatients)
 		if err != nil {

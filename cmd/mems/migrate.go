@@ -24,13 +24,13 @@ func migrate(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	if len(args) == 0 {
-		return usageError{"say up, down or status"}
+		return usageError{"missing subcommand: up, down or status"}
 	}
 	step := map[string]func(context.Context, *program, *database.Schema) error{
 		"up": migrateUp, "down": migrateDown, "status": migrateStatus,
 	}[args[0]]
 	if step == nil {
-		return usageError{fmt.Sprintf("%q is not up, down or status", args[0])}
+		return usageError{fmt.Sprintf("unknown subcommand %q (expected up, down or status)", args[0])}
 	}
 	if args[0] == "down" && !*yes {
 		lost := ""
@@ -40,8 +40,8 @@ func migrate(ctx context.Context, p *program, args []string) error {
 			lost = describeLosses(losses)
 			return err
 		})
-		return usageError{"down drops what the newest migration (\"mems migrate status\") has made, with everything that its tables and columns " +
-			"hold, for good" + lost + "; make a backup, and if you mean it, add --yes"}
+		return usageError{"down reverts the newest migration (see \"mems migrate status\") and permanently deletes the data in its tables and " +
+			"columns" + lost + "; make a backup, then add --yes to confirm"}
 	}
 	return p.withSchema(ctx, step)
 }
@@ -65,11 +65,11 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 // reportHosts has a migration say what it meets among the hosts of a cluster.
 func (p *program) reportHosts(schema *database.Schema) {
 	schema.OnFailover = func(cause error, wait time.Duration) {
-		p.say("the database server was lost (%v); waiting for the cluster's next primary, at most %s", cause, wait)
+		p.say("lost the connection to the database server (%v); waiting up to %[2]s for the cluster's next primary", cause, wait)
 	}
 	schema.OnUnreachable = func(host string, cause error) {
-		p.say("the database server %s was not asked whether it lets triggers be created (%v). Before it may be the primary: "+
-			"SELECT @@GLOBAL.log_bin_trust_function_creators there, which has to be 1", host, cause)
+		p.say("could not check whether database server %s allows creating triggers (%v). Before it becomes the primary, check that "+
+			"@@GLOBAL.log_bin_trust_function_creators is 1 there", host, cause)
 	}
 }
 
@@ -104,7 +104,7 @@ func migrateDown(ctx context.Context, p *program, schema *database.Schema) error
 	}
 	m, err := schema.Down(ctx)
 	if errors.Is(err, goose.ErrNoNextVersion) {
-		p.say("nothing to undo: no migration is applied")
+		p.say("nothing to revert: no migration is applied")
 		return nil
 	}
 	if err == nil {
@@ -138,15 +138,15 @@ func reset(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if !*yes {
-		return usageError{"this destroys every patient, doctor and appointment; if you mean it, add --yes-destroy-all-data"}
+		return usageError{"this destroys all patients, doctors and appointments; add --yes-destroy-all-data to confirm"}
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		err := schema.Reset(ctx, p.reportMigration)
 		if errors.Is(err, database.ErrNotDisposable) {
-			return fmt.Errorf("%w, so nothing was touched. If it may really be destroyed, an administrator marks it: UPDATE installation SET disposable = 1", err)
+			return fmt.Errorf("%w, so nothing was changed. If its data may be destroyed, an administrator must mark it: UPDATE installation SET disposable = 1", err)
 		}
 		if err == nil {
-			p.say("all data are gone; the schema is new")
+			p.say("all data was destroyed and the schema recreated")
 		}
 		return err
 	})

@@ -177,7 +177,7 @@ func TestTermDrains(t *testing.T) {
 		}
 	}
 	p.Signal(syscall.SIGTERM)
-	p.waitFor("finishing the requests in flight")
+	p.waitFor("completing in-flight requests")
 	if err := hold.Rollback(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// /readyz answers within a second whatever hangs, and is ready again by itself.
+// /readyz returns within a second whatever hangs, and is ready again by itself.
 func TestReadinessOfAHangingDatabase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

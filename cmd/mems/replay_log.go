@@ -93,12 +93,12 @@ func (l *logReplay) plan(ctx context.Context) ([]logPiece, error) {
 			case backup.LogDrops:
 				return nil, fmt.Errorf("the database %s was dropped on %s: let --until end before that", l.from, where)
 			case backup.LogUnusable:
-				return nil, fmt.Errorf("the binary log has a statement that changes rows of %s, which cannot be applied to another database, on %s:\n%s\n"+
-					"It was written without binlog_format = ROW. Let --until end before that, and make the later changes by hand", l.from, where, st.Text)
+				return nil, fmt.Errorf("the binary log has a statement that changes rows of %s, which cannot be applied to a different database, on %s:\n%s\n"+
+					"It was written without binlog_format = ROW. Let --until end before that, and apply later changes by hand", l.from, where, st.Text)
 			case backup.LogCut:
-				l.say("left out, for it is not about the tables of %s: %s", l.from, firstLine(st.Text))
+				l.say("skipped, as it does not concern the tables of %s: %s", l.from, firstLine(st.Text))
 			case backup.LogRewrite:
-				l.say("written for %s: %s", l.to, firstLine(st.Text))
+				l.say("rerewritten for %s: %s", l.to, firstLine(st.Text))
 				piece.statement = "DELIMITER /*!*/;\n" + strings.Join(st.Settings, "\n") + "\nuse `" + strings.ReplaceAll(l.to, "`", "``") + "`/*!*/;\n" + text + "\n/*!*/;\nDELIMITER ;\n"
 			}
 			piece.last, piece.stop = i, st.Start

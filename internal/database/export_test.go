@@ -3,6 +3,8 @@ package database
 import (
 	"context"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // MigrationStatements are the statements that a migration file runs on the way up.
@@ -49,4 +51,25 @@ func (sc *Schema) TakeLease(ctx context.Context, within time.Duration) error {
 	}
 	defer func() { _ = conn.Close() }()
 	return sc.takeLease(ctx, conn, within)
+}
+
+// ConnectToFormerPrimary connects to a server as to one of several hosts that was the
+// primary when it was asked last.
+func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return err
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return err
+	}
+	h := &hosts{names: []string{c.Addr}, hosts: []host{{connector: connector}}, probed: make(chan struct{})}
+	h.start.Do(func() {}) // it is not asked again
+	close(h.probed)
+	conn, err := h.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }

@@ -159,7 +159,15 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	if current < 0 {
 		return nil, why
 	}
-	return h.hosts[current].connector.Connect(ctx)
+	conn, err := h.hosts[current].connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := isPrimary(ctx, conn); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoPrimary, h.names[current], err)
+	}
+	return conn, nil
 }
 
 // Close ends the search for the primary.
@@ -325,4 +333,32 @@ func probeHost(pool *sql.DB) finding {
 		return finding{true, ErrNoMajority}
 	}
 	return finding{answered: true}
+}
+
+// isPrimary asks a new connection what probeHost asks a host. The last probe is not
+// enough: a primary that died and was started again at once takes changes outside of the
+// group, which no other server has, until it joins or is probed.
+func isPrimary(ctx context.Context, conn driver.Conn) error {
+	asked, ok := conn.(driver.QueryerContext)
+	if !ok {
+		return errors.New("database driver cannot query")
+	}
+	// A small table in memory. The text says why the server is not to be used.
+	rows, err := asked.QueryContext(ctx, `
+		SELECT CASE WHEN @@GLOBAL.read_only THEN 'it is read-only'
+			WHEN COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0) = 0 THEN 'it is not in the group'
+			WHEN 2 * SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')) <= COUNT(*) THEN 'it has no majority'
+			ELSE '' END
+		FROM performance_schema.replication_group_members`, nil)
+	if err != nil {
+		return err
+	}
+	said := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(said), rows.Close()); err != nil {
+		return err
+	}
+	if why := fmt.Sprintf("%s", said[0]); why != "" { // a string or bytes
+		return errors.New(why)
+	}
+	return nil
 }

@@ -76,6 +76,7 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		1053, 1077, 1078, 1079, 1152, 1927, // shutting down, connection killed
 		1290, 1792, 1836, // read-only: a fail-over is under way
 		1021, 1041, 1114, // disk, memory or table full
+		1034, 1712, 1877, // an index or a table cannot be used: MariaDB says so of one that met a full disk
 		1047,       // Galera: node not ready
 		1317, 3024, // the query was interrupted
 		3032, 1184, // MySQL: offline mode, the connection was ended

@@ -46,3 +46,15 @@ func TestReadinessLogsChanges(t *testing.T) {
 		t.Errorf("%d lines, %d of them errors, want 4 and 3:\n%s", lines, faults, text.String())
 	}
 }
+
+// What a database says that has no room is an answer of 503, not a fault of the program.
+// 1034 was seen from MariaDB 10.11 when its disk had been full (make prove FAULTS='disk full').
+func TestFullDiskIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, number := range []uint16{1021, 1034, 1114, 1712, 1877} {
+		err := translate(t.Context(), &mysql.MySQLError{Number: number, Message: "no room"})
+		if !errors.Is(err, clinic.ErrUnavailable) {
+			t.Errorf("%d: %v", number, err)
+		}
+	}
+}

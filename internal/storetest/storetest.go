@@ -168,17 +168,19 @@ var server struct {
 	err  error
 }
 
-// serverDSN returns the server for this process, starting it if need be.
-// It is stopped by the operating system when the process ends.
+// serverDSN returns the server for this process, starting it if necessary. The
+// operating system stops it when the process ends; its directory is then removed.
 func serverDSN(t testing.TB) string {
 	t.Helper()
 	if dsn := os.Getenv("MEMS_TEST_DATABASE_URL"); dsn != "" {
 		return dsn
 	}
 	server.once.Do(func() {
+		dir := filepath.Join(os.TempDir(), "mems-test-"+randomHex())
+		removeAfterProcess(t, dir)
 		var s *localdb.Server
 		s, server.err = localdb.Start(context.Background(), localdb.Options{
-			Dir:     filepath.Join(os.TempDir(), "mems-test-"+randomHex()),
+			Dir:     dir,
 			Engine:  localdb.Engine(os.Getenv("MEMS_TEST_DATABASE_ENGINE")),
 			Install: true,
 			Log:     t.Logf,

@@ -1,4 +1,4 @@
-// What every call answers with.
+// What every call returns.
 import { type NoAnswer, type Problem, toError } from "./errors.js";
 
 /** Either `data` or `error`: check one, and TypeScript knows the other. */
@@ -22,7 +22,7 @@ export interface Failure {
 export async function unwrap<T>(call: Result<T> | Promise<Result<T>>): Promise<T> {
   const result = await call;
   if (result.error !== undefined) throw toError(result.error);
-  return result.data as T;
+  return result.data;
 }
 
 /** The version of the record that was answered, to send back as `If-Match`. */
