@@ -93,6 +93,15 @@ type Override struct {
 
 func (o Override) allows(r Rule) bool { return slices.Contains(o.Rules, r) }
 
+// CheckAccess refuses to override rules to callers without the permission to:
+// CodeForbidden. It is asked before anything else of the request is judged.
+func (o Override) CheckAccess(a Access) error {
+	if len(o.Rules) == 0 || a.May(AppointmentsOverride) {
+		return nil
+	}
+	return &Error{Code: CodeForbidden, Permission: AppointmentsOverride}
+}
+
 // Broken are the rules that a booking really broke, out of those that it was
 // allowed to. The zero value is the normal case.
 type Broken struct {

@@ -22,6 +22,10 @@ type AppointmentType struct {
 	UpdatedAt       time.Time
 }
 
+// DefaultColour is the colour of a type for which none was chosen; the contract has the
+// same.
+const DefaultColour = "#1565c0"
+
 // Normalize puts the texts and lists into the form in which they are kept.
 func (t *AppointmentType) Normalize() {
 	t.Name = Text(t.Name)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
-	"mems/gen/api"
 	"mems/internal/clinic"
 )
 
@@ -155,12 +153,4 @@ func credentials(r *http.Request, header string) []string {
 		value = strings.TrimSpace(value)
 		return value == "" || strings.EqualFold(value, bearer)
 	})
-}
-
-// mayOverride returns CodeForbidden if the caller may not override booking rules.
-func mayOverride(ctx context.Context, o *api.Override) error {
-	if o == nil || clinic.AccessOf(ctx).May(clinic.AppointmentsOverride) {
-		return nil
-	}
-	return &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.AppointmentsOverride}
 }

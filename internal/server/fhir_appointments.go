@@ -252,7 +252,7 @@ func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, e
 	if q.Window.End.IsZero() {
 		q.Window.End = q.Window.Start.Add(usualWindow)
 	}
-	if q.Window.End.Sub(q.Window.Start) > maxAvailability {
+	if q.Window.End.Sub(q.Window.Start) > clinic.MaxSearch {
 		return out, clinic.Invalid(clinic.Violation{Parameter: "start", Code: "maximum", Detail: "must span at most 92 days: give both bounds"})
 	}
 	if ask.serviceType != nil {

@@ -93,9 +93,6 @@ func (s *Server) RescheduleAppointment(ctx context.Context, r api.RescheduleAppo
 	if r.Body.RoomID.IsSpecified() {
 		change.RoomID = clinic.ChangeTo(orNil(r.Body.RoomID))
 	}
-	if err := mayOverride(ctx, r.Body.Override); err != nil {
-		return nil, err
-	}
 	a, err := s.cfg.Store.RescheduleAppointment(acting(ctx, r.Params.MEMSActor), r.ID, change, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err

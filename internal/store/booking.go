@@ -21,11 +21,14 @@ import (
 // the second one waits, and then reads what the first one wrote.
 // db/README.md has the evidence for each part of this.
 //
-// Errors: clinic.ErrStartInPast, clinic.ErrHoldNotFound,
+// Errors: clinic.CodeForbidden, clinic.ErrStartInPast, clinic.ErrHoldNotFound,
 // clinic.ErrHoldNotUsable, those of decide; clinic.ErrUnavailable,
 // clinic.ErrOutcomeUnknown.
 func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.Appointment, error) {
 	b.Start = clinic.Instant(b.Start)
+	if err := b.Override.CheckAccess(clinic.AccessOf(ctx)); err != nil {
+		return clinic.Appointment{}, err
+	}
 	if err := b.Check(); err != nil {
 		return clinic.Appointment{}, err
 	}

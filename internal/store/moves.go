@@ -143,6 +143,9 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 //
 // Errors: those of MoveAppointment, clinic.ErrStartInPast and those of decide.
 func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
+	if err := r.Override.CheckAccess(clinic.AccessOf(ctx)); err != nil {
+		return clinic.Appointment{}, err
+	}
 	if err := r.Check(); err != nil {
 		return clinic.Appointment{}, err
 	}

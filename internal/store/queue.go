@@ -19,14 +19,6 @@ const maxQueue = 1000
 // in the queue until called or gone, over midnight too.
 const openTickets = `status IN ('waiting', 'called', 'in_progress')`
 
-// WalkIn is a patient who comes without an appointment.
-type WalkIn struct {
-	PatientID      int64
-	DoctorID       int64  // 0: somebody of the specialization
-	Specialization string // with DoctorID 0
-	Note           *string
-}
-
 // CreateWalkIn gives a walk-in a ticket in the queue of a doctor who works now:
 // the one named, or the one of the specialization with the fewest who wait. It
 // takes no calendar time.
@@ -37,7 +29,10 @@ type WalkIn struct {
 // Errors: clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
 // clinic.ErrAlreadyInQueue, clinic.ErrNobodyWorks, clinic.CodeValidationFailed.
-func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, error) {
+func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticket, error) {
+	if err := w.Validate(); err != nil {
+		return clinic.Ticket{}, err
+	}
 	k := clinic.Ticket{PatientID: w.PatientID, Note: w.Note, Status: clinic.TicketWaiting}
 	if err := k.Check(); err != nil {
 		return k, err

@@ -25,13 +25,6 @@ type AvailabilityQuery struct {
 	Limit          int
 }
 
-// NextFree is the first free slot of a doctor; nil when there is none.
-type NextFree struct {
-	DoctorID       int64
-	Specialization string
-	Slot           *clinic.Slot
-}
-
 // What one search examines at most, in calendars of one doctor for one day. Whatever is
 // asked for, it reads no more, and no more than doctorDaysAtOnce in one statement.
 const (
@@ -92,10 +85,10 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 // doctors who have none yet. It searches clinic.LookAhead from the later of now
 // and from, or as far as MaxDoctorDays go, and returns the end of that window too;
 // q.Window, q.Limit and q.After mean nothing.
-func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, time.Time, error) {
+func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]clinic.NextFree, time.Time, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
 	searched := q.Window.End
-	var free []NextFree
+	var free []clinic.NextFree
 	err := s.search(ctx, &q, func(r *reader) error {
 		open := r.doctors
 		left := max(MaxDoctorDays, len(open))
@@ -109,13 +102,13 @@ func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q Availabili
 			}
 			for i := range slots {
 				d := r.facts[slots[i].DoctorID]
-				free = append(free, NextFree{DoctorID: d.ID, Specialization: d.Specialization, Slot: &slots[i]})
+				free = append(free, clinic.NextFree{DoctorID: d.ID, Specialization: d.Specialization, Slot: &slots[i]})
 				open = slices.DeleteFunc(slices.Clone(open), func(id int64) bool { return id == d.ID })
 			}
 			return nil
 		})
 		for _, id := range open {
-			free = append(free, NextFree{DoctorID: id, Specialization: r.facts[id].Specialization})
+			free = append(free, clinic.NextFree{DoctorID: id, Specialization: r.facts[id].Specialization})
 		}
 		return err
 	})

@@ -14,7 +14,7 @@ import (
 )
 
 // CreateSeries books every date of a recurring appointment, each by the rules of
-// a booking, in one transaction: all of them, or with skip those that can be. It
+// a booking, in one transaction: all of them, or with Skip those that can be. It
 // returns what became of each date.
 //
 // Statements, in lock order: write the guard rows of the doctor and the patient
@@ -22,14 +22,23 @@ import (
 // statements; insert the series; then date by date the room's guard and the inserts
 // of a booking, for at most clinic.MaxSeriesDates dates. What the locking reads find
 // belongs to the two whose guards are held, or to a room whose guard is, so going on
-// after a refusal can meet nobody crosswise. Without skip, the first refusal under the
+// after a refusal can meet nobody crosswise. Without Skip, the first refusal under the
 // guards ends it; the report is made on a snapshot.
 //
 // Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
-// or, with skip, none can; clinic.CodeValidationFailed, clinic.ErrStartInPast,
+// or, with Skip, none can; clinic.CodeForbidden, clinic.CodeValidationFailed,
+// clinic.ErrStartInPast,
 // and those errors of decide that are not slot conflicts.
-func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.Recurrence, zone *time.Location, skip bool) (clinic.Series, []clinic.SeriesDate, error) {
+func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
+	b, skip := asked.Booking, asked.Skip
 	b.Start = clinic.Instant(b.Start)
+	if err := b.Override.CheckAccess(clinic.AccessOf(ctx)); err != nil {
+		return clinic.Series{}, nil, err
+	}
+	rule, zone, err := asked.Parse(s.zone)
+	if err != nil {
+		return clinic.Series{}, nil, err
+	}
 	if err := b.Check(); err != nil {
 		return clinic.Series{}, nil, err
 	}
@@ -207,6 +216,9 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 //
 // Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
 func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
+	if err := change.Reschedule.Override.CheckAccess(clinic.AccessOf(ctx)); err != nil {
+		return clinic.Series{}, nil, err
+	}
 	if err := change.Reschedule.Check(); err != nil {
 		return clinic.Series{}, nil, err
 	}
