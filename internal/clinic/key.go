@@ -1,10 +1,6 @@
 package clinic
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +19,7 @@ const (
 type APIKey struct {
 	ID         int64
 	Name       string
-	Hash       [sha256.Size]byte `json:"-"` // of the secret
+	Hash       SecretHash `json:"-"`
 	Role       Role
 	Scopes     []string
 	DoctorID   *int64
@@ -34,6 +30,9 @@ type APIKey struct {
 	LastUsedAt *time.Time
 	Seal       SealState `json:"-"`
 }
+
+// SecretHash is the SHA-256 of a secret that is kept by nobody but its owner.
+type SecretHash [32]byte
 
 // SealState reports whether an API key's record is as MEMS wrote it.
 type SealState string
@@ -100,27 +99,8 @@ func (k *APIKey) Caller() Caller {
 	return c
 }
 
-// Valid reports whether the key may be used with this secret now.
-func (k *APIKey) Valid(secret string, now time.Time) bool {
-	return isSecret(secret, k.Hash) && k.Live(now)
-}
-
 // Live reports whether the key is neither revoked nor expired.
 func (k *APIKey) Live(now time.Time) bool { return k.RevokedAt == nil && now.Before(k.ExpiresAt) }
-
-func isSecret(secret string, hash [sha256.Size]byte) bool {
-	given := sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(given[:], hash[:]) == 1
-}
-
-// NewKeySecret draws the secret part of a key, 256 random bits, and its hash.
-// They are too many to be guessed, so a fast hash is enough.
-func NewKeySecret() (secret string, hash [sha256.Size]byte) {
-	var bits [32]byte
-	_, _ = rand.Read(bits[:]) // never fails
-	secret = base64.RawURLEncoding.EncodeToString(bits[:])
-	return secret, sha256.Sum256([]byte(secret))
-}
 
 // keyPrefix marks keys, so that scanners for leaked secrets find them.
 const keyPrefix = "mems_"

@@ -1,7 +1,6 @@
 package clinic
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"net/url"
 	"slices"
@@ -31,13 +30,6 @@ type WebhookSecret [32]byte
 
 // SecretOverlap is how long messages are signed with an old secret too.
 const SecretOverlap = 24 * time.Hour
-
-// NewWebhookSecret makes a secret.
-func NewWebhookSecret() WebhookSecret {
-	var s WebhookSecret
-	_, _ = rand.Read(s[:]) // never fails
-	return s
-}
 
 // String writes a secret as receivers' libraries take it.
 func (s WebhookSecret) String() string { return "whsec_" + base64.StdEncoding.EncodeToString(s[:]) }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"mems/internal/store"
+
 	"github.com/labstack/echo/v4"
 
 	"mems/internal/clinic"
@@ -191,7 +193,7 @@ func (s *Server) admit(c echo.Context, v *validator, next echo.HandlerFunc) erro
 // which then counts for the caller.
 func (s *Server) admitRead(c echo.Context, _ *validator) (release func(), err error) {
 	ctx := c.Request().Context()
-	caller := callerOf(clinic.AccessOf(ctx))
+	caller := callerOf(store.AccessOf(ctx))
 	if kept, ok := ctx.Value(keptPlaceKey{}).(*keptPlace); ok && kept.place != nil {
 		if kept.place.assign(caller) {
 			return kept.release, nil
@@ -210,7 +212,7 @@ func (s *Server) admitRead(c echo.Context, _ *validator) (release func(), err er
 // place; a request that must wait for its turn then gives the place back.
 func (s *Server) admitWrite(c echo.Context, v *validator) (release func(), err error) {
 	ctx := c.Request().Context()
-	caller := callerOf(clinic.AccessOf(ctx))
+	caller := callerOf(store.AccessOf(ctx))
 	find := doctorsOf[v.route.Operation.OperationID]
 	doctors := find.inRequest(s, c)
 	if find.record != (clinic.Kind{}) {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"mems/internal/store"
+
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
@@ -49,7 +51,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	p, header := describe(err)
-	p = withheld(p, clinic.AccessOf(c.Request().Context()).Clearance())
+	p = withheld(p, store.AccessOf(c.Request().Context()).Clearance())
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
@@ -63,7 +65,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
-		switch access := clinic.AccessOf(c.Request().Context()); {
+		switch access := store.AccessOf(c.Request().Context()); {
 		case rule.Code == clinic.CodeUnauthenticated && rule.Cause != nil:
 			s.cfg.Log.WarnContext(c.Request().Context(), "credentials refused",
 				"request_id", p.RequestID, "operation", c.Path(), "cause", rule.Cause)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"mems/internal/store"
+
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
@@ -22,7 +24,7 @@ func withhold(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 		if err != nil || answer == nil {
 			return answer, err
 		}
-		return withheld(answer, clinic.AccessOf(c.Request().Context()).Clearance()), nil
+		return withheld(answer, store.AccessOf(c.Request().Context()).Clearance()), nil
 	}
 }
 

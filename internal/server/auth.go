@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"mems/internal/store"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
@@ -57,7 +59,7 @@ func (s *Server) authorise(operation string, needs clinic.Permission, costs *cos
 					return err
 				}
 			}
-			c.SetRequest(r.WithContext(clinic.WithAccess(s.limits.measure(c, from, name, costs), access)))
+			c.SetRequest(r.WithContext(store.WithAccess(s.limits.measure(c, from, name, costs), access)))
 			if !access.May(needs) {
 				return &clinic.Error{Code: clinic.CodeForbidden, Permission: needs}
 			}

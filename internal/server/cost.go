@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 
+	"mems/internal/store"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
@@ -106,7 +108,7 @@ func (l *limits) measure(c echo.Context, from *buckets, name string, of *cost) c
 		}
 	})
 	c.Set(meterKey, m)
-	return clinic.WithMeter(ctx, m.count)
+	return store.WithMeter(ctx, m.count)
 }
 
 const meterKey = "meter"

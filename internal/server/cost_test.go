@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"mems/internal/store"
+
 	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
@@ -103,7 +105,7 @@ func TestRequestsAreWeighed(t *testing.T) {
 func exported(t *testing.T, s *secured, patient int64) int {
 	t.Helper()
 	st := s.db.Open(t, s.clock.now, time.UTC)
-	f, err := st.ExportPatient(clinic.WithAccess(t.Context(), clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}}), patient)
+	f, err := st.ExportPatient(store.WithAccess(t.Context(), clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}}), patient)
 	if err != nil {
 		t.Fatal(err)
 	}

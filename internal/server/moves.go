@@ -4,13 +4,15 @@ import (
 	"context"
 	"time"
 
+	"mems/internal/store"
+
 	"mems/gen/api"
 	"mems/internal/clinic"
 )
 
 // acting notes who acts, as the header MEMS-Actor states it.
 func acting(ctx context.Context, actor *api.Actor) context.Context {
-	return clinic.WithActor(ctx, deref(actor))
+	return store.WithActor(ctx, deref(actor))
 }
 
 // move makes one change of an appointment's status.

@@ -258,7 +258,7 @@ func (v *validator) check(c echo.Context, next echo.HandlerFunc) error {
 		return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
 	}
 	if v.cost != nil && v.cost.pageSize != "" {
-		clinic.CountWork(r.Context(), v.cost.unit, v.cost.pageCost(query))
+		store.CountWork(r.Context(), v.cost.unit, v.cost.pageCost(query))
 	}
 	if v.once {
 		v.doOnce(c)

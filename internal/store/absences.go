@@ -24,7 +24,7 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 	if err := o.Check(); err != nil {
 		return o, nil, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(o.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(o.DoctorID); err != nil {
 		return o, nil, err
 	}
 	var affected []clinic.Appointment
@@ -95,7 +95,7 @@ func (s *Store) startOf(from *time.Time, after After) After {
 // DeleteTimeOff takes a time off back. Locks the doctor's guard row, then it.
 // Errors: clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Versions) error {
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return err
 	}
 	return s.inTx(ctx, func(t *tx) error {

@@ -59,7 +59,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 	if err := h.Check(); err != nil {
 		return h, nil, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return h, nil, err
 	}
 	h.Normalize()

@@ -37,7 +37,7 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 			}
 			return &clinic.Error{Code: clinic.CodePossibleDuplicate, Alike: alike}
 		}
-		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = clinic.AccessOf(ctx).MadeBy(), 1, t.now, t.now
+		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = AccessOf(ctx).MadeBy(), 1, t.now, t.now
 		if p.ID, err = insertPatient(ctx, t, p); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 	if err := k.Check(); err != nil {
 		return k, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
 		return k, err // nor may a doctor have one chosen
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -157,7 +157,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	if _, err := s.Doctor(ctx, doctorID); err != nil {
 		return *day, nil, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return *day, nil, err
 	}
 	var before, rows []ticketRow
@@ -207,7 +207,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
 func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, error) {
 	var k clinic.Ticket
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return k, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -278,7 +278,7 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 		}
 		t.freeOf(before, *visit)
 		t.record(ctx, clinic.Changed(clinic.KindAppointment, visit.ID, before, *visit))
-		return insertEvent(ctx, t, visit.ID, visit.Event(ctx, action, &from))
+		return insertEvent(ctx, t, visit.ID, visit.Event(actorOf(ctx), action, &from))
 	}, &k)
 	return k, err
 }

@@ -53,7 +53,7 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 		}
 		left := max(MaxDoctorDays, len(r.doctors))
 		most := left
-		defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
+		defer func() { CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
 		searched, err := walk(window, &left, func() int { return len(r.doctors) }, func(part clinic.Interval) error {
 			found, err := r.slots(ctx, part, r.doctors, q.Limit+1)
 			for _, slot := range found {
@@ -93,7 +93,7 @@ func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q Availabili
 		open := r.doctors
 		left := max(MaxDoctorDays, len(open))
 		most := left
-		defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
+		defer func() { CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
 		var err error
 		searched, err = walk(q.Window, &left, func() int { return len(open) }, func(part clinic.Interval) error {
 			slots, err := r.slots(ctx, part, open, 1)
@@ -163,7 +163,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
 	}
-	q.Window = s.partners.Clip(now, clinic.AccessOf(ctx), q.Window)
+	q.Window = s.partners.Clip(now, AccessOf(ctx), q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {
 		return translate(ctx, err)

@@ -32,7 +32,7 @@ import (
 func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
 	b, skip := asked.Booking, asked.Skip
 	b.Start = clinic.Instant(b.Start)
-	if err := b.Override.CheckAccess(clinic.AccessOf(ctx)); err != nil {
+	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	rule, zone, err := asked.Parse(s.zone)
@@ -46,9 +46,9 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 	if err != nil {
 		return clinic.Series{}, nil, err
 	}
-	clinic.CountWork(ctx, clinic.WorkAppointments, len(starts))
+	CountWork(ctx, clinic.WorkAppointments, len(starts))
 	b.Start = starts[0]
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series
@@ -57,13 +57,13 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 	err = s.inTxUnlessTaken(ctx, wantedTime{unknown: !skip}, func(t *tx) error {
 		series = clinic.Series{
 			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
-			MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+			MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 		}
 		dates = nil
 		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
-		if err := s.partners.Check(t.now, clinic.AccessOf(ctx), starts[len(starts)-1]); err != nil {
+		if err := s.partners.Check(t.now, AccessOf(ctx), starts[len(starts)-1]); err != nil {
 			return err
 		}
 		c, err := guardParties(ctx, t, b)
@@ -150,7 +150,7 @@ func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Se
 	if err != nil {
 		return series, err
 	}
-	if !clinic.AccessOf(ctx).Reach.Record(series.DoctorID, series.MadeBy) {
+	if !AccessOf(ctx).Reach.Record(series.DoctorID, series.MadeBy) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
 	var rows []appointmentRow
@@ -195,7 +195,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := updateAppointment(ctx, t, a); err != nil {
 				return err
 			}
-			if err := insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionCancel, &from)); err != nil {
+			if err := insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionCancel, &from)); err != nil {
 				return err
 			}
 			t.freeOf(before, a)
@@ -216,7 +216,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 //
 // Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
 func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
-	if err := change.Reschedule.Override.CheckAccess(clinic.AccessOf(ctx)); err != nil {
+	if err := change.Reschedule.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	if err := change.Reschedule.Check(); err != nil {
@@ -279,7 +279,7 @@ func (n notMovedError) Unwrap() error { return n.error }
 func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
 	var row seriesRow
 	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(row.DoctorID, row.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(row.DoctorID, row.MadeBy) {
 		return nil, nil, clinic.ErrSeriesNotFound
 	}
 	if err != nil {
@@ -289,7 +289,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	if err != nil {
 		return nil, nil, err
 	}
-	clinic.CountWork(ctx, clinic.WorkAppointments, len(before))
+	CountWork(ctx, clinic.WorkAppointments, len(before))
 	doctors := []int64{}
 	if otherDoctor != 0 {
 		doctors = append(doctors, otherDoctor)

@@ -22,8 +22,8 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 	var secret string
 	err := s.inTx(ctx, func(t *tx) error {
 		w.Enabled, w.DisabledReason = true, nil
-		w.Secrets = []clinic.WebhookSecret{clinic.NewWebhookSecret()}
-		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = clinic.AccessOf(ctx).Subject, 1, t.now, t.now
+		w.Secrets = []clinic.WebhookSecret{newWebhookSecret()}
+		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = AccessOf(ctx).Subject, 1, t.now, t.now
 		secret = w.Secrets[0].String()
 		var err error
 		w.ID, err = t.insert(ctx, `
@@ -106,7 +106,7 @@ func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webho
 	err := s.inTx(ctx, func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, nil, func(t *tx, w *clinic.Webhook) error {
-			fresh := clinic.NewWebhookSecret()
+			fresh := newWebhookSecret()
 			secret = fresh.String()
 			_, err := t.exec(ctx, `UPDATE webhooks SET secret = ?, old_secret = ?, old_until = ? WHERE id = ?`,
 				fresh[:], w.Secrets[0][:], t.now.Add(clinic.SecretOverlap), id)
