@@ -127,10 +127,15 @@ func (b Broken) Rules() []Rule {
 	return rules
 }
 
-// Check refuses a booking of which the contract cannot see that it is wrong
-// (CodeValidationFailed, all violations).
-func (b *Booking) Check() error {
+// Normalize puts the start and the reason into the form in which they are kept.
+func (b *Booking) Normalize() {
+	b.Start = Instant(b.Start)
 	b.Override.Reason = Text(b.Override.Reason)
+}
+
+// Validate refuses a booking of which the contract cannot see that it is wrong
+// (CodeValidationFailed, all violations). b must be normalised.
+func (b *Booking) Validate() error {
 	vs := checkLength(nil, "#/override/reason", b.Override.Reason, 500)
 	if b.Duration == 0 && b.TypeID == nil {
 		vs = append(vs, Violation{Pointer: "#/duration_minutes", Code: "required", Detail: "must be given, or type_id"})

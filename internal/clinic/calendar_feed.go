@@ -19,9 +19,11 @@ type CalendarFeed struct {
 	LastUsedAt *time.Time
 }
 
-// Check normalises the name and refuses what cannot be: CodeValidationFailed.
-func (f *CalendarFeed) Check(now time.Time) error {
-	f.Name = Text(f.Name)
+// Normalize puts the name into the form in which it is kept.
+func (f *CalendarFeed) Normalize() { f.Name = Text(f.Name) }
+
+// Validate refuses what cannot be: CodeValidationFailed. f must be normalised.
+func (f *CalendarFeed) Validate(now time.Time) error {
 	vs := checkLength(nil, "#/name", f.Name, 100)
 	if f.Name == "" {
 		vs = append(vs, Violation{Pointer: "#/name", Code: "min_length", Detail: "must not be blank"})

@@ -48,13 +48,18 @@ const (
 // Sealed reports whether the record may be trusted.
 func (k *APIKey) Sealed() bool { return k.Seal == SealUnverified || k.Seal == SealValid }
 
-// Check sets the default for when the key expires, and refuses what does not go
-// together: CodeValidationFailed.
-func (k *APIKey) Check(now time.Time) error {
+// Normalize puts the name into the form in which it is kept, and sets when the key
+// expires where that is not said.
+func (k *APIKey) Normalize(now time.Time) {
 	if k.ExpiresAt.IsZero() {
 		k.ExpiresAt = now.Add(DefaultKeyLife)
 	}
 	k.Name = Text(k.Name)
+}
+
+// Validate refuses what does not go together: CodeValidationFailed. k must be
+// normalised.
+func (k *APIKey) Validate(now time.Time) error {
 	var vs []Violation
 	refuse := func(pointer, code, detail string) {
 		vs = append(vs, Violation{Pointer: pointer, Code: code, Detail: detail})

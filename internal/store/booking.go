@@ -25,11 +25,11 @@ import (
 // clinic.ErrHoldNotUsable, those of decide; clinic.ErrUnavailable,
 // clinic.ErrOutcomeUnknown.
 func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.Appointment, error) {
-	b.Start = clinic.Instant(b.Start)
+	b.Normalize()
 	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Appointment{}, err
 	}
-	if err := b.Check(); err != nil {
+	if err := b.Validate(); err != nil {
 		return clinic.Appointment{}, err
 	}
 	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {

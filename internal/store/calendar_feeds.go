@@ -15,7 +15,8 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 	if !f.Within(AccessOf(ctx).Reach) {
 		return f, "", &clinic.Error{Code: clinic.CodeForbidden}
 	}
-	if err := f.Check(clinic.Instant(s.now())); err != nil {
+	f.Normalize()
+	if err := f.Validate(clinic.Instant(s.now())); err != nil {
 		return f, "", err
 	}
 	var token string

@@ -17,8 +17,8 @@ import (
 //
 // Errors: those of BookAppointment, clinic.ErrTooManyHolds.
 func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
-	b.Start = clinic.Instant(b.Start)
-	if err := b.Check(); err != nil {
+	b.Normalize()
+	if err := b.Validate(); err != nil {
 		return clinic.Hold{}, err
 	}
 	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {

@@ -17,7 +17,9 @@ import (
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.ErrDoctorNotFound.
 func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, string, error) {
-	if err := k.Check(clinic.Instant(s.now())); err != nil {
+	now := clinic.Instant(s.now())
+	k.Normalize(now)
+	if err := k.Validate(now); err != nil {
 		return k, "", err
 	}
 	if err := s.SealKeys(ctx); err != nil { // or sealing what is older would come after this one

@@ -146,7 +146,8 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 	if err := r.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Appointment{}, err
 	}
-	if err := r.Check(); err != nil {
+	r.Normalize()
+	if err := r.Validate(); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment

@@ -34,7 +34,8 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 		return clinic.Ticket{}, err
 	}
 	k := clinic.Ticket{PatientID: w.PatientID, Note: w.Note, Status: clinic.TicketWaiting}
-	if err := k.Check(); err != nil {
+	k.Normalize()
+	if err := k.Validate(); err != nil {
 		return k, err
 	}
 	if err := AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
@@ -292,7 +293,8 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 // patient is in the other one's queue already).
 func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *string, match Versions) (clinic.Ticket, error) {
 	onward := clinic.Ticket{DoctorID: doctorID, Note: note, Status: clinic.TicketWaiting}
-	if err := onward.Check(); err != nil {
+	onward.Normalize()
+	if err := onward.Validate(); err != nil {
 		return onward, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {

@@ -31,7 +31,7 @@ import (
 // and those errors of decide that are not slot conflicts.
 func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
 	b, skip := asked.Booking, asked.Skip
-	b.Start = clinic.Instant(b.Start)
+	b.Normalize()
 	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Series{}, nil, err
 	}
@@ -39,7 +39,7 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 	if err != nil {
 		return clinic.Series{}, nil, err
 	}
-	if err := b.Check(); err != nil {
+	if err := b.Validate(); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	starts, err := rule.Starts(b.Start, zone)
@@ -219,7 +219,8 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 	if err := change.Reschedule.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Series{}, nil, err
 	}
-	if err := change.Reschedule.Check(); err != nil {
+	change.Reschedule.Normalize()
+	if err := change.Reschedule.Validate(); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series

@@ -25,7 +25,8 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 	asked := e
 	err := s.inTx(ctx, func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
-		if err := e.Check(t.now); err != nil {
+		e.Normalize()
+		if err := e.Validate(t.now); err != nil {
 			return err
 		}
 		e.MadeBy = AccessOf(ctx).MadeBy() // whose booking window holds for offers, too

@@ -12,7 +12,8 @@ import (
 // one secret. allowHTTP takes addresses that are not encrypted too. Errors:
 // clinic.CodeValidationFailed.
 func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP bool) (clinic.Webhook, string, error) {
-	if err := w.Check(allowHTTP); err != nil {
+	w.Normalize()
+	if err := w.Validate(allowHTTP); err != nil {
 		return w, "", err
 	}
 	// What was committed before gets its place before, and is not sent.
@@ -93,7 +94,8 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 				}
 			}
 		}
-		return w.Check(allowHTTP)
+		w.Normalize()
+		return w.Validate(allowHTTP)
 	})
 }
 
