@@ -216,8 +216,11 @@ type Access struct {
 
 // System is the access of what the server does by itself.
 func System() Access {
-	return Access{Caller: Caller{Subject: "system"}, Reach: Reach{All: true}, Operation: "system"}
+	return Access{Caller: Caller{Subject: system}, Reach: Reach{All: true}, Operation: system}
 }
+
+// system is the subject of what the server does by itself; no caller has it.
+const system = "system"
 
 // Actor returns who acts: the authenticated caller, else who was stated, nil when
 // neither is known.

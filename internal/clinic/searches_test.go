@@ -80,6 +80,12 @@ func TestOverrideNeedsPermission(t *testing.T) {
 			t.Errorf("%s overrides nothing: %v", role, err)
 		}
 	}
+	if err := override.CheckAccess(clinic.System()); err != nil {
+		t.Errorf("the server itself: %v", err)
+	}
+	if err := override.CheckAccess(clinic.Access{}); err == nil {
+		t.Error("a caller that is not authenticated may override")
+	}
 }
 
 func TestSeriesBookingParses(t *testing.T) {

@@ -63,14 +63,18 @@ func TestParsePatientSearch(t *testing.T) {
 		{"WrongMRN", api.SearchFhirPatientsParams{Identifier: new("12")}, fhir.PatientSearch{None: true}, ""},
 		{"MRNOfNoID", api.SearchFhirPatientsParams{Identifier: new(clinic.MRN(42)), UnderscoreID: new("x")}, fhir.PatientSearch{ID: 42, None: true}, ""},
 		{
-			"Identifier", api.SearchFhirPatientsParams{Identifier: new("urn:mems:identifier:kasse%20nord|9")},
-			fhir.PatientSearch{IdentifierSystem: "kasse nord", Identifier: "9"}, "",
+			"Identifier",
+			api.SearchFhirPatientsParams{Identifier: new("urn:mems:identifier:kasse%20nord|9")},
+			fhir.PatientSearch{IdentifierSystem: "kasse nord", Identifier: "9"},
+			"",
 		},
 		{"WithoutSystem", api.SearchFhirPatientsParams{Identifier: new("|9")}, fhir.PatientSearch{Identifier: "9", None: true}, ""},
 		{"WithoutValue", api.SearchFhirPatientsParams{Identifier: new("ahv|")}, fhir.PatientSearch{IdentifierSystem: "ahv", None: true}, ""},
 		{
-			"BirthDate", api.SearchFhirPatientsParams{Birthdate: []string{"1980-02"}},
-			fhir.PatientSearch{BirthFrom: &clinic.Date{Year: 1980, Month: 2, Day: 1}, BirthBefore: &clinic.Date{Year: 1980, Month: 3, Day: 1}}, "",
+			"BirthDate",
+			api.SearchFhirPatientsParams{Birthdate: []string{"1980-02"}},
+			fhir.PatientSearch{BirthFrom: &clinic.Date{Year: 1980, Month: 2, Day: 1}, BirthBefore: &clinic.Date{Year: 1980, Month: 3, Day: 1}},
+			"",
 		},
 		{"NoDate", api.SearchFhirPatientsParams{Birthdate: []string{"soon"}}, fhir.PatientSearch{}, "birthdate"},
 	} {
@@ -137,7 +141,7 @@ func TestParseFreeSearch(t *testing.T) {
 	from := func(start time.Time, length time.Duration) clinic.Interval {
 		return clinic.Interval{Start: start, End: start.Add(length)}
 	}
-	const halfHour, fortnight = 30 * time.Minute, 14 * 24 * time.Hour
+	const usualLength, fortnight = 30 * time.Minute, 14 * 24 * time.Hour
 	usual := from(present, fortnight)
 	for _, c := range []struct {
 		name    string
@@ -145,22 +149,26 @@ func TestParseFreeSearch(t *testing.T) {
 		want    fhir.FreeSearch
 		refused string
 	}{
-		{"Usual", fhir.FreeParameters{}, fhir.FreeSearch{Window: usual, Duration: halfHour}, ""},
+		{"Usual", fhir.FreeParameters{}, fhir.FreeSearch{Window: usual, Duration: usualLength}, ""},
 		{"Duration", fhir.FreeParameters{Duration: time.Hour}, fhir.FreeSearch{Window: usual, Duration: time.Hour}, ""},
 		{"Type", fhir.FreeParameters{ServiceType: new("urn:mems:appointment-type|4")}, fhir.FreeSearch{Window: usual, TypeID: new(int64(4))}, ""},
 		{"NoType", fhir.FreeParameters{ServiceType: new("x"), Of: new("Patient/1")}, fhir.FreeSearch{Window: usual, None: true}, ""},
-		{"From", fhir.FreeParameters{Start: []string{"ge2027-03-02"}}, fhir.FreeSearch{Window: from(present.Add(15*time.Hour), fortnight), Duration: halfHour}, ""},
-		{"FromThePast", fhir.FreeParameters{Start: []string{"ge2027-02-01"}}, fhir.FreeSearch{Window: usual, Duration: halfHour}, ""},
-		{"PastDay", fhir.FreeParameters{Start: []string{"2027-02-01"}}, fhir.FreeSearch{Window: from(present.Add(-28*24*time.Hour-9*time.Hour), 24*time.Hour), Duration: halfHour}, ""},
+		{"From", fhir.FreeParameters{Start: []string{"ge2027-03-02"}}, fhir.FreeSearch{Window: from(present.Add(15*time.Hour), fortnight), Duration: usualLength}, ""},
+		{"FromThePast", fhir.FreeParameters{Start: []string{"ge2027-02-01"}}, fhir.FreeSearch{Window: usual, Duration: usualLength}, ""},
+		{"PastDay", fhir.FreeParameters{Start: []string{"2027-02-01"}}, fhir.FreeSearch{Window: from(present.Add(-28*24*time.Hour-9*time.Hour), 24*time.Hour), Duration: usualLength}, ""},
 		{"TooLong", fhir.FreeParameters{Start: []string{"2027"}}, fhir.FreeSearch{}, "start"},
 		{"NoDate", fhir.FreeParameters{Start: []string{"soon"}}, fhir.FreeSearch{}, "start"},
 		{
-			"Doctors", fhir.FreeParameters{Kind: "Schedule", Of: new("Schedule/7,8,7")},
-			fhir.FreeSearch{Window: usual, Duration: halfHour, DoctorIDs: []int64{7, 8}}, "",
+			"Doctors",
+			fhir.FreeParameters{Kind: "Schedule", Of: new("Schedule/7,8,7")},
+			fhir.FreeSearch{Window: usual, Duration: usualLength, DoctorIDs: []int64{7, 8}},
+			"",
 		},
 		{
-			"NoDoctor", fhir.FreeParameters{Kind: "Schedule", Of: new("7,Schedule/x,Patient/1")},
-			fhir.FreeSearch{Window: usual, Duration: halfHour, DoctorIDs: []int64{7}, None: true}, "",
+			"NoDoctor",
+			fhir.FreeParameters{Kind: "Schedule", Of: new("7,Schedule/x,Patient/1")},
+			fhir.FreeSearch{Window: usual, Duration: usualLength, DoctorIDs: []int64{7}, None: true},
+			"",
 		},
 		{"OtherKind", fhir.FreeParameters{Kind: "Schedule", Of: new("Patient/1")}, fhir.FreeSearch{}, "schedule"},
 		{"TooMany", fhir.FreeParameters{Kind: "Practitioner", Of: new(strings.Repeat("7,", 20) + "7")}, fhir.FreeSearch{}, "practitioner"},
