@@ -259,12 +259,12 @@ e2e: go-present $(DESK)/node_modules/.package-lock.json ## the reception desk in
 	@cd $(DESK) && npm run --silent e2e
 
 .PHONY: docs-assets
-docs-assets: ## fetch the pinned Scalar again into internal/server/docs
+docs-assets: ## fetch the pinned Scalar again into internal/docs
 	@rm -rf $(TOOLS)/scalar && mkdir -p $(TOOLS)/scalar
 	@cd $(TOOLS)/scalar && npm pack --silent @scalar/api-reference@$(SCALAR_VERSION) && tar -xzf *.tgz
 	@echo "$(SCALAR_SHA256)  $(TOOLS)/scalar/package/dist/browser/standalone.js" | sha256sum --check --quiet
-	@gzip -n9 < $(TOOLS)/scalar/package/dist/browser/standalone.js > internal/server/docs/scalar.js.gz
-	@echo "internal/server/docs/scalar.js.gz is Scalar $(SCALAR_VERSION)"
+	@gzip -n9 < $(TOOLS)/scalar/package/dist/browser/standalone.js > internal/docs/scalar.js.gz
+	@echo "internal/docs/scalar.js.gz is Scalar $(SCALAR_VERSION)"
 
 .PHONY: check-breaking
 check-breaking: $(OASDIFF) ## fail when openapi.yaml breaks who builds on the newest release

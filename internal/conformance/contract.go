@@ -19,7 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 
 	"mems/gen/api"
-	"mems/internal/server"
+	"mems/internal/contract"
 )
 
 // Contract is openapi.yaml, ready to hold requests and answers to. It is safe
@@ -48,7 +48,7 @@ func NewContract() (*Contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded contract: %w", err)
 	}
-	server.UseFormats(doc)
+	contract.UseFormats(doc)
 	c := &Contract{doc: doc}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {

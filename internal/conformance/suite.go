@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"mems/internal/server"
+	"mems/internal/contract"
 )
 
 // Target is the server that the suite is pointed at.
@@ -139,7 +139,7 @@ func (s *suite) note(name string, request *http.Request, faults ...string) {
 	result := Result{Name: name, Faults: faults}
 	if request != nil {
 		if route, _ := s.contract.find(request); route != nil {
-			result.Place = s.URL + "/docs#" + server.DocsAnchor(route.Method, route.Path, route.Operation)
+			result.Place = s.URL + "/docs#" + contract.DocsAnchor(route.Method, route.Path, route.Operation)
 		}
 	}
 	s.report.Results = append(s.report.Results, result)

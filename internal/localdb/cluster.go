@@ -188,12 +188,27 @@ func (c *Cluster) Join(ctx context.Context, i int) error {
 		}
 		select {
 		case <-limit.C:
-			return fmt.Errorf("node %d cannot join: %w", i+1, err)
+			return fmt.Errorf("node %d cannot join: %w\n%s", i+1, err, c.Servers[i].lastErrors())
 		case <-ctx.Done():
-			return fmt.Errorf("node %d cannot join: %w", i+1, err)
+			return fmt.Errorf("node %d cannot join: %w\n%s", i+1, err, c.Servers[i].lastErrors())
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// lastErrors returns the last lines of the server's log that say what is wrong.
+func (s *Server) lastErrors() string {
+	text, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "[ERROR]") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-5):], "")
 }
 
 // Rejoin makes a node leave whatever is left of its group, and join the present one.

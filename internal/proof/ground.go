@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/localdb"
 )
@@ -36,13 +39,26 @@ func newGround(ctx context.Context, o options, dir string, calm func(bool), say 
 	if err != nil {
 		return nil, err
 	}
-	return single{s}, nil
+	r, err := newRelay(ctx, filepath.Join(filepath.Dir(dir), "relay"), s.Socket())
+	if err != nil {
+		_ = s.Stop(ctx)
+		return nil, err
+	}
+	return single{s, r}, nil
 }
 
 // single is one private database server.
-type single struct{ *localdb.Server }
+type single struct {
+	*localdb.Server
 
-func (s single) url() string { return s.DSN("mems") }
+	relay *relay // by which the servers reach it
+}
+
+func (s single) url() string {
+	c := mysql.NewConfig()
+	c.User, c.Net, c.Addr, c.DBName = "root", "unix", s.relay.listener.Addr().String(), "mems"
+	return c.FormatDSN()
+}
 
 func (s single) create(ctx context.Context) error {
 	return createDatabase(ctx, s.DSN(""))
@@ -72,6 +88,7 @@ func (s single) faults() []fault {
 		{"database killed", 4 * time.Second, s.killed},
 		{"database restarted", 5 * time.Second, s.restarted},
 		{"database stopped", 4 * time.Second, s.stopped},
+		{"answers lost", 3 * time.Second, s.relay.loseAnswers},
 	}
 }
 
@@ -101,4 +118,5 @@ func (s single) close() {
 	limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	_ = s.Stop(limit)
+	s.relay.close()
 }

@@ -38,7 +38,7 @@ var spoiltCopies = []spoilt{
 	{
 		"retry rule", "a COMMIT without an answer is said to have changed nothing", "internal/store/tx.go",
 		"return &clinic.Error{Code: clinic.CodeOutcomeUnknown, Cause: err}", "return err",
-		"database killed",
+		"answers lost",
 	},
 	{
 		"feed", "changes have the positions in which they were written", "internal/store/changes.go",

@@ -14,7 +14,8 @@ import (
 	"slices"
 	"strings"
 
-	"mems/internal/server"
+	"mems/internal/contract"
+	"mems/internal/docs"
 )
 
 //go:embed site
@@ -34,7 +35,7 @@ type site struct {
 type page struct {
 	Kind, Title, Version, Note, Up string
 	Cards                          []card
-	Problems                       []server.ProblemType
+	Problems                       []contract.ProblemType
 	Body                           template.HTML
 }
 
@@ -136,7 +137,7 @@ func documentsIn(root string) ([]document, error) {
 
 // assets are shared by all versions.
 func (s *site) assets() error {
-	script, err := server.ReferenceScript()
+	script, err := docs.Script()
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (s *site) assets() error {
 // build writes the pages of one version into a folder.
 func (s *site) build(c spec, folder string) error {
 	at := func(path string) string { return folder + "/" + path }
-	asJSON, err := server.ContractJSON(c.data)
+	asJSON, err := contract.JSON(c.data)
 	if err != nil {
 		return err
 	}
@@ -219,13 +220,13 @@ func (s *site) problems(c spec, folder string) error {
 	if err != nil {
 		return err
 	}
-	known := slices.DeleteFunc(server.ProblemTypes(), func(t server.ProblemType) bool { return !slices.Contains(slugs, t.Slug) })
+	known := slices.DeleteFunc(contract.ProblemTypes(), func(t contract.ProblemType) bool { return !slices.Contains(slugs, string(t.Slug)) })
 	if err := s.page(c, folder+"/problems/index.html", page{Kind: "problems", Title: "Problem types", Problems: known}); err != nil {
 		return err
 	}
 	for _, t := range known {
-		p := page{Kind: "problems", Title: t.Title, Problems: []server.ProblemType{t}}
-		if err := s.page(c, folder+"/problems/"+t.Slug+"/index.html", p); err != nil {
+		p := page{Kind: "problems", Title: t.Title, Problems: []contract.ProblemType{t}}
+		if err := s.page(c, folder+"/problems/"+string(t.Slug)+"/index.html", p); err != nil {
 			return err
 		}
 	}

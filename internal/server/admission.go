@@ -9,11 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"mems/internal/store"
-
 	"github.com/labstack/echo/v4"
 
 	"mems/internal/clinic"
+	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 // admission bounds the requests that are worked on at once: reads and writes have
@@ -175,12 +175,12 @@ func callerOf(a clinic.Access) string {
 
 // admit lets a request in whose body has been read, until it begins to answer: a
 // client that sends or reads slowly keeps nobody else waiting.
-func (s *Server) admit(c echo.Context, v *validator, next echo.HandlerFunc) error {
+func (s *Server) admit(c echo.Context, op *contract.Operation, next echo.HandlerFunc) error {
 	admit := s.admitWrite
 	if c.Request().Method == http.MethodGet {
 		admit = s.admitRead
 	}
-	release, err := admit(c, v)
+	release, err := admit(c, op)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (s *Server) admit(c echo.Context, v *validator, next echo.HandlerFunc) erro
 
 // admitRead waits for a place, unless the look-up of the caller's key has had one,
 // which then counts for the caller.
-func (s *Server) admitRead(c echo.Context, _ *validator) (release func(), err error) {
+func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
 	caller := callerOf(store.AccessOf(ctx))
 	if kept, ok := ctx.Value(keptPlaceKey{}).(*keptPlace); ok && kept.place != nil {
@@ -210,17 +210,16 @@ func (s *Server) admitRead(c echo.Context, _ *validator) (release func(), err er
 // admitWrite waits for the request's turn at its doctors, then for a place. Where
 // only the database knows whose calendar a record is in, it is asked from the
 // place; a request that must wait for its turn then gives the place back.
-func (s *Server) admitWrite(c echo.Context, v *validator) (release func(), err error) {
+func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
 	caller := callerOf(store.AccessOf(ctx))
-	find := doctorsOf[v.route.Operation.OperationID]
-	doctors := find.inRequest(s, c)
-	if find.record != (clinic.Kind{}) {
+	doctors := s.doctorsInRequest(c, op.Calendar.Doctor)
+	if op.Calendar.Record != (clinic.Kind{}) {
 		p, err := s.enter(ctx, s.admission.writes, caller)
 		if err != nil {
 			return nil, err
 		}
-		if doctors, err = find.ofRecord(s, c, doctors); err != nil {
+		if doctors, err = s.addDoctorsOfRecord(c, op.Calendar.Record, doctors); err != nil {
 			p.release()
 			return nil, err
 		}

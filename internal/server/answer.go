@@ -5,41 +5,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
-	"mems/internal/store"
-
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/contract"
 	"mems/internal/fhir"
+	"mems/internal/store"
 )
 
 // retryAfter is the seconds that a client is asked to wait after a 503.
 const retryAfter = 2
-
-// problem is an error of the HTTP layer itself.
-type problem struct {
-	slug   api.ProblemSlug
-	detail string      // "": the table's
-	header http.Header // sent too
-	cause  error       // for the log only
-}
-
-func (p *problem) Error() string {
-	if p.cause != nil {
-		return string(p.slug) + ": " + p.cause.Error()
-	}
-	return string(p.slug)
-}
-
-func (p *problem) Unwrap() error { return p.cause }
 
 // answerError is the one place where an error, of whatever layer, becomes an
 // answer. What is not known becomes internal-error; its text goes to the log
@@ -57,12 +39,12 @@ func (s *Server) answerError(err error, c echo.Context) {
 	c.Set(problemKey, p.Type)
 	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
-		level := slog.LevelError
-		if _, shed := errors.AsType[*shedError](err); shed {
-			level = slog.LevelDebug // counted by mems_line_shed_total; thousands a second must not cost a line each
+		attributes := []any{"request_id", p.RequestID, "operation", c.Path(), "cause", err}
+		if _, shed := errors.AsType[*shedError](err); shed { // counted by mems_line_shed_total
+			s.cfg.Log.DebugContext(c.Request().Context(), "request failed", append(attributes, "type", p.Type)...)
+		} else {
+			s.failures.report(c.Request().Context(), p, attributes...)
 		}
-		s.cfg.Log.Log(c.Request().Context(), level, "request failed",
-			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
 		switch access := store.AccessOf(c.Request().Context()); {
@@ -117,13 +99,13 @@ func instance(u *url.URL) string {
 // describe translates an error into a problem document and headers.
 func describe(err error) (api.Problem, http.Header) {
 	var rule *clinic.Error
-	var own *problem
+	var own *contract.Error
 	var router *echo.HTTPError
 	switch {
 	case errors.As(err, &rule):
 		return describeRule(rule)
 	case errors.As(err, &own):
-		return newProblem(own.slug, own.detail, own.header)
+		return newProblem(own.Slug, own.Detail, own.Header)
 	case errors.As(err, &router):
 		switch router.Code {
 		case http.StatusNotFound:
@@ -132,7 +114,7 @@ func describe(err error) (api.Problem, http.Header) {
 			return newProblem(api.ProblemSlugMethodNotAllowed, "", nil)
 		case http.StatusUnsupportedMediaType:
 			return newProblem(api.ProblemSlugUnsupportedMediaType, "", nil)
-		case http.StatusBadRequest: // the generated binder, on what the validator let through
+		case http.StatusBadRequest: // the generated binder, on what the contract let through
 			return newProblem(api.ProblemSlugMalformedRequest, "A value could not be read.", nil)
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -145,15 +127,7 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 	p, header := newProblem(api.ProblemSlug(e.Code), "", nil)
 	switch e.Code {
 	case clinic.CodeValidationFailed:
-		for _, v := range e.Violations {
-			violation := api.Violation{Code: api.ViolationCode(v.Code), Detail: v.Detail}
-			if v.Parameter != "" {
-				violation.Parameter = &v.Parameter
-			} else {
-				violation.Pointer = &v.Pointer
-			}
-			p.Errors = append(p.Errors, violation)
-		}
+		p.Errors = contract.Violations(e.Violations)
 	case clinic.CodeDoctorOverlap, clinic.CodePatientOverlap, clinic.CodeRoomOverlap, clinic.CodeNoRoomFree,
 		clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff:
 		if !e.Conflict.Start.IsZero() {
@@ -212,19 +186,11 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 	return p, header
 }
 
-// newProblem fills a problem document from the table.
+// newProblem fills a problem document from the table, and the headers of its status.
 func newProblem(slug api.ProblemSlug, detail string, header http.Header) (api.Problem, http.Header) {
-	t, ok := problemBySlug[slug]
-	if !ok {
-		t = problemBySlug[api.ProblemSlugInternalError]
-	}
-	if detail == "" {
-		detail = t.detail
-	}
-	if t.status == http.StatusServiceUnavailable && header.Get("Retry-After") == "" {
+	p := contract.Document(slug, detail)
+	if p.Status == http.StatusServiceUnavailable && header.Get("Retry-After") == "" {
 		header = http.Header{"Retry-After": {strconv.Itoa(retryAfter)}}
 	}
-	return api.Problem{
-		Type: "/problems/" + string(t.slug), Title: t.title, Status: int32(t.status), Detail: detail, //nolint:gosec // G115: a status
-	}, header
+	return p, header
 }

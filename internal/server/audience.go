@@ -5,12 +5,11 @@ import (
 	"strings"
 	"sync"
 
-	"mems/internal/store"
-
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // withhold removes from an answer what its caller may not read: the members that the

@@ -2,66 +2,53 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
-	"mems/internal/store"
-
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
 	"mems/internal/clinic"
+	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 const headerAPIKey = "X-API-Key" //nolint:gosec // G101: the name of a header
-
-// permissionOf is what the contract says that an operation needs. An operation
-// that does not say is not served.
-func permissionOf(op *openapi3.Operation) (clinic.Permission, error) {
-	stated, _ := op.Extensions["x-permission"].(string)
-	p := clinic.Permission(stated)
-	if p != clinic.Public && p != clinic.Self && !clinic.Admin().May(p) {
-		return "", fmt.Errorf("contract: %s has no x-permission that is known: %q", op.OperationID, stated)
-	}
-	return p, nil
-}
 
 // authorise authenticates the caller, counts the request for its rate limit, and
 // rejects callers without the permission that the contract states for the operation.
 // It runs before anything else of the request is looked at, its body included: what
 // the request costs beyond one token is charged when that is known.
-func (s *Server) authorise(operation string, needs clinic.Permission, costs *cost) echo.MiddlewareFunc {
+func (s *Server) authorise(op *contract.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			address := originOf(r, s.cfg.TrustedProxies).address
-			access := clinic.Access{Operation: operation, RequestID: requestID(c), Address: address}
+			access := clinic.Access{Operation: op.ID, RequestID: requestID(c), Address: address}
 			from, name := &s.limits.public, addressName(address)
 			switch {
-			case needs != clinic.Public:
+			case op.Permission != clinic.Public:
 				caller, err := s.authenticateLimited(c, name)
 				if err != nil {
 					return err
 				}
-				access.Caller, access.Reach = caller, caller.Reach(needs)
+				access.Caller, access.Reach = caller, caller.Reach(op.Permission)
 				from, name = &s.limits.callers, caller.Subject
-			case operation == readsCalendar:
+			case op.RateLimit == contract.RateLimitByFeed:
 				var err error
 				if from, name, err = s.feedBucket(c, name); err != nil {
 					return err
 				}
 			}
-			if !alwaysAnswered[operation] {
+			if op.RateLimit != contract.RateLimitNone {
 				if err := s.limits.take(c, from, name); err != nil {
 					return err
 				}
 			}
-			c.SetRequest(r.WithContext(store.WithAccess(s.limits.measure(c, from, name, costs), access)))
-			if !access.May(needs) {
-				return &clinic.Error{Code: clinic.CodeForbidden, Permission: needs}
+			c.SetRequest(r.WithContext(store.WithAccess(s.limits.measure(c, from, name, op.Cost), access)))
+			if !access.May(op.Permission) {
+				return &clinic.Error{Code: clinic.CodeForbidden, Permission: op.Permission}
 			}
 			return next(c)
 		}
@@ -113,10 +100,6 @@ func (s *Server) feedBucket(c echo.Context, address string) (*buckets, string, e
 	}
 	return &s.limits.strangers, address, nil
 }
-
-// alwaysAnswered are the operations without a rate limit: a health check must not
-// fail because the server is busy.
-var alwaysAnswered = map[string]bool{"getHealth": true, "getReadiness": true}
 
 // authenticate finds out who asks: by an API key, by a token of the identity
 // provider, or, where that is allowed, without either. Errors:

@@ -17,8 +17,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mems/gen/api"
+	"mems/internal/contract"
 	"mems/internal/contracttest"
-	"mems/internal/server"
 )
 
 // raw sends a GET by a client that leaves encodings alone.
@@ -202,12 +202,12 @@ func TestProblemTypesAsJSON(t *testing.T) {
 	}
 	var list api.ProblemTypeList
 	f.With("Accept", "application/json").Get("/problems").Decode(t, &list)
-	for i, p := range server.ProblemTypes() {
-		if got := list.Items[i]; got.Type != "/problems/"+p.Slug || got.Title != p.Title || int(got.Status) != p.Status || got.Explanation != p.Explanation || got.Next != p.Next {
+	for i, p := range contract.ProblemTypes() {
+		if got := list.Items[i]; got.Type != "/problems/"+string(p.Slug) || got.Title != p.Title || int(got.Status) != p.Status || got.Explanation != p.Explanation || got.Next != p.Detail {
 			t.Errorf("%+v, want %+v", got, p)
 		}
 		var one api.ProblemType
-		f.With("Accept", "application/json").Get("/problems/"+p.Slug).Decode(t, &one)
+		f.With("Accept", "application/json").Get("/problems/"+string(p.Slug)).Decode(t, &one)
 		if one != list.Items[i] {
 			t.Errorf("%+v, want %+v", one, list.Items[i])
 		}

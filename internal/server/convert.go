@@ -207,5 +207,5 @@ func dateFromAPI(d *openapi_types.Date) *clinic.Date {
 	return &date
 }
 
-// limitOf is the page size; the validator fills in the contract's default.
+// limitOf is the page size; the check of the contract fills in the contract's default.
 func limitOf(l *api.Limit) int { return int(deref(l)) }

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"mems/internal/store"
-
 	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
+	"mems/internal/store"
 )
 
 // left reads the tokens that an answer says are left.

@@ -51,31 +51,3 @@ func TestDeprecationIsAnnounced(t *testing.T) {
 		t.Errorf("not deprecated: %v", h)
 	}
 }
-
-// A deprecated operation without both dates keeps the server from starting.
-func TestDeprecationNeedsItsDates(t *testing.T) {
-	t.Parallel()
-	doc, err := api.GetSpec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	op := doc.Paths.Value("/doctors/{id}").Get
-	op.Deprecated = true
-	cases := []struct {
-		at, sunset any
-		fine       bool
-	}{
-		{"2027-03-01", "2027-12-31", true},
-		{nil, "2027-12-31", false},
-		{"2027-03-01", nil, false},
-		{"2027-03-01", "soon", false},
-		{20270301, "2027-12-31", false},
-		{"2027-12-31", "2027-12-31", false},
-	}
-	for _, c := range cases {
-		op.Extensions["x-deprecated-at"], op.Extensions["x-sunset"] = c.at, c.sunset
-		if _, err := newValidators(doc, 1000); (err == nil) != c.fine {
-			t.Errorf("%v to %v: %v", c.at, c.sunset, err)
-		}
-	}
-}

@@ -8,6 +8,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/contract"
 	"mems/internal/fhir"
 	"mems/internal/store"
 )
@@ -205,7 +206,7 @@ func (s *Server) fhirFree(ctx context.Context, p fhir.FreeParameters, specialty 
 func (s *Server) ReadFhirSlot(ctx context.Context, r api.ReadFhirSlotRequestObject) (api.ReadFhirSlotResponseObject, error) {
 	slot, ok := fhir.ParseSlotID(r.ID)
 	if !ok {
-		return nil, &problem{slug: api.ProblemSlugNotFound, detail: "There is no such slot; search for the free ones."}
+		return nil, &contract.Error{Slug: api.ProblemSlugNotFound, Detail: "There is no such slot; search for the free ones."}
 	}
 	page, err := s.cfg.Store.Availability(ctx, store.AvailabilityQuery{
 		DoctorIDs: []int64{slot.DoctorID}, Duration: slot.Time.End.Sub(slot.Time.Start), Step: time.Minute, Limit: 1,

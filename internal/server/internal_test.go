@@ -14,72 +14,42 @@ import (
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/contract"
 	"mems/internal/store"
 )
 
-// The table of problems and the contract's list are the same set.
-func TestProblemTableIsTheContracts(t *testing.T) {
+// A server that would serve an operation without permission and checks does not start.
+func TestRegisterRefusesAnUncheckedOperation(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	enum := doc.Components.Schemas["ProblemSlug"].Value.Enum
-	if len(enum) != len(problemTypes) || len(problemBySlug) != len(problemTypes) {
-		t.Errorf("%d in the contract, %d rows, %d different", len(enum), len(problemTypes), len(problemBySlug))
-	}
-	for _, slug := range enum {
-		row, ok := problemBySlug[api.ProblemSlug(slug.(string))]
-		if !ok || row.title == "" || row.detail == "" || row.explanation == "" || row.status < 400 {
-			t.Errorf("%s: row %+v", slug, row)
-		}
-	}
-}
-
-// A server that would serve an operation without validating it does not start.
-func TestRegisterRefusesAMissingValidator(t *testing.T) {
-	t.Parallel()
-	doc, err := api.GetSpec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	vs, err := newValidators(doc, 1000)
+	operations, err := contract.OperationsOf(doc, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	handlers := api.NewStrictHandler(&Server{}, nil)
-	if err := vs.register(&Server{echo: echo.New()}, handlers); err != nil {
+	if err := (&Server{echo: echo.New()}).register(operations, handlers); err != nil {
 		t.Errorf("register: %v", err)
 	}
-	book := vs["bookAppointment"]
-	delete(vs, "bookAppointment")
-	if err := vs.register(&Server{echo: echo.New()}, handlers); err == nil {
-		t.Error("bookAppointment without a validator was not noticed")
+	book := operations["bookAppointment"]
+	delete(operations, "bookAppointment")
+	if err := (&Server{echo: echo.New()}).register(operations, handlers); err == nil {
+		t.Error("bookAppointment without checks was not noticed")
 	}
-	vs["BookAppointment"] = book // as a renaming generator would have it
-	if err := vs.register(&Server{echo: echo.New()}, handlers); err == nil {
+	operations["BookAppointment"] = book // as a renaming generator would have it
+	if err := (&Server{echo: echo.New()}).register(operations, handlers); err == nil {
 		t.Error("bookAppointment under another name was not noticed")
 	}
-	delete(vs, "BookAppointment")
-	vs["bookAppointment"] = &validator{route: &routers.Route{Method: http.MethodPost, Path: "/elsewhere"}}
-	if err := vs.register(&Server{echo: echo.New()}, handlers); err == nil {
-		t.Error("bookAppointment with a validator of another path was not noticed")
-	}
-	doc.Paths.Value("/doctors").Post.OperationID = "createPatient"
-	if _, err := newValidators(doc, 1000); err == nil {
-		t.Error("two operations of one id were not noticed")
-	}
-	doc.Paths.Value("/doctors").Post.OperationID = "createDoctor"
-	for _, stated := range []any{nil, "", "appointments:everything", 7} {
-		doc.Paths.Value("/doctors").Post.Extensions["x-permission"] = stated
-		if _, err := newValidators(doc, 1000); err == nil {
-			t.Errorf("an operation with the permission %v was not noticed", stated)
-		}
+	delete(operations, "BookAppointment")
+	operations["bookAppointment"] = &contract.Operation{Method: http.MethodPost, Path: "/elsewhere"}
+	if err := (&Server{echo: echo.New()}).register(operations, handlers); err == nil {
+		t.Error("bookAppointment with the checks of another path was not noticed")
 	}
 }
 
@@ -108,7 +78,8 @@ func TestUnexpectedErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			s := &Server{echo: echo.New(), cfg: Config{Log: slog.New(slog.NewTextHandler(&log, nil)), RequestTimeout: time.Second}}
+			to := slog.New(slog.NewTextHandler(&log, nil))
+			s := &Server{echo: echo.New(), cfg: Config{Log: to, RequestTimeout: time.Second}, failures: newFailures(to)}
 			s.echo.HTTPErrorHandler = s.answerError
 			s.echo.Use(s.identify, s.recoverPanic)
 			s.echo.GET("/x", func(echo.Context) error {
@@ -143,12 +114,12 @@ func TestDraining(t *testing.T) {
 	t.Parallel()
 	s := &Server{streams: streams{ending: make(chan struct{})}}
 	s.SetDraining()
-	contract, err := os.ReadFile("../../openapi.yaml")
+	text, err := os.ReadFile("../../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.GetReadiness(t.Context(), api.GetReadinessRequestObject{})
-	if p, ok := errors.AsType[*problem](err); !ok || p.slug != api.ProblemSlugUnavailable || !strings.Contains(string(contract), "* "+p.detail+"\n") {
+	if p, ok := errors.AsType[*contract.Error](err); !ok || p.Slug != api.ProblemSlugUnavailable || !strings.Contains(string(text), "* "+p.Detail+"\n") {
 		t.Errorf("while draining: %v, want unavailable with a detail that the contract lists", err)
 	}
 }
@@ -180,28 +151,6 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-func FuzzBody(f *testing.F) {
-	for _, s := range []string{`{"a":1,"a":2}`, `{"a":{"a":1},"b":[{"a":1},{"a":2}]}`, `[1,"a",{"":null}]`, `"x"`, `{`, "\xff"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(_ *testing.T, body []byte) {
-		_ = notJSON(body) // must end, and must not panic
-	})
-}
-
-func TestDuplicateNames(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string]bool{
-		`{"a":1,"b":2}`: false, `{"a":1,"a":2}`: true, `{"a":{"a":1}}`: false, `{"x":[{"a":1},{"a":2}]}`: false,
-		`{"x":[{"a":1,"a":2}]}`: true, `{"a":"a","b":"a"}`: false, `{"a":1,"\u0061":2}`: true, `[]`: false, `"a"`: false,
-		`{"a":[1,2],"b":{},"a":3}`: true,
-	} {
-		if got := hasDuplicateNames([]byte(body)); got != want {
-			t.Errorf("%s: %v, want %v", body, got, want)
-		}
-	}
-}
-
 // A refusal costs little more than reading: no body within the limit may keep a
 // processor busy. The bound is on memory, which does not depend on the machine.
 func TestRefusingIsCheap(t *testing.T) {
@@ -209,7 +158,7 @@ func TestRefusingIsCheap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vs, err := newValidators(doc, 64<<10)
+	operations, err := contract.OperationsOf(doc, 64<<10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +173,7 @@ func TestRefusingIsCheap(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	r := httptest.NewRequest(http.MethodPost, "/patients", strings.NewReader(body.String()))
 	r.Header.Set("Content-Type", "application/json")
-	err = vs["createPatient"].middleware(&Server{admission: newAdmission(1, 1, time.Minute, LineObserver{})})(nil)(e.NewContext(r, httptest.NewRecorder()))
+	err = (&Server{admission: newAdmission(1, 1, time.Minute, LineObserver{})}).check(operations["createPatient"])(nil)(e.NewContext(r, httptest.NewRecorder()))
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, &clinic.Error{Code: clinic.CodeValidationFailed}) {
 		t.Errorf("got %v", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mems/gen/api"
+	"mems/internal/contract"
 )
 
 // line bounds what is worked on at once. Requests beyond its places wait, first
@@ -88,9 +89,9 @@ func (e *shedError) Error() string {
 const maxRetryAfter = 30 * time.Second
 
 // problem is the answer to a request that was not admitted.
-func (e *shedError) problem() *problem {
+func (e *shedError) problem() *contract.Error {
 	seconds := max(1, int(math.Ceil(min(e.wait, maxRetryAfter).Seconds())))
-	return &problem{slug: api.ProblemSlugUnavailable, header: http.Header{"Retry-After": {strconv.Itoa(seconds)}}, cause: e}
+	return &contract.Error{Slug: api.ProblemSlugUnavailable, Header: http.Header{"Retry-After": {strconv.Itoa(seconds)}}, Cause: e}
 }
 
 // place is what a request has in a line while it is worked on.

@@ -282,7 +282,7 @@ func TestHopelessWaitIsRejectedAtOnce(t *testing.T) {
 		}
 		empty(t, l)
 		for seconds, wait := range map[string]time.Duration{"1": 0, "2": 1100 * time.Millisecond, "30": time.Hour} {
-			if got := (&shedError{wait: wait}).problem().header.Get("Retry-After"); got != seconds {
+			if got := (&shedError{wait: wait}).problem().Header.Get("Retry-After"); got != seconds {
 				t.Errorf("Retry-After %s for %s", got, wait)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
+	"mems/internal/contract"
 )
 
 // A server on which nobody authenticates serves its own machine only. A page of
@@ -32,12 +33,12 @@ func isForwardingHeader(name string) bool {
 func checkLocal(r *http.Request, listening string) error {
 	for name := range r.Header {
 		if isForwardingHeader(name) {
-			return &problem{slug: api.ProblemSlugLocalOnly, detail: fmt.Sprintf(
+			return &contract.Error{Slug: api.ProblemSlugLocalOnly, Detail: fmt.Sprintf(
 				"%s says that a proxy forwarded this request, and this server does not authenticate callers. %s", name, howToOpen)}
 		}
 	}
 	if !isLocalHost(r.Host, listening) {
-		return &problem{slug: api.ProblemSlugLocalOnly, detail: "The Host header does not name this machine, and this server does not authenticate callers. " +
+		return &contract.Error{Slug: api.ProblemSlugLocalOnly, Detail: "The Host header does not name this machine, and this server does not authenticate callers. " +
 			"Use http://localhost or http://127.0.0.1 with the port. " + howToOpen}
 	}
 	return nil
@@ -71,7 +72,7 @@ func isLocalHost(host, listening string) bool {
 func (s *Server) refuseForeignOrigins(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := s.crossOrigin.Check(c.Request()); err != nil {
-			return &problem{slug: api.ProblemSlugCrossOrigin, cause: err}
+			return &contract.Error{Slug: api.ProblemSlugCrossOrigin, Cause: err}
 		}
 		return next(c)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"mems/internal/clinic"
+	"mems/internal/contract"
 )
 
 const headerRequestID = "X-Request-ID"
@@ -150,7 +151,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		AllowOrigins: origins,
 		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowHeaders: []string{
-			echo.HeaderContentType, echo.HeaderAuthorization, headerAPIKey, headerIdempotencyKey, "If-Match", headerRequestID, "MEMS-Actor",
+			echo.HeaderContentType, echo.HeaderAuthorization, headerAPIKey, contract.HeaderIdempotencyKey, "If-Match", headerRequestID, "MEMS-Actor",
 		},
 		ExposeHeaders: []string{"ETag", echo.HeaderLocation, headerRequestID, "Retry-After", "RateLimit", "RateLimit-Policy", "Deprecation", "Sunset", "Link"},
 		MaxAge:        600,

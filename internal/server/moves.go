@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
-	"mems/internal/store"
-
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // acting notes who acts, as the header MEMS-Actor states it.

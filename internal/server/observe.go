@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"mems/internal/contract"
 )
 
 // Answered is a request that was answered, by names of the contract only: no
@@ -47,11 +49,11 @@ func (s *Server) observe(operations map[string]Answered) echo.MiddlewareFunc {
 	}
 }
 
-// operations are the operations by method and the router's path.
-func (vs validators) operations() map[string]Answered {
+// answeredByRoute are the operations by method and the router's path.
+func answeredByRoute(operations contract.Operations) map[string]Answered {
 	m := map[string]Answered{}
-	for id, v := range vs {
-		m[v.route.Method+" "+echoPath(v.route.Path)] = Answered{Operation: id, Method: v.route.Method, Route: v.route.Path}
+	for id, op := range operations {
+		m[op.Method+" "+echoPath(op.Path)] = Answered{Operation: id, Method: op.Method, Route: op.Path}
 	}
 	return m
 }

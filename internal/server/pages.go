@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"embed"
 	"html/template"
 	"io"
 	"net/http"
@@ -15,28 +14,24 @@ import (
 
 	"mems/gen/api"
 	"mems/gen/guides"
+	"mems/internal/contract"
+	"mems/internal/docs"
 )
-
-// docs holds the interactive documentation; docs/README.md says where it is
-// from. Nothing is loaded from elsewhere.
-//
-//go:embed docs/index.html docs/init.js docs/styles.js docs/scalar.js.gz docs/style.css
-var docs embed.FS
 
 // registerAssets serves what the HTML pages refer to. These are not operations
 // of the contract.
 func (s *Server) registerAssets() {
 	s.echo.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") })
-	s.echo.GET("/docs/init.js", asset("docs/init.js", "text/javascript; charset=utf-8"))
-	s.echo.GET("/docs/styles.js", asset("docs/styles.js", "text/javascript; charset=utf-8"))
-	s.echo.GET("/docs/style.css", asset("docs/style.css", "text/css; charset=utf-8"))
+	s.echo.GET("/docs/init.js", asset("init.js", "text/javascript; charset=utf-8"))
+	s.echo.GET("/docs/styles.js", asset("styles.js", "text/javascript; charset=utf-8"))
+	s.echo.GET("/docs/style.css", asset("style.css", "text/css; charset=utf-8"))
 	if s.cfg.Desk != nil {
 		s.echo.GET("/reception", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "/reception/") })
 		s.echo.GET("/reception/*", echo.WrapHandler(s.cfg.Desk))
 	}
 	s.echo.GET("/docs/guide", markdown(guides.Partner))
 	s.echo.GET("/docs/client", markdown(guides.Client))
-	s.echo.GET("/docs/scalar.js", asset("docs/scalar.js.gz", "text/javascript; charset=utf-8"))
+	s.echo.GET("/docs/scalar.js", asset("scalar.js.gz", "text/javascript; charset=utf-8"))
 }
 
 // markdown serves a text as its source: browsers show plain text and download
@@ -55,7 +50,7 @@ func markdown(text []byte) echo.HandlerFunc {
 // who can unpack it.
 func asset(path, mediaType string) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		data, err := docs.ReadFile(path)
+		data, err := docs.Files.ReadFile(path)
 		if err != nil {
 			return err
 		}
@@ -81,7 +76,7 @@ func asset(path, mediaType string) echo.HandlerFunc {
 
 // GetDocs returns the interactive documentation.
 func (s *Server) GetDocs(ctx context.Context, _ api.GetDocsRequestObject) (api.GetDocsResponseObject, error) {
-	page, err := docs.ReadFile("docs/index.html")
+	page, err := docs.Files.ReadFile("index.html")
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +112,9 @@ var varyAccept = "Accept"
 func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesRequestObject) (api.ListProblemTypesResponseObject, error) {
 	headers := api.ListProblemTypes200ResponseHeaders{Vary: &varyAccept}
 	if wantsJSON(ctx) {
-		return api.ListProblemTypes200JSONResponse{Body: api.ProblemTypeList{Items: items(problemTypes, problemTypeToAPI)}, Headers: headers}, nil
+		return api.ListProblemTypes200JSONResponse{Body: api.ProblemTypeList{Items: items(contract.ProblemTypes(), problemTypeToAPI)}, Headers: headers}, nil
 	}
-	page, err := renderProblems(problemTypes, "Problem types")
+	page, err := renderProblems(contract.ProblemTypes(), "Problem types")
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +123,11 @@ func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesReq
 
 // GetProblemType returns the page of one problem type, or with JSON.
 func (s *Server) GetProblemType(ctx context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
-	t, headers := problemBySlug[r.Slug], api.GetProblemType200ResponseHeaders{Vary: &varyAccept}
+	t, headers := contract.ProblemTypeOf(r.Slug), api.GetProblemType200ResponseHeaders{Vary: &varyAccept}
 	if wantsJSON(ctx) {
 		return api.GetProblemType200JSONResponse{Body: problemTypeToAPI(t), Headers: headers}, nil
 	}
-	page, err := renderProblems([]problemType{t}, t.title)
+	page, err := renderProblems([]contract.ProblemType{t}, t.Title)
 	if err != nil {
 		return nil, err
 	}
@@ -146,13 +141,12 @@ func wantsJSON(ctx context.Context) bool {
 		return false
 	}
 	accept := strings.Join(request.Header.Values("Accept"), ",")
-	return prefers(accept, "application/json", "text/html")
+	return contract.Prefers(accept, "application/json", "text/html")
 }
 
-func problemTypeToAPI(t problemType) api.ProblemType {
-	p := t.public()
+func problemTypeToAPI(t contract.ProblemType) api.ProblemType {
 	return api.ProblemType{
-		Type: "/problems/" + p.Slug, Title: p.Title, Status: int32(p.Status), Explanation: p.Explanation, Next: p.Next, //nolint:gosec // G115: a status
+		Type: "/problems/" + string(t.Slug), Title: t.Title, Status: int32(t.Status), Explanation: t.Explanation, Next: t.Detail, //nolint:gosec // G115: a status
 	}
 }
 
@@ -174,22 +168,19 @@ var problemPage = template.Must(template.New("problems").Parse(`<!doctype html>
 {{if $.All}}<h2><a href="/problems/{{.Slug}}">{{.Title}}</a></h2>{{end}}
 <p class="type"><code>/problems/{{.Slug}}</code> <span class="status">{{.Status}} {{.StatusText}}</span></p>
 <p>{{.Explanation}}</p>
-<p class="next"><strong>What to do:</strong> {{.Next}}</p>
+<p class="next"><strong>What to do:</strong> {{.Detail}}</p>
 </section>
 {{end}}</main>
 </body>
 </html>
 `))
 
-func renderProblems(types []problemType, title string) ([]byte, error) {
+func renderProblems(types []contract.ProblemType, title string) ([]byte, error) {
 	data := struct {
 		Title    string
 		All      bool
-		Problems []ProblemType
-	}{Title: title, All: len(types) > 1}
-	for _, t := range types {
-		data.Problems = append(data.Problems, t.public())
-	}
+		Problems []contract.ProblemType
+	}{Title: title, All: len(types) > 1, Problems: types}
 	var page bytes.Buffer
 	err := problemPage.Execute(&page, data)
 	return page.Bytes(), err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"mems/gen/api"
+	"mems/internal/contract"
 )
 
 // limits holds the rate limits of this process. A caller who is known has a bucket
@@ -104,7 +105,7 @@ func (l *limits) take(c echo.Context, from *buckets, name string) error {
 // refuse tells when the bucket in which so much is left has a token again.
 func (l *limits) refuse(left float64) error {
 	wait := max(1, int(math.Ceil((1-left)/l.perSecond())))
-	return &problem{slug: api.ProblemSlugRateLimited, header: http.Header{"Retry-After": {strconv.Itoa(wait)}}}
+	return &contract.Error{Slug: api.ProblemSlugRateLimited, Header: http.Header{"Retry-After": {strconv.Itoa(wait)}}}
 }
 
 func (l *limits) perSecond() float64 { return float64(l.perMinute) / 60 }

@@ -9,12 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"mems/internal/store"
-
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // refusedKey is where recordRefusal leaves who was turned away, for the log.

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
+	"mems/internal/contract"
 )
 
 // decodePath lets the router see the path that a request means: percent-encoded
@@ -40,10 +41,10 @@ type address struct {
 // match, the one whose first difference is not a parameter.
 type addresses []address
 
-func newAddresses(vs validators) addresses {
+func newAddresses(operations contract.Operations) addresses {
 	byTemplate := map[string]*address{}
-	for _, v := range vs {
-		template := echoPath(v.route.Path)
+	for _, op := range operations {
+		template := echoPath(op.Path)
 		a := byTemplate[template]
 		if a == nil {
 			a = &address{template: template}
@@ -55,7 +56,7 @@ func newAddresses(vs validators) addresses {
 			}
 			byTemplate[template] = a
 		}
-		a.methods = append(a.methods, v.route.Method)
+		a.methods = append(a.methods, op.Method)
 	}
 	var all addresses
 	for _, a := range byTemplate {
@@ -135,7 +136,7 @@ func (s *Server) checkAddress(all addresses) echo.MiddlewareFunc {
 				return next(c)
 			case !slices.Contains(found.methods, r.Method):
 				c.SetPath(found.template)
-				return &problem{slug: api.ProblemSlugMethodNotAllowed, header: http.Header{echo.HeaderAllow: {found.allow()}}}
+				return &contract.Error{Slug: api.ProblemSlugMethodNotAllowed, Header: http.Header{echo.HeaderAllow: {found.allow()}}}
 			case found.namesInteraction(r.URL.Path):
 				c.SetPath("")
 				return echo.ErrNotFound

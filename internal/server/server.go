@@ -1,11 +1,11 @@
-// Package server speaks HTTP for the clinic: it validates each request against
-// the contract, translates it for package store, and translates the answer back.
+// Package server speaks HTTP for the clinic: it holds each request to the contract
+// (package contract), translates it for package store, and translates the answer back.
 //
 // A request's way: middleware (request id, log, limits) -> the operation's
-// contract validator -> the generated strict handler -> a handler of this
+// checks -> the generated strict handler -> a handler of this
 // package, which makes one call to the store. Errors of every layer, the
 // router's included, become problem documents in one place (answer.go),
-// by one table (problem.go). Rules about what may be booked are package clinic's; a
+// by the contract's one table of them. Rules about what may be booked are package clinic's; a
 // handler applies the defaults and bounds that the contract states for its parameters.
 package server
 
@@ -24,6 +24,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
+	"mems/internal/contract"
 	"mems/internal/fhir"
 	"mems/internal/store"
 )
@@ -99,6 +100,7 @@ type Server struct {
 
 	limits      *limits
 	refusals    refusals
+	failures    *failures
 	operations  map[string]Answered // by method and the router's path
 	crossOrigin *http.CrossOriginProtection
 	admission   *admission
@@ -108,7 +110,7 @@ type Server struct {
 }
 
 // New builds a Server. It fails when any operation of the contract would be
-// served without a validator.
+// served without the contract's checks.
 func New(cfg Config) (*Server, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -134,16 +136,12 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
-	UseFormats(doc)
-	if err := useDefaults(doc); err != nil {
-		return nil, err
-	}
-	validators, err := newValidators(doc, cfg.MaxBodyBytes)
+	operations, err := contract.OperationsOf(doc, cfg.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
-	if s.json, err = ContractJSON(api.SpecYAML); err != nil {
+	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version, failures: newFailures(cfg.Log)}
+	if s.json, err = contract.JSON(api.SpecYAML); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
 	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
@@ -161,15 +159,15 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Tokens != nil {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
-	s.operations = validators.operations()
+	s.operations = answeredByRoute(operations)
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.Use(s.identify, compress, s.observe(s.operations), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime, keepPlace)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
 	s.echo.Use(s.refuseForeignOrigins)
-	s.echo.Use(s.checkAddress(newAddresses(validators)))
-	if err := validators.register(s, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
+	s.echo.Use(s.checkAddress(newAddresses(operations)))
+	if err := s.register(operations, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

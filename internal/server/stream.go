@@ -11,10 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mems/internal/store"
-
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 const (
@@ -51,7 +51,7 @@ func (st *streams) enter(caller clinic.Caller) (leave func(), err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.of[caller.Subject] >= maxCallerStreams && caller.Kind() != "open" {
-		return nil, &problem{slug: api.ProblemSlugTooManyStreams, header: http.Header{"Retry-After": {"15"}}}
+		return nil, &contract.Error{Slug: api.ProblemSlugTooManyStreams, Header: http.Header{"Retry-After": {"15"}}}
 	}
 	if st.open.Load() >= maxStreams {
 		return nil, clinic.ErrUnavailable

@@ -7,6 +7,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/contract"
 	"mems/internal/store"
 )
 
@@ -21,11 +22,11 @@ const drainingDetail = "The server is shutting down."
 // GetReadiness tells whether the database can be used: GET /readyz.
 func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
 	if s.draining.Load() {
-		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: errors.New("shutting down"), detail: drainingDetail}
+		return nil, &contract.Error{Slug: api.ProblemSlugUnavailable, Cause: errors.New("shutting down"), Detail: drainingDetail}
 	}
 	version, err := s.cfg.Store.Ready(ctx)
 	if rule, ok := errors.AsType[*clinic.Error](err); ok && rule.Code == clinic.CodeUnavailable {
-		return nil, &problem{slug: api.ProblemSlugUnavailable, cause: rule.Cause, detail: store.UnreadyDetail(err)}
+		return nil, &contract.Error{Slug: api.ProblemSlugUnavailable, Cause: rule.Cause, Detail: store.UnreadyDetail(err)}
 	}
 	if err != nil {
 		return nil, err

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -65,13 +67,17 @@ func hostsOf(c *mysql.Config) []string {
 }
 
 // connectorOf connects to the server of a configuration; of several, to the one that
-// is found to be the writable primary.
-func connectorOf(c *mysql.Config) (driver.Connector, error) {
+// is found to be the writable primary. log is told when this is another one; nil for a
+// second connector of the same program, which would repeat the first.
+func connectorOf(c *mysql.Config, log *slog.Logger) (driver.Connector, error) {
 	names := hostsOf(c)
 	if len(names) == 1 {
 		return mysql.NewConnector(c)
 	}
-	h := &hosts{current: -1, stale: make([]int, len(names)), probed: make(chan struct{}), closed: make(chan struct{}), open: map[*hostConn]bool{}}
+	h := &hosts{
+		names: names, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
+		current: -1, stale: make([]int, len(names)), probed: make(chan struct{}), closed: make(chan struct{}), open: map[*hostConn]bool{},
+	}
 	for i, name := range names {
 		one := hostConfig(c, name)
 		one.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -106,6 +112,8 @@ func hostConfig(c *mysql.Config, name string) *mysql.Config {
 // connections to the former are closed, in use or not: what they read may be stale,
 // and what they write is refused.
 type hosts struct {
+	names  []string
+	log    *slog.Logger
 	hosts  []host
 	start  sync.Once
 	stop   sync.Once
@@ -249,6 +257,17 @@ func (h *hosts) watch() {
 	}
 }
 
+// logChange writes a line when another host, or none, is about to be the primary, or none
+// for another cause. h.mu is held.
+func (h *hosts) logChange(next int, why error) {
+	switch {
+	case next >= 0 && next != h.current:
+		h.log.Info("the database's primary is found", "host", h.names[next])
+	case next < 0 && (h.current >= 0 || h.why == nil || h.why.Error() != why.Error()):
+		h.log.Error("the database has no usable primary", "cause", why)
+	}
+}
+
 var errNoAnswer = errors.New("not reachable")
 
 // choose keeps the primary that there is. One that merely does not answer stays the
@@ -287,6 +306,7 @@ func (h *hosts) choose(found []finding) (several bool) {
 	case next >= 0 && was >= 0 && next != was && !found[was].answered:
 		h.stale[was] = distrusted
 	}
+	h.logChange(next, why)
 	h.current, h.why = next, why
 	var former []*hostConn
 	for c := range h.open {

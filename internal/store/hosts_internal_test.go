@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -37,7 +40,11 @@ func TestHostsOfAddress(t *testing.T) {
 // what one of them answers is stale.
 func TestChooseBetweenTwoPrimaries(t *testing.T) {
 	t.Parallel()
-	h := &hosts{current: -1, stale: make([]int, 3), open: map[*hostConn]bool{}}
+	var log bytes.Buffer
+	h := &hosts{
+		names: []string{"db1", "db2", "db3"}, log: slog.New(slog.NewTextHandler(&log, nil)),
+		current: -1, stale: make([]int, 3), open: map[*hostConn]bool{},
+	}
 	primary := finding{answered: true}
 	secondary := finding{true, errors.New("read-only")}
 	silent := finding{err: errNoAnswer}
@@ -64,6 +71,11 @@ func TestChooseBetweenTwoPrimaries(t *testing.T) {
 		if step.why != nil && (!errors.Is(h.why, step.why) || !errors.Is(h.why, ErrNoPrimary)) {
 			t.Errorf("step %d: %v", i, h.why)
 		}
+	}
+	// The log has a line for each change: it began with db1, went to db3, lost it to a
+	// dispute, found it again and lost it with the majority.
+	if infos, faults := strings.Count(log.String(), "level=INFO"), strings.Count(log.String(), "level=ERROR"); infos != 3 || faults != 2 {
+		t.Errorf("%d and %d lines, want 3 and 2:\n%s", infos, faults, log.String())
 	}
 	// It is not distrusted for ever: its successor may have died meanwhile.
 	h.current, h.stale = 2, []int{distrusted, 0, 0}

@@ -108,7 +108,7 @@ func Open(cfg Config) (*Store, error) {
 	// A process that stands still, or whose machine is gone, holds its guards until the
 	// database closes its connection: by default after eight hours.
 	dsn.Params["wait_timeout"] = strconv.Itoa(int(heldWithin / time.Second))
-	db, err := openPool(dsn, cfg.OpenDB)
+	db, err := openPool(dsn, cfg.OpenDB, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -246,9 +246,9 @@ func configureSession(c *mysql.Config) {
 // openPool opens a pool whose connections are READ COMMITTED, the level that
 // the booking guard was proved at: under REPEATABLE READ an earlier read in the
 // transaction would fix a snapshot that the overlap check must not see. A nil
-// open is sql.OpenDB.
-func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB) (*sqlx.DB, error) {
-	base, err := connectorOf(c)
+// open is sql.OpenDB; log is that of connectorOf.
+func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB, log *slog.Logger) (*sqlx.DB, error) {
+	base, err := connectorOf(c, log)
 	if err != nil {
 		return nil, fmt.Errorf("database configuration: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -44,7 +45,8 @@ type readiness struct {
 
 	mu        sync.Mutex
 	last      *probe
-	refused   error // the last write's, nil after one that was committed
+	said      string // the detail of the state that was logged last; empty when it is ready
+	refused   error  // the last write's, nil after one that was committed
 	refusedAt time.Time
 }
 
@@ -60,7 +62,7 @@ func newReadiness(dsn *mysql.Config) (*readiness, error) {
 	own := dsn.Clone()
 	own.Timeout, own.ReadTimeout, own.WriteTimeout = 3*time.Second, 3*time.Second, 3*time.Second
 	own.Params["innodb_lock_wait_timeout"], own.Params["lock_wait_timeout"] = "1", "1"
-	db, err := openPool(own, nil)
+	db, err := openPool(own, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +117,28 @@ func (r *readiness) probe(s *Store) *probe {
 		p.version, p.err = s.probeDatabase(ctx)
 		p.ended = stopwatch()
 		close(p.done)
+		r.logChange(s.log, p.err)
 	}()
 	return p
+}
+
+// logChange writes a line when the database becomes usable, unusable, or unusable for
+// another cause: an outage has few lines, however often it is asked about.
+func (r *readiness) logChange(log *slog.Logger, err error) {
+	detail := ""
+	if err != nil {
+		detail = UnreadyDetail(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case detail == r.said:
+	case err != nil:
+		log.Error("not ready: the database cannot be used", "detail", detail, "cause", err)
+	default:
+		log.Info("ready: the database can be used again")
+	}
+	r.said = detail
 }
 
 // probeDatabase asks for the schema's version and commits a write, as small as there is: a

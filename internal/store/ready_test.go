@@ -1,7 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -25,5 +28,20 @@ func TestRefusedWritesCount(t *testing.T) {
 	r.wrote(nil)
 	if err := r.refusedLately(); err != nil {
 		t.Errorf("not forgotten: %v", err)
+	}
+}
+
+// An outage has a line when it begins, one when its cause changes and one at its end.
+func TestReadinessLogsChanges(t *testing.T) {
+	t.Parallel()
+	var text bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&text, nil))
+	r := &readiness{}
+	gone := &clinic.Error{Code: clinic.CodeUnavailable, Cause: mysql.ErrInvalidConn}
+	for _, err := range []error{nil, nil, gone, gone, ErrWritesRefused, gone, nil, nil} {
+		r.logChange(log, err)
+	}
+	if lines, faults := strings.Count(text.String(), "\n"), strings.Count(text.String(), "level=ERROR"); lines != 4 || faults != 3 {
+		t.Errorf("%d lines, %d of them errors, want 4 and 3:\n%s", lines, faults, text.String())
 	}
 }

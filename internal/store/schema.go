@@ -95,7 +95,7 @@ func OpenSchema(dsn string) (*Schema, error) {
 	}
 	configureSession(config)
 	config.Timeout = 5 * time.Second // but no limit on reading: altering a large table takes its time
-	pool, err := openPool(config, nil)
+	pool, err := openPool(config, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -338,7 +338,7 @@ func (sc *Schema) createDatabase(ctx context.Context) error {
 	}
 	server := sc.config.Clone()
 	server.DBName = ""
-	pool, err := openPool(server, nil)
+	pool, err := openPool(server, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package server
+package contract
 
 import (
 	"fmt"
@@ -8,17 +8,16 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/labstack/echo/v4"
 )
 
-// deprecation is what the answers of a deprecated operation carry: since when
+// A Deprecation is what the answers of a deprecated operation carry: since when
 // (RFC 9745), until when (RFC 8594), and where it is explained.
-type deprecation struct{ since, sunset, link string }
+type Deprecation struct{ since, sunset, link string }
 
 // deprecationOf reads it from the contract; nil when the operation is here to
 // stay. One that goes without saying when must not be served: partners plan by
 // these dates.
-func deprecationOf(method, path string, op *openapi3.Operation) (*deprecation, error) {
+func deprecationOf(method, path string, op *openapi3.Operation) (*Deprecation, error) {
 	if !op.Deprecated {
 		return nil, nil //nolint:nilnil // most are not
 	}
@@ -41,7 +40,7 @@ func deprecationOf(method, path string, op *openapi3.Operation) (*deprecation, e
 	if !since.Before(sunset) {
 		return nil, fmt.Errorf("contract: the x-sunset of %s is not after its x-deprecated-at", op.OperationID)
 	}
-	return &deprecation{
+	return &Deprecation{
 		since: fmt.Sprintf("@%d", since.Unix()), sunset: sunset.Format(http.TimeFormat),
 		link: "</docs#" + DocsAnchor(method, path, op) + `>; rel="deprecation"; type="text/html"`,
 	}, nil
@@ -53,20 +52,9 @@ func DocsAnchor(method, path string, op *openapi3.Operation) string {
 	return place.EscapedFragment()
 }
 
-// announce sends the headers with every answer of the operation, refusals
-// included: a client that is refused is a client to be told.
-func (d *deprecation) announce(then echo.MiddlewareFunc) echo.MiddlewareFunc {
-	if d == nil {
-		return then
-	}
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		handle := then(next)
-		return func(c echo.Context) error {
-			h := c.Response().Header()
-			h.Set("Deprecation", d.since)
-			h.Set("Sunset", d.sunset)
-			h.Add("Link", d.link)
-			return handle(c)
-		}
-	}
+// Announce sets the headers that tell of it.
+func (d *Deprecation) Announce(h http.Header) {
+	h.Set("Deprecation", d.since)
+	h.Set("Sunset", d.sunset)
+	h.Add("Link", d.link)
 }

@@ -1,4 +1,4 @@
-package server
+package contract
 
 import (
 	"bytes"
@@ -8,9 +8,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ContractJSON writes a YAML document as JSON, in the order in which it was
+// JSON writes a YAML document as JSON, in the order in which it was
 // written: /openapi.json, and that of the published site.
-func ContractJSON(document []byte) ([]byte, error) {
+func JSON(document []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(document, &doc); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package server
+package contract
 
 import (
 	"net/http"

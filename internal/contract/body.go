@@ -1,4 +1,4 @@
-package server
+package contract
 
 import (
 	"bytes"
@@ -21,32 +21,32 @@ import (
 // checkBody reads the request's body, at most as much as is allowed, and
 // refuses what is not JSON in a media type of the operation (RFC 9110 section
 // 15.5.16, RFC 8259). What it has read takes the body's place.
-func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
-	if len(v.consumes) == 0 {
+func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
+	if len(o.consumes) == 0 {
 		return nil // a body that nobody asked for means nothing (RFC 9110 section 9.3.1) and is not read
 	}
 	if err := checkEncoding(r); err != nil {
 		return err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, o.maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return &problem{slug: api.ProblemSlugPayloadTooLarge, detail: "The body is larger than this server takes; nothing in this contract needs so much."}
+		return &Error{Slug: api.ProblemSlugPayloadTooLarge, Detail: "The body is larger than this server takes; nothing in this contract needs so much."}
 	case err != nil:
-		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The body could not be read to its end.", cause: err}
+		return &Error{Slug: api.ProblemSlugMalformedRequest, Detail: "The body could not be read to its end.", Cause: err}
 	}
 	if len(body) > 0 || r.Header.Get("Content-Type") != "" {
-		if err := v.checkMediaType(r); err != nil {
+		if err := o.checkMediaType(r); err != nil {
 			return err
 		}
 	}
 	if len(body) > 0 {
 		if detail := notJSON(body); detail != "" {
-			return &problem{slug: api.ProblemSlugMalformedRequest, detail: detail}
+			return &Error{Slug: api.ProblemSlugMalformedRequest, Detail: detail}
 		}
 	}
-	if v.parameters && len(body) > 0 {
+	if o.parameters && len(body) > 0 {
 		if body, err = fhir.AppointmentOf(body); err != nil {
 			return err
 		}
@@ -61,35 +61,35 @@ func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
 func checkEncoding(r *http.Request) error {
 	for encoding := range strings.SplitSeq(strings.Join(r.Header.Values("Content-Encoding"), ","), ",") {
 		if encoding = strings.TrimSpace(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") && r.ContentLength != 0 {
-			return &problem{
-				slug: api.ProblemSlugUnsupportedMediaType, detail: "Send the body as it is, without Content-Encoding.",
-				header: http.Header{"Accept-Encoding": {"identity"}}, // RFC 9110 section 15.5.16
+			return &Error{
+				Slug: api.ProblemSlugUnsupportedMediaType, Detail: "Send the body as it is, without Content-Encoding.",
+				Header: http.Header{"Accept-Encoding": {"identity"}}, // RFC 9110 section 15.5.16
 			}
 		}
 	}
 	return nil
 }
 
-func (v *validator) checkMediaType(r *http.Request) error {
+func (o *Operation) checkMediaType(r *http.Request) error {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(params["charset"])
-	if v.fhir && slices.Contains(fhirFormats, mediaType) {
+	if o.fhir && slices.Contains(fhirFormats, mediaType) {
 		mediaType = fhirMediaType
 	}
-	if err == nil && slices.Contains(v.consumes, mediaType) && (charset == "" || charset == "utf-8") {
-		if v.fhir {
+	if err == nil && slices.Contains(o.consumes, mediaType) && (charset == "" || charset == "utf-8") {
+		if o.fhir {
 			r.Header.Set("Content-Type", mediaType) // whichever name it was sent by
 		}
 		return nil
 	}
 	header := http.Header{}
-	accepted := strings.Join(v.consumes, ", ")
+	accepted := strings.Join(o.consumes, ", ")
 	if r.Method == http.MethodPatch {
 		header.Set("Accept-Patch", accepted) // RFC 5789 section 2.2
 	} else {
 		header.Set("Accept", accepted)
 	}
-	return &problem{slug: api.ProblemSlugUnsupportedMediaType, detail: "Send the body as " + accepted + ", in UTF-8.", header: header}
+	return &Error{Slug: api.ProblemSlugUnsupportedMediaType, Detail: "Send the body as " + accepted + ", in UTF-8.", Header: header}
 }
 
 // notJSON tells what keeps body from being one JSON text with unique member
@@ -199,57 +199,4 @@ func writeIntegersPlainly(body any) {
 			members[name] = json.Number(strconv.FormatInt(int64(f), 10))
 		}
 	}
-}
-
-// accepts reports whether an Accept header allows one of the media types (RFC
-// 9110 section 12.5.1). No header, or nothing to answer with, allows all.
-func accepts(header, produces []string) bool {
-	all := strings.Join(header, ",")
-	if strings.TrimSpace(all) == "" || len(produces) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(produces, func(p string) bool { return allows(all, p) })
-}
-
-// allows reports whether an Accept header allows one media type.
-func allows(accept, mediaType string) bool {
-	_, weight := weigh(accept, mediaType)
-	return weight > 0
-}
-
-// prefers reports whether an Accept header asks for one media type rather than for
-// another: by weight, and for equal weights by which it names more exactly.
-func prefers(accept, mediaType, other string) bool {
-	specific, weight := weigh(accept, mediaType)
-	otherSpecific, otherWeight := weigh(accept, other)
-	return weight > otherWeight || weight == otherWeight && specific > otherSpecific
-}
-
-// weigh finds how much an Accept header wants a media type: of the ranges that it
-// falls into, the most specific decides (RFC 9110 section 12.5.1). specific is -1
-// when there is none.
-func weigh(accept, mediaType string) (specific int, weight float64) {
-	kind, _, _ := strings.Cut(mediaType, "/")
-	ranges := []string{"*/*", kind + "/*", mediaType} // by how specific they are
-	specific = -1
-	for element := range strings.SplitSeq(accept, ",") {
-		mediaRange, params, err := mime.ParseMediaType(element)
-		if err != nil {
-			continue
-		}
-		q := 1.0
-		if text := params["q"]; text != "" {
-			if q, err = strconv.ParseFloat(text, 64); err != nil {
-				q = 1
-			}
-		}
-		switch at := slices.Index(ranges, mediaRange); {
-		case at < specific || at < 0:
-		case at > specific:
-			specific, weight = at, q
-		default:
-			weight = max(weight, q)
-		}
-	}
-	return specific, weight
 }

@@ -1,28 +1,24 @@
-package server
+package contract
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
 
-	"github.com/labstack/echo/v4"
-
 	"mems/gen/api"
+	"mems/internal/clinic"
 )
 
-// Whatever is sent, the validator lets it through or refuses it with a problem
+// Whatever is sent, an operation lets it through or refuses it with a problem
 // of the contract; it never finds something that it cannot name.
-func FuzzValidator(f *testing.F) {
-	doc, err := api.GetSpec()
-	if err != nil {
-		f.Fatal(err)
-	}
-	UseFormats(doc)
-	vs, err := newValidators(doc, 4<<10)
+func FuzzOperation(f *testing.F) {
+	doc := spec(f)
+	all, err := OperationsOf(doc, 4<<10)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -33,37 +29,35 @@ func FuzzValidator(f *testing.F) {
 		f.Add(byte(i), "\xff", "name=%00&%zz", "W/\"\"", []byte(`{"reason":"other","note":1e999}`))
 		f.Add(byte(i), "9223372036854775808", "cursor=*&phone=", "*", []byte(`[[[`))
 	}
-	e := echo.New()
 	problemSchema := doc.Components.Schemas["Problem"].Value
 	f.Fuzz(func(t *testing.T, operation byte, id, query, tag string, body []byte) {
-		v := vs[operations[int(operation)%len(operations)]]
+		o := all[operations[int(operation)%len(operations)]]
 		r := &http.Request{
-			Method: v.route.Method, URL: &url.URL{Path: "/x", RawQuery: query}, Body: io.NopCloser(bytes.NewReader(body)),
+			Method: o.Method, URL: &url.URL{Path: "/x", RawQuery: query}, Body: io.NopCloser(bytes.NewReader(body)),
 			ContentLength: int64(len(body)), Header: http.Header{},
 		}
-		if len(v.consumes) > 0 {
-			r.Header.Set("Content-Type", v.consumes[0])
+		if len(o.consumes) > 0 {
+			r.Header.Set("Content-Type", o.consumes[0])
 		}
 		if tag != "" {
 			r.Header.Set("If-Match", tag)
 		}
-		c := e.NewContext(r, httptest.NewRecorder())
-		if len(v.path) > 0 {
-			c.SetParamNames(v.path...)
-			c.SetParamValues(id)
-		}
-		passed := false
-		err := v.checkBefore(c)
+		values, err := o.Read(httptest.NewRecorder(), r)
 		if err == nil {
-			err = v.check(c, func(echo.Context) error { passed = true; return nil })
-		}
-		if passed != (err == nil) {
-			t.Fatalf("passed %v, with %v", passed, err)
+			err = o.Check(r, values, func(string) string { return id })
 		}
 		if err == nil {
 			return
 		}
-		p, _ := describe(err)
+		var p api.Problem
+		if own, ok := errors.AsType[*Error](err); ok {
+			p = Document(own.Slug, own.Detail)
+		} else if rule, ok := errors.AsType[*clinic.Error](err); ok {
+			p = Document(api.ProblemSlug(rule.Code), "")
+			p.Errors = Violations(rule.Violations)
+		} else {
+			t.Fatalf("no problem of the contract: %v", err)
+		}
 		if p.Status >= 500 {
 			t.Fatalf("a fault of the client became %d: %v", p.Status, err)
 		}

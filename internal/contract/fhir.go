@@ -1,6 +1,7 @@
-package server
+package contract
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,9 +33,9 @@ func checkFHIRFormat(r *http.Request, query url.Values) error {
 		acceptable = accepts(r.Header.Values("Accept"), fhirFormats)
 	}
 	if !acceptable {
-		return &problem{
-			slug:   api.ProblemSlugNotAcceptable,
-			detail: "The response is " + fhirMediaType + "; allow that or application/json in Accept or _format.",
+		return &Error{
+			Slug:   api.ProblemSlugNotAcceptable,
+			Detail: "The response is " + fhirMediaType + "; allow that or application/json in Accept or _format.",
 		}
 	}
 	return nil
@@ -43,7 +44,7 @@ func checkFHIRFormat(r *http.Request, query url.Values) error {
 // forgetUnknown takes the parameters that the operation does not have out of the
 // query, for a client that wants to search without them (R4 section 3.1.1.4.4).
 // The link "self" then has those that count.
-func (v *validator) forgetUnknown(r *http.Request, query url.Values) {
+func (o *Operation) forgetUnknown(r *http.Request, query url.Values) {
 	lenient := slices.ContainsFunc(r.Header.Values("Prefer"), func(prefer string) bool {
 		return slices.ContainsFunc(strings.FieldsFunc(prefer, func(c rune) bool { return c == ',' || c == ';' }), func(preference string) bool {
 			name, value, _ := strings.Cut(preference, "=")
@@ -54,19 +55,29 @@ func (v *validator) forgetUnknown(r *http.Request, query url.Values) {
 		return
 	}
 	for name := range query {
-		if !v.query[name] {
+		if !o.query[name] {
 			delete(query, name)
 		}
 	}
 	r.URL.RawQuery = query.Encode()
 }
 
-// readParameters lets an operation be validated as what its handler gets: the
-// Appointment, also where the body was Parameters that hold it. A schema with
-// alternatives could not say which member is wrong.
-func (v *validator) readParameters(doc *openapi3.T) {
-	for _, media := range v.route.Operation.RequestBody.Value.Content {
-		media.Schema = doc.Components.Schemas["FhirAppointmentRequest"]
+// readFHIRParameters reads an operation's x-fhir-parameters: the schema of the resource
+// that the body may hold within Parameters. The operation is then checked as what its
+// handler gets, the resource alone: a schema with alternatives could not say which
+// member is wrong.
+func readFHIRParameters(op *openapi3.Operation, doc *openapi3.T) (bool, error) {
+	stated, ok := op.Extensions["x-fhir-parameters"]
+	if !ok {
+		return false, nil
 	}
-	v.parameters = true
+	name, _ := stated.(string)
+	resource := doc.Components.Schemas[name]
+	if resource == nil || op.RequestBody == nil {
+		return false, fmt.Errorf("contract: the x-fhir-parameters of %s is no schema of a body: %v", op.OperationID, stated)
+	}
+	for _, media := range op.RequestBody.Value.Content {
+		media.Schema = resource
+	}
+	return true, nil
 }

@@ -1,23 +1,43 @@
-package server
+package contract
 
-import "mems/gen/api"
+import (
+	"net/http"
+	"slices"
 
-// problemType is a row of the one table that turns errors into answers.
-type problemType struct {
-	slug   api.ProblemSlug
-	status int
-	title  string
-	// detail is what an answer says unless there is more to say; for people,
+	"mems/gen/api"
+)
+
+// A ProblemType is a row of the one table that turns errors into answers.
+type ProblemType struct {
+	Slug   api.ProblemSlug
+	Status int
+	Title  string
+	// Detail is what an answer says unless there is more to say; for people,
 	// with what to do next.
-	detail string
-	// explanation is the rest of the page /problems/<slug>.
-	explanation string
+	Detail string
+	// Explanation is the rest of the page /problems/<slug>.
+	Explanation string
+}
+
+// StatusText returns the words of HTTP for the problem's status.
+func (t ProblemType) StatusText() string { return http.StatusText(t.Status) }
+
+// ProblemTypes returns all problem types: what /problems shows, and the published site.
+func ProblemTypes() []ProblemType { return slices.Clone(problemTypes) }
+
+// ProblemTypeOf returns the row of a slug; that of internal-error for one that the
+// table does not have.
+func ProblemTypeOf(slug api.ProblemSlug) ProblemType {
+	if t, ok := problemBySlug[slug]; ok {
+		return t
+	}
+	return problemBySlug[api.ProblemSlugInternalError]
 }
 
 // problemTypes is every way in which a request can fail. A test holds it equal to
 // the contract's ProblemSlug, and the contract's examples to it. Which problem is
 // reported when a request has several: "Errors" in the contract.
-var problemTypes = []problemType{
+var problemTypes = []ProblemType{
 	{
 		api.ProblemSlugUnauthenticated, 401, "Not authenticated",
 		"Send an API key as X-API-Key, or a token as Authorization: Bearer.",
@@ -370,10 +390,10 @@ var problemTypes = []problemType{
 	},
 }
 
-var problemBySlug = func() map[api.ProblemSlug]problemType {
-	m := map[api.ProblemSlug]problemType{}
+var problemBySlug = func() map[api.ProblemSlug]ProblemType {
+	m := map[api.ProblemSlug]ProblemType{}
 	for _, p := range problemTypes {
-		m[p.slug] = p
+		m[p.Slug] = p
 	}
 	return m
 }()

@@ -1,0 +1,61 @@
+package contract
+
+import (
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// accepts reports whether an Accept header allows one of the media types (RFC
+// 9110 section 12.5.1). No header, or nothing to answer with, allows all.
+func accepts(header, produces []string) bool {
+	all := strings.Join(header, ",")
+	if strings.TrimSpace(all) == "" || len(produces) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(produces, func(p string) bool { return allows(all, p) })
+}
+
+// allows reports whether an Accept header allows one media type.
+func allows(accept, mediaType string) bool {
+	_, weight := weigh(accept, mediaType)
+	return weight > 0
+}
+
+// Prefers reports whether an Accept header asks for one media type rather than for
+// another: by weight, and for equal weights by which it names more exactly.
+func Prefers(accept, mediaType, other string) bool {
+	specific, weight := weigh(accept, mediaType)
+	otherSpecific, otherWeight := weigh(accept, other)
+	return weight > otherWeight || weight == otherWeight && specific > otherSpecific
+}
+
+// weigh finds how much an Accept header wants a media type: of the ranges that it
+// falls into, the most specific decides (RFC 9110 section 12.5.1). specific is -1
+// when there is none.
+func weigh(accept, mediaType string) (specific int, weight float64) {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	ranges := []string{"*/*", kind + "/*", mediaType} // by how specific they are
+	specific = -1
+	for element := range strings.SplitSeq(accept, ",") {
+		mediaRange, params, err := mime.ParseMediaType(element)
+		if err != nil {
+			continue
+		}
+		q := 1.0
+		if text := params["q"]; text != "" {
+			if q, err = strconv.ParseFloat(text, 64); err != nil {
+				q = 1
+			}
+		}
+		switch at := slices.Index(ranges, mediaRange); {
+		case at < specific || at < 0:
+		case at > specific:
+			specific, weight = at, q
+		default:
+			weight = max(weight, q)
+		}
+	}
+	return specific, weight
+}

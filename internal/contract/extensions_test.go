@@ -1,0 +1,114 @@
+package contract
+
+import (
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// What the server does for single operations is what the contract states of them.
+func TestExtensionsAreRead(t *testing.T) {
+	t.Parallel()
+	all, err := OperationsOf(spec(t), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		id    string
+		limit RateLimit
+		waits bool
+	}{
+		{"getHealth", RateLimitNone, false},
+		{"getReadiness", RateLimitNone, false},
+		{"getVersion", RateLimitByCaller, false},
+		{"getCalendar", RateLimitByFeed, true}, // public, but it asks the database for records
+		{"bookAppointment", RateLimitByCaller, true},
+	}
+	for _, c := range cases {
+		if op := all[c.id]; op.RateLimit != c.limit || op.Waits != c.waits {
+			t.Errorf("%s: rate limit %q, waits %v; want %q, %v", c.id, op.RateLimit, op.Waits, c.limit, c.waits)
+		}
+	}
+	for id, op := range all {
+		if op.Permission != clinic.Public && (!op.Waits || op.RateLimit != RateLimitByCaller) {
+			t.Errorf("%s: rate limit %q, waits %v; what is not public is counted and waits", id, op.RateLimit, op.Waits)
+		}
+	}
+}
+
+// A server does not start with a word in an extension that it does not know, nor with a
+// known one where it means nothing.
+func TestUnknownExtensionsAreRefused(t *testing.T) {
+	t.Parallel()
+	doc := spec(t)
+	health, calendar := doc.Paths.Value("/healthz").Get, doc.Paths.Value("/calendars/{token}").Get
+	doctors, doctor, book := doc.Paths.Value("/doctors").Post, doc.Paths.Value("/doctors/{id}").Patch, doc.Paths.Value("/fhir/Appointment/$book").Post
+	cases := []struct {
+		op     *openapi3.Operation
+		name   string
+		refuse []any
+	}{
+		{doctors, "x-permission", []any{nil, "", "appointments:everything", 7}},
+		{health, "x-rate-limit", []any{nil, "", "off", true, "calendar-feed"}},
+		{calendar, "x-rate-limit", []any{"calendar_feed", 1}},
+		{doctors, "x-rate-limit", []any{"calendar-feed"}},
+		{health, "x-admission", []any{nil, "", "all", false}},
+		{doctors, "x-admission", []any{"none"}},
+		{doctors, "x-calendar", []any{
+			nil, "body",
+			map[string]any{},
+			map[string]any{"doctor": "head"},
+			map[string]any{"doctor": "participant"},
+			map[string]any{"doctor": "path"},
+			map[string]any{"record": "appointment"},
+			map[string]any{"doctor": "body", "room": "body"},
+			map[string]any{"doctor": 1},
+		}},
+		{doctor, "x-calendar", []any{map[string]any{"record": "doctor"}, map[string]any{"record": "appointments"}}},
+		{book, "x-calendar", []any{map[string]any{"doctor": "body"}}},
+		{book, "x-fhir-parameters", []any{nil, "", "FhirNothing", 3}},
+		{calendar, "x-fhir-parameters", []any{"FhirAppointmentRequest"}}, // has no body
+	}
+	for _, c := range cases {
+		before, stated := c.op.Extensions[c.name]
+		for _, word := range c.refuse {
+			c.op.Extensions[c.name] = word
+			if _, err := OperationsOf(doc, 1000); err == nil {
+				t.Errorf("%s with %s: %v was not refused", c.op.OperationID, c.name, word)
+			}
+		}
+		if c.op.Extensions[c.name] = before; !stated {
+			delete(c.op.Extensions, c.name)
+		}
+		if _, err := OperationsOf(doc, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An operationId names one operation.
+func TestTwoOperationsOfOneIDAreRefused(t *testing.T) {
+	t.Parallel()
+	doc := spec(t)
+	if _, err := OperationsOf(doc, 1000); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"createPatient", ""} {
+		doc.Paths.Value("/doctors").Post.OperationID = id
+		if _, err := OperationsOf(doc, 1000); err == nil {
+			t.Errorf("two operations with the id %q were not refused", id)
+		}
+	}
+}
+
+func spec(t testing.TB) *openapi3.T {
+	t.Helper()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}

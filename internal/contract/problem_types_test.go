@@ -1,0 +1,26 @@
+package contract
+
+import (
+	"testing"
+
+	"mems/gen/api"
+)
+
+// The table of problems and the contract's list are the same set.
+func TestProblemTableIsTheContracts(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enum := doc.Components.Schemas["ProblemSlug"].Value.Enum
+	if len(enum) != len(problemTypes) || len(problemBySlug) != len(problemTypes) {
+		t.Errorf("%d in the contract, %d rows, %d different", len(enum), len(problemTypes), len(problemBySlug))
+	}
+	for _, slug := range enum {
+		row, ok := problemBySlug[api.ProblemSlug(slug.(string))]
+		if !ok || row.Title == "" || row.Detail == "" || row.Explanation == "" || row.Status < 400 {
+			t.Errorf("%s: row %+v", slug, row)
+		}
+	}
+}

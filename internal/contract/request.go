@@ -1,0 +1,114 @@
+package contract
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// Read reads a request as slowly as it comes, and refuses what shows without knowing
+// what the request means: media types, sizes, JSON and the query's encoding. It returns the
+// query's parameters, for Check.
+func (o *Operation) Read(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if o.fhir {
+		if err := checkFHIRFormat(r, query); err != nil {
+			return nil, err
+		}
+	} else if !accepts(r.Header.Values("Accept"), o.produces) {
+		return nil, &Error{Slug: api.ProblemSlugNotAcceptable, Detail: "The response is " + strings.Join(o.produces, ", ") + "; allow that in Accept."}
+	}
+	if err != nil {
+		return nil, &Error{Slug: api.ProblemSlugMalformedRequest, Detail: "The query string does not decode; percent-encode the values.", Cause: err}
+	}
+	if o.fhir {
+		o.forgetUnknown(r, query)
+	}
+	return query, o.checkBody(w, r)
+}
+
+// Check checks a request that Read has read against the contract; param returns the
+// value of a path parameter. Errors: clinic.CodeValidationFailed.
+func (o *Operation) Check(r *http.Request, query url.Values, param func(name string) string) error {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if tags := r.Header.Values(name); len(tags) > 1 {
+			r.Header.Set(name, strings.Join(tags, ", ")) // lines of a list are one list (RFC 9110 section 5.3)
+		}
+	}
+	more, err := o.checkContract(r, query, param)
+	if err != nil {
+		return err
+	}
+	if violations := tidyViolations(append(o.checkParameters(r, query, param), more...)); len(violations) > 0 {
+		return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
+	}
+	return nil
+}
+
+// checkParameters finds what kin-openapi does not look for: query parameters
+// that the contract does not have or that are given twice, and text that is no
+// text. Text that is not UTF-8 must not reach the database.
+func (o *Operation) checkParameters(r *http.Request, query url.Values, param func(string) string) []clinic.Violation {
+	var vs []clinic.Violation
+	add := func(name, code, detail string) {
+		vs = append(vs, clinic.Violation{Parameter: printable(name), Code: code, Detail: detail})
+	}
+	for name, values := range query {
+		switch {
+		case !o.query[name]:
+			add(name, "unknown", "is not a parameter of this operation")
+		case len(values) > 1 && !o.repeats[name]:
+			add(name, "repeated", "must be given once")
+		case slices.ContainsFunc(values, func(value string) bool { return !isText(value) }):
+			add(name, "format", "must be UTF-8 text")
+		}
+	}
+	for _, name := range o.path {
+		if !isText(param(name)) {
+			add(name, "format", "must be UTF-8 text")
+		}
+	}
+	if len(r.Header.Values(HeaderIdempotencyKey)) > 1 {
+		add(HeaderIdempotencyKey, "repeated", "must be given once")
+	}
+	for _, name := range o.headers {
+		if slices.ContainsFunc(r.Header.Values(name), func(value string) bool { return !isText(value) }) {
+			add(name, "format", "must be UTF-8 text")
+		}
+	}
+	return vs
+}
+
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}
+
+// checkContract runs kin-openapi and collects every violation it finds.
+func (o *Operation) checkContract(r *http.Request, query url.Values, param func(string) string) ([]clinic.Violation, error) {
+	path := make(map[string]string, len(o.path))
+	for _, name := range o.path {
+		path[name] = param(name)
+	}
+	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: path, QueryParams: query, Route: o.route, Options: o.options,
+	})
+	if err == nil {
+		if b, ok := r.Body.(interface{ ValidatedValue() any }); ok {
+			writeIntegersPlainly(b.ValidatedValue())
+		}
+		return nil, nil
+	}
+	vs := violationsOf(err)
+	if len(vs) == 0 {
+		return nil, fmt.Errorf("the validator found something that it cannot name: %w", err)
+	}
+	return vs, nil
+}

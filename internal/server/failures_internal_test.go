@@ -1,0 +1,57 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mems/gen/api"
+)
+
+// An outage has a line at its beginning and one for each window, with the number of
+// requests; faults of the program have a line each.
+func TestFailuresOfAnOutageShareLines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		f := newFailures(slog.New(slog.NewTextHandler(&text, nil)))
+		unavailable := api.Problem{Status: 503, Type: "/problems/unavailable"}
+		lines := func() []string {
+			t.Helper()
+			synctest.Wait()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
+		}
+		var asking sync.WaitGroup
+		for range 1000 {
+			asking.Go(func() { f.report(t.Context(), unavailable, "request_id", "a", "cause", "gone") })
+		}
+		asking.Wait()
+		f.report(t.Context(), api.Problem{Status: 503, Type: "/problems/outcome-unknown"}, "request_id", "b")
+		for range 2 {
+			f.report(t.Context(), api.Problem{Status: 500, Type: "/problems/internal-error"}, "request_id", "c")
+		}
+		if got := lines(); len(got) != 4 || strings.Count(text.String(), `"request failed"`) != 4 {
+			t.Fatalf("at once:\n%s", text.String())
+		}
+		f.report(t.Context(), unavailable, "request_id", "last", "cause", "gone")
+		time.Sleep(failureWindow)
+		if got := lines(); len(got) != 5 || !strings.Contains(got[4], "request_id=last") || !strings.Contains(got[4], "requests=1000") {
+			t.Fatalf("after a window:\n%s", text.String())
+		}
+		time.Sleep(failureWindow)
+		if len(f.repeated) != 0 || len(lines()) != 5 {
+			t.Errorf("after a quiet window %d are open:\n%s", len(f.repeated), text.String())
+		}
+		f.report(t.Context(), unavailable, "request_id", "again")
+		if got := lines(); len(got) != 6 || !strings.Contains(got[5], "request_id=again") {
+			t.Errorf("a new outage:\n%s", text.String())
+		}
+		time.Sleep(failureWindow)
+	})
+}

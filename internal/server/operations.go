@@ -1,0 +1,158 @@
+package server
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/contract"
+	"mems/internal/store"
+)
+
+// register adds the contract's routes to e, which has none yet. It fails unless
+// each is an operation and came with its checks. The generated code looks
+// middlewares up by operationId and takes a missing one for none wanted: a
+// generator option that renames operations once switched validation off without
+// a word. So what counts is what reaches the router, not what was offered.
+func (s *Server) register(operations contract.Operations, handlers api.ServerInterface) error {
+	e := s.echo
+	router := &guardedRouter{Echo: e, guarded: map[string]bool{}}
+	api.RegisterHandlersWithOptions(router, handlers, api.RegisterHandlersOptions{OperationMiddlewares: s.middlewares(operations)})
+	known := map[string]bool{}
+	for _, op := range operations {
+		known[op.Method+" "+echoPath(op.Path)] = true
+	}
+	for _, r := range e.Routes() {
+		if name := r.Method + " " + r.Path; !known[name] || !router.guarded[name] {
+			return fmt.Errorf("contract: %s would be served without permission and validation", name)
+		}
+	}
+	if len(e.Routes()) != len(known) {
+		return fmt.Errorf("contract: %d operations, %d routes", len(known), len(e.Routes()))
+	}
+	return nil
+}
+
+// guardedRouter notes which routes come with both middlewares of their own. A
+// method that it does not override counts as without one.
+type guardedRouter struct {
+	*echo.Echo
+
+	guarded map[string]bool // "METHOD path"
+}
+
+func (g *guardedRouter) add(method, path string, h echo.HandlerFunc, m []echo.MiddlewareFunc) *echo.Route {
+	g.guarded[method+" "+path] = len(m) == 2 && m[0] != nil && m[1] != nil
+	return g.Add(method, path, h, m...)
+}
+
+// DELETE, GET, PATCH, POST and PUT are the methods that the contract uses.
+func (g *guardedRouter) DELETE(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodDelete, path, h, m)
+}
+
+// GET registers a route, as DELETE does.
+func (g *guardedRouter) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodGet, path, h, m)
+}
+
+// PATCH registers a route, as DELETE does.
+func (g *guardedRouter) PATCH(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodPatch, path, h, m)
+}
+
+// POST registers a route, as DELETE does.
+func (g *guardedRouter) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodPost, path, h, m)
+}
+
+// PUT registers a route, as DELETE does.
+func (g *guardedRouter) PUT(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodPut, path, h, m)
+}
+
+func echoPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// middlewares is what the generated router takes, by operationId.
+func (s *Server) middlewares(operations contract.Operations) map[string][]echo.MiddlewareFunc {
+	m := map[string][]echo.MiddlewareFunc{}
+	for id, op := range operations {
+		m[id] = []echo.MiddlewareFunc{announce(op.Deprecation, s.authorise(op)), s.check(op)}
+	}
+	return m
+}
+
+// announce tells of an operation's deprecation in every answer, refusals included: a
+// client that is refused is a client to be told.
+func announce(d *contract.Deprecation, then echo.MiddlewareFunc) echo.MiddlewareFunc {
+	if d == nil {
+		return then
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		handle := then(next)
+		return func(c echo.Context) error {
+			d.Announce(c.Response().Header())
+			return handle(c)
+		}
+	}
+}
+
+// check refuses what does not match the contract, before the handler. A request that
+// waits for its turn has been read, and is checked when it has it.
+func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			query, err := op.Read(c.Response(), c.Request())
+			if err != nil {
+				return err
+			}
+			checked := func(c echo.Context) error {
+				r := c.Request()
+				if err := op.Check(r, query, c.Param); err != nil {
+					return err
+				}
+				if op.Cost != nil {
+					if records := op.Cost.Page(query); records > 0 {
+						store.CountWork(r.Context(), op.Cost.Unit, records)
+					}
+				}
+				if op.Idempotent {
+					doOnce(c)
+				}
+				return next(c)
+			}
+			if !op.Waits {
+				return checked(c)
+			}
+			return s.admit(c, op, func(c echo.Context) error {
+				if err := checkPaid(c); err != nil {
+					return err
+				}
+				return checked(c)
+			})
+		}
+	}
+}
+
+// doOnce hands a request's Idempotency-Key, if it has one, to the store, with a
+// hash of what is asked for: by which operation, of which record, with which
+// content. How the content is written does not matter.
+func doOnce(c echo.Context) {
+	r := c.Request()
+	key := r.Header.Get(contract.HeaderIdempotencyKey)
+	if key == "" {
+		return
+	}
+	hash := sha256.New()
+	_, _ = fmt.Fprintf(hash, "%s %s\n", r.Method, r.URL.RequestURI()) // a hash never fails
+	if b, ok := r.Body.(interface{ ValidatedValue() any }); ok {
+		_, _ = fmt.Fprintf(hash, "%#v", b.ValidatedValue()) // maps are printed in the order of their keys
+	}
+	c.SetRequest(r.WithContext(store.WithOnce(r.Context(), store.Once{Key: key, Request: [32]byte(hash.Sum(nil))})))
+}
