@@ -91,6 +91,11 @@ test: go-present ## all tests, race detector on, against a private database
 	  exit $$failed'
 	@{ cat $(PROFILE).server; tail -n +2 $(PROFILE).others; } > $(PROFILE)
 
+.PHONY: testdb
+testdb: go-present ## a database server for tests in other terminals, until Ctrl-C; keeps nothing
+	@$(WITHDB) sh -c 'printf "\nin other terminals (then: go test ./internal/server -run NAME):\n\n  export MEMS_TEST_DATABASE_URL='"'"'%s'"'"' MEMS_TEST_DATABASE_ENGINE=%s\n\n" \
+	  "$$MEMS_TEST_DATABASE_URL" "$$MEMS_TEST_DATABASE_ENGINE"; while :; do sleep 3600; done'
+
 .PHONY: test-mariadb
 test-mariadb: ## the same on MariaDB
 	@$(MAKE) test ENGINE=mariadb

@@ -1,4 +1,4 @@
--- What the migrations make, as MariaDB 10.11 shows it. Generated: go test ./internal/store -run UpDownUp -update
+-- What the migrations make, as MariaDB 10.11 shows it. Generated: go test ./internal/database -run UpDownUp -update
 
 CREATE TABLE `api_key_sealing` (
   `id` tinyint(4) NOT NULL,

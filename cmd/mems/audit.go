@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"mems/internal/auditchain"
 	"mems/internal/store"
 	"mems/internal/telemetry"
 )
@@ -27,7 +28,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		report, err := st.VerifyAudit(ctx, known, func(n int64) { p.say("%d entries ...", n) })
 		if err != nil {
 			return err
@@ -39,14 +40,14 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 			_, _ = fmt.Fprintln(p.out, fault)
 		}
 		if n := len(report.Faults); n > 0 && n == report.UnknownKeys {
-			return fmt.Errorf("the audit trail was not verified: %d keys are unknown, and nothing else was found in %d entries.\n"+
-				"Put every key that was ever in use into MEMS_AUDIT_KEYS, the newest one first", n, report.Entries)
+			return fmt.Errorf("the audit trail could not be fully verified: %d keys are unknown; no other faults in %d entries.\n"+
+				"Set MEMS_AUDIT_KEYS to every key ever used, the newest first", n, report.Entries)
 		}
 		if len(report.Faults) > 0 {
 			return fmt.Errorf("the audit trail was tampered with: %d faults in %d entries.\n"+
 				"Keep the database as it is, and compare it with a backup", len(report.Faults), report.Entries)
 		}
-		_, _ = fmt.Fprintf(p.out, "the audit trail is whole: %d entries in %d chains.\n", report.Entries, report.Chains)
+		_, _ = fmt.Fprintf(p.out, "the audit trail is intact: %d entries in %d chains.\n", report.Entries, report.Chains)
 		if *anchor == "" {
 			return nil
 		}
@@ -56,7 +57,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 
 // readAnchor reads the ends of chains that the last run noted; none when there
 // was no run yet.
-func readAnchor(path string) ([]store.Head, error) {
+func readAnchor(path string) ([]auditchain.Head, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -67,15 +68,15 @@ func readAnchor(path string) ([]store.Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	var heads []store.Head
+	var heads []auditchain.Head
 	if err := json.Unmarshal(text, &heads); err != nil {
-		return nil, fmt.Errorf("%s is no anchor: %w", path, err)
+		return nil, fmt.Errorf("%s is not an anchor: %w", path, err)
 	}
 	return heads, nil
 }
 
 // writeAnchor replaces the file as a whole or not at all.
-func writeAnchor(path string, heads []store.Head) error {
+func writeAnchor(path string, heads []auditchain.Head) error {
 	text, err := json.MarshalIndent(heads, "", "  ")
 	if err != nil {
 		return err

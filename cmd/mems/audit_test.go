@@ -24,7 +24,7 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 		}
 	}
 	run(0, first, "mems_", "keys", "create", "--role", "admin", "first")
-	run(0, first, "is whole", "audit", "verify")
+	run(0, first, "is intact", "audit", "verify")
 	run(78, second, "MEMS_AUDIT_KEYS=new,former", "serve")
 	run(78, "", "MEMS_AUDIT_KEYS is not set, and", "serve")
 	run(1, second, "unknown key", "audit", "verify")
@@ -44,9 +44,9 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	if code != exitConfig || !contains(said, "MEMS_AUDIT_KEYS is not set, and", "leave MEMS_DATABASE_URL", service) || contains(said, "new,former") {
 		t.Errorf("beside a service: %d %s", code, said)
 	}
-	run(0, first, "is whole", "audit", "verify")
+	run(0, first, "is intact", "audit", "verify")
 	run(0, second+","+first, "mems_", "keys", "create", "--role", "admin", "second")
-	run(0, second+","+first, "is whole", "audit", "verify")
+	run(0, second+","+first, "is intact", "audit", "verify")
 }
 
 // A server that was started before its database finds the wrong key when that comes.

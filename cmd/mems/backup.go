@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"mems/internal/backup"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/telemetry"
 )
@@ -28,17 +29,17 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if flags.NArg() != 1 || flags.Arg(0) == "" {
-		return usageError{"say the file to write"}
+		return usageError{"missing argument: the file to write"}
 	}
 	file := flags.Arg(0)
 	to, err := backup.ParseRecipients(*encryptTo)
 	if err != nil {
-		return fmt.Errorf("public keys to encrypt to: %w\nThey are age1..., as age-keygen prints them, or @FILE with one a line", err)
+		return fmt.Errorf("public keys to encrypt to: %w\n(expected age1..., as printed by age-keygen, or @FILE with one per line)", err)
 	}
 	if err := p.checkTarget(file, *replace); err != nil { // before anything is read in vain
 		return err
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		if err := p.checkSigning(ctx, schema); err != nil {
 			return err
 		}
@@ -55,9 +56,9 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		p.say("backup of schema version %d, as it was at %s, in %s (%.1f MB), %s", head.Schema, head.At.Format(time.RFC3339), file, float64(size)/1e6, backup.DescribeEncryption(to))
+		p.say("backup of schema version %d at %s, in %s (%.1f MB), %s", head.Schema, head.At.Format(time.RFC3339), file, float64(size)/1e6, backup.DescribeEncryption(to))
 		if head.LogFile != "" {
-			p.say("the binary log stood at position %d of %s", head.LogPosition, head.LogFile)
+			p.say("binary log position: %d of %s", head.LogPosition, head.LogFile)
 		}
 		if err := errors.Join(p.copyBackup(file, *replace), p.keepRevocations(ctx, schema, revocationsBeside(file))); err != nil {
 			return err
@@ -70,13 +71,13 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 // checkSigning warns of a backup that is not signed. Beside an installed service, whose
 // keys are in its folder, a backup without the key that wrote to the audit trail last is
 // refused. Elsewhere it is made: one that cannot be verified is better than none.
-func (p *program) checkSigning(ctx context.Context, schema *store.Schema) error {
-	unknown := errors.Is(schema.CheckAuditKeys(ctx, p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
+func (p *program) checkSigning(ctx context.Context, schema *database.Schema) error {
+	unknown := errors.Is(store.CheckAuditKeys(ctx, schema.Pool(), p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
 	switch {
 	case unknown && p.service != "":
 		return settingError{fmt.Errorf("%w\nThe service's keys belong in %s", store.ErrUnknownAuditKey, filepath.Join(p.service, "audit-keys"))}
 	case len(p.macKeys()) == 0:
-		p.say("the backup is NOT signed, for MEMS_AUDIT_KEYS is not set: anybody could have written it")
+		p.say("the backup is NOT signed because MEMS_AUDIT_KEYS is not set: anyone could have written it")
 	case unknown:
 		p.say("the backup is signed, but %v", store.ErrUnknownAuditKey)
 	}
@@ -100,18 +101,18 @@ func (l *logWish) set(value string) error {
 	case "auto":
 		*l = logIfThere
 	default:
-		return errors.New(`it takes no value, or "auto"`)
+		return errors.New(`expected no value or "auto"`)
 	}
 	return nil
 }
 
-func (p *program) openSnapshot(ctx context.Context, schema *store.Schema, position logWish) (*store.Snapshot, error) {
+func (p *program) openSnapshot(ctx context.Context, schema *database.Schema, position logWish) (*database.Snapshot, error) {
 	snapshot, err := schema.OpenSnapshot(ctx, position != logAsTold)
-	if errors.Is(err, store.ErrNoBinaryLog) && position == logIfThere {
-		p.say("no recovery to a point in time will start from this backup: %v", err)
+	if errors.Is(err, database.ErrNoBinaryLog) && position == logIfThere {
+		p.say("point-in-time recovery from this backup will not be possible: %v", err)
 		snapshot, err = schema.OpenSnapshot(ctx, false)
 	}
-	if err != nil && !errors.Is(err, store.ErrNoBinaryLog) {
+	if err != nil && !errors.Is(err, database.ErrNoBinaryLog) {
 		return nil, fmt.Errorf("is this a MEMS database? %w", err)
 	}
 	return snapshot, err
@@ -169,12 +170,12 @@ func (p *program) backupKeys() []backup.Key {
 // runChecksum is the command "mems checksum".
 func runChecksum(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
-		return usageError{"checksum takes nothing more"}
+		return usageError{"checksum takes no arguments"}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error { return p.printSums(ctx, schema) })
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error { return p.printSums(ctx, schema) })
 }
 
-func (p *program) printSums(ctx context.Context, schema *store.Schema) error {
+func (p *program) printSums(ctx context.Context, schema *database.Schema) error {
 	sums, err := schema.Checksums(ctx)
 	if err != nil {
 		return err

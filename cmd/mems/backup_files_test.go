@@ -109,7 +109,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 		}
 		return string(content)
 	}
-	if code, output := runMEMS(t, []string{"backup", file}, url); code != exitFailed || !contains(output, file, "is there already", "--replace") || read(file) != "precious" {
+	if code, output := runMEMS(t, []string{"backup", file}, url); code != exitFailed || !contains(output, file, "already exists", "--replace") || read(file) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
 	// It may come while the backup is written.
@@ -118,7 +118,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 	}
 	// Replacing takes the place of a backup, and of nothing else.
 	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
-	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is no backup", "Nothing was written") || read(file) != "precious" {
+	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is not a backup", "Nothing was written") || read(file) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
 	if err := os.Remove(file); err != nil {
@@ -157,10 +157,10 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(elsewhere, "second.gz"), []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, output := runMEMS(t, []string{"backup", "--replace", second}, url, copies); code != exitFailed || !contains(output, "is no backup", elsewhere) {
+	if code, output := runMEMS(t, []string{"backup", "--replace", second}, url, copies); code != exitFailed || !contains(output, "is not a backup", elsewhere) {
 		t.Errorf("%d %s", code, output)
 	}
-	if code, output := runMEMS(t, []string{"backup", second}, url, copies); code != exitFailed || !contains(output, "its copy is not", "is there already") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {
+	if code, output := runMEMS(t, []string{"backup", second}, url, copies); code != exitFailed || !contains(output, "copying it to MEMS_BACKUP_COPY_DIR failed", "already exists") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
 	// A share that is not mounted.
@@ -214,7 +214,7 @@ func TestBackupWithoutBinaryLog(t *testing.T) {
 	url := "MEMS_DATABASE_URL=" + storetest.GrantBackup(t, d).DSN
 	dir := t.TempDir()
 	code, output := runMEMS(t, []string{"backup", "--binlog-position=auto", filepath.Join(dir, "auto.gz")}, url)
-	noted, told := strings.Contains(output, "the binary log stood at"), strings.Contains(output, "no recovery to a point in time will start from this backup")
+	noted, told := strings.Contains(output, "binary log position"), strings.Contains(output, "point-in-time recovery from this backup will not be possible")
 	if code != exitOK || noted == told {
 		t.Errorf("%d %s", code, output)
 	}

@@ -17,55 +17,56 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"mems/internal/auditchain"
 	"mems/internal/backup"
 	"mems/internal/clinic"
 	"mems/internal/localdb"
-	"mems/internal/store"
 )
 
 // config is the whole configuration. The tags are the documentation: "mems
 // help" prints them, and a test holds the README's table to them.
 type config struct {
-	HTTPAddr           string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"address to listen on; port 0 takes a free one"`
-	Auth               string        `env:"MEMS_AUTH" envDefault:"auto" doc:"auto, required or open: whether callers must authenticate; auto is required with MEMS_OIDC_ISSUER, else open on a loopback address"`
-	AllowOpen          bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow an address that is not loopback without authentication, although anybody who reaches it may do anything"`
-	OIDCIssuer         string        `env:"MEMS_OIDC_ISSUER" example:"https://login.example.org/realms/clinic" doc:"identity provider whose tokens are taken, by OpenID Connect discovery; empty takes API keys only"`
-	OIDCAudience       string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"what tokens must be meant for"`
-	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
-	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
-	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, and of one address without a good credential, where a costly request counts as several (x-cost in the contract), 0 for any number to 1000000; none without authentication"`
-	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, half of them writes, 1 to 10000, but always 4 fewer than MEMS_DATABASE_MAX_CONNS at most; more wait up to a tenth of MEMS_REQUEST_TIMEOUT, and then get 503"`
-	PartnerLeadTime    time.Duration `env:"MEMS_PARTNER_LEAD_TIME" envDefault:"0s" doc:"partners with access to their own records only book no start that is sooner than this, up to 8760h; 0s: any"`
-	PartnerHorizon     time.Duration `env:"MEMS_PARTNER_HORIZON" envDefault:"0s" doc:"such partners book no start that is later than this from now, up to 43800h, and longer than MEMS_PARTNER_LEAD_TIME; 0s: any"`
-	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail and seal API keys; the first one writes, all verify. To change it, append the new one, then put it first, and keep the former ones"`
-	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file that holds MEMS_AUDIT_KEYS, instead of that variable"`
-	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
-	RetainAuditYears   int           `env:"MEMS_RETAIN_AUDIT_YEARS" envDefault:"0" doc:"mems retain removes entries of the audit trail that are older than so many years; 0 keeps them for ever, else 6 to 100"`
-	TLSCertFile        string        `env:"MEMS_TLS_CERT_FILE" example:"/etc/mems/tls-cert.pem" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
+	HTTPAddr           string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"listen address; port 0 picks a free port"`
+	Auth               string        `env:"MEMS_AUTH" envDefault:"auto" doc:"whether callers must authenticate: auto, required or open; auto means required with MEMS_OIDC_ISSUER, otherwise open on a loopback address"`
+	AllowOpen          bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow a non-loopback address without authentication, which gives everyone who can reach it full access"`
+	OIDCIssuer         string        `env:"MEMS_OIDC_ISSUER" example:"https://login.example.org/realms/clinic" doc:"identity provider whose tokens are accepted, by OpenID Connect discovery; empty: API keys only"`
+	OIDCAudience       string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"required audience of tokens"`
+	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots address nested objects, as in realm_access.roles"`
+	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the doctor id of a caller with the role doctor"`
+	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests per minute per caller, and per address without a valid credential; a costly request counts as several (x-cost in the contract); 0 to 1000000, 0 = unlimited; off when authentication is off"`
+	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests processed concurrently, half of them writes, 1 to 10000, and always at least 4 fewer than MEMS_DATABASE_MAX_CONNS; further requests wait up to a tenth of MEMS_REQUEST_TIMEOUT, then get 503"`
+	PartnerLeadTime    time.Duration `env:"MEMS_PARTNER_LEAD_TIME" envDefault:"0s" doc:"minimum time between now and the start of a booking by a partner with access to its own records only, up to 8760h; 0s: no minimum"`
+	PartnerHorizon     time.Duration `env:"MEMS_PARTNER_HORIZON" envDefault:"0s" doc:"maximum time between now and the start of a booking by such a partner, up to 43800h, and longer than MEMS_PARTNER_LEAD_TIME; 0s: no maximum"`
+	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"base64 secrets of at least 32 bytes, separated by commas, that authenticate the audit trail and seal API keys; the first one signs, all verify. To rotate, append the new one, then move it to the front, and keep the old ones"`
+	AuditKeysFile      string        `env:"MEMS_AUDIT_KEYS_FILE" example:"/run/secrets/audit-keys" doc:"file with the value of MEMS_AUDIT_KEYS"`
+	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients with no activity for this many years; 0 to 100, 0 = never"`
+	RetainAuditYears   int           `env:"MEMS_RETAIN_AUDIT_YEARS" envDefault:"0" doc:"mems retain removes audit entries older than this many years; 6 to 100, or 0 = never"`
+	TLSCertFile        string        `env:"MEMS_TLS_CERT_FILE" example:"/etc/mems/tls-cert.pem" doc:"file with the TLS certificate chain (PEM), with MEMS_TLS_KEY_FILE; reloaded when it changes; empty: plain HTTP"`
 	TLSKeyFile         string        `env:"MEMS_TLS_KEY_FILE" example:"/etc/mems/tls-key.pem" doc:"file with the certificate's private key (PEM), with MEMS_TLS_CERT_FILE"`
-	TrustedProxies     string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
-	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser: scheme, host and port, without patterns (*) or a path; empty: none but its own"`
-	PublicURL          string        `env:"MEMS_PUBLIC_URL" example:"https://mems.example.org" doc:"scheme, host and port by which clients reach the server, for the links of FHIR answers; empty: the address that a client called, if it is this server's own beyond doubt, else links are relative (/fhir/...), as behind a proxy"`
-	WebhookNetworks    string        `env:"MEMS_WEBHOOK_NETWORKS" example:"10.20.0.0/16" doc:"networks, separated by commas, that webhooks may be sent to although they are not public, and without https; empty: none"`
-	RetainChangesDays  int           `env:"MEMS_RETAIN_CHANGES_DAYS" envDefault:"90" doc:"mems retain removes changes from the feed that are older than so many days and are not the last of their record; 0 keeps them for ever, at most 36500"`
-	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems (of a cluster: host1:3306,host2:3306) or a go-sql-driver DSN; empty starts a private server"`
-	DatabaseURLFile    string        `env:"MEMS_DATABASE_URL_FILE" example:"/run/secrets/database-url" doc:"file that holds MEMS_DATABASE_URL, instead of that variable"`
-	DatabaseCAFile     string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
-	ServiceDir         string        `env:"MEMS_SERVICE_DIR" envDefault:"/etc/mems" doc:"where commands beside serve find the settings (mems.env) and secrets of an installed service, when no database is named"`
-	DataDir            string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
-	DatabaseEngine     string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
-	DatabaseConns      int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`
-	ClinicTimeZone     string        `env:"MEMS_CLINIC_TIME_ZONE" envDefault:"UTC" doc:"the clinic's time zone, an IANA name such as Europe/Zurich; decides which day a date means"`
-	RequestTimeout     time.Duration `env:"MEMS_REQUEST_TIMEOUT" envDefault:"10s" doc:"a request that takes longer is answered with 503, 1s to 1m"`
-	ShutdownDelay      time.Duration `env:"MEMS_SHUTDOWN_DELAY" envDefault:"0s" doc:"how long after SIGTERM requests are still accepted while /readyz reports 503, so that a load balancer stops sending them; up to 1m"`
-	ShutdownTimeout    time.Duration `env:"MEMS_SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"how long requests in flight may take after SIGTERM, up to 10m"`
-	MaxBodyBytes       int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"a larger request body is refused with 413, 1024 to 10485760"`
+	TrustedProxies     string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are trusted; empty: none"`
+	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may call the API from a browser: scheme, host and port, without patterns (*) or a path; empty: same origin only"`
+	PublicURL          string        `env:"MEMS_PUBLIC_URL" example:"https://mems.example.org" doc:"scheme, host and port under which clients reach the server, for links in FHIR responses; empty: the requested host if it is certainly this server's own, otherwise links are relative (/fhir/...), as behind a proxy"`
+	WebhookNetworks    string        `env:"MEMS_WEBHOOK_NETWORKS" example:"10.20.0.0/16" doc:"non-public networks, separated by commas, that webhooks may be delivered to, also without https; empty: none"`
+	RetainChangesDays  int           `env:"MEMS_RETAIN_CHANGES_DAYS" envDefault:"90" doc:"mems retain removes changes older than this many days from the feed, except the last one of each record; 0 to 36500, 0 = never"`
+	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database, as mysql://user:password@host:3306/mems (for a cluster: host1:3306,host2:3306) or a go-sql-driver DSN; empty: start a private server"`
+	DatabaseURLFile    string        `env:"MEMS_DATABASE_URL_FILE" example:"/run/secrets/database-url" doc:"file with the value of MEMS_DATABASE_URL"`
+	DatabaseCAFile     string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the CA certificates (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true uses the system's"`
+	ServiceDir         string        `env:"MEMS_SERVICE_DIR" envDefault:"/etc/mems" doc:"where commands other than serve find the settings (mems.env) and secrets of an installed service when no database is given"`
+	DataDir            string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"data directory of the private database server"`
+	DatabaseEngine     string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"engine of the private database server: auto, mariadb or mysql"`
+	DatabaseConns      int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"maximum number of database connections, 1 to 1000"`
+	ClinicTimeZone     string        `env:"MEMS_CLINIC_TIME_ZONE" envDefault:"UTC" doc:"the clinic's time zone, an IANA name such as Europe/Zurich; determines which day a date means"`
+	RequestTimeout     time.Duration `env:"MEMS_REQUEST_TIMEOUT" envDefault:"10s" doc:"time limit for a request, which then gets 503; 1s to 1m"`
+	ShutdownDelay      time.Duration `env:"MEMS_SHUTDOWN_DELAY" envDefault:"0s" doc:"how long requests are still accepted after SIGTERM while /readyz returns 503, so that a load balancer drains the server; up to 1m"`
+	ShutdownTimeout    time.Duration `env:"MEMS_SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"time limit for in-flight requests after SIGTERM, up to 10m"`
+	MaxBodyBytes       int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"maximum size of a request body, beyond which it gets 413; 1024 to 10485760"`
 	LogLevel           string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
-	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
-	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify note their last success, for the metrics of serve and for node_exporter; empty: nowhere"`
-	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1..." doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one a line; empty: backups are not encrypted"`
-	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"directory on another machine's disk, into which mems backup and mems revocations copy what they wrote; it has to be there; empty: nowhere"`
+	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"listen address for Prometheus metrics at /metrics; empty: off"`
+	Profiling          bool          `env:"MEMS_PROFILING" envDefault:"false" doc:"serve Go profiles (pprof) at /debug/pprof/ of MEMS_METRICS_ADDR, for as long as a problem is being investigated"`
+	StatusDir          string        `env:"MEMS_STATUS_DIR" example:"/var/lib/mems-status" doc:"directory in which mems backup and mems audit verify record their last success, for the metrics of serve and for node_exporter; empty: off"`
+	BackupEncryptTo    string        `env:"MEMS_BACKUP_ENCRYPT_TO" example:"age1..." doc:"public keys (age), separated by commas, that mems backup encrypts to, or @ and a file with one per line; empty: backups are not encrypted"`
+	BackupCopyDir      string        `env:"MEMS_BACKUP_COPY_DIR" example:"/mnt/elsewhere/mems" doc:"existing directory on another machine's disk to which mems backup and mems revocations copy their files; empty: no copy"`
 
 	zone       *time.Location
 	dataDirSet bool // DataDir is not the default
@@ -111,7 +112,7 @@ func readConfig(environ []string) (config, error) {
 		faults, unread[parse.Name] = append(faults, refuse(parse.Name, given)), true
 	}
 	for _, name := range unknownVariables(environ) {
-		faults = append(faults, fmt.Errorf("%s is not a variable that MEMS knows; \"mems help\" lists them", name))
+		faults = append(faults, fmt.Errorf("unknown variable %s; see \"mems help\"", name))
 	}
 	c.dataDirSet = given["MEMS_DATA_DIR"] != ""
 	faults = append(append(faults, c.readSecretFiles()...), c.faults(given, unread)...)
@@ -123,9 +124,9 @@ func refuse(field string, given map[string]string) error {
 	f, _ := reflect.TypeFor[config]().FieldByName(field)
 	name := f.Tag.Get("env")
 	if secrets[name] {
-		return fmt.Errorf("%s cannot be what it is (which is not shown here). It is: %s", name, f.Tag.Get("doc"))
+		return fmt.Errorf("%s: invalid value, not shown here (expected %s)", name, f.Tag.Get("doc"))
 	}
-	return fmt.Errorf("%s cannot be %q. It is: %s. Example: %s=%s", name, given[name], f.Tag.Get("doc"), name, cmp.Or(f.Tag.Get("envDefault"), f.Tag.Get("example")))
+	return fmt.Errorf("%s: invalid value %q (expected %s), for example %s=%s", name, given[name], f.Tag.Get("doc"), name, cmp.Or(f.Tag.Get("envDefault"), f.Tag.Get("example")))
 }
 
 // secrets are the variables whose values are shown to nobody: no flag sets them,
@@ -157,12 +158,12 @@ func takeFlags(args, environ []string) (rest, env []string, err error) {
 		}
 		if !hasValue {
 			if len(args) == 0 {
-				return nil, nil, fmt.Errorf("%s needs a value. It is: %s", arg, all[i].meaning)
+				return nil, nil, fmt.Errorf("%s: missing value (expected %s)", arg, all[i].meaning)
 			}
 			value, args = args[0], args[1:]
 		}
 		if value == "" { // as a variable that is not set leaves it
-			return nil, nil, fmt.Errorf("--%s needs a value that is not empty. It is: %s", name, all[i].meaning)
+			return nil, nil, fmt.Errorf("--%s: empty value (expected %s)", name, all[i].meaning)
 		}
 		env = append(env, all[i].name+"="+value)
 	}
@@ -242,13 +243,14 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
 		{"BackupEncryptTo", recipientsErr == nil || errors.Is(recipientsErr, backup.ErrExampleKey)},
 		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
+		{"Profiling", !c.Profiling || c.MetricsAddr != ""},
 	} {
 		if rule.good || unread[rule.field] {
 			continue
 		}
 		fault := refuse(rule.field, given)
 		if rule.field == "AuditKeys" {
-			fault = fmt.Errorf("%w. Here %w. To make one: openssl rand -base64 32", fault, macErr)
+			fault = fmt.Errorf("%w: %w. To create one: openssl rand -base64 32", fault, macErr)
 		}
 		faults = append(faults, fault)
 	}
@@ -303,13 +305,13 @@ func (c *config) corsOrigins() []string {
 }
 
 // macKeys are the keys of the audit trail, which were checked.
-func (c *config) macKeys() []store.MACKey {
+func (c *config) macKeys() []auditchain.Key {
 	keys, _ := readMACKeys(c.AuditKeys)
 	return keys
 }
 
-func readMACKeys(text string) ([]store.MACKey, error) {
-	var keys []store.MACKey
+func readMACKeys(text string) ([]auditchain.Key, error) {
+	var keys []auditchain.Key
 	for encoded := range strings.SplitSeq(text, ",") {
 		if encoded = strings.TrimSpace(encoded); encoded == "" {
 			continue
@@ -321,7 +323,7 @@ func readMACKeys(text string) ([]store.MACKey, error) {
 		if len(secret) < 32 {
 			return nil, fmt.Errorf("key %d has %d bytes", len(keys)+1, len(secret))
 		}
-		keys = append(keys, store.NewMACKey(secret))
+		keys = append(keys, auditchain.NewKey(secret))
 	}
 	return keys, nil
 }

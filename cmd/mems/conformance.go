@@ -47,14 +47,14 @@ func runConformance(ctx context.Context, p *program, args []string) error {
 		}, rand.Text()[:8])
 		return p.tellReport(report, *junit)
 	default:
-		return usageError{"say --url of the server to test, or --proxy and --upstream to watch a client"}
+		return usageError{"missing --url (the server to test), or --proxy and --upstream (to check a client)"}
 	}
 }
 
 func serverURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, usageError{fmt.Sprintf("%q is not the address of a server, such as https://staging.example.org", text)}
+		return nil, usageError{fmt.Sprintf("invalid URL %q (expected one such as https://staging.example.org)", text)}
 	}
 	return u, nil
 }
@@ -86,7 +86,7 @@ func (p *program) watchClient(ctx context.Context, address string, proxy *confor
 	if err != nil {
 		return err
 	}
-	p.say("point your client at http://%s; Ctrl-C ends this and tells what was found", listener.Addr())
+	p.say("point your client at http://%s; Ctrl-C stops the proxy and prints the findings", listener.Addr())
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -104,10 +104,10 @@ func (p *program) watchClient(ctx context.Context, address string, proxy *confor
 			faults++
 		}
 	}
-	_, _ = fmt.Fprintf(p.out, "\n%d requests, %d errors, %d pieces of advice\n", requests, faults, len(findings)-faults)
+	_, _ = fmt.Fprintf(p.out, "\n%d requests, %d errors, %d recommendations\n", requests, faults, len(findings)-faults)
 	switch {
 	case requests == 0:
-		return errors.New("no request came: point the client at the proxy")
+		return errors.New("no requests received: point the client at the proxy")
 	case faults > 0:
 		return fmt.Errorf("%d errors", faults)
 	}

@@ -11,12 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"mems/internal/database"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
 
-// database is the database that a command works on.
-type database struct {
+// clinicDatabase is the database that a command works on.
+type clinicDatabase struct {
 	dsn     string
 	private *localdb.Server // nil with MEMS_DATABASE_URL
 	where   string          // for people; without a password
@@ -29,7 +30,7 @@ var wantsCA = regexp.MustCompile(`[?&]tls=mems(&|$)`)
 // service installed here, or the private one. Only commands that are for trying MEMS
 // out start the private one; the others find one that runs, for a new one would not
 // be what they are meant for.
-func (p *program) openDatabase(ctx context.Context) (*database, error) {
+func (p *program) openDatabase(ctx context.Context) (*clinicDatabase, error) {
 	if err := p.checkDatabase(); err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 		if p.service != "" {
 			p.say("using the settings of the service in %s", p.service)
 		}
-		return &database{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
+		return &clinicDatabase{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
 	}
 	if p.isBesideService() {
 		return nil, settingError{fmt.Errorf("a service is installed here (%s), and \"mems %s\" is not for its database. "+
@@ -64,7 +65,7 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("private database: %w", err)
 	}
-	return &database{dsn: s.DSN("mems"), private: s, where: fmt.Sprintf("a private %s %s in %s", s.Engine(), s.Version(), dir)}, nil
+	return &clinicDatabase{dsn: s.DSN("mems"), private: s, where: fmt.Sprintf("a private %s %s in %s", s.Engine(), s.Version(), dir)}, nil
 }
 
 // isBesideService reports whether a command that is for trying MEMS out is run on the
@@ -84,7 +85,7 @@ func (p *program) checkDatabase() error {
 	if p.DatabaseCAFile != "" {
 		pem, err := os.ReadFile(p.DatabaseCAFile)
 		if err == nil {
-			err = store.TrustCA(pem)
+			err = database.TrustCA(pem)
 		}
 		if err != nil {
 			faults, trusted = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)}), false
@@ -95,10 +96,10 @@ func (p *program) checkDatabase() error {
 		return errors.Join(faults...) // without the authorities, the URL cannot be read either
 	}
 	if wants && p.DatabaseCAFile == "" {
-		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems trusts the authorities of a file: name it in MEMS_DATABASE_CA_FILE, " +
-			"or write tls=true to trust those of the system")})
+		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems needs a file with CA certificates: set MEMS_DATABASE_CA_FILE, " +
+			"or use tls=true to trust the system's")})
 	} else if p.DatabaseURL != "" {
-		schema, err := store.OpenSchema(p.DatabaseURL)
+		schema, err := database.OpenSchema(p.DatabaseURL, store.RekeyPatients)
 		if err != nil {
 			faults = append(faults, settingError{fmt.Errorf("MEMS_DATABASE_URL: %w", err)})
 		} else {
@@ -109,7 +110,7 @@ func (p *program) checkDatabase() error {
 }
 
 // close stops the private server, if this process runs it.
-func (d *database) close() {
+func (d *clinicDatabase) close() {
 	if d.private == nil {
 		return
 	}
@@ -121,7 +122,7 @@ func (d *database) close() {
 // keep keeps a private server running while ctx lives. The context that it returns
 // ends with it, or with the cause when the server cannot be kept running; ended
 // waits until nobody keeps it any more.
-func (d *database) keep(ctx context.Context) (kept context.Context, ended func()) {
+func (d *clinicDatabase) keep(ctx context.Context) (kept context.Context, ended func()) {
 	kept, fail := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
 	if d.private != nil {
@@ -139,8 +140,8 @@ func (d *database) keep(ctx context.Context) (kept context.Context, ended func()
 
 // prepare migrates the database. A private one is for trying out, so it is
 // marked as one that "mems reset" and "mems demo" may work on.
-func (p *program) prepare(ctx context.Context, d *database) error {
-	schema, err := store.OpenSchema(d.dsn)
+func (p *program) prepare(ctx context.Context, d *clinicDatabase) error {
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -155,6 +156,6 @@ func (p *program) prepare(ctx context.Context, d *database) error {
 	return schema.MarkDisposable(ctx)
 }
 
-func (p *program) reportMigration(m store.Migration) {
+func (p *program) reportMigration(m database.Migration) {
 	p.say("migrated to %s (%s)", m.Name, m.Took.Round(time.Millisecond))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/demo"
 	"mems/internal/store"
 )
@@ -19,7 +20,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	clock := func() time.Time { return now } // so that the same day gives the same clinic
-	return p.withStore(ctx, clock, func(d *database, st *store.Store) error {
+	return p.withStore(ctx, clock, func(d *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
@@ -33,7 +34,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		summary, err := demo.Fill(ctx, st, options, b.show)
 		b.end()
 		if err != nil {
-			return fmt.Errorf("%w\nThe clinic is incomplete; \"mems reset --yes-destroy-all-data\" removes what is there", err)
+			return fmt.Errorf("%w\nThe sample data is incomplete; \"mems reset --yes-destroy-all-data\" removes it", err)
 		}
 		p.showDemo(summary, time.Since(now))
 		return nil
@@ -54,7 +55,7 @@ func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error
 		value, limit int
 	}{{"patients", *patients, 200_000}, {"doctors", *doctors, 200}, {"weeks", *weeks, 104}} {
 		if f.value < 1 || f.value > f.limit {
-			return demo.Options{}, usageError{fmt.Sprintf("-%s is 1 to %d, not %d", f.name, f.limit, f.value)}
+			return demo.Options{}, usageError{fmt.Sprintf("-%s: invalid value %[3]d (expected 1 to %[2]d)", f.name, f.limit, f.value)}
 		}
 	}
 	return demo.Options{
@@ -64,8 +65,8 @@ func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error
 }
 
 // mayFill refuses a database that may hold anything real.
-func mayFill(ctx context.Context, d *database, st *store.Store) error {
-	schema, err := store.OpenSchema(d.dsn)
+func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -75,8 +76,8 @@ func mayFill(ctx context.Context, d *database, st *store.Store) error {
 		return err
 	}
 	if !disposable {
-		return fmt.Errorf("%w, so no invented people were added. If no real data will ever be in it, "+
-			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", store.ErrNotDisposable)
+		return fmt.Errorf("%w, so no sample data was added. If it will never hold real data, "+
+			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", database.ErrNotDisposable)
 	}
 	_, err = st.Ready(ctx)
 	if _, otherZone := errors.AsType[*store.OtherZoneError](err); err != nil && !otherZone { // which is refused next
@@ -87,8 +88,8 @@ func mayFill(ctx context.Context, d *database, st *store.Store) error {
 		return err
 	}
 	if len(patients.Items) > 0 {
-		return errors.New("there are patients already, and invented ones are not mixed with them. " +
-			"\"mems reset --yes-destroy-all-data\" empties the database, if nothing in it is wanted")
+		return errors.New("the database already has patients, and sample data is never mixed with real data. " +
+			"\"mems reset --yes-destroy-all-data\" empties the database, if its contents are not needed")
 	}
 	return nil
 }

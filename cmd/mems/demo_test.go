@@ -27,7 +27,7 @@ func TestDemo(t *testing.T) {
 		p := startProcess(t, []string{"demo", "-patients", "200000"}, url)
 		p.waitFor("patients")
 		p.Signal(syscall.SIGINT)
-		if code := p.Wait(); code != exitFailed || !contains(p.Output(), "stopped.", "mems reset --yes-destroy-all-data", "run it again") {
+		if code := p.Wait(); code != exitFailed || !contains(p.Output(), "stopped.", "mems reset --yes-destroy-all-data", "run the command again") {
 			t.Errorf("exit %d: %s", code, p.Output())
 		}
 		if code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, url); code != exitOK {

@@ -54,9 +54,9 @@ func health(ctx context.Context, p *program, args []string) error {
 		}
 		_ = json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&problem) // its words only add to the status
 		if problem.Detail == "" {
-			problem.Detail = "it is stopping, or its database cannot be used"
+			problem.Detail = "it is shutting down, or its database is unavailable"
 		}
-		return fmt.Errorf("%s answered %s: %s\n(The server's log and \"mems migrate status\" say more.)", url, response.Status, printable(problem.Detail))
+		return fmt.Errorf("%s answered %s: %s\n(See the server's log and \"mems migrate status\".)", url, response.Status, printable(problem.Detail))
 	}
 	p.say("ready")
 	return nil
@@ -75,7 +75,7 @@ func (p *program) localURL() (string, error) {
 		return "", err
 	}
 	if port == "0" {
-		return "", fmt.Errorf("MEMS_HTTP_ADDR=%s leaves the port to the system: name the one that \"mems serve\" printed", p.HTTPAddr)
+		return "", fmt.Errorf("MEMS_HTTP_ADDR=%s has no fixed port: use the one that \"mems serve\" printed", p.HTTPAddr)
 	}
 	// A server on every address is asked on the loopback one.
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {

@@ -18,11 +18,11 @@ func commands() []command {
 	return []command{
 		{
 			"serve", "Serve the API, its documentation and its health checks", "mems serve [--migrate]",
-			`Serves until Ctrl-C or SIGTERM, then finishes the requests in flight and ends.
+			`Serves until Ctrl-C or SIGTERM, then completes in-flight requests and exits.
 
-Without MEMS_DATABASE_URL it starts a private MySQL-compatible server of its own
-in MEMS_DATA_DIR, brings its schema up to date, and keeps the data there for the
-next time. That is for trying MEMS out; a clinic gives it a real server:
+Without MEMS_DATABASE_URL it starts a private MySQL-compatible server, migrates its
+schema, and keeps the data in MEMS_DATA_DIR between runs. That is for trying MEMS out;
+a clinic uses a database server:
 
     MEMS_DATABASE_URL='mysql://mems_app:secret@db.example.org/mems' mems serve
 
@@ -30,210 +30,208 @@ next time. That is for trying MEMS out; a clinic gives it a real server:
 			serve,
 		},
 		{
-			"health", "Ask whether the server is ready", "mems health",
-			`Asks /readyz of the server on MEMS_HTTP_ADDR of this machine, for health checks of
-containers; exits with 1 when it is not ready or not there.`,
+			"health", "Check whether the server is ready", "mems health",
+			`Requests /readyz from the server on this machine (MEMS_HTTP_ADDR), for container health
+checks; exits with 1 if it is not ready or not reachable.`,
 			health,
 		},
 		{
-			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down --yes|status",
-			`  up       create the database if need be and run every pending migration
-  down     undo the newest migration (one step); what its tables and columns hold is lost
-  status   list the migrations and when each was applied
+			"migrate", "Migrate the database schema up or down, or show its status", "mems migrate up|down --yes|status",
+			`  up       create the database if necessary and apply all pending migrations
+  down     revert the newest migration; the data in its tables and columns is lost
+  status   list migrations and when each was applied
 
-Several processes may run "up" at once; one works, the others wait. It is run by
-a database user who may change the schema (db/grants.sql); serving needs less:
+Several processes may run "up" concurrently: one migrates, the others wait. It needs a
+database user with rights to change the schema (db/grants.sql); serving needs fewer:
 
     MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems' mems migrate up`,
 			migrate,
 		},
 		{
-			"reset", "Destroy all data and start anew", "mems reset --yes-destroy-all-data",
-			`Drops every table and creates the schema again. Refuses unless the database has
-been marked as disposable. The private database is; any other is marked by an
-administrator who means it:
+			"reset", "Destroy all data and start over", "mems reset --yes-destroy-all-data",
+			`Drops all tables and recreates the schema. Refuses unless the database is marked as
+disposable. The private database is; any other must be marked by an administrator:
 
     UPDATE installation SET disposable = 1;`,
 			reset,
 		},
 		{
-			"demo", "Fill an empty, disposable database with a believable clinic", "mems demo [-patients N] [-doctors N] [-weeks N] [-seed N]",
-			`Adds doctors, patients and weeks of appointments, past and coming, all invented:
-no name, address or phone number belongs to anybody. Refuses a database that has
-patients already or has not been marked as disposable (the private one is).
+			"demo", "Fill an empty, disposable database with sample data", "mems demo [-patients N] [-doctors N] [-weeks N] [-seed N]",
+			`Adds doctors, patients and weeks of past and upcoming appointments. All data is
+fictitious: no name, address or phone number belongs to a real person. Refuses a
+database that already has patients or is not marked as disposable (the private one is).
 
-  -patients N   so many patients (5000)
-  -doctors N    so many doctors (12)
-  -weeks N      weeks of appointments behind, and three quarters as many ahead (8)
-  -seed N       another number gives another clinic (1)
+  -patients N   number of patients (default 5000)
+  -doctors N    number of doctors (default 12)
+  -weeks N      weeks of past appointments, plus three quarters as many upcoming (default 8)
+  -seed N       random seed; the same seed gives the same clinic (default 1)
 
-A small one, quickly:
+A small clinic, quickly:
 
     mems demo -patients 200 -weeks 2`,
 			runDemo,
 		},
 		{
-			"keys", "Make, list, revoke or seal API keys", "mems keys create --role ROLE [--scope SCOPE]... [--doctor ID] [--days N] NAME | list | revoke ID | seal ID",
-			`  create   make a key for a program; it is printed once, and only a hash is kept
-  list     show every key: what it may do, until when, and when it was last used
-  revoke   end a key at once, in every process (streams within 15 s)
-  seal     trust a key that list shows as refused: one that was written without
-           MEMS_AUDIT_KEYS, or with others
+			"keys", "Create, list, revoke or seal API keys", "mems keys create --role ROLE [--scope SCOPE]... [--doctor ID] [--days N] NAME | list | revoke ID | seal ID",
+			`  create   create a key for a program; it is printed once, and only its hash is stored
+  list     show every key with its permissions, expiry and last use
+  revoke   revoke a key, effective immediately in every process (streams within 15 s)
+  seal     trust a key that list shows as refused because it was written without
+           MEMS_AUDIT_KEYS or with different ones
 
-With MEMS_AUDIT_KEYS set for serving, it must be set here too: each key's record is
-sealed with the first of them, and the server refuses keys without a valid seal. Look
-at what list says of a key before sealing it; when in doubt, revoke it and make
-another. The first use on a database without seals seals every key that is there.
+If the server has MEMS_AUDIT_KEYS, set it here too: each key's record is sealed with the
+first of them, and the server rejects keys without a valid seal. Check a key with list
+before sealing it; when in doubt, revoke it and create another. The first use on a
+database without seals seals all existing keys.
 
 Roles: receptionist, doctor (needs --doctor), manager, auditor, admin, partner. A
-partner sees doctors and free times; --scope adds, as often as needed,
+partner can read doctors and free times; --scope (repeatable) adds
 calendar:read, patients:read, patients:write, appointments:read,
 appointments:write, waitlist:read, waitlist:write, changes:read, and records:all
-for records that it did not make itself. A key is valid for a year, or for --days.
+for records that it did not create. A key is valid for a year, or for --days.
 
     mems keys create --role partner --scope appointments:write 'Referrer portal'`,
 			runKeys,
 		},
 		{
-			"audit", "Verify that nobody tampered with the audit trail", "mems audit verify [--anchor FILE]",
-			`Walks every entry of the audit trail, while the server goes on, and reports what
-was altered, removed or put elsewhere; exits with 1 when there is anything.
+			"audit", "Verify the integrity of the audit trail", "mems audit verify [--anchor FILE]",
+			`Checks every entry of the audit trail, while the server keeps running, and reports
+entries that were altered, removed or moved; exits with 1 if there are any.
 
-  --anchor FILE   compare with the ends of the chains noted in FILE by the last
-                  run, and note the new ones when all is well. Keep it on another
-                  machine: with it, even the newest entries cannot be cut off by
-                  a database administrator.
+  --anchor FILE   compare with the chain tips that the last run recorded in FILE, and
+                  record the new ones on success. Keep FILE on another machine:
+                  it shows even when a database administrator truncates the
+                  newest entries.
 
-With MEMS_AUDIT_KEYS set for serving, it must be set here too, with every key that was
-ever in use: what one wrote that is missing is reported as "unknown key".`,
+If the server has MEMS_AUDIT_KEYS, set it here too, with every key ever used: entries
+written with a missing key are reported as "unknown key".`,
 			runAudit,
 		},
 		{
-			"backup", "Write a backup, while the server goes on", "mems backup [--encrypt-to KEY] [--binlog-position[=auto]] [--replace] FILE",
-			`Writes everything, as it was in one moment, to FILE. FILE is there when it is whole,
-and not before; it can be read by its owner only. With MEMS_AUDIT_KEYS, the first key
-signs it; beside an installed service whose trail was written with a key, a backup
-without that key is refused. It holds patients' data: encrypt it, and keep a copy
-elsewhere (MEMS_BACKUP_COPY_DIR). In the same folder, mems-revocations.gz lists revoked keys and
+			"backup", "Write a backup while the server is running", "mems backup [--encrypt-to KEY] [--binlog-position[=auto]] [--replace] FILE",
+			`Writes a consistent snapshot to FILE, which appears only once it is complete and is
+readable by its owner only. With MEMS_AUDIT_KEYS, the first key signs it; next to an
+installed service whose audit trail uses a key, a backup without that key is refused. A
+backup contains patient data: encrypt it, and keep a copy elsewhere
+(MEMS_BACKUP_COPY_DIR). mems-revocations.gz in the same directory lists revoked keys and
 erased patients; keep it with the backups.
 
   --encrypt-to KEY    encrypt to public keys (age1..., separated by commas) instead of
                       those in MEMS_BACKUP_ENCRYPT_TO; @FILE reads them from a file.
-                      "age-keygen -o key.txt" makes a pair and prints the public key;
-                      keep key.txt elsewhere: without it, nothing is restored
-  --binlog-position   fail unless the position of the server's binary log can be
-                      noted, for recovery to a point in time (db/README.md). MariaDB's
-                      is noted anyway; MySQL's takes this, and rights.
-                      With =auto, go on without it, and say so
-  --replace           put the backup in the place of a FILE that is there already,
-                      if that is a backup; without it, such a FILE is left as it is
+                      "age-keygen -o key.txt" creates a key pair and prints the public
+                      key; keep key.txt elsewhere: a restore needs it
+  --binlog-position   fail unless the binary log position can be recorded, for
+                      point-in-time recovery (db/README.md). MariaDB's is always
+                      recorded; MySQL's needs this option, and privileges.
+                      With =auto, continue without it, with a message
+  --replace           replace an existing FILE, if it is a backup; by default an
+                      existing FILE is left unchanged
 
-The user mems_backup of db/grants.sql may do this, and read, and nothing else:
+The user mems_backup of db/grants.sql has exactly the rights that this needs:
 
     MEMS_DATABASE_URL='mysql://mems_backup:secret@db.example.org/mems' mems backup mems-$(date +%F).gz`,
 			runBackup,
 		},
 		{
 			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish [--without-log]] [--old-database NAME] [--revocations FILE] [--identity FILE] [--unsigned] FILE",
-			`Reads the whole of FILE first and refuses one that is cut off or altered, or that
-holds anything but rows; with MEMS_AUDIT_KEYS, one that no key of these signed.
-Takes a database that does not exist yet or holds nothing. Then it makes the schema,
-fills in the rows and prints a checksum of every table: compare them with those of
-"mems checksum" on the original, if it still is. If it fails, the database is empty
-again, and if it is killed, the next one begins anew. At the end, keys that were
-revoked and patients who were erased since are revoked and erased again.
+			`Reads FILE completely first and refuses it if it is truncated, altered or contains
+anything but rows, or, with MEMS_AUDIT_KEYS, if none of these keys signed it. The
+database must not exist yet or must be empty. Restore then creates the schema, inserts
+the rows and prints a checksum of every table to compare with "mems checksum" on the
+original, if it still exists. If it fails, the database is empty again; if it is
+killed, the next run starts over. Finally, keys that were revoked and patients who were
+erased since the backup are revoked and erased again.
 
-  --log-follows           stop after the rows; "mems replay" applies the binary log
-  --finish                end what --log-follows began, with the same FILE
-  --without-log           finish although no binary log was applied
-  --old-database NAME     read what is revoked and erased in this database of the
+  --log-follows           stop after inserting the rows, so that "mems replay" can follow
+  --finish                complete a restore started with --log-follows, with the same FILE
+  --without-log           with --finish, when no binary log was applied
+  --old-database NAME     read revocations and erasures from this database on the
                           same server
-  --revocations FILE      or in this list (mems-revocations.gz in the folder of FILE)
-  --without-revocations   go without: keys that were revoked work again
-  --identity FILE         the private key, as age-keygen wrote it, of an encrypted backup
-  --unsigned              take files that are not signed, although MEMS_AUDIT_KEYS is set
+  --revocations FILE      or from this list (default: mems-revocations.gz next to FILE)
+  --without-revocations   do not apply any: revoked keys work again
+  --identity FILE         the private key of an encrypted backup, as written by age-keygen
+  --unsigned              accept unsigned files although MEMS_AUDIT_KEYS is set
 
     MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems_restored' mems restore mems-2027-03-01.gz`,
 			runRestore,
 		},
 		{
-			"replay", "Write the binary log since a backup as SQL", "mems replay --log FOLDER --until TIME [--identity FILE] [--unsigned] FILE",
-			`Writes what the server did to the database of the backup FILE from the moment of
-that backup until TIME, as SQL for the database in MEMS_DATABASE_URL, which "mems
-restore --log-follows" has filled from the same FILE. Applied a second time, the SQL fails
-with its first statement. A log whose later files are missing, or whose last one is cut, is
-refused unless TIME is before its end. An administrator of the server applies it:
+			"replay", "Convert the binary log since a backup to SQL", "mems replay --log FOLDER --until TIME [--identity FILE] [--unsigned] FILE",
+			`Prints the changes made to the backed-up database between the backup FILE and TIME as
+SQL for the database in MEMS_DATABASE_URL, which "mems restore --log-follows" has
+restored from the same FILE. The SQL can be applied only once: a second time, its first
+statement fails. A log with missing files at the end, or with a truncated last file, is
+refused unless TIME is before its end. A database administrator applies it:
 
     mems replay --log /var/lib/mysql-log --until 2027-03-01T13:59:00+01:00 mems-2027-03-01.gz | mysql`,
 			runReplay,
 		},
 		{
-			"revocations", "Bring the list of revoked keys and erased patients up to date", "mems revocations FILE",
-			`Adds what is revoked and erased now to FILE, as "mems backup" does to
-mems-revocations.gz in the folder of the backup. Run it every few minutes, as
-mems-revocations.timer of the package does, so that little is forgotten when a backup is
-restored:
+			"revocations", "Update the list of revoked keys and erased patients", "mems revocations FILE",
+			`Adds current revocations and erasures to FILE, as "mems backup" does to
+mems-revocations.gz next to the backup. Run it every few minutes, as the package's
+mems-revocations.timer does, so that a restore misses as few as possible:
 
     mems revocations /backups/mems-revocations.gz`,
 			runRevocations,
 		},
 		{
 			"checksum", "Print a checksum of every table", "mems checksum",
-			`Reads every table, as it was in one moment, and prints its rows and a SHA-256 over
-all of them. Two databases that print the same hold the same.`,
+			`Reads a consistent snapshot and prints the number of rows and a SHA-256 for every
+table. Databases with equal output have equal contents.`,
 			runChecksum,
 		},
 		{
-			"retain", "Erase and remove what has been kept long enough", "mems retain",
-			`Erases patients of whom nothing was heard for MEMS_RETAIN_PATIENT_YEARS, as
-POST /patients/{id}/erase does, and removes entries of the audit trail older than
-MEMS_RETAIN_AUDIT_YEARS; what is left can be verified as before. Both are 0, for
-ever, unless set. Of the change feed it removes what is older than
-MEMS_RETAIN_CHANGES_DAYS and was followed by another change of the same record.
-Run it from cron, as the user mems_migrate:
+			"retain", "Delete data past its retention period", "mems retain",
+			`Erases patients with no activity for MEMS_RETAIN_PATIENT_YEARS, as
+POST /patients/{id}/erase does, and removes audit entries older than
+MEMS_RETAIN_AUDIT_YEARS; the rest can still be verified. Both default to 0 (never). From
+the change feed it removes changes older than MEMS_RETAIN_CHANGES_DAYS that were
+followed by another change of the same record. Run it from cron as mems_migrate:
 
     MEMS_RETAIN_PATIENT_YEARS=10 MEMS_RETAIN_AUDIT_YEARS=10 mems retain`,
 			runRetain,
 		},
 		{
-			"zone", "Show or change the time zone that the data were made with", "mems zone [set ZONE]",
-			`The first "mems serve" keeps its MEMS_CLINIC_TIME_ZONE in the database; one with another
-zone is refused, for its dates would mean other days. Without words, prints the zone.
+			"zone", "Show or change the clinic's time zone", "mems zone [set ZONE]",
+			`The first "mems serve" stores its MEMS_CLINIC_TIME_ZONE in the database; a server with a
+different zone does not start, because its dates would mean different days. Without
+arguments, prints the zone.
 
-  set ZONE   the clinic means ZONE from now on. Appointments keep their moment, and so
-             show another local time; working hours and series keep their own zone.
-             Stop the servers, set MEMS_CLINIC_TIME_ZONE to the same, and start them
+  set ZONE   change the clinic's zone to ZONE. Appointments keep their instant and thus
+             change their local time; working hours and series keep their own zone.
+             Stop the servers, set MEMS_CLINIC_TIME_ZONE to ZONE, and start them
 
-It is run by the user who migrates:
+Run it as the user who migrates:
 
     MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems' mems zone set Europe/Zurich`,
 			runZone,
 		},
 		{
-			"conformance", "Hold a server, or a partner's client, to the contract",
+			"conformance", "Check a server or a partner's client against the contract",
 			"mems conformance --url URL [--key KEY] [--doctor ID] [--junit FILE] | --proxy ADDRESS --upstream URL [--probe]",
-			`  --url       books, moves and cancels at a test installation, and holds every answer
-              to the contract. It leaves two patients, a doctor and cancelled visits.
-  --key       the API key to use, where the server wants one
-  --doctor    a doctor with working hours to book with; without it, one is added,
-              which takes a manager's key
-  --junit     write the result to a file too, for a CI system
+			`  --url       books, reschedules and cancels on a test installation and validates every
+              response. Leaves two patients, a doctor and cancelled appointments behind.
+  --key       the API key to use, if the server requires one
+  --doctor    a doctor with working hours to book; by default one is added, which
+              needs a manager's key
+  --junit     also write the results to a file, for CI systems
 
-  --proxy     listen here, pass everything on to --upstream, and tell at the end what
-              the client did that is against the contract, or unwise
-  --probe     add a member that no client knows to each answer, as a later version
-              may: a client that breaks on it would break then
+  --proxy     listen on this address, forward to --upstream, and report at the end where
+              the client violated the contract or was unwise
+  --probe     add an unknown member to each response, as a later version may: a client
+              that breaks on it would break then
 
-Exits with 1 when anything is against the contract:
+Exits with 1 if anything violates the contract:
 
     mems conformance --url https://staging.example.org --key "$KEY"
     mems conformance --proxy 127.0.0.1:9000 --upstream https://staging.example.org`,
 			runConformance,
 		},
 		{
-			"version", "Say which version this is", "mems version",
-			`Prints the version, the commit it was built from, and the Go version: what a
-report of a fault should begin with.`,
+			"version", "Print the version", "mems version",
+			`Prints the version, the commit it was built from, and the Go version. Include them in
+bug reports.`,
 			showVersion,
 		},
 	}
@@ -259,7 +257,7 @@ func help(args []string, out, errOut io.Writer) int {
 	}
 	c, known := commandNamed(args[0])
 	if !known {
-		_, _ = fmt.Fprintf(errOut, "mems: there is no command %q. \"mems help\" lists them.\n", args[0])
+		_, _ = fmt.Fprintf(errOut, "mems: unknown command %q; see \"mems help\"\n", args[0])
 		return exitUsage
 	}
 	printCommandHelp(out, c)
@@ -275,11 +273,11 @@ func printCommandHelp(w io.Writer, c command) {
 
 func printHelp(w io.Writer) {
 	var b strings.Builder
-	b.WriteString("MEMS keeps the appointments of an outpatient clinic, and never books anybody twice.\n\n    mems COMMAND\n\nCommands (\"mems help COMMAND\" says more):\n\n")
+	b.WriteString("MEMS schedules the appointments of an outpatient clinic and never double-books.\n\n    mems COMMAND\n\nCommands (see \"mems help COMMAND\"):\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-11s %s\n", c.name, c.summary)
 	}
-	b.WriteString("\nCommands beside serve use the service installed in MEMS_SERVICE_DIR when no database is\nnamed, or the private database of a \"mems serve\" that runs.\n\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
+	b.WriteString("\nWhen no database is given, commands other than serve use the service installed in\nMEMS_SERVICE_DIR, or the private database of a running \"mems serve\".\n\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nSettings, as environment variables or, except MEMS_DATABASE_URL and MEMS_AUDIT_KEYS, as\nflags (--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
 	for _, s := range settings() {
 		fmt.Fprintf(&b, "  %s (%s)\n", s.name, s.shown())
 		fmt.Fprintf(&b, "      %s\n", s.meaning)

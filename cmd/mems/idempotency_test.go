@@ -144,7 +144,7 @@ func TestKeysCommand(t *testing.T) {
 	// An anchor is written, and found again; tampering is reported.
 	anchor := t.TempDir() + "/anchor.json"
 	for range 2 {
-		if code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env); code != exitOK || !contains(output, "is whole") {
+		if code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env); code != exitOK || !contains(output, "is intact") {
 			t.Errorf("%d %s", code, output)
 		}
 	}

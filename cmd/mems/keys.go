@@ -18,13 +18,13 @@ import (
 // runKeys is the command "mems keys".
 func runKeys(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 {
-		return usageError{"say create, list, revoke or seal"}
+		return usageError{"missing subcommand: create, list, revoke or seal"}
 	}
 	work := map[string]func(context.Context, *program, *store.Store, []string) error{
 		"create": createKey, "list": listKeys, "revoke": revokeKey, "seal": sealKey,
 	}[args[0]]
 	if work == nil {
-		return usageError{fmt.Sprintf("%q is not create, list, revoke or seal", args[0])}
+		return usageError{fmt.Sprintf("unknown subcommand %q (expected create, list, revoke or seal)", args[0])}
 	}
 	// What is wrong with the words is said before any database is looked for.
 	check := map[string]func([]string) error{
@@ -36,7 +36,7 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	if err := check(args[1:]); err != nil {
 		return err
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		if args[0] != "list" {
 			if err := p.checkAuditKeys(ctx, st); err != nil {
 				return err
@@ -70,7 +70,7 @@ func (p *program) unknownAuditKey() error {
 }
 
 // withStore opens the store, and prepares a private database, for one command.
-func (p *program) withStore(ctx context.Context, now func() time.Time, work func(*database, *store.Store) error) error {
+func (p *program) withStore(ctx context.Context, now func() time.Time, work func(*clinicDatabase, *store.Store) error) error {
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -132,20 +132,20 @@ func wantedKey(args []string) (clinic.APIKey, error) {
 		return clinic.APIKey{}, err
 	}
 	if flags.NArg() > 1 && strings.HasPrefix(flags.Arg(1), "-") {
-		return clinic.APIKey{}, usageError{"say " + flags.Arg(1) + " before the name, such as: mems keys create --role receptionist 'Front desk'"}
+		return clinic.APIKey{}, usageError{flags.Arg(1) + " must come before the name, for example: mems keys create --role receptionist 'Front desk'"}
 	}
 	if flags.NArg() != 1 || *role == "" {
-		return clinic.APIKey{}, usageError{"say --role and one name, such as: mems keys create --role receptionist 'Front desk'"}
+		return clinic.APIKey{}, usageError{"missing --role or name, for example: mems keys create --role receptionist 'Front desk'"}
 	}
 	want := clinic.APIKey{
 		Name: flags.Arg(0), Role: clinic.Role(*role), Scopes: scopes, ExpiresAt: time.Now().AddDate(0, 0, *days),
 	}
 	if !slices.Contains(clinic.Roles(), want.Role) {
-		return want, fmt.Errorf("there is no role %q: choose one of %s", *role, words(clinic.Roles()))
+		return want, fmt.Errorf("unknown role %q (expected one of %s)", *role, words(clinic.Roles()))
 	}
 	for _, scope := range scopes {
 		if !slices.Contains(clinic.Scopes(), scope) {
-			return want, fmt.Errorf("there is no --scope %q: choose of %s", scope, words(clinic.Scopes()))
+			return want, fmt.Errorf("unknown --scope %q (expected one of %s)", scope, words(clinic.Scopes()))
 		}
 	}
 	if *doctor != 0 {
@@ -177,10 +177,10 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	if err != nil {
 		return err
 	}
-	p.say("key %d (%s, %s) is valid until %s. It is shown this once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
+	p.say("key %d (%s, %s) is valid until %s. It is shown only once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
 	if len(p.macKeys()) == 0 {
 		if sealed, err := st.KeysAreSealed(ctx); err == nil && sealed {
-			p.say("it has no seal: a server with MEMS_AUDIT_KEYS refuses it. Set that here too, and seal it: mems keys seal %d", k.ID)
+			p.say("it has no seal: a server with MEMS_AUDIT_KEYS will reject it. Set MEMS_AUDIT_KEYS here too, and seal it: mems keys seal %d", k.ID)
 		}
 	}
 	_, err = fmt.Fprintln(p.out, key)
@@ -231,7 +231,7 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 
 func noWords(args []string) error {
 	if len(args) > 0 {
-		return usageError{"list takes nothing more"}
+		return usageError{"list takes no arguments"}
 	}
 	return nil
 }
@@ -239,11 +239,11 @@ func noWords(args []string) error {
 // keyID reads the id of one key.
 func keyID(args []string) (int64, error) {
 	if len(args) != 1 {
-		return 0, usageError{"say the id of one key; \"mems keys list\" shows them"}
+		return 0, usageError{"missing key id; see \"mems keys list\""}
 	}
 	id, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
-		return 0, usageError{fmt.Sprintf("%q is not the id of a key; \"mems keys list\" shows them", args[0])}
+		return 0, usageError{fmt.Sprintf("invalid key id %q; see \"mems keys list\"", args[0])}
 	}
 	return id, nil
 }
@@ -255,7 +255,7 @@ func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	}
 	k, err := st.RevokeKey(ctx, id)
 	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeKeyNotFound {
-		return fmt.Errorf("there is no key %d; \"mems keys list\" shows them", id)
+		return fmt.Errorf("there is no key %d; see \"mems keys list\"", id)
 	}
 	if err != nil {
 		return err
@@ -271,7 +271,7 @@ func sealKey(ctx context.Context, p *program, st *store.Store, args []string) er
 		return err
 	}
 	if len(p.macKeys()) == 0 {
-		return errors.New("keys are sealed with MEMS_AUDIT_KEYS, which is not set")
+		return errors.New("MEMS_AUDIT_KEYS is not set, and sealing keys needs it")
 	}
 	k, err := st.SealKey(ctx, id)
 	if err != nil {

@@ -21,14 +21,14 @@ func listen(ctx context.Context, name, address string) (net.Listener, error) {
 func adviseListening(err error, name, address string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w\nAnother program uses this address: end it, or choose another address with %s", err, name)
+		return fmt.Errorf("%w\nAnother program is using this address: stop it, or choose another address with %s", err, name)
 	case errors.Is(err, os.ErrPermission):
-		return settingError{fmt.Errorf("%w\nPorts below 1024 need a right that this process does not have. Choose a higher port with %s, or grant "+
-			"the right: with systemd, AmbientCapabilities=CAP_NET_BIND_SERVICE (tls.conf beside the units has it)", err, name)}
+		return settingError{fmt.Errorf("%w\nPorts below 1024 need a privilege that this process lacks. Choose a higher port with %s, or grant "+
+			"it: with systemd, AmbientCapabilities=CAP_NET_BIND_SERVICE (see tls.conf next to the units)", err, name)}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w\nThis machine does not have this address: %s names one of its own, or 0.0.0.0 for all of them", err, name)
+		return fmt.Errorf("%w\nThis machine does not have this address: set %s to one of its addresses, or to 0.0.0.0 for all", err, name)
 	default:
-		return fmt.Errorf("%w\n%s=%s cannot be listened on", err, name, address)
+		return fmt.Errorf("%w\ncannot listen on %s=%s", err, name, address)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestListeningAdvice(t *testing.T) {
 		says   string
 		config bool
 	}{
-		syscall.EADDRINUSE:    {"Another program uses this address", false},
+		syscall.EADDRINUSE:    {"Another program is using this address", false},
 		syscall.EACCES:        {"CAP_NET_BIND_SERVICE", true},
 		syscall.EADDRNOTAVAIL: {"does not have this address", false},
 		syscall.EMFILE:        {"MEMS_HTTP_ADDR=:443", false},
@@ -64,7 +64,7 @@ func TestNotifiesTheServiceManager(t *testing.T) {
 	d := storetest.New(t)
 	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN, "NOTIFY_SOCKET="+socket)
-	if said := next(); !strings.HasPrefix(said, "STATUS=waits for the database: ") {
+	if said := next(); !strings.HasPrefix(said, "STATUS=waiting for the database: ") {
 		t.Errorf("says %q", said)
 	}
 	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)

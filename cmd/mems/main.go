@@ -50,11 +50,11 @@ type program struct {
 
 // afterStopping is what to do after a command that was interrupted, where it matters.
 var afterStopping = map[string]string{
-	"demo": " Invented people that were added by then stay, and it cannot go on from there: \"mems reset --yes-destroy-all-data\" " +
-		"removes them (and everything else in the database); then run it again",
-	"migrate": " Run the same command again: it goes on from there",
-	"restore": " Run the same command again: it begins anew. (After the checksums, \"mems restore --finish\" ends it instead)",
-	"replay":  " What was written of the log must not be finished: begin with \"mems restore --log-follows\" again, if any was applied",
+	"demo": " The sample data added so far stays, and the command cannot resume: \"mems reset --yes-destroy-all-data\" " +
+		"removes it (and everything else in the database); then run the command again",
+	"migrate": " Run the same command again to resume",
+	"restore": " Run the same command again to start over. (After the checksums, \"mems restore --finish\" completes it instead)",
+	"replay":  " If any of its output was applied, the restore must not be finished: start over with \"mems restore --log-follows\"",
 }
 
 // usageError says that the command line is wrong; the message says how.
@@ -82,7 +82,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	}
 	c, known := commandNamed(name)
 	if !known {
-		_, _ = fmt.Fprintf(errOut, "mems: there is no command %q. \"mems help\" lists them.\n", name)
+		_, _ = fmt.Fprintf(errOut, "mems: unknown command %q; see \"mems help\"\n", name)
 		return exitUsage
 	}
 	if wantsHelp(args) {
@@ -120,7 +120,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(errOut, "mems %s: %v\n\"mems help %s\" says more.\n", name, err, name)
+		_, _ = fmt.Fprintf(errOut, "mems %s: %v\nSee \"mems help %s\".\n", name, err, name)
 		return exitUsage
 	default:
 		p.complain("mems "+name, err)

@@ -99,7 +99,7 @@ func TestInterruptedCommands(t *testing.T) {
 	cancel()
 	var out bytes.Buffer
 	code := run(ended, []string{"migrate", "up"}, []string{url}, &out, &out)
-	if code != exitFailed || !contains(out.String(), "stopped", "goes on from there") || contains(out.String(), "cancel") {
+	if code != exitFailed || !contains(out.String(), "stopped", "to resume") || contains(out.String(), "cancel") {
 		t.Errorf("%d %s", code, &out)
 	}
 }

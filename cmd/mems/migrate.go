@@ -10,6 +10,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -23,36 +24,36 @@ func migrate(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	if len(args) == 0 {
-		return usageError{"say up, down or status"}
+		return usageError{"missing subcommand: up, down or status"}
 	}
-	step := map[string]func(context.Context, *program, *store.Schema) error{
+	step := map[string]func(context.Context, *program, *database.Schema) error{
 		"up": migrateUp, "down": migrateDown, "status": migrateStatus,
 	}[args[0]]
 	if step == nil {
-		return usageError{fmt.Sprintf("%q is not up, down or status", args[0])}
+		return usageError{fmt.Sprintf("unknown subcommand %q (expected up, down or status)", args[0])}
 	}
 	if args[0] == "down" && !*yes {
 		lost := ""
 		// A database that cannot be asked changes nothing about the answer.
-		_ = p.withSchema(ctx, func(ctx context.Context, _ *program, schema *store.Schema) error {
+		_ = p.withSchema(ctx, func(ctx context.Context, _ *program, schema *database.Schema) error {
 			losses, err := schema.Losses(ctx)
 			lost = describeLosses(losses)
 			return err
 		})
-		return usageError{"down drops what the newest migration (\"mems migrate status\") has made, with everything that its tables and columns " +
-			"hold, for good" + lost + "; make a backup, and if you mean it, add --yes"}
+		return usageError{"down reverts the newest migration (see \"mems migrate status\") and permanently deletes the data in its tables and " +
+			"columns" + lost + "; make a backup, then add --yes to confirm"}
 	}
 	return p.withSchema(ctx, step)
 }
 
 // withSchema opens the configured database's schema for one command.
-func (p *program) withSchema(ctx context.Context, work func(context.Context, *program, *store.Schema) error) error {
+func (p *program) withSchema(ctx context.Context, work func(context.Context, *program, *database.Schema) error) error {
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	schema, err := store.OpenSchema(d.dsn)
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -62,19 +63,19 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 }
 
 // reportHosts has a migration say what it meets among the hosts of a cluster.
-func (p *program) reportHosts(schema *store.Schema) {
+func (p *program) reportHosts(schema *database.Schema) {
 	schema.OnFailover = func(cause error, wait time.Duration) {
-		p.say("the database server was lost (%v); waiting for the cluster's next primary, at most %s", cause, wait)
+		p.say("lost the connection to the database server (%v); waiting up to %[2]s for the cluster's next primary", cause, wait)
 	}
 	schema.OnUnreachable = func(host string, cause error) {
-		p.say("the database server %s was not asked whether it lets triggers be created (%v). Before it may be the primary: "+
-			"SELECT @@GLOBAL.log_bin_trust_function_creators there, which has to be 1", host, cause)
+		p.say("could not check whether database server %s allows creating triggers (%v). Before it becomes the primary, check that "+
+			"@@GLOBAL.log_bin_trust_function_creators is 1 there", host, cause)
 	}
 }
 
-func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
+func migrateUp(ctx context.Context, p *program, schema *database.Schema) error {
 	steps := 0
-	err := schema.Up(ctx, func(m store.Migration) {
+	err := schema.Up(ctx, func(m database.Migration) {
 		steps++
 		p.reportMigration(m)
 	})
@@ -85,7 +86,7 @@ func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
 }
 
 // describeLosses lists what is lost; empty for nothing.
-func describeLosses(losses []store.Loss) string {
+func describeLosses(losses []database.Loss) string {
 	var names []string
 	for _, l := range losses {
 		names = append(names, fmt.Sprintf("%s (%d rows)", l.Name, l.Rows))
@@ -96,14 +97,14 @@ func describeLosses(losses []store.Loss) string {
 	return ": " + strings.Join(names, ", ")
 }
 
-func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
+func migrateDown(ctx context.Context, p *program, schema *database.Schema) error {
 	losses, err := schema.Losses(ctx)
 	if err != nil {
 		return err
 	}
 	m, err := schema.Down(ctx)
 	if errors.Is(err, goose.ErrNoNextVersion) {
-		p.say("nothing to undo: no migration is applied")
+		p.say("nothing to revert: no migration is applied")
 		return nil
 	}
 	if err == nil {
@@ -112,7 +113,7 @@ func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
 	return err
 }
 
-func migrateStatus(ctx context.Context, p *program, schema *store.Schema) error {
+func migrateStatus(ctx context.Context, p *program, schema *database.Schema) error {
 	all, err := schema.Status(ctx)
 	if err != nil {
 		return err
@@ -137,15 +138,15 @@ func reset(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if !*yes {
-		return usageError{"this destroys every patient, doctor and appointment; if you mean it, add --yes-destroy-all-data"}
+		return usageError{"this destroys all patients, doctors and appointments; add --yes-destroy-all-data to confirm"}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		err := schema.Reset(ctx, p.reportMigration)
-		if errors.Is(err, store.ErrNotDisposable) {
-			return fmt.Errorf("%w, so nothing was touched. If it may really be destroyed, an administrator marks it: UPDATE installation SET disposable = 1", err)
+		if errors.Is(err, database.ErrNotDisposable) {
+			return fmt.Errorf("%w, so nothing was changed. If its data may be destroyed, an administrator must mark it: UPDATE installation SET disposable = 1", err)
 		}
 		if err == nil {
-			p.say("all data are gone; the schema is new")
+			p.say("all data was destroyed and the schema recreated")
 		}
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mems/internal/database"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
@@ -20,15 +21,15 @@ func TestMigrationThroughFailover(t *testing.T) {
 		return // MariaDB has no Group Replication
 	}
 	cluster := startCluster(t)
-	open := func(address string) *store.Schema {
-		sc, err := store.OpenSchema(address)
+	open := func(address string) *database.Schema {
+		sc, err := database.OpenSchema(address, store.RekeyPatients)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = sc.Close() })
 		return sc
 	}
-	report := func(store.Migration) {}
+	report := func(database.Migration) {}
 
 	// A user without SUPER, and one node that does not let it create triggers.
 	root := connectNode(t, cluster, 0, "")

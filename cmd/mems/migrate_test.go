@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mems/db"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
@@ -41,7 +42,7 @@ func TestMigratingIsStopped(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Fatalf("the last one ended with %d:\n%s", code, p.Output())
 	}
-	sc, err := store.OpenSchema(d.DSN)
+	sc, err := database.OpenSchema(d.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mems/internal/contracttest"
+	"mems/internal/database"
 	"mems/internal/localdb"
 	"mems/internal/store"
 	"mems/internal/storetest"
@@ -41,11 +42,11 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
 	db := durableServer(t)
 	c := &clinicForRace{Database: storetest.OnServer(t, db.DSN(""))}
-	schema, err := store.OpenSchema(c.DSN)
+	schema, err := database.OpenSchema(c.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := schema.Up(t.Context(), func(store.Migration) {}); err != nil {
+	if err := schema.Up(t.Context(), func(database.Migration) {}); err != nil {
 		t.Fatal(err)
 	}
 	_ = schema.Close()
@@ -176,7 +177,7 @@ func TestTermDrains(t *testing.T) {
 		}
 	}
 	p.Signal(syscall.SIGTERM)
-	p.waitFor("finishing the requests in flight")
+	p.waitFor("completing in-flight requests")
 	if err := hold.Rollback(); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 type takenError struct{ file string }
 
 func (e takenError) Error() string {
-	return fmt.Sprintf("%s is there already, and is left as it is. Name another file, or add --replace", e.file)
+	return fmt.Sprintf("%s already exists and was left unchanged. Choose another file, or add --replace", e.file)
 }
 
 // checkFree returns takenError if something has the name.
@@ -38,7 +38,7 @@ func checkFree(file string) error {
 // the place of a backup, or of an empty file, and of nothing else, here and among the copies.
 func (p *program) checkTarget(file string, replace bool) error {
 	if name := filepath.Base(file); name == revocationsName || strings.HasSuffix(name, notCopied) {
-		return fmt.Errorf("%s is the name of a file that \"mems backup\" keeps beside backups: choose another one. Nothing was written", file)
+		return fmt.Errorf("%s is a name that \"mems backup\" uses itself: choose another one. Nothing was written", file)
 	}
 	if !replace {
 		return checkFree(file)
@@ -62,7 +62,7 @@ func (p *program) checkTarget(file string, replace bool) error {
 			}
 		}
 		if !replaceable {
-			return fmt.Errorf("%s is there already and is no backup, so --replace leaves it as it is: name another file. Nothing was written", target)
+			return fmt.Errorf("%s already exists and is not a backup, so --replace does not apply: choose another file. Nothing was written", target)
 		}
 	}
 	return nil
@@ -123,7 +123,7 @@ func (p *program) copyBackup(file string, replace bool) error {
 				err = nil // an earlier run was killed when the copy was made
 			}
 			if err == nil && missing != file {
-				p.say("%s, which had no copy yet, has one now", missing)
+				p.say("copied %s, whose earlier copy had failed", missing)
 			}
 		} else if errors.Is(err, fs.ErrNotExist) {
 			err = nil // its time was over
@@ -167,7 +167,7 @@ func (p *program) copyElsewhere(file string, replace bool) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s is complete, but its copy is not (MEMS_BACKUP_COPY_DIR): %w", file, err)
+			err = fmt.Errorf("%s is complete, but copying it to MEMS_BACKUP_COPY_DIR failed: %w", file, err)
 		}
 	}()
 	from, err := os.Open(file) //nolint:gosec // G304: just written

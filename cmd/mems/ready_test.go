@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"mems/internal/contracttest"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
-// /readyz answers within a second whatever hangs, and is ready again by itself.
+// /readyz returns within a second whatever hangs, and is ready again by itself.
 func TestReadinessOfAHangingDatabase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -46,11 +47,11 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	server := durableServer(t)
 	d := storetest.OnServer(t, server.DSN(""))
-	schema, err := store.OpenSchema(d.DSN)
+	schema, err := database.OpenSchema(d.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := schema.Up(t.Context(), func(store.Migration) {}); err != nil {
+	if err := schema.Up(t.Context(), func(database.Migration) {}); err != nil {
 		t.Fatal(err)
 	}
 	_ = schema.Close()

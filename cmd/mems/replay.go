@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
+	"mems/internal/database"
 	"mems/internal/localdb"
-	"mems/internal/store"
 )
 
 // runReplay is the command "mems replay".
@@ -22,7 +22,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if flags.NArg() != 1 || *folder == "" || *until == "" {
-		return usageError{"say --log, --until and the backup that was restored"}
+		return usageError{"missing --log, --until or the restored backup"}
 	}
 	end, err := time.Parse(time.RFC3339, *until)
 	if err != nil {
@@ -43,7 +43,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if head.LogFile == "" {
-		return fmt.Errorf("%s does not say where the binary log stood", file)
+		return fmt.Errorf("%s has no binary log position", file)
 	}
 	if end.Before(head.At) {
 		return fmt.Errorf("--until is before %s, when the backup was made: restore an older one", head.At.Format(time.RFC3339))
@@ -52,7 +52,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return fmt.Errorf("binary log in %s: %w", *folder, err)
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		if err := schema.CheckReplay(ctx, head.Sum); err != nil {
 			return p.otherBackup(err, file)
 		}
@@ -74,8 +74,8 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 
 // otherBackup names the backup that is not the one that a database was restored from.
 func (p *program) otherBackup(err error, file string) error {
-	if errors.Is(err, store.ErrOtherBackup) {
-		return fmt.Errorf("%w than %s: name that one. Nothing was changed", err, file)
+	if errors.Is(err, database.ErrOtherBackup) {
+		return fmt.Errorf("%w than %s: use that one. Nothing was changed", err, file)
 	}
 	return err
 }

@@ -36,11 +36,11 @@ func (p *program) findLog(folder string, head backup.Head, until time.Time) ([]s
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if i == 0 && end.Position < head.LogPosition {
-			return nil, fmt.Errorf("%s ends at position %d, before the backup's at %d: it is not the same file, or was copied in part", name, end.Position, head.LogPosition)
+			return nil, fmt.Errorf("%s ends at position %d, before the backup's position %d: it is a different file or a partial copy", name, end.Position, head.LogPosition)
 		}
 		if end.Cut && i < len(names)-1 {
-			p.say("%s is cut within an event or a transaction, behind position %d, as a server leaves it that was killed. "+
-				"If the folder is a copy, compare this file with the original", name, end.Position)
+			p.say("%s is truncated within an event or a transaction after position %d, as happens when a server is killed. "+
+				"If the directory is a copy, compare this file with the original", name, end.Position)
 		}
 		if end.At.After(newest) {
 			newest = end.At
@@ -54,19 +54,19 @@ func (p *program) findLog(folder string, head backup.Head, until time.Time) ([]s
 	fault := ""
 	switch {
 	case missing != "":
-		fault = fmt.Sprintf("%s is missing, in which the log goes on after %s", missing, last)
+		fault = fmt.Sprintf("%s is missing, which continues the log after %s", missing, last)
 	case end.Cut:
-		fault = fmt.Sprintf("%s is cut within an event or a transaction, behind position %d", last, end.Position)
+		fault = fmt.Sprintf("%s is truncated within an event or a transaction after position %d", last, end.Position)
 	}
 	whole := newest.Add(time.Second) // the log knows whole seconds
 	switch {
 	case fault != "" && until.After(whole):
-		return nil, fmt.Errorf("%s: changes that were answered may be missing. Copy the folder again, whole. Nothing was written. "+
-			"Where there is no more of it, --until %s writes all that there is", fault, whole.Format(time.RFC3339))
+		return nil, fmt.Errorf("%s: acknowledged changes may be missing. Copy the whole directory again. Nothing was written. "+
+			"If the rest is lost, --until %s writes everything there is", fault, whole.Format(time.RFC3339))
 	case fault != "" && until.After(newest):
-		p.say("%s: later changes are lost, and some of the last second may be", fault)
+		p.say("%s: later changes are lost, and possibly some from the last second", fault)
 	case until.After(newest):
-		p.say("the log ends at %s, before --until: later changes, if there were any, are not in %s", newest.Format(time.RFC3339), last)
+		p.say("the log ends at %s, before --until: later changes, if any, are not in %s", newest.Format(time.RFC3339), last)
 	}
 	return files, nil
 }
@@ -86,7 +86,7 @@ func (p *program) missingLog(folder, last string, end backup.LogEnd) (string, er
 	base, _, _ := strings.Cut(last, ".")
 	index, err := os.ReadFile(filepath.Join(folder, base+".index")) //nolint:gosec // G304: as above
 	if errors.Is(err, fs.ErrNotExist) {
-		p.say("there is no %s.index in %s, so a last file that is missing may not be noticed", base, folder)
+		p.say("there is no %s.index in %s, so a missing last file may go unnoticed", base, folder)
 	} else if err != nil {
 		return "", err
 	}
@@ -122,14 +122,14 @@ func logFiles(names []string, first string) ([]string, error) {
 	}
 	slices.SortFunc(found, compareLogFiles)
 	if len(found) == 0 || found[0] != first {
-		return nil, fmt.Errorf("%s is not there, in which the backup ends", first)
+		return nil, fmt.Errorf("%s, which contains the backup's position, is missing", first)
 	}
 	var at int
 	for i, name := range found {
 		var n int
 		_, number, _ := strings.Cut(name, ".")
 		if _, err := fmt.Sscan(strings.TrimLeft(number, "0"), &n); err != nil {
-			return nil, fmt.Errorf("%s is not the name of a file of a binary log", name)
+			return nil, fmt.Errorf("%s is not the name of a binary log file", name)
 		}
 		if i > 0 && n != at+1 {
 			return nil, fmt.Errorf("a file between %s and %s is missing", found[i-1], name)

@@ -49,11 +49,11 @@ func TestReplayRefusesALogWithoutItsEnd(t *testing.T) {
 		"no index":           {map[string]string{"bin.000007": first, "bin.000008": last}, 0, []string{passed, "there is no bin.index"}},
 		"index names more":   {map[string]string{"bin.000007": first, "bin.000008": last, "bin.index": index + "./bin.000009\n"}, time.Minute, []string{"bin.000009 is missing", "Nothing was written", "--until 2027-03-01T12:00:01Z"}},
 		"rotated to another": {map[string]string{"bin.000007": first}, time.Minute, []string{"bin.000008 is missing"}},
-		"cut":                {map[string]string{"bin.000007": first, "bin.000008": last[:len(last)-1], "bin.index": index}, time.Minute, []string{"bin.000008 is cut", "position 28"}},
+		"cut":                {map[string]string{"bin.000007": first, "bin.000008": last[:len(last)-1], "bin.index": index}, time.Minute, []string{"bin.000008 is truncated", "position 28"}},
 		"cut, not needed":    {map[string]string{"bin.000007": first, "bin.000008": last[:len(last)-1], "bin.index": index}, -time.Second, []string{passed}},
 		"cut, and lost":      {map[string]string{"bin.000007": first, "bin.000008": last[:len(last)-1], "bin.index": index}, time.Second, []string{passed, "later changes are lost"}},
-		"cut before backup":  {map[string]string{"bin.000007": first[:20], "bin.index": "bin.000007\n"}, 0, []string{"before the backup's at 28"}},
-		"first one cut":      {map[string]string{"bin.000007": first[:40], "bin.000008": last}, -time.Second, []string{passed, "bin.000007 is cut", "compare"}},
+		"cut before backup":  {map[string]string{"bin.000007": first[:20], "bin.index": "bin.000007\n"}, 0, []string{"before the backup's position 28"}},
+		"first one cut":      {map[string]string{"bin.000007": first[:40], "bin.000008": last}, -time.Second, []string{passed, "bin.000007 is truncated", "compare"}},
 		"no log":             {map[string]string{"bin.000007": "hello", "bin.index": index}, 0, []string{"not a file of a binary log"}},
 	} {
 		folder := t.TempDir()

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"mems/internal/backup"
-	"mems/internal/store"
+	"mems/internal/database"
 )
 
 // logReplay is one run of "mems replay", which writes one database's part of a binary
@@ -41,7 +41,7 @@ type logPiece struct {
 
 // write writes the SQL. Its first statement fails where the log was applied before, and
 // its last one says that it was applied to its end.
-func (l *logReplay) write(ctx context.Context, schema *store.Schema) error {
+func (l *logReplay) write(ctx context.Context, schema *database.Schema) error {
 	pieces, err := l.plan(ctx)
 	if err != nil {
 		return err
@@ -93,12 +93,12 @@ func (l *logReplay) plan(ctx context.Context) ([]logPiece, error) {
 			case backup.LogDrops:
 				return nil, fmt.Errorf("the database %s was dropped on %s: let --until end before that", l.from, where)
 			case backup.LogUnusable:
-				return nil, fmt.Errorf("the binary log has a statement that changes rows of %s, which cannot be applied to another database, on %s:\n%s\n"+
-					"It was written without binlog_format = ROW. Let --until end before that, and make the later changes by hand", l.from, where, st.Text)
+				return nil, fmt.Errorf("the binary log has a statement that changes rows of %s, which cannot be applied to a different database, on %s:\n%s\n"+
+					"It was written without binlog_format = ROW. Let --until end before that, and apply later changes by hand", l.from, where, st.Text)
 			case backup.LogCut:
-				l.say("left out, for it is not about the tables of %s: %s", l.from, firstLine(st.Text))
+				l.say("skipped, as it does not concern the tables of %s: %s", l.from, firstLine(st.Text))
 			case backup.LogRewrite:
-				l.say("written for %s: %s", l.to, firstLine(st.Text))
+				l.say("rerewritten for %s: %s", l.to, firstLine(st.Text))
 				piece.statement = "DELIMITER /*!*/;\n" + strings.Join(st.Settings, "\n") + "\nuse `" + strings.ReplaceAll(l.to, "`", "``") + "`/*!*/;\n" + text + "\n/*!*/;\nDELIMITER ;\n"
 			}
 			piece.last, piece.stop = i, st.Start

@@ -109,7 +109,7 @@ func spoilLog(t *testing.T, log, file string) {
 	if err := os.Truncate(path, info.Size()-3); err != nil {
 		t.Fatal(err)
 	}
-	refused(lastName + " is cut within an event")
+	refused(lastName + " is truncated within an event")
 	for _, alsoIndex := range []bool{false, true} { // then the file before it tells
 		gone := map[bool]string{false: lastName, true: "binlog.index"}[alsoIndex]
 		if err := os.Remove(filepath.Join(copied, gone)); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"mems/db"
 	"mems/internal/backup"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -51,13 +52,13 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if flags.NArg() != 1 {
-		return usageError{"say the file to read"}
+		return usageError{"missing argument: the file to restore"}
 	}
 	if r.finish && r.logFollows {
-		return usageError{"--finish ends what --log-follows began: say one of the two"}
+		return usageError{"--finish and --log-follows exclude each other"}
 	}
 	if r.withoutLog && !r.finish {
-		return usageError{"--without-log belongs to --finish"}
+		return usageError{"--without-log requires --finish"}
 	}
 	r.file = flags.Arg(0)
 	f, err := os.Open(r.file)
@@ -69,11 +70,11 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if r.head, err = p.verifyBackup(f, r.identities, r.unsigned); err != nil {
-		return fmt.Errorf("%s is not restored: %w", r.file, err)
+		return fmt.Errorf("%s was not restored: %w", r.file, err)
 	}
-	p.say("%s is whole: schema version %d, as it was at %s", r.file, r.head.Schema, r.head.At.Format(time.RFC3339))
+	p.say("%s is complete: schema version %d, made at %s", r.file, r.head.Schema, r.head.At.Format(time.RFC3339))
 	if r.logFollows && r.head.LogFile == "" {
-		return fmt.Errorf("%s does not say where the binary log stood, so no log can follow: restore it without --log-follows, or a backup made with --binlog-position", r.file)
+		return fmt.Errorf("%s has no binary log position, so no log can follow: restore it without --log-follows, or use a backup made with --binlog-position", r.file)
 	}
 	d, err := p.openDatabase(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	if err := r.readLists(ctx, d); err != nil {
 		return err
 	}
-	schema, err := store.OpenSchema(d.dsn)
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
@@ -94,31 +95,31 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	if r.logFollows {
-		p.say("Nobody can use the database yet. Apply the binary log with\n\n    mems replay --log FOLDER --until TIME%s %s | mysql\n\nthen end with:\n\n    %s", r.readingFlags(), r.file, r.finishing())
+		p.say("The database is locked until the restore is finished. Apply the binary log with\n\n    mems replay --log FOLDER --until TIME%s %s | mysql\n\nthen finish with:\n\n    %s", r.readingFlags(), r.file, r.finishing())
 		return nil
 	}
 	return r.open(ctx, d, schema)
 }
 
 // fill makes the schema and fills in the rows.
-func (r *restoring) fill(ctx context.Context, schema *store.Schema, f *os.File) error {
+func (r *restoring) fill(ctx context.Context, schema *database.Schema, f *os.File) error {
 	if unfinished, err := schema.Restoring(ctx); err == nil && unfinished {
-		r.say("a restore into this database was begun and not finished: it begins anew, without what \"mems replay\" wrote for it. " +
-			"(Had every row been in, \"mems restore --finish\" would have ended it)")
+		r.say("an earlier restore into this database was not finished: starting over, without what \"mems replay\" wrote for it. " +
+			"(If every row had been inserted, \"mems restore --finish\" would have completed it)")
 	}
 	r.say("restoring ...")
 	plain, err := backup.Open(f, r.identities)
 	if err != nil {
 		return err
 	}
-	source := store.Source{Version: r.head.Schema, Sum: r.head.Sum, LogFollows: r.logFollows}
+	source := database.Source{Version: r.head.Schema, Sum: r.head.Sum, LogFollows: r.logFollows}
 	err = schema.Restore(ctx, source, backup.Rows(plain))
-	if errors.Is(err, store.ErrNotEmpty) {
+	if errors.Is(err, database.ErrNotEmpty) {
 		return fmt.Errorf("%w: restore into another one, which this command makes. "+
-			"Change the name at the end of MEMS_DATABASE_URL, such as to mems_restored; for a private server, change MEMS_DATA_DIR. Nothing was changed", err)
+			"Change the name at the end of MEMS_DATABASE_URL, for example to mems_restored; for a private server, change MEMS_DATA_DIR. Nothing was changed", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%w\nThe database is empty again: mend the cause and run the same command", err)
+		return fmt.Errorf("%w\nThe database is empty again: fix the cause and run the same command", err)
 	}
 	return r.printSums(ctx, schema)
 }
@@ -151,12 +152,12 @@ func (r *restoring) finishing() string {
 }
 
 // open revokes and erases again what the lists name, and lets the database be used.
-func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema) error {
+func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *database.Schema) error {
 	switch unfinished, err := schema.Restoring(ctx); {
 	case err != nil:
 		return err
 	case !unfinished:
-		return errors.Join(schema.FinishRestore(ctx), errors.New("nothing is being restored into this database, so there is nothing to finish"))
+		return errors.Join(schema.FinishRestore(ctx), errors.New("no restore into this database is in progress, so there is nothing to finish"))
 	}
 	if err := schema.CheckFinish(ctx, r.head.Sum, r.withoutLog); err != nil {
 		return r.otherBackup(err, r.file)
@@ -171,43 +172,43 @@ func (r *restoring) open(ctx context.Context, d *database, schema *store.Schema)
 		}
 		defer func() { _ = st.Close() }()
 		if err := r.checkAuditKeys(ctx, st); err != nil {
-			return fmt.Errorf("%w\nNobody can use the database yet: with the keys set, run %s", err, r.finishing())
+			return fmt.Errorf("%w\nThe database is still locked: set the keys and run %s", err, r.finishing())
 		}
 		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
 		if err != nil {
-			return fmt.Errorf("revoke and erase again: %w\nNobody can use the database yet: run %s", explain(err), r.finishing())
+			return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
 		}
-		r.say("again revoked: %d API keys and %d calendar feeds; again erased: %d patients", done.APIKeys, done.CalendarFeeds, done.Patients)
+		r.say("revoked again: %d API keys and %d calendar feeds; erased again: %d patients", done.APIKeys, done.CalendarFeeds, done.Patients)
 		if len(done.Open) > 0 {
-			r.say("these erased patients have appointments, tickets or offers that are open again, to be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
+			r.say("these erased patients have open appointments, tickets or offers again, which must be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
 		}
 	}
 	if err := schema.FinishRestore(ctx); err != nil {
 		return err
 	}
-	r.say("the database is restored and can be used")
+	r.say("the database is restored and ready for use")
 	return nil
 }
 
 // readLists finds what was revoked and erased since the backup, before anything is
 // restored: in the old database, in a list, or in both.
-func (r *restoring) readLists(ctx context.Context, d *database) error {
+func (r *restoring) readLists(ctx context.Context, d *clinicDatabase) error {
 	if r.withoutList {
 		r.say("keys that were revoked and patients who were erased since %s come back", r.head.At.Format(time.RFC3339))
 		return nil
 	}
 	if r.oldDatabase != "" {
-		dsn, err := store.DSNOf(d.dsn, r.oldDatabase)
+		dsn, err := database.DSNOf(d.dsn, r.oldDatabase)
 		if err != nil {
 			return err
 		}
-		old, err := store.OpenSchema(dsn)
+		old, err := database.OpenSchema(dsn, store.RekeyPatients)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = old.Close() }()
-		if r.revocations, err = old.Revocations(ctx, time.Now()); err != nil {
-			return fmt.Errorf("read what is revoked and erased in %s: %w", r.oldDatabase, err)
+		if r.revocations, err = store.ReadRevocations(ctx, old.Pool(), time.Now()); err != nil {
+			return fmt.Errorf("read revocations and erasures in %s: %w", r.oldDatabase, err)
 		}
 	}
 	file := r.list
@@ -219,14 +220,14 @@ func (r *restoring) readLists(ctx context.Context, d *database) error {
 	case err == nil:
 		r.revocations = r.revocations.Union(list)
 	case !errors.Is(err, fs.ErrNotExist) || r.list != "":
-		return fmt.Errorf("list of what is revoked and erased: %w", err)
+		return fmt.Errorf("revocation list: %w", err)
 	case r.oldDatabase == "":
-		return fmt.Errorf("there is no list of the keys that were revoked and the patients who were erased since %s (%s): "+
-			"they would come back. If the old database can still be read, name it: --old-database mems. "+
-			"If a list is elsewhere, name that: --revocations FILE. Otherwise add --without-revocations. Nothing was changed",
+		return fmt.Errorf("there is no list of keys revoked and patients erased since %s (%s): "+
+			"they would be restored. If the old database can still be read, use --old-database mems. "+
+			"If the list is elsewhere, use --revocations FILE. Otherwise add --without-revocations. Nothing was changed",
 			r.head.At.Format(time.RFC3339), file)
 	}
-	r.say("keys that were revoked and patients who were erased until %s stay so; later ones are not known", r.revocations.At.UTC().Format(time.RFC3339))
+	r.say("keys revoked and patients erased until %s stay so; later ones are unknown", r.revocations.At.UTC().Format(time.RFC3339))
 	return nil
 }
 
@@ -252,18 +253,18 @@ func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsig
 	}
 	switch {
 	case errors.Is(err, backup.ErrEncrypted):
-		return head, fmt.Errorf("%w: name the file with the private key, as --identity key.txt", err)
+		return head, fmt.Errorf("%w: pass the file with the private key, such as --identity key.txt", err)
 	case errors.Is(err, backup.ErrUnsigned):
-		return head, fmt.Errorf("%w: anybody may have written it. If you know where it comes from, add --unsigned", err)
+		return head, fmt.Errorf("%w: anyone may have written it. If you trust its origin, add --unsigned", err)
 	case err != nil:
 		return head, err
 	case head.Kind != "":
 		return head, backup.ErrNoBackup
 	case head.Schema > db.Latest:
-		return head, fmt.Errorf("it has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", head.Schema, db.Latest)
+		return head, fmt.Errorf("it has schema version %d, but this program knows only %d: use the version of MEMS that made it, or a later one", head.Schema, db.Latest)
 	}
 	if head.Signed && len(p.backupKeys()) == 0 {
-		p.say("it is signed, and the signature was NOT verified: MEMS_AUDIT_KEYS is not set. Anybody may have written it")
+		p.say("it is signed, but the signature was NOT verified because MEMS_AUDIT_KEYS is not set: anyone may have written it")
 	}
 	if plain, err = backup.Open(f, identities); err != nil {
 		return head, err

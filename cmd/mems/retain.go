@@ -10,13 +10,13 @@ import (
 // runRetain is the command "mems retain".
 func runRetain(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
-		return usageError{"retain takes nothing more; it is set by MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS"}
+		return usageError{"retain takes no arguments; it is configured by MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS"}
 	}
 	if p.RetainPatientYears == 0 && p.RetainAuditYears == 0 && p.RetainChangesDays == 0 {
 		p.say("nothing to do: MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS are 0, so everything is kept")
 		return nil
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
@@ -26,7 +26,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 			if err != nil {
 				return err
 			}
-			p.say("%d patients of whom nothing was heard since %s are erased", n, since.Format(time.DateOnly))
+			p.say("erased %d patients with no activity since %s", n, since.Format(time.DateOnly))
 		}
 		if days := p.RetainChangesDays; days > 0 {
 			before := time.Now().AddDate(0, 0, -days)
@@ -34,7 +34,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 			if err != nil {
 				return err
 			}
-			p.say("%d changes from before %s that were followed by others are removed from the feed", n, before.Format(time.DateOnly))
+			p.say("removed %d superseded changes from before %s from the feed", n, before.Format(time.DateOnly))
 		}
 		if years := p.RetainAuditYears; years > 0 {
 			before := time.Now().AddDate(-years, 0, 0)
@@ -42,7 +42,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 			if err != nil {
 				return err
 			}
-			p.say("%d entries of the audit trail from before %s are removed", n, before.Format(time.DateOnly))
+			p.say("removed %d audit entries from before %s", n, before.Format(time.DateOnly))
 		}
 		return nil
 	})

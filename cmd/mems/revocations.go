@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mems/internal/backup"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -26,26 +27,26 @@ func revocationsBeside(file string) string {
 // runRevocations is the command "mems revocations".
 func runRevocations(ctx context.Context, p *program, args []string) error {
 	if len(args) != 1 {
-		return usageError{"say the file to keep the list in, mems-revocations.gz in the folder of the backups"}
+		return usageError{"missing argument: the list to update, mems-revocations.gz next to the backups"}
 	}
-	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
 		return p.keepRevocations(ctx, schema, args[0])
 	})
 }
 
 // keepRevocations adds what is revoked and erased now to a list, which it makes if
 // it is not there.
-func (p *program) keepRevocations(ctx context.Context, schema *store.Schema, file string) error {
-	list, err := schema.Revocations(ctx, time.Now())
+func (p *program) keepRevocations(ctx context.Context, schema *database.Schema, file string) error {
+	list, err := store.ReadRevocations(ctx, schema.Pool(), time.Now())
 	if err != nil {
-		return fmt.Errorf("list of what is revoked and erased: %w", err)
+		return fmt.Errorf("revocation list: %w", err)
 	}
 	// One without a signature is from before MEMS_AUDIT_KEYS was set.
 	switch before, err := p.readRevocations(file, true); {
 	case err == nil:
 		list = list.Union(before)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("list of what is revoked and erased: %w\nIt was not brought up to date: move it away and run this again", err)
+		return fmt.Errorf("revocation list: %w\nIt was not updated: move it away and run this again", err)
 	}
 	text, err := json.Marshal(list)
 	if err != nil {
@@ -73,7 +74,7 @@ func (p *program) readRevocations(file string, unsigned bool) (store.Revocations
 	defer func() { _ = f.Close() }() // only read
 	head, err := backup.Verify(f, p.backupKeys(), unsigned)
 	if err == nil && head.Kind != backup.KindRevocations {
-		err = errors.New("it is not a list of what is revoked and erased")
+		err = errors.New("not a revocation list")
 	}
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)

@@ -29,7 +29,7 @@ func (c *config) readSecretFiles() []error {
 		}
 		content, err := os.ReadFile(s.file)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s_FILE: %w. It names a file that holds %[1]s and that this process may read", s.name, err))
+			faults = append(faults, fmt.Errorf("%s_FILE: %w. It must name a readable file that contains %[1]s", s.name, err))
 			continue
 		}
 		if *s.value = strings.TrimSpace(string(content)); *s.value == "" {
@@ -67,7 +67,7 @@ func (p *program) warnOfReaders(files ...string) {
 			continue // they do not get there, as into the package's /etc/mems
 		}
 		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
-			p.say("every user of this machine can read %s (%s): chmod o= it, and replace the secrets in it if they may have", file, info.Mode().Perm())
+			p.say("every user of this machine can read %s (%s): run chmod o= on it, and replace its secrets if anyone may have read them", file, info.Mode().Perm())
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/delivery"
 	"mems/internal/reception"
 	"mems/internal/server"
@@ -102,11 +103,11 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	ready, waiting := make(chan struct{}), false
 	_, err = st.Ready(ctx)
-	if _, otherZone := errors.AsType[*store.OtherZoneError](err); errors.Is(err, store.ErrRestoreUnfinished) {
+	if _, otherZone := errors.AsType[*store.OtherZoneError](err); errors.Is(err, database.ErrRestoreUnfinished) {
 		return err
 	} else if err != nil && !otherZone {
-		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err, "advice", store.AdviceFor(err))
-		notifySystemd(ctx, p.notify, "STATUS=waits for the database: "+firstLine(err.Error()))
+		log.WarnContext(ctx, "database unavailable; /readyz returns 503 until it is available", "cause", err, "advice", store.AdviceFor(err))
+		notifySystemd(ctx, p.notify, "STATUS=waiting for the database: "+firstLine(err.Error()))
 		waiting = true
 		go p.awaitDatabase(ctx, st, log, fail, ready)
 	} else if err := p.checkZone(ctx, st, log); err != nil {
@@ -115,16 +116,16 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	} else {
 		if err := st.SealKeys(ctx); err != nil {
-			log.WarnContext(ctx, "API keys could not be sealed, and none is accepted until they can: was db/grants.sql run after migrating?", "cause", err)
+			log.WarnContext(ctx, "sealing API keys failed; none is accepted until it succeeds: was db/grants.sql run after migrating?", "cause", err)
 		}
 		close(ready)
 		go watchZone(ctx, st, fail)
 	}
 	if len(proxies) > 0 && p.PublicURL == "" {
-		log.InfoContext(ctx, "MEMS_PUBLIC_URL is not set: behind the proxy, links of FHIR answers are relative")
+		log.InfoContext(ctx, "MEMS_PUBLIC_URL is not set: behind the proxy, links in FHIR responses are relative")
 	}
 	if most := newConnections(mostFiles(), p.DatabaseConns).most; most < fewConnections {
-		log.WarnContext(ctx, "the limit of open files leaves room for few clients; connections beyond it are closed. Raise it: ulimit -n 4096, or LimitNOFILE for systemd",
+		log.WarnContext(ctx, "the open-file limit allows only a few clients; connections beyond it are closed. Raise it with ulimit -n 4096, or LimitNOFILE for systemd",
 			"files", mostFiles(), "connections", most)
 	}
 	p.welcome(d, listener.Addr().String(), waiting)
@@ -160,16 +161,16 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 		}
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if _, err := st.PassOnExpiredOffers(limit); err != nil {
-			log.DebugContext(ctx, "offers of the waitlist were not passed on", "cause", err)
+			log.DebugContext(ctx, "passing on expired waitlist offers failed; will retry", "cause", err)
 		}
 		if _, err := st.DeleteOldKeys(limit); err != nil {
-			log.DebugContext(ctx, "old answers to idempotency keys were not deleted", "cause", err)
+			log.DebugContext(ctx, "deleting expired idempotency keys failed; will retry", "cause", err)
 		}
 		if _, err := st.RekeyPatients(limit); err != nil {
-			log.DebugContext(ctx, "keys of patients were not computed", "cause", err)
+			log.DebugContext(ctx, "computing patient search keys failed; will retry", "cause", err)
 		}
 		if err := st.DeleteOldDeliveries(limit); err != nil {
-			log.DebugContext(ctx, "old messages were not deleted", "cause", err)
+			log.DebugContext(ctx, "deleting old webhook messages failed; will retry", "cause", err)
 		}
 		cancel()
 	}
@@ -227,7 +228,7 @@ func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener
 		}
 	}
 	notifySystemd(context.WithoutCancel(ctx), p.notify, "STOPPING=1")
-	p.say("finishing the requests in flight (a second signal ends at once) ...")
+	p.say("completing in-flight requests (a second signal stops immediately) ...")
 	drain()
 	// A closed listener resets connections that the kernel accepted and Go did not yet:
 	// it stays open until the load balancer has seen /readyz.
@@ -240,7 +241,7 @@ func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener
 	defer cancel()
 	if err := s.Shutdown(limit); err != nil {
 		_ = s.Close()
-		return fmt.Errorf("some requests did not finish in %s and were cut off", p.ShutdownTimeout)
+		return fmt.Errorf("some requests did not complete within %s and were aborted", p.ShutdownTimeout)
 	}
 	p.say("stopped.")
 	return nil
@@ -273,9 +274,9 @@ func (p *program) checkOpen() error {
 	if !p.open() || p.AllowOpen || isLoopback(host) {
 		return nil
 	}
-	return settingError{fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and callers need not authenticate: "+
-		"anybody who reaches it could read and change everything.\n"+
-		"Set MEMS_AUTH=required, and make a key with \"mems keys create\" or name an identity provider in MEMS_OIDC_ISSUER; "+
+	return settingError{fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and authentication is off: "+
+		"anyone who can reach it could read and change everything.\n"+
+		"Set MEMS_AUTH=required, and create a key with \"mems keys create\" or set an identity provider in MEMS_OIDC_ISSUER; "+
 		"or keep the address on 127.0.0.1; or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)}
 }
 
@@ -302,7 +303,7 @@ func (p *program) rateLimit() int {
 func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
 	page, err := st.ListKeys(ctx, 0, 1)
 	if err == nil && len(page.Items) == 0 && p.OIDCIssuer == "" {
-		p.say("nobody can use the API yet: make a first key with\n\n    %s keys create --role admin 'first administrator'\n", os.Args[0])
+		p.say("no API key exists yet: create the first one with\n\n    %s keys create --role admin 'first administrator'\n", os.Args[0])
 	}
 }
 
@@ -310,16 +311,16 @@ func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
 func (p *program) access() string {
 	switch {
 	case p.open():
-		return "OPEN: anybody who reaches this address may do anything. MEMS_AUTH=required ends that"
+		return "OPEN: anyone who can reach this address has full access. Set MEMS_AUTH=required to change that"
 	case p.OIDCIssuer != "":
-		return "by API key, or a token of " + p.OIDCIssuer
+		return "by API key or token from " + p.OIDCIssuer
 	}
 	return "by API key"
 }
 
 // welcome tells a person what to do next; while the server waits for its database, only
 // where it says why.
-func (p *program) welcome(d *database, address string, waiting bool) {
+func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
 	url := "http://" + address
 	if p.TLSCertFile != "" {
 		url = "https://" + address
@@ -384,7 +385,7 @@ func parseWords(flags *flag.FlagSet, args []string) error {
 	var err error
 	flags.Visit(func(f *flag.Flag) {
 		if g, ok := f.Value.(flag.Getter); ok && g.Get() == "" {
-			err = usageError{fmt.Sprintf("--%s needs a value that is not empty", f.Name)}
+			err = usageError{fmt.Sprintf("--%s: empty value", f.Name)}
 		}
 	})
 	return err

@@ -59,7 +59,7 @@ func TestPrivateDatabase(t *testing.T) {
 	}
 	t.Run("Reset", func(t *testing.T) {
 		code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, env...)
-		if code != 0 || !strings.Contains(out, "all data are gone") {
+		if code != 0 || !strings.Contains(out, "all data was destroyed") {
 			t.Errorf("exit %d: %s", code, out)
 		}
 	})
@@ -153,7 +153,7 @@ func TestMigrateAndReset(t *testing.T) {
 	for _, m := range slices.Backward(migrations) {
 		steps = append(steps, step{[]string{"migrate", "down", "--yes"}, 0, "undid " + path.Base(m)})
 	}
-	for _, step := range append(steps, step{[]string{"migrate", "down", "--yes"}, 0, "nothing to undo"}) {
+	for _, step := range append(steps, step{[]string{"migrate", "down", "--yes"}, 0, "nothing to revert"}) {
 		code, out := runMEMS(t, step.args, url)
 		if code != step.code || !strings.Contains(out, step.says) {
 			t.Errorf("mems %v: exit %d, want %d and %q:\n%s", step.args, code, step.code, step.says, out)

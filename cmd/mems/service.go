@@ -98,7 +98,7 @@ func adviseRoot(err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return fmt.Errorf("%w\nRun this as root, or set MEMS_DATABASE_URL to the database that is meant (for \"mems health\": MEMS_HTTP_ADDR)", err)
+	return fmt.Errorf("%w\nRun this as root, or set MEMS_DATABASE_URL (for \"mems health\": MEMS_HTTP_ADDR)", err)
 }
 
 // parseEnvFile reads a file as systemd's EnvironmentFile= does, as far as settings

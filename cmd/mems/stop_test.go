@@ -58,7 +58,7 @@ func TestStopFinishesRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	b := newBlocked(t)
 	b.Signal(syscall.SIGTERM)
-	b.waitFor("finishing the requests in flight")
+	b.waitFor("completing in-flight requests")
 	address := strings.TrimPrefix(b.URL, "http://")
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
@@ -86,7 +86,7 @@ func TestStopHasALimit(t *testing.T) {
 	t.Parallel()
 	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=50ms")
 	b.Signal(syscall.SIGTERM)
-	if code := b.Wait(); code != exitFailed || !strings.Contains(b.Output(), "cut off") {
+	if code := b.Wait(); code != exitFailed || !strings.Contains(b.Output(), "were aborted") {
 		t.Errorf("exit code %d: %s", code, b.Output())
 	}
 	<-b.answer
@@ -97,7 +97,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=10m")
 	b.Signal(syscall.SIGTERM)
-	b.waitFor("finishing the requests in flight")
+	b.waitFor("completing in-flight requests")
 	b.Signal(syscall.SIGTERM)
 	if code := b.Wait(); code != -1 {
 		t.Errorf("exit code %d, want the signal", code)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/pprof" // adds itself to http.DefaultServeMux, which is not served
 	"os"
 	"strconv"
 	"time"
@@ -29,15 +30,15 @@ func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := watch.Shutdown(limit); err != nil {
-			log.WarnContext(ctx, "the last traces were not sent", "cause", err)
+			log.WarnContext(ctx, "exporting the last traces failed", "cause", err)
 		}
 		stopMetrics()
 	}, nil
 }
 
-// serveMetrics serves /metrics at an address of its own, if there is one: what
-// is for the people who run MEMS should not stand where its clients reach it.
-// It goes on while the last requests are finished.
+// serveMetrics serves /metrics, and profiles if they are enabled, on an address of
+// its own, if there is one: clients of the API must not reach what is meant for
+// operators. It keeps serving while the last requests complete.
 func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *slog.Logger) (stop func(), err error) {
 	if p.MetricsAddr == "" {
 		return func() {}, nil
@@ -48,11 +49,16 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
+	writeTimeout := 30 * time.Second
+	if p.Profiling {
+		addProfiles(mux)
+		writeTimeout = 3 * time.Minute // a profile is taken for 30 s, or as long as asked for
+	}
 	s := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
@@ -61,13 +67,21 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 	return func() { _ = s.Close() }, nil
 }
 
+// addProfiles serves the runtime's profiles. The command line is not among them.
+func addProfiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound)
+}
+
 // checkStatusDir checks that there is a directory for notes of success.
 func (p *program) checkStatusDir() error {
 	if p.StatusDir == "" {
 		return nil
 	}
 	if info, err := os.Stat(p.StatusDir); err != nil || !info.IsDir() {
-		return settingError{fmt.Errorf("MEMS_STATUS_DIR: %s is not a directory that this process may read", p.StatusDir)}
+		return settingError{fmt.Errorf("MEMS_STATUS_DIR: %s is not a readable directory", p.StatusDir)}
 	}
 	return nil
 }
@@ -79,6 +93,6 @@ func (p *program) noteStatus(file telemetry.StatusFile, values map[string]float6
 		return
 	}
 	if err := telemetry.WriteStatus(p.StatusDir, file, values); err != nil {
-		p.say("MEMS_STATUS_DIR: this success is not noted: %v", err)
+		p.say("MEMS_STATUS_DIR: recording this success failed: %v", err)
 	}
 }

@@ -32,6 +32,38 @@ func metricsOf(t *testing.T, p *process) string {
 	return string(body)
 }
 
+// Profiles are served beside the metrics, and only if they are enabled.
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	dsn := "MEMS_DATABASE_URL=" + storetest.New(t).DSN
+	for name, tc := range map[string]struct {
+		profiling string
+		statuses  map[string]int
+	}{
+		"Disabled": {"false", map[string]int{"/debug/pprof/": 404, "/debug/pprof/heap": 404, "/debug/pprof/profile": 404}},
+		"Enabled":  {"true", map[string]int{"/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/trace?seconds=0.01": 200, "/debug/pprof/cmdline": 404}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startMEMS(t, dsn, "MEMS_METRICS_ADDR=127.0.0.1:0", "MEMS_PROFILING="+tc.profiling)
+			p.waitFor("metrics are at ")
+			_, rest, _ := strings.Cut(p.Output(), "metrics are at ")
+			address, _, _ := strings.Cut(rest, "/metrics\n")
+			for path, want := range tc.statuses {
+				response, err := http.Get(address + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != want {
+					t.Errorf("GET %s: got status %d, want %d", path, response.StatusCode, want)
+				}
+			}
+			contracttest.New(t, p.URL).Get("/debug/pprof/").Want(t, http.StatusNotFound, "not-found") // not where clients are
+		})
+	}
+}
+
 // A process counts what it does, at an address of its own, and sends its traces
 // before it ends.
 func TestServeIsObserved(t *testing.T) {

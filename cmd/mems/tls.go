@@ -12,7 +12,7 @@ import (
 )
 
 // certificates serves a certificate from files, and the new one when the files
-// change: whoever renews certificates need not restart anything.
+// change: renewing a certificate needs no restart.
 type certificates struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -36,8 +36,8 @@ func newCertificates(certFile, keyFile string, log *slog.Logger) (*certificates,
 	c := &certificates{certFile: certFile, keyFile: keyFile, log: log}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, settingError{fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w\nThe server's user may not read it. Leave the key "+
-			"to its owner, and let systemd hand it over: LoadCredential= (tls.conf beside the units has it)", err)}
+		return nil, settingError{fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w\nThe server's user cannot read it. Leave the key "+
+			"to its owner, and let systemd pass it on: LoadCredential= (see tls.conf next to the units)", err)}
 	}
 	if err != nil {
 		return nil, settingError{fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w", err)}
@@ -61,7 +61,7 @@ func (p *program) checkCertificate() error {
 // shares them, and how Kubernetes mounts secrets.
 func (c *certificates) warnOfReaders() {
 	if info, err := os.Stat(c.keyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
-		c.log.Warn("every user of this machine can read the TLS key: chmod o= it, and renew the certificate if they may have",
+		c.log.Warn("every user of this machine can read the TLS key: run chmod o= on it, and renew the certificate if anyone may have read it",
 			"file", c.keyFile, "mode", info.Mode().Perm().String())
 	}
 }
@@ -87,12 +87,12 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		// Perhaps only one of the two is written yet: the old pair goes on.
-		c.log.Warn("the new TLS certificate cannot be used; the old one is served on", "cause", err)
+		c.log.Warn("the new TLS certificate is unusable; still serving the old one", "cause", err)
 		return c.current, nil
 	}
 	c.current, c.seen = &pair, now
 	c.warnOfReaders()
-	c.log.Info("a new TLS certificate is served")
+	c.log.Info("serving the new TLS certificate")
 	return c.current, nil
 }
 

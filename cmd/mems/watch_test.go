@@ -33,7 +33,7 @@ func TestJSONLogsAreJSONAlone(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, []string{"serve", "--migrate"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_FORMAT=json", "MEMS_AUTH=required",
 		"MEMS_METRICS_ADDR=127.0.0.1:0", "MEMS_DATABASE_URL="+storetest.New(t).DSN)
-	p.waitFor("nobody can use the API yet")
+	p.waitFor("no API key exists yet")
 	var url string
 	for _, line := range allJSON(t, p.Output()) {
 		if line["msg"] == "MEMS is serving" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -16,10 +17,10 @@ import (
 func runZone(ctx context.Context, p *program, args []string) error {
 	switch {
 	case len(args) == 0:
-		return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
-			name, err := schema.ClinicZone(ctx)
+		return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
+			name, err := store.ClinicZone(ctx, schema.Pool())
 			if err == nil && name == "" {
-				p.say("no zone is kept yet: the first \"mems serve\" keeps its own")
+				p.say("no time zone is stored yet: the first \"mems serve\" stores its own")
 				return nil
 			}
 			if err == nil {
@@ -28,13 +29,13 @@ func runZone(ctx context.Context, p *program, args []string) error {
 			return err
 		})
 	case len(args) != 2 || args[0] != "set":
-		return usageError{"say nothing, or set and the name of a zone"}
+		return usageError{"expected no arguments, or set and the name of a zone"}
 	}
 	zone, err := clinic.LoadZone(args[1])
 	if err != nil || args[1] == "Local" {
-		return usageError{fmt.Sprintf("%q is not an IANA time zone such as Europe/Zurich", args[1])}
+		return usageError{fmt.Sprintf("invalid time zone %q (expected an IANA name such as Europe/Zurich)", args[1])}
 	}
-	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
@@ -43,25 +44,25 @@ func runZone(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 		if before == zone.String() {
-			p.say("the clinic's zone is %s already: nothing was changed", zone)
+			p.say("the clinic's time zone is already %s: nothing was changed", zone)
 			return nil
 		}
-		p.say("the clinic's zone is now %s (before: %s). Servers that run with another one end by themselves within seconds.\n"+
-			"Set MEMS_CLINIC_TIME_ZONE=%s for all of them, and start them", zone, cmp.Or(before, "none"), zone)
+		p.say("the clinic's time zone is now %s (was %s). Servers running with another one exit within seconds.\n"+
+			"Set MEMS_CLINIC_TIME_ZONE=%s for all servers, and start them", zone, cmp.Or(before, "none"), zone)
 		return nil
 	})
 }
 
 // checkZone refuses a zone that is not the one that the data were made with. That it
-// cannot be read or kept, for want of a right, only warns.
+// cannot be read or kept, because a right is missing, only warns.
 func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logger) error {
 	err := st.AdoptZone(ctx)
 	if other, ok := errors.AsType[*store.OtherZoneError](err); ok {
-		return settingError{fmt.Errorf("MEMS_CLINIC_TIME_ZONE: %w, so dates would mean other days.\n"+
-			"Set MEMS_CLINIC_TIME_ZONE=%s; or, if the clinic means another zone from now on: mems zone set %s", other, other.Stored, other.Configured)}
+		return settingError{fmt.Errorf("MEMS_CLINIC_TIME_ZONE: %w, so dates would mean different days.\n"+
+			"Set MEMS_CLINIC_TIME_ZONE=%s; or, to change the clinic's time zone: mems zone set %s", other, other.Stored, other.Configured)}
 	}
 	if err != nil && ctx.Err() == nil {
-		log.WarnContext(ctx, "the clinic's time zone could not be compared with the one in the database", "cause", err, "advice", store.AdviceFor(err))
+		log.WarnContext(ctx, "comparing the clinic's time zone with the one in the database failed", "cause", err, "advice", store.AdviceFor(err))
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFun
 type zoneChangedError struct{ *store.OtherZoneError }
 
 func (e zoneChangedError) Error() string {
-	return fmt.Sprintf("the clinic's time zone was changed to %s, and this server runs with %s: it ends, so that no date means two days. "+
+	return fmt.Sprintf("the clinic's time zone was changed to %s, but this server runs with %s: it exits, so that a date never means two different days. "+
 		"Set MEMS_CLINIC_TIME_ZONE=%[1]s and start it again", e.Stored, e.Configured)
 }
 
@@ -114,7 +115,7 @@ func (p *program) awaitDatabase(ctx context.Context, st *store.Store, log *slog.
 			fail(err)
 			return
 		}
-		log.InfoContext(ctx, "the database can be used now")
+		log.InfoContext(ctx, "the database is available now")
 		close(ready)
 		watchZone(ctx, st, fail)
 		return

@@ -1944,165 +1944,160 @@ func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	}
 }
 
-// APIKey What is kept of an API key.
+// APIKey The record of an API key.
 type APIKey struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// DoctorID The doctor whose calendar it reaches; null for none.
+	// DoctorID The doctor whose calendar it can access; null for none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastUsedAt When it was used, to the minute; null when never.
+	// LastUsedAt When it was last used, to the minute; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the key is for.
+	// Name The purpose of the key.
 	//
 	// Example: Referrer portal
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-	// everything of the desk, and hours, rooms, types, merging, plans, exports.
-	// `auditor`: the audit trail. `partner`: a program of another organisation,
-	// free times only unless its key has scopes. `admin`: everything.
+	// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+	// calendar and the patients in it. `manager`: everything a receptionist can do, and
+	// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+	// another organisation's program, limited to free times unless its key has scopes.
+	// `admin`: everything.
 	//
 	//
 	// Example: receptionist
 	Role Role `json:"role"`
 
-	// Scopes For a partner only.
+	// Scopes Allowed for partners only.
 	Scopes []Scope `json:"scopes"`
 }
 
-// APIKeyCreate An API key to be made. Without `expires_at` it is valid for a year, at most for five.
-// `doctor_id` is needed by, and only by, the role doctor.
+// APIKeyCreate An API key to create. It is valid for one year unless `expires_at` is given, at most
+// five. `doctor_id` is required for the role doctor and not allowed for any other.
 type APIKeyCreate struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt *Instant `json:"expires_at,omitempty"`
 
-	// Name What the key is for.
+	// Name The purpose of the key.
 	//
 	// Example: Referrer portal
 	Name string `json:"name"`
 
-	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-	// everything of the desk, and hours, rooms, types, merging, plans, exports.
-	// `auditor`: the audit trail. `partner`: a program of another organisation,
-	// free times only unless its key has scopes. `admin`: everything.
+	// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+	// calendar and the patients in it. `manager`: everything a receptionist can do, and
+	// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+	// another organisation's program, limited to free times unless its key has scopes.
+	// `admin`: everything.
 	//
 	//
 	// Example: receptionist
 	Role Role `json:"role"`
 
-	// Scopes For a partner only.
+	// Scopes Allowed for partners only.
 	Scopes []Scope `json:"scopes,omitempty"`
 }
 
 // APIKeyCreated A new API key.
 type APIKeyCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// DoctorID The doctor whose calendar it reaches; null for none.
+	// DoctorID The doctor whose calendar it can access; null for none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Key The key, for `X-API-Key`. Shown this once.
+	// Key The key, for `X-API-Key`. Shown only here.
 	//
 	// Example: mems_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B
 	Key string `json:"key"`
 
-	// LastUsedAt When it was used, to the minute; null when never.
+	// LastUsedAt When it was last used, to the minute; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the key is for.
+	// Name The purpose of the key.
 	//
 	// Example: Referrer portal
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-	// everything of the desk, and hours, rooms, types, merging, plans, exports.
-	// `auditor`: the audit trail. `partner`: a program of another organisation,
-	// free times only unless its key has scopes. `admin`: everything.
+	// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+	// calendar and the patients in it. `manager`: everything a receptionist can do, and
+	// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+	// another organisation's program, limited to free times unless its key has scopes.
+	// `admin`: everything.
 	//
 	//
 	// Example: receptionist
 	Role Role `json:"role"`
 
-	// Scopes For a partner only.
+	// Scopes Allowed for partners only.
 	Scopes []Scope `json:"scopes"`
 }
 
@@ -2111,20 +2106,19 @@ type APIKeyList struct {
 	// Items The API keys of this page, by id.
 	Items []APIKey `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Appointment A booked time of one doctor with one patient: `start_time` up to, but
-// not including, `end_time`, which is `start_time` plus
-// `duration_minutes`.
+// Appointment A booking of one doctor for one patient, from `start_time` up to, but not including,
+// `end_time`, which is `start_time` plus `duration_minutes`.
 type Appointment struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
@@ -2132,9 +2126,8 @@ type Appointment struct {
 	// Cancellation When and why an appointment was cancelled.
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -2143,41 +2136,40 @@ type Appointment struct {
 	// Doctor A doctor's record.
 	Doctor *Doctor `json:"doctor,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that were broken on purpose.
+	// Override Rules that were overridden.
 	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -2188,23 +2180,22 @@ type Appointment struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// SeriesID The series; null when it stands alone.
+	// SeriesID The series; null if it is not part of one.
 	//
 	// Example: 1
 	SeriesID nullable.Nullable[int64] `json:"series_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// Status Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-	// `in_progress` and `completed` occupy the doctor's and the patient's
-	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-	// Further statuses may be added; treat an unknown one as occupying.
+	// Status The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+	// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+	// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+	// one as occupying.
 	//
 	//
 	// Example: scheduled
@@ -2215,18 +2206,17 @@ type Appointment struct {
 	// Example: 1
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// AppointmentCancel How to cancel.
+// AppointmentCancel Details of a cancellation.
 type AppointmentCancel struct {
-	// Note What else is to be remembered; for the clinic's staff. Surrounding spaces are removed.
+	// Note A note for the clinic's staff. Surrounding spaces are removed.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -2237,115 +2227,114 @@ type AppointmentCancel struct {
 	Reason CancellationReason `json:"reason"`
 }
 
-// AppointmentCreate An appointment to book. Its length is `duration_minutes`, or by default the type's.
+// AppointmentCreate An appointment to book. `duration_minutes` defaults to the type's.
 type AppointmentCreate struct {
-	// AnyRoom Take any suitable room that is free. A type that needs a room does so without being told.
+	// AnyRoom Assign any suitable free room. Implied by a type that needs a room.
 	//
 	// Example: false
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// HoldToken The token of a hold that keeps this time.
+	// HoldToken The token of a hold on this time.
 	//
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	HoldToken *string `json:"hold_token,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// RoomID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	RoomID *ID `json:"room_id,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// AppointmentEvent One change of an appointment, and what it was after it.
+// AppointmentEvent One change of an appointment, with its state after the change.
 type AppointmentEvent struct {
-	// Action What was done; the other members say what the appointment was after it, so an
-	// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
-	// be added.
+	// Action The action; the other members are the appointment's state after it, so an `undo`
+	// of a reschedule has the earlier time, doctor and room. More actions may be
+	// added.
 	//
 	//
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
+	// Actor Who did it; without authentication the value of `MEMS-Actor`, or null if that was not sent. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
 	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
-	// At A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// At A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	At Instant `json:"at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// FromStatus The status before, an `AppointmentStatus`; null when the appointment did not
-	// exist. Without an enum, for generators stop at one that has null among its values.
+	// FromStatus The previous status, an `AppointmentStatus`; null if the appointment did not
+	// exist. Not declared as an enum because code generators fail on enums that
+	// contain null.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
+	// Note The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Reason The coded reason of a cancellation.
+	// Reason The coded reason for a cancellation.
 	Reason nullable.Nullable[string] `json:"reason"`
 
 	// RoomID The room; null for none.
@@ -2353,40 +2342,39 @@ type AppointmentEvent struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// ToStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-	// `in_progress` and `completed` occupy the doctor's and the patient's
-	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-	// Further statuses may be added; treat an unknown one as occupying.
+	// ToStatus The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+	// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+	// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+	// one as occupying.
 	//
 	//
 	// Example: scheduled
 	ToStatus AppointmentStatus `json:"to_status"`
 }
 
-// AppointmentEventAction What was done; the other members say what the appointment was after it, so an
-// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
-// be added.
+// AppointmentEventAction The action; the other members are the appointment's state after it, so an `undo`
+// of a reschedule has the earlier time, doctor and room. More actions may be
+// added.
 //
 // Example: book
 type AppointmentEventAction string
 
-// AppointmentHistory What happened to an appointment.
+// AppointmentHistory The history of an appointment.
 type AppointmentHistory struct {
 	// Items Every change, oldest first.
 	Items []AppointmentEvent `json:"items"`
 }
 
-// AppointmentList One page of appointments, with the window that was asked for.
+// AppointmentList One page of appointments, with the requested window.
 type AppointmentList struct {
-	// From First instant of the window; null when all appointments of a patient were asked for.
+	// From First instant of the window; null if all appointments of a patient were requested.
 	//
 	// Example: 2027-03-01T00:00:00Z
 	From nullable.Nullable[time.Time] `json:"from"`
@@ -2394,23 +2382,23 @@ type AppointmentList struct {
 	// Items The appointments of this page, by start and id.
 	Items []Appointment `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 
-	// To First instant after the window; null when all appointments of a patient were asked for.
+	// To First instant after the window; null if all appointments of a patient were requested.
 	//
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
 
-// AppointmentOverride Rules that were broken on purpose.
+// AppointmentOverride Rules that were overridden.
 type AppointmentOverride struct {
-	// Reason Why; for the clinic's staff, absent for others.
+	// Reason The reason; for the clinic's staff, absent for others.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason *string `audience:"staff" json:"reason,omitempty"`
@@ -2419,90 +2407,88 @@ type AppointmentOverride struct {
 	Rules []AppointmentOverrideRules `json:"rules"`
 }
 
-// AppointmentOverrideRules A rule that a booking may break on purpose.
+// AppointmentOverrideRules A rule that a booking may override.
 //
 // Example: patient-overlap
 type AppointmentOverrideRules string
 
-// AppointmentReschedule What is to change; the rest stays.
+// AppointmentReschedule The members to change; absent ones are left unchanged.
 type AppointmentReschedule struct {
-	// AnyRoom Take any suitable room that is free.
+	// AnyRoom Assign any suitable free room.
 	//
 	// Example: true
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// RoomID Another room; null for none.
+	// RoomID The new room; null for none.
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// AppointmentStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-// `in_progress` and `completed` occupy the doctor's and the patient's
-// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-// Further statuses may be added; treat an unknown one as occupying.
+// AppointmentStatus The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+// one as occupying.
 //
 // Example: scheduled
 type AppointmentStatus string
 
-// AppointmentType A kind of visit.
+// AppointmentType An appointment type.
 type AppointmentType struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
 
-	// Colour Colour in a calendar, as
+	// Colour Calendar colour, as #rrggbb.
 	//
 	// Example: #2e7d32
 	Colour string `json:"colour"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -2513,69 +2499,67 @@ type AppointmentType struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one.
 	//
 	// Example: true
 	NeedsRoom bool `json:"needs_room"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// AppointmentTypeChanged An appointment type, and what no longer fits.
+// AppointmentTypeChanged An appointment type, and the appointments that no longer fit.
 type AppointmentTypeChanged struct {
-	// AffectedAppointments What is booked ahead and no longer fits this type; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments that no longer fit this type; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
 
-	// Colour Colour in a calendar, as
+	// Colour Calendar colour, as #rrggbb.
 	//
 	// Example: #2e7d32
 	Colour string `json:"colour"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -2586,25 +2570,24 @@ type AppointmentTypeChanged struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one.
 	//
 	// Example: true
 	NeedsRoom bool `json:"needs_room"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -2613,25 +2596,25 @@ type AppointmentTypeChanged struct {
 
 // AppointmentTypeCreate An appointment type to add.
 type AppointmentTypeCreate struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too; by default `0`.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied; by default `0`.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too; by default `0`.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied; by default `0`.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as #rrggbb; by default `#1565c0`.
+	// Colour Calendar colour, as #rrggbb; by default `#1565c0`.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
@@ -2641,20 +2624,20 @@ type AppointmentTypeCreate struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one; by default `false`.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids,omitempty"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations,omitempty"`
 }
 
@@ -2663,31 +2646,31 @@ type AppointmentTypeList struct {
 	// Items The appointment types of this page, by id.
 	Items []AppointmentType `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// AppointmentTypePatch Changes to an appointment type (RFC 7396): absent members stay.
+// AppointmentTypePatch Changes to an appointment type (RFC 7396): absent members are left unchanged.
 type AppointmentTypePatch struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before the appointment during which doctor and room are also occupied.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as
+	// Colour Calendar colour, as #rrggbb.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
 
-	// DoctorIds Who else may be booked for it.
+	// DoctorIds Further doctors who may be booked for it.
 	DoctorIds []ID `json:"doctor_ids,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
@@ -2697,54 +2680,53 @@ type AppointmentTypePatch struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Skin check
 	Name *string `json:"name,omitempty"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking that names no room is assigned a suitable free one.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
 
-	// RoomIds Where it may take place. Empty, in any room.
+	// RoomIds The rooms in which it may take place; if empty, any room.
 	RoomIds []ID `json:"room_ids,omitempty"`
 
-	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	// Specializations Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
 	Specializations []Specialization `json:"specializations,omitempty"`
 }
 
-// AuditChange One member of a record that changed.
+// AuditChange One changed member of a record.
 type AuditChange struct {
-	// After What it became, as JSON; null when the record is gone or has none.
+	// After The new value, as JSON; null if the record was deleted or has no value.
 	//
 	// Example: "+41 44 123 45 67"
 	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
-	// Before What it was, as JSON; null when the record did not exist or had none.
+	// Before The old value, as JSON; null if the record did not exist or had no value.
 	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
-	// Member Its name.
+	// Member The member's name.
 	//
 	// Example: Phone
 	Member string `json:"member"`
 }
 
-// AuditEntry One line of the audit trail.
+// AuditEntry One entry of the audit trail.
 type AuditEntry struct {
 	// Action What was done.
 	//
 	// Example: update
 	Action AuditEntryAction `json:"action"`
 
-	// Address The network address it came from; null for the server itself.
+	// Address The caller's network address; null for the server itself.
 	//
 	// Example: 192.0.2.7
 	Address nullable.Nullable[string] `json:"address"`
 
-	// At A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// At A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -2753,45 +2735,45 @@ type AuditEntry struct {
 	// Changes What changed.
 	Changes []AuditChange `json:"changes"`
 
-	// Erased The patient was erased, and the changes and the reason with it.
+	// Erased The patient was erased, and with them the changes and the reason.
 	//
 	// Example: false
 	Erased bool `json:"erased"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Object The kind of record; `refused_request` for a request that was refused.
+	// Object The kind of record; `refused_request` for a refused request.
 	//
 	// Example: patient
 	Object string `json:"object"`
 
-	// ObjectID Its id; null for a list.
+	// ObjectID The record's id; null for a list.
 	//
 	// Example: 1
 	ObjectID nullable.Nullable[int64] `json:"object_id"`
 
-	// Operation The operationId, or what the server did by itself.
+	// Operation The operationId, or the name of a server task.
 	//
 	// Example: updatePatient
 	Operation string `json:"operation"`
 
-	// PatientID The patient whom it concerns; null for none or several.
+	// PatientID The patient concerned; null for none or several.
 	//
 	// Example: 1
 	PatientID nullable.Nullable[int64] `json:"patient_id"`
 
-	// PatientIds The patients whom a list showed; in an export, only those that it is about.
+	// PatientIds The patients shown in a list; in an export, only those it is about.
 	PatientIds []ID `json:"patient_ids"`
 
-	// Reason Why, when it was stated.
+	// Reason The reason, if given.
 	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
-	// RequestID The request, as in the log; null for none.
+	// RequestID The request id, as in the log; null for none.
 	//
 	// Example: 01J9ZC5V0X
 	RequestID nullable.Nullable[string] `json:"request_id"`
@@ -2812,12 +2794,12 @@ type AuditList struct {
 	// Items The entries of this page, newest first.
 	Items []AuditEntry `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-// refused as `validation-failed` with the code `future`.
+// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+// rejected as `validation-failed` with the code `future`.
 //
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
@@ -2827,17 +2809,16 @@ type BirthDate = openapi_types.Date
 // Example: 2027-03-01
 type CalendarDate = openapi_types.Date
 
-// CalendarFeed What is kept of a calendar feed.
+// CalendarFeed The record of a calendar feed.
 type CalendarFeed struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
@@ -2847,46 +2828,45 @@ type CalendarFeed struct {
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt When it ends by itself; null for never.
+	// ExpiresAt When it expires; null for never.
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastUsedAt When the calendar was read, to the hour; null when never.
+	// LastUsedAt When the calendar was last read, to the hour; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	// Name The purpose of the feed; the calendar itself is named after the doctor or the clinic.
 	//
 	// Example: Phone of Dr. Haddad
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 }
 
-// CalendarFeedCreate A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
-// clinic's calendar by leaving it out: null means that. Without `expires_at` it is
-// valid until it is revoked.
+// CalendarFeedCreate A calendar feed to create. `doctor_id` is required, so that the whole clinic's
+// calendar (null) is never exposed by omission. Without `expires_at` the feed is valid
+// until it is revoked.
 type CalendarFeedCreate struct {
 	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt *Instant `json:"expires_at,omitempty"`
 
-	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	// Name The purpose of the feed; the calendar itself is named after the doctor or the clinic.
 	//
 	// Example: Phone of Dr. Haddad
 	Name string `json:"name"`
@@ -2894,15 +2874,14 @@ type CalendarFeedCreate struct {
 
 // CalendarFeedCreated A new calendar feed.
 type CalendarFeedCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
@@ -2912,29 +2891,29 @@ type CalendarFeedCreated struct {
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// ExpiresAt When it ends by itself; null for never.
+	// ExpiresAt When it expires; null for never.
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastUsedAt When the calendar was read, to the hour; null when never.
+	// LastUsedAt When the calendar was last read, to the hour; null if never.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	// Name The purpose of the feed; the calendar itself is named after the doctor or the clinic.
 	//
 	// Example: Phone of Dr. Haddad
 	Name string `json:"name"`
 
-	// RevokedAt When it was revoked; null when it was not.
+	// RevokedAt When it was revoked; null if it was not.
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// URL The calendar's address, a secret, from the root of the server that this was asked
-	// of: put `https://` and the server's name before it. Shown this once.
+	// URL The calendar's URL path, a secret: prefix it with `https://` and the server's
+	// name. Shown only here.
 	//
 	//
 	// Example: /calendars/memscal_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B.ics
@@ -2946,50 +2925,49 @@ type CalendarFeedList struct {
 	// Items The feeds of this page, by id.
 	Items []CalendarFeed `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Caller Who a request comes from.
+// Caller The caller of a request.
 type Caller struct {
-	// DoctorID The doctor that the caller is; null when none.
+	// DoctorID The doctor record of the caller; null if none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// Kind How the caller was authenticated; `open` is not at all.
+	// Kind How the caller was authenticated; `open` means not at all.
 	//
 	// Example: key
 	Kind CallerKind `json:"kind"`
 
-	// Permissions What the caller may do, by name.
+	// Permissions The caller's permissions, by name.
 	Permissions []Permission `json:"permissions"`
 
 	// Roles The caller's roles.
 	Roles []Role `json:"roles"`
 
-	// Subject Who: `key:` and an id, `user:` and the provider's subject, or `open`.
+	// Subject Identifies the caller: `key:` and an id, `user:` and the provider's subject, or `open`.
 	//
 	// Example: key:1
 	Subject string `json:"subject"`
 }
 
-// CallerKind How the caller was authenticated; `open` is not at all.
+// CallerKind How the caller was authenticated; `open` means not at all.
 //
 // Example: key
 type CallerKind string
 
 // Cancellation When and why an appointment was cancelled.
 type Cancellation struct {
-	// CancelledAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CancelledAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered; for the clinic's staff, absent for others.
+	// Note A note; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -3005,96 +2983,93 @@ type Cancellation struct {
 // Example: patient_request
 type CancellationReason string
 
-// Candidate A patient who may be the same person. `first_name`, `last_name`, `birth_date`
-// and `phone` are present for callers who may read the patient.
+// Candidate A possible duplicate. `first_name`, `last_name`, `birth_date` and `phone` are
+// present if the caller may read the patient.
 type Candidate struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
 
-	// BirthYear Year of birth; null when not known.
+	// BirthYear Year of birth; null if unknown.
 	//
 	// Example: 1984
 	BirthYear nullable.Nullable[int32] `json:"birth_year"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// MaskedName First letters, the rest as stars.
+	// MaskedName The initials; the other letters are masked with asterisks.
 	//
 	// Example: A** M*****
 	MaskedName string `json:"masked_name"`
 
-	// Mrn Medical record number: given by the server, never changed, with a check
-	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	// Mrn Medical record number: assigned by the server, never changed. Its check digit (Damm)
+	// detects every single wrong digit and every swap of adjacent digits.
 	//
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 
-	// PhoneEnds Last two digits of the phone number; null when not known.
+	// PhoneEnds Last two digits of the phone number; null if unknown.
 	//
 	// Example: 23
 	PhoneEnds nullable.Nullable[string] `json:"phone_ends"`
 }
 
-// Change One change of one record. At most one of the records is there, and only with `include=record`.
+// Change One change of one record. At most one record is present, and only with `include=record`.
 type Change struct {
-	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
-	// not including, `end_time`, which is `start_time` plus
-	// `duration_minutes`.
+	// Appointment A booking of one doctor for one patient, from `start_time` up to, but not including,
+	// `end_time`, which is `start_time` plus `duration_minutes`.
 	Appointment *Appointment `json:"appointment,omitempty"`
 
-	// AppointmentType A kind of visit.
+	// AppointmentType An appointment type.
 	AppointmentType *AppointmentType `json:"appointment_type,omitempty"`
 
-	// At A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// At A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	At Instant `json:"at"`
 
-	// Closure A time in which the clinic takes no new bookings.
+	// Closure A period in which the clinic takes no new bookings.
 	Closure *Closure `json:"closure,omitempty"`
 
-	// Cursor Where the feed goes on after this change.
+	// Cursor The cursor from which the feed continues after this change.
 	//
 	// Example: AfdZ6dUC
 	Cursor string `json:"cursor"`
 
-	// Deleted The record is gone.
+	// Deleted The record was deleted.
 	//
 	// Example: false
 	Deleted bool `json:"deleted"`
@@ -3102,15 +3077,15 @@ type Change struct {
 	// Doctor A doctor's record.
 	Doctor *Doctor `json:"doctor,omitempty"`
 
-	// DoctorID Whose calendar it is in; null for none.
+	// DoctorID The doctor whose calendar it is in; null for none.
 	//
 	// Example: 1
 	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
 
-	// Hold A time that is kept until it expires.
+	// Hold A time reserved until the hold expires.
 	Hold *Hold `json:"hold,omitempty"`
 
-	// Object A kind of record. New kinds may be added; leave out what you do not know.
+	// Object A kind of record. New kinds may be added; ignore those you do not recognise.
 	//
 	// Example: appointment
 	Object ChangeObject `json:"object"`
@@ -3123,27 +3098,27 @@ type Change struct {
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
 
-	// Room A place for appointments, with a calendar of its own.
+	// Room A room for appointments, with its own calendar.
 	Room *Room `json:"room,omitempty"`
 
-	// Series A recurring appointment, as it was booked, and its dates as they are.
+	// Series A recurring appointment as booked, and its dates in their current state.
 	Series *Series `json:"series,omitempty"`
 
-	// Ticket A patient's place in a doctor's queue.
+	// Ticket A patient's ticket in a doctor's queue.
 	Ticket *Ticket `json:"ticket,omitempty"`
 
-	// TimeOff A time in which a doctor takes no new bookings.
+	// TimeOff A period in which a doctor takes no new bookings.
 	TimeOff *TimeOff `json:"time_off,omitempty"`
 
-	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; for an appointment `booked`, `rescheduled`, `updated` or its new status.
 	//
 	// Example: appointment.booked
 	Type string `json:"type"`
 
-	// WaitlistEntry A patient who would come if a time became free.
+	// WaitlistEntry A patient waiting for a time to become free.
 	WaitlistEntry *WaitlistEntry `json:"waitlist_entry,omitempty"`
 
-	// WorkingHours When a doctor works, in the wall time of one zone.
+	// WorkingHours A doctor's working hours, in the wall-clock time of one zone.
 	WorkingHours *WorkingHours `json:"working_hours,omitempty"`
 }
 
@@ -3152,63 +3127,59 @@ type ChangeList struct {
 	// Items The changes, oldest first.
 	Items []Change `json:"items"`
 
-	// More There are more already.
+	// More Whether more changes are available now.
 	//
 	// Example: false
 	More bool `json:"more"`
 
-	// NextCursor Where to go on, whether there were changes or not.
+	// NextCursor The cursor for the next request, present even if there were no changes.
 	//
 	// Example: AfdZ6dUC
 	NextCursor string `json:"next_cursor"`
 }
 
-// ChangeObject A kind of record. New kinds may be added; leave out what you do not know.
+// ChangeObject A kind of record. New kinds may be added; ignore those you do not recognise.
 //
 // Example: appointment
 type ChangeObject string
 
-// Closure A time in which the clinic takes no new bookings.
+// Closure A period in which the clinic takes no new bookings.
 type Closure struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for. Partners and calendar feeds show it too.
+	// Name The occasion, also visible to partners and in calendar feeds.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -3217,44 +3188,42 @@ type Closure struct {
 
 // ClosureCreate A closure: `start_time` and `end_time`, or `first_date` and `last_date`.
 type ClosureCreate struct {
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime *Instant `json:"end_time,omitempty"`
 
-	// FirstDate First whole day of the clinic.
+	// FirstDate First whole day, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// LastDate Last whole day of the clinic, included.
+	// LastDate Last whole day, inclusive, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for. Partners and calendar feeds show it too.
+	// Name The occasion, also visible to partners and in calendar feeds.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// ClosureCreated A new closure, and what was booked in it.
+// ClosureCreated A new closure, and the appointments booked in that period.
 type ClosureCreated struct {
-	// AffectedAppointments What was booked in it, by start; at most 1,000.
+	// AffectedAppointments Appointments booked in that period, by start; at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// Closure A time in which the clinic takes no new bookings.
+	// Closure A period in which the clinic takes no new bookings.
 	Closure Closure `json:"closure"`
 }
 
@@ -3263,7 +3232,7 @@ type ClosureList struct {
 	// Items The closures of this page, by end and id.
 	Items []Closure `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
@@ -3277,7 +3246,7 @@ type ContractDocument struct {
 	// Example: 3.0.3
 	Openapi ContractDocumentOpenapi `json:"openapi"`
 
-	// Paths The addresses.
+	// Paths The paths.
 	Paths                map[string]interface{} `json:"paths"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
@@ -3287,9 +3256,9 @@ type ContractDocument struct {
 // Example: 3.0.3
 type ContractDocumentOpenapi string
 
-// DateHours What holds on a single date instead of the timetable.
+// DateHours Working hours that replace the timetable on a single date.
 type DateHours struct {
-	// Blocks When the doctor works on it; empty, not at all.
+	// Blocks When the doctor works on that date; if empty, not at all.
 	Blocks []DayBlock `json:"blocks"`
 
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
@@ -3298,55 +3267,54 @@ type DateHours struct {
 	Date CalendarDate `json:"date"`
 }
 
-// DayBlock A stretch of one day, `start <= t < end`.
+// DayBlock An interval within one day, `start <= t < end`.
 type DayBlock struct {
-	// End Wall clock time, 00:01 to 24:00, the next midnight.
+	// End Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
 	//
 	// Example: 12:00
 	End EndOfBlock `json:"end"`
 
-	// Start Wall clock time, 00:00 to 23:59.
+	// Start Wall-clock time, 00:00 to 23:59.
 	//
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 }
 
-// Delivery A message to a webhook.
+// Delivery A webhook message.
 type Delivery struct {
-	// Attempts How often it was tried.
+	// Attempts Number of delivery attempts.
 	//
 	// Example: 1
 	Attempts int32 `json:"attempts"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// LastAttemptAt When it was tried last; null when it was not.
+	// LastAttemptAt When it was last attempted; null if never.
 	LastAttemptAt nullable.Nullable[time.Time] `json:"last_attempt_at"`
 
-	// LastError Why it was not taken; null when it was, or was not tried yet.
+	// LastError Why the last attempt failed; null if it succeeded or there was none.
 	//
 	// Example: the receiver answered 500
 	LastError nullable.Nullable[string] `json:"last_error"`
 
-	// LastStatus What the receiver answered last; null for nothing.
+	// LastStatus The HTTP status of the receiver's last response; null if there was none.
 	//
 	// Example: 500
 	LastStatus nullable.Nullable[int32] `json:"last_status"`
 
-	// NextAttemptAt When it is tried next; null when it is not.
+	// NextAttemptAt When the next attempt is due; null if there is none.
 	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
 	// Object The kind of record; null for a test.
@@ -3359,12 +3327,12 @@ type Delivery struct {
 	// Example: 1
 	ObjectID nullable.Nullable[int64] `json:"object_id"`
 
-	// Status `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+	// Status `pending`: waiting for delivery or a retry. `delivered`: acknowledged. `dead`: abandoned after 24 hours.
 	//
 	// Example: pending
 	Status DeliveryStatus `json:"status"`
 
-	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; for an appointment `booked`, `rescheduled`, `updated` or its new status.
 	//
 	// Example: appointment.booked
 	Type string `json:"type"`
@@ -3375,35 +3343,33 @@ type DeliveryList struct {
 	// Items The messages of this page, newest first.
 	Items []Delivery `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// DeliveryStatus `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+// DeliveryStatus `pending`: waiting for delivery or a retry. `delivered`: acknowledged. `dead`: abandoned after 24 hours.
 //
 // Example: pending
 type DeliveryStatus string
 
 // Doctor A doctor's record.
 type Doctor struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -3414,53 +3380,50 @@ type Doctor struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap OverbookCap `json:"overbook_cap"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization Specialization `json:"specialization"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// DoctorChanged A doctor's record, and what no longer fits.
+// DoctorChanged A doctor's record, and the appointments that no longer fit.
 type DoctorChanged struct {
-	// AffectedAppointments What is booked ahead and no longer fits the doctor; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments that no longer fit the doctor; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -3471,24 +3434,23 @@ type DoctorChanged struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap OverbookCap `json:"overbook_cap"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization Specialization `json:"specialization"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -3497,9 +3459,8 @@ type DoctorChanged struct {
 
 // DoctorCreate A doctor to add.
 type DoctorCreate struct {
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
@@ -3510,16 +3471,16 @@ type DoctorCreate struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap *OverbookCap `json:"overbook_cap,omitempty"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
@@ -3531,22 +3492,20 @@ type DoctorList struct {
 	// Items The doctors of this page, by full name and id.
 	Items []Doctor `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// DoctorName A doctor's name as it is to be shown, with any title. Surrounding
-// spaces are removed and the text is normalised to NFC; control characters
-// are refused.
+// DoctorName A doctor's name as displayed, including any title. Surrounding spaces are removed
+// and the text is normalised to NFC; control characters are rejected.
 //
 // Example: Dr. Noor Haddad
 type DoctorName = string
 
-// DoctorPatch Changes to a doctor (RFC 7396): absent members stay.
+// DoctorPatch Changes to a doctor (RFC 7396): absent members are left unchanged.
 type DoctorPatch struct {
-	// FullName A doctor's name as it is to be shown, with any title. Surrounding
-	// spaces are removed and the text is normalised to NFC; control characters
-	// are refused.
+	// FullName A doctor's name as displayed, including any title. Surrounding spaces are removed
+	// and the text is normalised to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dr. Noor Haddad
@@ -3557,55 +3516,53 @@ type DoctorPatch struct {
 	// Example: false
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// OverbookCap How many of the doctor's other appointments one that is overbooked on
-	// purpose may overlap; so there are never more than this and one at once.
-	// A new doctor has `0` unless the request gives another number.
+	// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+	// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+	// doctor.
 	//
 	//
 	// Example: 0
 	OverbookCap *OverbookCap `json:"overbook_cap,omitempty"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
-// DurationMinutes Length in whole minutes, 15 to 180, both included.
+// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 //
 // Example: 30
 type DurationMinutes = int32
 
-// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-// spaces; compared without regard to case. Unique among patients.
+// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+// surrounding spaces; compared ignoring case. Unique among patients.
 //
 // Example: ann.muster@example.org
 type Email = string
 
-// EndOfBlock Wall clock time, 00:01 to 24:00, the next midnight.
+// EndOfBlock Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
 //
 // Example: 12:00
 type EndOfBlock = string
 
 // FhirAppointment An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
 type FhirAppointment struct {
-	// CancelationReason Something that is coded, said in words, or both.
+	// CancelationReason A concept, as codes, text, or both.
 	CancelationReason *FhirCodeableConcept `json:"cancelationReason,omitempty"`
 
-	// Created A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Created A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Created *Instant `json:"created,omitempty"`
 
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -3619,7 +3576,7 @@ type FhirAppointment struct {
 	// Meta The version of a resource.
 	Meta *FhirMeta `json:"meta,omitempty"`
 
-	// MinutesDuration The length in minutes.
+	// MinutesDuration The duration in minutes.
 	//
 	// Example: 30
 	MinutesDuration int32 `json:"minutesDuration"`
@@ -3635,18 +3592,17 @@ type FhirAppointment struct {
 	// ServiceType The appointment type.
 	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
 
-	// Slot The slot that is proposed.
+	// Slot The proposed slot.
 	Slot []FhirReference `json:"slot,omitempty"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Start Instant `json:"start"`
 
-	// Status Where it stands.
+	// Status The status.
 	//
 	// Example: proposed
 	Status FhirAppointmentStatus `json:"status"`
@@ -3657,17 +3613,17 @@ type FhirAppointment struct {
 // Example: Appointment
 type FhirAppointmentResourceType string
 
-// FhirAppointmentStatus Where it stands.
+// FhirAppointmentStatus The status.
 //
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no `next` link.
 type FhirAppointmentBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -3675,12 +3631,12 @@ type FhirAppointmentBundle struct {
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirAppointmentBundleType `json:"type"`
@@ -3691,14 +3647,14 @@ type FhirAppointmentBundle struct {
 // Example: Bundle
 type FhirAppointmentBundleResourceType string
 
-// FhirAppointmentBundleType What kind of bundle.
+// FhirAppointmentBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirAppointmentBundleType string
 
-// FhirAppointmentEntry A Appointment that was found.
+// FhirAppointmentEntry A matching Appointment.
 type FhirAppointmentEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Appointment/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -3706,27 +3662,26 @@ type FhirAppointmentEntry struct {
 	// Resource An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
 	Resource FhirAppointment `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
-// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+// FhirAppointmentRequest The appointment to book, as an Appointment of FHIR R4. Members other than these are
+// ignored, except `modifierExtension` and `implicitRules`, which are rejected.
 type FhirAppointmentRequest struct {
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration How long it takes, where there is no `end`.
+	// MinutesDuration The duration, if `end` is absent.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
 
-	// Participant One patient, and one practitioner unless a slot names the doctor.
+	// Participant One patient, and one practitioner unless a slot identifies the doctor.
 	Participant []FhirRequestedParticipant `json:"participant"`
 
 	// ResourceType The kind of resource.
@@ -3737,18 +3692,17 @@ type FhirAppointmentRequest struct {
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
 	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
-	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
+	// Slot A slot, in place of practitioner, `start` and `end`, or consistent with them.
 	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Start *Instant `json:"start,omitempty"`
 
-	// Status Not looked at: it will be booked.
+	// Status Ignored: a new appointment is always booked.
 	//
 	// Example: proposed
 	Status               FhirAppointmentRequestStatus `json:"status"`
@@ -3760,56 +3714,56 @@ type FhirAppointmentRequest struct {
 // Example: Appointment
 type FhirAppointmentRequestResourceType string
 
-// FhirAppointmentRequestStatus Not looked at: it will be booked.
+// FhirAppointmentRequestStatus Ignored: a new appointment is always booked.
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
 
-// FhirBookRequest What is to be booked, as it is or as a parameter.
+// FhirBookRequest The appointment to book, directly or as a parameter.
 type FhirBookRequest struct {
 	union json.RawMessage
 }
 
-// FhirCapabilityResource A kind of resource.
+// FhirCapabilityResource A resource type.
 type FhirCapabilityResource struct {
-	// Interaction What can be done.
+	// Interaction The supported interactions.
 	Interaction []FhirInteraction `json:"interaction"`
 
-	// Operation Its operations.
+	// Operation The operations.
 	Operation []FhirOperation `json:"operation,omitempty"`
 
-	// SearchParam How to find it.
+	// SearchParam The search parameters.
 	SearchParam []FhirSearchParam `json:"searchParam"`
 
-	// Type Which.
+	// Type The relation.
 	//
 	// Example: Appointment
 	Type FhirCapabilityResourceType `json:"type"`
 
-	// Versioning Versions are told, and old ones not kept.
+	// Versioning Versions are reported; old ones are not retained.
 	//
 	// Example: versioned
 	Versioning FhirCapabilityResourceVersioning `json:"versioning"`
 }
 
-// FhirCapabilityResourceType Which.
+// FhirCapabilityResourceType The relation.
 //
 // Example: Appointment
 type FhirCapabilityResourceType string
 
-// FhirCapabilityResourceVersioning Versions are told, and old ones not kept.
+// FhirCapabilityResourceVersioning Versions are reported; old ones are not retained.
 //
 // Example: versioned
 type FhirCapabilityResourceVersioning string
 
-// FhirCapabilityRest What the facade can do.
+// FhirCapabilityRest The facade's capabilities.
 type FhirCapabilityRest struct {
-	// Documentation What else there is to know.
+	// Documentation Further documentation.
 	//
 	// Example: See the contract.
 	Documentation string `json:"documentation"`
 
-	// Mode It is a server.
+	// Mode Always `server`.
 	//
 	// Example: server
 	Mode FhirCapabilityRestMode `json:"mode"`
@@ -3817,53 +3771,52 @@ type FhirCapabilityRest struct {
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
 
-	// Security How to authenticate at this installation.
+	// Security How to authenticate with this installation.
 	Security FhirCapabilitySecurity `json:"security"`
 }
 
-// FhirCapabilityRestMode It is a server.
+// FhirCapabilityRestMode Always `server`.
 //
 // Example: server
 type FhirCapabilityRestMode string
 
-// FhirCapabilitySecurity How to authenticate at this installation.
+// FhirCapabilitySecurity How to authenticate with this installation.
 type FhirCapabilitySecurity struct {
-	// Cors Whether pages of other origins may use it from a browser.
+	// Cors Whether pages from other origins may use it from a browser.
 	//
 	// Example: false
 	Cors bool `json:"cors"`
 
-	// Description What to send.
+	// Description The credential to send.
 	//
 	// Example: An API key in the header X-API-Key.
 	Description string `json:"description"`
 
-	// Service OAuth, where tokens of an identity provider are accepted.
+	// Service OAuth, if tokens from an identity provider are accepted.
 	Service []FhirCodeableConcept `json:"service,omitempty"`
 }
 
-// FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
+// FhirCapabilityStatement The facade's capabilities, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
-	// Date A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Date A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	Date Instant `json:"date"`
 
-	// FhirVersion R4.
+	// FhirVersion The FHIR version (R4).
 	//
 	// Example: 4.0.1
 	FhirVersion FhirCapabilityStatementFhirVersion `json:"fhirVersion"`
 
-	// Format The media types.
+	// Format The supported media types.
 	Format []FhirCapabilityStatementFormat `json:"format"`
 
 	// Implementation This installation.
 	Implementation FhirImplementation `json:"implementation"`
 
-	// Kind It is about this installation.
+	// Kind Always `instance`: it describes this installation.
 	//
 	// Example: instance
 	Kind FhirCapabilityStatementKind `json:"kind"`
@@ -3873,19 +3826,19 @@ type FhirCapabilityStatement struct {
 	// Example: CapabilityStatement
 	ResourceType FhirCapabilityStatementResourceType `json:"resourceType"`
 
-	// Rest One server.
+	// Rest The server's REST capabilities.
 	Rest []FhirCapabilityRest `json:"rest"`
 
 	// Software The program.
 	Software FhirSoftware `json:"software"`
 
-	// Status It holds.
+	// Status Always `active`.
 	//
 	// Example: active
 	Status FhirCapabilityStatementStatus `json:"status"`
 }
 
-// FhirCapabilityStatementFhirVersion R4.
+// FhirCapabilityStatementFhirVersion The FHIR version (R4).
 //
 // Example: 4.0.1
 type FhirCapabilityStatementFhirVersion string
@@ -3893,7 +3846,7 @@ type FhirCapabilityStatementFhirVersion string
 // FhirCapabilityStatementFormat Example: application/fhir+json
 type FhirCapabilityStatementFormat string
 
-// FhirCapabilityStatementKind It is about this installation.
+// FhirCapabilityStatementKind Always `instance`: it describes this installation.
 //
 // Example: instance
 type FhirCapabilityStatementKind string
@@ -3903,43 +3856,43 @@ type FhirCapabilityStatementKind string
 // Example: CapabilityStatement
 type FhirCapabilityStatementResourceType string
 
-// FhirCapabilityStatementStatus It holds.
+// FhirCapabilityStatementStatus Always `active`.
 //
 // Example: active
 type FhirCapabilityStatementStatus string
 
-// FhirCodeableConcept Something that is coded, said in words, or both.
+// FhirCodeableConcept A concept, as codes, text, or both.
 type FhirCodeableConcept struct {
 	// Coding The codes.
 	Coding []FhirCoding `json:"coding,omitempty"`
 
-	// Text The words.
+	// Text The text.
 	//
 	// Example: Dermatology
 	Text *string `json:"text,omitempty"`
 }
 
-// FhirCoding A code of a system.
+// FhirCoding A code from a code system.
 type FhirCoding struct {
 	// Code The code.
 	//
 	// Example: 1
 	Code string `json:"code"`
 
-	// Display The code in words.
+	// Display The display text of the code.
 	//
 	// Example: Consultation
 	Display *string `json:"display,omitempty"`
 
-	// System The system.
+	// System The code system.
 	//
 	// Example: urn:mems:appointment-type
 	System string `json:"system"`
 }
 
-// FhirContactPoint How to reach a person.
+// FhirContactPoint A contact point.
 type FhirContactPoint struct {
-	// System By what.
+	// System Phone or e-mail.
 	//
 	// Example: phone
 	System FhirContactPointSystem `json:"system"`
@@ -3950,33 +3903,33 @@ type FhirContactPoint struct {
 	Value string `json:"value"`
 }
 
-// FhirContactPointSystem By what.
+// FhirContactPointSystem Phone or e-mail.
 //
 // Example: phone
 type FhirContactPointSystem string
 
-// FhirHumanName The name of a person.
+// FhirHumanName A person's name.
 type FhirHumanName struct {
 	// Family The last name.
 	//
 	// Example: Muster
 	Family *string `json:"family,omitempty"`
 
-	// Given The first names, in one text.
+	// Given The first names, as one string.
 	Given []string `json:"given,omitempty"`
 
-	// Text All of it.
+	// Text The full name.
 	//
 	// Example: Ann Muster
 	Text *string `json:"text,omitempty"`
 
-	// Use What it is used for.
+	// Use The use of the identifier.
 	//
 	// Example: official
 	Use *FhirHumanNameUse `json:"use,omitempty"`
 }
 
-// FhirHumanNameUse What it is used for.
+// FhirHumanNameUse The use of the identifier.
 //
 // Example: official
 type FhirHumanNameUse string
@@ -3991,141 +3944,140 @@ type FhirID = string
 // Example: 1
 type FhirIDs = string
 
-// FhirIdentifier A number of a patient.
+// FhirIdentifier A patient identifier.
 type FhirIdentifier struct {
-	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
+	// System The issuing system. A short name in MEMS becomes `urn:mems:identifier:` and the name, percent-encoded.
 	//
 	// Example: urn:mems:mrn
 	System string `json:"system"`
 
-	// Use What it is used for.
+	// Use The use of the identifier.
 	//
 	// Example: usual
 	Use *FhirIdentifierUse `json:"use,omitempty"`
 
-	// Value The number.
+	// Value The identifier's value.
 	//
 	// Example: 00000018
 	Value string `json:"value"`
 }
 
-// FhirIdentifierUse What it is used for.
+// FhirIdentifierUse The use of the identifier.
 //
 // Example: usual
 type FhirIdentifierUse string
 
 // FhirImplementation This installation.
 type FhirImplementation struct {
-	// Description What it is.
+	// Description What the extension is.
 	//
 	// Example: The FHIR facade of MEMS
 	Description string `json:"description"`
 
-	// URL Its address.
+	// URL The URL.
 	//
 	// Example: https://mems.example.org/fhir
 	URL string `json:"url"`
 }
 
-// FhirInteraction What can be done with a resource.
+// FhirInteraction An interaction supported by a resource.
 type FhirInteraction struct {
-	// Code How FHIR calls it.
+	// Code The FHIR code of the interaction.
 	//
 	// Example: read
 	Code FhirInteractionCode `json:"code"`
 }
 
-// FhirInteractionCode How FHIR calls it.
+// FhirInteractionCode The FHIR code of the interaction.
 //
 // Example: read
 type FhirInteractionCode string
 
-// FhirIssue What is wrong.
+// FhirIssue An issue.
 type FhirIssue struct {
-	// Code What kind of issue, by FHIR.
+	// Code The FHIR issue type.
 	//
 	// Example: structure
 	Code FhirIssueCode `json:"code"`
 
-	// Details Something that is coded, said in words, or both.
+	// Details A concept, as codes, text, or both.
 	Details FhirCodeableConcept `json:"details"`
 
-	// Diagnostics What to do.
+	// Diagnostics How to resolve it.
 	//
 	// Example: The doctor already has an appointment in this time.
 	Diagnostics *string `json:"diagnostics,omitempty"`
 
-	// Expression The member or parameter that is wrong.
+	// Expression The invalid member or parameter.
 	Expression []string `json:"expression,omitempty"`
 
-	// Extension What is in the way (`urn:mems:conflict`), what is free instead
-	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	// Extension The conflict (`urn:mems:conflict`), free alternatives (`urn:mems:alternative`)
+	// and the surviving record (`urn:mems:merged-into`).
 	Extension []FhirIssueExtension `json:"extension,omitempty"`
 
-	// Severity How bad.
+	// Severity The severity.
 	//
 	// Example: error
 	Severity FhirIssueSeverity `json:"severity"`
 }
 
-// FhirIssueCode What kind of issue, by FHIR.
+// FhirIssueCode The FHIR issue type.
 //
 // Example: structure
 type FhirIssueCode string
 
-// FhirIssueSeverity How bad.
+// FhirIssueSeverity The severity.
 //
 // Example: error
 type FhirIssueSeverity string
 
-// FhirIssueExtension A part of an issue that programs can use.
+// FhirIssueExtension Machine-readable detail of an issue.
 type FhirIssueExtension struct {
-	// URL What it is.
+	// URL What the extension is.
 	//
 	// Example: urn:mems:alternative
 	URL FhirIssueExtensionURL `json:"url"`
 
-	// ValuePeriod A time, from the start to the end.
+	// ValuePeriod A period, from start to end.
 	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
 
-	// ValueReference Another resource.
+	// ValueReference A reference to another resource.
 	ValueReference *FhirReference `json:"valueReference,omitempty"`
 }
 
-// FhirIssueExtensionURL What it is.
+// FhirIssueExtensionURL What the extension is.
 //
 // Example: urn:mems:alternative
 type FhirIssueExtensionURL string
 
-// FhirLink Another page.
+// FhirLink A link to a page.
 type FhirLink struct {
-	// Relation Which.
+	// Relation The relation.
 	//
 	// Example: self
 	Relation FhirLinkRelation `json:"relation"`
 
-	// URL Its address.
+	// URL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Patient?_count=50
 	URL string `json:"url"`
 }
 
-// FhirLinkRelation Which.
+// FhirLinkRelation The relation.
 //
 // Example: self
 type FhirLinkRelation string
 
 // FhirMeta The version of a resource.
 type FhirMeta struct {
-	// LastUpdated A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// LastUpdated A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	LastUpdated Instant `json:"lastUpdated"`
 
-	// VersionID Counts the changes of the record.
+	// VersionID Incremented with every change of the record.
 	//
 	// Example: 1
 	VersionID string `json:"versionId"`
@@ -4133,12 +4085,12 @@ type FhirMeta struct {
 
 // FhirOperation An operation.
 type FhirOperation struct {
-	// Definition Names its definition, which is in this contract.
+	// Definition The canonical URL of its definition, which is in this contract.
 	//
 	// Example: urn:mems:operation:Appointment-book
 	Definition string `json:"definition"`
 
-	// Name Its name, without the dollar sign.
+	// Name The operation's name, without the dollar sign.
 	//
 	// Example: book
 	Name string `json:"name"`
@@ -4146,7 +4098,7 @@ type FhirOperation struct {
 
 // FhirOperationOutcome An error, as an OperationOutcome of FHIR R4.
 type FhirOperationOutcome struct {
-	// Issue What is wrong: one, or every violation.
+	// Issue The issues: one, or every violation.
 	Issue []FhirIssue `json:"issue"`
 
 	// ResourceType The kind of resource.
@@ -4160,7 +4112,7 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
-// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+// FhirParametersRequest The appointment to book, as the operation's only parameter.
 type FhirParametersRequest struct {
 	// Parameter The Appointment.
 	Parameter []FhirRequestedParameter `json:"parameter"`
@@ -4177,18 +4129,18 @@ type FhirParametersRequest struct {
 // Example: Parameters
 type FhirParametersRequestResourceType string
 
-// FhirParticipant Who takes part.
+// FhirParticipant A participant.
 type FhirParticipant struct {
-	// Actor Another resource.
+	// Actor A reference to another resource.
 	Actor FhirReference `json:"actor"`
 
-	// Status Whether they come.
+	// Status The participation status.
 	//
 	// Example: accepted
 	Status FhirParticipantStatus `json:"status"`
 }
 
-// FhirParticipantStatus Whether they come.
+// FhirParticipantStatus The participation status.
 //
 // Example: accepted
 type FhirParticipantStatus string
@@ -4210,10 +4162,10 @@ type FhirPatient struct {
 	// Example: 1
 	ID FhirID `json:"id"`
 
-	// Identifier The medical record number, and numbers that others gave.
+	// Identifier The medical record number, and identifiers issued elsewhere.
 	Identifier []FhirIdentifier `json:"identifier,omitempty"`
 
-	// Link After a merge.
+	// Link Present after a merge.
 	Link []FhirPatientLink `json:"link,omitempty"`
 
 	// Meta The version of a resource.
@@ -4236,12 +4188,12 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no `next` link.
 type FhirPatientBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4249,12 +4201,12 @@ type FhirPatientBundle struct {
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirPatientBundleType `json:"type"`
@@ -4265,14 +4217,14 @@ type FhirPatientBundle struct {
 // Example: Bundle
 type FhirPatientBundleResourceType string
 
-// FhirPatientBundleType What kind of bundle.
+// FhirPatientBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirPatientBundleType string
 
-// FhirPatientEntry A Patient that was found.
+// FhirPatientEntry A matching Patient.
 type FhirPatientEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Patient/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -4280,39 +4232,37 @@ type FhirPatientEntry struct {
 	// Resource A patient, as a Patient of FHIR R4.
 	Resource FhirPatient `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirPatientLink The record that goes on for this one.
+// FhirPatientLink A link to the surviving record.
 type FhirPatientLink struct {
-	// Other Another resource.
+	// Other A reference to another resource.
 	Other FhirReference `json:"other"`
 
-	// Type How.
+	// Type The type of the link.
 	//
 	// Example: replaced-by
 	Type FhirPatientLinkType `json:"type"`
 }
 
-// FhirPatientLinkType How.
+// FhirPatientLinkType The type of the link.
 //
 // Example: replaced-by
 type FhirPatientLinkType string
 
-// FhirPeriod A time, from the start to the end.
+// FhirPeriod A period, from start to end.
 type FhirPeriod struct {
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	End Instant `json:"end"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4348,12 +4298,12 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no `next` link.
 type FhirPractitionerBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4361,12 +4311,12 @@ type FhirPractitionerBundle struct {
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirPractitionerBundleType `json:"type"`
@@ -4377,14 +4327,14 @@ type FhirPractitionerBundle struct {
 // Example: Bundle
 type FhirPractitionerBundleResourceType string
 
-// FhirPractitionerBundleType What kind of bundle.
+// FhirPractitionerBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirPractitionerBundleType string
 
-// FhirPractitionerEntry A Practitioner that was found.
+// FhirPractitionerEntry A matching Practitioner.
 type FhirPractitionerEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Practitioner/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -4392,76 +4342,76 @@ type FhirPractitionerEntry struct {
 	// Resource A doctor, as a Practitioner of FHIR R4.
 	Resource FhirPractitioner `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirReference Another resource.
+// FhirReference A reference to another resource.
 type FhirReference struct {
-	// Display Its name.
+	// Display The member's name.
 	//
 	// Example: Dr. Noor Haddad
 	Display *string `json:"display,omitempty"`
 
-	// Reference Its type and id.
+	// Reference The type and id of the resource.
 	//
 	// Example: Practitioner/1
 	Reference string `json:"reference"`
 }
 
-// FhirReferences A resource, by id, by type and id, or by its address on this server.
+// FhirReferences A reference by id, by type and id, or by a URL on this server.
 //
 // Example: Practitioner/1
 type FhirReferences = string
 
-// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+// FhirRequestedCoding A code from a code system. Other R4 members are ignored.
 type FhirRequestedCoding struct {
 	// Code The code.
 	//
 	// Example: 1
 	Code *string `json:"code,omitempty"`
 
-	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
+	// System The code system; codes from systems other than `urn:mems:appointment-type` are ignored.
 	//
 	// Example: urn:mems:appointment-type
 	System               *string                `json:"system,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+// FhirRequestedConcept A coded concept. Other R4 members are ignored.
 type FhirRequestedConcept struct {
 	// Coding The codes.
 	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+// FhirRequestedParameter The Appointment, named as in the Argonaut Scheduling guide.
 type FhirRequestedParameter struct {
-	// Name Its name.
+	// Name The member's name.
 	//
 	// Example: appt-resource
 	Name FhirRequestedParameterName `json:"name"`
 
-	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
-	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	// Resource The appointment to book, as an Appointment of FHIR R4. Members other than these are
+	// ignored, except `modifierExtension` and `implicitRules`, which are rejected.
 	Resource FhirAppointmentRequest `json:"resource"`
 }
 
-// FhirRequestedParameterName Its name.
+// FhirRequestedParameterName The member's name.
 //
 // Example: appt-resource
 type FhirRequestedParameterName string
 
-// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+// FhirRequestedParticipant A requested participant. Other R4 members are ignored.
 type FhirRequestedParticipant struct {
-	// Actor A resource of this server. Other members of R4 are passed over.
+	// Actor A resource of this server. Other R4 members are ignored.
 	Actor                FhirRequestedReference `json:"actor"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+// FhirRequestedReference A resource of this server. Other R4 members are ignored.
 type FhirRequestedReference struct {
-	// Reference Its type and id, or its address on this server.
+	// Reference The type and id of the resource, or its URL on this server.
 	//
 	// Example: Patient/1
 	Reference            string                 `json:"reference"`
@@ -4500,12 +4450,12 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no `next` link.
 type FhirScheduleBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4513,12 +4463,12 @@ type FhirScheduleBundle struct {
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirScheduleBundleType `json:"type"`
@@ -4529,14 +4479,14 @@ type FhirScheduleBundle struct {
 // Example: Bundle
 type FhirScheduleBundleResourceType string
 
-// FhirScheduleBundleType What kind of bundle.
+// FhirScheduleBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirScheduleBundleType string
 
-// FhirScheduleEntry A Schedule that was found.
+// FhirScheduleEntry A matching Schedule.
 type FhirScheduleEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Schedule/1
 	FullURL *string `json:"fullUrl,omitempty"`
@@ -4544,51 +4494,50 @@ type FhirScheduleEntry struct {
 	// Resource The calendar of a doctor, as a Schedule of FHIR R4.
 	Resource FhirSchedule `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirSearchMode Why an entry is there.
+// FhirSearchMode Why an entry is included.
 type FhirSearchMode struct {
-	// Mode It was asked for.
+	// Mode It matched the search.
 	//
 	// Example: match
 	Mode FhirSearchModeMode `json:"mode"`
 }
 
-// FhirSearchModeMode It was asked for.
+// FhirSearchModeMode It matched the search.
 //
 // Example: match
 type FhirSearchModeMode string
 
 // FhirSearchParam A search parameter.
 type FhirSearchParam struct {
-	// Documentation What it means.
+	// Documentation The meaning.
 	//
 	// Example: The day of birth.
 	Documentation string `json:"documentation"`
 
-	// Name Its name.
+	// Name The member's name.
 	//
 	// Example: birthdate
 	Name string `json:"name"`
 
-	// Type Its type.
+	// Type The parameter's type.
 	//
 	// Example: number
 	Type FhirSearchParamType `json:"type"`
 }
 
-// FhirSearchParamType Its type.
+// FhirSearchParamType The parameter's type.
 //
 // Example: number
 type FhirSearchParamType string
 
-// FhirSlot A time that can be booked, as a Slot of FHIR R4.
+// FhirSlot A bookable time, as a Slot of FHIR R4.
 type FhirSlot struct {
-	// End A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4604,15 +4553,14 @@ type FhirSlot struct {
 	// Example: Slot
 	ResourceType FhirSlotResourceType `json:"resourceType"`
 
-	// Schedule Another resource.
+	// Schedule A reference to another resource.
 	Schedule FhirReference `json:"schedule"`
 
-	// ServiceType The appointment type that was asked for.
+	// ServiceType The requested appointment type.
 	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
 
-	// Start A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// Start A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4634,12 +4582,12 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no `next` link.
 type FhirSlotBundle struct {
-	// Entry What was found; absent when that is nothing.
+	// Entry The matches; absent if there are none.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
 
-	// Link This page and the next.
+	// Link Links to this page and the next.
 	Link []FhirLink `json:"link"`
 
 	// ResourceType The kind of resource.
@@ -4647,12 +4595,12 @@ type FhirSlotBundle struct {
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
 
-	// Total How many there are; only where `_count` is 0.
+	// Total The total number of matches; present only if `_count` is 0.
 	//
 	// Example: 12
 	Total *int64 `json:"total,omitempty"`
 
-	// Type What kind of bundle.
+	// Type The type of the bundle.
 	//
 	// Example: searchset
 	Type FhirSlotBundleType `json:"type"`
@@ -4663,33 +4611,33 @@ type FhirSlotBundle struct {
 // Example: Bundle
 type FhirSlotBundleResourceType string
 
-// FhirSlotBundleType What kind of bundle.
+// FhirSlotBundleType The type of the bundle.
 //
 // Example: searchset
 type FhirSlotBundleType string
 
-// FhirSlotEntry A Slot that was found.
+// FhirSlotEntry A matching Slot.
 type FhirSlotEntry struct {
-	// FullURL Its address.
+	// FullURL The URL.
 	//
 	// Example: https://mems.example.org/fhir/Slot/1
 	FullURL *string `json:"fullUrl,omitempty"`
 
-	// Resource A time that can be booked, as a Slot of FHIR R4.
+	// Resource A bookable time, as a Slot of FHIR R4.
 	Resource FhirSlot `json:"resource"`
 
-	// Search Why an entry is there.
+	// Search Why an entry is included.
 	Search FhirSearchMode `json:"search"`
 }
 
 // FhirSoftware The program.
 type FhirSoftware struct {
-	// Name Its name.
+	// Name The member's name.
 	//
 	// Example: MEMS
 	Name string `json:"name"`
 
-	// Version Its version.
+	// Version The version.
 	//
 	// Example: v0.1.0
 	Version string `json:"version"`
@@ -4703,52 +4651,49 @@ type Health struct {
 	Status string `json:"status"`
 }
 
-// Hold A time that is kept until it expires.
+// Hold A time reserved until the hold expires.
 type Hold struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// PatientID Only for this patient; null for any.
+	// PatientID The only patient it can be booked for; null for any.
 	//
 	// Example: 1
 	PatientID nullable.Nullable[int64] `json:"patient_id"`
@@ -4758,9 +4703,8 @@ type Hold struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -4772,34 +4716,34 @@ type Hold struct {
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 }
 
-// HoldCreate A time to hold. Its length is `duration_minutes`, or by default the type's.
+// HoldCreate A time to hold. `duration_minutes` defaults to the type's.
 type HoldCreate struct {
-	// AnyRoom Hold any suitable room that is free, too.
+	// AnyRoom Also hold any suitable free room.
 	//
 	// Example: false
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID *ID `json:"patient_id,omitempty"`
 
-	// RoomID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -4810,16 +4754,15 @@ type HoldCreate struct {
 	// Example: 120
 	Seconds *int32 `json:"seconds,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -4828,50 +4771,47 @@ type HoldCreate struct {
 
 // HoldCreated A new hold, with its token.
 type HoldCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ExpiresAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExpiresAt Instant `json:"expires_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// PatientID Only for this patient; null for any.
+	// PatientID The only patient it can be booked for; null for any.
 	//
 	// Example: 1
 	PatientID nullable.Nullable[int64] `json:"patient_id"`
@@ -4881,15 +4821,14 @@ type HoldCreated struct {
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// Token A caller who sends it as `hold_token` may book the time.
+	// Token Lets a caller who sends it as `hold_token` book the time.
 	//
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	Token string `json:"token"`
@@ -4900,66 +4839,63 @@ type HoldCreated struct {
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 }
 
-// ID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type ID = int64
 
-// Identifier A number that a patient has elsewhere.
+// Identifier An identifier issued to the patient elsewhere.
 type Identifier struct {
-	// System Whose number it is: a URI or a short name.
+	// System The issuing system: a URI or a short name.
 	//
 	// Example: ahv
 	System string `json:"system"`
 
-	// Value The number.
+	// Value The identifier's value.
 	//
 	// Example: 756.1234.5678.97
 	Value string `json:"value"`
 }
 
-// Instant A point in time, RFC 3339 with an offset, between
-// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-// kept, finer digits cut off.
+// Instant A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 //
 // Example: 2027-03-01T09:00:00Z
 type Instant = time.Time
 
-// Interval A stretch of time, `start_time <= t < end_time`.
+// Interval An interval, `start_time <= t < end_time`.
 type Interval struct {
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 }
 
-// MRN Medical record number: given by the server, never changed, with a check
-// digit (Damm) that finds every wrong digit and every two that were swapped.
+// MRN Medical record number: assigned by the server, never changed. Its check digit (Damm)
+// detects every single wrong digit and every swap of adjacent digits.
 //
 // Example: 00000013
 type MRN = string
 
-// MergePreview What a merge would do.
+// MergePreview The preview of a merge.
 type MergePreview struct {
-	// Appointments Those that would follow, by start.
+	// Appointments The appointments that would be reassigned, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// Conflicts Those of the two that overlap, by start; the merge is refused unless there are none.
+	// Conflicts Appointments of the two patients that overlap, by start; the merge is refused unless this is empty.
 	Conflicts []Appointment `json:"conflicts"`
 
-	// Gained Members taken over from the duplicate.
+	// Gained Members copied from the duplicate.
 	Gained []MergePreviewGained `json:"gained"`
 
 	// Patient A patient's record.
@@ -4969,12 +4905,12 @@ type MergePreview struct {
 // MergePreviewGained Example: phone
 type MergePreviewGained string
 
-// MergeResult What a merge did.
+// MergeResult The result of a merge.
 type MergeResult struct {
-	// Appointments Those that followed, by start.
+	// Appointments The reassigned appointments, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// Gained Members taken over from the duplicate.
+	// Gained Members copied from the duplicate.
 	Gained []MergeResultGained `json:"gained"`
 
 	// Patient A patient's record.
@@ -4986,41 +4922,39 @@ type MergeResultGained string
 
 // NextAvailable The first free time of a doctor, or of a specialization.
 type NextAvailable struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Slot Null when there is none before `searched_to`.
+	// Slot Null if there is none before `searched_to`.
 	Slot nullable.Nullable[struct {
-		// DoctorID Identifies a record; given by the server, never used again. At most
-		// 2^53 - 1, so that every JSON reader holds it exactly.
+		// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
 		//
 		//
 		// Example: 1
 		DoctorID ID `json:"doctor_id"`
 
-		// EndTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		EndTime Instant `json:"end_time"`
 
-		// StartTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		StartTime Instant `json:"start_time"`
 	}] `json:"slot"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
@@ -5029,132 +4963,128 @@ type NextAvailable struct {
 
 // NextAvailableList First free times.
 type NextAvailableList struct {
-	// Items By start, those without any last; by doctor among equals.
+	// Items By start, then doctor; entries without a slot come last.
 	Items []NextAvailable `json:"items"`
 
-	// SearchedTo A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// SearchedTo A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	SearchedTo Instant `json:"searched_to"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 }
 
-// NextCursor Pass it as `cursor` for the next page; null when there is none.
+// NextCursor Pass it as `cursor` for the next page; null on the last page.
 type NextCursor = string
 
-// NextTicketCall For whom.
+// NextTicketCall The doctor who is ready for the next patient.
 type NextTicketCall struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 }
 
-// OverbookCap How many of the doctor's other appointments one that is overbooked on
-// purpose may overlap; so there are never more than this and one at once.
-// A new doctor has `0` unless the request gives another number.
+// OverbookCap How many of the doctor's other appointments a deliberately overbooked one may
+// overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+// doctor.
 //
 // Example: 0
 type OverbookCap = int32
 
-// Override Rules that may be broken on purpose, and why.
+// Override Rules to override, and the reason.
 type Override struct {
-	// Reason Why; for the clinic's staff, kept with the appointment.
+	// Reason The reason, stored with the appointment; for the clinic's staff.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason string `json:"reason"`
 
-	// Rules The rules. Those that are not in the way change nothing.
+	// Rules The rules to override. Rules that the booking does not break have no effect.
 	Rules []OverrideRules `json:"rules"`
 }
 
-// OverrideRules A rule that a booking may break on purpose.
+// OverrideRules A rule that a booking may override.
 //
 // Example: patient-overlap
 type OverrideRules string
 
 // Patient A patient's record.
 type Patient struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email"`
 
-	// ErasedAt When the patient was erased; absent when not.
+	// ErasedAt When the patient was erased; absent otherwise.
 	//
 	// Example: 2027-03-01T08:00:00.000000Z
 	ErasedAt *time.Time `json:"erased_at,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
-	// Mrn Medical record number: given by the server, never changed, with a check
-	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	// Mrn Medical record number: assigned by the server, never changed. Its check digit (Damm)
+	// detects every single wrong digit and every swap of adjacent digits.
 	//
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -5163,91 +5093,89 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers,omitempty"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
-	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-	// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
-	// by default `accept`.
+	// OnPossibleDuplicate What to do if a possible duplicate is already registered: register anyway and
+	// list the duplicates (`accept`), or reject the request with 409
+	// `possible-duplicate` (`refuse`); by default `accept`.
 	//
 	//
 	// Example: refuse
 	OnPossibleDuplicate *PatientCreateOnPossibleDuplicate `json:"on_possible_duplicate,omitempty"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
 
-// PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
-// and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
-// by default `accept`.
+// PatientCreateOnPossibleDuplicate What to do if a possible duplicate is already registered: register anyway and
+// list the duplicates (`accept`), or reject the request with 409
+// `possible-duplicate` (`refuse`); by default `accept`.
 //
 // Example: refuse
 type PatientCreateOnPossibleDuplicate string
 
-// PatientErase Why a patient is erased.
+// PatientErase The reason for erasing a patient.
 type PatientErase struct {
-	// Reason Why; kept in the audit trail. Do not write the patient's name.
+	// Reason The reason, kept in the audit trail. Do not include the patient's name.
 	//
 	// Example: The patient asked for it.
 	Reason string `json:"reason"`
 }
 
-// PatientExport All that is stored on a patient.
+// PatientExport Everything stored about a patient.
 type PatientExport struct {
 	// Appointments Every appointment, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// Audit Who read or changed any of it, oldest first; the newest 10000.
+	// Audit Who read or changed any of these records, oldest first; the newest 10000.
 	Audit []AuditEntry `json:"audit"`
 
-	// ExportedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// ExportedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	ExportedAt Instant `json:"exported_at"`
 
-	// History Every change of them, oldest first.
+	// History Every change of the appointments, oldest first.
 	History []AppointmentEvent `json:"history"`
 
-	// Holds Times that are held.
+	// Holds Active holds.
 	Holds []Hold `json:"holds"`
 
 	// Merged Records that were merged into this one.
@@ -5259,10 +5187,10 @@ type PatientExport struct {
 	// Series Recurring appointments.
 	Series []Series `json:"series"`
 
-	// Tickets Visits to the queue.
+	// Tickets Queue tickets.
 	Tickets []Ticket `json:"tickets"`
 
-	// Waitlist Entries on the waitlist.
+	// Waitlist Waitlist entries.
 	Waitlist []WaitlistEntry `json:"waitlist"`
 }
 
@@ -5271,213 +5199,204 @@ type PatientList struct {
 	// Items The patients of this page, by last name, first name and id.
 	Items []Patient `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// PatientMerge The duplicate.
+// PatientMerge The duplicate patient.
 type PatientMerge struct {
-	// DuplicateID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DuplicateID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DuplicateID ID `json:"duplicate_id"`
 }
 
-// PatientPatch Changes to a patient (RFC 7396): absent members stay, `null` clears.
+// PatientPatch Changes to a patient (RFC 7396): absent members are left unchanged, `null` clears.
 type PatientPatch struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers,omitempty"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
 
-// PatientSaved A patient's record as it was saved, and who may be the same person.
+// PatientSaved A patient's saved record, and its possible duplicates.
 type PatientSaved struct {
-	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
-	// refused as `validation-failed` with the code `future`.
+	// BirthDate Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+	// rejected as `validation-failed` with the code `future`.
 	//
 	//
 	// Example: 1984-02-29
 	BirthDate nullable.Nullable[BirthDate] `json:"birth_date"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
-	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
-	// spaces; compared without regard to case. Unique among patients.
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+	// characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+	// surrounding spaces; compared ignoring case. Unique among patients.
 	//
 	//
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email"`
 
-	// ErasedAt When the patient was erased; absent when not.
+	// ErasedAt When the patient was erased; absent otherwise.
 	//
 	// Example: 2027-03-01T08:00:00.000000Z
 	ErasedAt *time.Time `json:"erased_at,omitempty"`
 
-	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	// Identifiers Identifiers issued elsewhere, each unique among patients.
 	Identifiers []Identifier `json:"identifiers"`
 
-	// LastName Part of a person's name. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
-	// Mrn Medical record number: given by the server, never changed, with a check
-	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	// Mrn Medical record number: assigned by the server, never changed. Its check digit (Damm)
+	// detects every single wrong digit and every swap of adjacent digits.
 	//
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
 
-	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-	// compared as a number.
+	// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+	// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+	// as sent, without surrounding spaces; compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone"`
 
 	// PossibleDuplicates Patients with the same name and the same birth date or phone number, at most
-	// five, by id; empty when there are none. Patients whom the caller could not
-	// find are not listed.
+	// five, by id; empty if there are none. Patients that the caller cannot access are
+	// not listed.
 	PossibleDuplicates []Candidate `json:"possible_duplicates"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+// Permission The permission that an operation requires (`x-permission`); `appointments:override` is required to override a rule.
 //
 // Example: appointments:write
 type Permission string
 
-// PersonName Part of a person's name. Surrounding spaces are removed and the text is
-// normalised to NFC; control characters are refused.
+// PersonName Part of a person's name. Surrounding spaces are removed and the text is normalised
+// to NFC; control characters are rejected.
 //
 // Example: Ann
 type PersonName = string
 
-// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
-// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
-// compared as a number.
+// Phone A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+// leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+// as sent, without surrounding spaces; compared as a number.
 //
 // Example: +41 44 555 01 23
 type Phone = string
 
-// Plan New times for the visits that a doctor cannot keep.
+// Plan New times for the appointments that a doctor cannot keep.
 type Plan struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Items The visits, by start.
+	// Items The appointments, by start.
 	Items []PlanItem `json:"items"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -5486,169 +5405,164 @@ type Plan struct {
 
 // PlanApply How to apply a plan.
 type PlanApply struct {
-	// AppointmentIds Only these visits; absent, all.
+	// AppointmentIds Only these appointments; by default all.
 	AppointmentIds []ID `json:"appointment_ids,omitempty"`
 
-	// Mode One by one, or all in one transaction; by default `each`.
+	// Mode One at a time, or all in one transaction; by default `each`.
 	//
 	// Example: each
 	Mode *PlanApplyMode `json:"mode,omitempty"`
 }
 
-// PlanApplyMode One by one, or all in one transaction; by default `each`.
+// PlanApplyMode One at a time, or all in one transaction; by default `each`.
 //
 // Example: each
 type PlanApplyMode string
 
-// PlanCreate Whom to plan for, and when: `start_time` and `end_time`, or `first_date` and `last_date`.
+// PlanCreate The absent doctor and the absence: `start_time` and `end_time`, or `first_date` and `last_date`.
 type PlanCreate struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime *Instant `json:"end_time,omitempty"`
 
-	// FirstDate First whole day of the clinic.
+	// FirstDate First whole day, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// HorizonDays How far after the absence to look for times; by default `14`.
+	// HorizonDays How many days after the absence to search; by default `14`.
 	//
 	// Example: 14
 	HorizonDays *int32 `json:"horizon_days,omitempty"`
 
-	// LastDate Last whole day of the clinic, included.
+	// LastDate Last whole day, inclusive, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// PlanItem One visit of a plan.
+// PlanItem One appointment of a plan.
 type PlanItem struct {
-	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
-	// not including, `end_time`, which is `start_time` plus
-	// `duration_minutes`.
+	// Appointment A booking of one doctor for one patient, from `start_time` up to, but not including,
+	// `end_time`, which is `start_time` plus `duration_minutes`.
 	Appointment Appointment `json:"appointment"`
 
-	// Outcome `open`: not applied yet. `moved`: the visit has the proposed time.
-	// `refused`: a rule is in the way now. `changed`: the visit has changed since
-	// the plan was made. `impossible`: nothing was free. `not_selected`: not among
-	// those that were to be moved.
+	// Outcome `open`: not applied yet. `moved`: the appointment has the proposed time.
+	// `refused`: a rule would now be broken. `changed`: the appointment has changed
+	// since the plan was made. `impossible`: no time was free. `not_selected`: not
+	// among the appointments to be moved.
 	//
 	//
 	// Example: open
 	Outcome PlanItemOutcome `json:"outcome"`
 
-	// Problem With `refused`, the type of the problem that a reschedule was answered with.
+	// Problem With `refused`, the type of the problem returned by the reschedule.
 	//
 	// Example: /problems/doctor-overlap
 	Problem *string `json:"problem,omitempty"`
 
-	// Proposal Null when nothing is free.
+	// Proposal Null if no time is free.
 	Proposal nullable.Nullable[struct {
-		// DoctorID Identifies a record; given by the server, never used again. At most
-		// 2^53 - 1, so that every JSON reader holds it exactly.
+		// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
 		//
 		//
 		// Example: 1
 		DoctorID ID `json:"doctor_id"`
 
-		// EndTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		EndTime Instant `json:"end_time"`
 
-		// StartTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		StartTime Instant `json:"start_time"`
 	}] `json:"proposal"`
 
-	// RoomID The room of the proposal; null for none.
+	// RoomID The proposed room; null for none.
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
 }
 
-// PlanItemOutcome `open`: not applied yet. `moved`: the visit has the proposed time.
-// `refused`: a rule is in the way now. `changed`: the visit has changed since
-// the plan was made. `impossible`: nothing was free. `not_selected`: not among
-// those that were to be moved.
+// PlanItemOutcome `open`: not applied yet. `moved`: the appointment has the proposed time.
+// `refused`: a rule would now be broken. `changed`: the appointment has changed
+// since the plan was made. `impossible`: no time was free. `not_selected`: not
+// among the appointments to be moved.
 //
 // Example: open
 type PlanItemOutcome string
 
 // Problem A problem document (RFC 9457).
 type Problem struct {
-	// AllowedStatuses With `invalid-transition`: the statuses that may follow the current one; absent when none may.
+	// AllowedStatuses With `invalid-transition`: the allowed next statuses; absent if there are none.
 	AllowedStatuses []AppointmentStatus `json:"allowed_statuses,omitempty"`
 
-	// AllowedTicketStatuses With `invalid-ticket-transition`: the statuses that may follow the current one; absent when none may.
+	// AllowedTicketStatuses With `invalid-ticket-transition`: the allowed next statuses; absent if there are none.
 	AllowedTicketStatuses []TicketStatus `json:"allowed_ticket_statuses,omitempty"`
 
-	// Alternatives With a refusal for want of time: the nearest times that were free for
-	// this patient in that moment, at most three of the same doctor, then
-	// at most three of colleagues of the specialization.
+	// Alternatives If the time is not free: the nearest times that were free for this patient when
+	// the response was produced, at most three of the same doctor, then at most three
+	// of colleagues with the same specialization.
 	Alternatives []Slot `json:"alternatives,omitempty"`
 
 	// Appointments With `merge-conflict`: the appointments that overlap, by start.
 	Appointments []Appointment `json:"appointments,omitempty"`
 
-	// Candidates With `possible-duplicate`: who may be the same person.
+	// Candidates With `possible-duplicate`: the possible duplicates.
 	Candidates []Candidate `json:"candidates,omitempty"`
 
-	// Conflict A stretch of time, `start_time <= t < end_time`.
+	// Conflict An interval, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// CurrentStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
-	// `in_progress` and `completed` occupy the doctor's and the patient's
-	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
-	// Further statuses may be added; treat an unknown one as occupying.
+	// CurrentStatus The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+	// and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+	// and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+	// one as occupying.
 	//
 	//
 	// Example: scheduled
 	CurrentStatus *AppointmentStatus `json:"current_status,omitempty"`
 
-	// CurrentTicketStatus Where a patient in a queue stands. `withdrawn`: the check-in was undone.
-	// `transferred`: another ticket goes on for this one.
+	// CurrentTicketStatus The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+	// replaced by another ticket.
 	//
 	//
 	// Example: waiting
 	CurrentTicketStatus *TicketStatus `json:"current_ticket_status,omitempty"`
 
-	// Dates With `series-conflict`: every date and what is in its way.
+	// Dates With `series-conflict`: every date and its conflict, if any.
 	Dates []SeriesDate `json:"dates,omitempty"`
 
-	// Detail What happened here and what to do next, for people.
+	// Detail Human-readable explanation of this occurrence and what to do next.
 	//
 	// Example: The doctor already has an appointment in this time.
 	Detail string `json:"detail"`
 
-	// Earliest With `too-early`: from when on the step is possible.
+	// Earliest With `too-early`: when the transition becomes possible.
 	//
 	// Example: 2027-03-01T00:00:00Z
 	Earliest *time.Time `json:"earliest,omitempty"`
@@ -5671,68 +5585,68 @@ type Problem struct {
 	// Example: 2027-06-02T09:00:00Z
 	LatestStart *time.Time `json:"latest_start,omitempty"`
 
-	// MergedInto With `patient-merged`: the patient whose record goes on for this one.
+	// MergedInto With `patient-merged`: the surviving patient.
 	//
 	// Example: 1
 	MergedInto *int64 `json:"merged_into,omitempty"`
 
-	// Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+	// Permission The permission that an operation requires (`x-permission`); `appointments:override` is required to override a rule.
 	//
 	// Example: appointments:write
 	Permission *Permission `json:"permission,omitempty"`
 
-	// Report With `plan-not-applied`: every visit of the plan and what is in its way.
+	// Report With `plan-not-applied`: every appointment of the plan and its conflict, if any.
 	Report []PlanItem `json:"report,omitempty"`
 
-	// RequestID Finds this request in the server's log. Also sent as the header `X-Request-ID`.
+	// RequestID Identifies the request in the server's log. Also sent in the header `X-Request-ID`.
 	//
 	// Example: 01J9ZC5V0X
 	RequestID string `json:"request_id"`
 
-	// Status The HTTP status, again.
+	// Status The HTTP status, repeated.
 	//
 	// Example: 409
 	Status int32 `json:"status"`
 
-	// Title The rule, in a few words. Always the same for one type.
+	// Title A short summary of the rule, always the same for a type.
 	//
 	// Example: The doctor is not free
 	Title string `json:"title"`
 
-	// Type Identifies the rule that was broken: `/problems/` and a slug. Stable; branch on this.
+	// Type Identifies the broken rule: `/problems/` and a slug. Stable; branch on this.
 	//
 	// Example: /problems/doctor-overlap
 	Type string `json:"type"`
 }
 
-// ProblemSlug Name of a problem type. Never renamed or given another meaning; new ones may be added.
+// ProblemSlug The slug of a problem type. Never renamed or given another meaning; new ones may be added.
 //
 // Example: doctor-overlap
 type ProblemSlug string
 
 // ProblemType A problem type of this API.
 type ProblemType struct {
-	// Explanation What it means.
+	// Explanation The meaning.
 	//
 	// Example: A doctor is never in two appointments at once.
 	Explanation string `json:"explanation"`
 
-	// Next What to do about it.
+	// Next How to resolve it.
 	//
 	// Example: Choose a time that does not overlap the one given in conflict.
 	Next string `json:"next"`
 
-	// Status The status that goes with it.
+	// Status The HTTP status.
 	//
 	// Example: 409
 	Status int32 `json:"status"`
 
-	// Title The type in a few words.
+	// Title A short summary of the type.
 	//
 	// Example: The doctor is not free
 	Title string `json:"title"`
 
-	// Type What a problem's `type` says.
+	// Type The value of a problem's `type`.
 	//
 	// Example: /problems/doctor-overlap
 	Type string `json:"type"`
@@ -5754,16 +5668,16 @@ type Queue struct {
 	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 
-	// Waiting How many wait in all.
+	// Waiting Total number of waiting patients.
 	//
 	// Example: 3
 	Waiting int32 `json:"waiting"`
 }
 
-// Readiness The process can serve.
+// Readiness The server is ready.
 type Readiness struct {
 	// SchemaVersion Version of the database schema in use.
 	//
@@ -5776,27 +5690,26 @@ type Readiness struct {
 	Status string `json:"status"`
 }
 
-// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
-// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
-// everything of the desk, and hours, rooms, types, merging, plans, exports.
-// `auditor`: the audit trail. `partner`: a program of another organisation,
-// free times only unless its key has scopes. `admin`: everything.
+// Role A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+// calendar and the patients in it. `manager`: everything a receptionist can do, and
+// hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+// another organisation's program, limited to free times unless its key has scopes.
+// `admin`: everything.
 //
 // Example: receptionist
 type Role string
 
-// Room A place for appointments, with a calendar of its own.
+// Room A room for appointments, with its own calendar.
 type Room struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -5807,35 +5720,33 @@ type Room struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name string `json:"name"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// RoomChanged A place for appointments, with a calendar of its own.
+// RoomChanged A room for appointments, with its own calendar.
 type RoomChanged struct {
-	// AffectedAppointments What was booked ahead in a room that this deactivated; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments in a room that was deactivated; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -5846,14 +5757,13 @@ type RoomChanged struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name string `json:"name"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -5867,7 +5777,7 @@ type RoomCreate struct {
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name string `json:"name"`
@@ -5878,63 +5788,62 @@ type RoomList struct {
 	// Items The rooms of this page, by id.
 	Items []Room `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// RoomPatch Changes to a room (RFC 7396): absent members stay.
+// RoomPatch Changes to a room (RFC 7396): absent members are left unchanged.
 type RoomPatch struct {
 	// IsActive Whether the room takes new bookings.
 	//
 	// Example: false
 	IsActive *bool `json:"is_active,omitempty"`
 
-	// Name Unique without regard to case and accents.
+	// Name Unique, ignoring case and accents.
 	//
 	// Example: Room 1
 	Name *string `json:"name,omitempty"`
 }
 
-// Scope What can be granted to a partner's key: a permission, or `records:all`, with
-// which it reaches records that it did not make itself.
+// Scope A scope of a partner's key: a permission, or `records:all`, which gives access to
+// records that the partner did not create.
 //
 // Example: appointments:write
 type Scope string
 
-// Series A recurring appointment, as it was booked, and its dates as they are.
+// Series A recurring appointment as booked, and its dates in their current state.
 type Series struct {
 	// Appointments Its dates, by start.
 	Appointments []Appointment `json:"appointments"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -5947,47 +5856,45 @@ type Series struct {
 	// Example: FREQ=WEEKLY;COUNT=6;BYDAY=TU
 	Rule string `json:"rule"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// SeriesBooked A series and what became of each date.
+// SeriesBooked A series and the result for each date.
 type SeriesBooked struct {
 	// Dates By start.
 	Dates []SeriesDate `json:"dates"`
 
-	// Series A recurring appointment, as it was booked, and its dates as they are.
+	// Series A recurring appointment as booked, and its dates in their current state.
 	Series Series `json:"series"`
 }
 
-// SeriesCancel Which dates to cancel, and why.
+// SeriesCancel Which dates to cancel, and the reason.
 type SeriesCancel struct {
-	// FromAppointmentID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// FromAppointmentID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	FromAppointmentID *ID `json:"from_appointment_id,omitempty"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Has moved away.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -5998,42 +5905,42 @@ type SeriesCancel struct {
 	Reason CancellationReason `json:"reason"`
 }
 
-// SeriesCreate A recurring appointment to book. Its length is `duration_minutes`, or by default the type's.
+// SeriesCreate A recurring appointment to book. `duration_minutes` defaults to the type's.
 type SeriesCreate struct {
-	// AnyRoom Take any suitable room that is free, for each date.
+	// AnyRoom Assign any suitable free room to each date.
 	//
 	// Example: false
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// OnConflict What to do when a date is not free; by default `fail`.
+	// OnConflict What to do if a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// RoomID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -6046,49 +5953,48 @@ type SeriesCreate struct {
 	// Example: FREQ=WEEKLY;COUNT=6;BYDAY=TU
 	Rule string `json:"rule"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// TimeZone The zone whose wall clock is kept, an IANA name; by default the clinic's.
+	// TimeZone The IANA time zone in which the wall-clock time stays the same; by default the clinic's.
 	//
 	// Example: Europe/Zurich
 	TimeZone *string `json:"time_zone,omitempty"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// SeriesCreateOnConflict What to do when a date is not free; by default `fail`.
+// SeriesCreateOnConflict What to do if a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesCreateOnConflict string
 
-// SeriesDate What became of one date of a series.
+// SeriesDate The result for one date of a series.
 type SeriesDate struct {
-	// Alternatives With `refused`, the nearest free times. They are looked for at the first five
-	// refused dates.
+	// Alternatives With `refused`, the nearest free times, searched for the first five refused
+	// dates only.
 	Alternatives []Slot `json:"alternatives,omitempty"`
 
-	// AppointmentID The appointment; null when there is none.
+	// AppointmentID The appointment; null if there is none.
 	//
 	// Example: 1
 	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
 
-	// Conflict A stretch of time, `start_time <= t < end_time`.
+	// Conflict An interval, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// Outcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
-	// in a `series-conflict` only: nothing was in the way, but no date was booked or
-	// moved.
+	// Outcome `done`: the date was booked or rescheduled. `refused`: a rule was broken.
+	// `free`, only in a `series-conflict`: the date had no conflict, but no date was
+	// booked or rescheduled.
 	//
 	//
 	// Example: done
@@ -6099,97 +6005,94 @@ type SeriesDate struct {
 	// Example: /problems/doctor-overlap
 	Problem *string `json:"problem,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 }
 
-// SeriesDateOutcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
-// in a `series-conflict` only: nothing was in the way, but no date was booked or
-// moved.
+// SeriesDateOutcome `done`: the date was booked or rescheduled. `refused`: a rule was broken.
+// `free`, only in a `series-conflict`: the date had no conflict, but no date was
+// booked or rescheduled.
 //
 // Example: done
 type SeriesDateOutcome string
 
-// SeriesReschedule Which dates to move, and how; the rest stays.
+// SeriesReschedule Which dates to reschedule, and the members to change.
 type SeriesReschedule struct {
-	// AnyRoom Take any suitable room that is free.
+	// AnyRoom Assign any suitable free room.
 	//
 	// Example: true
 	AnyRoom *bool `json:"any_room,omitempty"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// FromAppointmentID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// FromAppointmentID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	FromAppointmentID *ID `json:"from_appointment_id,omitempty"`
 
-	// OnConflict What to do when a date is not free; by default `fail`.
+	// OnConflict What to do if a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesRescheduleOnConflict `json:"on_conflict,omitempty"`
 
-	// Override Rules that may be broken on purpose, and why.
+	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
-	// RoomID Another room; null for none.
+	// RoomID The new room; null for none.
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id,omitempty"`
 
-	// ShiftDays So many days later, or earlier when negative.
+	// ShiftDays Number of days later, or earlier if negative.
 	//
 	// Example: 1
 	ShiftDays *int32 `json:"shift_days,omitempty"`
 
-	// StartTimeOfDay Wall clock time, 00:00 to 23:59.
+	// StartTimeOfDay Wall-clock time, 00:00 to 23:59.
 	//
 	// Example: 08:00
 	StartTimeOfDay *TimeOfDay `json:"start_time_of_day,omitempty"`
 }
 
-// SeriesRescheduleOnConflict What to do when a date is not free; by default `fail`.
+// SeriesRescheduleOnConflict What to do if a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesRescheduleOnConflict string
 
-// Slot A time that could be booked with a doctor.
+// Slot A time at which a doctor can be booked.
 type Slot struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6198,9 +6101,8 @@ type Slot struct {
 
 // SlotList One page of free times.
 type SlotList struct {
-	// From A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6209,42 +6111,40 @@ type SlotList struct {
 	// Items The free times of this page, by start and doctor.
 	Items []Slot `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
 
-	// To A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	To Instant `json:"to"`
 }
 
-// Specialization A doctor's field. Surrounding spaces are removed and the text is
-// normalised to NFC; control characters are refused.
+// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+// to NFC; control characters are rejected.
 //
 // Example: Dermatology
 type Specialization = string
 
-// Ticket A patient's place in a doctor's queue.
+// Ticket A patient's ticket in a doctor's queue.
 type Ticket struct {
-	// AppointmentID The visit; null for a walk-in.
+	// AppointmentID The appointment; null for a walk-in.
 	//
 	// Example: 1
 	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
 
-	// CalledAt When the patient was last called; null when not yet.
+	// CalledAt When the patient was last called; null if not called yet.
 	CalledAt nullable.Nullable[time.Time] `json:"called_at"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6255,203 +6155,196 @@ type Ticket struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff, absent for others.
+	// Note A note; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
-	// Number Of this doctor and day, from 1 without gaps.
+	// Number Consecutive from 1 for each doctor and day.
 	//
 	// Example: 1
 	Number int32 `json:"number"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Position Among those who wait, from 1; null when the patient does not wait.
+	// Position Position among waiting patients, from 1; null if the patient is not waiting.
 	//
 	// Example: 1
 	Position nullable.Nullable[int32] `json:"position"`
 
-	// Status Where a patient in a queue stands. `withdrawn`: the check-in was undone.
-	// `transferred`: another ticket goes on for this one.
+	// Status The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+	// replaced by another ticket.
 	//
 	//
 	// Example: waiting
 	Status TicketStatus `json:"status"`
 
-	// TransferredTo The ticket that goes on for this one.
+	// TransferredTo The ticket that replaced this one.
 	//
 	// Example: 1
 	TransferredTo nullable.Nullable[int64] `json:"transferred_to"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TicketStatus Where a patient in a queue stands. `withdrawn`: the check-in was undone.
-// `transferred`: another ticket goes on for this one.
+// TicketStatus The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+// replaced by another ticket.
 //
 // Example: waiting
 type TicketStatus string
 
-// TicketTransfer Where to.
+// TicketTransfer The doctor to transfer to.
 type TicketTransfer struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 }
 
-// TimeOfDay Wall clock time, 00:00 to 23:59.
+// TimeOfDay Wall-clock time, 00:00 to 23:59.
 //
 // Example: 08:00
 type TimeOfDay = string
 
-// TimeOff A time in which a doctor takes no new bookings.
+// TimeOff A period in which a doctor takes no new bookings.
 type TimeOff struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime Instant `json:"end_time"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
+	// Note A note; visible to the doctor and to staff who can read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
+	// Reason The reason; visible to the doctor and to staff who can read every calendar, absent for others.
 	//
 	// Example: illness
 	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
+// TimeOffReason The reason; visible to the doctor and to staff who can read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
 
-// TimeOffCreate A time off: `start_time` and `end_time`, or `first_date` and `last_date`.
+// TimeOffCreate Time off: `start_time` and `end_time`, or `first_date` and `last_date`.
 type TimeOffCreate struct {
-	// EndTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	EndTime *Instant `json:"end_time,omitempty"`
 
-	// FirstDate First whole day of the clinic.
+	// FirstDate First whole day, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// LastDate Last whole day of the clinic, included.
+	// LastDate Last whole day, inclusive, in the clinic's time zone.
 	//
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason The reason.
 	//
 	// Example: illness
 	Reason TimeOffCreateReason `json:"reason"`
 
-	// StartTime A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime *Instant `json:"start_time,omitempty"`
 }
 
-// TimeOffCreateReason Why.
+// TimeOffCreateReason The reason.
 //
 // Example: illness
 type TimeOffCreateReason string
 
-// TimeOffCreated A new time off, and what was booked in it.
+// TimeOffCreated New time off, and the appointments booked in that period.
 type TimeOffCreated struct {
-	// AffectedAppointments What was booked in it, by start; at most 1,000.
+	// AffectedAppointments Appointments booked in that period, by start; at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// TimeOff A time in which a doctor takes no new bookings.
+	// TimeOff A period in which a doctor takes no new bookings.
 	TimeOff TimeOff `json:"time_off"`
 }
 
@@ -6460,29 +6353,29 @@ type TimeOffList struct {
 	// Items The time off of this page, by end and id.
 	Items []TimeOff `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// TimeZone The clinic's time zone, a name of the IANA time zone database.
+// TimeZone The clinic's IANA time zone.
 //
 // Example: Europe/Zurich
 type TimeZone = string
 
-// Timetable A week that repeats from one day on, until the next timetable begins.
+// Timetable A weekly schedule that applies from a given day until the next timetable begins.
 type Timetable struct {
-	// Blocks When the doctor works; no two of one day overlap. Empty, the doctor does not work.
+	// Blocks When the doctor works; blocks of the same day do not overlap. If empty, the doctor does not work.
 	Blocks []WeekBlock `json:"blocks"`
 
-	// EffectiveFrom First day on which it holds.
+	// EffectiveFrom First day on which it applies.
 	//
 	// Example: 2027-03-01
 	EffectiveFrom openapi_types.Date `json:"effective_from"`
 }
 
-// Version What is running.
+// Version The running version.
 type Version struct {
-	// Commit Commit that it was built from; empty when unknown.
+	// Commit Commit that it was built from; empty if unknown.
 	//
 	// Example: 3f2a9c1
 	Commit string `json:"commit"`
@@ -6497,7 +6390,7 @@ type Version struct {
 	// Example: go1.26.8
 	GoVersion string `json:"go_version"`
 
-	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	// TimeZone The clinic's IANA time zone.
 	//
 	// Example: Europe/Zurich
 	TimeZone TimeZone `json:"time_zone"`
@@ -6511,16 +6404,16 @@ type Version struct {
 // Violation One place where a request does not match the contract: `pointer` for
 // the body, `parameter` for everything else.
 type Violation struct {
-	// Code What is wrong, for programs. `unknown`: no such member or parameter.
-	// `repeated`: given more than once. `combination`: not together with, or
-	// not without, another parameter. `future`: lies after today.
-	// `expired`: a cursor whose place is gone; start from the first page.
+	// Code Machine-readable code of the violation. `unknown`: unknown member or parameter.
+	// `repeated`: given more than once. `combination`: not allowed with, or without,
+	// another parameter. `future`: a date after today. `expired`: a cursor whose position
+	// no longer exists; start from the first page.
 	//
 	//
 	// Example: minimum
 	Code ViolationCode `json:"code"`
 
-	// Detail What is wrong, for people. Never repeats the value that was sent.
+	// Detail Human-readable description of the violation. Never contains the rejected value.
 	//
 	// Example: must be at least 15
 	Detail string `json:"detail"`
@@ -6530,123 +6423,117 @@ type Violation struct {
 	// Example: date
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer Where in the body: a JSON Pointer (RFC 6901) as a URI fragment; `#` is the whole body.
+	// Pointer Location in the body: a JSON Pointer (RFC 6901) as a URI fragment; `#` is the whole body.
 	//
 	// Example: #/duration_minutes
 	Pointer *string `json:"pointer,omitempty"`
 }
 
-// ViolationCode What is wrong, for programs. `unknown`: no such member or parameter.
-// `repeated`: given more than once. `combination`: not together with, or
-// not without, another parameter. `future`: lies after today.
-// `expired`: a cursor whose place is gone; start from the first page.
+// ViolationCode Machine-readable code of the violation. `unknown`: unknown member or parameter.
+// `repeated`: given more than once. `combination`: not allowed with, or without,
+// another parameter. `future`: a date after today. `expired`: a cursor whose position
+// no longer exists; start from the first page.
 //
 // Example: minimum
 type ViolationCode string
 
-// WaitlistEntry A patient who would come if a time became free.
+// WaitlistEntry A patient waiting for a time to become free.
 type WaitlistEntry struct {
-	// AppointmentID What was booked; null when nothing.
+	// AppointmentID The booked appointment; null if none.
 	//
 	// Example: 1
 	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
 
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// DoctorIds These doctors; empty, see `specialization`.
+	// DoctorIds Only these doctors; if empty, `specialization` applies.
 	DoctorIds []ID `json:"doctor_ids"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// From A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	From Instant `json:"from"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// MissedOffers How many offers were declined or let pass.
+	// MissedOffers Number of offers that were declined or expired.
 	//
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff, absent for others.
+	// Note A note; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
-	// Offer The time that is held for the patient; null when there is none.
+	// Offer The time held for the patient; null if there is no offer.
 	Offer nullable.Nullable[struct {
-		// DoctorID Identifies a record; given by the server, never used again. At most
-		// 2^53 - 1, so that every JSON reader holds it exactly.
+		// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
 		//
 		//
 		// Example: 1
 		DoctorID ID `json:"doctor_id"`
 
-		// EndTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// EndTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		EndTime Instant `json:"end_time"`
 
-		// ExpiresAt A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// ExpiresAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		ExpiresAt Instant `json:"expires_at"`
 
-		// StartTime A point in time, RFC 3339 with an offset, between
-		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-		// kept, finer digits cut off.
+		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
 		//
 		// Example: 2027-03-01T09:00:00Z
 		StartTime Instant `json:"start_time"`
 	}] `json:"offer"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Specialization Doctors of this field; null for any.
+	// Specialization Doctors of this specialization; null for any.
 	//
 	// Example: Dermatology
 	Specialization nullable.Nullable[string] `json:"specialization"`
 
-	// Status Where an entry stands. `expired`: its window has passed.
+	// Status The status of a waitlist entry. `expired`: its window has passed.
 	//
 	//
 	// Example: waiting
 	Status WaitlistStatus `json:"status"`
 
-	// To A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
@@ -6657,62 +6544,59 @@ type WaitlistEntry struct {
 	// Example: 1
 	TypeID nullable.Nullable[int64] `json:"type_id"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// WaitlistEntryCreate A patient to put on the waitlist.
+// WaitlistEntryCreate A patient to add to the waitlist.
 type WaitlistEntryCreate struct {
-	// DoctorIds These doctors; empty, see `specialization`.
+	// DoctorIds Only these doctors; if empty, `specialization` applies.
 	DoctorIds []ID `json:"doctor_ids,omitempty"`
 
-	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	// DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
 	//
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// From A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	From Instant `json:"from"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
 
-	// To A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	To Instant `json:"to"`
 
-	// TypeID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// TypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
@@ -6724,65 +6608,64 @@ type WaitlistEntryList struct {
 	// Items The waitlist entries of this page, by id.
 	Items []WaitlistEntry `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// WaitlistStatus Where an entry stands. `expired`: its window has passed.
+// WaitlistStatus The status of a waitlist entry. `expired`: its window has passed.
 //
 // Example: waiting
 type WaitlistStatus string
 
-// WalkInCreate Who came, and for whom: `doctor_id` or `specialization`.
+// WalkInCreate The patient, and either `doctor_id` or `specialization`.
 type WalkInCreate struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	DoctorID *ID `json:"doctor_id,omitempty"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note A note for the clinic's staff.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
 
-	// PatientID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Specialization A doctor's field. Surrounding spaces are removed and the text is
-	// normalised to NFC; control characters are refused.
+	// Specialization A doctor's specialization. Surrounding spaces are removed and the text is normalised
+	// to NFC; control characters are rejected.
 	//
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
-// Webhook Where changes are sent to.
+// Webhook A webhook.
 type Webhook struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// Description What it is for; null when nothing was said.
+	// Description The purpose of the webhook; null if none was given.
 	//
 	// Example: Referrer portal
 	Description nullable.Nullable[string] `json:"description"`
 
-	// DisabledReason Why the server switched it off; null when it did not.
+	// DisabledReason Why the server disabled it; null if it did not.
 	//
 	// Example: the receiver answered 410
 	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
@@ -6792,67 +6675,65 @@ type Webhook struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
 }
 
-// WebhookCreate A webhook to be made.
+// WebhookCreate A webhook to create.
 type WebhookCreate struct {
-	// Description What it is for.
+	// Description The purpose of the webhook.
 	//
 	// Example: Referrer portal
 	Description *string `json:"description,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
 }
 
-// WebhookCreated A webhook with a secret that is new.
+// WebhookCreated A webhook with its new secret.
 type WebhookCreated struct {
-	// CreatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// CreatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
-	// CreatedBy Who made it.
+	// CreatedBy Who created it.
 	//
 	// Example: key:1
 	CreatedBy string `json:"created_by"`
 
-	// Description What it is for; null when nothing was said.
+	// Description The purpose of the webhook; null if none was given.
 	//
 	// Example: Referrer portal
 	Description nullable.Nullable[string] `json:"description"`
 
-	// DisabledReason Why the server switched it off; null when it did not.
+	// DisabledReason Why the server disabled it; null if it did not.
 	//
 	// Example: the receiver answered 410
 	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
@@ -6862,30 +6743,29 @@ type WebhookCreated struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// ID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
+	// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
 	//
 	//
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Secret The signing secret. Shown this once.
+	// Secret The signing secret. Shown only here.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
-	// UpdatedAt A point in time, RFC 3339 with an offset, between
-	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
-	// kept, finer digits cut off.
+	// UpdatedAt A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
 	//
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6896,13 +6776,13 @@ type WebhookList struct {
 	// Items The webhooks of this page, by id.
 	Items []Webhook `json:"items"`
 
-	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
 // WebhookUpdate Members to change.
 type WebhookUpdate struct {
-	// Description What it is for; null takes it away.
+	// Description The purpose of the webhook; null clears it.
 	//
 	// Example: Referrer portal
 	Description nullable.Nullable[string] `json:"description,omitempty"`
@@ -6912,91 +6792,91 @@ type WebhookUpdate struct {
 	// Example: true
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL Where messages are sent: an https address, without a user name or a fragment.
+	// URL The URL that messages are sent to: https, without user information or fragment.
 	//
 	// Example: https://partner.example.org/mems
 	URL *string `json:"url,omitempty"`
 }
 
-// WeekBlock A stretch of one day of every week, `start <= t < end`.
+// WeekBlock A weekly interval within one day, `start <= t < end`.
 type WeekBlock struct {
-	// End Wall clock time, 00:01 to 24:00, the next midnight.
+	// End Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
 	//
 	// Example: 12:00
 	End EndOfBlock `json:"end"`
 
-	// Start Wall clock time, 00:00 to 23:59.
+	// Start Wall-clock time, 00:00 to 23:59.
 	//
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 
-	// Weekday Day of the week by ISO 8601, 1 (Monday) to 7 (Sunday).
+	// Weekday ISO 8601 day of the week, 1 (Monday) to 7 (Sunday).
 	//
 	// Example: 1
 	Weekday int32 `json:"weekday"`
 }
 
-// WorkingHours When a doctor works, in the wall time of one zone.
+// WorkingHours A doctor's working hours, in the wall-clock time of one zone.
 type WorkingHours struct {
-	// Exceptions By date; at most one for a date.
+	// Exceptions By date, at most one per date.
 	Exceptions []DateHours `json:"exceptions"`
 
-	// TimeZone The zone whose wall clock the hours are in, a name of the IANA time zone
-	// database; by default the clinic's. Null in an answer when there are no hours.
+	// TimeZone The IANA time zone of the hours; by default the clinic's. Null in responses if
+	// there are no hours.
 	//
 	//
 	// Example: Europe/Zurich
 	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
 
-	// Timetables By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+	// Timetables By `effective_from`, which is unique. If empty, the doctor can be booked at any time.
 	Timetables []Timetable `json:"timetables"`
 }
 
-// WorkingHoursReplaced When a doctor works from now on, and what no longer fits.
+// WorkingHoursReplaced A doctor's new working hours, and the appointments that no longer fit.
 type WorkingHoursReplaced struct {
-	// AffectedAppointments What is booked ahead and lies outside of the new hours; by start, at most 1,000.
+	// AffectedAppointments Upcoming appointments outside the new hours; by start, at most 1,000.
 	AffectedAppointments []Appointment `json:"affected_appointments"`
 
-	// Exceptions By date; at most one for a date.
+	// Exceptions By date, at most one per date.
 	Exceptions []DateHours `json:"exceptions"`
 
-	// TimeZone The zone whose wall clock the hours are in, a name of the IANA time zone
-	// database; by default the clinic's. Null in an answer when there are no hours.
+	// TimeZone The IANA time zone of the hours; by default the clinic's. Null in responses if
+	// there are no hours.
 	//
 	//
 	// Example: Europe/Zurich
 	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
 
-	// Timetables By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+	// Timetables By `effective_from`, which is unique. If empty, the doctor can be booked at any time.
 	Timetables []Timetable `json:"timetables"`
 }
 
 // Actor defines model for Actor.
 type Actor = string
 
-// AppointmentID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// AppointmentID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type AppointmentID = ID
 
-// AppointmentTypeID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// AppointmentTypeID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type AppointmentTypeID = ID
 
-// CalendarFeedID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// CalendarFeedID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type CalendarFeedID = ID
 
-// ClosureID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// ClosureID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type ClosureID = ID
@@ -7004,14 +6884,14 @@ type ClosureID = ID
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// DeliveryID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// DeliveryID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type DeliveryID = ID
 
-// DoctorID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type DoctorID = ID
@@ -7038,8 +6918,8 @@ type FhirResourceID = FhirID
 // Example: 1
 type FhirSlotID = FhirID
 
-// HoldID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// HoldID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type HoldID = ID
@@ -7056,8 +6936,8 @@ type IfNoneMatch = string
 // Include defines model for Include.
 type Include = []string
 
-// KeyID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// KeyID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type KeyID = ID
@@ -7065,44 +6945,44 @@ type KeyID = ID
 // Limit defines model for Limit.
 type Limit = int32
 
-// PatientID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type PatientID = ID
 
-// PlanID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// PlanID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type PlanID = ID
 
-// RoomID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type RoomID = ID
 
-// SeriesID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// SeriesID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type SeriesID = ID
 
-// TicketID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// TicketID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type TicketID = ID
 
-// WaitlistID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// WaitlistID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type WaitlistID = ID
 
-// WebhookID Identifies a record; given by the server, never used again. At most
-// 2^53 - 1, so that every JSON reader holds it exactly.
+// WebhookID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
 //
 // Example: 1
 type WebhookID = ID
@@ -7208,80 +7088,75 @@ type WebhookMissing = Problem
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateAPIKeyParams defines parameters for CreateAPIKey.
 type CreateAPIKeyParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeAPIKeyParams defines parameters for RevokeAPIKey.
 type RevokeAPIKeyParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateSeriesParams defines parameters for CreateSeries.
 type CreateSeriesParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CancelSeriesParams defines parameters for CancelSeries.
 type CancelSeriesParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // RescheduleSeriesParams defines parameters for RescheduleSeries.
 type RescheduleSeriesParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
@@ -7290,35 +7165,34 @@ type ListAppointmentTypesParams struct {
 	// IsActive Only types that can (`true`) or cannot (`false`) be booked.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateAppointmentTypeParams defines parameters for CreateAppointmentType.
 type CreateAppointmentTypeParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
 type DeleteAppointmentTypeParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
 type UpdateAppointmentTypeParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7339,13 +7213,13 @@ type ListAppointmentsParams struct {
 	// PatientID Only appointments of this patient.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
-	// Include Records to answer with beside each appointment; several are separated by commas.
+	// Include Related records to include with each appointment, separated by commas.
 	Include Include `form:"include,omitempty" json:"include,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -7354,21 +7228,20 @@ type ListAppointmentsParamsInclude string
 
 // BookAppointmentParams defines parameters for BookAppointment.
 type BookAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // GetAppointmentParams defines parameters for GetAppointment.
 type GetAppointmentParams struct {
-	// Include Records to answer with beside each appointment; several are separated by commas.
+	// Include Related records to include with each appointment, separated by commas.
 	Include Include `form:"include,omitempty" json:"include,omitempty"`
 }
 
@@ -7377,184 +7250,175 @@ type GetAppointmentParamsInclude string
 
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CheckInAppointmentParams defines parameters for CheckInAppointment.
 type CheckInAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CompleteAppointmentParams defines parameters for CompleteAppointment.
 type CompleteAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // ConfirmAppointmentParams defines parameters for ConfirmAppointment.
 type ConfirmAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // LeaveAppointmentParams defines parameters for LeaveAppointment.
 type LeaveAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // NoShowAppointmentParams defines parameters for NoShowAppointment.
 type NoShowAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // RescheduleAppointmentParams defines parameters for RescheduleAppointment.
 type RescheduleAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // StartAppointmentParams defines parameters for StartAppointment.
 type StartAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // UndoAppointmentParams defines parameters for UndoAppointment.
 type UndoAppointmentParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // ListAuditEntriesParams defines parameters for ListAuditEntries.
 type ListAuditEntriesParams struct {
-	// PatientID Only what concerns this patient.
+	// PatientID Only entries about this patient.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
-	// Subject Only what this caller did.
+	// Subject Only entries by this caller.
 	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
 
-	// Operation Only this operation, by its operationId.
+	// Operation Only this operation (its operationId).
 	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
 
 	// From Not before this instant.
@@ -7563,43 +7427,43 @@ type ListAuditEntriesParams struct {
 	// To Before this instant.
 	To *Instant `form:"to,omitempty" json:"to,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListAvailabilityParams defines parameters for ListAvailability.
 type ListAvailabilityParams struct {
-	// DoctorID These doctors only; several are separated by commas.
+	// DoctorID Only these doctors; separate several with commas.
 	DoctorID []ID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
 
-	// Specialization Doctors of this specialization only. Case and accents do not matter.
+	// Specialization Only doctors of this specialization. Case and accents are ignored.
 	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
 
-	// TypeID For an appointment of this type: its duration, buffers, doctors and rooms count.
+	// TypeID Free times for an appointment of this type, by its duration, buffers, doctors and rooms.
 	TypeID *ID `form:"type_id,omitempty" json:"type_id,omitempty"`
 
 	// From Earliest start. A `+` in the offset must be sent as `%2B`.
 	From Instant `form:"from" json:"from"`
 
-	// To Starts before this instant; later than `from`.
+	// To Starts must be before this instant, which must be later than `from`.
 	To Instant `form:"to" json:"to"`
 
-	// DurationMinutes For so long; by default as long as the type says. Required without `type_id`.
+	// DurationMinutes Duration; by default the type's. Required without `type_id`.
 	DurationMinutes *DurationMinutes `form:"duration_minutes,omitempty" json:"duration_minutes,omitempty"`
 
-	// StepMinutes The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+	// StepMinutes The grid: start times are multiples of this many minutes on the clinic's wall clock.
 	StepMinutes *ListAvailabilityParamsStepMinutes `form:"step_minutes,omitempty" json:"step_minutes,omitempty"`
 
-	// PatientID Leave out times in which this patient has another appointment.
+	// PatientID Omit times at which this patient has another appointment.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -7608,28 +7472,28 @@ type ListAvailabilityParamsStepMinutes int32
 
 // ListNextAvailableParams defines parameters for ListNextAvailable.
 type ListNextAvailableParams struct {
-	// DoctorID These doctors only; several are separated by commas.
+	// DoctorID Only these doctors; separate several with commas.
 	DoctorID []ID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
 
-	// Specialization Doctors of this specialization only. Case and accents do not matter.
+	// Specialization Only doctors of this specialization. Case and accents are ignored.
 	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
 
-	// TypeID For an appointment of this type: its duration, buffers, doctors and rooms count.
+	// TypeID Free times for an appointment of this type, by its duration, buffers, doctors and rooms.
 	TypeID *ID `form:"type_id,omitempty" json:"type_id,omitempty"`
 
 	// From Earliest start; by default now.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
 
-	// Per One answer for each doctor or for each specialization.
+	// Per One result for each doctor or for each specialization.
 	Per *ListNextAvailableParamsPer `form:"per,omitempty" json:"per,omitempty"`
 
-	// DurationMinutes For so long; by default as long as the type says. Required without `type_id`.
+	// DurationMinutes Duration; by default the type's. Required without `type_id`.
 	DurationMinutes *DurationMinutes `form:"duration_minutes,omitempty" json:"duration_minutes,omitempty"`
 
-	// StepMinutes The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+	// StepMinutes The grid: start times are multiples of this many minutes on the clinic's wall clock.
 	StepMinutes *ListNextAvailableParamsStepMinutes `form:"step_minutes,omitempty" json:"step_minutes,omitempty"`
 
-	// PatientID Leave out times in which this patient has another appointment.
+	// PatientID Omit times at which this patient has another appointment.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 }
 
@@ -7641,50 +7505,48 @@ type ListNextAvailableParamsStepMinutes int32
 
 // ListCalendarFeedsParams defines parameters for ListCalendarFeeds.
 type ListCalendarFeedsParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
 type CreateCalendarFeedParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeCalendarFeedParams defines parameters for RevokeCalendarFeed.
 type RevokeCalendarFeedParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetCalendarParams defines parameters for GetCalendar.
 type GetCalendarParams struct {
-	// IfNoneMatch Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+	// IfNoneMatch Return 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
 	// several entity tags, or `*` for any.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ListChangesParams defines parameters for ListChanges.
 type ListChangesParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
-	// Include `record`: with the records themselves.
+	// Include `record`: include the records themselves.
 	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
 }
 
@@ -7693,110 +7555,107 @@ type ListChangesParamsInclude string
 
 // ListClosuresParams defines parameters for ListClosures.
 type ListClosuresParams struct {
-	// From Leave out what ended before this instant; by default now.
+	// From Omit entries that ended before this instant; by default now.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateClosureParams defines parameters for CreateClosure.
 type CreateClosureParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteClosureParams defines parameters for DeleteClosure.
 type DeleteClosureParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDoctorsParams defines parameters for ListDoctors.
 type ListDoctorsParams struct {
-	// Name Beginning of the full name or of any word in it. Case and accents do not matter.
+	// Name Prefix of the full name or of any word in it. Case and accents are ignored.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Specialization The whole specialization. Case and accents do not matter.
+	// Specialization The complete specialization. Case and accents are ignored.
 	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
 
-	// IsActive Only doctors who can (`true`) or cannot (`false`) be booked.
+	// IsActive Only doctors who take (`true`) or do not take (`false`) new bookings.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateDoctorParams defines parameters for CreateDoctor.
 type CreateDoctorParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDoctorParams defines parameters for DeleteDoctor.
 type DeleteDoctorParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListTimeOffParams defines parameters for ListTimeOff.
 type ListTimeOffParams struct {
-	// From Leave out what ended before this instant; by default now.
+	// From Omit entries that ended before this instant; by default now.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTimeOffParams defines parameters for CreateTimeOff.
 type CreateTimeOffParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteTimeOffParams defines parameters for DeleteTimeOff.
 type DeleteTimeOffParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ReplaceWorkingHoursParams defines parameters for ReplaceWorkingHours.
 type ReplaceWorkingHoursParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7805,95 +7664,94 @@ type SearchFhirAppointmentsParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	// Patient The patient, as an id, `Patient/1` or a URL on this server.
 	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	// Practitioner The practitioner, as an id, `Practitioner/1` or a URL on this server.
 	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	// Actor The patient or practitioner, as `Patient/1`, `Practitioner/1` or a URL on this server.
 	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Date When it starts, with a prefix; twice for a window.
+	// Date Start, with an optional prefix; give it twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
 
-	// Status Statuses of FHIR, separated by commas.
+	// Status FHIR statuses, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
-	// Practitioner Doctors, separated by commas; without it, all.
+	// Practitioner Doctors, separated by commas; by default all.
 	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Specialty The whole specialization of the doctor.
+	// Specialty The doctor's complete specialization.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
 
-	// ServiceType An appointment type: its length, buffers, rooms and doctors count.
+	// ServiceType An appointment type, whose duration, buffers, rooms and doctors apply.
 	ServiceType *string `form:"service-type,omitempty" json:"service-type,omitempty"`
 
-	// Duration Minutes, of this facade; 30 unless given or the type says.
+	// Duration Duration in minutes, a parameter of this facade; by default the type's, or 30.
 	Duration *int32 `form:"duration,omitempty" json:"duration,omitempty"`
 
-	// Start When it begins, with a prefix; twice for a window.
+	// Start Start, with an optional prefix; give it twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
@@ -7902,51 +7760,51 @@ type SearchFhirPatientsParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
+	// Identifier A medical record number, or `system|value` for an identifier issued elsewhere.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
 
-	// Name The beginning of the first or last name, or of both.
+	// Name Prefix of the first or last name, or of both.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Family The beginning of the last name.
+	// Family Prefix of the last name.
 	Family *string `form:"family,omitempty" json:"family,omitempty"`
 
-	// Given The beginning of the first name.
+	// Given Prefix of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	// Birthdate Day, month or year of birth, with an optional prefix; give it twice for a range.
 	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
-	// Email The whole e-mail address.
+	// Email The complete e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Phone The last digits of the phone number, or the whole number.
+	// Phone The last digits of the phone number, or the complete number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
@@ -7955,36 +7813,36 @@ type SearchFhirPractitionersParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Name The beginning of a word of the name.
+	// Name Prefix of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
@@ -7993,76 +7851,76 @@ type SearchFhirSchedulesParams struct {
 	// UnderscoreID Ids, separated by commas.
 	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Actor Whose schedule it is.
+	// Actor The practitioner whose schedule it is.
 	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Specialty The whole specialization of the doctor.
+	// Specialty The doctor's complete specialization.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
 
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
-	// Schedule Schedules, separated by commas; without it, all.
+	// Schedule Schedules, separated by commas; by default all.
 	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
-	// Specialty The whole specialization of the doctor.
+	// Specialty The doctor's complete specialization.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
 
-	// ServiceType An appointment type: its length, buffers, rooms and doctors count.
+	// ServiceType An appointment type, whose duration, buffers, rooms and doctors apply.
 	ServiceType *string `form:"service-type,omitempty" json:"service-type,omitempty"`
 
-	// Duration Minutes, of this facade; 30 unless given or the type says.
+	// Duration Duration in minutes, a parameter of this facade; by default the type's, or 30.
 	Duration *int32 `form:"duration,omitempty" json:"duration,omitempty"`
 
-	// Start When it begins, with a prefix; twice for a window.
+	// Start Start, with an optional prefix; give it twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// Status Only free slots are ever found.
+	// Status `free`; other slots are never returned.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+	// UnderscoreCount Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
-	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	// Prefer `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
 	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
@@ -8071,333 +7929,320 @@ type SearchFhirSlotsParamsStatus string
 
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-	// JSON is the only format there is; anything else is 406.
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+	// `Accept`. JSON is the only supported format; anything else gets 406.
 	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-	// UnderscorePretty Not looked at; some programs send it.
+	// UnderscorePretty Ignored; some clients send it.
 	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 }
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteHoldParams defines parameters for DeleteHold.
 type DeleteHoldParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListPatientsParams defines parameters for ListPatients.
 type ListPatientsParams struct {
-	// Q What a reception types into one box, told apart by the server: parts of the
-	// name as in `name`, with or without a comma; a birth date (`1980-12-03`,
-	// `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
-	// digits of the phone number; the beginning of the e-mail address, with its `@`;
-	// the medical record number or id, or their beginning. Given together
-	// (`Berg 03.12.1980`), a patient must match all of them.
+	// Q Free text as typed into a single search box, which the server interprets: parts
+	// of the name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+	// `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last digits of
+	// the phone number; a prefix of the e-mail address that includes the `@`; the
+	// medical record number or id, or a prefix of it. A patient must match every part
+	// given (`Berg 03.12.1980`).
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// Name Beginnings of words of the name, in any order, with or without a comma
-	// (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
-	// Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
-	// `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
+	// Name Prefixes of words of the name, in any order, with or without a comma (`an mu`
+	// finds Ann Muster and Müller Anna; `Marquez` finds María José García Márquez).
+	// Case, accents, apostrophes, hyphens and dots are ignored; `ü`, `u` and `ue` are
+	// equal, and so are similar letters (`ø`, `o`, `oe`).
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Email The whole e-mail address; case, surrounding spaces and punycode do not matter.
+	// Email The complete e-mail address; case, surrounding spaces and punycode are ignored.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Phone The last digits of the phone number, at least three, or the whole number
-	// as it is dialled at home or from abroad: `0171 555 0123` and
-	// `+49 171 5550123` find each other. With an extension, patients with the
-	// same one or with none.
+	// Phone At least the last three digits of the phone number, or the complete number in
+	// national or international form: `0171 555 0123` and `+49 171 5550123` match each
+	// other. A search with an extension finds patients with the same extension or
+	// none.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
 	// BirthDate The date of birth.
 	BirthDate *openapi_types.Date `form:"birth_date,omitempty" json:"birth_date,omitempty"`
 
-	// Mrn The whole medical record number; spaces and hyphens do not matter. One whose
-	// check digit is wrong is refused.
+	// Mrn The complete medical record number; spaces and hyphens are ignored. A number
+	// with a wrong check digit is rejected.
 	Mrn *string `form:"mrn,omitempty" json:"mrn,omitempty"`
 
-	// IdentifierSystem With `identifier`: whose number it is.
+	// IdentifierSystem With `identifier`: the system that issued it.
 	IdentifierSystem *string `form:"identifier_system,omitempty" json:"identifier_system,omitempty"`
 
-	// Identifier With `identifier_system`: the whole number.
+	// Identifier With `identifier_system`: the complete identifier.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreatePatientParams defines parameters for CreatePatient.
 type CreatePatientParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdatePatientParams defines parameters for UpdatePatient.
 type UpdatePatientParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ErasePatientParams defines parameters for ErasePatient.
 type ErasePatientParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // MergePatientsParams defines parameters for MergePatients.
 type MergePatientsParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // PreviewMergeParams defines parameters for PreviewMerge.
 type PreviewMergeParams struct {
-	// DuplicateID The patient whose record would become part of this one.
+	// DuplicateID The duplicate, which would be merged into this patient.
 	DuplicateID ID `form:"duplicate_id" json:"duplicate_id"`
 }
 
 // CreatePlanParams defines parameters for CreatePlan.
 type CreatePlanParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ApplyPlanParams defines parameters for ApplyPlan.
 type ApplyPlanParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // GetQueueParams defines parameters for GetQueue.
 type GetQueueParams struct {
-	// DoctorID Whose queue.
+	// DoctorID The doctor whose queue to list.
 	DoctorID ID `form:"doctor_id" json:"doctor_id"`
 
-	// Date The clinic's day; by default today.
+	// Date A day in the clinic's time zone; by default today.
 	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// Status Only tickets in this status.
 	Status *TicketStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CallNextParams defines parameters for CallNext.
 type CallNextParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRoomsParams defines parameters for ListRooms.
 type ListRoomsParams struct {
-	// IsActive Only rooms that can (`true`) or cannot (`false`) be booked.
+	// IsActive Only rooms that take (`true`) or do not take (`false`) new bookings.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateRoomParams defines parameters for CreateRoom.
 type CreateRoomParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteRoomParams defines parameters for DeleteRoom.
 type DeleteRoomParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateRoomParams defines parameters for UpdateRoom.
 type UpdateRoomParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // StreamChangesParams defines parameters for StreamChanges.
 type StreamChangesParams struct {
-	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
-	// LastEventID The `id` of the last event that was received.
+	// LastEventID The `id` of the last event received.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CompleteTicketParams defines parameters for CompleteTicket.
 type CompleteTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // LeaveTicketParams defines parameters for LeaveTicket.
 type LeaveTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // StartTicketParams defines parameters for StartTicket.
 type StartTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // TransferTicketParams defines parameters for TransferTicket.
 type TransferTicketParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8409,142 +8254,134 @@ type ListWaitlistParams struct {
 	// Status Only entries in this status.
 	Status *WaitlistStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateWaitlistEntryParams defines parameters for CreateWaitlistEntry.
 type CreateWaitlistEntryParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // WithdrawWaitlistEntryParams defines parameters for WithdrawWaitlistEntry.
 type WithdrawWaitlistEntryParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // AcceptOfferParams defines parameters for AcceptOffer.
 type AcceptOfferParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// but only by an installation without authentication; with it, the authenticated
-	// caller did it, and this header is ignored.
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // DeclineOfferParams defines parameters for DeclineOffer.
 type DeclineOfferParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreateWalkInParams defines parameters for CreateWalkIn.
 type CreateWalkInParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteWebhookParams defines parameters for DeleteWebhook.
 type DeleteWebhookParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateWebhookParams defines parameters for UpdateWebhook.
 type UpdateWebhookParams struct {
-	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
-	// section 13.1.1): one or several entity tags, or `*` for any.
-	// Without this header the change is made in any case.
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
 type ListWebhookDeliveriesParams struct {
-	// Limit At most so many items in this page.
+	// Limit Maximum number of items in the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, unchanged.
+	// Cursor The `next_cursor` of the previous page, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Status Only these.
+	// Status Only messages in this status.
 	Status *DeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // RedeliverWebhookParams defines parameters for RedeliverWebhook.
 type RedeliverWebhookParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
-	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
-	// answer is the first one. 422 `idempotency-key-reused` with another
-	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
-	// for 24 hours.
+	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
+	// response. 422 `idempotency-key-reused` for a different request; 409
+	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -9340,25 +9177,25 @@ type ServerInterface interface {
 	// ListAPIKeys List API keys
 	// (GET /api-keys)
 	ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error
-	// CreateAPIKey Make an API key
+	// CreateAPIKey Create an API key
 	// (POST /api-keys)
 	CreateAPIKey(ctx echo.Context, params CreateAPIKeyParams) error
-	// GetAPIKey Read an API key's record
+	// GetAPIKey Get an API key
 	// (GET /api-keys/{id})
 	GetAPIKey(ctx echo.Context, id KeyID) error
 	// RevokeAPIKey Revoke an API key
 	// (POST /api-keys/{id}/revoke)
 	RevokeAPIKey(ctx echo.Context, id KeyID, params RevokeAPIKeyParams) error
-	// CreateSeries Book a recurring appointment
+	// CreateSeries Book a series
 	// (POST /appointment-series)
 	CreateSeries(ctx echo.Context, params CreateSeriesParams) error
-	// GetSeries Read a series
+	// GetSeries Get a series
 	// (GET /appointment-series/{id})
 	GetSeries(ctx echo.Context, id SeriesID) error
-	// CancelSeries Cancel a series, or the rest of it
+	// CancelSeries Cancel a series
 	// (POST /appointment-series/{id}/cancel)
 	CancelSeries(ctx echo.Context, id SeriesID, params CancelSeriesParams) error
-	// RescheduleSeries Move a series, or the rest of it
+	// RescheduleSeries Reschedule a series
 	// (POST /appointment-series/{id}/reschedule)
 	RescheduleSeries(ctx echo.Context, id SeriesID, params RescheduleSeriesParams) error
 	// ListAppointmentTypes List appointment types
@@ -9370,91 +9207,91 @@ type ServerInterface interface {
 	// DeleteAppointmentType Delete an appointment type without appointments
 	// (DELETE /appointment-types/{id})
 	DeleteAppointmentType(ctx echo.Context, id AppointmentTypeID, params DeleteAppointmentTypeParams) error
-	// GetAppointmentType Read an appointment type
+	// GetAppointmentType Get an appointment type
 	// (GET /appointment-types/{id})
 	GetAppointmentType(ctx echo.Context, id AppointmentTypeID) error
-	// UpdateAppointmentType Change an appointment type
+	// UpdateAppointmentType Update an appointment type
 	// (PATCH /appointment-types/{id})
 	UpdateAppointmentType(ctx echo.Context, id AppointmentTypeID, params UpdateAppointmentTypeParams) error
-	// ListAppointments List a day, an interval or a patient's appointments
+	// ListAppointments List appointments
 	// (GET /appointments)
 	ListAppointments(ctx echo.Context, params ListAppointmentsParams) error
 	// BookAppointment Book an appointment
 	// (POST /appointments)
 	BookAppointment(ctx echo.Context, params BookAppointmentParams) error
-	// GetAppointment Read an appointment
+	// GetAppointment Get an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx echo.Context, id AppointmentID, params GetAppointmentParams) error
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx echo.Context, id AppointmentID, params CancelAppointmentParams) error
-	// CheckInAppointment Check a patient in
+	// CheckInAppointment Check in a patient
 	// (POST /appointments/{id}/check-in)
 	CheckInAppointment(ctx echo.Context, id AppointmentID, params CheckInAppointmentParams) error
-	// CompleteAppointment Complete the visit
+	// CompleteAppointment Complete an appointment
 	// (POST /appointments/{id}/complete)
 	CompleteAppointment(ctx echo.Context, id AppointmentID, params CompleteAppointmentParams) error
 	// ConfirmAppointment Confirm an appointment
 	// (POST /appointments/{id}/confirm)
 	ConfirmAppointment(ctx echo.Context, id AppointmentID, params ConfirmAppointmentParams) error
-	// GetAppointmentHistory Read what happened to an appointment
+	// GetAppointmentHistory Get an appointment's history
 	// (GET /appointments/{id}/history)
 	GetAppointmentHistory(ctx echo.Context, id AppointmentID) error
-	// LeaveAppointment Note that a patient left
+	// LeaveAppointment Mark as left without being seen
 	// (POST /appointments/{id}/leave)
 	LeaveAppointment(ctx echo.Context, id AppointmentID, params LeaveAppointmentParams) error
-	// NoShowAppointment Note a no-show
+	// NoShowAppointment Mark as no-show
 	// (POST /appointments/{id}/no-show)
 	NoShowAppointment(ctx echo.Context, id AppointmentID, params NoShowAppointmentParams) error
-	// RescheduleAppointment Move an appointment
+	// RescheduleAppointment Reschedule an appointment
 	// (POST /appointments/{id}/reschedule)
 	RescheduleAppointment(ctx echo.Context, id AppointmentID, params RescheduleAppointmentParams) error
-	// StartAppointment Start the visit
+	// StartAppointment Start an appointment
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
 	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
-	// ListAuditEntries Read the audit trail
+	// ListAuditEntries List audit entries
 	// (GET /audit)
 	ListAuditEntries(ctx echo.Context, params ListAuditEntriesParams) error
 	// ListAvailability Find free times
 	// (GET /availability)
 	ListAvailability(ctx echo.Context, params ListAvailabilityParams) error
-	// ListNextAvailable Find the first free time of each doctor
+	// ListNextAvailable Find each doctor's first free time
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
 	// ListCalendarFeeds List calendar feeds
 	// (GET /calendar-feeds)
 	ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error
-	// CreateCalendarFeed Make a calendar feed
+	// CreateCalendarFeed Create a calendar feed
 	// (POST /calendar-feeds)
 	CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error
-	// GetCalendarFeed Read a calendar feed's record
+	// GetCalendarFeed Get a calendar feed
 	// (GET /calendar-feeds/{id})
 	GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error
 	// RevokeCalendarFeed Revoke a calendar feed
 	// (POST /calendar-feeds/{id}/revoke)
 	RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error
-	// GetCalendar A calendar, for calendar programs
+	// GetCalendar Get a feed's calendar
 	// (GET /calendars/{token})
 	GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error
-	// ListChanges Follow what changes
+	// ListChanges List changes
 	// (GET /changes)
 	ListChanges(ctx echo.Context, params ListChangesParams) error
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
-	// CreateClosure Close the clinic for a time
+	// CreateClosure Add a closure
 	// (POST /closures)
 	CreateClosure(ctx echo.Context, params CreateClosureParams) error
-	// DeleteClosure Open the clinic again
+	// DeleteClosure Delete a closure
 	// (DELETE /closures/{id})
 	DeleteClosure(ctx echo.Context, id ClosureID, params DeleteClosureParams) error
-	// GetClosure Read a closure
+	// GetClosure Get a closure
 	// (GET /closures/{id})
 	GetClosure(ctx echo.Context, id ClosureID) error
-	// GetDocs The interactive documentation
+	// GetDocs Open the interactive documentation
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
 	// ListDoctors Find doctors
@@ -9466,88 +9303,88 @@ type ServerInterface interface {
 	// DeleteDoctor Delete a doctor without appointments
 	// (DELETE /doctors/{id})
 	DeleteDoctor(ctx echo.Context, id DoctorID, params DeleteDoctorParams) error
-	// GetDoctor Read a doctor
+	// GetDoctor Get a doctor
 	// (GET /doctors/{id})
 	GetDoctor(ctx echo.Context, id DoctorID) error
-	// UpdateDoctor Change a doctor
+	// UpdateDoctor Update a doctor
 	// (PATCH /doctors/{id})
 	UpdateDoctor(ctx echo.Context, id DoctorID, params UpdateDoctorParams) error
 	// ListTimeOff List a doctor's time off
 	// (GET /doctors/{id}/time-off)
 	ListTimeOff(ctx echo.Context, id DoctorID, params ListTimeOffParams) error
-	// CreateTimeOff Note a doctor's time off
+	// CreateTimeOff Add time off
 	// (POST /doctors/{id}/time-off)
 	CreateTimeOff(ctx echo.Context, id DoctorID, params CreateTimeOffParams) error
-	// DeleteTimeOff Take a time off back
+	// DeleteTimeOff Delete time off
 	// (DELETE /doctors/{id}/time-off/{time_off_id})
 	DeleteTimeOff(ctx echo.Context, id DoctorID, timeOffID ID, params DeleteTimeOffParams) error
-	// GetTimeOff Read one time off
+	// GetTimeOff Get time off
 	// (GET /doctors/{id}/time-off/{time_off_id})
 	GetTimeOff(ctx echo.Context, id DoctorID, timeOffID ID) error
-	// GetWorkingHours Read a doctor's working hours
+	// GetWorkingHours Get a doctor's working hours
 	// (GET /doctors/{id}/working-hours)
 	GetWorkingHours(ctx echo.Context, id DoctorID) error
-	// ReplaceWorkingHours Set a doctor's working hours
+	// ReplaceWorkingHours Replace a doctor's working hours
 	// (PUT /doctors/{id}/working-hours)
 	ReplaceWorkingHours(ctx echo.Context, id DoctorID, params ReplaceWorkingHoursParams) error
-	// SearchFhirAppointments Find appointments, as FHIR
+	// SearchFhirAppointments Search Appointment resources
 	// (GET /fhir/Appointment)
 	SearchFhirAppointments(ctx echo.Context, params SearchFhirAppointmentsParams) error
-	// BookFhirAppointment Book an appointment, as FHIR
+	// BookFhirAppointment Book an appointment ($book)
 	// (POST /fhir/Appointment/$book)
 	BookFhirAppointment(ctx echo.Context, params BookFhirAppointmentParams) error
-	// FindFhirAppointments Find times, as proposed appointments
+	// FindFhirAppointments Find appointments ($find)
 	// (GET /fhir/Appointment/$find)
 	FindFhirAppointments(ctx echo.Context, params FindFhirAppointmentsParams) error
-	// ReadFhirAppointment An appointment, as FHIR
+	// ReadFhirAppointment Read an Appointment resource
 	// (GET /fhir/Appointment/{id})
 	ReadFhirAppointment(ctx echo.Context, id FhirResourceID, params ReadFhirAppointmentParams) error
-	// SearchFhirPatients Find patients, as FHIR
+	// SearchFhirPatients Search Patient resources
 	// (GET /fhir/Patient)
 	SearchFhirPatients(ctx echo.Context, params SearchFhirPatientsParams) error
-	// ReadFhirPatient A patient, as FHIR
+	// ReadFhirPatient Read a Patient resource
 	// (GET /fhir/Patient/{id})
 	ReadFhirPatient(ctx echo.Context, id FhirResourceID, params ReadFhirPatientParams) error
-	// SearchFhirPractitioners Find practitioners, as FHIR
+	// SearchFhirPractitioners Search Practitioner resources
 	// (GET /fhir/Practitioner)
 	SearchFhirPractitioners(ctx echo.Context, params SearchFhirPractitionersParams) error
-	// ReadFhirPractitioner A practitioner, as FHIR
+	// ReadFhirPractitioner Read a Practitioner resource
 	// (GET /fhir/Practitioner/{id})
 	ReadFhirPractitioner(ctx echo.Context, id FhirResourceID, params ReadFhirPractitionerParams) error
-	// SearchFhirSchedules Find schedules, as FHIR
+	// SearchFhirSchedules Search Schedule resources
 	// (GET /fhir/Schedule)
 	SearchFhirSchedules(ctx echo.Context, params SearchFhirSchedulesParams) error
-	// ReadFhirSchedule A schedule, as FHIR
+	// ReadFhirSchedule Read a Schedule resource
 	// (GET /fhir/Schedule/{id})
 	ReadFhirSchedule(ctx echo.Context, id FhirResourceID, params ReadFhirScheduleParams) error
-	// SearchFhirSlots Find free times, as FHIR
+	// SearchFhirSlots Search Slot resources
 	// (GET /fhir/Slot)
 	SearchFhirSlots(ctx echo.Context, params SearchFhirSlotsParams) error
-	// ReadFhirSlot A slot, as FHIR
+	// ReadFhirSlot Read a Slot resource
 	// (GET /fhir/Slot/{id})
 	ReadFhirSlot(ctx echo.Context, id FhirSlotID, params ReadFhirSlotParams) error
-	// GetFhirCapabilities What the FHIR facade can do
+	// GetFhirCapabilities Get the FHIR capability statement
 	// (GET /fhir/metadata)
 	GetFhirCapabilities(ctx echo.Context, params GetFhirCapabilitiesParams) error
-	// GetHealth Is the process alive
+	// GetHealth Check liveness
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
-	// CreateHold Hold a time
+	// CreateHold Create a hold
 	// (POST /holds)
 	CreateHold(ctx echo.Context, params CreateHoldParams) error
-	// DeleteHold Give a held time back
+	// DeleteHold Release a hold
 	// (DELETE /holds/{id})
 	DeleteHold(ctx echo.Context, id HoldID, params DeleteHoldParams) error
-	// GetHold Read a hold
+	// GetHold Get a hold
 	// (GET /holds/{id})
 	GetHold(ctx echo.Context, id HoldID) error
-	// GetCaller Who am I
+	// GetCaller Get the current caller
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
-	// GetContractAsJSON This document as JSON
+	// GetContractAsJSON Get this contract as JSON
 	// (GET /openapi.json)
 	GetContractAsJSON(ctx echo.Context) error
-	// GetContract This document
+	// GetContract Get this contract
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
 	// ListPatients Find patients
@@ -9559,46 +9396,46 @@ type ServerInterface interface {
 	// DeletePatient Delete a patient without appointments
 	// (DELETE /patients/{id})
 	DeletePatient(ctx echo.Context, id PatientID, params DeletePatientParams) error
-	// GetPatient Read a patient
+	// GetPatient Get a patient
 	// (GET /patients/{id})
 	GetPatient(ctx echo.Context, id PatientID) error
-	// UpdatePatient Change a patient
+	// UpdatePatient Update a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx echo.Context, id PatientID, params UpdatePatientParams) error
 	// ErasePatient Erase a patient
 	// (POST /patients/{id}/erase)
 	ErasePatient(ctx echo.Context, id PatientID, params ErasePatientParams) error
-	// ExportPatient Export everything on a patient
+	// ExportPatient Export a patient's data
 	// (GET /patients/{id}/export)
 	ExportPatient(ctx echo.Context, id PatientID) error
 	// MergePatients Merge a duplicate into this patient
 	// (POST /patients/{id}/merge)
 	MergePatients(ctx echo.Context, id PatientID, params MergePatientsParams) error
-	// PreviewMerge What merging a duplicate would do
+	// PreviewMerge Preview a merge
 	// (GET /patients/{id}/merge-preview)
 	PreviewMerge(ctx echo.Context, id PatientID, params PreviewMergeParams) error
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
 	CreatePlan(ctx echo.Context, params CreatePlanParams) error
-	// GetPlan Read a plan
+	// GetPlan Get a plan
 	// (GET /plans/{id})
 	GetPlan(ctx echo.Context, id PlanID) error
-	// ApplyPlan Carry a plan out
+	// ApplyPlan Apply a plan
 	// (POST /plans/{id}/apply)
 	ApplyPlan(ctx echo.Context, id PlanID, params ApplyPlanParams) error
-	// ListProblemTypes Every problem type
+	// ListProblemTypes List problem types
 	// (GET /problems)
 	ListProblemTypes(ctx echo.Context) error
-	// GetProblemType One problem type
+	// GetProblemType Get a problem type
 	// (GET /problems/{slug})
 	GetProblemType(ctx echo.Context, slug ProblemSlug) error
-	// GetQueue Read a doctor's queue
+	// GetQueue Get a doctor's queue
 	// (GET /queue)
 	GetQueue(ctx echo.Context, params GetQueueParams) error
 	// CallNext Call the next patient
 	// (POST /queue/call-next)
 	CallNext(ctx echo.Context, params CallNextParams) error
-	// GetReadiness Can the process serve
+	// GetReadiness Check readiness
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
 	// ListRooms List rooms
@@ -9610,79 +9447,79 @@ type ServerInterface interface {
 	// DeleteRoom Delete a room without appointments
 	// (DELETE /rooms/{id})
 	DeleteRoom(ctx echo.Context, id RoomID, params DeleteRoomParams) error
-	// GetRoom Read a room
+	// GetRoom Get a room
 	// (GET /rooms/{id})
 	GetRoom(ctx echo.Context, id RoomID) error
-	// UpdateRoom Change a room
+	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
-	// StreamChanges Watch what changes
+	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx echo.Context, params StreamChangesParams) error
-	// GetTicket Read a ticket
+	// GetTicket Get a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx echo.Context, id TicketID) error
-	// CallTicket Call a patient
+	// CallTicket Call a ticket
 	// (POST /tickets/{id}/call)
 	CallTicket(ctx echo.Context, id TicketID, params CallTicketParams) error
-	// CompleteTicket Finish with a patient
+	// CompleteTicket Complete a ticket
 	// (POST /tickets/{id}/complete)
 	CompleteTicket(ctx echo.Context, id TicketID, params CompleteTicketParams) error
-	// LeaveTicket Note that a patient left the queue
+	// LeaveTicket Mark a ticket as left
 	// (POST /tickets/{id}/leave)
 	LeaveTicket(ctx echo.Context, id TicketID, params LeaveTicketParams) error
-	// StartTicket Begin with a patient
+	// StartTicket Start serving a ticket
 	// (POST /tickets/{id}/start)
 	StartTicket(ctx echo.Context, id TicketID, params StartTicketParams) error
-	// TransferTicket Send a patient on to another doctor
+	// TransferTicket Transfer a ticket
 	// (POST /tickets/{id}/transfer)
 	TransferTicket(ctx echo.Context, id TicketID, params TransferTicketParams) error
-	// GetVersion What is running
+	// GetVersion Get the version
 	// (GET /version)
 	GetVersion(ctx echo.Context) error
 	// ListWaitlist List the waitlist
 	// (GET /waitlist)
 	ListWaitlist(ctx echo.Context, params ListWaitlistParams) error
-	// CreateWaitlistEntry Put a patient on the waitlist
+	// CreateWaitlistEntry Add a waitlist entry
 	// (POST /waitlist)
 	CreateWaitlistEntry(ctx echo.Context, params CreateWaitlistEntryParams) error
-	// WithdrawWaitlistEntry Take a patient off the waitlist
+	// WithdrawWaitlistEntry Withdraw a waitlist entry
 	// (DELETE /waitlist/{id})
 	WithdrawWaitlistEntry(ctx echo.Context, id WaitlistID, params WithdrawWaitlistEntryParams) error
-	// GetWaitlistEntry Read a waitlist entry
+	// GetWaitlistEntry Get a waitlist entry
 	// (GET /waitlist/{id})
 	GetWaitlistEntry(ctx echo.Context, id WaitlistID) error
-	// AcceptOffer Accept the offered time
+	// AcceptOffer Accept an offer
 	// (POST /waitlist/{id}/accept)
 	AcceptOffer(ctx echo.Context, id WaitlistID, params AcceptOfferParams) error
-	// DeclineOffer Decline the offered time
+	// DeclineOffer Decline an offer
 	// (POST /waitlist/{id}/decline)
 	DeclineOffer(ctx echo.Context, id WaitlistID, params DeclineOfferParams) error
-	// CreateWalkIn Take a walk-in
+	// CreateWalkIn Register a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error
 	// ListWebhooks List webhooks
 	// (GET /webhooks)
 	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
-	// CreateWebhook Have changes sent
+	// CreateWebhook Create a webhook
 	// (POST /webhooks)
 	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
 	// DeleteWebhook Delete a webhook
 	// (DELETE /webhooks/{id})
 	DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error
-	// GetWebhook Read a webhook
+	// GetWebhook Get a webhook
 	// (GET /webhooks/{id})
 	GetWebhook(ctx echo.Context, id WebhookID) error
-	// UpdateWebhook Change a webhook
+	// UpdateWebhook Update a webhook
 	// (PATCH /webhooks/{id})
 	UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error
-	// ListWebhookDeliveries List messages of a webhook
+	// ListWebhookDeliveries List webhook messages
 	// (GET /webhooks/{id}/deliveries)
 	ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error
-	// RedeliverWebhook Send a message again
+	// RedeliverWebhook Redeliver a message
 	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
 	RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error
-	// RotateWebhookSecret Get a new signing secret
+	// RotateWebhookSecret Rotate a webhook's signing secret
 	// (POST /webhooks/{id}/rotate-secret)
 	RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error
 	// TestWebhook Send a test message
@@ -37312,25 +37149,25 @@ type StrictServerInterface interface {
 	// ListAPIKeys List API keys
 	// (GET /api-keys)
 	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
-	// CreateAPIKey Make an API key
+	// CreateAPIKey Create an API key
 	// (POST /api-keys)
 	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
-	// GetAPIKey Read an API key's record
+	// GetAPIKey Get an API key
 	// (GET /api-keys/{id})
 	GetAPIKey(ctx context.Context, request GetAPIKeyRequestObject) (GetAPIKeyResponseObject, error)
 	// RevokeAPIKey Revoke an API key
 	// (POST /api-keys/{id}/revoke)
 	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
-	// CreateSeries Book a recurring appointment
+	// CreateSeries Book a series
 	// (POST /appointment-series)
 	CreateSeries(ctx context.Context, request CreateSeriesRequestObject) (CreateSeriesResponseObject, error)
-	// GetSeries Read a series
+	// GetSeries Get a series
 	// (GET /appointment-series/{id})
 	GetSeries(ctx context.Context, request GetSeriesRequestObject) (GetSeriesResponseObject, error)
-	// CancelSeries Cancel a series, or the rest of it
+	// CancelSeries Cancel a series
 	// (POST /appointment-series/{id}/cancel)
 	CancelSeries(ctx context.Context, request CancelSeriesRequestObject) (CancelSeriesResponseObject, error)
-	// RescheduleSeries Move a series, or the rest of it
+	// RescheduleSeries Reschedule a series
 	// (POST /appointment-series/{id}/reschedule)
 	RescheduleSeries(ctx context.Context, request RescheduleSeriesRequestObject) (RescheduleSeriesResponseObject, error)
 	// ListAppointmentTypes List appointment types
@@ -37342,91 +37179,91 @@ type StrictServerInterface interface {
 	// DeleteAppointmentType Delete an appointment type without appointments
 	// (DELETE /appointment-types/{id})
 	DeleteAppointmentType(ctx context.Context, request DeleteAppointmentTypeRequestObject) (DeleteAppointmentTypeResponseObject, error)
-	// GetAppointmentType Read an appointment type
+	// GetAppointmentType Get an appointment type
 	// (GET /appointment-types/{id})
 	GetAppointmentType(ctx context.Context, request GetAppointmentTypeRequestObject) (GetAppointmentTypeResponseObject, error)
-	// UpdateAppointmentType Change an appointment type
+	// UpdateAppointmentType Update an appointment type
 	// (PATCH /appointment-types/{id})
 	UpdateAppointmentType(ctx context.Context, request UpdateAppointmentTypeRequestObject) (UpdateAppointmentTypeResponseObject, error)
-	// ListAppointments List a day, an interval or a patient's appointments
+	// ListAppointments List appointments
 	// (GET /appointments)
 	ListAppointments(ctx context.Context, request ListAppointmentsRequestObject) (ListAppointmentsResponseObject, error)
 	// BookAppointment Book an appointment
 	// (POST /appointments)
 	BookAppointment(ctx context.Context, request BookAppointmentRequestObject) (BookAppointmentResponseObject, error)
-	// GetAppointment Read an appointment
+	// GetAppointment Get an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx context.Context, request GetAppointmentRequestObject) (GetAppointmentResponseObject, error)
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx context.Context, request CancelAppointmentRequestObject) (CancelAppointmentResponseObject, error)
-	// CheckInAppointment Check a patient in
+	// CheckInAppointment Check in a patient
 	// (POST /appointments/{id}/check-in)
 	CheckInAppointment(ctx context.Context, request CheckInAppointmentRequestObject) (CheckInAppointmentResponseObject, error)
-	// CompleteAppointment Complete the visit
+	// CompleteAppointment Complete an appointment
 	// (POST /appointments/{id}/complete)
 	CompleteAppointment(ctx context.Context, request CompleteAppointmentRequestObject) (CompleteAppointmentResponseObject, error)
 	// ConfirmAppointment Confirm an appointment
 	// (POST /appointments/{id}/confirm)
 	ConfirmAppointment(ctx context.Context, request ConfirmAppointmentRequestObject) (ConfirmAppointmentResponseObject, error)
-	// GetAppointmentHistory Read what happened to an appointment
+	// GetAppointmentHistory Get an appointment's history
 	// (GET /appointments/{id}/history)
 	GetAppointmentHistory(ctx context.Context, request GetAppointmentHistoryRequestObject) (GetAppointmentHistoryResponseObject, error)
-	// LeaveAppointment Note that a patient left
+	// LeaveAppointment Mark as left without being seen
 	// (POST /appointments/{id}/leave)
 	LeaveAppointment(ctx context.Context, request LeaveAppointmentRequestObject) (LeaveAppointmentResponseObject, error)
-	// NoShowAppointment Note a no-show
+	// NoShowAppointment Mark as no-show
 	// (POST /appointments/{id}/no-show)
 	NoShowAppointment(ctx context.Context, request NoShowAppointmentRequestObject) (NoShowAppointmentResponseObject, error)
-	// RescheduleAppointment Move an appointment
+	// RescheduleAppointment Reschedule an appointment
 	// (POST /appointments/{id}/reschedule)
 	RescheduleAppointment(ctx context.Context, request RescheduleAppointmentRequestObject) (RescheduleAppointmentResponseObject, error)
-	// StartAppointment Start the visit
+	// StartAppointment Start an appointment
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
 	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
-	// ListAuditEntries Read the audit trail
+	// ListAuditEntries List audit entries
 	// (GET /audit)
 	ListAuditEntries(ctx context.Context, request ListAuditEntriesRequestObject) (ListAuditEntriesResponseObject, error)
 	// ListAvailability Find free times
 	// (GET /availability)
 	ListAvailability(ctx context.Context, request ListAvailabilityRequestObject) (ListAvailabilityResponseObject, error)
-	// ListNextAvailable Find the first free time of each doctor
+	// ListNextAvailable Find each doctor's first free time
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
 	// ListCalendarFeeds List calendar feeds
 	// (GET /calendar-feeds)
 	ListCalendarFeeds(ctx context.Context, request ListCalendarFeedsRequestObject) (ListCalendarFeedsResponseObject, error)
-	// CreateCalendarFeed Make a calendar feed
+	// CreateCalendarFeed Create a calendar feed
 	// (POST /calendar-feeds)
 	CreateCalendarFeed(ctx context.Context, request CreateCalendarFeedRequestObject) (CreateCalendarFeedResponseObject, error)
-	// GetCalendarFeed Read a calendar feed's record
+	// GetCalendarFeed Get a calendar feed
 	// (GET /calendar-feeds/{id})
 	GetCalendarFeed(ctx context.Context, request GetCalendarFeedRequestObject) (GetCalendarFeedResponseObject, error)
 	// RevokeCalendarFeed Revoke a calendar feed
 	// (POST /calendar-feeds/{id}/revoke)
 	RevokeCalendarFeed(ctx context.Context, request RevokeCalendarFeedRequestObject) (RevokeCalendarFeedResponseObject, error)
-	// GetCalendar A calendar, for calendar programs
+	// GetCalendar Get a feed's calendar
 	// (GET /calendars/{token})
 	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
-	// ListChanges Follow what changes
+	// ListChanges List changes
 	// (GET /changes)
 	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
-	// CreateClosure Close the clinic for a time
+	// CreateClosure Add a closure
 	// (POST /closures)
 	CreateClosure(ctx context.Context, request CreateClosureRequestObject) (CreateClosureResponseObject, error)
-	// DeleteClosure Open the clinic again
+	// DeleteClosure Delete a closure
 	// (DELETE /closures/{id})
 	DeleteClosure(ctx context.Context, request DeleteClosureRequestObject) (DeleteClosureResponseObject, error)
-	// GetClosure Read a closure
+	// GetClosure Get a closure
 	// (GET /closures/{id})
 	GetClosure(ctx context.Context, request GetClosureRequestObject) (GetClosureResponseObject, error)
-	// GetDocs The interactive documentation
+	// GetDocs Open the interactive documentation
 	// (GET /docs)
 	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
 	// ListDoctors Find doctors
@@ -37438,88 +37275,88 @@ type StrictServerInterface interface {
 	// DeleteDoctor Delete a doctor without appointments
 	// (DELETE /doctors/{id})
 	DeleteDoctor(ctx context.Context, request DeleteDoctorRequestObject) (DeleteDoctorResponseObject, error)
-	// GetDoctor Read a doctor
+	// GetDoctor Get a doctor
 	// (GET /doctors/{id})
 	GetDoctor(ctx context.Context, request GetDoctorRequestObject) (GetDoctorResponseObject, error)
-	// UpdateDoctor Change a doctor
+	// UpdateDoctor Update a doctor
 	// (PATCH /doctors/{id})
 	UpdateDoctor(ctx context.Context, request UpdateDoctorRequestObject) (UpdateDoctorResponseObject, error)
 	// ListTimeOff List a doctor's time off
 	// (GET /doctors/{id}/time-off)
 	ListTimeOff(ctx context.Context, request ListTimeOffRequestObject) (ListTimeOffResponseObject, error)
-	// CreateTimeOff Note a doctor's time off
+	// CreateTimeOff Add time off
 	// (POST /doctors/{id}/time-off)
 	CreateTimeOff(ctx context.Context, request CreateTimeOffRequestObject) (CreateTimeOffResponseObject, error)
-	// DeleteTimeOff Take a time off back
+	// DeleteTimeOff Delete time off
 	// (DELETE /doctors/{id}/time-off/{time_off_id})
 	DeleteTimeOff(ctx context.Context, request DeleteTimeOffRequestObject) (DeleteTimeOffResponseObject, error)
-	// GetTimeOff Read one time off
+	// GetTimeOff Get time off
 	// (GET /doctors/{id}/time-off/{time_off_id})
 	GetTimeOff(ctx context.Context, request GetTimeOffRequestObject) (GetTimeOffResponseObject, error)
-	// GetWorkingHours Read a doctor's working hours
+	// GetWorkingHours Get a doctor's working hours
 	// (GET /doctors/{id}/working-hours)
 	GetWorkingHours(ctx context.Context, request GetWorkingHoursRequestObject) (GetWorkingHoursResponseObject, error)
-	// ReplaceWorkingHours Set a doctor's working hours
+	// ReplaceWorkingHours Replace a doctor's working hours
 	// (PUT /doctors/{id}/working-hours)
 	ReplaceWorkingHours(ctx context.Context, request ReplaceWorkingHoursRequestObject) (ReplaceWorkingHoursResponseObject, error)
-	// SearchFhirAppointments Find appointments, as FHIR
+	// SearchFhirAppointments Search Appointment resources
 	// (GET /fhir/Appointment)
 	SearchFhirAppointments(ctx context.Context, request SearchFhirAppointmentsRequestObject) (SearchFhirAppointmentsResponseObject, error)
-	// BookFhirAppointment Book an appointment, as FHIR
+	// BookFhirAppointment Book an appointment ($book)
 	// (POST /fhir/Appointment/$book)
 	BookFhirAppointment(ctx context.Context, request BookFhirAppointmentRequestObject) (BookFhirAppointmentResponseObject, error)
-	// FindFhirAppointments Find times, as proposed appointments
+	// FindFhirAppointments Find appointments ($find)
 	// (GET /fhir/Appointment/$find)
 	FindFhirAppointments(ctx context.Context, request FindFhirAppointmentsRequestObject) (FindFhirAppointmentsResponseObject, error)
-	// ReadFhirAppointment An appointment, as FHIR
+	// ReadFhirAppointment Read an Appointment resource
 	// (GET /fhir/Appointment/{id})
 	ReadFhirAppointment(ctx context.Context, request ReadFhirAppointmentRequestObject) (ReadFhirAppointmentResponseObject, error)
-	// SearchFhirPatients Find patients, as FHIR
+	// SearchFhirPatients Search Patient resources
 	// (GET /fhir/Patient)
 	SearchFhirPatients(ctx context.Context, request SearchFhirPatientsRequestObject) (SearchFhirPatientsResponseObject, error)
-	// ReadFhirPatient A patient, as FHIR
+	// ReadFhirPatient Read a Patient resource
 	// (GET /fhir/Patient/{id})
 	ReadFhirPatient(ctx context.Context, request ReadFhirPatientRequestObject) (ReadFhirPatientResponseObject, error)
-	// SearchFhirPractitioners Find practitioners, as FHIR
+	// SearchFhirPractitioners Search Practitioner resources
 	// (GET /fhir/Practitioner)
 	SearchFhirPractitioners(ctx context.Context, request SearchFhirPractitionersRequestObject) (SearchFhirPractitionersResponseObject, error)
-	// ReadFhirPractitioner A practitioner, as FHIR
+	// ReadFhirPractitioner Read a Practitioner resource
 	// (GET /fhir/Practitioner/{id})
 	ReadFhirPractitioner(ctx context.Context, request ReadFhirPractitionerRequestObject) (ReadFhirPractitionerResponseObject, error)
-	// SearchFhirSchedules Find schedules, as FHIR
+	// SearchFhirSchedules Search Schedule resources
 	// (GET /fhir/Schedule)
 	SearchFhirSchedules(ctx context.Context, request SearchFhirSchedulesRequestObject) (SearchFhirSchedulesResponseObject, error)
-	// ReadFhirSchedule A schedule, as FHIR
+	// ReadFhirSchedule Read a Schedule resource
 	// (GET /fhir/Schedule/{id})
 	ReadFhirSchedule(ctx context.Context, request ReadFhirScheduleRequestObject) (ReadFhirScheduleResponseObject, error)
-	// SearchFhirSlots Find free times, as FHIR
+	// SearchFhirSlots Search Slot resources
 	// (GET /fhir/Slot)
 	SearchFhirSlots(ctx context.Context, request SearchFhirSlotsRequestObject) (SearchFhirSlotsResponseObject, error)
-	// ReadFhirSlot A slot, as FHIR
+	// ReadFhirSlot Read a Slot resource
 	// (GET /fhir/Slot/{id})
 	ReadFhirSlot(ctx context.Context, request ReadFhirSlotRequestObject) (ReadFhirSlotResponseObject, error)
-	// GetFhirCapabilities What the FHIR facade can do
+	// GetFhirCapabilities Get the FHIR capability statement
 	// (GET /fhir/metadata)
 	GetFhirCapabilities(ctx context.Context, request GetFhirCapabilitiesRequestObject) (GetFhirCapabilitiesResponseObject, error)
-	// GetHealth Is the process alive
+	// GetHealth Check liveness
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
-	// CreateHold Hold a time
+	// CreateHold Create a hold
 	// (POST /holds)
 	CreateHold(ctx context.Context, request CreateHoldRequestObject) (CreateHoldResponseObject, error)
-	// DeleteHold Give a held time back
+	// DeleteHold Release a hold
 	// (DELETE /holds/{id})
 	DeleteHold(ctx context.Context, request DeleteHoldRequestObject) (DeleteHoldResponseObject, error)
-	// GetHold Read a hold
+	// GetHold Get a hold
 	// (GET /holds/{id})
 	GetHold(ctx context.Context, request GetHoldRequestObject) (GetHoldResponseObject, error)
-	// GetCaller Who am I
+	// GetCaller Get the current caller
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
-	// GetContractAsJSON This document as JSON
+	// GetContractAsJSON Get this contract as JSON
 	// (GET /openapi.json)
 	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
-	// GetContract This document
+	// GetContract Get this contract
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
 	// ListPatients Find patients
@@ -37531,46 +37368,46 @@ type StrictServerInterface interface {
 	// DeletePatient Delete a patient without appointments
 	// (DELETE /patients/{id})
 	DeletePatient(ctx context.Context, request DeletePatientRequestObject) (DeletePatientResponseObject, error)
-	// GetPatient Read a patient
+	// GetPatient Get a patient
 	// (GET /patients/{id})
 	GetPatient(ctx context.Context, request GetPatientRequestObject) (GetPatientResponseObject, error)
-	// UpdatePatient Change a patient
+	// UpdatePatient Update a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx context.Context, request UpdatePatientRequestObject) (UpdatePatientResponseObject, error)
 	// ErasePatient Erase a patient
 	// (POST /patients/{id}/erase)
 	ErasePatient(ctx context.Context, request ErasePatientRequestObject) (ErasePatientResponseObject, error)
-	// ExportPatient Export everything on a patient
+	// ExportPatient Export a patient's data
 	// (GET /patients/{id}/export)
 	ExportPatient(ctx context.Context, request ExportPatientRequestObject) (ExportPatientResponseObject, error)
 	// MergePatients Merge a duplicate into this patient
 	// (POST /patients/{id}/merge)
 	MergePatients(ctx context.Context, request MergePatientsRequestObject) (MergePatientsResponseObject, error)
-	// PreviewMerge What merging a duplicate would do
+	// PreviewMerge Preview a merge
 	// (GET /patients/{id}/merge-preview)
 	PreviewMerge(ctx context.Context, request PreviewMergeRequestObject) (PreviewMergeResponseObject, error)
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
 	CreatePlan(ctx context.Context, request CreatePlanRequestObject) (CreatePlanResponseObject, error)
-	// GetPlan Read a plan
+	// GetPlan Get a plan
 	// (GET /plans/{id})
 	GetPlan(ctx context.Context, request GetPlanRequestObject) (GetPlanResponseObject, error)
-	// ApplyPlan Carry a plan out
+	// ApplyPlan Apply a plan
 	// (POST /plans/{id}/apply)
 	ApplyPlan(ctx context.Context, request ApplyPlanRequestObject) (ApplyPlanResponseObject, error)
-	// ListProblemTypes Every problem type
+	// ListProblemTypes List problem types
 	// (GET /problems)
 	ListProblemTypes(ctx context.Context, request ListProblemTypesRequestObject) (ListProblemTypesResponseObject, error)
-	// GetProblemType One problem type
+	// GetProblemType Get a problem type
 	// (GET /problems/{slug})
 	GetProblemType(ctx context.Context, request GetProblemTypeRequestObject) (GetProblemTypeResponseObject, error)
-	// GetQueue Read a doctor's queue
+	// GetQueue Get a doctor's queue
 	// (GET /queue)
 	GetQueue(ctx context.Context, request GetQueueRequestObject) (GetQueueResponseObject, error)
 	// CallNext Call the next patient
 	// (POST /queue/call-next)
 	CallNext(ctx context.Context, request CallNextRequestObject) (CallNextResponseObject, error)
-	// GetReadiness Can the process serve
+	// GetReadiness Check readiness
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 	// ListRooms List rooms
@@ -37582,79 +37419,79 @@ type StrictServerInterface interface {
 	// DeleteRoom Delete a room without appointments
 	// (DELETE /rooms/{id})
 	DeleteRoom(ctx context.Context, request DeleteRoomRequestObject) (DeleteRoomResponseObject, error)
-	// GetRoom Read a room
+	// GetRoom Get a room
 	// (GET /rooms/{id})
 	GetRoom(ctx context.Context, request GetRoomRequestObject) (GetRoomResponseObject, error)
-	// UpdateRoom Change a room
+	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
-	// StreamChanges Watch what changes
+	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
-	// GetTicket Read a ticket
+	// GetTicket Get a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx context.Context, request GetTicketRequestObject) (GetTicketResponseObject, error)
-	// CallTicket Call a patient
+	// CallTicket Call a ticket
 	// (POST /tickets/{id}/call)
 	CallTicket(ctx context.Context, request CallTicketRequestObject) (CallTicketResponseObject, error)
-	// CompleteTicket Finish with a patient
+	// CompleteTicket Complete a ticket
 	// (POST /tickets/{id}/complete)
 	CompleteTicket(ctx context.Context, request CompleteTicketRequestObject) (CompleteTicketResponseObject, error)
-	// LeaveTicket Note that a patient left the queue
+	// LeaveTicket Mark a ticket as left
 	// (POST /tickets/{id}/leave)
 	LeaveTicket(ctx context.Context, request LeaveTicketRequestObject) (LeaveTicketResponseObject, error)
-	// StartTicket Begin with a patient
+	// StartTicket Start serving a ticket
 	// (POST /tickets/{id}/start)
 	StartTicket(ctx context.Context, request StartTicketRequestObject) (StartTicketResponseObject, error)
-	// TransferTicket Send a patient on to another doctor
+	// TransferTicket Transfer a ticket
 	// (POST /tickets/{id}/transfer)
 	TransferTicket(ctx context.Context, request TransferTicketRequestObject) (TransferTicketResponseObject, error)
-	// GetVersion What is running
+	// GetVersion Get the version
 	// (GET /version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
 	// ListWaitlist List the waitlist
 	// (GET /waitlist)
 	ListWaitlist(ctx context.Context, request ListWaitlistRequestObject) (ListWaitlistResponseObject, error)
-	// CreateWaitlistEntry Put a patient on the waitlist
+	// CreateWaitlistEntry Add a waitlist entry
 	// (POST /waitlist)
 	CreateWaitlistEntry(ctx context.Context, request CreateWaitlistEntryRequestObject) (CreateWaitlistEntryResponseObject, error)
-	// WithdrawWaitlistEntry Take a patient off the waitlist
+	// WithdrawWaitlistEntry Withdraw a waitlist entry
 	// (DELETE /waitlist/{id})
 	WithdrawWaitlistEntry(ctx context.Context, request WithdrawWaitlistEntryRequestObject) (WithdrawWaitlistEntryResponseObject, error)
-	// GetWaitlistEntry Read a waitlist entry
+	// GetWaitlistEntry Get a waitlist entry
 	// (GET /waitlist/{id})
 	GetWaitlistEntry(ctx context.Context, request GetWaitlistEntryRequestObject) (GetWaitlistEntryResponseObject, error)
-	// AcceptOffer Accept the offered time
+	// AcceptOffer Accept an offer
 	// (POST /waitlist/{id}/accept)
 	AcceptOffer(ctx context.Context, request AcceptOfferRequestObject) (AcceptOfferResponseObject, error)
-	// DeclineOffer Decline the offered time
+	// DeclineOffer Decline an offer
 	// (POST /waitlist/{id}/decline)
 	DeclineOffer(ctx context.Context, request DeclineOfferRequestObject) (DeclineOfferResponseObject, error)
-	// CreateWalkIn Take a walk-in
+	// CreateWalkIn Register a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
 	// ListWebhooks List webhooks
 	// (GET /webhooks)
 	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
-	// CreateWebhook Have changes sent
+	// CreateWebhook Create a webhook
 	// (POST /webhooks)
 	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
 	// DeleteWebhook Delete a webhook
 	// (DELETE /webhooks/{id})
 	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
-	// GetWebhook Read a webhook
+	// GetWebhook Get a webhook
 	// (GET /webhooks/{id})
 	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
-	// UpdateWebhook Change a webhook
+	// UpdateWebhook Update a webhook
 	// (PATCH /webhooks/{id})
 	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
-	// ListWebhookDeliveries List messages of a webhook
+	// ListWebhookDeliveries List webhook messages
 	// (GET /webhooks/{id}/deliveries)
 	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
-	// RedeliverWebhook Send a message again
+	// RedeliverWebhook Redeliver a message
 	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
 	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
-	// RotateWebhookSecret Get a new signing secret
+	// RotateWebhookSecret Rotate a webhook's signing secret
 	// (POST /webhooks/{id}/rotate-secret)
 	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
 	// TestWebhook Send a test message
@@ -41383,931 +41220,926 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ld9s2ti/+VfBX71pNWkqRZDuJ5dU1183jJG3zmNidzDTKMWESknBMASoBWlFncj/7f2EDIEESlETF",
-	"j/TUs+49jcUXHhv7vX/7352IzxecESZFZ/TvDvmE54uEwL+PFwtOmZwTJtWfIpvPcbrqjDovcDJBmKEZ",
-	"z9JO0LnESUbUHefZZELSMzyRJD2bU5ZJ9aJ+YC+ckwlPSelKlBIsSXyGZWfUGfaHD7uDQXe4d9p/POr3",
-	"R/1+rw//+60TdGIeSZ6e0bgzGgSdOEuxpJwVb9vrBx3C4jNJ50S/7FG3v9ftD077h6M99TL1FvP4AktK",
-	"mLRvSzmfw79ZliRBR5CUEuH+IHEq/W/u2zcLiWUmOqOOiGYkzhISd4KOXC2I855sEW833c+fA3f9n8Ay",
-	"bbcL26xTZfpN0xv09bC+7w9G/T4M6im8XY/nNedpeUzHSH/dHc8kS5IzhuHdT9MeUk+hFziOsVogsSAR",
-	"xQn9A0apbiHpHEue8OnK+eB2n2pBTetHZdaFijMcSXpJOiOZZiTo8EuSnnN+cRbhBdDv2uG33O+3elOO",
-	"GavO1GxX6azRVM7OYqCKzuDw8X63P+wODzutjhSZY5p0Rh3MWG+eCUnS/2sYQI+nU7VKNBXSLpMaWLE0",
-	"MWGSTihJRWf04WPQSXBx5yt4VyfozFO1JvqDg71O0FnMOFN3fL8/QPv76ODgAPUHaLi341ppOvzSFdtl",
-	"GbzTbZydM+QTfEniv+oeL7gQ9DwhZ3G2SGiEgSGpN7fY/M9BZ0ZwDIP6d+c4ishCPmMRjymbAv8jIkrp",
-	"wpzHUE9CrkK0nJGUIDkj6JzHK7TEAinhlxIhSDxCgrAYUYmwUP+XCnTv3fMn6HAw6CNBIvU6NDjoHfQG",
-	"D+/31LrqReyMOvYLiptFMzLHIEhZNu+MPhQXP2phoOSDTNVQ1USe4GhGnnAmU57Ux346IyhKFFWgOV6h",
-	"C0IWiMoAYRajlFzihKpFg+ESHM2QYuD5qAf5qA96w96wMuZFSi+xJAFivBupQXSCTkp+z2hKYsvsisnM",
-	"8adfCJvKWWc06GvxIQls+39/QN3/9/H7/9Pxzm6Gk4SwKalP7QVfIskRzuRMrY+iBN96D3oPe4PK0H8k",
-	"OCUpSglO5j+MO3MyF+NOp2G4e22Gy5kkTJ5iDxk9mWE2JULREAMSivTNKOZEHKEJT1H4ctJ9zRnpvsIy",
-	"moXlQY8783+d/4MN08Oof/Ioezz5+fe9T88GSxj5Tgt/7/2D+38bdz4cd3/D3T/63cOz7sfvx52GqWl+",
-	"8QuPjJyqzu8tljPEJzA1RpYoJRFP4/IcHuBCIREPBmsHPuFKDHZGnSyl3ZRMSEpYpIjMmdFQzag+1mfe",
-	"DfgHSYUiCTNGPb4gX3j/mg+2X9798uqOOx/63cPmBX0+o6l3nOrMXvrGqvgKRkuCL5DmCEjiaaB+ff7i",
-	"5Ts0A7ZzhMI5kbhn3vAyDhUjUi8ReE56aydTTPz9Azt1d7X3g86cMvvnQWm66on1E36HJfmFzqmsT/n9",
-	"DAO/TMhEBihMQ6QGSYQUagU4I0jyC8I034K5kIizWKBQhihjkiYIJ4m6V/PdcxxdVHcyUpwkHXeO0h/6",
-	"R/KHwbCz5TEZdz7g7h9qXkfpD3qKR9L8o2GmRKarY2XD1Kd6YkYuOVpiKpG2aJBMV5RNEZ5iykojH251",
-	"RiiTe0O9W3SuxMbeQzWLOWX6z0E+TMokmZIUxvkP0By8m6EWGTOxJCmKyYKoEXPm46/D3kHvoMJftUTd",
-	"dn0N/wlQ17+en9XdKZ4TmQtsyVPfuDnwUiRnVOhzrWYxo0LydDVCGCm9A/EUYRQTcdFDp/iCsEJaK/OL",
-	"xMGYnWcScZas0PlKmUeUCYmTBPgeWlI545l05Q7l7Ah+B9EKK+cIpXjMNOmhmMa58FVjRFoJUZ+mU8ZT",
-	"EvfGrLSQk5QrAUHEhVKp1CT1I52gY3WoZ69OusfGimlebufYDsqL/9/jcab0oi78d/Ac/vPo+cfv1BXR",
-	"cLH5Kf+BcOzQl0/9HM+RDN8KRMuCY2Bmv8ByVsydxmu52f9JyaQz6nzzoPBPPNBXxYOXT6vjOl0tyBZj",
-	"Q2pyNzfAJzghLMbpc0LiptFF5h40ISS+waElXGRp45pF+vINjidLhY8tqMGEjHySZxHcEVqhusBTYthv",
-	"gDIWgX4GY4Xx/Z6RdFUMUD/cdMiG6w9ZScPyH5GnJKGXJF01reecCIGnW69nbF539uULq90nTePSLpSb",
-	"22alNj3hGfNoEccSzbmQSHA0x2yFUiJ4lkbKvGGa4aot1/yXkUuSojmI3hlmaNjvH6E+wuJC5JIjlFzi",
-	"JEQ44YyUJnfQ9xPJWQQjc6cUkwnOEmn4cLPAHg72H+0/3nu4/8gR232v2FZL8Ny8qGas/o/gLAxQiBfa",
-	"PKacPbC/SfJJ6j+UFCzdMpnR9Htzn5J3BMfqnIRalIe9Mfvp5M1rq0qCcNRzUX+nBFFxhDBbyZnSYkgi",
-	"1C9ov/+wKtHUJxpO2JlZnJ3k2D314v/cc6b0HzXb+zDd/1Rn+uF79FFduH/vCMy57+7/rVlJfwvGh2ep",
-	"Z5jFCWXTHxLClIkdjpAgOI1muZKg2YzVXRSlSYRTgjJ2wfiSIbV0PfRGLeGSCvAsCAJ3pGSSCVIxn6of",
-	"bFIKzIh341VrzFuzGlJ6tMbXXKKE8wsSIyyPkOBzghYpn6Z4LqxjpDQbffa9hLDQ33DHbwZzznlCMMtH",
-	"884c8SbuZFkA8KcALWc0mmkixrJsXJVXetC5avalRuuwsJOEN6pCIuHSDBgsPkNUU3xJqovYGXSH/eGj",
-	"/h5EEvr937p7/esc+gueNOohM57coPrxMibzBZeERaufiYceX+EL7dcSeKLMR02D1g629qU2uEbGAIiV",
-	"pclZZGSEEhGrMTNmkGF94OtUJmkP7Q+HKKTFOLoXZNVNiTq3obYHMOPqbI+Z+dwR2u8f1p+hrJsJEiry",
-	"TIjzFSpQxpSFsMSrHvqZLOSYKeE03IeQjagy18ekv3f46DHp7vfjg+7+HnncPY8O97oPHx/u44NHk8O9",
-	"4X4Tz3DWs6sWtIl5HBysYx7j8afhoDsef3r0rImJvJyAp8W/Y9oxBpqYFjK05AARkiYJODpAnIfPTvE0",
-	"LKzSMcvN0r3eoDe4PwLfAU+RUHuJE8dvIgKQgd+FIO4xW/XG7H3OtgvjzBkQFWiOY6K0CaVeRFiQ6g5Y",
-	"r4l/iY2TaTfGPB6L7+6Nx9/9x7rt/nvc+fjduHNPXQjgavnC/e/uq1+bduE1Z6RhJ441xe/19+36m5UG",
-	"I1ltASzrxMgrj1dALf8wX361L9usf6ulLByla9azXyfPviHPpoVhUZLFHn/zOyBBcNwYjgBH/JwIGhPt",
-	"PXfsxKOc5JQ0F0RpAZLE6HyFIj6fY1Fikh86RezGxCQ/qsuLhKuhTHAiGmQlNcN1l4BKMhduBMH/8tyR",
-	"n1+trAZopy/1y4ZAmeaPwpuE0xRDlJLR3zNiLitu/jnoCLnSTgyeztXLfiaNxs3x25fogqxuTno0+CGr",
-	"FgSsZMl62MoMSODtO1kBW3jtTBSwaS3Ndt7cWr5NMGscTILZzY3kHefzRk2Q8/nNjeQE0j8aFTy4enOj",
-	"OaXRBWkkGAlXb2407zGVCRWN41ma60pYpDfIE96T8xnnF43D0pdvajyf1dNiwZkwqVRxnBIhXlEhTJTa",
-	"xA/VP137dpHy84TMwZiHDIGtvvlWP6U/XLFzGZfdCc9YHI4Q4wjrkWj5T4Vi3r1O2Zl6G6N0hG/XHbH1",
-	"T8DQHUcuSG+YgNrPiq/1NiZg/bjdCSFx4xREFs3KLl9QpKiEbISUXIIJzlPQksmnhSI/PT3tkL2VmelP",
-	"N87JXK9viXWK3sagzXlvHLS5Xh40Cq3jtfQclbAdjFs3rmeqoJndxkS1Ttg4T325PuDnM5r+gk2Ms2Gw",
-	"uVdx+5Gq175ZEJ1y+CaTEZ8T37Bfc4kYX46Q5Lm7V4eM4TwooyXGEp9jQVCEGeMSnRMEPjV0LLRtr9N5",
-	"jHo3ZmoSKY5kgASmOtrOUHUs2kxx0odKYW3fzMy9D4obbYi4m8eI1z5XRJM/F34vcA9uu/RuTq7ezzeX",
-	"JE3wQv2QJ4tRIdQ/Pqh3xhDz4GyS0AgMByIxTYT+oM6TKu4zFMTNO4OOWAlJ5pC7wUZzMhejhSXAj0FH",
-	"kk+yFD3QlCbRJCVELU5M8ZRxIWkkyvfhJCU4XsFhwqzEzq2SLqnOcgDzi8pVZ9QhacpT+LJ1B55qrdpP",
-	"Z1dLp2anini0cT9hwZkAN5M5WeaKzgFWxLeORHtIOwqzaR7N0gsM8Unrq1Lbo54NYWd7Zg97egNDRcmK",
-	"nHh6TuOYsBtlOhP7Vc1tkA2Rc6JJYYYvtTNoQdK5YoqcaactbDIjJBZHKCwuhhDcF4jK3piFUcqF6PKU",
-	"Tqn6ANaxPj6xDjkkqFRqOJMI565AeP0cr6y7R/A5gXiGemPCI5x0OUtWMGAqlBJ/6Y64lIimp6P3F25U",
-	"IxOILxma42hGmXZv1ZjJ+/fvu8fOizbxhiI/Dhb5BRaOFiZudEdnWHTd9C6zscZzByfWuQorM8+UrS3x",
-	"CgTKC57cit4140mzuqWEOXi26wLwJYP8yRsdq8nYpJx1J5gmJM5XWdNwTo1zLCMzXMszjlAInFCESJlX",
-	"hsGgS8p1akvPOmnYr4Lc6Kwa/OEjxxVuJ1jswgVZFf7Iwk1uJnE7FgiF4TfRkvFy1SnpFU4mPJ2Tm6Wl",
-	"uf1q1yxuhZYKrUkJXXTvPOUXhKGfTt68DtA5jtGvp8+7jwOEEbi/kHYbajaa02FMlBC6D9N8jecEUq5u",
-	"1nrFc9KV6rNKEhj+zxkpwggMEiPVALnU8W58npAbN7Fx/mmzETb4bkMROEn40lgRMcVa1BdCkVttBKVE",
-	"ZikTMCfjLbyN82A8kY3nwVyvn4e3CWa3MuAEs+bRJpjVh/qO8/ltDDXlfN44VHWxPlTtk7yNwWp/Z7NL",
-	"Ay57BizxDR/DRQrZudQnYHM1xiSKIUFZpHVUm62tVO0ikxy9U2yTmhgzKDwxiWhMEGZkCTPUjtnb2BLt",
-	"9G3cEn25viWndE7eTCa3M+I56fLJpDpmaxsaBwtUsPDJxDN2zn/B6fSGKQqvEo7jruS8m6ivm0FD/RAV",
-	"CH5LdQ6aTmwHq0JC9sK9h/voZ/ojylhCBChyEzrNUhIjblOG7tupvcJs9c54QG6WE2FJuhDxgsMCKXV5",
-	"9j7MC+QWiY90wntuB5tEeHVoHG+IMkvD/3p2ih4ImRI8DxFOBB+hUK3gHLNVV/8uwsA1HNXuD/vIXFOy",
-	"kN2+p+Z0tSC37QpXSsJW/nDQJmqH5ldWymW/0Wlk5W83aNOKnHRxiHaDG18SWEroHmarMVM0eb+Hwqp1",
-	"HSKBV8KYRT+MO1RbdGfwvnHH1vth/QHjYAd3zphB0sPDRwf9+z10zBCZL+QKRSmBYj2cWJ0NEkLBncM4",
-	"I1dt7//K8CWmyY2rq1nxXcuE/b5WZEpJ5lwnRSj1WxkJSyzGNuM6WJeahQAKoM4huPa4dU0mpfUiccZM",
-	"CorarIQrixGSqrD16qjfzwllU3CmTagygI60hWNKcdRo1Bit5K7zkd05wq+MfFqQ6KZPEmWSpAwnXaB0",
-	"8IhBPoJ1Hmqpo52KCZ+aUjJjVYMpYjbljMah4QsiWyx4Kkn8ShkjN0x++ce7YAoBl7NWkynC7CruG1p2",
-	"ADVkHlMJBG0AOUq5WAZfVfEeWxkc1ghB22ddt3R4HTFUCo0/u8HwW4lwmW93IdDeHOgqxePrIsLEzf80",
-	"MbpO4eQ3ICXUm0FqixIvyEJq37GVOb1O0Fmkiogk1UEVt5p+Q3CfCYkZaBb2ofOVv5hNJxtWEn4vyGo0",
-	"8FTB3maFVwlZpblIBC1nXDj1SlQqvhvNiDhCLEsSUA1ZtdZiUM6Xerjv5ksd9vuPBoeHw4P9R/v9w8NB",
-	"OXlKvVTLRp1+UU2mghQ7mhLRbt/0LDdlcBisAyUFz7C35pUwG7bXESLJtawEmBWzJFAtDsUqalHyhYiV",
-	"0g1oKyVK2BuWCGHYb1yDYut0vkpjEahxs054WqbDd2RC0pSkSPFhnJTHMbh9ijSZEBuX3tznLre5wri8",
-	"rjVPeUI20dA7dQ9wKr4wkdvSJJ5DIesCp5KBQzMBtpTnfq579Yl6ZSW/s79FTudnN6Ppg05xAvIxM8oH",
-	"6zKEEtRIiemVjl9pxypnpwC+4Of/QyKps40U1y5QjXCs3TY4eetwZpM5W01vzo0HyZWmqhhtD9ns77AY",
-	"VWgMCm1MQKIyWhGcBkqvhUxR9duEXirNPsznrLUOQmJI+NXFBKaeWButarUMU9RKRVmalLjpZj6zExP7",
-	"33rs/1ecLPdQbSJ+j8g9BgCOO2XlTlnZXlm58KnAp5oTGJCUf3aP377s/kxWYQ+dzPjSZNxwFpUXAQB1",
-	"zgZnP/3e/+3i74NZfz5MHj/ps98v3u7xg/SROJSDbO/yYPno0+Fq8Mfe8cGP6/lIBVkFXq/xN85KpdX/",
-	"3t/77N3xO03sThO708SuQBPTfKJZJP1ChWeX3zCSZ2AZqSTqYilfsMb6oCLnXBfyn69MLv5Wa23s/Mpi",
-	"V1dbncMCLGLTO1+TT9IAT9T2BL5Qfpt/4UoYqVVJfq5rqk1YC/xYbkYuZ3nFzwiFBQpniLIFkjxA55kc",
-	"g0dWV4pRNg1QaEFOQ6ckuvTwIsmE0mgr0J+hT1v1Y7bWqjv1BePPpZCwqb9tcztZrAPXOCWIR1G2oGre",
-	"nJcF7NryqYf99eAJjTiyTaM1LuFbG26EWUQM9NAmWnzi3vs52E3NMwWCGx7Qyeo1XWqzllHHkt3wIXO/",
-	"2Q/QgnKA3ivXgfglSVMak82cJD+yb+wjn3NI3I0OTXPb5zKI7jYDzEGGmyrcbk03dfCOmyveKqJd7U8s",
-	"PPAq1ztSB6l4awqyyMxb08WJfuCzg9+8DbLUre2fi5665ar4dBCHoMuah12FgoZdmintiodLOKe+iYUH",
-	"fjmUb11F+XHmu0Eoa7ba0sVkwEk1+66rOozLJk3fYudoz1RK5mR+TlKlFtvEiSihjEbfAl7dZNJDJ1ma",
-	"8kzHLMUCR0rIQg7GnF9WEWTe0ySBlIlSdFVq9A4aY62XOTr1Qd1+qBLTzdsTWLSThu/0E1WKNS/atP87",
-	"uhhLR5uDHtdDL6VACSwlqFw1/QqSGM5XyNSLw85oxLk6EWG2OlOHycNZ8AUBiAqRUUgo1ZqKNAGtSUpI",
-	"Dx07+aNQT4Gwvg1ydwXPQYwgWo4kT8q0ZOZdBea5DZVgxhOTtNFQ4QzpG3yCsE7lhzlfELIQ5Zqh4pz8",
-	"/Oinv+/99uPw1f4/H54e/Ovv75+9O/3t1+He/kH5eOz3ayZnBfdt2H3kRULZXtvwqBi7KAybb95JMjri",
-	"bYsaa/f4NcoKZxwbzuazS6/VpOxNCyIzqRSKaW/8Eo6C9i5Yi8RzwiI/1DEwavVozBk50ohokFaumbVA",
-	"Aq/0J2RFxrvfC9Qhw2zMwozFPNT0mRLb+8HkpxNEcJpQxaXpnARV86OHnmcpfFsPVqA5Xo3ZOUE4jnNA",
-	"UYMDoniQEoQ670X9a0aiizPK7KLDRXUEpBK0jJ+JGV92gk5C8KX6Rcsz8EjEHBwFdrTqWJB0qv5L5wue",
-	"yjLGiPly7QzgNVCuBi0VXLFmvTVCK6QMFsCnYQ6pXeS1VcBZHQcehxQPgWncQ8+9EjVA+BxKw5TAhX0t",
-	"g7WUUVnX+9puVVYGnU9dnMUUcLPVr3gygR85XtBuxGMyJaxLPskUdyWeapKv3q9O7Q4W5E2y/0nK52eF",
-	"hu6xPnRNpcX6xAyFNVU9dKmkemwVLTIux4x8okIWoULMkDpb2j8+JYykWHJ1/iVfIOxkHUFysno9nnNI",
-	"LYOYYkYMhFezRNlAQ7j7x1mDePHrmC8ZWgKM0XK2MmdrpdiOYjiQGqeLfDhDiyxdcEGa9M6Np6Sian7l",
-	"euWVnZXWEjrXZj0YujwmsakV1uLB9QdVVnTvSginsg44Sb5yv8NOOgs/29mgrygxYEwaPaHMidzP5Nu8",
-	"2dB1FaGShmT3YINK9ELDnTcoLTO8WBAGjsqKXrS1P/4ZVI1q9SpAPImJkLpIs4UnvqLBlXzyg36/7pX3",
-	"Otc3LMXmYIRbkRwUhfhLymJlwFu1A4sLEtvAW3mR1I57IkIavlFTnE2y1W91xQwwR7coGs54XhYHuefu",
-	"pwvm6jYQ6xcNxDZFyDzmysYI2ZqwTHXs5dAMUDooqq2CNEU05NoiNUFHLc3ZH9BkaP1jp3ROflP3AdvY",
-	"tNOFO+VaNnt4zZu9RQRL8zhgbh13GTccxTeOrVvBx8gSYvB4YQ1qCkj9zDWJzPez1c7ayumSMnFkahU0",
-	"RAQhAp1zaSM+W3jG/pwai9L9Gg54WmyOzo7nF5RN0XlK8IUonelq2BIUSo13nT82xyv9aGV3rXnKMylo",
-	"TLpLnqr7u4Bxm4tEB17GFhbbX3xwls7ta2At99rCWlZdiLB2G4j/XWElt/Mi2gx0yY28PTK1qAY2Q5Mk",
-	"Ze6LBlfrJqwjdn8NDr9dXGeNOuyxwQT4s+mxn9dT3UmDQfxe17SVHdQ6FNdDYd55NAxQmBdIwR8zEl2Q",
-	"+IyyMBizkLIzgHcnQoQg5EPrOYpDHQ9fOdW534q8dVOOTzpmarpHKDRGjf6McTqZdyZkIs+MI/oMHNFn",
-	"ghAWophDVtCYWfeX1rSJ0FzGuL+OkEwJBjvdQu4rkxwLM0IN7uOwILfxaj576yiDyQMicT51x2EW5/4x",
-	"/bjrPfNOosy2qi1fSwyr0qfGx3AvKIOODZdU+FyZd0ka15ikwROeebyYT+B3gAvP80gDhEVJ8fhmSB7F",
-	"9otWl3hU0iwelTSLbz70u4e4O/n474f+ZMcvyPs4o7Hwe2MhLGmOlklJmnDrNd9Ks9fMf4NCfwWyYVsx",
-	"5HTm9bBI4CkUQHCKKW8lDf1ZnL+CJpHH1FIyxWmsQ8SCAJ3iKFKjLKulJxeUIWA+X11aJ8QMGzQLu4CF",
-	"7qcBDfAaVSOwMAdUGiy3qgBuWnEj2RtlHdWwbmoIaJHgiPTQs/lCrgKL5A+BlCul43JTZ/+ZElY4Cv/B",
-	"0oNEkk/1YoJ7oigyEWGgEbzOedwi4bTcbbo0kwPPRK4oL8Tkpnr8XS2zOQyvra9wiYWVqNMhEPfU75wQ",
-	"oiSwbubqVSZrOT1OxJFxlHA2JSmaUOkL6U8mUBx+hisofn67wNALnhEc665Wpfeb4DakFVl/TFG5NAj6",
-	"/f6X+2UGfR/936kbd+rGnbpxp27cqRt36sadurFe3QgaxP42ashV5CZCFiC0dbh5t8GRm+wY9sOrE5RB",
-	"51M377rTvxEpf4OTaasDoG/SdDo9Py8P8ZvBwcODqDLQq1YRSmPvmE/+L9MB2sv28kYoURNuFj6lpTRd",
-	"tu7k/xXK//KuAPdsuy3w0J2WcI1agh8roXaMtxCfrRJEQFC2K1utPf2F9avlIMBXXMiqxvfW9pZsoZpo",
-	"t4qoZydpLQUwFx/tHT68P7Lx/DzjGroIbI6G3jkm/jKOib+0fnHnO7jzHfzVtIK6RMpiKrVM8Yt5LT1s",
-	"5Q0gvMM+G2Ran4PegL76HPISnZMIzwkYXD+dvHldLSkwn6ACTU1f6pkFBq60Pv5+f4D299FguIf2D9DD",
-	"R9AJuXyowO++PqHvylLEtGRpnvcSi02TNiUUCCoo9NTjfOq3NzNNAZ46CWn7grgb83bGGfGwt/V5lOYb",
-	"H5so9BmTvoRtRaAJzRttIzV+iWSKabJjqZqbbKe9UTozPc4dUtDpDcq/Sskp+cV6AZduBurXfxmRS55e",
-	"5B1DQUjNCZqkpUwrB/eeSkGSSXnRB4fDXr837D2qpLcebJG83A7iTGufDYvo8ITt1HWH+VQjZnUuTFIs",
-	"SLy2ozNso74vyLOpzJjzv02xCDDgChpbY8Hu1vAYmmz9KGEm/Uif9iMUGqD0M9tbyKAnlpqtOYDq5S0v",
-	"WpJX8pnrRbQwJm9enzrCNHboDEPfq5vL6ctRpv1Lll9+GRdVjs5ZUBxTWYieI6HP41vfKj30rVK5KGkN",
-	"hc34HE4pZxFJWRXqTo3StLW/uVUsxi7WDl7o0etNRmKmW06A2oTIpwVPZaBBOCXoM9KILioQPufZ7kq/",
-	"PwC+Jkc9KGGb6ZLWXg0k8eZEYAHt3pAErq+DgKdapid8ui5TttMf/HT425ODf/T/6RGWG5m2yBoYTVEW",
-	"vB3M5IbyBiX2IP5iP1iIs9KquCfZKfbi9qGCB1VKtlzSzVl8IWcaFYLNfinCZEpbeqPMMxUfFCPLHQq4",
-	"CrXla/NC/UhTOXuKfbWv6lc1+3N1SwBaCBoc9vvd/qDbH1jQx7xwRPIYr44UQ8FSsWO8QlSMmRFY6jR4",
-	"2jEWRWTQfDWcZDJLicFNc3Wax/vd/rA7PKwW8lQPTNl23ub42D7m/kU4LiBN1YzApba3t3eIJlmSdNUI",
-	"7nuX5vDw8HF3MOzu9Zsq0VrPpHHkz4lPFarh8ZfboN/h3F4Vzi0VFeV8OeNJcTBuC/DWjxxKWCwKNcmV",
-	"StcJ1XqFLQBMEyu9+lojxgUE7Yxn6dcCQKtOmUGgPSoN+1ttK9u203nJR6UUz2NLq3P8NO2hFziOwQy9",
-	"g67dsVazCqJjwmLXgr3v8undUlDKrLsEw+/C6EOD6HNilGQAzNF4VRrFZUqkKBjUmOWiO3/7+QolBF+a",
-	"dk48kyO9RXOCmS5sXIf7P9b9wFDGJE2MsWBWaiNs/5+f315NI4G/GtOonMvakdzuPDWC+t+pPHcqz53K",
-	"c6fy/DXR+rM0aUBKKrbFuHAChJEgUUqkMWd13x1e6XnoNAXMkV7GjE9GaKFUgpmUCzF68CDMHez6Mbv9",
-	"ecpFvSNGxeJ/YIcoHszJXEQ4adcho0cj4a5qltJuSiYkBX9emYqGZSp6WEal9IykqZnGeKw+u1nKXZv2",
-	"qbd8k8zc7C8ric12bjN44osSt0puja/NX/YE+if7BX8Rron4nAg4R70d1d4cRMQ0bKaiDMt4k2ALF5R5",
-	"BguYzcUAgR24/YePUMgXhOUtRbFEOEncmOoFWQEyzgVh2mlcqfE312vRGZLOqRBN2RfldZvjFYo5kKCN",
-	"T29FhG/zj2wRjUx5IySMHsa3AnqYia0/b3uoFB9+6ElFWeP4H6FQqZyaEWOGaBygMBMkHRW8eZHySxrD",
-	"6MyrILCmt+3rV18rJ7iISgC92l0p04vLdv3Hu9xAwiPQdXXqqppxqeg/x7PwWBr2UktrcQPyufrqttDn",
-	"bSEorwTt/NqCcFcLah6UN2gTabxrDldupAvL/Wy0y8iMgjSdbuFqXLCHZ1HCdTQsJTqXrBN09D/OKDuD",
-	"PtWKh6pd9eI7OZ/ZBsHyCWYxjRsiIk742+a35d3IFyQVnPVQCBGyM8VzwwCFoKXYPyCgdKbeHo4Z4NYs",
-	"lKYfQrrtIiU5kWrmKfIPQdtxBxTH214nf/km6ihCX58D89iKYI9s/xfBaR4IK4thiQAmpyyLDx/vr8sM",
-	"Pjw8fOyK4MM1UV5HChcLuoXsEpy9Vne2NUTbv34ONsCZ3zDUcH8JUWJBBAUalw7kV/nP8XffoVffqf/V",
-	"M1kK0TIen3hBytKN7ODVu9egP8y2ADLUqWv27jPCfOkUv2AhkVxyFNMptZiOBMEjiGWKHW8ml85wryJY",
-	"y4beemBasES2tDjUEpU3rET3pbl6OeCa1NACP17NXac19dCxAU/gRVqeviSMJyAlTrtXnQarG2+RH/SN",
-	"oSd3r9wBrAUMg/PkmTTAUC1LSNp5ChMusnTjZ56Y29QTuR3jS3fOXSxTDknUuYSmwmxA5UBN4t8exr8+",
-	"aaW4uUatHypbpzw2pr+4SbttWmDs2EXLl31d9lUiym4NqG7Gk43894W6p5QwuJZaYKPf5KdyTUpfsR/f",
-	"6tw+PkGhgYs8A7jIMCj5465qXRrT0lo0+7L1B+vNJD4v2mltzJDXdwGebXRB5GYwW7jL4t/yyWQb+Ns3",
-	"SkW1S7AWVXqk+5SWUkEDhFHMTduN0PiAlNJkKuBDsNDMCQyPqtomFSjUaqF6pug3UXpFYFPpIz7XtewG",
-	"DrDMPVy061znrKROOmxkz4eYPh731oHuLzGVCRXyjNic7nWr+97cnWdSlUh549P65hdwb1U+5nC9ONeQ",
-	"GzLWXLedZYTNwtLvarN1e5QhnsYkbeVgM+lwO2KJ+zKsvW61ubeC4VSjYaYEqesIJ0olX23H5SuOOq+A",
-	"42jKEWeQ8wmlMbpNCUAd29xt4OHyBiTdVvjOsE7NBPCmwUVzXDn3PfSaLOG3KiQnNJNBPJM643nFM4Pm",
-	"Cbqka1G6ilHOE40Iynle7dAFTvq4EcSG+XoUpuqZc1hjoe58bOAiPg7wpFCRqgsEPVzz0szCn2EqzhiH",
-	"CK8pQxNXFNy9xnaZa2JnWk2Z8LSH3uq+yLpEoeyHhyxtdW+1ErXzZJZSIedQI/oVuej8voWdelBcEdJN",
-	"qZ2E0yTRF4DZAHFnKHfXhB79dKUJMQh9p9uwkvXa7gdviQH5xfbvOs3vQL7F+5vsdx3cj/HK2nD6HF5f",
-	"Yms+wwaTu2FAgWnaXC2Pucqh/fUO8c5o2zXUiY2nqDmNR9/lQENC8yVdVEuZvxtdC3DI6tuKhhxHNwMA",
-	"2dZTUFVfze9tsLHMu7YIBusb24WB7UP1SDBhcdsuJ46D5OsKBnMmUxzJpzzKrDvKLwW0e6AGLPZmQdjx",
-	"25fK/s4augqxCW/32td4rmEHLkkqqO6EpQss9GB7Hc9M+IIwvKD+vXReZAbsap17vX5vr6zz6Z/8hXUz",
-	"0W46AAyjc1Q0CVbGXtk6O5FAr5z9pG/3nmJJXljLsW2bCaVUaxccEpRNQRxJAp1tCI7tmiuWCaAIHqi4",
-	"hEcXYk3Gl02+4+kFfIjKI0Q0uEE5nL7VEXqKVz+qL1aZkQeAY4vQSalmppbDqQWrmaB/5c1g2mpNQqZE",
-	"RjPrZo7xKjAKFFICbC/6Adl/KT7jV5A2Te4Zi99M8sXSjT638vs89cAt2T6h6rvepSAJvSS+evZjNCdC",
-	"KB4MHpolOZ9xfuGRc1IqshD+DA0+kUWqmUxpRTcarAtUaWyBzTg2u9hZraJSZoobk+xgfkg9crN5djBI",
-	"HYP1hoSLEYDtyuqj0xXN9h6YxopUfBwmekIUvSDMxJKkJEYH/f5GffG2W5DD+ojGBismY6c+N2cntede",
-	"ziibllYFUhDWxlpdz/R2kVYQ+9vQHLUkp56obCq9Voprgy3gFPRLUinor7hnKkHXHVupbhWRWD+u624e",
-	"tEUzS8uZbSfLO5f+Fi59n89lnTc9b/iZS7GKE6Z6FusSocxeSsx4ncDdbPcY8dvO7rEPXUXZeK4bfG12",
-	"T+Vo1BYiXBAWUzYNRyY5TUAneZ6aPzXT1H2OgfLV20isblfiEX7D6s8pvSQMZQsT6B7uQ7WDKKVR6U/p",
-	"aIx+D/wbx5U8qPy+Gr96yv1t1Y+LOgXjpL8aH/MkS5KtMm30wNom8mwBf+fYF8aZXvGkb0Rm45ckVQ+c",
-	"RXixTVs5de8TvKgjqLWHNbsiV3CxC7UhlYHIS1Nt5yPWG9jc/aRKYLfZ+8RSxI03P7k7Q3dnaAdsf3O2",
-	"dgu/2I1rwPHflbq+kGquDOX81iirQiRr6KN5SzdrZk6H4a0VMwvIWfNHqzHq6rSWXukiH+3rUs4Kklwn",
-	"cPSMhTVjtZo240tmGrtjtkKSyoT00EmWpjwD9WnMxAJHREAKSErm/JLEeT2JJJ+M3ZvOcUKFRip4/fzJ",
-	"kXY+8wRFM5ziSJJUjJl+hYazq1T/PU176DXnqbfq8ysIiOk1/lLIbssIrgCn+5YY1naJP7fJjerHo4IX",
-	"XY8wA1npxBOeEGRwqAM0OFC7NnjcD3Sfc2+weW+tO0o97DgrDnzeiWdzTBNvpzzSVZdyeFAgm4O94RB+",
-	"6aqlylGof8+4pGwaoIjPTfv8dMwou6SCnifEOYeFkjc82Ec8kkRCYtqvp8+7j6E0V5lr8zmJ7/fQz2QB",
-	"yfvLlEpJWIDOM12pIeosQh36+QKnJG7Axu4hA52N55xNc1zCKi/AjPXmmZAk/b/mxx5Pp65fjcCKVXxq",
-	"NU/GRp+a4/evnwacJChS1yCmE6B+f6SBvob7o35fZ9EqzozmNGZ0Oqu42QbDUdVPe1Aa4EGJid2796E/",
-	"+AjJ/f8Zfuh39z7eH33odw/sT+qb972c6fmMpsflBPmdex0BhCFmyHmfEp/PX7x8h97t99AxUkyIC5wY",
-	"YGYUUl/MRZc/VQqn1p1jNYknPCZqu54oEly4wBvtsrmuNCahBmYALYnE29z9St33GbZacRHLffw6SpKz",
-	"HnP77qzFn4OdShrRBWZyPa6pFeia72+tEKn5vnW+UdaMfKCfgmdpRPw9usuubH2n6/hxqbzk6Tlen3Eo",
-	"SHpJ13202kej1fw9ZOvYv54a3oQ3bIa6ksPo64PWAk5ZjeVdjnewcRTbBDmdkyLWNsuneYN8109nZpDX",
-	"LRZt4rvQJn6SJRNqmsGXG8NDX/iyM6942XoHdInEHHezG5atH87yUfEp2RU2+2PG4qS9FWrtGZfB2hGL",
-	"HgKWgIXU9xkWm1B2gUIlarzRbS80ep7jNFEy+sgqmQZzHttglQ2ubU1gzri3RTdVw/fRu7HIctajJthq",
-	"LL+oF18vxzG7XKJE85uHz0guceIPys/BuLKp9Eem+g3+Ds8injEJqAll6NDBcMeYmDdovyaWZZfgHKbm",
-	"LoAgOI1mglQYbvFzy+NoIkNAE1ucshz4v9Uhcw+XLB0Ev9/nVx9ozkuZI+WUFTuLeDMnc9Fz9NMHkxlN",
-	"XU/ogzp8wlo7djw++b4BcUivYcsDqkWf2qhtHjyBO1/xmDTuYSd/3xZb985Un7dK/bK+a+2c0FJjtE4h",
-	"fTNBVIrceJYzIojxVOAYAKnGTAMf6FJzLASJkTJPA0Q+KXmNwjmP6YSS9NknSZignJmsazpfJDSi8l2W",
-	"EBEGpiqh5sNonW3kSNWNOqLiHQnX4IxgjAeGa2heQrUObhOftlUc9/e/THPUnjnQHG0xL0ELZV7CPpPU",
-	"tv/BWqfRLYB21C8NIZG4WdHs/yk0TX/ne4HCLGUjxU1GzuWuuhzutlBeTdS3SH5V9Bg2LahmNrr7a3Pw",
-	"ivoFnY9AGcLTlBCNg2GAvue7zeLmddnXXKLERM3kCPK0aJJUWobVldsizmzU3KtVXLdRTH/k/MJhuJuZ",
-	"alA4gnkKRj9a4BTPidS1iZyRN5PO6EMrgWNH8DnYymrUXxP5Ux/NZJ7gBT6nCZWrd47ga6UB+M52Ncta",
-	"knRtTyDTLc62BdqagF86by635KpT7poGKEr/yC+LViN4k7910/e1OIe9aID74mii1pK2U81PnPeWxrDn",
-	"4UJNiimNZk08OegUrV3eOnypE3ROTLKU+qdib23Yt0l7V3/VxvMPfU3rEZInJnLPE5B+Oo3zgiykO2Tz",
-	"PmPUds2f5SG596xnEEZ3dim3NOTydjaxitLpkrskwgMmBY5wTOCMxNyLeAfVDXjN+QI0q1yNkbwobi06",
-	"JhJSK2SodELbJS7k17LnSvX1HENogGNQLcumkfqlahfBbxt0eF+CpHUBtPI81Rnlxlx/QaIspXLV7v0n",
-	"9qla5za1aEFlv52vOBPfTJAnzthaEKXhUy4UIbKQpUqHwQbCy+Om5qlojoMtbFYfGBCIp3RKma7VzgT4",
-	"vAA2FaPzlC+FIY7NyCfut/yZ0RwJwioVjccMHb99iS7IyrYYmhEckxT9s3v89mX3Z7LajNS249loqOnV",
-	"qq7HODjO5Cw3U/gFYbCIgEio9keuchhC4KU4UspqS0fnWqfrcENDbNj28k5sQZwSS7JDgMXPMnWgBXle",
-	"75q3db66RaWOmzI1o6mRW/V90u+33Gy/1+8NysxM/+ThZday9GfDxhQXncDzDXUQCxJ1RCln4DD5/n80",
-	"GB/8pwoj4L2zzrjX+f+UEU9Komij/lZ+ohEN9WXRGs3Pa+yU4XcWVdyI+a9rhMVuxquPZkuf9t3gH0WD",
-	"7V8Iw91k1RZBEj6RS5xu5fI6sfeuMe1emvq9EniGzoMoE51NX9vNVjOFcAaONJ9EjQzLRzM/UWbNG5lR",
-	"hem1Y0QnfE7A4Z8HACIeQ88QTKEIesnTWJclnXM580nL2KsZn5peXqItB6+dX4+FIsmnBk4Dwy0LyadE",
-	"LSNP+HR1fZpiLcXELx+dObZGiuAx0f27xEpIMvduBWneiEoiwpUg6DfgwlGxSPCqeSg5XVWADzgTWZIf",
-	"hi9P9fIPTy9fQ7A1X1qna2iTI65aM7ODG79aJaqHFuitbD7xTOJIvlWD2U0rTgmOZghblNYaJTUt0Y8r",
-	"SEovubxMb2edfFN2cplLdYsaJ1kDpWq0THA/+cIspsH3wcEB6g/Qo0pv4+HB/hWeZ+/G6KE37cyLbI6Z",
-	"TblssS0wczw357tpVyZ4TpOGYwXx4Xrn7VeQMHWNhwkqcxo6AABoDHj5oQ8/Zzo1tKwBOrbMdR76tXqF",
-	"X5wcJ4naj2oHn2PGkG9ZD65yuJlYjy4DrTQnvOR64JMJjSiuHML8180iyxDxy6f+/aSxJk+wQ0oqZpNU",
-	"ebi/FexarwlgVI/Gp7jp1hK5gyRAgixwiiWB3s8Rn8+xWDu0YX9LTDg1uHtB+e/73zUPF6zZCdW9IVoJ",
-	"eMv6gAUYYOutObPGOzWvABrpoWMkZjyVOWd59ezVCZSR5hKN5qN12gGo2wPFhCIl6AgDhbBBJFoo4S+T",
-	"grvReyYyIGtBIs5inK4qzffN5fbSp9KUGf43eHxtCtNuouZlzYRtJW82esE2e6Q0lZXWSq0hsAfj1jBE",
-	"d1183a9jZ1eXuHElqRpVWBRnXM19eqoxox3cS06oypRyrIl8+W0HpS7CfkY4SYQVheb8pQQqMnR4QSvE",
-	"pQNorq9fjbWK7kshMrLL1KlAy5TrLLZt5lnKd6Lqq1ASpKZecu7LNIukBtjKJ2EPatChuu8lhHVkF1KL",
-	"QJVnk4SCRXieCcqIEN1Uh6ISPqXG0D+ncQztb+Qs5VLqlEeZYiZMQEvSOeEZ5CpChoomH8l5N+FwFNQ3",
-	"RbZY8FTq0udMe8qIXoOICKE2oByZcCbkgfeWmCa7Ol5jiqeMC0kj0ezRjnmdf5giEwMpC+mOVSQE0y9M",
-	"LUmvnVi3zKVB4SCfFopDNCZm64wiZZ3kcfHcb5ITnEe3/eaBTTTdwf2wi0ZLbNZSc+DfBAyWeIXuFRqB",
-	"pdbwfqDrj6lAk5TkiFZj5tyMEzVYLOklUfdbBcJAv8PCWIR656k5SaeQ7Ct5eF9nS20fRldnM0/J2hxF",
-	"FuSS2OBRnbWd41L2hu2eMsGyqkXbSxtEt/2aMeCLM7SWwz1zN6tl4nAqbRhFvUmv+SLl0xTPod+M0pzq",
-	"XNArIitC3WpZVcoAoVUnAPdnZ4crOpn/Qb+K9paklG9VimHutA8WOULtkuMru7lONP9i0pdb1dTwPIBY",
-	"35GUNDebqqQ8CJJMTP1nNc4MF7Zr/7hjJqvJsPibTk/+4aB/HSpSvhjr9aNXpvampaPFgTFcpxElWMhf",
-	"dUl6i+CaeflLT2joiVoxnfCYQ5i7vVA22KvrRMWW3V+KwQWl6TUt8Bs3Eald+ViepOSzLCaUUT+xv4ac",
-	"UCoFKu6yObZWZkGMokj98HCX/OMjJ7Wne875xZUYq37sX3WgtOlsyxx1amuS4BQJOq10+6mP5uC6LEpT",
-	"eO+s+8YNf5PJiLd2Yx4zBILSFgxWX7c2ik2tsr9Gnx8hzggEo5SkXaFLygv7tZ0SUYkxXXmycG0pS6y6",
-	"drVlbFEvVtM21tMovzjfHrZUETQkdefKr2Fga057fq9/CZ0DunP+t3l/VSeeU9asIH/Z5hYLXN5W5/eW",
-	"G1os05pNdXPvW5nE3NTsK33RAyG0TdelWiHhmto/CxgAnlhSjq7rtB61PNp3BQogIyQWXePqqITeiwfW",
-	"ric2HSvMsJpXMe8/1FLTtoUNAmFk3rKWn20DqFA0yaK5pr4RLug871fYCp23XV0zLfmx/Rk9EU7sDLTj",
-	"VJuA+t9C2yKmzGaKL1vmSxffLzPqwba1hMcAFYcRGCMta5dhd+uVhJ5vt63/9usONv7XaphFsHHTIL+U",
-	"2ekjU+F0NtO6XvBIEhJxT4xC9/FXJKIRLFpmhjhB71aJfVXRCZW+ajsCJ9lnHbP4wqpeyyz+TBW9Zsx3",
-	"1bx31bzXUs1boq+2B8seqJuu4jXfvZUKXqch4g1X77rSsL2zxecL1m3Jqfq3x++ie1e31Ub9lP+i3Bgt",
-	"JYsERyTunq+qoariwiZq1+MzdzUuWu67bEXZGlMICgigkzZ0NJAc/iA+Em9XWNyuJLJlBwOYtlt1tRsW",
-	"o9Ww3brhL1WzS7hlraA5rxMK6M+oCrr7W9YHy/V27ZwZdY0saO4UVaWzL9XOXEL7U6lozsDv9LQ7Pe16",
-	"9LQakbVW1tzzdeMam/Px21HbXLZ487pbKRK6Q6yyOTrWmONvwyC9awdybdodZ8r1oan7HYBfvwB70K46",
-	"4rj720eTIPrx+welVNF/D4KH+5+3iXjaUW/cSuHD5rAbBWlLNIb/OFPV9TsrCKxZ2FBuYmlODfNWi7Hf",
-	"qmpm2F+/XRWIkvWVMd7uefXCGPQGiNfC//AJerdfBfq50uqZGy5PObJeVTnDbB1QTHXS6JwIGpNaSvuW",
-	"FS7DXWP7DQRdAaZpte0NdWu77/0VFrFV6XkD4s7GBXrrhtBa2t/HLoyr4QCQD27Sv47TKWc4k8ggZKgV",
-	"nWY09rD89WHvSgNy2XVL/Ev1u86lq4M1y/Fi/LHvjXgDXjypllFTboKmys7UobbdqLFFPK6OiuQNi22c",
-	"9RaKgp/52oXN8fSNONlt5tsLbw0sta04a3bcXZUkay3Pc0Sa9mc6byQNQq/kNrFvvUWXCfY3UTrdFedt",
-	"W7yv63TVfJnlmm91iRM6kER1HUAD2MuGYr8yGv414hLv4Lcphh5sYD52Ab7QgZOT/J/JeWMHfee4uXPc",
-	"XIvjpkxgbc9WfqZu2mFjP3wrzpqcI9+8o8Z5SdvcrhXCDAH7AvVTHYf6PjXCmKm9xeKiXl05h6Y2JYLV",
-	"P20i1vm6iq6TMrRgu6bf8GwZkbI9wByVaE4w8xQuxngF55emGufkumq7t7CjiixhNRiDH3MtqcJNLM2q",
-	"2y5J6MSuAtAmr8IEPK9OUNZ6i0nkz22Vpmy4W3kvG+nJYNW2jrJqzmZKJJ0UV4zUK9eqz9fXTOQL1cwa",
-	"sCX84lMvHdujXc5n254ZhQApMZnra6NxdQ0swBSiFRpx13uSEqKLOivZBOZC+xioKEwCb4eKdafgS7Vo",
-	"RfV/Kg064XfpaXfa8zVpzzlxtdac8249N6k1J/x2stJAwNyCtuzgALb0nZna2J282wWqUg3T4ioVsssm",
-	"bE41GHOxPJ7Lfm/Q698UQInR0xzc6tomvSA4kbOG5mIaiwBgMhN66TFWmoTycbLEK4FCflHua9GpVtI5",
-	"MZamSu3mKpEXPPG26C60RioA0xtlTNJEqQjk04KmRFxRW3jtJT3btkV1bNqEnM2LTpZrO39WGl/q9nhn",
-	"anptOurpKbeb2bZTMsU2ZgmqSKPJqsggNXceIZYlCfyM2aoswXYUYIPGTpGOQEs5n3tHCamvnM+dgTGT",
-	"7XozIwO1se2mqtc0TkddvKXp+FqOF6ekRC/FJIrdKa2G58A4B6BE2KX+5E2sYsfG45qbcMCf7SHF2W3T",
-	"R4HC6ghDm79he4JLsx/fengOZqszNXOfFpjE0M9ZZFSq9QYSzXmaMlsCJDnfErL8xtlUmS1s/qRzOjff",
-	"rFHExJpmS2a3EJXl/uyDYT+sKM1rGy3ZqnP9115dUy51ch8M+1dwnDfNv4pR5Rwu59Prz4BXajKyhFUz",
-	"3cSpFBr9/U5W3snKP7esBJ+nh+IjnCQkRcuZbtgADZWwQKE6BWfwVAjdIs45v9CMnFbti58f/fT3vd9+",
-	"HL7a/+fD04N//f39s3env/063Ns/qKbilVR8xXYqeYnD7qM1bt8/i6y3/uWvQeb70FHzYmUBiDIRT+Mj",
-	"BMi4kIc5s9j4AWLkkqQazRJPMWU9dKy7ro/Z8L8P9lAXDQIkuJbJGuPip5M3r6FxIUk1Wr22OHAkk1Wl",
-	"R/oXbEv9VHw5kilMIscyBSciSQRZ+kNU2yObjhBGv757CSDRDsRp+Qzh2eWVGMTfqSui4WLzU//nCpBH",
-	"Hx087A2Ge/u9g4ePHvcOH31l82mPW2rZp4drQtgAkhKhBO7d8ydob2/v0ABXMsQnE0FkgM6JXBLCxmxw",
-	"2O93+4Nuf3Da74/g//0GjtzDw8PH3cGwuzc4He6NDg5HB4e9Q/jfbz30ikYpN6oewikZM2XJB2hCGUlR",
-	"TKdKQYkyqb5XOVydYX/4qNvfgy8emi92nBMXY0m6hqOsZ9I1wgCkz0uf5/YYCZkSGc0gwQ7WJiw4G1Lb",
-	"sxf9gKT5F7Jczeugb6257CAZfVWDOZ+1I/ARx6t3r+vTf+WDmRit460aWsvqmxhBb/Exg61F957i+fy+",
-	"ZkwTqmhA81gAF9Lbr/EJ4Fe5NIx4SVKCxBIvFra9aw0eeK9yOB+VNv3xdnBdQecVSafkbUouKVk2eMoN",
-	"ogVa8iyJvX3WnCCc8HEbLmxcDl4x4UnCl5AdDLu1dQSk0lXYbTGmnc/VSIiFEGwclYETyheeX5I0wYti",
-	"bNC81ywAFbblrm0sm0c3co3leuahJLfP3HllGw7jC8J0xn1ey5vDsXobIOnuCUHeMgHi/mcQZ9+upYID",
-	"g1kf76IAvVm3DnmNeeUML3KsDzPxoExi7sZ6T7barndEgD27lqZjGn8BOWtCJvFNkPIdCZS2xbftr8kn",
-	"eXyJqVH3m1tEAL4siLNSQjM3Cc71bNda1k8bH4C/vfFrZeuYoHTeQ5sRdE4mPCUo1BEpoiw4EK1VM+aL",
-	"hnQrkrnBx7NBSpc3Y9O3T8p3rx1C+VazTxvp6hfqa0f2vExXHi9pfvxqDW5gLQIkga9YKEfMVpAOoT1/",
-	"BqF6rpQG8nuGk+3rg8qHos5qmrrxAuW1cU/QOTn7Q3GKDc+c0jn5Td1Xs7xhVOXvu+9t2ponWSp8BQBv",
-	"sch9IRHcExrflE68gFQM43SoH8Texoq72on0dfM4a2o1okZ+SqMLIp/gJGlp8T7n4O+ZfyFvajwdvqV+",
-	"c0nSc84vnuDFmnwPo1DpV30rTNNSl3XrtjwmBMDNS0mMOBuzRZYu1CmY45VVxY60dyLXs0DnnisWCcWI",
-	"4Gi0vf+VAsci0hsz7Qc252amKKAfOkobSnUdEuj16nk9TGMTlxXuta71QX9TCopatpS2TrN9lyXEINqB",
-	"746g85SDhGfIrJIGv1vOVr6yJiz8Camro/wMRAllNPpWKAY0mQQ6xGy75btbVslcXVImjFqsl00QKNmR",
-	"M7Pg4mqSWa/SEZKq5WzwBKtLPeSodVqfly5gvTbyvHljtQK1PI0d2zomvYUpwRfO9pU6KWVS0Jh0lzxV",
-	"93dnPNO9YWE9u+YoFE7I/Jeyola5uElla8YrDToZo79nxFxW/K2WPAMrGlhS83EMB/qyAd3yW+FAUZdJ",
-	"2NFGN3CyH3N4ys/BbkEdrQlvuP8Z3KTuTrHIv1DL4tQ0Y12QSyyQvr+ciMh45VS5vp7H2tfT05b+Ni6f",
-	"veFmlw+ovmc262itTg7t4Cy6z7Y6ZQHgKXzargPR6S5QyUcbIGgTqGnPqDvmxu0VniYgz6EvTxPvtCTz",
-	"dKMi+urda7CCZltoRABTCbj5Gh69DfH6ohe6R5az3+5Eg3V2X3kXS6epNLo1p33H9ARLD9ArckqFt9xi",
-	"R57Q7njvfk7+MvTP2dmCC0HPE3JWdP1Z03RHM70iMgOeNL3LJIbIpVFywL2K58S0pBzlt42ZUnYSKmD5",
-	"5uheqIGaw/tgt2u/nNZe9vuHKLTj6+bjC9G9UN8W3j8aMzehwrzKKH4l5GhdZJKJWqsp+M3XHyxPpLBv",
-	"aMkGKie64RivOYHPlLzZparL3R4ttFpqlqBBGq0JZzGVSKaYJj30lINCtUypJC75f+tLdj11jkdexGEg",
-	"RL4mrbKWTbxJEXr2acHThr6f1iASkqdgDK3rybjeQfkMYgm4gsNxze5J2G5vLBVCyeqMmkAJMmYilQHi",
-	"SaysMKDxI2OYL9Uv8JntR6s+7qnNaHBwkE+6Z1k7JXFG1d6smtbbWAja/p2Xp7bLsj+73HrtIUjvMW7o",
-	"3JqQyqKZkSTeeiCQk7zVx3XrpfrX34FeL5x4lr4TUQb4ogUa61YDcuBoN4+pre8Z6sx8bSjVLLJUHfeS",
-	"C2PrUZ/o1241aAnOIM8Y/kGFzmKDA/J7RrLtl017mLYbwBJTmXi9m+poUWIgT5RBrG/cehTvzQNNR7S/",
-	"AQbCPbCBExowtFeLDtmjmu9rsbrONO3BscxrDef2O33fQGcSfehdNW0rx68j5USOZaPeBtw6764dOF2t",
-	"HRi53c+Mt16NkU/yLMr9qJv8ycbj2uTAdd+2ZlEhSrdDRU0pqlXxftpLOzpA3cfXjPwt1KW3G/kT04FL",
-	"ckfRuvfu+RP0aO/w4f2RdQ9YACMh8SpAIcuSJERRQrBxq1HmfmpwZyJ9nSZSS42/idJO8KU/zbnqQEMY",
-	"Yh1LLJBQz1jncJNldedwu3O43Tnc6l4M4YsjGimdx0bgHOUSOf8FThBSFAMNe6H5TN6nyGbdTuilBU09",
-	"QmS+kCs3+JinEqHiqzOTzWHyvCPIoWIc3sXiPFqhdBqbLbbVvj3BLKaxOcZOw6P6rv1p/JL+HfVKcpLO",
-	"qVjTsBg7LSURtAtD98JP3UX+XHj/CIWu4jniJtQHZe3qERJDSzsI/GAdGPLHf2KakkiprCPTw7z4AXwm",
-	"asoGg8/ekf+d35BwkaVE5D9gHfWnCZX5e+3hrv1tH8p/AN3a/UEr4aVfwNFU1r7ti0u/5SPyrVYn6FyC",
-	"hZPfBiaOfZH+w16yyru9mv+djz/BrJgd/JF/XWn59tIFWYnSv/Nl1Hpa/gFyPuP8ov63vX+iSMNe1X/o",
-	"S1UU0vpy1CSGw/Q8XMh0XjYC3LrO0EmWpjxjsTJSxQJHBPKMUUrm/BK8LZpDSfJJIirGjCnRllChifP1",
-	"8ydHurspT1A0wymOpJIb+hWQ7FhNQD1m7KtLdH9r2X5NT3K4sNKRFoQvEmI8kVSO0L5ahcGBScUOzBIG",
-	"KOZSBGMmEixm6u/ZajEjTARogVPC5IwI9StGCcGw9OH3oda5MEN5M3S1YdlCfUGQS8JMVrBAGFrFheST",
-	"7IUBCj+FSmCE34Q99DNZQMaKGqAkLEDnmQT/p6ht89GYKQ6MUxJrICFv+kLn+/0B2t9HBwcHqD9Aw721",
-	"isz+2rQW9N14/P3f7n1A9+73HnQ/fgd5xff/vR8MDj7nP94L/oa+u3dEPskf/vOBPPv44dM/P36Qpx/H",
-	"497f/vPh0z+/+Xgf6Sf/PQgefUbf3f+bf0sT7OvXS5Y6wypPY7g07hEdcTcpHxFmSiZeELK4ncK/HTLs",
-	"ttb7mh0Kei128PeqxVbyfwtfwU7Fa1ekQWxOIQxyL0Sr2GWC2fFikbSFX3nBl2DQq0cVZ04wW+utP6M+",
-	"Ry1UTQJHMRtoTZcA4WT7poUGaba8e+1yPIIG3L43jCiasr2QcZIgynQiV4qZ0H1Uy0XKyrAIXR1H/aCk",
-	"cJKc8fTMZNKUpaS5ZV1MDW7xW8wJZjsFn9+Dgs1h9xRXsaYzYSO39CWEn8O83gVWItTabAzxRbgOGi38",
-	"/cWJwzvwkGI4TTmqyxlPcujBIg2syTiu2sJVyV8W/D4zeMZT+gdnZzFeNRS7T3BqJCIEDhXpR4BVkHB+",
-	"ofm84viVIvj9Sg38/ro8vcP+2urDcgH8vjVU/ev4C25exgBRFiVZTOLrW9CrzMRuYoYvvZWRig0AhzKK",
-	"6CZ21zLKyIse8OXvhnxBWDgCM1fxWkpitCKyh0LQccNRoQiAf0Nq1B9lZcW62nnMTOxf3WxMMdveX2f4",
-	"Mb7sodDEKGtvtLFLQVlExgw+oNjFEgs0xzHpoZDOre2pRwq9IgCTKyXqOuPyTJCERBLeD3OZczZVbysK",
-	"pEhKTBt0mFo5JUEtg6IXdSVPTIhzo0X9qxhFJ+i4nyxzWvOmGm0tUn6eeItiqZyhfA2DHBDEkr950Kph",
-	"KbHQghqLkYmlTvWgGuq0GMkD86R4UEt2XGdilCvPi5d8wN0/mlKuNUn4ih6LYgy7cQae5K9cebERP8HZ",
-	"e1jXr6OA3+U/zp67lfqW0Xi5X9MJOM5p3CLF6vDN4f7Bo/seNqhLw8408JfPr6iPFGWXOKFxFxQpUFkM",
-	"87EPFkngutxMS5ssTaEfPCNVPzeD9PldUg5ONEbZRieunZqOqW4/Q7j91iaqQ+Hbz1HxFizpZePEsHaQ",
-	"YE3xS6zb86vjNDKpLDglQhpztWDvUCU04ali/AVKipZF4CbWOTvGY4zkTN1vjhr4mW29mpwRNma1+yKe",
-	"JARPMyLyp8oFbdu7iC3cYrFWDz1LtTYbSdMAeBO7tmrTbHypKsRffnuNpcHW+904Zk8K4WhDRO2K/e52",
-	"vTbzfVPNr57RB+aswDRsffrtK0rnu+3xWru0Oi3DpQddAA+xE2196XQ4ygDBadninOucm6e19R34qCAm",
-	"0kQiPSGAGV4sCCMx0qEZOyyd0crIJxnAydcuRQ+8u6naS1KC4xWokZiVAKupqV+ygDxlhcen+xOcJpT4",
-	"klH0wkrOu+qeVTjSZcDAK03ejpBkoRbVEnZzQLR/tWgTdtRnOVq2b+y2CMYUzXSXlMV8aXiFfYVtUW3D",
-	"miYoluMbMdOAuz6tYWsQjfo80pSnjUQNUg44bHeCaQJavibrS8qTdp1z/mGfqDOzdT6dz0GHgg4YeSMI",
-	"cmYlgql/q6jilTSqfI2ylHYLqH1PS6vaSiXq9H/JfusX7LjbD69kt3V22Rllug7WKyJMxZW+1Qw9T0UA",
-	"s86kZzS1or8eKKVFKbq5Ic5u7wQ92p+hbGabYNZlXHaNDe7Qt/EJ5HbxF/LwFu5oQ8leQ+U5IK7ActuC",
-	"T2PxawiXbwVK+LSHjhMB2GkQeVGXZxr9Kvxn1zSs6758WoEA7g9+OvztycE/+v/0WKo+n40XYVjJiRen",
-	"p2+NEhwYkC73S/v9w3WerYPDQ4ca9vt+HHQqmxAR0iwhgVoWjCZkiZY8jYVaEUA+zlUcRbbg7rUdOnyS",
-	"TgPrI9ONoFo8vW0fkALaTJrhFfDmugZ2hMLC4NduV4xEkk176ARgRo/QeYpZNLM9+rb2OGzD8WCDW/oe",
-	"KiaqQYTXu+K0XjDaiMPES/S9xlw9STJPN9HX2EJc5O4ZtX/oNRRRp4ThOYHUfA1vZMug5wQzyqZHUEPN",
-	"GRFW48VxXO5IMceJWjISd80wIaqAM2WZSFCZY72q5zSOweMUpVyILk/plKo/Ex7hpMtZslJTVcw5oXOq",
-	"H1OcBvDsnbpX9zeze+5PbjvZpt/VEpQuppzPSz8o+dDlk0npR5NeUfptxpO49EPOIe0PNj+hC80qSpeM",
-	"Dlz+MFjI5ZHT7gUpP2lyEMqLQRKqeHF5zCZHpDshpDzQOZEzrn8y1rxZcF2zhLX/EDJyuoAsU0rByX+q",
-	"m0jOXuXZ2WXjr6MbEuXvMNtIWd7Rr7ZbzjXYrHX3lqeU761FIHZ3LRPmF78mAjiQvDvHbNW1meL5D6WN",
-	"NSnm9pqQKcEQg2yq67YUtk2Jt5lE8SfjXfjFdn2xn9WxQ5cKjZyu06EiZrPlahgQAanYZBCqA8ulS1kX",
-	"snBsNk4X0tbg6XMer2B2kHaPRbeaiY9Fly8Iq/5e93qZmYDx4t5QdRqBow3w9KijasO6rRKO4656S4J1",
-	"8lLGRLbQtQPdOYkptk2ma7q69YyqyS4wMDIak/mCS8KiFRzBlBhve/UCZV1dDKgkbspw0gVDQfPCHHol",
-	"dzt2M3bB+JKVPfI1OqgnRGgebru6tCuvdfh/Xm1w/PalB7TvkyKf9g3Njl0tAOSLUrWWvOzlsQgdm42I",
-	"oPOpi7OY6ua8HZwktlBhbaEpPueZrPUbfzLjShfHTk+FWCnkSl0xKw7ahlJxtCykDNmT0NvK4lmn4elr",
-	"+rtgCBho6pvU82DnK2retSpyBmfNUN63AoW6RbzAq6tVyHyD2lLhcondENcaJUudPFsJ1OL06frAkga2",
-	"bZHQS22t8DTW52k5o9Es14t1lh7gTZIWVUEOG9lkXnkLfHwr9HeQD2srpEwFlicrYouSgydGk7FuvTU5",
-	"UOY79ZqqGK/AViiQb3cuobvKIiotnBXVNqMqqTvg8Op0oPzo7K3HJurnLZkaAYq2KOHK2y/acfoI4B2k",
-	"QRIh1vfgiTDTtrcHjhnW5qyxGdE/9IUcYQpLfI4FQfo5tTqZKNumV9pKbFOPIFCVKj4C+G3HTkFBdUG8",
-	"q86TJs4r+Jwo7cxJczCZPmqsSsmnnFEhw1Fe8RHkfdcDXWaqQRfyck8Uav5s/Fx8yYrO8DbNOC9pBK9P",
-	"D4VzzPCUpOFoDFrBSofX7SYScaHTrUAzDiCsLAJgkiKAimHKpgH4lESAdAq66I1ZCMnc+VBKYAPhAqeS",
-	"qU9q8TNNMYSqrXnL0ylmVADXD8asAO3THeoMShiVAl0Q7bYXEV8Q0UMhjueUWbeXhoIqJWi4C5vr9kAA",
-	"sAg2CR1+M6NUv6m3VvElSi+qidx33n4rx2qhIu2tcdWuApvYaeSvJsiXV9UXY+vkVXFmbLfGFpjSphco",
-	"C1GAE8LSZel4lbIBnD4x/sZqv+oaJ4uvmJIpTiEDPlJMBHxIUWTrnoqNUAuNBl9dvvsV5dOayptiU9ql",
-	"zarFeWJSj66JGPFkAulLZxuizLmHUIMJ4hnBsVZ3i5ZDoA7EBKaqpnWUh5mLaPsgaAU8sS7q7Inn3p2s",
-	"u5PlKVrzE3njidsNYUtvPEc49sD6fBnxlDNzFfWEm+mplHNrss//9xOYr7Vl00ZvRp0AdakV5AQ8UbeN",
-	"WqBKgOrxtUFKqEF9MSoDUPcGSIZtMBiukBM3NsP7S5yU2jafKEW8QfqbtunTFDOpaxsxMjr2t6DKj3Tt",
-	"pAl36/INHZ0XI5wkoVZMxkw7WahaPhzNiEVYMP47KlFMof4azfEFUZoLSSZlM6Baq7ux6nbrCtqN9a+V",
-	"8lVnfrsUpJ40wCIdqzWpAyMFDgqFVsS0cae0O8gHM/H1FcK+hkzrVbyX9iVXnB14RWrazTcG3K1h3xZd",
-	"LDOfU0GxxYOD/QOz81Cio+4coefvnv09QC9fnz5794/jXwL05M2vr0/V6fr19enLXwL047+eHv9L/efV",
-	"m9enL9S/x+z9zyen1UJV9Z4f3j979vMv/zqCd/zw8Aie/eH01/Vg7IcN4Os/HI2C75uqAXZrwtce5f7K",
-	"VErYF3cIlZ50jVn+nl501XYqLYw+zRN+hOPtbR8F14sMoHMSmTQEwBqJ/cBN/mzRH9se9FbJnwXo2zYY",
-	"blU3nUUWixsxJvSTTzCLSNK6JpGatRJafKt3rAF8n6R8flYuNN3usDPeiNxKEgFFUrocKSVaDVJmsx9B",
-	"vqxTvMACGQQCk/m1HrtzXTeFG0GIz4FNN+RuRyTRqZnv9BMtcEANQexov/kkLmwO5xc31dH5VKk8mzo6",
-	"K/IonfWvsbczZ2duev0m5GLITHfiomWTd4JpUip2nug8LnFBKxj95sK6EueJgb3iTueIdZPLO0xcd8fq",
-	"O8VgS8WgbnarKyYheImTBEUJjy4UPelukJihl8evjwHR5ah6Si2XLfPXZ5k6sg9+y1IKRfPOKjzcX2e5",
-	"6UX46LSo+f5Bt4Ep7t7QezvNBCiqmVM+bYYVL7QKtbIacwt6d8GDvnK8jfVclepWW77lNHVCp8Z2gcp0",
-	"A0xtUtNNZzF6ScbMdgkE+X2N5VaN1ZnOPWsbHN1Mu+tdypiaa8FjzogJ+8G2O15/npqqabSh2ruHQrWt",
-	"YTBmECOoFSRBKLBcxl08rUF5GPd8f8w8ZduxVtZNOo2t2q5kf/lb7H1pPfat1VpfcSNXSw418m9mHu/y",
-	"EvQv073VhtoY9fLIVM/o0pTVVpCsX6RNbRWXuXntaWd742tSu3bUsRrr4o9NgoG64ZZq4YOOmNGJbABb",
-	"OeE6nUhdhQor3fRS19alpq6aTEFKrhtxOc9ozx1jd2/QkD1jDvMZn6jRbeM/eTN5apLQ6kfc21Pz2Mnv",
-	"1DCZ58TyZhN01kflNqB5bgvGQS3V5kjSutaV6rC3CVg3R5/cXJtqCEqX+ik+W+zRjlrT1abn7eTza9E7",
-	"c6sUPNgDeO2mlpgntYap1UOSN2ecUJLEt4Ag+ZQoXsITPl19dfF/k+65FnJbJ7aA5pivZd6XYR342xrU",
-	"PkdgYGUjXnQrdYDXq6LjJGkDsQ39CfRDroGhxPSKgLt2h7rxhmEWe7NbYGaH9OKW0uAWnK2BDU5DZaZS",
-	"O6oxXSxmGq4KrYiQJI3xCpFLwkz/yq/YG1sp/YD5wo8cL2g34jGZEtYln2SKuxJP9Tmr3q/Yqs709gg+",
-	"I3ssQoOSOcqsA8SEQR4+n+KF2F4Nqqdb+0uzW3roFtzUPdU5EsC1m7bRMw55unYOFas/P7t51Yu6+Qvn",
-	"toUuuhNyCNR6TUia5i2om5L8nYqaayqt3zzHa0A2Nen2hnorUb6KQHGKWXJKqS2hy9/bBftKe+MTDSlx",
-	"+8YpiQiCUDEpFoseCtVhilO8tGhPUK7SpRo6L2Ox2qwxC50Rh6M8Vdtss3eHSy4WW5pgZwrFeGeQ/E2E",
-	"7qQLDpaETGR5fTpBJx9i2WYs3tmgJJyat7T2L2iQvy82Qq4tdvcnlh3toC4LK7O+jIWbXikvAQIwEbWg",
-	"w73RwWEFDOLxqN+vLExpWQ5Ky3DvQ3/wESCw/zP80O/ufbw/+tDvHuifGrRSNdBJo8mb14blCNgmsYzX",
-	"csv+V2Fhf9ERcMQ/IKyrgwCSFDoWamgTm8q1Ud/6EUfQ3ft0lqUi/uoj3o06lv2xa4pXRiXR1E4HCzrr",
-	"3va5FHVf06j+KvbJyIlLHNlqT5okTMsGmWLK9KLMCTE8H54tCwTnia9xLb92YPZ2egfwux1TJYAl8snk",
-	"qvG7/3cAcn/F0NbXptH8ybjzes547QztSrzVa/KgSqfbm0TITJsPdYqDIpfQibXq+tKrqheDtxVu6KOb",
-	"qQcz8ZDJdsGQSR3WwD7fpoTIvGxzSMCuf6v6EvtQ3b9PWNy2gWk+76+s2iR39HuXIOdDsBZ/QNMMrNvF",
-	"GYYKuT751byU/QsSfLwGgwY8ais8l4RcaMdKShYES6FdSnqgK8RZgDImaWKSZD5pgGMdvj4nU8o8Vsa5",
-	"sqPEGt+yUfEASehIWS1yyYvknpUFaemhZ/OFXAXuM4VLi6cX27ckJuTiRzWqMnE98rULh6NFL8mZDYT5",
-	"xLheG5QXjwBi1HVJymp/5PIIA7vePtr9RxO+wnuTdZBmzNr5FVORz+e+Hu9P4Pe8Oga4akYTCXRT6nFo",
-	"gI/Kq7I3GeLDaLANiiJEmXAktwSJoALZJyrmem/Y62/zwSlv/tR/KfsjIdi2bihNvd7nYMoHveHD3uNt",
-	"PrtTxHFb4AyDiLDTilTozn4ysLRRWjHPfm2KXRawt37JBHG3pfE6WkjPnAHMsTToOPbDIxSCNCRpaBHX",
-	"CTrn8SoAlAg8J/aSA+kAqqZ2L1YPwOZEkXwGT7jOFlmLME0FWqacTUtA0jk8o+a+0IgEJ5kDg6kM3PL+",
-	"zTMhAaFRIkWSEg0OquE2L6Xli9AMHmnCBzPABElXymoy8Kj5w+Wx1BmaHzbK7EyTW9nk26ndGiGMfjp5",
-	"8xq91Y/oIs2Hh/3Bfd357td3L9EkxVOd8Bh+Ax04IVsPbBn1jvIYv3ngKYopL9cm4gdqyPd3LTU/8TbV",
-	"8lGAPpuih0LDK6FTDBJZNDNlqNBaNl946GuzADU6HBnosjlPgVaYhlpDYcTn51SjXJnGM5JPdR2q4lMB",
-	"5C2CBNWBryD3vxcfQuEkk1lKwhFKoLxH92viypYas5B8WlDjukdacTLZziZULtAUOjjoJA9QKIqkWaUi",
-	"VnFUzDoHHQuWB+DExCCKOjOyxksuUQtTzbyviOgUYR/47UzXS+ifnT905MAefN1GR5mD6huwCBo5zAzQ",
-	"IBWWLaviizWyf29KNp8xma7W5BnomB5kMUV8ThCdWPw6k/ts0wPbJRxULJ9K9H5mJP8NZR18kfPZb4EI",
-	"qxgKo3oESBCCwnIPjHDnrnr+NgJXk1F5DQ7yORWCxGcA8inWIIzpG3SDkpgoE0bnUydEnU9R1mT7Xww7",
-	"drO5EE90abgVK5gB3NRfJQtCA7w2W+s23XhGkjhfYcOE1lYP3HZjLM2DRTv2cRNpmKWh+TSDtkkgYkNO",
-	"31PN8XKzBxL73IwyVtF/2mTgNZ+C8fiksxYKda0FbuSgk/jB2xRcFaVJa+tfoCri1rKxryi84q+mApDA",
-	"MmUU6+It+3azSPO8EQsAXRYVnkyTNgGckpazYxjHKkKSo0UmbRebHI6wOX3iL60ZXFsM5U8pRa+E2a7N",
-	"Pi/f/QVs7EsqLIuDvfEwbnb82xOGDLZ9qwBA9eEvwpoq20pfWxigIsGa0uMYLMWqSIkrjGXoiwPNBgBn",
-	"VCna1eLBIgsNGDOYnNp0K2WuFRbptjls73Fy8XLnjtlImaBBnpOxnPH5yOLDntE4hOC6h7PeJbz92Rlc",
-	"MxvynhHdq6TpcBi4KigWEVrWX1GOmn3o3JfbB00cY1LrE3BBVqPBekiBLUtS/FWxpWE0NVdQ+jtPPY4Z",
-	"7fvFtJKA8Y5AJmuKFjyV0Ol2/fC/JqvWtHWIKbRiic/WZD04fbuQWFIZzUiMoO3YxF2rAp+tvEq6bjci",
-	"VD2f96PeH/T/jOtFGCxXM77gnAiB3YO1VR3xtgwE4Ll9H6fRrHakRxbNGyqbLiiLAblSt8WDqsyw913Y",
-	"Q+9N1QVmqwCA7tFxHjE03SsE2h8Og7wgLW+riJQU1g5/fTtnWmtp0FOOTam8GtAEz2miU53UMMtE45hA",
-	"ve8qMfgyneyV6QJ3/zj7+P143Ltn/vmf8fi7+16e4HSArWo0QScDQEdz3YCk7mBTBp0sTZp4cI1WRqDb",
-	"S7kQCMdxSoTBbIbdQZkgqclmgPUzYZfywsHTowcPDABjz1zp8XT6YK61q3UydVhaTXjZ30YPHnz4/7r/",
-	"b5v+aqASqxmXOa4l3OL81DlPSXC0NHm1qNvR2DVNvWzzfxz7UNK2Fx9fJiJuWoO5Yyi3ylD+SrxBTXbj",
-	"6fXmJNoTapAEBIlSW4IGPa+Wd5rrneZ6p7l+1ZqrPrQNXdrolAEEAtzTQyczEBS63jCqZGcuZ4JEZ68m",
-	"P//9MH38Xz//6/f0dPk/v759+vjlL29/e8mHv+Bf8MlyfWxl73FpS/QrC1y27x/80HAY78Tlnf7919a/",
-	"85O8RpRv4ejWN7Z0cJuHvsyxbdxiX51LW4/r10Xc3oZ5ZdokSG540DbgaO31Cl3YSmWOK/wn1SeuTxje",
-	"iYc7a+oaOb2HadhairZODyFTIqNZqdJjYip6l4RcBKaAE6ljtBf9gOy/EGGxv0BzE5N8xuI3k7zyA97e",
-	"Aosu6KhhxT7AgKdFwSSU0Jyv0MuTN+jxw/4gQAN07xVnMV7dV+zxEbp3ksFf20OwPFoPLFPh93aUdoaQ",
-	"nOTn+Lo1+QvoTN4ayKKAwNK1O0EBk6pYNS0gev8weTfVbtOmz6Ef/F9JoaIWT71G42NZYPGtZO1TLIme",
-	"Xuk47zdW5LWFcVbzhf6VcK4pW1/uNWa23qsZ6Rm9VpJOJ1loi89NwVNfYVx/sgqt1qpqbJ38awUTbQvA",
-	"/LuooXqd8ihoAQO1YkWtF7McwFfjZXr72OZ+IIVgRVuVEup6uIrKtaHlsTO1wKXWTUfpHYHM97ih5q18",
-	"anRCPONLqK7Lq10ZRwlnU5KiCfU1Tm5T60orrRHVRyCRn2dS0DinVUaWmrBuvDniHSu4YwV/SlawffG1",
-	"dkBlKZWrEzUYW7FBfyar40zOfKrwBVnlliZlQmLTfSTQfmCtob99c3KKHuAF7V6QldDJN0r5U0+LMdNW",
-	"dBggMdPqd0R66IQw7YW8JCk6/eUEIM8NWL36tC7ysq0sR51/do/fvuz+TFbFtuuRq2U8JzjVSeb6X8+t",
-	"HvPT+9NOTe9j0IZOKFPxgjB076f3p/ftCXmzIOzlU/SEM0YiiRYpv6QxdMzTQPtj5q4CkmkmpAgQ4O1j",
-	"gaAw7NFBHwm80k2ITH98c/Hxo+GB+nnM1J2H/YeP1Z0jcP5hmaVEHURTJgkf/lagRXaeUDEjMSyn8f+z",
-	"McNiNZ8TmdII4WTKUypn8wBRITKSBsj6PqFtNU3N0gIRgr2mVyxfS6V6dz4rEqFswnW5IZNYw2SbLVB8",
-	"59WzVydojimTmDKdqAsWR+dBzCNRc9Vrz6YGQqdsis5xdEG0jYeZYv42yVYzHLcZuEmWtfbcmLnUjc6J",
-	"XBLNh+Y99Jq7KD2MF5BwAtR5e17lkkYkGLMZX8LPUHui6x7RQtk/aAzZbeOO7asgFPecc0jlNiDsxZPa",
-	"qT5mpr08tJ0CFgmjGrMx++YbZPHWNJsZs++QWpMP00yJvYkup1Omk/h4D9bwAVy5P1LmMFHGrilTMyBa",
-	"ASJpylMRWFN6zJCW2cYxBDpwhJPEdAw0HGuBhYTkPvP909WCnMBGqbUnTNrP67/umwNuauXcWub8FQaJ",
-	"X5vGH+/lyPz3TYdyPVJHo9DY6vhc2ZdU2gVSDFGolxp/pRZeH9QB2dvbO/x4z9qYy+Wyl06iLoEe5mBi",
-	"ppNI/X913/3iZCDEJxNBnJztlVqUe+FvYYDC7/sHo72++lcXgNPC+z1kpGJu/DL7Bgrra4CEA6h9ywSB",
-	"amuojZsTzKDZfVG7q6WlrmD8Q0MFVub26+kTwzl/C90x8kz20CsapVyQiLNY331BFvIITdRxU2OJ6ZSa",
-	"90SZ1AglTJfs8ozFJEbZovzJhJL8vAwO+/1uf9DtD04BUW7U7/8GG3R4ePi4Oxh29wangDA3OjjsHcL/",
-	"foO3Ka7plDVEim8LF+DIayRrrKMeesNMoQ+BWUk0UF+2pMvtVXhbcV1RC+Myh19Q4wg1WBIVbgtvL1pQ",
-	"Oe0y13p66BgWCmH1eX2Iiod5dCF0vSuGt86wQMO9AA33egcBGu73DpR0Gx7kOg+Q8C9USDFm8B/LA0LQ",
-	"Bgysk+P4DHvoLRai/BswRiUjQvNDMGZAITkPqlTEiiDPLAUQjAWekiMUKj0qBKIURdPxMVvqxpcaNxnq",
-	"XdGxdkNHkEefxGhC1KBhzLp6N0zonEqNU8UARURXvk/IEvHJmAEHtL1Jofa9h7T7VxMnX+DfMzKye3ie",
-	"0QRK+gA1zWWQP6rdEGP2wrDWBKdTUtpLRR+23F4pmJRpbMGi1FhNczQG7orB3zdCw37fTAeb1VFCp9QJ",
-	"/qCvLAqz+XOj0cO96kUFWvwIDfSdpm9JjFfiyNyK5hgkNjBZMeNgsFS33EKIwntDtxlQqPsGAYPBicEo",
-	"NWQNPv7hPop4khA8zcBNOkGETmfSHbSi48EB0qNy2hCB5TShl8S2uIemIkd6kewtld41aqr9/5+9N+tu",
-	"G0fXRv8Klr59VuwqSpE8JBV59ertTFXpztSJa9fuKmabsAhZbFOAiqCsqIYfcy7PxXd/Lr67/mPfegeA",
-	"pERZgx1nUl90xTYHAATe+X0eZh+BIzQxYqpkRloFz2kmtZU9UO/8pFEqNS03IonbQBx8VxlzZ69NnA/U",
-	"tS0d4rgcjdJExfQjGD74D+oHFywgZZqemuyUE/nRolGUO3NgCr78X+JnjOn4yxyNT/w+e7MfFNdEZr1B",
-	"QbICw+ibNDUTMrsSLVgw46nwBxRPIG9Qt6sfOe0cvT4+efQDSyyEERgq2OAjhIvY+cURPq+i55AYercb",
-	"auna8V39B7egIisM0+AmNnACoZfCNwSdK56gZs6UNeOsp0C+hRpO+5MTeR4dCctmuZdHz/rNFzDSyAfW",
-	"WWQm1qlFWoiDzh66hqEGdXhm4ilpQ5A9fTA+ssIiMnhqkGdF5qF+zbgDIomVzpM+HqihVeml8vauOH79",
-	"DL2Rnci7AtFu4Kw3uirUZNJXdMEd99x8WtjzOxF4PCbjuvKueIgGMdgCnGoItUpA5nbFQbsjorGWYzjm",
-	"edJDuIOWeCJ7A2FGijqmYOmRsgeMd0/z7LBZQq2Vgm3DPRnoD0Tvm8WV0ZG3PpIc3rkvor7JzpI4Vhp0",
-	"hr8SPCozZNMsM6myYidT7A8mNnemM1hwWp47ZwB/I+NhoncF/BOlXajZ+gwKVATbMyNqnAGZcaGmoCzY",
-	"vHac1HAd+HJeA6NPU+rctYRpdlSwYPt7J5xWy9R5AtuCpI9DQkM+6yDUY52CPc5DQD3sB1clzm4JDDFh",
-	"OOlMTQ1uU8n82cwYkYs+6vydg/bBLsoym+jzVKE2ogPDeSJMLFV9PIYsCDWaJ7zfORklSruCaL21kGIo",
-	"e4NEqzsWFyk1ZkTnySVZUgXmAhrJeFBiUwaAge2B/qM1eGRcZnMoM1iiqChs6VI3SUQqHIUgquPZ/Y9X",
-	"IfaGskGoKdmNc8brQbVPi6AgiBPkGZsMDNYEefu2REHH1keoqy8hN56ljPOGSlzoIlXykjbQEOzdLm4H",
-	"1Pu87xJYGv7kQfVLewhIUrHqUmmROIgYejztn1BPMpOrYkVw4GRIITJW0ZZDwqyv4KG4wfJMyWHgGMxg",
-	"TcbkcuIWdyggTtzbo5Lj5U8DPI4816c/PHsjejLLprNAKrkBwYvfvyV88hr2mkytEQN5qcqfmmFXI1x8",
-	"cqEwTIW/7ZIxnIKH4LVShjia/tzGbtFxwZIMtyavLq2nLLT2HdYoCJ6CCiJhdrwSuz9sIna4c9USz1U/",
-	"h0/K5idpJLJoeMrMpAVeMAoQjEvBNktSVWO7lqv3JlmS50q3xFuDlh8dBf9cBKKhWFnUqp4Q3DhwPejf",
-	"Ga2p5VDFIk0uFH0aOj0IE2hD7XGZeG3xPIDiciYsL5/Ta28U2hyhpt2PYbGICwZAxT6L1XBkcqV7U9Re",
-	"DGQU6p1f4kz282ai8n4TrAA5SppJ6eoLNW3Sxc32/cJQiGUuwSe/UFkL7kVTITa9u4N8mN5d55loVHQQ",
-	"XvzwUIyyRBOiXolQx/TF1Iwz0RuYpKfAFbY5mVd2IH788dljT7wLXxe+G9WSI8Q+hfu8M+OM+aqLA4de",
-	"nksMW8P7cqUFiF1QnXA84fl7B+R5dbkwA56ORh2LBBD5LHYS3kYsDDGKEmpCU2d723qJApqhE4DaDcTB",
-	"3oNAHL5/j09055yexc4Mujs4zSIuwsHwHP31XVAjTMe2cK6FBcWn9mBvT0Sz3yhTyLF4xMekwC1KQOQm",
-	"aSrA68+IGfKg/SDUc49IdHNswQ3/u5rih4wTbObUTKKTWY4gDJXKC592iKL4SfkEwO5HE9Eyl5tfHimo",
-	"xTwoBDqaf2CqWG9chBpnz4oQdS3/u3i0tPRoLnRGfCrRyxTacDIt/FEyo9gTxShpjwRdQPugZ8YaRLUc",
-	"Iaaq6Ytnry/vCSm0yicmu4Df3DsQZ2BjEKuDH1ioozcyV7gG7ML7n5uvTZr0ptGCc5vJXKHrzKfLNjvt",
-	"axzZusft7obaaJZNTskqLOQluZaqfn7kjCE0J/ceiAge1cRnqTjC5YVpqjybNo/BM4vA0HPblcQW+lol",
-	"k9qCG+2iNZQ8NFoMQXb6G1hwwhc4U+djTW75YcX3LrupXhqTCRgwbzslW3oqTeF3JqNbwNl0N2D4iHzI",
-	"0q47U7Tl2EFG97Az4+qRms2UiyZQF3Hh8AfuTWwlONfSP8zHSfJyGACtsB0fOIlOcQdGR+5ff2lHomfg",
-	"tOy1aVntbkB2hcDHunAKhcfV+5HJcqq+qZgWeEQJUsL7H5YcEKxMQ9cCXuRsYww/eNvYCRD6sCDCBjI7",
-	"RynEheCJpVKpwB/rO5wtsS4HSsePA48oxSyrRNo/ZIh1SdOjg2y0sq48y1gf8QMJRtxB5yrHjUr4rjSM",
-	"kUzilnhVzJK37ftmsZu7KA8iL4D53B85ciIMJFRvcMvZhOWM6A7at7g8Cox8vNlJJ5TVklYeU+gYeyqk",
-	"X5YllxyL4oA7JgcQ2plUDhjRMESwIf+F+Toa2SF4emMtL2WCKdAo4BwzB3g4aAEP8Fkohpmix7ma/Jao",
-	"HGbGINRiYCaYyKcIYKLBpKNTzEIdfCuX2Zao1TLM0Exoe3PrgD/tPKC5r4JmV8xOqvsmpDBDDV+4DJAl",
-	"Tirfxn2PCA29mRAYZ4I4keAeRJYG6ViKTJbStIy/CMqGLFCYLll7iS5hSjqIRzxk1vnDSS8ZSY2RKN5D",
-	"bENwXWLpEbghjtnTQiFwho4mLLo1bB/DD31wkrH2weV7UN4VORrOSYL/hIemaqGDaKZatErFhMwDSjdM",
-	"S5EIfOQZuSTo7aDL5+iILc6111OjHMV1MB/JaT8QEb+myWmnJuFERAGdi1BHRNtq81MclqcvyMu/4o+C",
-	"S+KD5U8wf+UMC8wRUXBs1uUCBYtp0oPD+6tEx+C63V0+uFE+HVGewKIpC+ckxi1g/YZAZm4Pa3qWgYA7",
-	"EtH3T06ET2ZFIIZTmWh2n2SatlgEFBiwZ5mSF1ZYkIYyxefaoGyquUaOLCbD1J3ZbqhnAktoiB6hHCTo",
-	"LC+CSF4SSgFbX+i0OCG0C58ZVACreLFzsPdgF81miiLBo/d3A7aohipOpC91tclvCv5+LxAHHbCBO4fw",
-	"vKFM+yYb0rDau4GwAzmCC8FSReBJ3HLNvkxSJAInoy1Ni/Jb6wQGPI+2sD8/NsdHwV9cxnYuVsMneu73",
-	"buTIWe3/GurKbTOXJVoiULVwD0zyHDyVnYM2rNSEKqhcCQ2GtBygPF/Co+GMlPutG/zMr/Gd+O8WCAlw",
-	"KZydXUrQlNwhyXCsrXmtULoHA1reM6YIhuNJLaet3WNRKjHABfpXR/D4UEdMa950YK/lcUkXGoG7DVn+",
-	"sGQYlzhToAFlrLoiNeYi1Geqb6ioGGlcE37RTDAcPMKKzwS+iu6bFgM0Rz7a/stbNfwvlRWn3qrhpcLT",
-	"vtt1sXgphvJfJhN8d7EsIP0l2DZyIqcuQoF/0WpC4o5iBS75QpF78ZPzsGDjl54Mt7TZFir9FtcVTv5R",
-	"KZSUmnMuOJ+Qw6hA8B3jeScnBxaGAxGs0+h60yegZb4qM5OuSM41rCs+amrGIjYUzYTvxbYdoc6cG/gH",
-	"h0XAAIzVKFMUqiZiPIcWXmA0f0dpGff1Aq+Ni3ub0kn290071laBNeucOQ3WQOIznpbiXKGOHvP9+ElZ",
-	"ht8/OFxJht8/ONzdDUT0lt7mdMB3hw8OVrkfrtvd5XBW9DzRFxEsD5cfhBqT99rmZMs1gkaa9JS2qlTm",
-	"cjySvYFqEiI5FbeU3yvxz/hOvtfeff7s0ZOXb5/gPViFlmMJHBbLHL9+1ijBozPW+Z9Bw4yUlqOk0W3s",
-	"t9qtfcLZG2BNlq+lgh/O6zoGnxc9DeDTY/tPIDJ1SXVpOhYMyIRmN2gMCoHi1aXsig9aYGcE6BQwbPHc",
-	"FhmHrojgvi5YwBEtm7c2nsWNbgM28DFWYyETpE9SN7q/1BfDFZfcRZ+68Wew9ELXW/QuaGTKjgysPCzM",
-	"Xrvt6pWUzhmEOOWA/N1/cVssld8tLxqFSWDrFhZDLW7eggVpwWc8oNfXPdUP8+4Lp0fpjs7yO36smgV0",
-	"3/7y+546bU933Ft+x0uTH6M56IoSD/b2lt/1jHGn8foHy68/MeaF1NM3bKzAfYerrNyPWr0fobtEt+yv",
-	"tHRObVLR43g4lNmUT41LJCLvEALX/tI4Rtu78S5okN8M7xipjHtmxzrJG90GW+IwjHLijrrf6XAwY27N",
-	"eX1BUWCM+3GdARMhuGPJHrNIrDcXObRDCox8HJVa1Q01eAlCguc2oEQduuxqlLdERHkUsr4Jkr2SgJEp",
-	"F3OAlQzv7UnNftQksQoVuhiPKvV3RWTkiKNOHNs0KaaQUQsUS2IXyA/07WoFCJWI0ulbW4KU4upYD/qO",
-	"CmeVzR+aeLqCbOCiZZQm3LvX/b2ByrikF+bb+2D6jW6DVxbLKw32vv1S7g3jeTfeoURZRw4xlsuf1VJg",
-	"bvSakYGd68+zDBfR2Gvv3Wt2Os29/ROskuu22y2C1v652iXbRUVWIeHr6nGaVgGSiX1m4fPgpk4AB6nR",
-	"bQzV0J52Tv/2a/vni390Bu3hXvrdo7b+9eL1vjnM7tsHeWe8f3k4uf/+wbTz2/7x4cMG08qBD4uvowEs",
-	"/nCkJ0uX3s6njOu0ygsZq5aInhtnMXHwwvl9nIjnXFMj4NJo/IrupkWD4Evv8uv95TiMT1tzHSy/g3Cn",
-	"X4CQofL/DfVdewX99Xc1faZ/tHRDZ38lhfdcZud8w+Eq62bHI9iiKn4BvnlJFS841xyj+HY9G+c13VW3",
-	"FWtc+i6lozEy7CpDsqJWYEbJoEJA/xG0AoFdf1YWAujpUrXRAhthXvuTXIBnedv97u9J/OdCA/6NyseZ",
-	"tj5lA8rbNSteqOm6Fvi5yr323MA6/uQ1wycu3usO00lRIND4EqTt39X0+qL2i3Ut3lBboxMcd5zCXlmC",
-	"eP9hLdsX1NLjxp/v5gTPXToEeKA3euIiT+YJVvBTsYZLTSUuGc2dMEdCciGVJ6cDUaBiqv/n+F3n0JXT",
-	"tsQbGG05dOiRIhwt0LouBc3/Jl2KDxpzqJMgb0iOtcQzb//52l7wCLdyZXMT7gsWRLBprm3DeKXYpCoN",
-	"sgzqBMJDhCOi8x/LXLmgem+cZVhBiGm2+cJ9rtI5m2K+CPMg41TZUJt+0VJa6OaIIiWlbme4zrdJR9hd",
-	"WqR9Gf1Bc5ktjqxUJVLq9okNDI4bpLqO5cylUqbCXiQjX1VCyQHuByQSuoES53JEkXw24Eo3D8yE2g6r",
-	"lVuYn6AZwcho0mW2eI4GFR1R5b+iMIxguaivQGPj6eHhwaF48+bH509gHE/fPPmH2Hl8/Oz5PwPx05Mn",
-	"f3/+T7DcX7x6efLD83/uBuLZy5Mnb/7r+HkgqNA91I9e/fjyBC768eXJs+eBePjPx8f/FDuuAt9kcaJl",
-	"yu1RVuyd/AgXNztP35B/4J8d6of/xB/o/vLfcJl++vvbkxLJtes4KadMXfmD0dgPQmtdXoOg6GhyD/Ld",
-	"KvxpkhwrmsZlnwT7nEKNlRo0X2p2YZ2ENU7lthdPJYhrgsVVMldZwHhD9CWMPu0Z3U+TXh51RQSuU0QZ",
-	"eNzb9AauWzsSEeyoyFVCm3HORQbEZJBQZSFvYC6Z7WdKYVUkFnJIKsziQq+WeJJQFQR1IrmwIZaQU4MF",
-	"U/aZPh05BC2Y06fzhvAVobq3JBSuq1eXR/2PwXW4ZkxvotRFOq14NCWXpFNHk7PfDhqlr9roNuCjVbmQ",
-	"4E7YXI1uAw7bX+iQHeGu+su9Izw9fzn5scrTVeJh3jvpcAvmt+1Ot91urOF20PrfdIBwnXc/JBaQGrOF",
-	"/rIkpMWgpMzvUgppPTmR58vCWXjNn8EXH/66tbgP7+qmNnkT6yiiwNGpVH9XNgzy6UiV/oqwD5kxw9Lv",
-	"Wtc26W5tCWgzNr0c52w4yu6I9QCo4RrLxCfAz8ZUmzaROkeVDkfeE9M0XflJ0UuXJhfIPfuVBRWJngeE",
-	"YjPRzZG0efSZxQlBxnkrF5u2SnBDhcHNapISi1zTWKgfxE2Mp5RRrOQdD33WsYLpMp96rIleLTDgVwtH",
-	"+qJsbIIBy7PSMV2AMiW61LmFDFTcEcn9QmWwAGywocLPLlZ3F8XdaMjgSYOXITyMrypdYqJcFQv15skH",
-	"89r5DQviftfUbF9EdoZWaBsyXBIy5L2yQGgsPuybxQvp2aWQYa2YuEuHc/3gYenxi+KHj/DRlrG4ctf/",
-	"kSaqhA2HCKVcsEytIEb3E9jo3KiMbV99dJTYRwRPqw6lYHNHBwd6a47Osz722d+WTyTTaorHEQh4B4cf",
-	"jXuWyjLhGJdvgQ9xOkv4fhBc9ah1/Rvahiv5N7ch2h+5hiTuJ2ZVWQnJftki/7bN8bLzAUZjWWCVXA8M",
-	"MUU1GzJyERRsTCvjoDiz+7ZKBlbQYm9zmX6cAoMvULvSWS0h3XBzV6YoupisYqdzDq/bYCV9e5b63aJj",
-	"54Oo4ReGYRiurYQxTosNqYuVcBfLQ7hby+Eyx9RZEMtpIFLEAi36K7JQZ8YMixyBzw+49IIbWRFEL6qZ",
-	"E0334fvuWDGR043NgOJNX6opgAHtimavjXwWQcxT0z9FEPJGp93db+M+1up9/lhOVzIQ7CDp5/AE2+h2",
-	"1jYK3hQH46MYBosDn3CmFpsGJSDEunj81nD4YIbDtawGdDO81VAXFq0NfN6AdfGphD7nwpcBT7c+nnlU",
-	"25/mo5xbO+iWKxrNpbqmFVSNVga3bRV5QpkrOqHK4Ua8nhmR5rR+nGQKZjNd1s3kn3fCrFEzWn+2NSid",
-	"8ot9R/dOBAop2uVoJ8iTnQipLKLdAkS8hlMHAbB/HatsWuBfJ/aUDlujrC1n2XdWsBg+sX6ryjKv0ng1",
-	"96W3XVifYxfW3GcsyaE3xgwZ+Bv/smlfVvWsL27OOo6ppJHZpxCGtFvgZiSMhsNwEeN+n7A3sBs9ySkV",
-	"wmwCoS4BkRMKmxkSHm6vNx4lKha5MQytZ5hJDM1ClamWeIn4BHA5cTsRMBTBrZ3LLEZ2M+ziBf+s14M1",
-	"v0rGLe+4qpy/j9t6ZS8S/WigiMjJOxG03qdY0VPUZ3TaQaNnUjMGtfS/9tT9GPmK6gs5WIS+vcCyUngB",
-	"+CsqtqfwdZzUtSPVS2TKiKC4ER+rbChzk5rz6ZpF4ZVl/ZB9XOsuGv+FWr6LP9Uv5xp1/76gBhbu3aIv",
-	"wVUzhTLjtV/tC8G/+Q2dd8s/WJUr88rxb/5t69TVcRyvVP+i1aS+rWtbA/MRHMeV/DpCE0JQEUZtcOWe",
-	"KM3BxlPvE5u3PnBsGRTFibxQeusm3YxRchxj+8asWbLMKllgb1zlyfhCjFilKq/hd3qMvweLBPeZBygi",
-	"7JixVfGRAwBjrLFYoTiVuYo3swZoKNe2Blzcct5lOFg0zS+kOQrW63a6GH6Q9njGp14zqPLFnmHaUXXH",
-	"uIDsLi/dtc52cHUhFaKJzoxio2gEdnbOnstrtnhujcZPz2g8GdRsmK+6gOxmZOoX33F6QybLZvVkMxvb",
-	"pZzRDJgv/XIwcB4SvgTFSygCO7MMKbsFzBlTRFwoNbKUkoFZEcyeyyDjZDlEc0TJNiSGKLLaVVpTsePt",
-	"+QQeOgsQaDKqGHFpaX6ZJoB//slkjH7MD9ZmsovdOYnNEXE01FEtSWNUoLp60hQw6bBGlhnS1rblSH7d",
-	"rC23SkgHP1oTP9q3tWlmXJxqF86cvD843FyqvqYB325OeDbUQ9mu2uIxToSJAhhgWzr2IRz5K3pUqIhs",
-	"JU+f0Iqdd5/kTA9zu379Nll6y0VjhHn6oQMBa2Qzre+5oJaMuIS24PouHg0MglRjK4WOzYSp8IgrkUJW",
-	"lUfilv7mG3zsN98QBWVi52kUia+un5kho4DmJgrEmckHix+KRDFW9fJvvgm1oLvnuSHxQbJC4niZqAkr",
-	"Vg/czxxcDpq0aL5EXKJ0jlOgxEBFnbnew+AJlJ4gtMwyM+G6BZtzfzkuIBH6UisLITUjqCquRIDLwOvh",
-	"2883bVaZSTYvTTQfb8h6WeHm9i2onUZ9thk2TmNVNfyIB/SYkhzB7JCfMgY20pG6EdM6t8SxiL6N3LiZ",
-	"dHU4tnmBWGxF9P/sPYwWzaDgMV0wF/hoK8+FSVOXT6No/qeZHFFfOHNn4kZZMOLvlo44NzcxXixJmD8g",
-	"ibNmK8PrLNgHvk165QE9Xm8s7rSuMJhS6/W6o1lm7BILUOMzLp9Ys3RiWzXxeVZNULV0mY+NSWvxaNyx",
-	"iwKcFRWzaT1Fff/ZFaAw0td6e8DAfnm84NurCtitFXvtDhVawK2hdlgpgQBn8SydMvGMKRhGB9ISIj1y",
-	"sqYpqA6KJiAxFJJmYA1niUKrbN6BBGV6ihNXZe5VKVM2lEo8iP+Qef27TBoIL8FAA90W6v4Y6fyJKaHa",
-	"6rx7VLZTKF9okdYg1DWd+Hw5r1/p6hpHZpdZCzAawdQdePGD+SpOeO50RKUkFMfAelhcuYDeQ2wK4mqP",
-	"atZx2g1cWooDNjvESjb3kMX1pIQS00/yhffC62SamomqDsGOE5QFbtVw//GHIVgVWoY7dobtYafCesJ/",
-	"a+LfeDiJFtrwrjT9Plb1pcbSV4ab4U9N0+/PfLHEEn4yT4U/A1NFzG6G8sXeWp29GGaLJ6N0Ka6Avw79",
-	"XGIIofVA54Cu1KaJF8PN0W4r1L6rbabZW5smYSrB7D2v62RgEHaGQaGRqAZm3qLTQ0cBzHgMoKWJQs4g",
-	"PRXnGddjHjv6PY+VIBgqocTPQug3BTc+cqP7AmVPN6uVxFJWHAxC3cOFFYbtboEJ5b89YgyhmMFdwRQ/",
-	"BWm1RyipZAvIQ6hwEznoob0DQXs31KWnYAcNkkqrOPBjRSBtNwQiu8qJFxj5cjKljjztUKirdN9M4oV6",
-	"gNlYJ8jKDvPn5WJ4Kp4CydWAiMLLJpfIjTlyghSDqgUtewQ7KUtiFSFXrfD8wkR4ISShKhktRuNsZKwj",
-	"j5COFtRTtF2oUd4lqiPHXMSsrMXhCwqNgNsLCamoWSjUpT0ZVKBneSkcgKqHSEKmJSvKZ50nBKM47clR",
-	"JFB02I17guBBxxXAh88BBmkg0/4PmK2rf527tmxW+tK1DWKyH7LsbZO5bDaLayEclfbTtsTry4A5mjd4",
-	"MHo8MGn8MYCPyoeCZvKKjIBKoqWsECmoVME/UzqeQyfreHSynxcimHVO2g+6+3QNyKaiafD3Bc8srr/y",
-	"mfxe/IK5TFLOj7va6hScjynriYot76gz0CJxgdEypKMv03NcXY4MjjyGRAs3iRZGZ8A56MEA7854ViyH",
-	"cQkb7c7fHvz86PC/2v9N88rHttE9aD8ouIBOKgahw/QDD41aODzh3N2qgbhOlcEqWx+zdPGCrq41TPRg",
-	"I6sc7vInZWzxd0fC+ABvxcKbseMCYiyrsc+Dku1dTMwZw0HJq/K/mzGY8QhXDONPHJWrUs0D5+iZfi3J",
-	"ES+yq+7oHFfPCIZX2WUtYpacgbzejt/bq+74OccYSf/qdn3FRUZNXcCGPUXUsPq5PTJZpnp5QX3scu7E",
-	"LEnOi3Xs444Sj9jpGkGDLkKR2DMxDGmY6GQ4HjZKosfFowvqtEMw+QzGYPArzyWywaTjB4JilXnt8wgv",
-	"FzNJIKA80CqFwXfePH0k9vf3H+wGBebqvJhk8MjqgEqyFQTzzX5Vt4peliIfOmUemNmv7hPP4cDdlGyr",
-	"AZjbWcRBWQM9x7zHFfZiKyYqRQd1qGLE9cuNwePiBMNnBlWnFyDU1QQGr8apW7d9c0XguZl6yTqAOSqV",
-	"uAYq3LVcNpcieHft6suP67uc3JBb8kWUGJbWaltpuE6l4ZUS5KZB60pvqEOuuyZm3ezTlwHXzRaHsOGx",
-	"CCmH42JgDMShpvBY4Fn1iDqvHOzEQCWF8FriaWaGxO6NyDleDmL0d560O6Hd1UTknQQDEwEnLorIKuHy",
-	"5/ww4sXmJEbONP6SSIMJ9g1h1Es1azaXU3tNVL3bDZ7dMp4OOxvH9mLGaL0JYLxyfO2joOMtUS8zEHnl",
-	"k/I1FTveotrZOFzE0uLEC4sq5xeJiVPnBfDJBbN9JipTib9Y4a878rTbPamdMAHhcpWfebfjBPnaIZaX",
-	"JhcjY21ylnppWhV2dV7JvMy8KbekRhp34QQwFsiZKpaK8NRAFVQH3NqWgX5M7MDNnCYPj1O++Rq+012s",
-	"NWgm+sPZNifVFPRAZaorIm/SUHzMGzWRp8OJuAziNAFLw3Dtgy8/LFUoloWEyXze9IDT79RahicAnfN5",
-	"+wJROa60LGAoz/RnYVp8HN382Gi1Vcufolr+QMpGL9WILRHlxjSVzNIpaafEhprLrqu1xAsOs77yNIca",
-	"j/ORiOAVibI5pko54IZQiOeJtpuhw33BbQiqd1Eqikj0TSufsjRdqHYMmIq5+rBqB0cCe8JcqqwLPuwp",
-	"UuMra8t6hscSR5toBr55qxq2qmGrGraq4bNWDSzLcLFR8n0c1YCuwO04JFYmcYlSE0u8QS1UPZSSqnBu",
-	"yuZBSnrEVl9s9cVWX6ysL7ZiuiymUYJ8MiGkQWJzk02X9B1TWzEhdtco9ECYNMZqe6pdx8TThNvjJ7JE",
-	"uxuWwzCWopus+V88efFWXKhRLqTgUYmBvFRIjnszyf0feLLXztRTA0slLJ7kakgKgJgtuBq8EcDPWCrR",
-	"z4zORaws/nINEKQrqGgRo94FvfU4TYOGNuCZ0b9nSWk5z0R/ZAAk9+PyqsugkZsi7O9VbOPPDSFQ3edY",
-	"UIzAm+DLwIHbFhSsXFAwIUru0UhpREX+9CsMkLH7dmxe7LByoHVnKtHnwiI9fTnijlH5unhJqCN4wCk/",
-	"4BQfcAoP8PUAVHzgOq02CKrgYmwt5K2FvLWQtxbyBjrgpcm5JUNWpN7HCGdwp+vtiPY4odbY+RDGoiSr",
-	"NqcwPCe7Qz0jvMVLLCdA87poR69pQVtfymvzdmAmWzG/FfNbMb8V85uKeemwBD6GcL8Okeaq8p3YNNeq",
-	"DJ5lxPQcmJ5CxqONmkxYdakymbJQtyqo4cRkvI+WeJZzPz9mWZLYk/mzq+2YCB30SqmWOMmpvpcl2ERa",
-	"gk8waVwAssARYICViZyWNY9WE+zkcKgtLfFKlxDsi8nTS6wJ9Vinytqi8ofDT/xepzSLOyXrPD/JMikP",
-	"vImQXqTHiwUnKPBLkCGcQm6Ew4+lKNYMRARdT1c5JlLfjTIoWO2EPAMHzWHIBmXcD8e0ZsxQ2ET31A1Q",
-	"kH7RddMeOAOlt5cgP7kCevfXoNQGWMTO9uD4eyrTErGDxswjtTqW710UCOt0Kn11m8W8Ph5J6RJ7pcRR",
-	"+rUaLB8FiPZqyIFaCtHP2lBCrYUhvuj1q7cnoqKYI4/25TsvqQXGIncoY7ksbwn/PEhFb+0z1PTBzne7",
-	"tj5H+tKb6F4Nbj6rhit7a1XZ3lChec3Egn20oBwQ3sDjxzltHf6tw791+LeVcp9z5OEtepMftUxurGPz",
-	"4dTDjxoBOBC/XNq8VLdR1ZddIvq2rn0Y3Vus1JCicC2DUPNllWiEKPHZsh/s/WV8XFDyzYk1JXCUCaEe",
-	"SOwt1i0BgyXYFUR9xENB4/XhA5kzYws477B0WnmCO6NVqKVWE/LMpcYLYLgq7TtEJbqHMSb56fwAfpzR",
-	"NcfRYbty2GAoY8JkgXHyYQy1K20JsE5dDJNYJ+cDQrDN6PmJPmceGDRmcbLBgiBNqGPVS2IVCPUeJJ5n",
-	"mRhKLoc5U+djbhSnLAniwqjMA6jLJE8Tm7ucAAM5IiYWClEVY5DGiomcdukZSufZVJzDroFZyyRP9PkG",
-	"NgLMdmsibE2ET9XFPlqd5qVbLmAjum0nkUAYEDFm7AN4n71PHhDVeNnnplCtk1cTDKEud9rdXiZvfWt7",
-	"VGwP1HYzivkWDJBxnORLSjy9gs0cIRqHsgOh1cQXd8KxMAEVbuKGIXRwTDuwwvEqwaUTpJspxxfzTCYp",
-	"bBKs8YqbBkkg6I2JVjE8ayDtQNkjEQ3VELQszEBcqizpTyPRT3SMuw3taKmnhCaQaF9vmuYqg6Fnamgu",
-	"yQDJFEK2wyBe9cFmECqTVsUF7LE3PWypFZ+XYyqGJkP8ZWo3ADEA/2fNEG2JVqjfKBmjqi9PkQ0R+Bi5",
-	"0iI2E13GulZxGVoMxoSaODfGhbn4MgcJEpG6sCIyZ/9SvTwKqLWa5QSsQURlnpFwAC5J7F0LRqGFq+h+",
-	"osyh+t6DdgfvOWjvBwT/omRvIA7aB2Si9GSaqozGlSbDBOQfmBTW4nfNUGY4bwWsKjCU4BGhplsD4fcG",
-	"vohKWVvi2D96YHwZRFnpwIMjqY2eDs0YER9zk8ZCIob/2VRolU9MduHmd+TTYX44nb22kPxCxNOe+yLV",
-	"BAzstyXkPHDJE51niVpKzoM0J3QQjO6pTNvbJDlZNBYcAq98nMRVWpoLNe0uYgGyY9w7lYEM5fvn6Bk0",
-	"unvtdtAYJtr93MFC5Fxl8Kj/+eV/wnDcbrfbTfxv5yn+5/7Td9/AX+yCPy6+6z8K8A6bZxhWWDBpnG9J",
-	"Op1N8SSVPm11Cc5V/ppWfcE6+DsXrcS9KxfiuPmzbP7Wbj5oNd99u9I0KvU8IF2I5eejUyA9XHlMex+M",
-	"5Oiz4ucB2bEKM48i+bIl5fkcC9lR46LhguZA2c5Dg2xjuh2vnNi8o0EkaZIva+Rx1j2DufXMOI1LjCxO",
-	"KRDMXFClGOTsQqg9yWCWu8DJeZbg3RQwqXUSJvguMN08/JOjXplIz95DgHYt8VOVB4LpgvqBo1axQZU2",
-	"DIwSfFiS+aIPeOLApLGFeer8yEHuYXUHzn+Grlcrz4tCxR0YNckNrBA6M+IxrgGRnYB3BCN2dDqY2RzK",
-	"qWDLkdeU+TVcIUi1pWmGQ1Gcge9Z1GrCLNmAebAnYqy/AZsHTCZnN4KQTZDghK4MdacdtNtt/l5NuMsV",
-	"9yeulcsTnnjSQMdqGsupxzPu+jSsqz2yQlqeFM0ErGKi6eCYGiy46KsJVy9ZJr5De5GSvzD5gJhaIq3e",
-	"56c9lLiRjz+hc4E2dksQQZyoXmj6Qo/T1HErKB3XWHClQ7HEkCsfnyWG3AkalW4twHE58iVYROoCt+fk",
-	"w/TMcChtRRH+0gn23sHPoxRBoPsytWodij1uM1tu+AVghzyjqztskLkfvaUhs0wifK/Np6nDpG7M63e3",
-	"7R05X5X+BtehJR5JS/FR8Ak0kmM7EOhcVVkFK9T6C2zMyisWGVidq0zNMHy7ilH1FKPYVSAqnifc2yWi",
-	"77G3Gkm6BH4XuAg4i5lVjHl47vUt+Sec9GFkrNujzKwWLd2A/YgpGVtn2t44feaNjx22jyXu+CM49bHq",
-	"y3GKiw2/c5RDqHSsnNqWeMND8H1cEe+H6tT22wsEw2wn6KqTeMw3vnBY9POTOWFd3mX9A4rOgoJOU9C8",
-	"vQsyEVymRDAPmBiO0zwZpWizWiOGGDCh11TPw+GC056rUe18eDXpTqXHw0b3l8Og0w46h8FeO9hvB/fa",
-	"7wKHpd9tJDrf32ug8EO0fueC0Q+HXhwkOlfnKqtbg+cKFBuWb6ICK3H8lUiySlxUs7DZH4+v9JacnHJx",
-	"ptGq0geNImKxUPFd0qsQzaxJCvMuaJTMBNfX7KmYQWKOMzNSd38eZ0lvgP3MiyTIGtWdb1Ozki9HvHiw",
-	"pT6XluZby0msSbWE+Zp5zqbW1hOd90SfJowoTluv7ISW7d6rfdGSK1Hnj86a2vNu6V04mAt902PKHyG3",
-	"AyX307RUT4CJh2IOGBeRvYEvyTeZ+1Woq2YjPSTR4kGbvCfTZyMC8xieVZPeQHVyDsMC/1yUnYLik8gh",
-	"izZK5OgbT8FtoztT6cEvpIhsanLvqrTET+xv69yGWvJ7wZSW5DlH3z8Bl7m0ZtFVXp4gJ8/5ZezllQl1",
-	"DYU8QX2PR+DE1ixll5N+Q0xrcjAg1OAWqziYmSQ4j2hxZtfxtl6q987jStXW3dq6W5+pu1Wx9bly46PG",
-	"4MHUoES8z7uVOo78r2aYayuj5rroBVYrdsnUWObFbWyfF7+Y2VXvVtweW3dq6059eHfq5n2fRd4NmAIz",
-	"XWk35fPMnbGqsIdJlpS4f8xhc79dkUyLvaQ1PKGKbl/kEp3MmyFbh2jrEN2uQ7TcrbhFR8nlYJp9pWK7",
-	"QgYPr8PyBSxxuqTcnY6Fej9CTYiE90jjLotUj5k40/FkoJIs1Fwtw3z0YDteaLjIVTvNm/n44qvt+0c8",
-	"mac4l3ULgD+pLH15KisFeGDK21T9ZyYP4MuW0qC8bd3Zf1T9w6Yp++LgIAZdPVYEtgiAa8RVemMdY00c",
-	"GEuyGCI28cmh2Hk1zlNjLgLxvTHnqQrE8WiUql0sWbRCuthAKctLzbdYV+htkYhyqZiHH5i0aIIIsNTQ",
-	"LUCokXb28PDgcLcljvUUuwomA4NCo0pyTwNICqC6gqmul6kYNrBMAzHWeZIiKgMCTZAYAz8FpZjlhilP",
-	"3c3ODdUJUNxCpYh4oXpybBVFPGSoB9IOqLUFbr9QoxxRIci4xoy2NUOF408cGkTgqlk9Aob3NzMVajmR",
-	"0yOBlQ84Zwz4cCvztCWOnafVk1oM5YUT0Vx2CULVfz4UwQsk6xXI00jhX5ZI126uuB6X3WDW+K0at2yb",
-	"vx5gd01fPM5a4gcZx3Itct/yfB/hCqyGmtC59mxovePTFXBa3aVn01LZ5IypTzsan0ZZCf5DKm1+ivW9",
-	"xZ+uWDqYKB6T0uXjLG10CyPC3h2qoe3J9LRz+rdf2z9f/KMzaA/30u8etfWvF6/3zWF23z7IO+P9y8PJ",
-	"/fcPpp3f9o8PH7aSnr3el4lrUSVkrFoiem5o8SNXsuEkBXeWkeAMRDTO0ohKc/jouGnNNMa4By5rjuGh",
-	"+cu/jFZaig/eVBft1Xf9XU2f6R/tlkLupnALQDvIqsGxxN6osSRKzR1V72E1Um1Hio9w26ZPxfpKxWtb",
-	"/Ocqn9FJ1wypfL6SeEPhuShEQiLxywC/Ls93i369hE67KhruOOW4vozYDPG6/K085HWNjLlL+3/9Lva5",
-	"Fyzyh55orM2FVwowCHRPYYaYKlhHmekpayld5MwJ14h40D6gKlJtJsJQc9YlVumCU0Dd5q7Vi4uROUNb",
-	"42cNXFMcpX4D1419odRofUOelu3mDflbiIHUiao3JAXBwXI7daaheSvArm12fcESD3bPBzGH7N3fc3Oh",
-	"9HJjSDpB6wdRjnsIH/YIxIsnJz+8etx9/ePD58/e/rDLrfwkexAAEz0WH+E4QrvKoX1OMqPPg/k4Ryx8",
-	"bKPg7D/gAnn0lSjugZge2uTCSm615UZSH+VBSUkNDzM4MtzuQS0bXCC8zyUxrujWYOU/vJQv6HzHVxQQ",
-	"FxWMDL7sfuUxruf0XptuC4TMQ40VK3tgph35Kzi+csf3dtADZc44np4wvjoRm8spNo4kVM/89uT45Me3",
-	"3UfHLx89ef78yeOoJaIfnz2OGEnU4XdSYCd6++QfPz55+ehJJLLEKobOQoUS6kUwKa65lYLkLmNpA/jh",
-	"AjuRTZ/ZKrmHZWKy2CJsykiZEaEDJYSy/Vbx9KMnJ/I8Emeyd4HzeNZvvjRaNRHOIuKmE+xypU4Vbpkp",
-	"Y4zu7LcPdpdY5StU2FAv+qgEDc7nAb1xLmjCluNW0rMz5debBxs4mTuS+aBcon2h9JVV2tfvM13UarkU",
-	"aQS+D6ONLFe5uXqf3y1379dO4ZCcl/b8gGqdgiKOm2jx48nT5nczcZFHsjdQzUdG55lJlwZH4GJ37Z/B",
-	"Smgjj2iGHnNkn9Tn4qG6iI8XhSxDOOn/sce/iWmy9Xiuqf9Vb5xhr+Iv78rWwHFpf/cxmF61xD9AXmY0",
-	"PkuTXgN+n8lcNbFNrdFtVBweNizIX1iSnnVehevC0Uog7ERR9sJcatR2b5mvYRhQ7pmcHGJTCzVmqFvi",
-	"2F4UmRRB1e1U0AWPIr3geuYI8k0nYGqAg1LtnAv1mbJJrCgANDVjArVy6BBoaDCQFr/T+0vdomvTEgsR",
-	"JXZiLJHFP1AVbD5JYA4DM8FsCdYuWZVdIkAM2Gmu5glhtUnXe1QuORopmdlQo8aF1WBXomeGwyTPVcyN",
-	"ovhstjkKKysXsRopVMkaHLokVSIamkxFWMuLugSnRi4ge5WomJ/A8vMoQBnZUmC6JRBrOkp0Lx3H6i/0",
-	"2wjXJrVG9GSWJYy4VvaB0CbEZBIstbQXQTFxiX2n4FZSpopd16rNeI6tkgiLRr+ANTf9UE/NOIO7ewOE",
-	"vzCTwA8Ce0vFWwNbJU083jwBkOEdPETYouOMUVr6JjtXVF4QaiofQHc4UzyIARfecaWa8/Fa4lUf92vm",
-	"tz4XHrNdwaEzqs52b+bI4w6iu4hM5TLR0a7rUqWhul2FUPK8vSUZUT95PUKnyDXd4nKWtmfXF8VE3Orr",
-	"fuaQZhDqcllNhCXPsIrckgvGNN1aRzgYiChPeheqePqvYzVWxaMdFNsporr4q9yv/VPIFIZ/Zca3A5fe",
-	"dwrGAd0e6ihOMgXXT/39E2qWPsVmaRrWUJ2afp8fxT3TbiZOuHFY12cvQ43iyH/H+eQl7RXTJ/mBTF+w",
-	"D46wATjLNTbqGav8JRgqiRVY61al/ZZ4yeCXs29y3+UO707r0PpY2pWIIku7kPCKbG7AdcJrJFrU45HD",
-	"95MDPmLOrj1Cp0qXBB6Cy8xDJAfeU6F9mBsRY8dAblxTPAiR+QiQ4ym4ukyGtckHL5Cph0KpfmOrCkfG",
-	"peLqSutRDIIIQrjDPquyi0THJdOuOJKwAFVvocwZ6vboImwVhJixG2LMyOZvp+++3Qn4H7urocRELNi7",
-	"Re8J70bU0VallzMFuA0fnK2bA+uLyhxcjTTfWFMS/e4D05PmM8WkNXkUbqBrHPfjn+/FPz5qgDOCgHe+",
-	"h6KaVqGvNQNN5n7tLnJdECXXmkcKcwY17Z9e6eMrhrFOjgV3+FVFqPAOdxC2VVufWxWnSVMzKYPLVbwD",
-	"/s2mbkFZhLP1z7AjK1RnuktJJjLeRy6UjlXs28ewCQ0BVpRmHp6a7OuMpl6kS9zYlsR6ikr8CYG+lgZU",
-	"7bn/6K0tn1WZKC3/KhWibmtsxc1nWSRanLPZMMTmkqZ8whfXhsIeU2UHDNxxV3TI/pKaeCgiXzOJsfWd",
-	"g/YD8gma4BPstkL9fXKpRD4x7shTLaPkmngMAJD7RiWhJXR6en0gzkw+CDVbODFnT305JWNxMmWYJq8s",
-	"seS/WwxeSB/4r5F7vNLLCyLpwo9bC9kbZInNh9JWgRBgKU9jmXuh2dlr7h02uNRk9g/3CrH5yD9vHXuH",
-	"VuKmqyQ3eHltnvg4xl0SyX4fz+RpFRwsrWLQljdRgUK2MTh28CXXC24r/z4THYIyvBy9KKTgQo1S1RUV",
-	"qVi1S33dH/lp8xrkMf6+YqFuJHfp+RvL3f7CBNrBojF/KUVwtGTXzwZtodTxOL0aKV2JSJ/LRG92kIKr",
-	"C0QQkmThkVnqop2rvDgu14zs1Jsaa5TIzjYdo+lxsrdfcuQqDRyFLVLXjgx3H1TuHo/i1YayvmmzMCnO",
-	"n+arZte6MenyxVfX+qO4iqCY887WK3Wld/ky2tj0FgeQjilKQIVaA2qpw8SnzjPZI6fMYm6TPRVbSvpm",
-	"ZmJVhm1uqZFxkT3DS1RqFba3teqE02OD1Tir1LMM8mG6sJals1YpC0x2Y8X+Re3sKyoiYKESnSvYAOCx",
-	"x6Y3Bo/JgfS4Lfx2anM1pA0s42L/aqNVY1HRw5+8JXOTLQtrul7Isynmxl28EusfCV5CFNteaJllZkIp",
-	"4MTmoc7NOVJ1dAt0KsQlHYItiKhaRbI5uVQ1ObWZnOeiSCgDJy0LhD50NRI+MThOU5oZYYlJPcUiPi7c",
-	"WwtrSZuFEDr4n00SWitCK534Ht4ZlJ/PFiwKk5VxCXS7J7XYifJsrKJdQQ23MI+dCBNH0W4BvF2ZFFUR",
-	"1ubo7Ckdrso0eGBnxqRK6s8vJk0HYZWQNC/uNiL9OcKYxF7eOU3gJOCm8eiqoF0ckD6OsTnHQTC6o1mh",
-	"EsDyrbFOlbUi8ucMe4DxtF4l5pcFfh87kJaPGPdFSb/gE7rr+CRSXPEl3LC631O+9cP0va8xg43GflUk",
-	"+Kqe8BzT8xPfBLmN+27jvp+tpD6OYy8pF0nqBTK4FOhlUb9ynFe6Ms/cJVWoZnZs4fR5wBJCq9XTcsNL",
-	"EOqeb77BWlCX5gtKxHiOAZOyiwNpm5WUzu5RqK3KK4I/NyT4MeuoJBU8nPheoIJy0vRJBhQoNRahdMug",
-	"oWCiUW7RM946tqRQH5dJXphUxrsecsqVfLHCkcEpPPIViKjL4JHMR5xYXx4pU6NV+W+zhrb3yDV1nW6g",
-	"3mhZN1VvX294/TYxMX6QtsLUuY3Ke2FHe6rw833fQnm9FpmrpW4pFpfcH/bnchm5QgzfN0qyWbFJlIHi",
-	"ZXQ2rxnL/xjGVyFsv+5w+U1Jiy89Wr6R1bJZsJye7BAhUI3Nl0Fx2Tpo3qEanqnMzoQOxc7f3r56KYYq",
-	"O1cCn7JLiOEkB5hvDmNkdWgFJXOlS7ZKJGxuRjPlVTIPNXi3Xe6NLjUTFIRws/aDsONeDyEiRVl7gFkB",
-	"KzZ1nrPN5fSI+yiofQFmR9VTyNxbX0MTCGt4MUI9SqVGh5w6FZxZMhQ7zM0HF9holxqFsP6T2zbmTSy3",
-	"wMyFwIYPrEdUtX58ywTVOchcmEuVpXJE/AJohDEfnBSpmags1BFcAhM/7clRJGSamondzHKi1OONWE6r",
-	"RARwizVxi31bJ96xOwYjdkU4nxubKpupEZSq9H0wkgrh/1xX5r+mSawSK7jpYCOdzdrir0dl9u9akJCt",
-	"LrrtupCtY3/9gi7uWV2iJa9l1s66/nddGe8KjQje3vUIG9yRYD9wQ8JJMlSvsLNr249w+7kfXv1Vkj++",
-	"AnsbAvhquhjkvFz4sA0N1/ACalNPLw3FN3H0JTYRNdMPUTWz5rsgxPfJpQr1tbsgfHS06E2v7YMIqo0Q",
-	"q5jyofZI1YgsbS6VSPJuGfghn6mZL8vPiSwhSyXWIzthsHSn4EDoBO12e9dRcDOYQzWbB27ORLq+7Hqd",
-	"sCxnt1At3GbSDmeiDQvUIkivRfGXkkVeT9LSuU+K5tt2p9tuYyhI4rsaSZpqZe0V5C2d/cq9cEInSl1U",
-	"h/OT23AV92C+paR9v9mubSmBPzwoD+xSllNba2mSj9NTUnn5tqdki0G9zUjelB0AGnQ9O2ANF6aqDq7w",
-	"YO7+7iAgTlfMaSaExVcmWyhUVKXlcRE0x3JVRWPYWFV9vQk4XrJtf8sNHdITAor3vvuZ7F18kAO6QubM",
-	"D4LNX04hbdYMU5ytaybQnK21YSvMKmx8nXvzjTEGRBQBxK9j9u192CYZt6oLkn6Fp/81h1pvTEZ92Xm/",
-	"8pG/lUaZwuuvrWl3Y7ljRRLXUoLOoMgWdsWVWLLLKULnjBeGWmsi1NpSaOm5KCzuIMtcfbCjEqNLuFpS",
-	"T4vLKFfJtg4FbQW/XuDr8TFzVbfuGRtK55/oDT/g/K4top1nW/jTfta4L85S07ugfyoNI+h8Rw41ilH4",
-	"+QCd5HdBo+Ld7jc7bdws/gE1VxzifYuZTelv9EkWjGavOpo2jw6mFctpo9uBMfC192dGvn/Ftcueuw8j",
-	"V+jXJpfqFAPXbmadZrvT+PPdGrqh8k0XKIjKztom5LZx5FWLQ+7Y6t65ZYXxLmiMxrUieJTKHsjaNK2a",
-	"rbMDbonjQugyfj4WTCS5DXVUPYURsRbS4+S0jEmJeHJGqzsW47fSoclS0DXU/XE+zpRDzWS8/dRo1cW+",
-	"TnzGKFMWKy/8eBwIpXs61u7KaahLb6YobmkOtcoih6VoiWNdqB5kUA81xsho4kZTqZzMfZXukS/iI/kY",
-	"lGPtnpUAXgZ3M879Q7yUKldMT6bEeU5ovz8huC8DUcBV9iIZCcm1KiYTUgul44CWbWiwFqUotDmXI6L+",
-	"t0dE2iiSXAzkaKS0Rx+WNFaRjXXRJsuAysL0euMsU7qnHP8cvTk3Jdha+oPScUvwXDDSPlQqDxD1N9Tw",
-	"YxLr5HwAv2IgYptnKu8NujMkAlh1bEcS98KwLlNAWEn0wxEDrCawf6kESMfCjHMEby41SNCn9TkFjPAv",
-	"TCqcjal8ZzYkmjPYshiNs5GxqiVewdpgNGUgLWw1pX0iIZjJrPhhwZhoPK7QiXMufEGzYjtFuy3x0swa",
-	"RdqEujARuuWdttDQuUawJyMhMWPzfOjKoa2h9PkYSrdXRVV+Nyuv2qzHW8VR0Bnxjt7GlFlKtiVV25Kq",
-	"z9GyfKvy9Q3L62Yn+oMku1sqyV3o1j9FkOwKHZHLI3LFVImgzuYyH9uWiEDaYpMjMgEkTMNkiViHnPxR",
-	"pvrJe2VFdK6iQETnBEUv4f9T/E2Kv1FnjOiufo0CohBAS61SlXDHCpDioSZLyhdRnSdYPUAmEoOPTRId",
-	"mwkxE+F4le2KCERSPE5V7PDjDVhOQ/w5UyIiHQwD6g1U70LFpwm1cbqfm4lGAPxEnyJ3h7LWPwpUXu4f",
-	"1R+n/SQlvPVIm1M7MBN6lDb4b3iJa0aLiG8iSlU/P2Wj9PRMJfr81Cql+ZHF5S1xnAvknuq020G73a5+",
-	"O7gaDUkwnHaiU/z3X9rRbiDk0OhzqovA+4gznT5pdER3wcbEwubEioO9vXkDZJ4xoM4GIfyMp4MkO672",
-	"yFxZO/cstvUY7ZXauM6CQjgKjK2ml2Bkzx5zqQ8clSaDIxBX03zE7qeCH/1simciek29dXc7keDy8VKz",
-	"LzJEcPKOiEKqk/A3L5gMN+6tNaE3qq/QA6iZV+b+tmBuOEylS7NDeBa4QmUbTrHyhEXzLF10K5N9QlQN",
-	"LFzyiUGRU/qYtzd3yQW2t/GF54W0kCyhj+qEZ3k2vzTOVZH0aQSNNPc/3gNtpd6PUhNfiUiC1nl5qozd",
-	"XwFXOWhXCA921K9/nKs/zvM/UvVHmv9h5R/qbPevv7SbD979fvDnTpP+tVf+14n7V9f/qvhXGLbo353g",
-	"wZ+7f939687Pf/zybfPd3D278Mfdv9bwKwQw3mc09oMC/T/L5HT+k+Ck57+GU0qwkZ7+8OzNCjKPKQUW",
-	"INfg81ZFrLlXXeNRZsA9jv8YKR0n+vwPetUfMsuSSxX/4XXZH14F/UFa7A+lc/Cdm4luqiwz2R+FovzD",
-	"tS/v7gQf/BW7v7eDB3/WfqxFwn2J+wtn7TUeqFWvfgTKc00KkxUe+9RkQ5mvMeQ8X5s7F1bo2/XcuhnF",
-	"/nCs47QWyvDYV2WX7YbVa0NY6I3tGh7Z3D37G9xzsME999a/ZxWfZ+6eB6vd81zmuH9X83hm3nK46qrx",
-	"W+ZhfMofHHUsiLqSu4M/blqQPWeF1js9d/8DRA0+u7bq+qExF1xNyS2E1WpLuJssPk9xlo1TcCcMNhyg",
-	"zRDQDyWND14Cqlrn2GjwBFC9RjY1eeSi0AVWFYXEk6GyR0jXdZn01AkRZCFvm9Shnu1ibIkX5XbRNwcY",
-	"I4cHvXjy4m0RxUbKPPALRtJaFWMDY8Dx8lBHQxMn/URlT97nSlsEr8FRJ0OQEUn+BmYcOR6ziRmnscsC",
-	"TBxBUqZsLoZKakthnDMTT0M9xGSARdbX6LWXVVHBRFT6VmiGydEob2bKmnHWU1EBwJ/RzuSobukX+LN/",
-	"HH4hUofkSepQv3KOyatxDha8mGArZxSrXCapbfUM6KTIc8HZdOwh9EaZOUs5sr3YC1ocioX9MyMrr10o",
-	"/sEVxyrR3orOKId8BzLt/2DGWTXsi2HPct1Qu7tfKTUfySxPeslIwqt++Z1N4+7vJau27DP9GTijB6xo",
-	"2McotRbdVzXG628mnYn77oSshepHc8Ha6iyqBfP+sc7iWafWCb4DyCOOVaFA2zzwOv+0a9a5X99KqLMP",
-	"HhKq4XLgrDK/1vpRYBjJrRW4f+k2S/vB+vd0NpjPKoHkr8OeglMyk3pdYlHVB48LGVu4RmVl1Jg5sU54",
-	"XG1+XRF0vvsf/UTHS0LPORfDsRlTTYlqM0Fr5Dy5dEyvqNcrlkOiWemHOnKiNwqYbp5KD4yI0BaMfOyD",
-	"lElLPMttGecXjBhv10zpxz7SiKYmp0YxZ9tRS941Qt06xki3E3KhrsS6xU5UKBu4m39y/ySsWNflV6q3",
-	"IxgKcWbGOkazk2LynoMXLB0yBYMCrqAoiJBajEcjlaFZ2znAhi1fqSDzIyE5/vxgD/9WYx1RIiRJk/wK",
-	"1CHYGutGiLkHvTZiUswgwWqG9HMIRy5CN54pSt8MyzifbgRj/D+//E8YjtvtdruJ/+08xf/cf/ru27WC",
-	"LDOhAD0Hw9LFcpQUxxCIs3G/r+DbZsYMyY9xIMmYmlgtC8C+E41mwezvXTX5nXGmu0M1tN3ScPFxYfiH",
-	"iz52gs69P6+xGC8SPc6VDegzI3ZsT8bqSOy3HbgsIf9w6BmB/ywctvIi7LcXBFvH2TyIdZ88gm4j0fn+",
-	"XgMDmclwPGx0O9/RevBPh35Wic7VOem86rT0GPzOKwLNSNj+UQLNZKd/tZHmbWDztgObZHDIdBvV/Bqi",
-	"mmioovHtDM1FKJArxDdJvTWxI74mxjlrRS2wsR147oKmDRnbGd8BGVWoMpYKaokkfaTMKFVdoZnNXiMk",
-	"hTaZoI4wJOAcZaYO43y1qgD4w3XDYfRFKVDDvTVfjLhZ1MZwQ8GPbQTji5ZPx2sECFZOpnDMdYkL72Gm",
-	"z6ZUaQ7GWMAl/FVyHfU+t8yRc+YYa1D8oBzCUjOpp6HuSataIkpipXNMT2BkUIqhipOeTB3iHlmi6OVG",
-	"FgmD/sCwM8ifioRyQ1ylZokn/TnXKx2vvFCYnOU/M1GXg+dRqVXiXF6q6oS8gzTM9B/U1dv5bsEki++3",
-	"yBnb37t1VxQzVHN0SdRGkZU3MBEnnZl8UF2BF2Obq00IkT6g3+1/v9Js/STXmFhfDpN0+slPrZA61bkd",
-	"a71gYuhqf2rziuU0EEOj8wFsw6mStBeTLB9c6VdnUp+rGbe68+C7drO912zvr+hF42tWqtnq7F3Xk/6A",
-	"lVZFdE01hzJJXVapujGk1q0hbvz/5F+2THa+YK8oeM5CvrPDg8pe2b9qr+y1b0qW4WGOk/Mk9/my0cBo",
-	"VRb6BUQ0/bK6BO3O/fuLQqID4turnfBB9WwcVOf7bbv5QOzs3m01332DX7vym53gr+KbnSP1Pv/LH7+o",
-	"J+9+ef/f737JT96FYeuvf/zy/r//17td8Y2Lotz/U3yzYJtsa7w+mG/ChtBKYRC2mbZRkK8gCuI+9o3X",
-	"dVWs9Hk3ZKVYR5Hae6VdtQ8bwRNpCUU/FonOjZCaSHQSKpRiQlLwVdJEX1iRG5Hkod6JuKcybp5No935",
-	"8Mdy58KFPl77uv6vPOzhFmIhky59w224YyuIFoQ7ivrLlSMdC8VLOe17dahjAWvwJrQ7pYBD6f2fc9Rh",
-	"zh+TxDjsmvvnfLIfZBzL+DNxpH8aIOHzPCqzg2NekZ13BWrerVX7IVVP6bStluErnc6tffs12LflL37j",
-	"Ru4sqVStGlrN1F2EWbmC9vEWabXk6Ws3S8urscg2LV2zNVC3kmSxgVruCVrdSl0oH94yhMESE9UhHdiW",
-	"eIKoDSW4RaNVwD5xErtaewdNcU0r1g3vM+/zt8qvIJXHftKt3V9PAenW/P4yzG8nJlYxvQtRtjW7v3yz",
-	"23/t2zO53WZcxdzG7lCnGTC4cQPmt9fpX73p7Vdigdntln5rcm+lyEKT222SGzG3U5Nfs3ctqGKpkbwg",
-	"xKHvn5yIu+Ua3wg79rvcaYYN+xOTwYPMuGA7dgHoO8I1+TEHm9HpVPQzhYitdHvfjHWM4LhJ7FFxk97A",
-	"jwPB2+DmPrgHZiJSo8+DMgR7hjit5zLRIoUF3zbA1TbAHQvumxdggCb4ATxKG4KtlWq9u5ijPFcIn3um",
-	"hB2YLA88KHKa6AsRafU+j0J9bhTiF7vPn6kC/+2Qnkz7r4T7Jsqwb0ewtkOTUTXbmZoaHSM+n1XlMQUF",
-	"/NtC5LeVuvpK7iBs42Wu4NtC5a/f0ueV98JmsEK5bj2xbSvftpVv28r3uYLGvfLqvTAP1KXKWMlXDhRc",
-	"tjpWnNKwV36hu95tC+xu1edJzUrVdcWH3wZCvoJACH7uotVw/UjI5p2FsCNXyz3CdiR7Wgqy+tCwRnnU",
-	"FRHMIRKTQUJhdPAnbJ6kaeEgBSI6G9tphMYt2qRaGL2p4ekDKuC1bRJMgRu/jEAKrMCiIEpq8q0I+eKj",
-	"IKlZqwHwCnkwVLmMZS6X0sJJ8UiO+CFvc5kr9A0Y4la8ORA7B612q7PbdYCBGLlEvw9kB3GlhNofagwK",
-	"RDgIDz4okWLHWOWNbTg5mezlTLQisJ7XLqCBQxvDDTJRdiMx8Qkf/JoPsEgO1Fx6DbHwtR891RtnST4l",
-	"Ipoy4T3DY+IRIL8QFWFsag+ljIszqanrZraAdXyWJj06ngMl03zw28KDeYzcRlbstdsgClKjz5lQRYwy",
-	"0wPHFMZCFEjMpHXEHGC5PJNW+bp4e6HQxZg7UT/gGBofkEGG31BnHafJpdqYZvo2yO/Wphq5Yi89q345",
-	"mVIO222it9jSu+Y2gt9nMlfNNBmi2YhX0+YyaWwXA+f+XamRdUTOfZMVPcMTIhOQZ2aMsGtg6mH0jkF0",
-	"ET+Xsmect++GGp6w34bL77Xbwqqe0bFFqxEp0WDbgqWIb0IiEt+e3BIP6QUYaCd88VAnuRUROqoRxtph",
-	"Nqf8cxUs1kXCiXNLxxieoVOA14vEhtoOzERTgJ0jsAifQcYvnxFEo9VIEKYNDi83QunYccdtAh9LvM8/",
-	"mDS+NmrstXi88onhKFcF1rXKNe0iVadDd+l+G7czfMtGt7PXvoJHuoqkugZqKiwOQXVeH+J0jalvzMhd",
-	"v0r1PN3tB4SS+zMGd0ZJpmztC/eqL+Q3ca8DvpiJvY0Zln5c9DHaDwpSbwr2dBt/v/+3f+z//HDvxcF/",
-	"3zs5/Oc/fnry5uTnH/f2Dw452uWfu9G3q+UE+0GlqyDDwkncmBjsNvBgPy6n2IK9zsjWaxqZr+muuq/l",
-	"euCa2uRNjAFEgYg4DlH53WwsvvRXRKeAbVr6Xesa+pqgam9rCX5aiCMv2RTDfKvLGTvN0c+U4vA6klKl",
-	"SS+PQo1pUpnmKtMyTy6VjVqg00xzKPW0ifo5okxilmsH3YEGXQ8tBFRX2BE+0aHm0hiM0BwKMB4IAQrU",
-	"zsegebu1bYnGGD682ZcJ8m0hBAoIv2aimyNpc95jnw2hHAhONr5KJmAFR3UxDDDYJssYFUqQvrhLfEAw",
-	"VqnK1bw9+MQVQ6BdJHNhdE9tbPfQWzazeyrEpRXVf1A7bHBsvgR2SFit2+aG/GIZG7/HNnAxUCkh/okz",
-	"2btY+aiRrG10G3AYVjxqwbLgWsXhoEA6+r8bQvGB707nawPPfWsgFwbyNWzfRbG5a1m0f26F2dmXLp7e",
-	"YFEe7pMrhdIylL91lSt8lmePG3++A8NgqJamBCYDw8F+qo1DAk0qZQPrllH20WxNU5VhPVxsAmEN5xVD",
-	"jUyrcoiGbarkpcJiSCJ7RyYirFHE4O28KLQq7S+Sfo/wldeXf2x+LwqMkCS5QBaExoWagkHjh4ifbT75",
-	"EsyWpIItY4im3L8Pg4Nn/1K9nB7c7awTNuHZLxBA9Dk+A7toKxaq6QYj5FA8K8sE9AVrpAEcDTLwzUhp",
-	"OUpabnNfeaJncm5W/O3tq5cBuplD5iJLdBFdNVlMLbLzx4+fcWz/ZrG67YMlENybHpve+KqMmJvVJ51R",
-	"uLXNeEUm4gT2QMyr6fbAdVMRla04lcN0va0YiLNpTpkI/IfE7MFEWgH2da70lZtwve3nRreoGhf+N1dF",
-	"t91zN7fnbmSvOSighfvseWLztZCNQehRGVRhMoVayywzEy7st7nIzTm2sXYLoDIxHNucMZFlmrLtkymq",
-	"G26Jp/DBM3gUFYRxnwD/WEZ6pFLrKtYlZdtc/A+fPVGZCjUBocFc+IF2nF0ml4k+56s3wTmDOa4Kn/wT",
-	"1Y5lCnZnYjTm3iwhs8Gczsz7QOQYUAKrx9NwIt92FwOfRecIfQtUPxH8O+KQKnd/UF8IdhUcCUkwqth7",
-	"InYiREft7GFnSaij9n6rs9eCX0ZHItq/29m7iz+A431m8oHYF49VD7UdLndnT7yAz7575JF1Q70YjZOu",
-	"mkOtrX40HjzmMf8zOsLiuHpEZ2yBiR3EZ5IVT26J77Hu3O24UO9ED1V2LkoT3A0Wb0Ma2JC+clFcDI8I",
-	"xN/kIjDdXzcCeg7Dt/N10/NV0A/nIcPL4FIOPpwMj4U7AFZCajEcR7j5rTjWWhD0MdGn/vv/oD9yrLU8",
-	"EtELmf06Vr+5i1/I7N//W4q/Gfvv/098L7Pev/+3DPWLf/+/eNVuSzySVgUYhieIxJGxeWZGAzitg+lo",
-	"oLRrichBqGESYIgrcRTq6N//JwpENOY+qbGKuOqJTCo6/ta4XyaZSJML2MX//v/hPoP/pxCksPLZ4ONu",
-	"gLO1177+R1uEwnskerhSdpxlZoype2FHskelYGI01tOeiVV1iT4UdO/s7tzfcKJLsXhlDo4saIIBJn5q",
-	"sHlDTfYL6LwEfDEMqQ8MWtTsP59lRsZdEbU79zvi8PBQtDt7+xHV0EXfHjwQ/Hv6Ncp4ZM/DAjnqlRNS",
-	"C+VIf4NC1bkKiVCTEa+VO0MC9OrszoI3bIIdvL93BVZyGH77151fxM5u664DD979fT/oHP7pf3kz+MGL",
-	"wLdz5eG2Z7qVHnx30GzvNfceNK7Azj6dA8/2TTv8l4rRWD1j7bUOVa1aOCqfJCd0qgepgEcNNdLq07aF",
-	"XTfJDDUCFqGV6icn0P9Fn32YLURT369O9btqs1q7+UA0a1vTavqTMGFa4ofoMq4N68Ua6BY5uFxKU3BK",
-	"5AgbddutKCZmR86vjLpLQLrvH95rdfb2D1qH9+5/13pwf2PKhc0msSQ4+BxryNZo3nn3AZ1+NkHBhq/z",
-	"vV4he/umwNXbcNcnEe6qIFGXfELvftwQCHWwoAbyjTpPLHLGFiY0SNvMByiUsLnJVOz8KfQRyQYKdWHp",
-	"D5QmVy8gE/xMYU1Il00AWBYJT+EW9CwZDhN9HoT6R52ggaRBtaSJpXbjnZdPH+1yD79Vom9SsKwwqh6B",
-	"SfufTwpLyRkMUuuyAVW1OVviWMRjOooV8n00CQ7aD0IdoW3VzOWF0r5aPzaKKlysnLJsdrVbOLMjUYgq",
-	"bGgM9Vgnv45VJYY4kVOxc9B+UJaY/CJC4j6Z855cpRiWwGSM1kKP1spamI/7YJVqUPYid6xS7ERiDwIi",
-	"NbhNER3B6Jgijd0MlAYZOeQi0b10HKt4l0p4/DxKLqfJKjahwwHwl45UZsHfhl/stTuhTjEWAd4YlrOO",
-	"jLXJWapO/VexEZt0kdGn83/u8ieLQq1NPkiccqcNjGjoNldgT+JCuwc0/QOcN+2HCCNCMzXqSR0nMY/h",
-	"Ee1V9lIUz9/lfwhHgiqdiHk/EkmfNgOsFoGx0+xb4lVf5BPjbmazNOKJUCDDzWB26ULNhff4u6EhQixY",
-	"8XNFCwnrekV8Y1lN7qYw7jdaliv1wqpFd5lThFS9eKx1Y/UcUeXWD1Ndu8YM3spLFW80Abyzzgp44/f/",
-	"CmWmWk2cGN8Wm96UbbJWfWZ546C6OZFYnFxOvKocXPxu49jJEhbzVWnHoiyxs7RA4i0FcM+m7i+5KeKj",
-	"9PnRYx+DLuN3lDiFCIumB5bz3ZJlwkccE8KNdudvD35+dPhf7f9uBK4dv3vQfhA08iRHO/9JVZnJFOyQ",
-	"aWkChX3uFsneLSngdRLBV5VOlnV610/XLelA2to1DPW8or7i7uJauLNG83RZ8F+t2MpxzMnAhLpep1Y3",
-	"wlFFe4lCy36sqtgvslaFVbT/PgtN9XojvFSL6n63tBz1Mf7eUnLBZFw4N5FWaMTMwJjGrBUo9bRCoBnq",
-	"HpxlDL8hpJaz7ALYRZiRYN3gUasGCRj8UwegBbbvmQo1DdNZVwNpm5Xy8I3sEHrmxnbIWmWytJxfSKEs",
-	"L9n1y8vaKxzBH6StlGVta2y9YKBNVRbbLklTz6e9hqxYUkxrtOcXumOvkes8V3lx/q5ZRraGJbyREXzz",
-	"PEtFuel++7v5xT4Z1LBuHS23sz1In0e+M5lIZgf4pXdt3ZII+9IrZDezODYrjuUnY30sxtN7g/lT8Wgg",
-	"9TljZrqCuWq5h9j529tXL+m8CHzKbjmqSJUAlCPg4+VzhdpMWiLS4zSNRC9VMrOCbPgoEBEGnCJhslBH",
-	"RYYqopgkxcj0fOVIwsMzfdfY5uNgZXO9HIgqzOhSRnFgFgS5GJHANaghMB5NBMZVCqwV8iChTHHpBRsZ",
-	"UONRLG/KgFolgoNftIlftNalHZpLFWOGowTkotVkNn1MOCfuS+kpgns2gsIJpjQ3Vx5TBrbb+PagIw4O",
-	"OFEsHjxYy0ekNXpNE14lDnTjiZyFMRw6UBxarzsQX3UfxQ3burfWtFmOPGC75ooRhSRv+bPfJJMj6pZi",
-	"NyVTpLWBLb4NB1xbMdN5vfFgwF2VSau4H2NzpV2b5ztBlGuEHaHUCWrEXKVp0eFSijOCC8O2rJNHGD80",
-	"VvHWCzWWOCY5Zo7EuTFxl8vXSKxzUWdQyhkF5VwZaQEckdAGK1XQLkiyivMUiDzpXaicikAmMsmxAlXp",
-	"PEuUJZFZvl7YXE5pTFUwbpvLPLF50iM4Qof1cse2hIc4kuM4yUWegVbCnmFf/cRLQ/GQUHtQcVZdRUEr",
-	"3nzHit5AJhoHY8nSaYmHsncxHlkxlLESZ6pvMsVNkPCuUJe+zljnSQrPm6JRxbGXK0wE3Dq1JgL+5dNI",
-	"9dgLMg68ls+UtLNeHAE1scckEo3F71hjqgX1L+4199qtDXT/EzxeH0f312kIHM9W639ZWn8gbdOMlK5G",
-	"R7sVKQJaviKzUBiniRISviQYC3DqxzpWmZjI6ZHgJPSQavbRa5k1EPCcV+W4FhH9+RRkdbRNCNyYBYBH",
-	"t9YAOAYVcpX2VyyF5rX/e1i+5RCVrrkCW+ixMgc80IJImlWf3wY73z9+/UbILE96qbKic0jlMnvtQPzw",
-	"7PXxsTg4FI+evhGdewetw72D3e5Val94rV/ZwMRNQdqb8weBsApUtFfgwZz2DkjJBtxIa0inmgyUp0Yb",
-	"A8vg+2gSg5RMYgJdm02I8NikvbB++kUjCJX7LtScuOz1qhP/dK3w6HoKinZAnarwpsE2f/F1BP9oL5Qt",
-	"9vIprxc41ykTZOlzrYjhvEzDg/lhPJoXnrfHx+18IqSU2EyYLjTRFJXPpLayl6MQSHIb6lpnw0smJ8Nm",
-	"RRd3zBWVf32TpmZyFOrZHiiKfMHlpeI5rEyUF0oLcwk6fqCwVDHxEwATgfsUHjIzpKP9GY2UFvOlYYQr",
-	"SSV9YC6MR4jz6IyJMr7AycyiJbFIEQ8db3AsPbBgXRTJWGqHCocwwFz1yX77uyDUjIDp5TZf7eoq52IZ",
-	"V8hivKJWFONfFvfkrenGBKuHRpdfeoyYVNcGp6zWALmvg+U2e+v7Oi/w4N2yr4MvfaPsOK1VYi8oZkXu",
-	"NqjtGDb41sv5DL0cygN4oD8yGfOJEQN5qWp8G5ByqRwFmFdBKzLUFZCn6EgMzSVKKypYoY6tPvV7jWSS",
-	"1QVF+Rp+eahLtiDFV7zLsw2R3q75gmddyHLJPTgOqOI2i5oOWaLV2xjNUaYuEzVZ6D69HZiJrXg2hK7A",
-	"+DtBGY6HdHlQ4PskHhFkIqcB+U89zoJyLfpGWo0HTcJ6SaN5OURGfQguHcBT6JmhmjN8Ks1Xe4vouUrK",
-	"ZlZfrKp3wFb7oN1QuEiv+SsvAi71cEpb1fK5qpYlQl7My/gvHRBJ5jhhsKvLApX2eoWFYQ05em0/L5X6",
-	"Cmz915kZGYvVq1pNCoh9yvdcJjbJq5SSRUyL6S5jLPMAEyOBExawS4RcfmMifM3NGDlXHBhxl5scZKZs",
-	"Tm4f3YCpFkwH4ZvvIJ6wZwPsmTRV8nzst9ks9WVW9A3xYLGLjcpY5JlVuqcCcLhyI6KByZLfjD6N5dRG",
-	"3O6W5C2BIRzfyOWJA7BrCPYB7hdfGgE7fYRrKFPiyUt0qff9jgVNhKgqnsHb1R6GemIyfPTAjDMblLhV",
-	"6YnUiU/tbaU5JVaM7Vim6dRTW3GjfqgR8RKm14F/oK57WfRgcbiuW35aDVUW9qSFmmtwmEuTdDgMsWn6",
-	"fcTywBVA9oELZGhgyggaOU3G58dCDRsRXVOQSlgRzcyye+02bTTLrXced5p+G+1SUNFTEON3oZtDffCd",
-	"kL08uVTF9qA1TGkuMg9EX02QuzAT8Fj3MvwkRFRCW0OcjXPxnZB5qBE0IeCIKqjf2AHC0M13GD4Gw/xH",
-	"dGLgo+Nf3ZekjdbZayNxb6jdHsNdXWOHwEld3gyWIhjKR0wPIs9bpXToJ6wQw98HixgbcKUIqKCMbwqq",
-	"v3QQG937QSOVNVfuobgdmkyDlpypXHK/Xvj2ekjXzl6FCeIKENbvNqWMgM91001tq7+5TnHD7/VKXWiw",
-	"Ibf9ZxuadY9x/312Vt2s7O1i2QQofV0S1Ee4N5iQFxnFVYZCr7X1y2/GmoRTKiQiFXnD4Y51mqpsSqJ9",
-	"dx2CzpLeYbcdfrGMltNBhcPFhMnJapVqbKkeRle8czAM2f3lgBFC7qLttEgdXtkPQarww2X7FkjQk+vK",
-	"xi/Db02l3uYFlzYF0B6tOa01Z3DDXoBU6qq7R7Y6bPzpBjk997iFCT1zyb4cn/jc1Jj+ARnE80RsmXKe",
-	"IwfoMgVS3ZKMOFM9WciHljhmHzR3AoR9GGETsNidmULRBhmrUCdWpKqfC5karcROxDc4j8W3/Phb4alY",
-	"D+84cugHxI8IQm05GgqO0pkSFkvf4G8osiIYZtTlUZ6xc3FEk/FdmfxIbSbwDoaViEs4FygIQSm3RCTT",
-	"9NRkpxyvjLo1KdEjwnGB39KLZ94UhFrDHxPnUsFEkeaIva8yxAat/+76DglusBvxRz65PJ9M00qeb2hi",
-	"xPSqfBo88bMZwVKy5DSJYTU6wd67wD0Btsu6/sMxHuTbrodcoPyOnft+4rfOVg9+fsHbWXnQRclXjvr1",
-	"XIieJIqwBgsdQNIegQjDaixqoZoMptsOh4/T4SCzbMpmhjDjfIFjUMcXhJbJn3N+w6H3GuRML/lSt4HR",
-	"QRZzBCMMHkYrCckfVRDtOb4Zw2o+L3b8+hnn+5JcDJVkKFui8jAiNsz8Sh27NdjQ9NCT6UjZD+ooFO9h",
-	"EMCgkav3+d1BfmPo7bR0Y50qa0V0zIBWo0z1VUao+DNi+L9wh1wthvGajcXw14IH/2Ruh94MKLxD0/nd",
-	"puPzxb528fX9waEuXjekO1ZEMKqIq8NycwQHRr0fpTJhbEDMZ1QPTy1LQWkrr5LoRgBil8ueH1AVUpTD",
-	"EFxj4gBFRxI5vTnHDUuxcW6bB/8WnvFhk9zlZfpKTvsKptAxxY+/3KjAFUICUV5vWkT8OlZjtYQ0gpKq",
-	"1HqHh9AHC2M5BY/UNXN7h29kbEIJ0z5nuBDEaiKTvCVeMrcDIvsLqdWEHPlYTgNMkFWgrwR665y4HSax",
-	"Ts4HOXfTUSVOqHESnAnsEcA4NiJq1RW5ieX0jvUToLfySI2t6QfAp10ZFvwHLtpSOgiYNz6sIqQ6C0pv",
-	"fDbpWnU3tcDavvMxltMj+GCx6stxmtPiVEVoJXFWO9BZJPAlxFxoFz6m9NTc6F7pdOo/DX7OhPozxzNY",
-	"17B1KP9WNybGnVt1VCf4wrd002cHBk27bwkMNK/pl9EjclOZri89FOzl8q8soJx+oC2zaWdIIRBLOuMu",
-	"CNqmVu/zxaU/j2SaVqBTUKAPpMUmChVjbYSyue/UogkEHHqdFfq5MS3xE3KOT4wYKTNKQSOCAYNyQ+ah",
-	"NliAg393aC0yYwrAeJGsv6IiQqbpS5jjR62HQMyTekLGzhqRPpgIiT74MLcd7qM314Ke0MfBeB/JrW33",
-	"8+ee5ceD1VTDUT7FyB8WccGptzOHfZvPv7FAHbYDKwEyuaayvqwD1iDSL0lIkv6I3vvb4hAc9oVZLOXA",
-	"FFJO/DPyTFrlUlyMmBE7OkPqocup5HMouVoo1JRKS6y4VBmMR2ilYhtQ5eMksUoctvdFNC4WJaIcHPx6",
-	"MkhS5VNfPQbSt4NxjiASMRZ+em5ekRoZizOZSt1TGYK9WzEx2YVQqVXYltcSz/JQS54guBDgvwirekbH",
-	"7P1MXEdTHwsrEACSqxDdlUKeG998V4pnENpzEfD2nYpULGWVyNX73Hbh1m/EycyycnIuA1eKCzY9YQEN",
-	"uTV3W3EBygq2vpGP7o4VY6uyrqNrwJ8CMZLWTlw3+ABmhbOOz+6eZ1LntmV/Tf17/JP8C+EhIpW9C8Sy",
-	"BaXeFdlYV+/3uc9Fo1XvEyzqpR3D9HlE+eOY02DpXjx58fb08fHJ8cPjt09Of3zzfP6RVEiM9BSiZ7RW",
-	"mPu0Cy/k7emix47Neap4HmFjqIZWDJPzTOZKjEdho1gNv7VNGiPGv9TVx+DmXv4g781hKfVvnDEpSm+t",
-	"ymnuj54/e/ns0enJsxdPTn9+9fKJyA3tT3463Bo2hB2YCXfeZwrrE8sbYX4tKLdMVKTKYu+siBN7AVPr",
-	"j9MU917CIOUybhqdTvEpx+IMcW+QeVARMSPjFnBLUPGWrugnOrEDOp0O62J226dEcsdfZyj/ZbIkn3bp",
-	"vCFagJuGnT8j+Ly36lJlMi19aWPZZrQq92A+rtjIv5L6bkZZAtLXibXcpPTUl4Zf6yvbZ4dMJ859NTtz",
-	"ZuYEVeuKIz+2Kj4qUUnesSI150XerD6G8Qa7eZX9oGmL4iW1fAUynn7SVLG3psQXRPweSe3qXlB94fe9",
-	"btgPfg9CpZliUIOvJtVuzHAZgyxeI86mIqlxp6pE7wsZVd/ge5bEzzA0RG9jUn0tdiLwUqJdbg6FA7AT",
-	"9WVq4Xe+u6ASOaIIWi2xmD2luv5K3IiD52fGpArrEz6z6BCs7So8YbiyW5Kwz8zIhy9Ln64kBvA4kabC",
-	"PPSmcZ7q6V3MFHYcx2i/GTN03FisAM9cR4wwuqd8dsmfNOwDwPPaEi/lUNlQE7wV0mQ5xPRMncssBmsF",
-	"Gb9gYsw+e5XEWdbWAqv0aYVxWA7BwERnnZItuOND8hjNDpQWMD5Fvs+99t69ZqfT3Nv3TSstyjz+3Aga",
-	"3A1TyFYWwNW5BgxXvMIj11yW2oKyON5yIn1cTqQld8mhIvajbSzoRtTEcRyzgF6mJhYogHK8B25bh6LG",
-	"IGjQHEHNEUVtfJlzrFBCwIbkUk+4EU4m7IRQmz6dygh+f5rEFtkLSyVjNI0jIamkyxuJcL8YpbKHUQBt",
-	"6L2hds8vv3gjfUJrsJk++XqJamC9tiw1nwpLDR6GJRQ1GwiMFahq4M0beY7nKuczd01ymi/MvHGy8+vO",
-	"k92MePnSKwSuYRJs1joGb/gAHDIt8dhpcQJDgYmF2uZmZNGOP3NQiYkWSe480iMP4sSeKtaRlRpIUwR0",
-	"ROjlxBJRMUanRST7ffwWp0u47lYxIEg63IABcRNELb3U2Bkw9pJ4Q2d9TSH1UZhV0CemFMiWWOXTtc1m",
-	"XL1tN89H4iu5Gd/Q5pmSw8VIe5hEd/B45bb9nhkOkxxhjs6myJ1RzZdRjpPoOfAPTat0jsQYOrdi56cf",
-	"jk9++l78cPLieSAspW3Fg9bebldEeE2XXxsFIkribkRPxV/dsaKHgfhARLHMZTcSMtQRLU3kjeICIJDJ",
-	"u5LMYv8a8aK41wxUmpqI84H0qsR6GF8FOgnWiOqObUs8y/mfDrhX6djNuq/ATSYQHylSY/NSVrrgn0+l",
-	"zZGWGEZuRfRc2rz5BIbTfPY44loKTzDmMIECh09IzctmnLfEsUgT161Mowp1AYVlNHwnRxYjOodcwGCp",
-	"sMM9TqWcnO+Cs40P7JtMHPjLQ02dVb4pujQp8scLMGLeBrhxpOC14xXRCGMV0NuTXKC2D4oqkws1paTz",
-	"JWFWkVZXmtC5eilWIPoqArBnWuLViJ5FNQfwdYjKWflti6OOvn9yIu7yr6JQW48hibjLWF6YtcTDzEys",
-	"yuwdgZ/jrRlnPZ+qxe8nYZRHVACDt9MMcdH7Ku8N5i0Kfutix4iewXbUKj01URJHbs9hfw3tah+0yVRP",
-	"JZczibTGcT/++V784yNXg016sMinVbZhJadWalLZa7eDxjDRvmkF7cJcZfDE//nluPmzbP7Wbj44bb77",
-	"9j8a870s9RXk7lv5SpmLRBNljyM5twpWJSeULZA+0rbET3zU4XCYPm/zC+JHd1sVvyyy/eGGqaxImV45",
-	"T4bq1PT7CyrUzdm/VC+3Gy6LbP52+u7bnYD/sftN3dIszypiDxF+62Yhucu2IFnFJVuwUZZyoU7irnDb",
-	"INQoPMXvf8KOrQjdBReGDZK7YaMb+t0UNoKwIXP8XQ0elnOU8TKYMV5YWvgWjRn/Tos8e0XpT6dJHMLi",
-	"hkUJrfuZQm2hs3jDWVLaWc3mlRIdHhuIH0+eNr+DDVL6rg/a7fv/l72r7W7bVtJ/BcdfbruHkl/q3N7I",
-	"n9zb2ySnTZON3c3ZrbImLEIWVhSgBSArOj357/dgZgCSEmW9WLLjmJ8SSxRI4mVmMHjmeY5fvjx5cfrj",
-	"6dHLl3PD+r/d7sS/3afa8ayTfoAbYaELEbxbmQk0l9I1x7lPjdHT75SIySOa7xCTBYO+GIuVPQIGYlTu",
-	"sR6lEqAq4QfbFD8RjvveWTiIp+4gtgiSnwjdh0wafbB+uq6ODLBK20f/KO0vxPaxmi3YYBme5hiOwyX2",
-	"5XESao7KpUnAn9IXxojsyunQ3j5ygcvB9AWI/nlvabGHmozgqoygC8u5Bie+tApo06wVDkakkCpbK6gj",
-	"2pxDqtRisqL6qOCZT6Ka5cQAmS+gVEaoDrBFZVA0hV8pN9GDV/L8rJVo6nj2ao8euI5Homlr4Xi2wMOB",
-	"D0wTVDIO3xdfhJ0lkPwg608QVge1D9hWTYzxsTM60TNoymndEtzks2oL2wl3fNtlPnz9+p7IxkOGfo0K",
-	"n6p51j5ic2IvJvpyTgrzWgjFrBDqrBj/hMk+42qWAL84PU0WVDhKsldb2HBqrbHjjR1v7Hhjxx/Sjv+C",
-	"5U2UbX8wc54Lfrt/Ww4nDOEgBUu90KpbjQn4OuteGPSu2taiw+s15rwx5405b8z5Q5rz37UTkTSvbAV9",
-	"h91Fx7JD2w61u3u37dLOayDNcWgXdGHsWuQa9Go1apRz40TWVbuI3aGxxtI3lr6x9I2lf0hL/1NBIPiA",
-	"cXs4WtqLeX8lg95CMPJBqw9tyAJQCSpq5ujGEG8DaFLr51iQW8cCUTjZQ0fgCn+BNI4IlpJlcdXQddDm",
-	"jfYtalX4neLhNnccoScf3nfcq3g0as8tYwI7CaeYBygFSGQzeiyV1Kq9+eniZZhyDywrdsfZZnG+ik6u",
-	"mAdnc+WdoBOE5Z1NMedSj/lwol/ovZR2LSBGSsHhEF1z8Wn72/DL4cWkorJ3dNU8B+6sllQtMFJphC52",
-	"FZlaWbCgInNso1r+OF7+AsGawR9q5V0XV2XHtym3WrJNEEDEZysxPRCtEUlaEFckWike/DacnyhneK8g",
-	"Nqphk6plbf8veo497mrCLZaAWujt7FfNGPQ18IR/pBInM1EkWXp/mvAply6XGDveQQ4klDNS2KDJBVOq",
-	"LDA8Y1Mf6o14JiDhi4hb4nteiOTCTe8mE/oYHm0dPqHwgJHBDdf3OgTdJSzY/Ri5Kw/yYJzXoZueKut1",
-	"eP5/KWdm6xAcUQ83mNinSHHkrce0WNjBgMW1vi3FUcWkLGc4+l27UPlREiMAuSoQF5V9QM6BMAHoE/SN",
-	"EJ24P7UhM2oTkK5HCQSQTqgKykNcyNXMxwdn0SjlAB73X7nZWJxh3lSqG3Yt3FQI1VVp3+gRVvqkTmMV",
-	"qjf7QLYBzyUtPBPcABVRwwd+X97vC1PiaSLuxWCTUH/fdVVfOhskykke8VYscHdLY10nhLISnQAU4qCZ",
-	"hy+46qoydQeqHfZEnossYX58/L+56LuE1H4VijiQNBg2wgY6zwDsnlBhD42C7vdRbL2XazsxAsuKAChC",
-	"vwUBfCg941lG/KhRLh/+T/QgXXXNe8M2u9Q3AoK9gtaV+pRdCwDdQ9WIwrFHSUooExnxoWCWaCWhp71r",
-	"uwzuUFo2EHmGLMhCsZFUEz/ZkBWZuwKrGCK02J8pjZsfb7QGwPIqelBzhZqQUJcFZMtwzurdixz5UXfl",
-	"gacBV+Kza7NzhbcAYUvkawnXkTKWrYB0sCZ7MoY+9B/QE8B45cIBSSxNSe/tYzcTTedUm6GfzTAkSbGQ",
-	"YG4zQEXDux/D/yoFgfCIqFEDOYBzhY+KPUcv7m+D9Joig4e1bMpnRZlYhUJmwF1XDTiyD8OD4Frxk4B9",
-	"N1GZTuI0hA+/PysNChJaa3VH7LKKlqzi1x6Xn8wOpapmlyb4uFc0SQ86PxwlB9723Clev4Cbrxo9oCEx",
-	"I+50rm/8Kztdau745PJ4ay38SmfukyFtoauW1C5sUKoQMnkW4/m1+/5HbKrEToLm9Aptz0HnqFreAB+H",
-	"PzYbqLqSh/mxKz2O916lzthHHUR19dREhN6TZ2eF6QyepOwk16CGg+WOi7hJJT5uKpGmbClrmNRkEjHh",
-	"VizKlp+MTzPTGF4YiDyytFOqTEdRavgcKbQpQ9XGw7wRV7NW8EQtCu/Sjg+bxtw4FRxnjyvwmH6++80p",
-	"OLWpoptY8KgvjpgeCxW3Vd2GrG9HG573Fckzrdbc/Nyt4bB0b0QrJeOzO/dHpRRk+GwlB+BljIvCjiP1",
-	"wXNm+FSlZ8HoOgqldYzddKQrKMel24RU4Xb3DKo2Iun7GF7x26DpC1335IASFTs3ayGtUdqhnQ9WiaNI",
-	"B4yWdxDi81jCPhgPZtoNzKGwSpd+G1syS8TGuZFdiucd4VdXAuO0lXZnDR5BtDRBOAZMCYCJJe5StRLb",
-	"ZJRvhJs3Hvesc262Ck9kqxDd1/PGye3OAXzrpdPBmuCsWWoRVySgNwpNQsuxlLoSnB1i2mtzjFil2WVJ",
-	"8Z+0HuLmOKYRIXE3i/LfsF1O37+7uGSHK2gS1wjm8GXegQ16Ggjf3WGgSvzFdabqJ9Q5WZ23KBPlNLmL",
-	"ZxYRK92ClYpBMGbflQjyXP5vCoAB/gu5/rrFS/JxtqumA6ESZvksqYBFJRKqwdkIV7NAqLB1NP1gHQSu",
-	"Bxpv9bnMRUZALThwa0nVGnPrCpQW2jusU76Z0H7v6WgCBI2/qv3ecyC/6KPotGhPTgrchS1Gq5RRQDd9",
-	"xgI0uSRHSmkzPHMrnZMBczCKCuMs8D8LWeNtfBq9/IM7tQdDZtQWpdD5IGJ2ad/W1KU8G/fS5FUqCgw9",
-	"4lx9BDucD1tS2eWC7VgIwity7ZjJjVIRqnJ+HvijQt0G4FcB6dJVQcxdFyqYBLdYBMLAnabaDMEggBnu",
-	"Q0wCWjKiq/piKqwDk91mv0+QJt5MFOsbPWLHcLXgvUG4h28h47N5PmF6ja664WMba861yYTxf1CtSlCO",
-	"B7AiyNGA4OBA9IZw0HLGOEOWOACMIGYCYRFuKnvoGs4Z9Te0AMgHPHSsVrh0yj1jBYAVcJgKuE85HEMj",
-	"StePJr5PtBlCr313evSSpXrirMxEi2AWLYBZpElXpf72fsmm329BlUJghXz4Rj0uSoHgUlUlNSx8+cDt",
-	"gFnpvfVMWCeMnwHiViipbtobwhLA4NG5yhLp/bkGN8pF+X7cJ0ChYVfcD7uiNwZr7LvvycDYwAX2CBd4",
-	"8qVHi9VFy4w+K2x+UlN/hOjUFHFz8FubBgxhyVlDrf6cuw6uusEB7PrEjdz/ptVFa9QSTcX1QOvhKoVn",
-	"OOajS5cJPYfvV5RmhBtuGjB8XZUH+Bbr1ByEbmmKDp5i0cG0mK61HNzb1BuU18nyeoPX3O+6RsJaP5GA",
-	"VR7AXDGsiNsbpP7GXY+P+bUCkZQLx71ZyFhYcl0F+v/fDZwb287h4XQ6bVu6KM7Snh5932Ecs76ofBKX",
-	"dksCsC785f2IdXw0TrsKyg7CF1beKO4mRqTsu/T2OEkjbv312/N/ti5en5+8+LtfGzJLWGwFLvJ2K2HX",
-	"3Iq/n34P+5quAgS3tCz9K9D9J6x7EH+Hf2bc8e7BlzQh6gCQcYFQjLM7dFwSZnVXEVQctUv4tb8kbvic",
-	"4bcit51CnyPg7HzXzPTEAC5uKGa4xVOUG/fvd/L5M1wmFTs+ikopuPeLY9tm52pWkk3x0aORIkP9Edyf",
-	"dtWN0VN/yZhPrIAaEpZzJwy9LmfpB+HMrHXed8KkjNshzhDpEvj35BTB9QBVV6SsBvcHAH0Gx5cqC0qs",
-	"MN/gAby5T43IRC5vhUkBYB+mIFbD4FEAOz0+AkafqXS9gciY7vfb7C3ew1KvgtgjdF9XcWPkLex9Ya+N",
-	"iVYdpGdAKFY72mrTcYK+FQY/uJ4xTh3gf4KtF1xxeI8zqlPBbzMJqRXlIoZxxGexSVxKhJQ8j+sOYJD4",
-	"oLCND8MRuYrKawMmQDoxeYq78GvBYK212Tl2GFRfQKFIJQfxN4RWKuFg386N76T+xIqMoMldFZ7HdzBU",
-	"gpCOuov6OH/z3zgHAnc8z/XUfzfC1IBfkH7ypFb0jHDIhqCIkYOmq+99pXE2+Xl4h4NfmRLACx83J+Bj",
-	"RJ5XN+pzwCHYOBpGVyLiBEx8+Yj0P7yhn5j8oHMQDCcBZdt0u7Y2N4cjMbIbQU+wj/a536/pgQ128uHS",
-	"a+8L9Vj4wV7VgZm03pFmV0ZweCDcjwsFnwZh1JBqgbnoHeLAit7V2/6v//nS/OPVr//9/+Zy+n9/vP/5",
-	"H29+e/8/b/TJb/w3fjG9e3zW3fHvfShrlQbf8mxVRYF0thGafwyh+V/F7I36wzYsGTsKm1/z20IozVaJ",
-	"sJbL11R9S3VvuoHQPP2kEG/1YYR1Ms998HxdxNHSbeXf8Am29m/PV+mduuz+B5rNkWFVtH0a5+Lmi2wF",
-	"ojo2Hs/IwEuh394m/3MjXLF07gmh/sqDm687VFkGdaYhfObgi12Zqm8e67yN6dkS44w/X181niJrBCXC",
-	"YgTujIFgpd9AFoXyFYA90v0+ZSHa7COSW4zHQlk2HchcFIQJIR9RRBOYi9gqpkCDsJuYYhfi77rfr5jV",
-	"aOA21X2nV/oD3u+htd/vsHQV3fcYMTbgs8cN1Zqt1+6U3O8TFC7svA4p9SvFOqeEo5DwdbocQCrEagEE",
-	"JSlIe42wkxzk9xCohXea+aUZCYZKiCtuBBuKsYOM9o8s47MqF5H/HjLZ/vsfju55Rvlz8d57P6ysZ4QD",
-	"3qgqAZx/vd2wv9HrzSL726d7B+XwcGXfIZ0PUH2HcefEaOzsQef4ZBFRtEziuahKzLl1V9TI3M9O6n4G",
-	"1wtj4DScTm2Ef1/Kd4uMvQBeGrgwQIteHB0lB0p8rt6KKh9BLroq8X2QFCrSVYwSjRMJOC+KU4PDhjuh",
-	"ADbeZQPvGoZvnTPosCibXMIzOrqOlhiwtStcwk7OsbcO6e/yOYd/Ba9w5b+IJ5FbFIsUd1xtmMPyurOy",
-	"5AJE1otTejqxBRfktxveaZW83cKBIRG6AcNeqeYkHtZutZ+IPbTTY7g9hemhm+ss2BuIx+loN2Zvvw0b",
-	"Ft57VxUeG5xxfOv83JXFuKMQ2GjHnWiFI8u/7pe+qLUlbwkVosQ0pFjZLyXgRmHPfZRr5Y0ShEG51m6Q",
-	"MKsLqaUY6/S4CvAgfStMCfyh8yxWrmlzo50Tqs0++PcEEAxAP/w3ggJ7nWcBbIEUodsZJ+hI6o8L7M7H",
-	"sU/NSfnXeFJeTsnA5JbOlpYEMMFOVajX7IkmVbOTSLhxIsGJvBJB6SiApmywUrtwJE7YPfmP+VhU9yHv",
-	"Ha1y2986nUvLkBvxUagRY1iVLJdDrNlHMNw2Vt7fqok+G7vx/IJPP/PDEtzOZFRVPPzslr+K2fnEDQ46",
-	"f37yO9drwY3f//75yS8ORH/WqVt4XyqVdTzPsUIH4kO4PkMPmuneJPDAoLc/rElFnhcw1XJzCRSCVDW1",
-	"qiHDXwNt3ZeD5OCWG+n7DBbwIJqvPp/kPgzB5suRxUIE9VpbF0Cz1YeIUYKPrQIvB48MJKenP4DO2ac4",
-	"GLVCpkKPcwEVxxBdC6HaRWL1PWHBa/oGfmx4z0GZojAW2rACirlHCaa1SRgwCtjhe0gAjpdu8zPqA9Tc",
-	"5aN/K5IPgDqrJBKQzJDAfspnCaGeKMDHTgVWfaA9LN3on6FiqPZOhjQeEajOxjnviaRAVA2l9zO6H+Vd",
-	"AX5uRKn9D1qPLKY2IA6t6TY5CqICBDjHrGipkXNcaDL3C2GxBaQ7wuoB/zR+Y0LladDdWokqbf5A55kt",
-	"t18qoK7tCL1S3aHUWqzPr1k+pRvhKxu/vks/vsBDhvqHAHEAIzpFDbh/mzBC8YCkqESHdUkqvMU9sGBs",
-	"8Ra/g1zeKKoNxMGHrGHoUXwOO/FeJp/BdCuvj5yrZY8/4v5hYOp02Pn7N2woZjZMJ2iV2yHVYoeRAdrh",
-	"mvbCvMVnjcuJRK1sh72buBzimlda3+QiYedjb1AWZz7rC5EtW8+0crhlr3/7kf3y+s0H9uE0of7RFs2E",
-	"HQs+ZNJhXUjCrOCmN0hYX4IfAOIj1DpSWVf52U1QfD95KKmaIENawgqPgKObyxEYVotqSAUo/4zBkQbk",
-	"ALrqXQi63k2cn6Vtlr761yU77A+kORwJx7EGxok8t7h4cbVKi0EbdYp/w9rRI/xkBhQe1zOgXjiLuhdw",
-	"EAezZG6dTekkXRhetTvnk0y6ZXfCNEWWxIKQju9GgcoUfZ3nepowzqwzgo9oAsXSumKAydEu3uS14Lkb",
-	"JFERDdggyP+hewxaK2X/Ul6lqJT15dOXfwcAAP//",
+	"7P0Jcxs3tjcOfxW8zFMVOyFpUottUZWav+LlsSbxMpY8nonpq4a6QRFXTYAB0JKZGT+f/S0cAN3objTJ",
+	"pjZnRlP3Viz2huXg7Od3/tWJ+WzOGWFKdkb/6pAveDZPCfz7YD7nlKkZYUr/KbPZDItFZ9R5hdMJwgxN",
+	"eSY63c4FTjOi7zjNJhMiTvBEEXEyoyxT+kWDrrtwSiZckNKVWBCsSHKCVWfU2RpsPe4Nh72t7ePB09Fg",
+	"MBoM+gP432+dbifhseLihCad0bDbSTKBFeWseNv2oNshLDlRdEbMy570Btu9wfB4sDfa1i/Tb7GPz7Gi",
+	"hCn3NsH5DP7NsjTtdiQRlEj/B4WFCr954N4sFVaZ7Iw6Mp6SJEtJ0ul21GJOvPdk82S96X792vXX/xks",
+	"03q7sM46VabfNL3hwAzrx8FwNBjAoJ7D28143nAuymM6QObr/ngmWZqeMAzvfi76SD+FXuEkwXqB5JzE",
+	"FKf0DxilvoWIGVY85WcL74PrfaoFNS0flV0XKk9wrOgF6YyUyEi3wy+IOOX8/CTGc6DfpcNvud/vzKYc",
+	"MFadqd2u0lmjQk1PEqCKznDv6U5vsNXb2uu0OlJkhmnaGXUwY/1ZJhUR/59lAH0uzvQqUSGVWyY9sGJp",
+	"EsIUnVAiZGf06XO3k+Liztfwrk63MxN6TcwHh9udbmc+5Uzf8ePOEO3soN3dXTQYoq3tDdfK0OFVV2yT",
+	"ZQhOt3F23pCP8AVJ/lv3eM6lpKcpOUmyeUpjDAxJv7nF5n/tdqYEJzCof3UO4pjM1QsW84SyM+B/RMaC",
+	"zu15jMwk1CJCdILUlKBTnizQJZZISz5BpCTJCEnCEkQVyljxK3rw/uUztDccDpAksX4fGu72d/vDxw/7",
+	"emHNKnZGHfcJzc7iKZlhkKQsm3VGn4qLn4000AJCCT1WPZNnOJ6SZ5wpwdP64I+nBMWpJgs0wwsU65v1",
+	"KE8zhfReIkEucEr10umfCY6nSHPxfOTDfOS7/a3+VmXcc0EvsCJdxHgP3t3pdgT5PaOCJI7jFROa4S+/",
+	"Enampp3RcGBkiCKw9//zCfX+3+cf/08nOMMpTlPCzkh9eq/4JVIc4UxN9Rppcgit+bD/uD+sDP1nggUR",
+	"SBCczn4ad2ZkJsedTsNwt9sMlzNFmDrGAVp6NsXsjEh0SdUUSCk2N++jCRcoOpz03nBGeq+xiqdRebzj",
+	"zuyfp39nW2IvHhw9yZ5Ofvl9+8uL4SUMeqM1f/Dx0cO/jDufDnq/4d4fg97eSe/zj+NOw6wMv/iVx1ZO",
+	"Vaf24f2vmgNNETeHhJFLJEjMRVKexyNcKCXy0XDp4Cdci8LOqJMJ2hNkQgRhsaYxb1Zbelb18b4Irv/f",
+	"iZCaIuwYzfi6+eKH1324/hLvlFd43Pk06O01L+rLKRXBcR7ng/teogs7aCwRRpcEnyPDD5DCZ139K2Xo",
+	"5avD9/uI/J7hVB+IaEYU7tsHDxOYUvMEisl+fOSm66/wTrczo8z9uVuaon5i+STfY0V+pTOqmqY5w5RR",
+	"doZOs+SMqBGKRIQUPydMdhFmCYpUpI8yZ4lEGVM01ZyKSqQVsAUSRCouSFLdtVgzDTHu7IufBvvqp+FW",
+	"Z81jMe58wr0/9Hz2xU9mavvK/qNhhkSJxYG2WepTPLIDVxxdYs14wYJBQj9C2Vlp1FtrnQXK1PaW2SE6",
+	"0xJi+7GewYwy8+cwHyJlipwRAWP8O2gJ1dF9nGJlT4KccyYJSsic6PFyFmKkW/3d/m6FkRr5ue7qWm7T",
+	"Rb3wan7Vdws8IyoXz4qL0Mg5muFzIg0bBb5qDrL+e0o1USxGCKM5EVKfeIEwSog876P3cLBIoo+OJEx1",
+	"tTQcM87SBTpdaIOIMqlwmgKnA17NM+ULGcrZPuJqSsQllQS+6IugBFniY1TaY6y/xhKkplQio3toCqZn",
+	"DEh3zEorOhGcKRis1qT0bM0jnW7HqU4vXh/1Dqzx0rzu3qkdlnfhf8bjTKtDPfjv8CX858nLzz/oK7Lh",
+	"YvNT4XPhmZ+Hz8On3xMG30tEy6d4aGevxUoxd5osZWb/R5BJZ9T57lHhlnhkrspHh8+r4zpezMkaY0N6",
+	"crc3wGc4JSzB4iUhSdPoYnsPmhCS3OLQUi4z0bhmsbl8i+PJhAzxBz2YiJEv6iSGOyIn8+eCXFCeSTTH",
+	"mmNkzPAOGC2M8PeMiEUxRPN40zHbWn7MSqpV+JA8Jym9IGLRtKIzIiU+W3tFE/u6k6svrfGbNI3L+E5u",
+	"b6O1rvSMZyygRrw2khCxbHZKhN5oQSTPRExAN4Jdh82O8XyuObFCW4PBPhpoMZwJpqVduoD7IsUVTssq",
+	"4O4gTBknMQzHn0dCJjhLlWW/zSJ7a7jzZOfp9uOdJ57gHgQFt573S/uimmn6v5KzqIsiPDfGMOXskftN",
+	"kS/K/KGFX+mWyZSKH+19WtYRnCA+GbPIyPKoj/569PaNllB6TWBxZDafc6Flm5nVPsJsoaZabyOpJOiM",
+	"KIl2Bo+rskx/peFkndj12UiCPdAv/vcDb1b/1hN+CDP+d3Wyn35En/WFhw/2wXT74eFfmjXyd2BpBFZ7",
+	"ilmSUnb2U0qYNqmjkZXgKGPnjF8yJAkW8RQVGkwfvfXVhAXCoPz9L4lVVWWtvr1J9tvhbcaQltitdupK",
+	"BfTEQ6Oo7CPJZ86hIJ3LozQNc7KD2z03L/cHbkdxynlKMMuH8d4e3ybe4443cJ8uupzSeOqoNTebKnyp",
+	"M+xcN2fSQ/W401HKG/UcmXJlR4ulZTskAXXTEk1lsL2twdaTwTZECAaD33rbg5sc/iueNioaU57eon5x",
+	"mJDZnCvC4sUvZBHi9Vrn1+YTJRJJPCEju+2/Z0SCXUi+kDjTnIqzmBgTkmiRaIwuw6n0I+C2HDNn+vTR",
+	"ztYWimgxgN45WfQEySRJIjAtMEroBLwQyn1wH+0M9sas9hhlvUySSNNmSorPgdbP0FzwM0Gk7KMjMF7h",
+	"7Vs7EImRVRb6lAy29548Jb2dQbLb29kmT3un8d527/HTvR28+2Syt72108QsvOXs6fVs4hq7u8u4xnj8",
+	"ZWvYG4+/PHnRxD0OJ+A8qW/YwXxuZatRtIw4ob4DBklF0xRNsTQGUvTiGJ9FIftzuz/sDx+OtLFGtFST",
+	"emNx6jlEZBek3Q92w9iijz5aA843vrzxUDlmGdNWOtUfwWl1/Z1LJLzA1mu0GT8ej+UPD8bjH/7tfHH/",
+	"M+58/mHceaAvdOFq+cLDHx7qX5v24A1npGEf3gPPQduDHbf4dpmptOsPawqXJGla/K2HI3OfGLN1Fr/l",
+	"UhbezyXrOagT58ASZ9PCsDjNEhJalBTsdUOH4KWh5l7jogV/uGcHdpEkWrgrw7tjPpthWeKLnzpFGMaG",
+	"Fz/ry/OU6wFMcCob5KP9cGniVJGZ9GMB4Zfn7vj8amUNQPU8NC/bAnq0fxTOIiwEhoAjo79nxF7WDPxr",
+	"tyPVwjgmuJjpl/1CGs2Vg3eH6Jwsbk9gNLgW6zYBrKVvD6yl5Kfw+o10/DW8cjai17SYdj9vbzHfpZg1",
+	"DibF7PZG8p7zWaP6x/ns9kZyBKkcjYodXL290RzT+Jw0EoyCq7c3mo+YqpTKxvFc2utaRohbZAofyemU",
+	"8/PGYZnLtzWer/ppo2Qal3aSaOXvNZXSRpxtGFD/0zdd54KfpmQGpjpE+9f65jvzlPlwxYRlXPUmPGNJ",
+	"NLJ8UIHlxLjSVqsyCgCVmo/3O2Vf6V2M15O9vcrYBTEDL/lpbWCVmp2tuFLvYgLOTdubEJI0TkFm8bTs",
+	"0QVNiipIMxDkgp9re0aAjky+zCkEvAp37J3MzHy6cU72en1LnMfzLgZtT37joO318qBR5Lyqpeeogu1g",
+	"3PloA1MFJe0uJmrUw8Z5msv1Ab+cUvErtpHMhsHm3sP1R6pf+3ZOTCLh20zFfEZCwz7W1qrAgkJgd5JB",
+	"Zo3iHM0wWziT21gZmnslWOFTLGFSGcMXmKb4NCV9BJIZsikhBqfvlXhGbLDcBjwLZqcnKnCsukV6D5UI",
+	"M1Qds7FnvOShUnA7tAL23kfFjS5g3MsjxkufK2LLXwv3GKzMulvkZ+SafX97QUSK5/qHPFWMSqn/8Um/",
+	"M4HAB2eTlMZgaxCFaSrNB02WVHGfpTRu39ntyIVUZAZZG2w0IzM5mjtC/dztKPJFlUIITvxMBCF6cRKK",
+	"zxiXisayfB9OBcHJAg4dZiW2D5uqN5rOQK0H05SqRWfUIUJwAV92XsNjo4eH6fF66dnuVBGYBioUBEvO",
+	"JHim8kwguGJotoFMx8zRqSFwvf76vgi2rm83qW92KHL+UJlmZ0XsC/YBopmalDU9cXFKk4SwW+VOE/dV",
+	"q4aYeDlKcXwuc3eeFnJoTsRMs0/OukirYwnMuPg16o9ZFAsuZY8Lekb1GzGYd2gi+AxhBnF6JKkiEO1H",
+	"OPcVqim2aXHGE6TZiX5dymOc9jhLFzA8KrWWf0EESjgxtFpKODODN9uJIYAic1YFgxgzqiTilwzNcDyl",
+	"zPjAarzk48ePvQPvxatYQ5EXB0v8CktPWZO3up9TLHt+Xlc08t17cGC9q7BSMWZ6JU8JSkhKlNVnXvH0",
+	"TtS0KU+btTOTwQ2O8LrEPGSQQHmro7Upm5Sz3gTTlCRR2Qme0+kMq3halnH7KAKWKCOkLTNpfeMXlJt8",
+	"l75z8LAPktzqrBpc6CPPe+4mWOzCOVkUHkzfs26ncTdGC4UJNNGT9ZHVaek1TidczMjtUtPMfbVnl7dC",
+	"TcVJnWMBWc3U0DxEibvI/fXh+GXvaRdhBC40ZHyPhsnmBJkQLbUewmzf4Bk5xue3LHq0EOkp/Vk7Tf0D",
+	"qHtWvaAMZZKYEXJlIuJaq7x1Ox3nn7YjdeF5F8TAacovrQGSUAxi3aw3EBV3CopLc4A5WZfjXZwL685s",
+	"PBf2ev1cvEsxu5MBp5g1jzbFrD7U95zP7mKogvNZ41D1xfpQjWPzLgZrnKbN3hC4HBiwwrd8DOeC5IHB",
+	"qqjNVRubQIYkZbEJ9bqMba2qFmnl6D3BUCKCzzBloAQJgivhUZiocfLexc4YB3LjzpjL9Z05pjPydjK5",
+	"mxHPSI9PJtUxO6vRumigqIVPJoGxc/4rFme3TFh4kXKc9BTnvVR/3Q4afA/kS0xIYs03sDy+lwgCUejB",
+	"4x30C/0ZZSwlEpS6CT3LtKGUpyM/dLN6jdnivbVDbpcXYUV6MF5zXKr+m32TCu9s4iJE57L89bnxfCTa",
+	"xnvJBYr+74tj9EgqQfAsQjiVHEV6AfXLe+ZnWTYo9eZvDbQkZMjecPcunOPFnNy1L12rCms51EGnqJ2Z",
+	"D6yU736r08jK37Yb7nRqTVP8nDA9lZlZZP2b1j0fwH9RytkZEQ8RKK3a3K/a3RGQjbGSfhp3rHp7Aq8d",
+	"d6AKENuPGO+8yeYzKROPn+wOHvbH7IAhMpurBYoFgfo9nDq1DdJGwcljB3jdnoAPhSv0tnfGfdfuivWb",
+	"aGX0ggjN8UwYY4nzdl/vFeSVXmI5dtnZXZu8BcgAFeaAIm48cD2bhul4AGfM5q7ofUq5NhynNCVjhp3L",
+	"R184JfprMZ/NqFIk2ddSOfGFfLVmp8ZBNucFHxj5MgfyuV1TmykiGE57QOTRCGGGsnwoCH51Lkizh12U",
+	"8jOt5eQOy8iy8xOaRJYp5EnCr7U9csu0l3+8B9YQsDhLCYUlVHjwwJSy+Wa2ZLOnOXPkogtjBsIYnFfF",
+	"La5OOKpRgTHOen4h8TJKqJQdf/XD6XcSGbPf7kGovjlAVoro1yWDjbz/aWJ7ncLpbyFLaDDvtKjI1IoK",
+	"Zk7g9DvdzlxoAlPUhFj8yvoVyQFMKsxAnXAPnS7CpW72ejXbunNOFqNhoCD2Liu/SkArzaUj6HLKpVfH",
+	"RMHTBAdTyn3EsjQFFZFxRqpJGn7W1eMdP+tqbzB4Mtzb29rdebIz2NsbllOw9EuNWDRJHNWULMjUo4LI",
+	"drtnJroqD8SiH2QyJ47qPmu1xYT89Z3IhI4UBx5m0FfsutAJYuSCCL0u+VokWu0GCJYSPWxvlchha9C4",
+	"DMUGmsSXYBZYJuZ622xEyZ6AgiDfkwkRggikeTFOy0MZ3j1p2lyKlRtg7yvW2/7OuLqpRRc8Javo6L2+",
+	"BzgWn9uIbjnbOk35pc0nn2OhGBGmugnK21w26bIvHOk3VzJGB2tkiX71U6Q+mZwpICM7sXzMPnso4ZCU",
+	"uGDpJJa2rXKMClAMfqoVcZO0pJl4AXmEE5fb/c5j1TYXt7KAOWfXB88MqI8OIXHfuLn10nJG0IJg4ezw",
+	"qBgsBF7P6AVhXYQVmnGpxmxCL0gfRfnE4aY8xukMYb1OebCbJUZP8TZU29Bg5hvdoyx2Sjx3NSvaiM/9",
+	"B7OF/6Sz5x+7VccjIKIPALvjXr+512/a6jfnTZrzOVlYlJV/9A7eHfZ+IYuoj46m/JKZeiCtppd3fkZm",
+	"8mR48tffB7+d/204Hcy20qfPBuz383fbfFc8kXtqmG1f7F4++bK3GP6xfbD783KmUoFmgdcbUI+TUpn2",
+	"v3a2vwY3/V55u1fe7pW361XeDMtollG/UhnY6rfMFPBoOrZiStblVL5gjUVKMk8ANfAApwtbD7DWWltP",
+	"QWWxq6utz2OBQrHqnW/IF2URLWp7Al8ovy28cCXM1apoP+X8HHziE1BirahyOq2NwHdN7lxUoHpGKJsj",
+	"xQEqB/RSU61G2Vl3zCIHmhp5tdilh+dpJlFURRKNQnpsGAK2Vt5lLlh/sKqgtSQZpJ6YsXgKNcTBsSAm",
+	"dsTjOJvTShn+cGlN1+PBcryGRqDapvFb1/I3NIEYs5hY7KNV5PrMv/drdzPV0BYyrnjAZNLXlK/VOkkd",
+	"vnbFh+z9dodAZ8oxga9dY+IXRAiakNXMJieOt+6RrzkK70qvqb3taxm3d50B5rjGTYV4d6bJehDLzYV5",
+	"JRWgUud0u6P1AJLXpiIHCL02bRyZB756sNHrIFvd2R76oK1rrkpIVfGIuqyguFUo6Ninm9KuBDiFd/Kb",
+	"GHs3LK/yravoSN58V8huw1pbOq+emxIAiFAgn5HXtSPGFQma/lyR3CEVp5TR+HuJpMKTSR8dZULwjGmx",
+	"j+Qcx1oAQ2B0xi+qcDYfaZpCGoZLd8ol9ZSnNMFGZfO07t26fVEloNu3N7BsJwXfmyeqVGpftGrPN3RY",
+	"lo4zBxWvH9C2kK1cl84qNaB2ddrAbHGiz0uAPqSkZwwckTKjkJsKdTsgCfrocDZPqYO1KbJRGWQzYXOT",
+	"TyR2QlUUoLuQ8VOe2hSPhspqyPeAgwV1ALxScVQQ/i9P/vq37d9+3nq984/Hx7v//NvHF++Pf/uwtb2z",
+	"W6b3nUHNyqxAx231ngThVtZXGwK6wiaSf/XNG4k3T0atUdPtn6dGhu+NY8Vhe3ERtJC0bemAaiaVMrOu",
+	"CR1TBQxREY+nueTN2lGKw2jJIIVjAyQKGQpQpDQjs1OoJKqbBN+Xv0lVF0muxxdlLOHRmAFpCuJaR1g0",
+	"HYIIFinVo6Qz0q3aEn30WpsfZiQSaqFOyZjhJMlRSS3wiGYqWppxNqFipv81JfH5CWVu0eGiPgJKS0vG",
+	"T+SUX2p7n+AL/YsRR+B9SDg4BdxQ9bEg4kz/l87mXKgyqIn9cu0M4GZg2IQmiKr9BuhWk6KL0wy2OCqw",
+	"VE3qh1MYgXVZrxFUjvXRy6Bc7CJ8CpVlYEXrjSxDwpTxXJd71O5U4nU7X3o4SyiAbOtf8WQCP3I8p72Y",
+	"J+SMsB75ogTuKXxmCLx6vz6qG9h/t8nrJ4LPTgrdOuAndRih5qYunLOamh3te7RSsd8pRO/GjHyhUvXR",
+	"G1P6kmJhYIcxQ/pgoVMS40zaUs4zwojAiguJJpimWsTomyRQoin+1IqU/qY5m83CZAUl4d4fJw2SJawX",
+	"6kXRcr6nyBdl61fzKmzzp41QIiea9hu0yJWnpaI4fuNa4rWdmdbiOddNAyi8PAFQq2JfatZAqbnBddBO",
+	"ZSFwmn7j7oONNBZ+srFNXlFhwB606kGZJfmfyfd5ta3qq0El/cjtwQqF6JXBTG8AgTQX6zrR2n73F1Bm",
+	"6oDaeZoQqUxVZwuPe0V7K/neh4NB3fsedKKvWIjVQQe/mLlbZMTahFhIkmUJv6yvjd7m+qtfGmRIQ2Yu",
+	"OGdeUYgYYIh+ETUofHnJHBHe98sM1e82Nii6ja2KggXsk5VRsCUxl+rYy3EXIG5QS1tFYIpQx42FYbod",
+	"vTQnf0BHouWPHdMZ+U3fB5xi1T4XxsMNbPXWDW/1GsEpw9SAm3X8RVxx+t56pm0FTCNLibRquV4Dq2kk",
+	"JODeWiYdzbWN9ZPjS8qksdpmFluCEIlOuXKhmjU8W39OHUVkKWk43qLYHFPHZsKMp4Lgc1k60VWPo37S",
+	"PIjzx7Qh6hTJvmeF8kxJmpDeJRf6vh7g5eayz8OgcaXG7pcQTKZ3+xK4zO22cJlV1x+s2Qqif18Yw+28",
+	"f6ZDgPEaKG7F674jYc6shzYlE1VudTCjzH/58Lp8gHUs8G/Bu7eJv2yp6grdrf5k6uvX5TR4tMQgtrhE",
+	"de0PRXmv0qiLIusesn9MSXxOkhMK7QgoO3HYHNGYQV8n5y9KIhPKXnh1u99L2zDHR0HV091HkbVlzFes",
+	"p8m9U1P6ifX7nEBl14kkhEUo4ZD+YxxeZj7EebwQOLz2kRJEsyHm8PwNzjSWdnh57ZdjR36f1nzqzjcG",
+	"Mwes43zino8syV1i5nHfYRacQZmFVTvElphXpb9N4AizWgiwf5+I8a0lYvCUZwEHp0O0ROYGaCjwnRBn",
+	"Z6enZUXluy3yJHFfdbrHk5Im8qSkiXz3adDbw73J5389DqdAXiG/44QmgdV/mQnQoKzehC6hqxccSa0K",
+	"2Fw4ur6JaCTGCkvgGgTKurLL6/8bSFiEudu84HzKa4nQcI7nB1BGuqYrCRS1YklyXDKmKprs0TllCHjV",
+	"N5fpCSHDBgXELVyhLpooI56RAu2ESoRBUSEJwhVFpSqomxbZagCy2XsFUAU25c1AySl8DlDZMdnXphzU",
+	"gHdBWXLq0fXRcbl1dGCYR+UbbEa6O2zBg4YOJ8aUAfscRGpxgCNgeXZOBjfMXFw/QbXc7bo0x93AFK8p",
+	"QcTmsga8Zi3TOixTrq99ic+V6NejI58fbJwZokW66SObrCXZu7kiVfIpmDPj4BDQhAZceXgygYLwE1wB",
+	"FqywnXnMZ/ocrviAjZhDwpHz+eRFUmjYHQwGV/f9DAeho3KvzNwrM/fKzL0yc6/M3Csz98rMLSoz3QYl",
+	"Yh0l5zrSISEJkSOcJN+ChwP0HpuGiaJBdH0yttv50ss7Ew3uSGW4xeltoFCUR/fdcPfxblwZ43WrGaVh",
+	"d+wn/3P1iPb6QXlPtOyKVkuz0qraFmX3OsTVdIjyRgBrbbsT8NC9pnH3mkYYDqJ2wNcQwa1SYUDYtivE",
+	"rT19xYrcctzjGy7N1eN75xp1tlBvjOMHYr04oOkABOWT7b3HD0cuBuznlLcPA9/7Te79Jk3gJ//lqsu9",
+	"a+PetXGvcDiFoy7ssoQqI66WVVklVkAhW78Uc5GEAhEWWzeciQPFPMAD/3r09k25LMOCdl5i6RoNoQIV",
+	"Hh7sV1pU/7gzRDs7aLi1jXZ20eMn0LG6fOwgxrA8RfLaku6MUApPnqfJOpO35SgIqlHM9JPS9O9udmb3",
+	"w7Mz176XwDLKu/RuyhkJcMPlaar2Y5+byPUFU6EEeE2tBu7W5mbrmSikBKbp+iV/H109WeL4ms0iMq4z",
+	"k+qf5N4zaLsH1XSlxJ/8Yr0eznSVbagIATx8vZREXXJxjuzdXv6aj9etJEkn5RUf7m31B/2t/pNK6vDu",
+	"Gmnh7aDijIrbsICe7rqeTeCxoWqcsM6picCSJEubccMWmvu6pQ5+M68QtEheM8nG61U9rw0aYqg2jLRG",
+	"GSAUm5O/jyLbRvPE9Xay9UD2Z5dIXt7roo98JUm8XogMQ2mu8IFRQJ9lj9IwdB67vVzJHP67gYm6y4dJ",
+	"XtMGTaFAJNkjobA8Ly+SOYnvQkv1OLRU5QKvZvqKOYuJYCSp5JbqoUFfS5ze3tIVg5ZLRy2RBDA/yuzu",
+	"7sM/GSJf5lyorkH5U6DXGCQWfMqzze2AcJR/ddZ/V0tGQGft11Alb0/oFcj5TWM1nddo0vV6gab8bFm6",
+	"cWcw/Oveb892/z74R0AwruTRMmvgKkVB9XrQnCsqRbSEg7iQ+2AhuUoL4x9br1COu4cKzlMpd/NJNufo",
+	"hVhpFP6rfV1aB6AtPVz2mYpfi5HLDcrfChXlW/Ns/UyFmj7HodJh/aue/am+xQLLDfcGg95g2BsMAYqE",
+	"J3jhiDwvxoGGTX+AZxqjFCsikOa3iMoxy1uuYIkCzTCLijyoq44mmcoEsWhzvkbzdKc32Opt7VVLpKrn",
+	"p2xlr3OanH8mvCYHBSqsnjp47ba3t/fQJEvTnh7Bw+BK7e3tPe0Nt3rbg6YKv9YzaRz5S0KSlW0Qyj3r",
+	"77GCrxErmFZ188spT4vzcVeIwWHQVXuPL55uEuH2Gvst2GZhZtlz8F5tieXgvVOeiW8Nulcft/3y4I3R",
+	"BiB30Ce7cMZbGiuVOwbMaf3u56KPXuEkAUP0Hvx3o1rYKiaRjb/dSKcDn1tvli9TZuF+04OGdgUAPJQX",
+	"epa50pjlb3ugV+0hkKM+MWAISIMNxm3v9j76aAF6Sv0THH3nLRfGLGOKptZwsAu0sgfCn5/XXndXhv86",
+	"plE5mbVDud6JamyRcK/83Cs/98rPvfLz3935IBNpY8wBNud7iT68/xXNsbb/MZIkFkSN0FyQCf0CA9Tm",
+	"ejRVai5Hjx5Fue/c9T4eMwgA1fqFVOz5R+6D8tGMzGSM03b9Q/o0lv4aZYL2BJkQAf67MkVslSnicRm8",
+	"MzCSplYj47H+7GrZdWNapdnAVZJwtXOsJAzb+cjgiStlfpWcFt+ac+wZxN6WxeVc8DsPxWyi1hZumaIB",
+	"tse5bxWd4pyywGBf8Uu/ObfmS6VWzvso4nPCIjQjmNk2rdABzY+WnpMFYAqdE2Z8xBVkBHu9Fn0hwlod",
+	"qyKk3p1Ahi74vBYhvssfXiPaKHgjnE4+Grhn7c+7DjPFhx8H0lGaPP2H0Kh6Qon0tmmEIq1bGq6MGcQk",
+	"okwSMSoY9VzwC5rAeO3LIZBmdvPb11Mr57oITAAZu30q05DPjMOHvtxGIyCyIXg8XVQTOfWxyJFBAlaF",
+	"u9TSSFyC935dUJ3XgvF+YyG364Vy75Y3YhUJvG+ITH5cY/8d53OBLSsnChL0uqfrccEensQpN4EvQUzm",
+	"WKfbMf84oewEOnxr/ql3NYiO5X1mHaDPZ5glNGmIdsy5lPQ0JSjJTANo0kcRBL9ONHeNuigCncT9AbGi",
+	"kwR68UNq21yr6JDVNmZzQYAoqS/oIEku79tupxBsL5S/ehUtFDGtr1372ILggBz/J8Eij3AVEtdiCJWF",
+	"7t7TnWUJwXt7e099Wbu3JHTridtiKdeQT5KzN/rOtqZk+9fPsNTk1mzXUUYVxan0MdBTolm/yVc3LzD2",
+	"AZaKCCrPKyzo4Icf0Osf9P/q2SqFFBmPj4Iob2IlR3j9/g2oD9M18B9NUpq7+4SwUNLEr9rEVpccJfSM",
+	"OihMguARxLLZqa+1hWios7VdkZ9lm205fC+YIWuaG3p5yrtYOgileQYZ4MrsT9eGzOZ9ogOLBVH8pk16",
+	"e+JNuhWYf8ZiND3IyE/mziiQilfuhdYCT8J78kRZDK2WpSft3H4pl5lY+Zln9jb9RG6+BLRHuGYiyCbr",
+	"Ofepx5wpyjKvWINKr3uBd7AmyW+Pkw/PWulqvnUbxhe3ObhLI8term6bdiEbthBr5ZZElN0Z5N+Upyv5",
+	"9St9TylFcCk5wb6/zQ9sm2w+PkGRheE8ARjOqFuC77uudWnMSWvR9MzVJyw3nfisaCu2Mj/e3AXowPE5",
+	"UauhgeEuhybMJ5N1wITfauXVLUEwHXaK53PCSDIyDV1LyZ9dhFHCLduMrG9Iq1e2PD8CG80etGjfAfj7",
+	"umhkNEb9UNGvo/YOLcYYubSoimU24oNF5npoJVXS4yfbIbD58bi/rGXBJaYqpVKdEJe+vWxdP9q780Sq",
+	"EhGvfNrc/ArurQrNHPgY51pzQ8Ka78hzHLFZgoadb64UkDLERWLc8mu73Gw23IZA7KF86qCjbRasXHCF",
+	"QfpqkTAtCMrNGMQMevpq1l9x5TXLQpfYaxpYgGnTdZoFIheEWYNCEIMuzRyarrwFubgWnDYsZjOVvG3w",
+	"6hxU2EIfvSGX8FsV/hTK0YjN0l3wzGKmwnNnjMpS1YKvW+Vc0wqpnCvWDmfXyy23Utuy54DOVT2bHvMs",
+	"NKbPDdwmxCmeFVpWzUQlgvKkKBMrvCFQKgbVQprH2VI2eU3h3htsLdpsdvE4xpJy1jWFqxfUGOeKF12n",
+	"AYmfBZz6xVo/mwoq1QzLb8ubF3ZPbNTt45rwekqNO7yOkqEIzgoYQEvAm2b6mKdH5d7MoB14HZy1UmAc",
+	"Cp4DBjwA8Hed8Deg4eL9TV0STMA/wYtuc2bwzSXB5tNtsN9Lo4vTTNILcicD/S895BsDoNdwMVaesubs",
+	"H3NXA7ymrdYFksDKipeNETYPVr666KKyfzuImm09FlVd2f7eBh/MvmuNWLS5sV0U2j1UD0QTiHy1ak3j",
+	"OWq+rVg0Z0rgWD3ncebcYmEZYrwQNXC1t3PCDt4dajM/a+j/xCa83Wvf4JlBP7ggQrOsPIZtB9vvBGbC",
+	"54ThOQ3vpfciO2Bfdd3uD/rbZcXR/BSu2pvKdtOxZXFTGRh3ZdvcJLpm1dznQjv3HCvyypmoLcS+tVgh",
+	"kcuC8goCwAemBzCdEQO5wBnCSFJ2BpJNhToCpDw+l0tyyZzjjItzaTrkYgXv8jEWymH9tU7Tc7z4WX+7",
+	"ypcCUCBrBHZKtTm1HFEjhu1UwxthB9MamJAyRcQFTsF9rc12ZnUIo48hLe+245+Q+5dmPGF9a9UUX7Dk",
+	"7SRfMtOfdS1/0/MAfpRr76q/G1wQktILEiqcP0CX5HTK+TmaESlxsEGuUpouAlT1JnO4EIn9AHI3L/Mt",
+	"lgNqBs1gNczOJrZbq+iZHfrKBD7IwLQ3+3l8N5p5CSM0IeFghBqqT72BIVNoV8oylFkcE5IYeA3rR4HE",
+	"w6r6a3EpiN5ShJm8JIIkaHcwWKli3nU7eFimZX1jXx0fv/N65fgz/T5PrpVzziQp4XQ0rRWkSyyNFvu+",
+	"8vVixaAhrKTG3FXmdpxKlGS1UdNi0DdBl22ADjx0AVUDNCj7hSph4g075a4VLFk+rpvuELVGo1LHvF2X",
+	"0vtow9JoQ8i/s8zRn7dxzeVcxeFTPY51cVHmOyVmvUwar7aSrExuZyW5h66joD1XHL41K6lyKGoLEc0J",
+	"Syg7i0boElOl1WtNzrmeYhFWlFj0geT1rySJRgjH54xfpiQ5IwlcwvDrKWYJZ3nZwtaO0dZLyV/miyZe",
+	"ZN4H/8ZJJXsrv6/GsJ7zcMf8g6LlWhP+1kb60SRL07WyhszA2iYlrQHZ59kk1olf8eCvhJbjF0ToB05i",
+	"PF+neaC+9xme11Hf2gOuXZP3udiF2pDKCO6lqbZzS5sNbG5KUyWwb6oljSORW+9Jc3+o7g/VBl0S7GHb",
+	"LATkNq6hI8Km1HVFqrk2FPg7o6wKkSyhj+YtXa2xee2l11bYHIpozautx2hwzlr6tos8um9LaStIcpkE",
+	"MjOWKKFynuIFSWwILwFpwRZIUZWSPjrKhOAZKFNIznFsU1QEmfELkphus+BA1VYy2MFihlMqDYbCm5fP",
+	"9o3/mqconmKB4zyr2aEXVesXn4s+esO5CNagfgMRN7PAV0Utd1zg2qHK74h3rZemdJeMqX5SKvjXdcwu",
+	"e4NJh+EpQRZZu4uGu3oXh08HReC7tALbSz1Ww6e+K3a4G/JbvJhhmgY7G5KevuSgSw0F7W5vbcEvPb1O",
+	"yPZNRr9nXJtlXRTzmdH9uECU2Sj4mBVHslD2tnZ3EI8VUZBT9+H4Ze8p4iwmSAk6m5HkYR8dKS4M7JhJ",
+	"SLefGzNZ4xb6+M/mWN9egvnuI4P+jfCMs7McP7HKDDBj/VkmFRH/n/2xz8WZ72cjsE4VH1vNv7HSx+aF",
+	"CuoHAKdpL9bXIE7URYPByCCRbe2MBgP0YEYTRs+mENBRgHaXF6AmePGwgiC7Nao6eXdLw90t8bQHDz4N",
+	"hp+hYOHfW58Gve3PD0efBr1d95MewcMgo3o5peKgnPq/cQcpAGDEDHnv0zN8+erwPXq/00cHSHMhLnHq",
+	"MKUjGgramIquSi3YsoOsJ/GMJ0Rv3jNNhnMfH6Rditm1BjX0wCwcJ1F4nbtf6/u+wlZrJuK4S4O+4vEe",
+	"+8DmDCacPi4UjekcM7UciNVJ+JbQ6XrG77xvlPWkEGip5JmISbhVe9nVbe70/UI+nZccQQfLUyElERd0",
+	"2UdDDeLXnn+AcD1rOFCSnPKmzYDTRRKkb2k1hvc5dMPKr68TH/XOyLIQkOeVdp47O4O8/hLASEl8TpIe",
+	"ZcaYnNDU9PLPCz+1wsvllF9W3HvFy5Z7pktU5fmh/WBu/USWT0dIy67w1p8zlqTtzVBn0Phc1Y1Y9tGx",
+	"izfCfY6vagMgQill56GYeBC5HTzWWmHV8thqmXnwCkOWN2tH2d6I14Vi1SMO5BFSdi4Nyo61ynKGoyfa",
+	"alD6XTfMZ+xGl4jR/hbgLoor3IAKA5dsoSNEIdz2uFx8KPCjExSdxDxjCrDnyninw60N42bB2L9qXA9o",
+	"qWTVmVOYq78ikmARTyWp8N3i55ZH1IaRgFrWOHl5r4JWBw9WW6ui3pvCbqAPTbA+H97/WtbrHHDPjMxk",
+	"31NWH02mVPhO0Ud14IelVu14fPRjAxqSWbmWB9bIPb096zx4BHe+5glp3LlO/r41Nuy9radvnUtWksQc",
+	"DM9VWulra0lza79iiOhLYiroTZ1H0kXki5bOKJrxhE4oES++KMIk5cxmfdPZPKUxVe+zlMioa0sj6j6M",
+	"1vlJnjBtpRQCfHtEmEGkNAy9jXa4s3M19dA440A9dNXIWkXBsYL9JAJlLNW2KQZ9BdEyosoGmqSlGpI0",
+	"q5SDP4VOGWjMC1QcZYKNNOsYeZd7+nK02UIFdc7QIoWVzgPYOUjmN1mSfFLaYZetVxROmJqJmDNJpQIE",
+	"D9cRZLMJ3L7iemgYwghhcG35+6SPWXqJF9LvelbXbIuws9Vxr1drXUcr/Znzc4/HrslHEypIrFITs9fn",
+	"do4FnhFlku04I28nndGnVmLGDeJrdy1D0XxN5k99tvN5huf4lKZULd574q6VtHfLmRtw1UxtRURTuyIw",
+	"ZrL5nAuAGy1ula2o+tD7RrmLWJ2c1+3T0m4Eb/O3rvq+keWwJQ3rATcUJNJuIEfe60tD2Q4wp2atVFg3",
+	"UhPH7naKnjTvPMbV6XaObE6V/qdmfm2Yu02p13/VhvV3c82FNwzN7EN3Ms5s4MQUkipMWZmJ2Pdai7dn",
+	"/ywPzb9nOQOxSrRP2aWhlze5iZWUjl5b/yEgGuIYJ+R7iWL3pmDfEFdE0UD0XjfN4rZKa0hCaqUSlWZu",
+	"m4SNwmr3TOvCdYFpxENk0Dqjsomkf6raR/DbCq0+RPbOPdDKEVVnoitrCCSJM0HVot37j9xTtaZzetW6",
+	"lb32vuJNfDU9Hnlja0GTgLzIS2iLTksBTBOpcFpwlYrnmgvZHBubQzIgIM0YY4MLekaZKS3PTLcnuIrR",
+	"qeCX0sjVNSBd/K8Fy7UEAeUap3pmkrCkUqfP0MG7Q3RO8tYyU4ITItA/egfvDnu/kMVqbLoNj0pDCbLR",
+	"jgNGxUGmpmDZAKqlXU2AWtQTVIscX9GAJMRavW3RAm+lQ3ZrRQNxoIDylqxBqQorskH4pZF9GpsXBb7g",
+	"m751HrtGRZCfXzWlwoqzMN3Bh1x92YP3Ow99hrfTH/SHZX5nfgqwO2emLle8ZiShuOisnm+4B8MAiHqU",
+	"M/C3/Pi/Bp0Q/lPFRgjeWWfzy7yIVL+tJLNWaoDlJxrRYZ0cAW7EYhKNNO8w95yCAR1gVW4Z3EPlKee/",
+	"LpE2m5nIITovfTp0Q3gUTSRgwa/R+xdHxzU9YjMBuEYghk/UJRZredaO3L1LLEu3qSbFoqQc2KyLMo26",
+	"vLnNzERbvGdhW/O51Ki2fMzzo2i3o5G3VXhoa/gF8xzwsZgnmqMp8sVA5Z5yNQ2J3iSobx/b1mayrQyo",
+	"nfCAFaTH1OAPt3EJL2WJ6IXjKT9b3JziWUthCctXb4rtdyYhTkuBf8uFVMZ9U9sQ0rwdlXSHa2ki0ICi",
+	"Z5LXGpyl5qLJTMtLqavDe8aZzNL8QFw91Sw8UrOSzWvmLbXXWrXJJVit5tkgelAtbjXj65qtbT76TOFY",
+	"vdOD2eTc64cRTKVOU00rZNtSCJv2VHK82e7XJgWo7Gqzl+r2O06zBtp1wTjhUqvKu2H7oe/u7qLBED2p",
+	"NIDe2t25xoMe3Boz9Ka9eZXNMHNpn+2i0IBW6/UXr0TB8IymDWcMotP1tuSvIWPrBo8TtK5t6KIAuDl6",
+	"TEZV1tRjHiwrjp6FdJMHf6ma0Sxj8qzkqjXHUGhxd69zyJlsOCBZ0Xsmj+gI/0DyyYTGFFfOYv7rapFm",
+	"afnweQNQsm23CcZHSR9tEjePd9bCo+s34bSa0YRiBaZVR+6O6SJJ5lhAU6rTBeRbYrl0aFuDNcHy9OAe",
+	"dMt/P/yhebj51myQj2JSvsq7ux6fhv2RMoPUTyPM0AGSUy7MaUSUodcvXh+hUxLzGfEjXsXnvGYK+pmu",
+	"5k2xlnqEacGUNMhHh9B8NZF4FcrPZAYELknMWYLFonwE3OU24qj40PfQADCr9rmG/w2f3ph+tZkcOqxZ",
+	"xq28Hiv9cEs9Yh9dP0biQviIVk5h7rww3hW9rZosb0oEhJX07HqySq4lj6SK/OKNqbkpUjWmtRkIjHnY",
+	"c/OcLqBiuGDs69odsKOgSLtjWrzfP6eCQEWJiX4YXbp0UO315Uu0VEc+lDIjG6yHfqz1jOGpPKyZxxuU",
+	"yGJlYMXycbtz2+1QBu1EIdCkehOegZsg5mySUjArTzNJGZGyJ0yQLOVn1PoHTmmSQMchNRVcKZOhqQRm",
+	"0obaFJ0RnkFqJWTVGDJSnPdSDsdBfzPf8E63k/fCMHOPiZR6zcvBEm9CASh1hWm6qfs3ofiMcaloLBs6",
+	"NXEgyPSC1JpNeiDpONWUs4AkzQqcA7jdqYFB7LdTARyfaVBOyJe5NlMafbR2o21BkTZsSlH9gC783SOX",
+	"GLuBE2MTDTjn002msSFK9KDQFtxvETSHJwThVA8FK3pBpH+j93v0sKhUk5m4oBdaTbE4+94jMyLOIB9Z",
+	"8eihSepaP8Svz2KeOrY6tC3JBXExrJDf01z1z7XrVjPBqqpju0srRLj7pLXzi8OzlJu98DepBVt7jeMp",
+	"ZaSnjwZgq5mvgQ7fyPGCorFZrjv9q0odILvqhOD/7G12RVsLPxhW3t4B7uRa1RDmTvdgkd/ULou/sqfL",
+	"JPSvNuW6lRGQUnZuShTnQagyl3ixflqGJOnEVq5Wg+BwYf1emi2Tbm0GyF9MCvVPu4ObUJjy9ViuLb22",
+	"VUItY4AehOMyzSjFUn0whfQtonz25YeBMNQhiwWo8a7xEAFIl6JfjcrBnVZYuctEx5pteIpxdkszbVrr",
+	"t34GVTs9LM+uClkeE+jU1CisMOOMxjiFPq98AhBNxUMubxgsHNtwxktXCbCffCwjLympd8r5+bVYu0tA",
+	"k92HrVMwr/C06btpigWS9KyShVMf2e5NGaMWVMDbkpW08DZTMZ9toJqDbHWp5tXXLQ26U2cLhF0lRI4Q",
+	"ZwQiX+Z4XVBesM92mkcloHXt2dC1dSxx8trVlrFLs1JNe1hPD7226gFVIXcouympyeUtzS+FV7BST7JR",
+	"frt9f1V1nlHWrEdfbW+L9S3vqvd7y/0slmnJnvoFBi39lPmzAWikdZpg1SojlxUz5p8z3opaaaNLRdKL",
+	"ZBxfoC8yQhLZsw6SSny/eGDpqmLbGsSOrnkt81ZQm/h7bUqRfctSjrYORkTRsY4ylEmyFhjSad5mshVs",
+	"cbtKbVpyjYdQ/RKQ33YGJiDYtcAw7lFpeHeCSCrJJXRgb8WsizGUOfZw3ZLJd7ZC0KDkYQR2TMu6bNjp",
+	"er1kYAxtq9ubtYpWHaTLIc1Vg7wq+zPHp8L7XPZ4vayTpCTmjbFqTS5FsLpFXooXXG+VmFiVpVDSrLej",
+	"62UXLWMcVyxfdozjz1G6bEd7X7Z8X7Z8y2XLJcrbuGTZvuVmy5XtR+6kVNnrWHnLZcq+XNzUbRZyMdf3",
+	"yjQcb6ukrkfsjr8WMS+o4Ex6p4tqsKu4sIrczYDtXY3rl/tC2yYgQeseSD00PSAUR7aU4SpF1e0KQ1v2",
+	"e4AJ+4Vlm4FQOuXbr56+qgZeQmlrhUl6k7hHf0bN0N/fsnpYLils5+yoK2jd5jZcVTq7qrLmE9qfRGPz",
+	"hnyvtt2rbbetttXIb3PdzXvVDStw3pfuRovzGeTtq3Kl6GpLtAD7JARBmSnnbI68La1BMJkXXmr1zcLc",
+	"Nu2atxQNB864uIq4Xii1dhlJDVfmsn62Cayff3xUSmX917D7eOfrOmFWN4uVWx4qwPK29XSBqGkU6U3d",
+	"lB8tEDbBOxugM9Vn6y/DTqt6n63B8o2r4Lksr+kJNipsLOlBb4Gs3++U0IYtItK1FvzcRRnNvikLswYF",
+	"/FQCgVoCtlNdh9bVOFub5hQ00HQFzmeD/U9cyd0Gu36NdXdVSl4BTLRyRd75kbiWWRUHPrKt5s0AZmwL",
+	"5A/EGWc4U8jihGjBfZbRJMD8m02aOucvKpVVz4c6KJUme5euD/Atx9QJB9FX4i4EwbdaEqJw7ygF71oS",
+	"ZIvQXh1EKhhaWznlNfSIpglb0CHXccDKkpZT3lx4d12XsJUCrdnXd12yrLUszyF62p/tvI83pEyVnCzu",
+	"rXfoYMHh5lPHm8LirYuRdpOOnasZuflWl3ihh9FU1wIMuH9j6mwJ+/8GAZs38PIUQ++u4EBuAa7o7slJ",
+	"/s/h6nHDvXfz3Lt5btnNUya9jV087jU3695xX7kT107Om2/freO9pGX/9+kCYYaAkZnUpDjNkpDGFYZ3",
+	"O1T2NNkiEhiHT7JwtUyu5qdVpDpbVk12VMZibEWSVZjG1sB7xo7BzNbOVwqf8EKfX8jb6t9gNXobE6vI",
+	"RNajsjA4N5KOvIy15Qv+vayV5hneXGD05FWigHnW6ZZV42JC+XNrpUVbdlfe3kYSs/i/rWhL67xQ0mMa",
+	"4hjtOuXLkwdvrgXLFTXQGggo/BLSPD2zpF166ao+I4V9fLsdR64JOtkZR1ShGDN0SgI4yRNBiKkureQh",
+	"2AvtY6iyMBKCnT2WkfxV9eqU/1kS3vRQ7/Xpe336tvXpnOw216Vts6Mb1KNTfjdJbiBh7kB/9oANW/rV",
+	"5oKfCTy7mhO8gIiqYW5cp3J2sQy61F4sj+di0B/2B7eFpWL1NA/lu7ZbrwhO1bSxG1hMpDRdCWzryQpK",
+	"zwogSn5ebi3cqVbueQGZpmLy5pqUVzwN9j/XyqLm2ERckARlTNHUQBLzNEHky5yKEDz4Rg3CjTP1ZN2G",
+	"366zysmsaAa6tHlqpXeoaTB4oifYpiehmXK7ma07JVvcY5cgUORpKt0s4lNFb0MTLvYRy9JU/wthtihL",
+	"tQ2F2rCxE6cn5ATns8ZR64vewJwydDsjA92y7Sbr1zROR1+8o+mEGroXp6ZEP8Ukit0prUbgAHkHokTo",
+	"pe7vTcxjw7buwF8UB37SR1F1TJFrri5dorb++PcBloPZ4kRPNMRApXk/NMmWGVVgBgMQiX5iTVj3W+dO",
+	"ZW6w+pPeIVx9s0E9awDQSTk7c5uCqCo3uR9uDaKKvry0dZUrdTd/bdeV5FI7/OHW4BpO7ar5VwG0vDPk",
+	"fXo5qQfFJSOXsGqm/B5iueAmuheR9yLyP0tEgvOz7nYgSiKMYpymRKDLqelvIfVOYIkifTRO4NEItsRw",
+	"dFq1NH558te/bf/289brnX88Pt79598+vnh//NuHre2d3WruXknZ13yoksK41XuyxBn8Z5HxztP8Lcj6",
+	"ENDrYdEsENv6qX2EpaRnzCAEqrwtQBcxcgHZuZkkSR8duBb2/7O7jXpoaCFXxsyga/z16O0bNMdCwiPW",
+	"hyMR+YJjlS4qreevsCv1U7E5JivzKs9d4blVXhxjKtWhbwrWOoLM10NAv/ZQW8tHCU8vrsVC/kFfkQ0X",
+	"m5/6P9eMoPpk93F/uLW90999/ORpf+/JNza39virjqUGdAmIKUCGIwRs3r98hra3t/eMZoEZ4pOJJKqL",
+	"Tom6JISh4d5g0BsMe4Ph8WAwgv/7DWGWjNne3t7T3nCrtz083toe7e6Ndvf6e/C/3/ronSAxtfhsaEZj",
+	"wa1uuI8mlBGBEnqm9RgsCFIiYzHOu6cW+7I12HrSG2zDt/fstzvecUywIj3LbZYz8Bq1AGbpRcjf6zBJ",
+	"L3DqelsCR0N6h7bjn5Cy/0KO10XBCFdb2beBwAwVKubc140gRB+v37+pT/x1CPRitILjGhywpI8OlUTQ",
+	"xt3sLHrwHM9mD8csIYrEmrkC55WUnaUEXQptC5gbASXBXLzEc0jWS/4Xx5qhGRqpUoXFO96unNInpU1/",
+	"uh6+WLfzmogz8k6QC0oum5xscNGkEeYYGxU7sYjVyZXdNiVSU6zQJc/SRKuRgrg1hmIE2Ma1QymVfs5+",
+	"Kzfjvq6GVBwwYsgp6I/RxhDUJXcCxo6bXxCR4nkx1n24EVZGn3ZBJloKu9a/pk+RRGQ2NyiWNzOtM+ik",
+	"GKJqk1wb8znVurrgM5O56eBmg22kTCeJbt4+AvIITiBWv157CQ/ysz7WeQHTs2wN8vr3yjmf54gkdtLd",
+	"Mv35exw8/Xqn3hMJpnFDb0FtlF+N4AuqLtH+bZD4PS3kWxPa/zfkizq4wNRaDM3NM8CZBbKvlELNbUp1",
+	"Pb+2llXUxq8Q7j/9RptLedybSjCb0CmZcEFQZKJcRJt/IIWrdtCVBnQnQrzBa7RCoJe3YtW3j8p3Lx1C",
+	"+Va7Syup6lca6uP2skxVAX9rfvjKD/5sWUZXkwGzhLgPSXzaPHSglLbLPMAxpliuz2HKJ6LOY5p6IwPh",
+	"tfFv0Bk5+UOziRXPHNMZ+U3fV7PcYVTl7/vvbdqZZ5mQoXqDd1jmfpQY7onAOeFSOiDJwzotuCmLyrNb",
+	"+isL/GrHMdTW5KSp54oe9zGNz4l6htN0g0i1rc64nHKjl+BkUZ1cA4ROK07ReHxCm/H2gohTzs+f4XnY",
+	"TT7DbOGUL/Oq713NYkmHxCghKT0lAiuSLkArs/5IzSBneDFmuaYmOcLWJQLqGHxjnmamK5LC58Q299fq",
+	"HYtJHz33AiTRwNAEdMMfM1ueUtbKlzrrh4NV+Sx6VQRtncz7PksJDJHb57t5PpJWP0JCyfzerLJw1kVS",
+	"ceHgjlVZd9/PCShOKaPx91Jzpsmkkhd7SZm0arHZOkmgQEhN7Z7K60mVvU4HitCL2bAw1XXuI7v0Do/d",
+	"1j6hhBMJvc1PBcHnaIovCGIckcmExGV+XKuTy1Ji3ofzt83wovik318qU5ImpHfJhb6vN+WZackLa9uz",
+	"dF/4M/Nfygpb5eIq1a0ZeLXbyRj9PSP2smZ2tdQcWN2uo78Qa/DQOxsAOr+XjUBSnla6gmX9nCNsfu1u",
+	"FjAyGvGK+1/ATfpugWX+hVq2KCu5MC+xROb+POcRzs8lrcCHlnxDT41vqG88A+u4iLa3VruIQAc+cUlN",
+	"S5VzaJznYIjWVS89JNElzu8AzGgXERxPkSE5hGecneUm+toqTxP86FYoGRRvtBAzsVITff3+DRhB0zV0",
+	"IgDVhK4ABvW9Dc2G4h+mWZi3y/5Eu8vMvvLelQ5RaXRLDvmGiQ3unEAzmjMqg9UcG7KCdqd689PxH071",
+	"nJ3MuZT0NCUnRU+jhk4mHCVcW7cYuWcKZ4TJ6jNaq9tskozyfyPMFpd4YZzxKZWq7MuQ6EFk8KWjh2Cz",
+	"C6Jp0CpHUGRgNJydwd6YRe77vfwFEXoQGV9e9LCcrGFfa1XAEvi1qVzJZK2dFvwWaoqWJ2m4N7TkB5Wj",
+	"3XCelxzFF1rebGBdGEkO+qAWWVpfwc0WxTp65zmZKwc+gbOEKqQEpmkfPeegU9laNV9iBnNqjz2JiqVN",
+	"UbBdq74lnbOWvbxKNXrxZc5FQI94cUHEQkGquNXd8alxCDTux3IHJrzQ1/tvw20JWx7iFBxsV32GbbgF",
+	"FTaidDjrsot4muhTDUdg31q5l/oX+OL6A9fjCBSKNLhCyBfTw62dDjmleqcWTUtf7i9TdiD709xkN15c",
+	"rL0lU56G0tkOoIwfcrLWlz2QDL3WV01Dqvpn35uNtuEjImzQJUGUuZqcNjVBHr7u6jG19VNDqVuoVaee",
+	"RSYEsEtvW9ce9ZF57VqDVuA9CozhbxnJCLKX1/60cUat9+lLTFUa9IJ+tFec+3Ltz7sHm47mYAUuhX9Q",
+	"u17kwJJbLYrkjmi+lcWCevNzh8TxryXsO+wVfstIXk3nK3RreYY9USdzhB39NmDYeVvyrtcO3MLkXO2Y",
+	"BIvmGPmiTuLc07rK42x9sk0uXv9tSxYVonmbOEdzPbPZC+pu2dAR6j++ZAbvoDy+3QyegXyQrj+d0XUe",
+	"vH/5DD3Z3nv8cOS8Bz62UkomCmXMytAuiliWphGKU4KtP44y/8PDe8PqWzKsWhoFTdR2hC/CWdaFRi31",
+	"LVatsl1flAxYaPLeDXfvhvuvdcPVvRwyFF+0sjkPpkgtgnM5nP8CBwdpOoH+xNBAJ++7ZGJXYzahF0aw",
+	"02TfJBQFSuLRu1K6kjJQcCkRKMZMm9E4hqJJLMgY/tZqjEs+XGvTnmGW0MQeXa9zU33L/jSuyvB2BoU2",
+	"ETO6pNn0PL9uozleL01kZybRg+hLr7gzeriPIl/7HLmoT2Qit2Y9/AgUwhAx8qNCCRUk1hrryHZvL364",
+	"FBQWw2ECujvyv/MbUi4zQWT+AzZpATSlKn+vO+W1v91D+Q+gWvs/GB289Au4n8rKt3tx6bd8RKF16nQ7",
+	"F1RS77bftYnjXmT+cJec7u6u5n/n408xK2YHf+Rf10q+u3ROFrL073wZjXqWf4CcTjk/r//t7p8QkuRX",
+	"zR/mUhUXtb4cNYHhcb8AOxI2r20Odzn3GTrKhOAZS8CFNMcxMSqjIDN+Af4Ww6oU+aJMEpKY4ZRKkoy1",
+	"6f3m5bN908SVpyieYoFj5bRO43atJzcfMPbN5dC/cwKgpht5/HiEdvRBHO7a/NyuXbAuSjj8lWI51X9O",
+	"F/MpYbKL5lgQBr4q2UV4zFKCYaGjHyOjXmHmNfTmE5TN9RckuSAsTxSHJncR+aL6URdFXyItJqLvoj46",
+	"Ao/fmGGJJHjqXDqQrO2p3qSZHk1ikIrMhKo78+POEO3soN3dXTQYoq3tpTrLztIsF/TDePzjXx58Qg8e",
+	"9h/1Pv8AicgP/7XTHe5+zX980P0L+uHBPvmifvr3J/Li86cv//j8SR1/Ho/7f/n3py//+O7zQ2Se/New",
+	"++Qr+uHhX8K7l+IAT35DLk22VZ65UE9Fdrl9TkKeEzK/m+LCDXLu1lb0mj0IV0xQ1QuvdYA1XAQblcVd",
+	"kxaxOrWwmzsfWoU0U8wO5vO0LcDLK34J9rt+VHPkFLOlfvoTGvLFvmXpwjrC/W0sRaxwun4LRgt9W97G",
+	"dqkf3QbswLcMMqywrb3hQg8MUWaysARm0jSJLUfbtJUR+XqO/kFL4jQ94eKEcQh8lCWlvWVZtA1uCRvK",
+	"KWYbxafhKBlz0fITJzfh15iM/IKaCK5GeRUNLEhklNwE4o9wHRRd+PvKGcYbMJdiOE3prJdTngIKYteF",
+	"7vLMMEid/qNa5unZzFUTuaoQlPWBkHU85YL+wdlJghdyST6hvmxFqLcdRshiEU8rxfg7lVr8nWXZfXuD",
+	"pVWP5UL8HWfHhpf0V1xd0TjNJFh9d7C415nN3cQ4D4N1mcApPPw/o7KuYpAtI5K8aIRf/nrE54RFI4g5",
+	"a+5MSYIWRPVRBNpwNKqqEYBzpwwg0ZxLbanRGemPmU0g0I8Ye81WPTF+CQX0AmAMUGR9sg1vtlfHTFKg",
+	"2imkqzJwU81wQvooojNnv8K4DXXo6xNB9HXG1YkkKWjiZmZjZlw2dY2I66HBTMsZDnpVNBHpK3meQ5Jb",
+	"O/pfxTA63Y7/zTJ7tm+qEdxc8NM0RA8fqZqifDG7OWaJC5DaB5EgKhNesZ4g0oMhLgbwyD4gH9VSJpdZ",
+	"JOVS+OIln3Dvj6YsbkMSoUpLV9rhtova3fovruNYiueQH647BHaoNs/wOIq31T5igOMyQQbYRO8HOUU7",
+	"7FoT3Nnb2X3yMMAD05RfkuTEQJGF/JDmAFF2gVOa9EDXAq3GcRzzAlMV4N5yDbCbHsc9MjBpK728bi4m",
+	"1Lr+lOD225uZiYWvPynNNLCiF6GZHE5yyA7jXDFFQiObwoIFkcrasEXqA5QRGZMWQr42cjElbMws65tz",
+	"Jo0UmAueZDFJul4dhH7esk/wQLvyNigxKt02ZnyCYp6mBJ9lpOrLrpTBre9GdtCPxdI9Dqzc0jwlQwPg",
+	"Zey5os+6EG0q3L3BImPnIW8ccyDf0Iy7Icx2zY55t1ir2bvFCdDPZEJoM7TAVGx99N0rSoe77VFbuq4m",
+	"VcMnBlNcD5EVF8p0V7uQe8oWLZNvntdWeBgigoQoG6CsWCXZDLOeIDgByDTyRStzJj7gMjh4bFYqNmO+",
+	"LJJlHc5wBYTemps2XVYrjZiV9EhqGx85XKCymhPS/gkWKSXBDB5YacV5T9+ziEbAdgwPy/kvOiVa7hVx",
+	"4+bA6eB6sS3cwE9yUO/Q8F0Nja216V1SlvBLewjdK1wX7kogbYYXBmmJ8cuGaW21huyoz0MILhoJHcQe",
+	"UE1vgmkKar0h9QvK03Ytf/7unqhzt2W+n6/dDgX1Lw6GGtS0aMUF+dYVHbySbpWvUSZor4D/D/Tiqq1U",
+	"qjnCVfbbvGDD3X58LbttstBOKDMVtUGZYQu2zK126EWPfS+P6WbQm+al0OeKCLy7EzTmcNqynVWKWY9x",
+	"1bOmdk7HFQdAbvZemYu38Fdbyg3aJB5Al19UYB01Bifme4lSftZHAJcpc0ZM0JTghAgU/aNnW+z1Dp9X",
+	"oIgHw7/u/fZs9++DfwTM0pCzJoh0rMXDq+Pjd1b57SJB5uDbLn1sZ7C3zMe1u7fnEcfOIAzKTlUajJ4Z",
+	"GC2ZzWZY5LW9IktJF2GDw5wrk6bONu8WEhJynoYcKMBesz9JZe+MIwbGNEJRYdgbHyxGMs3O+ugIME73",
+	"0anALJ66XoJrexbWYXCwty19DBWb1GLSm93wGkJYdcTj2SXyXmKfHqVZQ/dTvS7WOWftVdg69MbC0ZmW",
+	"olygM3qhrQrbRdo209kHZE/OiDQ8liCcJOVeGTOc6mUjSc8OFQIOONNGigLtODEre0qTBJxKseBS9rig",
+	"Z1T/mfIYpz3O0oWerubHKZ1R85hmOhOeMS+Hoef/ZnfQ/8nvedv0u16C0kXB+az0gxYJPT6ZlH60qRel",
+	"36Y8TUo/5MzS/eByF3rQRqN0yarC5Q+DlVweOe2dk/KTNj+hvBgkpZotl8ds80d6E0LKA50RNeXmJ2uC",
+	"2wU3VU7YuAghc6ensEFiLFJ18p/qZpK3V3nidtkA7JhmSfk77DZSlncfrO2Wdw02a9m95Snle+sgkP1d",
+	"y6T9Jax8AAgl780wW/RcEnn+Q2ljbfa5uyaVIBjilE2V4I7C1ikKt5Mo/mS8B7+4fjTusybDxqdCK7Lr",
+	"dKiJ2W65HgbEQSqmGYTwwF7pUdaDDB2XqdOD3DZ4+pQnC5gdZORj2asm6WPZ43PCqr/XXV12JmCy+DdU",
+	"HUfgXQOwPupp17Bui5TjpKffkmKT2JQxmc1NWUFvRhKKXSfsmnru/KB6snMMjIwmZDbnirB4AUfQwHcG",
+	"LlDWM+WDgMzHcNoD28Dwwhy3Jfc19jJ2zvglKzvda3RQT6AwPNw1m2lXmevx/9yMPXh3GMAGLOzdFq3W",
+	"DnzxD9JFK1KXvAIKYvE7VlsN3c6XHs4SaloKd3CaugqGcBgRKo4lTy+ILSQshvZsyrkkNqxtrIccBsKu",
+	"NigZnBErBynLldf+WgbOmsrdHat0N6+2QdsSnGakpHR8L1EETeuvVRULjWtNVcsncUtUS9Qrfd5caVCL",
+	"M2cKBUt617pVQ4fGBuEiMecI0IFzrdzk7QGYJWlRJuQxj1V2VbDiJ7RCUKe2vGTKK2KrRMnWKEJ4ZvUX",
+	"59FbkiNlv1MvskpMDbpLprtKMd11VlUZkayptj6dSjsve2Mpez8/RtvLkY0GeZOoRnijNeq78j6Qbswh",
+	"YngPaZNENmyQMbhzpKsACDSs0kljT6S/mws5+BRW+BRLgsxz+pxklfKPa+1ptqpVEcyqwuLgtw0bFnWr",
+	"CxJccx7m/4KnpK/HpJV5yhmVKhrlBNTNe8F3ESh0xottVcQ+igxDNh4sKhC/ZGOW96t3SVN5XSNlWuai",
+	"aIYZPiPCOYhMwTtgo+eDgNYECe8aVAjQhrsQL5ZdYJGyCzXDlJ11wZkku8ikpMs+iiC32w2rjEAQzbFQ",
+	"TH97zJwVy8UZZlQCm/9eur5gXWQNTK0yFFh/Dg6WKonOiXHRy5jPieyPWYSTGWWleZVTL/wp5io97Dus",
+	"iMtLh9/sSPVv+q1VIIrSi2pi93242QssoXHOlFJF834c/JIht4HXlDm7dl6rPLHGWmM3TmW7QQDUmwSv",
+	"gyPQ0nkqxfy9NjXhzm4fIPGxi+gZ41DPHWtuAQ6jOK7xUVhaNPzmct6vKbnWluIUm9Euh1YvzjObRnTt",
+	"5IcBfU1/fGkw+cM85rNqXb5mPtgSD8TesUQJgTnq+eznweQitD7stkKbWBZbDgRu74/S/VHyytbCtN14",
+	"xDaD3TIbzhFOAsh7VyOacuatpppoNR2Vcmptyvl/LmGFemY2bfBqiAlQhlrhS8ATdbunBYQEaBXfGn6E",
+	"HtSVoReAqlvhLqwDtHCNfLix9d5/9HmpbfaRVrWDjix9wXqTjOL8PSjoI1MjaaPYpjbDAk2NcJpGtqUS",
+	"OPSkK6lWfMyED1JkzBh4LUpoAh4ww8vL+n21Lndlhe3a1bIra10rpareHDcpPj1qAD060FZaHfYIYWm7",
+	"yBU4E5DeZcPkVCCbMgYeztaNGA7d+6456e+a9LLb7zy4WUfANdpkZiE/geaLu7s7u3bzIZ/NxNhfvn/x",
+	"ty46fHP84v3fD37tomdvP7w51ofsw5vjw1+76Od/Pj/4p/7P67dvjl/pf4/Zx1+Ojqu1qvo9P3188eKX",
+	"X/+5D+/46fE+PPvT8Yfl8Ox7DXDsP+2Puj82JfNv1tWvPer9temSsC/+ECo97hrT9AO97apNVlqYd4Yt",
+	"/AwnPciF4boHXg4NWABaEscGFiPs4F3SLOFmkjoLVLd1QNqqnjeHI5Y0wkuYJ59hFpO2kP8fQSAZ9qk4",
+	"iuEdqxHhJ4LPTsplpuudecZVUKTq39eCiX+FJbL4Apd4sRqdc1k7hVtBiM8xTFckYcckNfmU780TLZA+",
+	"7f5vaKcFZaziIGNvqhE0dDlq6AKtX1s6wd9iS2jOTvx0+OU4xYlFJnaxzLL9OsE0LdUqT0zKlTynFfB9",
+	"e2FZhfLEIldxrznEsqnlTSRuus31vbBfU9jXbenDgzcHReluOfZ6idO0F6c8Pjd3SOWnRpYIzeesZZ76",
+	"ItPn9tFvmaBQAu8tyuOdZXaZWZPPXl+aHx/1Ghjh5k3B11M+gMCauePzYO30cVlx0Mtr4LSgVxdxUKPV",
+	"yrllhVmhslNXj1WEdrrIdSPKpZ7tH0YviGsHOGZGMHPmOuzeSI1UY/FkqYcLCzUVu73e2JsUHzUXayec",
+	"udop2O/L3KY0qO+uAjjpo0A5tr7ZVGGPWaT3NOqadufg9w+UE+XfmWJtz3tZ6KeZ0j+4QYxZeBQlwz8x",
+	"OrnNinEl1ZW8rXBbvasWS99ZRfQ1d3p1lFE7B80M5H2+HVdTsYttLdRs5/nTGji4VtZx+G2oXq0Vcbl9",
+	"hWpji+Lb0cQ2VLuW1q8zcnmXpevdjpzSiWqASnmTZwMBVkqKFTGtLk0pnACgAnIGknLZiMv5Qdv+GHvb",
+	"w4a8F3uYT/hEj24dN8nbyXObSFY/4sE+mlbrwsoqXD7kF0BxAK++C4idu8Ja0Ou0Oly0rFulPudtotDN",
+	"ISYvT6YWZzJFeZq92s57m+tO15tft5Ffr0W/zLXy5mAP4LWr2mAe1XqkVk9I3m6xUtJ/B+iQz4lmKTzl",
+	"Z4tvLsxvMzeXQmibbFGjRObLCqlwqyDe1lXfTaXcJU7Pe5Tdou6O07QNjDa0IDAPFXYHhMHgN8BV2qzu",
+	"u2GsxT5tFpLZIGu4pYy4Dv9qUx/OrgtAgwms7btqxBbLKTI4UgsiFREJXiByQVzFxTfsga2UbMB84UeO",
+	"57QX84ScEdYjX5TAPYXPzNmq3q+5qsl8ri/tM84kiTPobQPN0YdeCKIA9EuMr3o9DaieIR0urW7pr5tz",
+	"W6xUr7u3VywiezW3u2tnVnIC5CfWqtP2oSvOcg2FdCP8DyjVmhAh8vbTTdn6JggvCDT3TUodgm6HW94A",
+	"cqlNlLc0XAnnVUSJV5KSE0xt/Xye3i6qV9qYcE4+XDMuOLMlfRRdUjVNBL50EE1QadKjBs8uYwmA2Efe",
+	"KKPRmOWbeLrIy4jtG0sOFVdA4GYFRXMnkJtNpOmRC+6UlExUeS063U4+srKFWLyzQRc4tm/ZvEe34sgN",
+	"BSl+ZTPkyqG5P7GYaIdBWRiTgUZVJX98FwHAh96qre3R7l4FrOHpaDCoLExpWXZLy/Dg02D4GTCt/731",
+	"adDb/vxw9GnQ2zU/NWideqCToNpJBOVJEUzIbVubG8Zr6WH/UcDWy/WkC2rgtGyA0wfm5YbyoUF+jJnp",
+	"MmiwR1xC1kp96mccnyPO0PE0EzL55qPYjTqU+7Fna0tGJaHTTsfqdpa97Wspkt7UDfSmNs6KiQscu/JM",
+	"mqbMiAYlMGVmlWaEWJYPz5blgffEt7i43zrGejsVA7jeZnDcdEYQn0yuG3X7PxBG+08DSX1lxeZPxq/X",
+	"4pU3ztiuxUu9JOmpdMqT5h4e+jQXkbZSmZaNtVLbdcmoRBuXgh2sfHXhmt6/ncIvGyCZrBcdmdSxCtzz",
+	"bWqG7MtWhwnc7rQqLHEP1X3+hCVt25Tm8/7Gykxy539wCXJWVU4MukJOT9BwMMhEbdMJLwk5TxfIxbht",
+	"rxyA/JHGjYQtoIm2DjOmaGpTZL4YvGITrj4lZ5SFekVq00ou8SNblQ/Qf/aRub0MWYwXgIlaAK300eHE",
+	"dMbr+q/I8Vj0u9ZvOEzI+c/6q2WiehJqAg5Hil6QExcUCwl5PV7urDSar+VNictq/+PyGLtuA0JU+/cm",
+	"kASQOhnT0gRZ4ICAQclns1Ar92fwu6EjauIDpxlNFRCT19HQ4heV12V7soX34uE6WIgQbMKxWhPrgUrk",
+	"nqgY9f2t/mCdD57x5k/9X44ESQmWJDDxS6qm5W+e8WF/63H/6Tqf3SgCuS7+hcUz2GhFKpTnPtl1lFFa",
+	"scB+rYplFoC1YamU4pigS4PsngNz5kxghpVNuXQfHqEIJCERkdYiDYL6KU8WXUB+wDPiLvnQEySVto6r",
+	"Sv6rs0byGTzjJnVkTbRo76LbqALv1+Iu6llhyhwsqYmwGtyk8m7OMqkAdlEhTaAKDXerYbcg3eVLElDV",
+	"8KxINMNqCgAgYqGtLAt5mj9cHkudwYWBoew+BQwVbjRfZ5bo7RshjP569PYNemeeMqWaj/cGw4emA96H",
+	"94doIvCZCaxG30G/TUjGBYtHv6M8zO8eBSpjyiu26jQAeeQbvpS8nwX7aL3G8ZQyUhCFfmOAGiLLR6OR",
+	"46g2Ow1azObbAG1qDCZsNLICfcYFsCtm8NRQFPPZKTWQVq4zju2soFkYWNG272C3QEgpvoGiSaYyQSDz",
+	"0mCxm25MXNtgKCJf5lTYxEyjTOkdkACHDwrLmDGOUs7OiEDkC5VK7tvMEFBEiqRbrUNWwVPs2nc7DhgP",
+	"MImJRQ/1puYsn1zwFuaefV8RASrCRPDbSWooAH72/jDRB8cdTFccbVLqb8CSGLwwO0CLSlg2y4ov1k7D",
+	"R1vO+YIpsViSkpDHAS3ALiDVcYvRnredaZ+XYG2jYHbxLScVX8mJvbyxnrlN7utZWeUyKufIRL4ut1Gf",
+	"vXALgetJxrwBp/uMSkmSE8D2XJpOaO7wGpckRBs9Ji/aEn6JSgZXBhy7odSJZyZT0OTMM4QZmvJM/Lck",
+	"TRgU12Y7fkrSov7Bcp1gpYGhiG+hy5WhPtmOZdxGumZpaCEFoW26iFyR+/fcMLjcHCrf72ecsYo+1CZR",
+	"r/kgjMdHnaWwp0vNdCsDvQwR3qZiqyhmWpp3BzUUd5a7fU3xmXD9FYABlkmkWJdgLbifdprnmDig57Js",
+	"CGSltIkAlTScDetinRJkIIxcRDHHI2zOtrhXC+whuXLc5U8pPK+F0y5NUS/ffQXWdZU6zOIwrzyAqyMB",
+	"7lQhi1vfKiJQffhKqFNl2+hbiwtUpNbK9LnS0pRNZqokMh0FAFZ0jjX7bUqLA64Mtqax3Uppb4Upum4C",
+	"3Eecnh9u3i7b0qEJ6hEKXoMoZ78RBOcrLPU+Oe7PxNGa+U7wUJjGI6HdsT1Jril7zT10Gsr7m3IL0pXU",
+	"sP7PyWI0XI41sGZFSrg2tjSSYBPcTMy5zL19dlXKTheIL4Afr0K3BDJdBZpzoaBN7fJpfEuGq23QkFBo",
+	"qZKcNGVFfJwuvPZbyN2PqGeMUuXA2MrrY9zlMaH6SczkpWaUaGc4+DOuFGEw8WYEwRmREp/ZUi5ZbRzX",
+	"VE28LtcAsO3Qx2k8tYXRxZdHDpsbnJPnlCWAVAlQdGjCraP5dIGi/g9Rqc4Xp2kfHbDcvw117mdESbSz",
+	"tVWkiuROcaRFqPHwmwc4qyjntbLRxZysN7AyMXlGT/+HStC+TD/bZXrBvT9OPv84Hvcf2H/+ezz+4WGQ",
+	"W3gtXqv6TLeTAZSjvW5BUjewIrudTKRhXvTh/a/Gr1cjJaT4CE2VmluQZp4plEloNmFMZAhfiTz0Ul46",
+	"eHD06JFFTuzbK30uzh7NjHa1TMRuldYTXvaX0aNHn/5/vf+3Tv80UIn1nMvc2JF0cbLq3KgkV1qauYaR",
+	"b2jgWjEAoAMGXrKuJG0mWa4mQW5bt7nnOt8k1/nvYiB6uiuPeLJExy1w7Rm5RJLEgqh7vfde773Xe799",
+	"vdec1gZ3Dj2DvDl7otHR1MiCdAF+0fKmXE4liU9eT3752554+n9/+efv4vjyfz+8e/708Nd3vx3yrV/x",
+	"r/jocnnMZftpaUvMKwuEtx8f/dRwHO/l6L32fq+9N/XcsGd8iYxfw01ubmzpHrcPXc0tbn1s35xD3Izr",
+	"wzxpbwG93gR07Wo6R5wSLGRNUfpT6Ro3Jy7vBci9IXYnsiDAVlwRx4blL9SikML0KbPAshDrh/xTfby2",
+	"45+Q+xciLAlXja5ioi9Y8naSF5zA21tg4XU7esBJCMng8Ogtevp4MDQFKI6bkfMuGqIHrzlL8OKh5p1P",
+	"0IOjDP5aH/rlyXJom4owcEN004Okp7A4MB3NX0FD87Zbl0Nu2b7oyHaCtKnhVaRlPoFddZVX1X7VtmVi",
+	"uNeAllZF7zf9mrm2v6wPbi2J/BwrYuZZOtQ7jWWAa+NL272G2TcDSKM3YCAyJIiccyaJRHQCNRCCACNg",
+	"3LyiitLWqjBtmaRrBT7tCsvC+xGVy5zyRj1UIsMSG0rESjiQej8xW8BKtqpANIV2FdVqRftjb0Jdn9pW",
+	"nYr3FhJnKZQfI5fVQxCsnwXuX6TYT6i65j6KPFOSJsQWCF56NHmb7RPvD/P9Yb6Tw7x+1bVxImWCqsWR",
+	"HowrxqC/kMVBpqaB487QwbtDaCvsDEPKpMK2CUk39+qCXzl69/boGD3Cc9o7Jwtpcmy0MqZfIO290Zhp",
+	"NiGthyomfXREoEEXVNqi41+PfCh7PQpT3uX6V446/+gdvDvs/UIWxb6bSegVPSVYmHRy86+XTr/468fj",
+	"Trc+v7zB2jlh6MFfPx4/LOp+3s4JO3yOnnHGSKzQXPALmkCLPNuBzV8MpEQmleyOmbT9xyhDUBT2ZHcA",
+	"rBEKcGC5iotPn2ztwkX9x97g8dMROPOwygTRJ9EcT1M26L7/vUTz7DSlckoSs7Sw/JghLBezGVGCxgin",
+	"Z1xQNZ11EZUyI6KLnEuzO2aQjGXXGAgTrCyzdPmiarW481WTjVbJTf0hU9hAaNu90Nzk9YvXR2iGKdQG",
+	"msRcsAc6jxIey5oT3ngsTem3ZuanOD4nxgDCTHNzl1RrOI/f/NvmxQYFzZidEnVJTIX3rI8OFWJQtJjw",
+	"7DQlvVPwb+QIVmB45UlijKMZMBo05Zdopg+1Q7UaMywEvYBaxrw+fMYhcZt791v/+FxwTVBEoilmCdS2",
+	"k1l/zMbsu+/QR+CVUB51RtmY/YD0Wnw6y7T8mpjaOW3OyM8PYO0ewZWHI70w9iB2Ebb1aHaAXUSE4Fr8",
+	"Wut3zJDpim59Ol1NbjFOU4kWPAMONscSGgXa7x8v5uQINkivOWHKfd789bCLzggjAkjXHg6/sjl/jwXp",
+	"N0b35wc5aP9D23/cjBQGp5fN4Nzz9IIgqtwSafYo9RsPmauvBfUa3I7Gevykz8r29vbe5wfODLy8vOyL",
+	"Sdwj0KscrEAxifX/6/seugOil4ZPJpIo9CD6Leqi6MfB7mh7oP/VA6C16GEfWdHojFJNlOYZKoui11MS",
+	"40zqkeuXXvIsTaDgdXZKzzKeyX4+ByssK5P4cPzMcs3foj56J0hMoUaaSjSjseCSxJwlch9NqOnxeEbN",
+	"k/pzSmQs1tvRtTQOIMokQdncftd+KaUEuWMx3BsMeoNhbzA8Bry50WDwG+zF3t7e095wq7c9PAb8udHu",
+	"Xn8P/vcbvE1zSa9aIdZ8WvrQR0FL1aAg9dFbZsvTCUukPkRD/WVHpNxdhbcV16voC3ockYFRovoU5z39",
+	"teHZDBeEAPIhwYuUnk0VkvhCcxy4bsAjgCIEjK1rBqJfOMUSbW130dZ2f7eLtnb6u/qmrd1cvwFS/ZVK",
+	"zXbgP0gQlQmGItABLNaT55iM+uilTQAFEAvjX51jKcu3ISzHLHJ/GLJNU1SpepVF19d9FGmVKUIzglne",
+	"HJRKCFnqzwFOsq1dhdWYkEvNa4FpuZ6iULjeBY54RtBMLwFPE30rEQimZGp2o5TOqDLYVlCmMmbGOWuI",
+	"ms/x7xkZuc2LOZNKZLGyZcGyzA1/1kQrx+w9OcMiSbUYtppokSNL/9BqM5KUnaUkL7jXuiVlRDqFejQG",
+	"ZorBCzdCW4OBHfQcVu2M7NtrIGR846H6JrQ70FZC8aB+bwEiP0JDc932MknwQu77y6b0Cp8Srd8Im3xc",
+	"3l/NNSnLDJs2cVUs4il8J/KbBkW2QTyZZBKnFtDUUj0s1NYOinmaEnyWae5CgML//+y923bbOLY2+ioY",
+	"+tcesbsoRfIhKcujR/+uHLrSK0mlE2fV6ipmmbAIWWhTgIqgrKi68jD7cl/s+33x3/WL7YE5J0BQoqyD",
+	"HeekvuiKxRMIAvM8vw8nECntO4f2GThE7M5F0hnwQ4BCSPdLYtRjnEF3Si3FjH39dsCjOtFsKjjFP2Ar",
+	"51wZ3oPeLrzfKOMKv0iVYf/g+8roO3tt5IfA7m2uqp2/2OwC4gIkR0j0WlDbsW8Vt/OYnen8TGmAU0gW",
+	"jS7s1bGv5psD7Ne3Hz0lbgeVsr3Zzw4n0cdz3JKgCzB8a1xUjwR5OTovA2g1u+3wyKnv5NXJ6aMfSdAB",
+	"yMBQ5BdQ0t4bsJ1fHSn0KuoPyKPBgIhVhUHa3r3KHx05SVImINgTUNtWS4/zngC5aKXAk1N+kRwzg4Z7",
+	"rLhhybN+84UdYFLGAfDGFbUJM3DQ2XP40BTytjc+t0qKxkIiPVZWqoF75S0oDfss1Wwy4EWsXiGYiGF8",
+	"bPdeIXvAkkQGsfNedhLvNCS7ERsJPcrcWWT7O6s/Vl76yNTesJiWlv9OYh0lnVMVepf9ADaztRp+JnMB",
+	"ew2iAB4E0wbtTqySsQqHmSYt9oT3BkyPBPZRIRkxCu6SJNrDu5A/iPtNWuUTonYAmbZhyftmeWly7O0Y",
+	"WdQMap8lfZ2fyzQVKmnF6pW/0hp4Q4Irz3UmDNvJBXmd0hTOGI+sIuEXzr+AX3g6lGqX2X+C3IkV2bVR",
+	"6VsBPbZxEuhSTK3dFTjZ5JdpaoqTObMOo1f7tMTsndE5wBk5Ltm26+7CKhza0lFmpxEbK9A/NJZYDUh7",
+	"Iot3haC7xU4U4bSUoSdY4xwDCAU5xRzpz95LU0Au6qB9EKuJVRAAKwrJ1bI33E4MJJEg71TxLME2os0D",
+	"Fmm5hpBCXNk5zrQeWV+K8TTNhTERu8jBCPT4pZkVa+Msc9MCjrgVZUbD/nLJziHPrexPyiqYLnarJGgW",
+	"AB3HJJdFYZUdQLDwczuw+f6WbqyUBppsK0+bBco9brQyEZsMpqVDZqXdhE8jwF5NZcqMHgqYZmtDZlNC",
+	"ZnWorOASD1vW8Zii7TG04yEHRTi5BbY3Mur7NWgFB1jN9LXtWGE1RgBYUn5phKRMHYe4uBKqxLXHRTbJ",
+	"dSE8RwkMBz1EO1HGNf3EJGNZX9ibwcKyq2QYOc40OwtjNEnsowCUfCrS0n04Dvw5twtiZe+HVzz98dlr",
+	"cgZ6PM+nzIx7A8cZ1mI+jw1Ia5nRbMCvRPiJCfQ1QR8DvydkpODnLtrcdgV5JZYDdCd+PSNQag2ZVsF+",
+	"dfvNbsCIGR0rXqr9ewYXfw9UBFfVhJh9Pq4UNDYL0WI/0TdGWzfYORggwUBXhPhMVhLOWcZkEYBxTAvY",
+	"yh1a8KVmhKBmX9uZwDlNXCguaVX3BawTe71V1nQDBJhRdhmY8cWFdWHxc8DyPx8XVgzI3qC6Myek2kA4",
+	"BLrRrngjvAZ8LcBGiRXqZgi6JQTIbXXzs1QMR7oQqjcFdUfoSLHa+TXNeb9oSlH0m9Zy4CPZlMHZl2La",
+	"xJOb7YelcZHygltH/1LkLXstmBep7t0fFMPs/jr33N3txqoDOOeHh2yUS4U4fgF1j+6zqR7nrDfQsici",
+	"q4J5llkxocSEvX377DHYXV5holu1dxArl4PwGs7O5bmdRTtfablsYXtao4Dbx1kRZgW1EKm1byV4+eK9",
+	"6I0LkcZKq57wux9ESpFPUXmWyEBuk0bOWjdecrCdg3Ynsoo2Ygd7RxE7fP/e3i5WLrhBXqeuAIgF4RUK",
+	"rVsPWecihfhEKqHXUnkb0r9drPzrzZtde3ssmf04uQAyx2OYOPtuk4HEqJV/OXhCrKQV6RJTAI72IKI7",
+	"t4/m7yxVc2xE0mL/KaaU9rdS1nfJ47IvnekhGDRgD9GOAHOTnY/TC1FgfQRNmV0C2KFuLaFUjIRKIR7X",
+	"J08Zb2AoZkeTQnqxxV5ZD8MpSX9TZzMSUpKVOmAKqQtrJoApyDMUm25QsQpBI8lZtUoVyAQhSNuD/WyO",
+	"mbMOenqs7CcxwrrzhcimoPCfvbp6wO4/OLACp5jo/BJPNLBKVTD45DUvBMwWRRn8381XOpO9abJgq8PD",
+	"4DzckKbZad9gl9fdbnfX7phZ7ZuLkc4LULvO6zhm52KqwYbjRfAN7Ic+2Dtiib17E24vUoyDxCqxom/a",
+	"PLEeorXC/OLvaXsteHjWlLdr2f6UYfjczvmA5xciLU/x9DuxcsbVWMkCQu3WMzycSTGWTL9kOjrw3ih0",
+	"jxnarj2RZfaIzvFC6wLDZdY7tJoOndnAEAHlhWyj4Jh2ZlxNilIgDE7ID0w3p8iS82X9PTAI4kHzLnCN",
+	"unmz0skHdJIzWG/JsfvXn9sJTexeGyfN7EYubGdv7nU7xO3Fe/jIEGbwVro1T2CDvxmHXo4BqCYrEWRB",
+	"Hot9UoLmk/1nuTycGMLPVvmWPRErlNdQchWx8cjKFvuRUTjcM7RPcVdSqBRkooMwxAUkCyOyfhfJKUvR",
+	"7DxZq81R9FG/euQXaolNm4pzGMuIW9nR77fYT+X70gJ+3yzXdRecg8SLd5ILx/Q8DGRUL3Dz2rTzSoaa",
+	"EycQsnDT/VZZZxVip5qjJV3usZAdDx9zaN3AseJXXELuNYkoTY3BpFjJ4VCkEoSVteLKBBiiWVFNV35F",
+	"jrv111llt2JcLBf9zM19rBDJzq1OpLBjJy7URyoANK2LzXGrGfPUb8cryIX1tCJa+GkrVjOTDsZaSi5t",
+	"ZcphMcBT07lPBSuSJjsBQ1HEipJP94IoHHjcOQ0ev4Ezl2F2kIi9RKx06JHMuQXWjZA9OeIQE4Nfg7pQ",
+	"MgCDW8DXPSEfCyxDWBqQTjGaYgD2j771ka1gDhxiVHAu30lk1Fa6TZRd8y4SjKkv+BRQhlZxchENIkKk",
+	"lWkQuIAlcY7+Cfg+kb2nE40GBEOvJ0bg4CBSV4QmCrBJB3YEPa9J+a0mPtJl6GN1Ia8oQgLvDhoyQTJZ",
+	"U5zBmD3XQlH+5AyNJ5Atc+YzZqQg0jbriVGk7ejg8OEqkTZ7ntV/aPwnxXSEuQqDNi6Cjlsjoi9p+LmH",
+	"vi7Jwo9Z8tcnp8ynzhJYd84zzDK3JymzUVq757ngl4YZu6x5Bvc2USA/YRFJ+x1ScHGA+EpbzddlM1Ep",
+	"sFmPQbwhMpczPihTg8WbmtKeVrI72WIVhBVYjDQ32znYO9qFKBCGmOyt93cj6zarCwZChRjEc1RNOwft",
+	"BxE76FhzuXO4G7Ehz/o6H1pbfOeg3d6NmBnwkT3RWrOUUpdaNftcZsBK7pMmvjgXJIjVF/ZqWNN+S1nD",
+	"1t5qN/JYTkD7rMcK5uFg1wW65n93A8+1Hs4ddfJi5jSpOFSdMHdDWQB65s5B205UpaAKtY+Dsscz3G1d",
+	"Ysxd6AY/8zM8E/5t97P1PVDuVZJFwms8WIhk/7bm1cIiT9oFbV3c17sMVC1DLtgx3pEMnabDkJ0ZjIsa",
+	"W0FkTXA+hYkCu/tcCBWrIU9FF8nd2Dl46ei6SHUxE0tHVyNwpmKVSNXXLYKDTnyw/tc3YvhfIi83uhHD",
+	"KwEbfLfrQvmcDfk/de7gyf0c4G4qKWtLc5ZL5ViyKIAApczsZ+9kVe8oDWtbq24olc5j5X62k0DYy7jR",
+	"wSnBdzwOJi3TF2Uh+rDFXvtKLXsHO5pYORp58GnVeFgeQyBn02XyQtlJBYN9qsfOObUq4kJJI4IIKNQy",
+	"lG8vy+BhKka5wCh35JVq+WOTOyn9vmnGyghrhFLGCzHNrb1M4NHfU3KIKMOPfRhZMR3Wo2HkK3lMT4Ev",
+	"DFI8VkcPDw5XEuMPDw53dyOWvMFBueu/Pzw6WOV6e97uLloGLHku1WXiHF5iGoQVAJU3mewJZURQTnMy",
+	"4r2BaCIUOhbRhI/kcBgeR9ea+8+fPXry8s0TuAbq3goouoOinJNXzxoBLjuBrH+IGnokFB/JRrex32q3",
+	"9hG/bwD1YL5+y/5xUddxiAlvSq0YF8fGiIddE7m4wuo4u8IQ9QnbIcC8h2vs8jQiuxIGhIRdXV5OXJER",
+	"W6YiuiyxV3WtJ53g1HnD41na6Dbsmj+BEjBgpPRp8kb31/pivPKU++A6Nz5ES090XUjvooZfcXZy9tpt",
+	"VxslVEH4xhkF5+//k5pqsfxvedGpfQlo8oLCq8VtXnZCWvZTHuDj6+7qh3n/hdOieEVn+RVvqzYBXre/",
+	"/LqnTtXjFQ+WX/FSFydgGbqiyIO9veVXPSM8azj/aPn5p1q/4Gr6mkSzve5wlZl7q8T7EfhKeMn+SlPn",
+	"VCYWXY6HQ55Paef4jdOIGoiL+2vjBIzyxruogZ6wfcZI5NR3O1ayaHQbZKHbYYQZPuyhx81BBL51BBmQ",
+	"k7Jm7qWYUjWA42Fw25LcYLTKi3EOUMquh7gbNoFDKNLE6p9j8MoG3AxaLMEkCiJTTq3Qc9VsFP5Hyxhr",
+	"Qa0PYH3HibTujn1IpvUlG4+8nwXio4x1HFNUCeN7kHoYcMP68j06Xi5ruUB0gA9XKzswBYgbb23hEQTb",
+	"of70HdbsClP8oNPpCmKBqqRBkFBjX/dfDVDEgVqY7/2zE9DoNmiGoYpTQ2Pcr2GDGL134x0Ik3VEEMHF",
+	"fKhWIVO314z469z8PUPIicZee+9Bs9Np7u2fQk1et91uITr3L9VW2i7osQo5YFeNs6wKwIy8NwvvZy/q",
+	"RHYPNbqNoRias87Z335r/3L5986gPdzLvn/UVr9dvtrXh/lDc1R0xvtXh5OH74+mnd/3Tw5/aBDHnXVi",
+	"4XE4gMUfDpVjcOrdfMq0TqHQoRZLHMeFp6l4+/q5C0NgihTFT6sRUT02fEp32aKR0Kn36UH+dBjL5625",
+	"DpZfgeDWLzBJcAN9115Bf/2nmD5Tbw1e0NlfSeE95/kFXXC4yryZ8QhDAi+sYx6o4gWbm4IU361n47zC",
+	"q+rWY40/38Vstez7ipG8rBnguSBaEdRooBbQkSSCYiVaX5aJgDslqF1aYCbMGwAoH+zdvAl//18y/bDQ",
+	"jn8NSt6EoUbqV7wU03VN8AtReB26gXn82euHz1zI1+2mU/9dvwBH4WAlEXhzWfvV+hZ/FcUmUsO7DWvZ",
+	"vVYbPW58eDcnbO7j0odtvNEdFzkwr+G+5MBEzLfvsSA3xaTLPVMXzjGVWRlmBYHLMsgiVkKlLqrXOXQ1",
+	"ui0GT4EOUx/FsI7RAEr56KFrexh4p9v0MD5q9GGxKMEJ2YqUm5pvX60Mwk16Y+PF68Mm1lygUVAnFX6A",
+	"pj7c80D+BqnhXFBCmHJs8+X/EZbjmDFUDEJ9aEZJM6jp8a2spWpOXDU8PMfXB/PhPOqDVCzxHdhJFCve",
+	"y7UxtX1IXcaZuZSjkWs2GOorl7gQjPoi7T8v+AjrEewrQvYOq4yxg8ql+XTPv7o0zNorGN5xk1MhrKd4",
+	"j2+9ipV4z3tFNq2cBvIusXOTUJ3m66eP2OHhwSF7/frt8ydsyJEk8OnrJ39nO49Pnj3/R8R+fvLkP5//",
+	"w1rrL356efrj83/sRuzZy9Mnr//r5HkUK0Lkf/TT25en9qS3L0+fPY/YD/94fPIPtuNKsXSeSsUzTDJy",
+	"w/ZO39qTm52nrxkUUvt7x+qHf8AfeH14DCbt5/98cxrwabsuljBD6lpnsOAU+lBiFU5EVPZTuRv5Dhjq",
+	"W5EF1CWNXXMBNlBB6xS8aqyweYZUD7K9BG00rkeEYymKmxYHPISfQquznlb9TPaKpMsS6ygljNpbs4za",
+	"c6hB65gldnUlUB5NnT4UiMOlCsSlsernQkCjaKat9sNqqlwMuVSmxZ7g15pwV0VPlV1lKj4XZpwVQVkV",
+	"QBvMacp5W/eamNwb3Pw31ZjLI/sn1ju4YfAOMX0qTkvgdXTqqHX221Ej+JaNbsN+qiqXkr3SLqdGt2G3",
+	"159xWx3DYvrzg2PYL38+fVsl/AqonvdOO9Tr+V270223G2t4Fjj/tx0JXOfZPyCRSI1BgkeWBK5Qe8yE",
+	"rJ6c8otl4So450P01Ye37iyuQyu6qXTRhCqJJHJsLNXfQuVfTEciOApwErnWw+C31o3NtjubAlyMTS+5",
+	"KScOEjkhIDgqH2cLLBBXKm6NFOqv7Ylclf2x2AbptKWbYFdzAqL2GwsfIs+PFY1NqZojborkCwsIWknn",
+	"q48De5q0I+YMqSKx1DoAmphOMVlYSSke+oRiBS5mPqtYE5daYJ+vFmb0FdRQCleYmYbgEq8pLIuWOXFV",
+	"UackVhSFpYXVqmuWSXBAXKIwREu83hq5LrLpLZGP5nrTExa43jdUZF9FsgVnaBsAvD4AeL2cWLy/NwsD",
+	"4r2DSGCtZLiPu3P9mGBw+4V1DXBrtPzGDh6uKhq06ku7pp3HF1TRIr6oHjJOaSTAF9CqDs9gc2cGhnhn",
+	"zsyzPrTh35Xfw7NqpsbRCHgnhm4NixWrLe3+DS+xX+BslhP+ILruVuv6MLgAV/Jh7kqmE/D3NyLb79rM",
+	"Dp0KawKGoilwKWSfJTXLL/FxkRF0QPQRoOpOU/wrqKk3Bc8+TUHAV6g+UUasY2ljIqTRbdAVd2dr3y/N",
+	"34+iVV8HjTu3o1ljoNGp16xdiL8rNNgdbHKK5f+Ah+1CZ1EA3pdrPYxiNRvGd301xmUC3IjLMLgJ4KnA",
+	"FUdPHMOWMIh7ANwwpNGYjTV/+fSvVftDlLqizGsDmmVs8kz3zwBJvNFpd/fbsMqVeF885tOVbAIzkP3C",
+	"3sE0up217YByXX8aW2BxPHPeIgi6aSqhdQ8avDUXPo65sKGtANXOkDyURV1wszZ8eQs2xecSwJyLNkb0",
+	"uv4Hv6IzeSmOIYQ520LmI5Rb6+euM/dOMm4ea4zu2iLyXDDXtCmFUIFwPpEazen0VObCvs10WZuRv98p",
+	"ET/N6PTZnp1sSg+G6H2PK7aTWHWT7FLk0gqPnQQIJ5LdEl28hg4H4LB/G4t8WqJhS3OG+6sR6sJZ4pwV",
+	"7IHPrBGqMs2rdETNfelte9SX2B419xkDOfRa6yEZRnBk04ap6l5f3DV1kgK62tyYugib6t0SwHUY9/uI",
+	"hQFd4LKwx0G9AdQXtFm7snVn2WnrIOUCS9x1rzceES6MZiOR2yVpACJFpYhp1mIv+ZA4lJCmIIoVdOtC",
+	"QzB0zaoUgBZUYa6Tccv7oSr779M2RplLqR4NBDIteRcBJ/wMCm/KoopOO2r0dKbHVi39rz3xMAVWofrq",
+	"CxKhby6lwn5yYJMTqTmzn8ZJXTMSPckzwvyEhfhY5ENe6ExfTNcs1q5M68fsslp30ugINtSXh+qnc416",
+	"fF8FYyfu3aIvQaUupTKjuV/tC9l/0xM675Z/sCrh5bXj3/zb1qmrkzRdWrSCWAE1vVbbwpVP4B+u5MZh",
+	"byzgfOSiT3SRHtk+1QIdRECCbX3kILJVEKf8UqitZ3Q7RslJmtaZAMuskgX2xnWejC+jSEUmihrqpsfw",
+	"u2GEmeOhgxDTZWxEesw4/BdWH6GvpAJEKjR6bmQR4HBubBG4yOS823Cw6FW/ki4DO19302bwIzcnM371",
+	"mrGUr3Yf44qq28olrnY4dTfa39H1pVAA6Dkzio0iEtB1Obsvb9h+uTUcPz/D8XRQs2C+6XKw25GpX3s3",
+	"6C1ZLZtVh82sa5dxBiughtsz9cwXWIvlgMp2ZilQdlvsiTWl55hAL4UYUdEosGvHCrLEPlADb0txmuMy",
+	"qa2VqKMpZTveqocMzyRWLpURgT3PiaabQP5lPpueBlRxA7gE9i97GsAS4DN2EcA1k4DEKxVLaokcE8RY",
+	"C3GGNzPjUHTdrhm3SkQHvlwTvtx3tTlkmI1q58ycqD843FygvsIB323CdzbSg/mtZanfGzr+W++96r1f",
+	"002CZWErufewwb07DzQ85OTfsTO/TYrerRJFnfTRvf81UpjGt0kQoHBUYh64PolHAw0Y0koQWjOx4yF9",
+	"YncBQ/ef/gS3/dOfkMBFmpDSH/GmkaMO6JIRubPQVjldiGIg8sX3BVYXI3r23nD1PF1koZMImA9ZiB5/",
+	"JcUEVSg8WTlmLaw7KJskASMom0PsJ8xs6Vo/Eu9Q0PCDO7C+zAoC4rcKGavFavpccUYxxgJUjcQeDXOB",
+	"k+IbvzdtOJlJMy9NMZ9U2TAr3yy6hhyzQtLtO0Y7jfo8s109jVU18CMa0GNMb0SzQ35KmNRAU+pGjHPb",
+	"Yics+S5x4ybq1eEYSAGY41ZO/q+9H5JFb1Dymy54F/vRVn4XIlNd/hrYAl6+yTE1cSNzJiyUBSP+fumI",
+	"C30b44VihPl9Yjc77I3K8DoL1oHval55QI/XG4vbtCsMJuiUXnc0y+xcJPBpfMGFE2sWTWzrJb70eokK",
+	"pGz486Z1EvUtYtcgsThkPqdn+iHNupXse+3OLN478TxYJ9v6feeZ6DKlqRQ7pIICglBAyMgyqwswTMDV",
+	"lLkuDbwnkHd7gPXgHYDsR6VYGHHqKsW9iiRqBFVWbCCzIIQPRUoIuMgfYNxF/TFQ9e8c7O05tBDfabx7",
+	"HBohmP8zwA/Aajri6WyKIeDJQHpwUOOnIKoJhhMcUz0A/c/XYdr7TkdYGUJV84CPAtMX4YNoUNf6S7Nu",
+	"0W6EtSvwFBjoUc0dFpeD4itAoOWgfRSr+qdTkKXyfDOWsLvdlDkkkxJVxZXa3DMzlAo7FYoROtaEYzQg",
+	"R3di15UnX9B5rHqZNvip7S3soabu92c+mzSIWVz5FETKMLsepEHcFTrZrYiZs5E2onJbmAh/GmIHABUH",
+	"Tgv2WuCpSjfhbHs1cNvPGeiwwkvSKqWbZqAnACAD/MCUHInVuYAOENiEvd54NGVKE9fPqd8Y1lxnBOeu",
+	"FePsIqdiS+ArCb8W0F8A7AxWuSP0QWlqu3oo4mA2LClLjz39qxI8F6YIgKLhzAqRdrdEavKrAiB/IqQQ",
+	"cJw7sSoZqWfoAquJAeKpCsm4HSDQ3oHfEMHNkB+J570BUvbjmHG4NBJHJGXfw54Oe8zTpAERJ59GsfIE",
+	"QRW+7xY7Cd6YTYS9A8wtBidLq4oVWkcInkTMH+TjTLhho1yn454d4/m4JB4ciCwl5KErkecyFQnLgJeJ",
+	"hYzALBWZPBfIaYc0FfaMcSYcJwuFtyDOxY1W3VhZ2eW3XGWrIgV5qT2gKg4JqOda+5Fr7Urk9pJYeXxY",
+	"JAQrt+c9wxJ32lmPj5KNW3vsHYK99IWAFA141v8RUnL1j3Pnhlakr1HbIPr6MevbNnmXzd5iY/yhEHxi",
+	"W8v1VYAQzZtBEDEe6Cz9FLBE4YbAN/kJzYJKOiXUhhg/qiCTCZXO4YZ1PG7YLwuxxTqn7aPuPp5j5VLZ",
+	"9/evBfcsz7/2nvRc+IIFlxklSUioL9AByPUqDZkkFAXlaD1UC/EcSZYbcAuCLtY36NnB3J9xqUjewnQ1",
+	"2p2/Hf3y6PC/2v+N71CMTaN70D4qmXceB3RhuYBQMTZjeFK3+1W7cJ1agVXWNyTc0gUtWWsY6NFGNrm9",
+	"ym+HsYHfjpn2cduqEVe11Oy19bZ5FFjc0Zxhba+bNZ+jGTsZ9mnFHP7M4bAqNTl2szxTrzi63mWi1O2P",
+	"k2qOAsKlaJEHMUilJzdf6nt75VJ/M0umV7fYKz4xaOASpuspoHTVv9IjneeiF/AG+0Q5kDZizsWIKucc",
+	"4xdcKggdwkkg7no6tUMaSiWH42EjECsurMwLRlRjh9aU05CzgI87l4q2phrd0CpNXtTej1HmiLwXD2iK",
+	"0eyd108fsf39/aPdEq2tRgQSZGN1QIHctEL39j4mhcDcTNZ9yjl8tdsSXTXAbTs1PI7o685EWSjIBLcI",
+	"mAyJtdcuUKsxRtyYsr/0C0N/q2zu64N81yPBrdtiuSK020w9YwDhJgvjEpObw6/dyNFycfx3Ny6M/LQe",
+	"x+ktORRfRfVfMFfbIsA1igCvlR23jQ4XPKEOIu6G4HCzd1+GEMcXgddUBRcGqqyCd1GqyDPRGSvOYoUB",
+	"zJJ2osWeqQByEsVdlV9+nucamGhhTTUBCkdCEIFIroMoKMK5F+6urnXU1R4q8b4oyTUdjTdw4otRcUPM",
+	"ursNcN0xdA35CyfmcsYAvQ3YuTAG9kmw51ZQJiVm6latfAy1snEgh+TCqRcLVSosFAhnzoZv+O/YmImX",
+	"hA6hNOX3PvbE1T2uiAEbIiTXOYf3O05Srx0QcY6FE4zle9W4GPNC8bZ8jBpx22WyYCX/cLkjpALLtSp8",
+	"W9sqzE8JzLeZE+QhacKLb+AL3YdqgKZUH89ieY31GGGu+J5hPM/lFc+6LPF2DMa0vCWTsHPR00NhWEIl",
+	"C2dSWfV+QsaCnikFDKoFZ5NpmDk7oKw5seyTM5fX2BVX0sjrLQo7omfqizApPp1Odn0AW438yTXyR1I4",
+	"YeOQK82tahmWFFo3Bc+zKSooaWLlCJNW2L9MEYuQVH4DAyodbd7jWCX27lKYArKWUAzgxJqXISNtjDzP",
+	"xGaQbF+vNrLzZL+cL0y4bVUUitKFSkhba7EQd6OEAhYyGFyXJVKdAX28MCZUOzSsNNlEQ9DFWxWxVRFb",
+	"FbFVEV+uiiBB9pFdltX0BPgGd6EmqJrbV+vJLGO8KIRKqy5LoCyc37J5mBJvsdUYW42x1RjXaoytfA7l",
+	"M0iNzyaiNJCm0Pl0SRcwNvkiTnZ91CZLoRIe68mJ6Ryz76LsTYwV3qKuFWCUCyhbsbemQbEBvxLAJHs7",
+	"+fsf6V1vnIxHjORKZFwWYogyH3klqEy7Edm/oRCin2tVsFQY+HENCKJrGFwBEt7FvdU4y6KG0tYzw3/P",
+	"crlScgkPEvyQ+3N5SWTUKHQZ+fdatfFhQxBS9zkWaA5aBF8HCtu2ZmCzmoF7xq2Dz7B6IBP8SnwC8zZs",
+	"jWJlZ1S3EnqH8HwYKYmVt37tDc7oBmdwgzN7A18BgPUGrl9qg3AKzMzWMt5axlvLeGsZryj8X/D8knGz",
+	"SLp9iggG9aN+AhGfypRowoZitayr0md2rAl0WNcIcfYyWI2UUy17ymuaxtaX+kq/GejJVuxvxf5W7G/F",
+	"/ppi38naTyDmb0JouXIlMAQ+Snm8mFgSySNXqBeO1Qz3pAMzAWSRFntWGCZTqNp1ARWeC6zNZc/6M0XC",
+	"saIq4ais0MMxI4SBztIKekIuMsFNVZcoMYF2DGkAHUS1YnVSP3i7E6YmODZWmTCmzAK5h9vXAGxVgwEk",
+	"x3QDISZUdBKB6DEogwXTuRhyqUy5DQtTom3PIjJEsQI8u8IQVqpvIBlww4xUPeEo4hg/t1YJALzOfLZb",
+	"IOr8qkuePSIFSF6//X/G5jSsXqemoShoyCuDYHt293rOz4AjQUESEXsNw2sXRbQ6nUqH22bBq0/H5rmC",
+	"jRHA9X5LdsYngXa9vqG/lnjzi7ZvoEIT2mKTVz+9OWX3q3jROXXlTWoQdxBxaJVe7C+DivPOPkNNh+p8",
+	"K2rryyX9vI0W0+j2c2Mwv5/A+ZcBAhS+5Exo1zv9YXx3A4cdXnDrr2/99a2/vi15+2IjCG8IkvxT17uN",
+	"Vao/nrZ4qwBCCEDCuSmCYozqm3cZD47hAkaUxsAtoEQfIPAVOqf7gsjJF4UnHISnR10PnGlsrpMFG/A0",
+	"VlYOtdhrMRIcYhN2YnCb4LgwYtBiJwoOKX+ASOOGPBWIpXJsX86eEyvqlJOFEVnfnoWXgtY7mbkB3ZVa",
+	"jsDVxx0KOIbYUq1zvxXFlVCAIMOGMlXyYlC0YvVsfhcTKCRGKRAY0g4ymg++2MuyKVm6xUTHSrwnsEIT",
+	"QrkO+dSONwCxwdFxNuGyyKQpmO73EUIHoUSwW1CoWHGQpCJlUymy1BzjOUIV+ZQCJvYeUl1sYBjYCdza",
+	"BVu74LPyr49XZ03pBvLMM1+7+GoZ1QNQ55TYHmP1xfvlEZP90ume6HGWAhauA7MlcWW991gtd9/B0PFY",
+	"cluro8rP4pRaoI3vwOoYp7JYUqyZC54iWAfF0COmxMSXZ3bZZKAjBmQoQOyOiLwRO59SQN3rAoqMQ7SH",
+	"IuAIP1zkXGZ2cfDRSKi0qYFPQaV2bw2avQGXSqTHLBmKoWEwZnYlctmfJrFKRSF6hQFNJR35GYAGQwhI",
+	"pBHLxVBfYeojF4CMbh98AmWkPHSTRc6NSAGZWMjc3xLD/4AjjAdoY9pLxsrOj/2g1kThqdXZRfhKaGE4",
+	"NBMiPHtNCCoU/0ZUZY8ojLDGENWiJIrD7UgAEVpDmiZBQ4GkQayksqdzo5XHlGYyxQ9D4YABULPh5Ug2",
+	"g5W4B+0OXHLQ3keDAX6O1UH7wBpc3CHXw5gyOZSgqXo9YRCrJYeQnMONtrYS2g0jD3ofxcovA3gC1p2S",
+	"0VbRKe5h0rCEK62mQz02ScRSpMkbSzMQKTufWpepmOj8kvE0zYUxx34Enb02YtG5L1iZXjsqevx8ksUu",
+	"riV0NvaUJ3jjZXQ2QAziB4HJnrujBblmLOdTHAjOdZXK5VJMu4uYcyhFWBnKkL9/LtRFMWh099rtqDGU",
+	"yv3dgaLhQuT2Vv/z6//E8bjdbreb8N/OU/jPw6fv/mSPmAUHF1/1HyXohilyiBwseG1413IB7liLO/iy",
+	"u9UJuBDFK98PWzcL/tJF8/Dg2mk4af7Cm7+3m0et5rvvVnqJl2CmU2IUCBuAF+eTkwb9sPKY9j4aLdAX",
+	"xWhjZccqXDa0T7c0Nl8kjQ1YKMKrCG/EgbW1MYGNV01ku+EQZCaLZf02zoYn64jCGljhwHIgX1B6ElUJ",
+	"+VyqQLznvQJkqDYCaGdyKz0xxnCRSwx+oKlX6wSg42DGvZ6wdtfPVWYEO65Y6X4/YsRKYqIql5aLC8nc",
+	"Ed6ikTLQWYqqHapDmFTWVun19FgVx7FCKFUo00BC3AqBLfcUI+jFObRbcE0Y4l4b4GmwNwcSH8dNg+Ev",
+	"IpSYIc6lWg7qNAqoPJB0YoZw8Nx6l0H8hkg/VIpsNGTNHO2xlE+tccxzIB4iYzBWVs5KJUrTq9OO2u02",
+	"fbqmvYoCQA4TmMg3QMSA6Uf3EmlAM+Nci67z/5Dvg/X0lcgNG2pr5HOUVUM+hQ/B+mJCwT5YZfZtwVLE",
+	"DK/SSuBQEiXeF2c9ELYJWNJSjYXxdmouWgz51GZO1f1YqXGWsSHPLz2YQ40JF+yLJZZcuINWseSKgTAu",
+	"h2aOmRH2ksLOz5XIeYYrtaeHQ24qavDXTrT3zv49ygBtuc8zI9ahpKN2sOVmX2StkGd4doeMMfentzN4",
+	"nnMA0TXFNHPgz40FphO9rWe0m6WPecQNgkNbf0CRKyMvlLZOVsUWCOnnF1iXlXsvMq461xmZcfxmFYPq",
+	"acmxA3KiCjnu3hU38/kUIrRlBNtLITc3LpZtVjHo7U1vbs0/ofwOgVjdHdFktTLpFmzIN6hQ3GBrzFzX",
+	"R+ROuWUqylt/o8e0Uo7t0klFn4+zwiuHe6bFXtMTfV9CQoui+ib77QUyYrZ5c9Uxu4G9cPjv82M/JaXe",
+	"raqkXLDhOCvkKBOlKBhyNSVP2swBsk14llmN3rusborDBVu/EKPa96H5wyuFGg8b3V8Po0476hxGe+1o",
+	"vx09aL+LHH59tyFVsb/XADkICPnOF8M/Dr1skKoQFyKvdRmH0r944Rn0At6pBbQdn5bl844cnbAIUytR",
+	"6VoGEbFYqPie5lU4W9bkV3kXNQJrwXUhewJjKzHHuR6J+7+Mc9kbQPfxIlmxRgnnm0yv5M8FhmBjm52p",
+	"JB/WZC2C/Mw8/VFr643Oe6NPJaF949ILXdHQ9L3eIw2ciTqvdNbanndO79uNuYx3AZhLIXfPswwj25Be",
+	"KIcPPgvvDYJCefizajTGigpjjtroNek+c8TmriYG73xMZIlOB/PgUWiExCpxTIdn1l3r6SHmZzy2emIy",
+	"XVjXhFl5Y60wV58K9+LGqn+phPXAYpX89Yl1joOpSQJ3jq3szfXp1ctUpHL+eUATODN9x+jMcZ+EE0qP",
+	"LwYRq76jNLHCecpv4lq9FO+de5WJrW+19a2+XN+qYsUT7dQnDbpbuyIXxg7HSYJAJvbr5WJ11L4zptZE",
+	"hb6XGgu8vIzs8PKHmdX1boVlsvWStl7SbXtJt+/SLHJarOKf6Si7LVdmbjdVxbt9yUBl+9scNvfbFRm0",
+	"2PlZw8GpKPJFns7pvLmx9XO2fs7d+jmBHnSk6OVyvEPXx2VPmn0hUrMkM+dOZnAymEOpdYV62RhKiXJx",
+	"BUk6KMp5PwJ1qJUwx8wTgxsBeiWburIlPSFW97evn5uAEiQXRS7FlajJmcDTr7foH9FIn8JbrVvB+1ll",
+	"4cNXWSl4Y195m4r/ElPx1f0VSIFH1QObJuXLjQOocPVYDUBmbhgHPnUqlLTWEi+HFyxmtvPTuMi0vozY",
+	"X7W+yETETkajTOy6SsyaTK2v1k28PQKNPxAFBYtzMtBZaXdGjBsm/RzsvH76KFaHhweHu15yOA54iC30",
+	"cpHa5ckzNlaFzKiW10kn63KAcEJ8BThSjHMl0ljB9VgXei56fGwIJ0jkV0AwB+0i/xybgnEo98QB2Hll",
+	"ZqAnVDuMdaMiFyDkcoEJ8rBKgM5QpeNoz5jwacQUoC+ELZGUrMdyyRY78ZGUHlf2ZXkhSCJTXh/Favm9",
+	"7FstEqPXYDzDnUPxc+NWiJvxxg1mzd2qOUvW+KsBtL/02eO8xX7kacrXIssN3xf3wmoYB50bvw3Od3q2",
+	"AjyqO/V8GlRAzhj3uMThbpheoAMZN8UZlOmWh66ZOvuisG+C08d51uiWtoO5PxRD0+PZWefsb7+1f7n8",
+	"e2fQHu5l3z9qq98uX+3rw/yhOSo64/2rw8nD90fTzu/7J4c/tGTP3OzLpHW6kA61WPJc4/wnTjpYQUEN",
+	"inbx3zNUZhuxZJxnCQYc6QT3cjN9Le6ey3pbaBT+9K+j/RUrjW6r8/X6q/5TTJ+pt2bL5nZb4NuoKHjV",
+	"ylhiZNSYD0FDRtV5WI2xGjUZcKXqPuRQ7MVrG/kXopjRTDcMpXy58nhDEboYP8d+nK8DeTp83y309PXQ",
+	"0zeVC5uBTYdfyKNN18iV+7jq128xn3vAYkQS+wDr+NinRkz0+6JXyKsK4zSTikpRR7nuCWO6kBGyhoXr",
+	"HjxoH4DbhK3gTEM3+BX2R3PvhIDLgD3N9KQWe1TjXxmoWb0UYkSdi8VAEDcAz+yUT8HRWt+6x4HcvnV/",
+	"B1GQxZIL53YrwW7N7vpqRR7u9o9iDZn7/yr0pVDLbSHu3JAysjIb6GCHhweHEXvx5PTHnx53X7394fmz",
+	"Nz/OxT1iVcY8CDbiUumJiuaDHhCRZReiAEkV+eZLN2kMkDYAsCwXV4JnGP4hqIkyYg3yC3oaZpAiqG0D",
+	"U41U4rtP5S2uXFanHFtmpQKJxjrf0xlIlyKLqJp5pPs8rNzGDf1BGy+LXC1KrPasZXbsz6Aoyz1XmtPH",
+	"G/KC4KEf1TGyUwEDRLdFiqU6LHlzenL69k330cnLR0+eP3/yOIGu0LBmAPEnrFpI3j57nOAUw59vnvz9",
+	"7ZOXj54ksZL2i3EjqGEk5JhpsROcXis4AclTaRcLMpH9I3xaMR1hF0asfAuHeI8I1m8EvX/y5JRfYDvu",
+	"s37zpVaiCYgTCSu0XQtsv33AZN+Dn1rF5Hqerze+l1XLnLom8VGAtE2rHpzugDAnacmemSmP3jyyQLna",
+	"ES8GYQn1JaCpL66ivnl/6KImyaUgIPa7EBDIclVqP/L9sK2+9hUO0Udpzw+oVoOWEVqp2NvTp83vZ8If",
+	"j3hvIJqPtCpynS2NgdiT3bkfopUwQR7hG3pkkH1UkjVDzYieu6dHU2DZR9iqTz3gTSyOrSdzQ7UueuMc",
+	"Ggt/fTfv18zo2NtPq4zG55nsNezvOS9EEzrJGt1GxY0hGwFBKZblWQkvu0osBilj19+oVU+QBi1xngAt",
+	"AmuqEBKBGuYZooSVtaNYd26Fv3UeStSFc3EhlZLqIsJcR7WpLVZV9CuAxpjqMUtFLq9EBb3hghroRhyA",
+	"rd0w7e1cCWkX+hQJvEoalgEcQ85ywM5CLG42BIHLBnqCpUmYiTEM7C6rIWnbZ1OrNvFmseKjkeC5wVnC",
+	"7E9PD4eyKBxINmZZyJCwFhEWmxYsFSOhUgN+288DmQmWDHUurMo2DJSFL4H1LwSp18BLBOX7xH4u93Zg",
+	"m/UdfBY5KAzwnxOyMP6MvyZ2EDwzmvV4ThghwgFy3DMVdD4R+fXAEfrEKm9ZUBMreqTH4HVCwM0DaSGI",
+	"FoH/QMsjlNmyTKsL4dH6pnpsvwbvDSJ7XOP8wTyD8HWGHiTFsMSXHmS/9jhXONVprhHA3KENQU1AhO2T",
+	"MP8w4eNRianm7L5YVV63xX7qw6bIyy1C1bhoZNgPORK5e19M7QEeS6x2EJAFf0h2XZuWM3cZBy8cisLg",
+	"+5Wg9YRQSkgf1h9HDHiOna80L11fAJNQ9677m8KYUazCEpoEipntF6YeW2tN46V1DH8RSwrZuxTu7rFK",
+	"fhuLsfBHHWjaGaCZ+DG4n/15aAvbf+Wa+nurAzuzpoIbSCpzYc+fls/Bjugz6IjGYQ3Fme736TWoLzqJ",
+	"Fd7B9+diLJedVEpB/Hfs1yQuw9oS3acACNBr2X10DF29eaEE3QtrynWfPr/xe7rnUkIvCbZy5tGxcqlW",
+	"uhK9HYLcIZhAlG6cnfPe5Xhkl7ZbiihMqU+dW8MgNHSPQ64BCgr1uczI8q/BNy6dMtpn0EqIDtW8qJ4P",
+	"/TjqgusrZEgTffTamPpi8up3N4JdSpC6fZ+SczX1KTufUil9pfgWXSZ7We0WhahYxZUI6SPcml0EmQK4",
+	"MWZD4Bje/P3s3Xc7Ef1jdzXol4Tkf9e5nEGqBMTn0IjsSlQryx2YVv1r0I0qr+GKoenCmtrndx+ZIrSY",
+	"qSWtSadQW1zjpJ/+8iB9+6hhnRXQHb5loppdwQ82gynmfnYnuaaHoLqXRmrf2Wp5f/dKd145jHVSLbDA",
+	"r6tBBdPBMX1s67W+xHotL0O9R0G/bOpKhKKbPAaCGVnmMtBp1paCTAOY0hhNcx1l51N7FL2GmozBjKJe",
+	"pDfceJa1SQ1LVBmHzpqGjDllx/xn0LPyRRWE4hdYpRbUrYqtePkixUu51WYjFpsLmHCTX1MFmmlDwNjo",
+	"i1ln3RnuBb+0PpOYONxnis9LY50vqVO2c9A+QsegaR2D3Vas/iqvBHOo8RPt9j7iE5UdoFY4gSuHJaAA",
+	"WX2uAQuyl42NvBIt9uQ9giuCn19G601BSQXrlFlRBb4+FUVS3L9G6tEkLy+ExBM/bQ1kb5BLUwy5qSIZ",
+	"2Kk7S3nh5WVnr7l32KDiktkDD0qJ+cjfbx3TBmfitqsjN3h4bSr4JE2h/A8depGeVQG+Mg8yVlk9hC9W",
+	"XcglyNjG8NbR11wyuC3++0L0yUmaMu4UykJ9UtUUFcFYNUZ9qR96ZfP64zH87hQIXIQ5a6IiqIL6uWQs",
+	"aQ9A6t5IUuNwNpbU/YXZt4NFr/i1lJnglN08s7QFSIf9hovjplsuur58BABIaHNt4M1diKLcKTeM+NTb",
+	"JWtU0M72IoOdcrq3Hzh8lS6P0nCp61K2Vx9UribGiuVDWd8OWphMp0/zTRNm3Zpg+dqLb9eSE3NO3Hol",
+	"sfgsX26b6t7i8NIJBhMw1QctbgjFrlWR8x46bFabG6EChoAyTZHriRE5dNplmqfG1xjRKTJPIYsjMbI9",
+	"J6Iea6jlWaUaZlAMs4WVMJ21CmHsO2+s2b+q9X1NecVPI6I5laoQdjFYFz/VvbH1qBxwj1vOb6amEENc",
+	"zDwt17LSSjQWlVR8oOVZ6HxZANQ1Up5PmVURLsrJ3iAacLn8ITzQ08NzqUTaLTvTIck2tAZgrHiWUWaq",
+	"htp6JiW6KFBKqMzL4qSvctGX733CcJxlOH6dI73ZlE0ooy6LdTCWlF4ImQP/2SS1tSKkEig/bcdRiK8E",
+	"JaoCgOVxtneSIh+LZNd+rFRDVQD9DmmkZLcSJKu8HZYd1ibtzBlupcr70AjPtc4EV19e0Bp3wyoxa5rl",
+	"bcj6S4Q1Sb3Qc3LficFNA9ZVabs4Yn2SAl4+DiCCPToTZAi6eMYqE8awxO81aBGGTXudvF8WIn7sAMY+",
+	"YYQY5P6Cz+jOo92IAceX9oLVnZ7w0o/TGb/GG2w09utixte1jFtZ7lqLtsHgbTD4Cw8GezTEWkm9QAYH",
+	"sWAS9SuHgqtVqBNuqAZ3bLCmlMxwxKpV0zA7EyFLLQciXGrUAYqOEi7KlZZi5nHATbOS9dk9ZkYUFYFf",
+	"aBT4sZLKFK6H8tR3C2H1KHLxeXe2RKwxAKRb24nj+Wtj5ZiR2EnI7aIZ4gyWD3LELIVmI5Hb/Wt/TQUM",
+	"1m7KY/v2nhcXCesQ7UUaT1KcaSU8YTa01lNudcYI30jF4QxvquK+3dD6XWJm/MhNhXtzG5Gfj8gHcgaa",
+	"IcL5WmS2Bm1WJDapsezDclm5QhDfd1WSebFJyAFDZbg3bxjM/xQGWCl3v+14+W1Ji688XL6R8bJZtBzv",
+	"7KAjQIvNbea3kF1Cj+FCWltlKIbnIjds529vfnrJhiK/ADy33mAXMcIDNBwXKoscrbpro2kF9koXjZWE",
+	"mUKPZouvSs+2iy1PlYZuaWJlwIpS2jP1z9oORHhnyuoqNldcdczGo54eQjeGEiZWZaEVUPUuKLjh1vaD",
+	"HJ29Eo4g1DobZVzFaod4+OxfJtltsTd6HjBvAr0dYEOVHTvWaHKuWaySqpXj2yjgQkD2uhJ5xkdACTfX",
+	"sa4YZ9YGy+38J/ZUO1VnPT5K8EFmM7MJv+mtmE2rhARgpTVhpX1XJ9uhewbCdn5HvSn0qLKgGlFQt++j",
+	"kVga/2FdYf8KX2CVQMFtRxuxGHshXAjttpv69Fu1s3H5x9aXvzkTPyzipRrxRhbsrLd/3xX2rkDk6k1b",
+	"j7zxsRsUTuVQ/ASdXdv+hE+S6qEPsEqux5dlbz39b4dvel4mfNwGhxtY+9dlmqhYVSrPJiJmGiR01Uyf",
+	"a4pgf5VXIla30RQREcBCrDxkEkzu71phRmuxVT/TMnGdJV9odg5YBHarp+NMpF3svYduFYdWBI25WOND",
+	"qTcvUwOvZMINUr3uwLDxRTtRu93eJYQGqhOqZvFAYUy469Gu1w/L8nQLVcRdJurgTZQmyer3yCvCSeL2",
+	"M4eWeD1bS+chqpzv2p1uuw2xHw4Pa8gsU8KYa1hcOvuVa+1enQhxWR3Pz27JVdyC+Y6T9sNmu7bjxB44",
+	"Cgd2xcOc1lo65dO0nFQevm052Ubct7nJj5qbXG4WrOHNVJXCNc7M/X85UIizNZpbvAXLgszhRt0ty5UX",
+	"jmdj5fXtpuBoyrbdLbebS/uo+3SFtBnV5VTciSaGGDDrvllTTLnBbphHcxbYhi0xq5D1dR7MN8hoK7MQ",
+	"R34dY3Dv4zbLuFldEIwtIwHfchj21gTVV53+Wyp3Pk5AoLbO3Y3lnmEyrSULnQGgLW2Ma2Fol5OHzhky",
+	"BMzWBGC2lXg4KpITFo8h7j67mKRWZqYwC9Ej/dkEYB8rejSDR/uWoMBrL6CkC8CWNxPKP+MTfoR3u7Fk",
+	"dm5u6Vz7N4Y1cZ7p3iX+Uyg7gs736F2D9LR/H4DH/C5qVFzd/WanDQvF36DmjEO4bjHfKR7Dz7FgNHvV",
+	"0bRpdPa1Uj5tdDt2DHTuw5mR719z7rL77tuRe2KEM4hnuzfrNNudxod3a6iEyjddoBcqK2ubo9uGl1cs",
+	"DblnqkvnjnXFu6gxGtdK31HGewIKPufs1+paZyeBoAWBJqivUhYmVkl1GyZEdQg35NMw5Ao4c1oBS/mp",
+	"dpC09giKa8S1jFV/XIxze3UhmFYRdnRCgQphsAbDoSPu1i32Q/k8iA3Gqjw7iIz72g37roCc7yUvy93c",
+	"OL8ar9aKcWaXfCZiZQcHBAflZU4voZSEYlqYAYf28wP+jlj+LNM9ngGReROIzIkA4ITgNXXOhAOUTPk0",
+	"kxeDghl+ZT8LqHpzKUcmVkN9ZQeqYaz2CvqWF3x0zGSfyYLpXs/ObjGRPRExjuNj+VgF3bE0VXBqLlQP",
+	"fBqJgfm8cPdHaFs8IFTaYifpP3nPfhF8Z1ce3cu1sWOTqbLjjqjTURXyYqzHpmvnLSxYHvIpMyOuyj7H",
+	"lWt/mB4XRqbCN0aQ5g/TCLFaEA+N6OtRbQ7ZCMiUeT6FMp1cpqLFfrq+linIrlTGg2NxFU2Ud6ETmhUr",
+	"KdlFEGbgTpgxgpQO7KBwDS80bW4Q2qG1P2PlfOxioa1p9OWYRndXPBU+m/RVuhjDdLI10bZlVF8BHRSs",
+	"8/XNx5umIvoDmd8PejYW+u2IY2B1U6iaPR2dKXgxhrqBVOSImY02hMNBSKys9W2NcCwiTiNgbAAYAmFY",
+	"ciGSiCUXiE/P7f9n8EsGv4hzgnkXvyURlvaiwdifKT/4HSK0ubU5fBnVBbDpFWgTUQ3wRKpUT5CuCN5B",
+	"mC5LfIGBA5XXqi/tpk/AxkhQ+doB9QaidynSM4k9m+7vplQAuC/V2SjXF7kwxt8Ky63drfrjrC8zxF1P",
+	"lD4zAz3BWykN/7YPcW1nDi4/E/3ijCzPs3Mh1cWZEULRLcvTW+wEKalYp92O2u32PMFUT49VgQQFZ/Dv",
+	"P7eT3YjxoVYXWBAB1yFYPH7m5BivsssTipmlYQd7e/OWxzyNQJ3xYWBpPR3I/KTaDHNtAd2z1NSCtFer",
+	"4zoLSuEw/rWaQrIje/aYin3shmkSGgKyOdUH5gjRH9eoYjKNWPIKf7vfSWBlYnMvZd+RWKQ6eH/+gpeg",
+	"Z6z1Iq9FX4CpX/M+uTu26J0AZMX+AGRnwYsFB1Z/u8pFi14xOOnu3rMkvp975eAjftQX51RO+/HfGMh5",
+	"Itf4yjT8zjMSyddKzfC1fm1ciDKf04gaWeH/fGCVlXg/ynR6LfYI2OPhOxNsfwVP5aBdoTvYEb/9cSH+",
+	"uCj+yMQfWfGH4X+I892//NpuHr3718GHnSb+ay/816n7V9f/VP4rjlv470509GH3L7t/2fnlj1+/a76b",
+	"u2bXHtz9Sw27QmTH+wzHflAC/+c5n85/G3jp+c/y9Mdnr0mtilUkHVEJLECqgfusilDzoDrBo1yPtBHp",
+	"HyOsnf4DH/UHz4F26Q+vwf7wiucP1F1/CFVYc6ApVVPkuc7/KNXjH66beHcn+uiP2P1XOzr6UPulFon0",
+	"Jd6u3XGvYFutevYjqzLXZC5Z4bZPdT7kxRpDLoq1uXLtDH23nhc3o85/GKs0q4UqPPHV2KG1sHrhB4m+",
+	"sVnDI5u7Zn+Daw42uObB+tes4vPMXXO02jXPeQHrdzWPZ+Yph6vOGj2l4vAQLFqwQlgujB7nvQrevBWC",
+	"G5diz1mf9S7P/f+wwgbuXVtv/YPWl2Y2dnk+LWnv8jHE7KxtAI2ElWBjF0nBnDWolYhV1ahIwBlybo2y",
+	"fgDo2MRkukgYoUPYDRJehzFwORTmOFaJNTNkT5wCc5acG60Vbi32+sC3hUKA+cWTF2/KiDiSTPFcxIrg",
+	"0HycNBnqVPalyJ+8L4QygE8Do5VDKyNk8drOQOIozZD9rYzzx2oouCISLQqnFr7sOxf/BC8aK9jOdTqF",
+	"wDBQ0J0La285AZZ4grZYhQvHzjwfjYqmW0FJi8E65ZlBqnL/qVAPAs2xilXd93J27U/ORflpXPT0UFAH",
+	"aJKKgsvMtHra6qkEUtBw+2x8AVRe6M3q86wOu6+yJBeHY+2CnBGgNy4W/+jaZJWIb0WRhGHfAc/6P+px",
+	"Xg39QugzLBJqd/cr1eaA3NmTI24f9eu/yGru/isweEM36kPkLCFrYNu1DaJs0XVVO73+YlSksOxO0YSo",
+	"fjQXsK2+RbVm3t/WmUHrFDbZ72BFFAWwQMZtHnydv9sNS91vbjrUGQ0/gHm4BDArJNpaPyxsR3Fn5exf",
+	"uxHTPlr/ms4G77NKZPnbMLDsDpk1A3bA0tmtt6/qA8mleC1dpVAPNWY2q5Mb1xtj1wSg7/9HX6p0pfIx",
+	"sH7QlKnmRHNImys9IdJi1OihySAVmQKxSpzQTSJsMPOAGCnFRHw8yJos0DNWaJbAXCZotVTRfa0NQEyg",
+	"dphvMmtdgb0LBoGz97BL7wbBb5UyhP1wZkc1+L2TlDrHXk1/uX8ibKzr+MP3AAAKdq7HKo0VdRxDmQHM",
+	"JZhkWFxgrZ4RN8bRi45HI3chC6/rHEDrFvVZyyJWkA8wjFNY+mivekKNyYQpE5nJ4hr4Ibto1o0gU4f6",
+	"cqpPnmVfSujSp48WASBvBnFcTDdCN/6fX/8njsftdrvdhP92nsJ/Hj59991asZiZiMG8cxOReZ6OcU1E",
+	"7Hzc7wv7cXOth1hR4fCTrXkyXS1NQH4VjmjBDDy4bgJ2xrnqDsXQdIMhw+3i+A8XpexEnQcfbjAhj+mt",
+	"rVgbSjUuhImQnBgXP0oiQJjt8VRU1jYI0ulI3MOm3/12ZWL22wsCtfTEypz00XfoNqQq9vcaEASVw/Gw",
+	"0e18j3NEfx36N5WqEBeoIauvqsbWUf28o9Vo2n+z4eptgPSuA6RoqfBsGx39yo13wDKvZOp3wCzeXS80",
+	"igqvCc3zNeHRWcNqgUHuAHavtcerngbQrXhABqVZPxeCFeJ90WUOb0LpAiKPORxs2oOxwoYxs2klgT1w",
+	"07gZfkeM6FDbzVcjZBaV0d1SpGQb7viqpdJrwdNZR9rFPmsF08rZGIrQLi8+I0+8WmgG9enWJosIr6ZK",
+	"wANGjkFqHe9qx0r3gdnGRMj+glAvRrRYIlOhCsh3YC6FDUUqezxzAOJom1prOTHAKvQHRKytRKrILDfY",
+	"VSqfaAa+5Kqnk/p5iuYnCs1yxcqJZtKYsUiZyIyYDASy1pXv452oYa7+wObfzvcL3rG86SKHbX/vzl3W",
+	"GZYlWKU6D1cu8i2d62JQffUXY1OITZiUPqJj7n+//jX9263xRn0+lNn0832nUsBUX+pEqQVvBHi8n9ML",
+	"PebTiA21KgZ20U0Fx5Un82Kwpl+dc3UhZtzqztH37WZ7r9neX9GLhgevVPjV2bupJ/0Ry7UqpGOiOeQy",
+	"YzxNc2FmZDNXqjWELfC/6ceWzi8WLB5h77OQK+3woLJ49q9bPHvt25Bjp25bp/JCFsbtitFAKxHK+xBX",
+	"mn6vzkK78/DhorjpACn5at/5oLpfDqqv/F27ecR2du+3mu/+BN+88stO9Bf2p51j8b748x+/iifvfn3/",
+	"3+9+LU7fxXHrL3/8+v6//9e7XfYnF0t5+IH9acFi2VaMfTRfhcyglYIhZDFtYyHfRKUYrYzbrxKrWOnz",
+	"PsmK4Q+3HFvsBNH2Ha43AxxfIicFIE2pLn3rrhnnV/KKulpjtZNQI2baPJ8mu/NhkOUuhQuBvPK9Ad94",
+	"+MNNxEKmXfxu27DHVgBdF/aYE0DLIx4LJUuYGF4a8khdljqIeIQBjk3IeoK4QzCWLzn4UHppHAmLHWni",
+	"nKf2I09Tnn4hDvXPA4HgzLPgzmuS+q7A6Lu1az+mEgq22WqZvmBbbi3cb8PCDav7b93MnaWhqtVGqxq7",
+	"xJS2ierx9mm1OupbN1LD2VhkqQbnbM3VrTRZYq7WSZPlNutCMfGGEBGWG6wOO8G02BPAhiDDZcANsuZ6",
+	"0AdfrHhjM9aN7otHDQi/GpY0uulksmDSfNad5N9KAerWKv86rHInNVaxyEuptrXGvwVr3K2NO7TE3SPX",
+	"s8LvlRr3Rga5V/DfvDHuZ2KBIe6ne2uEb4XItUb4nBC5iQGe6RUK5Fbti6vFaUOBErFMXopYJX99csru",
+	"h1XCSZeZTHvcsOFobG1ojyZLkep7zPUSGmxS0yqbQpFvrAC7Fbv+rRQTKUDfZroAJ4AJ1dOpCNFOo3B4",
+	"vrmnRHiHkuGUZfYbbLvrlnbXsRNGjfrM2qcSPodHiAOgt6BovMt4rMAAGgKkMzMDnReRh1/OpLpkiRLv",
+	"iwRxftVYlOjCuSjR5w7x3rAykbebYOdYiDo3AyuHRXFXIkeQuWBgEbsQxSLMuZX6BQPX0a7oZW6j9y83",
+	"aBb0an1hk1mpebc+2rZJcNskuG0S/Eox7RJrBSTHTEP4pLQllLiCKCXZBJVdZy9ZHdVOKLt4fsWr3m2L",
+	"9+7Ub8r0SpV70AwGH38bS/k2YimZ3rhwb/MeRvvUVUMpdjWyPhjY51P7Nwy8y1BgsclAYgDeOh2mkFlW",
+	"elWR1Y6KJedjM002NUd9EMY6eZsEYOyFX0fwxc7AosBLpoutyPg2IiehyFihufAaOTAUBU95wVcQA4C5",
+	"+/qA7Ry02q3OLnvER3TTNwUvBHgSPnvpBVpE4gKJW2Lltzb0RyQwCg+OaM0d8Z73imzKApggacCDznmv",
+	"WMBABzaFG48UZiMx8Rlv/Jq5XiQHak69gVj41ree6I1zWUyREWeG6XIgcE/0/IwDbpagzvr5XcnTclMq",
+	"7OOZrYodn2eyh/tzIHhWDH5fujP32m3GDcu0umDcRfV0TxgDhFbHRDtW8HMOJE0AaEo40K26zfQjPLjx",
+	"EVls6Al1hnAmr8TGxNZ3Qbm3Nv/JNcvokf0KzL4yEQC7NfMGOoLXXDX295wXopnJIZiHcDauJZ2lZjGK",
+	"72sBUPyG+EPJ6e/xLBM54+d6DKhu1qRjsoiYGZ//U/Q8BZqj+QKo3y5cvN+OVaHZg3abGdHTKg0I2aUB",
+	"+rWRFCk+KMvI58UHIhNe+TChUmLVA4c0AUhb+0Jn9LdXOoBi60LjSPqlUojN4CaA8+3zzUBPFITeY0Wx",
+	"WMXGygoKZu/MxPuRzIWx9q4sjMj6G6PVIqf0jzpLbwxSeyPqsGKiX2Bgq4IiW+WxdkGps6E7db8Nq9d+",
+	"wUa3s9e+hqO6Cty6BkirnRxEB705ouoar74x23f9LNVzgLePEJT3FwjbwKKqfeBe9YH0JGqSgAcTabjW",
+	"w+DPRR+jfVQShmMYp9v4z4d/+/v+Lz/svTj47wenh//4+89PXp/+8nZv/+CQ4ln+vht9u1oash9FtgyI",
+	"1u63jYnJ7gJ+9tNymi1Y5wSivaYp+QqvqvtSrnuuqXTRBGc/iVhCAYbKb7Nh+OAooFnYJRr81rqBakZk",
+	"3Luagp8HvKiFqafgq2GTgVAVRWZNqX4uXN0mUGFlslc4KiqeFSJXvJBXwiQtlhRaN4dcTZugkJMu5hgK",
+	"BfVylJLmPbDdIDEMbeQTRe2SJlYDbtghWAywcYxVOZ+CZu7OliXYXXDzZp9LYPkCyBQr+JpSNUfcFLTG",
+	"vhhCO5RFjMMnDKy+Cj7rYuDhc6v9P6wMIgzrxMf6UpGJQtSZgJnghqoC7CXHsPjcQoewNFCoMjkc2sVQ",
+	"iGy6sVWEo9jMKqowqVYMg4OFr5Vu7FJ8VhSWdsLumsDyK6aVhKWx7jZEUdzoNuCq1bZhtCy2Bk4HaAAr",
+	"4K1WQWMx3RTsz7rx+FYbOPFb47k0nm9gFy+K0N3I4v2wlWPnX7tk+qsoVpFKyxAE19Ws9qs8e9z48M5a",
+	"DUOxEs1AZcX4iBFGbFg5QBMxo1HAcdbLACvA2roDmQo2GfAiVkiMdC5YjhHbeclnRNZfJOwewZNvLu7I",
+	"Gl8UI0HBcQkkDI1LMbXWS/mS9jPNJ1ui2bJVa7hoJEn3z4OwIETV8MbdzjoRFHr7BfIGv8oXYAFtpUBd",
+	"jqE3znPcL7TEvUQAR7FGFtiNgra/HgnFR7LllvqS/Rwk2hg37G9vfnpJnq3jRpOqjLRCmXRtBuER3eTE",
+	"/M1AidtHyyS4Jz3WvfF1WTGfP/ycUwt3tjaXZrZqFsJNsxOV9Tjlw2y99Rix82mBmQn7j2uX3XoLzo1l",
+	"UXGu/d9crdx2ld3uKruV1eUwhRaurOfSFCVO8grwyFiiVWUwYj09PJdKpNQBgMhHw7EpCEYZEloQ3B62",
+	"2FP7dXO4rSmbA+jPEBqS6iOq6JjQYVHFTDN2pHSbEiENj22CiZZJU6wKsPzUIdVDonk6EimTqtCMM2vK",
+	"Z4JqPdi5fu9KOmCYwPNtTxX5KBeF6ULUE3Gm3XQg7yRL7L8T0jo6Z8Tjb81GPRzyY8YRjRX6T9hOApCq",
+	"nT3oLolV0t5vdfZa9sfkmCX79zt79+EPJg3gB7N99lj0QJnBx+jssRd2yLvHJSqvh+8kvsrgI9nHjyqY",
+	"t9XvhSauVL1s7Fp1kv+dHDuizwVI2TIlVtPy1tiOUrO4BKAG2OmLFaDnsp3kB5FfsODNd/E7l2XC9oSI",
+	"/Y0vguH9bSM06Dh+M18JvQh9ClcygIqH8FOR/eZcTdGYWPjZ2U7CFRuOk1jZxW/YiVIMsZLhM7749/8B",
+	"z+NEKX7Mkhc8/20sfk8YnvyC5//+fzn7mzb//n/YX3nes3+9+Pf/DSfZyXrEjYgg8A7w6XykTZHr0cDu",
+	"0cF0NBDK9T9QTTaRwB6z5N//J4lYMqbuqLFIkORM/DbmGe53o+ESI4cy4znLRAGSZCf59/9nL9Xwf2L+",
+	"o9mPvgES11775p/sGrzeYwCCj6zoyfUY+MiZGfEe1nex0VhNezoV4Sx9LIjf2cW5v8GbnhQsE3bT+91f",
+	"DKyQWx/CF0hzFadmCk3izv9gtXyXJe3Oww47PDxk7c7ePi2a7w6OGP2Mv9JO571BrKAyAhoBUbS6tg3h",
+	"2IZpjXulVq2GKE/TeaysCp1dZvaRm4AN7+9dg68cx9/9ZedXtrPbuu/Qhnf/tR91Dj/4H28HcHhBD5fV",
+	"DQ63e6ZP6ej7g2Z7r7l31LgGcvtsDnPbt+bQkYqNWN1w7XV3WK1iOA63lRdCwa5iJ3RmrIiKcZJrdYGl",
+	"XbiArdbzFNKz3x2ZAhZ9+2G+EJd9v/q+31f71drNI9as7U6rwQqBpGlAKdHFlQsWIOlS5D6QxYwUGVwt",
+	"pTg4w/ts1He3oviYfQF6JL2H/8DlCdW3eHj4oNXZ2z9oHT54+H3r6OHGrA2bvcuSeOBzKCNbo0nn3Ud0",
+	"9MlEtRZ8nff1E/DIbwp+vY14fRYRL2D2GpW+iPMIvXtySzDW0cIyyAtp0M2r0NrmQcDbFFb4On8LWter",
+	"BlLEZB96KFUUKzDclS7YuYD6XOsroUp3DzhG6CqQFdzeGdvRi1wOh1JdROytktagsso7H/JMGmxU3Xn5",
+	"9NEu9fobwfo6S+F0o1lizeD//aQ0rsjO4EqFJleCveZgqVplko5xb4pQa6A5cdA+YgnYYs2CXwrlC/ZT",
+	"LTBdmYsrwbNYYROx84bg1Y4D8YcabKzkb2NRiSVO+JTtHLSPYhVIU3oYQn2/1MXAGpsiMwKypMhHjPcK",
+	"naWqAQSu5Y4RgjxLcOsQvcGtiuTYDoWY18gP6Qduu/Pn0l3vv8OtAz/UGlehkegwAfy5I5Eb65DbH/ba",
+	"HZZBJMKMIbpAlhsHwmVtjDzPxJn/HCZpMdQzWp3NH+5SwiShvgsEMAg+YaykMoXg4bd0t2n62yRR9eXs",
+	"ABGenSU9rlKZ0lAe4UIF33gY0f6AIt3w+VgOxUFwJXZHQLQHCKNS2YcO/IImpcWe9Vkx0bGii8mGTdx7",
+	"5bQtZ2eT9bSi4Hg2jXzjiP0KgIAATvdeu3NNVGRZ3e6mQPG3WrrL1cLqRneaU49YWXSiVGP15FHl0o9T",
+	"gbvGG7zhVyLd6AXgyjrbwIl1sawUVYmJE+zbgtTbslbWquEMFw3om1MOxcthNlYUXGYAYlFRpCjy3Jd2",
+	"WkCaWb4hF9Q9n7ojhS4jqvj5wccfW0VGzwjIihC2pmdt6fuBrULbG7LEjXbnb0e/PDr8r/Z/NyLXiN89",
+	"aB9FjUIWYPk/qYYNeWYtk2nwAqXF7ibJ3A808DrZ4evKK0Ol3p21TVDN1s3hvJLuxmrh1YH7U6t6uvC1",
+	"YrVEwQEiBx2uWivz03ccq1Btkb4NI/OfqHD2qyykI/3sreaFtnu9VR4Uq7rfltarPobfrT1BUROIFky4",
+	"IbwMKCGZtQq5mobANxETV0IxHque3dFZJlIE4ZUGIuxOL3hwq4G05v/UQWyhYc9wiGmXof064KZZKR/f",
+	"yP7Am25sf6xVJItz+ZXUyNKU3by8rL3C/vuRm0pd1ra81ksFXFSBJ+1TOuGEbSQolpTTauWZi+6ZG2RG",
+	"L0RR7r8b1pWtYQFvZPzePoNTWW663/5+frJPvbEEQhdT1MfX29dz6erqqL72Vq47kltfeVnsZibGZhWx",
+	"dGcoioWIem8wvxPejhAK065wzMi7Yrmdv7356SVuDQYX786FE12KIGJjuE0aKxdaTNQ4yxLWywTPDYXf",
+	"koglEGfCLqgyV5W02JPZypG+zjI9wTAIhE3ycebLLLDNzYfAAsM8jDyR3VyUksSwyUCzIZ/Gaj6+FdEE",
+	"IC4nvI+PlHoUVgeGWfG76O6xOp8ilXAZf9vIfMKn3475tErcBj5yEz5yrTM71FcihWyHX84vxWQmsUxe",
+	"Vi7w7Kh0ejEPTuXHmJbtNr476LCDA8oms6OjtXxCnJlX+JqrxHxuPZWzMF5zOr96vuluiVu2aO+sdTOM",
+	"LYC4mg8aMOlSI6YmN9LyW72J9gXlVefsjtYGhvfW8b+xQkbNd+tu/32RcyOoG2NzbV2b4rN6hCvIGJCc",
+	"NVhSh8klLDlwy7Si+Eoob1p+mC7RBir7oEATaiFl0aXKNhTnVOUZBemiKMyIYQoFy/qULgTTCnIrMq94",
+	"ShErZO9SFFgPMuGygAyNUEUuBWFoh+dDou1SjIoIAnNqOpRGpJDYqsY0TMELaQrZo5uUnlPKC+6SdHyc",
+	"yoIVOZeZVfw9PRSGjQFf3C6MiFAAoTfennTPsN6AS2VvP7UWR8F7RYs94XkmRc7Oee9yPDIEFzjQWRqr",
+	"4DOMVSEze7MpvAYFWK4xBGDF1BoCcOTzSOOYSzQBvFbPBTeznhqD0+AzycLOvt0lyIHMsEdxr7nXbm2g",
+	"65/Arvo0ur5OP8B4KIWeW12hFnqGW4X/RSj8ATdNPRKqGv7sVqTogBs2HvX00H7sisDSVYEXK6nYKNcX",
+	"rupU9QTUVfqqqmIghli1X2cowMav+hbW78HjZ1ZUJ9scwK2ZArCZay2BE6s5rjMDBMmleTPgvZ2+pW1C",
+	"gd6g4hxELPODiahUZMBVKlKHWuYW5M5fH796HSueF7KXCcM6h6Bh99oR+/HZq5MTdnDIHj19zToPDlqH",
+	"ewe73VobgFVNAKt0w7XtalJk7nIIETPCam6v16M5pR4hxAsaCJOBJjoPuwUGXNmnQeE8xNaMQEEqU6R5",
+	"rtLs40yaeVb961QqXFOvU+HQjWKj62kuXAgLXEUczTZ58W0EAXEtlJub7NR6gXOTUkGSPjeKGc7LNNiX",
+	"H8e1eWFvTfRAZXJcgbiTLg9iLUqtwEhXhvcK2PSyMPW+RhQrEkFOWM3KKGqVq9b3WbvWyAsl0uPZ4khX",
+	"JmcvC+rnsK0OICEnA5GLypAREkVBkV9Z8uVhJ/s6jxVV7zl5p1JrZVibGW5kn2gNalMBF3hKDp2dkcgO",
+	"OkUXMJy/XGDzvmEwLJDj++3vj8OnW0PdjgFiVvY3WbA+l5kJC+6q5sk1chfOqBW7cGRxq96avky0ehR0",
+	"+aknAE11Y4TKaqGP+whQU7O3vsMDG+KuHR546GthxlmtwnqB8SpyeuxZW1fnS3R1MN7v4f7QKCwmukyT",
+	"DPiVAIKujI9Gs85OBIkVsBdjVYF0So7tunDUeNbWI8dHQW+D4FAxLPM6lwfPwa5VOxYrOF1p1LmAxBSs",
+	"Puf2bOOld2u7wOZnvFY9bxZCHZKIq7czmqNcXEkxWQnJp+IxRADKwwJMHqfRyRnhBXOL30SutCNW4JjA",
+	"Ylfokm2k6GjYKL+XtKSfhuratSX4cYdeWTjNlTasvUUMXYH+mVUhq6oia7F91L4omKRX9J0XFYHg4a2m",
+	"+RI1zQIpz5YJ+a9blNKKd5GOzcTmjV27jKtrUPVf5XqkDdSoKjEpkfUx1+N0PAZ0tOpLu3EqvIz0lR2L",
+	"PsCkOXzIc3ExVsggizYG4bGdG6F6okv9DDwXpsAn40V9nWNQVOfyQiqeRb57uKezTPCLsV9dUNhRJb90",
+	"0AzhuKhhrXx4xMYjgP9PBjqXv2t1lvKpSYiHluG08Mwwwwtp+lOakJBGgNAWkKqC9AwNFCwg6op/CqgZ",
+	"NA5XXzjROdxnoMe5idjIP67Ps8ypAoGHISZcApXQnaRhYzPmWTb1NFY6Z+eimNj9BRCXCB5i/1VpTpPG",
+	"xea64Q1rmLGgJy1WVIdDxJqou+3naup+P9kte7LwLURK/MXAC6gLNgB89RNmVyJKgiJWQCoLrCBhCHIH",
+	"/FAPQH0ljSxMsouuiCclhugh8dIefM94r5BXIlZ+bRjH0TOUCtKJYiJyWNXDmeJqDOgTLQkuDHY+Luzd",
+	"AXEhVt8Tf7GdOFpU2mDHHjCNFTMpzXsAOWOOcRPZZVCp5Sb+3PEI2H/32iG7b7jia0wSu4+X94JlgJ/y",
+	"CTOIwPNWqSH6eaAzAS8aVgtVEVchQ4KABiHMqTUGgu3Z6D6MGhmvOXMPRO9Q58rqzcrjX1GRPLdDWDyC",
+	"enTXzl6FMOIaPNbvN2WWsJ/stvvaVn9ynTq3v6uljWh2QW5b0DY09B7D2vvi7LxZydxFYu9iwNWcMD9G",
+	"gY80PcA7LnI2ErnUrhRq66zf2MK0M8wB48jbGPeMU2WhwQlW4E2IOgP9Q768/WFVek57cjQXw6fCHZl7",
+	"/FDgJgu6vKEt0cWUYuXspEXq8do2CVSNHy8PuECant5UVn4dnm3G1TZjuKxtAJdozaat2YobdgtkXFV9",
+	"Q7TngS1/g5yfu91iuBLnQ5o5W9lXOVT8hgjN5hn+NuBtAzMuVmXs2UE7lJUDmK/w1jeQpoXuqucvcOUJ",
+	"RqqeIBBFK02hYJen0LKbiX7BeKaVYDsJXeAcHkgQUkgDSuGdNwB3kSaGzks8ApwkhC5ewk9YhwvCliOw",
+	"cECmJXbQFD8BHHI7JceM17yEvVxp8F1EDnFEeJY0DpQiJYRKejlU6y2W8Cw70/mZQncw6dakW4+Z7OMY",
+	"gqf6ZlLrvV1Zx0rZU6Rz2+yLA6cSyFD/eHpn+4l213drYF3eilfz2eUSeZZVcolDnQJqWOXzgJyYzToG",
+	"X+VMpnY2OtHeu8jdwa6hdT2QE9j/d114uUBlnuACCjOQtf70VqV+eZHiWSHRRSYZiK5VpI1Pj6CsMRrF",
+	"zYSbYyvhoPALWrmc4OdGK7Ptsvgk9guIj2stmFp6Ijj9w5xXcuh9Ej7TuL7UKSEYkoUuyQkg8EGsNGAO",
+	"IMBivBgieJ7U++TVM3RchoIrzBqmbKAn1jDJhdHZlSDgxxrIarzh6XQkzEd1PcrnEPZg1CjE++L+oLg1",
+	"2HictrHKhDEsOSHQrFEu+iJH8P0ZafxfsDKul8ZwzsbS+FsBorfftLI4ze0g0TvInn+ZbHyx2Isvv77f",
+	"NESSQ3e4Z1hih5Uw2KzWrgfEQPF+lHFJqXufMZnZO6FtWuu2l2t7lTQ7wCOPfMh3doRVaFOKeFByygGb",
+	"jjgQi1OG3c7Nxpl1Gvwbe4+Pm2IPp+kb2f4rmEgnWNH59QYeltBX8IrYuBWp8dtYjMUS8oogFOkaAq35",
+	"bs23lE+to+y6yb2DONJGYvKW6scmHFrKPHlFi70kCopcQBIGT0v5NMKUXYnhMtCM57kEnxyTyUOZKnkx",
+	"KLDTDxKq9qHwLtTIB8xFkOe+0Eocs0KnfHrPIMbkubiwcgxGC3iY9Frz/izc8to45N9hAlepGKKUMSQc",
+	"caiFhvFUpFhnQWWQz27dqCxoHowePiFNoG/QhOz97zBx51OWij63PhvMYVXkVnJ7teOeBTVfwikGRuVj",
+	"zJ7NDfYnlU39EpRUaI1B5eqwaLUtGBOh4606qlN44Bu86IsDscb1uQS+2q3/xjYZ981Ep71M/40kmFMm",
+	"uGI2bWYpJWagYO5bcdxU4n2xuHTpEc+yave7lfwDbrDEjLY0BkhN4ZvK8TUiAkyG9ohcD0lTxMqpihY7",
+	"neiwlcMD/9qhQVVbABLs0NwX6INryjZ4lr20r/lJizYAq6WeTbKzRiDRvggKP/tt7jqaiE9eZMCixPJo",
+	"iajtbwN5bCv+Pk0kEXZWUwxHxRSCiCHGrtv71T2/LTu4JX3wCCQgFG++L2q6AkKFEIT98Cs0uo1zK6EW",
+	"aYIgmgfZtd+XlhfstduI3g6kOvycG1Em1zh1A+SyKAQWoyLmr2C4yjCYYS3DWF2JHHiIlBCpOcYKzok0",
+	"lGdMxzk0cA/GRaonKmKH7X2WjMtpSkIG4UzzNFbnPOOqJ3KW63EhTKlFRGYEtBH6LAdMOyv4pTC+vJEz",
+	"I3papZTn7GeiV5hYcSLQUToowPHn6gyTiadlaOWeYQmCUkMpV1mebZArz3TtBX9ipzNzSOixufW1qMTU",
+	"0ylwZSYib81dVp4A8oGMbqDXu2fY2Ii865gk4K+IjbgxE9eqPtAOmj89v3+Rc6tWzW+Zf46/k3+gvQnL",
+	"eO8SkHat8u6yfKyq12MS9prRivfW09MKgr34kC5Ns6f/k4q9ePLizdnjk9OTH07ePDl7+/r5/C2x/Jn1",
+	"cwFsm0pATtUsPJHWoYs4A54EH7KpoPeIG0MxNGwoL3JeCDYexY1yNvBa+02zFIpIuareBtby8hvNu3KQ",
+	"CveVwkYU+O6Pnj97+ezR2emzF0/Ofvnp5RPrlEKvDd3dXho3mBnoifHUC+CwBwthfi4wZ21gowqD/b6p",
+	"NJf21frjLIO159iieNrUKpvCXU4IqAfYEwXCsxDGgq+jdk/psr5U0gxwjyIsx/yyz5Czj77OkP9T57KY",
+	"dnFHAu+hew0zv0fgfm/Elch5FnxpbQjuyIjC1zdNqUbaPxJ9/VEuraB1MqzA/fwn9lI7lko9K+3oetxx",
+	"7quZmT1jZ8gKL1CNVoK1rtnyYyPS44AZ855hmb5ghk8NmwymC4Ibr6FBWZiPmu4oH1JLpMDT6WfNbXtn",
+	"+npBYPARyLQ8+FI3igra3604aWYQxaCzUX9rPVxGdAvnsPMpkzXYWVVS+oXUsK/hOUtCahALwqehxueX",
+	"gu0k1itJdlGxgR6g3/s8M/aAEhPX9VGNGWEorZYKzZxhT0IlYkRh9nOtMwFlD19YXMhO8irMZjDFW1qz",
+	"L8ykhxxjTvvIyQPYV6isIOu4aYinuo0Xc5udpCmYcFoPXZcs6UDqR5LDofWuCpFNfS7K7zawbGHbtthL",
+	"Th1IsULyrQgpKa3mAy4y+1LEpXud2FnWb2Nn6PMK3ZAMsgNjnXWqwOwVH5NfaXagOIHpGRCW7rX3HjQ7",
+	"nebevu+kaWF+8pdG1KAWnVKukvCtvmtEgMor3HLNaamtUUvTLVfTp+NqWnIVHwpkZdpGfG6nvitNSTAv",
+	"Uw8LBH8Y1bGXrcOdo/WwjjnnmHH4L0QzSE+kAiQE1FNjXMVeLE2sCLC8RMhN7KEzmZoESkXC8mrs4ORY",
+	"CIbhnCzTE3AHEfzZXhsraSoP3EiP4Ptvpke+XQIdO19b9pzPhT0HNtkS6pwNhMUKFDr2yRu5jReioD13",
+	"Q9Kcr8yscTLz206J3Y54+crrAW5gDWzWu2afcHs0Ny322OluKOtGKWYKPTKVoA9Ui8ki9D2PMVkwhw5t",
+	"Cj7F4K5Hj9aK4CgqWGr9PnyKsyUUfKvYDygcbsF+uA0GmV6mzQx+fCDdwDdfU0Z9EvIXcIUx8bHlfvmc",
+	"jLEZv27b5fOJuFRuxxE0RS74cGF+4A0g5FIqi2HOfkoovMOhLArsuS3xxQO+EMzORfYq/HfTALq+uEKc",
+	"oZ9/PDn9+a/sx9MXzyNmMEHLjlp7u12WwDldenASsUSmXSSux5/uGdaDeHsUqyTlBe8mjLMEBUbi7eAS",
+	"gR09Ucg2ApkrJDHdYwYiy3QSYeovVvgwCiXhBCH/CUIQuTLpFjuho3gMKgbsJUKlbjb6AiiGEVyIs0yb",
+	"IkhH29cmlAXomcAHc8OS59wUzSd2dM1njxPq1RgPRWnhx+qCj6C1WqaZ8AOB78Xh69iXzKQSbAdKp5WH",
+	"TwIIL612qeWqc0hFC6YbK9nHFj8s3saa8QN/QkRcdO4FGHrfZakDJTlpFDQoensFUFoR0yoo35gMiAbu",
+	"Ukwxr3zlgLRi5Q/2MonIFNYwIADmFnstaCQAzhx8jp4dPZkgAE5GCzhWEEhI/vrklN2n35KSZk+XZWm5",
+	"vdt5ricGsq7wJd7ocd7z6Vn4cjxWl2J6DBTgfVH0BkwqU7gJqdgR9LjF3hCOHVewWaU2PZFp4tYZLB9c",
+	"17noCXkl0mpx9Uk//eVB+vaRq65GFVjmyyoLrpIzC9pV9trtqDGUyrevgBFYiNze8X9+PWn+wpu/t5tH",
+	"Z8133/1HY76rpb423EkXXwxzKe3y0X2PMWqEnQySNXZpc1Opccd1fIkcgbQJ8TOyIZ/CgqnORogHVsih",
+	"ONP9/oK6cw0QCGbDKeHN38/efbcT/f/sXVtzG7eS/isoviQ5NaQkRz6OpSclOYldcdZeWd7U7hmvCHFA",
+	"EeEQ0AKgaZbL/30L3WgMhhfxIlKy7HmyxZnBDG7djb58X/jPD/9YNCyrI4ZQSQTT264Edmr0YWwmMfpa",
+	"qWjLlSxOGC2BXIHAZJ8++0Vak7RLbsxbKGzz1kkeV1LeyvIWd/DbAhAuOhDDbb7HcGNaOI7fDNdxkGfv",
+	"SC5dyiL3g5tXabH0N7rUcjJt81lS3FmFFjUR7hebsXcXv7V/8gskmdfnh4fPjp4/f/L0+Nnx4fPnM9P6",
+	"v3k+9r17v3A+5xmMwouwyiVA0FtZeMEGwI91qdoEbh+ZTfY2qJ0ou8koI2k+b4yl6gAtsVDOsR6aE2CF",
+	"wAPblD+FLO07+93AnLoFFYOISDHTG3xn4Yf1HXSL8AjrqIHhH6X9jdg+lraRNJb0NUcQ9JY4lkcZ1RSl",
+	"pUcAwNIXxoji0mlqbx/ev3VS5b/tMy2OUOMDXOEDdLSbF6R+L63y2dRPhXMRUatSYQV1QpvDViUtZiuq",
+	"iyo89oz5w4+3FMcGQIYpo3iLkp8oBb9QTKMHKdEhn1ojf3Ynf+65KEeiKGvjFLZBo4HO62bIrkzXqwux",
+	"SCfR3wAKlCuIuoPTHK3UBCRybE+hQad1W3BTThe2sx2LyNddt3O70F4I0xMeWKNipy6bAwnmXuTzOWYb",
+	"VofulLwTCkCtEApdb/hV39k6FrfsM66mGWSH0KfGtQaumwQRbwsxH5psRH0j6htR34j6exb1REB8f+K+",
+	"FPzDPct6AGilsAQWf60p9SF5b8TNUBSslEMxkVbsTvbDUDSCvxH8jeBvBP898/dxM4xCn3EEsd6/8Ico",
+	"9P0Kf2lnaZ7WtfbhY3dp60ODjbxv5H0j7xt5f9/xP24c5L5gFut9WfsUrNqLzH9p7TjhJERVNpfghKU4",
+	"dVgyyEKLkW2EOslyhcWkpVRDyLWRDlXFQg0xFOLGAsjDTcl78VRAg4ds8jZXvjUv2XSs9bs9KrpcfdBY",
+	"3r8GuVPpaSTcW4Yd9oQioy0kQSR8mhupMNVg04jlBS26e2ZKu13HVVN/OlMP6hfRu/NXTfXnUo15f9Rl",
+	"qL2Udu2+HquiC6omIEBXv3a+Dr1MHZMq1Majqg6ENW2p2iCTugE3K1dByMqKpxfEHncoVhs69gdS7yTx",
+	"NtDsdZi1bBtNH3DQ1uJkD/fayAsZcKc4KWppmd8Thvcq5KMFcFML0d//K3zIHs8v9Iolwp2690VDCn0p",
+	"eOPJetgJ2PiES1dKtBBvwRASykHOtQYLLpwlMuC1MgXCZUHW18KzPb3jdoihv+hL1kEZSr5nKaH/Etju",
+	"JGXsbjjdtQ+5N+hrGqbHCn5N3/8v5cx0HbSjMMJN2uxjxDvy4mpSbWySV3Gvb4t3VBMpy+GOzsW1tH5p",
+	"Rz4VwrHmClgUQDdCIYpWgl2Jnh4JC7iSJ5XrE+tcAzk7MeUjSzlQoNTJ8bPIju8lJT51Sqo7NDU2kUff",
+	"TW/EaXCYSnUd+eW7faNHXdDmXaexdPUMvxf6Ii2y0VdfDD8BXnYdxslpNvJnUd962EwZYXbnKgL5SmPd",
+	"CVXsSBT5ULQT0nlP8doMUaIEgMaeKEtRZMxPkCiyXJWi77LASayQ9KHilIxNsYEuCygnCr9A93S/j6Tx",
+	"vVLbsRHgCgiFAOG+Grk/FKzxovBXgc0Bmg7cDtoQQAmLMCIxrfBCXwvwcOB0FX/znu8TDKb/lAxWhf8T",
+	"mTOh3qQUHFwSNiBQwpBb8HZ4I38E8zAQZRFcazzi9+IPQrGRVGMnbGWrxbHuhgnsdhjKCaiUKkQPSr3A",
+	"JeNvCMOADEDSiFC6RW+nVRAdJx8dvqLDcAmFUqnU13/NPwg2vslYeBnMWSnoDb5Zpd1M06MkQxMdEESp",
+	"ESLGtYkK5PxxiUN+NYzBEfwPLVbsBQCLIfmNEQVUwsGrK3pRRNH0cw0DJQo2laIsbFV0NkvomSvd641v",
+	"pN8fLtjFVB72/dWUjVWh6yv1h9NketBrFfbLLVbOKkSzmgZ8WGgzO5Sq7loKkukyLNHWyY+HWcuLolvJ",
+	"+OcS8esiEZBMzIg7Xepr32Wnk+aOnlwcbc3tXxvMfYKrzQ3VkmKIDWofyI1n0dBfe+yfYVMJwAnK3UsU",
+	"Ra2Tw3q9BPxMf2w2UYtqKGbnLvkcr8ySwdhHYUV99yyDjTutJCl4naNo9MJ8BaYcSkrYvo1L8WFdimGx",
+	"Jt7DbIFHER1v1XZs+2X4OD2O1GGAASm6J0mNO/Jmw+8Iu80Vhme0Ep1cQUxvxNW0TYqoHYy97gkYvsYp",
+	"Up89jlrTWqb9IdZrQz1R4UXWq9dcPT1k+kaoeP7KG6i/nUL90TShvFl+OLqd3mHp2SnskoJPbz0/JS5J",
+	"+m0lcOBFNIno+NH19l5h+ER1T0nY6mix6YAqv9ws3caYolfe0ZzaCOHvL+rm14HxR0P36BImaiJu2kZQ",
+	"pO5JWGcUX8ESdKRAhFnzigKPM0WnyXCoBBIt6+2kUox+0LOX+OxqqbMG/CDKGTifg5byIoQSCbbxNF8L",
+	"Nysw7lgm3RwMHsnBIKqtbztHbndC/yuvvF5TFK7wS29kjVDLsRK7ZpMdoKdr83ywWrPLfOU/az20lYsx",
+	"uDwzZseA0UJWmxmXGHfrvnn99oIdrABYXMOQw169Bln0OFJ7d5f2lAAfLxJZP4MFs8JfkWZuNj6Lb8wS",
+	"VroN2xVdBeSnJzsJCb0G3JLZGyIk3C3cvrkid7jsZxCtCIZONlsWoDRGkAw61O6QMHxvIwV6CBpv97ks",
+	"RREytiDy1paqfcOto3StKAORV82P4A33plTnkbkaMIjEw1l8z/b8vMYKwaQ9qSzQGbYKfS2Id11Uocxa",
+	"/CYLScZxooM3jUJ4SfxU9uEkQs7jbVRcGIZ713H3lsixqjilsbu/GRXTeFZqBA4Yub9XAVwO21LZ5bTu",
+	"sfYjpCT3IXIfU2MIg1bVa4tCkQbWgKTpLLkiwndd8WaG7Is066XuUQAqeWljhoDSk5Q6OFeYPGIpPZph",
+	"hQBD8LcA2Mu4Y0doqPDegN6KBSqQS1DwaUY9AkzdmaRFAwlCVTYOsNG2pTplPLwJVjsw4hgxtoGD5oyF",
+	"UWYhowB2BGqOei3LSTocVghLT8Y0iFylNhhWzYT7R2MLTKHpGH1/fPicdfXYWVmIdrjShvyKbparrv8I",
+	"v1+7P2wBqBLyE8rhS/WwiQlcTa/CUxXvGha6nHM7YFaqnmBTYZ0wBZ8C2KdU150NMxFA2oWgyhJy/pkG",
+	"N3JI+XHcZ05Cg9C4F4RGyhpcefK+Y8ltkyiwx0SBR198NF9ftEzqs0roZwsqkBBtvau0l6jwrO1ikpzS",
+	"M4p6RkXX1XOTAbAzs5AkDHiZwRzYtOhojRKjibgaaD1cRQ8NKdrh1mUs0XR9RQUHvXBT0+HLKlDAXqxT",
+	"mkDD0tQmPMbahEm1XBciem9TlpDuk+VlCW8Dg8ZIWOuXktOMg10RTzIIII5Umt7q1ypjfV2WeuKF8VvH",
+	"vVQoGO24XH0/cO7GnhwcTCaTjg3X4/rs6dEPJ4yj0xcJVOKmbkvIqqO/IEXb8dFNN1dQfEAXrLxW3I2N",
+	"6LLvux+Osm7MXn/x59kv7bcvzp48/affFbIIid6+FbjJS6wsV1fcin8e/4BHHP8bZLx/IgKBjOWt+Bz+",
+	"WXDH89ZnIG8RRjAggwFLrKKDwXqMOh9MxqzGVDel48HWP+sftXCcNZDGn2TX+TGZ6rFheqKA+COc9J58",
+	"/MhoTcFdUrGjQ+JMYbw3VHpSigIodGhKO+y1GwgDmGeFKCVQWCBJqjNSYG3Ak+NQwADvFh9xBUtesive",
+	"G+p+H07UJfeKQvZZ91w4M22f9Z0wXcbtEPhbciUdZKnjuZOWVKBuwbMwMrcCKwLk64cFYET4tG6HnbHj",
+	"o8PYz1wV0vp9U1MPHfYntm4Zv6IBB2ifMIZIKxMP2CeMq1yNVTJERfqBeKzWH4RxfCgUUA2F7gJJTXgH",
+	"d5Hlh96fK7xYSPDeKhdTF0d8Sp8RsKThU3wH6c2Q/Yi3jLSBchqVK616IqtqfqBb6RaB1dAdm7Ibj+Ww",
+	"5TrsrCiMsBaKAIH2oVZ9qyeKKeG8HQWFKkb8DVKMcQdVLbg0AtW6iyQ7QLHk/KHIIjUulFvg1vE70YuB",
+	"rhU9I1wXmXXc2ChR+I6UU+Z3yy1qfKULAG98WB+AtwZ5WT+Yz5zT4KBoWLgT00xAkKcx0X94cT42Zeuk",
+	"RUIyZMN2wus62lwfjMTIbpRvgmO0z/P9ghHY4OROt155jadvhJ/sVQMYtn1xaQSHD8Lzt1DwK9GnkmsF",
+	"lp9XewMrepd/9v/4z+fmp9//+O//MxeTv9+9+fWnl6/e/M9L/eQVf8XfTm6fn3VP+HufyoWEhOHSCn/A",
+	"UEy/sw0f/UPw0f8hpi/VO9ugYuwK3RbWlj+fRlWwmvamrl/qp9AN6OjDI8zVyjMBLkqowmu+oMrtVioO",
+	"P2BrFfftUsKHIbt7ALMJDtbZ3e+yx1bkUFe7iU5Jfh+h5t7Gz3MtXLVz7pg5/YWbN1+2sbIs44LOat92",
+	"rsWuJNXXnuK8jeDZMrUZH1+fXf7d+asM2Y6ZNiy5D7wi0T/BVcFw/9Z9FbkKXWEjXgg2GchShPogkgJw",
+	"Hg9srw4dD1sZFCgOdmNQ7IIjXvf7NaEaxdum9PChSzgr900Rv0LOUWZZI+8ezjJrzlm7I3zf6TnrIDgW",
+	"pVgV/Ysv/s7GU1XGlJgI6xATKHGKGmHHJThVMd0qeC87ufoV/1v5dxGVZyhuML3sGSv41Gbok9YqUI//",
+	"eHjHUOOvVTf3HnNcjP8Wu3sbAJzv9W7Q30KHpxH97f2drXD4uFRdSOctUj+E3DkxunG2dXL0ZD5paBkn",
+	"dFV9WHLrLkMjM489WfQY3C+MgTB3iM0I31/GlZ3A8noKaDNwI2UPPT08zFpKfKy/KlQ4Qu1SnRO8lVW0",
+	"0/U0pDBPgfF5ns0adDS8CRmz8S0bKFSavnWCy9HH0fgOvrmYdJz8vcamt7bfb9M3B59ILVz6CzHGuEUJ",
+	"SPXG1VKadtat9SIUd0ctZEiBJVHJJDy6MAqYMSOcmQJgnja5IgwWCuVudX6IY7TTsNuezHIa6GV2eRLf",
+	"hYykr8T3Sd3eVfXGBtGMrzgLLqz7Km9iR+av0Y470aYA5ae7+SoWs1eDNUQMGsGhyn5L0zpqprCV10qE",
+	"NJMr7QbhEUuZKrmqGTw9rpidSNcbJMkduiyoFK2QtsdNIYoOO/edBWoSEF7hisUGdVmEdIqkpG07KQVj",
+	"GobmLY7swwiqJkT+JYbIE+dzFbCr9gagwU4UUcb0ROOx2Yk93KiTqE5AQNU8GpQpZUlc7UK5OGH3pFNm",
+	"80J1HxzgUTx3/Ku7mC4afspIsXBVMEouLOVQMK6mOVqnW4l7/6rGHm3kx7cjP/zuY5xBzemdzNE6hYdf",
+	"3PIPMT0bu0Hr5N/v/WH2SnDjj8T/fu/3BmZ8LuK68AtYKut4WWJFDmTDwv2BfK3QvTEhv6DWP1jgqjyr",
+	"8lHT5jpzpsKngbbucytrfeBGQlDNj+ggSqs+H5fe/MDmUotiznJ6oa2jxLj0pYk/2dtUTPZDWE5px46P",
+	"fwTSsvdx4Ge78iZkcwdHR6dypYYrdkH/3xjec1B3KIzN0HtNXyEh4zsW7CYN/oqI/wva+2se1hxg64ka",
+	"b2xE+mW/UBnPgpYgrz2tAGaODwUS4yFIBTLrYSQUC/C5EUnr51qPMA6KtuP8S34jQPv0o85wG8jSL9P5",
+	"Z37WegjZxxrhLxJgd/g7ZNXjJw50WZuKBNZo4XSEmWKRfEAbgg11OqCKItpG1Wasl59v79zvNgNHoLSU",
+	"unr2LcYI5p+8CPwU/lmj9eikKs+GuRyI3lAUbamovzZjV8TqkLwAa7bm2/8PIK4bhXjHDFoT0unEkcV6",
+	"+HEUaeWU8Qmfpiu85GpRL87evGRDMbUV91Pg/ITC3/Q7zwD1d0ETtESBvNGOr/y1K5gNqdjrsSvB1vhd",
+	"6+tSMG3Y2c1NKdgv85uGfmJ9IYqFH6vYi1fP2G8vXp6z82PW5z1eCKzHyJgV3PQGGetLVVQ8DDZUkegh",
+	"JsCHvZ8hGFmWq0oe462lHPnTBzeicuNxS7X5RlSS6ezNy1MGIQeLnAOvyQp6PXawDI2wemx6wnZY9/d/",
+	"XbCD/kCag5FwHItRsHdXArkIe/wG91SATI7j4vu7ZAHycSEdc4bLErdTBGP4DlA1vJSENAfDvWRJp9M/",
+	"uWg2Q+pDUokB85ExzqwzIpCHVfVr1fQFNTff5gvBSzfIiH0KGiDtE/ATAhnTrIqhTYgkVZ/ff/7/AAAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

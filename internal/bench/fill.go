@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -40,12 +41,12 @@ const quickPatients = 20_000
 // of the backstop come in afterwards: their migration copies what is there, far
 // faster than row by row.
 func fill(ctx context.Context, dsn string, size int) error {
-	schema, err := store.OpenSchema(dsn)
+	schema, err := database.OpenSchema(dsn, store.RekeyPatients)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = schema.Close() }()
-	ignore := func(store.Migration) {}
+	ignore := func(database.Migration) {}
 	if err := schema.UpTo(ctx, 1, ignore); err != nil {
 		return err
 	}

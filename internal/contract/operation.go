@@ -99,6 +99,17 @@ func OperationsOf(doc *openapi3.T, maxBody int64) (Operations, error) {
 	return all, nil
 }
 
+// WithMaxBody returns the operations with another bound for bodies.
+func (all Operations) WithMaxBody(maxBody int64) Operations {
+	bounded := Operations{}
+	for id, o := range all {
+		other := *o
+		other.maxBody = maxBody
+		bounded[id] = &other
+	}
+	return bounded
+}
+
 func (o *Operation) readParameters(parameters openapi3.Parameters) {
 	o.query, o.repeats = map[string]bool{}, map[string]bool{}
 	for _, p := range parameters {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,10 +32,13 @@ type Client struct {
 	Allow5xx bool
 }
 
+// embeddedContract is read once for all clients of the process.
+var embeddedContract = sync.OnceValues(conformance.NewContract)
+
 // New makes a client for the server at base, such as http://127.0.0.1:8080.
 func New(t testing.TB, base string) *Client {
 	t.Helper()
-	contract, err := conformance.NewContract()
+	contract, err := embeddedContract()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func New(cfg Config) *Sender {
 	}}
 }
 
-// Run gives changes their places in the feed and sends what is due, until ctx ends.
+// Run assigns positions in the feed and sends due messages, until ctx ends.
 func (s *Sender) Run(ctx context.Context) {
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
@@ -101,7 +101,7 @@ func (s *Sender) Run(ctx context.Context) {
 	defer sending.Wait()
 	for {
 		changed := s.cfg.Store.Changed()
-		more := s.place(ctx)
+		more := s.assignPositions(ctx)
 		s.sendDue(ctx, &sending)
 		for wait := !more; wait; {
 			select {
@@ -118,19 +118,19 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// place gives changes their places in the feed and reports whether there are more.
-func (s *Sender) place(ctx context.Context) (more bool) {
+// assignPositions assigns positions in the feed and reports whether there are more changes.
+func (s *Sender) assignPositions(ctx context.Context) (more bool) {
 	limit, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
 	more, err := s.cfg.Store.AssignPositions(limit)
 	if err != nil {
-		s.cfg.Log.DebugContext(ctx, "changes were not given their places", "cause", err)
+		s.cfg.Log.DebugContext(ctx, "assigning feed positions failed; will retry", "cause", err)
 		return false
 	}
 	return more
 }
 
-// sendDue begins to send what is due, as far as atOnce allows.
+// sendDue starts sending due messages, at most atOnce at a time.
 func (s *Sender) sendDue(ctx context.Context, sending *sync.WaitGroup) {
 	limit, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
@@ -139,7 +139,7 @@ func (s *Sender) sendDue(ctx context.Context, sending *sync.WaitGroup) {
 	s.mu.Unlock()
 	due, err := s.cfg.Store.ClaimDeliveries(limit, atOnce, underWay)
 	if err != nil {
-		s.cfg.Log.DebugContext(ctx, "messages were not claimed", "cause", err)
+		s.cfg.Log.DebugContext(ctx, "claiming webhook messages failed; will retry", "cause", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -249,7 +249,7 @@ func TestStatusesArePlausible(t *testing.T) {
 	}
 }
 
-// Whoever is here has a number, so that the next one can be called.
+// Every patient who is here has a number, so that the next one can be called.
 func TestWhoIsHereIsInTheQueue(t *testing.T) {
 	t.Parallel()
 	zone := options(t).Zone

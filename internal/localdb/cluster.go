@@ -23,6 +23,8 @@ type ClusterOptions struct {
 	Dir string
 	// Nodes: none means three on free ports of 127.0.0.1.
 	Nodes []Node
+	// Dirs are the folders of the first nodes, if they are to be elsewhere.
+	Dirs []string
 	// Durable, Install, BufferPoolMB and Log are those of Options, for every node.
 	// Without Durable, commits survive the end of a server, and not the machine's.
 	Durable      bool
@@ -37,6 +39,8 @@ type Cluster struct {
 
 	nodes    []Node
 	password string
+	options  ClusterOptions
+	empty    string // a data directory as it is made
 }
 
 // StartCluster starts a new cluster, whose primary is the first node.
@@ -54,26 +58,24 @@ func StartCluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
 	if len(left) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("start a cluster in %s: the directory must be new or empty (%w)", o.Dir, errors.Join(err, os.ErrExist))
 	}
-	c := &Cluster{nodes: o.Nodes, password: rand.Text(), Servers: make([]*Server, len(o.Nodes))}
-	if err := c.start(ctx, o); err != nil {
+	c := &Cluster{nodes: o.Nodes, password: rand.Text(), options: o, Servers: make([]*Server, len(o.Nodes))}
+	if err := c.start(ctx); err != nil {
 		c.Stop(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("start a cluster: %w", err)
 	}
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context, o ClusterOptions) error {
+func (c *Cluster) start(ctx context.Context) (err error) {
+	o := c.options
 	base := Options{Dir: filepath.Join(o.Dir, "base"), Engine: MySQL, Install: o.Install, Log: o.Log}
-	data, err := initialiseOnly(ctx, base)
-	if err != nil {
+	if c.empty, err = initialiseOnly(ctx, base); err != nil {
 		return err
 	}
-	const group = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 	failed := make([]error, len(o.Nodes))
 	var starting sync.WaitGroup
-	for i, node := range o.Nodes {
-		m := &member{number: i + 1, node: node, seeds: o.Nodes, group: group, password: c.password}
-		starting.Go(func() { c.Servers[i], failed[i] = m.start(ctx, o, data) })
+	for i := range o.Nodes {
+		starting.Go(func() { c.Servers[i], failed[i] = c.member(i).start(ctx, o, c.empty) })
 	}
 	starting.Wait()
 	if err := errors.Join(failed...); err != nil {
@@ -91,9 +93,49 @@ func (c *Cluster) start(ctx context.Context, o ClusterOptions) error {
 	return c.await(ctx, func(online int) bool { return online == len(c.Servers) })
 }
 
+func (c *Cluster) member(i int) *member {
+	const group = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	return &member{number: i + 1, node: c.nodes[i], seeds: c.nodes, group: group, password: c.password}
+}
+
+// Add starts one more node on a free port, new and empty, and returns its index. It is
+// not in the group yet.
+func (c *Cluster) Add(ctx context.Context) (int, error) {
+	more, err := localNodes(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	c.nodes = append(slices.Clone(c.nodes), more...)
+	i := len(c.Servers)
+	s, err := c.member(i).start(ctx, c.options, c.empty)
+	if err != nil {
+		return 0, err
+	}
+	c.Servers = append(c.Servers, s)
+	return i, nil
+}
+
+// Replace ends a node, removes its data, and starts a new and empty one at its address.
+// It is not in the group yet.
+func (c *Cluster) Replace(ctx context.Context, i int) error {
+	old := c.Servers[i]
+	if err := errors.Join(old.Kill(), old.Stop(ctx), os.RemoveAll(old.dir)); err != nil {
+		return err
+	}
+	s, err := c.member(i).start(ctx, c.options, c.empty)
+	if err != nil {
+		return err
+	}
+	c.Servers[i] = s
+	return nil
+}
+
 // start starts a node on a copy of data.
 func (m *member) start(ctx context.Context, o ClusterOptions, data string) (*Server, error) {
 	dir := filepath.Join(o.Dir, "node"+strconv.Itoa(m.number))
+	if m.number <= len(o.Dirs) {
+		dir = o.Dirs[m.number-1]
+	}
 	if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(data)); err != nil {
 		return nil, err
 	}
@@ -158,6 +200,16 @@ func (c *Cluster) URL(database string) string {
 
 // Address is the host and port of a node, as the group knows it.
 func (c *Cluster) Address(i int) string { return c.nodes[i].Address }
+
+// GroupSeeds are the addresses at which the nodes of the group reach each other, as
+// group_replication_group_seeds takes them.
+func (c *Cluster) GroupSeeds() string {
+	seeds := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		seeds[i] = n.Group
+	}
+	return strings.Join(seeds, ",")
+}
 
 // NodeURL is the address of a database at one node.
 func (c *Cluster) NodeURL(i int, database string) string {

@@ -56,6 +56,7 @@ func (m *member) args(s *Server) []string {
 		"--loose-group-replication-group-seeds=" + strings.Join(seeds, ","),
 		"--loose-group-replication-single-primary-mode=ON",
 		"--loose-group-replication-recovery-get-public-key=ON",
+		"--loose-group-replication-recovery-use-ssl=ON", // for an account that requires it
 		// A primary that died is replaced as soon as the others cannot reach it, five
 		// seconds earlier than by default; one without a majority stops waiting for it.
 		"--loose-group-replication-member-expel-timeout=0",

@@ -36,6 +36,9 @@ func (f *field) faults() []fault {
 		{"clock jump", 2 * time.Second, f.jumpClock},
 		{"migration down and up", 6 * time.Second, f.migrate},
 	}
+	if f.ground.disk() != nil {
+		all = append(all, fault{diskFull, 12 * time.Second, f.fillDisk})
+	}
 	return append(all, f.ground.faults()...)
 }
 

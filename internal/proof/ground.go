@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -27,24 +30,39 @@ type ground interface {
 	nodes(ctx context.Context) ([]*sql.DB, error)
 	// faults are those of the database.
 	faults() []fault
+	// disk is the one that can be full; nil without.
+	disk() *disk
+	// revive starts what has ended by itself.
+	revive(ctx context.Context) error
 	// close ends everything; the data are thrown away.
 	close()
 }
 
 func newGround(ctx context.Context, o options, dir string, calm func(bool), say io.Writer) (ground, error) {
 	if o.engine == "cluster" {
-		return newGroup(ctx, dir, calm, say)
+		return newGroup(ctx, dir, o.wantsDisk(), calm, say)
 	}
-	s, err := localdb.Start(ctx, localdb.Options{Dir: dir, Engine: localdb.Engine(o.engine), Install: true, Durable: true})
-	if err != nil {
+	one := single{}
+	if o.wantsDisk() {
+		var err error
+		if one.full, err = newDisk(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := one.start(ctx, o, dir); err != nil {
+		one.close() //nolint:contextcheck // also when ctx has ended
 		return nil, err
 	}
-	r, err := newRelay(ctx, filepath.Join(filepath.Dir(dir), "relay"), s.Socket())
+	return &one, nil
+}
+
+func (s *single) start(ctx context.Context, o options, dir string) (err error) {
+	s.Server, err = localdb.Start(ctx, localdb.Options{Dir: dir, Engine: localdb.Engine(o.engine), Install: true, Durable: true})
 	if err != nil {
-		_ = s.Stop(ctx)
-		return nil, err
+		return err
 	}
-	return single{s, r}, nil
+	s.relay, err = newRelay(ctx, filepath.Join(filepath.Dir(dir), "relay"), s.Socket())
+	return err
 }
 
 // single is one private database server.
@@ -52,15 +70,16 @@ type single struct {
 	*localdb.Server
 
 	relay *relay // by which the servers reach it
+	full  *disk
 }
 
-func (s single) url() string {
+func (s *single) url() string {
 	c := mysql.NewConfig()
 	c.User, c.Net, c.Addr, c.DBName = "root", "unix", s.relay.listener.Addr().String(), "mems"
 	return c.FormatDSN()
 }
 
-func (s single) create(ctx context.Context) error {
+func (s *single) create(ctx context.Context) error {
 	return createDatabase(ctx, s.DSN(""))
 }
 
@@ -74,16 +93,16 @@ func createDatabase(ctx context.Context, dsn string) error {
 	return err
 }
 
-func (s single) open(context.Context) (*sql.DB, error) {
+func (s *single) open(context.Context) (*sql.DB, error) {
 	return sql.Open("mysql", s.DSN("mems")+"?parseTime=true")
 }
 
-func (s single) nodes(ctx context.Context) ([]*sql.DB, error) {
+func (s *single) nodes(ctx context.Context) ([]*sql.DB, error) {
 	db, err := s.open(ctx)
 	return []*sql.DB{db}, err
 }
 
-func (s single) faults() []fault {
+func (s *single) faults() []fault {
 	return []fault{
 		{"database killed", 4 * time.Second, s.killed},
 		{"database restarted", 5 * time.Second, s.restarted},
@@ -92,7 +111,23 @@ func (s single) faults() []fault {
 	}
 }
 
-func (s single) killed(ctx context.Context, plan *rand.Rand) (string, error) {
+func (s *single) disk() *disk { return s.full }
+
+func (s *single) revive(ctx context.Context) error {
+	db, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := db.PingContext(limit); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
+		return s.Restart(ctx)
+	}
+	return nil // one that hangs goes on when it finds room
+}
+
+func (s *single) killed(ctx context.Context, plan *rand.Rand) (string, error) {
 	down := between(plan, 0, time.Second)
 	if err := s.Kill(); err != nil { //nolint:contextcheck // a crash asks nobody
 		return "", err
@@ -101,11 +136,11 @@ func (s single) killed(ctx context.Context, plan *rand.Rand) (string, error) {
 	return fmt.Sprintf("kill -9, down %s", down), s.Restart(ctx)
 }
 
-func (s single) restarted(ctx context.Context, _ *rand.Rand) (string, error) {
+func (s *single) restarted(ctx context.Context, _ *rand.Rand) (string, error) {
 	return "SIGTERM", s.Restart(ctx)
 }
 
-func (s single) stopped(ctx context.Context, plan *rand.Rand) (string, error) {
+func (s *single) stopped(ctx context.Context, plan *rand.Rand) (string, error) {
 	still := between(plan, time.Second, 6*time.Second)
 	if err := s.Suspend(); err != nil {
 		return "", err
@@ -114,9 +149,16 @@ func (s single) stopped(ctx context.Context, plan *rand.Rand) (string, error) {
 	return fmt.Sprintf("SIGSTOP %s", still), s.Resume()
 }
 
-func (s single) close() {
+func (s *single) close() {
 	limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	_ = s.Stop(limit)
-	s.relay.close()
+	if s.Server != nil {
+		_ = s.Stop(limit)
+	}
+	if s.relay != nil {
+		s.relay.close()
+	}
+	if s.full != nil {
+		s.full.close(limit)
+	}
 }

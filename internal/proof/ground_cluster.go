@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"mems/internal/localdb"
 )
 
@@ -17,14 +19,16 @@ import (
 type group struct {
 	*localdb.Cluster
 
-	network *network   // nil without root: no node can be cut off
+	network *network // nil without root: no node can be cut off
+	full    *disk    // the first node's; nil without
+	say     io.Writer
 	calm    func(bool) // asks clients for less
 }
 
 const groupSize = 3
 
-func newGroup(ctx context.Context, dir string, calm func(bool), say io.Writer) (ground, error) {
-	g := &group{calm: calm}
+func newGroup(ctx context.Context, dir string, wantsDisk bool, calm func(bool), say io.Writer) (ground, error) {
+	g := &group{calm: calm, say: say}
 	// Commits survive the end of a server, not the machine's: three servers that flush
 	// every commit to one disk leave little for the load.
 	o := localdb.ClusterOptions{Dir: dir, Install: true, BufferPoolMB: 128, Log: func(format string, args ...any) {
@@ -42,6 +46,13 @@ func newGroup(ctx context.Context, dir string, calm func(bool), say io.Writer) (
 		_, _ = fmt.Fprintln(say, "network namespaces need root: no node will be cut off from the others")
 	}
 	var err error
+	if wantsDisk {
+		if g.full, err = newDisk(ctx, dir+"-full"); err != nil {
+			g.close() //nolint:contextcheck // also when ctx has ended
+			return nil, err
+		}
+		o.Dirs = []string{g.full.dir}
+	}
 	if g.Cluster, err = localdb.StartCluster(ctx, o); err != nil {
 		g.close() //nolint:contextcheck // also when ctx has ended
 		return nil, err
@@ -105,6 +116,10 @@ func (g *group) faults() []fault {
 	}
 	return all
 }
+
+func (g *group) disk() *disk { return g.full }
+
+func (g *group) revive(ctx context.Context) error { return g.restore(ctx, 0) }
 
 // primary is the present one.
 func (g *group) primary(ctx context.Context) (int, error) {
@@ -255,11 +270,29 @@ func (g *group) mend(ctx context.Context) (bool, error) {
 		}
 		whole = false
 		if own != "ONLINE" && own != "RECOVERING" { // it has left
-			failed = errors.Join(failed, g.Rejoin(ctx, i))
+			failed = errors.Join(failed, g.rejoin(ctx, i))
 		}
 	}
 	return whole, failed
 }
+
+// rejoin has a node join again; one that the group does not take back is lost, and a new
+// one takes its place, as .deploy/cluster/README.md tells.
+func (g *group) rejoin(ctx context.Context, node int) error {
+	err := g.Rejoin(ctx, node)
+	if refused, ok := errors.AsType[*mysql.MySQLError](err); !ok || refused.Number != notTaken {
+		return err
+	}
+	_, _ = fmt.Fprintf(g.say, "a new node takes the place of one that the group does not take back: %v\n", err)
+	if err := g.Replace(ctx, node); err != nil {
+		return err
+	}
+	return g.Join(ctx, node)
+}
+
+// notTaken is ER_GROUP_REPLICATION_CONFIGURATION, for one: "this member has more executed
+// transactions than those present in the group".
+const notTaken = 3092
 
 func (g *group) close() {
 	if g.Cluster != nil {
@@ -267,5 +300,8 @@ func (g *group) close() {
 	}
 	if g.network != nil {
 		g.network.close(context.Background())
+	}
+	if g.full != nil {
+		g.full.close(context.Background())
 	}
 }

@@ -89,10 +89,14 @@ func (s *spoilt) catch(ctx context.Context, o options, say io.Writer) (string, e
 		if err != nil {
 			return "", err
 		}
+		var by []string
 		for _, c := range r.checks {
 			if len(c.faults) > 0 {
-				return fmt.Sprintf("in %.0f s by %q: %s", time.Since(began).Seconds(), c.name, c.faults[0]), nil
+				by = append(by, fmt.Sprintf("%q: %s", c.name, c.faults[0]))
 			}
+		}
+		if len(by) > 0 {
+			return fmt.Sprintf("in %.0f s by\n    %s", time.Since(began).Seconds(), strings.Join(by, "\n    ")), nil
 		}
 		o.seed++
 	}

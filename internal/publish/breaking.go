@@ -23,7 +23,7 @@ const noticeDays = "180"
 
 // severity raises what oasdiff takes for harmless and this API does not: it
 // refuses members and parameters that it does not know, so taking one away
-// breaks whoever still sends it.
+// breaks clients that still send it.
 //
 //go:embed severity.txt
 var severity []byte
@@ -57,7 +57,7 @@ func (c change) unannounced() bool {
 type changes struct {
 	all []change
 	// sunset is what went after its announced sunset. oasdiff passes over that;
-	// whoever did not read the notice is broken by it all the same, so that it
+	// clients whose authors missed the notice break all the same, so that it
 	// takes a major version here.
 	sunset []change
 }
@@ -128,7 +128,7 @@ func changelog(ctx context.Context, oasdiff, levels, base, revision string) ([]c
 	}
 	var found []change
 	if err := json.Unmarshal(answer, &found); err != nil {
-		return nil, fmt.Errorf("oasdiff answered what cannot be read: %w", err)
+		return nil, fmt.Errorf("parse the output of oasdiff: %w", err)
 	}
 	return found, nil
 }
@@ -167,7 +167,7 @@ func (c change) breaksNotice() bool {
 // released one.
 func check(ctx context.Context, oasdiff, contract, dir string, out io.Writer) error {
 	if oasdiff == "" {
-		return errors.New("say where oasdiff is: -oasdiff PATH")
+		return errors.New("missing flag: -oasdiff PATH")
 	}
 	specs, err := releasedSpecs(dir)
 	if err != nil {
@@ -206,7 +206,7 @@ func check(ctx context.Context, oasdiff, contract, dir string, out io.Writer) er
 	for _, line := range group(bad) {
 		_, _ = fmt.Fprintln(out, line)
 	}
-	return fmt.Errorf("%s %s breaks those who build on the released %s.\n"+
+	return fmt.Errorf("%s %s breaks clients of the released %s.\n"+
 		"Keep what they use, and add beside it. What has to go is first marked as deprecated in a release, with\n"+
 		"x-deprecated-at and x-sunset at least %s days ahead; after that day it goes, with a new major version in info.version (a new minor version in 0.y).\n"+
 		"See internal/publish/README.md", contract, revision.version, base.version, noticeDays)

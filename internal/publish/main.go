@@ -41,6 +41,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "release":
 		return release(contractFile, releasedDir, *force, out)
 	default:
-		return fmt.Errorf("say check, release or site, not %q", flags.Arg(0))
+		return fmt.Errorf("invalid command %q (expected check, release or site)", flags.Arg(0))
 	}
 }

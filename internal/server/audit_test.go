@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mems/gen/api"
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
@@ -209,7 +210,7 @@ func (s *secured) dump(table string) string {
 }
 
 // verify verifies the audit trail, as another process would.
-func (s *secured) verify(known ...store.Head) store.AuditReport {
+func (s *secured) verify(known ...auditchain.Head) auditchain.Report {
 	s.t.Helper()
 	st := s.db.Open(s.t, s.clock.now, time.UTC)
 	report, err := st.VerifyAudit(s.t.Context(), known, func(int64) {})
@@ -374,8 +375,8 @@ func (s *secured) restore(table string, rows []map[string]any) {
 func TestAuditKeys(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
-	old, current := store.NewMACKey([]byte(strings.Repeat("o", 32))), store.NewMACKey([]byte(strings.Repeat("c", 32)))
-	write := func(keys ...store.MACKey) {
+	old, current := auditchain.NewKey([]byte(strings.Repeat("o", 32))), auditchain.NewKey([]byte(strings.Repeat("c", 32)))
+	write := func(keys ...auditchain.Key) {
 		t.Helper()
 		st, err := store.Open(store.Config{DSN: s.db.DSN, Now: s.clock.now, Zone: time.UTC, Log: jsonLog(&lines{}), MACKeys: keys})
 		if err != nil {
@@ -388,7 +389,7 @@ func TestAuditKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	verify := func(keys ...store.MACKey) []string {
+	verify := func(keys ...auditchain.Key) []string {
 		t.Helper()
 		st, err := store.Open(store.Config{DSN: s.db.DSN, Now: s.clock.now, Zone: time.UTC, Log: jsonLog(&lines{}), MACKeys: keys})
 		if err != nil {
@@ -409,7 +410,7 @@ func TestAuditKeys(t *testing.T) {
 	if faults := verify(current); len(faults) != 1 || !strings.Contains(faults[0], "MEMS_AUDIT_KEYS") {
 		t.Errorf("without the old key: %v", faults)
 	}
-	if faults := verify(store.NewMACKey([]byte(strings.Repeat("x", 32)))); len(faults) == 0 {
+	if faults := verify(auditchain.NewKey([]byte(strings.Repeat("x", 32)))); len(faults) == 0 {
 		t.Error("another key did as well")
 	}
 	encoded, err := json.Marshal(s.rows("audit_chains"))

@@ -24,6 +24,9 @@ const headerRequestID = "X-Request-ID"
 // could forge lines in a log.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
+// ownRequestIDKey is where identify leaves an id that it chose itself.
+const ownRequestIDKey = "ownRequestID"
+
 // identify gives each request an id: the client's, if it is a sane one, or a
 // new one.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
@@ -31,6 +34,7 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		id := c.Request().Header.Get(headerRequestID)
 		if !saneRequestID.MatchString(id) {
 			id = rand.Text()
+			c.Set(ownRequestIDKey, id)
 		}
 		c.Response().Header().Set(headerRequestID, id)
 		return next(c)
@@ -40,7 +44,8 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
 
 // logAccess writes one line for each request: the route's template, never the
-// address itself, because queries hold names and phone numbers.
+// address itself, because queries hold names and phone numbers; and the problem's
+// slug, so that a refusal can be explained without reproducing it.
 func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now() //nolint:forbidigo // for a duration; no rule of the domain sees it
@@ -58,6 +63,9 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.Int("status", c.Response().Status),
 			slog.Int64("bytes", c.Response().Size),
 			slog.Float64("took_seconds", time.Since(start).Seconds()), //nolint:forbidigo // the same
+		}
+		if slug := problemSlug(c); slug != "" {
+			attributes = append(attributes, slog.String("problem", slug))
 		}
 		if who, refused := c.Get(refusedKey).(clinic.Access); refused {
 			attributes = append(attributes, slog.String("subject", who.Subject), slog.String("address", who.Address.Unmap().WithZone("").String()))

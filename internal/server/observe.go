@@ -18,6 +18,7 @@ type Answered struct {
 	Route     string // such as /patients/{id}; "" with Operation
 	Status    int
 	Problem   string // slug of the problem, if the answer was one
+	RequestID string // the id that the server gave the request; "" if the client chose it
 	Took      time.Duration
 	// Gone: the client had closed the connection before the answer.
 	Gone bool
@@ -41,12 +42,19 @@ func (s *Server) observe(operations map[string]Answered) echo.MiddlewareFunc {
 			a := operations[c.Request().Method+" "+c.Path()]
 			a.Status, a.Took = c.Response().Status, time.Since(start) //nolint:forbidigo // the same
 			a.Gone = ctx.Err() != nil && a.Status >= http.StatusInternalServerError
-			problemType, _ := c.Get(problemKey).(string)
-			a.Problem = strings.TrimPrefix(problemType, "/problems/")
+			a.Problem = problemSlug(c)
+			a.RequestID, _ = c.Get(ownRequestIDKey).(string)
 			s.cfg.Observe(ctx, a)
 			return err
 		}
 	}
+}
+
+// problemSlug returns the slug of the problem that the request was answered with,
+// and "" if there was none.
+func problemSlug(c echo.Context) string {
+	problemType, _ := c.Get(problemKey).(string)
+	return strings.TrimPrefix(problemType, "/problems/")
 }
 
 // answeredByRoute are the operations by method and the router's path.

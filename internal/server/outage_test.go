@@ -150,6 +150,19 @@ func TestLog(t *testing.T) {
 	if !strings.Contains(text, want) {
 		t.Errorf("the log lacks %s:\n%s", want, text)
 	}
+	for _, want := range []string{
+		`"method":"POST","route":"/patients","status":409,"bytes":`, `"problem":"email-taken"`,
+		`"problem":"validation-failed"`, `"problem":"not-found"`, `"problem":"malformed-request"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the log lacks %s:\n%s", want, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, `"msg":"request"`) && strings.Contains(line, `"problem"`) == strings.Contains(line, `"status":20`) {
+			t.Errorf("a line has a problem exactly if the request was refused, not: %s", line)
+		}
+	}
 	if n := strings.Count(text, `"msg":"request"`); n != 9 {
 		t.Errorf("%d lines for 9 requests:\n%s", n, text)
 	}

@@ -24,7 +24,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
-	"mems/internal/contract"
 	"mems/internal/fhir"
 	"mems/internal/store"
 )
@@ -112,15 +111,23 @@ type Server struct {
 // New builds a Server. It fails when any operation of the contract would be
 // served without the contract's checks.
 func New(cfg Config) (*Server, error) {
-	doc, err := api.GetSpec()
+	c, err := embeddedContract()
 	if err != nil {
-		return nil, fmt.Errorf("read the embedded contract: %w", err)
+		return nil, err
 	}
-	return newWith(cfg, doc)
+	return newPrepared(cfg, c)
 }
 
 // newWith is New with a contract that a test may have altered.
 func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
+	c, err := prepareContract(doc)
+	if err != nil {
+		return nil, err
+	}
+	return newPrepared(cfg, c)
+}
+
+func newPrepared(cfg Config, c preparedContract) (*Server, error) {
 	if cfg.Store == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("server: Store, Zone and Log are required")
 	}
@@ -136,15 +143,10 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
-	operations, err := contract.OperationsOf(doc, cfg.MaxBodyBytes)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version, failures: newFailures(cfg.Log)}
-	if s.json, err = contract.JSON(api.SpecYAML); err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
+	operations := c.operations.WithMaxBody(cfg.MaxBodyBytes)
+	s := &Server{cfg: cfg, echo: echo.New(), contract: c.doc.Info.Version, json: c.json, failures: newFailures(cfg.Log)}
+	var err error
+	if s.fhir, err = fhir.Capabilities(c.doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
 		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,
 	}); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)

@@ -5,12 +5,14 @@ import (
 	"net"
 
 	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/database"
 )
 
 // AdviceFor returns what the operator can do about an error of the database; empty
 // for one that is not about reaching it or its rights.
 func AdviceFor(err error) string {
-	if errors.Is(err, ErrSchemaBehind) {
+	if errors.Is(err, database.ErrSchemaBehind) {
 		return "" // says it itself
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -63,13 +64,13 @@ func readAudit(ctx context.Context, db sqlx.QueryerContext, q AuditQuery) ([]cli
 		statement, args = q.ofPatientSQL(records, indexed)
 	}
 	var rows []struct {
-		auditRow
+		auditchain.Entry
 		Key []byte `db:"patient_secret"`
 	}
 	err := sqlx.SelectContext(ctx, db, &rows, statement, args...)
 	items := make([]clinic.AuditEntry, len(rows))
 	for i := range rows {
-		items[i] = rows[i].entry(rows[i].Key)
+		items[i] = entryOf(&rows[i].Entry, rows[i].Key)
 	}
 	return items, err
 }
@@ -182,7 +183,7 @@ func (q *AuditQuery) ofPatientSQL(records []int64, indexed int64) (string, []any
 }
 
 // entry opens a row with the patient's key, nil when it is gone.
-func (r *auditRow) entry(key []byte) clinic.AuditEntry {
+func entryOf(r *auditchain.Entry, key []byte) clinic.AuditEntry {
 	e := clinic.AuditEntry{
 		ID: r.ID, At: r.At, Subject: r.Subject, Address: r.Address, RequestID: r.RequestID, Operation: r.Operation,
 		Action: clinic.AuditAction(r.Action), Object: r.Object, ObjectID: r.ObjectID, PatientID: r.PatientID,
@@ -193,7 +194,7 @@ func (r *auditRow) entry(key []byte) clinic.AuditEntry {
 	plain := r.Details
 	if r.Secret {
 		var err error
-		if plain, err = decrypt(key, r.Details); err != nil {
+		if plain, err = auditchain.Decrypt(key, r.Details); err != nil {
 			e.Erased = true
 			return e
 		}

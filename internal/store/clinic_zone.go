@@ -53,9 +53,9 @@ func (s *Store) checkZone(ctx context.Context, q sqlx.QueryerContext) error {
 }
 
 // ClinicZone returns the time zone that the database keeps; empty for none yet.
-func (sc *Schema) ClinicZone(ctx context.Context) (string, error) {
+func ClinicZone(ctx context.Context, db *sqlx.DB) (string, error) {
 	var stored string
-	err := sc.pool.QueryRowContext(ctx, zoneRead).Scan(&stored)
+	err := db.GetContext(ctx, &stored, zoneRead)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

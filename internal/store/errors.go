@@ -3,62 +3,18 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
-	"io"
-	"net"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 )
 
 // isTransient reports whether the same transaction may succeed if it is simply
-// run again. In each of these cases the server has rolled back.
-func isTransient(err error) bool {
-	if errors.Is(err, errStale) {
-		return true
-	}
-	var e *mysql.MySQLError
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Number {
-	case 1213, // deadlock victim; on Galera also a failed certification
-		1205, // lock wait timeout
-		3101, // Group Replication: certification failed at commit
-		1180, // Galera: error during commit
-		1020, // MariaDB under snapshot isolation: the row changed since it was read
-		1467: // Galera: auto-increment value could not be had
-		return true
-	}
-	return false
-}
-
-// isRolledBack reports whether a COMMIT that failed with err is known not to have
-// committed. Every other error leaves the outcome open: 3100, for one, was seen
-// for transactions that were then in the tables of every node of a cluster.
-// Numbers: MySQL Server Error Message Reference; MariaDB Error Code Reference.
-func isRolledBack(err error) bool {
-	e, ok := errors.AsType[*mysql.MySQLError](err)
-	if !ok {
-		return false
-	}
-	switch e.Number {
-	case 1213, // ER_LOCK_DEADLOCK: InnoDB rolls the whole transaction back; Galera, a failed certification
-		1205, // ER_LOCK_WAIT_TIMEOUT: COMMIT waited for a lock, before anything was written
-		3101, // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication's certification failed
-		1180, // ER_ERROR_DURING_COMMIT: Galera and InnoDB, the engine's commit failed
-		1020, // ER_CHECKREAD: MariaDB with innodb_snapshot_isolation rolls back
-		1467, // ER_AUTOINC_READ_FAILED: Galera, while the node joins or leaves
-		1290, // ER_OPTION_PREVENTS_STATEMENT: read-only, checked before the commit begins
-		1792, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: the same
-		1836: // ER_READ_ONLY_MODE: the same
-		return true
-	}
-	return false
-}
+// run again.
+func isTransient(err error) bool { return errors.Is(err, errStale) || database.IsTransient(err) }
 
 // translate turns an error of the driver into one of package clinic. What it
 // does not know it gives back as it is: a fault of ours.
@@ -76,26 +32,16 @@ func translate(ctx context.Context, err error) error {
 		return context.Canceled // nobody waits for the answer
 	}
 	unavailable := &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
-	if ctx.Err() != nil || errors.Is(err, errStale) {
+	if ctx.Err() != nil || errors.Is(err, errStale) || errors.Is(err, database.ErrNoPrimary) {
 		return unavailable
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return translateServerError(e, unavailable)
 	}
-	if connectionLost(err) {
+	if database.IsConnectionLost(err) {
 		return unavailable
 	}
 	return err
-}
-
-// connectionLost reports an error that is not the server's answer.
-func connectionLost(err error) bool {
-	var network net.Error
-	var connecting connectError
-	return errors.Is(err, ErrNoPrimary) || errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
-		errors.Is(err, mysql.ErrMalformPkt) || errors.Is(err, mysql.ErrPktSync) || errors.Is(err, mysql.ErrPktSyncMul) || errors.Is(err, mysql.ErrBusyBuffer) ||
-		errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.As(err, &network) || errors.As(err, &connecting)
 }
 
 func translateServerError(e *mysql.MySQLError, unavailable error) error {
@@ -130,6 +76,7 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		1053, 1077, 1078, 1079, 1152, 1927, // shutting down, connection killed
 		1290, 1792, 1836, // read-only: a fail-over is under way
 		1021, 1041, 1114, // disk, memory or table full
+		1034, 1712, 1877, // an index or a table cannot be used: MariaDB says so of one that met a full disk
 		1047,       // Galera: node not ready
 		1317, 3024, // the query was interrupted
 		3032, 1184, // MySQL: offline mode, the connection was ended

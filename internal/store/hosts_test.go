@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
@@ -34,7 +35,7 @@ func TestHostsWithoutAGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if _, err := s.Ready(t.Context()); !errors.Is(err, store.ErrNoGroup) || !errors.Is(err, clinic.ErrUnavailable) {
+	if _, err := s.Ready(t.Context()); !errors.Is(err, database.ErrNoGroup) || !errors.Is(err, clinic.ErrUnavailable) {
 		t.Errorf("Ready: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -128,7 +129,7 @@ type replay struct{ error }
 func (r replay) Unwrap() error { return r.error }
 
 func readAnswer(once *Once, caller string, sealed []byte, refused bool, answer []any) error {
-	plain, err := decrypt(once.secret(caller), sealed)
+	plain, err := auditchain.Decrypt(once.secret(caller), sealed)
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func keepAnswer(ctx context.Context, t *tx, once *Once, answer []any) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := encrypt(once.secret(caller), plain)
+	sealed, err := auditchain.Encrypt(once.secret(caller), plain)
 	if err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func (s *Store) keepRefusal(ctx context.Context, once *Once, refusal error, answ
 		if err != nil {
 			return err
 		}
-		sealed, err := encrypt(once.secret(caller), plain)
+		sealed, err := auditchain.Encrypt(once.secret(caller), plain)
 		if err != nil {
 			return err
 		}

@@ -3,14 +3,13 @@ package store
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/json"
 	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -29,48 +28,26 @@ type keySealer struct {
 // maxWarned bounds how many keys are warned of in a minute.
 const maxWarned = 100
 
-func newKeySealer(keys []MACKey) *keySealer {
+func newKeySealer(keys []auditchain.Key) *keySealer {
 	z := &keySealer{warned: map[int64]bool{}}
 	for _, key := range keys {
-		// A secret of its own, apart from what else the key signs.
-		mac := hmac.New(sha256.New, key.Secret)
-		_, _ = mac.Write([]byte("mems api key seal v1\n"))
-		z.secrets = append(z.secrets, mac.Sum(nil))
+		z.secrets = append(z.secrets, key.APIKeySecret())
 	}
 	return z
 }
 
 func (z *keySealer) active() bool { return len(z.secrets) > 0 }
 
-// sealedKey is what a seal covers: all of the record but when it was revoked, which
-// the database lets nobody undo, and last used. No name in it may ever change.
-type sealedKey struct {
-	ID         int64    `json:"id"`
-	SecretHash []byte   `json:"secret_hash"`
-	Name       string   `json:"name"`
-	Role       string   `json:"role"`
-	Scopes     []string `json:"scopes"`
-	DoctorID   *int64   `json:"doctor_id"`
-	CreatedBy  string   `json:"created_by"`
-	CreatedAt  string   `json:"created_at"`
-	ExpiresAt  string   `json:"expires_at"`
-}
-
 // seal returns the seal of a record by the first secret.
 func (z *keySealer) seal(k *clinic.APIKey) []byte { return sealBy(z.secrets[0], k) }
 
 func sealBy(secret []byte, k *clinic.APIKey) []byte {
 	instant := func(t time.Time) string { return clinic.Instant(t).Format(time.RFC3339Nano) }
-	encoded, err := json.Marshal(sealedKey{
+	record := auditchain.APIKey{
 		ID: k.ID, SecretHash: k.Hash[:], Name: k.Name, Role: string(k.Role), Scopes: append([]string{}, k.Scopes...), DoctorID: k.DoctorID,
 		CreatedBy: k.CreatedBy, CreatedAt: instant(k.CreatedAt), ExpiresAt: instant(k.ExpiresAt),
-	})
-	if err != nil {
-		panic(err) // strings and numbers alone
 	}
-	mac := hmac.New(sha256.New, secret)
-	_, _ = mac.Write(encoded)
-	return mac.Sum(nil)
+	return record.Seal(secret)
 }
 
 // verify returns the state of a record's seal.

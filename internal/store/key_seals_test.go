@@ -11,18 +11,19 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
 var (
-	firstMAC  = store.NewMACKey(bytes.Repeat([]byte("a"), 32))
-	secondMAC = store.NewMACKey(bytes.Repeat([]byte("b"), 32))
+	firstMAC  = auditchain.NewKey(bytes.Repeat([]byte("a"), 32))
+	secondMAC = auditchain.NewKey(bytes.Repeat([]byte("b"), 32))
 )
 
 // openSealed opens a store with keys that seal, and returns what it logs.
-func openSealed(t *testing.T, d *storetest.Database, keys ...store.MACKey) (*store.Store, *bytes.Buffer) {
+func openSealed(t *testing.T, d *storetest.Database, keys ...auditchain.Key) (*store.Store, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
 	s, err := store.Open(store.Config{DSN: d.DSN, Now: fixedClock, Zone: time.UTC, Log: slog.New(slog.NewTextHandler(log, nil)), MACKeys: keys})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -209,5 +210,13 @@ func TestErasureKnowsEveryColumn(t *testing.T) {
 		if tables[name].columns == nil {
 			t.Errorf("keptColumns has %s, which the schema has not", name)
 		}
+	}
+}
+
+// The entry that says that a chain was pruned is the one that the verification looks for.
+func TestPruneEntryIsOfAuditChain(t *testing.T) {
+	t.Parallel()
+	if got := clinic.KindAuditChain.String(); got != auditchain.PruneObject {
+		t.Errorf("pruning is recorded of kind %q, and looked for as %q", got, auditchain.PruneObject)
 	}
 }

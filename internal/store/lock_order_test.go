@@ -23,7 +23,7 @@ func TestLockOrderIsStatedOnce(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if name := d.Name(); d.IsDir() && (name == "node_modules" || name == "gen" || name != "." && name != ".github" && strings.HasPrefix(name, ".")) {
+		if name := d.Name(); d.IsDir() && (name == "node_modules" || name == "gen" || name == "bin" || name != "." && name != ".github" && strings.HasPrefix(name, ".")) {
 			return fs.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".md") || path == "db/README.md" || strings.HasSuffix(path, "lock_order_test.go") {

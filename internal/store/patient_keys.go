@@ -51,17 +51,18 @@ func moveNames(ctx context.Context, t execer, survivor, duplicate int64) error {
 	return nil
 }
 
-// RekeyPatients computes the keys of patients whose record is of another version
-// than its keys: those of before the keys, and those that a program of before has
-// written since. It returns how many there were, a bounded number.
+// RekeyPatients computes out-of-date keys of a bounded number of patients and returns
+// how many there were.
 func (s *Store) RekeyPatients(ctx context.Context) (int, error) {
-	n, err := rekeyPatients(ctx, s.db)
+	n, err := RekeyPatients(ctx, s.db)
 	return n, translate(ctx, err)
 }
 
-// rekeyPatients is RekeyPatients. Reads the primary key to the first rekeyBatch that
-// are out of date, then locks and writes these.
-func rekeyPatients(ctx context.Context, db *sqlx.DB) (int, error) {
+// RekeyPatients computes the keys of patients whose record is of another version
+// than its keys: those of before the keys, and those that a program of before has
+// written since. It returns how many there were, a bounded number. It reads the primary
+// key to the first rekeyBatch that are out of date, then locks and writes these.
+func RekeyPatients(ctx context.Context, db *sqlx.DB) (int, error) {
 	var ids []int64
 	err := db.SelectContext(ctx, &ids, `SELECT id FROM patients WHERE keys_of <> version ORDER BY id LIMIT ?`, rekeyBatch)
 	if err != nil || len(ids) == 0 {

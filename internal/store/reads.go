@@ -4,12 +4,13 @@ import (
 	"context"
 	"time"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
 // read is a line of the trail that a reader waits for.
 type read struct {
-	row  auditRow
+	row  auditchain.Entry
 	done chan error
 }
 
@@ -65,7 +66,7 @@ func (s *Store) RecordRefusal(ctx context.Context, action clinic.AuditAction, pr
 }
 
 // writeSoon has an entry written with those of others, and waits for it.
-func (s *Store) writeSoon(ctx context.Context, row auditRow) error {
+func (s *Store) writeSoon(ctx context.Context, row auditchain.Entry) error {
 	r := read{row, make(chan error, 1)}
 	select {
 	case s.reads <- r:
@@ -123,7 +124,7 @@ func (s *Store) withLimit(work func(context.Context) error) {
 func (s *Store) writeReads(batch []read) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	rows := make([]auditRow, len(batch))
+	rows := make([]auditchain.Entry, len(batch))
 	for i := range batch {
 		rows[i] = batch[i].row
 	}

@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 )
 
 const (
@@ -30,9 +30,6 @@ const (
 // ErrWritesRefused is the cause of an unavailable database that can be read: its
 // disk is full, or it is read-only.
 var ErrWritesRefused = errors.New("the database refuses writes")
-
-// ErrSchemaBehind is the cause of a database that waits for migrations.
-var ErrSchemaBehind = errors.New("the schema is older than this program needs")
 
 // errReadyTimeout is the cause of a database that hangs.
 var errReadyTimeout = fmt.Errorf("the database did not answer within %s", readyWithin)
@@ -58,11 +55,11 @@ type probe struct {
 	err     error
 }
 
-func newReadiness(dsn *mysql.Config) (*readiness, error) {
-	own := dsn.Clone()
-	own.Timeout, own.ReadTimeout, own.WriteTimeout = 3*time.Second, 3*time.Second, 3*time.Second
-	own.Params["innodb_lock_wait_timeout"], own.Params["lock_wait_timeout"] = "1", "1"
-	db, err := openPool(own, nil, nil)
+func newReadiness(dsn string) (*readiness, error) {
+	db, err := database.Open(dsn, database.Options{
+		Dial: 3 * time.Second, Read: 3 * time.Second, Write: 3 * time.Second,
+		RowLock: time.Second, TableLock: time.Second, Idle: heldWithin,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +74,7 @@ func newReadiness(dsn *mysql.Config) (*readiness, error) {
 // Ready reports whether the database can be read and written and has at least the
 // schema that this program needs, and which version it has. It answers within a
 // second, whatever hangs. Otherwise clinic.ErrUnavailable, with the cause, which
-// may be ErrWritesRefused, ErrSchemaBehind or *OtherZoneError.
+// may be ErrWritesRefused, database.ErrSchemaBehind or *OtherZoneError.
 func (s *Store) Ready(ctx context.Context) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, translate(ctx, err)
@@ -148,26 +145,12 @@ func (r *readiness) logChange(log *slog.Logger, err error) {
 // again takes no requests.
 func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	r := s.ready
-	var version int64
-	var restoring bool
-	err := r.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0), `+isRestoring+` FROM `+versionTable).Scan(&version, &restoring)
+	version, err := database.CheckVersion(ctx, r.db)
+	if errors.Is(err, database.ErrRestoreUnfinished) || errors.Is(err, database.ErrSchemaBehind) {
+		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
+	}
 	if err != nil {
 		return 0, translate(ctx, err)
-	}
-	if restoring {
-		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: ErrRestoreUnfinished}
-	}
-	needed, err := s.latest(ctx)
-	if err != nil {
-		return 0, translate(ctx, err)
-	}
-	// A newer schema is fine: migrations are written so that the version of the
-	// program before them can live with them (db/README.md).
-	if version < needed {
-		return 0, &clinic.Error{
-			Code:  clinic.CodeUnavailable,
-			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\" (%w)", version, needed, ErrSchemaBehind),
-		}
 	}
 	// A missing right to read it is warned of at the start.
 	if other, ok := errors.AsType[*OtherZoneError](s.checkZone(ctx, r.db)); ok {
@@ -176,7 +159,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	if s.macKey.Secret != nil {
 		// Primary key, no row.
 		_, err := r.db.ExecContext(ctx, `UPDATE audit_chains SET seal_seq = seal_seq, seal = seal, seal_key = seal_key WHERE id = 0`)
-		if err != nil && !refusesWrites(err) {
+		if err != nil && !database.RefusesWrites(err) {
 			return 0, translate(ctx, err)
 		}
 	}
@@ -186,7 +169,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	if err == nil {
 		err = r.refusedLately()
 	}
-	if refusesWrites(err) {
+	if database.RefusesWrites(err) {
 		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: fmt.Errorf("%w: %w", ErrWritesRefused, err)}
 	}
 	return version, translate(ctx, err)
@@ -194,8 +177,8 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 
 // wrote notes how a transaction ended.
 func (r *readiness) wrote(err error) {
-	lost := err != nil && connectionLost(err)
-	if err != nil && !lost && !refusesWrites(err) {
+	lost := err != nil && database.IsConnectionLost(err)
+	if err != nil && !lost && !database.RefusesWrites(err) {
 		return
 	}
 	r.mu.Lock()
@@ -214,18 +197,4 @@ func (r *readiness) refusedLately() error {
 		return r.refused
 	}
 	return nil
-}
-
-// refusesWrites reports an error of a database that can be read and not written.
-func refusesWrites(err error) bool {
-	e, ok := errors.AsType[*mysql.MySQLError](err)
-	if !ok {
-		return false
-	}
-	switch e.Number {
-	case 1290, 1792, 1836, // read-only
-		3, 1021, 1026, 1114: // disk or table full
-		return true
-	}
-	return false
 }

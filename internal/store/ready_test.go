@@ -10,6 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 )
 
 // A full table is noticed by the writes that meet it, until one is committed.
@@ -18,7 +19,7 @@ func TestRefusedWritesCount(t *testing.T) {
 	r := &readiness{}
 	full := &mysql.MySQLError{Number: 1114, Message: "The table 'audit_entries' is full"}
 	r.wrote(&clinic.Error{Code: clinic.CodeUnavailable, Cause: full})
-	if err := r.refusedLately(); !refusesWrites(err) {
+	if err := r.refusedLately(); !database.RefusesWrites(err) {
 		t.Errorf("not noticed: %v", err)
 	}
 	r.wrote(errors.New("a rule refused it")) // says nothing about the disk
@@ -43,5 +44,17 @@ func TestReadinessLogsChanges(t *testing.T) {
 	}
 	if lines, faults := strings.Count(text.String(), "\n"), strings.Count(text.String(), "level=ERROR"); lines != 4 || faults != 3 {
 		t.Errorf("%d lines, %d of them errors, want 4 and 3:\n%s", lines, faults, text.String())
+	}
+}
+
+// What a database says that has no room is an answer of 503, not a fault of the program.
+// 1034 was seen from MariaDB 10.11 when its disk had been full (make prove FAULTS='disk full').
+func TestFullDiskIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, number := range []uint16{1021, 1034, 1114, 1712, 1877} {
+		err := translate(t.Context(), &mysql.MySQLError{Number: number, Message: "no room"})
+		if !errors.Is(err, clinic.ErrUnavailable) {
+			t.Errorf("%d: %v", number, err)
+		}
 	}
 }

@@ -2,11 +2,10 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -61,7 +60,7 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 	for _, chain := range chains {
 		var gone int64
 		err := s.inTx(ctx, func(t *tx) error {
-			var c chainRow
+			var c auditchain.Chain
 			err := t.GetContext(ctx, &c, `
 				SELECT `+chainColumns+`
 				FROM audit_chains
@@ -80,14 +79,14 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 			if err != nil {
 				return err
 			}
-			if c.sealed() {
+			if c.Sealed() {
 				until = min(until, *c.SealSeq) // whose hash the seal is verified with
 			}
 			until = max(until, c.PrunedSeq)
 			if until == 0 {
 				return nil
 			}
-			t.record(ctx, clinic.Touched(clinic.KindAuditChain, chain, clinic.Members{"pruned_seq": until}))
+			t.record(ctx, clinic.Touched(clinic.KindAuditChain, chain, clinic.Members{auditchain.PruneMember: until}))
 			if until == c.PrunedSeq {
 				return nil // said again, lest the entry that said it is pruned one day
 			}
@@ -114,21 +113,4 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 		removed += gone
 	}
 	return removed, nil
-}
-
-// prunedTo is how far a chain was pruned, as an entry says.
-func prunedTo(row *auditRow) int64 {
-	var d details
-	if json.Unmarshal(row.Details, &d) != nil {
-		return 0
-	}
-	for _, c := range d.Changes {
-		if c.Member == "pruned_seq" && c.After != nil {
-			seq, err := strconv.ParseInt(*c.After, 10, 64)
-			if err == nil {
-				return seq
-			}
-		}
-	}
-	return 0
 }

@@ -28,10 +28,9 @@ type Revocation struct {
 	CreatedAt time.Time `json:"created_at" db:"created_at"`
 }
 
-// Revocations reads what is revoked and erased, with a clock to say when.
-func (sc *Schema) Revocations(ctx context.Context, now time.Time) (Revocations, error) {
+// ReadRevocations reads what is revoked and erased, with a clock to say when.
+func ReadRevocations(ctx context.Context, db *sqlx.DB, now time.Time) (Revocations, error) {
 	r := Revocations{At: now.UTC()}
-	db := sqlx.NewDb(sc.pool, "mysql")
 	for query, into := range map[string]*[]Revocation{
 		`SELECT id, created_at FROM api_keys WHERE revoked_at IS NOT NULL ORDER BY id`:       &r.APIKeys,
 		`SELECT id, created_at FROM calendar_feeds WHERE revoked_at IS NOT NULL ORDER BY id`: &r.CalendarFeeds,

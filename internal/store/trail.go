@@ -2,21 +2,16 @@ package store
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 )
 
@@ -26,24 +21,11 @@ import (
 // as many as it had transactions under way at once. db/README.md says what this
 // finds and what it does not.
 
-// MACKey binds the trail's hashes to a secret that the database does not have.
-type MACKey struct {
-	ID     []byte // the first bytes of its hash
-	Secret []byte
-}
-
-// NewMACKey prepares a key.
-func NewMACKey(secret []byte) MACKey {
-	hash := sha256.Sum256(secret)
-	return MACKey{ID: hash[:4], Secret: secret}
-}
-
 // chainTip is the end of a chain that this process writes to.
 type chainTip struct {
-	id, seq int64
-	hash    []byte
-	begin   []byte // the hash that the chain begins with
-	sealed  int64  // the seq that the chain's row tells
+	auditchain.Tip
+
+	sealed int64 // the seq that the chain's row tells
 }
 
 // chainTips are the chains of this process.
@@ -74,8 +56,8 @@ func (s *Store) releaseChain(st *chainTip, usable bool) {
 	s.chainTips.mu.Lock()
 	defer s.chainTips.mu.Unlock()
 	end := *st
-	end.sealed = s.chainTips.ends[st.id].sealed
-	s.chainTips.ends[st.id] = end
+	end.sealed = s.chainTips.ends[st.Chain].sealed
+	s.chainTips.ends[st.Chain] = end
 	if usable {
 		s.chainTips.free = append(s.chainTips.free, st)
 	}
@@ -97,7 +79,7 @@ func (s *Store) startChain(ctx context.Context) (*chainTip, error) {
 		return nil, err
 	}
 	at := clinic.Instant(s.now())
-	hash := chainHash(before, at, s.macKey)
+	hash := auditchain.BeginHash(before, at, s.macKey)
 	result, err := t.ExecContext(ctx, `INSERT INTO audit_chains (started_at, hash, sealed_hash) VALUES (?, ?, ?)`, at, hash, hash)
 	if err != nil {
 		return nil, err
@@ -106,63 +88,18 @@ func (s *Store) startChain(ctx context.Context) (*chainTip, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.macKey.Secret != nil {
-		if err := s.sealStart(ctx, t, id, hash); err != nil {
+	tip := &chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}}
+	if s.macKey.Keyed() {
+		if err := s.sealStart(ctx, t, tip.Tip); err != nil {
 			return nil, err
 		}
 	}
-	return &chainTip{id: id, hash: hash, begin: hash}, t.Commit()
+	return tip, t.Commit()
 }
 
-func chainHash(before []byte, at time.Time, key MACKey) []byte {
-	h := sha256.New()
-	if key.Secret != nil {
-		h = hmac.New(sha256.New, key.Secret)
-	}
-	_, _ = fmt.Fprintf(h, "mems audit chain\n%x\n%s", before, at.UTC().Format(time.RFC3339Nano)) // a hash never fails
-	return h.Sum(nil)
-}
-
-// auditRow is an entry as the table keeps it. Its JSON, without id and hash, is
-// what is hashed, so no name in it may ever change.
-type auditRow struct {
-	ID         int64     `db:"id" json:"-"`
-	Chain      int64     `db:"chain" json:"chain"`
-	Seq        int64     `db:"seq" json:"seq"`
-	At         time.Time `db:"at" json:"at"`
-	Subject    string    `db:"subject" json:"subject"`
-	Address    *string   `db:"address" json:"address"`
-	RequestID  *string   `db:"request_id" json:"request_id"`
-	Operation  string    `db:"operation" json:"operation"`
-	Action     string    `db:"action" json:"action"`
-	Object     string    `db:"object" json:"object"`
-	ObjectID   *int64    `db:"object_id" json:"object_id"`
-	PatientID  *int64    `db:"patient_id" json:"patient_id"`
-	PatientIDs *string   `db:"patient_ids" json:"patient_ids"`
-	Details    []byte    `db:"details" json:"details"`
-	Secret     bool      `db:"secret" json:"secret"`
-	MACKey     []byte    `db:"mac_key" json:"mac_key"`
-	Hash       []byte    `db:"hash" json:"-"`
-}
-
-// auditColumns are those of auditRow.
+// auditColumns are those of auditchain.Entry.
 const auditColumns = `id, chain, seq, at, subject, address, request_id, operation, action, object, object_id,
 	patient_id, patient_ids, details, secret, mac_key, hash`
-
-// sum is the hash of an entry that follows one with the hash before.
-func (r *auditRow) sum(before []byte, key MACKey) []byte {
-	encoded, err := json.Marshal(r)
-	if err != nil {
-		panic(err) // a time beyond the year 9999, which no table of ours takes
-	}
-	h := sha256.New()
-	if key.Secret != nil {
-		h = hmac.New(sha256.New, key.Secret)
-	}
-	_, _ = h.Write(before)
-	_, _ = h.Write(encoded)
-	return h.Sum(nil)
-}
 
 // details is what an entry says beyond who, what and when.
 type details struct {
@@ -222,7 +159,7 @@ func (s *Store) writeTrail(ctx context.Context, t *tx, st *chainTip) (*chainTip,
 		}
 		return st, nil
 	}
-	rows := make([]auditRow, len(t.trail))
+	rows := make([]auditchain.Entry, len(t.trail))
 	for i := range t.trail {
 		var err error
 		if rows[i], err = s.seal(ctx, t, &t.trail[i]); err != nil {
@@ -233,15 +170,12 @@ func (s *Store) writeTrail(ctx context.Context, t *tx, st *chainTip) (*chainTip,
 }
 
 // appendRows inserts entries at the end of a chain and returns its new end.
-func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *chainTip, rows []auditRow) (*chainTip, error) {
-	end := &chainTip{id: st.id, seq: st.seq, hash: st.hash, begin: st.begin}
+func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *chainTip, rows []auditchain.Entry) (*chainTip, error) {
+	end := &chainTip{Tip: st.Tip}
 	var args []any
 	for i := range rows {
 		r := &rows[i]
-		end.seq++
-		r.Chain, r.Seq, r.MACKey = end.id, end.seq, s.macKey.ID
-		r.Hash = r.sum(end.hash, s.macKey)
-		end.hash = r.Hash
+		end.Append(s.macKey, r)
 		args = append(args, r.Chain, r.Seq, r.At, r.Subject, r.Address, r.RequestID, r.Operation, r.Action, r.Object, r.ObjectID,
 			r.PatientID, r.PatientIDs, r.Details, r.Secret, r.MACKey, r.Hash)
 	}
@@ -256,8 +190,8 @@ func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *chain
 
 // seal makes a row of an entry; what is private is encrypted with the patient's
 // own key.
-func (s *Store) seal(ctx context.Context, q secretKeeper, e *clinic.AuditEntry) (auditRow, error) {
-	r := auditRow{
+func (s *Store) seal(ctx context.Context, q secretKeeper, e *clinic.AuditEntry) (auditchain.Entry, error) {
+	r := auditchain.Entry{
 		At: e.At, Subject: e.Subject, Address: e.Address, RequestID: e.RequestID, Operation: e.Operation,
 		Action: string(e.Action), Object: e.Object, ObjectID: e.ObjectID, PatientID: e.PatientID,
 	}
@@ -277,7 +211,7 @@ func (s *Store) seal(ctx context.Context, q secretKeeper, e *clinic.AuditEntry) 
 		return r, err
 	}
 	r.Secret = true
-	r.Details, err = encrypt(secret, r.Details)
+	r.Details, err = auditchain.Encrypt(secret, r.Details)
 	return r, err
 }
 
@@ -294,41 +228,10 @@ func patientSecret(ctx context.Context, q secretKeeper, patient int64) ([]byte, 
 	if !errors.Is(err, sql.ErrNoRows) {
 		return secret, err
 	}
-	secret = make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
+	secret = auditchain.NewSecret()
 	_, err = q.ExecContext(ctx, `INSERT INTO patient_secrets (patient_id, secret) VALUES (?, ?)`, patient, secret)
 	if isDuplicate(err) {
 		return nil, errStale // somebody else made it meanwhile
 	}
 	return secret, err
-}
-
-// encrypt is AES-256-GCM with a random nonce in front.
-func encrypt(key, plain []byte) ([]byte, error) {
-	gcm, err := newGCM(key)
-	if err != nil {
-		return nil, err
-	}
-	nonce := make([]byte, gcm.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
-	return gcm.Seal(nonce, nonce, plain, nil), nil
-}
-
-func decrypt(key, sealed []byte) ([]byte, error) {
-	gcm, err := newGCM(key)
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) < gcm.NonceSize() {
-		return nil, errors.New("too short to be encrypted")
-	}
-	return gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], nil)
-}
-
-func newGCM(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
 }

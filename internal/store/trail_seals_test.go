@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"mems/internal/auditchain"
 	"mems/internal/clinic"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
 // writeTrail makes a chain of entries in a process of its own.
-func writeTrail(t *testing.T, d *storetest.Database, entries int, keys ...store.MACKey) {
+func writeTrail(t *testing.T, d *storetest.Database, entries int, keys ...auditchain.Key) {
 	t.Helper()
 	s, _ := openSealed(t, d, keys...)
 	for range entries {
@@ -27,7 +28,7 @@ func writeTrail(t *testing.T, d *storetest.Database, entries int, keys ...store.
 	}
 }
 
-func verifyTrail(t *testing.T, d *storetest.Database, keys ...store.MACKey) store.AuditReport {
+func verifyTrail(t *testing.T, d *storetest.Database, keys ...auditchain.Key) auditchain.Report {
 	t.Helper()
 	s, _ := openSealed(t, d, keys...)
 	defer func() { _ = s.Close() }()
@@ -38,7 +39,7 @@ func verifyTrail(t *testing.T, d *storetest.Database, keys ...store.MACKey) stor
 	return report
 }
 
-func wantWhole(t *testing.T, d *storetest.Database, keys ...store.MACKey) {
+func wantWhole(t *testing.T, d *storetest.Database, keys ...auditchain.Key) {
 	t.Helper()
 	if r := verifyTrail(t, d, keys...); len(r.Faults) > 0 {
 		t.Fatalf("not whole: %v", r.Faults)
@@ -125,7 +126,7 @@ func TestNothingIsWrittenWithoutAKeyAgain(t *testing.T) {
 func TestUnknownAuditKey(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
-	check := func(want error, keys ...store.MACKey) {
+	check := func(want error, keys ...auditchain.Key) {
 		t.Helper()
 		s, _ := openSealed(t, d, keys...)
 		defer func() { _ = s.Close() }()
@@ -180,7 +181,7 @@ func TestEntryWithoutASealYet(t *testing.T) {
 	wantWhole(t, d, firstMAC)
 	// No further than the seal is pruned, and it is verified afterwards.
 	later := func() time.Time { return now.AddDate(1, 0, 0) }
-	p, err := store.Open(store.Config{DSN: d.DSN, Now: later, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), MACKeys: []store.MACKey{firstMAC}})
+	p, err := store.Open(store.Config{DSN: d.DSN, Now: later, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), MACKeys: []auditchain.Key{firstMAC}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestUpgradeToSeals(t *testing.T) {
 		wantWhole(t, d, firstMAC)
 	}
 	old()
-	for _, keys := range [][]store.MACKey{nil, {secondMAC}} {
+	for _, keys := range [][]auditchain.Key{nil, {secondMAC}} {
 		s, _ := openSealed(t, d, keys...)
 		if err := s.CheckAuditKeys(t.Context()); !errors.Is(err, store.ErrUnknownAuditKey) {
 			t.Errorf("with %d other keys: %v", len(keys), err)

@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 )
 
 // maxAttempts bounds how often a transaction is tried. The guard makes
@@ -208,7 +209,7 @@ func commit(t *tx) error {
 		return nil
 	}
 	switch {
-	case isRolledBack(err):
+	case database.IsRolledBack(err):
 		return err
 	case errors.Is(err, sql.ErrTxDone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err // COMMIT was never sent: database/sql had already rolled back

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/database"
 )
 
 // unreadyCauses are the causes of a database that is not ready, with what /readyz says
@@ -16,11 +18,11 @@ var unreadyCauses = []struct {
 	detail string
 }{
 	{isCause(ErrWritesRefused), "The database refuses writes: its disk is full, or it is read-only."},
-	{isCause(ErrNoMajority), "The database cluster has no majority: most of its servers cannot be reached."},
-	{isCause(ErrNoGroup), "Several database hosts are set, and they are no cluster whose primary can be told."},
-	{isCause(ErrNoPrimary), "No server of the database cluster accepts changes."},
-	{isCause(ErrRestoreUnfinished), "A backup is being restored into the database: finish that first."},
-	{isCause(ErrSchemaBehind), "The schema is older than this program needs: run \"mems migrate up\"."},
+	{isCause(database.ErrNoMajority), "The database cluster has no majority: most of its servers cannot be reached."},
+	{isCause(database.ErrNoGroup), "Several database hosts are set, and they are no cluster whose primary can be told."},
+	{isCause(database.ErrNoPrimary), "No server of the database cluster accepts changes."},
+	{isCause(database.ErrRestoreUnfinished), "A backup is being restored into the database: finish that first."},
+	{isCause(database.ErrSchemaBehind), "The schema is older than this program needs: run \"mems migrate up\"."},
 	{isServerError(1054, 1146), "The database has no schema of this program yet: run \"mems migrate up\"."},
 	{isOtherZone, "The clinic's time zone was changed: set MEMS_CLINIC_TIME_ZONE to what \"mems zone\" shows, and restart this server."},
 	{isServerError(1045, 1698), "The database does not accept this server's user: compare user, password and host with db/grants.sql."},
@@ -62,5 +64,5 @@ func isOtherZone(err error) bool {
 // isUnreachable reports an error without an answer of the server. A deadline is one of
 // Ready's own: the caller's end is no cause of the database.
 func isUnreachable(err error) bool {
-	return connectionLost(err) || errors.Is(err, errReadyTimeout) || errors.Is(err, context.DeadlineExceeded)
+	return database.IsConnectionLost(err) || errors.Is(err, errReadyTimeout) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -28,7 +27,7 @@ func TestUnreadyDetailsAreInTheContract(t *testing.T) {
 		}
 	}
 	for says, err := range map[string]error{
-		"cannot be reached": notConnected(io.EOF),
+		"cannot be reached": failedConnect(t, errors.New("bad connection")),
 		"does not answer":   errReadyTimeout,
 		"or does not":       context.DeadlineExceeded,
 		"accept this":       &mysql.MySQLError{Number: 1698},

@@ -138,8 +138,8 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
-// watchPool adds the pool's own numbers (go_sql_*). There is one pool; of a
-// second, the first one's would be shown still.
+// watchPool adds the pool's own metrics (go_sql_*). There is one pool; a second one
+// would be ignored.
 func (m *metrics) watchPool(db *sql.DB) {
 	_ = m.registry.Register(collectors.NewDBStatsCollector(db, "mems"))
 }

@@ -18,12 +18,12 @@ var harmless = map[attribute.Key]bool{
 	"http.request.method": true, "http.route": true, "http.response.status_code": true, // an unknown method is _OTHER
 	"http.request.body.size": true, "http.response.body.size": true,
 	"url.scheme": true, "network.protocol.version": true, "network.peer.address": true,
-	"mems.operation": true, "mems.problem": true,
+	"mems.operation": true, "mems.problem": true, "mems.request_id": true, // an id that the server chose
 	"db.system.name": true, "db.query.text": true, "db.response.status_code": true,
 	"exception.type": true, "error.type": true,
 }
 
-// scrubber is an exporter that gets what is harmless.
+// scrubber exports only harmless attributes.
 type scrubber struct{ sdktrace.SpanExporter }
 
 // ExportSpans passes the spans on.

@@ -15,11 +15,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
-// State is what an alert must know although no client sends a request. It is read
-// when Prometheus asks.
+// State is what alerts need to know even without traffic. It is read at each scrape.
 type State struct {
 	Store *store.Store
 	// CertificateExpires returns when the certificate that is served ends; nil
@@ -30,8 +30,8 @@ type State struct {
 	Now       func() time.Time
 }
 
-// refusalsFor is how long a result of DeliveryRefusedSince is given again: the
-// statement reads every message that waits to be sent again.
+// refusalsFor is how long a result of DeliveryRefusedSince is cached: the statement
+// reads every message that is waiting for a retry.
 const refusalsFor = 15 * time.Second
 
 var (
@@ -43,7 +43,7 @@ var (
 	startDesc       = prometheus.NewDesc("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", nil, nil)
 )
 
-// stateCollector reads State at each scrape. Before there is one, the process is
+// stateCollector reads State at each scrape. Until it has one, the process counts as
 // not ready.
 type stateCollector struct {
 	state atomic.Pointer[State]
@@ -53,10 +53,10 @@ type stateCollector struct {
 	refusedAsked time.Time
 }
 
-// Watch adds what is so without traffic to the metrics.
+// Watch adds the metrics that need no traffic.
 func (t *Telemetry) Watch(s State) { t.metrics.state.state.Store(&s) }
 
-// Describe says that which series there are is known at a scrape only.
+// Describe describes nothing: the series are known only at a scrape.
 func (c *stateCollector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the state.
@@ -73,7 +73,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	_, err := s.Store.Ready(ctx)
 	gauge(readyDesc, oneIf(err == nil))
-	behind := errors.Is(err, store.ErrSchemaBehind)
+	behind := errors.Is(err, database.ErrSchemaBehind)
 	if err == nil || behind || errors.Is(err, store.ErrWritesRefused) {
 		gauge(pendingDesc, oneIf(behind))
 	}
@@ -144,8 +144,8 @@ var (
 	statusFiles = []StatusFile{BackupStatus, AuditStatus}
 )
 
-// WriteStatus replaces a status file as a whole. The group and others may read it:
-// it holds numbers only, and serve or node_exporter run as other users.
+// WriteStatus replaces a status file atomically. It is readable by all users: it holds
+// only numbers, and serve and node_exporter run as other users.
 func WriteStatus(dir string, file StatusFile, values map[string]float64) error {
 	var b strings.Builder
 	for name, help := range file.metrics {
@@ -164,7 +164,7 @@ func WriteStatus(dir string, file StatusFile, values map[string]float64) error {
 	return os.Rename(f.Name(), filepath.Join(dir, file.name))
 }
 
-// readStatus reads a status file; one that is missing or damaged has no values.
+// readStatus reads a status file; a missing or damaged one has no values.
 func readStatus(path string) map[string]float64 {
 	f, err := os.Open(path) //nolint:gosec // G304: a constant name in the operator's directory
 	if err != nil {

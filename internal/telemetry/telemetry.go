@@ -1,12 +1,11 @@
 // Package telemetry shows an operator what a server does: metrics for
 // Prometheus and traces by OpenTelemetry.
 //
-// Packages server and store know neither. They tell of what happens through the
-// hooks in their configurations, and this package counts and times it; only cmd
-// joins them. Nothing that a client wrote gets in: labels and attributes come
-// from the contract, from our SQL, and from fixed lists. The README beside this
-// file has the metrics, dashboard.json shows them, and alerts.yaml says when to
-// wake somebody.
+// Packages server and store know neither: they report events through the hooks in their
+// configurations, which this package counts and times; only cmd connects them. No value
+// that a client wrote is exported: labels and attributes come from the contract, from
+// our SQL, and from fixed lists. The README lists the metrics, dashboard.json shows
+// them, and alerts.yaml defines the alerts.
 package telemetry
 
 import (
@@ -24,16 +23,16 @@ import (
 	"mems/internal/store"
 )
 
-// Config says what is observed.
+// Config is what New needs.
 type Config struct {
 	// Version and Commit identify the program, Schema the version of the
 	// database that it needs.
 	Version, Commit, Schema string
-	// Log receives what goes wrong with sending traces. Required.
+	// Log receives errors of exporting traces. Required.
 	Log *slog.Logger
-	// Exporter takes the traces. Nil is whatever the standard variables
-	// (OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, ...) ask for: nothing,
-	// unless they do.
+	// Exporter receives the traces. Nil is whatever the standard variables
+	// (OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, ...) ask for: nothing, unless
+	// they do.
 	Exporter sdktrace.SpanExporter
 }
 
@@ -43,8 +42,8 @@ type Telemetry struct {
 	traces  *sdktrace.TracerProvider // nil: off
 }
 
-// New prepares to observe. It fails when the environment asks for traces in a
-// way that this program does not have.
+// New returns a Telemetry. It fails if the environment requests an exporter or a
+// protocol that is not supported.
 func New(ctx context.Context, cfg Config) (*Telemetry, error) {
 	if cfg.Log == nil {
 		return nil, errors.New("telemetry: Log is required")
@@ -56,13 +55,14 @@ func New(ctx context.Context, cfg Config) (*Telemetry, error) {
 	return &Telemetry{metrics: newMetrics(cfg), traces: traces}, nil
 }
 
-// Metrics serves the metrics, in Prometheus' formats.
+// Metrics returns a handler that serves the metrics in Prometheus' formats.
 func (t *Telemetry) Metrics() http.Handler { return t.metrics.handler() }
 
-// Tracing tells whether traces are sent.
+// Tracing reports whether traces are exported.
 func (t *Telemetry) Tracing() bool { return t.traces != nil }
 
-// Handler is api, observed. The server's Observe hook must be Answered.
+// Handler returns api with metrics and traces. The server's Observe hook must be
+// Answered.
 func (t *Telemetry) Handler(api http.Handler) http.Handler {
 	return t.metrics.countInFlight(traced(t.traces, api))
 }
@@ -98,7 +98,7 @@ func (t *Telemetry) OpenDB(c driver.Connector) *sql.DB {
 	return db
 }
 
-// Shutdown sends the traces that have not been sent yet.
+// Shutdown exports the traces that have not been exported yet.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	if t.traces == nil {
 		return nil

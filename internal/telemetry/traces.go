@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/XSAM/otelsql"
-	"github.com/go-sql-driver/mysql"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -22,12 +20,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"mems/internal/database"
 	"mems/internal/server"
 )
 
-// newTraces sends traces to the configured exporter, or to the one that the
-// environment names; nil: nowhere. Endpoint, headers, sampler and resource are
-// read from the environment by the SDK itself.
+// newTraces exports traces to the configured exporter, or to the one that the
+// environment names; it returns nil if there is none. The SDK itself reads endpoint,
+// headers, sampler and resource from the environment.
 func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error) {
 	exporter := cfg.Exporter
 	if exporter == nil {
@@ -36,7 +35,7 @@ func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error
 			return nil, err
 		}
 		if exporter, err = otlptracehttp.New(ctx); err != nil {
-			return nil, fmt.Errorf("the exporter of traces cannot be set up; check the variables OTEL_EXPORTER_OTLP_*: %w", err)
+			return nil, fmt.Errorf("set up the trace exporter (check OTEL_EXPORTER_OTLP_*): %w", err)
 		}
 	}
 	about, err := resource.New(ctx,
@@ -46,13 +45,13 @@ func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error
 	if err != nil {
 		return nil, fmt.Errorf("check OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// A collector that is away is no reason to fail; it is one to say so.
+	// An unreachable collector is logged, and is no reason to fail.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces", "cause", err) }))
 	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(scrubber{exporter}), sdktrace.WithResource(about)), nil
 }
 
-// tracesWanted reads the standard variables that say whether, and how, traces
-// are sent. Somebody who asks for what is not there should hear of it.
+// tracesWanted reads the standard variables that enable traces. It rejects values that
+// are not supported, rather than ignoring them.
 func tracesWanted(getenv func(string) string) (bool, error) {
 	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
 		return false, nil
@@ -66,18 +65,18 @@ func tracesWanted(getenv func(string) string) (bool, error) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER cannot be %q. MEMS sends traces by otlp, or not at all: none", exporter)
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER: invalid value %q (expected otlp or none)", exporter)
 	}
 	protocol := cmp.Or(getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
 	if protocol != "http/protobuf" {
-		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL cannot be %q. MEMS speaks http/protobuf, which collectors take on port 4318", protocol)
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: invalid value %q (expected http/protobuf, which collectors accept on port 4318)", protocol)
 	}
 	return true, nil
 }
 
-// traced is api with a span for each request, which goes on with the caller's
-// trace (W3C traceparent) if there is one. Health checks come every few seconds
-// and have none.
+// traced returns api with a span for each request, which continues the caller's trace
+// (W3C traceparent) if there is one. Health checks, which come every few seconds, are
+// not traced.
 func traced(traces *sdktrace.TracerProvider, api http.Handler) http.Handler {
 	if traces == nil {
 		return api
@@ -90,8 +89,7 @@ func traced(traces *sdktrace.TracerProvider, api http.Handler) http.Handler {
 		otelhttp.WithSpanNameFormatter(func(string, *http.Request) string { return unrouted }))
 }
 
-// unrouted is the name of a request's span at an address that is not in the
-// contract.
+// unrouted is the name of a request's span if its path is not in the contract.
 const unrouted = "request"
 
 // describeSpan names a request's span once the operation is known.
@@ -107,11 +105,14 @@ func describeSpan(ctx context.Context, a server.Answered) {
 	if a.Problem != "" {
 		span.SetAttributes(attribute.String("mems.problem", a.Problem))
 	}
+	if a.RequestID != "" { // not one that a client chose, which can hold anything
+		span.SetAttributes(attribute.String("mems.request_id", a.RequestID))
+	}
 }
 
-// sqlOptions: a span for each statement of a request, with the text that the
-// store wrote, question marks and all. The driver puts the arguments in beneath,
-// where nobody sees them.
+// sqlOptions configures a span for each statement of a request, with the statement's
+// text. It has placeholders: the driver inserts the arguments later, so they are never
+// exported.
 func sqlOptions(traces *sdktrace.TracerProvider) []otelsql.Option {
 	return []otelsql.Option{
 		otelsql.WithTracerProvider(traces),
@@ -123,8 +124,8 @@ func sqlOptions(traces *sdktrace.TracerProvider) []otelsql.Option {
 			return string(method)
 		}),
 		otelsql.WithSpanErrorAttributesGetter(func(err error) []attribute.KeyValue {
-			if refused, ok := errors.AsType[*mysql.MySQLError](err); ok {
-				return []attribute.KeyValue{attribute.String("db.response.status_code", strconv.Itoa(int(refused.Number)))}
+			if number, ok := database.ErrorNumber(err); ok {
+				return []attribute.KeyValue{attribute.String("db.response.status_code", strconv.Itoa(int(number)))}
 			}
 			return nil
 		}),

@@ -22,11 +22,13 @@ var retired = map[string]string{
 	"for want of":       "the slot is taken",
 }
 
-// directories are those in which the phrases are retired, below them too. Add one when
-// the last of them is gone from it; none is ever taken out.
+// directories are the directories, with everything below them, and the files in which the
+// phrases are retired. Add one when the last phrase is gone from it; none is ever removed.
 var directories = []string{
 	"internal/clinic", "internal/store", "internal/server", "internal/fhir", "internal/ical", "internal/delivery",
-	"internal/contracttest", "internal/storetest", "internal/program", "internal/telemetry", "internal/attack", "internal/bench", "internal/conformance", "internal/voice",
+	"internal/contracttest", "internal/storetest", "internal/telemetry", "internal/attack", "internal/bench", "internal/conformance", "internal/voice",
+	"internal/contract", "internal/docs", "internal/publish", "internal/demo", "internal/localdb", "internal/backup", "internal/program",
+	"cmd", ".deploy", ".github", ".spectral.yaml", "openapi.yaml", "README.md", "db/README.md", "internal/README.md", "internal/GLOSSARY.md", "gen/typescript",
 }
 
 // written are the kinds of files that people write.
@@ -44,7 +46,7 @@ func TestRetiredPhrasesStayRetired(t *testing.T) {
 	read := 0
 	for _, directory := range directories {
 		err := fs.WalkDir(root, directory, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules") {
+			if err == nil && d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || d.Name() == "released") {
 				return fs.SkipDir // what was released stays as it is
 			}
 			if err != nil || d.IsDir() || !slices.Contains(written, path.Ext(name)) {

@@ -1,4 +1,4 @@
-// What can go wrong: the server answers with a problem document, or no usable
+// What can go wrong: the server returns a problem document, or no usable
 // answer comes at all.
 import type {
   Appointment,

@@ -1,4 +1,4 @@
-// What every call answers with.
+// What every call returns.
 import { type NoAnswer, type Problem, toError } from "./errors.js";
 
 /** Either `data` or `error`: check one, and TypeScript knows the other. */

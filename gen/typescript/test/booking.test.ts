@@ -69,7 +69,7 @@ describe("booking", () => {
     ]);
   });
 
-  test("what is deleted answers without data", async () => {
+  test("deleting returns no data", async () => {
     const ann = await patient(mems);
     const gone = await mems.deletePatient({ path: { id: ann.id } });
     expect(gone.response?.status).toBe(204);

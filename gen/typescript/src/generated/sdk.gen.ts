@@ -20,10 +20,9 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 /**
  * Find patients
  *
- * Lists patients by last name, first name and id. The search parameters
- * narrow the list together: a patient must match all that are given. Former
- * names, and the names, phone numbers and e-mail addresses of records that were
- * merged, find the surviving record.
+ * Lists patients by last name, first name and id. Search parameters are combined: a
+ * patient must match all of them. Former names, and the names, phone numbers and
+ * e-mail addresses of merged records, find the surviving record.
  *
  * Permission: `patients:read`.
  *
@@ -37,21 +36,21 @@ export const listPatients = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Register a patient
  *
- * Registers a patient and returns the stored record. The e-mail
- * address, when given, must be free: it is compared after trimming,
- * Unicode normalisation (NFC) and case folding, so ` Ann@Example.org` and
- * `ann@example.org` are the same. A duplicate is refused with 409
- * `email-taken`, which does not say whose address it is; identifiers are
- * unique in the same way (409 `identifier-taken`).
+ * Registers a patient and returns the stored record. The e-mail address, if given,
+ * must not belong to another patient; it is compared after trimming, Unicode
+ * normalisation (NFC) and case folding, so ` Ann@Example.org` and `ann@example.org`
+ * are equal. A duplicate is rejected with 409 `email-taken`, which does not reveal
+ * whose address it is; identifiers are unique in the same way (409
+ * `identifier-taken`).
  *
- * The e-mail address is the only rule of uniqueness. A patient with the same
- * name (see `name` of `GET /patients`; in either order, former names included)
- * and the same birth date or phone number may be the same person: the 201
- * lists them as `possible_duplicates`. With `on_possible_duplicate: refuse`
- * nothing is registered instead: 409 `possible-duplicate`, with the same list
- * as `candidates`. Compare, and send the request again with `accept` if it is
- * another person. Of two requests with `refuse` that register the same person
- * at the same moment, one gets the 201.
+ * Nothing else has to be unique. A patient with the same name (see `name` of
+ * `GET /patients`; in either order, former names included) and the same birth date or
+ * phone number may be the same person: the 201 lists such patients as
+ * `possible_duplicates`. With `on_possible_duplicate: refuse` the request is rejected
+ * instead with 409 `possible-duplicate`, and the same list is in `candidates`. Compare
+ * them, and resend the request with `accept` if this is a different person. If two
+ * requests with `refuse` register the same person concurrently, exactly one gets the
+ * 201.
  *
  * Permission: `patients:write`.
  *
@@ -69,9 +68,9 @@ export const createPatient = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Delete a patient without appointments
  *
- * Deletes a record that was never used. A patient with any appointment,
- * cancelled ones included, is part of the clinic's history and cannot be
- * deleted: 409 `has-appointments`.
+ * Deletes a record that was never used. A patient with any appointment, even a
+ * cancelled one, is part of the clinic's history and cannot be deleted: 409
+ * `has-appointments`.
  *
  * Permission: `patients:write`.
  *
@@ -83,7 +82,7 @@ export const deletePatient = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Read a patient
+ * Get a patient
  *
  * Returns one patient's record.
  *
@@ -97,13 +96,13 @@ export const getPatient = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Change a patient
+ * Update a patient
  *
- * Changes the members that are given (JSON merge patch) and returns
- * the whole record as it is now. `null` clears `email`, `phone` or
- * `birth_date`. The rule on e-mail addresses is that of `POST /patients`.
- * `possible_duplicates` lists the patients who may be the same person as the
- * record says now. The former name goes on finding the patient.
+ * Updates the given members (JSON merge patch) and returns the complete, updated
+ * record. `null` clears `email`, `phone` or `birth_date`. E-mail addresses follow the
+ * same rule as in `POST /patients`. `possible_duplicates` lists the patients who may
+ * be the same person, given the updated record. Searches continue to find the patient
+ * by the former name.
  *
  * Permission: `patients:write`.
  *
@@ -121,13 +120,13 @@ export const updatePatient = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Merge a duplicate into this patient
  *
- * Makes the duplicate's record part of this one, in one transaction: its
- * appointments, tickets, holds, series, waitlist entries and identifiers follow;
- * e-mail address, phone and birth date are taken over where this record has none.
- * Bookings that happen at the same moment for either end up here or are refused.
+ * Merges the duplicate into this record in one transaction: its appointments, tickets,
+ * holds, series, waitlist entries and identifiers are reassigned; e-mail address,
+ * phone and birth date are copied where this record has none. A concurrent booking for
+ * either record ends up on this one or is refused.
  *
- * The duplicate's id leads here from then on: reading it is answered with 308,
- * booking or changing it with 409 `patient-merged`.
+ * From then on, reading the duplicate redirects here with 308; booking for it or
+ * updating it fails with 409 `patient-merged`.
  *
  * Permission: `patients:merge`.
  *
@@ -143,10 +142,10 @@ export const mergePatients = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * What merging a duplicate would do
+ * Preview a merge
  *
- * Shows the record as it would be, what would follow, and what is in the way, and
- * changes nothing.
+ * Returns the merged record, what would be reassigned and what conflicts, without
+ * changing anything.
  *
  * Permission: `patients:merge`.
  *
@@ -158,12 +157,12 @@ export const previewMerge = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Export everything on a patient
+ * Export a patient's data
  *
- * Returns all that is stored on a patient, for the patient (GDPR articles 15 and
- * 20, HIPAA 45 CFR 164.524): the record and those merged into it, appointments with
- * their history, series, tickets, waitlist entries, holds, and who read or changed
- * any of it. The id of a record that was merged asks for the surviving one.
+ * Returns everything stored about a patient, to be handed to the patient (GDPR
+ * articles 15 and 20, HIPAA 45 CFR 164.524): the record and those merged into it,
+ * appointments with their history, series, tickets, waitlist entries, holds, and who
+ * read or changed any of these. The id of a merged record exports the surviving one.
  *
  * Permission: `patients:export`.
  *
@@ -177,11 +176,11 @@ export const exportPatient = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Erase a patient
  *
- * Takes everything that tells who the patient is out of the record and those merged
- * into it, for good: name, e-mail, phone, birth date, identifiers, and every note of
- * their appointments, tickets and waitlist entries. The appointments stay, for the
- * clinic's statistics, as somebody's. What the audit trail holds of the patient cannot
- * be read any more, and the trail's chain stays whole. Backups made before still hold
+ * Permanently removes everything that identifies the patient from the record and those
+ * merged into it: name, e-mail, phone, birth date, identifiers, and every note on
+ * their appointments, tickets and waitlist entries. The appointments are kept,
+ * anonymised, for the clinic's statistics. The patient's data in the audit trail
+ * becomes unreadable, while the trail's chain stays intact. Earlier backups still hold
  * everything until they are deleted.
  *
  * Permission: `patients:erase`.
@@ -200,8 +199,8 @@ export const erasePatient = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Find doctors
  *
- * Lists doctors by name and id. The search parameters narrow the list
- * together: a doctor must match all that are given.
+ * Lists doctors by name and id. Search parameters are combined: a doctor must match
+ * all of them.
  *
  * Permission: `directory:read`.
  *
@@ -215,7 +214,7 @@ export const listDoctors = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Add a doctor
  *
- * Adds a doctor, who can be booked at once unless `is_active` is false.
+ * Adds a doctor, who can be booked immediately unless `is_active` is false.
  *
  * Permission: `directory:write`.
  *
@@ -233,13 +232,13 @@ export const createDoctor = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Delete a doctor without appointments
  *
- * Deletes a record that was never used. A doctor with any appointment,
- * cancelled ones included, cannot be deleted (409 `has-appointments`);
- * set `is_active` to false instead.
+ * Deletes a record that was never used. A doctor with any appointment, even a
+ * cancelled one, cannot be deleted (409 `has-appointments`); set `is_active` to false
+ * instead.
  *
- * The doctor is taken off the `doctor_ids` of appointment types and waitlist entries.
- * A type that no other doctor may do is deactivated; patients who wait for this doctor
- * alone wait for the specialization from then on.
+ * The doctor is removed from the `doctor_ids` of appointment types and waitlist
+ * entries. A type that no other doctor is allowed to perform is deactivated; a
+ * waitlist entry for this doctor alone becomes one for the specialization.
  *
  * Permission: `directory:write`.
  *
@@ -251,7 +250,7 @@ export const deleteDoctor = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Read a doctor
+ * Get a doctor
  *
  * Returns one doctor's record.
  *
@@ -265,14 +264,14 @@ export const getDoctor = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * Change a doctor
+ * Update a doctor
  *
- * Changes the members that are given (JSON merge patch) and returns
- * the whole record as it is now. `is_active: false` stops new bookings at
- * once: after the answer no booking for this doctor succeeds. Appointments
- * already booked stay; those ahead are listed in `affected_appointments`, so that a
- * plan can start from them (`POST /plans`). So are those of appointment types that are
- * not for the new `specialization`, and those that overlap more others than a lower
+ * Updates the given members (JSON merge patch) and returns the complete, updated
+ * record. `is_active: false` stops new bookings immediately: once the response is
+ * sent, no booking for this doctor succeeds. Existing appointments stay; upcoming ones
+ * are listed in `affected_appointments` as a starting point for a plan
+ * (`POST /plans`). So are appointments whose type does not allow the new
+ * `specialization`, and those that overlap more appointments than a lowered
  * `overbook_cap` allows.
  *
  * Permission: `directory:write`.
@@ -289,10 +288,10 @@ export const updateDoctor = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Read a doctor's working hours
+ * Get a doctor's working hours
  *
- * Returns the doctor's timetables and exceptions. Without any timetable
- * the doctor has no working hours and can be booked at any time.
+ * Returns the doctor's timetables and exceptions. A doctor without a timetable has no
+ * working hours and can be booked at any time.
  *
  * Permission: `calendar:read`.
  *
@@ -304,23 +303,23 @@ export const getWorkingHours = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Set a doctor's working hours
+ * Replace a doctor's working hours
  *
- * Replaces all of the doctor's working hours. A timetable holds from its
- * `effective_from` until the day before the next one's, so a change in the
- * future leaves today alone: send the present timetable and the next one. A day
- * before the first timetable has no working hours at all. An exception says
- * what holds on one date instead; without blocks, the doctor does not work on it.
+ * Replaces all of the doctor's working hours. A timetable applies from its
+ * `effective_from` until the day before the next one's. To change the hours from a
+ * future date on, send the current timetable and the next one. Before the first
+ * timetable the doctor does not work. An exception replaces the timetable on a single
+ * date; an exception without blocks is a day off.
  *
- * Blocks are local wall time. Where the clocks skip a start or an end, the
- * moment after the gap counts; where it happens twice, a block runs from the
- * first occurrence of its start to the last of its end. Blocks that meet, also
- * at midnight, are one stretch: an appointment may span them.
+ * Blocks are in local wall-clock time. A start or end that daylight saving time skips
+ * moves to the end of the gap; if it occurs twice, a block runs from the first
+ * occurrence of its start to the last of its end. Adjacent blocks, even across
+ * midnight, are contiguous: an appointment may span them.
  *
- * What is booked stays booked; what lies ahead and outside of the new hours is listed
- * in `affected_appointments`, but for what was booked there on purpose. Once this has
- * been answered, no new booking outside the hours succeeds (409 `outside-working-hours`). No timetables and no
- * exceptions: the doctor can be booked at any time again.
+ * Existing appointments stay; upcoming ones outside the new hours are listed in
+ * `affected_appointments`, except those booked there by override. Once the response is
+ * sent, no new booking outside the hours succeeds (409 `outside-working-hours`). With
+ * no timetables and no exceptions the doctor can be booked at any time again.
  *
  * Permission: `calendar:write`.
  *
@@ -338,7 +337,7 @@ export const replaceWorkingHours = <ThrowOnError extends boolean = false>(option
 /**
  * List a doctor's time off
  *
- * Lists the doctor's time off that has not ended before `from`, by end and id.
+ * Lists the doctor's time off ending at or after `from`, by end and id.
  *
  * Permission: `calendar:read`.
  *
@@ -350,14 +349,15 @@ export const listTimeOff = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * Note a doctor's time off
+ * Add time off
  *
- * Notes a time in which the doctor takes no new bookings (409 `time-off`). Give
- * two instants, or a first and a last whole day of the clinic, both included.
+ * Adds a period in which the doctor takes no new bookings (409 `time-off`). Give
+ * either two instants, or the first and last whole day, both inclusive, in the
+ * clinic's time zone.
  *
- * What is booked in it stays, and is listed in `affected_appointments`, so that
- * somebody can move it: everything that was booked before this was answered is
- * in the list (the first 1,000), and nothing can be booked afterwards.
+ * Existing appointments stay and are listed in `affected_appointments` to be
+ * rescheduled: the list contains everything booked before the response was sent (the
+ * first 1,000), and nothing can be booked afterwards.
  *
  * Permission: `calendar:write`.
  *
@@ -373,9 +373,9 @@ export const createTimeOff = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Take a time off back
+ * Delete time off
  *
- * Deletes it. The doctor can be booked in this time again.
+ * Deletes the time off. The doctor can be booked in that period again.
  *
  * Permission: `calendar:write`.
  *
@@ -387,9 +387,9 @@ export const deleteTimeOff = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Read one time off
+ * Get time off
  *
- * Returns one time off of the doctor.
+ * Returns one of the doctor's time-off entries.
  *
  * Permission: `calendar:read`.
  *
@@ -403,7 +403,7 @@ export const getTimeOff = <ThrowOnError extends boolean = false>(options: Option
 /**
  * List closures
  *
- * Lists the closures that have not ended before `from`, by end and id.
+ * Lists closures ending at or after `from`, by end and id.
  *
  * Permission: `calendar:read`.
  *
@@ -415,11 +415,11 @@ export const listClosures = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Close the clinic for a time
+ * Add a closure
  *
- * Closes the clinic: no doctor takes new bookings in this time (409 `time-off`).
- * Give two instants, or a first and a last whole day of the clinic, both
- * included. What is booked in it stays and is listed, as for a time off.
+ * Closes the clinic: no doctor takes new bookings in this period (409 `time-off`).
+ * Give either two instants, or the first and last whole day, both inclusive. Existing
+ * appointments stay and are listed, as for time off.
  *
  * Permission: `closures:write`.
  *
@@ -435,9 +435,9 @@ export const createClosure = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Open the clinic again
+ * Delete a closure
  *
- * Deletes the closure.
+ * Deletes the closure. The clinic can be booked in that period again.
  *
  * Permission: `closures:write`.
  *
@@ -449,7 +449,7 @@ export const deleteClosure = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Read a closure
+ * Get a closure
  *
  * Returns one closure.
  *
@@ -479,8 +479,8 @@ export const listRooms = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Add a room
  *
- * Adds a room, which can be booked at once unless `is_active` is false. Names
- * are unique without regard to case and accents.
+ * Adds a room, which can be booked immediately unless `is_active` is false. Names are
+ * unique, ignoring case and accents.
  *
  * Permission: `directory:write`.
  *
@@ -498,9 +498,9 @@ export const createRoom = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Delete a room without appointments
  *
- * Deletes a room that was never used; others can be deactivated. The room is taken
- * off the `room_ids` of appointment types; a type that can take place in no other
- * room is deactivated.
+ * Deletes a room that was never used; a used one can be deactivated. The room is
+ * removed from the `room_ids` of appointment types; a type that allows no other room
+ * is deactivated.
  *
  * Permission: `directory:write`.
  *
@@ -512,7 +512,7 @@ export const deleteRoom = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Read a room
+ * Get a room
  *
  * Returns one room.
  *
@@ -526,11 +526,11 @@ export const getRoom = <ThrowOnError extends boolean = false>(options: Options<G
 });
 
 /**
- * Change a room
+ * Update a room
  *
- * Changes the members that are given (JSON merge patch). Deactivating a room
- * stops new bookings in it at once; what is booked stays, and what lies ahead is
- * listed in `affected_appointments`.
+ * Updates the given members (JSON merge patch). Deactivating a room stops new bookings
+ * in it immediately; existing appointments stay, and upcoming ones are listed in
+ * `affected_appointments`.
  *
  * Permission: `directory:write`.
  *
@@ -562,9 +562,9 @@ export const listAppointmentTypes = <ThrowOnError extends boolean = false>(optio
 /**
  * Add an appointment type
  *
- * Adds a kind of visit: how long it takes, the buffers around it in which the
- * doctor and the room are occupied too, who does it and where. Names are unique
- * without regard to case and accents.
+ * Adds an appointment type: its duration, the buffers around it during which the
+ * doctor and the room are also occupied, who performs it and where. Names are unique,
+ * ignoring case and accents.
  *
  * Permission: `directory:write`.
  *
@@ -582,7 +582,7 @@ export const createAppointmentType = <ThrowOnError extends boolean = false>(opti
 /**
  * Delete an appointment type without appointments
  *
- * Deletes a type that was never used; others can be deactivated.
+ * Deletes a type that was never used; a used one can be deactivated.
  *
  * Permission: `directory:write`.
  *
@@ -594,7 +594,7 @@ export const deleteAppointmentType = <ThrowOnError extends boolean = false>(opti
 });
 
 /**
- * Read an appointment type
+ * Get an appointment type
  *
  * Returns one appointment type.
  *
@@ -608,12 +608,12 @@ export const getAppointmentType = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * Change an appointment type
+ * Update an appointment type
  *
- * Changes the members that are given (JSON merge patch). What is booked keeps
- * its type, room, length and buffers; what lies ahead and no longer fits (the type is
- * inactive or not for its doctor or room, needs a room, or takes longer now) is listed in
- * `affected_appointments`, so that somebody can move it.
+ * Updates the given members (JSON merge patch). Existing appointments keep their type,
+ * room, duration and buffers; upcoming ones that no longer fit (the type is now
+ * inactive, not allowed for their doctor or room, needs a room, or takes longer) are
+ * listed in `affected_appointments` to be rescheduled.
  *
  * Permission: `directory:write`.
  *
@@ -631,17 +631,17 @@ export const updateAppointmentType = <ThrowOnError extends boolean = false>(opti
 /**
  * Find free times
  *
- * Lists the times that could be booked at this moment, by start and doctor:
- * every start on the grid at which `POST /appointments` would find nothing in
- * the way, and no other. Working hours, time off, closures, appointments with
- * their buffers and holds count; with a type that needs a room, one suitable
- * room has to be free. Doctors who take no bookings, or may not be booked for
- * the type, have none.
+ * Lists the times that can be booked right now, by start and doctor: exactly those
+ * starts on the grid for which `POST /appointments` would succeed. Working hours, time
+ * off, closures, appointments with their buffers, and holds are taken into account;
+ * for a type that needs a room, a suitable room must be free. Doctors who take no
+ * bookings, or are not allowed for the type, have no free times.
  *
- * `from` and `to` bound the starts, at most 92 days apart. A request examines at most
- * 10,000 doctor-days, which is every doctor's calendar for one day at least: when the
- * doctors asked for have more, a page can hold fewer times than `limit`, or none, and
- * `next_cursor` goes on from there. Only a `next_cursor` of null is the end.
+ * `from` and `to` bound the start times and are at most 92 days apart. A request
+ * examines at most 10,000 doctor-days, and at least one day of every requested
+ * doctor's calendar: if the search covers more, a page may hold fewer times than
+ * `limit`, or none, and `next_cursor` continues from there. Only a `next_cursor` of
+ * null marks the end.
  *
  * Permission: `availability:read`.
  *
@@ -654,14 +654,14 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Find the first free time of each doctor
+ * Find each doctor's first free time
  *
- * Answers, in one call, with the first free time of each doctor, or of each
- * specialization, within 90 days of `from`: who is free first comes first, who is
- * not free at all before `searched_to` comes last, with a `slot` of null. What counts
- * as free is said at `GET /availability`. A request examines at most 10,000
- * doctor-days, of a doctor only those up to the first free time: where more would be
- * needed, `searched_to` is earlier.
+ * Returns, in one call, the first free time of each doctor or each specialization
+ * within 90 days of `from`, earliest first; those without a free time before
+ * `searched_to` come last, with a `slot` of null. A time is free as defined at
+ * `GET /availability`. A request examines at most 10,000 doctor-days, and for each
+ * doctor only those up to the first free time; if that is not enough, `searched_to` is
+ * earlier.
  *
  * Permission: `availability:read`.
  *
@@ -674,17 +674,17 @@ export const listNextAvailable = <ThrowOnError extends boolean = false>(options:
 });
 
 /**
- * List a day, an interval or a patient's appointments
+ * List appointments
  *
  * Lists appointments by start and id, in every status. Choose one window:
  *
  * * `date`: the appointments that **start** on this day of the clinic;
- * * `from` and `to`, both: the appointments that **intersect**
- * `from <= t < to`, as a calendar view needs them;
+ * * `from` and `to` together: the appointments that **intersect** `from <= t < to`, as
+ * a calendar view needs;
  * * neither, with `patient_id`: all appointments of the patient.
  *
- * `doctor_id` and `patient_id` narrow the list. The window used is
- * answered as `from`, `to` and `time_zone`.
+ * `doctor_id` and `patient_id` filter the list. The response gives the window used as
+ * `from`, `to` and `time_zone`.
  *
  * Permission: `appointments:read`.
  *
@@ -699,35 +699,32 @@ export const listAppointments = <ThrowOnError extends boolean = false>(options: 
 /**
  * Book an appointment
  *
- * Books a time of a doctor for a patient. When this answers 201, the time
- * is taken, durably, and nobody else has been or will be given any part of
- * it while the appointment stands.
+ * Books a doctor's time for a patient. A 201 means that the booking is durable: no
+ * other caller has been or will be given any part of that time while the appointment
+ * stands.
  *
- * The rules, in the order in which they are checked: the start lies in the
- * future (422 `start-in-past`); the patient exists (404
- * `patient-not-found`); the doctor exists (404 `doctor-not-found`) and
- * takes bookings (409 `doctor-inactive`); type and room, when given, exist
- * (404 `appointment-type-not-found`, `room-not-found`), can be booked (409
- * `appointment-type-inactive`, `room-inactive`) and fit (409
- * `appointment-type-not-allowed`, `room-not-suitable`); the time lies in
- * the doctor's working hours (409 `outside-working-hours`) and in no time
- * off or closure (409 `time-off`); the doctor is free (409
- * `doctor-overlap`); the patient is free (409 `patient-overlap`); the room
- * is free (409 `room-overlap`), or any suitable one (409 `no-room-free`).
- * Cancelled appointments, no-shows and patients who left free their time.
- * The start need not lie on any grid.
+ * The rules, in the order in which they are checked: the start is in the future (422
+ * `start-in-past`); the patient exists (404 `patient-not-found`); the doctor exists
+ * (404 `doctor-not-found`) and takes bookings (409 `doctor-inactive`); type and room,
+ * when given, exist (404 `appointment-type-not-found`, `room-not-found`), are active
+ * (409 `appointment-type-inactive`, `room-inactive`) and fit (409
+ * `appointment-type-not-allowed`, `room-not-suitable`); the time is within the
+ * doctor's working hours (409 `outside-working-hours`) and outside any time off or
+ * closure (409 `time-off`); the doctor is free (409 `doctor-overlap`); the patient is
+ * free (409 `patient-overlap`); the room is free (409 `room-overlap`), or any suitable
+ * one (409 `no-room-free`). Appointments that are cancelled, no-shows or left without
+ * being seen occupy no time. The start need not be on a grid.
  *
- * A refusal for want of time names the time in the way as `conflict` and
- * the nearest free ones as `alternatives`: the same doctor's first, then
- * those of colleagues of the specialization. The calendars of at most 24 active
- * colleagues are searched, nearest times first, until there are three; those of
- * eight of them beyond a day. They were free in the moment of the answer, for
- * this patient too; nobody keeps them.
+ * When the time is not free, the refusal gives the occupied time as `conflict` and the
+ * nearest free times as `alternatives`: the same doctor's first, then those of
+ * colleagues with the same specialization. The calendars of at most 24 active
+ * colleagues are searched, nearest times first, until three are found; beyond one day,
+ * those of eight of them. Alternatives were free, for this patient too, when the
+ * response was produced, but are not held.
  *
- * `override` lets reception break a rule on purpose, with a reason that is
- * kept: book outside the working hours, a patient who has another
- * appointment, or a doctor beyond what is free, as far as the doctor's
- * `overbook_cap` allows.
+ * `override` lets a receptionist deliberately break a rule, with a recorded reason:
+ * book outside working hours, book a patient who has another appointment, or overbook
+ * a doctor up to the doctor's `overbook_cap`.
  *
  * Permission: `appointments:write`.
  *
@@ -743,9 +740,9 @@ export const bookAppointment = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Read an appointment
+ * Get an appointment
  *
- * Returns one appointment, in whatever status it is.
+ * Returns one appointment, whatever its status.
  *
  * Permission: `appointments:read`.
  *
@@ -760,10 +757,10 @@ export const getAppointment = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Cancel an appointment
  *
- * Cancels an appointment that is scheduled or confirmed, with a coded
- * reason, and frees its time in the same moment. From any other status it
- * is refused with 409 `invalid-transition`, which names the current status
- * and the statuses that may follow it. The record stays.
+ * Cancels a scheduled or confirmed appointment, with a coded reason, and frees its
+ * time immediately. In any other status the request is refused with 409
+ * `invalid-transition`, which gives the current status and the allowed next ones. The
+ * record is kept.
  *
  * Permission: `appointments:write`.
  *
@@ -781,7 +778,7 @@ export const cancelAppointment = <ThrowOnError extends boolean = false>(options:
 /**
  * Confirm an appointment
  *
- * The patient said that they will come: `scheduled` becomes `confirmed`.
+ * Records that the patient will attend: `scheduled` becomes `confirmed`.
  *
  * Permission: `appointments:write`.
  *
@@ -793,10 +790,10 @@ export const confirmAppointment = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * Check a patient in
+ * Check in a patient
  *
- * The patient is here: `scheduled` or `confirmed` becomes `checked_in`, on the
- * clinic's day of the appointment or at most 4 hours before its start.
+ * Records the patient's arrival: `scheduled` or `confirmed` becomes `checked_in`.
+ * Allowed on the clinic's day of the appointment, or up to 4 hours before its start.
  *
  * Permission: `visits:write`.
  *
@@ -808,9 +805,9 @@ export const checkInAppointment = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * Start the visit
+ * Start an appointment
  *
- * The patient is with the doctor: `checked_in` becomes `in_progress`.
+ * Records that the patient is with the doctor: `checked_in` becomes `in_progress`.
  *
  * Permission: `visits:write`.
  *
@@ -822,9 +819,9 @@ export const startAppointment = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Complete the visit
+ * Complete an appointment
  *
- * The visit is over: `in_progress` becomes `completed`.
+ * Records the end of the visit: `in_progress` becomes `completed`.
  *
  * Permission: `visits:write`.
  *
@@ -836,10 +833,10 @@ export const completeAppointment = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * Note a no-show
+ * Mark as no-show
  *
- * The patient did not come: `scheduled` or `confirmed` becomes `no_show`, which
- * frees the time. Not before the start of the appointment.
+ * Records that the patient did not come: `scheduled` or `confirmed` becomes `no_show`,
+ * which frees the time. Not allowed before the start of the appointment.
  *
  * Permission: `visits:write`.
  *
@@ -851,10 +848,10 @@ export const noShowAppointment = <ThrowOnError extends boolean = false>(options:
 });
 
 /**
- * Note that a patient left
+ * Mark as left without being seen
  *
- * The patient left without being seen: `checked_in` or `in_progress` becomes
- * `left_without_being_seen`, which frees the time.
+ * Records that the patient left without being seen: `checked_in` or `in_progress`
+ * becomes `left_without_being_seen`, which frees the time.
  *
  * Permission: `visits:write`.
  *
@@ -868,15 +865,15 @@ export const leaveAppointment = <ThrowOnError extends boolean = false>(options: 
 /**
  * Undo the last change
  *
- * Undoes the last change of an appointment: of its status or, after a reschedule,
- * of its time, length, doctor and room, with the status, confirmed or not, that it
- * had then. Undo again for the change before that; what was undone can be done
- * anew, and an undo itself is not undone.
+ * Undoes the last change of an appointment: a change of status, or a reschedule, which
+ * restores the former time, duration, doctor and room together with the status it had
+ * then. Repeat to undo the change before. An undone change can be made again; an undo
+ * cannot itself be undone.
  *
- * A change can be undone on the clinic's day on which it was made and for 4 hours
- * after it, over midnight. Where undoing takes time again, the rules of a booking
- * decide, except that it may have begun, and that an offer of the waitlist which
- * nobody has accepted gives way: that entry goes on waiting.
+ * A change can be undone on the same clinic day, and for 4 hours even past midnight.
+ * If the appointment occupies its time again, the booking rules apply, with two
+ * exceptions: the start may be in the past, and a waitlist offer that has not been
+ * accepted yields; that entry keeps waiting.
  *
  * Permission: `visits:write`.
  *
@@ -888,15 +885,14 @@ export const undoAppointment = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Move an appointment
+ * Reschedule an appointment
  *
- * Moves an appointment that is scheduled or confirmed to another time, length,
- * doctor or room, or several of these, by the rules of a booking. It keeps its
- * id and its history, and when this is refused it stays as it was: the old time
- * is not given away before the new one is taken. One that was confirmed stays so
- * unless its start changes: the patient confirmed a time. It keeps the buffers that
- * it was booked with, and its right to its type with the same doctor, and to its
- * room, whatever has changed about the type, the doctor or the room since.
+ * Changes the time, duration, doctor or room of a scheduled or confirmed appointment,
+ * subject to the booking rules. Its id and history are kept. If the request is
+ * refused, nothing changes: the old time is not released before the new one is taken.
+ * A confirmed appointment stays confirmed unless its start changes. It keeps the
+ * buffers with which it was booked, and remains allowed its type with the same doctor,
+ * and its room, whatever has since changed about type, doctor or room.
  *
  * Permission: `appointments:write`.
  *
@@ -912,10 +908,10 @@ export const rescheduleAppointment = <ThrowOnError extends boolean = false>(opti
 });
 
 /**
- * Read what happened to an appointment
+ * Get an appointment's history
  *
- * Lists every change of the appointment, oldest first, with what it was after it.
- * Appointments from before MEMS kept a history have none.
+ * Lists every change of the appointment, oldest first, with its state after the
+ * change. Appointments that predate the history have none.
  *
  * Permission: `appointments:read`.
  *
@@ -927,23 +923,23 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
 });
 
 /**
- * Book a recurring appointment
+ * Book a series
  *
- * Books every date of a recurrence rule in one transaction, each by all the rules
- * of `POST /appointments`. The wall clock of `time_zone` shows the same time on
- * every date, whatever the clocks do in between: a time that they skip becomes the
- * moment after the gap, and of one that they show twice the first is taken. The date
- * of `start_time` itself starts at `start_time`.
+ * Books every date of a recurrence rule in one transaction, each subject to all rules
+ * of `POST /appointments`. Every date has the same wall-clock time in `time_zone`,
+ * across daylight saving time: a skipped time moves to the end of the gap, and of a
+ * repeated one the first occurrence is used. The date of `start_time` itself starts at
+ * exactly `start_time`.
  *
- * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
- * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
- * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates, the first of them on or
- * after `start_time`, the last at most two years after it. A rule that has fewer
- * than COUNT dates within these two years, or whose UNTIL is later, is 422.
+ * `rule` is an RFC 5545 RRULE made of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL,
+ * either COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
+ * BYMONTHDAY (when MONTHLY) and WKST; at most 100 dates, the first of them on or after
+ * `start_time`, the last at most two years after it. A rule with fewer than COUNT
+ * dates within these two years, or with a later UNTIL, gets 422.
  *
- * `on_conflict`: `fail` books all dates or none; `skip` leaves out those for which
- * the time is not free, as long as one is left. Either way the answer says what
- * became of each date.
+ * `on_conflict`: `fail` books all dates or none; `skip` omits dates whose time is not
+ * free, as long as one remains. Either way the response gives the result for each
+ * date.
  *
  * Permission: `appointments:write`.
  *
@@ -959,10 +955,10 @@ export const createSeries = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Read a series
+ * Get a series
  *
- * Returns a series and its appointments, by start, in whatever status. Each is
- * an appointment like others: move or cancel one with its own operations.
+ * Returns a series and its appointments, by start, whatever their status. Each can be
+ * rescheduled or cancelled like any other appointment.
  *
  * Permission: `appointments:read`.
  *
@@ -974,10 +970,10 @@ export const getSeries = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * Cancel a series, or the rest of it
+ * Cancel a series
  *
- * Cancels the dates that lie ahead and are scheduled or confirmed, from one of
- * them on or all, in one transaction.
+ * Cancels the upcoming scheduled or confirmed dates, all of them or from a given one
+ * on, in one transaction.
  *
  * Permission: `appointments:write`.
  *
@@ -993,11 +989,12 @@ export const cancelSeries = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Move a series, or the rest of it
+ * Reschedule a series
  *
- * Moves the dates that lie ahead and are scheduled or confirmed, from one of them
- * on or all, in one transaction: to another time of day or day, length, doctor or
- * room, each by the rules of a reschedule. The dates are not in each other's way.
+ * Reschedules the upcoming scheduled or confirmed dates, all of them or from a given
+ * one on, in one transaction: to another time of day or day, duration, doctor or room,
+ * each subject to the rules of a reschedule. The dates do not conflict with each
+ * other's former times.
  *
  * Permission: `appointments:write`.
  *
@@ -1013,12 +1010,12 @@ export const rescheduleSeries = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Hold a time
+ * Create a hold
  *
- * Keeps a time for somebody who is about to book it, by the rules of a booking:
- * for 30 to 600 seconds it counts as busy for everybody else. Book it by sending
- * its `token` as `hold_token` with the same doctor, time and type; the token is
- * shown only here. A hold that is not used needs nobody to end it.
+ * Reserves a time for a caller about to book it, subject to the booking rules: for 30
+ * to 600 seconds the time is occupied for all other callers. To book it, send its
+ * `token` as `hold_token` with the same doctor, time and type; the token is shown only
+ * here. An unused hold expires by itself.
  *
  * Permission: `appointments:write`.
  *
@@ -1034,9 +1031,9 @@ export const createHold = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Give a held time back
+ * Release a hold
  *
- * Ends the hold at once.
+ * Releases the hold; its time is free again immediately.
  *
  * Permission: `appointments:write`.
  *
@@ -1048,9 +1045,9 @@ export const deleteHold = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Read a hold
+ * Get a hold
  *
- * Returns a hold that is still live.
+ * Returns a hold that has not expired.
  *
  * Permission: `appointments:read`.
  *
@@ -1064,20 +1061,19 @@ export const getHold = <ThrowOnError extends boolean = false>(options: Options<G
 /**
  * Plan around a doctor's absence
  *
- * Proposes a new time for every visit of the doctor that is scheduled or
- * confirmed, has not begun and touches the time: the nearest one, not before the
- * visit's own, with a colleague of the specialization or with the doctor after
- * the absence, up to `horizon_days` after it. Every rule of a booking is
- * respected, and no two proposals are in each other's way. For a doctor without
- * working hours, times are proposed at which the doctor is usually booked, or from
- * 08:00 to 18:00.
+ * Proposes a new time for every scheduled or confirmed appointment of the doctor that
+ * has not begun and overlaps the absence: the nearest time not before the original,
+ * with a colleague of the same specialization or with the doctor after the absence, up
+ * to `horizon_days` later. Proposals satisfy every booking rule and do not conflict
+ * with each other. For a doctor without working hours, proposals fall into the hours
+ * in which the doctor is usually booked, or between 08:00 and 18:00.
  *
  * Nothing is changed: the doctor can still be booked (see
- * `POST /doctors/{id}/time-off`), and nobody keeps the proposed times until the
- * plan is applied. At most 200 visits (409 `too-many-visits`). The calendars of at most
- * 48 active colleagues are looked at, fewer for many visits or a long absence but 8 at
- * least, those named by the visits' types first; for each visit, times up to 120 days
- * after its own.
+ * `POST /doctors/{id}/time-off`), and the proposed times are not held. A plan has at
+ * most 200 appointments (409 `too-many-visits`). The calendars of at most 48 active
+ * colleagues are examined, fewer for many appointments or a long absence but at least
+ * 8, starting with those named by the appointments' types; for each appointment, times
+ * up to 120 days after the original.
  *
  * Permission: `plans:write`.
  *
@@ -1093,9 +1089,9 @@ export const createPlan = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Read a plan
+ * Get a plan
  *
- * Returns a plan, its visits as they are now, and what has become of each
+ * Returns a plan, its appointments in their current state, and the status of each
  * proposal.
  *
  * Permission: `plans:read`.
@@ -1108,16 +1104,16 @@ export const getPlan = <ThrowOnError extends boolean = false>(options: Options<G
 });
 
 /**
- * Carry a plan out
+ * Apply a plan
  *
- * Moves the visits to the proposed times, each by the rules of a reschedule, and
- * reports what became of each. A visit that has changed since the plan was made
- * is left alone (`changed`), and one that the plan has moved is not moved again,
- * so this can be sent again.
+ * Reschedules the appointments to the proposed times, each subject to the rules of a
+ * reschedule, and reports the result for each. An appointment that has changed since
+ * the plan was made is left alone (`changed`), and one already moved by the plan is
+ * not moved again, so the request can be repeated.
  *
- * `each`: visit by visit; what cannot be moved now is `refused`, with the
- * problem. `all_or_nothing`: in one transaction; when one visit cannot be moved,
- * none is (409 `plan-not-applied`, with the report).
+ * `each`: one at a time; an appointment that can no longer be moved is `refused`, with
+ * the problem. `all_or_nothing`: in one transaction; if one appointment cannot be
+ * moved, none is (409 `plan-not-applied`, with the report).
  *
  * Permission: `plans:write`.
  *
@@ -1133,16 +1129,15 @@ export const applyPlan = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * Take a walk-in
+ * Register a walk-in
  *
- * Gives a patient who comes without an appointment a ticket in the queue of a
- * doctor, or of the doctor of a specialization who works now and for whom the
- * fewest wait. Numbers run from 1 for each doctor and day of the clinic, without
- * gaps, in the order in which patients were taken or checked in; a number is
- * never given twice.
+ * Issues a ticket for a patient without an appointment: in the queue of the given
+ * doctor, or of the doctor of the given specialization who is working now and has the
+ * shortest queue. Ticket numbers start at 1 for each doctor and clinic day, without
+ * gaps, in order of registration or check-in; a number is never reused.
  *
- * A walk-in takes no time in the calendar: the doctor sees walk-ins between
- * appointments. The doctor must work now (409 `outside-working-hours`,
+ * A walk-in occupies no time in the calendar: the doctor sees walk-ins between
+ * appointments. The doctor must be working now (409 `outside-working-hours`,
  * `time-off`).
  *
  * Permission: `queue:write`.
@@ -1159,11 +1154,11 @@ export const createWalkIn = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Read a doctor's queue
+ * Get a doctor's queue
  *
- * Lists the tickets of a doctor's day by number, with the position of those who
- * wait. Numbers begin anew each day, but a patient who came before midnight stays in the
- * queue until called or gone: today's tickets begin with those.
+ * Lists a doctor's tickets for one day by number, with the position of each waiting
+ * patient. Numbers restart each day, but a patient who arrived before midnight stays
+ * in the queue until called or gone; today's list begins with such tickets.
  *
  * Permission: `queue:read`.
  *
@@ -1177,8 +1172,8 @@ export const getQueue = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Call the next patient
  *
- * Calls the patient who has waited longest for the doctor, since before midnight too. When two people press this at
- * once, two patients are called.
+ * Calls the patient who has been waiting longest for the doctor, including from before
+ * midnight. Two concurrent requests call two different patients.
  *
  * Permission: `queue:write`.
  *
@@ -1194,7 +1189,7 @@ export const callNext = <ThrowOnError extends boolean = false>(options: Options<
 });
 
 /**
- * Read a ticket
+ * Get a ticket
  *
  * Returns one ticket.
  *
@@ -1208,9 +1203,9 @@ export const getTicket = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * Call a patient
+ * Call a ticket
  *
- * Calls this patient, out of turn or once more.
+ * Calls this patient, out of turn or again.
  *
  * Permission: `queue:write`.
  *
@@ -1222,10 +1217,10 @@ export const callTicket = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Begin with a patient
+ * Start serving a ticket
  *
- * The patient is with the doctor. A visit that the ticket belongs to is started
- * in the same moment.
+ * Records that the patient is with the doctor. The ticket's appointment, if any, is
+ * started in the same transaction.
  *
  * Permission: `queue:write`.
  *
@@ -1237,9 +1232,10 @@ export const startTicket = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * Finish with a patient
+ * Complete a ticket
  *
- * The patient has been seen; the visit, if any, is completed in the same moment.
+ * Records that the patient has been seen. The ticket's appointment, if any, is
+ * completed in the same transaction.
  *
  * Permission: `queue:write`.
  *
@@ -1251,10 +1247,10 @@ export const completeTicket = <ThrowOnError extends boolean = false>(options: Op
 });
 
 /**
- * Note that a patient left the queue
+ * Mark a ticket as left
  *
- * The patient left without being seen; so does the visit, if any, in the same
- * moment.
+ * Records that the patient left without being seen. The ticket's appointment, if any,
+ * is marked likewise in the same transaction.
  *
  * Permission: `queue:write`.
  *
@@ -1266,11 +1262,11 @@ export const leaveTicket = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * Send a patient on to another doctor
+ * Transfer a ticket
  *
- * Gives the patient a new ticket at the end of the other doctor's queue, and closes
- * this one, which points to it. A visit stays where it is in the calendar and goes
- * on with the new ticket.
+ * Issues a new ticket at the end of the other doctor's queue and closes this one,
+ * which links to it. The appointment, if any, keeps its place in the calendar and is
+ * linked to the new ticket.
  *
  * Permission: `queue:write`.
  *
@@ -1288,7 +1284,7 @@ export const transferTicket = <ThrowOnError extends boolean = false>(options: Op
 /**
  * List the waitlist
  *
- * Lists entries by the time at which they were made, in every status.
+ * Lists entries of any status, in order of creation.
  *
  * Permission: `waitlist:read`.
  *
@@ -1300,24 +1296,24 @@ export const listWaitlist = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Put a patient on the waitlist
+ * Add a waitlist entry
  *
- * Notes that a patient would come if a time became free: with these doctors, or
- * those of a specialization, or anybody; of this length or type; starting between
- * `from` and `to`.
+ * Registers that a patient wants a time when one becomes free: with the given doctors,
+ * with those of a specialization, or with any doctor; of the given duration or type;
+ * starting between `from` and `to`.
  *
- * Whatever time is free, or becomes free, is offered at once to the entries that it
- * fits, those that have waited longest first: when this entry is made, when an
- * appointment is cancelled, missed, left, shortened or moved, when a hold ends, when
- * a time off or a closure is deleted, when hours are added, or a doctor or a room is
- * back. Together with what is free beside it, one freed time may make several offers.
- * The time is held for ten minutes for that patient, and the entry is `offered`.
- * Accept or decline it; when nobody does in time, it is offered to the next. An entry
- * is never offered what its patient has given up, or has declined or let pass.
+ * A time that is or becomes free is offered immediately to matching entries, longest
+ * waiting first: when this entry is created; when an appointment is cancelled, missed,
+ * left, shortened or rescheduled; when a hold ends; when time off or a closure is
+ * deleted; when working hours are added; or when a doctor or room is activated again.
+ * Together with adjacent free time, one freed time may lead to several offers. The
+ * time is held for that patient for ten minutes, and the entry is `offered`. Accept or
+ * decline the offer; when it expires, the time is offered to the next entry. A time
+ * that the patient gave up, declined or let expire is not offered to them again.
  *
- * Where a doctor has no working hours, a time between 08:00 and 18:00 of the clinic
- * is preferred. An offer that nobody has accepted gives way when the appointment that
- * had its time comes back (undo, or moved back); the entry waits on.
+ * For a doctor without working hours, times between 08:00 and 18:00 clinic time are
+ * preferred. An offer that has not been accepted yields when the appointment that
+ * occupied its time returns (by undo or reschedule); the entry keeps waiting.
  *
  * Permission: `waitlist:write`.
  *
@@ -1333,9 +1329,9 @@ export const createWaitlistEntry = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * Take a patient off the waitlist
+ * Withdraw a waitlist entry
  *
- * The entry becomes `withdrawn`; a time that is on offer to it goes to the next.
+ * The entry becomes `withdrawn`; a time on offer to it is offered to the next entry.
  *
  * Permission: `waitlist:write`.
  *
@@ -1347,9 +1343,9 @@ export const withdrawWaitlistEntry = <ThrowOnError extends boolean = false>(opti
 });
 
 /**
- * Read a waitlist entry
+ * Get a waitlist entry
  *
- * Returns one entry and its offer, if it has one.
+ * Returns one entry with its offer, if any.
  *
  * Permission: `waitlist:read`.
  *
@@ -1361,9 +1357,9 @@ export const getWaitlistEntry = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Accept the offered time
+ * Accept an offer
  *
- * Books the offered time by the rules of `POST /appointments`.
+ * Books the offered time, subject to the rules of `POST /appointments`.
  *
  * Permission: `waitlist:write`.
  *
@@ -1375,10 +1371,10 @@ export const acceptOffer = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * Decline the offered time
+ * Decline an offer
  *
- * Offers the time to the next entry; this one waits for another, and is offered it at
- * once when one is free.
+ * Offers the time to the next entry. This entry keeps waiting, and is offered another
+ * time immediately if one is free.
  *
  * Permission: `waitlist:write`.
  *
@@ -1390,10 +1386,10 @@ export const declineOffer = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Who am I
+ * Get the current caller
  *
- * Returns who the request comes from and what that caller may do, so that a
- * program can leave out what would be refused.
+ * Returns the authenticated caller and its permissions, so that a client can hide what
+ * would be refused.
  *
  * Permission: `self`.
  *
@@ -1407,7 +1403,8 @@ export const getCaller = <ThrowOnError extends boolean = false>(options: Options
 /**
  * List API keys
  *
- * Lists the keys by id, revoked and expired ones too. The keys themselves are not known any more.
+ * Lists API keys by id, including revoked and expired ones. The keys themselves
+ * cannot be retrieved.
  *
  * Permission: `keys:read`.
  *
@@ -1419,11 +1416,11 @@ export const listApiKeys = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * Make an API key
+ * Create an API key
  *
- * Makes a key for a program. The key itself is in this answer and nowhere else:
- * only a hash of it is kept. `scopes` are given to a partner alone, whose key can
- * otherwise look up doctors and free times; every other role has its permissions.
+ * Creates a key for a program. The key itself is returned only here: the server stores
+ * just a hash. `scopes` apply to partners only, whose keys can otherwise only look up
+ * doctors and free times; every other role has fixed permissions.
  *
  * Permission: `keys:write`.
  *
@@ -1439,9 +1436,9 @@ export const createApiKey = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Read an API key's record
+ * Get an API key
  *
- * Returns what is kept of one key.
+ * Returns the record of one key.
  *
  * Permission: `keys:read`.
  *
@@ -1455,7 +1452,8 @@ export const getApiKey = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Revoke an API key
  *
- * Ends a key at once, in every process; a stream that it opened ends within 15 seconds. Revoking it again changes nothing.
+ * Revokes a key, effective immediately in every process; streams opened with it
+ * end within 15 seconds. Revoking a revoked key has no effect.
  *
  * Permission: `keys:write`.
  *
@@ -1467,30 +1465,32 @@ export const revokeApiKey = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Follow what changes
+ * List changes
  *
- * Lists changes in the one order in which every caller sees them, each once, oldest
- * first. Ask without a cursor for everything from the beginning, keep `next_cursor`
- * beside what you made of the answer, and ask with it again: nothing is left out and
- * nothing comes twice, however many servers write at the same time. A change appears
- * here once it is committed, and never before one that it depends on. While `more` is
- * true, ask again at once.
+ * Lists changes oldest first, each exactly once and in the same order for every
+ * caller. Start without a cursor to read from the beginning, store `next_cursor`
+ * together with what you derived from the page, and pass it in the next request: no
+ * change is lost or repeated, no matter how many servers write concurrently. A change
+ * appears once it is committed, and never before one that it depends on. While `more`
+ * is true, request the next page immediately.
  *
- * Each change names its record. With `include=record` it also carries the record as it
- * is when you ask, the same as a read of it answers; one that is gone, or that is out of
- * your reach by now, carries none. So a client that takes each record in turn, and forgets the
- * ones that are gone, has the clinic as it is. Of older changes only the last one of each
- * record is kept (`mems retain`), which takes nothing away from that.
+ * Each change identifies its record. With `include=record` it also carries the
+ * record's current state, exactly as reading it would return; a record that has been
+ * deleted, or is no longer within your reach, is omitted. A client that stores each
+ * record in turn, and drops the deleted ones, therefore ends up with the clinic's
+ * current state. Of older changes only the last one per record is retained
+ * (`mems retain`), which does not affect this.
  *
- * What the caller may not read is left out: `patient` needs `patients:read`,
- * `appointment`, `series` and `hold` need `appointments:read`, `ticket` needs `queue:read`,
- * `waitlist_entry` needs `waitlist:read`, `doctor`, `room` and `appointment_type` need
- * `directory:read`, `working_hours`, `time_off` and `closure` need `calendar:read`. A doctor
- * sees changes of the own calendar, and of what leaves it; a partner those of what it made
- * itself. Neither sees changes of patients' records.
+ * Changes that the caller may not read are omitted: `patient` needs `patients:read`,
+ * `appointment`, `series` and `hold` need `appointments:read`, `ticket` needs
+ * `queue:read`, `waitlist_entry` needs `waitlist:read`, `doctor`, `room` and
+ * `appointment_type` need `directory:read`, `working_hours`, `time_off` and `closure`
+ * need `calendar:read`. A doctor sees changes of their own calendar, including of what
+ * leaves it; a partner sees those of records that it created. Neither sees changes of
+ * patient records.
  *
- * A cursor from before the clinic was restored from a backup can be ahead of the feed;
- * then the answer is `validation-failed`, and the thing to do is to start again.
+ * After a restore from a backup, an older cursor can be ahead of the feed; the request
+ * then fails with `validation-failed`, and the client must start from the beginning.
  *
  * Permission: `changes:read`.
  *
@@ -1502,19 +1502,20 @@ export const listChanges = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * Watch what changes
+ * Stream changes
  *
- * Sends changes as they are committed, by any server of the clinic, as server-sent
- * events (WHATWG HTML, section 9.2): `event: change`, `id:` the change's cursor, `data:` a
- * `Change` without the record. The first event is `event: hello` whose `id:` is where the
- * stream begins. It begins at the end of the feed; after a lost connection send the last
- * `id:` as `Last-Event-ID` and it goes on after it, nothing left out. A line that begins
- * with a colon comes every 15 seconds when nothing else does: no line for 45 seconds
- * means that the connection is dead.
+ * Sends changes as they are committed by any of the clinic's servers, as server-sent
+ * events (WHATWG HTML, section 9.2): `event: change`, `id:` the change's cursor,
+ * `data:` a `Change` without the record. The first event is `event: hello`, whose
+ * `id:` is the stream's starting position. A stream starts at the end of the feed;
+ * after a lost connection, send the last `id:` as `Last-Event-ID` to resume without a
+ * gap. An idle stream sends a comment line (beginning with a colon) every 15 seconds:
+ * if none arrives for 45 seconds, the connection is dead.
  *
- * The server ends a stream after an hour, when it stops, when the key is revoked, and when
- * the client does not read. Open it again. It has the changes that `GET /changes`
- * shows the same caller. Browsers' EventSource cannot send a key; read the stream with fetch.
+ * The server ends a stream after an hour, on shutdown, when the key is revoked, or
+ * when the client stops reading. Reconnect then. A stream carries the same changes
+ * that `GET /changes` returns to the caller. A browser's EventSource cannot send a
+ * key; use fetch instead.
  *
  * Permission: `changes:read`.
  *
@@ -1540,24 +1541,26 @@ export const listWebhooks = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Have changes sent
+ * Create a webhook
  *
- * Has a message sent to an address for each change from now on, as Standard Webhooks
- * says (https://www.standardwebhooks.com): a `POST` with `webhook-id`, `webhook-timestamp`
- * and `webhook-signature` (`v1,` and the HMAC-SHA256 of id, timestamp and body, base64). The
- * body is `{"type", "timestamp", "data"}`, where `data` is a `Change` without the record, so
- * that nothing about patients travels: read the record with your own key.
+ * Sends a message to a URL for each change from now on, following Standard Webhooks
+ * (https://www.standardwebhooks.com): a `POST` with `webhook-id`, `webhook-timestamp`
+ * and `webhook-signature` (`v1,` and the HMAC-SHA256 of id, timestamp and body,
+ * base64). The body is `{"type", "timestamp", "data"}`, where `data` is a `Change`
+ * without the record, so that no patient data is sent: read the record with your own
+ * key.
  *
- * An answer of 2xx within 10 seconds takes a message. Anything else is tried again, with
- * growing pauses, or later where a `Retry-After` asks for it, for 24 hours; then the message
- * is dead and can be sent again by `redeliver`. An address that answers 410 is switched off. Messages about one record
- * arrive in order, and one that was not taken is not overtaken by a later one about the same
- * record; those about different records may overtake each other. A message can arrive twice, with
- * the same `webhook-id`.
+ * A 2xx response within 10 seconds acknowledges a message. Otherwise delivery is
+ * retried for 24 hours with exponential backoff, or later if `Retry-After` asks for
+ * it; then the message is dead and can be sent again with `redeliver`. A 410 response
+ * disables the webhook. Messages about the same record arrive in order: an
+ * unacknowledged message is never overtaken by a later one about that record. Messages
+ * about different records may arrive out of order. A message can arrive more than
+ * once, with the same `webhook-id`.
  *
- * `url` must be https. Addresses inside of the clinic's own network are refused when a
- * message is sent, unless the server's settings allow them. The signing `secret` is in
- * this answer and nowhere else.
+ * `url` must be https. Addresses inside the clinic's own network are rejected at
+ * delivery unless the server's settings allow them. The signing `secret` is returned
+ * only here.
  *
  * Permission: `webhooks:write`.
  *
@@ -1575,7 +1578,7 @@ export const createWebhook = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Delete a webhook
  *
- * Deletes a webhook and what was still to be sent to it.
+ * Deletes a webhook together with its pending messages.
  *
  * Permission: `webhooks:write`.
  *
@@ -1587,9 +1590,9 @@ export const deleteWebhook = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Read a webhook
+ * Get a webhook
  *
- * Returns a webhook, without its secret.
+ * Returns a webhook without its secret.
  *
  * Permission: `webhooks:read`.
  *
@@ -1601,9 +1604,10 @@ export const getWebhook = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Change a webhook
+ * Update a webhook
  *
- * Changes the address, the types or the description, or switches it off and on. What happens while it is off is not sent to it later.
+ * Updates the URL, types or description, or disables and enables the webhook.
+ * Changes made while it is disabled are not sent later.
  *
  * Permission: `webhooks:write`.
  *
@@ -1619,9 +1623,11 @@ export const updateWebhook = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Get a new signing secret
+ * Rotate a webhook's signing secret
  *
- * Makes a new secret. For 24 hours messages are signed with both, so that the receiver can change over; then the old one is forgotten. Rotating again forgets the older one at once.
+ * Creates a new secret. For 24 hours messages are signed with both secrets so that
+ * the receiver can switch; then the old one is discarded. Rotating again discards
+ * the older one immediately.
  *
  * Permission: `webhooks:write`.
  *
@@ -1635,7 +1641,8 @@ export const rotateWebhookSecret = <ThrowOnError extends boolean = false>(option
 /**
  * Send a test message
  *
- * Sends a message of type `webhook.test` to a webhook, signed and repeated like any other.
+ * Sends a message of type `webhook.test` to a webhook, signed and retried like any
+ * other.
  *
  * Permission: `webhooks:write`.
  *
@@ -1647,9 +1654,10 @@ export const testWebhook = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * List messages of a webhook
+ * List webhook messages
  *
- * Lists the messages to a webhook, newest first, with the result of each delivery. Those that were taken are kept for 7 days, those that are dead for 30.
+ * Lists a webhook's messages, newest first, with the result of each delivery.
+ * Delivered messages are kept for 7 days, dead ones for 30.
  *
  * Permission: `webhooks:read`.
  *
@@ -1661,9 +1669,10 @@ export const listWebhookDeliveries = <ThrowOnError extends boolean = false>(opti
 });
 
 /**
- * Send a message again
+ * Redeliver a message
  *
- * Sends a message again, dead or taken, with the same `webhook-id`, and tries for another 24 hours.
+ * Sends a dead or delivered message again with the same `webhook-id`, retrying for
+ * another 24 hours.
  *
  * Permission: `webhooks:write`.
  *
@@ -1677,8 +1686,8 @@ export const redeliverWebhook = <ThrowOnError extends boolean = false>(options: 
 /**
  * List calendar feeds
  *
- * Lists the feeds by id, revoked and expired ones too; a doctor's own only. Their
- * addresses are not known any more.
+ * Lists calendar feeds by id, including revoked and expired ones; a doctor sees only
+ * their own. The URLs cannot be retrieved.
  *
  * Permission: `feeds:read`.
  *
@@ -1690,14 +1699,14 @@ export const listCalendarFeeds = <ThrowOnError extends boolean = false>(options:
 });
 
 /**
- * Make a calendar feed
+ * Create a calendar feed
  *
- * Makes an address under which a calendar program (Outlook, Google, Apple) reads a
- * doctor's calendar, or with `doctor_id` null the whole clinic's, as iCalendar
- * (RFC 5545). Anybody who knows the address reads it without any other credential, until
- * it is revoked or expires: it is in this answer and nowhere else, because only a
- * hash of it is kept. It shows when somebody is booked, where, and when doctors are
- * away; never who comes, or why. A doctor can make feeds of the own calendar only.
+ * Creates a URL from which a calendar application (Outlook, Google, Apple) reads a
+ * doctor's calendar, or, if `doctor_id` is null, the whole clinic's, as iCalendar (RFC
+ * 5545). The URL is the only credential until it is revoked or expires. It is returned
+ * only here, because the server stores just a hash. The feed shows when and where
+ * there are appointments and when doctors are away, never the patient or the reason. A
+ * doctor can create feeds for their own calendar only.
  *
  * Permission: `feeds:write`.
  *
@@ -1713,9 +1722,9 @@ export const createCalendarFeed = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * Read a calendar feed's record
+ * Get a calendar feed
  *
- * Returns what is kept of one feed.
+ * Returns the record of one feed.
  *
  * Permission: `feeds:read`.
  *
@@ -1729,8 +1738,9 @@ export const getCalendarFeed = <ThrowOnError extends boolean = false>(options: O
 /**
  * Revoke a calendar feed
  *
- * Ends a feed at once, in every process: its address answers 404 from now on.
- * Revoking it again changes nothing. What a calendar program has read before, it may keep.
+ * Revokes a feed, effective immediately in every process: its URL returns 404 from
+ * then on. Revoking a revoked feed has no effect. Calendar applications may keep what
+ * they have already read.
  *
  * Permission: `feeds:write`.
  *
@@ -1742,38 +1752,38 @@ export const revokeCalendarFeed = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * A calendar, for calendar programs
+ * Get a feed's calendar
  *
- * Returns a feed's calendar as iCalendar (RFC 5545, METHOD:PUBLISH). The address
- * is the credential; one that is wrong, revoked or expired is answered with 404, and
- * the answer does not say which.
+ * Returns a feed's calendar as iCalendar (RFC 5545, METHOD:PUBLISH). The URL is the
+ * credential; an unknown, revoked or expired one gets 404, and the response does not
+ * reveal which.
  *
- * A doctor's feed holds the appointments that start in the 30 days before today and
- * in the 180 days after it, the clinic's in the 7 days before and the 60 after, at
- * most 20000; and the doctors' time off in that time. Cancelled appointments stay in
- * it as `STATUS:CANCELLED`. `UID` stays the same, and `SEQUENCE` rises with every
- * change of an appointment. There are no patients, no kinds of visit and no words
- * of people in it.
+ * A doctor's feed holds the appointments that start in the 30 days before today and in
+ * the 180 days after it, the clinic's in the 7 days before and the 60 after, at most
+ * 20000; and the doctors' time off in that time. Cancelled appointments are included
+ * with `STATUS:CANCELLED`. An appointment keeps its `UID`, and its `SEQUENCE`
+ * increases with every change. A feed contains no patients, no appointment types and
+ * no free text.
  *
- * Send the `ETag` back as `If-None-Match` to be told that nothing has changed (304).
+ * Send the `ETag` as `If-None-Match` to get 304 if nothing has changed.
  *
  */
 export const getCalendar = <ThrowOnError extends boolean = false>(options: Options<GetCalendarData, ThrowOnError>) => options.client.get<GetCalendarResponses, GetCalendarErrors, ThrowOnError>({ url: '/calendars/{token}', ...options });
 
 /**
- * What the FHIR facade can do
+ * Get the FHIR capability statement
  *
- * Returns a CapabilityStatement of FHIR R4 (4.0.1): the resources, searches and
- * operations of `/fhir`, which are those of this contract and no others.
+ * Returns a FHIR R4 (4.0.1) CapabilityStatement with the resources, searches and
+ * operations of `/fhir`, which are exactly those of this contract.
  *
  */
 export const getFhirCapabilities = <ThrowOnError extends boolean = false>(options: Options<GetFhirCapabilitiesData, ThrowOnError>) => options.client.get<GetFhirCapabilitiesResponses, GetFhirCapabilitiesErrors, ThrowOnError>({ url: '/fhir/metadata', ...options });
 
 /**
- * Find patients, as FHIR
+ * Search Patient resources
  *
- * Finds patients by last name, first name and id. Texts match beginnings of words, in any
- * case. `identifier` is a medical record number, or `system|value`.
+ * Searches patients, ordered by last name, first name and id. Strings match prefixes
+ * of words, ignoring case. `identifier` is a medical record number or `system|value`.
  * Permission: `patients:read`.
  *
  */
@@ -1784,9 +1794,9 @@ export const searchFhirPatients = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * A patient, as FHIR
+ * Read a Patient resource
  *
- * Reads a patient. One whose record was merged into another is not active and links to it
+ * Returns a patient. A merged record is inactive and links to the surviving one
  * (`replaced-by`).
  *
  * Permission: `patients:read`.
@@ -1799,9 +1809,9 @@ export const readFhirPatient = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Find practitioners, as FHIR
+ * Search Practitioner resources
  *
- * Finds doctors by name and id.
+ * Searches doctors, ordered by name and id.
  *
  * Permission: `directory:read`.
  *
@@ -1813,9 +1823,9 @@ export const searchFhirPractitioners = <ThrowOnError extends boolean = false>(op
 });
 
 /**
- * A practitioner, as FHIR
+ * Read a Practitioner resource
  *
- * Reads a doctor.
+ * Returns a doctor.
  *
  * Permission: `directory:read`.
  *
@@ -1827,9 +1837,9 @@ export const readFhirPractitioner = <ThrowOnError extends boolean = false>(optio
 });
 
 /**
- * Find schedules, as FHIR
+ * Search Schedule resources
  *
- * Finds schedules. Every doctor has one, whose id is the doctor's.
+ * Searches schedules. Every doctor has one, with the doctor's id.
  *
  * Permission: `directory:read`.
  *
@@ -1841,9 +1851,9 @@ export const searchFhirSchedules = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * A schedule, as FHIR
+ * Read a Schedule resource
  *
- * Reads the schedule of a doctor.
+ * Returns a doctor's schedule.
  *
  * Permission: `directory:read`.
  *
@@ -1855,18 +1865,19 @@ export const readFhirSchedule = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Find free times, as FHIR
+ * Search Slot resources
  *
- * Finds the times that can be booked now, by start and doctor, as `GET /availability` does:
- * slots are worked out from the doctors' calendars, and only free ones are found. An id says
- * which doctor, when and for how long, and can be read again later.
+ * Searches the times that can be booked right now, ordered by start and doctor, like
+ * `GET /availability`: slots are computed from the doctors' calendars, and only free
+ * ones are returned. A slot's id encodes the doctor, start and duration, and can be
+ * read later.
  *
- * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
- * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
- * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
- * A request examines at most 10,000 doctor-days: a page may be short, and the link `next`
- * goes on from there. At most 50,000 times are counted (`_count=0`); of more, or beyond
- * these doctor-days, counting is 422.
+ * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of
+ * the clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. The lower bound
+ * defaults to now, also if it has passed; the upper bound defaults to 14 days after it
+ * and is at most 92 days after it. A request examines at most 10,000 doctor-days: a
+ * page may be short, and the link `next` continues from there. At most 50,000 times
+ * are counted (`_count=0`); counting more, or over more doctor-days, gets 422.
  *
  * Permission: `availability:read`.
  *
@@ -1878,10 +1889,9 @@ export const searchFhirSlots = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * A slot, as FHIR
+ * Read a Slot resource
  *
- * Reads a slot that a search has found: `free` while it can still be booked, `busy` from
- * then on.
+ * Returns a slot found by a search: `free` while it can still be booked, then `busy`.
  *
  * Permission: `availability:read`.
  *
@@ -1893,11 +1903,11 @@ export const readFhirSlot = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Find appointments, as FHIR
+ * Search Appointment resources
  *
- * Finds appointments by start and id, in every status. `date` is when it starts, with
- * the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, as a date of the clinic's zone
- * or an instant; give it twice for a window.
+ * Searches appointments in every status, ordered by start and id. `date` is the start,
+ * with the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, as a date of the
+ * clinic's zone or an instant; give it twice for a window.
  *
  * Statuses: `scheduled` and `confirmed` are `booked`, `checked_in` is `checked-in`,
  * `in_progress` and `completed` are `fulfilled`, `no_show` is `noshow`, `cancelled` and
@@ -1914,9 +1924,10 @@ export const searchFhirAppointments = <ThrowOnError extends boolean = false>(opt
 });
 
 /**
- * An appointment, as FHIR
+ * Read an Appointment resource
  *
- * Reads an appointment. It holds no words of people: neither notes nor reasons in prose.
+ * Returns an appointment. It contains no free text: neither notes nor free-text
+ * reasons.
  *
  * Permission: `appointments:read`.
  *
@@ -1928,15 +1939,16 @@ export const readFhirAppointment = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * Find times, as proposed appointments
+ * Find appointments ($find)
  *
- * Finds the times that can be booked now and gives each as an Appointment in status
- * `proposed`, to be sent to `$book` with a patient. Its parameters mean what they mean for
- * slots.
+ * Returns the times that can be booked right now, each as an Appointment in status
+ * `proposed`, to be completed with a patient and sent to `$book`. The parameters are
+ * those of the Slot search.
  *
- * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of the
- * clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. Without a lower bound, or with
- * one that has passed, it is now; without an upper one 14 days after that; at most 92 days.
+ * `start` takes the prefixes `ge`, `gt`, `sa`, `le`, `lt`, `eb` and `eq`, and dates of
+ * the clinic's zone (`2027-03-01`, `2027-03`, `2027`) or instants. The lower bound
+ * defaults to now, also if it has passed; the upper bound defaults to 14 days after it
+ * and is at most 92 days after it.
  *
  * Permission: `availability:read`.
  *
@@ -1948,14 +1960,16 @@ export const findFhirAppointments = <ThrowOnError extends boolean = false>(optio
 });
 
 /**
- * Book an appointment, as FHIR
+ * Book an appointment ($book)
  *
- * Books what `POST /appointments` books, by the same rules: one patient, one practitioner,
- * `start` and `end`, or a `slot` instead of doctor and times; `serviceType` names an
- * appointment type. Members that R4 has and MEMS does not keep are passed over, except
- * `modifierExtension` and `implicitRules`, which would change what the rest means. The body
- * may also be `Parameters` with the Appointment as `appt-resource`. What is refused there is refused here with the same status, as an
- * OperationOutcome whose `details.coding` has the slug of the problem.
+ * Books an appointment by the same rules as `POST /appointments`: one patient, one
+ * practitioner, `start` and `end`, or a `slot` instead of practitioner and times;
+ * `serviceType` is an appointment type. R4 members that MEMS does not store are
+ * ignored, except `modifierExtension` and `implicitRules`, which would change the
+ * meaning of the rest and are rejected. The body may also be `Parameters` with the
+ * Appointment as `appt-resource`. Refusals have the same status as in
+ * `POST /appointments`, as an OperationOutcome whose `details.coding` has the slug of
+ * the problem.
  *
  * Permission: `appointments:write`.
  *
@@ -1971,19 +1985,19 @@ export const bookFhirAppointment = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * Read the audit trail
+ * List audit entries
  *
- * Lists what was read and changed, newest first: who, from where, when, by which
- * operation, and what changed. The trail is append-only and chained by hashes; `mems
- * audit verify` finds whether anything in it was altered, removed or reordered. Of
- * an erased patient the changes cannot be read any more; that there were some can.
- * Reading the trail is itself written down.
+ * Lists reads and changes, newest first: who, from where, when, by which operation,
+ * and what changed. The trail is append-only and hash-chained; `mems audit verify`
+ * detects entries that were altered, removed or reordered. After a patient is erased,
+ * their entries remain but their content is unreadable. Reading the trail is itself
+ * recorded.
  *
- * A refused request is an entry too, with `refused_request` as its `object`, the
- * problem in `reason` and the id of the address in `object_id`: every 401 and 403,
- * and each 404 of a caller with limited access. There is at most one for each
- * caller, operation and minute. A caller who did not authenticate is `anonymous`,
- * told apart by network address; of these at most 120 a minute are written down.
+ * Refused requests are recorded too, with `refused_request` as `object`, the problem
+ * in `reason` and the id from the path in `object_id`: every 401 and 403, and every
+ * 404 to a caller with limited access. There is at most one entry per caller,
+ * operation and minute. An unauthenticated caller is `anonymous`, distinguished by
+ * network address; at most 120 such entries are recorded per minute.
  *
  * Permission: `audit:read`.
  *
@@ -1995,21 +2009,21 @@ export const listAuditEntries = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Is the process alive
+ * Check liveness
  *
- * Answers 200 as long as the process can answer at all; the database is not asked.
+ * Returns 200 as long as the process runs; the database is not checked.
  */
 export const getHealth = <ThrowOnError extends boolean = false>(options: Options<GetHealthData, ThrowOnError>) => options.client.get<GetHealthResponses, GetHealthErrors, ThrowOnError>({ url: '/healthz', ...options });
 
 /**
- * Can the process serve
+ * Check readiness
  *
- * Answers 200 when the database can be read and written and its schema is the
- * one this version needs, otherwise 503 `unavailable`, and 503 while the
- * process is shutting down, so that a load balancer sends work elsewhere. It
- * answers within a second, with what was found out at most a second ago.
+ * Returns 200 if the database can be read and written and has the schema that this
+ * version needs; otherwise, and during shutdown, 503 `unavailable`, so that a load
+ * balancer routes requests elsewhere. The response takes at most a second and reflects
+ * a check no more than a second old.
  *
- * The problem's `detail` says why, in one of these texts:
+ * The problem's `detail` is one of these texts:
  *
  * * The database cannot be reached, or does not answer.
  * * The database does not accept this server's user: compare user, password and host with db/grants.sql.
@@ -2031,43 +2045,43 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
 export const getReadiness = <ThrowOnError extends boolean = false>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });
 
 /**
- * What is running
+ * Get the version
  *
- * Returns the version of the program and of this contract, and the clinic's time zone.
+ * Returns the versions of the program and of this contract, and the clinic's time zone.
  */
 export const getVersion = <ThrowOnError extends boolean = false>(options: Options<GetVersionData, ThrowOnError>) => options.client.get<GetVersionResponses, GetVersionErrors, ThrowOnError>({ url: '/version', ...options });
 
 /**
- * This document
+ * Get this contract
  *
- * Returns this contract, byte for byte as it was written.
+ * Returns this contract, byte for byte.
  */
 export const getContract = <ThrowOnError extends boolean = false>(options: Options<GetContractData, ThrowOnError>) => options.client.get<GetContractResponses, GetContractErrors, ThrowOnError>({ url: '/openapi.yaml', ...options });
 
 /**
- * This document as JSON
+ * Get this contract as JSON
  *
- * Returns this contract as JSON, its members in the same order.
+ * Returns this contract as JSON, with members in the same order.
  */
 export const getContractAsJson = <ThrowOnError extends boolean = false>(options: Options<GetContractAsJsonData, ThrowOnError>) => options.client.get<GetContractAsJsonResponses, GetContractAsJsonErrors, ThrowOnError>({ url: '/openapi.json', ...options });
 
 /**
- * The interactive documentation
+ * Open the interactive documentation
  *
- * A page that shows this contract and sends requests from the browser. It loads nothing from elsewhere.
+ * A page that shows this contract and can send requests from the browser. It loads nothing from third parties.
  */
 export const getDocs = <ThrowOnError extends boolean = false>(options: Options<GetDocsData, ThrowOnError>) => options.client.get<GetDocsResponses, GetDocsErrors, ThrowOnError>({ url: '/docs', ...options });
 
 /**
- * Every problem type
+ * List problem types
  *
- * A page, or JSON, with every problem type of this API, what it means and what to do about it.
+ * A page, or JSON, with every problem type of this API, its meaning and how to resolve it.
  */
 export const listProblemTypes = <ThrowOnError extends boolean = false>(options: Options<ListProblemTypesData, ThrowOnError>) => options.client.get<ListProblemTypesResponses, ListProblemTypesErrors, ThrowOnError>({ url: '/problems', ...options });
 
 /**
- * One problem type
+ * Get a problem type
  *
- * The page, or JSON, that a problem's `type` leads to; it explains the rule and what to do.
+ * The page, or JSON, that a problem's `type` points to; it explains the rule and how to resolve the problem.
  */
 export const getProblemType = <ThrowOnError extends boolean = false>(options: Options<GetProblemTypeData, ThrowOnError>) => options.client.get<GetProblemTypeResponses, GetProblemTypeErrors, ThrowOnError>({ url: '/problems/{slug}', ...options });

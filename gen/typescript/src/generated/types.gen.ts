@@ -5,16 +5,15 @@ export type ClientOptions = {
 };
 
 /**
- * Identifies a record; given by the server, never used again. At most
- * 2^53 - 1, so that every JSON reader holds it exactly.
+ * Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+ * every JSON parser represents exactly.
  *
  */
 export type Id = number;
 
 /**
- * A point in time, RFC 3339 with an offset, between
- * 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
- * kept, finer digits cut off.
+ * A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+ * 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
  *
  */
 export type Instant = string;
@@ -25,90 +24,88 @@ export type Instant = string;
 export type CalendarDate = string;
 
 /**
- * Part of a person's name. Surrounding spaces are removed and the text is
- * normalised to NFC; control characters are refused.
+ * Part of a person's name. Surrounding spaces are removed and the text is normalised
+ * to NFC; control characters are rejected.
  *
  */
 export type PersonName = string;
 
 /**
- * A doctor's name as it is to be shown, with any title. Surrounding
- * spaces are removed and the text is normalised to NFC; control characters
- * are refused.
+ * A doctor's name as displayed, including any title. Surrounding spaces are removed
+ * and the text is normalised to NFC; control characters are rejected.
  *
  */
 export type DoctorName = string;
 
 /**
- * A doctor's field. Surrounding spaces are removed and the text is
- * normalised to NFC; control characters are refused.
+ * A doctor's specialization. Surrounding spaces are removed and the text is normalised
+ * to NFC; control characters are rejected.
  *
  */
 export type Specialization = string;
 
 /**
- * An e-mail address (RFC 5322 addr-spec without quoting, comments or
- * invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
- * spaces; compared without regard to case. Unique among patients.
+ * An e-mail address (RFC 5322 addr-spec without quoting, comments or invisible
+ * characters, at most 254 octets in UTF-8 once trimmed). Stored as sent, without
+ * surrounding spaces; compared ignoring case. Unique among patients.
  *
  */
 export type Email = string | null;
 
 /**
- * A phone number as people write it: 4 to 15 digits, spaces, dots,
- * slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
- * digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
- * compared as a number.
+ * A phone number: 4 to 15 digits, spaces, dots, slashes, hyphens, parentheses, a
+ * leading `+`, and an extension of up to seven digits after `ext.`, `x` or `#`. Stored
+ * as sent, without surrounding spaces; compared as a number.
  *
  */
 export type Phone = string | null;
 
 /**
- * Date of birth, from 1900-01-01 to the clinic's today; a later day is
- * refused as `validation-failed` with the code `future`.
+ * Date of birth, from 1900-01-01 to today in the clinic's time zone; a later date is
+ * rejected as `validation-failed` with the code `future`.
  *
  */
 export type BirthDate = string | null;
 
 /**
- * Medical record number: given by the server, never changed, with a check
- * digit (Damm) that finds every wrong digit and every two that were swapped.
+ * Medical record number: assigned by the server, never changed. Its check digit (Damm)
+ * detects every single wrong digit and every swap of adjacent digits.
  *
  */
 export type Mrn = string;
 
 /**
- * A number that a patient has elsewhere.
+ * An identifier issued to the patient elsewhere.
  */
 export type Identifier = {
     /**
-     * Whose number it is: a URI or a short name.
+     * The issuing system: a URI or a short name.
      */
     system: string;
     /**
-     * The number.
+     * The identifier's value.
      */
     value: string;
 };
 
 /**
- * A patient who may be the same person. `first_name`, `last_name`, `birth_date`
- * and `phone` are present for callers who may read the patient.
+ * A possible duplicate. `first_name`, `last_name`, `birth_date` and `phone` are
+ * present if the caller may read the patient.
  *
  */
 export type Candidate = {
     id: Id;
     mrn: Mrn;
     /**
-     * First letters, the rest as stars.
+     * The initials; the other letters are masked with asterisks.
      */
     masked_name: string;
     /**
-     * Year of birth; null when not known.
+     * Year of birth; null if unknown.
      */
     birth_year: number | null;
     /**
-     * Last two digits of the phone number; null when not known.
+     * Last two digits of the phone number; null if unknown.
      */
     phone_ends: string | null;
     first_name?: PersonName;
@@ -118,42 +115,42 @@ export type Candidate = {
 };
 
 /**
- * The duplicate.
+ * The duplicate patient.
  */
 export type PatientMerge = {
     duplicate_id: Id;
 };
 
 /**
- * What a merge did.
+ * The result of a merge.
  */
 export type MergeResult = {
     patient: Patient;
     /**
-     * Members taken over from the duplicate.
+     * Members copied from the duplicate.
      */
     gained: Array<'email' | 'phone' | 'birth_date'>;
     /**
-     * Those that followed, by start.
+     * The reassigned appointments, by start.
      */
     appointments: Array<Appointment>;
 };
 
 /**
- * What a merge would do.
+ * The preview of a merge.
  */
 export type MergePreview = {
     patient: Patient;
     /**
-     * Members taken over from the duplicate.
+     * Members copied from the duplicate.
      */
     gained: Array<'email' | 'phone' | 'birth_date'>;
     /**
-     * Those that would follow, by start.
+     * The appointments that would be reassigned, by start.
      */
     appointments: Array<Appointment>;
     /**
-     * Those of the two that overlap, by start; the merge is refused unless there are none.
+     * Appointments of the two patients that overlap, by start; the merge is refused unless this is empty.
      */
     conflicts: Array<Appointment>;
 };
@@ -168,20 +165,20 @@ export type PatientCreate = {
     phone?: Phone;
     birth_date?: BirthDate;
     /**
-     * Numbers that the patient has elsewhere, each unique among patients.
+     * Identifiers issued elsewhere, each unique among patients.
      */
     identifiers?: Array<Identifier>;
     /**
-     * What to do when a patient is registered who may be the same person: register
-     * and list them (`accept`), or refuse with 409 `possible-duplicate` (`refuse`);
-     * by default `accept`.
+     * What to do if a possible duplicate is already registered: register anyway and
+     * list the duplicates (`accept`), or reject the request with 409
+     * `possible-duplicate` (`refuse`); by default `accept`.
      *
      */
     on_possible_duplicate?: 'accept' | 'refuse';
 };
 
 /**
- * Changes to a patient (RFC 7396): absent members stay, `null` clears.
+ * Changes to a patient (RFC 7396): absent members are left unchanged, `null` clears.
  */
 export type PatientPatch = {
     first_name?: PersonName;
@@ -190,7 +187,7 @@ export type PatientPatch = {
     phone?: Phone;
     birth_date?: BirthDate;
     /**
-     * Numbers that the patient has elsewhere, each unique among patients.
+     * Identifiers issued elsewhere, each unique among patients.
      */
     identifiers?: Array<Identifier>;
 };
@@ -207,11 +204,11 @@ export type Patient = {
     phone: Phone;
     birth_date: BirthDate;
     /**
-     * Numbers that the patient has elsewhere, each unique among patients.
+     * Identifiers issued elsewhere, each unique among patients.
      */
     identifiers: Array<Identifier>;
     /**
-     * When the patient was erased; absent when not.
+     * When the patient was erased; absent otherwise.
      */
     erased_at?: string;
     created_at: Instant;
@@ -219,7 +216,7 @@ export type Patient = {
 };
 
 /**
- * A patient's record as it was saved, and who may be the same person.
+ * A patient's saved record, and its possible duplicates.
  */
 export type PatientSaved = {
     id: Id;
@@ -230,19 +227,19 @@ export type PatientSaved = {
     phone: Phone;
     birth_date: BirthDate;
     /**
-     * Numbers that the patient has elsewhere, each unique among patients.
+     * Identifiers issued elsewhere, each unique among patients.
      */
     identifiers: Array<Identifier>;
     /**
-     * When the patient was erased; absent when not.
+     * When the patient was erased; absent otherwise.
      */
     erased_at?: string;
     created_at: Instant;
     updated_at: Instant;
     /**
      * Patients with the same name and the same birth date or phone number, at most
-     * five, by id; empty when there are none. Patients whom the caller could not
-     * find are not listed.
+     * five, by id; empty if there are none. Patients that the caller cannot access are
+     * not listed.
      *
      */
     possible_duplicates: Array<Candidate>;
@@ -273,7 +270,7 @@ export type DoctorCreate = {
 };
 
 /**
- * Changes to a doctor (RFC 7396): absent members stay.
+ * Changes to a doctor (RFC 7396): absent members are left unchanged.
  */
 export type DoctorPatch = {
     full_name?: DoctorName;
@@ -302,7 +299,7 @@ export type Doctor = {
 };
 
 /**
- * A doctor's record, and what no longer fits.
+ * A doctor's record, and the appointments that no longer fit.
  */
 export type DoctorChanged = {
     id: Id;
@@ -316,7 +313,7 @@ export type DoctorChanged = {
     created_at: Instant;
     updated_at: Instant;
     /**
-     * What is booked ahead and no longer fits the doctor; by start, at most 1,000.
+     * Upcoming appointments that no longer fit the doctor; by start, at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
@@ -333,25 +330,25 @@ export type DoctorList = {
 };
 
 /**
- * How many of the doctor's other appointments one that is overbooked on
- * purpose may overlap; so there are never more than this and one at once.
- * A new doctor has `0` unless the request gives another number.
+ * How many of the doctor's other appointments a deliberately overbooked one may
+ * overlap, so at most this many plus one take place at once. Defaults to `0` for a new
+ * doctor.
  *
  */
 export type OverbookCap = number;
 
 /**
- * Wall clock time, 00:00 to 23:59.
+ * Wall-clock time, 00:00 to 23:59.
  */
 export type TimeOfDay = string;
 
 /**
- * Wall clock time, 00:01 to 24:00, the next midnight.
+ * Wall-clock time, 00:01 to 24:00 (midnight at the end of the day).
  */
 export type EndOfBlock = string;
 
 /**
- * A stretch of one day, `start <= t < end`.
+ * An interval within one day, `start <= t < end`.
  */
 export type DayBlock = {
     start: TimeOfDay;
@@ -359,11 +356,11 @@ export type DayBlock = {
 };
 
 /**
- * A stretch of one day of every week, `start <= t < end`.
+ * A weekly interval within one day, `start <= t < end`.
  */
 export type WeekBlock = {
     /**
-     * Day of the week by ISO 8601, 1 (Monday) to 7 (Sunday).
+     * ISO 8601 day of the week, 1 (Monday) to 7 (Sunday).
      */
     weekday: number;
     start: TimeOfDay;
@@ -371,100 +368,100 @@ export type WeekBlock = {
 };
 
 /**
- * A week that repeats from one day on, until the next timetable begins.
+ * A weekly schedule that applies from a given day until the next timetable begins.
  */
 export type Timetable = {
     /**
-     * First day on which it holds.
+     * First day on which it applies.
      */
     effective_from: string;
     /**
-     * When the doctor works; no two of one day overlap. Empty, the doctor does not work.
+     * When the doctor works; blocks of the same day do not overlap. If empty, the doctor does not work.
      */
     blocks: Array<WeekBlock>;
 };
 
 /**
- * What holds on a single date instead of the timetable.
+ * Working hours that replace the timetable on a single date.
  */
 export type DateHours = {
     date: CalendarDate;
     /**
-     * When the doctor works on it; empty, not at all.
+     * When the doctor works on that date; if empty, not at all.
      */
     blocks: Array<DayBlock>;
 };
 
 /**
- * When a doctor works, in the wall time of one zone.
+ * A doctor's working hours, in the wall-clock time of one zone.
  */
 export type WorkingHours = {
     /**
-     * The zone whose wall clock the hours are in, a name of the IANA time zone
-     * database; by default the clinic's. Null in an answer when there are no hours.
+     * The IANA time zone of the hours; by default the clinic's. Null in responses if
+     * there are no hours.
      *
      */
     time_zone?: string | null;
     /**
-     * By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+     * By `effective_from`, which is unique. If empty, the doctor can be booked at any time.
      */
     timetables: Array<Timetable>;
     /**
-     * By date; at most one for a date.
+     * By date, at most one per date.
      */
     exceptions: Array<DateHours>;
 };
 
 /**
- * When a doctor works from now on, and what no longer fits.
+ * A doctor's new working hours, and the appointments that no longer fit.
  */
 export type WorkingHoursReplaced = {
     /**
-     * The zone whose wall clock the hours are in, a name of the IANA time zone
-     * database; by default the clinic's. Null in an answer when there are no hours.
+     * The IANA time zone of the hours; by default the clinic's. Null in responses if
+     * there are no hours.
      *
      */
     time_zone?: string | null;
     /**
-     * By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+     * By `effective_from`, which is unique. If empty, the doctor can be booked at any time.
      */
     timetables: Array<Timetable>;
     /**
-     * By date; at most one for a date.
+     * By date, at most one per date.
      */
     exceptions: Array<DateHours>;
     /**
-     * What is booked ahead and lies outside of the new hours; by start, at most 1,000.
+     * Upcoming appointments outside the new hours; by start, at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
 
 /**
- * A time off: `start_time` and `end_time`, or `first_date` and `last_date`.
+ * Time off: `start_time` and `end_time`, or `first_date` and `last_date`.
  */
 export type TimeOffCreate = {
     start_time?: Instant;
     end_time?: Instant;
     /**
-     * First whole day of the clinic.
+     * First whole day, in the clinic's time zone.
      */
     first_date?: string;
     /**
-     * Last whole day of the clinic, included.
+     * Last whole day, inclusive, in the clinic's time zone.
      */
     last_date?: string;
     /**
-     * Why.
+     * The reason.
      */
     reason: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * A note for the clinic's staff.
      */
     note?: string | null;
 };
 
 /**
- * A time in which a doctor takes no new bookings.
+ * A period in which a doctor takes no new bookings.
  */
 export type TimeOff = {
     id: Id;
@@ -472,11 +469,11 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why; for the doctor and for staff who read every calendar, absent for others.
+     * The reason; visible to the doctor and to staff who can read every calendar, absent for others.
      */
     reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
+     * A note; visible to the doctor and to staff who can read every calendar, absent for others.
      */
     note?: string | null;
     created_at: Instant;
@@ -495,12 +492,12 @@ export type TimeOffList = {
 };
 
 /**
- * A new time off, and what was booked in it.
+ * New time off, and the appointments booked in that period.
  */
 export type TimeOffCreated = {
     time_off: TimeOff;
     /**
-     * What was booked in it, by start; at most 1,000.
+     * Appointments booked in that period, by start; at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
@@ -512,28 +509,28 @@ export type ClosureCreate = {
     start_time?: Instant;
     end_time?: Instant;
     /**
-     * First whole day of the clinic.
+     * First whole day, in the clinic's time zone.
      */
     first_date?: string;
     /**
-     * Last whole day of the clinic, included.
+     * Last whole day, inclusive, in the clinic's time zone.
      */
     last_date?: string;
     /**
-     * What it is for. Partners and calendar feeds show it too.
+     * The occasion, also visible to partners and in calendar feeds.
      */
     name: string;
 };
 
 /**
- * A time in which the clinic takes no new bookings.
+ * A period in which the clinic takes no new bookings.
  */
 export type Closure = {
     id: Id;
     start_time: Instant;
     end_time: Instant;
     /**
-     * What it is for. Partners and calendar feeds show it too.
+     * The occasion, also visible to partners and in calendar feeds.
      */
     name: string;
     created_at: Instant;
@@ -552,12 +549,12 @@ export type ClosureList = {
 };
 
 /**
- * A new closure, and what was booked in it.
+ * A new closure, and the appointments booked in that period.
  */
 export type ClosureCreated = {
     closure: Closure;
     /**
-     * What was booked in it, by start; at most 1,000.
+     * Appointments booked in that period, by start; at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
@@ -567,7 +564,7 @@ export type ClosureCreated = {
  */
 export type RoomCreate = {
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name: string;
     /**
@@ -577,11 +574,11 @@ export type RoomCreate = {
 };
 
 /**
- * Changes to a room (RFC 7396): absent members stay.
+ * Changes to a room (RFC 7396): absent members are left unchanged.
  */
 export type RoomPatch = {
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name?: string;
     /**
@@ -591,12 +588,12 @@ export type RoomPatch = {
 };
 
 /**
- * A place for appointments, with a calendar of its own.
+ * A room for appointments, with its own calendar.
  */
 export type Room = {
     id: Id;
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name: string;
     /**
@@ -608,12 +605,12 @@ export type Room = {
 };
 
 /**
- * A place for appointments, with a calendar of its own.
+ * A room for appointments, with its own calendar.
  */
 export type RoomChanged = {
     id: Id;
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name: string;
     /**
@@ -623,7 +620,7 @@ export type RoomChanged = {
     created_at: Instant;
     updated_at: Instant;
     /**
-     * What was booked ahead in a room that this deactivated; by start, at most 1,000.
+     * Upcoming appointments in a room that was deactivated; by start, at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
@@ -644,36 +641,36 @@ export type RoomList = {
  */
 export type AppointmentTypeCreate = {
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too; by default `0`.
+     * Minutes before the appointment during which doctor and room are also occupied; by default `0`.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too; by default `0`.
+     * Minutes after the appointment during which doctor and room are also occupied; by default `0`.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as #rrggbb; by default `#1565c0`.
+     * Calendar colour, as #rrggbb; by default `#1565c0`.
      */
     colour?: string;
     /**
-     * Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+     * Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
      */
     specializations?: Array<Specialization>;
     /**
-     * Who else may be booked for it.
+     * Further doctors who may be booked for it.
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
+     * Whether a booking that names no room is assigned a suitable free one; by default `false`.
      */
     needs_room?: boolean;
     /**
-     * Where it may take place. Empty, in any room.
+     * The rooms in which it may take place; if empty, any room.
      */
     room_ids?: Array<Id>;
     /**
@@ -683,40 +680,40 @@ export type AppointmentTypeCreate = {
 };
 
 /**
- * Changes to an appointment type (RFC 7396): absent members stay.
+ * Changes to an appointment type (RFC 7396): absent members are left unchanged.
  */
 export type AppointmentTypePatch = {
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name?: string;
     duration_minutes?: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before the appointment during which doctor and room are also occupied.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after the appointment during which doctor and room are also occupied.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as
+     * Calendar colour, as #rrggbb.
      */
     colour?: string;
     /**
-     * Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+     * Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
      */
     specializations?: Array<Specialization>;
     /**
-     * Who else may be booked for it.
+     * Further doctors who may be booked for it.
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking that names no room is assigned a suitable free one.
      */
     needs_room?: boolean;
     /**
-     * Where it may take place. Empty, in any room.
+     * The rooms in which it may take place; if empty, any room.
      */
     room_ids?: Array<Id>;
     /**
@@ -726,41 +723,41 @@ export type AppointmentTypePatch = {
 };
 
 /**
- * A kind of visit.
+ * An appointment type.
  */
 export type AppointmentType = {
     id: Id;
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before the appointment during which doctor and room are also occupied.
      */
     buffer_before_minutes: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after the appointment during which doctor and room are also occupied.
      */
     buffer_after_minutes: number;
     /**
-     * Colour in a calendar, as
+     * Calendar colour, as #rrggbb.
      */
     colour: string;
     /**
-     * Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+     * Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
      */
     specializations: Array<Specialization>;
     /**
-     * Who else may be booked for it.
+     * Further doctors who may be booked for it.
      */
     doctor_ids: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking that names no room is assigned a suitable free one.
      */
     needs_room: boolean;
     /**
-     * Where it may take place. Empty, in any room.
+     * The rooms in which it may take place; if empty, any room.
      */
     room_ids: Array<Id>;
     /**
@@ -772,41 +769,41 @@ export type AppointmentType = {
 };
 
 /**
- * An appointment type, and what no longer fits.
+ * An appointment type, and the appointments that no longer fit.
  */
 export type AppointmentTypeChanged = {
     id: Id;
     /**
-     * Unique without regard to case and accents.
+     * Unique, ignoring case and accents.
      */
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before the appointment during which doctor and room are also occupied.
      */
     buffer_before_minutes: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after the appointment during which doctor and room are also occupied.
      */
     buffer_after_minutes: number;
     /**
-     * Colour in a calendar, as
+     * Calendar colour, as #rrggbb.
      */
     colour: string;
     /**
-     * Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+     * Specializations whose doctors may be booked for it. If both this and `doctor_ids` are empty, every doctor.
      */
     specializations: Array<Specialization>;
     /**
-     * Who else may be booked for it.
+     * Further doctors who may be booked for it.
      */
     doctor_ids: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking that names no room is assigned a suitable free one.
      */
     needs_room: boolean;
     /**
-     * Where it may take place. Empty, in any room.
+     * The rooms in which it may take place; if empty, any room.
      */
     room_ids: Array<Id>;
     /**
@@ -816,7 +813,7 @@ export type AppointmentTypeChanged = {
     created_at: Instant;
     updated_at: Instant;
     /**
-     * What is booked ahead and no longer fits this type; by start, at most 1,000.
+     * Upcoming appointments that no longer fit this type; by start, at most 1,000.
      */
     affected_appointments: Array<Appointment>;
 };
@@ -833,7 +830,7 @@ export type AppointmentTypeList = {
 };
 
 /**
- * A time that could be booked with a doctor.
+ * A time at which a doctor can be booked.
  */
 export type Slot = {
     doctor_id: Id;
@@ -862,7 +859,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none before `searched_to`.
+     * Null if there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -876,7 +873,7 @@ export type NextAvailable = {
  */
 export type NextAvailableList = {
     /**
-     * By start, those without any last; by doctor among equals.
+     * By start, then doctor; entries without a slot come last.
      */
     items: Array<NextAvailable>;
     searched_to: Instant;
@@ -884,10 +881,10 @@ export type NextAvailableList = {
 };
 
 /**
- * Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
- * `in_progress` and `completed` occupy the doctor's and the patient's
- * time; `cancelled`, `no_show` and `left_without_being_seen` do not.
- * Further statuses may be added; treat an unknown one as occupying.
+ * The status of an appointment. `scheduled`, `confirmed`, `checked_in`, `in_progress`
+ * and `completed` occupy the doctor's and the patient's time; `cancelled`, `no_show`
+ * and `left_without_being_seen` do not. More statuses may be added; treat an unknown
+ * one as occupying.
  *
  */
 export type AppointmentStatus = 'scheduled' | 'confirmed' | 'checked_in' | 'in_progress' | 'completed' | 'cancelled' | 'no_show' | 'left_without_being_seen';
@@ -898,21 +895,21 @@ export type AppointmentStatus = 'scheduled' | 'confirmed' | 'checked_in' | 'in_p
 export type CancellationReason = 'patient_request' | 'doctor_unavailable' | 'clinic_closed' | 'rebooked' | 'booked_in_error' | 'other';
 
 /**
- * Rules that may be broken on purpose, and why.
+ * Rules to override, and the reason.
  */
 export type Override = {
     /**
-     * The rules. Those that are not in the way change nothing.
+     * The rules to override. Rules that the booking does not break have no effect.
      */
     rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
     /**
-     * Why; for the clinic's staff, kept with the appointment.
+     * The reason, stored with the appointment; for the clinic's staff.
      */
     reason: string;
 };
 
 /**
- * Rules that were broken on purpose.
+ * Rules that were overridden.
  */
 export type AppointmentOverride = {
     /**
@@ -920,13 +917,13 @@ export type AppointmentOverride = {
      */
     rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
     /**
-     * Why; for the clinic's staff, absent for others.
+     * The reason; for the clinic's staff, absent for others.
      */
     reason?: string;
 };
 
 /**
- * An appointment to book. Its length is `duration_minutes`, or by default the type's.
+ * An appointment to book. `duration_minutes` defaults to the type's.
  */
 export type AppointmentCreate = {
     patient_id: Id;
@@ -936,63 +933,64 @@ export type AppointmentCreate = {
     type_id?: Id;
     room_id?: Id;
     /**
-     * Take any suitable room that is free. A type that needs a room does so without being told.
+     * Assign any suitable free room. Implied by a type that needs a room.
      */
     any_room?: boolean;
     /**
-     * The token of a hold that keeps this time.
+     * The token of a hold on this time.
      */
     hold_token?: string;
     override?: Override;
 };
 
 /**
- * What is to change; the rest stays.
+ * The members to change; absent ones are left unchanged.
  */
 export type AppointmentReschedule = {
     start_time?: Instant;
     duration_minutes?: DurationMinutes;
     doctor_id?: Id;
     /**
-     * Another room; null for none.
+     * The new room; null for none.
      */
     room_id?: number | null;
     /**
-     * Take any suitable room that is free.
+     * Assign any suitable free room.
      */
     any_room?: boolean;
     override?: Override;
 };
 
 /**
- * One change of an appointment, and what it was after it.
+ * One change of an appointment, with its state after the change.
  */
 export type AppointmentEvent = {
     at: Instant;
     /**
-     * What was done; the other members say what the appointment was after it, so an
-     * `undo` of a reschedule has the earlier time, doctor and room. Further actions may
-     * be added.
+     * The action; the other members are the appointment's state after it, so an `undo`
+     * of a reschedule has the earlier time, doctor and room. More actions may be
+     * added.
      *
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
+     * Who did it; without authentication the value of `MEMS-Actor`, or null if that was not sent. For the clinic's staff, absent for others.
      */
     actor?: string | null;
     /**
-     * The status before, an `AppointmentStatus`; null when the appointment did not
-     * exist. Without an enum, for generators stop at one that has null among its values.
+     * The previous status, an `AppointmentStatus`; null if the appointment did not
+     * exist. Not declared as an enum because code generators fail on enums that
+     * contain null.
      *
      */
     from_status: string | null;
     to_status: AppointmentStatus;
     /**
-     * The coded reason of a cancellation.
+     * The coded reason for a cancellation.
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
+     * The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
      */
     note?: string | null;
     start_time: Instant;
@@ -1006,7 +1004,7 @@ export type AppointmentEvent = {
 };
 
 /**
- * What happened to an appointment.
+ * The history of an appointment.
  */
 export type AppointmentHistory = {
     /**
@@ -1016,14 +1014,14 @@ export type AppointmentHistory = {
 };
 
 /**
- * A recurring appointment to book. Its length is `duration_minutes`, or by default the type's.
+ * A recurring appointment to book. `duration_minutes` defaults to the type's.
  */
 export type SeriesCreate = {
     patient_id: Id;
     doctor_id: Id;
     start_time: Instant;
     /**
-     * The zone whose wall clock is kept, an IANA name; by default the clinic's.
+     * The IANA time zone in which the wall-clock time stays the same; by default the clinic's.
      */
     time_zone?: string;
     /**
@@ -1036,69 +1034,69 @@ export type SeriesCreate = {
     type_id?: Id;
     room_id?: Id;
     /**
-     * Take any suitable room that is free, for each date.
+     * Assign any suitable free room to each date.
      */
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free; by default `fail`.
+     * What to do if a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
 
 /**
- * Which dates to cancel, and why.
+ * Which dates to cancel, and the reason.
  */
 export type SeriesCancel = {
     from_appointment_id?: Id;
     reason: CancellationReason;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * A note for the clinic's staff.
      */
     note?: string | null;
 };
 
 /**
- * Which dates to move, and how; the rest stays.
+ * Which dates to reschedule, and the members to change.
  */
 export type SeriesReschedule = {
     from_appointment_id?: Id;
     start_time_of_day?: TimeOfDay;
     /**
-     * So many days later, or earlier when negative.
+     * Number of days later, or earlier if negative.
      */
     shift_days?: number;
     duration_minutes?: DurationMinutes;
     doctor_id?: Id;
     /**
-     * Another room; null for none.
+     * The new room; null for none.
      */
     room_id?: number | null;
     /**
-     * Take any suitable room that is free.
+     * Assign any suitable free room.
      */
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free; by default `fail`.
+     * What to do if a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
 
 /**
- * What became of one date of a series.
+ * The result for one date of a series.
  */
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
-     * in a `series-conflict` only: nothing was in the way, but no date was booked or
-     * moved.
+     * `done`: the date was booked or rescheduled. `refused`: a rule was broken.
+     * `free`, only in a `series-conflict`: the date had no conflict, but no date was
+     * booked or rescheduled.
      *
      */
     outcome: 'done' | 'free' | 'refused';
     /**
-     * The appointment; null when there is none.
+     * The appointment; null if there is none.
      */
     appointment_id: number | null;
     /**
@@ -1107,15 +1105,15 @@ export type SeriesDate = {
     problem?: string;
     conflict?: Interval;
     /**
-     * With `refused`, the nearest free times. They are looked for at the first five
-     * refused dates.
+     * With `refused`, the nearest free times, searched for the first five refused
+     * dates only.
      *
      */
     alternatives?: Array<Slot>;
 };
 
 /**
- * A recurring appointment, as it was booked, and its dates as they are.
+ * A recurring appointment as booked, and its dates in their current state.
  */
 export type Series = {
     id: Id;
@@ -1139,7 +1137,7 @@ export type Series = {
 };
 
 /**
- * A series and what became of each date.
+ * A series and the result for each date.
  */
 export type SeriesBooked = {
     series: Series;
@@ -1150,7 +1148,7 @@ export type SeriesBooked = {
 };
 
 /**
- * A time to hold. Its length is `duration_minutes`, or by default the type's.
+ * A time to hold. `duration_minutes` defaults to the type's.
  */
 export type HoldCreate = {
     doctor_id: Id;
@@ -1160,7 +1158,7 @@ export type HoldCreate = {
     type_id?: Id;
     room_id?: Id;
     /**
-     * Hold any suitable room that is free, too.
+     * Also hold any suitable free room.
      */
     any_room?: boolean;
     /**
@@ -1170,13 +1168,13 @@ export type HoldCreate = {
 };
 
 /**
- * A time that is kept until it expires.
+ * A time reserved until the hold expires.
  */
 export type Hold = {
     id: Id;
     doctor_id: Id;
     /**
-     * Only for this patient; null for any.
+     * The only patient it can be booked for; null for any.
      */
     patient_id: number | null;
     /**
@@ -1200,12 +1198,12 @@ export type Hold = {
 export type HoldCreated = {
     id: Id;
     /**
-     * A caller who sends it as `hold_token` may book the time.
+     * Lets a caller who sends it as `hold_token` book the time.
      */
     token: string;
     doctor_id: Id;
     /**
-     * Only for this patient; null for any.
+     * The only patient it can be booked for; null for any.
      */
     patient_id: number | null;
     /**
@@ -1224,17 +1222,17 @@ export type HoldCreated = {
 };
 
 /**
- * Length in whole minutes, 15 to 180, both included.
+ * Duration in whole minutes, 15 to 180 inclusive.
  */
 export type DurationMinutes = number;
 
 /**
- * How to cancel.
+ * Details of a cancellation.
  */
 export type AppointmentCancel = {
     reason: CancellationReason;
     /**
-     * What else is to be remembered; for the clinic's staff. Surrounding spaces are removed.
+     * A note for the clinic's staff. Surrounding spaces are removed.
      */
     note?: string | null;
 };
@@ -1245,16 +1243,15 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered; for the clinic's staff, absent for others.
+     * A note; for the clinic's staff, absent for others.
      */
     note?: string | null;
     cancelled_at: Instant;
 };
 
 /**
- * A booked time of one doctor with one patient: `start_time` up to, but
- * not including, `end_time`, which is `start_time` plus
- * `duration_minutes`.
+ * A booking of one doctor for one patient, from `start_time` up to, but not including,
+ * `end_time`, which is `start_time` plus `duration_minutes`.
  *
  */
 export type Appointment = {
@@ -1270,18 +1267,18 @@ export type Appointment = {
      */
     room_id: number | null;
     /**
-     * The series; null when it stands alone.
+     * The series; null if it is not part of one.
      */
     series_id: number | null;
     start_time: Instant;
     duration_minutes: DurationMinutes;
     end_time: Instant;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before the appointment during which doctor and room are also occupied.
      */
     buffer_before_minutes: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after the appointment during which doctor and room are also occupied.
      */
     buffer_after_minutes: number;
     status: AppointmentStatus;
@@ -1294,7 +1291,7 @@ export type Appointment = {
 };
 
 /**
- * One page of appointments, with the window that was asked for.
+ * One page of appointments, with the requested window.
  */
 export type AppointmentList = {
     /**
@@ -1303,67 +1300,67 @@ export type AppointmentList = {
     items: Array<Appointment>;
     next_cursor: NextCursor;
     /**
-     * First instant of the window; null when all appointments of a patient were asked for.
+     * First instant of the window; null if all appointments of a patient were requested.
      */
     from: string | null;
     /**
-     * First instant after the window; null when all appointments of a patient were asked for.
+     * First instant after the window; null if all appointments of a patient were requested.
      */
     to: string | null;
     time_zone: TimeZone;
 };
 
 /**
- * Who came, and for whom: `doctor_id` or `specialization`.
+ * The patient, and either `doctor_id` or `specialization`.
  */
 export type WalkInCreate = {
     patient_id: Id;
     doctor_id?: Id;
     specialization?: Specialization;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * A note for the clinic's staff.
      */
     note?: string | null;
 };
 
 /**
- * Where a patient in a queue stands. `withdrawn`: the check-in was undone.
- * `transferred`: another ticket goes on for this one.
+ * The status of a ticket. `withdrawn`: the check-in was undone. `transferred`:
+ * replaced by another ticket.
  *
  */
 export type TicketStatus = 'waiting' | 'called' | 'in_progress' | 'done' | 'left' | 'transferred' | 'withdrawn';
 
 /**
- * A patient's place in a doctor's queue.
+ * A patient's ticket in a doctor's queue.
  */
 export type Ticket = {
     id: Id;
     doctor_id: Id;
     date: CalendarDate;
     /**
-     * Of this doctor and day, from 1 without gaps.
+     * Consecutive from 1 for each doctor and day.
      */
     number: number;
     patient_id: Id;
     /**
-     * The visit; null for a walk-in.
+     * The appointment; null for a walk-in.
      */
     appointment_id: number | null;
     status: TicketStatus;
     /**
-     * Among those who wait, from 1; null when the patient does not wait.
+     * Position among waiting patients, from 1; null if the patient is not waiting.
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff, absent for others.
+     * A note; for the clinic's staff, absent for others.
      */
     note?: string | null;
     /**
-     * The ticket that goes on for this one.
+     * The ticket that replaced this one.
      */
     transferred_to: number | null;
     /**
-     * When the patient was last called; null when not yet.
+     * When the patient was last called; null if not called yet.
      */
     called_at: string | null;
     created_at: Instant;
@@ -1381,51 +1378,51 @@ export type Queue = {
     next_cursor: NextCursor;
     date: CalendarDate;
     /**
-     * How many wait in all.
+     * Total number of waiting patients.
      */
     waiting: number;
 };
 
 /**
- * For whom.
+ * The doctor who is ready for the next patient.
  */
 export type NextTicketCall = {
     doctor_id: Id;
 };
 
 /**
- * Where to.
+ * The doctor to transfer to.
  */
 export type TicketTransfer = {
     doctor_id: Id;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * A note for the clinic's staff.
      */
     note?: string | null;
 };
 
 /**
- * The clinic's time zone, a name of the IANA time zone database.
+ * The clinic's IANA time zone.
  */
 export type TimeZone = string;
 
 /**
- * Whom to plan for, and when: `start_time` and `end_time`, or `first_date` and `last_date`.
+ * The absent doctor and the absence: `start_time` and `end_time`, or `first_date` and `last_date`.
  */
 export type PlanCreate = {
     doctor_id: Id;
     start_time?: Instant;
     end_time?: Instant;
     /**
-     * First whole day of the clinic.
+     * First whole day, in the clinic's time zone.
      */
     first_date?: string;
     /**
-     * Last whole day of the clinic, included.
+     * Last whole day, inclusive, in the clinic's time zone.
      */
     last_date?: string;
     /**
-     * How far after the absence to look for times; by default `14`.
+     * How many days after the absence to search; by default `14`.
      */
     horizon_days?: number;
 };
@@ -1435,22 +1432,22 @@ export type PlanCreate = {
  */
 export type PlanApply = {
     /**
-     * One by one, or all in one transaction; by default `each`.
+     * One at a time, or all in one transaction; by default `each`.
      */
     mode?: 'each' | 'all_or_nothing';
     /**
-     * Only these visits; absent, all.
+     * Only these appointments; by default all.
      */
     appointment_ids?: Array<Id>;
 };
 
 /**
- * One visit of a plan.
+ * One appointment of a plan.
  */
 export type PlanItem = {
     appointment: Appointment;
     /**
-     * Null when nothing is free.
+     * Null if no time is free.
      */
     proposal: {
         doctor_id: Id;
@@ -1458,25 +1455,25 @@ export type PlanItem = {
         end_time: Instant;
     } | null;
     /**
-     * The room of the proposal; null for none.
+     * The proposed room; null for none.
      */
     room_id: number | null;
     /**
-     * `open`: not applied yet. `moved`: the visit has the proposed time.
-     * `refused`: a rule is in the way now. `changed`: the visit has changed since
-     * the plan was made. `impossible`: nothing was free. `not_selected`: not among
-     * those that were to be moved.
+     * `open`: not applied yet. `moved`: the appointment has the proposed time.
+     * `refused`: a rule would now be broken. `changed`: the appointment has changed
+     * since the plan was made. `impossible`: no time was free. `not_selected`: not
+     * among the appointments to be moved.
      *
      */
     outcome: 'open' | 'moved' | 'refused' | 'changed' | 'impossible' | 'not_selected';
     /**
-     * With `refused`, the type of the problem that a reschedule was answered with.
+     * With `refused`, the type of the problem returned by the reschedule.
      */
     problem?: string;
 };
 
 /**
- * New times for the visits that a doctor cannot keep.
+ * New times for the appointments that a doctor cannot keep.
  */
 export type Plan = {
     id: Id;
@@ -1484,7 +1481,7 @@ export type Plan = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * The visits, by start.
+     * The appointments, by start.
      */
     items: Array<PlanItem>;
     created_at: Instant;
@@ -1492,18 +1489,18 @@ export type Plan = {
 };
 
 /**
- * Where an entry stands. `expired`: its window has passed.
+ * The status of a waitlist entry. `expired`: its window has passed.
  *
  */
 export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'withdrawn' | 'expired';
 
 /**
- * A patient to put on the waitlist.
+ * A patient to add to the waitlist.
  */
 export type WaitlistEntryCreate = {
     patient_id: Id;
     /**
-     * These doctors; empty, see `specialization`.
+     * Only these doctors; if empty, `specialization` applies.
      */
     doctor_ids?: Array<Id>;
     specialization?: Specialization;
@@ -1512,23 +1509,23 @@ export type WaitlistEntryCreate = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * A note for the clinic's staff.
      */
     note?: string | null;
 };
 
 /**
- * A patient who would come if a time became free.
+ * A patient waiting for a time to become free.
  */
 export type WaitlistEntry = {
     id: Id;
     patient_id: Id;
     /**
-     * These doctors; empty, see `specialization`.
+     * Only these doctors; if empty, `specialization` applies.
      */
     doctor_ids: Array<Id>;
     /**
-     * Doctors of this field; null for any.
+     * Doctors of this specialization; null for any.
      */
     specialization: string | null;
     /**
@@ -1539,12 +1536,12 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff, absent for others.
+     * A note; for the clinic's staff, absent for others.
      */
     note?: string | null;
     status: WaitlistStatus;
     /**
-     * The time that is held for the patient; null when there is none.
+     * The time held for the patient; null if there is no offer.
      */
     offer: {
         doctor_id: Id;
@@ -1553,11 +1550,11 @@ export type WaitlistEntry = {
         expires_at: Instant;
     } | null;
     /**
-     * How many offers were declined or let pass.
+     * Number of offers that were declined or expired.
      */
     missed_offers: number;
     /**
-     * What was booked; null when nothing.
+     * The booked appointment; null if none.
      */
     appointment_id: number | null;
     created_at: Instant;
@@ -1576,37 +1573,37 @@ export type WaitlistEntryList = {
 };
 
 /**
- * What somebody is in the clinic. `receptionist`: patients, bookings, queue
- * and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
- * everything of the desk, and hours, rooms, types, merging, plans, exports.
- * `auditor`: the audit trail. `partner`: a program of another organisation,
- * free times only unless its key has scopes. `admin`: everything.
+ * A role. `receptionist`: patients, bookings, queue and waitlist. `doctor`: their own
+ * calendar and the patients in it. `manager`: everything a receptionist can do, and
+ * hours, rooms, types, merging, plans, exports. `auditor`: the audit trail. `partner`:
+ * another organisation's program, limited to free times unless its key has scopes.
+ * `admin`: everything.
  *
  */
 export type Role = 'receptionist' | 'doctor' | 'manager' | 'auditor' | 'partner' | 'admin';
 
 /**
- * What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+ * The permission that an operation requires (`x-permission`); `appointments:override` is required to override a rule.
  */
 export type Permission = 'directory:read' | 'directory:write' | 'calendar:read' | 'calendar:write' | 'closures:write' | 'availability:read' | 'patients:read' | 'patients:write' | 'patients:merge' | 'patients:export' | 'patients:erase' | 'appointments:read' | 'appointments:write' | 'appointments:override' | 'visits:write' | 'queue:read' | 'queue:write' | 'waitlist:read' | 'waitlist:write' | 'plans:read' | 'plans:write' | 'audit:read' | 'keys:read' | 'keys:write' | 'changes:read' | 'webhooks:read' | 'webhooks:write' | 'feeds:read' | 'feeds:write';
 
 /**
- * What can be granted to a partner's key: a permission, or `records:all`, with
- * which it reaches records that it did not make itself.
+ * A scope of a partner's key: a permission, or `records:all`, which gives access to
+ * records that the partner did not create.
  *
  */
 export type Scope = 'calendar:read' | 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'waitlist:read' | 'waitlist:write' | 'changes:read' | 'records:all';
 
 /**
- * Who a request comes from.
+ * The caller of a request.
  */
 export type Caller = {
     /**
-     * Who: `key:` and an id, `user:` and the provider's subject, or `open`.
+     * Identifies the caller: `key:` and an id, `user:` and the provider's subject, or `open`.
      */
     subject: string;
     /**
-     * How the caller was authenticated; `open` is not at all.
+     * How the caller was authenticated; `open` means not at all.
      */
     kind: 'key' | 'token' | 'open';
     /**
@@ -1614,28 +1611,28 @@ export type Caller = {
      */
     roles: Array<Role>;
     /**
-     * What the caller may do, by name.
+     * The caller's permissions, by name.
      */
     permissions: Array<Permission>;
     /**
-     * The doctor that the caller is; null when none.
+     * The doctor record of the caller; null if none.
      */
     doctor_id: number | null;
 };
 
 /**
- * An API key to be made. Without `expires_at` it is valid for a year, at most for five.
- * `doctor_id` is needed by, and only by, the role doctor.
+ * An API key to create. It is valid for one year unless `expires_at` is given, at most
+ * five. `doctor_id` is required for the role doctor and not allowed for any other.
  *
  */
 export type ApiKeyCreate = {
     /**
-     * What the key is for.
+     * The purpose of the key.
      */
     name: string;
     role: Role;
     /**
-     * For a partner only.
+     * Allowed for partners only.
      */
     scopes?: Array<Scope>;
     doctor_id?: Id;
@@ -1643,35 +1640,35 @@ export type ApiKeyCreate = {
 };
 
 /**
- * What is kept of an API key.
+ * The record of an API key.
  */
 export type ApiKey = {
     id: Id;
     /**
-     * What the key is for.
+     * The purpose of the key.
      */
     name: string;
     role: Role;
     /**
-     * For a partner only.
+     * Allowed for partners only.
      */
     scopes: Array<Scope>;
     /**
-     * The doctor whose calendar it reaches; null for none.
+     * The doctor whose calendar it can access; null for none.
      */
     doctor_id: number | null;
     created_at: Instant;
     /**
-     * Who made it.
+     * Who created it.
      */
     created_by: string;
     expires_at: Instant;
     /**
-     * When it was revoked; null when it was not.
+     * When it was revoked; null if it was not.
      */
     revoked_at: string | null;
     /**
-     * When it was used, to the minute; null when never.
+     * When it was last used, to the minute; null if never.
      */
     last_used_at: string | null;
 };
@@ -1682,34 +1679,34 @@ export type ApiKey = {
 export type ApiKeyCreated = {
     id: Id;
     /**
-     * What the key is for.
+     * The purpose of the key.
      */
     name: string;
     role: Role;
     /**
-     * For a partner only.
+     * Allowed for partners only.
      */
     scopes: Array<Scope>;
     /**
-     * The doctor whose calendar it reaches; null for none.
+     * The doctor whose calendar it can access; null for none.
      */
     doctor_id: number | null;
     created_at: Instant;
     /**
-     * Who made it.
+     * Who created it.
      */
     created_by: string;
     expires_at: Instant;
     /**
-     * When it was revoked; null when it was not.
+     * When it was revoked; null if it was not.
      */
     revoked_at: string | null;
     /**
-     * When it was used, to the minute; null when never.
+     * When it was last used, to the minute; null if never.
      */
     last_used_at: string | null;
     /**
-     * The key, for `X-API-Key`. Shown this once.
+     * The key, for `X-API-Key`. Shown only here.
      */
     key: string;
 };
@@ -1726,9 +1723,9 @@ export type ApiKeyList = {
 };
 
 /**
- * A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
- * clinic's calendar by leaving it out: null means that. Without `expires_at` it is
- * valid until it is revoked.
+ * A calendar feed to create. `doctor_id` is required, so that the whole clinic's
+ * calendar (null) is never exposed by omission. Without `expires_at` the feed is valid
+ * until it is revoked.
  *
  */
 export type CalendarFeedCreate = {
@@ -1737,14 +1734,14 @@ export type CalendarFeedCreate = {
      */
     doctor_id: number | null;
     /**
-     * What the feed is for; the calendar's name is the doctor's or the clinic's.
+     * The purpose of the feed; the calendar itself is named after the doctor or the clinic.
      */
     name: string;
     expires_at?: Instant;
 };
 
 /**
- * What is kept of a calendar feed.
+ * The record of a calendar feed.
  */
 export type CalendarFeed = {
     id: Id;
@@ -1753,24 +1750,24 @@ export type CalendarFeed = {
      */
     doctor_id: number | null;
     /**
-     * What the feed is for; the calendar's name is the doctor's or the clinic's.
+     * The purpose of the feed; the calendar itself is named after the doctor or the clinic.
      */
     name: string;
     created_at: Instant;
     /**
-     * Who made it.
+     * Who created it.
      */
     created_by: string;
     /**
-     * When it ends by itself; null for never.
+     * When it expires; null for never.
      */
     expires_at: string | null;
     /**
-     * When it was revoked; null when it was not.
+     * When it was revoked; null if it was not.
      */
     revoked_at: string | null;
     /**
-     * When the calendar was read, to the hour; null when never.
+     * When the calendar was last read, to the hour; null if never.
      */
     last_used_at: string | null;
 };
@@ -1785,29 +1782,29 @@ export type CalendarFeedCreated = {
      */
     doctor_id: number | null;
     /**
-     * What the feed is for; the calendar's name is the doctor's or the clinic's.
+     * The purpose of the feed; the calendar itself is named after the doctor or the clinic.
      */
     name: string;
     created_at: Instant;
     /**
-     * Who made it.
+     * Who created it.
      */
     created_by: string;
     /**
-     * When it ends by itself; null for never.
+     * When it expires; null for never.
      */
     expires_at: string | null;
     /**
-     * When it was revoked; null when it was not.
+     * When it was revoked; null if it was not.
      */
     revoked_at: string | null;
     /**
-     * When the calendar was read, to the hour; null when never.
+     * When the calendar was last read, to the hour; null if never.
      */
     last_used_at: string | null;
     /**
-     * The calendar's address, a secret, from the root of the server that this was asked
-     * of: put `https://` and the server's name before it. Shown this once.
+     * The calendar's URL path, a secret: prefix it with `https://` and the server's
+     * name. Shown only here.
      *
      */
     url: string;
@@ -1825,25 +1822,25 @@ export type CalendarFeedList = {
 };
 
 /**
- * One member of a record that changed.
+ * One changed member of a record.
  */
 export type AuditChange = {
     /**
-     * Its name.
+     * The member's name.
      */
     member: string;
     /**
-     * What it was, as JSON; null when the record did not exist or had none.
+     * The old value, as JSON; null if the record did not exist or had no value.
      */
     before?: string | null;
     /**
-     * What it became, as JSON; null when the record is gone or has none.
+     * The new value, as JSON; null if the record was deleted or has no value.
      */
     after?: string | null;
 };
 
 /**
- * One line of the audit trail.
+ * One entry of the audit trail.
  */
 export type AuditEntry = {
     id: Id;
@@ -1853,15 +1850,15 @@ export type AuditEntry = {
      */
     subject: string;
     /**
-     * The network address it came from; null for the server itself.
+     * The caller's network address; null for the server itself.
      */
     address: string | null;
     /**
-     * The request, as in the log; null for none.
+     * The request id, as in the log; null for none.
      */
     request_id: string | null;
     /**
-     * The operationId, or what the server did by itself.
+     * The operationId, or the name of a server task.
      */
     operation: string;
     /**
@@ -1869,27 +1866,27 @@ export type AuditEntry = {
      */
     action: 'create' | 'read' | 'update' | 'delete';
     /**
-     * The kind of record; `refused_request` for a request that was refused.
+     * The kind of record; `refused_request` for a refused request.
      */
     object: string;
     /**
-     * Its id; null for a list.
+     * The record's id; null for a list.
      */
     object_id: number | null;
     /**
-     * The patient whom it concerns; null for none or several.
+     * The patient concerned; null for none or several.
      */
     patient_id: number | null;
     /**
-     * The patients whom a list showed; in an export, only those that it is about.
+     * The patients shown in a list; in an export, only those it is about.
      */
     patient_ids: Array<Id>;
     /**
-     * Why, when it was stated.
+     * The reason, if given.
      */
     reason?: string | null;
     /**
-     * The patient was erased, and the changes and the reason with it.
+     * The patient was erased, and with them the changes and the reason.
      */
     erased: boolean;
     /**
@@ -1910,17 +1907,17 @@ export type AuditList = {
 };
 
 /**
- * Why a patient is erased.
+ * The reason for erasing a patient.
  */
 export type PatientErase = {
     /**
-     * Why; kept in the audit trail. Do not write the patient's name.
+     * The reason, kept in the audit trail. Do not include the patient's name.
      */
     reason: string;
 };
 
 /**
- * All that is stored on a patient.
+ * Everything stored about a patient.
  */
 export type PatientExport = {
     exported_at: Instant;
@@ -1934,7 +1931,7 @@ export type PatientExport = {
      */
     appointments: Array<Appointment>;
     /**
-     * Every change of them, oldest first.
+     * Every change of the appointments, oldest first.
      */
     history: Array<AppointmentEvent>;
     /**
@@ -1942,39 +1939,39 @@ export type PatientExport = {
      */
     series: Array<Series>;
     /**
-     * Visits to the queue.
+     * Queue tickets.
      */
     tickets: Array<Ticket>;
     /**
-     * Entries on the waitlist.
+     * Waitlist entries.
      */
     waitlist: Array<WaitlistEntry>;
     /**
-     * Times that are held.
+     * Active holds.
      */
     holds: Array<Hold>;
     /**
-     * Who read or changed any of it, oldest first; the newest 10000.
+     * Who read or changed any of these records, oldest first; the newest 10000.
      */
     audit: Array<AuditEntry>;
 };
 
 /**
- * A kind of record. New kinds may be added; leave out what you do not know.
+ * A kind of record. New kinds may be added; ignore those you do not recognise.
  */
 export type ChangeObject = 'appointment' | 'series' | 'hold' | 'ticket' | 'waitlist_entry' | 'patient' | 'doctor' | 'room' | 'appointment_type' | 'working_hours' | 'time_off' | 'closure';
 
 /**
- * One change of one record. At most one of the records is there, and only with `include=record`.
+ * One change of one record. At most one record is present, and only with `include=record`.
  */
 export type Change = {
     /**
-     * Where the feed goes on after this change.
+     * The cursor from which the feed continues after this change.
      */
     cursor: string;
     at: Instant;
     /**
-     * What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+     * What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; for an appointment `booked`, `rescheduled`, `updated` or its new status.
      */
     type: string;
     object: ChangeObject;
@@ -1983,11 +1980,11 @@ export type Change = {
      */
     object_id: number;
     /**
-     * Whose calendar it is in; null for none.
+     * The doctor whose calendar it is in; null for none.
      */
     doctor_id: number | null;
     /**
-     * The record is gone.
+     * The record was deleted.
      */
     deleted: boolean;
     appointment?: Appointment;
@@ -2013,29 +2010,29 @@ export type ChangeList = {
      */
     items: Array<Change>;
     /**
-     * Where to go on, whether there were changes or not.
+     * The cursor for the next request, present even if there were no changes.
      */
     next_cursor: string;
     /**
-     * There are more already.
+     * Whether more changes are available now.
      */
     more: boolean;
 };
 
 /**
- * A webhook to be made.
+ * A webhook to create.
  */
 export type WebhookCreate = {
     /**
-     * Where messages are sent: an https address, without a user name or a fragment.
+     * The URL that messages are sent to: https, without user information or fragment.
      */
     url: string;
     /**
-     * What it is for.
+     * The purpose of the webhook.
      */
     description?: string;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+     * Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
      */
     types?: Array<string>;
 };
@@ -2045,15 +2042,15 @@ export type WebhookCreate = {
  */
 export type WebhookUpdate = {
     /**
-     * Where messages are sent: an https address, without a user name or a fragment.
+     * The URL that messages are sent to: https, without user information or fragment.
      */
     url?: string;
     /**
-     * What it is for; null takes it away.
+     * The purpose of the webhook; null clears it.
      */
     description?: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+     * Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
      */
     types?: Array<string>;
     /**
@@ -2063,20 +2060,20 @@ export type WebhookUpdate = {
 };
 
 /**
- * Where changes are sent to.
+ * A webhook.
  */
 export type Webhook = {
     id: Id;
     /**
-     * Where messages are sent: an https address, without a user name or a fragment.
+     * The URL that messages are sent to: https, without user information or fragment.
      */
     url: string;
     /**
-     * What it is for; null when nothing was said.
+     * The purpose of the webhook; null if none was given.
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+     * Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -2084,11 +2081,11 @@ export type Webhook = {
      */
     enabled: boolean;
     /**
-     * Why the server switched it off; null when it did not.
+     * Why the server disabled it; null if it did not.
      */
     disabled_reason: string | null;
     /**
-     * Who made it.
+     * Who created it.
      */
     created_by: string;
     created_at: Instant;
@@ -2096,20 +2093,20 @@ export type Webhook = {
 };
 
 /**
- * A webhook with a secret that is new.
+ * A webhook with its new secret.
  */
 export type WebhookCreated = {
     id: Id;
     /**
-     * Where messages are sent: an https address, without a user name or a fragment.
+     * The URL that messages are sent to: https, without user information or fragment.
      */
     url: string;
     /**
-     * What it is for; null when nothing was said.
+     * The purpose of the webhook; null if none was given.
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
+     * Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -2117,17 +2114,17 @@ export type WebhookCreated = {
      */
     enabled: boolean;
     /**
-     * Why the server switched it off; null when it did not.
+     * Why the server disabled it; null if it did not.
      */
     disabled_reason: string | null;
     /**
-     * Who made it.
+     * Who created it.
      */
     created_by: string;
     created_at: Instant;
     updated_at: Instant;
     /**
-     * The signing secret. Shown this once.
+     * The signing secret. Shown only here.
      */
     secret: string;
 };
@@ -2144,17 +2141,17 @@ export type WebhookList = {
 };
 
 /**
- * `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+ * `pending`: waiting for delivery or a retry. `delivered`: acknowledged. `dead`: abandoned after 24 hours.
  */
 export type DeliveryStatus = 'pending' | 'delivered' | 'dead';
 
 /**
- * A message to a webhook.
+ * A webhook message.
  */
 export type Delivery = {
     id: Id;
     /**
-     * What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+     * What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; for an appointment `booked`, `rescheduled`, `updated` or its new status.
      */
     type: string;
     /**
@@ -2167,24 +2164,24 @@ export type Delivery = {
     object_id: number | null;
     status: DeliveryStatus;
     /**
-     * How often it was tried.
+     * Number of delivery attempts.
      */
     attempts: number;
     created_at: Instant;
     /**
-     * When it is tried next; null when it is not.
+     * When the next attempt is due; null if there is none.
      */
     next_attempt_at: string | null;
     /**
-     * When it was tried last; null when it was not.
+     * When it was last attempted; null if never.
      */
     last_attempt_at: string | null;
     /**
-     * What the receiver answered last; null for nothing.
+     * The HTTP status of the receiver's last response; null if there was none.
      */
     last_status: number | null;
     /**
-     * Why it was not taken; null when it was, or was not tried yet.
+     * Why the last attempt failed; null if it succeeded or there was none.
      */
     last_error: string | null;
 };
@@ -2201,7 +2198,7 @@ export type DeliveryList = {
 };
 
 /**
- * Pass it as `cursor` for the next page; null when there is none.
+ * Pass it as `cursor` for the next page; null on the last page.
  */
 export type NextCursor = string | null;
 
@@ -2216,7 +2213,7 @@ export type Health = {
 };
 
 /**
- * The process can serve.
+ * The server is ready.
  */
 export type Readiness = {
     /**
@@ -2230,7 +2227,7 @@ export type Readiness = {
 };
 
 /**
- * What is running.
+ * The running version.
  */
 export type Version = {
     /**
@@ -2238,7 +2235,7 @@ export type Version = {
      */
     version: string;
     /**
-     * Commit that it was built from; empty when unknown.
+     * Commit that it was built from; empty if unknown.
      */
     commit: string;
     /**
@@ -2267,7 +2264,7 @@ export type ContractDocument = {
         [key: string]: unknown;
     };
     /**
-     * The addresses.
+     * The paths.
      */
     paths: {
         [key: string]: unknown;
@@ -2280,23 +2277,23 @@ export type ContractDocument = {
  */
 export type ProblemType = {
     /**
-     * What a problem's `type` says.
+     * The value of a problem's `type`.
      */
     type: string;
     /**
-     * The type in a few words.
+     * A short summary of the type.
      */
     title: string;
     /**
-     * The status that goes with it.
+     * The HTTP status.
      */
     status: number;
     /**
-     * What it means.
+     * The meaning.
      */
     explanation: string;
     /**
-     * What to do about it.
+     * How to resolve it.
      */
     next: string;
 };
@@ -2312,12 +2309,12 @@ export type ProblemTypeList = {
 };
 
 /**
- * Name of a problem type. Never renamed or given another meaning; new ones may be added.
+ * The slug of a problem type. Never renamed or given another meaning; new ones may be added.
  */
 export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-booking-window' | 'too-many-holds' | 'too-many-waitlist-entries' | 'too-many-streams' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
- * A stretch of time, `start_time <= t < end_time`.
+ * An interval, `start_time <= t < end_time`.
  */
 export type Interval = {
     start_time: Instant;
@@ -2331,7 +2328,7 @@ export type Interval = {
  */
 export type Violation = {
     /**
-     * Where in the body: a JSON Pointer (RFC 6901) as a URI fragment; `#` is the whole body.
+     * Location in the body: a JSON Pointer (RFC 6901) as a URI fragment; `#` is the whole body.
      */
     pointer?: string;
     /**
@@ -2340,16 +2337,16 @@ export type Violation = {
     parameter?: string;
     code: ViolationCode;
     /**
-     * What is wrong, for people. Never repeats the value that was sent.
+     * Human-readable description of the violation. Never contains the rejected value.
      */
     detail: string;
 };
 
 /**
- * What is wrong, for programs. `unknown`: no such member or parameter.
- * `repeated`: given more than once. `combination`: not together with, or
- * not without, another parameter. `future`: lies after today.
- * `expired`: a cursor whose place is gone; start from the first page.
+ * Machine-readable code of the violation. `unknown`: unknown member or parameter.
+ * `repeated`: given more than once. `combination`: not allowed with, or without,
+ * another parameter. `future`: a date after today. `expired`: a cursor whose position
+ * no longer exists; start from the first page.
  *
  */
 export type ViolationCode = 'required' | 'unknown' | 'repeated' | 'combination' | 'type' | 'format' | 'pattern' | 'enum' | 'minimum' | 'maximum' | 'min_length' | 'max_length' | 'min_properties' | 'not_null' | 'future' | 'expired' | 'invalid';
@@ -2359,19 +2356,19 @@ export type ViolationCode = 'required' | 'unknown' | 'repeated' | 'combination' 
  */
 export type Problem = {
     /**
-     * Identifies the rule that was broken: `/problems/` and a slug. Stable; branch on this.
+     * Identifies the broken rule: `/problems/` and a slug. Stable; branch on this.
      */
     type: string;
     /**
-     * The rule, in a few words. Always the same for one type.
+     * A short summary of the rule, always the same for a type.
      */
     title: string;
     /**
-     * The HTTP status, again.
+     * The HTTP status, repeated.
      */
     status: number;
     /**
-     * What happened here and what to do next, for people.
+     * Human-readable explanation of this occurrence and what to do next.
      */
     detail: string;
     /**
@@ -2379,7 +2376,7 @@ export type Problem = {
      */
     instance: string;
     /**
-     * Finds this request in the server's log. Also sent as the header `X-Request-ID`.
+     * Identifies the request in the server's log. Also sent in the header `X-Request-ID`.
      */
     request_id: string;
     /**
@@ -2390,7 +2387,7 @@ export type Problem = {
     conflict?: Interval;
     current_ticket_status?: TicketStatus;
     /**
-     * With `invalid-ticket-transition`: the statuses that may follow the current one; absent when none may.
+     * With `invalid-ticket-transition`: the allowed next statuses; absent if there are none.
      */
     allowed_ticket_statuses?: Array<TicketStatus>;
     /**
@@ -2402,11 +2399,11 @@ export type Problem = {
      */
     latest_start?: string;
     /**
-     * With `patient-merged`: the patient whose record goes on for this one.
+     * With `patient-merged`: the surviving patient.
      */
     merged_into?: number;
     /**
-     * With `possible-duplicate`: who may be the same person.
+     * With `possible-duplicate`: the possible duplicates.
      */
     candidates?: Array<Candidate>;
     /**
@@ -2414,27 +2411,27 @@ export type Problem = {
      */
     appointments?: Array<Appointment>;
     /**
-     * With `series-conflict`: every date and what is in its way.
+     * With `series-conflict`: every date and its conflict, if any.
      */
     dates?: Array<SeriesDate>;
     /**
-     * With `plan-not-applied`: every visit of the plan and what is in its way.
+     * With `plan-not-applied`: every appointment of the plan and its conflict, if any.
      */
     report?: Array<PlanItem>;
     /**
-     * With a refusal for want of time: the nearest times that were free for
-     * this patient in that moment, at most three of the same doctor, then
-     * at most three of colleagues of the specialization.
+     * If the time is not free: the nearest times that were free for this patient when
+     * the response was produced, at most three of the same doctor, then at most three
+     * of colleagues with the same specialization.
      *
      */
     alternatives?: Array<Slot>;
     /**
-     * With `too-early`: from when on the step is possible.
+     * With `too-early`: when the transition becomes possible.
      */
     earliest?: string;
     current_status?: AppointmentStatus;
     /**
-     * With `invalid-transition`: the statuses that may follow the current one; absent when none may.
+     * With `invalid-transition`: the allowed next statuses; absent if there are none.
      */
     allowed_statuses?: Array<AppointmentStatus>;
 };
@@ -2450,7 +2447,7 @@ export type FhirId = string;
 export type FhirIds = string;
 
 /**
- * A resource, by id, by type and id, or by its address on this server.
+ * A reference by id, by type and id, or by a URL on this server.
  */
 export type FhirReferences = string;
 
@@ -2459,18 +2456,18 @@ export type FhirReferences = string;
  */
 export type FhirMeta = {
     /**
-     * Counts the changes of the record.
+     * Incremented with every change of the record.
      */
     versionId: string;
     lastUpdated: Instant;
 };
 
 /**
- * A code of a system.
+ * A code from a code system.
  */
 export type FhirCoding = {
     /**
-     * The system.
+     * The code system.
      */
     system: string;
     /**
@@ -2478,13 +2475,13 @@ export type FhirCoding = {
      */
     code: string;
     /**
-     * The code in words.
+     * The display text of the code.
      */
     display?: string;
 };
 
 /**
- * Something that is coded, said in words, or both.
+ * A concept, as codes, text, or both.
  */
 export type FhirCodeableConcept = {
     /**
@@ -2492,53 +2489,53 @@ export type FhirCodeableConcept = {
      */
     coding?: Array<FhirCoding>;
     /**
-     * The words.
+     * The text.
      */
     text?: string;
 };
 
 /**
- * Another resource.
+ * A reference to another resource.
  */
 export type FhirReference = {
     /**
-     * Its type and id.
+     * The type and id of the resource.
      */
     reference: string;
     /**
-     * Its name.
+     * The member's name.
      */
     display?: string;
 };
 
 /**
- * A number of a patient.
+ * A patient identifier.
  */
 export type FhirIdentifier = {
     /**
-     * What it is used for.
+     * The use of the identifier.
      */
     use?: 'usual' | 'secondary';
     /**
-     * Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
+     * The issuing system. A short name in MEMS becomes `urn:mems:identifier:` and the name, percent-encoded.
      */
     system: string;
     /**
-     * The number.
+     * The identifier's value.
      */
     value: string;
 };
 
 /**
- * The name of a person.
+ * A person's name.
  */
 export type FhirHumanName = {
     /**
-     * What it is used for.
+     * The use of the identifier.
      */
     use?: 'official';
     /**
-     * All of it.
+     * The full name.
      */
     text?: string;
     /**
@@ -2546,17 +2543,17 @@ export type FhirHumanName = {
      */
     family?: string;
     /**
-     * The first names, in one text.
+     * The first names, as one string.
      */
     given?: Array<string>;
 };
 
 /**
- * How to reach a person.
+ * A contact point.
  */
 export type FhirContactPoint = {
     /**
-     * By what.
+     * Phone or e-mail.
      */
     system: 'phone' | 'email';
     /**
@@ -2566,12 +2563,12 @@ export type FhirContactPoint = {
 };
 
 /**
- * The record that goes on for this one.
+ * A link to the surviving record.
  */
 export type FhirPatientLink = {
     other: FhirReference;
     /**
-     * How.
+     * The type of the link.
      */
     type: 'replaced-by';
 };
@@ -2587,7 +2584,7 @@ export type FhirPatient = {
     id: FhirId;
     meta: FhirMeta;
     /**
-     * The medical record number, and numbers that others gave.
+     * The medical record number, and identifiers issued elsewhere.
      */
     identifier?: Array<FhirIdentifier>;
     /**
@@ -2604,7 +2601,7 @@ export type FhirPatient = {
     telecom?: Array<FhirContactPoint>;
     birthDate?: CalendarDate;
     /**
-     * After a merge.
+     * Present after a merge.
      */
     link?: Array<FhirPatientLink>;
 };
@@ -2654,7 +2651,7 @@ export type FhirSchedule = {
 };
 
 /**
- * A time that can be booked, as a Slot of FHIR R4.
+ * A bookable time, as a Slot of FHIR R4.
  */
 export type FhirSlot = {
     /**
@@ -2663,7 +2660,7 @@ export type FhirSlot = {
     resourceType: 'Slot';
     id: FhirId;
     /**
-     * The appointment type that was asked for.
+     * The requested appointment type.
      */
     serviceType?: Array<FhirCodeableConcept>;
     schedule: FhirReference;
@@ -2676,12 +2673,12 @@ export type FhirSlot = {
 };
 
 /**
- * Who takes part.
+ * A participant.
  */
 export type FhirParticipant = {
     actor: FhirReference;
     /**
-     * Whether they come.
+     * The participation status.
      */
     status: 'accepted' | 'tentative' | 'needs-action';
 };
@@ -2697,7 +2694,7 @@ export type FhirAppointment = {
     id?: FhirId;
     meta?: FhirMeta;
     /**
-     * Where it stands.
+     * The status.
      */
     status: 'proposed' | 'booked' | 'checked-in' | 'fulfilled' | 'cancelled' | 'noshow';
     cancelationReason?: FhirCodeableConcept;
@@ -2708,11 +2705,11 @@ export type FhirAppointment = {
     start: Instant;
     end: Instant;
     /**
-     * The length in minutes.
+     * The duration in minutes.
      */
     minutesDuration: number;
     /**
-     * The slot that is proposed.
+     * The proposed slot.
      */
     slot?: Array<FhirReference>;
     created?: Instant;
@@ -2723,18 +2720,18 @@ export type FhirAppointment = {
 };
 
 /**
- * A resource of this server. Other members of R4 are passed over.
+ * A resource of this server. Other R4 members are ignored.
  */
 export type FhirRequestedReference = {
     /**
-     * Its type and id, or its address on this server.
+     * The type and id of the resource, or its URL on this server.
      */
     reference: string;
     [key: string]: unknown;
 };
 
 /**
- * Who is to take part. Other members of R4 are passed over.
+ * A requested participant. Other R4 members are ignored.
  */
 export type FhirRequestedParticipant = {
     actor: FhirRequestedReference;
@@ -2742,11 +2739,11 @@ export type FhirRequestedParticipant = {
 };
 
 /**
- * A code of a system. Other members of R4 are passed over.
+ * A code from a code system. Other R4 members are ignored.
  */
 export type FhirRequestedCoding = {
     /**
-     * The system; others than `urn:mems:appointment-type` are passed over beside it.
+     * The code system; codes from systems other than `urn:mems:appointment-type` are ignored.
      */
     system?: string;
     /**
@@ -2757,7 +2754,7 @@ export type FhirRequestedCoding = {
 };
 
 /**
- * Something that is coded. Other members of R4 are passed over.
+ * A coded concept. Other R4 members are ignored.
  */
 export type FhirRequestedConcept = {
     /**
@@ -2768,8 +2765,8 @@ export type FhirRequestedConcept = {
 };
 
 /**
- * What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
- * others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+ * The appointment to book, as an Appointment of FHIR R4. Members other than these are
+ * ignored, except `modifierExtension` and `implicitRules`, which are rejected.
  *
  */
 export type FhirAppointmentRequest = {
@@ -2778,17 +2775,17 @@ export type FhirAppointmentRequest = {
      */
     resourceType: 'Appointment';
     /**
-     * Not looked at: it will be booked.
+     * Ignored: a new appointment is always booked.
      */
     status: 'proposed' | 'pending' | 'booked';
     start?: Instant;
     end?: Instant;
     /**
-     * How long it takes, where there is no `end`.
+     * The duration, if `end` is absent.
      */
     minutesDuration?: number;
     /**
-     * A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
+     * A slot, in place of practitioner, `start` and `end`, or consistent with them.
      */
     slot?: Array<FhirRequestedReference>;
     /**
@@ -2796,25 +2793,25 @@ export type FhirAppointmentRequest = {
      */
     serviceType?: Array<FhirRequestedConcept>;
     /**
-     * One patient, and one practitioner unless a slot names the doctor.
+     * One patient, and one practitioner unless a slot identifies the doctor.
      */
     participant: Array<FhirRequestedParticipant>;
     [key: string]: unknown;
 };
 
 /**
- * The Appointment, by its name in the Argonaut Scheduling guide.
+ * The Appointment, named as in the Argonaut Scheduling guide.
  */
 export type FhirRequestedParameter = {
     /**
-     * Its name.
+     * The member's name.
      */
     name: 'appt-resource';
     resource: FhirAppointmentRequest;
 };
 
 /**
- * What is to be booked, as the one parameter of the operation.
+ * The appointment to book, as the operation's only parameter.
  */
 export type FhirParametersRequest = {
     /**
@@ -2831,40 +2828,40 @@ export type FhirParametersRequest = {
 };
 
 /**
- * What is to be booked, as it is or as a parameter.
+ * The appointment to book, directly or as a parameter.
  */
 export type FhirBookRequest = FhirAppointmentRequest | FhirParametersRequest;
 
 /**
- * Another page.
+ * A link to a page.
  */
 export type FhirLink = {
     /**
-     * Which.
+     * The relation.
      */
     relation: 'self' | 'next';
     /**
-     * Its address.
+     * The URL.
      */
     url: string;
 };
 
 /**
- * Why an entry is there.
+ * Why an entry is included.
  */
 export type FhirSearchMode = {
     /**
-     * It was asked for.
+     * It matched the search.
      */
     mode: 'match';
 };
 
 /**
- * A Patient that was found.
+ * A matching Patient.
  */
 export type FhirPatientEntry = {
     /**
-     * Its address.
+     * The URL.
      */
     fullUrl?: string;
     resource: FhirPatient;
@@ -2872,7 +2869,7 @@ export type FhirPatientEntry = {
 };
 
 /**
- * A page of Patient resources. The last page has no link `next`.
+ * A page of Patient resources. The last page has no `next` link.
  */
 export type FhirPatientBundle = {
     /**
@@ -2880,29 +2877,29 @@ export type FhirPatientBundle = {
      */
     resourceType: 'Bundle';
     /**
-     * What kind of bundle.
+     * The type of the bundle.
      */
     type: 'searchset';
     /**
-     * How many there are; only where `_count` is 0.
+     * The total number of matches; present only if `_count` is 0.
      */
     total?: number;
     /**
-     * This page and the next.
+     * Links to this page and the next.
      */
     link: Array<FhirLink>;
     /**
-     * What was found; absent when that is nothing.
+     * The matches; absent if there are none.
      */
     entry?: Array<FhirPatientEntry>;
 };
 
 /**
- * A Practitioner that was found.
+ * A matching Practitioner.
  */
 export type FhirPractitionerEntry = {
     /**
-     * Its address.
+     * The URL.
      */
     fullUrl?: string;
     resource: FhirPractitioner;
@@ -2910,7 +2907,7 @@ export type FhirPractitionerEntry = {
 };
 
 /**
- * A page of Practitioner resources. The last page has no link `next`.
+ * A page of Practitioner resources. The last page has no `next` link.
  */
 export type FhirPractitionerBundle = {
     /**
@@ -2918,29 +2915,29 @@ export type FhirPractitionerBundle = {
      */
     resourceType: 'Bundle';
     /**
-     * What kind of bundle.
+     * The type of the bundle.
      */
     type: 'searchset';
     /**
-     * How many there are; only where `_count` is 0.
+     * The total number of matches; present only if `_count` is 0.
      */
     total?: number;
     /**
-     * This page and the next.
+     * Links to this page and the next.
      */
     link: Array<FhirLink>;
     /**
-     * What was found; absent when that is nothing.
+     * The matches; absent if there are none.
      */
     entry?: Array<FhirPractitionerEntry>;
 };
 
 /**
- * A Schedule that was found.
+ * A matching Schedule.
  */
 export type FhirScheduleEntry = {
     /**
-     * Its address.
+     * The URL.
      */
     fullUrl?: string;
     resource: FhirSchedule;
@@ -2948,7 +2945,7 @@ export type FhirScheduleEntry = {
 };
 
 /**
- * A page of Schedule resources. The last page has no link `next`.
+ * A page of Schedule resources. The last page has no `next` link.
  */
 export type FhirScheduleBundle = {
     /**
@@ -2956,29 +2953,29 @@ export type FhirScheduleBundle = {
      */
     resourceType: 'Bundle';
     /**
-     * What kind of bundle.
+     * The type of the bundle.
      */
     type: 'searchset';
     /**
-     * How many there are; only where `_count` is 0.
+     * The total number of matches; present only if `_count` is 0.
      */
     total?: number;
     /**
-     * This page and the next.
+     * Links to this page and the next.
      */
     link: Array<FhirLink>;
     /**
-     * What was found; absent when that is nothing.
+     * The matches; absent if there are none.
      */
     entry?: Array<FhirScheduleEntry>;
 };
 
 /**
- * A Slot that was found.
+ * A matching Slot.
  */
 export type FhirSlotEntry = {
     /**
-     * Its address.
+     * The URL.
      */
     fullUrl?: string;
     resource: FhirSlot;
@@ -2986,7 +2983,7 @@ export type FhirSlotEntry = {
 };
 
 /**
- * A page of Slot resources. The last page has no link `next`.
+ * A page of Slot resources. The last page has no `next` link.
  */
 export type FhirSlotBundle = {
     /**
@@ -2994,29 +2991,29 @@ export type FhirSlotBundle = {
      */
     resourceType: 'Bundle';
     /**
-     * What kind of bundle.
+     * The type of the bundle.
      */
     type: 'searchset';
     /**
-     * How many there are; only where `_count` is 0.
+     * The total number of matches; present only if `_count` is 0.
      */
     total?: number;
     /**
-     * This page and the next.
+     * Links to this page and the next.
      */
     link: Array<FhirLink>;
     /**
-     * What was found; absent when that is nothing.
+     * The matches; absent if there are none.
      */
     entry?: Array<FhirSlotEntry>;
 };
 
 /**
- * A Appointment that was found.
+ * A matching Appointment.
  */
 export type FhirAppointmentEntry = {
     /**
-     * Its address.
+     * The URL.
      */
     fullUrl?: string;
     resource: FhirAppointment;
@@ -3024,7 +3021,7 @@ export type FhirAppointmentEntry = {
 };
 
 /**
- * A page of Appointment resources. The last page has no link `next`.
+ * A page of Appointment resources. The last page has no `next` link.
  */
 export type FhirAppointmentBundle = {
     /**
@@ -3032,25 +3029,25 @@ export type FhirAppointmentBundle = {
      */
     resourceType: 'Bundle';
     /**
-     * What kind of bundle.
+     * The type of the bundle.
      */
     type: 'searchset';
     /**
-     * How many there are; only where `_count` is 0.
+     * The total number of matches; present only if `_count` is 0.
      */
     total?: number;
     /**
-     * This page and the next.
+     * Links to this page and the next.
      */
     link: Array<FhirLink>;
     /**
-     * What was found; absent when that is nothing.
+     * The matches; absent if there are none.
      */
     entry?: Array<FhirAppointmentEntry>;
 };
 
 /**
- * A time, from the start to the end.
+ * A period, from start to end.
  */
 export type FhirPeriod = {
     start: Instant;
@@ -3058,11 +3055,11 @@ export type FhirPeriod = {
 };
 
 /**
- * A part of an issue that programs can use.
+ * Machine-readable detail of an issue.
  */
 export type FhirIssueExtension = {
     /**
-     * What it is.
+     * What the extension is.
      */
     url: 'urn:mems:conflict' | 'urn:mems:alternative' | 'urn:mems:merged-into';
     valuePeriod?: FhirPeriod;
@@ -3070,30 +3067,30 @@ export type FhirIssueExtension = {
 };
 
 /**
- * What is wrong.
+ * An issue.
  */
 export type FhirIssue = {
     /**
-     * How bad.
+     * The severity.
      */
     severity: 'error' | 'fatal';
     /**
-     * What kind of issue, by FHIR.
+     * The FHIR issue type.
      */
     code: 'structure' | 'required' | 'value' | 'invalid' | 'not-found' | 'conflict' | 'business-rule' | 'login' | 'forbidden' | 'throttled' | 'transient' | 'timeout' | 'exception' | 'too-long' | 'not-supported' | 'duplicate' | 'processing';
     details: FhirCodeableConcept;
     /**
-     * What to do.
+     * How to resolve it.
      */
     diagnostics?: string;
     /**
-     * What is in the way (`urn:mems:conflict`), what is free instead
-     * (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+     * The conflict (`urn:mems:conflict`), free alternatives (`urn:mems:alternative`)
+     * and the surviving record (`urn:mems:merged-into`).
      *
      */
     extension?: Array<FhirIssueExtension>;
     /**
-     * The member or parameter that is wrong.
+     * The invalid member or parameter.
      */
     expression?: Array<string>;
 };
@@ -3107,7 +3104,7 @@ export type FhirOperationOutcome = {
      */
     resourceType: 'OperationOutcome';
     /**
-     * What is wrong: one, or every violation.
+     * The issues: one, or every violation.
      */
     issue: Array<FhirIssue>;
 };
@@ -3117,11 +3114,11 @@ export type FhirOperationOutcome = {
  */
 export type FhirSoftware = {
     /**
-     * Its name.
+     * The member's name.
      */
     name: string;
     /**
-     * Its version.
+     * The version.
      */
     version: string;
 };
@@ -3131,21 +3128,21 @@ export type FhirSoftware = {
  */
 export type FhirImplementation = {
     /**
-     * What it is.
+     * What the extension is.
      */
     description: string;
     /**
-     * Its address.
+     * The URL.
      */
     url: string;
 };
 
 /**
- * What can be done with a resource.
+ * An interaction supported by a resource.
  */
 export type FhirInteraction = {
     /**
-     * How FHIR calls it.
+     * The FHIR code of the interaction.
      */
     code: 'read' | 'search-type';
 };
@@ -3155,15 +3152,15 @@ export type FhirInteraction = {
  */
 export type FhirSearchParam = {
     /**
-     * Its name.
+     * The member's name.
      */
     name: string;
     /**
-     * Its type.
+     * The parameter's type.
      */
     type: 'number' | 'date' | 'string' | 'token' | 'reference';
     /**
-     * What it means.
+     * The meaning.
      */
     documentation: string;
 };
@@ -3173,69 +3170,69 @@ export type FhirSearchParam = {
  */
 export type FhirOperation = {
     /**
-     * Its name, without the dollar sign.
+     * The operation's name, without the dollar sign.
      */
     name: string;
     /**
-     * Names its definition, which is in this contract.
+     * The canonical URL of its definition, which is in this contract.
      */
     definition: string;
 };
 
 /**
- * A kind of resource.
+ * A resource type.
  */
 export type FhirCapabilityResource = {
     /**
-     * Which.
+     * The relation.
      */
     type: 'Appointment' | 'Patient' | 'Practitioner' | 'Schedule' | 'Slot';
     /**
-     * What can be done.
+     * The supported interactions.
      */
     interaction: Array<FhirInteraction>;
     /**
-     * Versions are told, and old ones not kept.
+     * Versions are reported; old ones are not retained.
      */
     versioning: 'versioned' | 'no-version';
     /**
-     * How to find it.
+     * The search parameters.
      */
     searchParam: Array<FhirSearchParam>;
     /**
-     * Its operations.
+     * The operations.
      */
     operation?: Array<FhirOperation>;
 };
 
 /**
- * How to authenticate at this installation.
+ * How to authenticate with this installation.
  */
 export type FhirCapabilitySecurity = {
     /**
-     * Whether pages of other origins may use it from a browser.
+     * Whether pages from other origins may use it from a browser.
      */
     cors: boolean;
     /**
-     * OAuth, where tokens of an identity provider are accepted.
+     * OAuth, if tokens from an identity provider are accepted.
      */
     service?: Array<FhirCodeableConcept>;
     /**
-     * What to send.
+     * The credential to send.
      */
     description: string;
 };
 
 /**
- * What the facade can do.
+ * The facade's capabilities.
  */
 export type FhirCapabilityRest = {
     /**
-     * It is a server.
+     * Always `server`.
      */
     mode: 'server';
     /**
-     * What else there is to know.
+     * Further documentation.
      */
     documentation: string;
     security: FhirCapabilitySecurity;
@@ -3246,7 +3243,7 @@ export type FhirCapabilityRest = {
 };
 
 /**
- * What the facade can do, as a CapabilityStatement of FHIR R4.
+ * The facade's capabilities, as a CapabilityStatement of FHIR R4.
  */
 export type FhirCapabilityStatement = {
     /**
@@ -3254,35 +3251,34 @@ export type FhirCapabilityStatement = {
      */
     resourceType: 'CapabilityStatement';
     /**
-     * It holds.
+     * Always `active`.
      */
     status: 'active';
     date: Instant;
     /**
-     * It is about this installation.
+     * Always `instance`: it describes this installation.
      */
     kind: 'instance';
     software: FhirSoftware;
     implementation: FhirImplementation;
     /**
-     * R4.
+     * The FHIR version (R4).
      */
     fhirVersion: '4.0.1';
     /**
-     * The media types.
+     * The supported media types.
      */
     format: Array<'application/fhir+json' | 'json'>;
     /**
-     * One server.
+     * The server's REST capabilities.
      */
     rest: Array<FhirCapabilityRest>;
 };
 
 /**
- * Makes it safe to send the same request again: it is done once, and every
- * answer is the first one. 422 `idempotency-key-reused` with another
- * request; 409 `idempotency-key-in-use` while the first is under way. Kept
- * for 24 hours.
+ * Makes retries safe: the request is executed once, and every retry gets the first
+ * response. 422 `idempotency-key-reused` for a different request; 409
+ * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
  *
  */
 export type IdempotencyKey = string;
@@ -3363,71 +3359,71 @@ export type DeliveryId = Id;
 export type CalendarFeedId = Id;
 
 /**
- * Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+ * Return 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
  * several entity tags, or `*` for any.
  *
  */
 export type IfNoneMatch = string;
 
 /**
- * Records to answer with beside each appointment; several are separated by commas.
+ * Related records to include with each appointment, separated by commas.
  */
 export type Include = Array<'patient' | 'doctor'>;
 
 /**
- * At most so many items in this page.
+ * Maximum number of items in the page.
  */
 export type Limit = number;
 
 /**
- * The `next_cursor` of the page before, unchanged.
+ * The `next_cursor` of the previous page, unchanged.
  */
 export type Cursor = string;
 
 /**
- * The resource's id, which is that of the record.
+ * The resource's id, which is the record's id.
  */
 export type FhirResourceId = FhirId;
 
 /**
- * The slot's id, as a search gave it.
+ * The slot's id, as returned by a search.
  */
 export type FhirSlotId = FhirId;
 
 /**
- * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+ * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
  */
 export type FhirCount = number;
 
 /**
- * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
- * JSON is the only format there is; anything else is 406.
+ * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+ * `Accept`. JSON is the only supported format; anything else gets 406.
  *
  */
 export type FhirFormat = string;
 
 /**
- * Not looked at; some programs send it.
+ * Ignored; some clients send it.
  */
 export type FhirPretty = boolean;
 
 /**
- * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+ * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
  */
 export type FhirPrefer = string;
 
 /**
- * Make the change only if the record still has this `ETag` (RFC 9110
- * section 13.1.1): one or several entity tags, or `*` for any.
- * Without this header the change is made in any case.
+ * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+ * one or several entity tags, or `*` for any. Without this header the change is
+ * unconditional.
  *
  */
 export type IfMatch = string;
 
 /**
- * Who does this, for the history: a name or a desk. Taken as it is stated,
- * but only by an installation without authentication; with it, the authenticated
- * caller did it, and this header is ignored.
+ * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+ * only by an installation without authentication; otherwise the authenticated caller
+ * is recorded and this header is ignored.
  *
  */
 export type Actor = string;
@@ -3437,32 +3433,32 @@ export type ListPatientsData = {
     path?: never;
     query?: {
         /**
-         * What a reception types into one box, told apart by the server: parts of the
-         * name as in `name`, with or without a comma; a birth date (`1980-12-03`,
-         * `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
-         * digits of the phone number; the beginning of the e-mail address, with its `@`;
-         * the medical record number or id, or their beginning. Given together
-         * (`Berg 03.12.1980`), a patient must match all of them.
+         * Free text as typed into a single search box, which the server interprets: parts
+         * of the name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+         * `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last digits of
+         * the phone number; a prefix of the e-mail address that includes the `@`; the
+         * medical record number or id, or a prefix of it. A patient must match every part
+         * given (`Berg 03.12.1980`).
          *
          */
         q?: string;
         /**
-         * Beginnings of words of the name, in any order, with or without a comma
-         * (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
-         * Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
-         * `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
+         * Prefixes of words of the name, in any order, with or without a comma (`an mu`
+         * finds Ann Muster and Müller Anna; `Marquez` finds María José García Márquez).
+         * Case, accents, apostrophes, hyphens and dots are ignored; `ü`, `u` and `ue` are
+         * equal, and so are similar letters (`ø`, `o`, `oe`).
          *
          */
         name?: string;
         /**
-         * The whole e-mail address; case, surrounding spaces and punycode do not matter.
+         * The complete e-mail address; case, surrounding spaces and punycode are ignored.
          */
         email?: string;
         /**
-         * The last digits of the phone number, at least three, or the whole number
-         * as it is dialled at home or from abroad: `0171 555 0123` and
-         * `+49 171 5550123` find each other. With an extension, patients with the
-         * same one or with none.
+         * At least the last three digits of the phone number, or the complete number in
+         * national or international form: `0171 555 0123` and `+49 171 5550123` match each
+         * other. A search with an extension finds patients with the same extension or
+         * none.
          *
          */
         phone?: string;
@@ -3471,25 +3467,25 @@ export type ListPatientsData = {
          */
         birth_date?: string;
         /**
-         * The whole medical record number; spaces and hyphens do not matter. One whose
-         * check digit is wrong is refused.
+         * The complete medical record number; spaces and hyphens are ignored. A number
+         * with a wrong check digit is rejected.
          *
          */
         mrn?: string;
         /**
-         * With `identifier`: whose number it is.
+         * With `identifier`: the system that issued it.
          */
         identifier_system?: string;
         /**
-         * With `identifier_system`: the whole number.
+         * With `identifier_system`: the complete identifier.
          */
         identifier?: string;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -3498,20 +3494,21 @@ export type ListPatientsData = {
 
 export type ListPatientsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -3524,20 +3521,19 @@ export type ListPatientsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -3558,10 +3554,9 @@ export type CreatePatientData = {
     body: PatientCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -3573,20 +3568,21 @@ export type CreatePatientData = {
 
 export type CreatePatientErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -3595,20 +3591,20 @@ export type CreatePatientErrors = {
      */
     406: Problem;
     /**
-     * `email-taken`: another patient has this e-mail address.
-     * `identifier-taken`: another patient has this identifier.
-     * `possible-duplicate`: with `on_possible_duplicate: refuse`, a patient who
-     * may be the same person is registered; `candidates` lists them.
+     * `email-taken`: another patient has this e-mail address. `identifier-taken`:
+     * another patient has this identifier. `possible-duplicate`: with
+     * `on_possible_duplicate: refuse`, a possible duplicate is already registered;
+     * `candidates` lists all of them.
      *
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -3617,20 +3613,19 @@ export type CreatePatientErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -3640,7 +3635,7 @@ export type CreatePatientError = CreatePatientErrors[keyof CreatePatientErrors];
 
 export type CreatePatientResponses = {
     /**
-     * Registered. `Location` is the address of the new record.
+     * Registered. `Location` is the URL of the new record.
      */
     201: PatientSaved;
 };
@@ -3651,9 +3646,9 @@ export type DeletePatientData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -3670,20 +3665,21 @@ export type DeletePatientData = {
 
 export type DeletePatientErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -3696,11 +3692,11 @@ export type DeletePatientErrors = {
      */
     406: Problem;
     /**
-     * `has-appointments`: the record has appointments and must stay.
+     * `has-appointments`: the record has appointments and cannot be deleted.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -3708,20 +3704,19 @@ export type DeletePatientErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -3752,20 +3747,21 @@ export type GetPatientData = {
 
 export type GetPatientErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -3782,20 +3778,19 @@ export type GetPatientErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -3816,9 +3811,9 @@ export type UpdatePatientData = {
     body: PatientPatch;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -3835,20 +3830,21 @@ export type UpdatePatientData = {
 
 export type UpdatePatientErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -3861,20 +3857,20 @@ export type UpdatePatientErrors = {
      */
     406: Problem;
     /**
-     * `email-taken` or `identifier-taken`: another patient has it. `patient-merged`: the record was merged.
+     * `email-taken` or `identifier-taken`: it belongs to another patient. `patient-merged`: the record was merged.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -3883,20 +3879,19 @@ export type UpdatePatientErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -3906,7 +3901,7 @@ export type UpdatePatientError = UpdatePatientErrors[keyof UpdatePatientErrors];
 
 export type UpdatePatientResponses = {
     /**
-     * Changed. The record as it is now.
+     * The updated record.
      */
     200: PatientSaved;
 };
@@ -3917,24 +3912,23 @@ export type MergePatientsData = {
     body: PatientMerge;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -3951,20 +3945,21 @@ export type MergePatientsData = {
 
 export type MergePatientsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -3977,23 +3972,23 @@ export type MergePatientsErrors = {
      */
     406: Problem;
     /**
-     * `merge-conflict`: the two have appointments that overlap, listed in
-     * `appointments`; move or cancel one of each pair. `patient-merged`: one of the two
-     * was merged before.
+     * `merge-conflict`: the two patients have overlapping appointments, listed in
+     * `appointments`; reschedule or cancel one of each pair. `patient-merged`: one of
+     * the two has already been merged.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -4002,20 +3997,19 @@ export type MergePatientsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4025,7 +4019,7 @@ export type MergePatientsError = MergePatientsErrors[keyof MergePatientsErrors];
 
 export type MergePatientsResponses = {
     /**
-     * Merged. What was done.
+     * Merged. The result.
      */
     200: MergeResult;
 };
@@ -4042,7 +4036,7 @@ export type PreviewMergeData = {
     };
     query: {
         /**
-         * The patient whose record would become part of this one.
+         * The duplicate, which would be merged into this patient.
          */
         duplicate_id: Id;
     };
@@ -4051,20 +4045,21 @@ export type PreviewMergeData = {
 
 export type PreviewMergeErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4077,7 +4072,7 @@ export type PreviewMergeErrors = {
      */
     406: Problem;
     /**
-     * `patient-merged`: one of the two was merged before.
+     * `patient-merged`: one of the two has already been merged.
      */
     409: Problem;
     /**
@@ -4085,20 +4080,19 @@ export type PreviewMergeErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4108,7 +4102,7 @@ export type PreviewMergeError = PreviewMergeErrors[keyof PreviewMergeErrors];
 
 export type PreviewMergeResponses = {
     /**
-     * What would be done.
+     * The preview.
      */
     200: MergePreview;
 };
@@ -4129,20 +4123,21 @@ export type ExportPatientData = {
 
 export type ExportPatientErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4159,20 +4154,19 @@ export type ExportPatientErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4182,7 +4176,7 @@ export type ExportPatientError = ExportPatientErrors[keyof ExportPatientErrors];
 
 export type ExportPatientResponses = {
     /**
-     * Everything.
+     * The export.
      */
     200: PatientExport;
 };
@@ -4193,10 +4187,9 @@ export type ErasePatientData = {
     body: PatientErase;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -4213,20 +4206,21 @@ export type ErasePatientData = {
 
 export type ErasePatientErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4239,18 +4233,19 @@ export type ErasePatientErrors = {
      */
     406: Problem;
     /**
-     * `has-open-appointments`: the patient has appointments that lie ahead or are under way; end them first.
-     * `patient-merged`: erase the patient in `merged_into`.
+     * `has-open-appointments`: the patient has upcoming appointments or appointments
+     * in progress; cancel or complete them first. `patient-merged`: erase the patient
+     * in `merged_into`.
      *
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -4259,20 +4254,19 @@ export type ErasePatientErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4282,7 +4276,7 @@ export type ErasePatientError = ErasePatientErrors[keyof ErasePatientErrors];
 
 export type ErasePatientResponses = {
     /**
-     * Erased. The record as it is now.
+     * Erased. The remaining record.
      */
     200: Patient;
 };
@@ -4294,23 +4288,23 @@ export type ListDoctorsData = {
     path?: never;
     query?: {
         /**
-         * Beginning of the full name or of any word in it. Case and accents do not matter.
+         * Prefix of the full name or of any word in it. Case and accents are ignored.
          */
         name?: string;
         /**
-         * The whole specialization. Case and accents do not matter.
+         * The complete specialization. Case and accents are ignored.
          */
         specialization?: string;
         /**
-         * Only doctors who can (`true`) or cannot (`false`) be booked.
+         * Only doctors who take (`true`) or do not take (`false`) new bookings.
          */
         is_active?: boolean;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -4319,20 +4313,21 @@ export type ListDoctorsData = {
 
 export type ListDoctorsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4345,20 +4340,19 @@ export type ListDoctorsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4379,10 +4373,9 @@ export type CreateDoctorData = {
     body: DoctorCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -4394,20 +4387,21 @@ export type CreateDoctorData = {
 
 export type CreateDoctorErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4416,16 +4410,16 @@ export type CreateDoctorErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -4434,20 +4428,19 @@ export type CreateDoctorErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4457,7 +4450,7 @@ export type CreateDoctorError = CreateDoctorErrors[keyof CreateDoctorErrors];
 
 export type CreateDoctorResponses = {
     /**
-     * Added. `Location` is the address of the new record.
+     * Added. `Location` is the URL of the new record.
      */
     201: Doctor;
 };
@@ -4468,9 +4461,9 @@ export type DeleteDoctorData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -4487,20 +4480,21 @@ export type DeleteDoctorData = {
 
 export type DeleteDoctorErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4513,11 +4507,11 @@ export type DeleteDoctorErrors = {
      */
     406: Problem;
     /**
-     * `has-appointments`: the record has appointments and must stay.
+     * `has-appointments`: the record has appointments and cannot be deleted.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -4525,20 +4519,19 @@ export type DeleteDoctorErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4569,20 +4562,21 @@ export type GetDoctorData = {
 
 export type GetDoctorErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4599,20 +4593,19 @@ export type GetDoctorErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4633,9 +4626,9 @@ export type UpdateDoctorData = {
     body: DoctorPatch;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -4652,20 +4645,21 @@ export type UpdateDoctorData = {
 
 export type UpdateDoctorErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4678,16 +4672,16 @@ export type UpdateDoctorErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -4696,20 +4690,19 @@ export type UpdateDoctorErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4719,7 +4712,7 @@ export type UpdateDoctorError = UpdateDoctorErrors[keyof UpdateDoctorErrors];
 
 export type UpdateDoctorResponses = {
     /**
-     * Changed. The record as it is now.
+     * The updated record.
      */
     200: DoctorChanged;
 };
@@ -4740,20 +4733,21 @@ export type GetWorkingHoursData = {
 
 export type GetWorkingHoursErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4770,20 +4764,19 @@ export type GetWorkingHoursErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4804,9 +4797,9 @@ export type ReplaceWorkingHoursData = {
     body: WorkingHours;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -4823,20 +4816,21 @@ export type ReplaceWorkingHoursData = {
 
 export type ReplaceWorkingHoursErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4849,16 +4843,16 @@ export type ReplaceWorkingHoursErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -4867,20 +4861,19 @@ export type ReplaceWorkingHoursErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4890,7 +4883,7 @@ export type ReplaceWorkingHoursError = ReplaceWorkingHoursErrors[keyof ReplaceWo
 
 export type ReplaceWorkingHoursResponses = {
     /**
-     * Set. The working hours as they are now.
+     * The new working hours.
      */
     200: WorkingHoursReplaced;
 };
@@ -4907,15 +4900,15 @@ export type ListTimeOffData = {
     };
     query?: {
         /**
-         * Leave out what ended before this instant; by default now.
+         * Omit entries that ended before this instant; by default now.
          */
         from?: Instant;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -4924,20 +4917,21 @@ export type ListTimeOffData = {
 
 export type ListTimeOffErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -4954,20 +4948,19 @@ export type ListTimeOffErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -4988,10 +4981,9 @@ export type CreateTimeOffData = {
     body: TimeOffCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -5008,20 +5000,21 @@ export type CreateTimeOffData = {
 
 export type CreateTimeOffErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5034,16 +5027,16 @@ export type CreateTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -5052,20 +5045,19 @@ export type CreateTimeOffErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5075,7 +5067,7 @@ export type CreateTimeOffError = CreateTimeOffErrors[keyof CreateTimeOffErrors];
 
 export type CreateTimeOffResponses = {
     /**
-     * Added. `affected_appointments` lists what was booked in it, by start.
+     * Added. `affected_appointments` lists the appointments booked in this period, by start.
      */
     201: TimeOffCreated;
 };
@@ -5086,9 +5078,9 @@ export type DeleteTimeOffData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -5109,20 +5101,21 @@ export type DeleteTimeOffData = {
 
 export type DeleteTimeOffErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5135,7 +5128,7 @@ export type DeleteTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -5143,20 +5136,19 @@ export type DeleteTimeOffErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5191,20 +5183,21 @@ export type GetTimeOffData = {
 
 export type GetTimeOffErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5221,20 +5214,19 @@ export type GetTimeOffErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5256,15 +5248,15 @@ export type ListClosuresData = {
     path?: never;
     query?: {
         /**
-         * Leave out what ended before this instant; by default now.
+         * Omit entries that ended before this instant; by default now.
          */
         from?: Instant;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -5273,20 +5265,21 @@ export type ListClosuresData = {
 
 export type ListClosuresErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5299,20 +5292,19 @@ export type ListClosuresErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5333,10 +5325,9 @@ export type CreateClosureData = {
     body: ClosureCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -5348,20 +5339,21 @@ export type CreateClosureData = {
 
 export type CreateClosureErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5370,16 +5362,16 @@ export type CreateClosureErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -5388,20 +5380,19 @@ export type CreateClosureErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5411,7 +5402,7 @@ export type CreateClosureError = CreateClosureErrors[keyof CreateClosureErrors];
 
 export type CreateClosureResponses = {
     /**
-     * Added. `affected_appointments` lists what was booked in it, by start.
+     * Added. `affected_appointments` lists the appointments booked in this period, by start.
      */
     201: ClosureCreated;
 };
@@ -5422,9 +5413,9 @@ export type DeleteClosureData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -5441,20 +5432,21 @@ export type DeleteClosureData = {
 
 export type DeleteClosureErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5467,7 +5459,7 @@ export type DeleteClosureErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -5475,20 +5467,19 @@ export type DeleteClosureErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5519,20 +5510,21 @@ export type GetClosureData = {
 
 export type GetClosureErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5549,20 +5541,19 @@ export type GetClosureErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5584,15 +5575,15 @@ export type ListRoomsData = {
     path?: never;
     query?: {
         /**
-         * Only rooms that can (`true`) or cannot (`false`) be booked.
+         * Only rooms that take (`true`) or do not take (`false`) new bookings.
          */
         is_active?: boolean;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -5601,20 +5592,21 @@ export type ListRoomsData = {
 
 export type ListRoomsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5627,20 +5619,19 @@ export type ListRoomsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5661,10 +5652,9 @@ export type CreateRoomData = {
     body: RoomCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -5676,20 +5666,21 @@ export type CreateRoomData = {
 
 export type CreateRoomErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5698,16 +5689,16 @@ export type CreateRoomErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: another one has this name.
+     * `name-taken`: the name is already in use.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -5716,20 +5707,19 @@ export type CreateRoomErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5739,7 +5729,7 @@ export type CreateRoomError = CreateRoomErrors[keyof CreateRoomErrors];
 
 export type CreateRoomResponses = {
     /**
-     * Added. `Location` is the address of the new record.
+     * Added. `Location` is the URL of the new record.
      */
     201: Room;
 };
@@ -5750,9 +5740,9 @@ export type DeleteRoomData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -5769,20 +5759,21 @@ export type DeleteRoomData = {
 
 export type DeleteRoomErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5795,11 +5786,11 @@ export type DeleteRoomErrors = {
      */
     406: Problem;
     /**
-     * `has-appointments`: the record has appointments and must stay.
+     * `has-appointments`: the record has appointments and cannot be deleted.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -5807,20 +5798,19 @@ export type DeleteRoomErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5851,20 +5841,21 @@ export type GetRoomData = {
 
 export type GetRoomErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5881,20 +5872,19 @@ export type GetRoomErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -5915,9 +5905,9 @@ export type UpdateRoomData = {
     body: RoomPatch;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -5934,20 +5924,21 @@ export type UpdateRoomData = {
 
 export type UpdateRoomErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -5960,20 +5951,20 @@ export type UpdateRoomErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: another one has this name.
+     * `name-taken`: the name is already in use.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -5982,20 +5973,19 @@ export type UpdateRoomErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6005,7 +5995,7 @@ export type UpdateRoomError = UpdateRoomErrors[keyof UpdateRoomErrors];
 
 export type UpdateRoomResponses = {
     /**
-     * Changed. The record as it is now.
+     * The updated record.
      */
     200: RoomChanged;
 };
@@ -6021,11 +6011,11 @@ export type ListAppointmentTypesData = {
          */
         is_active?: boolean;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -6034,20 +6024,21 @@ export type ListAppointmentTypesData = {
 
 export type ListAppointmentTypesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6060,20 +6051,19 @@ export type ListAppointmentTypesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6094,10 +6084,9 @@ export type CreateAppointmentTypeData = {
     body: AppointmentTypeCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -6109,25 +6098,26 @@ export type CreateAppointmentTypeData = {
 
 export type CreateAppointmentTypeErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `doctor-not-found` or `room-not-found`: the type lists one that does not exist.
+     * `doctor-not-found` or `room-not-found`: the type refers to one that does not exist.
      */
     404: Problem;
     /**
@@ -6135,16 +6125,16 @@ export type CreateAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: another one has this name.
+     * `name-taken`: the name is already in use.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -6153,20 +6143,19 @@ export type CreateAppointmentTypeErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6176,7 +6165,7 @@ export type CreateAppointmentTypeError = CreateAppointmentTypeErrors[keyof Creat
 
 export type CreateAppointmentTypeResponses = {
     /**
-     * Added. `Location` is the address of the new record.
+     * Added. `Location` is the URL of the new record.
      */
     201: AppointmentType;
 };
@@ -6187,9 +6176,9 @@ export type DeleteAppointmentTypeData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -6206,20 +6195,21 @@ export type DeleteAppointmentTypeData = {
 
 export type DeleteAppointmentTypeErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6232,11 +6222,11 @@ export type DeleteAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `has-appointments`: the record has appointments and must stay.
+     * `has-appointments`: the record has appointments and cannot be deleted.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -6244,20 +6234,19 @@ export type DeleteAppointmentTypeErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6288,20 +6277,21 @@ export type GetAppointmentTypeData = {
 
 export type GetAppointmentTypeErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6318,20 +6308,19 @@ export type GetAppointmentTypeErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6352,9 +6341,9 @@ export type UpdateAppointmentTypeData = {
     body: AppointmentTypePatch;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -6371,25 +6360,26 @@ export type UpdateAppointmentTypeData = {
 
 export type UpdateAppointmentTypeErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `appointment-type-not-found`, or `doctor-not-found` or `room-not-found` for one that it lists.
+     * `appointment-type-not-found`, or `doctor-not-found` or `room-not-found` for one that it refers to.
      */
     404: Problem;
     /**
@@ -6397,20 +6387,20 @@ export type UpdateAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: another one has this name.
+     * `name-taken`: the name is already in use.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -6419,20 +6409,19 @@ export type UpdateAppointmentTypeErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6442,7 +6431,7 @@ export type UpdateAppointmentTypeError = UpdateAppointmentTypeErrors[keyof Updat
 
 export type UpdateAppointmentTypeResponses = {
     /**
-     * Changed. The record as it is now.
+     * The updated record.
      */
     200: AppointmentTypeChanged;
 };
@@ -6454,15 +6443,15 @@ export type ListAvailabilityData = {
     path?: never;
     query: {
         /**
-         * These doctors only; several are separated by commas.
+         * Only these doctors; separate several with commas.
          */
         doctor_id?: Array<Id>;
         /**
-         * Doctors of this specialization only. Case and accents do not matter.
+         * Only doctors of this specialization. Case and accents are ignored.
          */
         specialization?: string;
         /**
-         * For an appointment of this type: its duration, buffers, doctors and rooms count.
+         * Free times for an appointment of this type, by its duration, buffers, doctors and rooms.
          */
         type_id?: Id;
         /**
@@ -6470,27 +6459,27 @@ export type ListAvailabilityData = {
          */
         from: Instant;
         /**
-         * Starts before this instant; later than `from`.
+         * Starts must be before this instant, which must be later than `from`.
          */
         to: Instant;
         /**
-         * For so long; by default as long as the type says. Required without `type_id`.
+         * Duration; by default the type's. Required without `type_id`.
          */
         duration_minutes?: DurationMinutes;
         /**
-         * The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+         * The grid: start times are multiples of this many minutes on the clinic's wall clock.
          */
         step_minutes?: 5 | 10 | 15 | 20 | 30 | 60;
         /**
-         * Leave out times in which this patient has another appointment.
+         * Omit times at which this patient has another appointment.
          */
         patient_id?: Id;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -6499,20 +6488,21 @@ export type ListAvailabilityData = {
 
 export type ListAvailabilityErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6529,20 +6519,19 @@ export type ListAvailabilityErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6564,15 +6553,15 @@ export type ListNextAvailableData = {
     path?: never;
     query?: {
         /**
-         * These doctors only; several are separated by commas.
+         * Only these doctors; separate several with commas.
          */
         doctor_id?: Array<Id>;
         /**
-         * Doctors of this specialization only. Case and accents do not matter.
+         * Only doctors of this specialization. Case and accents are ignored.
          */
         specialization?: string;
         /**
-         * For an appointment of this type: its duration, buffers, doctors and rooms count.
+         * Free times for an appointment of this type, by its duration, buffers, doctors and rooms.
          */
         type_id?: Id;
         /**
@@ -6580,19 +6569,19 @@ export type ListNextAvailableData = {
          */
         from?: Instant;
         /**
-         * One answer for each doctor or for each specialization.
+         * One result for each doctor or for each specialization.
          */
         per?: 'doctor' | 'specialization';
         /**
-         * For so long; by default as long as the type says. Required without `type_id`.
+         * Duration; by default the type's. Required without `type_id`.
          */
         duration_minutes?: DurationMinutes;
         /**
-         * The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+         * The grid: start times are multiples of this many minutes on the clinic's wall clock.
          */
         step_minutes?: 5 | 10 | 15 | 20 | 30 | 60;
         /**
-         * Leave out times in which this patient has another appointment.
+         * Omit times at which this patient has another appointment.
          */
         patient_id?: Id;
     };
@@ -6601,20 +6590,21 @@ export type ListNextAvailableData = {
 
 export type ListNextAvailableErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6631,20 +6621,19 @@ export type ListNextAvailableErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6686,15 +6675,15 @@ export type ListAppointmentsData = {
          */
         patient_id?: Id;
         /**
-         * Records to answer with beside each appointment; several are separated by commas.
+         * Related records to include with each appointment, separated by commas.
          */
         include?: Array<'patient' | 'doctor'>;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -6703,20 +6692,21 @@ export type ListAppointmentsData = {
 
 export type ListAppointmentsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6729,20 +6719,19 @@ export type ListAppointmentsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6763,17 +6752,16 @@ export type BookAppointmentData = {
     body: AppointmentCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -6785,20 +6773,21 @@ export type BookAppointmentData = {
 
 export type BookAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6820,36 +6809,35 @@ export type BookAppointmentErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
     /**
-     * `validation-failed` (all violations at once), or `start-in-past`
-     * when the request is well formed but too late.
+     * `validation-failed` (with all violations), or `start-in-past` for a valid
+     * request whose start has passed.
      *
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6859,7 +6847,7 @@ export type BookAppointmentError = BookAppointmentErrors[keyof BookAppointmentEr
 
 export type BookAppointmentResponses = {
     /**
-     * Booked. `Location` is the address of the appointment.
+     * Booked. `Location` is the URL of the appointment.
      */
     201: Appointment;
 };
@@ -6876,7 +6864,7 @@ export type GetAppointmentData = {
     };
     query?: {
         /**
-         * Records to answer with beside each appointment; several are separated by commas.
+         * Related records to include with each appointment, separated by commas.
          */
         include?: Array<'patient' | 'doctor'>;
     };
@@ -6885,20 +6873,21 @@ export type GetAppointmentData = {
 
 export type GetAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -6915,20 +6904,19 @@ export type GetAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -6949,24 +6937,23 @@ export type CancelAppointmentData = {
     body: AppointmentCancel;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -6983,20 +6970,21 @@ export type CancelAppointmentData = {
 
 export type CancelAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7009,20 +6997,20 @@ export type CancelAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: it cannot be cancelled from its current status.
+     * `invalid-transition`: it cannot be cancelled in its current status.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -7031,20 +7019,19 @@ export type CancelAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7054,7 +7041,7 @@ export type CancelAppointmentError = CancelAppointmentErrors[keyof CancelAppoint
 
 export type CancelAppointmentResponses = {
     /**
-     * Cancelled. The appointment as it is now.
+     * The cancelled appointment.
      */
     200: Appointment;
 };
@@ -7065,24 +7052,23 @@ export type ConfirmAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7099,20 +7085,21 @@ export type ConfirmAppointmentData = {
 
 export type ConfirmAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7125,11 +7112,11 @@ export type ConfirmAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not allowed in the current status.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7137,20 +7124,19 @@ export type ConfirmAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7160,7 +7146,7 @@ export type ConfirmAppointmentError = ConfirmAppointmentErrors[keyof ConfirmAppo
 
 export type ConfirmAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7171,24 +7157,23 @@ export type CheckInAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7205,20 +7190,21 @@ export type CheckInAppointmentData = {
 
 export type CheckInAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7231,14 +7217,14 @@ export type CheckInAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status. `too-early`: it is
-     * neither the clinic's day of the appointment nor at most 4 hours before its
-     * start; `earliest` is when that begins.
+     * `invalid-transition`: not allowed in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor within 4 hours of its start;
+     * `earliest` is when check-in becomes possible.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7246,20 +7232,19 @@ export type CheckInAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7269,7 +7254,7 @@ export type CheckInAppointmentError = CheckInAppointmentErrors[keyof CheckInAppo
 
 export type CheckInAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7280,24 +7265,23 @@ export type StartAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7314,20 +7298,21 @@ export type StartAppointmentData = {
 
 export type StartAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7340,14 +7325,14 @@ export type StartAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status. `too-early`: it is
-     * neither the clinic's day of the appointment nor at most 4 hours before its
-     * start; `earliest` is when that begins.
+     * `invalid-transition`: not allowed in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor within 4 hours of its start;
+     * `earliest` is when check-in becomes possible.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7355,20 +7340,19 @@ export type StartAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7378,7 +7362,7 @@ export type StartAppointmentError = StartAppointmentErrors[keyof StartAppointmen
 
 export type StartAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7389,24 +7373,23 @@ export type CompleteAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7423,20 +7406,21 @@ export type CompleteAppointmentData = {
 
 export type CompleteAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7449,14 +7433,14 @@ export type CompleteAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status. `too-early`: it is
-     * neither the clinic's day of the appointment nor at most 4 hours before its
-     * start; `earliest` is when that begins.
+     * `invalid-transition`: not allowed in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor within 4 hours of its start;
+     * `earliest` is when check-in becomes possible.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7464,20 +7448,19 @@ export type CompleteAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7487,7 +7470,7 @@ export type CompleteAppointmentError = CompleteAppointmentErrors[keyof CompleteA
 
 export type CompleteAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7498,24 +7481,23 @@ export type NoShowAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7532,20 +7514,21 @@ export type NoShowAppointmentData = {
 
 export type NoShowAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7558,11 +7541,11 @@ export type NoShowAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not allowed in the current status.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7570,20 +7553,19 @@ export type NoShowAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7593,7 +7575,7 @@ export type NoShowAppointmentError = NoShowAppointmentErrors[keyof NoShowAppoint
 
 export type NoShowAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7604,24 +7586,23 @@ export type LeaveAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7638,20 +7619,21 @@ export type LeaveAppointmentData = {
 
 export type LeaveAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7664,11 +7646,11 @@ export type LeaveAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not allowed in the current status.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7676,20 +7658,19 @@ export type LeaveAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7699,7 +7680,7 @@ export type LeaveAppointmentError = LeaveAppointmentErrors[keyof LeaveAppointmen
 
 export type LeaveAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7710,24 +7691,23 @@ export type UndoAppointmentData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7744,26 +7724,27 @@ export type UndoAppointmentData = {
 
 export type UndoAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `appointment-not-found`; or `doctor-not-found` or `room-not-found`: what it was
-     * with before was deleted since.
+     * `appointment-not-found`; or `doctor-not-found` or `room-not-found`: the former
+     * doctor or room has since been deleted.
      *
      */
     404: Problem;
@@ -7772,13 +7753,13 @@ export type UndoAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`, or, where the time is taken again, what
-     * `POST /appointments` answers when it is not free.
+     * `invalid-transition`, or, if the time would be occupied again, what
+     * `POST /appointments` returns when it is not free.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -7786,20 +7767,19 @@ export type UndoAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7809,7 +7789,7 @@ export type UndoAppointmentError = UndoAppointmentErrors[keyof UndoAppointmentEr
 
 export type UndoAppointmentResponses = {
     /**
-     * Done. The appointment as it is now.
+     * The updated appointment.
      */
     200: Appointment;
 };
@@ -7820,24 +7800,23 @@ export type RescheduleAppointmentData = {
     body: AppointmentReschedule;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -7854,20 +7833,21 @@ export type RescheduleAppointmentData = {
 
 export type RescheduleAppointmentErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7880,22 +7860,22 @@ export type RescheduleAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`, or what `POST /appointments` answers when the time is
-     * not free, with `conflict` and `alternatives`.
+     * `invalid-transition`, or what `POST /appointments` returns when the time is not
+     * free, with `conflict` and `alternatives`.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -7904,20 +7884,19 @@ export type RescheduleAppointmentErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -7927,7 +7906,7 @@ export type RescheduleAppointmentError = RescheduleAppointmentErrors[keyof Resch
 
 export type RescheduleAppointmentResponses = {
     /**
-     * Moved. The appointment as it is now.
+     * The rescheduled appointment.
      */
     200: Appointment;
 };
@@ -7948,20 +7927,21 @@ export type GetAppointmentHistoryData = {
 
 export type GetAppointmentHistoryErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -7978,20 +7958,19 @@ export type GetAppointmentHistoryErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8012,17 +7991,16 @@ export type CreateSeriesData = {
     body: SeriesCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8034,20 +8012,21 @@ export type CreateSeriesData = {
 
 export type CreateSeriesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -8060,18 +8039,18 @@ export type CreateSeriesErrors = {
      */
     406: Problem;
     /**
-     * `series-conflict` with `dates`, or what `POST /appointments` answers but for want
-     * of time: `doctor-inactive` and the like.
+     * `series-conflict` with `dates`, or a refusal of `POST /appointments` that does
+     * not concern a single time, such as `doctor-inactive`.
      *
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -8080,20 +8059,19 @@ export type CreateSeriesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8103,7 +8081,7 @@ export type CreateSeriesError = CreateSeriesErrors[keyof CreateSeriesErrors];
 
 export type CreateSeriesResponses = {
     /**
-     * Booked. `Location` is the address of the series.
+     * Booked. `Location` is the URL of the series.
      */
     201: SeriesBooked;
 };
@@ -8124,20 +8102,21 @@ export type GetSeriesData = {
 
 export type GetSeriesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -8154,20 +8133,19 @@ export type GetSeriesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8188,24 +8166,23 @@ export type CancelSeriesData = {
     body: SeriesCancel;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8222,26 +8199,27 @@ export type CancelSeriesData = {
 
 export type CancelSeriesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `series-not-found`, or `appointment-not-found` when `from_appointment_id` is not one
-     * of its dates.
+     * `series-not-found`, or `appointment-not-found` if `from_appointment_id` is not
+     * part of it.
      *
      */
     404: Problem;
@@ -8250,20 +8228,20 @@ export type CancelSeriesErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -8272,20 +8250,19 @@ export type CancelSeriesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8295,7 +8272,7 @@ export type CancelSeriesError = CancelSeriesErrors[keyof CancelSeriesErrors];
 
 export type CancelSeriesResponses = {
     /**
-     * Cancelled. The series as it is now.
+     * The updated series.
      */
     200: Series;
 };
@@ -8306,24 +8283,23 @@ export type RescheduleSeriesData = {
     body: SeriesReschedule;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8340,26 +8316,27 @@ export type RescheduleSeriesData = {
 
 export type RescheduleSeriesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `series-not-found`, `appointment-not-found` when `from_appointment_id` is not one of
-     * its dates, `doctor-not-found` or `room-not-found`.
+     * `series-not-found`, `appointment-not-found` if `from_appointment_id` is not part
+     * of it, `doctor-not-found` or `room-not-found`.
      *
      */
     404: Problem;
@@ -8374,16 +8351,16 @@ export type RescheduleSeriesErrors = {
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -8392,20 +8369,19 @@ export type RescheduleSeriesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8415,7 +8391,7 @@ export type RescheduleSeriesError = RescheduleSeriesErrors[keyof RescheduleSerie
 
 export type RescheduleSeriesResponses = {
     /**
-     * Moved. The series as it is now, and what became of each date.
+     * The updated series and the result for each date.
      */
     200: SeriesBooked;
 };
@@ -8426,10 +8402,9 @@ export type CreateHoldData = {
     body: HoldCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -8441,20 +8416,21 @@ export type CreateHoldData = {
 
 export type CreateHoldErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -8467,19 +8443,19 @@ export type CreateHoldErrors = {
      */
     406: Problem;
     /**
-     * What `POST /appointments` answers when the time is not free, with `conflict`
-     * and `alternatives`. `too-many-holds`: a partner that can access only its own
-     * records has 5 live holds.
+     * What `POST /appointments` returns when the time is not free, with `conflict` and
+     * `alternatives`. `too-many-holds`: a partner that can access only its own records
+     * has 5 live holds.
      *
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -8488,20 +8464,19 @@ export type CreateHoldErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8511,7 +8486,7 @@ export type CreateHoldError = CreateHoldErrors[keyof CreateHoldErrors];
 
 export type CreateHoldResponses = {
     /**
-     * Held. `Location` is the address of the hold.
+     * Held. `Location` is the URL of the hold.
      */
     201: HoldCreated;
 };
@@ -8522,9 +8497,9 @@ export type DeleteHoldData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -8541,25 +8516,26 @@ export type DeleteHoldData = {
 
 export type DeleteHoldErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `hold-not-found`: there is no live hold with this id.
+     * `hold-not-found`: there is no active hold with this id.
      */
     404: Problem;
     /**
@@ -8567,7 +8543,7 @@ export type DeleteHoldErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -8575,20 +8551,19 @@ export type DeleteHoldErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8598,7 +8573,7 @@ export type DeleteHoldError = DeleteHoldErrors[keyof DeleteHoldErrors];
 
 export type DeleteHoldResponses = {
     /**
-     * Ended.
+     * Released.
      */
     204: void;
 };
@@ -8619,25 +8594,26 @@ export type GetHoldData = {
 
 export type GetHoldErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
     /**
-     * `hold-not-found`: there is no live hold with this id.
+     * `hold-not-found`: there is no active hold with this id.
      */
     404: Problem;
     /**
@@ -8649,20 +8625,19 @@ export type GetHoldErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8683,10 +8658,9 @@ export type CreatePlanData = {
     body: PlanCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -8698,20 +8672,21 @@ export type CreatePlanData = {
 
 export type CreatePlanErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -8724,16 +8699,16 @@ export type CreatePlanErrors = {
      */
     406: Problem;
     /**
-     * `too-many-visits`: more than 200 visits; plan for a shorter time.
+     * `too-many-visits`: more than 200 appointments; plan for a shorter period.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -8742,20 +8717,19 @@ export type CreatePlanErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8765,7 +8739,7 @@ export type CreatePlanError = CreatePlanErrors[keyof CreatePlanErrors];
 
 export type CreatePlanResponses = {
     /**
-     * Planned. `Location` is the address of the plan.
+     * Planned. `Location` is the URL of the plan.
      */
     201: Plan;
 };
@@ -8786,20 +8760,21 @@ export type GetPlanData = {
 
 export type GetPlanErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -8816,20 +8791,19 @@ export type GetPlanErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8850,24 +8824,23 @@ export type ApplyPlanData = {
     body: PlanApply;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -8884,20 +8857,21 @@ export type ApplyPlanData = {
 
 export type ApplyPlanErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -8910,20 +8884,20 @@ export type ApplyPlanErrors = {
      */
     406: Problem;
     /**
-     * `plan-not-applied`: not every visit could be moved, so none was; `report` says why.
+     * `plan-not-applied`: not every appointment could be moved, so none was; `report` gives the reasons.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -8932,20 +8906,19 @@ export type ApplyPlanErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -8955,7 +8928,7 @@ export type ApplyPlanError = ApplyPlanErrors[keyof ApplyPlanErrors];
 
 export type ApplyPlanResponses = {
     /**
-     * Applied. The report.
+     * Applied. The result for each appointment.
      */
     200: Plan;
 };
@@ -8966,10 +8939,9 @@ export type CreateWalkInData = {
     body: WalkInCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -8981,20 +8953,21 @@ export type CreateWalkInData = {
 
 export type CreateWalkInErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9008,17 +8981,17 @@ export type CreateWalkInErrors = {
     406: Problem;
     /**
      * `doctor-inactive`, `outside-working-hours`, `time-off`, `already-in-queue`, or
-     * `nobody-works` when no doctor of the specialization works now.
+     * `nobody-works` when no doctor of the specialization is working now.
      *
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -9027,20 +9000,19 @@ export type CreateWalkInErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9050,7 +9022,7 @@ export type CreateWalkInError = CreateWalkInErrors[keyof CreateWalkInErrors];
 
 export type CreateWalkInResponses = {
     /**
-     * Taken. `Location` is the address of the ticket.
+     * Registered. `Location` is the URL of the ticket.
      */
     201: Ticket;
 };
@@ -9062,11 +9034,11 @@ export type GetQueueData = {
     path?: never;
     query: {
         /**
-         * Whose queue.
+         * The doctor whose queue to list.
          */
         doctor_id: Id;
         /**
-         * The clinic's day; by default today.
+         * A day in the clinic's time zone; by default today.
          */
         date?: CalendarDate;
         /**
@@ -9074,11 +9046,11 @@ export type GetQueueData = {
          */
         status?: TicketStatus;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -9087,20 +9059,21 @@ export type GetQueueData = {
 
 export type GetQueueErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9117,20 +9090,19 @@ export type GetQueueErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9151,10 +9123,9 @@ export type CallNextData = {
     body: NextTicketCall;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -9166,20 +9137,21 @@ export type CallNextData = {
 
 export type CallNextErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9192,16 +9164,16 @@ export type CallNextErrors = {
      */
     406: Problem;
     /**
-     * `queue-empty`: nobody waits for the doctor.
+     * `queue-empty`: no patient is waiting for the doctor.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -9210,20 +9182,19 @@ export type CallNextErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9233,7 +9204,7 @@ export type CallNextError = CallNextErrors[keyof CallNextErrors];
 
 export type CallNextResponses = {
     /**
-     * Called. The ticket as it is now.
+     * The ticket of the called patient.
      */
     200: Ticket;
 };
@@ -9254,20 +9225,21 @@ export type GetTicketData = {
 
 export type GetTicketErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9284,20 +9256,19 @@ export type GetTicketErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9318,24 +9289,23 @@ export type CallTicketData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9352,20 +9322,21 @@ export type CallTicketData = {
 
 export type CallTicketErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9378,13 +9349,13 @@ export type CallTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status; or `too-early` of the visit.
+     * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
+     * allowed in the current status; or `too-early` for the appointment.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -9392,20 +9363,19 @@ export type CallTicketErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9415,7 +9385,7 @@ export type CallTicketError = CallTicketErrors[keyof CallTicketErrors];
 
 export type CallTicketResponses = {
     /**
-     * Done. The ticket as it is now.
+     * The updated ticket.
      */
     200: Ticket;
 };
@@ -9426,24 +9396,23 @@ export type StartTicketData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9460,20 +9429,21 @@ export type StartTicketData = {
 
 export type StartTicketErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9486,13 +9456,13 @@ export type StartTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status; or `too-early` of the visit.
+     * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
+     * allowed in the current status; or `too-early` for the appointment.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -9500,20 +9470,19 @@ export type StartTicketErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9523,7 +9492,7 @@ export type StartTicketError = StartTicketErrors[keyof StartTicketErrors];
 
 export type StartTicketResponses = {
     /**
-     * Done. The ticket as it is now.
+     * The updated ticket.
      */
     200: Ticket;
 };
@@ -9534,24 +9503,23 @@ export type CompleteTicketData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9568,20 +9536,21 @@ export type CompleteTicketData = {
 
 export type CompleteTicketErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9594,13 +9563,13 @@ export type CompleteTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status; or `too-early` of the visit.
+     * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
+     * allowed in the current status; or `too-early` for the appointment.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -9608,20 +9577,19 @@ export type CompleteTicketErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9631,7 +9599,7 @@ export type CompleteTicketError = CompleteTicketErrors[keyof CompleteTicketError
 
 export type CompleteTicketResponses = {
     /**
-     * Done. The ticket as it is now.
+     * The updated ticket.
      */
     200: Ticket;
 };
@@ -9642,24 +9610,23 @@ export type LeaveTicketData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -9676,20 +9643,21 @@ export type LeaveTicketData = {
 
 export type LeaveTicketErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9702,13 +9670,13 @@ export type LeaveTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status; or `too-early` of the visit.
+     * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
+     * allowed in the current status; or `too-early` for the appointment.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -9716,20 +9684,19 @@ export type LeaveTicketErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9739,7 +9706,7 @@ export type LeaveTicketError = LeaveTicketErrors[keyof LeaveTicketErrors];
 
 export type LeaveTicketResponses = {
     /**
-     * Done. The ticket as it is now.
+     * The updated ticket.
      */
     200: Ticket;
 };
@@ -9750,17 +9717,16 @@ export type TransferTicketData = {
     body: TicketTransfer;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -9777,20 +9743,21 @@ export type TransferTicketData = {
 
 export type TransferTicketErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9803,22 +9770,22 @@ export type TransferTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, `doctor-inactive`, or `already-in-queue` when the
-     * ticket is in this queue.
+     * `invalid-ticket-transition`, `doctor-inactive`, or `already-in-queue` if the
+     * ticket is already in that queue.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -9827,20 +9794,19 @@ export type TransferTicketErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9850,7 +9816,7 @@ export type TransferTicketError = TransferTicketErrors[keyof TransferTicketError
 
 export type TransferTicketResponses = {
     /**
-     * Transferred. The new ticket; `Location` is its address.
+     * The new ticket; `Location` is its URL.
      */
     201: Ticket;
 };
@@ -9870,11 +9836,11 @@ export type ListWaitlistData = {
          */
         status?: WaitlistStatus;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -9883,20 +9849,21 @@ export type ListWaitlistData = {
 
 export type ListWaitlistErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9909,20 +9876,19 @@ export type ListWaitlistErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -9943,10 +9909,9 @@ export type CreateWaitlistEntryData = {
     body: WaitlistEntryCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -9958,20 +9923,21 @@ export type CreateWaitlistEntryData = {
 
 export type CreateWaitlistEntryErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -9984,18 +9950,19 @@ export type CreateWaitlistEntryErrors = {
      */
     406: Problem;
     /**
-     * `patient-merged`: the record was merged into another. `too-many-waitlist-entries`:
-     * a partner that can access only its own records has 50 open entries.
+     * `patient-merged`: the record was merged into another one.
+     * `too-many-waitlist-entries`: a partner that can access only its own records has
+     * 50 open entries.
      *
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -10004,20 +9971,19 @@ export type CreateWaitlistEntryErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10027,7 +9993,7 @@ export type CreateWaitlistEntryError = CreateWaitlistEntryErrors[keyof CreateWai
 
 export type CreateWaitlistEntryResponses = {
     /**
-     * Noted; `offered` when a time is free. `Location` is the address of the entry.
+     * Added; `offered` if a time is free. `Location` is the URL of the entry.
      *
      */
     201: WaitlistEntry;
@@ -10039,9 +10005,9 @@ export type WithdrawWaitlistEntryData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -10058,20 +10024,21 @@ export type WithdrawWaitlistEntryData = {
 
 export type WithdrawWaitlistEntryErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10084,11 +10051,11 @@ export type WithdrawWaitlistEntryErrors = {
      */
     406: Problem;
     /**
-     * `waitlist-entry-closed`: it is booked, withdrawn or expired already.
+     * `waitlist-entry-closed`: it is already booked, withdrawn or expired.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -10096,20 +10063,19 @@ export type WithdrawWaitlistEntryErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10140,20 +10106,21 @@ export type GetWaitlistEntryData = {
 
 export type GetWaitlistEntryErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10170,20 +10137,19 @@ export type GetWaitlistEntryErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10204,24 +10170,23 @@ export type AcceptOfferData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
         /**
-         * Who does this, for the history: a name or a desk. Taken as it is stated,
-         * but only by an installation without authentication; with it, the authenticated
-         * caller did it, and this header is ignored.
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
          *
          */
         'MEMS-Actor'?: string;
@@ -10238,20 +10203,21 @@ export type AcceptOfferData = {
 
 export type AcceptOfferErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10264,34 +10230,33 @@ export type AcceptOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: it has none, or it has expired; or what `POST /appointments` answers
-     * when, say, the patient is not free any more.
+     * `no-offer`: there is no offer, or it has expired; or what `POST /appointments`
+     * returns if, for example, the patient is no longer free.
      *
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `validation-failed`, or `start-in-past` when the time has begun.
+     * `validation-failed`, or `start-in-past` if the offered start has passed.
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10301,7 +10266,7 @@ export type AcceptOfferError = AcceptOfferErrors[keyof AcceptOfferErrors];
 
 export type AcceptOfferResponses = {
     /**
-     * Booked. `Location` is the address of the appointment.
+     * Booked. `Location` is the URL of the appointment.
      */
     201: Appointment;
 };
@@ -10312,17 +10277,16 @@ export type DeclineOfferData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -10339,20 +10303,21 @@ export type DeclineOfferData = {
 
 export type DeclineOfferErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10365,11 +10330,11 @@ export type DeclineOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: it has none, or it has expired.
+     * `no-offer`: there is no offer, or it has expired.
      */
     409: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -10377,20 +10342,19 @@ export type DeclineOfferErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10400,7 +10364,7 @@ export type DeclineOfferError = DeclineOfferErrors[keyof DeclineOfferErrors];
 
 export type DeclineOfferResponses = {
     /**
-     * Declined. The entry as it is now.
+     * The updated entry.
      */
     200: WaitlistEntry;
 };
@@ -10416,20 +10380,21 @@ export type GetCallerData = {
 
 export type GetCallerErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10442,20 +10407,19 @@ export type GetCallerErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10477,11 +10441,11 @@ export type ListApiKeysData = {
     path?: never;
     query?: {
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -10490,20 +10454,21 @@ export type ListApiKeysData = {
 
 export type ListApiKeysErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10516,20 +10481,19 @@ export type ListApiKeysErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10550,10 +10514,9 @@ export type CreateApiKeyData = {
     body: ApiKeyCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -10565,20 +10528,21 @@ export type CreateApiKeyData = {
 
 export type CreateApiKeyErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10591,38 +10555,37 @@ export type CreateApiKeyErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
     /**
-     * `validation-failed`: also when scopes or a doctor are given to a role that has none.
+     * `validation-failed`: also if scopes or a doctor are given for a role that takes none.
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10632,7 +10595,7 @@ export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
 
 export type CreateApiKeyResponses = {
     /**
-     * Made. `Location` is the address of its record.
+     * Created. `Location` is the URL of the key's record.
      */
     201: ApiKeyCreated;
 };
@@ -10653,20 +10616,21 @@ export type GetApiKeyData = {
 
 export type GetApiKeyErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10683,20 +10647,19 @@ export type GetApiKeyErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10717,10 +10680,9 @@ export type RevokeApiKeyData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -10737,20 +10699,21 @@ export type RevokeApiKeyData = {
 
 export type RevokeApiKeyErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10763,7 +10726,7 @@ export type RevokeApiKeyErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -10771,20 +10734,19 @@ export type RevokeApiKeyErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10794,7 +10756,7 @@ export type RevokeApiKeyError = RevokeApiKeyErrors[keyof RevokeApiKeyErrors];
 
 export type RevokeApiKeyResponses = {
     /**
-     * Revoked. Its record as it is now.
+     * The revoked record.
      */
     200: ApiKey;
 };
@@ -10806,19 +10768,19 @@ export type ListChangesData = {
     path?: never;
     query?: {
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+         * Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
          */
         objects?: string;
         /**
-         * `record`: with the records themselves.
+         * `record`: include the records themselves.
          */
         include?: 'record';
     };
@@ -10827,20 +10789,21 @@ export type ListChangesData = {
 
 export type ListChangesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10853,20 +10816,19 @@ export type ListChangesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10887,14 +10849,14 @@ export type StreamChangesData = {
     body?: never;
     headers?: {
         /**
-         * The `id` of the last event that was received.
+         * The `id` of the last event received.
          */
         'Last-Event-ID'?: string;
     };
     path?: never;
     query?: {
         /**
-         * Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+         * Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
          */
         objects?: string;
     };
@@ -10903,20 +10865,21 @@ export type StreamChangesData = {
 
 export type StreamChangesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -10929,20 +10892,19 @@ export type StreamChangesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -10964,11 +10926,11 @@ export type ListWebhooksData = {
     path?: never;
     query?: {
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -10977,20 +10939,21 @@ export type ListWebhooksData = {
 
 export type ListWebhooksErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11003,20 +10966,19 @@ export type ListWebhooksErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11037,10 +10999,9 @@ export type CreateWebhookData = {
     body: WebhookCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -11052,20 +11013,21 @@ export type CreateWebhookData = {
 
 export type CreateWebhookErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11074,16 +11036,16 @@ export type CreateWebhookErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -11092,20 +11054,19 @@ export type CreateWebhookErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11115,7 +11076,7 @@ export type CreateWebhookError = CreateWebhookErrors[keyof CreateWebhookErrors];
 
 export type CreateWebhookResponses = {
     /**
-     * Made. `Location` is the address of its record.
+     * Created. `Location` is the URL of the key's record.
      */
     201: WebhookCreated;
 };
@@ -11126,9 +11087,9 @@ export type DeleteWebhookData = {
     body?: never;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -11145,20 +11106,21 @@ export type DeleteWebhookData = {
 
 export type DeleteWebhookErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11171,7 +11133,7 @@ export type DeleteWebhookErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
@@ -11179,20 +11141,19 @@ export type DeleteWebhookErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11223,20 +11184,21 @@ export type GetWebhookData = {
 
 export type GetWebhookErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11253,20 +11215,19 @@ export type GetWebhookErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11287,9 +11248,9 @@ export type UpdateWebhookData = {
     body: WebhookUpdate;
     headers?: {
         /**
-         * Make the change only if the record still has this `ETag` (RFC 9110
-         * section 13.1.1): one or several entity tags, or `*` for any.
-         * Without this header the change is made in any case.
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
          *
          */
         'If-Match'?: string;
@@ -11306,20 +11267,21 @@ export type UpdateWebhookData = {
 
 export type UpdateWebhookErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11332,16 +11294,16 @@ export type UpdateWebhookErrors = {
      */
     406: Problem;
     /**
-     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -11350,20 +11312,19 @@ export type UpdateWebhookErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11373,7 +11334,7 @@ export type UpdateWebhookError = UpdateWebhookErrors[keyof UpdateWebhookErrors];
 
 export type UpdateWebhookResponses = {
     /**
-     * Changed. The webhook as it is now.
+     * The updated webhook.
      */
     200: Webhook;
 };
@@ -11384,10 +11345,9 @@ export type RotateWebhookSecretData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -11404,20 +11364,21 @@ export type RotateWebhookSecretData = {
 
 export type RotateWebhookSecretErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11430,7 +11391,7 @@ export type RotateWebhookSecretErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -11438,20 +11399,19 @@ export type RotateWebhookSecretErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11472,10 +11432,9 @@ export type TestWebhookData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -11492,20 +11451,21 @@ export type TestWebhookData = {
 
 export type TestWebhookErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11518,7 +11478,7 @@ export type TestWebhookErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -11526,20 +11486,19 @@ export type TestWebhookErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11549,7 +11508,7 @@ export type TestWebhookError = TestWebhookErrors[keyof TestWebhookErrors];
 
 export type TestWebhookResponses = {
     /**
-     * It is about to be sent.
+     * The message is queued.
      */
     200: Delivery;
 };
@@ -11566,15 +11525,15 @@ export type ListWebhookDeliveriesData = {
     };
     query?: {
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * Only these.
+         * Only messages in this status.
          */
         status?: DeliveryStatus;
     };
@@ -11583,20 +11542,21 @@ export type ListWebhookDeliveriesData = {
 
 export type ListWebhookDeliveriesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11613,20 +11573,19 @@ export type ListWebhookDeliveriesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11647,10 +11606,9 @@ export type RedeliverWebhookData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -11671,20 +11629,21 @@ export type RedeliverWebhookData = {
 
 export type RedeliverWebhookErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11697,7 +11656,7 @@ export type RedeliverWebhookErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -11705,20 +11664,19 @@ export type RedeliverWebhookErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11728,7 +11686,7 @@ export type RedeliverWebhookError = RedeliverWebhookErrors[keyof RedeliverWebhoo
 
 export type RedeliverWebhookResponses = {
     /**
-     * It is about to be sent.
+     * The message is queued.
      */
     200: Delivery;
 };
@@ -11740,11 +11698,11 @@ export type ListCalendarFeedsData = {
     path?: never;
     query?: {
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -11753,20 +11711,21 @@ export type ListCalendarFeedsData = {
 
 export type ListCalendarFeedsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11779,20 +11738,19 @@ export type ListCalendarFeedsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11813,10 +11771,9 @@ export type CreateCalendarFeedData = {
     body: CalendarFeedCreate;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -11828,20 +11785,21 @@ export type CreateCalendarFeedData = {
 
 export type CreateCalendarFeedErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11854,16 +11812,16 @@ export type CreateCalendarFeedErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
-     * the body has a `Content-Encoding`.
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
      *
      */
     415: Problem;
@@ -11872,20 +11830,19 @@ export type CreateCalendarFeedErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11895,7 +11852,7 @@ export type CreateCalendarFeedError = CreateCalendarFeedErrors[keyof CreateCalen
 
 export type CreateCalendarFeedResponses = {
     /**
-     * Made. `Location` is the address of its record, `url` that of the calendar.
+     * Created. `Location` is the URL of the feed's record, `url` that of the calendar.
      */
     201: CalendarFeedCreated;
 };
@@ -11916,20 +11873,21 @@ export type GetCalendarFeedData = {
 
 export type GetCalendarFeedErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -11946,20 +11904,19 @@ export type GetCalendarFeedErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -11980,10 +11937,9 @@ export type RevokeCalendarFeedData = {
     body?: never;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -12000,20 +11956,21 @@ export type RevokeCalendarFeedData = {
 
 export type RevokeCalendarFeedErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -12026,7 +11983,7 @@ export type RevokeCalendarFeedErrors = {
      */
     406: Problem;
     /**
-     * `idempotency-key-in-use`: the first request with this key is still under way.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -12034,20 +11991,19 @@ export type RevokeCalendarFeedErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -12057,7 +12013,7 @@ export type RevokeCalendarFeedError = RevokeCalendarFeedErrors[keyof RevokeCalen
 
 export type RevokeCalendarFeedResponses = {
     /**
-     * Revoked. Its record as it is now.
+     * The revoked record.
      */
     200: CalendarFeed;
 };
@@ -12068,7 +12024,7 @@ export type GetCalendarData = {
     body?: never;
     headers?: {
         /**
-         * Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+         * Return 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
          * several entity tags, or `*` for any.
          *
          */
@@ -12086,7 +12042,7 @@ export type GetCalendarData = {
 
 export type GetCalendarErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -12102,20 +12058,19 @@ export type GetCalendarErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -12137,13 +12092,13 @@ export type GetFhirCapabilitiesData = {
     path?: never;
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12152,38 +12107,38 @@ export type GetFhirCapabilitiesData = {
 
 export type GetFhirCapabilitiesErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12204,7 +12159,7 @@ export type SearchFhirPatientsData = {
     body?: never;
     headers?: {
         /**
-         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
          */
         Prefer?: string;
     };
@@ -12215,49 +12170,49 @@ export type SearchFhirPatientsData = {
          */
         _id?: FhirIds;
         /**
-         * A medical record number, or `system|value` of a number that somebody else gave.
+         * A medical record number, or `system|value` for an identifier issued elsewhere.
          */
         identifier?: string;
         /**
-         * The beginning of the first or last name, or of both.
+         * Prefix of the first or last name, or of both.
          */
         name?: string;
         /**
-         * The beginning of the last name.
+         * Prefix of the last name.
          */
         family?: string;
         /**
-         * The beginning of the first name.
+         * Prefix of the first name.
          */
         given?: string;
         /**
-         * The day, month or year of birth, with a prefix; twice for a range.
+         * Day, month or year of birth, with an optional prefix; give it twice for a range.
          */
         birthdate?: Array<string>;
         /**
-         * The whole e-mail address.
+         * The complete e-mail address.
          */
         email?: string;
         /**
-         * The last digits of the phone number, or the whole number.
+         * The last digits of the phone number, or the complete number.
          */
         phone?: string;
         /**
-         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+         * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
          */
         _count?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12266,56 +12221,56 @@ export type SearchFhirPatientsData = {
 
 export type SearchFhirPatientsErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12336,19 +12291,19 @@ export type ReadFhirPatientData = {
     body?: never;
     path: {
         /**
-         * The resource's id, which is that of the record.
+         * The resource's id, which is the record's id.
          */
         id: FhirId;
     };
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12357,56 +12312,56 @@ export type ReadFhirPatientData = {
 
 export type ReadFhirPatientErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12427,7 +12382,7 @@ export type SearchFhirPractitionersData = {
     body?: never;
     headers?: {
         /**
-         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
          */
         Prefer?: string;
     };
@@ -12438,7 +12393,7 @@ export type SearchFhirPractitionersData = {
          */
         _id?: FhirIds;
         /**
-         * The beginning of a word of the name.
+         * Prefix of a word of the name.
          */
         name?: string;
         /**
@@ -12446,21 +12401,21 @@ export type SearchFhirPractitionersData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+         * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
          */
         _count?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12469,56 +12424,56 @@ export type SearchFhirPractitionersData = {
 
 export type SearchFhirPractitionersErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12539,19 +12494,19 @@ export type ReadFhirPractitionerData = {
     body?: never;
     path: {
         /**
-         * The resource's id, which is that of the record.
+         * The resource's id, which is the record's id.
          */
         id: FhirId;
     };
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12560,56 +12515,56 @@ export type ReadFhirPractitionerData = {
 
 export type ReadFhirPractitionerErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12630,7 +12585,7 @@ export type SearchFhirSchedulesData = {
     body?: never;
     headers?: {
         /**
-         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
          */
         Prefer?: string;
     };
@@ -12641,11 +12596,11 @@ export type SearchFhirSchedulesData = {
          */
         _id?: FhirIds;
         /**
-         * Whose schedule it is.
+         * The practitioner whose schedule it is.
          */
         actor?: FhirReferences;
         /**
-         * The whole specialization of the doctor.
+         * The doctor's complete specialization.
          */
         specialty?: string;
         /**
@@ -12653,21 +12608,21 @@ export type SearchFhirSchedulesData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+         * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
          */
         _count?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12676,56 +12631,56 @@ export type SearchFhirSchedulesData = {
 
 export type SearchFhirSchedulesErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12746,19 +12701,19 @@ export type ReadFhirScheduleData = {
     body?: never;
     path: {
         /**
-         * The resource's id, which is that of the record.
+         * The resource's id, which is the record's id.
          */
         id: FhirId;
     };
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12767,56 +12722,56 @@ export type ReadFhirScheduleData = {
 
 export type ReadFhirScheduleErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12837,52 +12792,52 @@ export type SearchFhirSlotsData = {
     body?: never;
     headers?: {
         /**
-         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
          */
         Prefer?: string;
     };
     path?: never;
     query?: {
         /**
-         * Schedules, separated by commas; without it, all.
+         * Schedules, separated by commas; by default all.
          */
         schedule?: FhirReferences;
         /**
-         * The whole specialization of the doctor.
+         * The doctor's complete specialization.
          */
         specialty?: string;
         /**
-         * An appointment type: its length, buffers, rooms and doctors count.
+         * An appointment type, whose duration, buffers, rooms and doctors apply.
          */
         'service-type'?: string;
         /**
-         * Minutes, of this facade; 30 unless given or the type says.
+         * Duration in minutes, a parameter of this facade; by default the type's, or 30.
          */
         duration?: number;
         /**
-         * When it begins, with a prefix; twice for a window.
+         * Start, with an optional prefix; give it twice for a window.
          */
         start?: Array<string>;
         /**
-         * Only free slots are ever found.
+         * `free`; other slots are never returned.
          */
         status?: 'free';
         /**
-         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+         * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
          */
         _count?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12891,56 +12846,56 @@ export type SearchFhirSlotsData = {
 
 export type SearchFhirSlotsErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -12961,19 +12916,19 @@ export type ReadFhirSlotData = {
     body?: never;
     path: {
         /**
-         * The slot's id, as a search gave it.
+         * The slot's id, as returned by a search.
          */
         id: FhirId;
     };
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -12982,56 +12937,56 @@ export type ReadFhirSlotData = {
 
 export type ReadFhirSlotErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -13052,7 +13007,7 @@ export type SearchFhirAppointmentsData = {
     body?: never;
     headers?: {
         /**
-         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
          */
         Prefer?: string;
     };
@@ -13063,41 +13018,41 @@ export type SearchFhirAppointmentsData = {
          */
         _id?: FhirIds;
         /**
-         * Who comes, by id, `Patient/1` or the address of one on this server.
+         * The patient, as an id, `Patient/1` or a URL on this server.
          */
         patient?: FhirReferences;
         /**
-         * Who is seen, by id, `Practitioner/1` or the address of one on this server.
+         * The practitioner, as an id, `Practitioner/1` or a URL on this server.
          */
         practitioner?: FhirReferences;
         /**
-         * Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+         * The patient or practitioner, as `Patient/1`, `Practitioner/1` or a URL on this server.
          */
         actor?: FhirReferences;
         /**
-         * When it starts, with a prefix; twice for a window.
+         * Start, with an optional prefix; give it twice for a window.
          */
         date?: Array<string>;
         /**
-         * Statuses of FHIR, separated by commas.
+         * FHIR statuses, separated by commas.
          */
         status?: string;
         /**
-         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+         * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
          */
         _count?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -13106,56 +13061,56 @@ export type SearchFhirAppointmentsData = {
 
 export type SearchFhirAppointmentsErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -13176,19 +13131,19 @@ export type ReadFhirAppointmentData = {
     body?: never;
     path: {
         /**
-         * The resource's id, which is that of the record.
+         * The resource's id, which is the record's id.
          */
         id: FhirId;
     };
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -13197,56 +13152,56 @@ export type ReadFhirAppointmentData = {
 
 export type ReadFhirAppointmentErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -13267,48 +13222,48 @@ export type FindFhirAppointmentsData = {
     body?: never;
     headers?: {
         /**
-         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         * `handling=lenient`: ignore unknown search parameters. Otherwise they are rejected.
          */
         Prefer?: string;
     };
     path?: never;
     query?: {
         /**
-         * Doctors, separated by commas; without it, all.
+         * Doctors, separated by commas; by default all.
          */
         practitioner?: FhirReferences;
         /**
-         * The whole specialization of the doctor.
+         * The doctor's complete specialization.
          */
         specialty?: string;
         /**
-         * An appointment type: its length, buffers, rooms and doctors count.
+         * An appointment type, whose duration, buffers, rooms and doctors apply.
          */
         'service-type'?: string;
         /**
-         * Minutes, of this facade; 30 unless given or the type says.
+         * Duration in minutes, a parameter of this facade; by default the type's, or 30.
          */
         duration?: number;
         /**
-         * When it begins, with a prefix; twice for a window.
+         * Start, with an optional prefix; give it twice for a window.
          */
         start?: Array<string>;
         /**
-         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
+         * Maximum number of resources in the page, capped at 200; 0 returns only the `total`.
          */
         _count?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -13317,56 +13272,56 @@ export type FindFhirAppointmentsData = {
 
 export type FindFhirAppointmentsErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -13387,10 +13342,9 @@ export type BookFhirAppointmentData = {
     body: FhirBookRequest;
     headers?: {
         /**
-         * Makes it safe to send the same request again: it is done once, and every
-         * answer is the first one. 422 `idempotency-key-reused` with another
-         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
-         * for 24 hours.
+         * Makes retries safe: the request is executed once, and every retry gets the first
+         * response. 422 `idempotency-key-reused` for a different request; 409
+         * `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
          *
          */
         'Idempotency-Key'?: string;
@@ -13398,13 +13352,13 @@ export type BookFhirAppointmentData = {
     path?: never;
     query?: {
         /**
-         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
-         * JSON is the only format there is; anything else is 406.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of
+         * `Accept`. JSON is the only supported format; anything else gets 406.
          *
          */
         _format?: string;
         /**
-         * Not looked at; some programs send it.
+         * Ignored; some clients send it.
          */
         _pretty?: boolean;
     };
@@ -13413,74 +13367,74 @@ export type BookFhirAppointmentData = {
 
 export type BookFhirAppointmentErrors = {
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     400: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     401: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     403: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     404: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     406: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     409: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     413: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     415: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     422: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     429: FhirOperationOutcome;
     /**
-     * Refused, for the same reasons and with the same status as everywhere in this
-     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
      *
      */
     500: FhirOperationOutcome;
     /**
-     * Not now: too many requests, or the database cannot be used. As everywhere in this
-     * contract, said as an OperationOutcome.
+     * Temporarily refused: too many requests, or the database is unavailable. The status
+     * is the same as in the rest of this contract, the body is an OperationOutcome.
      *
      */
     503: FhirOperationOutcome;
@@ -13490,7 +13444,7 @@ export type BookFhirAppointmentError = BookFhirAppointmentErrors[keyof BookFhirA
 
 export type BookFhirAppointmentResponses = {
     /**
-     * Booked. `Location` is the address of the appointment.
+     * Booked. `Location` is the URL of the appointment.
      */
     201: FhirAppointment;
 };
@@ -13502,15 +13456,15 @@ export type ListAuditEntriesData = {
     path?: never;
     query?: {
         /**
-         * Only what concerns this patient.
+         * Only entries about this patient.
          */
         patient_id?: Id;
         /**
-         * Only what this caller did.
+         * Only entries by this caller.
          */
         subject?: string;
         /**
-         * Only this operation, by its operationId.
+         * Only this operation (its operationId).
          */
         operation?: string;
         /**
@@ -13522,11 +13476,11 @@ export type ListAuditEntriesData = {
          */
         to?: Instant;
         /**
-         * At most so many items in this page.
+         * Maximum number of items in the page.
          */
         limit?: number;
         /**
-         * The `next_cursor` of the page before, unchanged.
+         * The `next_cursor` of the previous page, unchanged.
          */
         cursor?: string;
     };
@@ -13535,20 +13489,21 @@ export type ListAuditEntriesData = {
 
 export type ListAuditEntriesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
-     * (RFC 6750). An empty credential header counts as none.
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
      *
      */
     401: Problem;
     /**
-     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
-     * `cross-origin`: a page of another site sent a request that may change something.
-     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
      *
      */
     403: Problem;
@@ -13561,20 +13516,19 @@ export type ListAuditEntriesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -13600,7 +13554,7 @@ export type GetHealthData = {
 
 export type GetHealthErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13612,7 +13566,7 @@ export type GetHealthErrors = {
      */
     422: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };
@@ -13637,7 +13591,7 @@ export type GetReadinessData = {
 
 export type GetReadinessErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13649,14 +13603,13 @@ export type GetReadinessErrors = {
      */
     422: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
     /**
-     * `unavailable`: the database cannot be used at the moment; nothing was
-     * changed, send the same request again after `Retry-After`.
-     * `outcome-unknown`: the connection was lost while a change was being
-     * confirmed; read before sending it again.
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
      *
      */
     503: Problem;
@@ -13682,7 +13635,7 @@ export type GetVersionData = {
 
 export type GetVersionErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13694,13 +13647,13 @@ export type GetVersionErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };
@@ -13725,7 +13678,7 @@ export type GetContractData = {
 
 export type GetContractErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13737,13 +13690,13 @@ export type GetContractErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };
@@ -13768,7 +13721,7 @@ export type GetContractAsJsonData = {
 
 export type GetContractAsJsonErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13780,13 +13733,13 @@ export type GetContractAsJsonErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };
@@ -13811,7 +13764,7 @@ export type GetDocsData = {
 
 export type GetDocsErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13823,13 +13776,13 @@ export type GetDocsErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };
@@ -13854,7 +13807,7 @@ export type ListProblemTypesData = {
 
 export type ListProblemTypesErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
@@ -13866,13 +13819,13 @@ export type ListProblemTypesErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };
@@ -13902,11 +13855,11 @@ export type GetProblemTypeData = {
 
 export type GetProblemTypeErrors = {
     /**
-     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
      */
     400: Problem;
     /**
-     * `not-found`: no address of this API.
+     * `not-found`: the path is not part of this API.
      */
     404: Problem;
     /**
@@ -13918,13 +13871,13 @@ export type GetProblemTypeErrors = {
      */
     422: Problem;
     /**
-     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
-     * `GET /stream` also: `too-many-streams`, the caller has 20 streams open.
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
      *
      */
     429: Problem;
     /**
-     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
      */
     500: Problem;
 };

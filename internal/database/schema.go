@@ -1,6 +1,7 @@
-package store
+package database
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -23,37 +24,6 @@ import (
 // as disposable.
 var ErrNotDisposable = errors.New("this database is not marked as disposable")
 
-// latest is the schema that this program needs on this engine.
-func (s *Store) latest(ctx context.Context) (int64, error) {
-	triggers, err := hasTriggers(ctx, s.ready.db.DB)
-	if err != nil {
-		return 0, err
-	}
-	if triggers {
-		return db.Latest, nil
-	}
-	files, err := migrationFiles()
-	if err != nil {
-		return 0, err
-	}
-	latest := int64(0)
-	for _, f := range files {
-		if !slices.Contains(db.Backstops, f.version) {
-			latest = max(latest, f.version)
-		}
-	}
-	return latest, nil
-}
-
-// hasTriggers reports whether the engine can carry the backstop.
-func hasTriggers(ctx context.Context, pool *sql.DB) (bool, error) {
-	var version string
-	if err := pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {
-		return false, err
-	}
-	return !strings.Contains(version, "TiDB"), nil
-}
-
 // ErrForeignDatabase refuses to migrate a database that holds tables of something else.
 var ErrForeignDatabase = errors.New("this database has tables, and none of them is of MEMS: name an empty database, or one that does not exist yet")
 
@@ -71,6 +41,7 @@ type Schema struct {
 
 	config *mysql.Config
 	pool   *sql.DB
+	fill   FillFunc
 	owner  string // of the lease
 	lock   string // name of the server's lock
 	ran    int    // statements
@@ -86,9 +57,13 @@ type Migration struct {
 	Took      time.Duration // zero unless just run
 }
 
-// OpenSchema prepares the migration of the database that dsn names. It does not
-// connect.
-func OpenSchema(dsn string) (*Schema, error) {
+// FillFunc computes what migrations in SQL cannot, for a bounded number of rows, and
+// returns how many there were; 0 ends it.
+type FillFunc func(context.Context, *sqlx.DB) (int, error)
+
+// OpenSchema prepares the migration of the database that dsn names; fill is called
+// once every migration has been run. It does not connect.
+func OpenSchema(dsn string, fill FillFunc) (*Schema, error) {
 	config, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
@@ -103,11 +78,17 @@ func OpenSchema(dsn string) (*Schema, error) {
 	// The lock's name is the server's, so it must tell databases apart, and at
 	// most 64 characters long on MySQL.
 	sum := sha256.Sum256([]byte(config.DBName))
-	return &Schema{config: config, pool: pool.DB, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16]), within: usualWaits}, nil
+	return &Schema{config: config, pool: pool.DB, fill: fill, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16]), within: usualWaits}, nil
 }
 
 // Close closes the connections.
 func (sc *Schema) Close() error { return sc.pool.Close() }
+
+// Pool returns the connections, for what is read and written beside migrations.
+func (sc *Schema) Pool() *sqlx.DB { return sqlx.NewDb(sc.pool, "mysql") }
+
+// DatabaseName is the name of the database.
+func (sc *Schema) DatabaseName() string { return sc.config.DBName }
 
 // Up creates the database if it does not exist and runs every pending
 // migration, reporting each. Several processes may call it at once: one works,
@@ -120,7 +101,7 @@ func (sc *Schema) Close() error { return sc.pool.Close() }
 // statement where that is possible.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
 	if restoring, err := sc.Restoring(ctx); err != nil || restoring {
-		return firstError(err, ErrRestoreUnfinished)
+		return cmp.Or(err, ErrRestoreUnfinished)
 	}
 	return sc.UpTo(ctx, math.MaxInt64, report)
 }
@@ -154,7 +135,7 @@ func (sc *Schema) upTo(ctx context.Context, version int64, report func(Migration
 				break
 			}
 			if err != nil {
-				return hint(firstError(ctx.Err(), err))
+				return hint(cmp.Or(ctx.Err(), err))
 			}
 			report(migration(r, files))
 		}
@@ -162,27 +143,16 @@ func (sc *Schema) upTo(ctx context.Context, version int64, report func(Migration
 	})
 }
 
-// finish computes the keys of all patients that have none or old ones, once every
-// migration has been run.
+// finish fills in what the migrations leave to the program, once every one has been run.
 func (sc *Schema) finish(ctx context.Context, version int64) error {
 	if version < db.Latest {
 		return nil
 	}
-	for pool := sqlx.NewDb(sc.pool, "mysql"); ; {
-		if n, err := rekeyPatients(ctx, pool); err != nil || n == 0 {
+	for {
+		if n, err := sc.fill(ctx, sc.Pool()); err != nil || n == 0 {
 			return err
 		}
 	}
-}
-
-// version is the newest migration that was completed; 0 when none was.
-func (sc *Schema) version(ctx context.Context) (int64, error) {
-	var version int64
-	err := sc.pool.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version)
-	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
-		return 0, nil // no such table
-	}
-	return version, err
 }
 
 // Down undoes the newest migration and returns it. What an interrupted run
@@ -197,12 +167,12 @@ func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 		}
 		if next := slices.IndexFunc(files, func(f migrationFile) bool { return f.version > at }); next >= 0 { // files are by version
 			if err := sc.runStatements(ctx, sc.pool, files[next].name, files[next].down); err != nil {
-				return hint(firstError(ctx.Err(), err))
+				return hint(cmp.Or(ctx.Err(), err))
 			}
 		}
 		r, err := p.Down(ctx)
 		if err != nil {
-			return hint(firstError(ctx.Err(), err))
+			return hint(cmp.Or(ctx.Err(), err))
 		}
 		m = migration(r, files)
 		return nil

@@ -1,4 +1,4 @@
-package store
+package database
 
 import (
 	"cmp"
@@ -9,13 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-
-	"mems/internal/clinic"
 )
 
 const (
@@ -43,28 +40,6 @@ var (
 	ErrTwoPrimaries = fmt.Errorf("%w alone: two say that they are the primary", ErrNoPrimary)
 	ErrNoGroup      = errors.New("several hosts need MySQL Group Replication, and the right to read performance_schema.replication_group_members, which db/grants.sql shows; with any other database name one host")
 )
-
-// hostsOf are the servers that a configuration names: "h1:3306,h2:3306". The driver
-// writes such a list back as "[h1:3306,h2:3306]:3306".
-func hostsOf(c *mysql.Config) []string {
-	if c.Net != "tcp" {
-		return []string{c.Addr}
-	}
-	list := c.Addr
-	if host, _, err := net.SplitHostPort(list); err == nil && strings.Contains(host, ",") && strings.HasPrefix(list, "[") {
-		list = host
-	}
-	if !strings.Contains(list, ",") {
-		return []string{c.Addr}
-	}
-	hosts := strings.Split(list, ",")
-	for i, h := range hosts {
-		if !strings.Contains(h, ":") {
-			hosts[i] = net.JoinHostPort(h, "3306")
-		}
-	}
-	return hosts
-}
 
 // connectorOf connects to the server of a configuration; of several, to the one that
 // is found to be the writable primary. log is told when this is another one; nil for a
@@ -169,7 +144,8 @@ func (h *hosts) dial(ctx context.Context, network, addr string, index int) (net.
 // Driver returns the driver of MySQL.
 func (h *hosts) Driver() driver.Driver { return h.hosts[0].connector.Driver() }
 
-// Connect connects to the primary. While there is none it fails without waiting.
+// Connect connects to the primary. While there is none it fails without waiting, with
+// an error that is ErrNoPrimary.
 func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	h.start.Do(func() { go h.watch() }) //nolint:contextcheck // it serves every later connection, too
 	select {
@@ -181,9 +157,17 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	current, why := h.current, h.why
 	h.mu.Unlock()
 	if current < 0 {
-		return nil, &clinic.Error{Code: clinic.CodeUnavailable, Cause: why}
+		return nil, why
 	}
-	return h.hosts[current].connector.Connect(ctx)
+	conn, err := h.hosts[current].connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := isPrimary(ctx, conn); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoPrimary, h.names[current], err)
+	}
+	return conn, nil
 }
 
 // Close ends the search for the primary.
@@ -349,4 +333,32 @@ func probeHost(pool *sql.DB) finding {
 		return finding{true, ErrNoMajority}
 	}
 	return finding{answered: true}
+}
+
+// isPrimary asks a new connection what probeHost asks a host. The last probe is not
+// enough: a primary that died and was started again at once takes changes outside of the
+// group, which no other server has, until it joins or is probed.
+func isPrimary(ctx context.Context, conn driver.Conn) error {
+	asked, ok := conn.(driver.QueryerContext)
+	if !ok {
+		return errors.New("database driver cannot query")
+	}
+	// A small table in memory. The text says why the server is not to be used.
+	rows, err := asked.QueryContext(ctx, `
+		SELECT CASE WHEN @@GLOBAL.read_only THEN 'it is read-only'
+			WHEN COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0) = 0 THEN 'it is not in the group'
+			WHEN 2 * SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')) <= COUNT(*) THEN 'it has no majority'
+			ELSE '' END
+		FROM performance_schema.replication_group_members`, nil)
+	if err != nil {
+		return err
+	}
+	said := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(said), rows.Close()); err != nil {
+		return err
+	}
+	if why := fmt.Sprintf("%s", said[0]); why != "" { // a string or bytes
+		return errors.New(why)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package store
+package database
 
 import (
 	"context"
@@ -206,7 +206,7 @@ func (sc *Schema) execPatiently(ctx context.Context, conn *sql.Conn, text string
 			sc.ran++
 			return nil
 		}
-		if try == metadataTries || !isTransient(err) {
+		if try == metadataTries || !IsTransient(err) {
 			return err
 		}
 		pause := time.Duration(200+rand.IntN(400)) * time.Millisecond //nolint:gosec // G404: spreads load, guards nothing

@@ -1,6 +1,7 @@
-package store
+package database
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func (sc *Schema) LogSteps() (before, after string) {
 // Errors: ErrNoLogFollows, ErrOtherWay, ErrOtherBackup, ErrRowsMissing, ErrLogBegun.
 func (sc *Schema) CheckReplay(ctx context.Context, sum string) error {
 	if restoring, err := sc.Restoring(ctx); err != nil || !restoring {
-		return firstError(err, ErrNoLogFollows)
+		return cmp.Or(err, ErrNoLogFollows)
 	}
 	from, steps, err := sc.restoreSteps(ctx, sum)
 	switch {

@@ -1,4 +1,4 @@
-package store_test
+package database_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"mems/db"
-	"mems/internal/store"
+	"mems/internal/database"
 	"mems/internal/storetest"
 )
 
@@ -37,7 +37,7 @@ func sameSchema(t *testing.T, want, got string) {
 // migrated is the schema of a database that was migrated without interruption.
 func migrated(t *testing.T) string {
 	t.Helper()
-	return dump(t, storetest.New(t))
+	return dump(t, storetest.Migrated(t))
 }
 
 // A migration that was stopped after any statement goes on from there, and so does
@@ -173,7 +173,7 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statements, err := store.MigrationStatements(name, string(text))
+		statements, err := database.MigrationStatements(name, string(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	statements, err := store.MigrationStatements(name, string(text))
+	statements, err := database.MigrationStatements(name, string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := dump(t, d)
-	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, store.ErrForeignDatabase) {
+	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, database.ErrForeignDatabase) {
 		t.Errorf("up: %v, want ErrForeignDatabase", err)
 	}
 	sameSchema(t, before, dump(t, d))
@@ -338,7 +338,7 @@ func TestMigrationFiles(t *testing.T) {
 		"00001_each.sql":      "-- +goose Up\n-- +mems Each 0 patients\nSELECT 1;\n",
 		"unnumbered_file.sql": "-- +goose Up\nSELECT 1;\n",
 	} {
-		if _, err := store.MigrationStatements(name, text); err == nil {
+		if _, err := database.MigrationStatements(name, text); err == nil {
 			t.Errorf("%s is read without an error", name)
 		}
 	}

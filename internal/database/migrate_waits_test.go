@@ -1,4 +1,4 @@
-package store_test
+package database_test
 
 import (
 	"database/sql/driver"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/storetest"
 )
@@ -13,7 +14,7 @@ import (
 // What the tests below shorten is this long.
 func TestMigrationWaits(t *testing.T) {
 	t.Parallel()
-	sc, err := store.OpenSchema("mems@tcp(127.0.0.1:1)/mems")
+	sc, err := database.OpenSchema("mems@tcp(127.0.0.1:1)/mems", store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestMigrationLeaseEndsByItself(t *testing.T) {
 // A migration that lost its primary gives up when no other one is found in time.
 func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
 	t.Parallel()
-	sc, err := store.OpenSchema("mysql://mems@127.0.0.1:1,127.0.0.1:2/mems")
+	sc, err := database.OpenSchema("mysql://mems@127.0.0.1:1,127.0.0.1:2/mems", store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
 // Hosts of a cluster that cannot be asked before a migration are reported, each.
 func TestUnreachableHostsAreReported(t *testing.T) {
 	t.Parallel()
-	sc, err := store.OpenSchema("mysql://mems:secret@127.0.0.1:1,127.0.0.1:2/mems")
+	sc, err := database.OpenSchema("mysql://mems:secret@127.0.0.1:1,127.0.0.1:2/mems", store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}

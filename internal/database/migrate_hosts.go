@@ -1,4 +1,4 @@
-package store
+package database
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func isFailover(err error) bool {
 		}
 		return false
 	}
-	return connectionLost(err)
+	return IsConnectionLost(err)
 }
 
 // checkHosts asks every host of a cluster for the setting that creating triggers needs:
@@ -72,7 +72,7 @@ func (sc *Schema) checkHosts(ctx context.Context) error {
 			return err
 		}
 		err = checkHost(ctx, sql.OpenDB(connector))
-		if err != nil && (ctx.Err() != nil || !connectionLost(err)) {
+		if err != nil && (ctx.Err() != nil || !IsConnectionLost(err)) {
 			return fmt.Errorf("check the database server %s (nothing was changed): %w", name, err)
 		}
 		if err != nil && sc.OnUnreachable != nil {

@@ -1,6 +1,7 @@
-package store
+package database
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -110,7 +111,7 @@ func (sc *Schema) renewLease(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return firstError(err, ErrTakenOver)
+		return cmp.Or(err, ErrTakenOver)
 	}
 	return nil
 }

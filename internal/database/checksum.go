@@ -1,4 +1,4 @@
-package store
+package database
 
 import (
 	"context"
@@ -108,29 +108,4 @@ func sumRows(ctx context.Context, t *sqlx.Tx, table, query string) (TableSum, er
 	}
 	sum.Sum = hex.EncodeToString(hash.Sum(nil))
 	return sum, rows.Err()
-}
-
-// DatabaseName is the name of the database.
-func (sc *Schema) DatabaseName() string { return sc.config.DBName }
-
-// DSNOf names another database of the same server, for the same user.
-func DSNOf(dsn, database string) (string, error) {
-	c, err := parseDSN(dsn)
-	if err != nil {
-		return "", err
-	}
-	c.DBName = database
-	return c.FormatDSN(), nil
-}
-
-// Engine is "mariadb" or "mysql".
-func (sc *Schema) Engine(ctx context.Context) (string, error) {
-	var version string
-	if err := sc.pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {
-		return "", err
-	}
-	if strings.Contains(version, "MariaDB") {
-		return "mariadb", nil
-	}
-	return "mysql", nil
 }

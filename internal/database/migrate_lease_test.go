@@ -1,4 +1,4 @@
-package store_test
+package database_test
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mems/internal/store"
+	"mems/internal/database"
 	"mems/internal/storetest"
 )
 
@@ -53,7 +53,7 @@ func TestMigrationLeaseExpires(t *testing.T) {
 			taken = second.TakeLease(t.Context(), time.Minute)
 		}
 	}
-	if err := first.Up(t.Context(), ignore); !errors.Is(err, store.ErrTakenOver) {
+	if err := first.Up(t.Context(), ignore); !errors.Is(err, database.ErrTakenOver) {
 		t.Errorf("the former owner: %v, want ErrTakenOver", err)
 	}
 	if taken != nil || statements != 3 {

@@ -1,0 +1,106 @@
+package auditchain
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// Whatever is done to a sealed trail is found, and a whole one is never blamed.
+func TestTamperingIsFound(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		data := rapid.SliceOfN(rapid.Byte(), 0, 120).Draw(r, "data")
+		checkTampering(t, data)
+	})
+}
+
+// Each way to alter an entry and a chain is found, at every place of a trail with a
+// pruned chain.
+func TestEveryAlterationIsFound(t *testing.T) {
+	t.Parallel()
+	whole := write(&source{[]byte{
+		2,
+		1, 5, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 3, 0, 2, // four entries, of which two are pruned
+		0, 9, 3, 0, 0, 0, 1, 0, 5, 0, 0, 0, 0, 1, 'a', 0, 0, 0, 0, // three, by the next key
+		1, 7, 2, 0, 0, 0, 1, 1, 'b', 2, 0, 0, 0, 2, 0, 1, 1, 'c', 0,
+	}})
+	if len(whole.chains) != 4 || len(whole.entries) != 8 || whole.chains[1].PrunedSeq != 2 {
+		t.Fatalf("%d chains with %d entries, the first one pruned to %d", len(whole.chains), len(whole.entries), whole.chains[1].PrunedSeq)
+	}
+	if r := whole.verify(); len(r.Faults) > 0 {
+		t.Fatalf("a whole trail is blamed: %q", r.Faults)
+	}
+	for i := range whole.entries {
+		for _, a := range alterations {
+			tr := whole.clone()
+			a.alter(&tr.entries[i], &source{[]byte{7, 3, 5}})
+			if len(tr.verify().Faults) == 0 {
+				t.Errorf("entry %d: %s altered, and nothing is found", i, a.name)
+			}
+		}
+	}
+	for i := range whole.chains[1:] {
+		for _, a := range chainAlterations {
+			tr := whole.clone()
+			a.alter(&tr.chains[i+1], &source{[]byte{7, 3, 5}})
+			if len(tr.verify().Faults) == 0 {
+				t.Errorf("chain %d: %s altered, and nothing is found", tr.chains[i+1].ID, a.name)
+			}
+		}
+	}
+}
+
+// An anchor finds what was taken away together with the seals of then.
+func TestAnchorOutlivesSeals(t *testing.T) {
+	t.Parallel()
+	s := &source{[]byte{0, 0, 0, 2}}
+	tr := write(s)
+	heads := tr.verify().Heads
+	if len(heads) != 1 || heads[0].Seq != 2 {
+		t.Fatalf("heads %+v, want one after entry 2", heads)
+	}
+	chain := &tr.chains[1]
+	tip := Tip{Chain: chain.ID, Seq: 1, Begin: chain.Hash, Hash: tr.entries[0].Hash}
+	tr.entries = tr.entries[:1]
+	chain.SealedSeq, chain.SealedHash = tip.Seq, tip.Hash
+	*chain.SealSeq, chain.Seal = tip.Seq, tip.Seal(testKeys[0])
+	if r := tr.verify(); len(r.Faults) > 0 {
+		t.Fatalf("without an anchor: %q", r.Faults)
+	}
+	v := NewVerifier(testKeys, tr.chains, heads)
+	v.Entry(&tr.entries[0])
+	if r := v.Finish(); len(r.Faults) == 0 {
+		t.Error("the entry of the anchor is gone, and nothing is found")
+	}
+}
+
+// Private values are read with their key alone, and not once they were altered.
+func TestEncrypt(t *testing.T) {
+	t.Parallel()
+	secret := NewSecret()
+	sealed, err := Encrypt(secret, []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := Decrypt(secret, sealed); err != nil || string(plain) != "plain" {
+		t.Errorf("read back %q (%v)", plain, err)
+	}
+	if bytes.Contains(sealed, []byte("plain")) {
+		t.Error("the text can be read")
+	}
+	for i := range sealed {
+		altered := bytes.Clone(sealed)
+		altered[i] ^= 1
+		if _, err := Decrypt(secret, altered); err == nil {
+			t.Errorf("byte %d was altered, and it is read", i)
+		}
+	}
+	if _, err := Decrypt(NewSecret(), sealed); err == nil {
+		t.Error("another key reads it")
+	}
+	if _, err := Decrypt(secret, sealed[:5]); err == nil {
+		t.Error("a part of it is read")
+	}
+}

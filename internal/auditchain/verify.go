@@ -1,0 +1,241 @@
+package auditchain
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Head is the end of a chain of the audit trail. Kept outside of the database, it
+// shows later that nothing before it was taken away.
+type Head struct {
+	Chain int64  `json:"chain"`
+	Seq   int64  `json:"seq"`
+	Hash  string `json:"hash"` // hexadecimal
+}
+
+// Report is the result of verifying an audit trail.
+type Report struct {
+	Chains, Entries int64
+	Faults          []string // what was tampered with, for people; none: nothing was found
+	Heads           []Head
+	// UnknownKeys is how many of the faults only say that a key is missing.
+	UnknownKeys int
+
+	unknown map[string]bool
+	sealed  bool            // seals are in use, so that nothing may be written without a key any more
+	pruned  map[int64]int64 // by chain, how far it was pruned, until an entry says so
+}
+
+// maxFaults bounds what a report lists.
+const maxFaults = 100
+
+func (r *Report) fault(format string, args ...any) {
+	if len(r.Faults) < maxFaults {
+		r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// unknownKey notes, once for each key, that something cannot be verified without it.
+func (r *Report) unknownKey(id []byte, format string, args ...any) {
+	if r.unknown[string(id)] {
+		return
+	}
+	if r.unknown == nil {
+		r.unknown = map[string]bool{}
+	}
+	r.unknown[string(id)] = true
+	if len(r.Faults) < maxFaults {
+		r.UnknownKeys++
+	}
+	r.fault(format+" with a key that is not in MEMS_AUDIT_KEYS (unknown key %x): what it wrote cannot be verified without it", append(args, id)...)
+}
+
+// checkChains checks the list of chains, of which the first one is the root, and each of
+// which is bound to the one before. It returns them by id.
+func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
+	chains := map[int64]Chain{}
+	if len(rows) == 0 || rows[0].ID != 1 {
+		r.fault("the first chain is gone")
+		return chains
+	}
+	if started := int64(len(rows)) - 1; started != rows[0].SealedSeq {
+		r.fault("%d chains were started, and %d are there", rows[0].SealedSeq, started)
+	}
+	for i, row := range rows[1:] {
+		chains[row.ID] = row
+		if row.Sealed() && *row.SealSeq < row.PrunedSeq {
+			r.fault("chain %d: was pruned to entry %d, which is after its seal", row.ID, row.PrunedSeq)
+		}
+		if row.PrunedSeq > 0 {
+			r.pruned[row.ID] = row.PrunedSeq
+		}
+		if !bytes.Equal(row.Hash, BeginHash(rows[i].Hash, row.StartedAt, Key{})) && !row.beginsKeyed(keys, rows[i].Hash) {
+			if _, known := Find(keys, row.SealKey); row.SealKey != nil && !known {
+				r.unknownKey(row.SealKey, "chain %d was sealed", row.ID)
+				continue
+			}
+			r.fault("chain %d does not follow the one before it", row.ID)
+		}
+	}
+	r.Chains = int64(len(chains))
+	root := &rows[0]
+	r.sealed = root.Sealed()
+	if !r.sealed {
+		if root.Seal != nil || sealedBefore(rows, 0, keys) {
+			r.fault("the seal of the list of chains is gone")
+			r.sealed = true
+		}
+	} else if _, known := Find(keys, root.SealKey); !known {
+		r.unknownKey(root.SealKey, "the list of chains was sealed")
+	} else if !root.opens(keys, listText(rows, *root.SealSeq)) {
+		r.fault("the list of chains up to %d is not the one that was sealed: a chain, or the seal of one, was removed or altered", *root.SealSeq)
+	}
+	return chains
+}
+
+// Verifier walks the entries of all chains.
+type Verifier struct {
+	keys   []Key
+	report Report
+	chains map[int64]Chain
+	wanted map[[2]int64]string
+	at     Chain // SealedSeq and SealedHash are where the chain should be next
+	last   Entry
+	begun  bool
+	// prunedSeqs is how far each chain was pruned.
+	prunedSeqs map[int64]int64
+}
+
+// NewVerifier checks the list of chains, of which the first one is the root and the
+// others are by ascending id, and prepares to check their entries with the keys that may
+// have written them; anchor are heads from an earlier report.
+func NewVerifier(keys []Key, chains []Chain, anchor []Head) *Verifier {
+	w := &Verifier{keys: keys, report: Report{pruned: map[int64]int64{}}, wanted: map[[2]int64]string{}}
+	w.chains = w.report.checkChains(chains, keys)
+	w.prunedSeqs = maps.Clone(w.report.pruned)
+	for _, h := range anchor {
+		w.wanted[[2]int64{h.Chain, h.Seq}] = h.Hash
+	}
+	return w
+}
+
+// Entry checks the next entry: they come by chain and, in one, by their numbers. It
+// returns how many there were.
+func (w *Verifier) Entry(row *Entry) int64 {
+	w.report.Entries++
+	if !w.begun || row.Chain != w.last.Chain {
+		w.endChain()
+		chain, known := w.chains[row.Chain]
+		if !known {
+			w.report.fault("chain %d, entry %d: there is no such chain", row.Chain, row.Seq)
+		}
+		w.at, w.last, w.begun = chain, Entry{Chain: row.Chain, Hash: chain.Hash}, true
+		if chain.PrunedSeq > 0 {
+			w.last.Seq, w.last.Hash, w.last.MACKey = chain.PrunedSeq, chain.PrunedHash, row.MACKey
+		}
+		delete(w.chains, row.Chain)
+		w.checkSeal(&w.at, w.last.Seq, w.last.Hash)
+	}
+	switch {
+	case row.Seq == w.last.Seq+2:
+		w.report.fault("chain %d: entry %d is gone", row.Chain, row.Seq-1)
+	case row.Seq != w.last.Seq+1:
+		w.report.fault("chain %d: entries %d to %d are gone", row.Chain, w.last.Seq+1, row.Seq-1)
+	case row.ID <= w.last.ID:
+		w.report.fault("chain %d, entry %d: stands in another place than it was written", row.Chain, row.Seq)
+	default:
+		w.check(row)
+	}
+	if row.Seq == w.at.SealedSeq && !bytes.Equal(row.Hash, w.at.SealedHash) {
+		w.report.fault("chain %d, entry %d: is not the one that was sealed", row.Chain, row.Seq)
+	}
+	w.checkSeal(&w.at, row.Seq, row.Hash)
+	if row.Object == PruneObject && row.ObjectID != nil && row.prunedTo() == w.report.pruned[*row.ObjectID] {
+		delete(w.report.pruned, *row.ObjectID)
+	}
+	place := [2]int64{row.Chain, row.Seq}
+	if hash, known := w.wanted[place]; known && hash != hex.EncodeToString(row.Hash) {
+		w.report.fault("chain %d, entry %d: is not the one of the anchor", row.Chain, row.Seq)
+	}
+	delete(w.wanted, place)
+	w.last = *row
+	return w.report.Entries
+}
+
+func (w *Verifier) check(row *Entry) {
+	key := Key{}
+	switch {
+	case len(row.MACKey) > 0:
+		var known bool
+		if key, known = Find(w.keys, row.MACKey); !known {
+			w.report.unknownKey(row.MACKey, "chain %d, entry %d: was written", row.Chain, row.Seq)
+			return
+		}
+	case len(w.last.MACKey) > 0:
+		w.report.fault("chain %d, entry %d: has no key, and the one before it has", row.Chain, row.Seq)
+	case w.report.sealed && (w.at.SealSeq == nil || row.Seq > *w.at.SealSeq):
+		w.report.fault("chain %d, entry %d: was altered, or written without a key after keys were in use", row.Chain, row.Seq)
+	}
+	if !bytes.Equal(row.Hash, row.sum(w.last.Hash, key)) {
+		w.report.fault("chain %d, entry %d (%s): was altered, or stands in another place than it was written",
+			row.Chain, row.Seq, row.At.Format(time.RFC3339))
+	}
+}
+
+// checkSeal compares the seal of a chain with its hash after an entry, if it is of that.
+func (w *Verifier) checkSeal(chain *Chain, seq int64, hash []byte) {
+	if !chain.Sealed() || *chain.SealSeq != seq {
+		return
+	}
+	end := Tip{Chain: chain.ID, Seq: seq, Begin: chain.Hash, Hash: hash}
+	if _, known := Find(w.keys, chain.SealKey); !known {
+		w.report.unknownKey(chain.SealKey, "chain %d was sealed", chain.ID)
+	} else if !chain.opens(w.keys, end.text()) {
+		w.report.fault("chain %d: its seal after entry %d was altered, or is not of this entry", chain.ID, seq)
+	}
+}
+
+func (w *Verifier) endChain() {
+	if !w.begun {
+		return
+	}
+	if w.last.Seq < w.at.SealedSeq {
+		w.report.fault("chain %d: entries %d to %d are gone", w.last.Chain, w.last.Seq+1, w.at.SealedSeq)
+	} else if w.at.Sealed() && w.last.Seq < *w.at.SealSeq {
+		w.report.fault("chain %d: entries %d to %d are gone", w.last.Chain, w.last.Seq+1, *w.at.SealSeq)
+	}
+	w.report.Heads = append(w.report.Heads, Head{w.last.Chain, w.last.Seq, hex.EncodeToString(w.last.Hash)})
+}
+
+// Finish checks what had to be there and was not, and returns the report.
+func (w *Verifier) Finish() Report {
+	w.endChain()
+	for id, chain := range w.chains { // those without any entry
+		if chain.SealedSeq > chain.PrunedSeq {
+			w.report.fault("chain %d: all of its %d entries are gone", id, chain.SealedSeq)
+			continue
+		}
+		if chain.Sealed() && *chain.SealSeq > chain.PrunedSeq {
+			w.report.fault("chain %d: all of its %d entries are gone", id, *chain.SealSeq)
+			continue
+		}
+		end := chain.Hash
+		if chain.PrunedSeq > 0 {
+			end = chain.PrunedHash
+		}
+		w.checkSeal(&chain, chain.PrunedSeq, end)
+	}
+	for id, seq := range w.report.pruned {
+		w.report.fault("chain %d: begins after entry %d, and no entry says that what was before has been kept long enough", id, seq)
+	}
+	for place := range w.wanted {
+		if place[1] <= w.prunedSeqs[place[0]] {
+			continue
+		}
+		w.report.fault("chain %d, entry %d: is in the anchor, and gone from the trail", place[0], place[1])
+	}
+	return w.report
+}

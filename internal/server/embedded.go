@@ -1,0 +1,42 @@
+package server
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"mems/gen/api"
+	"mems/internal/contract"
+)
+
+// preparedContract is a contract that servers hold requests to. They only read it.
+type preparedContract struct {
+	doc        *openapi3.T
+	operations contract.Operations
+	json       []byte // the response to /openapi.json
+}
+
+// embeddedContract returns the contract that the program was built with. Reading its
+// 440 kB takes longer than everything else a new server does, so all servers of the
+// process share it.
+var embeddedContract = sync.OnceValues(func() (preparedContract, error) {
+	doc, err := api.GetSpec()
+	if err != nil {
+		return preparedContract{}, fmt.Errorf("read the embedded contract: %w", err)
+	}
+	return prepareContract(doc)
+})
+
+// prepareContract prepares doc for checking requests.
+func prepareContract(doc *openapi3.T) (preparedContract, error) {
+	operations, err := contract.OperationsOf(doc, DefaultMaxBodyBytes)
+	if err != nil {
+		return preparedContract{}, err
+	}
+	json, err := contract.JSON(api.SpecYAML)
+	if err != nil {
+		return preparedContract{}, fmt.Errorf("contract: %w", err)
+	}
+	return preparedContract{doc: doc, operations: operations, json: json}, nil
+}

@@ -1,0 +1,35 @@
+package storetest
+
+import (
+	"io"
+	"os/exec"
+	"testing"
+)
+
+// held keeps the pipes of removers open, which are closed when the process ends.
+var held []io.WriteCloser
+
+// removeAfterProcess removes dir when this process has ended, however it ends: a
+// test process has no last moment of its own in which it could. A shell waits for
+// the other end of its standard input to close, and then for the database server,
+// which the operating system stops at the same time.
+func removeAfterProcess(t testing.TB, dir string) {
+	t.Helper()
+	//nolint:gosec,noctx // G204: the words are ours; it outlives the test and its context on purpose
+	remover := exec.Command("sh", "-c", `trap "" INT TERM HUP QUIT
+		cat >/dev/null
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+			rm -rf -- "$1" 2>/dev/null
+			sleep 0.25
+			[ -e "$1" ] || exit 0
+		done`, "sh", dir)
+	stdin, err := remover.StdinPipe()
+	if err != nil {
+		t.Logf("the database's directory %s will not be removed: %v", dir, err)
+		return
+	}
+	held = append(held, stdin)
+	if err := remover.Start(); err != nil {
+		t.Logf("the database's directory %s will not be removed: %v", dir, err)
+	}
+}
