@@ -208,12 +208,6 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 	})
 }
 
-// guardAllDoctors takes the guard of every doctor, in the order of the primary key.
-func guardAllDoctors(ctx context.Context, t *tx) error {
-	_, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 ORDER BY id`)
-	return err
-}
-
 // affected reads the appointments that occupy a part of a time, of one doctor
 // or, with 0, of all, by index appointments_doctor or appointments_start.
 func (t *tx) affected(ctx context.Context, time clinic.Interval, doctorID int64) ([]clinic.Appointment, error) {

@@ -108,12 +108,11 @@ func (s *Store) AssignPositions(ctx context.Context) (more bool, err error) {
 	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
 		return false, translate(ctx, err)
 	}
-	for attempt := 1; ; attempt++ {
+	err = retryTransient(ctx, func() error {
 		more, err = s.assignPositions(ctx)
-		if err == nil || attempt == maxAttempts || !isTransient(err) {
-			return more, translate(ctx, err)
-		}
-	}
+		return err
+	})
+	return more, translate(ctx, err)
 }
 
 func (s *Store) assignPositions(ctx context.Context) (more bool, err error) {

@@ -225,30 +225,6 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 	}, p)
 }
 
-func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
-	doctors, patients, rooms := []int64{p.DoctorID}, []int64{}, []int64{}
-	for _, i := range chosen {
-		item := p.Items[i]
-		doctors = append(doctors, item.Proposal.DoctorID)
-		patients = append(patients, item.Visit.PatientID)
-		if item.RoomID != nil {
-			rooms = append(rooms, *item.RoomID)
-		}
-	}
-	for _, party := range []struct {
-		ids   []int64
-		guard func(context.Context, *tx, int64) (bool, error)
-	}{{doctors, guardDoctor}, {patients, guardPatient}, {rooms, guardRoom}} {
-		slices.Sort(party.ids)
-		for _, id := range slices.Compact(party.ids) {
-			if _, err := party.guard(ctx, t, id); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // countApplied counts that visits of the plan were moved one by one.
 func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, error) {
 	err := s.inTx(ctx, func(t *tx) error {
