@@ -21,15 +21,18 @@ import (
 // the second one waits, and then reads what the first one wrote.
 // db/README.md has the evidence for each part of this.
 //
-// Errors: clinic.ErrStartInPast, clinic.ErrHoldNotFound,
+// Errors: clinic.CodeForbidden, clinic.ErrStartInPast, clinic.ErrHoldNotFound,
 // clinic.ErrHoldNotUsable, those of decide; clinic.ErrUnavailable,
 // clinic.ErrOutcomeUnknown.
 func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.Appointment, error) {
-	b.Start = clinic.Instant(b.Start)
-	if err := b.Check(); err != nil {
+	b.Normalize()
+	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Appointment{}, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := b.Validate(); err != nil {
+		return clinic.Appointment{}, err
+	}
+	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
@@ -63,7 +66,7 @@ func (s *Store) checkStart(ctx context.Context, now time.Time, b clinic.Booking)
 	if err := clinic.CheckStart(now, b); err != nil {
 		return err
 	}
-	return s.partners.Check(now, clinic.AccessOf(ctx), b.Start)
+	return s.partners.Check(now, AccessOf(ctx), b.Start)
 }
 
 // placeBooking inserts a booking that was decided to be fine, with its first
@@ -72,7 +75,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
-		MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+		MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
 	if broken.Any() {
 		a.OverrideReason = &b.Override.Reason
@@ -82,7 +85,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 		return a, err
 	}
 	t.record(ctx, clinic.Created(clinic.KindAppointment, a.ID, a))
-	return a, insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionBook, nil))
+	return a, insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionBook, nil))
 }
 
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into

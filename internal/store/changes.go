@@ -182,7 +182,7 @@ const maxTurns = 5
 // committed before it was called. Errors: clinic.CodeValidationFailed (a kind that
 // does not exist, or a position beyond the end).
 func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, error) {
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	visible, err := access.VisibleKinds(q.Objects)
 	if err != nil {
 		return ChangesPage{}, err

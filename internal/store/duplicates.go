@@ -76,7 +76,7 @@ func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	rows, err := s.readReached(ctx, access.Reach, ids)
 	if err != nil || len(rows) == 0 {
 		return nil, err

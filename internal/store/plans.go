@@ -121,7 +121,7 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 			chosen = append(chosen, i)
 		}
 	}
-	clinic.CountWork(ctx, clinic.WorkAppointments, len(chosen))
+	CountWork(ctx, clinic.WorkAppointments, len(chosen))
 	if atomically {
 		err = s.applyTogether(ctx, &p, chosen)
 		return p, err
