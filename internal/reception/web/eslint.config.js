@@ -40,7 +40,7 @@ export default defineConfig([
   { files: ["**/*.ts", "**/*.svelte", "internal/**/*.js"], languageOptions: { globals: globals.browser } },
   { files: ["gen/postman.start.js"], languageOptions: { globals: { pm: false, FIRST: false, OFFSETS: false } } },
   {
-    files: ["internal/publish/site/*.js", "internal/server/docs/*.js"],
+    files: ["internal/publish/site/*.js", "internal/docs/*.js"],
     languageOptions: { globals: { Scalar: false, memsContract: "writable" } },
   },
 ]);
