@@ -81,7 +81,8 @@ test("an appointment of today is checked in", async ({ browser }) => {
   await page.keyboard.press("q");
   await page.keyboard.press("t");
   // Around midnight it may be tomorrow's.
-  if ((await page.getByRole("button", { name: "Check in: Tom Keller" }).count()) === 0) await expect(page.locator("main:not(.busy)")).toBeVisible();
+  if ((await page.getByRole("button", { name: "Check in: Tom Keller" }).count()) === 0)
+    await expect(page.locator("main:not(.busy)")).toBeVisible();
   if (!(await page.getByRole("button", { name: "Check in: Tom Keller" }).isVisible())) await page.keyboard.press("n");
   await page.getByRole("button", { name: "Check in: Tom Keller" }).click();
   await expect(page.getByRole("region", { name: "Here" })).toContainText("Keller, Tom");
