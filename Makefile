@@ -342,19 +342,30 @@ release: $(GORELEASER) $(CYCLONEDX) ## build and publish the release of a tag; f
 
 ##@ Care
 
+# What is written by hand for browsers and Node. Their formatter and linter are the desk's.
+WEB_FILES = $(shell git ls-files '*.ts' '*.svelte' '*.css' '*.js' '*.mjs' | grep -vE '^internal/reception/dist/|/generated/')
+PRETTIER  := $(DESK)/node_modules/.bin/prettier --config $(DESK)/prettier.config.js
+
 .PHONY: fmt
-fmt: $(GOLANGCI) ## format the Go code (gofumpt, goimports)
+fmt: $(GOLANGCI) $(DESK)/node_modules/.package-lock.json ## format Go (gofumpt, goimports), TypeScript, Svelte and CSS (Prettier)
 	@$(GOLANGCI) fmt
+	@$(PRETTIER) --log-level warn --write $(WEB_FILES)
 
 .PHONY: check-fmt
-check-fmt: go-present ## fail when a Go file is not formatted by gofmt
+check-fmt: go-present $(DESK)/node_modules/.package-lock.json ## fail when a file is not as "make fmt" lays it out
 	@files=$$(git ls-files '*.go' | xargs -r "$$($(GO) env GOROOT)/bin/gofmt" -l); \
 	if [ -n "$$files" ]; then printf '%s\n' "$$files"; echo "not formatted: run 'make fmt'" >&2; exit 1; fi
+	@$(PRETTIER) --log-level warn --check $(WEB_FILES)
+	@awk 'length > 120 { printf "%s:%d: longer than 120 columns\n", FILENAME, FNR; long = 1 } END { exit long }' $(WEB_FILES)
 	@echo "formatted"
 
 .PHONY: lint
-lint: $(GOLANGCI) ## golangci-lint, gosec included
+lint: $(GOLANGCI) lint-web ## golangci-lint, gosec included, and ESLint
 	@$(GOLANGCI) run
+
+.PHONY: lint-web
+lint-web: $(DESK)/node_modules/.package-lock.json gen/node_modules/.package-lock.json ## ESLint on TypeScript, Svelte and scripts
+	@$(DESK)/node_modules/.bin/eslint -c $(DESK)/eslint.config.js $(filter-out %.css,$(WEB_FILES))
 
 .PHONY: actionlint
 actionlint: $(ACTIONLINT) ## check the workflows under .github

@@ -30,7 +30,11 @@ const converted = await convert(text);
 const { folders, variables } = reference(contract, converted.item);
 const start = storyFolder();
 const written = JSON.stringify([start, folders]);
-const offsets = [...new Set([...written.matchAll(/\{\{day(Minus)?(\d*)\}\}/g)].map(([, minus, days]) => (minus ? -days : Number(days))))];
+const offsets = [
+  ...new Set(
+    [...written.matchAll(/\{\{day(Minus)?(\d*)\}\}/g)].map(([, minus, days]) => (minus ? -days : Number(days))),
+  ),
+];
 offsets.sort((a, b) => a - b);
 const begin = readFileSync(new URL("postman.start.js", import.meta.url), "utf8")
   .replace("FIRST", JSON.stringify(story[0].name))
@@ -104,9 +108,20 @@ function storyFolder() {
       },
       ...(description && { description }),
       // Numbers that come from variables stand without quotation marks.
-      ...(body && { body: { mode: "raw", raw: JSON.stringify(body, null, 2).replace(/"(\{\{\w+Id\}\})"/g, "$1"), options: { raw: { language: "json" } } } }),
+      ...(body && {
+        body: {
+          mode: "raw",
+          raw: JSON.stringify(body, null, 2).replace(/"(\{\{\w+Id\}\})"/g, "$1"),
+          options: { raw: { language: "json" } },
+        },
+      }),
     };
-    return { name, event: [...(prepare ? [script("prerequest", prepare)] : []), script("test", test)], request, response: [] };
+    return {
+      name,
+      event: [...(prepare ? [script("prerequest", prepare)] : []), script("test", test)],
+      request,
+      response: [],
+    };
   });
   return {
     name: "1 A first day",

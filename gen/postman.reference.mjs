@@ -5,7 +5,14 @@ const METHODS = ["get", "put", "post", "patch", "delete"];
 
 // What an operation's {id} or example stands for, where the path does not tell.
 // Changes that cannot be taken back go to records that nothing else here needs.
-const SAVES = { createPatient: "newPatientId", createDoctor: "newDoctorId", createWalkIn: "ticketId", transferTicket: "ticketId", acceptOffer: "appointmentId", bookFhirAppointment: "appointmentId" };
+const SAVES = {
+  createPatient: "newPatientId",
+  createDoctor: "newDoctorId",
+  createWalkIn: "ticketId",
+  transferTicket: "ticketId",
+  acceptOffer: "appointmentId",
+  bookFhirAppointment: "appointmentId",
+};
 const TAKES = {
   deletePatient: "newPatientId",
   updateDoctor: "newDoctorId",
@@ -19,7 +26,12 @@ const ASKS = {
   listAppointments: ["date"],
 };
 // The records that resources of FHIR are.
-const RESOURCES = { Patient: "patientId", Practitioner: "doctorId", Schedule: "doctorId", Appointment: "appointmentId" };
+const RESOURCES = {
+  Patient: "patientId",
+  Practitioner: "doctorId",
+  Schedule: "doctorId",
+  Appointment: "appointmentId",
+};
 const MEMBERS = { type_id: "appointmentTypeId", duplicate_id: "otherPatientId" };
 
 /** The folders, made from what the converter wrote, and the names of the variables that they use. */
@@ -38,7 +50,10 @@ export function reference(contract, folders) {
     description,
     item: leaves(item)
       .map(({ name, request }) => {
-        const place = key(request.method, `/${request.url.path.map((part) => part.replace(/^:(.*)$/, "{$1}")).join("/")}`);
+        const place = key(
+          request.method,
+          `/${request.url.path.map((part) => part.replace(/^:(.*)$/, "{$1}")).join("/")}`,
+        );
         const found = operations.get(place);
         if (!found) throw new Error(`${place} of the converter is not in the contract`);
         left.delete(place);
@@ -69,14 +84,19 @@ function makeItem(contract, name, { path, method, operation, shared }, variables
     variables.add(variable);
     return `{{${variable}}}`;
   };
-  const inPath = path.slice(1).split("/").map((part, index, parts) => {
-    const [, parameter] = /^\{(.*)\}$/.exec(part) ?? [];
-    if (!parameter) return part;
-    const { schema, example } = parameters.find((one) => one.in === "path" && one.name === parameter);
-    if (path.startsWith("/fhir/") && RESOURCES[parts[index - 1]]) return use(RESOURCES[parts[index - 1]]);
-    if (resolve(contract, schema).type !== "integer") return String(example);
-    return use(index === 1 && TAKES[operation.operationId] ? TAKES[operation.operationId] : variableOf(parts[index - 1]));
-  });
+  const inPath = path
+    .slice(1)
+    .split("/")
+    .map((part, index, parts) => {
+      const [, parameter] = /^\{(.*)\}$/.exec(part) ?? [];
+      if (!parameter) return part;
+      const { schema, example } = parameters.find((one) => one.in === "path" && one.name === parameter);
+      if (path.startsWith("/fhir/") && RESOURCES[parts[index - 1]]) return use(RESOURCES[parts[index - 1]]);
+      if (resolve(contract, schema).type !== "integer") return String(example);
+      return use(
+        index === 1 && TAKES[operation.operationId] ? TAKES[operation.operationId] : variableOf(parts[index - 1]),
+      );
+    });
   const query = parameters
     .filter((one) => one.in === "query")
     .flatMap(({ name, required, example, explode, description = "" }) =>
@@ -109,9 +129,20 @@ function makeItem(contract, name, { path, method, operation, shared }, variables
       ...(query.length > 0 && { query }),
     },
     description: operation.description ?? operation.summary,
-    ...(type && { body: { mode: "raw", raw: bodyOf(contract, operation.operationId, media, use), options: { raw: { language: "json" } } } }),
+    ...(type && {
+      body: {
+        mode: "raw",
+        raw: bodyOf(contract, operation.operationId, media, use),
+        options: { raw: { language: "json" } },
+      },
+    }),
   };
-  return { name, event: [{ listen: "test", script: { type: "text/javascript", exec: testOf(contract, path, operation) } }], request, response: examplesOf(contract, operation) };
+  return {
+    name,
+    event: [{ listen: "test", script: { type: "text/javascript", exec: testOf(contract, path, operation) } }],
+    request,
+    response: examplesOf(contract, operation),
+  };
 }
 
 // The first example of the body, with ids, days and names of this run.
@@ -119,11 +150,15 @@ function bodyOf(contract, operationId, { examples = {}, example }, use) {
   const [first] = Object.values(examples);
   const value = first ? resolve(contract, first).value : example;
   if (value === undefined) throw new Error(`${operationId} has a body without an example: add one to openapi.yaml`);
-  const filled = JSON.stringify(value, (name, inner) => {
-    if (typeof inner === "object") return inner;
-    if (name === "name" || name === "last_name") return `${inner} {{run}}`;
-    return name === "email" ? inner.replace("@", ".{{run}}@") : own(inner, name, use);
-  }, 2);
+  const filled = JSON.stringify(
+    value,
+    (name, inner) => {
+      if (typeof inner === "object") return inner;
+      if (name === "name" || name === "last_name") return `${inner} {{run}}`;
+      return name === "email" ? inner.replace("@", ".{{run}}@") : own(inner, name, use);
+    },
+    2,
+  );
   return filled.replace(/"(\{\{\w+Id\}\})"/g, "$1");
 }
 
@@ -164,12 +199,14 @@ function testOf(contract, path, { operationId, responses }) {
     `  pm.expect(Object.keys(documented)).to.include(String(code));`,
     `  pm.expect(code).to.be.below(500);`,
     `});`,
-    `pm.test("the documented media type", () => pm.expect(documented[code]).to.satisfy((types) => types.length === 0 ? pm.response.responseSize === 0 : types.includes(type)));`,
+    `pm.test("the documented media type", () => pm.expect(documented[code]).to.satisfy((types) =>`,
+    `  types.length === 0 ? pm.response.responseSize === 0 : types.includes(type)));`,
     `if (code >= 400) {`,
     ...(path.startsWith("/fhir/")
       ? [
           `  const [issue] = pm.response.json().issue;`,
-          `  const answer = { type: issue.details.coding[0].code, title: issue.details.text, detail: issue.diagnostics, status: code };`,
+          `  const { coding, text: title } = issue.details;`,
+          `  const answer = { type: coding[0].code, title, detail: issue.diagnostics, status: code };`,
         ]
       : [`  const answer = pm.response.json();`]),
     `  pm.test("a problem document, but none about the request's form", () => {`,
@@ -182,9 +219,15 @@ function testOf(contract, path, { operationId, responses }) {
   ];
   const created = responses["201"] && resolve(contract, responses["201"]);
   if (created?.headers?.Location) {
-    const last = path.split("/").filter((part) => !part.startsWith("{")).at(-1);
+    const last = path
+      .split("/")
+      .filter((part) => !part.startsWith("{"))
+      .at(-1);
     const variable = SAVES[operationId] ?? variableOf(last);
-    lines.push(`if (code === 201) pm.collectionVariables.set("${variable}", pm.response.headers.get("Location").split("/").pop());`);
+    lines.push(
+      `const made = pm.response.headers.get("Location");`,
+      `if (code === 201) pm.collectionVariables.set("${variable}", made.split("/").pop());`,
+    );
   }
   return lines;
 }

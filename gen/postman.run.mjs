@@ -25,13 +25,20 @@ try {
 
 async function round(what, url, apiKey, only) {
   const { stats, failures, done } = await run(url, apiKey, only?.name);
-  for (const { source, error } of failures) console.error(`${source?.name ?? "script"}: ${error.test ?? error.name}: ${error.message}`);
+  for (const { source, error } of failures)
+    console.error(`${source?.name ?? "script"}: ${error.test ?? error.name}: ${error.message}`);
   // A request that is not sent, or has no test, would fail in silence.
   const requests = count(only?.item ?? collection.item);
   const silent = stats.requests.total !== requests || stats.testScripts.total < requests;
-  if (silent) console.error(`${stats.requests.total} of ${requests} requests were sent, ${stats.testScripts.total} test scripts ran`);
+  if (silent)
+    console.error(
+      `${stats.requests.total} of ${requests} requests were sent, ${stats.testScripts.total} test scripts ran`,
+    );
   if (silent || failures.length > 0) process.exitCode = 1;
-  console.log(`${what}: ${stats.requests.total} requests, ${done} of them done and not refused; ${stats.assertions.total} assertions, ${failures.length} failed`);
+  console.log(
+    `${what}: ${stats.requests.total} requests, ${done} of them done and not refused; ` +
+      `${stats.assertions.total} assertions, ${failures.length} failed`,
+  );
 }
 
 function run(url, apiKey, folder) {

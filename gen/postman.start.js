@@ -1,6 +1,9 @@
 // Runs before each request. Postman would send an empty key as well, which an
 // installation without authentication refuses like any wrong one.
-for (const [variable, key, prefix] of [["apiKey", "X-API-Key", ""], ["token", "Authorization", "Bearer "]]) {
+for (const [variable, key, prefix] of [
+  ["apiKey", "X-API-Key", ""],
+  ["token", "Authorization", "Bearer "],
+]) {
   const secret = pm.variables.get(variable);
   if (secret) pm.request.headers.upsert({ key, value: prefix + secret });
 }

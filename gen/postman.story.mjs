@@ -5,7 +5,8 @@
 const is = (status) => `pm.test("status ${status}", () => pm.response.to.have.status(${status}));\n`;
 const read = "const answer = pm.response.json();\n";
 const keep = (name, value) => `pm.collectionVariables.set("${name}", ${value});\n`;
-const keepId = (name) => is(201) + read + `pm.test("it has an id", () => pm.expect(answer.id).to.be.a("number"));\n` + keep(name, "answer.id");
+const keepId = (name) =>
+  is(201) + read + `pm.test("it has an id", () => pm.expect(answer.id).to.be.a("number"));\n` + keep(name, "answer.id");
 const keepETag = keep("etag", 'pm.response.headers.get("ETag")');
 const problem = (status, slug) =>
   is(status) +
@@ -88,7 +89,13 @@ export const story = [
     description: "The first free time of the day is kept for the booking.",
     method: "GET",
     path: "/availability",
-    query: { doctor_id: "{{doctorId}}", from: "{{day}}T00:00:00Z", to: "{{day1}}T00:00:00Z", duration_minutes: "30", limit: "5" },
+    query: {
+      doctor_id: "{{doctorId}}",
+      from: "{{day}}T00:00:00Z",
+      to: "{{day1}}T00:00:00Z",
+      duration_minutes: "30",
+      limit: "5",
+    },
     test:
       is(200) +
       read +
@@ -103,7 +110,11 @@ export const story = [
     body: booking("patientId", "start"),
     test:
       keepId("appointmentId") +
-      `pm.test("she is booked at this time", () => pm.expect(answer).to.include({ status: "scheduled", start_time: pm.collectionVariables.get("start") }));\n` +
+      `pm.test("she is booked at this time", () => {
+  const start_time = pm.collectionVariables.get("start");
+  pm.expect(answer).to.include({ status: "scheduled", start_time });
+});
+` +
       keep("version", 'pm.response.headers.get("ETag")'),
   },
   {
@@ -114,7 +125,9 @@ export const story = [
     body: booking("otherPatientId", "start"),
     test:
       problem(409, "doctor-overlap") +
-      `pm.test("it says what is in the way", () => pm.expect(answer.conflict.start_time).to.equal(pm.collectionVariables.get("start")));
+      `pm.test("it says what is in the way", () => {
+  pm.expect(answer.conflict.start_time).to.equal(pm.collectionVariables.get("start"));
+});
 pm.test("it says what is free instead", () => pm.expect(answer.alternatives).to.be.an("array").and.not.empty);
 ` +
       keep("alternative", "answer.alternatives[0].start_time"),
@@ -139,7 +152,10 @@ pm.collectionVariables.set("later", later.toISOString());
     test:
       is(200) +
       read +
-      `pm.test("it is moved", () => pm.expect(Date.parse(answer.start_time)).to.equal(Date.parse(pm.collectionVariables.get("later"))));\n`,
+      `pm.test("it is moved", () => {
+  pm.expect(Date.parse(answer.start_time)).to.equal(Date.parse(pm.collectionVariables.get("later")));
+});
+`,
   },
   {
     name: "Somebody moves it on the old version",
@@ -182,16 +198,15 @@ pm.collectionVariables.set("date", start.toLocaleDateString("sv-SE", { timeZone 
   const wanted = ["appointmentId", "otherAppointmentId"].map((name) => Number(pm.collectionVariables.get(name)));
   pm.expect(answer.items.map((visit) => visit.id)).to.have.members(wanted);
 });
-pm.test("with their patients", () => answer.items.forEach((visit) => pm.expect(visit.patient.id).to.equal(visit.patient_id)));
+pm.test("with their patients", () => {
+  for (const visit of answer.items) pm.expect(visit.patient.id).to.equal(visit.patient_id);
+});
 `,
   },
   {
     name: "What happened to Ann's visit?",
     method: "GET",
     path: "/appointments/{{appointmentId}}/history",
-    test:
-      is(200) +
-      read +
-      `pm.test("all of it is there", () => pm.expect(answer.items.length).to.be.at.least(4));\n`,
+    test: is(200) + read + `pm.test("all of it is there", () => pm.expect(answer.items.length).to.be.at.least(4));\n`,
   },
 ];

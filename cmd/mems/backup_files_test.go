@@ -193,7 +193,7 @@ func TestMissingCopiesAreMadeUpFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, said := runMEMS(t, []string{"backup", filepath.Join(dir, "second.gz")}, url, copies)
-	if code != exitOK || !contains(said, "first.gz, which had no copy yet, has one now") {
+	if code != exitOK || !contains(said, "first.gz, whose earlier copy had failed") {
 		t.Errorf("%d %s", code, said)
 	}
 	for _, name := range []string{"first.gz", "second.gz"} {

@@ -194,7 +194,7 @@ func TestCommandLine(t *testing.T) {
 		"ServeUnknownFlag":   {[]string{"serve", "--fast"}, exitUsage, "fast"},
 		"DemoUnknownFlag":    {[]string{"demo", "--fast"}, exitUsage, "fast"},
 		"DemoTooMany":        {[]string{"demo", "-patients", "0"}, exitUsage, "1 to 200000"},
-		"FlagWithoutValue":   {[]string{"serve", "--http-addr"}, exitUsage, "--http-addr needs a value"},
+		"FlagWithoutValue":   {[]string{"serve", "--http-addr"}, exitUsage, "--http-addr: missing value"},
 		"FlagWithBadValue":   {[]string{"serve", "--http-addr=8080"}, exitConfig, "MEMS_HTTP_ADDR"},
 		"ServeUnreadableURL": {[]string{"serve"}, exitConfig, "MEMS_DATABASE_URL"},
 	} {

@@ -49,7 +49,7 @@ func TestKeysSeal(t *testing.T) {
 		t.Error(line)
 	}
 	mems(exitConfig, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "seal", "3")
-	mems(exitUsage, with, []string{"id of one key"}, "seal")
+	mems(exitUsage, with, []string{"missing key id"}, "seal")
 	mems(exitUsage, with, []string{"mems keys list"}, "seal", "three")
 	mems(exitFailed, with, nil, "seal", "99")
 	mems(exitOK, with, []string{"unsealed, manager", "is sealed"}, "seal", "3")

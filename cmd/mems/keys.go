@@ -151,7 +151,9 @@ func wantedKey(args []string) (clinic.APIKey, error) {
 	if *doctor != 0 {
 		want.DoctorID = doctor
 	}
-	return want, explain(want.Check(time.Now()))
+	now := time.Now()
+	want.Normalize(now)
+	return want, explain(want.Validate(now))
 }
 
 // words lists names for a sentence.

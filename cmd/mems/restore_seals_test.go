@@ -33,7 +33,7 @@ func TestRestoredSeals(t *testing.T) {
 		}
 		return runMEMS(t, []string{"audit", "verify"}, into, keys)
 	}
-	if code, said := restored("whole.gz", keys); code != exitOK || !contains(said, "is complete") {
+	if code, said := restored("whole.gz", keys); code != exitOK || !contains(said, "is intact") {
 		t.Errorf("whole: %d %s", code, said)
 	}
 	if cut, _ := d.DB.MustExec(`UPDATE audit_chains SET seal_seq = NULL, seal = NULL, seal_key = NULL`).RowsAffected(); cut < 2 {

@@ -122,10 +122,10 @@ func TestRestoreBeginsAnewAloud(t *testing.T) {
 	unfinished := storetest.New(t)
 	unfinished.DB.MustExec(`UPDATE goose_db_version SET id = 0 WHERE version_id = 0`)
 	code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+unfinished.DSN)
-	if code != exitOK || !contains(said, "begun and not finished", "begins anew", "--finish") {
+	if code != exitOK || !contains(said, "was not finished", "starting over", "--finish") {
 		t.Errorf("exit %d: %s", code, said)
 	}
-	if code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN); code != exitOK || contains(said, "anew") {
+	if code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN); code != exitOK || contains(said, "starting over") {
 		t.Errorf("exit %d: %s", code, said)
 	}
 }

@@ -62,7 +62,7 @@ func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 	}
 	old := d.DSN[strings.LastIndex(d.DSN, "/")+1:]
 	old, _, _ = strings.Cut(old, "?")
-	if name, revoked, out := restored("--old-database", old, file); name != "Erased" || revoked != 1 || !contains(out, "open again, to be cancelled: 1") {
+	if name, revoked, out := restored("--old-database", old, file); name != "Erased" || revoked != 1 || !contains(out, "open appointments, tickets or offers again, which must be cancelled: 1") {
 		t.Errorf("from the old database: %s, %d revoked\n%s", name, revoked, out)
 	}
 	if code, out := runMEMS(t, []string{"revocations", revocationsBeside(file)}, url); code != exitOK {

@@ -75,7 +75,7 @@ func releasedEnv(t *testing.T, d *storetest.Database) []string {
 // meanwhile, as in every restore: they have done their work on these rows.
 func loadReleased(t *testing.T, d *storetest.Database) {
 	t.Helper()
-	old, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS("../../internal/store/testdata/migrations-0.1.0"))
+	old, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS("../../internal/database/testdata/migrations-0.1.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func sameAfterUpgrade(t *testing.T, d *storetest.Database, before map[string]rec
 // serveUpgraded verifies the audit trail and uses the clinic.
 func serveUpgraded(t *testing.T, d *storetest.Database, env []string) {
 	t.Helper()
-	if code, output := runMEMS(t, []string{"audit", "verify"}, env...); code != exitOK || !strings.Contains(output, "whole") {
+	if code, output := runMEMS(t, []string{"audit", "verify"}, env...); code != exitOK || !strings.Contains(output, "intact") {
 		t.Errorf("%d %s", code, output)
 	}
 	c := contracttest.New(t, startMEMS(t, env...).URL)

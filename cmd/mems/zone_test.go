@@ -26,7 +26,7 @@ func TestOtherZoneIsRefused(t *testing.T) {
 			t.Errorf("%s: %d %s", args, code, said)
 		}
 	}
-	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "before: Europe/Zurich") {
+	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "(was Europe/Zurich)") {
 		t.Errorf("%d %s", code, said)
 	}
 	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "is already Europe/Lisbon") || contains(said, "(was") {

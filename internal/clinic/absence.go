@@ -27,15 +27,13 @@ type TimeOff struct {
 	UpdatedAt time.Time
 }
 
-// Check normalises the note and refuses one that has grown too long by it
-// (CodeValidationFailed).
-func (o *TimeOff) Check() error {
-	if o.Note == nil {
-		return nil
-	}
-	note := Text(*o.Note)
-	o.Note = &note
-	return invalid(checkLength(nil, "#/note", note, 500))
+// Normalize puts the note into the form in which it is kept.
+func (o *TimeOff) Normalize() { o.Note = optionalText(o.Note) }
+
+// Validate refuses a note that has grown too long by being normalised
+// (CodeValidationFailed). o must be normalised.
+func (o *TimeOff) Validate() error {
+	return invalid(checkOptional(nil, "#/note", o.Note, 500))
 }
 
 // Closure is a time in which the whole clinic takes no new bookings, such as a
@@ -49,10 +47,12 @@ type Closure struct {
 	UpdatedAt time.Time
 }
 
-// Check normalises the name and refuses one that has grown too long by it
-// (CodeValidationFailed).
-func (c *Closure) Check() error {
-	c.Name = Text(c.Name)
+// Normalize puts the name into the form in which it is kept.
+func (c *Closure) Normalize() { c.Name = Text(c.Name) }
+
+// Validate refuses a name that has grown too long by being normalised
+// (CodeValidationFailed). c must be normalised.
+func (c *Closure) Validate() error {
 	return invalid(checkLength(nil, "#/name", c.Name, 200))
 }
 

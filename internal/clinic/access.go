@@ -1,7 +1,6 @@
 package clinic
 
 import (
-	"context"
 	"maps"
 	"net/netip"
 	"slices"
@@ -215,20 +214,24 @@ type Access struct {
 	Address   netip.Addr // of the client; invalid for none
 }
 
-type accessKey struct{}
-
-// WithAccess puts who asks into the context.
-func WithAccess(ctx context.Context, a Access) context.Context {
-	return context.WithValue(ctx, accessKey{}, a)
+// System is the access of what the server does by itself.
+func System() Access {
+	return Access{Caller: Caller{Subject: system}, Reach: Reach{All: true}, Operation: system}
 }
 
-// AccessOf is who asks. A context without anybody is the server's own: no
-// request gets past package server without.
-func AccessOf(ctx context.Context) Access {
-	if a, ok := ctx.Value(accessKey{}).(Access); ok {
-		return a
+// system is the subject of what the server does by itself; no caller has it.
+const system = "system"
+
+// Actor returns who acts: the authenticated caller, else who was stated, nil when
+// neither is known.
+func (a Access) Actor(stated string) *string {
+	if a.Kind() != "open" {
+		return &a.Subject
 	}
-	return Access{Caller: Caller{Subject: "system"}, Reach: Reach{All: true}, Operation: "system"}
+	if stated == "" {
+		return nil
+	}
+	return &stated
 }
 
 // MadeBy is the API key to note with a new record, nil for none.

@@ -125,7 +125,7 @@ func drawClinic(t *rapid.T, zone *time.Location, moment time.Time) drawn {
 		for d := first; rapid.Bool().Draw(t, "exception"); d = d.Next() {
 			s.Hours.Exceptions = append(s.Hours.Exceptions, clinic.DateHours{Date: d, Blocks: blocks("exception's")})
 		}
-		if err := s.Hours.Check(); err != nil {
+		if err := s.Hours.Validate(); err != nil {
 			t.Fatal(err)
 		}
 		s.Hours.Normalize()

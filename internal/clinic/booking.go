@@ -93,6 +93,16 @@ type Override struct {
 
 func (o Override) allows(r Rule) bool { return slices.Contains(o.Rules, r) }
 
+// CheckAccess refuses to override rules to callers without the permission to:
+// CodeForbidden. It is asked before anything else of the request is judged. The server
+// itself may.
+func (o Override) CheckAccess(a Access) error {
+	if len(o.Rules) == 0 || a.Subject == system || a.May(AppointmentsOverride) {
+		return nil
+	}
+	return &Error{Code: CodeForbidden, Permission: AppointmentsOverride}
+}
+
 // Broken are the rules that a booking really broke, out of those that it was
 // allowed to. The zero value is the normal case.
 type Broken struct {
@@ -118,10 +128,15 @@ func (b Broken) Rules() []Rule {
 	return rules
 }
 
-// Check refuses a booking of which the contract cannot see that it is wrong
-// (CodeValidationFailed, all violations).
-func (b *Booking) Check() error {
+// Normalize puts the start and the reason into the form in which they are kept.
+func (b *Booking) Normalize() {
+	b.Start = Instant(b.Start)
 	b.Override.Reason = Text(b.Override.Reason)
+}
+
+// Validate refuses a booking of which the contract cannot see that it is wrong
+// (CodeValidationFailed, all violations). b must be normalised.
+func (b *Booking) Validate() error {
 	vs := checkLength(nil, "#/override/reason", b.Override.Reason, 500)
 	if b.Duration == 0 && b.TypeID == nil {
 		vs = append(vs, Violation{Pointer: "#/duration_minutes", Code: "required", Detail: "must be given, or type_id"})

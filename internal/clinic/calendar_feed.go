@@ -1,7 +1,6 @@
 package clinic
 
 import (
-	"crypto/sha256"
 	"strconv"
 	"time"
 )
@@ -12,7 +11,7 @@ type CalendarFeed struct {
 	ID         int64
 	DoctorID   *int64 // nil: the whole clinic's
 	Name       string
-	Hash       [sha256.Size]byte `json:"-"` // of the secret
+	Hash       SecretHash `json:"-"`
 	CreatedBy  string
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time // nil: never
@@ -20,9 +19,11 @@ type CalendarFeed struct {
 	LastUsedAt *time.Time
 }
 
-// Check normalises the name and refuses what cannot be: CodeValidationFailed.
-func (f *CalendarFeed) Check(now time.Time) error {
-	f.Name = Text(f.Name)
+// Normalize puts the name into the form in which it is kept.
+func (f *CalendarFeed) Normalize() { f.Name = Text(f.Name) }
+
+// Validate refuses what cannot be: CodeValidationFailed. f must be normalised.
+func (f *CalendarFeed) Validate(now time.Time) error {
 	vs := checkLength(nil, "#/name", f.Name, 100)
 	if f.Name == "" {
 		vs = append(vs, Violation{Pointer: "#/name", Code: "min_length", Detail: "must not be blank"})
@@ -31,11 +32,6 @@ func (f *CalendarFeed) Check(now time.Time) error {
 		vs = append(vs, Violation{Pointer: "#/expires_at", Code: "minimum", Detail: "must be later than now"})
 	}
 	return invalid(vs)
-}
-
-// Valid reports whether the calendar may be read with this secret now.
-func (f *CalendarFeed) Valid(secret string, now time.Time) bool {
-	return isSecret(secret, f.Hash) && f.Live(now)
 }
 
 // Live reports whether the feed is neither revoked nor expired.

@@ -36,9 +36,9 @@ func (c DoctorPatch) Apply(d *Doctor) {
 	d.Normalize()
 }
 
-// Check refuses texts that have grown too long by being normalised
+// Validate refuses texts that have grown too long by being normalised
 // (CodeValidationFailed, all violations). d must be normalised.
-func (d *Doctor) Check() error {
+func (d *Doctor) Validate() error {
 	var vs []Violation
 	vs = checkLength(vs, "#/full_name", d.FullName, 200)
 	vs = checkLength(vs, "#/specialization", d.Specialization, 100)

@@ -57,7 +57,7 @@ func TestDoctorCheck(t *testing.T) {
 			if c.want != nil {
 				want = &clinic.Error{Code: clinic.CodeValidationFailed, Violations: c.want}
 			}
-			wantViolations(t, d.Check(), want)
+			wantViolations(t, d.Validate(), want)
 		})
 	}
 }

@@ -5,6 +5,26 @@ import (
 	"time"
 )
 
+// NextFree is the first free slot of a doctor; nil when there is none.
+type NextFree struct {
+	DoctorID       int64
+	Specialization string
+	Slot           *Slot
+}
+
+// FirstPerSpecialization keeps the first of each specialization.
+func FirstPerSpecialization(free []NextFree) []NextFree {
+	var first []NextFree
+	seen := map[string]bool{}
+	for _, f := range free {
+		if !seen[f.Specialization] {
+			seen[f.Specialization] = true
+			first = append(first, f)
+		}
+	}
+	return first
+}
+
 // First returns the earliest start in the query's window, on no grid, at which
 // CanBook would find nothing in the way; false when there is none.
 func (s *Schedule) First(q SlotQuery) (time.Time, bool) {

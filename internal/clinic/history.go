@@ -1,7 +1,6 @@
 package clinic
 
 import (
-	"context"
 	"slices"
 	"time"
 )
@@ -50,28 +49,6 @@ type Event struct {
 	// that undoing the next one restores them.
 	Broken         Broken
 	OverrideReason *string
-}
-
-// actorKey is the key of an actor in a context.
-type actorKey struct{}
-
-// WithActor notes in the context who acts, for the history.
-func WithActor(ctx context.Context, actor string) context.Context {
-	return context.WithValue(ctx, actorKey{}, Text(actor))
-}
-
-// Actor returns who acts: the authenticated caller, else what was stated, nil when
-// nobody said.
-func Actor(ctx context.Context) *string {
-	if a := AccessOf(ctx); a.Kind() != "open" {
-		subject := a.Subject
-		return &subject
-	}
-	actor, ok := ctx.Value(actorKey{}).(string)
-	if !ok || actor == "" {
-		return nil
-	}
-	return &actor
 }
 
 // CheckInWindow is how long before its start an appointment can be checked in on
@@ -213,10 +190,11 @@ func (a *Appointment) changed(now time.Time) {
 	a.UpdatedAt = now
 }
 
-// Event describes the last change of the appointment.
-func (a *Appointment) Event(ctx context.Context, action Action, from *Status) Event {
+// Event describes the last change of the appointment, which actor made, nil for not
+// known.
+func (a *Appointment) Event(actor *string, action Action, from *Status) Event {
 	e := Event{
-		Version: a.Version, At: a.UpdatedAt, Action: action, Actor: Actor(ctx), FromStatus: from, ToStatus: a.Status,
+		Version: a.Version, At: a.UpdatedAt, Action: action, Actor: actor, FromStatus: from, ToStatus: a.Status,
 		Time: a.Time, DoctorID: a.DoctorID, PatientID: a.PatientID, RoomID: a.RoomID,
 		Broken: a.Broken, OverrideReason: a.OverrideReason,
 	}

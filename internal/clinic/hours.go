@@ -62,12 +62,12 @@ func (h *WorkingHours) Normalize() {
 	}
 }
 
-// Check refuses hours that contradict themselves (CodeValidationFailed, all
+// Validate refuses hours that contradict themselves (CodeValidationFailed, all
 // violations): a block that does not end after it starts, blocks that overlap,
 // two timetables or exceptions for one day, exceptions without a timetable. The
-// pointers are those of the order in which h was sent, so Check goes before
+// pointers are those of the order in which h was sent, so Validate goes before
 // Normalize.
-func (h *WorkingHours) Check() error {
+func (h *WorkingHours) Validate() error {
 	var vs []Violation
 	refuse := func(code, detail, pointer string, args ...any) {
 		vs = append(vs, Violation{Pointer: fmt.Sprintf("#/"+pointer, args...), Code: code, Detail: detail})

@@ -1,10 +1,6 @@
 package clinic
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +19,7 @@ const (
 type APIKey struct {
 	ID         int64
 	Name       string
-	Hash       [sha256.Size]byte `json:"-"` // of the secret
+	Hash       SecretHash `json:"-"`
 	Role       Role
 	Scopes     []string
 	DoctorID   *int64
@@ -34,6 +30,9 @@ type APIKey struct {
 	LastUsedAt *time.Time
 	Seal       SealState `json:"-"`
 }
+
+// SecretHash is the SHA-256 of a secret that is kept by nobody but its owner.
+type SecretHash [32]byte
 
 // SealState reports whether an API key's record is as MEMS wrote it.
 type SealState string
@@ -49,13 +48,18 @@ const (
 // Sealed reports whether the record may be trusted.
 func (k *APIKey) Sealed() bool { return k.Seal == SealUnverified || k.Seal == SealValid }
 
-// Check sets the default for when the key expires, and refuses what does not go
-// together: CodeValidationFailed.
-func (k *APIKey) Check(now time.Time) error {
+// Normalize puts the name into the form in which it is kept, and sets when the key
+// expires where that is not said.
+func (k *APIKey) Normalize(now time.Time) {
 	if k.ExpiresAt.IsZero() {
 		k.ExpiresAt = now.Add(DefaultKeyLife)
 	}
 	k.Name = Text(k.Name)
+}
+
+// Validate refuses what does not go together: CodeValidationFailed. k must be
+// normalised.
+func (k *APIKey) Validate(now time.Time) error {
 	var vs []Violation
 	refuse := func(pointer, code, detail string) {
 		vs = append(vs, Violation{Pointer: pointer, Code: code, Detail: detail})
@@ -100,27 +104,8 @@ func (k *APIKey) Caller() Caller {
 	return c
 }
 
-// Valid reports whether the key may be used with this secret now.
-func (k *APIKey) Valid(secret string, now time.Time) bool {
-	return isSecret(secret, k.Hash) && k.Live(now)
-}
-
 // Live reports whether the key is neither revoked nor expired.
 func (k *APIKey) Live(now time.Time) bool { return k.RevokedAt == nil && now.Before(k.ExpiresAt) }
-
-func isSecret(secret string, hash [sha256.Size]byte) bool {
-	given := sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(given[:], hash[:]) == 1
-}
-
-// NewKeySecret draws the secret part of a key, 256 random bits, and its hash.
-// They are too many to be guessed, so a fast hash is enough.
-func NewKeySecret() (secret string, hash [sha256.Size]byte) {
-	var bits [32]byte
-	_, _ = rand.Read(bits[:]) // never fails
-	secret = base64.RawURLEncoding.EncodeToString(bits[:])
-	return secret, sha256.Sum256([]byte(secret))
-}
 
 // keyPrefix marks keys, so that scanners for leaked secrets find them.
 const keyPrefix = "mems_"

@@ -80,10 +80,10 @@ func (c Change[T]) apply(to *T) {
 	}
 }
 
-// Check refuses what the contract cannot see (CodeValidationFailed, all
+// Validate refuses what the contract cannot see (CodeValidationFailed, all
 // violations): a name that has grown too long by being normalised, and a day of
 // birth after today, the clinic's local day. p must be normalised.
-func (p *Patient) Check(today Date) error {
+func (p *Patient) Validate(today Date) error {
 	var vs []Violation
 	vs = checkLength(vs, "#/first_name", p.FirstName, 100)
 	vs = checkLength(vs, "#/last_name", p.LastName, 100)

@@ -24,6 +24,33 @@ type Number struct {
 	Extension  bool   // it ends with one, so it is a phone number
 }
 
+// PatientParameters are those parameters of a search for patients that do not go with
+// every other.
+type PatientParameters struct {
+	MRN, Identifier, IdentifierSystem *string
+	Others                            bool // something else is searched by
+}
+
+// Parse returns the id of the patient with the medical record number that is searched
+// by, 0 for none. Errors: CodeValidationFailed.
+func (p PatientParameters) Parse() (mrn int64, err error) {
+	switch {
+	case p.MRN != nil && (p.Others || p.Identifier != nil):
+		return 0, Invalid(Violation{Parameter: "mrn", Code: "combination", Detail: "cannot be combined with other searches"})
+	case p.MRN != nil:
+		id, ok := ParseMRN(*p.MRN)
+		if !ok {
+			return 0, Invalid(Violation{
+				Parameter: "mrn", Code: "invalid", Detail: "is no medical record number: its check digit does not match, look for a wrong or swapped digit",
+			})
+		}
+		return id, nil
+	case (p.Identifier == nil) != (p.IdentifierSystem == nil):
+		return 0, Invalid(Violation{Parameter: "identifier", Code: "combination", Detail: "must be given together with identifier_system"})
+	}
+	return 0, nil
+}
+
 // Empty reports whether nothing in the box can find anybody.
 func (s PatientSearch) Empty() bool {
 	return s.Name == "" && s.Email == "" && len(s.BirthDates) == 0 && len(s.Numbers) == 0

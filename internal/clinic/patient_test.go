@@ -105,7 +105,7 @@ func TestPatientCheck(t *testing.T) {
 			if c.want != nil {
 				want = &clinic.Error{Code: clinic.CodeValidationFailed, Violations: c.want}
 			}
-			wantViolations(t, p.Check(today), want)
+			wantViolations(t, p.Validate(today), want)
 		})
 	}
 }

@@ -13,10 +13,12 @@ type Reschedule struct {
 	Override Override
 }
 
-// Check refuses what the contract cannot see to be wrong (CodeValidationFailed,
-// all violations).
-func (r *Reschedule) Check() error {
-	r.Override.Reason = Text(r.Override.Reason)
+// Normalize puts the reason into the form in which it is kept.
+func (r *Reschedule) Normalize() { r.Override.Reason = Text(r.Override.Reason) }
+
+// Validate refuses what the contract cannot see to be wrong (CodeValidationFailed,
+// all violations). r must be normalised.
+func (r *Reschedule) Validate() error {
 	vs := checkLength(nil, "#/override/reason", r.Override.Reason, 500)
 	if r.RoomID.Set && r.AnyRoom {
 		vs = append(vs, Violation{Pointer: "#/any_room", Code: "combination", Detail: "cannot be combined with room_id"})

@@ -52,6 +52,28 @@ func zoneName(zone *time.Location) string {
 	return zone.String()
 }
 
+// SeriesBooking is a request for a series: the booking of its first date, repeated by
+// a rule.
+type SeriesBooking struct {
+	Booking
+	Rule string
+	Zone *string // whose local time the dates keep; nil: the clinic's
+	Skip bool    // book the dates that can be, rather than all or none
+}
+
+// Parse reads the rule and the zone. Errors: CodeValidationFailed.
+func (b *SeriesBooking) Parse(clinicZone *time.Location) (Recurrence, *time.Location, error) {
+	zone := clinicZone
+	if b.Zone != nil {
+		var err error
+		if zone, err = ParseZone(*b.Zone); err != nil {
+			return Recurrence{}, nil, err
+		}
+	}
+	rule, err := ParseRecurrence(b.Rule)
+	return rule, zone, err
+}
+
 // SeriesDate reports the outcome of one date of a series: booked or moved with an
 // Appointment, refused with a Refusal. With neither it is free, but the whole
 // series was refused because of other dates.

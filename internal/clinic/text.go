@@ -52,6 +52,23 @@ func textKey(s string) string {
 	return norm.NFC.String(strings.ToLower(cases.Fold().String(Text(s))))
 }
 
+// optionalText is Text for one that may be missing.
+func optionalText(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	text := Text(*s)
+	return &text
+}
+
+// checkOptional is checkLength for a text that may be missing.
+func checkOptional(vs []Violation, pointer string, text *string, most int) []Violation {
+	if text == nil {
+		return vs
+	}
+	return checkLength(vs, pointer, *text, most)
+}
+
 // checkLength adds a violation when s is longer than limit. The contract has
 // already checked the text as it was sent, but a few characters become two or
 // three in normal form C. Counted in UTF-16 units, as the contract's

@@ -124,13 +124,11 @@ func (s TicketStatus) VisitAction() Action {
 	}
 }
 
-// Check normalises the note and refuses one that has grown too long by it
-// (CodeValidationFailed).
-func (k *Ticket) Check() error {
-	if k.Note == nil {
-		return nil
-	}
-	note := Text(*k.Note)
-	k.Note = &note
-	return invalid(checkLength(nil, "#/note", note, 500))
+// Normalize puts the note into the form in which it is kept.
+func (k *Ticket) Normalize() { k.Note = optionalText(k.Note) }
+
+// Validate refuses a note that has grown too long by being normalised
+// (CodeValidationFailed). k must be normalised.
+func (k *Ticket) Validate() error {
+	return invalid(checkOptional(nil, "#/note", k.Note, 500))
 }

@@ -22,6 +22,10 @@ type AppointmentType struct {
 	UpdatedAt       time.Time
 }
 
+// DefaultColour is the colour of a type for which none was chosen; the contract has the
+// same.
+const DefaultColour = "#1565c0"
+
 // Normalize puts the texts and lists into the form in which they are kept.
 func (t *AppointmentType) Normalize() {
 	t.Name = Text(t.Name)
@@ -34,9 +38,9 @@ func (t *AppointmentType) Normalize() {
 	}
 }
 
-// Check refuses texts that have grown too long by being normalised
+// Validate refuses texts that have grown too long by being normalised
 // (CodeValidationFailed, all violations). t must be normalised.
-func (t *AppointmentType) Check() error {
+func (t *AppointmentType) Validate() error {
 	return invalid(checkLength(nil, "#/name", t.Name, 100))
 }
 
@@ -147,9 +151,9 @@ type Room struct {
 // Normalize puts the texts into the form in which they are kept.
 func (r *Room) Normalize() { r.Name = Text(r.Name) }
 
-// Check refuses texts that have grown too long by being normalised
+// Validate refuses texts that have grown too long by being normalised
 // (CodeValidationFailed, all violations). r must be normalised.
-func (r *Room) Check() error {
+func (r *Room) Validate() error {
 	return invalid(checkLength(nil, "#/name", r.Name, 100))
 }
 

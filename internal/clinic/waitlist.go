@@ -47,24 +47,20 @@ const (
 	WaitlistExpired   WaitlistStatus = "expired" // its window has passed
 )
 
-// Check normalises the texts and refuses what the contract cannot see to be
-// wrong (CodeValidationFailed, all violations).
-func (e *WaitlistEntry) Check(now time.Time) error {
-	var vs []Violation
+// Normalize puts the texts and the doctors into the form in which they are kept.
+func (e *WaitlistEntry) Normalize() {
 	slices.Sort(e.DoctorIDs)
 	e.DoctorIDs = slices.Compact(e.DoctorIDs)
-	if e.Note != nil {
-		note := Text(*e.Note)
-		e.Note = &note
-		vs = checkLength(vs, "#/note", note, 500)
-	}
-	if e.Specialization != nil {
-		field := Text(*e.Specialization)
-		e.Specialization = &field
-		vs = checkLength(vs, "#/specialization", field, 100)
-		if len(e.DoctorIDs) > 0 {
-			vs = append(vs, Violation{Pointer: "#/specialization", Code: "combination", Detail: "cannot be combined with doctor_ids"})
-		}
+	e.Note, e.Specialization = optionalText(e.Note), optionalText(e.Specialization)
+}
+
+// Validate refuses what the contract cannot see to be wrong (CodeValidationFailed, all
+// violations). e must be normalised.
+func (e *WaitlistEntry) Validate(now time.Time) error {
+	vs := checkOptional(nil, "#/note", e.Note, 500)
+	vs = checkOptional(vs, "#/specialization", e.Specialization, 100)
+	if e.Specialization != nil && len(e.DoctorIDs) > 0 {
+		vs = append(vs, Violation{Pointer: "#/specialization", Code: "combination", Detail: "cannot be combined with doctor_ids"})
 	}
 	if e.Duration == 0 && e.TypeID == nil {
 		vs = append(vs, Violation{Pointer: "#/duration_minutes", Code: "required", Detail: "must be given, or type_id"})

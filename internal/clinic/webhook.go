@@ -1,7 +1,6 @@
 package clinic
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"net/url"
 	"slices"
@@ -32,25 +31,16 @@ type WebhookSecret [32]byte
 // SecretOverlap is how long messages are signed with an old secret too.
 const SecretOverlap = 24 * time.Hour
 
-// NewWebhookSecret makes a secret.
-func NewWebhookSecret() WebhookSecret {
-	var s WebhookSecret
-	_, _ = rand.Read(s[:]) // never fails
-	return s
-}
-
 // String writes a secret as receivers' libraries take it.
 func (s WebhookSecret) String() string { return "whsec_" + base64.StdEncoding.EncodeToString(s[:]) }
 
-// Check normalises the texts and refuses an address that nothing can be sent to:
-// CodeValidationFailed. Whether its host may be reached is found when it is.
-func (w *Webhook) Check(allowHTTP bool) error {
-	var vs []Violation
-	if w.Description != nil {
-		d := Text(*w.Description)
-		w.Description = &d
-		vs = checkLength(vs, "#/description", d, 200)
-	}
+// Normalize puts the description into the form in which it is kept.
+func (w *Webhook) Normalize() { w.Description = optionalText(w.Description) }
+
+// Validate refuses an address that nothing can be sent to: CodeValidationFailed.
+// Whether its host may be reached is found when it is. w must be normalised.
+func (w *Webhook) Validate(allowHTTP bool) error {
+	vs := checkOptional(nil, "#/description", w.Description, 200)
 	u, err := url.Parse(w.URL)
 	switch {
 	case err != nil, u.Hostname() == "", u.Opaque != "", u.Fragment != "", u.User != nil, strings.Contains(w.URL, "#"):

@@ -12,6 +12,22 @@ type Window struct {
 	Unbounded bool
 }
 
+// MaxSearch bounds the window of a search for free times: three months.
+const MaxSearch = 92 * 24 * time.Hour
+
+// SearchWindow decides which window a search for free times means: at most MaxSearch
+// from from to to. Anything else is CodeValidationFailed.
+func SearchWindow(from, to time.Time) (Interval, error) {
+	window := Interval{Start: Instant(from), End: Instant(to)}
+	switch {
+	case !window.Start.Before(window.End):
+		return window, Invalid(Violation{Parameter: "to", Code: "combination", Detail: "must be later than from"})
+	case window.End.Sub(window.Start) > MaxSearch:
+		return window, Invalid(Violation{Parameter: "to", Code: "maximum", Detail: "must be at most 92 days after from"})
+	}
+	return window, nil
+}
+
 // ListWindow decides which window a list's parameters mean: date alone, from
 // and to together, or, with a patient, neither. Anything else is
 // CodeValidationFailed with every violation. zone is the clinic's.

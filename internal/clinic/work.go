@@ -1,7 +1,5 @@
 package clinic
 
-import "context"
-
 // Work is a unit in which the work of a request is counted: the unit of x-cost.
 type Work string
 
@@ -14,19 +12,3 @@ const (
 	// WorkRecords are records that are read.
 	WorkRecords Work = "records"
 )
-
-type meterKey struct{}
-
-// WithMeter returns a context whose request reports its work to count.
-func WithMeter(ctx context.Context, count func(Work, int)) context.Context {
-	return context.WithValue(ctx, meterKey{}, count)
-}
-
-// CountWork reports that the request takes n units of work in all. Of several reports
-// the greatest counts, so that a transaction may run again after a deadlock. Where the
-// amount is known, it is reported before the work is done.
-func CountWork(ctx context.Context, unit Work, n int) {
-	if count, ok := ctx.Value(meterKey{}).(func(Work, int)); ok {
-		count(unit, n)
-	}
-}

@@ -35,6 +35,15 @@ var zoneFiles = sync.OnceValue(func() map[string]*zip.File {
 // loadedZones caches what LoadZone has parsed, by name.
 var loadedZones sync.Map
 
+// ParseZone is LoadZone for a request's time_zone. Errors: CodeValidationFailed.
+func ParseZone(name string) (*time.Location, error) {
+	zone, err := LoadZone(name)
+	if err != nil {
+		return nil, Invalid(Violation{Pointer: "#/time_zone", Code: "invalid", Detail: "is no name of the IANA time zone database"})
+	}
+	return zone, nil
+}
+
 // LoadZone returns the zone with this name in the embedded IANA time zone
 // database. Unlike time.LoadLocation it reads no file of the host, which may
 // have another edition, names that are no zones (posixrules, localtime) and

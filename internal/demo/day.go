@@ -22,13 +22,12 @@ func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientID
 		return fmt.Errorf("next free time: %w", err)
 	}
 	if slot := free[0].Slot; slot != nil {
-		rule, err := clinic.ParseRecurrence("FREQ=WEEKLY;COUNT=6")
-		if err != nil {
-			return err
-		}
-		_, _, err = st.CreateSeries(ctx, clinic.Booking{
-			PatientID: patient(0), DoctorID: doctorIDs[0], Start: slot.Time.Start, Duration: 30 * time.Minute,
-		}, rule, o.Zone, true)
+		_, _, err := st.CreateSeries(ctx, clinic.SeriesBooking{
+			Booking: clinic.Booking{
+				PatientID: patient(0), DoctorID: doctorIDs[0], Start: slot.Time.Start, Duration: 30 * time.Minute,
+			},
+			Rule: "FREQ=WEEKLY;COUNT=6", Zone: new(o.Zone.String()), Skip: true,
+		})
 		if err := butRefusals(err); err != nil {
 			return fmt.Errorf("series: %w", err)
 		}
@@ -42,7 +41,7 @@ func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientID
 			return fmt.Errorf("waitlist: %w", err)
 		}
 		// Only while the clinic is open.
-		_, err = st.CreateWalkIn(ctx, store.WalkIn{PatientID: patient(10 + i), Specialization: general.name})
+		_, err = st.CreateWalkIn(ctx, clinic.WalkIn{PatientID: patient(10 + i), Specialization: general.name})
 		if err := butRefusals(err); err != nil {
 			return fmt.Errorf("walk-in: %w", err)
 		}

@@ -132,7 +132,7 @@ func TestInventedPeopleAreValid(t *testing.T) {
 	today := clinic.DateOf(o.Now)
 	for _, p := range c.patients {
 		p.Normalize()
-		if err := p.Check(today); err != nil {
+		if err := p.Validate(today); err != nil {
 			t.Errorf("%+v: %v", p, err)
 		}
 		if p.Email == nil {
@@ -157,7 +157,7 @@ func TestInventedPeopleAreValid(t *testing.T) {
 	}
 	for _, d := range c.doctors {
 		d.record.Normalize()
-		if err := d.record.Check(); err != nil {
+		if err := d.record.Validate(); err != nil {
 			t.Errorf("%+v: %v", d.record, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // GetCaller says who asks: GET /me.
 func (s *Server) GetCaller(ctx context.Context, _ api.GetCallerRequestObject) (api.GetCallerResponseObject, error) {
-	c := clinic.AccessOf(ctx).Caller
+	c := store.AccessOf(ctx).Caller
 	answer := api.GetCaller200JSONResponse{
 		Subject: c.Subject, Kind: api.CallerKind(c.Kind()),
 		Roles:       items(c.Roles, func(r clinic.Role) api.Role { return api.Role(r) }),

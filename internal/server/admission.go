@@ -13,6 +13,7 @@ import (
 
 	"mems/internal/clinic"
 	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 // admission bounds the requests that are worked on at once: reads and writes have
@@ -192,7 +193,7 @@ func (s *Server) admit(c echo.Context, op *contract.Operation, next echo.Handler
 // which then counts for the caller.
 func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
-	caller := callerOf(clinic.AccessOf(ctx))
+	caller := callerOf(store.AccessOf(ctx))
 	if kept, ok := ctx.Value(keptPlaceKey{}).(*keptPlace); ok && kept.place != nil {
 		if kept.place.assign(caller) {
 			return kept.release, nil
@@ -211,7 +212,7 @@ func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(
 // place; a request that must wait for its turn then gives the place back.
 func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
-	caller := callerOf(clinic.AccessOf(ctx))
+	caller := callerOf(store.AccessOf(ctx))
 	doctors := s.doctorsInRequest(c, op.Calendar.Doctor)
 	if op.Calendar.Record != (clinic.Kind{}) {
 		p, err := s.enter(ctx, s.admission.writes, caller)

@@ -17,6 +17,7 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contract"
 	"mems/internal/fhir"
+	"mems/internal/store"
 )
 
 // retryAfter is the seconds that a client is asked to wait after a 503.
@@ -32,7 +33,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	p, header := describe(err)
-	p = withheld(p, clinic.AccessOf(c.Request().Context()).Clearance())
+	p = withheld(p, store.AccessOf(c.Request().Context()).Clearance())
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
@@ -46,7 +47,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		}
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
-		switch access := clinic.AccessOf(c.Request().Context()); {
+		switch access := store.AccessOf(c.Request().Context()); {
 		case rule.Code == clinic.CodeUnauthenticated && rule.Cause != nil:
 			s.cfg.Log.WarnContext(c.Request().Context(), "credentials refused",
 				"request_id", p.RequestID, "operation", c.Path(), "cause", rule.Cause)

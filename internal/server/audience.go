@@ -9,6 +9,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // withhold removes from an answer what its caller may not read: the members that the
@@ -22,7 +23,7 @@ func withhold(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 		if err != nil || answer == nil {
 			return answer, err
 		}
-		return withheld(answer, clinic.AccessOf(c.Request().Context()).Clearance()), nil
+		return withheld(answer, store.AccessOf(c.Request().Context()).Clearance()), nil
 	}
 }
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -10,9 +9,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 const headerAPIKey = "X-API-Key" //nolint:gosec // G101: the name of a header
@@ -47,7 +46,7 @@ func (s *Server) authorise(op *contract.Operation) echo.MiddlewareFunc {
 					return err
 				}
 			}
-			c.SetRequest(r.WithContext(clinic.WithAccess(s.limits.measure(c, from, name, op.Cost), access)))
+			c.SetRequest(r.WithContext(store.WithAccess(s.limits.measure(c, from, name, op.Cost), access)))
 			if !access.May(op.Permission) {
 				return &clinic.Error{Code: clinic.CodeForbidden, Permission: op.Permission}
 			}
@@ -139,12 +138,4 @@ func credentials(r *http.Request, header string) []string {
 		value = strings.TrimSpace(value)
 		return value == "" || strings.EqualFold(value, bearer)
 	})
-}
-
-// mayOverride returns CodeForbidden if the caller may not override booking rules.
-func mayOverride(ctx context.Context, o *api.Override) error {
-	if o == nil || clinic.AccessOf(ctx).May(clinic.AppointmentsOverride) {
-		return nil
-	}
-	return &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.AppointmentsOverride}
 }

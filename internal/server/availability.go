@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"mems/gen/api"
 	"mems/internal/clinic"
@@ -13,12 +12,9 @@ import (
 // ListAvailability finds free times: GET /availability.
 func (s *Server) ListAvailability(ctx context.Context, r api.ListAvailabilityRequestObject) (api.ListAvailabilityResponseObject, error) {
 	p := r.Params
-	window := clinic.Interval{Start: clinic.Instant(p.From), End: clinic.Instant(p.To)}
-	switch {
-	case !window.Start.Before(window.End):
-		return nil, clinic.Invalid(clinic.Violation{Parameter: "to", Code: "combination", Detail: "must be later than from"})
-	case window.End.Sub(window.Start) > maxAvailability:
-		return nil, clinic.Invalid(clinic.Violation{Parameter: "to", Code: "maximum", Detail: "must be at most 92 days after from"})
+	window, err := clinic.SearchWindow(p.From, p.To)
+	if err != nil {
+		return nil, err
 	}
 	q := store.AvailabilityQuery{
 		DoctorIDs: p.DoctorID, Specialization: deref(p.Specialization), TypeID: p.TypeID, PatientID: p.PatientID,
@@ -28,7 +24,6 @@ func (s *Server) ListAvailability(ctx context.Context, r api.ListAvailabilityReq
 		byTime, "availability", fmt.Sprint(q.DoctorIDs), q.Specialization, fmt.Sprint(deref(q.TypeID)), fmt.Sprint(deref(q.PatientID)),
 		window.Start.String(), window.End.String(), q.Duration.String(), q.Step.String(),
 	}
-	var err error
 	if q.After, err = decodeCursor(list, p.Cursor); err != nil {
 		return nil, err
 	}
@@ -45,9 +40,6 @@ func (s *Server) ListAvailability(ctx context.Context, r api.ListAvailabilityReq
 	}, nil
 }
 
-// maxAvailability bounds the window of a search: three months.
-const maxAvailability = 92 * 24 * time.Hour
-
 // ListNextAvailable finds the first free times: GET /availability/next.
 func (s *Server) ListNextAvailable(ctx context.Context, r api.ListNextAvailableRequestObject) (api.ListNextAvailableResponseObject, error) {
 	p := r.Params
@@ -58,21 +50,15 @@ func (s *Server) ListNextAvailable(ctx context.Context, r api.ListNextAvailableR
 	if err != nil {
 		return nil, err
 	}
-	out := api.ListNextAvailable200JSONResponse{Items: []api.NextAvailable{}, SearchedTo: searchedTo, TimeZone: s.cfg.Zone.String()}
-	seen := map[string]bool{}
-	for _, f := range free {
-		if deref(p.Per) == api.ListNextAvailableParamsPerSpecialization {
-			if seen[f.Specialization] {
-				continue
-			}
-			seen[f.Specialization] = true
-		}
-		out.Items = append(out.Items, nextToAPI(f))
+	if deref(p.Per) == api.ListNextAvailableParamsPerSpecialization {
+		free = clinic.FirstPerSpecialization(free)
 	}
-	return out, nil
+	return api.ListNextAvailable200JSONResponse{
+		Items: items(free, nextToAPI), SearchedTo: searchedTo, TimeZone: s.cfg.Zone.String(),
+	}, nil
 }
 
-func nextToAPI(f store.NextFree) api.NextAvailable {
+func nextToAPI(f clinic.NextFree) api.NextAvailable {
 	out := api.NextAvailable{DoctorID: f.DoctorID, Specialization: f.Specialization}
 	if f.Slot == nil {
 		out.Slot.SetNull()

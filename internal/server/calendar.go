@@ -191,9 +191,9 @@ func hoursToAPI(h clinic.WorkingHours) api.WorkingHours {
 func (s *Server) hoursFromAPI(w api.WorkingHours) (clinic.WorkingHours, error) {
 	h := clinic.WorkingHours{Zone: s.cfg.Zone}
 	if name := orNil(w.TimeZone); name != nil {
-		zone, err := clinic.LoadZone(*name)
+		zone, err := clinic.ParseZone(*name)
 		if err != nil {
-			return h, unknownZone()
+			return h, err
 		}
 		h.Zone = zone
 	}
@@ -214,12 +214,6 @@ func (s *Server) hoursFromAPI(w api.WorkingHours) (clinic.WorkingHours, error) {
 		h.Exceptions = append(h.Exceptions, hours)
 	}
 	return h, nil
-}
-
-func unknownZone() error {
-	return clinic.Invalid(clinic.Violation{
-		Pointer: "#/time_zone", Code: "invalid", Detail: "is no name of the IANA time zone database",
-	})
 }
 
 func day(d openapi_types.Date) clinic.Date { return clinic.DateOf(d.Time) }

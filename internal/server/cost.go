@@ -8,6 +8,7 @@ import (
 
 	"mems/internal/clinic"
 	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 // meter charges a caller's bucket for the work of one request. The first token was
@@ -37,7 +38,7 @@ func (l *limits) measure(c echo.Context, from *buckets, name string, of *contrac
 		}
 	})
 	c.Set(meterKey, m)
-	return clinic.WithMeter(ctx, m.count)
+	return store.WithMeter(ctx, m.count)
 }
 
 const meterKey = "meter"

@@ -13,6 +13,7 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
+	"mems/internal/store"
 )
 
 // left reads the tokens that an answer says are left.
@@ -103,7 +104,7 @@ func TestRequestsAreWeighed(t *testing.T) {
 func exported(t *testing.T, s *secured, patient int64) int {
 	t.Helper()
 	st := s.db.Open(t, s.clock.now, time.UTC)
-	f, err := st.ExportPatient(clinic.WithAccess(t.Context(), clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}}), patient)
+	f, err := st.ExportPatient(store.WithAccess(t.Context(), clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}}), patient)
 	if err != nil {
 		t.Fatal(err)
 	}

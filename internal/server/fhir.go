@@ -32,16 +32,6 @@ func (s *Server) fhirBase(ctx context.Context) fhir.Base {
 	return fhir.Base{Address: s.home(request) + "/fhir", Asked: s.called(request) + "/fhir"}
 }
 
-// maxFHIRCount is the most resources of a page: the contract's maxItems of entry.
-const maxFHIRCount = 200
-
-// fhirCount reads _count, which is cut to the maximum (R4 section 3.1.1.5.5).
-// total is true for 0, which asks for the number of matches alone.
-func fhirCount(count *api.FhirCount) (limit int, total bool) {
-	n := int(deref(count))
-	return max(1, min(n, maxFHIRCount)), count != nil && n == 0
-}
-
 // fhirLinks are the addresses of this page of a search and, unless next is "",
 // of the one after it.
 func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLink {
@@ -49,8 +39,8 @@ func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLin
 	if request, ok := ctx.Value(clientKey{}).(*http.Request); ok {
 		query = request.URL.Query()
 	}
-	if limit, _ := strconv.Atoi(query.Get("_count")); limit > maxFHIRCount {
-		query.Set("_count", strconv.Itoa(maxFHIRCount)) // what is used, not what was asked for
+	if limit, _ := strconv.Atoi(query.Get("_count")); limit > fhir.MaxCount {
+		query.Set("_count", strconv.Itoa(fhir.MaxCount)) // what is used, not what was asked for
 	}
 	link := func(relation api.FhirLinkRelation) api.FhirLink {
 		address := s.fhirBase(ctx).Address + "/" + kind
@@ -80,29 +70,15 @@ func weak(version int64) string { return "W/" + etag(version) }
 // SearchFhirPatients finds patients: GET /fhir/Patient.
 func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatientsRequestObject) (api.SearchFhirPatientsResponseObject, error) {
 	p := r.Params
-	q := store.PatientQuery{
-		Name: deref(p.Name), LastName: deref(p.Family), FirstName: deref(p.Given), Email: deref(p.Email), Phone: deref(p.Phone),
-	}
-	limit, total := fhirCount(p.UnderscoreCount)
-	q.Limit = limit
-	var err error
-	if q.BirthFrom, q.BirthBefore, err = fhir.ParseDays("birthdate", p.Birthdate); err != nil {
+	search, err := fhir.ParsePatientSearch(p)
+	if err != nil {
 		return nil, err
 	}
-	nobody := false
-	if p.UnderscoreID != nil {
-		ids, ok := fhir.ParseIDs(*p.UnderscoreID)
-		q.IDs, nobody = ids, !ok
-	}
-	if p.Identifier != nil {
-		system, value := fhir.ParseIdentifier(*p.Identifier)
-		if system == fhir.SystemMRN {
-			id, ok := clinic.ParseMRN(value)
-			q.ID, nobody = id, nobody || !ok
-		} else {
-			nobody = nobody || system == "" || value == ""
-			q.IdentifierSystem, q.Identifier = system, value
-		}
+	limit, total := fhir.ParseCount(p.UnderscoreCount)
+	q := store.PatientQuery{
+		Name: deref(p.Name), LastName: deref(p.Family), FirstName: deref(p.Given), Email: deref(p.Email), Phone: deref(p.Phone),
+		IDs: search.IDs, ID: search.ID, IdentifierSystem: search.IdentifierSystem, Identifier: search.Identifier,
+		BirthFrom: search.BirthFrom, BirthBefore: search.BirthBefore, Limit: limit,
 	}
 	list := filter{
 		"fhir-patients", q.Name, q.LastName, q.FirstName, q.Email, q.Phone, deref(p.Identifier), deref(p.UnderscoreID), strings.Join(p.Birthdate, ","),
@@ -117,13 +93,13 @@ func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatient
 	switch {
 	case total:
 		n := int64(0)
-		if !nobody {
+		if !search.None {
 			n, err = s.cfg.Store.CountPatients(ctx, q)
 		}
 		if count = &n; err != nil {
 			return nil, err
 		}
-	case !nobody:
+	case !search.None:
 		if page, err = s.cfg.Store.ListPatients(ctx, q); err != nil {
 			return nil, err
 		}
@@ -173,17 +149,11 @@ func (s *Server) SearchFhirPractitioners(ctx context.Context, r api.SearchFhirPr
 // SearchFhirSchedules finds the doctors' calendars: GET /fhir/Schedule.
 func (s *Server) SearchFhirSchedules(ctx context.Context, r api.SearchFhirSchedulesRequestObject) (api.SearchFhirSchedulesResponseObject, error) {
 	p := r.Params
-	q := store.DoctorQuery{Specialization: deref(p.Specialty), IsActive: p.Active}
-	if p.Actor != nil {
-		_, id, ok, err := s.fhirBase(ctx).SearchReference("actor", *p.Actor, "Practitioner")
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			id = -1 // nobody's
-		}
-		q.ID = id
+	doctor, err := s.fhirBase(ctx).ParseActor(p.Actor)
+	if err != nil {
+		return nil, err
 	}
+	q := store.DoctorQuery{ID: doctor, Specialization: deref(p.Specialty), IsActive: p.Active}
 	page, next, count, err := s.fhirDoctors(ctx, q, p.UnderscoreID, p.UnderscoreCount, p.Cursor, "fhir-schedules")
 	if err != nil {
 		return nil, err
@@ -210,7 +180,7 @@ func (s *Server) fhirDoctors(
 	if err != nil {
 		return nil, "", nil, err
 	}
-	limit, counted := fhirCount(count)
+	limit, counted := fhir.ParseCount(count)
 	q.After, q.Limit = after.ID, limit
 	if counted {
 		q.After, q.Limit, total = 0, math.MaxInt32-1, new(int64) // a clinic has hundreds at most

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,9 +16,13 @@ import (
 // SearchFhirAppointments finds appointments: GET /fhir/Appointment.
 func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirAppointmentsRequestObject) (api.SearchFhirAppointmentsResponseObject, error) {
 	p := r.Params
-	q, found, total, err := s.fhirAppointmentQuery(s.fhirBase(ctx), p)
+	search, err := s.fhirBase(ctx).ParseAppointmentSearch(p, s.cfg.Zone)
 	if err != nil {
 		return nil, err
+	}
+	limit, total := fhir.ParseCount(p.UnderscoreCount)
+	q := store.AppointmentQuery{
+		IDs: search.IDs, PatientID: search.PatientID, DoctorID: search.DoctorID, Statuses: search.Statuses, Window: search.Window, Limit: limit,
 	}
 	list := filter{
 		byTime, "fhir-appointments", deref(p.UnderscoreID), deref(p.Patient), deref(p.Practitioner), deref(p.Actor), deref(p.Status), strings.Join(p.Date, ","),
@@ -33,16 +35,16 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 	switch {
 	case total:
 		n := int64(0)
-		if found {
+		if !search.None {
 			n, err = s.cfg.Store.CountAppointments(ctx, q)
 		}
 		if count = &n; err != nil {
 			return nil, err
 		}
 		if n > store.MaxCountedAppointments {
-			return nil, clinic.Invalid(clinic.Violation{Parameter: "date", Code: "maximum", Detail: fmt.Sprintf("spans too many appointments to count, at most %d are; ask for fewer days", store.MaxCountedAppointments)})
+			return nil, fhir.TooManyAppointments(store.MaxCountedAppointments)
 		}
-	case found:
+	case !search.None:
 		if page, err = s.cfg.Store.ListAppointments(ctx, q); err != nil {
 			return nil, err
 		}
@@ -61,53 +63,6 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 			return api.FhirAppointmentEntry{FullURL: base.Of("Appointment", *a.ID), Resource: a, Search: fhir.Match}
 		}),
 	}, nil
-}
-
-// fhirAppointmentQuery reads what is searched for; found is false when it can be
-// nothing, and total is true when only the number of matches is wanted.
-func (s *Server) fhirAppointmentQuery(base fhir.Base, p api.SearchFhirAppointmentsParams) (q store.AppointmentQuery, found, total bool, err error) {
-	q.Limit, total = fhirCount(p.UnderscoreCount)
-	found = true
-	if p.UnderscoreID != nil {
-		q.IDs, found = fhir.ParseIDs(*p.UnderscoreID)
-	}
-	for _, by := range []struct {
-		parameter string
-		value     *string
-		kinds     []string
-	}{{"patient", p.Patient, []string{"Patient"}}, {"practitioner", p.Practitioner, []string{"Practitioner"}}, {"actor", p.Actor, []string{"Patient", "Practitioner"}}} {
-		if by.value == nil {
-			continue
-		}
-		kind, n, ok, err := base.SearchReference(by.parameter, *by.value, by.kinds...)
-		if err != nil {
-			return q, false, false, err
-		}
-		id := &q.DoctorID
-		if kind == "Patient" {
-			id = &q.PatientID
-		}
-		if !ok || *id != 0 && *id != n {
-			found = false
-		}
-		*id = n
-	}
-	if p.Status != nil {
-		q.Statuses = fhir.Statuses(*p.Status)
-		found = found && len(q.Statuses) > 0
-	}
-	dates, err := fhir.ParseDates("date", p.Date, s.cfg.Zone)
-	if err != nil {
-		return q, false, false, err
-	}
-	q.Window = clinic.Window{Interval: clinic.Interval{Start: dates.From, End: dates.To}, ByStart: true}
-	if dates.From.IsZero() {
-		q.Window.Start = clinic.MinInstant
-	}
-	if dates.To.IsZero() {
-		q.Window.End = clinic.MaxInstant
-	}
-	return q, found, total, nil
 }
 
 // fhirAppointments says appointments with their doctors' names: one statement for
@@ -168,10 +123,9 @@ func (s *Server) BookFhirAppointment(ctx context.Context, r api.BookFhirAppointm
 // SearchFhirSlots finds free times: GET /fhir/Slot.
 func (s *Server) SearchFhirSlots(ctx context.Context, r api.SearchFhirSlotsRequestObject) (api.SearchFhirSlotsResponseObject, error) {
 	p := r.Params
-	found, err := s.fhirFree(ctx, freeTimes{
-		kind: "Schedule", of: p.Schedule, specialty: deref(p.Specialty), serviceType: p.ServiceType, duration: p.Duration,
-		start: p.Start, count: p.UnderscoreCount, cursor: p.Cursor,
-	})
+	found, err := s.fhirFree(ctx, fhir.FreeParameters{
+		Kind: "Schedule", Of: p.Schedule, ServiceType: p.ServiceType, Duration: minutes(deref(p.Duration)), Start: p.Start,
+	}, deref(p.Specialty), p.UnderscoreCount, p.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -187,10 +141,9 @@ func (s *Server) SearchFhirSlots(ctx context.Context, r api.SearchFhirSlotsReque
 // FindFhirAppointments proposes free times: GET /fhir/Appointment/$find.
 func (s *Server) FindFhirAppointments(ctx context.Context, r api.FindFhirAppointmentsRequestObject) (api.FindFhirAppointmentsResponseObject, error) {
 	p := r.Params
-	found, err := s.fhirFree(ctx, freeTimes{
-		kind: "Practitioner", of: p.Practitioner, specialty: deref(p.Specialty), serviceType: p.ServiceType, duration: p.Duration,
-		start: p.Start, count: p.UnderscoreCount, cursor: p.Cursor,
-	})
+	found, err := s.fhirFree(ctx, fhir.FreeParameters{
+		Kind: "Practitioner", Of: p.Practitioner, ServiceType: p.ServiceType, Duration: minutes(deref(p.Duration)), Start: p.Start,
+	}, deref(p.Specialty), p.UnderscoreCount, p.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -202,18 +155,6 @@ func (s *Server) FindFhirAppointments(ctx context.Context, r api.FindFhirAppoint
 	}, nil
 }
 
-// freeTimes is what a search for free times asks, by slots or by proposals.
-type freeTimes struct {
-	kind        string  // of resource that says whose times
-	of          *string // references, separated by commas
-	specialty   string
-	serviceType *string
-	duration    *int32
-	start       []string
-	count       *api.FhirCount
-	cursor      *string
-}
-
 type foundTimes struct {
 	slots  []clinic.Slot
 	typeID *int64
@@ -221,72 +162,36 @@ type foundTimes struct {
 	total  *int64 // where only that is wanted
 }
 
-const (
-	usualSlot   = 30 * time.Minute
-	usualWindow = 14 * 24 * time.Hour
-	slotStep    = 15 * time.Minute // of the grid, as GET /availability has it
-
-	maxFHIRDoctors = 20     // of one search for free times
-	maxFHIRTimes   = 50_000 // that are counted
-)
+// slotStep is the grid of free times, as GET /availability has it.
+const slotStep = 15 * time.Minute
 
 // fhirFree finds free times, as ListAvailability does.
-func (s *Server) fhirFree(ctx context.Context, ask freeTimes) (out foundTimes, err error) {
-	list := filter{byTime, "fhir-" + ask.kind, deref(ask.of), ask.specialty, deref(ask.serviceType), strconv.Itoa(int(deref(ask.duration))), strings.Join(ask.start, ",")}
-	q := store.AvailabilityQuery{Specialization: ask.specialty, Step: slotStep, Duration: minutes(deref(ask.duration))}
-	limit, counted := fhirCount(ask.count)
-	if q.Limit = limit; counted {
-		q.Limit, out.total = maxFHIRTimes, new(int64)
+func (s *Server) fhirFree(ctx context.Context, p fhir.FreeParameters, specialty string, count *api.FhirCount, cursor *string) (out foundTimes, err error) {
+	list := filter{
+		byTime, "fhir-" + p.Kind, deref(p.Of), specialty, deref(p.ServiceType), strconv.Itoa(int(p.Duration / time.Minute)), strings.Join(p.Start, ","),
 	}
-	if q.After, err = decodeCursor(list, ask.cursor); err != nil {
-		return out, err
+	limit, counted := fhir.ParseCount(count)
+	if counted {
+		limit, out.total = fhir.MaxCountedTimes, new(int64)
 	}
-	dates, err := fhir.ParseDates("start", ask.start, s.cfg.Zone)
+	after, err := decodeCursor(list, cursor)
 	if err != nil {
 		return out, err
 	}
-	q.Window = clinic.Interval{Start: dates.From, End: dates.To}
-	now := clinic.Instant(s.cfg.Now())
-	if q.Window.Start.IsZero() || q.Window.End.IsZero() && q.Window.Start.Before(now) {
-		q.Window.Start = now // the past has no free times, and must not fill the window
+	search, err := s.fhirBase(ctx).ParseFreeSearch(p, clinic.Instant(s.cfg.Now()), s.cfg.Zone)
+	if err != nil || search.None {
+		return out, err
 	}
-	if q.Window.End.IsZero() {
-		q.Window.End = q.Window.Start.Add(usualWindow)
-	}
-	if q.Window.End.Sub(q.Window.Start) > maxAvailability {
-		return out, clinic.Invalid(clinic.Violation{Parameter: "start", Code: "maximum", Detail: "must span at most 92 days: give both bounds"})
-	}
-	if ask.serviceType != nil {
-		id, ok := fhir.ParseType(*ask.serviceType)
-		if !ok {
-			return out, nil
-		}
-		out.typeID, q.TypeID = &id, &id
-	} else if q.Duration == 0 {
-		q.Duration = usualSlot
-	}
-	if ask.of != nil {
-		references := strings.Split(*ask.of, ",")
-		parameter := strings.ToLower(ask.kind)
-		if len(references) > maxFHIRDoctors {
-			return out, clinic.Invalid(clinic.Violation{Parameter: parameter, Code: "invalid", Detail: "must be at most 20, separated by commas"})
-		}
-		for _, reference := range references {
-			_, id, ok, err := s.fhirBase(ctx).SearchReference(parameter, reference, ask.kind)
-			if err != nil || !ok {
-				return out, err
-			}
-			if !slices.Contains(q.DoctorIDs, id) {
-				q.DoctorIDs = append(q.DoctorIDs, id)
-			}
-		}
-	}
-	page, err := s.cfg.Store.Availability(ctx, q)
+	out.typeID = search.TypeID
+	page, err := s.cfg.Store.Availability(ctx, store.AvailabilityQuery{
+		DoctorIDs: search.DoctorIDs, Specialization: specialty, TypeID: search.TypeID, Window: search.Window,
+		Duration: search.Duration, Step: slotStep, After: after, Limit: limit,
+	})
 	if isMissing(err) {
 		return out, nil
 	}
 	if counted && page.More {
-		return out, clinic.Invalid(clinic.Violation{Parameter: "start", Code: "maximum", Detail: fmt.Sprintf("spans too many times to count, more than %d or more than %d doctor-days; ask for fewer doctors or days", maxFHIRTimes, store.MaxDoctorDays)})
+		return out, fhir.TooManyTimes(store.MaxDoctorDays)
 	}
 	if counted {
 		*out.total = int64(len(page.Items))

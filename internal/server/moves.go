@@ -6,11 +6,12 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // acting notes who acts, as the header MEMS-Actor states it.
 func acting(ctx context.Context, actor *api.Actor) context.Context {
-	return clinic.WithActor(ctx, deref(actor))
+	return store.WithActor(ctx, deref(actor))
 }
 
 // move makes one change of an appointment's status.
@@ -92,9 +93,6 @@ func (s *Server) RescheduleAppointment(ctx context.Context, r api.RescheduleAppo
 	}
 	if r.Body.RoomID.IsSpecified() {
 		change.RoomID = clinic.ChangeTo(orNil(r.Body.RoomID))
-	}
-	if err := mayOverride(ctx, r.Body.Override); err != nil {
-		return nil, err
 	}
 	a, err := s.cfg.Store.RescheduleAppointment(acting(ctx, r.Params.MEMSActor), r.ID, change, versions(r.Params.IfMatch))
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
-	"mems/internal/clinic"
 	"mems/internal/contract"
 	"mems/internal/store"
 )
@@ -120,7 +119,7 @@ func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
 				}
 				if op.Cost != nil {
 					if records := op.Cost.Page(query); records > 0 {
-						clinic.CountWork(r.Context(), op.Cost.Unit, records)
+						store.CountWork(r.Context(), op.Cost.Unit, records)
 					}
 				}
 				if op.Idempotent {

@@ -25,13 +25,15 @@ func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestOb
 // ListPatients finds patients: GET /patients.
 func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObject) (api.ListPatientsResponseObject, error) {
 	p := r.Params
-	switch {
-	case p.Mrn != nil && (p.Q != nil || p.BirthDate != nil || p.Name != nil || p.Email != nil || p.Phone != nil || p.Identifier != nil):
-		return nil, clinic.Invalid(clinic.Violation{Parameter: "mrn", Code: "combination", Detail: "cannot be combined with other searches"})
-	case p.Mrn != nil:
-		return s.mrnSearch(ctx, *p.Mrn)
-	case (p.Identifier == nil) != (p.IdentifierSystem == nil):
-		return nil, clinic.Invalid(clinic.Violation{Parameter: "identifier", Code: "combination", Detail: "must be given together with identifier_system"})
+	mrn, err := clinic.PatientParameters{
+		MRN: p.Mrn, Identifier: p.Identifier, IdentifierSystem: p.IdentifierSystem,
+		Others: p.Q != nil || p.BirthDate != nil || p.Name != nil || p.Email != nil || p.Phone != nil,
+	}.Parse()
+	if err != nil {
+		return nil, err
+	}
+	if mrn != 0 {
+		return s.mrnSearch(ctx, mrn)
 	}
 	q := store.PatientQuery{
 		Name: deref(p.Name), Email: deref(p.Email), Phone: deref(p.Phone), Limit: limitOf(p.Limit),

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"time"
 
@@ -13,16 +12,9 @@ import (
 
 // CreateWalkIn takes a walk-in: POST /walk-ins.
 func (s *Server) CreateWalkIn(ctx context.Context, r api.CreateWalkInRequestObject) (api.CreateWalkInResponseObject, error) {
-	w := store.WalkIn{
+	k, err := s.cfg.Store.CreateWalkIn(ctx, clinic.WalkIn{
 		PatientID: r.Body.PatientID, DoctorID: deref(r.Body.DoctorID), Specialization: deref(r.Body.Specialization), Note: orNil(r.Body.Note),
-	}
-	switch {
-	case w.DoctorID == 0 && w.Specialization == "":
-		return nil, clinic.Invalid(clinic.Violation{Pointer: "#/doctor_id", Code: "required", Detail: "must be given, or specialization"})
-	case w.DoctorID != 0 && w.Specialization != "":
-		return nil, clinic.Invalid(clinic.Violation{Pointer: "#/specialization", Code: "combination", Detail: "cannot be combined with doctor_id"})
-	}
-	k, err := s.cfg.Store.CreateWalkIn(ctx, w)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -44,23 +36,10 @@ func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api
 	if err != nil {
 		return nil, err
 	}
-	waiting := int32(0)
-	for _, k := range tickets {
-		if k.Status == clinic.TicketWaiting {
-			waiting++
-		}
-	}
-	tickets = slices.DeleteFunc(tickets, func(k clinic.Ticket) bool {
-		return after.ID != 0 && !placeOf(k).Start.After(after.Start) && (placeOf(k).Start.Before(after.Start) || int64(k.Number) <= after.ID) ||
-			p.Status != nil && k.Status != clinic.TicketStatus(*p.Status)
-	})
-	page := store.Page[clinic.Ticket]{Items: tickets}
-	if limit := limitOf(p.Limit); len(tickets) > limit {
-		page = store.Page[clinic.Ticket]{Items: tickets[:limit], More: true}
-	}
+	page := clinic.PageOfQueue(tickets, clinic.DateOf(after.Start), int(after.ID), clinic.TicketStatus(deref(p.Status)), limitOf(p.Limit))
 	return api.GetQueue200JSONResponse{
-		Items: items(page.Items, ticketToAPI), Date: *dateToAPI(&day), Waiting: waiting,
-		NextCursor: nextCursor(list, page, placeOf),
+		Items: items(page.Tickets, ticketToAPI), Date: *dateToAPI(&day), Waiting: int32(page.Waiting), //nolint:gosec // G115: a day's count
+		NextCursor: nextCursor(list, store.Page[clinic.Ticket]{Items: page.Tickets, More: page.More}, placeOf),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // refusedKey is where recordRefusal leaves who was turned away, for the log.
@@ -24,7 +25,7 @@ const refusedKey = "refused"
 // the time that the answer takes.
 func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	r := c.Request()
-	access := clinic.AccessOf(r.Context())
+	access := store.AccessOf(r.Context())
 	if access.Subject == "system" { // refused before anything was asked about the caller
 		access = clinic.Access{
 			Operation: s.operations[r.Method+" "+c.Path()].Operation, RequestID: requestID(c), Address: originOf(r, s.cfg.TrustedProxies).address,
@@ -52,7 +53,7 @@ func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	if isRule {
 		patient = rule.Patient
 	}
-	ctx := clinic.WithAccess(r.Context(), access)
+	ctx := store.WithAccess(r.Context(), access)
 	if err := s.cfg.Store.RecordRefusal(ctx, attempted(r.Method), strings.TrimPrefix(p.Type, "/problems/"), id, patient); err != nil {
 		s.cfg.Log.WarnContext(ctx, "a refused request is not in the audit trail",
 			"request_id", access.RequestID, "operation", access.Operation, "cause", err)

@@ -161,7 +161,7 @@ func typeFromAPI(k api.AppointmentTypeCreate) clinic.AppointmentType {
 	kind := clinic.AppointmentType{
 		Name: k.Name, Duration: minutes(k.DurationMinutes),
 		Buffers:         clinic.Buffers{Before: minutes(deref(k.BufferBeforeMinutes)), After: minutes(deref(k.BufferAfterMinutes))},
-		Colour:          "#1565c0", // the contract's default
+		Colour:          clinic.DefaultColour,
 		Specializations: k.Specializations, DoctorIDs: k.DoctorIds, NeedsRoom: deref(k.NeedsRoom), RoomIDs: k.RoomIds,
 		IsActive: k.IsActive == nil || *k.IsActive, // the contract's default
 	}

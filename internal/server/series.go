@@ -11,24 +11,13 @@ import (
 // CreateSeries books a recurring appointment: POST /appointment-series.
 func (s *Server) CreateSeries(ctx context.Context, r api.CreateSeriesRequestObject) (api.CreateSeriesResponseObject, error) {
 	b := r.Body
-	if err := mayOverride(ctx, b.Override); err != nil {
-		return nil, err
-	}
-	zone := s.cfg.Zone
-	if b.TimeZone != nil {
-		var err error
-		if zone, err = clinic.LoadZone(*b.TimeZone); err != nil {
-			return nil, unknownZone()
-		}
-	}
-	rule, err := clinic.ParseRecurrence(b.Rule)
-	if err != nil {
-		return nil, err
-	}
-	series, dates, err := s.cfg.Store.CreateSeries(acting(ctx, r.Params.MEMSActor), clinic.Booking{
-		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, AnyRoom: deref(b.AnyRoom),
-		Start: b.StartTime, Duration: minutes(deref(b.DurationMinutes)), Override: overrideFromAPI(b.Override),
-	}, rule, zone, deref(b.OnConflict) == api.SeriesCreateOnConflictSkip)
+	series, dates, err := s.cfg.Store.CreateSeries(acting(ctx, r.Params.MEMSActor), clinic.SeriesBooking{
+		Booking: clinic.Booking{
+			PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, AnyRoom: deref(b.AnyRoom),
+			Start: b.StartTime, Duration: minutes(deref(b.DurationMinutes)), Override: overrideFromAPI(b.Override),
+		},
+		Rule: b.Rule, Zone: b.TimeZone, Skip: deref(b.OnConflict) == api.SeriesCreateOnConflictSkip,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +51,6 @@ func (s *Server) CancelSeries(ctx context.Context, r api.CancelSeriesRequestObje
 // RescheduleSeries moves dates of a series: POST /appointment-series/{id}/reschedule.
 func (s *Server) RescheduleSeries(ctx context.Context, r api.RescheduleSeriesRequestObject) (api.RescheduleSeriesResponseObject, error) {
 	b := r.Body
-	if err := mayOverride(ctx, b.Override); err != nil {
-		return nil, err
-	}
 	change := clinic.SeriesChange{
 		Days: int(deref(b.ShiftDays)), Skip: deref(b.OnConflict) == api.SeriesRescheduleOnConflictSkip,
 		Reschedule: clinic.Reschedule{

@@ -14,6 +14,7 @@ import (
 	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 const (
@@ -79,11 +80,11 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		}
 		return nil, err
 	}
-	told, err := clinic.AccessOf(ctx).VisibleKinds(kinds(r.Params.Objects))
+	told, err := store.AccessOf(ctx).VisibleKinds(kinds(r.Params.Objects))
 	if err != nil {
 		return nil, err
 	}
-	uncount, err := s.streams.enter(clinic.AccessOf(ctx).Caller)
+	uncount, err := s.streams.enter(store.AccessOf(ctx).Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	if st.send(w, fmt.Sprintf("event: hello\nid: %s\ndata: {}\n\n", changeCursor(st.after))) != nil {
 		return nil // the client is gone
 	}
-	access := clinic.AccessOf(st.ctx)
+	access := store.AccessOf(st.ctx)
 	var err error
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()

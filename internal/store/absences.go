@@ -21,10 +21,11 @@ const maxAffected = 1000
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.CodeValidationFailed.
 func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.TimeOff, []clinic.Appointment, error) {
-	if err := o.Check(); err != nil {
+	o.Normalize()
+	if err := o.Validate(); err != nil {
 		return o, nil, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(o.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(o.DoctorID); err != nil {
 		return o, nil, err
 	}
 	var affected []clinic.Appointment
@@ -95,7 +96,7 @@ func (s *Store) startOf(from *time.Time, after After) After {
 // DeleteTimeOff takes a time off back. Locks the doctor's guard row, then it.
 // Errors: clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Versions) error {
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return err
 	}
 	return s.inTx(ctx, func(t *tx) error {
@@ -129,7 +130,8 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 //
 // Errors: clinic.CodeValidationFailed.
 func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Closure, []clinic.Appointment, error) {
-	if err := c.Check(); err != nil {
+	c.Normalize()
+	if err := c.Validate(); err != nil {
 		return c, nil, err
 	}
 	var affected []clinic.Appointment
@@ -204,12 +206,6 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 		_, err = t.exec(ctx, `DELETE FROM closures WHERE id = ?`, id)
 		return err
 	})
-}
-
-// guardAllDoctors takes the guard of every doctor, in the order of the primary key.
-func guardAllDoctors(ctx context.Context, t *tx) error {
-	_, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 ORDER BY id`)
-	return err
 }
 
 // affected reads the appointments that occupy a part of a time, of one doctor

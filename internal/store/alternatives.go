@@ -113,7 +113,7 @@ func (p *proposals) search(ctx context.Context) error {
 		if !w.from.After(p.now) {
 			w.from = p.now.Add(time.Microsecond)
 		}
-		window := p.partners.Clip(p.now, clinic.AccessOf(ctx), clinic.Interval{Start: w.from, End: w.to})
+		window := p.partners.Clip(p.now, AccessOf(ctx), clinic.Interval{Start: w.from, End: w.to})
 		if !window.Start.Before(window.End) {
 			continue
 		}

@@ -26,7 +26,7 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 		return clinic.Appointment{}, translate(ctx, err)
 	}
 	a := row.appointment()
-	if !clinic.AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
+	if !AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	return a, s.recordRead(ctx, clinic.KindAppointment, a.ID, a.PatientID)
@@ -152,7 +152,7 @@ func page[T any](items []T, limit int) Page[T] {
 // intersection: nothing that starts more than the longest appointment before
 // the window can reach into it. Where few of many rows match, a page can be short.
 func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[clinic.Appointment], error) {
-	q.reach = clinic.AccessOf(ctx).Reach
+	q.reach = AccessOf(ctx).Reach
 	if q.PatientID != 0 {
 		var err error
 		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {

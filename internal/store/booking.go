@@ -21,15 +21,18 @@ import (
 // the second one waits, and then reads what the first one wrote.
 // db/README.md has the evidence for each part of this.
 //
-// Errors: clinic.ErrStartInPast, clinic.ErrHoldNotFound,
+// Errors: clinic.CodeForbidden, clinic.ErrStartInPast, clinic.ErrHoldNotFound,
 // clinic.ErrHoldNotUsable, those of decide; clinic.ErrUnavailable,
 // clinic.ErrOutcomeUnknown.
 func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.Appointment, error) {
-	b.Start = clinic.Instant(b.Start)
-	if err := b.Check(); err != nil {
+	b.Normalize()
+	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
 		return clinic.Appointment{}, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := b.Validate(); err != nil {
+		return clinic.Appointment{}, err
+	}
+	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
@@ -63,7 +66,7 @@ func (s *Store) checkStart(ctx context.Context, now time.Time, b clinic.Booking)
 	if err := clinic.CheckStart(now, b); err != nil {
 		return err
 	}
-	return s.partners.Check(now, clinic.AccessOf(ctx), b.Start)
+	return s.partners.Check(now, AccessOf(ctx), b.Start)
 }
 
 // placeBooking inserts a booking that was decided to be fine, with its first
@@ -72,7 +75,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
-		MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+		MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
 	if broken.Any() {
 		a.OverrideReason = &b.Override.Reason
@@ -82,60 +85,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 		return a, err
 	}
 	t.record(ctx, clinic.Created(clinic.KindAppointment, a.ID, a))
-	return a, insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionBook, nil))
-}
-
-// guardParties takes the guards of the doctor and the patient of a booking, in
-// this order, and tells whether they exist.
-func guardParties(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar, error) {
-	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
-	exists, err := guardDoctor(ctx, t, b.DoctorID)
-	if err != nil {
-		return c, err
-	}
-	if exists {
-		c.Doctor = clinic.Active // whether it is so is read under this lock
-	}
-	if exists, err = guardPatient(ctx, t, b.PatientID); err != nil || !exists {
-		return c, err
-	}
-	if exists, err = reachesPatient(ctx, t, b.PatientID); exists {
-		c.Patient = clinic.Active
-	}
-	return c, err
-}
-
-// guardDoctor makes this transaction the only one that may change the doctor's
-// calendar until it ends, and tells whether there is such a doctor.
-//
-// It must write, and must change a value: certification-based engines (Galera,
-// Group Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary
-// key; exclusive lock on the row.
-func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM doctors WHERE id = ?`, id)
-}
-
-// guardPatient is guardDoctor for the patient, always taken after the doctors'.
-// Errors: clinic.CodePatientMerged.
-func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
-		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`, id)
-	if exists || err != nil {
-		return exists, err
-	}
-	return false, checkMerged(ctx, t, id)
-}
-
-// guardPatientOf is guardPatient for the patient of a record that was read without a lock.
-// When that patient was merged meanwhile, the record is the surviving patient's by now:
-// another attempt finds it so.
-func guardPatientOf(ctx context.Context, t *tx, id int64) error {
-	_, err := guardPatient(ctx, t, id)
-	if errors.Is(err, clinic.ErrPatientMerged) {
-		return errStale
-	}
-	return err
+	return a, insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionBook, nil))
 }
 
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into
@@ -153,12 +103,6 @@ func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
 		return err
 	}
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}
-}
-
-// guardRoom is guardDoctor for a room, always taken after the patients'.
-func guardRoom(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM rooms WHERE id = ?`, id)
 }
 
 func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {

@@ -18,15 +18,12 @@ func TestSeriesIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 3)
 	s, list := f.listing(t)
-	rule, err := clinic.ParseRecurrence("FREQ=DAILY;COUNT=100")
-	if err != nil {
-		t.Fatal(err)
-	}
+	const rule = "FREQ=DAILY;COUNT=100"
 	series := func(patient int, skip bool) (int, []string, error) {
 		list.take()
 		b := f.booking(60, 30)
 		b.PatientID = f.patients[patient]
-		_, dates, err := s.CreateSeries(t.Context(), b, rule, time.UTC, skip)
+		_, dates, err := s.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC"), Skip: skip})
 		booked := 0
 		for _, d := range dates {
 			if d.Appointment != nil {
@@ -84,16 +81,15 @@ func TestSeriesIsBounded(t *testing.T) {
 func TestSeriesRefusedUnderGuards(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 16)
-	rule, err := clinic.ParseRecurrence("FREQ=DAILY;COUNT=10")
-	if err != nil {
-		t.Fatal(err)
-	}
+	const rule = "FREQ=DAILY;COUNT=10"
 	errs := make([]error, len(f.patients))
 	var wg sync.WaitGroup
 	for i, patient := range f.patients {
 		b := f.booking(60, 30)
 		b.PatientID = patient
-		wg.Go(func() { _, _, errs[i] = f.store.CreateSeries(t.Context(), b, rule, time.UTC, false) })
+		wg.Go(func() {
+			_, _, errs[i] = f.store.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC")})
+		})
 	}
 	wg.Wait()
 	booked := 0
@@ -332,11 +328,8 @@ func TestMovingSeriesIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
 	s, list := f.listing(t)
-	rule, err := clinic.ParseRecurrence("FREQ=DAILY;COUNT=100")
-	if err != nil {
-		t.Fatal(err)
-	}
-	series, _, err := s.CreateSeries(t.Context(), f.booking(60, 30), rule, time.UTC, false)
+	const rule = "FREQ=DAILY;COUNT=100"
+	series, _, err := s.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: f.booking(60, 30), Rule: rule, Zone: new("UTC")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,11 @@ import (
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.CodeForbidden (beyond the caller's reach), clinic.ErrDoctorNotFound.
 func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (clinic.CalendarFeed, string, error) {
-	if !f.Within(clinic.AccessOf(ctx).Reach) {
+	if !f.Within(AccessOf(ctx).Reach) {
 		return f, "", &clinic.Error{Code: clinic.CodeForbidden}
 	}
-	if err := f.Check(clinic.Instant(s.now())); err != nil {
+	f.Normalize()
+	if err := f.Validate(clinic.Instant(s.now())); err != nil {
 		return f, "", err
 	}
 	var token string
@@ -25,8 +26,8 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 				return err
 			}
 		}
-		secret, hash := clinic.NewKeySecret()
-		f.Hash, f.CreatedBy, f.CreatedAt = hash, clinic.AccessOf(ctx).Subject, t.now
+		secret, hash := newSecret()
+		f.Hash, f.CreatedBy, f.CreatedAt = hash, AccessOf(ctx).Subject, t.now
 		if f.ExpiresAt != nil {
 			end := clinic.Instant(*f.ExpiresAt)
 			f.ExpiresAt = &end
@@ -55,7 +56,7 @@ func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed
 		return clinic.CalendarFeed{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f := row.feed()
-	if !f.Within(clinic.AccessOf(ctx).Reach) {
+	if !f.Within(AccessOf(ctx).Reach) {
 		return clinic.CalendarFeed{}, clinic.ErrCalendarFeedNotFound
 	}
 	return f, nil
@@ -63,7 +64,7 @@ func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed
 
 // ListCalendarFeeds reads a page of the records of feeds by id.
 func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (Page[clinic.CalendarFeed], error) {
-	reach := clinic.AccessOf(ctx).Reach
+	reach := AccessOf(ctx).Reach
 	var rows []calendarFeedRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT `+calendarFeedColumns+`
@@ -91,7 +92,7 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.Calend
 			return notFound(err, clinic.ErrCalendarFeedNotFound)
 		}
 		f = row.feed()
-		if !f.Within(clinic.AccessOf(ctx).Reach) {
+		if !f.Within(AccessOf(ctx).Reach) {
 			return clinic.ErrCalendarFeedNotFound
 		}
 		if f.RevokedAt != nil {
@@ -133,7 +134,7 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 		return clinic.FeedCalendar{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f, now := row.feed(), clinic.Instant(s.now())
-	if !f.Valid(secret, now) {
+	if !isSecret(secret, f.Hash) || !f.Live(now) {
 		if !f.Live(now) {
 			s.knownFeeds.forget(id)
 		}
@@ -150,10 +151,10 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	if err != nil {
 		return clinic.FeedCalendar{}, translate(ctx, err)
 	}
-	clinic.CountWork(ctx, clinic.WorkRecords, len(c.Visits)+len(c.Away))
-	access := clinic.AccessOf(ctx)
+	CountWork(ctx, clinic.WorkRecords, len(c.Visits)+len(c.Away))
+	access := AccessOf(ctx)
 	access.Caller = f.Reader()
-	return c, s.recordRead(clinic.WithAccess(ctx, access), clinic.KindCalendarFeed, f.ID)
+	return c, s.recordRead(WithAccess(ctx, access), clinic.KindCalendarFeed, f.ID)
 }
 
 // feedCalendar reads what a feed shows.

@@ -108,12 +108,11 @@ func (s *Store) AssignPositions(ctx context.Context) (more bool, err error) {
 	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
 		return false, translate(ctx, err)
 	}
-	for attempt := 1; ; attempt++ {
+	err = retryTransient(ctx, func() error {
 		more, err = s.assignPositions(ctx)
-		if err == nil || attempt == maxAttempts || !isTransient(err) {
-			return more, translate(ctx, err)
-		}
-	}
+		return err
+	})
+	return more, translate(ctx, err)
 }
 
 func (s *Store) assignPositions(ctx context.Context) (more bool, err error) {
@@ -183,7 +182,7 @@ const maxTurns = 5
 // committed before it was called. Errors: clinic.CodeValidationFailed (a kind that
 // does not exist, or a position beyond the end).
 func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, error) {
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	visible, err := access.VisibleKinds(q.Objects)
 	if err != nil {
 		return ChangesPage{}, err

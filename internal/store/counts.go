@@ -9,7 +9,7 @@ import (
 
 // CountPatients returns how many patients ListPatients would list.
 func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error) {
-	q.reach = clinic.AccessOf(ctx).Reach
+	q.reach = AccessOf(ctx).Reach
 	search := patientSearch{PatientQuery: q, conditions: patientConditions(q), bounds: s.patientSearch}
 	if _, err := s.chooseDriver(ctx, &search); err != nil {
 		return 0, translate(ctx, err)
@@ -28,7 +28,7 @@ const pagesCounted = 20
 // than MaxCountedAppointments, or where as many pages would have to be examined, one
 // more than these. Index as there.
 func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
-	q.reach = clinic.AccessOf(ctx).Reach
+	q.reach = AccessOf(ctx).Reach
 	if err := s.boundScan(ctx, &q, pagesCounted*s.maxScanned); err != nil {
 		return 0, translate(ctx, err)
 	}

@@ -14,7 +14,7 @@ import (
 // Errors: clinic.CodeValidationFailed (text too long once normalised).
 func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Doctor, error) {
 	d.Normalize()
-	if err := d.Check(); err != nil {
+	if err := d.Validate(); err != nil {
 		return clinic.Doctor{}, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -61,7 +61,7 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		}
 		before := d
 		c.Apply(&d)
-		if err := d.Check(); err != nil {
+		if err := d.Validate(); err != nil {
 			return err
 		}
 		d.Version++

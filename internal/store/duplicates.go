@@ -13,20 +13,6 @@ import (
 // maxAlike bounds how many possible duplicates are shown.
 const maxAlike = 5
 
-// guardName takes the guard of the patient's name.
-//
-// Lock: a row of patient_name_guards, before anything else; nobody who holds one
-// waits for a calendar.
-func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
-	if p.BirthDate == nil && p.Phone == nil {
-		return nil // a name alone says nothing
-	}
-	_, err := t.exec(ctx, `
-		INSERT INTO patient_name_guards (bucket) VALUES (?)
-		ON DUPLICATE KEY UPDATE rev = rev + 1`, clinic.NameBucket(p.FirstName, p.LastName))
-	return err
-}
-
 // findAlike returns the patients other than p who may be the same person, by id:
 // with the same name, as it is or was, and the same birth date or phone number, theirs
 // or that of a record merged into theirs. Indexes patient_names_key, patients_merged_into.
@@ -90,7 +76,7 @@ func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	rows, err := s.readReached(ctx, access.Reach, ids)
 	if err != nil || len(rows) == 0 {
 		return nil, err

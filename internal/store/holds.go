@@ -17,11 +17,11 @@ import (
 //
 // Errors: those of BookAppointment, clinic.ErrTooManyHolds.
 func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
-	b.Start = clinic.Instant(b.Start)
-	if err := b.Check(); err != nil {
+	b.Normalize()
+	if err := b.Validate(); err != nil {
 		return clinic.Hold{}, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Hold{}, err
 	}
 	var h clinic.Hold
@@ -59,7 +59,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		h = clinic.Hold{
 			Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
 			Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
-			MadeBy: clinic.AccessOf(ctx).MadeBy(),
+			MadeBy: AccessOf(ctx).MadeBy(),
 		}
 		if h.ID, err = insertHold(ctx, t, h); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 // checkHolds returns clinic.ErrTooManyHolds for a partner with as many live holds as it
 // may have. Index holds_made_by.
 func checkHolds(ctx context.Context, t *tx) error {
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	if !access.IsPartner() {
 		return nil
 	}
@@ -90,7 +90,7 @@ func checkHolds(ctx context.Context, t *tx) error {
 // capped, until it ends; always taken after all other guards, as the foreign key of
 // the new record would be. For others it does nothing. Primary key; exclusive.
 func guardKey(ctx context.Context, t *tx) error {
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	if !access.IsPartner() {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 		return clinic.Hold{}, translate(ctx, err)
 	}
 	h := row.hold()
-	if !clinic.AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
+	if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
 		return clinic.Hold{}, clinic.ErrHoldNotFound
 	}
 	if h.PatientID != nil {
@@ -139,7 +139,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 			return err
 		}
 		h := row.hold()
-		if !clinic.AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
+		if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
 			return clinic.ErrHoldNotFound
 		}
 		if err := match.check(1); err != nil { // a hold is never changed

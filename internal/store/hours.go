@@ -56,10 +56,10 @@ func workingHours(ctx context.Context, q sqlx.QueryerContext, doctorID int64) (c
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
 func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clinic.WorkingHours, match Versions) (clinic.WorkingHours, []clinic.Appointment, error) {
-	if err := h.Check(); err != nil {
+	if err := h.Validate(); err != nil {
 		return h, nil, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return h, nil, err
 	}
 	h.Normalize()

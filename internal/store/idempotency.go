@@ -58,7 +58,7 @@ func (o *Once) secret(caller string) []byte {
 // Errors: clinic.ErrIdempotencyReused, clinic.ErrIdempotencyInUse, and the
 // refusal that was answered before.
 func claimKey(ctx context.Context, t *tx, once *Once, answer []any) (given bool, err error) {
-	caller := clinic.AccessOf(ctx).Subject
+	caller := AccessOf(ctx).Subject
 	var row struct {
 		Request   []byte    `db:"request"`
 		Answer    []byte    `db:"answer"`
@@ -102,7 +102,7 @@ func (s *Store) given(ctx context.Context, answer ...any) (bool, error) {
 	if once == nil {
 		return false, nil
 	}
-	caller := clinic.AccessOf(ctx).Subject
+	caller := AccessOf(ctx).Subject
 	var row struct {
 		Request []byte `db:"request"`
 		Answer  []byte `db:"answer"`
@@ -145,7 +145,7 @@ func readAnswer(once *Once, caller string, sealed []byte, refused bool, answer [
 
 // keepAnswer keeps what the request is answered with.
 func keepAnswer(ctx context.Context, t *tx, once *Once, answer []any) error {
-	caller := clinic.AccessOf(ctx).Subject
+	caller := AccessOf(ctx).Subject
 	plain, err := json.Marshal(answer)
 	if err != nil {
 		return err
@@ -192,7 +192,7 @@ func (s *Store) keepRefusal(ctx context.Context, once *Once, refusal error, answ
 		if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 			return firstError(err, errGiven)
 		}
-		caller := clinic.AccessOf(ctx).Subject
+		caller := AccessOf(ctx).Subject
 		known, _ := errors.AsType[*clinic.Error](refusal)
 		plain, err := json.Marshal(known)
 		if err != nil {

@@ -259,7 +259,7 @@ func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoe
 		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
 		SELECT id, version, updated_at, ?, ?, status AS was, status, start_time, duration_minutes, doctor_id, patient_id, room_id
 		FROM appointments
-		WHERE id IN (?)`, string(clinic.ActionMerge), clinic.Actor(ctx), moving)
+		WHERE id IN (?)`, string(clinic.ActionMerge), actorOf(ctx), moving)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
@@ -143,45 +141,6 @@ func room(a clinic.Appointment) int64 {
 		return 0
 	}
 	return *a.RoomID
-}
-
-// guardRooms takes the guards of the rooms of appointments, ids ascending, and
-// reads their occupied times; 0, which is no room, is never occupied.
-func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic.Interval) (map[int64][]clinic.Interval, error) {
-	var ids []int64
-	for _, a := range as {
-		ids = append(ids, room(a))
-	}
-	slices.Sort(ids)
-	busy := map[int64][]clinic.Interval{}
-	for _, id := range slices.Compact(ids) {
-		if id == 0 {
-			continue
-		}
-		if exists, err := guardRoom(ctx, t, id); err != nil || !exists {
-			return nil, firstError(err, clinic.ErrRoomNotFound)
-		}
-		var err error
-		if busy[id], err = t.occupied(ctx, roomParty, id, span, 0); err != nil {
-			return nil, err
-		}
-	}
-	return busy, nil
-}
-
-func guardPatients(ctx context.Context, t *tx, ids []int64) error {
-	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL AND erased_at IS NULL`, ids)
-	if err != nil {
-		return err
-	}
-	n, err := t.exec(ctx, statement, args...)
-	if err != nil {
-		return err
-	}
-	if n != int64(len(ids)) {
-		return clinic.ErrPatientNotFound
-	}
-	return nil
 }
 
 // insertAppointments returns the id of the first; those that follow belong to it.

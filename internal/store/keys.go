@@ -17,7 +17,9 @@ import (
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.ErrDoctorNotFound.
 func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, string, error) {
-	if err := k.Check(clinic.Instant(s.now())); err != nil {
+	now := clinic.Instant(s.now())
+	k.Normalize(now)
+	if err := k.Validate(now); err != nil {
 		return k, "", err
 	}
 	if err := s.SealKeys(ctx); err != nil { // or sealing what is older would come after this one
@@ -30,8 +32,8 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 				return err
 			}
 		}
-		secret, hash := clinic.NewKeySecret()
-		k.Hash, k.CreatedBy, k.CreatedAt = hash, clinic.AccessOf(ctx).Subject, t.now
+		secret, hash := newSecret()
+		k.Hash, k.CreatedBy, k.CreatedAt = hash, AccessOf(ctx).Subject, t.now
 		k.ExpiresAt = clinic.Instant(k.ExpiresAt)
 		var err error
 		k.ID, err = t.insert(ctx, `
@@ -141,7 +143,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 		return clinic.Caller{}, err
 	}
 	now := clinic.Instant(s.now())
-	if !k.Valid(secret, now) {
+	if !isSecret(secret, k.Hash) || !k.Live(now) {
 		if !k.Live(now) {
 			s.knownKeys.forget(id)
 		}

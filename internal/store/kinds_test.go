@@ -13,11 +13,8 @@ import (
 func TestDoctorsOf(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, 1)
-	rule, err := clinic.ParseRecurrence("FREQ=WEEKLY;COUNT=3")
-	if err != nil {
-		t.Fatal(err)
-	}
-	series, _, err := f.store.CreateSeries(t.Context(), f.booking(24*60, 30), rule, time.UTC, false)
+	const rule = "FREQ=WEEKLY;COUNT=3"
+	series, _, err := f.store.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: f.booking(24*60, 30), Rule: rule, Zone: new("UTC")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"mems/internal/clinic"
-	"mems/internal/store"
 )
 
 // What is asked of a record while its patient is merged into another is done to the
@@ -21,7 +20,7 @@ func TestChangesGoOnWhileThePatientIsMerged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticket, err := f.store.CreateWalkIn(t.Context(), store.WalkIn{PatientID: duplicate, DoctorID: f.doctors[0]})
+	ticket, err := f.store.CreateWalkIn(t.Context(), clinic.WalkIn{PatientID: duplicate, DoctorID: f.doctors[0]})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (
 			if a.DoctorID != doctor {
 				return errStale // the guards taken are not those it needs now
 			}
-			if err := clinic.AccessOf(ctx).Reach.CheckCalendar(a.DoctorID); err != nil {
+			if err := AccessOf(ctx).Reach.CheckCalendar(a.DoctorID); err != nil {
 				return err
 			}
 		}
@@ -123,7 +123,7 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 	if err := updateAppointment(ctx, t, a); err != nil {
 		return err
 	}
-	if err := insertEvent(ctx, t, a.ID, a.Event(ctx, action, &before.Status)); err != nil {
+	if err := insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), action, &before.Status)); err != nil {
 		return err
 	}
 	if err := s.followVisit(ctx, t, a); err != nil {
@@ -143,7 +143,11 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 //
 // Errors: those of MoveAppointment, clinic.ErrStartInPast and those of decide.
 func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
-	if err := r.Check(); err != nil {
+	if err := r.Override.CheckAccess(AccessOf(ctx)); err != nil {
+		return clinic.Appointment{}, err
+	}
+	r.Normalize()
+	if err := r.Validate(); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
@@ -164,7 +168,7 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
 	b, err := r.Of(*a, t.now)
 	if err == nil && !b.Start.Equal(a.Time.Start) {
-		err = s.partners.Check(t.now, clinic.AccessOf(ctx), b.Start)
+		err = s.partners.Check(t.now, AccessOf(ctx), b.Start)
 	}
 	if err != nil {
 		return err
@@ -177,7 +181,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	if exists {
 		c.Doctor = clinic.Active
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return err
 	}
 	err = s.withdrawOffers(ctx, t, b, func() (bool, error) {
@@ -198,7 +202,7 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err
 	}
-	return insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionReschedule, &from))
+	return insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionReschedule, &from))
 }
 
 // lockAppointment takes the guards of the appointment's parties, and of another
@@ -212,7 +216,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 		MadeBy  *int64 `db:"made_by_key"`
 	}
 	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id, made_by_key FROM appointments WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(party.Doctor, party.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(party.Doctor, party.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	if err != nil {

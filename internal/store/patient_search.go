@@ -39,7 +39,7 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 			return Page[clinic.Patient]{}, err
 		}
 	}
-	q.reach = clinic.AccessOf(ctx).Reach
+	q.reach = AccessOf(ctx).Reach
 	if q.Search != "" {
 		if q.typed = clinic.ParsePatientSearch(q.Search, s.today()); q.typed.Empty() {
 			return Page[clinic.Patient]{}, nil

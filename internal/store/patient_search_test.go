@@ -201,7 +201,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		q.Limit = 1 + r.IntN(25)
 		ctx := t.Context()
 		if i%4 == 0 {
-			ctx = clinic.WithAccess(ctx, partner)
+			ctx = store.WithAccess(ctx, partner)
 		}
 		var want []int64
 		for _, k := range all {

@@ -19,7 +19,7 @@ import (
 // clinic.ErrIdentifierTaken.
 func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool) (clinic.Patient, []clinic.Candidate, error) {
 	p.Normalize()
-	if err := p.Check(s.today()); err != nil {
+	if err := p.Validate(s.today()); err != nil {
 		return clinic.Patient{}, nil, err
 	}
 	var alike []int64
@@ -37,7 +37,7 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 			}
 			return &clinic.Error{Code: clinic.CodePossibleDuplicate, Alike: alike}
 		}
-		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = clinic.AccessOf(ctx).MadeBy(), 1, t.now, t.now
+		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = AccessOf(ctx).MadeBy(), 1, t.now, t.now
 		if p.ID, err = insertPatient(ctx, t, p); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 	ids := make([]int64, len(ps))
 	for i := range ps {
 		ps[i].Normalize()
-		if err := ps[i].Check(s.today()); err != nil {
+		if err := ps[i].Validate(s.today()); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +129,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		before := ps[0]
 		p = ps[0]
 		c.Apply(&p)
-		if err := p.Check(s.today()); err != nil {
+		if err := p.Validate(s.today()); err != nil {
 			return err
 		}
 		p.Version++

@@ -121,7 +121,7 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 			chosen = append(chosen, i)
 		}
 	}
-	clinic.CountWork(ctx, clinic.WorkAppointments, len(chosen))
+	CountWork(ctx, clinic.WorkAppointments, len(chosen))
 	if atomically {
 		err = s.applyTogether(ctx, &p, chosen)
 		return p, err
@@ -223,30 +223,6 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 		_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
 		return err
 	}, p)
-}
-
-func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
-	doctors, patients, rooms := []int64{p.DoctorID}, []int64{}, []int64{}
-	for _, i := range chosen {
-		item := p.Items[i]
-		doctors = append(doctors, item.Proposal.DoctorID)
-		patients = append(patients, item.Visit.PatientID)
-		if item.RoomID != nil {
-			rooms = append(rooms, *item.RoomID)
-		}
-	}
-	for _, party := range []struct {
-		ids   []int64
-		guard func(context.Context, *tx, int64) (bool, error)
-	}{{doctors, guardDoctor}, {patients, guardPatient}, {rooms, guardRoom}} {
-		slices.Sort(party.ids)
-		for _, id := range slices.Compact(party.ids) {
-			if _, err := party.guard(ctx, t, id); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // countApplied counts that visits of the plan were moved one by one.

@@ -49,7 +49,7 @@ func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error
 	}
 	defer func() { _ = t.Rollback() }() // nothing was changed
 	f, err := s.readFile(ctx, t, id)
-	clinic.CountWork(ctx, clinic.WorkRecords, f.records())
+	CountWork(ctx, clinic.WorkRecords, f.records())
 	return f, translate(ctx, err)
 }
 

@@ -19,14 +19,6 @@ const maxQueue = 1000
 // in the queue until called or gone, over midnight too.
 const openTickets = `status IN ('waiting', 'called', 'in_progress')`
 
-// WalkIn is a patient who comes without an appointment.
-type WalkIn struct {
-	PatientID      int64
-	DoctorID       int64  // 0: somebody of the specialization
-	Specialization string // with DoctorID 0
-	Note           *string
-}
-
 // CreateWalkIn gives a walk-in a ticket in the queue of a doctor who works now:
 // the one named, or the one of the specialization with the fewest who wait. It
 // takes no calendar time.
@@ -37,12 +29,16 @@ type WalkIn struct {
 // Errors: clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
 // clinic.ErrAlreadyInQueue, clinic.ErrNobodyWorks, clinic.CodeValidationFailed.
-func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, error) {
+func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticket, error) {
+	if err := w.Validate(); err != nil {
+		return clinic.Ticket{}, err
+	}
 	k := clinic.Ticket{PatientID: w.PatientID, Note: w.Note, Status: clinic.TicketWaiting}
-	if err := k.Check(); err != nil {
+	k.Normalize()
+	if err := k.Validate(); err != nil {
 		return k, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
 		return k, err // nor may a doctor have one chosen
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -162,7 +158,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	if _, err := s.Doctor(ctx, doctorID); err != nil {
 		return *day, nil, err
 	}
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return *day, nil, err
 	}
 	var before, rows []ticketRow
@@ -212,7 +208,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
 func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, error) {
 	var k clinic.Ticket
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return k, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -283,7 +279,7 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 		}
 		t.freeOf(before, *visit)
 		t.record(ctx, clinic.Changed(clinic.KindAppointment, visit.ID, before, *visit))
-		return insertEvent(ctx, t, visit.ID, visit.Event(ctx, action, &from))
+		return insertEvent(ctx, t, visit.ID, visit.Event(actorOf(ctx), action, &from))
 	}, &k)
 	return k, err
 }
@@ -297,7 +293,8 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 // patient is in the other one's queue already).
 func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *string, match Versions) (clinic.Ticket, error) {
 	onward := clinic.Ticket{DoctorID: doctorID, Note: note, Status: clinic.TicketWaiting}
-	if err := onward.Check(); err != nil {
+	onward.Normalize()
+	if err := onward.Validate(); err != nil {
 		return onward, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {

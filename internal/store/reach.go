@@ -13,7 +13,7 @@ import (
 // partner's, when it registered the patient. A patient who does not exist is
 // not. Indexes appointments_patient, tickets_patient.
 func reachesPatient(ctx context.Context, q sqlx.QueryerContext, id int64) (bool, error) {
-	reach := clinic.AccessOf(ctx).Reach
+	reach := AccessOf(ctx).Reach
 	if reach.All {
 		return true, nil
 	}

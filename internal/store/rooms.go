@@ -13,7 +13,7 @@ import (
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
 func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, error) {
 	r.Normalize()
-	if err := r.Check(); err != nil {
+	if err := r.Validate(); err != nil {
 		return clinic.Room{}, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -77,7 +77,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 		}
 		before := r
 		c.Apply(&r)
-		if err := r.Check(); err != nil {
+		if err := r.Validate(); err != nil {
 			return err
 		}
 		t.record(ctx, clinic.Changed(clinic.KindRoom, r.ID, before, r))

@@ -25,13 +25,6 @@ type AvailabilityQuery struct {
 	Limit          int
 }
 
-// NextFree is the first free slot of a doctor; nil when there is none.
-type NextFree struct {
-	DoctorID       int64
-	Specialization string
-	Slot           *clinic.Slot
-}
-
 // What one search examines at most, in calendars of one doctor for one day. Whatever is
 // asked for, it reads no more, and no more than doctorDaysAtOnce in one statement.
 const (
@@ -60,7 +53,7 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 		}
 		left := max(MaxDoctorDays, len(r.doctors))
 		most := left
-		defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
+		defer func() { CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
 		searched, err := walk(window, &left, func() int { return len(r.doctors) }, func(part clinic.Interval) error {
 			found, err := r.slots(ctx, part, r.doctors, q.Limit+1)
 			for _, slot := range found {
@@ -92,15 +85,15 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 // doctors who have none yet. It searches clinic.LookAhead from the later of now
 // and from, or as far as MaxDoctorDays go, and returns the end of that window too;
 // q.Window, q.Limit and q.After mean nothing.
-func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, time.Time, error) {
+func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]clinic.NextFree, time.Time, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
 	searched := q.Window.End
-	var free []NextFree
+	var free []clinic.NextFree
 	err := s.search(ctx, &q, func(r *reader) error {
 		open := r.doctors
 		left := max(MaxDoctorDays, len(open))
 		most := left
-		defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
+		defer func() { CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
 		var err error
 		searched, err = walk(q.Window, &left, func() int { return len(open) }, func(part clinic.Interval) error {
 			slots, err := r.slots(ctx, part, open, 1)
@@ -109,13 +102,13 @@ func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q Availabili
 			}
 			for i := range slots {
 				d := r.facts[slots[i].DoctorID]
-				free = append(free, NextFree{DoctorID: d.ID, Specialization: d.Specialization, Slot: &slots[i]})
+				free = append(free, clinic.NextFree{DoctorID: d.ID, Specialization: d.Specialization, Slot: &slots[i]})
 				open = slices.DeleteFunc(slices.Clone(open), func(id int64) bool { return id == d.ID })
 			}
 			return nil
 		})
 		for _, id := range open {
-			free = append(free, NextFree{DoctorID: id, Specialization: r.facts[id].Specialization})
+			free = append(free, clinic.NextFree{DoctorID: id, Specialization: r.facts[id].Specialization})
 		}
 		return err
 	})
@@ -170,7 +163,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
 	}
-	q.Window = s.partners.Clip(now, clinic.AccessOf(ctx), q.Window)
+	q.Window = s.partners.Clip(now, AccessOf(ctx), q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {
 		return translate(ctx, err)

@@ -14,7 +14,7 @@ import (
 )
 
 // CreateSeries books every date of a recurring appointment, each by the rules of
-// a booking, in one transaction: all of them, or with skip those that can be. It
+// a booking, in one transaction: all of them, or with Skip those that can be. It
 // returns what became of each date.
 //
 // Statements, in lock order: write the guard rows of the doctor and the patient
@@ -22,24 +22,33 @@ import (
 // statements; insert the series; then date by date the room's guard and the inserts
 // of a booking, for at most clinic.MaxSeriesDates dates. What the locking reads find
 // belongs to the two whose guards are held, or to a room whose guard is, so going on
-// after a refusal can meet nobody crosswise. Without skip, the first refusal under the
+// after a refusal can meet nobody crosswise. Without Skip, the first refusal under the
 // guards ends it; the report is made on a snapshot.
 //
 // Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
-// or, with skip, none can; clinic.CodeValidationFailed, clinic.ErrStartInPast,
+// or, with Skip, none can; clinic.CodeForbidden, clinic.CodeValidationFailed,
+// clinic.ErrStartInPast,
 // and those errors of decide that are not slot conflicts.
-func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.Recurrence, zone *time.Location, skip bool) (clinic.Series, []clinic.SeriesDate, error) {
-	b.Start = clinic.Instant(b.Start)
-	if err := b.Check(); err != nil {
+func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
+	b, skip := asked.Booking, asked.Skip
+	b.Normalize()
+	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
+		return clinic.Series{}, nil, err
+	}
+	rule, zone, err := asked.Parse(s.zone)
+	if err != nil {
+		return clinic.Series{}, nil, err
+	}
+	if err := b.Validate(); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	starts, err := rule.Starts(b.Start, zone)
 	if err != nil {
 		return clinic.Series{}, nil, err
 	}
-	clinic.CountWork(ctx, clinic.WorkAppointments, len(starts))
+	CountWork(ctx, clinic.WorkAppointments, len(starts))
 	b.Start = starts[0]
-	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series
@@ -48,13 +57,13 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 	err = s.inTxUnlessTaken(ctx, wantedTime{unknown: !skip}, func(t *tx) error {
 		series = clinic.Series{
 			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
-			MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+			MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 		}
 		dates = nil
 		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
-		if err := s.partners.Check(t.now, clinic.AccessOf(ctx), starts[len(starts)-1]); err != nil {
+		if err := s.partners.Check(t.now, AccessOf(ctx), starts[len(starts)-1]); err != nil {
 			return err
 		}
 		c, err := guardParties(ctx, t, b)
@@ -141,7 +150,7 @@ func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Se
 	if err != nil {
 		return series, err
 	}
-	if !clinic.AccessOf(ctx).Reach.Record(series.DoctorID, series.MadeBy) {
+	if !AccessOf(ctx).Reach.Record(series.DoctorID, series.MadeBy) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
 	var rows []appointmentRow
@@ -186,7 +195,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := updateAppointment(ctx, t, a); err != nil {
 				return err
 			}
-			if err := insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionCancel, &from)); err != nil {
+			if err := insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionCancel, &from)); err != nil {
 				return err
 			}
 			t.freeOf(before, a)
@@ -207,7 +216,11 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 //
 // Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
 func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
-	if err := change.Reschedule.Check(); err != nil {
+	if err := change.Reschedule.Override.CheckAccess(AccessOf(ctx)); err != nil {
+		return clinic.Series{}, nil, err
+	}
+	change.Reschedule.Normalize()
+	if err := change.Reschedule.Validate(); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series
@@ -267,7 +280,7 @@ func (n notMovedError) Unwrap() error { return n.error }
 func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
 	var row seriesRow
 	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(row.DoctorID, row.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(row.DoctorID, row.MadeBy) {
 		return nil, nil, clinic.ErrSeriesNotFound
 	}
 	if err != nil {
@@ -277,7 +290,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	if err != nil {
 		return nil, nil, err
 	}
-	clinic.CountWork(ctx, clinic.WorkAppointments, len(before))
+	CountWork(ctx, clinic.WorkAppointments, len(before))
 	doctors := []int64{}
 	if otherDoctor != 0 {
 		doctors = append(doctors, otherDoctor)

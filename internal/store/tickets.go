@@ -36,7 +36,7 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 		return clinic.Ticket{}, translate(ctx, err)
 	}
 	k := row.ticket()
-	if !clinic.AccessOf(ctx).Reach.Calendar(k.DoctorID) {
+	if !AccessOf(ctx).Reach.Calendar(k.DoctorID) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
 	if err := positionOf(ctx, s.db, &k); err != nil {
@@ -64,7 +64,7 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 		FROM tickets AS k
 		LEFT JOIN appointments AS a ON a.id = k.appointment_id
 		WHERE k.id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Calendar(party.Doctor) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Calendar(party.Doctor) {
 		return clinic.Ticket{}, nil, clinic.ErrTicketNotFound
 	}
 	if err != nil {

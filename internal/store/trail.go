@@ -109,7 +109,7 @@ type details struct {
 
 // newEntry is an entry of the caller.
 func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
-	a := clinic.AccessOf(ctx)
+	a := AccessOf(ctx)
 	e := clinic.AuditEntry{At: at, Subject: a.Subject, Operation: a.Operation}
 	if a.Address.IsValid() {
 		address := a.Address.Unmap().WithZone("").String()

@@ -121,13 +121,31 @@ func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (fr
 		}
 		s.observe.retry(err)
 		s.log.DebugContext(ctx, "transaction tried again", "attempt", attempt, "cause", err)
-		// Full jitter: two transactions that collided must not collide again.
-		wait := rand.N(time.Millisecond << attempt) //nolint:gosec // G404: spreads load, guards nothing
-		select {
-		case <-ctx.Done():
+		if !pauseBeforeRetry(ctx, attempt) {
 			return false, translate(ctx, err)
-		case <-time.After(wait):
 		}
+	}
+}
+
+// retryTransient runs work, and again as often as a use case's transaction is tried while
+// it fails with an error that may be gone the next time.
+func retryTransient(ctx context.Context, work func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := work()
+		if err == nil || attempt == maxAttempts || !isTransient(err) || !pauseBeforeRetry(ctx, attempt) {
+			return err
+		}
+	}
+}
+
+// pauseBeforeRetry waits longer after each attempt, and returns false when ctx has ended.
+// Full jitter: two transactions that collided must not collide again.
+func pauseBeforeRetry(ctx context.Context, attempt int) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(rand.N(time.Millisecond << attempt)): //nolint:gosec // G404: spreads load, guards nothing
+		return true
 	}
 }
 
@@ -244,18 +262,6 @@ func (s *Store) look(ctx context.Context, body func(*tx) error) error {
 		return err
 	}
 	return errFree
-}
-
-// guard writes a guard row and tells whether it exists. A transaction that only
-// looks reads it instead.
-func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bool, err error) {
-	if t.looks {
-		err = t.GetContext(ctx, &exists, read, id)
-		return exists, err
-	}
-	defer t.observe.guard(stopwatch())
-	n, err := t.exec(ctx, write, id)
-	return n == 1, err
 }
 
 // locking is a locking read, or the same without the lock in a transaction that

@@ -19,7 +19,7 @@ import (
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
 func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clinic.AppointmentType, error) {
 	k.Normalize()
-	if err := k.Check(); err != nil {
+	if err := k.Validate(); err != nil {
 		return clinic.AppointmentType{}, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
@@ -102,7 +102,7 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 		}
 		before := k
 		c.Apply(&k)
-		if err := k.Check(); err != nil {
+		if err := k.Validate(); err != nil {
 			return err
 		}
 		if named != nil {

@@ -25,10 +25,11 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 	asked := e
 	err := s.inTx(ctx, func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
-		if err := e.Check(t.now); err != nil {
+		e.Normalize()
+		if err := e.Validate(t.now); err != nil {
 			return err
 		}
-		e.MadeBy = clinic.AccessOf(ctx).MadeBy() // whose booking window holds for offers, too
+		e.MadeBy = AccessOf(ctx).MadeBy() // whose booking window holds for offers, too
 		free, more, err := s.firstFor(ctx, t, e)
 		if err != nil {
 			return err
@@ -91,7 +92,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 // checkEntries returns clinic.ErrTooManyWaitlistEntries for a partner with as many open
 // entries as it may have. Index waitlist_made_by.
 func checkEntries(ctx context.Context, t *tx) error {
-	access := clinic.AccessOf(ctx)
+	access := AccessOf(ctx)
 	if !access.IsPartner() {
 		return nil
 	}
@@ -147,7 +148,7 @@ func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEnt
 func readEntry(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.WaitlistEntry, error) {
 	var row waitlistRow
 	err := sqlx.GetContext(ctx, q, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(0, row.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(0, row.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
@@ -181,7 +182,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	if q.Status != "" {
 		where, args = where+` AND status = ?`, append(args, q.Status)
 	}
-	if r := clinic.AccessOf(ctx).Reach; !r.All {
+	if r := AccessOf(ctx).Reach; !r.All {
 		where, args = where+` AND made_by_key = ?`, append(args, r.KeyID)
 	}
 	var rows []waitlistRow
@@ -393,7 +394,7 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 		MadeBy  *int64 `db:"made_by_key"`
 	}
 	err := t.GetContext(ctx, &party, `SELECT patient_id, offered_doctor, made_by_key FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(0, party.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(0, party.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {

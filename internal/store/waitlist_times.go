@@ -92,7 +92,7 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 		*left = max(*left, len(m.r.doctors)) // a day of all of them
 	}
 	budget := *left
-	defer func() { clinic.CountWork(ctx, clinic.WorkDoctorDays, budget-*left) }()
+	defer func() { CountWork(ctx, clinic.WorkDoctorDays, budget-*left) }()
 	for _, usual := range []bool{true, false} {
 		*left = budget // both go through the same days
 		searched, err = walk(window, left, func() int { return len(m.r.doctors) }, func(part clinic.Interval) error {

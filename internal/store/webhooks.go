@@ -12,7 +12,8 @@ import (
 // one secret. allowHTTP takes addresses that are not encrypted too. Errors:
 // clinic.CodeValidationFailed.
 func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP bool) (clinic.Webhook, string, error) {
-	if err := w.Check(allowHTTP); err != nil {
+	w.Normalize()
+	if err := w.Validate(allowHTTP); err != nil {
 		return w, "", err
 	}
 	// What was committed before gets its place before, and is not sent.
@@ -22,8 +23,8 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 	var secret string
 	err := s.inTx(ctx, func(t *tx) error {
 		w.Enabled, w.DisabledReason = true, nil
-		w.Secrets = []clinic.WebhookSecret{clinic.NewWebhookSecret()}
-		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = clinic.AccessOf(ctx).Subject, 1, t.now, t.now
+		w.Secrets = []clinic.WebhookSecret{newWebhookSecret()}
+		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = AccessOf(ctx).Subject, 1, t.now, t.now
 		secret = w.Secrets[0].String()
 		var err error
 		w.ID, err = t.insert(ctx, `
@@ -93,7 +94,8 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 				}
 			}
 		}
-		return w.Check(allowHTTP)
+		w.Normalize()
+		return w.Validate(allowHTTP)
 	})
 }
 
@@ -106,7 +108,7 @@ func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webho
 	err := s.inTx(ctx, func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, nil, func(t *tx, w *clinic.Webhook) error {
-			fresh := clinic.NewWebhookSecret()
+			fresh := newWebhookSecret()
 			secret = fresh.String()
 			_, err := t.exec(ctx, `UPDATE webhooks SET secret = ?, old_secret = ?, old_until = ? WHERE id = ?`,
 				fresh[:], w.Secrets[0][:], t.now.Add(clinic.SecretOverlap), id)

@@ -27,9 +27,7 @@ interface Members {
 
 /** A problem of the given type; where several are given, a union to switch over. */
 export type ProblemOf<S extends ProblemSlug> = S extends ProblemSlug
-  ? Omit<WrittenProblem, "type"> & { type: `/problems/${S}` } & (S extends keyof Members
-        ? Members[S]
-        : unknown)
+  ? Omit<WrittenProblem, "type"> & { type: `/problems/${S}` } & (S extends keyof Members ? Members[S] : unknown)
   : never;
 
 /**
@@ -48,7 +46,8 @@ export class NoAnswer extends Error {
   constructor(cause: unknown, response?: Response) {
     super(
       response
-        ? `The answer, with status ${response.status}, is not one of MEMS. Is there a proxy in between, or is baseUrl wrong?`
+        ? `The answer, with status ${response.status}, is not one of MEMS. ` +
+            "Is there a proxy in between, or is baseUrl wrong?"
         : `No answer: ${cause instanceof Error ? explain(cause) : String(cause)}`,
       { cause },
     );

@@ -133,7 +133,10 @@ async function connect(
     fetch, // Without the retries below: they would read the answer to its end.
     cache: "no-store",
     parseAs: "stream",
-    security: [{ name: "X-API-Key", type: "apiKey" }, { scheme: "bearer", type: "http" }],
+    security: [
+      { name: "X-API-Key", type: "apiKey" },
+      { scheme: "bearer", type: "http" },
+    ],
   });
   if (response?.ok) return response;
   // What passes by itself is tried again; any other refusal stays one.

@@ -28,12 +28,16 @@ export interface MemsOptions {
 const STREAM = "streamChanges";
 type Operations = Omit<typeof operations, typeof STREAM>;
 type Asked<F> = F extends (options: infer O) => unknown ? Omit<O, "client" | "throwOnError" | "responseStyle"> : never;
-type Answered<F extends (options: never) => unknown> = Extract<Awaited<ReturnType<F>>, { data: unknown; error: undefined }>["data"];
+type Answered<F extends (options: never) => unknown> = Extract<
+  Awaited<ReturnType<F>>,
+  { data: unknown; error: undefined }
+>["data"];
 
 /** One operation of the contract. The options are needed only where the contract needs something. */
-type Operation<F extends (options: never) => unknown> = object extends Asked<F>
-  ? (options?: Asked<F>) => Promise<Result<Answered<F>>>
-  : (options: Asked<F>) => Promise<Result<Answered<F>>>;
+type Operation<F extends (options: never) => unknown> =
+  object extends Asked<F>
+    ? (options?: Asked<F>) => Promise<Result<Answered<F>>>
+    : (options: Asked<F>) => Promise<Result<Answered<F>>>;
 
 /** Every operation of the contract, by its operationId, and what {@link follow} needs. */
 export type Mems = { readonly [Name in keyof Operations]: Operation<Operations[Name]> } & {
@@ -67,7 +71,8 @@ async function answer(call: Call, options: { client: Client }): Promise<Result<u
   try {
     const { data, error, response: got } = await call(options);
     response = got;
-    if (error === undefined && got) return { data: got.status === 204 ? undefined : data, error: undefined, response: got };
+    if (error === undefined && got)
+      return { data: got.status === 204 ? undefined : data, error: undefined, response: got };
     return { data: undefined, error: isProblem(error) ? error : new NoAnswer(error, got), response };
   } catch (cause) {
     return { data: undefined, error: new NoAnswer(cause, response), response };

@@ -22,7 +22,7 @@ export interface Failure {
 export async function unwrap<T>(call: Result<T> | Promise<Result<T>>): Promise<T> {
   const result = await call;
   if (result.error !== undefined) throw toError(result.error);
-  return result.data as T;
+  return result.data;
 }
 
 /** The version of the record that was answered, to send back as `If-Match`. */

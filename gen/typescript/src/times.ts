@@ -14,7 +14,9 @@ export function toDate(instant: string): Date {
   const date = new Date(instant);
   // Without an offset, Date would take the machine's zone, which is nobody's intention.
   if (Number.isNaN(date.getTime()) || !/(Z|[+-]\d\d:\d\d)$/i.test(instant)) {
-    throw new RangeError(`${JSON.stringify(instant)} is not an RFC 3339 instant with an offset, such as 2027-03-01T09:00:00Z.`);
+    throw new RangeError(
+      `${JSON.stringify(instant)} is not an RFC 3339 instant with an offset, such as 2027-03-01T09:00:00Z.`,
+    );
   }
   return date;
 }

@@ -10,9 +10,16 @@ describe("booking", () => {
     const booked = await mems.bookAppointment({ body });
     expect(booked.error).toBeUndefined();
     expect(booked.response?.status).toBe(201);
-    expect(booked.data).toMatchObject({ ...body, start_time: body.start_time.replace(".000", ""), status: "scheduled" });
+    expect(booked.data).toMatchObject({
+      ...body,
+      start_time: body.start_time.replace(".000", ""),
+      status: "scheduled",
+    });
 
-    const read = await mems.getAppointment({ path: { id: booked.data?.id ?? 0 }, query: { include: ["patient", "doctor"] } });
+    const read = await mems.getAppointment({
+      path: { id: booked.data?.id ?? 0 },
+      query: { include: ["patient", "doctor"] },
+    });
     expect(read.data?.id).toBe(booked.data?.id);
     expect(read.data?.doctor?.id).toBe(body.doctor_id);
     expect(read.data?.patient?.id).toBe(body.patient_id);
@@ -91,7 +98,9 @@ describe("errors", () => {
   });
 
   test("unwrap throws them with what the server said", async () => {
-    const caught: unknown = await unwrap(mems.getPatient({ path: { id: 999_999_999 } })).catch((error: unknown) => error);
+    const caught: unknown = await unwrap(mems.getPatient({ path: { id: 999_999_999 } })).catch(
+      (error: unknown) => error,
+    );
     expect(caught).toBeInstanceOf(ProblemError);
     expect(isProblem(caught)).toBe(false);
     expect(problemOf(caught)?.type).toBe("/problems/patient-not-found");
@@ -109,7 +118,7 @@ describe("errors", () => {
     const strange = await proxy.getVersion();
     expect(strange.error).toBeInstanceOf(NoAnswer);
     expect(strange.response?.status).toBe(502);
-    expect(String(strange.error)).toContain("502");
+    expect((strange.error as NoAnswer).message).toContain("502");
 
     const portal = connect({
       fetch: () => Promise.resolve(new Response("{", { headers: { "Content-Type": "application/json" } })),

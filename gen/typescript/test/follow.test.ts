@@ -52,7 +52,7 @@ test("goes on after the last event when the connection is lost, however it is lo
     (answer) => begin(answer).end(change(1) + change(2)),
     (answer) => answer.destroy(),
     (answer) => answer.writeHead(503).end("no"),
-    (answer) => begin(answer).write(change(3) + "id: 4\ndata: {\"n\"", () => answer.destroy()),
+    (answer) => begin(answer).write(change(3) + 'id: 4\ndata: {"n"', () => answer.destroy()),
     (answer) => begin(answer).end(change(4)),
   );
   const states: string[] = [];
@@ -65,7 +65,9 @@ test("goes on after the last event when the connection is lost, however it is lo
 });
 
 test("reads events however they are cut and ended", async () => {
-  const text = `: hello\r\n\r\n${change(1).replaceAll("\n", "\r\n")}${change(2).replaceAll("\n", "\r")}data: {"n":\ndata: 3}\nid:3\nevent:change\nnonsense\n\n`;
+  const text =
+    `: hello\r\n\r\n${change(1).replaceAll("\n", "\r\n")}${change(2).replaceAll("\n", "\r")}` +
+    'data: {"n":\ndata: 3}\nid:3\nevent:change\nnonsense\n\n';
   const { mems } = await streaming((answer) => {
     begin(answer);
     const parts = Array.from(text);
@@ -86,7 +88,8 @@ test("a silent connection counts as lost, one with heartbeats does not", async (
       let beats = 0;
       const beat = setInterval(() => {
         if (++beats <= 6) answer.write(": alive\n\n");
-        else if (beats === 7) answer.write(change(2)); // And then not a word.
+        else if (beats === 7)
+          answer.write(change(2)); // And then not a word.
         else clearInterval(beat);
       }, 50);
     },
@@ -115,7 +118,14 @@ test("the time that the caller takes is not silence", async () => {
 
 test("a refusal is thrown", async () => {
   const { mems, asked } = await streaming((answer) => {
-    const problem = { type: "/problems/forbidden", title: "No", status: 403, detail: "No.", instance: "/stream", request_id: "1" };
+    const problem = {
+      type: "/problems/forbidden",
+      title: "No",
+      status: 403,
+      detail: "No.",
+      instance: "/stream",
+      request_id: "1",
+    };
     answer.writeHead(403, { "Content-Type": "application/problem+json" }).end(JSON.stringify(problem));
   });
   await expect(gather(mems)).rejects.toBeInstanceOf(ProblemError);

@@ -8,7 +8,10 @@ import { afterAll, expect, inject, test } from "vitest";
 
 const home = fileURLToPath(new URL("..", import.meta.url));
 const readme = readFileSync(join(home, "README.md"), "utf8");
-const blocks = [...readme.matchAll(/^```ts( live)?\n(.*?)^```$/gms)].map(([, live, code = ""]) => ({ live: !!live, code }));
+const blocks = [...readme.matchAll(/^```ts( live)?\n(.*?)^```$/gms)].map(([, live, code = ""]) => ({
+  live: !!live,
+  code,
+}));
 
 // Inside of the package, so that its own name leads to it.
 const folder = mkdtempSync(join(home, "dist", "readme-"));
@@ -42,7 +45,10 @@ test("every block of the README has the right types, for strict readers too", ()
 });
 
 test("the README runs", async () => {
-  const file = program("run.ts", blocks.filter(({ live }) => !live));
+  const file = program(
+    "run.ts",
+    blocks.filter(({ live }) => !live),
+  );
   // The README's day passes; the next first of March but one does not.
   const day = `${new Date().getFullYear() + 2}-03-01`;
   const code = readFileSync(file, "utf8")
@@ -50,14 +56,20 @@ test("the README runs", async () => {
     .replaceAll("2027-03-01", day);
   const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
   const script = file.replace(/ts$/, "mjs");
-  writeFileSync(script, `${ts.transpileModule(code, { compilerOptions: options }).outputText}\nexport { visit, error, changed, health };`);
+  writeFileSync(
+    script,
+    `${ts.transpileModule(code, { compilerOptions: options }).outputText}\nexport { visit, error, changed, health };`,
+  );
 
   process.env.MEMS_API_KEY = inject("apiKey");
   const said: unknown[] = [];
   const { log } = console;
   console.log = (...words: unknown[]) => said.push(words.join(" "));
   try {
-    const ran = (await import(/* @vite-ignore */ pathToFileURL(script).href)) as Record<string, Record<string, unknown>>;
+    const ran = (await import(/* @vite-ignore */ pathToFileURL(script).href)) as Record<
+      string,
+      Record<string, unknown>
+    >;
     expect(ran.visit).toMatchObject({ start_time: `${day}T09:00:00Z` });
     expect(ran.error).toMatchObject({ type: "/problems/doctor-overlap" });
     expect(ran.changed).toMatchObject({ data: { phone: "+41 44 555 01 23", birth_date: null } });
@@ -70,7 +82,10 @@ test("the README runs", async () => {
 });
 
 test("only what is needed is published", () => {
-  const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: home, encoding: "utf8" });
+  const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: home,
+    encoding: "utf8",
+  });
   const [{ files }] = JSON.parse(packed) as [{ files: { path: string }[] }];
   const paths = files.map(({ path }) => path).filter((path) => !path.startsWith("dist/readme-"));
   const strangers = paths.filter((path) => !/^(dist\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE)$/.test(path));

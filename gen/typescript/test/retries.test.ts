@@ -85,7 +85,9 @@ function answering(...answers: (Error | [status: number, slug: string, headers?:
 const lost = new TypeError("fetch failed");
 const read = (mems: ReturnType<typeof connect>) => mems.getDoctor({ path: { id: 1 } });
 const book = (mems: ReturnType<typeof connect>) =>
-  mems.bookAppointment({ body: { patient_id: 1, doctor_id: 1, start_time: "2027-03-01T09:00:00Z", duration_minutes: 30 } });
+  mems.bookAppointment({
+    body: { patient_id: 1, doctor_id: 1, start_time: "2027-03-01T09:00:00Z", duration_minutes: 30 },
+  });
 const change = (mems: ReturnType<typeof connect>) => mems.updateDoctor({ path: { id: 1 }, body: { is_active: false } });
 const remove = (mems: ReturnType<typeof connect>) => mems.deleteDoctor({ path: { id: 1 } });
 
@@ -93,9 +95,24 @@ test.each([
   { what: "a read after a lost connection", call: read, answers: answering(lost, [200, ""]), sent: 2 },
   { what: "a read after 503", call: read, answers: answering([503, "unavailable"], [200, ""]), sent: 2 },
   { what: "a booking after 429", call: book, answers: answering([429, "rate-limited"], [201, ""]), sent: 2 },
-  { what: "a booking of unknown outcome", call: book, answers: answering([503, "outcome-unknown"], [201, ""]), sent: 2 },
-  { what: "a booking still under way", call: book, answers: answering(lost, [409, "idempotency-key-in-use"], [201, ""]), sent: 3 },
-  { what: "a change after 503 unavailable", call: change, answers: answering([503, "unavailable"], [200, ""]), sent: 2 },
+  {
+    what: "a booking of unknown outcome",
+    call: book,
+    answers: answering([503, "outcome-unknown"], [201, ""]),
+    sent: 2,
+  },
+  {
+    what: "a booking still under way",
+    call: book,
+    answers: answering(lost, [409, "idempotency-key-in-use"], [201, ""]),
+    sent: 3,
+  },
+  {
+    what: "a change after 503 unavailable",
+    call: change,
+    answers: answering([503, "unavailable"], [200, ""]),
+    sent: 2,
+  },
   { what: "a deletion after 429", call: remove, answers: answering([429, "rate-limited"], [200, ""]), sent: 2 },
 ])("$what is sent again", async ({ call, answers, sent }) => {
   const { error } = await call(connect({ fetch: answers.fetch, retries: quick }));
@@ -161,5 +178,5 @@ test("an abort ends the wait for the next attempt, and the attempt itself", asyn
   await once(silent, "listening");
   const baseUrl = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   const { error } = await connect({ baseUrl, retries: { ...quick, attempts: 2, timeout: 50 } }).getVersion();
-  expect(String(error)).toContain("timeout");
+  expect((error as NoAnswer).message).toContain("timeout");
 });

@@ -10,12 +10,22 @@ async function key(role: string, scopes?: string[]): Promise<{ id: number; key: 
 }
 
 /** A desk that is opened with a key; the requests that it sends are counted. */
-async function open(browser: Browser, secret: string, colorScheme: "light" | "dark" = "light"): Promise<{ page: Page; refused: string[]; sent: string[] }> {
+async function open(
+  browser: Browser,
+  secret: string,
+  colorScheme: "light" | "dark" = "light",
+): Promise<{ page: Page; refused: string[]; sent: string[] }> {
   const page = await (await browser.newContext({ colorScheme, viewport: { width: 1024, height: 768 } })).newPage();
   const refused: string[] = [];
   const sent: string[] = [];
   page.on("request", (r) => sent.push(new URL(r.url()).pathname));
-  page.on("response", (r) => r.status() >= 400 && r.request().headers()["x-api-key"] && refused.push(`${r.status()} ${new URL(r.url()).pathname}`));
+  page.on(
+    "response",
+    (r) =>
+      r.status() >= 400 &&
+      r.request().headers()["x-api-key"] &&
+      refused.push(`${r.status()} ${new URL(r.url()).pathname}`),
+  );
   await page.goto(`${process.env.DESK_URL}/reception/`);
   await page.getByLabel("Key").fill(secret);
   await page.getByRole("button", { name: "Sign in" }).click();
@@ -23,7 +33,10 @@ async function open(browser: Browser, secret: string, colorScheme: "light" | "da
 }
 
 test("a key that may not use the desk is told so, and nothing is asked again and again", async ({ browser }) => {
-  for (const [role, colorScheme] of [["auditor", "light"], ["partner", "dark"]] as const) {
+  for (const [role, colorScheme] of [
+    ["auditor", "light"],
+    ["partner", "dark"],
+  ] as const) {
     const { page, refused, sent } = await open(browser, (await key(role)).key, colorScheme);
     for (const view of ["d", "w", "q"]) {
       await page.keyboard.press(view);
@@ -43,7 +56,10 @@ test("a key that may not use the desk is told so, and nothing is asked again and
 });
 
 test("a key that may do part of it sees that part, and what is missing is named", async ({ browser }) => {
-  const { page, refused, sent } = await open(browser, (await key("partner", ["records:all", "appointments:read", "calendar:read"])).key);
+  const { page, refused, sent } = await open(
+    browser,
+    (await key("partner", ["records:all", "appointments:read", "calendar:read"])).key,
+  );
   await appointment("2027-09-01T06:00:00Z");
   await go(page, "2027-09-01");
   await expect(visits(page)).toHaveCount(1);
@@ -61,14 +77,24 @@ test("a key that may do part of it sees that part, and what is missing is named"
 test("a permission that is taken away while the desk is open is a refusal, once", async ({ browser }) => {
   const page = await desk(browser, "2027-09-02", { answers: /status of 403/ });
   const sent: string[] = [];
-  await page.route((url) => url.pathname === "/appointments", (route) => {
-    sent.push(route.request().url());
-    return route.fulfill({
-      status: 403,
-      contentType: "application/problem+json",
-      json: { type: "/problems/forbidden", title: "Forbidden", status: 403, detail: "no", instance: "/x", request_id: "x" },
-    });
-  });
+  await page.route(
+    (url) => url.pathname === "/appointments",
+    (route) => {
+      sent.push(route.request().url());
+      return route.fulfill({
+        status: 403,
+        contentType: "application/problem+json",
+        json: {
+          type: "/problems/forbidden",
+          title: "Forbidden",
+          status: 403,
+          detail: "no",
+          instance: "/x",
+          request_id: "x",
+        },
+      });
+    },
+  );
   await page.keyboard.press("n");
   await expect(page.getByRole("alert")).toContainText("could not be loaded");
   await page.waitForTimeout(7_000);
@@ -98,10 +124,15 @@ for (const status of [429, 503]) {
     await expect(page.getByText("Live")).toBeVisible();
     const at: number[] = [];
     let wait = "60";
-    await page.route((url) => url.pathname === "/appointments", (route) => {
-      at.push(Date.now());
-      return wait ? route.fulfill({ status, headers: { "Retry-After": wait }, contentType: "text/plain", body: "busy" }) : route.fallback();
-    });
+    await page.route(
+      (url) => url.pathname === "/appointments",
+      (route) => {
+        at.push(Date.now());
+        return wait
+          ? route.fulfill({ status, headers: { "Retry-After": wait }, contentType: "text/plain", body: "busy" })
+          : route.fallback();
+      },
+    );
     await page.keyboard.press("n");
     await expect(page.getByRole("alert")).toContainText("could not be loaded");
     // Nor does what changes elsewhere make it ask before that.

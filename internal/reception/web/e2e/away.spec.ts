@@ -40,7 +40,14 @@ test("a search that is refused is neither", async ({ browser }) => {
     route.fulfill({
       status: 403,
       contentType: "application/problem+json",
-      body: JSON.stringify({ type: "/problems/forbidden", title: "Forbidden", status: 403, detail: "Not for this key.", instance: "/patients", request_id: "x" }),
+      body: JSON.stringify({
+        type: "/problems/forbidden",
+        title: "Forbidden",
+        status: 403,
+        detail: "Not for this key.",
+        instance: "/patients",
+        request_id: "x",
+      }),
     }),
   );
   await page.keyboard.type("virtanen");

@@ -14,7 +14,10 @@ export interface Booked {
 export async function send<T = { id: number }>(method: string, path: string, body?: unknown): Promise<T> {
   const answer = await fetch(`${process.env.DESK_URL}${path}`, {
     method,
-    headers: { "X-API-Key": process.env.DESK_KEY ?? "", ...(body ? { "Content-Type": method === "PATCH" ? "application/merge-patch+json" : "application/json" } : {}) },
+    headers: {
+      "X-API-Key": process.env.DESK_KEY ?? "",
+      ...(body ? { "Content-Type": method === "PATCH" ? "application/merge-patch+json" : "application/json" } : {}),
+    },
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);

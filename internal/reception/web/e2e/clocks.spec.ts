@@ -33,7 +33,9 @@ test("half an hour at each 02:30 of an autumn night reads right everywhere", asy
   await expect(page.getByRole("dialog")).toContainText("02:30 CET");
   await page.keyboard.press("Escape");
   // And after a move from the first to the second.
-  const moved = await api<Booked>("POST", `/appointments/${first.id}/reschedule`, { start_time: `${autumn}T03:30:00Z` });
+  const moved = await api<Booked>("POST", `/appointments/${first.id}/reschedule`, {
+    start_time: `${autumn}T03:30:00Z`,
+  });
   expect(moved.start_time).toBe(`${autumn}T03:30:00Z`);
   await page.getByRole("button", { name: "Day", exact: true }).click();
   await expect(visits(page).nth(1)).toHaveAttribute("aria-label", /04:30 to 05:00/);

@@ -1,4 +1,4 @@
-import { expect, type Page, test } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 
 import { asked, book, desk, go, looks, visits } from "./page.js";
 
@@ -35,11 +35,20 @@ test("what changes elsewhere is shown, and only what changed is read again", asy
     });
     expect(answer.status).toBe(201);
   };
-  await send("/appointments", { patient_id: 1, doctor_id: 1, start_time: "2027-06-07T07:00:00Z", duration_minutes: 30 });
+  await send("/appointments", {
+    patient_id: 1,
+    doctor_id: 1,
+    start_time: "2027-06-07T07:00:00Z",
+    duration_minutes: 30,
+  });
   await expect(visits(page)).toHaveCount(1);
   expect(asked.filter((p) => p.startsWith("/doctors"))).toEqual([]);
   expect(asked.length).toBeLessThanOrEqual(4);
-  await send("/doctors/2/time-off", { start_time: "2027-06-07T08:00:00Z", end_time: "2027-06-07T09:00:00Z", reason: "training" });
+  await send("/doctors/2/time-off", {
+    start_time: "2027-06-07T08:00:00Z",
+    end_time: "2027-06-07T09:00:00Z",
+    reason: "training",
+  });
   await expect(page.locator(".blocked").getByText("Training")).toBeVisible();
   expect(asked.filter((p) => p.startsWith("/doctors") && !p.startsWith("/doctors/2/"))).toEqual([]);
   // The board follows its queues.
@@ -187,7 +196,11 @@ test("looks, and can be used by everybody, in every view", async ({ browser }) =
 });
 
 test("at every size", async ({ browser }) => {
-  for (const [width, height] of [[1920, 1080], [1024, 768], [768, 1024]] as const) {
+  for (const [width, height] of [
+    [1920, 1080],
+    [1024, 768],
+    [768, 1024],
+  ] as const) {
     const page = await desk(browser, "2027-06-01", { width, height });
     await page.waitForTimeout(300);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);

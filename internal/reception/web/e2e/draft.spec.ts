@@ -1,7 +1,19 @@
 // One draft: what a free time was computed with is what is booked, wherever it was chosen.
 import { expect, type Page, test } from "@playwright/test";
 
-import { appointmentsOf, bookButton, type Booked, choose, chip, doctorNamed, openBooking, options, patientField, register, send } from "./clinic.js";
+import {
+  appointmentsOf,
+  bookButton,
+  type Booked,
+  choose,
+  chip,
+  doctorNamed,
+  openBooking,
+  options,
+  patientField,
+  register,
+  send,
+} from "./clinic.js";
 import { desk, looks, visits } from "./page.js";
 
 let vogt: number;
@@ -17,7 +29,11 @@ const dialog = (page: Page) => page.getByRole("dialog");
 
 test.beforeAll(async () => {
   const tag = String(Date.now()).slice(-6);
-  [vogt, holm, roth] = await Promise.all(["Dr. Ines Vogt", "Dr. Per Holm", "Dr. Mia Roth"].map(doctorNamed));
+  [vogt, holm, roth] = await Promise.all([
+    doctorNamed("Dr. Ines Vogt"),
+    doctorNamed("Dr. Per Holm"),
+    doctorNamed("Dr. Mia Roth"),
+  ]);
   one = (await send("POST", "/rooms", { name: `Lab one ${tag}` })).id;
   two = (await send("POST", "/rooms", { name: `Lab two ${tag}` })).id;
   // Named in another case than the doctors' specialization: the server takes them for one.
@@ -35,7 +51,9 @@ test.beforeAll(async () => {
 });
 
 const person = async (last: string) => {
-  const name = `${last}${String(Date.now()).slice(-7).replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "")}`;
+  const name = `${last}${String(Date.now())
+    .slice(-7)
+    .replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "")}`;
   return { ...(await register("Timo", name, { birth_date: "1975-04-04" })), name };
 };
 
@@ -167,10 +185,22 @@ test("a type that is withdrawn while the dialog is open is cleared, too", async 
 test("to another doctor the room follows, or is the one that was chosen", async ({ browser }) => {
   const start = "2027-08-09T07:00:00Z"; // 09:00
   const timo = await person("Falk");
-  const moved = await send<Booked>("POST", "/appointments", { patient_id: timo.id, doctor_id: vogt, start_time: start, type_id: patch, room_id: one });
+  const moved = await send<Booked>("POST", "/appointments", {
+    patient_id: timo.id,
+    doctor_id: vogt,
+    start_time: start,
+    type_id: patch,
+    room_id: one,
+  });
   // At ten the room is taken, and both doctors are free.
   const other = await person("Gran");
-  await send("POST", "/appointments", { patient_id: other.id, doctor_id: roth, start_time: "2027-08-09T08:00:00Z", duration_minutes: 60, room_id: one });
+  await send("POST", "/appointments", {
+    patient_id: other.id,
+    doctor_id: roth,
+    start_time: "2027-08-09T08:00:00Z",
+    duration_minutes: 60,
+    room_id: one,
+  });
   const page = await desk(browser, "2027-08-09");
   const open = async () => {
     await page.locator(`[data-visit="${moved.id}"]`).click();
@@ -200,12 +230,19 @@ test("to another doctor the room follows, or is the one that was chosen", async 
   await refused.getByLabel("Room").selectOption(String(two));
   await refused.getByRole("button", { name: "Reschedule with this room" }).click();
   await expect(dialog(page)).toHaveCount(0);
-  await expect.poll(() => only(timo.id)).toMatchObject({ doctor_id: holm, room_id: two, start_time: "2027-08-09T08:00:00Z" });
+  await expect
+    .poll(() => only(timo.id))
+    .toMatchObject({ doctor_id: holm, room_id: two, start_time: "2027-08-09T08:00:00Z" });
 });
 
 test("what was entered to reschedule stays while the server is away", async ({ browser }) => {
   const timo = await person("Hauk");
-  const booked = await send<Booked>("POST", "/appointments", { patient_id: timo.id, doctor_id: vogt, start_time: "2027-08-10T07:00:00Z", duration_minutes: 30 });
+  const booked = await send<Booked>("POST", "/appointments", {
+    patient_id: timo.id,
+    doctor_id: vogt,
+    start_time: "2027-08-10T07:00:00Z",
+    duration_minutes: 30,
+  });
   const page = await desk(browser, "2027-08-10");
   await page.locator(`[data-visit="${booked.id}"]`).click();
   await page.getByRole("button", { name: "Move …" }).click();
@@ -220,9 +257,16 @@ test("what was entered to reschedule stays while the server is away", async ({ b
   expect((await only(timo.id)).start_time).toBe("2027-08-10T08:30:00Z");
 });
 
-test("booking from a patient begins with the patient, at the next free time of the last doctor", async ({ browser }) => {
+test("booking from a patient begins with the patient, at the next free time of the last doctor", async ({
+  browser,
+}) => {
   const timo = await person("Iversen");
-  await send("POST", "/appointments", { patient_id: timo.id, doctor_id: roth, start_time: "2027-08-11T07:00:00Z", duration_minutes: 30 });
+  await send("POST", "/appointments", {
+    patient_id: timo.id,
+    doctor_id: roth,
+    start_time: "2027-08-11T07:00:00Z",
+    duration_minutes: 30,
+  });
   const page = await desk(browser, "2027-08-11");
   await page.keyboard.press("/");
   await page.keyboard.type(timo.name);
@@ -242,7 +286,9 @@ test("booking from a patient begins with the patient, at the next free time of t
   expect(all[0]?.doctor_id).toBe(roth);
 });
 
-test("a time that nobody chose follows type and length, past the break; one that was chosen stays", async ({ browser }) => {
+test("a time that nobody chose follows type and length, past the break; one that was chosen stays", async ({
+  browser,
+}) => {
   const timo = await person("Lund");
   const page = await desk(browser, "2027-08-12");
   // Before noon there is half an hour left, which is too short for what is chosen next.
@@ -266,10 +312,17 @@ test("a time that nobody chose follows type and length, past the break; one that
   await dialog(page).getByLabel("Minutes").fill("50");
   await bookButton(page).click();
   await expect(dialog(page)).toHaveCount(0);
-  expect(await only(timo.id)).toMatchObject({ doctor_id: holm, type_id: patch, start_time: "2027-08-20T13:00:00Z", duration_minutes: 50 });
+  expect(await only(timo.id)).toMatchObject({
+    doctor_id: holm,
+    type_id: patch,
+    start_time: "2027-08-20T13:00:00Z",
+    duration_minutes: 50,
+  });
 });
 
-test("a patient who was never here begins with whoever is free first; by touch, nothing has to be typed", async ({ browser }) => {
+test("a patient who was never here begins with whoever is free first; by touch, nothing has to be typed", async ({
+  browser,
+}) => {
   const timo = await person("Jahn");
   const page = await desk(browser, "2027-08-12", { hasTouch: true, width: 1024, height: 768 });
   await page.getByLabel("Find a patient").tap();
@@ -291,7 +344,12 @@ test("a time that was booked elsewhere is no longer offered, nor one that was bo
   await expect(page.locator(".freeday h2").first()).toContainText("16 Aug");
   const first = page.locator(".freeday").first().locator(".slots strong");
   await expect(first.first()).toHaveText("00:00");
-  await send("POST", "/appointments", { patient_id: timo.id, doctor_id: roth, start_time: "2027-08-15T22:00:00Z", duration_minutes: 30 });
+  await send("POST", "/appointments", {
+    patient_id: timo.id,
+    doctor_id: roth,
+    start_time: "2027-08-15T22:00:00Z",
+    duration_minutes: 30,
+  });
   await expect(first.first()).toHaveText("00:30");
   await calendarTimes(page).first().click();
   await patientField(page).fill(timo.name);

@@ -16,10 +16,13 @@ test.beforeAll(async () => {
 async function slow(page: Page, match: (url: URL) => boolean) {
   const held: Route[] = [];
   let open = false;
-  await page.route((url) => url.pathname === "/appointments" && match(url), async (route) => {
-    if (open) await route.fallback();
-    else held.push(route);
-  });
+  await page.route(
+    (url) => url.pathname === "/appointments" && match(url),
+    async (route) => {
+      if (open) await route.fallback();
+      else held.push(route);
+    },
+  );
   return {
     held,
     letGo: async () => {
@@ -32,13 +35,20 @@ async function slow(page: Page, match: (url: URL) => boolean) {
 
 const paper = (page: Page) => page.locator(".paper");
 
-for (const [view, key] of [["day", "d"], ["week", "w"], ["board", "q"]] as const) {
+for (const [view, key] of [
+  ["day", "d"],
+  ["week", "w"],
+  ["board", "q"],
+] as const) {
   test(`while another date loads slowly, the ${view} shows nothing of the one before`, async ({ browser }) => {
     const page = await desk(browser, first);
     await page.keyboard.press(key);
     await expect(page.locator("main")).toContainText("Muster, Ann");
     const days = view === "week" ? 7 : 1;
-    const next = await slow(page, (url) => url.searchParams.get("date") === second || (url.searchParams.get("from") ?? "") > `${first}T`);
+    const next = await slow(
+      page,
+      (url) => url.searchParams.get("date") === second || (url.searchParams.get("from") ?? "") > `${first}T`,
+    );
     await page.keyboard.press("n");
     await expect(page.getByRole("heading", { level: 1 })).toContainText(days === 7 ? "14 Aug" : "8 August");
     await expect(page.getByText("Loading …").first()).toBeVisible();
@@ -82,7 +92,10 @@ test("a day that cannot be loaded says so, which is not an empty day", async ({ 
   const page = await desk(browser, first, { answers: /ERR_FAILED/ });
   await expect(visits(page)).toHaveCount(1);
   let away = true;
-  await page.route((url) => url.pathname === "/appointments", (route) => (away ? route.abort() : route.fallback()));
+  await page.route(
+    (url) => url.pathname === "/appointments",
+    (route) => (away ? route.abort() : route.fallback()),
+  );
   await page.keyboard.press("n");
   await expect(page.getByRole("alert")).toContainText("could not be loaded", { timeout: 20_000 });
   await expect(visits(page)).toHaveCount(0);
@@ -96,7 +109,11 @@ test("a day that cannot be loaded says so, which is not an empty day", async ({ 
 });
 
 test("hours and absences are those of the day that is shown", async ({ browser }) => {
-  await api("POST", "/doctors/1/time-off", { start_time: `${second}T10:00:00Z`, end_time: `${second}T11:00:00Z`, reason: "training" });
+  await api("POST", "/doctors/1/time-off", {
+    start_time: `${second}T10:00:00Z`,
+    end_time: `${second}T11:00:00Z`,
+    reason: "training",
+  });
   const page = await desk(browser, second);
   await expect(page.locator(".blocked").getByText("Training")).toBeVisible();
   await slow(page, (url) => url.searchParams.get("date") === "2028-08-09");
@@ -130,7 +147,10 @@ test("an empty clinic says in every view what to do", async ({ browser }) => {
   const faults: number[] = [];
   const page = await desk(browser, first);
   page.on("response", (r) => r.status() >= 400 && faults.push(r.status()));
-  await page.route((url) => url.pathname === "/doctors", (route) => route.fulfill({ json: { items: [], next_cursor: null } }));
+  await page.route(
+    (url) => url.pathname === "/doctors",
+    (route) => route.fulfill({ json: { items: [], next_cursor: null } }),
+  );
   await page.reload();
   await expect(page.getByRole("heading", { name: "There are no doctors yet" })).toBeVisible();
   for (const key of ["w", "q", "f", "d"]) {

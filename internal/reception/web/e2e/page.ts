@@ -5,7 +5,19 @@ import { type Browser, type BrowserContext, expect, type Page, test } from "@pla
 let opened: { of: string; context: BrowserContext }[] = [];
 
 /** A desk that is signed in, at a date; answers are refusals that the test is about. */
-export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number; hasTouch?: boolean; answers?: RegExp; locale?: string } = {}): Promise<Page> {
+export async function desk(
+  browser: Browser,
+  date: string,
+  options: {
+    timezoneId?: string;
+    colorScheme?: "light" | "dark";
+    width?: number;
+    height?: number;
+    hasTouch?: boolean;
+    answers?: RegExp;
+    locale?: string;
+  } = {},
+): Promise<Page> {
   const { width = 1280, height = 800, answers, ...rest } = options;
   const of = test.info().testId;
   const earlier = opened.filter((o) => o.of !== of);
@@ -57,7 +69,17 @@ export const visits = (page: Page) => page.locator("[data-visit]");
 /** Keeps a picture of what is shown, which everybody must be able to use (WCAG 2.2 AA). */
 export async function looks(page: Page, name: string) {
   await page.waitForTimeout(300);
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
-  expect(violations.map((v) => `${name}: ${v.id} ${v.nodes.map((n) => n.html).join(" ").slice(0, 300)}`)).toEqual([]);
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze();
+  expect(
+    violations.map(
+      (v) =>
+        `${name}: ${v.id} ${v.nodes
+          .map((n) => n.html)
+          .join(" ")
+          .slice(0, 300)}`,
+    ),
+  ).toEqual([]);
   await page.screenshot({ path: `test-results/${name}.png` });
 }

@@ -1,7 +1,18 @@
 // The desk books whom it shows: choosing a patient, and giving the choice up.
 import { expect, test } from "@playwright/test";
 
-import { appointmentsOf, bookButton, chip, choose, openBooking, options, patientField, type Registered, register, send } from "./clinic.js";
+import {
+  appointmentsOf,
+  bookButton,
+  chip,
+  choose,
+  openBooking,
+  options,
+  patientField,
+  type Registered,
+  register,
+  send,
+} from "./clinic.js";
 import { desk, looks, visits } from "./page.js";
 
 let andrei: Registered;
@@ -122,7 +133,9 @@ test("a conflict keeps the patient, and so does registering somebody new", async
   await expect(page.getByRole("button", { name: "Book Nuala Ronan" })).toBeEnabled();
 });
 
-test("a patient merged meanwhile is replaced by the surviving record, and nobody is booked unseen", async ({ browser }) => {
+test("a patient merged meanwhile is replaced by the surviving record, and nobody is booked unseen", async ({
+  browser,
+}) => {
   const page = await desk(browser, "2027-07-05");
   const kept = await register("Ilse", "Brandt", { birth_date: "1966-06-06" });
   const twin = await register("Ilsa", "Brandtner", { birth_date: "1966-06-06" });

@@ -6,7 +6,9 @@ import { desk, looks, visits } from "./page.js";
 
 let aiko: Registered;
 // A worker that begins anew finds only patients of its own.
-const tag = String(Date.now()).slice(-6).replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "");
+const tag = String(Date.now())
+  .slice(-6)
+  .replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "");
 const sadeghi = `Sadeghi${tag}`;
 const sadler = `Sadler${tag}`;
 const year = 1900 + (Date.now() % 50); // nobody else in these tests is as old

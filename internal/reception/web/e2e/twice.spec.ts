@@ -44,7 +44,11 @@ test("a double click on a refused walk-in or booking leaves the window open, wit
   await dialog.getByLabel("With").selectOption({ label: "Dr. Zoe Frei · Urgent care" });
   await page.route("**/walk-ins", async (route) => {
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    await route.fulfill({ status: 409, contentType: "application/problem+json", body: JSON.stringify({ type: "/problems/nobody-works", title: "", status: 409 }) });
+    await route.fulfill({
+      status: 409,
+      contentType: "application/problem+json",
+      body: JSON.stringify({ type: "/problems/nobody-works", title: "", status: 409 }),
+    });
   });
   const add = dialog.getByRole("button", { name: "Add Tom Keller to queue" });
   const box = await add.boundingBox();
@@ -60,7 +64,12 @@ test("a double click on a refused walk-in or booking leaves the window open, wit
 test("a double click on an appointment only opens it", async ({ browser }) => {
   const { id } = await register("Dora", "Doubleday");
   const doctor_id = await doctorNamed("Dr. Ines Vogt");
-  const a = await send("POST", "/appointments", { patient_id: id, doctor_id, start_time: "2028-08-02T06:00:00Z", duration_minutes: 30 });
+  const a = await send("POST", "/appointments", {
+    patient_id: id,
+    doctor_id,
+    start_time: "2028-08-02T06:00:00Z",
+    duration_minutes: 30,
+  });
   const page = await desk(browser, "2028-08-02");
   const sent = changes(page);
   const visit = page.locator("[data-visit]").first();

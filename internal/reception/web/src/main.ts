@@ -1,7 +1,12 @@
 import { mount } from "svelte";
 import App from "./App.svelte";
 import { ignoreSecondClick } from "./lib/twice.js";
-import "./style.css";
+import "./style/base.css";
+import "./style/frame.css";
+import "./style/calendar.css";
+import "./style/dialogs.css";
+import "./style/views.css";
+import "./style/media.css";
 
 // In the capture phase: before any handler of the desk.
 addEventListener("click", ignoreSecondClick, true);

@@ -1,11 +1,22 @@
 // What is done to visits, with what to say about it and how to take it back.
-import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Override, type Problem, type Result } from "mems-client";
+import {
+  type Appointment,
+  type AppointmentCancel,
+  isProblem,
+  type NoAnswer,
+  type Override,
+  type Problem,
+  type Result,
+} from "mems-client";
 import { checkInClosed } from "./checkin.js";
-import { desk } from "./desk.svelte.js";
+import { calendar } from "./calendar.svelte.js";
+import { session } from "./session.svelte.js";
+import { toasts } from "./toasts.svelte.js";
+import { ui } from "./ui.svelte.js";
 import { type Move, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
-import { mems } from "./session.js";
-import { clock, shortDate, dateAt } from "./time.js";
+import { mems } from "./client.js";
+import { clock, shortDateAt } from "./time.js";
 
 type Step = "confirm" | "check-in" | "start" | "complete" | "no-show" | "leave" | "undo";
 
@@ -28,11 +39,15 @@ function who(a: Appointment): string {
 /** Undoes what an answer was to, unless somebody has changed the appointment since. */
 async function undo(done: { data: Appointment; response: Response }, was: Appointment, said = "undone"): Promise<void> {
   const etag = done.response.headers.get("ETag");
-  const answer = await mems.undoAppointment({ path: { id: done.data.id }, ...(etag ? { headers: { "If-Match": etag } } : {}) });
-  if (isProblem(answer.error, "precondition-failed")) desk.warn(`${who(was)} was changed since then; nothing was undone.`);
-  else if (answer.error) desk.complain(answer.error);
-  else desk.say(`${who(was)}: ${said}.`);
-  desk.refresh();
+  const answer = await mems.undoAppointment({
+    path: { id: done.data.id },
+    ...(etag ? { headers: { "If-Match": etag } } : {}),
+  });
+  if (isProblem(answer.error, "precondition-failed"))
+    toasts.warn(`${who(was)} was changed since then; nothing was undone.`);
+  else if (answer.error) toasts.showError(answer.error);
+  else toasts.say(`${who(was)}: ${said}.`);
+  calendar.refresh();
 }
 
 // Appointments whose step has been sent and not been answered.
@@ -40,18 +55,18 @@ const underway = new Set<number>();
 
 /** Takes one step of a visit; answers with whether it was taken. */
 export async function step(a: Appointment, s: Step): Promise<boolean> {
-  const closed = s === "check-in" ? checkInClosed(a, Date.now(), desk.zone) : "";
+  const closed = s === "check-in" ? checkInClosed(a, Date.now(), session.zone) : "";
   if (closed) {
-    desk.warn(`${who(a)} cannot be checked in. ${closed}`);
+    toasts.warn(`${who(a)} cannot be checked in. ${closed}`);
     return false;
   }
   if (underway.has(a.id)) return false;
   underway.add(a.id);
   const answer = await steps[s].call(a.id);
   underway.delete(a.id);
-  if (answer.error) desk.complain(answer.error);
-  else desk.say(`${who(a)} ${steps[s].done}.`, s === "undo" ? undefined : () => undo(answer, a));
-  desk.refresh();
+  if (answer.error) toasts.showError(answer.error);
+  else toasts.say(`${who(a)} ${steps[s].done}.`, s === "undo" ? undefined : () => undo(answer, a));
+  calendar.refresh();
   return !answer.error;
 }
 
@@ -62,33 +77,45 @@ export async function checkIn(a: Appointment): Promise<void> {
 export async function cancel(a: Appointment, body: AppointmentCancel): Promise<Problem | NoAnswer | undefined> {
   const answer = await mems.cancelAppointment({ path: { id: a.id }, body });
   if (answer.error) return answer.error;
-  desk.say(`${who(a)} at ${clock(a.start_time, desk.zone)} is cancelled.`, () => undo(answer, a));
-  desk.refresh();
+  toasts.say(`${who(a)} at ${clock(a.start_time, session.zone)} is cancelled.`, () => undo(answer, a));
+  calendar.refresh();
   return undefined;
 }
 
 /** Reschedules. What is in the way is shown with what is free instead; another refusal is for the caller to show. */
-export async function reschedule(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
+export async function reschedule(
+  a: Appointment,
+  to: Move,
+  override?: Override,
+): Promise<Problem | NoAnswer | undefined> {
   const answer = await move(a, to, override);
   if (answer.error) {
     const error = answer.error;
-    if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor))) desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
-    else if (desk.open !== a.id) desk.complain(error); // its card says so itself
+    if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor)))
+      ui.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
+    else if (ui.open !== a.id) toasts.showError(error); // its card says so itself
     return error;
   }
   // By the server, which knows status, room and confirmation of before.
-  const back = `back at ${shortDate(dateAt(a.start_time, desk.zone))}, ${clock(a.start_time, desk.zone)}`;
-  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, () => undo(answer, a, back));
+  const back = `back at ${shortDateAt(a.start_time, session.zone)}, ${clock(a.start_time, session.zone)}`;
+  toasts.say(`${who(a)} is moved to ${shortDateAt(to.start, session.zone)}, ${clock(to.start, session.zone)}.`, () =>
+    undo(answer, a, back),
+  );
   return undefined;
 }
 
 // A room that nobody chose is no reason to refuse a free time: another one serves.
 async function move(a: Appointment, to: Move, override?: Override): Promise<Result<Appointment>> {
-  const send = (where: Move) => mems.rescheduleAppointment({ path: { id: a.id }, body: rescheduleOf(a, where, override) });
+  const send = (where: Move) =>
+    mems.rescheduleAppointment({ path: { id: a.id }, body: rescheduleOf(a, where, override) });
   let answer = await send(to);
-  if (to.room === undefined && a.room_id !== null && isProblem(answer.error, "room-overlap", "room-inactive", "room-not-suitable")) {
+  if (
+    to.room === undefined &&
+    a.room_id !== null &&
+    isProblem(answer.error, "room-overlap", "room-inactive", "room-not-suitable")
+  ) {
     answer = await send({ ...to, room: ANY_ROOM });
   }
-  desk.refresh();
+  calendar.refresh();
   return answer;
 }

@@ -16,7 +16,10 @@ export function shownBirthDate(iso: string, locale = viewer()): string {
  * text is not a date that somebody can be born on.
  */
 export function readBirthDate(text: string, today: string, locale = viewer()): string | undefined {
-  const parts = text.trim().split(/[^\p{L}\p{M}\p{N}]+/u).filter((p) => p && !/^(de|of)$/i.test(p));
+  const parts = text
+    .trim()
+    .split(/[^\p{L}\p{M}\p{N}]+/u)
+    .filter((p) => p && !/^(de|of)$/i.test(p));
   const [one, two, three] = parts;
   if (parts.length !== 3 || !one || !two || !three) return undefined;
   if (/^\d{4}$/.test(one)) return day(one, two, three, today, locale);

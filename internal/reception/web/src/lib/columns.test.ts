@@ -7,7 +7,15 @@ const doctor = { id: 1 } as Doctor;
 const known = (date: string, start: string, minutes: number, zone = "Europe/Zurich") => ({
   zone,
   today: date,
-  visits: [{ id: 1, doctor_id: 1, status: "scheduled", start_time: start, end_time: new Date(Date.parse(start) + minutes * MINUTE).toISOString() } as Appointment],
+  visits: [
+    {
+      id: 1,
+      doctor_id: 1,
+      status: "scheduled",
+      start_time: start,
+      end_time: new Date(Date.parse(start) + minutes * MINUTE).toISOString(),
+    } as Appointment,
+  ],
   closures: [],
   hours: {},
   away: {},
@@ -40,7 +48,8 @@ test("an ordinary day shows whole hours and no more", () => {
 test("time off says why, and a colleague's, of which a doctor is not told why, that the doctor is away", () => {
   const data = known("2027-03-01", "2027-03-01T08:00:00Z", 30);
   const off = { id: 1, doctor_id: 1, start_time: "2027-03-01T10:00:00Z", end_time: "2027-03-01T11:00:00Z" } as TimeOff;
-  const why = (o: TimeOff) => columnFor(doctor, "2027-03-01", { from: 480, to: 1020 }, { ...data, away: { 1: [o] } }).blocked.map((b) => b.why);
+  const why = (o: TimeOff) =>
+    columnFor(doctor, "2027-03-01", { from: 480, to: 1020 }, { ...data, away: { 1: [o] } }).blocked.map((b) => b.why);
   expect(why({ ...off, reason: "illness", note: null })).toContain("Ill");
   expect(why(off)).toContain("Away");
 });

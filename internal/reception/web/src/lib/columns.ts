@@ -3,7 +3,8 @@ import type { Appointment, Closure, Doctor, TimeOff, WorkingHours } from "mems-c
 import { outside, type Stretch, worksOn } from "./hours.js";
 import { at, dateAt, dayWindow, twice, wallClock } from "./time.js";
 
-interface Known {
+/** What columns are drawn of. */
+export interface Known {
   zone: string;
   today: string;
   visits: Appointment[];
@@ -12,9 +13,15 @@ interface Known {
   away: Record<number, TimeOff[]>;
 }
 
-const offReasons: Record<NonNullable<TimeOff["reason"]>, string> = { vacation: "On holiday", illness: "Ill", training: "Training", meeting: "Meeting", other: "Away" };
+const offReasons: Record<NonNullable<TimeOff["reason"]>, string> = {
+  vacation: "On holiday",
+  illness: "Ill",
+  training: "Training",
+  meeting: "Meeting",
+  other: "Away",
+};
 
-/** The part of the day that is worth showing, in minutes from its beginning: from the first hour of anybody to the last. */
+/** The part of the day that is worth showing, in minutes from its beginning: from the first hour worked to the last. */
 export function span(days: string[], doctors: Doctor[], known: Known): { from: number; to: number } {
   let from = 8 * 60;
   let to = 17 * 60;
@@ -42,7 +49,8 @@ function times(v: { start_time: string; end_time: string }): Stretch {
 export function columnFor(doctor: Doctor, date: string, range: { from: number; to: number }, known: Known) {
   const day = dayWindow(date, known.zone);
   // By the wall, so that a week with a change of the clocks stays aligned.
-  const wall = (m: number) => (m >= 1440 ? day.end : at(date, `${String(Math.floor(m / 60)).padStart(2, "0")}:00`, known.zone));
+  const wall = (m: number) =>
+    m >= 1440 ? day.end : at(date, `${String(Math.floor(m / 60)).padStart(2, "0")}:00`, known.zone);
   const shown = { start: wall(range.from), end: Math.min(day.end, wall(range.to)) };
   const works = worksOn(known.hours[doctor.id], date, known.zone);
   const blocked = works ? outside(works, shown).map((s) => ({ ...s, why: "" })) : [];
@@ -54,7 +62,9 @@ export function columnFor(doctor: Doctor, date: string, range: { from: number; t
     doctor: doctor.id,
     from: shown.start,
     to: shown.end,
-    visits: known.visits.filter((v) => v.doctor_id === doctor.id && dateAt(v.start_time, known.zone) === date && v.status !== "cancelled"),
+    visits: known.visits.filter(
+      (v) => v.doctor_id === doctor.id && dateAt(v.start_time, known.zone) === date && v.status !== "cancelled",
+    ),
     blocked: [
       ...blocked,
       ...off((known.away[doctor.id] ?? []).map((o) => ({ ...times(o), why: offReasons[o.reason ?? "other"] }))),

@@ -62,12 +62,21 @@ describe("working hours", () => {
   });
 
   test("a doctor's own zone counts", () => {
-    const [block] = worksOn({ timetables, exceptions, time_zone: "America/New_York" }, "2027-03-01", "Europe/Zurich") ?? [];
+    const [block] =
+      worksOn({ timetables, exceptions, time_zone: "America/New_York" }, "2027-03-01", "Europe/Zurich") ?? [];
     expect(block?.start).toBe(utc("2027-03-01T13:00:00Z"));
   });
 
   test("what lies outside", () => {
-    expect(outside([{ start: 2, end: 4 }, { start: 6, end: 9 }], { start: 0, end: 10 })).toEqual([
+    expect(
+      outside(
+        [
+          { start: 2, end: 4 },
+          { start: 6, end: 9 },
+        ],
+        { start: 0, end: 10 },
+      ),
+    ).toEqual([
       { start: 0, end: 2 },
       { start: 4, end: 6 },
       { start: 9, end: 10 },
@@ -77,7 +86,12 @@ describe("working hours", () => {
 });
 
 test("what overlaps stands side by side", () => {
-  const [a, b, c, d] = [{ start: 0, end: 4 }, { start: 2, end: 6 }, { start: 4, end: 8 }, { start: 8, end: 9 }] as const;
+  const [a, b, c, d] = [
+    { start: 0, end: 4 },
+    { start: 2, end: 6 },
+    { start: 4, end: 8 },
+    { start: 8, end: 9 },
+  ] as const;
   const placed = lanes([a, b, c, d]);
   expect(placed.get(a)).toEqual({ lane: 0, of: 2 });
   expect(placed.get(b)).toEqual({ lane: 1, of: 2 });

@@ -1,12 +1,32 @@
 import type { Appointment, AppointmentType, Doctor, Room } from "mems-client";
 import { describe, expect, test } from "vitest";
 import { readBirthDate, shownBirthDate, withIsoDate } from "./birth.js";
-import { allows, ANY_ROOM, availabilityOf, bookingOf, lastDoctor, newDraft, NO_ROOM, rescheduleOf, settle } from "./draft.js";
+import {
+  allows,
+  ANY_ROOM,
+  availabilityOf,
+  bookingOf,
+  lastDoctor,
+  newDraft,
+  NO_ROOM,
+  rescheduleOf,
+  settle,
+} from "./draft.js";
 import { newPatientOf, particulars } from "./person.js";
 
 const doctor = (id: number, specialization: string) => ({ id, full_name: `Dr. ${id}`, specialization }) as Doctor;
 const type = (more: Partial<AppointmentType>) =>
-  ({ id: 5, name: "Skin check", is_active: true, specializations: [], doctor_ids: [], needs_room: false, room_ids: [], duration_minutes: 45, ...more }) as AppointmentType;
+  ({
+    id: 5,
+    name: "Skin check",
+    is_active: true,
+    specializations: [],
+    doctor_ids: [],
+    needs_room: false,
+    room_ids: [],
+    duration_minutes: 45,
+    ...more,
+  }) as AppointmentType;
 const room = (id: number, is_active = true) => ({ id, name: `Room ${id}`, is_active }) as Room;
 const ann = { id: 7, mrn: "00000013", first_name: "Ann", last_name: "Muster", birth_date: "1980-02-03", phone: null };
 const start = Date.parse("2027-07-01T08:00:00Z");
@@ -44,7 +64,12 @@ describe("a draft", () => {
     ["a type that is not booked any more", { type: 6, doctor: 3 }, { type: 0 }, "Old can no longer be booked"],
     ["a type that is gone", { type: 9, doctor: 3 }, { type: 0 }, "This type can no longer be booked"],
     ["a doctor who is gone", { doctor: 9 }, { doctor: 0 }, "Choose another one"],
-    ["a room that is not for the type", { type: 5, doctor: 3, room: 2 }, { room: NO_ROOM }, "Room 2 is not a room for Skin check"],
+    [
+      "a room that is not for the type",
+      { type: 5, doctor: 3, room: 2 },
+      { room: NO_ROOM },
+      "Room 2 is not a room for Skin check",
+    ],
     ["a room that is closed", { doctor: 3, room: 3 }, { room: NO_ROOM }, "Room 3 can no longer be booked"],
   ])("%s is cleared, and said so", (_, known, cleared, note) => {
     const settled = settle(newDraft({ ...known, start }), house);
@@ -55,7 +80,13 @@ describe("a draft", () => {
   test("books what its free times were computed with", () => {
     const d = { ...newDraft({ type: 5, doctor: 3, start, minutes: 45 }), patient: ann };
     expect(availabilityOf(d)).toEqual({ type_id: 5, duration_minutes: 45, patient_id: 7 });
-    const booked = { patient_id: 7, doctor_id: 3, start_time: "2027-07-01T08:00:00.000Z", duration_minutes: 45, type_id: 5 };
+    const booked = {
+      patient_id: 7,
+      doctor_id: 3,
+      start_time: "2027-07-01T08:00:00.000Z",
+      duration_minutes: 45,
+      type_id: 5,
+    };
     expect(bookingOf(d)).toEqual(booked);
     expect(bookingOf({ ...d, room: 1 })).toEqual({ ...booked, room_id: 1 });
     expect(bookingOf({ ...d, room: ANY_ROOM })).toEqual({ ...booked, any_room: true });
@@ -73,12 +104,19 @@ test("the room follows to another doctor unless one was chosen", () => {
 });
 
 test("a patient goes on with the doctor of the last visit, else of the next one", () => {
-  const visit = (doctor_id: number, start_time: string, status = "completed") => ({ doctor_id, start_time, status }) as Appointment;
+  const visit = (doctor_id: number, start_time: string, status = "completed") =>
+    ({ doctor_id, start_time, status }) as Appointment;
   const doctors = [{ id: 3 }, { id: 4 }];
   const now = Date.parse("2027-07-01T00:00:00Z");
   const past = [visit(3, "2027-05-01T08:00:00Z"), visit(4, "2027-06-01T08:00:00Z"), visit(9, "2027-06-20T08:00:00Z")];
   expect(lastDoctor([...past, visit(3, "2027-06-10T08:00:00Z", "cancelled")], now, doctors)).toBe(4);
-  expect(lastDoctor([visit(4, "2027-09-01T08:00:00Z", "scheduled"), visit(3, "2027-08-01T08:00:00Z", "scheduled")], now, doctors)).toBe(3);
+  expect(
+    lastDoctor(
+      [visit(4, "2027-09-01T08:00:00Z", "scheduled"), visit(3, "2027-08-01T08:00:00Z", "scheduled")],
+      now,
+      doctors,
+    ),
+  ).toBe(3);
   expect(lastDoctor([], now, doctors)).toBe(0);
 });
 
@@ -102,12 +140,17 @@ describe("birth dates", () => {
     ["1980", "en-GB", undefined],
   ])("%s in %s", (text, locale, expected) => expect(readBirthDate(text, "2026-11-26", locale)).toBe(expected));
 
-  test.each(["en-GB", "en-US", "de-CH", "fr-FR", "tr-TR", "pl-PL", "pt-BR"])("what is shown in %s can be typed", (locale) => {
-    for (let month = 1; month <= 12; month++) {
-      const iso = `1980-${String(month).padStart(2, "0")}-03`;
-      expect([shownBirthDate(iso, locale), readBirthDate(shownBirthDate(iso, locale), "2026-11-26", locale)]).toEqual([shownBirthDate(iso, locale), iso]);
-    }
-  });
+  test.each(["en-GB", "en-US", "de-CH", "fr-FR", "tr-TR", "pl-PL", "pt-BR"])(
+    "what is shown in %s can be typed",
+    (locale) => {
+      for (let month = 1; month <= 12; month++) {
+        const iso = `1980-${String(month).padStart(2, "0")}-03`;
+        expect([shownBirthDate(iso, locale), readBirthDate(shownBirthDate(iso, locale), "2026-11-26", locale)]).toEqual(
+          [shownBirthDate(iso, locale), iso],
+        );
+      }
+    },
+  );
 
   test.each([
     ["17/03/1984", "en-GB", "1984-03-17"],
@@ -118,7 +161,9 @@ describe("birth dates", () => {
     ["044 12 11 79", "de-CH", "044 12 11 79"],
     ["+41 44 555 01 77", "de-CH", "+41 44 555 01 77"],
     ["Haddad 1984-03-17", "de-CH", "Haddad 1984-03-17"],
-  ])("in a search for %s in %s", (text, locale, expected) => expect(withIsoDate(text, "2026-11-26", locale)).toBe(expected));
+  ])("in a search for %s in %s", (text, locale, expected) =>
+    expect(withIsoDate(text, "2026-11-26", locale)).toBe(expected),
+  );
 
   test("are what tells two of one name apart", () => {
     expect(particulars(ann)).toMatch(/^born .*1980 · no\. 00000013$/);

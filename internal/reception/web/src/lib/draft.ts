@@ -1,7 +1,15 @@
 // The appointment that is being booked. One draft goes through finding a time,
 // the calendar, the booking dialog and a conflict, so that what a free time was
 // computed with (type, length, room) is what is booked.
-import type { Appointment, AppointmentCreate, AppointmentReschedule, AppointmentType, Doctor, Override, Room } from "mems-client";
+import type {
+  Appointment,
+  AppointmentCreate,
+  AppointmentReschedule,
+  AppointmentType,
+  Doctor,
+  Override,
+  Room,
+} from "mems-client";
 import type { Person } from "./person.js";
 import { frees } from "./words.js";
 
@@ -90,7 +98,9 @@ export function settle(draft: Draft, house: House): { draft: Draft; notes: strin
   }
   if (draft.room > 0 && !roomsFor(type, house.rooms).some((r) => r.id === draft.room)) {
     const room = house.rooms.find((r) => r.id === draft.room)?.name ?? "This room";
-    notes.push(type ? `${room} is not a room for ${type.name}. Choose another room.` : `${room} can no longer be booked.`);
+    notes.push(
+      type ? `${room} is not a room for ${type.name}. Choose another room.` : `${room} can no longer be booked.`,
+    );
     settled.room = NO_ROOM;
   } else if (draft.room === ANY_ROOM && (type?.needs_room || !house.rooms.some((r) => r.is_active))) {
     settled.room = NO_ROOM; // which such a type means anyway; without rooms there is no field for it
@@ -111,7 +121,7 @@ export function bookingOf(d: Draft & { patient: Person }, override?: Override): 
   };
 }
 
-/** The doctor of the patient's latest appointment, or of the next one when there was none; 0 when no doctor of these. */
+/** The doctor of the patient's latest appointment, or of the next one when there was none; 0: none of these doctors. */
 export function lastDoctor(appointments: Appointment[], now: number, doctors: { id: number }[]): number {
   const kept = appointments.filter((a) => !frees.has(a.status) && doctors.some((d) => d.id === a.doctor_id));
   const at = (a: Appointment) => Date.parse(a.start_time);
@@ -136,7 +146,11 @@ export function rescheduleOf(a: Appointment, to: Move, override?: Override): App
     doctor_id: to.doctor,
     start_time: new Date(to.start).toISOString(),
     ...(to.minutes ? { duration_minutes: to.minutes } : {}),
-    ...(follows || to.room === ANY_ROOM ? { any_room: true } : to.room === undefined ? {} : { room_id: to.room || null }),
+    ...(follows || to.room === ANY_ROOM
+      ? { any_room: true }
+      : to.room === undefined
+        ? {}
+        : { room_id: to.room || null }),
     ...(override ? { override } : {}),
   };
 }

@@ -53,7 +53,17 @@ export class Gesture<T> {
     if (this.hold || !e.isPrimary || e.button !== 0 || !(e.currentTarget instanceof Element)) return;
     const finger = e.pointerType !== "mouse";
     const from = { clientX: e.clientX, clientY: e.clientY };
-    this.hold = { subject, pointer: e.pointerId, element: e.currentTarget, from, since: e.timeStamp, finger, lifted: false, moved: false, timer: undefined };
+    this.hold = {
+      subject,
+      pointer: e.pointerId,
+      element: e.currentTarget,
+      from,
+      since: e.timeStamp,
+      finger,
+      lifted: false,
+      moved: false,
+      timer: undefined,
+    };
     if (finger) this.hold.timer = setTimeout(() => this.lift(from), HOLD);
     else if (atOnce) this.lift(from);
   }
@@ -67,7 +77,8 @@ export class Gesture<T> {
   move(e: PointerEvent): void {
     const h = this.hold;
     if (h?.pointer !== e.pointerId) return;
-    const far = Math.hypot(e.clientX - h.from.clientX, e.clientY - h.from.clientY) > (h.finger ? STRAY.finger : STRAY.mouse);
+    const far =
+      Math.hypot(e.clientX - h.from.clientX, e.clientY - h.from.clientY) > (h.finger ? STRAY.finger : STRAY.mouse);
     if (!h.lifted) {
       if (!far) return;
       if (h.finger) {

@@ -12,7 +12,9 @@ export function worksOn(hours: WorkingHours | undefined, date: string, zone: str
   if (!hours || (hours.timetables.length === 0 && hours.exceptions.length === 0)) return undefined;
   const where = hours.time_zone ?? zone;
   const exception = hours.exceptions.find((e) => e.date === date);
-  const timetable = hours.timetables.filter((t) => t.effective_from <= date).sort((a, b) => (a.effective_from < b.effective_from ? 1 : -1))[0];
+  const timetable = hours.timetables
+    .filter((t) => t.effective_from <= date)
+    .sort((a, b) => (a.effective_from < b.effective_from ? 1 : -1))[0];
   const blocks = exception ? exception.blocks : (timetable?.blocks ?? []).filter((b) => b.weekday === weekday(date));
   return blocks
     .map((b) => ({ start: at(date, b.start, where), end: at(date, b.end, where) }))

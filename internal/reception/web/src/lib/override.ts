@@ -1,6 +1,7 @@
 // The rules that may be broken on purpose, with a reason.
 import { isProblem, type NoAnswer, type Override, type Problem } from "mems-client";
-import { desk } from "./desk.svelte.js";
+import { directory } from "./directory.svelte.js";
+import { session } from "./session.svelte.js";
 
 export type Rule = Override["rules"][number];
 
@@ -8,9 +9,9 @@ const rules: readonly Rule[] = ["outside-working-hours", "doctor-overlap", "pati
 
 /** The rule that refused a booking with a doctor, if this caller may break it there. */
 export function breakable(problem: Problem | NoAnswer | undefined, doctor: number): Rule | undefined {
-  if (!desk.may("appointments:override") || !isProblem(problem)) return undefined;
+  if (!session.may("appointments:override") || !isProblem(problem)) return undefined;
   const rule = rules.find((r) => problem.type === `/problems/${r}`);
   // A doctor who takes nobody in between cannot be overbooked.
-  if (rule === "doctor-overlap" && !desk.doctors.find((d) => d.id === doctor)?.overbook_cap) return undefined;
+  if (rule === "doctor-overlap" && !directory.doctors.find((d) => d.id === doctor)?.overbook_cap) return undefined;
   return rule;
 }

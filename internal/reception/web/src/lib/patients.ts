@@ -2,7 +2,7 @@
 import { isProblem, type NoAnswer, type Patient, type Problem, type Result } from "mems-client";
 import { withIsoDate } from "./birth.js";
 import type { Person } from "./person.js";
-import { mems } from "./session.js";
+import { mems } from "./client.js";
 
 const LIMIT = 12;
 
@@ -11,7 +11,11 @@ const LIMIT = 12;
  * order, a birth date, digits of the phone or of a number, an e-mail address. A
  * date is read in the viewer's form first; the server reads it in every other.
  */
-export async function findPatients(text: string, today: string, signal: AbortSignal): Promise<Result<{ items: Patient[] }>> {
+export async function findPatients(
+  text: string,
+  today: string,
+  signal: AbortSignal,
+): Promise<Result<{ items: Patient[] }>> {
   const ask = (q: string) => mems.listPatients({ query: { q, limit: LIMIT }, signal });
   const dated = withIsoDate(text, today);
   let answer = await ask(dated);

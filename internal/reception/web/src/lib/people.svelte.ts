@@ -1,5 +1,5 @@
 // Names of patients of whom only the id is told: those of walk-ins.
-import { mems } from "./session.js";
+import { mems } from "./client.js";
 import { fullName } from "./words.js";
 
 class People {

@@ -16,8 +16,11 @@ export function particulars(p: Pick<Person, "birth_date" | "mrn" | "phone">, pho
   return [born, `no. ${p.mrn}`, phone ? (p.phone ?? "") : ""].filter(Boolean).join(" · ");
 }
 
-/** What a search that found nobody tells of a patient to register: "Muster, Ann", "Ann Muster", a phone number and so on. */
-export function newPatientOf(text: string, today: string): { first: string; last: string; birth: string; phone: string; email: string } {
+/** What a search without a match tells of a patient to register: "Muster, Ann", "Ann Muster", a phone number, … */
+export function newPatientOf(
+  text: string,
+  today: string,
+): { first: string; last: string; birth: string; phone: string; email: string } {
   const nobody = { first: "", last: "", birth: "", phone: "", email: "" };
   const t = text.trim();
   const birth = readBirthDate(t, today);

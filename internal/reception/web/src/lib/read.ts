@@ -1,7 +1,17 @@
 // Reads what a view shows. What was read says which view, day and doctors it is of,
 // so it is never shown as another's.
-import { type Appointment, type Closure, type Doctor, pages, type Permission, type Ticket, type TimeOff, unwrap, type WorkingHours } from "mems-client";
-import { mems } from "./session.js";
+import {
+  type Appointment,
+  type Closure,
+  type Doctor,
+  pages,
+  type Permission,
+  type Ticket,
+  type TimeOff,
+  unwrap,
+  type WorkingHours,
+} from "mems-client";
+import { mems } from "./client.js";
 import { addDays, dayWindow, monday } from "./time.js";
 
 export type View = "day" | "week" | "board" | "find";
@@ -69,7 +79,14 @@ export class Reader {
   }
 
   /** Throws ProblemError or NoAnswer. carefully: one request first, so that a server in trouble gets no more. */
-  async read(w: Wanted, zone: string, doctors: Doctor[], may: (p: Permission) => boolean, signal: AbortSignal, carefully: boolean): Promise<Shown> {
+  async read(
+    w: Wanted,
+    zone: string,
+    doctors: Doctor[],
+    may: (p: Permission) => boolean,
+    signal: AbortSignal,
+    carefully: boolean,
+  ): Promise<Shown> {
     const week = w.view === "week";
     const from = week ? monday(w.date) : w.date;
     const start = iso(dayWindow(from, zone).start);
@@ -101,7 +118,9 @@ export class Reader {
   }
 
   private async hoursOf(doctor: number, signal: AbortSignal): Promise<WorkingHours> {
-    return this.remember(this.hours, doctor, async () => unwrap(mems.getWorkingHours({ path: { id: doctor }, signal })));
+    return this.remember(this.hours, doctor, async () =>
+      unwrap(mems.getWorkingHours({ path: { id: doctor }, signal })),
+    );
   }
 
   private async awayOf(doctor: number, from: string, signal: AbortSignal): Promise<TimeOff[]> {
@@ -109,13 +128,16 @@ export class Reader {
     if (old && Date.parse(old.since) > Date.parse(from)) this.away.delete(doctor);
     const since = new Date(Date.parse(from) - earlier).toISOString();
     const known = await this.remember(this.away, doctor, async () => ({
-      since, items: await all(pages(mems.listTimeOff, { path: { id: doctor }, query: { from: since, limit: 200 }, signal })),
+      since,
+      items: await all(pages(mems.listTimeOff, { path: { id: doctor }, query: { from: since, limit: 200 }, signal })),
     }));
     return known.items.filter((o) => Date.parse(o.end_time) >= Date.parse(from));
   }
 
   private async queueOf(doctor: number, date: string, signal: AbortSignal): Promise<Ticket[]> {
-    return this.remember(this.queues, `${doctor} ${date}`, () => all(pages(mems.getQueue, { query: { doctor_id: doctor, date, limit: 200 }, signal })));
+    return this.remember(this.queues, `${doctor} ${date}`, () =>
+      all(pages(mems.getQueue, { query: { doctor_id: doctor, date, limit: 200 }, signal })),
+    );
   }
 
   // What is said to have changed while it was being read is not kept as it was before.

@@ -68,3 +68,8 @@ export function problemText(error: Problem | NoAnswer): string {
   }
   return words[problem.type.replace("/problems/", "") as ProblemSlug] ?? "This was refused. Look again, then retry.";
 }
+
+/** A refusal in words where nothing was typed: what is shown stays, and is read again. */
+export function errorText(error: Problem | NoAnswer): string {
+  return isAway(error) ? "The server can't be reached. What you see may be old; trying again." : problemText(error);
+}

@@ -68,7 +68,11 @@ describe("a time that was typed", () => {
     ["Africa/Casablanca", "2027-02-07"], // Ramadan begins
     ["Asia/Kolkata", "2027-10-31"],
   ])("what is shown leads back to the moment that it is of: %s %s", (zone, day) => {
-    for (let t = utc(`${day}T00:00:00Z`) - 12 * 3600_000; t < utc(`${day}T00:00:00Z`) + 20 * 3600_000; t += 15 * 60_000) {
+    for (
+      let t = utc(`${day}T00:00:00Z`) - 12 * 3600_000;
+      t < utc(`${day}T00:00:00Z`) + 20 * 3600_000;
+      t += 15 * 60_000
+    ) {
       const words = `${zone} ${new Date(t).toISOString()} ${clock(t, zone)}`;
       const found = moments(dateOf(t, zone), wallClock(t, zone), zone);
       expect(found, words).toContain(t);
@@ -79,5 +83,7 @@ describe("a time that was typed", () => {
 });
 
 function dateOf(t: number, zone: string): string {
-  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(t);
+  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(
+    t,
+  );
 }

@@ -22,7 +22,10 @@ export function monday(date: string): string {
 
 /** The first moment of a day and that of the next, in milliseconds. */
 export function dayWindow(date: string, zone: string): { start: number; end: number } {
-  return { start: Date.parse(instantAt(date, "00:00", zone)), end: Date.parse(instantAt(addDays(date, 1), "00:00", zone)) };
+  return {
+    start: Date.parse(instantAt(date, "00:00", zone)),
+    end: Date.parse(instantAt(addDays(date, 1), "00:00", zone)),
+  };
 }
 
 /** "10:30", as the clinic's clocks show it and as a time field takes it. Not unique when the clocks go back. */
@@ -109,10 +112,18 @@ export function dateAt(at: number | string, zone: string): string {
 
 /** The moment of a wall time; "24:00" is the next midnight. */
 export function at(date: string, time: string, zone: string): number {
-  return time === "24:00" ? Date.parse(instantAt(addDays(date, 1), "00:00", zone)) : Date.parse(instantAt(date, time, zone));
+  return time === "24:00"
+    ? Date.parse(instantAt(addDays(date, 1), "00:00", zone))
+    : Date.parse(instantAt(date, time, zone));
 }
 
-const long = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+const long = new Intl.DateTimeFormat("en-GB", {
+  weekday: "long",
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+  timeZone: "UTC",
+});
 const short = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 
 /** "Tuesday, 2 March 2027" */
@@ -123,6 +134,11 @@ export function longDate(date: string): string {
 /** "Tue, 2 Mar" */
 export function shortDate(date: string): string {
   return short.format(new Date(`${date}T12:00:00Z`));
+}
+
+/** The short date on which a moment falls, by the clinic's clocks. */
+export function shortDateAt(at: number | string, zone: string): string {
+  return shortDate(dateAt(at, zone));
 }
 
 /** The hours between two moments, each with what the clock shows; one that comes twice says which one it is. */

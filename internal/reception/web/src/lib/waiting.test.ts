@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import { waitingText } from "./waiting.js";
 
 const now = Date.parse("2027-06-01T08:06:00Z");
-const at = (status: "scheduled" | "confirmed" | "checked_in" | "in_progress") => ({ status, start_time: "2027-06-01T08:00:00Z" });
+const at = (status: "scheduled" | "confirmed" | "checked_in" | "in_progress") => ({
+  status,
+  start_time: "2027-06-01T08:00:00Z",
+});
 const ticket = (status: "waiting" | "called" | "in_progress") => ({ status, created_at: "2027-06-01T08:00:00Z" });
 
 test("a patient with an appointment who is called no longer only waits", () => {

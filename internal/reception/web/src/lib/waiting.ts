@@ -1,5 +1,6 @@
 // What the check-in board says of a patient: how long they wait, that they are called, or how late they are.
 import type { Appointment, Ticket } from "mems-client";
+import { upcoming } from "./rules.js";
 import { minutes } from "./time.js";
 
 const since = (from: string, now: number) => Math.max(0, Math.round((now - Date.parse(from)) / 60_000));
@@ -18,7 +19,7 @@ export function waitingText(
   today: boolean,
 ): string {
   if (v.status === "checked_in") return ticket ? ticketText(ticket, now) : "";
-  if (!today || (v.status !== "scheduled" && v.status !== "confirmed")) return "";
+  if (!today || !upcoming.includes(v.status)) return "";
   const late = Math.round((now - Date.parse(v.start_time)) / 60_000);
   return late > 0 ? `${minutes(late)} late` : "";
 }

@@ -25,7 +25,11 @@ export const statusSigns: Record<AppointmentStatus, string> = {
 };
 
 /** States that free the time again. */
-export const frees: ReadonlySet<AppointmentStatus> = new Set<AppointmentStatus>(["cancelled", "no_show", "left_without_being_seen"]);
+export const frees: ReadonlySet<AppointmentStatus> = new Set<AppointmentStatus>([
+  "cancelled",
+  "no_show",
+  "left_without_being_seen",
+]);
 
 export const reasonWords: Record<CancellationReason, string> = {
   patient_request: "Patient's request",

@@ -1,0 +1,194 @@
+// The view, day and doctor that are shown, and what was read for them.
+import { isProblem, type NoAnswer, type Permission, type Problem, problemOf } from "mems-client";
+import { server } from "./client.js";
+import type { Known } from "./columns.js";
+import { directory } from "./directory.svelte.js";
+import { needs, nothing, Reader, type Shown, type View, wanted } from "./read.js";
+import { errorText } from "./refusal.js";
+import { session } from "./session.svelte.js";
+
+class Calendar {
+  view = $state<View>("day");
+  date = $state("");
+  /** The doctor of the week view. */
+  doctor = $state(0);
+  /** What was read last, for whatever view, day and doctors. */
+  private shownData = $state.raw<Shown>();
+  private wanted = $derived(wanted(this.view, this.date, this.doctor));
+  /** What was read for what is looked at now; nothing of another day. */
+  private current = $derived(this.shownData?.key === this.wanted.key ? this.shownData : undefined);
+  visits = $derived((this.current ?? nothing).visits);
+  tickets = $derived((this.current ?? nothing).tickets);
+  closures = $derived((this.current ?? nothing).closures);
+  hours = $derived((this.current ?? nothing).hours);
+  away = $derived((this.current ?? nothing).away);
+  /** What columns are drawn of. */
+  known = $derived<Known>({
+    zone: session.zone,
+    today: session.today,
+    visits: this.visits,
+    closures: this.closures,
+    hours: this.hours,
+    away: this.away,
+  });
+  /** When what is shown was read; 0: never. */
+  readAt = $state(0);
+  /** Why the last reading failed. */
+  trouble = $state("");
+  /** Permissions without which this view shows nothing. */
+  missing = $derived(session.phase === "ready" ? needs[this.view].filter((p) => !session.may(p)) : []);
+  /** Loading and refused show no list: there is none of this day yet. */
+  status = $derived<"loading" | "ready" | "refused">(this.current ? "ready" : this.trouble ? "refused" : "loading");
+  loading = $derived(
+    this.status === "loading" && !this.missing.length && directory.doctors.length > 0 && this.view !== "find",
+  );
+  /** Counts what changed in the clinic, so that free times are looked up again. */
+  changes = $state(0);
+  /** Milliseconds from one reading to the next; 0 while changes are announced. */
+  interval = 5_000;
+
+  private reader = new Reader();
+  private reading: { key: string; ending: AbortController; again: boolean } | undefined;
+  private next: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
+  private failures = 0;
+  /** What this caller may not read: not read again unless somebody asks for it. */
+  private refusedKey = "";
+
+  show(view: View, date = this.date): void {
+    if (view === this.view && date === this.date) return;
+    this.view = view;
+    this.date = date;
+    this.readNew();
+  }
+
+  week(doctor: number): void {
+    this.doctor = doctor;
+    this.view = "week";
+    this.readNew();
+  }
+
+  /** Reads doctors, types and rooms; the week view shows a doctor who is there. Throws ProblemError or NoAnswer. */
+  async readDirectory(): Promise<void> {
+    await directory.read();
+    if (!directory.doctors.some((d) => d.id === this.doctor)) this.doctor = directory.doctors[0]?.id ?? 0;
+  }
+
+  /**
+   * Reads what is shown. What is asked for while the same is being read is read once
+   * more after it; when something else is wanted, the older request ends unheard.
+   */
+  async read(): Promise<void> {
+    this.cancelNext();
+    const w = this.wanted;
+    if (this.reading?.key === w.key) {
+      this.reading.again = true;
+      return;
+    }
+    this.stopReading();
+    if (session.phase !== "ready" || !directory.doctors.length || !this.readable()) return;
+    const mine = { key: w.key, ending: new AbortController(), again: false };
+    this.reading = mine;
+    const may = (p: Permission) => session.may(p);
+    try {
+      const { signal } = mine.ending;
+      const read = await this.reader.read(w, session.zone, directory.doctors, may, signal, this.failing);
+      if (this.reading !== mine) return;
+      this.shownData = read;
+      this.trouble = "";
+      this.failures = 0;
+      this.refusedKey = "";
+      this.readAt = Date.now();
+      if (this.interval) this.readIn(this.interval);
+    } catch (error) {
+      if (this.reading !== mine) return;
+      mine.ending.abort(); // the other requests for the same view
+      this.failed(problemOf(error) ?? (error as NoAnswer));
+    } finally {
+      if (this.reading === mine) this.reading = undefined;
+    }
+    if (mine.again && !this.failures) this.refresh();
+  }
+
+  /** Reads again soon, once for what happens until then. */
+  refresh(): void {
+    this.changes++;
+    this.readIn(100);
+  }
+
+  /** Reads hours, absences and queues again the next time: of a doctor, or all. */
+  invalidate(what: "all" | "calendar" | "queue" = "all", doctor: number | null = null): void {
+    if (what === "all") this.reader.forget();
+    else if (doctor === null) return;
+    else if (what === "calendar") this.reader.forgetCalendar(doctor);
+    else this.reader.forgetQueue(doctor);
+  }
+
+  /** Keeps nothing of what was read. */
+  clear(): void {
+    this.stopReading();
+    this.shownData = undefined;
+    this.trouble = "";
+    this.failures = this.readAt = 0;
+    this.refusedKey = "";
+    this.reader.forget();
+  }
+
+  /** Whether the last reading failed; the next attempt is then a matter of how often it did. */
+  get failing(): boolean {
+    return this.failures > 0;
+  }
+
+  private readNew(): void {
+    if (!this.current) this.trouble = ""; // of what was shown before
+    void this.read();
+  }
+
+  /** Whether this caller may read what is shown; the free times are read by their own view. */
+  private readable(): boolean {
+    return needs[this.view === "find" ? "day" : this.view].every((p) => session.may(p));
+  }
+
+  // What passes by itself is tried again, later each time; a refusal is not.
+  private failed(error: Problem | NoAnswer): void {
+    this.trouble = errorText(error);
+    this.failures++;
+    if (isProblem(error) && error.status < 500 && error.status !== 429) {
+      this.refusedKey = this.wanted.key;
+      if (isProblem(error, "forbidden")) void session.readCaller();
+      return;
+    }
+    this.readIn(Math.min(60_000, 5_000 * 2 ** (this.failures - 1)));
+  }
+
+  private stopReading(): void {
+    this.cancelNext();
+    const old = this.reading;
+    this.reading = undefined;
+    old?.ending.abort();
+  }
+
+  /** Reads by itself after a while, no sooner than the server wants to be asked. */
+  readIn(wait: number): void {
+    const at = Math.max(Date.now() + wait, server.busyUntil);
+    if (this.next && this.next.at <= at) return;
+    this.cancelNext();
+    this.next = { at, timer: setTimeout(() => this.readBySelf(), at - Date.now()) };
+  }
+
+  private readBySelf(): void {
+    this.next = undefined;
+    if (this.refusedKey === this.wanted.key) return;
+    if (this.interval) {
+      this.reader.forget(); // nobody says what changes meanwhile
+      this.changes++;
+    }
+    void this.read();
+  }
+
+  private cancelNext(): void {
+    clearTimeout(this.next?.timer);
+    this.next = undefined;
+  }
+}
+
+export const calendar = new Calendar();

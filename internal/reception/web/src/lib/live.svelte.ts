@@ -1,0 +1,83 @@
+// How changes made elsewhere arrive: announced by the server, or read every so often.
+import { type Change, follow } from "mems-client";
+import { calendar } from "./calendar.svelte.js";
+import { mems } from "./client.js";
+import { session } from "./session.svelte.js";
+
+/** polled: this caller may not follow changes. */
+export type Line = "connecting" | "live" | "lost" | "polled";
+
+/** Milliseconds from one reading to the next while the line is not live. */
+const EVERY = { connecting: 5_000, lost: 5_000, polled: 30_000, live: 0 } satisfies Record<Line, number>;
+
+class Live {
+  line = $state<Line>("connecting");
+  private ending: AbortController | undefined;
+
+  /** Follows the clinic's changes; while the line is down, the calendar reads by itself. */
+  async watch(): Promise<void> {
+    this.stop();
+    const ending = new AbortController();
+    this.ending = ending;
+    const clock = setInterval(() => (session.now = Date.now()), 5000);
+    ending.signal.addEventListener("abort", () => clearInterval(clock));
+    this.become(session.may("changes:read") ? "connecting" : "polled");
+    if (this.line === "polled") return;
+    const onState = (state: "live" | "lost") => {
+      calendar.invalidate(); // what changes while the line is down, nobody tells
+      this.become(state);
+      if (state === "live") calendar.refresh();
+      else calendar.readIn(EVERY.lost);
+    };
+    const options = { signal: ending.signal, onState, firstDelay: 300 };
+    try {
+      for await (const { event, data } of follow<Change>(mems, "/stream", options)) {
+        if (event === "change") this.onChange(data);
+      }
+    } catch {
+      // A refusal, such as of a permission that was taken away.
+    }
+    if (ending.signal.aborted) return;
+    this.become("polled");
+    calendar.invalidate();
+    if (!calendar.failing) calendar.readIn(EVERY.polled);
+  }
+
+  stop(): void {
+    this.ending?.abort();
+  }
+
+  private become(line: Line): void {
+    this.line = line;
+    calendar.interval = EVERY[line];
+  }
+
+  private onChange(c: Change): void {
+    switch (c.object) {
+      case "working_hours":
+      case "time_off":
+        calendar.invalidate("calendar", c.doctor_id);
+        break;
+      case "ticket":
+        calendar.invalidate("queue", c.doctor_id);
+        break;
+      case "doctor":
+      case "room":
+      case "appointment_type":
+        void calendar.readDirectory().then(
+          () => calendar.refresh(),
+          () => calendar.refresh(),
+        );
+        return;
+      case "appointment":
+      case "closure":
+      case "patient":
+        break;
+      default:
+        return;
+    }
+    calendar.refresh();
+  }
+}
+
+export const live = new Live();

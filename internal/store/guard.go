@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// A guard is a row that a transaction writes before it reads what it decides on, so that
+// others that want the same calendar wait for it. The lock order, and why guards are
+// written, are in db/README.md ("Rules"); a partner's own guard (guardKey) comes last.
+
+// guard writes a guard row and tells whether it exists. A transaction that only
+// looks reads it instead.
+func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bool, err error) {
+	if t.looks {
+		err = t.GetContext(ctx, &exists, read, id)
+		return exists, err
+	}
+	defer t.observe.guard(stopwatch())
+	n, err := t.exec(ctx, write, id)
+	return n == 1, err
+}
+
+// guardName takes the guard of the patient's name.
+//
+// Lock: a row of patient_name_guards, before anything else; nobody who holds one
+// waits for a calendar.
+func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
+	if p.BirthDate == nil && p.Phone == nil {
+		return nil // a name alone says nothing
+	}
+	_, err := t.exec(ctx, `
+		INSERT INTO patient_name_guards (bucket) VALUES (?)
+		ON DUPLICATE KEY UPDATE rev = rev + 1`, clinic.NameBucket(p.FirstName, p.LastName))
+	return err
+}
+
+// guardParties takes the guards of the doctor and the patient of a booking, in
+// this order, and tells whether they exist.
+func guardParties(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar, error) {
+	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
+	exists, err := guardDoctor(ctx, t, b.DoctorID)
+	if err != nil {
+		return c, err
+	}
+	if exists {
+		c.Doctor = clinic.Active // whether it is so is read under this lock
+	}
+	if exists, err = guardPatient(ctx, t, b.PatientID); err != nil || !exists {
+		return c, err
+	}
+	if exists, err = reachesPatient(ctx, t, b.PatientID); exists {
+		c.Patient = clinic.Active
+	}
+	return c, err
+}
+
+// guardDoctor makes this transaction the only one that may change the doctor's
+// calendar until it ends, and tells whether there is such a doctor.
+//
+// It must write, and must change a value: certification-based engines (Galera,
+// Group Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary
+// key; exclusive lock on the row.
+func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) {
+	return t.guard(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM doctors WHERE id = ?`, id)
+}
+
+// guardPatient is guardDoctor for the patient, always taken after the doctors'.
+// Errors: clinic.CodePatientMerged.
+func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
+	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`, id)
+	if exists || err != nil {
+		return exists, err
+	}
+	return false, checkMerged(ctx, t, id)
+}
+
+// guardPatientOf is guardPatient for the patient of a record that was read without a lock.
+// When that patient was merged meanwhile, the record is the surviving patient's by now:
+// another attempt finds it so.
+func guardPatientOf(ctx context.Context, t *tx, id int64) error {
+	_, err := guardPatient(ctx, t, id)
+	if errors.Is(err, clinic.ErrPatientMerged) {
+		return errStale
+	}
+	return err
+}
+
+// guardAllDoctors takes the guard of every doctor, in the order of the primary key.
+func guardAllDoctors(ctx context.Context, t *tx) error {
+	_, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 ORDER BY id`)
+	return err
+}
+
+// guardPatients is guardPatient for several, all of whom have to exist.
+// Errors: clinic.ErrPatientNotFound.
+func guardPatients(ctx context.Context, t *tx, ids []int64) error {
+	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL AND erased_at IS NULL`, ids)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(ids)) {
+		return clinic.ErrPatientNotFound
+	}
+	return nil
+}
+
+// guardRoom is guardDoctor for a room, always taken after the patients'.
+func guardRoom(ctx context.Context, t *tx, id int64) (exists bool, err error) {
+	return t.guard(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM rooms WHERE id = ?`, id)
+}
+
+// guardRooms takes the guards of the rooms of appointments, ids ascending, and
+// reads their occupied times; 0, which is no room, is never occupied.
+func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic.Interval) (map[int64][]clinic.Interval, error) {
+	var ids []int64
+	for _, a := range as {
+		ids = append(ids, room(a))
+	}
+	slices.Sort(ids)
+	busy := map[int64][]clinic.Interval{}
+	for _, id := range slices.Compact(ids) {
+		if id == 0 {
+			continue
+		}
+		if exists, err := guardRoom(ctx, t, id); err != nil || !exists {
+			return nil, firstError(err, clinic.ErrRoomNotFound)
+		}
+		var err error
+		if busy[id], err = t.occupied(ctx, roomParty, id, span, 0); err != nil {
+			return nil, err
+		}
+	}
+	return busy, nil
+}
+
+// guardPlan takes the guards of all that the chosen items of a plan touch.
+func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
+	doctors, patients, rooms := []int64{p.DoctorID}, []int64{}, []int64{}
+	for _, i := range chosen {
+		item := p.Items[i]
+		doctors = append(doctors, item.Proposal.DoctorID)
+		patients = append(patients, item.Visit.PatientID)
+		if item.RoomID != nil {
+			rooms = append(rooms, *item.RoomID)
+		}
+	}
+	for _, party := range []struct {
+		ids   []int64
+		guard func(context.Context, *tx, int64) (bool, error)
+	}{{doctors, guardDoctor}, {patients, guardPatient}, {rooms, guardRoom}} {
+		slices.Sort(party.ids)
+		for _, id := range slices.Compact(party.ids) {
+			if _, err := party.guard(ctx, t, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
