@@ -45,7 +45,7 @@ func TestFailuresOfAnOutageShareLines(t *testing.T) {
 			t.Fatalf("after a window:\n%s", text.String())
 		}
 		time.Sleep(failureWindow)
-		if len(f.repeated) != 0 || len(lines()) != 5 {
+		if got := lines(); len(got) != 5 || len(f.repeated) != 0 { // lines waits until the window has closed
 			t.Errorf("after a quiet window %d are open:\n%s", len(f.repeated), text.String())
 		}
 		f.report(t.Context(), unavailable, "request_id", "again")
