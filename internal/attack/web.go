@@ -168,7 +168,7 @@ func corsWildcard(ctx context.Context, f *field) (string, error) {
 		if err == nil {
 			return "", fmt.Errorf("MEMS_CORS_ORIGINS=%s is taken", value)
 		}
-		if !strings.Contains(out, "MEMS_CORS_ORIGINS cannot be") || !strings.Contains(out, "Example:") {
+		if !strings.Contains(out, "MEMS_CORS_ORIGINS: invalid value") || !strings.Contains(out, "for example MEMS_CORS_ORIGINS=") {
 			return "", errors.New("the refusal does not teach: " + out)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 func TestStatementsAreTheStores(t *testing.T) {
 	t.Parallel()
 	stores := map[string]bool{}
-	for _, file := range []string{"booking.go", "decide.go", "history.go", "trail.go", "changes.go"} {
+	for _, file := range []string{"guard.go", "booking.go", "decide.go", "history.go", "trail.go", "changes.go"} {
 		source, err := parser.ParseFile(token.NewFileSet(), "../store/"+file, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ type spoilt struct {
 // spoiltCopies are changed in one file each, by every occurrence of a text.
 var spoiltCopies = []spoilt{
 	{
-		"guard", "guard rows are read, not written", "internal/store/tx.go",
+		"guard", "guard rows are read, not written", "internal/store/guard.go",
 		"\tif t.looks {\n\t\terr = t.GetContext(ctx, &exists, read, id)", "\tif true {\n\t\terr = t.GetContext(ctx, &exists, read, id)",
 		"server killed",
 	},

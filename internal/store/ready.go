@@ -42,7 +42,8 @@ type readiness struct {
 
 	mu        sync.Mutex
 	last      *probe
-	said      string // the detail of the state that was logged last; empty when it is ready
+	probed    bool   // a probe has ended
+	said      string // the detail of the state that was found last; empty when it is ready
 	refused   error  // the last write's, nil after one that was committed
 	refusedAt time.Time
 }
@@ -113,14 +114,15 @@ func (r *readiness) probe(s *Store) *probe {
 		defer cancel()
 		p.version, p.err = s.probeDatabase(ctx)
 		p.ended = stopwatch()
+		r.logChange(s.log, p.err) // before anybody has the result, and may end the program
 		close(p.done)
-		r.logChange(s.log, p.err)
 	}()
 	return p
 }
 
 // logChange writes a line when the database becomes usable, unusable, or unusable for
-// another cause: an outage has few lines, however often it is asked about.
+// another cause: an outage has few lines, however often it is asked about. What the first
+// probe finds is reported by the command that starts with it.
 func (r *readiness) logChange(log *slog.Logger, err error) {
 	detail := ""
 	if err != nil {
@@ -129,13 +131,13 @@ func (r *readiness) logChange(log *slog.Logger, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case detail == r.said:
+	case detail == r.said, !r.probed:
 	case err != nil:
 		log.Error("not ready: the database cannot be used", "detail", detail, "cause", err)
 	default:
 		log.Info("ready: the database can be used again")
 	}
-	r.said = detail
+	r.probed, r.said = true, detail
 }
 
 // probeDatabase asks for the schema's version and commits a write, as small as there is: a

@@ -45,6 +45,16 @@ func TestReadinessLogsChanges(t *testing.T) {
 	if lines, faults := strings.Count(text.String(), "\n"), strings.Count(text.String(), "level=ERROR"); lines != 4 || faults != 3 {
 		t.Errorf("%d lines, %d of them errors, want 4 and 3:\n%s", lines, faults, text.String())
 	}
+	// Who starts without a database says so without help.
+	text.Reset()
+	r = &readiness{}
+	r.logChange(log, gone)
+	if text.Len() > 0 {
+		t.Errorf("the first finding was logged: %s", text.String())
+	}
+	if r.logChange(log, nil); !strings.Contains(text.String(), "can be used again") {
+		t.Errorf("the end of the outage is missing: %s", text.String())
+	}
 }
 
 // What a database says that has no room is an answer of 503, not a fault of the program.
