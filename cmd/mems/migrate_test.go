@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"mems/db"
-	"mems/internal/database"
-	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -42,12 +40,7 @@ func TestMigratingIsStopped(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Fatalf("the last one ended with %d:\n%s", code, p.Output())
 	}
-	sc, err := database.OpenSchema(d.DSN, store.RekeyPatients)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = sc.Close() }()
-	all, err := sc.Status(t.Context())
+	all, err := d.OpenSchema(t).Status(t.Context())
 	if err != nil || len(all) == 0 || all[len(all)-1].Version != db.Latest {
 		t.Fatalf("%d migrations (%v), want them up to %d", len(all), err, db.Latest)
 	}

@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"mems/internal/contracttest"
-	"mems/internal/database"
 	"mems/internal/localdb"
-	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -42,14 +40,7 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
 	db := durableServer(t)
 	c := &clinicForRace{Database: storetest.OnServer(t, db.DSN(""))}
-	schema, err := database.OpenSchema(c.DSN, store.RekeyPatients)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := schema.Up(t.Context(), func(database.Migration) {}); err != nil {
-		t.Fatal(err)
-	}
-	_ = schema.Close()
+	c.Migrate(t)
 	client := contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN).URL)
 	client.Allow5xx = true
 	c.fill(t, client, 4, 20)

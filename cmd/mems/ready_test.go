@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"mems/internal/contracttest"
-	"mems/internal/database"
-	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -47,14 +45,7 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	server := durableServer(t)
 	d := storetest.OnServer(t, server.DSN(""))
-	schema, err := database.OpenSchema(d.DSN, store.RekeyPatients)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := schema.Up(t.Context(), func(database.Migration) {}); err != nil {
-		t.Fatal(err)
-	}
-	_ = schema.Close()
+	d.Migrate(t)
 	root, err := sql.Open("mysql", server.DSN(""))
 	if err != nil {
 		t.Fatal(err)

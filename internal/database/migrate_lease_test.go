@@ -15,7 +15,7 @@ import (
 func TestMigrationLeaseHoldsAcrossServers(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
-	first, second := openSchema(t, d), openSchema(t, d)
+	first, second := d.OpenSchema(t), d.OpenSchema(t)
 	second.SetLock("the other server's")
 	var refused error
 	tried := false
@@ -43,7 +43,7 @@ func TestMigrationLeaseHoldsAcrossServers(t *testing.T) {
 func TestMigrationLeaseExpires(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
-	first, second := openSchema(t, d), openSchema(t, d)
+	first, second := d.OpenSchema(t), d.OpenSchema(t)
 	second.SetLock("the other server's")
 	statements := 0
 	var taken error
@@ -69,10 +69,10 @@ func TestMigrationLeaseExpires(t *testing.T) {
 func TestMigrationLeaseOfKilledProcess(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
-	if err := openSchema(t, d).TakeLease(t.Context(), 0); err != nil {
+	if err := d.OpenSchema(t).TakeLease(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	next := openSchema(t, d)
+	next := d.OpenSchema(t)
 	if err := next.TakeLease(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const (
 // booking takes longer than a second: from the first schema, and so from any other.
 func TestMigratingUnderLoad(t *testing.T) {
 	d := storetest.Empty(t)
-	if err := openSchema(t, d).UpTo(t.Context(), 1, ignore); err != nil {
+	if err := d.OpenSchema(t).UpTo(t.Context(), 1, ignore); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, d)
@@ -40,7 +40,7 @@ func TestMigratingUnderLoad(t *testing.T) {
 		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)+1) })
 	}
 	began := time.Now()
-	err := openSchema(t, d).Up(t.Context(), ignore)
+	err := d.OpenSchema(t).Up(t.Context(), ignore)
 	lasted := time.Since(began)
 	stop()
 	booking.Wait()

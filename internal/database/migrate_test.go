@@ -50,7 +50,7 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 
 	// run calls step until it ends by itself; each time it is stopped one
 	// statement later than the time before.
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 	run := func(step func(context.Context) error) (stops int) {
 		t.Helper()
 		seen := map[string]bool{}
@@ -113,7 +113,7 @@ func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	}
 	d.DB.MustExec(`DELETE FROM goose_db_version`)
 	d.DB.MustExec(`ALTER TABLE goose_db_version AUTO_INCREMENT = 1`)
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 	if err := sc.CheckEmpty(t.Context()); err != nil {
 		t.Errorf("a restore is refused: %v", err)
 	}
@@ -136,7 +136,7 @@ func TestTrialThatWasInterrupted(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
 	d.DB.MustExec(`CREATE TABLE mems_may_create_triggers (id INT NOT NULL PRIMARY KEY)`)
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 	if err := sc.CheckEmpty(t.Context()); err != nil {
 		t.Errorf("a restore is refused: %v", err)
 	}
@@ -163,7 +163,7 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 	if _, err := old.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := openSchema(t, whole).Up(t.Context(), ignore); err != nil {
+	if err := whole.OpenSchema(t).Up(t.Context(), ignore); err != nil {
 		t.Fatal(err)
 	}
 	sameSchema(t, want, dump(t, whole))
@@ -205,7 +205,7 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				sc := openSchema(t, d)
+				sc := d.OpenSchema(t)
 				if err := sc.Up(t.Context(), ignore); err != nil {
 					t.Fatal(err)
 				}
@@ -239,7 +239,7 @@ func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := openSchema(t, d).Up(t.Context(), ignore); err != nil {
+	if err := d.OpenSchema(t).Up(t.Context(), ignore); err != nil {
 		t.Fatal(err)
 	}
 	const entries = `
@@ -279,7 +279,7 @@ func TestResetHalfWay(t *testing.T) {
 	t.Parallel()
 	want := migrated(t)
 	d := storetest.New(t)
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 	if err := sc.MarkDisposable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := dump(t, d)
-	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, database.ErrForeignDatabase) {
+	if err := d.OpenSchema(t).Up(t.Context(), ignore); !errors.Is(err, database.ErrForeignDatabase) {
 		t.Errorf("up: %v, want ErrForeignDatabase", err)
 	}
 	sameSchema(t, before, dump(t, d))

@@ -29,7 +29,7 @@ func TestMigrationWaits(t *testing.T) {
 func TestMigrationGivesUpWaitingForTheLock(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 	sc.SetWaits(time.Second, time.Minute, time.Minute)
 	conn, err := d.DB.Connx(t.Context())
 	if err != nil {
@@ -58,7 +58,7 @@ func TestMigrationGivesUpWaitingForTheLock(t *testing.T) {
 func TestMigrationLeaseEndsByItself(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
-	lost, next := openSchema(t, d), openSchema(t, d)
+	lost, next := d.OpenSchema(t), d.OpenSchema(t)
 	if err := lost.TakeLease(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -23,22 +23,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite db/schema.sql")
 
-func openSchema(t *testing.T, d *storetest.Database) *database.Schema {
-	t.Helper()
-	sc, err := database.OpenSchema(d.DSN, store.RekeyPatients)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sc.Close() })
-	return sc
-}
-
 func ignore(database.Migration) {}
 
 func TestMigrationsUpDownUp(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 	empty := dump(t, d)
 
 	var ran []int64

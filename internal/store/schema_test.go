@@ -7,19 +7,8 @@ import (
 	"mems/db"
 	"mems/internal/clinic"
 	"mems/internal/database"
-	"mems/internal/store"
 	"mems/internal/storetest"
 )
-
-func openSchema(t *testing.T, d *storetest.Database) *database.Schema {
-	t.Helper()
-	sc, err := database.OpenSchema(d.DSN, store.RekeyPatients)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sc.Close() })
-	return sc
-}
 
 func ignore(database.Migration) {}
 
@@ -27,7 +16,7 @@ func ignore(database.Migration) {}
 func TestBackstopOverExistingAppointments(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
-	sc := openSchema(t, f.Database)
+	sc := f.OpenSchema(t)
 	if _, err := sc.Down(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +36,7 @@ func TestReady(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
 	s := d.Open(t, fixedClock, nil)
-	sc := openSchema(t, d)
+	sc := d.OpenSchema(t)
 
 	_, err := s.Ready(t.Context())
 	wantErr(t, err, clinic.ErrUnavailable)
@@ -67,7 +56,7 @@ func TestReady(t *testing.T) {
 func TestReset(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
-	sc := openSchema(t, f.Database)
+	sc := f.OpenSchema(t)
 	if err := sc.Reset(t.Context(), ignore); !errors.Is(err, database.ErrNotDisposable) {
 		t.Fatalf("reset of a database that is not disposable: %v", err)
 	}

@@ -40,7 +40,7 @@ func New(t testing.TB) *Database {
 	migrated := false
 	template.once.Do(func() {
 		migrated = true
-		migrate(t, d)
+		d.Migrate(t)
 		template.statements, template.err = readTemplate(t.Context(), d.DB)
 	})
 	if template.err != nil || template.statements == nil {
@@ -60,17 +60,25 @@ func New(t testing.TB) *Database {
 func Migrated(t testing.TB) *Database {
 	t.Helper()
 	d := Empty(t)
-	migrate(t, d)
+	d.Migrate(t)
 	return d
 }
 
-// migrate runs all migrations on d.
-func migrate(t testing.TB, d *Database) {
+// OpenSchema opens the database's schema until the test ends.
+func (d *Database) OpenSchema(t testing.TB) *database.Schema {
 	t.Helper()
 	schema, err := database.OpenSchema(d.DSN, store.RekeyPatients)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = schema.Close() })
+	return schema
+}
+
+// Migrate runs all migrations.
+func (d *Database) Migrate(t testing.TB) {
+	t.Helper()
+	schema := d.OpenSchema(t)
 	defer func() { _ = schema.Close() }()
 	if err := schema.Up(context.Background(), func(database.Migration) {}); err != nil {
 		t.Fatalf("migrate the test's database: %v", err)
