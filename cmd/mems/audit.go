@@ -17,7 +17,7 @@ import (
 // runAudit is the command "mems audit".
 func runAudit(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 || args[0] != "verify" {
-		return usageError{"say verify"}
+		return usageError{"missing subcommand: verify"}
 	}
 	flags := newFlags("audit verify")
 	anchor := flags.String("anchor", "", "")
@@ -50,6 +50,10 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 		_, _ = fmt.Fprintf(p.out, "the audit trail is intact: %d entries in %d chains.\n", report.Entries, report.Chains)
 		if *anchor == "" {
 			return nil
+		}
+		if known == nil {
+			p.say("there was no anchor %s: it begins with this run, and shows nothing of what was cut off before. "+
+				"If it should have been there, find it and verify again", *anchor)
 		}
 		return writeAnchor(*anchor, report.Heads)
 	})

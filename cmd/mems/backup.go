@@ -29,7 +29,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if flags.NArg() != 1 || flags.Arg(0) == "" {
-		return usageError{"missing argument: the file to write"}
+		return usageError{"expected one argument: the file to write"}
 	}
 	file := flags.Arg(0)
 	to, err := backup.ParseRecipients(*encryptTo)

@@ -133,7 +133,7 @@ The user mems_backup of db/grants.sql has exactly the rights that this needs:
 			runBackup,
 		},
 		{
-			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish [--without-log]] [--old-database NAME] [--revocations FILE] [--identity FILE] [--unsigned] FILE",
+			"restore", "Restore a backup into an empty database", "mems restore [--log-follows | --finish [--without-log]] [--old-database NAME | --revocations FILE | --without-revocations] [--identity FILE] [--unsigned] FILE",
 			`Reads FILE completely first and refuses it if it is truncated, altered or contains
 anything but rows, or, with MEMS_AUDIT_KEYS, if none of these keys signed it. The
 database must not exist yet or must be empty. Restore then creates the schema, inserts

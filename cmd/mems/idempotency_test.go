@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -143,9 +144,13 @@ func TestKeysCommand(t *testing.T) {
 	}
 	// An anchor is written, and found again; tampering is reported.
 	anchor := t.TempDir() + "/anchor.json"
-	for range 2 {
-		if code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env); code != exitOK || !contains(output, "is intact") {
+	for run := range 2 {
+		code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env)
+		if code != exitOK || !contains(output, "is intact") {
 			t.Errorf("%d %s", code, output)
+		}
+		if first := strings.Contains(output, "there was no anchor"); first != (run == 0) {
+			t.Errorf("run %d says that there was no anchor: %t\n%s", run, first, output)
 		}
 	}
 	if _, err := d.DB.Exec(`UPDATE audit_entries SET subject = 'somebody' LIMIT 1`); err != nil {

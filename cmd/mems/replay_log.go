@@ -93,12 +93,12 @@ func (l *logReplay) plan(ctx context.Context) ([]logPiece, error) {
 			case backup.LogDrops:
 				return nil, fmt.Errorf("the database %s was dropped on %s: let --until end before that", l.from, where)
 			case backup.LogUnusable:
-				return nil, fmt.Errorf("the binary log has a statement that changes rows of %s, which cannot be applied to a different database, on %s:\n%s\n"+
-					"It was written without binlog_format = ROW. Let --until end before that, and apply later changes by hand", l.from, where, st.Text)
+				return nil, fmt.Errorf("the binary log has a statement (%s) that changes rows of %s, which cannot be applied to a different database, on %s.\n"+
+					"It was written without binlog_format = ROW. Let --until end before that, and apply later changes by hand", statementKind(st.Text), l.from, where)
 			case backup.LogCut:
-				l.say("skipped, as it does not concern the tables of %s: %s", l.from, firstLine(st.Text))
+				l.say("skipped a statement (%s) that does not concern the tables of %s, on %s", statementKind(st.Text), l.from, where)
 			case backup.LogRewrite:
-				l.say("rerewritten for %s: %s", l.to, firstLine(st.Text))
+				l.say("rewritten for %s: %s", l.to, firstLine(st.Text))
 				piece.statement = "DELIMITER /*!*/;\n" + strings.Join(st.Settings, "\n") + "\nuse `" + strings.ReplaceAll(l.to, "`", "``") + "`/*!*/;\n" + text + "\n/*!*/;\nDELIMITER ;\n"
 			}
 			piece.last, piece.stop = i, st.Start
@@ -211,4 +211,11 @@ func (g *newGTIDs) flush() error {
 	}
 	_, err := g.out.Write(line)
 	return err
+}
+
+// statementKind is the beginning of a statement, such as CREATE USER: what follows may
+// be a password or a patient's data, which are not for a terminal or a log.
+func statementKind(text string) string {
+	words := strings.Fields(text)
+	return strings.ToUpper(strings.Join(words[:min(len(words), 2)], " "))
 }

@@ -94,12 +94,11 @@ const NameBuckets = 4096
 
 // joinKey makes the key of words: one letter of ae, oe, ue and aa, and no more than
 // maxNameKey letters. Each letter depends on those before it only, so the key of a
-// beginning is the beginning of the key. The words are composed once more because a
-// Hangul syllable may be cut between two of them.
+// beginning is the beginning of the key.
 func joinKey(words ...string) string {
 	var key []rune
 	var before rune
-	for _, r := range norm.NFC.String(strings.Join(words, "")) {
+	for _, r := range strings.Join(words, "") {
 		double := r == 'e' && (before == 'a' || before == 'o' || before == 'u') || r == 'a' && before == 'a'
 		if !double {
 			key = append(key, r)
@@ -131,8 +130,9 @@ func nameWords(text string) []string {
 		case r == 'ə':
 			word.WriteByte('e')
 		case dropped(r):
-		case word.Len() == 0 && unicode.Is(unicode.M, r):
-			// A mark without its letter would move to the word before it.
+		case word.Len() == 0 && !norm.NFC.PropertiesString(string(r)).BoundaryBefore():
+			// A mark, or a half of a Hangul syllable, without its letter would become one
+			// with the word before it.
 		case r > unicode.MaxASCII && unicode.Is(unicode.Latin, r):
 			for _, plain := range strings.ToLower(unidecode.Unidecode(string(r))) {
 				if unicode.IsLetter(plain) {

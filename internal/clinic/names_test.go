@@ -131,3 +131,12 @@ func checkNames(t rapid.TB, first, last string) {
 		t.Fatalf("%+q %+q is not itself", first, last)
 	}
 }
+
+// Every name is found by its own words, whatever they begin with.
+func TestNamesThatBeginInTheMiddleOfALetter(t *testing.T) {
+	for _, c := range [][2]string{{"\u1100", "\u1161"}, {"하", "\u11abZ"}, {"\u1100", "\u1161zz"}, {"θ\u07ef", "\u0711α"}} {
+		if text := c[0] + " " + c[1]; !names(c[0], c[1], text) || !names(c[0], c[1], c[1]+", "+c[0]) {
+			t.Errorf("%+q is not found by its own words", text)
+		}
+	}
+}
