@@ -40,6 +40,9 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
+		if err := checkRestored(ctx, schema); err != nil {
+			return err
+		}
 		if err := p.checkSigning(ctx, schema); err != nil {
 			return err
 		}

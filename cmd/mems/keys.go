@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/database"
 	"mems/internal/store"
 )
 
@@ -80,6 +81,14 @@ func (p *program) withStore(ctx context.Context, now func() time.Time, work func
 		if err := p.prepare(ctx, d); err != nil {
 			return err
 		}
+	}
+	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = schema.Close() }()
+	if err := checkRestored(ctx, schema); err != nil {
+		return err
 	}
 	st, err := store.Open(store.Config{
 		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: now, Zone: p.zone, Log: p.logger(), MACKeys: p.macKeys(),

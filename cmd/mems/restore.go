@@ -276,3 +276,13 @@ func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsig
 	}
 	return head, nil
 }
+
+// checkRestored refuses a database that is being restored: the binary log could not be
+// applied over what a command changes there, and what it reads is half a clinic. Other
+// faults are left to the command.
+func checkRestored(ctx context.Context, schema *database.Schema) error {
+	if _, err := database.CheckVersion(ctx, schema.Pool()); errors.Is(err, database.ErrRestoreUnfinished) {
+		return err
+	}
+	return nil
+}

@@ -30,6 +30,9 @@ func runRevocations(ctx context.Context, p *program, args []string) error {
 		return usageError{"missing argument: the list to update, mems-revocations.gz next to the backups"}
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
+		if err := checkRestored(ctx, schema); err != nil {
+			return err
+		}
 		return p.keepRevocations(ctx, schema, args[0])
 	})
 }

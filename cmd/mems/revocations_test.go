@@ -102,7 +102,19 @@ func TestUnfinishedRestore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{{"serve"}, {"migrate", "up"}} {
+	elsewhere := t.TempDir()
+	for _, args := range [][]string{
+		{"serve"},
+		{"migrate", "up"},
+		{"keys", "create", "--role", "admin", "too early"},
+		{"keys", "list"},
+		{"zone", "set", "UTC"},
+		{"retain"},
+		{"audit", "verify"},
+		{"demo"},
+		{"backup", filepath.Join(elsewhere, "half.gz")},
+		{"revocations", filepath.Join(elsewhere, "mems-revocations.gz")},
+	} {
 		if code, out := runMEMS(t, args, url, "MEMS_HTTP_ADDR=127.0.0.1:0"); code != exitFailed || !contains(out, "being restored") {
 			t.Errorf("%v: %d %s", args, code, out)
 		}
