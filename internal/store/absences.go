@@ -30,7 +30,7 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 	}
 	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, o.DoctorID); err != nil || !exists {
+		if exists, err := t.guardDoctor(ctx, o.DoctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		o.Version, o.CreatedAt, o.UpdatedAt = 1, t.now, t.now
@@ -100,7 +100,7 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 		return err
 	}
 	return s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrTimeOffNotFound)
 		}
 		var version int64
@@ -136,7 +136,7 @@ func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Clo
 	}
 	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
-		if err := guardAllDoctors(ctx, t); err != nil {
+		if err := t.guardAllDoctors(ctx); err != nil {
 			return err
 		}
 		c.Version, c.CreatedAt, c.UpdatedAt = 1, t.now, t.now

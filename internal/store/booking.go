@@ -41,7 +41,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
-		c, err := guardParties(ctx, t, b)
+		c, err := t.guardParties(ctx, b)
 		if err != nil {
 			return err
 		}

@@ -184,7 +184,7 @@ func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Bookin
 			c.NoRoomFree = true
 			return nil
 		}
-		if _, err := guardRoom(ctx, t, id); err != nil {
+		if _, err := t.guardRoom(ctx, id); err != nil {
 			return err
 		}
 		still, _, err := freeRoom(ctx, t, *b, kind, id-1, except)
@@ -202,7 +202,7 @@ func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Bookin
 
 func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Booking, kind clinic.AppointmentType, except int64) error {
 	c.Room, c.Suitable = clinic.Missing, kind.Suits(*b.RoomID) || b.KeepsRoom()
-	if exists, err := guardRoom(ctx, t, *b.RoomID); err != nil || !exists {
+	if exists, err := t.guardRoom(ctx, *b.RoomID); err != nil || !exists {
 		return err
 	}
 	// Not locking: the guard's write already holds the row.

@@ -37,8 +37,8 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		var err error
 		if patient != nil {
 			b.PatientID = *patient
-			c, err = guardParties(ctx, t, b)
-		} else if exists, guardErr := guardDoctor(ctx, t, b.DoctorID); guardErr != nil || exists {
+			c, err = t.guardParties(ctx, b)
+		} else if exists, guardErr := t.guardDoctor(ctx, b.DoctorID); guardErr != nil || exists {
 			c.Doctor, err = clinic.Active, guardErr
 		}
 		if err != nil {
@@ -50,7 +50,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
 			return err
 		}
-		if err := guardKey(ctx, t); err != nil {
+		if err := t.guardKey(ctx); err != nil {
 			return err
 		}
 		if err := checkHolds(ctx, t); err != nil {
@@ -83,18 +83,6 @@ func checkHolds(ctx context.Context, t *tx) error {
 	if err == nil && live >= clinic.MaxPartnerHolds {
 		return clinic.ErrTooManyHolds
 	}
-	return err
-}
-
-// guardKey makes this transaction the only one of a partner that may add what is
-// capped, until it ends; always taken after all other guards, as the foreign key of
-// the new record would be. For others it does nothing. Primary key; exclusive.
-func guardKey(ctx context.Context, t *tx) error {
-	access := AccessOf(ctx)
-	if !access.IsPartner() {
-		return nil
-	}
-	_, err := t.exec(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, t.now, access.Reach.KeyID)
 	return err
 }
 
@@ -145,7 +133,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if err := match.check(1); err != nil { // a hold is never changed
 			return err
 		}
-		if _, err := guardDoctor(ctx, t, h.DoctorID); err != nil {
+		if _, err := t.guardDoctor(ctx, h.DoctorID); err != nil {
 			return err
 		}
 		t.record(ctx, clinic.Deleted(clinic.KindHold, h.ID, withoutToken(h)))

@@ -65,7 +65,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 	h.Normalize()
 	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		var version int64

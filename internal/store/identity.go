@@ -121,12 +121,12 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 			return err
 		}
 		for _, d := range doctors {
-			if _, err := guardDoctor(ctx, t, d); err != nil {
+			if _, err := t.guardDoctor(ctx, d); err != nil {
 				return err
 			}
 		}
 		for _, p := range []int64{min(id, duplicateID), max(id, duplicateID)} {
-			if exists, err := guardPatient(ctx, t, p); err != nil || !exists {
+			if exists, err := t.guardPatient(ctx, p); err != nil || !exists {
 				return firstError(err, clinic.ErrPatientNotFound)
 			}
 		}

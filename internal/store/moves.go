@@ -229,11 +229,11 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
 		// Unlike for a booking, a doctor who takes none any more will do.
-		if _, err := guardDoctor(ctx, t, d); err != nil {
+		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return clinic.Appointment{}, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
+	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var row appointmentRow

@@ -24,7 +24,7 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 	}
 	var alike []int64
 	err := s.inTx(ctx, func(t *tx) error {
-		if err := guardName(ctx, t, p); err != nil {
+		if err := t.guardName(ctx, p); err != nil {
 			return err
 		}
 		var err error

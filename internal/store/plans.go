@@ -190,7 +190,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 	before := slices.Clone(p.Items)
 	return s.inTx(ctx, func(t *tx) error {
 		copy(p.Items, before) // another attempt starts anew
-		if err := guardPlan(ctx, t, p, chosen); err != nil {
+		if err := t.guardPlan(ctx, p, chosen); err != nil {
 			return err
 		}
 		whole := true

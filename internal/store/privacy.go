@@ -174,7 +174,7 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withOpen bool) (clinic.Patient, error) {
 	var p clinic.Patient
 	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardPatient(ctx, t, id); err != nil || !exists {
+		if exists, err := t.guardPatient(ctx, id); err != nil || !exists {
 			return firstError(err, clinic.ErrPatientNotFound)
 		}
 		var ids []int64

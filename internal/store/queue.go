@@ -51,7 +51,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 		}
 		// The minute that begins now stands for "now".
 		b := clinic.Booking{PatientID: w.PatientID, DoctorID: k.DoctorID, Start: t.now, Duration: time.Minute}
-		c, err := guardParties(ctx, t, b)
+		c, err := t.guardParties(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 		return k, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		var row ticketRow

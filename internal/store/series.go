@@ -66,7 +66,7 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 		if err := s.partners.Check(t.now, AccessOf(ctx), starts[len(starts)-1]); err != nil {
 			return err
 		}
-		c, err := guardParties(ctx, t, b)
+		c, err := t.guardParties(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -300,11 +300,11 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	}
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
-		if _, err := guardDoctor(ctx, t, d); err != nil {
+		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, row.PatientID); err != nil {
+	if err := t.guardPatientOf(ctx, row.PatientID); err != nil {
 		return nil, nil, err
 	}
 	// A transaction that changes a series or one of its dates holds the patient's guard.

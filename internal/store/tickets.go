@@ -79,11 +79,11 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 	}
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
-		if _, err := guardDoctor(ctx, t, d); err != nil {
+		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return clinic.Ticket{}, nil, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
+	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.Ticket{}, nil, err
 	}
 	var row ticketRow

@@ -23,7 +23,7 @@ func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clini
 		return clinic.AppointmentType{}, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
-		if err := lockListed(ctx, t, k.DoctorIDs, k.RoomIDs); err != nil {
+		if err := t.lockListed(ctx, k.DoctorIDs, k.RoomIDs); err != nil {
 			return err
 		}
 		k.Version, k.CreatedAt, k.UpdatedAt = 1, t.now, t.now
@@ -85,11 +85,11 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
 		if c.Restricts() {
-			if err := guardAllDoctors(ctx, t); err != nil {
+			if err := t.guardAllDoctors(ctx); err != nil {
 				return err
 			}
 		}
-		named := lockListed(ctx, t, c.DoctorIDs.Value, c.RoomIDs.Value)
+		named := t.lockListed(ctx, c.DoctorIDs.Value, c.RoomIDs.Value)
 		if named != nil && !errors.Is(named, clinic.ErrDoctorNotFound) && !errors.Is(named, clinic.ErrRoomNotFound) {
 			return named
 		}

@@ -34,7 +34,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err != nil {
 			return err
 		}
-		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
+		if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
@@ -52,7 +52,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 				e.Duration = kind.Duration
 			}
 		}
-		if err := guardKey(ctx, t); err != nil {
+		if err := t.guardKey(ctx); err != nil {
 			return err
 		}
 		if err := checkEntries(ctx, t); err != nil {
@@ -127,7 +127,7 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 	if err != nil || len(slots) == 0 {
 		return nil, !searched.IsZero(), err
 	}
-	_, err = guardDoctor(ctx, t, slots[0].DoctorID)
+	_, err = t.guardDoctor(ctx, slots[0].DoctorID)
 	return &slots[0], false, err
 }
 
@@ -401,11 +401,11 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 		return clinic.WaitlistEntry{}, err
 	}
 	if party.Doctor != nil {
-		if _, err := guardDoctor(ctx, t, *party.Doctor); err != nil {
+		if _, err := t.guardDoctor(ctx, *party.Doctor); err != nil {
 			return clinic.WaitlistEntry{}, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
+	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
 	var row waitlistRow

@@ -123,7 +123,7 @@ func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
 	for offers := 0; !done && offers < maxOffers; offers++ {
 		err := s.inTx(ctx, func(t *tx) error {
 			t.bookkeeping = true
-			if _, err := guardDoctor(ctx, t, *f.Doctor); err != nil {
+			if _, err := t.guardDoctor(ctx, *f.Doctor); err != nil {
 				return err
 			}
 			err := t.GetContext(ctx, &f.Through, `SELECT after_entry FROM freed_times WHERE id = ? FOR UPDATE`, f.ID)
@@ -250,7 +250,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 			offered := false
 			err := s.inTx(ctx, func(t *tx) error {
 				t.bookkeeping = true
-				if _, err := guardDoctor(ctx, t, slot.DoctorID); err != nil {
+				if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
 					return err
 				}
 				var err error
@@ -294,7 +294,7 @@ func (s *Store) offerAgain(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 // rules of a booking allow it. The doctor's guard is held; the patient's and the
 // room's are taken. A hold does not occupy the patient: accepting decides again.
 func (s *Store) offer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
-	if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
+	if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 		if _, refused := errors.AsType[*clinic.Error](err); refused {
 			return false, nil // merged; the entry is the surviving record's by now
 		}
