@@ -14,7 +14,7 @@ func (s *Store) VerifyAudit(ctx context.Context, known []auditchain.Head, progre
 	if err != nil {
 		return auditchain.Report{}, translate(ctx, err)
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer t.end()
 	chains, err := readChains(ctx, t)
 	if err != nil {
 		return auditchain.Report{}, translate(ctx, err)

@@ -219,7 +219,7 @@ func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Re
 	if err != nil {
 		return ChangesPage{}, err
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer t.end()
 	var head int64
 	if err := t.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`); err != nil {
 		return ChangesPage{}, err

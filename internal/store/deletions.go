@@ -114,7 +114,7 @@ func (t *tx) lockListed(ctx context.Context, doctors, rooms []int64) error {
 		if len(listed.ids) == 0 {
 			continue
 		}
-		query, args, err := sqlx.In(t.locking(listed.query), listed.ids)
+		query, args, err := sqlx.In(listed.query, listed.ids)
 		if err != nil {
 			return err
 		}

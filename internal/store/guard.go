@@ -14,15 +14,32 @@ import (
 // others that want the same calendar wait for it. The lock order, and why guards are
 // written, are in db/README.md ("Rules").
 
-// guard writes a guard row and tells whether it exists. A transaction that only
-// looks reads it instead.
-func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bool, err error) {
-	if t.looks {
-		err = t.GetContext(ctx, &exists, read, id)
-		return exists, err
+// guardRow is a kind of guard row: the statement that takes the guard, and the one that
+// only finds it, for a snapshot.
+type guardRow struct{ write, read string }
+
+// They must write, and must change a value: certification-based engines (Galera, Group
+// Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary key; exclusive
+// lock on the row.
+var (
+	doctorGuard = guardRow{
+		`UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM doctors WHERE id = ?`,
 	}
+	patientGuard = guardRow{
+		`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+	}
+	roomGuard = guardRow{
+		`UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM rooms WHERE id = ?`,
+	}
+)
+
+// guard takes a guard and reports whether its row exists.
+func (t *tx) guard(ctx context.Context, row guardRow, id int64) (exists bool, err error) {
 	defer t.observe.guard(stopwatch())
-	n, err := t.exec(ctx, write, id)
+	n, err := t.exec(ctx, row.write, id)
 	return n == 1, err
 }
 
@@ -41,41 +58,41 @@ func (t *tx) guardName(ctx context.Context, p clinic.Patient) error {
 }
 
 // guardParties takes the guards of the doctor and the patient of a booking, in
-// this order, and tells whether they exist.
+// this order, and reports whether they exist. Errors: clinic.CodePatientMerged.
 func (t *tx) guardParties(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
+	return partiesOf(ctx, t, b, t.guardDoctor, t.guardPatient)
+}
+
+// partiesOf finds out with doctorExists and patientExists, in this order, whether there
+// are the doctor and the patient of a booking. Whether they are active is read later.
+func partiesOf(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, doctorExists, patientExists func(context.Context, int64) (bool, error)) (clinic.Calendar, error) {
 	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
-	exists, err := t.guardDoctor(ctx, b.DoctorID)
+	exists, err := doctorExists(ctx, b.DoctorID)
 	if err != nil {
 		return c, err
 	}
 	if exists {
-		c.Doctor = clinic.Active // whether it is so is read under this lock
+		c.Doctor = clinic.Active
 	}
-	if exists, err = t.guardPatient(ctx, b.PatientID); err != nil || !exists {
+	if exists, err = patientExists(ctx, b.PatientID); err != nil || !exists {
 		return c, err
 	}
-	if exists, err = reachesPatient(ctx, t, b.PatientID); exists {
+	if exists, err = reachesPatient(ctx, q, b.PatientID); exists {
 		c.Patient = clinic.Active
 	}
 	return c, err
 }
 
 // guardDoctor makes this transaction the only one that may change the doctor's
-// calendar until it ends, and tells whether there is such a doctor.
-//
-// It must write, and must change a value: certification-based engines (Galera,
-// Group Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary
-// key; exclusive lock on the row.
+// calendar until it ends, and reports whether there is such a doctor.
 func (t *tx) guardDoctor(ctx context.Context, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM doctors WHERE id = ?`, id)
+	return t.guard(ctx, doctorGuard, id)
 }
 
 // guardPatient is guardDoctor for the patient, always taken after the doctors'.
 // Errors: clinic.CodePatientMerged.
 func (t *tx) guardPatient(ctx context.Context, id int64) (exists bool, err error) {
-	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
-		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`, id)
+	exists, err = t.guard(ctx, patientGuard, id)
 	if exists || err != nil {
 		return exists, err
 	}
@@ -118,8 +135,7 @@ func (t *tx) guardPatients(ctx context.Context, ids []int64) error {
 
 // guardRoom is guardDoctor for a room, always taken after the patients'.
 func (t *tx) guardRoom(ctx context.Context, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM rooms WHERE id = ?`, id)
+	return t.guard(ctx, roomGuard, id)
 }
 
 // guardRooms takes the guards of the rooms of appointments, ids ascending, and

@@ -25,22 +25,38 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		return clinic.Hold{}, err
 	}
 	var h clinic.Hold
-	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
+	if patient != nil {
+		b.PatientID = *patient
+	}
+	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(q *snapshot) error {
+		if err := s.checkStart(ctx, q.now, b); err != nil {
+			return err
+		}
+		if err := checkHolds(ctx, &q.queries); err != nil {
+			return err
+		}
+		parties := q.parties
+		if patient == nil {
+			parties = withoutPatient(q.doctorExists)
+		}
+		c, err := parties(ctx, b)
+		if err != nil {
+			return err
+		}
+		return s.explainBooking(ctx, q, c, b, 0)
+	}, func(t *tx) error {
 		b := b // another attempt starts from what was asked for
 		if err := s.checkStart(ctx, t.now, b); err != nil {
 			return err
 		}
-		if err := checkHolds(ctx, t); err != nil { // again below, when nothing can change it
+		if err := checkHolds(ctx, &t.queries); err != nil { // again below, when nothing can change it
 			return err
 		}
-		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
-		var err error
-		if patient != nil {
-			b.PatientID = *patient
-			c, err = t.guardParties(ctx, b)
-		} else if exists, guardErr := t.guardDoctor(ctx, b.DoctorID); guardErr != nil || exists {
-			c.Doctor, err = clinic.Active, guardErr
+		guardParties := t.guardParties
+		if patient == nil {
+			guardParties = withoutPatient(t.guardDoctor)
 		}
+		c, err := guardParties(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -53,7 +69,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		if err := t.guardKey(ctx); err != nil {
 			return err
 		}
-		if err := checkHolds(ctx, t); err != nil {
+		if err := checkHolds(ctx, &t.queries); err != nil {
 			return err
 		}
 		h = clinic.Hold{
@@ -71,15 +87,27 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 	return h, err
 }
 
+// withoutPatient finds out whether there are the parties of a hold for no patient.
+func withoutPatient(doctorExists func(context.Context, int64) (bool, error)) func(context.Context, clinic.Booking) (clinic.Calendar, error) {
+	return func(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
+		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
+		exists, err := doctorExists(ctx, b.DoctorID)
+		if exists {
+			c.Doctor = clinic.Active
+		}
+		return c, err
+	}
+}
+
 // checkHolds returns clinic.ErrTooManyHolds for a partner with as many live holds as it
 // may have. Index holds_made_by.
-func checkHolds(ctx context.Context, t *tx) error {
+func checkHolds(ctx context.Context, q *queries) error {
 	access := AccessOf(ctx)
 	if !access.IsPartner() {
 		return nil
 	}
 	var live int
-	err := t.GetContext(ctx, &live, `SELECT COUNT(*) FROM holds WHERE made_by_key = ? AND expires_at > ?`, access.Reach.KeyID, t.now)
+	err := q.GetContext(ctx, &live, `SELECT COUNT(*) FROM holds WHERE made_by_key = ? AND expires_at > ?`, access.Reach.KeyID, q.now)
 	if err == nil && live >= clinic.MaxPartnerHolds {
 		return clinic.ErrTooManyHolds
 	}

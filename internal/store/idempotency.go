@@ -188,7 +188,7 @@ func isAnswer(err error) bool {
 // keepRefusal keeps a refusal as the answer. When another request with the same
 // key was answered meanwhile, that answer holds for this one too.
 func (s *Store) keepRefusal(ctx context.Context, once *Once, refusal error, answer []any) error {
-	_, err := s.try(ctx, func(t *tx) error {
+	_, err := s.try(ctx, nil, func(t *tx) error {
 		if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 			return firstError(err, errGiven)
 		}

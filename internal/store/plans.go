@@ -137,7 +137,9 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 // applyOne moves one visit in a transaction of its own.
 func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanItem) error {
 	var moved clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTxUnlessTaken(ctx, wantedTime{}, func(q *snapshot) error {
+		return s.explainReschedule(ctx, q, item.Visit.ID, item.Reschedule(), Versions{item.Visit.Version})
+	}, func(t *tx) error {
 		a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
 		if err != nil {
 			return err
@@ -238,10 +240,10 @@ func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, e
 	return p, err
 }
 
-// readAppointment reads an appointment whose guards are held.
-func readAppointment(ctx context.Context, t *tx, id int64) (clinic.Appointment, error) {
+// readAppointment reads an appointment, within reach or not. Primary key.
+func readAppointment(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
 	var row appointmentRow
-	err := t.GetContext(ctx, &row, `SELECT `+appointmentColumns+` FROM appointments WHERE id = ?`, id)
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+appointmentColumns+` FROM appointments WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}

@@ -63,7 +63,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 			if !doctor.IsActive {
 				c.Doctor = clinic.Inactive
 			}
-			if err := s.readOpenTimes(ctx, t, &c, b, doctor); err != nil {
+			if err := readOpenTimes(ctx, &t.queries, &c, b, doctor); err != nil {
 				return err
 			}
 			c.DoctorBusy = nil // walk-ins wait for the doctor

@@ -158,7 +158,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if err != nil {
 		return translate(ctx, err)
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer t.end()
 	now := clinic.Instant(s.now())
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
@@ -174,7 +174,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if q.PatientID == nil {
 		return nil
 	}
-	_ = t.Rollback() // before the line is written: who holds a connection must not wait for one
+	t.end() // before the line is written: who holds a connection must not wait for one
 	return s.recordRead(ctx, clinic.KindPatient, r.patient, r.patient)
 }
 
