@@ -37,6 +37,7 @@ func TestSlotRefusalsAreExplained(t *testing.T) {
 
 // refusedUndo undoes a cancellation whose time was booked by another patient.
 func refusedUndo(t *testing.T, f *fixture) error {
+	t.Helper()
 	a := f.book(t, f.booking(60, 30))
 	if _, err := f.store.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
 		t.Fatal(err)
@@ -50,6 +51,7 @@ func refusedUndo(t *testing.T, f *fixture) error {
 
 // refusedOffer accepts an offer at whose time the patient has an appointment by now.
 func refusedOffer(t *testing.T, f *fixture) error {
+	t.Helper()
 	entry, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
 		PatientID: f.patients[1], DoctorIDs: f.doctors[:1], Duration: 30 * time.Minute,
 		Window: clinic.Interval{Start: now.Add(time.Hour), End: now.Add(3 * time.Hour)},
@@ -75,6 +77,7 @@ func refusedOffer(t *testing.T, f *fixture) error {
 // refusedPlan applies a plan, one visit at a time, whose patient has an appointment at the
 // proposed time by now.
 func refusedPlan(t *testing.T, f *fixture) error {
+	t.Helper()
 	f.book(t, f.booking(60, 30))
 	away := clinic.Interval{Start: now.Add(time.Hour), End: now.Add(2 * time.Hour)}
 	plan, err := f.store.CreatePlan(t.Context(), f.doctors[0], away, 24*time.Hour)
