@@ -36,35 +36,40 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(q *snapshot) error {
-		if err := s.checkStart(ctx, q.now, b); err != nil {
-			return err
-		}
-		c, err := q.parties(ctx, b)
-		if err != nil {
-			return err
-		}
-		return s.explainBooking(ctx, q, c, b, 0)
-	}, func(t *tx) error {
-		b := b // another attempt starts from what was asked for
-		if err := s.checkStart(ctx, t.now, b); err != nil {
-			return err
-		}
-		c, err := t.guardParties(ctx, b)
-		if err != nil {
-			return err
-		}
-		broken, err := s.decide(ctx, t, c, &b, 0)
-		if err != nil {
-			return err
-		}
-		if b.Hold != "" {
-			if err := useHold(ctx, t, b); err != nil {
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act:    "book appointment",
+		wanted: wantedOf(b),
+		body: func(t *tx) error {
+			b := b // another attempt starts from what was asked for
+			if err := s.checkStart(ctx, t.now, b); err != nil {
 				return err
 			}
-		}
-		a, err = placeBooking(ctx, t, b, broken)
-		return err
+			c, err := t.guardParties(ctx, b)
+			if err != nil {
+				return err
+			}
+			broken, err := s.decide(ctx, t, c, &b, 0)
+			if err != nil {
+				return err
+			}
+			if b.Hold != "" {
+				if err := useHold(ctx, t, b); err != nil {
+					return err
+				}
+			}
+			a, err = placeBooking(ctx, t, b, broken)
+			return err
+		},
+		explain: func(q *snapshot) error {
+			if err := s.checkStart(ctx, q.now, b); err != nil {
+				return err
+			}
+			c, err := q.parties(ctx, b)
+			if err != nil {
+				return err
+			}
+			return s.explainBooking(ctx, q, c, b, 0)
+		},
 	}, &a)
 	return a, err
 }

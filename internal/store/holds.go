@@ -28,61 +28,66 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 	if patient != nil {
 		b.PatientID = *patient
 	}
-	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(q *snapshot) error {
-		if err := s.checkStart(ctx, q.now, b); err != nil {
-			return err
-		}
-		if err := checkHolds(ctx, &q.queries); err != nil {
-			return err
-		}
-		parties := q.parties
-		if patient == nil {
-			parties = withoutPatient(q.doctorExists)
-		}
-		c, err := parties(ctx, b)
-		if err != nil {
-			return err
-		}
-		return s.explainBooking(ctx, q, c, b, 0)
-	}, func(t *tx) error {
-		b := b // another attempt starts from what was asked for
-		if err := s.checkStart(ctx, t.now, b); err != nil {
-			return err
-		}
-		if err := checkHolds(ctx, &t.queries); err != nil { // again below, when nothing can change it
-			return err
-		}
-		guardParties := t.guardParties
-		if patient == nil {
-			guardParties = withoutPatient(t.guardDoctor)
-		}
-		c, err := guardParties(ctx, b)
-		if err != nil {
-			return err
-		}
-		if _, err := s.decide(ctx, t, c, &b, 0); err != nil {
-			return err
-		}
-		if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
-			return err
-		}
-		if err := t.guardKey(ctx); err != nil {
-			return err
-		}
-		if err := checkHolds(ctx, &t.queries); err != nil {
-			return err
-		}
-		h = clinic.Hold{
-			Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
-			Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
-			MadeBy: AccessOf(ctx).MadeBy(),
-		}
-		if h.ID, err = insertHold(ctx, t, h); err != nil {
-			return err
-		}
-		t.record(ctx, clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
-		t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
-		return nil
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act:    "create hold",
+		wanted: wantedOf(b),
+		body: func(t *tx) error {
+			b := b // another attempt starts from what was asked for
+			if err := s.checkStart(ctx, t.now, b); err != nil {
+				return err
+			}
+			if err := checkHolds(ctx, &t.queries); err != nil { // again below, when nothing can change it
+				return err
+			}
+			guardParties := t.guardParties
+			if patient == nil {
+				guardParties = withoutPatient(t.guardDoctor)
+			}
+			c, err := guardParties(ctx, b)
+			if err != nil {
+				return err
+			}
+			if _, err := s.decide(ctx, t, c, &b, 0); err != nil {
+				return err
+			}
+			if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
+				return err
+			}
+			if err := t.guardKey(ctx); err != nil {
+				return err
+			}
+			if err := checkHolds(ctx, &t.queries); err != nil {
+				return err
+			}
+			h = clinic.Hold{
+				Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
+				Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
+				MadeBy: AccessOf(ctx).MadeBy(),
+			}
+			if h.ID, err = insertHold(ctx, t, h); err != nil {
+				return err
+			}
+			t.record(ctx, clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
+			t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
+			return nil
+		},
+		explain: func(q *snapshot) error {
+			if err := s.checkStart(ctx, q.now, b); err != nil {
+				return err
+			}
+			if err := checkHolds(ctx, &q.queries); err != nil {
+				return err
+			}
+			parties := q.parties
+			if patient == nil {
+				parties = withoutPatient(q.doctorExists)
+			}
+			c, err := parties(ctx, b)
+			if err != nil {
+				return err
+			}
+			return s.explainBooking(ctx, q, c, b, 0)
+		},
 	}, &h)
 	return h, err
 }
@@ -122,7 +127,7 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 		return clinic.Hold{}, clinic.ErrHoldNotFound
 	}
 	if err != nil {
-		return clinic.Hold{}, translate(ctx, err)
+		return clinic.Hold{}, translate(ctx, "read hold", err)
 	}
 	h := row.hold()
 	if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
@@ -145,7 +150,7 @@ func withoutToken(h clinic.Hold) clinic.Hold {
 // hold. Errors: clinic.ErrHoldNotFound (also when it has
 // expired), clinic.ErrPreconditionFailed.
 func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete hold", func(t *tx) error {
 		var row holdRow
 		err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ? AND expires_at > ?`, id, t.now)
 		if errors.Is(err, sql.ErrNoRows) {

@@ -84,12 +84,12 @@ type Merge struct {
 func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge, error) {
 	q, err := s.snapshot(ctx)
 	if err != nil {
-		return Merge{}, translate(ctx, err)
+		return Merge{}, translate(ctx, "preview merge", err)
 	}
 	defer q.end()
 	m, _, err := readMerge(ctx, q, id, duplicateID)
 	if err != nil {
-		return m, translate(ctx, err)
+		return m, translate(ctx, "preview merge", err)
 	}
 	q.end() // before the line is written: who holds a connection must not wait for one
 	return m, s.recordRead(ctx, clinic.KindPatient, 0, id, duplicateID)
@@ -109,7 +109,7 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 // of the two that overlap; clinic.ErrPreconditionFailed.
 func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match Versions) (Merge, error) {
 	var m Merge
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "merge patients", func(t *tx) error {
 		var doctors []int64
 		err := t.SelectContext(ctx, &doctors, `
 			SELECT doctor_id FROM appointments WHERE patient_id = ?

@@ -47,7 +47,7 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 	patients = slices.Compact(patients)
 
 	imported := 0
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "import appointments", func(t *tx) error {
 		// An inactive doctor has a past, too.
 		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)

@@ -42,39 +42,43 @@ func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.C
 // a booking. Errors: those of MoveAppointment and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, wantedTime{}, func(q *snapshot) error {
-		return s.explainUndo(ctx, q, id, match)
-	}, func(t *tx) error {
-		doctor, err := doctorBefore(ctx, t, id)
-		if err != nil {
-			return err
-		}
-		if a, err = lockAppointment(ctx, t, id, doctor); err != nil {
-			return err
-		}
-		if err := match.check(a.Version); err != nil {
-			return err
-		}
-		before := a
-		b, decide, err := s.undo(ctx, &t.queries, &a)
-		if err != nil {
-			return err
-		}
-		if a.DoctorID != before.DoctorID && a.DoctorID != doctor {
-			return errStale // the guards taken are not those it needs now
-		}
-		if decide {
-			if err := withdrawOffers(ctx, t, b, always); err != nil {
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act: "undo last change of appointment",
+		body: func(t *tx) error {
+			doctor, err := doctorBefore(ctx, t, id)
+			if err != nil {
 				return err
 			}
-			if a.Broken, err = s.decide(ctx, t, guardedParties, &b, a.ID); err != nil {
+			if a, err = lockAppointment(ctx, t, id, doctor); err != nil {
 				return err
 			}
-			if !a.Broken.Any() {
-				a.OverrideReason = nil
+			if err := match.check(a.Version); err != nil {
+				return err
 			}
-		}
-		return s.saveChange(ctx, t, clinic.ActionUndo, before, a)
+			before := a
+			b, decide, err := s.undo(ctx, &t.queries, &a)
+			if err != nil {
+				return err
+			}
+			if a.DoctorID != before.DoctorID && a.DoctorID != doctor {
+				return errStale // the guards taken are not those it needs now
+			}
+			if decide {
+				if err := withdrawOffers(ctx, t, b, always); err != nil {
+					return err
+				}
+				if a.Broken, err = s.decide(ctx, t, guardedParties, &b, a.ID); err != nil {
+					return err
+				}
+				if !a.Broken.Any() {
+					a.OverrideReason = nil
+				}
+			}
+			return s.saveChange(ctx, t, clinic.ActionUndo, before, a)
+		},
+		explain: func(q *snapshot) error {
+			return s.explainUndo(ctx, q, id, match)
+		},
 	}, &a)
 	return a, err
 }
@@ -133,7 +137,7 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 // changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "change status of appointment", func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
 			return err
@@ -185,17 +189,22 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, s.wantedByReschedule(ctx, id, r), func(q *snapshot) error {
-		return s.explainReschedule(ctx, q, id, r, match)
-	}, func(t *tx) error {
-		var err error
-		if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
-			return err
-		}
-		if err := match.check(a.Version); err != nil {
-			return err
-		}
-		return s.reschedule(ctx, t, &a, r)
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act:    "reschedule appointment",
+		wanted: s.wantedByReschedule(ctx, id, r),
+		body: func(t *tx) error {
+			var err error
+			if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
+				return err
+			}
+			if err := match.check(a.Version); err != nil {
+				return err
+			}
+			return s.reschedule(ctx, t, &a, r)
+		},
+		explain: func(q *snapshot) error {
+			return s.explainReschedule(ctx, q, id, r, match)
+		},
 	}, &a)
 	return a, err
 }

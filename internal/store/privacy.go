@@ -38,19 +38,19 @@ const maxExportedAudit = 10000
 func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error) {
 	id, err := survivorOf(ctx, s.db, id)
 	if err != nil {
-		return PatientFile{}, translate(ctx, err)
+		return PatientFile{}, translate(ctx, "export patient", err)
 	}
 	if err := s.recordRead(ctx, clinic.KindPatient, id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
 	t, err := s.snapshot(ctx)
 	if err != nil {
-		return PatientFile{}, translate(ctx, err)
+		return PatientFile{}, translate(ctx, "export patient", err)
 	}
 	defer t.end()
 	f, err := s.readFile(ctx, t, id)
 	CountWork(ctx, clinic.WorkRecords, f.records())
-	return f, translate(ctx, err)
+	return f, translate(ctx, "export patient", err)
 }
 
 func (s *Store) readFile(ctx context.Context, t *snapshot, id int64) (PatientFile, error) {
@@ -173,7 +173,7 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 // erasePatient is ErasePatient; withOpen erases although something is still to happen.
 func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withOpen bool) (clinic.Patient, error) {
 	var p clinic.Patient
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "erase patient", func(t *tx) error {
 		if exists, err := t.guardPatient(ctx, id); err != nil || !exists {
 			return firstError(err, clinic.ErrPatientNotFound)
 		}

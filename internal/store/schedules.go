@@ -156,7 +156,7 @@ func walk(window clinic.Interval, left *int, doctors func() int, visit func(clin
 func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*reader) error) error {
 	t, err := s.snapshot(ctx)
 	if err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "search schedules", err)
 	}
 	defer t.end()
 	now := clinic.Instant(s.now())
@@ -166,10 +166,10 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	q.Window = s.partners.Clip(now, AccessOf(ctx), q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "search schedules", err)
 	}
 	if err := work(r); err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "search schedules", err)
 	}
 	if q.PatientID == nil {
 		return nil

@@ -48,7 +48,7 @@ func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Se
 func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 	series, err := readSeries(ctx, s.db, id)
 	if err != nil {
-		return series, translate(ctx, err)
+		return series, translate(ctx, "read series", err)
 	}
 	return series, s.recordRead(ctx, clinic.KindSeries, id, series.PatientID)
 }
@@ -59,7 +59,7 @@ func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 // clinic.CodeValidationFailed.
 func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesScope, reason clinic.CancellationReason, note *string, match Versions) (clinic.Series, error) {
 	var series clinic.Series
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "cancel series", func(t *tx) error {
 		dates, _, err := lockSeries(ctx, t, id, scope, 0, match)
 		if err != nil {
 			return err
@@ -103,7 +103,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 	}
 	var series clinic.Series
 	var report []clinic.SeriesDate
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "reschedule series", func(t *tx) error {
 		dates, zone, err := lockSeries(ctx, t, id, scope, change.Reschedule.DoctorID, match)
 		if err != nil {
 			return err

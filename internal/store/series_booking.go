@@ -49,58 +49,63 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 	var series clinic.Series
 	var dates []clinic.SeriesDate
 	// All or none: most refusals need no guard.
-	err = s.inTxUnlessTaken(ctx, wantedTime{unknown: !skip}, func(q *snapshot) error {
-		return s.explainSeries(ctx, q, b, starts, skip)
-	}, func(t *tx) error {
-		series = clinic.Series{
-			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
-			MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
-		}
-		dates = nil
-		if err := s.checkSeriesStarts(ctx, t.now, b, starts); err != nil {
-			return err
-		}
-		c, err := t.guardParties(ctx, b)
-		if err != nil {
-			return err
-		}
-		p, calendar, err := s.readSeriesCalendar(ctx, &t.queries, c, b, starts, !skip)
-		if err != nil {
-			return err
-		}
-		for _, start := range starts {
-			date := b // each starts from what was asked for
-			date.Start = start
-			broken, err := s.decideWith(ctx, t.decider(), c, &date, 0, p, calendar)
-			if isSlotConflict(err) {
-				dates = append(dates, refusedDate(start, err))
-				if !skip {
-					return refusedSeries(dates) // the whole report is made without guards
-				}
-				continue
+	err = s.inTxUnlessTaken(ctx, useCase{
+		act:    "create series",
+		wanted: wantedTime{unknown: !skip},
+		body: func(t *tx) error {
+			series = clinic.Series{
+				Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
+				MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 			}
+			dates = nil
+			if err := s.checkSeriesStarts(ctx, t.now, b, starts); err != nil {
+				return err
+			}
+			c, err := t.guardParties(ctx, b)
 			if err != nil {
 				return err
 			}
-			calendar.add(date)
-			if series.ID == 0 {
-				series.Duration = date.Duration
-				if series.ID, err = insertSeries(ctx, t, series); err != nil {
+			p, calendar, err := s.readSeriesCalendar(ctx, &t.queries, c, b, starts, !skip)
+			if err != nil {
+				return err
+			}
+			for _, start := range starts {
+				date := b // each starts from what was asked for
+				date.Start = start
+				broken, err := s.decideWith(ctx, t.decider(), c, &date, 0, p, calendar)
+				if isSlotConflict(err) {
+					dates = append(dates, refusedDate(start, err))
+					if !skip {
+						return refusedSeries(dates) // the whole report is made without guards
+					}
+					continue
+				}
+				if err != nil {
 					return err
 				}
-				t.record(ctx, clinic.Created(clinic.KindSeries, series.ID, series))
+				calendar.add(date)
+				if series.ID == 0 {
+					series.Duration = date.Duration
+					if series.ID, err = insertSeries(ctx, t, series); err != nil {
+						return err
+					}
+					t.record(ctx, clinic.Created(clinic.KindSeries, series.ID, series))
+				}
+				date.SeriesID = &series.ID
+				a, err := placeBooking(ctx, t, date, broken)
+				if err != nil {
+					return err
+				}
+				dates = append(dates, clinic.SeriesDate{Start: start, Appointment: &a})
 			}
-			date.SeriesID = &series.ID
-			a, err := placeBooking(ctx, t, date, broken)
-			if err != nil {
-				return err
+			if series.ID == 0 {
+				return refusedSeries(dates)
 			}
-			dates = append(dates, clinic.SeriesDate{Start: start, Appointment: &a})
-		}
-		if series.ID == 0 {
-			return refusedSeries(dates)
-		}
-		return nil
+			return nil
+		},
+		explain: func(q *snapshot) error {
+			return s.explainSeries(ctx, q, b, starts, skip)
+		},
 	}, &series, &dates)
 	if err != nil {
 		return clinic.Series{}, nil, err

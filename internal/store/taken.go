@@ -94,8 +94,8 @@ func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
 //
 // A request that was carried out before is answered as then; one that is carried out
 // at this moment, by inTx, which keeps the refusal under its key.
-func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, explain func(*snapshot) error, answer []any) (refused bool, err error) {
-	taken := wanted.unknown
+func (s *Store) refuseEarly(ctx context.Context, u useCase, answer []any) (refused bool, err error) {
+	wanted, taken := u.wanted, u.wanted.unknown
 	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
 		statement, args := takenSQL(wanted, now)
 		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
@@ -111,11 +111,11 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, explain func
 		}
 	}
 	begun := stopwatch()
-	if err = s.explain(ctx, explain); !isSlotConflict(err) {
+	if err = s.explain(ctx, u.explain); !isSlotConflict(err) {
 		return false, nil
 	}
 	s.observe.transaction(begun, &err)
-	return true, translate(ctx, err)
+	return true, translate(ctx, u.act, err)
 }
 
 // takenSQL tells whether an appointment or a live hold overlaps the wanted time: a

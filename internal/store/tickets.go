@@ -33,14 +33,14 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
 	if err != nil {
-		return clinic.Ticket{}, translate(ctx, err)
+		return clinic.Ticket{}, translate(ctx, "read ticket", err)
 	}
 	k := row.ticket()
 	if !AccessOf(ctx).Reach.Calendar(k.DoctorID) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
 	if err := positionOf(ctx, s.db, &k); err != nil {
-		return k, translate(ctx, err)
+		return k, translate(ctx, "read ticket", err)
 	}
 	return k, s.recordRead(ctx, clinic.KindTicket, k.ID, k.PatientID)
 }

@@ -55,8 +55,19 @@ var errStale = errors.New("changed while waiting for a lock")
 // back. answer is what the caller receives, as pointers that body fills in: with an
 // idempotency key it is stored in the same transaction, and a replayed key returns
 // the stored answer without running body.
-func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) error {
-	return s.inTxUnlessTaken(ctx, wantedTime{}, nil, body, answer...)
+//
+// act is what failed, in the errors that are no refusals: "create room".
+func (s *Store) inTx(ctx context.Context, act string, body func(*tx) error, answer ...any) error {
+	return s.inTxUnlessTaken(ctx, useCase{act: act, body: body}, answer...)
+}
+
+// useCase is what inTxUnlessTaken runs. body and explain may run several times, so they
+// must have no effect outside of the transaction.
+type useCase struct {
+	act     string // as in inTx
+	wanted  wantedTime
+	body    func(*tx) error
+	explain func(*snapshot) error // nil: a refusal is final
 }
 
 // inTxUnlessTaken is inTx for what takes a doctor's time. When body finds the slot
@@ -67,38 +78,38 @@ func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) e
 //
 // When a slot of the doctor was taken lately and a plain read shows this one taken, too,
 // the refusal is explain's alone, without guards and without a transaction that writes.
-func (s *Store) inTxUnlessTaken(ctx context.Context, wanted wantedTime, explain func(*snapshot) error, body func(*tx) error, answer ...any) error {
-	refused, err := s.refuseEarly(ctx, wanted, explain, answer)
+func (s *Store) inTxUnlessTaken(ctx context.Context, u useCase, answer ...any) error {
+	refused, err := s.refuseEarly(ctx, u, answer)
 	freed := false
 	if !refused {
-		freed, err = s.try(ctx, explain, body, answer)
+		freed, err = s.try(ctx, u, answer)
 	}
-	if wanted.doctor != 0 && isSlotConflict(err) {
-		s.refused.note(wanted.doctor, clinic.Instant(s.now()))
+	if u.wanted.doctor != 0 && isSlotConflict(err) {
+		s.refused.note(u.wanted.doctor, clinic.Instant(s.now()))
 	}
 	if freed {
 		s.offerAfterCommit(ctx)
 	}
 	if once := onceOf(ctx); once != nil && len(answer) > 0 && isAnswer(err) {
-		return translate(ctx, s.keepRefusal(ctx, once, err, answer))
+		return translate(ctx, u.act, s.keepRefusal(ctx, once, err, answer))
 	}
 	return err
 }
 
 // try returns whether the transaction freed anything.
-func (s *Store) try(ctx context.Context, explain func(*snapshot) error, body func(*tx) error, answer []any) (freed bool, err error) {
+func (s *Store) try(ctx context.Context, u useCase, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		freed, err = s.attempt(ctx, body, answer)
+		freed, err = s.attempt(ctx, u.body, answer)
 		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
 		}
 		s.reportBackstop(ctx, err)
-		if explain != nil && isSlotConflict(err) {
-			explained := s.explain(ctx, explain)
+		if u.explain != nil && isSlotConflict(err) {
+			explained := s.explain(ctx, u.explain)
 			if explained != nil && !isTransient(explained) {
-				return false, translate(ctx, explained)
+				return false, translate(ctx, u.act, explained)
 			}
 			if attempt == maxAttempts {
 				return false, err // without alternatives
@@ -107,12 +118,12 @@ func (s *Store) try(ctx context.Context, explain func(*snapshot) error, body fun
 			continue
 		}
 		if attempt == maxAttempts || !isTransient(err) {
-			return false, translate(ctx, err)
+			return false, translate(ctx, u.act, err)
 		}
 		s.observe.retry(err)
 		s.log.DebugContext(ctx, "transaction tried again", "attempt", attempt, "cause", err)
 		if !pauseBeforeRetry(ctx, attempt) {
-			return false, translate(ctx, err)
+			return false, translate(ctx, u.act, err)
 		}
 	}
 }

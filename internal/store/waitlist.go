@@ -23,7 +23,7 @@ import (
 // clinic.CodeValidationFailed, clinic.ErrTooManyWaitlistEntries.
 func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
 	asked := e
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create waitlist entry", func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
 		e.Normalize()
 		if err := e.Validate(t.now); err != nil {
@@ -139,7 +139,7 @@ func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEnt
 	}
 	e, err := readEntry(ctx, s.db, id)
 	if err != nil {
-		return e, translate(ctx, err)
+		return e, translate(ctx, "read waitlist entry", err)
 	}
 	return e, s.recordRead(ctx, clinic.KindWaitlistEntry, e.ID, e.PatientID)
 }
@@ -175,7 +175,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	if q.PatientID != 0 {
 		var err error
 		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
-			return Page[clinic.WaitlistEntry]{}, translate(ctx, err)
+			return Page[clinic.WaitlistEntry]{}, translate(ctx, "list waitlist", err)
 		}
 		where, args = where+` AND patient_id = ?`, append(args, q.PatientID)
 	}
@@ -189,7 +189,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	// Safety: the text is put together from the constants above only.
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE `+where+` ORDER BY id LIMIT ?`, append(args, q.Limit+1)...)
 	if err != nil {
-		return Page[clinic.WaitlistEntry]{}, translate(ctx, err)
+		return Page[clinic.WaitlistEntry]{}, translate(ctx, "list waitlist", err)
 	}
 	items := make([]clinic.WaitlistEntry, len(rows))
 	for i := range rows {
@@ -205,7 +205,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 // goes to the next. Errors: clinic.ErrWaitlistNotFound,
 // clinic.ErrPreconditionFailed, clinic.ErrWaitlistClosed.
 func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
+	return s.inTx(ctx, "withdraw waitlist entry", func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
 }
 
 // lockEntry takes the guards of the offered doctor, if any, and of the patient,

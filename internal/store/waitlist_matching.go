@@ -63,7 +63,7 @@ func (s *Store) offerFreedTimes(ctx context.Context) error {
 		ORDER BY due_at, id
 		LIMIT ?`, clinic.Instant(s.now()), maxFreed)
 	if err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "offer freed times", err)
 	}
 	left := waitlistDoctorDays
 	for _, f := range rows {
@@ -119,7 +119,7 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
 	done := false
 	for offers := 0; !done && offers < maxOffers; offers++ {
-		err := s.inTx(ctx, func(t *tx) error {
+		err := s.inTx(ctx, "offer freed time", func(t *tx) error {
 			t.bookkeeping = true
 			if _, err := t.guardDoctor(ctx, *f.Doctor); err != nil {
 				return err
@@ -219,7 +219,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 	var row waitlistRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? AND status = 'waiting'`, *f.Entry)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return translate(ctx, err)
+		return translate(ctx, "search for waitlist entry", err)
 	}
 	if err == nil {
 		e, err := row.entry()
@@ -232,21 +232,21 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 		}
 		m, err := s.matcherOf(ctx, s.db, clinic.Instant(s.now()), e, doctors)
 		if err != nil {
-			return translate(ctx, err)
+			return translate(ctx, "search for waitlist entry", err)
 		}
 		from := time.Unix(f.Through, 0).UTC()
 		slots, searched, err := m.search(ctx, from, left)
 		if err != nil {
-			return translate(ctx, err)
+			return translate(ctx, "search for waitlist entry", err)
 		}
 		if len(slots) == 0 && !searched.IsZero() {
 			// The next call goes on from there.
 			_, err = s.db.ExecContext(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, searched.Unix(), f.ID)
-			return translate(ctx, err)
+			return translate(ctx, "search for waitlist entry", err)
 		}
 		for _, slot := range slots {
 			offered := false
-			err := s.inTx(ctx, func(t *tx) error {
+			err := s.inTx(ctx, "search for waitlist entry", func(t *tx) error {
 				t.bookkeeping = true
 				if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
 					return err
@@ -264,7 +264,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 		}
 	}
 	_, err = s.db.ExecContext(ctx, `DELETE FROM freed_times WHERE id = ?`, f.ID)
-	return translate(ctx, err)
+	return translate(ctx, "search for waitlist entry", err)
 }
 
 // offerAgain looks for a doctor's first time for an entry under the doctor's guard,

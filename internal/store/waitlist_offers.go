@@ -17,39 +17,43 @@ import (
 // those of BookAppointment.
 func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, wantedTime{}, func(q *snapshot) error {
-		e, err := readEntry(ctx, q, id)
-		if err != nil {
-			return err
-		}
-		b, err := s.bookingOfOffer(ctx, &q.queries, e, match)
-		if err != nil {
-			return err
-		}
-		return s.explainBooking(ctx, q, guardedParties, b, 0)
-	}, func(t *tx) error {
-		e, err := lockEntry(ctx, t, id)
-		if err != nil {
-			return err
-		}
-		b, err := s.bookingOfOffer(ctx, &t.queries, e, match)
-		if err != nil {
-			return err
-		}
-		broken, err := s.decide(ctx, t, guardedParties, &b, 0)
-		if err != nil {
-			return err
-		}
-		if err := useHold(ctx, t, b); err != nil {
-			return err
-		}
-		if a, err = placeBooking(ctx, t, b, broken); err != nil {
-			return err
-		}
-		if err := e.AcceptOffer(t.now, a.ID); err != nil {
-			return err
-		}
-		return updateEntry(ctx, t, e)
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act: "accept offer",
+		body: func(t *tx) error {
+			e, err := lockEntry(ctx, t, id)
+			if err != nil {
+				return err
+			}
+			b, err := s.bookingOfOffer(ctx, &t.queries, e, match)
+			if err != nil {
+				return err
+			}
+			broken, err := s.decide(ctx, t, guardedParties, &b, 0)
+			if err != nil {
+				return err
+			}
+			if err := useHold(ctx, t, b); err != nil {
+				return err
+			}
+			if a, err = placeBooking(ctx, t, b, broken); err != nil {
+				return err
+			}
+			if err := e.AcceptOffer(t.now, a.ID); err != nil {
+				return err
+			}
+			return updateEntry(ctx, t, e)
+		},
+		explain: func(q *snapshot) error {
+			e, err := readEntry(ctx, q, id)
+			if err != nil {
+				return err
+			}
+			b, err := s.bookingOfOffer(ctx, &q.queries, e, match)
+			if err != nil {
+				return err
+			}
+			return s.explainBooking(ctx, q, guardedParties, b, 0)
+		},
 	}, &a)
 	return a, err
 }
@@ -81,7 +85,7 @@ func (s *Store) bookingOfOffer(ctx context.Context, q *queries, e clinic.Waitlis
 // clinic.ErrNoOffer.
 func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
 	var entry clinic.WaitlistEntry
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "decline offer", func(t *tx) error {
 		err := s.passOn(ctx, t, id, match, func(e *clinic.WaitlistEntry) error { return e.DeclineOffer(t.now) })
 		if err != nil {
 			return err
@@ -107,11 +111,11 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		ORDER BY offer_expires_at, id
 		LIMIT 100`, now)
 	if err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "expire offers", err)
 	}
 	passed := 0
 	for _, id := range ids {
-		err := s.inTx(ctx, func(t *tx) error {
+		err := s.inTx(ctx, "expire offers", func(t *tx) error {
 			return s.passOn(ctx, t, id, nil, func(e *clinic.WaitlistEntry) error { return e.ExpireOffer(t.now) })
 		})
 		// No offer, or no entry: another process was faster.
@@ -125,9 +129,9 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	var over bool
 	err = s.db.GetContext(ctx, &over, `SELECT COUNT(*) > 0 FROM waitlist WHERE status = 'waiting' AND to_time <= ?`, now)
 	if err != nil || !over {
-		return passed, firstError(translate(ctx, err), s.offerFreedTimes(ctx))
+		return passed, firstError(translate(ctx, "expire offers", err), s.offerFreedTimes(ctx))
 	}
-	err = s.inTx(ctx, func(t *tx) error {
+	err = s.inTx(ctx, "expire offers", func(t *tx) error {
 		var rows []waitlistRow
 		err := t.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
 		if err != nil || len(rows) == 0 {
