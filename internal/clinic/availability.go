@@ -56,6 +56,15 @@ type Slot struct {
 	Time     Interval
 }
 
+// StartWindow returns the window of a search that finds s if it is free, and no slot that
+// starts at another time.
+func (s Slot) StartWindow() Interval {
+	return Interval{Start: s.Time.Start, End: s.Time.Start.Add(time.Microsecond)}
+}
+
+// In reports whether s is among the slots that a search found.
+func (s Slot) In(found []Slot) bool { return slices.Contains(found, s) }
+
 // Starts gives every start on the grid at which CanBook would find nothing in
 // the way, in order. It takes time proportional to what it gives and to what is
 // in the way, not to the length of the window.

@@ -5,6 +5,9 @@ import "time"
 // MaxHold is the longest that a hold lasts.
 const MaxHold = 600 * time.Second
 
+// HoldVersion is the version of every hold: none is ever changed.
+const HoldVersion = 1
+
 // Hold keeps a time of a doctor, and of a room, for the bearer of its token,
 // until it expires. Nothing needs to end it: once ExpiresAt has come it counts
 // no more.

@@ -28,6 +28,21 @@ func SearchWindow(from, to time.Time) (Interval, error) {
 	return window, nil
 }
 
+// StreamStart returns the position of the feed after which a stream begins: the last that
+// the client has seen, or end, the feed's, for a client that has seen none. A position
+// beyond end is of a feed that was since restored from a backup: CodeValidationFailed.
+func StreamStart(last *int64, end int64) (int64, error) {
+	switch {
+	case last == nil:
+		return end, nil
+	case *last > end:
+		return 0, Invalid(Violation{
+			Parameter: "Last-Event-ID", Code: "expired", Detail: "is ahead of the feed, which was restored from a backup; leave it out",
+		})
+	}
+	return *last, nil
+}
+
 // ListWindow decides which window a list's parameters mean: date alone, from
 // and to together, or, with a patient, neither. Anything else is
 // CodeValidationFailed with every violation. zone is the clinic's.
