@@ -163,7 +163,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
 			return clinic.ErrHoldNotFound
 		}
-		if err := match.check(1); err != nil { // a hold is never changed
+		if err := match.check(clinic.HoldVersion); err != nil {
 			return err
 		}
 		if _, err := t.guardDoctor(ctx, h.DoctorID); err != nil {

@@ -167,6 +167,10 @@ func readAuditOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) err
 // Errors: clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.ErrHasOpenAppointments.
 func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clinic.Patient, error) {
+	reason, err := clinic.ErasureReason(reason)
+	if err != nil {
+		return clinic.Patient{}, err
+	}
 	return s.erasePatient(ctx, id, reason, false)
 }
 
