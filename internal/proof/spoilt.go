@@ -27,7 +27,7 @@ type spoilt struct {
 var spoiltCopies = []spoilt{
 	{
 		"guard", "guard rows are read, not written", "internal/store/guard.go",
-		"\tif t.looks {\n\t\terr = t.GetContext(ctx, &exists, read, id)", "\tif true {\n\t\terr = t.GetContext(ctx, &exists, read, id)",
+		"n, err := t.exec(ctx, row.write, id)\n\treturn n == 1, err", "err = t.GetContext(ctx, &exists, row.read, id)\n\treturn exists, err",
 		"server killed",
 	},
 	{
