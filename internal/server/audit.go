@@ -49,7 +49,7 @@ func (s *Server) ExportPatient(ctx context.Context, r api.ExportPatientRequestOb
 
 // ErasePatient takes away who a patient is: POST /patients/{id}/erase.
 func (s *Server) ErasePatient(ctx context.Context, r api.ErasePatientRequestObject) (api.ErasePatientResponseObject, error) {
-	p, err := s.cfg.Store.ErasePatient(ctx, r.ID, clinic.Text(r.Body.Reason))
+	p, err := s.cfg.Store.ErasePatient(ctx, r.ID, r.Body.Reason)
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject
 	if err != nil {
 		return nil, err
 	}
-	text, err := ical.Encode(c)
+	text, err := ical.Encode(calendarOf(c))
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,41 @@ func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
 	_, err := w.Write(a.text)
 	return err
 }
+
+// calendarOf returns a feed as calendar programs show it.
+func calendarOf(c clinic.FeedCalendar) ical.Calendar {
+	out := ical.Calendar{Name: "Clinic"}
+	title := func(what, doctor string) string { return what + ": " + doctor }
+	if c.Doctor != "" {
+		out.Name = c.Doctor
+		title = func(what, _ string) string { return what }
+	}
+	uid := func(kind string, id int64) string { return kind + "-" + strconv.FormatInt(id, 10) + "@" + c.UID }
+	for _, v := range c.Visits {
+		what, status := "Booked", ical.StatusConfirmed
+		switch v.Status {
+		case clinic.StatusScheduled:
+			status = ical.StatusTentative
+		case clinic.StatusCancelled:
+			what, status = "Cancelled", ical.StatusCancelled // in words, too: some programs show cancelled events
+		default: // confirmed, or a status that follows it
+		}
+		out.Events = append(out.Events, ical.Event{
+			UID: uid("appointment", v.ID), Title: title(what, v.Doctor), Location: v.Room, Start: v.Time.Start, End: v.Time.End,
+			Status: status, Free: !v.Status.Occupies(), Sequence: sequence(v.Version), CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt,
+		})
+	}
+	for _, a := range c.Away {
+		out.Events = append(out.Events, ical.Event{
+			UID: uid("time-off", a.ID), Title: title("Away", a.Doctor), Start: a.Time.Start, End: a.Time.End,
+			Sequence: sequence(a.Version), CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		})
+	}
+	return out
+}
+
+// sequence returns an event's SEQUENCE: records begin with version 1, events with sequence 0.
+func sequence(version int64) int { return int(version - 1) }
 
 func calendarFeedToAPI(f clinic.CalendarFeed) api.CalendarFeed {
 	return api.CalendarFeed{

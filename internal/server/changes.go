@@ -17,22 +17,25 @@ func changeCursor(position int64) string {
 	return encodeCursor(theFeed, store.After{ID: position + 1}) // no place in a list is 0
 }
 
-func changePosition(cursor *string) (int64, error) {
-	after, err := decodeCursor(theFeed, cursor)
+// changePosition reads the position from a cursor of the feed; nil for no cursor.
+// parameter names it in a refusal.
+func changePosition(parameter string, cursor *string) (*int64, error) {
+	after, err := decodeParameter(parameter, theFeed, cursor)
 	if err != nil || cursor == nil {
-		return 0, err
+		return nil, err
 	}
-	return after.ID - 1, nil
+	position := after.ID - 1
+	return &position, nil
 }
 
 // ListChanges returns the next changes: GET /changes.
 func (s *Server) ListChanges(ctx context.Context, r api.ListChangesRequestObject) (api.ListChangesResponseObject, error) {
-	after, err := changePosition(r.Params.Cursor)
+	after, err := changePosition("cursor", r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	page, err := s.cfg.Store.ListChanges(ctx, store.ChangesQuery{
-		After: after, Limit: limitOf(r.Params.Limit), Objects: kinds(r.Params.Objects), Records: r.Params.Include != nil,
+		After: deref(after), Limit: limitOf(r.Params.Limit), Objects: kinds(r.Params.Objects), Records: r.Params.Include != nil,
 	})
 	if err != nil {
 		return nil, err

@@ -48,11 +48,16 @@ func encodeCursor(f filter, after store.After) string {
 // decodeCursor reads what encodeCursor wrote for the same filter. Anything else
 // is clinic.CodeValidationFailed. A nil cursor is the first page.
 func decodeCursor(f filter, cursor *string) (store.After, error) {
+	return decodeParameter("cursor", f, cursor)
+}
+
+// decodeParameter is decodeCursor for a cursor in the parameter of another name.
+func decodeParameter(parameter string, f filter, cursor *string) (store.After, error) {
 	if cursor == nil {
 		return store.After{}, nil
 	}
 	refuse := clinic.Invalid(clinic.Violation{
-		Parameter: "cursor", Code: "invalid",
+		Parameter: parameter, Code: "invalid",
 		Detail: "is not one that this list gave for these parameters; start again from the first page",
 	})
 	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)

@@ -210,11 +210,10 @@ func (s *Server) ReadFhirSlot(ctx context.Context, r api.ReadFhirSlotRequestObje
 	}
 	page, err := s.cfg.Store.Availability(ctx, store.AvailabilityQuery{
 		DoctorIDs: []int64{slot.DoctorID}, Duration: slot.Time.End.Sub(slot.Time.Start), Step: time.Minute, Limit: 1,
-		Window: clinic.Interval{Start: slot.Time.Start, End: slot.Time.Start.Add(time.Microsecond)},
+		Window: slot.StartWindow(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	free := len(page.Items) == 1 && page.Items[0] == slot
-	return api.ReadFhirSlot200ApplicationFhirPlusJSONResponse(fhir.Slot(slot, nil, free)), nil
+	return api.ReadFhirSlot200ApplicationFhirPlusJSONResponse(fhir.Slot(slot, nil, slot.In(page.Items))), nil
 }

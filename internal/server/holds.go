@@ -9,9 +9,6 @@ import (
 	"mems/internal/clinic"
 )
 
-// holdVersion is that of every hold: none is ever changed.
-const holdVersion = 1
-
 // CreateHold holds a time: POST /holds.
 func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) (api.CreateHoldResponseObject, error) {
 	b := r.Body
@@ -28,7 +25,7 @@ func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) 
 			StartTime: h.Time.Start, EndTime: h.Time.End, DurationMinutes: wholeMinutes(h.Time.End.Sub(h.Time.Start)),
 			ExpiresAt: h.ExpiresAt, CreatedAt: h.CreatedAt,
 		},
-		Headers: api.CreateHold201ResponseHeaders{Location: "/holds/" + strconv.FormatInt(h.ID, 10), ETag: etag(holdVersion)},
+		Headers: api.CreateHold201ResponseHeaders{Location: "/holds/" + strconv.FormatInt(h.ID, 10), ETag: etag(clinic.HoldVersion)},
 	}, nil
 }
 
@@ -38,7 +35,7 @@ func (s *Server) GetHold(ctx context.Context, r api.GetHoldRequestObject) (api.G
 	if err != nil {
 		return nil, err
 	}
-	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(holdVersion)}, Body: holdToAPI(h)}, nil
+	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(clinic.HoldVersion)}, Body: holdToAPI(h)}, nil
 }
 
 func holdToAPI(h clinic.Hold) api.Hold {

@@ -73,11 +73,8 @@ func (st *streams) enter(caller clinic.Caller) (leave func(), err error) {
 
 // StreamChanges sends changes as they are committed: GET /stream.
 func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestObject) (api.StreamChangesResponseObject, error) {
-	after, err := changePosition(r.Params.LastEventID)
+	last, err := changePosition("Last-Event-ID", r.Params.LastEventID)
 	if err != nil {
-		if refused := (*clinic.Error)(nil); errors.As(err, &refused) {
-			refused.Violations[0].Parameter = "Last-Event-ID"
-		}
 		return nil, err
 	}
 	told, err := store.AccessOf(ctx).VisibleKinds(kinds(r.Params.Objects))
@@ -97,14 +94,10 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		s.feed.leave()
 		uncount()
 	}
-	if r.Params.LastEventID == nil {
-		after = end
-	}
-	if after > end {
+	after, err := clinic.StreamStart(last, end)
+	if err != nil {
 		leave()
-		return nil, clinic.Invalid(clinic.Violation{
-			Parameter: "Last-Event-ID", Code: "expired", Detail: "is ahead of the feed, which was restored from a backup; leave it out",
-		})
+		return nil, err
 	}
 	// The request's deadline is for answers that end.
 	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamLife)
