@@ -69,7 +69,7 @@ func TestModelsAreTheServers(t *testing.T) {
 		for _, one := range all {
 			answers[one.Key()] = append(answers[one.Key()], one.Results)
 		}
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: a choice of runs
+		random := rand.New(rand.NewPCG(1, 2))
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		count := min(replayed, len(all))
 		if testing.Short() {
@@ -182,7 +182,7 @@ func (r *replay) note(e model.Event, result int) {
 
 // client is the harness's own.
 func (r *replay) client(number int) *client {
-	return &client{f: r.f, h: r.h, number: number, random: rand.New(rand.NewPCG(uint64(number), 3))} //nolint:gosec // G404: pauses
+	return &client{f: r.f, h: r.h, number: number, random: rand.New(rand.NewPCG(uint64(number), 3))}
 }
 
 // book books the wanted time, or half an hour before it.

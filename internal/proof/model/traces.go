@@ -83,14 +83,14 @@ func parse(line string) (Trace, error) {
 		return Trace{}, fmt.Errorf("%d parts", len(parts))
 	}
 	t := Trace{Asked: strings.TrimSpace(parts[0])}
-	for _, word := range strings.Fields(parts[1]) {
+	for word := range strings.FieldsSeq(parts[1]) {
 		n, err := strconv.Atoi(word)
 		if err != nil {
 			return t, err
 		}
 		t.Events = append(t.Events, Event{Call: n / 2, Answered: n%2 == 1})
 	}
-	for _, word := range strings.Fields(parts[2]) {
+	for word := range strings.FieldsSeq(parts[2]) {
 		n, err := strconv.Atoi(word)
 		if err != nil {
 			return t, err
