@@ -1,7 +1,7 @@
-// Package reception is the reception desk: a web app for the people who book, check
-// in and look after a clinic's day. It is made of files alone, built from web/ by
-// "make desk" and kept in dist/, so that the program is built by Go alone. It talks
-// to the public API, by the generated client, and to nothing else.
+// Package reception serves the reception desk, a web app for booking, check-in and the
+// clinic's day. It consists of static files, built from web/ by "make desk" and committed
+// in dist/, so that mems can be built with Go alone. It uses only the public API, through
+// the generated client.
 package reception
 
 import (
@@ -22,17 +22,17 @@ import (
 //go:embed dist
 var dist embed.FS
 
-// Policy is the Content-Security-Policy of the desk's pages: its own files and the
-// API beside them.
+// Policy is the Content-Security-Policy of the desk's pages: only its own files and the API
+// of the same origin.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-// file is one file of the desk, ready to be sent.
+// file is one file of the desk.
 type file struct {
 	data, packed []byte
 	mediaType    string
 	etag         string
-	hashed       bool // its name changes with its content
+	hashed       bool // its name has a hash of its content
 }
 
 // Handler serves the desk under /reception/.
@@ -47,7 +47,7 @@ func Handler() (http.Handler, error) {
 			return err
 		}
 		f := file{data: data, mediaType: mime.TypeByExtension(path.Ext(name)), hashed: strings.HasPrefix(name, "dist/assets/")}
-		switch path.Ext(name) { // what a machine's own table calls them must not matter
+		switch path.Ext(name) { // not from the machine's MIME table
 		case ".js":
 			f.mediaType = "text/javascript; charset=utf-8"
 		case ".css":
@@ -90,7 +90,7 @@ func (f file) send(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.mediaType)
 	h.Set("Content-Security-Policy", Policy)
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-cache") // ask each time; a new version of MEMS brings new files
+	h.Set("Cache-Control", "no-cache") // revalidate: a new version of MEMS has new files
 	if f.hashed {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}

@@ -30,8 +30,8 @@ func body(t *testing.T, r io.Reader) string {
 	return string(data)
 }
 
-// The page names files that are there, keeps to its own policy, and nothing of it is
-// sent twice to who has it.
+// The page refers to existing files and keeps to its own policy, and cached files are not
+// sent again.
 func TestHandler(t *testing.T) {
 	t.Parallel()
 	h, err := Handler()
@@ -45,7 +45,7 @@ func TestHandler(t *testing.T) {
 		t.Errorf("%s %v", index.Status, index.Header)
 	}
 	if regexp.MustCompile(`<script[^>]*>[^<]|<style|style=| on[a-z]+=|https?://`).MatchString(page) {
-		t.Errorf("the page holds what its policy forbids:\n%s", page)
+		t.Errorf("the page has what its policy forbids:\n%s", page)
 	}
 	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1)
 	if len(named) < 3 {
@@ -67,7 +67,7 @@ func TestHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body(t, unpacked) != content || small.Header.Get("ETag") == plain.Header.Get("ETag") {
-			t.Errorf("%s is another file when it is packed", n[1])
+			t.Errorf("%s differs when it is compressed", n[1])
 		}
 		_ = small.Body.Close()
 		again := get(t, h, n[1], "Accept-Encoding", "gzip", "If-None-Match", small.Header.Get("ETag"))

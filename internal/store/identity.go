@@ -82,15 +82,16 @@ type Merge struct {
 // clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.CodeValidationFailed (a patient and itself).
 func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge, error) {
-	t, err := s.db.BeginTxx(ctx, nil)
+	q, err := s.snapshot(ctx)
 	if err != nil {
-		return Merge{}, translate(ctx, err)
+		return Merge{}, translate(ctx, "preview merge", err)
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
-	m, _, err := s.readMerge(ctx, &tx{Tx: t, now: clinic.Instant(s.now()), looks: true}, id, duplicateID)
+	defer q.end()
+	m, _, err := readMerge(ctx, q, id, duplicateID)
 	if err != nil {
-		return m, translate(ctx, err)
+		return m, translate(ctx, "preview merge", err)
 	}
+	q.end() // before the line is written: who holds a connection must not wait for one
 	return m, s.recordRead(ctx, clinic.KindPatient, 0, id, duplicateID)
 }
 
@@ -108,7 +109,7 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 // of the two that overlap; clinic.ErrPreconditionFailed.
 func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match Versions) (Merge, error) {
 	var m Merge
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "merge patients", func(t *tx) error {
 		var doctors []int64
 		err := t.SelectContext(ctx, &doctors, `
 			SELECT doctor_id FROM appointments WHERE patient_id = ?
@@ -121,17 +122,17 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 			return err
 		}
 		for _, d := range doctors {
-			if _, err := guardDoctor(ctx, t, d); err != nil {
+			if _, err := t.guardDoctor(ctx, d); err != nil {
 				return err
 			}
 		}
 		for _, p := range []int64{min(id, duplicateID), max(id, duplicateID)} {
-			if exists, err := guardPatient(ctx, t, p); err != nil || !exists {
+			if exists, err := t.guardPatient(ctx, p); err != nil || !exists {
 				return firstError(err, clinic.ErrPatientNotFound)
 			}
 		}
 		var duplicate clinic.Patient
-		if m, duplicate, err = s.readMerge(ctx, t, id, duplicateID); err != nil {
+		if m, duplicate, err = readMerge(ctx, t, id, duplicateID); err != nil {
 			return err
 		}
 		if err := match.check(m.Survivor.Version); err != nil {
@@ -174,14 +175,14 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 }
 
 // readMerge reads both records, what would follow and what is in the way.
-func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Merge, clinic.Patient, error) {
+func readMerge(ctx context.Context, q sqlx.QueryerContext, id, duplicateID int64) (Merge, clinic.Patient, error) {
 	if id == duplicateID {
 		return Merge{}, clinic.Patient{}, clinic.Invalid(clinic.Violation{Pointer: "#/duplicate_id", Code: "combination", Detail: "must be another patient"})
 	}
 	var both [2]clinic.Patient
 	for i, patient := range []int64{id, duplicateID} {
 		var row patientRow
-		if err := t.GetContext(ctx, &row, `SELECT `+patientColumns+` FROM patients WHERE id = ?`, patient); err != nil {
+		if err := sqlx.GetContext(ctx, q, &row, `SELECT `+patientColumns+` FROM patients WHERE id = ?`, patient); err != nil {
 			return Merge{}, both[1], notFound(err, clinic.ErrPatientNotFound)
 		}
 		if row.MergedInto != nil {
@@ -189,7 +190,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 		}
 		both[i] = row.patient()
 	}
-	if err := withIdentifiers(ctx, t, both[:]); err != nil {
+	if err := withIdentifiers(ctx, q, both[:]); err != nil {
 		return Merge{}, both[1], err
 	}
 	m := Merge{Survivor: both[0]}
@@ -197,7 +198,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 	m.Survivor.Identifiers = append(m.Survivor.Identifiers, both[1].Identifiers...)
 	var rows []appointmentRow
 	// Index appointments_patient.
-	err := t.SelectContext(ctx, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, duplicateID)
+	err := sqlx.SelectContext(ctx, q, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, duplicateID)
 	if err != nil {
 		return m, both[1], err
 	}
@@ -205,7 +206,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 		m.Appointments = append(m.Appointments, rows[i].appointment())
 	}
 	var inTheWay []appointmentRow
-	err = t.SelectContext(ctx, &inTheWay, `
+	err = sqlx.SelectContext(ctx, q, &inTheWay, `
 		SELECT `+appointmentColumns+`
 		FROM appointments AS a
 		WHERE patient_id IN (?, ?) AND a.`+occupying+` AND patient_overbooked = 0

@@ -23,8 +23,8 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 		return clinic.Patient{}, nil, err
 	}
 	var alike []int64
-	err := s.inTx(ctx, func(t *tx) error {
-		if err := guardName(ctx, t, p); err != nil {
+	err := s.inTx(ctx, "create patient", func(t *tx) error {
+		if err := t.guardName(ctx, p); err != nil {
 			return err
 		}
 		var err error
@@ -62,7 +62,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 			return nil, err
 		}
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create patients", func(t *tx) error {
 		for i, p := range ps {
 			p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
 			var err error
@@ -94,14 +94,14 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 		return clinic.Patient{}, patientNotFound(id)
 	}
 	if err != nil {
-		return clinic.Patient{}, translate(ctx, err)
+		return clinic.Patient{}, translate(ctx, "read patient", err)
 	}
 	if reached, err := reachesPatient(ctx, s.db, id); err != nil || !reached {
-		return clinic.Patient{}, firstError(translate(ctx, err), patientNotFound(id))
+		return clinic.Patient{}, firstError(translate(ctx, "read patient", err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
 	if err := withIdentifiers(ctx, s.db, ps); err != nil {
-		return ps[0], translate(ctx, err)
+		return ps[0], translate(ctx, "read patient", err)
 	}
 	return ps[0], s.recordRead(ctx, clinic.KindPatient, id, id)
 }
@@ -114,7 +114,7 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, []clinic.Candidate, error) {
 	var p clinic.Patient
 	var alike []int64
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update patient", func(t *tx) error {
 		var err error
 		if p, err = lockPatient(ctx, t, id); err != nil {
 			return err
@@ -160,7 +160,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
 func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete patient", func(t *tx) error {
 		p, err := lockPatient(ctx, t, id)
 		if err != nil {
 			return err

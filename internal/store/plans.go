@@ -27,7 +27,7 @@ const MaxPlanned = 200
 // Errors: clinic.ErrDoctorNotFound, clinic.CodeTooManyVisits.
 func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Interval, horizon time.Duration) (clinic.Plan, error) {
 	var p clinic.Plan
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create plan", func(t *tx) error {
 		var specialization string
 		err := t.GetContext(ctx, &specialization, `SELECT specialization FROM doctors WHERE id = ?`, doctorID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -74,7 +74,7 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 	p, err := readPlan(ctx, s.db, id)
 	if err != nil {
-		return p, translate(ctx, err)
+		return p, translate(ctx, "read plan", err)
 	}
 	return p, s.recordRead(ctx, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
@@ -148,16 +148,22 @@ func afterMoves(p clinic.Plan, chosen []int, err error) error {
 // applyOne moves one visit in a transaction of its own.
 func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanItem) error {
 	var moved clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
-		if err != nil {
-			return err
-		}
-		if err := s.applyItem(ctx, t, planID, *item, &a); err != nil {
-			return err
-		}
-		moved = a
-		return nil
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act: "apply item of plan",
+		body: func(t *tx) error {
+			a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
+			if err != nil {
+				return err
+			}
+			if err := s.applyItem(ctx, t, planID, *item, &a); err != nil {
+				return err
+			}
+			moved = a
+			return nil
+		},
+		explain: func(q *snapshot) error {
+			return s.explainReschedule(ctx, q, item.Visit.ID, item.Reschedule(), Versions{item.Visit.Version})
+		},
 	})
 	return settle(item, moved, err)
 }
@@ -199,9 +205,9 @@ func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.
 // within each; then visit by visit as a reschedule does.
 func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int) error {
 	before := slices.Clone(p.Items)
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "apply plan", func(t *tx) error {
 		copy(p.Items, before) // another attempt starts anew
-		if err := guardPlan(ctx, t, p, chosen); err != nil {
+		if err := t.guardPlan(ctx, p, chosen); err != nil {
 			return err
 		}
 		whole := true
@@ -238,7 +244,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 
 // countApplied counts that visits of the plan were moved one by one.
 func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, error) {
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update plan", func(t *tx) error {
 		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		if _, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID); err != nil {
 			return err
@@ -249,10 +255,10 @@ func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, e
 	return p, err
 }
 
-// readAppointment reads an appointment whose guards are held.
-func readAppointment(ctx context.Context, t *tx, id int64) (clinic.Appointment, error) {
+// readAppointment reads an appointment, within reach or not. Primary key.
+func readAppointment(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
 	var row appointmentRow
-	err := t.GetContext(ctx, &row, `SELECT `+appointmentColumns+` FROM appointments WHERE id = ?`, id)
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+appointmentColumns+` FROM appointments WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}

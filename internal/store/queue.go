@@ -41,7 +41,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 	if err := AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
 		return k, err // nor may a doctor have one chosen
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create ticket", func(t *tx) error {
 		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
 		if k.DoctorID == 0 {
 			var err error
@@ -51,7 +51,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 		}
 		// The minute that begins now stands for "now".
 		b := clinic.Booking{PatientID: w.PatientID, DoctorID: k.DoctorID, Start: t.now, Duration: time.Minute}
-		c, err := guardParties(ctx, t, b)
+		c, err := t.guardParties(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 			if !doctor.IsActive {
 				c.Doctor = clinic.Inactive
 			}
-			if err := s.readOpenTimes(ctx, t, &c, b, doctor); err != nil {
+			if err := readOpenTimes(ctx, &t.queries, &c, b, doctor); err != nil {
 				return err
 			}
 			c.DoctorBusy = nil // walk-ins wait for the doctor
@@ -169,7 +169,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 		ORDER BY day, number
 		LIMIT ?`, doctorID, day.String(), maxQueue)
 	if err != nil {
-		return *day, nil, translate(ctx, err)
+		return *day, nil, translate(ctx, "read queue", err)
 	}
 	err = s.db.SelectContext(ctx, &rows, `
 		SELECT `+ticketColumns+`
@@ -178,7 +178,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 		ORDER BY number
 		LIMIT ?`, doctorID, day.String(), maxQueue)
 	if err != nil {
-		return *day, nil, translate(ctx, err)
+		return *day, nil, translate(ctx, "read queue", err)
 	}
 	waiting := 0
 	positioned := func(r ticketRow) clinic.Ticket {
@@ -211,8 +211,8 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return k, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+	err := s.inTx(ctx, "call the next ticket", func(t *tx) error {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		var row ticketRow
@@ -250,7 +250,7 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 // clinic.CodeInvalidTicketTransition, clinic.CodeInvalidTransition.
 func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
 	var k clinic.Ticket
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "change status of ticket", func(t *tx) error {
 		var visit *clinic.Appointment
 		var err error
 		if k, visit, err = lockTicket(ctx, t, id, 0); err != nil {
@@ -297,7 +297,7 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 	if err := onward.Validate(); err != nil {
 		return onward, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "transfer ticket", func(t *tx) error {
 		k, _, err := lockTicket(ctx, t, id, doctorID)
 		if err != nil {
 			return err

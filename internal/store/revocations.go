@@ -136,5 +136,5 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 func (s *Store) holds(ctx context.Context, query string, r Revocation) (bool, error) {
 	var n int
 	err := s.db.GetContext(ctx, &n, query, r.ID, r.CreatedAt)
-	return n > 0, translate(ctx, err)
+	return n > 0, translate(ctx, "find revoked record", err)
 }

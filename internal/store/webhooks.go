@@ -21,7 +21,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 		return w, "", err
 	}
 	var secret string
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create webhook", func(t *tx) error {
 		w.Enabled, w.DisabledReason = true, nil
 		w.Secrets = []clinic.WebhookSecret{newWebhookSecret()}
 		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = AccessOf(ctx).Subject, 1, t.now, t.now
@@ -44,7 +44,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 func (s *Store) Webhook(ctx context.Context, id int64) (clinic.Webhook, error) {
 	var row webhookRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+webhookColumns+` FROM webhooks WHERE id = ?`, id); err != nil {
-		return clinic.Webhook{}, translate(ctx, notFound(err, clinic.ErrWebhookNotFound))
+		return clinic.Webhook{}, translate(ctx, "read webhook", notFound(err, clinic.ErrWebhookNotFound))
 	}
 	return row.webhook()
 }
@@ -54,7 +54,7 @@ func (s *Store) ListWebhooks(ctx context.Context, after int64, limit int) (Page[
 	var rows []webhookRow
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+webhookColumns+` FROM webhooks WHERE id > ? ORDER BY id LIMIT ?`, after, limit+1)
 	if err != nil {
-		return Page[clinic.Webhook]{}, translate(ctx, err)
+		return Page[clinic.Webhook]{}, translate(ctx, "list webhooks", err)
 	}
 	items := make([]clinic.Webhook, len(rows))
 	for i := range rows {
@@ -105,7 +105,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webhook, string, error) {
 	var w clinic.Webhook
 	var secret string
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "rotate webhook secret", func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, nil, func(t *tx, w *clinic.Webhook) error {
 			fresh := newWebhookSecret()
@@ -122,7 +122,7 @@ func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webho
 // DeleteWebhook deletes a webhook and its messages. Errors:
 // clinic.ErrWebhookNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete webhook", func(t *tx) error {
 		w, err := lockWebhook(ctx, t, id)
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) err
 
 func (s *Store) changeWebhook(ctx context.Context, id int64, match Versions, change func(*tx, *clinic.Webhook) error) (clinic.Webhook, error) {
 	var w clinic.Webhook
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update webhook", func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, match, change)
 		return err

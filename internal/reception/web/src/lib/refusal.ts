@@ -56,7 +56,7 @@ export function isAway(error: Problem | NoAnswer): boolean {
   return !isProblem(error) || error.status >= 500;
 }
 
-/** A refusal in words; what was typed is kept by whoever shows it. */
+/** Returns the text of a refusal; the component that shows it keeps what was typed. */
 export function problemText(error: Problem | NoAnswer): string {
   if (isProblem(error, "outcome-unknown")) return words["outcome-unknown"] ?? "";
   if (isAway(error)) return "The server can't be reached. What you entered is kept.";
