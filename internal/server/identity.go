@@ -7,11 +7,12 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // MergePatients merges a duplicate: POST /patients/{id}/merge.
 func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestObject) (api.MergePatientsResponseObject, error) {
-	m, err := s.cfg.Store.MergePatients(acting(ctx, r.Params.MEMSActor), r.ID, r.Body.DuplicateID, versions(r.Params.IfMatch))
+	m, err := s.cfg.Store.MergePatients(acting(ctx, r.Params.MEMSActor), store.MergePair{Survivor: r.ID, Duplicate: r.Body.DuplicateID}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +27,7 @@ func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestOb
 
 // PreviewMerge returns what a merge would do: GET /patients/{id}/merge-preview.
 func (s *Server) PreviewMerge(ctx context.Context, r api.PreviewMergeRequestObject) (api.PreviewMergeResponseObject, error) {
-	m, err := s.cfg.Store.PreviewMerge(ctx, r.ID, r.Params.DuplicateID)
+	m, err := s.cfg.Store.PreviewMerge(ctx, store.MergePair{Survivor: r.ID, Duplicate: r.Params.DuplicateID})
 	if err != nil {
 		return nil, err
 	}

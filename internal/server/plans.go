@@ -7,6 +7,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // CreatePlan creates a plan for an absence: POST /plans.
@@ -38,7 +39,7 @@ func (s *Server) GetPlan(ctx context.Context, r api.GetPlanRequestObject) (api.G
 // ApplyPlan applies a plan: POST /plans/{id}/apply.
 func (s *Server) ApplyPlan(ctx context.Context, r api.ApplyPlanRequestObject) (api.ApplyPlanResponseObject, error) {
 	together := deref(r.Body.Mode) == api.PlanApplyModeAllOrNothing
-	p, err := s.cfg.Store.ApplyPlan(acting(ctx, r.Params.MEMSActor), r.ID, r.Body.AppointmentIds, together, versions(r.Params.IfMatch))
+	p, err := s.cfg.Store.ApplyPlan(acting(ctx, r.Params.MEMSActor), r.ID, store.PlanSelection{Only: r.Body.AppointmentIds, Together: together}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (s *Server) LeaveTicket(ctx context.Context, r api.LeaveTicketRequestObject
 
 // TransferTicket transfers a patient to another doctor: POST /tickets/{id}/transfer.
 func (s *Server) TransferTicket(ctx context.Context, r api.TransferTicketRequestObject) (api.TransferTicketResponseObject, error) {
-	k, err := s.cfg.Store.TransferTicket(ctx, r.ID, r.Body.DoctorID, orNil(r.Body.Note), versions(r.Params.IfMatch))
+	k, err := s.cfg.Store.TransferTicket(ctx, r.ID, store.TicketTransfer{DoctorID: r.Body.DoctorID, Note: orNil(r.Body.Note)}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

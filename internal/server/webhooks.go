@@ -14,7 +14,7 @@ import (
 // CreateWebhook creates a webhook: POST /webhooks.
 func (s *Server) CreateWebhook(ctx context.Context, r api.CreateWebhookRequestObject) (api.CreateWebhookResponseObject, error) {
 	want := clinic.Webhook{URL: r.Body.URL, Description: r.Body.Description, Types: r.Body.Types}
-	w, secret, err := s.cfg.Store.CreateWebhook(ctx, want, s.cfg.WebhooksInside)
+	w, secret, err := s.cfg.Store.CreateWebhook(ctx, want, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (s *Server) UpdateWebhook(ctx context.Context, r api.UpdateWebhookRequestOb
 	if b.Types != nil {
 		u.Types = &b.Types
 	}
-	w, err := s.cfg.Store.UpdateWebhook(ctx, r.ID, u, s.cfg.WebhooksInside, versions(r.Params.IfMatch))
+	w, err := s.cfg.Store.UpdateWebhook(ctx, r.ID, u, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // A use case that meets a taken slot under the guards, and has no read before them,
@@ -93,7 +94,7 @@ func refusedPlan(t *testing.T, f *fixture) error {
 		PatientID: f.patients[0], DoctorID: f.doctors[i], Start: proposed.Time.Start, Duration: 30 * time.Minute,
 		Override: clinic.Override{Rules: []clinic.Rule{clinic.RulePatientOverlap}, Reason: "both"},
 	})
-	if plan, err = f.store.ApplyPlan(t.Context(), plan.ID, nil, false, nil); err != nil {
+	if plan, err = f.store.ApplyPlan(t.Context(), plan.ID, store.PlanSelection{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if plan.Items[0].Refusal == nil {

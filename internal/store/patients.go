@@ -9,15 +9,22 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreatePatient registers p and returns the record as stored, and who may be the
-// same person. With refuse, nothing is registered if there is such a patient: two
-// requests that register the same person at once wait for each other at the name's
+// NewPatient is a patient to register.
+type NewPatient struct {
+	clinic.Patient
+
+	RefuseDuplicate bool // register nothing if there is a patient who may be the same person
+}
+
+// CreatePatient registers a patient and returns the record as stored, and who may be the
+// same person. With RefuseDuplicate, two requests that register the same person at once wait for each other at the name's
 // guard.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised, birth
 // date after today), clinic.CodePossibleDuplicate, clinic.ErrEmailTaken,
 // clinic.ErrIdentifierTaken.
-func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool) (clinic.Patient, []clinic.Candidate, error) {
+func (s *Store) CreatePatient(ctx context.Context, asked NewPatient) (clinic.Patient, []clinic.Candidate, error) {
+	p := asked.Patient
 	p.Normalize()
 	if err := p.Validate(s.today()); err != nil {
 		return clinic.Patient{}, nil, err
@@ -31,7 +38,7 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool
 		if alike, err = findAlike(ctx, t, p); err != nil {
 			return err
 		}
-		if refuse && len(alike) > 0 {
+		if asked.RefuseDuplicate && len(alike) > 0 {
 			if err := refuseTakenEmail(ctx, t, p); err != nil { // a rule that is certain goes first
 				return err
 			}

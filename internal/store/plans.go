@@ -79,25 +79,29 @@ func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 	return p, s.recordRead(ctx, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
 
-// ApplyPlan moves the visits of a plan to the proposed times, those with the ids
-// given or, with none, all; each by the rules of a reschedule. A visit that has
+// PlanSelection says what of a plan to apply, and how.
+type PlanSelection struct {
+	Only     []int64 // ids of appointments; none: all
+	Together bool    // move all in one transaction, or none
+}
+
+// ApplyPlan moves the selected visits of a plan to the proposed times, each by the rules of a reschedule. A visit that has
 // changed since the plan was made is left alone, and one that was moved by it
 // before is not moved again.
 //
-// One transaction a visit; or, with atomically, one for all: then either all are
-// moved or none is.
+// There is one transaction a visit, or one for all that are to be moved together.
 //
 // Errors: clinic.ErrPlanNotFound, clinic.ErrPreconditionFailed;
 // clinic.CodePlanNotApplied, with the report, when not all could be moved
-// atomically.
-func (s *Store) ApplyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
+// together.
+func (s *Store) ApplyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
 	// The visits moved first may free what those moved later need.
-	p, err := s.applyPlan(offerLater(ctx), id, only, atomically, match)
+	p, err := s.applyPlan(offerLater(ctx), id, selected, match)
 	s.offerAfterCommit(ctx)
 	return p, err
 }
 
-func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
+func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
 	var given clinic.Plan
 	if found, err := s.given(ctx, &given); err != nil || found {
 		return given, err // before anything is looked at that it has changed
@@ -113,7 +117,7 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 	for i := range p.Items {
 		item := &p.Items[i]
 		switch {
-		case len(only) > 0 && !slices.Contains(only, item.Visit.ID):
+		case len(selected.Only) > 0 && !slices.Contains(selected.Only, item.Visit.ID):
 			if item.Outcome == clinic.PlanOpen {
 				item.Outcome = clinic.PlanNotSelected
 			}
@@ -122,16 +126,27 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 		}
 	}
 	CountWork(ctx, clinic.WorkAppointments, len(chosen))
-	if atomically {
+	if selected.Together {
 		err = s.applyTogether(ctx, &p, chosen)
 		return p, err
 	}
 	for _, i := range chosen {
 		if err := s.applyOne(ctx, p.ID, &p.Items[i]); err != nil {
-			return p, err
+			return p, afterMoves(p, chosen, err)
 		}
 	}
-	return s.countApplied(ctx, p)
+	counted, err := s.countApplied(ctx, p)
+	return counted, afterMoves(p, chosen, err)
+}
+
+// afterMoves is the error of a plan that is applied visit by visit: "nothing was changed"
+// must not be said once a visit was moved. Sent again, it moves the rest.
+func afterMoves(p clinic.Plan, chosen []int, err error) error {
+	moved := slices.ContainsFunc(chosen, func(i int) bool { return p.Items[i].Outcome == clinic.PlanMoved })
+	if moved && errors.Is(err, clinic.ErrUnavailable) {
+		return &clinic.Error{Code: clinic.CodeOutcomeUnknown, Cause: err}
+	}
+	return err
 }
 
 // applyOne moves one visit in a transaction of its own.

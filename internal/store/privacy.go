@@ -171,11 +171,18 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 	if err != nil {
 		return clinic.Patient{}, err
 	}
-	return s.erasePatient(ctx, id, reason, false)
+	return s.erasePatient(ctx, erasure{id: id, reason: reason})
 }
 
-// erasePatient is ErasePatient; withOpen erases although something is still to happen.
-func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withOpen bool) (clinic.Patient, error) {
+// erasure says whom to erase, and why.
+type erasure struct {
+	id       int64
+	reason   string
+	withOpen bool // although something is still to happen
+}
+
+func (s *Store) erasePatient(ctx context.Context, e erasure) (clinic.Patient, error) {
+	id := e.id
 	var p clinic.Patient
 	err := s.inTx(ctx, "erase patient", func(t *tx) error {
 		if exists, err := t.guardPatient(ctx, id); err != nil || !exists {
@@ -194,7 +201,7 @@ func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withO
 		if err != nil {
 			return err
 		}
-		if open && !withOpen {
+		if open && !e.withOpen {
 			return clinic.ErrHasOpenAppointments
 		}
 		for _, each := range ids {
@@ -225,7 +232,7 @@ func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withO
 			return err
 		}
 		p = row.patient()
-		t.record(ctx, clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(reason))
+		t.record(ctx, clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(e.reason))
 		return nil
 	}, &p)
 	return p, err

@@ -284,6 +284,12 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 	return k, err
 }
 
+// TicketTransfer says to whose queue a patient is sent.
+type TicketTransfer struct {
+	DoctorID int64
+	Note     *string // nil: as before
+}
+
 // TransferTicket sends a patient on to another doctor's queue, with a new number
 // at its end, and returns the new ticket. The visit, if any, stays where it
 // is in the calendar and goes on with the new ticket.
@@ -291,14 +297,14 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 // Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor, or the
 // patient is in the other one's queue already).
-func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *string, match Versions) (clinic.Ticket, error) {
-	onward := clinic.Ticket{DoctorID: doctorID, Note: note, Status: clinic.TicketWaiting}
+func (s *Store) TransferTicket(ctx context.Context, id int64, to TicketTransfer, match Versions) (clinic.Ticket, error) {
+	onward := clinic.Ticket{DoctorID: to.DoctorID, Note: to.Note, Status: clinic.TicketWaiting}
 	onward.Normalize()
 	if err := onward.Validate(); err != nil {
 		return onward, err
 	}
 	err := s.inTx(ctx, "transfer ticket", func(t *tx) error {
-		k, _, err := lockTicket(ctx, t, id, doctorID)
+		k, _, err := lockTicket(ctx, t, id, to.DoctorID)
 		if err != nil {
 			return err
 		}
@@ -306,7 +312,7 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 			return err
 		}
 		var active bool
-		err = t.GetContext(ctx, &active, `SELECT is_active FROM doctors WHERE id = ?`, doctorID)
+		err = t.GetContext(ctx, &active, `SELECT is_active FROM doctors WHERE id = ?`, to.DoctorID)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return clinic.ErrDoctorNotFound
@@ -314,14 +320,14 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 			return err
 		case !active:
 			return clinic.ErrDoctorInactive
-		case doctorID == k.DoctorID:
+		case to.DoctorID == k.DoctorID:
 			return clinic.ErrAlreadyInQueue
 		}
 		was := k
 		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
 			return err
 		}
-		if err := refuseSecondTicket(ctx, t, k.PatientID, doctorID); err != nil {
+		if err := refuseSecondTicket(ctx, t, k.PatientID, to.DoctorID); err != nil {
 			return err
 		}
 		onward.Day, onward.PatientID, onward.AppointmentID = clinic.DateOf(t.now.In(s.zone)), k.PatientID, k.AppointmentID

@@ -119,7 +119,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 		if errors.Is(err, clinic.ErrHasOpenAppointments) {
 			// Cancelled before the erasure, which the backup does not know.
 			done.Open = append(done.Open, patient.ID)
-			_, err = s.erasePatient(ctx, patient.ID, reason, true)
+			_, err = s.erasePatient(ctx, erasure{id: patient.ID, reason: reason, withOpen: true})
 		}
 		if errors.Is(err, clinic.ErrPatientMerged) {
 			continue // goes with the record that it was merged into

@@ -8,12 +8,17 @@ import (
 	"mems/internal/clinic"
 )
 
+// WebhookRules say which addresses a webhook may have.
+type WebhookRules struct {
+	AllowHTTP bool // those that are not encrypted, too
+}
+
 // CreateWebhook has changes sent from now on, and returns the webhook and its
-// one secret. allowHTTP takes addresses that are not encrypted too. Errors:
+// one secret. Errors:
 // clinic.CodeValidationFailed.
-func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP bool) (clinic.Webhook, string, error) {
+func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, rules WebhookRules) (clinic.Webhook, string, error) {
 	w.Normalize()
-	if err := w.Validate(allowHTTP); err != nil {
+	if err := w.Validate(rules.AllowHTTP); err != nil {
 		return w, "", err
 	}
 	// What was committed before gets its place before, and is not sent.
@@ -75,7 +80,7 @@ type WebhookUpdate struct {
 
 // UpdateWebhook changes a webhook. Errors: clinic.ErrWebhookNotFound,
 // clinic.ErrPreconditionFailed, clinic.CodeValidationFailed.
-func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, allowHTTP bool, match Versions) (clinic.Webhook, error) {
+func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, rules WebhookRules, match Versions) (clinic.Webhook, error) {
 	return s.changeWebhook(ctx, id, match, func(t *tx, w *clinic.Webhook) error {
 		if u.URL != nil {
 			w.URL = *u.URL
@@ -95,7 +100,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 			}
 		}
 		w.Normalize()
-		return w.Validate(allowHTTP)
+		return w.Validate(rules.AllowHTTP)
 	})
 }
 
