@@ -199,7 +199,7 @@ func colleaguesSQL(restriction string) string {
 	return part(`>=`) + ` UNION ALL ` + part(`<`)
 }
 
-// readColleagues returns the doctor, if active, and then at most limit others of the
+// readColleagues returns the doctor, if active, and then up to most others of the
 // specialization who perform the type.
 func (r *reader) readColleagues(ctx context.Context, doctor int64, specialization string, most int) error {
 	var wanted struct {
