@@ -25,21 +25,24 @@ export type CalendarDate = string;
 
 /**
  * Part of a person's name. Surrounding spaces are removed and the text is normalised
- * to NFC; control characters are rejected.
+ * to NFC; control characters, and those that change the direction of text, are
+ * rejected.
  *
  */
 export type PersonName = string;
 
 /**
  * A doctor's name as displayed, including any title. Surrounding spaces are removed
- * and the text is normalised to NFC; control characters are rejected.
+ * and the text is normalised to NFC; control characters, and those that change the
+ * direction of text, are rejected.
  *
  */
 export type DoctorName = string;
 
 /**
  * A doctor's specialization. Surrounding spaces are removed and the text is normalised
- * to NFC; control characters are rejected.
+ * to NFC; control characters, and those that change the direction of text, are
+ * rejected.
  *
  */
 export type Specialization = string;
@@ -2349,7 +2352,7 @@ export type Violation = {
  * no longer exists; start from the first page.
  *
  */
-export type ViolationCode = 'required' | 'unknown' | 'repeated' | 'combination' | 'type' | 'format' | 'pattern' | 'enum' | 'minimum' | 'maximum' | 'min_length' | 'max_length' | 'min_properties' | 'not_null' | 'future' | 'expired' | 'invalid';
+export type ViolationCode = 'required' | 'unknown' | 'repeated' | 'combination' | 'type' | 'format' | 'pattern' | 'enum' | 'minimum' | 'maximum' | 'min_length' | 'max_length' | 'min_properties' | 'min_items' | 'max_items' | 'unique_items' | 'not_null' | 'future' | 'expired' | 'invalid';
 
 /**
  * A problem document (RFC 9457).
