@@ -82,7 +82,8 @@ func readAnchor(path string) ([]auditchain.Head, error) {
 }
 
 // writeAnchor replaces the file as a whole or not at all.
-func writeAnchor(path string, heads []auditchain.Head) error {
+func writeAnchor(path string, heads []auditchain.Head) (err error) {
+	defer func() { err = nameFile(err, path) }()
 	text, err := json.MarshalIndent(heads, "", "  ")
 	if err != nil {
 		return err

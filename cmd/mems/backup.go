@@ -126,6 +126,7 @@ func (p *program) openSnapshot(ctx context.Context, schema *database.Schema, pos
 // only when it is whole. With MEMS_AUDIT_KEYS, the first key signs it; with
 // recipients, it is encrypted to these.
 func (p *program) writeSigned(file string, head backup.Head, replace bool, to []age.Recipient, body func(io.Writer) error) (size int64, err error) {
+	defer func() { err = nameFile(err, file) }()
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
 		return 0, err

@@ -1325,6 +1325,7 @@ const (
 	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
 	ProblemSlugQueueEmpty                ProblemSlug = "queue-empty"
 	ProblemSlugRateLimited               ProblemSlug = "rate-limited"
+	ProblemSlugRequestTimeout            ProblemSlug = "request-timeout"
 	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
 	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
 	ProblemSlugRoomNotSuitable           ProblemSlug = "room-not-suitable"
@@ -1447,6 +1448,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugQueueEmpty:
 		return true
 	case ProblemSlugRateLimited:
+		return true
+	case ProblemSlugRequestTimeout:
 		return true
 	case ProblemSlugRoomInactive:
 		return true
@@ -7082,6 +7085,9 @@ type RoomMissing = Problem
 
 // SeriesMissing A problem document (RFC 9457).
 type SeriesMissing = Problem
+
+// Slow A problem document (RFC 9457).
+type Slow = Problem
 
 // Stale A problem document (RFC 9457).
 type Stale = Problem
@@ -14403,6 +14409,8 @@ type RoomMissingApplicationProblemPlusJSONResponse Problem
 
 type SeriesMissingApplicationProblemPlusJSONResponse Problem
 
+type SlowApplicationProblemPlusJSONResponse Problem
+
 type StaleApplicationProblemPlusJSONResponse Problem
 
 type TicketMissingApplicationProblemPlusJSONResponse Problem
@@ -14730,6 +14738,22 @@ func (response CreateAPIKey406ApplicationProblemPlusJSONResponse) VisitCreateAPI
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey408ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15340,6 +15364,22 @@ func (response CreateSeries406ApplicationProblemPlusJSONResponse) VisitCreateSer
 	return err
 }
 
+type CreateSeries408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries408ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSeries409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreateSeries409ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
@@ -15757,6 +15797,22 @@ func (response CancelSeries406ApplicationProblemPlusJSONResponse) VisitCancelSer
 	return err
 }
 
+type CancelSeries408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries408ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelSeries409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -16005,6 +16061,22 @@ func (response RescheduleSeries406ApplicationProblemPlusJSONResponse) VisitResch
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries408ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16417,6 +16489,22 @@ func (response CreateAppointmentType406ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType408ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17046,6 +17134,22 @@ func (response UpdateAppointmentType406ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type UpdateAppointmentType408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType408ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateAppointmentType409ApplicationProblemPlusJSONResponse struct {
 	NameTakenApplicationProblemPlusJSONResponse
 }
@@ -17456,6 +17560,22 @@ func (response BookAppointment406ApplicationProblemPlusJSONResponse) VisitBookAp
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookAppointment408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response BookAppointment408ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17876,6 +17996,22 @@ func (response CancelAppointment406ApplicationProblemPlusJSONResponse) VisitCanc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment408ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19387,6 +19523,22 @@ func (response RescheduleAppointment406ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type RescheduleAppointment408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment408ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RescheduleAppointment409ApplicationProblemPlusJSONResponse Problem
 
 func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
@@ -20738,6 +20890,22 @@ func (response CreateCalendarFeed406ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
+type CreateCalendarFeed408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed408ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCalendarFeed409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -21824,6 +21992,22 @@ func (response CreateClosure406ApplicationProblemPlusJSONResponse) VisitCreateCl
 	return err
 }
 
+type CreateClosure408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure408ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateClosure409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -22692,6 +22876,22 @@ func (response CreateDoctor406ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
+type CreateDoctor408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDoctor408ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateDoctor409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -23319,6 +23519,22 @@ func (response UpdateDoctor406ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
+type UpdateDoctor408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDoctor408ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateDoctor412ApplicationProblemPlusJSONResponse struct {
 	StaleApplicationProblemPlusJSONResponse
 }
@@ -23733,6 +23949,22 @@ func (response CreateTimeOff406ApplicationProblemPlusJSONResponse) VisitCreateTi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff408ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -24535,6 +24767,22 @@ func (response ReplaceWorkingHours406ApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type ReplaceWorkingHours408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours408ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceWorkingHours412ApplicationProblemPlusJSONResponse struct {
 	StaleApplicationProblemPlusJSONResponse
 }
@@ -24925,6 +25173,20 @@ func (response BookFhirAppointment406ApplicationFhirPlusJSONResponse) VisitBookF
 	}
 	w.Header().Set("Content-Type", "application/fhir+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment408ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment408ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27090,6 +27352,22 @@ func (response CreateHold406ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
+type CreateHold408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold408ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateHold409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreateHold409ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
@@ -28219,6 +28497,22 @@ func (response CreatePatient406ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
+type CreatePatient408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePatient408ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePatient409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreatePatient409ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
@@ -28858,6 +29152,22 @@ func (response UpdatePatient406ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
+type UpdatePatient408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response UpdatePatient408ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdatePatient409ApplicationProblemPlusJSONResponse Problem
 
 func (response UpdatePatient409ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
@@ -29106,6 +29416,22 @@ func (response ErasePatient406ApplicationProblemPlusJSONResponse) VisitErasePati
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient408ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -29519,6 +29845,22 @@ func (response MergePatients406ApplicationProblemPlusJSONResponse) VisitMergePat
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients408ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -29976,6 +30318,22 @@ func (response CreatePlan406ApplicationProblemPlusJSONResponse) VisitCreatePlanR
 	return err
 }
 
+type CreatePlan408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan408ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePlan409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreatePlan409ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
@@ -30393,6 +30751,22 @@ func (response ApplyPlan406ApplicationProblemPlusJSONResponse) VisitApplyPlanRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan408ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -31120,6 +31494,22 @@ func (response CallNext406ApplicationProblemPlusJSONResponse) VisitCallNextRespo
 	return err
 }
 
+type CallNext408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext408ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CallNext409ApplicationProblemPlusJSONResponse Problem
 
 func (response CallNext409ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
@@ -31600,6 +31990,22 @@ func (response CreateRoom406ApplicationProblemPlusJSONResponse) VisitCreateRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom408ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -32227,6 +32633,22 @@ func (response UpdateRoom406ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom408ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -33724,6 +34146,22 @@ func (response TransferTicket406ApplicationProblemPlusJSONResponse) VisitTransfe
 	return err
 }
 
+type TransferTicket408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket408ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TransferTicket409ApplicationProblemPlusJSONResponse Problem
 
 func (response TransferTicket409ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
@@ -34237,6 +34675,22 @@ func (response CreateWaitlistEntry406ApplicationProblemPlusJSONResponse) VisitCr
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry408ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -35295,6 +35749,22 @@ func (response CreateWalkIn406ApplicationProblemPlusJSONResponse) VisitCreateWal
 	return err
 }
 
+type CreateWalkIn408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn408ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWalkIn409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreateWalkIn409ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
@@ -35673,6 +36143,22 @@ func (response CreateWebhook406ApplicationProblemPlusJSONResponse) VisitCreateWe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook408ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -36284,6 +36770,22 @@ func (response UpdateWebhook406ApplicationProblemPlusJSONResponse) VisitUpdateWe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook408ApplicationProblemPlusJSONResponse struct {
+	SlowApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook408ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -41315,870 +41817,872 @@ var swaggerSpec = []string{
 	"MIEmerI+sjotvcLphIsZuV1qmrmvdu3yVqipOKlzLCCPmhqahyhxhNxf709fdp9GCCNwoSHjezRMNifI",
 	"hGip9RBm+xrPyCm+vGXRo4VIV+nP2mnqH0Dds+oFZSiTxIyQKxMR11rlrdvpOP+0HakLz7sgBk5TvrAG",
 	"SEIxiHWz3kBU3CkoLs0B5mRdjndxLqw7s/Fc2Ov1c/E2xexOBpxi1jzaFLP6UN9xPruLoQrOZ41D1Rfr",
-	"QzWOzbsYrHGaNntD4HJgwArf8jGcC5IHBquiNldtbAIZkpTFJtTrcsS1qloksqN3BENRCr7AlIESJAiu",
-	"hEdhosbJexc7YxzIjTtjLtd35pTOyJvJ5G5GPCNdPplUx+ysRuuigTIaPpkExs75r1hc3DJh4WXKcdJV",
-	"nHdT/XU7aPA9kM8xIYk138Dy+E4iCEShB4/30C/0J5SxlEhQ6ib0ItOGUp4A/dDN6hVmy3fWDrldXoQV",
-	"6cJ4zXGp+m8OTfK9s4mLEJ2rK9DnxvORaBvvJRdo/H9fnKJHUgmCZ2OEU8nRWC+gfnnX/CzLBqXe/J2+",
-	"loQM2Rvu3oVzupyTu/ala1VhI4c66BS1M/OelTLsb3UaWfnbdsOdTq1pil8SpqcyM4usf9O65wP4L0o5",
-	"uyDiIQKlVZv7Vbt7DGRjrKQfRx2r3p7Ba0cdqDvE9iPGO2+y+UzKxOMn+/2HvRE7YojM5mqJYkGgYhCn",
-	"Tm2DtFFw8tgB3rQn4H3hCr3tnXHftbti/SZaGb0iQnM8E8ZY4bw91HsFeaULLEcuOzuyyVuARVBhDmjM",
-	"jQeua9MwHQ/gjNncFb1PKdeG45SmZMSwc/noC+dEfy3msxlViiSHWionvpCvVgnVOMj2vOA9I5/nQD63",
-	"a2ozRQTDaReIfDxEmKEsHwqCX50L0uxhhFJ+obWc3GE5tuz8jCZjyxTyJOFX2h65ZdrLP94FawhYnKWE",
-	"whIqPHhgStl8M1sk2tWceeyiCyMGwhicV8UtrjJ5XKMCY5x1/dLlVZRQKXT+4ofT7yQyZr/dhVB9c4Cs",
-	"FNGvSwYbef/dxPY6hdPfgqTQYN5pUQOqFRXMnMDpdaLOXGgCU9SEWPxa/jXJAUwqzECdcA+dL8PFdfZ6",
-	"Ndu6c0mWw0GgBPePVWtWApNpLlZBiymXXuUUBd8WsAIpDxHL0hSUUsYZqaaF+Hlej/f8PK+Dfv/J4OBg",
-	"Z3/vyV7/4GBQTvrSLzWC2KSNVJPAIDeQCiLb0YuZ6LrME4vwkMmcHKuUpRUlk2Sg70QmWKU4cE2DMGPX",
-	"hU4QI1dE6HXJ1yLRij7AzJQocHenRIA7/cZlKDbQpNoE884yMdfbZmNY9swVR+AdmRAhiECa++O0PJTB",
-	"H/Ew2HyRtVtu7yt22P7OuPpa2yx4StZR7jt9D3BlPrdR63JGeZryhc2Zn2OhGBGmggtK+FzG7KovnOg3",
-	"V7Ji+xtkwn7x08A+mrwwIFw7sXzMPkMqobuUOH3p7Je2rXJwC6gRfq6NDZOYpQVVASSFE5e//tYTRzbf",
-	"uLKAufTSR90MqIeOoTjBuPL10nJG0JJg4XwN42KwEFy+oFeERQgrNONSjdiEXpEeGucTh5vyOK4z9vU6",
-	"5QF9lhhdzNtQzJbGlWH0q7JoLXH59cxvK856z4hukBH9N512/6CvO5ABNeQIMFjutcZ7rfHb1xovmyyg",
-	"S7K0+Dx/7x69Pe7+QpbjHjqZ8gUzdV3a3CrT2ozM5Nng7C//7P92+dfBtD/bSZ8+67N/Xr7d5fviiTxQ",
-	"g2z3an/x5PPBcvCv3aP9n1YzzgqoD7zewMGclcrt/723+yW46fcq8b1KfK8S/95VYsOkmuXwr1QGtvoN",
-	"M6Vf+uRYUSzrsjhfsMbyNpmnDhtgifOlrSTZaK2tj6my2NXV1hygwC9Z987X5LOyWCi1PYEvlN8WXrgS",
-	"PnBVfTnn/BKiKRMwDaxwdJaCzd2ITNbluECgHaNsjhQHWCfQ9k2dI2UX0YiNHcDv2KviLz08TzOJxlXU",
-	"23HIOgjDFdcKA80FG0lQFZyfJIOkJTMWz0yBDAosiIk68jjO5rQC4DBYWQ34uL8a6aMRVLlp/DYo8Q1N",
-	"IMYsJhanax25PvPv/RJtp/7aEtg1D5gajJq6t14LqkMtr/mQvd/uEGhpOX71jeto/IoIQROyntnkxPHG",
-	"PfIlR4xe62+3t30pY0xvMsAcg7uphPPOdGcPDry5pLOkAlQq5G53tB6Y98ZU5MDLN6aNE/PAFw/ifBNM",
-	"tDvbQx9geMNVCakqHlGXFRS3CgUd+3RT2pUAp/BOfhNjj8LyKt+6io7kzXeN7DastaVL8LkpHoHYFvIZ",
-	"eV07YlyRoHuDK5K7+eKUMhp/J5FUeDLpoZNMCJ4xLfaRnONYC2AIqc/4VRUI6QNNU0jgcYlyuaSe8pQm",
-	"2Khsnta9X7doqgT0R7BwsGwnd9+ZJ6rnwr5oHZVt6XguMRAOSmUvoN8hi7IgneVtABjr1IjZ8kyf0ABF",
-	"SkkvGDiUZUYhjxpqzED29NDxbJ5SB8FUZE4zyLzD5iafLO2EqohVd6FVTHlq05EaUAAgNwmOMtSs8Ep1",
-	"XHHUfnnyl7/u/vbTzqu9vz8+3f/HXz+8eHf62/ud3b398gnb69fs2grM4U73SRAaaHNFJaCdbKNrrL95",
-	"K4HqScUN8Af889QoYrxxrDlsL66CNpm2Zh2o0qRSEhmZNAeqgAUr4nFRl2hcO0pxGEsc5H5sYHYhmwYK",
-	"6mZkdg5Vb3Uj5LvyN6mKkOR6fOOMJXw8YkCagrjGKhb5iSCCRUr1KOmMRFXrpYdeaYPHjERC3d45GTGc",
-	"JDlmrwXJ0UxFy0/OJlTM9L+mJL48o8wtOlzUR0Bp+cz4mZzyRSfqpARf6V+MAAR/R8LBDeGGqo8FERf6",
-	"v3Q250KVAXjsl2tnADfDJic0QVQdNgAbm3RynGawxeMCadikKTkVFViX9VNBlWMPvQxK4gjhc6iCBLtd",
-	"b2QZvqiMdrzaa/gHk7FR53MXZwkF0Hv9K55M4EeO57Qb84RcENYln5XAXYUvzJGq3q+ZwxY27m1Kl4ng",
-	"s7PCfgh4nx2CrrkpgpNdMyXGhx51VnwUFOK+I0Y+U6l66LUpDEuxMDDgmCF9lNE5iXEmbaHzBWFEYMWF",
-	"RBNMUy3U9E0SaN+URmtlUX/TcINm8bWGdnH3X2cNsiys++pF0ZpFV5HPylZ35xgF5k8b20ZOGB42aMpr",
-	"z2dFOb7XhL/WKW2tguT6dwAVmycAMldQQs3GKrU3uQlqrSwETtNv3CmzlVbGz7b2dFTUNLCyrQpUZoL+",
-	"Z/J9Xu8B8FW9kg7o9mCN0vez6ZrQAMpqLtb1vo2jGS+g7Nu1auBpQqQyVdYt4hgVDbUU0Rj0+/WYRjA0",
-	"sWYh1odyfHCBqMhQtwnqkLTOEr6or43e5vqrXxqkVkNmLshqXlEINWDBPqgBKLV5CSsR3vfLLNzvN9gv",
-	"+g2uiy0GbLC1scUVkazq2MvRLCBuUL1bxbWKANJXC25FHb00Z/+CnmSrHzulM/Kbvg84xbp9Lgykr7DV",
-	"O195qzcI+RmmBtys4y/imtP3xjPfK+A2WUqkNT30GljdJiEBp+Eq6Wiuba0RnS4ok8YynVmsF0IkOufK",
-	"BcA28Bfea0WbaUUiS0kDQxEFOZhKVhMuPhcEX8oSD6l6jvWT5kGcP6bNe6cs9zzbnmdK0oR0F1zo+7qA",
-	"mJ1LWw+FyoENuF9CQLne7SsAc3fbAuZWHaqwZmuO2bvCxdDOp2p6hBhfjOJWoB+6Q8OZ9bSnZKLKzU5m",
-	"lPkvH9yUZ7XeDeBb8Jlu44VcqSxDR73fmcL8ZTUNnqww+i0yWV3fROO8P/I4QmPrdLN/TEl8SZIzCg1J",
-	"KDtz6DzjEYNecs4Ll4xNSsLSq9z/TtomXT4Osp7uIRpb68l8xfrv3Ds1pZ9Zb9oZ1HaeSULYGCUc0riM",
-	"G9HMhzg/IgI34iFSgmg2xFxHD4M0j6UdXl796diR3xs6n7rzOMLMAe08n7jneUxyR6N53HdDBmdQZmHV",
-	"rtQl5lXpcBU4wqwWyu3dJ9R8awk1POVZwG3sMG2RuQFaivxJiIuL8/OyavSnHfIkcV912s6Tku7zpKT7",
-	"/Oljv3uAu5NP/34cTp69Rp7OGU0Cq/8yE6CzWU0NLaCTIBxJrQrYnEa6uVFqJMYa2+MGBMqmssvrOR5I",
-	"PIW524zyfMobidBwdvB7UEYi05cIytqxJDkyIVMV3fnkkjIEvOo+R7gDod8GlcdtVaGgmmgxnpECYYlK",
-	"hEE1IgnCFdWoqho0bavVOWSzhw7gUWyypIGvVPgS4PljcqjNVcCdiEA9cwrZzZ2ccoP8wDBPyjfY6gl3",
-	"vINHGx1PjLkGPggQ4gXLGAOTtXMyWIXm4uapzeWe/qU57gemeEOpRTYLOuAZbJkQZMVAfe1LnLVEvx4d",
-	"+Rxo65wirUSYbtnJRrpElKtuJb+JOTMOggVNaMBdiScTAKE4wxUw0wqjm8d8ps/hmg/YzAdIVXN+rbxo",
-	"EQ2ifr9/ff/WoB86Kvfq0736dK8+3atP9+rTvfp0rz79V6tPUYPasoladROJtJC+yhFOkm/BiwOalk3g",
-	"ReP++OaketT53M37r/XvSEm5xeltocKUR/enwf7j/bgyxptWbErD7thP/vdqLu01kvKeaNk1Xi/NSqtq",
-	"GzHeay2/N62lvPXAzNvuPTx0r9vcvW4TBoSpsZQNhH6rlCYQ7+3K1GtPX7NevRxN+oYL1/X43roGyC0U",
-	"KuPcggg6DuhWAO37ZPfg8cOhi6z79Q/tg+v3vqF731ATGNEfXFm6d9/cu2/uVZy7U3Hq4jVLqDICclUN",
-	"YmJFIrLVfTEXSSi8Y1HSwxlVUOoGXPcvJ29el0uILPzyAkvXMg4V/T3gwfLxHnV+2BugvT002NlFe/vo",
-	"8ZNRp3bQIXKzOrn2xpInjRgMT56nySaTt6VTCCqnzPST0vTvbnZm98OzM9e+k8Ayyrv0dsoZCfDf1QnO",
-	"9mOfmsj1BVOh0glNrQa43Gb165kopASm6eYFsR9ctWXi+JrNBjPuQVMkkuQeQmigCrWmpQSu/GK9WtT0",
-	"B2+oJYLOJnopiVpwcYns3V4eot95QUmSTsorPjjY6fV7O70nlaTz/Q0KCtrBUxqlumEBPW15MyvEY0PV",
-	"6GudUxOBJWlI3cwz97FE5r6o1It15pVJF0mIJk19M0yAjUF8DNWGsRYpA6x5c/IP0dg2RD5zXfpsJZn9",
-	"2ZUglPfawfzUygvqZfowlObaMBgFdMz3KA1DD8nby3nNGzk0MFF3+TjJ6y+hvR+IJHskFJaX5UUyJ/Ft",
-	"aKkeh5aqXBrYTF8xZzERjCSVHGE9NOhQjNPbW7pi0HLlqCWSAOdJmd3dQ/gnQ+TznAsVGZxPBXqNQUbC",
-	"5zzb3vII506srxeJtGQEDOpeDcn29oRe0QOlaaymhyZNIq+rc8ovVqWNd/qDvxz89mz/b/2/BwTjWh4t",
-	"swauUsANbAYHvKbGSEs4iH25DxaSq7Qw/rH1Siy5e6jgPJVCSZ9kc45eiJVG4b/eu6Z1ANrSp2afqXjS",
-	"GFlsUThZqCjfmi/tJyrU9DkOlbnrX/Xsz/UtFuhxcNDvd/uDbn8AQD08wUtH5HkZF7Te+xf4wjFKsSIC",
-	"aX6LqByxvHkWlijQ1rio5QQMgPEkU5kgFv3R12ie7nX7O92dg2pxXfX8lO36TU6T8wiF1+SowIXWUwc/",
-	"4e7u7gGaZGna1SN4GFypg4ODp93BTne331Qb2nomjSN/SUiytqFNMY8JIck9PvnvGp+cVq2BxZSnxYm8",
-	"K5TyMOyyvccXiF8TVfsGO+fYRpNm2XPAcG375YDhU56Jbw0uXB/ww/LgjZkIMJd4prlxHnCwNFYqzQ0Y",
-	"8Prdz0UP/YyTBEzfe8DxbxRwPKTF+VAVNqr5VXrW+BJpu7ynspjy29c0NJ4B6LG8KLnMB0csf9sDvWoP",
-	"4QDoMwrGjjTogBy6dHLWQx8sRFepE447UXnznBHLmKKpNY7sAq3tZvP75+433V/nnk19dTZV4QU1NrDZ",
-	"GW5sdnOvUt6rlPcq5b1Kec+r/9t72GQibYxWATl8J9H7d7+iOVbTCFzxsSBqiOaCTOhnGCBVUzSeKjWX",
-	"w0ePxnnUxTjtta4GocNar6mKJ+iR+6B8NCMzGeO0Xe+pHo2lv0aZoF1BJkSA57dMgztlGnxcBkUOjKSp",
-	"TdVopD+7Xj5/NV3dbOA6ab/erVoS+O28q/DEtbIUS+6ub82t+gyitqsiui5tIg/ibWMsFA49lb/YkxW3",
-	"ik9zSVlgsD/zhTc24Ese4rHmWmM+J2yMZgQz26odOoT6cfZLsgQcs0vCTHShgo1ir9fidkRYW25dbN27",
-	"E8jQpS1sRIhv84c3iFML3giolY8G7tn4865XWPHhx4FEpqYY0XGit2JCifS2aYjGWn82XBkziGaNM0nE",
-	"sGDUc8GvaALjtS+HEKzZzXtdfC1zL4JocHAcZZSp1mf/YTZTbsEUUBIg0WG6rKY564OYoxEFbDV3qaWx",
-	"v6JXyE1BIN9If5CvFh6+2aYcUXkj1pHAu4Yo+ocN9t/xWheEtZKpIMGM4StMzSpGHbOHZ3HKTZBWEJPl",
-	"2Ik65h9nlJ0RIQCIEnY1iMjnfWYTOONnmCU0aYjMzbmU9DwlKMnmKUiXHhpDoPZM8/NxhMagBbk/IK55",
-	"pt9muNp4rs0QyMAcsbkgQJTUF62Q0KmNMx+lLNiaLn/1Oloo4q9fIvvYkuCA5vAPgkUejS1kvMUtK4v5",
-	"g6d7q9LlDw4OnvrS/WBFmoEn4Iul3EAiSs5e6zvbmsvtXz/DUpNbs+1KGVUUp9LvZpESLWxMNYd5gbFI",
-	"sFREUHlZYUFH33+PXn2v/1fPrCrk1mh0EkSWFGs5wqt3r0FhmW6AcmsSKN3dZ4SFEnx+xVIhteAooRfU",
-	"Af4SBI8gls3OfT0xREOdnd2KxC5biatBysHw2dDA0ctT3sXSQSjNM8gA12YquxaWNkcZHVk0mOI3pG0Q",
-	"c+JNaiAYnMZGNf0ryY/mznEgbbTcR7MFooz35JmyuH0tC7PaOVNTLjOx9jPP7G36idxgCuircM1kO5gM",
-	"/Tw2EnOmKMu8UiYqvT403sGaJL89Tt4/a6Ud+vZ0uG+DzRdfmQXh5ZW3afy0ZfvJVq5XRNmdwYxOebqW",
-	"X/+s7ymls64kJ9j3N/mBbZN5yidobKF/zwD6dxyVIENval0a8ydbNMx0tTSrjTU+K1pSrq3lMHcBBnp8",
-	"SdR6AHS4y2Gm88lkE8j0N1p5dUsQTN2e4vmcMJIMTfvxUqJyhDBKuGWbY+uN0uqVhcsYg1VoD9r40DVG",
-	"8XXRsdEY9UNF56XaO7QYY2RhkVzLbMQHqM310Epar8dPdkMtNUaj3qpWMAtMVUqlOiOu1GDVun6wd+dJ",
-	"fyUiXvu0uflnuLcqNHN4d5xrzQ3Jlb7r0HHEZgkadve5QlnKEBeJCT1s7OSzmZtbtpsI5f4HXXuzYJWN",
-	"K2LTV4vkfkFQbsYgZnpErGf9Fedhsyx0SeimMRCYNpHTLBC5IswaFIIYDH3mELzlLcjFjZoGwGI2U8mb",
-	"Bj/SUYUt9NBrsoDfqpDLUKxJbEb5kmcWpxmeu2BUlipsfN0q55pWSOVcsXY4I68Owkpty54DOlf1bHrM",
-	"s9CYPjVwmxCneFZoWTUTlQjKk6KksfCGQFkjVLZpHmfLLuUNBdG/YlvqZrOLxzGWlLPIlHVfUWOcKw5t",
-	"lRlYXwzWoh5GKNb62VRQqWZY/tH9h2GHyFZdlG4IsavUEMnrfxyKUq2BHrVHZtscMfP0EI2LIVmXjhuW",
-	"aZ9ovUGeywd8DvB3/ahtcWqK9zd1nzFpFAleRs15818vRTyfboPHoDS6OM0kvSJ3MtB7tnJ7eQbbNZao",
-	"IeOsPdfNeWPmrgYQYVs9D0SIlRWhW+MIH619ddEP6/B2cIPbemWq9oD9vQ0moX3XBhF+c2O72L57qB7e",
-	"JxBPbNVkzHNGfVsRfs6UwLF6zuPMuf7CUst4WmqAjm/mhB29PUaJfUFgidmEt3vtazwz+CdXRGgmmWcG",
-	"2MH2OoGZ8DlheE7De+m9yA7YV893e/3eblk5Nj+Fq2inst10bJnqVAbGXdk2N4nIrJr7XGjnnmNFfnZm",
-	"eAtFw1rlkJBnoccFASAS07GezoiBQOEMYSQpuwBZqkKdVlIeX8oVOYHOOcjFpTT93LGCd/mYJ+VkiY1O",
-	"03O8/El/u8qXAmBAGwSvSrVytexiI/jtVMMbYQfTGgyVMkXEFU7BRU8ZePJBazEaINLScDf+Ebl/acYT",
-	"1vDWTfEFS95M8iUz3cQ38qk9DyDIuWbk+rvBBSEpvSIhIIsjtCDnU84v0YxIiYPt3JXSdBGgqteZw2lJ",
-	"7AeQu3mV/7QcNDToIuuBtraxT1tFCO3Q16ZFQiatvdnPjvyqGbQwQhP2DkbhoRrcGxgyha+l3E2ZxTEh",
-	"iYG7sb4iSOesKtwWJ4boLUWYyQURJEH7/f5apXaLJtEr1ddPzU8FVU5YplU9x38+PX3r9SDzZ/pdniQt",
-	"55xJUsLNaVorSAlZGRH34wGbxcNBQ1hLjbk70O04lSjJaqOmxaC/Bl22AR7x0D5UDWCk7PuqhMK37LK+",
-	"UUBo9bi+due9DVpOO+bt+k3fR1RWRlRCHqVVwYy8IXcu5youpupxrIuLMt8pMetV0ni9lWRlcjsryT10",
-	"EwATueLwrVlJlUNRW4jxnLCEsovxEC0wVVq91uSc6ykW8UiJZQ9IXv9KkvEQ4fiS8UVKkguSwCUMv55j",
-	"lnCWl5/s7BltvZTgZr5oYmLmffBvnFQy1PL7agzreZ4JUNXS8laWTXh4W+lHkyxNN8qMMgNrm3i1AWin",
-	"Z5PYQEUlSrEW6pFfEaEfOIvxfJOmrPreZ3heR2FsD4B4Q/7uYhdqQyp3jShNtZ0j3Gxgc+utKoF9U423",
-	"HInceuet+0N1f6i26MxiD9t2QSe3cQ1dWLalrmtSzY11nrgzyqoQyQr6aN7S9RqbRehtpbA5VN+aV1uP",
-	"0eAOtvRtF7mC35bSVpDkKglkZixRQuU8xUuS2KBhAtKCLZGiKiU9dJIJwTNQppCc49im4Qgy41ckMV28",
-	"wYGqrWSwg8UMp1QavI/XL58dGv81T1E8xQLHigjpBB+XxAgjm+qrpmTEEioIwM7BXpHPWg7BFw34WLWI",
-	"9Lnoodeci2Dp8R8yJGgo4LqNFRybuvFuCnfEXDfLFbtLzlk/yhWI/jrIn73B5CTxlCAL/h+hwb7excHT",
-	"fpELUFqB3ZUutcFT31c82A85Vl7MME2DDWZJV19yWMeGgvZ3d3bgl65eJ2Qb5qN/ZlzbjRGK+cwop1wg",
-	"ymxiwIiVeIbVRnf29xCPFVGQ2Pj+9GX3KeIsJkgJOpuR5GEPnSguDE6hqQqwnxsxWWNnmj/N5ljfXupE",
-	"0EOmQQHCM84ucsDVKvvBjPVmmVRE/H/2xx4XF74jkMA6VZyANQfMWiegF8uoHwCcpt1YX4NAVoT6/aGB",
-	"LtzZG/b76MGMJoxeTCHipAAeM687TvDyYQVyemdY9ULvl4a7X+KiDx587A8+QdXIf3Y+9ru7nx4OP/a7",
-	"++4nPYKHQUb1ckrFUbn+Yuu2eoDYihny3qdn+PLn43fo3V4PHSHNhbjEqQOhH9NQVMmU1VUK8lYdZD2J",
-	"ZzwhevOeaTKc+9A37fL8bjTqogdm8XuJwpvc/Urf9wW2WjMRx10aFCqP99gHtmcw4Rx+oWhM55ip1cjN",
-	"TgVp2WtBz/it942yIhdCOZY8EzE5DTqGy754c6fvuPLpvOSpOlqdjyqJuKKrPlptf9Rq/gHC9cz1QCV6",
-	"yps2A04XSZC+pdUY3uWIHWu/vkkA1zsjq2JUntvcuRbtDPIiWEAvJvElSbqUGWt3QtPUXHDVt1oj53LK",
-	"FxX/Y/Gy1a7zElV5jnI/2lw/keXTETIDKrz1p4wlaXs72VlcPld1I5Y9dOoConCf46vaQhmjlLLLUNA+",
-	"2OoBXOpaYdXy2GqZeXQNQ6o9a0fZ3og3xW7WIw6kVlJ2KQ2ckzUbc4ajJ9pqUPpdX5nP2I0uEaP9LcBd",
-	"FFe4AQwILtlqUwiTuO1xBRFQZUknaHwW84wpAHIsAyQPdrYM7AWTE1TjekDXN6vOnMNc/RWRBIt4KkmF",
-	"7xY/tzyiNs4F1LLBycubm7Q6eLDaWhX13hT2U71vQnN6/+7Xsl7n8JpmZCZ7nrL6aDKlwvfaPqrjfay0",
-	"o0ejkx8aQLDMyrU8sEbu6e3Z5METuPMVT0jjznXy922wYe8sqEHrZLeSJOZgeK7TSl9ZS5pb+xVDyoEk",
-	"BsbAFNskESKftXRG4xlP6IQS8eKzIkxSzmwiPJ3NUxpT9S5LiRxHtj6l7jVpnUDlCdNWSiH0exgTZuBd",
-	"DUNvox3u7V1PPTTeQlAPXUm4VlFwrGA/iUAZS7VtikFfQbQMpLOFJmmphiTNKmX/d6FTBrqVAxWPM8GG",
-	"mnUMvctdfXm83UIFdc7QIoWVziPYOahvMGmcfFLaYZdOWNSSmDKSmDNJpQIYFddCaLsJ3L7iemwYwhBh",
-	"cG35+6SPWbrAS+k3ZqxrtkVc3Oq4N6u1bqKV/sT5pcdjN+SjxiucmqQCfW7nWOAZUSYbkDPyZtIZfmwl",
-	"ZtwgvkQbGYrmazJ/6pOdzzM8x+c0pWr5zhN3raS9W87cgKumkisimvqbgTGTzedcAJJucatsRdXH3jfK",
-	"bQfr5LxpY6d2I3iTv3Xd940shy1pWA+4oSCRdgM58V5fGspugDk1a6XCupGaOHbUKZpYvfUYVyfqnNik",
-	"L/1PzfzaMHeb86//qg3rb+aaC+EYmjmEdoac2ciOqeZVmLIyE7HvtRZv1/5ZHpp/z2oGYpVon7JLQy9v",
-	"chMrKR29tv5DALLEMU7IdxLF7k3BRkOuyqOB6L2Gv8Vtle61hNRqOSrdH79eoCqsnM+0xlwXq0aIjA2U",
-	"67hsSOmfqlYU/LZG9w8dDudEaOWuqrPataUQksSZoGrZ7v0n7qlaL0u9alGFIryveBNfT7Un3thaUC7A",
-	"cvISFKfTZQB+RiqcFryn4t/mQjZH0OaQ0wigQMYk4YJeUGZQADLTRA6uYnQu+EIa6bsB+o7/tWDVmSCg",
-	"guNUz0wSllQgFRg6enuMLknesWpKcEIE+nv36O1x9xeyXA8j+FUPVEOFt9G0AwbKUaamYCUBMKpdc0Dr",
-	"1MugljlEp0G9iLWq3KL/5lrn7k6gmXCpMJEDmoI/6g3oWWFFtgjlNLJiYz+jwBd8M7rOrzcof/KTyaZU",
-	"WNEYpk74kCume/Bu76HPFvd6/d6gzBXNTwGm6Eze1UrcjCQUgy5YZo8ergZAJFLOwHfzw/8auEn4TxXs",
-	"InhnXRis8khS/baS/FurTZafaAQYdtIGeBaLyXioOYy55xyM8QBDc8vgHipPOf91hUzaztwO0Xnp06Eb",
-	"wqNoIgGLn47evTg5rekk24nJDYI6fKIWWGzkpTtx966wUt2mmnSNkgphMzjKNOqSBLczOW2losXhzedS",
-	"o9ryMc+Pot2ORt5W4aGt0S3Mc8DHYp5ojmZSmriAPvIhAZ0EdfdT21dRtpUBtRMesKj0mBp86zbG4SVc",
-	"Eb1wPOUXy7tWYmtJM2Ep7C1E+/1LiNN44N9yKZVxGNW2jTRvWiXB4hb7YzRALJqsvwYnrrloUvryGvTq",
-	"JJ5xJrM0P1y3lXQXno/Zleb197bN6yTd5NCsFkttEfuo1g6b8UWGTJqZDVM4Vm/1YLbhNPphBFOp02fT",
-	"CtnuLcImbZXchrbZv0lgKjsK7aW69wGnWcM5cKFE4RLDyrvxw94A7e2h/f191B+gJ5V+9zv7e7fOWoIb",
-	"aCbYtIM/ZzPMXO5tu0g7wCLbxNxApA/PaNpwXiEC7x4rFvQVZKXd+dGErt8NbUQAVEmP3Cj6mhLNg2W1",
-	"17MC757VrFSlmuVonmZetWsZCm3U/u1PLJMNBzcrWkflcTLhMwo+mdCY4gqPyH9dL7bt6Tl+3oABbrse",
-	"gxlW0sybROrjvY2gFntNEMRmNKEIjOl7k7uvIiTJHAvoYne+hCxWLFcObae/IQ6kHtyDqPz3w++bh5tv",
-	"zRZZPiaRrry7m8kP2B8pM0ioNUIWHSE55cKcbEQZevXi1Qk6JzGfET+OWHzO60yin4k0N4y1NCZMC8yk",
-	"QW478PHrierrUH4mMyBwSWLOEiyW5SPgLrcRk8WHvoMepVmF0g2Sx+DpHeuQ28nH45onoZWXaK13c6Wf",
-	"8YNrLEtc+gSilbOaO3uMN0pvvibeuxU6YaMmu5m8nxvJ9KmCB3ljau5WVo06bocjZB72nGfnSyg6L4TE",
-	"pnYa7DsYC+7IF+/3z7wgUGVk4lPGXigdent99RKttAOOpczIFuuhH2s9Y3gqDzznsR4lslgZZLp83O50",
-	"Rx3KoHsyhAJVd8IzcL7EnE1SCmb4eSYpI1J2hQljpvyCWq/LOU0SaAWmpoIrZXJolcBM2mCoojPCM0h+",
-	"hbwnQ0aK827K4Tjob+Yb3ok6ecsYM/eYSKnXvByo8iYU6DigME23daonFF8wLhWNZUMLNQ4EmV6RWqdb",
-	"r5cATjXlLCGNtoIIAiEParA7e+3UCceNGhQd8nmuTbFGz7fdaFvypY23Ut5FQEf/0yOXuryFa2gbnTvn",
-	"5k3mvyFK9KDQPNxv44cRmghCEE71ULCiV0T6N3q/jx8WxY4yE1f0Sqs8th2F98iMiAvIGFd8/NCk3W2e",
-	"hKHPYp7ctz75QJIr4uKHIW+yueqfa9fUaYJVVV93l9YIevdJ68soDs9KbvbC36QWbO0VjqeUka4+GgDP",
-	"Z74G9kAjxwuKxmbp73S5KnWA7KoTgv+zt9kVzS/8YFgRfAvQpRvVq5g73YNFBlq7OovKnq6S0L/apPhW",
-	"BkVK2aUpIp0H0e5caszmiTOSpBNb/FxNQIALmze5bZkWbXN0/myS3H/c738NhSlfj9Xa0itbx9Uysuqh",
-	"gK7SjFIs1XuDxdAidmpffhwI7h2zWICy7/pzEUAFKto6qRwfbI3FvEp0bNitqhhnVJpp01q/8XPc2ulh",
-	"ef5byD6ZQEOzRmGFGWc0xik0YOYTQPkqHnKZ3WAH2b5MXkJRgP3kYxl6aWPdc84vb8RyXoH07T5sXZp5",
-	"Da5NsE5TLJCkF5U8qfrI9u/WsLXoFd7GraWYN5mK+WwLBR4ksCsZqL5uZcIDdRZD2DlD5BBxRiDqaA7h",
-	"FeUFk22nn1SCiTee1V5bxxK/r11tGTc2K9W0h/U03xurAlGVQwHlUyVluryl+aXwClbqgraqU7DvryrY",
-	"M8qate3r7W2xvuVd9X5vuZ/FMq3YU79QpKVnNH82gMG1SUe5WoXrqqLU/HPGp1ErUXVpYHqRjBMNtEpG",
-	"SCK71o1Sya0oHli5qtj22bGja17LvK/aNh5mm85l37KSo22C9VG0f6QMZZJshLp1nvdsbYWP3a7inpac",
-	"8SH4yASkvJ2BCY1GFoHIPSoN704QSSVZTIloVwHrBQTKHHuwaenrW1vpaeAYMQJrp2V9Pex0ve41MIa2",
-	"KAXNukerBvDlsO26QV6X/ZnjU+F9rgqgXp5LUhLzxqi9JpcibN8iJ8hLM2iVFFqVpVCarrcj8jK7VjGO",
-	"a5ahO8bx+yhBt6O9Lz+/Lz+/5fLzEuVtXXpu3/J1y87tR+6k5Nxr/3rL5ea+XNzWuRZyRNf3ynTvb6uk",
-	"bkbsjr8WkTGoxE2658tqSKy4sI7czYDtXY3rl3tM2yZZQY8oSOg0zUYUR7bY5DrF8e0KfFs2FoEJ+wWC",
-	"26GdOuXbr4K/rgZeQttrBX77NfGrfo+aob+/ZfWwXBraztlRV9Ci5n5vVTq7rrLmE9rvRGPzhnyvtt2r",
-	"bbetttXIb3vdzXvVV1bgvC/djRbnM8jbV+VKMdiWqA/2SQiVMlNw2xyfW1mzYfIzvPTxbwEguWlvvQVr",
-	"OJbGEVbECEMpv6sIb7A2x/aTTaz99MOjUortvwfR470vm4Rs3SzWEkaoRM7b/PMloqZvqTd1UyC2RNgE",
-	"Am2wz9QHbr4Me60qsnb6pe096m+1vRWMn9VVV8Humo1FV+gNHJF3eyUEaouSdaMlWd9uCdOhKQK0Jgz8",
-	"VIIPWwHTVF2t1pVQG+Saya9f41ensTWlmc1Elrj6zC1I6waLNKvHZQ0i1toVeeuHDlsmixz5kMpamACK",
-	"tsVcOBIXnOFMIQtQozWNi4wmAWnVbIPVRVVR1q66PnpGqY7du3RzSIM5mFM46r8WyiOI+taSEIV7Ryna",
-	"2JIgW8Qi6+hlwVjg2ilvoPg0TdiiXbleHFastZzy9npE5PrnrZWtzc7J2xWrrZWPHEGqPQfIO+9DvljJ",
-	"d+Teeod+Ixxu3na6LWrjphB+X9NfdT3bPd/qEsf0IMTqqobpPdGYN1xqTfEV8cS3cF4VQ4/W8Cm3ANf0",
-	"YuUk//vwYLnh3nuv7r1Xt+y9KpPe1p4r95qv67VyX7kTj1XOm2/fW+W9pN0OfZguEWYIGJnJuIrTLAnp",
-	"ZWFcwWNlT5OtoIFx+CQLV8vkan5aR6qzVaV0J2Wo0FYkWUURbY0LaawdzCygQaXqCy/1+YV0tN6dF/+3",
-	"MdeKZG09dou/dIcZ26vYZL5538lajaPh8wWEVF5uC5B8naisZhfTzp/bKHPcss4yqTSSq4W6bkWnWn+G",
-	"2ijT+8lo6ilfnV/59boNXVObreHdwi8hLdYzcdpl4K5rqVNY5LfbXOeGUMKdoUUVijFD5yQACT4RhJgy",
-	"3Uqqhr3QPswsC4Mj2MRmFclfV0dP+e8lJ1AP9V43v9fNb1s3z8lue73c9vX6ijp5yu8mDxAkzB3o4h7u",
-	"Zksf3VzwC4Fn13O7F0hhNYiT21fhrlbh79qL5VFf9XuDXv/bgsGxOp8Hjl/b+Z8JTtW0sYleTKQ0zTxs",
-	"x9YKDNMazFV+WW4Z3qmWU3rhpKYK/+YSoJ95GgLxBcVTc38irkiCMqZoajC6eZog8nlORQhVf6vG/8bJ",
-	"e7ZpI3/XkOhsVvTQXdlzuNJy1/TlPNMTbNPK00y53cw2nZKtpbJLEKi8NYWFFtKrogOiCReHiGVpqv+F",
-	"MFuWJeSWAnLQ2MDWE5iC81njqPVFb2BOsbqdkYGe2naT9Wsap6Mv3tF0qn3jk45/akr0U0yi2J3SagQO",
-	"kHcgSoQe+ee5iXk8g1taKyHAXxQHftJD4+qYxighE5ylSrq8eP3x7wIsB7PlmZ5oiIFK835ofi8zqsCk",
-	"BnQY/cSGfQ5unTuVucH6T3qHcP3NBtauAdUo5ezCbQqi6hCdL90+oPFgpz+u6N4rO745/AHz125d4Y46",
-	"n7v27fCyGzi16+ZfRTXzzpD36dWkHhSXjCxg1QwmAkSiweV0LyLvReR/l4gER2rdhUGURBjFOE2JQIup",
-	"afgi9U5gicb6aJzBo2PYEsPRadVq+eXJX/66+9tPO6/2/v74dP8ff/3w4t3pb+93dvf2q0mQJZNA86FK",
-	"LuhO98kKx/LvRcY7r/W3IOtDSL7HRY9NbMvVDhGWkl4wA9uo8g4YEWLkCpKhM0mSHjpSaMalQjv/s7+L",
-	"umhgcXBGzICZ/OXkzWs0x0LCI9YfJBH5jGOVLg0G203sSv1UbA+6y7xCf1fnb5UXx5hKZf/bovEOIYX4",
-	"GGDXPVje8lHC06tbtKO/v36i6HVH8H9uGJT3yf7j3mBnd6+3//jJ097Bkz/8araHB3ZiI6AvQQwGclAh",
-	"wPXu5TO0u7t7YLQnzBCfTCRRETonakEIQ4ODfr/bH3T7g9N+fwj/9xvCLBmxg4ODp93BTnd3cLqzO9w/",
-	"GO4f9A7gf7/10FtBYmqBAdGMxoJb/fcQTSgjAiX0QutqWBCkRMZinDdWLihhp7/zpNvfhW8f2G93PJaT",
-	"YEW6lqOuFlI1+gSw3KuQf9yB4V7h1LW9Ba6N9P7txj8iZf+FHD8fByOCbeX7FkpBqPY1lzBuBCH6ePXu",
-	"dX3ir0I4KsM1UsUA0CU9dKwkiqckvjQ7ix48x7PZwxFLiCKxFiAgXSRlFylBC6HtHXMjAG+Yiws8h0TJ",
-	"5H9xrJm2oZEqVVjQ7t0KX3hS2vSnmwHbRZ1XRFyQt4JcUbJociTCRZPCmcO2VGzhIrYp1zbilUhNsUIL",
-	"nqWJVpUFcWsMlSuwjRuHniqt3v3+jcbdXw1BOUTOkOPTH6ONuagFd0LUjptfEZHieTHWQ7gRVkafdkEm",
-	"WtNwXcFN2zGJyGxu4FO/zrQuoMlqiKpN+nPM51TbI4LPTNaswzkOdoUzbVqivDcLZGecQW7DZr1bPKzZ",
-	"+ljnBfLTqjXIIRUq53yeg9zYSUdl+vP3OHj69U69IxLM/4aGolmqrknwBVWXaP82SPyeFvKtCe3/a/JZ",
-	"HV1haq2i5m4y4LAD2VdKX+c2nb2e21zL6GrjOwm3pn+tTcI8T4BKMA3ROZlwQdDYRAWJNnFBCldtvWsN",
-	"6E6EeINnbI1AL2/Fum+flO9eOYTyrXaX1lLVrzTUlvFlmaoCPuX88JUf/MmyjEiTAbOEeAgJlNoEdmio",
-	"GOnRIUD4TLHcnMOUT0SdxzS1TQfCa+PDoTNy9i/NJtY8c0pn5Dd9X807AaMqf99/b9POPMuEDNV6vMUy",
-	"9xXFcM8YHDAuBQaSYqxjhpvCtTwbqLe2zrN2HEO9ec6aGgfpcZ/S+JKoZzhNt4js28qYxZQbvQQny+rk",
-	"GlCZWnGKxuMT2ow3V0Scc375DM/DoYAZZkunfJlXfeeKUks6JEYJSek5EViRdAlamfW5agY5w8sRyzU1",
-	"yRG2bh9Qx+Ab8zQzbcIUviQIQIX0XZzFpIeee0Ggcd/QBEaMLEbMlgaVtfKVAYlBf13+j14VQVsnUr/L",
-	"UgJD5Pb5KM/f0upHSCiZ35tVFs4iJBUXDmdblXX3w5yA4pQyGn8nNWeaTCo5yQvKpFWLzdZJAsVZamr3",
-	"VN5mmvK36iQSevsatqK6sz1kN9u1HrCVbijhRCsFCp0Lgi/RFF8RxDgikwmJyxKgVjuZpcS8D+dvm+Fl",
-	"8Um/LVumJE1Id8GFvq875Znp6Q272bUnrfAS57+UVcTKxXXKYjN6cNTJGP1nRuxlzV5ryVOwupGj+BAz",
-	"8iBoG1Bmv5ONaGieHryGSf6Uw8R+ibYLwxkdfM39L+AmfbfAMv9CLZ+XlRzDCyyRuT/PSoUTu6AVDNyS",
-	"N+qp8Ub1jC9iE6fU7s56pxRo3Wcu7WylOQAdLh2W1qYKrQeHuyKkEMDKjRDB8RQZkkN4xtlF7hTYWMlq",
-	"wtDdCaXr4q0WYibW6r6v3r0Gs2u6gRYGyLDQAMM0OGhDs6Gokumx5+2yP9FolaFZ3rvSISqNbsUh3zJd",
-	"xJ0T6Lt0QWWwdmdLVtDuVG9/Ov7LqZ6zszmXkp6n5Kxo39XQtIejhGt7GiP3TOH+MLmSRk92m02SYf5v",
-	"hNlygZfG/Z9SqcreE4kejA1I+vgheAkE0TRo1TEoAzE61V7/YMTG7vvd/AVj9GBsvIfjh+UUGPtaq3SW",
-	"ENxNbVEma53j4LdQ/7889cW9oSU/qBzthvO84ii+0PJmC3vGSHLQQLXI0voKbrZhNtF0L8lcOUASnCVU",
-	"ISUwTXvoOQedylYm+hIzmPV86klULG3ih23Q9sfWcmsZ7euUsRef51wENJcXV0QsFZQPWPsEnxunRyMF",
-	"rHbSwgt92+Y2XLNAZCHexME+11zDhpRQYQdL155ARoinieYjcOgOrSW/0L/AFzcfuB5HoHiowd1DPpsG",
-	"ie201inVO7VsWvpy86ayk9yf5ja78eJq4y2Z8jSUlngEMBGQW7e5tIOk9o2+arq91T/7zmy0DZERYQNL",
-	"CaLM1Wm1qRPzYKnXj6mtLx7KH0PdcvUsMiGAQXvbuvGoT8xrNxq0Ag9ZYAx/zUhGkL288aeNw22zTy8w",
-	"VWnQ0/vBXnEu2o0/7x5sOpr9Nbgn/kGNvOiIJbdapMwd0XwriwX15ucOieNfK9h32PP9hpG8wtJXITfy",
-	"fnvCVeY4T/ptwLDBHWu6gpmoDXQKN2BN1zsmwUJKRj6rszj3Jq/zqlu/c5Mb23/bikWFiOU2DuBcs232",
-	"9LpbtnT2+o+vmMFbgF9oN4NnIB+ka/5otKsH714+Q092Dx4/HDp/hY/wlZKJQhmzMjRCY5al6RjFKcHW",
-	"50iZ/+HBvSn3LZlyLc2QJmo7wVfhbPlCh5f6FqtW2WZJSgZsQnnv+Lt3/P1hHX91v4oMxVCtbM4DRlKL",
-	"4FwO57/AwUGaTqD5N/SdytuVmfjciE3olRHsNDk0SVMBmAT0tpSSpQzUYEoEijHThjuOofgVCzKCv7Ua",
-	"4xIsN9q0Z5glNLFH12t4Vt+y341zNLydQaFNxIyu6OQ+z6/b+JHXqBbZmUn0YPy5W9w5fniIxr72OXRx",
-	"prGJTpv18GNeCEOMyo9DJVSQWGusQ20udyLvh4WgsBgOc9Ldkf+d35BymQki8x+wSX2gKVX5e90pr/3t",
-	"Hsp/ANXa/8Ho4KVfwOFVVr7di0u/5SMKrVMn6lxRSb3b/qlNHPci84e75HR3dzX/Ox9/ilkxO/gj/7pW",
-	"8t2lS7KUpX/ny2jUs/wD5HzK+WX9b3f/hJAkv2r+MJeq6Lz15agJDI/7BdiRsLl7c7jLOezQSSYEz1gC",
-	"LqQ5jolRGQWZ8SvwtxhWpchnZRKtxAynVJJkpE3v1y+fHZoOyTxF8RQLHCsipIu4c2ljqdarAZ5hoE3b",
-	"Llu/NjIMyfiF6/neR4zdl06YfoRB5c0TGEO0pznFYN8mSUd2RyOUcPgrxXKq/5wu51PCZITmWBAGzjS9",
-	"ZyOWEgyUMP5hbPYQM6+dP5+gbK6/IMkVYXm2PjSvHJPPqjeO0PjzWMux8Z/GPXQCLskRwxJJcCW6nCxZ",
-	"IzpNRTM9msTAa5kJVWnhh70B2ttD+/v7qD9AO7srlaq9lalG6PvR6Ic/P/iIHjzsPep++h6ywR/+ey8a",
-	"7H/Jf3wQ/Rl9/+CQfFY//ucjefHp4+e/f/qoTj+NRr0//+fj57//6dNDZJ789yB68gV9//DP4d1LcUBo",
-	"vCYLk/KWp4/U88FdgqUT4ZeEzO+minWLxMeNNdFmF8c1s4T1wmslZQMfxlb1lzek5qzP74xy70irKG+K",
-	"2dF8nrZFJfqZL8DBoB/VIiPFbGUg4YyGnMVvWLq0nnp/G0tBPJxu3lrVYj+Xt7FdNkzUAJ75hkGaG7YF",
-	"UFzogSHKTCqcwEya5s/lAKQ2g8a+IqZ/0KpCmp5xccY4RGbKotzesioACbeELfkUs61C9nCUjD1r+YkT",
-	"7PBrTIZ+VdMYro7zUiZYkLHRwhMIycJ10MTh72uneW/BXIrhNOUUL6Y8BRjQyEUz8/Q8yF//V7We2DPq",
-	"qzZ8VQUpayAh833KBf0XZ2cJXsoVSZ36shWh3nYYIYtFPK2gPuxVQB/2VqVYHvRXlteWER/2nKEdXtJf",
-	"cXVF4zSTYJbeweLeZEp9E+M8DhYAA6fwQCuNTr2OQbYMmfJMxTykxo/5nLDxEMLwmjtTkqAlUT00BnV9",
-	"PKyqEQDOqAzy1ZxLbUrSGemNmM2p0I8Yg9KWnjG+AKQGAXgZaGydxg1vtldHTFKg2inkDDPwo81wQnpo",
-	"TGfOwIZxG+rQ1yeC6OuMqzNJUtD9zcxGzPiU6hoR10ODmZaTPvSqaCLSV/LUjyQ3x/S/imF0oo7/zTJ7",
-	"tm+qEdxc8PM0RA8fqJqifDGjHBzHRXDtg0gQlQmvYlIQ6eFwFwN4ZB+Qj2pZpKtsoDLmQvGSj7j7r6ZU",
-	"ekMSoXJXV1/jtova3foDF9OsBA7JD9cdIohUe8x4HMXbah+awnGZIANsovejnKId4LKJPh3s7T95GOCB",
-	"acoXJDkzmHchR6k5QJRd4ZQmXdC1QKtxHMe8wJRmuLfcAFasx3FPDB7fWje0m4uJBW8+Jbj99mZmgvWb",
-	"T0ozDazoVWgmx5McG8Z4f0yl1tDm2GBBpLI2bJGbAbVcxqSFmLQNrUwJGzHL+uacSSMF5oInWUySyCtG",
-	"0c9b9gkucldjCHVepdtGjE9QzNOU4IuMVJ3tlVrEzf3cDq+0WLrHgZVbmUhlaADcoF1XeVsXok3V01+x",
-	"0tu58BvHHEjBNONuiAPecOTALdZ69m7BGvQzmRDaDC3AO1sfffeK0uFue9RWrqvJJfGJwSAcQOjHxVrd",
-	"1QjScdmyZXbQ89oKD0JEkBBlI6gVqySbYdYVBCeAzUc+a2UO585ayLOKzUrFZsyLIn/YgWNXujBYc9Nm",
-	"EGulEbOSHkltfzAHQFVWc0LaP8EipSSYYgQrrTjv6nuW4yGwHcPDcv6LzomWe0Vguzmy279ZgBE38LMc",
-	"iT40fFdWZMuPugvKEr6wh9C9wnXXr0T6ZnhpIL0YXzRMa6c1bkp9HkJw0UjoIPaAaroTTFNQ6w2pX1Ge",
-	"tut59Tf3RJ27rfL9fIk6FNS/OBgLUdOiYx2koFd08Eo+WL5GmaDdomdFoGVdbaVSzRGus9/mBVvu9uMb",
-	"2W2TJndGmSlrDsoMW8NmbrVDl5m4ole0yA7ofTWYsHkpNrsmRcDdCRpzOK/azirFrMu46lpTO6fjigMg",
-	"N3uvzcVb+Kst5QZtEg8Jzq+zsI4aA9bznUQpv+ghwGWVOSMmaEpwQgQa/71rO1F2j59XMK/7g78c/PZs",
-	"/2/9vwfM0pCzJgiprcXDz6enb63yGyFB5uDbLn1sr3+wyse1f3DgEcdeP9xJgKo0GD0zeG0ym82wyAus",
-	"RZaSCGED+J0rk6bYOW9xExJynoYcqILfsKlOZe+MIwbGNETjwrA3PliMZJpd9NAJgOkeonOBWTx1LTc3",
-	"9ixswuBgb1v6GCo2qW2kYHbD62Ji1RGPZ5fIe4V9epJmDU2C9bpY55y1V2Hr0GuLe2g673KBLuiVtips",
-	"d3jbTeoQIGQ5I9LwWIJwkpQbvMxwqpeNJF07VAg44EwbKQq048Ss7DlNEnAqxYJL2eWCXlD9Z8pjnHY5",
-	"S5d6upofp3RGzWOa6Ux4xrwki67/m91B/ye/s3TT73oJShcF57PSD1okdPlkUvrR5oaUfpvyNCn9kDNL",
-	"94NLruhC75fSJasKlz8MVnJ55LR7ScpP2gSK8mKQlGq2XB6zTXDpTggpD3RG1JSbn6wJbhfcFH5h4yKE",
-	"1KKuwgbys8glyn+qm0neXuWZ5WUDsGP6gOXvsNtIWd5+s7Zb3jXYrFX3lqeU763D2vZ3LZP2l7DyAWin",
-	"vDvDbNl1We75D6WNtenx7ppUgmCIUzYVxzsK26RO3k6i+JPxLvzimii5z5oUIJ8Krciu06EmZrvlehgQ",
-	"B6mYZhDCA3ulS1kXUohcKlEXku/g6XOeLGF2UDKAZbdaRYBll88Jq/5ed3XZmYDJ4t9QdRyBdw0QE6mn",
-	"XcO6LVOOk65+S4pN5lXGZDY3dQ/dGUkodv3ma+q584Pqyc4xMDKakNmcK8LiJRxBgxMbuEBZ11RUAjwi",
-	"w2kXbAPDC3PwnNzX2M3YJeMLVna61+ignkBheLjrkNSuWNnj/7kZe/T2OADQWNi7LXoNHvniH6SLVqQW",
-	"vILMYkFU1lsNUedzF2cJNZ23OzhNXYlFOIwIRdiSp1fE1lYWQ3s25VwSG9Y21kOOjGFXG5QMzoiVg5Tl",
-	"ymtvIwNnQ+XujlW6r6+2QRcdnGakpHR8J9FY3z++UVUsNK4NVS2fxC1RrVCv9HlztUstzpypZCzpXZuW",
-	"NR0bG4SLxJwjgKHOtXKTmwiIoqRFHZPHPNbZVcGSpNAKQSHd6pour8quEiXboErimdVfnEdvRY6U/U69",
-	"CiwxZfkume461X43WfZlRLKm2vp0Kj3o7I2l8oL8GO2uhpfq553NGjGmNihAy5uXujGHiOEdpE0S2bBB",
-	"xuDO4cYCaOOwSmeNLbr+Zi7kCGBY4XMsCTLP6XOSVepTbrQR37qeWDCrCouD37bsjBVVFyS45jzM/wVP",
-	"SU+PSSvzlDMq1XiYE1DkQJ1khEChM15sqyL20NgwZOPBogLxBRsxZ0vkSVN54SVlWuai8QwzfEGEcxCZ",
-	"inwA4c8HAT0wEh4ZoAzQhiOIF8sIWKSMoKiZsosInEkyQiZnXvbQGJLP3bDKoAzjORaK6W+PmLNiubjA",
-	"jEpg899J18wuQtbA1CpDAbjoMHmpkuiSGBe9jPmcyN6IjXEyo6w0r3LqhT/FXKWHfYcVcYnz8Jsdqf5N",
-	"v7WKzVF6UU3svgt3FYIlNM6ZUqpo3viFLxhyG3hDmbMb57XKM2usNbaQVbbtCODtSfA6OAItnadSzN/r",
-	"hxRuR/geEh8jRC8Yh4LzWHMLcBjFcY2PwtKiwX2W/U2l89rqpGL722Xt6u14ZhOXbpzgMUDg6Y+vDF+/",
-	"n8d8VoUq0OwOW3KFaD+WKCEwRz2fwzx8XQTzB1ErAI5V0exAqPj+8N4f3js8vFHDaWo81NuhrRkS4wgn",
-	"AcDF65FpObtY0+l4PeWW8oZtWv09KX81dKhG4DC9XOuRRUDFbAUrAk/UrckWyCGgq31rsCF6UNdG3IBz",
-	"1ApuYxN8jRuUNY2dM+9P6I2e0Bp5nWiTKeiQ1BesV9AYQN+BoTU0xbg2G8HU2FhEsyFO07HtwQaOWelq",
-	"9xUfMeGjYRlzFF6LEpqAJ9PIq7KdVi0AX1vKvXFZ9tqi6kpNtDfHbaqcTxrQtY60tV3H10JY2raTBaAJ",
-	"pOnZdAcqkE39A091664mx+59N5y8eUPa7u23Kt2uhegGfXWzkL9Hc+L9/b19u/mQl2hyJV6+e/HXCB2/",
-	"Pn3x7m9Hv0bo2Zv3r0/1IXv/+vT41wj99I/nR//Q/3n15vXpz/rfI/bhl5PTas2xfs+PH168+OXXfxzC",
-	"O358fAjP/nj6fnWvg4OG3gY/Hg6jH5qKMrZrA9q+hcSN6cuwL/4QKk0xG8stAs0wqx2LWhjNhi38BCc9",
-	"yIXhutcJALoZAWoqjg3+SthRv6LzyNdJzi3gAzdBA6x6UB1gXdKIY2KefIZZTNr2z/gAAsmwT8VRDO9Y",
-	"315hIvjsrFwuvNmZZ1wFRar+faOeCz9jiSyQxQIv1wPPrupN8l/abiEHBF6Tvh+T1GTivjNPtACxtRS3",
-	"pfUblOqKg1T/Wr3qoUlZQ6N6/doSz/gWu9ZzduYXUqwG/U4szLeLgpe9AhNM01KV+8Qk68lLWulkYS+s",
-	"qm2fWFA27vV2WTW1vAfM1+7Ef69ebKhe1P0Fx0evj4qi73LUfoHTtBunPL40d0jlJ9WWCM3n5WUu/iLT",
-	"5/bRb5mgAJ7gLcrjvVW2p1mTT15bqR8edRsYodeJvCXc52bqDhBYM3d8Hqy6Py2rKnp5DVIctNojDkW3",
-	"WnO5qqQvVLDsKvmKoGCEXDOxXM7a9n/0irhuniNmVAHOXBPwr1Jd11h2W2rBxEI9AW+vff82ZWvNZf4J",
-	"Z67qDvZ7kVuxpoWCqx1PeihQyK9vNvX7IzbWezqOYI9M/CZQiJZ/Z4oTxLhXv3CeKf2DG8SIhUdRcjUk",
-	"xgqw+VSuGL+S8RfuinndMvs7q6W/4UbNjjJq56CZgbzLt+N6Sn2xrYVi77ybWucHZ84mTs0t1auNIme3",
-	"r1BtbcN8O5rYlmrXSuQDRhZ3CXoQdeSUTlQDyM7rPI8MUHZSrIjpVGuKKAVAXJALkJSrRlzOLNv1x9jd",
-	"HTRkTNnDfMYnenSbOGbeTJ7bFMT6EQ+2wbVaF1ZW4fLB4gDEBXj1XYAz3RVKh16n9SGxVc1m9Tlvk03Q",
-	"HEbzMqxqsTRTzqnZq22cub3udLOZmVt5Elu0u90o4xL2AF67rovtSa3FcfWE5N1SK2AQ3z7w6XOiORBP",
-	"+cXyPrujY5OSV8LXm0Roo+Xm+w5ZnuvQCze1L0wR6AKnl13KbtG4wGnaBsIe2n+YhwrDCCKD8BtAhm0H",
-	"adAw1mKftotSbZEQ31KI3YTLuanPb+SyAMBG1wZoNWyO5RQZiLQlkYqIBC8RuSKumOjeKd1c/wQrDD9y",
-	"PKfdmCfkgrAu+awE7ip8YU5z9X4taEwZQX0zn3EmSZxBJystatDAiwMV6JiJCRhsphTWyw3COAUtXZhz",
-	"biv/6iAW9ortv1AtlIjszEp+kZxHWAvDPnTNWW6go28FpgN1jxMiRN5Qv6n0xYhaQaBdeVLqB3Y7/Pkr",
-	"wADbqhNLw5WYakV4efVdOcHU1s+XIu1Cq6WNCRe4wDXjlTRb0kPjBVXTROCFwzuDsq0uNeCQGUugZcXY",
-	"G+V4qJUhu4nny7wm376x5GNy1ThuVlCBegaFDkSaHtzgYUrJRJXXohN18pGVjebinQ3ax6l9yzZNpwxf",
-	"URy5oSDFr22ZXTs+ei+YrpGYuRpCtrDoA43wSkGRCAE+jyaOnd3h/kEFa+XpsN+vbEVpI/ZLC//gY3/w",
-	"CSDp/7Pzsd/d/fRw+LHf3Tc/NWjWeqCToGpNBOVJEdHJHQw2CZHX8hD/q3DpV+uCV9Sg4dkos4+rzc1Z",
-	"Q4spJEmYLqYGOsjl4a3VGX/C8SXiDJ1OMyGT++SFzfVE92PXFqMNS4K1nR4ZdVa97UspgaKpo/LXIhUr",
-	"Cq9w7Oq5aZoyI/6UwJSZVZoRYsUaPFuWed4T3+LifutNGdqpUcBnt8PvpzOC+GRy0zD9/4W4+78bDPtr",
-	"K2/3EqJNelsTd/7qrPRGwiErsutKfCVpbjOk+UcR0i3VddqgPrWd64zat3Xt6NHaVxcxkMPbqRS1kbjJ",
-	"ZmG4SR1OxT3fpuTPvmx9PMrtTqsqLfdQPbhEWNK21XM+72+sZiuPMgWXIGeO5Qy0aySPBY0jA57WNm91",
-	"QchlukQumcK28wJUMmmcc9hiLmmbO2OKpjYX67OBVDd5EefkgrJQv11tPsoV8QCrZAJA2SEyt5dR1fES",
-	"YJsLLKgeOp6Y7qKR/4ocMkq/a/Om7YRc/qS/WiaqJwGaInCk6BU5c9HXkFqhx8udJUrztfxaArraQ748",
-	"xshtQIhq/9aE4wJSJ2NamiCLbRIwmvlsRlXIba1/N3RETZznPKOpAmLyusJaiLXyuuxOdvBBPNgErhWi",
-	"mjhWG8LRUIncExXHRW+n19/kgxe8+VP/lyNBUoJdPLU08QVV0/I3L/igt/O493STz24V6t4UosdCrmy1",
-	"IhXKc5+MHGWUViywX+uC5gWmdlgqpTgmaGGaT+TYwTkTmGFlc3vdh4doDJKQiLHWW02Th3OeLCMAp8Ez",
-	"4i756DgklbZEsUr+69OT8hk84yZHaUNAe++i26gCktxCw+pZYcoccrKJzRtot/JuzjKpABlWIU2gCg32",
-	"q+HTIN3lSxJQ1fCsyGjEagoYRWKp7TqLypw/XB5LncGFsevsPgVMI240X2cI6e0bIoz+cvLmNXprnjJ1",
-	"z48P+oOHpknn+3fHaCLwhQmQj/8EPYsh6xtsLP2O8jD/9ChQ9FVesXWnAcgj3/CV5P0s2OrvFY6nlJGC",
-	"KPQbA9Qwtnx0PHQc1aZBQpvufBugk5aBrR4PrUCfcQHsihnIRzSO+eycGtQ917zLNn/RLAzsdtsaNSpA",
-	"nIpvoPEkU5kgkOJr2kWYhnFcW31oTD7PqbAZwEaZ0jsgoWMHKCwjxjhKObsgApHPVCp5aFOQQBEpsru1",
-	"DlnFd7JrH3UcdifAphMLcOxNzVk+ueAtDEz7viKuVgTf4Lez1FAA/Oz9YWI6jjuYH5zuqO90/zadHvM/",
-	"GVdn2tbVQ4GVM8iHdh4WX7VsvRUDqx2aD7ag+QVTYrkiAyUPwlqocMDc5LbbRN5Aq30aijWhgtnut5zk",
-	"fi1//uoWoeY2eahnZXXQcTlna+yrfFt1DA03Q7mZ5OCvEH+YUSlJcgYoxSvTW80dXgumhGjbyOTpW8Iv",
-	"UUn/2tCJXylT5pnJXDU1HAxhhqY8E/eera+VI2MQsJsdDFOSFhVAls8Fa20MDX4LHQINvct2TOo2EpZL",
-	"QwtpLm2zg+Sa7NfnhqXmdlr5fj+lkVUUtTa5p81HbzQ66ayEjF7pP7BS10sI4m1qFotyvpWJnVBFdGfV",
-	"CzcUqgpXIAKQaplEinUJ4i/4idd5SpEDyS9Lo0ASUptgWEmn2rIy3KldBhrNBVdzLNfm5Jp7RcQekmuH",
-	"oO7F9aaBqOvz9pVlIeW7r8Esr1P7XLCPtUd+fVDEnWNku4y0Co5UH74Wml3Z/vvWQiQVObk2P7O0NGXv",
-	"AVUSmf4vAAI9x5rhN+VdghwAe9rYp6W8ysLc3jTD8gNOL4/ZdskRhWpq4puEggNlnDP8MWRGVJj4ffbl",
-	"PQ9dxUObOV3wGJrGVCF6sD2rbig90j10HkosnXIL/pfUesFckuVwsBpR5EYLycJ18qXxBlupZ2LOZe6Q",
-	"tWtXdnhBCAhcrZXzRCDFW6A5Fwqana+e7B/baWAbCyUUWoElZ02pMh+mS69tJHL3I+o5Aqhy4JPlHTEx",
-	"lJhQ/SRmcqFFBtob9O/3ZpO9IQyWuhkVdkakxBe2dFVWW6w2oSdsyj+hLUXo4zSe2srW4stD18UCnN+X",
-	"lCWAPgxgn2jCbbzjfInGve/HJVwDnKY9dMTyMAvgelwQJdHezk6RsZTHZpBWX0ygyTzAWcUUq5XJL+dk",
-	"s4GVydczcXvfV3JHyhS7W6ZQ3P3X2acfRqPeA/vP/4xG3z8MckSvGXpVl3RxDXvdQm1v4TOIOplIw/z2",
-	"/btfjd+4RkpI8SGaKjW3zQV4plAmoS2TcYhAFFXkEcDy0sGDw0ePLDZtz17pcXHxaJYHcBrVm53SesLL",
-	"/jx89Ojj/6/7/zbpNArmiJ5zWeI4ki5OVp3/lSRsS6eGEVZbujOsqAOQFQPgW1dQt5Oe15OS//165T2f",
-	"+yb53B+LZenprmUqyQr7ougAw8gCSRILou5tjnub497muLc5fj82h+FbDW5MegGps5a3oZOpkYrpEiIQ",
-	"ZTJYTCWJz15NfvnrgXj6f3/5xz/F6eJ/3799/vT417e/HfOdX/Gv+GSxOrq5+7REBOaVBZroD49+bGA5",
-	"9xrFveV0bzk1dc2yZ3yFtrNBeMjc2DIsZB+6XjjIenq/uUCQGdf7edLe+ny1DcDn9fSqOCVYyJrKeK9P",
-	"rbNWv5KAvhdZ90bwnUifACNzlWNb1txRi7EN06fMwqZDHg8kvevDtxv/iNy/EGFJuDh+Hdt+wZI3k7zK",
-	"Dd7eAuk16ugBJyGImOOTN+jp4/7AVL05/kkuIzRAD15xluDlQ82tn6AHJxn8tTmK15PVKGUV8eOG6KYH",
-	"CY1hAcTFJWUXP/PMZCu32rocr3Fh3oJsh2xbj1LtI8AnsKuu3LOycZ9tK+lw7x4tH4sOtfo1c21jWo/r",
-	"RjrAc6yImWfpUO811h5v3D3B7jXMvrk9AnoNRjBDgsg5Z5JIRCdQeCUIMALGzSuqoKKtqmFXydZWrRVc",
-	"NWt4P8bl2sq88R2VyLDEhrrUEsqx3k/MlrCSrcqeTXVvRZmr7mKgHNxOKPKpbd2peGfRzVYC1TKyqB6C",
-	"YNE+cP+irmdC1Q13e+aZkjQhtip54dHkbTZ5vj/M94f5Tg7z5lAPxm2VCaqWJ3owrrSL/kKWR5maBo47",
-	"Q0dvj9ElWeamKGVSYdtiK8o96uDTH799c3KKHuE57V6SpTTZbFoZ0y+Q9t7xiGk2Ia1PLCY9dEKg4SWU",
-	"96PTX0/8Ri16FKam1PW8Hnb+3j16e9z9hSyLfTeT0Ct6TrAwpSLmXy+dfvGXD6edqD6/vGHpJWHowV8+",
-	"nD4sig3fzAk7fo6eccZIrNBc8CuaQJNb29HUXwykRCaVjEZM2n6elCGoRH2y3wfWCOV8sFz5xadPdvbh",
-	"mr7xoP/46RC8h1hlguiDaE6nKVV2n/9Oonl2nlI5JYlZWVh9zBCWy9mMKEFjhNMLLqiaziJEpcyIiJDz",
-	"oUYjBlmPdomBLsHIMiuXr6nWijtfNNVojdzUPDOFTX8IuxWambx68eoEzTCFemSTcw/mQOdRwmNZi2wY",
-	"F6mBm9C8/BzHl8TYP5hpZu7y5Q3jGXpYsTblPShnRuycqAUxqBKzHjpWiEGhdMKz85R0z8GhkiMDgt2V",
-	"Z2MyjmbAZ9CUL9BMn2mHFjhiWAh6BfXTOSbFjENNBvfutyGAueCanohEU8wSwNMgs96Ijdif/oQ+AKuE",
-	"WssLykbse6TX4uNFpsXXxNTramtGfnoAa/cIrjwc6oWx5zBC2NbA2gFGiAjBtfS1xu+IIVgg50SKNLXF",
-	"OE0lWvIMGNgcS+i7a79/upyTE9ggveaEKfd589fDCF0QRgRQrj0bPppC/h7bgcbY3J8e5B1pHg4tUhyM",
-	"FAanl800ceHpFUFUuSXS3FHqNx4zV9MP2jX4OY3x+FGfld3d3YNPD5wVuFgsemISd0lCFRdgBIpJrP9f",
-	"3/fQHRC9NHwykUShB+PfxhEa/9DfH+729b+6AGA5fthDVjI6m1QTpXmGyqLQ/pzEOJN65PqlC56lCRTZ",
-	"z87pRcYz2cvnYGVlZRLvT59ZpvnbuIfeChJTwGWgEs1oLLgkMWeJPEQTalomX1DzpP6cEhmL9XZElsah",
-	"QwBJUDa337VfSilB7lgMDvr9bn/Q7Q9OAcdz2O//BntxcHDwtDvY6e4OTgHXc7h/0DuA//0Gb9NM0itE",
-	"ijWblj7AW9BQNVhvPfSGWUgMwhKpD9FAf9kRKXdX4W3F9Sriix7H2IDFUX2KHeYg2J3NoGgIYGYSvEzp",
-	"xVQhia80x4HrBrAGKELA2CIzEP3CKZZoZzdCO7u9/Qjt7PX29U07+7l6A6T6K5Wa7cB/kCAqEwyNQQWw",
-	"iHaeJ3T8/2fvzbrbNtJ20b9Si3ufZakD0qQG26JWr96Kh467Y8dty1++TuAtlIiiiBZYxaBA0UzHP+Zc",
-	"notzfy72Xf+xs96hCgAJioNkeWIuYpHEUChUvfP7PC3xjCutETiHArojaW31MCFtqCP3gZZtmoqZTntb",
-	"0LYfiwgspkgMldSeazuxmAeG2yHGPvfL42z01QRkLQotR9GNYBkBSsQLJYYwBSaN4VCVCXwkwgmI0mSY",
-	"5ITghx1ooaZoMC1qM5K/jVXXvbye0TbPxr2coQhsVRp+D4vWhvq1upBZnIIWZkO0KEZPfgerWdhEX6TK",
-	"g3yAaZloZZ093Q1RmEoMwnXFXrvNgx7hrF2oY/4NlUzZd5i9kjhsg5NQnAjXLRhSuqJDvzNRVyyn9rg8",
-	"bTnM8LkC8ybjKv/q+wWpmegxiWlKHcusN8D7RGVGvIj4IZBKTKYMTc2rHidq70D0TJoqeTEG6aJwhdME",
-	"DlGZdA7hHjREavUnRjV0Q5Afz/QLnvFjmkF3SC1/Gjx+u0RLPjFiqiSHP3ArZ1JbiewhfL1RKjW9kfK8",
-	"B+LgUWX0nb02kR8RYoTUVRgB6mNDcYGSo8ybnjOGgYengHlMz0x2pg1CuESLRlduw4NH81048PbhpcdM",
-	"XKRjsTf72vEgfnmOqhl1AUVvrQvqsSAvRudlAK9mtx0eO/UdvTo5ffwDCzoENhmq7AJ7R3oDsYPq7+H+",
-	"0YNV1B8ct4sGRKi5pZ3RQRIrUtXPC0kSOElSZDzEU1TboKXHWU+hXAQp8PRUXkTHwpLdHmppRfS833wB",
-	"A4yKMACTypTVJs7AQWfPIf1zxBsufA5KisfCIj3UINXQu/IWlMF9FhsxGcg81K8IwMgKOYa9lyc9pABk",
-	"g9g5LzuR9xmi3UCMlBml7ig2/Z3RH2ovfZIYLphPC8N/JwI/yWTcfNEV36PNDFbDz2wuUFNPUIIkoqxB",
-	"uxPqaKzLw4yjlngqewNhRopaJInbnwT3SGXDxKJR4CCl2B2k/ZaA8ikjBcG0w5t43yxOjY69HZPkNYPa",
-	"F1HfZOdJHCsdtUL9yp8JBt6QiScykyordjLFTmdic2eMB6BI5IXzL/AbGQ8TvSvgT5Q7oWa7NihcK9sz",
-	"I+p3Awl0qaZgd5V8bHbLDPe7JpkAf9GrfV5icGVyDmhGSBbjvequ4vWdm1B2XwMx1qh/eCyhHrD2xGGK",
-	"iM/ryjSNWuJEMzZUEXnCNS4pfpCzTyyJ2/N9YnNMRR20D0I9AQWB4MmYzS2AJmBiMIeEaaeKY4m2EW8e",
-	"tEiLNYROOLz7UKfGjMCXEjKOM2VtIC4yNAI9SnMKYm2cpm5a0A8HUWYN7i+XXR3KDGR/VJTddKktLCKz",
-	"ALmmJlmS56DsEPZJnsPA5hvJuqHWJlfI86FUMye5J63RNhCTwbRwyEDaTeQ0QITpOImFNUOF0ww2ZDpl",
-	"/GmHPY0u8bAFjseUbI8hjIcdFOXkFtre2Hkt/BoEwYFWM79tGCuuxgBBkoo3TcC7MawPbNe7UrpgKKFF",
-	"NslMrjwBFw6HPESYKOu660KWsaKv4GK4sGCVDANHCAqzMCaTBG6F9BJTFRfuw3HJn3O7INRwPTrj2Q/P",
-	"X7Mz0JNZNhV23Bs4QsyW8IlzRHdMrREDeaXKr5ihrSPyMeh9YkIKv+6SzQ0ryCuxDAGK6e1ZRVJrKFBc",
-	"uf3q9htswEBYE2pZqP17lhZ/D1WE1NV8GNyfVgoZm7lqiZ/4HZOtW9o5FCChOFdAmHAgCecsY7YI0Djm",
-	"BQxyhxd8oRkxptk3MBM0p5GLxEWt6r7AdQLng7LmCxColYZlYMcXF+DC0uvA5X8+zkEMJL1BdWdOWLWh",
-	"cCjpRljxVnkN+FqhjRJq0s0Yc4uY6AB08/NYDUcmV7o3RXXHiGyh3vk1zmQ/byYq7zfBcpCjpJmUjr5U",
-	"0yYd3Gw/LIyLWOYSHP1LlbXgXDQvYtO7P8iH6f11rrm72w11B/kjDg/FKEs0YYcWvHSgD6ZmnInewCQ9",
-	"FYAKlmkKYkKriXj79vkTtLu8wiS3au8g1C4F4TUczOU5zCLMV1wsW9yeYBRIuB2IMBDUSsVg3ybo5av3",
-	"qjfOVRxqo3vK734UKXk2JeVZoJG5TRo4a916ySF2DtqdABRtIA72jgJx+P49XC7ULrjBXqepgBaWwisc",
-	"WQcP2WQqxvhEnGBTs/Y2pH+6UPvHmze79vZENPtyMoVMxcc4cfBsk0FCUSv/cHiHUCcg0hPKADgCm4Cv",
-	"3D6av3Kim2Oropb4u5py1h+krAfAoGVfONNDNGjQHuIdgeamOB/HFyqn8gieMlgCBD4BllCsRkrHGI/r",
-	"s6dMF7Acs+NJYb3YEq/Aw3BK0l/U2YwMuwZSB00hfQFmApqCMiWx6QYV6jJQLTuroFSRKReDtD3cz/ZY",
-	"OOugZ8YaXolV4M7nKp2iwn/+6uqBuP/gAAROPjHZJR1ocZXq0uCj1zJXOFscZfCfm69MmvSm0YKtjjfD",
-	"42hD2manfYNdXne53V3YMbPaN1Mjk+Wodp3XcSzO1dSgDSfz0juAF32wdyQiuHoTL69iioOEOgLRN22e",
-	"gIcIVphf/D0D56KHB6Y8rGX4KqXwOcz5QGYXKi4O8URqoXbG1VgnOYbawTM8nMkwFjT2bDo6wPCg7B4L",
-	"sl17Kk3hF5PRieAC42ngHYKmI2e2ZIig8iIqbXRMOzOuJkcpCOGqTH7PF+fIkvNl/TUoCOKBOi9ojbp5",
-	"A+nkAzrRGa636Nj99ed2xBO716ZJs7uBC9vBxb1ux7i9eo8vGcMM3koH8wQ3+Jtx2cuxiPsGEiHJ2WOB",
-	"O0VkPsGfxfJwYoheW+Vd9lSoSV5jxVUgxiOQLfCSSTjcs7xPaVdyqBRlooNNpQWU5Fal/S4xLxeiucyS",
-	"SqKPgSECv1ALPOxYneNYRhJkR7/fEj8Vz8sL+H2zWNdddA4iL95ZLhzz/SiQUT3BzWsT5pUNNSdOMGTh",
-	"pvutBmcVY6dGkiVd7DFijy0rhkNwA8daXskEU69RwFlqCiaFOhkOVZygsAIrrsh/ETQel3RlV+y4g78u",
-	"KruV4mKZ6qdu7kNN6JludRL9qThxoT5WAahpXWxOgmbMYr8drzAX1jO6N84y0DutUM9MOhprMbu0lSnH",
-	"xYB3jedeFa5InuwIDUUVak4+3StF4dDjznjw9A6cuYyzo5WLTRNKrkOsFc4tADci6SUjiTEx/LZUiMoG",
-	"YOkS+HZP2MdCyxCXBqZTrOEYAHzog48MgrnkEJOCc+lOcorBBTITDWveRYIp9YWvAqvQKk4uwa4EBKI0",
-	"LQUucEmck3+Cvk8A13Si0aJg6PXUCB0cAuELyETpgwFSsiP4fk3ObzXpli5BH+qL5IojJPjsqCEjYkq3",
-	"+RmO2TPK5MVXztB4itkyZz5TRgojbbOeGEfajg4OH64SaYPjQP+R8R/l0xHlKizZuER0AEZEP+HhZx5u",
-	"H6HCM9Jd0V+fngqfOotw3TnPME3dnuTMRmHtnmdKXlphYVnLFK9tg5L8xEWUwHuI0cVBCkMDmq8rZqJS",
-	"aLMeo3gj0D1nfHCmhmo3Dac9QbI72QIKAgSWYM0tdg72jnYxCkQhJrj0/m4AbrO+EChUqLIWXEhQTTsH",
-	"7QeBOOiAudw53A3EUKZ9kw3BFt85aLd3A2EHcgQHgjXLGfXE6GZfJqmKo6BImvjaXJQgoC/gbFzTfkuB",
-	"YQuX2g08TBsI474Za5yHg10X6Jr/3g08M2Y496uTFzOHJVpi0YlwF0xyhOLdOWjDRFXqqUj7OPoMOsJd",
-	"1iXG3Ilu8DNf4z3xb9jP4HuQ3Kski5TXeLgQ2f5tzauFRZ60C9q6uK93GbhYhl2wY7oiGzpNh1s9MxgX",
-	"NQZBBCa4nOJEod19rpQO9VDGqks0neIcvXRyXRJ9MRNLJ1ej5EyFOkp037QYgj7ywfpf36jhf6ms2OhW",
-	"Da8UbvDdrgvlSzGU/zKZo0Twc0C7qeBjL8xZmWjHPsgBBKxkFj97J6t6xcSKNlh1w0SbLNTua5gExnun",
-	"jY5OCT3jcWnSUnNR1KEPW+K1L9SCK8BoQs0hIfJp9XhY/Ebg8bYrkgsNk4oG+9SMnXMKKuJCJ1aVIqBY",
-	"y1A8fVIED2M1yhRFuQOvVIsvm9JJ6fdNO9ZWgRHKGS/iUQB7mQHrH3FyiKR8duzDyFqYcjkaRb6iJ3wX",
-	"fMMoxUN99PDgcCUx/vDgcHc3ENEbGpQ7/9Hh0cEq58Nxu7tkGYjox0RfRs7hZc5YXAFYeZMmPaWtKpXT",
-	"nIxkb6CaRL9ARTTlW0r8GW/H59r7Pz5//PTlm6d4Dpa95Vhzh0U5J6+eN0pcEEzs8CFomJHScpQ0uo39",
-	"Vru1T9CcAywH8+Vb8OGirsWREt6cWrEujk0RD1gTmbqi4jhYYQSvRt0QaN7jObA8rUqvlEUhAavLy4kr",
-	"NmKLVERXRHBWFzzpiKbOGx7P40a3AWv+BCvAkFvYp8kb3V/ra/GKQ+6j69z4ECw90LU9vQsafsXB5Oy1",
-	"2642SumcwdJTDs7f/xf3DVP13/KaU3gI7CrDwqvFfWUwIS14lQd0+7qr+mHef+G0KJ3RWX7G26pNQOft",
-	"Lz/vmVP1dMaD5We8NPkJWoauJvJgb2/5Wc8ZHB+PP1p+/KkxL6SevmbRDOcdrjJzb7V6P0JfiU7ZX2nq",
-	"nMqkmsvxcCizKe8cv3EaQYMgr39tnKBR3ngXNMgThnuMVMaNvmOd5I1ugy10GEY5w0fwBbQ5mIq9jpQH",
-	"c1Jg5l6qKVcDOO4Xty3ZDSarPB9niMvumpa75T53DEXaUP9rjF7ZQNpBS0SURCHQ2SkIPVfNxuF/soyp",
-	"FBR8APAdJwm4O3CT1JhLMR55PwvFRxHrOOaoEsX3MPUwkFb0k/fkeLms5QLRgT5creygFCBtvLWFRynY",
-	"juWn76hkV9n8exNPVxALXCSNgoQ7Cbv/bqAiLqmF+WZDmIBGt8EzjFWcBvvifi33h/FzN96hMFlHBDE2",
-	"0IdqETI3e82Iv87Nn7OM9tHYa+89aHY6zb39U6zJ67bbLYL6/6Xau9tFPVahQO3qcZpWsdWJa2vh9eCk",
-	"TgB7qNFtDNXQnnXO/vZb+5fLf3QG7eFe+uhxW/92+WrfHGYP7VHeGe9fHU4evj+adn7fPzn8vsFMnuDE",
-	"4u1oAItfHCnH0qF38yrjOoXCP7VE5Hh1PDXO29c/ujAEpUhJ/LQaAZdj46t0py0aCR96n2/kD8exfN6a",
-	"62D5GYRb/4KSBDfQd+0V9Nff1fS5fmvphM7+SgrvR5ld8AmHq8ybHY8oJPACHPOSKl6wuTlI8d16Ns4r",
-	"OqtuPdb4813KVid9XzGSFTUDMlNMZUQaDdUCOZJM/K5V68syEWinlGqXFpgJ8wYAyQe4mjfh7/87iT8s",
-	"tONfo5K35VAjtytequm6JviFyr0O3cA8/uz1w2cu5Ot206l/r1+Ao3Cwkgi8uaz9an2Lv6p8E6nh3Ya1",
-	"7F7QRk8aH97NCZv7tPRxG290xUUOzGu8LjswgfDde6KUmxKJyz1zF84xl1lZAYLAZRmSPNRKxy6q1zl0",
-	"NbotgXfBBlMfxQDHaIClfHzTtT0MutJtehgfNfqwWJTQhGxFyk3Nt69WBtEmvbHx4vVhk2ouyCiokwrf",
-	"Y1Mf7XkknMTUcKY4Icw5tvny/4DKcewYKwaxPjTlpBnW9PhO1kI1R64aHu/j64PlcB70IdEi8g3YURBq",
-	"2cuMtbV9SF0hhb1MRiPXbDA0Vy5xoQT3RcKfF3JE9QjwiJi9oypj6qByaT7T84+eWAH2CoV33OSUurYi",
-	"F+/xrVehVu9lL0+nlcNQ3kUwNxHXab5+9lgcHh4citev3/74VAwlEZM+e/30H2LnycnzH/8ZiJ+fPv37",
-	"j/8Ea/3FTy9Pf/jxn7uBeP7y9Onr/zr5MQg1U188/unty1M46O3L0+c/BuL7fz45+afYcaVYJosTLVNK",
-	"Mkor9k7fwsHNzrPXAgup/bVD/f0/8QOdX/4NJ+3nv785LXH4uy6WcobUtc5QwSn2oYS6PBFB0U/lLuQ7",
-	"YLhvJcmxLmnsmguogQpbp/BRQ03NM6x6iMip1EbjekQklaK4aXG4Q/QqjD7rGd1Pk14edUUEjlIkuL01",
-	"Tbk9hxu0jkUEqyvC8mju9OFAHC1VJEsOdT9TChtFUwPaj6qpMjWUibYt8ZTe1kS6Knqu7CpS8Zmy4zQv",
-	"lVUhssGcppy3da+Jyb2hzX9Tjbk8sn8C3sENg3cE6VNxWkpeR6eONWu/HTRK77LRbcCrqtKkwZmwnBrd",
-	"BmyvP9O2OsbF9OcHx7hf/nz6tsrlV6KX3zvtcK/nd+1Ot91urOFZ0PzfdiRwnXt/T4w9NQYJ/bIkcEXa",
-	"YyZk9fRUXiwLV+ExH4KvPrx1Z3EdXtFNbfImVklEgaM9qn5XVv75dKRKvyKaRGbMsPRd68Zm251NAS3G",
-	"ppfcnBNHiRwxDhyXj4sFFogrFQcjhftreyrTRX8stUE6bekm2NWcoKj9xsKHRKgForGZ6OZI2jz6wgKC",
-	"IOl89XHJnmbtSDlDrkgstA5iJsZTShZWUoqHPqFYQYuZzyrWxKUW2OerhRl9BTWWwuV2piG4gGsql0Un",
-	"GZPCcackVRSVSwurVdciTdABcYnCMlji9dbIdZFNb4l8NNeb77DA9b6hIvsqki00Q9sA4PUBwOvlxOL9",
-	"vVkYkK5digTWSob7tDvXjwmWLr+wrgEvTZbf2KHDVUWD0f0E1rTz+EpVtAQvaoZCchoJ8QWMrsMz2NyZ",
-	"wSHemTPzvI9t+Hfl98i0mqlxTAneieFL42KlakvYv+VT4A2czbA0dw+C6y61rg9DC3AlH+auZDojjX8j",
-	"sv2uzeyyUwEmYFk0lVyKpC+imuUX+bjICDsg+gRQdacp/hXU1Jtcpp+mIOArVJ8kI9axtCkR0ug2+Iy7",
-	"s7XvF+bvR9Gqr0uNO7ejWUPkJqrXrF2Mv2sy2B1qckzl/wiH7UJnQQm8LzNmGIR6Nozv+mqsywS4ERdh",
-	"cFuCp0JXnDxxClviIO4hcMOQR2M31vzF3b9W7Y9R6ooyrw1oFrHJM9M/QyDxRqfd3W/jKtfqff5ETley",
-	"Cewg6edwBdvodta2A4p1/WlsgcXxzHmLoNRNUwmte8zgrbnwccyFDW0FrHbG5GGS1wU3a8OXt2BTfC4B",
-	"zLloY8CP67/wKzpNLtUxhjBnW8h8hHJr/dx15t5Jxs1jjcFdW0SeCuaaNqUyVCAezyxKczo9TjIFTzNd",
-	"1mbkr3fKTFMzOn22Zyed8o0xet+TWuxEoG6iXY5cgvDYiZBvItotwMVr2HAQDfu3scqmBRh2Ys9ofzXK",
-	"unCWN2cFe+Aza4SqTPMqHVFzb3rbHvUltkfNvcaSHHptzJANI/xl04ap6l5f3DV1EiO62tyYugSb6t0S",
-	"xHUY9/uEhYFd4EkOv6N6Q6gvbLN2ZevOsjPgIGWKStxNrzceMS6MESOVwZK0CJGiY8I0a4mXcsgUSsRS",
-	"EIQau3WxIRi7ZnWMQAs6t9fJuOX9UJX992kbo+xloh8PFBEteReBJvwMC2+KoopOO2j0TGrGoJb+x556",
-	"GCOpUH31BYvQN5eJpn5ypK9TsT2DV+Okrh2pXiJTxvzEhfhEZUOZm9RcTNcs1q5M68fsslp30vgXaqgv",
-	"fqqfzjXq8X0VDEzcu0VvgktdCmXGc7/aG4K/+Q6dd8tfWJVh89rxb/5u69TVSRwvLVohrICaXqtt4con",
-	"8A9XcuOoNxZxPjLVZ35Kj2wfG0UOIiLBtj5yEBkUxKm8VHrrGd2OUXISx3UmwDKrZIG9cZ0n48soYpWq",
-	"vIa56Ql+bwVj5njoIMJ0GVsVHwuJ/+LqY/SVWKFIxUbPjSwCGs6NLQIXmZx3Gw4WPepX0mUA83U3bQY/",
-	"SHsy41evGUv5avcxrai6rVzgapen7kb7O7i+FAoBPWdGsVFEArsuZ/flDdsvt4bj52c4ng5qFsw3XQ52",
-	"OzL1a+8GvSWrZbPqsJl17TLOaAXUUHvGnvmCarEcUNnOLAXKbks8BVN6jgj0UqkRF40iuXaoMUvsAzX4",
-	"tBynOS6S2karOpZSseOteszwTELtUhkB2vOSWboZ5D/JZtPTiCpuEZcAPsFhCEtA99glANc0QSTeRIuo",
-	"lscxIoy1Ms7wZmYcia7bNeNWiejgm2vim/uuNoeMs1HtnJkT9QeHmwvUVzTgu034zkZ6KL+1LPV7Q8d/",
-	"671XvfdrukmoLGwl9x43uHfnkYaHnfw7dua3SdG7VaKkkz66979GCtP6NgkGFA4KzAPXJ/F4YBBDWitG",
-	"a2Z2PKJP7C4g6P7Tn/Cyf/oTEbgktszoT3jTxFGHbMmE3JkbUE4XKh+obPF1kdXFqh5cG8+ep4vMTRQg",
-	"86Eoo8dfJWpCKhTvrB2zFtUdFE2SiBGUziH2M2Z24lo/Iu9Q8PBLVxD9JM0ZiB8UMlWL1fS50oxSjAWp",
-	"Gpk8GueCJsU3fm/acDKTZl6aYj6psmFW3llwDTlmhaPbd4x2GvV5Zlg9jVU18GMe0BNKbwSzQ37GmNRI",
-	"U+pGTHPbEici+i5y42bq1eEYSQGEo1aO/q+976NFT1Dwmy54FnhpKz8Lk6kufwxqAS+e5JibuIk5ExfK",
-	"ghE/Wjri3NzGeLEYYX6fwGbHvVEZXmfBOvBdzSsP6Ml6Y3GbdoXBlDql1x3NMjuXCHwaX3DhxJpFE9t6",
-	"iS+9XqICKVv+etM6ifoWsWuQWBwyn9Mz/TLNOkj2vXZnFu+deR7AyQa/7zxVXaENl2KXqaCQIBQRMtIU",
-	"dAGFCaSeCtelQddE8m4PsF56BiT70TEVRpy6SnGvIpkaQRcVG8QsiOFDFTMCLvEHWHdSf4xU/TsHe3sO",
-	"LcR3Gu8el40Qyv9Z5AcQNR3xfDTHEOhgJD04qPFTCNWEwgmOqR6B/ufrMOG60xFVhnDVPOKj4PQFdCMe",
-	"1LX+0qxbtBtQ7QreBQd6VHOFxeWg9AgYaDloH4W6/u4cZKnc344T3N1uyhySSYGq4kpt7tkZSoWdCsUI",
-	"/9bE33hAju4E1pUnXzBZqHupsfSq4RLwU9P0+zOvLbGEWVx5FUzKMLseEku4K3ywWxEzRxNtROWyOBH+",
-	"MMIOQCoOmhbqtaBDtWni0XA2ctvPGei4wgvSKm2admAmCCCD/MCcHAn1ucIOENyEvd54NBXaMNfPqd8Y",
-	"YK4LhnM3WkhxkXGxJfKVlN8W0l8g7AxVuRP0QWFqu3oo5mC2IipKjz39q1YyUzYvAUXjkRUi7W6B1ORX",
-	"BUL+BEQh4Dh3Ql0wUs/QBVYTA8xTVSbjdoBAewd+Q5QuRvxIMusNiLKfxkzD5ZE4Iil4Djgc95inSUMi",
-	"TjkNQu0Jgip83y1xUnpiMVFwBZxbCk4WVpXIjQkIPImZP9jHmUgrRpmJxz0Y4/m4IB4cqDRm5KErlWVJ",
-	"rCKRIi+TKDMCi1ilybkiTjuiqYAjxqlynCwc3sI4l7RGd0MNsstvucpWJQryQntgVRwRUM+19hPX2pXK",
-	"4JRQe3xYIgQrtuc9KyJ32FlPjqKNW3vgCqW99IWAFA1k2v8BU3L1t3PHlq1IX6O2QfT1Y9a3bfIsmz3F",
-	"xvhDZfCJbS3XVwFCNG8GYcR4YNL4U8ASlTcEPclPZBZU0illbUjxowoymdLxHG5Yx+OG/bIQW6xz2j7q",
-	"7tMxIJeKvr9/L7hmcfy11+T74hvMZZJykoSF+gIdQFyviWWThKOgkqyHaiGeI8lyA25h0AV8gx4M5v6M",
-	"S8XyFqer0e787eiXx4f/1f5veoZ8bBvdg/ZRwbzzpEQXlikMFVMzhid1u1+1C9epFVhlfWPCLV7QkrWG",
-	"gR5sZJPDWX47jC1+dyyMj9tWjbiqpQbn1tvmQcniDuYMazhv1nwOZuxk3KcVc/gzh8Oq1OTAZnmuX0ly",
-	"vYtEqdsfJ9UcBYZLySIvxSC1mdx8qe/tFUv9zSyZXt1ir/jEqIELmK5niNJV/0iPTZapXok32CfKkbSR",
-	"ci5WVTnnhLyQicbQIR6E4q5nYhjSMNHJcDxslMSKCyvLXDDV2CGYcgZzFvhy51LRYKrxBUFpyrz2eoIz",
-	"R+y9eEBTimbvvH72WOzv7x/tFmhtNSKQIRurAyrJTRC6t/cyOQTmZrLuVc7hq92W6KoBbtup4XEkX3cm",
-	"ysJBJrxEicmQWXthgYLGGElri/7SLwz9rbK5rw/yXY8Et26L5YrQbjP1jCUItyS3LjG5OfzajRwtF8d/",
-	"d+PCyE/rcZzekkPxVVT/leZqWwS4RhHgtbLjttHhSneog4i7ITjc7NWXIcTJReA1VcFFgSpQ8C5KFXgm",
-	"OgviLNQUwCxoJ1riuS5BTpK4q/LLz/NcIxMtrqkmQuEkGERgkutSFJTg3HN3Vdc66moPtXqfF+SajsYb",
-	"OfHVKL8hZt3dBrjuGLqG/YUTezljgN4G7Fw5BvZJsOdWUCYFZupWrXwMtbJxIIflwqkXC1UqLBIIZ86G",
-	"b/j32JiJl5QdwsQW7/vYE1f3pGYGbIyQXOcc3u84Sb12QMQ5Fk4wFs9V42LMC8Xb8jFqxG1XJLko+IeL",
-	"HZFotFyrwre1rcL8lMB8mzlBHpKmfPINfKH7WA3QTPTHs1heUz1GOVd8zwqZZcmVTLsi8nYMxbS8JROJ",
-	"c9UzQ2VFxCULZ4kG9X7CxoKZKQUsVQvOJtMoc3bAWXNm2WdnLquxK64Sm1xvUcCInusvwqT4dDrZ9QFs",
-	"NfIn18gfSeGUG4dcaW5Vy4goN6apZJZOSUElNtSOMGmF/Ss0swgl2m9gRKXjzXsc6giuniibY9YSiwGc",
-	"WPMyZGSsTc5TtRkk29erjWCe4M35woTbVkVlUbpQCRmwFnN1N0qoxEKGg+uKKNFnSB+vrC2rHR5WHG2i",
-	"IfjkrYrYqoititiqiC9XRbAg+8guy2p6An2Du1ATXM3tq/WSNBUyz5WOqy5LSVk4v2XzMCVdYqsxthpj",
-	"qzGu1Rhb+VyWzyg1PpuI0iCxucmmS7qAqcmXcLLrozZpjJXwVE/OTOeUfVdFb2Ko6RJ1rQCjTGHZClya",
-	"ByUG8kohk+zt5O9/4Ge9cTKeMJIrkfEkV0OS+cQrwWXajQA+YyFEPzM6F7Gy+OUaEETXMLgiJLyLe+tx",
-	"mgYNbcAzo79nuVw5uUQ/MvyQ+7i8JDJo5KaI/Hut2viwIQipex0LNAcvgq8DhW1bM7BZzcA969bBZ1g9",
-	"kCp5pT6BeVtujRJFZ1S3EnrH8Hw5UhJqb/3CBc74Amd4gTO4gK8AoHoD1y+1QTgFZ2ZrGW8t461lvLWM",
-	"VxT+L2R2KaRdJN0+RQSD+1E/gYiPk5hpwoZqtayrNmcw1gg7rGuEuHhZWo2cUy16ymuaxtaX+tq8GZjJ",
-	"Vuxvxf5W7G/F/ppi38naTyDmb0JouXIlMAY+Cnm8mFiSyCNXqBcO9Qz3pAMzQWSRlnieW5HEWLXrAioy",
-	"U1SbK573Z4qEQ81VwkFRoUdjJggDk8YV9IRMpUraqi7RaoLtGIlFdBDdCvVJ/eBhJ0xt6bexTpW1RRbI",
-	"3RweA7FVLQWQHNMNhphI0SUERE9BGSqYztRQJtoW2zC3Bdr2LCJDEGrEs8stY6X6BpKBtMImuqccRZyQ",
-	"52CVIMDrzGu7BaLOr7rk2SNSoOT12/9nak6j6nVuGgpKDXlFEGwPdq/n/CxxJGhMIlKvYfncRRGtTqfS",
-	"4bZZ8OrTsXmuYGOU4Hq/JTvjk0C7Xt/QX0u8+UXbN1ihiW2x0auf3pyK+1W86Iy78iY1iDuEOLRKL/aX",
-	"QcV5Z6+hpkN1vhW19eWSft5Gi2lw+7kxnN9P4PwnJQQoesiZ0K53+svx3Q0cdnzArb++9de3/vq25O2L",
-	"jSC8YUjyT13vNtax+Xja4q1GCCEECZc2LxVjVJ+8K2TpN1rAhNJYcgs40YcIfLnJ+LoocrJF4QkH4elR",
-	"10vONDXXJbkYyDjUIIda4rUaKYmxCZgY2iY0LooYtMSJxp+0/4FJ44YyVoSlcgwPB8eEmjvlktyqtA9H",
-	"0amo9U5mLsBX5ZYjdPVphyKOIbVUm8xvRXWlNCLIiGES6+RikLdC/Xx+FzMoJEUpCBgSBhnMB1/gtHTK",
-	"lm4+MaFW7xms0JahXIdyCuMtgdjQ6KSYyCRPE5sL0+8ThA5BiVC3oNKhlihJVSymiUpje0zHKJ1nUw6Y",
-	"wDUSfbGBYQATuLULtnbBZ+VfH6/OmtItyTPPfO3iq0VUD0GdY2Z7DPUX75cHIukXTvfEjNMYsXAdmC2L",
-	"K/DeQ73cfUdDx2PJba2OKj+LU2olbXwHVsc4TvIlxZqZkjGBdXAMPRBaTXx5ZldMBiYQSIaCxO6EyBuI",
-	"8ykH1L0u4Mg4Rns4Ak7ww3kmkxQWhxyNlI6bBvkUdAx7a9DsDWSiVXwsoqEaWoFjFlcqS/rTKNSxylUv",
-	"t6ipEkd+hqDBGAJScSAyNTRXlPrIFCKjw41PsIxUlt1klUmrYkQmVknmL0nhf8QRph94Y8IpYw3zAy8U",
-	"TBQZg87Oy49EFoZDM2HCs9eMoMLxb0JV9ojCBGuMUS1OojjcjggRoQ2maSIyFFgahDrRcLi0RntMaZHE",
-	"9GI4HDBAajY6nchmqBL3oN3BUw7a+2Qw4NehPmgfgMElHXI9jilNhglqql5PWcJqyTAk53CjwVYiu2Hk",
-	"Qe+DUPtlgHegulM22io6xd0ssSKS2ujp0IxtFIiYaPLGiR2oWJxPwWXKJya7FDKOM2XtsR9BZ69NWHTu",
-	"DVamF0bFt59PssDiWkJnA4c8pQsvo7NBYhA/CEr23B0tyDVjOZ/SQGiuq1Qul2raXcScwynCylCG8v2P",
-	"Sl/kg0Z3r90OGsNEu88dLBrOVQaX+t+//u8wHLfb7XYT/+08w38ePqOPR/Bxr733qEn/PsV/Hjygjw+O",
-	"3v0Jzrc3usRNR/A/C5gPm2cYq1gw0Ti7xZLfARu/tJZ2q1N+ofJXvgO3bt79qYtm/sG1E3/S/EU2f283",
-	"j1rNd9+t9BAv0THgVCxSRCATzyenKfp+5THtfTQioi+KQwek1SrsOSwZtsQ5XyRxDtpEyislbzaifbcx",
-	"ZY5Xhmwt0hCSNMmXdfg4r4HtMQ6kUE2FyJDuQZtJUKUAdMkJ9V72cpShxiokuslAelJU4yJLKNxCxmWt",
-	"20Guih33egosvZ+rXAwwrlCbfj8QzINigyp7l4tEJZmj2CWzaGDSmIwJrEcRiQbrqNczY50fh5rAW7Ew",
-	"hCh4K5S50pOakN/o8HXRGRKEtG2RGQIujrRBjg2HAm5MYTFD1cvVI9zbVCIPIZqLGYrDc/BnSxEjphnR",
-	"MfHfsP10tCdiOQVzXGZIdcTmZ6hBziZaFcZepx20221+dU04i0NODoWY6T5QxKCxyddScYnYxjkzXedx",
-	"EsOI6JkrlVkxNOBWSJJVQznFFyH6asLhRVxl8LRom1JOWRutaCiRVu/zsx4K2wht90SPlfWWcaZaghjc",
-	"Zg41/VDrcZqKocwuPXxEjdFY2hdLbMfyDlrFdswHyrqsnT0WVsEpOczPlcpkSiu1Z4ZDaStq8NdOsPcO",
-	"Po9SxHfuy9SqdUjwuAFtuaEZgBXynI7usPnnPno7Q2aZRNhem09TBzfdWGA68dN6Dr1ZwprH0hIcNXgg",
-	"mp2n5EIbcOsqtkCZ8H6BPVu59iLjqrOOWdt+RP88XWBj1tmxS89Z+x4rGXnPCqYhlF1V4HU3/yRgzqcY",
-	"py7i+F4yuvflIvp2FbcGLnpzn+YpZ7kYyuvu6Dar9Vm3YNe+ISXnBltjertuKnfILRNy3voTPeGVcgxL",
-	"J1Z9OU5zr7Du2ZZ4zXf03RkRL4rqk+y3F8it2RbWVcfsBvbCoeDPj/2UDY1uVU1mSgzHaZ6MUlWIp6HU",
-	"U44n2DlYuolMU7AyepfVTXG4QBzlalT7PDx/dKbS42Gj++th0GkHncNgrx3st4MH7XeBQ/HvNhKd7+81",
-	"UDYjT4DzD+nDoZcNic7Vhcpq3dhh4h889zyCJfatBeQln5br9I6cr3IpqtGq0ruNImKxUPGd3asw16zJ",
-	"MvMuaJQsGNeL7WmcQWKOMzNS938ZZ0lvgD3Yi2TFGoWsb1Kzko9ZMk4b2xxVJQWzJncTZqnmSaBaWw95",
-	"3kN+ljDmOS29sntcNsev95JLDk6dpzzrAcw7zPdhYy5jn0D+VqxgkGlK8X1MshTDRz9K9galdgH8WDVk",
-	"Q83lQUdt8uRMXzh6d1cZRFc+ZspIp4Nl6VZkhIQ6cnyPZ+BC9syQslQeYT6yqcnBXRIgb8AKc1W6eC1p",
-	"Qf0nWoFXGOror0/BYS9NTVRyMcXKHmafH71IyGoXMyiRJc5M3zE5mNKnIpU244tBIKrPmNhQ0zxlN3H3",
-	"Xqr3zuVL1dbf2/p7W3/vNv29imfBhGCfNDkBtk6mLAzHSaeSnO7Xy+rqqH3PUq3ZjB1JNV5BcRr7BsUX",
-	"Myv+3QrLZOu5bT232/bcbt/NWuRIgTEy0+t3W+7V3G6qqhx4yJIZ4S9z2NxvV2TQYodsDaerYlws8r5O",
-	"502gre+19b3u1vcq6UFHV18sxzt0x1yWqdlXKrZLMpjuYIEHozkUg3vWS8dY5JWpK0xmYrnU+xGqQ6OV",
-	"PRaest0q1Cvp1BWUmQnz7b99/aMtkbVkKs8SdaVqckt49+u9jMc80mf4VOvWVn9W1QrlR1kpoASPvC1Z",
-	"+BJLFqr7qyQFHld/2LR4odg4iNdXj6KBNPNWSGS65xJWsJZkMbzSYhY7P43z1JjLQPzVmItUBeJkNErV",
-	"rquRrclo+zrqyNsj2JKFkVm0OCcDkxZ2ZyCkFYmfg53Xzx6H+vDw4HDXSw7Hzo/xjl6mYlieMhVjnScp",
-	"V1k76QQuBwonQr7AX/JxplUcajyfKnbPVU+OLSM4qewKqf+wkedfY5sLiYW4NACYV2EHZsJV3VTRqzKF",
-	"Qi5TVEhQrqbgI3ThOMIREzkNhEZcjHKzKhc1UCFrS5z46E5PanhYmSuWyFz/QGK1eF/wVIvE6DXo23jl",
-	"svi5cZPKzRj9BrPmbtWcZWv81QAbk/riSdYSP8g4lmvRGJefl/bCaugTnRs/Dc13fLYCcK079Hxaqk2d",
-	"Me5piePVKOXBP6TS5mdYQF38dM3UwYPivikdPs7SRrewHez9oRrankzPOmd/+639y+U/OoP2cC999Lit",
-	"f7t8tW8Os4f2KO+M968OJw/fH007v++fHH7fSnr2Zm8mrtOF/FNLRD8amv/ISQcQFNw6Cov/nuUC6EBE",
-	"4yyNKAjKB7iHm+k4ctdc1nXEo/CHfx2NyVSRdVs9ydef9Xc1fa7f2i3P3m3BopOikFUrY4mRUWM+lFpl",
-	"qs7DalzipMmQxdb0Ma8DJ69t5F+ofEYz3TCU8uXK4w1F6GJkI3g5XwcmePl5t6Dg14OC31QubAYDXn5D",
-	"Hge8Rq7cp1W/fvP/3A0WY8XADcDxgbsGQvX7qpcnVxUucJFoLtkdZaanrO1iRggMC9fXedA+QLeJmvSF",
-	"wT79K+pcl94JQZeBus35Ti3xuMa/sljbe6nUiHtK84Fi1gaZwpRP0dFa37qngdy+dX8HUZDFkovmdivB",
-	"bs3u+mpFHu32j2IN2fv/zs2l0sttIenckCKyMhvoEIeHB4eBePH09IefnnRfvf3+x+dvfpiLe4S6iHkw",
-	"oMelNhMdzAc9MCIrLlSOkirwbbFu0gRioCCUXKaulEwp/MMgIEXEGuUX9n7MYHhwewulGrnseJ9LblwJ",
-	"r4klNTMnGiWa6DziI4jIJsmDauaRr/Owchk39AdtOi1w9TGh3gPL7NgfwVGWe65cqE8XlDkDdz+u48rn",
-	"ogqMbquYyodE9Ob05PTtm+7jk5ePn/7449MnEfbrlmsGCBkE1EL09vmTiKYYP755+o+3T18+fhqFOoE3",
-	"Jq3ixpoy+09LnND0guBEjFVtXCzIBvChfLd8OqJulVD7Vhf1nrDF3yh+/ujpqbygRunn/eZLo1UTsUAi",
-	"kRtYC2K/fSCSvoelBcXkutGvN76XVfCcuvb9UQkDnVc9Ot0lKqOolfTsTMn25pEFztWOZD4ol3VfIs79",
-	"4sruu+rcXdRyuhTEBd4eA7ksV7iwFO6XYRFqH/SQPJn2/IBq9WwRx020eHv6rPloJkjyWPYGqvnY6Dwz",
-	"6dJICRzsjv0QrITp8pie0CO77JMqrRlqyvTqPTOagrBk2LFPPeBN7JKtv3ND5a964wzbNH99N+/9zGji",
-	"20++jMbnadJrwPeZzFUT+/Ia3UbF2WFLgkBFlmVjGe+8SgyHiWXXLWp0T7GeLXC6EO2DKq8I0oIBDwSh",
-	"vBVVr1QxDyoCXIwCNeNcXSRaJ/oioIxItUUw1FX0MoQ2mZqxiFWWXKkK+sYFtyOOJAKTu2HC5Vzxaxe7",
-	"Phl8LLEiRTiNTGSIfUZY6mKIYlkMzIQKmChfYwVaZ6BHedunU1CudLFQy9FIyczSLFGOqGeGwyTPHcg5",
-	"5WLY3AC7icpkcxGrkdKxRe/u50GSKhENTaZAsVuBKsUX7/oHwgRtyZdEFf0UXpd7OrTg+g7+jN0Ygfjd",
-	"Edshf6ZvIxiETK0RPZkxxotygCr3bAVdUQV+PUiCrgEVn+TcEkx+6zH6phiW80BoBILG4E3YQIoFwiI1",
-	"+kJ5tMWpGcPbkL1BAL8bmj+cZxS+zhzE1BkVJ/ON4G2PM01THWeGAOgdWhRWDgTUjIrzjxM+HhWYeM46",
-	"DHXlcVvipz5uiqzYIlxHTKYIvMiRytzzUgIQ8XRCvUOAOvRFtOsazJxRLCT66lg6hu+vIB1ghFlGagGv",
-	"nTD8JfUR87x0fZlMxL3Q7jMHO4NQlwttIizDhjfMHctgc9OpdQyNgYjypHep3NVDHf02VmPlf3Wgd2eI",
-	"RuPH4L72x5HFDH9lhrulqwM7A1PBDSROMgXHT4v7UH/5GfaX07CG6sz0+/wY3GUehZqu4LudKeIrTioF",
-	"I/499mvSm+UKFNPnMAnSo8E+OsYe6SzXiq9F1fCmz6/f+j3dc4mjlww7OnPrULuELJ9JPhFDJjHMI0k3",
-	"Kc5l73I8gqXtliIJU+76l2AYlM3h4zJXBIeO+jJJ2T+owacuXDfeZ9gESW7XvKieDxA56onr62hYE330",
-	"Cpr6Mvjqe7dKXCYodfs+cee6AWJxPuUmgEqJLjlWcFrtFsXYWcXhKNN/uDW7CIAGcX/shsA/svn72bvv",
-	"dgL+Y3e1cvWI5X/XOaalhAqKz6FV6ZWq1p87MLT6x+ALVR7DlUzziTUV0u8+MsVrPlNxWpN04Ya+xkk/",
-	"/uVB/PZxA5wV1B2+2aOag6EXNoMJ5752B7l2jVINMI8Unhm0vL96pa+wGMY6CRlc4NdVqqLp4JhatlVd",
-	"X2JVl5eh3qPgbzZ1Jcqimz0GBm1Z5jLwYWBLYT4CTWmKubleuPMp/EpeQ01eYUZRL9IbbjzLGryGBUaP",
-	"Q9eNy4xHRa//Z9DZ8kWVjdIbWKVi1K2KrXj5IsVLsdVmIxabC5jyJr+mVjQ1loHNyRcDZ90Z7rm8BJ9J",
-	"TRxuN0fxEwvOV2JisXPQPiLHoAmOwW4r1H9NrpRwqP8T4/Y+oT0VvasgnNCVo0JRhBw/N4jl2UvHNrlS",
-	"LfH0PYFjop9fxPRtzqkHcMpAVKGvz6WTnB2okXo8ycvLJenAT1sp2Rtkic2H0lYxGGDqzmKZe3nZ2Wvu",
-	"HTa4BGX2hweFxHzsr7eOaUMzcds1lBvcvDZhfBLHWCRIDr2Kz6pwaamHbKusHkZrqy7kArJtY3jy4Gsu",
-	"LNyWCH4h+uQkjoV0CmWhPqlqiopgrBqjviCQvLJ5/fEEv3cKBE+izDZTSVQhEl3KlrUHIq1vJKlpOBtL",
-	"6v7C7NvBokf8WopRaMpunlnaAtzjfqPFcdMtF1xfZILQKby5NvDmLlRe7JQbRnzq7ZI16mxnO5bRTjnd",
-	"2y85fJVekMJwqetlhrMPKmcz48jyoaxvBy1MpvOr+aYJz25NsHztJbpryYk5J269wlm6ly/KjU1vcXjp",
-	"hIIJlOrDRjiC0jc6z2SPHDbQ5lbpEsNDkabIzMSqDPvxUiNj6yuR+JAkizGLk1Bke05EPTFY8bNKNcwg",
-	"H6YLK2E6axXCwDNvrNm/qvV9TXnFTyOmqU10rmAxgIsfm94YPCoHOeSW85upzdWQFrOMi7WsjVaNRSUV",
-	"H3h55iZbFgB17ZbnUwEqwkU5xRvCVi6WP4YHemZ4nmgVd4v+dUyyDcEADLVMU85M1VCTz6REFwVKGeN6",
-	"WZz0Vab6yXufMBynKY3fZERPNxUTzqgn+TroUNosBNbBf26jMu4LAoNChWxgbnK1xdz6aNNcgTjz6O47",
-	"UZ6NVbQLizo2WD3B32O6LdqtBBMrM05FnLXJTXtGIqcyxzzCc2NSJfWXF9wnqbFKbJ9neRva/xJBYmKv",
-	"HJx+dOpi08B+VSstjuyfxMjSQAMIcI/OBGNKPVFjnSprReT3GjZc46a9Ti8uC6U/cXBtnzCSjvpxwWt0",
-	"x/FupMDsSzhhdeewfOrHwRlY4wk2Gvt1sfXrGvBBlrtGrW3QfBs0/8KD5h5bslZSL5DBpZg5i/qVQ+bV",
-	"at2JtFyrPLZUe8vuCqER62k5ixUQG7NEwmdue0JimAJ8y5XgUoZ2IG2zkh3bPRZW5RWBnxsS+KFOtM1d",
-	"R+qp772iKlvinPRuf4H/YxEqubavyfM0h9rxcYmTMqOQEYTaWNzI0QHlRoxUBvsXvo0VDhY25TE8ved/",
-	"JmJGws5JrCfjTo1WnhgegQo4Bz3jGGyk4miGN1Vx324K4i4RSH6QtsIxu81czGcuSnIGm0bK87XIbC21",
-	"o7HY5Da9D8tl5QrJDt+jyubFJqEZCinS3rxh0uNTGGCF3P228wq3JS2+8rTCRsbLZlkFurID4kAtNreZ",
-	"32IWjjyGiwRslaEanqvMip2/vfnppRiq7ALR8XqDXUJcL2ELufBdIDiZ59qNWiV7pUvGSiRsbkazRWqF",
-	"Z9ul1rBKe3xiQ23RitLGnTRnOzDNoi2q0MRcEdqxGI96ZohdK1rZUBcFaUhJvaAwSYLth7lMOBN/IeB6",
-	"MUqlDvUOsz/CJxvttsQbMw8/OMEeGLShis4mMJqcaxbqqGrl+HYTPBFx0q5UlsoREhHO9f9rIQXYYBnM",
-	"fwSHwlSd9eQoohvZzcwmeqe3YjatEhLAldbElfZdnWzHLiMM2/kd9SY3o8qCagSl/gYfjaQWgg/rCvtX",
-	"9ACrBApuO9pIResLwVd4t93Up9+qnY3LZLa+/I3VIWmepRrxRhbsrLd/3xVAr0Af7E1bj2PysRs5TpOh",
-	"+gk74LZ9HJ8k1cMvYJVcjy9f33r63w7L+bxM+LiNIDew9q/LNHFRb6I9N4uaaSQxVTN9rnlE/DW5UqG+",
-	"jeaRgIEoQu0BqHByfzeaMlqLrfqZ1pLrLPnciHPEbICtHo9TFXcJowC7ehz2EzYwUy0Up968TC15JRNp",
-	"icx3B4dND9oJ2u32LiNZcD1VNYuHCmMiXS97vX5YlqdbqCLuMlGHT6INS1a/R14x6pSE11y2xOu5bzoP",
-	"SeV81+50222M/Ui8WSNJU62svYYTp7NfORf26kSpy+p4fnZLruIWzHfmtB8227WdOfDDUXlgV7Kc01pL",
-	"p3ya1pzKzbetOduI+zY3+VFzk8vNgjW8mapSuMaZuf9vB55xtkYTkLdgRSlzuFEX0HLlRePZWHl9uyk4",
-	"nrJtF9Dt5tI+6j5dIW3GdTkVd6JJIQbKum/WPFRssBvm0ZwFtmHr0CrUh50H841EBmQWofKvYwzufdym",
-	"IjerC4KxRSTgWw7D3pqg+qrTf0vlzscJCNTW3rux3LMiiWupV2fgfAsb41pQ3+VUrHOGDAPYNRHAbiVW",
-	"k4rkxMVjmQkRFlNitJ0pzCKUTX800wGEmm8t8Na+darktedY0oXQ1ZsJ5Z/pDj/gs91YMjs3t3Cu/RPj",
-	"mjhPTe+S/lQaRtB5RN41Sk/4fIAe87ugUXF195udNi4Uf4GaIw7xvMXssfQbvY4Fo9mrjqbNo4PHiuW0",
-	"0e3AGPjYhzMj37/m2GXX3YeRe5qJM4xnuyfrNNudxod3a6iEyjtdoBcqK2ubo9uGl1csDblnq0vnjnXF",
-	"u6AxGtdK31EqewoLPufs1+paFyclQYsCTXH/aZLbUEfVbRgxcSReUE7LIVfE4zMaOd9PjYPuhV9IXBP+",
-	"Z6j743ycwdm5EkYH1PmKBSqMVVsaDv/iLt0S3xf3w9hgqIujS5FxX7sBz4o8BF7yiszNjfOr6WyjhRSw",
-	"5FMVahgc0kUUpzm9RFISi2lxBhwq0vf0PTEjiNT0ZIq08E2khWc6hROGITWZUA54M5bTNLkY5MLKK3gt",
-	"qOrtZTKyoR6aKxiowbHCGfwuL+ToWCR9keTC9Howu/kk6alASBqfyMa61EXMU4WHZkr30KdJKDCf5e76",
-	"BAFMPygdt8RJ/C/ZgzdCz+zKo3uZsTC2JNYw7oA7QnWeXIzN2HZh3soFy0M5FXYkddEPunLtjzDj3Cax",
-	"8o0RrPnLaYRQL4iHBvz2uDaHbQTiHT2fYplOlsSqJX66vpaplF2pjIfG4iqaOO/CBzQrVlK0S2DVyEQx",
-	"YwRpU7KDymt4oWlzg9AOr/0ZK+djFwttTaMvxzS6u+Kp8r1ZX8WLsV4nWxNtW0b1FZBr4Tpf33y8aSqi",
-	"P0iy+6WejYV+O+E9gG4qq2ZP7mdzmY+xbiBWGWGLkw3h8CIikLW+rRF/C5ghCpktEK5BWRFdqCgQ0QXh",
-	"+Ev4f4rfpPiNOmc4fPVbFFBpLxmM/Znyg98xQpuBzeHLqC6QmzAnm4hrgCeJjs2EyJ/wGZTtisgXGDjw",
-	"faP7CWz6CG2MiJQvDKg3UL1LFZ8l1LPpPjcTjcQEiT4bZeYiU9b6S1G5tbtUf5z2k5Tw6SNtzuzATOhS",
-	"2uDfcBPXduZoBVLVz8/Y8jw7V4m+OLNKab5kcXhLnBDBl+i020G73Z6n6+qZsc6JyOEM//5zO9oNhBwa",
-	"fUEFEXgegerTa46O6SxYnljMnFhxsLc3b3nM0y3UGR8Wl9azQZKdVJthri2gex7bWjD7anVcZ0EpHMW/",
-	"VlNIMLLnT7jYBzZMk9EQiBurPjDHzAe0RrVI4kBEr+i7+50IVyY193L2nQhYqoP3xy94CL7HWg/yWvUV",
-	"mvo1z5O53xY9E4LRwBdIHVd6sNIPqz9d5aRFj1g66O6ek1krTDb/yKWX+FEfXHI57cd/YiQxClzjqzD4",
-	"vUxZJF8rNcuP9WvjQhX5nEbQSHP/8QEoK/V+lJr4WuwRtMfLz8z0BhWMl4N2BdRlR/32x4X64yL/I1V/",
-	"pPkfVv6hznf/8mu7efTu3wcfdpr01175r1P3V9d/VfwVhi36uxMcfdj9y+5fdn7549fvmu/mztmFH3f/",
-	"UgPgEsB4n9PYDwqChCyT0/l3gw89/1qe/fD8NatVtYqkY8qFBeg5eJ1VUXMeVCd4lJmRsSr+Y0S103/Q",
-	"rf6QGdJT/eE12B9e8fxBuusPpXMwB5qJbqosM9kfhXr8w3UT7+4EH/0Wu/9uB0cfat/UIpG+xNuFHfcK",
-	"t9WqRz8Glbkmw8sKl31msqHM1xhynq/NPAwz9N16XtyMOv9+rOO0FtLxxFdjl62F1Qs/WPSN7Roe2dw5",
-	"+xucc7DBOQ/WP2cVn2funKPVzvlR5rh+V/N4Zu5yuOqs8V0qDg/Dx5VWiMiUNeOsV8HlByG4cSn2nPVZ",
-	"7/Lc/58gbPDatfXW3xtzaWdjl+fTgh4wG2PMDmwDbCSsBBu7RJ7mrEGjVairRkWEzpBzazT4AahjI5ua",
-	"PBKMDgEbpHwexcCTobLHoY7AzEh66hQZxpK50YJwa4nXB74tFAPML56+eFNExImMS2Yq1AzR5uOk0dDE",
-	"ST9R2dP3udIW8WlwtMkQZESSv4YZiBz1G7HkFXH+UA+V1Ew2xuHU3Jd9Z+pf6EVTBdu5iacYGEaqvnMF",
-	"9pYTYJEnsgt1eeHAzMvRKG+6FRS1BK5TmVoifvevivQgkkbrUNe9L2fX/uRclJ/Gec8MFXeARrHKZZLa",
-	"Vs+AnoowBY2XT8cXSHlG3qw5T+swDitLcnE4FhbkjAC9cbH4R9cmq0R8K4qkHPYdyLT/gxln1dAvhj7L",
-	"RULt7n6l2hwRTnvJSMKtfv03W83df5cM3rIb9SFwlhAY2LC2UZQtOq9qp9efTIoUl90pmRDVl+YCttWn",
-	"qNbM+8s6M2idwiZ4DyCiOICFMm7z4Ov81W5Y6n5z06HOaPgezcMlgFllQrL1w8IwijsrZ//ajZj20frn",
-	"dDZ4nlUiy9+GgQU7ZNYM2EFLZ7fevqoPJBfitXCVynqoMbNZndy43hi7JgB9/3/2Ex2vVD6G1g+ZMtWc",
-	"aIZpc20mTO5MGr1sMiSaTYFQR07oRgE1mHlAjJhjIj4eBCYL9ozlRkQ4lxFZLVUUZLABmDEVhvkmBesK",
-	"7V00CJy9R116Nwh+61gQ7IczO6rB752o0DlwNn9yfxJsrOv4o+dAAApxbsY6DjV3HGOZAc4lmmRUXABW",
-	"z0ha62hYx6ORO1GUz+scYOsW91kneagxH2CF5LD00V71gBqTiVImSZrk18APwaJZN4LMHerLKVFlmn4p",
-	"oUufPloEyrwZ7HI+vRXE5Tn44zAc77X3HjXp36f4z4MH9PHBUR0A87qXuOkI1ooZzUQ25p2wgN2IeExr",
-	"NxDn435fwSLMjBlS5YfDeQYzarpaOoP9PxrRgjf14LoXtTPOdHeohrZbGjJeLgz/cNHUTtB58OEGE/KE",
-	"nxrE7zDR41zZgMimaZOSxEQk3J6MVWUPosCfjtQ9ak7eb1cmZr+9IKDMd6zMSZ98nG4j0fn+XgODtclw",
-	"PGx0O49ojvjToX/SROfqgjR59VH1GBzqzzuqTi7INxtW3wZy7zqQSxaVTLdR3K/cyUDM9UpFwQ6a77vr",
-	"hXBJ4TWxyb8mjDtrAC5wHBwQ8LV+Q9UjQvocDxyhjehnSolcvc+7wuFiaJNjhDTDH5vwY6ipsc1uWvEA",
-	"P9w0vkfvkSJP3B701QiZReV+txTR2YZlvmqp9FrJeNbhdzHaWsG0ctaII8nLi+Q4YlAtiMM6erDJAsbV",
-	"qRIqoZFjiSrJhwRCbfrIVGQDYs4hSBqrWiJKYqVzzMtQzkcMVZz0ZOqAzsk2BWs5ssgS9QdG1kEiVWSW",
-	"G+wqFVo8A19yddZJ/TwF8xNFZrkWxUSLxNqxioVKrZoMFLEQFs/jnahhpv+gJuXOowXPWFx0kcO2v7d1",
-	"rRe8wxl2L9xNJivvMOL5Ojf5oPqKXoxtrjZh8NoGOorvr38d/i2sMfN9OUzSbZDpxnNfKJbq5J9ovWDm",
-	"ES96O/HrT/wTOQ3E0Oh8AMJmqiRJnCTLB2vGfTKpL9RM2Kdz9KjdbO812/srRnnwxisVUHb2bhrp+Yhl",
-	"jxVCQdUcyiQVMo4zZWdsB6l1a4gi5X/xly2TXSxY5Aqus5Cb8fCgssj3r1vke+3KEjtpL1li391Ay506",
-	"YRonF0lu3R4fDYxWZauljOLO31fnqt15+HBRlmJARKG1M3NQ3f0H1Yn5rt08Eju791vNd3/ClVH5Zif4",
-	"i/jTzrF6n//5j1/V03e/vv/vd7/mp+/CsPWXP359/9//492u+JOLCD78IP60YElt6zM/msfNxvxKIT22",
-	"+7cRvW+iLpNXxu3XZFZ8zXnPesUgnluOLXFC3BYORV8gajZTJiNsbaIvfaO8HWdXyRX3kId6J+K257h5",
-	"Po1254N5yx1jF8h75TtxvvEgnpuIhfzf9N62wbutALoueDcngJbH7RZKlnIZxtLAXexqQkpxu3KYbhNq",
-	"rFL0rDSWLzmEVvickmjUHUXpnN/5g4xjGW/DLbfqef48UATZPgv5vibV9wo831v7+2Mqy5I4WC2vXhIf",
-	"W0v827DEyz0/t26Oz5LT1WrNVY1y5k/cREV6O7paM/mtG9Pl2VhkUZeO2ZrVW2myxKyukybLbeuFYuIN",
-	"46QsN6wdooptiaeIGMOGy0Ba4tL2UDC+hPnG5rYb3RePJVJ+a1RA7KZTJLlI7GeNL7EtS/+8cudb7+Hr",
-	"8B6cdFvFcyik79Zr+Ba8Brc27tBjcLdcz1u4V1gGN3IcvCHyzTsNfiYWOAx+urfOwlaIXOsszAmRmzgK",
-	"qVmhbHbVrt5alEkSKIFIk0sV6uivT0/F/XLvQNQVNjUe9XA4GoOt77GwOfJ/T7hOaEsttkanUyz9DzUi",
-	"TxNmCUgxFSNwd2pydFaE0j0TqzJWc1Aenm/5K/gpsJEgFim8g21v8NLeYHEiGGZEgH2a4Ovw+JYIU1lq",
-	"JekKGWo0gIYISC/swGR54MHj00Rfikir93lEKOV6rAps9EwV2JmHdG1cmaEugWaKMmbmDCgmlaBeqYwg",
-	"MksDC8SFyhchZq7U7VxycWFFL3NvvR+8QauzV+sLW08Lzbv1JbctztsW522L87bF+ZMih0ZgrUTHwmCY",
-	"p7B5tLrCqC/bLpVdB6esjh2qNCyeX+msd9uizTv171KzUsUmtrLiy9/GfL6NmE9qNi7Y3LwDG+66asgH",
-	"VqPooyNwPoXPOPCuIIElJoOEEhrgHNk8SdPC+wtAO2oRnY/tNNrUbPbBInBGNwkUwYlfR5AIZmBRgCg1",
-	"+VZkfBsRnrLIWKE1+ho5MFS5jGUuVxADiGz++kDsHLTarc6ueCxHfNE3ucwVehI+G+wFWsDiguixQu23",
-	"NvbFRDgKD0EL5o56L3t5OhUlMLbEoqefyV6+gOcTbQo3nkTZjcTEZ7zxa+Z6kRyoOfQGYuFb33qqN86S",
-	"fEq8YzN8wgNFe6LnZxzRCRXjgszvShkXm1JT/9ZsNfT4PE16tD8HSqb54PelO3Ov3RbSitToCyFd9NH0",
-	"lLVIG3jM5I65PJdIhYew0Yy236rbTD/gjRsfkSuM71BnCKfJlVp9vc6wet0FsenaLFPXLKPH8BYEPDLT",
-	"rLs18wbxDNZcNfB9JnPVTJMhmod4NK0lk8Z2MVb6a4WEJ5ZZmtnp78k0VZmQ52aM2Jlg0okkD4Qdn/9L",
-	"9TzRpCNTRED1Lp683w51bsSDdltY1TM6LpIEsAJNrzceJSqmG6Up+7x0Q+IbLW6mdMzcpeiQRggcDg90",
-	"xp+90kGscBfCJ2pFHWNshjYBHg/3twMz0ZgiCDXHjLUYaxAUAq4s1PtRkikL9m6SW5X2N8YEJ+b+H0wa",
-	"3xgK/EYEjfnEvKDAVgWrm2brLIkx7OaCUmdDd+h+G1cvvMFGt7PXZmTsM5jda+Gx14DChskhDOab41av",
-	"8ej0ZuIzyTjfD5qdTnNv/xQ5GrvtdouQQH5pBCvNktJxzay0jwj6/BcM2+Ciqr3hXvWGfCdujsEb63Ga",
-	"Bo3MmGHp46KX0T6iZ4BrURin2/j7w7/9Y/+X7/deHPz3g9PDf/7j56evT395u7d/cMjxLH/djd5dLdnj",
-	"DypdBvcN+21j+se7APn+tMyRC9Y5UxWsaUq+orPq3pTrmmxqkzfR2Y8CEXGAofLdbBi+9Cti8cASLX3X",
-	"uoFqJvzxu5qCnwcyryUD4eCrFZOB0hVFBqZUP1OuDhYJB9OklzvCP5nmKtMyT66UjVoiyo1pDqWeNlEh",
-	"R13KMeQa6/o4dS57aLthAhvhAyaa22RtqAfSikO0GHDjWFA5n4LM886WJdpdePFmXybIpYiATyD4molu",
-	"jqTNeY19MbShJIuExFdYsvoqKNiL4d3PQft/WBmqHdeJj/XFKlW5qjMBUyUtVy/AKce4+NxCx7A0ElWL",
-	"ZDiExZCrdLqxVUSj2MwqqvBVVwyDg4WPFW/sUnxWRMEwYXdNE/wVk/fi0lh3G5IobnQbeNZq2zBYFltD",
-	"pwM1AAh40CpkLMabQpWCG09PtYETvzWeC+P5BnbxogjdjSzeD1s5dv61S6a/qnwVqbQM/3RdzQpv5fmT",
-	"xod3YDUM1UpkLpUV4yNGFLERxQBtIKwhASdFL0WMCLB1B0msxGQg81AT/dy5EhlFbOcln1Vpf5Gwe4x3",
-	"vrm4Y2t8UYyEBMclUt00LtUUrJfiIeE1zSdbgtnyWjBcDN7vV38/DAtiVI0u3O2sE0Hhp18gb+itfAEW",
-	"0FYK1OUYeuMso/3CS9xLBHQUa2QBbBSy/c1IaTlKWm6pL9nPpUSbkFb87c1PL9mzdQyUiS4irVjOXZtB",
-	"eMwXObF/s1ji9tEyCe5OT0xvfF1WzOcPP+fUwp2tzaWZrZqFcNPsRGU9TuUwXW89BuJ8mlNmAv64dtmt",
-	"t+DcWBYVEcN/c7Vy21V2u6vsVlaXw5JauLJ+TGxeoLyvAO5OJVpVnjjRM8PzRKuYOxUI8Wo4tjmDwGNC",
-	"C4Pbw5Z4Bm83w8vaoomBP5YhQbk+ooqdip0gVaw8CyPlyxTIePTbJlh4aWLzVeHhnzmeDUw0T0cqFonO",
-	"jZACTPlUca2HODfvXUkHDlNlVyqDQ1U2ylRuuxj1JJR8Nx3E7isi+DtirWMy/NeM0Ww0w6E8FpKwerFP",
-	"RuxECLjb2cMumFBH7f1WZ68FX0bHItq/39m7jx9EYhFVXOyLJ6qHygxfRmdPvIAh7x4XGNgetpVZgUsv",
-	"CW4/qiA3V98XmbiJ7qVj11IU/a/o2NEpL8D5T2Lmji4uTW0zNYtLIQoDTF+oEQNa7ETfq+xClJ58l95z",
-	"USYMBwTib3IRmPRvt4Jl335E/zxd0NBQ1zSx9Jy171FTnb0ICY12F9I0lKHQAliHUk/JwFm4FMVOJLUY",
-	"jqNQw4a04kRrQWjpuLRe/Of/oDd0orU8FtELmf02Vr9Hgg5+IbP//L9S/M3Y//w/4q8y68GnF//5v/Eg",
-	"eIGPpVUBJgOQkEKOjM0zMxqA3BhMRwOlXU8G14kz/fexiP7zf6JARGPuLBuriOgt1W9jmZIMsgZPsckw",
-	"SWUmUpWjdNuJ/vP/wakG/6fmFxIsxA1Q4fbaX+cyugb1+hjpPgIQ0ZkZ6xiEtB3JHtXBidFYT3smVuU3",
-	"97GAsmc38f5XMvsnuUgVCGwvufMBKKj1YbeRVl5LboQxrKr8F2ChdUXU7jzsiMPDQ9Hu7O3z5vru4Ejw",
-	"1/QtS2nZG4Qaq1qw2ZTUomu5UY6Pn2WBN0iqlSzFYSYLNZg/s9sRbrkJQPj+3jULIgy/+8vOr2Jnt3Xf",
-	"IYTv/ns/6Bx+8F/eDkj4gj5B0OsOkX+mx+zo0UGzvdfcO2pcA6Z/Noem79uq+JeKfV8VTO11d32tUj8u",
-	"b3UvrEs7XZzwkaFmsuJJZvQFleXRAgaLJVP/Qlt67r0TR82idz/MFjJD7Fef91FVFLSbR6JZi31fg0eD",
-	"Ce8SmVGXVi5a72wHEetOks9ItsHVUnKdM7rOrfR2fkEibXZSeRp4bv2iKw6ozuzDwwetzt7+QevwwcNH",
-	"raOHG3MYfT3zuyTm/SOWSq7RiPbuIwaz2A0DL7UuwvCTVjcA9t9GdT+LqC5yb44Kf9tFPbwLfksQ/cHC",
-	"Ut+LxFIoo0KQn5WSOjYHJeViCggjUTVuA5H0sU9YB6FG51SbXJwrrEHPjZBk+rgbHBPcHcovCVcmaIg8",
-	"S4bDRF8E4q1OwBgGIycbyjSx1Iy98/LZ413G3bBK9E0a4+HWiAjcqv/1tDCM2R6TWpfN5YhwH9DzAaUb",
-	"j2lvqrJ2JbProH0kIrSjm7m8VNo3pcRGUUo+U1dKpqGmRnnn8eOjHZdEMmn6sU5+G6tKvHwip2LnoH0U",
-	"6pKE55sRjcFLkw/AUVCpVVgJkBtx7q5VDghUDUUMn+xYpTh6gqELQlJxqyI6hqEwNyr7tf1SaMrFLOJd",
-	"H6PCS5diLWCElo1ph8/hjx2pzBpNqmqv3REpRtvsGCNobOFKG+poZKxNzlN15l+HjVqCdJ/RZ/M/dzkp",
-	"GHFvEYGJlF5hqBNtcyXL79JdpukvEwXVh4MBEvWEiHpSx0nMQ3lMCxXjP8OA9wcWopfvTyV/EgVXBDsC",
-	"I5pI6RgnfUTDyHlSWuJ5X+QTE2o+mW39yD1XxttydjZFz2hOAKXTwDdHwVtANBIMLO21O9dE/pbVpm9K",
-	"gnGr5elSL6zgdYc59UjVcydaN1ZPkFZO/ThV5ms8wRt5peKNHgDPrLMNnFhXy8qttZo4wb4tur4ta2Wt",
-	"OuXyokF9cyqxQL9ccaBymaQI1FJRpCTy3Jt2WiCxs4xrLnFxPnW/5KbIGtDrx1jIGBQZ36NE10YQUj2w",
-	"pe+XbBXe3lgJ0Wh3/nb0y+PD/2r/dyNwYBPdg/ZR0MiTHL2Rp9XQuEzBMpmWHqCw2N0k2fslDbxOBcR1",
-	"JcRlpd6dtU1IzdbN4byS7oZ64dkll6xW9XTxbYV6iYJD1Bn+uWqtzE/fcajLaov1bTn79ImKw7/KYlHW",
-	"z95qXmi711vlpYJs993Smuwn+D3YExxdwqjKRFrGhMEyqVmrUOppGdwpEOpKaSFD3YMdnaYqJuDuxGIW",
-	"yekFDzQ3SMD8nzq4OzLsBQ0x7gqyXwfSNistEhvZH3TRje2PtQrBaS6/kjpwnrKbl1C2V9h/P0hbqT3c",
-	"lpB7qUCLquRJ+xRhecI2EhRLSsaN9qxs9+wNsv8XKi/23w1rJ9ewgDcyfm+fna4oqd5vP5qf7FNvLKHQ",
-	"pTKM4+vt67mSjOqovvZ2xTuSW1956fdmJsZmVd98ZSz8xih/bzC/E96OCJYWVjhVnbiC0J2/vfnpJW0N",
-	"gSfvzoUTXdoiEGO8TBxqF1qM9DhNI9FLlcwsh9+iQEQYZ6JOvyKnF7XE09nqqL5JUzOhMAiGTbJx6kuJ",
-	"qJXTh8BKhnk58sR2c15IEismAyOGchrq+fhWwBNAGLn4PD5S6hGRHTBtxe/iq4f6fEqk70X8bSPzie5+",
-	"O+bTKnEbfMlNfMm1zuzQXKkYsx1+Ob9Uk5kEPHtZmaKjg8LppRoGLrGn9HW38d1BRxwccNZdHB2t5RPS",
-	"zLyix1wl5nPrqZyF8ZrT+dXzTXcE3bJFe2ftyeXYAoqr+aCBSFxqxNbkRlp+qzfJvuBc75zd0drA8N46",
-	"/jdWyKT5bt3tv68yaRV3HG2urWtTfKBHpMaMActZS2WjlFyi0gy3TCuKr4DV5+VH6RJjsXoVi5Cx3jfJ",
-	"u1wpSeKcK5mDUrooKGfEKIVCpava5EoYjbmVJKt4SoHIk96lyqluZiKTHDM0SudZohjPvnw8Jtou1SgP",
-	"MDCnp8PEqhgTW9WYhs1lntg86fFFCs8plrl0STo5jpNc5JlMUlD8PTNUVowR6x8WRsBIl4j/AAfds6I3",
-	"kImGy0/B4shlL2+JpzJLE5WJc9m7HI8sQ2IOTBqHuvQaxjpPUrjYFB+DAyzXGAK4YmoNAfzl80jj2Esy",
-	"AbxWz5S0s56awMPwNSU5zD7sEuJ3F9SHu9fca7c20PVPcVd9Gl1fpx9wPJxCz0BX6IWe4VbhfxEKfyBt",
-	"04yUroY/uxUpOpBWjEc9M4SXXRFYpirwQp1oMcrMhasY1j2F9ae+0isfqCF1ptQZCrjxq74F+D30+xmI",
-	"6mibA7g1UwA3c60lcAKa4zozQLFcmjcD3sP0LW2FK+kNLs4hVD4/mIBLRQZSxyp2yHxuQe789cmr16GW",
-	"WZ70UmVF5xA17F47ED88f3VyIg4OxeNnr0XnwUHrcO9gt1trA4iqCQBKt7y2XU1KkrkcQiCsAs3t9Xow",
-	"p9QDgjEiA2EyMEytA1tgIDXcDRsxMLZmFQnSJCYK+0pblKCZtDNBOCqaXqhS8Zx6nYo/3Sg2up7mooWw",
-	"wFWk0WyTF99GEJDWQrG52U6tFzg3KRVk6XOjmOG8TMN9+XFcmxdwaabqKpLjGsVd4vIgYFEajUa6trKX",
-	"46ZPclvvawShZhHkhNWsjOJ20Gp9H9i1NrnQKj6eLY50ZXJwWql+jlpHEfZ0MlCZqgyZYH80FvkVJV8e",
-	"WrVvslBz9Z6TdzoGKwNsZrwQ3BEMalsB0HjGDh3MSACDjskFLM9fpgigwgocFsrx/faj4/LdwVCHMWDM",
-	"Cr5LctGXSWrLBXdV8+QauYtH1Ipd/GVxO+qavkywehR0+aEnCL92YxTWaqGPewlYU7O3vsODG+KuHR68",
-	"6Wtlx2mtwnpB8Sp2euCoravzJbo6FO/3kJZkFOYTU6RJBvJKIVleKkejWWcnwMQK2ouhrsCWRcewLhxN",
-	"Jdh67Pho7G1QEiuGk6zO5aFjqDMbxgKC05VGnStMTOHqc27PNl56t7YLbn4ha9XzZiHUIYu4ejujOcrU",
-	"VaImK6FVVTyGAIGnRAl3yml0dkZkLtzit4Er7Qg1Oia42DW5ZBspOh42ye8lsAunZXXt2hL8uMteWXma",
-	"K61he4tY6Er6Z1aFrKqKwGL7qH1ROEmv+D0vKgKhn7ea5kvUNAukvFgm5L9uUcor3kU6NhObN3btUqmv",
-	"YY54lZmRsVijqtWkYI+gXI/T8RTQMbqfwMapcI/yWyaMPcxNEcg11Z1ejDWxOZONwZiD51bpnupyP4PM",
-	"lM3pznRS32QUFDVZcpFomQa+y7pn0lTJi7FfXVjYUSWidVAf5XFxw1px80CMR0hxEQ1Mlvxu9FkspzZi",
-	"TmhB0yJTK6zME9uf8oSUqTIYvYPoWFjP8EDRAmL0gGeIDMPjcPWFE5PhdQZmnNlAjPzt+jJNnSpQ9DPG",
-	"hAswHr5SYsXYjmWaTj1Vm8nEuconsL8QxpUAcuCvSnNaYl1srlu+YA37G/akhZrrcJg8lnQ3vK6m6fej",
-	"3aIni55CxcwljtyXJhcD5BA4EbASSRLkoUaCZ2S+KYcgd9AP9SDrV4lNchvtkiviCcIxesgc0QePhOzl",
-	"yZUKtV8b1vFQDRON6UQ1URmu6uFMcTUF9Jl6hxaGOB/ncHVEpgj1I+YSh4njRWUsdewhm14+k9K8h7BK",
-	"9pg2ESyDSi03c1mPR8jEvdcuM22XV3yNSQL7eHkvWIoYQZ8wg4hchpUaop8HJlX4oOVqoSqqMGZICPih",
-	"DOULxkBpeza6D4NGKmuO3EPROzSZBr1Zuf0rLpKXMITFI6hHMO7sVUhRrsEcfrQpewq8stvua1v9znXq",
-	"HL7XSxvRYEFuW9A2NPSe4Nr74uy8WcncJZL9fCD1nDA/JoFPVFR2AP5zJkYqS4wrhdo66ze2MGGGJeJT",
-	"eRvjnnWqrGxwohV4EzLakv5hXx6+WJWCFg4O5mL4XLiTZB4jF/n3Sl3e2JboYkqhdnbSIvV4bZsEqcaP",
-	"lwdcIE1Pbyorvw7PNpV6mzFc1jZAS7Rm09ZsxQ27BVKpq74h2fOw7qcb5Pzc5RbDlTgf0s7Zyr7KoeI3",
-	"BGQ2z3AUIjchmnGhLmLPDtqhqBygfIW3vpEYsOyueo4OV55gE91TDBQK0hQLdmWMLbup6udCpkYrsRPx",
-	"Cc7hwQQhhzSwFN55A3iVxIbYeUm/IO8OI+gX8BPgcGHYcoQWDsq0CAbN8RPE2ocpORay5iHgdG3Qd1EZ",
-	"xhHxXol1oBQxo7Dyw5Fab4lIpumZyc40uYNRtybdeiySPo2hdFffTAre2xU4VhoOSZzbBg+OvGEoQ/3t",
-	"+ZnhFe2u79bgurwVr+azyyXKNK3kEocmRnS1yutBOTGbdSy9lbMkhtnoBHvvAncFWEPreiAnuP/vuvBy",
-	"gco8oQVUzkDW+tNblfrlRYpnhUSX2JIwulaRNj49QrLGGhI3E2mPQcJh4Re2cjnBL63Rdttl8UnsFxQf",
-	"11owtRRcePiHOa/k0PskcqZxfalTwjAkC12SE0Tgw1hpiR2DQbnpZIzgeeL6k1fPyXEZKqkpaxiLgZmA",
-	"YZIpa9IrxQCZNbDsdMHT6UjZj+p6FPdh7MGgkav3+f1BfmvUCDRtY50qa0V0wqBZo0z1VUYEEzPS+L9w",
-	"ZVwvjfGYjaXxt0K2AO+0sjjt7bAtOMief9t0fLHYiy/evt80TATFV7hnRQTDigRuVrDrETFQvR+lMuHU",
-	"vc+YzOydsm1a67YXa3uVNDvCSI98yHd2hFW4VY54cHLKga2OJJLnc4Yd5mbjzDoP/g1c4+Om2MvT9I1s",
-	"/xVMpBOq6Px6Aw9LKFpkRWzcitT4bazGaglBSykU6RoCwXwH8y2WU3CUXTe5dxBHxiaUvOX6sYnEljJP",
-	"0NISL5lmJVOYhKHDYjkNKGVXYLgMjJBZlqBPTsnkYRLr5GKQU6cfJlThpvgs3MiH7FyY574wWh2L3MRy",
-	"es8SxuS5ugA5hqNFPEx+rHl/Fi95bRzyHziBq1QMccoYE4401NzgeCpSrLOgMshnt25UFjQP2o+vkCfQ",
-	"N2hi9v53nLjzqYhVX4LPhnNYFbmV3F7tuGfB35fw5qFR+YSyZ3OD/UmnU78EEy60pqBydVi82haMidHx",
-	"Vh3VKd7wDZ30xYFY0/pcAl/t1n9jm4z7ZqLTXqb/xhLMKRNaMZs2sxQSs6Rg7oM4bmr1Pl9cuvRYpmm1",
-	"+x0k/0BaKjHjLU0BUpv7pnJ6jIABk7E9IjND1hShdqqiJU4nptzK4YF/YWhY1VYCCXZo7gv0wTVlGzJN",
-	"X8JjftKiDcRqqWdM7awRSIQHIeEH7+auo4l050UGLEksj5ZI2v42kMe24u/TRBJxZzXVcJRPMYhYxth1",
-	"e7+657dlB7ekDx6jBMTizfd5TVdAWSGUwn70FhrdxjlIqEWaoBTNw+za70vLC/babUJvR/IheS6tKpJr",
-	"krsBsiTPFRWjEuavErTKKJgBlmGor1SGfE1aqdgeUwXnJLGcZ4zHGTZwD8Z5bCY6EIftfRGNi2mKyizZ",
-	"qZFxqM9lKnVPZSIz41zZQouo1CpsI/RZDpx2kctLZX15oxRW9YyOOc/ZT1Uvt6GWTDSkTakAxx9rUkom",
-	"nhahlXtWRARKjaVcRXm2JT5I24UT/iROZ+aQ0WMz8LW4xNTTKUhtJyprzZ1WHIDygY1upJC8Z8XYqqzr",
-	"mCTwUyBG0tqJa1UfGAfNH5/fv8gkqFX7W+rv46/kbwgXEansXSLSLijvrsjGuno+JWGvGa16D56e0Rjs",
-	"pZt0eZo9xWWixYunL96cPTk5Pfn+5M3Ts7evf5y/JJU/i36mkFFWK8yp2oUH8jp0EWfEk5BDMVX8HGFj",
-	"qIZWDJOLTOZKjEdho5gNOhfeaRpjEanU1cvgWl5+oXlXDlPhvlLYqpye/fGPz18+f3x2+vzF07Nffnr5",
-	"FJxS7LXhq8OpYUPYgZlYT72ADntpIczPBeWsLW5UZanfN07sJTxaf5ymuPYcq5aMm0anU7zKCQP1IEOo",
-	"IngWxljwddTuLl3RT3RiB7RHCZZjftmnxAHJb2co/2WyJJ92aUcit6d7DDu/R/B6b9SVymRaetPGMtyR",
-	"Vbmvb5pyjbS/Jfn6oywBQetkWE77+U/ipXFMrGZW2vH5tOPcW7MzewZmCIQXqkaQYK1rtvzYqvi4xP56",
-	"z4rUXAgrp1ZMBtMFwY3X2KCs7EdNdxQ3qSVSkPH0s+ZvvjN9vSAw+BhlWlZ6UzeKCsL3IE6aKUYx+GjS",
-	"38YMl5E54zHifCqSGuws6ms32fR6+uPXeJ8lITWMBdHdSOPLSyV2IvBKol1SbKgH+Pu+TC38oNXEdX1U",
-	"Y0YUSqulZ7Nn1JNQiRhxmP3cmFRh2cMXFheCSV6F2QyneEtr9oWZ9JhjzHgfOXmA+4qUFWYdNw3xVLfx",
-	"Ym6zkzhGE86YoeuSZR3I/UjJcAjeVa7Sqc9F+d2Gli1u25Z4KbkDKdREvhUQdSdoPuQig4dibubrxM6y",
-	"fhuYoc8rdMMyCAYmOutUgcEZH5NfaXagNIHxGRK77rX3HjQ7nebevu+kaVF+8pdG0OAWnUKusvCtPmvA",
-	"gMorXHLNaamtUYvjLVfTp+NqWnKWHCpiZdpGfG6nviuOWTAvUw8LBH85qgOnrcOdY8ywjjnnWEj8F6MZ",
-	"rCdihRIC66kprgInJzbUDFheIORG8NNZEtsIS0XK5dXUwSmpEIzCOWlqJugOEvgznBvqxFZuuJEeoeff",
-	"TI98uwQ6MF9b9pzPhT0HN9kS6pwNhMUKFDpw543cxguV8567IWnOV2bWOJn5bafEbke8fOX1ADewBjbr",
-	"XYM73B7NTUs8cboby7pJitncjGwl6IPVYkle9j2PKVkwhw5tczml4K5Hjzaa4SgqWGr9Pr6KsyUUfKvY",
-	"DyQcbsF+uA0GmV5q7Ax+fEm6oW++poz6JOQv6ApT4mPL/fI5GWMzft22y+cTcancjiNo80zJ4cL8wBtE",
-	"yOVUlqCc/ZRReIfDJM+p57bAFy/xhVB2LoCz6O+mRXR9dUU4Qz//cHL681/FD6cvfgyEpQStOGrt7Xb/",
-	"f/auvbltW9l/FYzmziQ5h5IfdZpG/stt2ibT9CbXcW7ntswxYRGyUFGALwBF0cnku5/B7gIk9bAelp04",
-	"4V+JRRIkXruLffx+LIN7uvTiLGGZzLtIXI8/PbCsB/72JFVZzh3vZoyzDAVGFu3gEoEdT6IQbQQyVwhi",
-	"htcMRFHoLMHQX6rwZeRKwgFC/hOEIApp0h12QlfxGmQM+EeEysNo9AVQDCO4EGeFtq4SjvbdJpQFqJnA",
-	"F3PLspfcuvbP/uvaL55lVKsxHonSwk/VJb+C0mqZFyJ+CMwXh9nxnSykEuwhpE6rCJ8EEF5aPaKSq4PH",
-	"lLRgu6mSfSzxw+RtzBk/ijckxEUXOsDw9F2mOlCQk76CPop6rwBKK2FaVdI3JgOigRuKKcaV3wcgrVTF",
-	"i71CIjKFNwwIgLnDTgV9CYAzV6aj57+eTBAAJ6MFnCpwJGS//nzG9ui3rKTZ02VamvGtXRg9sRB1hZl4",
-	"o8emF8OzMHM8VUMxPQYK8L5wvQGTyrowIDU7gl63/DSE344r2K6Tm57JPAvrDJYPrmsjekK+F3k9ufqk",
-	"n//5ff72p5BdjSqwjJfVFlwtZlYpVznc309aI6li+QoYgU4Y3+K//jpp/8nb/95vPz1vv/vnf7Xmq1oW",
-	"54YH6RKTYYbSLx/djxijVvjBIFnjlza3tRx3XMdD5AikTYjTyEZ8CgumPhpVPDAnR+Jc9/tL8s41QCDY",
-	"LYeEt/99/u6fDxP6z6N/LBqW1RFDqCSC6W2XArtq9GFspmL0taqiLVUy77KwBFIFApN9/OQXaU3SLrkx",
-	"baGwTVvdNK6ktJWkLe7gtwUgXOFADLf5HsON1cJx/Ga4joM8e0fl0rnMUz+4aZkWG/5Gl1oaTNt0lhR3",
-	"VqFFTYT7xSbs7dkv7R/8AqnM69P9/ScHT58ePj56crT/9OnMtP4rTce+d+8Wzuc8gxG9CKtcCILeytwL",
-	"NgB+rEvVJnB7z2yyN6R2ouwORlmQ5vPGWFUdoCVG5RzroTkBVgg8sE35E2Vp39jvBubUNagYgYgUM73B",
-	"d0Y/rO+gW4RHWEcNpH+U9jdi+1jaFqSxDF9zAEFviWN5kISaomrpEQCw9IUxIj93OrR3G96/dVLlv+0z",
-	"LY5Q4wNc4QN0YTcvSP1eWuWzqZ8K5yKiVlWFFdQJbQ5bVWkxWVFdVOKxJ8wffrylODYAMhwyirco+YlS",
-	"8AvFNPosJTrBp9bIn93JnzsuypEoyto4hW3QaKDzsgTZlcP18kIs0qnobwAFShVE3cFpjlZqBSRybI+h",
-	"Qad1W3BTTBe2sx2LyNddt3O90F4I00MPrFGxU5fNRIJ5K/L5FLMNy0N3lbwTCkCtEApdb/hVD2wdi1v2",
-	"GVfTBLJDwqfGtQaumwoi3hZinppsRH0j6htR34j6Oxb1gYD47sR9Ifj7O5b1ANAawhJY/LWm1IfkvRE3",
-	"Q5GzQg7FRFqxO9kPQ9EI/kbwN4K/Efx3zN/HzTAKfcYRxPr2hT9Eoe9W+Es7S/O0rrUPH7tLWx8abOR9",
-	"I+8bed/I+7uO/3HjIPcFs1jvytoPwapbkfkvrB1XOAlRlc0lOGEpTh2WDLLQYmQboU6SVGExaSHVEHJt",
-	"pENVsVBDDIW4sgDycFXwXjwVhMFDNnmbKt+al2w61vpdHxVdrj7CWN69BrlR6Wkk3FuGHXYYIqMtJEEM",
-	"+DRXUmGqwaYRy7Ow6O6YKe16HVdO/fFMPahfRG9PXzbVn0s15t1Rl6H2Utq1+3qs8gxUDSFAl792vg69",
-	"HDomFdXGo6omwpq2VG2QSRnhZqWKhKwseXpB7HGHYrWhY/9M6j1IvA00ex1mLdlG0xMO2lqc7HSvjbyQ",
-	"hDvFg6KWlvk9YXivRD5aADe1EP39f+lDbvH8El6xRLiH7n3RkEJfCt54ZT3sBGx8wqUrJFqI12AICeUg",
-	"51qDBUdniQR4rUyOcFmQ9bXwbB/ecT3E0B/hS9ZBGap8z1JC/yWw3ZWUsZvhdNc+5M6gr8Mw3Vfw6/D9",
-	"PytnpuugHdEIN2mz9xHvyIurSbmxg7yKe31bvKOaSFkOd3QqLqX1SzvyqQQca66ARQF0IxSiaCXYhejp",
-	"kbCAK9ktXZ9Y50rk7IEpH1nKgQKlTo6fRHZ8LynxqeOguqmpsYk8+m56JY7JYSrVZeSXz/pGjzLQ5pnT",
-	"WLp6gt8LfZEW2ejLL4afAC+7DuPkNBv5s6hvnTZTEjC7UxWBfKWxrhsqdiSKfCjaoXTeY7w2Q5QoAaCx",
-	"J4pC5AnzEyTyJFWF6LuEOIkVkj6UnJKxKTbQRQ7lRPQLdE/3+0ga3yu0HRsBrgAqBKD7auT+ULDG89xf",
-	"BTYHaJq4HbQJACUswojEtMIzfSnAw4HTlf/Ne75PMJj+UxJYFf5PZM6EepNCcHBJWEKghCG34O3wRv4I",
-	"5mEgipxcazzi9+IPQrGRVGMnbGmrxbHOaAKzDkM5AZVSuehBqRe4ZPwNNAzIACSNoNKt8PawCqLj5IPD",
-	"V3QYLiEqlar6+i/5e8HGVwmjl8GcFSK8wTertJtpelTJ0EQHRKDUoIhxbaKInD8uccivhjE4gP+hxYq9",
-	"AGAxJL8xIodKOHh1SS+KKJp+rmGgRM6mUhS5LYvOZgk9U6V7vfGV9PvDkV0cysMeXkzZWOW6vlIfHVem",
-	"B71WtF+usXJWIZrVNODnhTazQ6nqriWSTOe0RFvd7/aTlhdF15LxzyXi10UiIJmYEXe60Je+y05Xmjs4",
-	"PDvYmtu/Npi3Ca42N1RLiiE2qH0IbjyLhv7aY/8Em6oAnKDcPUdR1Oru1+sl4Ofwx2YTtaiGYnbuKp/j",
-	"lVllMG6jsKK+e5bBxh2XkhS8zlE0emG+AlMOJSVs38al+HldirRYK97DZIFHER1v5XZs+2V4Pz2OocMA",
-	"A5Jn3UqNO/Jmw+8Iu80Vhme0Ep1UQUxvxNW0HRRRm4y9rAuGr3EqqM8eR61pLdP+EOu1oZ4oepH16jVV",
-	"j/eZvhIqnr/SBupvp1B/YZpQ3iw/HF1P77D07ES7JOfTa89PFZdk+G0lcOBZNInC8SPz9l5u+ERlx0HY",
-	"6mixaUKVX26WbmNMhVfe0JzaCOHvj9DNrwPjLwzdvUuYqIm4aRtBkbIurbMQX8ESdKRAhFnzigKPM3mn",
-	"yXAoBVJY1ttJpRj9CM+e47Orpc4a8IMoZ+B8DlrKi5CQSLCNp/lSuFmBccMy6eZgcE8OBlFtfds5crsT",
-	"+l955fWaonCFX3ojayS0HCuxazbZHnq6Ns8HqzW7zFf+o9ZDW7oYyeWZMDsGjJZgtZlxgXG37PWrN2ds",
-	"bwXA4hqGHPbqFcii+5Hau7u0pwrw8SKR9SNYMCv8FdXMzcZn8Y1Zwkq3YbuiqyD46YOdhIReA26D2UsR",
-	"Eu4Wbt9UBXe47CcQrSBDJ5ktC1AaI0gGHWo3SBi+s5ECPQSNt/tcFiKnjC2IvLWlal9x60K6VpSByKvm",
-	"R/CKe1Oqc89cDRhE4nQWv2V7fl5jUTDpllQW6Axbhr4WxLvOylBmLX6TUJJxnGjypoUQXiV+KvtwEgnO",
-	"421UHA3Dneu4O0vkWFWc0tjd34yKaTwrNQIHjNzfqQAuhm2p7HJa91j7QSnJfYjcx9SYgEGr6rVFVKSB",
-	"NSDVdJZUBcJ3XfJmUvZFNeul7lEAKnlpY4aA0pMqdXCqMHnEhvRohhUCDMHfCLCXcccO0FDhvUF4Kxao",
-	"QC5BzqdJ6BFg6s4kLRpIECqzcYCNti3VMeP0JljtwIhjxNgSB80Jo1FmlFEAOwI1R72WpVsdDiuEDU/G",
-	"NIhUVW0wrJqh+0djC0yh1TF6eLT/lGV67KzMRZuutCG/IktSlfmP8Ps1e7QFoArlJxTDF+rzJiZwNb2g",
-	"p0reNSx0OeV2wKxUPcGmwjphcj4FsE+pLjsbZiKAtKOgyhJy/pkGN3JI+XG8zZyEBqHxVhAaQ9bgypP3",
-	"DUtum0SBW0wUuPfFR/P1RcukPiuFfrKgAgnR1jOlvUSFZ22GSXJKzyjqGRVdV89NBsDOzMIgYcDLDObA",
-	"pkVHa5QYTcTFQOvhKnpoSNGmW5exRIfrKyo4wgs3NR2+rAIF7MU6pQlhWJrahPtYmzApl+tCRO9tyhKq",
-	"+2R5WcIbYtAYCWv9UnKacbAr4kkGAcSRStNb/VolrK+LQk+8MH7juJcKOQs7LlUPB85d2e7e3mQy6Vi6",
-	"HtdnT48edRlHpy8SqMRN3ZaQVRf+ghRtx0dXWaqg+CBcsPJScTc2ImMPs/cHSRaz15//fvJT+83zk8PH",
-	"3/tdIXNK9PatwE1eYiWpuuBWfH/0CI84/jfIeP8YCAQSlrbic/hnzh1PW5+AvEUYwYAMBiyxkg4G6zHq",
-	"fDAJsxpT3ZSOB1v/rH/UwnHWQBp/JbvOj8lUjw3TEwXEH3TSO/zwgYU1BXdJxQ72A2cK472h0pNC5ECh",
-	"E6a0w165gTCAeZaLQgKFBZKkOiMF1gYcHlEBA7xbfMAVLHnBLnhvqPt9OFEX3CsK2WfZqXBm2j7pO2Ey",
-	"xu0Q+FtSJR1kqeO5Mywpom7BszAytwIrAuTr0wIwgj4t67ATdnSwH/uZqlxav29q6qHDfsfWLeMXYcAB",
-	"2ofGEGll4gG7y7hK1VhVhiivfiAeq/V7YRwfCgVUQ9RdIKmhd3AXWX7C+1OFF3MJ3lvlYuriiE/DZxCW",
-	"NHyK72B4M2Q/4i0jbaCcRqVKq55Iypof6FZ1i8BqyMamyOKxHLZch53kuRHWQhEg0D7Uqm/1RDElnLej",
-	"oFDFiL9BijHuoKoFlwZRrbtIsgMUS84fiixS40K5BW4dvxO9GMis6BnhMmTWcWOjRO47UkyZ3y3XqPGV",
-	"LgC88fP6ALw1yIv6wXzmnAYHRcPoTkwzAUFejYn+w4vzsSla3VYQkpQN26HXdbS53BuJkd0o3wTH6DbP",
-	"9wtGYIOTe7j1wms8fSX8ZK8aQNr2+bkRHD4Iz99Cwa+BPjW4VmD5ebU3sKJ3/nv/t/95an749bf/+39z",
-	"Nvn77etnP7x4+frPF/rwJX/J30yun591T/i3PpULCQnp0gp/wFBMH9iGj/5z8NH/JqYv1FvboGLsCt0W",
-	"1pY/n0ZVsJr2pq5f6qfQDejo6RHmauWZABclVO41H6lyu5WKww/YWsV9u5TwNGQ3D2A2wcE6u/tN9tiK",
-	"HOpyN4VTkt9HqLm38fNcClfunBtmTn/h5s2Xbawsy7gIZ7VvO9diV5Lqa09x3kbwbJnajI+vzy7/9vRl",
-	"gmzHTBtWuQ+8ItE/wVXOcP/WfRWpoq6wEc8FmwxkIag+KEgBOI8T26tDx8NWBgWKg90YFLvgiNf9fk2o",
-	"RvG2KT08dQln5a4p4lfIuZBZ1si7z2eZNees3RG+7/SctUeORSlWRf/iix/YeKpKmBITYR1iAlWcokbY",
-	"cQFOVUy3Iu9lJ1XP8L+lfxdReYbiCtPLnrCcT22CPmmtiHr8u/0bhhqfld289ZjjYvy32N3rAOB8r3eD",
-	"/kYdnkb0t3c3tsLh46rqQjpvkfoh5M6J0ZWzre7B4XzS0DJO6LL6sODWnVMjM48dLnoM7hfGQJibYjPC",
-	"95dxZSewvB4D2gzcGLKHHu/vJy0lPtRfRRWOULtU5wRvJSXtdD0NieaJGJ/n2axBR8ObkDEb37KBQg3T",
-	"t05wOfo4Gt/BNxeTjpN/q7Hpre336/TN3segFs79hRhj3KIEpHzjaikddta19SIh7o5ayAQFVolKVsKj",
-	"C6OACTPCmSkA5mmTqoDBEkK5W50f4hjtNOx2S2Z5GOhldnklvgsZSV+J7zN0e1fVGxtEM77iLDha92Xe",
-	"xI7MX6Mdd6IdApQfb+arWMxeDdZQYNAghyr7pZrWUTOFrbxUgtJMLrQb0CM2ZKqkqmbw9LhidiJdb1BJ",
-	"7tBFHkrRcml73OQi77BT31mgJgHhRVcsNqiLnNIpKiVt20kpGFMamjc4sp9HUDUh8i8xRF5xPpcBu3Jv",
-	"ABrsRAXKmJ5oPDY7sYcbdRLVCQiomkcjZErZIK52oVycsLekU2bzQnUfHOBRPHf8qzNMF6WfkqBYuMpZ",
-	"SC4s5FAwrqYpWqdbiXv/qsYebeTHtyM//O5jnEHN6Y3M0TqFh1/c8jcxPRm7Qav71zt/mL0Q3Pgj8V/v",
-	"/N7AjM9FXBd+AUtlHS8KrMiBbFi4n8jXct0bB+QX1Pp7C1yVJ2U+arW5zpyp8HGgrfvUSlrvuZEQVPMj",
-	"OojSqs/HhTc/sLmqRTFnOT3X1oXEuOpLK/5kb1Mx2aewnNKOHR19B6Rl7+LAz3blNWVzk6OjU7pS6Ypd",
-	"0P/Xhvcc1B0KYxP0XoevkJDxHQt2Kw0+Q8T/Be39MQ9rDrD1gRpvbET1y34KZTwLWoK89moFMHN8KJAY",
-	"D0EqkFkPI6FYgM+NqLR+qvUI46BoO86/5JcAaF/9qBPcBrLwy3T+mR+1HkL2sUb4iwqwO/xNWfX4iQNd",
-	"1KaiAmu0cDpoplgkH9AmwIY6TaiiiLZRthnr5efbO/W7zcARqFpKXT77BmME80+eET+Ff9ZoPeqW5dkw",
-	"lwPRG4q8LVXor03YRWB1qLwAa7bm2/9vIK4bUbxjBq0J6XTiyGI9/DiKtGLK+IRPqyu84GpRL05ev2BD",
-	"MbUl9xNxfkLhb/U7TwD1d0ETYYkCeaMdX/hrFzAbUrFXY1eArfGr1peFYNqwk6urQrCf5jdN+In1hcgX",
-	"fqxiz18+Yb88f3HKTo9Yn/d4LrAeI2FWcNMbJKwvVV7yMFiqItFDTICnvZ8gGFmSqlIe462FHPnTBzei",
-	"dONxG2rzjSgl08nrF8cMQg4WOQdeBSvo1djBMjTC6rHpCdth2a8/n7G9/kCavZFwHItRsHcXArkIe/wK",
-	"9xRBJsdx8f1dsgD5OJeOOcNlgdspgjE8AFQNLyUhzcFwL1mq0+mfXDSblPpQqcSA+UgYZ9YZQeRhZf1a",
-	"OX2k5ubbfC544QZJYJ+CBoL2IfwEImOaVTFhEyJJ1ad3n/4TAAD//w==",
+	"QzWOzbsYrHGaNntD4HJgwClf3O6iGg7Y1WYFzxxfBPswoYnRBIXQuoFW17XtgU5s4Qm+wNTI0hOFb5l5",
+	"zAXJw5lVBSFXyGzaG5KUxSZA7TLbtYJdpN+jdwQXMwLVTRBcCerCRI1r+i7oybi9G+nJXK7T0ymdkTeT",
+	"yd2MeEa6fDKpjtnZutaxBMU/fDIJjJ3zX7G4uGXCwsuU46SrOO+m+uv+iSCfY0ISa3SCvfSdRBA+Qw8e",
+	"76Ff6E8oYymRoIpO6EWmzbs8bfuhm9UrzJbvrPV0u4cdK9KF8ZrjUvU6HZqSAWfJF4FFVw2hz43n2dGW",
+	"6Usu0Pj/vjhFj6QSBM/GCKeSo7FeQP3yrvlZls1gvfk7fS2/GbI33L3j6XQ5J3cdAdAKzkZhANCEamfm",
+	"PSvVBdzqNLLyt+2GO0tA0xS/JExPZWYWWf+mBcwD+C9KObsg4iECVbs3YuOqt2AMZGNsux9HHauUn8Fr",
+	"Rx2olsT2IyamYHIQTaLH4yf7/Ye9ETtiiMzmaoliQaDOEadO2YRkV3BN2QHetP/ifeHAve2dcd+1u2K9",
+	"PVqFviJCczwTfFnhcj7UewXZsAssRy6nPLIpZ4CgUGEOaMyN37Brk0cdD+CM2YwbvU8p1+bulKZkxLBz",
+	"VOkL50R/LeazGVWKJIdaKie+kK/WNtU4yPa84D0jn+dAPrfrIGCKCIbTLhD5eIgwQ1k+FAS/Osep2cMI",
+	"pfxCazm5m9XpdGc0GVumkKc2v9JW1C3TXv7xLthwwOIsJRT2W+F3BAPQZsnZ0tau5sxjFxMZMRDG4HIr",
+	"bnH11OMaFRiTsusXXK+ihEp59hc/CeBO4nn2211IMGgO65XyEOqSweYL/G4ikp0iVGGhXWgwW7aoXNWK",
+	"CmZO4PQ6UWcuNIEpagJDPgLBmpQGJhVmoE64h86X4ZJAe72aI965JMvhIFA4/MeqkCtB4DSX2KDFlEuv",
+	"3ouCRw5YgZSHiGVpCkop44xUk1n87LTHe3522kG//2RwcLCzv/dkr39wMCinqumXGkFskl2qqWuQ0UgF",
+	"ke3oxUx0Xb6MxaXIZE6OVcrSipJJjdB3IhNiUxy4psHFsetCJ4iRKyL0uuRrkWhFH8BxShS4u1MiwJ1+",
+	"4zIUG2gShILZcpmY622zkTd75ooj8I5MiBBEIM39cVoeyuCPeBhslsvaLbf3FTtsf2dcfa1tFjwl6yj3",
+	"nb4HuDKf21h7OQ8+TfnCZvrPsVCMCFN3BoWHLs931RdO9Jsrubz9DfJ3v/jJax9NNhsQrp1YPmafIZUw",
+	"aUqcvnT2S9tWObgFQAo/18aGSSfTgqqAv8KJy7p/64kjmyVdWcBceumjbgbUQ8dQUmECEHppOSNoSbBw",
+	"voZxMVgIiV/QK8IihBWacalGbEKvSA+N84nDTXn02Rn7ep3yNARmPX/ehmK2NK4Mo1+VRWuJy69nfltx",
+	"1ntGdIOM6L/ptPsHfd2BDKghR4Acc6813muN377WeNlkAV2SpUUV+nv36O1x9xeyHPfQyZQvmKlG0+ZW",
+	"mdZmZCbPBmd/+Wf/t8u/Dqb92U769Fmf/fPy7S7fF0/kgRpku1f7iyefD5aDf+0e7f+0mnFWoIjg9QbE",
+	"5qwEEvDvvd0vwU2/V4nvVeJ7lfj3rhIbJtUsh3+lMrDVb5gpWNMnx4piWZfF+YI1FuXJPOHZwGGcL239",
+	"y0ZrbX1MlcWurrbmAAXqyrp3viaflUVwqe0JfKH8tvDClVCNq+rLOeeXEE2ZgGlghaOzFGzGSWRyRccF",
+	"bu4YZXOkOIBRgbZvqjMpu4hGbOxgicce9kDp4XmaSTSuYvWOQ9ZBGGS5Vs5oLthIgqqgEyUZpFqZsXhm",
+	"CuR9YEFM1JHHcTanFdiJwcoaxsf91fgkjVDQTeO3QYlvaAIxZjGx6GLryPWZf++XaDv11xburnnAVI7U",
+	"1L31WlAdIHrNh+z9dodAS8tRt29cR+NXRAiakPXMJieON+6RLznO9Vp/u73tSxkZe5MB5sjhTYWnd6Y7",
+	"eyDmzYWoJRWgUtd3u6P1IMg3piIHub4xbZyYB754wOybILnd2R76sMgbrkpIVfGIuqyguFUo6Ninm9Ku",
+	"BDiFd/KbGHsUllf51lV0JG++a2S3Ya0tXYLPTckLxLaQz8jr2hHjigTdG1yR3M0Xp5TR+DuJpMKTSQ+d",
+	"ZELwjGmxj+Qcx1oAQ0h9xq+q8E0faJpCAo9LlMsl9ZSnNMFGZfO07v26RVMloD+ChYNlO7n7zjxRPRf2",
+	"ReuobEvHc4mBcFAqewH9DllsCOksbwMbWadGzJZn+oQGKFJKesHAoSwzCtnfUBkHsqeHjmfzlDrgqCLf",
+	"m0HmHTY3+WRpJ1TF2boLrWLKU5uO1IBdALlJcJSh0oZXavqKo/bLk7/8dfe3n3Ze7f398en+P/764cW7",
+	"09/e7+zu7ZdP2F6/ZtdWwBl3uk+CgEabKyoB7WQbXWP9zVsJVE8qboCa4J+nRhHjjWPNYXtxFbTJtDXr",
+	"oKAmlULOyKQ5UAUsWBGPi7pE49pRisMI6CD3YwMODNk0UAY4I7NzqNWrGyHflb9JVYQk1+MbZyzh4xED",
+	"0hTEtYOxeFUEESxSqkdJZySqWi899EobPGYkEqoNz8mI4STJkYYttI9mKlp+cjahYqb/NSXx5RllbtHh",
+	"oj4CSstnxs/klC86UScl+Er/YgQg+DsSDm4IN1R9LIi40P+lszkXqgwbZL9cOwO4Gew5oQmi6rABjtmk",
+	"k+M0gy0eF/jIJk3JqajAuqyfCmoze+hlUBJHCJ9D7SbY7Xojy6BLZYzm1V7DP5iMjTqfuzhLKED161/x",
+	"ZAI/cjyn3Zgn5IKwLvmsBO4qfGGOVPV+zRy2sHFvU7pMBJ+dFfZDwPvscH/NTRGc7JopMT70qLPiozAV",
+	"HyNGPlOpeui1KWdLsTDg5ZghfZTROYlxJm159gVhRGDFhUQTTFMt1PRNEmjfFHRrZVF/03CDZvG1hnZx",
+	"919nDbIsrPvqRdGaRVeRz8rWpOfICuZPG9tGThgeNmjKa89nRTm+14S/1iltrYLk+ncAy5snAI1XUELN",
+	"xio1ZbkJaq0sBE7Tb9wps5VWxs+29nRU1DSwsq0KVGaC/mfyfV7vAfBVvZIO6PZgjdL3s+n10AAlay7W",
+	"9b6NoxkvoFjdNZjgaUKkMrXhLeIYFQ21FNEY9Pv1mEYwNLFmIdaHcnxIhKjIULcJ6pC0zhK+qK+N3ub6",
+	"q18afFlDZi7Ial5RCDVgwT4UAyi1eeEtEd73yyzc75LYL7okrostBmywtbHFFZGs6tjL0SwgblC9W8W1",
+	"igDSVwtuRR29NGf/gk5qqx87pTPym74POMW6fS4MpK+w1Ttfeas3CPkZpgbcrOMv4prT98Yz3yuQPFlK",
+	"pDU99BpY3SYhAafhKulorm2tEZ0uKJPGMp1ZhBpCJDrnygXANvAX3mtFm2lFIktJA0MRBTmYSlYTLj4X",
+	"BF/KEg+peo71k+ZBnD+mzXunLPc8255nStKEdBdc6Pu6gPOdS1sPO8tBJLhfQvC+3u0rYH5328L8Vh2q",
+	"sGZrjtm7wsXQzqdqOpsYX4ziVqAfukPDmfW0p2Siyi1aZpT5Lx/clGe13sPgW/CZbuOFXKksQx/A35nC",
+	"/GU1DZ6sMPotnlpd30TjvKvzOEJj63Szf0xJfEmSMwptVCg7c5hC4xGDDnjOC5eMTUrC0qvc/07a1mI+",
+	"erOe7iEaW+vJfMX679w7NaWfWW/aGdR2nklC2BglHNK4jBvRzIc4PyICN+IhUoJoNsRcHxKDj4+lHV5e",
+	"/enYkd/ROp+68zjCzAGjPZ+453lMckejedx3QwZnUGZh1V7aJeZV6csVOMKsFsrt3SfUfGsJNTzlWcBt",
+	"7JB4kbkBGqH8SYiLi/Pzsmr0px3yJHFfddrOk5Lu86Sk+/zpY797gLuTT/9+HE6evUaezhlNAqv/MhOg",
+	"s1lNDS2g/yEcSa0K2JxGurlRaiTGGtvjBgTKprLL65QeSDyFuduM8nzKG4nQcHbwe1BGItNNCcrasSQ5",
+	"niJTFd355JIyBLzqPke4A6HfBpXHbVWhoJpoMZ6RAheKSoRBNSIJwhXVqKoaNG2r1Tlks4cO4FFssqQB",
+	"3VT4EpoKxORQm6uAOxGBeuYUsps7OeW2/oFhnpRvsNUT7ngHjzY6nhhzDXwQIMQLljEGJmvnZBAWzcXN",
+	"U5tLIyrPcT8wxRtKLbJZ0AHPYMuEICsG6mtf4qwl+vXoyOdAW+cUaSXC9PhONtIlolx1K/lNzJlxECxo",
+	"QgPuSjyZAAjFGa5AsFYY3TzmM30O13zAZj5Aqprza+VFi2gQ9fv96/u3Bv3QUblXn+7Vp3v16V59ulef",
+	"7tWne/Xpv1p9ihrUlk3UqptIpIX0VY5wknwLXhzQtGwCLxr3xzcn1aPO527eNa5/R0rKLU5vCxWmPLo/",
+	"DfYf78eVMd60YlMadsd+8r9Xc2mvkZT3RMuu8XppVlpV2z7yXmv5vWkt5a0HZt527+Ghe93m7nWbMCBM",
+	"jaVsIPRbpTSBeG9Xpl57+pr16uVo0jdcuK7H99a1bW6hUBnnFkTQcUC3AmjfJ7sHjx8OXWTdr39oH1y/",
+	"9w3d+4aawIj+4MrSvfvm3n1zr+LcnYpTF69ZQpURkKtqEBMrEpGt7ou5SELhHYuSHs6oglI34Lp/OXnz",
+	"ulxCZOGXF1i6Rneo6O8BD5aP96jzw94A7e2hwc4u2ttHj5+MOrWDDpGb1cm1N5Y8acRgePI8TTaZvGuW",
+	"A5VTZvpJafp3Nzuz++HZmWvfSWAZ5V16O+WMBPjv6gRn+7FPTeT6gqlQ6YSmVgNcbrP69UwUUgLTdPOC",
+	"2A+u2jJxfM1mgxn3oCkSSXIPIbR9hVrTUgJXfrFeLWq6mjfUEkFnE72URC24uET2bi8P0e+8oCRJJ+UV",
+	"Hxzs9Pq9nd6TStL5/gYFBe3gKY1S3bCAnra8mRXisaFq9LXOqYnAkjSkbuaZ+1gic19U6iA788qkiyRE",
+	"k6a+GSbAxiA+hmrDWIuUAda8OfmHaGzbOJ+53oK2ksz+7EoQynvtYH5q5QX1Mn0YSnNtGIwC+vx7lIah",
+	"8+Xt5bzmjRwamKi7fJzk9ZfQlBBEkj0SCsvL8iKZk/g2tFSPQ0tVLg1spq+Ys5gIRpJKjrAeGvRVxunt",
+	"LV0xaLly1BJJgPOkzO7uIfyTIfJ5zoWKDM6nAr3GICPhc55tb3mEcyfW14tEWjICBnWvhmR7e0Kv6IHS",
+	"NFbT+ZMmkdeLOuUXq9LGO/3BXw5+e7b/t/7fA4JxLY+WWQNXKeAGNoMDXlNjpCUcxL7cBwvJVVoY/9h6",
+	"JZbcPVRwnkqhpE+yOUcvxEqj8F/vXdM6AG3pU7PPVDxpjCy2KJwsVJRvzZf2ExVq+hyHytz1r3r25/oW",
+	"C/Q4OOj3u/1Btz8AoB6e4KUj8ryMC1rv/Qt84RilWBGBNL9FVI5Y3jwLSxRoxlzUcgIGwHiSqUwQi/7o",
+	"azRP97r9ne7OQbW4rnp+ynb9JqfJeYTCa3JU4ELrqYOfcHd39wBNsjTt6hE8DK7UwcHB0+5gp7vbb6oN",
+	"bT2TxpG/JCRZ29CmmMeEkOQen/x3jU9Oq9bAYsrT4kTeFUp5GHbZ3uMLxK+Jqn2DnXNso0mz7DlguLb9",
+	"csDwKc/EtwYXrg/4YXnwxkwEmEs809w4DzhYGiuV5gYMeP3u56KHfsZJAqbvPeD4Nwo4HtLifKgKG9X8",
+	"Kj1rfIm0Xd5TWUz57WsaGs8A9FhelFzmgyOWv+2BXrWHcAD0GQVjRxp0QA5dOjnroQ8WoqvUCcedqLx5",
+	"zohlTNHUGkd2gdZ2s/n9c/eb7q9zz6a+Opuq8IIaG9jsDDc2u7lXKe9VynuV8l6lvOfV/+09bDKRNkar",
+	"gBy+k+j9u1/RHKtpBK74WBA1RHNBJvQzDJCqKRpPlZrL4aNH4zzqYpz2WleD0GGt11TFE/TIfVA+mpGZ",
+	"jHHarvdUj8bSX6NM0K4gEyLA81umwZ0yDT4ugyIHRtLUpmo00p9dL5+/mq5uNnCdtF/vVi0J/HbeVXji",
+	"WlmKJXfXt+ZWfQZR21URXZc2kQfxtjEWCoeeyl/syYpbxae5pCww2J/5whsb8CUP8VhzrTGfEzZGM4KZ",
+	"bdUOHUL9OPslWQKO2SVhJrpQwUax12txOyKsLbcutu7dCWTo0hY2IsS3+cMbxKkFbwTUykcD92z8edcr",
+	"rPjw40AiU1OM6DjRWzGhRHrbNERjrT8browZRLPGmSRiWDDqueBXNIHx2pdDCNbs5r0uvpa5F0E0ODiO",
+	"MspU67P/MJspt2AKKAmQ6DBdVtOc9UHM0YgCtpq71NLYX9Er5KYgkG+kP8hXCw/fbFOOqLwR60jgXUMU",
+	"/cMG++94rQvCWslUkGDG8BWmZhWjjtnDszjlJkgriMly7EQd848zys6IEABECbsaROTzPrMJnPEzzBKa",
+	"NETm5lxKep4SlGTzFKRLD40hUHum+fk4QmPQgtwfENc8028zXG0812YIZGCO2FwQIErqi1ZI6NTGmY9S",
+	"FmxNl796HS0U8dcvkX1sSXBAc/gHwSKPxhYy3uKWlcX8wdO9VenyBwcHT33pfrAizcAT8MVSbiARJWev",
+	"9Z1tzeX2r59hqcmt2XaljCqKU+l3s0iJFjammsO8wFgkWCoiqLyssKCj779Hr77X/6tnVhVyazQ6CSJL",
+	"irUc4dW716CwTDdAuTUJlO7uM8JCCT6/YqmQWnCU0AvqAH8JgkcQy2bnvp4YoqHOzm5FYpetxNUg5WD4",
+	"bGjg6OUp72LpIJTmGWSAazOVXQtLm6OMjiwaTPEb0jaIOfEmNRAMTmOjmv6V5Edz5ziQNlruo9kCUcZ7",
+	"8kxZ3L6WhVntnKkpl5lY+5ln9jb9RG4wBfRVuGayHUyGfh4biTlTlGVeKROVXh8a72BNkt8eJ++ftdIO",
+	"fXs63LfB5ouvzILw8srbNH7asv1kK9crouzOYEanPF3Lr3/W95TSWVeSE+z7m/zAtsk85RM0ttC/ZwD9",
+	"O45KkKE3tS6N+ZMtGma6WprVxhqfFS0p19ZymLsAAz2+JGo9ADrc5TDT+WSyCWT6G628uiUIpm5P8XxO",
+	"GEmGpv14KVE5Qhgl3LLNsfVGafXKwmWMwSq0B2186Bqj+Lro2GiM+qGi81LtHVqMMbKwSK5lNuID1OZ6",
+	"aCWt1+Mnu6GWGqNRb1UrmAWmKqVSnRFXarBqXT/Yu/OkvxIRr33a3Pwz3FsVmjm8O8615obkSt916Dhi",
+	"swQNu/tcoSxliIvEhB42dvLZzM0t202Ecv+Drr1ZsMrGFbHpq0VyvyAoN2MQMz0i1rP+ivOwWRa6JHTT",
+	"GAhMm8hpFohcEWYNCkEMhj5zCN7yFuTiRk0DYDGbqeRNgx/pqMIWeug1WcBvVchlKNYkNqN8yTOL0wzP",
+	"XTAqSxU2vm6Vc00rpHKuWDuckVcHYaW2Zc8Bnat6Nj3mWWhMnxq4TYhTPCu0rJqJSgTlSVHSWHhDoKwR",
+	"Kts0j7Nll/KGguhfsS11s9nF4xhLyllkyrqvqDHOFYe2ygysLwZrUQ8jFGv9bCqoVDMs/+j+w7BDZKsu",
+	"SjeE2FVqiOT1Pw5FqdZAj9ojs22OmHl6iMbFkKxLxw3LtE+03iDP5QM+B/i7ftS2ODXF+5u6z5g0igQv",
+	"o+a8+a+XIp5Pt8FjUBpdnGaSXpE7Geg9W7m9PIPtGkvUkHHWnuvmvDFzVwOIsK2eByLEyorQrXGEj9a+",
+	"uuiHdXg7uMFtvTJVe8D+3gaT0L5rgwi/ubFdbN89VA/vE4gntmoy5jmjvq0IP2dK4Fg953HmXH9hqWU8",
+	"LTVAxzdzwo7eHqPEviCwxGzC2732NZ4Z/JMrIjSTzDMD7GB7ncBM+JwwPKfhvfReZAfsq+e7vX5vt6wc",
+	"m5/CVbRT2W46tkx1KgPjrmybm0RkVs19LrRzz7EiPzszvIWiYa1ySMiz0OOCABCJ6VhPZ8RAoHCGMJKU",
+	"XYAsVaFOKymPL+WKnEDnHOTiUpp+7ljBu3zMk3KyxEan6Tle/qS/XeVLATCgDYJXpVq5WnaxEfx2quGN",
+	"sINpDYZKmSLiCqfgoqcMPPmgtRgNEGlpuBv/iNy/NOMJa3jrpviCJW8m+ZKZbuIb+dSeBxDkXDNy/d3g",
+	"gpCUXpEQkMURWpDzKeeXaEakxMF27kppughQ1evM4bQk9gPI3bzKf1oOGhp0kfVAW9vYp60ihHboa9Mi",
+	"IZPW3uxnR37VDFoYoQl7B6PwUA3uDQyZwtdS7qbM4piQxMDdWF8RpHNWFW6LE0P0liLM5IIIkqD9fn+t",
+	"UrtFk+iV6uun5qeCKics06qe4z+fnr71epD5M/0uT5KWc84kKeHmNK0VpISsjIj78YDN4uGgIaylxtwd",
+	"6HacSpRktVHTYtBfgy7bAI94aB+qBjBS9n1VQuFbdlnfKCC0elxfu/PeBi2nHfN2/abvIyorIyohj9Kq",
+	"YEbekDuXcxUXU/U41sVFme+UmPUqabzeSrIyuZ2V5B66CYCJXHH41qykyqGoLcR4TlhC2cV4iBaYKq1e",
+	"a3LO9RSLeKTEsgckr38lyXiIcHzJ+CIlyQVJ4BKGX88xSzjLy0929oy2XkpwM180MTHzPvg3TioZavl9",
+	"NYb1PM8EqGppeSvLJjy8rfSjSZamG2VGmYG1TbzaALTTs0lsoKISpVgL9civiNAPnMV4vklTVn3vMzyv",
+	"ozC2B0C8IX93sQu1IZW7RpSm2s4RbjawufVWlcC+qcZbjkRuvfPW/aG6P1RbdGaxh227oJPbuIYuLNtS",
+	"1zWp5sY6T9wZZVWIZAV9NG/peo3NIvS2Utgcqm/Nq63HaHAHW/q2i1zBb0tpK0hylQQyM5YooXKe4iVJ",
+	"bNAwAWnBlkhRlZIeOsmE4BkoU0jOcWzTcASZ8SuSmC7e4EDVVjLYwWKGUyoN3sfrl88Ojf+apyieYoFj",
+	"RYR0go9LYoSRTfVVUzJiCRUEYOdgr8hnLYfgiwZ8rFpE+lz00GvORbD0+A8ZEjQUcN3GCo5N3Xg3hTti",
+	"rpvlit0l56wf5QpEfx3kz95gcpJ4SpAF/4/QYF/v4uBpv8gFKK3A7kqX2uCp7yse7IccKy9mmKbBBrOk",
+	"qy85rGNDQfu7OzvwS1evE7IN89E/M67txgjFfGaUUy4QZTYxYMRKPMNqozv7e4jHiihIbHx/+rL7FHEW",
+	"E6QEnc1I8rCHThQXBqfQVAXYz42YrLEzzZ9mc6xvL3Ui6CHToADhGWcXOeBqlf1gxnqzTCoi/j/7Y4+L",
+	"C98RSGCdKk7AmgNmrRPQi2XUDwBO026sr0EgK0L9/tBAF+7sDft99GBGE0YvphBxUgCPmdcdJ3j5sAI5",
+	"vTOseqH3S8PdL3HRBw8+9gefoGrkPzsf+93dTw+HH/vdffeTHsHDIKN6OaXiqFx/sXVbPUBsxQx579Mz",
+	"fPnz8Tv0bq+HjpDmQlzi1IHQj2koqmTK6ioFeasOsp7EM54QvXnPNBnOfeibdnl+Nxp10QOz+L1E4U3u",
+	"fqXv+wJbrZmI4y4NCpXHe+wD2zOYcA6/UDSmc8zUauRmp4K07LWgZ/zW+0ZZkQuhHEueiZicBh3DZV+8",
+	"udN3XPl0XvJUHa3OR5VEXNFVH622P2o1/wDheuZ6oBI95U2bAaeLJEjf0moM73LEjrVf3ySA652RVTEq",
+	"z23uXIt2BnkRLKAXk/iSJF3KjLU7oWlqLrjqW62Rcznli4r/sXjZatd5iao8R7kfba6fyPLpCJkBFd76",
+	"U8aStL2d7Cwun6u6EcseOnUBUbjP8VVtoYxRStllKGgfbPUALnWtsGp5bLXMPLqGIdWetaNsb8SbYjfr",
+	"EQdSKym7lAbOyZqNOcPRE201KP2ur8xn7EaXiNH+FuAuiivcAAYEl2y1KYRJ3Pa4ggiosqQTND6LecYU",
+	"ADmWAZIHO1sG9oLJCapxPaDrm1VnzmGu/opIgkU8laTCd4ufWx5RG+cCatng5OXNTVodPFhtrYp6bwr7",
+	"qd43oTm9f/drWa9zeE0zMpM9T1l9NJlS4XttH9XxPlba0aPRyQ8NIFhm5VoeWCP39PZs8uAJ3PmKJ6Rx",
+	"5zr5+zbYsHcW1KB1sltJEnMwPNdppa+sJc2t/Yoh5UASA2Ngim2SCJHPWjqj8YwndEKJePFZESYpZzYR",
+	"ns7mKY2pepelRI4jW59S95q0TqDyhGkrpRD6PYwJM/CuhqG30Q739q6nHhpvIaiHriRcqyg4VrCfRKCM",
+	"pdo2xaCvIFoG0tlCk7RUQ5JmlbL/u9ApA93KgYrHmWBDzTqG3uWuvjzebqGCOmdokcJK5xHsHNQ3mDRO",
+	"PintsEsnLGpJTBlJzJmkUgGMimshtN0Ebl9xPTYMYYgwuLb8fdLHLF3gpfQbM9Y12yIubnXcm9VaN9FK",
+	"f+L80uOxG/JR4xVOTVKBPrdzLPCMKJMNyBl5M+kMP7YSM24QX6KNDEXzNZk/9cnO5xme43OaUrV854m7",
+	"VtLeLWduwFVTyRURTf3NwJjJ5nMuAEm3uFW2oupj7xvltoN1ct60sVO7EbzJ37ru+0aWw5Y0rAfcUJBI",
+	"u4GceK8vDWU3wJyatVJh3UhNHDvqFE2s3nqMqxN1TmzSl/6nZn5tmLvN+dd/1Yb1N3PNhXAMzRxCO0PO",
+	"bGTHVPMqTFmZidj3Wou3a/8sD82/ZzUDsUq0T9mloZc3uYmVlI5eW/8hAFniGCfkO4li96ZgoyFX5dFA",
+	"9F7D3+K2SvdaQmq1HJXuj18vUBVWzmdaY66LVSNExgbKdVw2pPRPVSsKfluj+4cOh3MitHJX1Vnt2lII",
+	"SeJMULVs9/4T91Stl6VetahCEd5XvImvp9oTb2wtKBdgOXkJitPpMgA/IxVOC95T8W9zIZsjaHPIaQRQ",
+	"IGOScEEvKDMoAJlpIgdXMToXfCGN9N0Afcf/WrDqTBBQwXGqZyYJSyqQCgwdvT1GlyTvWDUlOCEC/b17",
+	"9Pa4+wtZrocR/KoHqqHC22jaAQPlKFNTsJIAGNWuOaB16mVQyxyi06BexFpVbtF/c61zdyfQTLhUmMgB",
+	"TcEf9Qb0rLAiW4RyGlmxsZ9R4Au+GV3n1xuUP/nJZFMqrGgMUyd8yBXTPXi399Bni3u9fm9Q5ormpwBT",
+	"dCbvaiVuRhKKQRcss0cPVwMgEiln4Lv54X8N3CT8pwp2EbyzLgxWeSSpfltJ/q3VJstPNAIMO2kDPIvF",
+	"ZDzUHMbccw7GeIChuWVwD5WnnP+6QiZtZ26H6Lz06dAN4VE0kYDFT0fvXpyc1nSS7cTkBkEdPlELLDby",
+	"0p24e1dYqW5TTbpGSYWwGRxlGnVJgtuZnLZS0eLw5nOpUW35mOdH0W5HI2+r8NDW6BbmOeBjMU80RzMp",
+	"TVxAH/mQgE6Cuvup7aso28qA2gkPWFR6TA2+dRvj8BKuiF44nvKL5V0rsbWkmbAU9hai/f4lxGk88G+5",
+	"lMo4jGrbRpo3rZJgcYv9MRogFk3WX4MT11w0KX15DXp1Es84k1maH67bSroLz8fsSvP6e9vmdZJucmhW",
+	"i6W2iH1Ua4fN+CJDJs3Mhikcq7d6MNtwGv0wgqnU6bNphWz3FmGTtkpuQ9vs3yQwlR2F9lLd+4DTrOEc",
+	"uFCicIlh5d34YW+A9vbQ/v4+6g/Qk0q/+539vVtnLcENNBNs2sGfsxlmLve2XaQdYJFtYm4g0odnNG04",
+	"rxCBd48VC/oKstLu/GhC1++GNiIAqqRHbhR9TYnmwbLa61mBd89qVqpSzXI0TzOv2rUMhTZq//YnlsmG",
+	"g5sVraPyOJnwGQWfTGhMcYVH5L+uF9v29Bw/b8AAt12PwQwraeZNIvXx3kZQi70mCGIzmlAExvS9yd1X",
+	"EZJkjgV0sTtfQhYrliuHttPfEAdSD+5BVP774ffNw823ZossH5NIV97dzeQH7I+UGSTUGiGLjpCccmFO",
+	"NqIMvXrx6gSdk5jPiB9HLD7ndSbRz0SaG8ZaGhOmBWbSILcd+Pj1RPV1KD+TGRC4JDFnCRbL8hFwl9uI",
+	"yeJD30GP0qxC6QbJY/D0jnXI7eTjcc2T0MpLtNa7udLP+ME1liUufQLRylnNnT3GG6U3XxPv3QqdsFGT",
+	"3Uzez41k+lTBg7wxNXcrq0Ydt8MRMg97zrPzJRSdF0JiUzsN9h2MBXfki/f7Z14QqDIy8SljL5QOvb2+",
+	"eolW2gHHUmZki/XQj7WeMTyVB57zWI8SWawMMl0+bne6ow5l0D0ZQoGqO+EZOF9iziYpBTP8PJOUESm7",
+	"woQxU35BrdflnCYJtAJTU8GVMjm0SmAmbTBU0RnhGSS/Qt6TISPFeTflcBz0N/MN70SdvGWMmXtMpNRr",
+	"Xg5UeRMKdBxQmKbbOtUTii8Yl4rGsqGFGgeCTK9IrdOt10sAp5pylpBGW0EEgZAHNdidvXbqhONGDYoO",
+	"+TzXplij59tutC350sZbKe8ioKP/6ZFLXd7CNbSNzp1z8ybz3xAlelBoHu638cMITQQhCKd6KFjRKyL9",
+	"G73fxw+LYkeZiSt6pVUe247Ce2RGxAVkjCs+fmjS7jZPwtBnMU/uW598IMkVcfHDkDfZXPXPtWvqNMGq",
+	"qq+7S2sEvfuk9WUUh2clN3vhb1ILtvYKx1PKSFcfDYDnM18De6CR4wVFY7P0d7pclTpAdtUJwf/Z2+yK",
+	"5hd+MKwIvgXo0o3qVcyd7sEiA61dnUVlT1dJ6F9tUnwrgyKl7NIUkc6DaHcuNWbzxBlJ0oktfq4mIMCF",
+	"zZvctkyLtjk6fzZJ7j/u97+GwpSvx2pt6ZWt42oZWfVQQFdpRimW6r3BYmgRO7UvPw4E945ZLEDZd/25",
+	"CKACFW2dVI4PtsZiXiU6NuxWVYwzKs20aa3f+Dlu7fSwPP8tZJ9MoKFZo7DCjDMa4xQaMPMJoHwVD7nM",
+	"brCDbF8mL6EowH7ysQy9tLHuOeeXN2I5r0D6dh+2Ls28BtcmWKcpFkjSi0qeVH1k+3dr2Fr0Cm/j1lLM",
+	"m0zFfLaFAg8S2JUMVF+3MuGBOosh7Jwhcog4IxB1NIfwivKCybbTTyrBxBvPaq+tY4nf1662jBublWra",
+	"w3qa741VgajKoYDyqZIyXd7S/FJ4BSt1QVvVKdj3VxXsGWXN2vb19rZY3/Kuer+33M9imVbsqV8o0tIz",
+	"mj8bwODapKNcrcJ1VVFq/jnj06iVqLo0ML1IxokGWiUjJJFd60ap5FYUD6xcVWz77NjRNa9l3ldtGw+z",
+	"Teeyb1nJ0TbB+ijaP1KGMkk2Qt06z3u2tsLHbldxT0vO+BB8ZAJS3s7AhEYji0DkHpWGdyeIpJIspkS0",
+	"q4D1AgJljj3YtPT1ra30NHCMGIG107K+Hna6XvcaGENblIJm3aNVA/hy2HbdIK/L/szxqfA+VwVQL88l",
+	"KYl5Y9Rek0sRtm+RE+SlGbRKCq3KUihN19sReZldqxjHNcvQHeP4fZSg29Hel5/fl5/fcvl5ifK2Lj23",
+	"b/m6Zef2I3dScu61f73lcnNfLm7rXAs5out7Zbr3t1VSNyN2x1+LyBhU4ibd82U1JFZcWEfuZsD2rsb1",
+	"yz2mbZOsoEcUJHSaZiOKI1tscp3i+HYFvi0bi8CE/QLB7dBOnfLtV8FfVwMvoe21Ar/9mvhVv0fN0N/f",
+	"snpYLg1t5+yoK2hRc7+3Kp1dV1nzCe13orF5Q75X2+7VtttW22rkt73u5r3qKytw3pfuRovzGeTtq3Kl",
+	"GGxL1Af7JIRKmSm4bY7PrazZMPkZXvr4twCQ3LS33oI1HEvjCCtihKGU31WEN1ibY/vJJtZ++uFRKcX2",
+	"34Po8d6XTUK2bhZrCSNUIudt/vkSUdO31Ju6KRBbImwCgTbYZ+oDN1+GvVYVWTv90vYe9bfa3grGz+qq",
+	"q2B3zcaiK/QGjsi7vRICtUXJutGSrG+3hOnQFAFaEwZ+KsGHrYBpqq5W60qoDXLN5Nev8avT2JrSzGYi",
+	"S1x95hakdYNFmtXjsgYRa+2KvPVDhy2TRY58SGUtTABF22IuHIkLznCmkAWo0ZrGRUaTgLRqtsHqoqoo",
+	"a1ddHz2jVMfuXbo5pMEczCkc9V8L5RFEfWtJiMK9oxRtbEmQLWKRdfSyYCxw7ZQ3UHyaJmzRrlwvDivW",
+	"Wk55ez0icv3z1srWZufk7YrV1spHjiDVngPknfchX6zkO3JvvUO/EQ43bzvdFrVxUwi/r+mvup7tnm91",
+	"iWN6EGJ1VcP0nmjMGy61pviKeOJbOK+KoUdr+JRbgGt6sXKS/314sNxw771X996rW/ZelUlva8+Ve83X",
+	"9Vq5r9yJxyrnzbfvrfJe0m6HPkyXCDMEjMxkXMVploT0sjCu4LGyp8lW0MA4fJKFq2VyNT+tI9XZqlK6",
+	"kzJUaCuSrKKItsaFNNYOZhbQoFL1hZf6/EI6Wu/Oi//bmGtFsrYeu8VfusOM7VVsMt+872StxtHw+QJC",
+	"Ki+3BUi+TlRWs4tp589tlDluWWeZVBrJ1UJdt6JTrT9DbZTp/WQ09ZSvzq/8et2GrqnN1vBu4ZeQFuuZ",
+	"OO0ycNe11Cks8tttrnNDKOHO0KIKxZihcxKABJ8IQkyZbiVVw15oH2aWhcERbGKziuSvq6On/PeSE6iH",
+	"eq+b3+vmt62b52S3vV5u+3p9RZ085XeTBwgS5g50cQ93s6WPbi74hcCz67ndC6SwGsTJ7atwV6vwd+3F",
+	"8qiv+r1Br/9tweBYnc8Dx6/t/M8Ep2ra2EQvJlKaZh62Y2sFhmkN5iq/LLcM71TLKb1wUlOFf3MJ0M88",
+	"DYH4guKpuT8RVyRBGVM0NRjdPE0Q+TynIoSqv1Xjf+PkPdu0kb9rSHQ2K3roruw5XGm5a/pynukJtmnl",
+	"aabcbmabTsnWUtklCFTemsJCC+lV0QHRhItDxLI01f9CmC3LEnJLATlobGDrCUzB+axx1PqiNzCnWN3O",
+	"yEBPbbvJ+jWN09EX72g61b7xScc/NSX6KSZR7E5pNQIHyDsQJUKP/PPcxDyewS2tlRDgL4oDP+mhcXVM",
+	"Y5SQCc5SJV1evP74dwGWg9nyTE80xECleT80v5cZVWBSAzqMfmLDPge3zp3K3GD9J71DuP5mA2vXgGqU",
+	"cnbhNgVRdYjOl24f0Hiw0x9XdO+VHd8c/oD5a7eucEedz137dnjZDZzadfOvopp5Z8j79GpSD4pLRhaw",
+	"agYTASLR4HK6F5H3IvK/S0SCI7XuwiBKIoxinKZEoMXUNHyReiewRGN9NM7g0TFsieHotGq1/PLkL3/d",
+	"/e2nnVd7f398uv+Pv3548e70t/c7u3v71STIkkmg+VAlF3Sn+2SFY/n3IuOd1/pbkPUhJN/joscmtuVq",
+	"hwhLSS+YgW1UeQeMCDFyBcnQmSRJDx0pNONSoZ3/2d9FXTSwODgjZsBM/nLy5jWaYyHhEesPkoh8xrFK",
+	"lwaD7SZ2pX4qtgfdZV6hv6vzt8qLY0ylsv9t0XiHkEJ8DLDrHixv+Sjh6dUt2tHfXz9R9Loj+D83DMr7",
+	"ZP9xb7Czu9fbf/zkae/gyR9+NdvDAzuxEdCXIAYDOagQ4Hr38hna3d09MNoTZohPJpKoCJ0TtSCEocFB",
+	"v9/tD7r9wWm/P4T/+w1hlozYwcHB0+5gp7s7ON3ZHe4fDPcPegfwv9966K0gMbXAgGhGY8Gt/nuIJpQR",
+	"gRJ6oXU1LAhSImMxzhsrF5Sw09950u3vwrcP7Lc7HstJsCJdy1FXC6kafQJY7lXIP+7AcK9w6treAtdG",
+	"ev924x+Rsv9Cjp+PgxHBtvJ9C6UgVPuaSxg3ghB9vHr3uj7xVyEcleEaqWIA6JIeOlYSxVMSX5qdRQ+e",
+	"49ns4YglRJFYCxCQLpKyi5SghdD2jrkRgDfMxQWeQ6Jk8r841kzb0EiVKixo926FLzwpbfrTzYDtos4r",
+	"Ii7IW0GuKFk0ORLhoknhzGFbKrZwEduUaxvxSqSmWKEFz9JEq8qCuDWGyhXYxo1DT5VW737/RuPur4ag",
+	"HCJnyPHpj9HGXNSCOyFqx82viEjxvBjrIdwIK6NPuyATrWm4ruCm7ZhEZDY38KlfZ1oX0GQ1RNUm/Tnm",
+	"c6rtEcFnJmvW4RwHu8KZNi1R3psFsjPOILdhs94tHtZsfazzAvlp1RrkkAqVcz7PQW7spKMy/fl7HDz9",
+	"eqfeEQnmf0ND0SxV1yT4gqpLtH8bJH5PC/nWhPb/Nfmsjq4wtVZRczcZcNiB7Culr3Obzl7Pba5ldLXx",
+	"nYRb07/WJmGeJ0AlmIbonEy4IGhsooJEm7gghau23rUGdCdCvMEztkagl7di3bdPynevHEL5VrtLa6nq",
+	"Vxpqy/iyTFUBn3J++MoP/mRZRqTJgFlCPIQESm0COzRUjPToECB8plhuzmHKJ6LOY5rapgPhtfHh0Bk5",
+	"+5dmE2ueOaUz8pu+r+adgFGVv++/t2lnnmVChmo93mKZ+4piuGcMDhiXAgNJMdYxw03hWp4N1Ftb51k7",
+	"jqHePGdNjYP0uE9pfEnUM5ymW0T2bWXMYsqNXoKTZXVyDahMrThF4/EJbcabKyLOOb98hufhUMAMs6VT",
+	"vsyrvnNFqSUdEqOEpPScCKxIugStzPpcNYOc4eWI5Zqa5Ahbtw+oY/CNeZqZNmEKXxIEoEL6Ls5i0kPP",
+	"vSDQuG9oAiNGFiNmS4PKWvnKgMSgvy7/R6+KoK0Tqd9lKYEhcvt8lOdvafUjJJTM780qC2cRkooLh7Ot",
+	"yrr7YU5AcUoZjb+TmjNNJpWc5AVl0qrFZuskgeIsNbV7Km8zTflbdRIJvX0NW1Hd2R6ym+1aD9hKN5Rw",
+	"opUChc4FwZdoiq8IYhyRyYTEZQlQq53MUmLeh/O3zfCy+KTfli1Tkiaku+BC39ed8sz09Ibd7NqTVniJ",
+	"81/KKmLl4jplsRk9OOpkjP4zI/ayZq+15ClY3chRfIgZeRC0DSiz38lGNDRPD17DJH/KYWK/RNuF4YwO",
+	"vub+F3CTvltgmX+hls/LSo7hBZbI3J9npcKJXdAKBm7JG/XUeKN6xhexiVNqd2e9Uwq07jOXdrbSHIAO",
+	"lw5La1OF1oPDXRFSCGDlRojgeIoMySE84+widwpsrGQ1YejuhNJ18VYLMRNrdd9X716D2TXdQAsDZFho",
+	"gGEaHLSh2VBUyfTY83bZn2i0ytAs713pEJVGt+KQb5ku4s4J9F26oDJYu7MlK2h3qrc/Hf/lVM/Z2ZxL",
+	"Sc9Tcla072po2sNRwrU9jZF7pnB/mFxJoye7zSbJMP83wmy5wEvj/k+pVGXviUQPxgYkffwQvASCaBq0",
+	"6hiUgRidaq9/MGJj9/1u/oIxejA23sPxw3IKjH2tVTpLCO6mtiiTtc5x8Fuo/1+e+uLe0JIfVI52w3le",
+	"cRRfaHmzhT1jJDlooFpkaX0FN9swm2i6l2SuHCAJzhKqkBKYpj30nINOZSsTfYkZzHo+9SQqljbxwzZo",
+	"+2NrubWM9nXK2IvPcy4CmsuLKyKWCsoHrH2Cz43To5ECVjtp4YW+bXMbrlkgshBv4mCfa65hQ0qosIOl",
+	"a08gI8TTRPMROHSH1pJf6F/gi5sPXI8jUDzU4O4hn02DxHZa65TqnVo2LX25eVPZSe5Pc5vdeHG18ZZM",
+	"eRpKSzwCmAjIrdtc2kFS+0ZfNd3e6p99ZzbahsiIsIGlBFHm6rTa1Il5sNTrx9TWFw/lj6FuuXoWmRDA",
+	"oL1t3XjUJ+a1Gw1agYcsMIa/ZiQjyF7e+NPG4bbZpxeYqjTo6f1grzgX7cafdw82Hc3+GtwT/6BGXnTE",
+	"klstUuaOaL6VxYJ683OHxPGvFew77Pl+w0heYemrkBt5vz3hKnOcJ/02YNjgjjVdwUzUBjqFG7Cm6x2T",
+	"YCElI5/VWZx7k9d51a3fucmN7b9txaJCxHIbB3Cu2TZ7et0tWzp7/cdXzOAtwC+0m8EzkA/SNX802tWD",
+	"dy+foSe7B48fDp2/wkf4SslEoYxZGRqhMcvSdIzilGDrc6TM//Dg3pT7lky5lmZIE7Wd4Ktwtnyhw0t9",
+	"i1WrbLMkJQM2obx3/N07/v6wjr+6X0WGYqhWNucBI6lFcC6H81/g4CBNJ9D8G/pO5e3KTHxuxCb0ygh2",
+	"mhyapKkATAJ6W0rJUgZqMCUCxZhpwx3HUPyKBRnB31qNcQmWG23aM8wSmtij6zU8q2/Z78Y5Gt7OoNAm",
+	"YkZXdHKf59dt/MhrVIvszCR6MP7cLe4cPzxEY1/7HLo409hEp816+DEvhCFG5cehEipIrDXWoTaXO5H3",
+	"w0JQWAyHOenuyP/Ob0i5zASR+Q/YpD7QlKr8ve6U1/52D+U/gGrt/2B08NIv4PAqK9/uxaXf8hGF1qkT",
+	"da6opN5t/9QmjnuR+cNdcrq7u5r/nY8/xayYHfyRf10r+e7SJVnK0r/zZTTqWf4Bcj7l/LL+t7t/QkiS",
+	"XzV/mEtVdN76ctQEhsf9AuxI2Ny9OdzlHHboJBOCZywBF9Icx8SojILM+BX4WwyrUuSzMolWYoZTKkky",
+	"0qb365fPDk2HZJ6ieIoFjhUR0kXcubSxVOvVAM8w0KZtl61fGxmGZPzC9XzvI8buSydMP8Kg8uYJjCHa",
+	"05xisG+TpCO7oxFKOPyVYjnVf06X8ylhMkJzLAgDZ5resxFLCQZKGP8wNnuImdfOn09QNtdfkOSKsDxb",
+	"H5pXjsln1RtHaPx5rOXY+E/jHjoBl+SIYYkkuBJdTpasEZ2mopkeTWLgtcyEqrTww94A7e2h/f191B+g",
+	"nd2VStXeylQj9P1o9MOfH3xEDx72HnU/fQ/Z4A//vRcN9r/kPz6I/oy+f3BIPqsf//ORvPj08fPfP31U",
+	"p59Go96f//Px89//9OkhMk/+exA9+YK+f/jn8O6lOCA0XpOFSXnL00fq+eAuwdKJ8EtC5ndTxbpF4uPG",
+	"mmizi+OaWcJ64bWSsoEPY6v6yxtSc9bnd0a5d6RVlDfF7Gg+T9uiEv3MF+Bg0I9qkZFitjKQcEZDzuI3",
+	"LF1aT72/jaUgHk43b61qsZ/L29guGyZqAM98wyDNDdsCKC70wBBlJhVOYCZN8+dyAFKbQWNfEdM/aFUh",
+	"Tc+4OGMcIjNlUW5vWRWAhFvClnyK2VYhezhKxp61/MQJdvg1JkO/qmkMV8d5KRMsyNho4QmEZOE6aOLw",
+	"97XTvLdgLsVwmnKKF1OeAgxo5KKZeXoe5K//q1pP7Bn1VRu+qoKUNZCQ+T7lgv6Ls7MEL+WKpE592YpQ",
+	"bzuMkMUinlZQH/YqoA97q1IsD/ory2vLiA97ztAOL+mvuLqicZpJMEvvYHFvMqW+iXEeBwuAgVN4oJVG",
+	"p17HIFuGTHmmYh5S48d8Tth4CGF4zZ0pSdCSqB4ag7o+HlbVCABnVAb5as6lNiXpjPRGzOZU6EeMQWlL",
+	"zxhfAFKDALwMNLZO44Y326sjJilQ7RRyhhn40WY4IT00pjNnYMO4DXXo6xNB9HXG1ZkkKej+ZmYjZnxK",
+	"dY2I66HBTMtJH3pVNBHpK3nqR5KbY/pfxTA6Ucf/Zpk92zfVCG4u+HkaoocPVE1RvphRDo7jIrj2QSSI",
+	"yoRXMSmI9HC4iwE8sg/IR7Us0lU2UBlzoXjJR9z9V1MqvSGJULmrq69x20Xtbv2Bi2lWAofkh+sOEUSq",
+	"PWY8juJttQ9N4bhMkAE20ftRTtEOcNlEnw729p88DPDANOULkpwZzLuQo9QcIMqucEqTLuhaoNU4jmNe",
+	"YEoz3FtuACvW47gnBo9vrRvazcXEgjefEtx+ezMzwfrNJ6WZBlb0KjST40mODWO8P6ZSa2hzbLAgUlkb",
+	"tsjNgFouY9JCTNqGVqaEjZhlfXPOpJECc8GTLCZJ5BWj6Oct+wQXuasxhDqv0m0jxico5mlK8EVGqs72",
+	"Si3i5n5uh1daLN3jwMqtTKQyNABu0K6rvK0L0abq6a9Y6e1c+I1jDqRgmnE3xAFvOHLgFms9e7dgDfqZ",
+	"TAhthhbgna2PvntF6XC3PWor19XkkvjEYBAOIPTjYq3uagTpuGzZMjvoeW2FByEiSIiyEdSKVZLNMOsK",
+	"ghPA5iOftTKHc2ct5FnFZqViM+ZFkT/swLErXRisuWkziLXSiFlJj6S2P5gDoCqrOSHtn2CRUhJMMYKV",
+	"Vpx39T3L8RDYjuFhOf9F50TLvSKw3RzZ7d8swIgb+FmORB8avisrsuVH3QVlCV/YQ+he4brrVyJ9M7w0",
+	"kF6MLxqmtdMaN6U+DyG4aCR0EHtANd0Jpimo9YbUryhP2/W8+pt7os7dVvl+vkQdCupfHIyFqGnRsQ5S",
+	"0Cs6eCUfLF+jTNBu0bMi0LKutlKp5gjX2W/zgi13+/GN7LZJkzujzJQ1B2WGrWEzt9qhy0xc0StaZAf0",
+	"vhpM2LwUm12TIuDuBI05nFdtZ5Vi1mVcda2pndNxxQGQm73X5uIt/NWWcoM2iYcE59dZWEeNAev5TqKU",
+	"X/QQ4LLKnBETNCU4IQKN/961nSi7x88rmNf9wV8Ofnu2/7f+3wNmachZE4TU1uLh59PTt1b5jZAgc/Bt",
+	"lz621z9Y5ePaPzjwiGOvH+4kQFUajJ4ZvDaZzWZY5AXWIktJhLAB/M6VSVPsnLe4CQk5T0MOVMFv2FSn",
+	"snfGEQNjGqJxYdgbHyxGMs0ueugEwHQP0bnALJ66lpsbexY2YXCwty19DBWb1DZSMLvhdTGx6ojHs0vk",
+	"vcI+PUmzhibBel2sc87aq7B16LXFPTSdd7lAF/RKWxW2O7ztJnUIELKcEWl4LEE4ScoNXmY41ctGkq4d",
+	"KgQccKaNFAXacWJW9pwmCTiVYsGl7HJBL6j+M+UxTrucpUs9Xc2PUzqj5jHNdCY8Y16SRdf/ze6g/5Pf",
+	"Wbrpd70EpYuC81npBy0SunwyKf1oc0NKv015mpR+yJml+8ElV3Sh90vpklWFyx8GK7k8ctq9JOUnbQJF",
+	"eTFISjVbLo/ZJrh0J4SUBzojasrNT9YEtwtuCr+wcRFCalFXYQP5WeQS5T/VzSRvr/LM8rIB2DF9wPJ3",
+	"2G2kLG+/Wdst7xps1qp7y1PK99Zhbfu7lkn7S1j5ALRT3p1htuy6LPf8h9LG2vR4d00qQTDEKZuK4x2F",
+	"bVInbydR/Ml4F35xTZTcZ00KkE+FVmTX6VATs91yPQyIg1RMMwjhgb3SpawLKUQulagLyXfw9DlPljA7",
+	"KBnAslutIsCyy+eEVX+vu7rsTMBk8W+oOo7AuwaIidTTrgtmCQodz0yW1TLlOOnq96bY5GJlTGZzUwnR",
+	"nZGEYteBvqawO8+onv4cA2ujCZnNuSIsXsKhNMixgQuUdU2NJQAmMpx2wVow3DGH08m9j92MXTK+YGU3",
+	"fI0y6ikVhqu7nkntypc9iZAbtkdvjwOQjYUF3KL74JGvEIC80arVglewWiysyno7Iup87uIsoaYXdwen",
+	"qSu6CAcWoSxb8vSK2GrLYmjPppxLYgPdxp7IsTLsaoPawRmxkpGyXJ3tbWTybKju3bGS9/UVOeirg9OM",
+	"lNSQ7yQa6/vHN6qchca1ofLlk7glqhUKlz5vrpqpxZkztY0lTWzTQqdjY5VwkZhzBMDUuZ5ushUBY5S0",
+	"qGzymMc6SytYpBRaISitW13l5dXdVeJmG9RNPLMajfPxrciast+p14UlplDfpdddp/7vJgvBjJDWVFuf",
+	"TqUrnb2xVHCQH6Pd1YBT/bzXWSPq1AYlaXk7UzfmEDG8g0RKIhs2yJjgOQBZAH8cVumssWnX38yFHBMM",
+	"K3yOJUHmOX1OskrFyo225lvXJQtmVWFx8NuWvbKi6oIE15yH+b/gKenpMWn1nnJGpRoPcwKKHMyTjBCo",
+	"eMavbZXGHhobhmx8WlQgvmAj5qyLPI0qL8WkTMtcNJ5hhi+IcC4jU6MPsPz5IKArRsIjA50B+nEEEWQZ",
+	"AYuUEZQ5U3YRgXtJRshk0cseGkM6uhtWGaZhPMdCMf3tEXN2LRcXmFEJbP476drbRcianFplKCAYHUov",
+	"VRJdEuO0lzGfE9kbsTFOZpSV5lVOxvCnmCv5sO+wIi6VHn6zI9W/6bdW0TpKL6qJ3XfhPkOwhMZdU0oe",
+	"zVvB8AVDbgNvKJd240xXeWbNt8amsso2IgEEPgl+CEegpfNUygLwOiSFGxS+h1TICNELxqEEPdbcAlxI",
+	"cVzjo7C0aHCfd39TCb62XqnY/nZ5vHo7ntlUphsneAygePrjKwPa7+cxn1XBCzS7w5ZcIf6PJUoIzFHP",
+	"5zAPaBfh/UHUCpJjVXw7EDy+P7z3h/cOD2/UcJoaD/V2+GuGxDjCSQCC8XpkWs431nQ6Xk+5pUxim2h/",
+	"T8pfDS+qEUpML9d6rBFQMVsBjcATdWuyBZYI6GrfGpCIHtS1MTjgHLUC4NgEceMGZU1jL837E3qjJ7RG",
+	"XifaZAo6JPUF6xU0BtB3YGgNTXmuzU8wVTcW42yI03Rsu7KBY1a6an7FR0z4+FjGHIXXooQm4Mk08qps",
+	"p1VLwtcWd29cqL22zLpSJe3NcZu655MGvK0jbW3XEbcQlrYRZQFxAol7NgGCCmSTAcFT3brPybF73w2n",
+	"c96Qtnv7zUu3ayq6QafdLOTv0Zx4f39v324+ZCqa7ImX7178NULHr09fvPvb0a8Revbm/etTfcjevz49",
+	"/jVCP/3j+dE/9H9evXl9+rP+94h9+OXktFqFrN/z44cXL3759R+H8I4fHx/Csz+evl/d/eCgodvBj4fD",
+	"6IemMo3tGoO2bypxY/oy7Is/hEqbzMYCjEB7zGoPoxZGs2ELP8FJD3JhuO71BoD+RoCjimODyBJ21K/o",
+	"RfJ10nULQMFN8AGrHlQHYZc0IpuYJ59hFpO2HTU+gEAy7FNxFMM71jdcmAg+OysXEG925hlXQZGqf9+o",
+	"C8PPWCILbbHAy/VQtKu6lfyXNmDIIYLXJPTHJDW5ue/MEy1gbS3FbWn9BqW64iDVv1b3emhb1tC6Xr+2",
+	"xDO+xT72nJ35pRWrYcATC/ztouBlr8AE07RU9z4x6XvyklZ6W9gLq6rdJxamjXvdXlZNLe8K87V789+r",
+	"FxuqF3V/wfHR66OiDLwctV/gNO3GKY8vzR1S+Wm2JULzeXmZi7/I9Ll99FsmKMApeIvyeG+V7WnW5JPX",
+	"aOqHR90GRuj1Jm8JALqZugME1swdnwfr8E/LqopeXoMdB833iMPVrVZhriryC5Uwu9q+IigYIddeLJez",
+	"tiEgvSKuv+eIGVWAM9cW/KvU2zUW4paaMrFQl8Dba+i/TSFbc+F/wpmrw4P9XuRWrGmq4KrJkx4KlPbr",
+	"m01F/4iN9Z6OI9gjE78JlKbl35niBDHuVTScZ0r/4AYxYuFRlFwNibECbD6VK8+vZPyF+2Ret/D+zqrr",
+	"b7h1s6OM2jloZiDv8u24nlJfbGuh2Dvvptb5wZmziVNzS/Vqo8jZ7StUW9sw344mtqXatRILgZHFXcIg",
+	"RB05pRPVALvzOs8jA9ydFCtieteaskoBoBfkAiTlqhGXM8t2/TF2dwcNGVP2MJ/xiR7dJo6ZN5PnNgWx",
+	"fsSDjXGt1oWVVbh8+DiAdQFefRdwTXeF26HXaX1IbFX7WX3O22QTNIfRvAyrWizNFHhq9mpbaW6vO91s",
+	"ZuZWnsQWDXA3yriEPYDXrutre1Jrelw9IXn/1Ao8xLcPhfqcaA7EU36xvM/u6Nik5JWA9iYR2mi5+b5D",
+	"luc6PMNN7QtTFrrA6WWXsls0LnCatgG1h4Yg5qHCMILIIPwGIGLbgRw0jLXYp+2iVFskxLcUYjfhcm7q",
+	"/Bu5LACw0bUBWg2bYzlFBjRtSaQiIsFLRK6IKya6d0o31z/BCsOPHM9pN+YJuSCsSz4rgbsKX5jTXL1f",
+	"CxpTRlDfzGecSRJn0NtKixo08OJABV5mYgIGmymF9XKDMHJBSxfmnNtawDqshb1iOzJUCyUiO7OSXyTn",
+	"EdbCsA9dc5Yb6OhbwetAJeSECJG32G8qfTGiVhBoYJ6UOoTdDn/+CsDAturE0nAlploRXl59V04wtfXz",
+	"pUi70GppY8IFLnDNeCXNlvTQeEHVNBF44RDQoGyrSw1cZMYSaGIx9kY5HmplyG7i+TKv0rdvLPmYXDWO",
+	"mxVUoJ5BoQORpis3eJhSMlHltehEnXxkZaO5eGeD9nFq37JNGyrDVxRHbihI8WtbZteOj94LpmskZq4G",
+	"lS0s+kBrvFJQJEKA2KOJY2d3uH9QQV95Ouz3K1tR2oj90sI/+NgffAKQ+v/sfOx3dz89HH7sd/fNTw2a",
+	"tR7oJKhaE0F5UkR0cgeDTULktTzE/yqk+tW64BU1+Hg2yuwjbXNz1tBiCkkSpq+pARNyeXhrdcafcHyJ",
+	"OEOn00zI5D55YXM90f3YtcVow5JgbadHRp1Vb/tSSqBo6rH8tUjFisIrHLt6bpqmzIg/JTBlZpVmhFix",
+	"Bs+WZZ73xLe4uN96m4Z2ahTw2e0Q/emMID6Z3DRw/38hEv/vBtX+2srbvYRok97WxJ2/Oiu9kXDIiuy6",
+	"El9JmhsPaf5RhHRLdZ02qE9tLzuj9m1dO3q09tVFDOTwdipFbSRuslkYblKHU3HPtyn5sy9bH49yu9Oq",
+	"Sss9VA8uEZa0bf6cz/sbq9nKo0zBJciZYzkD7RrJY0HjyMCptc1bXRBymS6RS6awDb4Ap0wa5xy2mEva",
+	"5s6YoqnNxfpsQNZNXsQ5uaAs1IFXm49yRTzAKpkAWXaIzO1lnHW8BCDnAguqh44npt9o5L8ih4zS79q8",
+	"jTshlz/pr5aJ6kmApggcKXpFzlz0NaRW6PFyZ4nSfC2/loCudpUvjzFyGxCi2r814biA1MmYlibIYpsE",
+	"jGY+m1EVclvr3w0dURPnOc9oqoCYvD6xFmKtvC67kx18EA82AXCFqCaO1YZwNFQi90TFcdHb6fU3+eAF",
+	"b/7U/+VIkJRgF08tTXxB1bT8zQs+6O087j3d5LNbhbo3heixkCtbrUiF8twnI0cZpRUL7Ne6oHmBsh2W",
+	"SimOCVqYdhQ5mnDOBGZY2dxe9+EhGoMkJGKs9VbT9uGcJ8sIwGnwjLhLPjoOSaUtUayS//r0pHwGz7jJ",
+	"UdoQ4t676DaqACm3YLF6Vpgyh6VsYvMG2q28m7NMKsCKVUgTqEKD/Wr4NEh3+ZIEVDU8KzIasZoCRpFY",
+	"arvO4jTnD5fHUmdwYew6u08B04gbzdcZQnr7hgijv5y8eY3emqdM3fPjg/7goWnb+f7dMZoIfGEC5OM/",
+	"QRdjyPoGG0u/ozzMPz0KFH2VV2zdaQDyyDd8JXk/Czb/e4XjKWWkIAr9xgA1jC0fHQ8dR7VpkNC4O98G",
+	"6K1lgKzHQyvQZ1wAu2IG8hGNYz47pwZ1z7Xzsu1gNAsDu902S40KEKfiG2g8yVQmCKT4mgYSpoUc11Yf",
+	"GpPPcypsBrBRpvQOSOjhAQrLiDGOUs4uiEDkM5VKHtoUJFBEiuxurUNW8Z3s2kcdh90JQOrEQh57U3OW",
+	"Ty54CwPTvq+IqxXBN/jtLDUUAD97f5iYjuMO5genO+o73b9N78f8T8bVmbZ19VBg5QzyoZ2HRVwtW2/F",
+	"wGqH5oMtaH7BlFiuyEDJg7AWPBwwN7ntP5G31GqfhmJNqGC2+y0nuV/Ln7+6aai5TR7qWVkddFzO2Rr7",
+	"Kt9WPUTD7VFuJjn4K8QfZlRKkpwBbvHK9FZzh9eUKSHaNjJ5+pbwS1TSvzZ04lfKlHlmMldNDQdDmKEp",
+	"z8S9Z+tr5cgYTOxmB8OUpEUFkOVzwVobQ4PfQs9AQ++yHZO6jYTl0tBCmkvb7CC5Jvv1uWGpuZ1Wvt9P",
+	"aWQVRa1N7mnz0RuNTjorIaNX+g+s1PUSgnibmsWinG9lYidUEd1Z9cINharCFYgApFomkWJdgvgLfuJ1",
+	"nlLkYPPL0iiQhNQmGFbSqbasDHdql4FGc8HVHMu1ObnmXhGxh+TaIah7cb1pIOr6vH1lWUj57mswy+vU",
+	"PhfsY+2RXx8UcecY2b4jrYIj1YevhWZXtv++tRBJRU6uzc8sLU3Ze0CVRKYjDIBAz7Fm+E15lyAHwJ42",
+	"9mkpr7IwtzfNsPyA08tjtl1yRKGamvgmoeBAGecMfwyZERUmfp99ec9DV/HQZk4XPIamVVWIHmwXqxtK",
+	"j3QPnYcSS6fcgv8ltV4wl2Q5HKxGFLnRQrJwnXxpvMHm6pmYc5k7ZO3alR1eEAICV2vlPBFI8RZozoWC",
+	"9uerJ/vHdhrYxkIJheZgyVlTqsyH6dJrJInc/Yh6jgCqHPhkeUdMDCUmVD+JmVxokYH2Bv37vdlkbwiD",
+	"pW5GhZ0RKfGFLV2V1aarTegJm/JPaEsR+jiNp7aytfjy0HWxAOf3JWUJoA8D2CeacBvvOF+ice/7cQnX",
+	"AKdpDx2xPMwCuB4XREm0t7NTZCzlsRmk1RcTaDIPcFYxxWpl8ss52WxgZfL1TNze95XckTLF7pYpFHf/",
+	"dfbph9Go98D+8z+j0fcPgxzRa49e1SVdXMNet1DbW/gMok4m0jC/ff/uV+M3rpESUnyIpkrNbXMBnimU",
+	"SWjLZBwiEEUVeQSwvHTw4PDRI4tN27NXelxcPJrlAZxG9WantJ7wsj8PHz36+P/r/r9Neo+COaLnXJY4",
+	"jqSLk1XnfyUJ29KpYYTVlu4MK+oAZMUA+NYV1O2k5/Wk5H+/XnnP575JPvfHYll6umuZSrLCvig6wDCy",
+	"QJLEgqh7m+Pe5ri3Oe5tjt+PzWH4VoMbk15A6qzlbehkaqRiuoQIRJkMFlNJ4rNXk1/+eiCe/t9f/vFP",
+	"cbr43/dvnz89/vXtb8d851f8Kz5ZrI5u7j4tEYF5ZYEm+sOjHxtYzr1GcW853VtOTV2z7Blfoe1sEB4y",
+	"N7YMC9mHrhcOsp7eby4QZMb1fp60tz5fbQPweT29Kk4JFrKmMt7rU+us1a8koO9F1r0RfCfSJ8DIXOXY",
+	"ljV31GJsw/Qps7DpkMcDSe/68O3GPyL3L0RYEi6OX8e2X7DkzSSvcoO3t0B6jTp6wEkIIub45A16+rg/",
+	"MFVvjn+SywgN0INXnCV4+VBz6yfowUkGf22O4vVkNUpZRfy4IbrpQUJjWABxcUnZxc88M9nKrbYux2tc",
+	"mLcg2yHb1qNU+wjwCeyqK/esbNxn20o63LtHy8eiQ61+zVzbmNbjupEO8BwrYuZZOtR7jbXHG3dPsHsN",
+	"s29uj4BegxHMkCByzpkkEtEJFF4JAoyAcfOKKqhoq2rYVbK1VWsFV80a3o9xubYyb3xHJTIssaEutYRy",
+	"rPcTsyWsZKuyZ1PdW1HmqrsYKAe3E4p8alt3Kt5ZdLOVQLWMLKqHIFi0D9y/qOuZUHXD3Z55piRNiK1K",
+	"Xng0eZtNnu8P8/1hvpPDvDnUg3FbZYKq5YkejCvtor+Q5VGmpoHjztDR22N0SZa5KUqZVNi22Ipyjzr4",
+	"9Mdv35ycokd4TruXZClNNptWxvQLpL13PGKaTUjrE4tJD50QaHgJ5f3o9NcTv1GLHoWpKXU9r4edv3eP",
+	"3h53fyHLYt/NJPSKnhMsTKmI+ddLp1/85cNpJ6rPL29YekkYevCXD6cPi2LDN3PCjp+jZ5wxEis0F/yK",
+	"JtDk1nY09RcDKZFJJaMRk7afJ2UIKlGf7PeBNUI5HyxXfvHpk519uKZvPOg/fjoE7yFWmSD6IJrTaUqV",
+	"3ee/k2ienadUTkliVhZWHzOE5XI2I0rQGOH0gguqprMIUSkzIiLkfKjRiEHWo11ioEswsszK5WuqteLO",
+	"F001WiM3Nc9MYdMfwm6FZiavXrw6QTNMoR7Z5NyDOdB5lPBY1iIbxkVq4CY0Lz/H8SUx9g9mmpm7fHnD",
+	"eIYeVqxNeQ/KmRE7J2pBDKrErIeOFWJQKJ3w7Dwl3XNwqOTIgGB35dmYjKMZ8Bk05Qs002faoQWOGBaC",
+	"XkH9dI5JMeNQk8G9+20IYC64pici0RSzBPA0yKw3YiP2pz+hD8AqodbygrIR+x7ptfh4kWnxNTH1utqa",
+	"kZ8ewNo9gisPh3ph7DmMELY1sHaAESJCcC19rfE7YggWyDmRIk1tMU5TiZY8AwY2xxL67trvny7n5AQ2",
+	"SK85Ycp93vz1MEIXhBEBlGvPho+mkL/HdqAxNvenB3lHmodDixQHI4XB6WUzTVx4ekUQVW6JNHeU+o3H",
+	"zNX0g3YNfk5jPH7UZ2V3d/fg0wNnBS4Wi56YxF2SUMUFGIFiEuv/1/c9dAdELw2fTCRR6MH4t3GExj/0",
+	"94e7ff2vLgBYjh/2kJWMzibVRGmeobIotD8nMc6kHrl+6YJnaQJF9rNzepHxTPbyOVhZWZnE+9Nnlmn+",
+	"Nu6ht4LEFHAZqEQzGgsuScxZIg/RhJqWyRfUPKk/p0TGYr0dkaVx6BBAEpTN7Xftl1JKkDsWg4N+v9sf",
+	"dPuDU8DxHPb7v8FeHBwcPO0Odrq7g1PA9RzuH/QO4H+/wds0k/QKkWLNpqUP8BY0VA3WWw+9YRYSg7BE",
+	"6kM00F92RMrdVXhbcb2K+KLHMTZgcVSfYoc5CHZnMygaApiZBC9TejFVSOIrzXHgugGsAYoQMLbIDES/",
+	"cIol2tmN0M5ubz9CO/9/9t5tu20jXRd9lRpcaw9LHZAmdbAtavTopfjQcc/YcdvyzOwEXkKJKIpogVUM",
+	"ChTN7uRh9uW+2Pf7Yt3NF9vjP1QBIEHxIFm2ZeYiFkkcCoWq//x/30HrEA7aO/TmDS7VHxMLYgf/EZnK",
+	"x5kWEZoAjGhXioRGLfGCK60ROIcCuiNpbfUwIW2oI/eBlm2aiplOe1vQth+LCCymSAyV1J5rO7GYB4bb",
+	"IcY+98vjbPTVBGQtCi1H0Y1gGQFKxAslhjAFJo3hUJUJfCTCCYjSZJjkhOCHHWihpmgwLWozkr+NVde9",
+	"vJ7RNs/GvZyhCGxVGn4Pi9aG+q26kFmcghZmQ7QoRk/+BVazsIm+SJUH+QDTMtHKOnu6G6IwlRiE64q9",
+	"dpsHPcJZu1DH/BsqmbLvMHslcdgGJ6E4Ea5bMKR0RYd+Z6KuWE7tcXnacpjhcwXmTcZV/tX3C1Iz0WMS",
+	"05Q6lllvgPeJyox4EfFDIJWYTBmamlc9TtTegeiZNFXyYgzSReEKpwkcojLpHMI9aIjU6k+MauiGID+e",
+	"6Rc848c0g+6QWv40ePx2iZZ8YsRUSQ5/4FbOpLYS2UP4eqNUanoj5XkPxMGTyug7e20iPyLECKmrMALU",
+	"x4biAiVHmTc9ZwwDD08B85iemexMG4RwiRaNrtyGB4/mu3Dg7cNLj5m4SMdib/a140H88hxVM+oCit5a",
+	"F9RjQV6MzssAXs1uOzx16jt6c3L69AcWdAhsMlTZBfaO9AZiB9Xf4/2jR6uoPzhuFw2IUHNLO6ODJFak",
+	"qp8XkiRwkqTIeIjnqLZBS4+znkK5CFLg+am8iI6FJbs91NKK6GW/+QoGGBVhACaVKatNnIGDzp5D+ueI",
+	"N1z4HJQUj4VFeqhBqqF35S0og/ssNmIykHmo3xCAkRVyDHsvT3pIAcgGsXNediLvM0S7gRgpM0rdUWz6",
+	"O6M/1F76JDFcMJ8Whv9OBH6Sybj5oiu+R5sZrIaf2Vygpp6gBElEWYN2J9TRWJeHGUct8Vz2BsKMFLVI",
+	"Erc/Ce6RyoaJRaPAQUqxO0j7LQHlU0YKgmmHN/GxWZwaHXs7JslrBrUvor7JzpM4VjpqhfqNPxMMvCET",
+	"T2QmVVbsZIqdzsTmzhgPQJHIC+df4DcyHiZ6V8CfKHdCzXZtULhWtmdG1O8GEuhSTcHuKvnY7JYZ7ndN",
+	"MgH+olf7vMTgyuQc0IyQLMZ71V3F6zs3oey+BmKsUf/wWEI9YO2JwxQRn9eVaRq1xIlmbKgi8oRrXFL8",
+	"IGefWBK358fE5piKOmgfhHoCCgLBkzGbWwBNwMRgDgnTThXHEm0j3jxokRZrCJ1wePehTo0ZgS8lZBxn",
+	"ytpAXGRoBHqU5hTE2jhN3bSgHw6izBrcXy67OpQZyP6oKLvpUltYRGYBck1NsiTPQdkh7JM8h4HNN5J1",
+	"Q61NrpDnQ6lmTnJPWqNtICaDaeGQgbSbyGmACNNxEgtrhgqnGWzIdMr40w57Gl3iYQscjynZHkMYDzso",
+	"yskttL2x81r4NQiCA61mftswVlyNAYIkFW+agHdjWB/YrneldMFQQotskplceQIuHA55iDBR1nXXhSxj",
+	"RV/BxXBhwSoZBo4QFGZhTCYJ3ArpJaYqLtyH45I/53ZBqOF6dMaLH16+ZWegJ7NsKuy4N3CEmC3hE+eI",
+	"7phaIwbySpVfMUNbR+Rj0PvEhBR+3SWbG1aQV2IZAhTT27OKpNZQoLhy+9XtN9iAgbAm1LJQ+w8sLf4e",
+	"qgipq/kwuD+tFDI2c9USP/E7Jlu3tHMoQEJxroAw4UASzlnGbBGgccwLGOQOL/hCM2JMs29gJmhOIxeJ",
+	"i1rVfYHrBM4HZc0XIFArDcvAji8uwIWl14HL/3ycgxhIeoPqzpywakPhUNKNsOKt8hrwrUIbJdSkmzHm",
+	"FjHRAejml7EajkyudG+K6o4R2UK982ucyX7eTFTeb4LlIEdJMykdfammTTq42X5cGBexzCU4+pcqa8G5",
+	"aF7EpvdwkA/Th+tcc3e3G+oO8kccHopRlmjCDi146UAfTM04E72BSXoqABUs0xTEhFYT8f79y2dod3mF",
+	"SW7V3kGoXQrCaziYy3OYRZivuFi2uD3BKJBwOxBhIKiVisG+TdDLVx9Vb5yrONRG95Tf/ShS8mxKyrNA",
+	"I3ObNHDWuvWSQ+wctDsBKNpAHOwdBeLw40e4XKhdcIO9TlMBLSyFVziyDh6yyVSM8Yk4waZm7W1I/3Sh",
+	"9o83b3bt7Ylo9uVkCpmKj3Hi4Nkmg4SiVv7h8A6hTkCkJ5QBcAQ2AV+5fTR/5UQ3x1ZFLfEfaspZf5Cy",
+	"HgCDln3hTA/RoEF7iHcEmpvifBxfqJzKI3jKYAkQ+ARYQrEaKR1jPK7PnjJdwHLMjieF9WJLvAEPwylJ",
+	"f1FnMzLsGkgdNIX0BZgJaArKlMSmG1Soy0C17KyCUkWmXAzS9nA/22PhrIOeGWt4JVaBO5+rdIoK/+Wb",
+	"q0fi4aMDEDj5xGSXdKDFVapLg4/eylzhbHGUwX9uvjFp0ptGC7Y63gyPow1pm532DXZ53eV2d2HHzGrf",
+	"TI1MlqPadV7HsThXU4M2nMxL7wBe9MHekYjg6k28vIopDhLqCETftHkCHiJYYX7x9wycix4emPKwluGr",
+	"lMLnMOcDmV2ouDjEE6mF2hlXY53kGGoHz/BwJsNY0Niz6egAw4OyeyzIdu2pNIVfTEYngguMp4F3CJqO",
+	"nNmSIYLKi6i00THtzLiaHKUghKsy+T1fnCNLzpf116AgiAfqvKA16uYNpJMP6ERnuN6iY/fXn9sRT+xe",
+	"mybN7gYubAcX97od4/bqI75kDDN4Kx3ME9zg78ZlL8ci7htIhCRnjwXuFJH5BH8Wy8OJIXptlXfZU6Em",
+	"eY0VV4EYj0C2wEsm4fDA8j6lXcmhUpSJDjaVFlCSW5X2u8S8XIjmMksqiT4Ghgj8Qi3wsGN1jmMZSZAd",
+	"/X5L/FQ8Ly/gj81iXXfROYi8eGe5cMz3o0BG9QQ3r02YVzbUnDjBkIWb7vcanFWMnRpJlnSxx4g9tqwY",
+	"DsENHGt5JRNMvUYBZ6kpmBTqZDhUcYLCCqy4Iv9F0Hhc0pVdseMO/rqo7FaKi2Wqn7q5DzWhZ7rVSfSn",
+	"4sSF+lgFoKZ1sTkJmjGL/Xa8wlxYz+jeOMtA77RCPTPpaKzF7NJWphwXA941nntVuCJ5siM0FFWoOfn0",
+	"oBSFQ48748HTO3DmMs6OVi42TSi5DrFWOLcA3Iikl4wkxsTw21IhKhuApUvg2z1hHwstQ1wamE6xhmMA",
+	"8KEPPjII5pJDTArOpTvJKQYXyEw0rHkXCabUF74KrEKrOLkEuxIQiNK0FLjAJXFO/gn6PgFc04lGi4Kh",
+	"11MjdHAIhC8gE6UPBkjJjuD7NTm/1aRbugR9qC+SK46Q4LOjhoyIKd3mZzhmzyiTF185Q+M5Zsuc+UwZ",
+	"KYy0zXpiHGk7Ojh8vEqkDY4D/UfGf5RPR5SrsGTjEtEBGBH9hIefebh9hArPSHdFf31+KnzqLMJ15zzD",
+	"NHV7kjMbhbV7nil5aYWFZS1TvLYNSvITF1EC7yFGFwcpDA1ovq6YiUqhzXqM4o1A95zxwZkaqt00nPYE",
+	"ye5kCygIEFiCNbfYOdg72sUoEIWY4NL7uwG4zfpCoFChylpwIUE17Ry0HwXioAPmcudwNxBDmfZNNgRb",
+	"fOeg3d4NhB3IERwI1ixn1BOjm32ZpCqOgiJp4mtzUYKAvoCzcU37LQWGLVxqN/AwbSCM+2ascR4Odl2g",
+	"a/57N/DMmOHcr05ezByWaIlFJ8JdMMkRinfnoA0TVamnIu3j6DPoCHdZlxhzJ7rBz3yN98S/YT+D70Fy",
+	"r5IsUl7j4UJk+7c1rxYWedIuaOvivt5l4GIZdsGO6Yps6DQdbvXMYFzUGAQRmOByihOFdve5UjrUQxmr",
+	"LtF0inP00sl1SfTFTCydXI2SMxXqKNF902II+sgH6399p4b/qbJio1s1vFK4wXe7LpQvxVD+02SOEsHP",
+	"Ae2mgo+9MGdloh37IAcQsJJZ/OydrOoVEyvaYNUNE22yULuvYRIY7502Ojol9IzHpUlLzUVRhz5sibe+",
+	"UAuuAKMJNYeEyKfV42HxG4HH265ILjRMKhrsUzN2zimoiAudWFWKgGItQ/H0SRE8jNUoUxTlDrxSLb5s",
+	"SielPzbtWFsFRihnvIhHAexlBqx/wskhkvLZsQ8ja2HK5WgU+Yqe8V3wDaMUD/XR44PDlcT444PD3d1A",
+	"RO9oUO78J4dHB6ucD8ft7pJlIKIfE30ZOYeXOWNxBWDlTZr0lLaqVE5zMpK9gWoS/QIV0ZRvKfFnvB2f",
+	"ax/++PLp89fvnuM5WPaWY80dFuWcvHnZKHFBMLHDH0HDjJSWo6TRbey32q19guYcYDmYL9+CDxd1LY6U",
+	"8ObUinVxbIp4wJrI1BUVx8EKI3g16oZA8x7PgeVpVXqlLAoJWF1eTlyxEVukIroigrO64ElHNHXe8HgZ",
+	"N7oNWPMnWAGG3MI+Td7o/lpfi1cc8hBd58YfwdIDXdvTh6DhVxxMzl677WqjlM4ZLD3l4PzDf3LfMFX/",
+	"La85hYfArjIsvFrcVwYT0oJXeUC3r7uqH+bDV06L0hmd5We8r9oEdN7+8vNeOFVPZzxafsZrk5+gZehq",
+	"Ig/29paf9ZLB8fH4o+XHnxrzSurpWxbNcN7hKjP3XquPI/SV6JT9labOqUyquRwPhzKb8s7xG6cRNAjy",
+	"+tfGCRrljQ9BgzxhuMdIZdzoO9ZJ3ug22EKHYZQzfARfQJuDqdjrSHkwJwVm7qWacjWA435x25LdYLLK",
+	"83GGuOyuablb7nPHUKQN9T/H6JUNpB20RERJFAKdnYLQc9VsHP4ny5hKQcEHAN9xkoC7AzdJjbkU45H3",
+	"s1B8FLGOY44qUXwPUw8DaUU/+UiOl8taLhAd6MPVyg5KAdLGW1t4lILtWH76gUp2lc2/N/F0BbHARdIo",
+	"SLiTsPvvBiriklqYbzaECWh0GzzDWMVpsC/u13J/GD934wMKk3VEEGMD/VEtQuZmrxnx17n5c5bRPhp7",
+	"7b1HzU6nubd/ijV53Xa7RVD/v1R7d7uoxyoUqF09TtMqtjpxbS28HpzUCWAPNbqNoRras87Z335r/3L5",
+	"986gPdxLnzxt698u3+ybw+yxPco74/2rw8njj0fTzr/2Tw6/bzCTJzixeDsawOIXR8qxdOjdvMq4TqHw",
+	"Ty0ROV4dT43z/u2PLgxBKVISP61GwOXY+CrdaYtGwoc+5Bv5w3EsX7bmOlh+BuHWv6IkwQ30XfvJ8rPe",
+	"pWZCB6+g7P5DTV/q95au3tlfSTv+KLMLPuFwlUm24xHFD16BF1/S2wskAUc0vlvPIHpDZ9Ut3hrnv0up",
+	"7aTvy0uyosBAZop5j0j9oQ4hr5NZ4rVqfV32BG2rUqHTApti3logYQJX8/b+w38n8R8Ljf63aBHYclyS",
+	"exsv1XRde/1C5V7hbmBLf/HK5AvXCHW76dS/16/AqzhYSQTeXDDfW0fkryrfRGp4H2MtIxm00bPGHx/m",
+	"hM1DWvq4jTe64iJv5y1el72dQPhWP1FKZInEJaq5ZeeYa7KsAEHgUhJJHmqlYxcC7By6gt6WwLtgN6oP",
+	"eYAXNcC6P77p2u4IXek23ZFPGqpYLEpoQrYiZdbWW9d8u7cyiDbpjY0Xrw+bVKBBRkGdVPgeOwBpzyM7",
+	"JeaRM8XZY07IzfcKBFS7Y8dYXojFpCln2LAAyLe9Fqo5cqXzeB9fTCyH8wgRiRaR79aOglDLXmasrW1a",
+	"6gop7GUyGrnOhKG5clkOJbiJEv68kCMqXoBHxFQflSRTu5XLCZqef/TECrBXKBbkJqfU4hW54JDv0wq1",
+	"+ih7eTqtHIbyLoK5ibio8+2Lp+Lw8OBQvH37/sfnYiiJxfTF2+d/FzvPTl7++I9A/Pz8+X/8+A+w1l/9",
+	"9Pr0hx//sRuIl69Pn7/9z5Mfg1AzT8bTn96/PoWD3r8+ffljIL7/x7OTf4gdV7dlsjjRMqWMpLRi7/Q9",
+	"HNzsvHgrsOraXzvU3/8DP9D55d9w0n7+j3enJcJ/1/JSTqe6PhuqTsWmlVCXJyIomq/chXy7DDe5JDkW",
+	"MY1dJwJ1W2GfFT5qqKnThlUPsT6Vem5cQ4mkuhU3LQ6kiF6F0Wc9o/tp0sujrojAUYoE98KmKffycDfX",
+	"sYhgdUVYS81tQRy1o6WKzMqh7mdKYVdpakD7UelVpoYy0bYlntPbmkhXcs9lYEXePlN2nOalGiyEQZjT",
+	"lPO27jUBvHe0+W+qMZenAU7AO7hhpI/wfypOS8nr6NRRbO23g0bpXTa6DXhVVU41OBOWU6PbgO31Z9pW",
+	"x7iY/vzoGPfLn0/fV4n/Slz0e6cdbgz9rt3pttuNNTwLmv/bDhuuc+/vid6nxiChX5ZEuUh7zMS3np/K",
+	"i2WxLTzmj+Dex8LuLK7DK7qpTd7EkooocBxJ1e/Kyj+fjlTpV4SeyIwZlr5r3W2I7s7mi1Zu04t5zraj",
+	"+I4YYY4L08UCc8UVoYNFw527PZXpovOWGiydanVvw1WzoFz+xmKNRNUFcrSZ6OZI2jz6yqKHIBZ9XXPJ",
+	"+GZVStlIrnUsVBSiMcZTSkNWkpWHPlVZwaGZz1fWBLEWGPOrxSR9bTYW2eV2ptW4AIIqF1wnGdPNcQ8m",
+	"1SqVixar9dwiTdBbcSnIMgzj9abLdWFQb7Z8Mj+d77DAT7+h1rsXaRyaoW208Ppo4fVyYvH+3ixmSNcu",
+	"hQ1rJcND2p3rBxBLl19YMYGXJjNx7HDnqqLB6H4Ca9q5h6X6XAIuNUMhOeeEyAVG1yElbO754BDvzPN5",
+	"2ccG/7tykmRaTes4Dgbv8fClcbFSHSfs3/Ip8AbOZvifuwfBdZda1+GhBbiSw3NXMp0xzL8R2X7XZnbZ",
+	"AwETsCyaSv5H0hdRzfKLfBBlhL0VfYK++nKLB1bQae9ymX6eUoN7qGtJoKxjllOKpdFt8Bl3Z5g/LGzl",
+	"T6KC35b6h25HDYdIkVSvhrsY2ddk3Tvw5pi6EBCV2wXlghKGYGbMMAj1bILAtfdYl2NwIy4C7LaEkoV+",
+	"O7ntFBDFQTxA/Ighj8ZubCYUd7+vpgLGvyuavzZUWkQ9z0z/DPHMG512d7+Nq1yrj/kzOV3JgLCDpJ/D",
+	"FWyj21nbaCjW9ecxHBZHSufNh1JTTyVo76GLt7bFp7EtNjQssOga05JJXhc2rQ2M3rUB8qWERufimAHP",
+	"jf/CL/80uVTHGBydbXvzsc+tqXTXBQROjG4exQzu2nzy9DXXtFaV4Q3xeGZ+mjMA4iRT8DTTZa1R/nqn",
+	"zI41YwDM9hmlU74x5gV6UoudCHRTtMsxUZA0OxFyZES7BSB6DYMPInj/NlbZtADwTuwZ7a9GWXHOcv2s",
+	"YDx8Yc1blWlepYtr7k1vW7q+xpauuddYkkNvjRmyFYW/bNrkVd3rizu9TmJEhJsbU5egXr0Pg1gU436f",
+	"8Duwcz3J4XdUbwhPhq3hrnremYEGvKlMUaW96fXGI8ayMWKkMliSFmFddEw4bC3xWg6Z9omYFYJQY4cx",
+	"NjFjp6+OERxC5/Y6Gbe8h6uy/z5vM5e9TPTTgSJyKO9P0ISfYf1PUdvRaQeNnknNGNTS/9hTj2MkQqov",
+	"AmER+u4y0dQDj5R7KrZn8Gqc1LUj1UtkyjiluBCfqWwoc5Oai+maNeOVaf2UnWHrThr/QiAAxU/107lG",
+	"W4AvxoGJ+7DoTXDFTaHMeO5Xe0PwN9+h82H5C6uygl47/s3fbZ26OonjpbUzhG9Q0x+2rZ/5DM7kSj4f",
+	"9fMiNkmm+syp6dH4Y6PIm0T02taXFJ4GbXIqL5XeulG3Y8GcxHGdvbDMhFlgnFzn9vhqjlilKq+hpnqG",
+	"31vBoEAeG4lAa8ZWxcdC4r+4VBleJlYof7GTdSPzgYZzY/PBxTznfYyDRY96TzojYL7upjXiB2lPZpzw",
+	"NQMv93Yf04qq28oFcHh56m60v4PrK7IQsXRmFBuFL7BTdHZf3rBldGtlfnlW5umgZsF801VptyNT73sH",
+	"6y1ZLZsVqc2sa5fLRiughrs09tQeVBLmkNh2ZjledlviOdjdc0ynl0qNuHYV2cNDjflnH9XBp+WgznGR",
+	"Ljda1dGwih3vAmDuaBJql/cI0PiXTEPOLAZJNpv4Rth0i1gK8AkOQygFuscuIdSmCUINJ1pEtUSVEYHI",
+	"lYGUNzPjSHTdrhm3SvgH31wT39x3tdlpnI1qt8+cqD843FygvqEB320qeTYsRMmwZUnlG0YJtq5+1dW/",
+	"pgOGqtNWigXgBve+P/IMcUTgS/b8t+nWu9W4pMA+eahgjeSo9a0dDK8cFKAOrrfj6cAgorZWjF3NXIFE",
+	"JtldQFf+pz/hZf/0J6KzSSwVgpXZCYmxD7mjCcc0N6DJLlQ+UNni6yLHjVU9uDaePU+emZsoQB5IUcbS",
+	"v0rUhPQt3lk7njGqaCi6QBEEKZ3jL2AE8cS1q0Te++Dhl64g+kmaMy0BaG8qWqtp5KUZpYAMElcylTbO",
+	"BU2K72zftElmJoG9NHl9UuUGrbyz4Bqq0ApjuW+J7TTqM9iwehqrquunPKBnlDgJZof8ghG6kbTVjZjm",
+	"tiVORPRd5MbNRLTDMVIkCEc0Hf1fe99Hi56gYHtd8Czw0lZ+FqaWXf4Y1ONePMkxd6kTjygulAUjfrJ0",
+	"xLm5jfFimcP8PoHNjnujMrzOgnXg27ZXHtCz9cbiNu0Kgym1gq87mmVGMdEZNb7ikow1yzG2lRhfeyVG",
+	"BWC3/PWmFRj1bW3XQM046EGnZ/pl0nmQ7Hvtziz6PbNegEcOTuJ5qrpCG64ILxNjIV0qQoCkKegCiilI",
+	"PRWus4SuiVTmHm6+9AxIfaRjKrk4dQXrXkUyUYQuakGIZxFjjSpmPGBiU7DupP44H2dEzuDgUHx39O5x",
+	"2QihzKJFtgRR0/LPR3PAgQ5GCoiDGqeGYFso9uB4+5H2YL7CE647HVHNCRfvIwAMTl9AN+JBXetczfpQ",
+	"uwFVxeBdcKBHNVdYXGhKj4BRmYP2Uajr784Rmcr97TjB3e2mzEG1FLAxrojngZ0hmNipEK7wb038jQfk",
+	"yF9gXXkqCpOFupcaS68aLgE/NU2/P/PaEksIzpVXwRQVs+shsQQswwe7FTFzNJFoVC6LE+EPI7wDJCah",
+	"aaGWDzpUmyYeDWcj0/+cgY4rvKDw0qZpB2aCCDnIlsyZlFCfK2xEwU3Y641HU6ENMx+d+o0B5rpgcHuj",
+	"hRQXGZdxIntL+W0hGQji6lCxPcE1FKa2q7RiRmoroqKo2ZPhaiUzZfMSbDYeWaEV7xZQVH5VIKZRQIQK",
+	"joEo1AU/9wx5YjWLwKxdZWpyh3i0d+A3ROlixBYls94Ap5jHTMPlkThaLXgOOBz3mCeNQ1pSOQ1C7emS",
+	"KuznLXFSemIxUXAFnFuKZBZWlciNCQgdinlQ2MeZSCtGmYnHPRjj+bigYRyoNGZopSuVZUmsIpEiS5Uo",
+	"8yOLWKXJuSKGPyLtgCPGqXIMNRwLw6CYtEZ3Qw2yy2+5ylYlQvZCe2C9HdFxz8EREPPclcrglFB7AFyi",
+	"Ryu25wMrInfYWU+Ooo07jOAKpb30laAwDWTa/wHzd/W3c8eWrUhf/bZBqPZTVs5t8iybPcXGAEtlwIxt",
+	"ldi9QFmaN4MwvDwwafzF4y6Vdw899k9kQ1QSNWXVScGmCk6b0vEcilrHo6j9shBprXPaPuru0zEgxIpe",
+	"xX8vuGZx/LXX5Pvi685lknL6hTXAAoVBNLmJZfuFQ6aSTI1qPaDjF3MDbmGEBhyJHgzm4Yz/xcIZp6vR",
+	"7vzt6Jenh//Z/i96hnxsG92D9lFBWvSsxLSWKYwrU0+I58N7WDUi16lCWGUzYCovXtAZtoY1H2xkwMNZ",
+	"fu+MLX53LIwP8lYtvqpZB+fWG/JByTwP5qxwOG/W1g5mjGrc1BXb+QvH+6pU+8BmeanfSPLTixSs2x8n",
+	"1YQGxlbJfC8FLLWZ3Hyp7+0VS/3dLA9h3WKvONCorgscshcIQ1b/SE9NlqleiXLZp+CR75ISNFZV6fqE",
+	"vJCJxjgjHoTirmdiGNIw0clwPGyUxIqLQctcMEvbIdh9BhMc+HLnktxg1/EFQcPKvPZ6gtNM7Op4eFcK",
+	"fe+8ffFU7O/vH+0WcHQ1IpABLKsDKslNELq39zI5XuZmsu5VzgHI3ZboqkGm26mhwCTHeCYkwxEpvESJ",
+	"BJIJj2GBgsYYSWuLNtevDN6usrmvjwheD3W3bqfnith1M5WSJYy6JLcui7k5vtyNvDIX9P9w45LLz+ue",
+	"nN6S93Ev6gpLc7UtL1yjvPBa2XHb8HelO9Rh4N0Q/W726ssg8OQiwJ2q4KKoFih4F9IKPImfBXEWaop2",
+	"FiQcLfFSlzA1SdxVqfnnKcKRxBfXVBPhexKMODA/eClkSuD2ubuq62B1VY1afcwLXlLHgA43vFSj/Iag",
+	"fHcbDbtjuB32F07s5YwBehu4euWA2WcB11tBmRSgsFu18inUyt1EfViInHoZUmURI+lx5gz+hn/pjZng",
+	"Stl7TGyxOI49QXhPamYax3DKdZ7kw44T62tHT5wX4qRo8Vw1/si8BL0th6RGNndFkouC57nYPolGM7cq",
+	"qVvb+s7PiTy4mcfkYXTKJ9/AcXqIdQbNRH868+YtVXqUs9APrJBZllzJtCsib/RQAMybPZE4Vz0zVFZE",
+	"XAxxlmiwBU7YsjAzRYalOsTZNB3l5A44H08tZs7zy2qMkKvEJtebHzCil/qrsD8+nwJ37Qhb9f1J1Pfd",
+	"grzVKpxy/5Ir+q1qGRHlxjSVzNIpKajEhtpxTa2wf4VmAqZE+w2MsHu8eY9DHcHVE2VzzIdimYETa16G",
+	"jIy1yXmqNoORu7/aCOYJ3pwvebhtVVQWpQuVkAFrMVd3o4RKBG44uK6IEn2GNP3K2rLa4WHF0SYagk/e",
+	"qoititiqiK2K+HpVBAuyT+yyrKYn0De4CzXBdeK+DjBJUyHzXOm46rKUlIXzWzaPadIlthpjqzG2GuNa",
+	"jbGVz2X5jFLji4koDRKbm2y6pL+Y2ocJ27s+apPGWGNPlepMEk+pelV0PYaaLlHXZDDKFNa4wKV5UGIg",
+	"rxSS8N5Osv8HftYbZ+4J17kSGU9yNSSZT8QZXADeCOAzVk30M6NzESuLX66BhHQN+S1i3ru4tx6nadDQ",
+	"Bjwz+nuWBpczUfQjoyC5j8vrJ4NGborIv9eqjT82BE51r2OB5uBFcD/A4LYFBpsVGDywbh18gaUGqZJX",
+	"6jOYt+WmK1H0XHUroXcMz5cjJaH21i9c4IwvcIYXOIML+HIBKk5wnVgbhFNwZraW8dYy3lrGW8t4ReH/",
+	"SmaXQtpF0u1zRDC40/UziPg4iZkHbahWy7pqcwZjjbB3u0aIi9el1cg51aJbvaYdbX2pr827gZlsxf5W",
+	"7G/F/lbsryn2naz9DGL+JoydK5cNY+CjkMeLmTOJHXOF4uJQz5BrOpgUxCxpiZe5FUmMJb4uoCIzRYW8",
+	"4mV/pqI41FxSHBQVejRmAkcwaVzBZchUqqSt6hKtJti7kVjEHdGtUJ/UDx52wtSWfhvrVFlbZIHczeEx",
+	"EOLVUgDJsfNgiIkUXUJ4+BSUoerqTA1lom2xDXNbgH7PYj0EoUakvNwyZKvvNhlIK2yie8rR2gl5DlYJ",
+	"4szOvLZbYCK91/XRHusCJa/f/j9TJxuVunOHUVDq3iuCYHuwez2paYmqQWMSkRoTy+cuimh1OpV2uM2C",
+	"V5+PrnQFG6OEGvwt2RmfBWH2eqiAWmbRe8orWtt/YjJquI3e/PTuVDysYlxn3O83qQH+IeCjVbq8vw6u",
+	"0Tt7DTW9r/NNrq2vl9X0NppXg9tPpOH8foZIQVICoqKHnIkD+whBORi8gXePD7h17rfO/da539bHfbXh",
+	"hneMjP65i+PGOjafTlu81whOhFjl0ualyo3qk3eFLP1GC5jAIks+BGcFEQgwNxlfF0VOtiiW4ZBEPfh7",
+	"yfOmTrwkFwMZhxrkUEu8VSMlMZABE0PbhMZF4YWWONH4k/Y/MNHdUMaKUFqO4eHgmFBzW12SW5X24Sg6",
+	"FbXeycwF+Krcn4RxAdqhCKdIzdom81tRXSmN2DRimMQ6uRjkrVC/nN/FjE1JIQ3Cp4RBBvORGjgtnbKl",
+	"m09MqNVHxky0ZUTZoZzCeEvwODQ6KSYyydPE5sL0+wTOQyAl1FqodKglSlIVi2mi0tge0zFK59mUoytw",
+	"jURfbGAYwARu7YKtXfBFOePHqzO9dEvyzFN7u2BsEQJEbOmYGSpD/VXbMQECqCX9wumemHEaIySvw9Rl",
+	"cQXee6iXu+9o6HiUuq3VUaWJcUqtpI3vwOoYx0m+pLIzUzImGBAOuAdCq4mv5eyKycAEAjlZkLmegIED",
+	"cT7l6LvXBRxGx2gPh8sJBTnPZJLC4pCjkdJx0yCtg45hbw2avYFMtIqPRTRUQytwzOJKZUl/GoU6Vrnq",
+	"5RY1VeII2xC7GENAKg5EpobmivIkmUKAdrjxCdacyrKbrDJpVYwAySrJ/CUpV4BwxvQDb0w4ZaxhfuCF",
+	"gokiY9DZefmRyMJwOClM0vaWsVk4WE7gzh7YmNCVMarFGReHCBIhMLXBnE5EhgJLg1AnGg6X1mgPbS2S",
+	"mF4MhwMGSCdHpxPnDZXtHrQ7eMpBe58MBvw61AftAzC4pAPQxzGlyTBBTdXrKUsoMBmG5Bx8NdhKZDeM",
+	"PPZ+EGq/DPAOVKTKRltFp7ibJVZEUhs9HZqxjQIRE7XfOLEDFYvzKbhM+cRkl0LGcaasPfYj6Oy1CeXO",
+	"vcHK9MKo+PbzGRlYXEtYdeCQ53ThZaw6yE/iB0GZobtjJ7lmLOdTGgjNdZVR5lJNu4sIfDifWBnKUH78",
+	"UemLfNDo7rXbQWOYaPe5gxXGucrgUv/71/8dhuN2u91u4r+dF/jP4xf08Qg+7rX3njTp3+f4z6NH9PHR",
+	"0Yc/wfn2Rpe46Qj+Z4EJYvMMYxULJhpnt1jyO2Djl9bSbnXKL1T+xrfr1s27P3XRzD+6duJPmr/I5r/a",
+	"zaNW88N3Kz3Ea3QMOG+LTBVICPTZ2ZK+X3lMe5+MD+mrovIBabUKiQ9Lhi1/z1fJ34M2kfJKyZuNaN9t",
+	"zNzjlSFbizSEJE3yZe1Azmtge4wDKVSAITJkndBmElSZCF1yQn2UvRxlqLEK+XYykJ4U1bjIEgq3kHFZ",
+	"63aQq2LHvZ4CS+/nKiUEjCvUpt8PBNOx2KBKIuYiUUnmaIHJLBqYNCZjAotXRKLBOur1zFjnx6EmWFis",
+	"IiHa4ArNr/TcKuQ3OuRedIYEYXhbJKiAiyN7kSPloYAbM2nM0AtzqQk3QpU4TIhtY4Zp8Rz82VLEiNlO",
+	"dEw0PGw/He2JWE7BHJcZMi6x+RlqkLOJVoWx12kH7XabX10TzuKQk8M3ZtYRFDFobPK1VFzi13HOTNd5",
+	"nER0InrmSmVWDA24FZJk1VBO8UWIvppweBFXGTwt2qaUU9ZGKxpKpNXH/KyHwjZC2z3RY2W9ZZypliAi",
+	"uZlDTT/UepymYiizS481UWM0lvbFEtuxvINWsR3zgbIua2ePhVVwSg7zc6UymdJK7ZnhUNqKGvy1E+x9",
+	"gM+jFJGj+zK1ah0uPu5WW25oBmCFvKSjO2z+uY/ezpBZJhEQ2ObT1AFZNxaYTvy0nspvljfnqbQEdA0e",
+	"iGbnKbnQBty6ii1QJulfYM9Wrr3IuOqsY9a2n9A/zxfYmHV27NJz1r7HSkbei4LwCGVXFdLdzT8JmPMp",
+	"xqmLOL6XjO59uYi+XcWtgYve3Kd5zlkuxv26O9bPajHXLdi170jJucHWmN6u9codcsu8oLf+RM94pRzD",
+	"0olVX47T3CusB7Yl3vIdfStHxIui+iT77QVya7bfddUxu4G9cvj682M/ZUOjW1WTmRLDcZono1QV4mko",
+	"9ZTjCXYOw24i0xSsjN5ldVMcLhBHuRrVPg/PH52p9HjY6P56GHTaQecw2GsH++3gUftD4PgBuo1E5/t7",
+	"DZTNyEDg/EP6cOhlQ6JzdaGyWjd2mPgHzz2dYYkEbAEtyuelXL0j56tct2q0qjR6o4hYLFR8G/gqnDhr",
+	"8td8CBolC8Y1bns2aZCY48yM1MNfxlnSG2DD9iJZsUbV67vUrORjlozTxjZHVUnBrEkhhVmqeS6q1tZD",
+	"nveQXySMpk5Lr+wel83x673kkoNT5ynPegDzDvND2JjLeC2QRhYrGGSaUnwfkyzF8NGPkr1BqbcAP1YN",
+	"2VBzedBRmzw50xeOZd5VBtGVj5m50ulgWboVGSGhjhzt5Bm4kD0zpCyVx66PbGpycJcEyBuwwlyVLl5L",
+	"WlD/iVbgFYY6+utzcNhLUxOVXEyxsofZ50cvErLaxQxKnI0z03dMDqb0qUilzfhiEIjqMyY21DRP2U3c",
+	"vdfqo3P5UrX197b+3tbfu01/r+JZMNXYZ01OgK2TKQvDcdKpJKf79bK6Omrf4FRrNmP7Uo1XUJzGvkHx",
+	"xcyK/7DCMtl6blvP7bY9t9t3sxY5UmCMzDQG3pZ7NbebqioHHrJkRvjLHDb32xUZtNghW8PpqhgXi7yv",
+	"03kTaOt7bX2vu/W9SnrQseYXy/EO3TGXZWr2lYrtkgymO1jgwWgOxeCe9dIxFnll6gqTmVgu9XGE6tBo",
+	"ZY+FZ463CvVKOnUFZWbCtP/v3/5oS8wumcqzRF2pmtwS3v16L+Mpj/QFPtW6tdVfVLVC+VFWCijBI29L",
+	"Fr7GkoXq/ipJgafVHzYtXig2DoL71UNuINu9FRIJ97mEFawlWQyvtJjFzk/jPDXmMhB/NeYiVYE4GY1S",
+	"tetqZGsy2r6OOvL2CLZkYWQWLc7JwKSF3RkIaUXi52Dn7YunoT48PDjc9ZIDwTMGiuIdvUzFsDxlKsY6",
+	"T1KusnbSCVwOFE4Ek4G/5ONMqzjUeD5V7J6rnhxbhntS2RWSCmIjzz/HNhcSC3FpADCvwg7MhKu6qaJX",
+	"ZQqFXKaokKBcTcFH6MJxhCMmchoIjSAa5WZVLmqgQtaWOPHRnZ7U8LAyVyyRuf6BxGrxvuCpFonRa6C6",
+	"8cpl8XPjJpWbcQUOZs3dqjnL1vibATYm9cWzrCV+kHEs1yJILj8v7YXVoCo6N34amu/4bAWUW3fo+bRU",
+	"mzpj3NMSx6tRyoN/SKXNz7CAuvjpmqmDB8V9Uzp8nKWNbmE72IdDNbQ9mZ51zv72W/uXy793Bu3hXvrk",
+	"aVv/dvlm3xxmj+1R3hnvXx1OHn88mnb+tX9y+H0r6dmbvZm4ThfyTy0R/Who/iMnHUBQcOsoLP4Hlgug",
+	"AxGNszSiICgf4B5upuPIXXNZ1xGPwh9+PxqTqSLrs7AyXn/wf6jpS/3ebhn8bgtwnbSKrJokSyySGluj",
+	"1FdT9TRWozQntYdkuqaPSSA4eW2P4ELlM2rshnGXr1d4byhvF2Mmwcu5H2jj5efdwo1fDzd+U7mwGcB4",
+	"+Q15hPEaufKQVv36SAFzN1gMLAM3AC8J7hoI1e+rXp5cVSjJRaK5vneUmZ6ytovpI7BCXBPoQfsAfSzq",
+	"6BcGm/qvqM1deo8F/QtqTec7tcTTGmfMYiHwpVIjbkDNB4r5IGQKUz5Fr2x9V4AGcvuuwB2ETBZLLprb",
+	"rQS7vuF6Dbvr3oo82u2fxBqyD/+dm0ull9tC0vksRRhmNioiDg8PDgPx6vnpDz896755//2PL9/9MBck",
+	"CXURIGH0j0ttJjqYj5Bg+FZcqBwlVeB7aN2kCQRMQdy5TF0pmVKsiBFDivA2yi9sFJkB/OBeGMpLco3y",
+	"PtfnuHpfE0vqfE40SjTRecJHEEVOkgfVNCVf53HlMm7oj9p0WuCKaUK9B5bZsT+CQzIPXG1Rny4oc4YE",
+	"f1pH2c8VGBgKVzHVGono3enJ6ft33acnr58+//HH588ibO4tFxgQjAiohej9y2cRTTF+fPf87++fv376",
+	"PAp1Am9MWsVdOGVeoZY4oekFwYnordq4wJEN4EP5bvl0RK0tofZ9MeojoZa/U/z80fNTeUFd1S/7zddG",
+	"qyYCh0QiN7AWxH77QCR9D3gLism1rl9vfC8r9zl1vf6jEro6r3r00EskSVEr6dmZ+u7NwxCc2B3JfFCu",
+	"Ab9EBP3FZeB31ea7qD91KeILvD1GfVmucGEpPCxjKNQ+6CF5Mu35AdXq2SLom2jx/vRF88lMROWp7A1U",
+	"86nReWbSpWEVONgd+0ewEgDMU3pCDwOzT6q0ZqgpE7f3zGgKwpIxyj73gDexS7b+zg2Vv+qNM+zp/PXD",
+	"vPczo4lvP1MzGp+nSa8B32cyV01s4mt0GxVnhy0JQiBZlrplJPUq5RxmoV1rqdE9xXq2APVCaBAq0yL8",
+	"C0ZHEAQJV5TIUnk9qAhwMQqIjXN1kWid6IuA0ifVfsJQV6HOEAdlasYiVllypSpQHRfcuziSCHnuhgmX",
+	"c5WyXWwRZaSyxIoUsTcykSFQGqG0iyGKZTEwE6p2ouSOFWidgR7lbZ9OQbnSxUItRyMlM0uzRAmlnhkO",
+	"kzx38OmUuGFzA+wmqqnNRaxGSscWvbufB0mqRDQ0mQLFbgWqFF/p6x8Is7klXxJV9HN4Xe7p0ILrO6w0",
+	"dmMEIoNHbIf8mb6NYBAytUb0ZMaAMMqhrzywFShGFfj1IAnnBlR8knP/MPmtx+ibYljOo6YRYhojPWG3",
+	"KVYTi9ToC+WhGadmDG9D9gYB/G5o/nCeUfg6cxDzbFTJzDeCtz3ONE11nBmCtnfQUlhmEFDnKs4/Tvh4",
+	"VADoOesw1JXHbYmf+rgpsmKLcNExmSLwIkcqc89L2UIE3wn1DqHv0BfRrutGc0axkOirY50Zvr+CzoDh",
+	"aBnWBbx2YgeQ1HTM89L1NTURN067zxzsDEJdrsqJsGYb3jC3N4PNTafWcT8GIsqT3qVyVw919NtYjZX/",
+	"1SHknSF0jR+D+9ofRxYz/JUZbq2uDuwMTAU3kDjJFBw/Le5Dzehn2IxOwxqqM9Pv82NwS3oUarqCb42m",
+	"iK84qVSX+PfYr8mFlstVTJ/DJEi8BvvoGBuqs1wrvhaVzps+v37r93TPZZleM0bpzK1D7bK3fCb5RIyv",
+	"xJiQJN2kOJe9y/EIlrZbiiRMGSJAgmFQNoePyywUHDrqyyRl/6AGzLpw3XifYcckuV3zono+QORILa4v",
+	"umFN9MnLbepr5qvv3SpxmaDU7fssn2sdiMX5lDsGKvW85FjBabVbFGNnFYejTCzi1uwitBoECbIbogTJ",
+	"5r/OPny3E/Afu6vVtkcs/7vOMS0lVFB8Dq1Kr1S1WN0hp9U/Bl+o8hiuvppPrCmn/vCJyWPzmfLUmqQL",
+	"d/81TvrxL4/i908b4Kyg7vCdIdUcDL2wGQA597U7yPV2lAqGeaTwzKDl/dUrTYjFMNZJyOACv66sFU0H",
+	"xwGzLQH7GkvAvAz1HgV/s6krURbd7DEwwssyl4EPA1sK8xFoSlPMzTXOnU/hV/IaavIKM4p6kd5w41nW",
+	"DTYsAH0cFG9c5lIqgAG+gDaYr6rGlN7AKuWlblVsxctXKV6KrTYbsdhcwJQ3+TWFpamxjIJOvhg4685w",
+	"z+Ul+Exq4kC+OYqfWHC+EhOLnYP2ETkGTXAMdluh/mtypYSjCJgYt/cJGqpodAXhhK4cVZUiPvm5QeDP",
+	"Xjq2yZVqiecfCUkT/fwipm9zTj2AUwaiCn19rrPk7ECN1ONJXl5bSQd+3rLK3iBLbD6UtgrYAFN3Fsvc",
+	"y8vOXnPvsMElKLM/PCok5lN/vXVMG5qJ2y643ODmtQnjkzjGikJy6FV8VsVWSz2+W2X1MLRbdSEX+G4b",
+	"Y5kH97kKcVtPeB+Vz0kcC+m0z0LlU1UrFSlatVx99SC5cPPK5hl+77QNnkRpcCapqIIvuvwuqxrEcN9I",
+	"rNNwNhbr/YWpuoNFj3hfKldoym6ehtpC5+N+o8Vx0y0XXF+RgqAsvLk2cP0uVF7slBuGh+qNmDWKcmd7",
+	"odGoOd3bL3mHlS6Twsqp65KGsw8qZzOXyfKhrG80Lcy886v5pqnUbk2w3Pd63rXkxJzHt16VLd3LV/DG",
+	"prc4FnVCkQfKC2KLHYH0G51nskfeHWhzq3SJO6LIaWRmYlWGnX6pkbH1ZUt8SJLFmPJJKAw+J6KeGSwP",
+	"WqV0ZpAP04VlM521qmbgmTfW7PdqfV9Ti/HTiAlwE50rWAzJFVbvjcH9cmBGbjm/m9pcDWkxy7hYy9po",
+	"1VhUf/EHL8/cZMuipa6R83wqQEW4kKh4R6jNxfLHWELPDM8TreJu0RmPGbkhGIChlmnKaawahvSZ/Omi",
+	"qCqjZy8Lqr7JVD/56LOL4zSl8ZuMiO+mYsLp9yRfB3dKm4WQPfjPbZTRfUUwU6iQDcxNrrZoXp9smivg",
+	"aR43fifKs7GKdmFRxwZLLfh7zM1Fu5XIY2XGqeKzNhNqz0jkVOaYR3huTKqk/voyASQ1VkkE8Cxv8wBf",
+	"I/xM7JWD049OXWyaBahqpcVpgJMY+R9oAAHu0ZlgTKmBaqxTZa2I/F7DVm7ctNfpxWVx92cOCO4zht1R",
+	"Py54je443o0UxX0NJ6zuHJZP/TQIBms8wUZjvy4Qf11rP8hy19W1jbBvI+zfUoTdQ1zWivUFArsUYGe9",
+	"sHJ8vVoHPJGWq6DHlqp62bchUGQ9LefHAiKFlsg7zQ1VyE9TYIC54l7K/Q6kbVbybrvHwqq8oh1yQ9oh",
+	"1Im2uet1PfVdXVS/S9SXPkZQwBBZRGyu7ZjydNGhdrRg4qRMbGQEgUcWN3KsRLkRI5XBZodvY4WDhR18",
+	"DE/vaaiJH5IgfBLrOcFTo5Xnp0cIBM5uz3gRG+lDmuFN9eG3m6+4NSCUFcTLD9JWqG63aY75NEdJzmA7",
+	"Snm+Ftm4pUY3FpvcAPjHclm5QmbEd7+yLbJJHIfij7Q3b5gh+RzWWiF3v+0kxG1Ji3ueg9jIeNksBUFX",
+	"dhAfqMXmNvN7TNmRe3GRgK0yVMNzlVmx87d3P70WQ5VdIEhfb7BLwO8l1CIX6wsEZ/5cI1OrZK90yViJ",
+	"hM3NaLb8rXCDu9R0Vmm8T2yoLVpR2riT5mwHZnu0RX2bmCtvOxbjUc8MsR9GKxvqotQNmbEXlDxJsP0w",
+	"8Qln4i+Eny9GqdSh3mESSvhko92WeGfmURAn2F2DNlTRMwVGk/PjQh1VrRzfyIInIlzblcpSOUI+xDlk",
+	"AS2kABssg/mP4FCYqrOeHEV0I7uZ2UTv9FbMplXiB7jSmrjSvquT7di/hDE+v6Pe5WZUWVCNoNQ54UOX",
+	"1Jzwx7rC/g09wCpRhdsOTVI5/EJYF95tNw0AbNXOpr7/epbp1vG/se4kNbVUfd7I3J0NDTx0ddgrUB57",
+	"O9jDqXzqfpLTZKh+wka8bTvJZ0ki8QtYJYvkq+i3YYFvh5l9XiZ82n6UG7gG1+WwuFw40Z5PRs30s5iq",
+	"TT/XwyL+mlypUN9GD0vAeBih9jhYOLn/MppyZYtdgJkOl+vM/tyIc4SOgK0ej1MVdwkqAZuLHAQV9lFT",
+	"lRUn9bxMLbkwE2mJgHgHh00P2gna7fYuA2pwpVY1P4gKYyJdS329fliWAVyoIu4yBYhPog1LVr9H3jD4",
+	"lYTXXDbb6/l6Oo9J5XzX7nTbbQwUSbxZI0lTray9hsens185F/bqRKnL6nh+dkuu4kPMNwi1HzfbtQ1C",
+	"8MNReWBXspwtW0unfJ4OocrNtx1CW89nm/X8crKey22INVyfqga5xvN5+G8H+HG2Ri+SN3dFKSe5UTPS",
+	"ck1H49lY0327yT2esm0z0u1m6T7pPl0hIcflQRXfo0nxCMrnb9bDVGywG2bonLm2YQfTKtyOnUfz/UwG",
+	"ZBYxCaxjOe592t4mN6sLwrxF2OBbDvDemqC614nFpXLn00QPalsA3FgeWJHEtdyyMxDEhY1xLRDxcq7Z",
+	"OUOGQfeaCLq3EhNLRXLi4rFM9QiLKTHazpR8ETKoP5opDELNtxZ4a9/BVXLxcywWQ7jtzYTyz3SHH/DZ",
+	"biyZnU9ceOL+iXFNnKemd0l/Kg0j6DwhVxylJ3w+QPf6Q9Co+MX7zU4bF4q/QM0Rh3jeYnpc+o1ex4LR",
+	"7FVH0+bRwWPFctrodmAMfOzjmZHvX3Pssuvuw8g9NcYZBr/dk3Wa7U7jjw9rqITKO12gFyora5v928ai",
+	"Vyw6eWCrS+eOdcWHoDEa10rfUSp7CktJ5+zX6loXJyVBiwJNcRtskttQR9VtGDEzJl5QTsvxWcQQNBpJ",
+	"7U+NgxuGX0hcE2ZpqPvjfJzB2bkSRgfUgIulL4yvWxoO/+Iu3RLfF/fDQGKoi6NLYXRfFQLPitwJXvKK",
+	"zM2N86vpbKOFFLDkUxVqGBxSXBSnOb1EUhLLdHEGHJLT9/Q9sTmI1PRkirz3TeS9ZwqIE4ZONZlQDiw0",
+	"ltM0uRjkwsoreC2o6u1lMrKhHporGKjBscIZ/C4v5OhYJH2R5ML0ejC7+STpqUBIGp/IxrrUzMxThYdm",
+	"SvfQp0koip/l7voEW0w/KB23xEn8T9mDN0LP7Aqve5mxMLYk1jDugBtTdZ5cjM3YdmHeyqXQQzkVdiR1",
+	"0Za6clWRMOPcJrHy/Rms+cs5h1AvCJ4G/Pa46odtBCJWPZ9iAVCWxKolfrq+SqqUiqmMh8biaqU4ScMH",
+	"NCtWUrRLANvInjFjBGlTsoPKa3ihaXOD0A6v/Rkr51OXIW1No6/HNLq7sqzyvVlfxYvxaSdbE21boPVt",
+	"5Sh4U6xva940b9EfJNnDUuvIQiefMCpAkZX1uGcvtLnMx1iREKuMwNPJ4HAYFxEIZt+Kib8FTIGF1B0I",
+	"MaGsiC5UFIjogogKJPw/xW9S/EadM96/+i0KqMKYrMv+TGHDvzCcm4GB4gu0LpB8MScDikuRJ4mOzYTY",
+	"rfAZlO2KyJcuOHYBo/sJSIgIDZKINDUMqDdQvUsVnyXUZ+o+NxONzAuJPhtl5iJT1vpLUdW3u1R/nPaT",
+	"lAD4I23O7MBM6FLa4N9wE9f95ngTUtXPz9hMPTtXib44s0ppvmRxeEucEIOZ6LTbQbvdnucj65mxzomp",
+	"4gz//nM72g2EHBp9QaUWeB6xBtBrjo7pLFieWFOdWHGwtzdvpszzSdRZKhaX1otBkp1Ue3KuLc17Gdta",
+	"tP5q3V1nQZEdBctW014wspfPuIwINkyTERyI/Ks+isfUDrRGtUjiQERv6LuHnQhXJjUkc16fGGaqg/fH",
+	"L3gIvsdaD/JW9RX6BTXPk7nfFj0TAujAF8iNV3qw0g+rP13lpEWPWDro7p6TaTlMNv/IpZf4SR9ccqHu",
+	"p39iZGkKXP+tMPi9TFkkXys1y4/1a+NCFcmfRtBIc//xESgr9XGUmvhavBQ03svPzPwNFVyag3YFiGZH",
+	"/fb7hfr9Iv89Vb+n+e9W/q7Od//ya7t59OHfB3/sNOmvvfJfp+6vrv+q+CsMW/R3Jzj6Y/cvu3/Z+eX3",
+	"X79rfpg7Zxd+3P1LDehMAON9SWM/KBggskxO598NPvT8a3nxw8u3rFbVKpKOOSUWIP7gdVZF+nlUneBR",
+	"ZkbGqvj3EVVl/063+l1myL/1u9dgv3vF8zvprt+VzsEcaCa6qbLMZL8X6vF319S8uxN88lvs/rsdHP1R",
+	"+6YWifQlrjHsuDe4rVY9+imozDUpbFa47AuTDWW+xpDzfG1qZZih79Zz+WbU+fdjHae1MJQnvs67bC2s",
+	"XiXCom9s13Df5s7Z3+Ccgw3OebT+Oav4PHPnHK12zo8yx/W7msczc5fDVWeN71JxeBjyrrRCRKasGWe9",
+	"CvEACMGNi7znrM96l+fh/wRhg9eureT+3phLOxvoPJ8W/IfZGAN8YBtgP2MlMtkldjhnDRqtQl01KiJ0",
+	"hpxbo8EPQB0b2dTkkWCQCtgg5fMoYJ4MlT0OdQRmRtJTp0ihlsyNFoRbS7w98N2pGI1+9fzVuyJ8Tmxj",
+	"MlOhZlg5H1SNhiZO+onKnn/MlbaIqYOjTYYgI5L8LcxA5LjtiAawSAqEeqikZjY1jr3mvqA8U/9EL5rK",
+	"3c5NPMUoMnIRniuwt5wAizxTX6jLCwdmXo5GedOtoKglcJ3K1BKzvX9VpAeRFVuHuu59Obv2J+ei/DTO",
+	"e2aouBE1ilUuk9S2egb0VIT5arx8Or5ATjfyZs15WofLWFmSi2O3sCBnBOiNy9A/uTZZJTxcUSTlGPFA",
+	"pv0fzDirxokxTlquKGp39yt17IjK2ktGEm7167/Zau7+u2Twlt2oPwJnCYGBDWsbRdmi86p2ev3JpEhx",
+	"2Z2SCVF9aS66W32KajW+v6wzg9apgoL3ACKKA1go4zaP1M5f7YZF9Dc3HeqMhu/RPFwC8lVmXFs/hgyj",
+	"uLNC+ftuxKwSfZ4752j9czobzMEq0ehvwyiDXTVrOuygdbRbb5PVB58LkVy4V2Xd1ZjZ4E7WXG/AXRO0",
+	"fvg/+4mOV6pPQ4uJzJ9q0jXDvLw2E2a8JiugbGYkms2HUEdOUEcBtbt5LI+Y4yg+hgRmDnaw5UZEOJcR",
+	"WTpVtGewG5hGFob5LgWLDG1kNCKcjUg9gzcImOtYEGKJM1WqAfOdqNBTcDZ/cn8SPK7rP6TnQOwMcW7G",
+	"Og419z9jHQPOJZpxVL0AltJIWuu4acejkTtRlM/rHGAjGXd9J3moMYdgheRQ9tFe9YAaM4vSLEma5Ncg",
+	"J8GiWTfqzP3yy3liZZp+LeFOn3JaBD69Gbx0Pr0VZOk5mOcwHO+195406d/n+M+jR/Tx0VEd0PS6l7jp",
+	"CNaKM81EQ+Ydt4Bdj3hMazcQ5+N+X8EizIwZUmmJw7MG02u6WgqEfUYa0YI39ei6F7UzznR3qIa2Wxoy",
+	"Xi4Mf3cR2E7QefTHDSbkGT81iN9hose5sgExcNMmJYmJiL89GavKHkSBPx2pB9Qqvd+uTMx+e0EQmu9Y",
+	"mZM++UXdRqLz/b0GBniT4XjY6Hae0Bzxp0P/pInO1QVp8uqj6jE44V92JJ7clm82FL8N/t518JcsKplu",
+	"I7/33MlAbPlKFcIOmu+764V9SeE1EXKgJvQ7awAucBwchvG1fkPVI0KaIA9joY3oZ0qJXH3Mu8KhdGiT",
+	"Y1Q1wx+b8GOoqXPOblolAT/cNCZI75GiVdx/dG+EzKJ6wluKAm1DOfdaKr1VMp51+F1ct1YwrZxp4ujz",
+	"8sI6jhhUi+iwUB9ssoBRfqrEUWjkWKKE8iGBUJs+MjLZgBiCCCDHqpaIkljpHHM5lCcSQxUnPZk6jHay",
+	"TcFajiyyYf2O0XiQSBWZ5Qa7SlUXz8DXXNF1Uj9PwfxEkVmuRTHRIrF2rGKhUqsmA0Vsi8XzeCdqmOnf",
+	"qQu682TBMxYXXeSw7e9tXesF73CGxQx3k8nKO4z4zM5NPqi+oldjm6tNmMq2gY7i++tfh38La8x8Xw6T",
+	"dBtkuvHcF4qlOvknWi+YeYS63k78+hP/TE4DMTQ6H4CwmSpJEifJ8sGacZ9M6gs1E/bpHD1pN9t7zfb+",
+	"ilEevPFKRZedvZtGej5hqWSFOFE1hzJJhYzjTNkZ20Fq3RqiSPlf/GXLZBcLFrmC6yzkoDw8qCzy/esW",
+	"+V67ssRO2kuW2Hc30HKnTpjGyUWSW7fHRwOjVdlqKQPQ8/fVuWp3Hj9elKUYECFq7cwcVHf/QXVivms3",
+	"j8TO7sNW88OfcGVUvtkJ/iL+tHOsPuZ//v1X9fzDrx//68Ov+emHMGz95fdfP/7X//iwK/7kIoKP/xB/",
+	"WrCktjWdn8zjZmN+pZAe2/3biN43UcvJK+P26zgrvua8Z71iEM8tx5Y4IVoORwAgEMObqaERRDfRl74T",
+	"346zq+SKm9RDvRNxX3XcPJ9Gu/PBvOWOsQvkvfHdO994EM9NxEKec3pv2+DdVgBdF7ybE0DL43YLJUu5",
+	"DGNp4C52NSGluF05TLcJq1cpelYay9ccQit8Tkl08Y6Kdc7v/EHGsYy34ZZb9Tx/HigCkJ8FoF+T0nwF",
+	"PvOt/f0plWVJHKyWVy+Jj60l/m1Y4uU+oVs3x2d59Wq15qpGOVM/bqIivR1drZn81o3p8mwssqhLx2zN",
+	"6q00WWJW10mT5bb1QjHxjrFVlhvWDoXFtsRzRJlhw2UgLdGAe/gYX8J8Y3Pbje6rxx8pvzUqIHbTKZJc",
+	"JPaLxqTYlqV/WbnzrfdwP7wHJ91W8RwK6bv1Gr4Fr8GtjTv0GNwt1/MWHhSWwY0cB2+IfPNOg5+JBQ6D",
+	"n+6ts7AVItc6C3NC5CaOQmpWKJtdtau3FpmSBEog0uRShTr66/NT8bDcOxB1hU2NR0ocjsZg63uwbY78",
+	"PxCuE9pSi63R6RRL/0ON0NaEcwJSTMWIDJ6aHJ0VoXTPxKoMBh2Uh+db/goCDGwkiEUK72DbG7y0N1ic",
+	"CIYmEWCfJvg6PCYmQluWWkm6QoYaDaAhIt4LOzBZHnh0+jTRlyLS6mMeEQy6HqsCfD1TBd7mIV0bV2ao",
+	"S0CbooyzOQOkSSWoVyojWM3SwAJxofJFKJsrdTuXXFxY0cvcW+8Hb9Dq7NX6wtbTQvNufclti/O2xXnb",
+	"4rxtcf6saKMRWCvRsTAY5ilsHq2uMOrLtktl18Epq+ONKg2L51c668O2aPNO/bvUrFSxia2s+PK3MZ9v",
+	"I+aTmo0LNjfvwIa7rhrygdUo+ugInE/hMw68K0hgickgoYQGOEc2T9K08P4C0I5aROdjO402NZt9sAic",
+	"0U0CRXDi/QgSwQwsChClJt+KjG8jwlMWGSu0Rl8jB4Yql7HM5QpiANHQ3x6InYNWu9XZFU/liC/6Lpe5",
+	"Qk/CZ4O9QAtYXBD/Vqj91sa+mAhH4WFrwdxRH2UvT6eiBMaWWPT0M9nLFxCJok3hxpMou5GY+II3fs1c",
+	"L5IDNYfeQCx861tP9cZZkk+J2GyGsHigaE/0/IwjOqFiXJD5XSnjYlNq6t+arYYen6dJj/bnQMk0H/xr",
+	"6c7ca7eFtCI1+kJIF300PWUt8hIeM3tkLs8lcu0h1DQj9LfqNtMPeOPGJyQj4zvUGcJpcqVWX68ztGF3",
+	"wZy6NjPVNcvoKbwFAY/MPO5uzbxDPIM1Vw18n8lcNdNkiOYhHk1ryaSxXYyv/lYhSYplGmh2+nsyTVUm",
+	"5LkZI3YmmHQiyQNhx+f/VD3PZOnYGhGEvYsn77dDnRvxqN0WVvWMjoskAaxA0+uNR4mK6UZpyj4v3ZAI",
+	"TYubKR0zOSo6pBGCjcMDnfFnr3QQX9yF8Im7UccYm6FNgMfD/e3ATDSmCELNMWMtxhoEhYArC/VxlGTK",
+	"gr2b5Fal/Y1xxHsISPyDSeMbw4ffiAEyn5hXFNiq4HvTbJ0lMYbdXFDqbOgO3W/j6oU32Oh29tqMpn0G",
+	"s3stpPYa8NkwOYTbfHOs6zUend5MfCYZG/xRs9Np7u2fIglkt91uERLIL41gpVlSOq6ZlfYRwaX/gmEb",
+	"XFS1N9yr3pDvxM0xeGM9TtOgkRkzLH1c9DLaR/QMcC0K43Qb//H4b3/f/+X7vVcH//Xo9PAff//5+dvT",
+	"X97v7R8ccjzLX3ejd1fLJvmDSpdBhMN+25hf8i6AwT8vNeWCdc70Bmuakm/orLo35bomm9rkTXT2o0BE",
+	"HGCofDcbhi/9ilg8sERL37XuijGTwMrvar5+Hsi8lm2EI7VWTAZKV7Qe2F39TLmiWWQ0TJNe7hgFZZqr",
+	"TMs8uVI2aokoN6Y5lHraRO0ddSkhkWssAuQ8u+yhoYfZbsQamGjuqbWhHkgrDtG8wF1mQT99DrbQO1vD",
+	"aKThxZt9mSBZI6JDgZRsJro5kjbnBfnV8JKS4BISX2HJRKxAZi/Ggj8HU+GPlXHdcZ34wGCsUpWrOnsx",
+	"VdJyqQOccoyLzy10jGEjbbZIhkNYDLlKpxubUDSKzUyoCnt2xYo4WPhY8cb+xxdFWwwTdnPS4vV4iO8x",
+	"OzAujXW3IYniRreBZ622DYNlgTj0UFADgIAHrUKWZbwprin4/PRUG3j8W0u7sLRvYEQvCufdyDz+YyvH",
+	"zu+7ZPqryleRSsvAUtfVrPBWXj5r/PEBrIahWon5pbJifHiJwjuiGKANhDUk4KTopQgoAbbuIImVmAxk",
+	"HmritztXIqPw7rzksyrtLxJ2T/HONxd3bI0vCqiQ4LhEXpzGpZqC9VI8JLym+cxMMFuLC4aLwfv96u+H",
+	"MUQMwdGFu511wi389AvkDb2Vr8AC2kqBuoREb5xltF94iXuJgI5ijSyAjUK2vxkpLUdJyy31Jfu5lJUT",
+	"0oq/vfvpNXu2juIy0UVYFmu/a9MNT/kiJ/ZvFuvhPlnawd3pmemNr0uh+WTjl5yHuLO1uTQNVrMQbprK",
+	"qKzHqRym663HQJxPc0pjwB/XLrv1Fpwby6KKY/hvrrBuu8pud5XdyupywFMLV9aPic0LSPgVkOCpnqtK",
+	"Kid6ZnieaBVzWwPBYw3HNmfEeMx+YSR82BIv4O1meFlbdDzwxzJ+KBdTVIFWsW2kCqxnYaR8mQJGj37b",
+	"BDgvTWy+Kpb8C0fKgVnp6UjFItG5EVKAKZ8qLgwR5+ajq//AYarsSmVwqMpGmcptF6OeBKnvpoPog0UE",
+	"f0esdUyG/5oxmo1mOJTHQhKwLzbViJ0I0Xk7e9gyE+qovd/q7LXgy+hYRPsPO3sP8YNILEKQi33xTPVQ",
+	"meHL6OyJVzDk3eMCMNtjvDLtcOklwe1HFZjn6vsiEzfRvXTs+o+i/xUdO77mBaQASczk1MWlqcemZnEp",
+	"hGyA6Qs1AkaLneh7lV2I0pPv0nsuaorhgED8TS5Cnv7tVoDv20/on+cLuh/qOiyWnrP2PWpKuRfBptHu",
+	"Qk6HMm5aAOtQ6ikZOAuXotiJpBbDcRRq2JBWnGgtCFodl9ar//4/6A2daC2PRfRKZr+N1b8iQQe/ktl/",
+	"/79S/M3Y//5/xF9l1oNPr/77/8aD4AU+lVYFmAxA9go5MjbPzGgAcmMwHQ2Udg0cXFTO/OLHIvrv/xMF",
+	"IhpzG9pYRcSFqX4by5RkkDV4ik2GSSozkaocpdtO9N//H5xq8H9qfiHBQtwAQm6vfT+X0TUQ2cfIDRKA",
+	"iM7MWMcgpO1I9qhoTozGetozsSq/uU+Fqj27iffvyeyf5CJVILC95M4HoKDWx+hG3notuWvGsKryX4CF",
+	"1hVRu/O4Iw4PD0W7s7fPm+u7gyPBX9O3LKVlbxBqLIHBzlRSi64/RznCf5YF3iCplr0Uh5ks1GD+zG5H",
+	"uOUmaOL7e9csiDD87i87v4qd3dZDBye+++/9oHP4h//ydhDFFzQVgl538P0zDWlHTw6a7b3m3lHjGuT9",
+	"sznofd+Dxb9U7PuqYGqvu+trlfpxeat7YV3a6eKEjww1MxtPMqMvqIaPFjBYLJn6J9rSc++dCG0Wvfth",
+	"tpBGYr/6vE+qoqDdPBLNWqD8GvAaTHiXmI+6tHLRemc7iCh6knxGsg2uljLxnNF1bqUR9CsSabOTytPA",
+	"c+sXXXFAdWYfHz5qdfb2D1qHjx4/aR093pjw6P7M75KY949YV7lG19qHTxjMYjcMvNS6CMNPWt2ABWAb",
+	"1f0iorpI1Dkq/G0X9fAu+C3h+QcL64IvEkuhjAqbflZK6tgclJSLKSDmRNW4DUTSx6ZiHYQanVNtcnGu",
+	"sGA9N0KS6eNucEzYeCi/JFyZcCTyLBkOE30RiPc6AWMYjJxsKNPEUuf2zusXT3cZpMMq0TdpjIdbIyJw",
+	"q/7X88IwZntMal02lyMCiUDPB5RuPKa9qcralcyug/aRiNCObubyUmnfwRIbRSn5TF0pmYaauuqdx4+P",
+	"dlwSyaTpxzr5bawq8fKJnIqdg/ZRqEsSnm9GnAevTT4AR0GlVmElQG7EubtWOSBQNRQxfLJjleLoCYYu",
+	"CHbFrYroGIbCRKrs1/ZLoSkXs4h3fYwKL12KtYARWjamHZiHP3akMms0qaq9dkekGG2zY4ygsYUrbaij",
+	"kbE2OU/VmX8dNmoJ0n1Gn83/3OWkYMSNSIQ8UnqFoU60zZUsv0t3maa/TBRUHw4GSDwVIupJHScxD+Up",
+	"LVSM/wwD3h9YtV6+P5X8SRRcEewIjGgi/2Oc9BE6I+dJaYmXfZFPTKj5ZLb1I/dcGW/L2dkUPaM5AZRO",
+	"A99JBW8BoUswsLTX7lwT+VtWyL4pY8at1rJLvbDc1x3m1CNVz51o3Vg9QVo59dOUpK/xBO/klYo3egA8",
+	"s842cGJdLavN1mriBPu2Qvu2rJVPV9RcXmGonE4llv6XyxNULpMUIWAqWpfko1sWTmUkdpbLzWU5zqfu",
+	"l9wUKQZaKxg4GYPW43uUiOAInKoHhvfDkmHDsgDLJhrtzt+Ofnl6+J/t/2oEDsaie9A+Chp5kqPr8rwa",
+	"R5cpmDHT0gMU5r2bJPuwpK7XKZe4rt64bAF0Zw0Z0sl1cziv0buhXnh2yX+r1VNdfFuhXqINEc+Gf66a",
+	"NvPTdxzqso5j5VxOVX2mSvJ7WVnKytyb2AsN/XoTvlS97b5bWsD9DL8H44NDURiCmUjLaDNYUzVrQko9",
+	"LcNGBUJdKS1kqHuwo9NUxQQJnlhMOTkl4iHsBgn4ClMHpEdegKAhxl1Bxu5A2maln2IjY4UuurGxslbV",
+	"OM3lPSka5ym7eb1le4X994O0lULFbb25lwq0qEput88nlidsI0GxpL7caM/39sDeoFTgQuXF/rthoeUa",
+	"5vJGlvLt894V9df7ZO/NX5wlLwhdqtk4vt4Yn6vfqI7qvjdC3pHcuud14puZGJuViPOVsUocUwK9wfxO",
+	"eD8iwFtY4VSi4qpHd/727qfXtDUEnrw7F3t0OY5AjPEycahdHDLS4zSNRC9VMrMcq4sCEWFQitoCiwRg",
+	"1BLPZ0up+iZNzYRiJhhjycaprzuivk8fLysZ5uUwFdvNeSFJrJgMjBjKaajng2EBTwCh7+Lz+LCqx1p2",
+	"kLcVv4uvHurzKdHJF8G6jcwnuvvtmE+rBHnwJTfxJdc6s0NzpWJMjfjl/FpNZrL17GVlio4OCqeXCh64",
+	"Hp9y3d3GdwcdcXDAKXpxdLSWT0gz84Yec5UA0a3nfRYGd07nV8833T50exbtl9uMXglEoGybjzCIxCVd",
+	"bE3WpeXlQpOMEc4izxkprQ2s9G2U4Mbam9TkrccIHqpMWsW9TJur9trkISgdqTEXwULZUkEqpa2o6MMt",
+	"04qWLND9eflRIsZYrIvF8masJE7yLtdgkuznGumglIgKyrk2Ss5QUaw2uRJGY9YmySpuVSDypHepcqrI",
+	"mcgkx9yP0nmWKIbVLx+PKbxLNcoDjOLp6TCxKsaUWTUAYnOZJzZPenyRws2KZS5d+k+O4yQXeSaTFKyE",
+	"nhkqK8ZIOQALI2DATUSWgIMeWNEbyETD5adgnuSyl7fEc5mlicrEuexdjkeWkTkHJo1DXXoNY50nKVxs",
+	"io/B0ZhrrAZcMbVWA/7yZSSI7CXZC94EyJS0s26dwMPwNSU5zD7sEqKZF9Thu9fca7c2MAye4676PIZB",
+	"nX7A8XByPgNdoRe6kVvr4P5ZBwNpm2akdDWw2q2I3IG0YjzqmSGsjIp0M1XpGOpEi1FmLlzhsu4pLIP1",
+	"BWf5QA2pQabOqkApUfVawKOi389Arkfb7MKt2Q2482vNhhNQM9fZDIqF2LzN8BGmb2lHXknJcI0QIQn6",
+	"wQRcsTKQOlaxQxN0C3Lnr8/evA21zPKklyorOoeojvfagfjh5ZuTE3FwKJ6+eCs6jw5ah3sHu91ag0FU",
+	"7QXQ0OW17UpjksxlJwJhFah5bwQEcxZAQGhKZE1MBobpgGALDKSGu2E/CEbtrCKpm8REu1/pzhI0k3Ym",
+	"vEe12wv1L55Tr4DxpxtFXddTc7QQFjihNJptWuTbCC/SWig2Nxu19QLnJhWLLH1uFI2cl2m4Lz+NH/QK",
+	"Ls30YkXaXaO4S1yGBcxPo9Gi11b2ctz0SW7rHZMg1CyCnLCalVHclVotMwQj2CYXWsXHszWarloPTiuV",
+	"8VEHK0K1TgYqU5UhE/qQxlrDovLMw8H2TRZqLiJ08k7HYGWAgY0XgjuC9W0rOB4v2PuDGQlg0DH5i+X5",
+	"yxThZFiBw0I5vt9+cly+O1j1MAaMhsF3SS76Mkltue6vap5cI3fxiFqxi78s7opd0/EJVo+vLj/0BFHg",
+	"bowcWy0hci8Bq3X21veOcEPctXeEN32r7DitVVivKLjFHhIctfWL7r1fRGkHD8NJFmQ+MUW2ZiCvFLIB",
+	"pnI0mvWMAszvoHEZ6grUWnQMi8jxcIJhyF6Sxn4MJbHKOcnq/CM6hrrJYSwgZV2F1rnC/BguVecjbSOx",
+	"d2vooKQQslaXbxacHbI8rDdKmqNMXSVqshLCVsW9CBAsS5Swspz6Z89F5sItfhu4CpNQoxeDi12T/7aR",
+	"VuRhk7BfAhVxWtbtrpXCj7vswpWnudLOtreIZq+krGb1zap6C8y7T9rLhZP0ht/zoloU+nmrlm6xPO3O",
+	"wbVnpLxYJuTvtyjlFe/CIpuJzRv7ganU11BjvMnMyFgsldVqUtBjUBbJ6XiK/hjdT2DjVMhV+S0TLiBm",
+	"vQiYm8pfL8aa6KrJxmCcxHOrdE91uQdDZsrmdGc6qW8yiqCaLLlItEwD3xneM2mq5MXYry6sL6ky7Tp4",
+	"kvK4uMmuuHkgxiPk8IgGJkv+ZfRZLKc2YtJrQdMiUyuszBPbn/KElLlAGHGE+GZYz/BA0QJixIMXiGbD",
+	"43BljhOT4XUGZpzZQIz87foyTZ0qUPQzBpALACG+UmLF2I5lmk49F53JxLnKJ7C/EHqWQH3gr0pDXWJd",
+	"IK9bvmANvR320YWay4GYHZd0N7yupun3o92ij4yeQsVMlo7kniYXAyRJOBGwEkkS5KFGBmuk9inHK3fQ",
+	"afXA8FeJTXIb7ZLf4hnQMdTIJNgHT4Ts5cmVCrVfG9YRbQ0TjYlKNVEZrurhTI03Rf+ZW4gWhjgf53B1",
+	"RNMI9RMmS4eJ40VlLHUZIl1gPpMsfYBQUPaYNhEsg0pJOZN1j0dINb7XLlOJl1d8jUkC+3h5/1qKuEaf",
+	"MTeJZI2VUqafByZV+KDloqUqEjKmUwisogw/DMZAaXs2uo+DRiprjtxD0Ts0mQa9Wbn9G67VlzCExSOo",
+	"R13u7FVYX67BSX6yKT0MvLLb7sVb/c516hy+10ub52BBbtvmNjT0nuHau9/hh1kx3hVDUuxSz0n+Y9IO",
+	"RMxlB+BsZ2KkssS4iqytZ39jcxRmWCIAlzdIHlin98rWKZqMN6HmLSkrdvzhi1UJeeHgYC47wPVDSeZB",
+	"gJGNsNTGjq2ULgAVamdULdKl17Z2kB79dBnGBaL39KaC9X64wanU21zkslYHWqI1m7ZmK27Y4ZBKXXUk",
+	"yfiHdT/dIJvoLrcYj8U5nHbOsPb1ExUnIyAbe4axEZka0eYLdRGodtgVRU0CZUK8qY40iWXf1pOQuMIH",
+	"m+ieYiRUkKZYNyxjbDNOVT8XMjVaiZ2IT3DeEaYeOf6B5fvOdcCrJDbEblH6BYmFmCKgwNcA7wxjnCM0",
+	"h1CmRTBoDrYgmQBMybGQNQ8Bp2uDjo7KMOiI90qsQ92IGWaWH47UektEMk3PTHamyXeMujWJ3GOR9GkM",
+	"pbv6Blhw9a7AC9NwSOJ8PHhwZFFDGepvz88Mr2h3fR8I1+WtuEBfXJZSpmklSzk0McLHVV4PyonZfGbp",
+	"rZwlMcxGJ9j7ELgrwBpa1105wf1/1/WfC1TmCS2gcm6z1vneqtT77W7MSZQucUdh3K4imnzihQSTNSSb",
+	"JtIegzjE+jPsVXNaQlqj7bYz5LMYOyhrrjV3agnJ8PA/5lyYQ+/AyJnO/KUeDOOsLPRfThCPEKOwJa4Q",
+	"hiinkzE26Dn/T968JC9nqKSmfGQsBmYCVkymrEmvFMOF1oDU0wVPpyNlP6mfUtyHkRiDRq4+5g8H+a0R",
+	"RdC0jXWqrBXRCUOIjTLVVxnRbcyI7v/ElXG96MZjNhbd3wr1BLzTyuK0t8M94TCJ/m3T8cVil794+37T",
+	"MC0WX+GBFREMKxK4WcEJQPxE9XGUyoSLAnwuZmbvlA3ZWh+/WNurJPARVHvkg8mzI6yCz3J4hNNeDnp2",
+	"JPNBkbuHudk4Z8+DfwfX+LTJ+/I0fSPbfwV76oQKS+9vlGIJYY2siI1bkRq/jdVYLaGrKcUtXRMj2Ppg",
+	"vsVyCl61a5f33uTI2ITSwlyZNpHYBufpalriNZPOZArTO3RYLKcBJQMLkJqBETLLEnTgKU09TGKdXAxy",
+	"6k7EVC3cFJ+Fmw+Rqwwz6BdGq2ORm1hOH1hC3DxXFyDHcLSIDsqPNe/84iWvDVr+HSdwlVokTkZjKpOG",
+	"mhscT0WKdRbUHPm82Y0KjuYpDPAV8gT6plKsC/gXTtz5VMSqL8HBwzmsitxK1rB23LNQ+EtYBNGofEZ5",
+	"ubnB/qTTqV+CCdd7UwS6OixebQvGxPB/q47qFG/4jk766iC9aX0uAfN267+xTfN9M6FsL9N/YwnmlAmt",
+	"mE17agqJWVIwD0EcN7X6mC8uinoq07TasQ+SfyAtFa/xlqZoqs19Izw9RsDw0dilkZkha4pQO1XREqcT",
+	"U+4o8TDIMDSslytBJjts+wX64JqCEJmmr+ExP2s5CILR1PPHdtaIOsKDkPCDd3PXoUe68yIDliSWh4Mk",
+	"bX8b0Gpb8fcVhB1xGzbVcJRPMeJYRhx2gqIqILYFDbekPJ6iuMQa0o95TXNCWXuUYoT0FhrdxjmIs0Vq",
+	"oxT6w7zdv5YWLuy12wR8j7xN8lxaVaTtJDclZEmeK6qJJQRkJWiVUeQDzMhQX6kMqa60UrE9pkLSSWI5",
+	"gxmPM2w6H4zz2Ex0IA7b+yIaF9MUlQnGUyPjUJ/LVOqeykRmxrmyhcpRqVXY+ujzJzjtIpeXyvoqSyms",
+	"6hkdcwa1n6pebkMtmaNJm1Jpjz/WpJSmPC3iMA+siAiiGyvKiipxS1Satgsn/EmczswhY+lm4Jhxpatn",
+	"opDaTlTWmjutOACFCVvoyL75wIqxVVnXkXDgp0CMpLUT114/MI7VID5/eJFJ0MH2t9Tfx1/J3xAuIlLZ",
+	"u0TcYdD0XZGNdfV8Su9eM1r1EdxCozEyTDfp8jR7dtBEi1fPX707e3ZyevL9ybvnZ+/f/jh/SarCFv1M",
+	"IRmvVpittQsP5HXowtOIgSGHYqr4OcLGUA2tGCYXmcyVGI/CRjEbdC680zTGWlapq5fBtbz8QvN+HybZ",
+	"fcGyVTk9+9MfX75++fTs9OWr52e//PT6OXiw2PLDV4dTw4awAzOxnrUCvfvSQpifC8qGW9yoylKPcpzY",
+	"S3i0/jhNce05QjIZN41Op3iVE0YiQnJVRfgzjAvhy7ndXbqin+jEDmiPEpTI/LJPiT6T385Q/tNkST7t",
+	"0o5EWlT3GHZ+j+D13qkrlcm09KaNZTwnq3JfOTXlUm1/SwoMjLIEBK2TYTnt5z+J18aR2JpZacfn045z",
+	"b83O7BmYIRBeqBpBgrWu2fJjq+LjEnHuAytScyGsnFoxGUwXRELeYlO1sp80N1LcpJaDQsbTL5r6+s70",
+	"9YIo4lOUaVnpTd0ohAjfgzhpphjy4KNJfxszXMaDjceI86lIasDBqBffZNPrmaPf4n2WxN8wcER3I40v",
+	"L5XYicCFiXZJsaEe4O/7MrXwg1YT13xSDTBR3K2W2c6eUWtEJbzEMflzY1KFBRVfWRAJJnkVUjic4i0j",
+	"3Fdm0mNCMuN95OQB7itSVpii3DQeVN3Gi2nhTuIYTThjhq5Zl3Ugt0UlwyF4V7lKpz5x5XcbWra4bVvi",
+	"teRGqFATb1lArKeg+ZDGDR6Kaa2vEzvL2n5ghr6sOA/LIBiY6KxTXwZnfEpqqtmB0gTGZ8iJu9fee9Ts",
+	"dJp7+76hp0XJzF8aQYM7hQq5ysK3+qwBw0uvcMk1p6W2+i2OtzRXXwnN1ZJbyKEiQqtteOh2KsfimKX4",
+	"Ml2yQEuUQ0Bw2jq0Q8YM60iHjoXEfzH0wUolVihOsKybgjBwcmJDzVjvBV5wBD+dJbGNsAilXOVNXaeS",
+	"Sswo9pOmZoK+I0Fhw7mhTmzlhhspHXr+zZTOt8s9BPO1JR76UoiHcJMtYR3aQFiswD4Ed97Ix7xQOe+5",
+	"G/IN3TMbyMnMbzvZdjvi5Z5XGtzAGtishQ7ucHsMQS3xzOluLBgnKWZzM7KVCBHWoSV52VE9pszCHPy1",
+	"zeWUIsEeHttohtCo4L/1+/gqzpawF65iP5BwuAX74TbId3qpsTNo+iXpho78mjLqs/DmoN9MWZItbc6d",
+	"GWOf2AncNht9Jhqa2/EabZ4pOVyYeXiHeMH/P3tX2ty2za3/CkZzZ5q8peSlTtvIn9wtyTS9yXWcm7kt",
+	"85qwCFmoKMAXgKKomfz3d3DOAUhqsRbLzmJ+SiySILGdc3CW56EgGcNsgClhEo9G0jmsEy7R1itUKxj3",
+	"S/xT+P+2Ba4B8Q6BlN48PTl784Q9PfvjecIshn7Z487hwy7L4J4uvThLWCbzbobtw0/fWNYDT36Sqizn",
+	"jnczxlmG0iWLRnOJR4/HVohjAmkuhEfDawaiKHSWYFAxVfgyclLhACF1DGIshWztDjuhq3gNchH8I0Ll",
+	"YTT6AqicET2Js0JbVwl0+24TMgSUbuCLuWXZc25d+1f/de1nv2RUMjIeifI4kKpLfgXl4DIvRPwQmC8O",
+	"s+M7WUgl2API4FYRHwowyrR6SJVfB48oHcJ2UyX7WGmIOeSYun4Ub0iI8y90gOFRvUyioPApfQV9FPVe",
+	"AVZYwrSqJIZMBkS3NxRTjFi/C0hhqYoXe4VENA1vRRAcdYedCvoSgKquTEfPfz3ZK4C+Rgs4VeB1yJ78",
+	"esb26LespDPUZXac8a1dGD2xEM+FmXilx6YXA78wczxVQzE9Bqr1vnC9AZPKujAgNaODXrf86ITfjivY",
+	"rpMin8k8C+sMlg+uayN6Qr4TeT3H+6Sf//l9/vrnkOSN+rKMxNUWXC0aV6maOdzfT1ojqWIVDViMThjf",
+	"4r//Omn/ydv/7Lcfn7fffvtfrfnimsUp6kG6xDSbofTLR/cjiKoVfjBI1vilzW0t1R7X8RC5GGkT4jSy",
+	"EZ/CgqmPRhXwzMmRONf9/pL0dw2wDXbLIeHtf87ffvsgof88/NeiYVkdi4SCJpjedimwqxYiRn0qFmKr",
+	"KtpSJfMuC0sgVSAw2YePfpHWJO2SG9MWCtu01U3jSkpbSdriDn5bgDIWTs9wm+8x3Fgtdsdvhus4yLN3",
+	"VC6dyzz1g5uW2bnhb/S/pcEOTmfJh2cVWtREuF9swl6f/db+0S+Qyrw+3t//4eDx48NHRz8c7T9+PDOt",
+	"/07Tse/d24XzOU/+RC/CYhsC5Lcy94INkC3rUrUJCX9hNtkrUjtRdgejLEjzeWOsqg7QEqOqkvUQqADf",
+	"BB7YpgqLksVv7KQDc+oaJI9A+IoJ5+Boox/W9+YtAlyswyLSP0r7G7F9rLAL0liGrzmAcLrEsTxIQmlT",
+	"tQIKQGP6whiRnzsd2rsNV+E6Gfv3+wCMI9Q4DFc4DF3YzQuSypcWG23q1MK5iEhbVWEF5UqbQ21VWkxW",
+	"FDmVgPMJ84cfbymODaAoh1zlLSqPohT8THGYPkmlUHDANfJnd/Lnjst9JIqyNk5hGzQa6LwsQWLqcL28",
+	"EMt/KvobsIlSBSF68LCjlVoBthzbY2jQad0W3BTThe1sR5PydVcEXS+0F6IF0QNr1ALVZTNRgt6KfD7F",
+	"PMby0F2lMoU6VCuEQtcbftU3tg42LvuMq2kCqSThU+NaA9dNBcVvCzFPTTaivhH1jahvRP0di/pAx3x3",
+	"4r4Q/N0dy3oAlQ1hCSwrW1PqQ6bfiJuhyFkhh2Iirdid7IehaAR/I/gbwd8I/jsmKORmGIU+4wi8ffvC",
+	"H6LQdyv8pZ3lsVrX2oeP3aWtDw028r6R9428b+T9Xcf/uHGQ+4Ipr3dl7Ydg1a3I/GfWjiuki6jK5hKc",
+	"sG6njo4GWWgxso0gKkmqsEy1kGoIuTbSoapYqCGGQlxZgI+4KngvngrC4CG3vk2Vb81LNh2rCK+Pii5X",
+	"H2Es716D3KioNTIKLoMwOwyR0RayPAbkmyupMNVg04jlWVh0d0wFd72OK6f+eKbS1C+i16fPm7rSpRrz",
+	"7ujWUHsp7dp9PVZ5BqqGgKjLXztfKQ7bdUo8jIJUVKKPep0YedpStUGAZQTflSqSyLJkLQYZyR3K4Iac",
+	"/hPZAkE8bmAG1NHekm3MAoJjW4uhnu61kSWT4K940OrSMr8nDO+VAEwLUK8WItb/L33ILR52wiuWaILQ",
+	"vc8a2ehzwUivrIedAKRPuHSFRHPyGigjoRwkaGsw9+jgkQBxl8kRtQtSxBY6AsI7rkc6ehO+ZB2wo8r3",
+	"VLNN1oEar+SX3QxbvPYhdwbXHYbpSwXsDt//q3Jmug7oEo1wk2P7JcIueXE1KTd2kFdxr28Lu1QTKctR",
+	"l07FpbR+aUcOmIC9zRUwP4BuhKoVrQS7ED09EhbgLbulnxQraImqPiE6fuRsB9oWeyV6khfyH441QsTJ",
+	"D5ISnzoOqpuaGqPs83e66ZU4Ju+qVJeRbT/rGz3KQJtnTmNR7Al+L/RFWuTmL78YfgKM7zqalNNs5A+u",
+	"vnXaTEnAGU9VxBOWxrpuKO+RKPKhwodyf4/x2gwTpAScyJ4oCpEnzE+QyJNUFaLvEiJdVkhUUZJmxqbY",
+	"QBc51B7RL9A93e8jhX6v0HZsBPgNqGqA7ptoM/QfPdBjg2XFPM/9VWCggKaJj0KbAH3CIkBJzEE805cC",
+	"3CE4XfnfvOf7BIPpPyWBVeH/RGpQKE4pBAf/hSUgTBhyC64Rb+SPYB4GosjJD8cjjDD+IBQbSTV2wpa2",
+	"WhzrjCYw6zCUE1BWlYse1IWB/8bfQMOArEXSCKrzCm8PqyB6Wd47fEWH4RKiuqpqYOCSvxNsfJUwehnM",
+	"WSHCG3yzSruZpkeVdE70VgQaEAov1yYqQX7VuMQhGRvG4AD+hxYr9gLwzZCwx4gcyubg1SV/KoJ5+rmG",
+	"gRI5m0pR5LasUJtlLE2V7vXGV9LvD0d2cagle3AxZWOV6/pKfXhcmR50cdF+ucbKWQWsVtOAnxZhzQ6l",
+	"qvuhSDKd0xJtdb/bT1peFNVS+mMe/bf7B939/dZc1n5dJAJGihlxpwt96bvsdKW5g8Ozg3pzG7i4aoN5",
+	"mxhvc0O1pHJig0KJ4POzaOivPfY/YFMV6BSUu+coilrd/XpxBfwc/thsohYVXMzOXeVzvDKrDMZtVGHU",
+	"d88y9LrjUpKCizqKRi/MV0DboaSE7dv4Hz+t/5EWa8XVmCxwP6LjrdyObb8M74F7MowOoJHkWbdSPY8s",
+	"4vA7QoVzhYEfrUQnVRAtHHE1bQet1SbLMOuClWycCrq2x1HFWsu0P/F61aknil5kvS5O1aN9pq+Eioe1",
+	"tEEc3CniYJgmFE7LT1LXU1IsPWjRlsr59NrDVsV/GX5biV94Fu2ncFbJvHGYGz5R2XGQzDqad5qQ8Jfb",
+	"sNtYXuGVN7S9NgIafBO6+XVADYah++JSMWoibtpGbKasS+ssBGOwuB05HmHWvFbBs0/eaXInSoEUlvV2",
+	"UimGSsKz5/jsaqmzBgoiyhk4zIOW8iIkpChs45a+FG5WYNywALs5RXwhp4iotu539t3uhP5XXtO9pihc",
+	"4cTeyBoJLcca75pNtodusc0zzWrNLnOs/6T10Jb+SPKPJsyOAf0lWG1mXGCQLnv54tUZ21uB87iGIYe9",
+	"egGy6MtIGt5dQlUFf3mRyPoJLJgVzo1qTmjj4LhnlrDSbdiu6CoITv1gJyEJ2YDbYPZSOIW7hds3VcF3",
+	"LvsJhDbI0ElmCw6UxnCTQe/bDVKR72ykQA9B4+0+l4XIKb0LwnRtqdpX3LqQ2xVlIHLB+RG84t6U6nxh",
+	"rgaMOHE6i9+yPT+vsSjydEsqC3SGLeNkC4JjZ2XcsxbsSSh9OU40edNCvK8SbJV9OIkET/M2Ko6G4c51",
+	"3J1lfawqe2ns7nujYhrPSo1HAsP8dyqAi2FbKructz5WlVD+ch/C/DGPJqDbqnrVEpV/YHVJNfclVYHR",
+	"Xpdcn5SqUU2RqXsUgCtf2phOoPSkSnecKsw0sSGXmmHtAUNYOYICZtyxAzRUeG8Q3oqlL5B4kPNpEnoE",
+	"aL0zGY4GsonK1B1g0G1Ldcw4vQlWOxDzGDG2RIVzwmiUGaUfwI5AzVGvkulWh8MKYcOTMWciVVUbDOtx",
+	"6P7R2AK7aXWMHhztP2aZHjsrc9GmK21IxsiSVGX+I/x+zR5uAdVCyQzF8Jn6tFkMXE0v6KmSKw5LaE65",
+	"HTArVU+wqbBOmJxPAUZUqsvOhmkLIO0oqLK4dGcWvXAjh5Qfx9tMYGiwH28F+zGkGK48ed+wmLfJKrjF",
+	"rIL7VdY0X7m0TEWwUkMkC2qbEPQ9U9qLX3jWZph+p/SMVp/R53Vd3qQL7MyGDOIIXNJgO2xazrRG8dJE",
+	"XAy0Hq7iv4bkb7p1GQ12uL6iNiS8cFM74/MqfcBerFP0EIalqXr4EqseJuVyXQgsvk3BQ3WfLC94eEVE",
+	"HiNhrV9KTjMORkg89iCOOdJ/+iOCVgnr66LQEy+MXznupULOwo5L1YOBc1e2u7c3mUw6lq7H9dnTo4dd",
+	"xtFDjDwucVO3JeTrhb8g+dvx0VWWKihrCBesvFTcjY3I2IPs3UGSxbz4p3+c/Nx+9fTk8NH3flfInFLI",
+	"fStwk5dYSaouuBXfHz3E85D/DXLpPwQeg4Slrfgc/plzx9PWR+CQEUYw4KQBs61kpcFKjzotTcKsxrw4",
+	"peMp2D/rH7Vw9jVQIFBJxfNjMtVjw/REAf8IHQsP379nYU3BXVKxg/1A3cJ4b6j0pBA5MPmEKe2wF24g",
+	"DECv5aKQwKSBxK7OSIFVB4dHVBoB7xbvcQVLXrAL3hvqfh+O3wX3ikL2WXYqnJm2T/pOmIxxOwQamVRJ",
+	"B/nveEgNS4oYZPDgjGyzQM4AlQC0AIygT8s67IQdHezHfqYql9bvm5p66LA/sHXL+EUYcEAYojFEdpt4",
+	"Gu8yrlI1VpUhyqsfiGdw/U4Yx4dCAeMRdRe4cugd3EWyofD+VOHFXIKrV7mY5zji0/AZBGkNn+I7GN4M",
+	"qZJ4y0gbKNRRqdKqJ5Kymgi6Vd0isBqysSmyeIaHLddhJ3luhLVQXgjsE7W6Xj1RTAnn7SgogTHib5Bi",
+	"jDuol8GlQVzyLnL9ANOT8ycoi3S+UMiBW8fvRC8GMit6RrgMCX7c2CiR+44UU+Z3yzVqfKW/AG/8tA4D",
+	"bw3yon6KnznUwanSMLoTc1JAkFcDqP/y4nxsila3FYQkpc526HUdbS73RmJkN0pOwTG6TWfAghHY4Jgf",
+	"br3wGk9fCT/ZqwaQtn1+bgSHD8LDulDwa6B8DX4YWH5e7Q2s6J3/0f/9fx6bH5/8/n//b84mf79++cuP",
+	"z56//POZPnzOn/NXk+vnZ113wK1P5UISRbq0wnkwFNNvbEO4/9kT7v8ups/Ua9uAc+wKkRcWoj/MRr2x",
+	"mqqnrozqR9YN+PbpEeZqVaIAcSVU7tUk6X27lT7ED9haH95fznsaspuHRpuwY52+/iZ7bEV2drmbwpHK",
+	"7yNU89s4hS6FK3fODXOyP3Nb6PO2bJblcoSD3f3O4tiVpPrak6e3ETxbJk3j4+vT578+fZ4gQzPThlXu",
+	"AxdKdGZwlTPcv3XHRqqoK2zEc8EmA1kIqjwKUgAO78RQ69BLsZVBgeJgNwbFLkjwdb9fE6pRvG3Kf09d",
+	"wlm5aw78FXIu5Kw18m6X8m6jc1mDmPipGO13eijbI5elFKviivHF39h4BEuYEhNhHeIYVdytRthxAe5a",
+	"zPoiv2gnVb/gf0vPMSIJDcUVZrn9wHI+tQl6u7UibvXv9m8YxPyl7OatRzMXY9bF7l4HWud7vRvEOurw",
+	"NCLWvb2xyQ4fV9Ut0nnz1Q8hd06MrpxtdQ8O53OXlpFel0WQBbfunBqZeexw0WNwvzAGAugU9RG+v4wr",
+	"O4Hl9QgQcuDGkMT0aH8/aSnxvv4qKrSEEqo66XkrKXm169lQNE9EaT1P1w0KHd6ElOD4lg20b5i+dcLW",
+	"0SHSOBruXbQ7Tv6tRr23Nvav0zd7H4JaOPcXYvRyi0qU8o2rpXTYWdeWrYSIPmohExRYJd5ZCbwujC8m",
+	"zAhnpgDyp02qAhRMCBJvddiIY7TTgN4t2fBhoJcZ8ZXIMeQ6fSWO0tDtXRWRbBD6+Irz62jdlxkZOzJ/",
+	"jXbciXYIfX64mWNjMT03WEOBIoS8r+y3asJIzRS28lIJSmC50G5Aj9iQA5OqmsHT44rZiXS9QSVtRBd5",
+	"qIjLpe1xk4u8w059Z4F7BYQXXbHYoC5yStSoVNZtJ6VgTGloXuHIfhpB1QTfP8fge8VTXUb3yr0BCLYT",
+	"FThxeqJx7+zGvdOok6BOQEDVPBohB8sGcbUL5eKEvSWdMptxqvvgLY/iueNfnWEiKv2UBMXCVc5C2mIh",
+	"h4JxNU3ROt1K3PtXNfZoIz/uj/zwu49xBqWvNzJH67QjfnHL38X0ZOwGre5fb/1h9kJw44/Ef731ewNz",
+	"SRfxc/gFLJV1vCiw1gfybOF+YpfLdW8cAGhQ6+8tcFWelJmu1eY6c6bCh4G27mMrab3jRkIEzo/oIEqr",
+	"Ph8X3vzA5qoWxZzl9FRbF1Luqi+t+JO9TcVkn2J4Sjt2dPQdsLK9jQM/25WXlCdOjo5O6UqlK3ZB/18a",
+	"3nNQ/iiMTdB7Hb5CQi55rBuuNPgLshQsaO/NPBQ7QO0H7r+xEdUv+zkUCC1oCTLmq4XIzPGhQOY/xMpA",
+	"6kAMmyIOADei0vqp1iMMmqLtOP+S3wIIf/WjTnAbyMIv0/lnftJ6CHnNGlE4KmD08Dfl6+MnDnRRm4oK",
+	"utLC6aCZYpEwQZuAXuo0gZsi6EfZZizbn2/v1O82A0egakV3+ewrjBHMP3lGnBr+WaP1qFtWicNcDkRv",
+	"KPK2VKG/NmEXgYmi8gKsBptv/7+BmW9E8Y4Z0CikAIoji2X54yjSiinjEz6trvCCq0W9OHn5jA3F1JZ8",
+	"VURqCvXH1e88AfDhBU2EJQrslHZ84a9dwGxIxV6MXQG2xhOtLwvBtGEnV1eFYD/Pb5rwE+sLkS/8WMWe",
+	"Pv+B/fb02Sk7PWJ93uO5wEqPhFnBTW+QsL5UeckdYak+RQ8xtZ72foKYaEmqSnmMtxZy5E8f3IjSjcdt",
+	"gAgwopRMJy+fHTMIOVjkSXgRrKAXYwfL0Airx6YnbIdlT349Y3v9gTR7I+E4lrlg7y4Eki32+BXuKUJu",
+	"juPi+7tkAfJxLh1zhssCt1PEhPgGwD28lIScCMO9ZKlOp39y0WxSnkSlxgPmI2GcWWcEEZ6VlXHl9JGa",
+	"m2/zqeCFGySBMQsaCNqHYByIQGpWxYRNiMRaH99+/E8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

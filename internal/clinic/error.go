@@ -84,6 +84,8 @@ type Error struct {
 	// Conflict is the time that is in the way, with the codes of overlaps, hours
 	// and time off; zero when it is not known.
 	Conflict Interval
+	// Held: it is a hold that is in the way, not an appointment.
+	Held bool
 	// Alternatives goes with the same codes: times nearby that could be booked
 	// when the answer was given, of the same doctor first.
 	Alternatives []Slot

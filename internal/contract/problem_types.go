@@ -114,6 +114,11 @@ var problemTypes = []ProblemType{
 		"The Accept header allows none of the media types that the operation returns.",
 	},
 	{
+		api.ProblemSlugRequestTimeout, 408, "Request timeout",
+		"The body did not arrive in time; send the request again.",
+		"The server waits a few seconds for a request's body. What was sent of it had no effect.",
+	},
+	{
 		api.ProblemSlugPayloadTooLarge, 413, "Request body too large",
 		"Send a smaller body.",
 		"The body exceeds the server's limit. No valid request comes near it, so check what is being sent.",
@@ -296,7 +301,7 @@ var problemTypes = []ProblemType{
 	{
 		api.ProblemSlugDoctorOverlap, 409, "Doctor not free",
 		"The doctor has another appointment at this time. Choose a time that does not overlap conflict.",
-		"A doctor never has two appointments at once. conflict is the earliest overlapping time; it does not reveal whose it is. Times are half-open: an appointment may start at the instant at which another ends.",
+		"A doctor never has two appointments at once, nor an appointment while the time is held for another booking. conflict is the earliest overlapping time; it does not reveal whose it is. Times are half-open: an appointment may start at the instant at which another ends.",
 	},
 	{
 		api.ProblemSlugPatientOverlap, 409, "Patient not free",

@@ -84,8 +84,14 @@ const (
 // connection to the database: of these there must be more than places. A request
 // waits for a place a tenth of the time that it may take in all, for its turn at
 // a doctor a fifth.
+// placesFor returns how many requests are worked on at once with so many connections, of
+// which some are kept aside.
+func placesFor(atOnce, connections int) int {
+	return max(1, min(atOnce, connections-min(connectionsAside, connections/2)))
+}
+
 func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe LineObserver) *admission {
-	places := max(1, min(atOnce, connections-min(connectionsAside, connections/2)))
+	places := placesFor(atOnce, connections)
 	writes := max(1, places/2)
 	reads := max(1, places-writes)
 	return &admission{

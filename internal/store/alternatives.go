@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,6 +45,11 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if !t.looks || !errors.As(err, &refusal) || refusal.Conflict.Start.IsZero() {
 		return err
 	}
+	if b.SeriesID == nil && t.proposals == 0 { // the report of several has no words for it
+		if refusal.Held, err = t.isHeld(ctx, refusal, b); err != nil {
+			return err
+		}
+	}
 	if t.proposals++; t.proposals > maxProposals {
 		return refusal
 	}
@@ -78,6 +84,24 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	}
 	refusal.Alternatives = append(clinic.Nearest(p.same, b.Start, alternativesEach), clinic.Nearest(p.others, b.Start, alternativesEach)...)
 	return refusal
+}
+
+// isHeld reports whether what a refusal names as the conflict is a hold.
+func (t *tx) isHeld(ctx context.Context, refusal *clinic.Error, b clinic.Booking) (bool, error) {
+	ask := occupiedTimes{window: b.Busy(), holds: &liveHolds{now: t.now, except: b.Hold}}
+	switch {
+	case refusal.Code == clinic.CodeDoctorOverlap:
+		ask.party, ask.ids = doctorParty, []int64{b.DoctorID}
+	case refusal.Code == clinic.CodeRoomOverlap && b.RoomID != nil:
+		ask.party, ask.ids = roomParty, []int64{*b.RoomID}
+	default:
+		return false, nil
+	}
+	held, err := ask.readHeld(ctx, t)
+	if err != nil {
+		return false, fmt.Errorf("read the holds in the way: %w", err)
+	}
+	return slices.Contains(held[ask.ids[0]], refusal.Conflict), nil
 }
 
 // proposals collects free times of the wanted doctor and of colleagues.

@@ -2314,7 +2314,7 @@ export type ProblemTypeList = {
 /**
  * The slug of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-booking-window' | 'too-many-holds' | 'too-many-waitlist-entries' | 'too-many-streams' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-booking-window' | 'too-many-holds' | 'too-many-waitlist-entries' | 'too-many-streams' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'request-timeout' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * An interval, `start_time <= t < end_time`.
@@ -3594,6 +3594,10 @@ export type CreatePatientErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `email-taken`: another patient has this e-mail address. `identifier-taken`:
      * another patient has this identifier. `possible-duplicate`: with
      * `on_possible_duplicate: refuse`, a possible duplicate is already registered;
@@ -3860,6 +3864,10 @@ export type UpdatePatientErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `email-taken` or `identifier-taken`: it belongs to another patient. `patient-merged`: the record was merged.
      */
     409: Problem;
@@ -3974,6 +3982,10 @@ export type MergePatientsErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `merge-conflict`: the two patients have overlapping appointments, listed in
      * `appointments`; reschedule or cancel one of each pair. `patient-merged`: one of
@@ -4236,6 +4248,10 @@ export type ErasePatientErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `has-open-appointments`: the patient has upcoming appointments or appointments
      * in progress; cancel or complete them first. `patient-merged`: erase the patient
      * in `merged_into`.
@@ -4412,6 +4428,10 @@ export type CreateDoctorErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
@@ -4675,6 +4695,10 @@ export type UpdateDoctorErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
@@ -4845,6 +4869,10 @@ export type ReplaceWorkingHoursErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
@@ -5029,6 +5057,10 @@ export type CreateTimeOffErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
@@ -5365,6 +5397,10 @@ export type CreateClosureErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -5692,6 +5728,10 @@ export type CreateRoomErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `name-taken`: the name is already in use.
      */
     409: Problem;
@@ -5954,6 +5994,10 @@ export type UpdateRoomErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `name-taken`: the name is already in use.
      */
     409: Problem;
@@ -6127,6 +6171,10 @@ export type CreateAppointmentTypeErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `name-taken`: the name is already in use.
      */
@@ -6389,6 +6437,10 @@ export type UpdateAppointmentTypeErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `name-taken`: the name is already in use.
      */
@@ -6803,6 +6855,10 @@ export type BookAppointmentErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`, `room-inactive`,
      * `appointment-type-not-allowed`, `room-not-suitable`,
      * `hold-not-usable`; or, with `conflict` and `alternatives`,
@@ -6999,6 +7055,10 @@ export type CancelAppointmentErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `invalid-transition`: it cannot be cancelled in its current status.
      */
@@ -7863,6 +7923,10 @@ export type RescheduleAppointmentErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `invalid-transition`, or what `POST /appointments` returns when the time is not
      * free, with `conflict` and `alternatives`.
      *
@@ -8041,6 +8105,10 @@ export type CreateSeriesErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `series-conflict` with `dates`, or a refusal of `POST /appointments` that does
      * not concern a single time, such as `doctor-inactive`.
@@ -8231,6 +8299,10 @@ export type CancelSeriesErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -8348,6 +8420,10 @@ export type RescheduleSeriesErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `series-conflict` with `dates`, `doctor-inactive`, `room-inactive` and the like;
      * nothing was changed.
      *
@@ -8445,6 +8521,10 @@ export type CreateHoldErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * What `POST /appointments` returns when the time is not free, with `conflict` and
      * `alternatives`. `too-many-holds`: a partner that can access only its own records
@@ -8702,6 +8782,10 @@ export type CreatePlanErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `too-many-visits`: more than 200 appointments; plan for a shorter period.
      */
     409: Problem;
@@ -8887,6 +8971,10 @@ export type ApplyPlanErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `plan-not-applied`: not every appointment could be moved, so none was; `report` gives the reasons.
      */
     409: Problem;
@@ -8982,6 +9070,10 @@ export type CreateWalkInErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `doctor-inactive`, `outside-working-hours`, `time-off`, `already-in-queue`, or
      * `nobody-works` when no doctor of the specialization is working now.
@@ -9166,6 +9258,10 @@ export type CallNextErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `queue-empty`: no patient is waiting for the doctor.
      */
@@ -9773,6 +9869,10 @@ export type TransferTicketErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `invalid-ticket-transition`, `doctor-inactive`, or `already-in-queue` if the
      * ticket is already in that queue.
      *
@@ -9952,6 +10052,10 @@ export type CreateWaitlistEntryErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `patient-merged`: the record was merged into another one.
      * `too-many-waitlist-entries`: a partner that can access only its own records has
@@ -10558,6 +10662,10 @@ export type CreateApiKeyErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -11039,6 +11147,10 @@ export type CreateWebhookErrors = {
      */
     406: Problem;
     /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
+    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -11296,6 +11408,10 @@ export type UpdateWebhookErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
@@ -11814,6 +11930,10 @@ export type CreateCalendarFeedErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
+    /**
+     * `request-timeout`: the body did not arrive in time. Send it again.
+     */
+    408: Problem;
     /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
@@ -13399,6 +13519,12 @@ export type BookFhirAppointmentErrors = {
      *
      */
     406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as in the rest of this
+     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     *
+     */
+    408: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
      * contract. The code in `issue.details.coding` is the slug of the problem type.
