@@ -42,7 +42,10 @@ func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	case errors.As(err, &beyond):
 		return tooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &Error{Slug: api.ProblemSlugRequestTimeout, Header: http.Header{"Connection": {"close"}}, Cause: err}
+		return &Error{
+			Slug: api.ProblemSlugMalformedRequest, Detail: "The body did not arrive in time; send the request again.",
+			Header: http.Header{"Connection": {"close"}}, Cause: err,
+		}
 	case err != nil:
 		return &Error{Slug: api.ProblemSlugMalformedRequest, Detail: "The body could not be read to its end.", Cause: err}
 	}

@@ -114,11 +114,6 @@ var problemTypes = []ProblemType{
 		"The Accept header allows none of the media types that the operation returns.",
 	},
 	{
-		api.ProblemSlugRequestTimeout, 408, "Request timeout",
-		"The body did not arrive in time; send the request again.",
-		"The server waits a few seconds for a request's body. What was sent of it had no effect.",
-	},
-	{
 		api.ProblemSlugPayloadTooLarge, 413, "Request body too large",
 		"Send a smaller body.",
 		"The body exceeds the server's limit. No valid request comes near it, so check what is being sent.",

@@ -17,7 +17,7 @@ import (
 )
 
 // A body that is too large is refused by its length, before it comes; one that stops
-// coming is a timeout, not a broken text.
+// coming is told as one that did not arrive in time.
 func TestBodiesThatDoNotCome(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
@@ -42,8 +42,8 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 		"FHIRLength": {"/fhir/Appointment/$book", "Content-Length: 70000", `{`, 413, "payload-too-large", true},
 		"HugeLength": {"/patients", "Content-Length: 7000000000", "", 413, "payload-too-large", true},
 		"Read":       {"/patients", "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", 66000, strings.Repeat("x", 66000)), 413, "payload-too-large", true},
-		"Slow":       {"/patients", "Content-Length: 70", `{"first_name":`, 408, "request-timeout", false},
-		"FHIRSlow":   {"/fhir/Appointment/$book", "Content-Length: 70", `{`, 408, "request-timeout", false},
+		"Slow":       {"/patients", "Content-Length: 70", `{"first_name":`, 400, "did not arrive in time", false},
+		"FHIRSlow":   {"/fhir/Appointment/$book", "Content-Length: 70", `{`, 400, "did not arrive in time", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -88,7 +88,6 @@ export const words: Record<ProblemSlug, string> = {
   "not-acceptable": OUTDATED,
   "unsupported-media-type": OUTDATED,
   "idempotency-key-reused": OUTDATED,
-  "request-timeout": "The connection is slow: not everything arrived. Try again.",
   "payload-too-large": "This is too long to be saved. Shorten it.",
   "internal-error": "The server failed to do this. What you entered is kept.",
   unavailable: "The server can't do this now. What you entered is kept.",
