@@ -160,7 +160,7 @@ func (c *Client) check(request *http.Request, r *Response) {
 	answer := conformance.Answer{Status: r.Status, Header: r.Header, Body: r.Body}
 	faults := c.contract.CheckAnswer(request, answer)
 	if operation, slug := c.contract.Problem(request, answer); slug != "" {
-		returned.Store(problem{operation, slug}, true)
+		returned.Store(Problem{operation, slug}, true)
 	}
 	if r.Status >= 500 && (!c.Allow5xx || r.Status != http.StatusServiceUnavailable) {
 		faults = append(faults, "a fault of the server")

@@ -8,30 +8,38 @@ import (
 	"mems/gen/api"
 )
 
-// problem is a problem type as an operation's answer.
-type problem struct {
-	operation string
-	slug      api.ProblemSlug
+// A Problem is a problem type as an operation's answer.
+type Problem struct {
+	Operation string // operationId
+	Slug      api.ProblemSlug
 }
 
-// returned holds each problem that a client of this process has received.
+// returned holds each Problem that a client of this process has received.
 var returned sync.Map
 
-// Unreached returns, by operationId, the problem types of the contract's x-problems that
-// no client of this process has received. An operation of which all were received is
-// absent.
-func Unreached() (map[string][]api.ProblemSlug, error) {
+// Unreached returns what the contract lists as x-problems and no client of this process
+// has received, by operation. Of the problem types in anywhere one operation that
+// returned it is enough.
+func Unreached(anywhere []api.ProblemSlug) ([]Problem, error) {
 	contract, err := embeddedContract()
 	if err != nil {
 		return nil, err
 	}
-	unreached := contract.Problems()
-	for operation, slugs := range unreached {
-		unreached[operation] = slices.DeleteFunc(slices.Clone(slugs), func(slug api.ProblemSlug) bool {
-			_, ok := returned.Load(problem{operation, slug})
-			return ok
-		})
+	reached := map[api.ProblemSlug]bool{}
+	for key := range returned.Range {
+		reached[key.(Problem).Slug] = true //nolint:forcetypeassert // nothing else is stored
 	}
-	maps.DeleteFunc(unreached, func(_ string, slugs []api.ProblemSlug) bool { return len(slugs) == 0 })
+	var unreached []Problem
+	listed := contract.Problems()
+	for _, operation := range slices.Sorted(maps.Keys(listed)) {
+		for _, slug := range listed[operation] {
+			problem := Problem{operation, slug}
+			_, ok := returned.Load(problem)
+			if ok || reached[slug] && slices.Contains(anywhere, slug) {
+				continue
+			}
+			unreached = append(unreached, problem)
+		}
+	}
 	return unreached, nil
 }

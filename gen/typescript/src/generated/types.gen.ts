@@ -14302,10 +14302,6 @@ export type GetProblemTypeErrors = {
      */
     400: Problem;
     /**
-     * `not-found`: the path is not part of this API.
-     */
-    404: Problem;
-    /**
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
