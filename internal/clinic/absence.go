@@ -14,8 +14,8 @@ const (
 	TimeOffOther    TimeOffReason = "other"
 )
 
-// TimeOff is a time in which a doctor takes no new bookings. What is booked in
-// it stays until somebody moves it.
+// TimeOff is a period in which a doctor takes no new bookings. Appointments in it stay
+// until they are rescheduled or cancelled.
 type TimeOff struct {
 	ID        int64
 	DoctorID  int64
@@ -27,17 +27,17 @@ type TimeOff struct {
 	UpdatedAt time.Time
 }
 
-// Normalize puts the note into the form in which it is kept.
+// Normalize puts the note into its stored form.
 func (o *TimeOff) Normalize() { o.Note = optionalText(o.Note) }
 
-// Validate refuses a note that has grown too long by being normalised
-// (CodeValidationFailed). o must be normalised.
+// Validate returns CodeValidationFailed for a note that is too long once normalised. o must
+// be normalised.
 func (o *TimeOff) Validate() error {
 	return invalid(checkOptional(nil, "#/note", o.Note, 500))
 }
 
-// Closure is a time in which the whole clinic takes no new bookings, such as a
-// public holiday.
+// Closure is a period in which the whole clinic takes no new bookings, such as a public
+// holiday.
 type Closure struct {
 	ID        int64
 	Time      Interval
@@ -47,18 +47,18 @@ type Closure struct {
 	UpdatedAt time.Time
 }
 
-// Normalize puts the name into the form in which it is kept.
+// Normalize puts the name into its stored form.
 func (c *Closure) Normalize() { c.Name = Text(c.Name) }
 
-// Validate refuses a name that has grown too long by being normalised
-// (CodeValidationFailed). c must be normalised.
+// Validate returns CodeValidationFailed for a name that is too long once normalised. c must
+// be normalised.
 func (c *Closure) Validate() error {
 	return invalid(checkLength(nil, "#/name", c.Name, 200))
 }
 
-// Span decides which time the members of a time off or a closure mean: two
-// instants, or a first and a last whole day in zone, both included. Anything
-// else is CodeValidationFailed.
+// Span returns the period that the members of a time off or a closure describe: two
+// instants, or a first and a last whole day in zone, both included. Errors:
+// CodeValidationFailed.
 func Span(start, end *time.Time, first, last *Date, zone *time.Location) (Interval, error) {
 	refuse := func(pointer, code, detail string) (Interval, error) {
 		return Interval{}, Invalid(Violation{Pointer: pointer, Code: code, Detail: detail})

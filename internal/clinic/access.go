@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Role is what somebody is in the clinic; it decides what he may do.
+// Role is what a caller is in the clinic; it decides what the caller may do.
 type Role string
 
 // The roles; the contract lists the same.
@@ -20,11 +20,11 @@ const (
 	RoleAdmin        Role = "admin"
 )
 
-// Permission is what an operation needs: the contract states it for each as
+// Permission is what an operation requires of its caller; the contract states it as
 // x-permission.
 type Permission string
 
-// The permissions; the contract lists the same, but for the last two.
+// The permissions; the contract lists the same, except for the last two.
 const (
 	DirectoryRead        Permission = "directory:read"
 	DirectoryWrite       Permission = "directory:write"
@@ -39,7 +39,7 @@ const (
 	PatientsErase        Permission = "patients:erase"
 	AppointmentsRead     Permission = "appointments:read"
 	AppointmentsWrite    Permission = "appointments:write"
-	AppointmentsOverride Permission = "appointments:override" // to break a rule on purpose
+	AppointmentsOverride Permission = "appointments:override" // to break a rule deliberately
 	VisitsWrite          Permission = "visits:write"
 	QueueRead            Permission = "queue:read"
 	QueueWrite           Permission = "queue:write"
@@ -61,17 +61,17 @@ const (
 	Public Permission = "public"
 )
 
-// ScopeRecordsAll is the scope with which a partner reaches records that it did
-// not make itself. The other scopes are permissions.
+// ScopeRecordsAll lets a partner access records that it did not create itself. The other
+// scopes are permissions.
 const ScopeRecordsAll = "records:all"
 
-// desk is what reception does all day.
+// desk lists what a receptionist needs every day.
 var desk = []Permission{
 	DirectoryRead, CalendarRead, AvailabilityRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite,
 	AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, WaitlistRead, WaitlistWrite, PlansRead, ChangesRead,
 }
 
-// permissionsOf is the one table of what a role may do.
+// permissionsOf is the only table of what each role may do.
 var permissionsOf = map[Role][]Permission{
 	RoleReceptionist: desk,
 	RoleDoctor: {
@@ -89,7 +89,7 @@ var permissionsOf = map[Role][]Permission{
 	}),
 }
 
-// grantable are the permissions that a partner's scopes can add.
+// grantable lists the permissions that scopes can add to a partner's.
 var grantable = []Permission{
 	CalendarRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite, WaitlistRead, WaitlistWrite, ChangesRead,
 }
@@ -97,7 +97,7 @@ var grantable = []Permission{
 // Roles lists every role.
 func Roles() []Role { return slices.Sorted(maps.Keys(permissionsOf)) }
 
-// Scopes lists what can be granted to a partner.
+// Scopes lists the scopes that a partner's key can be granted.
 func Scopes() []string {
 	scopes := []string{ScopeRecordsAll}
 	for _, p := range grantable {
@@ -106,11 +106,11 @@ func Scopes() []string {
 	return scopes
 }
 
-// Caller is who asks.
+// Caller is who sends a request.
 type Caller struct {
-	// Subject names the caller for good: "key:12", "user:" and the identity
-	// provider's subject, "open" when nobody is authenticated, "feed:12" for the
-	// reader of a calendar feed, "system" for what the server does by itself.
+	// Subject identifies the caller permanently: "key:12", "user:" and the identity
+	// provider's subject, "open" without authentication, "feed:12" for the reader of a
+	// calendar feed, "system" for the server itself.
 	Subject string
 	Roles   []Role
 	Scopes  []string // a partner's
@@ -120,10 +120,10 @@ type Caller struct {
 	KeyID int64
 }
 
-// Open is the caller where there is no authentication.
+// Open returns the caller of a server without authentication.
 func Open() Caller { return Caller{Subject: "open", Roles: []Role{RoleAdmin}} }
 
-// Kind says how the caller was authenticated: "key", "token" or "open".
+// Kind returns how the caller was authenticated: "key", "token" or "open".
 func (c Caller) Kind() string {
 	switch {
 	case c.KeyID != 0:
@@ -134,7 +134,7 @@ func (c Caller) Kind() string {
 	return "open"
 }
 
-// Permissions lists what the caller may do, by name.
+// Permissions lists the caller's permissions, sorted by name.
 func (c Caller) Permissions() []Permission {
 	var all []Permission
 	for _, r := range c.Roles {
@@ -156,9 +156,8 @@ func (c Caller) May(p Permission) bool {
 	return p == Public || p == Self && c.Subject != "" || slices.Contains(c.Permissions(), p)
 }
 
-// Reach is what of the clinic's records a caller gets at with the permission:
-// everything, if any of the roles that give it is not bound to a calendar or a
-// key.
+// Reach returns the records that the caller can access with a permission: all of them, if
+// any role that grants it is not restricted to a calendar or a key.
 func (c Caller) Reach(p Permission) Reach {
 	reach := Reach{}
 	for _, r := range c.Roles {
@@ -176,27 +175,28 @@ func (c Caller) Reach(p Permission) Reach {
 	return reach
 }
 
-// Reach is which records somebody gets at. What lies beyond it is not found, in
-// single reads as in lists.
+// Reach is the set of records that a caller can access. Records outside of it are not
+// found, in single reads as in lists.
 type Reach struct {
 	All      bool
 	DoctorID int64 // this doctor's calendar, and the patients in it; 0: none
-	KeyID    int64 // what was made with this API key; 0: nothing
+	KeyID    int64 // records created with this API key; 0: none
 }
 
-// Calendar reports whether a doctor's calendar is within reach.
+// Calendar reports whether r includes a doctor's calendar.
 func (r Reach) Calendar(doctorID int64) bool {
 	return r.All || r.DoctorID != 0 && r.DoctorID == doctorID
 }
 
-// Record reports whether a record of a doctor's calendar is within reach that
-// was made with an API key, nil for none.
+// Record reports whether r includes a record in a doctor's calendar that was created with
+// the API key madeBy, nil for none.
 func (r Reach) Record(doctorID int64, madeBy *int64) bool {
 	return r.Calendar(doctorID) || r.KeyID != 0 && madeBy != nil && *madeBy == r.KeyID
 }
 
-// CheckCalendar refuses to write in the calendar of a doctor out of reach. A
-// partner may: nobody's calendar is its own, and it sees of it what it booked.
+// CheckCalendar returns CodeForbidden for writes to the calendar of a doctor out of reach.
+// A partner may write to every calendar: it has none of its own, and sees only what it
+// booked.
 func (r Reach) CheckCalendar(doctorID int64) error {
 	if r.KeyID != 0 || r.Calendar(doctorID) {
 		return nil
@@ -204,8 +204,8 @@ func (r Reach) CheckCalendar(doctorID int64) error {
 	return &Error{Code: CodeForbidden}
 }
 
-// Access is who asks for what, from where: what decides and what the audit trail
-// keeps.
+// Access describes a request for authorisation and for the audit trail: the caller, what it
+// can access, the operation and the client's address.
 type Access struct {
 	Caller
 	Reach     Reach
@@ -214,16 +214,16 @@ type Access struct {
 	Address   netip.Addr // of the client; invalid for none
 }
 
-// System is the access of what the server does by itself.
+// System returns the access of the server itself, for maintenance.
 func System() Access {
 	return Access{Caller: Caller{Subject: system}, Reach: Reach{All: true}, Operation: system}
 }
 
-// system is the subject of what the server does by itself; no caller has it.
+// system is the subject of the server itself; no caller has it.
 const system = "system"
 
-// Actor returns who acts: the authenticated caller, else who was stated, nil when
-// neither is known.
+// Actor returns the authenticated caller, otherwise the stated actor, or nil when neither
+// is known.
 func (a Access) Actor(stated string) *string {
 	if a.Kind() != "open" {
 		return &a.Subject
@@ -234,7 +234,7 @@ func (a Access) Actor(stated string) *string {
 	return &stated
 }
 
-// MadeBy is the API key to note with a new record, nil for none.
+// MadeBy returns the API key to store with a new record, nil for none.
 func (a Access) MadeBy() *int64 {
 	if a.KeyID == 0 {
 		return nil
@@ -242,5 +242,5 @@ func (a Access) MadeBy() *int64 {
 	return &a.KeyID
 }
 
-// Admin is somebody who may do everything.
+// Admin returns a caller that may do everything.
 func Admin() Caller { return Caller{Subject: "admin", Roles: []Role{RoleAdmin}} }

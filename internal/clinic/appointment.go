@@ -2,9 +2,8 @@ package clinic
 
 import "time"
 
-// Bounds of an appointment's length, both included. MaxDuration also bounds
-// how far before a time the store has to look for appointments that reach
-// into it.
+// Bounds of an appointment's length, both included. MaxDuration also bounds how far before
+// a time the store searches for appointments that extend into it.
 const (
 	MinDuration = 15 * time.Minute
 	MaxDuration = 180 * time.Minute
@@ -15,26 +14,26 @@ type Appointment struct {
 	ID             int64
 	PatientID      int64
 	DoctorID       int64
-	TypeID         *int64 // nil: of no type
-	RoomID         *int64 // nil: needs none
-	SeriesID       *int64 // nil: stands alone
+	TypeID         *int64 // nil: none
+	RoomID         *int64 // nil: none
+	SeriesID       *int64 // nil: not part of a series
 	Time           Interval
 	Buffers        Buffers // those it was booked with
 	Status         Status
 	Cancellation   *Cancellation // nil unless cancelled
-	Broken         Broken        // the rules it was booked against, on purpose
-	OverrideReason *string       // why; nil unless any was broken
+	Broken         Broken        // the rules that it overrides
+	OverrideReason *string       // nil unless a rule was broken
 	Version        int64         // counts changes; the record's ETag
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
-	MadeBy         *int64 // the API key it was made with; nil: by somebody of the clinic
+	MadeBy         *int64 // the API key it was created with; nil: by staff
 }
 
-// Busy is what the appointment takes of the doctor and the room: its time with
+// Busy returns the time that the appointment occupies of its doctor and room: its own, with
 // the buffers.
 func (a *Appointment) Busy() Interval { return a.Buffers.around(a.Time) }
 
-// Cancellation says when and why an appointment was cancelled.
+// Cancellation records when and why an appointment was cancelled.
 type Cancellation struct {
 	Reason CancellationReason
 	Note   *string // nil: none given

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// AuditAction is what was done to a record.
+// AuditAction is what an audited operation did to a record.
 type AuditAction string
 
 // The actions; the contract lists the same.
@@ -21,42 +21,42 @@ const (
 	AuditDeleted AuditAction = "delete"
 )
 
-// AuditRefused is the object of an entry about a request that was refused.
+// AuditRefused is the object of an entry for a refused request.
 const AuditRefused = "refused_request"
 
-// Anonymous is the subject of an entry about a caller who did not authenticate.
+// Anonymous is the subject of an entry for a caller that did not authenticate.
 const Anonymous = "anonymous"
 
-// AuditEntry is one line of the audit trail.
+// AuditEntry is one entry of the audit trail.
 type AuditEntry struct {
 	ID         int64
 	At         time.Time
 	Subject    string
 	Address    *string
 	RequestID  *string
-	Operation  string // operationId, or what the server did by itself
+	Operation  string // operationId, or the server's own task
 	Action     AuditAction
 	Object     string  // kind of record
 	ObjectID   *int64  // nil for a list
-	PatientID  *int64  // whom it concerns; nil for none or several
-	PatientIDs []int64 // whom a list showed
+	PatientID  *int64  // nil for none or several
+	PatientIDs []int64 // the patients that a list returned
 	Reason     *string
 	Changes    []MemberChange
-	Erased     bool // reason and changes went with the patient
+	Erased     bool // reason and changes were erased with the patient
 }
 
-// MemberChange is one member of a record that changed. Values are JSON; nil is none.
+// MemberChange is one changed member of a record. Values are JSON; nil is none.
 type MemberChange struct {
 	Member string  `json:"member"`
 	Before *string `json:"before"`
 	After  *string `json:"after"`
 }
 
-// bookkeeping says nothing that the entry itself does not.
+// bookkeeping lists members that only repeat what the entry itself records.
 var bookkeeping = []string{"id", "version", "created_at", "updated_at"}
 
-// Diff lists the members in which two states of a record differ, by name. nil
-// stands for a record that does not exist.
+// Diff lists the members in which two states of a record differ, by name. nil is a record
+// that does not exist.
 func Diff(before, after any) []MemberChange {
 	was, is := members(before), members(after)
 	var changes []MemberChange
@@ -69,13 +69,12 @@ func Diff(before, after any) []MemberChange {
 	return changes
 }
 
-// private members are people's words and what tells who somebody is.
+// private lists the members that identify a person or hold free text.
 var private = []string{
 	"first_name", "last_name", "email", "phone", "birth_date", "identifiers", "note", "override_reason", "cancellation",
 }
 
-// Private reports whether an entry holds what only the patient's own key may
-// open.
+// Private reports whether an entry holds values that are encrypted with the patient's key.
 func (e *AuditEntry) Private() bool {
 	return e.PatientID != nil && (e.Reason != nil ||
 		slices.ContainsFunc(e.Changes, func(c MemberChange) bool { return slices.Contains(private, c.Member) }))
@@ -87,7 +86,7 @@ func merged(a, b map[string]json.RawMessage) map[string]json.RawMessage {
 	return all
 }
 
-// members takes a record apart; empty values count as none.
+// members returns a record's members; empty values are left out.
 func members(record any) map[string]json.RawMessage {
 	all := map[string]json.RawMessage{}
 	if record == nil {
@@ -114,7 +113,7 @@ func text(value json.RawMessage) *string {
 	return &s
 }
 
-// snake writes a Go name as the contract does: DoctorID is doctor_id.
+// snake returns a Go name as the contract spells it: DoctorID is doctor_id.
 func snake(name string) string {
 	var b strings.Builder
 	runes := []rune(name)

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// MaxAhead bounds how far ahead the next free time is looked for.
+// MaxAhead bounds the search for the next free time.
 const MaxAhead = 90 * 24 * time.Hour
 
-// LookAhead returns the window in which the next free time is looked for:
-// MaxAhead from the later of now and from, or up to MaxInstant.
+// LookAhead returns the window in which the next free time is searched for: MaxAhead from
+// the later of now and from, or up to MaxInstant.
 func LookAhead(now time.Time, from *time.Time) Interval {
 	start := Instant(now)
 	if from != nil && from.After(now) {
@@ -24,7 +24,7 @@ func LookAhead(now time.Time, from *time.Time) Interval {
 	return Interval{Start: start, End: end}
 }
 
-// Schedule is what is known of a doctor's time in some window.
+// Schedule is a doctor's calendar in some window.
 type Schedule struct {
 	DoctorID       int64
 	Specialization string
@@ -33,32 +33,41 @@ type Schedule struct {
 	Busy           []Interval // appointments with their buffers, and holds
 }
 
-// SlotQuery asks at which times something could be booked.
+// SlotQuery describes a search for free times.
 type SlotQuery struct {
-	Window   Interval // in which it starts
+	Window   Interval // of starts
 	Duration time.Duration
 	Buffers  Buffers
-	// Step and Zone are the grid: a start is on it when its wall clock in Zone
-	// shows a multiple of Step since midnight. Step divides an hour.
+	// Step and Zone define the grid: a start is on it when the wall clock in Zone shows a
+	// multiple of Step since midnight. Step divides an hour.
 	Step time.Duration
 	Zone *time.Location
-	// Rooms, when NeedsRoom: the busy times of every room that would do. One of
-	// them has to be free.
+	// Rooms has, with NeedsRoom, the busy times of every suitable room, of which one has to
+	// be free.
 	NeedsRoom bool
 	Rooms     [][]Interval
-	// PatientBusy: times in which the patient is in another appointment.
+	// PatientBusy has the times of the patient's other appointments.
 	PatientBusy []Interval
 }
 
-// Slot is a time that can be booked with a doctor.
+// Slot is a free time of one doctor.
 type Slot struct {
 	DoctorID int64
 	Time     Interval
 }
 
-// Starts gives every start on the grid at which CanBook would find nothing in
-// the way, in order. It takes time proportional to what it gives and to what is
-// in the way, not to the length of the window.
+// StartWindow returns the window of a search that finds s if it is free, and no slot that
+// starts at another time.
+func (s Slot) StartWindow() Interval {
+	return Interval{Start: s.Time.Start, End: s.Time.Start.Add(time.Microsecond)}
+}
+
+// In reports whether s is among the slots that a search found.
+func (s Slot) In(found []Slot) bool { return slices.Contains(found, s) }
+
+// Starts yields, in order, every start on the grid for which CanBook would find no
+// conflict. Its cost is proportional to the number of starts and of obstacles, not to the
+// length of the window.
 func (s *Schedule) Starts(q SlotQuery) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		reach := Interval{Start: q.Window.Start, End: q.Window.End.Add(q.Duration)}
@@ -66,7 +75,7 @@ func (s *Schedule) Starts(q SlotQuery) iter.Seq[time.Time] {
 		if s.Hours.Given() {
 			working = s.Hours.Open(reach)
 		}
-		// Merged copies of what is near: none of them may be shared with another query.
+		// Merged copies, because queries must not share them.
 		near := q.Buffers.around(reach)
 		working = subtract(working, merge(overlapping(s.Off, reach)))
 		obstacles := []obstacle{
@@ -98,7 +107,7 @@ func (s *Schedule) Starts(q SlotQuery) iter.Seq[time.Time] {
 	}
 }
 
-// overlapping copies the intervals that overlap a window.
+// overlapping returns a copy of the intervals that overlap a window.
 func overlapping(is []Interval, window Interval) []Interval {
 	var found []Interval
 	for _, i := range is {
@@ -109,14 +118,14 @@ func overlapping(is []Interval, window Interval) []Interval {
 	return found
 }
 
-// obstacle is a calendar that must be free, and the buffers that count in it.
+// obstacle is a calendar that must be free, and the buffers that apply to it.
 type obstacle struct {
 	busy    []Interval // merged
 	buffers Buffers
 }
 
-// freeFrom is want's start when nothing is in its way, else a later one before
-// which something is.
+// freeFrom returns want's start if want is free, otherwise a later start before which
+// nothing is free.
 func freeFrom(obstacles []obstacle, want Interval) time.Time {
 	start := want.Start
 	for _, o := range obstacles {
@@ -129,7 +138,7 @@ func freeFrom(obstacles []obstacle, want Interval) time.Time {
 	return start
 }
 
-// blocking finds the first of the merged busy times that overlaps want.
+// blocking returns the first of the merged busy times that overlaps want.
 func blocking(busy []Interval, want Interval) (Interval, bool) {
 	i := sort.Search(len(busy), func(i int) bool { return busy[i].End.After(want.Start) })
 	if i < len(busy) && busy[i].Overlaps(want) {
@@ -147,17 +156,17 @@ func anyFree(rooms [][]Interval, want Interval) bool {
 	return false
 }
 
-// grid rounds instants up to a raster of a zone's wall clock. It remembers the
-// period of constant offset that it is in, because asking a zone is slow.
+// grid rounds instants up to multiples of step on a zone's wall clock. It caches the
+// current period of constant offset, because zone lookups are slow.
 type grid struct {
 	step       time.Duration
 	zone       *time.Location
-	from, till time.Time // the period that is remembered; zero till: for ever
+	from, till time.Time // the cached period; zero till: no end
 	offset     time.Duration
 	known      bool
 }
 
-// ceil is the first instant of the grid that is not before t.
+// ceil returns the first instant of the grid that is not before t.
 func (g *grid) ceil(t time.Time) time.Time {
 	for {
 		if !g.known || t.Before(g.from) || !g.till.IsZero() && !t.Before(g.till) {
@@ -179,8 +188,8 @@ func (g *grid) ceil(t time.Time) time.Time {
 	}
 }
 
-// Nearest picks the n slots whose start is nearest to want, earlier ones first
-// among equals, and gives them by start.
+// Nearest returns the n slots whose starts are nearest to want, sorted by start; of two
+// that are equally near, the earlier wins.
 func Nearest(slots []Slot, want time.Time, n int) []Slot {
 	slots = slices.Clone(slots)
 	slices.SortStableFunc(slots, func(a, b Slot) int {

@@ -268,3 +268,29 @@ func TestStartsAtEveryChangeOfTheClocks(t *testing.T) {
 		t.Errorf("%d clinics are too few to be all", clinics)
 	}
 }
+
+// A search in the window of a slot finds that slot alone, if it is free.
+func TestSlotIsFound(t *testing.T) {
+	t.Parallel()
+	slot := clinic.Slot{DoctorID: 1, Time: clinic.Interval{Start: nine, End: nine.Add(30 * time.Minute)}}
+	search := func(busy ...clinic.Interval) []clinic.Slot {
+		s := clinic.Schedule{DoctorID: 1, Hours: clinic.WorkingHours{}, Busy: busy}
+		var found []clinic.Slot
+		for start := range s.Starts(clinic.SlotQuery{Window: slot.StartWindow(), Duration: 30 * time.Minute, Step: time.Minute, Zone: time.UTC}) {
+			found = append(found, clinic.Slot{DoctorID: 1, Time: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)}})
+		}
+		return found
+	}
+	if found := search(); len(found) != 1 || !slot.In(found) {
+		t.Errorf("free: %v, want %v alone", found, slot)
+	}
+	if found := search(clinic.Interval{Start: nine.Add(29 * time.Minute), End: nine.Add(time.Hour)}); slot.In(found) {
+		t.Errorf("occupied: %v has %v", found, slot)
+	}
+	longer, colleague := slot, slot
+	longer.Time.End = longer.Time.End.Add(time.Minute)
+	colleague.DoctorID = 2
+	if found := []clinic.Slot{longer, colleague}; slot.In(found) {
+		t.Errorf("%v has %v", found, slot)
+	}
+}

@@ -5,50 +5,51 @@ import (
 	"time"
 )
 
-// Booking is a request for an appointment. Duration is within MinDuration and
-// MaxDuration: the contract and a CHECK constraint see to that.
+// Booking is a request for an appointment. The contract and a CHECK constraint keep
+// Duration between MinDuration and MaxDuration.
 type Booking struct {
 	PatientID int64
 	DoctorID  int64
-	TypeID    *int64 // nil: of no type
-	RoomID    *int64 // nil: none asked for by name
-	AnyRoom   bool   // without RoomID: any suitable room that is free
+	TypeID    *int64 // nil: none
+	RoomID    *int64 // nil: no particular room
+	AnyRoom   bool   // without RoomID: any free suitable room
 	Start     time.Time
 	Duration  time.Duration // 0: the type's
 	Buffers   Buffers       // the type's; filled in by Apply
-	SeriesID  *int64        // nil: of no series
-	Hold      string        // token of a hold that keeps this time; "": none
+	SeriesID  *int64        // nil: none
+	Hold      string        // token of a hold on this time; "": none
 	Override  Override
-	// Moving: it is an appointment already. It keeps the buffers that it was booked
-	// with, and its right to its type, with the doctor and the room in Kept, whatever
-	// has changed about these since.
+	// Moving marks the rescheduling of an existing appointment. It keeps the buffers that it
+	// was booked with and, with the doctor and the room in Kept, its type, even if a new
+	// booking could no longer combine these.
 	Moving bool
 	Kept   Placement
 }
 
-// Placement is with whom and where an appointment is.
+// Placement is an appointment's doctor and room.
 type Placement struct {
 	DoctorID int64
 	RoomID   *int64 // nil: in no room
 }
 
-// KeepsDoctor reports whether an appointment stays with the doctor it was booked
-// with, who then need not be one of its type.
+// KeepsDoctor reports whether an appointment stays with its doctor, who then need not
+// perform its type.
 func (b *Booking) KeepsDoctor() bool { return b.Moving && b.DoctorID == b.Kept.DoctorID }
 
-// KeepsRoom reports whether an appointment stays in its room, or in none, which then
+// KeepsRoom reports whether an appointment stays in its room, or in none. The room then
 // need neither suit its type nor take new bookings.
 func (b *Booking) KeepsRoom() bool { return b.Moving && !b.AnyRoom && equal(b.RoomID, b.Kept.RoomID) }
 
-// Time is the interval that the booking asks for.
+// Time returns the requested interval.
 func (b *Booking) Time() Interval {
 	return Interval{Start: b.Start, End: b.Start.Add(b.Duration)}
 }
 
-// Busy is Time with the buffers: what it takes of the doctor and the room.
+// Busy returns Time with the buffers: what the booking would occupy of the doctor and the
+// room.
 func (b *Booking) Busy() Interval { return b.Buffers.around(b.Time()) }
 
-// Apply fills in what the booking takes from its type.
+// Apply fills in the booking's defaults from its type.
 func (b *Booking) Apply(t AppointmentType) {
 	if b.Duration == 0 {
 		b.Duration = t.Duration
@@ -61,21 +62,21 @@ func (b *Booking) Apply(t AppointmentType) {
 	}
 }
 
-// Buffers are times around an appointment in which the doctor and the room,
-// but not the patient, are occupied too: from 0 to MaxBuffer each.
+// Buffers are times before and after an appointment in which the doctor and the room, but
+// not the patient, are also occupied: from 0 to MaxBuffer each.
 type Buffers struct {
 	Before, After time.Duration
 }
 
-// MaxBuffer bounds each buffer, and with MaxDuration how far from a time the
-// store has to look for appointments that reach into it.
+// MaxBuffer bounds each buffer and, with MaxDuration, how far from a time the store
+// searches for appointments that extend into it.
 const MaxBuffer = 60 * time.Minute
 
 func (b Buffers) around(i Interval) Interval {
 	return Interval{Start: i.Start.Add(-b.Before), End: i.End.Add(b.After)}
 }
 
-// Rule is one that a booking may break on purpose, with a reason.
+// Rule is a rule that a booking may override, with a reason.
 type Rule string
 
 // The rules that can be overridden; the contract lists the same.
@@ -85,7 +86,7 @@ const (
 	RulePatientOverlap = Rule(CodePatientOverlap)
 )
 
-// Override says which rules may be broken by a booking, and why.
+// Override lists the rules that a booking may break, and the reason.
 type Override struct {
 	Rules  []Rule
 	Reason string
@@ -93,9 +94,8 @@ type Override struct {
 
 func (o Override) allows(r Rule) bool { return slices.Contains(o.Rules, r) }
 
-// CheckAccess refuses to override rules to callers without the permission to:
-// CodeForbidden. It is asked before anything else of the request is judged. The server
-// itself may.
+// CheckAccess returns CodeForbidden if a may not override rules. It is checked before
+// everything else about the request. The server itself may override.
 func (o Override) CheckAccess(a Access) error {
 	if len(o.Rules) == 0 || a.Subject == system || a.May(AppointmentsOverride) {
 		return nil
@@ -103,8 +103,8 @@ func (o Override) CheckAccess(a Access) error {
 	return &Error{Code: CodeForbidden, Permission: AppointmentsOverride}
 }
 
-// Broken are the rules that a booking really broke, out of those that it was
-// allowed to. The zero value is the normal case.
+// Broken records the rules that a booking actually broke, of those that it overrides. The
+// zero value is the normal case.
 type Broken struct {
 	OutsideHours   bool
 	DoctorOverlap  bool
@@ -128,14 +128,14 @@ func (b Broken) Rules() []Rule {
 	return rules
 }
 
-// Normalize puts the start and the reason into the form in which they are kept.
+// Normalize puts the start and the reason into their stored forms.
 func (b *Booking) Normalize() {
 	b.Start = Instant(b.Start)
 	b.Override.Reason = Text(b.Override.Reason)
 }
 
-// Validate refuses a booking of which the contract cannot see that it is wrong
-// (CodeValidationFailed, all violations). b must be normalised.
+// Validate checks what the contract's schema cannot express: CodeValidationFailed with all
+// violations. b must be normalised.
 func (b *Booking) Validate() error {
 	vs := checkLength(nil, "#/override/reason", b.Override.Reason, 500)
 	if b.Duration == 0 && b.TypeID == nil {
@@ -147,8 +147,8 @@ func (b *Booking) Validate() error {
 	return invalid(vs)
 }
 
-// CheckStart refuses a booking that does not start later than now
-// (CodeStartInPast). It needs no calendar, so it is asked before the database.
+// CheckStart returns CodeStartInPast for a booking that does not start later than now. It
+// needs no calendar, so it is checked before the database is read.
 func CheckStart(now time.Time, b Booking) error {
 	if !b.Start.After(now) {
 		return ErrStartInPast
@@ -156,12 +156,11 @@ func CheckStart(now time.Time, b Booking) error {
 	return nil
 }
 
-// PartyState is what a booking needs to know of a doctor, a patient, a room or
-// a type before anything else.
+// PartyState is the state of a booking's doctor, patient, room or type.
 type PartyState int
 
-// The answers to "can this one be booked". NotAsked is for a room or a type
-// that the booking does not have, and for what has not been looked up.
+// The states. NotAsked is for a room or a type that the booking does not have, and for a
+// party that has not been read.
 const (
 	NotAsked PartyState = iota
 	Missing
@@ -169,35 +168,34 @@ const (
 	Active
 )
 
-// Calendar is what is known, under the locks of the parties, in the moment of
-// the decision. What has not been read yet is left out and stands in nobody's
-// way, so that the decision can be asked for after each step of reading.
+// Calendar is everything that CanBook decides on, read under the guards. A field that has
+// not been read yet conflicts with nothing, so that CanBook can be called after each read.
 type Calendar struct {
 	Patient PartyState
 	Doctor  PartyState
 	Type    PartyState
 	Room    PartyState
 
-	// Allowed and Suitable: whether the type may be done by this doctor and in
-	// this room. Only looked at with a Type.
+	// Allowed and Suitable report whether the doctor performs the type, and whether the room
+	// suits it. They count only with a Type.
 	Allowed, Suitable bool
 
 	HasHours    bool
-	Open        []Interval // the doctor's working times near the booking, when HasHours
-	Off         []Interval // the doctor's time off and the clinic's closures
-	OverbookCap int        // how many of the doctor's appointments an overbooking may overlap
+	Open        []Interval // the doctor's working hours near the booking, if HasHours
+	Off         []Interval // the doctor's time off and closures
+	OverbookCap int        // how many appointments an overbooking may overlap
 
 	DoctorBusy  []Interval // with buffers; holds of others included
 	PatientBusy []Interval
 	RoomBusy    []Interval // with buffers; holds of others included
-	NoRoomFree  bool       // any room would have done, and none was free
+	NoRoomFree  bool       // AnyRoom was requested, and no suitable room is free
 }
 
-// CanBook decides whether the booking may be made, and tells which rules it
-// breaks by its Override. The order of the rules is part of the contract:
-// patient, doctor, type and room exist; doctor, type and room are active and
-// go together; working hours, time off, the doctor's time, the patient's, the
-// room's. What stands in the way is carried as the Conflict.
+// CanBook decides whether a booking is possible and returns the rules that it breaks by its
+// Override. The order of the rules is part of the contract: patient, doctor, type and room
+// exist; doctor, type and room are active and match; working hours, time off, the doctor's
+// time, the patient's, the room's. The error's Conflict is what occupies the requested
+// time.
 func CanBook(c Calendar, b Booking) (Broken, error) {
 	var broken Broken
 	if err := checkParties(c); err != nil {
@@ -238,7 +236,7 @@ func CanBook(c Calendar, b Booking) (Broken, error) {
 
 func checkParties(c Calendar) error {
 	switch {
-	case c.Patient != Active: // one that nobody has looked up must not be bookable
+	case c.Patient != Active: // a patient that was not read must not be bookable
 		return ErrPatientNotFound
 	case c.Doctor != Active && c.Doctor != Inactive:
 		return ErrDoctorNotFound
@@ -260,7 +258,7 @@ func checkParties(c Calendar) error {
 	return nil
 }
 
-// firstOverlap finds the interval with the earliest start that overlaps want.
+// firstOverlap returns the interval with the earliest start that overlaps want.
 func firstOverlap(busy []Interval, want Interval) (Interval, bool) {
 	var first Interval
 	found := false
@@ -272,7 +270,7 @@ func firstOverlap(busy []Interval, want Interval) (Interval, bool) {
 	return first, found
 }
 
-// CountOverlaps counts the intervals that overlap want.
+// CountOverlaps returns the number of intervals that overlap want.
 func CountOverlaps(busy []Interval, want Interval) int {
 	n := 0
 	for _, b := range busy {

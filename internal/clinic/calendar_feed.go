@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// CalendarFeed is what is kept of an address under which a calendar program
-// reads a calendar: everything but the address.
+// CalendarFeed is the record of a secret URL from which calendar programs read a calendar.
+// The URL itself is not stored.
 type CalendarFeed struct {
 	ID         int64
-	DoctorID   *int64 // nil: the whole clinic's
+	DoctorID   *int64 // nil: the whole clinic
 	Name       string
 	Hash       SecretHash `json:"-"`
 	CreatedBy  string
@@ -19,10 +19,11 @@ type CalendarFeed struct {
 	LastUsedAt *time.Time
 }
 
-// Normalize puts the name into the form in which it is kept.
+// Normalize puts the name into its stored form.
 func (f *CalendarFeed) Normalize() { f.Name = Text(f.Name) }
 
-// Validate refuses what cannot be: CodeValidationFailed. f must be normalised.
+// Validate returns CodeValidationFailed for a blank or long name and for an expiry that is
+// not in the future. f must be normalised.
 func (f *CalendarFeed) Validate(now time.Time) error {
 	vs := checkLength(nil, "#/name", f.Name, 100)
 	if f.Name == "" {
@@ -39,8 +40,8 @@ func (f *CalendarFeed) Live(now time.Time) bool {
 	return f.RevokedAt == nil && (f.ExpiresAt == nil || now.Before(*f.ExpiresAt))
 }
 
-// Within reports whether somebody gets at the feed: a doctor, if it is of the
-// own calendar.
+// Within reports whether r includes the feed. A doctor can access only feeds of their own
+// calendar.
 func (f *CalendarFeed) Within(r Reach) bool {
 	return r.All || f.DoctorID != nil && r.Calendar(*f.DoctorID)
 }
@@ -50,25 +51,23 @@ func (f *CalendarFeed) Reader() Caller {
 	return Caller{Subject: "feed:" + strconv.FormatInt(f.ID, 10)}
 }
 
-// feedPrefix marks the addresses of feeds, so that scanners for leaked secrets
-// find them. It is none that a key can have.
+// feedPrefix lets secret scanners recognise the URLs of feeds. No API key begins with it.
 const feedPrefix = "memscal_"
 
-// FormatFeedToken is the secret part of a feed's address.
+// FormatFeedToken returns the secret part of a feed's URL.
 func FormatFeedToken(id int64, secret string) string { return formatSecret(feedPrefix, id, secret) }
 
-// ParseFeedToken takes it apart; ok is false for what cannot be one.
+// ParseFeedToken parses what FormatFeedToken returns; ok is false for anything else.
 func ParseFeedToken(token string) (id int64, secret string, ok bool) {
 	return parseSecret(feedPrefix, token)
 }
 
-// MaxFeedVisits bounds the appointments of one calendar; those furthest ahead
-// are left out.
+// MaxFeedVisits bounds the appointments of one calendar; the latest are left out.
 const MaxFeedVisits = 20_000
 
-// FeedWindow is the time that a calendar covers: whole days of the clinic around
-// now, so that it stays the same until midnight. A clinic's is shorter, because
-// everything in it comes once for each doctor.
+// FeedWindow returns the time that a calendar covers: whole days of the clinic around now,
+// so that it stays the same until midnight. The whole clinic's is shorter, because it has
+// the entries of every doctor.
 func FeedWindow(now time.Time, zone *time.Location, wholeClinic bool) Interval {
 	before, after := 30, 180
 	if wholeClinic {
@@ -81,19 +80,18 @@ func FeedWindow(now time.Time, zone *time.Location, wholeClinic bool) Interval {
 	}
 }
 
-// FeedCalendar is what a calendar program is shown. There is nothing in it of
-// patients, of kinds of visit, or in people's words: what is not here cannot
-// leak.
+// FeedCalendar is what a calendar program gets. It has no patients, appointment types or
+// free text: what is not here cannot leak.
 type FeedCalendar struct {
-	// UID is the same for all calendars of this installation and for no other's.
+	// UID identifies this installation in the UIDs of events.
 	UID string
-	// Doctor is whose calendar it is; "" for the clinic's.
+	// Doctor is the calendar's doctor, "" for the whole clinic.
 	Doctor string
 	Visits []FeedVisit
 	Away   []FeedAbsence
 }
 
-// FeedVisit is an appointment without whom it is with.
+// FeedVisit is an appointment without its patient.
 type FeedVisit struct {
 	ID        int64
 	Doctor    string
@@ -105,7 +103,7 @@ type FeedVisit struct {
 	UpdatedAt time.Time
 }
 
-// FeedAbsence is a doctor's time off without why.
+// FeedAbsence is a doctor's time off without its reason.
 type FeedAbsence struct {
 	ID        int64
 	Doctor    string

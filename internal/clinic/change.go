@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// ChangeRecord is what happened to one record, for the audit trail and the change feed.
-// [Created], [Changed], [Deleted] and [Touched] make one.
+// ChangeRecord is a change of one record, for the audit trail and the change feed.
+// [Created], [Changed], [Deleted] and [Touched] return one.
 type ChangeRecord struct {
 	Kind   Kind
 	ID     int64 // of working hours, the doctor's
 	Action AuditAction
-	// Before and After are the record's states, or the [Members] known of it; nil for
-	// a state that does not exist or was not read.
+	// Before and After are the record's states, or the known [Members]; nil for a state that
+	// does not exist or was not read.
 	Before, After any
 	Reason        *string
-	// Audience is set for a change whose states do not tell it.
+	// Audience is set for a change whose states do not determine it.
 	Audience *Audience
 }
 
-// Members are the members that are known of a record that was not read whole.
+// Members holds the known members of a record that was not read as a whole.
 type Members map[string]any
 
-// Created returns the change that makes a record.
+// Created returns the creation of a record.
 func Created(kind Kind, id int64, after any) ChangeRecord {
 	return ChangeRecord{Kind: kind, ID: id, Action: AuditCreated, After: after}
 }
@@ -33,31 +33,30 @@ func Changed(kind Kind, id int64, before, after any) ChangeRecord {
 	return ChangeRecord{Kind: kind, ID: id, Action: AuditChanged, Before: before, After: after}
 }
 
-// Deleted returns the change that removes a record; before is nil when it was not
-// read.
+// Deleted returns the deletion of a record; before is nil when it was not read.
 func Deleted(kind Kind, id int64, before any) ChangeRecord {
 	return ChangeRecord{Kind: kind, ID: id, Action: AuditDeleted, Before: before}
 }
 
-// Touched returns the change of a record whose state before was not read; after is
-// nil when its new state was not read either.
+// Touched returns the change of a record whose previous state was not read; after is nil
+// when the new state was not read either.
 func Touched(kind Kind, id int64, after any) ChangeRecord {
 	return ChangeRecord{Kind: kind, ID: id, Action: AuditChanged, After: after}
 }
 
-// Because returns the change with a reason in words.
+// Because returns the change with a reason.
 func (c ChangeRecord) Because(reason string) ChangeRecord {
 	c.Reason = &reason
 	return c
 }
 
-// For returns the change with an audience that its states do not tell.
+// For returns the change with an audience that its states do not determine.
 func (c ChangeRecord) For(audience Audience) ChangeRecord {
 	c.Audience = &audience
 	return c
 }
 
-// PatientID returns the patient whom the change concerns, 0 for none.
+// PatientID returns the patient that the change concerns, 0 for none.
 func (c ChangeRecord) PatientID() int64 {
 	if id := c.Kind.PatientOf(c.ID, c.After); id != 0 {
 		return id
@@ -65,7 +64,7 @@ func (c ChangeRecord) PatientID() int64 {
 	return c.Kind.PatientOf(c.ID, c.Before)
 }
 
-// verb names the change in its type.
+// verb returns the change's verb, the second part of its type.
 func (c ChangeRecord) verb() string {
 	is, booked := c.After.(Appointment)
 	was, known := c.Before.(Appointment)
@@ -77,7 +76,7 @@ func (c ChangeRecord) verb() string {
 	case c.Action == AuditCreated:
 		return "created"
 	case booked && known && (!was.Time.Start.Equal(is.Time.Start) || !was.Time.End.Equal(is.Time.End) || was.DoctorID != is.DoctorID):
-		return "rescheduled" // which may also make it unconfirmed
+		return "rescheduled" // which may also reset the confirmation
 	case booked && known && was.Status != is.Status:
 		return string(is.Status)
 	}
@@ -91,31 +90,30 @@ const (
 	VerbDeleted = "deleted"
 )
 
-// FeedChange is one line of the change feed: that something happened to a record, not
-// what it holds.
+// FeedChange is one change in the feed: that a record changed, not what it holds.
 type FeedChange struct {
-	Position int64 // in the feed: 1, 2, 3 ... without a gap
+	Position int64 // in the feed: 1, 2, 3 ... without gaps
 	At       time.Time
 	Type     string // such as "appointment.booked"
 	Object   Kind
 	ObjectID int64 // of working hours, the doctor's
 	Audience Audience
-	// Record is the record as it is now, nil when it was not asked for, is gone or
-	// out of reach.
+	// Record is the record's present state, nil when it was not requested, is deleted or out
+	// of reach.
 	Record any
 }
 
-// Deleted reports whether the record is gone.
+// Deleted reports whether the record was deleted.
 func (c *FeedChange) Deleted() bool { return c.Type == c.Object.name+"."+VerbDeleted }
 
 // Audience lists who, besides staff, may see a change.
 type Audience struct {
-	DoctorID   *int64 // whose calendar the record is in
-	LeftDoctor *int64 // whose calendar it has left
-	MadeBy     *int64 // the API key that the record was made with
+	DoctorID   *int64 // in whose calendar the record is
+	LeftDoctor *int64 // from whose calendar it was rescheduled
+	MadeBy     *int64 // the API key that created the record
 }
 
-// NewFeedChange returns the feed's line of a change.
+// NewFeedChange returns a change as the feed has it.
 func NewFeedChange(at time.Time, c ChangeRecord) FeedChange {
 	line := FeedChange{At: at, Object: c.Kind, ObjectID: c.ID, Type: c.Kind.name + "." + c.verb()}
 	if c.Audience != nil {
@@ -133,8 +131,8 @@ func NewFeedChange(at time.Time, c ChangeRecord) FeedChange {
 	return line
 }
 
-// ChangeTypes lists every type that a change can have, by name. Statuses that no
-// transition leads to are types too: undoing leads back to them.
+// ChangeTypes lists every type of change, by name. Statuses to which no transition leads
+// are types, too: undoing restores them.
 func ChangeTypes() []string {
 	var types []string
 	for _, kind := range kindTable {
@@ -156,9 +154,9 @@ func ChangeTypes() []string {
 	return types
 }
 
-// VisibleKinds returns the kinds whose changes a caller may see, by name; only wanted
-// ones, when any are named. Errors: CodeValidationFailed for a kind that the feed
-// does not have.
+// VisibleKinds returns the kinds whose changes a caller may see, by name, restricted to
+// wanted unless that is empty. Errors: CodeValidationFailed for a kind that the feed does
+// not have.
 func (a Access) VisibleKinds(wanted []string) ([]Kind, error) {
 	for _, w := range wanted {
 		if !KindNamed(w).InFeed() {
@@ -173,8 +171,8 @@ func (a Access) VisibleKinds(wanted []string) ([]Kind, error) {
 	}), nil
 }
 
-// UnrestrictedKinds returns the kinds whose changes a caller restricted to a calendar
-// or a key sees whosever they are: hours, absences and the directory.
+// UnrestrictedKinds returns the kinds of which a caller that is restricted to a calendar or
+// a key sees every change: hours, absences and the directory.
 func UnrestrictedKinds() []Kind {
 	return kindsByName(kindFacts.unrestricted)
 }
@@ -183,7 +181,7 @@ func (f kindFacts) unrestricted() bool {
 	return f.permission == DirectoryRead || f.permission == CalendarRead
 }
 
-// kindsByName returns the kinds of the feed that a condition holds for, by name.
+// kindsByName returns the kinds of the feed for which holds is true, by name.
 func kindsByName(holds func(kindFacts) bool) []Kind {
 	var kinds []Kind
 	for _, f := range kindTable {
@@ -195,7 +193,7 @@ func kindsByName(holds func(kindFacts) bool) []Kind {
 	return kinds
 }
 
-// Sees reports whether a change is within reach.
+// Sees reports whether r includes a change.
 func (r Reach) Sees(c *FeedChange) bool {
 	is := func(id *int64, mine int64) bool { return id != nil && mine != 0 && *id == mine }
 	return r.All || c.Object.facts().unrestricted() ||

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/text/width"
 )
 
-// EmailKey returns what makes two e-mail addresses the same: trimmed, NFC, and case
-// folded (Unicode full case folding). RFC 5321 lets the part before the @ be
-// case-sensitive, but no provider that people use does so, and a clinic must not
-// keep Ann@ and ann@ as two patients. The domain is keyed by domainKey.
+// EmailKey returns the form in which e-mail addresses are compared: trimmed, NFC, and case
+// folded (Unicode full case folding). RFC 5321 allows a case-sensitive local part, but no
+// provider in use has one, and Ann@ and ann@ must not become two patients. domainKey
+// returns the domain's key.
 func EmailKey(s string) string {
 	key := textKey(s)
 	at := strings.LastIndexByte(key, '@')
@@ -26,9 +26,8 @@ func EmailKey(s string) string {
 // dots maps the full stops that separate labels (RFC 3490, 3.1) to the ASCII one.
 var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
 
-// domainKey returns the form in which a domain is compared: without the width of
-// its letters, which Chinese and Japanese keyboards add, and each label in punycode
-// as the text it encodes.
+// domainKey returns the form in which domains are compared: full-width letters, which
+// Chinese and Japanese keyboards produce, are narrowed, and punycode labels decoded.
 func domainKey(domain string) string {
 	labels := strings.Split(dots.Replace(domain), ".")
 	for i, label := range labels {
@@ -41,8 +40,8 @@ func domainKey(domain string) string {
 	return strings.Join(labels, ".")
 }
 
-// decodeLabel returns the folded text of a label in punycode. It reports false for
-// any other label, and for one that no domain can have.
+// decodeLabel returns the folded text of a punycode label. It reports false for other
+// labels, and for those that no domain can have.
 func decodeLabel(label string) (string, bool) {
 	if !strings.HasPrefix(label, "xn--") {
 		return "", false
@@ -51,8 +50,8 @@ func decodeLabel(label string) (string, bool) {
 	if err != nil || decoded == label {
 		return "", false
 	}
-	// Compared before folding: ß and ς have an encoding of their own, and fold to ss
-	// and σ, which encode otherwise.
+	// Compare before folding: ß and ς have their own encodings, but fold to ss and σ, which
+	// are encoded differently.
 	if again, err := idna.Punycode.ToASCII(decoded); err != nil || again != label {
 		return "", false
 	}
@@ -60,8 +59,8 @@ func decodeLabel(label string) (string, bool) {
 	return text, !strings.HasPrefix(text, "xn--") && !strings.Contains(dots.Replace(text), ".")
 }
 
-// narrow returns a label in letters of the usual width. The full-width @ stays, or
-// the address would have another domain.
+// narrow returns a label without full-width letters. A full-width @ stays: narrowed, it
+// would begin another domain.
 func narrow(label string) string {
 	if strings.ContainsRune(label, '\uff20') {
 		return label
@@ -69,20 +68,19 @@ func narrow(label string) string {
 	return textKey(width.Fold.String(label))
 }
 
-// extension is what follows a number within a company.
+// extension matches the extension after a number.
 var extension = regexp.MustCompile(`(?i),? *(?:;ext=|ext\.?|[x#]) *([0-9]{1,7}) *$`)
 
-// phone is a number in its parts: digits without leading zeros.
+// phone is a parsed number; its digits have no leading zeros.
 type phone struct {
-	country   string // "" when it is written as at home
+	country   string // "" in national format
 	number    string
 	extension string
 }
 
-// parsePhone reads a number. One that begins with + or 00 has a country, and what
-// follows it is without the (0) that is dialled at home only. Of a number as it is
-// dialled at home the country is not known, and need not be: the two are compared
-// by what both have.
+// parsePhone parses a number. One that begins with + or 00 is international, and its (0),
+// which is dialled nationally only, is dropped. The country of a national number is not
+// known and need not be: numbers are compared by the digits that both have.
 func parsePhone(s string) phone {
 	var p phone
 	if m := extension.FindStringSubmatchIndex(s); m != nil {
@@ -111,10 +109,9 @@ func parsePhone(s string) phone {
 	return p
 }
 
-// PhoneKey is what phone numbers are searched by: their digits from last to
-// first, so that "ends with" is a prefix an index can find, without the zeros
-// in front of a national number that an international one has not, and the
-// extension, if any, after an x.
+// PhoneKey returns the key by which phone numbers are searched: the digits in reverse, so
+// that "ends with" is a prefix that an index can find, without the leading zeros of
+// national numbers, and the extension, if any, after an x.
 func PhoneKey(s string) string {
 	p := parsePhone(s)
 	key := reversed(p.country + p.number)
@@ -124,14 +121,13 @@ func PhoneKey(s string) string {
 	return key
 }
 
-// PhoneHome is the beginning of the key of the same number as it is dialled at
-// home: without its country, if it has one.
+// PhoneHome returns the prefix of the number's key without its country code, if it has one.
 func PhoneHome(s string) string {
 	p := parsePhone(s)
 	if p.country != "" {
 		return reversed(p.number)
 	}
-	// A country may have been written without its +.
+	// A country code may have been typed without its +.
 	if digits := digitsOf(s); len(digits) >= 10 && digits[0] != '0' {
 		if n, err := phonenumbers.Parse("+"+digits, phonenumbers.UNKNOWN_REGION); err == nil && phonenumbers.IsValidNumber(n) {
 			return reversed(strconv.FormatUint(n.GetNationalNumber(), 10))
@@ -140,9 +136,8 @@ func PhoneHome(s string) string {
 	return reversed(p.number)
 }
 
-// SamePhone reports whether two keys may be of one number: they are equal, or one of
-// them has a country of at most three digits more. Different extensions are
-// different numbers.
+// SamePhone reports whether two keys may belong to the same number: they are equal, or one
+// has up to three more digits, a country code. Different extensions are different numbers.
 func SamePhone(a, b string) bool {
 	a, extA, _ := strings.Cut(a, "x")
 	b, extB, _ := strings.Cut(b, "x")

@@ -16,8 +16,8 @@ var (
 	MaxDate = Date{9998, time.December, 30}
 )
 
-// ParseDate reads an RFC 3339 full-date. A day that does not exist
-// (2026-02-30) or lies outside MinDate..MaxDate is refused.
+// ParseDate parses an RFC 3339 full-date. A day that does not exist (2026-02-30) or lies
+// outside MinDate..MaxDate is refused.
 func ParseDate(s string) (Date, bool) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
@@ -30,23 +30,23 @@ func ParseDate(s string) (Date, bool) {
 	return d, true
 }
 
-// DateOf is the day that t's clock shows in t's own zone.
+// DateOf returns the date of t in t's own zone.
 func DateOf(t time.Time) Date {
 	y, m, d := t.Date()
 	return Date{y, m, d}
 }
 
-// Before reports whether d is an earlier day than o.
+// Before reports whether d is before o.
 func (d Date) Before(o Date) bool {
 	return d.utc().Before(o.utc())
 }
 
-// Next is the day after d.
+// Next returns the day after d.
 func (d Date) Next() Date {
 	return DateOf(d.utc().AddDate(0, 0, 1))
 }
 
-// String gives the RFC 3339 full-date.
+// String returns the RFC 3339 full-date.
 func (d Date) String() string {
 	return d.utc().Format(time.DateOnly)
 }

@@ -14,12 +14,12 @@ type Doctor struct {
 	UpdatedAt      time.Time
 }
 
-// Normalize puts the texts into the form in which they are kept.
+// Normalize puts the texts into their stored form.
 func (d *Doctor) Normalize() {
 	d.FullName, d.Specialization = Text(d.FullName), Text(d.Specialization)
 }
 
-// DoctorPatch is a change to a doctor: what is not Set stays.
+// DoctorPatch is a merge patch of a doctor: members that are not Set stay.
 type DoctorPatch struct {
 	FullName       Change[string]
 	Specialization Change[string]
@@ -27,7 +27,7 @@ type DoctorPatch struct {
 	OverbookCap    Change[int]
 }
 
-// Apply makes the change on d.
+// Apply applies the patch to d.
 func (c DoctorPatch) Apply(d *Doctor) {
 	c.FullName.apply(&d.FullName)
 	c.Specialization.apply(&d.Specialization)
@@ -36,8 +36,8 @@ func (c DoctorPatch) Apply(d *Doctor) {
 	d.Normalize()
 }
 
-// Validate refuses texts that have grown too long by being normalised
-// (CodeValidationFailed, all violations). d must be normalised.
+// Validate returns CodeValidationFailed, with all violations, for texts that are too long
+// once normalised. d must be normalised.
 func (d *Doctor) Validate() error {
 	var vs []Violation
 	vs = checkLength(vs, "#/full_name", d.FullName, 200)

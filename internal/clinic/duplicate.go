@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// Identifier is a number that a patient has elsewhere, such as with an insurer.
+// Identifier is a patient's number in another system, such as an insurer's.
 type Identifier struct {
 	System, Value string
 }
 
-// Candidate is a patient who may be the same person, masked.
+// Candidate is a possible duplicate of a patient, masked.
 type Candidate struct {
 	ID         int64
 	MRN        string
@@ -20,8 +20,7 @@ type Candidate struct {
 	Patient    *Patient // nil: the caller may not read the patient
 }
 
-// CandidateOf masks a patient. The record itself is added for a caller who may
-// read it.
+// CandidateOf masks a patient. It includes the record itself if the caller may read it.
 func CandidateOf(p Patient, readable bool) Candidate {
 	c := Candidate{ID: p.ID, MRN: MRN(p.ID), MaskedName: mask(p.FirstName) + " " + mask(p.LastName)}
 	if readable {
@@ -32,21 +31,21 @@ func CandidateOf(p Patient, readable bool) Candidate {
 	}
 	if p.Phone != nil {
 		if key := PhoneKey(*p.Phone); len(key) >= 2 {
-			ends := key[1:2] + key[0:1] // the key is backwards
+			ends := key[1:2] + key[0:1] // the key is reversed
 			c.PhoneEnds = &ends
 		}
 	}
 	return c
 }
 
-// mask leaves the first letter of a name, and its length up to eight.
+// mask keeps the first letter of a name, and shows its length up to eight more.
 func mask(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	return string(first) + strings.Repeat("*", min(utf8.RuneCountInString(s[size:]), 8))
 }
 
-// MergeGain lists what a merge would take over from the duplicate: the members
-// that the survivor has not.
+// MergeGain copies the members that the surviving record lacks from the duplicate, and
+// lists them.
 func MergeGain(survivor *Patient, duplicate Patient) []string {
 	var gained []string
 	if survivor.Email == nil && duplicate.Email != nil {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Code names the one rule that a request broke. Codes are part of the
-// contract: `/problems/<code>` is the problem type that a client sees, so a
-// code is never renamed or given another meaning. The set is closed; a test
-// holds it equal to the contract's ProblemSlug.
+// Code names the rule that a request broke. Codes are part of the contract:
+// `/problems/<code>` is the problem type that a client sees, so a code is never renamed or
+// given another meaning. The set is closed; a test compares it with the contract's
+// ProblemSlug.
 type Code string
 
-// The codes of this package's rules and of the store. What is wrong with a
-// request as such (its JSON, its media type) has codes in package server.
+// The codes of this package's rules and of the store. Package contract has those of
+// malformed requests (JSON, media types).
 const (
 	CodeValidationFailed       Code = "validation-failed"
 	CodeStartInPast            Code = "start-in-past"
@@ -60,8 +60,7 @@ const (
 	CodeHasAppointments        Code = "has-appointments"
 	CodeInvalidTransition      Code = "invalid-transition"
 	CodeTooEarly               Code = "too-early"
-	// CodeInvalidTicketTransition is for tickets what CodeInvalidTransition is
-	// for appointments.
+	// CodeInvalidTicketTransition is the CodeInvalidTransition of tickets.
 	CodeInvalidTicketTransition Code = "invalid-ticket-transition"
 	CodePreconditionFailed      Code = "precondition-failed"
 	CodeUnauthenticated         Code = "unauthenticated"
@@ -77,15 +76,15 @@ const (
 	CodeOutcomeUnknown          Code = "outcome-unknown"
 )
 
-// Error says that a rule was broken. Everything in it but Cause may be shown
-// to the client; it never holds another person's data.
+// Error reports a broken rule. Everything in it except Cause may be shown to the client; it
+// never holds another person's data.
 type Error struct {
 	Code Code
-	// Conflict is the time that is in the way, with the codes of overlaps, hours
-	// and time off; zero when it is not known.
+	// Conflict is what occupies the requested time, with the codes of overlaps, hours and
+	// time off; zero when not known.
 	Conflict Interval
-	// Alternatives goes with the same codes: times nearby that could be booked
-	// when the answer was given, of the same doctor first.
+	// Alternatives goes with the same codes: nearby times that were free at that moment,
+	// those of the same doctor first.
 	Alternatives []Slot
 	// Current and Allowed go with CodeInvalidTransition.
 	Current Status
@@ -95,32 +94,32 @@ type Error struct {
 	// Ticket and AllowedTicket go with CodeInvalidTicketTransition.
 	Ticket        TicketStatus
 	AllowedTicket []TicketStatus
-	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
+	// Dates goes with CodeSeriesConflict: the conflict of each date.
 	Dates []SeriesDate
-	// Patient is who was asked for, with CodePatientNotFound; for the audit trail only.
+	// Patient is the requested patient, with CodePatientNotFound; for the audit trail only.
 	Patient int64 `json:"-"`
 	// EarliestStart and LatestStart go with CodeOutsideBookingWindow; zero: no bound.
 	EarliestStart, LatestStart time.Time
 	// MergedInto goes with CodePatientMerged.
 	MergedInto int64
-	// Alike goes with CodePossibleDuplicate: the patients' ids. A kept answer holds
-	// no more of them, so that erasing them leaves nothing behind in it.
+	// Alike goes with CodePossibleDuplicate: the patients' ids. A stored response for an
+	// idempotency key has nothing else of them, so that erasing them leaves nothing behind.
 	Alike []int64
-	// Candidates are those of Alike whom the caller may be shown.
+	// Candidates are those of Alike that the caller may see.
 	Candidates []Candidate `json:"-"`
 	// Appointments goes with CodeMergeConflict: those of the two that overlap.
 	Appointments []Appointment
-	// Report goes with CodePlanNotApplied: what stands in the way of each visit.
+	// Report goes with CodePlanNotApplied: the outcome of each appointment.
 	Report []PlanItem
 	// Violations go with CodeValidationFailed.
 	Violations []Violation
-	// Permission goes with CodeForbidden: the one that is missing, if it is that.
+	// Permission goes with CodeForbidden: the missing permission, if that is the reason.
 	Permission Permission
 	// Cause is for the log only.
 	Cause error `json:"-"`
 }
 
-// Error gives the code and the cause, for the log.
+// Error returns the code and the cause, for the log.
 func (e *Error) Error() string {
 	if e.Cause != nil {
 		return fmt.Sprintf("%s: %v", e.Code, e.Cause)
@@ -128,17 +127,17 @@ func (e *Error) Error() string {
 	return string(e.Code)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Is reports whether target is an *Error with the same code, so that
-// errors.Is(err, clinic.ErrDoctorOverlap) asks for the rule alone.
+// Is reports whether target is an *Error with the same code, so that errors.Is(err,
+// clinic.ErrDoctorOverlap) compares only the rule.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 
-// Errors that carry nothing but their code, and targets for errors.Is.
+// Errors without details, and targets for errors.Is.
 var (
 	ErrStartInPast            = &Error{Code: CodeStartInPast}
 	ErrPatientNotFound        = &Error{Code: CodePatientNotFound}
@@ -189,9 +188,9 @@ var (
 	ErrOutcomeUnknown         = &Error{Code: CodeOutcomeUnknown}
 )
 
-// Violation is one place where a request breaks the contract. Either Pointer
-// (JSON Pointer as a URI fragment, RFC 6901 section 6, for the body) or
-// Parameter (for everything else) is set. Detail never repeats the value.
+// Violation is one place where a request does not match the contract. Either Pointer (JSON
+// Pointer as a URI fragment, RFC 6901 section 6, for the body) or Parameter (for everything
+// else) is set. Detail never repeats the value.
 type Violation struct {
 	Pointer   string
 	Parameter string
@@ -199,12 +198,12 @@ type Violation struct {
 	Detail    string
 }
 
-// Invalid is the error for one violation.
+// Invalid returns the error for one violation.
 func Invalid(v Violation) *Error {
 	return &Error{Code: CodeValidationFailed, Violations: []Violation{v}}
 }
 
-// invalid is the error for all of vs, nil when there are none.
+// invalid returns the error for all of vs, nil when there are none.
 func invalid(vs []Violation) error {
 	if len(vs) == 0 {
 		return nil

@@ -12,7 +12,7 @@ type NextFree struct {
 	Slot           *Slot
 }
 
-// FirstPerSpecialization keeps the first of each specialization.
+// FirstPerSpecialization returns the first slot of each specialization.
 func FirstPerSpecialization(free []NextFree) []NextFree {
 	var first []NextFree
 	seen := map[string]bool{}
@@ -25,8 +25,8 @@ func FirstPerSpecialization(free []NextFree) []NextFree {
 	return first
 }
 
-// First returns the earliest start in the query's window, on no grid, at which
-// CanBook would find nothing in the way; false when there is none.
+// First returns the earliest start in the query's window, not bound to the grid, for which
+// CanBook would find no conflict; false when there is none.
 func (s *Schedule) First(q SlotQuery) (time.Time, bool) {
 	if !q.Window.Start.Before(q.Window.End) {
 		return time.Time{}, false
@@ -72,8 +72,8 @@ func (s *Schedule) First(q SlotQuery) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// roomFreeFrom returns want's start when a room is free then, else a later start
-// before which none is; false when there is no room at all.
+// roomFreeFrom returns want's start if a room is free then, otherwise a later start before
+// which none is; false when there are no rooms.
 func roomFreeFrom(rooms [][]Interval, buffers Buffers, want Interval) (time.Time, bool) {
 	var first time.Time
 	for _, busy := range rooms {

@@ -20,47 +20,46 @@ const (
 	ActionCancel     Action = "cancel"
 	ActionUndo       Action = "undo"
 	ActionReschedule Action = "reschedule"
-	ActionMerge      Action = "merge"  // its patient's record was merged into another
-	ActionImport     Action = "import" // taken over in whatever status it was
+	ActionMerge      Action = "merge"  // its patient was merged into another
+	ActionImport     Action = "import" // imported in the status that it had
 )
 
-// moves are the actions that only change the status.
+// moves lists the actions that change only the status.
 var moves = map[Action]Status{
 	ActionConfirm: StatusConfirmed, ActionCheckIn: StatusCheckedIn, ActionStart: StatusInProgress,
 	ActionComplete: StatusCompleted, ActionNoShow: StatusNoShow, ActionLeave: StatusLeftWithoutBeingSeen,
 }
 
-// Event is one change of an appointment: who did what when and why, and what it
-// was afterwards.
+// Event is one change of an appointment: who did what, when and why, and the appointment's
+// state afterwards.
 type Event struct {
 	Version    int64 // of the appointment after it
 	At         time.Time
 	Action     Action
-	Actor      *string // who; nil: not stated
-	FromStatus *Status // nil: it did not exist
+	Actor      *string // nil: not stated
+	FromStatus *Status // nil: the booking itself
 	ToStatus   Status
-	Reason     *string // coded, with cancel
-	Note       *string // in words: why, or why a rule was overridden
+	Reason     *string // coded, for cancel
+	Note       *string // free text: the reason, or the override's
 	Time       Interval
 	DoctorID   int64
 	PatientID  int64
 	RoomID     *int64
-	// Broken and OverrideReason are those of the appointment after the change, so
-	// that undoing the next one restores them.
+	// Broken and OverrideReason are the appointment's after the change, so that undoing the
+	// next one restores them.
 	Broken         Broken
 	OverrideReason *string
 }
 
-// CheckInWindow is how long before its start an appointment can be checked in on
-// the day before.
+// CheckInWindow is how long before its start an appointment can be checked in on the
+// previous day.
 const CheckInWindow = 4 * time.Hour
 
-// UndoWindow is how long a change can be undone on the day after.
+// UndoWindow is how long a change can be undone on the next day.
 const UndoWindow = 4 * time.Hour
 
-// Move makes the appointment go on to the status that an action leads to.
-// Errors: CodeInvalidTransition, also for a no-show before the start;
-// CodeTooEarly for a visit that is not due yet (EarliestVisit).
+// Move applies the transition of an action. Errors: CodeInvalidTransition, also for a
+// no-show before the start; CodeTooEarly before EarliestVisit.
 func (a *Appointment) Move(now time.Time, zone *time.Location, action Action) error {
 	to := moves[action]
 	if err := a.checkTransition(now, to); err != nil {
@@ -75,9 +74,9 @@ func (a *Appointment) Move(now time.Time, zone *time.Location, action Action) er
 	return nil
 }
 
-// EarliestVisit returns when the patient can be checked in at the earliest: from
-// the beginning of the appointment's day in the clinic's zone, or CheckInWindow
-// before its start if that is earlier.
+// EarliestVisit returns the earliest time at which the patient can be checked in: the
+// beginning of the appointment's day in the clinic's zone, or CheckInWindow before its
+// start if that is earlier.
 func (a *Appointment) EarliestVisit(zone *time.Location) time.Time {
 	earliest := Day(DateOf(a.Time.Start.In(zone)), zone).Start
 	if before := a.Time.Start.Add(-CheckInWindow); before.Before(earliest) {
@@ -86,12 +85,12 @@ func (a *Appointment) EarliestVisit(zone *time.Location) time.Time {
 	return earliest
 }
 
-// Undo restores what the appointment was before its last change that has not been
-// undone: the status, and after a reschedule also the time, the doctor and the room.
-// That change must have been made on the local day of now in the clinic's zone, or
-// within UndoWindow. It returns the booking that the restored appointment asks for,
-// with decide true when it occupies time that the appointment did not occupy before,
-// so the caller must decide on it again. Errors: CodeInvalidTransition.
+// Undo restores the appointment's state before its last change that has not been undone:
+// the status and, after a reschedule, also the time, the doctor and the room. That change
+// must have been made on the same local day as now in the clinic's zone, or within
+// UndoWindow. It returns the restored appointment as a booking; decide is true when it
+// occupies time that the appointment did not occupy until now, so that the caller must
+// decide on it again. Errors: CodeInvalidTransition.
 func (a *Appointment) Undo(now time.Time, zone *time.Location, history []Event) (b Booking, decide bool, err error) {
 	last, before, ok := lastChange(history)
 	if !ok || !recent(last.At, now, zone) {
@@ -109,8 +108,8 @@ func (a *Appointment) Undo(now time.Time, zone *time.Location, history []Event) 
 	return a.Again(), decide, nil
 }
 
-// DoctorBefore returns the doctor with whom the appointment was before its last change
-// that has not been undone, 0 when there is none.
+// DoctorBefore returns the appointment's doctor before its last change that has not been
+// undone, 0 when there is none.
 func DoctorBefore(history []Event) int64 {
 	if _, before, ok := lastChange(history); ok && before != nil {
 		return before.DoctorID
@@ -118,7 +117,7 @@ func DoctorBefore(history []Event) int64 {
 	return 0
 }
 
-// WasAt reports whether an appointment had a time with a doctor before, or one that
+// WasAt reports whether the appointment was once with a doctor at a time, or at one that
 // contains it.
 func WasAt(history []Event, doctorID int64, time Interval) bool {
 	return slices.ContainsFunc(history, func(e Event) bool {
@@ -131,13 +130,13 @@ func recent(at, now time.Time, zone *time.Location) bool {
 	return DateOf(at.In(zone)) == DateOf(now.In(zone)) || !now.After(at.Add(UndoWindow))
 }
 
-// lastChange finds the last change that has not been undone, and the event before
-// it, which has what the appointment was then; nil when there is none.
+// lastChange returns the last change that has not been undone, and the event before it,
+// which has the appointment's state at that time; nil when there is none.
 func lastChange(history []Event) (last Event, before *Event, ok bool) {
 	var open []int // indices of changes that have not been undone
 	for i, e := range history {
 		switch {
-		case e.Action == ActionMerge: // of the patient's records; the appointment did not change
+		case e.Action == ActionMerge: // of the patient; the appointment did not change
 		case e.Action == ActionUndo:
 			if len(open) > 0 {
 				open = open[:len(open)-1]
@@ -158,7 +157,8 @@ func lastChange(history []Event) (last Event, before *Event, ok bool) {
 	return history[i], before, true
 }
 
-// checkTransition refuses a move that the state machine does not have now.
+// checkTransition returns CodeInvalidTransition unless the state machine has the transition
+// at now.
 func (a *Appointment) checkTransition(now time.Time, to Status) error {
 	allowed := a.allowed(now)
 	if slices.Contains(allowed, to) {
@@ -167,16 +167,15 @@ func (a *Appointment) checkTransition(now time.Time, to Status) error {
 	return &Error{Code: CodeInvalidTransition, Current: a.Status, Allowed: allowed}
 }
 
-// allowed lists the statuses that may follow now: nobody is a no-show before
-// the appointment has begun.
+// allowed lists the statuses that may follow at now: before its start an appointment cannot
+// become a no-show.
 func (a *Appointment) allowed(now time.Time) []Status {
 	return slices.DeleteFunc(slices.Clone(transitions[a.Status]), func(s Status) bool {
 		return s == StatusNoShow && now.Before(a.Time.Start)
 	})
 }
 
-// CheckReschedule refuses to move an appointment that has begun or ended:
-// CodeInvalidTransition.
+// CheckReschedule returns CodeInvalidTransition for an appointment that has begun or ended.
 func (a *Appointment) CheckReschedule(now time.Time) error {
 	if a.Status == StatusScheduled || a.Status == StatusConfirmed {
 		return nil
@@ -184,14 +183,13 @@ func (a *Appointment) CheckReschedule(now time.Time) error {
 	return &Error{Code: CodeInvalidTransition, Current: a.Status, Allowed: a.allowed(now)}
 }
 
-// changed counts a change.
+// changed increments the version.
 func (a *Appointment) changed(now time.Time) {
 	a.Version++
 	a.UpdatedAt = now
 }
 
-// Event describes the last change of the appointment, which actor made, nil for not
-// known.
+// Event returns the event of the appointment's last change; actor is nil when not known.
 func (a *Appointment) Event(actor *string, action Action, from *Status) Event {
 	e := Event{
 		Version: a.Version, At: a.UpdatedAt, Action: action, Actor: actor, FromStatus: from, ToStatus: a.Status,

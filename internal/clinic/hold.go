@@ -2,31 +2,34 @@ package clinic
 
 import "time"
 
-// MaxHold is the longest that a hold lasts.
+// MaxHold is the longest life of a hold.
 const MaxHold = 600 * time.Second
 
-// Hold keeps a time of a doctor, and of a room, for the bearer of its token,
-// until it expires. Nothing needs to end it: once ExpiresAt has come it counts
-// no more.
+// HoldVersion is the version of every hold: none is ever changed.
+const HoldVersion = 1
+
+// Hold reserves a time of a doctor, and of a room, for the bearer of its token. It expires
+// at ExpiresAt by itself.
 type Hold struct {
 	ID        int64
 	Token     string
 	DoctorID  int64
-	PatientID *int64 // only for this patient; nil: for any
+	PatientID *int64 // nil: any
 	TypeID    *int64
 	RoomID    *int64
 	Time      Interval
 	Buffers   Buffers
 	ExpiresAt time.Time
 	CreatedAt time.Time
-	MadeBy    *int64 // the API key it was made with; nil: by somebody of the clinic
+	MadeBy    *int64 // the API key it was created with; nil: by staff
 }
 
-// Busy is what the hold keeps of the doctor and the room: its time with the buffers.
+// Busy returns the time that the hold occupies of its doctor and room: its own, with the
+// buffers.
 func (h Hold) Busy() Interval { return h.Buffers.around(h.Time) }
 
-// CheckUse decides whether a booking may use the hold: it is live, and for this
-// doctor, time, type, room and patient. Errors: ErrHoldNotUsable.
+// CheckUse returns ErrHoldNotUsable unless the hold is live and for the booking's doctor,
+// time, type, room and patient.
 func (h Hold) CheckUse(now time.Time, b Booking) error {
 	same := h.ExpiresAt.After(now) && h.DoctorID == b.DoctorID && h.Time == b.Time() && h.Buffers == b.Buffers &&
 		equal(h.TypeID, b.TypeID) && (h.RoomID == nil || equal(h.RoomID, b.RoomID)) &&

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// MinutesPerDay is the end of the last block of a day: the next midnight.
+// MinutesPerDay is the end of a block that ends at midnight.
 const MinutesPerDay = 24 * 60
 
-// WorkingHours says when a doctor works, in the wall time of one zone. Without
-// any Timetable a doctor has no working hours and can be booked at any time.
+// WorkingHours is when a doctor works, on the wall clock of one zone. A doctor without a
+// Timetable has no working hours and can be booked at any time.
 type WorkingHours struct { //nolint:recvcheck // JSON is made of values too
-	Zone       *time.Location // set when there is a timetable
+	Zone       *time.Location // set if there is a timetable
 	Timetables []Timetable    // by From
 	Exceptions []DateHours    // by Date
 	Version    int64          // counts changes; the record's ETag
 }
 
-// Timetable is a week that repeats from the day From until the day before the
-// next timetable begins. One without blocks is a time without work.
+// Timetable is a week that repeats from the day From until the day before the next
+// timetable begins. In one without blocks the doctor does not work.
 type Timetable struct {
 	From   Date
 	Blocks []WeeklyBlock // by weekday and start
@@ -32,15 +32,15 @@ type WeeklyBlock struct {
 	Block
 }
 
-// DateHours is what holds on a single date instead of the timetable. Without
-// blocks, the doctor does not work on it.
+// DateHours replaces the timetable on a single date. Without blocks, the doctor does not
+// work on it.
 type DateHours struct {
 	Date   Date
 	Blocks []Block // by start
 }
 
-// Block is a stretch of a local day, in minutes of its wall clock from 0 to
-// MinutesPerDay, Start < End.
+// Block is part of a local day, in minutes of its wall clock from 0 to MinutesPerDay, Start
+// < End.
 type Block struct {
 	Start, End int
 }
@@ -62,11 +62,10 @@ func (h *WorkingHours) Normalize() {
 	}
 }
 
-// Validate refuses hours that contradict themselves (CodeValidationFailed, all
-// violations): a block that does not end after it starts, blocks that overlap,
-// two timetables or exceptions for one day, exceptions without a timetable. The
-// pointers are those of the order in which h was sent, so Validate goes before
-// Normalize.
+// Validate returns CodeValidationFailed, with all violations, for a block that does not end
+// after it starts, overlapping blocks, two timetables or exceptions for one day, and
+// exceptions without a timetable. The pointers refer to the order in which h was sent, so
+// call Validate before Normalize.
 func (h *WorkingHours) Validate() error {
 	var vs []Violation
 	refuse := func(code, detail, pointer string, args ...any) {
@@ -120,17 +119,17 @@ func (h *WorkingHours) Validate() error {
 	return invalid(vs)
 }
 
-// Open lists the working times that touch the window, merged and by start: two
-// blocks that meet are one stretch, also across midnight. They may reach out of
-// the window. h must be normalised and Given.
+// Open returns the working times that touch the window, merged and by start: adjacent
+// blocks are one interval, also across midnight. Intervals may extend beyond the window. h
+// must be normalised and Given.
 //
-// A block runs from the first occurrence of its start to the last of its end;
-// where the clocks skip one of them, from or to the moment after the gap. So a
-// block over the night in which the clocks go back is an hour longer.
+// A block runs from the first occurrence of its start to the last of its end; where the
+// clocks skip one of them, the end of the gap counts. So a block over the night in which
+// the clocks go back is an hour longer.
 func (h *WorkingHours) Open(window Interval) []Interval {
 	var open []Interval
-	// A day more on both sides: zones reach 14 hours to the east and 12 to the
-	// west, and a merged stretch should not be cut at the window's edge.
+	// One more day on both sides: zones are up to 14 hours ahead of UTC and 12 behind, and
+	// merged intervals should not be cut at the window's edge.
 	last := DateOf(window.End.In(h.Zone)).Next()
 	for d := DateOf(window.Start.In(h.Zone).AddDate(0, 0, -1)); !last.Before(d); d = d.Next() {
 		for _, b := range h.blocks(d) {
@@ -143,15 +142,15 @@ func (h *WorkingHours) Open(window Interval) []Interval {
 	return slices.DeleteFunc(merge(open), func(i Interval) bool { return !i.Overlaps(window) })
 }
 
-// blocks are those of a date: the exception's, else those of the timetable that
-// holds on it.
+// blocks returns the blocks of a date: the exception's, otherwise those of the timetable in
+// force.
 func (h *WorkingHours) blocks(d Date) []Block {
 	if i, found := slices.BinarySearchFunc(h.Exceptions, d, func(e DateHours, d Date) int { return e.Date.compare(d) }); found {
 		return h.Exceptions[i].Blocks
 	}
 	i, found := slices.BinarySearchFunc(h.Timetables, d, func(t Timetable, d Date) int { return t.From.compare(d) })
 	if !found {
-		i-- // the one before the place at which d would stand
+		i-- // the one before d's insertion index
 	}
 	if i < 0 {
 		return nil
@@ -165,16 +164,15 @@ func (h *WorkingHours) blocks(d Date) []Block {
 	return blocks
 }
 
-// weekday is the day of the week by ISO 8601: 1 is Monday, 7 Sunday.
+// weekday returns the day of the week by ISO 8601: 1 is Monday, 7 Sunday.
 func (d Date) weekday() int { return (int(d.utc().Weekday())+6)%7 + 1 }
 
-// at is the wall time so many minutes after the day's midnight, written as if
-// it were UTC.
+// at returns the wall time minutes after the day's midnight, written as if it were UTC.
 func (d Date) at(minutes int) time.Time { return d.utc().Add(time.Duration(minutes) * time.Minute) }
 
 func (d Date) compare(o Date) int { return d.utc().Compare(o.utc()) }
 
-// merge sorts intervals and joins those that overlap or meet.
+// merge sorts intervals and joins those that overlap or touch.
 func merge(is []Interval) []Interval {
 	slices.SortFunc(is, func(a, b Interval) int { return a.Start.Compare(b.Start) })
 	var merged []Interval
@@ -190,7 +188,7 @@ func merge(is []Interval) []Interval {
 	return merged
 }
 
-// subtract leaves of the merged intervals what is not in the merged others.
+// subtract returns the parts of the merged intervals that are not in the merged others.
 func subtract(from, others []Interval) []Interval {
 	var left []Interval
 	for _, i := range from {
@@ -222,20 +220,20 @@ func (h WorkingHours) MarshalJSON() ([]byte, error) {
 	}{plain(h), zoneName(h.Zone)})
 }
 
-// Holds reports whether an appointment lies within the hours, or was put outside
-// of them on purpose.
+// Holds reports whether an appointment lies within the hours, or outside of them by
+// override.
 func (h *WorkingHours) Holds(a Appointment) bool {
 	return !h.Given() || a.Broken.OutsideHours || len(subtract([]Interval{a.Time}, h.Open(a.Time))) == 0
 }
 
-// usualEnough is the number of appointments from which on they say more of a
-// doctor's hours than that the clinic works from 8 to 18.
+// usualEnough is the number of appointments from which they are a better guess than 08:00
+// to 18:00.
 const usualEnough = 20
 
-// UsualHours are those in which times of a doctor without working hours are proposed: by
-// plans, to the waitlist and as alternatives. They are guessed from the appointments: the
-// times of day in which these lie, but for the extremes when they are many; when they
-// are few, from 08:00 to 18:00 or as long from the first.
+// UsualHours returns the hours in which plans, waitlist offers and alternatives propose
+// times of a doctor without working hours. They are guessed from the doctor's appointments:
+// the times of day that these cover, without the extremes if there are many; if there are
+// few, 08:00 to 18:00, or ten hours from the first.
 func UsualHours(times []Interval, zone *time.Location) WorkingHours {
 	from, to := 8*60, 18*60
 	if n := len(times); n > 0 {

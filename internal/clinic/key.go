@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// How long an API key is valid.
+// Bounds of an API key's life.
 const (
 	DefaultKeyLife = 365 * 24 * time.Hour
 	MaxKeyLife     = 5 * 366 * 24 * time.Hour
 )
 
-// APIKey is what is kept of a program's key: everything but the key.
+// APIKey is the record of an API key. The key itself is not stored.
 type APIKey struct {
 	ID         int64
 	Name       string
@@ -31,13 +31,14 @@ type APIKey struct {
 	Seal       SealState `json:"-"`
 }
 
-// SecretHash is the SHA-256 of a secret that is kept by nobody but its owner.
+// SecretHash is the SHA-256 of a secret that only its owner has.
 type SecretHash [32]byte
 
-// SealState reports whether an API key's record is as MEMS wrote it.
+// SealState is the result of verifying an API key's seal: whether the record is as MEMS
+// wrote it.
 type SealState string
 
-// The states of a seal. Without keys to verify it there is none.
+// The states of a seal. Without MEMS_AUDIT_KEYS seals are not verified.
 const (
 	SealUnverified SealState = ""
 	SealValid      SealState = "valid"
@@ -48,8 +49,7 @@ const (
 // Sealed reports whether the record may be trusted.
 func (k *APIKey) Sealed() bool { return k.Seal == SealUnverified || k.Seal == SealValid }
 
-// Normalize puts the name into the form in which it is kept, and sets when the key
-// expires where that is not said.
+// Normalize puts the name into its stored form, and sets the default expiry.
 func (k *APIKey) Normalize(now time.Time) {
 	if k.ExpiresAt.IsZero() {
 		k.ExpiresAt = now.Add(DefaultKeyLife)
@@ -57,8 +57,8 @@ func (k *APIKey) Normalize(now time.Time) {
 	k.Name = Text(k.Name)
 }
 
-// Validate refuses what does not go together: CodeValidationFailed. k must be
-// normalised.
+// Validate returns CodeValidationFailed, with all violations, for members that contradict
+// each other. k must be normalised.
 func (k *APIKey) Validate(now time.Time) error {
 	var vs []Violation
 	refuse := func(pointer, code, detail string) {
@@ -69,7 +69,7 @@ func (k *APIKey) Validate(now time.Time) error {
 		refuse("#/name", "min_length", "must not be blank")
 	case utf8.RuneCountInString(k.Name) > 100:
 		refuse("#/name", "max_length", "must have at most 100 characters")
-	case strings.ContainsFunc(k.Name, unicode.IsControl): // by HTTP, the contract refuses them
+	case strings.ContainsFunc(k.Name, unicode.IsControl): // over HTTP the contract rejects them
 		refuse("#/name", "pattern", "must not contain control characters")
 	}
 	if !slices.Contains(Roles(), k.Role) {
@@ -107,13 +107,13 @@ func (k *APIKey) Caller() Caller {
 // Live reports whether the key is neither revoked nor expired.
 func (k *APIKey) Live(now time.Time) bool { return k.RevokedAt == nil && now.Before(k.ExpiresAt) }
 
-// keyPrefix marks keys, so that scanners for leaked secrets find them.
+// keyPrefix lets secret scanners recognise keys.
 const keyPrefix = "mems_"
 
-// FormatKey is the key as its owner gets it.
+// FormatKey returns the key as its owner gets it.
 func FormatKey(id int64, secret string) string { return formatSecret(keyPrefix, id, secret) }
 
-// ParseKey takes a key apart; ok is false for what cannot be one.
+// ParseKey parses what FormatKey returns; ok is false for anything else.
 func ParseKey(key string) (id int64, secret string, ok bool) { return parseSecret(keyPrefix, key) }
 
 func formatSecret(prefix string, id int64, secret string) string {

@@ -2,18 +2,18 @@ package clinic
 
 import "slices"
 
-// Kind is a kind of record, by the name that the contract, the audit trail and the
-// change feed give it. Code names one by its variable, so a misspelt kind does not
-// compile; [KindNamed] is for names that were stored.
+// Kind is a kind of record, by its name in the contract, the audit trail and the change
+// feed. Code refers to kinds by variable, so a misspelt one does not compile; [KindNamed]
+// is for stored names.
 type Kind struct{ name string }
 
 // String returns the kind's name.
 func (k Kind) String() string { return k.name }
 
-// KindNamed returns the kind with a stored name, which may be one of a later version.
+// KindNamed returns the kind with a stored name, which may be from a later version.
 func KindNamed(name string) Kind { return Kind{name} }
 
-// The kinds. The feed has the changes of those with a permission in kindTable.
+// The kinds. The feed has changes of those with a permission in kindTable.
 var (
 	KindAppointment     = Kind{"appointment"}
 	KindSeries          = Kind{"series"}
@@ -37,24 +37,24 @@ var (
 	KindClinicZone      = Kind{"clinic_zone"}
 )
 
-// kindFacts is what follows from what kind a changed record is of. package store has
-// the statements (kinds.go there); a test holds its table to this one.
+// kindFacts is what depends on the kind of a changed record. Package store has the
+// statements (its kinds.go); a test compares the two tables.
 type kindFacts struct {
 	Kind
 
-	// permission lets a caller see the kind's changes; "": the feed has none of them.
+	// permission is required to see the kind's changes; "": the feed has none of them.
 	permission Permission
 	// wholeClinic: only callers who can access the whole clinic see its changes.
 	wholeClinic bool
-	// patient returns the patient whom a record concerns, 0 for none; nil: none ever.
+	// patient returns the patient that a record concerns, 0 for none; nil: never one.
 	patient func(id int64, record any) int64
-	// audience returns who besides staff may see a change of a record, as far as its
-	// state tells; nil: what the permission alone decides.
+	// audience returns who besides staff may see a change, as far as the record's state
+	// determines it; nil: the permission alone decides.
 	audience func(id int64, record any) Audience
 }
 
-// kindTable is the one table of kinds, in the order in which store works on the
-// records of a patient.
+// kindTable is the only table of kinds, in the order in which store processes the records
+// of a patient.
 var kindTable = []kindFacts{
 	{
 		Kind: KindAppointment, permission: AppointmentsRead,
@@ -118,7 +118,7 @@ var kindTable = []kindFacts{
 	{Kind: KindClinicZone},
 }
 
-// patientIn makes a kind's patient function of one for its records.
+// patientIn adapts a function of the kind's records to kindFacts.patient.
 func patientIn[R any](patient func(R) int64) func(int64, any) int64 {
 	return func(_ int64, record any) int64 {
 		if r, ok := record.(R); ok {
@@ -128,7 +128,7 @@ func patientIn[R any](patient func(R) int64) func(int64, any) int64 {
 	}
 }
 
-// audienceIn makes a kind's audience function of one for its records.
+// audienceIn adapts a function of the kind's records to kindFacts.audience.
 func audienceIn[R any](audience func(R) Audience) func(int64, any) Audience {
 	return func(_ int64, record any) Audience {
 		if r, ok := record.(R); ok {
@@ -138,7 +138,7 @@ func audienceIn[R any](audience func(R) Audience) func(int64, any) Audience {
 	}
 }
 
-// Kinds returns all kinds, in the order in which store works on them.
+// Kinds returns all kinds, in the order in which store processes them.
 func Kinds() []Kind {
 	all := make([]Kind, len(kindTable))
 	for i, f := range kindTable {
@@ -156,7 +156,7 @@ func KindNames(kinds []Kind) []string {
 	return names
 }
 
-// facts returns the kind's row, which is empty for a kind of a later version.
+// facts returns the kind's row, empty for a kind from a later version.
 func (k Kind) facts() kindFacts {
 	if i := slices.IndexFunc(kindTable, func(f kindFacts) bool { return f.Kind == k }); i >= 0 {
 		return kindTable[i]
@@ -167,7 +167,7 @@ func (k Kind) facts() kindFacts {
 // InFeed reports whether the change feed has changes of the kind.
 func (k Kind) InFeed() bool { return k.facts().permission != "" }
 
-// PatientOf returns the patient whom a record of the kind concerns, 0 for none.
+// PatientOf returns the patient that a record of the kind concerns, 0 for none.
 func (k Kind) PatientOf(id int64, record any) int64 {
 	if of := k.facts().patient; of != nil {
 		return of(id, record)
@@ -175,8 +175,8 @@ func (k Kind) PatientOf(id int64, record any) int64 {
 	return 0
 }
 
-// audienceOf returns who besides staff may see a change of a record, as far as its
-// state tells.
+// audienceOf returns who besides staff may see a change of a record, as far as its state
+// determines it.
 func (k Kind) audienceOf(id int64, record any) Audience {
 	if of := k.facts().audience; of != nil {
 		return of(id, record)

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// damm is the quasigroup of order 10 of H. M. Damm, "Total anti-symmetrische
-// Quasigruppen" (2004). Its check digit finds every single wrong digit and every
-// two neighbours that were swapped, with decimal digits alone; Luhn's misses 09
-// for 90, and ISO 7064 MOD 11-2 needs an X.
+// damm is the quasigroup of order 10 of H. M. Damm, "Total anti-symmetrische Quasigruppen"
+// (2004). Its check digit detects every single wrong digit and every swap of two
+// neighbours, with decimal digits alone; Luhn's misses 09 for 90, and ISO 7064 MOD 11-2
+// needs an X.
 var damm = [10][10]byte{
 	{0, 3, 1, 7, 5, 9, 8, 6, 4, 2},
 	{7, 0, 9, 2, 1, 5, 4, 8, 6, 3},
@@ -31,16 +31,15 @@ func dammDigit(digits string) byte {
 	return interim
 }
 
-// MRN is the medical record number of a patient: the id, at least seven digits
-// long, and a check digit. A function of the id, so it needs no store and never
-// changes.
+// MRN returns a patient's medical record number: the id, padded to seven digits, and a
+// check digit. It is a function of the id, so it need not be stored and never changes.
 func MRN(id int64) string {
 	digits := fmt.Sprintf("%07d", id)
 	return digits + strconv.Itoa(int(dammDigit(digits)))
 }
 
-// ParseMRN gives the id of the patient with a medical record number. Spaces and
-// hyphens do not count. It refuses what has another length or check digit.
+// ParseMRN returns the id in a medical record number. Spaces and hyphens are ignored. It
+// reports false for a wrong length or check digit.
 func ParseMRN(s string) (int64, bool) {
 	digits := strings.NewReplacer(" ", "", "-", "").Replace(s)
 	if len(digits) < 8 || len(digits) > 17 || strings.Trim(digits, "0123456789") != "" || dammDigit(digits) != 0 {

@@ -11,19 +11,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// A name is compared by its key, in searches and for likeness: letters and digits
-// alone, case folded, without marks, ligatures and strokes resolved, and with what
-// some languages write in two ways (ü and ue, ø and oe, å and aa) as the one letter
-// that a third way leaves of it. Spaces, hyphens, apostrophes and dots between the
-// words of a name are nothing.
+// Names are searched and compared by key: letters and digits only, case folded, without
+// marks, with ligatures and strokes resolved, and with letters that some languages spell in
+// two ways (ü and ue, ø and oe, å and aa) reduced to the base letter (u, o, a). Spaces,
+// hyphens, apostrophes and dots between the words of a name are ignored.
 //
-// The words of a name are found in any order because every rotation of them is
-// kept: what begins with a word, or with several that follow each other, begins a
-// rotation.
+// The words of a name are found in any order because every rotation of them is stored: each
+// word, and each run of consecutive words, begins a rotation.
 
 const (
 	maxNameKey   = 64 // letters that are compared
-	maxNameWords = 16 // words with a rotation of their own
+	maxNameWords = 16 // words that begin a rotation
 )
 
 // NameKey is one rotation of a patient's name.
@@ -52,15 +50,16 @@ func NameKeys(first, last string) []NameKey {
 	return keys
 }
 
-// WholeNames are the two keys of which every alike name has one among its own.
+// WholeNames returns the two keys of the whole name; every similar name has one of them
+// among its own.
 func WholeNames(first, last string) [2]string {
 	given, family := nameWords(first), nameWords(last)
 	return [2]string{joinKey(append(slices.Clone(given), family...)...), joinKey(append(slices.Clone(family), given...)...)}
 }
 
-// NameSearch lists, for each word that is searched for, the beginnings of keys with
-// which a name has it: the word, or the word after those before it, since "Anne
-// Marie" finds Annemarie. A name matches that has one of each.
+// NameSearch returns, for each word of a search, the key prefixes by which a name contains
+// it: the word itself, or the word joined to those before it, since "Anne Marie" finds
+// Annemarie. A name matches if it has one prefix for each word.
 func NameSearch(text string) [][]string {
 	var words []string
 	for _, word := range strings.FieldsFunc(Text(text), func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' || r == '，' || r == '、' }) {
@@ -78,23 +77,23 @@ func NameSearch(text string) [][]string {
 	return search
 }
 
-// NameBucket is the guard that the registrations of alike names share: one of
-// NameBuckets. It depends on the letters alone, so on no order, but not on those
+// NameBucket returns the guard that registrations of similar names share: one of
+// NameBuckets. It depends on the set of letters, not on their order, and not on letters
 // that joining words may drop.
 func NameBucket(first, last string) int {
 	letters := []rune(strings.NewReplacer("a", "", "e", "").Replace(strings.Join(append(nameWords(first), nameWords(last)...), "")))
 	slices.Sort(letters)
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(string(letters))) // a hash takes everything
+	_, _ = h.Write([]byte(string(letters))) // a hash never fails
 	return int(h.Sum32() % NameBuckets)
 }
 
-// NameBuckets is how many guards there are for names.
+// NameBuckets is the number of guards for names.
 const NameBuckets = 4096
 
-// joinKey makes the key of words: one letter of ae, oe, ue and aa, and no more than
-// maxNameKey letters. Each letter depends on those before it only, so the key of a
-// beginning is the beginning of the key.
+// joinKey returns the key of joined words: ae, oe, ue and aa become one letter, and at most
+// maxNameKey letters are kept. Each letter depends only on those before it, so the key of a
+// prefix is a prefix of the key.
 func joinKey(words ...string) string {
 	var key []rune
 	var before rune
@@ -111,7 +110,7 @@ func joinKey(words ...string) string {
 	return string(key)
 }
 
-// nameWords cuts a text into folded words.
+// nameWords splits a text into folded words.
 func nameWords(text string) []string {
 	var words []string
 	var word strings.Builder
@@ -121,8 +120,8 @@ func nameWords(text string) []string {
 			word.Reset()
 		}
 	}
-	// Folding comes before and after decomposing: a capital with a mark, and a letter in a
-	// box, have no other way.
+	// Fold before and after decomposing: a capital with a mark, and an enclosed letter, need
+	// both.
 	for _, r := range norm.NFKD.String(strings.ToLower(cases.Fold().String(norm.NFKD.String(text)))) {
 		switch {
 		case r == 'ı':
@@ -131,8 +130,8 @@ func nameWords(text string) []string {
 			word.WriteByte('e')
 		case dropped(r):
 		case word.Len() == 0 && !norm.NFC.PropertiesString(string(r)).BoundaryBefore():
-			// A mark, or a half of a Hangul syllable, without its letter would become one
-			// with the word before it.
+			// A mark or a trailing Hangul jamo without its letter would combine with the
+			// previous word.
 		case r > unicode.MaxASCII && unicode.Is(unicode.Latin, r):
 			for _, plain := range strings.ToLower(unidecode.Unidecode(string(r))) {
 				if unicode.IsLetter(plain) {
@@ -151,22 +150,22 @@ func nameWords(text string) []string {
 	return words
 }
 
-// letters are written in two ways in one script.
+// letters maps letters that are spelt in two ways within one script.
 var letters = map[rune]rune{
 	'ى': 'ي', 'ی': 'ي', 'ک': 'ك', 'ة': 'ه', 'ە': 'ه', 'ς': 'σ',
 }
 
-// dropped reports whether a name without r is the same: marks of the scripts that
-// are also written without, and what nobody can see.
+// dropped reports whether r is ignored: marks of scripts that are also written without
+// them, and invisible characters.
 func dropped(r rune) bool {
 	switch {
-	case r == '\u3099' || r == '\u309a': // another letter of Japanese
+	case r == '\u3099' || r == '\u309a': // makes another Japanese letter
 		return false
-	case r == '\u0640': // stretches Arabic
+	case r == '\u0640': // Arabic tatweel
 		return true
 	case unicode.Is(unicode.Mn, r):
 		return unicode.In(r, unicode.Inherited, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Hebrew, unicode.Arabic)
-	case 0x02b0 <= r && r <= 0x02ff: // modifier letters, of which some are apostrophes
+	case 0x02b0 <= r && r <= 0x02ff: // modifier letters, among them apostrophes
 		return true
 	}
 	return unicode.Is(unicode.Cf, r)

@@ -2,8 +2,7 @@ package clinic
 
 import "time"
 
-// What a partner may have at one time, so that none keeps the times of a clinic from
-// its patients.
+// What one partner may hold at a time, so that none can block the clinic's calendar.
 const (
 	MaxPartnerHolds   = 5
 	MaxPartnerEntries = 50 // of the waitlist, waiting or with an offer

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Patient is a person who is seen.
+// Patient is a person who is treated.
 type Patient struct {
 	ID        int64
 	FirstName string
@@ -17,15 +17,15 @@ type Patient struct {
 	BirthDate *Date   // nil: not known
 	// Identifiers are by system and value.
 	Identifiers []Identifier
-	MergedInto  *int64 // the record that goes on for this one; nil: none
+	MergedInto  *int64 // the surviving record; nil: not merged
 	Version     int64  // counts changes; the record's ETag
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
-	MadeBy      *int64     // the API key it was made with; nil: by somebody of the clinic
+	MadeBy      *int64     // the API key it was created with; nil: by staff
 	ErasedAt    *time.Time // nil: not erased
 }
 
-// Normalize puts the texts into the form in which they are kept.
+// Normalize puts the texts into their stored form.
 func (p *Patient) Normalize() {
 	p.FirstName, p.LastName = Text(p.FirstName), Text(p.LastName)
 	for _, s := range []*string{p.Email, p.Phone} {
@@ -42,7 +42,7 @@ func (p *Patient) Normalize() {
 	p.Identifiers = slices.Compact(p.Identifiers)
 }
 
-// PatientPatch is a change to a patient: what is not Set stays.
+// PatientPatch is a merge patch of a patient: members that are not Set stay.
 type PatientPatch struct {
 	FirstName Change[string]
 	LastName  Change[string]
@@ -53,7 +53,7 @@ type PatientPatch struct {
 	Identifiers Change[[]Identifier]
 }
 
-// Apply makes the change on p.
+// Apply applies the patch to p.
 func (c PatientPatch) Apply(p *Patient) {
 	c.FirstName.apply(&p.FirstName)
 	c.LastName.apply(&p.LastName)
@@ -80,9 +80,9 @@ func (c Change[T]) apply(to *T) {
 	}
 }
 
-// Validate refuses what the contract cannot see (CodeValidationFailed, all
-// violations): a name that has grown too long by being normalised, and a day of
-// birth after today, the clinic's local day. p must be normalised.
+// Validate checks what the contract's schema cannot express, a name that is too long once
+// normalised and a birth date after today, the clinic's local day: CodeValidationFailed
+// with all violations. p must be normalised.
 func (p *Patient) Validate(today Date) error {
 	var vs []Violation
 	vs = checkLength(vs, "#/first_name", p.FirstName, 100)

@@ -8,31 +8,31 @@ import (
 	"unicode"
 )
 
-// PatientSearch is what a reception typed into one box, told apart. A patient
-// matches who matches every member that is not empty.
+// PatientSearch is a parsed search box. A patient matches if every member that is not empty
+// matches.
 type PatientSearch struct {
 	Name       string   // words of the name
 	Email      string   // beginning of an e-mail address
 	BirthDates []Date   // the readings of a birth date
-	Numbers    []Number // each alone
+	Numbers    []Number // all must match
 }
 
-// Number is a group of digits, which may be several things: a match of any will do.
+// Number is a group of digits with several readings; one that matches is enough.
 type Number struct {
 	Text       string // as it was typed
 	BirthDates []Date // its readings as a birth date
 	Extension  bool   // it ends with one, so it is a phone number
 }
 
-// PatientParameters are those parameters of a search for patients that do not go with
+// PatientParameters has the parameters of a patient search that cannot be combined with
 // every other.
 type PatientParameters struct {
 	MRN, Identifier, IdentifierSystem *string
-	Others                            bool // something else is searched by
+	Others                            bool // other search parameters are given
 }
 
-// Parse returns the id of the patient with the medical record number that is searched
-// by, 0 for none. Errors: CodeValidationFailed.
+// Parse returns the id in the medical record number, 0 without one. Errors:
+// CodeValidationFailed.
 func (p PatientParameters) Parse() (mrn int64, err error) {
 	switch {
 	case p.MRN != nil && (p.Others || p.Identifier != nil):
@@ -51,26 +51,26 @@ func (p PatientParameters) Parse() (mrn int64, err error) {
 	return 0, nil
 }
 
-// Empty reports whether nothing in the box can find anybody.
+// Empty reports whether the search has nothing that could match a patient.
 func (s PatientSearch) Empty() bool {
 	return s.Name == "" && s.Email == "" && len(s.BirthDates) == 0 && len(s.Numbers) == 0
 }
 
 var (
-	// A date has three groups of digits, of which the middle one has one or two. What
-	// stands between them is a viewer's: dots, slashes, hyphens, or the Chinese,
-	// Japanese and Korean words for year, month and day.
+	// A date has three groups of digits, the middle one of one or two. Between them are
+	// dots, slashes, hyphens, or the Chinese, Japanese and Korean words for year, month and
+	// day.
 	searchedDate = regexp.MustCompile(`(?:^|[\s,;])([0-9]{1,4})(\s*[./\x{2010}-\x{2013}年년-]\s*)([0-9]{1,2})(\s*[./\x{2010}-\x{2013}月월-]\s*)([0-9]{1,4})\s*[.日일]?(?:$|[\s,;])`)
 	searchedWord = regexp.MustCompile(`[^\s,;]+`)
-	// A number, with what people write between its digits.
+	// A number, with the separators that people type.
 	searchedNumber = regexp.MustCompile(`^\+?\(?\+?[0-9][0-9 ()./-]*$`)
 	searchedTel    = regexp.MustCompile(`^(?i:tel:) *`)
 	digitsOnly     = regexp.MustCompile(`^[+(]*[0-9][0-9()./-]*$`)
 	eightDigits    = regexp.MustCompile(`^[0-9]{8}$`)
 )
 
-// ParsePatientSearch tells apart what was typed. Days of birth after today are
-// not meant.
+// ParsePatientSearch parses the text of a search box. Readings as a birth date after today
+// are dropped.
 func ParsePatientSearch(text string, today Date) PatientSearch {
 	var s PatientSearch
 	text = searchedTel.ReplaceAllString(Text(strings.Map(plainDigit, text)), "")
@@ -81,7 +81,7 @@ func ParsePatientSearch(text string, today Date) PatientSearch {
 			text = strings.TrimSpace(text[:m[2]] + " " + text[m[1]:])
 		}
 	}
-	if searchedNumber.MatchString(text) { // one number, however it is spaced
+	if searchedNumber.MatchString(text) { // a single number, whatever its spacing
 		s.Numbers = []Number{numberOf(text, today)}
 		return s
 	}
@@ -104,8 +104,8 @@ func ParsePatientSearch(text string, today Date) PatientSearch {
 	return s
 }
 
-// plainDigit returns the ASCII digit or space that r stands for, and drops the marks
-// of direction that come along when a number is copied from elsewhere.
+// plainDigit maps digits and spaces to ASCII, and drops the directional marks that copied
+// numbers carry.
 func plainDigit(r rune) rune {
 	switch {
 	case r < unicode.MaxASCII:
@@ -133,9 +133,9 @@ func numberOf(text string, today Date) Number {
 	return n
 }
 
-// readings are the days that three groups of digits may mean: year first where it
-// stands first, and otherwise day and month in either order. A year of two digits
-// is of this century or the last.
+// readings returns the dates that three groups of digits may mean: year, month, day if the
+// year is first, otherwise day and month in either order. A two-digit year is of this
+// century or the last.
 func readings(a, b, c string, today Date) []Date {
 	var dates []Date
 	add := func(year, month, day string) {
@@ -171,8 +171,8 @@ func pad(digits string, width int) string {
 // IDRange is a range of ids, both ends included.
 type IDRange struct{ First, Last int64 }
 
-// IDs lists the ids that a number may belong to: as the whole of an id or a medical
-// record number, or the beginning of either, with or without leading zeros.
+// IDs returns the ids that a number matches: as a whole id or medical record number, or as
+// a prefix of either, with or without leading zeros.
 func (n Number) IDs() []IDRange {
 	digits := strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
@@ -202,7 +202,7 @@ func (n Number) IDs() []IDRange {
 	for tail := int64(10); value*tail+tail-1 < pow10(width) && !strings.HasPrefix(digits, "0"); tail *= 10 {
 		add(value*tail, value*tail+tail-1)
 	}
-	// The whole record number, with its check digit; people drop leading zeros.
+	// The whole record number with its check digit; leading zeros are often dropped.
 	if id := value / 10; id > 0 && strings.TrimLeft(MRN(id), "0") == strconv.FormatInt(value, 10) {
 		add(id, id)
 	}

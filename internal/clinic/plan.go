@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Plan proposes a new time for every visit that a doctor cannot keep in some
-// interval. It was right when it was made; nobody keeps the times.
+// Plan proposes a new time for every appointment of an absent doctor. Proposals are not
+// held: they were free when the plan was created.
 type Plan struct {
 	ID        int64
 	DoctorID  int64
@@ -17,40 +17,40 @@ type Plan struct {
 	UpdatedAt time.Time
 }
 
-// PlanItem is one visit of a plan.
+// PlanItem is one appointment of a plan.
 type PlanItem struct {
-	Visit    Appointment // as it was planned for
+	Visit    Appointment // as it was when the plan was created
 	Proposal *Slot       // nil: nothing is free
 	RoomID   *int64      // of the proposal
 	Outcome  PlanOutcome
 	Refusal  *Error // with PlanRefused
 }
 
-// PlanOutcome says what has become of a proposal.
+// PlanOutcome is the state of a proposal.
 type PlanOutcome string
 
 // The outcomes; the contract lists the same.
 const (
 	PlanOpen        PlanOutcome = "open"         // not applied yet
-	PlanMoved       PlanOutcome = "moved"        // the visit has been moved
-	PlanRefused     PlanOutcome = "refused"      // a rule is in the way now
-	PlanChanged     PlanOutcome = "changed"      // the visit has changed since the plan was made
-	PlanImpossible  PlanOutcome = "impossible"   // there was nothing free
-	PlanNotSelected PlanOutcome = "not_selected" // the caller did not want it moved now
+	PlanMoved       PlanOutcome = "moved"        // the appointment was rescheduled
+	PlanRefused     PlanOutcome = "refused"      // a rule refused it
+	PlanChanged     PlanOutcome = "changed"      // the appointment has changed since the plan was created
+	PlanImpossible  PlanOutcome = "impossible"   // nothing was free
+	PlanNotSelected PlanOutcome = "not_selected" // the caller left it out
 )
 
-// Reschedule is what applying the item asks for.
+// Reschedule returns the item as a reschedule.
 func (i PlanItem) Reschedule() Reschedule {
 	start := i.Proposal.Time.Start
 	return Reschedule{Start: &start, DoctorID: i.Proposal.DoctorID, RoomID: ChangeTo(i.RoomID)}
 }
 
-// MaxPlanAhead bounds how long after a visit a new time for it is looked for.
+// MaxPlanAhead bounds how long after an appointment a new time for it is searched for.
 const MaxPlanAhead = 120 * 24 * time.Hour
 
-// PlanWindow returns the window in which times for the visits, which are by start, are
-// looked for: from the first of them to horizon after the absence, or MaxPlanAhead
-// after the last.
+// PlanWindow returns the window in which times for visits, sorted by start, are searched
+// for: from the first of them to horizon after the absence, at most MaxPlanAhead after the
+// last.
 func PlanWindow(visits []Appointment, away Interval, horizon time.Duration) Interval {
 	if len(visits) == 0 {
 		return Interval{Start: away.Start, End: away.Start}
@@ -62,8 +62,8 @@ func PlanWindow(visits []Appointment, away Interval, horizon time.Duration) Inte
 	return Interval{Start: visits[0].Time.Start, End: end}
 }
 
-// What a plan examines at most of colleagues' calendars: planDoctorDays for all visits
-// together, and planReadDays that are read; but minPlanColleagues in any case.
+// Bounds of the search in colleagues' calendars: planDoctorDays examined for all
+// appointments together, planReadDays read; but always minPlanColleagues.
 const (
 	MaxPlanColleagues = 48
 	minPlanColleagues = 8
@@ -71,8 +71,8 @@ const (
 	planReadDays      = 10_000
 )
 
-// PlanColleagues returns how many colleagues' calendars a plan of so many visits looks
-// at in a window.
+// PlanColleagues returns how many colleagues' calendars a plan of so many appointments
+// searches in a window.
 func PlanColleagues(visits int, window Interval) int {
 	days := func(d time.Duration) int { return int(d/(24*time.Hour)) + 1 }
 	span := window.End.Sub(window.Start)
@@ -80,8 +80,8 @@ func PlanColleagues(visits int, window Interval) int {
 	return max(minPlanColleagues, n)
 }
 
-// Calendars is everything that proposals are looked for in: of the doctors who
-// may take a visit over, of the patients and of the rooms.
+// Calendars has the calendars that a plan searches: of the doctors who may take an
+// appointment over, the patients and the rooms.
 type Calendars struct {
 	Schedules   []Schedule // the planned doctor's among them, with the absence in Off
 	PatientBusy map[int64][]Interval
@@ -89,11 +89,10 @@ type Calendars struct {
 	Types       map[int64]AppointmentType
 }
 
-// Propose finds, visit by visit in the order given, the free time that is
-// nearest to the visit's own, not before it, with its own doctor or another one
-// of the schedules; its own doctor among equals. A proposal counts as busy for
-// those after it. Starts are looked for every five minutes up to a
-// limit, at most MaxPlanAhead after the visit's own.
+// Propose returns, for each visit in the given order, the free time nearest to the visit's
+// own, not before it, with its doctor or another one of the schedules; its own doctor wins
+// ties. A proposal is occupied for the visits after it. Starts are tried every five minutes
+// up to until, at most MaxPlanAhead after the visit's own.
 func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Location) []PlanItem {
 	items := make([]PlanItem, len(visits))
 	for i := range c.Schedules {
@@ -119,7 +118,7 @@ func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Loca
 				break
 			}
 			if found := items[n].Proposal; found != nil {
-				q.Window.End = found.Time.Start.Add(time.Microsecond) // nobody needs to look further
+				q.Window.End = found.Time.Start.Add(time.Microsecond) // later starts cannot win
 			}
 		}
 		if best < 0 {
@@ -141,8 +140,7 @@ func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Loca
 	return items
 }
 
-// query asks for the free times of one visit, and lists the rooms that would do,
-// its own first.
+// query returns the search for one visit, and the suitable rooms, its own first.
 func (c Calendars) query(v Appointment, until time.Time, zone *time.Location) (SlotQuery, []int64) {
 	if ahead := v.Time.Start.Add(MaxPlanAhead); ahead.Before(until) {
 		until = ahead

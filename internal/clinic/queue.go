@@ -2,16 +2,16 @@ package clinic
 
 import "slices"
 
-// WalkIn is a patient who comes without an appointment.
+// WalkIn is a patient without an appointment.
 type WalkIn struct {
 	PatientID      int64
-	DoctorID       int64  // 0: a doctor of the specialization
+	DoctorID       int64  // 0: any doctor of the specialization
 	Specialization string // with DoctorID 0
 	Note           *string
 }
 
-// Validate refuses a walk-in for nobody, and one for a doctor and a specialization:
-// CodeValidationFailed.
+// Validate returns CodeValidationFailed for a walk-in with neither a doctor nor a
+// specialization, or with both.
 func (w *WalkIn) Validate() error {
 	switch {
 	case w.DoctorID == 0 && w.Specialization == "":
@@ -22,15 +22,15 @@ func (w *WalkIn) Validate() error {
 	return nil
 }
 
-// QueuePage is a part of a doctor's queue.
+// QueuePage is one page of a doctor's queue.
 type QueuePage struct {
 	Tickets []Ticket
 	More    bool // after them
 	Waiting int  // in the whole queue
 }
 
-// PageOfQueue returns at most limit tickets of a queue, which is sorted by day and
-// number: those after a place in it, number 0 for all, that have the status, "" for any.
+// PageOfQueue returns at most limit tickets of a queue, which is sorted by day and number:
+// those after day and number, 0 for the first page, that have the status, "" for any.
 func PageOfQueue(queue []Ticket, day Date, number int, status TicketStatus, limit int) QueuePage {
 	var p QueuePage
 	for _, ticket := range queue {

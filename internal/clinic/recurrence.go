@@ -17,18 +17,18 @@ const (
 	maxSeriesDays = MaxSeriesYears*366 + 1
 )
 
-// Recurrence is the part of an RFC 5545 recurrence rule (section 3.3.10) that a
-// clinic needs: FREQ of DAILY, WEEKLY or MONTHLY, INTERVAL, either COUNT or
-// UNTIL, BYDAY (with an ordinal when MONTHLY), BYMONTHDAY when MONTHLY, WKST.
+// Recurrence is the supported subset of an RFC 5545 recurrence rule (section 3.3.10): FREQ
+// of DAILY, WEEKLY or MONTHLY, INTERVAL, either COUNT or UNTIL, BYDAY (with an ordinal when
+// MONTHLY), BYMONTHDAY when MONTHLY, WKST.
 type Recurrence struct {
 	text      string
 	frequency frequency
 	interval  int
 	weekStart time.Weekday
-	weekdays  []ordinalWeekday // any of them; empty: any day
-	monthDays []int            // any of them, from the end when negative; empty: any day
-	count     int              // 0 with an until
-	until     *time.Time       // the last instant, of a whole day a wall time; nil with a count
+	weekdays  []ordinalWeekday // empty: every day
+	monthDays []int            // negative: from the end; empty: every day
+	count     int              // 0 with until
+	until     *time.Time       // the last instant, or, for a date, a wall time; nil with count
 	wholeDay  bool
 }
 
@@ -40,14 +40,14 @@ const (
 	monthly
 )
 
-// ordinalWeekday is a day of the week; with an ordinal other than 0 the nth of its
-// month, from the end when negative.
+// ordinalWeekday is a day of the week; with an ordinal other than 0 the nth of its month,
+// counted from the end if negative.
 type ordinalWeekday struct {
 	day     time.Weekday
 	ordinal int
 }
 
-// String is the rule as it was given, without the prefix "RRULE:".
+// String returns the rule as it was sent, without the prefix "RRULE:".
 func (r *Recurrence) String() string { return r.text }
 
 var frequencies = map[string]frequency{"DAILY": daily, "WEEKLY": weekly, "MONTHLY": monthly}
@@ -57,8 +57,8 @@ var weekdays = map[string]time.Weekday{
 	"FR": time.Friday, "SA": time.Saturday, "SU": time.Sunday,
 }
 
-// ParseRecurrence reads a rule. What is wrong with it comes back as a
-// CodeValidationFailed at "#/rule" that says what is allowed.
+// ParseRecurrence parses a rule. Errors: CodeValidationFailed at "#/rule", with what is
+// allowed.
 func ParseRecurrence(text string) (Recurrence, error) {
 	text = strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
 	r := Recurrence{text: text, interval: 1, weekStart: time.Monday}
@@ -86,7 +86,7 @@ func ParseRecurrence(text string) (Recurrence, error) {
 	return r, nil
 }
 
-// set reads one part of a rule.
+// set parses one part of a rule.
 func (r *Recurrence) set(name, value string) error {
 	number := func(s string, low, high int) (int, error) {
 		n, err := strconv.Atoi(s)
@@ -149,7 +149,7 @@ func (r *Recurrence) set(name, value string) error {
 	return err
 }
 
-// setUntil reads a day, which is included, or an instant in UTC.
+// setUntil parses a date, which is included, or an instant in UTC.
 func (r *Recurrence) setUntil(value string) error {
 	if day, err := time.Parse("20060102", value); err == nil {
 		end := day.AddDate(0, 0, 1).Add(-time.Second)
@@ -168,7 +168,8 @@ func badRule(detail string) error {
 	return Invalid(Violation{Pointer: "#/rule", Code: "invalid", Detail: detail})
 }
 
-// clip keeps what is repeated to the client short and plain.
+// clip shortens a client's text, and removes control characters, before an error repeats
+// it.
 func clip(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < 'A' || r > 'Z' {
@@ -179,28 +180,28 @@ func clip(s string) string {
 	return s[:min(len(s), 20)]
 }
 
-// wallClock is what the clock in zone shows at t, written as if it were UTC.
+// wallClock returns the wall time in zone at t, written as if it were UTC.
 func wallClock(t time.Time, zone *time.Location) time.Time {
 	_, offset := t.In(zone).Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// Starts returns the instants of the rule from first on, in order: the wall clock
-// in zone shows the same time on every date. A time that the clocks skip becomes
-// the end of the gap, one that happens twice the first of the two; the date of
-// first itself starts at first, whichever of the two that is.
+// Starts returns the instants of the rule from first on, in order, at the same wall time in
+// zone on every date. A time that the clocks skip becomes the end of the gap; of one that
+// happens twice the first counts, except on the date of first itself, which starts at
+// first.
 //
-// It examines at most maxSeriesDays days, whatever the rule.
+// It examines at most maxSeriesDays days.
 //
-// Errors: CodeValidationFailed at "#/rule" when there is no date, more than
-// MaxSeriesDates, fewer than COUNT within MaxSeriesYears of first, or UNTIL is
-// later than that.
+// Errors: CodeValidationFailed at "#/rule" when there is no date, there are more than
+// MaxSeriesDates or fewer than COUNT within MaxSeriesYears of first, or UNTIL is later than
+// that.
 func (r *Recurrence) Starts(first time.Time, zone *time.Location) ([]time.Time, error) {
 	starts, _, err := r.starts(first, zone)
 	return starts, err
 }
 
-// starts is Starts, and counts the days that it examined.
+// starts is Starts that also returns the number of days examined.
 func (r *Recurrence) starts(first time.Time, zone *time.Location) (starts []time.Time, days int, err error) {
 	wall := wallClock(first, zone)
 	limit := wall.AddDate(MaxSeriesYears, 0, 0)
@@ -246,8 +247,7 @@ func (r *Recurrence) starts(first time.Time, zone *time.Location) (starts []time
 	return starts, days, nil
 }
 
-// gives reports whether the rule has a date on a day, which is so many days after
-// the first.
+// gives reports whether the rule includes a day, which is after days after the first.
 func (r *Recurrence) gives(first, day time.Time, after int) bool {
 	periods := after
 	switch r.frequency {
@@ -276,9 +276,9 @@ func (r *Recurrence) gives(first, day time.Time, after int) bool {
 	}))
 }
 
-// Shift returns t moved by whole days and, unless negative, to another minute of
-// the day, on the wall clock of zone. What the clock shows already stays t, also
-// where it shows it twice.
+// Shift returns t moved by whole days and, unless negative, to another minute of the day,
+// on the wall clock of zone. A shift to the wall time of t itself returns t, also where
+// that time happens twice.
 func Shift(t time.Time, days, minuteOfDay int, zone *time.Location) time.Time {
 	wall := wallClock(t, zone)
 	to := wall.AddDate(0, 0, days)

@@ -2,22 +2,21 @@ package clinic
 
 import "time"
 
-// Reschedule is what is to change about an appointment's time or place: what
-// is zero stays.
+// Reschedule is a change of an appointment's time, doctor or room: zero values stay.
 type Reschedule struct {
 	Start    *time.Time
 	Duration time.Duration
 	DoctorID int64
-	RoomID   Change[*int64] // to nil: to no room
-	AnyRoom  bool           // to any suitable room that is free
+	RoomID   Change[*int64] // to nil: no room
+	AnyRoom  bool           // any free suitable room
 	Override Override
 }
 
-// Normalize puts the reason into the form in which it is kept.
+// Normalize puts the reason into its stored form.
 func (r *Reschedule) Normalize() { r.Override.Reason = Text(r.Override.Reason) }
 
-// Validate refuses what the contract cannot see to be wrong (CodeValidationFailed,
-// all violations). r must be normalised.
+// Validate checks what the contract's schema cannot express: CodeValidationFailed with all
+// violations. r must be normalised.
 func (r *Reschedule) Validate() error {
 	vs := checkLength(nil, "#/override/reason", r.Override.Reason, 500)
 	if r.RoomID.Set && r.AnyRoom {
@@ -26,8 +25,8 @@ func (r *Reschedule) Validate() error {
 	return invalid(vs)
 }
 
-// Of is the booking that the appointment would become. Errors:
-// CodeInvalidTransition (it has begun or ended), ErrStartInPast.
+// Of returns the booking that the appointment would become. Errors: CodeInvalidTransition
+// (it has begun or ended), ErrStartInPast.
 func (r *Reschedule) Of(a Appointment, now time.Time) (Booking, error) {
 	if err := a.CheckReschedule(now); err != nil {
 		return Booking{}, err
@@ -50,8 +49,8 @@ func (r *Reschedule) Of(a Appointment, now time.Time) (Booking, error) {
 	return b, CheckStart(now, b)
 }
 
-// Again is the booking that would make the same appointment once more. The
-// rules that it was booked against stay overridden.
+// Again returns the booking of the same appointment. The rules that it overrides stay
+// overridden.
 func (a *Appointment) Again() Booking {
 	b := Booking{
 		PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: a.TypeID, RoomID: a.RoomID,
@@ -65,8 +64,8 @@ func (a *Appointment) Again() Booking {
 	return b
 }
 
-// Rescheduled makes the appointment what was decided. A confirmation is of the
-// start: it stays unless that changes.
+// Rescheduled applies a decided reschedule. A confirmation is for the start: it stays
+// unless the start changes.
 func (a *Appointment) Rescheduled(now time.Time, b Booking, broken Broken) {
 	if !b.Start.Equal(a.Time.Start) {
 		a.Status = StatusScheduled

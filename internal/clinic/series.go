@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Series is a recurring appointment. Its dates are appointments of their own.
+// Series is a recurring appointment. Each of its dates is an appointment.
 type Series struct {
 	ID           int64
 	Rule         string
@@ -18,10 +18,10 @@ type Series struct {
 	Version      int64         // counts changes; the record's ETag
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
-	MadeBy       *int64 // the API key it was made with; nil: by somebody of the clinic
+	MadeBy       *int64 // the API key it was created with; nil: by staff
 }
 
-// MarshalJSON writes the zone by its name.
+// MarshalJSON writes the zone's name.
 func (s Series) MarshalJSON() ([]byte, error) {
 	type plain Series
 	return json.Marshal(struct {
@@ -30,7 +30,7 @@ func (s Series) MarshalJSON() ([]byte, error) {
 	}{plain(s), zoneName(s.Zone)})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON parses what MarshalJSON writes.
 func (s *Series) UnmarshalJSON(text []byte) error {
 	type plain Series
 	read := struct {
@@ -57,11 +57,11 @@ func zoneName(zone *time.Location) string {
 type SeriesBooking struct {
 	Booking
 	Rule string
-	Zone *string // whose local time the dates keep; nil: the clinic's
-	Skip bool    // book the dates that can be, rather than all or none
+	Zone *string // in whose wall time the dates recur; nil: the clinic's
+	Skip bool    // book the free dates instead of all or none
 }
 
-// Parse reads the rule and the zone. Errors: CodeValidationFailed.
+// Parse parses the rule and the zone. Errors: CodeValidationFailed.
 func (b *SeriesBooking) Parse(clinicZone *time.Location) (Recurrence, *time.Location, error) {
 	zone := clinicZone
 	if b.Zone != nil {
@@ -74,37 +74,37 @@ func (b *SeriesBooking) Parse(clinicZone *time.Location) (Recurrence, *time.Loca
 	return rule, zone, err
 }
 
-// SeriesDate reports the outcome of one date of a series: booked or moved with an
-// Appointment, refused with a Refusal. With neither it is free, but the whole
-// series was refused because of other dates.
+// SeriesDate is the outcome of one date of a series: booked or rescheduled with an
+// Appointment, refused with a Refusal. With neither it is free, but the series was refused
+// because of other dates.
 type SeriesDate struct {
 	Start       time.Time
 	Appointment *Appointment
 	Refusal     *Error
 }
 
-// SeriesScope chooses dates of a series: those that lie ahead and have not been
-// checked in or cancelled; from one of them on, or all.
+// SeriesScope selects dates of a series that are in the future and neither checked in nor
+// cancelled: from one of them on, or all.
 type SeriesScope struct {
 	From *int64 // an appointment of the series; nil: all
 }
 
-// SeriesChange is what is to change about each date: what is zero stays.
+// SeriesChange is the change of each date: zero values stay.
 type SeriesChange struct {
-	Days        int  // so many later, or earlier
+	Days        int  // later; negative: earlier
 	MinuteOfDay *int // on the wall clock of the series' zone
 	Reschedule  Reschedule
-	Skip        bool // leave what cannot be moved where it is
+	Skip        bool // skip dates that cannot be rescheduled
 }
 
-// later reports whether every date moves to a later time, so that the last has
-// to go first to make room for the others.
+// later reports whether every date is rescheduled to a later time, so that the last has to
+// go first to free time for the others.
 func (c SeriesChange) later(first Appointment, zone *time.Location) bool {
 	return c.Of(first, zone).Start.After(first.Time.Start)
 }
 
-// Order puts the dates of a series, which are by start, into the order in which
-// they can be moved without being in each other's way.
+// Order sorts the dates of a series, which are by start, so that they can be rescheduled
+// without conflicting with each other.
 func (c SeriesChange) Order(dates []Appointment, zone *time.Location) []int {
 	order := make([]int, len(dates))
 	for i := range order {
@@ -116,7 +116,7 @@ func (c SeriesChange) Order(dates []Appointment, zone *time.Location) []int {
 	return order
 }
 
-// Of is the reschedule that the change asks of one date.
+// Of returns the reschedule of one date.
 func (c SeriesChange) Of(a Appointment, zone *time.Location) Reschedule {
 	r := c.Reschedule
 	minute := -1

@@ -1,6 +1,6 @@
 package clinic
 
-// Status is where an appointment stands.
+// Status is the status of an appointment.
 type Status string
 
 // The statuses; the contract and a CHECK constraint list the same.
@@ -15,8 +15,8 @@ const (
 	StatusLeftWithoutBeingSeen Status = "left_without_being_seen"
 )
 
-// transitions lists, for each status, those that may follow it. The order of
-// each list is the order in which a day unfolds, and is shown to clients.
+// transitions lists, for each status, those that may follow it, in the usual order of a
+// day, which clients see.
 var transitions = map[Status][]Status{
 	StatusScheduled:            {StatusConfirmed, StatusCheckedIn, StatusCancelled, StatusNoShow},
 	StatusConfirmed:            {StatusCheckedIn, StatusCancelled, StatusNoShow},
@@ -28,9 +28,8 @@ var transitions = map[Status][]Status{
 	StatusLeftWithoutBeingSeen: {},
 }
 
-// Occupies reports whether an appointment in this status takes the doctor's
-// and the patient's time. An unknown status does: better a refused booking
-// than a doubled one.
+// Occupies reports whether an appointment in this status occupies the doctor's and the
+// patient's time. An unknown status does: a refused booking is better than a double one.
 func (s Status) Occupies() bool {
 	switch s {
 	case StatusCancelled, StatusNoShow, StatusLeftWithoutBeingSeen:

@@ -11,18 +11,16 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Text is s as MEMS keeps what people write: without surrounding spaces and in
-// Unicode normal form C (UAX #15), so that the same name typed on two
-// keyboards is the same bytes.
+// Text returns s as MEMS stores text: without surrounding spaces and in Unicode normal form
+// C (UAX #15), so that the same name typed on two keyboards is the same bytes.
 func Text(s string) string {
 	return norm.NFC.String(strings.TrimSpace(s))
 }
 
-// ParseEmail reads an e-mail address: an RFC 5322 addr-spec without comments
-// or quoting, at most 254 octets (RFC 5321 section 4.5.3.1.3). What nobody can see
-// (spaces, controls, zero-width and bidirectional marks) is refused, so that
-// addresses that look alike are not two. It returns the address as it is
-// kept.
+// ParseEmail parses an e-mail address: an RFC 5322 addr-spec without comments or quoting,
+// at most 254 octets (RFC 5321 section 4.5.3.1.3). It rejects invisible characters (spaces,
+// controls, zero-width and bidirectional marks), so that addresses that look alike are
+// equal. It returns the address as it is stored.
 func ParseEmail(s string) (string, bool) {
 	s = Text(s)
 	if len(s) > 254 || strings.ContainsFunc(s, invisible) {
@@ -44,15 +42,14 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf)
 }
 
-// textKey is what makes two texts the same but for their case.
+// textKey returns the form in which texts are compared without regard to case.
 func textKey(s string) string {
-	// Folding can leave a decomposed form, so normalise once more. Fold swaps
-	// the two cases of Cherokee letters instead of making them one; nothing else
-	// that it gives has an upper case left.
+	// Folding can leave a decomposed form, so normalise again. Fold swaps the two cases of
+	// Cherokee letters instead of unifying them; no other result has an upper case left.
 	return norm.NFC.String(strings.ToLower(cases.Fold().String(Text(s))))
 }
 
-// optionalText is Text for one that may be missing.
+// optionalText is Text for an optional text.
 func optionalText(s *string) *string {
 	if s == nil {
 		return nil
@@ -61,7 +58,7 @@ func optionalText(s *string) *string {
 	return &text
 }
 
-// checkOptional is checkLength for a text that may be missing.
+// checkOptional is checkLength for an optional text.
 func checkOptional(vs []Violation, pointer string, text *string, most int) []Violation {
 	if text == nil {
 		return vs
@@ -69,10 +66,9 @@ func checkOptional(vs []Violation, pointer string, text *string, most int) []Vio
 	return checkLength(vs, pointer, *text, most)
 }
 
-// checkLength adds a violation when s is longer than limit. The contract has
-// already checked the text as it was sent, but a few characters become two or
-// three in normal form C. Counted in UTF-16 units, as the contract's
-// validator counts.
+// checkLength adds a violation if s is longer than limit, in UTF-16 units as the contract's
+// validator counts. The contract has checked the text as it was sent, but a few characters
+// become two or three in normal form C.
 func checkLength(vs []Violation, pointer, s string, limit int) []Violation {
 	if len(utf16.Encode([]rune(s))) <= limit {
 		return vs

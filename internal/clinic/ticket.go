@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// Ticket is a patient's place in a doctor's queue: a walk-in, or a visit that
-// was checked in.
+// Ticket is a patient's place in a doctor's queue: a walk-in, or an appointment that was
+// checked in.
 type Ticket struct {
 	ID            int64
 	DoctorID      int64
 	Day           Date // the clinic's
-	Number        int  // of this doctor and day, from 1 without gaps, never used again
+	Number        int  // per doctor and day, from 1 without gaps, never reused
 	PatientID     int64
 	AppointmentID *int64 // nil: a walk-in
 	Status        TicketStatus
 	Note          *string
-	TransferredTo *int64 // the ticket that goes on for this one
+	TransferredTo *int64 // the ticket that replaces this one
 	CalledAt      *time.Time
-	Position      int   // among those who wait, from 1; 0: does not wait
+	Position      int   // among the waiting, from 1; 0: not waiting
 	Version       int64 // counts changes; the record's ETag
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
 
-// TicketStatus is where a patient in a queue stands.
+// TicketStatus is the status of a ticket.
 type TicketStatus string
 
 // The statuses; the contract and a CHECK constraint list the same.
@@ -44,12 +44,12 @@ var ticketMoves = map[TicketStatus][]TicketStatus{
 	TicketInProgress: {TicketDone, TicketLeft},
 }
 
-// Open reports whether the patient is still here.
+// Open reports whether the patient is still in the clinic.
 func (s TicketStatus) Open() bool {
 	return s == TicketWaiting || s == TicketCalled || s == TicketInProgress
 }
 
-// Move brings the ticket to a status. Errors: CodeInvalidTicketTransition.
+// Move changes the ticket's status. Errors: CodeInvalidTicketTransition.
 func (k *Ticket) Move(now time.Time, to TicketStatus) error {
 	if !slices.Contains(ticketMoves[k.Status], to) {
 		return &Error{Code: CodeInvalidTicketTransition, Ticket: k.Status, AllowedTicket: slices.Clone(ticketMoves[k.Status])}
@@ -58,7 +58,7 @@ func (k *Ticket) Move(now time.Time, to TicketStatus) error {
 	return nil
 }
 
-// become makes the change, whatever may follow what.
+// become changes the status without checking the transition.
 func (k *Ticket) become(now time.Time, to TicketStatus) {
 	if k.Status == to && to != TicketCalled {
 		return
@@ -71,8 +71,8 @@ func (k *Ticket) become(now time.Time, to TicketStatus) {
 	k.UpdatedAt = now
 }
 
-// Follow keeps the ticket of a visit in step with the visit: a patient who was
-// called stays so until the visit begins.
+// Follow updates the ticket of an appointment to the appointment's status: a patient who
+// was called stays called until the appointment starts.
 func (k *Ticket) Follow(now time.Time, visit Status) {
 	switch visit {
 	case StatusCheckedIn:
@@ -90,8 +90,8 @@ func (k *Ticket) Follow(now time.Time, visit Status) {
 	}
 }
 
-// Absorb makes k, which is earlier, the one ticket of a patient who had two for one
-// doctor: it is as far as the further of the two. The other one leads to it.
+// Absorb merges another ticket of the same patient and doctor into k, the earlier one: k
+// takes the more advanced status, and the other refers to it.
 func (k *Ticket) Absorb(now time.Time, other *Ticket) {
 	progress := []TicketStatus{TicketWaiting, TicketCalled, TicketInProgress}
 	if slices.Index(progress, other.Status) > slices.Index(progress, k.Status) {
@@ -110,7 +110,8 @@ func (k *Ticket) Absorb(now time.Time, other *Ticket) {
 	}
 }
 
-// VisitAction is what a move of the ticket means for its visit; "" for nothing.
+// VisitAction returns the appointment's action that goes with the ticket's status, "" for
+// none.
 func (s TicketStatus) VisitAction() Action {
 	switch s {
 	case TicketInProgress:
@@ -124,11 +125,11 @@ func (s TicketStatus) VisitAction() Action {
 	}
 }
 
-// Normalize puts the note into the form in which it is kept.
+// Normalize puts the note into its stored form.
 func (k *Ticket) Normalize() { k.Note = optionalText(k.Note) }
 
-// Validate refuses a note that has grown too long by being normalised
-// (CodeValidationFailed). k must be normalised.
+// Validate returns CodeValidationFailed for a note that is too long once normalised. k must
+// be normalised.
 func (k *Ticket) Validate() error {
 	return invalid(checkOptional(nil, "#/note", k.Note, 500))
 }

@@ -5,28 +5,27 @@ import (
 	"time"
 )
 
-// AppointmentType is a kind of visit: how long it takes, who does it and where.
+// AppointmentType is what can be booked: how long it takes, who performs it and where.
 type AppointmentType struct {
 	ID              int64
 	Name            string // unique, without regard to case
 	Duration        time.Duration
 	Buffers         Buffers
 	Colour          string   // #rrggbb
-	Specializations []string // whose doctors may be booked for it,
-	DoctorIDs       []int64  // and who else; both empty: everybody
-	NeedsRoom       bool     // takes a free suitable room unless one is named
-	RoomIDs         []int64  // where it may take place; empty: in any room
+	Specializations []string // whose doctors perform it,
+	DoctorIDs       []int64  // and other doctors who do; both empty: every doctor
+	NeedsRoom       bool     // a booking without a room gets a free suitable one
+	RoomIDs         []int64  // suitable rooms; empty: every room
 	IsActive        bool     // can be booked
 	Version         int64    // counts changes; the record's ETag
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }
 
-// DefaultColour is the colour of a type for which none was chosen; the contract has the
-// same.
+// DefaultColour is the default colour of a type; the contract states the same.
 const DefaultColour = "#1565c0"
 
-// Normalize puts the texts and lists into the form in which they are kept.
+// Normalize puts the texts and lists into their stored form.
 func (t *AppointmentType) Normalize() {
 	t.Name = Text(t.Name)
 	for i, s := range t.Specializations {
@@ -38,14 +37,14 @@ func (t *AppointmentType) Normalize() {
 	}
 }
 
-// Validate refuses texts that have grown too long by being normalised
-// (CodeValidationFailed, all violations). t must be normalised.
+// Validate returns CodeValidationFailed, with all violations, for texts that are too long
+// once normalised. t must be normalised.
 func (t *AppointmentType) Validate() error {
 	return invalid(checkLength(nil, "#/name", t.Name, 100))
 }
 
-// Allows reports whether a doctor may be booked for this type. Specializations
-// are compared as e-mail addresses are: without regard to case.
+// Allows reports whether a doctor performs this type. Specializations are compared without
+// regard to case, as e-mail addresses are.
 func (t *AppointmentType) Allows(doctorID int64, specialization string) bool {
 	if len(t.Specializations) == 0 && len(t.DoctorIDs) == 0 {
 		return true
@@ -55,14 +54,14 @@ func (t *AppointmentType) Allows(doctorID int64, specialization string) bool {
 		slices.ContainsFunc(t.Specializations, func(s string) bool { return textKey(s) == key })
 }
 
-// Suits reports whether this type may take place in a room.
+// Suits reports whether a room suits this type.
 func (t *AppointmentType) Suits(roomID int64) bool {
 	return len(t.RoomIDs) == 0 || slices.Contains(t.RoomIDs, roomID)
 }
 
-// StillFits reports whether an appointment breaks no rule of this type that it did not
-// break before the type was changed: of doctor, room, length and buffers, and that the
-// type is active. What was booked longer than the type says fits as before.
+// StillFits reports whether an appointment breaks no rule of this type (doctor, room,
+// length, buffers, active) that it did not already break before the type was changed. An
+// appointment booked longer than its type still fits.
 func (t *AppointmentType) StillFits(before AppointmentType, a Appointment, specialization string) bool {
 	now, then := t.misfits(a, specialization), before.misfits(a, specialization)
 	for rule := range now {
@@ -73,7 +72,7 @@ func (t *AppointmentType) StillFits(before AppointmentType, a Appointment, speci
 	return true
 }
 
-// misfits tells rule by rule whether an appointment breaks it.
+// misfits reports, for each rule, whether an appointment breaks it.
 func (t *AppointmentType) misfits(a Appointment, specialization string) [6]bool {
 	return [...]bool{
 		!t.IsActive,
@@ -85,8 +84,8 @@ func (t *AppointmentType) misfits(a Appointment, specialization string) [6]bool 
 	}
 }
 
-// UnlistDoctor takes a deleted doctor off the list. A type that nobody else may
-// do is deactivated: an empty list would let everybody do it.
+// UnlistDoctor removes a deleted doctor from the list. A type that no other doctor performs
+// is deactivated: an empty list would mean every doctor.
 func (t *AppointmentType) UnlistDoctor(id int64) {
 	t.DoctorIDs = slices.DeleteFunc(t.DoctorIDs, func(listed int64) bool { return listed == id })
 	if len(t.DoctorIDs) == 0 && len(t.Specializations) == 0 {
@@ -94,8 +93,8 @@ func (t *AppointmentType) UnlistDoctor(id int64) {
 	}
 }
 
-// UnlistRoom takes a deleted room off the list. A type that may take place
-// nowhere else is deactivated: an empty list would let it take place anywhere.
+// UnlistRoom removes a deleted room from the list. A type that no other room suits is
+// deactivated: an empty list would mean every room.
 func (t *AppointmentType) UnlistRoom(id int64) {
 	t.RoomIDs = slices.DeleteFunc(t.RoomIDs, func(listed int64) bool { return listed == id })
 	if len(t.RoomIDs) == 0 {
@@ -103,7 +102,7 @@ func (t *AppointmentType) UnlistRoom(id int64) {
 	}
 }
 
-// AppointmentTypePatch is a change to a type: what is not Set stays.
+// AppointmentTypePatch is a merge patch of a type: members that are not Set stay.
 type AppointmentTypePatch struct {
 	Name            Change[string]
 	Duration        Change[time.Duration]
@@ -117,13 +116,13 @@ type AppointmentTypePatch struct {
 	IsActive        Change[bool]
 }
 
-// Restricts reports whether appointments may no longer fit after the change.
+// Restricts reports whether existing appointments may no longer fit after the patch.
 func (c AppointmentTypePatch) Restricts() bool {
 	return c.Duration.Set || c.BufferBefore.Set || c.BufferAfter.Set || c.Specializations.Set || c.DoctorIDs.Set ||
 		c.NeedsRoom.Set || c.RoomIDs.Set || c.IsActive.Set
 }
 
-// Apply makes the change on t.
+// Apply applies the patch to t.
 func (c AppointmentTypePatch) Apply(t *AppointmentType) {
 	c.Name.apply(&t.Name)
 	c.Duration.apply(&t.Duration)
@@ -138,7 +137,7 @@ func (c AppointmentTypePatch) Apply(t *AppointmentType) {
 	t.Normalize()
 }
 
-// Room is a place for appointments, with a calendar of its own.
+// Room is a place for appointments, with its own calendar.
 type Room struct {
 	ID        int64
 	Name      string // unique, without regard to case
@@ -148,22 +147,22 @@ type Room struct {
 	UpdatedAt time.Time
 }
 
-// Normalize puts the texts into the form in which they are kept.
+// Normalize puts the name into its stored form.
 func (r *Room) Normalize() { r.Name = Text(r.Name) }
 
-// Validate refuses texts that have grown too long by being normalised
-// (CodeValidationFailed, all violations). r must be normalised.
+// Validate returns CodeValidationFailed for a name that is too long once normalised. r must
+// be normalised.
 func (r *Room) Validate() error {
 	return invalid(checkLength(nil, "#/name", r.Name, 100))
 }
 
-// RoomPatch is a change to a room: what is not Set stays.
+// RoomPatch is a merge patch of a room: members that are not Set stay.
 type RoomPatch struct {
 	Name     Change[string]
 	IsActive Change[bool]
 }
 
-// Apply makes the change on r.
+// Apply applies the patch to r.
 func (c RoomPatch) Apply(r *Room) {
 	c.Name.apply(&r.Name)
 	c.IsActive.apply(&r.IsActive)

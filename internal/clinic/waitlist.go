@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// OfferLasts is how long a patient on the waitlist has to accept a time.
+// OfferLasts is how long an offer can be accepted.
 const OfferLasts = MaxHold
 
-// WaitlistEntry is a patient who would come if a time became free.
+// WaitlistEntry is a patient waiting for a time to become free.
 type WaitlistEntry struct {
 	ID             int64
 	PatientID      int64
 	DoctorIDs      []int64 // these doctors
-	Specialization *string // or those of this field; neither: anybody
+	Specialization *string // or doctors of this specialization; neither: any doctor
 	TypeID         *int64
 	Duration       time.Duration
-	Window         Interval // in which it may start
+	Window         Interval // of starts
 	Note           *string
 	Status         WaitlistStatus
 	Offer          *Offer // with WaitlistOffered
@@ -25,17 +25,17 @@ type WaitlistEntry struct {
 	Version        int64  // counts changes; the record's ETag
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
-	MadeBy         *int64 // the API key it was made with; nil: by somebody of the clinic
+	MadeBy         *int64 // the API key it was created with; nil: by staff
 }
 
-// Offer is a time that is held for an entry.
+// Offer is a freed time that is held for an entry.
 type Offer struct {
 	HoldID    int64
 	Slot      Slot
 	ExpiresAt time.Time
 }
 
-// WaitlistStatus is where an entry stands.
+// WaitlistStatus is the status of an entry.
 type WaitlistStatus string
 
 // The statuses; the contract and a CHECK constraint list the same.
@@ -47,15 +47,15 @@ const (
 	WaitlistExpired   WaitlistStatus = "expired" // its window has passed
 )
 
-// Normalize puts the texts and the doctors into the form in which they are kept.
+// Normalize puts the texts and the doctors into their stored form.
 func (e *WaitlistEntry) Normalize() {
 	slices.Sort(e.DoctorIDs)
 	e.DoctorIDs = slices.Compact(e.DoctorIDs)
 	e.Note, e.Specialization = optionalText(e.Note), optionalText(e.Specialization)
 }
 
-// Validate refuses what the contract cannot see to be wrong (CodeValidationFailed, all
-// violations). e must be normalised.
+// Validate checks what the contract's schema cannot express: CodeValidationFailed with all
+// violations. e must be normalised.
 func (e *WaitlistEntry) Validate(now time.Time) error {
 	vs := checkOptional(nil, "#/note", e.Note, 500)
 	vs = checkOptional(vs, "#/specialization", e.Specialization, 100)
@@ -73,7 +73,7 @@ func (e *WaitlistEntry) Validate(now time.Time) error {
 	return invalid(vs)
 }
 
-// Wants reports whether the entry would see a doctor.
+// Wants reports whether the entry accepts a doctor.
 func (e *WaitlistEntry) Wants(doctorID int64, specialization string) bool {
 	switch {
 	case len(e.DoctorIDs) > 0:
@@ -84,9 +84,9 @@ func (e *WaitlistEntry) Wants(doctorID int64, specialization string) bool {
 	return true
 }
 
-// UnlistDoctor takes a deleted doctor off the entry, and an offer of the doctor's
-// time back. An entry for this doctor alone becomes one for the doctor's
-// specialization: with neither it would be one for anybody.
+// UnlistDoctor removes a deleted doctor from the entry, and retracts an offer of the
+// doctor's time. An entry for this doctor alone becomes one for the doctor's
+// specialization: with neither it would accept any doctor.
 func (e *WaitlistEntry) UnlistDoctor(id int64, specialization string) {
 	listed := len(e.DoctorIDs) > 0
 	e.DoctorIDs = slices.DeleteFunc(e.DoctorIDs, func(d int64) bool { return d == id })
@@ -98,8 +98,8 @@ func (e *WaitlistEntry) UnlistDoctor(id int64, specialization string) {
 	}
 }
 
-// SameWish reports whether two entries of one patient wait for the same: equal but
-// for the note, in windows that have a moment in common.
+// SameWish reports whether two entries of a patient wait for the same: equal except for the
+// note, with overlapping windows.
 func (e *WaitlistEntry) SameWish(o WaitlistEntry) bool {
 	sameField := (e.Specialization == nil) == (o.Specialization == nil) &&
 		(e.Specialization == nil || textKey(*e.Specialization) == textKey(*o.Specialization))
@@ -107,8 +107,8 @@ func (e *WaitlistEntry) SameWish(o WaitlistEntry) bool {
 	return sameField && sameType && slices.Equal(e.DoctorIDs, o.DoctorIDs) && e.Duration == o.Duration && e.Window.Overlaps(o.Window)
 }
 
-// Absorb makes e, which is earlier, the one entry for a wish that was made twice.
-// An offer of the other's time becomes e's, unless e has one itself.
+// Absorb merges another entry with the same wish into e, the earlier one. The other's offer
+// becomes e's, unless e has one.
 func (e *WaitlistEntry) Absorb(other *WaitlistEntry) {
 	if other.Window.Start.Before(e.Window.Start) {
 		e.Window.Start = other.Window.Start
@@ -126,8 +126,8 @@ func (e *WaitlistEntry) Absorb(other *WaitlistEntry) {
 	other.Status = WaitlistWithdrawn
 }
 
-// Starts returns the window in which the entry may start now: what has begun starts
-// with the next five minutes of the clock. It may be empty.
+// Starts returns the window of starts that are left at now, from the next five-minute mark.
+// It may be empty.
 func (e *WaitlistEntry) Starts(now time.Time) Interval {
 	w := e.Window
 	if !w.Start.After(now) {
@@ -136,9 +136,9 @@ func (e *WaitlistEntry) Starts(now time.Time) Interval {
 	return w
 }
 
-// Around returns the windows in which the entry may start so that it uses part of a
-// freed time, buffers included: first those that start inside of it, then those that
-// start before and reach into it. Either may be empty.
+// Around returns the windows of starts that use part of a freed time, buffers included:
+// inside has those within it, before those that begin earlier and extend into it. Either
+// may be empty.
 func (e *WaitlistEntry) Around(freed Interval, buffers Buffers, now time.Time) (inside, before Interval) {
 	from := freed.Start.Add(buffers.Before)
 	inside = common(e.Starts(now), Interval{Start: from, End: freed.End})
@@ -146,7 +146,7 @@ func (e *WaitlistEntry) Around(freed Interval, buffers Buffers, now time.Time) (
 	return inside, before
 }
 
-// common is the part that two intervals share; it may be empty.
+// common returns the intersection of two intervals; it may be empty.
 func common(a, b Interval) Interval {
 	if b.Start.After(a.Start) {
 		a.Start = b.Start
@@ -157,7 +157,7 @@ func common(a, b Interval) Interval {
 	return a
 }
 
-// Booking is what accepting a start with a doctor would ask for.
+// Booking returns the booking of a start with a doctor for this entry.
 func (e *WaitlistEntry) Booking(doctorID int64, start time.Time, buffers Buffers) Booking {
 	return Booking{PatientID: e.PatientID, DoctorID: doctorID, TypeID: e.TypeID, Start: start, Duration: e.Duration, Buffers: buffers}
 }

@@ -2,8 +2,8 @@ package clinic
 
 import "time"
 
-// How an entry of the waitlist goes on. The version is counted where the entry is
-// written; a transition that is refused changes nothing.
+// The transitions of a waitlist entry. The version is incremented where the entry is
+// written; a refused transition changes nothing.
 //
 //	waiting ── offer ──> offered ── accept ──> booked
 //	   │  <─ decline, expire, retract ─┤
@@ -14,11 +14,11 @@ import "time"
 // Waits reports whether an entry of this status may be offered a time.
 func (s WaitlistStatus) Waits() bool { return s == WaitlistWaiting }
 
-// Open reports whether an entry of this status may still come to a time.
+// Open reports whether an entry of this status may still be booked.
 func (s WaitlistStatus) Open() bool { return s == WaitlistWaiting || s == WaitlistOffered }
 
-// LiveOffer returns the time that the patient may accept or decline now. Errors:
-// ErrNoOffer, also when it has expired.
+// LiveOffer returns the offer that can be accepted or declined at now. Errors: ErrNoOffer,
+// also when it has expired.
 func (e *WaitlistEntry) LiveOffer(now time.Time) (Offer, error) {
 	if e.Status != WaitlistOffered || e.Offer == nil || !e.Offer.ExpiresAt.After(now) {
 		return Offer{}, ErrNoOffer
@@ -26,7 +26,7 @@ func (e *WaitlistEntry) LiveOffer(now time.Time) (Offer, error) {
 	return *e.Offer, nil
 }
 
-// MakeOffer offers a time to an entry that waits. Errors: ErrWaitlistClosed.
+// MakeOffer offers a time to a waiting entry. Errors: ErrWaitlistClosed.
 func (e *WaitlistEntry) MakeOffer(o Offer) error {
 	if !e.Status.Waits() {
 		return ErrWaitlistClosed
@@ -35,8 +35,8 @@ func (e *WaitlistEntry) MakeOffer(o Offer) error {
 	return nil
 }
 
-// AcceptOffer ends the entry with the appointment that its offer was booked as.
-// Errors: ErrNoOffer.
+// AcceptOffer closes the entry with the appointment booked from its offer. Errors:
+// ErrNoOffer.
 func (e *WaitlistEntry) AcceptOffer(now time.Time, appointmentID int64) error {
 	if _, err := e.LiveOffer(now); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (e *WaitlistEntry) AcceptOffer(now time.Time, appointmentID int64) error {
 	return nil
 }
 
-// DeclineOffer lets the entry wait for another time. Errors: ErrNoOffer.
+// DeclineOffer puts the entry back to waiting. Errors: ErrNoOffer.
 func (e *WaitlistEntry) DeclineOffer(now time.Time) error {
 	if _, err := e.LiveOffer(now); err != nil {
 		return err
@@ -54,8 +54,8 @@ func (e *WaitlistEntry) DeclineOffer(now time.Time) error {
 	return nil
 }
 
-// ExpireOffer is DeclineOffer for an offer that the patient has let pass. Errors:
-// ErrNoOffer, also when it can still be accepted.
+// ExpireOffer is DeclineOffer for an expired offer. Errors: ErrNoOffer, also when it can
+// still be accepted.
 func (e *WaitlistEntry) ExpireOffer(now time.Time) error {
 	if _, err := e.LiveOffer(now); err == nil || e.Status != WaitlistOffered {
 		return ErrNoOffer
@@ -64,16 +64,15 @@ func (e *WaitlistEntry) ExpireOffer(now time.Time) error {
 	return nil
 }
 
-// RetractOffer takes back an offer that was not answered, if there is one: the entry
-// waits on and has missed nothing.
+// RetractOffer withdraws an open offer, if there is one: the entry waits again, and the
+// offer does not count as missed.
 func (e *WaitlistEntry) RetractOffer() {
 	if e.Offer != nil {
 		e.Status, e.Offer = WaitlistWaiting, nil
 	}
 }
 
-// Withdraw takes an open entry off the waitlist; an offer counts as missed. Errors:
-// ErrWaitlistClosed.
+// Withdraw closes an open entry; an offer counts as missed. Errors: ErrWaitlistClosed.
 func (e *WaitlistEntry) Withdraw() error {
 	if !e.Status.Open() {
 		return ErrWaitlistClosed
@@ -82,8 +81,8 @@ func (e *WaitlistEntry) Withdraw() error {
 	return nil
 }
 
-// Expire ends an entry that waits when no start is left in its window. One with an
-// offer may still accept it. Errors: ErrWaitlistClosed.
+// Expire closes a waiting entry with no start left in its window. An entry with an offer
+// can still accept it. Errors: ErrWaitlistClosed.
 func (e *WaitlistEntry) Expire(now time.Time) error {
 	if !e.Status.Waits() || e.Window.End.After(now) {
 		return ErrWaitlistClosed

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Webhook is where changes are sent to.
+// Webhook is a subscription: where changes are sent.
 type Webhook struct {
 	ID             int64
 	URL            string
 	Description    *string  // nil: none given
 	Types          []string // "appointment.booked", "appointment.*"; none: all
 	Enabled        bool
-	DisabledReason *string // why the server switched it off; nil when it did not
-	// Secrets sign messages: the newest first, the one before for SecretOverlap.
+	DisabledReason *string // why the server disabled it; nil: it did not
+	// Secrets sign messages: the newest first, then the previous one for SecretOverlap.
 	Secrets   []WebhookSecret `json:"-"`
 	CreatedBy string
 	Version   int64 // counts changes; the record's ETag
@@ -28,17 +28,18 @@ type Webhook struct {
 // WebhookSecret signs messages (Standard Webhooks 1.0: 24 to 64 random bytes).
 type WebhookSecret [32]byte
 
-// SecretOverlap is how long messages are signed with an old secret too.
+// SecretOverlap is how long messages are also signed with the previous secret.
 const SecretOverlap = 24 * time.Hour
 
-// String writes a secret as receivers' libraries take it.
+// String returns the secret in the form that receivers' libraries expect.
 func (s WebhookSecret) String() string { return "whsec_" + base64.StdEncoding.EncodeToString(s[:]) }
 
-// Normalize puts the description into the form in which it is kept.
+// Normalize puts the description into its stored form.
 func (w *Webhook) Normalize() { w.Description = optionalText(w.Description) }
 
-// Validate refuses an address that nothing can be sent to: CodeValidationFailed.
-// Whether its host may be reached is found when it is. w must be normalised.
+// Validate returns CodeValidationFailed for a URL to which messages cannot be sent, and for
+// unknown types. Whether its host is public is checked at each delivery. w must be
+// normalised.
 func (w *Webhook) Validate(allowHTTP bool) error {
 	vs := checkOptional(nil, "#/description", w.Description, 200)
 	u, err := url.Parse(w.URL)
@@ -62,16 +63,16 @@ func (w *Webhook) Validate(allowHTTP bool) error {
 	return invalid(vs)
 }
 
-// Wants reports whether a change of a type is sent.
+// Wants reports whether changes of a type are sent.
 func (w *Webhook) Wants(changeType string) bool {
 	object, _, _ := strings.Cut(changeType, ".")
 	return len(w.Types) == 0 || slices.Contains(w.Types, changeType) || slices.Contains(w.Types, object+".*")
 }
 
-// TestMessage is the type of a message that tells of no change.
+// TestMessage is the type of a test message, which reports no change.
 const TestMessage = "webhook.test"
 
-// DeliveryStatus is what has become of a message.
+// DeliveryStatus is the state of a message.
 type DeliveryStatus string
 
 // The statuses; the contract and a CHECK constraint list the same.
@@ -85,31 +86,30 @@ const (
 type Delivery struct {
 	ID          int64
 	WebhookID   int64
-	Change      FeedChange // of no kind in a test
+	Change      FeedChange // without a kind in a test
 	Status      DeliveryStatus
-	Attempts    int // of this round, the one under way included
+	Attempts    int // of this round, including the current one
 	Since       time.Time
 	NextAt      *time.Time
 	LastAt      *time.Time
 	LastStatus  *int
 	LastError   *string
 	CreatedAt   time.Time
-	Destination Webhook // for the sender
+	Destination Webhook // where to send it
 }
 
-// DeliveryLife is how long a message is tried.
+// DeliveryLife is how long delivery of a message is retried.
 const DeliveryLife = 24 * time.Hour
 
-// pauses follow the attempts of a message; the last one is used again. Together
-// with it they end within DeliveryLife.
+// pauses follow the attempts of a message; the last one repeats until DeliveryLife is over.
 var pauses = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour,
 }
 
-// Pause returns how long to wait after an attempt, counted from 1, that failed;
-// false when the message was tried for long enough. A receiver that asks for a
-// longer wait, until notBefore, gets it, but no longer than the message lives.
+// Pause returns how long to wait after a failed attempt, counted from 1; false when
+// DeliveryLife is over. A receiver may ask for a longer wait, until notBefore, but not
+// beyond DeliveryLife.
 func (d *Delivery) Pause(now, notBefore time.Time) (time.Duration, bool) {
 	pause, left := pauses[min(max(d.Attempts, 1), len(pauses))-1], d.Since.Add(DeliveryLife).Sub(now)
 	return max(pause, min(notBefore.Sub(now), left)), pause <= left

@@ -2,21 +2,21 @@ package clinic
 
 import "time"
 
-// Window is the choice of appointments that a list asks for.
+// Window selects the appointments of a list.
 type Window struct {
 	Interval
-	// ByStart: members start in the interval (a day's list). Otherwise they
+	// ByStart selects those that start in the interval (a day's list) instead of those that
 	// intersect it (a calendar view).
 	ByStart bool
-	// Unbounded: all appointments; only together with a patient.
+	// Unbounded selects all appointments; only together with a patient.
 	Unbounded bool
 }
 
 // MaxSearch bounds the window of a search for free times: three months.
 const MaxSearch = 92 * 24 * time.Hour
 
-// SearchWindow decides which window a search for free times means: at most MaxSearch
-// from from to to. Anything else is CodeValidationFailed.
+// SearchWindow returns the window of a search for free times, at most MaxSearch long.
+// Errors: CodeValidationFailed.
 func SearchWindow(from, to time.Time) (Interval, error) {
 	window := Interval{Start: Instant(from), End: Instant(to)}
 	switch {
@@ -28,9 +28,24 @@ func SearchWindow(from, to time.Time) (Interval, error) {
 	return window, nil
 }
 
-// ListWindow decides which window a list's parameters mean: date alone, from
-// and to together, or, with a patient, neither. Anything else is
-// CodeValidationFailed with every violation. zone is the clinic's.
+// StreamStart returns the position of the feed after which a stream begins: the last that
+// the client has seen, or end, the feed's, for a client that has seen none. A position
+// beyond end comes from before the feed was restored from a backup: CodeValidationFailed.
+func StreamStart(last *int64, end int64) (int64, error) {
+	switch {
+	case last == nil:
+		return end, nil
+	case *last > end:
+		return 0, Invalid(Violation{
+			Parameter: "Last-Event-ID", Code: "expired", Detail: "is ahead of the feed, which was restored from a backup; leave it out",
+		})
+	}
+	return *last, nil
+}
+
+// ListWindow returns the window that a list's parameters describe: date alone, from and to
+// together, or, with a patient, neither. zone is the clinic's. Errors:
+// CodeValidationFailed.
 func ListWindow(date *Date, from, to *time.Time, ofPatient bool, zone *time.Location) (Window, error) {
 	refuse := func(parameter, code, detail string) (Window, error) {
 		return Window{}, Invalid(Violation{Parameter: parameter, Code: code, Detail: detail})

@@ -87,3 +87,31 @@ func wantViolations(t *testing.T, err error, want *clinic.Error) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+func TestStreamStart(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		last *int64
+		want int64
+		err  *clinic.Error
+	}{
+		{"FirstStream", nil, 7, nil},
+		{"Beginning", new(int64(0)), 0, nil},
+		{"Behind", new(int64(3)), 3, nil},
+		{"AtTheEnd", new(int64(7)), 7, nil},
+		{"AheadOfTheFeed", new(int64(8)), 0, &clinic.Error{
+			Code: clinic.CodeValidationFailed, Violations: []clinic.Violation{{Parameter: "Last-Event-ID", Code: "expired"}},
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := clinic.StreamStart(test.last, 7)
+			if got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+			wantViolations(t, err, test.err)
+		})
+	}
+}

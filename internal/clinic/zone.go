@@ -24,7 +24,7 @@ var zoneFiles = sync.OnceValue(func() map[string]*zip.File {
 	}
 	files := make(map[string]*zip.File, len(archive.File))
 	for _, f := range archive.File {
-		// Factory is what a machine shows before anybody has set a zone: no place.
+		// Factory is the placeholder for a machine without a zone.
 		if !strings.HasSuffix(f.Name, "/") && f.Name != "Factory" {
 			files[f.Name] = f
 		}
@@ -32,7 +32,7 @@ var zoneFiles = sync.OnceValue(func() map[string]*zip.File {
 	return files
 })
 
-// loadedZones caches what LoadZone has parsed, by name.
+// loadedZones caches LoadZone's results by name.
 var loadedZones sync.Map
 
 // ParseZone is LoadZone for a request's time_zone. Errors: CodeValidationFailed.
@@ -44,11 +44,10 @@ func ParseZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// LoadZone returns the zone with this name in the embedded IANA time zone
-// database. Unlike time.LoadLocation it reads no file of the host, which may
-// have another edition, names that are no zones (posixrules, localtime) and
-// zones that count leap seconds (right/Europe/Zurich). Names are exact, case
-// included.
+// LoadZone returns a zone of the embedded IANA time zone database. Unlike time.LoadLocation
+// it does not read the host's, which may be of another release and has names that are not
+// zones (posixrules, localtime) or count leap seconds (right/Europe/Zurich). Names are
+// case-sensitive.
 func LoadZone(name string) (*time.Location, error) {
 	if zone, ok := loadedZones.Load(name); ok {
 		return zone.(*time.Location), nil //nolint:forcetypeassert // nothing else is stored

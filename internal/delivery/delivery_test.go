@@ -132,7 +132,7 @@ func (f *fixture) run(s *delivery.Sender) (stop func()) {
 
 func (f *fixture) hook(url string, types ...string) (clinic.Webhook, string) {
 	f.t.Helper()
-	w, secret, err := f.st.CreateWebhook(f.t.Context(), clinic.Webhook{URL: url, Types: types}, true)
+	w, secret, err := f.st.CreateWebhook(f.t.Context(), clinic.Webhook{URL: url, Types: types}, store.WebhookRules{AllowHTTP: true})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestMessages(t *testing.T) {
 	if m.header.Get("webhook-timestamp") != fmt.Sprint(start.Unix()) {
 		t.Errorf("%v", m.header)
 	}
-	p, _, err := f.st.CreatePatient(t.Context(), clinic.Patient{FirstName: "Marker", LastName: "Person"}, false)
+	p, _, err := f.st.CreatePatient(t.Context(), store.NewPatient{Patient: clinic.Patient{FirstName: "Marker", LastName: "Person"}})
 	if err != nil {
 		t.Fatal(err)
 	}

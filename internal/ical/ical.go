@@ -1,7 +1,7 @@
-// Package ical writes a clinic's calendar as iCalendar (RFC 5545), for calendar
-// programs that read it from time to time. It knows nothing of requests or of the
-// database; the README beside this file says what a feed shows and how to
-// subscribe to one.
+// Package ical writes calendars as iCalendar (RFC 5545) for calendar programs that poll
+// them. It knows neither the clinic's records nor requests: server maps a calendar feed to
+// a Calendar. The README beside this file says what a feed shows and how to subscribe to
+// one.
 package ical
 
 import (
@@ -10,59 +10,84 @@ import (
 	"time"
 
 	ics "github.com/arran4/golang-ical"
-
-	"mems/internal/clinic"
 )
 
-// Refresh is how often programs are asked to look again.
+// Refresh is the interval at which programs are asked to poll.
 const Refresh = 15 * time.Minute
 
-// MediaType is that of what Encode writes.
+// MediaType is the media type of what Encode returns.
 const MediaType = "text/calendar; charset=utf-8"
 
-// Encode writes a calendar. The same calendar is always the same bytes, so that
-// a client that has them can get 304: DTSTAMP is the moment of
-// the last change, not of the writing.
-func Encode(c clinic.FeedCalendar) ([]byte, error) {
+// Calendar is what a program shows under one name.
+type Calendar struct {
+	// Name is the title under which programs list the calendar.
+	Name   string
+	Events []Event
+}
+
+// Event is one entry of a calendar.
+type Event struct {
+	// UID identifies the event in every calendar that has it, for good.
+	UID      string
+	Title    string
+	Location string // "" for none
+	Start    time.Time
+	End      time.Time
+	Status   Status
+	// Free reports that the event does not occupy its time.
+	Free bool
+	// Sequence counts the changes of the event, from 0 (RFC 5545 section 3.8.7.4).
+	Sequence  int
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Status is the STATUS of an event (RFC 5545 section 3.8.1.11).
+type Status int
+
+// The statuses of events; the zero value is StatusConfirmed.
+const (
+	StatusConfirmed Status = iota
+	StatusTentative
+	StatusCancelled
+)
+
+// property returns the value of STATUS.
+func (s Status) property() ics.ObjectStatus {
+	switch s {
+	case StatusTentative:
+		return ics.ObjectStatusTentative
+	case StatusCancelled:
+		return ics.ObjectStatusCancelled
+	default:
+		return ics.ObjectStatusConfirmed
+	}
+}
+
+// Encode returns a calendar as iCalendar. Equal calendars are encoded to equal bytes, so
+// that a client that has them gets 304: DTSTAMP is the time of an event's last change, not
+// of the encoding.
+func Encode(c Calendar) ([]byte, error) {
 	cal := ics.NewCalendar()
 	cal.SetProductId("-//MEMS//Calendar feeds//EN")
 	cal.SetMethod(ics.MethodPublish)
-	name := "Clinic"
-	if c.Doctor != "" {
-		name = c.Doctor
-	}
-	cal.SetXWRCalName(name)
+	cal.SetXWRCalName(c.Name)
 	every := "PT" + strconv.Itoa(int(Refresh/time.Minute)) + "M"
 	cal.SetRefreshInterval(every) // RFC 7986
 	cal.SetXPublishedTTL(every)   // the same, for Outlook
-	for _, v := range c.Visits {
-		title, status, takesTime := visit(v.Status)
-		e := event(c, "appointment", v.ID, v.Time, v.Version, v.CreatedAt, v.UpdatedAt)
-		e.SetSummary(titleOf(c, title, v.Doctor))
-		e.SetStatus(status)
-		e.SetTimeTransparency(takesTime)
-		if v.Room != "" {
-			e.SetLocation(v.Room)
-		}
-		cal.AddVEvent(e)
-	}
-	for _, a := range c.Away {
-		e := event(c, "time-off", a.ID, a.Time, a.Version, a.CreatedAt, a.UpdatedAt)
-		e.SetSummary(titleOf(c, "Away", a.Doctor))
-		e.SetStatus(ics.ObjectStatusConfirmed)
-		e.SetTimeTransparency(ics.TransparencyOpaque)
-		cal.AddVEvent(e)
+	for _, e := range c.Events {
+		cal.AddVEvent(event(e))
 	}
 	if len(cal.Components) == 0 {
 		addZone(cal)
 	}
 	var text bytes.Buffer
-	err := cal.SerializeTo(&text, ics.WithNewLineWindows) // RFC 5545 section 3.1, whatever the machine
+	err := cal.SerializeTo(&text, ics.WithNewLineWindows) // RFC 5545 section 3.1, on every operating system
 	return text.Bytes(), err
 }
 
-// addZone puts in a time zone that no event needs: a calendar must not be empty
-// (RFC 5545 section 3.6), and some programs do not take one that is.
+// addZone adds a time zone that no event refers to: a calendar must have a component
+// (RFC 5545 section 3.6), and some programs reject one that has none.
 func addZone(cal *ics.Calendar) {
 	standard := cal.AddTimezone("UTC").AddStandard()
 	standard.SetProperty(ics.ComponentPropertyDtStart, "19700101T000000")
@@ -70,40 +95,23 @@ func addZone(cal *ics.Calendar) {
 	standard.SetProperty(ics.ComponentProperty(ics.PropertyTzoffsetto), "+0000")
 }
 
-// event is what every event has. SEQUENCE counts the changes: records begin with
-// version 1, events with sequence 0 (RFC 5545 section 3.8.7.4).
-func event(c clinic.FeedCalendar, kind string, id int64, when clinic.Interval, version int64, created, updated time.Time) *ics.VEvent {
-	e := ics.NewEvent(kind + "-" + strconv.FormatInt(id, 10) + "@" + c.UID)
-	e.SetSequence(int(version - 1))
-	e.SetDtStampTime(updated)
-	e.SetCreatedTime(created)
-	e.SetModifiedAt(updated)
-	e.SetStartAt(when.Start)
-	e.SetEndAt(when.End)
+func event(from Event) *ics.VEvent {
+	e := ics.NewEvent(from.UID)
+	e.SetSequence(from.Sequence)
+	e.SetDtStampTime(from.UpdatedAt)
+	e.SetCreatedTime(from.CreatedAt)
+	e.SetModifiedAt(from.UpdatedAt)
+	e.SetStartAt(from.Start)
+	e.SetEndAt(from.End)
+	e.SetSummary(from.Title)
+	e.SetStatus(from.Status.property())
+	transparency := ics.TransparencyOpaque
+	if from.Free {
+		transparency = ics.TransparencyTransparent
+	}
+	e.SetTimeTransparency(transparency)
+	if from.Location != "" {
+		e.SetLocation(from.Location)
+	}
 	return e
-}
-
-// visit is how an appointment in a status looks. One that is not confirmed yet is
-// tentative; one that did not take place leaves the time free.
-func visit(s clinic.Status) (title string, status ics.ObjectStatus, takesTime ics.TimeTransparency) {
-	title, status, takesTime = "Booked", ics.ObjectStatusConfirmed, ics.TransparencyOpaque
-	switch s {
-	case clinic.StatusScheduled:
-		status = ics.ObjectStatusTentative
-	case clinic.StatusCancelled:
-		title, status = "Cancelled", ics.ObjectStatusCancelled // in words for programs that show it all the same
-	default: // confirmed, or on from there
-	}
-	if !s.Occupies() {
-		takesTime = ics.TransparencyTransparent
-	}
-	return title, status, takesTime
-}
-
-// titleOf names the doctor where there are several.
-func titleOf(c clinic.FeedCalendar, what, doctor string) string {
-	if c.Doctor != "" {
-		return what
-	}
-	return what + ": " + doctor
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 
 	reader "github.com/emersion/go-ical"
+	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 
-	"mems/internal/clinic"
 	"mems/internal/ical"
 )
 
-// parse reads a calendar with another library than the one that wrote it, and
-// holds it to what RFC 5545 demands of every component.
+// parse reads a calendar with a library other than the one that wrote it, and checks
+// what RFC 5545 requires of every component.
 func parse(t rapid.TB, text []byte) *reader.Calendar {
 	t.Helper()
 	calendar, err := reader.NewDecoder(bytes.NewReader(text)).Decode()
@@ -30,16 +30,17 @@ func parse(t rapid.TB, text []byte) *reader.Calendar {
 
 var at = time.Date(2027, 3, 28, 1, 15, 0, 123_456_000, time.UTC)
 
-// Whatever names people have, they come out as they went in, on lines of at most
-// 75 octets that cut no character in two.
-func TestNamesOfAllKinds(t *testing.T) {
+// Texts of all kinds are read back as they were written, from lines of at most 75 octets
+// that split no character.
+func TestTextsOfAllKinds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		// What the contract allows: no control characters, no blanks around it.
-		names := rapid.Map(rapid.StringOfN(rapid.RuneFrom([]rune("aß診😀 ,;:\\\"<>'nNЖ\u0301\u200d")), 1, 200, -1), clinic.Text)
-		name, room := "Dr. "+names.Draw(t, "doctor"), names.Draw(t, "room")
-		text, err := ical.Encode(clinic.FeedCalendar{UID: "x", Visits: []clinic.FeedVisit{{
-			ID: 1, Doctor: name, Room: room, Time: clinic.Interval{Start: at, End: at.Add(time.Hour)}, Status: clinic.StatusConfirmed, Version: 1, CreatedAt: at, UpdatedAt: at,
+		// What the contract allows: no control characters, no surrounding spaces.
+		texts := rapid.Map(rapid.StringOfN(rapid.RuneFrom([]rune("aß診😀 ,;:\\\"<>'nNЖ\u0301\u200d")), 1, 200, -1),
+			func(s string) string { return norm.NFC.String(strings.TrimSpace(s)) })
+		title, room := "Booked: Dr. "+texts.Draw(t, "doctor"), texts.Draw(t, "room")
+		text, err := ical.Encode(ical.Calendar{Name: "Clinic", Events: []ical.Event{{
+			UID: "appointment-1@x", Title: title, Location: room, Start: at, End: at.Add(time.Hour), CreatedAt: at, UpdatedAt: at,
 		}}})
 		if err != nil {
 			t.Fatal(err)
@@ -51,25 +52,25 @@ func TestNamesOfAllKinds(t *testing.T) {
 		}
 		e := parse(t, text).Events()[0]
 		summary, err := e.Props.Text(reader.PropSummary)
-		if err != nil || summary != "Booked: "+name {
-			t.Fatalf("%q, %v; want %q", summary, err, name)
+		if err != nil || summary != title {
+			t.Fatalf("%q, %v; want %q", summary, err, title)
 		}
 		if e.Props.Get(reader.PropLocation) == nil {
 			if room != "" {
-				t.Fatalf("no room, want %q", room)
+				t.Fatalf("no location, want %q", room)
 			}
 			return
 		}
-		if where, err := e.Props.Text(reader.PropLocation); err != nil || where != room {
-			t.Fatalf("%q, %v; want %q", where, err, room)
+		if location, err := e.Props.Text(reader.PropLocation); err != nil || location != room {
+			t.Fatalf("%q, %v; want %q", location, err, room)
 		}
 	})
 }
 
-// A calendar without events is still one.
+// A calendar without events is valid.
 func TestEmptyCalendar(t *testing.T) {
 	t.Parallel()
-	text, err := ical.Encode(clinic.FeedCalendar{UID: "x", Doctor: "Dr. Noor Haddad"})
+	text, err := ical.Encode(ical.Calendar{Name: "Dr. Noor Haddad"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,22 +79,23 @@ func TestEmptyCalendar(t *testing.T) {
 	}
 }
 
-// How each status looks, and that the same calendar is the same bytes.
-func TestStatuses(t *testing.T) {
+// The properties of an event in each status; the same calendar is the same bytes.
+func TestEvents(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[clinic.Status]string{
-		clinic.StatusScheduled:            "Booked TENTATIVE OPAQUE 6",
-		clinic.StatusConfirmed:            "Booked CONFIRMED OPAQUE 6",
-		clinic.StatusCheckedIn:            "Booked CONFIRMED OPAQUE 6",
-		clinic.StatusInProgress:           "Booked CONFIRMED OPAQUE 6",
-		clinic.StatusCompleted:            "Booked CONFIRMED OPAQUE 6",
-		clinic.StatusCancelled:            "Cancelled CANCELLED TRANSPARENT 6",
-		clinic.StatusNoShow:               "Booked CONFIRMED TRANSPARENT 6",
-		clinic.StatusLeftWithoutBeingSeen: "Booked CONFIRMED TRANSPARENT 6",
-	} {
-		c := clinic.FeedCalendar{UID: "here", Doctor: "Dr. Noor Haddad", Visits: []clinic.FeedVisit{{
-			ID: 12, Doctor: "Dr. Noor Haddad", Time: clinic.Interval{Start: at, End: at.Add(45 * time.Minute)}, Status: status,
-			Version: 7, CreatedAt: at.Add(-time.Hour), UpdatedAt: at.Add(-time.Minute),
+	tests := []struct {
+		status ical.Status
+		free   bool
+		want   string
+	}{
+		{ical.StatusTentative, false, "Booked TENTATIVE OPAQUE 6"},
+		{ical.StatusConfirmed, false, "Booked CONFIRMED OPAQUE 6"},
+		{ical.StatusConfirmed, true, "Booked CONFIRMED TRANSPARENT 6"},
+		{ical.StatusCancelled, true, "Booked CANCELLED TRANSPARENT 6"},
+	}
+	for _, test := range tests {
+		c := ical.Calendar{Name: "Dr. Noor Haddad", Events: []ical.Event{{
+			UID: "appointment-12@here", Title: "Booked", Start: at, End: at.Add(45 * time.Minute), Status: test.status, Free: test.free,
+			Sequence: 6, CreatedAt: at.Add(-time.Hour), UpdatedAt: at.Add(-time.Minute),
 		}}}
 		text, err := ical.Encode(c)
 		if err != nil {
@@ -102,13 +104,17 @@ func TestStatuses(t *testing.T) {
 		if again, err := ical.Encode(c); err != nil || !bytes.Equal(text, again) {
 			t.Errorf("%v: other bytes:\n%s\n%s", err, text, again)
 		}
-		props := parse(t, text).Events()[0].Props
+		calendar := parse(t, text)
+		if name, err := calendar.Props.Text("X-WR-CALNAME"); err != nil || name != "Dr. Noor Haddad" {
+			t.Errorf("the calendar's name is %q (%v)", name, err)
+		}
+		props := calendar.Events()[0].Props
 		var got []string
 		for _, name := range []string{reader.PropSummary, reader.PropStatus, reader.PropTransparency, reader.PropSequence} {
 			got = append(got, props.Get(name).Value)
 		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%s: %v, want %s", status, got, want)
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("status %d, free %t: %v, want %s", test.status, test.free, got, test.want)
 		}
 		for name, want := range map[string]string{
 			reader.PropUID: "appointment-12@here", reader.PropDateTimeStart: "20270328T011500Z", reader.PropDateTimeEnd: "20270328T020000Z",

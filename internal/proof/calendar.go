@@ -10,7 +10,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// party is whose calendar a cell is of.
+// party is the kind of a cell's owner.
 type party string
 
 const (
@@ -20,26 +20,26 @@ const (
 )
 
 // cell is a doctor's, patient's or room's calendar of one day of the clinic. Every
-// appointment of a run is within a day, so that the cells can be judged apart: all of
-// them together would take porcupine too long.
+// appointment of a run lies within one day, so that cells can be checked independently: all
+// of them together would take porcupine too long.
 type cell struct {
 	of  party
 	id  int64
 	day string
 }
 
-// step is what an operation did to one cell, or was refused by it.
+// step is the effect of an operation on one cell, or its refusal there.
 type step struct {
 	op      int
 	kind    string
 	leaves  []int64
 	takes   []taking
-	refused bool // because another appointment is in the slot
+	refused bool // because an appointment occupies the slot
 	slot    slot
 	except  int64
 }
 
-// taking is an appointment that takes a slot, beside so many others at most.
+// taking is an appointment that occupies a slot, next to a limited number of others.
 type taking struct {
 	appointment int64
 	slot        slot
@@ -48,7 +48,7 @@ type taking struct {
 
 const noLimit = 1 << 30
 
-// calendar is the state of a cell: what stands, by appointment.
+// calendar is the state of a cell: the occupied slots by appointment.
 type calendar map[int64]slot
 
 func (c calendar) taken(s slot, except int64) int {
@@ -61,8 +61,8 @@ func (c calendar) taken(s slot, except int64) int {
 	return n
 }
 
-// cellModel is a cell as a sequential program: what takes a time needs it free, and a
-// refusal for want of a time needs it taken.
+// cellModel is a cell as a sequential program: a booking needs its slot free, a refusal
+// needs it occupied.
 var cellModel = porcupine.Model{
 	Init: func() any { return calendar{} },
 	Step: func(state, in, _ any) (bool, any) {
@@ -123,15 +123,15 @@ var cellModel = porcupine.Model{
 
 func (s slot) String() string { return s.start.Format("15:04") + "-" + s.end.Format("15:04") }
 
-// piece is what an appointment takes of one cell.
+// piece is the slot that an appointment occupies in one cell.
 type piece struct {
 	cell
 	slot   slot
 	beside int
 }
 
-// pieces are the cells that an appointment takes after an event, none when it frees its
-// time. A patient is occupied without the buffers.
+// pieces returns the slots that an appointment occupies after an event, none when it frees
+// its time. A patient's has no buffers.
 func (w *world) pieces(appointment int64, e *event) []piece {
 	if e == nil || !occupies(e.to) {
 		return nil
@@ -160,8 +160,8 @@ func buffered(start time.Time, minutes, before, after int) slot {
 	return slot{start.Add(-time.Duration(before) * time.Minute), start.Add(time.Duration(minutes+after) * time.Minute)}
 }
 
-// refusalOf is the cell and the slot that an operation was refused for, when it was
-// refused for one that its request names.
+// refusalOf returns the cell and slot because of which an operation was refused, if its
+// request names them.
 func (w *world) refusalOf(o *op) (piece, bool) {
 	if o.Outcome != refused || o.Kind != "book" && o.Kind != "hold" && o.Kind != "reschedule" && o.Kind != "book-held" {
 		return piece{}, false
@@ -174,7 +174,7 @@ func (w *world) refusalOf(o *op) (piece, bool) {
 		}
 		in.Before, in.After = a.Before, a.After
 		if o.Code != "doctor-overlap" {
-			return piece{}, false // its patient and room are those of a moment
+			return piece{}, false // its patient and room change over time
 		}
 	}
 	day := in.Start.In(w.zone).Format(time.DateOnly)
@@ -190,9 +190,9 @@ func (w *world) refusalOf(o *op) (piece, bool) {
 	return piece{}, false
 }
 
-// histories are the steps of the operations in each cell. A refusal that a hold or an
-// offer explains, or an appointment that stood in the slot for certain at a moment of
-// the call, is no step: it holds in whatever order the others came.
+// histories returns the steps of the operations in each cell. It leaves out refusals that a
+// hold or an offer explains, or an appointment that certainly occupied the slot at some
+// moment of the call: they hold in every order.
 func (w *world) histories() map[cell][]porcupine.Operation {
 	all := map[cell][]porcupine.Operation{}
 	add := func(o *op, c cell, s step) {
@@ -234,7 +234,7 @@ func (w *world) histories() map[cell][]porcupine.Operation {
 				}
 			}
 			if o.Kind == "apply" {
-				flush() // a plan is applied visit by visit
+				flush() // a plan is applied one appointment at a time
 			}
 		}
 		flush()
@@ -242,8 +242,8 @@ func (w *world) histories() map[cell][]porcupine.Operation {
 	return all
 }
 
-// linearizable asks porcupine whether some order of the steps in each calendar, each at
-// one moment of its call, explains every answer.
+// linearizable asks porcupine whether some order of the steps in each calendar, each at one
+// moment of its call, explains every response.
 func (w *world) linearizable(of party) check {
 	c := check{name: fmt.Sprintf("%ss' calendars linearizable", of)}
 	for where, history := range w.cells {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// nine is when the made-up appointments begin.
+// nine is when the invented appointments begin.
 var nine = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
 
-// story is a made-up run: operations and the tables that they left.
+// story is an invented run: operations and the tables that they left.
 type story struct {
 	ops    []*op
 	tables *tables
@@ -22,7 +22,7 @@ func newStory() *story {
 	}}
 }
 
-// op adds an operation, called and returned at so many seconds.
+// op adds an operation, called and returned at these seconds.
 func (s *story) op(kind string, call, end int, o op) *op {
 	o.ID, o.Client, o.Kind = len(s.ops)+1, len(s.ops)+1, kind
 	o.Call, o.Return = time.Duration(call)*time.Second, time.Duration(end)*time.Second
@@ -33,8 +33,8 @@ func (s *story) op(kind string, call, end int, o op) *op {
 	return &o
 }
 
-// change writes what an operation did to an appointment: its row, its event, and the
-// entry of the audit trail. The answer, if there was one, says the same.
+// change records an operation's effect on an appointment: its row, its event, the audit
+// entry and, if there was one, the response.
 func (s *story) change(o *op, action string, a appointment) {
 	version := s.tables.appointments[a.ID].version + 1
 	from := s.tables.appointments[a.ID].Status
@@ -54,7 +54,7 @@ func (s *story) change(o *op, action string, a appointment) {
 	}
 }
 
-// visit is an appointment of half an hour with patient 1 in room 1.
+// visit returns an appointment of half an hour with patient 1 in room 1.
 func visit(id, doctor int64, status string) appointment {
 	return appointment{ID: id, Doctor: doctor, Patient: 1, Room: 1, Start: nine, End: nine.Add(30 * time.Minute), Status: status}
 }
@@ -80,7 +80,7 @@ func (s *story) world(t *testing.T) *world {
 	return newWorld(s.ops, s.tables, nine.Add(-time.Hour), time.UTC, clockSkew, t.TempDir())
 }
 
-// verdict compares what a check says of a story with what it should.
+// verdict compares a check's result with the expected one.
 func verdict(t *testing.T, name string, c check, sound bool) {
 	t.Helper()
 	if (len(c.faults) == 0) != sound {
@@ -91,7 +91,7 @@ func verdict(t *testing.T, name string, c check, sound bool) {
 	}
 }
 
-// Made-up histories: those that no order explains are found, in each kind of calendar.
+// Histories that no order explains are found in each kind of calendar.
 func TestCalendarModelFindsFaults(t *testing.T) {
 	codes := map[party]string{doctorsOf: "doctor-overlap", patientsOf: "patient-overlap", roomsOf: "room-overlap"}
 	for name, c := range map[string]struct {

@@ -14,6 +14,10 @@ func (r *result) examine(ctx context.Context, f *field) error {
 		_, _ = fmt.Fprintf(f.say, "%5.1f s  %s\n", time.Since(began).Seconds(), what)
 	}
 	f.bookProbe(ctx)
+	if err := f.freeze(ctx); err != nil {
+		return err
+	}
+	step("nothing changes any more")
 	feed, err := f.readFeeds(ctx)
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func (r *result) examine(ctx context.Context, f *field) error {
 			r.checks = append(r.checks, noOverlap(t), sameTables(first, t, i))
 			continue
 		}
-		first = t
+		first, t.now = t, f.frozen
 		w := newWorld(r.history.ops, t, r.history.began, f.today.Location(), r.skew(), r.out)
 		r.checks = append(r.checks,
 			noOverlap(t), w.nothingLost(), w.othersLost(), w.historiesLegal(), w.refusalsLegitimate(),
@@ -61,7 +65,7 @@ func (r *result) examine(ctx context.Context, f *field) error {
 	return nil
 }
 
-// skew is how far the servers' clocks may have been from the run's.
+// skew returns how far the servers' clocks may have been from the run's.
 func (r *result) skew() time.Duration {
 	if slices.ContainsFunc(r.bands, func(b band) bool { return b.name == "clock jump" }) {
 		return 2*time.Minute + clockSkew
@@ -69,7 +73,7 @@ func (r *result) skew() time.Duration {
 	return clockSkew
 }
 
-// noOverlap compares what stands in a calendar with what stands beside it, buffers and
+// noOverlap checks appointments against others in the same calendar, buffers and
 // overbooking included.
 func noOverlap(t *tables) check {
 	c := check{name: "no overlap of doctor, patient or room", examined: len(t.appointments)}
@@ -105,7 +109,7 @@ func noOverlap(t *tables) check {
 					continue
 				}
 				if takes(b).end.After(takes(a).start) {
-					deep++ // stands when a begins
+					deep++ // occupies a's start
 				}
 				meant := k.of == doctorsOf && (a.doctorOverbooked || b.doctorOverbooked) ||
 					k.of == patientsOf && (a.patientOverbooked || b.patientOverbooked)
@@ -121,9 +125,9 @@ func noOverlap(t *tables) check {
 	return c
 }
 
-// nothingLost finds each operation in the appointments' histories, by the name under
-// which it was sent: once and as it was answered when it was acknowledged, never when
-// it was refused, at most once when its outcome is unknown.
+// nothingLost looks up each operation by its name in the appointments' histories: once and
+// as answered if it was acknowledged, never if it was refused, at most once if its outcome
+// is unknown.
 func (w *world) nothingLost() check {
 	c := check{name: "done once as answered, or not at all", examined: len(w.ops)}
 	c.faults = append(c.faults, w.foreign...)
@@ -137,7 +141,7 @@ func (w *world) nothingLost() check {
 				c.fault("op %d (%s) was refused with %s and done: appointment %d", o.ID, o.Kind, o.Code, done[0].appointment)
 			}
 			for _, e := range w.effects[o.ID] {
-				// What others have freed is offered after a request, too, and under its name.
+				// Offers of time that others freed may also follow a request, under its name.
 				if e.object != "waitlist_entry" || e.offer.HoldID == 0 {
 					c.fault("op %d (%s) was refused with %s, and the audit trail has %+v", o.ID, o.Kind, o.Code, e)
 				}
@@ -167,7 +171,7 @@ func (w *world) nothingLost() check {
 	return c
 }
 
-// asAnswered compares an acknowledged operation with the events that bear its name.
+// asAnswered compares an acknowledged operation with the events under its name.
 func (w *world) asAnswered(c *check, o *op, done []transition) {
 	switch o.Kind {
 	case "book", "book-held", "accept", "reschedule", "cancel", "undo", "confirm", "check-in", "start", "complete", "leave":
@@ -200,7 +204,7 @@ func (w *world) asAnswered(c *check, o *op, done []transition) {
 			c.fault("op %d (%s) of ticket %d changed its appointment %d times", o.ID, o.Kind, k.ID, len(done))
 		}
 	}
-	// Whatever else an answer showed was once so.
+	// Everything else in a response was true at some time.
 	for _, a := range o.Out.Appointments {
 		if !slices.ContainsFunc(w.tables.events[a.ID], func(e event) bool { return e.is(a) }) {
 			c.fault("op %d (%s) was answered appointment %+v, which it never was", o.ID, o.Kind, a)
@@ -208,13 +212,13 @@ func (w *world) asAnswered(c *check, o *op, done []transition) {
 	}
 }
 
-// is reports whether an event left an appointment as an answer says.
+// is reports whether the appointment was as in the response after the event.
 func (e *event) is(a appointment) bool {
 	return e.to == a.Status && e.doctor == a.Doctor && e.patient == a.Patient && e.room == a.Room && e.start.Equal(a.Start) && e.end().Equal(a.End)
 }
 
-// othersLost finds what was acknowledged of records that are no appointments: there, or
-// ended by an operation that may have ended it.
+// othersLost looks up acknowledged records other than appointments: they exist, or an
+// operation may have ended them.
 func (w *world) othersLost() check {
 	c := check{name: "other records done once, as answered"}
 	deleted := map[string]map[int64]bool{}
@@ -296,7 +300,8 @@ func (w *world) othersLost() check {
 	return c
 }
 
-// transitions are the statuses that may follow one; a status comes back by undo alone.
+// transitions lists the statuses that may follow each status; only undo restores an earlier
+// one.
 var transitions = map[string][]string{
 	"":            {"scheduled"},
 	"scheduled":   {"confirmed", "checked_in", "cancelled", "no_show"},
@@ -305,9 +310,9 @@ var transitions = map[string][]string{
 	"in_progress": {"completed", "left_without_being_seen"},
 }
 
-// historiesLegal follows each appointment's history: versions without gaps, each status one
-// that may follow the one before, nothing back from cancelled but by undo, and the
-// appointment as its last event left it.
+// historiesLegal checks each appointment's history: versions without gaps, allowed
+// transitions, nothing leaves cancelled except by undo, and the appointment matches its
+// last event.
 func (w *world) historiesLegal() check {
 	c := check{name: "nothing cancelled comes back"}
 	for _, id := range sortedKeys(w.tables.appointments) {

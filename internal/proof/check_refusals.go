@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// refusalsLegitimate asks of each refusal whether its rule can have been broken at a
-// moment of the call: whether a record can have been, at such a moment, in a state that
-// the rule refuses. Refusals for a doctor's, patient's or room's time that the request
-// names, of an empty queue and of a reused key are porcupine's instead; README.md lists
-// those that nothing decides.
+// refusalsLegitimate checks for each refusal whether its rule may have been broken at some
+// moment of the call: whether a record may have been in a state that the rule refuses.
+// Porcupine checks refusals because of a doctor's, patient's or room's time that the
+// request names, of an empty queue and of a reused key; README.md lists those that are not
+// checked.
 func (w *world) refusalsLegitimate() check {
 	c := check{name: "refusals legitimate"}
 	for _, o := range w.ops {
@@ -63,7 +63,7 @@ func (w *world) legitimate(o *op) (legitimate, decided bool) {
 	case "invalid-ticket-transition":
 		return w.ticketMayBe(o, o.In.Ticket, func(status string) bool { return status == o.Current && !ticketAllowed(o.Kind, status) }), true
 	case "time-off-not-found":
-		return false, true // each is given back by one client
+		return false, true // only one client releases each
 	}
 	return false, false
 }
@@ -94,7 +94,7 @@ func ticketAllowed(action, status string) bool {
 
 func (w *world) today() string { return w.began.In(w.zone).Format(time.DateOnly) }
 
-// appointmentOf is the appointment that an operation is about, by its ticket too.
+// appointmentOf returns the appointment of an operation, also through its ticket.
 func (w *world) appointmentOf(o *op) int64 {
 	if o.In.Ticket != 0 {
 		return w.tables.tickets[o.In.Ticket].Appointment
@@ -102,8 +102,8 @@ func (w *world) appointmentOf(o *op) int64 {
 	return o.In.Appointment
 }
 
-// mayBeIn reports whether an appointment may have been as an event left it at a moment
-// of the call.
+// mayBeIn reports whether an appointment may have been in a state, as left by an event, at
+// some moment of the call.
 func (w *world) mayBeIn(o *op, id int64, as func(*event) bool) bool {
 	events := w.tables.events[id]
 	for i := range events {
@@ -123,8 +123,7 @@ func (w *world) mayBeIn(o *op, id int64, as func(*event) bool) bool {
 	return false
 }
 
-// wantedSlots are the pieces that an operation may have wanted; false when that is not
-// known.
+// wantedSlots returns the slots that an operation may have requested; false when not known.
 func (w *world) wantedSlots(o *op) ([]piece, bool) {
 	in := o.In
 	day := func(t time.Time) string { return t.In(w.zone).Format(time.DateOnly) }
@@ -180,7 +179,7 @@ func (w *world) overlapPossible(o *op) (legitimate, decided bool) {
 	}
 	of := map[string]party{"doctor-overlap": doctorsOf, "patient-overlap": patientsOf, "room-overlap": roomsOf}[o.Code]
 	if o.Code == "no-room-free" {
-		// Each on its own: whether all were taken at one moment is not decided.
+		// Each on its own: whether all were occupied at one moment is not checked.
 		for _, room := range w.tables.rooms {
 			for _, p := range wanted {
 				if p.of == doctorsOf && !w.mayBeTaken(o, cell{roomsOf, room, p.day}, p.slot, o.In.Appointment) {
@@ -195,15 +194,15 @@ func (w *world) overlapPossible(o *op) (legitimate, decided bool) {
 	}), true
 }
 
-// mayBeOff reports whether a doctor may have been off in a slot at a moment of the call.
+// mayBeOff reports whether a doctor may have been off in a slot at some moment of the call.
 func (w *world) mayBeOff(o *op, of cell, wanted slot) bool {
 	return slices.ContainsFunc(w.off[of], func(s stay) bool {
 		return s.slot.overlaps(wanted) && s.from <= w.until(o) && o.Call <= s.to
 	})
 }
 
-// seriesConflictPossible decides the refusal of a new series: a date of it may have been
-// taken.
+// seriesConflictPossible reports whether a date of a refused new series may have been
+// occupied.
 func (w *world) seriesConflictPossible(o *op) (legitimate, decided bool) {
 	if o.Kind != "series" {
 		return false, false
@@ -251,8 +250,8 @@ func (w *world) mergeConflictPossible(o *op) bool {
 	return false
 }
 
-// mayBeEnded reports whether a hold may have been used, given back or expired by the end
-// of a call.
+// mayBeEnded reports whether a hold may have been used, released or expired by the end of a
+// call.
 func (w *world) mayBeEnded(o *op, hold int64) bool {
 	if made := w.holdsMade[hold]; made != nil && made.Out.Expires.Sub(w.began)-w.skew <= w.until(o) {
 		return true
@@ -260,8 +259,8 @@ func (w *world) mayBeEnded(o *op, hold int64) bool {
 	return slices.ContainsFunc(w.holdOps[hold], func(other *op) bool { return other != o && other.Call <= w.until(o) })
 }
 
-// ticketMayBe reports whether a ticket may have been in such a status at a moment of the
-// call, by the audit trail.
+// ticketMayBe reports whether, by the audit trail, a ticket may have been in such a status
+// at some moment of the call.
 func (w *world) ticketMayBe(o *op, id int64, as func(status string) bool) bool {
 	entries := w.ticketTrail[id]
 	for i, e := range entries {
@@ -301,7 +300,7 @@ func (w *world) mayBeQueued(o *op) bool {
 	return false
 }
 
-// survivor is the record that a patient's was merged into, or the patient.
+// survivor returns the surviving record of a patient.
 func (w *world) survivor(patient int64) int64 {
 	if into := w.tables.patients[patient]; into != 0 {
 		return into

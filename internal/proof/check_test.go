@@ -9,8 +9,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Each check is given made-up stories: sound ones, and for each fault that it is to find
-// one that has it. A check that cannot fail would prove nothing.
+// Each check gets invented stories: sound ones, and one for each fault that it has to find.
+// A check that cannot fail proves nothing.
 
 type tale struct {
 	name    string
@@ -18,7 +18,7 @@ type tale struct {
 	sound   bool
 }
 
-// try runs a check on stories.
+// tryCheck runs a check on stories.
 func tryCheck(t *testing.T, judge func(w *world) check, cases []tale) {
 	t.Helper()
 	for _, c := range cases {
@@ -28,7 +28,7 @@ func tryCheck(t *testing.T, judge func(w *world) check, cases []tale) {
 	}
 }
 
-// stand puts appointments into the tables of a story.
+// stand adds appointments to a story's tables.
 func (s *story) stand(list ...appointmentRow) {
 	for i, a := range list {
 		a.ID, a.Status = int64(i+1), cmpOr(a.Status, "scheduled")
@@ -244,7 +244,7 @@ func TestQueuesFindFaults(t *testing.T) {
 	})
 }
 
-// A queue that is judged in parts is judged as a whole.
+// Checking a queue in parts gives the result of checking it as a whole.
 func TestPartsOfAQueue(t *testing.T) {
 	var history []porcupine.Operation
 	add := func(call, end int64, s queueStep) {
@@ -306,7 +306,7 @@ func TestSameTablesFindsFaults(t *testing.T) {
 	}
 }
 
-// The same seed plans the same, another one something else.
+// The same seed gives the same plan, another seed another one.
 func TestPlanIsReplayed(t *testing.T) {
 	kinds := map[string]bool{}
 	differs := false
@@ -328,10 +328,10 @@ func TestPlanIsReplayed(t *testing.T) {
 	}
 }
 
-// A history that no order explains is cut down to what it needs.
+// A history that no order explains is reduced to the operations that matter.
 func TestReduceKeepsWhatIsNeeded(t *testing.T) {
 	s := newStory()
-	for i := range 20 { // others, of no account
+	for i := range 20 { // unrelated
 		a := visit(int64(100+i), 1, "scheduled")
 		a.Start, a.End = nine.Add(time.Duration(i+2)*time.Hour/2), nine.Add(time.Duration(i+3)*time.Hour/2)
 		s.change(s.op("book", 2*i, 2*i+1, op{}), "book", a)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// patience bounds how long a client sends a request again.
+// patience bounds how long a client retries a request.
 const patience = 90 * time.Second
 
 // client is one caller: one request at a time.
@@ -24,11 +24,11 @@ type client struct {
 	number int
 	seed   uint64
 	n      int        // the next step of its plan
-	random *rand.Rand // what is not in the plan: pauses, and which server
+	random *rand.Rand // for pauses and the choice of a server, which are not planned
 }
 
-// act carries out the next step of the plan: a booking where there is nothing yet that
-// the step could change.
+// act executes the next step of the plan, or books if no record exists yet that the step
+// could change.
 func (c *client) act(ctx context.Context) {
 	d := planned(c.seed, c.number, c.n)
 	c.n++
@@ -37,16 +37,16 @@ func (c *client) act(ctx context.Context) {
 	}
 }
 
-// problem is what clients read of a problem document.
+// problem has the members of a problem document that clients read.
 type problem struct {
 	Type          string `json:"type"`
 	Current       string `json:"current_status"`
 	CurrentTicket string `json:"current_ticket_status"`
 }
 
-// ask sends a request until it is answered, as the contract tells: the same key after a
-// 503 and after a lost connection, at any server. It returns the body of an answer of
-// 2xx. read takes the answer over before the operation is written down.
+// ask sends a request until it is answered, as the contract requires: with the same key
+// after a 503 and after a lost connection, to any server. It returns the body of a 2xx
+// response. read parses it before the operation is written to the history.
 func (c *client) ask(ctx context.Context, kind string, in input, r request, read func(o *op, body []byte) error) *op {
 	o := c.h.invoke(c.number, c.n-1, kind, in)
 	defer c.h.settle(o)
@@ -63,7 +63,7 @@ func (c *client) ask(ctx context.Context, kind string, in input, r request, read
 	return o
 }
 
-// send sends until there is an answer.
+// send retries until there is a response.
 func (c *client) send(ctx context.Context, o *op, r request, read func(o *op, body []byte) error) {
 	o.Request = digest(r.path, r.body)
 	for began := time.Now(); ctx.Err() == nil; o.Tries++ {
@@ -127,21 +127,21 @@ func (c *client) try(ctx context.Context, o *op, what request) (body []byte, ans
 	o.Code, o.Current = strings.TrimPrefix(p.Type, "/problems/"), p.Current+p.CurrentTicket
 	switch {
 	case o.Code == "unavailable" && o.Kind != "repeat" && o.Tries == 0 && c.random.IntN(3) == 0:
-		o.Key = "" // it takes the answer at its word: nothing was changed, nor the key bound
+		o.Key = "" // nothing was changed, and the key was not bound
 	case o.Code == "idempotency-key-in-use", answer.StatusCode == http.StatusServiceUnavailable && (o.Code == "unavailable" || o.Code == "outcome-unknown"):
 		return nil, false
 	case answer.StatusCode == http.StatusNotFound && what.method == http.MethodDelete && o.Tries > 0,
 		answer.StatusCode == http.StatusConflict && what.method == http.MethodDelete && o.Tries > 0:
-		return nil, true // it is gone, perhaps by an attempt whose answer was lost: unknown
-	case o.Kind != "repeat" && !refusals[o.Kind][o.Code]: // a repeated one is to be answered like the first
+		return nil, true // gone, perhaps by an attempt whose response was lost: unknown
+	case o.Kind != "repeat" && !refusals[o.Kind][o.Code]: // a repeated one must be answered like the first
 		c.h.fault("op %d (%s): %d %s", o.ID, o.Kind, answer.StatusCode, text)
 	}
 	o.Outcome, o.Answer = refused, digest(answer.Status, text)
 	return nil, true
 }
 
-// digest is a short name of a text. Of a problem document, what differs from one sending
-// to the next is left out.
+// digest returns a short hash of a response, without the members of a problem document that
+// differ between attempts.
 func digest(head string, body []byte) string {
 	var members map[string]any
 	if json.Unmarshal(body, &members) == nil {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// compareNodes ends the servers, so that nothing is written any more, and compares the
-// tables of every node of a cluster: what was checked on one holds on all.
+// compareNodes stops the servers, so that nothing is written, and compares the tables of
+// every node of a cluster, so that what was checked on one holds for all.
 func (f *field) compareNodes(ctx context.Context) (check, error) {
 	c := check{name: "the same rows on every node"}
 	for _, t := range f.servers {
@@ -42,7 +42,7 @@ func (f *field) compareNodes(ctx context.Context) (check, error) {
 	return c, nil
 }
 
-// checksums are those of all rows of each table.
+// checksums returns the checksum of all rows of each table.
 func checksums(ctx context.Context, db *sql.DB) (map[string]string, error) {
 	rows, err := db.QueryContext(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'`)
 	if err != nil {

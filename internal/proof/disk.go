@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// disk is a file system of its own, in memory, for the folder of a database: one that can
-// be full. It takes as much memory as is written to it.
+// disk is a file system in memory for a database's folder that can be filled. It uses as
+// much memory as is written to it.
 type disk struct{ dir string }
 
-// roomy is the size of a disk that is not full: more than any run writes.
+// roomy is the size of a disk that is not full, larger than any run needs.
 const roomy = "80%"
 
-// diskFull is the fault. A run has a disk only if it is asked for by name: a commit on it
-// does not wait for a device, as it does elsewhere.
+// diskFull is the fault. A run has such a disk only if the fault is selected by name,
+// because commits to memory do not wait for a device.
 const diskFull = "disk full"
 
-// newDisk needs root and the program mount. It removes what runs that were killed left.
+// newDisk needs root and the program mount. It first removes the disks of killed runs.
 func newDisk(ctx context.Context, dir string) (*disk, error) {
 	removeOldDisks(ctx)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -35,7 +35,7 @@ func newDisk(ctx context.Context, dir string) (*disk, error) {
 	return &disk{dir}, mount(ctx, "mount", "-t", "tmpfs", "-o", "mode=700,size="+roomy, namePrefix+strconv.Itoa(os.Getpid()), dir)
 }
 
-// fill leaves no room: the disk becomes as small as what is on it.
+// fill shrinks the disk to its contents.
 func (d *disk) fill(ctx context.Context) error {
 	var at syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &at); err != nil {
@@ -45,7 +45,7 @@ func (d *disk) fill(ctx context.Context) error {
 	return d.resize(ctx, strconv.FormatUint(used, 10))
 }
 
-// free makes room again.
+// free gives the disk its size again.
 func (d *disk) free(ctx context.Context) error { return d.resize(ctx, roomy) }
 
 func (d *disk) resize(ctx context.Context, size string) error {
@@ -54,7 +54,7 @@ func (d *disk) resize(ctx context.Context, size string) error {
 
 func (d *disk) close(ctx context.Context) { _ = mount(ctx, "umount", "--lazy", d.dir) }
 
-// removeOldDisks unmounts the disks of processes that are gone.
+// removeOldDisks unmounts the disks of processes that have ended.
 func removeOldDisks(ctx context.Context) {
 	mounts, err := os.Open("/proc/self/mounts")
 	if err != nil {
@@ -78,11 +78,11 @@ func mount(ctx context.Context, words ...string) error {
 	return nil
 }
 
-// wantsDisk reports whether a run is to have a disk that can be full.
+// wantsDisk reports whether the fault is selected.
 func (o options) wantsDisk() bool { return slices.Contains(strings.Split(o.faults, ","), diskFull) }
 
 // fillDisk fills the database's disk, frees it after a while, and waits until every server
-// can write again. A MySQL server that met the full disk looks for room once a minute.
+// can write again. MySQL checks for space once a minute.
 func (f *field) fillDisk(ctx context.Context, plan *rand.Rand) (string, error) {
 	full := between(plan, 5*time.Second, 10*time.Second)
 	d := f.ground.disk()

@@ -12,21 +12,22 @@ import (
 	"time"
 )
 
-// fault is one thing that goes wrong, and is put right again before inject returns.
+// fault is a failure that inject causes and repairs before it returns.
 type fault struct {
 	name string
-	// atLeast is how long it takes: none is begun that the run has no time for.
+	// atLeast is the fault's minimum duration: one that the run has no time for is not
+	// injected.
 	atLeast time.Duration
 	inject  func(ctx context.Context, plan *rand.Rand) (detail string, err error)
 }
 
-// band is a fault as it was injected, in time since the beginning of the run.
+// band is an injected fault, in time since the start of the run.
 type band struct {
 	name, detail string
 	from, to     time.Duration
 }
 
-// faults are those of the servers, the database and the operators that the field knows.
+// faults lists the faults of the servers, the database and the operators.
 func (f *field) faults() []fault {
 	all := []fault{
 		{"server killed", time.Second, f.killServer},
@@ -42,15 +43,14 @@ func (f *field) faults() []fault {
 	return append(all, f.ground.faults()...)
 }
 
-// deck deals each kind of fault once before any comes again, in an order that the seed
-// gives.
+// deck deals each fault once before any is repeated, in an order determined by the seed.
 type deck struct {
 	plan *rand.Rand
 	all  []fault
 	left []fault
 }
 
-// next returns a fault that fits into the time, false when none of them does.
+// next returns a fault that fits into the remaining time, false when none does.
 func (d *deck) next(left time.Duration) (fault, bool) {
 	for range 2 {
 		for i, one := range d.left {
@@ -65,7 +65,8 @@ func (d *deck) next(left time.Duration) (fault, bool) {
 	return fault{}, false
 }
 
-// chosen are the faults with the given names, separated by commas; all without names.
+// chosen returns the faults with these names, separated by commas; all of them without
+// names.
 func chosen(all []fault, names string) []fault {
 	if names == "" {
 		return all
@@ -79,12 +80,12 @@ func chosen(all []fault, names string) []fault {
 	return some
 }
 
-// between is a random duration of whole milliseconds.
+// between returns a random duration of whole milliseconds.
 func between(plan *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(plan.Int64N(int64((to-from)/time.Millisecond)))*time.Millisecond
 }
 
-// pause waits, or ends with ctx.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -100,14 +101,13 @@ func (f *field) killServer(ctx context.Context, plan *rand.Rand) (string, error)
 	return fmt.Sprintf("server %d, kill -9, down %s", n+1, down), f.start(ctx, f.servers[n])
 }
 
-// stopServer has a server stand still with all that it holds, and go on as if nothing
-// had been.
+// stopServer pauses a server, with all its locks, and lets it continue.
 func (f *field) stopServer(ctx context.Context, plan *rand.Rand) (string, error) {
 	return f.suspend(ctx, plan, between(plan, time.Second, 6*time.Second))
 }
 
-// hangServer has it stand still for longer than the database waits for it: what it holds
-// must not keep the others from the calendars all the time.
+// hangServer pauses a server for longer than the database waits for it: its locks must not
+// block the others for the whole time.
 func (f *field) hangServer(ctx context.Context, plan *rand.Rand) (string, error) {
 	return f.suspend(ctx, plan, 30*time.Second)
 }
@@ -125,8 +125,8 @@ func (f *field) suspend(ctx context.Context, plan *rand.Rand, still time.Duratio
 	return fmt.Sprintf("server %d, SIGSTOP %s", n+1, still), syscall.Kill(pid, syscall.SIGCONT)
 }
 
-// rollingRestart restarts the servers one by one, as an upgrade does: SIGTERM, and the
-// next one when this one is ready again. No request may fail.
+// rollingRestart restarts the servers one by one with SIGTERM, as an upgrade does, waiting
+// for each to be ready. No request may fail.
 func (f *field) rollingRestart(ctx context.Context, _ *rand.Rand) (string, error) {
 	for _, t := range f.servers {
 		t.running.Stop()
@@ -142,7 +142,7 @@ func (f *field) rollingRestart(ctx context.Context, _ *rand.Rand) (string, error
 	return "SIGTERM, one by one", nil
 }
 
-// jumpClock sets one server's clock forward or back for a while.
+// jumpClock shifts one server's clock forward or back for a while.
 func (f *field) jumpClock(ctx context.Context, plan *rand.Rand) (string, error) {
 	n := plan.IntN(len(f.servers))
 	offset := between(plan, 5*time.Second, 2*time.Minute)
@@ -156,16 +156,20 @@ func (f *field) jumpClock(ctx context.Context, plan *rand.Rand) (string, error) 
 	return fmt.Sprintf("server %d, %+.0f s", n+1, offset.Seconds()), f.servers[n].setClock(0)
 }
 
-// setClock tells a server built with the tag "proof" how far its clock is off.
+// setClock shifts the clock of a server built with the tag "proof".
 func (t *target) setClock(offset time.Duration) error {
+	return t.writeClock(strconv.FormatInt(int64(offset), 10))
+}
+
+func (t *target) writeClock(text string) error {
 	draft := t.clock + ".new"
-	if err := os.WriteFile(draft, []byte(strconv.FormatInt(int64(offset), 10)), 0o600); err != nil {
+	if err := os.WriteFile(draft, []byte(text), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(draft, t.clock)
 }
 
-// migrate takes the newest step of the schema back and carries it out again.
+// migrate reverts the newest migration and applies it again.
 func (f *field) migrate(ctx context.Context, plan *rand.Rand) (string, error) {
 	if out, err := f.mems(ctx, "migrate", "down", "--yes"); err != nil {
 		return "", fmt.Errorf("migrate down: %w\n%s", err, out)

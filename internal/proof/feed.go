@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// told is a change as a client sees it.
+// told is a change as clients get it.
 type told struct {
 	Cursor   string `json:"cursor"`
 	Type     string `json:"type"`
@@ -20,8 +20,7 @@ type told struct {
 	Deleted  bool   `json:"deleted"`
 }
 
-// feed is what one server shows of all changes, and the records that a client has that
-// takes each in turn.
+// feed is one server's feed, and the records of a client that applies each change in turn.
 type feed struct {
 	server       int
 	changes      []told
@@ -31,8 +30,8 @@ type feed struct {
 	others       map[string]map[int64]bool
 }
 
-// readFeeds waits until every change has its position, and reads the feed from zero on
-// every server.
+// readFeeds waits until every change has its position, and reads the feed from the
+// beginning on every server.
 func (f *field) readFeeds(ctx context.Context) ([]feed, error) {
 	err := f.await(ctx, 30*time.Second, `SELECT COUNT(*) FROM changes WHERE position IS NULL`, "")
 	if err != nil {
@@ -137,7 +136,7 @@ func feedComplete(t *tables, feeds []feed) check {
 	return c
 }
 
-// replayed compares what a client has that took every change in turn.
+// replayed compares the records of a client that applied every change with the tables.
 func (f *feed) replayed(c *check, t *tables) {
 	if len(f.appointments) != len(t.appointments) || len(f.tickets) != len(t.tickets) || len(f.entries) != len(t.entries) {
 		c.fault("server %d: replayed, there are %d appointments, %d tickets, %d entries of the waitlist; the tables have %d, %d, %d",
@@ -183,7 +182,7 @@ func (f *feed) replayed(c *check, t *tables) {
 	}
 }
 
-// follower reads the stream of one server, and opens it again when it breaks off.
+// follower reads the stream of one server, and reconnects when it is closed.
 type follower struct {
 	server int
 
@@ -194,7 +193,7 @@ type follower struct {
 	breaks  int
 }
 
-// follow begins to read the streams of all servers.
+// follow starts a follower for each server.
 func (f *field) follow(ctx context.Context) {
 	ctx, f.unfollow = context.WithCancel(ctx)
 	for i, s := range f.servers {
@@ -244,7 +243,7 @@ func (l *follower) read(ctx context.Context, address string) {
 	}
 }
 
-// take keeps an event.
+// take stores an event.
 func (l *follower) take(kind, id, data string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -256,7 +255,7 @@ func (l *follower) take(kind, id, data string) {
 		return
 	}
 	var t told
-	_ = json.Unmarshal([]byte(data), &t) // what cannot be read is missing in the check
+	_ = json.Unmarshal([]byte(data), &t) // an invalid one is missing in the check
 	l.changes = append(l.changes, t)
 }
 
@@ -277,8 +276,8 @@ func (f *field) catchUp(ctx context.Context, all feed) {
 	}
 }
 
-// followed compares what each follower got with the feed: everything after its beginning,
-// each once, in order.
+// followed compares each follower's changes with the feed: all since its start, each once,
+// in order.
 func followed(feeds []feed, followers []*follower) check {
 	c := check{name: "streams: nothing left out or twice"}
 	if len(feeds) == 0 {
@@ -305,19 +304,19 @@ func followed(feeds []feed, followers []*follower) check {
 	return c
 }
 
-// waitForMessages waits until the webhook has its messages, and returns what arrived.
-// Messages that wait for another attempt are made due: the pauses grow to hours.
+// waitForMessages waits until all messages were delivered, and returns them. It makes
+// waiting retries due, because their pauses grow to hours.
 func (f *field) waitForMessages(ctx context.Context) ([]message, []string, error) {
 	err := f.await(ctx, 90*time.Second, `SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending'`, `
-		UPDATE webhook_deliveries SET next_at = UTC_TIMESTAMP(6)
-		WHERE status = 'pending' AND next_at > UTC_TIMESTAMP(6) AND COALESCE(last_at, created_at) < UTC_TIMESTAMP(6) - INTERVAL 3 SECOND`)
+		UPDATE webhook_deliveries SET next_at = created_at
+		WHERE status = 'pending' AND next_at > created_at AND COALESCE(last_at, created_at) < UTC_TIMESTAMP(6) - INTERVAL 3 SECOND`)
 	messages, wrong := f.receiver.snapshot()
 	return messages, wrong, err
 }
 
-// await waits until a query counts nothing any more, as long as the number falls within the
-// limit; meanwhile carries out a statement, when it is not empty. The checks say what is
-// missing then.
+// await waits until a query's count is 0, as long as it decreases within limit; meanwhile
+// executes a statement, unless it is empty. What is missing then is for the checks to
+// report.
 func (f *field) await(ctx context.Context, limit time.Duration, count, meanwhile string) error {
 	db, err := f.ground.open(ctx)
 	if err != nil {
@@ -343,8 +342,8 @@ func (f *field) await(ctx context.Context, limit time.Duration, count, meanwhile
 	return ctx.Err()
 }
 
-// hooksComplete finds changes whose message did not arrive, and messages about a record
-// that overtook an earlier one about it which had not been taken.
+// hooksComplete finds changes whose message did not arrive, and messages that overtook an
+// undelivered earlier one about the same record.
 func hooksComplete(feeds []feed, messages []message, faults []string) check {
 	c := check{name: "webhooks: at least once, in order", examined: len(messages), faults: faults}
 	if len(feeds) == 0 {
@@ -413,7 +412,7 @@ func (w *world) audited() check {
 		case "appointment":
 			for _, e := range w.tables.events[r.id] {
 				if e.action == "merge" {
-					got++ // the patient's entry says it
+					got++ // covered by the patient's entry
 				}
 			}
 			if got != n {

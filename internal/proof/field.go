@@ -34,12 +34,13 @@ type field struct {
 	following        sync.WaitGroup
 	unfollow         context.CancelFunc
 
-	// zoneName is the clinic's zone, chosen so that its day has just begun: a run is
+	// zoneName is the clinic's zone, chosen so that its day has just begun and the run stays
 	// within one day of the queue.
 	zoneName string
 	today    time.Time // its midnight in that zone
 	day      time.Time // the midnight after
 	days     int       // how many days are booked at a time
+	frozen   time.Time // when the servers' clocks were stopped, to read everything
 
 	doctors  []int64
 	patients []int64
@@ -60,7 +61,7 @@ type target struct {
 	clock   string          // the file that shifts its clock
 	log     string          // the file of its log
 	running *program.Server // nil while it is down
-	ready   atomic.Bool     // by its own word, as a load balancer hears it
+	ready   atomic.Bool     // by /readyz, as for a load balancer
 }
 
 func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
@@ -124,7 +125,7 @@ func (f *field) environment(address string) []string {
 		"MEMS_CLINIC_TIME_ZONE="+f.zoneName, "MEMS_WEBHOOK_NETWORKS=127.0.0.0/8")
 }
 
-// mems runs a command to its end.
+// mems runs a command of the program.
 func (f *field) mems(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, f.binary, args...) //nolint:gosec // G204: our own
 	cmd.Env = f.environment("127.0.0.1:0")
@@ -137,7 +138,7 @@ func (f *field) start(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // the process has it, too
+	defer func() { _ = log.Close() }() // the process has its own
 	env := append(f.environment(t.address), "PROOF_CLOCK_FILE="+t.clock, "MEMS_SHUTDOWN_DELAY=1s")
 	if t.running, err = program.Serve(ctx, f.binary, env, log); err != nil {
 		return fmt.Errorf("%w: %s says more", err, t.log)
@@ -145,7 +146,7 @@ func (f *field) start(ctx context.Context, t *target) error {
 	return nil
 }
 
-// kill ends a server as a crash would.
+// kill ends a server like a crash.
 func (t *target) kill() {
 	if t.running != nil {
 		t.running.Kill()
@@ -153,7 +154,7 @@ func (t *target) kill() {
 	}
 }
 
-// morning is a zone in which it is about 8 o'clock, and the midnight before.
+// morning returns a zone in which it is about 8 o'clock, and its last midnight.
 func morning(now time.Time) (zone string, midnight time.Time) {
 	east := 8 - now.UTC().Hour() // -15 to 8
 	if east < -12 {
@@ -164,16 +165,16 @@ func morning(now time.Time) (zone string, midnight time.Time) {
 	return fmt.Sprintf("Etc/GMT%+d", -east), time.Date(y, m, d, 0, 0, 0, 0, local.Location())
 }
 
-// made is what is read of a record that was made.
+// made has the members of a created record that are read.
 type made struct {
 	ID     int64  `json:"id"`
 	Secret string `json:"secret"` // of a webhook
 }
 
-// theRun is the name under which the run itself makes records.
+// theRun is the actor of the run's own requests.
 const theRun = "the run"
 
-// create makes a record and returns its answer.
+// create creates a record and returns it.
 func (f *field) create(ctx context.Context, path string, members map[string]any) (answer made, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.servers[0].address+path, bytes.NewReader(asJSON(members)))
 	if err != nil {
@@ -193,7 +194,7 @@ func (f *field) create(ctx context.Context, path string, members map[string]any)
 	return answer, json.NewDecoder(response.Body).Decode(&answer)
 }
 
-// fill makes few doctors, rooms and patients, so that clients collide, and a webhook.
+// fill creates a webhook, and so few doctors, rooms and patients that clients collide.
 func (f *field) fill(ctx context.Context) error {
 	var err error
 	if f.receiver, err = newReceiver(ctx); err != nil {
@@ -247,7 +248,7 @@ func (f *field) fill(ctx context.Context) error {
 	return nil
 }
 
-// close ends everything and removes the data.
+// close stops everything and removes the data.
 func (f *field) close() {
 	if f.unfollow != nil {
 		f.unfollow()

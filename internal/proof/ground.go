@@ -23,18 +23,17 @@ type ground interface {
 	url() string
 	// create makes the empty database.
 	create(ctx context.Context) error
-	// open connects to the database where changes can be made at present. The caller
-	// closes it.
+	// open connects to the current primary. The caller closes the pool.
 	open(ctx context.Context) (*sql.DB, error)
-	// nodes connects to each copy of the data, when all of them have all changes.
+	// nodes waits until every copy has all changes, and connects to each.
 	nodes(ctx context.Context) ([]*sql.DB, error)
 	// faults are those of the database.
 	faults() []fault
-	// disk is the one that can be full; nil without.
+	// disk is the disk that can be filled; nil without one.
 	disk() *disk
-	// revive starts what has ended by itself.
+	// revive restarts what has ended by itself.
 	revive(ctx context.Context) error
-	// close ends everything; the data are thrown away.
+	// close stops everything and removes the data.
 	close()
 }
 
@@ -124,12 +123,12 @@ func (s *single) revive(ctx context.Context) error {
 	if err := db.PingContext(limit); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
 		return s.Restart(ctx)
 	}
-	return nil // one that hangs goes on when it finds room
+	return nil // one that hangs continues when there is space
 }
 
 func (s *single) killed(ctx context.Context, plan *rand.Rand) (string, error) {
 	down := between(plan, 0, time.Second)
-	if err := s.Kill(); err != nil { //nolint:contextcheck // a crash asks nobody
+	if err := s.Kill(); err != nil { //nolint:contextcheck // a crash has no context
 		return "", err
 	}
 	pause(ctx, down)

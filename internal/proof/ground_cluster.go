@@ -14,27 +14,28 @@ import (
 	"mems/internal/localdb"
 )
 
-// group is a ground of three nodes of MySQL Group Replication, with one primary.
+// group is a ground of three MySQL Group Replication nodes with one primary.
 type group struct {
 	*localdb.Cluster
 
-	network *network // nil where none can be made: no node can be cut off
+	network *network // nil without namespaces: no node can be cut off
 	full    *disk    // the first node's; nil without
 	say     io.Writer
-	calm    func(bool) // asks clients for less
+	calm    func(bool) // slows the clients down
 }
 
 const groupSize = 3
 
 func newGroup(ctx context.Context, dir string, wantsDisk bool, calm func(bool), say io.Writer) (ground, error) {
 	g := &group{calm: calm, say: say}
-	// Commits survive the end of a server, not the machine's: three servers that flush
-	// every commit to one disk leave little for the load.
+	// Commits survive a crash of the server, not of the machine: three servers that flush
+	// every commit to one disk would leave little capacity for the load.
 	o := localdb.ClusterOptions{Dir: dir, Install: true, BufferPoolMB: 128, Log: func(format string, args ...any) {
 		_, _ = fmt.Fprintf(say, format+"\n", args...)
 	}}
 	var err error
-	// Where no namespaces can be made, as in some containers, the nodes share the loopback.
+	// Where namespaces cannot be created, as in some containers, the nodes share the
+	// loopback interface.
 	if g.network, err = newNetwork(ctx, groupSize); err != nil {
 		_, _ = fmt.Fprintf(say, "%v\nno node will be cut off from the others\n", err)
 	} else {
@@ -72,7 +73,7 @@ func (g *group) open(ctx context.Context) (*sql.DB, error) {
 	return sql.Open("mysql", g.Servers[primary].DSN("mems")+"?parseTime=true")
 }
 
-// nodes waits until every node has what the primary has committed.
+// nodes waits until every node has all of the primary's commits.
 func (g *group) nodes(ctx context.Context) ([]*sql.DB, error) {
 	primary, err := g.open(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (g *group) disk() *disk { return g.full }
 
 func (g *group) revive(ctx context.Context) error { return g.restore(ctx, 0) }
 
-// primary is the present one.
+// primary returns the current primary.
 func (g *group) primary(ctx context.Context) (int, error) {
 	for limit := time.Now().Add(time.Minute); ; pause(ctx, 200*time.Millisecond) {
 		if p := g.Primary(ctx); p >= 0 {
@@ -129,8 +130,8 @@ func (g *group) primary(ctx context.Context) (int, error) {
 	}
 }
 
-// on injects what do does to the primary, or to one of the others, keeps it so for a
-// while, and makes the group whole again.
+// on applies do to the primary, or to a secondary, waits for a while, and restores the
+// group.
 func (g *group) on(ctx context.Context, plan *rand.Rand, secondary bool, do func(node int) error, hold time.Duration) (string, error) {
 	node, err := g.primary(ctx)
 	if err != nil {
@@ -191,7 +192,7 @@ func (g *group) isolatePrimary(ctx context.Context, plan *rand.Rand) (string, er
 	return g.on(ctx, plan, false, func(node int) error { return g.network.isolate(ctx, node) }, between(plan, 2*time.Second, 20*time.Second))
 }
 
-// cut drops what a node sends to the others, what they send to it, or both.
+// cut drops a node's outgoing packets to the others, its incoming ones, or both.
 func (g *group) cut(ctx context.Context, node int, out, in bool) error {
 	for other := range groupSize {
 		if other == node {
@@ -211,7 +212,7 @@ func (g *group) cut(ctx context.Context, node int, out, in bool) error {
 	return nil
 }
 
-// restore makes the group whole again after something was done to a node.
+// restore restores the group after a fault of one node.
 func (g *group) restore(ctx context.Context, node int) error {
 	if g.network != nil {
 		if err := g.network.heal(ctx); err != nil {
@@ -227,8 +228,8 @@ func (g *group) restore(ctx context.Context, node int) error {
 			return err
 		}
 	}
-	// Under full load a node that joins again may never have all changes: it carries them
-	// out more slowly than the primary makes new ones.
+	// Under full load a node that rejoins may never catch up: it applies changes more slowly
+	// than the primary produces them.
 	patient := time.AfterFunc(10*time.Second, func() { g.calm(true) })
 	defer func() { patient.Stop(); g.calm(false) }()
 	for limit := time.Now().Add(3 * time.Minute); ; pause(ctx, 500*time.Millisecond) {
@@ -242,8 +243,8 @@ func (g *group) restore(ctx context.Context, node int) error {
 	}
 }
 
-// mend has nodes join again that have left, and reports whether every node sees all of
-// them online.
+// mend makes nodes that have left rejoin, and reports whether every node sees all of them
+// online.
 func (g *group) mend(ctx context.Context) (bool, error) {
 	whole := true
 	var failed error
@@ -272,8 +273,8 @@ func (g *group) mend(ctx context.Context) (bool, error) {
 	return whole, failed
 }
 
-// rejoin has a node join again; one that the group does not take back is lost, and a new
-// one takes its place, as .deploy/cluster/README.md tells.
+// rejoin makes a node rejoin; if the group rejects it, a new node replaces it, as
+// .deploy/cluster/README.md describes.
 func (g *group) rejoin(ctx context.Context, node int) error {
 	err := g.Rejoin(ctx, node)
 	if refused, ok := errors.AsType[*mysql.MySQLError](err); !ok || refused.Number != notTaken {
@@ -286,7 +287,7 @@ func (g *group) rejoin(ctx context.Context, node int) error {
 	return g.Join(ctx, node)
 }
 
-// notTaken is ER_GROUP_REPLICATION_CONFIGURATION, for one: "this member has more executed
+// notTaken is ER_GROUP_REPLICATION_CONFIGURATION, such as "this member has more executed
 // transactions than those present in the group".
 const notTaken = 3092
 

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// outcome is how an operation ended for its client.
+// outcome is the outcome of an operation for its client.
 type outcome string
 
 const (
 	ok      outcome = "ok"
-	refused outcome = "refused" // a problem of 4xx: nothing was changed
-	unknown outcome = "unknown" // it may have happened, or not, until the end of the run
+	refused outcome = "refused" // 4xx: nothing was changed
+	unknown outcome = "unknown" // it may take effect until the end of the run, or never
 )
 
-// op is an operation: what a client asked for and what was answered. Times are since
-// the beginning of the run, by the monotonic clock.
+// op is an operation: a client's request and the response. Times are since the start of the
+// run, by the monotonic clock.
 type op struct {
 	ID      int           `json:"id"`
 	Client  int           `json:"client"`
@@ -39,9 +39,8 @@ type op struct {
 	Answer  string        `json:"answer,omitempty"`  // digest of status and body
 }
 
-// actor is the name under which the operation stands in the histories of appointments
-// and, as the request's id, in the audit trail. A repeated request bears the name of the
-// first.
+// actor returns the operation's name in the histories of appointments and, as the request
+// id, in the audit trail. A repeated request has the name of the first.
 func (o *op) actor() string {
 	if o.Kind == "repeat" {
 		return fmt.Sprintf("op-%d", o.In.Of)
@@ -49,7 +48,7 @@ func (o *op) actor() string {
 	return fmt.Sprintf("op-%d", o.ID)
 }
 
-// input is what an operation asks for; ids are 0 where it does not name one.
+// input is an operation's request; ids are 0 where it names none.
 type input struct {
 	Doctor      int64     `json:"doctor,omitempty"`
 	Patient     int64     `json:"patient,omitempty"`
@@ -73,7 +72,7 @@ type input struct {
 	Of          int       `json:"of,omitempty"` // the operation whose key is used again
 }
 
-// output is what the answer says.
+// output is the response.
 type output struct {
 	Appointments []appointment `json:"appointments,omitempty"`
 	Version      int64         `json:"version,omitempty"` // of the one record
@@ -84,7 +83,7 @@ type output struct {
 	Dates        int           `json:"dates,omitempty"` // of a series that were done
 }
 
-// appointment is what of an appointment is compared.
+// appointment has the compared members of an appointment.
 type appointment struct {
 	ID      int64     `json:"id"`
 	Doctor  int64     `json:"doctor_id"`
@@ -97,12 +96,12 @@ type appointment struct {
 	Status  string    `json:"status"`
 }
 
-// occupies reports whether a status takes time.
+// occupies reports whether an appointment of a status occupies its time.
 func occupies(status string) bool {
 	return status != "cancelled" && status != "no_show" && status != "left_without_being_seen"
 }
 
-// ticket is what of a ticket is compared.
+// ticket has the compared members of a ticket.
 type ticket struct {
 	ID          int64  `json:"id"`
 	Doctor      int64  `json:"doctor_id"`
@@ -113,8 +112,8 @@ type ticket struct {
 	Status      string `json:"status"`
 }
 
-// history keeps operations, in memory and as JSON lines. Each is written twice: when it
-// is called, so that a run which is broken off shows it, and when it returns.
+// history records operations in memory and as JSON lines. Each is written when it is
+// called, so that an interrupted run shows it, and when it returns.
 type history struct {
 	began time.Time
 
@@ -123,7 +122,7 @@ type history struct {
 	counts map[outcome]int
 	file   *os.File
 	text   *bufio.Writer
-	faults []string // what may never be answered: 500s, answers against the contract
+	faults []string // responses that are never allowed: 500s, violations of the contract
 }
 
 func newHistory(path string) (*history, error) {
@@ -140,11 +139,11 @@ func (h *history) write(event string, o *op) {
 		*op
 	}{event, o})
 	if err == nil && h.file != nil {
-		_, _ = h.text.Write(append(line, '\n')) // close reports what could not be written
+		_, _ = h.text.Write(append(line, '\n')) // close reports the error
 	}
 }
 
-// invoke begins an operation.
+// invoke records the call of an operation.
 func (h *history) invoke(client, n int, kind string, in input) *op {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -154,7 +153,7 @@ func (h *history) invoke(client, n int, kind string, in input) *op {
 	return o
 }
 
-// settle ends an operation.
+// settle records the return of an operation.
 func (h *history) settle(o *op) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,7 +162,7 @@ func (h *history) settle(o *op) {
 	h.write(string(o.Outcome), o)
 }
 
-// fault keeps what no answer may be.
+// fault records a response that is never allowed.
 func (h *history) fault(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// intrude is a script that writes into the tables past the program, until ctx ends: a
-// second appointment in a time that one takes. The backstop's triggers must refuse it.
+// intrude writes to the tables directly until ctx ends: a second appointment in an occupied
+// time, which the backstop's triggers must refuse.
 func (f *field) intrude(ctx context.Context, random *rand.Rand, day time.Time) check {
 	c := check{name: "the backstop refuses other writers"}
-	var last error // of a try that the triggers had no part in
+	var last error // of an attempt that did not reach the triggers
 	for ctx.Err() == nil {
 		pause(ctx, between(random, 100*time.Millisecond, 500*time.Millisecond))
 		db, err := f.ground.open(ctx)
@@ -28,7 +28,7 @@ func (f *field) intrude(ctx context.Context, random *rand.Rand, day time.Time) c
 		switch {
 		case isRefused && refused.Number >= 45001 && refused.Number <= 45003:
 			c.examined++
-		case err != nil: // nothing stands yet, the database is down, or another one has the lock
+		case err != nil: // no appointment yet, the database is down, or a client has the lock
 			last = err
 		default:
 			c.fault("an INSERT past the program took the time of appointment %d once more", id)
@@ -40,9 +40,9 @@ func (f *field) intrude(ctx context.Context, random *rand.Rand, day time.Time) c
 	return c
 }
 
-// bookTwice inserts a copy of an appointment that stands, and takes it back. The row is
-// chosen without a lock and locked by its id: a locking search through rows that clients
-// insert ends in a deadlock nearly every time.
+// bookTwice inserts a copy of an existing appointment and rolls back. The row is selected
+// without a lock and locked by its id: a locking search through rows that clients insert
+// deadlocks nearly every time.
 func bookTwice(ctx context.Context, db *sql.DB, day time.Time) (id int64, err error) {
 	if err := db.QueryRowContext(ctx, `SELECT id FROM appointments WHERE status = 'scheduled' AND start_time >= ? ORDER BY id DESC LIMIT 1`, day).Scan(&id); err != nil {
 		return 0, err

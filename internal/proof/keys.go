@@ -6,19 +6,18 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// keyStep is a request with an idempotency key and its answer.
+// keyStep is a request with an idempotency key and its response.
 type keyStep struct {
 	op              int
 	request, answer string
 	reused          bool // refused: the key belongs to another request
 }
 
-// bound is the state of a key: the request that it belongs to and its answer, empty
-// before the first.
+// bound is the state of a key: its request and response, empty before the first.
 type bound struct{ request, answer string }
 
 // keyModel is an idempotency key as a sequential program: the first request binds it, and
-// gets its answer for good; another one is refused.
+// always gets the same response; another request is refused.
 var keyModel = porcupine.Model{
 	Init: func() any { return bound{} },
 	Step: func(state, in, _ any) (bool, any) {
@@ -41,9 +40,9 @@ var keyModel = porcupine.Model{
 	DescribeState: func(state any) string { return fmt.Sprint(state) },
 }
 
-// keysLinearizable asks porcupine whether each key was bound once and answered alike
-// ever after. A key with a request whose outcome is unknown is left out: it may or may
-// not have bound it.
+// keysLinearizable asks porcupine whether each key was bound once and always answered
+// alike. Keys of requests with an unknown outcome are left out: they may or may not be
+// bound.
 func (w *world) keysLinearizable() check {
 	c := check{name: "idempotency keys linearizable"}
 	histories, open := map[string][]porcupine.Operation{}, map[string]bool{}

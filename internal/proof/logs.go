@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// readLogs looks in the servers' logs for what a server says of faults of its own, which
-// clients did not see.
+// readLogs searches the servers' logs for internal errors that clients did not see.
 func (f *field) readLogs() (check, error) {
 	c := check{name: "no fault in the servers' logs"}
 	for _, t := range f.servers {

@@ -1,6 +1,6 @@
-// Command proof books, reschedules and cancels at several real servers while it kills,
-// stops and cuts them off, and then checks everything that was asked and answered against
-// the tables: nothing is booked twice, and no answer is lost. "proof -help" and README.md
+// Command proof books, reschedules and cancels on several real servers while it kills,
+// pauses and cuts them off, and then checks every request and response against the tables:
+// nothing is booked twice, and no acknowledged change is lost. "proof -help" and README.md
 // explain the rest.
 package main
 
@@ -48,7 +48,7 @@ type options struct {
 	servers  int
 	seed     uint64
 	faults   string
-	binary   string // mems, built already; empty builds it
+	binary   string // a built mems; empty: build it
 	out      string
 }
 
@@ -58,7 +58,7 @@ func main() {
 	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// command is the program. It returns the exit status.
+// command runs the program and returns the exit status.
 func command(ctx context.Context, args []string, out, say io.Writer) int {
 	var o options
 	var spoilt string
@@ -101,13 +101,13 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	return conclude(out, r)
 }
 
-// result is what a run found.
+// result is the result of a run.
 type result struct {
 	options
 	history  *history
 	started  time.Time
 	version  string        // of the database
-	lasted   time.Duration // until the last client had its last answer
+	lasted   time.Duration // until the last response
 	tries    []try
 	bands    []band
 	stale    check
@@ -115,7 +115,7 @@ type result struct {
 	checks   []check
 }
 
-// check is one property and what contradicts it.
+// check is one property and the faults found.
 type check struct {
 	name     string
 	examined int
@@ -128,7 +128,7 @@ func (c *check) fault(format string, args ...any) {
 	}
 }
 
-// prove runs clients and faults for the duration, lets everything settle, and checks.
+// prove runs clients and faults for the duration, waits for the last responses, and checks.
 func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 	if err := os.MkdirAll(o.out, 0o750); err != nil {
 		return nil, err

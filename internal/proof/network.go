@@ -14,9 +14,9 @@ import (
 	"mems/internal/localdb"
 )
 
-// network gives each node of a cluster a network namespace of its own, all joined by a
-// bridge, so that one can be cut off from the others. The bridge stands in a namespace,
-// too: a firewall of this machine has no say there.
+// network gives each node of a cluster its own network namespace, joined by a bridge, so
+// that one can be cut off from the others. The bridge is in a namespace, too, where the
+// machine's firewall does not apply.
 type network struct {
 	name   string // what the names of its parts begin with
 	subnet string // the first three bytes
@@ -68,17 +68,17 @@ func (n *network) node(i int) localdb.Node {
 	return localdb.Node{Address: n.address(i) + ":3306", Group: n.address(i) + ":33061", Namespace: n.space(i)}
 }
 
-// silence drops what a node sends to another one.
+// silence drops packets from one node to another.
 func (n *network) silence(ctx context.Context, from, to int) error {
 	return run(ctx, "-n "+n.space(from)+" route replace blackhole "+n.address(to)+"/32")
 }
 
-// isolate cuts a node off from everybody.
+// isolate cuts a node off from everything.
 func (n *network) isolate(ctx context.Context, i int) error {
 	return run(ctx, "-n "+n.name+"-hub link set port"+strconv.Itoa(i)+" down")
 }
 
-// heal undoes all silence and isolation.
+// heal reverts silence and isolate.
 func (n *network) heal(ctx context.Context) error {
 	var lines []string
 	for i := range n.size {
@@ -95,7 +95,7 @@ func (n *network) close(ctx context.Context) {
 	_ = run(ctx, "netns del "+n.name+"-hub")
 }
 
-// removeOldNetworks removes what a run that was killed has left.
+// removeOldNetworks removes the networks of killed runs.
 func removeOldNetworks(ctx context.Context) {
 	spaces, _ := filepath.Glob("/run/netns/" + namePrefix + "*") // its only error is a bad pattern
 	for _, space := range spaces {
@@ -107,7 +107,7 @@ func removeOldNetworks(ctx context.Context) {
 	}
 }
 
-// freeSubnet is one of 10.213.0.0/16 that no interface of this machine is in.
+// freeSubnet returns a subnet of 10.213.0.0/16 that no interface of this machine is in.
 func freeSubnet() string {
 	taken := map[string]bool{}
 	addresses, _ := net.InterfaceAddrs() // none are known then, and the next command fails
@@ -122,7 +122,7 @@ func freeSubnet() string {
 	}
 }
 
-// run carries out lines of the program ip.
+// run executes commands of the program ip.
 func run(ctx context.Context, lines ...string) error {
 	for _, line := range lines {
 		out, err := exec.CommandContext(ctx, "ip", strings.Fields(line)...).CombinedOutput() //nolint:gosec // G204: our own words

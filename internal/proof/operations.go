@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// operations are what clients do, by the kind in their plan. One returns false when no
-// record is there yet that it could change. operations_desk.go has those of the front desk.
+// operations maps the kinds in clients' plans to their functions. A function returns false
+// when no record exists yet that it could change. operations_desk.go has those of the front
+// desk.
 var operations = map[string]func(*client, context.Context, draw) bool{
 	"book":              (*client).book,
 	"book-today":        (*client).bookToday,
@@ -50,8 +51,8 @@ var operations = map[string]func(*client, context.Context, draw) bool{
 	"reuse":             (*client).reuse,
 }
 
-// refusals are the problems that each kind of operation may be refused with in a run;
-// any other one is a fault.
+// refusals lists the problems with which each kind of operation may be refused; any other
+// one is a fault.
 var refusals = func() map[string]map[string]bool {
 	set := func(codes ...string) map[string]bool {
 		all := map[string]bool{}
@@ -109,18 +110,18 @@ func asJSON(members map[string]any) []byte {
 	return text
 }
 
-// stepsOfADay is how many steps of its plan a client goes before it books the days that
-// follow: so calendars stay full, and small enough to be checked.
+// stepsOfADay is the number of steps after which a client books the following days, so that
+// calendars are full, but small enough to be checked.
 const stepsOfADay = 150
 
-// start is a planned time: one of a few days, 08:00 to 17:45 of the clinic, on a grid.
+// start returns a planned start: on one of a few days, 08:00 to 17:45, on a grid.
 func (c *client) start(d draw) time.Time {
 	day := 1 + (c.n-1)/stepsOfADay + int(d.day)%c.f.days
 	return c.f.today.AddDate(0, 0, day).Add(8*time.Hour + time.Duration(d.slot%40)*15*time.Minute)
 }
 
-// patient is a planned patient: mostly one of few, so that they collide, else one that is
-// about to be merged into another, or was.
+// patient returns a planned patient: mostly one of few, so that they collide, otherwise one
+// that will be or was merged.
 func (c *client) patient(d draw) int64 {
 	if d.coin > 0.85 {
 		if id, found := look(c.f.scene, &c.f.scene.duplicates, d.pick); found {
@@ -130,8 +131,8 @@ func (c *client) patient(d draw) int64 {
 	return among(c.f.patients, d.patient)
 }
 
-// wanted is a planned booking: of a plain time, of a type with buffers, or of one that
-// needs a room, and now and then with an override.
+// wanted returns a planned booking: without a type, of a type with buffers, or of one that
+// needs a room, and sometimes with an override.
 func (c *client) wanted(d draw) (input, map[string]any) {
 	in := input{Doctor: among(c.f.doctors, d.doctor), Start: c.start(d), Minutes: 15 + 15*int(d.length%3)}
 	body := map[string]any{"doctor_id": in.Doctor, "start_time": in.Start}
@@ -156,7 +157,7 @@ func (c *client) wanted(d draw) (input, map[string]any) {
 	return in, body
 }
 
-// takeAppointment reads an answer that is an appointment.
+// takeAppointment parses a response that is an appointment.
 func (c *client) takeAppointment(o *op, body []byte) error {
 	var a appointment
 	err := json.Unmarshal(body, &a)
@@ -239,7 +240,7 @@ func (c *client) undo(ctx context.Context, d draw) bool {
 	return true
 }
 
-// changeStatus is an operation that only changes an appointment's status.
+// changeStatus returns an operation that only changes an appointment's status.
 func changeStatus(action string, list func(*scene) *[]int64) func(*client, context.Context, draw) bool {
 	return func(c *client, ctx context.Context, d draw) bool {
 		id, found := look(c.f.scene, list(c.f.scene), d.pick)
@@ -300,7 +301,7 @@ func (c *client) release(ctx context.Context, d draw) bool {
 	return true
 }
 
-// takeSeries reads an answer that holds a series, as such or beside its dates.
+// takeSeries parses a response with a series, with or without its dates.
 func (c *client) takeSeries(o *op, body []byte) error {
 	type series struct {
 		ID           int64         `json:"id"`
@@ -364,8 +365,8 @@ func (c *client) rescheduleSeries(ctx context.Context, d draw) bool {
 	return true
 }
 
-// repeat sends a request again, with its key: after its answer, or at the same time. It
-// bears the name of the first, whichever of the two is carried out.
+// repeat sends a request again with its key, after its response or concurrently. Both have
+// the name of the first, whichever is executed.
 func (c *client) repeat(ctx context.Context, d draw) bool {
 	if d.form%2 == 0 {
 		in, body := c.wanted(d)
@@ -388,7 +389,7 @@ func (c *client) repeat(ctx context.Context, d draw) bool {
 	return true
 }
 
-// reuse books with the key of another request: after its answer, or at the same time.
+// reuse books with the key of another request, after its response or concurrently.
 func (c *client) reuse(ctx context.Context, d draw) bool {
 	in, body := c.wanted(d)
 	in.Patient = c.patient(d)
@@ -415,7 +416,7 @@ func (c *client) reuse(ctx context.Context, d draw) bool {
 	return true
 }
 
-// both sends two requests with one key at the same time.
+// both sends two requests with one key concurrently.
 func (c *client) both(ctx context.Context, first, second *op, one, other request) {
 	first.Key = fmt.Sprintf("proof-%d", first.ID)
 	second.Key = first.Key

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// takeTicket reads an answer that is a ticket.
+// takeTicket parses a response that is a ticket.
 func (c *client) takeTicket(o *op, body []byte) error {
 	var t ticket
 	err := json.Unmarshal(body, &t)
@@ -37,7 +37,7 @@ func (c *client) callNext(ctx context.Context, d draw) bool {
 	return true
 }
 
-// changeTicket is an operation on a ticket.
+// changeTicket returns an operation on a ticket.
 func changeTicket(action string) func(*client, context.Context, draw) bool {
 	return func(c *client, ctx context.Context, d draw) bool {
 		id, found := look(c.f.scene, &c.f.scene.tickets, d.pick)
@@ -59,7 +59,7 @@ func (c *client) transfer(ctx context.Context, d draw) bool {
 	return true
 }
 
-// takeEntry reads an answer that is an entry of the waitlist.
+// takeEntry parses a response that is a waitlist entry.
 func (c *client) takeEntry(o *op, body []byte) error {
 	var e struct {
 		ID    int64 `json:"id"`
@@ -117,7 +117,7 @@ func (c *client) withdraw(ctx context.Context, d draw) bool {
 	return true
 }
 
-// made notes the id of the record that an answer holds.
+// made sets the id of the record in the response.
 func (o *op) made(answer []byte) error {
 	var record struct {
 		ID int64 `json:"id"`
@@ -137,8 +137,8 @@ func (c *client) register(ctx context.Context, d draw) bool {
 	return true
 }
 
-// merge makes a registered patient part of one of the few. The merged one stays among
-// those that are asked for: it is to be refused.
+// merge merges a registered patient into one of the few. Clients go on requesting the
+// merged one, which must be refused.
 func (c *client) merge(ctx context.Context, d draw) bool {
 	duplicate, found := look(c.f.scene, &c.f.scene.duplicates, d.pick)
 	if !found {
@@ -154,7 +154,7 @@ func (c *client) merge(ctx context.Context, d draw) bool {
 	return true
 }
 
-// timeOff takes two hours off, or gives back what is off already.
+// timeOff creates two hours of time off, or deletes an existing one.
 func (c *client) timeOff(ctx context.Context, d draw) bool {
 	if d.form%3 > 0 {
 		off, found := take(c.f.scene, &c.f.scene.absences, d.pick)

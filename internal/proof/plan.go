@@ -2,15 +2,15 @@ package main
 
 import "math/rand/v2"
 
-// draw is one step of a client's plan: what it asks for and, as numbers, with whom. Which
-// of the records that exist by then a number means is not in the plan's hands.
+// draw is one step of a client's plan: the operation and numbers that select its records.
+// Which records exist by then, the plan does not determine.
 type draw struct {
 	kind                                           string
 	doctor, patient, day, slot, length, form, pick uint32
 	coin                                           float64
 }
 
-// weights say how often each kind of operation is planned.
+// weights has the relative frequency of each kind of operation.
 var weights = []weight{
 	{"book", 20},
 	{"reschedule", 9},
@@ -53,7 +53,7 @@ type weight struct {
 	of   int
 }
 
-// planned is the n-th step of a client: the same for the same seed.
+// planned returns the n-th step of a client: the same for the same seed.
 func planned(seed uint64, client, n int) draw {
 	r := rand.New(rand.NewPCG(seed, uint64(client)<<32|uint64(n))) //nolint:gosec // G404, G115: a plan; both are small
 	total := 0
@@ -74,5 +74,5 @@ func planned(seed uint64, client, n int) draw {
 	return d
 }
 
-// among chooses one of a list by a drawn number.
+// among selects an item of a list by a drawn number.
 func among[T any](list []T, number uint32) T { return list[int(number)%len(list)] }

@@ -8,25 +8,25 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// queueStep is what an operation did to a doctor's queue of a day.
+// queueStep is the effect of an operation on a doctor's queue of one day.
 type queueStep struct {
 	op     int
 	kind   string
-	issues []int // new numbers, of patients who wait
-	leaves []int // numbers that do not wait any more
+	issues []int // new waiting numbers
+	leaves []int // numbers that stop waiting
 	joins  []int // numbers that wait again
 	next   int   // the number that call-next called
-	empty  bool  // refused: nobody waits
+	empty  bool  // refused: the queue is empty
 }
 
-// queue is the state of a doctor's day: the last number, and the numbers that wait.
+// queue is the state of a doctor's queue: the last number, and the waiting ones.
 type queue struct {
 	last    int
 	waiting []int // sorted
 }
 
-// queueModel is a queue as a sequential program: numbers follow each other, call-next
-// calls the first who waits, and is refused when nobody does.
+// queueModel is a queue as a sequential program: numbers are consecutive, call-next calls
+// the first waiting one, and is refused when there is none.
 var queueModel = porcupine.Model{
 	Init: func() any { return queue{} },
 	Step: func(state, in, _ any) (bool, any) {
@@ -75,14 +75,14 @@ var queueModel = porcupine.Model{
 	DescribeState: func(state any) string { return fmt.Sprint(state) },
 }
 
-// queueOf is a doctor's queue of a day.
+// queueOf identifies a doctor's queue of one day.
 type queueOf struct {
 	doctor int64
 	day    string
 }
 
 // queuesLinearizable asks porcupine whether some order of the operations on each queue
-// explains every number and every call.
+// explains every number and call.
 func (w *world) queuesLinearizable() check {
 	c := check{name: "queues' numbers linearizable"}
 	histories := map[queueOf][]porcupine.Operation{}
@@ -134,12 +134,11 @@ func (w *world) queuesLinearizable() check {
 	return c
 }
 
-// partOfAQueue is how many steps of a queue are judged at once, at least.
+// partOfAQueue is the minimum number of steps that are checked at once.
 const partOfAQueue = 300
 
-// parts cuts a history at moments at which no operation was under way, where the part
-// before has at least so many of them: none of it comes after any of the rest, whatever
-// the order.
+// parts splits a history at moments without a running operation into parts of at least
+// least operations: in every order, all of one part come before the next.
 func parts(history []porcupine.Operation, least int) [][]porcupine.Operation {
 	history = slices.Clone(history)
 	slices.SortStableFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
@@ -155,8 +154,8 @@ func parts(history []porcupine.Operation, least int) [][]porcupine.Operation {
 	return append(all, history[begin:])
 }
 
-// after is the state in which the steps of a part leave a queue: the same in whatever
-// order they were.
+// after returns the state of a queue after the steps of a part, which does not depend on
+// their order.
 func (q queue) after(part []porcupine.Operation) queue {
 	waits := map[int]int{}
 	for _, n := range q.waiting {
@@ -183,7 +182,7 @@ func (q queue) after(part []porcupine.Operation) queue {
 	return q
 }
 
-// ticketsWithoutGaps finds numbers of a doctor's day that are missing or given twice.
+// ticketsWithoutGaps finds numbers of a doctor's day that are missing or assigned twice.
 func ticketsWithoutGaps(t *tables) check {
 	c := check{name: "tickets without gaps or doubles", examined: len(t.tickets)}
 	numbers := map[queueOf][]int{}

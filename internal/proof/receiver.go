@@ -13,11 +13,11 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// hookedTypes are the changes that the run's webhook is sent: of records that change
-// several times, and not so many that the run waits for them.
+// hookedTypes lists the changes that the run's webhook gets: of records that change several
+// times, and few enough that the run need not wait for them.
 var hookedTypes = []string{"appointment.cancelled", "appointment.rescheduled", "appointment.scheduled", "ticket.*"}
 
-// message is a webhook's message as it arrived; taken when it was answered with 200.
+// message is a received message; taken if the response was 200.
 type message struct {
 	id       string
 	cursor   string
@@ -27,7 +27,7 @@ type message struct {
 	taken    bool
 }
 
-// receiver takes the messages of the run's webhook, and refuses some of them.
+// receiver receives the messages of the run's webhook, and rejects some of them.
 type receiver struct {
 	listener net.Listener
 	server   *http.Server
@@ -64,10 +64,10 @@ func (r *receiver) verifyWith(secret string) error {
 	return err
 }
 
-// refuseEvery is how often a message is refused, to see it come again.
+// refuseEvery is the interval of rejected messages, which must be redelivered.
 const refuseEvery = 97
 
-// ServeHTTP takes or refuses a message.
+// ServeHTTP accepts or rejects a message.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	if err != nil {
@@ -97,7 +97,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// snapshot is what has arrived, in order.
+// snapshot returns the received messages, in order.
 func (r *receiver) snapshot() ([]message, []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

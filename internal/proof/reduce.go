@@ -12,7 +12,8 @@ import (
 // patienceOfChecks bounds one calendar, queue or key.
 const patienceOfChecks = 2 * time.Minute
 
-// judge asks porcupine about one history. One that no order explains is reduced and drawn.
+// judge checks one history with porcupine. If no order explains it, it is reduced and
+// drawn.
 func (w *world) judge(c *check, name string, model porcupine.Model, history []porcupine.Operation) {
 	verdict := porcupine.CheckOperationsTimeout(model, history, patienceOfChecks)
 	if verdict == porcupine.Ok {
@@ -47,11 +48,10 @@ func describe(model porcupine.Model, history []porcupine.Operation) string {
 	return text
 }
 
-// reduce makes a history that no order explains shorter. First it is cut behind the
-// operation with which it becomes so: what was called later cannot be to blame, and
-// neither can what returned later. Then, of a calendar, appointments are left out that
-// have nothing to do with it: without all of the steps of one, what was in order stays so,
-// as long as no refusal is left that it could explain.
+// reduce shortens a history that no order explains. First it cuts the history after the
+// first operation that makes it so: operations that were called or returned later are not
+// to blame. Then it leaves out unrelated appointments of a calendar: removing all steps of
+// one cannot break an explained history unless it explains a remaining refusal.
 func reduce(model porcupine.Model, history []porcupine.Operation) []porcupine.Operation {
 	bad := func(h []porcupine.Operation) bool {
 		return porcupine.CheckOperationsTimeout(model, h, 10*time.Second) == porcupine.Illegal
@@ -88,9 +88,9 @@ func reduce(model porcupine.Model, history []porcupine.Operation) []porcupine.Op
 	return history
 }
 
-// until is the history up to the return of its n-th operation, with those that were
-// called by then and are needed by none of the first: an operation that returns later may
-// have happened, so it stays, as one that may return at any time.
+// until returns the history up to the return of its n-th operation. Operations that were
+// called by then and return later may have happened, so they stay and may return at any
+// time.
 func until(history []porcupine.Operation, n int) []porcupine.Operation {
 	end := history[n-1].Return
 	cut := slices.Clone(history[:n])
@@ -115,7 +115,7 @@ func appointmentsIn(history []porcupine.Operation) []int64 {
 	return slices.Compact(ids)
 }
 
-// explains reports whether an appointment takes a time that overlaps the slot.
+// explains reports whether an appointment occupies a time that overlaps the slot.
 func explains(history []porcupine.Operation, id int64, wanted slot) bool {
 	return slices.ContainsFunc(history, func(o porcupine.Operation) bool {
 		s, _ := o.Input.(step)
@@ -123,7 +123,7 @@ func explains(history []porcupine.Operation, id int64, wanted slot) bool {
 	})
 }
 
-// without is the history without all steps of an appointment.
+// without returns the history without the steps of an appointment.
 func without(history []porcupine.Operation, id int64) []porcupine.Operation {
 	var less []porcupine.Operation
 	for _, o := range history {

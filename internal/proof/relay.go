@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// relay stands between the servers and the database. It passes everything on, and at times
-// loses the answer to a COMMIT that the database has carried out: the one moment of which
-// a server cannot know whether it changed anything. A crash hits it once in thousands.
+// relay is a proxy between the servers and the database. At times it drops the response to
+// a COMMIT that the database has executed: the one moment after which a server cannot know
+// whether it changed anything. A crash hits it once in thousands of times.
 type relay struct {
 	listener net.Listener
 	socket   string // of the database
@@ -30,7 +30,7 @@ type relay struct {
 // commitPacket is COM_QUERY "COMMIT" as the driver sends it, in a packet of its own.
 var commitPacket = append([]byte{7, 0, 0, 0, 3}, "COMMIT"...)
 
-// loseEvery is how many COMMITs there are for each one whose answer is lost.
+// loseEvery is the interval of COMMITs whose response is lost.
 const loseEvery = 3
 
 // newRelay listens on a socket at path for clients of the database at socket.
@@ -81,7 +81,7 @@ func (r *relay) serve(ctx context.Context, client net.Conn) {
 	})
 }
 
-// pass copies what comes from one side to the other, until may says no.
+// pass copies from one side to the other until may returns false.
 func pass(to io.Writer, from io.Reader, may func([]byte) bool) error {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -100,7 +100,7 @@ func pass(to io.Writer, from io.Reader, may func([]byte) bool) error {
 	}
 }
 
-// keep notes a connection for close, false after it.
+// keep registers a connection for close; false after close.
 func (r *relay) keep(c net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// recovery is how long after a fault was healed its effects are counted as its own.
+// recovery is how long after a fault was healed effects are attributed to it.
 const recovery = 2 * time.Second
 
-// effect is what clients saw of one kind of fault.
+// effect is the effect of one kind of fault on clients.
 type effect struct {
 	name             string
 	times            int
@@ -25,7 +25,7 @@ type effect struct {
 	broken, requests int
 }
 
-// aims are how long bookings may stand still, and whether a request may fail.
+// aims has the targets: how long bookings may pause, and whether a request may fail.
 var aims = map[string]struct {
 	silence time.Duration
 	failed  bool
@@ -37,7 +37,7 @@ var aims = map[string]struct {
 	"planned switch":  {4 * time.Second, true},
 }
 
-// effects are those of the faults, by name, in the order in which they first came.
+// effects returns the effects of the faults by name, in the order of their first injection.
 func (r *result) effects() []*effect {
 	var all []*effect
 	answeredAt := bookings(r.tries)
@@ -72,7 +72,7 @@ func (r *result) effects() []*effect {
 	return all
 }
 
-// bookings are the moments at which bookings were answered, in order.
+// bookings returns the times of responses to bookings, in order.
 func bookings(tries []try) []time.Duration {
 	var at []time.Duration
 	for _, t := range tries {
@@ -84,7 +84,7 @@ func bookings(tries []try) []time.Duration {
 	return at
 }
 
-// longestSilence is the longest time between two of the sorted moments that reaches into
+// longestSilence returns the longest gap between two of the sorted moments that overlaps
 // the span.
 func longestSilence(moments []time.Duration, from, to time.Duration) time.Duration {
 	before, longest := time.Duration(0), time.Duration(0)
@@ -97,7 +97,7 @@ func longestSilence(moments []time.Duration, from, to time.Duration) time.Durati
 	return longest
 }
 
-// verdict compares an effect with its aim.
+// verdict compares an effect with its target.
 func (e *effect) verdict() string {
 	aim, found := aims[e.name]
 	switch {
@@ -169,7 +169,7 @@ func (r *result) faultsFound() int {
 	return n
 }
 
-// counts names how many tries came to what.
+// counts returns the number of attempts by class.
 func (r *result) counts() string {
 	var n [classes]int
 	for _, t := range r.tries {

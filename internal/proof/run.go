@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// carryOut runs clients and faults until the duration is over, then lets every client
-// finish against healthy servers.
+// carryOut runs clients and faults for the duration, then lets every client finish with
+// healthy servers.
 func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Writer) error {
 	end := h.began.Add(r.duration)
 	f.wire.began = h.began
@@ -39,7 +39,7 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 	return ctx.Err()
 }
 
-// torment injects one fault after the other, with a pause in which everything recovers.
+// torment injects one fault after the other, with pauses for recovery.
 func (r *result) torment(ctx context.Context, f *field, end time.Time, say io.Writer) error {
 	plan := rand.New(rand.NewPCG(r.seed, 1<<32)) //nolint:gosec // G404: a plan
 	d := &deck{plan: plan, all: f.faults()}

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// held is a hold that a client may book from.
+// held is a hold that a client may use.
 type held struct {
 	id    int64
 	token string
 	in    input
 }
 
-// scene is what clients know of the records that they have made. They share it, so that
-// several change one record at a time. Only the newest of each kind are kept.
+// scene has the newest records of each kind that clients have created. Clients share it, so
+// that several change one record at a time.
 type scene struct {
 	mu         sync.Mutex
 	standing   []int64 // appointments
@@ -32,7 +32,7 @@ type scene struct {
 	bodies     map[int]request
 }
 
-// request is what was sent, to be sent again.
+// request is a request that can be sent again.
 type request struct {
 	method, path string
 	body         []byte
@@ -54,7 +54,7 @@ func keep[T any](s *scene, list *[]T, items ...T) {
 	}
 }
 
-// look returns one of a list of the scene, false when it is empty.
+// look returns an item of a list of the scene, false when it is empty.
 func look[T any](s *scene, list *[]T, number uint32) (item T, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +77,7 @@ func take[T any](s *scene, list *[]T, number uint32) (item T, found bool) {
 	return item, true
 }
 
-// learn keeps what an answer says of an appointment.
+// learn stores an appointment from a response.
 func (s *scene) learn(a appointment, version int64, today time.Time) {
 	s.mu.Lock()
 	if version > s.versions[a.ID] {
@@ -94,14 +94,14 @@ func (s *scene) learn(a appointment, version int64, today time.Time) {
 	}
 }
 
-// version is the last one that an answer told of an appointment.
+// version returns the last known version of an appointment.
 func (s *scene) version(id int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.versions[id]
 }
 
-// remember keeps a request for those that use its key again.
+// remember stores a request, so that its key can be used again.
 func (s *scene) remember(o *op, r request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *scene) remember(o *op, r request) {
 	}
 }
 
-// former is an operation and what it sent.
+// former returns an earlier operation and its request.
 func (s *scene) former(number uint32) (*op, request, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

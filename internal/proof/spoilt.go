@@ -14,20 +14,20 @@ import (
 	"mems/internal/program"
 )
 
-// spoilt is a copy of the program from which a safeguard was taken out. A proof that
-// finds nothing wrong with it proves nothing.
+// spoilt is a copy of the program without one safeguard. A proof that finds no fault in it
+// proves nothing.
 type spoilt struct {
 	name, what string
 	file       string // in the repository
 	from, to   string
-	faults     string // that bring it out soonest; empty for all
+	faults     string // that expose it soonest; empty for all
 }
 
-// spoiltCopies are changed in one file each, by every occurrence of a text.
+// spoiltCopies replaces, in one file each, every occurrence of a text.
 var spoiltCopies = []spoilt{
 	{
 		"guard", "guard rows are read, not written", "internal/store/guard.go",
-		"\tif t.looks {\n\t\terr = t.GetContext(ctx, &exists, read, id)", "\tif true {\n\t\terr = t.GetContext(ctx, &exists, read, id)",
+		"n, err := t.exec(ctx, row.write, id)\n\treturn n == 1, err", "err = t.GetContext(ctx, &exists, row.read, id)\n\treturn exists, err",
 		"server killed",
 	},
 	{
@@ -52,11 +52,11 @@ var spoiltCopies = []spoilt{
 	},
 }
 
-// catchWithin is how long the proof has for each.
+// catchWithin bounds the proof of each.
 const catchWithin = 2 * time.Minute
 
-// canFail proves spoilt copies, in ever longer runs until each is caught, and prints
-// what caught it.
+// canFail runs the proof on each spoilt copy, for longer each time until it is caught, and
+// prints what caught it.
 func canFail(ctx context.Context, o options, names string, out, say io.Writer) int {
 	_, _ = fmt.Fprintf(out, "%-12s %-58s %s\n", "taken out", "", "caught")
 	status := 0

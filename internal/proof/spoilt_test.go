@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What "make prove-it-can-fail" takes out is where it looks for it.
+// The text that "make prove-it-can-fail" replaces exists.
 func TestSpoiltCopiesApply(t *testing.T) {
 	for _, s := range spoiltCopies {
 		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(s.file)))

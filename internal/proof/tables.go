@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tables are what a run has left in a database, as far as it is checked.
+// tables holds the rows in a database that are checked.
 type tables struct {
 	now          time.Time
 	appointments map[int64]appointmentRow
@@ -16,13 +16,13 @@ type tables struct {
 	tickets      map[int64]ticketRow
 	holds        map[int64]holdRow
 	entries      map[int64]entryRow
-	patients     map[int64]int64 // the record that each was merged into, 0 for none
+	patients     map[int64]int64 // the surviving record, 0 for not merged
 	caps         map[int64]int   // overbook_cap by doctor
 	rooms        []int64
 	timeOff      map[int64]bool
 	plans        map[int64]bool
 	series       map[int64]bool
-	changes      []change // by position; those without one at the end
+	changes      []change // by position; those without a position last
 	unplaced     int
 	trail        []entry // changes alone, by id
 }
@@ -79,7 +79,7 @@ type entry struct {
 	offer                              offer // what it offers; HoldID 0: nothing
 }
 
-// offer is a time on offer, as the audit trail has it.
+// offer is an offered time, as in the audit trail.
 type offer struct {
 	HoldID int64
 	Slot   struct {
@@ -89,7 +89,7 @@ type offer struct {
 	ExpiresAt time.Time
 }
 
-// slot is the time that something takes.
+// slot is an occupied time.
 type slot struct{ start, end time.Time }
 
 func (s slot) overlaps(o slot) bool { return s.start.Before(o.end) && o.start.Before(s.end) }
@@ -201,7 +201,7 @@ func (t *tables) readTickets(ctx context.Context, db *sql.DB) error {
 	})
 }
 
-// readWaiting reads what is held, who waits, and which patients were merged.
+// readWaiting reads holds, waitlist entries and merged patients.
 func (t *tables) readWaiting(ctx context.Context, db *sql.DB) error {
 	err := rows(ctx, db, `
 		SELECT id, doctor_id, COALESCE(room_id, 0), start_time - INTERVAL buffer_before_minutes MINUTE,
@@ -268,7 +268,7 @@ func (t *tables) readTrail(ctx context.Context, db *sql.DB) error {
 	})
 }
 
-// readDetails takes the status and the offer out of what an entry says of a change.
+// readDetails parses the status and the offer of an entry's changes.
 func (e *entry) readDetails(details []byte) {
 	var d struct {
 		Changes []struct {

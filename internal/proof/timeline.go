@@ -17,8 +17,8 @@ const (
 	timelineBins            = 500
 )
 
-// timeline draws requests a second by what they came to, the 99th percentile of the
-// latency of those that were answered, and the faults.
+// timeline draws requests per second by class, the 99th percentile of the latency of
+// responses, and the faults.
 func (r *result) timeline() string {
 	total := max(r.lasted, r.duration, time.Second)
 	width := max(total/timelineBins, 250*time.Millisecond)
@@ -113,7 +113,7 @@ func (r *result) bandNames() []string {
 	return names
 }
 
-// colour is the same for a name in every report.
+// colour returns a name's colour, the same in every report.
 func colour(name string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name)) // never fails

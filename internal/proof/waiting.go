@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// probe is a hold that the run makes for itself, of a day that no client books, to see
-// that it ends.
+// probe is the run's own hold, on a day that no client books, which must expire.
 type probe struct {
 	body    map[string]any
 	expires time.Time
-	outcome string // empty while it is not known
+	outcome string // empty while unknown
 }
 
-// holdProbe makes the probe.
+// holdProbe creates the probe.
 func (f *field) holdProbe(ctx context.Context) error {
 	f.probe.body = map[string]any{"doctor_id": f.doctors[0], "start_time": f.today.AddDate(2, 0, 0).Add(9 * time.Hour), "duration_minutes": 30, "seconds": 30}
 	_, err := f.create(ctx, "/holds", f.probe.body)
@@ -38,11 +37,41 @@ func (f *field) bookProbe(ctx context.Context) {
 	}
 }
 
-// passingOn is how long an offer may be on after its end: maintenance runs every 5 s.
+// settled is how long nothing may have changed before everything is read: maintenance runs
+// every 5 s.
+const settled = 6 * time.Second
+
+// freeze has the servers' clocks stand still, and waits until what was due is done. From
+// then on no offer or hold runs out, and feed, streams and tables can be compared.
+func (f *field) freeze(ctx context.Context) error {
+	f.frozen = time.Now().UTC()
+	for _, t := range f.servers {
+		if err := t.writeClock(f.frozen.Format(time.RFC3339Nano)); err != nil {
+			return err
+		}
+	}
+	var count int
+	since := time.Now()
+	for limit := since.Add(2 * time.Minute); time.Since(since) < settled; pause(ctx, 200*time.Millisecond) {
+		var n int
+		if err := f.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM changes`).Scan(&n); err != nil {
+			return err
+		}
+		if n != count {
+			count, since = n, time.Now()
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("changes are still made %s after the last request", 2*time.Minute)
+		}
+	}
+	return nil
+}
+
+// passingOn is how long an expired offer may stay: maintenance runs every 5 s.
 const passingOn = 30 * time.Second
 
-// waitingEnds finds offers and holds that have not ended when they should have: an offer
-// that is long over, one without its hold, a hold of an offer that nobody has.
+// waitingEnds finds offers and holds that should have ended: an offer that is long expired,
+// one without its hold, a hold without its offer.
 func (w *world) waitingEnds(outcome string) check {
 	t := w.tables
 	c := check{name: "offers and holds end", examined: len(t.entries) + len(t.holds)}
@@ -77,8 +106,8 @@ func (w *world) waitingEnds(outcome string) check {
 	return c
 }
 
-// holdsRespected finds bookings in a time that was held for somebody else for certain,
-// all through the booking's call. Overbooking is meant.
+// holdsRespected finds bookings of a time that was certainly held for another client
+// throughout the booking's call. Overbookings are deliberate.
 func (w *world) holdsRespected() check {
 	c := check{name: "held times are kept"}
 	for _, o := range w.ops {
@@ -94,7 +123,8 @@ func (w *world) holdsRespected() check {
 		day := o.In.Start.In(w.zone).Format(time.DateOnly)
 		for _, of := range []cell{{doctorsOf, o.In.Doctor, day}, {roomsOf, o.In.Room, day}} {
 			for _, s := range w.stood[of] {
-				// s.from is the call of what took the time, s.surely its return.
+				// s.from is the call of the operation that occupied the time, s.surely its
+				// return.
 				if s.slot.overlaps(kept) && s.from >= o.Return && s.surely <= end && !w.overbooked(s) {
 					c.fault("hold %d (op %d) kept %s of %s %d, and appointment %d took it", o.Out.ID, o.ID, kept, of.of, of.id, s.id)
 				}
@@ -104,12 +134,12 @@ func (w *world) holdsRespected() check {
 	return c
 }
 
-// overbooked reports whether an appointment was ever booked beside another one.
+// overbooked reports whether an appointment ever overbooked another one.
 func (w *world) overbooked(s stay) bool {
 	return slices.ContainsFunc(w.tables.events[s.id], func(e event) bool { return e.doctorOverbooked })
 }
 
-// status asks a server for a path and returns the answer.
+// get sends a GET request to a server.
 func (f *field) get(ctx context.Context, address, path string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {

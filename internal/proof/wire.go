@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// class is what one try of a request came to.
+// class is the outcome of one attempt of a request.
 type class uint8
 
 const (
@@ -23,9 +23,9 @@ const (
 	declined                 // 4xx
 	unavailable              // 503: nothing was changed
 	uncertain                // 503 outcome-unknown
-	unanswered               // the connection failed, or the client waited long enough
-	broken                   // 500, or what no client can read
-	lost                     // answered, and cut off by us before the client had read it
+	unanswered               // the connection failed or timed out
+	broken                   // 500, or an invalid response
+	lost                     // answered, but cut off by us before the client had read it
 	classes
 )
 
@@ -33,25 +33,25 @@ func (c class) String() string {
 	return [classes]string{"answered", "refused", "unavailable", "outcome-unknown", "no answer", "500", "answer cut off"}[c]
 }
 
-// try is one request on the wire; an operation may take several.
+// try is one attempt; an operation may need several.
 type try struct {
 	at, took time.Duration // since the beginning of the run
 	class    class
 	booking  bool // POST /appointments
 }
 
-// wire is how clients reach the servers, and what it has carried. It is a load balancer
-// on /readyz: a server that says it is not ready, or does not answer, is left out.
+// wire sends clients' requests to the servers and records the attempts. Like a load
+// balancer it leaves out servers whose /readyz fails.
 type wire struct {
 	began  time.Time
 	client *http.Client
-	calm   atomic.Bool // clients take their time
+	calm   atomic.Bool // clients slow down
 
 	mu    sync.Mutex
 	sent  int
 	tries []try
-	known map[int64]int64 // version of each appointment as it was answered, the highest
-	ids   []int64         // the keys of known, by first answer
+	known map[int64]int64 // the highest version of each appointment in a response
+	ids   []int64         // the keys of known, by first response
 }
 
 func newWire() *wire {
@@ -59,7 +59,7 @@ func newWire() *wire {
 	return &wire{began: time.Now(), client: &http.Client{Transport: transport}, known: map[int64]int64{}}
 }
 
-// watch keeps the servers' readiness until ctx ends.
+// watch polls the servers' readiness until ctx ends.
 func (w *wire) watch(ctx context.Context, targets []*target) {
 	for _, t := range targets {
 		go func() {
@@ -87,7 +87,7 @@ func (w *wire) isReady(ctx context.Context, t *target) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// pick chooses a server that is ready; any, when none is.
+// pick returns a ready server; any if none is.
 func (f *field) pick(random *rand.Rand) *target {
 	from := random.IntN(len(f.servers))
 	for i := range f.servers {
@@ -98,13 +98,13 @@ func (f *field) pick(random *rand.Rand) *target {
 	return f.servers[from]
 }
 
-// cutEvery is how many changes are answered for each one whose answer is cut off.
+// cutEvery is the interval of changes whose response is cut off.
 const cutEvery = 50
 
 var errCutOff = errors.New("the answer was cut off")
 
-// send carries a request to its server and returns the whole answer. The answer to one
-// change in cutEvery is lost on the way.
+// send sends a request to its server and returns the whole response. The response to one
+// change in cutEvery is lost.
 func (w *wire) send(r *http.Request) (*http.Response, error) {
 	if w.calm.Load() {
 		pause(r.Context(), 300*time.Millisecond)
@@ -157,7 +157,7 @@ func classify(answer *http.Response, text []byte, err error) class {
 	return declined
 }
 
-// learn keeps an appointment's version, for the witness. w.mu is held.
+// learn stores an appointment's version for the witness. w.mu is held.
 func (w *wire) learn(answer *http.Response, text []byte) {
 	var made struct {
 		ID int64 `json:"id"`
@@ -173,8 +173,8 @@ func (w *wire) learn(answer *http.Response, text []byte) {
 	w.known[made.ID] = max(w.known[made.ID], version)
 }
 
-// recent returns one of the appointments that were answered lately, and the version that
-// every read from now on must show, or a later one.
+// recent returns an appointment from recent responses and the version that every read from
+// now on must reach.
 func (w *wire) recent(random *rand.Rand) (id, version int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -186,8 +186,8 @@ func (w *wire) recent(random *rand.Rand) (id, version int64) {
 	return id, w.known[id]
 }
 
-// witness reads what was just answered, at any server, until ctx ends, and keeps reads
-// that show less. No server may answer from a database that has fallen behind.
+// witness reads recently returned appointments from any server until ctx ends, and records
+// stale reads. No server may read from a database that has fallen behind.
 func (f *field) witness(ctx context.Context, random *rand.Rand) check {
 	c := check{name: "no stale read of what was answered"}
 	for ctx.Err() == nil {
@@ -196,7 +196,7 @@ func (f *field) witness(ctx context.Context, random *rand.Rand) check {
 		if id == 0 {
 			continue
 		}
-		t := f.servers[random.IntN(len(f.servers))] // one that is not ready must not err, either
+		t := f.servers[random.IntN(len(f.servers))] // also one that is not ready must not be stale
 		status, found := f.read(ctx, t, id)
 		switch {
 		case status == http.StatusNotFound:
@@ -211,7 +211,7 @@ func (f *field) witness(ctx context.Context, random *rand.Rand) check {
 	return c
 }
 
-// read returns the status, 0 for no answer, and the version of an appointment.
+// read returns the status, 0 for no response, and the version of an appointment.
 func (f *field) read(ctx context.Context, t *target, id int64) (status int, version int64) {
 	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// world is what was asked and answered, beside what the tables say of it.
+// world is the history together with the tables.
 type world struct {
 	ops    []*op
 	byID   map[int]*op
@@ -20,20 +20,20 @@ type world struct {
 	zone   *time.Location
 	skew   time.Duration // of the servers' clocks
 	tables *tables
-	out    string // folder for pictures of histories that cannot be explained
+	out    string // folder for pictures of unexplained histories
 
 	done        map[int][]transition // by operation, in the order of the appointments and versions
 	effects     map[int][]entry      // by operation: its entries of the audit trail
 	ticketTrail map[int64][]entry    // the entries of each ticket
-	holdOps     map[int64][]*op      // what used a hold or gave it back
+	holdOps     map[int64][]*op      // what used or released a hold
 	holdsMade   map[int64]*op
 	mergedBy    map[int64][]*op   // merges of a patient's record into another
-	waits       map[int64]*op     // what made an entry of the waitlist
+	waits       map[int64]*op     // what created a waitlist entry
 	offers      map[int64][]offer // by entry
 	off         map[cell][]stay   // time off of a doctor's day
 	ticketsOf   map[int64][]int64 // by the patient's surviving record
 	merges      int
-	foreign     []string // events of operations that nobody sent
+	foreign     []string // events of unknown operations
 	cells       map[cell][]porcupine.Operation
 	stood       map[cell][]stay // appointments
 	kept        map[cell][]stay // holds and offers
@@ -45,8 +45,8 @@ type transition struct {
 	before, after *event // before is nil for a booking
 }
 
-// stay is a time in a calendar and when it was taken: within [from, to] perhaps, within
-// [surely, surelyTo] for certain, when that is not empty.
+// stay is a time in a calendar and when it was occupied: possibly within [from, to],
+// certainly within [surely, surelyTo], unless that is empty.
 type stay struct {
 	slot             slot
 	id               int64
@@ -56,7 +56,7 @@ type stay struct {
 
 const forever = time.Duration(math.MaxInt64)
 
-// newWorld brings the history and the tables together.
+// newWorld combines the history and the tables.
 func newWorld(ops []*op, t *tables, began time.Time, zone *time.Location, skew time.Duration, out string) *world {
 	w := &world{
 		ops: ops, byID: map[int]*op{}, began: began, zone: zone, skew: skew, tables: t, out: out,
@@ -123,7 +123,7 @@ func newWorld(ops []*op, t *tables, began time.Time, zone *time.Location, skew t
 	return w
 }
 
-// opOf is the operation of that name, nil for none.
+// opOf returns the operation with a name, nil for none.
 func (w *world) opOf(actor string) *op {
 	number, found := strings.CutPrefix(actor, "op-")
 	id, err := strconv.Atoi(number)
@@ -133,7 +133,7 @@ func (w *world) opOf(actor string) *op {
 	return w.byID[id]
 }
 
-// until is when an operation had happened at the latest.
+// until returns when an operation had happened at the latest.
 func (w *world) until(o *op) time.Duration {
 	if o.Outcome == unknown {
 		return forever
@@ -141,7 +141,7 @@ func (w *world) until(o *op) time.Duration {
 	return o.Return
 }
 
-// stay notes when an appointment took which time.
+// stay records when an appointment occupied which time.
 func (w *world) stay(id int64, events []event) {
 	for i := range events {
 		o := w.opOf(events[i].actor)
@@ -161,10 +161,11 @@ func (w *world) stay(id int64, events []event) {
 	}
 }
 
-// clockSkew is allowed between the servers' clocks and the run's where none was shifted.
+// clockSkew is the allowed difference between the servers' clocks and the run's, if none
+// was shifted.
 const clockSkew = 2 * time.Second
 
-// keepHolds notes when holds and offers may have kept which time.
+// keepHolds records when holds and offers may have reserved which time.
 func (w *world) keepHolds() {
 	keep := func(of party, id int64, s stay) {
 		if id != 0 {
@@ -200,7 +201,7 @@ func (w *world) keepHolds() {
 	}
 }
 
-// keepTimeOff notes when doctors may have been off which time.
+// keepTimeOff records when doctors may have been off.
 func (w *world) keepTimeOff() {
 	ended := map[int64]*op{}
 	for _, o := range w.ops {
@@ -221,9 +222,9 @@ func (w *world) keepTimeOff() {
 	}
 }
 
-// explained reports whether a refusal for want of a time needs no order of operations:
-// a hold or an offer may have kept the time during the call, or an appointment stood
-// there for certain at a moment of it.
+// explained reports whether a refusal of an occupied time holds in every order: a hold or
+// an offer may have reserved the time during the call, or an appointment certainly occupied
+// it at some moment of the call.
 func (w *world) explained(o *op, p piece) bool {
 	return slices.ContainsFunc(w.kept[p.cell], func(s stay) bool {
 		return s.id != o.In.Hold && s.slot.overlaps(p.slot) && s.from <= w.until(o) && o.Call <= s.to
@@ -232,8 +233,8 @@ func (w *world) explained(o *op, p piece) bool {
 	})
 }
 
-// mayBeTaken reports whether an appointment, a hold or an offer may have been in a slot
-// at a moment of the call.
+// mayBeTaken reports whether an appointment, a hold or an offer may have occupied a slot at
+// some moment of the call.
 func (w *world) mayBeTaken(o *op, c cell, wanted slot, except int64) bool {
 	during := func(s stay) bool {
 		return s.slot.overlaps(wanted) && s.from <= w.until(o) && o.Call <= s.to
@@ -242,7 +243,7 @@ func (w *world) mayBeTaken(o *op, c cell, wanted slot, except int64) bool {
 		slices.ContainsFunc(w.stood[c], func(s stay) bool { return s.id != except && during(s) })
 }
 
-// sortedKeys are a map's keys in order.
+// sortedKeys returns a map's keys in order.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {

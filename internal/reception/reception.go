@@ -1,7 +1,7 @@
-// Package reception is the reception desk: a web app for the people who book, check
-// in and look after a clinic's day. It is made of files alone, built from web/ by
-// "make desk" and kept in dist/, so that the program is built by Go alone. It talks
-// to the public API, by the generated client, and to nothing else.
+// Package reception serves the reception desk, a web app for booking, check-in and the
+// clinic's day. It consists of static files, built from web/ by "make desk" and committed
+// in dist/, so that mems can be built with Go alone. It uses only the public API, through
+// the generated client.
 package reception
 
 import (
@@ -22,17 +22,17 @@ import (
 //go:embed dist
 var dist embed.FS
 
-// Policy is the Content-Security-Policy of the desk's pages: its own files and the
-// API beside them.
+// Policy is the Content-Security-Policy of the desk's pages: only its own files and the API
+// of the same origin.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-// file is one file of the desk, ready to be sent.
+// file is one file of the desk.
 type file struct {
 	data, packed []byte
 	mediaType    string
 	etag         string
-	hashed       bool // its name changes with its content
+	hashed       bool // its name has a hash of its content
 }
 
 // Handler serves the desk under /reception/.
@@ -47,7 +47,7 @@ func Handler() (http.Handler, error) {
 			return err
 		}
 		f := file{data: data, mediaType: mime.TypeByExtension(path.Ext(name)), hashed: strings.HasPrefix(name, "dist/assets/")}
-		switch path.Ext(name) { // what a machine's own table calls them must not matter
+		switch path.Ext(name) { // not from the machine's MIME table
 		case ".js":
 			f.mediaType = "text/javascript; charset=utf-8"
 		case ".css":
@@ -73,34 +73,66 @@ func Handler() (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/reception/")
-		if name == "" {
-			name = "index.html"
-		}
-		f, ok := files[name]
-		if !ok {
-			http.NotFound(w, r)
+		if f, ok := files[name]; ok {
+			f.send(w, r)
 			return
 		}
-		f.send(w, r)
+		switch page := files["index.html"]; {
+		case isView(name):
+			page.send(w, r)
+		case strings.Contains(path.Base(name), ".") || !strings.Contains(r.Header.Get("Accept"), "text/html"):
+			http.NotFound(w, r)
+		default:
+			page.sendMissing(w, r) // the desk itself says that there is no such page, and leads on
+		}
 	}), nil
 }
 
+// isView reports whether a name below /reception/ is the address of a view, as web/src/lib/address.ts
+// writes it: a view, and a date for those that have one.
+func isView(name string) bool {
+	view, date, dated := strings.Cut(strings.TrimSuffix(name, "/"), "/")
+	switch view {
+	case "", "find":
+		return !dated
+	case "day", "week", "check-in":
+		_, err := time.Parse(time.DateOnly, date)
+		return !dated || err == nil
+	default:
+		return false
+	}
+}
+
+// send serves the file, or says that the client has it.
 func (f file) send(w http.ResponseWriter, r *http.Request) {
+	data, tag := f.describe(w, r)
+	w.Header().Set("ETag", tag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+// sendMissing serves the file with status 404.
+func (f file) sendMissing(w http.ResponseWriter, r *http.Request) {
+	data, _ := f.describe(w, r)
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write(data) // a client that is gone has nothing to read
+}
+
+// describe sets the headers of the file, and returns it as the client takes it, with its ETag.
+func (f file) describe(w http.ResponseWriter, r *http.Request) (data []byte, tag string) {
 	h := w.Header()
 	h.Set("Content-Type", f.mediaType)
 	h.Set("Content-Security-Policy", Policy)
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-cache") // ask each time; a new version of MEMS brings new files
+	h.Set("Cache-Control", "no-cache") // revalidate: a new version of MEMS has new files
 	if f.hashed {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	data, tag := f.data, f.etag
+	data, tag = f.data, f.etag
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		data, tag = f.packed, strings.TrimSuffix(f.etag, `"`)+`-gz"`
 		h.Set("Content-Encoding", "gzip")
 	}
-	h.Set("ETag", tag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	return data, tag
 }
 
 func pack(data []byte) ([]byte, error) {

@@ -16,7 +16,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreateCalendarFeed makes a feed: POST /calendar-feeds.
+// CreateCalendarFeed creates a feed: POST /calendar-feeds.
 func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFeedRequestObject) (api.CreateCalendarFeedResponseObject, error) {
 	f, token, err := s.cfg.Store.CreateCalendarFeed(ctx, clinic.CalendarFeed{
 		DoctorID: orNil(r.Body.DoctorID), Name: r.Body.Name, ExpiresAt: r.Body.ExpiresAt,
@@ -34,7 +34,7 @@ func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFee
 	}, nil
 }
 
-// feedSuffix ends a calendar's address: some programs take nothing else for one.
+// feedSuffix ends a calendar's URL: some programs accept no other.
 const feedSuffix = ".ics"
 
 // ListCalendarFeeds lists feeds: GET /calendar-feeds.
@@ -54,7 +54,7 @@ func (s *Server) ListCalendarFeeds(ctx context.Context, r api.ListCalendarFeedsR
 	}, nil
 }
 
-// GetCalendarFeed reads a feed's record: GET /calendar-feeds/{id}.
+// GetCalendarFeed returns a feed's record: GET /calendar-feeds/{id}.
 func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedRequestObject) (api.GetCalendarFeedResponseObject, error) {
 	f, err := s.cfg.Store.CalendarFeed(ctx, r.ID)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedReque
 	return api.GetCalendarFeed200JSONResponse(calendarFeedToAPI(f)), nil
 }
 
-// RevokeCalendarFeed ends a feed: POST /calendar-feeds/{id}/revoke.
+// RevokeCalendarFeed revokes a feed: POST /calendar-feeds/{id}/revoke.
 func (s *Server) RevokeCalendarFeed(ctx context.Context, r api.RevokeCalendarFeedRequestObject) (api.RevokeCalendarFeedResponseObject, error) {
 	f, err := s.cfg.Store.RevokeCalendarFeed(ctx, r.ID)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject
 	if err != nil {
 		return nil, err
 	}
-	text, err := ical.Encode(c)
+	text, err := ical.Encode(calendarOf(c))
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +103,14 @@ func hasTag(header, tag string) bool {
 	return false
 }
 
-// calendarAnswer is a calendar, or that it is known.
+// calendarAnswer is a calendar, or a 304.
 type calendarAnswer struct {
 	text  []byte
 	tag   string
 	known bool
 }
 
-// VisitGetCalendarResponse writes the answer.
+// VisitGetCalendarResponse writes the response.
 func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("ETag", a.tag)
@@ -120,12 +120,47 @@ func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
 		return nil
 	}
 	h.Set(echo.HeaderContentType, ical.MediaType)
-	// A browser would name the file by the address, and the address is a secret.
+	// A browser would name the file after the URL, which is a secret.
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="calendar.ics"`)
 	h.Set(echo.HeaderContentLength, strconv.Itoa(len(a.text)))
 	_, err := w.Write(a.text)
 	return err
 }
+
+// calendarOf returns a feed as calendar programs show it.
+func calendarOf(c clinic.FeedCalendar) ical.Calendar {
+	out := ical.Calendar{Name: "Clinic"}
+	title := func(what, doctor string) string { return what + ": " + doctor }
+	if c.Doctor != "" {
+		out.Name = c.Doctor
+		title = func(what, _ string) string { return what }
+	}
+	uid := func(kind string, id int64) string { return kind + "-" + strconv.FormatInt(id, 10) + "@" + c.UID }
+	for _, v := range c.Visits {
+		what, status := "Booked", ical.StatusConfirmed
+		switch v.Status {
+		case clinic.StatusScheduled:
+			status = ical.StatusTentative
+		case clinic.StatusCancelled:
+			what, status = "Cancelled", ical.StatusCancelled // in words, too: some programs show cancelled events
+		default: // confirmed, or a status that follows it
+		}
+		out.Events = append(out.Events, ical.Event{
+			UID: uid("appointment", v.ID), Title: title(what, v.Doctor), Location: v.Room, Start: v.Time.Start, End: v.Time.End,
+			Status: status, Free: !v.Status.Occupies(), Sequence: sequence(v.Version), CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt,
+		})
+	}
+	for _, a := range c.Away {
+		out.Events = append(out.Events, ical.Event{
+			UID: uid("time-off", a.ID), Title: title("Away", a.Doctor), Start: a.Time.Start, End: a.Time.End,
+			Sequence: sequence(a.Version), CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		})
+	}
+	return out
+}
+
+// sequence returns an event's SEQUENCE: records begin with version 1, events with sequence 0.
+func sequence(version int64) int { return int(version - 1) }
 
 func calendarFeedToAPI(f clinic.CalendarFeed) api.CalendarFeed {
 	return api.CalendarFeed{

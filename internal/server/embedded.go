@@ -10,16 +10,15 @@ import (
 	"mems/internal/contract"
 )
 
-// preparedContract is a contract that servers hold requests to. They only read it.
+// preparedContract is a contract prepared for validation. Servers only read it.
 type preparedContract struct {
 	doc        *openapi3.T
 	operations contract.Operations
 	json       []byte // the response to /openapi.json
 }
 
-// embeddedContract returns the contract that the program was built with. Reading its
-// 440 kB takes longer than everything else a new server does, so all servers of the
-// process share it.
+// embeddedContract returns the contract that the program was built with. Parsing its 440 kB
+// takes longer than everything else in New, so all servers of the process share it.
 var embeddedContract = sync.OnceValues(func() (preparedContract, error) {
 	doc, err := api.GetSpec()
 	if err != nil {

@@ -9,10 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// holdVersion is that of every hold: none is ever changed.
-const holdVersion = 1
-
-// CreateHold holds a time: POST /holds.
+// CreateHold creates a hold: POST /holds.
 func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) (api.CreateHoldResponseObject, error) {
 	b := r.Body
 	h, err := s.cfg.Store.CreateHold(ctx, clinic.Booking{
@@ -28,17 +25,17 @@ func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) 
 			StartTime: h.Time.Start, EndTime: h.Time.End, DurationMinutes: wholeMinutes(h.Time.End.Sub(h.Time.Start)),
 			ExpiresAt: h.ExpiresAt, CreatedAt: h.CreatedAt,
 		},
-		Headers: api.CreateHold201ResponseHeaders{Location: "/holds/" + strconv.FormatInt(h.ID, 10), ETag: etag(holdVersion)},
+		Headers: api.CreateHold201ResponseHeaders{Location: "/holds/" + strconv.FormatInt(h.ID, 10), ETag: etag(clinic.HoldVersion)},
 	}, nil
 }
 
-// GetHold reads a hold: GET /holds/{id}.
+// GetHold returns a hold: GET /holds/{id}.
 func (s *Server) GetHold(ctx context.Context, r api.GetHoldRequestObject) (api.GetHoldResponseObject, error) {
 	h, err := s.cfg.Store.Hold(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(holdVersion)}, Body: holdToAPI(h)}, nil
+	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(clinic.HoldVersion)}, Body: holdToAPI(h)}, nil
 }
 
 func holdToAPI(h clinic.Hold) api.Hold {
@@ -49,7 +46,7 @@ func holdToAPI(h clinic.Hold) api.Hold {
 	}
 }
 
-// DeleteHold gives a time back: DELETE /holds/{id}.
+// DeleteHold releases a hold: DELETE /holds/{id}.
 func (s *Server) DeleteHold(ctx context.Context, r api.DeleteHoldRequestObject) (api.DeleteHoldResponseObject, error) {
 	if err := s.cfg.Store.DeleteHold(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err

@@ -7,11 +7,12 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // MergePatients merges a duplicate: POST /patients/{id}/merge.
 func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestObject) (api.MergePatientsResponseObject, error) {
-	m, err := s.cfg.Store.MergePatients(acting(ctx, r.Params.MEMSActor), r.ID, r.Body.DuplicateID, versions(r.Params.IfMatch))
+	m, err := s.cfg.Store.MergePatients(acting(ctx, r.Params.MEMSActor), store.MergePair{Survivor: r.ID, Duplicate: r.Body.DuplicateID}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -24,9 +25,9 @@ func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestOb
 	}, nil
 }
 
-// PreviewMerge shows what merging would do: GET /patients/{id}/merge-preview.
+// PreviewMerge returns what a merge would do: GET /patients/{id}/merge-preview.
 func (s *Server) PreviewMerge(ctx context.Context, r api.PreviewMergeRequestObject) (api.PreviewMergeResponseObject, error) {
-	m, err := s.cfg.Store.PreviewMerge(ctx, r.ID, r.Params.DuplicateID)
+	m, err := s.cfg.Store.PreviewMerge(ctx, store.MergePair{Survivor: r.ID, Duplicate: r.Params.DuplicateID})
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +71,7 @@ func patientSavedToAPI(p clinic.Patient, alike []clinic.Candidate) api.PatientSa
 	}
 }
 
-// mrnSearch answers a search by the id in a medical record number, which finds one
-// patient or none.
+// mrnSearch returns the result of a search by medical record number: one patient or none.
 func (s *Server) mrnSearch(ctx context.Context, id int64) (api.ListPatientsResponseObject, error) {
 	out := api.ListPatients200JSONResponse{Items: []api.Patient{}, NextCursor: orNull[string](nil)}
 	p, err := s.cfg.Store.PatientByMRN(ctx, id)
@@ -83,5 +83,5 @@ func (s *Server) mrnSearch(ctx context.Context, id int64) (api.ListPatientsRespo
 	return out, nil
 }
 
-// mergedLocation is where a merged record goes on.
+// mergedLocation returns the path of the surviving record.
 func mergedLocation(id int64) string { return "/patients/" + strconv.FormatInt(id, 10) }

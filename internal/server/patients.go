@@ -12,7 +12,7 @@ import (
 // CreatePatient registers a patient: POST /patients.
 func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestObject) (api.CreatePatientResponseObject, error) {
 	refuse := deref(r.Body.OnPossibleDuplicate) == api.PatientCreateOnPossibleDuplicateRefuse
-	p, alike, err := s.cfg.Store.CreatePatient(ctx, patientFromAPI(*r.Body), refuse)
+	p, alike, err := s.cfg.Store.CreatePatient(ctx, store.NewPatient{Patient: patientFromAPI(*r.Body), RefuseDuplicate: refuse})
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObje
 	}, nil
 }
 
-// GetPatient reads a patient: GET /patients/{id}.
+// GetPatient returns a patient: GET /patients/{id}.
 func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) (api.GetPatientResponseObject, error) {
 	p, err := s.cfg.Store.Patient(ctx, r.ID)
 	if err != nil {

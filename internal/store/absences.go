@@ -29,8 +29,8 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 		return o, nil, err
 	}
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, o.DoctorID); err != nil || !exists {
+	err := s.inTx(ctx, "create time off", func(t *tx) error {
+		if exists, err := t.guardDoctor(ctx, o.DoctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		o.Version, o.CreatedAt, o.UpdatedAt = 1, t.now, t.now
@@ -52,7 +52,7 @@ func (s *Store) TimeOff(ctx context.Context, doctorID, id int64) (clinic.TimeOff
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.TimeOff{}, clinic.ErrTimeOffNotFound
 	}
-	return row.timeOff(), translate(ctx, err)
+	return row.timeOff(), translate(ctx, "read time off", err)
 }
 
 // ListTimeOff reads a page of a doctor's time off that has not ended before
@@ -72,7 +72,7 @@ func (s *Store) ListTimeOff(ctx context.Context, doctorID int64, from *time.Time
 		ORDER BY end_time, id
 		LIMIT ?`, doctorID, place.Start, place.Start, place.ID, limit+1)
 	if err != nil {
-		return Page[clinic.TimeOff]{}, translate(ctx, err)
+		return Page[clinic.TimeOff]{}, translate(ctx, "list time off", err)
 	}
 	items := make([]clinic.TimeOff, len(rows))
 	for i, row := range rows {
@@ -99,8 +99,8 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return err
 	}
-	return s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+	return s.inTx(ctx, "delete time off", func(t *tx) error {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrTimeOffNotFound)
 		}
 		var version int64
@@ -135,8 +135,8 @@ func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Clo
 		return c, nil, err
 	}
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		if err := guardAllDoctors(ctx, t); err != nil {
+	err := s.inTx(ctx, "create closure", func(t *tx) error {
+		if err := t.guardAllDoctors(ctx); err != nil {
 			return err
 		}
 		c.Version, c.CreatedAt, c.UpdatedAt = 1, t.now, t.now
@@ -161,7 +161,7 @@ func (s *Store) Closure(ctx context.Context, id int64) (clinic.Closure, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Closure{}, clinic.ErrClosureNotFound
 	}
-	return row.closure(), translate(ctx, err)
+	return row.closure(), translate(ctx, "read closure", err)
 }
 
 // ListClosures reads a page of the closures that have not ended before from, by
@@ -176,7 +176,7 @@ func (s *Store) ListClosures(ctx context.Context, from *time.Time, after After, 
 		ORDER BY end_time, id
 		LIMIT ?`, place.Start, place.Start, place.ID, limit+1)
 	if err != nil {
-		return Page[clinic.Closure]{}, translate(ctx, err)
+		return Page[clinic.Closure]{}, translate(ctx, "list closures", err)
 	}
 	items := make([]clinic.Closure, len(rows))
 	for i, row := range rows {
@@ -189,7 +189,7 @@ func (s *Store) ListClosures(ctx context.Context, from *time.Time, after After, 
 // rely on its absence before it is gone. Errors: clinic.ErrClosureNotFound,
 // clinic.ErrPreconditionFailed.
 func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete closure", func(t *tx) error {
 		var version int64
 		err := t.GetContext(ctx, &version, `SELECT version FROM closures WHERE id = ? FOR UPDATE`, id)
 		if errors.Is(err, sql.ErrNoRows) {

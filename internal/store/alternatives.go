@@ -36,31 +36,31 @@ const (
 // withAlternatives adds to a slot conflict the nearest times that
 // could be booked instead: the same doctor's first, then those of active
 // colleagues of the same specialization, all on quarter hours of the clinic's
-// clock, and of doctors without working hours within the usual ones. It reads in
-// the transaction that decided, so they were free when it did, and only in one
-// that holds no guards (inTx). Other errors come back as they are.
-func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, specialization string, kind clinic.AppointmentType, b clinic.Booking, except int64) error {
-	var refusal *clinic.Error
-	if !t.looks || !errors.As(err, &refusal) || refusal.Conflict.Start.IsZero() {
+// clock, and of doctors without working hours within the usual ones. It reads the
+// snapshot on which b was decided, so they were free when it was. Other errors come
+// back as they are.
+func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p parties, b clinic.Booking, except int64) error {
+	refusal, ok := errors.AsType[*clinic.Error](err)
+	if !ok || refusal.Conflict.Start.IsZero() {
 		return err
 	}
-	if t.proposals++; t.proposals > maxProposals {
+	if q.proposals++; q.proposals > maxProposals {
 		return refusal
 	}
 	r := &reader{
-		q: t, now: t.now, hold: b.Hold, except: except, patient: b.PatientID, usualSample: usualHoursSample,
+		q: q, now: q.now, hold: b.Hold, except: except, patient: b.PatientID, usualSample: usualHoursSample,
 		slot: clinic.SlotQuery{
 			Duration: b.Duration, Buffers: b.Buffers, Step: 15 * time.Minute, Zone: s.zone,
 			NeedsRoom: b.AnyRoom || b.RoomID != nil,
 		},
 	}
 	if b.TypeID != nil {
-		r.kind = &kind
+		r.kind = &p.kind
 	}
 	if b.Moving {
 		r.kept = b.Kept.DoctorID
 	}
-	if err := r.readColleagues(ctx, b.DoctorID, specialization, maxColleagues); err != nil {
+	if err := r.readColleagues(ctx, b.DoctorID, p.doctor.Specialization, maxColleagues); err != nil {
 		return err
 	}
 	if len(r.doctors) == 0 || r.doctors[0] != b.DoctorID {
@@ -69,14 +69,14 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if r.kind == nil {
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
-	p := proposals{reader: r, booking: b, partners: s.partners, seen: map[clinic.Slot]bool{}}
+	found := proposals{reader: r, booking: b, partners: s.partners, seen: map[clinic.Slot]bool{}}
 	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
-		p.groups = append(p.groups, group)
+		found.groups = append(found.groups, group)
 	}
-	if err := p.search(ctx); err != nil {
+	if err := found.search(ctx); err != nil {
 		return err
 	}
-	refusal.Alternatives = append(clinic.Nearest(p.same, b.Start, alternativesEach), clinic.Nearest(p.others, b.Start, alternativesEach)...)
+	refusal.Alternatives = append(clinic.Nearest(found.same, b.Start, alternativesEach), clinic.Nearest(found.others, b.Start, alternativesEach)...)
 	return refusal
 }
 

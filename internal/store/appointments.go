@@ -23,7 +23,7 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	if err != nil {
-		return clinic.Appointment{}, translate(ctx, err)
+		return clinic.Appointment{}, translate(ctx, "read appointment", err)
 	}
 	a := row.appointment()
 	if !AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
@@ -43,14 +43,14 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 		}
 		var rows []patientRow
 		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
-			return nil, nil, translate(ctx, err)
+			return nil, nil, translate(ctx, "read names", err)
 		}
 		ps := make([]clinic.Patient, len(rows))
 		for i, r := range rows {
 			ps[i] = r.patient()
 		}
 		if err := withIdentifiers(ctx, s.db, ps); err != nil {
-			return nil, nil, translate(ctx, err)
+			return nil, nil, translate(ctx, "read names", err)
 		}
 		if err := s.recordRead(ctx, clinic.KindPatient, 0, patientIDs...); err != nil {
 			return nil, nil, err
@@ -66,7 +66,7 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 		}
 		var rows []doctorRow
 		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
-			return nil, nil, translate(ctx, err)
+			return nil, nil, translate(ctx, "read names", err)
 		}
 		for _, r := range rows {
 			doctors[r.ID] = r.doctor()
@@ -156,16 +156,16 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 	if q.PatientID != 0 {
 		var err error
 		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
-			return Page[clinic.Appointment]{}, translate(ctx, err)
+			return Page[clinic.Appointment]{}, translate(ctx, "list appointments", err)
 		}
 	}
 	if err := s.boundScan(ctx, &q, s.maxScanned); err != nil {
-		return Page[clinic.Appointment]{}, translate(ctx, err)
+		return Page[clinic.Appointment]{}, translate(ctx, "list appointments", err)
 	}
 	statement, args := appointmentListSQL(q)
 	var rows []appointmentRow
 	if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
-		return Page[clinic.Appointment]{}, translate(ctx, err)
+		return Page[clinic.Appointment]{}, translate(ctx, "list appointments", err)
 	}
 	items := make([]clinic.Appointment, len(rows))
 	for i, row := range rows {

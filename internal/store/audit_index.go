@@ -24,7 +24,7 @@ const (
 // programs count like ours.
 func (s *Store) IndexAudit(ctx context.Context) (int, error) {
 	n, err := s.indexAudit(ctx, indexAge)
-	return n, translate(ctx, err)
+	return n, translate(ctx, "index audit trail", err)
 }
 
 // indexAudit writes the index's own row first, which serialises processes. The

@@ -32,7 +32,7 @@ type AuditQuery struct {
 func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditEntry], error) {
 	items, err := readAudit(ctx, s.db, q)
 	if err != nil {
-		return Page[clinic.AuditEntry]{}, translate(ctx, err)
+		return Page[clinic.AuditEntry]{}, translate(ctx, "list audit entries", err)
 	}
 	p := page(items, q.Limit)
 	var patients []int64

@@ -36,26 +36,40 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
-		b := b // another attempt starts from what was asked for
-		if err := s.checkStart(ctx, t.now, b); err != nil {
-			return err
-		}
-		c, err := guardParties(ctx, t, b)
-		if err != nil {
-			return err
-		}
-		broken, err := s.decide(ctx, t, c, &b, 0)
-		if err != nil {
-			return err
-		}
-		if b.Hold != "" {
-			if err := useHold(ctx, t, b); err != nil {
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act:    "book appointment",
+		wanted: wantedOf(b),
+		body: func(t *tx) error {
+			b := b // another attempt starts from what was asked for
+			if err := s.checkStart(ctx, t.now, b); err != nil {
 				return err
 			}
-		}
-		a, err = placeBooking(ctx, t, b, broken)
-		return err
+			c, err := t.guardParties(ctx, b)
+			if err != nil {
+				return err
+			}
+			broken, err := s.decide(ctx, t, c, &b, 0)
+			if err != nil {
+				return err
+			}
+			if b.Hold != "" {
+				if err := useHold(ctx, t, b); err != nil {
+					return err
+				}
+			}
+			a, err = placeBooking(ctx, t, b, broken)
+			return err
+		},
+		explain: func(q *snapshot) error {
+			if err := s.checkStart(ctx, q.now, b); err != nil {
+				return err
+			}
+			c, err := q.parties(ctx, b)
+			if err != nil {
+				return err
+			}
+			return s.explainBooking(ctx, q, c, b, 0)
+		},
 	}, &a)
 	return a, err
 }
@@ -124,7 +138,7 @@ func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64,
 // this time, doctor, patient or room).
 func useHold(ctx context.Context, t *tx, b clinic.Booking) error {
 	var row holdRow
-	err := t.GetContext(ctx, &row, t.locking(`SELECT `+holdColumns+` FROM holds WHERE token = ? FOR UPDATE`), b.Hold)
+	err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE token = ? FOR UPDATE`, b.Hold)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.ErrHoldNotFound
 	}

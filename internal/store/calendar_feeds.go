@@ -20,7 +20,7 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 		return f, "", err
 	}
 	var token string
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create calendar feed", func(t *tx) error {
 		if f.DoctorID != nil {
 			if err := checkDoctors(ctx, t, *f.DoctorID); err != nil {
 				return err
@@ -53,7 +53,7 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
 	var row calendarFeedRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
-		return clinic.CalendarFeed{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
+		return clinic.CalendarFeed{}, translate(ctx, "read calendar feed", notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f := row.feed()
 	if !f.Within(AccessOf(ctx).Reach) {
@@ -73,7 +73,7 @@ func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (
 		ORDER BY id
 		LIMIT ?`, after, reach.All, reach.DoctorID, limit+1)
 	if err != nil {
-		return Page[clinic.CalendarFeed]{}, translate(ctx, err)
+		return Page[clinic.CalendarFeed]{}, translate(ctx, "list calendar feeds", err)
 	}
 	items := make([]clinic.CalendarFeed, len(rows))
 	for i := range rows {
@@ -86,7 +86,7 @@ func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (
 // can read it, in any process. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
 	var f clinic.CalendarFeed
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "revoke calendar feed", func(t *tx) error {
 		var row calendarFeedRow
 		if err := t.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ? FOR UPDATE`, id); err != nil {
 			return notFound(err, clinic.ErrCalendarFeedNotFound)
@@ -131,7 +131,7 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	var row calendarFeedRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
 		s.knownFeeds.forget(id)
-		return clinic.FeedCalendar{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
+		return clinic.FeedCalendar{}, translate(ctx, "read calendar feed", notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f, now := row.feed(), clinic.Instant(s.now())
 	if !isSecret(secret, f.Hash) || !f.Live(now) {
@@ -144,12 +144,12 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	if f.LastUsedAt == nil || now.Sub(*f.LastUsedAt) > time.Hour {
 		// To the hour, so that a feed that is read all day does not cost a write each time.
 		if _, err := s.db.ExecContext(ctx, `UPDATE calendar_feeds SET last_used_at = ? WHERE id = ?`, now, id); err != nil {
-			return clinic.FeedCalendar{}, translate(ctx, err)
+			return clinic.FeedCalendar{}, translate(ctx, "read calendar feed", err)
 		}
 	}
 	c, err := s.feedCalendar(ctx, f, now)
 	if err != nil {
-		return clinic.FeedCalendar{}, translate(ctx, err)
+		return clinic.FeedCalendar{}, translate(ctx, "read calendar feed", err)
 	}
 	CountWork(ctx, clinic.WorkRecords, len(c.Visits)+len(c.Away))
 	access := AccessOf(ctx)

@@ -35,7 +35,7 @@ type recordReader func(ctx context.Context, in readIn, ids []int64) (map[int64]a
 
 // readIn is what a recordReader reads in.
 type readIn struct {
-	*sqlx.Tx
+	*snapshot
 
 	reach clinic.Reach
 	now   time.Time
@@ -43,7 +43,7 @@ type readIn struct {
 
 // addRecords adds to changes the records as they are now, those within reach. Kinds of
 // a later version have none.
-func (s *Store) addRecords(ctx context.Context, t *sqlx.Tx, reach clinic.Reach, changes []clinic.FeedChange) error {
+func (s *Store) addRecords(ctx context.Context, t *snapshot, reach clinic.Reach, changes []clinic.FeedChange) error {
 	ids := map[clinic.Kind][]int64{}
 	for _, c := range changes {
 		ids[c.Object] = append(ids[c.Object], c.ObjectID)

@@ -106,13 +106,13 @@ const maxAssigned = 1000
 func (s *Store) AssignPositions(ctx context.Context) (more bool, err error) {
 	var pending bool
 	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
-		return false, translate(ctx, err)
+		return false, translate(ctx, "assign positions in the feed", err)
 	}
 	err = retryTransient(ctx, func() error {
 		more, err = s.assignPositions(ctx)
 		return err
 	})
-	return more, translate(ctx, err)
+	return more, translate(ctx, "assign positions in the feed", err)
 }
 
 func (s *Store) assignPositions(ctx context.Context) (more bool, err error) {
@@ -196,7 +196,7 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 	p, err := s.readChanges(ctx, q, access.Reach, visible)
 	p.More = p.More || backlog
 	if err != nil || !q.Records {
-		return p, translate(ctx, err)
+		return p, translate(ctx, "list changes", err)
 	}
 	var patients []int64
 	for _, c := range p.Items {
@@ -219,7 +219,7 @@ func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Re
 	if err != nil {
 		return ChangesPage{}, err
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer t.end()
 	var head int64
 	if err := t.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`); err != nil {
 		return ChangesPage{}, err
@@ -291,7 +291,7 @@ func (s *Store) LastChange(ctx context.Context) (int64, error) {
 	}
 	var head int64
 	err := s.db.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`)
-	return head, translate(ctx, err)
+	return head, translate(ctx, "read last change", err)
 }
 
 // PruneChanges deletes changes that are older than an instant and are not the last
@@ -310,7 +310,7 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, erro
 			              WHERE later.object = c.object AND later.object_id = c.object_id AND later.id > c.id AND later.position > c.position)
 			LIMIT 1000`, before)
 		if err != nil || len(ids) == 0 {
-			return gone, translate(ctx, err)
+			return gone, translate(ctx, "prune changes", err)
 		}
 		query, args, err := sqlx.In(`DELETE FROM changes WHERE id IN (?)`, ids)
 		if err != nil {
@@ -318,7 +318,7 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, erro
 		}
 		result, err := s.db.ExecContext(ctx, query, args...)
 		if err != nil {
-			return gone, translate(ctx, err)
+			return gone, translate(ctx, "prune changes", err)
 		}
 		n, err := result.RowsAffected()
 		if err != nil {

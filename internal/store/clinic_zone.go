@@ -66,7 +66,7 @@ func ClinicZone(ctx context.Context, db *sqlx.DB) (string, error) {
 // before; empty for none. The same one again changes nothing. It needs the rights of the user who migrates.
 // Lock: the row of the zone.
 func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, err error) {
-	err = s.inTx(ctx, func(t *tx) error {
+	err = s.inTx(ctx, "set time zone of the clinic", func(t *tx) error {
 		before = ""
 		err := t.GetContext(ctx, &before, zoneRead+` FOR UPDATE`)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

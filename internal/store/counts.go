@@ -12,7 +12,7 @@ func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error
 	q.reach = AccessOf(ctx).Reach
 	search := patientSearch{PatientQuery: q, conditions: patientConditions(q), bounds: s.patientSearch}
 	if _, err := s.chooseDriver(ctx, &search); err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "count patients", err)
 	}
 	statement, args := search.countSQL()
 	return s.count(ctx, clinic.KindPatient, statement, args)
@@ -30,7 +30,7 @@ const pagesCounted = 20
 func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
 	q.reach = AccessOf(ctx).Reach
 	if err := s.boundScan(ctx, &q, pagesCounted*s.maxScanned); err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "count appointments", err)
 	}
 	if q.through.ID != 0 {
 		return MaxCountedAppointments + 1, nil
@@ -44,7 +44,7 @@ func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int6
 // whether somebody is a patient.
 func (s *Store) count(ctx context.Context, kind clinic.Kind, statement string, args []any) (n int64, err error) {
 	if err := s.db.GetContext(ctx, &n, statement, args...); err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "count "+kind.String(), err)
 	}
 	return n, s.recordRead(ctx, kind, 0)
 }

@@ -14,6 +14,20 @@ import (
 	"mems/internal/clinic"
 )
 
+// decider is what a decision goes through: a use case's transaction, whose guards are
+// held, or a snapshot.
+type decider struct {
+	*queries
+
+	// claimRoom reports whether there is such a room; in a use case's transaction it takes
+	// the room's guard.
+	claimRoom func(ctx context.Context, id int64) (exists bool, err error)
+}
+
+func (t *tx) decider() decider { return decider{&t.queries, t.guardRoom} }
+
+func (q *snapshot) decider() decider { return decider{&q.queries, q.roomExists} }
+
 // decide reads, under the guards that c was made with, what the decision on a
 // booking needs, and decides. It reads no further than the first rule that is
 // broken: what a locking read has found stays locked until the end, and a
@@ -28,8 +42,8 @@ import (
 // Errors, in the order of the contract: clinic.ErrPatientNotFound,
 // clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound, clinic.ErrRoomNotFound,
 // clinic.ErrDoctorInactive, clinic.ErrTypeInactive, clinic.ErrRoomInactive,
-// clinic.ErrTypeNotAllowed, clinic.ErrRoomNotSuitable; then, with the Conflict
-// and Alternatives, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
+// clinic.ErrTypeNotAllowed, clinic.ErrRoomNotSuitable; then, with the Conflict,
+// clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
 // clinic.CodeDoctorOverlap, clinic.CodePatientOverlap, clinic.CodeRoomOverlap,
 // clinic.CodeNoRoomFree.
 func (s *Store) decide(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.Booking, except int64) (clinic.Broken, error) {
@@ -40,7 +54,22 @@ func (s *Store) decide(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.
 	if err != nil {
 		return clinic.Broken{}, err
 	}
-	return s.decideWith(ctx, t, c, b, except, p, nil)
+	return s.decideWith(ctx, t.decider(), c, b, except, p, nil)
+}
+
+// explainBooking decides as decide does, on a snapshot, and adds alternatives to a slot
+// conflict. It returns nil when the booking could be made.
+func (s *Store) explainBooking(ctx context.Context, q *snapshot, c clinic.Calendar, b clinic.Booking, except int64) error {
+	if c.Patient != clinic.Active || c.Doctor != clinic.Active {
+		_, err := clinic.CanBook(c, b)
+		return err
+	}
+	p, err := readParties(ctx, q, b)
+	if err != nil {
+		return err
+	}
+	_, err = s.decideWith(ctx, q.decider(), c, &b, except, p, nil)
+	return s.withAlternatives(ctx, q, err, p, b, except)
 }
 
 // parties is what a decision reads of the doctor and the type.
@@ -50,17 +79,17 @@ type parties struct {
 	state  clinic.PartyState // of the type
 }
 
-func readParties(ctx context.Context, t *tx, b clinic.Booking) (p parties, err error) {
-	if p.doctor, err = readDoctorFacts(ctx, t, b.DoctorID); err != nil || b.TypeID == nil {
+func readParties(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking) (p parties, err error) {
+	if p.doctor, err = readDoctorFacts(ctx, q, b.DoctorID); err != nil || b.TypeID == nil {
 		return p, err
 	}
-	p.kind, p.state, err = readTypeForBooking(ctx, t, *b.TypeID)
+	p.kind, p.state, err = readTypeForBooking(ctx, q, *b.TypeID)
 	return p, err
 }
 
 // decideWith is decide with the parties, who exist, and for a series with its
 // calendar, read before.
-func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.Booking, except int64, p parties, series *seriesCalendar) (clinic.Broken, error) {
+func (s *Store) decideWith(ctx context.Context, d decider, c clinic.Calendar, b *clinic.Booking, except int64, p parties, series *seriesCalendar) (clinic.Broken, error) {
 	doctor, kind := p.doctor, p.kind
 	if !doctor.IsActive {
 		c.Doctor = clinic.Inactive
@@ -75,20 +104,20 @@ func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *cli
 		c.Allowed = kind.Allows(b.DoctorID, doctor.Specialization) || b.KeepsDoctor()
 	}
 	for _, read := range []func() error{
-		func() error { return chooseRoom(ctx, t, &c, b, kind, except) },
+		func() error { return chooseRoom(ctx, d, &c, b, kind, except) },
 		func() error {
 			if series != nil {
 				series.openTimes(&c, *b)
 				return nil
 			}
-			return s.readOpenTimes(ctx, t, &c, *b, doctor)
+			return readOpenTimes(ctx, d.queries, &c, *b, doctor)
 		},
 		func() (err error) {
 			if series != nil {
 				c.DoctorBusy = slices.Concat(c.DoctorBusy, series.doctorBusy)
 				return nil
 			}
-			times, err := t.occupied(ctx, doctorParty, b.DoctorID, b.Busy(), except)
+			times, err := d.occupied(ctx, doctorParty, b.DoctorID, b.Busy(), except)
 			c.DoctorBusy = append(c.DoctorBusy, times...)
 			return err
 		},
@@ -97,7 +126,7 @@ func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *cli
 				c.PatientBusy = series.patientBusy
 				return nil
 			}
-			c.PatientBusy, err = t.occupied(ctx, patientParty, b.PatientID, b.Time(), except)
+			c.PatientBusy, err = d.occupied(ctx, patientParty, b.PatientID, b.Time(), except)
 			return err
 		},
 	} {
@@ -105,14 +134,10 @@ func (s *Store) decideWith(ctx context.Context, t *tx, c clinic.Calendar, b *cli
 			return clinic.Broken{}, err
 		}
 		if _, err := clinic.CanBook(withoutRoom(c), *b); err != nil {
-			return clinic.Broken{}, s.withAlternatives(ctx, t, err, doctor.Specialization, kind, *b, except)
+			return clinic.Broken{}, err
 		}
 	}
-	broken, err := clinic.CanBook(c, *b)
-	if err != nil {
-		return clinic.Broken{}, s.withAlternatives(ctx, t, err, doctor.Specialization, kind, *b, except)
-	}
-	return broken, nil
+	return clinic.CanBook(c, *b)
 }
 
 // withoutRoom leaves out what is known of the room's time: its guard is taken
@@ -133,9 +158,9 @@ type doctorFacts struct {
 
 // Primary key. Not locking: the guard's write already holds the row. A doctor whom
 // only a history names can have been deleted since. Errors: clinic.ErrDoctorNotFound.
-func readDoctorFacts(ctx context.Context, t *tx, id int64) (doctorFacts, error) {
+func readDoctorFacts(ctx context.Context, q sqlx.QueryerContext, id int64) (doctorFacts, error) {
 	var d doctorFacts
-	err := t.GetContext(ctx, &d, `
+	err := sqlx.GetContext(ctx, q, &d, `
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
 		WHERE id = ?`, id)
@@ -164,19 +189,19 @@ func readTypeForBooking(ctx context.Context, q sqlx.QueryerContext, id int64) (c
 	return kind, clinic.Inactive, err
 }
 
-// chooseRoom takes the guard of the room that the booking names, or of the
-// first suitable one that is free, and reads the room's occupied times.
-func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Booking, kind clinic.AppointmentType, except int64) error {
+// chooseRoom claims the room that the booking names, or the first suitable one that is
+// free, and reads the room's occupied times.
+func chooseRoom(ctx context.Context, d decider, c *clinic.Calendar, b *clinic.Booking, kind clinic.AppointmentType, except int64) error {
 	switch {
 	case b.RoomID != nil:
-		return guardNamedRoom(ctx, t, c, *b, kind, except)
+		return claimNamedRoom(ctx, d, c, *b, kind, except)
 	case !b.AnyRoom || c.Doctor != clinic.Active || c.Type == clinic.Missing || c.Type == clinic.Inactive:
 		return nil
 	}
 	// Rooms are tried by id, which is also the order of locks. One that was free
 	// when it was looked for may be taken by the time its guard is ours.
 	for after := int64(0); ; {
-		id, found, err := freeRoom(ctx, t, *b, kind, after, except)
+		id, found, err := freeRoom(ctx, d.queries, *b, kind, after, except)
 		if err != nil {
 			return err
 		}
@@ -184,30 +209,30 @@ func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Bookin
 			c.NoRoomFree = true
 			return nil
 		}
-		if _, err := guardRoom(ctx, t, id); err != nil {
+		if _, err := d.claimRoom(ctx, id); err != nil {
 			return err
 		}
-		still, _, err := freeRoom(ctx, t, *b, kind, id-1, except)
+		still, _, err := freeRoom(ctx, d.queries, *b, kind, id-1, except)
 		if err != nil {
 			return err
 		}
 		if still == id {
 			b.RoomID, c.Room, c.Suitable = &id, clinic.Active, true
-			c.RoomBusy, err = t.occupied(ctx, roomParty, id, b.Busy(), except)
+			c.RoomBusy, err = d.occupied(ctx, roomParty, id, b.Busy(), except)
 			return err
 		}
 		after = id
 	}
 }
 
-func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Booking, kind clinic.AppointmentType, except int64) error {
+func claimNamedRoom(ctx context.Context, d decider, c *clinic.Calendar, b clinic.Booking, kind clinic.AppointmentType, except int64) error {
 	c.Room, c.Suitable = clinic.Missing, kind.Suits(*b.RoomID) || b.KeepsRoom()
-	if exists, err := guardRoom(ctx, t, *b.RoomID); err != nil || !exists {
+	if exists, err := d.claimRoom(ctx, *b.RoomID); err != nil || !exists {
 		return err
 	}
-	// Not locking: the guard's write already holds the row.
+	// Not locking: a guard's write already holds the row.
 	var active bool
-	if err := t.GetContext(ctx, &active, `SELECT is_active FROM rooms WHERE id = ?`, *b.RoomID); err != nil {
+	if err := d.GetContext(ctx, &active, `SELECT is_active FROM rooms WHERE id = ?`, *b.RoomID); err != nil {
 		return err
 	}
 	if c.Room = clinic.Inactive; !active && !b.KeepsRoom() {
@@ -219,13 +244,13 @@ func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Boo
 	}
 	// Index holds_room (room_id, start_time).
 	holds, err := occupiedTimes{
-		party: roomParty, ids: []int64{*b.RoomID}, window: b.Busy(), holds: &liveHolds{t.now, b.Hold},
-	}.readHeld(ctx, t)
+		party: roomParty, ids: []int64{*b.RoomID}, window: b.Busy(), holds: &liveHolds{d.now, b.Hold},
+	}.readHeld(ctx, d)
 	if err != nil {
 		return err
 	}
-	held := t.stillHeld(holds[*b.RoomID])
-	c.RoomBusy, err = t.occupied(ctx, roomParty, *b.RoomID, b.Busy(), except)
+	held := d.stillHeld(holds[*b.RoomID])
+	c.RoomBusy, err = d.occupied(ctx, roomParty, *b.RoomID, b.Busy(), except)
 	c.RoomBusy = append(c.RoomBusy, held...)
 	return err
 }
@@ -234,7 +259,7 @@ func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Boo
 // free for the booking. Rooms are few; for each, one bounded range of
 // appointments_room and one of holds_room. Not locking: what it finds is asked
 // again under the room's guard.
-func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.AppointmentType, after, except int64) (id int64, found bool, err error) {
+func freeRoom(ctx context.Context, q *queries, b clinic.Booking, kind clinic.AppointmentType, after, except int64) (id int64, found bool, err error) {
 	ids := kind.RoomIDs
 	if len(ids) == 0 {
 		ids = []int64{0} // none; IN () is not SQL
@@ -247,9 +272,9 @@ func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.Appointm
 		return 0, false, err
 	}
 	taken, values := occupiedTimes{
-		party: roomParty, of: `r.id`, overlapping: []clinic.Interval{b.Busy()}, except: []int64{except}, holds: &liveHolds{t.now, b.Hold},
+		party: roomParty, of: `r.id`, overlapping: []clinic.Interval{b.Busy()}, except: []int64{except}, holds: &liveHolds{q.now, b.Hold},
 	}.takenSQL()
-	err = t.GetContext(ctx, &id, statement+` AND NOT (`+taken+`) ORDER BY r.id LIMIT 1`, append(args, values...)...)
+	err = q.GetContext(ctx, &id, statement+` AND NOT (`+taken+`) ORDER BY r.id LIMIT 1`, append(args, values...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -258,17 +283,17 @@ func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.Appointm
 
 // readOpenTimes reads when the doctor works near the booking, and what blocks
 // the time: time off, closures, and holds of others.
-func (s *Store) readOpenTimes(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Booking, d doctorFacts) error {
+func readOpenTimes(ctx context.Context, q *queries, c *clinic.Calendar, b clinic.Booking, d doctorFacts) error {
 	if d.HoursTimeZone != nil {
-		hours, err := readHours(ctx, t, map[int64]string{d.ID: *d.HoursTimeZone}, b.Time())
+		hours, err := readHours(ctx, q, map[int64]string{d.ID: *d.HoursTimeZone}, b.Time())
 		if err != nil {
 			return err
 		}
 		h := hours[d.ID]
 		c.HasHours, c.Open = true, h.Open(b.Time())
 	}
-	blocked, err := readBlockedTimes(ctx, t, b, t.now)
-	c.Off, c.DoctorBusy = blocked.off, t.stillHeld(blocked.held)
+	blocked, err := readBlockedTimes(ctx, q, b, q.now)
+	c.Off, c.DoctorBusy = blocked.off, q.stillHeld(blocked.held)
 	return err
 }
 

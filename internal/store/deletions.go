@@ -70,7 +70,7 @@ func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
 		return err
 	}
 	for _, patient := range patients {
-		if err := guardPatientOf(ctx, t, patient); err != nil {
+		if err := t.guardPatientOf(ctx, patient); err != nil {
 			return err
 		}
 	}
@@ -102,7 +102,7 @@ func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
 // lockListed locks the doctors and the rooms that a type is about to list, ids
 // ascending, so that none of them is deleted before the list is written. Errors:
 // clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound.
-func lockListed(ctx context.Context, t *tx, doctors, rooms []int64) error {
+func (t *tx) lockListed(ctx context.Context, doctors, rooms []int64) error {
 	for _, listed := range []struct {
 		query   string
 		ids     []int64
@@ -114,7 +114,7 @@ func lockListed(ctx context.Context, t *tx, doctors, rooms []int64) error {
 		if len(listed.ids) == 0 {
 			continue
 		}
-		query, args, err := sqlx.In(t.locking(listed.query), listed.ids)
+		query, args, err := sqlx.In(listed.query, listed.ids)
 		if err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ const dueDeliveriesSQL = `
 func (s *Store) ClaimDeliveries(ctx context.Context, each int, underWay map[int64]int) ([]clinic.Delivery, error) {
 	var hooks []webhookRow
 	if err := s.db.SelectContext(ctx, &hooks, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
-		return nil, translate(ctx, err)
+		return nil, translate(ctx, "claim deliveries", err)
 	}
 	now := clinic.Instant(s.now())
 	var claimed []clinic.Delivery
@@ -94,7 +94,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, each int, underWay map[int6
 		var rows []deliveryRow
 		err = s.db.SelectContext(ctx, &rows, dueDeliveriesSQL, w.ID, now, free)
 		if err != nil {
-			return claimed, translate(ctx, err)
+			return claimed, translate(ctx, "claim deliveries", err)
 		}
 		for _, r := range rows {
 			result, err := s.db.ExecContext(ctx, `
@@ -102,7 +102,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, each int, underWay map[int6
 				SET attempts = attempts + 1, last_at = ?, next_at = ?
 				WHERE id = ? AND status = 'pending' AND attempts = ? AND next_at = ?`, now, now.Add(sendingTime), r.ID, r.Attempts, r.NextAt)
 			if err != nil {
-				return claimed, translate(ctx, err)
+				return claimed, translate(ctx, "claim deliveries", err)
 			}
 			if n, err := result.RowsAffected(); err != nil || n == 0 {
 				continue // another process has it
@@ -147,7 +147,7 @@ func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o Deliver
 		WHERE id = ? AND status = 'pending' AND attempts = ? AND since = ?`,
 		string(status), next, o.Status, reason, d.ID, d.Attempts, d.Since)
 	if err != nil || !o.Gone {
-		return translate(ctx, err)
+		return translate(ctx, "finish delivery", err)
 	}
 	_, err = s.changeWebhook(ctx, d.WebhookID, nil, func(t *tx, w *clinic.Webhook) error {
 		w.Enabled, w.DisabledReason = false, &o.Reason
@@ -169,7 +169,7 @@ const refusedSinceSQL = `
 func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
 	var since sql.NullTime
 	if err := s.ready.db.GetContext(ctx, &since, refusedSinceSQL); err != nil {
-		return time.Time{}, translate(ctx, err)
+		return time.Time{}, translate(ctx, "read refused deliveries", err)
 	}
 	return since.Time, nil
 }
@@ -178,7 +178,7 @@ func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
 // messages (410). Switching one off by hand takes it from the count.
 func (s *Store) CountWebhooksGone(ctx context.Context) (n int, err error) {
 	err = s.ready.db.GetContext(ctx, &n, `SELECT COUNT(*) FROM webhooks WHERE enabled = 0 AND disabled_reason IS NOT NULL`)
-	return n, translate(ctx, err)
+	return n, translate(ctx, "count webhooks that are gone", err)
 }
 
 // endDeliveries gives up what waits to be sent to a webhook that is switched off:
@@ -195,7 +195,7 @@ func endDeliveries(ctx context.Context, t *tx, webhook int64, reason string) err
 // clinic.ErrWebhookNotFound.
 func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "test webhook", func(t *tx) error {
 		if _, err := lockWebhook(ctx, t, id); err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, err
 // clinic.ErrDeliveryNotFound.
 func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "redeliver message", func(t *tx) error {
 		if _, err := lockWebhook(ctx, t, webhook); err != nil {
 			return err
 		}
@@ -255,7 +255,7 @@ func (s *Store) ListDeliveries(ctx context.Context, webhook int64, status clinic
 		ORDER BY id DESC
 		LIMIT ?`, webhook, before, before, string(status), string(status), limit+1)
 	if err != nil {
-		return Page[clinic.Delivery]{}, translate(ctx, err)
+		return Page[clinic.Delivery]{}, translate(ctx, "list deliveries", err)
 	}
 	items := make([]clinic.Delivery, len(rows))
 	for i := range rows {
@@ -278,7 +278,7 @@ func (s *Store) DeleteOldDeliveries(ctx context.Context) error {
 		_, err := s.db.ExecContext(ctx, `DELETE FROM webhook_deliveries WHERE status = ? AND last_at < ? ORDER BY last_at LIMIT 1000`,
 			string(status), now.Add(-keep))
 		if err != nil {
-			return translate(ctx, fmt.Errorf("delete old messages: %w", err))
+			return translate(ctx, "delete old deliveries", fmt.Errorf("delete old messages: %w", err))
 		}
 	}
 	return nil

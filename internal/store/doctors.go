@@ -17,7 +17,7 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 	if err := d.Validate(); err != nil {
 		return clinic.Doctor{}, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create doctor", func(t *tx) error {
 		d.Version, d.CreatedAt, d.UpdatedAt = 1, t.now, t.now
 		var err error
 		d.ID, err = insertDoctor(ctx, t, d)
@@ -38,7 +38,7 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Doctor{}, clinic.ErrDoctorNotFound
 	}
-	return row.doctor(), translate(ctx, err)
+	return row.doctor(), translate(ctx, "read doctor", err)
 }
 
 // UpdateDoctor makes the change and returns the record as it is now.
@@ -51,7 +51,7 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch, match Versions) (clinic.Doctor, []clinic.Appointment, error) {
 	var d clinic.Doctor
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update doctor", func(t *tx) error {
 		var err error
 		if d, err = lockDoctor(ctx, t, id); err != nil {
 			return err
@@ -86,7 +86,7 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
 func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete doctor", func(t *tx) error {
 		d, err := lockDoctor(ctx, t, id)
 		if err != nil {
 			return err

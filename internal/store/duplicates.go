@@ -110,7 +110,7 @@ func (s *Store) readReached(ctx context.Context, reach clinic.Reach, ids []int64
 	}
 	var rows []patientRow
 	err = s.db.SelectContext(ctx, &rows, statement+` ORDER BY id`, args...)
-	return rows, translate(ctx, err)
+	return rows, translate(ctx, "find duplicates", err)
 }
 
 // withCandidates adds to a refusal for a possible duplicate whom the caller may see

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -16,9 +17,10 @@ import (
 // run again.
 func isTransient(err error) bool { return errors.Is(err, errStale) || database.IsTransient(err) }
 
-// translate turns an error of the driver into one of package clinic. What it
-// does not know it gives back as it is: a fault of ours.
-func translate(ctx context.Context, err error) error {
+// translate turns an error of the driver into one of package clinic. What it does not
+// know is a fault of ours. Both name the act that failed: "read room". A refusal comes
+// back as it is.
+func translate(ctx context.Context, act string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -31,12 +33,16 @@ func translate(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return context.Canceled // nobody waits for the answer
 	}
+	err = fmt.Errorf("%s: %w", act, err)
 	unavailable := &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
 	if ctx.Err() != nil || errors.Is(err, errStale) || errors.Is(err, database.ErrNoPrimary) {
 		return unavailable
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
-		return translateServerError(e, unavailable)
+		if translated := translateServerError(e, unavailable); translated != nil {
+			return translated
+		}
+		return err
 	}
 	if database.IsConnectionLost(err) {
 		return unavailable
@@ -44,6 +50,7 @@ func translate(ctx context.Context, err error) error {
 	return err
 }
 
+// translateServerError returns nil for an error that it does not know.
 func translateServerError(e *mysql.MySQLError, unavailable error) error {
 	if isTransient(e) {
 		return unavailable
@@ -87,7 +94,7 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		3100: // Group Replication: hook failed, the member left the group
 		return unavailable
 	}
-	return e
+	return nil
 }
 
 // missingParents are the errors of foreign keys, by how their constraints' names end.

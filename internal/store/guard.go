@@ -12,17 +12,34 @@ import (
 
 // A guard is a row that a transaction writes before it reads what it decides on, so that
 // others that want the same calendar wait for it. The lock order, and why guards are
-// written, are in db/README.md ("Rules"); a partner's own guard (guardKey) comes last.
+// written, are in db/README.md ("Rules").
 
-// guard writes a guard row and tells whether it exists. A transaction that only
-// looks reads it instead.
-func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bool, err error) {
-	if t.looks {
-		err = t.GetContext(ctx, &exists, read, id)
-		return exists, err
+// guardRow is a kind of guard row: the statement that takes the guard, and the one that
+// only finds it, for a snapshot.
+type guardRow struct{ write, read string }
+
+// They must write, and must change a value: certification-based engines (Galera, Group
+// Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary key; exclusive
+// lock on the row.
+var (
+	doctorGuard = guardRow{
+		`UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM doctors WHERE id = ?`,
 	}
+	patientGuard = guardRow{
+		`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+	}
+	roomGuard = guardRow{
+		`UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM rooms WHERE id = ?`,
+	}
+)
+
+// guard takes a guard and reports whether its row exists.
+func (t *tx) guard(ctx context.Context, row guardRow, id int64) (exists bool, err error) {
 	defer t.observe.guard(stopwatch())
-	n, err := t.exec(ctx, write, id)
+	n, err := t.exec(ctx, row.write, id)
 	return n == 1, err
 }
 
@@ -30,7 +47,7 @@ func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bo
 //
 // Lock: a row of patient_name_guards, before anything else; nobody who holds one
 // waits for a calendar.
-func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
+func (t *tx) guardName(ctx context.Context, p clinic.Patient) error {
 	if p.BirthDate == nil && p.Phone == nil {
 		return nil // a name alone says nothing
 	}
@@ -41,41 +58,41 @@ func guardName(ctx context.Context, t *tx, p clinic.Patient) error {
 }
 
 // guardParties takes the guards of the doctor and the patient of a booking, in
-// this order, and tells whether they exist.
-func guardParties(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar, error) {
+// this order, and reports whether they exist. Errors: clinic.CodePatientMerged.
+func (t *tx) guardParties(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
+	return partiesOf(ctx, t, b, t.guardDoctor, t.guardPatient)
+}
+
+// partiesOf finds out with doctorExists and patientExists, in this order, whether there
+// are the doctor and the patient of a booking. Whether they are active is read later.
+func partiesOf(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, doctorExists, patientExists func(context.Context, int64) (bool, error)) (clinic.Calendar, error) {
 	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
-	exists, err := guardDoctor(ctx, t, b.DoctorID)
+	exists, err := doctorExists(ctx, b.DoctorID)
 	if err != nil {
 		return c, err
 	}
 	if exists {
-		c.Doctor = clinic.Active // whether it is so is read under this lock
+		c.Doctor = clinic.Active
 	}
-	if exists, err = guardPatient(ctx, t, b.PatientID); err != nil || !exists {
+	if exists, err = patientExists(ctx, b.PatientID); err != nil || !exists {
 		return c, err
 	}
-	if exists, err = reachesPatient(ctx, t, b.PatientID); exists {
+	if exists, err = reachesPatient(ctx, q, b.PatientID); exists {
 		c.Patient = clinic.Active
 	}
 	return c, err
 }
 
 // guardDoctor makes this transaction the only one that may change the doctor's
-// calendar until it ends, and tells whether there is such a doctor.
-//
-// It must write, and must change a value: certification-based engines (Galera,
-// Group Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary
-// key; exclusive lock on the row.
-func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM doctors WHERE id = ?`, id)
+// calendar until it ends, and reports whether there is such a doctor.
+func (t *tx) guardDoctor(ctx context.Context, id int64) (exists bool, err error) {
+	return t.guard(ctx, doctorGuard, id)
 }
 
 // guardPatient is guardDoctor for the patient, always taken after the doctors'.
 // Errors: clinic.CodePatientMerged.
-func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
-		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`, id)
+func (t *tx) guardPatient(ctx context.Context, id int64) (exists bool, err error) {
+	exists, err = t.guard(ctx, patientGuard, id)
 	if exists || err != nil {
 		return exists, err
 	}
@@ -85,8 +102,8 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 // guardPatientOf is guardPatient for the patient of a record that was read without a lock.
 // When that patient was merged meanwhile, the record is the surviving patient's by now:
 // another attempt finds it so.
-func guardPatientOf(ctx context.Context, t *tx, id int64) error {
-	_, err := guardPatient(ctx, t, id)
+func (t *tx) guardPatientOf(ctx context.Context, id int64) error {
+	_, err := t.guardPatient(ctx, id)
 	if errors.Is(err, clinic.ErrPatientMerged) {
 		return errStale
 	}
@@ -94,14 +111,14 @@ func guardPatientOf(ctx context.Context, t *tx, id int64) error {
 }
 
 // guardAllDoctors takes the guard of every doctor, in the order of the primary key.
-func guardAllDoctors(ctx context.Context, t *tx) error {
+func (t *tx) guardAllDoctors(ctx context.Context) error {
 	_, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 ORDER BY id`)
 	return err
 }
 
 // guardPatients is guardPatient for several, all of whom have to exist.
 // Errors: clinic.ErrPatientNotFound.
-func guardPatients(ctx context.Context, t *tx, ids []int64) error {
+func (t *tx) guardPatients(ctx context.Context, ids []int64) error {
 	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL AND erased_at IS NULL`, ids)
 	if err != nil {
 		return err
@@ -117,14 +134,13 @@ func guardPatients(ctx context.Context, t *tx, ids []int64) error {
 }
 
 // guardRoom is guardDoctor for a room, always taken after the patients'.
-func guardRoom(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM rooms WHERE id = ?`, id)
+func (t *tx) guardRoom(ctx context.Context, id int64) (exists bool, err error) {
+	return t.guard(ctx, roomGuard, id)
 }
 
 // guardRooms takes the guards of the rooms of appointments, ids ascending, and
 // reads their occupied times; 0, which is no room, is never occupied.
-func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic.Interval) (map[int64][]clinic.Interval, error) {
+func (t *tx) guardRooms(ctx context.Context, as []clinic.Appointment, span clinic.Interval) (map[int64][]clinic.Interval, error) {
 	var ids []int64
 	for _, a := range as {
 		ids = append(ids, room(a))
@@ -135,7 +151,7 @@ func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic
 		if id == 0 {
 			continue
 		}
-		if exists, err := guardRoom(ctx, t, id); err != nil || !exists {
+		if exists, err := t.guardRoom(ctx, id); err != nil || !exists {
 			return nil, firstError(err, clinic.ErrRoomNotFound)
 		}
 		var err error
@@ -147,7 +163,7 @@ func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic
 }
 
 // guardPlan takes the guards of all that the chosen items of a plan touch.
-func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
+func (t *tx) guardPlan(ctx context.Context, p *clinic.Plan, chosen []int) error {
 	doctors, patients, rooms := []int64{p.DoctorID}, []int64{}, []int64{}
 	for _, i := range chosen {
 		item := p.Items[i]
@@ -159,14 +175,26 @@ func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
 	}
 	for _, party := range []struct {
 		ids   []int64
-		guard func(context.Context, *tx, int64) (bool, error)
-	}{{doctors, guardDoctor}, {patients, guardPatient}, {rooms, guardRoom}} {
+		guard func(context.Context, int64) (bool, error)
+	}{{doctors, t.guardDoctor}, {patients, t.guardPatient}, {rooms, t.guardRoom}} {
 		slices.Sort(party.ids)
 		for _, id := range slices.Compact(party.ids) {
-			if _, err := party.guard(ctx, t, id); err != nil {
+			if _, err := party.guard(ctx, id); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// guardKey makes this transaction the only one of a partner that may add what is
+// capped, until it ends; always taken after all other guards, as the foreign key of
+// the new record would be. For others it does nothing. Primary key; exclusive.
+func (t *tx) guardKey(ctx context.Context) error {
+	access := AccessOf(ctx)
+	if !access.IsPartner() {
+		return nil
+	}
+	_, err := t.exec(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, t.now, access.Reach.KeyID)
+	return err
 }

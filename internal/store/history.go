@@ -16,7 +16,7 @@ func (s *Store) History(ctx context.Context, id int64) ([]clinic.Event, error) {
 		return nil, err
 	}
 	events, err := readHistory(ctx, s.db, id)
-	return events, translate(ctx, err)
+	return events, translate(ctx, "read history of appointment", err)
 }
 
 // insertEvent writes down a change. The key is the appointment's version, which

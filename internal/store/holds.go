@@ -25,76 +25,97 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		return clinic.Hold{}, err
 	}
 	var h clinic.Hold
-	err := s.inTxUnlessTaken(ctx, wantedOf(b), func(t *tx) error {
-		b := b // another attempt starts from what was asked for
-		if err := s.checkStart(ctx, t.now, b); err != nil {
-			return err
-		}
-		if err := checkHolds(ctx, t); err != nil { // again below, when nothing can change it
-			return err
-		}
-		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
-		var err error
-		if patient != nil {
-			b.PatientID = *patient
-			c, err = guardParties(ctx, t, b)
-		} else if exists, guardErr := guardDoctor(ctx, t, b.DoctorID); guardErr != nil || exists {
-			c.Doctor, err = clinic.Active, guardErr
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := s.decide(ctx, t, c, &b, 0); err != nil {
-			return err
-		}
-		if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
-			return err
-		}
-		if err := guardKey(ctx, t); err != nil {
-			return err
-		}
-		if err := checkHolds(ctx, t); err != nil {
-			return err
-		}
-		h = clinic.Hold{
-			Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
-			Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
-			MadeBy: AccessOf(ctx).MadeBy(),
-		}
-		if h.ID, err = insertHold(ctx, t, h); err != nil {
-			return err
-		}
-		t.record(ctx, clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
-		t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
-		return nil
+	if patient != nil {
+		b.PatientID = *patient
+	}
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act:    "create hold",
+		wanted: wantedOf(b),
+		body: func(t *tx) error {
+			b := b // another attempt starts from what was asked for
+			if err := s.checkStart(ctx, t.now, b); err != nil {
+				return err
+			}
+			if err := checkHolds(ctx, &t.queries); err != nil { // again below, when nothing can change it
+				return err
+			}
+			guardParties := t.guardParties
+			if patient == nil {
+				guardParties = withoutPatient(t.guardDoctor)
+			}
+			c, err := guardParties(ctx, b)
+			if err != nil {
+				return err
+			}
+			if _, err := s.decide(ctx, t, c, &b, 0); err != nil {
+				return err
+			}
+			if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
+				return err
+			}
+			if err := t.guardKey(ctx); err != nil {
+				return err
+			}
+			if err := checkHolds(ctx, &t.queries); err != nil {
+				return err
+			}
+			h = clinic.Hold{
+				Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
+				Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
+				MadeBy: AccessOf(ctx).MadeBy(),
+			}
+			if h.ID, err = insertHold(ctx, t, h); err != nil {
+				return err
+			}
+			t.record(ctx, clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
+			t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
+			return nil
+		},
+		explain: func(q *snapshot) error {
+			if err := s.checkStart(ctx, q.now, b); err != nil {
+				return err
+			}
+			if err := checkHolds(ctx, &q.queries); err != nil {
+				return err
+			}
+			parties := q.parties
+			if patient == nil {
+				parties = withoutPatient(q.doctorExists)
+			}
+			c, err := parties(ctx, b)
+			if err != nil {
+				return err
+			}
+			return s.explainBooking(ctx, q, c, b, 0)
+		},
 	}, &h)
 	return h, err
 }
 
+// withoutPatient finds out whether there are the parties of a hold for no patient.
+func withoutPatient(doctorExists func(context.Context, int64) (bool, error)) func(context.Context, clinic.Booking) (clinic.Calendar, error) {
+	return func(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
+		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
+		exists, err := doctorExists(ctx, b.DoctorID)
+		if exists {
+			c.Doctor = clinic.Active
+		}
+		return c, err
+	}
+}
+
 // checkHolds returns clinic.ErrTooManyHolds for a partner with as many live holds as it
 // may have. Index holds_made_by.
-func checkHolds(ctx context.Context, t *tx) error {
+func checkHolds(ctx context.Context, q *queries) error {
 	access := AccessOf(ctx)
 	if !access.IsPartner() {
 		return nil
 	}
 	var live int
-	err := t.GetContext(ctx, &live, `SELECT COUNT(*) FROM holds WHERE made_by_key = ? AND expires_at > ?`, access.Reach.KeyID, t.now)
+	err := q.GetContext(ctx, &live, `SELECT COUNT(*) FROM holds WHERE made_by_key = ? AND expires_at > ?`, access.Reach.KeyID, q.now)
 	if err == nil && live >= clinic.MaxPartnerHolds {
 		return clinic.ErrTooManyHolds
 	}
-	return err
-}
-
-// guardKey makes this transaction the only one of a partner that may add what is
-// capped, until it ends; always taken after all other guards, as the foreign key of
-// the new record would be. For others it does nothing. Primary key; exclusive.
-func guardKey(ctx context.Context, t *tx) error {
-	access := AccessOf(ctx)
-	if !access.IsPartner() {
-		return nil
-	}
-	_, err := t.exec(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, t.now, access.Reach.KeyID)
 	return err
 }
 
@@ -106,7 +127,7 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 		return clinic.Hold{}, clinic.ErrHoldNotFound
 	}
 	if err != nil {
-		return clinic.Hold{}, translate(ctx, err)
+		return clinic.Hold{}, translate(ctx, "read hold", err)
 	}
 	h := row.hold()
 	if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
@@ -129,7 +150,7 @@ func withoutToken(h clinic.Hold) clinic.Hold {
 // hold. Errors: clinic.ErrHoldNotFound (also when it has
 // expired), clinic.ErrPreconditionFailed.
 func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete hold", func(t *tx) error {
 		var row holdRow
 		err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ? AND expires_at > ?`, id, t.now)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -142,10 +163,10 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
 			return clinic.ErrHoldNotFound
 		}
-		if err := match.check(1); err != nil { // a hold is never changed
+		if err := match.check(clinic.HoldVersion); err != nil {
 			return err
 		}
-		if _, err := guardDoctor(ctx, t, h.DoctorID); err != nil {
+		if _, err := t.guardDoctor(ctx, h.DoctorID); err != nil {
 			return err
 		}
 		t.record(ctx, clinic.Deleted(clinic.KindHold, h.ID, withoutToken(h)))

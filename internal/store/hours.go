@@ -18,7 +18,7 @@ import (
 // are none. Errors: clinic.ErrDoctorNotFound.
 func (s *Store) WorkingHours(ctx context.Context, doctorID int64) (clinic.WorkingHours, error) {
 	h, err := workingHours(ctx, s.db, doctorID)
-	return h, translate(ctx, err)
+	return h, translate(ctx, "read working hours", err)
 }
 
 func workingHours(ctx context.Context, q sqlx.QueryerContext, doctorID int64) (clinic.WorkingHours, error) {
@@ -64,8 +64,8 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 	}
 	h.Normalize()
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+	err := s.inTx(ctx, "replace working hours", func(t *tx) error {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		var version int64

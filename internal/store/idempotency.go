@@ -116,7 +116,7 @@ func (s *Store) given(ctx context.Context, answer ...any) (bool, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
 	case err != nil:
-		return false, translate(ctx, err)
+		return false, translate(ctx, "read answer to idempotency key", err)
 	case [32]byte(row.Request) != once.Request:
 		return false, clinic.ErrIdempotencyReused
 	}
@@ -188,7 +188,7 @@ func isAnswer(err error) bool {
 // keepRefusal keeps a refusal as the answer. When another request with the same
 // key was answered meanwhile, that answer holds for this one too.
 func (s *Store) keepRefusal(ctx context.Context, once *Once, refusal error, answer []any) error {
-	_, err := s.try(ctx, func(t *tx) error {
+	_, err := s.try(ctx, useCase{act: "store refusal for idempotency key", body: func(t *tx) error {
 		if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 			return firstError(err, errGiven)
 		}
@@ -205,7 +205,7 @@ func (s *Store) keepRefusal(ctx context.Context, once *Once, refusal error, answ
 		_, err = t.ExecContext(ctx, `UPDATE idempotency_keys SET answer = ?, refused = 1 WHERE caller = ? AND id_key = ?`,
 			sealed, caller, once.id())
 		return err
-	}, nil)
+	}}, nil)
 	switch {
 	case err == nil:
 		return refusal
@@ -225,7 +225,7 @@ func (s *Store) DeleteOldKeys(ctx context.Context) (int64, error) {
 	result, err := s.db.ExecContext(ctx, `DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000`,
 		clinic.Instant(s.now()).Add(-KeyLife))
 	if err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "delete old idempotency keys", err)
 	}
 	return result.RowsAffected()
 }

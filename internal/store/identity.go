@@ -78,20 +78,26 @@ type Merge struct {
 	Conflicts    []clinic.Appointment // those of the two that overlap, by start
 }
 
+// MergePair are two records of one patient.
+type MergePair struct {
+	Survivor, Duplicate int64
+}
+
 // PreviewMerge shows what MergePatients would do, and changes nothing. Errors:
 // clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.CodeValidationFailed (a patient and itself).
-func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge, error) {
-	t, err := s.db.BeginTxx(ctx, nil)
+func (s *Store) PreviewMerge(ctx context.Context, of MergePair) (Merge, error) {
+	q, err := s.snapshot(ctx)
 	if err != nil {
-		return Merge{}, translate(ctx, err)
+		return Merge{}, translate(ctx, "preview merge", err)
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
-	m, _, err := s.readMerge(ctx, &tx{Tx: t, now: clinic.Instant(s.now()), looks: true}, id, duplicateID)
+	defer q.end()
+	m, _, err := readMerge(ctx, q, of)
 	if err != nil {
-		return m, translate(ctx, err)
+		return m, translate(ctx, "preview merge", err)
 	}
-	return m, s.recordRead(ctx, clinic.KindPatient, 0, id, duplicateID)
+	q.end() // before the line is written: who holds a connection must not wait for one
+	return m, s.recordRead(ctx, clinic.KindPatient, 0, of.Survivor, of.Duplicate)
 }
 
 // MergePatients makes the record of a duplicate part of another's: appointments,
@@ -106,9 +112,9 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 //
 // Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
 // of the two that overlap; clinic.ErrPreconditionFailed.
-func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match Versions) (Merge, error) {
+func (s *Store) MergePatients(ctx context.Context, of MergePair, match Versions) (Merge, error) {
 	var m Merge
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "merge patients", func(t *tx) error {
 		var doctors []int64
 		err := t.SelectContext(ctx, &doctors, `
 			SELECT doctor_id FROM appointments WHERE patient_id = ?
@@ -116,22 +122,22 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 			SELECT doctor_id FROM tickets WHERE patient_id IN (?, ?) AND `+openTickets+`
 			UNION
 			SELECT offered_doctor FROM waitlist WHERE patient_id IN (?, ?) AND status = 'offered'
-			ORDER BY 1`, duplicateID, id, duplicateID, id, duplicateID)
+			ORDER BY 1`, of.Duplicate, of.Survivor, of.Duplicate, of.Survivor, of.Duplicate)
 		if err != nil {
 			return err
 		}
 		for _, d := range doctors {
-			if _, err := guardDoctor(ctx, t, d); err != nil {
+			if _, err := t.guardDoctor(ctx, d); err != nil {
 				return err
 			}
 		}
-		for _, p := range []int64{min(id, duplicateID), max(id, duplicateID)} {
-			if exists, err := guardPatient(ctx, t, p); err != nil || !exists {
+		for _, p := range []int64{min(of.Survivor, of.Duplicate), max(of.Survivor, of.Duplicate)} {
+			if exists, err := t.guardPatient(ctx, p); err != nil || !exists {
 				return firstError(err, clinic.ErrPatientNotFound)
 			}
 		}
 		var duplicate clinic.Patient
-		if m, duplicate, err = s.readMerge(ctx, t, id, duplicateID); err != nil {
+		if m, duplicate, err = readMerge(ctx, t, of); err != nil {
 			return err
 		}
 		if err := match.check(m.Survivor.Version); err != nil {
@@ -147,41 +153,41 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		}
 		m.Survivor.Version++
 		m.Survivor.UpdatedAt = t.now
-		if err := reassignRecords(ctx, t, id, duplicate.ID, slices.Contains(m.Gained, "email")); err != nil {
+		if err := reassignRecords(ctx, t, of.Survivor, duplicate.ID, slices.Contains(m.Gained, "email")); err != nil {
 			return err
 		}
-		if err := mergeTickets(ctx, t, id, doctors); err != nil {
+		if err := mergeTickets(ctx, t, of.Survivor, doctors); err != nil {
 			return err
 		}
-		if err := s.mergeWaitlist(ctx, t, id, doctors); err != nil {
+		if err := s.mergeWaitlist(ctx, t, of.Survivor, doctors); err != nil {
 			return err
 		}
 		if err := updatePatient(ctx, t, m.Survivor); err != nil {
 			return err
 		}
 		for i := range m.Appointments {
-			m.Appointments[i].PatientID = id
+			m.Appointments[i].PatientID = of.Survivor
 		}
 		ps := []clinic.Patient{m.Survivor}
 		ps[0].Identifiers = nil
 		err = withIdentifiers(ctx, t, ps)
 		m.Survivor = ps[0]
-		t.record(ctx, clinic.Touched(clinic.KindPatient, id, m.Survivor))
-		t.record(ctx, clinic.Touched(clinic.KindPatient, duplicateID, clinic.Members{"merged_into": id}))
+		t.record(ctx, clinic.Touched(clinic.KindPatient, of.Survivor, m.Survivor))
+		t.record(ctx, clinic.Touched(clinic.KindPatient, of.Duplicate, clinic.Members{"merged_into": of.Survivor}))
 		return err
 	}, &m)
 	return m, err
 }
 
 // readMerge reads both records, what would follow and what is in the way.
-func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Merge, clinic.Patient, error) {
-	if id == duplicateID {
+func readMerge(ctx context.Context, q sqlx.QueryerContext, of MergePair) (Merge, clinic.Patient, error) {
+	if of.Survivor == of.Duplicate {
 		return Merge{}, clinic.Patient{}, clinic.Invalid(clinic.Violation{Pointer: "#/duplicate_id", Code: "combination", Detail: "must be another patient"})
 	}
 	var both [2]clinic.Patient
-	for i, patient := range []int64{id, duplicateID} {
+	for i, patient := range []int64{of.Survivor, of.Duplicate} {
 		var row patientRow
-		if err := t.GetContext(ctx, &row, `SELECT `+patientColumns+` FROM patients WHERE id = ?`, patient); err != nil {
+		if err := sqlx.GetContext(ctx, q, &row, `SELECT `+patientColumns+` FROM patients WHERE id = ?`, patient); err != nil {
 			return Merge{}, both[1], notFound(err, clinic.ErrPatientNotFound)
 		}
 		if row.MergedInto != nil {
@@ -189,7 +195,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 		}
 		both[i] = row.patient()
 	}
-	if err := withIdentifiers(ctx, t, both[:]); err != nil {
+	if err := withIdentifiers(ctx, q, both[:]); err != nil {
 		return Merge{}, both[1], err
 	}
 	m := Merge{Survivor: both[0]}
@@ -197,7 +203,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 	m.Survivor.Identifiers = append(m.Survivor.Identifiers, both[1].Identifiers...)
 	var rows []appointmentRow
 	// Index appointments_patient.
-	err := t.SelectContext(ctx, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, duplicateID)
+	err := sqlx.SelectContext(ctx, q, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, of.Duplicate)
 	if err != nil {
 		return m, both[1], err
 	}
@@ -205,7 +211,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 		m.Appointments = append(m.Appointments, rows[i].appointment())
 	}
 	var inTheWay []appointmentRow
-	err = t.SelectContext(ctx, &inTheWay, `
+	err = sqlx.SelectContext(ctx, q, &inTheWay, `
 		SELECT `+appointmentColumns+`
 		FROM appointments AS a
 		WHERE patient_id IN (?, ?) AND a.`+occupying+` AND patient_overbooked = 0
@@ -214,7 +220,7 @@ func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Me
 		    WHERE b.patient_id = IF(a.patient_id = ?, ?, ?)
 		      AND b.start_time > a.start_time - INTERVAL ? MINUTE AND b.start_time < a.end_time AND b.end_time > a.start_time
 		      AND b.`+occupying+`)
-		ORDER BY start_time, id`, id, duplicateID, id, duplicateID, id, clinic.MaxDuration/time.Minute)
+		ORDER BY start_time, id`, of.Survivor, of.Duplicate, of.Survivor, of.Duplicate, of.Survivor, clinic.MaxDuration/time.Minute)
 	for i := range inTheWay {
 		m.Conflicts = append(m.Conflicts, inTheWay[i].appointment())
 	}

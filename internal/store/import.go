@@ -47,15 +47,15 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 	patients = slices.Compact(patients)
 
 	imported := 0
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "import appointments", func(t *tx) error {
 		// An inactive doctor has a past, too.
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
-		if err := guardPatients(ctx, t, patients); err != nil {
+		if err := t.guardPatients(ctx, patients); err != nil {
 			return err
 		}
-		roomBusy, err := guardRooms(ctx, t, as, span)
+		roomBusy, err := t.guardRooms(ctx, as, span)
 		if err != nil {
 			return err
 		}

@@ -85,7 +85,11 @@ func TestTranslate(t *testing.T) {
 			if ctx == nil {
 				ctx = context.Background()
 			}
-			got := translate(ctx, test.err)
+			got := translate(ctx, "read room", test.err)
+			failed := errors.Is(got, clinic.ErrUnavailable) || name == "OtherDuplicate" || name == "Unknown"
+			if named := got != nil && strings.Contains(got.Error(), "read room: "); named != failed {
+				t.Errorf("got %v; it names the act: %t, want %t", got, named, failed)
+			}
 			if name == "OtherDuplicate" {
 				if !errors.Is(got, test.err) {
 					t.Errorf("got %v, want it unchanged", got)

@@ -122,7 +122,7 @@ func (s *Store) sealAll(ctx context.Context) (trusted int, err error) {
 	if started {
 		return 0, s.replaceSeals(ctx)
 	}
-	err = s.inTx(ctx, func(t *tx) error {
+	err = s.inTx(ctx, "seal API keys", func(t *tx) error {
 		trusted, t.bookkeeping = 0, true
 		n, err := t.exec(ctx, `INSERT IGNORE INTO api_key_sealing (id, started_at) VALUES (1, ?)`, t.now)
 		if err != nil || n == 0 { // another process did it, and has committed
@@ -160,7 +160,7 @@ func (s *Store) replaceSeals(ctx context.Context) error {
 	}
 	var rows []keyRow
 	if err := s.db.SelectContext(ctx, &rows, `SELECT `+keyColumns+` FROM api_keys ORDER BY id`); err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "replace seals of API keys", err)
 	}
 	for i := range rows {
 		k, err := s.keyOf(&rows[i])
@@ -171,7 +171,7 @@ func (s *Store) replaceSeals(ctx context.Context) error {
 			continue
 		}
 		if err := s.replaceSeal(ctx, &k, rows[i].Seal); err != nil {
-			return translate(ctx, err)
+			return translate(ctx, "replace seals of API keys", err)
 		}
 	}
 	return nil
@@ -188,7 +188,7 @@ func (s *Store) replaceSeal(ctx context.Context, k *clinic.APIKey, former []byte
 func (s *Store) KeysAreSealed(ctx context.Context) (bool, error) {
 	var started bool
 	err := s.db.GetContext(ctx, &started, `SELECT EXISTS (SELECT 1 FROM api_key_sealing)`)
-	return started, translate(ctx, err)
+	return started, translate(ctx, "check seals of API keys", err)
 }
 
 // SealKey seals a key as it is now. The administrator has read it and trusts it.
@@ -198,7 +198,7 @@ func (s *Store) SealKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 		return clinic.APIKey{}, err
 	}
 	var k clinic.APIKey
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "seal API key", func(t *tx) error {
 		var row keyRow
 		if err := t.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ? FOR UPDATE`, id); err != nil {
 			return notFound(err, clinic.ErrKeyNotFound)

@@ -26,7 +26,7 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 		return k, "", err
 	}
 	var key string
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create API key", func(t *tx) error {
 		if k.DoctorID != nil {
 			if err := checkDoctors(ctx, t, *k.DoctorID); err != nil {
 				return err
@@ -63,7 +63,7 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 func (s *Store) Key(ctx context.Context, id int64) (clinic.APIKey, error) {
 	var row keyRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id); err != nil {
-		return clinic.APIKey{}, translate(ctx, notFound(err, clinic.ErrKeyNotFound))
+		return clinic.APIKey{}, translate(ctx, "read API key", notFound(err, clinic.ErrKeyNotFound))
 	}
 	return s.keyOf(&row)
 }
@@ -73,7 +73,7 @@ func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clin
 	var rows []keyRow
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+keyColumns+` FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`, after, limit+1)
 	if err != nil {
-		return Page[clinic.APIKey]{}, translate(ctx, err)
+		return Page[clinic.APIKey]{}, translate(ctx, "list API keys", err)
 	}
 	items := make([]clinic.APIKey, len(rows))
 	for i := range rows {
@@ -88,7 +88,7 @@ func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clin
 // it, in any process. Errors: clinic.ErrKeyNotFound.
 func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 	var k clinic.APIKey
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "revoke API key", func(t *tx) error {
 		var row keyRow
 		if err := t.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ? FOR UPDATE`, id); err != nil {
 			return notFound(err, clinic.ErrKeyNotFound)
@@ -136,7 +136,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 		return clinic.Caller{}, clinic.ErrUnauthenticated
 	}
 	if err != nil {
-		return clinic.Caller{}, translate(ctx, err)
+		return clinic.Caller{}, translate(ctx, "authenticate", err)
 	}
 	k, err := s.keyOf(&row)
 	if err != nil {
@@ -157,13 +157,13 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 	s.knownKeys.learn(id, k.Hash)
 	if s.sealer.outdated(&k, row.Seal) {
 		if err := s.replaceSeal(ctx, &k, row.Seal); err != nil {
-			return clinic.Caller{}, translate(ctx, err)
+			return clinic.Caller{}, translate(ctx, "authenticate", err)
 		}
 	}
 	if k.LastUsedAt == nil || now.Sub(*k.LastUsedAt) > time.Minute {
 		// To the minute, so that busy keys do not cost a write each time.
 		if _, err := s.db.ExecContext(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, now, id); err != nil {
-			return clinic.Caller{}, translate(ctx, err)
+			return clinic.Caller{}, translate(ctx, "authenticate", err)
 		}
 	}
 	return k.Caller(), nil

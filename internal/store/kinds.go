@@ -232,7 +232,7 @@ func (s *Store) DoctorsOf(ctx context.Context, kind clinic.Kind, id int64) ([]in
 	statement := kinds[kind].doctors
 	var doctors []int64
 	err := s.db.SelectContext(ctx, &doctors, statement, slices.Repeat([]any{id}, strings.Count(statement, "?"))...)
-	return doctors, translate(ctx, err)
+	return doctors, translate(ctx, "read doctors of a record", err)
 }
 
 // Connections returns how many connections the pool has at most.

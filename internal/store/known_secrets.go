@@ -81,7 +81,7 @@ func (k *knownSecrets) extend(ctx context.Context, s *Store, id int64) error {
 		ORDER BY id DESC
 		LIMIT %d`, k.table, maxKnown), clinic.Instant(now), k.last)
 	if err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "read the hashes of secrets", err)
 	}
 	for _, row := range rows {
 		k.last = max(k.last, row.ID)

@@ -12,12 +12,12 @@ import (
 func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) error {
 	var rows []ticketRow
 	// Index tickets_patient.
-	err := t.SelectContext(ctx, &rows, t.locking(`
+	err := t.SelectContext(ctx, &rows, `
 		SELECT `+ticketColumns+`
 		FROM tickets
 		WHERE patient_id = ? AND `+openTickets+`
 		ORDER BY day, number, id
-		FOR UPDATE`), patientID)
+		FOR UPDATE`, patientID)
 	if err != nil {
 		return err
 	}
@@ -49,12 +49,12 @@ func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) 
 func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guarded []int64) error {
 	var rows []waitlistRow
 	// Index waitlist_patient.
-	err := t.SelectContext(ctx, &rows, t.locking(`
+	err := t.SelectContext(ctx, &rows, `
 		SELECT `+waitlistColumns+`
 		FROM waitlist
 		WHERE patient_id = ? AND status IN ('waiting', 'offered')
 		ORDER BY id
-		FOR UPDATE`), patientID)
+		FOR UPDATE`, patientID)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
@@ -40,49 +42,85 @@ func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.C
 // a booking. Errors: those of MoveAppointment and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		doctor, err := doctorBefore(ctx, t, id)
-		if err != nil {
-			return err
-		}
-		if a, err = lockAppointment(ctx, t, id, doctor); err != nil {
-			return err
-		}
-		if err := match.check(a.Version); err != nil {
-			return err
-		}
-		history, err := readHistory(ctx, t, a.ID)
-		if err != nil {
-			return err
-		}
-		before := a
-		b, decide, err := a.Undo(t.now, s.zone, history)
-		if err != nil {
-			return err
-		}
-		if a.DoctorID != before.DoctorID {
-			if a.DoctorID != doctor {
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act: "undo last change of appointment",
+		body: func(t *tx) error {
+			doctor, err := doctorBefore(ctx, t, id)
+			if err != nil {
+				return err
+			}
+			if a, err = lockAppointment(ctx, t, id, doctor); err != nil {
+				return err
+			}
+			if err := match.check(a.Version); err != nil {
+				return err
+			}
+			before := a
+			b, decide, err := s.undo(ctx, &t.queries, &a)
+			if err != nil {
+				return err
+			}
+			if a.DoctorID != before.DoctorID && a.DoctorID != doctor {
 				return errStale // the guards taken are not those it needs now
 			}
-			if err := AccessOf(ctx).Reach.CheckCalendar(a.DoctorID); err != nil {
-				return err
+			if decide {
+				if err := withdrawOffers(ctx, t, b, always); err != nil {
+					return err
+				}
+				if a.Broken, err = s.decide(ctx, t, guardedParties, &b, a.ID); err != nil {
+					return err
+				}
+				if !a.Broken.Any() {
+					a.OverrideReason = nil
+				}
 			}
-		}
-		if decide {
-			if err := s.withdrawOffers(ctx, t, b, func() (bool, error) { return true, nil }); err != nil {
-				return err
-			}
-			c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
-			if a.Broken, err = s.decide(ctx, t, c, &b, a.ID); err != nil {
-				return err
-			}
-			if !a.Broken.Any() {
-				a.OverrideReason = nil
-			}
-		}
-		return s.saveChange(ctx, t, clinic.ActionUndo, before, a)
+			return s.saveChange(ctx, t, clinic.ActionUndo, before, a)
+		},
+		explain: func(q *snapshot) error {
+			return s.explainUndo(ctx, q, id, match)
+		},
 	}, &a)
 	return a, err
+}
+
+// guardedParties are the parties of an appointment, whose guards are held, so they exist.
+var guardedParties = clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
+
+// always allows an offer to be taken back.
+func always() (bool, error) { return true, nil }
+
+// undo undoes the last change in a, and returns the booking that this is, and whether it
+// takes time, so that it has to be decided.
+func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (clinic.Booking, bool, error) {
+	history, err := readHistory(ctx, q, a.ID)
+	if err != nil {
+		return clinic.Booking{}, false, err
+	}
+	doctor := a.DoctorID
+	b, decide, err := a.Undo(q.now, s.zone, history)
+	if err == nil && a.DoctorID != doctor {
+		err = AccessOf(ctx).Reach.CheckCalendar(a.DoctorID)
+	}
+	return b, decide, err
+}
+
+// explainUndo is what is in the way of undoing the last change.
+func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Versions) error {
+	a, err := findAppointment(ctx, q, id)
+	if err != nil {
+		return err
+	}
+	if err := match.check(a.Version); err != nil {
+		return err
+	}
+	b, decide, err := s.undo(ctx, &q.queries, &a)
+	if err != nil || !decide {
+		return err
+	}
+	if _, err := q.offersInTheWay(ctx, b, always); err != nil {
+		return err
+	}
+	return s.explainBooking(ctx, q, guardedParties, b, a.ID)
 }
 
 // doctorBefore returns the doctor from whom undoing a reschedule may take an
@@ -99,7 +137,7 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 // changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "change status of appointment", func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
 			return err
@@ -151,44 +189,33 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, s.wantedByReschedule(ctx, id, r), func(t *tx) error {
-		var err error
-		if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
-			return err
-		}
-		if err := match.check(a.Version); err != nil {
-			return err
-		}
-		return s.reschedule(ctx, t, &a, r)
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act:    "reschedule appointment",
+		wanted: s.wantedByReschedule(ctx, id, r),
+		body: func(t *tx) error {
+			var err error
+			if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
+				return err
+			}
+			if err := match.check(a.Version); err != nil {
+				return err
+			}
+			return s.reschedule(ctx, t, &a, r)
+		},
+		explain: func(q *snapshot) error {
+			return s.explainReschedule(ctx, q, id, r, match)
+		},
 	}, &a)
 	return a, err
 }
 
 // reschedule moves a locked appointment, whose new doctor's guard is held too.
 func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
-	b, err := r.Of(*a, t.now)
-	if err == nil && !b.Start.Equal(a.Time.Start) {
-		err = s.partners.Check(t.now, AccessOf(ctx), b.Start)
-	}
+	b, c, err := s.bookingOf(ctx, &t.queries, *a, r)
 	if err != nil {
 		return err
 	}
-	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
-	var exists bool
-	if err := t.GetContext(ctx, &exists, `SELECT COUNT(*) FROM doctors WHERE id = ?`, b.DoctorID); err != nil {
-		return err
-	}
-	if exists {
-		c.Doctor = clinic.Active
-	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
-		return err
-	}
-	err = s.withdrawOffers(ctx, t, b, func() (bool, error) {
-		history, err := readHistory(ctx, t, a.ID)
-		return clinic.WasAt(history, b.DoctorID, b.Time()), err
-	})
-	if err != nil {
+	if err := withdrawOffers(ctx, t, b, wasAt(ctx, t, a.ID, b)); err != nil {
 		return err
 	}
 	broken, err := s.decide(ctx, t, c, &b, a.ID)
@@ -203,6 +230,64 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 		return err
 	}
 	return insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionReschedule, &from))
+}
+
+// bookingOf returns the booking that a reschedule makes of an appointment, and what is
+// known of its parties. Errors: those of clinic.Reschedule.Of, and
+// clinic.CodeOutsideBookingWindow.
+func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment, r clinic.Reschedule) (clinic.Booking, clinic.Calendar, error) {
+	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
+	b, err := r.Of(a, q.now)
+	if err == nil && !b.Start.Equal(a.Time.Start) {
+		err = s.partners.Check(q.now, AccessOf(ctx), b.Start)
+	}
+	if err != nil {
+		return b, c, err
+	}
+	var exists bool
+	if err := q.GetContext(ctx, &exists, `SELECT COUNT(*) FROM doctors WHERE id = ?`, b.DoctorID); err != nil {
+		return b, c, err
+	}
+	if exists {
+		c.Doctor = clinic.Active
+	}
+	return b, c, AccessOf(ctx).Reach.CheckCalendar(b.DoctorID)
+}
+
+// wasAt reports whether an appointment was once where a booking would move it to.
+func wasAt(ctx context.Context, q sqlx.QueryerContext, id int64, b clinic.Booking) func() (bool, error) {
+	return func() (bool, error) {
+		history, err := readHistory(ctx, q, id)
+		return clinic.WasAt(history, b.DoctorID, b.Time()), err
+	}
+}
+
+// explainReschedule is what is in the way of a reschedule.
+func (s *Store) explainReschedule(ctx context.Context, q *snapshot, id int64, r clinic.Reschedule, match Versions) error {
+	a, err := findAppointment(ctx, q, id)
+	if err != nil {
+		return err
+	}
+	if err := match.check(a.Version); err != nil {
+		return err
+	}
+	b, c, err := s.bookingOf(ctx, &q.queries, a, r)
+	if err != nil {
+		return err
+	}
+	if _, err := q.offersInTheWay(ctx, b, wasAt(ctx, q, a.ID, b)); err != nil {
+		return err
+	}
+	return s.explainBooking(ctx, q, c, b, a.ID)
+}
+
+// findAppointment reads an appointment within reach. Errors: clinic.ErrAppointmentNotFound.
+func findAppointment(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
+	a, err := readAppointment(ctx, q, id)
+	if err == nil && !AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
+		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
+	}
+	return a, err
 }
 
 // lockAppointment takes the guards of the appointment's parties, and of another
@@ -229,11 +314,11 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
 		// Unlike for a booking, a doctor who takes none any more will do.
-		if _, err := guardDoctor(ctx, t, d); err != nil {
+		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return clinic.Appointment{}, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
+	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var row appointmentRow

@@ -27,7 +27,7 @@ func TestRetryCauses(t *testing.T) {
 		}
 		seen[want] = true
 	}
-	for err, want := range map[error]RetryCause{errStale: CauseMoved, errFree: CauseFreed} {
+	for err, want := range map[error]RetryCause{errStale: CauseMoved, nil: CauseFreed} {
 		if got := retryCause(err); got != want {
 			t.Errorf("%v: %s, want %s", err, got, want)
 		}

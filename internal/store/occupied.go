@@ -205,12 +205,12 @@ func timesByParty(ctx context.Context, q sqlx.QueryerContext, statement string, 
 	return times, rows.Err()
 }
 
-// occupied returns the times of one party that overlap an interval, locking, for a
-// decision under the party's guard. except is an appointment that does not count, 0
-// for none.
-func (t *tx) occupied(ctx context.Context, p party, id int64, overlapping clinic.Interval, except int64) ([]clinic.Interval, error) {
+// occupied returns the times of one party that overlap an interval, for a decision;
+// locking, where it is made under the party's guard. except is an appointment that does
+// not count, 0 for none.
+func (q *queries) occupied(ctx context.Context, p party, id int64, overlapping clinic.Interval, except int64) ([]clinic.Interval, error) {
 	times, err := occupiedTimes{
-		party: p, ids: []int64{id}, overlapping: []clinic.Interval{overlapping}, except: []int64{except}, locking: !t.looks,
-	}.read(ctx, t)
+		party: p, ids: []int64{id}, overlapping: []clinic.Interval{overlapping}, except: []int64{except}, locking: q.locking,
+	}.read(ctx, q)
 	return times[id], err
 }

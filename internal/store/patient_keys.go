@@ -55,7 +55,7 @@ func moveNames(ctx context.Context, t execer, survivor, duplicate int64) error {
 // how many there were.
 func (s *Store) RekeyPatients(ctx context.Context) (int, error) {
 	n, err := RekeyPatients(ctx, s.db)
-	return n, translate(ctx, err)
+	return n, translate(ctx, "rekey patients", err)
 }
 
 // RekeyPatients computes the keys of patients whose record is of another version

@@ -47,14 +47,14 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 	}
 	rows, err := s.findPatients(ctx, q, after)
 	if err != nil {
-		return Page[clinic.Patient]{}, translate(ctx, err)
+		return Page[clinic.Patient]{}, translate(ctx, "list patients", err)
 	}
 	items := make([]clinic.Patient, len(rows))
 	for i, row := range rows {
 		items[i] = row.patient()
 	}
 	if err := withIdentifiers(ctx, s.db, items); err != nil {
-		return Page[clinic.Patient]{}, translate(ctx, err)
+		return Page[clinic.Patient]{}, translate(ctx, "list patients", err)
 	}
 	p := page(items, q.Limit)
 	return p, s.recordRead(ctx, clinic.KindPatient, 0, idsOf(p.Items, func(p clinic.Patient) int64 { return p.ID })...)

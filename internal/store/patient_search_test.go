@@ -138,7 +138,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		if k == twin {
 			continue
 		}
-		m, err := f.store.MergePatients(t.Context(), k.ID, twin.ID, nil)
+		m, err := f.store.MergePatients(t.Context(), store.MergePair{Survivor: k.ID, Duplicate: twin.ID}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

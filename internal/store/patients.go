@@ -9,29 +9,36 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreatePatient registers p and returns the record as stored, and who may be the
-// same person. With refuse, nothing is registered if there is such a patient: two
-// requests that register the same person at once wait for each other at the name's
+// NewPatient is a patient to register.
+type NewPatient struct {
+	clinic.Patient
+
+	RefuseDuplicate bool // register nothing if there is a patient who may be the same person
+}
+
+// CreatePatient registers a patient and returns the record as stored, and who may be the
+// same person. With RefuseDuplicate, two requests that register the same person at once wait for each other at the name's
 // guard.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised, birth
 // date after today), clinic.CodePossibleDuplicate, clinic.ErrEmailTaken,
 // clinic.ErrIdentifierTaken.
-func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, refuse bool) (clinic.Patient, []clinic.Candidate, error) {
+func (s *Store) CreatePatient(ctx context.Context, asked NewPatient) (clinic.Patient, []clinic.Candidate, error) {
+	p := asked.Patient
 	p.Normalize()
 	if err := p.Validate(s.today()); err != nil {
 		return clinic.Patient{}, nil, err
 	}
 	var alike []int64
-	err := s.inTx(ctx, func(t *tx) error {
-		if err := guardName(ctx, t, p); err != nil {
+	err := s.inTx(ctx, "create patient", func(t *tx) error {
+		if err := t.guardName(ctx, p); err != nil {
 			return err
 		}
 		var err error
 		if alike, err = findAlike(ctx, t, p); err != nil {
 			return err
 		}
-		if refuse && len(alike) > 0 {
+		if asked.RefuseDuplicate && len(alike) > 0 {
 			if err := refuseTakenEmail(ctx, t, p); err != nil { // a rule that is certain goes first
 				return err
 			}
@@ -62,7 +69,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 			return nil, err
 		}
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create patients", func(t *tx) error {
 		for i, p := range ps {
 			p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
 			var err error
@@ -94,14 +101,14 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 		return clinic.Patient{}, patientNotFound(id)
 	}
 	if err != nil {
-		return clinic.Patient{}, translate(ctx, err)
+		return clinic.Patient{}, translate(ctx, "read patient", err)
 	}
 	if reached, err := reachesPatient(ctx, s.db, id); err != nil || !reached {
-		return clinic.Patient{}, firstError(translate(ctx, err), patientNotFound(id))
+		return clinic.Patient{}, firstError(translate(ctx, "read patient", err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
 	if err := withIdentifiers(ctx, s.db, ps); err != nil {
-		return ps[0], translate(ctx, err)
+		return ps[0], translate(ctx, "read patient", err)
 	}
 	return ps[0], s.recordRead(ctx, clinic.KindPatient, id, id)
 }
@@ -114,7 +121,7 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, []clinic.Candidate, error) {
 	var p clinic.Patient
 	var alike []int64
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update patient", func(t *tx) error {
 		var err error
 		if p, err = lockPatient(ctx, t, id); err != nil {
 			return err
@@ -160,7 +167,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
 func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete patient", func(t *tx) error {
 		p, err := lockPatient(ctx, t, id)
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ const MaxPlanned = 200
 // Errors: clinic.ErrDoctorNotFound, clinic.CodeTooManyVisits.
 func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Interval, horizon time.Duration) (clinic.Plan, error) {
 	var p clinic.Plan
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create plan", func(t *tx) error {
 		var specialization string
 		err := t.GetContext(ctx, &specialization, `SELECT specialization FROM doctors WHERE id = ?`, doctorID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -74,30 +74,34 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 	p, err := readPlan(ctx, s.db, id)
 	if err != nil {
-		return p, translate(ctx, err)
+		return p, translate(ctx, "read plan", err)
 	}
 	return p, s.recordRead(ctx, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
 
-// ApplyPlan moves the visits of a plan to the proposed times, those with the ids
-// given or, with none, all; each by the rules of a reschedule. A visit that has
+// PlanSelection says what of a plan to apply, and how.
+type PlanSelection struct {
+	Only     []int64 // ids of appointments; none: all
+	Together bool    // move all in one transaction, or none
+}
+
+// ApplyPlan moves the selected visits of a plan to the proposed times, each by the rules of a reschedule. A visit that has
 // changed since the plan was made is left alone, and one that was moved by it
 // before is not moved again.
 //
-// One transaction a visit; or, with atomically, one for all: then either all are
-// moved or none is.
+// There is one transaction a visit, or one for all that are to be moved together.
 //
 // Errors: clinic.ErrPlanNotFound, clinic.ErrPreconditionFailed;
 // clinic.CodePlanNotApplied, with the report, when not all could be moved
-// atomically.
-func (s *Store) ApplyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
+// together.
+func (s *Store) ApplyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
 	// The visits moved first may free what those moved later need.
-	p, err := s.applyPlan(offerLater(ctx), id, only, atomically, match)
+	p, err := s.applyPlan(offerLater(ctx), id, selected, match)
 	s.offerAfterCommit(ctx)
 	return p, err
 }
 
-func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
+func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
 	var given clinic.Plan
 	if found, err := s.given(ctx, &given); err != nil || found {
 		return given, err // before anything is looked at that it has changed
@@ -113,7 +117,7 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 	for i := range p.Items {
 		item := &p.Items[i]
 		switch {
-		case len(only) > 0 && !slices.Contains(only, item.Visit.ID):
+		case len(selected.Only) > 0 && !slices.Contains(selected.Only, item.Visit.ID):
 			if item.Outcome == clinic.PlanOpen {
 				item.Outcome = clinic.PlanNotSelected
 			}
@@ -122,31 +126,48 @@ func (s *Store) applyPlan(ctx context.Context, id int64, only []int64, atomicall
 		}
 	}
 	CountWork(ctx, clinic.WorkAppointments, len(chosen))
-	if atomically {
+	if selected.Together {
 		err = s.applyTogether(ctx, &p, chosen)
 		return p, err
 	}
 	for _, i := range chosen {
 		if err := s.applyOne(ctx, p.ID, &p.Items[i]); err != nil {
-			return p, err
+			return p, afterMoves(p, chosen, err)
 		}
 	}
-	return s.countApplied(ctx, p)
+	counted, err := s.countApplied(ctx, p)
+	return counted, afterMoves(p, chosen, err)
+}
+
+// afterMoves is the error of a plan that is applied visit by visit: "nothing was changed"
+// must not be said once a visit was moved. Sent again, it moves the rest.
+func afterMoves(p clinic.Plan, chosen []int, err error) error {
+	moved := slices.ContainsFunc(chosen, func(i int) bool { return p.Items[i].Outcome == clinic.PlanMoved })
+	if moved && errors.Is(err, clinic.ErrUnavailable) {
+		return &clinic.Error{Code: clinic.CodeOutcomeUnknown, Cause: err}
+	}
+	return err
 }
 
 // applyOne moves one visit in a transaction of its own.
 func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanItem) error {
 	var moved clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
-		if err != nil {
-			return err
-		}
-		if err := s.applyItem(ctx, t, planID, *item, &a); err != nil {
-			return err
-		}
-		moved = a
-		return nil
+	err := s.inTxUnlessTaken(ctx, useCase{
+		act: "apply item of plan",
+		body: func(t *tx) error {
+			a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
+			if err != nil {
+				return err
+			}
+			if err := s.applyItem(ctx, t, planID, *item, &a); err != nil {
+				return err
+			}
+			moved = a
+			return nil
+		},
+		explain: func(q *snapshot) error {
+			return s.explainReschedule(ctx, q, item.Visit.ID, item.Reschedule(), Versions{item.Visit.Version})
+		},
 	})
 	return settle(item, moved, err)
 }
@@ -188,9 +209,9 @@ func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.
 // within each; then visit by visit as a reschedule does.
 func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int) error {
 	before := slices.Clone(p.Items)
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "apply plan", func(t *tx) error {
 		copy(p.Items, before) // another attempt starts anew
-		if err := guardPlan(ctx, t, p, chosen); err != nil {
+		if err := t.guardPlan(ctx, p, chosen); err != nil {
 			return err
 		}
 		whole := true
@@ -227,7 +248,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 
 // countApplied counts that visits of the plan were moved one by one.
 func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, error) {
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update plan", func(t *tx) error {
 		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		if _, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID); err != nil {
 			return err
@@ -238,10 +259,10 @@ func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, e
 	return p, err
 }
 
-// readAppointment reads an appointment whose guards are held.
-func readAppointment(ctx context.Context, t *tx, id int64) (clinic.Appointment, error) {
+// readAppointment reads an appointment, within reach or not. Primary key.
+func readAppointment(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
 	var row appointmentRow
-	err := t.GetContext(ctx, &row, `SELECT `+appointmentColumns+` FROM appointments WHERE id = ?`, id)
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+appointmentColumns+` FROM appointments WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}

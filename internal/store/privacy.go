@@ -38,22 +38,22 @@ const maxExportedAudit = 10000
 func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error) {
 	id, err := survivorOf(ctx, s.db, id)
 	if err != nil {
-		return PatientFile{}, translate(ctx, err)
+		return PatientFile{}, translate(ctx, "export patient", err)
 	}
 	if err := s.recordRead(ctx, clinic.KindPatient, id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
 	t, err := s.snapshot(ctx)
 	if err != nil {
-		return PatientFile{}, translate(ctx, err)
+		return PatientFile{}, translate(ctx, "export patient", err)
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer t.end()
 	f, err := s.readFile(ctx, t, id)
 	CountWork(ctx, clinic.WorkRecords, f.records())
-	return f, translate(ctx, err)
+	return f, translate(ctx, "export patient", err)
 }
 
-func (s *Store) readFile(ctx context.Context, t *sqlx.Tx, id int64) (PatientFile, error) {
+func (s *Store) readFile(ctx context.Context, t *snapshot, id int64) (PatientFile, error) {
 	f := PatientFile{At: clinic.Instant(s.now())}
 	var records []patientRow
 	err := t.SelectContext(ctx, &records, `SELECT `+patientColumns+` FROM patients WHERE id = ? OR merged_into = ? ORDER BY id <> ?, id`, id, id, id)
@@ -74,7 +74,7 @@ func (s *Store) readFile(ctx context.Context, t *sqlx.Tx, id int64) (PatientFile
 		return f, err
 	}
 	f.Patient, f.Merged = people[0], people[1:]
-	for _, read := range []func(context.Context, *sqlx.Tx, int64, *PatientFile) error{readVisits, readSeriesOf, readQueueOf, readAuditOf} {
+	for _, read := range []func(context.Context, *snapshot, int64, *PatientFile) error{readVisits, readSeriesOf, readQueueOf, readAuditOf} {
 		if err := read(ctx, t, id, &f); err != nil {
 			return f, err
 		}
@@ -83,7 +83,7 @@ func (s *Store) readFile(ctx context.Context, t *sqlx.Tx, id int64) (PatientFile
 }
 
 // Indexes appointments_patient and the primary key of appointment_events.
-func readVisits(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+func readVisits(ctx context.Context, t *snapshot, id int64, f *PatientFile) error {
 	var rows []appointmentRow
 	err := t.SelectContext(ctx, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, id)
 	if err != nil {
@@ -100,7 +100,7 @@ func readVisits(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error
 	return nil
 }
 
-func readSeriesOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+func readSeriesOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) error {
 	var ids []int64
 	if err := t.SelectContext(ctx, &ids, `SELECT id FROM appointment_series WHERE patient_id = ? ORDER BY id`, id); err != nil {
 		return err
@@ -115,7 +115,7 @@ func readSeriesOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) err
 	return nil
 }
 
-func readQueueOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+func readQueueOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) error {
 	var tickets []ticketRow
 	if err := t.SelectContext(ctx, &tickets, `SELECT `+ticketColumns+` FROM tickets WHERE patient_id = ? ORDER BY id`, id); err != nil {
 		return err
@@ -142,7 +142,7 @@ func readQueueOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) erro
 	return err
 }
 
-func readAuditOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+func readAuditOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) error {
 	var err error
 	f.Audit, err = readAudit(ctx, t, AuditQuery{PatientID: id, Limit: maxExportedAudit - 1})
 	slices.Reverse(f.Audit)
@@ -167,14 +167,25 @@ func readAuditOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) erro
 // Errors: clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.ErrHasOpenAppointments.
 func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clinic.Patient, error) {
-	return s.erasePatient(ctx, id, reason, false)
+	reason, err := clinic.ErasureReason(reason)
+	if err != nil {
+		return clinic.Patient{}, err
+	}
+	return s.erasePatient(ctx, erasure{id: id, reason: reason})
 }
 
-// erasePatient is ErasePatient; withOpen erases although something is still to happen.
-func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withOpen bool) (clinic.Patient, error) {
+// erasure says whom to erase, and why.
+type erasure struct {
+	id       int64
+	reason   string
+	withOpen bool // although something is still to happen
+}
+
+func (s *Store) erasePatient(ctx context.Context, e erasure) (clinic.Patient, error) {
+	id := e.id
 	var p clinic.Patient
-	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardPatient(ctx, t, id); err != nil || !exists {
+	err := s.inTx(ctx, "erase patient", func(t *tx) error {
+		if exists, err := t.guardPatient(ctx, id); err != nil || !exists {
 			return firstError(err, clinic.ErrPatientNotFound)
 		}
 		var ids []int64
@@ -190,7 +201,7 @@ func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withO
 		if err != nil {
 			return err
 		}
-		if open && !withOpen {
+		if open && !e.withOpen {
 			return clinic.ErrHasOpenAppointments
 		}
 		for _, each := range ids {
@@ -221,7 +232,7 @@ func (s *Store) erasePatient(ctx context.Context, id int64, reason string, withO
 			return err
 		}
 		p = row.patient()
-		t.record(ctx, clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(reason))
+		t.record(ctx, clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(e.reason))
 		return nil
 	}, &p)
 	return p, err

@@ -41,7 +41,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 	if err := AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
 		return k, err // nor may a doctor have one chosen
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create ticket", func(t *tx) error {
 		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
 		if k.DoctorID == 0 {
 			var err error
@@ -51,7 +51,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 		}
 		// The minute that begins now stands for "now".
 		b := clinic.Booking{PatientID: w.PatientID, DoctorID: k.DoctorID, Start: t.now, Duration: time.Minute}
-		c, err := guardParties(ctx, t, b)
+		c, err := t.guardParties(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 			if !doctor.IsActive {
 				c.Doctor = clinic.Inactive
 			}
-			if err := s.readOpenTimes(ctx, t, &c, b, doctor); err != nil {
+			if err := readOpenTimes(ctx, &t.queries, &c, b, doctor); err != nil {
 				return err
 			}
 			c.DoctorBusy = nil // walk-ins wait for the doctor
@@ -169,7 +169,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 		ORDER BY day, number
 		LIMIT ?`, doctorID, day.String(), maxQueue)
 	if err != nil {
-		return *day, nil, translate(ctx, err)
+		return *day, nil, translate(ctx, "read queue", err)
 	}
 	err = s.db.SelectContext(ctx, &rows, `
 		SELECT `+ticketColumns+`
@@ -178,7 +178,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 		ORDER BY number
 		LIMIT ?`, doctorID, day.String(), maxQueue)
 	if err != nil {
-		return *day, nil, translate(ctx, err)
+		return *day, nil, translate(ctx, "read queue", err)
 	}
 	waiting := 0
 	positioned := func(r ticketRow) clinic.Ticket {
@@ -211,8 +211,8 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return k, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
-		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+	err := s.inTx(ctx, "call the next ticket", func(t *tx) error {
+		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		var row ticketRow
@@ -250,7 +250,7 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 // clinic.CodeInvalidTicketTransition, clinic.CodeInvalidTransition.
 func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
 	var k clinic.Ticket
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "change status of ticket", func(t *tx) error {
 		var visit *clinic.Appointment
 		var err error
 		if k, visit, err = lockTicket(ctx, t, id, 0); err != nil {
@@ -284,6 +284,12 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 	return k, err
 }
 
+// TicketTransfer says to whose queue a patient is sent.
+type TicketTransfer struct {
+	DoctorID int64
+	Note     *string // nil: as before
+}
+
 // TransferTicket sends a patient on to another doctor's queue, with a new number
 // at its end, and returns the new ticket. The visit, if any, stays where it
 // is in the calendar and goes on with the new ticket.
@@ -291,14 +297,14 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 // Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor, or the
 // patient is in the other one's queue already).
-func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *string, match Versions) (clinic.Ticket, error) {
-	onward := clinic.Ticket{DoctorID: doctorID, Note: note, Status: clinic.TicketWaiting}
+func (s *Store) TransferTicket(ctx context.Context, id int64, to TicketTransfer, match Versions) (clinic.Ticket, error) {
+	onward := clinic.Ticket{DoctorID: to.DoctorID, Note: to.Note, Status: clinic.TicketWaiting}
 	onward.Normalize()
 	if err := onward.Validate(); err != nil {
 		return onward, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
-		k, _, err := lockTicket(ctx, t, id, doctorID)
+	err := s.inTx(ctx, "transfer ticket", func(t *tx) error {
+		k, _, err := lockTicket(ctx, t, id, to.DoctorID)
 		if err != nil {
 			return err
 		}
@@ -306,7 +312,7 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 			return err
 		}
 		var active bool
-		err = t.GetContext(ctx, &active, `SELECT is_active FROM doctors WHERE id = ?`, doctorID)
+		err = t.GetContext(ctx, &active, `SELECT is_active FROM doctors WHERE id = ?`, to.DoctorID)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return clinic.ErrDoctorNotFound
@@ -314,14 +320,14 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 			return err
 		case !active:
 			return clinic.ErrDoctorInactive
-		case doctorID == k.DoctorID:
+		case to.DoctorID == k.DoctorID:
 			return clinic.ErrAlreadyInQueue
 		}
 		was := k
 		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
 			return err
 		}
-		if err := refuseSecondTicket(ctx, t, k.PatientID, doctorID); err != nil {
+		if err := refuseSecondTicket(ctx, t, k.PatientID, to.DoctorID); err != nil {
 			return err
 		}
 		onward.Day, onward.PatientID, onward.AppointmentID = clinic.DateOf(t.now.In(s.zone)), k.PatientID, k.AppointmentID

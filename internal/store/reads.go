@@ -71,15 +71,15 @@ func (s *Store) writeSoon(ctx context.Context, row auditchain.Entry) error {
 	select {
 	case s.reads <- r:
 	case <-ctx.Done():
-		return translate(ctx, ctx.Err())
+		return translate(ctx, "record read", ctx.Err())
 	case <-s.closed:
 		return clinic.ErrUnavailable
 	}
 	select {
 	case err := <-r.done:
-		return translate(ctx, err)
+		return translate(ctx, "record read", err)
 	case <-ctx.Done():
-		return translate(ctx, ctx.Err())
+		return translate(ctx, "record read", ctx.Err())
 	}
 }
 

@@ -78,7 +78,7 @@ func newReadiness(dsn string) (*readiness, error) {
 // may be ErrWritesRefused, database.ErrSchemaBehind or *OtherZoneError.
 func (s *Store) Ready(ctx context.Context) (int64, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "check the database", err)
 	}
 	limit := time.NewTimer(readyWithin)
 	defer limit.Stop()
@@ -89,7 +89,7 @@ func (s *Store) Ready(ctx context.Context) (int64, error) {
 	case <-limit.C:
 		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: errReadyTimeout}
 	case <-ctx.Done():
-		return 0, translate(ctx, ctx.Err())
+		return 0, translate(ctx, "check the database", ctx.Err())
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
 	}
 	if err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "check the database", err)
 	}
 	// A missing right to read it is warned of at the start.
 	if other, ok := errors.AsType[*OtherZoneError](s.checkZone(ctx, r.db)); ok {
@@ -162,7 +162,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 		// Primary key, no row.
 		_, err := r.db.ExecContext(ctx, `UPDATE audit_chains SET seal_seq = seal_seq, seal = seal, seal_key = seal_key WHERE id = 0`)
 		if err != nil && !database.RefusesWrites(err) {
-			return 0, translate(ctx, err)
+			return 0, translate(ctx, "check the database", err)
 		}
 	}
 	_, err = r.db.ExecContext(ctx, `
@@ -174,7 +174,7 @@ func (s *Store) probeDatabase(ctx context.Context) (int64, error) {
 	if database.RefusesWrites(err) {
 		return 0, &clinic.Error{Code: clinic.CodeUnavailable, Cause: fmt.Errorf("%w: %w", ErrWritesRefused, err)}
 	}
-	return version, translate(ctx, err)
+	return version, translate(ctx, "check the database", err)
 }
 
 // wrote notes how a transaction ended.

@@ -62,7 +62,7 @@ func TestReadinessLogsChanges(t *testing.T) {
 func TestFullDiskIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, number := range []uint16{1021, 1034, 1114, 1712, 1877} {
-		err := translate(t.Context(), &mysql.MySQLError{Number: number, Message: "no room"})
+		err := translate(t.Context(), "read room", &mysql.MySQLError{Number: number, Message: "no room"})
 		if !errors.Is(err, clinic.ErrUnavailable) {
 			t.Errorf("%d: %v", number, err)
 		}

@@ -27,7 +27,7 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 			ORDER BY p.id
 			LIMIT 100`, after, since, since, since, since, since, since)
 		if err != nil {
-			return erased, translate(ctx, err)
+			return erased, translate(ctx, "erase dormant patients", err)
 		}
 		if len(ids) == 0 {
 			return erased, nil
@@ -54,12 +54,12 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error) {
 	var chains []int64
 	if err := s.db.SelectContext(ctx, &chains, `SELECT id FROM audit_chains WHERE id > 1 ORDER BY id`); err != nil {
-		return 0, translate(ctx, err)
+		return 0, translate(ctx, "prune audit trail", err)
 	}
 	var removed int64
 	for _, chain := range chains {
 		var gone int64
-		err := s.inTx(ctx, func(t *tx) error {
+		err := s.inTx(ctx, "prune audit trail", func(t *tx) error {
 			var c auditchain.Chain
 			err := t.GetContext(ctx, &c, `
 				SELECT `+chainColumns+`

@@ -119,7 +119,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 		if errors.Is(err, clinic.ErrHasOpenAppointments) {
 			// Cancelled before the erasure, which the backup does not know.
 			done.Open = append(done.Open, patient.ID)
-			_, err = s.erasePatient(ctx, patient.ID, reason, true)
+			_, err = s.erasePatient(ctx, erasure{id: patient.ID, reason: reason, withOpen: true})
 		}
 		if errors.Is(err, clinic.ErrPatientMerged) {
 			continue // goes with the record that it was merged into
@@ -136,5 +136,5 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 func (s *Store) holds(ctx context.Context, query string, r Revocation) (bool, error) {
 	var n int
 	err := s.db.GetContext(ctx, &n, query, r.ID, r.CreatedAt)
-	return n > 0, translate(ctx, err)
+	return n > 0, translate(ctx, "find revoked record", err)
 }

@@ -16,7 +16,7 @@ func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, err
 	if err := r.Validate(); err != nil {
 		return clinic.Room{}, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create room", func(t *tx) error {
 		r.Version, r.CreatedAt, r.UpdatedAt = 1, t.now, t.now
 		var err error
 		r.ID, err = t.insert(ctx, `
@@ -36,7 +36,7 @@ func (s *Store) Room(ctx context.Context, id int64) (clinic.Room, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Room{}, clinic.ErrRoomNotFound
 	}
-	return clinic.Room(row), translate(ctx, err)
+	return clinic.Room(row), translate(ctx, "read room", err)
 }
 
 // ListRooms reads a page of rooms by id.
@@ -49,7 +49,7 @@ func (s *Store) ListRooms(ctx context.Context, active *bool, after int64, limit 
 		ORDER BY id
 		LIMIT ?`, after, active, active, limit+1)
 	if err != nil {
-		return Page[clinic.Room]{}, translate(ctx, err)
+		return Page[clinic.Room]{}, translate(ctx, "list rooms", err)
 	}
 	items := make([]clinic.Room, len(rows))
 	for i, row := range rows {
@@ -67,7 +67,7 @@ func (s *Store) ListRooms(ctx context.Context, active *bool, after int64, limit 
 func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, match Versions) (clinic.Room, []clinic.Appointment, error) {
 	var r clinic.Room
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update room", func(t *tx) error {
 		var err error
 		if r, err = lockRoom(ctx, t, id); err != nil {
 			return err
@@ -105,7 +105,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
 func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete room", func(t *tx) error {
 		r, err := lockRoom(ctx, t, id)
 		if err != nil {
 			return err

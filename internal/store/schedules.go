@@ -156,9 +156,9 @@ func walk(window clinic.Interval, left *int, doctors func() int, visit func(clin
 func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*reader) error) error {
 	t, err := s.snapshot(ctx)
 	if err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "search schedules", err)
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer t.end()
 	now := clinic.Instant(s.now())
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
@@ -166,15 +166,15 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	q.Window = s.partners.Clip(now, AccessOf(ctx), q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
 	if err := r.prepare(ctx, *q); err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "search schedules", err)
 	}
 	if err := work(r); err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "search schedules", err)
 	}
 	if q.PatientID == nil {
 		return nil
 	}
-	_ = t.Rollback() // before the line is written: who holds a connection must not wait for one
+	t.end() // before the line is written: who holds a connection must not wait for one
 	return s.recordRead(ctx, clinic.KindPatient, r.patient, r.patient)
 }
 

@@ -71,7 +71,7 @@ func (s *Store) ListDoctors(ctx context.Context, q DoctorQuery) (Page[clinic.Doc
 		ORDER BY full_name, id
 		LIMIT ?`, append(args, q.Limit+1)...)
 	if err != nil {
-		return Page[clinic.Doctor]{}, translate(ctx, err)
+		return Page[clinic.Doctor]{}, translate(ctx, "list doctors", err)
 	}
 	items := make([]clinic.Doctor, len(rows))
 	for i, row := range rows {
@@ -87,5 +87,5 @@ func cursorError(ctx context.Context, err error) error {
 			Detail: "leads to a record that was deleted; start again from the first page",
 		})
 	}
-	return translate(ctx, err)
+	return translate(ctx, "read cursor", err)
 }

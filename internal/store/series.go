@@ -13,128 +13,6 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateSeries books every date of a recurring appointment, each by the rules of
-// a booking, in one transaction: all of them, or with Skip those that can be. It
-// returns what became of each date.
-//
-// Statements, in lock order: write the guard rows of the doctor and the patient
-// once; read what decides of all dates (series_calendar.go), a fixed number of
-// statements; insert the series; then date by date the room's guard and the inserts
-// of a booking, for at most clinic.MaxSeriesDates dates. What the locking reads find
-// belongs to the two whose guards are held, or to a room whose guard is, so going on
-// after a refusal can meet nobody crosswise. Without Skip, the first refusal under the
-// guards ends it; the report is made on a snapshot.
-//
-// Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
-// or, with Skip, none can; clinic.CodeForbidden, clinic.CodeValidationFailed,
-// clinic.ErrStartInPast,
-// and those errors of decide that are not slot conflicts.
-func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
-	b, skip := asked.Booking, asked.Skip
-	b.Normalize()
-	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
-		return clinic.Series{}, nil, err
-	}
-	rule, zone, err := asked.Parse(s.zone)
-	if err != nil {
-		return clinic.Series{}, nil, err
-	}
-	if err := b.Validate(); err != nil {
-		return clinic.Series{}, nil, err
-	}
-	starts, err := rule.Starts(b.Start, zone)
-	if err != nil {
-		return clinic.Series{}, nil, err
-	}
-	CountWork(ctx, clinic.WorkAppointments, len(starts))
-	b.Start = starts[0]
-	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
-		return clinic.Series{}, nil, err
-	}
-	var series clinic.Series
-	var dates []clinic.SeriesDate
-	// All or none: most refusals need no guard.
-	err = s.inTxUnlessTaken(ctx, wantedTime{unknown: !skip}, func(t *tx) error {
-		series = clinic.Series{
-			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
-			MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
-		}
-		dates = nil
-		if err := s.checkStart(ctx, t.now, b); err != nil {
-			return err
-		}
-		if err := s.partners.Check(t.now, AccessOf(ctx), starts[len(starts)-1]); err != nil {
-			return err
-		}
-		c, err := guardParties(ctx, t, b)
-		if err != nil {
-			return err
-		}
-		p, calendar, err := s.readSeriesCalendar(ctx, t, c, b, starts, skip)
-		if err != nil {
-			return err
-		}
-		refused := 0
-		for _, start := range starts {
-			date := b // each starts from what was asked for
-			date.Start = start
-			broken, err := s.decideWith(ctx, t, c, &date, 0, p, calendar)
-			var refusal *clinic.Error
-			switch {
-			case err == nil:
-				calendar.add(date)
-			case isSlotConflict(err) && errors.As(err, &refusal):
-				refused++
-				dates = append(dates, clinic.SeriesDate{Start: start, Refusal: refusal})
-				if !skip && !t.looks {
-					return refusedSeries(dates) // the whole report is made without guards
-				}
-				continue
-			default:
-				return err
-			}
-			if series.ID == 0 && !t.looks {
-				series.Duration = date.Duration
-				if series.ID, err = insertSeries(ctx, t, series); err != nil {
-					return err
-				}
-				t.record(ctx, clinic.Created(clinic.KindSeries, series.ID, series))
-			}
-			date.SeriesID = &series.ID
-			booked := clinic.SeriesDate{Start: start}
-			if !t.looks {
-				a, err := placeBooking(ctx, t, date, broken)
-				if err != nil {
-					return err
-				}
-				booked.Appointment = &a
-			}
-			dates = append(dates, booked)
-		}
-		if refused > 0 && (!skip || refused == len(starts)) {
-			return refusedSeries(dates)
-		}
-		if t.looks {
-			return errFree
-		}
-		return nil
-	}, &series, &dates)
-	for _, d := range dates {
-		if d.Appointment != nil {
-			series.Appointments = append(series.Appointments, *d.Appointment)
-		}
-	}
-	return series, dates, err
-}
-
-// refusedSeries refuses a series with the report; what was booked is rolled back.
-func refusedSeries(dates []clinic.SeriesDate) error {
-	for i := range dates {
-		dates[i].Appointment = nil
-	}
-	return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: dates}
-}
-
 // readSeries reads a series within reach and its appointments, by start. Index:
 // appointments_series.
 func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Series, error) {
@@ -170,7 +48,7 @@ func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Se
 func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 	series, err := readSeries(ctx, s.db, id)
 	if err != nil {
-		return series, translate(ctx, err)
+		return series, translate(ctx, "read series", err)
 	}
 	return series, s.recordRead(ctx, clinic.KindSeries, id, series.PatientID)
 }
@@ -181,7 +59,7 @@ func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 // clinic.CodeValidationFailed.
 func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesScope, reason clinic.CancellationReason, note *string, match Versions) (clinic.Series, error) {
 	var series clinic.Series
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "cancel series", func(t *tx) error {
 		dates, _, err := lockSeries(ctx, t, id, scope, 0, match)
 		if err != nil {
 			return err
@@ -225,7 +103,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 	}
 	var series clinic.Series
 	var report []clinic.SeriesDate
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "reschedule series", func(t *tx) error {
 		dates, zone, err := lockSeries(ctx, t, id, scope, change.Reschedule.DoctorID, match)
 		if err != nil {
 			return err
@@ -300,11 +178,11 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	}
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
-		if _, err := guardDoctor(ctx, t, d); err != nil {
+		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, row.PatientID); err != nil {
+	if err := t.guardPatientOf(ctx, row.PatientID); err != nil {
 		return nil, nil, err
 	}
 	// A transaction that changes a series or one of its dates holds the patient's guard.
@@ -355,14 +233,6 @@ func seriesDates(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope)
 		dates[i] = rows[i].appointment()
 	}
 	return dates, err
-}
-
-func insertSeries(ctx context.Context, t *tx, s clinic.Series) (int64, error) {
-	return t.insert(ctx, `
-		INSERT INTO appointment_series (rule, time_zone, patient_id, doctor_id, start_time, duration_minutes,
-		                                made_by_key, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		s.Rule, s.Zone.String(), s.PatientID, s.DoctorID, s.Start, s.Duration/time.Minute, s.MadeBy, s.Version, s.CreatedAt, s.UpdatedAt)
 }
 
 // bumpSeriesVersion records that a series changed, by its dates.

@@ -20,15 +20,15 @@ type seriesCalendar struct {
 // of the doctor and the patient, with as many statements as one booking: so a series
 // holds the guards for its inserts, not for its reads. Nil without parties.
 //
-// Unless skip, the doctor's conflicts end the reading, as they will end the series:
+// With stop, the doctor's conflicts end the reading, as they will end the series:
 // what is found stays locked, and going on to the patient's could meet another series
 // doing the same crosswise.
-func (s *Store) readSeriesCalendar(ctx context.Context, t *tx, c clinic.Calendar, b clinic.Booking, starts []time.Time, skip bool) (parties, *seriesCalendar, error) {
+func (s *Store) readSeriesCalendar(ctx context.Context, q *queries, c clinic.Calendar, b clinic.Booking, starts []time.Time, stop bool) (parties, *seriesCalendar, error) {
 	if c.Patient != clinic.Active || c.Doctor != clinic.Active {
 		_, err := clinic.CanBook(c, b)
 		return parties{}, nil, err
 	}
-	p, err := readParties(ctx, t, b)
+	p, err := readParties(ctx, q, b)
 	if err != nil {
 		return p, nil, err
 	}
@@ -37,28 +37,28 @@ func (s *Store) readSeriesCalendar(ctx context.Context, t *tx, c clinic.Calendar
 	whole.Start, whole.Duration = starts[0], starts[len(starts)-1].Add(b.Duration).Sub(starts[0])
 	series := &seriesCalendar{hasHours: p.doctor.HoursTimeZone != nil}
 	if series.hasHours {
-		hours, err := readHours(ctx, t, map[int64]string{b.DoctorID: *p.doctor.HoursTimeZone}, whole.Time())
+		hours, err := readHours(ctx, q, map[int64]string{b.DoctorID: *p.doctor.HoursTimeZone}, whole.Time())
 		if err != nil {
 			return p, nil, err
 		}
 		series.hours = hours[b.DoctorID]
 	}
-	blocked, err := readBlockedTimes(ctx, t, whole, t.now)
+	blocked, err := readBlockedTimes(ctx, q, whole, q.now)
 	if err != nil {
 		return p, nil, err
 	}
 	series.off, series.held = blocked.off, blocked.held
-	ofDoctor, ofPatient := occupiedOnDates(b, starts, !t.looks)
-	times, err := ofDoctor.read(ctx, t)
+	ofDoctor, ofPatient := occupiedOnDates(b, starts, q.locking)
+	times, err := ofDoctor.read(ctx, q)
 	if err != nil {
 		return p, nil, err
 	}
 	series.doctorBusy = times[b.DoctorID]
 	mayOverlap := slices.Contains(b.Override.Rules, clinic.RuleDoctorOverlap)
-	if len(series.doctorBusy) > 0 && !skip && !t.looks && !mayOverlap {
+	if len(series.doctorBusy) > 0 && stop && !mayOverlap {
 		return p, series, nil
 	}
-	times, err = ofPatient.read(ctx, t)
+	times, err = ofPatient.read(ctx, q)
 	series.patientBusy = times[b.PatientID]
 	return p, series, err
 }

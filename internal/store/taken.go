@@ -86,7 +86,7 @@ func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
 	return known && now.Sub(at) < refusalRemembered
 }
 
-// refuseEarly decides without guards, on one snapshot, what a plain read shows to be
+// refuseEarly explains without guards, on one snapshot, what a plain read shows to be
 // refused: the time was taken at a moment of this call. So the many who want a time
 // that is gone neither wait for the doctor's guard nor hold it; the first of them in a
 // minute does. What the read does not show, or the snapshot does not confirm, is decided
@@ -94,8 +94,8 @@ func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
 //
 // A request that was carried out before is answered as then; one that is carried out
 // at this moment, by inTx, which keeps the refusal under its key.
-func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*tx) error, answer []any) (refused bool, err error) {
-	taken := wanted.unknown
+func (s *Store) refuseEarly(ctx context.Context, u useCase, answer []any) (refused bool, err error) {
+	wanted, taken := u.wanted, u.wanted.unknown
 	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
 		statement, args := takenSQL(wanted, now)
 		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
@@ -111,11 +111,11 @@ func (s *Store) refuseEarly(ctx context.Context, wanted wantedTime, body func(*t
 		}
 	}
 	begun := stopwatch()
-	if err = s.look(ctx, body); !isSlotConflict(err) {
+	if err = s.explain(ctx, u.explain); !isSlotConflict(err) {
 		return false, nil
 	}
 	s.observe.transaction(begun, &err)
-	return true, translate(ctx, err)
+	return true, translate(ctx, u.act, err)
 }
 
 // takenSQL tells whether an appointment or a live hold overlaps the wanted time: a

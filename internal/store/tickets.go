@@ -33,14 +33,14 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
 	if err != nil {
-		return clinic.Ticket{}, translate(ctx, err)
+		return clinic.Ticket{}, translate(ctx, "read ticket", err)
 	}
 	k := row.ticket()
 	if !AccessOf(ctx).Reach.Calendar(k.DoctorID) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
 	if err := positionOf(ctx, s.db, &k); err != nil {
-		return k, translate(ctx, err)
+		return k, translate(ctx, "read ticket", err)
 	}
 	return k, s.recordRead(ctx, clinic.KindTicket, k.ID, k.PatientID)
 }
@@ -79,11 +79,11 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 	}
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
-		if _, err := guardDoctor(ctx, t, d); err != nil {
+		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return clinic.Ticket{}, nil, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
+	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.Ticket{}, nil, err
 	}
 	var row ticketRow

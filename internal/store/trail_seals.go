@@ -134,14 +134,14 @@ func (s *Store) CheckAuditKeys(ctx context.Context) error {
 func CheckAuditKeys(ctx context.Context, q sqlx.QueryerContext, keys []auditchain.Key) error {
 	root := auditchain.Chain{}
 	if err := sqlx.GetContext(ctx, q, &root, `SELECT `+chainColumns+` FROM audit_chains WHERE id = 1`); err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "check audit keys", err)
 	}
 	last := root.SealKey
 	if last == nil { // not sealed yet
 		var newest [][]byte
 		// Primary key, from its end.
 		if err := sqlx.SelectContext(ctx, q, &newest, `SELECT mac_key FROM audit_entries ORDER BY id DESC LIMIT 1`); err != nil {
-			return translate(ctx, err)
+			return translate(ctx, "check audit keys", err)
 		}
 		if len(newest) == 0 {
 			return nil

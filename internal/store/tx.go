@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -22,13 +21,9 @@ const maxAttempts = 8
 
 // tx is one attempt at a use case's transaction.
 type tx struct {
-	*sqlx.Tx
-	now time.Time // the one instant of this attempt: UTC, whole microseconds
-	// looks: it only reads, without locks, to say why something cannot be done
-	// and what could be instead.
-	looks bool
-	// proposals counts the refusals that alternatives were looked for.
-	proposals int
+	queries
+
+	begun *sqlx.Tx
 	// observe is told how long the guards took.
 	observe Observe
 	// wrote says that something may have been changed, trail what has been.
@@ -37,17 +32,11 @@ type tx struct {
 	bookkeeping bool
 	// freed is to be offered to the waitlist after the commit.
 	freed []freedTime
-	// withdrawn are the times of offers that withdrawOffers has taken back.
-	withdrawn []clinic.Interval
-	trail     []clinic.AuditEntry
+	trail []clinic.AuditEntry
 	// changes are for the feed.
 	changes  []clinic.FeedChange
 	ofSeries []dateOfSeries // appointments among them
 }
-
-// errFree is what a write answers in a transaction that only looks: it has found
-// nothing in the way.
-var errFree = errors.New("nothing is in the way")
 
 // errStale asks for another attempt: what was read before the locks were taken
 // is no longer so.
@@ -62,67 +51,79 @@ var errStale = errors.New("changed while waiting for a lock")
 // the change may have been made, and repeating it would answer a caller that
 // its own booking is in the way.
 //
-// When a slot is taken, the decision is repeated on a lock-free snapshot that also
-// collects alternatives: searching under the guards would block every other request
-// for that slot. When the slot is free on the snapshot, body runs again.
-//
 // body must record every change; a transaction with unrecorded changes is rolled
 // back. answer is what the caller receives, as pointers that body fills in: with an
 // idempotency key it is stored in the same transaction, and a replayed key returns
 // the stored answer without running body.
-func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) error {
-	return s.inTxUnlessTaken(ctx, wantedTime{}, body, answer...)
+//
+// act is what failed, in the errors that are no refusals: "create room".
+func (s *Store) inTx(ctx context.Context, act string, body func(*tx) error, answer ...any) error {
+	return s.inTxUnlessTaken(ctx, useCase{act: act, body: body}, answer...)
 }
 
-// inTxUnlessTaken is inTx for what takes a doctor's time: when such was refused
-// lately and a plain read shows this one taken, too, the refusal is decided without
-// guards and without a transaction that writes.
-func (s *Store) inTxUnlessTaken(ctx context.Context, wanted wantedTime, body func(*tx) error, answer ...any) error {
-	refused, err := s.refuseEarly(ctx, wanted, body, answer)
+// useCase is what inTxUnlessTaken runs. body and explain may run several times, so they
+// must have no effect outside of the transaction.
+type useCase struct {
+	act     string // as in inTx
+	wanted  wantedTime
+	body    func(*tx) error
+	explain func(*snapshot) error // nil: a refusal is final
+}
+
+// inTxUnlessTaken is inTx for what takes a doctor's time. When body finds the slot
+// taken, it is rolled back and explain decides again on a lock-free snapshot, with the
+// same rules in the same order, and adds alternatives: searching under the guards would
+// block every other request for that slot. When explain returns nil, the slot is free by
+// now, and body runs again.
+//
+// When a slot of the doctor was taken lately and a plain read shows this one taken, too,
+// the refusal is explain's alone, without guards and without a transaction that writes.
+func (s *Store) inTxUnlessTaken(ctx context.Context, u useCase, answer ...any) error {
+	refused, err := s.refuseEarly(ctx, u, answer)
 	freed := false
 	if !refused {
-		freed, err = s.try(ctx, body, answer)
+		freed, err = s.try(ctx, u, answer)
 	}
-	if wanted.doctor != 0 && isSlotConflict(err) {
-		s.refused.note(wanted.doctor, clinic.Instant(s.now()))
+	if u.wanted.doctor != 0 && isSlotConflict(err) {
+		s.refused.note(u.wanted.doctor, clinic.Instant(s.now()))
 	}
 	if freed {
 		s.offerAfterCommit(ctx)
 	}
 	if once := onceOf(ctx); once != nil && len(answer) > 0 && isAnswer(err) {
-		return translate(ctx, s.keepRefusal(ctx, once, err, answer))
+		return translate(ctx, u.act, s.keepRefusal(ctx, once, err, answer))
 	}
 	return err
 }
 
 // try returns whether the transaction freed anything.
-func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (freed bool, err error) {
+func (s *Store) try(ctx context.Context, u useCase, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		freed, err = s.attempt(ctx, body, answer)
+		freed, err = s.attempt(ctx, u.body, answer)
 		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
 		}
 		s.reportBackstop(ctx, err)
-		if isSlotConflict(err) {
-			looked := s.look(ctx, body)
-			if !errors.Is(looked, errFree) && !isTransient(looked) {
-				return false, translate(ctx, looked)
+		if u.explain != nil && isSlotConflict(err) {
+			explained := s.explain(ctx, u.explain)
+			if explained != nil && !isTransient(explained) {
+				return false, translate(ctx, u.act, explained)
 			}
 			if attempt == maxAttempts {
 				return false, err // without alternatives
 			}
-			s.observe.retry(looked)
+			s.observe.retry(explained)
 			continue
 		}
 		if attempt == maxAttempts || !isTransient(err) {
-			return false, translate(ctx, err)
+			return false, translate(ctx, u.act, err)
 		}
 		s.observe.retry(err)
 		s.log.DebugContext(ctx, "transaction tried again", "attempt", attempt, "cause", err)
 		if !pauseBeforeRetry(ctx, attempt) {
-			return false, translate(ctx, err)
+			return false, translate(ctx, u.act, err)
 		}
 	}
 }
@@ -160,10 +161,13 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 	if err != nil {
 		return false, err
 	}
-	t := &tx{Tx: begun, now: clinic.Instant(s.now()), observe: s.observe}
+	t := &tx{
+		queries: queries{QueryerContext: begun, now: clinic.Instant(s.now()), locking: true},
+		begun:   begun, observe: s.observe,
+	}
 	end, err := s.run(ctx, t, st, body, answer)
 	if err != nil || end == nil {
-		_ = t.Rollback() // if it fails, the connection is gone and so is the transaction
+		_ = begun.Rollback() // if it fails, the connection is gone and so is the transaction
 		return false, err
 	}
 	err = commit(t)
@@ -222,7 +226,7 @@ func (s *Store) flushRecords(ctx context.Context, t *tx, st *chainTip) (*chainTi
 // commit reports an error that is not clinic.CodeOutcomeUnknown only where the
 // transaction is known to have been rolled back.
 func commit(t *tx) error {
-	err := t.Commit()
+	err := t.begun.Commit()
 	if err == nil {
 		return nil
 	}
@@ -245,41 +249,15 @@ func isSlotConflict(err error) bool {
 	return errors.As(err, &refusal) && (!refusal.Conflict.Start.IsZero() || refusal.Code == clinic.CodeSeriesConflict)
 }
 
-// snapshot begins a transaction that reads one consistent state and locks nothing.
-func (s *Store) snapshot(ctx context.Context) (*sqlx.Tx, error) {
-	return s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-}
-
-// look runs body in a transaction that reads one consistent snapshot and locks
-// nothing. It always ends with an error: body's, or errFree.
-func (s *Store) look(ctx context.Context, body func(*tx) error) error {
-	t, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
-	if err := body(&tx{Tx: t, now: clinic.Instant(s.now()), looks: true}); err != nil {
-		return err
-	}
-	return errFree
-}
-
-// locking is a locking read, or the same without the lock in a transaction that
-// only looks.
-func (t *tx) locking(query string) string {
-	if t.looks {
-		return strings.TrimSuffix(strings.TrimSpace(query), "FOR UPDATE")
-	}
-	return query
+// ExecContext runs a statement that changes nothing that the audit trail would tell.
+func (t *tx) ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	return t.begun.ExecContext(ctx, statement, args...)
 }
 
 // exec runs a statement and returns the number of rows it matched.
 func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	if t.looks {
-		return 0, errFree
-	}
 	t.wrote = true
-	result, err := t.ExecContext(ctx, statement, args...)
+	result, err := t.begun.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -288,11 +266,8 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, er
 
 // insert runs an INSERT and returns the id that the row was given.
 func (t *tx) insert(ctx context.Context, statement string, args ...any) (int64, error) {
-	if t.looks {
-		return 0, errFree
-	}
 	t.wrote = true
-	result, err := t.ExecContext(ctx, statement, args...)
+	result, err := t.begun.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, err
 	}

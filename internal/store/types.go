@@ -22,8 +22,8 @@ func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clini
 	if err := k.Validate(); err != nil {
 		return clinic.AppointmentType{}, err
 	}
-	err := s.inTx(ctx, func(t *tx) error {
-		if err := lockListed(ctx, t, k.DoctorIDs, k.RoomIDs); err != nil {
+	err := s.inTx(ctx, "create appointment type", func(t *tx) error {
+		if err := t.lockListed(ctx, k.DoctorIDs, k.RoomIDs); err != nil {
 			return err
 		}
 		k.Version, k.CreatedAt, k.UpdatedAt = 1, t.now, t.now
@@ -45,7 +45,7 @@ func (s *Store) Type(ctx context.Context, id int64) (clinic.AppointmentType, err
 	if state == clinic.Missing {
 		return k, clinic.ErrTypeNotFound
 	}
-	return k, translate(ctx, err)
+	return k, translate(ctx, "read appointment type", err)
 }
 
 // ListTypes reads a page of appointment types by id.
@@ -58,7 +58,7 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 		ORDER BY id
 		LIMIT ?`, after, active, active, limit+1)
 	if err != nil {
-		return Page[clinic.AppointmentType]{}, translate(ctx, err)
+		return Page[clinic.AppointmentType]{}, translate(ctx, "list appointment types", err)
 	}
 	items := make([]clinic.AppointmentType, len(rows))
 	for i := range rows {
@@ -83,13 +83,13 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, []clinic.Appointment, error) {
 	var k clinic.AppointmentType
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update appointment type", func(t *tx) error {
 		if c.Restricts() {
-			if err := guardAllDoctors(ctx, t); err != nil {
+			if err := t.guardAllDoctors(ctx); err != nil {
 				return err
 			}
 		}
-		named := lockListed(ctx, t, c.DoctorIDs.Value, c.RoomIDs.Value)
+		named := t.lockListed(ctx, c.DoctorIDs.Value, c.RoomIDs.Value)
 		if named != nil && !errors.Is(named, clinic.ErrDoctorNotFound) && !errors.Is(named, clinic.ErrRoomNotFound) {
 			return named
 		}
@@ -138,7 +138,7 @@ func updateType(ctx context.Context, t *tx, before, k clinic.AppointmentType) er
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
 func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete appointment type", func(t *tx) error {
 		k, err := lockType(ctx, t, id)
 		if err != nil {
 			return err

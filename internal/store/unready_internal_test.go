@@ -35,7 +35,7 @@ func TestUnreadyDetailsAreInTheContract(t *testing.T) {
 		"no free":           &mysql.MySQLError{Number: 1040},
 		"log says why":      errors.New("another one"),
 	} {
-		if got := UnreadyDetail(translate(t.Context(), err)); !strings.Contains(got, says) {
+		if got := UnreadyDetail(translate(t.Context(), "check the database", err)); !strings.Contains(got, says) {
 			t.Errorf("%v: %s", err, got)
 		}
 	}

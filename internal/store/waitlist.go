@@ -23,7 +23,7 @@ import (
 // clinic.CodeValidationFailed, clinic.ErrTooManyWaitlistEntries.
 func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
 	asked := e
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create waitlist entry", func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
 		e.Normalize()
 		if err := e.Validate(t.now); err != nil {
@@ -34,7 +34,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err != nil {
 			return err
 		}
-		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
+		if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
@@ -52,7 +52,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 				e.Duration = kind.Duration
 			}
 		}
-		if err := guardKey(ctx, t); err != nil {
+		if err := t.guardKey(ctx); err != nil {
 			return err
 		}
 		if err := checkEntries(ctx, t); err != nil {
@@ -127,7 +127,7 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 	if err != nil || len(slots) == 0 {
 		return nil, !searched.IsZero(), err
 	}
-	_, err = guardDoctor(ctx, t, slots[0].DoctorID)
+	_, err = t.guardDoctor(ctx, slots[0].DoctorID)
 	return &slots[0], false, err
 }
 
@@ -139,7 +139,7 @@ func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEnt
 	}
 	e, err := readEntry(ctx, s.db, id)
 	if err != nil {
-		return e, translate(ctx, err)
+		return e, translate(ctx, "read waitlist entry", err)
 	}
 	return e, s.recordRead(ctx, clinic.KindWaitlistEntry, e.ID, e.PatientID)
 }
@@ -175,7 +175,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	if q.PatientID != 0 {
 		var err error
 		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
-			return Page[clinic.WaitlistEntry]{}, translate(ctx, err)
+			return Page[clinic.WaitlistEntry]{}, translate(ctx, "list waitlist", err)
 		}
 		where, args = where+` AND patient_id = ?`, append(args, q.PatientID)
 	}
@@ -189,7 +189,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	// Safety: the text is put together from the constants above only.
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE `+where+` ORDER BY id LIMIT ?`, append(args, q.Limit+1)...)
 	if err != nil {
-		return Page[clinic.WaitlistEntry]{}, translate(ctx, err)
+		return Page[clinic.WaitlistEntry]{}, translate(ctx, "list waitlist", err)
 	}
 	items := make([]clinic.WaitlistEntry, len(rows))
 	for i := range rows {
@@ -205,184 +205,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 // goes to the next. Errors: clinic.ErrWaitlistNotFound,
 // clinic.ErrPreconditionFailed, clinic.ErrWaitlistClosed.
 func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
-}
-
-// DeclineOffer gives the offered time to the next entry; the entry waits for
-// another. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
-// clinic.ErrNoOffer.
-func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
-	var entry clinic.WaitlistEntry
-	err := s.inTx(ctx, func(t *tx) error {
-		err := s.passOn(ctx, t, id, match, func(e *clinic.WaitlistEntry) error { return e.DeclineOffer(t.now) })
-		if err != nil {
-			return err
-		}
-		entry, err = readEntry(ctx, t, id)
-		return err
-	}, &entry)
-	return entry, err
-}
-
-// AcceptOffer books the offered time by the rules of a booking. Errors:
-// clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed, clinic.ErrNoOffer, and
-// those of BookAppointment.
-func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
-	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		e, err := lockEntry(ctx, t, id)
-		if err != nil {
-			return err
-		}
-		if err := match.check(e.Version); err != nil {
-			return err
-		}
-		offer, err := e.LiveOffer(t.now)
-		if err != nil {
-			return err
-		}
-		var row holdRow
-		if err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID); err != nil {
-			if errors.Is(err, sql.ErrNoRows) {
-				return clinic.ErrNoOffer
-			}
-			return err
-		}
-		h := row.hold()
-		b := clinic.Booking{
-			PatientID: e.PatientID, DoctorID: h.DoctorID, TypeID: h.TypeID, RoomID: h.RoomID,
-			Start: h.Time.Start, Duration: h.Time.End.Sub(h.Time.Start), Hold: h.Token,
-		}
-		if err := s.checkStart(ctx, t.now, b); err != nil {
-			return err
-		}
-		c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
-		broken, err := s.decide(ctx, t, c, &b, 0)
-		if err != nil {
-			return err
-		}
-		if err := useHold(ctx, t, b); err != nil {
-			return err
-		}
-		if a, err = placeBooking(ctx, t, b, broken); err != nil {
-			return err
-		}
-		if err := e.AcceptOffer(t.now, a.ID); err != nil {
-			return err
-		}
-		return updateEntry(ctx, t, e)
-	}, &a)
-	return a, err
-}
-
-// PassOnExpiredOffers gives every time whose offer has expired to the next entries
-// that it fits, offers what has become free otherwise and is not offered yet, ends the entries whose window has passed, and returns the
-// number of offers that were passed on. Any number of processes may call it at
-// once: each offer is passed on under its doctor's guard, and once.
-func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
-	now := clinic.Instant(s.now())
-	var ids []int64
-	// Index waitlist_offers (status, offer_expires_at).
-	err := s.db.SelectContext(ctx, &ids, `
-		SELECT id
-		FROM waitlist
-		WHERE status = 'offered' AND offer_expires_at <= ?
-		ORDER BY offer_expires_at, id
-		LIMIT 100`, now)
-	if err != nil {
-		return 0, translate(ctx, err)
-	}
-	passed := 0
-	for _, id := range ids {
-		err := s.inTx(ctx, func(t *tx) error {
-			return s.passOn(ctx, t, id, nil, func(e *clinic.WaitlistEntry) error { return e.ExpireOffer(t.now) })
-		})
-		// No offer, or no entry: another process was faster.
-		if err != nil && !errors.Is(err, clinic.ErrNoOffer) && !errors.Is(err, clinic.ErrWaitlistNotFound) {
-			return passed, err
-		}
-		if err == nil {
-			passed++
-		}
-	}
-	var over bool
-	err = s.db.GetContext(ctx, &over, `SELECT COUNT(*) > 0 FROM waitlist WHERE status = 'waiting' AND to_time <= ?`, now)
-	if err != nil || !over {
-		return passed, firstError(translate(ctx, err), s.offerFreedTimes(ctx))
-	}
-	err = s.inTx(ctx, func(t *tx) error {
-		var rows []waitlistRow
-		err := t.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
-		if err != nil || len(rows) == 0 {
-			return err // another process was faster
-		}
-		ids := make([]int64, len(rows))
-		for i := range rows {
-			e, err := rows[i].entry()
-			if err == nil {
-				err = e.Expire(t.now)
-			}
-			if err != nil {
-				return err
-			}
-			ids[i] = e.ID
-		}
-		err = t.announceRows(ctx, clinic.KindWaitlistEntry, clinic.VerbUpdated, `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE id IN (?)`, ids)
-		if err != nil {
-			return err
-		}
-		t.recordMany(ctx, clinic.AuditChanged, clinic.KindWaitlistEntry, nil)
-		query, args, err := sqlx.In(`UPDATE waitlist SET status = ?, version = version + 1, updated_at = ? WHERE id IN (?)`, clinic.WaitlistExpired, t.now, ids)
-		if err != nil {
-			return err
-		}
-		_, err = t.exec(ctx, query, args...)
-		return err
-	})
-	return passed, firstError(err, s.offerFreedTimes(ctx))
-}
-
-// passOn makes a transition of an entry; when it ends an offer, the hold is deleted and
-// the time is offered to the next entry.
-//
-// Lock order: the offered doctor's guard, the patient's, the entry.
-func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, transition func(*clinic.WaitlistEntry) error) error {
-	e, err := lockEntry(ctx, t, id)
-	if err != nil {
-		return err
-	}
-	if err := match.check(e.Version); err != nil {
-		return err
-	}
-	offer := e.Offer
-	if err := transition(&e); err != nil {
-		return err
-	}
-	if err := updateEntry(ctx, t, e); err != nil || offer == nil {
-		return err
-	}
-	if _, err := t.exec(ctx, `INSERT INTO waitlist_missed (waitlist_id, doctor_id, start_time) VALUES (?, ?, ?)`,
-		e.ID, offer.Slot.DoctorID, offer.Slot.Time.Start); err != nil {
-		return err
-	}
-	var row holdRow
-	err = t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil // nothing to pass on
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, offer.HoldID); err != nil {
-		return err
-	}
-	h := row.hold()
-	t.announce(clinic.Deleted(clinic.KindHold, h.ID, h))
-	t.freeHold(h, true)
-	if e.Status.Waits() {
-		t.freeForEntry(e.ID) // what became free meanwhile
-	}
-	return nil
+	return s.inTx(ctx, "withdraw waitlist entry", func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
 }
 
 // lockEntry takes the guards of the offered doctor, if any, and of the patient,
@@ -401,15 +224,15 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 		return clinic.WaitlistEntry{}, err
 	}
 	if party.Doctor != nil {
-		if _, err := guardDoctor(ctx, t, *party.Doctor); err != nil {
+		if _, err := t.guardDoctor(ctx, *party.Doctor); err != nil {
 			return clinic.WaitlistEntry{}, err
 		}
 	}
-	if err := guardPatientOf(ctx, t, party.Patient); err != nil {
+	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
 	var row waitlistRow
-	if err := t.GetContext(ctx, &row, t.locking(`SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`), id); err != nil {
+	if err := t.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`, id); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
 	e, err := row.entry()

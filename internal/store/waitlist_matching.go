@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"mems/internal/clinic"
@@ -65,7 +63,7 @@ func (s *Store) offerFreedTimes(ctx context.Context) error {
 		ORDER BY due_at, id
 		LIMIT ?`, clinic.Instant(s.now()), maxFreed)
 	if err != nil {
-		return translate(ctx, err)
+		return translate(ctx, "offer freed times", err)
 	}
 	left := waitlistDoctorDays
 	for _, f := range rows {
@@ -121,9 +119,9 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
 	done := false
 	for offers := 0; !done && offers < maxOffers; offers++ {
-		err := s.inTx(ctx, func(t *tx) error {
+		err := s.inTx(ctx, "offer freed time", func(t *tx) error {
 			t.bookkeeping = true
-			if _, err := guardDoctor(ctx, t, *f.Doctor); err != nil {
+			if _, err := t.guardDoctor(ctx, *f.Doctor); err != nil {
 				return err
 			}
 			err := t.GetContext(ctx, &f.Through, `SELECT after_entry FROM freed_times WHERE id = ? FOR UPDATE`, f.ID)
@@ -221,7 +219,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 	var row waitlistRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? AND status = 'waiting'`, *f.Entry)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return translate(ctx, err)
+		return translate(ctx, "search for waitlist entry", err)
 	}
 	if err == nil {
 		e, err := row.entry()
@@ -234,23 +232,23 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 		}
 		m, err := s.matcherOf(ctx, s.db, clinic.Instant(s.now()), e, doctors)
 		if err != nil {
-			return translate(ctx, err)
+			return translate(ctx, "search for waitlist entry", err)
 		}
 		from := time.Unix(f.Through, 0).UTC()
 		slots, searched, err := m.search(ctx, from, left)
 		if err != nil {
-			return translate(ctx, err)
+			return translate(ctx, "search for waitlist entry", err)
 		}
 		if len(slots) == 0 && !searched.IsZero() {
 			// The next call goes on from there.
 			_, err = s.db.ExecContext(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, searched.Unix(), f.ID)
-			return translate(ctx, err)
+			return translate(ctx, "search for waitlist entry", err)
 		}
 		for _, slot := range slots {
 			offered := false
-			err := s.inTx(ctx, func(t *tx) error {
+			err := s.inTx(ctx, "search for waitlist entry", func(t *tx) error {
 				t.bookkeeping = true
-				if _, err := guardDoctor(ctx, t, slot.DoctorID); err != nil {
+				if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
 					return err
 				}
 				var err error
@@ -266,7 +264,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 		}
 	}
 	_, err = s.db.ExecContext(ctx, `DELETE FROM freed_times WHERE id = ?`, f.ID)
-	return translate(ctx, err)
+	return translate(ctx, "search for waitlist entry", err)
 }
 
 // offerAgain looks for a doctor's first time for an entry under the doctor's guard,
@@ -288,126 +286,4 @@ func (s *Store) offerAgain(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 		return false, err
 	}
 	return s.offer(ctx, t, e, e.Booking(found.DoctorID, slots[0].Time.Start, m.r.slot.Buffers))
-}
-
-// offer makes an offer of a booking to its entry, as a hold for the patient, if the
-// rules of a booking allow it. The doctor's guard is held; the patient's and the
-// room's are taken. A hold does not occupy the patient: accepting decides again.
-func (s *Store) offer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
-	if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
-		if _, refused := errors.AsType[*clinic.Error](err); refused {
-			return false, nil // merged; the entry is the surviving record's by now
-		}
-		return false, err
-	}
-	return s.offerDecided(ctx, t, e, b)
-}
-
-// offerDecided makes an offer if the rules of a booking allow it.
-func (s *Store) offerDecided(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
-	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
-	_, err := s.decide(ctx, t, c, &b, 0)
-	if _, refused := errors.AsType[*clinic.Error](err); refused {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return s.placeOffer(ctx, t, e, b)
-}
-
-// placeOffer writes an offer that was decided on.
-func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
-	var still string
-	if err := t.GetContext(ctx, &still, `SELECT status FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
-		if errors.Is(err, sql.ErrNoRows) {
-			return false, nil
-		}
-		return false, err
-	}
-	if !clinic.WaitlistStatus(still).Waits() {
-		return false, nil // another doctor's time was faster
-	}
-	h := clinic.Hold{
-		Token: rand.Text(), DoctorID: b.DoctorID, PatientID: &e.PatientID, TypeID: b.TypeID, RoomID: b.RoomID,
-		Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(clinic.OfferLasts), CreatedAt: t.now,
-	}
-	var err error
-	if h.ID, err = insertHold(ctx, t, h); err != nil {
-		return false, err
-	}
-	t.announce(clinic.Created(clinic.KindHold, h.ID, h))
-	err = e.MakeOffer(clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt})
-	if err != nil {
-		return false, err
-	}
-	e.Version++
-	e.UpdatedAt = t.now
-	return true, updateEntry(ctx, t, *e)
-}
-
-// withdrawOffers takes back offers that nobody has accepted and that are in the way
-// of a booking whose time was given up before, when may allows it: their entries wait
-// on, and have missed nothing. The doctor's guard is held, so none is accepted
-// meanwhile.
-//
-// In a transaction that only looks, the offers count as taken back.
-func (s *Store) withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may func() (bool, error)) error {
-	busy := b.Busy()
-	from, to := reach(busy)
-	var ids []int64
-	// Index waitlist_offers (status, offer_expires_at): there are never many.
-	err := t.SelectContext(ctx, &ids, `
-		SELECT w.id
-		FROM waitlist AS w
-		JOIN holds AS h ON h.id = w.offer_id
-		WHERE w.status = 'offered' AND (h.doctor_id = ? OR h.room_id = ?) AND h.start_time > ? AND h.start_time < ?
-		ORDER BY w.id`, b.DoctorID, b.RoomID, from, to)
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	if allowed, err := may(); err != nil || !allowed {
-		return err
-	}
-	for _, id := range ids {
-		var row waitlistRow
-		if err := t.GetContext(ctx, &row, t.locking(`SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`), id); err != nil {
-			return err
-		}
-		e, err := row.entry()
-		if err != nil {
-			return err
-		}
-		if e.Offer == nil {
-			continue
-		}
-		var held holdRow
-		err = t.GetContext(ctx, &held, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, e.Offer.HoldID)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !held.hold().Busy().Overlaps(busy) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		h := held.hold()
-		if t.withdrawn = append(t.withdrawn, h.Busy()); t.looks {
-			continue
-		}
-		e.RetractOffer()
-		if err := updateEntry(ctx, t, e); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, h.ID); err != nil {
-			return err
-		}
-		t.announce(clinic.Deleted(clinic.KindHold, h.ID, h))
-		t.freeHold(h, h.DoctorID == b.DoctorID)
-		t.freeForEntry(e.ID)
-	}
-	return nil
-}
-
-// stillHeld leaves out what withdrawOffers has taken back.
-func (t *tx) stillHeld(held []clinic.Interval) []clinic.Interval {
-	return slices.DeleteFunc(held, func(i clinic.Interval) bool { return slices.Contains(t.withdrawn, i) })
 }

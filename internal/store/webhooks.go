@@ -8,12 +8,17 @@ import (
 	"mems/internal/clinic"
 )
 
+// WebhookRules say which addresses a webhook may have.
+type WebhookRules struct {
+	AllowHTTP bool // those that are not encrypted, too
+}
+
 // CreateWebhook has changes sent from now on, and returns the webhook and its
-// one secret. allowHTTP takes addresses that are not encrypted too. Errors:
+// one secret. Errors:
 // clinic.CodeValidationFailed.
-func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP bool) (clinic.Webhook, string, error) {
+func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, rules WebhookRules) (clinic.Webhook, string, error) {
 	w.Normalize()
-	if err := w.Validate(allowHTTP); err != nil {
+	if err := w.Validate(rules.AllowHTTP); err != nil {
 		return w, "", err
 	}
 	// What was committed before gets its place before, and is not sent.
@@ -21,7 +26,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 		return w, "", err
 	}
 	var secret string
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "create webhook", func(t *tx) error {
 		w.Enabled, w.DisabledReason = true, nil
 		w.Secrets = []clinic.WebhookSecret{newWebhookSecret()}
 		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = AccessOf(ctx).Subject, 1, t.now, t.now
@@ -44,7 +49,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 func (s *Store) Webhook(ctx context.Context, id int64) (clinic.Webhook, error) {
 	var row webhookRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+webhookColumns+` FROM webhooks WHERE id = ?`, id); err != nil {
-		return clinic.Webhook{}, translate(ctx, notFound(err, clinic.ErrWebhookNotFound))
+		return clinic.Webhook{}, translate(ctx, "read webhook", notFound(err, clinic.ErrWebhookNotFound))
 	}
 	return row.webhook()
 }
@@ -54,7 +59,7 @@ func (s *Store) ListWebhooks(ctx context.Context, after int64, limit int) (Page[
 	var rows []webhookRow
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+webhookColumns+` FROM webhooks WHERE id > ? ORDER BY id LIMIT ?`, after, limit+1)
 	if err != nil {
-		return Page[clinic.Webhook]{}, translate(ctx, err)
+		return Page[clinic.Webhook]{}, translate(ctx, "list webhooks", err)
 	}
 	items := make([]clinic.Webhook, len(rows))
 	for i := range rows {
@@ -75,7 +80,7 @@ type WebhookUpdate struct {
 
 // UpdateWebhook changes a webhook. Errors: clinic.ErrWebhookNotFound,
 // clinic.ErrPreconditionFailed, clinic.CodeValidationFailed.
-func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, allowHTTP bool, match Versions) (clinic.Webhook, error) {
+func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, rules WebhookRules, match Versions) (clinic.Webhook, error) {
 	return s.changeWebhook(ctx, id, match, func(t *tx, w *clinic.Webhook) error {
 		if u.URL != nil {
 			w.URL = *u.URL
@@ -95,7 +100,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 			}
 		}
 		w.Normalize()
-		return w.Validate(allowHTTP)
+		return w.Validate(rules.AllowHTTP)
 	})
 }
 
@@ -105,7 +110,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webhook, string, error) {
 	var w clinic.Webhook
 	var secret string
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "rotate webhook secret", func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, nil, func(t *tx, w *clinic.Webhook) error {
 			fresh := newWebhookSecret()
@@ -122,7 +127,7 @@ func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webho
 // DeleteWebhook deletes a webhook and its messages. Errors:
 // clinic.ErrWebhookNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, func(t *tx) error {
+	return s.inTx(ctx, "delete webhook", func(t *tx) error {
 		w, err := lockWebhook(ctx, t, id)
 		if err != nil {
 			return err
@@ -138,7 +143,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) err
 
 func (s *Store) changeWebhook(ctx context.Context, id int64, match Versions, change func(*tx, *clinic.Webhook) error) (clinic.Webhook, error) {
 	var w clinic.Webhook
-	err := s.inTx(ctx, func(t *tx) error {
+	err := s.inTx(ctx, "update webhook", func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, match, change)
 		return err

@@ -26,7 +26,7 @@ var retired = map[string]string{
 // phrases are retired. Add one when the last phrase is gone from it; none is ever removed.
 var directories = []string{
 	"internal/clinic", "internal/store", "internal/server", "internal/fhir", "internal/ical", "internal/delivery",
-	"internal/contracttest", "internal/storetest", "internal/telemetry", "internal/attack", "internal/bench", "internal/conformance", "internal/voice",
+	"internal/contracttest", "internal/storetest", "internal/telemetry", "internal/attack", "internal/bench", "internal/proof", "internal/reception", "internal/conformance", "internal/voice",
 	"internal/contract", "internal/docs", "internal/publish", "internal/demo", "internal/localdb", "internal/backup", "internal/program",
 	"cmd", ".deploy", ".github", ".spectral.yaml", "openapi.yaml", "README.md", "db/README.md", "internal/README.md", "internal/GLOSSARY.md", "gen/typescript",
 }

@@ -139,7 +139,7 @@ for (const status of [429, 503]) {
     await appointment(`2027-09-${status === 429 ? "06" : "07"}T06:00:00Z`, 3, 3);
     await page.waitForTimeout(7_000);
     expect(at).toHaveLength(1);
-    // Whoever presses the button asks at once; a short wait is waited for.
+    // The button retries at once; a short Retry-After is waited for.
     wait = "2";
     await page.getByRole("button", { name: "Try again" }).click();
     await expect.poll(() => at.length, { timeout: 10_000 }).toBeGreaterThan(2);

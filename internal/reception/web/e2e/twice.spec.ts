@@ -23,7 +23,7 @@ test("a double click on the board calls one patient, and does not start the visi
   const sent = changes(page);
   await page.locator("main select").selectOption({ label: "Dr. Zoe Frei" });
   await page.getByRole("button", { name: "Call the next" }).dblclick({ delay: 60 });
-  // Whoever has waited longest, which other tests have a part in.
+  // The patient who has waited longest, which depends on other tests.
   await expect(page.locator(".toasts")).toContainText(/\w, \w+, number \d+, is called/);
   await expect(here).toContainText("called");
   await page.getByRole("button", { name: "Call: Doubleday, Cleo" }).dblclick({ delay: 60 });

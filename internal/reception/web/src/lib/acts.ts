@@ -53,7 +53,7 @@ async function undo(done: { data: Appointment; response: Response }, was: Appoin
 // Appointments whose step has been sent and not been answered.
 const underway = new Set<number>();
 
-/** Takes one step of a visit; answers with whether it was taken. */
+/** Changes an appointment's status by one step; returns whether that succeeded. */
 export async function step(a: Appointment, s: Step): Promise<boolean> {
   const closed = s === "check-in" ? checkInClosed(a, Date.now(), session.zone) : "";
   if (closed) {

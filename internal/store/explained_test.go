@@ -1,0 +1,113 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// A use case that meets a taken slot under the guards, and has no read before them,
+// says which rule it broke, what is in the way, and what is free instead.
+func TestSlotRefusalsAreExplained(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		want clinic.Code
+		try  func(*testing.T, *fixture) error
+	}{
+		{"Undo", clinic.CodeDoctorOverlap, refusedUndo},
+		{"AcceptOffer", clinic.CodePatientOverlap, refusedOffer},
+		{"Plan", clinic.CodePatientOverlap, refusedPlan},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := test.try(t, newFixture(t, 3, 2))
+			refusal, ok := errors.AsType[*clinic.Error](err)
+			if !ok || refusal.Code != test.want {
+				t.Fatalf("got %v, want %s", err, test.want)
+			}
+			if refusal.Conflict.Start.IsZero() || len(refusal.Alternatives) == 0 {
+				t.Errorf("got the conflict %v and %d alternatives, want both", refusal.Conflict, len(refusal.Alternatives))
+			}
+		})
+	}
+}
+
+// refusedUndo undoes a cancellation whose time was booked by another patient.
+func refusedUndo(t *testing.T, f *fixture) error {
+	t.Helper()
+	a := f.book(t, f.booking(60, 30))
+	if _, err := f.store.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	other := f.booking(60, 30)
+	other.PatientID = f.patients[1]
+	f.book(t, other)
+	_, err := f.store.UndoAppointment(t.Context(), a.ID, nil)
+	return err
+}
+
+// refusedOffer accepts an offer at whose time the patient has an appointment by now.
+func refusedOffer(t *testing.T, f *fixture) error {
+	t.Helper()
+	entry, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+		PatientID: f.patients[1], DoctorIDs: f.doctors[:1], Duration: 30 * time.Minute,
+		Window: clinic.Interval{Start: now.Add(time.Hour), End: now.Add(3 * time.Hour)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.PassOnExpiredOffers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if entry, err = f.store.WaitlistEntry(t.Context(), entry.ID); err != nil || entry.Offer == nil {
+		t.Fatalf("no offer was made: %+v, %v", entry, err)
+	}
+	elsewhere := clinic.Booking{
+		PatientID: f.patients[1], DoctorID: f.doctors[1],
+		Start: entry.Offer.Slot.Time.Start, Duration: 30 * time.Minute,
+	}
+	f.book(t, elsewhere)
+	_, err = f.store.AcceptOffer(t.Context(), entry.ID, nil)
+	return err
+}
+
+// refusedPlan applies a plan, one visit at a time, whose patient has an appointment at the
+// proposed time by now.
+func refusedPlan(t *testing.T, f *fixture) error {
+	t.Helper()
+	f.book(t, f.booking(60, 30))
+	away := clinic.Interval{Start: now.Add(time.Hour), End: now.Add(2 * time.Hour)}
+	plan, err := f.store.CreatePlan(t.Context(), f.doctors[0], away, 24*time.Hour)
+	if err != nil || len(plan.Items) != 1 || plan.Items[0].Proposal == nil {
+		t.Fatalf("no time was proposed: %+v, %v", plan, err)
+	}
+	proposed := plan.Items[0].Proposal
+	i := 1
+	if f.doctors[i] == proposed.DoctorID {
+		i = 2
+	}
+	f.book(t, clinic.Booking{
+		PatientID: f.patients[0], DoctorID: f.doctors[i], Start: proposed.Time.Start, Duration: 30 * time.Minute,
+		Override: clinic.Override{Rules: []clinic.Rule{clinic.RulePatientOverlap}, Reason: "both"},
+	})
+	if plan, err = f.store.ApplyPlan(t.Context(), plan.ID, store.PlanSelection{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if plan.Items[0].Refusal == nil {
+		return nil
+	}
+	return plan.Items[0].Refusal
+}
+
+func (f *fixture) book(t *testing.T, b clinic.Booking) clinic.Appointment {
+	t.Helper()
+	a, err := f.store.BookAppointment(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
