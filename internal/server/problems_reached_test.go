@@ -10,7 +10,7 @@ import (
 )
 
 // These are refusals that the contract lists and that no test has another reason to
-// provoke. TestMain names what is listed and never returned.
+// provoke. TestMain names what is listed and was not returned.
 
 // noRecord is the id of no record.
 const noRecord = 999_999
@@ -48,6 +48,7 @@ func TestRefusedPartiesOfASeries(t *testing.T) {
 	survivor, merged := f.patient(), f.patient()
 	f.Post(fmt.Sprintf("/patients/%d/merge", survivor), object{"duplicate_id": merged}).Want(t, 200, "")
 	f.Post(fmt.Sprintf("/patients/%d/erase", merged), object{"reason": "asked"}).Want(t, 409, "patient-merged")
+	f.Post("/walk-ins", object{"patient_id": merged, "doctor_id": u.doctor}).Want(t, 409, "patient-merged")
 	for _, c := range []struct {
 		members object
 		status  int
@@ -88,6 +89,7 @@ func TestRefusedParties(t *testing.T) {
 	u := f.unfit()
 	const start, later = "2027-03-02T10:00:00Z", "2027-03-02T11:00:00Z"
 	f.hold(u.doctor, start, object{"type_id": u.retired}).Want(t, 409, "appointment-type-inactive")
+	f.hold(u.doctor, start, object{"type_id": u.foreign}).Want(t, 409, "appointment-type-not-allowed")
 	f.hold(u.doctor, start, object{"room_id": u.closed}).Want(t, 409, "room-inactive")
 	f.hold(u.doctor, start, object{"type_id": u.inRoom, "room_id": u.other}).Want(t, 409, "room-not-suitable")
 

