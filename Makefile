@@ -137,12 +137,12 @@ fuzz: go-present ## every Fuzz function, FUZZTIME (200000x) runs each
 	done
 
 .PHONY: model
-model: go-present ## check the Promela models with SPIN, spoilt variants included; MODELARGS=-short for small ones
+model: go-present ## check the Promela models with SPIN, spoilt variants included, and replay runs of them; MODELARGS=-short for less
 	@command -v spin >/dev/null && command -v gcc >/dev/null || { \
 	  [ "$$(id -u)" -eq 0 ] || { echo "SPIN or gcc is missing: apt-get install spin gcc libc6-dev" >&2; exit 1; }; \
 	  echo "installing spin and gcc"; \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends spin gcc libc6-dev; }
-	$(GO) test -tags spin -count=1 -v -parallel 2 $(MODELARGS) ./internal/proof/model
+	$(GO) test -tags spin -count=1 -v -p 1 -parallel 2 -run "^TestModels" $(MODELARGS) ./internal/proof/model ./internal/proof
 
 .PHONY: cluster
 cluster: go-present ## faults, TLS and settings of .deploy/cluster with real groups of MySQL servers; five minutes

@@ -14,6 +14,10 @@ func (r *result) examine(ctx context.Context, f *field) error {
 		_, _ = fmt.Fprintf(f.say, "%5.1f s  %s\n", time.Since(began).Seconds(), what)
 	}
 	f.bookProbe(ctx)
+	if err := f.freeze(ctx); err != nil {
+		return err
+	}
+	step("nothing changes any more")
 	feed, err := f.readFeeds(ctx)
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func (r *result) examine(ctx context.Context, f *field) error {
 			r.checks = append(r.checks, noOverlap(t), sameTables(first, t, i))
 			continue
 		}
-		first = t
+		first, t.now = t, f.frozen
 		w := newWorld(r.history.ops, t, r.history.began, f.today.Location(), r.skew(), r.out)
 		r.checks = append(r.checks,
 			noOverlap(t), w.nothingLost(), w.othersLost(), w.historiesLegal(), w.refusalsLegitimate(),

@@ -158,8 +158,12 @@ func (f *field) jumpClock(ctx context.Context, plan *rand.Rand) (string, error) 
 
 // setClock shifts the clock of a server built with the tag "proof".
 func (t *target) setClock(offset time.Duration) error {
+	return t.writeClock(strconv.FormatInt(int64(offset), 10))
+}
+
+func (t *target) writeClock(text string) error {
 	draft := t.clock + ".new"
-	if err := os.WriteFile(draft, []byte(strconv.FormatInt(int64(offset), 10)), 0o600); err != nil {
+	if err := os.WriteFile(draft, []byte(text), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(draft, t.clock)

@@ -308,8 +308,8 @@ func followed(feeds []feed, followers []*follower) check {
 // waiting retries due, because their pauses grow to hours.
 func (f *field) waitForMessages(ctx context.Context) ([]message, []string, error) {
 	err := f.await(ctx, 90*time.Second, `SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending'`, `
-		UPDATE webhook_deliveries SET next_at = UTC_TIMESTAMP(6)
-		WHERE status = 'pending' AND next_at > UTC_TIMESTAMP(6) AND COALESCE(last_at, created_at) < UTC_TIMESTAMP(6) - INTERVAL 3 SECOND`)
+		UPDATE webhook_deliveries SET next_at = created_at
+		WHERE status = 'pending' AND next_at > created_at AND COALESCE(last_at, created_at) < UTC_TIMESTAMP(6) - INTERVAL 3 SECOND`)
 	messages, wrong := f.receiver.snapshot()
 	return messages, wrong, err
 }

@@ -40,6 +40,7 @@ type field struct {
 	today    time.Time // its midnight in that zone
 	day      time.Time // the midnight after
 	days     int       // how many days are booked at a time
+	frozen   time.Time // when the servers' clocks were stopped, to read everything
 
 	doctors  []int64
 	patients []int64

@@ -37,6 +37,36 @@ func (f *field) bookProbe(ctx context.Context) {
 	}
 }
 
+// settled is how long nothing may have changed before everything is read: maintenance runs
+// every 5 s.
+const settled = 6 * time.Second
+
+// freeze has the servers' clocks stand still, and waits until what was due is done. From
+// then on no offer or hold runs out, and feed, streams and tables can be compared.
+func (f *field) freeze(ctx context.Context) error {
+	f.frozen = time.Now().UTC()
+	for _, t := range f.servers {
+		if err := t.writeClock(f.frozen.Format(time.RFC3339Nano)); err != nil {
+			return err
+		}
+	}
+	var count int
+	since := time.Now()
+	for limit := since.Add(2 * time.Minute); time.Since(since) < settled; pause(ctx, 200*time.Millisecond) {
+		var n int
+		if err := f.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM changes`).Scan(&n); err != nil {
+			return err
+		}
+		if n != count {
+			count, since = n, time.Now()
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("changes are still made %s after the last request", 2*time.Minute)
+		}
+	}
+	return nil
+}
+
 // passingOn is how long an expired offer may stay: maintenance runs every 5 s.
 const passingOn = 30 * time.Second
 

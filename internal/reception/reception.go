@@ -73,19 +73,52 @@ func Handler() (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/reception/")
-		if name == "" {
-			name = "index.html"
-		}
-		f, ok := files[name]
-		if !ok {
-			http.NotFound(w, r)
+		if f, ok := files[name]; ok {
+			f.send(w, r)
 			return
 		}
-		f.send(w, r)
+		switch page := files["index.html"]; {
+		case isView(name):
+			page.send(w, r)
+		case strings.Contains(path.Base(name), ".") || !strings.Contains(r.Header.Get("Accept"), "text/html"):
+			http.NotFound(w, r)
+		default:
+			page.sendMissing(w, r) // the desk itself says that there is no such page, and leads on
+		}
 	}), nil
 }
 
+// isView reports whether a name below /reception/ is the address of a view, as web/src/lib/address.ts
+// writes it: a view, and a date for those that have one.
+func isView(name string) bool {
+	view, date, dated := strings.Cut(strings.TrimSuffix(name, "/"), "/")
+	switch view {
+	case "", "find":
+		return !dated
+	case "day", "week", "check-in":
+		_, err := time.Parse(time.DateOnly, date)
+		return !dated || err == nil
+	default:
+		return false
+	}
+}
+
+// send serves the file, or says that the client has it.
 func (f file) send(w http.ResponseWriter, r *http.Request) {
+	data, tag := f.describe(w, r)
+	w.Header().Set("ETag", tag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+// sendMissing serves the file with status 404.
+func (f file) sendMissing(w http.ResponseWriter, r *http.Request) {
+	data, _ := f.describe(w, r)
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write(data) // a client that is gone has nothing to read
+}
+
+// describe sets the headers of the file, and returns it as the client takes it, with its ETag.
+func (f file) describe(w http.ResponseWriter, r *http.Request) (data []byte, tag string) {
 	h := w.Header()
 	h.Set("Content-Type", f.mediaType)
 	h.Set("Content-Security-Policy", Policy)
@@ -94,13 +127,12 @@ func (f file) send(w http.ResponseWriter, r *http.Request) {
 	if f.hashed {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	data, tag := f.data, f.etag
+	data, tag = f.data, f.etag
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		data, tag = f.packed, strings.TrimSuffix(f.etag, `"`)+`-gz"`
 		h.Set("Content-Encoding", "gzip")
 	}
-	h.Set("ETag", tag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	return data, tag
 }
 
 func pack(data []byte) ([]byte, error) {

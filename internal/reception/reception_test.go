@@ -76,9 +76,61 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s is sent again: %s", n[1], again.Status)
 		}
 	}
-	none := get(t, h, "/reception/assets/none.js")
-	_ = none.Body.Close()
-	if none.StatusCode != http.StatusNotFound {
-		t.Errorf("%s", none.Status)
+}
+
+// A view's address is the page; a browser at another one gets the page, too, as one that is
+// not there; a missing file is missing.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	h, err := Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := get(t, h, "/reception/")
+	defer func() { _ = index.Body.Close() }()
+	page := body(t, index.Body)
+	for address, want := range map[string]struct {
+		status int
+		isPage bool
+	}{
+		"/reception/day":                         {http.StatusOK, true},
+		"/reception/day/":                        {http.StatusOK, true},
+		"/reception/day/2026-11-27":              {http.StatusOK, true},
+		"/reception/day/2026-11-27?doctors=1,2":  {http.StatusOK, true},
+		"/reception/week/2026-11-27?doctor=1":    {http.StatusOK, true},
+		"/reception/check-in/2026-11-27":         {http.StatusOK, true},
+		"/reception/find?type=1&from=2026-11-27": {http.StatusOK, true},
+		"/reception/day/2026-02-30":              {http.StatusNotFound, true},
+		"/reception/day/2026-11-27/more":         {http.StatusNotFound, true},
+		"/reception/find/2026-11-27":             {http.StatusNotFound, true},
+		"/reception/month":                       {http.StatusNotFound, true},
+		"/reception/assets/none.js":              {http.StatusNotFound, false},
+		"/reception/assets/index.css.map":        {http.StatusNotFound, false},
+		"/reception/day/favicon.ico":             {http.StatusNotFound, false},
+	} {
+		r := get(t, h, address, "Accept", "text/html,application/xhtml+xml")
+		content := body(t, r.Body)
+		_ = r.Body.Close()
+		if r.StatusCode != want.status || (content == page) != want.isPage {
+			t.Errorf("%s: %s, %d bytes", address, r.Status, len(content))
+		}
+		if want.isPage && (r.Header.Get("Content-Security-Policy") != Policy || r.Header.Get("Cache-Control") != "no-cache") {
+			t.Errorf("%s: %v", address, r.Header)
+		}
+	}
+	packed := get(t, h, "/reception/month", "Accept", "text/html", "Accept-Encoding", "gzip", "If-None-Match", index.Header.Get("ETag"))
+	unpacked, err := gzip.NewReader(packed.Body)
+	if err != nil || packed.StatusCode != http.StatusNotFound {
+		t.Fatalf("%s, %v", packed.Status, err)
+	}
+	if body(t, unpacked) != page {
+		t.Error("a page that is not there is another one when it is packed")
+	}
+	_ = packed.Body.Close()
+	program := get(t, h, "/reception/month", "Accept", "application/json")
+	content := body(t, program.Body)
+	_ = program.Body.Close()
+	if program.StatusCode != http.StatusNotFound || content == page {
+		t.Errorf("a program gets the page for what is not there: %s", program.Status)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"mems/internal/store"
 )
 
-// GetCaller says who asks: GET /me.
+// GetCaller returns the caller: GET /me.
 func (s *Server) GetCaller(ctx context.Context, _ api.GetCallerRequestObject) (api.GetCallerResponseObject, error) {
 	c := store.AccessOf(ctx).Caller
 	answer := api.GetCaller200JSONResponse{
@@ -25,7 +25,7 @@ func (s *Server) GetCaller(ctx context.Context, _ api.GetCallerRequestObject) (a
 	return answer, nil
 }
 
-// CreateAPIKey makes a key: POST /api-keys.
+// CreateAPIKey creates a key: POST /api-keys.
 func (s *Server) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObject) (api.CreateAPIKeyResponseObject, error) {
 	b := r.Body
 	want := clinic.APIKey{Name: b.Name, Role: clinic.Role(b.Role), DoctorID: b.DoctorID}
@@ -66,7 +66,7 @@ func (s *Server) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObject
 	}, nil
 }
 
-// GetAPIKey reads a key's record: GET /api-keys/{id}.
+// GetAPIKey returns a key's record: GET /api-keys/{id}.
 func (s *Server) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (api.GetAPIKeyResponseObject, error) {
 	k, err := s.cfg.Store.Key(ctx, r.ID)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Server) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (a
 	return api.GetAPIKey200JSONResponse(keyToAPI(k)), nil
 }
 
-// RevokeAPIKey ends a key: POST /api-keys/{id}/revoke.
+// RevokeAPIKey revokes a key: POST /api-keys/{id}/revoke.
 func (s *Server) RevokeAPIKey(ctx context.Context, r api.RevokeAPIKeyRequestObject) (api.RevokeAPIKeyResponseObject, error) {
 	k, err := s.cfg.Store.RevokeKey(ctx, r.ID)
 	if err != nil {

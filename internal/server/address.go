@@ -11,15 +11,15 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// origin is where a request really comes from, past the proxies that are trusted.
+// origin is where a request comes from, behind the trusted proxies.
 type origin struct {
 	address netip.Addr
-	secure  bool // it came by HTTPS
+	secure  bool // sent over HTTPS
 }
 
-// originOf finds where a request comes from. Only what a trusted proxy says
-// counts: anybody can write an X-Forwarded-For. Going from the right, the first
-// address that is no trusted proxy's is the client's.
+// originOf returns the origin of a request. X-Forwarded-For counts only from trusted
+// proxies, because any client can send one. From the right, the first address that is not a
+// trusted proxy's is the client's.
 func originOf(r *http.Request, trusted []netip.Prefix) origin {
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
 	o := origin{address: plain(peer.Addr()), secure: r.TLS != nil}
@@ -31,7 +31,7 @@ func originOf(r *http.Request, trusted []netip.Prefix) origin {
 	for _, hop := range slices.Backward(hops) {
 		address, ok := parseHop(strings.TrimSpace(hop))
 		if !ok {
-			return o // a forged header is not trusted further
+			return o // stop at an invalid, possibly forged, entry
 		}
 		o.address = address
 		if !isTrusted(address, trusted) {
@@ -45,8 +45,7 @@ func isTrusted(address netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// parseHop reads an address as proxies write it: bare, with a port, or in
-// brackets.
+// parseHop parses an address as proxies write it: bare, with a port, or in brackets.
 func parseHop(hop string) (netip.Addr, bool) {
 	if address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]")); err == nil {
 		return plain(address), true
@@ -55,11 +54,12 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return plain(withPort.Addr()), err == nil
 }
 
-// plain is an address as it is counted and kept: IPv4 as IPv4, without a zone.
+// plain returns an address in the form in which it is counted and stored: mapped IPv4 as
+// IPv4, without a zone.
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// called returns the address by which the client called this server, as its Host
-// header has it: what anybody can write, and no answer may repeat.
+// called returns the URL by which the client addressed this server, from its Host header.
+// Any client can forge it, so no response may repeat it.
 func (s *Server) called(r *http.Request) string {
 	scheme := "http"
 	if originOf(r, s.cfg.TrustedProxies).secure {
@@ -68,14 +68,14 @@ func (s *Server) called(r *http.Request) string {
 	return scheme + "://" + r.Host
 }
 
-// home returns this server's own address for links in answers, without a slash at
-// the end: the one of the settings, else the one that the client called where that
-// is known to be this server, else "", which makes links relative to the server that
-// was called. A link that repeats the request's Host would send the credentials of the
-// client that follows it anywhere (RFC 9110 section 17.1).
+// home returns this server's URL for links in responses, without a trailing slash: the
+// configured one, otherwise the one that the client used if it is known to be this
+// server's, otherwise "", which makes links relative. A link that repeated an unverified
+// Host could send the credentials of the client that follows it anywhere (RFC 9110 section
+// 17.1).
 //
-// What came through a proxy says nothing of how this server is called: many pass any
-// Host on, or put an address of their own network there.
+// The Host of a proxied request says nothing about this server's name: many proxies pass on
+// any Host, or set an address of their own network.
 func (s *Server) home(r *http.Request) string {
 	if s.cfg.PublicURL != "" {
 		return s.cfg.PublicURL
@@ -92,9 +92,9 @@ func (s *Server) home(r *http.Request) string {
 	return s.called(r)
 }
 
-// isOwnHost reports whether a Host header names this server: a name of its
-// certificate, the host that it listens on, or the address that the connection
-// reached, with no port but its own.
+// isOwnHost reports whether a Host header names this server: a name in its certificate, the
+// host that it listens on, or the local address of the connection, with its own port if
+// any.
 func (s *Server) isOwnHost(r *http.Request, local net.Addr) bool {
 	reached, err := netip.ParseAddrPort(local.String())
 	if err != nil {
@@ -119,8 +119,8 @@ func (s *Server) isOwnHost(r *http.Request, local net.Addr) bool {
 	return s.cfg.Host != "" && strings.EqualFold(host, s.cfg.Host)
 }
 
-// requireHTTPS tells browsers that came by HTTPS to come by nothing else for two
-// years (RFC 6797).
+// requireHTTPS sets Strict-Transport-Security for two years (RFC 6797) on responses over
+// HTTPS.
 func (s *Server) requireHTTPS(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if originOf(c.Request(), s.cfg.TrustedProxies).secure {

@@ -16,33 +16,33 @@ import (
 	"mems/internal/store"
 )
 
-// admission bounds the requests that are worked on at once: reads and writes have
-// places of their own, so that neither keeps the other waiting, and what would
-// wait for one doctor's row in the database waits for its turn at this doctor
-// before it takes a place. README.md says why, with figures.
+// admission bounds the requests that run at once. Reads and writes have separate places, so
+// that neither blocks the other, and writes of one doctor's calendar, which the database
+// would serialise, wait for their turn before they take a place. README.md gives the
+// reasons and figures.
 type admission struct {
 	reads, writes *line
 	doctors       *turns
 }
 
-// The lines of an admission, as LineObserver hears of them.
+// The lines of an admission, as passed to LineObserver.
 const (
 	LineReads   = "reads"
 	LineWrites  = "writes"
-	LineDoctors = "doctors" // all doctors' together
+	LineDoctors = "doctors" // of all doctors together
 )
 
-// Lines lists them all.
+// Lines lists all lines.
 var Lines = []string{LineReads, LineWrites, LineDoctors}
 
-// LineObserver is told what happens in the lines of requests: for metrics. Any of
-// them may be nil. They are called while others wait, so they must be quick.
+// LineObserver has hooks for metrics of the lines, each of which may be nil. They are
+// called while a line is locked, so they must be quick.
 type LineObserver struct {
-	// Waiting and Working: so many more requests wait or work.
+	// Waiting and Working are called with the change in waiting or running requests.
 	Waiting, Working func(line string, change int)
-	// Admitted: a request has a place, after so long.
+	// Admitted is called with the wait of an admitted request.
 	Admitted func(line string, waited time.Duration)
-	// Shed: a request was rejected, for one of ShedReasons.
+	// Shed is called for a rejected request with one of ShedReasons.
 	Shed func(line, reason string)
 }
 
@@ -71,19 +71,18 @@ func (o LineObserver) shed(line, reason string) {
 }
 
 const (
-	waitingPerPlace = 16 // the bound of a line
-	callersShare    = 3  // one caller has at most a third of a line
-	// connectionsAside are left to what is no request: the audit trail, the change
+	waitingPerPlace = 16 // bounds a line
+	callersShare    = 3  // one caller gets at most a third of a line
+	// connectionsAside are reserved for everything but requests: the audit trail, the change
 	// feed, webhooks, maintenance, health checks.
 	connectionsAside = 4
-	doctorAtOnce     = 3 // writes of one doctor: one has the row, the others come to it
+	doctorAtOnce     = 3 // writes of one doctor: one holds the guard, the others prepare
 	maxTurns         = 4096
 )
 
-// newAdmission shares places among reads and writes. A place is no use without a
-// connection to the database: of these there must be more than places. A request
-// waits for a place a tenth of the time that it may take in all, for its turn at
-// a doctor a fifth.
+// newAdmission divides the places between reads and writes. Each place needs a connection
+// to the database, so there must be more connections than places. A request waits for a
+// place for at most a tenth of its time limit, and for its turn at a doctor for a fifth.
 func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe LineObserver) *admission {
 	places := max(1, min(atOnce, connections-min(connectionsAside, connections/2)))
 	writes := max(1, places/2)
@@ -95,8 +94,9 @@ func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe
 	}
 }
 
-// lookUpKey waits for a place to ask the database whose key a request has. Until
-// this is known, its caller is its address, unless the key is known to be good. A read keeps the place for its answer.
+// lookUpKey waits for a place in which the database can be asked for a request's API key.
+// Until then the address counts as the caller, unless the key is known to be good. A read
+// keeps the place until its response.
 func (s *Server) lookUpKey(r *http.Request) (release func(), err error) {
 	caller := addressCaller(originOf(r, s.cfg.TrustedProxies).address.String())
 	if keys := credentials(r, headerAPIKey); len(keys) == 1 {
@@ -105,7 +105,7 @@ func (s *Server) lookUpKey(r *http.Request) (release func(), err error) {
 			return nil, err
 		}
 		if id, _, ok := clinic.ParseKey(keys[0]); ok && known {
-			caller = "key:" + strconv.FormatInt(id, 10) // many share an address
+			caller = "key:" + strconv.FormatInt(id, 10) // many callers share an address
 		}
 	}
 	p, err := s.enter(r.Context(), s.admission.reads, caller)
@@ -119,7 +119,7 @@ func (s *Server) lookUpKey(r *http.Request) (release func(), err error) {
 	return p.release, nil
 }
 
-// keptPlace is the place of a read, from the moment that it has one.
+// keptPlace is the place of a read, once it has one.
 type keptPlace struct{ place *place }
 
 type keptPlaceKey struct{}
@@ -130,8 +130,8 @@ func (k *keptPlace) release() {
 	}
 }
 
-// keepPlace lets a read enter once: with the look-up of its key, if it has one. The
-// place is given back when the answer begins, whatever the answer is.
+// keepPlace makes a read enter the line only once, for the look-up of its key if it has
+// one. The place is released when the response begins.
 func keepPlace(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if c.Request().Method != http.MethodGet {
@@ -145,13 +145,13 @@ func keepPlace(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// enter is line.enter with an error for the client.
+// enter is line.enter with its error translated for the client.
 func (s *Server) enter(ctx context.Context, l *line, caller string) (*place, error) {
 	p, err := l.enter(ctx, caller)
 	return p, forClient(err)
 }
 
-// forClient makes an answer of a request that a line has shed.
+// forClient translates the error of a rejected request into a problem.
 func forClient(err error) error {
 	if shed := (*shedError)(nil); errors.As(err, &shed) {
 		return shed.problem()
@@ -161,8 +161,8 @@ func forClient(err error) error {
 
 func addressCaller(address string) string { return "address " + address }
 
-// callerOf names the caller whose share a request counts in. Where nobody needs to
-// authenticate there is one caller, this machine, which may have everything.
+// callerOf returns the caller to whose share a request counts. Without authentication there
+// is one caller, this machine, without a share.
 func callerOf(a clinic.Access) string {
 	switch {
 	case a.Subject == "":
@@ -173,8 +173,8 @@ func callerOf(a clinic.Access) string {
 	return a.Subject
 }
 
-// admit lets a request in whose body has been read, until it begins to answer: a
-// client that sends or reads slowly keeps nobody else waiting.
+// admit holds a place from the time at which the body has been read until the response
+// begins, so that slow clients do not block others.
 func (s *Server) admit(c echo.Context, op *contract.Operation, next echo.HandlerFunc) error {
 	admit := s.admitWrite
 	if c.Request().Method == http.MethodGet {
@@ -189,8 +189,8 @@ func (s *Server) admit(c echo.Context, op *contract.Operation, next echo.Handler
 	return next(c)
 }
 
-// admitRead waits for a place, unless the look-up of the caller's key has had one,
-// which then counts for the caller.
+// admitRead waits for a place, unless the look-up of the caller's key already took one,
+// which is then counted to the caller.
 func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
 	caller := callerOf(store.AccessOf(ctx))
@@ -207,9 +207,9 @@ func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(
 	return p.release, nil
 }
 
-// admitWrite waits for the request's turn at its doctors, then for a place. Where
-// only the database knows whose calendar a record is in, it is asked from the
-// place; a request that must wait for its turn then gives the place back.
+// admitWrite waits for the request's turn at its doctors, then for a place. If only the
+// database knows in whose calendar a record is, it is asked from a place; a request that
+// then has to wait for its turn releases the place meanwhile.
 func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
 	caller := callerOf(store.AccessOf(ctx))
@@ -230,7 +230,7 @@ func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release fun
 	}
 	if len(doctors) > 0 {
 		if err := s.admission.writes.check(ctx, caller); err != nil {
-			return nil, forClient(err) // no turn would help
+			return nil, forClient(err) // a turn would not help
 		}
 	}
 	turn, err := s.admission.doctors.take(ctx, caller, doctors)
@@ -252,9 +252,9 @@ func both(p *place, turn func()) func() {
 	}
 }
 
-// turns are the lines of doctors for whom something is being written.
+// turns holds the lines of doctors whose calendars are being written.
 type turns struct {
-	bound   int // of requests that have or wait for turns
+	bound   int // of requests with or waiting for turns
 	wait    time.Duration
 	observe LineObserver
 
@@ -263,15 +263,14 @@ type turns struct {
 	doctors map[int64]*turn
 }
 
-// turn is a doctor's line, which is kept as long as somebody is in it.
+// turn is a doctor's line, which exists while requests are in it.
 type turn struct {
 	line *line
 	in   int
 }
 
-// take waits for a turn at each of the doctors, at most for t.wait in all. Ids
-// ascend, so that two requests never wait for each other. Errors: those of
-// line.enter.
+// take waits for a turn at each of the doctors, at most t.wait in all. The ids are
+// ascending, so that two requests never wait for each other. Errors: those of line.enter.
 func (t *turns) take(ctx context.Context, caller string, doctors []int64) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
@@ -280,7 +279,7 @@ func (t *turns) take(ctx context.Context, caller string, doctors []int64) (relea
 
 var errNotNow = errors.New("no turn without waiting")
 
-// try takes a turn at each of the doctors if that needs no waiting.
+// try takes a turn at each of the doctors if it need not wait.
 func (t *turns) try(caller string, doctors []int64) (release func(), ok bool) {
 	release, err := t.each(doctors, func(l *line) (*place, error) {
 		if p, ok := l.try(caller); ok {
@@ -291,7 +290,7 @@ func (t *turns) try(caller string, doctors []int64) (release func(), ok bool) {
 	return release, err == nil
 }
 
-// each takes one turn after the other, all or none.
+// each takes the turns in order, all or none.
 func (t *turns) each(doctors []int64, take func(*line) (*place, error)) (release func(), err error) {
 	doctors = slices.Compact(slices.Sorted(slices.Values(doctors)))
 	var taken []func()
@@ -321,7 +320,8 @@ func (t *turns) each(doctors []int64, take func(*line) (*place, error)) (release
 	return release, nil
 }
 
-// join finds or makes a doctor's line; nil: there are too many requests in all.
+// join returns a doctor's line, creating it if necessary; nil if there are too many
+// requests in all.
 func (t *turns) join(doctor int64) *line {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"mems/internal/contract"
 )
 
-// doctorsInRequest reads the doctors that a request names. It has not been validated: what
-// cannot be read names nobody, and will be rejected for that.
+// doctorsInRequest returns the doctors that a request names. The request has not been
+// validated: invalid parts name no doctor, and will be rejected later.
 func (s *Server) doctorsInRequest(c echo.Context, named contract.DoctorIn) []int64 {
 	switch named {
 	case contract.DoctorInPath:
@@ -37,7 +37,7 @@ func (s *Server) doctorsInRequest(c echo.Context, named contract.DoctorIn) []int
 		if json.Unmarshal(peekBody(c), &named) != nil {
 			return nil
 		}
-		if len(named.IDs) == 1 { // of several, the database finds the one who is free
+		if len(named.IDs) == 1 { // of several, the database selects a free one
 			named.ID = named.IDs[0]
 		}
 		if named.ID >= 1 {
@@ -47,7 +47,7 @@ func (s *Server) doctorsInRequest(c echo.Context, named contract.DoctorIn) []int
 	return nil
 }
 
-// peekBody reads a body that checkBody has read, and leaves it to be read again.
+// peekBody returns a body that checkBody has buffered, without consuming it.
 func peekBody(c echo.Context) []byte {
 	r := c.Request()
 	body, _ := io.ReadAll(r.Body) // it is in memory
@@ -55,12 +55,12 @@ func peekBody(c echo.Context) []byte {
 	return body
 }
 
-// addDoctorsOfRecord adds the doctors of the record that the path names; of one that is not
-// there, none.
+// addDoctorsOfRecord adds the doctors of the record that the path names, none if it does
+// not exist.
 func (s *Server) addDoctorsOfRecord(c echo.Context, record clinic.Kind, doctors []int64) ([]int64, error) {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
-		return doctors, nil //nolint:nilerr // the check of the contract will say so
+		return doctors, nil //nolint:nilerr // the contract check reports it
 	}
 	of, err := s.cfg.Store.DoctorsOf(c.Request().Context(), record, id)
 	return append(doctors, of...), err

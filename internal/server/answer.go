@@ -20,15 +20,14 @@ import (
 	"mems/internal/store"
 )
 
-// retryAfter is the seconds that a client is asked to wait after a 503.
+// retryAfter is the Retry-After of a 503, in seconds.
 const retryAfter = 2
 
-// answerError is the one place where an error, of whatever layer, becomes an
-// answer. What is not known becomes internal-error; its text goes to the log
-// and never to the client.
+// answerError is the only place where an error becomes a response. An unknown error becomes
+// internal-error; its text goes to the log and never to the client.
 func (s *Server) answerError(err error, c echo.Context) {
 	if c.Response().Committed {
-		// Too late to say anything; the client sees a broken answer.
+		// Too late for a problem document; the client gets an incomplete response.
 		s.cfg.Log.ErrorContext(c.Request().Context(), "answer failed half way", "request_id", requestID(c), "cause", err)
 		return
 	}
@@ -62,12 +61,12 @@ func (s *Server) answerError(err error, c echo.Context) {
 		said, mediaType = fhir.Outcome(p), "application/fhir+json"
 	}
 	body, err := json.Marshal(said)
-	if err != nil { // no value of ours does that
+	if err != nil { // our values cannot fail
 		s.cfg.Log.ErrorContext(c.Request().Context(), "problem cannot be written", "cause", err)
 		c.Response().WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	_ = c.Blob(int(p.Status), mediaType, body) // if the client is gone, nobody is there to tell
+	_ = c.Blob(int(p.Status), mediaType, body) // fails only if the client is gone
 }
 
 // isFHIR reports whether a request is to the FHIR facade: at or under /fhir.
@@ -75,14 +74,14 @@ func isFHIR(r *http.Request) bool {
 	return r.URL.Path == "/fhir" || strings.HasPrefix(r.URL.Path, "/fhir/")
 }
 
-// challenge tells a client how to authenticate (RFC 6750 section 3).
+// challenge is the WWW-Authenticate header of a 401 (RFC 6750 section 3).
 const (
 	headerChallenge = "Www-Authenticate" // as net/http writes it
 	challenge       = `Bearer realm="mems"`
 )
 
-// instance is the path of a request, as a URI reference and no longer than the
-// contract allows.
+// instance returns the path of a request as a URI reference, cut to the contract's maximum
+// length.
 func instance(u *url.URL) string {
 	const limit = 2000
 	path := u.EscapedPath()
@@ -91,12 +90,12 @@ func instance(u *url.URL) string {
 	}
 	path = path[:limit]
 	if i := strings.LastIndexByte(path, '%'); i > limit-3 {
-		path = path[:i] // no half of an escaped octet
+		path = path[:i] // do not split an escaped octet
 	}
 	return path
 }
 
-// describe translates an error into a problem document and headers.
+// describe returns the problem document and headers for an error.
 func describe(err error) (api.Problem, http.Header) {
 	var rule *clinic.Error
 	var own *contract.Error
@@ -114,7 +113,7 @@ func describe(err error) (api.Problem, http.Header) {
 			return newProblem(api.ProblemSlugMethodNotAllowed, "", nil)
 		case http.StatusUnsupportedMediaType:
 			return newProblem(api.ProblemSlugUnsupportedMediaType, "", nil)
-		case http.StatusBadRequest: // the generated binder, on what the contract let through
+		case http.StatusBadRequest: // from the generated binder, although the contract check passed
 			return newProblem(api.ProblemSlugMalformedRequest, "A value could not be read.", nil)
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -181,7 +180,7 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		if len(words) > 0 {
 			p.Detail = "The appointment is " + string(e.Current) + "; it can become " + strings.Join(words, ", ") + "."
 		}
-	default: // the code says it all
+	default: // the code is enough
 	}
 	return p, header
 }

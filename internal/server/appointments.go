@@ -64,8 +64,8 @@ func (s *Server) ListAppointments(ctx context.Context, r api.ListAppointmentsReq
 	return out, nil
 }
 
-// withPeople translates appointments, with the records of their patients and
-// doctors when these are asked for: one statement for all of each.
+// withPeople translates appointments and includes their patients and doctors if requested,
+// with one statement each.
 func (s *Server) withPeople(ctx context.Context, as []clinic.Appointment, include api.Include) ([]api.Appointment, error) {
 	out := items(as, appointmentToAPI)
 	var patientIDs, doctorIDs []int64
@@ -94,7 +94,7 @@ func (s *Server) withPeople(ctx context.Context, as []clinic.Appointment, includ
 	return out, nil
 }
 
-// GetAppointment reads an appointment: GET /appointments/{id}.
+// GetAppointment returns an appointment: GET /appointments/{id}.
 func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequestObject) (api.GetAppointmentResponseObject, error) {
 	a, err := s.cfg.Store.Appointment(ctx, r.ID)
 	if err != nil {
@@ -120,7 +120,7 @@ func (s *Server) CancelAppointment(ctx context.Context, r api.CancelAppointmentR
 	}, nil
 }
 
-// instant brings a parameter's time into the form in which MEMS keeps times.
+// instant converts a parameter's time to the stored form.
 func instant(t *time.Time) *time.Time {
 	if t == nil {
 		return nil

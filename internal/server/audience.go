@@ -12,11 +12,10 @@ import (
 	"mems/internal/store"
 )
 
-// withhold removes from an answer what its caller may not read: the members that the
-// contract marks `x-audience: staff`. Every handler's answer passes it before it is
-// written, so neither a handler nor the store need know of the mark. Problem documents,
-// events of the stream and messages of webhooks, which no handler returns, pass
-// withheld on their own.
+// withhold removes the members that the contract marks `x-audience: staff` from responses
+// to callers who may not read them. It runs for every handler's response, so neither
+// handlers nor the store need to know the mark. Problem documents, stream events and
+// webhook messages, which handlers do not return, call withheld themselves.
 func withhold(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 	return func(c echo.Context, request any) (any, error) {
 		answer, err := next(c, request)
@@ -27,8 +26,8 @@ func withhold(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 	}
 }
 
-// withheld returns an answer without the members that a clearance does not include.
-// It may clear them in the argument as well, whose slices and pointers it shares.
+// withheld returns a response without the members that a clearance does not include. It may
+// also clear them in the argument, whose slices and pointers it shares.
 func withheld[T any](answer T, clearance clinic.Clearance) T {
 	if clearance.Everything() {
 		return answer
@@ -38,22 +37,22 @@ func withheld[T any](answer T, clearance clinic.Clearance) T {
 	return answer
 }
 
-// marks say where in values of a Go type marked members are: in tags of the generated
-// structs, which gen/api/audience.cfg.yaml writes from the contract.
+// marks locates the marked members in values of a Go type. The marks are tags of the
+// generated structs, written by gen/api/audience.cfg.yaml from the contract.
 type marks struct {
 	fields  []markedField
-	inside  []int // fields of a struct that have some deeper inside
-	element bool  // a pointer, slice, array, map or interface that may have some inside
+	inside  []int // struct fields that contain marked members
+	element bool  // a pointer, slice, array, map or interface that may contain some
 }
 
 // markedField is a marked member of a struct.
 type markedField struct {
 	index  int
-	about  int  // index of the field with the doctor whom it is about
+	about  int  // index of the field with the doctor it is about
 	doctor bool // it is about a doctor
 }
 
-// compiled keeps the marks of each type that was answered with.
+// compiled caches the marks of each response type.
 var compiled sync.Map // reflect.Type to *marks
 
 func marksOf(t reflect.Type) *marks {
@@ -83,8 +82,8 @@ func marksOf(t reflect.Type) *marks {
 	return known.(*marks) //nolint:forcetypeassert // nothing else is stored
 }
 
-// newMarkedField finds whom a member is about. A doctor who cannot be found is doctor 0,
-// who is nobody: the member is then for those who read about every doctor.
+// newMarkedField determines which doctor a member is about. If it cannot, that is doctor 0:
+// only callers who may read about every doctor get the member.
 func newMarkedField(t reflect.Type, field reflect.StructField, index int) markedField {
 	m := markedField{index: index, about: -1}
 	member, doctor := field.Tag.Lookup("audience-doctor")
@@ -98,8 +97,8 @@ func newMarkedField(t reflect.Type, field reflect.StructField, index int) marked
 	return m
 }
 
-// mayCarryMarks reports whether a value of the type can hold a marked member. seen are
-// the types that the question is being answered for.
+// mayCarryMarks reports whether a value of the type can contain a marked member. seen
+// guards against recursive types.
 func mayCarryMarks(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
@@ -156,7 +155,8 @@ func (m *marks) clear(v reflect.Value, clearance clinic.Clearance) {
 	}
 }
 
-// cleared is a copy of a value that cannot be set, without what is not included.
+// cleared returns a copy of an unaddressable value without the members that the clearance
+// does not include.
 func cleared(v reflect.Value, clearance clinic.Clearance) reflect.Value {
 	own := reflect.New(v.Type()).Elem()
 	own.Set(v)

@@ -33,7 +33,7 @@ func (s *Server) ListAuditEntries(ctx context.Context, r api.ListAuditEntriesReq
 	}, nil
 }
 
-// ExportPatient returns all that is stored on a patient: GET /patients/{id}/export.
+// ExportPatient returns everything stored about a patient: GET /patients/{id}/export.
 func (s *Server) ExportPatient(ctx context.Context, r api.ExportPatientRequestObject) (api.ExportPatientResponseObject, error) {
 	f, err := s.cfg.Store.ExportPatient(ctx, r.ID)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Server) ExportPatient(ctx context.Context, r api.ExportPatientRequestOb
 	}, nil
 }
 
-// ErasePatient takes away who a patient is: POST /patients/{id}/erase.
+// ErasePatient erases what identifies a patient: POST /patients/{id}/erase.
 func (s *Server) ErasePatient(ctx context.Context, r api.ErasePatientRequestObject) (api.ErasePatientResponseObject, error) {
 	p, err := s.cfg.Store.ErasePatient(ctx, r.ID, r.Body.Reason)
 	if err != nil {
@@ -69,7 +69,7 @@ func auditToAPI(e clinic.AuditEntry) api.AuditEntry {
 	}
 }
 
-// cut bounds a value to what the contract allows.
+// cut truncates a value to the contract's maximum.
 func cut(value *string) *string {
 	const most = 90_000 // bytes; runes are fewer
 	if value == nil || len(*value) <= most {

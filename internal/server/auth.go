@@ -16,10 +16,10 @@ import (
 
 const headerAPIKey = "X-API-Key" //nolint:gosec // G101: the name of a header
 
-// authorise authenticates the caller, counts the request for its rate limit, and
-// rejects callers without the permission that the contract states for the operation.
-// It runs before anything else of the request is looked at, its body included: what
-// the request costs beyond one token is charged when that is known.
+// authorise authenticates the caller, counts the request against its rate limit, and
+// rejects callers without the operation's x-permission. It runs before the rest of the
+// request, its body included, is read. The cost beyond one token is charged once it is
+// known.
 func (s *Server) authorise(op *contract.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -55,11 +55,11 @@ func (s *Server) authorise(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// authenticateLimited authenticates the caller. A wrong credential, and none, counts
-// for the address; a key that is not known to be good does so before the database is
-// asked for it, so that guessing costs no query beyond the limit. A good credential
-// is never refused for what else comes from its address.
-// Errors: those of authenticate, api.ProblemSlugRateLimited.
+// authenticateLimited authenticates the caller. Requests with a wrong credential or none
+// count against the address; a key that is not known to be good counts before the database
+// is asked, so that guessing causes no queries beyond the limit. A good credential is never
+// rejected because of other requests from its address. Errors: those of authenticate,
+// api.ProblemSlugRateLimited.
 func (s *Server) authenticateLimited(c echo.Context, address string) (clinic.Caller, error) {
 	r := c.Request()
 	counted := false
@@ -84,8 +84,8 @@ func (s *Server) authenticateLimited(c echo.Context, address string) (clinic.Cal
 	return caller, err
 }
 
-// feedBucket returns the bucket of a calendar feed, which is its own as a caller's
-// is; without a good token it is that of the address's wrong credentials.
+// feedBucket returns the bucket of a calendar feed: its own, or, without a good token, that
+// of wrong credentials from the address.
 func (s *Server) feedBucket(c echo.Context, address string) (*buckets, string, error) {
 	token, _ := strings.CutSuffix(c.Param("token"), feedSuffix)
 	if s.limits.perMinute > 0 {
@@ -101,16 +101,16 @@ func (s *Server) feedBucket(c echo.Context, address string) (*buckets, string, e
 	return &s.limits.strangers, address, nil
 }
 
-// authenticate finds out who asks: by an API key, by a token of the identity
-// provider, or, where that is allowed, without either. Errors:
-// clinic.ErrUnauthenticated, clinic.ErrUnavailable.
+// authenticate returns the caller of a request: by API key, by a token of the identity
+// provider or, with authentication off, the open caller. Errors: clinic.ErrUnauthenticated,
+// clinic.ErrUnavailable.
 func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
 	keys, tokens := credentials(r, headerAPIKey), credentials(r, echo.HeaderAuthorization)
 	switch {
 	case len(keys)+len(tokens) == 0 && s.cfg.Open:
 		return clinic.Open(), checkLocal(r, s.cfg.Host)
 	case len(keys) == 1 && len(tokens) == 0:
-		release, err := s.lookUpKey(r) // it asks the database
+		release, err := s.lookUpKey(r) // reads the database
 		if err != nil {
 			return clinic.Caller{}, err
 		}
@@ -131,8 +131,8 @@ func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
 
 const bearer = "Bearer"
 
-// credentials returns the values of a header that hold a credential. Tools send
-// the header of a field that was left empty, and "Bearer" before nothing.
+// credentials returns the values of a header that hold a credential. Some tools send the
+// header of an empty field, or "Bearer" alone.
 func credentials(r *http.Request, header string) []string {
 	return slices.DeleteFunc(slices.Clone(r.Header.Values(header)), func(value string) bool {
 		value = strings.TrimSpace(value)

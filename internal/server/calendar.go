@@ -13,7 +13,7 @@ import (
 	"mems/internal/store"
 )
 
-// GetWorkingHours reads a doctor's hours: GET /doctors/{id}/working-hours.
+// GetWorkingHours returns a doctor's working hours: GET /doctors/{id}/working-hours.
 func (s *Server) GetWorkingHours(ctx context.Context, r api.GetWorkingHoursRequestObject) (api.GetWorkingHoursResponseObject, error) {
 	h, err := s.cfg.Store.WorkingHours(ctx, r.ID)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Server) GetWorkingHours(ctx context.Context, r api.GetWorkingHoursReque
 	}, nil
 }
 
-// ReplaceWorkingHours sets them: PUT /doctors/{id}/working-hours.
+// ReplaceWorkingHours replaces a doctor's working hours: PUT /doctors/{id}/working-hours.
 func (s *Server) ReplaceWorkingHours(ctx context.Context, r api.ReplaceWorkingHoursRequestObject) (api.ReplaceWorkingHoursResponseObject, error) {
 	hours, err := s.hoursFromAPI(*r.Body)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Server) ReplaceWorkingHours(ctx context.Context, r api.ReplaceWorkingHo
 	}, nil
 }
 
-// CreateTimeOff notes an absence: POST /doctors/{id}/time-off.
+// CreateTimeOff creates time off: POST /doctors/{id}/time-off.
 func (s *Server) CreateTimeOff(ctx context.Context, r api.CreateTimeOffRequestObject) (api.CreateTimeOffResponseObject, error) {
 	b := r.Body
 	span, err := clinic.Span(instant(b.StartTime), instant(b.EndTime), dateFromAPI(b.FirstDate), dateFromAPI(b.LastDate), s.cfg.Zone)
@@ -65,7 +65,7 @@ func (s *Server) CreateTimeOff(ctx context.Context, r api.CreateTimeOffRequestOb
 	}, nil
 }
 
-// ListTimeOff lists absences: GET /doctors/{id}/time-off.
+// ListTimeOff lists a doctor's time off: GET /doctors/{id}/time-off.
 func (s *Server) ListTimeOff(ctx context.Context, r api.ListTimeOffRequestObject) (api.ListTimeOffResponseObject, error) {
 	list := filter{byTime, "time-off", strconv.FormatInt(r.ID, 10), fmt.Sprint(r.Params.From)}
 	after, err := decodeCursor(list, r.Params.Cursor)
@@ -84,7 +84,7 @@ func (s *Server) ListTimeOff(ctx context.Context, r api.ListTimeOffRequestObject
 	}, nil
 }
 
-// GetTimeOff reads one: GET /doctors/{id}/time-off/{time_off_id}.
+// GetTimeOff returns time off: GET /doctors/{id}/time-off/{time_off_id}.
 func (s *Server) GetTimeOff(ctx context.Context, r api.GetTimeOffRequestObject) (api.GetTimeOffResponseObject, error) {
 	o, err := s.cfg.Store.TimeOff(ctx, r.ID, r.TimeOffID)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Server) GetTimeOff(ctx context.Context, r api.GetTimeOffRequestObject) 
 	return api.GetTimeOff200JSONResponse{Body: timeOffToAPI(o), Headers: api.GetTimeOff200ResponseHeaders{ETag: etag(o.Version)}}, nil
 }
 
-// DeleteTimeOff takes one back: DELETE /doctors/{id}/time-off/{time_off_id}.
+// DeleteTimeOff deletes time off: DELETE /doctors/{id}/time-off/{time_off_id}.
 func (s *Server) DeleteTimeOff(ctx context.Context, r api.DeleteTimeOffRequestObject) (api.DeleteTimeOffResponseObject, error) {
 	if err := s.cfg.Store.DeleteTimeOff(ctx, r.ID, r.TimeOffID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (s *Server) DeleteTimeOff(ctx context.Context, r api.DeleteTimeOffRequestOb
 	return api.DeleteTimeOff204Response{}, nil
 }
 
-// CreateClosure closes the clinic for a time: POST /closures.
+// CreateClosure creates a closure: POST /closures.
 func (s *Server) CreateClosure(ctx context.Context, r api.CreateClosureRequestObject) (api.CreateClosureResponseObject, error) {
 	b := r.Body
 	span, err := clinic.Span(instant(b.StartTime), instant(b.EndTime), dateFromAPI(b.FirstDate), dateFromAPI(b.LastDate), s.cfg.Zone)
@@ -137,7 +137,7 @@ func (s *Server) ListClosures(ctx context.Context, r api.ListClosuresRequestObje
 	}, nil
 }
 
-// GetClosure reads one: GET /closures/{id}.
+// GetClosure returns a closure: GET /closures/{id}.
 func (s *Server) GetClosure(ctx context.Context, r api.GetClosureRequestObject) (api.GetClosureResponseObject, error) {
 	c, err := s.cfg.Store.Closure(ctx, r.ID)
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *Server) GetClosure(ctx context.Context, r api.GetClosureRequestObject) 
 	return api.GetClosure200JSONResponse{Body: closureToAPI(c), Headers: api.GetClosure200ResponseHeaders{ETag: etag(c.Version)}}, nil
 }
 
-// DeleteClosure opens the clinic again: DELETE /closures/{id}.
+// DeleteClosure deletes a closure: DELETE /closures/{id}.
 func (s *Server) DeleteClosure(ctx context.Context, r api.DeleteClosureRequestObject) (api.DeleteClosureResponseObject, error) {
 	if err := s.cfg.Store.DeleteClosure(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
@@ -218,10 +218,10 @@ func (s *Server) hoursFromAPI(w api.WorkingHours) (clinic.WorkingHours, error) {
 
 func day(d openapi_types.Date) clinic.Date { return clinic.DateOf(d.Time) }
 
-// timeOfDay writes minutes since midnight as "08:00", up to "24:00".
+// timeOfDay formats minutes since midnight as "08:00", up to "24:00".
 func timeOfDay(minutes int) string { return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60) }
 
-// minuteOfDay reads what the contract's pattern lets through.
+// minuteOfDay parses a time of day that matches the contract's pattern.
 func minuteOfDay(s string) int {
 	hours, minutes, _ := strings.Cut(s, ":")
 	h, _ := strconv.Atoi(hours)

@@ -16,7 +16,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreateCalendarFeed makes a feed: POST /calendar-feeds.
+// CreateCalendarFeed creates a feed: POST /calendar-feeds.
 func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFeedRequestObject) (api.CreateCalendarFeedResponseObject, error) {
 	f, token, err := s.cfg.Store.CreateCalendarFeed(ctx, clinic.CalendarFeed{
 		DoctorID: orNil(r.Body.DoctorID), Name: r.Body.Name, ExpiresAt: r.Body.ExpiresAt,
@@ -34,7 +34,7 @@ func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFee
 	}, nil
 }
 
-// feedSuffix ends a calendar's address: some programs take nothing else for one.
+// feedSuffix ends a calendar's URL: some programs accept no other.
 const feedSuffix = ".ics"
 
 // ListCalendarFeeds lists feeds: GET /calendar-feeds.
@@ -54,7 +54,7 @@ func (s *Server) ListCalendarFeeds(ctx context.Context, r api.ListCalendarFeedsR
 	}, nil
 }
 
-// GetCalendarFeed reads a feed's record: GET /calendar-feeds/{id}.
+// GetCalendarFeed returns a feed's record: GET /calendar-feeds/{id}.
 func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedRequestObject) (api.GetCalendarFeedResponseObject, error) {
 	f, err := s.cfg.Store.CalendarFeed(ctx, r.ID)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedReque
 	return api.GetCalendarFeed200JSONResponse(calendarFeedToAPI(f)), nil
 }
 
-// RevokeCalendarFeed ends a feed: POST /calendar-feeds/{id}/revoke.
+// RevokeCalendarFeed revokes a feed: POST /calendar-feeds/{id}/revoke.
 func (s *Server) RevokeCalendarFeed(ctx context.Context, r api.RevokeCalendarFeedRequestObject) (api.RevokeCalendarFeedResponseObject, error) {
 	f, err := s.cfg.Store.RevokeCalendarFeed(ctx, r.ID)
 	if err != nil {
@@ -103,14 +103,14 @@ func hasTag(header, tag string) bool {
 	return false
 }
 
-// calendarAnswer is a calendar, or that it is known.
+// calendarAnswer is a calendar, or a 304.
 type calendarAnswer struct {
 	text  []byte
 	tag   string
 	known bool
 }
 
-// VisitGetCalendarResponse writes the answer.
+// VisitGetCalendarResponse writes the response.
 func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("ETag", a.tag)
@@ -120,7 +120,7 @@ func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
 		return nil
 	}
 	h.Set(echo.HeaderContentType, ical.MediaType)
-	// A browser would name the file by the address, and the address is a secret.
+	// A browser would name the file after the URL, which is a secret.
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="calendar.ics"`)
 	h.Set(echo.HeaderContentLength, strconv.Itoa(len(a.text)))
 	_, err := w.Write(a.text)

@@ -10,8 +10,7 @@ import (
 	"mems/internal/store"
 )
 
-// changeFeed follows the change feed for all streams of this process: one reader of the
-// database, however many streams there are.
+// changeFeed reads the change feed once for all streams of this process.
 type changeFeed struct {
 	store *store.Store
 
@@ -20,17 +19,17 @@ type changeFeed struct {
 	running bool
 	end     int64 // where recent ends
 	recent  []clinic.FeedChange
-	woken   chan struct{} // closed when end moves
+	woken   chan struct{} // closed when end advances
 }
 
 const (
-	// keepRecent is how many changes are kept for streams; those that are further
-	// behind read the database.
+	// keepRecent is how many changes are cached for streams; streams that are further behind
+	// read the database.
 	keepRecent = 2000
-	// lookInterval is how often other processes' changes are looked for. What this
-	// process commits is noticed at once.
+	// lookInterval is how often the database is polled for changes of other processes. This
+	// process's own commits signal at once.
 	lookInterval = 100 * time.Millisecond
-	// lookLimit bounds one look.
+	// lookLimit bounds one poll.
 	lookLimit = 5 * time.Second
 )
 
@@ -38,7 +37,7 @@ func newChangeFeed(st *store.Store) *changeFeed {
 	return &changeFeed{store: st, woken: make(chan struct{})}
 }
 
-// join adds a reader and returns where the feed ends.
+// join adds a reader and returns the end of the feed.
 func (f *changeFeed) join(ctx context.Context) (int64, error) {
 	end, err := f.store.LastChange(ctx)
 	if err != nil {
@@ -49,19 +48,19 @@ func (f *changeFeed) join(ctx context.Context) (int64, error) {
 	f.readers++
 	if !f.running {
 		f.running, f.end, f.recent = true, end, nil
-		go f.follow() //nolint:contextcheck // it serves every reader, not this one
+		go f.follow() //nolint:contextcheck // it serves every reader
 	}
 	return end, nil
 }
 
-// leave takes a reader away; the last one ends the reading.
+// leave removes a reader; the last one stops follow.
 func (f *changeFeed) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.readers--
 }
 
-// follow reads what is new until nobody wants it.
+// follow polls for new changes until there are no readers.
 func (f *changeFeed) follow() {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
@@ -85,13 +84,13 @@ func (f *changeFeed) follow() {
 	}
 }
 
-// look reads once and reports whether there is more.
+// look polls once and reports whether there is more.
 func (f *changeFeed) look(end int64) (more bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own, which sees everything
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own access, to everything
 	defer cancel()
 	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: end, Limit: maxSent})
 	if err != nil || page.Next == end {
-		return false // the next look may do better
+		return false // the next poll retries
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,12 +104,12 @@ func (f *changeFeed) look(end int64) (more bool) {
 	return page.More
 }
 
-// maxSent bounds what is read, and sent to a stream, in one go.
+// maxSent bounds the changes that are read, and sent to a stream, at once.
 const maxSent = 200
 
-// since returns changes after a position that are within reach, with the
-// position to go on after, and with what to wait for before asking again, nil when
-// there is no need to.
+// since returns the changes after a position that are within reach, the position after
+// which to continue, and a channel to wait on before the next call, nil if there is more
+// already.
 func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Kind, reach clinic.Reach) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
 	f.mu.Lock()
 	behind := f.end - after

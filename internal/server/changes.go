@@ -9,16 +9,16 @@ import (
 	"mems/internal/store"
 )
 
-// theFeed is the name of the one feed: a place in it is good for any parameters.
+// theFeed is the filter of the feed's cursors, which are valid for any parameters.
 var theFeed = filter{"changes"}
 
-// changeCursor writes a position of the feed; 0 is its beginning.
+// changeCursor returns the cursor of a position in the feed; 0 is its beginning.
 func changeCursor(position int64) string {
-	return encodeCursor(theFeed, store.After{ID: position + 1}) // no place in a list is 0
+	return encodeCursor(theFeed, store.After{ID: position + 1}) // cursors do not encode 0
 }
 
-// changePosition reads the position from a cursor of the feed; nil for no cursor.
-// parameter names it in a refusal.
+// changePosition returns the position in a cursor of the feed; nil for no cursor.
+// Violations name parameter.
 func changePosition(parameter string, cursor *string) (*int64, error) {
 	after, err := decodeParameter(parameter, theFeed, cursor)
 	if err != nil || cursor == nil {
@@ -45,7 +45,7 @@ func (s *Server) ListChanges(ctx context.Context, r api.ListChangesRequestObject
 	}, nil
 }
 
-// kinds are those of a list with commas.
+// kinds splits a list at commas.
 func kinds(list *string) []string {
 	if list == nil {
 		return nil
@@ -62,7 +62,7 @@ func changeToAPI(c clinic.FeedChange) api.Change {
 	return a
 }
 
-// addRecord puts a record where the contract has its kind.
+// addRecord sets the member for the record's kind.
 func addRecord(a *api.Change, record any) {
 	switch r := record.(type) {
 	case clinic.Appointment:

@@ -13,13 +13,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// compressFrom is the size from which text is compressed: less fits into a packet.
+// compressFrom is the size from which text is compressed: less fits into one packet.
 const compressFrom = 1 << 10
 
-// compress sends text with gzip to clients that accept it. It leaves alone what is
-// encoded already, what negotiates by itself (the desk's files), event streams,
-// and JSON with a strong ETag: such a tag names one sequence of bytes, and clients
-// send it back in If-Match.
+// compress compresses text with gzip for clients that accept it. It does not touch encoded
+// responses, handlers that negotiate themselves (the desk's files), event streams, and JSON
+// with a strong ETag: such a tag identifies exact bytes, and clients send it back in
+// If-Match.
 func compress(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		original := c.Response().Writer
@@ -34,7 +34,7 @@ func compress(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3).
+// acceptsGzip reports whether Accept-Encoding (RFC 9110 section 12.5.3) allows gzip.
 func acceptsGzip(r *http.Request) bool {
 	named, other := -1.0, 0.0 // weights; of gzip: -1 for not named
 	for element := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
@@ -63,7 +63,7 @@ var gzipWriters = sync.Pool{New: func() any {
 	return w
 }}
 
-// compressor holds an answer back until it is known whether it is long enough.
+// compressor buffers a response until it is known to be long enough.
 type compressor struct {
 	http.ResponseWriter
 
@@ -74,9 +74,9 @@ type compressor struct {
 	writer  *gzip.Writer // nil: as it is
 }
 
-// WriteHeader keeps the status until the first bytes are sent.
+// WriteHeader defers the status until the first bytes are sent.
 func (w *compressor) WriteHeader(status int) {
-	if status < http.StatusOK { // informational: there is another one to come
+	if status < http.StatusOK { // informational: the final one follows
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
@@ -102,7 +102,7 @@ func (w *compressor) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// decide sends the header and what was held back.
+// decide sends the header and the buffer.
 func (w *compressor) decide(long bool) error {
 	w.decided = true
 	h := w.Header()
@@ -115,7 +115,7 @@ func (w *compressor) decide(long bool) error {
 			h.Del("Content-Length")
 			h.Del("Accept-Ranges")
 			if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
-				h.Set("ETag", "W/"+tag) // of the same content in other bytes (RFC 9110 section 8.8.1)
+				h.Set("ETag", "W/"+tag) // the same content in other bytes (RFC 9110 section 8.8.1)
 			}
 			w.writer, _ = gzipWriters.Get().(*gzip.Writer)
 			w.writer.Reset(w.ResponseWriter)
@@ -136,8 +136,7 @@ func (w *compressor) decide(long bool) error {
 	return err
 }
 
-// isCompressible reports whether an answer with these headers is text that nobody
-// has encoded.
+// isCompressible reports whether a response with these headers is unencoded text.
 func isCompressible(h http.Header) bool {
 	if h.Get("Content-Encoding") != "" || strings.Contains(h.Get("Vary"), "Accept-Encoding") {
 		return false
@@ -153,7 +152,7 @@ func isCompressible(h http.Header) bool {
 		strings.HasSuffix(mediaType, "xml") || strings.HasSuffix(mediaType, "javascript")
 }
 
-// FlushError sends what there is: a stream's events do not wait for more.
+// FlushError sends the buffer at once, for the events of a stream.
 func (w *compressor) FlushError() error {
 	if w.status == 0 {
 		w.status = http.StatusOK
@@ -171,10 +170,10 @@ func (w *compressor) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Unwrap lets deadlines through.
+// Unwrap lets http.ResponseController set deadlines.
 func (w *compressor) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// close ends the answer. If the client is gone, nobody is there to tell.
+// close ends the response. Errors only mean that the client is gone.
 func (w *compressor) close() {
 	if w.status != 0 && !w.decided {
 		_ = w.decide(len(w.held) >= compressFrom)

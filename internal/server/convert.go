@@ -13,11 +13,11 @@ import (
 	"mems/internal/store"
 )
 
-// etag is the entity tag of a version.
+// etag returns the entity tag of a version.
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// versions reads If-Match (RFC 9110 section 13.1.1): nil for any. Weak tags
-// never match, and neither does what is no tag of ours.
+// versions parses If-Match (RFC 9110 section 13.1.1): nil for any. Weak and foreign tags
+// never match.
 func versions(header *api.IfMatch) store.Versions {
 	if header == nil || strings.TrimSpace(*header) == "*" {
 		return nil
@@ -140,7 +140,7 @@ func appointmentToAPI(a clinic.Appointment) api.Appointment {
 	return out
 }
 
-// items translates a page; never nil, which would be written as null.
+// items translates a page. It never returns nil, which would be encoded as null.
 func items[From, To any](from []From, translate func(From) To) []To {
 	to := make([]To, len(from))
 	for i, f := range from {
@@ -149,7 +149,7 @@ func items[From, To any](from []From, translate func(From) To) []To {
 	return to
 }
 
-// nextCursor is null on the last page.
+// nextCursor returns the cursor of the next page, null on the last one.
 func nextCursor[T any](f filter, p store.Page[T], place func(T) store.After) nullable.Nullable[string] {
 	if !p.More {
 		return nullable.NewNullNullable[string]()
@@ -157,7 +157,7 @@ func nextCursor[T any](f filter, p store.Page[T], place func(T) store.After) nul
 	return nullable.NewNullableWithValue(encodeCursor(f, endOf(p, place)))
 }
 
-// endOf is the place after which the next page begins.
+// endOf returns the position after which the next page begins.
 func endOf[T any](p store.Page[T], place func(T) store.After) store.After {
 	if p.Resume.ID != 0 {
 		return p.Resume
@@ -165,8 +165,8 @@ func endOf[T any](p store.Page[T], place func(T) store.After) store.After {
 	return place(p.Items[len(p.Items)-1])
 }
 
-// orNull writes a missing value as null; an unset Nullable would be written as
-// the zero value.
+// orNull returns null for a missing value; an unset Nullable would be encoded as the zero
+// value.
 func orNull[T any](v *T) nullable.Nullable[T] {
 	if v == nil {
 		return nullable.NewNullNullable[T]()
@@ -174,7 +174,7 @@ func orNull[T any](v *T) nullable.Nullable[T] {
 	return nullable.NewNullableWithValue(*v)
 }
 
-// orNil reads null and absent as nil.
+// orNil returns nil for null and absent.
 func orNil[T any](v nullable.Nullable[T]) *T {
 	value, err := v.Get()
 	if err != nil {
@@ -183,7 +183,7 @@ func orNil[T any](v nullable.Nullable[T]) *T {
 	return &value
 }
 
-// deref reads an absent parameter as its zero value.
+// deref returns the zero value for an absent parameter.
 func deref[T any](v *T) T {
 	if v == nil {
 		var zero T
@@ -207,5 +207,5 @@ func dateFromAPI(d *openapi_types.Date) *clinic.Date {
 	return &date
 }
 
-// limitOf is the page size; the check of the contract fills in the contract's default.
+// limitOf returns the page size; the contract check has set the default.
 func limitOf(l *api.Limit) int { return int(deref(l)) }

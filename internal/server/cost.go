@@ -11,10 +11,10 @@ import (
 	"mems/internal/store"
 )
 
-// meter charges a caller's bucket for the work of one request. The first token was
-// taken before anything of the request was looked at; the rest is a debt, for which
-// the caller's next requests wait. So a request is never refused for its own cost, and
-// 429 always comes before any other answer.
+// meter charges a caller's bucket for the work of one request. The first token was taken
+// before the request was read; the rest becomes a debt that delays the caller's next
+// requests. So a request is never rejected for its own cost, and 429 precedes every other
+// error.
 type meter struct {
 	limits *limits
 	bucket *bucket
@@ -24,8 +24,8 @@ type meter struct {
 	paid int // tokens
 }
 
-// measure lets the work of the request be charged to the named bucket, and its answer
-// tell what is left after that.
+// measure makes the work of the request be charged to the named bucket, and its response
+// report what is left.
 func (l *limits) measure(c echo.Context, from *buckets, name string, of *contract.Cost) context.Context {
 	ctx := c.Request().Context()
 	if l.perMinute == 0 || of == nil {
@@ -43,10 +43,9 @@ func (l *limits) measure(c echo.Context, from *buckets, name string, of *contrac
 
 const meterKey = "meter"
 
-// checkPaid refuses a request of an operation that is charged for its work when, while
-// it waited for its place, the caller's other requests ran into debt: those that wait
-// together would else all be worked on before the first one is charged.
-// Errors: api.ProblemSlugRateLimited.
+// checkPaid rejects a request of a charged operation if the caller's other requests ran
+// into debt while it waited for its place. Otherwise requests that wait together would all
+// run before the first one is charged. Errors: api.ProblemSlugRateLimited.
 func checkPaid(c echo.Context) error {
 	m, ok := c.Get(meterKey).(*meter)
 	if !ok {
@@ -77,8 +76,7 @@ func (m *meter) hasCharged() bool {
 	return m.paid > 1
 }
 
-// charge takes tokens that may not be there. A debt is one minute's tokens at most,
-// whatever was asked for at once.
+// charge takes tokens, down to a debt of at most one minute's tokens.
 func (l *limits) charge(b *bucket, tokens int) {
 	b.charging.Lock()
 	defer b.charging.Unlock()

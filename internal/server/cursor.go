@@ -10,10 +10,10 @@ import (
 	"mems/internal/store"
 )
 
-// A cursor is a place in a list: a version byte, a hash of the list and its
-// other parameters, and the last item of the page, as base64url. It holds no
-// personal data, because cursors end up in logs. The hash guards against
-// mistakes, not attacks: a cursor grants nothing.
+// A cursor is a position in a list: a version byte, a hash of the list and its other
+// parameters, and the last item of the page, as base64url. It holds no personal data,
+// because cursors end up in logs. The hash detects mistakes, not attacks: a cursor grants
+// no access.
 const cursorVersion = 1
 
 // filter is the name of a list and the parameters that a cursor belongs to.
@@ -27,13 +27,13 @@ const byTime = "appointments"
 func (f filter) hash() [4]byte {
 	h := sha256.New()
 	for _, s := range f {
-		_ = binary.Write(h, binary.BigEndian, int64(len(s))) // a hash takes everything
+		_ = binary.Write(h, binary.BigEndian, int64(len(s))) // a hash never fails
 		h.Write([]byte(s))
 	}
 	return [4]byte(h.Sum(nil))
 }
 
-// encodeCursor writes the place after an item.
+// encodeCursor returns the cursor of the position after an item.
 func encodeCursor(f filter, after store.After) string {
 	b := []byte{cursorVersion}
 	hash := f.hash()
@@ -45,13 +45,13 @@ func encodeCursor(f filter, after store.After) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeCursor reads what encodeCursor wrote for the same filter. Anything else
-// is clinic.CodeValidationFailed. A nil cursor is the first page.
+// decodeCursor decodes a cursor of the same filter. A nil cursor is the first page. Errors:
+// clinic.CodeValidationFailed.
 func decodeCursor(f filter, cursor *string) (store.After, error) {
 	return decodeParameter("cursor", f, cursor)
 }
 
-// decodeParameter is decodeCursor for a cursor in the parameter of another name.
+// decodeParameter is decodeCursor for a cursor in another parameter.
 func decodeParameter(parameter string, f filter, cursor *string) (store.After, error) {
 	if cursor == nil {
 		return store.After{}, nil
@@ -73,8 +73,7 @@ func decodeParameter(parameter string, f filter, cursor *string) (store.After, e
 	after.ID = id
 	b = b[n:]
 	if f[0] == byTime {
-		// Without a start the database would be asked about the year 0, which
-		// MySQL takes for an error of ours.
+		// Without a start the statement would have the year 0, which MySQL rejects.
 		micro, n := binary.Varint(b)
 		if n <= 0 {
 			return store.After{}, refuse

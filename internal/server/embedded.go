@@ -10,16 +10,14 @@ import (
 	"mems/internal/contract"
 )
 
-// preparedContract is a contract that servers hold requests to. They only read it.
+// preparedContract is a contract prepared for validation. Servers only read it.
 type preparedContract struct {
 	doc        *openapi3.T
 	operations contract.Operations
-	json       []byte // the response to /openapi.json
 }
 
-// embeddedContract returns the contract that the program was built with. Reading its
-// 440 kB takes longer than everything else a new server does, so all servers of the
-// process share it.
+// embeddedContract returns the contract that the program was built with. Parsing its 440 kB
+// takes longer than everything else in New, so all servers of the process share it.
 var embeddedContract = sync.OnceValues(func() (preparedContract, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -34,9 +32,15 @@ func prepareContract(doc *openapi3.T) (preparedContract, error) {
 	if err != nil {
 		return preparedContract{}, err
 	}
+	return preparedContract{doc: doc, operations: operations}, nil
+}
+
+// embeddedJSON returns the response to /openapi.json. Writing it takes a fifth of a
+// server's start, so the first request for it does.
+var embeddedJSON = sync.OnceValues(func() ([]byte, error) {
 	json, err := contract.JSON(api.SpecYAML)
 	if err != nil {
-		return preparedContract{}, fmt.Errorf("contract: %w", err)
+		return nil, fmt.Errorf("write the embedded contract as JSON: %w", err)
 	}
-	return preparedContract{doc: doc, operations: operations, json: json}, nil
-}
+	return json, nil
+})

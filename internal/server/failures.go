@@ -10,13 +10,13 @@ import (
 	"mems/gen/api"
 )
 
-// failureWindow is how long failures of one type share a line of the log.
+// failureWindow is how long failures of one type share a log line.
 const failureWindow = 10 * time.Second
 
-// failures logs requests that failed. While the database is away each request fails with
-// 503, which is one event to an operator: the first of a type is logged at once, and those
-// of each failureWindow after it together, with their number. Other failures are faults of
-// the program and have a line each.
+// failures logs failed requests. While the database is unavailable every request fails with
+// 503, which is one event to an operator: the first of a type is logged at once, those of
+// each following failureWindow together, with their number. Other failures are bugs and
+// have a line each.
 type failures struct {
 	log    *slog.Logger
 	window time.Duration
@@ -25,7 +25,7 @@ type failures struct {
 	repeated map[string]*repeated // by type; one for each window that is open
 }
 
-// repeated counts what came after the line that opened the window.
+// repeated counts the failures since the line that opened the window.
 type repeated struct {
 	times int
 	last  []any // attributes of the last one
@@ -35,7 +35,7 @@ func newFailures(log *slog.Logger) *failures {
 	return &failures{log: log, window: failureWindow, repeated: map[string]*repeated{}}
 }
 
-// report logs a request that was answered with p, or counts it.
+// report logs or counts a request that failed with p.
 func (f *failures) report(ctx context.Context, p api.Problem, attributes ...any) {
 	attributes = append(attributes, "type", p.Type)
 	if p.Status != http.StatusServiceUnavailable {
@@ -54,7 +54,7 @@ func (f *failures) report(ctx context.Context, p api.Problem, attributes ...any)
 	f.log.ErrorContext(ctx, "request failed", attributes...)
 }
 
-// end ends the window of a type. It opens the next one unless nothing failed in this one.
+// end closes the window of a type, and opens the next one if there were failures in it.
 func (f *failures) end(kind string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

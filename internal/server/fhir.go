@@ -15,32 +15,32 @@ import (
 	"mems/internal/store"
 )
 
-// GetFhirCapabilities tells what the facade can do: GET /fhir/metadata.
+// GetFhirCapabilities returns the facade's CapabilityStatement: GET /fhir/metadata.
 func (s *Server) GetFhirCapabilities(ctx context.Context, _ api.GetFhirCapabilitiesRequestObject) (api.GetFhirCapabilitiesResponseObject, error) {
 	statement := s.fhir
 	statement.Implementation.URL = s.fhirBase(ctx).Address
 	return api.GetFhirCapabilities200ApplicationFhirPlusJSONResponse(statement), nil
 }
 
-// fhirBase returns the facade's address: for links the one that is certain to be
-// this server's, and for reading references also the one that the client called.
+// fhirBase returns the facade's base URL: for links the one that is certain to be this
+// server's, for parsing references also the one that the client used.
 func (s *Server) fhirBase(ctx context.Context) fhir.Base {
 	request, ok := ctx.Value(clientKey{}).(*http.Request)
 	if !ok {
-		return fhir.Base{Address: s.cfg.PublicURL + "/fhir"} // no request of a server of ours
+		return fhir.Base{Address: s.cfg.PublicURL + "/fhir"} // not a request of this server
 	}
 	return fhir.Base{Address: s.home(request) + "/fhir", Asked: s.called(request) + "/fhir"}
 }
 
-// fhirLinks are the addresses of this page of a search and, unless next is "",
-// of the one after it.
+// fhirLinks returns the links to this page of a search and, unless next is "", to the next
+// one.
 func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLink {
 	query := url.Values{}
 	if request, ok := ctx.Value(clientKey{}).(*http.Request); ok {
 		query = request.URL.Query()
 	}
 	if limit, _ := strconv.Atoi(query.Get("_count")); limit > fhir.MaxCount {
-		query.Set("_count", strconv.Itoa(fhir.MaxCount)) // what is used, not what was asked for
+		query.Set("_count", strconv.Itoa(fhir.MaxCount)) // the effective count
 	}
 	link := func(relation api.FhirLinkRelation) api.FhirLink {
 		address := s.fhirBase(ctx).Address + "/" + kind
@@ -57,7 +57,7 @@ func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLin
 	return links
 }
 
-// nextPage is the cursor of the page after this one, "" when it is the last.
+// nextPage returns the cursor of the next page, "" on the last one.
 func nextPage[T any](list filter, p store.Page[T], place func(T) store.After) string {
 	if !p.More {
 		return ""
@@ -114,7 +114,7 @@ func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatient
 	}, nil
 }
 
-// ReadFhirPatient reads one: GET /fhir/Patient/{id}.
+// ReadFhirPatient returns a patient: GET /fhir/Patient/{id}.
 func (s *Server) ReadFhirPatient(ctx context.Context, r api.ReadFhirPatientRequestObject) (api.ReadFhirPatientResponseObject, error) {
 	id, ok := fhir.ParseID(r.ID)
 	if !ok {
@@ -167,8 +167,8 @@ func (s *Server) SearchFhirSchedules(ctx context.Context, r api.SearchFhirSchedu
 	}, nil
 }
 
-// fhirDoctors reads a page of doctors, and the cursor of the next one; or, for a
-// count of 0, how many there are.
+// fhirDoctors returns a page of doctors and the cursor of the next one or, for a count of
+// 0, only their number.
 func (s *Server) fhirDoctors(
 	ctx context.Context, q store.DoctorQuery, ids *string, count *api.FhirCount, cursor *string, name string,
 ) (doctors []clinic.Doctor, next string, total *int64, err error) {
@@ -202,7 +202,7 @@ func (s *Server) fhirDoctors(
 	return page.Items, nextPage(list, page, func(d clinic.Doctor) store.After { return store.After{ID: d.ID} }), nil, nil
 }
 
-// ReadFhirPractitioner reads a doctor: GET /fhir/Practitioner/{id}.
+// ReadFhirPractitioner returns a doctor: GET /fhir/Practitioner/{id}.
 func (s *Server) ReadFhirPractitioner(ctx context.Context, r api.ReadFhirPractitionerRequestObject) (api.ReadFhirPractitionerResponseObject, error) {
 	d, err := s.fhirDoctor(ctx, r.ID)
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *Server) ReadFhirPractitioner(ctx context.Context, r api.ReadFhirPractit
 	}, nil
 }
 
-// ReadFhirSchedule reads a doctor's calendar: GET /fhir/Schedule/{id}.
+// ReadFhirSchedule returns a doctor's calendar: GET /fhir/Schedule/{id}.
 func (s *Server) ReadFhirSchedule(ctx context.Context, r api.ReadFhirScheduleRequestObject) (api.ReadFhirScheduleResponseObject, error) {
 	d, err := s.fhirDoctor(ctx, r.ID)
 	if err != nil {
@@ -232,8 +232,8 @@ func (s *Server) fhirDoctor(ctx context.Context, id string) (clinic.Doctor, erro
 	return s.cfg.Store.Doctor(ctx, n)
 }
 
-// isMissing tells that somebody or something that is searched by is not there:
-// the search finds nothing.
+// isMissing reports whether an error says that a record named in a search does not exist:
+// the search then finds nothing.
 func isMissing(err error) bool {
 	return errors.Is(err, clinic.ErrDoctorNotFound) || errors.Is(err, clinic.ErrTypeNotFound)
 }

@@ -65,8 +65,8 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 	}, nil
 }
 
-// fhirAppointments says appointments with their doctors' names: one statement for
-// all of them.
+// fhirAppointments returns appointments as resources with their doctors' names, which one
+// statement reads.
 func (s *Server) fhirAppointments(ctx context.Context, as []clinic.Appointment) ([]api.FhirAppointment, error) {
 	ids := make([]int64, len(as))
 	for i, a := range as {
@@ -81,7 +81,7 @@ func (s *Server) fhirAppointments(ctx context.Context, as []clinic.Appointment) 
 	}), nil
 }
 
-// ReadFhirAppointment reads one: GET /fhir/Appointment/{id}.
+// ReadFhirAppointment returns an appointment: GET /fhir/Appointment/{id}.
 func (s *Server) ReadFhirAppointment(ctx context.Context, r api.ReadFhirAppointmentRequestObject) (api.ReadFhirAppointmentResponseObject, error) {
 	id, ok := fhir.ParseID(r.ID)
 	if !ok {
@@ -100,7 +100,7 @@ func (s *Server) ReadFhirAppointment(ctx context.Context, r api.ReadFhirAppointm
 	}, nil
 }
 
-// BookFhirAppointment books: POST /fhir/Appointment/$book.
+// BookFhirAppointment books an appointment: POST /fhir/Appointment/$book.
 func (s *Server) BookFhirAppointment(ctx context.Context, r api.BookFhirAppointmentRequestObject) (api.BookFhirAppointmentResponseObject, error) {
 	request, err := r.ApplicationFhirPlusJSONBody.AsFhirAppointmentRequest()
 	if err != nil {
@@ -159,10 +159,10 @@ type foundTimes struct {
 	slots  []clinic.Slot
 	typeID *int64
 	next   string
-	total  *int64 // where only that is wanted
+	total  *int64 // if only the count is requested
 }
 
-// slotStep is the grid of free times, as GET /availability has it.
+// slotStep is the grid of free times, the default of GET /availability.
 const slotStep = 15 * time.Minute
 
 // fhirFree finds free times, as ListAvailability does.
@@ -202,7 +202,7 @@ func (s *Server) fhirFree(ctx context.Context, p fhir.FreeParameters, specialty 
 	return out, err
 }
 
-// ReadFhirSlot tells whether a slot is still free: GET /fhir/Slot/{id}.
+// ReadFhirSlot returns a slot and whether it is still free: GET /fhir/Slot/{id}.
 func (s *Server) ReadFhirSlot(ctx context.Context, r api.ReadFhirSlotRequestObject) (api.ReadFhirSlotResponseObject, error) {
 	slot, ok := fhir.ParseSlotID(r.ID)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateHold holds a time: POST /holds.
+// CreateHold creates a hold: POST /holds.
 func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) (api.CreateHoldResponseObject, error) {
 	b := r.Body
 	h, err := s.cfg.Store.CreateHold(ctx, clinic.Booking{
@@ -29,7 +29,7 @@ func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) 
 	}, nil
 }
 
-// GetHold reads a hold: GET /holds/{id}.
+// GetHold returns a hold: GET /holds/{id}.
 func (s *Server) GetHold(ctx context.Context, r api.GetHoldRequestObject) (api.GetHoldResponseObject, error) {
 	h, err := s.cfg.Store.Hold(ctx, r.ID)
 	if err != nil {
@@ -46,7 +46,7 @@ func holdToAPI(h clinic.Hold) api.Hold {
 	}
 }
 
-// DeleteHold gives a time back: DELETE /holds/{id}.
+// DeleteHold releases a hold: DELETE /holds/{id}.
 func (s *Server) DeleteHold(ctx context.Context, r api.DeleteHoldRequestObject) (api.DeleteHoldResponseObject, error) {
 	if err := s.cfg.Store.DeleteHold(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err

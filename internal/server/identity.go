@@ -25,7 +25,7 @@ func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestOb
 	}, nil
 }
 
-// PreviewMerge shows what merging would do: GET /patients/{id}/merge-preview.
+// PreviewMerge returns what a merge would do: GET /patients/{id}/merge-preview.
 func (s *Server) PreviewMerge(ctx context.Context, r api.PreviewMergeRequestObject) (api.PreviewMergeResponseObject, error) {
 	m, err := s.cfg.Store.PreviewMerge(ctx, store.MergePair{Survivor: r.ID, Duplicate: r.Params.DuplicateID})
 	if err != nil {
@@ -71,8 +71,7 @@ func patientSavedToAPI(p clinic.Patient, alike []clinic.Candidate) api.PatientSa
 	}
 }
 
-// mrnSearch answers a search by the id in a medical record number, which finds one
-// patient or none.
+// mrnSearch returns the result of a search by medical record number: one patient or none.
 func (s *Server) mrnSearch(ctx context.Context, id int64) (api.ListPatientsResponseObject, error) {
 	out := api.ListPatients200JSONResponse{Items: []api.Patient{}, NextCursor: orNull[string](nil)}
 	p, err := s.cfg.Store.PatientByMRN(ctx, id)
@@ -84,5 +83,5 @@ func (s *Server) mrnSearch(ctx context.Context, id int64) (api.ListPatientsRespo
 	return out, nil
 }
 
-// mergedLocation is where a merged record goes on.
+// mergedLocation returns the path of the surviving record.
 func mergedLocation(id int64) string { return "/patients/" + strconv.FormatInt(id, 10) }

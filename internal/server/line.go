@@ -15,19 +15,19 @@ import (
 	"mems/internal/contract"
 )
 
-// line bounds what is worked on at once. Requests beyond its places wait, first
-// come first served, up to one deadline. A caller never takes more than a share
-// of the places or of the line: its further requests wait for its own earlier
-// ones, and other callers' requests pass them.
+// line bounds the requests that run at once. Requests beyond its places wait, first come,
+// first served, up to a deadline. One caller gets at most a share of the places and of the
+// line: its further requests wait for its own earlier ones, and other callers' requests
+// overtake them.
 //
-// A request that would wait beyond the deadline, judging by how long places have
-// lately been held, is rejected on arrival rather than after a second in vain.
+// A request that would wait beyond its deadline, estimated from how long places have lately
+// been held, is rejected on arrival.
 type line struct {
 	name        string
 	places      int
-	bound       int           // of those who wait
-	wait        time.Duration // the deadline; a request's own may be nearer
-	placesEach  int           // at most so many of one caller
+	bound       int           // of waiting requests
+	wait        time.Duration // the deadline; a request's own may be earlier
+	placesEach  int           // per caller
 	waitingEach int
 	observe     LineObserver
 
@@ -36,18 +36,17 @@ type line struct {
 	waiting list.List // of *waiter, in order of arrival
 	callers map[string]*callerLoad
 	held    holdTime
-	// tooLong is the time in which requests were shed for their estimate, again and again.
-	// When that is as long as a request may wait, more comes than can be served: until
-	// the line has been empty, only a short one is allowed, so that requests are admitted
-	// soon or not at all.
+	// tooLong tracks how long requests have been rejected for their estimate. Once that is
+	// as long as a request may wait, the line is overloaded: until it has been empty, it is
+	// kept short, so that requests are admitted soon or not at all.
 	tooLong    struct{ since, last time.Time }
 	overloaded bool
 }
 
-// anonymous is the caller of requests that no share applies to.
+// anonymous is the caller of requests without a share.
 const anonymous = ""
 
-// callerLoad is what a caller has of a line.
+// callerLoad counts a caller's requests in a line.
 type callerLoad struct{ atWork, waiting int }
 
 type waiter struct {
@@ -56,7 +55,7 @@ type waiter struct {
 	place    *place
 }
 
-// newLine makes a line in which one caller may have a third of everything.
+// newLine returns a line of which one caller may have a third.
 func newLine(name string, places, bound int, wait time.Duration, observe LineObserver) *line {
 	return &line{
 		name: name, places: places, bound: bound, wait: wait, observe: observe,
@@ -64,37 +63,36 @@ func newLine(name string, places, bound int, wait time.Duration, observe LineObs
 	}
 }
 
-// shedError says that a line did not admit a request.
+// shedError reports that a line rejected a request.
 type shedError struct {
 	line, reason string
-	wait         time.Duration // until the line will be short, as far as can be said
+	wait         time.Duration // estimated time until the line is short
 }
 
-// The reasons why a line does not admit a request.
+// The reasons for rejecting a request.
 const (
-	ShedFull     = "full"     // the line is as long as it may be
+	ShedFull     = "full"     // the line is full
 	ShedEstimate = "estimate" // the request would wait beyond its deadline
-	ShedDeadline = "deadline" // the request has waited until its deadline
+	ShedDeadline = "deadline" // the request waited until its deadline
 )
 
-// ShedReasons lists them all.
+// ShedReasons lists all reasons.
 var ShedReasons = []string{ShedFull, ShedEstimate, ShedDeadline}
 
 func (e *shedError) Error() string {
 	return fmt.Sprintf("too many %s (%s)", e.line, e.reason)
 }
 
-// maxRetryAfter bounds what a client is asked to wait: an estimate is no better
-// than the minute that it was made in.
+// maxRetryAfter bounds Retry-After: an estimate is soon out of date.
 const maxRetryAfter = 30 * time.Second
 
-// problem is the answer to a request that was not admitted.
+// problem returns the problem for a rejected request.
 func (e *shedError) problem() *contract.Error {
 	seconds := max(1, int(math.Ceil(min(e.wait, maxRetryAfter).Seconds())))
 	return &contract.Error{Slug: api.ProblemSlugUnavailable, Header: http.Header{"Retry-After": {strconv.Itoa(seconds)}}, Cause: e}
 }
 
-// place is what a request has in a line while it is worked on.
+// place is held by a request while it runs.
 type place struct {
 	line   *line
 	caller string
@@ -102,7 +100,7 @@ type place struct {
 	gone   bool
 }
 
-// release gives the place back and passes it on; it may be called again.
+// release passes the place on to the next request. It may be called more than once.
 func (p *place) release() {
 	held := time.Since(p.began) //nolint:forbidigo // for a duration; no rule of the domain sees it
 	l := p.line
@@ -120,8 +118,7 @@ func (p *place) release() {
 	l.admitWaiting()
 }
 
-// assign counts the place for another caller, unless that one has its share
-// already.
+// assign counts the place to another caller, unless that one has its share already.
 func (p *place) assign(caller string) bool {
 	l := p.line
 	l.mu.Lock()
@@ -136,11 +133,11 @@ func (p *place) assign(caller string) bool {
 	l.forget(p.caller)
 	l.load(caller).atWork++
 	p.caller = caller
-	l.admitWaiting() // of the one before, another may work now
+	l.admitWaiting() // another request of the previous caller may run now
 	return true
 }
 
-// try admits a request only if that needs no waiting.
+// try admits a request if it need not wait.
 func (l *line) try(caller string) (p *place, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,8 +147,8 @@ func (l *line) try(caller string) (p *place, ok bool) {
 	return p, ok
 }
 
-// check tells whether a request that came now would be shed, for one that has to wait
-// for something else first. Errors: *shedError.
+// check returns the error with which a request arriving now would be rejected, for one that
+// first has to wait for something else. Errors: *shedError.
 func (l *line) check(ctx context.Context, caller string) error {
 	patience := l.wait
 	if until, ok := ctx.Deadline(); ok {
@@ -169,7 +166,7 @@ func (l *line) check(ctx context.Context, caller string) error {
 	return nil
 }
 
-// enter waits for a place, which its holder must release. Errors: *shedError,
+// enter waits for a place, which the caller must release. Errors: *shedError,
 // context.Canceled.
 func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 	arrived := time.Now() //nolint:forbidigo // as in release
@@ -204,7 +201,7 @@ func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 	l.observe.waiting(l.name, -1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w.place != nil { // perhaps at the same moment as one of the others
+	if w.place != nil { // perhaps at the same moment as the other case
 		l.observe.admitted(l.name, time.Since(arrived)) //nolint:forbidigo // as in release
 		return w.place, nil
 	}
@@ -214,7 +211,7 @@ func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 	if l.waiting.Len() == 0 {
 		l.overloaded = false
 	}
-	if errors.Is(ctx.Err(), context.Canceled) { // the client has gone; a deadline is one of ours
+	if errors.Is(ctx.Err(), context.Canceled) { // the client has gone; deadlines are our own
 		return nil, ctx.Err()
 	}
 	l.observe.shed(l.name, ShedDeadline)
@@ -222,8 +219,8 @@ func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 	return nil, &shedError{l.name, ShedDeadline, estimate}
 }
 
-// admitNow takes a free place. Whenever a place is free, everybody who waits is of
-// a caller who has its share: nobody is passed who could have had the place.
+// admitNow takes a free place. If a place is free, all waiting requests are from callers
+// that have their share, so none of them is overtaken unfairly.
 func (l *line) admitNow(caller string) (p *place, ok bool) {
 	if l.atWork >= l.places || !l.mayWork(caller) {
 		return nil, false
@@ -242,7 +239,8 @@ func (l *line) begin(caller string) *place {
 	return &place{line: l, caller: caller, began: time.Now()} //nolint:forbidigo // as in release
 }
 
-// admitWaiting gives free places to the first in the line who may work.
+// admitWaiting gives free places to the first waiting requests whose callers are within
+// their share.
 func (l *line) admitWaiting() {
 	for e := l.waiting.Front(); e != nil && l.atWork < l.places; {
 		next := e.Next()
@@ -268,14 +266,14 @@ func (l *line) load(caller string) *callerLoad {
 	return c
 }
 
-// forget drops a caller who has nothing of the line any more.
+// forget drops a caller without requests in the line.
 func (l *line) forget(caller string) {
 	if *l.callers[caller] == (callerLoad{}) {
 		delete(l.callers, caller)
 	}
 }
 
-// shed tells why a request must not wait; nil: it may.
+// shed returns why a request must not wait, nil if it may.
 func (l *line) shed(caller string, patience time.Duration) *shedError {
 	all, own := l.estimate(caller)
 	full := l.waiting.Len() >= l.bound
@@ -285,7 +283,7 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 	if all > patience {
 		now := time.Now() //nolint:forbidigo // as in release
 		if now.Sub(l.tooLong.last) > l.wait/2 {
-			l.tooLong.since = now // what was before was a pause of the database
+			l.tooLong.since = now // the previous period was a pause of the database
 		}
 		l.tooLong.last = now
 		l.overloaded = l.overloaded || now.Sub(l.tooLong.since) > l.wait
@@ -302,9 +300,9 @@ func (l *line) shed(caller string, patience time.Duration) *shedError {
 	return nil
 }
 
-// estimate tells how long a request that comes now would wait: of any caller who
-// has less than its share, and of this one. A request that waits for a place
-// of its own caller delays no other caller.
+// estimate returns how long a request arriving now would wait: one of any caller below its
+// share, and one of this caller. A request that waits for its own caller's places delays no
+// other caller.
 func (l *line) estimate(caller string) (all, own time.Duration) {
 	held := l.held.estimate()
 	places, ahead := l.places, l.waiting.Len()
@@ -324,9 +322,9 @@ func (l *line) estimate(caller string) (all, own time.Duration) {
 	return all, all
 }
 
-// holdTime follows how long places are held. Of a quick mean and a slow one the
-// lower counts: a pause of a second is not taken for a slow database, and when a
-// slow time is over, that is noticed soon.
+// holdTime estimates how long places are held, as the lower of a fast and a slow moving
+// average: a pause of a second does not count as a slow database, and the end of a slow
+// period is noticed soon.
 type holdTime struct{ quick, slow float64 }
 
 func (h *holdTime) add(d time.Duration) {

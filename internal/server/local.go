@@ -13,13 +13,13 @@ import (
 	"mems/internal/contract"
 )
 
-// A server on which nobody authenticates serves its own machine only. A page of
-// any website can make a browser on this machine send requests here under a name
-// of its own that it resolves to 127.0.0.1 (DNS rebinding), and a reverse proxy on
-// this machine forwards the requests of everybody. Host and the forwarding headers
-// tell both apart from a local client.
+// A server without authentication serves only its own machine. But any website can make a
+// browser on this machine send requests here under a name that it resolves to 127.0.0.1
+// (DNS rebinding), and a reverse proxy on this machine forwards requests from anywhere.
+// Host and the forwarding headers distinguish both from a local client.
 
-// isForwardingHeader reports whether proxies write a header (RFC 7239 and common practice).
+// isForwardingHeader reports whether a header is set by proxies (RFC 7239 and common
+// practice).
 func isForwardingHeader(name string) bool {
 	switch name {
 	case "Forwarded", "Via", "X-Real-Ip":
@@ -28,8 +28,8 @@ func isForwardingHeader(name string) bool {
 	return strings.HasPrefix(name, "X-Forwarded-")
 }
 
-// checkLocal rejects a request without credentials that does not come straight
-// from a client of this machine. listening is the host that the server listens on.
+// checkLocal rejects a request without credentials that does not come directly from a
+// client on this machine. listening is the host that the server listens on.
 func checkLocal(r *http.Request, listening string) error {
 	for name := range r.Header {
 		if isForwardingHeader(name) {
@@ -46,10 +46,9 @@ func checkLocal(r *http.Request, listening string) error {
 
 const howToOpen = "To serve other machines, set MEMS_AUTH=required and create API keys with \"mems keys create\"."
 
-// isLocalHost reports whether a Host header names this machine: localhost, a
-// loopback address, or the host that the server listens on. One that listens on
-// every address has no name of its own: any address will do, for no website can
-// make a browser send one that it does not show.
+// isLocalHost reports whether a Host header names this machine: localhost, a loopback
+// address, or the host that the server listens on. A server on all addresses accepts any IP
+// address: a website cannot make a browser send one as Host that it was not loaded from.
 func isLocalHost(host, listening string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -66,9 +65,9 @@ func isLocalHost(host, listening string) bool {
 	return address.Unmap().IsLoopback() || err == nil && all.IsUnspecified()
 }
 
-// refuseForeignOrigins rejects a request that may change something and that a page
-// of another site made: a browser sends it with whatever the user's network or
-// machine may do. Programs send neither Origin nor Sec-Fetch-Site.
+// refuseForeignOrigins rejects requests that may change something from pages of other
+// sites, because a browser would send them with the access of the user's machine or
+// network. Programs send neither Origin nor Sec-Fetch-Site.
 func (s *Server) refuseForeignOrigins(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := s.crossOrigin.Check(c.Request()); err != nil {
@@ -78,9 +77,8 @@ func (s *Server) refuseForeignOrigins(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// crossOrigin is the check of refuseForeignOrigins, past which the pages of these
-// origins get, and of the server's own address where a proxy replaces Host. Errors:
-// an origin that is none.
+// crossOrigin returns the check of refuseForeignOrigins, which allows these origins and,
+// where a proxy replaces Host, the server's own. Errors: an invalid origin.
 func crossOrigin(origins []string, own string) (*http.CrossOriginProtection, error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range origins {

@@ -20,14 +20,14 @@ import (
 
 const headerRequestID = "X-Request-ID"
 
-// saneRequestID is what is taken over from a client or proxy; anything else
-// could forge lines in a log.
+// saneRequestID matches the request ids that are accepted from clients and proxies; others
+// could forge log lines.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// ownRequestIDKey is where identify leaves an id that it chose itself.
+// ownRequestIDKey is the context key of an id that identify generated.
 const ownRequestIDKey = "ownRequestID"
 
-// identify gives each request an id: the client's, if it is a sane one, or a
+// identify gives each request an id: the client's, if it matches saneRequestID, otherwise a
 // new one.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -43,9 +43,9 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 
 func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
 
-// logAccess writes one line for each request: the route's template, never the
-// address itself, because queries hold names and phone numbers; and the problem's
-// slug, so that a refusal can be explained without reproducing it.
+// logAccess logs one line per request, with the route's template instead of the URL,
+// because queries hold names and phone numbers, and with the problem's slug, so that a
+// refusal can be explained without reproducing it.
 func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now() //nolint:forbidigo // for a duration; no rule of the domain sees it
@@ -75,8 +75,8 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// recoverPanic turns a panic into an error, so that one request fails and not
-// the process. http.ErrAbortHandler is net/http's own way to give up.
+// recoverPanic turns a panic into an error, so that it ends one request and not the
+// process. http.ErrAbortHandler is left to net/http.
 func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -92,9 +92,9 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// setSecurityHeaders: answers are data for programs, to be kept by nobody; the
-// few pages may load their own scripts and styles and nothing else. Scalar writes
-// styles into the page, so /docs gets a nonce for them, a fresh one each time.
+// setSecurityHeaders forbids caching of responses, and lets the few pages load only their
+// own scripts and styles. Scalar inserts styles into the page, so /docs gets a new nonce
+// for them each time.
 func setSecurityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -118,8 +118,8 @@ func setSecurityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 // nonceKey is the key of a page's nonce in the request's context.
 type nonceKey struct{}
 
-// limitTime gives each request a deadline, which reaches every statement of the
-// database.
+// limitTime gives each request's context a deadline, which applies to every database
+// statement.
 func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		client := c.Request().Context()
@@ -130,9 +130,8 @@ func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// headAsGet serves HEAD wherever GET is served (RFC 9110 section 9.1); net/http
-// leaves the body out of the answer. It comes before the router, which knows
-// GET only.
+// headAsGet serves HEAD wherever GET is served (RFC 9110 section 9.1); net/http omits the
+// body. It runs before the router, which knows only GET.
 func headAsGet(r *http.Request) *http.Request {
 	if r.Method != http.MethodHead {
 		return r
@@ -142,18 +141,18 @@ func headAsGet(r *http.Request) *http.Request {
 	return get
 }
 
-// endAfterChunks ends the connection after a request whose body comes in chunks. It
-// may have had a Content-Length too, which net/http takes away and which a proxy
-// before us may have believed; what it took for the rest of the body would be
-// answered as a request of somebody else (RFC 9112 section 6.1).
+// endAfterChunks closes the connection after a request with a chunked body. It may also
+// have had a Content-Length, which net/http removes, but which a proxy in front may have
+// used; what it takes for the rest of the body would then be answered as another client's
+// request (RFC 9112 section 6.1).
 func endAfterChunks(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 {
 		w.Header().Set("Connection", "close")
 	}
 }
 
-// allowOrigins lets pages of these origins use the API from a browser, with a key
-// or a token; cookies are never taken.
+// allowOrigins lets pages of these origins use the API from a browser, with a key or a
+// token; cookies are never accepted.
 func allowOrigins(origins []string) echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
 		AllowOrigins: origins,

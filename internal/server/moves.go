@@ -9,18 +9,18 @@ import (
 	"mems/internal/store"
 )
 
-// acting notes who acts, as the header MEMS-Actor states it.
+// acting returns a context with the actor stated in MEMS-Actor.
 func acting(ctx context.Context, actor *api.Actor) context.Context {
 	return store.WithActor(ctx, deref(actor))
 }
 
-// move makes one change of an appointment's status.
+// move changes an appointment's status.
 func (s *Server) move(ctx context.Context, id int64, action clinic.Action, match *api.IfMatch, actor *api.Actor) (api.Appointment, string, error) {
 	a, err := s.cfg.Store.MoveAppointment(acting(ctx, actor), id, action, versions(match))
 	return appointmentToAPI(a), etag(a.Version), err
 }
 
-// ConfirmAppointment notes that the patient will come: POST /appointments/{id}/confirm.
+// ConfirmAppointment confirms an appointment: POST /appointments/{id}/confirm.
 func (s *Server) ConfirmAppointment(ctx context.Context, r api.ConfirmAppointmentRequestObject) (api.ConfirmAppointmentResponseObject, error) {
 	a, tag, err := s.move(ctx, r.ID, clinic.ActionConfirm, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Server) ConfirmAppointment(ctx context.Context, r api.ConfirmAppointmen
 	return api.ConfirmAppointment200JSONResponse{Body: a, Headers: api.ConfirmAppointment200ResponseHeaders{ETag: tag}}, nil
 }
 
-// CheckInAppointment notes that the patient is here: POST /appointments/{id}/check-in.
+// CheckInAppointment checks a patient in: POST /appointments/{id}/check-in.
 func (s *Server) CheckInAppointment(ctx context.Context, r api.CheckInAppointmentRequestObject) (api.CheckInAppointmentResponseObject, error) {
 	a, tag, err := s.move(ctx, r.ID, clinic.ActionCheckIn, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Server) CheckInAppointment(ctx context.Context, r api.CheckInAppointmen
 	return api.CheckInAppointment200JSONResponse{Body: a, Headers: api.CheckInAppointment200ResponseHeaders{ETag: tag}}, nil
 }
 
-// StartAppointment begins the visit: POST /appointments/{id}/start.
+// StartAppointment starts a visit: POST /appointments/{id}/start.
 func (s *Server) StartAppointment(ctx context.Context, r api.StartAppointmentRequestObject) (api.StartAppointmentResponseObject, error) {
 	a, tag, err := s.move(ctx, r.ID, clinic.ActionStart, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Server) StartAppointment(ctx context.Context, r api.StartAppointmentReq
 	return api.StartAppointment200JSONResponse{Body: a, Headers: api.StartAppointment200ResponseHeaders{ETag: tag}}, nil
 }
 
-// CompleteAppointment ends the visit: POST /appointments/{id}/complete.
+// CompleteAppointment completes a visit: POST /appointments/{id}/complete.
 func (s *Server) CompleteAppointment(ctx context.Context, r api.CompleteAppointmentRequestObject) (api.CompleteAppointmentResponseObject, error) {
 	a, tag, err := s.move(ctx, r.ID, clinic.ActionComplete, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Server) CompleteAppointment(ctx context.Context, r api.CompleteAppointm
 	return api.CompleteAppointment200JSONResponse{Body: a, Headers: api.CompleteAppointment200ResponseHeaders{ETag: tag}}, nil
 }
 
-// NoShowAppointment notes that the patient did not come: POST /appointments/{id}/no-show.
+// NoShowAppointment marks an appointment as no-show: POST /appointments/{id}/no-show.
 func (s *Server) NoShowAppointment(ctx context.Context, r api.NoShowAppointmentRequestObject) (api.NoShowAppointmentResponseObject, error) {
 	a, tag, err := s.move(ctx, r.ID, clinic.ActionNoShow, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -65,7 +65,8 @@ func (s *Server) NoShowAppointment(ctx context.Context, r api.NoShowAppointmentR
 	return api.NoShowAppointment200JSONResponse{Body: a, Headers: api.NoShowAppointment200ResponseHeaders{ETag: tag}}, nil
 }
 
-// LeaveAppointment notes that the patient left without being seen: POST /appointments/{id}/leave.
+// LeaveAppointment records that the patient left without being seen: POST
+// /appointments/{id}/leave.
 func (s *Server) LeaveAppointment(ctx context.Context, r api.LeaveAppointmentRequestObject) (api.LeaveAppointmentResponseObject, error) {
 	a, tag, err := s.move(ctx, r.ID, clinic.ActionLeave, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -74,7 +75,7 @@ func (s *Server) LeaveAppointment(ctx context.Context, r api.LeaveAppointmentReq
 	return api.LeaveAppointment200JSONResponse{Body: a, Headers: api.LeaveAppointment200ResponseHeaders{ETag: tag}}, nil
 }
 
-// UndoAppointment takes back the last move: POST /appointments/{id}/undo.
+// UndoAppointment undoes the last change: POST /appointments/{id}/undo.
 func (s *Server) UndoAppointment(ctx context.Context, r api.UndoAppointmentRequestObject) (api.UndoAppointmentResponseObject, error) {
 	a, err := s.cfg.Store.UndoAppointment(acting(ctx, r.Params.MEMSActor), r.ID, versions(r.Params.IfMatch))
 	if err != nil {
@@ -85,7 +86,7 @@ func (s *Server) UndoAppointment(ctx context.Context, r api.UndoAppointmentReque
 	}, nil
 }
 
-// RescheduleAppointment moves an appointment: POST /appointments/{id}/reschedule.
+// RescheduleAppointment reschedules an appointment: POST /appointments/{id}/reschedule.
 func (s *Server) RescheduleAppointment(ctx context.Context, r api.RescheduleAppointmentRequestObject) (api.RescheduleAppointmentResponseObject, error) {
 	change := clinic.Reschedule{
 		Start: instant(r.Body.StartTime), Duration: minutes(deref(r.Body.DurationMinutes)), DoctorID: deref(r.Body.DoctorID),
@@ -103,7 +104,7 @@ func (s *Server) RescheduleAppointment(ctx context.Context, r api.RescheduleAppo
 	}, nil
 }
 
-// GetAppointmentHistory reads what happened: GET /appointments/{id}/history.
+// GetAppointmentHistory returns an appointment's history: GET /appointments/{id}/history.
 func (s *Server) GetAppointmentHistory(ctx context.Context, r api.GetAppointmentHistoryRequestObject) (api.GetAppointmentHistoryResponseObject, error) {
 	events, err := s.cfg.Store.History(ctx, r.ID)
 	if err != nil {
@@ -133,10 +134,10 @@ func overrideFromAPI(o *api.Override) clinic.Override {
 	return clinic.Override{Rules: rules, Reason: o.Reason}
 }
 
-// minutes reads a number of minutes.
+// minutes converts a number of minutes.
 func minutes[T ~int32](n T) time.Duration { return time.Duration(n) * time.Minute }
 
-// wholeMinutes writes one; no length of ours comes near the bounds of int32.
+// wholeMinutes converts a duration to minutes. Appointments' lengths fit easily.
 func wholeMinutes(d time.Duration) int32 {
 	return int32(d / time.Minute) //nolint:gosec // G115: at most 180
 }

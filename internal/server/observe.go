@@ -10,33 +10,33 @@ import (
 	"mems/internal/contract"
 )
 
-// Answered is a request that was answered, by names of the contract only: no
-// part of it was written by a client.
+// Answered describes an answered request in the contract's terms only: nothing in it is a
+// client's text.
 type Answered struct {
-	Operation string // operationId; "" at an address that is none of the contract
+	Operation string // operationId; "" if the path is not in the contract
 	Method    string // "" with Operation
 	Route     string // such as /patients/{id}; "" with Operation
 	Status    int
-	Problem   string // slug of the problem, if the answer was one
-	RequestID string // the id that the server gave the request; "" if the client chose it
+	Problem   string // the problem's slug, if any
+	RequestID string // the id that the server generated; "" if the client sent one
 	Took      time.Duration
-	// Gone: the client had closed the connection before the answer.
+	// Gone reports that the client closed the connection before the response.
 	Gone bool
 }
 
-// problemKey is where answerError leaves the problem's type.
+// problemKey is the context key of the problem's slug, set by answerError.
 const problemKey = "problem"
 
-// observe tells the configured observer of each request. It stands outside of
-// logAccess, which turns errors into answers. A request that gives up by
-// http.ErrAbortHandler has no answer and is not told of.
+// observe calls the configured observer for each request. It wraps logAccess, which turns
+// errors into responses. Requests aborted by http.ErrAbortHandler have no response and are
+// not observed.
 func (s *Server) observe(operations map[string]Answered) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		if s.cfg.Observe == nil {
 			return next
 		}
 		return func(c echo.Context) error {
-			ctx := c.Request().Context() // before limitTime: it ends early only if the client goes
+			ctx := c.Request().Context() // before limitTime: it ends early only if the client is gone
 			start := time.Now()          //nolint:forbidigo // for a duration; no rule of the domain sees it
 			err := next(c)
 			a := operations[c.Request().Method+" "+c.Path()]
@@ -50,14 +50,13 @@ func (s *Server) observe(operations map[string]Answered) echo.MiddlewareFunc {
 	}
 }
 
-// problemSlug returns the slug of the problem that the request was answered with,
-// and "" if there was none.
+// problemSlug returns the slug of the response's problem, "" if there was none.
 func problemSlug(c echo.Context) string {
 	problemType, _ := c.Get(problemKey).(string)
 	return strings.TrimPrefix(problemType, "/problems/")
 }
 
-// answeredByRoute are the operations by method and the router's path.
+// answeredByRoute returns the operations by method and the router's path.
 func answeredByRoute(operations contract.Operations) map[string]Answered {
 	m := map[string]Answered{}
 	for id, op := range operations {

@@ -13,11 +13,10 @@ import (
 	"mems/internal/store"
 )
 
-// register adds the contract's routes to e, which has none yet. It fails unless
-// each is an operation and came with its checks. The generated code looks
-// middlewares up by operationId and takes a missing one for none wanted: a
-// generator option that renames operations once switched validation off without
-// a word. So what counts is what reaches the router, not what was offered.
+// register adds the contract's routes to e, which has none yet. It fails unless each route
+// is an operation with its middlewares. The generated code looks middlewares up by
+// operationId and ignores missing ones: a generator option that renames operations once
+// silently disabled validation. So register checks what reaches the router.
 func (s *Server) register(operations contract.Operations, handlers api.ServerInterface) error {
 	e := s.echo
 	router := &guardedRouter{Echo: e, guarded: map[string]bool{}}
@@ -37,8 +36,8 @@ func (s *Server) register(operations contract.Operations, handlers api.ServerInt
 	return nil
 }
 
-// guardedRouter notes which routes come with both middlewares of their own. A
-// method that it does not override counts as without one.
+// guardedRouter records which routes are registered with both of their middlewares. Routes
+// by a method that it does not override count as unguarded.
 type guardedRouter struct {
 	*echo.Echo
 
@@ -79,7 +78,7 @@ func echoPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// middlewares is what the generated router takes, by operationId.
+// middlewares returns the middlewares of each operationId for the generated router.
 func (s *Server) middlewares(operations contract.Operations) map[string][]echo.MiddlewareFunc {
 	m := map[string][]echo.MiddlewareFunc{}
 	for id, op := range operations {
@@ -88,8 +87,7 @@ func (s *Server) middlewares(operations contract.Operations) map[string][]echo.M
 	return m
 }
 
-// announce tells of an operation's deprecation in every answer, refusals included: a
-// client that is refused is a client to be told.
+// announce adds an operation's deprecation headers to every response, errors included.
 func announce(d *contract.Deprecation, then echo.MiddlewareFunc) echo.MiddlewareFunc {
 	if d == nil {
 		return then
@@ -103,8 +101,8 @@ func announce(d *contract.Deprecation, then echo.MiddlewareFunc) echo.Middleware
 	}
 }
 
-// check refuses what does not match the contract, before the handler. A request that
-// waits for its turn has been read, and is checked when it has it.
+// check rejects requests that do not match the contract. The request is read before it
+// waits for admission, and validated afterwards.
 func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -140,9 +138,8 @@ func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// doOnce hands a request's Idempotency-Key, if it has one, to the store, with a
-// hash of what is asked for: by which operation, of which record, with which
-// content. How the content is written does not matter.
+// doOnce passes a request's Idempotency-Key, if any, to the store, with a hash of the
+// request: operation, record and content. The formatting of the content does not matter.
 func doOnce(c echo.Context) {
 	r := c.Request()
 	key := r.Header.Get(contract.HeaderIdempotencyKey)

@@ -18,8 +18,8 @@ import (
 	"mems/internal/docs"
 )
 
-// registerAssets serves what the HTML pages refer to. These are not operations
-// of the contract.
+// registerAssets serves the files of the HTML pages, which are not operations of the
+// contract.
 func (s *Server) registerAssets() {
 	s.echo.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") })
 	s.echo.GET("/docs/init.js", asset("init.js", "text/javascript; charset=utf-8"))
@@ -34,7 +34,7 @@ func (s *Server) registerAssets() {
 	s.echo.GET("/docs/scalar.js", asset("scalar.js.gz", "text/javascript; charset=utf-8"))
 }
 
-// markdown serves a text as its source: browsers show plain text and download
+// markdown serves Markdown as plain text: browsers display that, but download
 // text/markdown.
 func markdown(text []byte) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -46,8 +46,8 @@ func markdown(text []byte) echo.HandlerFunc {
 	}
 }
 
-// asset serves an embedded file; one that is packed goes out packed to those
-// who can unpack it.
+// asset serves an embedded file; a gzipped one is sent compressed to clients that accept
+// it.
 func asset(path, mediaType string) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		data, err := docs.Files.ReadFile(path)
@@ -56,7 +56,7 @@ func asset(path, mediaType string) echo.HandlerFunc {
 		}
 		h := c.Response().Header()
 		h.Set("Content-Type", mediaType)
-		h.Set("Cache-Control", "no-cache") // ask each time; a new version of MEMS brings new files
+		h.Set("Cache-Control", "no-cache") // revalidate: a new version of MEMS has new files
 		if strings.HasSuffix(path, ".gz") {
 			h.Set("Vary", "Accept-Encoding")
 			if !acceptsGzip(c.Request()) {
@@ -90,10 +90,10 @@ func (s *Server) GetContract(context.Context, api.GetContractRequestObject) (api
 	return api.GetContract200ApplicationYamlResponse{Body: bytes.NewReader(api.SpecYAML), ContentLength: int64(len(api.SpecYAML))}, nil
 }
 
-// contractJSON is the contract as JSON, in the order of openapi.yaml.
+// contractJSON is the contract as JSON, with the members in the order of openapi.yaml.
 type contractJSON []byte
 
-// VisitGetContractAsJSONResponse writes the answer.
+// VisitGetContractAsJSONResponse writes the response.
 func (c contractJSON) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/json")
 	_, err := w.Write(c)
@@ -102,13 +102,14 @@ func (c contractJSON) VisitGetContractAsJSONResponse(w http.ResponseWriter) erro
 
 // GetContractAsJSON returns the contract as JSON.
 func (s *Server) GetContractAsJSON(context.Context, api.GetContractAsJSONRequestObject) (api.GetContractAsJSONResponseObject, error) {
-	return contractJSON(s.json), nil
+	json, err := embeddedJSON()
+	return contractJSON(json), err
 }
 
-// varyAccept is the Vary of what is a page for browsers and JSON for programs.
+// varyAccept is the Vary header of resources that are a page or JSON by Accept.
 var varyAccept = "Accept"
 
-// ListProblemTypes returns a page on every problem type, or with JSON.
+// ListProblemTypes returns all problem types as a page or as JSON.
 func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesRequestObject) (api.ListProblemTypesResponseObject, error) {
 	headers := api.ListProblemTypes200ResponseHeaders{Vary: &varyAccept}
 	if wantsJSON(ctx) {
@@ -121,7 +122,7 @@ func (s *Server) ListProblemTypes(ctx context.Context, _ api.ListProblemTypesReq
 	return api.ListProblemTypes200TextHTMLResponse{Body: bytes.NewReader(page), Headers: headers, ContentLength: int64(len(page))}, nil
 }
 
-// GetProblemType returns the page of one problem type, or with JSON.
+// GetProblemType returns one problem type as a page or as JSON.
 func (s *Server) GetProblemType(ctx context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
 	t, headers := contract.ProblemTypeOf(r.Slug), api.GetProblemType200ResponseHeaders{Vary: &varyAccept}
 	if wantsJSON(ctx) {

@@ -60,7 +60,7 @@ func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObje
 	}, nil
 }
 
-// GetPatient reads a patient: GET /patients/{id}.
+// GetPatient returns a patient: GET /patients/{id}.
 func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) (api.GetPatientResponseObject, error) {
 	p, err := s.cfg.Store.Patient(ctx, r.ID)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreatePlan plans around an absence: POST /plans.
+// CreatePlan creates a plan for an absence: POST /plans.
 func (s *Server) CreatePlan(ctx context.Context, r api.CreatePlanRequestObject) (api.CreatePlanResponseObject, error) {
 	b := r.Body
 	away, err := clinic.Span(instant(b.StartTime), instant(b.EndTime), dateFromAPI(b.FirstDate), dateFromAPI(b.LastDate), s.cfg.Zone)
@@ -27,7 +27,7 @@ func (s *Server) CreatePlan(ctx context.Context, r api.CreatePlanRequestObject) 
 	}, nil
 }
 
-// GetPlan reads a plan: GET /plans/{id}.
+// GetPlan returns a plan: GET /plans/{id}.
 func (s *Server) GetPlan(ctx context.Context, r api.GetPlanRequestObject) (api.GetPlanResponseObject, error) {
 	p, err := s.cfg.Store.Plan(ctx, r.ID)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Server) GetPlan(ctx context.Context, r api.GetPlanRequestObject) (api.G
 	return api.GetPlan200JSONResponse{Body: planToAPI(p), Headers: api.GetPlan200ResponseHeaders{ETag: etag(p.Version)}}, nil
 }
 
-// ApplyPlan carries a plan out: POST /plans/{id}/apply.
+// ApplyPlan applies a plan: POST /plans/{id}/apply.
 func (s *Server) ApplyPlan(ctx context.Context, r api.ApplyPlanRequestObject) (api.ApplyPlanResponseObject, error) {
 	together := deref(r.Body.Mode) == api.PlanApplyModeAllOrNothing
 	p, err := s.cfg.Store.ApplyPlan(acting(ctx, r.Params.MEMSActor), r.ID, store.PlanSelection{Only: r.Body.AppointmentIds, Together: together}, versions(r.Params.IfMatch))

@@ -185,6 +185,35 @@ func TestPlans(t *testing.T) {
 	})
 }
 
+// TestPlanInterrupted: the database stops taking changes after one visit was moved. That
+// nothing was changed must not be said; sent again with its key, the rest is moved.
+func TestPlanInterrupted(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	ill := f.doctorOf("Surgery")
+	f.doctorOf("Surgery")
+	var last api.Appointment
+	for i := range 3 {
+		last = f.booked(f.patient(), ill, at("2027-03-02T08:00:00Z").Add(time.Duration(i)*30*time.Minute).Format(time.RFC3339), 30)
+	}
+	_, location := f.planned(object{"doctor_id": ill, "first_date": "2027-03-02", "last_date": "2027-03-02"})
+	f.Allow5xx = true
+	// As a server that has become read-only: ER_OPTION_PREVENTS_STATEMENT.
+	f.db.DB.MustExec(fmt.Sprintf(`CREATE TRIGGER interrupts BEFORE UPDATE ON appointments FOR EACH ROW
+		IF NEW.id = %d THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290, MESSAGE_TEXT = 'read-only'; END IF`, last.ID))
+	apply := contracttest.Request{Method: "POST", Path: location + "/apply", Body: object{"mode": "each"}, Header: http.Header{"Idempotency-Key": {"plan-interrupted"}}}
+	f.Send(apply).Want(t, 503, "outcome-unknown")
+	f.db.DB.MustExec(`DROP TRIGGER interrupts`)
+	var p api.Plan
+	f.Send(apply).Want(t, 200, "").Decode(t, &p)
+	for _, item := range p.Items {
+		if item.Outcome != "moved" {
+			t.Errorf("appointment %d: %s, want moved", item.Appointment.ID, item.Outcome)
+		}
+	}
+	f.Send(apply).Want(t, 200, "")
+}
+
 // Plans are carried out, both ways at once, while others book into the same
 // times through another server: nobody is booked twice, and every visit ends at
 // its old or its proposed time.

@@ -10,7 +10,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreateWalkIn takes a walk-in: POST /walk-ins.
+// CreateWalkIn adds a walk-in to a queue: POST /walk-ins.
 func (s *Server) CreateWalkIn(ctx context.Context, r api.CreateWalkInRequestObject) (api.CreateWalkInResponseObject, error) {
 	k, err := s.cfg.Store.CreateWalkIn(ctx, clinic.WalkIn{
 		PatientID: r.Body.PatientID, DoctorID: deref(r.Body.DoctorID), Specialization: deref(r.Body.Specialization), Note: orNil(r.Body.Note),
@@ -24,7 +24,7 @@ func (s *Server) CreateWalkIn(ctx context.Context, r api.CreateWalkInRequestObje
 	}, nil
 }
 
-// GetQueue lists a doctor's day: GET /queue.
+// GetQueue lists a doctor's queue: GET /queue.
 func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api.GetQueueResponseObject, error) {
 	p := r.Params
 	day, tickets, err := s.cfg.Store.Queue(ctx, p.DoctorID, dateFromAPI(p.Date))
@@ -43,12 +43,12 @@ func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api
 	}, nil
 }
 
-// placeOf is a ticket's place in a queue: its day and number.
+// placeOf returns a ticket's position in its queue: the day and number.
 func placeOf(k clinic.Ticket) store.After {
 	return store.After{Start: clinic.Day(k.Day, time.UTC).Start, ID: int64(k.Number)}
 }
 
-// CallNext calls who has waited longest: POST /queue/call-next.
+// CallNext calls the patient who has waited longest: POST /queue/call-next.
 func (s *Server) CallNext(ctx context.Context, r api.CallNextRequestObject) (api.CallNextResponseObject, error) {
 	k, err := s.cfg.Store.CallNext(ctx, r.Body.DoctorID)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Server) CallNext(ctx context.Context, r api.CallNextRequestObject) (api
 	return api.CallNext200JSONResponse{Body: ticketToAPI(k), Headers: api.CallNext200ResponseHeaders{ETag: etag(k.Version)}}, nil
 }
 
-// GetTicket reads a ticket: GET /tickets/{id}.
+// GetTicket returns a ticket: GET /tickets/{id}.
 func (s *Server) GetTicket(ctx context.Context, r api.GetTicketRequestObject) (api.GetTicketResponseObject, error) {
 	k, err := s.cfg.Store.Ticket(ctx, r.ID)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Server) GetTicket(ctx context.Context, r api.GetTicketRequestObject) (a
 	return api.GetTicket200JSONResponse{Body: ticketToAPI(k), Headers: api.GetTicket200ResponseHeaders{ETag: etag(k.Version)}}, nil
 }
 
-// moveTicket makes one change of a ticket's status.
+// moveTicket changes a ticket's status.
 func (s *Server) moveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match *api.IfMatch, actor *api.Actor) (api.Ticket, string, error) {
 	k, err := s.cfg.Store.MoveTicket(acting(ctx, actor), id, to, versions(match))
 	return ticketToAPI(k), etag(k.Version), err
@@ -81,7 +81,7 @@ func (s *Server) CallTicket(ctx context.Context, r api.CallTicketRequestObject) 
 	return api.CallTicket200JSONResponse{Body: k, Headers: api.CallTicket200ResponseHeaders{ETag: tag}}, nil
 }
 
-// StartTicket begins with a patient: POST /tickets/{id}/start.
+// StartTicket starts serving a ticket: POST /tickets/{id}/start.
 func (s *Server) StartTicket(ctx context.Context, r api.StartTicketRequestObject) (api.StartTicketResponseObject, error) {
 	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketInProgress, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Server) StartTicket(ctx context.Context, r api.StartTicketRequestObject
 	return api.StartTicket200JSONResponse{Body: k, Headers: api.StartTicket200ResponseHeaders{ETag: tag}}, nil
 }
 
-// CompleteTicket finishes with a patient: POST /tickets/{id}/complete.
+// CompleteTicket completes a ticket: POST /tickets/{id}/complete.
 func (s *Server) CompleteTicket(ctx context.Context, r api.CompleteTicketRequestObject) (api.CompleteTicketResponseObject, error) {
 	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketDone, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Server) CompleteTicket(ctx context.Context, r api.CompleteTicketRequest
 	return api.CompleteTicket200JSONResponse{Body: k, Headers: api.CompleteTicket200ResponseHeaders{ETag: tag}}, nil
 }
 
-// LeaveTicket notes that a patient left: POST /tickets/{id}/leave.
+// LeaveTicket records that a patient left: POST /tickets/{id}/leave.
 func (s *Server) LeaveTicket(ctx context.Context, r api.LeaveTicketRequestObject) (api.LeaveTicketResponseObject, error) {
 	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketLeft, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Server) LeaveTicket(ctx context.Context, r api.LeaveTicketRequestObject
 	return api.LeaveTicket200JSONResponse{Body: k, Headers: api.LeaveTicket200ResponseHeaders{ETag: tag}}, nil
 }
 
-// TransferTicket sends a patient on: POST /tickets/{id}/transfer.
+// TransferTicket transfers a patient to another doctor: POST /tickets/{id}/transfer.
 func (s *Server) TransferTicket(ctx context.Context, r api.TransferTicketRequestObject) (api.TransferTicketResponseObject, error) {
 	k, err := s.cfg.Store.TransferTicket(ctx, r.ID, store.TicketTransfer{DoctorID: r.Body.DoctorID, Note: orNil(r.Body.Note)}, versions(r.Params.IfMatch))
 	if err != nil {

@@ -17,17 +17,17 @@ import (
 	"mems/internal/contract"
 )
 
-// limits holds the rate limits of this process. A caller who is known has a bucket
-// of their own, whatever address they come from; an address pays only for requests
-// with a wrong credential or none, and for public reads, which are counted apart: no
-// client behind a clinic's NAT can use up what the others need.
+// limits holds the rate limits of this process. An authenticated caller has its own bucket,
+// independent of its address. An address is charged only for requests with a wrong
+// credential or none and, separately, for public reads, so that no client behind a clinic's
+// NAT can use up the others' limit.
 type limits struct {
-	perMinute int // tokens a minute of each bucket; 0: no limit
+	perMinute int // tokens per minute of each bucket; 0: no limit
 	now       func() time.Time
 
 	callers   buckets
 	strangers buckets // addresses, for a wrong credential or none
-	public    buckets // addresses, for what needs no credential
+	public    buckets // addresses, for public operations
 }
 
 func newLimits(perMinute int, now func() time.Time) *limits {
@@ -37,11 +37,10 @@ func newLimits(perMinute int, now func() time.Time) *limits {
 	}
 }
 
-// maxBuckets bounds the memory that one kind of bucket takes, about 15 MB.
+// maxBuckets bounds the memory of one kind of bucket to about 15 MB.
 const maxBuckets = 50_000
 
-// buckets holds a token bucket for each name, and forgets the one that was used
-// least recently when there are too many.
+// buckets is an LRU cache of token buckets by name.
 type buckets struct {
 	mu     sync.Mutex
 	most   int
@@ -77,8 +76,8 @@ func (bs *buckets) get(name string, perMinute int) *bucket {
 	return b
 }
 
-// addressName names the bucket of an address: an IPv6 network of 64 bits is one
-// customer's, who has 2^64 addresses to choose from.
+// addressName returns the name of an address's bucket. An IPv6 /64 shares one bucket,
+// because it usually belongs to one customer.
 func addressName(address netip.Addr) string {
 	if address.Is6() {
 		network, _ := address.Prefix(64) // fails for more bits than an address has
@@ -87,8 +86,8 @@ func addressName(address netip.Addr) string {
 	return address.String()
 }
 
-// take counts a request in the named bucket and writes to the answer what is left.
-// Errors: api.ProblemSlugRateLimited when nothing was left.
+// take counts a request in the named bucket and sets the RateLimit headers. Errors:
+// api.ProblemSlugRateLimited when nothing was left.
 func (l *limits) take(c echo.Context, from *buckets, name string) error {
 	if l.perMinute == 0 {
 		return nil
@@ -102,7 +101,8 @@ func (l *limits) take(c echo.Context, from *buckets, name string) error {
 	return l.refuse(left)
 }
 
-// refuse tells when the bucket in which so much is left has a token again.
+// refuse returns the 429 for a bucket with left tokens, with the time until it has one
+// again.
 func (l *limits) refuse(left float64) error {
 	wait := max(1, int(math.Ceil((1-left)/l.perSecond())))
 	return &contract.Error{Slug: api.ProblemSlugRateLimited, Header: http.Header{"Retry-After": {strconv.Itoa(wait)}}}
@@ -110,8 +110,8 @@ func (l *limits) refuse(left float64) error {
 
 func (l *limits) perSecond() float64 { return float64(l.perMinute) / 60 }
 
-// state writes what is left in a bucket, as draft-ietf-httpapi-ratelimit-headers-10
-// says, and returns it; less than 0 where more was spent than there was.
+// state sets the headers of draft-ietf-httpapi-ratelimit-headers-10, and returns the tokens
+// left; negative for a debt.
 func (l *limits) state(h http.Header, b *bucket, now time.Time) float64 {
 	left := b.TokensAt(now)
 	full := int(math.Ceil((float64(l.perMinute) - left) / l.perSecond()))

@@ -16,17 +16,16 @@ import (
 	"mems/internal/store"
 )
 
-// refusedKey is where recordRefusal leaves who was turned away, for the log.
+// refusedKey is the context key of the rejected caller, set by recordRefusal for the log.
 const refusedKey = "refused"
 
-// recordRefusal writes into the audit trail that a caller was turned away: not
-// authenticated, not allowed, or asking for what is not there within its reach.
-// Whether such a record exists elsewhere makes no difference, to the trail as to
-// the time that the answer takes.
+// recordRefusal adds an audit entry for a caller that is not authenticated, not allowed, or
+// asks for a record that does not exist within its reach. Neither the entry nor the
+// response time reveals whether such a record exists elsewhere.
 func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	r := c.Request()
 	access := store.AccessOf(r.Context())
-	if access.Subject == "system" { // refused before anything was asked about the caller
+	if access.Subject == "system" { // rejected before authentication
 		access = clinic.Access{
 			Operation: s.operations[r.Method+" "+c.Path()].Operation, RequestID: requestID(c), Address: originOf(r, s.cfg.TrustedProxies).address,
 		}
@@ -47,7 +46,7 @@ func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	}
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil || id < 0 || id > maxID {
-		id = 0 // the address holds none
+		id = 0 // the path has no id
 	}
 	var patient int64
 	if isRule {
@@ -63,7 +62,7 @@ func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 // maxID is the largest id of the contract: JavaScript's largest exact integer.
 const maxID = 1<<53 - 1
 
-// attempted is what a request would have done.
+// attempted returns the action that a request would have been.
 func attempted(method string) clinic.AuditAction {
 	switch method {
 	case http.MethodPost:
@@ -76,16 +75,15 @@ func attempted(method string) clinic.AuditAction {
 	return clinic.AuditSeen
 }
 
-// Bounds of what refusals may add to the audit trail, in each process and minute.
+// Bounds of the audit entries for refusals, per process and minute.
 const (
 	maxRefusals          = 10_000 // of all callers: bounds the memory
-	maxAnonymousRefusals = 120    // of callers who did not authenticate
+	maxAnonymousRefusals = 120    // of unauthenticated callers
 	maxRefusalsOfAddress = 10     // of one address among them
 )
 
-// refusals thins the entries about refused requests: one for each caller, operation
-// and minute. Of callers who did not authenticate an address is the caller, for IPv6
-// its network of 64 bits, which is what one machine has.
+// refusals limits the entries for refused requests to one per caller, operation and minute.
+// Unauthenticated callers are identified by address, for IPv6 by the /64.
 type refusals struct {
 	mu        sync.Mutex
 	minute    time.Time
@@ -93,7 +91,7 @@ type refusals struct {
 	anonymous int
 }
 
-// first reports whether a refusal is to be written down.
+// first reports whether a refusal gets an entry.
 func (f *refusals) first(a clinic.Access, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreateRoom adds one: POST /rooms.
+// CreateRoom creates a room: POST /rooms.
 func (s *Server) CreateRoom(ctx context.Context, r api.CreateRoomRequestObject) (api.CreateRoomResponseObject, error) {
 	v, err := s.cfg.Store.CreateRoom(ctx, roomFromAPI(*r.Body))
 	if err != nil {
@@ -21,7 +21,7 @@ func (s *Server) CreateRoom(ctx context.Context, r api.CreateRoomRequestObject) 
 	}, nil
 }
 
-// ListRooms lists them: GET /rooms.
+// ListRooms lists rooms: GET /rooms.
 func (s *Server) ListRooms(ctx context.Context, r api.ListRoomsRequestObject) (api.ListRoomsResponseObject, error) {
 	list := filter{"/rooms", flag(r.Params.IsActive)}
 	after, err := decodeCursor(list, r.Params.Cursor)
@@ -38,7 +38,7 @@ func (s *Server) ListRooms(ctx context.Context, r api.ListRoomsRequestObject) (a
 	}, nil
 }
 
-// GetRoom reads one: GET /rooms/{id}.
+// GetRoom returns a room: GET /rooms/{id}.
 func (s *Server) GetRoom(ctx context.Context, r api.GetRoomRequestObject) (api.GetRoomResponseObject, error) {
 	v, err := s.cfg.Store.Room(ctx, r.ID)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Server) GetRoom(ctx context.Context, r api.GetRoomRequestObject) (api.G
 	return api.GetRoom200JSONResponse{Body: roomToAPI(v), Headers: api.GetRoom200ResponseHeaders{ETag: etag(v.Version)}}, nil
 }
 
-// UpdateRoom changes one: PATCH /rooms/{id}.
+// UpdateRoom changes a room: PATCH /rooms/{id}.
 func (s *Server) UpdateRoom(ctx context.Context, r api.UpdateRoomRequestObject) (api.UpdateRoomResponseObject, error) {
 	v, affected, err := s.cfg.Store.UpdateRoom(ctx, r.ID, roomPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Server) UpdateRoom(ctx context.Context, r api.UpdateRoomRequestObject) 
 	}, nil
 }
 
-// DeleteRoom deletes one that was never used: DELETE /rooms/{id}.
+// DeleteRoom deletes a room that was never used: DELETE /rooms/{id}.
 func (s *Server) DeleteRoom(ctx context.Context, r api.DeleteRoomRequestObject) (api.DeleteRoomResponseObject, error) {
 	if err := s.cfg.Store.DeleteRoom(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *Server) DeleteRoom(ctx context.Context, r api.DeleteRoomRequestObject) 
 	return api.DeleteRoom204Response{}, nil
 }
 
-// CreateAppointmentType adds one: POST /appointment-types.
+// CreateAppointmentType creates an appointment type: POST /appointment-types.
 func (s *Server) CreateAppointmentType(ctx context.Context, r api.CreateAppointmentTypeRequestObject) (api.CreateAppointmentTypeResponseObject, error) {
 	v, err := s.cfg.Store.CreateType(ctx, typeFromAPI(*r.Body))
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Server) CreateAppointmentType(ctx context.Context, r api.CreateAppointm
 	}, nil
 }
 
-// ListAppointmentTypes lists them: GET /appointment-types.
+// ListAppointmentTypes lists appointment types: GET /appointment-types.
 func (s *Server) ListAppointmentTypes(ctx context.Context, r api.ListAppointmentTypesRequestObject) (api.ListAppointmentTypesResponseObject, error) {
 	list := filter{"/appointment-types", flag(r.Params.IsActive)}
 	after, err := decodeCursor(list, r.Params.Cursor)
@@ -99,7 +99,7 @@ func (s *Server) ListAppointmentTypes(ctx context.Context, r api.ListAppointment
 	}, nil
 }
 
-// GetAppointmentType reads one: GET /appointment-types/{id}.
+// GetAppointmentType returns an appointment type: GET /appointment-types/{id}.
 func (s *Server) GetAppointmentType(ctx context.Context, r api.GetAppointmentTypeRequestObject) (api.GetAppointmentTypeResponseObject, error) {
 	v, err := s.cfg.Store.Type(ctx, r.ID)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Server) GetAppointmentType(ctx context.Context, r api.GetAppointmentTyp
 	return api.GetAppointmentType200JSONResponse{Body: typeToAPI(v), Headers: api.GetAppointmentType200ResponseHeaders{ETag: etag(v.Version)}}, nil
 }
 
-// UpdateAppointmentType changes one: PATCH /appointment-types/{id}.
+// UpdateAppointmentType changes an appointment type: PATCH /appointment-types/{id}.
 func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointmentTypeRequestObject) (api.UpdateAppointmentTypeResponseObject, error) {
 	v, affected, err := s.cfg.Store.UpdateType(ctx, r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointm
 	}, nil
 }
 
-// DeleteAppointmentType deletes one that was never used: DELETE /appointment-types/{id}.
+// DeleteAppointmentType deletes a type that was never used: DELETE /appointment-types/{id}.
 func (s *Server) DeleteAppointmentType(ctx context.Context, r api.DeleteAppointmentTypeRequestObject) (api.DeleteAppointmentTypeResponseObject, error) {
 	if err := s.cfg.Store.DeleteType(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func typePatchFromAPI(p api.AppointmentTypePatch) clinic.AppointmentTypePatch {
 	return c
 }
 
-// changed is the change that a member of a merge patch makes: none when absent.
+// changed converts a member of a merge patch: no change if absent.
 func changed[T any](v *T) clinic.Change[T] {
 	if v == nil {
 		return clinic.Change[T]{}
@@ -204,7 +204,7 @@ func changed[T any](v *T) clinic.Change[T] {
 	return clinic.ChangeTo(*v)
 }
 
-// orEmpty writes a missing list as [].
+// orEmpty returns an empty list for a missing one, which is encoded as [].
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -212,7 +212,7 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// flag is a parameter as a part of a filter.
+// flag returns a boolean parameter as part of a filter.
 func flag(v *bool) string {
 	if v == nil {
 		return "any"

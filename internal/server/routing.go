@@ -12,10 +12,9 @@ import (
 	"mems/internal/contract"
 )
 
-// decodePath lets the router see the path that a request means: percent-encoded
-// characters are the characters (RFC 3986 section 6.2.2.2), so /patients/%31 is
-// /patients/1. The one exception is an encoded slash, which is data and no
-// separator; it stays encoded, and checkAddress rejects it.
+// decodePath decodes percent-encoded characters for the router (RFC 3986 section 6.2.2.2),
+// so that /patients/%31 is /patients/1. An encoded slash, which is data and not a
+// separator, stays encoded, and checkAddress rejects it.
 func decodePath(r *http.Request) *http.Request {
 	if r.URL.RawPath == "" || hasEncodedSlash(r.URL) {
 		return r
@@ -32,13 +31,13 @@ func hasEncodedSlash(u *url.URL) bool {
 
 // address is one path of the contract.
 type address struct {
-	template string   // as the router has it: /rooms/:id
+	template string   // in the router's syntax: /rooms/:id
 	segments []string // "" for a parameter
 	methods  []string
 }
 
-// addresses are the paths of the contract, those first that win: of two that
-// match, the one whose first difference is not a parameter.
+// addresses lists the contract's paths by precedence: of two that match, the one with a
+// literal where the other has a parameter comes first.
 type addresses []address
 
 func newAddresses(operations contract.Operations) addresses {
@@ -66,7 +65,7 @@ func newAddresses(operations contract.Operations) addresses {
 	return all
 }
 
-// find returns the address that a path has; nil when the contract has none.
+// find returns the address that matches a path, nil for none.
 func (as addresses) find(path string) *address {
 	segments := strings.Split(path, "/")
 	for i := range as {
@@ -89,8 +88,8 @@ func (a *address) matches(segments []string) bool {
 	return true
 }
 
-// namesInteraction reports whether path has, in place of a FHIR id, an operation or
-// interaction that is not served: /fhir/Patient/$everything, /fhir/Patient/_history.
+// namesInteraction reports whether path has an unsupported FHIR operation or interaction in
+// place of an id: /fhir/Patient/$everything, /fhir/Patient/_history.
 func (a *address) namesInteraction(path string) bool {
 	if !strings.HasPrefix(a.template, "/fhir/") {
 		return false
@@ -103,7 +102,7 @@ func (a *address) namesInteraction(path string) bool {
 	return false
 }
 
-// allow is the value of the Allow header.
+// allow returns the value of the Allow header.
 func (a *address) allow() string {
 	methods := append([]string{http.MethodOptions}, a.methods...)
 	if slices.Contains(methods, http.MethodGet) {
@@ -113,9 +112,9 @@ func (a *address) allow() string {
 	return strings.Join(methods, ", ")
 }
 
-// checkAddress rejects what the router takes for an address of the contract and
-// is none. The router lets a last parameter swallow slashes (/rooms/1/nothing),
-// and takes an id for what has another method only (GET /fhir/Appointment/$book).
+// checkAddress rejects paths that the router matches but the contract does not have. The
+// router lets a last parameter match slashes (/rooms/1/nothing), and matches a parameter
+// for a path that has only other methods (GET /fhir/Appointment/$book).
 func (s *Server) checkAddress(all addresses) echo.MiddlewareFunc {
 	templates := map[string]bool{}
 	for _, a := range all {

@@ -29,7 +29,7 @@ func (s *Server) CreateSeries(ctx context.Context, r api.CreateSeriesRequestObje
 	}, nil
 }
 
-// GetSeries reads a series: GET /appointment-series/{id}.
+// GetSeries returns a series: GET /appointment-series/{id}.
 func (s *Server) GetSeries(ctx context.Context, r api.GetSeriesRequestObject) (api.GetSeriesResponseObject, error) {
 	series, err := s.cfg.Store.Series(ctx, r.ID)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Server) CancelSeries(ctx context.Context, r api.CancelSeriesRequestObje
 	return api.CancelSeries200JSONResponse{Body: seriesToAPI(series), Headers: api.CancelSeries200ResponseHeaders{ETag: etag(series.Version)}}, nil
 }
 
-// RescheduleSeries moves dates of a series: POST /appointment-series/{id}/reschedule.
+// RescheduleSeries reschedules dates of a series: POST /appointment-series/{id}/reschedule.
 func (s *Server) RescheduleSeries(ctx context.Context, r api.RescheduleSeriesRequestObject) (api.RescheduleSeriesResponseObject, error) {
 	b := r.Body
 	change := clinic.SeriesChange{

@@ -1,12 +1,12 @@
-// Package server speaks HTTP for the clinic: it holds each request to the contract
-// (package contract), translates it for package store, and translates the answer back.
+// Package server is the HTTP API: it validates each request against the contract (package
+// contract), translates it for package store, and translates the result back.
 //
-// A request's way: middleware (request id, log, limits) -> the operation's
-// checks -> the generated strict handler -> a handler of this
-// package, which makes one call to the store. Errors of every layer, the
-// router's included, become problem documents in one place (answer.go),
-// by the contract's one table of them. Rules about what may be booked are package clinic's; a
-// handler applies the defaults and bounds that the contract states for its parameters.
+// A request passes middleware (request id, log, limits), the operation's checks, the
+// generated strict handler, and a handler of this package, which makes one call to the
+// store. Errors of every layer, the router's included, become problem documents in one
+// place (answer.go), by the table in package contract. The rules of booking are in package
+// clinic; handlers only apply the defaults and bounds that the contract states for their
+// parameters.
 package server
 
 import (
@@ -28,63 +28,59 @@ import (
 	"mems/internal/store"
 )
 
-// Defaults of a Config, and of the settings of mems serve: a test of cmd/mems holds
-// these equal.
+// Defaults of a Config, and of the settings of mems serve: a test of cmd/mems compares
+// them.
 const (
 	DefaultMaxBodyBytes   = 64 << 10
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultMaxAtOnce      = 32
 )
 
-// Config is what a Server needs.
+// Config configures a Server.
 type Config struct {
 	Store *store.Store
-	// Zone is the clinic's time zone: what "date" means.
+	// Zone is the clinic's time zone, in which dates are interpreted.
 	Zone *time.Location
 	// Version and Commit identify the program.
 	Version, Commit string
 	Log             *slog.Logger
 	// MaxBodyBytes bounds a request's body; 0 means DefaultMaxBodyBytes.
 	MaxBodyBytes int64
-	// RequestTimeout bounds how long a request may take; then it is answered
-	// with 503. 0 means 10 s.
+	// RequestTimeout bounds a request, which then gets 503. 0 means 10 s.
 	RequestTimeout time.Duration
-	// Open lets callers without a key or a token do everything, from this
-	// machine.
+	// Open lets callers on this machine do everything without a key or a token.
 	Open bool
-	// Host is the host that the server listens on, which such callers may name
-	// beside localhost; empty: none.
+	// Host is the host that the server listens on, which such callers may use besides
+	// localhost; empty: none.
 	Host string
-	// PublicURL is the address by which clients reach the server, such as
-	// https://mems.example.org: the one of links in answers. Empty: links have the
-	// address that the client called when it is certainly this server's, and else
-	// none (they are relative).
+	// PublicURL is the URL by which clients reach the server, such as
+	// https://mems.example.org, for links in responses. Empty: links use the client's Host
+	// if it is certainly this server's, and are relative otherwise.
 	PublicURL string
 	// IsCertified reports whether the server's TLS certificate names a host; nil: none.
 	IsCertified func(host string) bool
-	// Tokens says whose tokens are taken; nil: nobody's.
+	// Tokens configures the identity provider whose tokens are accepted; nil: none.
 	Tokens *TokenConfig
-	// RateLimit is the requests a minute of one caller, and of one address without a
-	// good credential; 0: any number.
+	// RateLimit is the number of requests per minute of one caller, and of one address
+	// without a good credential; 0: unlimited.
 	RateLimit int
-	// MaxAtOnce bounds the requests that are worked on at once, as the connections to
-	// the database do; half of them are writes. 0 means 64.
+	// MaxAtOnce bounds the requests that run at once, as the database connections do; half
+	// of them may be writes. 0 means 64.
 	MaxAtOnce int
-	// Lines observes the requests that wait and work.
+	// Lines observes waiting and running requests.
 	Lines LineObserver
-	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto count.
+	// TrustedProxies are the proxies whose X-Forwarded-For and X-Forwarded-Proto are used.
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are the origins whose pages may use the API from a browser.
 	CORSOrigins []string
-	// WebhooksInside takes webhooks whose address is not https: the settings allow
-	// some within the clinic's own network.
+	// WebhooksInside accepts webhook URLs without https, for receivers in the clinic's own
+	// network.
 	WebhooksInside bool
 	// Desk is the reception desk's web app, served under /reception/; nil: none.
 	Desk http.Handler
-	// Now is the clock for limits and tokens; nil is the real one.
+	// Now is the clock of rate limits and tokens; nil is time.Now.
 	Now func() time.Time
-	// Observe is called after every request has been answered: for metrics and
-	// traces, which this package knows nothing of. It may be nil.
+	// Observe is called after every response, for metrics and traces. It may be nil.
 	Observe func(context.Context, Answered)
 }
 
@@ -93,7 +89,6 @@ type Server struct {
 	cfg      Config
 	echo     *echo.Echo
 	contract string // version of the contract
-	json     []byte // the contract as JSON
 	fhir     api.FhirCapabilityStatement
 	draining atomic.Bool
 
@@ -108,8 +103,8 @@ type Server struct {
 	streams     streams
 }
 
-// New builds a Server. It fails when any operation of the contract would be
-// served without the contract's checks.
+// New returns a Server. It fails if any operation of the contract would be served without
+// the contract's checks.
 func New(cfg Config) (*Server, error) {
 	c, err := embeddedContract()
 	if err != nil {
@@ -118,7 +113,7 @@ func New(cfg Config) (*Server, error) {
 	return newPrepared(cfg, c)
 }
 
-// newWith is New with a contract that a test may have altered.
+// newWith is New with a given contract, which tests alter.
 func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	c, err := prepareContract(doc)
 	if err != nil {
@@ -144,7 +139,7 @@ func newPrepared(cfg Config, c preparedContract) (*Server, error) {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
 	operations := c.operations.WithMaxBody(cfg.MaxBodyBytes)
-	s := &Server{cfg: cfg, echo: echo.New(), contract: c.doc.Info.Version, json: c.json, failures: newFailures(cfg.Log)}
+	s := &Server{cfg: cfg, echo: echo.New(), contract: c.doc.Info.Version, failures: newFailures(cfg.Log)}
 	var err error
 	if s.fhir, err = fhir.Capabilities(c.doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
 		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,
@@ -176,16 +171,16 @@ func newPrepared(cfg Config, c preparedContract) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	endAfterChunks(w, r)
 	s.echo.ServeHTTP(w, decodePath(headAsGet(r)))
 }
 
-// SetDraining makes /readyz answer 503 from now on, so that a load balancer
-// sends work elsewhere while the last requests are finished.
+// SetDraining makes /readyz return 503, so that a load balancer sends new requests
+// elsewhere while the last ones finish.
 //
-// Streams end: their clients find another server.
+// Streams end; their clients reconnect to another server.
 func (s *Server) SetDraining() {
 	if !s.draining.Swap(true) {
 		close(s.streams.ending)

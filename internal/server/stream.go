@@ -18,34 +18,34 @@ import (
 )
 
 const (
-	// heartbeat is how long a stream stays silent before it says that it is alive.
+	// heartbeat is the longest silence of a stream before it sends a comment.
 	heartbeat = 15 * time.Second
-	// reauthentication is how often a stream, silent or not, authenticates its caller
-	// anew: a revoked key, an expired token or a lost role ends within this time.
+	// reauthentication is how often a stream authenticates its caller again: a revoked key,
+	// an expired token or a lost role takes effect within this time.
 	reauthentication = 15 * time.Second
-	// streamLife is when a client is asked to come again, so that connections spread
-	// over the servers.
+	// streamLife is when a stream is closed, so that reconnecting clients spread over the
+	// servers.
 	streamLife = time.Hour
-	// streamWrite is how long a client may take to read what it was sent.
+	// streamWrite is how long a client may take to read an event.
 	streamWrite = 10 * time.Second
 	// maxStreams bounds the streams of one process.
 	maxStreams = 1000
-	// maxCallerStreams bounds those of one caller.
+	// maxCallerStreams bounds the streams of one caller.
 	maxCallerStreams = 20
 )
 
-// streams are the open streams of this process.
+// streams counts the open streams of this process.
 type streams struct {
 	open atomic.Int64
 	mu   sync.Mutex
-	// of counts the streams of each caller who has any.
+	// of counts the streams of each caller that has any.
 	of map[string]int
 	// ending is closed when the process stops.
 	ending chan struct{}
 }
 
-// enter counts a stream of a caller; leave ends it. Where nobody authenticates there
-// is one caller, who may have them all. Errors: api.ProblemSlugTooManyStreams,
+// enter counts a stream of a caller until leave is called. Without authentication there is
+// one caller, which may have all streams. Errors: api.ProblemSlugTooManyStreams,
 // clinic.ErrUnavailable.
 func (st *streams) enter(caller clinic.Caller) (leave func(), err error) {
 	st.mu.Lock()
@@ -99,7 +99,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		leave()
 		return nil, err
 	}
-	// The request's deadline is for answers that end.
+	// A stream outlives the request's deadline.
 	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamLife)
 	request, ok := ctx.Value(clientKey{}).(*http.Request)
 	if !ok {
@@ -107,24 +107,24 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		leave()
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
-	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's, which the request's deadline does not end
+	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
 	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
 		cancel()
 		leave()
 	}}, nil
 }
 
-// clientKey is the key of the request as it came, whose context ends when the client
-// goes and not when the answer has taken too long.
+// clientKey is the context key of the original request, whose context ends when the client
+// is gone and not at the deadline.
 type clientKey struct{}
 
-// stream is the answer of StreamChanges.
+// stream is the response of StreamChanges.
 type stream struct {
 	s       *Server
-	ctx     context.Context //nolint:containedctx // the answer's own
+	ctx     context.Context //nolint:containedctx // the response's own
 	request *http.Request
 	after   int64
-	wanted  []string      // kinds that the client asked for; none: all
+	wanted  []string      // requested kinds; none: all
 	told    []clinic.Kind // those of them that it may see
 	close   func()
 }
@@ -133,7 +133,7 @@ type stream struct {
 func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	defer st.close()
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // or nginx would keep events back
+	w.Header().Set("X-Accel-Buffering", "no") // or nginx would buffer events
 	w.WriteHeader(http.StatusOK)
 	if st.send(w, fmt.Sprintf("event: hello\nid: %s\ndata: {}\n\n", changeCursor(st.after))) != nil {
 		return nil // the client is gone
@@ -142,7 +142,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	var err error
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	renewal := time.NewTicker(reauthentication) // nothing resets it
+	renewal := time.NewTicker(reauthentication) // never reset
 	defer renewal.Stop()
 	for {
 		select {
@@ -156,7 +156,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		var wait <-chan struct{}
 		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
 		if err != nil {
-			return nil // the client comes again
+			return nil // the client reconnects
 		}
 		if len(changes) > 0 {
 			if st.send(w, eventsOf(changes, access.Clearance())) != nil {
@@ -185,7 +185,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	}
 }
 
-// send writes and waits for no client that does not read.
+// send writes text, and fails if the client does not read it in time.
 func (st *stream) send(w http.ResponseWriter, text string) error {
 	control := http.NewResponseController(w)
 	if err := control.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil && !errors.Is(err, http.ErrNotSupported) { //nolint:forbidigo // the connection's clock
@@ -203,23 +203,23 @@ func eventsOf(changes []clinic.FeedChange, clearance clinic.Clearance) string {
 		a := withheld(changeToAPI(c), clearance)
 		data, err := json.Marshal(a)
 		if err != nil {
-			continue // no value of ours does that
+			continue // our values cannot fail
 		}
 		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", a.Cursor, data)
 	}
 	return b.String()
 }
 
-// renew authenticates the caller of a stream anew, with the rights that they have
-// now. That it cannot be found out at this moment is no reason to end the stream.
-// Errors: clinic.ErrUnauthenticated, clinic.CodeForbidden.
+// renew authenticates the caller of a stream again and updates its access. If the database
+// or identity provider is unavailable, the stream goes on. Errors:
+// clinic.ErrUnauthenticated, clinic.CodeForbidden.
 func (st *stream) renew(access clinic.Access) (clinic.Access, error) {
 	caller, err := st.s.authenticate(st.request)
 	switch {
 	case errors.Is(err, clinic.ErrUnauthenticated):
 		return access, err
 	case err != nil:
-		return access, nil //nolint:nilerr // asked again at the next turn
+		return access, nil //nolint:nilerr // retried at the next renewal
 	case !caller.May(clinic.ChangesRead):
 		return access, &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.ChangesRead}
 	}

@@ -11,15 +11,15 @@ import (
 	"mems/internal/store"
 )
 
-// GetHealth answers as long as the process lives: GET /healthz.
+// GetHealth returns 200 as long as the process lives: GET /healthz.
 func (s *Server) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
 	return api.GetHealth200JSONResponse{Status: "ok"}, nil
 }
 
-// drainingDetail is what /readyz says while the process ends.
+// drainingDetail is the detail of /readyz during shutdown.
 const drainingDetail = "The server is shutting down."
 
-// GetReadiness tells whether the database can be used: GET /readyz.
+// GetReadiness reports whether the database can be used: GET /readyz.
 func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
 	if s.draining.Load() {
 		return nil, &contract.Error{Slug: api.ProblemSlugUnavailable, Cause: errors.New("shutting down"), Detail: drainingDetail}
@@ -34,7 +34,7 @@ func (s *Server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 	return api.GetReadiness200JSONResponse{Status: "ready", SchemaVersion: version}, nil
 }
 
-// GetVersion tells what is running: GET /version.
+// GetVersion returns the versions of the program and the contract: GET /version.
 func (s *Server) GetVersion(context.Context, api.GetVersionRequestObject) (api.GetVersionResponseObject, error) {
 	return api.GetVersion200JSONResponse{
 		Version: s.cfg.Version, Commit: s.cfg.Commit, GoVersion: runtime.Version(),

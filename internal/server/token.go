@@ -18,29 +18,29 @@ import (
 	"mems/internal/clinic"
 )
 
-// TokenConfig says which identity provider's tokens are taken.
+// TokenConfig describes the identity provider whose tokens are accepted.
 type TokenConfig struct {
-	Issuer   string // its address; discovery and keys are found from there
-	Audience string // what tokens must be meant for
-	// RolesClaim is where a token names roles, DoctorClaim the doctor's id; dots
-	// lead into objects, as in realm_access.roles.
+	Issuer   string // its URL, from which keys are discovered
+	Audience string // the required audience of tokens
+	// RolesClaim is the claim with roles, DoctorClaim the one with the doctor's id; dots
+	// select members of objects, as in realm_access.roles.
 	RolesClaim, DoctorClaim string
 }
 
-// algorithms are the signatures that are taken: asymmetric ones only, so that
-// nobody can sign with a public key (RFC 8725 section 3.1).
+// algorithms lists the accepted signatures: only asymmetric ones, so that tokens cannot be
+// signed with a public key (RFC 8725 section 3.1).
 var algorithms = []string{
 	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
-// skew is by how much the clocks of the provider and of this server may differ.
+// skew is the allowed difference between the clocks of the provider and this server.
 const skew = time.Minute
 
-// maxSubject bounds a subject, which is kept in the history.
+// maxSubject bounds a subject, which is stored in histories.
 const maxSubject = 190
 
-// tokens verifies tokens. The provider is asked when it is first needed, and
-// again when it could not be reached, so that the server starts without it.
+// tokens verifies tokens. Discovery runs when it is first needed, and again after failures,
+// so that the server starts without the provider.
 type tokens struct {
 	cfg    TokenConfig
 	now    func() time.Time
@@ -56,9 +56,9 @@ func newTokens(cfg TokenConfig, now func() time.Time) *tokens {
 	return &tokens{cfg: cfg, now: now, client: &http.Client{Timeout: 5 * time.Second, Transport: pause}}
 }
 
-// pauseBetween sends a request for the same URL once a second at most. The library
-// fetches the provider's keys for every token whose signature does not fit, and
-// anybody can send such tokens.
+// pauseBetween limits requests for the same URL to one per second. The library fetches the
+// provider's keys for every token with an unknown signature, and any client can send such
+// tokens.
 type pauseBetween struct {
 	next http.RoundTripper
 	now  func() time.Time
@@ -73,8 +73,8 @@ type fetch struct {
 }
 
 var (
-	// errFetched says that the provider's keys were fetched a moment ago: a token that
-	// does not fit these is not the provider's.
+	// errFetched means that the provider's keys were fetched a moment ago: a token that they
+	// do not verify is not the provider's.
 	errFetched     = errors.New("fetched a moment ago")
 	errFetchFailed = errors.New("could not be fetched a moment ago")
 )
@@ -107,7 +107,7 @@ func (t *tokens) provider() (*oidc.IDTokenVerifier, error) {
 	if t.now().Before(t.retry) {
 		return nil, errors.New("the identity provider could not be reached a moment ago")
 	}
-	// Not the request's context: keys are fetched with this one later, too.
+	// Not the request's context: later key fetches use this one, too.
 	ctx := oidc.ClientContext(context.Background(), t.client)
 	provider, err := oidc.NewProvider(ctx, t.cfg.Issuer)
 	if err != nil {
@@ -121,10 +121,10 @@ func (t *tokens) provider() (*oidc.IDTokenVerifier, error) {
 	return t.verifier, nil
 }
 
-// verify finds whose token it is. Errors: clinic.ErrUnauthenticated;
-// clinic.ErrUnavailable when the provider's keys cannot be had.
+// verify returns the caller of a token. Errors: clinic.ErrUnauthenticated;
+// clinic.ErrUnavailable if the provider's keys cannot be fetched.
 func (t *tokens) verify(ctx context.Context, raw string) (clinic.Caller, error) {
-	verifier, err := t.provider() //nolint:contextcheck // what it fetches serves later requests too
+	verifier, err := t.provider() //nolint:contextcheck // later requests use what it fetches, too
 	if err != nil {
 		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
 	}
@@ -148,17 +148,17 @@ func (t *tokens) verify(ctx context.Context, raw string) (clinic.Caller, error) 
 	return t.caller(token.Subject, claims), nil
 }
 
-// tokenError is why a token is not accepted.
+// tokenError is the reason for rejecting a token.
 type tokenError struct {
 	description string // for the client: printable ASCII without quotes, nothing of the token
-	cause       error  // for the log; nil: the description says it
+	cause       error  // for the log; nil: the description is enough
 }
 
 func (e *tokenError) Error() string {
 	if e.cause == nil {
 		return "token refused: " + e.description
 	}
-	const enough = 300 // it may quote a claim, which is as long as its issuer likes
+	const enough = 300 // it may quote a claim of any length
 	cause := []rune(strings.ToValidUTF8(e.cause.Error(), "?"))
 	return "token refused: " + string(cause[:min(len(cause), enough)])
 }
@@ -168,8 +168,8 @@ func refuseToken(description string, cause error) error {
 	return &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: &tokenError{description: description, cause: cause}}
 }
 
-// caller reads the roles that a token names. What is no role of ours says
-// nothing; partners use keys.
+// caller returns the caller with the roles that a token names. Unknown roles, and partner,
+// which needs a key, are ignored.
 func (t *tokens) caller(subject string, claims map[string]any) clinic.Caller {
 	c := clinic.Caller{Subject: "user:" + subject}
 	var names []string
@@ -179,7 +179,7 @@ func (t *tokens) caller(subject string, claims map[string]any) clinic.Caller {
 			role, _ := name.(string)
 			names = append(names, role)
 		}
-	case string: // separated by spaces, as scopes are, or by commas
+	case string: // separated by spaces, like scopes, or by commas
 		names = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	}
 	for _, role := range names {
@@ -198,10 +198,10 @@ func (t *tokens) caller(subject string, claims map[string]any) clinic.Caller {
 	return c
 }
 
-// claim finds a claim; dots lead into objects.
+// claim returns a claim; dots select members of objects.
 func claim(claims map[string]any, path string) any {
 	if whole, ok := claims[path]; ok {
-		return whole // a name with dots in it, such as a URL
+		return whole // a name that has dots, such as a URL
 	}
 	name, rest, deeper := strings.Cut(path, ".")
 	inner, ok := claims[name].(map[string]any)

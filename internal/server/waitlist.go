@@ -10,7 +10,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreateWaitlistEntry puts a patient on the waitlist: POST /waitlist.
+// CreateWaitlistEntry adds a patient to the waitlist: POST /waitlist.
 func (s *Server) CreateWaitlistEntry(ctx context.Context, r api.CreateWaitlistEntryRequestObject) (api.CreateWaitlistEntryResponseObject, error) {
 	b := r.Body
 	e, err := s.cfg.Store.CreateWaitlistEntry(ctx, clinic.WaitlistEntry{
@@ -48,7 +48,7 @@ func (s *Server) ListWaitlist(ctx context.Context, r api.ListWaitlistRequestObje
 	}, nil
 }
 
-// GetWaitlistEntry reads an entry: GET /waitlist/{id}.
+// GetWaitlistEntry returns an entry: GET /waitlist/{id}.
 func (s *Server) GetWaitlistEntry(ctx context.Context, r api.GetWaitlistEntryRequestObject) (api.GetWaitlistEntryResponseObject, error) {
 	e, err := s.cfg.Store.WaitlistEntry(ctx, r.ID)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Server) GetWaitlistEntry(ctx context.Context, r api.GetWaitlistEntryReq
 	}, nil
 }
 
-// WithdrawWaitlistEntry takes a patient off: DELETE /waitlist/{id}.
+// WithdrawWaitlistEntry withdraws an entry: DELETE /waitlist/{id}.
 func (s *Server) WithdrawWaitlistEntry(ctx context.Context, r api.WithdrawWaitlistEntryRequestObject) (api.WithdrawWaitlistEntryResponseObject, error) {
 	if err := s.cfg.Store.WithdrawWaitlistEntry(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *Server) AcceptOffer(ctx context.Context, r api.AcceptOfferRequestObject
 	}, nil
 }
 
-// DeclineOffer gives the time to the next: POST /waitlist/{id}/decline.
+// DeclineOffer declines the offered time: POST /waitlist/{id}/decline.
 func (s *Server) DeclineOffer(ctx context.Context, r api.DeclineOfferRequestObject) (api.DeclineOfferResponseObject, error) {
 	e, err := s.cfg.Store.DeclineOffer(ctx, r.ID, versions(r.Params.IfMatch))
 	if err != nil {

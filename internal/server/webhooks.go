@@ -11,7 +11,7 @@ import (
 	"mems/internal/store"
 )
 
-// CreateWebhook has changes sent: POST /webhooks.
+// CreateWebhook creates a webhook: POST /webhooks.
 func (s *Server) CreateWebhook(ctx context.Context, r api.CreateWebhookRequestObject) (api.CreateWebhookResponseObject, error) {
 	want := clinic.Webhook{URL: r.Body.URL, Description: r.Body.Description, Types: r.Body.Types}
 	w, secret, err := s.cfg.Store.CreateWebhook(ctx, want, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside})
@@ -43,7 +43,7 @@ func (s *Server) ListWebhooks(ctx context.Context, r api.ListWebhooksRequestObje
 	}, nil
 }
 
-// GetWebhook reads a webhook: GET /webhooks/{id}.
+// GetWebhook returns a webhook: GET /webhooks/{id}.
 func (s *Server) GetWebhook(ctx context.Context, r api.GetWebhookRequestObject) (api.GetWebhookResponseObject, error) {
 	w, err := s.cfg.Store.Webhook(ctx, r.ID)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Server) DeleteWebhook(ctx context.Context, r api.DeleteWebhookRequestOb
 	return api.DeleteWebhook204Response{}, nil
 }
 
-// RotateWebhookSecret gives a webhook a new secret: POST /webhooks/{id}/rotate-secret.
+// RotateWebhookSecret rotates a webhook's secret: POST /webhooks/{id}/rotate-secret.
 func (s *Server) RotateWebhookSecret(ctx context.Context, r api.RotateWebhookSecretRequestObject) (api.RotateWebhookSecretResponseObject, error) {
 	w, secret, err := s.cfg.Store.RotateWebhookSecret(ctx, r.ID)
 	if err != nil {
@@ -115,7 +115,8 @@ func (s *Server) ListWebhookDeliveries(ctx context.Context, r api.ListWebhookDel
 	}, nil
 }
 
-// RedeliverWebhook sends a message again: POST /webhooks/{id}/deliveries/{delivery_id}/redeliver.
+// RedeliverWebhook redelivers a message: POST
+// /webhooks/{id}/deliveries/{delivery_id}/redeliver.
 func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookRequestObject) (api.RedeliverWebhookResponseObject, error) {
 	d, err := s.cfg.Store.Redeliver(ctx, r.ID, r.DeliveryID)
 	if err != nil {
@@ -124,9 +125,9 @@ func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookReq
 	return api.RedeliverWebhook200JSONResponse(deliveryToAPI(d)), nil
 }
 
-// WebhookMessage writes the body of a message (Standard Webhooks 1.0): a change
-// without its record, the same every time that it is sent. It is read outside of the
-// clinic, so that no words of staff are in it, whatever the permissions of its owner.
+// WebhookMessage returns the body of a message (Standard Webhooks 1.0): a change without
+// its record, the same for every attempt. It leaves the clinic, so it never has staff's
+// free text, whatever the permissions of its owner.
 func WebhookMessage(d clinic.Delivery) ([]byte, error) {
 	m := struct {
 		Type      string    `json:"type"`

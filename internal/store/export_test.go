@@ -32,3 +32,17 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 	s.releaseChain(&chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}}, true)
 	return err
 }
+
+// OfferAsRead offers a time to an entry as it was read before, as a search does that
+// something else has overtaken.
+func (s *Store) OfferAsRead(ctx context.Context, e clinic.WaitlistEntry, slot clinic.Slot) (offered bool, err error) {
+	err = s.inTx(ctx, "offer as read", func(t *tx) error {
+		t.bookkeeping = true
+		if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
+			return err
+		}
+		offered, err = s.offer(ctx, t, &e, e.Booking(slot.DoctorID, slot.Time.Start, clinic.Buffers{}))
+		return err
+	})
+	return offered, err
+}

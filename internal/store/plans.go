@@ -133,10 +133,21 @@ func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection,
 	// plan's is kept under the idempotency key, not that of one visit.
 	for _, i := range chosen {
 		if err := s.applyOne(ctx, p.ID, &p.Items[i]); err != nil {
-			return p, err
+			return p, afterMoves(p, chosen, err)
 		}
 	}
-	return s.countApplied(ctx, p)
+	counted, err := s.countApplied(ctx, p)
+	return counted, afterMoves(p, chosen, err)
+}
+
+// afterMoves is the error of a plan that is applied visit by visit: "nothing was changed"
+// must not be said once a visit was moved. Sent again, it moves the rest.
+func afterMoves(p clinic.Plan, chosen []int, err error) error {
+	moved := slices.ContainsFunc(chosen, func(i int) bool { return p.Items[i].Outcome == clinic.PlanMoved })
+	if moved && errors.Is(err, clinic.ErrUnavailable) {
+		return &clinic.Error{Code: clinic.CodeOutcomeUnknown, Cause: err}
+	}
+	return err
 }
 
 // applyOne moves one visit in a transaction of its own.

@@ -232,23 +232,36 @@ func (s *Store) offerDecided(ctx context.Context, t *tx, e *clinic.WaitlistEntry
 	return s.placeOffer(ctx, t, e, b)
 }
 
-// placeOffer writes an offer that was decided on.
+// placeOffer writes an offer that was decided on, unless the entry has changed so that it
+// no longer wants it: it may have been offered another doctor's time meanwhile, or have
+// declined this one. It brings e up to date.
 func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
-	var still string
-	if err := t.GetContext(ctx, &still, `SELECT status FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
+	var row waitlistRow
+	if err := t.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return false, nil
 		}
 		return false, err
 	}
-	if !clinic.WaitlistStatus(still).Waits() {
-		return false, nil // another doctor's time was faster
+	locked, err := row.entry()
+	if err != nil {
+		return false, err
 	}
+	// A merge gives the entry to the surviving patient, whose guard is another one.
+	if !locked.Status.Waits() || locked.PatientID != e.PatientID {
+		return false, nil
+	}
+	var missed bool
+	err = t.GetContext(ctx, &missed, `SELECT EXISTS (SELECT 1 FROM waitlist_missed WHERE waitlist_id = ? AND doctor_id = ? AND start_time = ?)`,
+		e.ID, b.DoctorID, b.Start)
+	if err != nil || missed {
+		return false, err
+	}
+	*e = locked
 	h := clinic.Hold{
 		Token: rand.Text(), DoctorID: b.DoctorID, PatientID: &e.PatientID, TypeID: b.TypeID, RoomID: b.RoomID,
 		Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(clinic.OfferLasts), CreatedAt: t.now,
 	}
-	var err error
 	if h.ID, err = insertHold(ctx, t, h); err != nil {
 		return false, err
 	}

@@ -5,5 +5,7 @@ export { isProblem, NoAnswer, type Problem, ProblemError, type ProblemOf, proble
 export { type RetryPolicy } from "./retries.js";
 export { pages } from "./pages.js";
 export type * from "./generated/types.gen.js";
+/** Lengths and ranges of what requests send, by schema or operation: `bounds.patientCreate.first_name.maxLength`. */
+export * as bounds from "./generated/bounds.gen.js";
 export { instant, instantAt, toDate, type WallTime, wallTime } from "./times.js";
 export { follow, followChanges, type FollowChangesOptions, type FollowOptions, type StreamEvent } from "./follow.js";

@@ -32,7 +32,6 @@ Appointment appointment[CALLS]; /* 2 and 3 exist from the start; 0 and 1 are tho
 Appointment want[CALLS];        /* what each call asks for; of a reschedule, patient is the appointment */
 
 byte doctor[2] = FREE, patient[2] = FREE, room[2] = FREE; /* guard rows */
-byte result[CALLS];
 
 #define CLASH(a, field, id, when, except) \
 	(a != except && appointment[a].there && appointment[a].field == id && (appointment[a].time & (when)) != 0)
@@ -115,7 +114,7 @@ inline decide(dr, pt, rm, when, except, verdict) {
 /* store/booking.go:BookAppointment */
 proctype Book(byte me) {
 	byte r, verdict;
-	INVOKED(me);
+	INVOKED(me)
 	{
 #ifndef SPOILT_NO_GUARD
 		LOCK(doctor[want[me].doctor]);   /* guardDoctor: UPDATE doctors SET calendar_rev = calendar_rev + 1 */
@@ -139,7 +138,7 @@ proctype Book(byte me) {
 /* store/moves.go:RescheduleAppointment, of an appointment to a doctor and a time. */
 proctype Reschedule(byte me) {
 	byte a, was, verdict, r;
-	INVOKED(me);
+	INVOKED(me)
 	a = want[me].patient;
 	{
 		do /* tx.go:try */
@@ -224,6 +223,9 @@ init {
 		:: want[3].time = 1
 		:: want[3].time = 3
 		fi;
+#ifdef TRACES
+		asked[0] = want[1].doctor; asked[1] = want[1].patient; asked[2] = want[2].time;
+#endif
 		run Book(1);       /* _pid 1 */
 		run Reschedule(2); /* _pid 2 */
 #ifndef TRACES
@@ -233,7 +235,7 @@ init {
 		run Book(0);
 #endif
 #endif
-		GOES_ON
+		GOES_ON; TRACE
 	}
 }
 

@@ -10,6 +10,10 @@
 #else
 #define CALLS 4 /* 1 or 4 is made, not both */
 #endif
+#ifdef TRACES /* call 5 is the holding of call 0, and nothing runs out */
+#undef CRASHES
+#define CRASHES 0
+#endif
 #define LASTS 1
 #define OK 1
 #define TAKEN 2   /* doctor-overlap */
@@ -98,11 +102,14 @@ inline hold(h, at, verdict) {
 proctype HoldThenBook() { /* _pid 1 */
 	byte at, verdict;
 	{
+		INVOKED(5)
 		hold(0, at, verdict);
+		TOLD(5, verdict)
 		if
 		:: verdict == OK ->
 			made = true;
 			verdict = 0;
+			INVOKED(0)
 			book(0, 0, at, verdict);
 			/* What a hold is for: refused only once it was over, used or given back. */
 			assert(verdict == OK || !LIVE(0, now))
@@ -110,21 +117,31 @@ proctype HoldThenBook() { /* _pid 1 */
 		fi
 	} unless { DIES -> verdict = CRASHED; release() };
 	d_step { first_done = true; at = 0 };
+#ifdef TRACES
+	if
+	:: !made -> NEVER_ASKED
+	:: made -> ANSWER(0, verdict)
+	fi
+#else
 	ANSWER(0, verdict)
+#endif
 }
 
 proctype SecondClick() {
 	byte at, verdict;
 	if
-	:: made -> book(1, 0, at, verdict)
-	:: first_done && !made
-	fi;
-	d_step { at = 0 };
-	ANSWER(1, verdict)
+	:: made ->
+		INVOKED(1)
+		book(1, 0, at, verdict);
+		d_step { at = 0 };
+		ANSWER(1, verdict)
+	:: first_done && !made -> NEVER_ASKED
+	fi
 }
 
 proctype BookWithout() {
 	byte at, verdict;
+	INVOKED(2)
 	book(2, 2, at, verdict);
 	d_step { at = 0 };
 	ANSWER(2, verdict)
@@ -132,6 +149,7 @@ proctype BookWithout() {
 
 proctype HoldForOther() {
 	byte at, verdict;
+	INVOKED(3)
 	hold(1, at, verdict);
 	d_step { at = 0 };
 	ANSWER(3, verdict)
@@ -140,6 +158,13 @@ proctype HoldForOther() {
 /* store/holds.go:DeleteHold */
 proctype GiveBack() {
 	byte at, verdict;
+#ifdef TRACES
+	if /* its client has to know the hold */
+	:: made
+	:: first_done && !made -> NEVER_ASKED; goto over
+	fi;
+	INVOKED(4)
+#endif
 	d_step { at = now };
 	if
 	:: LIVE(0, at) ->
@@ -152,7 +177,9 @@ proctype GiveBack() {
 	:: else -> verdict = NO_HOLD
 	fi;
 	d_step { at = 0 };
-	ANSWER(4, verdict)
+	ANSWER(4, verdict);
+over:
+	skip
 }
 
 /* Time goes on for as long as there are calls, and past the end of the last hold. */
@@ -181,12 +208,17 @@ init {
 #ifndef SMALL
 		run BookWithout();
 #endif
-		 run Clock(); run Crash();
+#ifndef TRACES
+		run Clock(); run Crash();
+#endif
 		if
 		:: run SecondClick()
-		:: run GiveBack()
+		:: run GiveBack();
+#ifdef TRACES
+			asked[0] = 1
+#endif
 		fi;
-		GOES_ON
+		GOES_ON; TRACE
 	}
 }
 

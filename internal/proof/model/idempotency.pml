@@ -21,7 +21,11 @@ bool theirs;        /* ... the rival's */
 byte made;          /* a ghost: bookings that the key has ever made */
 byte told = NONE;   /* a ghost: the first answer that a sender was given */
 byte lost;          /* answers lost, a bounded number */
-byte result[CALLS];
+#ifdef TRACES
+#define LOSSES 0 /* what is lost is not seen by clients */
+#undef CRASHES
+#define CRASHES 0
+#endif
 #ifndef LOSSES
 #define LOSSES 2
 #endif
@@ -86,6 +90,7 @@ inline deliver(found, verdict) {
 proctype Sender(byte me) {
 	byte verdict;
 	bool found;
+	INVOKED(me)
 	do
 	:: {
 			deliver(found, verdict);
@@ -124,15 +129,23 @@ proctype Sender(byte me) {
 
 proctype Rival() {
 	byte verdict;
+	INVOKED(3)
 	LOCK(doctor);
 	if
 	:: ours == 0 -> d_step { theirs = true; UNLOCK(doctor) };
+		TOLD(3, OK)
+		INVOKED(2)
 		LOCK(doctor);
 		d_step { theirs = false; UNLOCK(doctor) }; /* moves.go:CancelAppointment */
 		verdict = OK
-	:: else -> release(); verdict = TAKEN
+	:: else -> release(); verdict = TAKEN; TOLD(3, TAKEN)
+#ifdef TRACES
+		NEVER_ASKED; goto over
+#endif
 	fi;
-	ANSWER(2, verdict)
+	ANSWER(2, verdict);
+over:
+	skip
 }
 
 proctype Crash() {
@@ -142,6 +155,6 @@ proctype Crash() {
 	fi
 }
 
-init { atomic { run Sender(0); run Sender(1); run Rival(); run Crash(); GOES_ON } }
+init { atomic { run Sender(0); run Sender(1); run Rival(); run Crash(); GOES_ON; TRACE } }
 
 ltl every_call_ends { <> (answered == CALLS) }

@@ -11,6 +11,10 @@
 #else
 #define CALLS 5 /* cancel, undo, accept, accept, walk-in */
 #endif
+#ifdef TRACES /* no offer runs out */
+#undef CRASHES
+#define CRASHES 0
+#endif
 #define WAITING 0
 #define OFFERED 1
 #define BOOKED 2
@@ -54,6 +58,7 @@ inline offer(e, cancels) {
 /* moves.go:CancelAppointment, then tx.go:inTxUnlessTaken offers after the commit. */
 proctype Cancel() { /* _pid 1 */
 	byte verdict;
+	INVOKED(0)
 	{
 		LOCK(doctor); /* lockAppointment */
 		if
@@ -79,10 +84,13 @@ proctype Cancel() { /* _pid 1 */
 proctype Undo() { /* _pid 2 */
 	byte verdict;
 	bool back[2];
+#ifndef TRACES
 	if
 	:: !appointment
 	:: answered > 0
 	fi;
+#endif
+	INVOKED(1)
 	{
 		LOCK(doctor); /* lockAppointment */
 		if
@@ -123,10 +131,13 @@ proctype Undo() { /* _pid 2 */
 /* waitlist.go:AcceptOffer. The patient comes when there is an offer, or when all else is over. */
 proctype Accept(byte e) {
 	byte verdict;
+#ifndef TRACES
 	if
 	:: status[e] == OFFERED
 	:: answered >= 3 - e && status[e] != OFFERED -> verdict = REFUSED
 	fi;
+#endif
+	INVOKED(2 + e)
 	{
 		if
 		:: verdict == REFUSED
@@ -159,6 +170,7 @@ proctype Accept(byte e) {
 /* booking.go:BookAppointment */
 proctype WalkIn() {
 	byte verdict;
+	INVOKED(4)
 	LOCK(doctor);
 	if
 	:: TAKEN -> verdict = REFUSED; release()
@@ -194,6 +206,9 @@ proctype Maintenance() {
 		:: APPOINTMENTS == 0 && !FITS(0) && FITS(1) -> offer(1, false)
 		:: APPOINTMENTS > 0 || !FITS(0) && !FITS(1) -> d_step { freed = false; UNLOCK(doctor) } /* DELETE FROM freed_times */
 		fi
+#ifdef TRACES
+	:: DONE -> break
+#endif
 	:: DONE && !freed && status[0] != OFFERED && status[1] != OFFERED -> break
 	od
 }
@@ -222,7 +237,11 @@ init {
 #ifndef SMALL
 		run Accept(1);
 #endif
-		run Maintenance(); run Clock(); run Crash(); GOES_ON
+		run Maintenance();
+#ifndef TRACES
+		run Clock(); run Crash();
+#endif
+		GOES_ON; TRACE
 	}
 }
 

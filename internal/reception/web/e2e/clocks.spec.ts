@@ -37,7 +37,7 @@ test("half an hour at each 02:30 of an autumn night reads right everywhere", asy
     start_time: `${autumn}T03:30:00Z`,
   });
   expect(moved.start_time).toBe(`${autumn}T03:30:00Z`);
-  await page.getByRole("button", { name: "Day", exact: true }).click();
+  await page.getByRole("link", { name: "Day", exact: true }).click();
   await expect(visits(page).nth(1)).toHaveAttribute("aria-label", /04:30 to 05:00/);
 });
 

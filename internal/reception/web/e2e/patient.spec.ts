@@ -68,7 +68,7 @@ test("by the keyboard: Backspace gives the choice up, and two of one name are to
 
 test("by touch, in a walk-in: removed by its button, and the button says who is added", async ({ browser }) => {
   const page = await desk(browser, "2027-07-01", { hasTouch: true, width: 1024, height: 768 });
-  await page.getByRole("button", { name: "Check-in" }).tap();
+  await page.getByRole("link", { name: "Check-in" }).tap();
   await page.getByRole("button", { name: "Today" }).tap();
   await page.getByRole("button", { name: "Take a walk-in" }).tap();
   await patientField(page).tap();

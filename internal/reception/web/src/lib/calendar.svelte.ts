@@ -1,5 +1,6 @@
 // The view, day and doctor that are shown, and what was read for them.
 import { isProblem, type NoAnswer, type Permission, type Problem, problemOf } from "mems-client";
+import type { Criteria } from "./address.js";
 import { server } from "./client.js";
 import type { Known } from "./columns.js";
 import { directory } from "./directory.svelte.js";
@@ -7,11 +8,26 @@ import { needs, nothing, Reader, type Shown, type View, wanted } from "./read.js
 import { errorText } from "./refusal.js";
 import { session } from "./session.svelte.js";
 
+/** A step that follows another one within this many milliseconds is read when the steps end. */
+const STEP = 250;
+/** Steps end when none has come for this long. */
+const PAUSE = 200;
+
 class Calendar {
   view = $state<View>("day");
   date = $state("");
   /** The doctor of the week view. */
   doctor = $state(0);
+  /** The only doctor on the check-in board; 0: all. */
+  boardDoctor = $state(0);
+  /** What free times are looked for, other than by default. */
+  find = $state.raw<Criteria>({});
+  /** Counts the addresses that were opened, so that a view begins with what they name. */
+  opened = $state(0);
+  /** Steps follow each other so fast that the days between them are not read. */
+  settling = $state(false);
+  /** Counts what was chosen to be shown; steps in quick succession count once. */
+  burst = 0;
   /** What was read last, for whatever view, day and doctors. */
   private shownData = $state.raw<Shown>();
   private wanted = $derived(wanted(this.view, this.date, this.doctor));
@@ -49,22 +65,40 @@ class Calendar {
 
   private reader = new Reader();
   private reading: { key: string; ending: AbortController; again: boolean } | undefined;
+  private steppedAt = 0;
+  private pause: ReturnType<typeof setTimeout> | undefined;
   private next: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
   private failures = 0;
   /** What this caller may not read: not read again unless somebody asks for it. */
   private refusedKey = "";
 
-  show(view: View, date = this.date): void {
+  /** repeated: by a key that is held down. */
+  show(view: View, date = this.date, repeated = false): void {
     if (view === this.view && date === this.date) return;
+    this.step(view !== this.view, repeated);
     this.view = view;
     this.date = date;
-    this.readNew();
+    this.readSettled();
   }
 
   week(doctor: number): void {
+    this.step(this.view !== "week", false);
     this.doctor = doctor;
     this.view = "week";
-    this.readNew();
+    this.readSettled();
+  }
+
+  /** Shows what an address names; a doctor of 0 is the one that was shown before, or all on the board. */
+  open(to: { view: View; date: string; doctor: number; find: Criteria }): void {
+    this.endSteps();
+    const before = this.wanted.key;
+    if (to.view === "week" && to.doctor) this.doctor = to.doctor;
+    if (to.view === "board") this.boardDoctor = to.doctor;
+    this.find = to.find;
+    this.view = to.view;
+    this.date = to.date;
+    this.opened++;
+    if (this.wanted.key !== before || !this.current) this.readNew();
   }
 
   /** Reads doctors, types and rooms; the week view shows a doctor who is there. Throws ProblemError or NoAnswer. */
@@ -115,9 +149,10 @@ class Calendar {
     this.readIn(100);
   }
 
-  /** Reads hours, absences and queues again the next time: of a doctor, or all. */
-  invalidate(what: "all" | "calendar" | "queue" = "all", doctor: number | null = null): void {
+  /** Reads hours, absences, queues and closures again the next time: of a doctor, or all. */
+  invalidate(what: "all" | "calendar" | "queue" | "closures" = "all", doctor: number | null = null): void {
     if (what === "all") this.reader.forget();
+    else if (what === "closures") this.reader.forgetClosures();
     else if (doctor === null) return;
     else if (what === "calendar") this.reader.forgetCalendar(doctor);
     else this.reader.forgetQueue(doctor);
@@ -125,6 +160,7 @@ class Calendar {
 
   /** Keeps nothing of what was read. */
   clear(): void {
+    this.endSteps();
     this.stopReading();
     this.shownData = undefined;
     this.trouble = "";
@@ -136,6 +172,32 @@ class Calendar {
   /** Whether the last reading failed; the next attempt is then a matter of how often it did. */
   get failing(): boolean {
     return this.failures > 0;
+  }
+
+  private step(elsewhere: boolean, repeated: boolean): void {
+    const at = Date.now();
+    if (elsewhere) this.find = {};
+    this.settling = !elsewhere && (repeated || at - this.steppedAt < STEP);
+    if (!this.settling) this.burst++;
+    this.steppedAt = at;
+  }
+
+  // What is passed by is not read: a key that is held down for a while would use up the desk's share of requests.
+  private readSettled(): void {
+    clearTimeout(this.pause);
+    if (!this.settling) return this.readNew();
+    this.stopReading();
+    if (!this.current) this.trouble = "";
+    this.pause = setTimeout(() => {
+      this.settling = false;
+      this.readNew();
+    }, PAUSE);
+  }
+
+  private endSteps(): void {
+    clearTimeout(this.pause);
+    this.settling = false;
+    this.burst++;
   }
 
   private readNew(): void {
@@ -177,7 +239,7 @@ class Calendar {
 
   private readBySelf(): void {
     this.next = undefined;
-    if (this.refusedKey === this.wanted.key) return;
+    if (this.settling || this.refusedKey === this.wanted.key) return;
     if (this.interval) {
       this.reader.forget(); // nobody says what changes meanwhile
       this.changes++;

@@ -3,6 +3,7 @@ import { isProblem, type NoAnswer, problemOf } from "mems-client";
 import { calendar } from "./calendar.svelte.js";
 import { apiKey, mems, server, setKey } from "./client.js";
 import { live } from "./live.svelte.js";
+import { navigation } from "./navigation.svelte.js";
 import { people } from "./people.svelte.js";
 import { errorText } from "./refusal.js";
 import { session } from "./session.svelte.js";
@@ -13,7 +14,7 @@ import { ui } from "./ui.svelte.js";
 const EXPIRED = "Your key has expired or was revoked. Sign in again to continue.";
 
 server.onUnauthenticated = () => {
-  if (session.phase === "ready") signOut(EXPIRED);
+  if (session.phase === "ready") endSession(EXPIRED);
 };
 
 /** Opens the desk for the key that is kept, or asks for one. */
@@ -23,7 +24,7 @@ export async function start(): Promise<void> {
   if (version.data) session.zone = version.data.time_zone;
   calendar.date ||= dateAt(Date.now(), session.zone);
   if (isProblem(me.error, "unauthenticated")) {
-    signOut(apiKey() ? EXPIRED : "");
+    endSession(apiKey() ? EXPIRED : "");
     return;
   }
   if (!me.data) {
@@ -38,6 +39,7 @@ export async function start(): Promise<void> {
     return;
   }
   session.signedOutBecause = "";
+  navigation.open();
   session.phase = "ready";
   void calendar.read();
   void live.watch();
@@ -48,8 +50,14 @@ function unreachable(error: Parameters<typeof errorText>[0]): void {
   session.phase = "unreachable";
 }
 
-/** Ends the session; nothing of the patients stays on the screen or in memory. */
-export function signOut(because = ""): void {
+/** Ends the session by choice: what was open over the view is not for the one who signs in next. */
+export function signOut(): void {
+  navigation.closeDialogs();
+  endSession("");
+}
+
+// Nothing of the patients stays on the screen or in memory. The address stays: who signs in goes on there.
+function endSession(because: string): void {
   live.stop();
   calendar.clear();
   setKey(undefined);

@@ -39,6 +39,11 @@ class Directory {
     return this.rooms.find((r) => r.id === id)?.name ?? "";
   }
 
+  /** Gives columns to these doctors in this window, until others are chosen. */
+  showOnly(ids: number[]): void {
+    this.hidden = this.doctors.map((d) => d.id).filter((id) => !ids.includes(id));
+  }
+
   hide(id: number, hidden: boolean): void {
     this.hidden = hidden ? [...this.hidden, id] : this.hidden.filter((h) => h !== id);
     localStorage.setItem(HIDDEN, JSON.stringify(this.hidden));

@@ -69,8 +69,10 @@ class Live {
           () => calendar.refresh(),
         );
         return;
-      case "appointment":
       case "closure":
+        calendar.invalidate("closures");
+        break;
+      case "appointment":
       case "patient":
         break;
       default:

@@ -51,11 +51,12 @@ export const needs: Record<View, readonly Permission[]> = {
   find: ["directory:read", "availability:read"],
 };
 
-// Hours, absences and queues of a doctor are read again when they changed, not with
+// Hours, absences and queues of a doctor, and closures, are read again when they changed, not with
 // every booking: a desk has its share of requests, and twelve doctors would use it up.
 export class Reader {
   private hours = new Map<number, WorkingHours>();
-  private away = new Map<number, Absences>();
+  private away = new Map<number, Known<TimeOff>>();
+  private closures = new Map<"all", Known<Closure>>();
   private queues = new Map<string, Ticket[]>();
   private era = 0;
 
@@ -64,6 +65,7 @@ export class Reader {
     this.era++;
     this.hours.clear();
     this.away.clear();
+    this.closures.clear();
     this.queues.clear();
   }
 
@@ -71,6 +73,11 @@ export class Reader {
     this.era++;
     this.hours.delete(doctor);
     this.away.delete(doctor);
+  }
+
+  forgetClosures(): void {
+    this.era++;
+    this.closures.clear();
   }
 
   forgetQueue(doctor: number): void {
@@ -98,7 +105,7 @@ export class Reader {
     const calendar = may("calendar:read");
     const [booked, closures, calendars, tickets] = await Promise.all([
       visits,
-      calendar ? all(pages(mems.listClosures, { query: { from: start, limit: 200 }, signal })) : [],
+      calendar ? this.closed(start, signal) : [],
       calendar ? Promise.all(of.map((d) => this.calendarOf(d.id, start, signal))) : [],
       w.view === "board" && may("queue:read") ? Promise.all(of.map((d) => this.queueOf(d.id, w.date, signal))) : [],
     ]);
@@ -123,15 +130,29 @@ export class Reader {
     );
   }
 
-  private async awayOf(doctor: number, from: string, signal: AbortSignal): Promise<TimeOff[]> {
-    const old = this.away.get(doctor);
-    if (old && Date.parse(old.since) > Date.parse(from)) this.away.delete(doctor);
+  private awayOf(doctor: number, from: string, signal: AbortSignal): Promise<TimeOff[]> {
+    return this.notEnded(this.away, doctor, from, (since) =>
+      pages(mems.listTimeOff, { path: { id: doctor }, query: { from: since, limit: 200 }, signal }),
+    );
+  }
+
+  private closed(from: string, signal: AbortSignal): Promise<Closure[]> {
+    return this.notEnded(this.closures, "all", from, (since) =>
+      pages(mems.listClosures, { query: { from: since, limit: 200 }, signal }),
+    );
+  }
+
+  private async notEnded<K, T extends { end_time: string }>(
+    kept: Map<K, Known<T>>,
+    key: K,
+    from: string,
+    list: (since: string) => AsyncIterable<T>,
+  ): Promise<T[]> {
+    const old = kept.get(key);
+    if (old && Date.parse(old.since) > Date.parse(from)) kept.delete(key);
     const since = new Date(Date.parse(from) - earlier).toISOString();
-    const known = await this.remember(this.away, doctor, async () => ({
-      since,
-      items: await all(pages(mems.listTimeOff, { path: { id: doctor }, query: { from: since, limit: 200 }, signal })),
-    }));
-    return known.items.filter((o) => Date.parse(o.end_time) >= Date.parse(from));
+    const known = await this.remember(kept, key, async () => ({ since, items: await all(list(since)) }));
+    return known.items.filter((i) => Date.parse(i.end_time) >= Date.parse(from));
   }
 
   private async queueOf(doctor: number, date: string, signal: AbortSignal): Promise<Ticket[]> {
@@ -151,13 +172,13 @@ export class Reader {
   }
 }
 
-/** A doctor's absences that have not ended before an instant, however far ahead. */
-interface Absences {
+/** What has not ended before an instant, however far ahead. */
+interface Known<T> {
   since: string;
-  items: TimeOff[];
+  items: T[];
 }
 
-// Absences are read from a month before the day that is shown, so that going from day
+// Absences and closures are read from a month before the day that is shown, so that going from day
 // to day, back and forth, asks for nothing that is known.
 const earlier = 31 * 24 * 3600 * 1000;
 

@@ -2,6 +2,7 @@
 import type { Appointment, Override, Problem } from "mems-client";
 import { calendar } from "./calendar.svelte.js";
 import { type Draft, type Move, newDraft } from "./draft.js";
+import type { Person } from "./person.js";
 import type { View } from "./read.js";
 
 /** A reschedule that was refused, with what is free instead. */
@@ -19,6 +20,8 @@ class Ui {
   pending = $state.raw<Partial<Draft>>();
   /** The appointment whose card is open. */
   open = $state<number>();
+  /** The patient whose appointments are open, with the record unless it is still to be read. */
+  patient = $state.raw<{ id: number; record?: Person }>();
   /** The appointment for which another time is being chosen in the calendar. */
   moving = $state.raw<Appointment>();
   refused = $state.raw<Refusal>();
@@ -40,7 +43,7 @@ class Ui {
 
   /** Closes everything, and forgets what was under way. */
   clear(): void {
-    this.draft = this.pending = this.open = this.moving = this.refused = this.walkIn = undefined;
+    this.draft = this.pending = this.open = this.patient = this.moving = this.refused = this.walkIn = undefined;
   }
 }
 

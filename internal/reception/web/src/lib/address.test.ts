@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+import { addressOf, isDate, readAddress, titleOf } from "./address.js";
+
+const read = (address: string) => {
+  const { pathname, search } = new URL(address, "http://clinic");
+  return readAddress(pathname, search);
+};
+
+describe("an address", () => {
+  test.each([
+    "/reception/day/2026-11-27",
+    "/reception/day/2026-11-27?doctors=3,1",
+    "/reception/day/2026-11-27?doctors=",
+    "/reception/day/2026-11-27?doctors=1&appointment=7",
+    "/reception/week/2026-11-27?doctor=4&patient=9",
+    "/reception/check-in/2026-11-27",
+    "/reception/check-in/2026-11-27?doctor=4",
+    "/reception/find",
+    "/reception/find?doctor=2&type=3&minutes=45&from=2026-12-01&days=7&part=am",
+    "/reception/find?specialization=Ear,+nose+%26+throat&days=28",
+  ])("%s is written as it was read", (address) => {
+    const { route, fault } = read(address);
+    expect(fault).toBe("");
+    expect(addressOf(route)).toBe(address);
+  });
+
+  test("without a date or a view is the day, and names none", () => {
+    for (const address of ["/reception/", "/reception/day", "/reception/day/"])
+      expect(read(address)).toEqual({
+        route: expect.objectContaining({ view: "day", date: "" }) as unknown,
+        fault: "",
+      });
+  });
+
+  test.each([
+    ["/reception/month/2026-11", "no page"],
+    ["/reception/index.html", "no page"],
+    ["/reception/find/2026-11-27", "no page"],
+    ["/reception/day/2026-11-27/1", "no page"],
+    ["/reception/toString", "no page"],
+    ["/reception/day/2026-02-29", "no valid date"],
+    ["/reception/day/27.11.2026", "no valid date"],
+    ["/reception/day/0026-11-27", "no valid date"],
+    ["/reception/day/2026-11-27?doctors=1,,2", "left out"],
+    ["/reception/week/2026-11-27?doctor=0", "left out"],
+    ["/reception/day/2026-11-27?patient=Muster", "left out"],
+    ["/reception/day/2026-11-27?appointment=1e3", "left out"],
+    ["/reception/find?minutes=5", "left out"],
+    ["/reception/find?days=2", "left out"],
+    ["/reception/find?part=night", "left out"],
+  ])("%s is told from a valid one", (address, fault) => {
+    expect(read(address).fault).toContain(fault);
+    expect(read(addressOf({ ...read(address).route, date: "2026-11-27" })).fault).toBe("");
+  });
+
+  test("names a day that the calendar can show", () => {
+    expect(["1901-01-01", "2028-02-29", "9997-12-31"].map(isDate)).toEqual([true, true, true]);
+    expect(["1900-12-31", "9998-01-01", "2027-02-29", "2027-13-01", "2027-1-1", ""].some(isDate)).toBe(false);
+  });
+});
+
+test("a title says view and date", () => {
+  const route = { date: "2027-12-30", doctor: 1, find: {} };
+  const titles = (["day", "week", "board", "find"] as const).map((view) => titleOf({ ...route, view }, "Dr. Roth"));
+  expect(titles.map((t) => t.replaceAll(/(\w{3}),? (\d)/g, "$1 $2"))).toEqual([
+    "Thu 30 Dec 2027 · Day · Dr. Roth · Reception",
+    "Mon 27 Dec to Sun 2 Jan 2028 · Week · Dr. Roth · Reception",
+    "Thu 30 Dec 2027 · Check-in · Dr. Roth · Reception",
+    "Find a time · Dr. Roth · Reception",
+  ]);
+});

@@ -1,0 +1,150 @@
+// The addresses of the desk's views, read and written. They are kept by the browser and sent to others, so they
+// name patients and appointments by id alone.
+import type { View } from "./read.js";
+import { MAX_MINUTES, MIN_MINUTES } from "./rules.js";
+import { addDays, monday, shortDate } from "./time.js";
+
+export const BASE = "/reception/";
+
+const paths: Record<View, string> = { day: "day", week: "week", board: "check-in", find: "find" };
+
+export const titles: Record<View, string> = { day: "Day", week: "Week", board: "Check-in", find: "Find a time" };
+
+/** How many days ahead free times are looked for. */
+export const SPANS = [1, 3, 7, 14, 28];
+
+/** What free times are looked for; what is missing is as the view begins. */
+export interface Criteria {
+  doctor?: number;
+  specialization?: string;
+  type?: number;
+  minutes?: number;
+  from?: string;
+  days?: number;
+  part?: "am" | "pm";
+}
+
+/** What the desk shows, as an address says it. */
+export interface Route {
+  view: View;
+  /** The day, or one of the week; "" if the address names none. */
+  date: string;
+  /** The doctor of the week, or the only one on the check-in board; 0: the first one, or all. */
+  doctor: number;
+  /** The doctors with a column in the day; undefined: not said. */
+  doctors?: number[] | undefined;
+  find: Criteria;
+  /** The appointment and the patient that are open over the view. */
+  appointment?: number | undefined;
+  patient?: number | undefined;
+}
+
+/** Reports whether a text is a day that the calendar can show. */
+export function isDate(text: string): boolean {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text) || text < "1901" || text >= "9998") return false;
+  const day = new Date(`${text}T12:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text); // some engines read 30 February
+}
+
+/** Reads an address; says in `fault` what of it means nothing. */
+export function readAddress(path: string, search: string): { route: Route; fault: string } {
+  const [segment = "", day = "", ...more] = path.slice(BASE.length).replace(/\/$/, "").split("/");
+  const view = (Object.keys(paths) as View[]).find((v) => paths[v] === segment);
+  const route: Route = { view: view ?? "day", date: "", doctor: 0, find: {} };
+  if ((segment && !view) || more.length > 0 || (view === "find" && day))
+    return { route: { ...route, view: "day" }, fault: "There is no page at this address. Today is shown instead." };
+  const q = new Query(search);
+  if (view === "find") route.find = criteria(q);
+  else if (view !== "day" && view) route.doctor = q.id("doctor") ?? 0;
+  else route.doctors = q.ids("doctors");
+  route.appointment = q.id("appointment");
+  route.patient = route.appointment ? undefined : q.id("patient");
+  if (day && !isDate(day)) return { route, fault: "This address has no valid date. Today is shown instead." };
+  route.date = day;
+  return { route, fault: q.valid ? "" : PARTLY };
+}
+
+/** Said when a part of an address means nothing, or nothing any more. */
+export const PARTLY = "Part of this address is not valid and was left out.";
+
+/** Writes an address: the same for the same contents. */
+export function addressOf(r: Route): string {
+  const q = new URLSearchParams();
+  const add = (name: string, value: string | number | undefined) => value && q.set(name, String(value));
+  if (r.view === "day" && r.doctors) q.set("doctors", r.doctors.join(","));
+  if (r.view === "week" || r.view === "board") add("doctor", r.doctor);
+  if (r.view === "find") for (const [name, value] of Object.entries(r.find)) add(name, value as string | number);
+  add("appointment", r.appointment);
+  add("patient", r.appointment ? undefined : r.patient);
+  const query = q.toString().replaceAll("%2C", ",");
+  return `${BASE}${paths[r.view]}${r.view === "find" ? "" : `/${r.date}`}${query && `?${query}`}`;
+}
+
+/** Writes the window's title. Titles are kept with addresses, so a patient's name is in neither. */
+export function titleOf(r: Route, doctor: string): string {
+  const dated = (date: string) => `${shortDate(date)} ${date.slice(0, 4)}`;
+  const first = r.view === "week" ? monday(r.date) : r.date;
+  const when = {
+    day: dated,
+    board: dated,
+    week: () => `${shortDate(first)} to ${dated(addDays(first, 6))}`,
+    find: null,
+  };
+  const parts = [when[r.view]?.(first) ?? "", titles[r.view], doctor, "Reception"];
+  return parts.filter(Boolean).join(" · ");
+}
+
+function criteria(q: Query): Criteria {
+  const found: Criteria = {};
+  const doctor = q.id("doctor");
+  const specialization = doctor ? "" : q.text("specialization", (t) => t.length <= 100);
+  const type = q.id("type");
+  const minutes = Number(q.text("minutes", (t) => inRange(Number(t))));
+  const from = q.text("from", isDate);
+  const days = Number(q.text("days", (t) => SPANS.includes(Number(t))));
+  const part = q.text("part", (t) => t === "am" || t === "pm") as "" | "am" | "pm";
+  if (doctor) found.doctor = doctor;
+  if (specialization) found.specialization = specialization;
+  if (type) found.type = type;
+  if (minutes) found.minutes = minutes;
+  if (from) found.from = from;
+  if (days) found.days = days;
+  if (part) found.part = part;
+  return found;
+}
+
+const inRange = (n: number) => Number.isInteger(n) && n >= MIN_MINUTES && n <= MAX_MINUTES;
+
+/** Parameters of an address, which anybody can write: what is not valid counts as missing. */
+class Query {
+  valid = true;
+  private params: URLSearchParams;
+
+  constructor(search: string) {
+    this.params = new URLSearchParams(search);
+  }
+
+  text(name: string, holds: (text: string) => boolean): string {
+    const value = this.params.get(name);
+    if (!value) return "";
+    if (holds(value)) return value;
+    this.valid = false;
+    return "";
+  }
+
+  id(name: string): number | undefined {
+    return Number(this.text(name, isId)) || undefined;
+  }
+
+  /** An empty list is a list; undefined: there is none, or it is not valid. */
+  ids(name: string): number[] | undefined {
+    const value = this.params.get(name);
+    if (value === null) return undefined;
+    const parts = value ? value.split(",") : [];
+    if (parts.every(isId)) return parts.map(Number);
+    this.valid = false;
+    return undefined;
+  }
+}
+
+const isId = (text: string) => /^[1-9]\d{0,14}$/.test(text);
