@@ -61,8 +61,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// readAnchor reads the ends of chains that the last run noted; none when there
-// was no run yet.
+// readAnchor returns the chain tips that the last run wrote, none before the first run.
 func readAnchor(path string) ([]auditchain.Head, error) {
 	if path == "" {
 		return nil, nil
@@ -81,7 +80,7 @@ func readAnchor(path string) ([]auditchain.Head, error) {
 	return heads, nil
 }
 
-// writeAnchor replaces the file as a whole or not at all.
+// writeAnchor replaces the file atomically.
 func writeAnchor(path string, heads []auditchain.Head) (err error) {
 	defer func() { err = nameFile(err, path) }()
 	text, err := json.MarshalIndent(heads, "", "  ")

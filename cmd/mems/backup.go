@@ -73,8 +73,8 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 }
 
 // checkSigning warns of a backup that is not signed. Beside an installed service, whose
-// keys are in its folder, a backup without the key that wrote to the audit trail last is
-// refused. Elsewhere it is made: one that cannot be verified is better than none.
+// keys are in its folder, it refuses a backup without the key that last wrote to the audit
+// trail. Elsewhere a backup that cannot be verified is better than none.
 func (p *program) checkSigning(ctx context.Context, schema *database.Schema) error {
 	unknown := errors.Is(store.CheckAuditKeys(ctx, schema.Pool(), p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
 	switch {
@@ -88,16 +88,16 @@ func (p *program) checkSigning(ctx context.Context, schema *database.Schema) err
 	return nil
 }
 
-// logWish says whether the position of the binary log is noted.
+// logWish is whether a backup records the position of the binary log.
 type logWish int
 
 const (
-	logAsTold  logWish = iota // where the server tells it without being asked
-	logIfThere                // otherwise the backup says that it is not there
-	logNeeded                 // otherwise there is no backup
+	logAsTold  logWish = iota // if the server reports it
+	logIfThere                // otherwise the backup records that there is none
+	logNeeded                 // otherwise the backup fails
 )
 
-// set reads the value of --binlog-position, "true" for none.
+// set parses the value of --binlog-position, "true" for none.
 func (l *logWish) set(value string) error {
 	switch value {
 	case "true":
@@ -122,9 +122,9 @@ func (p *program) openSnapshot(ctx context.Context, schema *database.Schema, pos
 	return snapshot, err
 }
 
-// writeSigned writes a file of the backup format, beside its place first, and there
-// only when it is whole. With MEMS_AUDIT_KEYS, the first key signs it; with
-// recipients, it is encrypted to these.
+// writeSigned writes a file of the backup format under a temporary name and renames it when
+// it is complete. The first of MEMS_AUDIT_KEYS signs it; with recipients, it is encrypted
+// to these.
 func (p *program) writeSigned(file string, head backup.Head, replace bool, to []age.Recipient, body func(io.Writer) error) (size int64, err error) {
 	defer func() { err = nameFile(err, file) }()
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
@@ -163,7 +163,7 @@ func (p *program) writeSigned(file string, head backup.Head, replace bool, to []
 	return info.Size(), nil
 }
 
-// backupKeys are the keys of the audit trail: the first one signs, all verify.
+// backupKeys returns the keys of the audit trail: the first one signs, all verify.
 func (p *program) backupKeys() []backup.Key {
 	var keys []backup.Key
 	for _, k := range p.macKeys() {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// bar shows progress: a bar that grows on a terminal, a few lines elsewhere.
+// bar shows progress: a bar on a terminal, a few lines elsewhere.
 type bar struct {
 	w        io.Writer
 	terminal bool
@@ -27,7 +27,7 @@ func newBar(w io.Writer) *bar {
 	return &bar{w: w, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
-// show is told how many of what are done.
+// show updates the number of completed items.
 func (b *bar) show(what string, done, total int) {
 	if what != b.what {
 		b.end()
@@ -40,7 +40,7 @@ func (b *bar) show(what string, done, total int) {
 	if b.terminal {
 		const width = 30
 		full := width * done / max(1, total)
-		// The rest of the line may hold a longer rate of before.
+		// Clear the rest of a longer previous line.
 		_, _ = fmt.Fprintf(b.w, "\r%-13s [%s%s] %s\x1b[K", what, strings.Repeat("#", full), strings.Repeat(".", width-full), counts)
 		b.open = true
 		return
@@ -51,7 +51,7 @@ func (b *bar) show(what string, done, total int) {
 	}
 }
 
-// end leaves the bar as it is and begins a new line.
+// end finishes the bar's line.
 func (b *bar) end() {
 	if b.open {
 		_, _ = fmt.Fprintln(b.w)

@@ -23,8 +23,8 @@ import (
 	"mems/internal/localdb"
 )
 
-// config is the whole configuration. The tags are the documentation: "mems
-// help" prints them, and a test holds the README's table to them.
+// config is the whole configuration. The tags are the documentation: "mems help" prints
+// them, and a test compares the README's table with them.
 type config struct {
 	HTTPAddr           string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"listen address; port 0 picks a free port"`
 	Auth               string        `env:"MEMS_AUTH" envDefault:"auto" doc:"whether callers must authenticate: auto, required or open; auto means required with MEMS_OIDC_ISSUER, otherwise open on a loopback address"`
@@ -92,8 +92,8 @@ func settings() []setting {
 	return all
 }
 
-// readConfig reads and checks the configuration. An error names the variable
-// and what it takes, and never repeats the database URL, which holds a password.
+// readConfig reads and checks the configuration. An error names the variable and its valid
+// values, and never repeats the database URL, which holds a password.
 func readConfig(environ []string) (config, error) {
 	var c config
 	given := env.ToMap(environ)
@@ -119,7 +119,7 @@ func readConfig(environ []string) (config, error) {
 	return c, errors.Join(faults...)
 }
 
-// refuse says which variable is wrong, how, and what would be right.
+// refuse returns the error for an invalid variable, with its valid values.
 func refuse(field string, given map[string]string) error {
 	f, _ := reflect.TypeFor[config]().FieldByName(field)
 	name := f.Tag.Get("env")
@@ -129,12 +129,12 @@ func refuse(field string, given map[string]string) error {
 	return fmt.Errorf("%s: invalid value %q (expected %s), for example %s=%s", name, given[name], f.Tag.Get("doc"), name, cmp.Or(f.Tag.Get("envDefault"), f.Tag.Get("example")))
 }
 
-// secrets are the variables whose values are shown to nobody: no flag sets them,
-// for everybody on a machine can read command lines, and no message repeats them.
+// secrets lists the variables with secret values: no flag sets them, because every user of
+// a machine can read command lines, and no message repeats them.
 var secrets = map[string]bool{"MEMS_DATABASE_URL": true, "MEMS_AUDIT_KEYS": true}
 
-// flagName is the flag that sets the same: --http-addr for MEMS_HTTP_ADDR. The
-// database URL has none, since everybody on a machine can read command lines.
+// flagName returns the flag of a variable: --http-addr for MEMS_HTTP_ADDR. Secrets have
+// none.
 func (s setting) flagName() string {
 	if secrets[s.name] {
 		return ""
@@ -142,8 +142,8 @@ func (s setting) flagName() string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s.name, "MEMS_")), "_", "-")
 }
 
-// takeFlags moves the settings among args to the environment, where they win.
-// What is left belongs to the command.
+// takeFlags moves the settings among args to the environment, which they override, and
+// returns the command's arguments.
 func takeFlags(args, environ []string) (rest, env []string, err error) {
 	env = slices.Clone(environ)
 	all := settings()
@@ -162,7 +162,7 @@ func takeFlags(args, environ []string) (rest, env []string, err error) {
 			}
 			value, args = args[0], args[1:]
 		}
-		if value == "" { // as a variable that is not set leaves it
+		if value == "" { // as an unset shell variable gives it
 			return nil, nil, fmt.Errorf("--%s: empty value (expected %s)", name, all[i].meaning)
 		}
 		env = append(env, all[i].name+"="+value)
@@ -170,14 +170,14 @@ func takeFlags(args, environ []string) (rest, env []string, err error) {
 	return rest, env, nil
 }
 
-// ofOthers are names that are no settings of the program, but that the machine it
-// runs on may well have: clients of the API and the Compose file use them.
+// ofOthers lists MEMS_ variables of other programs: clients of the API and the Compose
+// file.
 var ofOthers = map[string]bool{
 	"MEMS_URL": true, "MEMS_API_KEY": true, "MEMS_IMAGE": true, "MEMS_BACKUP_IMAGE": true,
 }
 
-// unknownVariables finds misspelt names: a setting that is silently ignored is
-// worse than a server that does not start. MEMS_TEST_ belongs to the tests.
+// unknownVariables returns misspelt names: a silently ignored setting is worse than a
+// server that does not start. MEMS_TEST_ is for tests.
 func unknownVariables(environ []string) []string {
 	var unknown []string
 	all := settings()
@@ -192,8 +192,8 @@ func unknownVariables(environ []string) []string {
 	return unknown
 }
 
-// faults are the values that can be read, but not used. The fields in unread were
-// refused already.
+// faults returns the values that can be parsed, but not used. The fields in unread have
+// been reported already.
 func (c *config) faults(given map[string]string, unread map[string]bool) []error {
 	var zoneErr, macErr error
 	c.zone, zoneErr = clinic.LoadZone(c.ClinicTimeZone)
@@ -233,7 +233,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 		{"PublicURL", c.PublicURL == "" || isOrigin(c.PublicURL)},
 		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
 		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
-		// "Local" would be whatever the machine thinks.
+		// "Local" would depend on the machine.
 		{"ClinicTimeZone", zoneErr == nil && c.ClinicTimeZone != "Local"},
 		{"RequestTimeout", time.Second <= c.RequestTimeout && c.RequestTimeout <= time.Minute},
 		{"ShutdownDelay", 0 <= c.ShutdownDelay && c.ShutdownDelay <= time.Minute},
@@ -257,7 +257,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 	return faults
 }
 
-// isAddress tells whether s is host:port with a port in digits.
+// isAddress reports whether s is host:port with a numeric port.
 func isAddress(s string) bool {
 	_, port, err := net.SplitHostPort(s)
 	number, portErr := strconv.Atoi(port)
@@ -283,7 +283,7 @@ func isOrigin(s string) bool {
 		u.Port() != map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
-// readNetworks reads addresses and networks.
+// readNetworks parses addresses and networks.
 func readNetworks(list string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -304,7 +304,7 @@ func (c *config) corsOrigins() []string {
 	return strings.FieldsFunc(c.CORSOrigins, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// macKeys are the keys of the audit trail, which were checked.
+// macKeys returns the keys of the audit trail, which have been checked.
 func (c *config) macKeys() []auditchain.Key {
 	keys, _ := readMACKeys(c.AuditKeys)
 	return keys
@@ -335,7 +335,7 @@ func (c *config) engine() localdb.Engine {
 	return localdb.Engine(c.DatabaseEngine)
 }
 
-// logger writes to stderr; stdout is for people.
+// logger logs to stderr; stdout is for the command's output.
 func (p *program) logger() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(p.LogLevel)) // checked

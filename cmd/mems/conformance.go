@@ -60,7 +60,7 @@ func serverURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// tellReport prints a report, and fails when a check did.
+// tellReport prints a report, and returns an error if a check failed.
 func (p *program) tellReport(report conformance.Report, junit string) error {
 	if err := report.Write(p.out); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (p *program) tellReport(report conformance.Report, junit string) error {
 	return nil
 }
 
-// watchClient serves the proxy until Ctrl-C, and then tells what it found.
+// watchClient serves the proxy until Ctrl-C, and then prints its findings.
 func (p *program) watchClient(ctx context.Context, address string, proxy *conformance.Proxy) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)

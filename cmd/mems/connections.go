@@ -8,17 +8,15 @@ import (
 	"time"
 )
 
-// reservedFiles are the file descriptors kept for all but clients and the database:
-// logs, certificates, webhooks, look-ups.
+// reservedFiles is the number of file descriptors for everything but clients and the
+// database: logs, certificates, webhooks, DNS.
 const reservedFiles = 24
 
-// fewConnections is how many connections a clinic can well need: a smaller bound is
-// worth a warning.
+// fewConnections is the bound below which a warning is logged.
 const fewConnections = 128
 
-// connections keeps the connections of clients below what the process may have open.
-// When there is no room for another one, the one that has been silent longest is
-// closed: connections that ask for nothing take no place from those that do.
+// connections bounds clients' connections by the limit of open files. At the bound, a new
+// connection closes the one that has been idle longest.
 type connections struct {
 	most int
 
@@ -34,8 +32,8 @@ type connection struct {
 // connectionKey is where a request's context has its connection.
 type connectionKey struct{}
 
-// newConnections bounds connections by the limit of open files, less those of the
-// database's; 0 is no limit.
+// newConnections derives the bound from the limit of open files, less those for the
+// database; 0 is no limit.
 func newConnections(files, database int) *connections {
 	c := &connections{most: 1 << 20, open: map[net.Conn]*connection{}}
 	if files > 0 {
@@ -44,7 +42,7 @@ func newConnections(files, database int) *connections {
 	return c
 }
 
-// serve makes s keep to the bound.
+// serve makes s observe the bound.
 func (c *connections) serve(s *http.Server) {
 	next := s.Handler
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +62,7 @@ func (c *connections) serve(s *http.Server) {
 	}
 }
 
-// opened counts a new connection and closes one that is in its way.
+// opened counts a new connection and, at the bound, closes an idle one.
 func (c *connections) opened(ctx context.Context, conn net.Conn) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +76,7 @@ func (c *connections) opened(ctx context.Context, conn net.Conn) context.Context
 			}
 		}
 		delete(c.open, silent)
-		go func() { _ = silent.Close() }() // TLS says goodbye first
+		go func() { _ = silent.Close() }() // TLS first sends close_notify
 	}
 	return context.WithValue(ctx, connectionKey{}, added)
 }

@@ -14,8 +14,7 @@ import (
 	"unicode"
 )
 
-// health is the command "mems health". It is there for container images, which
-// have neither a shell nor curl to ask with.
+// health is the command "mems health", for container images without a shell or curl.
 func health(ctx context.Context, p *program, args []string) error {
 	if err := parse(newFlags("health"), args); err != nil {
 		return err
@@ -62,7 +61,7 @@ func health(ctx context.Context, p *program, args []string) error {
 	return nil
 }
 
-// readyURL is where the server of this configuration is asked whether it is ready.
+// readyURL returns the URL of /readyz of the server with this configuration.
 func (p *program) readyURL() (string, error) {
 	url, err := p.localURL()
 	return url + "/readyz", err
@@ -77,7 +76,7 @@ func (p *program) localURL() (string, error) {
 	if port == "0" {
 		return "", fmt.Errorf("MEMS_HTTP_ADDR=%s has no fixed port: use the one that \"mems serve\" printed", p.HTTPAddr)
 	}
-	// A server on every address is asked on the loopback one.
+	// A server on all addresses is asked by loopback.
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 		if ip.Is6() {

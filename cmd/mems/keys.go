@@ -27,7 +27,7 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	if work == nil {
 		return usageError{fmt.Sprintf("unknown subcommand %q (expected create, list, revoke or seal)", args[0])}
 	}
-	// What is wrong with the words is said before any database is looked for.
+	// Check the arguments before opening a database.
 	check := map[string]func([]string) error{
 		"create": func(words []string) error { _, err := wantedKey(words); return err },
 		"list":   noWords,
@@ -47,9 +47,9 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// checkAuditKeys stops a command before it changes something without the key that wrote
-// to the audit trail last: what it wrote could never be told from tampering. Every other
-// error is left to the command.
+// checkAuditKeys stops a command before it changes something without the key that last
+// wrote to the audit trail: its entries could not be distinguished from tampering. Every
+// other error is left to the command.
 func (p *program) checkAuditKeys(ctx context.Context, st *store.Store) error {
 	if err := st.CheckAuditKeys(ctx); errors.Is(err, store.ErrUnknownAuditKey) {
 		return settingError{p.unknownAuditKey()}
@@ -100,8 +100,8 @@ func (p *program) withStore(ctx context.Context, now func() time.Time, work func
 	return explain(work(d, st))
 }
 
-// explain says in words what a rule refuses; what a command has put into words
-// itself stays as it is.
+// explain replaces a bare refusal by its text; errors that a command has wrapped stay as
+// they are.
 func explain(err error) error {
 	refusal, ok := err.(*clinic.Error) //nolint:errorlint // one that is wrapped has words
 	if !ok {

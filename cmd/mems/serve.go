@@ -34,7 +34,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err // all that is wrong, in one run
 	}
 	p.notify = takeNotifySocket()
-	// Take the address first: a port in use should not cost a database's start.
+	// Listen first: a port in use should be reported before a database is started.
 	listener, err := listen(ctx, "MEMS_HTTP_ADDR", p.HTTPAddr)
 	if err != nil {
 		return err
@@ -147,10 +147,10 @@ func serve(ctx context.Context, p *program, args []string) error {
 	return err
 }
 
-// keepHouse passes on the waitlist's expired offers every few seconds, and
-// deletes answers that are kept no longer. Every process does; an offer is passed
-// on once. It needs not be in time: nothing is booked twice without it, a time
-// only waits longer for the next patient.
+// keepHouse runs maintenance every few seconds: it expires waitlist offers, offers their
+// times to the next patient, and deletes expired idempotency keys. Every process does; each
+// offer is expired once. A delay is harmless: a freed time only waits longer for the next
+// patient.
 func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 	for tick := time.NewTicker(5 * time.Second); ; {
 		select {
@@ -176,9 +176,8 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 	}
 }
 
-// indexTrail keeps what finds a patient's entries in the audit trail up to date. After
-// an upgrade there are years of them: it goes on portion by portion, and rests as long
-// as it works.
+// indexTrail keeps the audit trail's index of patients up to date. After an upgrade there
+// may be years of entries, so it works in batches and pauses as long as each takes.
 func indexTrail(ctx context.Context, st *store.Store, log *slog.Logger) {
 	const idle = 5 * time.Second
 	for pause := idle; ; {
@@ -204,7 +203,7 @@ func indexTrail(ctx context.Context, st *store.Store, log *slog.Logger) {
 func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener net.Listener, api http.Handler, drain func(), log *slog.Logger) error {
 	s := &http.Server{
 		Handler: api,
-		// A client that is slow, on purpose or not, must not hold on for ever.
+		// A slow client must not hold a connection forever.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      p.RequestTimeout + 20*time.Second,
@@ -230,8 +229,8 @@ func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener
 	notifySystemd(context.WithoutCancel(ctx), p.notify, "STOPPING=1")
 	p.say("completing in-flight requests (a second signal stops immediately) ...")
 	drain()
-	// A closed listener resets connections that the kernel accepted and Go did not yet:
-	// it stays open until the load balancer has seen /readyz.
+	// Closing the listener resets connections that the kernel has accepted but Go has not:
+	// keep it open until the load balancer has seen /readyz.
 	select {
 	case err := <-failed:
 		return err
@@ -290,8 +289,7 @@ func (p *program) tokens() *server.TokenConfig {
 	}
 }
 
-// rateLimit is none for those who need not say who they are: they all come from
-// one machine.
+// rateLimit returns 0 with authentication off: all callers are on one machine.
 func (p *program) rateLimit() int {
 	if p.open() {
 		return 0
@@ -299,7 +297,7 @@ func (p *program) rateLimit() int {
 	return p.RateLimit
 }
 
-// adviseFirstKey says how to get in, when nobody can yet.
+// adviseFirstKey explains how to create the first key if there is none.
 func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
 	page, err := st.ListKeys(ctx, 0, 1)
 	if err == nil && len(page.Items) == 0 && p.OIDCIssuer == "" {
@@ -307,7 +305,7 @@ func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
 	}
 }
 
-// access is the line of the welcome that says who may do what.
+// access returns the welcome's line about authentication.
 func (p *program) access() string {
 	switch {
 	case p.open():
@@ -318,8 +316,8 @@ func (p *program) access() string {
 	return "by API key"
 }
 
-// welcome tells a person what to do next; while the server waits for its database, only
-// where it says why.
+// welcome prints what to do next; while the server waits for its database, only where to
+// find the reason.
 func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
 	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
 		address = net.JoinHostPort(p.host(), port) // as it was set: Go listens on [::] for 0.0.0.0

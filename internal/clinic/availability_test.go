@@ -51,7 +51,8 @@ func (w walls) open(h clinic.WorkingHours, from clinic.Date, days int) []bool {
 	for range days {
 		day := dayNumber(from) * 24 * 60
 		for _, b := range naiveBlocks(h, from) {
-			for i := w.start(day + int64(b.Start)); i < w.end(day+int64(b.End)); i++ {
+			end := w.end(day + int64(b.End))
+			for i := w.start(day + int64(b.Start)); i < end; i++ {
 				open[i] = true
 			}
 		}

@@ -18,7 +18,7 @@ import (
 
 var now = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
 
-// clinic is a real server on a database of its own.
+// clinic returns a real server on its own database.
 func clinic(t *testing.T) http.Handler {
 	t.Helper()
 	clock := func() time.Time { return now }
@@ -59,8 +59,8 @@ func failed(r conformance.Report) []string {
 	return names
 }
 
-// The server conforms: with a doctor of the suite's own, and with one of the
-// clinic's, as often as it is run.
+// The server conforms, with the suite's own doctor and with one of the clinic's, also when
+// the suite is repeated.
 func TestTheServerConforms(t *testing.T) {
 	t.Parallel()
 	h := clinic(t)
@@ -80,8 +80,7 @@ func TestTheServerConforms(t *testing.T) {
 	}
 }
 
-// A server that does not keep the contract is found out, by the check that says
-// what is wrong.
+// Each violation of the contract by a server fails the check that names it.
 func TestTheSuiteFindsFaults(t *testing.T) {
 	t.Parallel()
 	h := clinic(t)
@@ -131,7 +130,7 @@ func TestTheSuiteFindsFaults(t *testing.T) {
 	}
 }
 
-// A server that is not there is told once, and not by every check.
+// An unreachable server is reported once, not by every check.
 func TestTheSuiteStopsWithoutAServer(t *testing.T) {
 	t.Parallel()
 	report := conformance.Run(t.Context(), contract(t), conformance.Target{URL: "http://127.0.0.1:1", Now: now, HTTP: http.DefaultClient}, "x")
@@ -144,7 +143,7 @@ func TestTheSuiteStopsWithoutAServer(t *testing.T) {
 	}
 }
 
-// Reports say what failed and where to read about it.
+// Reports name what failed and where it is documented.
 func TestReports(t *testing.T) {
 	t.Parallel()
 	r := conformance.Report{Results: []conformance.Result{

@@ -1,5 +1,5 @@
-// Package conformance holds others to the contract: a server that is to answer
-// as openapi.yaml says, and a partner's client that is to ask as it says.
+// Package conformance checks servers and partners' clients against the contract,
+// openapi.yaml.
 package conformance
 
 import (
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,11 +23,12 @@ import (
 	"mems/internal/contract"
 )
 
-// Contract is openapi.yaml, ready to hold requests and answers to. It is safe
-// for concurrent use.
+// Contract is openapi.yaml, prepared for validating requests and responses. It is safe for
+// concurrent use.
 type Contract struct {
 	doc        *openapi3.T
 	operations []operation
+	problems   map[string][]api.ProblemSlug // by operationId
 }
 
 type operation struct {
@@ -35,23 +37,26 @@ type operation struct {
 	route    *routers.Route
 }
 
-// Answer is what a server answered.
+// Answer is a server's response.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// NewContract reads the contract that this program was built with.
+// NewContract returns the contract that this program was built with.
 func NewContract() (*Contract, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded contract: %w", err)
 	}
 	contract.UseFormats(doc)
-	c := &Contract{doc: doc}
+	c := &Contract{doc: doc, problems: map[string][]api.ProblemSlug{}}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
+			if c.problems[op.OperationID], err = contract.ProblemsOf(op); err != nil {
+				return nil, err
+			}
 			c.operations = append(c.operations, operation{
 				method: method, segments: strings.Split(path, "/"),
 				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
@@ -61,11 +66,11 @@ func NewContract() (*Contract, error) {
 	return c, nil
 }
 
-// Version is info.version of the contract.
+// Version returns info.version of the contract.
 func (c *Contract) Version() string { return c.doc.Info.Version }
 
-// find is the operation that a request is for, with the path's parameters; a
-// path without parameters wins, also when it has other methods only.
+// find returns a request's operation with the path's parameters. A path without parameters
+// takes precedence, even if it has only other methods.
 func (c *Contract) find(request *http.Request) (*routers.Route, map[string]string) {
 	path := strings.Split(request.URL.EscapedPath(), "/")
 	var found *routers.Route
@@ -100,7 +105,7 @@ func (c *Contract) find(request *http.Request) (*routers.Route, map[string]strin
 	return found, parameters
 }
 
-// CheckAnswer says what of an answer is not as the contract has it.
+// CheckAnswer returns the violations of the contract in a response.
 func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	var faults []string
 	fail := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
@@ -124,12 +129,15 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	switch {
 	case a.Status >= 400 && ofFHIR:
 		c.checkOutcome(a, fail)
-	case a.Status >= 400: // the router's own answers are problem documents too
+	case a.Status >= 400: // the router's own responses are problem documents, too
 		c.checkProblem(request, a, fail)
 	}
 	route, _ := c.find(request)
 	if route == nil {
 		return faults
+	}
+	if operation, slug := c.Problem(request, a); slug != "" && !slices.Contains(c.problems[operation], slug) {
+		fail("%s does not list %s in x-problems", operation, slug)
 	}
 	input := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: route},
@@ -147,8 +155,33 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	return faults
 }
 
-// checkProblem holds a problem document to what a schema cannot say: it agrees
-// with the answer that it is in, and its type is one of the contract's.
+// Problem returns the operation that answered with a problem, and the problem's slug;
+// both are empty for an answer that is none, and for one of the router: an address that
+// the contract does not have, or not with this method, is no operation's.
+func (c *Contract) Problem(request *http.Request, a Answer) (operation string, slug api.ProblemSlug) {
+	route, _ := c.find(request)
+	if a.Status < 400 || route == nil {
+		return "", ""
+	}
+	var problem struct{ Type string }
+	_ = json.Unmarshal(a.Body, &problem) // a body that is no JSON is a fault of its own
+	word, _ := strings.CutPrefix(problem.Type, "/problems/")
+	if codes := OutcomeProblems(a.Body); len(codes) > 0 {
+		word = codes[0]
+	}
+	operation, slug = route.Operation.OperationID, api.ProblemSlug(word)
+	ofRouter := slug == api.ProblemSlugNotFound || slug == api.ProblemSlugMethodNotAllowed
+	if slug == "" || ofRouter && !slices.Contains(c.problems[operation], slug) {
+		return "", ""
+	}
+	return operation, slug
+}
+
+// Problems returns the problem types that each operation lists, by operationId.
+func (c *Contract) Problems() map[string][]api.ProblemSlug { return maps.Clone(c.problems) }
+
+// checkProblem checks what a schema cannot express: a problem document agrees with its
+// response, and its type is one of the contract's.
 func (c *Contract) checkProblem(request *http.Request, a Answer, fail func(string, ...any)) {
 	var p map[string]any
 	if err := json.Unmarshal(a.Body, &p); err != nil {
@@ -175,8 +208,8 @@ func (c *Contract) checkProblem(request *http.Request, a Answer, fail func(strin
 	}
 }
 
-// checkOutcome holds an OperationOutcome to the same: it names one of the
-// contract's problem types, in each issue the same.
+// checkOutcome checks that every issue of an OperationOutcome names the same problem type
+// of the contract.
 func (c *Contract) checkOutcome(a Answer, fail func(string, ...any)) {
 	var outcome map[string]any
 	if err := json.Unmarshal(a.Body, &outcome); err != nil {
@@ -193,8 +226,8 @@ func (c *Contract) checkOutcome(a Answer, fail func(string, ...any)) {
 	}
 }
 
-// OutcomeProblems are the slugs of the problem types that the issues of an
-// OperationOutcome name; none when a body is no such thing.
+// OutcomeProblems returns the problem slugs in the issues of an OperationOutcome, none for
+// another body.
 func OutcomeProblems(body []byte) []string {
 	var outcome api.FhirOperationOutcome
 	if err := json.Unmarshal(body, &outcome); err != nil || outcome.ResourceType != "OperationOutcome" {
@@ -209,7 +242,7 @@ func OutcomeProblems(body []byte) []string {
 	return slugs
 }
 
-// checkRequest says what of a request is not as the contract has it.
+// checkRequest returns the violations of the contract in a request.
 func (c *Contract) checkRequest(ctx context.Context, route *routers.Route, parameters map[string]string, request *http.Request, body []byte) []string {
 	var faults []string
 	query := request.URL.Query()
@@ -233,7 +266,7 @@ func (c *Contract) checkRequest(ctx context.Context, route *routers.Route, param
 	return append(faults, reasons(err)...)
 }
 
-// reasons takes an error of the validator apart.
+// reasons returns the single reasons of a validator's error.
 func reasons(err error) []string {
 	var many openapi3.MultiError
 	var request *openapi3filter.RequestError

@@ -19,17 +19,16 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// Finding is something that a client should do otherwise, or that the server
-// answered off the contract.
+// Finding is a fault of a client, or a violation of the contract by the server.
 type Finding struct {
 	Operation string // "POST /appointments"
-	Severity  string // "error": against the contract; "advice": it will go wrong one day
+	Severity  string // "error": violates the contract; "advice": will fail one day
 	Text      string
 	Times     int
 }
 
-// Proxy stands between a partner's client and a server: it passes everything on,
-// and notes what of it is not as the contract has it. It is safe for concurrent use.
+// Proxy is a reverse proxy between a partner's client and a server that records violations
+// of the contract. It is safe for concurrent use.
 type Proxy struct {
 	contract *Contract
 	forward  *httputil.ReverseProxy
@@ -39,22 +38,22 @@ type Proxy struct {
 	mu       sync.Mutex
 	requests int
 	findings []Finding
-	keys     map[string][32]byte  // what an Idempotency-Key was first sent with
-	notUntil map[string]time.Time // when an operation may be tried again
+	keys     map[string][32]byte  // hash of the first request of an Idempotency-Key
+	notUntil map[string]time.Time // when an operation may be retried
 }
 
-// maxBody is the most of a request that is looked at; the server takes less.
+// maxBody bounds the bodies that are read; the server accepts less.
 const maxBody = 11 << 20
 
-// NewProxy makes a Proxy for the server at upstream. With probe every JSON
-// object that is answered gains a member that the contract does not have, as a
-// later version may: a client that breaks on it will break then.
+// NewProxy returns a Proxy for the server at upstream. With probe, every JSON object in a
+// response gets an unknown member, as a later version of the contract may add: a client
+// that fails on it would fail then.
 func NewProxy(contract *Contract, upstream *url.URL, probe bool, now func() time.Time) *Proxy {
 	p := &Proxy{contract: contract, now: now, probe: probe, keys: map[string][32]byte{}, notUntil: map[string]time.Time{}}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(upstream)
-			r.Out.Header.Del("Accept-Encoding") // answers are read here; the transport packs by itself
+			r.Out.Header.Del("Accept-Encoding") // responses are read here; the transport compresses by itself
 		},
 		ModifyResponse: p.answered,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -65,7 +64,7 @@ func NewProxy(contract *Contract, upstream *url.URL, probe bool, now func() time
 	return p
 }
 
-// ServeHTTP looks at a request and passes it on.
+// ServeHTTP checks a request and forwards it.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -77,7 +76,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forward.ServeHTTP(w, r)
 }
 
-// asked notes what a request does.
+// asked checks a request.
 func (p *Proxy) asked(r *http.Request, body []byte) {
 	p.mu.Lock()
 	p.requests++
@@ -97,7 +96,7 @@ func (p *Proxy) asked(r *http.Request, body []byte) {
 	p.habits(name, route, r, body)
 }
 
-// habits are what no schema asks for and a good client does.
+// habits checks good practice that a schema cannot require.
 func (p *Proxy) habits(name string, route *routers.Route, r *http.Request, body []byte) {
 	key := r.Header.Get("Idempotency-Key")
 	if key == "" && takes(route, "Idempotency-Key") {
@@ -126,17 +125,17 @@ func (p *Proxy) habits(name string, route *routers.Route, r *http.Request, body 
 	}
 }
 
-// takes says whether an operation has a header.
+// takes reports whether an operation has a header parameter.
 func takes(route *routers.Route, header string) bool {
 	return slices.ContainsFunc(slices.Concat(route.PathItem.Parameters, route.Operation.Parameters), func(p *openapi3.ParameterRef) bool {
 		return p.Value.In == openapi3.ParameterInHeader && p.Value.Name == header
 	})
 }
 
-// answered looks at an answer on its way back.
+// answered checks a response.
 func (p *Proxy) answered(a *http.Response) error {
 	if strings.HasPrefix(a.Header.Get("Content-Type"), "text/event-stream") {
-		return nil // it does not end
+		return nil // streams do not end
 	}
 	body, err := io.ReadAll(a.Body)
 	if err != nil {
@@ -164,7 +163,7 @@ func (p *Proxy) answered(a *http.Response) error {
 	return nil
 }
 
-// probed adds a member that no client knows to a JSON object.
+// probed adds an unknown member to a JSON object.
 func probed(a *http.Response, body []byte) []byte {
 	var content map[string]json.RawMessage
 	if !strings.Contains(a.Header.Get("Content-Type"), "json") || json.Unmarshal(body, &content) != nil || content == nil {
@@ -178,7 +177,7 @@ func probed(a *http.Response, body []byte) []byte {
 	return more
 }
 
-// find notes a finding, once however often it is made.
+// find records a finding, or counts a repeated one.
 func (p *Proxy) find(operation, severity, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,7 +190,7 @@ func (p *Proxy) find(operation, severity, text string) {
 	p.findings = append(p.findings, Finding{operation, severity, text, 1})
 }
 
-// Findings are what was found until now, and of how many requests.
+// Findings returns the findings so far, and the number of requests.
 func (p *Proxy) Findings() (findings []Finding, requests int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"mems/internal/conformance"
 )
 
-// client is a partner's client, which speaks through the proxy.
+// client is a partner's client behind the proxy.
 type client struct {
 	t     *testing.T
 	proxy *conformance.Proxy
@@ -58,7 +58,7 @@ func (c client) send(method, path, body string, headers ...string) (int, string)
 	return answer.StatusCode, string(text)
 }
 
-// found checks that exactly one finding has the text, and how often it was made.
+// found checks that exactly one finding has the text, and its count.
 func (c client) found(operation, severity, text string, times int) {
 	c.t.Helper()
 	findings, _ := c.proxy.Findings()
@@ -75,8 +75,7 @@ func (c client) found(operation, severity, text string, times int) {
 
 func still() time.Time { return now }
 
-// A client that does all as it should is told nothing, and gets what the server
-// answers.
+// A correct client has no findings, and gets the server's responses unchanged.
 func TestProxyLeavesAGoodClientAlone(t *testing.T) {
 	t.Parallel()
 	c := through(t, clinic(t), false, still)
@@ -93,7 +92,7 @@ func TestProxyLeavesAGoodClientAlone(t *testing.T) {
 	}
 }
 
-// What a client does wrong is found, each thing once.
+// Every fault of a client is found once.
 func TestProxyFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	c := through(t, clinic(t), false, still)
@@ -117,7 +116,7 @@ func TestProxyFindsWhatIsWrong(t *testing.T) {
 	c.found("GET /patients", "error", "the server's answer", 0)
 }
 
-// A client that does not wait as long as it was told is found.
+// A client that ignores Retry-After is found.
 func TestProxyHoldsToRetryAfter(t *testing.T) {
 	t.Parallel()
 	clock := now
@@ -139,7 +138,7 @@ func TestProxyHoldsToRetryAfter(t *testing.T) {
 	c.found("GET /doctors", "error", "the server's answer", 9) // each of the three answers has three faults
 }
 
-// The probe adds a member to what is answered, and breaks nothing else.
+// The probe adds a member to responses and changes nothing else.
 func TestProxyProbes(t *testing.T) {
 	t.Parallel()
 	c := through(t, clinic(t), true, still)

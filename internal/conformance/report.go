@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Result is how one check came out.
+// Result is the result of one check.
 type Result struct {
 	Name string
-	// Place is where the contract has the operation.
+	// Place is the operation's place in the documentation.
 	Place  string
 	Faults []string // none: it passed
 }
 
-// Report is every check in the order in which they were made.
+// Report has the results of all checks in order.
 type Report struct{ Results []Result }
 
-// Failed counts the checks that did not pass.
+// Failed returns the number of failed checks.
 func (r Report) Failed() int {
 	n := 0
 	for _, result := range r.Results {
@@ -29,7 +29,7 @@ func (r Report) Failed() int {
 	return n
 }
 
-// Write prints the report for people.
+// Write prints the report as text.
 func (r Report) Write(w io.Writer) error {
 	var b strings.Builder
 	for _, result := range r.Results {
@@ -50,7 +50,7 @@ func (r Report) Write(w io.Writer) error {
 	return err
 }
 
-// WriteJUnit writes the report in the form that CI systems read.
+// WriteJUnit writes the report as JUnit XML, for CI systems.
 func (r Report) WriteJUnit(w io.Writer) error {
 	type failure struct {
 		Message string `xml:"message,attr"`

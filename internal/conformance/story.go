@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// greet finds out who is there.
+// greet checks the public operations and the caller.
 func (s *suite) greet() {
 	s.check("the server has this contract", ask{method: http.MethodGet, path: "/version"}, 200, "", func(_ Answer, content object) []string {
 		theirs, _ := content["contract_version"].(string)
@@ -27,7 +27,7 @@ func major(version string) string {
 	return number
 }
 
-// prepare makes those whom the story is about.
+// prepare creates the story's patients and doctor.
 func (s *suite) prepare() {
 	for i := range s.patients {
 		body := object{"first_name": "Conformance", "last_name": fmt.Sprintf("Run %s %d", s.run, i+1)}
@@ -86,7 +86,7 @@ func wantHeaders(a Answer, names ...string) []string {
 	return faults
 }
 
-// refusals are requests that no server may take.
+// refusals sends requests that every server must refuse.
 func (s *suite) refusals() {
 	with := func(name string, value any) object {
 		body := object{"patient_id": s.patients[0], "doctor_id": s.Doctor, "start_time": s.start.Format(time.RFC3339), "duration_minutes": 30}
@@ -116,7 +116,7 @@ func (s *suite) refusals() {
 	s.check("refused: a time in the past", ask{method: http.MethodPost, path: "/appointments", body: past}, 422, "start-in-past", nil)
 }
 
-// book takes a time.
+// book books an appointment.
 func (s *suite) book() {
 	s.booking = object{"patient_id": s.patients[0], "doctor_id": s.Doctor, "start_time": s.start.Format(time.RFC3339), "duration_minutes": 30}
 	s.need("a time is booked", ask{http.MethodPost, "/appointments", s.booking, s.key("booking")}, 201, func(a Answer, content object) []string {
@@ -137,7 +137,7 @@ func (s *suite) appointment(action string) string {
 	return fmt.Sprintf("/appointments/%d%s", s.visit, action)
 }
 
-// conflicts: nobody is booked twice.
+// conflicts checks that an occupied time cannot be booked.
 func (s *suite) conflicts() {
 	half := s.start.Add(15 * time.Minute).Format(time.RFC3339)
 	doctor := object{"patient_id": s.patients[1], "doctor_id": s.Doctor, "start_time": half, "duration_minutes": 30}
@@ -153,7 +153,7 @@ func (s *suite) conflicts() {
 	s.check("refused: a patient that does not exist", ask{method: http.MethodPost, path: "/appointments", body: nobody}, 404, "patient-not-found", nil)
 }
 
-// change moves the status under If-Match.
+// change changes the status under If-Match.
 func (s *suite) change() {
 	stale := map[string]string{"If-Match": `"never"`}
 	s.check("refused: a change of what was not read", ask{method: http.MethodPost, path: s.appointment("/confirm"), header: stale}, 412, "precondition-failed", nil)
@@ -170,7 +170,7 @@ func (s *suite) change() {
 	s.check("refused: the same ETag a second time", ask{method: http.MethodPost, path: s.appointment("/cancel"), body: object{"reason": "other"}, header: fresh}, 412, "precondition-failed", nil)
 }
 
-// cancel gives the time back, and somebody else takes it.
+// cancel cancels the appointment and books its time for another patient.
 func (s *suite) cancel() {
 	reason := object{"reason": "patient_request"}
 	s.check("the appointment is cancelled", ask{method: http.MethodPost, path: s.appointment("/cancel"), body: reason}, 200, "", nil)

@@ -13,25 +13,25 @@ import (
 	"mems/internal/contract"
 )
 
-// Target is the server that the suite is pointed at.
+// Target is the server under test.
 type Target struct {
 	URL    string // such as https://staging.example.org
 	Key    string // API key; empty where the server is open
-	Doctor int64  // a doctor to book with; 0 adds one, which takes directory:write
+	Doctor int64  // a doctor to book with; 0 creates one, which requires directory:write
 	Now    time.Time
 	HTTP   *http.Client
 }
 
-// suite walks one story and notes how each step came out.
+// suite runs one story and records the result of each step.
 type suite struct {
 	Target
 
 	ctx      context.Context //nolint:containedctx // of one run
 	contract *Contract
 	report   Report
-	run      string // tells this run's keys from those of others
-	missed   bool   // the last answer was not the wanted one
-	broken   bool   // what the rest builds on failed: it is not tried
+	run      string // distinguishes this run's idempotency keys
+	missed   bool   // the last response was not the expected one
+	broken   bool   // a required check failed: the rest is skipped
 
 	patients [2]int64
 	start    time.Time
@@ -42,8 +42,8 @@ type suite struct {
 
 type object = map[string]any
 
-// Run books, moves and cancels at the target, as reception would, and holds
-// every answer to the contract. It leaves two patients and cancelled visits.
+// Run books, reschedules and cancels on the target, as a receptionist would, and checks
+// every response against the contract. It leaves two patients and cancelled appointments.
 func Run(ctx context.Context, contract *Contract, target Target, run string) Report {
 	target.URL = strings.TrimSuffix(target.URL, "/")
 	s := &suite{Target: target, ctx: ctx, contract: contract, run: run}
@@ -63,15 +63,14 @@ type ask struct {
 	header       map[string]string
 }
 
-// need is a check that the rest of the story builds on.
+// need is a check without which the rest of the story is skipped.
 func (s *suite) need(name string, a ask, status int, look func(Answer, object) []string) {
 	s.check(name, a, status, "", look)
 	s.broken = s.broken || s.missed
 }
 
-// check sends a request, and notes whether the answer has the status and, for
-// an error, the type, and whether it is as the contract has it. More faults come
-// from look, which sees the answer's body.
+// check sends a request and records whether the response has the status, the problem type
+// if it is an error, and matches the contract. look returns further faults of the body.
 func (s *suite) check(name string, a ask, status int, kind string, look func(Answer, object) []string) {
 	if s.broken {
 		return
@@ -97,7 +96,7 @@ func (s *suite) check(name string, a ask, status int, kind string, look func(Ans
 	answer := Answer{Status: response.StatusCode, Header: response.Header, Body: body}
 	faults := s.contract.CheckAnswer(request, answer)
 	var content object
-	_ = json.Unmarshal(body, &content) // what is no object has no members
+	_ = json.Unmarshal(body, &content) // a body that is not an object has no members
 	if got, _ := content["type"].(string); answer.Status != status || kind != "" && got != "/problems/"+kind {
 		faults = append(faults, fmt.Sprintf("answered %d %s, want %d %s: %s", answer.Status, got, status, kind, body))
 		if answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden {
@@ -134,7 +133,7 @@ func (s *suite) request(a ask) (*http.Request, error) {
 	return request, nil
 }
 
-// note keeps a result, with the place of its operation in the documentation.
+// note records a result, with its operation's place in the documentation.
 func (s *suite) note(name string, request *http.Request, faults ...string) {
 	result := Result{Name: name, Faults: faults}
 	if request != nil {
@@ -145,12 +144,12 @@ func (s *suite) note(name string, request *http.Request, faults ...string) {
 	s.report.Results = append(s.report.Results, result)
 }
 
-// key is an Idempotency-Key of this run.
+// key returns an Idempotency-Key of this run.
 func (s *suite) key(of string) map[string]string {
 	return map[string]string{"Idempotency-Key": "conformance-" + s.run + "-" + of}
 }
 
-// idOf reads an id; 0 when there is none.
+// idOf returns an id, 0 if there is none.
 func idOf(content object) int64 {
 	n, _ := content["id"].(float64)
 	return int64(n)

@@ -16,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"mems/gen/api"
 	"mems/internal/clinic"
 )
 
@@ -43,6 +44,8 @@ type Operation struct {
 	Idempotent bool
 	// Deprecation is nil for an operation that stays.
 	Deprecation *Deprecation
+	// Problems are the problem types that it can return.
+	Problems []api.ProblemSlug
 
 	route    *routers.Route
 	options  *openapi3filter.Options
@@ -94,6 +97,9 @@ func OperationsOf(doc *openapi3.T, maxBody int64) (Operations, error) {
 			}
 			o.readParameters(slices.Concat(item.Parameters, op.Parameters))
 			o.readMediaTypes()
+			if err := o.readProblems(); err != nil {
+				return nil, err
+			}
 			all[o.ID] = o
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// session is a stretch of a working day, in hours of the clinic's clock.
+// session is part of a working day, in hours of the clinic's clock.
 type session struct{ from, to int }
 
 var (
@@ -15,15 +15,15 @@ var (
 	saturday = []session{{8, 12}}
 )
 
-// A day is planned a little fuller than it turns out, since some of what is
-// planned is cancelled or missed: 70 to 90 % remain.
+// Days are planned a little fuller than they turn out, because some appointments are
+// cancelled or missed: 70 to 90 % remain.
 const (
 	fullest     = 0.96
 	leastFull   = 0.78
-	lastDayFull = 0.12 // of that, at the end of what can be booked
+	lastDayFull = 0.12 // of that, at the end of the bookable days
 )
 
-// calendars is the work of filling all doctors' calendars.
+// calendars holds the state while all doctors' calendars are filled.
 type calendars struct {
 	*rand.Rand
 	Options
@@ -32,13 +32,13 @@ type calendars struct {
 	children []int // indices of patients
 	adults   []int
 	everyone []int
-	// seen are the patients who have an appointment on the day being filled:
-	// few people see two doctors on one day, and nobody two at a time.
+	// seen has the patients with an appointment on the day being filled: few patients see
+	// two doctors on one day, and none two at a time.
 	seen map[int]bool
 }
 
-// fillCalendars gives every doctor appointments, each with the index of its
-// patient in place of an id.
+// fillCalendars creates every doctor's appointments, with indices of patients instead of
+// ids.
 func fillCalendars(r *rand.Rand, o Options, c *invention) {
 	w := &calendars{Rand: r, Options: o, today: clinic.DateOf(o.Now.In(o.Zone)), clinic: c}
 	adultSince := clinic.Date{Year: w.today.Year - 18, Month: w.today.Month, Day: w.today.Day}
@@ -58,7 +58,7 @@ func fillCalendars(r *rand.Rand, o Options, c *invention) {
 	}
 }
 
-// fillDay fills a day that is so many days from today.
+// fillDay fills a day, ahead days from today.
 func (w *calendars) fillDay(date clinic.Date, ahead int) {
 	day := time.Date(date.Year, date.Month, date.Day, 0, 0, 0, 0, time.UTC).Weekday()
 	for i := range w.clinic.doctors {
@@ -73,7 +73,7 @@ func (w *calendars) fillDay(date clinic.Date, ahead int) {
 	}
 }
 
-// sessions are those of a day of the week.
+// sessions returns a doctor's sessions on a day of the week.
 func (d *doctor) sessions(day time.Weekday) []session {
 	switch {
 	case day == time.Sunday || day == d.dayOff:
@@ -103,7 +103,7 @@ func (w *calendars) fillSession(d *doctor, s clinic.Interval, full float64) {
 	}
 }
 
-// fillTime books a time. When that is cancelled, somebody else may have got it.
+// fillTime books a time, and perhaps another patient if the first cancels.
 func (w *calendars) fillTime(d *doctor, t clinic.Interval) {
 	for {
 		patient, ok := w.patient(d)
@@ -121,8 +121,8 @@ func (w *calendars) fillTime(d *doctor, t clinic.Interval) {
 	}
 }
 
-// patient draws somebody who fits the doctor and is not seen that day yet. A
-// clinic has its regulars: a fifth of the patients come twice as often.
+// patient draws a patient who fits the doctor and has no appointment that day. A fifth of
+// the patients come twice as often.
 func (w *calendars) patient(d *doctor) (int, bool) {
 	from := w.adults
 	if d.children {
@@ -145,10 +145,10 @@ func (w *calendars) patient(d *doctor) (int, bool) {
 	return 0, false
 }
 
-// soon is how early people are at the desk.
+// soon is how early patients arrive.
 const soon = 20 * time.Minute
 
-// status is how an appointment at t stands now.
+// status returns the present status of an appointment at t.
 func (w *calendars) status(t clinic.Interval) clinic.Status {
 	day := clinic.DateOf(t.Start.In(w.Zone))
 	switch {
@@ -208,7 +208,7 @@ var reasons = []weighted[clinic.CancellationReason]{
 	{clinic.ReasonClinicClosed, 2},
 }
 
-// notes are left at some cancellations, never anything about health.
+// notes are written for some cancellations, never about health.
 var notes = map[clinic.CancellationReason][]string{
 	clinic.ReasonPatientRequest:    {"Called this morning.", "Will call again for another time.", "Away for work that week.", "Cancelled by e-mail."},
 	clinic.ReasonRebooked:          {"Moved to the following week.", "Moved to an earlier time."},
@@ -216,8 +216,8 @@ var notes = map[clinic.CancellationReason][]string{
 	clinic.ReasonOther:             {"No transport.", "Needs an interpreter; to be arranged first."},
 }
 
-// cancellation says why and when an appointment at t was cancelled: one hour to
-// ten days before it or, if it is still to come, before now.
+// cancellation draws why and when an appointment at t was cancelled: one hour to ten days
+// before it or, if it is in the future, before now.
 func (w *calendars) cancellation(t clinic.Interval) *clinic.Cancellation {
 	latest := t.Start
 	if w.Now.Before(latest) {

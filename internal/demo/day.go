@@ -10,9 +10,8 @@ import (
 	"mems/internal/store"
 )
 
-// begin lets the clinic's day begin: a course of treatment, a few who wait for a
-// time to become free, walk-ins if somebody works now, a visit after hours, and a plan for a doctor who
-// will be away.
+// begin adds to the clinic's day: a series, waitlist entries, walk-ins if a doctor works
+// now, an appointment after hours, and a plan for an absent doctor.
 func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientIDs []int64) error {
 	patient := func(i int) int64 { return patientIDs[i%len(patientIDs)] }
 	free, _, err := st.NextAvailable(ctx, nil, store.AvailabilityQuery{
@@ -62,7 +61,7 @@ func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientID
 	return nil
 }
 
-// bookLate books a visit after hours, on purpose.
+// bookLate books an appointment after hours by override.
 func bookLate(ctx context.Context, st *store.Store, start time.Time, doctor, patient int64) error {
 	_, err := st.BookAppointment(ctx, clinic.Booking{
 		PatientID: patient, DoctorID: doctor, Start: start, Duration: 20 * time.Minute,
@@ -74,7 +73,7 @@ func bookLate(ctx context.Context, st *store.Store, start time.Time, doctor, pat
 	return nil
 }
 
-// butRefusals lets pass that a rule said no: the demo is made at any hour.
+// butRefusals ignores refusals by rules, because the demo is created at any hour.
 func butRefusals(err error) error {
 	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code != clinic.CodeUnavailable && refusal.Code != clinic.CodeOutcomeUnknown {
 		return nil

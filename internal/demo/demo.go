@@ -1,11 +1,9 @@
-// Package demo invents a believable clinic: doctors, patients and weeks of
-// appointments, behind and ahead, and puts it into an empty database through
-// the same store methods that everybody uses.
+// Package demo invents a believable clinic (doctors, patients, and weeks of past and future
+// appointments) and writes it to an empty database through the store's methods.
 //
-// Nobody in it exists. Names are drawn from lists of many origins, e-mail
-// addresses end in domains that nobody can own (RFC 2606), and phone numbers
-// come from ranges that regulators keep free for fiction. The same Options give
-// the same clinic.
+// No person in it exists. Names are drawn from lists of many origins, e-mail addresses end
+// in reserved domains (RFC 2606), and phone numbers come from ranges that regulators
+// reserve for fiction. The same Options give the same clinic.
 package demo
 
 import (
@@ -18,7 +16,7 @@ import (
 	"mems/internal/store"
 )
 
-// Options say how large a clinic to invent, and when and where it is.
+// Options has the size of the clinic, its current time and zone.
 type Options struct {
 	Doctors    int
 	Patients   int
@@ -29,7 +27,7 @@ type Options struct {
 	Zone       *time.Location
 }
 
-// Summary says what was put into the database.
+// Summary reports what was written to the database.
 type Summary struct {
 	Doctors      int
 	Patients     int
@@ -43,20 +41,20 @@ type Summary struct {
 	DoctorID int64
 }
 
-// Progress is told after each batch how many of a kind are there.
+// Progress is called after each batch with the number of records of a kind.
 type Progress func(what string, done, total int)
 
 const (
 	// patientBatch patients are registered in one transaction.
 	patientBatch = 250
-	// calendarBatch appointments of one doctor are imported in one transaction:
-	// few enough for a bar that moves and for short locks.
+	// calendarBatch appointments of one doctor are imported in one transaction: few enough
+	// for a smooth progress bar and short locks.
 	calendarBatch = store.MaxImport / 2
 )
 
-// Fill puts the clinic of o into st. The store's clock should stand at o.Now,
-// so that the records are of that moment, too. Fill is not one transaction:
-// when it fails, what it has written so far stays.
+// Fill writes the clinic of o to st. The store's clock should be at o.Now, so that the
+// records are of that time. Fill is not one transaction: if it fails, what it has written
+// so far stays.
 //
 // Errors: those of the store.
 func Fill(ctx context.Context, st *store.Store, o Options, progress Progress) (Summary, error) {
@@ -149,14 +147,14 @@ func (s *Summary) add(o Options, doctorID int64, as []clinic.Appointment) {
 	}
 }
 
-// invention is a clinic that is in no database yet.
+// invention is an invented clinic before it is stored.
 type invention struct {
 	doctors  []doctor
 	patients []clinic.Patient
 }
 
-// invent makes everything up. Every part draws from a sequence of its own, so
-// that more patients do not change the doctors.
+// invent invents everything. Every part has its own random sequence, so that more patients
+// do not change the doctors.
 func invent(o Options) invention {
 	first := firstDay(o)
 	c := invention{
@@ -171,13 +169,13 @@ func source(seed, part uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, part)) //nolint:gosec // G404: invented data must be repeatable, not secret
 }
 
-// firstDay is the day on which the clinic's known past begins.
+// firstDay returns the first day with appointments.
 func firstDay(o Options) clinic.Date {
 	today := clinic.DateOf(o.Now.In(o.Zone))
 	return clinic.DateOf(time.Date(today.Year, today.Month, today.Day-7*o.WeeksBack, 12, 0, 0, 0, time.UTC))
 }
 
-// weighted is one of several things to draw, and how often.
+// weighted is a choice and its relative frequency.
 type weighted[T any] struct {
 	what   T
 	weight int

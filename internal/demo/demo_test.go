@@ -120,7 +120,7 @@ func TestInventRepeats(t *testing.T) {
 	}
 }
 
-// What is invented satisfies the contract: nobody would be refused through HTTP.
+// Invented records satisfy the contract: the API would accept them.
 func TestInventedPeopleAreValid(t *testing.T) {
 	t.Parallel()
 	o := options(t)
@@ -163,7 +163,7 @@ func TestInventedPeopleAreValid(t *testing.T) {
 	}
 }
 
-// Names become addresses that people could type.
+// Names become plain e-mail addresses.
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
@@ -181,8 +181,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// Days fill as in a clinic: 70 to 90 % of a doctor's hours around today, and
-// less and less ahead.
+// Days are as full as in a clinic: 70 to 90 % of a doctor's hours around today, and
+// gradually less ahead.
 func TestCalendarsThinOut(t *testing.T) {
 	t.Parallel()
 	o := options(t)
@@ -210,8 +210,8 @@ func TestCalendarsThinOut(t *testing.T) {
 	}
 }
 
-// At whatever moment the demo is made: nobody is here or under way before their
-// time, nothing stays open behind it, and a doctor sees one patient at a time.
+// At any time of creation: no patient is checked in or being seen before their time, no
+// past appointment is open, and a doctor sees one patient at a time.
 func TestStatusesArePlausible(t *testing.T) {
 	t.Parallel()
 	o := options(t)
@@ -249,7 +249,7 @@ func TestStatusesArePlausible(t *testing.T) {
 	}
 }
 
-// Every patient who is here has a number, so that the next one can be called.
+// Every checked-in patient has a ticket, so that the next one can be called.
 func TestWhoIsHereIsInTheQueue(t *testing.T) {
 	t.Parallel()
 	zone := options(t).Zone

@@ -9,8 +9,7 @@ import (
 	"mems/internal/store"
 )
 
-// visits are the appointment types of the clinic, one for each length that a
-// visit can have.
+// visits has the appointment types of the clinic, one for each length.
 var visits = []clinic.AppointmentType{
 	{Name: "Check-up", Duration: 15 * time.Minute, Colour: "#1565c0"},
 	{Name: "Consultation", Duration: 20 * time.Minute, Colour: "#2e7d32"},
@@ -19,21 +18,21 @@ var visits = []clinic.AppointmentType{
 	{Name: "First visit", Duration: time.Hour, Colour: "#ef6c00"},
 }
 
-// surgery is a type with everything that a type can have.
+// surgery is a type with every member set.
 var surgery = clinic.AppointmentType{
 	Name: "Minor surgery", Duration: 45 * time.Minute, Colour: "#c62828", NeedsRoom: true,
 	Buffers:         clinic.Buffers{Before: 10 * time.Minute, After: 15 * time.Minute},
 	Specializations: []string{dermatology.name, orthopaedic.name},
 }
 
-// house is the clinic around the doctors' calendars.
+// house is the clinic besides the doctors' calendars.
 type house struct {
 	types map[time.Duration]int64 // by length
 	rooms []int64                 // of each doctor one
 }
 
-// furnish gives the doctors their hours and rooms, and the clinic its types, a
-// closure, and a vacation behind the last appointment.
+// furnish creates the doctors' hours and rooms, the appointment types, a closure, and a
+// vacation after the last appointment.
 func furnish(ctx context.Context, st *store.Store, o Options, c invention, doctorIDs []int64, progress Progress) (house, error) {
 	h := house{types: map[time.Duration]int64{}}
 	for i, d := range c.doctors {
@@ -63,7 +62,7 @@ func furnish(ctx context.Context, st *store.Store, o Options, c invention, docto
 			h.types[kind.Duration] = created.ID
 		}
 	}
-	// Behind the calendars, so that nobody booked is in the way.
+	// After the filled days, so that no appointment conflicts.
 	end := clinic.Day(clinic.DateOf(o.Now.In(o.Zone).AddDate(0, 0, 7*o.WeeksAhead+1)), o.Zone).Start
 	note := "Back the week after."
 	if _, _, err := st.CreateTimeOff(ctx, clinic.TimeOff{
@@ -79,7 +78,7 @@ func furnish(ctx context.Context, st *store.Store, o Options, c invention, docto
 	return h, nil
 }
 
-// hours are the sessions that the doctor's calendar was filled by.
+// hours returns the sessions by which the calendar was filled as working hours.
 func (d *doctor) hours(o Options) clinic.WorkingHours {
 	table := clinic.Timetable{From: firstDay(o)}
 	for weekdayNumber := 1; weekdayNumber <= 6; weekdayNumber++ {

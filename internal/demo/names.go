@@ -1,7 +1,7 @@
 package demo
 
-// The names are common ones of many places, in the Latin script because the
-// addresses of the invented e-mails are made from them.
+// Common names of many places, in Latin script because e-mail addresses are derived from
+// them.
 
 var firstNames = []string{
 	"Aaliyah", "Adaeze", "Agnieszka", "Ahmed", "Aiko", "Alejandro", "Amara", "Amelia", "Amina", "Anaïs",

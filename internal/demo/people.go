@@ -12,17 +12,17 @@ import (
 	"mems/internal/clinic"
 )
 
-// doctor is a doctor and what decides how the calendar fills.
+// doctor is a doctor and the parameters of the calendar.
 type doctor struct {
 	record    clinic.Doctor
 	lengths   []weighted[time.Duration]
-	children  bool         // sees children only
+	children  bool         // sees only children
 	saturdays bool         // works on Saturday mornings
-	dayOff    time.Weekday // Sunday: none but that
+	dayOff    time.Weekday // Sunday: no other
 	calendar  []clinic.Appointment
 }
 
-// specialization is what a doctor does, and how long that takes.
+// specialization is a specialization and the lengths of its appointments.
 type specialization struct {
 	name     string
 	children bool
@@ -47,7 +47,7 @@ var (
 	orthopaedic = specialization{"Orthopaedics", false, minutes(map[int]int{15: 15, 20: 25, 30: 40, 45: 20})}
 	neurology   = specialization{"Neurology", false, minutes(map[int]int{30: 35, 45: 40, 60: 25})}
 
-	// roster is what a clinic of twelve doctors offers; larger ones repeat it.
+	// roster has the doctors of a clinic of twelve; larger ones repeat it.
 	roster = []specialization{
 		general, paediatrics, cardiology, dermatology, general, orthopaedic,
 		neurology, general, paediatrics, dermatology, cardiology, general,
@@ -73,7 +73,7 @@ func inventDoctors(r *rand.Rand, n int) []doctor {
 	return all
 }
 
-// ages is an outpatient clinic's age curve, in years from and to.
+// ages is an outpatient clinic's age distribution, in years.
 var ages = []weighted[[2]int]{
 	{[2]int{0, 5}, 8},
 	{[2]int{5, 18}, 12},
@@ -85,7 +85,7 @@ var ages = []weighted[[2]int]{
 	{[2]int{90, 101}, 1},
 }
 
-// inventPatients invents n people who were all born by the given day.
+// inventPatients invents n people born by the given day.
 func inventPatients(r *rand.Rand, n int, born clinic.Date) []clinic.Patient {
 	all := make([]clinic.Patient, n)
 	addresses := map[string]int{}
@@ -113,10 +113,10 @@ func inventPatients(r *rand.Rand, n int, born clinic.Date) []clinic.Patient {
 	return all
 }
 
-// domains can be owned by nobody (RFC 2606).
+// domains are reserved (RFC 2606).
 var domains = []string{"example.org", "example.net", "example.com"}
 
-// address is an e-mail address that nobody has yet: namesakes are numbered.
+// address returns an unused e-mail address: namesakes are numbered.
 func address(r *rand.Rand, p clinic.Patient, taken map[string]int) string {
 	name := plain(p.FirstName) + "." + plain(p.LastName)
 	taken[name]++
@@ -128,7 +128,7 @@ func address(r *rand.Rand, p clinic.Patient, taken map[string]int) string {
 
 var spellings = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "æ", "ae", "ı", "i")
 
-// plain is a name as people write it in an e-mail address: a to z.
+// plain returns a name as in an e-mail address: a to z.
 func plain(name string) string {
 	decomposed := norm.NFD.String(spellings.Replace(strings.ToLower(name)))
 	return strings.Map(func(c rune) rune {
@@ -139,7 +139,7 @@ func plain(name string) string {
 	}, decomposed)
 }
 
-// phones are ranges that regulators keep free for drama and examples.
+// phones has ranges that regulators reserve for drama and examples.
 var phones = []weighted[func(*rand.Rand) string]{
 	{func(r *rand.Rand) string { // NANPA, 555-0100 to 555-0199
 		codes := []string{"202", "312", "415", "503", "617", "713"}

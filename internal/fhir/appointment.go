@@ -9,9 +9,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// statuses is how FHIR calls the statuses of an appointment. FHIR's appointment
-// ends where the encounter begins ("fulfilled"), and it knows nobody who came and
-// did not wait; the cancellation says so.
+// statuses maps the statuses of an appointment to FHIR's. FHIR's appointment ends where the
+// encounter begins ("fulfilled"), and it has no status for a patient who left without being
+// seen; the cancellation reason has.
 var statuses = map[clinic.Status]api.FhirAppointmentStatus{
 	clinic.StatusScheduled:            "booked",
 	clinic.StatusConfirmed:            "booked",
@@ -23,8 +23,8 @@ var statuses = map[clinic.Status]api.FhirAppointmentStatus{
 	clinic.StatusLeftWithoutBeingSeen: "cancelled",
 }
 
-// Statuses lists those that FHIR calls by one of the names, which are separated
-// by commas; none when no appointment of ours is ever called so.
+// Statuses returns the statuses that map to one of FHIR's, which are separated by commas;
+// none if no status maps to them.
 func Statuses(names string) []clinic.Status {
 	wanted := strings.Split(names, ",")
 	var found []clinic.Status
@@ -37,7 +37,7 @@ func Statuses(names string) []clinic.Status {
 	return found
 }
 
-// cancellations is how FHIR codes why appointments are cancelled
+// cancellations maps cancellation reasons to FHIR's codes
 // (http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason).
 var cancellations = map[clinic.CancellationReason]api.FhirCoding{
 	clinic.ReasonPatientRequest:    {Code: "pat"},
@@ -50,8 +50,8 @@ var cancellations = map[clinic.CancellationReason]api.FhirCoding{
 
 const systemCancellation = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 
-// Appointment says an appointment; doctor is its doctor's name, "" when it is not
-// known. What people wrote (notes, reasons of an override) stays out of it.
+// Appointment returns an appointment as a resource; doctor is its doctor's name, "" if not
+// known. Free text (notes, reasons of an override) is left out.
 func Appointment(a clinic.Appointment, doctor string) api.FhirAppointment {
 	id, created := ID(a.ID), a.CreatedAt
 	out := proposed(a.DoctorID, a.Time, a.TypeID)
@@ -76,7 +76,7 @@ func Appointment(a clinic.Appointment, doctor string) api.FhirAppointment {
 	return out
 }
 
-// Proposal says a free time as the appointment that it could become.
+// Proposal returns a free time as a proposed appointment.
 func Proposal(s clinic.Slot, kind *int64) api.FhirAppointment {
 	out := proposed(s.DoctorID, s.Time, kind)
 	out.Slot = []api.FhirReference{{Reference: "Slot/" + SlotID(s)}}

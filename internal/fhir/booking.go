@@ -13,9 +13,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// AppointmentOf returns the Appointment that a body holds: the body itself, or the
-// resource of its parameter appt-resource (Argonaut Scheduling 1.0). Errors:
-// clinic.CodeValidationFailed.
+// AppointmentOf returns the Appointment in a body: the body itself, or the resource of its
+// parameter appt-resource (Argonaut Scheduling 1.0). Errors: clinic.CodeValidationFailed.
 func AppointmentOf(body []byte) ([]byte, error) {
 	var parameters struct {
 		ResourceType string `json:"resourceType"`
@@ -26,7 +25,7 @@ func AppointmentOf(body []byte) ([]byte, error) {
 	}
 	if err := json.Unmarshal(body, &parameters); err != nil || parameters.ResourceType != "Parameters" {
 		if kind := resourceType(body); kind != "Parameters" {
-			return body, nil // the contract's schema finds what is wrong with it
+			return body, nil // the contract's schema reports what is wrong with it
 		}
 		return nil, clinic.Invalid(clinic.Violation{Pointer: "#/parameter", Code: "type", Detail: "must be a list of parameters"})
 	}
@@ -52,8 +51,8 @@ func resourceType(body []byte) string {
 	return kind
 }
 
-// passedOver are the members of R4 that a booking does not read, by element.
-// Members of a primitive's own (_start) are as good as the primitive.
+// passedOver lists the members of R4 that a booking ignores, by element. A primitive's own
+// member (_start) counts as the primitive.
 var passedOver = map[string][]string{
 	"Appointment": {
 		"id", "meta", "language", "text", "contained", "extension", "identifier", "serviceCategory", "specialty", "appointmentType",
@@ -67,7 +66,7 @@ var passedOver = map[string][]string{
 	"Coding":          {"id", "extension", "version", "display", "userSelected", "_system", "_version", "_code", "_display", "_userSelected"},
 }
 
-// bookingReader collects what is wrong with a request.
+// bookingReader collects the violations of a request.
 type bookingReader struct {
 	base       Base
 	booking    clinic.Booking
@@ -78,8 +77,8 @@ func (r *bookingReader) refuse(pointer, code, detail string) {
 	r.violations = append(r.violations, clinic.Violation{Pointer: pointer, Code: code, Detail: detail})
 }
 
-// others refuses the members of an element that R4 does not have, and those that
-// would change what the rest of it means (https://hl7.org/fhir/R4/conformance-rules.html#isModifier).
+// others rejects members that R4 does not have, and modifier elements
+// (https://hl7.org/fhir/R4/conformance-rules.html#isModifier).
 func (r *bookingReader) others(pointer, element string, members map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		at := pointer + "/" + pointerSegment(name)
@@ -94,16 +93,16 @@ func (r *bookingReader) others(pointer, element string, members map[string]any) 
 	}
 }
 
-// pointerSegment writes a name that a client made up as a part of a JSON Pointer in
-// a URI fragment (RFC 6901 sections 3 and 6), shortened.
+// pointerSegment returns a client's member name, shortened, as a segment of a JSON Pointer
+// in a URI fragment (RFC 6901 sections 3 and 6).
 func pointerSegment(name string) string {
 	const enough = 80
 	runes := []rune(name)
 	return url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(string(runes[:min(len(runes), enough)])))
 }
 
-// Booking reads what is asked for. Errors: clinic.CodeValidationFailed, with every
-// violation.
+// Booking returns the booking that a resource requests. Errors: clinic.CodeValidationFailed
+// with all violations.
 func (b Base) Booking(request api.FhirAppointmentRequest) (clinic.Booking, error) {
 	r := &bookingReader{base: b}
 	r.others("#", "Appointment", request.AdditionalProperties)
@@ -138,7 +137,7 @@ func (r *bookingReader) participants(participants []api.FhirRequestedParticipant
 	}
 }
 
-// times reads start and end, which a slot may say.
+// times reads start and end, which may also come from a slot.
 func (r *bookingReader) times(request api.FhirAppointmentRequest) (end time.Time) {
 	b := &r.booking
 	if request.Start != nil {
@@ -147,7 +146,7 @@ func (r *bookingReader) times(request api.FhirAppointmentRequest) (end time.Time
 	if request.End != nil {
 		end = clinic.Instant(*request.End)
 	}
-	for _, reference := range request.Slot { // one at most
+	for _, reference := range request.Slot { // at most one
 		const pointer = "#/slot/0/reference"
 		r.others("#/slot/0", "Reference", reference.AdditionalProperties)
 		kind, id, complaint := r.base.Reference(reference.Reference)
@@ -176,8 +175,8 @@ func (r *bookingReader) times(request api.FhirAppointmentRequest) (end time.Time
 	return end
 }
 
-// serviceType reads the appointment type. Codes of other systems may stand beside
-// its own; alone they say nothing that can be booked.
+// serviceType reads the appointment type. Codes of other systems are allowed next to ours,
+// but are not enough alone.
 func (r *bookingReader) serviceType(concepts []api.FhirRequestedConcept) {
 	foreign := false
 	for i, concept := range concepts {

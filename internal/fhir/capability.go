@@ -12,14 +12,14 @@ import (
 	"mems/gen/api"
 )
 
-// changed is when the facade was changed last, as a CapabilityStatement tells it.
+// changed is the date of the facade's last change, for the CapabilityStatement.
 var changed = time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
 
-// Security is how callers authenticate at this installation.
+// Security describes how callers authenticate at this installation.
 type Security struct {
 	Open   bool // without authentication
 	Tokens bool // tokens of an identity provider are accepted
-	CORS   bool // pages of some other origins may use it
+	CORS   bool // pages of other origins may use it
 }
 
 func (s Security) statement() api.FhirCapabilitySecurity {
@@ -37,9 +37,9 @@ func (s Security) statement() api.FhirCapabilitySecurity {
 	return out
 }
 
-// Capabilities reads from the contract what the facade can do: its paths are the
-// resources, and a query parameter with x-fhir-type is one of its searches. So
-// there is no second list that could differ. It fails on a parameter without.
+// Capabilities derives the CapabilityStatement from the contract: its paths are the
+// resources, its query parameters with x-fhir-type the searches. It fails for a parameter
+// without x-fhir-type.
 func Capabilities(doc *openapi3.T, version string, security Security) (api.FhirCapabilityStatement, error) {
 	resources := map[string]*api.FhirCapabilityResource{}
 	for path, item := range doc.Paths.Map() {
@@ -97,8 +97,8 @@ func Capabilities(doc *openapi3.T, version string, security Security) (api.FhirC
 	}, nil
 }
 
-// searches tells whether a parameter is about what is searched for, not about how
-// it is answered.
+// searches reports whether a parameter selects resources, as opposed to controlling the
+// response.
 func searches(p *openapi3.Parameter) bool {
 	return p.In == openapi3.ParameterInQuery && !slices.Contains([]string{"cursor", "_count", "_format", "_pretty"}, p.Name)
 }

@@ -7,16 +7,16 @@ import (
 	"mems/internal/clinic"
 )
 
-// Dates is what searches for a date ask for together: from (included) to (not
+// Dates is the intersection of the values of a date search: from (included) to (not
 // included); a zero bound is none.
 type Dates struct {
 	From, To time.Time
 }
 
-// ParseDates reads the values of a search parameter of type date
-// (https://hl7.org/fhir/R4/search.html#date): each a prefix and a date, of which a
-// day, month or year is one of zone's. An instant is as long as it is written: to
-// the minute, the second, or a part of one.
+// ParseDates parses the values of a search parameter of type date
+// (https://hl7.org/fhir/R4/search.html#date), each a prefix and a date. Days, months and
+// years are those of zone. An instant covers the precision in which it is written: a
+// minute, a second, or a fraction.
 //
 // Errors: clinic.CodeValidationFailed for parameter.
 func ParseDates(parameter string, values []string, zone *time.Location) (Dates, error) {
@@ -50,9 +50,9 @@ func ParseDates(parameter string, values []string, zone *time.Location) (Dates, 
 	return d, nil
 }
 
-// ParseDays reads the values of a search parameter whose dates have no time, as
-// days of birth: the first day, and the one after the last; nil is no bound.
-// Errors: clinic.CodeValidationFailed for parameter.
+// ParseDays parses the values of a search parameter for dates without a time, such as birth
+// dates. It returns the first day and the one after the last; nil is no bound. Errors:
+// clinic.CodeValidationFailed for parameter.
 func ParseDays(parameter string, values []string) (from, before *clinic.Date, err error) {
 	d, err := ParseDates(parameter, values, utc)
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *Dates) before(t time.Time) {
 	}
 }
 
-// parseDate is the interval that a date of FHIR stands for.
+// parseDate returns the interval that a FHIR date covers.
 func parseDate(s string, zone *time.Location) (clinic.Interval, bool) {
 	switch len(s) {
 	case len("2006"):
@@ -104,8 +104,8 @@ func parseDate(s string, zone *time.Location) (clinic.Interval, bool) {
 	return clinic.Interval{Start: start, End: start.Add(length)}, ok
 }
 
-// days is the time from the beginning of a first day of zone to the beginning of
-// the day that is so many years or months later, or of the next day.
+// days returns the time from the start of a day in zone to the start of the day years and
+// months later, or of the next day.
 func days(first string, years, months int, zone *time.Location) (clinic.Interval, bool) {
 	from, ok := clinic.ParseDate(first)
 	if !ok {

@@ -1,6 +1,6 @@
-// Package fhir says the clinic's records as resources of HL7 FHIR R4
-// (https://hl7.org/fhir/R4/), in the types of the contract. It is pure: what is
-// read, and who may read it, is decided where it is for every other operation.
+// Package fhir maps the clinic's records to HL7 FHIR R4 resources
+// (https://hl7.org/fhir/R4/), in the contract's types. It is pure: reads and access are
+// decided where they are for every other operation.
 //
 // README.md lists where it departs from FHIR.
 package fhir
@@ -16,30 +16,30 @@ import (
 	"mems/internal/clinic"
 )
 
-// The systems of codes and numbers that are MEMS's own. They name, and lead nowhere.
+// MEMS's own systems of codes and identifiers. These URIs are names and cannot be fetched.
 const (
 	SystemMRN             = "urn:mems:mrn"
 	SystemAppointmentType = "urn:mems:appointment-type"
 	SystemProblem         = "urn:mems:problem"
 
-	// shortSystem goes before a system of numbers that is no URI.
+	// shortSystem prefixes an identifier system that is not a URI.
 	shortSystem = "urn:mems:identifier:"
 )
 
-// Match is what a search's entries say of themselves.
+// Match is the search mode of every entry.
 var Match = api.FhirSearchMode{Mode: "match"}
 
-// ParseID reads the id of a record. What is no number is nobody's id.
+// ParseID parses a record's id. It reports false for text that is not an id of ours.
 func ParseID(id string) (int64, bool) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	return n, err == nil && n > 0 && n < 1<<53 && ID(n) == id
 }
 
-// ID is a record's id as FHIR has ids: text.
+// ID returns a record's id as text, as FHIR requires.
 func ID(id int64) string { return strconv.FormatInt(id, 10) }
 
-// Patient says a patient. A record that was merged into another is not active and
-// says no more than where it goes on.
+// Patient returns a patient as a resource. A merged record is inactive and only links to
+// the surviving one.
 func Patient(p clinic.Patient) api.FhirPatient {
 	out := api.FhirPatient{
 		ResourceType: "Patient", ID: ID(p.ID), Active: p.MergedInto == nil && p.ErasedAt == nil,
@@ -68,7 +68,7 @@ func Patient(p clinic.Patient) api.FhirPatient {
 	return out
 }
 
-// systemURI is a system of numbers as a URI without spaces, as FHIR wants it.
+// systemURI returns an identifier system as a URI without spaces, as FHIR requires.
 func systemURI(system string) string {
 	if u, err := url.Parse(system); err == nil && u.Scheme != "" && !strings.ContainsAny(system, " \t") {
 		return system
@@ -76,8 +76,8 @@ func systemURI(system string) string {
 	return shortSystem + url.PathEscape(system)
 }
 
-// ParseIdentifier reads the search for a number: `value`, which is a medical
-// record number, or `system|value`.
+// ParseIdentifier parses a search by identifier: `value`, a medical record number, or
+// `system|value`.
 func ParseIdentifier(token string) (system, value string) {
 	system, value, both := strings.Cut(token, "|")
 	if !both {
@@ -91,7 +91,7 @@ func ParseIdentifier(token string) (system, value string) {
 	return system, value
 }
 
-// Practitioner says a doctor.
+// Practitioner returns a doctor as a resource.
 func Practitioner(d clinic.Doctor) api.FhirPractitioner {
 	return api.FhirPractitioner{
 		ResourceType: "Practitioner", ID: ID(d.ID), Active: d.IsActive, Name: []api.FhirHumanName{{Text: &d.FullName}},
@@ -99,7 +99,7 @@ func Practitioner(d clinic.Doctor) api.FhirPractitioner {
 	}
 }
 
-// Schedule says that a doctor has a calendar, and of what it is.
+// Schedule returns a doctor's calendar as a resource.
 func Schedule(d clinic.Doctor) api.FhirSchedule {
 	return api.FhirSchedule{
 		ResourceType: "Schedule", ID: ID(d.ID), Active: d.IsActive,
@@ -109,7 +109,7 @@ func Schedule(d clinic.Doctor) api.FhirSchedule {
 	}
 }
 
-// appointmentType says an appointment type by its id; nil says none.
+// appointmentType returns the coding of an appointment type, none for nil.
 func appointmentType(id *int64) []api.FhirCodeableConcept {
 	if id == nil {
 		return nil

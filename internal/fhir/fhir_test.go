@@ -16,7 +16,7 @@ import (
 	"mems/internal/fhir/r4"
 )
 
-// holds fails the test unless the official schema has the resource so.
+// holds fails the test unless the resource matches the official schema.
 func holds(t interface{ Errorf(string, ...any) }, resource any) {
 	text, err := json.Marshal(resource)
 	if err == nil {
@@ -76,8 +76,7 @@ func TestIdentifiersComeBack(t *testing.T) {
 	}
 }
 
-// Every appointment that there can be is one of FHIR's, and says nothing that
-// people wrote.
+// Every possible appointment is a valid FHIR Appointment without free text.
 func TestAppointmentsAreFHIRs(t *testing.T) {
 	t.Parallel()
 	statuses := []clinic.Status{
@@ -120,7 +119,7 @@ func TestAppointmentsAreFHIRs(t *testing.T) {
 	}
 }
 
-// A slot's id says the slot, and only what says a slot is an id.
+// A slot's id encodes the slot, and other text is not an id.
 func TestSlotIDsComeBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -225,7 +224,7 @@ func FuzzDates(f *testing.F) {
 	})
 }
 
-// What is asked for is read, or refused with every violation.
+// A request is read, or refused with all violations.
 func TestBooking(t *testing.T) {
 	t.Parallel()
 	const both = `"participant":[{"actor":{"reference":"Patient/3"}},{"actor":{"reference":"Practitioner/7"}}]`

@@ -10,8 +10,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// Outcome says a problem as an OperationOutcome: the slug of the problem type is
-// the code in details; each violation of the contract is an issue of its own.
+// Outcome returns a problem as an OperationOutcome: the problem's slug is the code in
+// details; each violation of the contract is an issue.
 func Outcome(p api.Problem) api.FhirOperationOutcome {
 	slug := strings.TrimPrefix(p.Type, "/problems/")
 	issue := api.FhirIssue{
@@ -55,8 +55,8 @@ func Outcome(p api.Problem) api.FhirOperationOutcome {
 // maxIssues is the contract's maxItems of issue.
 const maxIssues = 50
 
-// explain tells what is in the way and what is free instead: for programs in
-// extensions, and for people, whose tools show the diagnostics and no more.
+// explain adds the conflict and the alternatives: for programs in extensions, for people in
+// diagnostics, which is all that many tools show.
 func explain(issue *api.FhirIssue, p api.Problem) {
 	words := p.Detail
 	if p.Conflict != nil {
@@ -75,7 +75,7 @@ func explain(issue *api.FhirIssue, p api.Problem) {
 	for _, a := range p.Alternatives {
 		slot := clinic.Slot{DoctorID: a.DoctorID, Time: clinic.Interval{Start: a.StartTime, End: a.EndTime}}
 		if again, ok := ParseSlotID(SlotID(slot)); !ok || !again.Time.Start.Equal(slot.Time.Start) || !again.Time.End.Equal(slot.Time.End) {
-			continue // it begins within a minute, and a slot's id cannot say that
+			continue // it does not start on a whole minute, which a slot's id cannot express
 		}
 		reference := "Slot/" + SlotID(slot)
 		free = append(free, reference)
@@ -98,8 +98,8 @@ func explain(issue *api.FhirIssue, p api.Problem) {
 	}
 }
 
-// plain takes out what FHIR does not take for text: a client's parameter may be
-// called anything.
+// plain removes characters that FHIR does not allow in text: a client's parameter may have
+// any name.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.IsSpace(r) {
@@ -111,13 +111,13 @@ func plain(s string) string {
 
 var index = regexp.MustCompile(`/([0-9]+)`)
 
-// element is the place that a JSON pointer leads to, as FHIRPath writes it.
+// element returns a JSON pointer as FHIRPath.
 func element(pointer string) string {
 	path := index.ReplaceAllString(strings.TrimPrefix(pointer, "#"), "[$1]")
 	return strings.ReplaceAll(path, "/", ".")
 }
 
-// issueCode is the kind of issue (https://hl7.org/fhir/R4/valueset-issue-type.html).
+// issueCode returns the issue type (https://hl7.org/fhir/R4/valueset-issue-type.html).
 func issueCode(p api.Problem) api.FhirIssueCode {
 	switch p.Status {
 	case 400:

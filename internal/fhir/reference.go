@@ -7,24 +7,24 @@ import (
 	"mems/internal/clinic"
 )
 
-// Base is where the facade is.
+// Base is the facade's base URL.
 type Base struct {
-	// Address is written into links, without a slash at the end, such as
+	// Address is used in links, without a trailing slash, such as
 	// https://mems.example.org/fhir.
 	Address string
-	// Asked is the address by which the client called, "" when that is Address. It is
-	// read in references and written nowhere: a client may send any Host.
+	// Asked is the base URL that the client used, "" if that is Address. It is accepted in
+	// references but never written: a client may send any Host.
 	Asked string
 }
 
-// Of returns the address of a resource.
+// Of returns the URL of a resource.
 func (b Base) Of(kind, id string) *string {
 	address := b.Address + "/" + kind + "/" + id
 	return &address
 }
 
-// path returns what a reference names under b, or under the address that the client
-// called; ok is false for a reference to elsewhere.
+// path returns the path of a reference under b or under the URL that the client used; ok is
+// false for a reference to another server.
 func (b Base) path(reference string) (path string, ok bool) {
 	address, err := url.Parse(reference)
 	if err != nil {
@@ -42,10 +42,9 @@ func (b Base) path(reference string) (path string, ok bool) {
 	return "", false
 }
 
-// Reference reads a reference to a resource of this server: "Patient/12", its
-// address under b, by any scheme, or "12" alone, which has no kind. A version
-// (/_history/3) does not count: there is only the current one. complaint says why
-// a reference cannot be used; "" when it can.
+// Reference parses a reference to a resource of this server: "Patient/12", its URL under b,
+// with any scheme, or "12" alone, which has no kind. A version (/_history/3) is ignored:
+// there is only the current one. complaint is why a reference cannot be used, "" if it can.
 func (b Base) Reference(reference string) (kind, id, complaint string) {
 	relative := reference
 	switch {
@@ -74,9 +73,9 @@ func isIDRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '-' || r == '.'
 }
 
-// SearchReference reads the value of a search parameter that refers to one of
-// kinds; an id alone will do where there is one kind. ok is false for a resource
-// that cannot exist. Errors: clinic.CodeValidationFailed for the parameter.
+// SearchReference parses a search parameter that refers to one of kinds; with one kind, an
+// id alone is enough. ok is false for a resource that cannot exist. Errors:
+// clinic.CodeValidationFailed for the parameter.
 func (b Base) SearchReference(parameter, value string, kinds ...string) (kind string, id int64, ok bool, err error) {
 	found, text, complaint := b.Reference(value)
 	if complaint == "" && found == "" && len(kinds) == 1 {
@@ -94,8 +93,8 @@ func (b Base) SearchReference(parameter, value string, kinds ...string) (kind st
 	return "", 0, false, clinic.Invalid(clinic.Violation{Parameter: parameter, Code: "invalid", Detail: complaint})
 }
 
-// ParseIDs reads ids that are separated by commas. What is no number is nobody's
-// id; ok is false when none is left.
+// ParseIDs parses ids separated by commas. It drops text that is not an id; ok is false if
+// none is left.
 func ParseIDs(list string) (ids []int64, ok bool) {
 	for text := range strings.SplitSeq(list, ",") {
 		if id, ok := ParseID(text); ok {

@@ -10,14 +10,14 @@ import (
 	"mems/internal/clinic"
 )
 
-// What a search asks for, as far as FHIR decides it. A search by something that cannot
-// exist is not wrong: it finds nothing (None).
+// The searches, as far as FHIR defines them. A search for something that cannot exist is
+// not an error: it finds nothing (None).
 
-// MaxCount is the most resources of a page: the contract's maxItems of entry.
+// MaxCount is the maximum number of resources of a page: the contract's maxItems of entry.
 const MaxCount = 200
 
-// ParseCount reads _count, which is cut to the maximum (R4 section 3.1.1.5.5).
-// countOnly is true for 0, which asks for the number of matches alone.
+// ParseCount parses _count, which is capped (R4 section 3.1.1.5.5). countOnly is true for
+// 0, which requests only the number of matches.
 func ParseCount(count *api.FhirCount) (limit int, countOnly bool) {
 	if count == nil {
 		return 1, false
@@ -25,7 +25,7 @@ func ParseCount(count *api.FhirCount) (limit int, countOnly bool) {
 	return max(1, min(int(*count), MaxCount)), *count == 0
 }
 
-// PatientSearch is what a search for patients asks for; zero members ask for nothing.
+// PatientSearch is a parsed patient search; zero members do not restrict it.
 type PatientSearch struct {
 	None                         bool // nothing matches
 	IDs                          []int64
@@ -34,7 +34,7 @@ type PatientSearch struct {
 	BirthFrom, BirthBefore       *clinic.Date
 }
 
-// ParsePatientSearch reads the parameters that are not words. Errors:
+// ParsePatientSearch parses the parameters that are not text. Errors:
 // clinic.CodeValidationFailed.
 func ParsePatientSearch(p api.SearchFhirPatientsParams) (s PatientSearch, err error) {
 	if s.BirthFrom, s.BirthBefore, err = ParseDays("birthdate", p.Birthdate); err != nil {
@@ -61,8 +61,8 @@ func ParsePatientSearch(p api.SearchFhirPatientsParams) (s PatientSearch, err er
 // NoDoctor is an id that no doctor has.
 const NoDoctor = -1
 
-// ParseActor reads whose calendars a search for schedules asks for: 0 for any,
-// NoDoctor for one that cannot exist. Errors: clinic.CodeValidationFailed.
+// ParseActor parses the doctor of a schedule search: 0 for any, NoDoctor for one that
+// cannot exist. Errors: clinic.CodeValidationFailed.
 func (b Base) ParseActor(actor *string) (doctorID int64, err error) {
 	if actor == nil {
 		return 0, nil
@@ -74,8 +74,7 @@ func (b Base) ParseActor(actor *string) (doctorID int64, err error) {
 	return id, err
 }
 
-// AppointmentSearch is what a search for appointments asks for; zero members ask for
-// nothing.
+// AppointmentSearch is a parsed appointment search; zero members do not restrict it.
 type AppointmentSearch struct {
 	None                bool // nothing matches
 	IDs                 []int64
@@ -84,8 +83,8 @@ type AppointmentSearch struct {
 	Window              clinic.Window
 }
 
-// ParseAppointmentSearch reads the parameters of a search for appointments; days are
-// those of zone. Errors: clinic.CodeValidationFailed.
+// ParseAppointmentSearch parses an appointment search; days are those of zone. Errors:
+// clinic.CodeValidationFailed.
 func (b Base) ParseAppointmentSearch(p api.SearchFhirAppointmentsParams, zone *time.Location) (s AppointmentSearch, err error) {
 	if p.UnderscoreID != nil {
 		ids, ok := ParseIDs(*p.UnderscoreID)
@@ -107,7 +106,7 @@ func (b Base) ParseAppointmentSearch(p api.SearchFhirAppointmentsParams, zone *t
 		if kind == "Patient" {
 			id = &s.PatientID
 		}
-		if !ok || *id != 0 && *id != n { // nobody has two ids
+		if !ok || *id != 0 && *id != n { // no record has two ids
 			s.None = true
 		}
 		*id = n
@@ -130,23 +129,23 @@ func (b Base) ParseAppointmentSearch(p api.SearchFhirAppointmentsParams, zone *t
 	return s, nil
 }
 
-// TooManyAppointments refuses to count more appointments than most.
+// TooManyAppointments returns the refusal to count more appointments than most.
 func TooManyAppointments(most int64) error {
 	return clinic.Invalid(clinic.Violation{
 		Parameter: "date", Code: "maximum", Detail: fmt.Sprintf("spans too many appointments to count, at most %d are; ask for fewer days", most),
 	})
 }
 
-// FreeParameters are those of a search for free times, as slots or as proposals.
+// FreeParameters are the parameters of a search for free times, as slots or as proposals.
 type FreeParameters struct {
-	Kind        string  // of resource that says whose times: Schedule or Practitioner
+	Kind        string  // resource type in Of: Schedule or Practitioner
 	Of          *string // references, separated by commas
 	ServiceType *string
 	Duration    time.Duration // 0: not given
 	Start       []string
 }
 
-// FreeSearch is what a search for free times asks for.
+// FreeSearch is a parsed search for free times.
 type FreeSearch struct {
 	None      bool // nothing matches
 	DoctorIDs []int64
@@ -155,16 +154,15 @@ type FreeSearch struct {
 	Duration  time.Duration // 0: the type's
 }
 
-// The window and the length of free times where a search does not say, and the doctors
-// of one search.
+// The default window and length of free times, and the maximum number of doctors.
 const (
 	usualWindow = 14 * 24 * time.Hour
 	usualSlot   = 30 * time.Minute
 	maxDoctors  = 20
 )
 
-// ParseFreeSearch reads the parameters of a search for free times; days are those of
-// zone. Errors: clinic.CodeValidationFailed.
+// ParseFreeSearch parses a search for free times; days are those of zone. Errors:
+// clinic.CodeValidationFailed.
 func (b Base) ParseFreeSearch(p FreeParameters, now time.Time, zone *time.Location) (FreeSearch, error) {
 	s := FreeSearch{Duration: p.Duration}
 	dates, err := ParseDates("start", p.Start, zone)
@@ -204,8 +202,7 @@ func (b Base) ParseFreeSearch(p FreeParameters, now time.Time, zone *time.Locati
 	return s, nil
 }
 
-// freeWindow fills in the bounds that were not given. The past has no free times, and
-// must not fill the window.
+// freeWindow sets missing bounds, and skips the past, which has no free times.
 func freeWindow(dates Dates, now time.Time) (clinic.Interval, error) {
 	window := clinic.Interval{Start: dates.From, End: dates.To}
 	if window.Start.IsZero() || window.End.IsZero() && window.Start.Before(now) {
@@ -220,11 +217,11 @@ func freeWindow(dates Dates, now time.Time) (clinic.Interval, error) {
 	return window, nil
 }
 
-// MaxCountedTimes bounds the free times that are counted.
+// MaxCountedTimes is the maximum number of free times that are counted.
 const MaxCountedTimes = 50_000
 
-// TooManyTimes refuses to count more free times than MaxCountedTimes, or those of more
-// doctor-days than are searched.
+// TooManyTimes returns the refusal to count more free times than MaxCountedTimes, or to
+// search more doctor-days.
 func TooManyTimes(doctorDays int) error {
 	return clinic.Invalid(clinic.Violation{
 		Parameter: "start", Code: "maximum",

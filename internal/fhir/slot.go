@@ -11,17 +11,17 @@ import (
 
 var utc = time.UTC
 
-// slotStart is how a slot's id writes its start, in UTC. Slots begin on whole
-// minutes, because the grid that they are on does.
+// slotStart is the format of the start in a slot's id, in UTC. Slots start on whole
+// minutes, as the grid does.
 const slotStart = "20060102T1504Z"
 
-// SlotID names a slot for good: the doctor, the start and the minutes. Nothing is
-// kept of a slot, so its id has to say it all.
+// SlotID returns the permanent id of a slot: the doctor, the start and the minutes. Slots
+// are not stored, so the id encodes everything.
 func SlotID(s clinic.Slot) string {
 	return fmt.Sprintf("%d-%s-%d", s.DoctorID, s.Time.Start.UTC().Format(slotStart), s.Time.End.Sub(s.Time.Start)/time.Minute)
 }
 
-// ParseSlotID reads what SlotID wrote, and nothing else.
+// ParseSlotID parses what SlotID returns; it reports false for anything else.
 func ParseSlotID(id string) (clinic.Slot, bool) {
 	parts := strings.Split(id, "-")
 	if len(parts) != 3 {
@@ -39,7 +39,8 @@ func ParseSlotID(id string) (clinic.Slot, bool) {
 	return s, SlotID(s) == id
 }
 
-// Slot says a time of a doctor, of an appointment type if one was asked for.
+// Slot returns a time of a doctor as a resource, with an appointment type if one was
+// requested.
 func Slot(s clinic.Slot, kind *int64, free bool) api.FhirSlot {
 	status := api.FhirSlotStatus("busy")
 	if free {
@@ -51,8 +52,7 @@ func Slot(s clinic.Slot, kind *int64, free bool) api.FhirSlot {
 	}
 }
 
-// ParseType reads the token of an appointment type: its id, with or without its
-// system.
+// ParseType parses the token of an appointment type: its id, with or without its system.
 func ParseType(token string) (int64, bool) {
 	return ParseID(strings.TrimPrefix(token, SystemAppointmentType+"|"))
 }

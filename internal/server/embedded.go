@@ -14,7 +14,6 @@ import (
 type preparedContract struct {
 	doc        *openapi3.T
 	operations contract.Operations
-	json       []byte // the response to /openapi.json
 }
 
 // embeddedContract returns the contract that the program was built with. Parsing its 440 kB
@@ -33,9 +32,15 @@ func prepareContract(doc *openapi3.T) (preparedContract, error) {
 	if err != nil {
 		return preparedContract{}, err
 	}
+	return preparedContract{doc: doc, operations: operations}, nil
+}
+
+// embeddedJSON returns the response to /openapi.json. Writing it takes a fifth of a
+// server's start, so the first request for it does.
+var embeddedJSON = sync.OnceValues(func() ([]byte, error) {
 	json, err := contract.JSON(api.SpecYAML)
 	if err != nil {
-		return preparedContract{}, fmt.Errorf("contract: %w", err)
+		return nil, fmt.Errorf("write the embedded contract as JSON: %w", err)
 	}
-	return preparedContract{doc: doc, operations: operations, json: json}, nil
-}
+	return json, nil
+})

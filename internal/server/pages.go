@@ -102,7 +102,8 @@ func (c contractJSON) VisitGetContractAsJSONResponse(w http.ResponseWriter) erro
 
 // GetContractAsJSON returns the contract as JSON.
 func (s *Server) GetContractAsJSON(context.Context, api.GetContractAsJSONRequestObject) (api.GetContractAsJSONResponseObject, error) {
-	return contractJSON(s.json), nil
+	json, err := embeddedJSON()
+	return contractJSON(json), err
 }
 
 // varyAccept is the Vary header of resources that are a page or JSON by Accept.

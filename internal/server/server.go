@@ -89,7 +89,6 @@ type Server struct {
 	cfg      Config
 	echo     *echo.Echo
 	contract string // version of the contract
-	json     []byte // the contract as JSON
 	fhir     api.FhirCapabilityStatement
 	draining atomic.Bool
 
@@ -140,7 +139,7 @@ func newPrepared(cfg Config, c preparedContract) (*Server, error) {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
 	operations := c.operations.WithMaxBody(cfg.MaxBodyBytes)
-	s := &Server{cfg: cfg, echo: echo.New(), contract: c.doc.Info.Version, json: c.json, failures: newFailures(cfg.Log)}
+	s := &Server{cfg: cfg, echo: echo.New(), contract: c.doc.Info.Version, failures: newFailures(cfg.Log)}
 	var err error
 	if s.fhir, err = fhir.Capabilities(c.doc, cmp.Or(cfg.Version, "unknown"), fhir.Security{
 		Open: cfg.Open, Tokens: cfg.Tokens != nil, CORS: len(cfg.CORSOrigins) > 0,

@@ -12,9 +12,9 @@ import (
 // maxAffected bounds the appointments that a new time off or closure lists.
 const maxAffected = 1000
 
-// CreateTimeOff adds a doctor's time off and returns the appointments that
-// lie in it, by start, at most maxAffected. They stay. Once it has been
-// answered, no booking in it succeeds; whatever was booked before is in the list.
+// CreateTimeOff creates a doctor's time off and returns the appointments that lie in it, by
+// start, at most maxAffected. They stay. Once it has returned, no booking in it succeeds;
+// earlier bookings are in the list.
 //
 // Statements, in lock order: write the doctor's guard row, insert, read the
 // appointments (no lock: the guard keeps them).
@@ -45,7 +45,7 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 	return o, affected, err
 }
 
-// TimeOff reads one time off of a doctor. Errors: clinic.ErrTimeOffNotFound.
+// TimeOff returns a doctor's time off. Errors: clinic.ErrTimeOffNotFound.
 func (s *Store) TimeOff(ctx context.Context, doctorID, id int64) (clinic.TimeOff, error) {
 	var row timeOffRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+timeOffColumns+` FROM time_off WHERE id = ? AND doctor_id = ?`, id, doctorID)
@@ -55,8 +55,8 @@ func (s *Store) TimeOff(ctx context.Context, doctorID, id int64) (clinic.TimeOff
 	return row.timeOff(), translate(ctx, "read time off", err)
 }
 
-// ListTimeOff reads a page of a doctor's time off that has not ended before
-// from, by end and id. Index: time_off_doctor (doctor_id, end_time).
+// ListTimeOff returns a page of a doctor's time off that ends at from or later, by end and
+// id. Index: time_off_doctor (doctor_id, end_time).
 //
 // Errors: clinic.ErrDoctorNotFound.
 func (s *Store) ListTimeOff(ctx context.Context, doctorID int64, from *time.Time, after After, limit int) (Page[clinic.TimeOff], error) {
@@ -81,8 +81,8 @@ func (s *Store) ListTimeOff(ctx context.Context, doctorID int64, from *time.Time
 	return page(items, limit), nil
 }
 
-// startOf is the place after which a list by end begins: that of the page
-// before, else from, else now.
+// startOf returns the position after which a list by end begins: the previous page's last
+// item, otherwise from, otherwise now.
 func (s *Store) startOf(from *time.Time, after After) After {
 	switch {
 	case after.ID != 0:
@@ -93,8 +93,8 @@ func (s *Store) startOf(from *time.Time, after After) After {
 	return After{Start: clinic.Instant(s.now())}
 }
 
-// DeleteTimeOff takes a time off back. Locks the doctor's guard row, then it.
-// Errors: clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
+// DeleteTimeOff deletes time off. Locks: the doctor's guard row, then the row. Errors:
+// clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Versions) error {
 	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return err
@@ -121,9 +121,8 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 	})
 }
 
-// CreateClosure closes the clinic for a time and returns the appointments
-// that lie in it, by start, at most maxAffected. They stay. Once it has been
-// answered, no booking in it succeeds.
+// CreateClosure creates a closure and returns the appointments that lie in it, by start, at
+// most maxAffected. They stay. Once it has returned, no booking in it succeeds.
 //
 // Statements, in lock order: write the guard row of every doctor (ids ascending:
 // the statement walks the primary key), insert, read the appointments.
@@ -154,7 +153,7 @@ func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Clo
 	return c, affected, err
 }
 
-// Closure reads one closure. Errors: clinic.ErrClosureNotFound.
+// Closure returns a closure. Errors: clinic.ErrClosureNotFound.
 func (s *Store) Closure(ctx context.Context, id int64) (clinic.Closure, error) {
 	var row closureRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+closureColumns+` FROM closures WHERE id = ?`, id)
@@ -164,8 +163,8 @@ func (s *Store) Closure(ctx context.Context, id int64) (clinic.Closure, error) {
 	return row.closure(), translate(ctx, "read closure", err)
 }
 
-// ListClosures reads a page of the closures that have not ended before from, by
-// end and id. Index: closures_end (end_time).
+// ListClosures returns a page of the closures that end at from or later, by end and id.
+// Index: closures_end (end_time).
 func (s *Store) ListClosures(ctx context.Context, from *time.Time, after After, limit int) (Page[clinic.Closure], error) {
 	place := s.startOf(from, after)
 	var rows []closureRow
@@ -185,9 +184,8 @@ func (s *Store) ListClosures(ctx context.Context, from *time.Time, after After, 
 	return page(items, limit), nil
 }
 
-// DeleteClosure opens the clinic again. Locks the closure alone: nobody can
-// rely on its absence before it is gone. Errors: clinic.ErrClosureNotFound,
-// clinic.ErrPreconditionFailed.
+// DeleteClosure deletes a closure. Locks only its row: no booking can rely on its absence
+// before it is deleted. Errors: clinic.ErrClosureNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) error {
 	return s.inTx(ctx, "delete closure", func(t *tx) error {
 		var version int64
@@ -208,8 +206,8 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 	})
 }
 
-// affected reads the appointments that occupy a part of a time, of one doctor
-// or, with 0, of all, by index appointments_doctor or appointments_start.
+// affected returns the appointments that overlap a time, of one doctor or, with 0, of all.
+// Index appointments_doctor or appointments_start.
 func (t *tx) affected(ctx context.Context, time clinic.Interval, doctorID int64) ([]clinic.Appointment, error) {
 	where, args := ``, []any{time.Start.Add(-clinic.MaxDuration), time.End, time.Start}
 	if doctorID != 0 {

@@ -9,11 +9,11 @@ import (
 	"mems/internal/database"
 )
 
-// AdviceFor returns what the operator can do about an error of the database; empty
-// for one that is not about reaching it or its rights.
+// AdviceFor returns advice to the operator for an error of the database, empty if the error
+// is not about connecting or privileges.
 func AdviceFor(err error) string {
 	if errors.Is(err, database.ErrSchemaBehind) {
-		return "" // says it itself
+		return "" // has its own advice
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		switch e.Number {

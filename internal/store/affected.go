@@ -6,10 +6,10 @@ import (
 	"mems/internal/clinic"
 )
 
-// affectedAhead reads the appointments of a calendar that have not begun and that
-// no longer fit, by start, at most maxAffected; party is the column of the doctor
-// or the room, whose guard is held, or of the type. Index appointments_doctor,
-// appointments_room, or appointments_type or appointments_start, a page at a time.
+// affectedAhead returns the future appointments of a calendar that no longer fit, by start,
+// at most maxAffected; party is the column of the doctor or the room, whose guard is held,
+// or of the type. Index appointments_doctor, appointments_room, or appointments_type or
+// appointments_start, a page at a time.
 //
 // Safety: party is one of three constants.
 func (t *tx) affectedAhead(ctx context.Context, party string, id int64, fits fits) ([]clinic.Appointment, error) {
@@ -45,15 +45,15 @@ func (t *tx) affectedAhead(ctx context.Context, party string, id int64, fits fit
 	}
 }
 
-// fits decides whether an appointment still fits after a change.
+// fits reports whether an appointment still fits after a change.
 type fits func(clinic.Appointment) (bool, error)
 
-// nothingFits is for a calendar that takes nothing any more.
+// nothingFits is for a deactivated calendar.
 func nothingFits(clinic.Appointment) (bool, error) { return false, nil }
 
-// affectedByDoctor reads what a change of a doctor leaves without its right: all when it
-// deactivates the doctor, those of types that no longer allow the doctor's
-// specialization, and those that overlap more than a lowered cap. The guard is held.
+// affectedByDoctor returns the appointments that no longer fit after a change of their
+// doctor: all if the doctor is deactivated, those of types that no longer allow the
+// doctor's specialization, and those that exceed a lowered overbook_cap. The guard is held.
 func (t *tx) affectedByDoctor(ctx context.Context, before, d clinic.Doctor) ([]clinic.Appointment, error) {
 	lowered := d.OverbookCap < before.OverbookCap
 	switch {
@@ -66,7 +66,7 @@ func (t *tx) affectedByDoctor(ctx context.Context, before, d clinic.Doctor) ([]c
 	if err := t.SelectContext(ctx, &rows, `SELECT `+typeColumns+` FROM appointment_types`); err != nil {
 		return nil, err
 	}
-	refused := map[int64]bool{} // types that the doctor may not do any more
+	refused := map[int64]bool{} // types that the doctor no longer performs
 	for i := range rows {
 		kind, err := rows[i].appointmentType()
 		if err != nil {
@@ -86,7 +86,7 @@ func (t *tx) affectedByDoctor(ctx context.Context, before, d clinic.Doctor) ([]c
 	})
 }
 
-// affectedByType reads the appointments of a type that no longer fit it. The guards of
+// affectedByType returns the appointments of a type that no longer fit it. The guards of
 // all doctors are held.
 func (t *tx) affectedByType(ctx context.Context, before, k clinic.AppointmentType) ([]clinic.Appointment, error) {
 	var rows []struct {

@@ -12,8 +12,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// How many free times a refusal offers, of the same doctor and of colleagues of
-// the specialization, and how far from the wanted time they may be.
+// How many alternatives a refusal has, of the same doctor and of colleagues of the
+// specialization, and how far from the requested time they may be.
 const (
 	alternativesEach    = 3
 	alternativesNearest = 2 * time.Hour // before and after
@@ -22,24 +22,21 @@ const (
 	alternativesFar     = 15 * 24 * time.Hour
 )
 
-// What the search for them reads at most. A refusal costs no more than a booking,
-// however many doctors there are: the calendars of maxColleagues near the wanted
-// time, of the first colleaguesAtOnce also farther away, and usualHoursSample
-// appointments of each.
+// Bounds of the search, so that a refusal costs no more than a booking, however many
+// doctors there are: it reads the calendars of maxColleagues near the requested time, of
+// the first colleaguesAtOnce also farther away, and usualHoursSample appointments of each.
 const (
 	maxColleagues    = 24
 	colleaguesAtOnce = 8
 	usualHoursSample = 24
-	// maxProposals: alternatives are looked for at so many dates of a series.
+	// maxProposals bounds the dates of a series for which alternatives are searched.
 	maxProposals = 5
 )
 
-// withAlternatives adds to a slot conflict the nearest times that
-// could be booked instead: the same doctor's first, then those of active
-// colleagues of the same specialization, all on quarter hours of the clinic's
-// clock, and of doctors without working hours within the usual ones. It reads the
-// snapshot on which b was decided, so they were free when it was. Other errors come
-// back as they are.
+// withAlternatives adds the nearest free times to a slot conflict: the same doctor's first,
+// then those of active colleagues of the same specialization, all on quarter hours of the
+// clinic's clock, and within usual hours for doctors without working hours. It reads the
+// snapshot on which b was decided. Other errors are returned unchanged.
 func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p parties, b clinic.Booking, except int64) error {
 	refusal, ok := errors.AsType[*clinic.Error](err)
 	if !ok || refusal.Conflict.Start.IsZero() {
@@ -104,26 +101,26 @@ func (q *snapshot) isHeld(ctx context.Context, refusal *clinic.Error, b clinic.B
 	return slices.Contains(held[ask.ids[0]], refusal.Conflict), nil
 }
 
-// proposals collects free times of the wanted doctor and of colleagues.
+// proposals collects free times of the requested doctor and of colleagues.
 type proposals struct {
 	*reader
 	booking      clinic.Booking
 	partners     clinic.PartnerWindow
 	groups       [][]int64 // of doctors, whose calendars are read together
-	read         int       // so many groups have their usual hours read
+	read         int       // number of groups whose usual hours have been read
 	whole        clinic.Interval
 	same, others []clinic.Slot
 	seen         map[clinic.Slot]bool
 }
 
-// search looks around the wanted time first, then farther away for those of whom
-// there are too few; at most the first group beyond a day.
+// search searches near the requested time first, then farther away while there are too few;
+// beyond a day only in the first group.
 func (p *proposals) search(ctx context.Context) error {
 	if err := p.readAll(ctx); err != nil {
 		return err
 	}
 	start := p.booking.Start
-	p.countFrom = start // of those before it, the last are the nearest
+	p.countFrom = start // of earlier starts the last are the nearest
 	farther := start.Add(alternativesNear)
 	for _, w := range []struct {
 		from, to time.Time
@@ -150,7 +147,7 @@ func (p *proposals) search(ctx context.Context) error {
 	return nil
 }
 
-// searchGroup looks for the times that are still wanted in the calendars of a group.
+// searchGroup searches the calendars of a group for the times that are still missing.
 func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interval) error {
 	doctors := slices.DeleteFunc(slices.Clone(p.groups[i]), func(id int64) bool {
 		if id == p.booking.DoctorID {
@@ -182,8 +179,8 @@ func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interv
 	return err
 }
 
-// readAll reads what does not depend on the window: hours and absences of all whose
-// calendars may be looked at, rooms, and the patient's own times.
+// readAll reads what does not depend on the window: hours and absences of all doctors who
+// may be searched, rooms, and the patient's own times.
 func (p *proposals) readAll(ctx context.Context) error {
 	p.whole = clinic.Interval{Start: p.booking.Start.Add(-alternativesBefore), End: p.booking.Start.Add(alternativesFar)}
 	if err := p.readRules(ctx, p.whole); err != nil {
@@ -200,7 +197,7 @@ func (p *proposals) readAll(ctx context.Context) error {
 	return err
 }
 
-// readUsualHoursOf fills in the hours of those of a group who have none.
+// readUsualHoursOf sets the usual hours of a group's doctors without working hours.
 func (p *proposals) readUsualHoursOf(ctx context.Context, group []int64) error {
 	if p.hours == nil {
 		p.hours = map[int64]clinic.WorkingHours{}
@@ -210,10 +207,10 @@ func (p *proposals) readUsualHoursOf(ctx context.Context, group []int64) error {
 	return r.readUsualHours(ctx, p.whole, r.slot.Zone)
 }
 
-// colleaguesSQL finds the next active doctors of a specialization by name, from a
-// name on and then from the first again, so that refusals of different doctors
-// propose different ones. Index doctors_specialization (specialization, full_name),
-// read in its order as far as needed. restriction is another condition.
+// colleaguesSQL selects the next active doctors of a specialization by name, from a name on
+// and then from the first again, so that refusals of different doctors propose different
+// colleagues. Index doctors_specialization (specialization, full_name), read in its order
+// as far as needed. restriction is another condition.
 func colleaguesSQL(restriction string) string {
 	part := func(comparison string) string {
 		return `(
@@ -226,8 +223,8 @@ func colleaguesSQL(restriction string) string {
 	return part(`>=`) + ` UNION ALL ` + part(`<`)
 }
 
-// readColleagues finds the doctor, if active, and then at most so many others
-// of the specialization who may do the type.
+// readColleagues returns the doctor, if active, and then up to most others of the
+// specialization who perform the type.
 func (r *reader) readColleagues(ctx context.Context, doctor int64, specialization string, most int) error {
 	var wanted struct {
 		doctorFacts
@@ -243,7 +240,7 @@ func (r *reader) readColleagues(ctx context.Context, doctor int64, specializatio
 	part := []any{specialization, wanted.FullName, doctor}
 	restriction := ``
 	if r.kind != nil && !r.kind.Allows(0, specialization) {
-		// 0: none has it; IN () is not SQL.
+		// No doctor has id 0; IN () is not SQL.
 		restriction, part = ` AND id IN (?)`, append(part, append([]int64{0}, r.kind.DoctorIDs...))
 	}
 	part = append(part, most)

@@ -12,7 +12,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// Appointment reads one appointment. Errors: clinic.ErrAppointmentNotFound.
+// Appointment returns an appointment. Errors: clinic.ErrAppointmentNotFound.
 func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, error) {
 	var row appointmentRow
 	err := s.db.GetContext(ctx, &row, `
@@ -32,8 +32,7 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 	return a, s.recordRead(ctx, clinic.KindAppointment, a.ID, a.PatientID)
 }
 
-// People reads the patients and the doctors with these ids, by primary key. An
-// id that is not there, or is not asked about, is not in the answer.
+// People returns the patients and the doctors with these ids that exist, by primary key.
 func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[int64]clinic.Patient, map[int64]clinic.Doctor, error) {
 	patients, doctors := map[int64]clinic.Patient{}, map[int64]clinic.Doctor{}
 	if len(patientIDs) > 0 {
@@ -75,7 +74,7 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 	return patients, doctors, nil
 }
 
-// AppointmentQuery chooses a page of appointments.
+// AppointmentQuery selects a page of appointments.
 type AppointmentQuery struct {
 	ID        int64   // 0: any
 	IDs       []int64 // empty: any
@@ -83,7 +82,7 @@ type AppointmentQuery struct {
 	DoctorID  int64           // 0: any
 	PatientID int64           // 0: any
 	Statuses  []clinic.Status // empty: any
-	After     After           // the last item of the page before; zero: first page
+	After     After           // the previous page's last item; zero: first page
 	Limit     int
 
 	reach   clinic.Reach
@@ -93,9 +92,8 @@ type AppointmentQuery struct {
 // maxScanned bounds the appointments that one page examines.
 const maxScanned = 50_000
 
-// boundScan sets the last row to examine of a list by appointments_start of which not
-// every row matches: a caller's few among all, or those of a status. The statement
-// reads the index alone.
+// boundScan sets the last row to examine of a list by appointments_start in which not every
+// row matches: a caller's few, or those of a status. The statement reads only the index.
 func (s *Store) boundScan(ctx context.Context, q *AppointmentQuery, most int) error {
 	if q.ID != 0 || len(q.IDs) > 0 || q.DoctorID != 0 || q.PatientID != 0 || q.Window.Unbounded || q.reach.All && len(q.Statuses) == 0 {
 		return nil
@@ -122,21 +120,21 @@ func scanEndSQL(q AppointmentQuery, rows int) (string, []any) {
 		LIMIT 1 OFFSET ?`, append(args, rows-1)
 }
 
-// After is a place in a list of appointments.
+// After is a position in a list.
 type After struct {
 	Start time.Time
 	ID    int64
 }
 
-// Page is one page of a list. More tells whether another follows: after the last
-// item or, of a search that had to stop, after Resume, which is zero otherwise.
+// Page is one page of a list. More reports whether another one follows: after the last item
+// or, if a search had to stop, after Resume, which is otherwise zero.
 type Page[T any] struct {
 	Items  []T
 	More   bool
 	Resume After
 }
 
-// page cuts what was read, one more than asked for, to a page.
+// page returns a page from the rows read, one more than the limit.
 func page[T any](items []T, limit int) Page[T] {
 	if len(items) > limit {
 		return Page[T]{Items: items[:limit], More: true}
@@ -144,13 +142,13 @@ func page[T any](items []T, limit int) Page[T] {
 	return Page[T]{Items: items}
 }
 
-// ListAppointments reads a page of appointments by start and id.
+// ListAppointments returns a page of appointments by start and id.
 //
-// Index: appointments_doctor with a doctor, else appointments_patient with a
-// patient, else appointments_start; each ends with the primary key, so the
-// order comes from the index. Conditions on start_time are bounded, also for an
-// intersection: nothing that starts more than the longest appointment before
-// the window can reach into it. Where few of many rows match, a page can be short.
+// Index: appointments_doctor with a doctor, else appointments_patient with a patient, else
+// appointments_start; each ends with the primary key, so the order comes from the index.
+// Conditions on start_time are bounded on both sides: an appointment that extends into the
+// window starts at most MaxDuration before it. If few of many rows match, a page can be
+// short.
 func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[clinic.Appointment], error) {
 	q.reach = AccessOf(ctx).Reach
 	if q.PatientID != 0 {
@@ -178,7 +176,7 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 	return p, s.recordRead(ctx, clinic.KindAppointment, 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
 }
 
-// appointmentListSQL is the statement and arguments of ListAppointments.
+// appointmentListSQL returns the statement and arguments of ListAppointments.
 //
 // Safety: the text is put together from the constants below only; every value
 // is an argument.

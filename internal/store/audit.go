@@ -6,9 +6,9 @@ import (
 	"mems/internal/auditchain"
 )
 
-// VerifyAudit walks the whole audit trail, in one snapshot while others write,
-// and finds what was altered, removed or put elsewhere; known are heads from an
-// earlier report. progress is told the number of entries now and then.
+// VerifyAudit verifies the whole audit trail on one snapshot, without blocking writers, and
+// reports entries that were altered, removed or moved; known has the chain tips of an
+// earlier report. progress is called with the number of entries from time to time.
 func (s *Store) VerifyAudit(ctx context.Context, known []auditchain.Head, progress func(int64)) (auditchain.Report, error) {
 	t, err := s.snapshot(ctx)
 	if err != nil {

@@ -9,27 +9,25 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// Bounds of one portion of the index of the audit trail.
+// Bounds of one batch of the audit trail's index.
 const (
-	indexEntries  = 2000  // entries that are read
-	indexPatients = 20000 // rows that are written, about
-	indexAtOnce   = 1000  // rows of one statement
-	// indexAge is how old an entry is when it is indexed. Ids are given before rows can
-	// be seen: one with a smaller id may still be on its way into the table.
+	indexEntries  = 2000  // entries read
+	indexPatients = 20000 // rows written, roughly
+	indexAtOnce   = 1000  // rows per statement
+	// indexAge is the minimum age of an indexed entry. Ids are assigned before rows are
+	// visible: an entry with a smaller id may not be committed yet.
 	indexAge = 15 * time.Second
 )
 
-// IndexAudit goes on with audit_patients, by a bounded portion of the entries that are
-// not in it yet, and returns how many these were. Entries that were written by other
-// programs count like ours.
+// IndexAudit adds the next batch of entries to audit_patients, and returns their number.
+// Entries written by other programs are included.
 func (s *Store) IndexAudit(ctx context.Context) (int, error) {
 	n, err := s.indexAudit(ctx, indexAge)
 	return n, translate(ctx, "index audit trail", err)
 }
 
-// indexAudit writes the index's own row first, which serialises processes. The
-// entries are read with a lock, which waits for those that are not committed yet.
-// Primary keys.
+// indexAudit first writes the index's own row, which serialises processes. It reads the
+// entries with a lock, which waits for uncommitted ones. Primary keys.
 func (s *Store) indexAudit(ctx context.Context, age time.Duration) (int, error) {
 	t, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
@@ -72,7 +70,7 @@ func (s *Store) indexAudit(ctx context.Context, age time.Duration) (int, error) 
 		}
 		var shown []int64
 		if r.PatientIDs != nil && json.Unmarshal([]byte(*r.PatientIDs), &shown) != nil {
-			continue // tampered with: "mems audit verify" says so
+			continue // tampered with: "mems audit verify" reports it
 		}
 		for _, id := range shown {
 			pairs = append(pairs, id, r.ID)
@@ -90,7 +88,7 @@ func (s *Store) indexAudit(ctx context.Context, age time.Duration) (int, error) 
 	return n, t.Commit()
 }
 
-// insertAuditPatients adds rows of patient and entry; those that are there stay.
+// insertAuditPatients inserts rows of patient and entry, ignoring existing ones.
 func insertAuditPatients(ctx context.Context, t sqlx.ExecerContext, pairs []any) error {
 	for len(pairs) > 0 {
 		n := min(len(pairs)/2, indexAtOnce)

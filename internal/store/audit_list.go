@@ -15,19 +15,19 @@ import (
 	"mems/internal/clinic"
 )
 
-// AuditQuery chooses a page of the audit trail; zero values do not narrow it.
+// AuditQuery selects a page of the audit trail; zero values do not restrict it.
 type AuditQuery struct {
 	PatientID int64
 	Subject   string
 	Operation string
 	From, To  *time.Time
-	Before    int64 // id of the last item of the page before; 0: first page
+	Before    int64 // id of the previous page's last item; 0: first page
 	Limit     int
-	first     int64 // no entry before it: From, as an id
+	first     int64 // the smallest id to read: From as an id
 }
 
-// ListAudit reads a page of the audit trail, newest first. Indexes: the
-// primary key backwards, audit_entries_subject, audit_entries_operation, and those of
+// ListAudit returns a page of the audit trail, newest first. Indexes: the primary key
+// backwards, audit_entries_subject, audit_entries_operation, and those of
 // auditOfPatientSQL.
 func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditEntry], error) {
 	items, err := readAudit(ctx, s.db, q)
@@ -44,7 +44,7 @@ func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditE
 	return p, s.recordRead(ctx, clinic.KindAuditEntry, 0, patients...)
 }
 
-// readAudit reads a page and one entry more, if there is one.
+// readAudit returns a page and one more entry, if there is one.
 func readAudit(ctx context.Context, db sqlx.QueryerContext, q AuditQuery) ([]clinic.AuditEntry, error) {
 	if err := q.boundIDs(ctx, db); err != nil {
 		return nil, err
@@ -55,8 +55,8 @@ func readAudit(ctx context.Context, db sqlx.QueryerContext, q AuditQuery) ([]cli
 		if err != nil {
 			return nil, err
 		}
-		// Before the entries: what is indexed between the two reads is then found twice,
-		// and shown once.
+		// Read this before the entries: an entry indexed between the two reads is then found
+		// twice, and shown once.
 		var indexed int64
 		if err := sqlx.GetContext(ctx, db, &indexed, `SELECT indexed_to FROM audit_index WHERE id = 1`); err != nil {
 			return nil, err
@@ -75,13 +75,12 @@ func readAudit(ctx context.Context, db sqlx.QueryerContext, q AuditQuery) ([]cli
 	return items, err
 }
 
-// clockSkew is by how much the clocks of two processes may differ for their entries to
-// be found by time.
+// clockSkew is the tolerated difference between processes' clocks in searches by time.
 const clockSkew = 24 * time.Hour
 
-// boundIDs turns the bounds of time into bounds of ids, with room for clocks that
-// differ: entries are read by id, and those of a month years ago would otherwise be
-// reached by way of all since. Index audit_entries_at, one row each.
+// boundIDs converts time bounds to id bounds, with a margin for clock skew: entries are
+// read by id, so a month years ago would otherwise be reached by reading everything since.
+// Index audit_entries_at, one row each.
 func (q *AuditQuery) boundIDs(ctx context.Context, db sqlx.QueryerContext) error {
 	first := func(at time.Time) (id int64, err error) {
 		err = sqlx.GetContext(ctx, db, &id, `SELECT id FROM audit_entries WHERE at >= ? ORDER BY at, id LIMIT 1`, at)
@@ -105,8 +104,8 @@ func (q *AuditQuery) boundIDs(ctx context.Context, db sqlx.QueryerContext) error
 	return err
 }
 
-// narrow lists the conditions of a query, but for the patient; id is the column that
-// the order is by.
+// narrow returns the conditions of a query except the patient's; id is the column of the
+// order.
 func (q *AuditQuery) narrow(id string) (string, []any) {
 	where, args := []string{`TRUE`}, []any{}
 	and := func(condition string, value any) {
@@ -134,14 +133,14 @@ func (q *AuditQuery) narrow(id string) (string, []any) {
 	return strings.Join(where, ` AND `), args
 }
 
-// auditPageSQL reads entries with the key of the patient.
+// auditPageSQL selects entries with the patient's key.
 const auditPageSQL = `
 	SELECT e.id, e.chain, e.seq, e.at, e.subject, e.address, e.request_id, e.operation, e.action, e.object, e.object_id,
 	       e.patient_id, e.patient_ids, e.details, e.secret, e.mac_key, e.hash, p.secret AS patient_secret
 	FROM audit_entries AS e
 	LEFT JOIN patient_secrets AS p ON p.patient_id = e.patient_id`
 
-// idsSQL finds a page of entries of whatever patient.
+// idsSQL selects the ids of a page of entries of any patient.
 //
 // Safety: the text is put together from constants; every value is an argument.
 func (q *AuditQuery) idsSQL() (string, []any) {
@@ -149,17 +148,17 @@ func (q *AuditQuery) idsSQL() (string, []any) {
 	return `SELECT e.id FROM audit_entries AS e WHERE ` + where + ` ORDER BY e.id DESC LIMIT ?`, append(args, q.Limit+1)
 }
 
-// listSQL reads the entries of idsSQL: with the patients' keys joined at once, MySQL
-// would sort all that match.
+// listSQL selects the entries of idsSQL. If it joined the patients' keys directly, MySQL
+// would sort all matching entries.
 func (q *AuditQuery) listSQL() (string, []any) {
 	ids, args := q.idsSQL()
 	return auditPageSQL + ` JOIN (` + ids + `) AS found ON found.id = e.id ORDER BY e.id DESC`, args
 }
 
-// ofPatientSQL reads the entries about a patient, whose records these are: each
-// record's newest by the primary key of audit_patients, those that are not indexed yet
-// by the primary key of the trail, or by audit_entries_patient. Each part ends with the
-// page, so that nothing grows with what a patient has behind him.
+// ofPatientSQL selects the entries about a patient with these records: each record's newest
+// by the primary key of audit_patients, those not indexed yet by the primary key of the
+// trail, or by audit_entries_patient. Each part is limited to a page, so the cost does not
+// grow with a patient's history.
 //
 // Safety: as idsSQL.
 func (q *AuditQuery) ofPatientSQL(records []int64, indexed int64) (string, []any) {
@@ -182,7 +181,7 @@ func (q *AuditQuery) ofPatientSQL(records []int64, indexed int64) (string, []any
 		ORDER BY e.id DESC LIMIT ?`, append(args, q.Limit+1)
 }
 
-// entry opens a row with the patient's key, nil when it is gone.
+// entry decrypts a row with the patient's key, nil after an erasure.
 func entryOf(r *auditchain.Entry, key []byte) clinic.AuditEntry {
 	e := clinic.AuditEntry{
 		ID: r.ID, At: r.At, Subject: r.Subject, Address: r.Address, RequestID: r.RequestID, Operation: r.Operation,

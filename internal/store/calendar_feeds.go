@@ -8,9 +8,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateCalendarFeed makes a feed and returns its record and its token,
-// which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
-// clinic.CodeForbidden (beyond the caller's reach), clinic.ErrDoctorNotFound.
+// CreateCalendarFeed creates a feed and returns its record and its token, which is not
+// stored. Errors: clinic.CodeValidationFailed, clinic.CodeForbidden (beyond the caller's
+// reach), clinic.ErrDoctorNotFound.
 func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (clinic.CalendarFeed, string, error) {
 	if !f.Within(AccessOf(ctx).Reach) {
 		return f, "", &clinic.Error{Code: clinic.CodeForbidden}
@@ -49,7 +49,7 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 	return f, token, err
 }
 
-// CalendarFeed reads the record of a feed. Errors: clinic.ErrCalendarFeedNotFound.
+// CalendarFeed returns the record of a feed. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
 	var row calendarFeedRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
@@ -62,7 +62,7 @@ func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed
 	return f, nil
 }
 
-// ListCalendarFeeds reads a page of the records of feeds by id.
+// ListCalendarFeeds returns a page of feeds by id.
 func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (Page[clinic.CalendarFeed], error) {
 	reach := AccessOf(ctx).Reach
 	var rows []calendarFeedRow
@@ -82,8 +82,8 @@ func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (
 	return page(items, limit), nil
 }
 
-// RevokeCalendarFeed ends a feed: no request that begins after this was answered
-// can read it, in any process. Errors: clinic.ErrCalendarFeedNotFound.
+// RevokeCalendarFeed revokes a feed: once it has returned, no new request in any process
+// can read the feed. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
 	var f clinic.CalendarFeed
 	err := s.inTx(ctx, "revoke calendar feed", func(t *tx) error {
@@ -110,8 +110,8 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.Calend
 	return f, err
 }
 
-// KnowsCalendarFeed reports whether a token is, as far as this process knows, a good
-// one, as KnowsKey does for keys. Errors: clinic.ErrUnavailable.
+// KnowsCalendarFeed reports whether a token is good as far as this process knows, as
+// KnowsKey does for keys. Errors: clinic.ErrUnavailable.
 func (s *Store) KnowsCalendarFeed(ctx context.Context, token string) (bool, error) {
 	id, secret, ok := clinic.ParseFeedToken(token)
 	if !ok {
@@ -120,9 +120,9 @@ func (s *Store) KnowsCalendarFeed(ctx context.Context, token string) (bool, erro
 	return s.knownFeeds.knows(ctx, s, id, secret)
 }
 
-// ReadCalendarFeed reads the calendar that a token is for. The database is asked
-// each time, so that a revoked feed is refused at once. Every reading is written
-// down, as one by the feed. Errors: clinic.ErrCalendarFeedNotFound.
+// ReadCalendarFeed returns the calendar of a token. It reads the database each time, so
+// that a revoked feed is rejected immediately, and records the read, with the feed as the
+// caller. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.FeedCalendar, error) {
 	id, secret, ok := clinic.ParseFeedToken(token)
 	if !ok {
@@ -142,7 +142,7 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	}
 	s.knownFeeds.learn(id, f.Hash)
 	if f.LastUsedAt == nil || now.Sub(*f.LastUsedAt) > time.Hour {
-		// To the hour, so that a feed that is read all day does not cost a write each time.
+		// Truncated to the hour, so that not every read costs a write.
 		if _, err := s.db.ExecContext(ctx, `UPDATE calendar_feeds SET last_used_at = ? WHERE id = ?`, now, id); err != nil {
 			return clinic.FeedCalendar{}, translate(ctx, "read calendar feed", err)
 		}
@@ -157,7 +157,7 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	return c, s.recordRead(WithAccess(ctx, access), clinic.KindCalendarFeed, f.ID)
 }
 
-// feedCalendar reads what a feed shows.
+// feedCalendar returns a feed's calendar.
 func (s *Store) feedCalendar(ctx context.Context, f clinic.CalendarFeed, now time.Time) (clinic.FeedCalendar, error) {
 	var c clinic.FeedCalendar
 	if err := s.db.GetContext(ctx, &c.UID, `SELECT calendar_uid FROM installation WHERE id = 1`); err != nil {
@@ -165,7 +165,7 @@ func (s *Store) feedCalendar(ctx context.Context, f clinic.CalendarFeed, now tim
 	}
 	if f.DoctorID != nil {
 		if err := s.db.GetContext(ctx, &c.Doctor, `SELECT full_name FROM doctors WHERE id = ?`, *f.DoctorID); err != nil {
-			return c, notFound(err, clinic.ErrCalendarFeedNotFound) // deleted in this moment, and the feed with it
+			return c, notFound(err, clinic.ErrCalendarFeedNotFound) // deleted meanwhile, and the feed with it
 		}
 	}
 	window := clinic.FeedWindow(now, s.zone, f.DoctorID == nil)
@@ -194,8 +194,8 @@ func (s *Store) feedCalendar(ctx context.Context, f clinic.CalendarFeed, now tim
 	return c, nil
 }
 
-// feedVisitsSQL names its columns one by one: what is not read cannot leak. Index
-// appointments_doctor with a doctor, else appointments_start; both end with the
+// feedVisitsSQL selects only the columns that a feed shows: what is not read cannot leak.
+// Index appointments_doctor with a doctor, else appointments_start; both end with the
 // primary key, so the order comes from the index.
 //
 // Safety: the text is one of two constants.
@@ -215,9 +215,9 @@ func feedVisitsSQL(doctor *int64, window clinic.Interval) (string, []any) {
 		LIMIT ?`, append(args, clinic.MaxFeedVisits)
 }
 
-// feedAbsencesSQL reads the time off that lies in a part of the window. Index
-// time_off_doctor (doctor_id, end_time) with a doctor; of the whole clinic there
-// is little, and all of it is read.
+// feedAbsencesSQL selects the time off that overlaps the window. Index time_off_doctor
+// (doctor_id, end_time) with a doctor; the whole clinic's is read by a scan of a small
+// table.
 //
 // Safety: the text is one of two constants.
 func feedAbsencesSQL(doctor *int64, window clinic.Interval) (string, []any) {

@@ -29,11 +29,11 @@ func (r *changeRow) change() clinic.FeedChange {
 	}
 }
 
-// recordReader reads records of one kind by id, those within reach of the reader, as
-// they are now. Primary keys.
+// recordReader returns the present records of one kind by id, restricted to the reader's
+// reach. Primary keys.
 type recordReader func(ctx context.Context, in readIn, ids []int64) (map[int64]any, error)
 
-// readIn is what a recordReader reads in.
+// readIn is the context of a recordReader.
 type readIn struct {
 	*snapshot
 
@@ -41,8 +41,8 @@ type readIn struct {
 	now   time.Time
 }
 
-// addRecords adds to changes the records as they are now, those within reach. Kinds of
-// a later version have none.
+// addRecords adds the present records within reach to changes. Kinds of a later version get
+// none.
 func (s *Store) addRecords(ctx context.Context, t *snapshot, reach clinic.Reach, changes []clinic.FeedChange) error {
 	ids := map[clinic.Kind][]int64{}
 	for _, c := range changes {
@@ -136,7 +136,7 @@ func readClosureRecords(ctx context.Context, in readIn, ids []int64) (map[int64]
 	})
 }
 
-// within is a record that is within reach, nil for one that is not.
+// within returns a record if it is within reach, nil otherwise.
 func within(reached bool, record any) any {
 	if !reached {
 		return nil
@@ -144,7 +144,7 @@ func within(reached bool, record any) any {
 	return record
 }
 
-// byID runs a query for ids and makes a record of each row.
+// byID runs a query for ids and converts each row to a record.
 func byID[R any](ctx context.Context, in readIn, query string, ids []int64, record func(*R) (int64, any, error)) (map[int64]any, error) {
 	query, args, err := sqlx.In(query, ids)
 	if err != nil {
@@ -186,7 +186,7 @@ func readPatientRecords(ctx context.Context, in readIn, ids []int64) (map[int64]
 
 func readHoursRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
 	records := make(map[int64]any, len(ids))
-	for _, id := range ids { // doctors' hours seldom change
+	for _, id := range ids { // doctors' hours rarely change
 		h, err := workingHours(ctx, in, id)
 		if errors.Is(err, clinic.ErrDoctorNotFound) {
 			continue

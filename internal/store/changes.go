@@ -18,8 +18,7 @@ import (
 // has seen position n has seen everything up to n. A change that depends on another
 // has waited for its locks, and follows it.
 
-// announce keeps a change for the feed alone, which is written when the transaction
-// commits.
+// announce records a change for the feed only; it is written at the commit.
 func (t *tx) announce(c clinic.ChangeRecord) {
 	line := clinic.NewFeedChange(t.now, c)
 	t.changes = append(t.changes, line)
@@ -28,7 +27,7 @@ func (t *tx) announce(c clinic.ChangeRecord) {
 	}
 }
 
-// announceRows announces what one statement does to the records that a query finds, by
+// announceRows announces a statement's change of the records that a query selects, by
 // columns id, doctor_id and made_by_key.
 func (t *tx) announceRows(ctx context.Context, kind clinic.Kind, verb, query string, args ...any) error {
 	query, args, err := sqlx.In(query, args...)
@@ -47,8 +46,8 @@ func (t *tx) announceRows(ctx context.Context, kind clinic.Kind, verb, query str
 	return nil
 }
 
-// addSeriesChanges announces the series of appointments that changed: reading one
-// shows its appointments.
+// addSeriesChanges announces the series of changed appointments, because a series includes
+// its appointments.
 func (t *tx) addSeriesChanges() {
 	announced := map[int64]bool{}
 	for _, c := range t.changes {
@@ -74,7 +73,7 @@ type dateOfSeries struct {
 // maxAnnounced bounds the rows of one statement.
 const maxAnnounced = 500
 
-// writeChanges appends what was announced.
+// writeChanges inserts the announced changes.
 func writeChanges(ctx context.Context, t *tx) error {
 	t.addSeriesChanges()
 	for rest := t.changes; len(rest) > 0; {
@@ -128,8 +127,7 @@ func (s *Store) assignPositions(ctx context.Context) (more bool, err error) {
 	if err := t.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`); err != nil {
 		return false, err
 	}
-	// A plain read at READ COMMITTED: what is not committed yet is not there, and is
-	// not waited for.
+	// A plain read at READ COMMITTED neither sees uncommitted changes nor waits for them.
 	var rows []changeRow
 	err = t.SelectContext(ctx, &rows, `SELECT `+changeColumns+` FROM changes WHERE position IS NULL ORDER BY id LIMIT ?`, maxAssigned)
 	if err != nil || len(rows) == 0 {
@@ -157,30 +155,31 @@ func (s *Store) assignPositions(ctx context.Context) (more bool, err error) {
 	return len(rows) == maxAssigned, t.Commit()
 }
 
-// ChangesQuery says which changes to read.
+// ChangesQuery selects a page of changes.
 type ChangesQuery struct {
 	After   int64 // position; 0 is the beginning
 	Limit   int
-	Objects []string // kinds; none: every one that the caller may see
-	Records bool     // with the records as they are now
+	Objects []string // kinds; none: all that the caller may see
+	Records bool     // include the present records
 }
 
-// ChangesPage is what ListChanges found.
+// ChangesPage is a page of changes.
 type ChangesPage struct {
 	Items []clinic.FeedChange
-	Next  int64 // the position to go on after
+	Next  int64 // the position after which to continue
 	More  bool
 }
 
-// maxLooked bounds how far one page looks for changes that its caller may see.
+// maxLooked bounds the positions that one page examines for changes that its caller may
+// see.
 const maxLooked = 20_000
 
-// maxTurns bounds how often one reader assigns positions to what others have written.
+// maxTurns bounds how often one reader assigns positions to others' changes.
 const maxTurns = 5
 
-// ListChanges returns the next changes that the caller may see, of those that were
-// committed before it was called. Errors: clinic.CodeValidationFailed (a kind that
-// does not exist, or a position beyond the end).
+// ListChanges returns the next changes that the caller may see, including all that were
+// committed before the call. Errors: clinic.CodeValidationFailed (an unknown kind, or a
+// position beyond the end).
 func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, error) {
 	access := AccessOf(ctx)
 	visible, err := access.VisibleKinds(q.Objects)
@@ -213,7 +212,7 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 	return p, s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
 }
 
-// readChanges reads a page, and its records, in one snapshot. Index changes_position.
+// readChanges returns a page with its records from one snapshot. Index changes_position.
 func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Reach, visible []clinic.Kind) (ChangesPage, error) {
 	t, err := s.snapshot(ctx)
 	if err != nil {
@@ -254,8 +253,7 @@ func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Re
 	return p, err
 }
 
-// changesSQL reads changes in order, within a bounded range of the index
-// changes_position.
+// changesSQL selects changes in order from a bounded range of the index changes_position.
 func changesSQL(condition string) string {
 	return `
 		SELECT ` + changeColumns + `
@@ -265,11 +263,11 @@ func changesSQL(condition string) string {
 		LIMIT ?`
 }
 
-// pendingChangesSQL finds whether there are changes without a position. Index
-// changes_position: most of the time there are none, and nobody waits.
+// pendingChangesSQL reports whether there are changes without a position; usually there are
+// none. Index changes_position.
 const pendingChangesSQL = `SELECT EXISTS (SELECT 1 FROM changes WHERE position IS NULL)`
 
-// changeReach is Reach.Sees as a condition.
+// changeReach returns Reach.Sees as a condition.
 //
 // Safety: constants only; every value is an argument. No id is 0.
 func changeReach(r clinic.Reach) (string, []any) {
@@ -280,8 +278,8 @@ func changeReach(r clinic.Reach) (string, []any) {
 		[]any{clinic.KindNames(clinic.UnrestrictedKinds()), r.DoctorID, r.DoctorID, r.KeyID}
 }
 
-// LastChange is the position at which the feed ends, when everything that was
-// committed before it was called has its position.
+// LastChange returns the position of the feed's end after assigning positions to everything
+// committed before the call.
 func (s *Store) LastChange(ctx context.Context) (int64, error) {
 	for more := true; more; {
 		var err error
@@ -294,9 +292,9 @@ func (s *Store) LastChange(ctx context.Context) (int64, error) {
 	return head, translate(ctx, "read last change", err)
 }
 
-// PruneChanges deletes changes that are older than an instant and are not the last
-// of their record, and returns how many: a replay needs the last ones only. What
-// left a doctor's calendar stays: the doctor sees nothing that came after.
+// PruneChanges deletes changes older than an instant and returns their number. It keeps the
+// last change of each record, which is all that a replay needs, and changes by which a
+// record left a doctor's calendar, the last that this doctor sees.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, error) {
 	var gone int64
 	for {
@@ -337,7 +335,7 @@ type signal struct {
 	ch chan struct{}
 }
 
-// next is closed when it happens for the next time.
+// next returns a channel that is closed at the next event.
 func (g *signal) next() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -356,6 +354,6 @@ func (g *signal) give() {
 	}
 }
 
-// Changed is closed when this process commits its next change. What other
-// processes change does not close it.
+// Changed returns a channel that is closed when this process, and no other, commits its
+// next change.
 func (s *Store) Changed() <-chan struct{} { return s.changed.next() }

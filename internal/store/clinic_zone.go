@@ -11,24 +11,24 @@ import (
 	"mems/internal/clinic"
 )
 
-// OtherZoneError refuses a clinic's time zone that is not the one that the data were
-// made with: dates would mean other days.
+// OtherZoneError reports that the configured time zone differs from the one that the data
+// was created with: dates would mean different days.
 type OtherZoneError struct{ Configured, Stored string }
 
 func (e *OtherZoneError) Error() string {
 	return fmt.Sprintf("the clinic's time zone is set to %s, and the data were made with %s", e.Configured, e.Stored)
 }
 
-// zoneRead is the time zone that the database keeps. Primary key.
+// zoneRead selects the stored time zone. Primary key.
 const zoneRead = `SELECT name FROM clinic_zone WHERE id = 1`
 
-// AdoptZone compares the configured time zone with the one that is kept in the
-// database, and keeps it there if there is none. Errors: *OtherZoneError.
+// AdoptZone compares the configured time zone with the stored one, and stores it if there
+// is none. Errors: *OtherZoneError.
 func (s *Store) AdoptZone(ctx context.Context) error {
 	configured := s.zone.String()
 	err := s.CheckZone(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
-		// Another process may be doing the same, with another zone.
+		// Another process may store another zone concurrently.
 		if _, err := s.db.ExecContext(ctx, `INSERT IGNORE INTO clinic_zone (id, name) VALUES (1, ?)`, configured); err != nil {
 			return err
 		}
@@ -37,8 +37,8 @@ func (s *Store) AdoptZone(ctx context.Context) error {
 	return err
 }
 
-// CheckZone compares the configured time zone with the one that is kept in the database.
-// Errors: *OtherZoneError, sql.ErrNoRows when none is kept yet.
+// CheckZone compares the configured time zone with the stored one. Errors: *OtherZoneError,
+// sql.ErrNoRows if none is stored.
 func (s *Store) CheckZone(ctx context.Context) error { return s.checkZone(ctx, s.db) }
 
 func (s *Store) checkZone(ctx context.Context, q sqlx.QueryerContext) error {
@@ -52,7 +52,7 @@ func (s *Store) checkZone(ctx context.Context, q sqlx.QueryerContext) error {
 	return nil
 }
 
-// ClinicZone returns the time zone that the database keeps; empty for none yet.
+// ClinicZone returns the stored time zone, empty for none.
 func ClinicZone(ctx context.Context, db *sqlx.DB) (string, error) {
 	var stored string
 	err := db.GetContext(ctx, &stored, zoneRead)
@@ -62,9 +62,9 @@ func ClinicZone(ctx context.Context, db *sqlx.DB) (string, error) {
 	return stored, err
 }
 
-// SetClinicZone replaces the time zone that the database keeps, and returns the one
-// before; empty for none. The same one again changes nothing. It needs the rights of the user who migrates.
-// Lock: the row of the zone.
+// SetClinicZone replaces the stored time zone, and returns the previous one, empty for
+// none. The same zone changes nothing. It needs the privileges of the migrating user. Lock:
+// the row of the zone.
 func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, err error) {
 	err = s.inTx(ctx, "set time zone of the clinic", func(t *tx) error {
 		before = ""

@@ -18,15 +18,15 @@ func (s *Store) CountPatients(ctx context.Context, q PatientQuery) (int64, error
 	return s.count(ctx, clinic.KindPatient, statement, args)
 }
 
-// MaxCountedAppointments bounds what CountAppointments counts.
+// MaxCountedAppointments bounds CountAppointments.
 const MaxCountedAppointments = 100_000
 
-// pagesCounted: a count examines so many times what a page does.
+// pagesCounted bounds the rows that a count examines, in pages.
 const pagesCounted = 20
 
-// CountAppointments returns how many appointments ListAppointments would list, of more
-// than MaxCountedAppointments, or where as many pages would have to be examined, one
-// more than these. Index as there.
+// CountAppointments returns how many appointments ListAppointments would list. If there are
+// more than MaxCountedAppointments, or too many rows to examine, it returns
+// MaxCountedAppointments+1. Index as there.
 func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int64, error) {
 	q.reach = AccessOf(ctx).Reach
 	if err := s.boundScan(ctx, &q, pagesCounted*s.maxScanned); err != nil {
@@ -40,8 +40,8 @@ func (s *Store) CountAppointments(ctx context.Context, q AppointmentQuery) (int6
 		append(args, MaxCountedAppointments+1))
 }
 
-// count runs a statement that counts a list and records that it was read: a count tells
-// whether somebody is a patient.
+// count runs a counting statement and records the read, because a count reveals whether a
+// person is a patient.
 func (s *Store) count(ctx context.Context, kind clinic.Kind, statement string, args []any) (n int64, err error) {
 	if err := s.db.GetContext(ctx, &n, statement, args...); err != nil {
 		return 0, translate(ctx, "count "+kind.String(), err)
@@ -49,7 +49,7 @@ func (s *Store) count(ctx context.Context, kind clinic.Kind, statement string, a
 	return n, s.recordRead(ctx, kind, 0)
 }
 
-// inIDs is the condition that id is one of at least one.
+// inIDs returns the condition that id is in a list, which is not empty.
 func inIDs(ids []int64) (condition string, values []any) {
 	for _, id := range ids {
 		values = append(values, id)

@@ -9,12 +9,12 @@ import (
 	"mems/internal/clinic"
 )
 
-// unlistDoctor takes a doctor who is about to be deleted off the lists of
-// appointment types and of open waitlist entries.
+// unlistDoctor removes a doctor who is about to be deleted from the lists of appointment
+// types and open waitlist entries.
 //
-// Lock order: the doctor's row, held; the patients of the entries, ids ascending;
-// the entries; the types. A transaction that lists a doctor in a type locks the
-// doctor's row first, so none is missed.
+// Lock order: the doctor's row, held; the patients of the entries, ids ascending; the
+// entries; the types. A transaction that lists a doctor in a type locks the doctor's row
+// first, so no list is missed.
 func (s *Store) unlistDoctor(ctx context.Context, t *tx, id int64) error {
 	if err := unlistFromWaitlist(ctx, t, id); err != nil {
 		return err
@@ -29,8 +29,8 @@ func unlistRoom(ctx context.Context, t *tx, id int64) error {
 		func(k *clinic.AppointmentType) { k.UnlistRoom(id) })
 }
 
-// unlistFromTypes changes every type that a query finds. Types are few; the query
-// walks all of them without a lock.
+// unlistFromTypes updates every type that a query selects. Types are few; the query scans
+// them without locks.
 func unlistFromTypes(ctx context.Context, t *tx, query string, id int64, unlist func(*clinic.AppointmentType)) error {
 	var types []int64
 	if err := t.SelectContext(ctx, &types, query, id); err != nil {
@@ -53,9 +53,8 @@ func unlistFromTypes(ctx context.Context, t *tx, query string, id int64, unlist 
 	return nil
 }
 
-// unlistFromWaitlist takes a doctor off open entries. One who waited for this
-// doctor alone goes on waiting for the doctor's field. An offer of the doctor's
-// time ends with its hold.
+// unlistFromWaitlist removes a doctor from open entries. An entry for this doctor alone
+// becomes one for the specialization. An offer of the doctor's time ends with its hold.
 func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
 	var specialization string
 	if err := t.GetContext(ctx, &specialization, `SELECT specialization FROM doctors WHERE id = ?`, id); err != nil {
@@ -99,9 +98,9 @@ func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
 	return nil
 }
 
-// lockListed locks the doctors and the rooms that a type is about to list, ids
-// ascending, so that none of them is deleted before the list is written. Errors:
-// clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound.
+// lockListed locks the doctors and rooms that a type will list, ids ascending, so that none
+// is deleted before the list is written. Errors: clinic.ErrDoctorNotFound,
+// clinic.ErrRoomNotFound.
 func (t *tx) lockListed(ctx context.Context, doctors, rooms []int64) error {
 	for _, listed := range []struct {
 		query   string

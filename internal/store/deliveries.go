@@ -13,7 +13,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// makeDeliveries writes a message for each change that a webhook wants.
+// makeDeliveries inserts a message for each change and webhook that wants it.
 func (s *Store) makeDeliveries(ctx context.Context, t *sqlx.Tx, changes []changeRow) error {
 	var rows []webhookRow
 	if err := t.SelectContext(ctx, &rows, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
@@ -52,12 +52,11 @@ func (s *Store) makeDeliveries(ctx context.Context, t *sqlx.Tx, changes []change
 	return flush()
 }
 
-// sendingTime is how long a message that is being sent is left alone. The time
-// limit of sending is well below it.
+// sendingTime is how long a claim lasts, well above the time limit of an attempt.
 const sendingTime = time.Minute
 
-// dueDeliveriesSQL finds what is due and waits for nothing before it. Indexes
-// webhook_deliveries_due and, for what is before, webhook_deliveries_order.
+// dueDeliveriesSQL selects due messages without a pending earlier one. Indexes
+// webhook_deliveries_due and, for the earlier ones, webhook_deliveries_order.
 const dueDeliveriesSQL = `
 	SELECT ` + deliveryColumns + `
 	FROM webhook_deliveries AS d
@@ -69,11 +68,12 @@ const dueDeliveriesSQL = `
 	ORDER BY next_at, id
 	LIMIT ?`
 
-// ClaimDeliveries takes messages that are due, to be sent by the caller alone: of each
-// webhook at most each, less those of its that the caller has under way, by webhook. A
-// message waits while an earlier one about the same record is pending.
+// ClaimDeliveries claims due messages for the caller: at most each per webhook, less those
+// that the caller is already sending. A message waits while an earlier one about the same
+// record is pending.
 //
-// A claim is one guarded UPDATE of next_at: the process that changes it first has the message.
+// A claim is a conditional UPDATE of next_at: the process that changes it first has the
+// message.
 func (s *Store) ClaimDeliveries(ctx context.Context, each int, underWay map[int64]int) ([]clinic.Delivery, error) {
 	var hooks []webhookRow
 	if err := s.db.SelectContext(ctx, &hooks, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
@@ -116,20 +116,20 @@ func (s *Store) ClaimDeliveries(ctx context.Context, each int, underWay map[int6
 	return claimed, nil
 }
 
-// DeliveryOutcome is the result of sending a message.
+// DeliveryOutcome is the result of an attempt.
 type DeliveryOutcome struct {
 	Taken  bool
-	Status *int   // what the receiver answered; nil for nothing
-	Reason string // why it was not taken
-	// NotBefore is when the receiver wants to be asked again; zero: it does not say.
+	Status *int   // the receiver's status; nil: no response
+	Reason string // why it failed
+	// NotBefore is the receiver's Retry-After; zero for none.
 	NotBefore time.Time
-	// Gone: the receiver wants no more messages.
+	// Gone reports that the receiver wants no more messages (410).
 	Gone bool
 }
 
-// FinishDelivery saves the result of an attempt: taken, to be tried again
-// later, or given up after clinic.DeliveryLife. It does nothing when another process
-// has taken the message over meanwhile.
+// FinishDelivery saves the result of an attempt: delivered, retried later, or dead after
+// clinic.DeliveryLife. It does nothing if another process has claimed the message
+// meanwhile.
 func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o DeliveryOutcome) error {
 	now := clinic.Instant(s.now())
 	status, next := clinic.DeliveryDelivered, (*time.Time)(nil)
@@ -156,16 +156,15 @@ func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o Deliver
 	return err
 }
 
-// refusedSinceSQL finds the oldest message that a webhook refuses and that is to be
-// sent again. Index webhook_deliveries_due.
+// refusedSinceSQL selects the oldest failed message that will be retried. Index
+// webhook_deliveries_due.
 const refusedSinceSQL = `
 	SELECT MIN(d.since)
 	FROM webhooks AS w JOIN webhook_deliveries AS d ON d.webhook_id = w.id
 	WHERE w.enabled = 1 AND d.status = 'pending' AND d.last_error IS NOT NULL`
 
-// DeliveryRefusedSince returns since when the oldest message that a webhook refuses
-// has been sent in vain, zero for none. It uses the connection of Ready, so that it
-// works when those of requests are all taken.
+// DeliveryRefusedSince returns since when the oldest failing message has been retried, zero
+// for none. It uses the connection of Ready, so that it works when the pool is exhausted.
 func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
 	var since sql.NullTime
 	if err := s.ready.db.GetContext(ctx, &since, refusedSinceSQL); err != nil {
@@ -174,15 +173,15 @@ func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
 	return since.Time, nil
 }
 
-// CountWebhooksGone counts webhooks that are off because their receiver wants no more
-// messages (410). Switching one off by hand takes it from the count.
+// CountWebhooksGone returns the number of webhooks that were disabled because of a 410.
+// Disabling one by hand removes it from the count.
 func (s *Store) CountWebhooksGone(ctx context.Context) (n int, err error) {
 	err = s.ready.db.GetContext(ctx, &n, `SELECT COUNT(*) FROM webhooks WHERE enabled = 0 AND disabled_reason IS NOT NULL`)
 	return n, translate(ctx, "count webhooks that are gone", err)
 }
 
-// endDeliveries gives up what waits to be sent to a webhook that is switched off:
-// nobody expects it any more when it is on again. Index webhook_deliveries_due.
+// endDeliveries marks the pending messages of a disabled webhook as dead: they would be out
+// of date when it is enabled again. Index webhook_deliveries_due.
 func endDeliveries(ctx context.Context, t *tx, webhook int64, reason string) error {
 	_, err := t.exec(ctx, `
 		UPDATE webhook_deliveries
@@ -191,8 +190,7 @@ func endDeliveries(ctx context.Context, t *tx, webhook int64, reason string) err
 	return err
 }
 
-// TestWebhook makes a message that tells of no change. Errors:
-// clinic.ErrWebhookNotFound.
+// TestWebhook queues a test message. Errors: clinic.ErrWebhookNotFound.
 func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
 	err := s.inTx(ctx, "test webhook", func(t *tx) error {
@@ -213,7 +211,7 @@ func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, err
 	return d, err
 }
 
-// Redeliver sends a message again. Errors: clinic.ErrWebhookNotFound,
+// Redeliver queues a message again. Errors: clinic.ErrWebhookNotFound,
 // clinic.ErrDeliveryNotFound.
 func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
@@ -241,7 +239,7 @@ func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delive
 	return d, err
 }
 
-// ListDeliveries reads a page of a webhook's messages, newest first. status "" is any.
+// ListDeliveries returns a page of a webhook's messages, newest first. status "" is any.
 // Errors: clinic.ErrWebhookNotFound.
 func (s *Store) ListDeliveries(ctx context.Context, webhook int64, status clinic.DeliveryStatus, before int64, limit int) (Page[clinic.Delivery], error) {
 	if _, err := s.Webhook(ctx, webhook); err != nil {
@@ -264,14 +262,13 @@ func (s *Store) ListDeliveries(ctx context.Context, webhook int64, status clinic
 	return page(items, limit), nil
 }
 
-// How long messages are kept, so that their results can be looked up.
+// How long messages are kept for inspection.
 const (
 	keepDelivered = 7 * 24 * time.Hour
 	keepDead      = 30 * 24 * time.Hour
 )
 
-// DeleteOldDeliveries deletes messages that were kept for long enough. Index
-// webhook_deliveries_age.
+// DeleteOldDeliveries deletes messages past their retention. Index webhook_deliveries_age.
 func (s *Store) DeleteOldDeliveries(ctx context.Context) error {
 	now := clinic.Instant(s.now())
 	for status, keep := range map[clinic.DeliveryStatus]time.Duration{clinic.DeliveryDelivered: keepDelivered, clinic.DeliveryDead: keepDead} {

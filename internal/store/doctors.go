@@ -9,7 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateDoctor adds d and returns the record as stored.
+// CreateDoctor creates a doctor and returns the record as stored.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised).
 func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Doctor, error) {
@@ -28,7 +28,7 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 	return d, err
 }
 
-// Doctor reads one doctor. Errors: clinic.ErrDoctorNotFound.
+// Doctor returns a doctor. Errors: clinic.ErrDoctorNotFound.
 func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 	var row doctorRow
 	err := s.db.GetContext(ctx, &row, `
@@ -41,10 +41,9 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 	return row.doctor(), translate(ctx, "read doctor", err)
 }
 
-// UpdateDoctor makes the change and returns the record as it is now.
-// Locks the doctor's row, which every booking writes first: once a
-// deactivation has been answered, no booking succeeds. What was booked and no longer
-// fits is in the list.
+// UpdateDoctor applies the patch and returns the new record and the appointments that no
+// longer fit. Locks the doctor's row, which every booking writes first: once a deactivation
+// has returned, no booking succeeds.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
@@ -79,9 +78,8 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 	return d, affected, err
 }
 
-// DeleteDoctor deletes a doctor who never had an appointment, and takes the doctor
-// off the lists of types and waitlist entries. Locks the doctor's row; the foreign
-// key decides.
+// DeleteDoctor deletes a doctor who never had an appointment, and removes the doctor from
+// the lists of types and waitlist entries. Locks the doctor's row; the foreign key decides.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
@@ -127,8 +125,8 @@ func lockDoctor(ctx context.Context, t *tx, id int64) (clinic.Doctor, error) {
 	return row.doctor(), err
 }
 
-// calendar_rev moves too: on an engine that certifies at commit, a booking that
-// read the old is_active must conflict with this.
+// calendar_rev changes, too: on an engine that certifies at commit, a booking that read the
+// old is_active must conflict with this.
 func updateDoctor(ctx context.Context, t *tx, d clinic.Doctor) error {
 	_, err := t.exec(ctx, `
 		UPDATE doctors

@@ -10,7 +10,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// maxAlike bounds how many possible duplicates are shown.
+// maxAlike bounds the possible duplicates that are shown.
 const maxAlike = 5
 
 // findAlike returns the patients other than p who may be the same person, by id:
@@ -54,8 +54,8 @@ func findAlike(ctx context.Context, t *tx, p clinic.Patient) ([]int64, error) {
 	return ids, err
 }
 
-// refuseTakenEmail returns clinic.ErrEmailTaken if another patient has p's e-mail
-// address. Index patients_email_key.
+// refuseTakenEmail returns clinic.ErrEmailTaken if another patient has p's e-mail address.
+// Index patients_email_key.
 func refuseTakenEmail(ctx context.Context, t *tx, p clinic.Patient) error {
 	if p.Email == nil {
 		return nil
@@ -68,10 +68,10 @@ func refuseTakenEmail(ctx context.Context, t *tx, p clinic.Patient) error {
 	return err
 }
 
-// candidates reads possible duplicates as the caller may see them, and records the
-// read. A patient beyond the caller's reach is left out, as in every list; one
-// within reach is masked for a caller who may write, but not read, patients. An
-// answer that is replayed shows them as they are now.
+// candidates returns possible duplicates as the caller may see them, and records the read.
+// Patients beyond the caller's reach are left out, as in every list; the others are masked
+// for callers who may write, but not read, patients. A replayed response shows them as they
+// are now.
 func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -96,7 +96,7 @@ func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate
 	return shown, s.recordRead(ctx, clinic.KindPatient, 0, idsOf(rows, func(r patientRow) int64 { return r.ID })...)
 }
 
-// readReached reads those of the patients that are within reach, by id.
+// readReached returns the patients that are within reach, by id.
 func (s *Store) readReached(ctx context.Context, reach clinic.Reach, ids []int64) ([]patientRow, error) {
 	statement, args, err := sqlx.In(`
 		SELECT `+patientColumns+`
@@ -113,8 +113,8 @@ func (s *Store) readReached(ctx context.Context, reach clinic.Reach, ids []int64
 	return rows, translate(ctx, "find duplicates", err)
 }
 
-// withCandidates adds to a refusal for a possible duplicate whom the caller may see
-// of them.
+// withCandidates adds the candidates that the caller may see to a refusal for a possible
+// duplicate.
 func (s *Store) withCandidates(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*clinic.Error](err)
 	if !ok || len(refusal.Alike) == 0 {

@@ -13,13 +13,11 @@ import (
 	"mems/internal/database"
 )
 
-// isTransient reports whether the same transaction may succeed if it is simply
-// run again.
+// isTransient reports whether the transaction may succeed if it is retried.
 func isTransient(err error) bool { return errors.Is(err, errStale) || database.IsTransient(err) }
 
-// translate turns an error of the driver into one of package clinic. What it does not
-// know is a fault of ours. Both name the act that failed: "read room". A refusal comes
-// back as it is.
+// translate converts an error of the driver to one of package clinic. Unknown errors are
+// bugs. Both name the act that failed: "read room". Refusals are returned unchanged.
 func translate(ctx context.Context, act string, err error) error {
 	if err == nil {
 		return nil
@@ -31,7 +29,7 @@ func translate(ctx context.Context, act string, err error) error {
 		return known
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return context.Canceled // nobody waits for the answer
+		return context.Canceled // the client is gone
 	}
 	err = fmt.Errorf("%s: %w", act, err)
 	unavailable := &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
@@ -50,7 +48,7 @@ func translate(ctx context.Context, act string, err error) error {
 	return err
 }
 
-// translateServerError returns nil for an error that it does not know.
+// translateServerError returns nil for an unknown error.
 func translateServerError(e *mysql.MySQLError, unavailable error) error {
 	if isTransient(e) {
 		return unavailable
@@ -65,7 +63,7 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		}
 	case 1451: // the row has children
 		return clinic.ErrHasAppointments
-	case 1452: // what the row names was deleted after it was looked for; the constraint tells what
+	case 1452: // a referenced row was deleted after it was read; the constraint names it
 		for suffix, missing := range missingParents {
 			if strings.Contains(e.Message, suffix+"`") {
 				return missing
@@ -97,7 +95,7 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 	return nil
 }
 
-// missingParents are the errors of foreign keys, by how their constraints' names end.
+// missingParents maps the suffixes of foreign keys' names to errors.
 var missingParents = map[string]*clinic.Error{
 	"_doctor_exists":      clinic.ErrDoctorNotFound,
 	"_patient_exists":     clinic.ErrPatientNotFound,
@@ -108,7 +106,7 @@ var missingParents = map[string]*clinic.Error{
 }
 
 // reportBackstop logs a refusal by the backstop's triggers: nothing was booked twice, but
-// the guard, which has to refuse first, let it pass.
+// the guards, which have to refuse first, did not.
 func (s *Store) reportBackstop(ctx context.Context, err error) {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number >= 45001 && e.Number <= 45003 {
 		s.log.ErrorContext(ctx, "the database refused to book a time twice, and the program had not: this is a fault of MEMS, please report it", "cause", e)
@@ -121,7 +119,7 @@ func isDuplicate(err error) bool {
 	return ok && e.Number == 1062
 }
 
-// notFound is missing when the database has no such row.
+// notFound returns missing for sql.ErrNoRows.
 func notFound(err, missing error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return missing

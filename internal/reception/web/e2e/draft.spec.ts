@@ -320,7 +320,7 @@ test("a time that nobody chose follows type and length, past the break; one that
   });
 });
 
-test("a patient who was never here starts with the doctor who is free first; by touch, nothing has to be typed", async ({
+test("a new patient starts with the doctor who is free first; by touch, nothing has to be typed", async ({
   browser,
 }) => {
   const timo = await person("Jahn");
