@@ -1325,7 +1325,6 @@ const (
 	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
 	ProblemSlugQueueEmpty                ProblemSlug = "queue-empty"
 	ProblemSlugRateLimited               ProblemSlug = "rate-limited"
-	ProblemSlugRequestTimeout            ProblemSlug = "request-timeout"
 	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
 	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
 	ProblemSlugRoomNotSuitable           ProblemSlug = "room-not-suitable"
@@ -1448,8 +1447,6 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugQueueEmpty:
 		return true
 	case ProblemSlugRateLimited:
-		return true
-	case ProblemSlugRequestTimeout:
 		return true
 	case ProblemSlugRoomInactive:
 		return true
@@ -7023,9 +7020,6 @@ type WaitlistID = ID
 // Example: 1
 type WebhookID = ID
 
-// AddressMissing A problem document (RFC 9457).
-type AddressMissing = Problem
-
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
 
@@ -7085,9 +7079,6 @@ type RoomMissing = Problem
 
 // SeriesMissing A problem document (RFC 9457).
 type SeriesMissing = Problem
-
-// Slow A problem document (RFC 9457).
-type Slow = Problem
 
 // Stale A problem document (RFC 9457).
 type Stale = Problem
@@ -14352,8 +14343,6 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
-type AddressMissingApplicationProblemPlusJSONResponse Problem
-
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
 
 type CalendarFeedMissingApplicationProblemPlusJSONResponse Problem
@@ -14408,8 +14397,6 @@ type PlanMissingApplicationProblemPlusJSONResponse Problem
 type RoomMissingApplicationProblemPlusJSONResponse Problem
 
 type SeriesMissingApplicationProblemPlusJSONResponse Problem
-
-type SlowApplicationProblemPlusJSONResponse Problem
 
 type StaleApplicationProblemPlusJSONResponse Problem
 
@@ -14738,22 +14725,6 @@ func (response CreateAPIKey406ApplicationProblemPlusJSONResponse) VisitCreateAPI
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateAPIKey408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateAPIKey408ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15364,22 +15335,6 @@ func (response CreateSeries406ApplicationProblemPlusJSONResponse) VisitCreateSer
 	return err
 }
 
-type CreateSeries408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateSeries408ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateSeries409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreateSeries409ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
@@ -15797,22 +15752,6 @@ func (response CancelSeries406ApplicationProblemPlusJSONResponse) VisitCancelSer
 	return err
 }
 
-type CancelSeries408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CancelSeries408ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelSeries409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -16061,22 +16000,6 @@ func (response RescheduleSeries406ApplicationProblemPlusJSONResponse) VisitResch
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RescheduleSeries408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response RescheduleSeries408ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16489,22 +16412,6 @@ func (response CreateAppointmentType406ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateAppointmentType408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateAppointmentType408ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17134,22 +17041,6 @@ func (response UpdateAppointmentType406ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateAppointmentType408ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateAppointmentType409ApplicationProblemPlusJSONResponse struct {
 	NameTakenApplicationProblemPlusJSONResponse
 }
@@ -17560,22 +17451,6 @@ func (response BookAppointment406ApplicationProblemPlusJSONResponse) VisitBookAp
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type BookAppointment408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response BookAppointment408ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17996,22 +17871,6 @@ func (response CancelAppointment406ApplicationProblemPlusJSONResponse) VisitCanc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelAppointment408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CancelAppointment408ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19523,22 +19382,6 @@ func (response RescheduleAppointment406ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response RescheduleAppointment408ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RescheduleAppointment409ApplicationProblemPlusJSONResponse Problem
 
 func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
@@ -20890,22 +20733,6 @@ func (response CreateCalendarFeed406ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateCalendarFeed408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateCalendarFeed408ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateCalendarFeed409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -21992,22 +21819,6 @@ func (response CreateClosure406ApplicationProblemPlusJSONResponse) VisitCreateCl
 	return err
 }
 
-type CreateClosure408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateClosure408ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateClosure409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -22876,22 +22687,6 @@ func (response CreateDoctor406ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateDoctor408ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateDoctor409ApplicationProblemPlusJSONResponse struct {
 	KeyInUseApplicationProblemPlusJSONResponse
 }
@@ -23519,22 +23314,6 @@ func (response UpdateDoctor406ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateDoctor408ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateDoctor412ApplicationProblemPlusJSONResponse struct {
 	StaleApplicationProblemPlusJSONResponse
 }
@@ -23949,22 +23728,6 @@ func (response CreateTimeOff406ApplicationProblemPlusJSONResponse) VisitCreateTi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateTimeOff408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateTimeOff408ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -24767,22 +24530,6 @@ func (response ReplaceWorkingHours406ApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
-type ReplaceWorkingHours408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response ReplaceWorkingHours408ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplaceWorkingHours412ApplicationProblemPlusJSONResponse struct {
 	StaleApplicationProblemPlusJSONResponse
 }
@@ -24965,20 +24712,6 @@ func (response SearchFhirAppointments403ApplicationFhirPlusJSONResponse) VisitSe
 	}
 	w.Header().Set("Content-Type", "application/fhir+json")
 	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SearchFhirAppointments404ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response SearchFhirAppointments404ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25177,20 +24910,6 @@ func (response BookFhirAppointment406ApplicationFhirPlusJSONResponse) VisitBookF
 	return err
 }
 
-type BookFhirAppointment408ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response BookFhirAppointment408ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BookFhirAppointment409ApplicationFhirPlusJSONResponse FhirOperationOutcome
 
 func (response BookFhirAppointment409ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
@@ -25369,20 +25088,6 @@ func (response FindFhirAppointments403ApplicationFhirPlusJSONResponse) VisitFind
 	}
 	w.Header().Set("Content-Type", "application/fhir+json")
 	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type FindFhirAppointments404ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response FindFhirAppointments404ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25718,20 +25423,6 @@ func (response SearchFhirPatients403ApplicationFhirPlusJSONResponse) VisitSearch
 	return err
 }
 
-type SearchFhirPatients404ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response SearchFhirPatients404ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type SearchFhirPatients406ApplicationFhirPlusJSONResponse FhirOperationOutcome
 
 func (response SearchFhirPatients406ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
@@ -26059,20 +25750,6 @@ func (response SearchFhirPractitioners403ApplicationFhirPlusJSONResponse) VisitS
 	}
 	w.Header().Set("Content-Type", "application/fhir+json")
 	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SearchFhirPractitioners404ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response SearchFhirPractitioners404ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -26408,20 +26085,6 @@ func (response SearchFhirSchedules403ApplicationFhirPlusJSONResponse) VisitSearc
 	return err
 }
 
-type SearchFhirSchedules404ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response SearchFhirSchedules404ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type SearchFhirSchedules406ApplicationFhirPlusJSONResponse FhirOperationOutcome
 
 func (response SearchFhirSchedules406ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
@@ -26749,20 +26412,6 @@ func (response SearchFhirSlots403ApplicationFhirPlusJSONResponse) VisitSearchFhi
 	}
 	w.Header().Set("Content-Type", "application/fhir+json")
 	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SearchFhirSlots404ApplicationFhirPlusJSONResponse FhirOperationOutcome
-
-func (response SearchFhirSlots404ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/fhir+json")
-	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27348,22 +26997,6 @@ func (response CreateHold406ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateHold408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateHold408ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28497,22 +28130,6 @@ func (response CreatePatient406ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreatePatient408ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreatePatient409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreatePatient409ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
@@ -28734,9 +28351,7 @@ func (response DeletePatient406ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient409ApplicationProblemPlusJSONResponse struct {
-	HasAppointmentsApplicationProblemPlusJSONResponse
-}
+type DeletePatient409ApplicationProblemPlusJSONResponse Problem
 
 func (response DeletePatient409ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -29152,22 +28767,6 @@ func (response UpdatePatient406ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response UpdatePatient408ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdatePatient409ApplicationProblemPlusJSONResponse Problem
 
 func (response UpdatePatient409ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
@@ -29416,22 +29015,6 @@ func (response ErasePatient406ApplicationProblemPlusJSONResponse) VisitErasePati
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ErasePatient408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response ErasePatient408ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -29845,22 +29428,6 @@ func (response MergePatients406ApplicationProblemPlusJSONResponse) VisitMergePat
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type MergePatients408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response MergePatients408ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -30318,22 +29885,6 @@ func (response CreatePlan406ApplicationProblemPlusJSONResponse) VisitCreatePlanR
 	return err
 }
 
-type CreatePlan408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreatePlan408ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreatePlan409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreatePlan409ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
@@ -30755,22 +30306,6 @@ func (response ApplyPlan406ApplicationProblemPlusJSONResponse) VisitApplyPlanRes
 	return err
 }
 
-type ApplyPlan408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response ApplyPlan408ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ApplyPlan409ApplicationProblemPlusJSONResponse Problem
 
 func (response ApplyPlan409ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
@@ -31112,22 +30647,6 @@ func (response GetProblemType400ApplicationProblemPlusJSONResponse) VisitGetProb
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProblemType404ApplicationProblemPlusJSONResponse struct {
-	AddressMissingApplicationProblemPlusJSONResponse
-}
-
-func (response GetProblemType404ApplicationProblemPlusJSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -31490,22 +31009,6 @@ func (response CallNext406ApplicationProblemPlusJSONResponse) VisitCallNextRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CallNext408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CallNext408ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -31990,22 +31493,6 @@ func (response CreateRoom406ApplicationProblemPlusJSONResponse) VisitCreateRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateRoom408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateRoom408ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -32633,22 +32120,6 @@ func (response UpdateRoom406ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateRoom408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateRoom408ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -34146,22 +33617,6 @@ func (response TransferTicket406ApplicationProblemPlusJSONResponse) VisitTransfe
 	return err
 }
 
-type TransferTicket408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response TransferTicket408ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type TransferTicket409ApplicationProblemPlusJSONResponse Problem
 
 func (response TransferTicket409ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
@@ -34675,22 +34130,6 @@ func (response CreateWaitlistEntry406ApplicationProblemPlusJSONResponse) VisitCr
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateWaitlistEntry408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateWaitlistEntry408ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -35749,22 +35188,6 @@ func (response CreateWalkIn406ApplicationProblemPlusJSONResponse) VisitCreateWal
 	return err
 }
 
-type CreateWalkIn408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateWalkIn408ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateWalkIn409ApplicationProblemPlusJSONResponse Problem
 
 func (response CreateWalkIn409ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
@@ -36143,22 +35566,6 @@ func (response CreateWebhook406ApplicationProblemPlusJSONResponse) VisitCreateWe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateWebhook408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response CreateWebhook408ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -36770,22 +36177,6 @@ func (response UpdateWebhook406ApplicationProblemPlusJSONResponse) VisitUpdateWe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateWebhook408ApplicationProblemPlusJSONResponse struct {
-	SlowApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateWebhook408ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -41755,934 +41146,968 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P0Ld9u4tTcOfxW86rPWJDOUIvmSxPKa1b8nl2fcmVwaO007UY4Fk5CFYwpQAdCK2ub57O/CBkCCJCiJ",
-	"smNnOu46Z00s3nDZ2Pf92//uxHw254wwJTvDf3fIZzybpwT+fTSfc8rUjDCl/5TZbIbFsjPs/IzTCcIM",
-	"TXkmOlHnCqcZ0XecZ5MJEWd4oog4m1GWKf2ifuQunJMJF6R0JRYEK5KcYdUZdnb6O4+7g0F3Z/e0/3TY",
-	"7w/7/V4f/vdbJ+okPFZcnNGkMxxEnSQTWFHOirft9qMOYcmZojNiXvak29/t9gen/YPhrn6Zfot9fI4V",
-	"JUy5twnOZ/BvlqVp1JFEUCL9HxQWKvzmvnuzVFhlsjPsyHhKkiwlSSfqqOWceO/J5slm0/3yJfLX/xks",
-	"02a7sMk6VabfNL1B3wzrh/5g2O/DoJ7D2814XnMuymM6Qubr/ngmWZqeMQzvfi56SD+FfsZJgvUCyTmJ",
-	"KU7pv2CU+hYiZljxlF8svQ9u9qkW1LR6VHZdqDzDsaJXpDNUIiNRh18Rcc755VmM50C/K4ffcr/fmk05",
-	"Yqw6U7tdpbNGhZqeJUAVncHB071uf6e7c9BpdaTIDNO0M+xgxnqzTCoi/j/LAHpcXOhVokIqt0x6YMXS",
-	"JIQpOqFEyM7w46eok+Lizlfwrk7UmQm9JuaDg91O1JlPOdN3/LA3QHt7aH9/H/UHaGd3y7UydHjdFdtm",
-	"GYLTbZydN+QTfEWSP+oez7mU9DwlZ0k2T2mMgSHpN7fY/C9RZ0pwAoP6d+cojslcvWAxTyi7AP5HZCzo",
-	"3J7HsZmEWo4RnSA1JeicJ0u0wBJpySeIlCQZIklYgqhCGSt+RQ/evXyGDgaDPpIk1u9Dg/3efm/w+GFP",
-	"L6xZxc6w4z6h2Vk8JTMMkpRls87wY3Hxk5EGWkAooceqZ/IMx1PyjDMleFof/OmUoDjVZIFmeIlifbMe",
-	"5XmmkN5LJMgVTqleOv0zwfEUaS6ej3yQj3y/t9PbqYx7LugVViRCjHfh3Z2oI8g/MypI4jheMaEZ/vwr",
-	"YRdq2hkO+kaGKAJ7/z8fUff/ffrh/3SCM5ziNCXsgtSn9zNfIMURztRUr5Emh9CaD3qPe4PK0H8iWBCB",
-	"BMHp7MdRZ0ZmctTpNAx3t81wOVOEqVMcoKVnU8wuiEQLqqZASrG5+RBNuEDj40n3NWek+wqreDouj3fU",
-	"mf3j/G9sRxzE/ZMn2dPJL//c/fxisIBBb7XmDz48evjnUefjUfc33P1Xv3tw1v30w6jTMCvDL37lsZVT",
-	"1am9f/er5kBTxM0hYWSBBIm5SMrzeIQLpUQ+Gqwc/IRrUdgZdjJBu4JMiCAs1jTmzWpHz6o+3hfB9f8b",
-	"EVJThB2jGV+UL3543QebL/FeeYVHnY/97kHzor6cUhEc52k+uO8kurKDxhJhtCD4Ehl+gBS+iPSvlKGX",
-	"Px+/O0TknxlO9YEYz4jCPfvgcQJTap5AMdkPj9x0/RXeizozytyf+6Up6idWT/IdVuRXOqOqaZozTBll",
-	"F+g8Sy6IGqKxGCPFLwmTEcIsQWM11keZs0SijCmaak5FJdIK2BIJIhUXJKnuWqyZhhh1DsWP/UP142Cn",
-	"s+GxGHU+4u6/9HwOxY9maofK/qNhhkSJ5ZG2WepTPLEDVxwtsGa8YMEgoR+h7KI06p2NzgJlanfH7BCd",
-	"aQmx+1jPYEaZ+XOQD5EyRS6IgDH+DbSE6ug+TLGyJ0HOOZMEJWRO9Hg5CzHSnd5+b7/CSI383HR1LbeJ",
-	"UDe8ml/03QLPiMrFs+IiNHKOZviSSMNGga+ag6z/nlJNFMshwmhOhNQnXiCMEiIve+gdHCyS6KMjCVOR",
-	"loYjxlm6ROdLbRBRJhVOU+B0wKt5pnwhQzk7RFxNiVhQSeCLvghKkCU+RqU9xvprLEFqSiUyuoemYHrB",
-	"gHRHrLSiE8GZgsFqTUrP1jzSiTpOdXrx6qR7ZI2X5nX3Tu2gvAv/MxplWh3qwn8HL+E/T16aPw/0nzv9",
-	"nadd898X8J/Hj82fjw8+fa+fl9d6xXVHED6JnsF7/DzMbzzx851EtMw3Bna9tSArVpsmK9nn/xFk0hl2",
-	"/vSocIQ8Mlflo+Pn1XGdLudkg7EhPbnbG+AznBKWYPGSkKRpdLG9B00ISW5xaCmXmWhcs9hcvsXxZEKG",
-	"OJIezJiRz+oshjvGTsuYC3JFeSbRHGselTHDrWC0MMJ/ZkQsiyGax5sO9s7qg11S5sKH5DlJ6RURy6YV",
-	"nREp8cXGK5rY151df2mNp6ZpXMZbc3sbrbWzZzxjAcXllZG9iGWzcyL0RgsieSZiAtoY7Dpsdoznc837",
-	"Fdrp9w9RXwv+TDAtX9Ml3DdWXOG0rHTu98OUcRbDcPx5JGSCs1RZht+sJOwM9p7sPd19vPfEUxX6QVVB",
-	"z/ulfVHNGP5fydk4QmM8N+Y35eyR+02Rz8r8ocVt6ZbJlIof7H1auhKcID4ZsbHRHsY99JeTN6+1TNRr",
-	"Aosjs/mcCy1NzawOEWZLNdWaIkklQRdESbTXf1yVnvorDSfrzK7PVjLzgX7xfx54s/qPnvBDmPF/qpP9",
-	"+AP6pC88fHAIxuL3D//cbAO8BdsmsNpTzJKUsosfU8K0ET8eWp0BZeyS8QVDkmART1GhM/XQG18xWSIM",
-	"6ub/klhVleTq25u0DTu87RjSCkvZTl2pgGZ6bFSjQyT5zLkwpHOylKZhTnZwu+fm5f7A7SjOOU8JZvkw",
-	"3tnj28R73PEG7hOhxZTGU0etuaFW4UudQeemOZMeqsedTlLeqOfIlCs7Wiwt2yEJKLiWaCqD7e70d570",
-	"dyEm0e//1t3tf83h/8zTRkVjytNb1C+OEzKbc0VYvPyFLEO8XlsZ2mCjRCKJJ2Rot/2fGZFgiZLPJM40",
-	"p+IsJsZoJVokGjPPcCr9CDhKR8wZWz20t7ODxrQYQPeSLLuCZJIkYzBmMEroBPweyn3wEO31D0as9hhl",
-	"3UySsabNlBSfAzuDobngF4JI2UMnYC7D23f2IPYjqyz0KenvHjx5Srp7/WS/u7dLnnbP44Pd7uOnB3t4",
-	"/8nkYHdnr4lZeMvZ1evZxDX291dxjdHo886gOxp9fvKiiXscT8BdU9+wo/ncylajaBlxQn2XD5KKpima",
-	"YmlMsvGLU3wxDlm8u71Bb/BwqM1DoqWa1BuLU88FIyOQdt/bDWPLHvpgTUbf3PPGQ+WIZSzmLKH6Izit",
-	"rr9zwoQX2PqptuPHo5H8/sFo9P1/nPfvf0adT9+POg/0hQiuli88/P6h/rVpD15zRhr24R3wHLTb33OL",
-	"b5eZSrv+sKZwSZKmxd95ODT3iRHbZPFbLmXhb12xnv06cfYtcTYtDIvTLCGhRUnBQ2DoEPxC1NxrnMLg",
-	"gffswAhJooW7Mrw75rMZliW++LFTBH5sQPOTvjxPuR7ABKeyQT7aD5cmThWZST/6EH55HgDIr1bWAFTP",
-	"Y/OyHaBH+0fhnsJCYAhxMvrPjNjLmoF/iTpSLY0rhIuZftkvpNFcOXp7jC7J8vYERoMzs24TwFr69sBG",
-	"Sn4Kr99Kx9/AD2hjiE2Laffz9hbzbYpZ42BSzG5vJO84nzWqf5zPbm8kJ5A80qjYwdXbG80pjS9JI8Eo",
-	"uHp7o/mAqUqpbBzPwl7XMkLcIlP4QM6nnF82Dstcvq3xfNFPGyXTONGTRCt/r6iUNsZtA4/6n77pOhf8",
-	"PCUzMNUhv2Cjb741T5kPV0xYxlV3wjOWjIeWDyqwnBhX2mpVRgGgUvPxXqfsK72L8Xqyt1sZuyBm4CU/",
-	"rQ3lUrOzFVfqXUzAuWm7E0KSxinILJ6WPbqgSVEFiQ2CXPFLbc8I0JHJ5zmFEFvhjr2TmZlPN87JXq9v",
-	"ifN43sWg7clvHLS9Xh40Gjuvauk5qmA7GHc+2sBUQUm7i4ka9bBxnuZyfcAvp1T8im3stGGwufdw85Hq",
-	"176ZE5O6+CZTMZ+R0LBPtbUqsKAQSp5kkMujOEczzJbO5DZWhuZeCVb4HEuYVMbwFaYpPk9JD4FkhvxN",
-	"iPrpeyWeERuetyHWgtnpiQocq6hIKKISYYaqYzb2jJeuVAqnh1bA3vuouNGFqLt5jHrlc0U0+0vhHoOV",
-	"2XSL/Bxgs+9vrohI8Vz/kCenUSn1Pz7qdyYQ+OBsktIYbA2iME2l+aDJyyrus5TG7TujjlxKRWaQJ8KG",
-	"MzKTw7kj1E9RR5HPqhRCcOJnIgjRi5NQfMG4VDSW5ftwKghOlnDoMCuxfdhUvdF0Bmo9mKZULTvDDhGC",
-	"C/iy8xqeGj08TI83S892p4pQOFChIFhyJsEzlecewRVDsw1kOmKOTg2B6/XX941h63p2k3pmh8bOHyrT",
-	"7KKIfcE+QDRTk7KmJy7OaZIQdqvcaeK+atUQE6FHKY4vZe7O00IOzYmYafbJWYS0OpbAjItfx70RG8eC",
-	"S9nlgl5Q/UYM5h2aCD5DmEFmAJJUEcgvQDj3Faoptol4xhOk2Yl+XcpjnHY5S5cwPCq1ln9FBEo4MbRa",
-	"SnEzgzfbiSGAInNWBYMYMaok4guGZjieUmZ8YDVe8uHDh+6R9+J1rKHIxIMl/hlLT1mTt7qfUyy7fibZ",
-	"eOi79+DAeldhpWLM9EqeE5SQlCirz/zM0ztR06Y8bdbOTM44OMLrEvOYQcrmrY7WJolSzroTTFOSjMtO",
-	"8JxOZ1jF07KMO0RjYIlyjLRlJq1v/Ipyk2HTcw4e9l6SW51Vgwt96HnP3QSLXbgky8KD6XvW7TTuxmih",
-	"MIEmerI+sjotvcLphIsZuV1qmrmvdu3yVqipOKlzLCCPmhqahyhxhNxf709fdp9GCCNwoSHjezRMNifI",
-	"hGip9RBm+xrPyCm+vGXRo4VIV+nP2mnqH0Dds+oFZSiTxIyQKxMR11rlrdvpOP+0HakLz7sgBk5TvrAG",
-	"SEIxiHWz3kBU3CkoLs0B5mRdjndxLqw7s/Fc2Ov1c/E2xexOBpxi1jzaFLP6UN9xPruLoQrOZ41D1Rfr",
-	"QzWOzbsYrHGaNntD4HJgwClf3O6iGg7Y1WYFzxxfBPswoYnRBIXQuoFW17XtgU5s4Qm+wNTI0hOFb5l5",
-	"zAXJw5lVBSFXyGzaG5KUxSZA7TLbtYJdpN+jdwQXMwLVTRBcCerCRI1r+i7oybi9G+nJXK7T0ymdkTeT",
-	"yd2MeEa6fDKpjtnZutaxBMU/fDIJjJ3zX7G4uGXCwsuU46SrOO+m+uv+iSCfY0ISa3SCvfSdRBA+Qw8e",
-	"76Ff6E8oYymRoIpO6EWmzbs8bfuhm9UrzJbvrPV0u4cdK9KF8ZrjUvU6HZqSAWfJF4FFVw2hz43n2dGW",
-	"6Usu0Pj/vjhFj6QSBM/GCKeSo7FeQP3yrvlZls1gvfk7fS2/GbI33L3j6XQ5J3cdAdAKzkZhANCEamfm",
-	"PSvVBdzqNLLyt+2GO0tA0xS/JExPZWYWWf+mBcwD+C9KObsg4iECVbs3YuOqt2AMZGNsux9HHauUn8Fr",
-	"Rx2olsT2IyamYHIQTaLH4yf7/Ye9ETtiiMzmaoliQaDOEadO2YRkV3BN2QHetP/ifeHAve2dcd+1u2K9",
-	"PVqFviJCczwTfFnhcj7UewXZsAssRy6nPLIpZ4CgUGEOaMyN37Brk0cdD+CM2YwbvU8p1+bulKZkxLBz",
-	"VOkL50R/LeazGVWKJIdaKie+kK/WNtU4yPa84D0jn+dAPrfrIGCKCIbTLhD5eIgwQ1k+FAS/Osep2cMI",
-	"pfxCazm5m9XpdGc0GVumkKc2v9JW1C3TXv7xLthwwOIsJRT2W+F3BAPQZsnZ0tau5sxjFxMZMRDG4HIr",
-	"bnH11OMaFRiTsusXXK+ihEp59hc/CeBO4nn2211IMGgO65XyEOqSweYL/G4ikp0iVGGhXWgwW7aoXNWK",
-	"CmZO4PQ6UWcuNIEpagJDPgLBmpQGJhVmoE64h86X4ZJAe72aI965JMvhIFA4/MeqkCtB4DSX2KDFlEuv",
-	"3ouCRw5YgZSHiGVpCkop44xUk1n87LTHe3522kG//2RwcLCzv/dkr39wMCinqumXGkFskl2qqWuQ0UgF",
-	"ke3oxUx0Xb6MxaXIZE6OVcrSipJJjdB3IhNiUxy4psHFsetCJ4iRKyL0uuRrkWhFH8BxShS4u1MiwJ1+",
-	"4zIUG2gShILZcpmY622zkTd75ooj8I5MiBBEIM39cVoeyuCPeBhslsvaLbf3FTtsf2dcfa1tFjwl6yj3",
-	"nb4HuDKf21h7OQ8+TfnCZvrPsVCMCFN3BoWHLs931RdO9Jsrubz9DfJ3v/jJax9NNhsQrp1YPmafIZUw",
-	"aUqcvnT2S9tWObgFQAo/18aGSSfTgqqAv8KJy7p/64kjmyVdWcBceumjbgbUQ8dQUmECEHppOSNoSbBw",
-	"voZxMVgIiV/QK8IihBWacalGbEKvSA+N84nDTXn02Rn7ep3yNARmPX/ehmK2NK4Mo1+VRWuJy69nfltx",
-	"1ntGdIOM6L/ptPsHfd2BDKghR4Acc6813muN377WeNlkAV2SpUUV+nv36O1x9xeyHPfQyZQvmKlG0+ZW",
-	"mdZmZCbPBmd/+Wf/t8u/Dqb92U769Fmf/fPy7S7fF0/kgRpku1f7iyefD5aDf+0e7f+0mnFWoIjg9QbE",
-	"5qwEEvDvvd0vwU2/V4nvVeJ7lfj3rhIbJtUsh3+lMrDVb5gpWNMnx4piWZfF+YI1FuXJPOHZwGGcL239",
-	"y0ZrbX1MlcWurrbmAAXqyrp3viaflUVwqe0JfKH8tvDClVCNq+rLOeeXEE2ZgGlghaOzFGzGSWRyRccF",
-	"bu4YZXOkOIBRgbZvqjMpu4hGbOxgicce9kDp4XmaSTSuYvWOQ9ZBGGS5Vs5oLthIgqqgEyUZpFqZsXhm",
-	"CuR9YEFM1JHHcTanFdiJwcoaxsf91fgkjVDQTeO3QYlvaAIxZjGx6GLryPWZf++XaDv11xburnnAVI7U",
-	"1L31WlAdIHrNh+z9dodAS8tRt29cR+NXRAiakPXMJieON+6RLznO9Vp/u73tSxkZe5MB5sjhTYWnd6Y7",
-	"eyDmzYWoJRWgUtd3u6P1IMg3piIHub4xbZyYB754wOybILnd2R76sMgbrkpIVfGIuqyguFUo6Ninm9Ku",
-	"BDiFd/KbGHsUllf51lV0JG++a2S3Ya0tXYLPTckLxLaQz8jr2hHjigTdG1yR3M0Xp5TR+DuJpMKTSQ+d",
-	"ZELwjGmxj+Qcx1oAQ0h9xq+q8E0faJpCAo9LlMsl9ZSnNMFGZfO07v26RVMloD+ChYNlO7n7zjxRPRf2",
-	"ReuobEvHc4mBcFAqewH9DllsCOksbwMbWadGzJZn+oQGKFJKesHAoSwzCtnfUBkHsqeHjmfzlDrgqCLf",
-	"m0HmHTY3+WRpJ1TF2boLrWLKU5uO1IBdALlJcJSh0oZXavqKo/bLk7/8dfe3n3Ze7f398en+P/764cW7",
-	"09/e7+zu7ZdP2F6/ZtdWwBl3uk+CgEabKyoB7WQbXWP9zVsJVE8qboCa4J+nRhHjjWPNYXtxFbTJtDXr",
-	"oKAmlULOyKQ5UAUsWBGPi7pE49pRisMI6CD3YwMODNk0UAY4I7NzqNWrGyHflb9JVYQk1+MbZyzh4xED",
-	"0hTEtYOxeFUEESxSqkdJZySqWi899EobPGYkEqoNz8mI4STJkYYttI9mKlp+cjahYqb/NSXx5RllbtHh",
-	"oj4CSstnxs/klC86UScl+Er/YgQg+DsSDm4IN1R9LIi40P+lszkXqgwbZL9cOwO4Gew5oQmi6rABjtmk",
-	"k+M0gy0eF/jIJk3JqajAuqyfCmoze+hlUBJHCJ9D7SbY7Xojy6BLZYzm1V7DP5iMjTqfuzhLKED161/x",
-	"ZAI/cjyn3Zgn5IKwLvmsBO4qfGGOVPV+zRy2sHFvU7pMBJ+dFfZDwPvscH/NTRGc7JopMT70qLPiozAV",
-	"HyNGPlOpeui1KWdLsTDg5ZghfZTROYlxJm159gVhRGDFhUQTTFMt1PRNEmjfFHRrZVF/03CDZvG1hnZx",
-	"919nDbIsrPvqRdGaRVeRz8rWpOfICuZPG9tGThgeNmjKa89nRTm+14S/1iltrYLk+ncAy5snAI1XUELN",
-	"xio1ZbkJaq0sBE7Tb9wps5VWxs+29nRU1DSwsq0KVGaC/mfyfV7vAfBVvZIO6PZgjdL3s+n10AAlay7W",
-	"9b6NoxkvoFjdNZjgaUKkMrXhLeIYFQ21FNEY9Pv1mEYwNLFmIdaHcnxIhKjIULcJ6pC0zhK+qK+N3ub6",
-	"q18afFlDZi7Ial5RCDVgwT4UAyi1eeEtEd73yyzc75LYL7okrostBmywtbHFFZGs6tjL0SwgblC9W8W1",
-	"igDSVwtuRR29NGf/gk5qqx87pTPym74POMW6fS4MpK+w1Ttfeas3CPkZpgbcrOMv4prT98Yz3yuQPFlK",
-	"pDU99BpY3SYhAafhKulorm2tEZ0uKJPGMp1ZhBpCJDrnygXANvAX3mtFm2lFIktJA0MRBTmYSlYTLj4X",
-	"BF/KEg+peo71k+ZBnD+mzXunLPc8255nStKEdBdc6Pu6gPOdS1sPO8tBJLhfQvC+3u0rYH5328L8Vh2q",
-	"sGZrjtm7wsXQzqdqOpsYX4ziVqAfukPDmfW0p2Siyi1aZpT5Lx/clGe13sPgW/CZbuOFXKksQx/A35nC",
-	"/GU1DZ6sMPotnlpd30TjvKvzOEJj63Szf0xJfEmSMwptVCg7c5hC4xGDDnjOC5eMTUrC0qvc/07a1mI+",
-	"erOe7iEaW+vJfMX679w7NaWfWW/aGdR2nklC2BglHNK4jBvRzIc4PyICN+IhUoJoNsRcHxKDj4+lHV5e",
-	"/enYkd/ROp+68zjCzAGjPZ+453lMckejedx3QwZnUGZh1V7aJeZV6csVOMKsFsrt3SfUfGsJNTzlWcBt",
-	"7JB4kbkBGqH8SYiLi/Pzsmr0px3yJHFfddrOk5Lu86Sk+/zpY797gLuTT/9+HE6evUaezhlNAqv/MhOg",
-	"s1lNDS2g/yEcSa0K2JxGurlRaiTGGtvjBgTKprLL65QeSDyFuduM8nzKG4nQcHbwe1BGItNNCcrasSQ5",
-	"niJTFd355JIyBLzqPke4A6HfBpXHbVWhoJpoMZ6RAheKSoRBNSIJwhXVqKoaNG2r1Tlks4cO4FFssqQB",
-	"3VT4EpoKxORQm6uAOxGBeuYUsps7OeW2/oFhnpRvsNUT7ngHjzY6nhhzDXwQIMQLljEGJmvnZBAWzcXN",
-	"U5tLIyrPcT8wxRtKLbJZ0AHPYMuEICsG6mtf4qwl+vXoyOdAW+cUaSXC9PhONtIlolx1K/lNzJlxECxo",
-	"QgPuSjyZAAjFGa5AsFYY3TzmM30O13zAZj5Aqprza+VFi2gQ9fv96/u3Bv3QUblXn+7Vp3v16V59ulef",
-	"7tWne/Xpv1p9ihrUlk3UqptIpIX0VY5wknwLXhzQtGwCLxr3xzcn1aPO527eNa5/R0rKLU5vCxWmPLo/",
-	"DfYf78eVMd60YlMadsd+8r9Xc2mvkZT3RMuu8XppVlpV2z7yXmv5vWkt5a0HZt527+Ghe93m7nWbMCBM",
-	"jaVsIPRbpTSBeG9Xpl57+pr16uVo0jdcuK7H99a1bW6hUBnnFkTQcUC3AmjfJ7sHjx8OXWTdr39oH1y/",
-	"9w3d+4aawIj+4MrSvfvm3n1zr+LcnYpTF69ZQpURkKtqEBMrEpGt7ou5SELhHYuSHs6oglI34Lp/OXnz",
-	"ulxCZOGXF1i6Rneo6O8BD5aP96jzw94A7e2hwc4u2ttHj5+MOrWDDpGb1cm1N5Y8acRgePI8TTaZvGuW",
-	"A5VTZvpJafp3Nzuz++HZmWvfSWAZ5V16O+WMBPjv6gRn+7FPTeT6gqlQ6YSmVgNcbrP69UwUUgLTdPOC",
-	"2A+u2jJxfM1mgxn3oCkSSXIPIbR9hVrTUgJXfrFeLWq6mjfUEkFnE72URC24uET2bi8P0e+8oCRJJ+UV",
-	"Hxzs9Pq9nd6TStL5/gYFBe3gKY1S3bCAnra8mRXisaFq9LXOqYnAkjSkbuaZ+1gic19U6iA788qkiyRE",
-	"k6a+GSbAxiA+hmrDWIuUAda8OfmHaGzbOJ+53oK2ksz+7EoQynvtYH5q5QX1Mn0YSnNtGIwC+vx7lIah",
-	"8+Xt5bzmjRwamKi7fJzk9ZfQlBBEkj0SCsvL8iKZk/g2tFSPQ0tVLg1spq+Ys5gIRpJKjrAeGvRVxunt",
-	"LV0xaLly1BJJgPOkzO7uIfyTIfJ5zoWKDM6nAr3GICPhc55tb3mEcyfW14tEWjICBnWvhmR7e0Kv6IHS",
-	"NFbT+ZMmkdeLOuUXq9LGO/3BXw5+e7b/t/7fA4JxLY+WWQNXKeAGNoMDXlNjpCUcxL7cBwvJVVoY/9h6",
-	"JZbcPVRwnkqhpE+yOUcvxEqj8F/vXdM6AG3pU7PPVDxpjCy2KJwsVJRvzZf2ExVq+hyHytz1r3r25/oW",
-	"C/Q4OOj3u/1Btz8AoB6e4KUj8ryMC1rv/Qt84RilWBGBNL9FVI5Y3jwLSxRoxlzUcgIGwHiSqUwQi/7o",
-	"azRP97r9ne7OQbW4rnp+ynb9JqfJeYTCa3JU4ELrqYOfcHd39wBNsjTt6hE8DK7UwcHB0+5gp7vbb6oN",
-	"bT2TxpG/JCRZ29CmmMeEkOQen/x3jU9Oq9bAYsrT4kTeFUp5GHbZ3uMLxK+Jqn2DnXNso0mz7DlguLb9",
-	"csDwKc/EtwYXrg/4YXnwxkwEmEs809w4DzhYGiuV5gYMeP3u56KHfsZJAqbvPeD4Nwo4HtLifKgKG9X8",
-	"Kj1rfIm0Xd5TWUz57WsaGs8A9FhelFzmgyOWv+2BXrWHcAD0GQVjRxp0QA5dOjnroQ8WoqvUCcedqLx5",
-	"zohlTNHUGkd2gdZ2s/n9c/eb7q9zz6a+Opuq8IIaG9jsDDc2u7lXKe9VynuV8l6lvOfV/+09bDKRNkar",
-	"gBy+k+j9u1/RHKtpBK74WBA1RHNBJvQzDJCqKRpPlZrL4aNH4zzqYpz2WleD0GGt11TFE/TIfVA+mpGZ",
-	"jHHarvdUj8bSX6NM0K4gEyLA81umwZ0yDT4ugyIHRtLUpmo00p9dL5+/mq5uNnCdtF/vVi0J/HbeVXji",
-	"WlmKJXfXt+ZWfQZR21URXZc2kQfxtjEWCoeeyl/syYpbxae5pCww2J/5whsb8CUP8VhzrTGfEzZGM4KZ",
-	"bdUOHUL9OPslWQKO2SVhJrpQwUax12txOyKsLbcutu7dCWTo0hY2IsS3+cMbxKkFbwTUykcD92z8edcr",
-	"rPjw40AiU1OM6DjRWzGhRHrbNERjrT8browZRLPGmSRiWDDqueBXNIHx2pdDCNbs5r0uvpa5F0E0ODiO",
-	"MspU67P/MJspt2AKKAmQ6DBdVtOc9UHM0YgCtpq71NLYX9Er5KYgkG+kP8hXCw/fbFOOqLwR60jgXUMU",
-	"/cMG++94rQvCWslUkGDG8BWmZhWjjtnDszjlJkgriMly7EQd848zys6IEABECbsaROTzPrMJnPEzzBKa",
-	"NETm5lxKep4SlGTzFKRLD40hUHum+fk4QmPQgtwfENc8028zXG0812YIZGCO2FwQIErqi1ZI6NTGmY9S",
-	"FmxNl796HS0U8dcvkX1sSXBAc/gHwSKPxhYy3uKWlcX8wdO9VenyBwcHT33pfrAizcAT8MVSbiARJWev",
-	"9Z1tzeX2r59hqcmt2XaljCqKU+l3s0iJFjammsO8wFgkWCoiqLyssKCj779Hr77X/6tnVhVyazQ6CSJL",
-	"irUc4dW716CwTDdAuTUJlO7uM8JCCT6/YqmQWnCU0AvqAH8JgkcQy2bnvp4YoqHOzm5FYpetxNUg5WD4",
-	"bGjg6OUp72LpIJTmGWSAazOVXQtLm6OMjiwaTPEb0jaIOfEmNRAMTmOjmv6V5Edz5ziQNlruo9kCUcZ7",
-	"8kxZ3L6WhVntnKkpl5lY+5ln9jb9RG4wBfRVuGayHUyGfh4biTlTlGVeKROVXh8a72BNkt8eJ++ftdIO",
-	"fXs63LfB5ouvzILw8srbNH7asv1kK9crouzOYEanPF3Lr3/W95TSWVeSE+z7m/zAtsk85RM0ttC/ZwD9",
-	"O45KkKE3tS6N+ZMtGma6WprVxhqfFS0p19ZymLsAAz2+JGo9ADrc5TDT+WSyCWT6G628uiUIpm5P8XxO",
-	"GEmGpv14KVE5Qhgl3LLNsfVGafXKwmWMwSq0B2186Bqj+Lro2GiM+qGi81LtHVqMMbKwSK5lNuID1OZ6",
-	"aCWt1+Mnu6GWGqNRb1UrmAWmKqVSnRFXarBqXT/Yu/OkvxIRr33a3Pwz3FsVmjm8O8615obkSt916Dhi",
-	"swQNu/tcoSxliIvEhB42dvLZzM0t202Ecv+Drr1ZsMrGFbHpq0VyvyAoN2MQMz0i1rP+ivOwWRa6JHTT",
-	"GAhMm8hpFohcEWYNCkEMhj5zCN7yFuTiRk0DYDGbqeRNgx/pqMIWeug1WcBvVchlKNYkNqN8yTOL0wzP",
-	"XTAqSxU2vm6Vc00rpHKuWDuckVcHYaW2Zc8Bnat6Nj3mWWhMnxq4TYhTPCu0rJqJSgTlSVHSWHhDoKwR",
-	"Kts0j7Nll/KGguhfsS11s9nF4xhLyllkyrqvqDHOFYe2ygysLwZrUQ8jFGv9bCqoVDMs/+j+w7BDZKsu",
-	"SjeE2FVqiOT1Pw5FqdZAj9ojs22OmHl6iMbFkKxLxw3LtE+03iDP5QM+B/i7ftS2ODXF+5u6z5g0igQv",
-	"o+a8+a+XIp5Pt8FjUBpdnGaSXpE7Geg9W7m9PIPtGkvUkHHWnuvmvDFzVwOIsK2eByLEyorQrXGEj9a+",
-	"uuiHdXg7uMFtvTJVe8D+3gaT0L5rgwi/ubFdbN89VA/vE4gntmoy5jmjvq0IP2dK4Fg953HmXH9hqWU8",
-	"LTVAxzdzwo7eHqPEviCwxGzC2732NZ4Z/JMrIjSTzDMD7GB7ncBM+JwwPKfhvfReZAfsq+e7vX5vt6wc",
-	"m5/CVbRT2W46tkx1KgPjrmybm0RkVs19LrRzz7EiPzszvIWiYa1ySMiz0OOCABCJ6VhPZ8RAoHCGMJKU",
-	"XYAsVaFOKymPL+WKnEDnHOTiUpp+7ljBu3zMk3KyxEan6Tle/qS/XeVLATCgDYJXpVq5WnaxEfx2quGN",
-	"sINpDYZKmSLiCqfgoqcMPPmgtRgNEGlpuBv/iNy/NOMJa3jrpviCJW8m+ZKZbuIb+dSeBxDkXDNy/d3g",
-	"gpCUXpEQkMURWpDzKeeXaEakxMF27kppughQ1evM4bQk9gPI3bzKf1oOGhp0kfVAW9vYp60ihHboa9Mi",
-	"IZPW3uxnR37VDFoYoQl7B6PwUA3uDQyZwtdS7qbM4piQxMDdWF8RpHNWFW6LE0P0liLM5IIIkqD9fn+t",
-	"UrtFk+iV6uun5qeCKics06qe4z+fnr71epD5M/0uT5KWc84kKeHmNK0VpISsjIj78YDN4uGgIaylxtwd",
-	"6HacSpRktVHTYtBfgy7bAI94aB+qBjBS9n1VQuFbdlnfKCC0elxfu/PeBi2nHfN2/abvIyorIyohj9Kq",
-	"YEbekDuXcxUXU/U41sVFme+UmPUqabzeSrIyuZ2V5B66CYCJXHH41qykyqGoLcR4TlhC2cV4iBaYKq1e",
-	"a3LO9RSLeKTEsgckr38lyXiIcHzJ+CIlyQVJ4BKGX88xSzjLy0929oy2XkpwM180MTHzPvg3TioZavl9",
-	"NYb1PM8EqGppeSvLJjy8rfSjSZamG2VGmYG1TbzaALTTs0lsoKISpVgL9civiNAPnMV4vklTVn3vMzyv",
-	"ozC2B0C8IX93sQu1IZW7RpSm2s4RbjawufVWlcC+qcZbjkRuvfPW/aG6P1RbdGaxh227oJPbuIYuLNtS",
-	"1zWp5sY6T9wZZVWIZAV9NG/peo3NIvS2Utgcqm/Nq63HaHAHW/q2i1zBb0tpK0hylQQyM5YooXKe4iVJ",
-	"bNAwAWnBlkhRlZIeOsmE4BkoU0jOcWzTcASZ8SuSmC7e4EDVVjLYwWKGUyoN3sfrl88Ojf+apyieYoFj",
-	"RYR0go9LYoSRTfVVUzJiCRUEYOdgr8hnLYfgiwZ8rFpE+lz00GvORbD0+A8ZEjQUcN3GCo5N3Xg3hTti",
-	"rpvlit0l56wf5QpEfx3kz95gcpJ4SpAF/4/QYF/v4uBpv8gFKK3A7kqX2uCp7yse7IccKy9mmKbBBrOk",
-	"qy85rGNDQfu7OzvwS1evE7IN89E/M67txgjFfGaUUy4QZTYxYMRKPMNqozv7e4jHiihIbHx/+rL7FHEW",
-	"E6QEnc1I8rCHThQXBqfQVAXYz42YrLEzzZ9mc6xvL3Ui6CHToADhGWcXOeBqlf1gxnqzTCoi/j/7Y4+L",
-	"C98RSGCdKk7AmgNmrRPQi2XUDwBO026sr0EgK0L9/tBAF+7sDft99GBGE0YvphBxUgCPmdcdJ3j5sAI5",
-	"vTOseqH3S8PdL3HRBw8+9gefoGrkPzsf+93dTw+HH/vdffeTHsHDIKN6OaXiqFx/sXVbPUBsxQx579Mz",
-	"fPnz8Tv0bq+HjpDmQlzi1IHQj2koqmTK6ioFeasOsp7EM54QvXnPNBnOfeibdnl+Nxp10QOz+L1E4U3u",
-	"fqXv+wJbrZmI4y4NCpXHe+wD2zOYcA6/UDSmc8zUauRmp4K07LWgZ/zW+0ZZkQuhHEueiZicBh3DZV+8",
-	"udN3XPl0XvJUHa3OR5VEXNFVH622P2o1/wDheuZ6oBI95U2bAaeLJEjf0moM73LEjrVf3ySA652RVTEq",
-	"z23uXIt2BnkRLKAXk/iSJF3KjLU7oWlqLrjqW62Rcznli4r/sXjZatd5iao8R7kfba6fyPLpCJkBFd76",
-	"U8aStL2d7Cwun6u6EcseOnUBUbjP8VVtoYxRStllKGgfbPUALnWtsGp5bLXMPLqGIdWetaNsb8SbYjfr",
-	"EQdSKym7lAbOyZqNOcPRE201KP2ur8xn7EaXiNH+FuAuiivcAAYEl2y1KYRJ3Pa4ggiosqQTND6LecYU",
-	"ADmWAZIHO1sG9oLJCapxPaDrm1VnzmGu/opIgkU8laTCd4ufWx5RG+cCatng5OXNTVodPFhtrYp6bwr7",
-	"qd43oTm9f/drWa9zeE0zMpM9T1l9NJlS4XttH9XxPlba0aPRyQ8NIFhm5VoeWCP39PZs8uAJ3PmKJ6Rx",
-	"5zr5+zbYsHcW1KB1sltJEnMwPNdppa+sJc2t/Yoh5UASA2Ngim2SCJHPWjqj8YwndEKJePFZESYpZzYR",
-	"ns7mKY2pepelRI4jW59S95q0TqDyhGkrpRD6PYwJM/CuhqG30Q739q6nHhpvIaiHriRcqyg4VrCfRKCM",
-	"pdo2xaCvIFoG0tlCk7RUQ5JmlbL/u9ApA93KgYrHmWBDzTqG3uWuvjzebqGCOmdokcJK5xHsHNQ3mDRO",
-	"PintsEsnLGpJTBlJzJmkUgGMimshtN0Ebl9xPTYMYYgwuLb8fdLHLF3gpfQbM9Y12yIubnXcm9VaN9FK",
-	"f+L80uOxG/JR4xVOTVKBPrdzLPCMKJMNyBl5M+kMP7YSM24QX6KNDEXzNZk/9cnO5xme43OaUrV854m7",
-	"VtLeLWduwFVTyRURTf3NwJjJ5nMuAEm3uFW2oupj7xvltoN1ct60sVO7EbzJ37ru+0aWw5Y0rAfcUJBI",
-	"u4GceK8vDWU3wJyatVJh3UhNHDvqFE2s3nqMqxN1TmzSl/6nZn5tmLvN+dd/1Yb1N3PNhXAMzRxCO0PO",
-	"bGTHVPMqTFmZidj3Wou3a/8sD82/ZzUDsUq0T9mloZc3uYmVlI5eW/8hAFniGCfkO4li96ZgoyFX5dFA",
-	"9F7D3+K2SvdaQmq1HJXuj18vUBVWzmdaY66LVSNExgbKdVw2pPRPVSsKfluj+4cOh3MitHJX1Vnt2lII",
-	"SeJMULVs9/4T91Stl6VetahCEd5XvImvp9oTb2wtKBdgOXkJitPpMgA/IxVOC95T8W9zIZsjaHPIaQRQ",
-	"IGOScEEvKDMoAJlpIgdXMToXfCGN9N0Afcf/WrDqTBBQwXGqZyYJSyqQCgwdvT1GlyTvWDUlOCEC/b17",
-	"9Pa4+wtZrocR/KoHqqHC22jaAQPlKFNTsJIAGNWuOaB16mVQyxyi06BexFpVbtF/c61zdyfQTLhUmMgB",
-	"TcEf9Qb0rLAiW4RyGlmxsZ9R4Au+GV3n1xuUP/nJZFMqrGgMUyd8yBXTPXi399Bni3u9fm9Q5ormpwBT",
-	"dCbvaiVuRhKKQRcss0cPVwMgEiln4Lv54X8N3CT8pwp2EbyzLgxWeSSpfltJ/q3VJstPNAIMO2kDPIvF",
-	"ZDzUHMbccw7GeIChuWVwD5WnnP+6QiZtZ26H6Lz06dAN4VE0kYDFT0fvXpyc1nSS7cTkBkEdPlELLDby",
-	"0p24e1dYqW5TTbpGSYWwGRxlGnVJgtuZnLZS0eLw5nOpUW35mOdH0W5HI2+r8NDW6BbmOeBjMU80RzMp",
-	"TVxAH/mQgE6Cuvup7aso28qA2gkPWFR6TA2+dRvj8BKuiF44nvKL5V0rsbWkmbAU9hai/f4lxGk88G+5",
-	"lMo4jGrbRpo3rZJgcYv9MRogFk3WX4MT11w0KX15DXp1Es84k1maH67bSroLz8fsSvP6e9vmdZJucmhW",
-	"i6W2iH1Ua4fN+CJDJs3Mhikcq7d6MNtwGv0wgqnU6bNphWz3FmGTtkpuQ9vs3yQwlR2F9lLd+4DTrOEc",
-	"uFCicIlh5d34YW+A9vbQ/v4+6g/Qk0q/+539vVtnLcENNBNs2sGfsxlmLve2XaQdYJFtYm4g0odnNG04",
-	"rxCBd48VC/oKstLu/GhC1++GNiIAqqRHbhR9TYnmwbLa61mBd89qVqpSzXI0TzOv2rUMhTZq//YnlsmG",
-	"g5sVraPyOJnwGQWfTGhMcYVH5L+uF9v29Bw/b8AAt12PwQwraeZNIvXx3kZQi70mCGIzmlAExvS9yd1X",
-	"EZJkjgV0sTtfQhYrliuHttPfEAdSD+5BVP774ffNw823ZossH5NIV97dzeQH7I+UGSTUGiGLjpCccmFO",
-	"NqIMvXrx6gSdk5jPiB9HLD7ndSbRz0SaG8ZaGhOmBWbSILcd+Pj1RPV1KD+TGRC4JDFnCRbL8hFwl9uI",
-	"yeJD30GP0qxC6QbJY/D0jnXI7eTjcc2T0MpLtNa7udLP+ME1liUufQLRylnNnT3GG6U3XxPv3QqdsFGT",
-	"3Uzez41k+lTBg7wxNXcrq0Ydt8MRMg97zrPzJRSdF0JiUzsN9h2MBXfki/f7Z14QqDIy8SljL5QOvb2+",
-	"eolW2gHHUmZki/XQj7WeMTyVB57zWI8SWawMMl0+bne6ow5l0D0ZQoGqO+EZOF9iziYpBTP8PJOUESm7",
-	"woQxU35BrdflnCYJtAJTU8GVMjm0SmAmbTBU0RnhGSS/Qt6TISPFeTflcBz0N/MN70SdvGWMmXtMpNRr",
-	"Xg5UeRMKdBxQmKbbOtUTii8Yl4rGsqGFGgeCTK9IrdOt10sAp5pylpBGW0EEgZAHNdidvXbqhONGDYoO",
-	"+TzXplij59tutC350sZbKe8ioKP/6ZFLXd7CNbSNzp1z8ybz3xAlelBoHu638cMITQQhCKd6KFjRKyL9",
-	"G73fxw+LYkeZiSt6pVUe247Ce2RGxAVkjCs+fmjS7jZPwtBnMU/uW598IMkVcfHDkDfZXPXPtWvqNMGq",
-	"qq+7S2sEvfuk9WUUh2clN3vhb1ILtvYKx1PKSFcfDYDnM18De6CR4wVFY7P0d7pclTpAdtUJwf/Z2+yK",
-	"5hd+MKwIvgXo0o3qVcyd7sEiA61dnUVlT1dJ6F9tUnwrgyKl7NIUkc6DaHcuNWbzxBlJ0oktfq4mIMCF",
-	"zZvctkyLtjk6fzZJ7j/u97+GwpSvx2pt6ZWt42oZWfVQQFdpRimW6r3BYmgRO7UvPw4E945ZLEDZd/25",
-	"CKACFW2dVI4PtsZiXiU6NuxWVYwzKs20aa3f+Dlu7fSwPP8tZJ9MoKFZo7DCjDMa4xQaMPMJoHwVD7nM",
-	"brCDbF8mL6EowH7ysQy9tLHuOeeXN2I5r0D6dh+2Ls28BtcmWKcpFkjSi0qeVH1k+3dr2Fr0Cm/j1lLM",
-	"m0zFfLaFAg8S2JUMVF+3MuGBOosh7Jwhcog4IxB1NIfwivKCybbTTyrBxBvPaq+tY4nf1662jBublWra",
-	"w3qa741VgajKoYDyqZIyXd7S/FJ4BSt1QVvVKdj3VxXsGWXN2vb19rZY3/Kuer+33M9imVbsqV8o0tIz",
-	"mj8bwODapKNcrcJ1VVFq/jnj06iVqLo0ML1IxokGWiUjJJFd60ap5FYUD6xcVWz77NjRNa9l3ldtGw+z",
-	"Teeyb1nJ0TbB+ijaP1KGMkk2Qt06z3u2tsLHbldxT0vO+BB8ZAJS3s7AhEYji0DkHpWGdyeIpJIspkS0",
-	"q4D1AgJljj3YtPT1ra30NHCMGIG107K+Hna6XvcaGENblIJm3aNVA/hy2HbdIK/L/szxqfA+VwVQL88l",
-	"KYl5Y9Rek0sRtm+RE+SlGbRKCq3KUihN19sReZldqxjHNcvQHeP4fZSg29Hel5/fl5/fcvl5ifK2Lj23",
-	"b/m6Zef2I3dScu61f73lcnNfLm7rXAs5out7Zbr3t1VSNyN2x1+LyBhU4ibd82U1JFZcWEfuZsD2rsb1",
-	"yz2mbZOsoEcUJHSaZiOKI1tscp3i+HYFvi0bi8CE/QLB7dBOnfLtV8FfVwMvoe21Ar/9mvhVv0fN0N/f",
-	"snpYLg1t5+yoK2hRc7+3Kp1dV1nzCe13orF5Q75X2+7VtttW22rkt73u5r3qKytw3pfuRovzGeTtq3Kl",
-	"GGxL1Af7JIRKmSm4bY7PrazZMPkZXvr4twCQ3LS33oI1HEvjCCtihKGU31WEN1ibY/vJJtZ++uFRKcX2",
-	"34Po8d6XTUK2bhZrCSNUIudt/vkSUdO31Ju6KRBbImwCgTbYZ+oDN1+GvVYVWTv90vYe9bfa3grGz+qq",
-	"q2B3zcaiK/QGjsi7vRICtUXJutGSrG+3hOnQFAFaEwZ+KsGHrYBpqq5W60qoDXLN5Nev8avT2JrSzGYi",
-	"S1x95hakdYNFmtXjsgYRa+2KvPVDhy2TRY58SGUtTABF22IuHIkLznCmkAWo0ZrGRUaTgLRqtsHqoqoo",
-	"a1ddHz2jVMfuXbo5pMEczCkc9V8L5RFEfWtJiMK9oxRtbEmQLWKRdfSyYCxw7ZQ3UHyaJmzRrlwvDivW",
-	"Wk55ez0icv3z1srWZufk7YrV1spHjiDVngPknfchX6zkO3JvvUO/EQ43bzvdFrVxUwi/r+mvup7tnm91",
-	"iWN6EGJ1VcP0nmjMGy61pviKeOJbOK+KoUdr+JRbgGt6sXKS/314sNxw771X996rW/ZelUlva8+Ve83X",
-	"9Vq5r9yJxyrnzbfvrfJe0m6HPkyXCDMEjMxkXMVploT0sjCu4LGyp8lW0MA4fJKFq2VyNT+tI9XZqlK6",
-	"kzJUaCuSrKKItsaFNNYOZhbQoFL1hZf6/EI6Wu/Oi//bmGtFsrYeu8VfusOM7VVsMt+872StxtHw+QJC",
-	"Ki+3BUi+TlRWs4tp589tlDluWWeZVBrJ1UJdt6JTrT9DbZTp/WQ09ZSvzq/8et2GrqnN1vBu4ZeQFuuZ",
-	"OO0ycNe11Cks8tttrnNDKOHO0KIKxZihcxKABJ8IQkyZbiVVw15oH2aWhcERbGKziuSvq6On/PeSE6iH",
-	"eq+b3+vmt62b52S3vV5u+3p9RZ085XeTBwgS5g50cQ93s6WPbi74hcCz67ndC6SwGsTJ7atwV6vwd+3F",
-	"8qiv+r1Br/9tweBYnc8Dx6/t/M8Ep2ra2EQvJlKaZh62Y2sFhmkN5iq/LLcM71TLKb1wUlOFf3MJ0M88",
-	"DYH4guKpuT8RVyRBGVM0NRjdPE0Q+TynIoSqv1Xjf+PkPdu0kb9rSHQ2K3roruw5XGm5a/pynukJtmnl",
-	"aabcbmabTsnWUtklCFTemsJCC+lV0QHRhItDxLI01f9CmC3LEnJLATlobGDrCUzB+axx1PqiNzCnWN3O",
-	"yEBPbbvJ+jWN09EX72g61b7xScc/NSX6KSZR7E5pNQIHyDsQJUKP/PPcxDyewS2tlRDgL4oDP+mhcXVM",
-	"Y5SQCc5SJV1evP74dwGWg9nyTE80xECleT80v5cZVWBSAzqMfmLDPge3zp3K3GD9J71DuP5mA2vXgGqU",
-	"cnbhNgVRdYjOl24f0Hiw0x9XdO+VHd8c/oD5a7eucEedz137dnjZDZzadfOvopp5Z8j79GpSD4pLRhaw",
-	"agYTASLR4HK6F5H3IvK/S0SCI7XuwiBKIoxinKZEoMXUNHyReiewRGN9NM7g0TFsieHotGq1/PLkL3/d",
-	"/e2nnVd7f398uv+Pv3548e70t/c7u3v71STIkkmg+VAlF3Sn+2SFY/n3IuOd1/pbkPUhJN/joscmtuVq",
-	"hwhLSS+YgW1UeQeMCDFyBcnQmSRJDx0pNONSoZ3/2d9FXTSwODgjZsBM/nLy5jWaYyHhEesPkoh8xrFK",
-	"lwaD7SZ2pX4qtgfdZV6hv6vzt8qLY0ylsv9t0XiHkEJ8DLDrHixv+Sjh6dUt2tHfXz9R9Loj+D83DMr7",
-	"ZP9xb7Czu9fbf/zkae/gyR9+NdvDAzuxEdCXIAYDOagQ4Hr38hna3d09MNoTZohPJpKoCJ0TtSCEocFB",
-	"v9/tD7r9wWm/P4T/+w1hlozYwcHB0+5gp7s7ON3ZHe4fDPcPegfwv9966K0gMbXAgGhGY8Gt/nuIJpQR",
-	"gRJ6oXU1LAhSImMxzhsrF5Sw09950u3vwrcP7Lc7HstJsCJdy1FXC6kafQJY7lXIP+7AcK9w6treAtdG",
-	"ev924x+Rsv9Cjp+PgxHBtvJ9C6UgVPuaSxg3ghB9vHr3uj7xVyEcleEaqWIA6JIeOlYSxVMSX5qdRQ+e",
-	"49ns4YglRJFYCxCQLpKyi5SghdD2jrkRgDfMxQWeQ6Jk8r841kzb0EiVKixo926FLzwpbfrTzYDtos4r",
-	"Ii7IW0GuKFk0ORLhoknhzGFbKrZwEduUaxvxSqSmWKEFz9JEq8qCuDWGyhXYxo1DT5VW737/RuPur4ag",
-	"HCJnyPHpj9HGXNSCOyFqx82viEjxvBjrIdwIK6NPuyATrWm4ruCm7ZhEZDY38KlfZ1oX0GQ1RNUm/Tnm",
-	"c6rtEcFnJmvW4RwHu8KZNi1R3psFsjPOILdhs94tHtZsfazzAvlp1RrkkAqVcz7PQW7spKMy/fl7HDz9",
-	"eqfeEQnmf0ND0SxV1yT4gqpLtH8bJH5PC/nWhPb/Nfmsjq4wtVZRczcZcNiB7Culr3Obzl7Pba5ldLXx",
-	"nYRb07/WJmGeJ0AlmIbonEy4IGhsooJEm7gghau23rUGdCdCvMEztkagl7di3bdPynevHEL5VrtLa6nq",
-	"Vxpqy/iyTFUBn3J++MoP/mRZRqTJgFlCPIQESm0COzRUjPToECB8plhuzmHKJ6LOY5rapgPhtfHh0Bk5",
-	"+5dmE2ueOaUz8pu+r+adgFGVv++/t2lnnmVChmo93mKZ+4piuGcMDhiXAgNJMdYxw03hWp4N1Ftb51k7",
-	"jqHePGdNjYP0uE9pfEnUM5ymW0T2bWXMYsqNXoKTZXVyDahMrThF4/EJbcabKyLOOb98hufhUMAMs6VT",
-	"vsyrvnNFqSUdEqOEpPScCKxIugStzPpcNYOc4eWI5Zqa5Ahbtw+oY/CNeZqZNmEKXxIEoEL6Ls5i0kPP",
-	"vSDQuG9oAiNGFiNmS4PKWvnKgMSgvy7/R6+KoK0Tqd9lKYEhcvt8lOdvafUjJJTM780qC2cRkooLh7Ot",
-	"yrr7YU5AcUoZjb+TmjNNJpWc5AVl0qrFZuskgeIsNbV7Km8zTflbdRIJvX0NW1Hd2R6ym+1aD9hKN5Rw",
-	"opUChc4FwZdoiq8IYhyRyYTEZQlQq53MUmLeh/O3zfCy+KTfli1Tkiaku+BC39ed8sz09Ibd7NqTVniJ",
-	"81/KKmLl4jplsRk9OOpkjP4zI/ayZq+15ClY3chRfIgZeRC0DSiz38lGNDRPD17DJH/KYWK/RNuF4YwO",
-	"vub+F3CTvltgmX+hls/LSo7hBZbI3J9npcKJXdAKBm7JG/XUeKN6xhexiVNqd2e9Uwq07jOXdrbSHIAO",
-	"lw5La1OF1oPDXRFSCGDlRojgeIoMySE84+widwpsrGQ1YejuhNJ18VYLMRNrdd9X716D2TXdQAsDZFho",
-	"gGEaHLSh2VBUyfTY83bZn2i0ytAs713pEJVGt+KQb5ku4s4J9F26oDJYu7MlK2h3qrc/Hf/lVM/Z2ZxL",
-	"Sc9Tcla072po2sNRwrU9jZF7pnB/mFxJoye7zSbJMP83wmy5wEvj/k+pVGXviUQPxgYkffwQvASCaBq0",
-	"6hiUgRidaq9/MGJj9/1u/oIxejA23sPxw3IKjH2tVTpLCO6mtiiTtc5x8Fuo/1+e+uLe0JIfVI52w3le",
-	"cRRfaHmzhT1jJDlooFpkaX0FN9swm2i6l2SuHCAJzhKqkBKYpj30nINOZSsTfYkZzHo+9SQqljbxwzZo",
-	"+2NrubWM9nXK2IvPcy4CmsuLKyKWCsoHrH2Cz43To5ECVjtp4YW+bXMbrlkgshBv4mCfa65hQ0qosIOl",
-	"a08gI8TTRPMROHSH1pJf6F/gi5sPXI8jUDzU4O4hn02DxHZa65TqnVo2LX25eVPZSe5Pc5vdeHG18ZZM",
-	"eRpKSzwCmAjIrdtc2kFS+0ZfNd3e6p99ZzbahsiIsIGlBFHm6rTa1Il5sNTrx9TWFw/lj6FuuXoWmRDA",
-	"oL1t3XjUJ+a1Gw1agYcsMIa/ZiQjyF7e+NPG4bbZpxeYqjTo6f1grzgX7cafdw82Hc3+GtwT/6BGXnTE",
-	"klstUuaOaL6VxYJ683OHxPGvFew77Pl+w0heYemrkBt5vz3hKnOcJ/02YNjgjjVdwUzUBjqFG7Cm6x2T",
-	"YCElI5/VWZx7k9d51a3fucmN7b9txaJCxHIbB3Cu2TZ7et0tWzp7/cdXzOAtwC+0m8EzkA/SNX802tWD",
-	"dy+foSe7B48fDp2/wkf4SslEoYxZGRqhMcvSdIzilGDrc6TM//Dg3pT7lky5lmZIE7Wd4Ktwtnyhw0t9",
-	"i1WrbLMkJQM2obx3/N07/v6wjr+6X0WGYqhWNucBI6lFcC6H81/g4CBNJ9D8G/pO5e3KTHxuxCb0ygh2",
-	"mhyapKkATAJ6W0rJUgZqMCUCxZhpwx3HUPyKBRnB31qNcQmWG23aM8wSmtij6zU8q2/Z78Y5Gt7OoNAm",
-	"YkZXdHKf59dt/MhrVIvszCR6MP7cLe4cPzxEY1/7HLo409hEp816+DEvhCFG5cehEipIrDXWoTaXO5H3",
-	"w0JQWAyHOenuyP/Ob0i5zASR+Q/YpD7QlKr8ve6U1/52D+U/gGrt/2B08NIv4PAqK9/uxaXf8hGF1qkT",
-	"da6opN5t/9QmjnuR+cNdcrq7u5r/nY8/xayYHfyRf10r+e7SJVnK0r/zZTTqWf4Bcj7l/LL+t7t/QkiS",
-	"XzV/mEtVdN76ctQEhsf9AuxI2Ny9OdzlHHboJBOCZywBF9Icx8SojILM+BX4WwyrUuSzMolWYoZTKkky",
-	"0qb365fPDk2HZJ6ieIoFjhUR0kXcubSxVOvVAM8w0KZtl61fGxmGZPzC9XzvI8buSydMP8Kg8uYJjCHa",
-	"05xisG+TpCO7oxFKOPyVYjnVf06X8ylhMkJzLAgDZ5resxFLCQZKGP8wNnuImdfOn09QNtdfkOSKsDxb",
-	"H5pXjsln1RtHaPx5rOXY+E/jHjoBl+SIYYkkuBJdTpasEZ2mopkeTWLgtcyEqrTww94A7e2h/f191B+g",
-	"nd2VStXeylQj9P1o9MOfH3xEDx72HnU/fQ/Z4A//vRcN9r/kPz6I/oy+f3BIPqsf//ORvPj08fPfP31U",
-	"p59Go96f//Px89//9OkhMk/+exA9+YK+f/jn8O6lOCA0XpOFSXnL00fq+eAuwdKJ8EtC5ndTxbpF4uPG",
-	"mmizi+OaWcJ64bWSsoEPY6v6yxtSc9bnd0a5d6RVlDfF7Gg+T9uiEv3MF+Bg0I9qkZFitjKQcEZDzuI3",
-	"LF1aT72/jaUgHk43b61qsZ/L29guGyZqAM98wyDNDdsCKC70wBBlJhVOYCZN8+dyAFKbQWNfEdM/aFUh",
-	"Tc+4OGMcIjNlUW5vWRWAhFvClnyK2VYhezhKxp61/MQJdvg1JkO/qmkMV8d5KRMsyNho4QmEZOE6aOLw",
-	"97XTvLdgLsVwmnKKF1OeAgxo5KKZeXoe5K//q1pP7Bn1VRu+qoKUNZCQ+T7lgv6Ls7MEL+WKpE592YpQ",
-	"bzuMkMUinlZQH/YqoA97q1IsD/ory2vLiA97ztAOL+mvuLqicZpJMEvvYHFvMqW+iXEeBwuAgVN4oJVG",
-	"p17HIFuGTHmmYh5S48d8Tth4CGF4zZ0pSdCSqB4ag7o+HlbVCABnVAb5as6lNiXpjPRGzOZU6EeMQWlL",
-	"zxhfAFKDALwMNLZO44Y326sjJilQ7RRyhhn40WY4IT00pjNnYMO4DXXo6xNB9HXG1ZkkKej+ZmYjZnxK",
-	"dY2I66HBTMtJH3pVNBHpK3nqR5KbY/pfxTA6Ucf/Zpk92zfVCG4u+HkaoocPVE1RvphRDo7jIrj2QSSI",
-	"yoRXMSmI9HC4iwE8sg/IR7Us0lU2UBlzoXjJR9z9V1MqvSGJULmrq69x20Xtbv2Bi2lWAofkh+sOEUSq",
-	"PWY8juJttQ9N4bhMkAE20ftRTtEOcNlEnw729p88DPDANOULkpwZzLuQo9QcIMqucEqTLuhaoNU4jmNe",
-	"YEoz3FtuACvW47gnBo9vrRvazcXEgjefEtx+ezMzwfrNJ6WZBlb0KjST40mODWO8P6ZSa2hzbLAgUlkb",
-	"tsjNgFouY9JCTNqGVqaEjZhlfXPOpJECc8GTLCZJ5BWj6Oct+wQXuasxhDqv0m0jxico5mlK8EVGqs72",
-	"Si3i5n5uh1daLN3jwMqtTKQyNABu0K6rvK0L0abq6a9Y6e1c+I1jDqRgmnE3xAFvOHLgFms9e7dgDfqZ",
-	"TAhthhbgna2PvntF6XC3PWor19XkkvjEYBAOIPTjYq3uagTpuGzZMjvoeW2FByEiSIiyEdSKVZLNMOsK",
-	"ghPA5iOftTKHc2ct5FnFZqViM+ZFkT/swLErXRisuWkziLXSiFlJj6S2P5gDoCqrOSHtn2CRUhJMMYKV",
-	"Vpx39T3L8RDYjuFhOf9F50TLvSKw3RzZ7d8swIgb+FmORB8avisrsuVH3QVlCV/YQ+he4brrVyJ9M7w0",
-	"kF6MLxqmtdMaN6U+DyG4aCR0EHtANd0Jpimo9YbUryhP2/W8+pt7os7dVvl+vkQdCupfHIyFqGnRsQ5S",
-	"0Cs6eCUfLF+jTNBu0bMi0LKutlKp5gjX2W/zgi13+/GN7LZJkzujzJQ1B2WGrWEzt9qhy0xc0StaZAf0",
-	"vhpM2LwUm12TIuDuBI05nFdtZ5Vi1mVcda2pndNxxQGQm73X5uIt/NWWcoM2iYcE59dZWEeNAev5TqKU",
-	"X/QQ4LLKnBETNCU4IQKN/961nSi7x88rmNf9wV8Ofnu2/7f+3wNmachZE4TU1uLh59PTt1b5jZAgc/Bt",
-	"lz621z9Y5ePaPzjwiGOvH+4kQFUajJ4ZvDaZzWZY5AXWIktJhLAB/M6VSVPsnLe4CQk5T0MOVMFv2FSn",
-	"snfGEQNjGqJxYdgbHyxGMs0ueugEwHQP0bnALJ66lpsbexY2YXCwty19DBWb1DZSMLvhdTGx6ojHs0vk",
-	"vcI+PUmzhibBel2sc87aq7B16LXFPTSdd7lAF/RKWxW2O7ztJnUIELKcEWl4LEE4ScoNXmY41ctGkq4d",
-	"KgQccKaNFAXacWJW9pwmCTiVYsGl7HJBL6j+M+UxTrucpUs9Xc2PUzqj5jHNdCY8Y16SRdf/ze6g/5Pf",
-	"Wbrpd70EpYuC81npBy0SunwyKf1oc0NKv015mpR+yJml+8ElV3Sh90vpklWFyx8GK7k8ctq9JOUnbQJF",
-	"eTFISjVbLo/ZJrh0J4SUBzojasrNT9YEtwtuCr+wcRFCalFXYQP5WeQS5T/VzSRvr/LM8rIB2DF9wPJ3",
-	"2G2kLG+/Wdst7xps1qp7y1PK99Zhbfu7lkn7S1j5ALRT3p1htuy6LPf8h9LG2vR4d00qQTDEKZuK4x2F",
-	"bVInbydR/Ml4F35xTZTcZ00KkE+FVmTX6VATs91yPQyIg1RMMwjhgb3SpawLKUQulagLyXfw9DlPljA7",
-	"KBnAslutIsCyy+eEVX+vu7rsTMBk8W+oOo7AuwaIidTTrgtmCQodz0yW1TLlOOnq96bY5GJlTGZzUwnR",
-	"nZGEYteBvqawO8+onv4cA2ujCZnNuSIsXsKhNMixgQuUdU2NJQAmMpx2wVow3DGH08m9j92MXTK+YGU3",
-	"fI0y6ikVhqu7nkntypc9iZAbtkdvjwOQjYUF3KL74JGvEIC80arVglewWiysyno7Iup87uIsoaYXdwen",
-	"qSu6CAcWoSxb8vSK2GrLYmjPppxLYgPdxp7IsTLsaoPawRmxkpGyXJ3tbWTybKju3bGS9/UVOeirg9OM",
-	"lNSQ7yQa6/vHN6qchca1ofLlk7glqhUKlz5vrpqpxZkztY0lTWzTQqdjY5VwkZhzBMDUuZ5ushUBY5S0",
-	"qGzymMc6SytYpBRaISitW13l5dXdVeJmG9RNPLMajfPxrciast+p14UlplDfpdddp/7vJgvBjJDWVFuf",
-	"TqUrnb2xVHCQH6Pd1YBT/bzXWSPq1AYlaXk7UzfmEDG8g0RKIhs2yJjgOQBZAH8cVumssWnX38yFHBMM",
-	"K3yOJUHmOX1OskrFyo225lvXJQtmVWFx8NuWvbKi6oIE15yH+b/gKenpMWn1nnJGpRoPcwKKHMyTjBCo",
-	"eMavbZXGHhobhmx8WlQgvmAj5qyLPI0qL8WkTMtcNJ5hhi+IcC4jU6MPsPz5IKArRsIjA50B+nEEEWQZ",
-	"AYuUEZQ5U3YRgXtJRshk0cseGkM6uhtWGaZhPMdCMf3tEXN2LRcXmFEJbP476drbRcianFplKCAYHUov",
-	"VRJdEuO0lzGfE9kbsTFOZpSV5lVOxvCnmCv5sO+wIi6VHn6zI9W/6bdW0TpKL6qJ3XfhPkOwhMZdU0oe",
-	"zVvB8AVDbgNvKJd240xXeWbNt8amsso2IgEEPgl+CEegpfNUygLwOiSFGxS+h1TICNELxqEEPdbcAlxI",
-	"cVzjo7C0aHCfd39TCb62XqnY/nZ5vHo7ntlUphsneAygePrjKwPa7+cxn1XBCzS7w5ZcIf6PJUoIzFHP",
-	"5zAPaBfh/UHUCpJjVXw7EDy+P7z3h/cOD2/UcJoaD/V2+GuGxDjCSQCC8XpkWs431nQ6Xk+5pUxim2h/",
-	"T8pfDS+qEUpML9d6rBFQMVsBjcATdWuyBZYI6GrfGpCIHtS1MTjgHLUC4NgEceMGZU1jL837E3qjJ7RG",
-	"XifaZAo6JPUF6xU0BtB3YGgNTXmuzU8wVTcW42yI03Rsu7KBY1a6an7FR0z4+FjGHIXXooQm4Mk08qps",
-	"p1VLwtcWd29cqL22zLpSJe3NcZu655MGvK0jbW3XEbcQlrYRZQFxAol7NgGCCmSTAcFT3brPybF73w2n",
-	"c96Qtnv7zUu3ayq6QafdLOTv0Zx4f39v324+ZCqa7ImX7178NULHr09fvPvb0a8Revbm/etTfcjevz49",
-	"/jVCP/3j+dE/9H9evXl9+rP+94h9+OXktFqFrN/z44cXL3759R+H8I4fHx/Csz+evl/d/eCgodvBj4fD",
-	"6IemMo3tGoO2bypxY/oy7Is/hEqbzMYCjEB7zGoPoxZGs2ELP8FJD3JhuO71BoD+RoCjimODyBJ21K/o",
-	"RfJ10nULQMFN8AGrHlQHYZc0IpuYJ59hFpO2HTU+gEAy7FNxFMM71jdcmAg+OysXEG925hlXQZGqf9+o",
-	"C8PPWCILbbHAy/VQtKu6lfyXNmDIIYLXJPTHJDW5ue/MEy1gbS3FbWn9BqW64iDVv1b3emhb1tC6Xr+2",
-	"xDO+xT72nJ35pRWrYcATC/ztouBlr8AE07RU9z4x6XvyklZ6W9gLq6rdJxamjXvdXlZNLe8K87V789+r",
-	"FxuqF3V/wfHR66OiDLwctV/gNO3GKY8vzR1S+Wm2JULzeXmZi7/I9Ll99FsmKMApeIvyeG+V7WnW5JPX",
-	"aOqHR90GRuj1Jm8JALqZugME1swdnwfr8E/LqopeXoMdB833iMPVrVZhriryC5Uwu9q+IigYIddeLJez",
-	"tiEgvSKuv+eIGVWAM9cW/KvU2zUW4paaMrFQl8Dba+i/TSFbc+F/wpmrw4P9XuRWrGmq4KrJkx4KlPbr",
-	"m01F/4iN9Z6OI9gjE78JlKbl35niBDHuVTScZ0r/4AYxYuFRlFwNibECbD6VK8+vZPyF+2Ret/D+zqrr",
-	"b7h1s6OM2jloZiDv8u24nlJfbGuh2Dvvptb5wZmziVNzS/Vqo8jZ7StUW9sw344mtqXatRILgZHFXcIg",
-	"RB05pRPVALvzOs8jA9ydFCtieteaskoBoBfkAiTlqhGXM8t2/TF2dwcNGVP2MJ/xiR7dJo6ZN5PnNgWx",
-	"fsSDjXGt1oWVVbh8+DiAdQFefRdwTXeF26HXaX1IbFX7WX3O22QTNIfRvAyrWizNFHhq9mpbaW6vO91s",
-	"ZuZWnsQWDXA3yriEPYDXrutre1Jrelw9IXn/1Ao8xLcPhfqcaA7EU36xvM/u6Nik5JWA9iYR2mi5+b5D",
-	"luc6PMNN7QtTFrrA6WWXsls0LnCatgG1h4Yg5qHCMILIIPwGIGLbgRw0jLXYp+2iVFskxLcUYjfhcm7q",
-	"/Bu5LACw0bUBWg2bYzlFBjRtSaQiIsFLRK6IKya6d0o31z/BCsOPHM9pN+YJuSCsSz4rgbsKX5jTXL1f",
-	"CxpTRlDfzGecSRJn0NtKixo08OJABV5mYgIGmymF9XKDMHJBSxfmnNtawDqshb1iOzJUCyUiO7OSXyTn",
-	"EdbCsA9dc5Yb6OhbwetAJeSECJG32G8qfTGiVhBoYJ6UOoTdDn/+CsDAturE0nAlploRXl59V04wtfXz",
-	"pUi70GppY8IFLnDNeCXNlvTQeEHVNBF44RDQoGyrSw1cZMYSaGIx9kY5HmplyG7i+TKv0rdvLPmYXDWO",
-	"mxVUoJ5BoQORpis3eJhSMlHltehEnXxkZaO5eGeD9nFq37JNGyrDVxRHbihI8WtbZteOj94LpmskZq4G",
-	"lS0s+kBrvFJQJEKA2KOJY2d3uH9QQV95Ouz3K1tR2oj90sI/+NgffAKQ+v/sfOx3dz89HH7sd/fNTw2a",
-	"tR7oJKhaE0F5UkR0cgeDTULktTzE/yqk+tW64BU1+Hg2yuwjbXNz1tBiCkkSpq+pARNyeXhrdcafcHyJ",
-	"OEOn00zI5D55YXM90f3YtcVow5JgbadHRp1Vb/tSSqBo6rH8tUjFisIrHLt6bpqmzIg/JTBlZpVmhFix",
-	"Bs+WZZ73xLe4uN96m4Z2ahTw2e0Q/emMID6Z3DRw/38hEv/vBtX+2srbvYRok97WxJ2/Oiu9kXDIiuy6",
-	"El9JmhsPaf5RhHRLdZ02qE9tLzuj9m1dO3q09tVFDOTwdipFbSRuslkYblKHU3HPtyn5sy9bH49yu9Oq",
-	"Sss9VA8uEZa0bf6cz/sbq9nKo0zBJciZYzkD7RrJY0HjyMCptc1bXRBymS6RS6awDb4Ap0wa5xy2mEva",
-	"5s6YoqnNxfpsQNZNXsQ5uaAs1IFXm49yRTzAKpkAWXaIzO1lnHW8BCDnAguqh44npt9o5L8ih4zS79q8",
-	"jTshlz/pr5aJ6kmApggcKXpFzlz0NaRW6PFyZ4nSfC2/loCudpUvjzFyGxCi2r814biA1MmYlibIYpsE",
-	"jGY+m1EVclvr3w0dURPnOc9oqoCYvD6xFmKtvC67kx18EA82AXCFqCaO1YZwNFQi90TFcdHb6fU3+eAF",
-	"b/7U/+VIkJRgF08tTXxB1bT8zQs+6O087j3d5LNbhbo3heixkCtbrUiF8twnI0cZpRUL7Ne6oHmBsh2W",
-	"SimOCVqYdhQ5mnDOBGZY2dxe9+EhGoMkJGKs9VbT9uGcJ8sIwGnwjLhLPjoOSaUtUayS//r0pHwGz7jJ",
-	"UdoQ4t676DaqACm3YLF6Vpgyh6VsYvMG2q28m7NMKsCKVUgTqEKD/Wr4NEh3+ZIEVDU8KzIasZoCRpFY",
-	"arvO4jTnD5fHUmdwYew6u08B04gbzdcZQnr7hgijv5y8eY3emqdM3fPjg/7goWnb+f7dMZoIfGEC5OM/",
-	"QRdjyPoGG0u/ozzMPz0KFH2VV2zdaQDyyDd8JXk/Czb/e4XjKWWkIAr9xgA1jC0fHQ8dR7VpkNC4O98G",
-	"6K1lgKzHQyvQZ1wAu2IG8hGNYz47pwZ1z7Xzsu1gNAsDu902S40KEKfiG2g8yVQmCKT4mgYSpoUc11Yf",
-	"GpPPcypsBrBRpvQOSOjhAQrLiDGOUs4uiEDkM5VKHtoUJFBEiuxurUNW8Z3s2kcdh90JQOrEQh57U3OW",
-	"Ty54CwPTvq+IqxXBN/jtLDUUAD97f5iYjuMO5genO+o73b9N78f8T8bVmbZ19VBg5QzyoZ2HRVwtW2/F",
-	"wGqH5oMtaH7BlFiuyEDJg7AWPBwwN7ntP5G31GqfhmJNqGC2+y0nuV/Ln7+6aai5TR7qWVkddFzO2Rr7",
-	"Kt9WPUTD7VFuJjn4K8QfZlRKkpwBbvHK9FZzh9eUKSHaNjJ5+pbwS1TSvzZ04lfKlHlmMldNDQdDmKEp",
-	"z8S9Z+tr5cgYTOxmB8OUpEUFkOVzwVobQ4PfQs9AQ++yHZO6jYTl0tBCmkvb7CC5Jvv1uWGpuZ1Wvt9P",
-	"aWQVRa1N7mnz0RuNTjorIaNX+g+s1PUSgnibmsWinG9lYidUEd1Z9cINharCFYgApFomkWJdgvgLfuJ1",
-	"nlLkYPPL0iiQhNQmGFbSqbasDHdql4FGc8HVHMu1ObnmXhGxh+TaIah7cb1pIOr6vH1lWUj57mswy+vU",
-	"PhfsY+2RXx8UcecY2b4jrYIj1YevhWZXtv++tRBJRU6uzc8sLU3Ze0CVRKYjDIBAz7Fm+E15lyAHwJ42",
-	"9mkpr7IwtzfNsPyA08tjtl1yRKGamvgmoeBAGecMfwyZERUmfp99ec9DV/HQZk4XPIamVVWIHmwXqxtK",
-	"j3QPnYcSS6fcgv8ltV4wl2Q5HKxGFLnRQrJwnXxpvMHm6pmYc5k7ZO3alR1eEAICV2vlPBFI8RZozoWC",
-	"9uerJ/vHdhrYxkIJheZgyVlTqsyH6dJrJInc/Yh6jgCqHPhkeUdMDCUmVD+JmVxokYH2Bv37vdlkbwiD",
-	"pW5GhZ0RKfGFLV2V1aarTegJm/JPaEsR+jiNp7aytfjy0HWxAOf3JWUJoA8D2CeacBvvOF+ice/7cQnX",
-	"AKdpDx2xPMwCuB4XREm0t7NTZCzlsRmk1RcTaDIPcFYxxWpl8ss52WxgZfL1TNze95XckTLF7pYpFHf/",
-	"dfbph9Go98D+8z+j0fcPgxzRa49e1SVdXMNet1DbW/gMok4m0jC/ff/uV+M3rpESUnyIpkrNbXMBnimU",
-	"SWjLZBwiEEUVeQSwvHTw4PDRI4tN27NXelxcPJrlAZxG9WantJ7wsj8PHz36+P/r/r9Neo+COaLnXJY4",
-	"jqSLk1XnfyUJ29KpYYTVlu4MK+oAZMUA+NYV1O2k5/Wk5H+/XnnP575JPvfHYll6umuZSrLCvig6wDCy",
-	"QJLEgqh7m+Pe5ri3Oe5tjt+PzWH4VoMbk15A6qzlbehkaqRiuoQIRJkMFlNJ4rNXk1/+eiCe/t9f/vFP",
-	"cbr43/dvnz89/vXtb8d851f8Kz5ZrI5u7j4tEYF5ZYEm+sOjHxtYzr1GcW853VtOTV2z7Blfoe1sEB4y",
-	"N7YMC9mHrhcOsp7eby4QZMb1fp60tz5fbQPweT29Kk4JFrKmMt7rU+us1a8koO9F1r0RfCfSJ8DIXOXY",
-	"ljV31GJsw/Qps7DpkMcDSe/68O3GPyL3L0RYEi6OX8e2X7DkzSSvcoO3t0B6jTp6wEkIIub45A16+rg/",
-	"MFVvjn+SywgN0INXnCV4+VBz6yfowUkGf22O4vVkNUpZRfy4IbrpQUJjWABxcUnZxc88M9nKrbYux2tc",
-	"mLcg2yHb1qNU+wjwCeyqK/esbNxn20o63LtHy8eiQ61+zVzbmNbjupEO8BwrYuZZOtR7jbXHG3dPsHsN",
-	"s29uj4BegxHMkCByzpkkEtEJFF4JAoyAcfOKKqhoq2rYVbK1VWsFV80a3o9xubYyb3xHJTIssaEutYRy",
-	"rPcTsyWsZKuyZ1PdW1HmqrsYKAe3E4p8alt3Kt5ZdLOVQLWMLKqHIFi0D9y/qOuZUHXD3Z55piRNiK1K",
-	"Xng0eZtNnu8P8/1hvpPDvDnUg3FbZYKq5YkejCvtor+Q5VGmpoHjztDR22N0SZa5KUqZVNi22Ipyjzr4",
-	"9Mdv35ycokd4TruXZClNNptWxvQLpL13PGKaTUjrE4tJD50QaHgJ5f3o9NcTv1GLHoWpKXU9r4edv3eP",
-	"3h53fyHLYt/NJPSKnhMsTKmI+ddLp1/85cNpJ6rPL29YekkYevCXD6cPi2LDN3PCjp+jZ5wxEis0F/yK",
-	"JtDk1nY09RcDKZFJJaMRk7afJ2UIKlGf7PeBNUI5HyxXfvHpk519uKZvPOg/fjoE7yFWmSD6IJrTaUqV",
-	"3ee/k2ienadUTkliVhZWHzOE5XI2I0rQGOH0gguqprMIUSkzIiLkfKjRiEHWo11ioEswsszK5WuqteLO",
-	"F001WiM3Nc9MYdMfwm6FZiavXrw6QTNMoR7Z5NyDOdB5lPBY1iIbxkVq4CY0Lz/H8SUx9g9mmpm7fHnD",
-	"eIYeVqxNeQ/KmRE7J2pBDKrErIeOFWJQKJ3w7Dwl3XNwqOTIgGB35dmYjKMZ8Bk05Qs002faoQWOGBaC",
-	"XkH9dI5JMeNQk8G9+20IYC64pici0RSzBPA0yKw3YiP2pz+hD8AqodbygrIR+x7ptfh4kWnxNTH1utqa",
-	"kZ8ewNo9gisPh3ph7DmMELY1sHaAESJCcC19rfE7YggWyDmRIk1tMU5TiZY8AwY2xxL67trvny7n5AQ2",
-	"SK85Ycp93vz1MEIXhBEBlGvPho+mkL/HdqAxNvenB3lHmodDixQHI4XB6WUzTVx4ekUQVW6JNHeU+o3H",
-	"zNX0g3YNfk5jPH7UZ2V3d/fg0wNnBS4Wi56YxF2SUMUFGIFiEuv/1/c9dAdELw2fTCRR6MH4t3GExj/0",
-	"94e7ff2vLgBYjh/2kJWMzibVRGmeobIotD8nMc6kHrl+6YJnaQJF9rNzepHxTPbyOVhZWZnE+9Nnlmn+",
-	"Nu6ht4LEFHAZqEQzGgsuScxZIg/RhJqWyRfUPKk/p0TGYr0dkaVx6BBAEpTN7Xftl1JKkDsWg4N+v9sf",
-	"dPuDU8DxHPb7v8FeHBwcPO0Odrq7g1PA9RzuH/QO4H+/wds0k/QKkWLNpqUP8BY0VA3WWw+9YRYSg7BE",
-	"6kM00F92RMrdVXhbcb2K+KLHMTZgcVSfYoc5CHZnMygaApiZBC9TejFVSOIrzXHgugGsAYoQMLbIDES/",
-	"cIol2tmN0M5ubz9CO/9/9t5tu20jXRd9lRpcaw9LHZAmdbAtavTopfjQcc/YcdvyzOwEXkKJKIpogVUM",
-	"ChTN7uRh9uW+2Pf7Yt3NF9vjP1QBIEHxIFm2ZeYiFkkcCoWq//x/30HrEA7aO/TmDS7VHxMLYgf/EZnK",
-	"x5kWEZoAjGhXioRGLfGCK60ROIcCuiNpbfUwIW2oI/eBlm2aiplOe1vQth+LCCymSAyV1J5rO7GYB4bb",
-	"IcY+98vjbPTVBGQtCi1H0Y1gGQFKxAslhjAFJo3hUJUJfCTCCYjSZJjkhOCHHWihpmgwLWozkr+NVde9",
-	"vJ7RNs/GvZyhCGxVGn4Pi9aG+q26kFmcghZmQ7QoRk/+BVazsIm+SJUH+QDTMtHKOnu6G6IwlRiE64q9",
-	"dpsHPcJZu1DH/BsqmbLvMHslcdgGJ6E4Ea5bMKR0RYd+Z6KuWE7tcXnacpjhcwXmTcZV/tX3C1Iz0WMS",
-	"05Q6lllvgPeJyox4EfFDIJWYTBmamlc9TtTegeiZNFXyYgzSReEKpwkcojLpHMI9aIjU6k+MauiGID+e",
-	"6Rc848c0g+6QWv40ePx2iZZ8YsRUSQ5/4FbOpLYS2UP4eqNUanoj5XkPxMGTyug7e20iPyLECKmrMALU",
-	"x4biAiVHmTc9ZwwDD08B85iemexMG4RwiRaNrtyGB4/mu3Dg7cNLj5m4SMdib/a140H88hxVM+oCit5a",
-	"F9RjQV6MzssAXs1uOzx16jt6c3L69AcWdAhsMlTZBfaO9AZiB9Xf4/2jR6uoPzhuFw2IUHNLO6ODJFak",
-	"qp8XkiRwkqTIeIjnqLZBS4+znkK5CFLg+am8iI6FJbs91NKK6GW/+QoGGBVhACaVKatNnIGDzp5D+ueI",
-	"N1z4HJQUj4VFeqhBqqF35S0og/ssNmIykHmo3xCAkRVyDHsvT3pIAcgGsXNediLvM0S7gRgpM0rdUWz6",
-	"O6M/1F76JDFcMJ8Whv9OBH6Sybj5oiu+R5sZrIaf2Vygpp6gBElEWYN2J9TRWJeHGUct8Vz2BsKMFLVI",
-	"Erc/Ce6RyoaJRaPAQUqxO0j7LQHlU0YKgmmHN/GxWZwaHXs7JslrBrUvor7JzpM4VjpqhfqNPxMMvCET",
-	"T2QmVVbsZIqdzsTmzhgPQJHIC+df4DcyHiZ6V8CfKHdCzXZtULhWtmdG1O8GEuhSTcHuKvnY7JYZ7ndN",
-	"MgH+olf7vMTgyuQc0IyQLMZ71V3F6zs3oey+BmKsUf/wWEI9YO2JwxQRn9eVaRq1xIlmbKgi8oRrXFL8",
-	"IGefWBK358fE5piKOmgfhHoCCgLBkzGbWwBNwMRgDgnTThXHEm0j3jxokRZrCJ1wePehTo0ZgS8lZBxn",
-	"ytpAXGRoBHqU5hTE2jhN3bSgHw6izBrcXy67OpQZyP6oKLvpUltYRGYBck1NsiTPQdkh7JM8h4HNN5J1",
-	"Q61NrpDnQ6lmTnJPWqNtICaDaeGQgbSbyGmACNNxEgtrhgqnGWzIdMr40w57Gl3iYQscjynZHkMYDzso",
-	"yskttL2x81r4NQiCA61mftswVlyNAYIkFW+agHdjWB/YrneldMFQQotskplceQIuHA55iDBR1nXXhSxj",
-	"RV/BxXBhwSoZBo4QFGZhTCYJ3ArpJaYqLtyH45I/53ZBqOF6dMaLH16+ZWegJ7NsKuy4N3CEmC3hE+eI",
-	"7phaIwbySpVfMUNbR+Rj0PvEhBR+3SWbG1aQV2IZAhTT27OKpNZQoLhy+9XtN9iAgbAm1LJQ+w8sLf4e",
-	"qgipq/kwuD+tFDI2c9USP/E7Jlu3tHMoQEJxroAw4UASzlnGbBGgccwLGOQOL/hCM2JMs29gJmhOIxeJ",
-	"i1rVfYHrBM4HZc0XIFArDcvAji8uwIWl14HL/3ycgxhIeoPqzpywakPhUNKNsOKt8hrwrUIbJdSkmzHm",
-	"FjHRAejml7EajkyudG+K6o4R2UK982ucyX7eTFTeb4LlIEdJMykdfammTTq42X5cGBexzCU4+pcqa8G5",
-	"aF7EpvdwkA/Th+tcc3e3G+oO8kccHopRlmjCDi146UAfTM04E72BSXoqABUs0xTEhFYT8f79y2dod3mF",
-	"SW7V3kGoXQrCaziYy3OYRZivuFi2uD3BKJBwOxBhIKiVisG+TdDLVx9Vb5yrONRG95Tf/ShS8mxKyrNA",
-	"I3ObNHDWuvWSQ+wctDsBKNpAHOwdBeLw40e4XKhdcIO9TlMBLSyFVziyDh6yyVSM8Yk4waZm7W1I/3Sh",
-	"9o83b3bt7Ylo9uVkCpmKj3Hi4Nkmg4SiVv7h8A6hTkCkJ5QBcAQ2AV+5fTR/5UQ3x1ZFLfEfaspZf5Cy",
-	"HgCDln3hTA/RoEF7iHcEmpvifBxfqJzKI3jKYAkQ+ARYQrEaKR1jPK7PnjJdwHLMjieF9WJLvAEPwylJ",
-	"f1FnMzLsGkgdNIX0BZgJaArKlMSmG1Soy0C17KyCUkWmXAzS9nA/22PhrIOeGWt4JVaBO5+rdIoK/+Wb",
-	"q0fi4aMDEDj5xGSXdKDFVapLg4/eylzhbHGUwX9uvjFp0ptGC7Y63gyPow1pm532DXZ53eV2d2HHzGrf",
-	"TI1MlqPadV7HsThXU4M2nMxL7wBe9MHekYjg6k28vIopDhLqCETftHkCHiJYYX7x9wycix4emPKwluGr",
-	"lMLnMOcDmV2ouDjEE6mF2hlXY53kGGoHz/BwJsNY0Niz6egAw4OyeyzIdu2pNIVfTEYngguMp4F3CJqO",
-	"nNmSIYLKi6i00THtzLiaHKUghKsy+T1fnCNLzpf116AgiAfqvKA16uYNpJMP6ERnuN6iY/fXn9sRT+xe",
-	"mybN7gYubAcX97od4/bqI75kDDN4Kx3ME9zg78ZlL8ci7htIhCRnjwXuFJH5BH8Wy8OJIXptlXfZU6Em",
-	"eY0VV4EYj0C2wEsm4fDA8j6lXcmhUpSJDjaVFlCSW5X2u8S8XIjmMksqiT4Ghgj8Qi3wsGN1jmMZSZAd",
-	"/X5L/FQ8Ly/gj81iXXfROYi8eGe5cMz3o0BG9QQ3r02YVzbUnDjBkIWb7vcanFWMnRpJlnSxx4g9tqwY",
-	"DsENHGt5JRNMvUYBZ6kpmBTqZDhUcYLCCqy4Iv9F0Hhc0pVdseMO/rqo7FaKi2Wqn7q5DzWhZ7rVSfSn",
-	"4sSF+lgFoKZ1sTkJmjGL/Xa8wlxYz+jeOMtA77RCPTPpaKzF7NJWphwXA941nntVuCJ5siM0FFWoOfn0",
-	"oBSFQ48748HTO3DmMs6OVi42TSi5DrFWOLcA3Iikl4wkxsTw21IhKhuApUvg2z1hHwstQ1wamE6xhmMA",
-	"8KEPPjII5pJDTArOpTvJKQYXyEw0rHkXCabUF74KrEKrOLkEuxIQiNK0FLjAJXFO/gn6PgFc04lGi4Kh",
-	"11MjdHAIhC8gE6UPBkjJjuD7NTm/1aRbugR9qC+SK46Q4LOjhoyIKd3mZzhmzyiTF185Q+M5Zsuc+UwZ",
-	"KYy0zXpiHGk7Ojh8vEqkDY4D/UfGf5RPR5SrsGTjEtEBGBH9hIefebh9hArPSHdFf31+KnzqLMJ15zzD",
-	"NHV7kjMbhbV7nil5aYWFZS1TvLYNSvITF1EC7yFGFwcpDA1ovq6YiUqhzXqM4o1A95zxwZkaqt00nPYE",
-	"ye5kCygIEFiCNbfYOdg72sUoEIWY4NL7uwG4zfpCoFChylpwIUE17Ry0HwXioAPmcudwNxBDmfZNNgRb",
-	"fOeg3d4NhB3IERwI1ixn1BOjm32ZpCqOgiJp4mtzUYKAvoCzcU37LQWGLVxqN/AwbSCM+2ascR4Odl2g",
-	"a/57N/DMmOHcr05ezByWaIlFJ8JdMMkRinfnoA0TVamnIu3j6DPoCHdZlxhzJ7rBz3yN98S/YT+D70Fy",
-	"r5IsUl7j4UJk+7c1rxYWedIuaOvivt5l4GIZdsGO6Yps6DQdbvXMYFzUGAQRmOByihOFdve5UjrUQxmr",
-	"LtF0inP00sl1SfTFTCydXI2SMxXqKNF902II+sgH6399p4b/qbJio1s1vFK4wXe7LpQvxVD+02SOEsHP",
-	"Ae2mgo+9MGdloh37IAcQsJJZ/OydrOoVEyvaYNUNE22yULuvYRIY7502Ojol9IzHpUlLzUVRhz5sibe+",
-	"UAuuAKMJNYeEyKfV42HxG4HH265ILjRMKhrsUzN2zimoiAudWFWKgGItQ/H0SRE8jNUoUxTlDrxSLb5s",
-	"SielPzbtWFsFRihnvIhHAexlBqx/wskhkvLZsQ8ja2HK5WgU+Yqe8V3wDaMUD/XR44PDlcT444PD3d1A",
-	"RO9oUO78J4dHB6ucD8ft7pJlIKIfE30ZOYeXOWNxBWDlTZr0lLaqVE5zMpK9gWoS/QIV0ZRvKfFnvB2f",
-	"ax/++PLp89fvnuM5WPaWY80dFuWcvHnZKHFBMLHDH0HDjJSWo6TRbey32q19guYcYDmYL9+CDxd1LY6U",
-	"8ObUinVxbIp4wJrI1BUVx8EKI3g16oZA8x7PgeVpVXqlLAoJWF1eTlyxEVukIroigrO64ElHNHXe8HgZ",
-	"N7oNWPMnWAGG3MI+Td7o/lpfi1cc8hBd58YfwdIDXdvTh6DhVxxMzl677WqjlM4ZLD3l4PzDf3LfMFX/",
-	"La85hYfArjIsvFrcVwYT0oJXeUC3r7uqH+bDV06L0hmd5We8r9oEdN7+8vNeOFVPZzxafsZrk5+gZehq",
-	"Ig/29paf9ZLB8fH4o+XHnxrzSurpWxbNcN7hKjP3XquPI/SV6JT9labOqUyquRwPhzKb8s7xG6cRNAjy",
-	"+tfGCRrljQ9BgzxhuMdIZdzoO9ZJ3ug22EKHYZQzfARfQJuDqdjrSHkwJwVm7qWacjWA435x25LdYLLK",
-	"83GGuOyuablb7nPHUKQN9T/H6JUNpB20RERJFAKdnYLQc9VsHP4ny5hKQcEHAN9xkoC7AzdJjbkU45H3",
-	"s1B8FLGOY44qUXwPUw8DaUU/+UiOl8taLhAd6MPVyg5KAdLGW1t4lILtWH76gUp2lc2/N/F0BbHARdIo",
-	"SLiTsPvvBiriklqYbzaECWh0GzzDWMVpsC/u13J/GD934wMKk3VEEGMD/VEtQuZmrxnx17n5c5bRPhp7",
-	"7b1HzU6nubd/ijV53Xa7RVD/v1R7d7uoxyoUqF09TtMqtjpxbS28HpzUCWAPNbqNoRras87Z335r/3L5",
-	"986gPdxLnzxt698u3+ybw+yxPco74/2rw8njj0fTzr/2Tw6/bzCTJzixeDsawOIXR8qxdOjdvMq4TqHw",
-	"Ty0ROV4dT43z/u2PLgxBKVISP61GwOXY+CrdaYtGwoc+5Bv5w3EsX7bmOlh+BuHWv6IkwQ30XfvJ8rPe",
-	"pWZCB6+g7P5DTV/q95au3tlfSTv+KLMLPuFwlUm24xHFD16BF1/S2wskAUc0vlvPIHpDZ9Ut3hrnv0up",
-	"7aTvy0uyosBAZop5j0j9oQ4hr5NZ4rVqfV32BG2rUqHTApti3logYQJX8/b+w38n8R8Ljf63aBHYclyS",
-	"exsv1XRde/1C5V7hbmBLf/HK5AvXCHW76dS/16/AqzhYSQTeXDDfW0fkryrfRGp4H2MtIxm00bPGHx/m",
-	"hM1DWvq4jTe64iJv5y1el72dQPhWP1FKZInEJaq5ZeeYa7KsAEHgUhJJHmqlYxcC7By6gt6WwLtgN6oP",
-	"eYAXNcC6P77p2u4IXek23ZFPGqpYLEpoQrYiZdbWW9d8u7cyiDbpjY0Xrw+bVKBBRkGdVPgeOwBpzyM7",
-	"JeaRM8XZY07IzfcKBFS7Y8dYXojFpCln2LAAyLe9Fqo5cqXzeB9fTCyH8wgRiRaR79aOglDLXmasrW1a",
-	"6gop7GUyGrnOhKG5clkOJbiJEv68kCMqXoBHxFQflSRTu5XLCZqef/TECrBXKBbkJqfU4hW54JDv0wq1",
-	"+ih7eTqtHIbyLoK5ibio8+2Lp+Lw8OBQvH37/sfnYiiJxfTF2+d/FzvPTl7++I9A/Pz8+X/8+A+w1l/9",
-	"9Pr0hx//sRuIl69Pn7/9z5Mfg1AzT8bTn96/PoWD3r8+ffljIL7/x7OTf4gdV7dlsjjRMqWMpLRi7/Q9",
-	"HNzsvHgrsOraXzvU3/8DP9D55d9w0n7+j3enJcJ/1/JSTqe6PhuqTsWmlVCXJyIomq/chXy7DDe5JDkW",
-	"MY1dJwJ1W2GfFT5qqKnThlUPsT6Vem5cQ4mkuhU3LQ6kiF6F0Wc9o/tp0sujrojAUYoE98KmKffycDfX",
-	"sYhgdUVYS81tQRy1o6WKzMqh7mdKYVdpakD7UelVpoYy0bYlntPbmkhXcs9lYEXePlN2nOalGiyEQZjT",
-	"lPO27jUBvHe0+W+qMZenAU7AO7hhpI/wfypOS8nr6NRRbO23g0bpXTa6DXhVVU41OBOWU6PbgO31Z9pW",
-	"x7iY/vzoGPfLn0/fV4n/Slz0e6cdbgz9rt3pttuNNTwLmv/bDhuuc+/vid6nxiChX5ZEuUh7zMS3np/K",
-	"i2WxLTzmj+Dex8LuLK7DK7qpTd7EkooocBxJ1e/Kyj+fjlTpV4SeyIwZlr5r3W2I7s7mi1Zu04t5zraj",
-	"+I4YYY4L08UCc8UVoYNFw527PZXpovOWGiydanVvw1WzoFz+xmKNRNUFcrSZ6OZI2jz6yqKHIBZ9XXPJ",
-	"+GZVStlIrnUsVBSiMcZTSkNWkpWHPlVZwaGZz1fWBLEWGPOrxSR9bTYW2eV2ptW4AIIqF1wnGdPNcQ8m",
-	"1SqVixar9dwiTdBbcSnIMgzj9abLdWFQb7Z8Mj+d77DAT7+h1rsXaRyaoW208Ppo4fVyYvH+3ixmSNcu",
-	"hQ1rJcND2p3rBxBLl19YMYGXJjNx7HDnqqLB6H4Ca9q5h6X6XAIuNUMhOeeEyAVG1yElbO754BDvzPN5",
-	"2ccG/7tykmRaTes4Dgbv8fClcbFSHSfs3/Ip8AbOZvifuwfBdZda1+GhBbiSw3NXMp0xzL8R2X7XZnbZ",
-	"AwETsCyaSv5H0hdRzfKLfBBlhL0VfYK++nKLB1bQae9ymX6eUoN7qGtJoKxjllOKpdFt8Bl3Z5g/LGzl",
-	"T6KC35b6h25HDYdIkVSvhrsY2ddk3Tvw5pi6EBCV2wXlghKGYGbMMAj1bILAtfdYl2NwIy4C7LaEkoV+",
-	"O7ntFBDFQTxA/Ighj8ZubCYUd7+vpgLGvyuavzZUWkQ9z0z/DPHMG512d7+Nq1yrj/kzOV3JgLCDpJ/D",
-	"FWyj21nbaCjW9ecxHBZHSufNh1JTTyVo76GLt7bFp7EtNjQssOga05JJXhc2rQ2M3rUB8qWERufimAHP",
-	"jf/CL/80uVTHGBydbXvzsc+tqXTXBQROjG4exQzu2nzy9DXXtFaV4Q3xeGZ+mjMA4iRT8DTTZa1R/nqn",
-	"zI41YwDM9hmlU74x5gV6UoudCHRTtMsxUZA0OxFyZES7BSB6DYMPInj/NlbZtADwTuwZ7a9GWXHOcv2s",
-	"YDx8Yc1blWlepYtr7k1vW7q+xpauuddYkkNvjRmyFYW/bNrkVd3rizu9TmJEhJsbU5egXr0Pg1gU436f",
-	"8Duwcz3J4XdUbwhPhq3hrnremYEGvKlMUaW96fXGI8ayMWKkMliSFmFddEw4bC3xWg6Z9omYFYJQY4cx",
-	"NjFjp6+OERxC5/Y6Gbe8h6uy/z5vM5e9TPTTgSJyKO9P0ISfYf1PUdvRaQeNnknNGNTS/9hTj2MkQqov",
-	"AmER+u4y0dQDj5R7KrZn8Gqc1LUj1UtkyjiluBCfqWwoc5Oai+maNeOVaf2UnWHrThr/QiAAxU/107lG",
-	"W4AvxoGJ+7DoTXDFTaHMeO5Xe0PwN9+h82H5C6uygl47/s3fbZ26OonjpbUzhG9Q0x+2rZ/5DM7kSj4f",
-	"9fMiNkmm+syp6dH4Y6PIm0T02taXFJ4GbXIqL5XeulG3Y8GcxHGdvbDMhFlgnFzn9vhqjlilKq+hpnqG",
-	"31vBoEAeG4lAa8ZWxcdC4r+4VBleJlYof7GTdSPzgYZzY/PBxTznfYyDRY96TzojYL7upjXiB2lPZpzw",
-	"NQMv93Yf04qq28oFcHh56m60v4PrK7IQsXRmFBuFL7BTdHZf3rBldGtlfnlW5umgZsF801VptyNT73sH",
-	"6y1ZLZsVqc2sa5fLRiughrs09tQeVBLmkNh2ZjledlviOdjdc0ynl0qNuHYV2cNDjflnH9XBp+WgznGR",
-	"Ljda1dGwih3vAmDuaBJql/cI0PiXTEPOLAZJNpv4Rth0i1gK8AkOQygFuscuIdSmCUINJ1pEtUSVEYHI",
-	"lYGUNzPjSHTdrhm3SvgH31wT39x3tdlpnI1qt8+cqD843FygvqEB320qeTYsRMmwZUnlG0YJtq5+1dW/",
-	"pgOGqtNWigXgBve+P/IMcUTgS/b8t+nWu9W4pMA+eahgjeSo9a0dDK8cFKAOrrfj6cAgorZWjF3NXIFE",
-	"JtldQFf+pz/hZf/0J6KzSSwVgpXZCYmxD7mjCcc0N6DJLlQ+UNni6yLHjVU9uDaePU+emZsoQB5IUcbS",
-	"v0rUhPQt3lk7njGqaCi6QBEEKZ3jL2AE8cS1q0Te++Dhl64g+kmaMy0BaG8qWqtp5KUZpYAMElcylTbO",
-	"BU2K72zftElmJoG9NHl9UuUGrbyz4Bqq0ApjuW+J7TTqM9iwehqrquunPKBnlDgJZof8ghG6kbTVjZjm",
-	"tiVORPRd5MbNRLTDMVIkCEc0Hf1fe99Hi56gYHtd8Czw0lZ+FqaWXf4Y1ONePMkxd6kTjygulAUjfrJ0",
-	"xLm5jfFimcP8PoHNjnujMrzOgnXg27ZXHtCz9cbiNu0Kgym1gq87mmVGMdEZNb7ikow1yzG2lRhfeyVG",
-	"BWC3/PWmFRj1bW3XQM046EGnZ/pl0nmQ7Hvtziz6PbNegEcOTuJ5qrpCG64ILxNjIV0qQoCkKegCiilI",
-	"PRWus4SuiVTmHm6+9AxIfaRjKrk4dQXrXkUyUYQuakGIZxFjjSpmPGBiU7DupP44H2dEzuDgUHx39O5x",
-	"2QihzKJFtgRR0/LPR3PAgQ5GCoiDGqeGYFso9uB4+5H2YL7CE647HVHNCRfvIwAMTl9AN+JBXetczfpQ",
-	"uwFVxeBdcKBHNVdYXGhKj4BRmYP2Uajr784Rmcr97TjB3e2mzEG1FLAxrojngZ0hmNipEK7wb038jQfk",
-	"yF9gXXkqCpOFupcaS68aLgE/NU2/P/PaEksIzpVXwRQVs+shsQQswwe7FTFzNJFoVC6LE+EPI7wDJCah",
-	"aaGWDzpUmyYeDWcj0/+cgY4rvKDw0qZpB2aCCDnIlsyZlFCfK2xEwU3Y641HU6ENMx+d+o0B5rpgcHuj",
-	"hRQXGZdxIntL+W0hGQji6lCxPcE1FKa2q7RiRmoroqKo2ZPhaiUzZfMSbDYeWaEV7xZQVH5VIKZRQIQK",
-	"joEo1AU/9wx5YjWLwKxdZWpyh3i0d+A3ROlixBYls94Ap5jHTMPlkThaLXgOOBz3mCeNQ1pSOQ1C7emS",
-	"KuznLXFSemIxUXAFnFuKZBZWlciNCQgdinlQ2MeZSCtGmYnHPRjj+bigYRyoNGZopSuVZUmsIpEiS5Uo",
-	"8yOLWKXJuSKGPyLtgCPGqXIMNRwLw6CYtEZ3Qw2yy2+5ylYlQvZCe2C9HdFxz8EREPPclcrglFB7AFyi",
-	"Ryu25wMrInfYWU+Ooo07jOAKpb30laAwDWTa/wHzd/W3c8eWrUhf/bZBqPZTVs5t8iybPcXGAEtlwIxt",
-	"ldi9QFmaN4MwvDwwafzF4y6Vdw899k9kQ1QSNWXVScGmCk6b0vEcilrHo6j9shBprXPaPuru0zEgxIpe",
-	"xX8vuGZx/LXX5Pvi685lknL6hTXAAoVBNLmJZfuFQ6aSTI1qPaDjF3MDbmGEBhyJHgzm4Yz/xcIZp6vR",
-	"7vzt6Jenh//Z/i96hnxsG92D9lFBWvSsxLSWKYwrU0+I58N7WDUi16lCWGUzYCovXtAZtoY1H2xkwMNZ",
-	"fu+MLX53LIwP8lYtvqpZB+fWG/JByTwP5qxwOG/W1g5mjGrc1BXb+QvH+6pU+8BmeanfSPLTixSs2x8n",
-	"1YQGxlbJfC8FLLWZ3Hyp7+0VS/3dLA9h3WKvONCorgscshcIQ1b/SE9NlqleiXLZp+CR75ISNFZV6fqE",
-	"vJCJxjgjHoTirmdiGNIw0clwPGyUxIqLQctcMEvbIdh9BhMc+HLnktxg1/EFQcPKvPZ6gtNM7Op4eFcK",
-	"fe+8ffFU7O/vH+0WcHQ1IpABLKsDKslNELq39zI5XuZmsu5VzgHI3ZboqkGm26mhwCTHeCYkwxEpvESJ",
-	"BJIJj2GBgsYYSWuLNtevDN6usrmvjwheD3W3bqfnith1M5WSJYy6JLcui7k5vtyNvDIX9P9w45LLz+ue",
-	"nN6S93Ev6gpLc7UtL1yjvPBa2XHb8HelO9Rh4N0Q/W726ssg8OQiwJ2q4KKoFih4F9IKPImfBXEWaop2",
-	"FiQcLfFSlzA1SdxVqfnnKcKRxBfXVBPhexKMODA/eClkSuD2ubuq62B1VY1afcwLXlLHgA43vFSj/Iag",
-	"fHcbDbtjuB32F07s5YwBehu4euWA2WcB11tBmRSgsFu18inUyt1EfViInHoZUmURI+lx5gz+hn/pjZng",
-	"Stl7TGyxOI49QXhPamYax3DKdZ7kw44T62tHT5wX4qRo8Vw1/si8BL0th6RGNndFkouC57nYPolGM7cq",
-	"qVvb+s7PiTy4mcfkYXTKJ9/AcXqIdQbNRH868+YtVXqUs9APrJBZllzJtCsib/RQAMybPZE4Vz0zVFZE",
-	"XAxxlmiwBU7YsjAzRYalOsTZNB3l5A44H08tZs7zy2qMkKvEJtebHzCil/qrsD8+nwJ37Qhb9f1J1Pfd",
-	"grzVKpxy/5Ir+q1qGRHlxjSVzNIpKajEhtpxTa2wf4VmAqZE+w2MsHu8eY9DHcHVE2VzzIdimYETa16G",
-	"jIy1yXmqNoORu7/aCOYJ3pwvebhtVVQWpQuVkAFrMVd3o4RKBG44uK6IEn2GNP3K2rLa4WHF0SYagk/e",
-	"qoititiqiK2K+HpVBAuyT+yyrKYn0De4CzXBdeK+DjBJUyHzXOm46rKUlIXzWzaPadIlthpjqzG2GuNa",
-	"jbGVz2X5jFLji4koDRKbm2y6pL+Y2ocJ27s+apPGWGNPlepMEk+pelV0PYaaLlHXZDDKFNa4wKV5UGIg",
-	"rxSS8N5Osv8HftYbZ+4J17kSGU9yNSSZT8QZXADeCOAzVk30M6NzESuLX66BhHQN+S1i3ru4tx6nadDQ",
-	"Bjwz+nuWBpczUfQjoyC5j8vrJ4NGborIv9eqjT82BE51r2OB5uBFcD/A4LYFBpsVGDywbh18gaUGqZJX",
-	"6jOYt+WmK1H0XHUroXcMz5cjJaH21i9c4IwvcIYXOIML+HIBKk5wnVgbhFNwZraW8dYy3lrGW8t4ReH/",
-	"SmaXQtpF0u1zRDC40/UziPg4iZkHbahWy7pqcwZjjbB3u0aIi9el1cg51aJbvaYdbX2pr827gZlsxf5W",
-	"7G/F/lbsryn2naz9DGL+JoydK5cNY+CjkMeLmTOJHXOF4uJQz5BrOpgUxCxpiZe5FUmMJb4uoCIzRYW8",
-	"4mV/pqI41FxSHBQVejRmAkcwaVzBZchUqqSt6hKtJti7kVjEHdGtUJ/UDx52wtSWfhvrVFlbZIHczeEx",
-	"EOLVUgDJsfNgiIkUXUJ4+BSUoerqTA1lom2xDXNbgH7PYj0EoUakvNwyZKvvNhlIK2yie8rR2gl5DlYJ",
-	"4szOvLZbYCK91/XRHusCJa/f/j9TJxuVunOHUVDq3iuCYHuwez2paYmqQWMSkRoTy+cuimh1OpV2uM2C",
-	"V5+PrnQFG6OEGvwt2RmfBWH2eqiAWmbRe8orWtt/YjJquI3e/PTuVDysYlxn3O83qQH+IeCjVbq8vw6u",
-	"0Tt7DTW9r/NNrq2vl9X0NppXg9tPpOH8foZIQVICoqKHnIkD+whBORi8gXePD7h17rfO/da539bHfbXh",
-	"hneMjP65i+PGOjafTlu81whOhFjl0ualyo3qk3eFLP1GC5jAIks+BGcFEQgwNxlfF0VOtiiW4ZBEPfh7",
-	"yfOmTrwkFwMZhxrkUEu8VSMlMZABE0PbhMZF4YWWONH4k/Y/MNHdUMaKUFqO4eHgmFBzW12SW5X24Sg6",
-	"FbXeycwF+Krcn4RxAdqhCKdIzdom81tRXSmN2DRimMQ6uRjkrVC/nN/FjE1JIQ3Cp4RBBvORGjgtnbKl",
-	"m09MqNVHxky0ZUTZoZzCeEvwODQ6KSYyydPE5sL0+wTOQyAl1FqodKglSlIVi2mi0tge0zFK59mUoytw",
-	"jURfbGAYwARu7YKtXfBFOePHqzO9dEvyzFN7u2BsEQJEbOmYGSpD/VXbMQECqCX9wumemHEaIySvw9Rl",
-	"cQXee6iXu+9o6HiUuq3VUaWJcUqtpI3vwOoYx0m+pLIzUzImGBAOuAdCq4mv5eyKycAEAjlZkLmegIED",
-	"cT7l6LvXBRxGx2gPh8sJBTnPZJLC4pCjkdJx0yCtg45hbw2avYFMtIqPRTRUQytwzOJKZUl/GoU6Vrnq",
-	"5RY1VeII2xC7GENAKg5EpobmivIkmUKAdrjxCdacyrKbrDJpVYwAySrJ/CUpV4BwxvQDb0w4ZaxhfuCF",
-	"gokiY9DZefmRyMJwOClM0vaWsVk4WE7gzh7YmNCVMarFGReHCBIhMLXBnE5EhgJLg1AnGg6X1mgPbS2S",
-	"mF4MhwMGSCdHpxPnDZXtHrQ7eMpBe58MBvw61AftAzC4pAPQxzGlyTBBTdXrKUsoMBmG5Bx8NdhKZDeM",
-	"PPZ+EGq/DPAOVKTKRltFp7ibJVZEUhs9HZqxjQIRE7XfOLEDFYvzKbhM+cRkl0LGcaasPfYj6Oy1CeXO",
-	"vcHK9MKo+PbzGRlYXEtYdeCQ53ThZaw6yE/iB0GZobtjJ7lmLOdTGgjNdZVR5lJNu4sIfDifWBnKUH78",
-	"UemLfNDo7rXbQWOYaPe5gxXGucrgUv/71/8dhuN2u91u4r+dF/jP4xf08Qg+7rX3njTp3+f4z6NH9PHR",
-	"0Yc/wfn2Rpe46Qj+Z4EJYvMMYxULJhpnt1jyO2Djl9bSbnXKL1T+xrfr1s27P3XRzD+6duJPmr/I5r/a",
-	"zaNW88N3Kz3Ea3QMOG+LTBVICPTZ2ZK+X3lMe5+MD+mrovIBabUKiQ9Lhi1/z1fJ34M2kfJKyZuNaN9t",
-	"zNzjlSFbizSEJE3yZe1Azmtge4wDKVSAITJkndBmElSZCF1yQn2UvRxlqLEK+XYykJ4U1bjIEgq3kHFZ",
-	"63aQq2LHvZ4CS+/nKiUEjCvUpt8PBNOx2KBKIuYiUUnmaIHJLBqYNCZjAotXRKLBOur1zFjnx6EmWFis",
-	"IiHa4ArNr/TcKuQ3OuRedIYEYXhbJKiAiyN7kSPloYAbM2nM0AtzqQk3QpU4TIhtY4Zp8Rz82VLEiNlO",
-	"dEw0PGw/He2JWE7BHJcZMi6x+RlqkLOJVoWx12kH7XabX10TzuKQk8M3ZtYRFDFobPK1VFzi13HOTNd5",
-	"nER0InrmSmVWDA24FZJk1VBO8UWIvppweBFXGTwt2qaUU9ZGKxpKpNXH/KyHwjZC2z3RY2W9ZZypliAi",
-	"uZlDTT/UepymYiizS481UWM0lvbFEtuxvINWsR3zgbIua2ePhVVwSg7zc6UymdJK7ZnhUNqKGvy1E+x9",
-	"gM+jFJGj+zK1ah0uPu5WW25oBmCFvKSjO2z+uY/ezpBZJhEQ2ObT1AFZNxaYTvy0nspvljfnqbQEdA0e",
-	"iGbnKbnQBty6ii1QJulfYM9Wrr3IuOqsY9a2n9A/zxfYmHV27NJz1r7HSkbei4LwCGVXFdLdzT8JmPMp",
-	"xqmLOL6XjO59uYi+XcWtgYve3Kd5zlkuxv26O9bPajHXLdi170jJucHWmN6u9codcsu8oLf+RM94pRzD",
-	"0olVX47T3CusB7Yl3vIdfStHxIui+iT77QVya7bfddUxu4G9cvj682M/ZUOjW1WTmRLDcZono1QV4mko",
-	"9ZTjCXYOw24i0xSsjN5ldVMcLhBHuRrVPg/PH52p9HjY6P56GHTaQecw2GsH++3gUftD4PgBuo1E5/t7",
-	"DZTNyEDg/EP6cOhlQ6JzdaGyWjd2mPgHzz2dYYkEbAEtyuelXL0j56tct2q0qjR6o4hYLFR8G/gqnDhr",
-	"8td8CBolC8Y1bns2aZCY48yM1MNfxlnSG2DD9iJZsUbV67vUrORjlozTxjZHVUnBrEkhhVmqeS6q1tZD",
-	"nveQXySMpk5Lr+wel83x673kkoNT5ynPegDzDvND2JjLeC2QRhYrGGSaUnwfkyzF8NGPkr1BqbcAP1YN",
-	"2VBzedBRmzw50xeOZd5VBtGVj5m50ulgWboVGSGhjhzt5Bm4kD0zpCyVx66PbGpycJcEyBuwwlyVLl5L",
-	"WlD/iVbgFYY6+utzcNhLUxOVXEyxsofZ50cvErLaxQxKnI0z03dMDqb0qUilzfhiEIjqMyY21DRP2U3c",
-	"vdfqo3P5UrX197b+3tbfu01/r+JZMNXYZ01OgK2TKQvDcdKpJKf79bK6Omrf4FRrNmP7Uo1XUJzGvkHx",
-	"xcyK/7DCMtl6blvP7bY9t9t3sxY5UmCMzDQG3pZ7NbebqioHHrJkRvjLHDb32xUZtNghW8PpqhgXi7yv",
-	"03kTaOt7bX2vu/W9SnrQseYXy/EO3TGXZWr2lYrtkgymO1jgwWgOxeCe9dIxFnll6gqTmVgu9XGE6tBo",
-	"ZY+FZ463CvVKOnUFZWbCtP/v3/5oS8wumcqzRF2pmtwS3v16L+Mpj/QFPtW6tdVfVLVC+VFWCijBI29L",
-	"Fr7GkoXq/ipJgafVHzYtXig2DoL71UNuINu9FRIJ97mEFawlWQyvtJjFzk/jPDXmMhB/NeYiVYE4GY1S",
-	"tetqZGsy2r6OOvL2CLZkYWQWLc7JwKSF3RkIaUXi52Dn7YunoT48PDjc9ZIDwTMGiuIdvUzFsDxlKsY6",
-	"T1KusnbSCVwOFE4Ek4G/5ONMqzjUeD5V7J6rnhxbhntS2RWSCmIjzz/HNhcSC3FpADCvwg7MhKu6qaJX",
-	"ZQqFXKaokKBcTcFH6MJxhCMmchoIjSAa5WZVLmqgQtaWOPHRnZ7U8LAyVyyRuf6BxGrxvuCpFonRa6C6",
-	"8cpl8XPjJpWbcQUOZs3dqjnL1vibATYm9cWzrCV+kHEs1yJILj8v7YXVoCo6N34amu/4bAWUW3fo+bRU",
-	"mzpj3NMSx6tRyoN/SKXNz7CAuvjpmqmDB8V9Uzp8nKWNbmE72IdDNbQ9mZ51zv72W/uXy793Bu3hXvrk",
-	"aVv/dvlm3xxmj+1R3hnvXx1OHn88mnb+tX9y+H0r6dmbvZm4ThfyTy0R/Who/iMnHUBQcOsoLP4Hlgug",
-	"AxGNszSiICgf4B5upuPIXXNZ1xGPwh9+PxqTqSLrs7AyXn/wf6jpS/3ebhn8bgtwnbSKrJokSyySGluj",
-	"1FdT9TRWozQntYdkuqaPSSA4eW2P4ELlM2rshnGXr1d4byhvF2Mmwcu5H2jj5efdwo1fDzd+U7mwGcB4",
-	"+Q15hPEaufKQVv36SAFzN1gMLAM3AC8J7hoI1e+rXp5cVSjJRaK5vneUmZ6ytovpI7BCXBPoQfsAfSzq",
-	"6BcGm/qvqM1deo8F/QtqTec7tcTTGmfMYiHwpVIjbkDNB4r5IGQKUz5Fr2x9V4AGcvuuwB2ETBZLLprb",
-	"rQS7vuF6Dbvr3oo82u2fxBqyD/+dm0ull9tC0vksRRhmNioiDg8PDgPx6vnpDz896755//2PL9/9MBck",
-	"CXURIGH0j0ttJjqYj5Bg+FZcqBwlVeB7aN2kCQRMQdy5TF0pmVKsiBFDivA2yi9sFJkB/OBeGMpLco3y",
-	"PtfnuHpfE0vqfE40SjTRecJHEEVOkgfVNCVf53HlMm7oj9p0WuCKaUK9B5bZsT+CQzIPXG1Rny4oc4YE",
-	"f1pH2c8VGBgKVzHVGono3enJ6ft33acnr58+//HH588ibO4tFxgQjAiohej9y2cRTTF+fPf87++fv376",
-	"PAp1Am9MWsVdOGVeoZY4oekFwYnordq4wJEN4EP5bvl0RK0tofZ9MeojoZa/U/z80fNTeUFd1S/7zddG",
-	"qyYCh0QiN7AWxH77QCR9D3gLism1rl9vfC8r9zl1vf6jEro6r3r00EskSVEr6dmZ+u7NwxCc2B3JfFCu",
-	"Ab9EBP3FZeB31ea7qD91KeILvD1GfVmucGEpPCxjKNQ+6CF5Mu35AdXq2SLom2jx/vRF88lMROWp7A1U",
-	"86nReWbSpWEVONgd+0ewEgDMU3pCDwOzT6q0ZqgpE7f3zGgKwpIxyj73gDexS7b+zg2Vv+qNM+zp/PXD",
-	"vPczo4lvP1MzGp+nSa8B32cyV01s4mt0GxVnhy0JQiBZlrplJPUq5RxmoV1rqdE9xXq2APVCaBAq0yL8",
-	"C0ZHEAQJV5TIUnk9qAhwMQqIjXN1kWid6IuA0ifVfsJQV6HOEAdlasYiVllypSpQHRfcuziSCHnuhgmX",
-	"c5WyXWwRZaSyxIoUsTcykSFQGqG0iyGKZTEwE6p2ouSOFWidgR7lbZ9OQbnSxUItRyMlM0uzRAmlnhkO",
-	"kzx38OmUuGFzA+wmqqnNRaxGSscWvbufB0mqRDQ0mQLFbgWqFF/p6x8Is7klXxJV9HN4Xe7p0ILrO6w0",
-	"dmMEIoNHbIf8mb6NYBAytUb0ZMaAMMqhrzywFShGFfj1IAnnBlR8knP/MPmtx+ibYljOo6YRYhojPWG3",
-	"KVYTi9ToC+WhGadmDG9D9gYB/G5o/nCeUfg6cxDzbFTJzDeCtz3ONE11nBmCtnfQUlhmEFDnKs4/Tvh4",
-	"VADoOesw1JXHbYmf+rgpsmKLcNExmSLwIkcqc89L2UIE3wn1DqHv0BfRrutGc0axkOirY50Zvr+CzoDh",
-	"aBnWBbx2YgeQ1HTM89L1NTURN067zxzsDEJdrsqJsGYb3jC3N4PNTafWcT8GIsqT3qVyVw919NtYjZX/",
-	"1SHknSF0jR+D+9ofRxYz/JUZbq2uDuwMTAU3kDjJFBw/Le5Dzehn2IxOwxqqM9Pv82NwS3oUarqCb42m",
-	"iK84qVSX+PfYr8mFlstVTJ/DJEi8BvvoGBuqs1wrvhaVzps+v37r93TPZZleM0bpzK1D7bK3fCb5RIyv",
-	"xJiQJN2kOJe9y/EIlrZbiiRMGSJAgmFQNoePyywUHDrqyyRl/6AGzLpw3XifYcckuV3zono+QORILa4v",
-	"umFN9MnLbepr5qvv3SpxmaDU7fssn2sdiMX5lDsGKvW85FjBabVbFGNnFYejTCzi1uwitBoECbIbogTJ",
-	"5r/OPny3E/Afu6vVtkcs/7vOMS0lVFB8Dq1Kr1S1WN0hp9U/Bl+o8hiuvppPrCmn/vCJyWPzmfLUmqQL",
-	"d/81TvrxL4/i908b4Kyg7vCdIdUcDL2wGQA597U7yPV2lAqGeaTwzKDl/dUrTYjFMNZJyOACv66sFU0H",
-	"xwGzLQH7GkvAvAz1HgV/s6krURbd7DEwwssyl4EPA1sK8xFoSlPMzTXOnU/hV/IaavIKM4p6kd5w41nW",
-	"DTYsAH0cFG9c5lIqgAG+gDaYr6rGlN7AKuWlblVsxctXKV6KrTYbsdhcwJQ3+TWFpamxjIJOvhg4685w",
-	"z+Ul+Exq4kC+OYqfWHC+EhOLnYP2ETkGTXAMdluh/mtypYSjCJgYt/cJGqpodAXhhK4cVZUiPvm5QeDP",
-	"Xjq2yZVqiecfCUkT/fwipm9zTj2AUwaiCn19rrPk7ECN1ONJXl5bSQd+3rLK3iBLbD6UtgrYAFN3Fsvc",
-	"y8vOXnPvsMElKLM/PCok5lN/vXVMG5qJ2y643ODmtQnjkzjGikJy6FV8VsVWSz2+W2X1MLRbdSEX+G4b",
-	"Y5kH97kKcVtPeB+Vz0kcC+m0z0LlU1UrFSlatVx99SC5cPPK5hl+77QNnkRpcCapqIIvuvwuqxrEcN9I",
-	"rNNwNhbr/YWpuoNFj3hfKldoym6ehtpC5+N+o8Vx0y0XXF+RgqAsvLk2cP0uVF7slBuGh+qNmDWKcmd7",
-	"odGoOd3bL3mHlS6Twsqp65KGsw8qZzOXyfKhrG80Lcy886v5pqnUbk2w3Pd63rXkxJzHt16VLd3LV/DG",
-	"prc4FnVCkQfKC2KLHYH0G51nskfeHWhzq3SJO6LIaWRmYlWGnX6pkbH1ZUt8SJLFmPJJKAw+J6KeGSwP",
-	"WqV0ZpAP04VlM521qmbgmTfW7PdqfV9Ti/HTiAlwE50rWAzJFVbvjcH9cmBGbjm/m9pcDWkxy7hYy9po",
-	"1VhUf/EHL8/cZMuipa6R83wqQEW4kKh4R6jNxfLHWELPDM8TreJu0RmPGbkhGIChlmnKaawahvSZ/Omi",
-	"qCqjZy8Lqr7JVD/56LOL4zSl8ZuMiO+mYsLp9yRfB3dKm4WQPfjPbZTRfUUwU6iQDcxNrrZoXp9smivg",
-	"aR43fifKs7GKdmFRxwZLLfh7zM1Fu5XIY2XGqeKzNhNqz0jkVOaYR3huTKqk/voyASQ1VkkE8Cxv8wBf",
-	"I/xM7JWD049OXWyaBahqpcVpgJMY+R9oAAHu0ZlgTKmBaqxTZa2I/F7DVm7ctNfpxWVx92cOCO4zht1R",
-	"Py54je443o0UxX0NJ6zuHJZP/TQIBms8wUZjvy4Qf11rP8hy19W1jbBvI+zfUoTdQ1zWivUFArsUYGe9",
-	"sHJ8vVoHPJGWq6DHlqp62bchUGQ9LefHAiKFlsg7zQ1VyE9TYIC54l7K/Q6kbVbybrvHwqq8oh1yQ9oh",
-	"1Im2uet1PfVdXVS/S9SXPkZQwBBZRGyu7ZjydNGhdrRg4qRMbGQEgUcWN3KsRLkRI5XBZodvY4WDhR18",
-	"DE/vaaiJH5IgfBLrOcFTo5Xnp0cIBM5uz3gRG+lDmuFN9eG3m6+4NSCUFcTLD9JWqG63aY75NEdJzmA7",
-	"Snm+Ftm4pUY3FpvcAPjHclm5QmbEd7+yLbJJHIfij7Q3b5gh+RzWWiF3v+0kxG1Ji3ueg9jIeNksBUFX",
-	"dhAfqMXmNvN7TNmRe3GRgK0yVMNzlVmx87d3P70WQ5VdIEhfb7BLwO8l1CIX6wsEZ/5cI1OrZK90yViJ",
-	"hM3NaLb8rXCDu9R0Vmm8T2yoLVpR2riT5mwHZnu0RX2bmCtvOxbjUc8MsR9GKxvqotQNmbEXlDxJsP0w",
-	"8Qln4i+Eny9GqdSh3mESSvhko92WeGfmURAn2F2DNlTRMwVGk/PjQh1VrRzfyIInIlzblcpSOUI+xDlk",
-	"AS2kABssg/mP4FCYqrOeHEV0I7uZ2UTv9FbMplXiB7jSmrjSvquT7di/hDE+v6Pe5WZUWVCNoNQ54UOX",
-	"1Jzwx7rC/g09wCpRhdsOTVI5/EJYF95tNw0AbNXOpr7/epbp1vG/se4kNbVUfd7I3J0NDTx0ddgrUB57",
-	"O9jDqXzqfpLTZKh+wka8bTvJZ0ki8QtYJYvkq+i3YYFvh5l9XiZ82n6UG7gG1+WwuFw40Z5PRs30s5iq",
-	"TT/XwyL+mlypUN9GD0vAeBih9jhYOLn/MppyZYtdgJkOl+vM/tyIc4SOgK0ej1MVdwkqAZuLHAQV9lFT",
-	"lRUn9bxMLbkwE2mJgHgHh00P2gna7fYuA2pwpVY1P4gKYyJdS329fliWAVyoIu4yBYhPog1LVr9H3jD4",
-	"lYTXXDbb6/l6Oo9J5XzX7nTbbQwUSbxZI0lTray9hsens185F/bqRKnL6nh+dkuu4kPMNwi1HzfbtQ1C",
-	"8MNReWBXspwtW0unfJ4OocrNtx1CW89nm/X8crKey22INVyfqga5xvN5+G8H+HG2Ri+SN3dFKSe5UTPS",
-	"ck1H49lY0327yT2esm0z0u1m6T7pPl0hIcflQRXfo0nxCMrnb9bDVGywG2bonLm2YQfTKtyOnUfz/UwG",
-	"ZBYxCaxjOe592t4mN6sLwrxF2OBbDvDemqC614nFpXLn00QPalsA3FgeWJHEtdyyMxDEhY1xLRDxcq7Z",
-	"OUOGQfeaCLq3EhNLRXLi4rFM9QiLKTHazpR8ETKoP5opDELNtxZ4a9/BVXLxcywWQ7jtzYTyz3SHH/DZ",
-	"biyZnU9ceOL+iXFNnKemd0l/Kg0j6DwhVxylJ3w+QPf6Q9Co+MX7zU4bF4q/QM0Rh3jeYnpc+o1ex4LR",
-	"7FVH0+bRwWPFctrodmAMfOzjmZHvX3Pssuvuw8g9NcYZBr/dk3Wa7U7jjw9rqITKO12gFyora5v928ai",
-	"Vyw6eWCrS+eOdcWHoDEa10rfUSp7CktJ5+zX6loXJyVBiwJNcRtskttQR9VtGDEzJl5QTsvxWcQQNBpJ",
-	"7U+NgxuGX0hcE2ZpqPvjfJzB2bkSRgfUgIulL4yvWxoO/+Iu3RLfF/fDQGKoi6NLYXRfFQLPitwJXvKK",
-	"zM2N86vpbKOFFLDkUxVqGBxSXBSnOb1EUhLLdHEGHJLT9/Q9sTmI1PRkirz3TeS9ZwqIE4ZONZlQDiw0",
-	"ltM0uRjkwsoreC2o6u1lMrKhHporGKjBscIZ/C4v5OhYJH2R5ML0ejC7+STpqUBIGp/IxrrUzMxThYdm",
-	"SvfQp0koip/l7voEW0w/KB23xEn8T9mDN0LP7Aqve5mxMLYk1jDugBtTdZ5cjM3YdmHeyqXQQzkVdiR1",
-	"0Za6clWRMOPcJrHy/Rms+cs5h1AvCJ4G/Pa46odtBCJWPZ9iAVCWxKolfrq+SqqUiqmMh8biaqU4ScMH",
-	"NCtWUrRLANvInjFjBGlTsoPKa3ihaXOD0A6v/Rkr51OXIW1No6/HNLq7sqzyvVlfxYvxaSdbE21boPVt",
-	"5Sh4U6xva940b9EfJNnDUuvIQiefMCpAkZX1uGcvtLnMx1iREKuMwNPJ4HAYFxEIZt+Kib8FTIGF1B0I",
-	"MaGsiC5UFIjogogKJPw/xW9S/EadM96/+i0KqMKYrMv+TGHDvzCcm4GB4gu0LpB8MScDikuRJ4mOzYTY",
-	"rfAZlO2KyJcuOHYBo/sJSIgIDZKINDUMqDdQvUsVnyXUZ+o+NxONzAuJPhtl5iJT1vpLUdW3u1R/nPaT",
-	"lAD4I23O7MBM6FLa4N9wE9f95ngTUtXPz9hMPTtXib44s0ppvmRxeEucEIOZ6LTbQbvdnucj65mxzomp",
-	"4gz//nM72g2EHBp9QaUWeB6xBtBrjo7pLFieWFOdWHGwtzdvpszzSdRZKhaX1otBkp1Ue3KuLc17Gdta",
-	"tP5q3V1nQZEdBctW014wspfPuIwINkyTERyI/Ks+isfUDrRGtUjiQERv6LuHnQhXJjUkc16fGGaqg/fH",
-	"L3gIvsdaD/JW9RX6BTXPk7nfFj0TAujAF8iNV3qw0g+rP13lpEWPWDro7p6TaTlMNv/IpZf4SR9ccqHu",
-	"p39iZGkKXP+tMPi9TFkkXys1y4/1a+NCFcmfRtBIc//xESgr9XGUmvhavBQ03svPzPwNFVyag3YFiGZH",
-	"/fb7hfr9Iv89Vb+n+e9W/q7Od//ya7t59OHfB3/sNOmvvfJfp+6vrv+q+CsMW/R3Jzj6Y/cvu3/Z+eX3",
-	"X79rfpg7Zxd+3P1LDehMAON9SWM/KBggskxO598NPvT8a3nxw8u3rFbVKpKOOSUWIP7gdVZF+nlUneBR",
-	"ZkbGqvj3EVVl/063+l1myL/1u9dgv3vF8zvprt+VzsEcaCa6qbLMZL8X6vF319S8uxN88lvs/rsdHP1R",
-	"+6YWifQlrjHsuDe4rVY9+imozDUpbFa47AuTDWW+xpDzfG1qZZih79Zz+WbU+fdjHae1MJQnvs67bC2s",
-	"XiXCom9s13Df5s7Z3+Ccgw3OebT+Oav4PHPnHK12zo8yx/W7msczc5fDVWeN71JxeBjyrrRCRKasGWe9",
-	"CvEACMGNi7znrM96l+fh/wRhg9eureT+3phLOxvoPJ8W/IfZGAN8YBtgP2MlMtkldjhnDRqtQl01KiJ0",
-	"hpxbo8EPQB0b2dTkkWCQCtgg5fMoYJ4MlT0OdQRmRtJTp0ihlsyNFoRbS7w98N2pGI1+9fzVuyJ8Tmxj",
-	"MlOhZlg5H1SNhiZO+onKnn/MlbaIqYOjTYYgI5L8LcxA5LjtiAawSAqEeqikZjY1jr3mvqA8U/9EL5rK",
-	"3c5NPMUoMnIRniuwt5wAizxTX6jLCwdmXo5GedOtoKglcJ3K1BKzvX9VpAeRFVuHuu59Obv2J+ei/DTO",
-	"e2aouBE1ilUuk9S2egb0VIT5arx8Or5ATjfyZs15WofLWFmSi2O3sCBnBOiNy9A/uTZZJTxcUSTlGPFA",
-	"pv0fzDirxokxTlquKGp39yt17IjK2ktGEm7167/Zau7+u2Twlt2oPwJnCYGBDWsbRdmi86p2ev3JpEhx",
-	"2Z2SCVF9aS66W32KajW+v6wzg9apgoL3ACKKA1go4zaP1M5f7YZF9Dc3HeqMhu/RPFwC8lVmXFs/hgyj",
-	"uLNC+ftuxKwSfZ4752j9czobzMEq0ehvwyiDXTVrOuygdbRbb5PVB58LkVy4V2Xd1ZjZ4E7WXG/AXRO0",
-	"fvg/+4mOV6pPQ4uJzJ9q0jXDvLw2E2a8JiugbGYkms2HUEdOUEcBtbt5LI+Y4yg+hgRmDnaw5UZEOJcR",
-	"WTpVtGewG5hGFob5LgWLDG1kNCKcjUg9gzcImOtYEGKJM1WqAfOdqNBTcDZ/cn8SPK7rP6TnQOwMcW7G",
-	"Og419z9jHQPOJZpxVL0AltJIWuu4acejkTtRlM/rHGAjGXd9J3moMYdgheRQ9tFe9YAaM4vSLEma5Ncg",
-	"J8GiWTfqzP3yy3liZZp+LeFOn3JaBD69Gbx0Pr0VZOk5mOcwHO+195406d/n+M+jR/Tx0VEd0PS6l7jp",
-	"CNaKM81EQ+Ydt4Bdj3hMazcQ5+N+X8EizIwZUmmJw7MG02u6WgqEfUYa0YI39ei6F7UzznR3qIa2Wxoy",
-	"Xi4Mf3cR2E7QefTHDSbkGT81iN9hose5sgExcNMmJYmJiL89GavKHkSBPx2pB9Qqvd+uTMx+e0EQmu9Y",
-	"mZM++UXdRqLz/b0GBniT4XjY6Hae0Bzxp0P/pInO1QVp8uqj6jE44V92JJ7clm82FL8N/t518JcsKplu",
-	"I7/33MlAbPlKFcIOmu+764V9SeE1EXKgJvQ7awAucBwchvG1fkPVI0KaIA9joY3oZ0qJXH3Mu8KhdGiT",
-	"Y1Q1wx+b8GOoqXPOblolAT/cNCZI75GiVdx/dG+EzKJ6wluKAm1DOfdaKr1VMp51+F1ct1YwrZxp4ujz",
-	"8sI6jhhUi+iwUB9ssoBRfqrEUWjkWKKE8iGBUJs+MjLZgBiCCCDHqpaIkljpHHM5lCcSQxUnPZk6jHay",
-	"TcFajiyyYf2O0XiQSBWZ5Qa7SlUXz8DXXNF1Uj9PwfxEkVmuRTHRIrF2rGKhUqsmA0Vsi8XzeCdqmOnf",
-	"qQu682TBMxYXXeSw7e9tXesF73CGxQx3k8nKO4z4zM5NPqi+oldjm6tNmMq2gY7i++tfh38La8x8Xw6T",
-	"dBtkuvHcF4qlOvknWi+YeYS63k78+hP/TE4DMTQ6H4CwmSpJEifJ8sGacZ9M6gs1E/bpHD1pN9t7zfb+",
-	"ilEevPFKRZedvZtGej5hqWSFOFE1hzJJhYzjTNkZ20Fq3RqiSPlf/GXLZBcLFrmC6yzkoDw8qCzy/esW",
-	"+V67ssRO2kuW2Hc30HKnTpjGyUWSW7fHRwOjVdlqKQPQ8/fVuWp3Hj9elKUYECFq7cwcVHf/QXVivms3",
-	"j8TO7sNW88OfcGVUvtkJ/iL+tHOsPuZ//v1X9fzDrx//68Ov+emHMGz95fdfP/7X//iwK/7kIoKP/xB/",
-	"WrCktjWdn8zjZmN+pZAe2/3biN43UcvJK+P26zgrvua8Z71iEM8tx5Y4IVoORwAgEMObqaERRDfRl74T",
-	"346zq+SKm9RDvRNxX3XcPJ9Gu/PBvOWOsQvkvfHdO994EM9NxEKec3pv2+DdVgBdF7ybE0DL43YLJUu5",
-	"DGNp4C52NSGluF05TLcJq1cpelYay9ccQit8Tkl08Y6Kdc7v/EHGsYy34ZZb9Tx/HigCkJ8FoF+T0nwF",
-	"PvOt/f0plWVJHKyWVy+Jj60l/m1Y4uU+oVs3x2d59Wq15qpGOVM/bqIivR1drZn81o3p8mwssqhLx2zN",
-	"6q00WWJW10mT5bb1QjHxjrFVlhvWDoXFtsRzRJlhw2UgLdGAe/gYX8J8Y3Pbje6rxx8pvzUqIHbTKZJc",
-	"JPaLxqTYlqV/WbnzrfdwP7wHJ91W8RwK6bv1Gr4Fr8GtjTv0GNwt1/MWHhSWwY0cB2+IfPNOg5+JBQ6D",
-	"n+6ts7AVItc6C3NC5CaOQmpWKJtdtau3FpmSBEog0uRShTr66/NT8bDcOxB1hU2NR0ocjsZg63uwbY78",
-	"PxCuE9pSi63R6RRL/0ON0NaEcwJSTMWIDJ6aHJ0VoXTPxKoMBh2Uh+db/goCDGwkiEUK72DbG7y0N1ic",
-	"CIYmEWCfJvg6PCYmQluWWkm6QoYaDaAhIt4LOzBZHnh0+jTRlyLS6mMeEQy6HqsCfD1TBd7mIV0bV2ao",
-	"S0CbooyzOQOkSSWoVyojWM3SwAJxofJFKJsrdTuXXFxY0cvcW+8Hb9Dq7NX6wtbTQvNufclti/O2xXnb",
-	"4rxtcf6saKMRWCvRsTAY5ilsHq2uMOrLtktl18Epq+ONKg2L51c668O2aPNO/bvUrFSxia2s+PK3MZ9v",
-	"I+aTmo0LNjfvwIa7rhrygdUo+ugInE/hMw68K0hgickgoYQGOEc2T9K08P4C0I5aROdjO402NZt9sAic",
-	"0U0CRXDi/QgSwQwsChClJt+KjG8jwlMWGSu0Rl8jB4Yql7HM5QpiANHQ3x6InYNWu9XZFU/liC/6Lpe5",
-	"Qk/CZ4O9QAtYXBD/Vqj91sa+mAhH4WFrwdxRH2UvT6eiBMaWWPT0M9nLFxCJok3hxpMou5GY+II3fs1c",
-	"L5IDNYfeQCx861tP9cZZkk+J2GyGsHigaE/0/IwjOqFiXJD5XSnjYlNq6t+arYYen6dJj/bnQMk0H/xr",
-	"6c7ca7eFtCI1+kJIF300PWUt8hIeM3tkLs8lcu0h1DQj9LfqNtMPeOPGJyQj4zvUGcJpcqVWX68ztGF3",
-	"wZy6NjPVNcvoKbwFAY/MPO5uzbxDPIM1Vw18n8lcNdNkiOYhHk1ryaSxXYyv/lYhSYplGmh2+nsyTVUm",
-	"5LkZI3YmmHQiyQNhx+f/VD3PZOnYGhGEvYsn77dDnRvxqN0WVvWMjoskAaxA0+uNR4mK6UZpyj4v3ZAI",
-	"TYubKR0zOSo6pBGCjcMDnfFnr3QQX9yF8Im7UccYm6FNgMfD/e3ATDSmCELNMWMtxhoEhYArC/VxlGTK",
-	"gr2b5Fal/Y1xxHsISPyDSeMbw4ffiAEyn5hXFNiq4HvTbJ0lMYbdXFDqbOgO3W/j6oU32Oh29tqMpn0G",
-	"s3stpPYa8NkwOYTbfHOs6zUend5MfCYZG/xRs9Np7u2fIglkt91uERLIL41gpVlSOq6ZlfYRwaX/gmEb",
-	"XFS1N9yr3pDvxM0xeGM9TtOgkRkzLH1c9DLaR/QMcC0K43Qb//H4b3/f/+X7vVcH//Xo9PAff//5+dvT",
-	"X97v7R8ccjzLX3ejd1fLJvmDSpdBhMN+25hf8i6AwT8vNeWCdc70Bmuakm/orLo35bomm9rkTXT2o0BE",
-	"HGCofDcbhi/9ilg8sERL37XuijGTwMrvar5+Hsi8lm2EI7VWTAZKV7Qe2F39TLmiWWQ0TJNe7hgFZZqr",
-	"TMs8uVI2aokoN6Y5lHraRO0ddSkhkWssAuQ8u+yhoYfZbsQamGjuqbWhHkgrDtG8wF1mQT99DrbQO1vD",
-	"aKThxZt9mSBZI6JDgZRsJro5kjbnBfnV8JKS4BISX2HJRKxAZi/Ggj8HU+GPlXHdcZ34wGCsUpWrOnsx",
-	"VdJyqQOccoyLzy10jGEjbbZIhkNYDLlKpxubUDSKzUyoCnt2xYo4WPhY8cb+xxdFWwwTdnPS4vV4iO8x",
-	"OzAujXW3IYniRreBZ622DYNlgTj0UFADgIAHrUKWZbwprin4/PRUG3j8W0u7sLRvYEQvCufdyDz+YyvH",
-	"zu+7ZPqryleRSsvAUtfVrPBWXj5r/PEBrIahWon5pbJifHiJwjuiGKANhDUk4KTopQgoAbbuIImVmAxk",
-	"HmritztXIqPw7rzksyrtLxJ2T/HONxd3bI0vCqiQ4LhEXpzGpZqC9VI8JLym+cxMMFuLC4aLwfv96u+H",
-	"MUQMwdGFu511wi389AvkDb2Vr8AC2kqBuoREb5xltF94iXuJgI5ijSyAjUK2vxkpLUdJyy31Jfu5lJUT",
-	"0oq/vfvpNXu2juIy0UVYFmu/a9MNT/kiJ/ZvFuvhPlnawd3pmemNr0uh+WTjl5yHuLO1uTQNVrMQbprK",
-	"qKzHqRym663HQJxPc0pjwB/XLrv1Fpwby6KKY/hvrrBuu8pud5XdyupywFMLV9aPic0LSPgVkOCpnqtK",
-	"Kid6ZnieaBVzWwPBYw3HNmfEeMx+YSR82BIv4O1meFlbdDzwxzJ+KBdTVIFWsW2kCqxnYaR8mQJGj37b",
-	"BDgvTWy+Kpb8C0fKgVnp6UjFItG5EVKAKZ8qLgwR5+ajq//AYarsSmVwqMpGmcptF6OeBKnvpoPog0UE",
-	"f0esdUyG/5oxmo1mOJTHQhKwLzbViJ0I0Xk7e9gyE+qovd/q7LXgy+hYRPsPO3sP8YNILEKQi33xTPVQ",
-	"meHL6OyJVzDk3eMCMNtjvDLtcOklwe1HFZjn6vsiEzfRvXTs+o+i/xUdO77mBaQASczk1MWlqcemZnEp",
-	"hGyA6Qs1AkaLneh7lV2I0pPv0nsuaorhgED8TS5Cnv7tVoDv20/on+cLuh/qOiyWnrP2PWpKuRfBptHu",
-	"Qk6HMm5aAOtQ6ikZOAuXotiJpBbDcRRq2JBWnGgtCFodl9ar//4/6A2daC2PRfRKZr+N1b8iQQe/ktl/",
-	"/79S/M3Y//5/xF9l1oNPr/77/8aD4AU+lVYFmAxA9go5MjbPzGgAcmMwHQ2Udg0cXFTO/OLHIvrv/xMF",
-	"IhpzG9pYRcSFqX4by5RkkDV4ik2GSSozkaocpdtO9N//H5xq8H9qfiHBQtwAQm6vfT+X0TUQ2cfIDRKA",
-	"iM7MWMcgpO1I9qhoTozGetozsSq/uU+Fqj27iffvyeyf5CJVILC95M4HoKDWx+hG3notuWvGsKryX4CF",
-	"1hVRu/O4Iw4PD0W7s7fPm+u7gyPBX9O3LKVlbxBqLIHBzlRSi64/RznCf5YF3iCplr0Uh5ks1GD+zG5H",
-	"uOUmaOL7e9csiDD87i87v4qd3dZDBye+++/9oHP4h//ydhDFFzQVgl538P0zDWlHTw6a7b3m3lHjGuT9",
-	"sznofd+Dxb9U7PuqYGqvu+trlfpxeat7YV3a6eKEjww1MxtPMqMvqIaPFjBYLJn6J9rSc++dCG0Wvfth",
-	"tpBGYr/6vE+qoqDdPBLNWqD8GvAaTHiXmI+6tHLRemc7iCh6knxGsg2uljLxnNF1bqUR9CsSabOTytPA",
-	"c+sXXXFAdWYfHz5qdfb2D1qHjx4/aR093pjw6P7M75KY949YV7lG19qHTxjMYjcMvNS6CMNPWt2ABWAb",
-	"1f0iorpI1Dkq/G0X9fAu+C3h+QcL64IvEkuhjAqbflZK6tgclJSLKSDmRNW4DUTSx6ZiHYQanVNtcnGu",
-	"sGA9N0KS6eNucEzYeCi/JFyZcCTyLBkOE30RiPc6AWMYjJxsKNPEUuf2zusXT3cZpMMq0TdpjIdbIyJw",
-	"q/7X88IwZntMal02lyMCiUDPB5RuPKa9qcralcyug/aRiNCObubyUmnfwRIbRSn5TF0pmYaauuqdx4+P",
-	"dlwSyaTpxzr5bawq8fKJnIqdg/ZRqEsSnm9GnAevTT4AR0GlVmElQG7EubtWOSBQNRQxfLJjleLoCYYu",
-	"CHbFrYroGIbCRKrs1/ZLoSkXs4h3fYwKL12KtYARWjamHZiHP3akMms0qaq9dkekGG2zY4ygsYUrbaij",
-	"kbE2OU/VmX8dNmoJ0n1Gn83/3OWkYMSNSIQ8UnqFoU60zZUsv0t3maa/TBRUHw4GSDwVIupJHScxD+Up",
-	"LVSM/wwD3h9YtV6+P5X8SRRcEewIjGgi/2Oc9BE6I+dJaYmXfZFPTKj5ZLb1I/dcGW/L2dkUPaM5AZRO",
-	"A99JBW8BoUswsLTX7lwT+VtWyL4pY8at1rJLvbDc1x3m1CNVz51o3Vg9QVo59dOUpK/xBO/klYo3egA8",
-	"s842cGJdLavN1mriBPu2Qvu2rJVPV9RcXmGonE4llv6XyxNULpMUIWAqWpfko1sWTmUkdpbLzWU5zqfu",
-	"l9wUKQZaKxg4GYPW43uUiOAInKoHhvfDkmHDsgDLJhrtzt+Ofnl6+J/t/2oEDsaie9A+Chp5kqPr8rwa",
-	"R5cpmDHT0gMU5r2bJPuwpK7XKZe4rt64bAF0Zw0Z0sl1cziv0buhXnh2yX+r1VNdfFuhXqINEc+Gf66a",
-	"NvPTdxzqso5j5VxOVX2mSvJ7WVnKytyb2AsN/XoTvlS97b5bWsD9DL8H44NDURiCmUjLaDNYUzVrQko9",
-	"LcNGBUJdKS1kqHuwo9NUxQQJnlhMOTkl4iHsBgn4ClMHpEdegKAhxl1Bxu5A2maln2IjY4UuurGxslbV",
-	"OM3lPSka5ym7eb1le4X994O0lULFbb25lwq0qEput88nlidsI0GxpL7caM/39sDeoFTgQuXF/rthoeUa",
-	"5vJGlvLt894V9df7ZO/NX5wlLwhdqtk4vt4Yn6vfqI7qvjdC3pHcuud14puZGJuViPOVsUocUwK9wfxO",
-	"eD8iwFtY4VSi4qpHd/727qfXtDUEnrw7F3t0OY5AjPEycahdHDLS4zSNRC9VMrMcq4sCEWFQitoCiwRg",
-	"1BLPZ0up+iZNzYRiJhhjycaprzuivk8fLysZ5uUwFdvNeSFJrJgMjBjKaajng2EBTwCh7+Lz+LCqx1p2",
-	"kLcVv4uvHurzKdHJF8G6jcwnuvvtmE+rBHnwJTfxJdc6s0NzpWJMjfjl/FpNZrL17GVlio4OCqeXCh64",
-	"Hp9y3d3GdwcdcXDAKXpxdLSWT0gz84Yec5UA0a3nfRYGd07nV8833T50exbtl9uMXglEoGybjzCIxCVd",
-	"bE3WpeXlQpOMEc4izxkprQ2s9G2U4Mbam9TkrccIHqpMWsW9TJur9trkISgdqTEXwULZUkEqpa2o6MMt",
-	"04qWLND9eflRIsZYrIvF8masJE7yLtdgkuznGumglIgKyrk2Ss5QUaw2uRJGY9YmySpuVSDypHepcqrI",
-	"mcgkx9yP0nmWKIbVLx+PKbxLNcoDjOLp6TCxKsaUWTUAYnOZJzZPenyRws2KZS5d+k+O4yQXeSaTFKyE",
-	"nhkqK8ZIOQALI2DATUSWgIMeWNEbyETD5adgnuSyl7fEc5mlicrEuexdjkeWkTkHJo1DXXoNY50nKVxs",
-	"io/B0ZhrrAZcMbVWA/7yZSSI7CXZC94EyJS0s26dwMPwNSU5zD7sEqKZF9Thu9fca7c2MAye4676PIZB",
-	"nX7A8XByPgNdoRe6kVvr4P5ZBwNpm2akdDWw2q2I3IG0YjzqmSGsjIp0M1XpGOpEi1FmLlzhsu4pLIP1",
-	"BWf5QA2pQabOqkApUfVawKOi389Arkfb7MKt2Q2482vNhhNQM9fZDIqF2LzN8BGmb2lHXknJcI0QIQn6",
-	"wQRcsTKQOlaxQxN0C3Lnr8/evA21zPKklyorOoeojvfagfjh5ZuTE3FwKJ6+eCs6jw5ah3sHu91ag0FU",
-	"7QXQ0OW17UpjksxlJwJhFah5bwQEcxZAQGhKZE1MBobpgGALDKSGu2E/CEbtrCKpm8REu1/pzhI0k3Ym",
-	"vEe12wv1L55Tr4DxpxtFXddTc7QQFjihNJptWuTbCC/SWig2Nxu19QLnJhWLLH1uFI2cl2m4Lz+NH/QK",
-	"Ls30YkXaXaO4S1yGBcxPo9Gi11b2ctz0SW7rHZMg1CyCnLCalVHclVotMwQj2CYXWsXHszWarloPTiuV",
-	"8VEHK0K1TgYqU5UhE/qQxlrDovLMw8H2TRZqLiJ08k7HYGWAgY0XgjuC9W0rOB4v2PuDGQlg0DH5i+X5",
-	"yxThZFiBw0I5vt9+cly+O1j1MAaMhsF3SS76Mkltue6vap5cI3fxiFqxi78s7opd0/EJVo+vLj/0BFHg",
-	"bowcWy0hci8Bq3X21veOcEPctXeEN32r7DitVVivKLjFHhIctfWL7r1fRGkHD8NJFmQ+MUW2ZiCvFLIB",
-	"pnI0mvWMAszvoHEZ6grUWnQMi8jxcIJhyF6Sxn4MJbHKOcnq/CM6hrrJYSwgZV2F1rnC/BguVecjbSOx",
-	"d2vooKQQslaXbxacHbI8rDdKmqNMXSVqshLCVsW9CBAsS5Swspz6Z89F5sItfhu4CpNQoxeDi12T/7aR",
-	"VuRhk7BfAhVxWtbtrpXCj7vswpWnudLOtreIZq+krGb1zap6C8y7T9rLhZP0ht/zoloU+nmrlm6xPO3O",
-	"wbVnpLxYJuTvtyjlFe/CIpuJzRv7ganU11BjvMnMyFgsldVqUtBjUBbJ6XiK/hjdT2DjVMhV+S0TLiBm",
-	"vQiYm8pfL8aa6KrJxmCcxHOrdE91uQdDZsrmdGc6qW8yiqCaLLlItEwD3xneM2mq5MXYry6sL6ky7Tp4",
-	"kvK4uMmuuHkgxiPk8IgGJkv+ZfRZLKc2YtJrQdMiUyuszBPbn/KElLlAGHGE+GZYz/BA0QJixIMXiGbD",
-	"43BljhOT4XUGZpzZQIz87foyTZ0qUPQzBpALACG+UmLF2I5lmk49F53JxLnKJ7C/EHqWQH3gr0pDXWJd",
-	"IK9bvmANvR320YWay4GYHZd0N7yupun3o92ij4yeQsVMlo7kniYXAyRJOBGwEkkS5KFGBmuk9inHK3fQ",
-	"afXA8FeJTXIb7ZLf4hnQMdTIJNgHT4Ts5cmVCrVfG9YRbQ0TjYlKNVEZrurhTI03Rf+ZW4gWhjgf53B1",
-	"RNMI9RMmS4eJ40VlLHUZIl1gPpMsfYBQUPaYNhEsg0pJOZN1j0dINb7XLlOJl1d8jUkC+3h5/1qKuEaf",
-	"MTeJZI2VUqafByZV+KDloqUqEjKmUwisogw/DMZAaXs2uo+DRiprjtxD0Ts0mQa9Wbn9G67VlzCExSOo",
-	"R13u7FVYX67BSX6yKT0MvLLb7sVb/c516hy+10ub52BBbtvmNjT0nuHau9/hh1kx3hVDUuxSz0n+Y9IO",
-	"RMxlB+BsZ2KkssS4iqytZ39jcxRmWCIAlzdIHlin98rWKZqMN6HmLSkrdvzhi1UJeeHgYC47wPVDSeZB",
-	"gJGNsNTGjq2ULgAVamdULdKl17Z2kB79dBnGBaL39KaC9X64wanU21zkslYHWqI1m7ZmK27Y4ZBKXXUk",
-	"yfiHdT/dIJvoLrcYj8U5nHbOsPb1ExUnIyAbe4axEZka0eYLdRGodtgVRU0CZUK8qY40iWXf1pOQuMIH",
-	"m+ieYiRUkKZYNyxjbDNOVT8XMjVaiZ2IT3DeEaYeOf6B5fvOdcCrJDbEblH6BYmFmCKgwNcA7wxjnCM0",
-	"h1CmRTBoDrYgmQBMybGQNQ8Bp2uDjo7KMOiI90qsQ92IGWaWH47UektEMk3PTHamyXeMujWJ3GOR9GkM",
-	"pbv6Blhw9a7AC9NwSOJ8PHhwZFFDGepvz88Mr2h3fR8I1+WtuEBfXJZSpmklSzk0McLHVV4PyonZfGbp",
-	"rZwlMcxGJ9j7ELgrwBpa1105wf1/1/WfC1TmCS2gcm6z1vneqtT77W7MSZQucUdh3K4imnzihQSTNSSb",
-	"JtIegzjE+jPsVXNaQlqj7bYz5LMYOyhrrjV3agnJ8PA/5lyYQ+/AyJnO/KUeDOOsLPRfThCPEKOwJa4Q",
-	"hiinkzE26Dn/T968JC9nqKSmfGQsBmYCVkymrEmvFMOF1oDU0wVPpyNlP6mfUtyHkRiDRq4+5g8H+a0R",
-	"RdC0jXWqrBXRCUOIjTLVVxnRbcyI7v/ElXG96MZjNhbd3wr1BLzTyuK0t8M94TCJ/m3T8cVil794+37T",
-	"MC0WX+GBFREMKxK4WcEJQPxE9XGUyoSLAnwuZmbvlA3ZWh+/WNurJPARVHvkg8mzI6yCz3J4hNNeDnp2",
-	"JPNBkbuHudk4Z8+DfwfX+LTJ+/I0fSPbfwV76oQKS+9vlGIJYY2siI1bkRq/jdVYLaGrKcUtXRMj2Ppg",
-	"vsVyCl61a5f33uTI2ITSwlyZNpHYBufpalriNZPOZArTO3RYLKcBJQMLkJqBETLLEnTgKU09TGKdXAxy",
-	"6k7EVC3cFJ+Fmw+Rqwwz6BdGq2ORm1hOH1hC3DxXFyDHcLSIDsqPNe/84iWvDVr+HSdwlVokTkZjKpOG",
-	"mhscT0WKdRbUHPm82Y0KjuYpDPAV8gT6plKsC/gXTtz5VMSqL8HBwzmsitxK1rB23LNQ+EtYBNGofEZ5",
-	"ubnB/qTTqV+CCdd7UwS6OixebQvGxPB/q47qFG/4jk766iC9aX0uAfN267+xTfN9M6FsL9N/YwnmlAmt",
-	"mE17agqJWVIwD0EcN7X6mC8uinoq07TasQ+SfyAtFa/xlqZoqs19Izw9RsDw0dilkZkha4pQO1XREqcT",
-	"U+4o8TDIMDSslytBJjts+wX64JqCEJmmr+ExP2s5CILR1PPHdtaIOsKDkPCDd3PXoUe68yIDliSWh4Mk",
-	"bX8b0Gpb8fcVhB1xGzbVcJRPMeJYRhx2gqIqILYFDbekPJ6iuMQa0o95TXNCWXuUYoT0FhrdxjmIs0Vq",
-	"oxT6w7zdv5YWLuy12wR8j7xN8lxaVaTtJDclZEmeK6qJJQRkJWiVUeQDzMhQX6kMqa60UrE9pkLSSWI5",
-	"gxmPM2w6H4zz2Ex0IA7b+yIaF9MUlQnGUyPjUJ/LVOqeykRmxrmyhcpRqVXY+ujzJzjtIpeXyvoqSyms",
-	"6hkdcwa1n6pebkMtmaNJm1Jpjz/WpJSmPC3iMA+siAiiGyvKiipxS1Satgsn/EmczswhY+lm4Jhxpatn",
-	"opDaTlTWmjutOACFCVvoyL75wIqxVVnXkXDgp0CMpLUT114/MI7VID5/eJFJ0MH2t9Tfx1/J3xAuIlLZ",
-	"u0TcYdD0XZGNdfV8Su9eM1r1EdxCozEyTDfp8jR7dtBEi1fPX707e3ZyevL9ybvnZ+/f/jh/SarCFv1M",
-	"IRmvVpittQsP5HXowtOIgSGHYqr4OcLGUA2tGCYXmcyVGI/CRjEbdC680zTGWlapq5fBtbz8QvN+HybZ",
-	"fcGyVTk9+9MfX75++fTs9OWr52e//PT6OXiw2PLDV4dTw4awAzOxnrUCvfvSQpifC8qGW9yoylKPcpzY",
-	"S3i0/jhNce05QjIZN41Op3iVE0YiQnJVRfgzjAvhy7ndXbqin+jEDmiPEpTI/LJPiT6T385Q/tNkST7t",
-	"0o5EWlT3GHZ+j+D13qkrlcm09KaNZTwnq3JfOTXlUm1/SwoMjLIEBK2TYTnt5z+J18aR2JpZacfn045z",
-	"b83O7BmYIRBeqBpBgrWu2fJjq+LjEnHuAytScyGsnFoxGUwXRELeYlO1sp80N1LcpJaDQsbTL5r6+s70",
-	"9YIo4lOUaVnpTd0ohAjfgzhpphjy4KNJfxszXMaDjceI86lIasDBqBffZNPrmaPf4n2WxN8wcER3I40v",
-	"L5XYicCFiXZJsaEe4O/7MrXwg1YT13xSDTBR3K2W2c6eUWtEJbzEMflzY1KFBRVfWRAJJnkVUjic4i0j",
-	"3Fdm0mNCMuN95OQB7itSVpii3DQeVN3Gi2nhTuIYTThjhq5Zl3Ugt0UlwyF4V7lKpz5x5XcbWra4bVvi",
-	"teRGqFATb1lArKeg+ZDGDR6Kaa2vEzvL2n5ghr6sOA/LIBiY6KxTXwZnfEpqqtmB0gTGZ8iJu9fee9Ts",
-	"dJp7+76hp0XJzF8aQYM7hQq5ysK3+qwBw0uvcMk1p6W2+i2OtzRXXwnN1ZJbyKEiQqtteOh2KsfimKX4",
-	"Ml2yQEuUQ0Bw2jq0Q8YM60iHjoXEfzH0wUolVihOsKybgjBwcmJDzVjvBV5wBD+dJbGNsAilXOVNXaeS",
-	"Sswo9pOmZoK+I0Fhw7mhTmzlhhspHXr+zZTOt8s9BPO1JR76UoiHcJMtYR3aQFiswD4Ed97Ix7xQOe+5",
-	"G/IN3TMbyMnMbzvZdjvi5Z5XGtzAGtishQ7ucHsMQS3xzOluLBgnKWZzM7KVCBHWoSV52VE9pszCHPy1",
-	"zeWUIsEeHttohtCo4L/1+/gqzpawF65iP5BwuAX74TbId3qpsTNo+iXpho78mjLqs/DmoN9MWZItbc6d",
-	"GWOf2AncNht9Jhqa2/EabZ4pOVyYeXiHeMH/P3tX2ty2za3/CkZzZ5q8peSlTtvIn9wtyTS9yXWcm7kt",
-	"85qwCFmoKMAXgKKomfz3d3DOAUhqsRbLzmJ+SiySILGdc3CW56EgGcNsgClhEo9G0jmsEy7R1itUKxj3",
-	"S/xT+P+2Ba4B8Q6BlN48PTl784Q9PfvjecIshn7Z487hwy7L4J4uvThLWCbzbobtw0/fWNYDT36Sqizn",
-	"jnczxlmG0iWLRnOJR4/HVohjAmkuhEfDawaiKHSWYFAxVfgyclLhACF1DGIshWztDjuhq3gNchH8I0Ll",
-	"YTT6AqicET2Js0JbVwl0+24TMgSUbuCLuWXZc25d+1f/de1nv2RUMjIeifI4kKpLfgXl4DIvRPwQmC8O",
-	"s+M7WUgl2API4FYRHwowyrR6SJVfB48oHcJ2UyX7WGmIOeSYun4Ub0iI8y90gOFRvUyioPApfQV9FPVe",
-	"AVZYwrSqJIZMBkS3NxRTjFi/C0hhqYoXe4VENA1vRRAcdYedCvoSgKquTEfPfz3ZK4C+Rgs4VeB1yJ78",
-	"esb26LespDPUZXac8a1dGD2xEM+FmXilx6YXA78wczxVQzE9Bqr1vnC9AZPKujAgNaODXrf86ITfjivY",
-	"rpMin8k8C+sMlg+uayN6Qr4TeT3H+6Sf//l9/vrnkOSN+rKMxNUWXC0aV6maOdzfT1ojqWIVDViMThjf",
-	"4r//Omn/ydv/7Lcfn7fffvtfrfnimsUp6kG6xDSbofTLR/cjiKoVfjBI1vilzW0t1R7X8RC5GGkT4jSy",
-	"EZ/CgqmPRhXwzMmRONf9/pL0dw2wDXbLIeHtf87ffvsgof88/NeiYVkdi4SCJpjedimwqxYiRn0qFmKr",
-	"KtpSJfMuC0sgVSAw2YePfpHWJO2SG9MWCtu01U3jSkpbSdriDn5bgDIWTs9wm+8x3Fgtdsdvhus4yLN3",
-	"VC6dyzz1g5uW2bnhb/S/pcEOTmfJh2cVWtREuF9swl6f/db+0S+Qyrw+3t//4eDx48NHRz8c7T9+PDOt",
-	"/07Tse/d24XzOU/+RC/CYhsC5Lcy94INkC3rUrUJCX9hNtkrUjtRdgejLEjzeWOsqg7QEqOqkvUQqADf",
-	"BB7YpgqLksVv7KQDc+oaJI9A+IoJ5+Boox/W9+YtAlyswyLSP0r7G7F9rLAL0liGrzmAcLrEsTxIQmlT",
-	"tQIKQGP6whiRnzsd2rsNV+E6Gfv3+wCMI9Q4DFc4DF3YzQuSypcWG23q1MK5iEhbVWEF5UqbQ21VWkxW",
-	"FDmVgPMJ84cfbymODaAoh1zlLSqPohT8THGYPkmlUHDANfJnd/Lnjst9JIqyNk5hGzQa6LwsQWLqcL28",
-	"EMt/KvobsIlSBSF68LCjlVoBthzbY2jQad0W3BTThe1sR5PydVcEXS+0F6IF0QNr1ALVZTNRgt6KfD7F",
-	"PMby0F2lMoU6VCuEQtcbftU3tg42LvuMq2kCqSThU+NaA9dNBcVvCzFPTTaivhH1jahvRP0di/pAx3x3",
-	"4r4Q/N0dy3oAlQ1hCSwrW1PqQ6bfiJuhyFkhh2Iirdid7IehaAR/I/gbwd8I/jsmKORmGIU+4wi8ffvC",
-	"H6LQdyv8pZ3lsVrX2oeP3aWtDw028r6R9428b+T9Xcf/uHGQ+4Ipr3dl7Ydg1a3I/GfWjiuki6jK5hKc",
-	"sG6njo4GWWgxso0gKkmqsEy1kGoIuTbSoapYqCGGQlxZgI+4KngvngrC4CG3vk2Vb81LNh2rCK+Pii5X",
-	"H2Es716D3KioNTIKLoMwOwyR0RayPAbkmyupMNVg04jlWVh0d0wFd72OK6f+eKbS1C+i16fPm7rSpRrz",
-	"7ujWUHsp7dp9PVZ5BqqGgKjLXztfKQ7bdUo8jIJUVKKPep0YedpStUGAZQTflSqSyLJkLQYZyR3K4Iac",
-	"/hPZAkE8bmAG1NHekm3MAoJjW4uhnu61kSWT4K940OrSMr8nDO+VAEwLUK8WItb/L33ILR52wiuWaILQ",
-	"vc8a2ehzwUivrIedAKRPuHSFRHPyGigjoRwkaGsw9+jgkQBxl8kRtQtSxBY6AsI7rkc6ehO+ZB2wo8r3",
-	"VLNN1oEar+SX3QxbvPYhdwbXHYbpSwXsDt//q3Jmug7oEo1wk2P7JcIueXE1KTd2kFdxr28Lu1QTKctR",
-	"l07FpbR+aUcOmIC9zRUwP4BuhKoVrQS7ED09EhbgLbulnxQraImqPiE6fuRsB9oWeyV6khfyH441QsTJ",
-	"D5ISnzoOqpuaGqPs83e66ZU4Ju+qVJeRbT/rGz3KQJtnTmNR7Al+L/RFWuTmL78YfgKM7zqalNNs5A+u",
-	"vnXaTEnAGU9VxBOWxrpuKO+RKPKhwodyf4/x2gwTpAScyJ4oCpEnzE+QyJNUFaLvEiJdVkhUUZJmxqbY",
-	"QBc51B7RL9A93e8jhX6v0HZsBPgNqGqA7ptoM/QfPdBjg2XFPM/9VWCggKaJj0KbAH3CIkBJzEE805cC",
-	"3CE4XfnfvOf7BIPpPyWBVeH/RGpQKE4pBAf/hSUgTBhyC64Rb+SPYB4GosjJD8cjjDD+IBQbSTV2wpa2",
-	"WhzrjCYw6zCUE1BWlYse1IWB/8bfQMOArEXSCKrzCm8PqyB6Wd47fEWH4RKiuqpqYOCSvxNsfJUwehnM",
-	"WSHCG3yzSruZpkeVdE70VgQaEAov1yYqQX7VuMQhGRvG4AD+hxYr9gLwzZCwx4gcyubg1SV/KoJ5+rmG",
-	"gRI5m0pR5LasUJtlLE2V7vXGV9LvD0d2cagle3AxZWOV6/pKfXhcmR50cdF+ucbKWQWsVtOAnxZhzQ6l",
-	"qvuhSDKd0xJtdb/bT1peFNVS+mMe/bf7B939/dZc1n5dJAJGihlxpwt96bvsdKW5g8Ozg3pzG7i4aoN5",
-	"mxhvc0O1pHJig0KJ4POzaOivPfY/YFMV6BSUu+coilrd/XpxBfwc/thsohYVXMzOXeVzvDKrDMZtVGHU",
-	"d88y9LrjUpKCizqKRi/MV0DboaSE7dv4Hz+t/5EWa8XVmCxwP6LjrdyObb8M74F7MowOoJHkWbdSPY8s",
-	"4vA7QoVzhYEfrUQnVRAtHHE1bQet1SbLMOuClWycCrq2x1HFWsu0P/F61aknil5kvS5O1aN9pq+Eioe1",
-	"tEEc3CniYJgmFE7LT1LXU1IsPWjRlsr59NrDVsV/GX5biV94Fu2ncFbJvHGYGz5R2XGQzDqad5qQ8Jfb",
-	"sNtYXuGVN7S9NgIafBO6+XVADYah++JSMWoibtpGbKasS+ssBGOwuB05HmHWvFbBs0/eaXInSoEUlvV2",
-	"UimGSsKz5/jsaqmzBgoiyhk4zIOW8iIkpChs45a+FG5WYNywALs5RXwhp4iotu539t3uhP5XXtO9pihc",
-	"4cTeyBoJLcca75pNtodusc0zzWrNLnOs/6T10Jb+SPKPJsyOAf0lWG1mXGCQLnv54tUZ21uB87iGIYe9",
-	"egGy6MtIGt5dQlUFf3mRyPoJLJgVzo1qTmjj4LhnlrDSbdiu6CoITv1gJyEJ2YDbYPZSOIW7hds3VcF3",
-	"LvsJhDbI0ElmCw6UxnCTQe/bDVKR72ykQA9B4+0+l4XIKb0LwnRtqdpX3LqQ2xVlIHLB+RG84t6U6nxh",
-	"rgaMOHE6i9+yPT+vsSjydEsqC3SGLeNkC4JjZ2XcsxbsSSh9OU40edNCvK8SbJV9OIkET/M2Ko6G4c51",
-	"3J1lfawqe2ns7nujYhrPSo1HAsP8dyqAi2FbKructz5WlVD+ch/C/DGPJqDbqnrVEpV/YHVJNfclVYHR",
-	"Xpdcn5SqUU2RqXsUgCtf2phOoPSkSnecKsw0sSGXmmHtAUNYOYICZtyxAzRUeG8Q3oqlL5B4kPNpEnoE",
-	"aL0zGY4GsonK1B1g0G1Ldcw4vQlWOxDzGDG2RIVzwmiUGaUfwI5AzVGvkulWh8MKYcOTMWciVVUbDOtx",
-	"6P7R2AK7aXWMHhztP2aZHjsrc9GmK21IxsiSVGX+I/x+zR5uAdVCyQzF8Jn6tFkMXE0v6KmSKw5LaE65",
-	"HTArVU+wqbBOmJxPAUZUqsvOhmkLIO0oqLK4dGcWvXAjh5Qfx9tMYGiwH28F+zGkGK48ed+wmLfJKrjF",
-	"rIL7VdY0X7m0TEWwUkMkC2qbEPQ9U9qLX3jWZph+p/SMVp/R53Vd3qQL7MyGDOIIXNJgO2xazrRG8dJE",
-	"XAy0Hq7iv4bkb7p1GQ12uL6iNiS8cFM74/MqfcBerFP0EIalqXr4EqseJuVyXQgsvk3BQ3WfLC94eEVE",
-	"HiNhrV9KTjMORkg89iCOOdJ/+iOCVgnr66LQEy+MXznupULOwo5L1YOBc1e2u7c3mUw6lq7H9dnTo4dd",
-	"xtFDjDwucVO3JeTrhb8g+dvx0VWWKihrCBesvFTcjY3I2IPs3UGSxbz4p3+c/Nx+9fTk8NH3flfInFLI",
-	"fStwk5dYSaouuBXfHz3E85D/DXLpPwQeg4Slrfgc/plzx9PWR+CQEUYw4KQBs61kpcFKjzotTcKsxrw4",
-	"peMp2D/rH7Vw9jVQIFBJxfNjMtVjw/REAf8IHQsP379nYU3BXVKxg/1A3cJ4b6j0pBA5MPmEKe2wF24g",
-	"DECv5aKQwKSBxK7OSIFVB4dHVBoB7xbvcQVLXrAL3hvqfh+O3wX3ikL2WXYqnJm2T/pOmIxxOwQamVRJ",
-	"B/nveEgNS4oYZPDgjGyzQM4AlQC0AIygT8s67IQdHezHfqYql9bvm5p66LA/sHXL+EUYcEAYojFEdpt4",
-	"Gu8yrlI1VpUhyqsfiGdw/U4Yx4dCAeMRdRe4cugd3EWyofD+VOHFXIKrV7mY5zji0/AZBGkNn+I7GN4M",
-	"qZJ4y0gbKNRRqdKqJ5Kymgi6Vd0isBqysSmyeIaHLddhJ3luhLVQXgjsE7W6Xj1RTAnn7SgogTHib5Bi",
-	"jDuol8GlQVzyLnL9ANOT8ycoi3S+UMiBW8fvRC8GMit6RrgMCX7c2CiR+44UU+Z3yzVqfKW/AG/8tA4D",
-	"bw3yon6KnznUwanSMLoTc1JAkFcDqP/y4nxsila3FYQkpc526HUdbS73RmJkN0pOwTG6TWfAghHY4Jgf",
-	"br3wGk9fCT/ZqwaQtn1+bgSHD8LDulDwa6B8DX4YWH5e7Q2s6J3/0f/9fx6bH5/8/n//b84mf79++cuP",
-	"z56//POZPnzOn/NXk+vnZ113wK1P5UISRbq0wnkwFNNvbEO4/9kT7v8ups/Ua9uAc+wKkRcWoj/MRr2x",
-	"mqqnrozqR9YN+PbpEeZqVaIAcSVU7tUk6X27lT7ED9haH95fznsaspuHRpuwY52+/iZ7bEV2drmbwpHK",
-	"7yNU89s4hS6FK3fODXOyP3Nb6PO2bJblcoSD3f3O4tiVpPrak6e3ETxbJk3j4+vT578+fZ4gQzPThlXu",
-	"AxdKdGZwlTPcv3XHRqqoK2zEc8EmA1kIqjwKUgAO78RQ69BLsZVBgeJgNwbFLkjwdb9fE6pRvG3Kf09d",
-	"wlm5aw78FXIu5Kw18m6X8m6jc1mDmPipGO13eijbI5elFKviivHF39h4BEuYEhNhHeIYVdytRthxAe5a",
-	"zPoiv2gnVb/gf0vPMSIJDcUVZrn9wHI+tQl6u7UibvXv9m8YxPyl7OatRzMXY9bF7l4HWud7vRvEOurw",
-	"NCLWvb2xyQ4fV9Ut0nnz1Q8hd06MrpxtdQ8O53OXlpFel0WQBbfunBqZeexw0WNwvzAGAugU9RG+v4wr",
-	"O4Hl9QgQcuDGkMT0aH8/aSnxvv4qKrSEEqo66XkrKXm169lQNE9EaT1P1w0KHd6ElOD4lg20b5i+dcLW",
-	"0SHSOBruXbQ7Tv6tRr23Nvav0zd7H4JaOPcXYvRyi0qU8o2rpXTYWdeWrYSIPmohExRYJd5ZCbwujC8m",
-	"zAhnpgDyp02qAhRMCBJvddiIY7TTgN4t2fBhoJcZ8ZXIMeQ6fSWO0tDtXRWRbBD6+Irz62jdlxkZOzJ/",
-	"jXbciXYIfX64mWNjMT03WEOBIoS8r+y3asJIzRS28lIJSmC50G5Aj9iQA5OqmsHT44rZiXS9QSVtRBd5",
-	"qIjLpe1xk4u8w059Z4F7BYQXXbHYoC5yStSoVNZtJ6VgTGloXuHIfhpB1QTfP8fge8VTXUb3yr0BCLYT",
-	"FThxeqJx7+zGvdOok6BOQEDVPBohB8sGcbUL5eKEvSWdMptxqvvgLY/iueNfnWEiKv2UBMXCVc5C2mIh",
-	"h4JxNU3ROt1K3PtXNfZoIz/uj/zwu49xBqWvNzJH67QjfnHL38X0ZOwGre5fb/1h9kJw44/Ef731ewNz",
-	"SRfxc/gFLJV1vCiw1gfybOF+YpfLdW8cAGhQ6+8tcFWelJmu1eY6c6bCh4G27mMrab3jRkIEzo/oIEqr",
-	"Ph8X3vzA5qoWxZzl9FRbF1Luqi+t+JO9TcVkn2J4Sjt2dPQdsLK9jQM/25WXlCdOjo5O6UqlK3ZB/18a",
-	"3nNQ/iiMTdB7Hb5CQi55rBuuNPgLshQsaO/NPBQ7QO0H7r+xEdUv+zkUCC1oCTLmq4XIzPGhQOY/xMpA",
-	"6kAMmyIOADei0vqp1iMMmqLtOP+S3wIIf/WjTnAbyMIv0/lnftJ6CHnNGlE4KmD08Dfl6+MnDnRRm4oK",
-	"utLC6aCZYpEwQZuAXuo0gZsi6EfZZizbn2/v1O82A0egakV3+ewrjBHMP3lGnBr+WaP1qFtWicNcDkRv",
-	"KPK2VKG/NmEXgYmi8gKsBptv/7+BmW9E8Y4Z0CikAIoji2X54yjSiinjEz6trvCCq0W9OHn5jA3F1JZ8",
-	"VURqCvXH1e88AfDhBU2EJQrslHZ84a9dwGxIxV6MXQG2xhOtLwvBtGEnV1eFYD/Pb5rwE+sLkS/8WMWe",
-	"Pv+B/fb02Sk7PWJ93uO5wEqPhFnBTW+QsL5UeckdYak+RQ8xtZ72foKYaEmqSnmMtxZy5E8f3IjSjcdt",
-	"gAgwopRMJy+fHTMIOVjkSXgRrKAXYwfL0Airx6YnbIdlT349Y3v9gTR7I+E4lrlg7y4Eki32+BXuKUJu",
-	"juPi+7tkAfJxLh1zhssCt1PEhPgGwD28lIScCMO9ZKlOp39y0WxSnkSlxgPmI2GcWWcEEZ6VlXHl9JGa",
-	"m2/zqeCFGySBMQsaCNqHYByIQGpWxYRNiMRaH99+/E8AAAD//w==",
+	"7L0Lc9s21jf+VfBX35kmLaVIviSxPZ193SR94m1z2djZ7DbKY8EkZGFNASoAWlZ38372/+AAIEESlETZ",
+	"sdOtd55nGos3XA7O/fzOvzsxn844I0zJzv6/O+QKT2cpgX8fzmacMjUlTOk/ZTadYrHo7Hde4nSMMEMT",
+	"nolO1LnEaUb0HWfZeEzEKR4rIk6nlGVKv6gfuQtnZMwFKV2JBcGKJKdYdfY7W/2tx93BoLu1fdJ/ut/v",
+	"7/f7vT7879dO1El4rLg4pUlnfxB1kkxgRTkr3rbdjzqEJaeKTol52ZNuf7vbH5z09/a39cv0W+zjM6wo",
+	"Ycq9TXA+hX+zLE2jjiSCEun/oLBQ4Tf33ZulwiqTnf2OjCckyVKSdKKOWsyI955slqw33c+fI3/9n8Ey",
+	"rbcL66xTZfpN0xv0zbC+7w/2+30Y1HN4uxnPa85FeUyHyHzdH884S9NThuHdz0UP6afQS5wkWC+QnJGY",
+	"4pT+DqPUtxAxxYqn/HzhfXC9T7WgpuWjsutC5SmOFb0knX0lMhJ1+CURZ5xfnMZ4BvS7dPgt9/ut2ZRD",
+	"xqoztdtVOmtUqMlpAlTRGew93en2t7pbe51WR4pMMU07+x3MWG+aSUXE/7UMoMfFuV4lKqRyy6QHVixN",
+	"QpiiY0qE7Ox//BR1Ulzc+Qre1Yk6U6HXxHxwsN2JOrMJZ/qO73cGaGcH7e7uov4AbW1vuFaGDq+7Ypss",
+	"Q3C6jbPzhnyML0nyZ93jGZeSnqXkNMlmKY0xMCT95hab/znqTAhOYFD/7hzGMZmpFyzmCWXnwP+IjAWd",
+	"2fM4MpNQixGiY6QmBJ3xZIHmWCIt+QSRkiT7SBKWIKpQxopf0YN3Pz1De4NBH0kS6/ehwW5vtzd4/LCn",
+	"F9asYme/4z6h2Vk8IVMMkpRl087+x+LiJyMNtIBQQo9Vz+QZjifkGWdK8LQ++JMJQXGqyQJN8QLF+mY9",
+	"yrNMIb2XSJBLnFK9dPpnguMJ0lw8H/kgH/lub6u3VRn3TNBLrEiEGO/CuztRR5DfMipI4jheMaEpvvqF",
+	"sHM16ewP+kaGKAJ7/78fUff/ffr+/3SCM5zgNCXsnNSn95LPkeIIZ2qi10iTQ2jNB73HvUFl6D8SLIhA",
+	"guB0+sOwMyVTOex0Goa73Wa4nCnC1AkO0NKzCWbnRKI5VRMgpdjcfIDGXKDR0bj7mjPSfYVVPBmVxzvs",
+	"TP959ne2Jfbi/vGT7On459+2r14M5jDojdb8wYdHD/8y7Hw87P6Ku7/3u3un3U/fDzsNszL84hceWzlV",
+	"ndr7d79oDjRB3BwSRuZIkJiLpDyPR7hQSuSjwdLBj7kWhZ39TiZoV5AxEYTFmsa8WW3pWdXH+yK4/n8n",
+	"QmqKsGM044vyxQ+v+2D9Jd4pr/Cw87Hf3Wte1J8mVATHeZIP7luJLu2gsUQYzQm+QIYfIIXPI/0rZein",
+	"l0fvDhD5LcOpPhCjKVG4Zx88SmBKzRMoJvvhkZuuv8I7UWdKmftztzRF/cTySb7DivxCp1Q1TXOKKaPs",
+	"HJ1lyTlR+2gkRkjxC8JkhDBL0EiN9FHmLJEoY4qmmlNRibQCtkCCSMUFSaq7FmumIYadA/FD/0D9MNjq",
+	"rHkshp2PuPu7ns+B+MFM7UDZfzTMkCixONQ2S32Kx3bgiqM51owXLBgk9COUnZdGvbXWWaBMbW+ZHaJT",
+	"LSG2H+sZTCkzfw7yIVKmyDkRMMa/g5ZQHd2HCVb2JMgZZ5KghMyIHi9nIUa61dvt7VYYqZGf666u5TYR",
+	"6oZX87O+W+ApUbl4VlyERs7RFF8Qadgo8FVzkPXfE6qJYrGPMJoRIfWJFwijhMiLHnoHB4sk+uhIwlSk",
+	"peGQcZYu0NlCG0SUSYXTFDgd8GqeKV/IUM4OEFcTIuZUEviiL4ISZImPUWmPsf4aS5CaUImM7qEpmJ4z",
+	"IN0hK63oWHCmYLBak9KzNY90oo5TnV68Ou4eWuOled29Uzso78L/DoeZVoe68N/BT/CfJz+ZP/f0n1v9",
+	"radd898X8J/Hj82fj/c+faefl9d6xXVHED6JnsF79DzMbzzx861EtMw3Bna9tSArVpsmS9nn/xFk3Nnv",
+	"fPOocIQ8Mlflo6Pn1XGdLGZkjbEhPbnbG+AznBKWYPETIUnT6GJ7DxoTktzi0FIuM9G4ZrG5fIvjyYQM",
+	"cSQ9mBEjV+o0hjtGTsuYCXJJeSbRDGselTHDrWC0MMLfMiIWxRDN400He2v5wS4pc+FD8pyk9JKIRdOK",
+	"TomU+HztFU3s606vv7TGU9M0LuOtub2N1trZM56xgOLyyshexLLpGRF6owWRPBMxAW0Mdh02O8azmeb9",
+	"Cm31+weorwV/JpiWr+kC7hsprnBaVjp3+2HKOI1hOP48EjLGWaosw29WErYGO092nm4/3nniqQr9oKqg",
+	"5/2TfVHNGP6X5GwUoRGeGfObcvbI/abIlTJ/aHFbumU8oeJ7e5+WrgQniI+HbGS0h1EP/fX4zWstE/Wa",
+	"wOLIbDbjQktTM6sDhNlCTbSmSFJJ0DlREu30H1elp/5Kw8k6teuzkcx8oF/8nwferP6jJ/wQZvyf6mQ/",
+	"fo8+6QsPHxyAsfjdw7802wBvwbYJrPYEsySl7PyHlDBtxI/2rc6AMnbB+JwhSbCIJ6jQmXroja+YLBAG",
+	"dfNfJFZVJbn69iZtww5vM4a0xFK2U1cqoJkeGdXoAEk+dS4M6ZwspWmYkx3c7pl5uT9wO4ozzlOCWT6M",
+	"d/b4NvEed7yB+0RoPqHxxFFrbqhV+FJn0LlpzqSH6nGn45Q36jky5cqOFkvLdkgCCq4lmspgu1v9rSf9",
+	"bYhJ9Pu/drf7X3L4L3naqGhMeHqL+sVRQqYzrgiLFz+TRYjXaytDG2yUSCTxmOzbbf8tIxIsUXJF4kxz",
+	"Ks5iYoxWokWiMfMMp9KPgKN0yJyx1UM7W1toRIsBdC/IoitIJkkyAmMGo4SOwe+h3AcP0E5/b8hqj1HW",
+	"zSQZadpMSfE5sDMYmgl+LoiUPXQM5jK8fWsHYj+yykKfkv723pOnpLvTT3a7O9vkafcs3tvuPn66t4N3",
+	"n4z3trd2mpiFt5xdvZ5NXGN3dxnXGA6vtgbd4fDqyYsm7nE0BndNfcMOZzMrW42iZcQJ9V0+SCqapmiC",
+	"pTHJRi9O8PkoZPFu9wa9wcN9bR4SLdWk3licei4YGYG0+85uGFv00AdrMvrmnjceKocsYzFnCdUfwWl1",
+	"/Z0TJrzA1k+1GT8eDuV3D4bD7/7jvH//O+x8+m7YeaAvRHC1fOHhdw/1r0178Joz0rAP74DnoO3+jlt8",
+	"u8xU2vWHNYVLkjQt/tbDfXOfGLJ1Fr/lUhb+1iXr2a8TZ98SZ9PCsDjNEhJalBQ8BIYOwS9Ezb3GKQwe",
+	"eM8OjJAkWrgrw7tjPp1iWeKLHztF4McGND/py7OU6wGMcSob5KP9cGniVJGp9KMP4ZfnAYD8amUNQPU8",
+	"Mi/bAnq0fxTuKSwEhhAno79lxF7WDPxz1JFqYVwhXEz1y34mjebK4dsjdEEWtycwGpyZdZsA1tK3B9ZS",
+	"8lN4/UY6/hp+QBtDbFpMu5+3t5hvU8waB5Nidnsjecf5tFH943x6eyM5huSRRsUOrt7eaE5ofEEaCUbB",
+	"1dsbzQdMVUpl43jm9rqWEeIWmcIHcjbh/KJxWObybY3ns37aKJnVRKxXVEob57bBR/1P33ydCX6WkimY",
+	"65BjsNZ335qnzMcrZqwnz7qMq+6YZywZgRottDqEGC/5Pm14lJrVqrgn72ICzvXZHROSNE5BZvGk7CUF",
+	"7YQqSBYQ5JJfaBtBgN5JrmYUwlaFi/NOZmY+3Tgne72+Jc6LeBeDtqepcdD2ennQaOQ8laXnqILtYNz5",
+	"PQNTBcXnLiZqVK7GeZrL9QFrO/sXbOORDYPNPXLrj1S/9s2MmHTAN5mK+ZSEhn2iLUCBBYXw7DiD/BjF",
+	"OZpitnBmrNHctWaUYIXPsIRJZQxfYpris5T0EEg7yImESJq+V+IpsSFvG7ZUxoKgEnIpBI5VVCTpUIkw",
+	"Q9UxmwXDQ2Y3DGItzlvP3c3fSjS66tpb5MgYFl7eUCmuHVo2e++j4kYXK+7mweKlzxVh5c+FnwqWc919",
+	"9ZNxDbG8uSQixTP9Q54lRqXU//io35lABIKzcUpjUPqJwjSV5oMmQaq4z5Int++MOnIhFZlCwgbbn5Kp",
+	"3J856v4UdRS5UiVfviFjhcaCEL04CcXnjEtFY1m+D6eC4GQBJxWzkqwAStDUQaegX4ONSNWis98hQnAB",
+	"X3buuxOjEIeJ+GYPgd2pIiYNpCsIlpxJcBHlSUBwxRB6A20PmSNucyr0+uv7RrB1PbtJPbNDI+eYlGl2",
+	"XgShClKPrOE9ZGrCwU1sswBy2kdahYLBVI+ApkMuzmiSEHarrHDsvmp4oA2xoxTHFzL3x2mJimZETDWv",
+	"5ixCWp9KYKWKX/U8RrHgUna5oOdUvxGDfYbGgk8RZhDaR5IqAgkCCOfOPlgqyKQzrhzNu/TrUh7jtMtZ",
+	"uoDhUanV9EsiUMKJofFSjpoZvCEDDBEQmfNFGMSQUSURnzM0xfGEMuPEqvGgDx8+dA+9F69iKUUqHSzx",
+	"Syw9zVDe6n5OsOz6qWCjfd8/BwfduworFWOmV/KMoISkRFnl6SVP70QnnPC0WRU0Sd/gya6L5yMGOZe3",
+	"Olqb5Uk5644xTUkyKnuxczqdYhVPygL1AI2AlcqR5Qvg3B6yS8pNjkwPvWEIo9HbN8cnI4RTyRu92uar",
+	"F8Qk0Oqfqn7uIbNjsuzmZ7I4Yu8ludXlanCu73t+dbdyxfbqWeW+Td/nbqdxN6YXhQk0Ear1ntWJ9BVO",
+	"x1xMye2S6dR9tWuXt0KmBQuYYQEZ1tQcJogfR8j99f7kp+7TCGEEzjVkvJKGe+eUnhAtRh/CbF/jKTnB",
+	"F7cs07R06ir9WTtN/QMorVbfoUwfEThekLAPaaDB43V9An3NlQnGa+X7dpeBqy7OP23n4DIDXPwEpymf",
+	"Wzstodjo7FZzodJTXWyGBczJejvv4uBZT2rjwbPX6wfvbYrZnQw4xax5tClm9aG+43x6F0MVnE8bh6ov",
+	"1odqfKp3MVjjr212GsHlwIAVvuVjOBMkj0lWlYRcKbO5a0hSFpsos0tP10p2kUOP3hEM9TD4HFMG6psg",
+	"uBKZhYka//Jd7IzxXTfujLlc35kTOiVvxuO7GfGUdPl4XB2zs5OtJwsqePh4HBg7579gcX7LhIUXKcdJ",
+	"V3HeTfXX7aDBRUOuYkISa7CCzfStRBADQw8e76Cf6Y8oYymRoI6O6XmmTbw89/qhm9UrzBbvrAV1u7wI",
+	"K9KF8ZrjUnVzHZi8f+cFKKKDrqRBnxvPK6St05+4QKP/eXGCHkklCJ46nVovoH551/wsy6aw3vytvpaE",
+	"DNkb7t5pdbKYkbsOOWhVYa24A+gUtTPznpWS+291Gln523bDndKuaYpfEKanMjWLrH/Tyu0D+C9KOTsn",
+	"4iECrbg3ZKOqx2AEZGPsux+GHas/n8Jrhx0oecT2IyaIYRIJTbbG4ye7/Ye9ITtkiExnaqGVVChWxKlT",
+	"2yBjFTxJdoA37cN4X3iMb3tn3HftrliPj1ZGL4nQHM9Ee5b4uA/0XkFK6xzLoUsMj2zeGMAgVJgDGnHj",
+	"c+zaDFDHAzhjNm1G71PKteI/oSkZMuycVfrCGdFfi/l0SpUiyYGWyokv5KsFSjUOsjkveM/I1QzI53Zt",
+	"eaaIYDjtApGP9hFmKMuHguBX53Q1exihlJ9rLSd30Y4sOz+lycgyhTw/+ZW2R26Z9vKPd8EaAhZnKaGw",
+	"hArfI5hSNtXN1qd2NWceuSDMkIEwBrdbcYsriq4HP4xx1vWrppdRQqXG+rMfyb+TAKL9dheyBJrjiKVk",
+	"grpksEH/P0wItFOEOWxaAA2mvBblp1pRwcwJnF4n6syEJjBFTVDJhxFYkZfApMIM1An30NkiXNdnr1cT",
+	"vTsXZLE/CFT//rnK3Eo4Ns11MmgOsZ08HYGC8wxYgZQHiGVpCkop44xUM1L8FLPHO36K2V6//2Swt7e1",
+	"u/Nkp7+3Nyjnm+mXGkFsMlaq+WeQlkgFke3oxUx0VdKLBZfIZE6OVcrSipLJxdB3IhOeUxy4pgG3setC",
+	"x4iRSyL0uuRrkWhFHxBuShS4vVUiwK1+4zIUG2iyfIIpb5mY6W2zUTt75ooj8I6MiRBEIM39cVoeyuDP",
+	"eBhsWs3KLbf3FTtsf2dcfaltFjwlqyj3nb4HuDKf2Th9OZk9TfncBklmWChGhCkeg+pBl6y77AvH+s2V",
+	"hNz+Gkm4n/0MtI8mJQ0I104sH7PPkErAMiVOXzr7pW2rHNwC5YSfaWOjA/WzWlAVGFY4canzbz1xZFOd",
+	"KwuYSy991M2AeugI6iJMrEAvLWcELQgWztcwKgYL4fRzeklYhLBCUy7VkI3pJemhUT5xuCmPQDtjX69T",
+	"nsLAEqOLeRuK2cK4Mox+VRatJS6/mvltxFnvGdENMqL/ptPuH/RVBzKghhwC/Mu91nivNX79WuNFkwV0",
+	"QRYWGugf3cO3R92fyWLUQ8cTPmempEybW2Vam5KpPB2c/vW3/q8XfxtM+tOt9OmzPvvt4u023xVP5J4a",
+	"ZNuXu/MnV3uLwe/bh7s/LmecFTwheL1BojktVfr/e2f7c3DT71Xie5X4XiX+o6vEhkk1y+FfqAxs9Rtm",
+	"qs70ybGiWNZlcb5gjZV1Ms+wNpgWZwtbxLLWWlsfU2Wxq6utOUABnbLqna/JlbIwLLU9gS+U3xZeuBI0",
+	"cVV9OeP8AqIpYzANrHB0loLN3YhMvuioAL8doWyGFAdEKdD2TYklZefRkI0ctvDIAxAoPTxLM4lGVcDd",
+	"Ucg6CCMl12oSzQUbSVAViKEkg6woMxbPTIEMCiyIiTryOM5mtIIdMVhaiPi4vxxkpBHPuWn8NijxFU0g",
+	"xiwmFiJsFbk+8+/9HG2m/trq2xUPmFKVmrq3Wguqozyv+JC93+4QaGk5dPaN62j8kghBE7Ka2eTE8cY9",
+	"8jkHq17pb7e3fS7DW68zwBz+u6l69M50Zw+JvLmatKQC2KIMLVot/7vF0Xo44mtTkcNNX5s2js0Dnz10",
+	"9XXg2O5sD31s4zVXJaSqeERdVlDcKhR07NNNaVcCnMI7+U2MPQrLq3zrKjqSN98Vstuw1pYuweemXAZi",
+	"W8hn5HXtiHFFgu4Nrkju5otTymj8rURS4fG4h44zIXjGtNhHcoZjLYAhpD7ll1UMpg80TSGBxyXK5ZJ6",
+	"wlOaYKOyeVr3bt2iqRLQn8HCwbKd3H1nnqieC/uiVVS2oeO5xEA4KJW9gH6HLMCDdJa3wX6sUyNmi1N9",
+	"QgMUKSU9Z+BQlhmFPGqoqgPZ00NH01lKHfpTkTnNIPMOm5t8srQTqoJl3YVWMeGpTUdqACCA3CQ4ylBt",
+	"wyv1gMVR+/nJX/+2/euPW692/vH4ZPeff/vw4t3Jr++3tnd2yydsp1+zaysIi1vdJ0FUovUVlYB2somu",
+	"sfrmjQSqJxXXgD7wz1OjiPHGseKwvbgM2mTamnV4TuNKEWhk0hyoAhasiMdFXaJx7SjFYRhzkPuxQfiF",
+	"bBooBZyS6RnU69WNkG/L36QqQpLr8Y0ylvDRkAFpCuJ6uljQKYIIFinVo6RTElWtlx56pQ0eMxIJFYdn",
+	"ZMhwkuRwwRafRzMVLT85G1Mx1f+akPjilDK36HBRHwGl5TPjp3LC552okxJ8qX8xAhD8HQkHN4Qbqj4W",
+	"RJzr/9LpjAtVxv6xX66dAdyM2JzQBFF10ICpbNLJcZrBFo8KkGOTpuRUVGBd1k8F9Zk99FNQEkcIn0H9",
+	"JtjteiPLyElloOXlXsM/mYyNOlddnCUU8Pb1r3g8hh85ntFuzBNyTliXXCmBuwqfmyNVvV8zhw1s3NuU",
+	"LmPBp6eF/RDwPjvwXnNTBCe7ZkqMDjzqrPgoKMR9h4xcUal66LWpPEuxMAjkmCF9lNEZiXEmbWn3OWFE",
+	"YMWFRGNMUy3U9E0SaN8Ug2tlUX/TcINm8bWCdnH399MGWRbWffWiaM2iq8iVsvXsOZSD+dPGtpEThgcN",
+	"mvLK81lRju814S91SlurILn+HQDk5gng2xWUULOxSp1VboJaKwuB0/Qrd8pspJXx0409HRU1DaxsqwKV",
+	"maD/mXyfV3sAfFWvpAO6PVih9L00DRsa8GDNxbret3Y04wWgsbouETxNiFSmSrZFHKOioZYiGoN+vx7T",
+	"CIYmVizE6lCOD4sQFRnqNkEdktZZwuf1tdHbXH/1TwYk1pCZC7KaVxRCDViwD8cASm1ewkqE9/0yC/db",
+	"HfaLVoerYosBG2xlbHFJJKs69nI0C4gbVO9Wca0igPTFgltRRy/N6e/QDm35Yyd0Sn7V9wGnWLXPhYH0",
+	"BbZ66wtv9RohP8PUgJt1/EVccfreeOZ7Bc4nS4m0podeA6vbJCTgNFwmHc21jTWikzll0limU4tSQ4hE",
+	"Z1y5ANga/sJ7rWg9rUhkKWlgKKIgB1PJasLFZ4LgC1niIVXPsX7SPIjzx7R575Tlnmfb80xJmpDunAt9",
+	"XxfAunNp6+FuObAB90sIo9e7fQlW73ZbrN6qQxXWbMUxe1e4GNr5VE17EuOLUdwK9AN3aDiznvaUjFW5",
+	"z8qUMv/lg5vyrNYbEXwNPtNNvJBLlWVo5vcHU5g/L6fB4yVGv8Viq+ubaJS3Zh5FaGSdbvaPCYkvSHJK",
+	"oRcKZacOXWU0ZNDGznnhkpFJSVh4lfvfStsfzIdg1tM9QCNrPZmvWP+de6em9FPrTTuF2s5TSQgboYRD",
+	"GpdxI5r5EOdHROBGPEBKEM2GmGsmYkDusbTDy6s/HTvy21LnU3ceR5g5AK3nE/c8j0nuaDSP+27I4AzK",
+	"LKzaELvEvCrNtQJHmNVCub37hJqvLaGGpzwLuI0d9C8yN0A3k2+EOD8/OyurRt9skSeJ+6rTdp6UdJ8n",
+	"Jd3nm4/97h7ujj/9+3E4efYaeTqnNAms/k+ZAJ3NampoDk0M4UhqVcDmNNL1jVIjMVbYHjcgUNaVXV67",
+	"80DiKczdZpTnU15LhIazg9+DMhKZlkhQ1o4lyTEVmarozscXlCHgVfc5wh0I/TaoPG6rCgXVRIvxlBQI",
+	"S1QiDKoRSRCuqEZV1aBpW63OIZs9dACPYpMlDfCmwhfQGSAmB9pcBdyJCNQzp5Dd3Mkp9+YPDPO4fIOt",
+	"nnDHO3i00dHYmGvggwAhXrCMETBZOyfTQshcXD+1uTSi8hx3A1O8odQimwUd8Ay2TAiyYqC+9iXOWqJf",
+	"j458DrRxTpFWIkyj7mQtXSLKVbeS38ScGQfBgsY04K7E4zGAUJziCgxrhdHNYj7V53DFB2zmA6SqOb9W",
+	"XrSIBlG/37++f2vQDx2Ve/XpXn26V5/u1ad79elefbpXn/6r1aeoQW1ZR626iURaSF/lCCfJ1+DFAU3L",
+	"JvCiUX90c1I96lx189Zv/TtSUm5xehuoMOXRfTPYfbwbV8Z404pNadgd+8n/Xs2lvUZS3hMtu0arpVlp",
+	"VW0PyHut5Y+mtZS3Hph5272Hh+51m7vXbcKAMDWWsobQb5XSBOK9XZl67elr1quXo0lfceG6Ht9b13u5",
+	"hUJlnFsQQccB3QqgfZ9s7z1+uO8i6379Q/vg+r1v6N431ARG9CdXlu7dN/fum3sV5+5UnLp4zRKqjIBc",
+	"VoOYWJGIbHVfzEUSCu9YlPRwRhWUugHX/evxm9flEiILvzzH0jW7Q0V/D3iwfLyHne93BmhnBw22ttHO",
+	"Lnr8ZNipHXSI3CxPrr2x5EkjBsOT52myzuRt6RSCyikz/aQ0/bubndn98OzMtW8lsIzyLr2dcEYC/Hd5",
+	"grP92Kcmcn3BVKh0QlOrAS63Wf16JgopgWm6fkHsB1dtmTi+ZrPBjHvQFIkkuYcQWsZCrWkpgSu/WK8W",
+	"TRLIFQvXEkFnE72URM25uED2bi8P0e+8oCRJx+UVH+xt9fq9rd6TStL57hoFBe3gKY1S3bCAnra8nhXi",
+	"saFq9LXOqYnAkjSkbuaZ+1gic19U6j479cqkiyREk6a+HibA2iA+hmrDWIuUAda8OfkHaGT7Rp+6NoC2",
+	"ksz+7EoQynvtYH5q5QX1Mn0YSnNtGIwCmvV7lIah++Xt5bzmjRwamKi7fJTk9ZfQPxBEkj0SCsuL8iKZ",
+	"k/g2tFSPQ0tVLg1spq+Ys5gIRpJKjrAeGvRkxuntLV0xaLl01BJJgPOkzO7uAfyTIXI140JFBufTdEk2",
+	"yEj4jGebWx7h3InV9SKRloyAQd2rIdnentAreqA0jdU0nKRJ5PWxTvn5srTxTn/w171fn+3+vf+PgGBc",
+	"yaNl1sBVCriB9eCAV9QYaQkHsS/3wUJylRbGP7ZeiSV3DxWcp1Io6ZNsztELsdIo/Fd717QOQFv61Owz",
+	"FU8aI/MNCicLFeVr86X9SIWaPMehMnf9q579mb7FAj0O9vr9bn/Q7Q8AqIcneOGIPC/jgtZ7v4MvHKMU",
+	"KyKQ5reIyiHLm2dhiQINmYtaTsAAGI0zlQli0R99jebpTre/1d3aqxbXVc9P2a5f5zQ5j1B4TQ4LXGg9",
+	"dfATbm9v76FxlqZdPYKHwZXa29t72h1sdbf7TbWhrWfSOPKfCElWNrQp5jEmJLnHJ/9D45PTqjUwn/C0",
+	"OJF3hVIehl229/gC8Uuiat9g5xzbaNIsew4Yrm2/HDB8wjPxtcGF6wN+UB68MRMB5hJPNTfOAw6Wxkql",
+	"uQEDXr/7ueihlzhJwPS9Bxz/SgHHQ1qcD1Vho5pfpGeNL5E2y3sqiym/fU1D4xmAHsuLkst8cMjytz3Q",
+	"q/YQDoA+o2DsSIMOyKFLJ2c99MFCdJU64bgTlTfPGbKMKZpa48gu0MpuNn987n7T/XXu2dQXZ1MVXlBj",
+	"A+ud4cZmN/cq5b1Kea9S3quU97z6v72HTSbSxmgVkMO3Er1/9wuaYTWJwBUfC6L20UyQMb2CAVI1QaOJ",
+	"UjO5/+jRKI+6GKe91tUgdFjrNVXxBD1yH5SPpmQqY5y26z3Vo7H01ygTtCvImAjw/JZpcKtMg4/LoMiB",
+	"kTS1qRoO9WdXy+cvpqubDVwl7Ve7VUsCv513FZ64VpZiyd31tblVn0HUdllE16VN5EG8TYyFwqGn8hd7",
+	"suJW8WkuKAsM9iWfe2MDvuQhHmuuNeIzwkZoSjCzrdqhQ6gfZ78gC8AxuyDMRBcq2Cj2ei1uR4S15VbF",
+	"1r07gQxd2sJahPg2f3iNOLXgjYBa+WjgnrU/73qFFR9+HEhkaooRHSV6K8aUSG+b9tFI68+GK2MG0axR",
+	"JonYLxj1TPBLmsB47cshBGt2814XX8nciyAaHBxHGWWq9dl/mM2UWzAFlARIdJgsqmnO+iDmaEQBW81d",
+	"amnsL+kVclMQyDfSH+SLhYdvtilHVN6IVSTwriGK/mGN/Xe81gVhrWQqSDBj+BJTs4pRx+zhaZxyE6QV",
+	"xGQ5dqKO+ccpZadECACihF0NIvJ5n1kHzvgZZglNGiJzMy4lPUsJSrJZCtKlh0YQqD3V/HwUoRFoQe4P",
+	"iGue6rcZrjaaaTMEMjCHbCYIECX1RSskdGrjzEcpC7amy1+9ihaK+OvnyD62IDigOfyTYJFHYwsZb3HL",
+	"ymJ+7+nOsnT5vb29p75031uSZuAJ+GIp15CIkrPX+s625nL710+x1OTWbLtSRhXFqfS7WaRECxtTzWFe",
+	"YCwSLBURVF5UWNDhd9+hV9/p/9Uzqwq5NRweB5ElxUqO8Orda1BYJmug3JoESnf3KWGhBJ9fsFRIzTlK",
+	"6Dl1gL8EwSOIZdMzX08M0VBna7sisctW4nKQcjB81jRw9PKUd7F0EErzDDLAlZnKroWlzVFGhxYNpvgN",
+	"aRvEnHiTGggGp7FRTf9K8oO5cxRIGy330WyBKOM9eaosbl/Lwqx2ztSUy0ys/Mwze5t+IjeYAvoqXDPZ",
+	"DiZDP4+NxJwpyjKvlIlKrw+Nd7DGya+Pk/fPWmmHvj0d7ttg88WXZkF4eeVtGj9t2H6ylesVUXZnMKMT",
+	"nq7k1y/1PaV01qXkBPv+Jj+wbTJP+RiNLPTvKUD/jqISZOhNrUtj/mSLhpmulma5scanRUvKlbUc5i7A",
+	"QI8viFoNgA53Ocx0Ph6vA5n+RiuvbgmCqdsTPJsRRpJ90368lKgcIYwSbtnmyHqjtHpl4TJGYBXagzY6",
+	"cI1RfF10ZDRG/VDRean2Di3GGJlbJNcyG/EBanM9tJLW6/GT7VBLjeGwt6wVzBxTlVKpTokrNVi2rh/s",
+	"3XnSX4mIVz5tbn4J91aFZg7vjnOtuSG50ncdOo7YLEHD7j5XKEsZ4iIxoYe1nXw2c3PDdhOh3P+ga28a",
+	"rLJxRWz6apHcLwjKzRjETI+I1ay/4jxsloUuCd00BgLTJnKaBSKXhFmDQhCDoc8cgre8Bbm4VtMAWMxm",
+	"KnnT4Ec6rLCFHnpN5vBbFXIZijWJzShf8MziNMNz54zKUoWNr1vlXNMKqZwr1g5n5NVBWKlt2XNA56qe",
+	"TY95FhrTpwZuE+IUzwotq2aiEkF5UpQ0Ft4QKGuEyjbN42zZpbyhIPoXbEvdbHbxOMaSchaZsu5Laoxz",
+	"xaGtMgPri8Fa1MMIxVo/mwgq1RTLP7v/MOwQ2aiL0g0hdpUaInn9j0NRqhXQo/bIbJojZp7eR6NiSNal",
+	"44Zl2idab5Dn8gGfA/xdP2obnJri/U3dZ0waRYIXUXPe/JdLEc+n2+AxKI0uTjNJL8mdDPSerdxensFm",
+	"jSVqyDgrz3Vz3pi5qwFE2FbPAxFiZUXoxjjChytfXfTDOrgd3OC2XpmqPWB/b4NJaN+1RoTf3Ngutu8e",
+	"qof3CcQTWzUZ85xRX1eEnzMlcKye8zhzrr+w1DKelhqg45sZYYdvj1BiXxBYYjbm7V77Gk8N/sklEZpJ",
+	"5pkBdrC9TmAmfEYYntHwXnovsgP21fPtXr+3XVaOzU/hKtqJbDcdW6Y6kYFxV7bNTSIyq+Y+F9q551iR",
+	"l84Mb6FoWKscEvIs9LggAERiOtbTKTEQKJwhjCRl5yBLVajTSsrjC7kkJ9A5B7m4kKafO1bwLh/zpJws",
+	"sdZpeo4XP+pvV/lSAAxojeBVqVaull1sBL+dangj7GBag6FSpoi4xCm46CkDTz5oLUYDRFoabsc/IPcv",
+	"zXjCGt6qKb5gyZtxvmSmm/haPrXnAQQ514xcfze4ICSllyQEZHGI5uRswvkFmhIpcbCdu1KaLgJU9Tpz",
+	"OC2J/QByNy/zn5aDhgZdZDXQ1ib2aasIoR36yrRIyKS1N/vZkV80gxZGaMLewSg8VIN7A0Om8LWUuymz",
+	"OCYkMXA31lcE6ZxVhdvixBC9pQgzOSeCJGi331+p1G7QJHqp+vqp+amgygnLtKzn+MuTk7deDzJ/pt/m",
+	"SdJyxpkkJdycprWClJClEXE/HrBePBw0hJXUmLsD3Y5TiZKsNmpaDPpL0GUb4BEP7UPVAEbKvq9KKHzD",
+	"LutrBYSWj+tLd95bo+W0Y96u3/R9RGVpRCXkUVoWzMgbcudyruJiqh7Hurgo850Ss14mjVdbSVYmt7OS",
+	"3EM3ATCRKw5fm5VUORS1hRjNCEsoOx/tozmmSqvXmpxzPcUiHimx6AHJ619JMtpHOL5gfJ6S5JwkcAnD",
+	"r2eYJZzl5SdbO0ZbLyW4mS+amJh5H/wbJ5UMtfy+GsN6nmcCVLW0vJVlEx7eRvrROEvTtTKjzMDaJl6t",
+	"Adrp2SQ2UFGJUqyEeuSXROgHTmM8W6cpq773GZ7VURjbAyDekL+72IXakMpdI0pTbecINxvY3HqrSmBf",
+	"VeMtRyK33nnr/lDdH6oNOrPYw7ZZ0MltXEMXlk2p65pUc2OdJ+6MsipEsoQ+mrd0tcZmEXpbKWwO1bfm",
+	"1dZjNLiDLX3bRa7g16W0FSS5TAKZGUuUUDlL8YIkNmiYgLRgC6SoSkkPHWdC8AyUKSRnOLZpOIJM+SVJ",
+	"TBdvcKBqKxnsYDHFKZUG7+P1T88OjP+apyieYIFjRYR0go9LYoSRTfVVEzJkCRUEYOdgr8iVlkPwRQM+",
+	"Vi0ifS566DXnIlh6/KcMCRoKuG5jBcembrybwh0x1/Vyxe6Sc9aPcgWivw7yZ28wOUk8JciC/0dosKt3",
+	"cfC0X+QClFZge6lLbfDU9xUPdkOOlRdTTNNgg1nS1Zcc1rGhoN3trS34pavXCdmG+ei3jGu7MUIxnxrl",
+	"lAtEmU0MGLISz7Da6NbuDuKxIgoSG9+f/NR9ijiLCVKCTqckedhDx4oLg1NoqgLs54ZM1tiZ5k/TGda3",
+	"lzoR9JBpUIDwlLPzHHC1yn4wY71pJhUR/9f+2OPi3HcEElinihOw5oBZ6QT0Yhn1A4DTtBvraxDIilC/",
+	"v2+gC7d29vt99GBKE0bPJxBxUgCPmdcdJ3jxsAI5vbVf9ULvloa7W+KiDx587A8+QdXIf7Y+9rvbnx7u",
+	"f+x3d91PegQPg4zqpwkVh+X6i43b6gFiK2bIe5+e4U8vj96hdzs9dIg0F+ISpw6EfkRDUSVTVlcpyFt2",
+	"kPUknvGE6M17pslw5kPftMvzu9Goix6Yxe8lCq9z9yt932fYas1EHHdpUKg83mMf2JzBhHP4haIxnWGm",
+	"liM3OxWkZa8FPeO33jfKilwI5VjyTMTkJOgYLvvizZ2+48qn85Kn6nB5Pqok4pIu+2i1/VGr+QcI1zPX",
+	"A5XoKW/aDDhdJEH6llZjeJcjdqz8+joBXO+MLItReW5z51q0M8iLYAG9mMQXJOlSZqzdMU1Tc8FV32qN",
+	"nMsJn1f8j8XLlrvOS1TlOcr9aHP9RJZPR8gMqPDWHzOWpO3tZGdx+VzVjVj20IkLiMJ9jq9qC2WEUsou",
+	"QkH7YKsHcKlrhVXLY6tl5tE1DKn2rB1leyNeF7tZjziQWknZhTRwTtZszBmOnmirQel3fWE+Yze6RIz2",
+	"twB3UVzhBjAguGSrTSFM4rbHFURAlSUdo9FpzDOmAMixDJA82NowsBdMTlCN6wFd36w6cwZz9VdEEizi",
+	"iSQVvlv83PKI2jgXUMsaJy9vbtLq4MFqa1XUe1PYT/W+Cc3p/btfynqdw2uakqnsecrqo/GECt9r+6iO",
+	"97HUjh4Oj79vAMEyK9fywBq5p7dnnQeP4c5XPCGNO9fJ37fGhr2zoAatk91KkpiD4blKK31lLWlu7VcM",
+	"KQeSGBgDU2yTRIhcaemMRlOe0DEl4sWVIkxSzmwiPJ3OUhpT9S5LiRxFtj6l7jVpnUDlCdNWSiH0exgR",
+	"ZuBdDUNvox3u7FxPPTTeQlAPXUm4VlFwrGA/iUAZS7VtikFfQbQMpLOBJmmphiTNKmX/D6FTBrqVAxWP",
+	"MsH2NevY9y539eXRZgsV1DlDixRWOg9h56C+waRx8nFph106YVFLYspIYs4klQpgVFwLoc0mcPuK65Fh",
+	"CPsIg2vL3yd9zNI5Xki/MWNdsy3i4lbHvVmtdR2t9EfOLzweuyYfNV7h1CQV6HM7wwJPiTLZgJyRN+PO",
+	"/sdWYsYN4nO0lqFovibzpz7Z+TzDM3xGU6oW7zxx10rau+XMDbhqKrkioqm/GRgz2WzGBSDpFrfKVlR9",
+	"5H2j3HawTs7rNnZqN4I3+VtXfd/IctiShvWAGwoSaTeQY+/1paFsB5hTs1YqrBupiWNHnaKJ1VuPcXWi",
+	"zrFN+tL/1MyvDXO3Of/6r9qw/m6uuRCOoZkDaGfImY3smGpehSkrMxH7Xmvxdu2f5aH59yxnIFaJ9im7",
+	"NPTyJjexktLRa+s/BCBLHOOEfCtR7N4UbDTkqjwaiN5r+FvcVuleS0itlqPS/fHLBarCyvlUa8x1sWqE",
+	"yMhAuY7KhpT+qWpFwW8rdP/Q4XBOhFbuqjqrXVkKIUmcCaoW7d5/7J6q9bLUqxZVKML7ijfx1VR77I2t",
+	"BeUCLCcvQXE6XQbgZ6TCacF7Kv5tLmRzBG0GOY0ACmRMEi7oOWUGBSAzTeTgKkZngs+lkb5roO/4XwtW",
+	"nQkCKjhO9cwkYUkFUoGhw7dH6ILkHasmBCdEoH90D98edX8mi9Uwgl/0QDVUeBtNO2CgHGZqAlYSAKPa",
+	"NQe0Tr0MapFDdBrUi1iryi36b6507m4FmgmXChM5oCn4o16DnhVWZINQTiMrNvYzCnzBN6Pr/HqN8ic/",
+	"mWxChRWNYeqED7liugfvdh76bHGn1+8NylzR/BRgis7kXa7ETUlCMeiCZfbo4WoARCLlDHw33//LwE3C",
+	"f6pgF8E768JgmUeS6reV5N9KbbL8RCPAsJM2wLNYTEb7msOYe87AGA8wNLcM7qHylPNfl8ikzcztEJ2X",
+	"Ph26ITyKJhKw+Ono3Yvjk5pOspmYXCOow8dqjsVaXrpjd+8SK9VtqknXKKkQNoOjTKMuSXAzk9NWKloc",
+	"3nwuNaotH/P8KNrtaORtFR7aGt3CPAd8LOaJ5mgmpYkL6CMfEtBJUHc/sX0VZVsZUDvhAYtKj6nBt25j",
+	"HF7CFdELx1N+vrhrJbaWNBOWwt5CtN+/hDiNB/4tF1IZh1Ft20jzplUSLG6xP0YDxKLJ+mtw4pqLJqUv",
+	"r0GvTuIZZzJL88N1W0l34fmYXWlef2/bvE7STQ7NarHUBrGPau2wGV9kyKSZ2TCFY/VWD2YTTqMfRjCV",
+	"On02rZDt3iJs0lbJbWib/ZsEprKj0F6qex9wmjWcAxdKFC4xrLwb3+8M0M4O2t3dRf0BelLpd7+1u3Pr",
+	"rCW4gWaCTTv4Mpti5nJv20XaARbZJuYGIn14StOG8woRePdYsaCvICvtzo8mdP1uaCMCoEp65EbR15Ro",
+	"HiyrvZ4VePesZqkq1SxH8zTzql3LUGijdm9/YplsOLhZ0Toqj5MJn1Hw8ZjGFFd4RP7rarFtT8/R8wYM",
+	"cNv1GMywkmbeJFIf76wFtdhrgiA2owlFYEzfm9x9FSFJZlhAF7uzBWSxYrl0aFv9NXEg9eAeROW/H37X",
+	"PNx8azbI8jGJdOXdXU9+wP5ImUFCrRGy6BDJCRfmZCPK0KsXr47RGYn5lPhxxOJzXmcS/UykuWGspTFh",
+	"WmAmDXLbgY9fT1Rfh/IzmQGBSxJzlmCxKB8Bd7mNmCw+9C30KM0qlG6QPAZP71iH3Ew+HtU8Ca28RCu9",
+	"m0v9jB9cY1ni0icQrZzV3NljvFF68zXx3q3QCRs12c3k/dxIpk8VPMgbU3O3smrUcTMcIfOw5zw7W0DR",
+	"eSEk1rXTYN/BWHBHvni/f+YFgSojE58y9kLp0Nvry5doqR1wJGVGNlgP/VjrGcNTeeA5j/UokcXKINPl",
+	"43anO+pQBt2TIRSoumOegfMl5mycUjDDzzJJGZGyK0wYM+Xn1HpdzmiSQCswNRFcKZNDqwRm0gZDFZ0S",
+	"nkHyK+Q9GTJSnHdTDsdBfzPf8E7UyVvGmLnHREq95uVAlTehQMcBhWm6qVM9oficcaloLBtaqHEgyPSS",
+	"1Drder0EcKopZwFptBVEEAh5UIPd2WunTjhu1KDokKuZNsUaPd92o23JlzbeSnkXAR39m0cudXkD19Am",
+	"OnfOzZvMf0OU6EGhebjfRg8jNBaEIJzqoWBFL4n0b/R+Hz0sih1lJi7ppVZ5bDsK75EpEeeQMa746KFJ",
+	"u1s/CUOfxTy5b3XygSSXxMUPQ95kc9U/166p0xirqr7uLq0Q9O6T1pdRHJ6l3OyFv0kt2NorHE8oI119",
+	"NACez3wN7IFGjhcUjc3S3+lyVeoA2VUnBP9nb7Mrml/4wbAi+BagS9eqVzF3ugeLDLR2dRaVPV0moX+x",
+	"SfGtDIqUsgtTRDoLot251Jj1E2ckSce2+LmagAAX1m9y2zIt2ubo/MUkuf+w2/8SClO+Hsu1pVe2jqtl",
+	"ZNVDAV2mGaVYqvcGi6FF7NS+/CgQ3DtisQBl3/XnIoAKVLR1Ujk+2AqLeZnoWLNbVTHOqDTTprV+4+e4",
+	"tdPD8vy3kH0yhoZmjcIKM85ojFNowMzHgPJVPOQyu8EOsn2ZvISiAPvJx7LvpY11zzi/uBHLeQnSt/uw",
+	"dWnmNbg2wTpNsUCSnlfypOoj271bw9aiV3gbt5Ji3mQq5tMNFHiQwK5koPq6pQkP1FkMYecMkfuIMwJR",
+	"R3MILykvmGw7/aQSTLzxrPbaOpb4fe1qy7ixWammPayn+d5YFYiqHAoonyop0+UtzS+FV7BSF7RRnYJ9",
+	"f1XBnlLWrG1fb2+L9S3vqvd7y/0slmnJnvqFIi09o/mzAQyudTrK1SpclxWl5p8zPo1aiapLA9OLZJxo",
+	"oFUyQhLZtW6USm5F8cDSVcW2z44dXfNa5n3VNvEw23Qu+5alHG0drI+i/SNlKJNkLdSts7xnayt87HYV",
+	"97TkjA/BRyYg5e0MTGg0sghE7lFpeHeCSCrJfEJEuwpYLyBQ5tiDdUtf39pKTwPHiBFYOy3r62Gn63Wv",
+	"gTG0RSlo1j1aNYAvh21XDfK67M8cnwrvc1UA9fJckpKYN0btNbkUYfsWOUFemkGrpNCqLIXSdL0dkZfZ",
+	"tYxxXLMM3TGOP0YJuh3tffn5ffn5LZeflyhv49Jz+5YvW3ZuP3InJede+9dbLjf35eKmzrWQI7q+V6Z7",
+	"f1sldT1id/y1iIxBJW7SPVtUQ2LFhVXkbgZs72pcv9xj2jbJCnpEQUKnaTaiOLLFJtcpjm9X4NuysQhM",
+	"2C8Q3Azt1CnffhX8dTXwEtpeK/DbL4lf9UfUDP39LauH5dLQds6OuoIWNfd7q9LZdZU1n9D+IBqbN+R7",
+	"te1ebbttta1Gfpvrbt6rvrAC533pbrQ4n0HevipXisG2RH2wT0KolJmC2+b43NKaDZOf4aWPfw0AyU17",
+	"6y1Yw7E0jrAiRhhK+V1GeIOVObafbGLtp+8flVJs/z2IHu98Xidk62axkjBCJXLe5p8tEDV9S72pmwKx",
+	"BcImEGiDfaY+cP1l2GlVkbXVL23vYX+j7a1g/Cyvugp212wsukJv4Ii82ykhUFuUrBstyfp6S5gOTBGg",
+	"NWHgpxJ82BKYpupqta6EWiPXTH75Gr86ja0ozWwmssTVZ25AWjdYpFk9LisQsVauyFs/dNgyWeTQh1TW",
+	"wgRQtC3mwqE45wxnClmAGq1pnGc0CUirZhusLqqKsnbV9dEzSnXs3qWbQxrMwZzCUf+VUB5B1LeWhCjc",
+	"O0rRxpYE2SIWWUcvC8YCV055DcWnacIW7cr14rBireWUN9cjItc/b6VsbXZO3q5Yba185AhS7TlA3nkf",
+	"8sVKviP31jv0G+Fw87aTTVEb14Xw+5L+quvZ7vlWlzimByFWVzVM74nGvOFSa4oviCe+gfOqGHq0gk+5",
+	"BbimFysn+T+GB8sN9957de+9umXvVZn0NvZcudd8Wa+V+8qdeKxy3nz73irvJe126MNkgTBDwMhMxlWc",
+	"ZklILwvjCh4pe5psBQ2MwydZuFomV/PTKlKdLiulOy5DhbYiySqKaGtcSGPtYGYBDSpVX3ihzy+ko/Xu",
+	"vPi/jblWJGvrsVv8pTvM2F7GJvPN+1bWahwNny8gpPJyW4Dk60RlNbuYdv7cWpnjlnWWSaWRXC3UdSs6",
+	"1foz1EaZ3k9GU0/58vzKL9dt6JrabA3vFn4JabGeidMuA3dVS53CIr/d5jo3hBLuDC2qUIwZOiMBSPCx",
+	"IMSU6VZSNeyF9mFmWRgcwSY2y0j+ujp6yv8oOYF6qPe6+b1uftu6eU52m+vltq/XF9TJU343eYAgYe5A",
+	"F/dwN1v66GaCnws8vZ7bvUAKq0Gc3L4Kd7kMf9deLI/6st8b9PpfFwyO1fk8cPzazr8kOFWTxiZ6MZHS",
+	"NPOwHVsrMEwrMFf5RblleKdaTumFk5oq/JtLgF7yNATiC4qn5v5EXJIEZUzR1GB08zRB5GpGRQhVf6PG",
+	"/8bJe7puI3/XkOh0WvTQXdpzuNJy1/TlPNUTbNPK00y53czWnZKtpbJLEKi8NYWFFtKrogOiMRcHiGVp",
+	"qv+FMFuUJeSGAnLQ2MDWE5iC82njqPVFb2BOsbqdkYGe2naT9Wsap6Mv3tF0qn3jk45/akr0U0yi2J3S",
+	"agQOkHcgSoQe+ee5iXk8g1taKyHAXxQHftJDo+qYRighY5ylSrq8eP3xbwMsB7PFqZ5oiIFK835ofi8z",
+	"qsCkBnQY/cSafQ5unTuVucHqT3qHcPXNBtauAdUo5ezcbQqi6gCdLdw+oNFgqz+q6N5LO745/AHz13Zd",
+	"4Y46V137dnjZDZzaVfOvopp5Z8j79HJSD4pLRuawagYTASLR4HK6F5H3IvK/S0SCI7XuwiBKIoxinKZE",
+	"oPnENHyReiewRCN9NE7h0RFsieHotGq1/Pzkr3/b/vXHrVc7/3h8svvPv3148e7k1/db2zu71STIkkmg",
+	"+VAlF3Sr+2SJY/mPIuOd1/prkPUhJN+joscmtuVqBwhLSc+ZgW1UeQeMCDFyCcnQmSRJDx0qNOVSoa3/",
+	"3d1GXTSwODhDZsBM/nr85jWaYSHhEesPkohc4VilC4PBdhO7Uj8Vm4PuMq/Q39X5W+XFMaZS2f+maLz7",
+	"kEJ8BLDrHixv+SjhyeUt2tHfXT9R9Loj+D83DMr7ZPdxb7C1vdPbffzkaW/vyZ9+NdvDAzuxEdCXIAYD",
+	"OagQ4Hr30zO0vb29Z7QnzBAfjyVRETojak4IQ4O9fr/bH3T7g5N+fx/+71eEWTJke3t7T7uDre724GRr",
+	"e393b393r7cH//u1h94KElMLDIimNBbc6r8HaEwZESih51pXw4IgJTIW47yxckEJW/2tJ93+Nnx7z367",
+	"47GcBCvStRx1uZCq0SeA5V6G/OMODPcSp67tLXBtpPdvO/4BKfsv5Pj5KBgRbCvfN1AKQrWvuYRxIwjR",
+	"x6t3r+sTfxXCUdlfIVUMAF3SQ0dKonhC4guzs+jBczydPhyyhCgSawEC0kVSdp4SNBfa3jE3AvCGuTjH",
+	"M0iUTP6FY820DY1UqcKCdm9X+MKT0qY/XQ/YLuq8IuKcvBXkkpJ5kyMRLpoUzhy2pWILF7FNubIRr0Rq",
+	"ghWa8yxNtKosiFtjqFyBbVw79FRp9e73bzTu/moIyiFyhhyf/hhtzEXNuROidtz8kogUz4qxHsCNsDL6",
+	"tAsy1pqG6wpu2o5JRKYzA5/6ZaZ1Dk1WQ1Rt0p9jPqPaHhF8arJmHc5xsCucadMS5b1ZIDvjFHIb1uvd",
+	"4mHN1sc6K5Cflq1BDqlQOeezHOTGTjoq05+/x8HTr3fqHZFg/jc0FM1SdU2CL6i6RPu3QeL3tJBvTWj/",
+	"X5MrdXiJqbWKmrvJgMMOZF8pfZ3bdPZ6bnMto6uN7yTcmv61NgnzPAEqwTREZ2TMBUEjExUk2sQFKVy1",
+	"9a41oDsR4g2esRUCvbwVq759XL576RDKt9pdWklVv9BQW8afylQV8Cnnh6/84I+WZUSaDJglxANIoNQm",
+	"sENDxUiPDgHCZ4rl+hymfCLqPKapbToQXhsfDp2S0981m1jxzAmdkl/1fTXvBIyq/H3/vU078ywTMlTr",
+	"8RbL3FcUwz0jcMC4FBhIirGOGW4K1/JsoN7KOs/acQz15jltahykx31C4wuinuE03SCybytj5hNu9BKc",
+	"LKqTa0BlasUpGo9PaDPeXBJxxvnFMzwLhwKmmC2c8mVe9a0rSi3pkBglJKVnRGBF0gVoZdbnqhnkFC+G",
+	"LNfUJEfYun1AHYNvzNLMtAlT+IIgABXSd3EWkx567gWBRn1DExgxMh8yWxpU1sqXBiQG/VX5P3pVBG2d",
+	"SP0uSwkMkdvnozx/S6sfIaFkfm9WWTiLkFRcOJxtVdbdD3ICilPKaPyt1JxpPK7kJM8pk1YtNlsnCRRn",
+	"qYndU3mbacpfq5NI6O1r2IrqzvaQ3WzXesBWuqGEE60UKHQmCL5AE3xJEOOIjMckLkuAWu1klhLzPpy/",
+	"bYoXxSf9tmyZkjQh3TkX+r7uhGempzfsZteetMJLnP9SVhErF1cpi83owVEnY/S3jNjLmr3WkqdgdSNH",
+	"8SFm5EHQNqDMfisb0dA8PXgFk/wxh4n9HG0WhjM6+Ir7X8BN+m6BZf6FWj4vKzmG51gic3+elQondk4r",
+	"GLglb9RT443qGV/EOk6p7a3VTinQuk9d2tlScwA6XDosrXUVWg8Od0lIIYCVGyGC4wkyJIfwlLPz3Cmw",
+	"tpLVhKG7FUrXxRstxFSs1H1fvXsNZtdkDS0MkGGhAYZpcNCGZkNRJdNjz9tlf6LRMkOzvHelQ1Qa3ZJD",
+	"vmG6iDsn0HfpnMpg7c6GrKDdqd78dPyXUz1npzMuJT1LyWnRvquhaQ9HCdf2NEbumcL9YXIljZ7sNpsk",
+	"+/m/EWaLOV4Y939KpSp7TyR6MDIg6aOH4CUQRNOgVcegDMToVDv9vSEbue938xeM0IOR8R6OHpZTYOxr",
+	"rdJZQnA3tUWZrHWOg99C/f/y1Bf3hpb8oHK0G87zkqP4QsubDewZI8lBA9UiS+sruNmGWUfTvSAz5QBJ",
+	"cJZQhZTANO2h5xx0KluZ6EvMYNbziSdRsbSJH7ZB259by61ltK9Sxl5czbgIaC4vLolYKCgfsPYJPjNO",
+	"j0YKWO6khRf6ts1tuGaByEK8iYN9rrmGDSmhwg6Wrj2BjBBPE81H4NAdWEt+rn+BL64/cD2OQPFQg7uH",
+	"XJkGie201gnVO7VoWvpy86ayk9yf5ia78eJy7S2Z8DSUlngIMBGQW7e+tIOk9rW+arq91T/7zmy0DZER",
+	"YQNLCaLM1Wm1qRPzYKlXj6mtLx7KH0PdcvUsMiGAQXvbuvaoj81r1xq0Ag9ZYAx/y0hGkL289qeNw229",
+	"T88xVWnQ0/vBXnEu2rU/7x5sOpr9Fbgn/kGNvOiIJbdapMwd0XwriwX15ucOieNfS9h32PP9hpG8wtJX",
+	"IdfyfnvCVeY4T/ptwLDBHWu6gpmoDXQKN2BN1zsmwUJKRq7UaZx7k1d51a3fucmN7b9tyaJCxHITB3Cu",
+	"2TZ7et0tGzp7/ceXzOAtwC+0m8EzkA/SNX802tWDdz89Q0+29x4/3Hf+Ch/hKyVjhTJmZWiERixL0xGK",
+	"U4Ktz5Ey/8ODe1PuazLlWpohTdR2jC/D2fKFDi/1LVatss2SlAzYhPLe8Xfv+PvTOv7qfhUZiqFa2ZwH",
+	"jKQWwbkczn+Bg4M0nUDzb+g7lbcrM/G5IRvTSyPYaXJgkqYCMAnobSklSxmowZQIFGOmDXccQ/ErFmQI",
+	"f2s1xiVYrrVpzzBLaGKPrtfwrL5lfxjnaHg7g0KbiCld0sl9ll+38SOvUS2yM5PoweiqW9w5eniARr72",
+	"ue/iTCMTnTbr4ce8EIYYlR+HSqggsdZY97W53Im8H+aCwmI4zEl3R/53fkPKZSaIzH/AJvWBplTl73Wn",
+	"vPa3eyj/AVRr/wejg5d+AYdXWfl2Ly79lo8otE6dqHNJJfVu+02bOO5F5g93yenu7mr+dz7+FLNidvBH",
+	"/nWt5LtLF2QhS//Ol9GoZ/kHyNmE84v63+7+MSFJftX8YS5V0Xnry1ETGB73C7AjYXP3ZnCXc9ih40wI",
+	"nrEEXEgzHBOjMgoy5ZfgbzGsSpErZRKtxBSnVJJkqE3v1z89OzAdknmK4gkWOFZESBdx59LGUq1XAzzD",
+	"QJu2XbZ+bWQYkvEL1/O9Dxm7L50w/QiDypsnMPbRjuYUg12bJB3ZHY1QwuGvFMuJ/nOymE0IkxGaYUEY",
+	"ONP0ng1ZSjBQwuj7kdlDzLx2/nyMspn+giSXhOXZ+tC8ckSuVG8UodHVSMux0TejHjoGl+SQYYkkuBJd",
+	"TpasEZ2moqkeTWLgtcyEqrTw/c4A7eyg3d1d1B+gre2lStXO0lQj9N1w+P1fHnxEDx72HnU/fQfZ4A//",
+	"vRMNdj/nPz6I/oK+e3BArtQP//lIXnz6ePWPTx/VyafhsPeX/3y8+sc3nx4i8+S/B9GTz+i7h38J716K",
+	"A0LjNZmblLc8faSeD+4SLJ0IvyBkdjdVrBskPq6tiTa7OK6ZJawXXispa/gwNqq/vCE1Z3V+Z5R7R1pF",
+	"eVPMDmeztC0q0Us+BweDflSLjBSzpYGEUxpyFr9h6cJ66v1tLAXxcLp+a1WL/VzexnbZMFEDeOYbBmlu",
+	"2BZAcaEHhigzqXACM2maP5cDkNoMGvmKmP5BqwppesrFKeMQmSmLcnvLsgAk3BK25FPMNgrZw1Ey9qzl",
+	"J06ww68x2fermkZwdZSXMsGCjIwWnkBIFq6DJg5/XzvNewPmUgynKad4PuEpwIBGLpqZp+dB/vrv1Xpi",
+	"z6iv2vBVFaSsgYTM9wkX9HfOThO8kEuSOvVlK0K97TBCFot4UkF92KmAPuwsS7Hc6y8try0jPuw4Qzu8",
+	"pL/g6orGaSbBLL2Dxb3JlPomxnkULAAGTuGBVhqdehWDbBky5ZmKeUiNH/EZYaN9CMNr7kxJghZE9dAI",
+	"1PXRflWNAHBGZZCvZlxqU5JOSW/IbE6FfsQYlLb0jPE5IDUIwMtAI+s0bnizvTpkkgLVTiBnmIEfbYoT",
+	"0kMjOnUGNozbUIe+PhZEX2dcnUqSgu5vZjZkxqdU14i4HhrMtJz0oVdFE5G+kqd+JLk5pv9VDKMTdfxv",
+	"ltmzfVON4GaCn6UhevhA1QTlixnl4DgugmsfRIKoTHgVk4JID4e7GMAj+4B8VMsiXWYDlTEXipd8xN3f",
+	"m1LpDUmEyl1dfY3bLmp3609cTLMUOCQ/XHeIIFLtMeNxFG+rfWgKx2WCDLCJ3g9zinaAyyb6tLez++Rh",
+	"gAemKZ+T5NRg3oUcpeYAUXaJU5p0QdcCrcZxHPMCU5rh3nIDWLEexz02eHwr3dBuLiYWvP6U4Pbbm5kJ",
+	"1q8/Kc00sKKXoZkcjXNsGOP9MZVa+zbHBgsilbVhi9wMqOUyJi3EpG1oZULYkFnWN+NMGikwEzzJYpJE",
+	"XjGKft6yT3CRuxpDqPMq3TZkfIxinqYEn2ek6myv1CKu7+d2eKXF0j0OrNzSRCpDA+AG7brK27oQbaqe",
+	"/oKV3s6F3zjmQAqmGXdDHPCGIwdusVazdwvWoJ/JhNBmaAHe2frou1eUDnfbo7Z0XU0uiU8MBuEAQj8u",
+	"1uquRpCOyxYts4Oe11Z4ECKChCgbQa1YJdkUs64gOAFsPnKllTmcO2shzyo2KxWbMc+L/GEHjl3pwmDN",
+	"TZtBrJVGzEp6JLX9wRwAVVnNCWn/BIuUkmCKEay04ryr71mM9oHtGB6W8190RrTcKwLbzZHd/s0CjLiB",
+	"n+ZI9KHhu7IiW37UnVOW8Lk9hO4Vrrt+JdI3xQsD6cX4vGFaW61xU+rzEIKLRkIHsQdU0x1jmoJab0j9",
+	"kvK0Xc+rv7sn6txtme/nc9ShoP7FwViImhQd6yAFvaKDV/LB8jXKBO0WPSsCLetqK5VqjnCd/TYv2HC3",
+	"H9/Ibps0uVPKTFlzUGbYGjZzqx26zMQlvaRFdkDvi8GEzUqx2RUpAu5O0JjDedV2VilmXcZV15raOR1X",
+	"HAC52XttLt7CX20pN2iTeEhwfp2FddQYsJ5vJUr5eQ8BLqvMGTFBE4ITItDoH13bibJ79LyCed0f/HXv",
+	"12e7f+//I2CWhpw1QUhtLR5enpy8tcpvhASZgW+79LGd/t4yH9fu3p5HHDv9cCcBqtJg9MzgtclsOsUi",
+	"L7AWWUoihA3gd65MmmLnvMVNSMh5GnKgCn7NpjqVvTOOGBjTPhoVhr3xwWIk0+y8h44BTPcAnQnM4olr",
+	"ubm2Z2EdBgd729LHULFJbSMFsxteFxOrjng8u0TeS+zT4zRraBKs18U656y9CluHXlvcQ9N5lwt0Ti+1",
+	"VWG7w9tuUgcAIcsZkYbHEoSTpNzgZYpTvWwk6dqhQsABZ9pIUaAdJ2Zlz2iSgFMpFlzKLhf0nOo/Ux7j",
+	"tMtZutDT1fw4pVNqHtNMZ8wz5iVZdP3f7A76P/mdpZt+10tQuig4n5Z+0CKhy8fj0o82N6T024SnSemH",
+	"nFm6H1xyRRd6v5QuWVW4/GGwkssjp90LUn7SJlCUF4OkVLPl8phtgkt3TEh5oFOiJtz8ZE1wu+Cm8Asb",
+	"FyGkFnUVNpCfRS5R/lPdTPL2Ks8sLxuAHdMHLH+H3UbK8vabtd3yrsFmLbu3PKV8bx3Wtr9rmbS/hJUP",
+	"QDvl3Slmi67Lcs9/KG2sTY9316QSBEOcsqk43lHYOnXydhLFn4x34RfXRMl91qQA+VRoRXadDjUx2y3X",
+	"w4A4SMU0gxAe2CtdyrqQQuRSibqQfAdPn/FkAbODkgEsu9UqAiy7fEZY9fe6q8vOBEwW/4aq4wi8a4CY",
+	"SD3tGtZtkXKcdPVbUmwyrzIms5mpe+hOSUKx6zdfU8+dH1RPdoaBkdGETGdcERYv4AganNjABcq6pqIS",
+	"4BEZTrtgGxhemIPn5L7GbsYuGJ+zstO9Rgf1BArDw12HpHbFyh7/z83Yw7dHAYDGwt5t0Wvw0Bf/IF20",
+	"IjXnFWQWC6Ky2mqIOlddnCXUdN7u4DR1JRbhMCIUYUueXhJbW1kM7dmEc0lsWNtYDzkyhl1tUDI4I1YO",
+	"UpYrr721DJw1lbs7Vum+vNoGXXRwmpGS0vGtRCN9/+hGVbHQuNZUtXwSt0S1RL3S583VLrU4c6aSsaR3",
+	"rVvWdGRsEC4Sc44AhjrXyk1uIiCKkhZ1TB7zWGVXBUuSQisEhXTLa7q8KrtKlGyNKolnVn9xHr0lOVL2",
+	"O/UqsMSU5btkuutU+91k2ZcRyZpq69Op9KCzN5bKC/JjtL0cXqqfdzZrxJhaowAtb17qxhwihneQNklk",
+	"wwYZgzuHGwugjcMqnTa26Pq7uZAjgGGFz7AkyDynz0lWqU+50UZ8q3piwawqLA5+27AzVlRdkOCa8zD/",
+	"FzwlPT0mrcxTzqhUo/2cgCIH6iQjBAqd8WJbFbGHRoYhGw8WFYjP2ZA5WyJPmsoLLynTMheNppjhcyKc",
+	"g8hU5AMIfz4I6IGR8MgAZYA2HEG8WEbAImUERc2UnUfgTJIRMjnzsodGkHzuhlUGZRjNsFBMf3vInBXL",
+	"xTlmVAKb/1a6ZnYRsgamVhkKwEWHyUuVRBfEuOhlzGdE9oZshJMpZaV5lVMv/CnmKj3sO6yIS5yH3+xI",
+	"9W/6rVVsjtKLamL3XbirECyhcc6UUkXzxi98zpDbwBvKnF07r1WeWmOtsYWssm1HAG9PgtfBEWjpPJVi",
+	"/l4/pHA7wveQ+Bghes44FJzHmluAwyiOa3wUlhYN7rPsbyqd11YnFdvfLmtXb8czm7h04wSPAQJPf3xp",
+	"+Pr9LObTKlSBZnfYkitE+7FECYE56vkc5OHrIpg/iFoBcCyLZgdCxfeH9/7w3uHhjRpOU+Oh3gxtzZAY",
+	"RzgJAC5ej0zL2cWaTkerKbeUN2zT6u9J+YuhQzUCh+nlWo0sAipmK1gReKJuTbZADgFd7WuDDdGDujbi",
+	"BpyjVnAb6+Br3KCsaeyceX9Cb/SE1sjrWJtMQYekvmC9gsYA+hYMrX1TjGuzEUyNjUU028dpOrI92MAx",
+	"K13tvuJDJnw0LGOOwmtRQhPwZBp5VbbTqgXgK0u51y7LXllUXamJ9ua4SZXzcQO61qG2tuv4WghL23ay",
+	"ADSBND2b7kAFsql/4Klu3dXkyL3vhpM3b0jbvf1WpZu1EF2jr24W8vdoTry7u7NrNx/yEk2uxE/vXvwt",
+	"QkevT168+/vhLxF69ub96xN9yN6/Pjn6JUI//vP54T/1f169eX3yUv97yD78fHxSrTnW7/nhw4sXP//y",
+	"zwN4xw+PD+DZH07eL+91sNfQ2+CHg/3o+6aijM3agLZvIXFj+jLsiz+ESlPMxnKLQDPMaseiFkazYQs/",
+	"wkkPcmG47nUCgG5GgJqKY4O/EnbUL+k88mWScwv4wHXQAKseVAdYlzTimJgnn2EWk7b9Mz6AQDLsU3EU",
+	"wztWt1cYCz49LZcLr3fmGVdBkap/X6vnwksskQWymOPFauDZZb1J/kvbLeSAwCvS92OSmkzcd+aJFiC2",
+	"luI2tH6DUl1xkOpfqlc9NClraFSvX1viGV9j13rOTv1CiuWg34mF+XZR8LJXYIxpWqpyH5tkPXlBK50s",
+	"7IVlte1jC8rGvd4uy6aW94D50p3479WLNdWLur/g6PD1YVH0XY7az3GaduOUxxfmDqn8pNoSofm8vMzF",
+	"X2T63D76NRMUwBO8RXm8s8z2NGvyyWsr9f2jbgMj9DqRt4T7XE/dAQJr5o7Pg1X3J2VVRS+vQYqDVnvE",
+	"oehWay6XlfSFCpZdJV8RFIyQayaWy1nb/o9eEtfNc8iMKsCZawL+RarrGstuSy2YWKgn4O2179+kbK25",
+	"zD/hzFXdwX7PcyvWtFBwteNJDwUK+fXNpn5/yEZ6T0cR7JGJ3wQK0fLvTHCCGPfqF84ypX9wgxiy8ChK",
+	"robEWAE2n8oV41cy/sJdMa9bZn9ntfQ33KjZUUbtHDQzkHf5dlxPqS+2tVDsnXdT6/zgzFnHqbmherVW",
+	"5Oz2FaqNbZivRxPbUO1ainzAyPwuQQ+ijpzQsWoA2Xmd55EByk6KFTGdak0RpQCIC3IOknLZiMuZZdv+",
+	"GLvbg4aMKXuYT/lYj24dx8yb8XObglg/4sE2uFbrwsoqXD5YHIC4AK++C3Cmu0Lp0Ou0OiS2rNmsPudt",
+	"sgmaw2hehlUtlmbKOTV7tY0zN9edbjYzcyNPYot2t2tlXMIewGtXdbE9rrU4rp6QvFtqBQzi6wc+fU40",
+	"B+IpP1/cZ3d0bFLyUvh6kwhttNx83yHLcxV64br2hSkCneP0okvZLRoXOE3bQNhD+w/zUGEYQWQQfgPI",
+	"sM0gDRrGWuzTZlGqDRLiWwqxm3A5N/X5jVwWANjo2gCths2xnCADkbYgUhGR4AUil8QVE907pZvrn2CF",
+	"4UeOZ7Qb84ScE9YlV0rgrsLn5jRX79eCxpQR1DfzGWeSxBl0stKiBg28OFCBjpmYgMF6SmG93CCMU9DS",
+	"hTnjtvKvDmJhr9j+C9VCicjOrOQXyXmEtTDsQ9ec5Ro6+kZgOlD3OCZC5A31m0pfjKgVBNqVJ6V+YLfD",
+	"n78ADLCtOrE0XImpVoSXV9+VE0xt/Xwp0i60WtqYcIELXDNeSbMlPTSaUzVJBJ47vDMo2+pSAw6ZsQRa",
+	"Voy8UY72tTJkN/Fskdfk2zeWfEyuGsfNCipQT6HQgUjTgxs8TCkZq/JadKJOPrKy0Vy8s0H7OLFv2aTp",
+	"lOEriiM3FKT4tS2za8dH7wXTNRIzl0PIFhZ9oBFeKSgSIcDn0cSxtb2/u1fBWnm63+9XtqK0EbulhX/w",
+	"sT/4BJD0/9n62O9uf3q4/7Hf3TU/NWjWeqDjoGpNBOVJEdHJHQw2CZHX8hD/q3Dpl+uCl9Sg4dkos4+r",
+	"zc1ZQ/MJJEmYLqYGOsjl4a3UGX/E8QXiDJ1MMiGT++SF9fVE92PXFqPtlwRrOz0y6ix72+dSAkVTR+Uv",
+	"RSpWFF7i2NVz0zRlRvwpgSkzqzQlxIo1eLYs87wnvsbF/dqbMrRTo4DPbobfT6cE8fH4pmH6/wtx9/8w",
+	"GPbXVt7uJUSb9LYm7vzFWemNhEOWZNeV+ErS3GZI848ipFuq67RBfWo71xm1b+Pa0cOVry5iIAe3Uylq",
+	"I3Hj9cJw4zqcinu+TcmffdnqeJTbnVZVWu6henCJsKRtq+d83l9ZzVYeZQouQc4cyxlo10geCxpHBjyt",
+	"bd7qnJCLdIFcMoVt5wWoZNI457DFXNI2d8YUTW0u1pWBVDd5EWfknLJQv11tPsol8QCrZAJA2QEyt5dR",
+	"1fECYJsLLKgeOhqb7qKR/4ocMkq/a/2m7YRc/Ki/WiaqJwGaInCk6CU5ddHXkFqhx8udJUrztfxSArra",
+	"Q748xshtQIhq/96E4wJSJ2NamiCLbRIwmvl0SlXIba1/N3RETZznLKOpAmLyusJaiLXyumyPt/BePFgH",
+	"rhWimjhWa8LRUIncExXHRW+r11/ng+e8+VP/w5EgKcEunlqa+JyqSfmb53zQ23rce7rOZzcKda8L0WMh",
+	"VzZakQrluU9GjjJKKxbYr1VB8wJTOyyVUhwTNDfNJ3Ls4JwJTLGyub3uw/toBJKQiJHWW02ThzOeLCIA",
+	"p8FT4i756DgklbZEsUr+q9OT8hk84yZHaU1Ae++i26gCktxCw+pZYcoccrKJzRtot/JuTjOpABlWIU2g",
+	"Cg12q+HTIN3lSxJQ1fC0yGjEagIYRWKh7TqLypw/XB5LncGFsevsPgVMI240X2cI6e3bRxj99fjNa/TW",
+	"PGXqnh/v9QcPTZPO9++O0FjgcxMgH30DPYsh6xtsLP2O8jC/eRQo+iqv2KrTAOSRb/hS8n4WbPX3CscT",
+	"ykhBFPqNAWoYWT462ncc1aZBQpvufBugk5aBrR7tW4E+5QLYFTOQj2gU8+kZNah7rnmXbf6iWRjY7bY1",
+	"alSAOBXfQKNxpjJBIMXXtIswDeO4tvrQiFzNqLAZwEaZ0jsgoWMHKCxDxjhKOTsnApErKpU8sClIoIgU",
+	"2d1ah6ziO9m1jzoOuxNg04kFOPam5iyfXPAWBqZ9XxFXK4Jv8NtpaigAfvb+MDEdxx3MD0531He6f5tO",
+	"j/mfjKtTbevqocDKGeRDOw+Lr1q23oqB1Q7NB1vQ/IIpsViSgZIHYS1UOGBuctttIm+g1T4NxZpQwWz3",
+	"W05yv5Y/f3mLUHObPNCzsjroqJyzNfJVvo06hoabodxMcvAXiD9MqZQkOQWU4qXpreYOrwVTQrRtZPL0",
+	"LeGXqKR/bejEL5Qp88xkrpoaDoYwQxOeiXvP1pfKkTEI2M0OhglJiwogy+eCtTaGBr+GDoGG3mU7JnUb",
+	"CculoYU0l7bZQXJF9utzw1JzO618v5/SyCqKWpvc0+ajNxwed5ZCRi/1H1ip6yUE8TY1i0U539LETqgi",
+	"urPqhRsKVYUrEAFItUwixboE8Rf8xOs8pciB5JelUSAJqU0wrKRTbVgZ7tQuA43mgqs5lmtzcs29ImIP",
+	"ybVDUPfiet1A1PV5+9KykPLd12CW16l9LtjHyiO/OijizjGyXUZaBUeqD18Lza5s/31tIZKKnFyZn1la",
+	"mrL3gCqJTP8XAIGeYc3wm/IuQQ6APW3s01JeZWFur5th+QGnF0dss+SIQjU18U1CwYEyyhn+CDIjKkz8",
+	"Pvvynocu46HNnC54DE1jqhA92J5VN5Qe6R46CyWWTrgF/0tqvWAuyGJ/sBxR5EYLycJ18qXxBlupZ2LG",
+	"Ze6QtWtXdnhBCAhcrZXzRCDFW6AZFwqanS+f7J/baWAbCyUUWoElp02pMh8mC69tJHL3I+o5Aqhy4JPl",
+	"HTExlJhQ/SRmcq5FBtoZ9O/3Zp29IQyWuhkVdkqkxOe2dFVWW6w2oSesyz+hLUXo4zSe2MrW4sv7rosF",
+	"OL8vKEsAfRjAPtGY23jH2QKNet+NSrgGOE176JDlYRbA9TgnSqKdra0iYymPzSCtvphAk3mAs4opViuT",
+	"X8zIegMrk69n4va+q+SOlCl2u0yhuPv76afvh8PeA/vP/wyH3z0MckSvGXpVl3RxDXvdQm1v4DOIOplI",
+	"w/z2/btfjN+4RkpI8X00UWpmmwvwTKFMQlsm4xCBKKrII4DlpYMH9x89sti0PXulx8X5o2kewGlUb7ZK",
+	"6wkv+8v+o0cf/7/u/1un0yiYI3rOZYnjSLo4WXX+V5KwLZ0aRlht6M6wog5AVgyAb11B3Ux6Xk9K/vfr",
+	"lfd87qvkc38ulqWnu5KpJEvsi6IDDCNzJEksiLq3Oe5tjnub497m+OPYHIZvNbgx6Tmkzlreho4nRiqm",
+	"C4hAlMlgPpEkPn01/vlve+Lp//z8z9/Eyfxf798+f3r0y9tfj/jWL/gXfDxfHt3cfloiAvPKAk30+0c/",
+	"NLCce43i3nK6t5yaumbZM75E21kjPGRubBkWsg9dLxxkPb1fXSDIjOv9LGlvfb7aBODzenpVnBIsZE1l",
+	"vNenVlmrX0hA34useyP4TqRPgJG5yrENa+6oxdiG6VNmYdMhjweS3vXh245/QO5fiLAkXBy/im2/YMmb",
+	"cV7lBm9vgfQadfSAkxBEzNHxG/T0cX9gqt4c/yQXERqgB684S/DioebWT9CD4wz+Wh/F68lylLKK+HFD",
+	"dNODhMawAOLigrLzlzwz2cqtti7Ha5ybtyDbIdvWo1T7CPAx7Kor96xs3JVtJR3u3aPlY9GhVr9mpm1M",
+	"63FdSwd4jhUx8ywd6p3G2uO1uyfYvYbZN7dHQK/BCGZIEDnjTBKJ6BgKrwQBRsC4eUUVVLRVNewy2dqq",
+	"tYKrZg3vx6hcW5k3vqMSGZbYUJdaQjnW+4nZAlayVdmzqe6tKHPVXQyUg9sJRT61rToV7yy62VKgWkbm",
+	"1UMQLNoH7l/U9YypuuFuzzxTkibEViXPPZq8zSbP94f5/jDfyWFeH+rBuK0yQdXiWA/GlXbRn8niMFOT",
+	"wHFn6PDtEbogi9wUpUwqbFtsRblHHXz6o7dvjk/QIzyj3QuykCabTStj+gXS3jsaMs0mpPWJxaSHjgk0",
+	"vITyfnTyy7HfqEWPwtSUup7X+51/dA/fHnV/Joti380k9IqeESxMqYj5109Ov/jrh5NOVJ9f3rD0gjD0",
+	"4K8fTh4WxYZvZoQdPUfPOGMkVmgm+CVNoMmt7WjqLwZSIpNKRkMmbT9PyhBUoj7Z7QNrhHI+WK784tMn",
+	"W7twTd+413/8dB+8h1hlguiDaE6nKVV2n/9Woll2llI5IYlZWVh9zBCWi+mUKEFjhNNzLqiaTCNEpcyI",
+	"iJDzoUZDBlmPdomBLsHIMiuXr6nWijufNdVojdzUPDOFTX8IuxWambx68eoYTTGFemSTcw/mQOdRwmNZ",
+	"i2wYF6mBm9C8/AzHF8TYP5hpZu7y5Q3j2fewYm3Ke1DODNkZUXNiUCWmPXSkEINC6YRnZynpnoFDJUcG",
+	"BLsrz8ZkHE2Bz6AJn6OpPtMOLXDIsBD0Euqnc0yKKYeaDO7db0MAM8E1PRGJJpglgKdBpr0hG7JvvkEf",
+	"gFVCreU5ZUP2HdJr8fE80+JrbOp1tTUjPz2AtXsEVx7u64Wx5zBC2NbA2gFGiAjBtfS1xu+QIVgg50SK",
+	"NLXFOE0lWvAMGNgMS+i7a79/spiRY9ggveaEKfd589fDCJ0TRgRQrj0bPppC/h7bgcbY3J8e5B1pHu5b",
+	"pDgYKQxOL5tp4sLTS4KockukuaPUbzxirqYftGvwcxrj8aM+K9vb23ufHjgrcD6f98Q47pKEKi7ACBTj",
+	"WP+/vu+hOyB6afh4LIlCD0a/jiI0+r6/u7/d1//qAoDl6GEPWcnobFJNlOYZKotC+zMS40zqkeuXznmW",
+	"JlBkPz2j5xnPZC+fg5WVlUm8P3lmmeavox56K0hMAZeBSjSlseCSxJwl8gCNqWmZfE7Nk/pzSmQs1tsR",
+	"WRqHDgEkQdnMftd+KaUEuWMx2Ov3u/1Btz84ARzP/X7/V9iLvb29p93BVnd7cAK4nvu7e709+N+v8DbN",
+	"JL1CpFizaekDvAUNVYP11kNvmIXEICyR+hAN9JcdkXJ3Fd5WXK8ivuhxjAxYHNWn2GEOgt3ZDIqGAGYm",
+	"wYuUnk8UkvhScxy4bgBrgCIEjC0yA9EvnGCJ/n/2/q27bSNbF4b/Sg3uvYelDkiTOjgWNXr0VnzouFec",
+	"uG15ZXUCb6FEFMVqgVUMCpTMHH7Md/ldvPfvxb5bf+wdc86qQoEExYNOlsK+6FgkARTqMM/zeXZ2I7az",
+	"29qP2M5eax9+tLPvzRvcqt9JA2IH/8NyUYxzxRI0ASyiXRAJTVrsta20RuAcCuiOuDHVnzFuYpW4P2jb",
+	"Zhmb6rQ3JW37IUvAYkrYUHDlubalwTwwPA4x9m2/PM5GX1yCrEWh5Si6ESwjQol4JtgQpkBnKfxU5Axf",
+	"iXACkkwOZUEIftiBFiuKBtOm1iP+y1h03eL1tDJFPu4VForAVKXhN7BpTazeizOepxloYWuIlsXo8lew",
+	"mpmR6iwTHuQDTEuphHH2dDdGYcoxCNdlO+22HfQIZ+1MHNrvUMmEvsP0ndh+G5yE8kK4b8mQ0mUd+t4S",
+	"daV8Yg7DaStghk8FmDe5rfKvri9ITanGJKYpdczz3gCfk4SMeAnxQyCVGM8sNLXd9ThRO3usp7NM8LMx",
+	"SBeBO5wmcIjKpLMPz6AhUqs/MaqhG4L8eLpf8owf0gy6n9Typ8HrtwNa8kvNJoLb8Ace5Zwrw5E9xN5v",
+	"lHFFKxLOe8T2nldG39lpE/kRIUZwVYURoD42FBcoOULe9MJiGHh4CpjH7ETnJ0ojhEsyb3RhGx68mu/C",
+	"gdWHRU8tcZFK2c70suOP7OI5qmbUBRS9NS6oZwV5OTovA+xudsfhhVPfybuj4xffWkGHwCZDkZ9h70hv",
+	"wLZQ/X29e/BsGfUHv9tGAyJWtqXdooNIwzLRL0pJEjlJUmY82CtU26Clx3lPoFwEKfDqmJ8lh8yQ3R4r",
+	"bljypt98CwNMyjCAJZUJ1SbOwF5nxyH924g33PgUlJQdixXpsQKpht6Vt6A0nrNUs8sBL2L1jgCMDONj",
+	"OHuF7CEFoDWInfOylXifIdmO2EjoUeZ+ZU1/Z/THyksfmcINi0lp+G8l4Cfp3DZfdNk3aDOD1fCjNReo",
+	"qScKIIkoa9DuxCoZq3CYadJir3hvwPRIUIskcfuT4B6JfCgNGgUOUsq6g3TeJCifECkIph1W4nOzvDQ5",
+	"9HaMLGoGtcuSvs5PZZoKlbRi9c5fCQbe0BJP5DoThm3lwjqd0hTOGI9AkfAz51/gJzwdSrXN4J8od2Jl",
+	"7dqodK1MT4+o3w0k0LmYgN0V+NjWLdO231XmDPxFr/btFoM7k3NAM0KyGJ9Vdxev79yEWvc1YmOF+seO",
+	"JVYDqz1xmCyx13V5liUtdqQsNlQZecI9zil+UFifmBO352dpCkxF7bX3YnUJCgLBkzGbWwJNwMRgDgnT",
+	"ThXHEm0je3jQIi33EDrhsPaxyrQegS/FeJrmwpiIneVoBHqU5gzE2jjL3LSgHw6izGg8Xy67OuQ5yP6k",
+	"LLvpUltYQmYBck1d5rIoQNkh7BM/hYHNNpJ1Y6V0IZDnQ4hmQXKPG61MxC4Hk9IhA2l3yScRIkynMmVG",
+	"DwVOM9iQ2cTiTzvsaXSJhy1wPCZkewxhPNZBEU5uoe2NndfM70EQHGg129WGseJujBAkqVxpAt5NYX9g",
+	"u96FUCVDCW2yy1wXwhNw4XDIQ4SJMq67LrYylvUF3Aw3FuySYeQIQWEWxmSSwKOQXmIi0tJ9OAz8OXcK",
+	"YgX3oytef/vmvXUGejzPJ8yMewNHiNliPnGO6I6Z0WzAL0S4xBbaOiEfg9YTE1L4cZdsbthBXonlCFBM",
+	"q2cESa0hQ3Hlzqs7b3AAI2Z0rHip9p8Y2vw9VBFcVfNh8HzaKWRsFqLFfrBrTLZucHIoQEJxrogw4UAS",
+	"zljG1iJA49huYJA7dsOXmhFjmn0NM0FzmrhIXNKqngvcJ3A9KGt7AwK1UrANzPjsDFxYWg7c/qfjAsSA",
+	"7A2qJ/PSqjYUDoFuhB1vhNeA7wXaKLEi3Ywxt8QSHYBufpOK4UgXQvUmqO4sIlustn5Oc94vmlIU/SZY",
+	"DnwkmzL49bmYNOnHzfbXpXGR8oKDo38u8hZci+ZFqntPB8Uwe7rKPbe3u7HqIH/E/j4b5VIRdmjJSwf6",
+	"YKLHOesNtOyJCFQwzzIQE0pcso8f37xEu8srTHKrdvZi5VIQXsPBXJ7CLMJ8peW2xeMJRgGHx4EIA0Et",
+	"RAr2rUQvX3wWvXEh0lhp1RP+9KNIKfIJKc8Sjcwd0shZ68ZLDra11+5EoGgjtrdzELH9z5/hdrFywQ3r",
+	"deoKaGEQXrGRdfCQdS5SjE+kEpualbch/dvFyr/erNm1s8OS6cXJBTIVH+LEwbtdDiRFrfzL4RNiJUGk",
+	"S8oAOAKbyN65fTB7Z6maYyOSFvsPMbFZf5CyHgCDtn3pTA/RoEF7yJ4INDfZ6Tg9EwWVR9gpgy1A4BNg",
+	"CaViJFSK8bi+9ZTpBsbG7OykWL3YYu/Aw3BK0t/U2YwWdg2kDppC6gzMBDQFeUZi0w0qViFQrXVWQaki",
+	"Uy4GaXt4ns0hc9ZBT48VLIkR4M4XIpugwn/z7uIZe/psDwROcanzc/qhwV2qgsEn73khcLZslMH/3Xyn",
+	"M9mbJHOOOj4Mf0cH0jQ77Wuc8rrbbW/DiZnWvrkY6bxAteu8jkN2KiYabTheBGsAC723c8ASuHsTby9S",
+	"ioPEKgHRN2kegYcIVpjf/D0N16KHB6Y87GX4KKPwOcz5gOdnIi1/4onUYuWMq7GSBYbawTPcn8owljT2",
+	"1nR0gOFR6B4zsl17IsvgG53TheAC42XgHYKmI2c2MERQeRGVNjqmnSlX00YpCOEqJL+3N7eRJefL+ntQ",
+	"EMQDdZ7RHnXzBtLJB3SSE9xvyaH711/biZ3YnTZNmtmOXNgObu51O8btxWdcZAwzeCsdzBM84B/GoZdj",
+	"EPcNJIIsrMcCT0rIfIJ/ltvDiSFatspa9kSsSF5jxVXExiOQLbDIJByeGHtO6VTaUCnKRAebShtIFkZk",
+	"/S4xL5eiOWRJJdFngSEiv1FLPOxUnOJYRhxkR7/fYj+U72s38Odmua+76BwkXrxbuXBon0eBjOoFbl6b",
+	"MK/WUHPiBEMWbro/KnBWMXaqOVnS5Rkj9thQMeyDGzhW/IJLTL0mkc1SUzApVnI4FKlEYQVWXJn/Img8",
+	"W9KVX1jHHfx1VjmtFBfLRT9zcx8rQs90u5PoT9mRC/VZFYCa1sXmOGjGPPXH8QJzYT2teuM8B73TitXU",
+	"pKOxllqXtjLluBnwqenMUuGOtJOdoKEoYmWTT0+CKBx63LkdPK2BM5dxdpRwsWlCyXWItcy5BeBGyJ4c",
+	"cYyJ4adBIao1AINb4OoeWR8LLUPcGphOMdrGAOCPPvjIIJgDh5gUnEt3klMMLpC+VLDnXSSYUl+4FFiF",
+	"VnFyCXYlIhClSRC4wC1xSv4J+j4R3NOJRoOCodcTI3RwCIQvIhOlDwZIYEfY5zVtfqtJj3QJ+lidyQsb",
+	"IcF3Rw2ZEFO6KU5wzJ5Rpig/cobGK8yWOfOZMlIYaZv2xGyk7WBv/+tlIm3wO9B/ZPwnxWREuQpDNi4R",
+	"HYAR0Zd2+LmH20eo8Jx0V/L3V8fMp84S3HfOM8wydyZnAkeu/FQHCOTkK2NeAtMKn5v+thQogeOXM3Cz",
+	"deoVGwijES68zfgfvXvjwkV7LFG6aPb1WCFYTaz22vssoTs04SsLGJzY1Etpjp/mgp8bZuDc8Qxf3kSB",
+	"gMddLmGjpOiDIceiBtXcZVNhMzSqD1H+Eiqgs45sKomKS7XNy4LqccIPNBhIVGZNC7a1t3OwjWEqioHB",
+	"rXe3I/Dr1RlDqUelv+Djgu7c2ms/i9heB+z5zv52xIY86+t8CM7C1l67vR0xM+Aj+CGY2zblL7Vq9rnM",
+	"RJpEZVbHFw+jiAOFBlfjofNnHixvuNV25HHkYIFwBWAwe9suEjf7uRt4rvVw5lsn0KZ+JhXHqhjmbigL",
+	"xAre2mvDRFUKvkg9On4P+oW7rcvcuQvd4Kc+xmfiv0HggHNEgrmSzRJeJeNJsQZ6a1ZvzXP1XVTZBaa9",
+	"T2OreayPeEh3tJZY0wFrTw3GhbVBUsLp4ROcKHQMToVQsRryVHSJR5SdYhiBfCupzqaC/eQLBd5erBKp",
+	"+rplMfITn034+YMY/qfIS0lkxPBCoATa7rpcA2dD/m+dO84GPwd0mkrC+NLe5lI5ekQb4cBSa/aj9wKr",
+	"d5SGtcHsHEoFp999DJNgAenpoKPXRO94GExaps/KQvlhi733lWRwBxhNrGzMipxuNR6W3xG6vekyeaZg",
+	"UtGjmOix855Bh50paUQQosVii/LtZRndTMUoFxSGj7zWLz9scqdGPjfNWBkBVrJNyRHRAxj0FlH/uc1e",
+	"kRrKD32cWzEd1stRaC55aZ+CK4xqJlYHX+/tL6Vnvt7b396OWPKBBuWuf75/sLfM9fC77W0yXVjynVTn",
+	"ifPILakt7gAsDcpkTygjgnqfoxHvDUST+CGoyid8JMev8XH2WvP0uzcvXn3/4RVeg3V5BRYFYtXQ0bs3",
+	"jYCswjJP/BE19EgoPpKNbmO31W7tEnboAOvVfH0Z/HFW14NJGXmb+zEu0E4hGdgTubig6j3YYYT/Ru0a",
+	"6H/gNbA9jcguhEEhAbvLy4kLa2WXuZIuS+CqLrj6CU2d18xv0ka3AXv+CEvUkPzY5/Eb3Z/riwXLnzxF",
+	"377xR7Twh64v61PU8DsOJmen3XbFW0IVFs09s9mDp/+2jc1Unri4KBZeAtvesDJsfuMbTEgLlnKPHl93",
+	"Vz/Mp2+dFqUrOouv+Fi1Cei63cXXvXaqnq54tviK73VxhKarK9rc29lZfNUbi96Pvz9Y/Ptjrd9yNXlv",
+	"RTNct7/MzH1U4vMInTm6ZHepqXMqk4pCx8Mhzyf25PiD04gahMn9c+MIvYbGp6hBrjo8YyRy24k8VrJo",
+	"dBvWhYBhhClIwlegw4G93M4IhRt766lpdRL2F1VXFntE7JpFjUz3eNYE56URNcIwEfEpNHm5VFFjxvzC",
+	"klIsssiaaPvT8/x0fCIy+zpaI8zqgaNwLia2nsKx5zi5YQMJ5NeA3Y2CxbZ9d0OkAAzmmlj9e4x+7YCb",
+	"QYsllIYi2N4JSGVXD2gTKORbUDEteFHgfV9KcBjhIZnW52w88p4qyrcyWnRo43IUIcXkzYAb1pefyXV1",
+	"ed85sg294FrhRklUkgwrS7cgXYEFvJ+o6FmY4hudTpaQW7bMHCWd7cXs/tZASyHQW7PtmjABjW7DzjDW",
+	"wWrsLPw57LCz7934hNJuFRlp0ZX+qJZx23a5Kfncuf57hngpjZ32zrNmp9Pc2T3GqsZuu90isoSfqt3P",
+	"XVS0FRLZrhpnWRWdntjK5t4PLupEcMgb3cZQDM1J5+Qfv7R/Ov9nZ9Ae7mTPX7TVL+fvdvV+/rU5KDrj",
+	"3Yv9y68/H0w6v+4e7X/TsFyoY2OHTwOYv3CkvYOf3s1SpnUaz37VYoljJvLkQh/ff+cCOZRkJvnYakS2",
+	"oB2X0l02byT2p0/tg/zPcSxftmrdW3wFIf+/pTTLNRRyewkF+x9i8kZ9NHRBZ3cpjfwdz8/sBfvLzJsZ",
+	"jyhm8Vakkge2wpzDbVXhV6sZYe/oqrr9WBNw6FK+X/Z9zU1eVl3wXFgyKNJoqBYoV+G485VozU0bdt32",
+	"RjcbA3l0H5+h9K47aI4HZQvRiQuqyObYQ7OWDsmZ65s6vVwb09S5PJOLLB+bLfLBuTpjaMQnmeZps9C6",
+	"meHGhgH4LdvEaFfTUmPVWk61m6DmC0r9LrK1osZUpAVEc1T6d09/k+kfc52892hgmTBQbpttz8VkVf/s",
+	"TBTeflnDd/ridfMXrmDrJNmxX9cH4EXuLaV+rq/nHq3j+XdRrCNp78CntNLoatG6np+5kqME5svLxh+f",
+	"ZiTkUzqvKHvWuuM8j/c93td6vBHzDbMsSAcz6co9bOPboa1sNAykl0vsySJWQqUuTt3Zd2XxLYZPwZ5u",
+	"H5cDe2KA1bP2oSu7pHSnm3RJbzWeNl/+0YRs5OB17f1HKzjpkD4QK3V9WXpXlqc3ZppU7kUWXZ10/Ab7",
+	"iUn2IdctVqXkwtai2PT+bOdRRJWAZozFyliantl0OJYT+ib60q5KXCMOPse3JvDhLN6MVCzx2A9JFCuO",
+	"y1PbAtllnJlzORq5PqehvnApScFsSzb884yPqBQKXhHz8tTgQM2bLoGve/7VJfmCFBd1kxM0jCYuUOq7",
+	"PmMlPvNekU0qP0O5n8DcJLZE/P3rF2x/f2+fvX//8btXbMiJE/n1+1f/ZFsvj95896+I/fjq1X989y9w",
+	"c9/+8P3xt9/9aztib74/fvX+P4++i2JlWXde/PDx+2P40cfvj998F7Fv/vXy6F9sy1WB6jyVimdUPsAN",
+	"2zn+CD9udl6/Z9jD4e8dq2/+hX/Q9eF3OGk//seH48MSg8Q10IW1D65rj2rdsQUuVuFERGUrp7uRb76z",
+	"LXOywJLIsetrot5N7NrEV40V9e1ZFUwcckEHn2tP41QF56bFQZ7RUmh10tOqn8lekXRZAuczYbazPsts",
+	"Z6DtDT1kCeyuBDszbJOhjWDTVsVSk1j1cyGwRz3TYAVQIWcuhlwq02KvaLUuuWvgsUWlZRVQLsw4K4KK",
+	"TgRVmbEYZh2VK4LZH+jwX9dyWJyzOwLX7ppRb0ITq3icgcvYqSPs221HjWAtG90GLFWVoRGuhO3U6Dbg",
+	"eP2VjtUhbqa/PjvE8/LX449VGlHrj7Z3m+2d445tM/+q3em2240V3EKa/5sOoa/y7G+ILKzGMKNvFkR8",
+	"SXtMxXpfHfOzRXFe/M0f0aOPC99ZQNTu6NLmSCLHuFb9LFT+xWQkmpVKN5bkWg+Dz1rXNl/vbApoMza9",
+	"5HblLiiSkxbzc4R9xuEEuWowsCRmJ6j81s5O+EHtdLrqwFhVZtSMZWELj6kxqqdVT+SqVCqtq+pCsbha",
+	"ItwFqJpuqFnzUnOiIQJHVWss1KEyXK1R4bViNa+DpTvbDeP6baRxrTYzrTEu3v0nyjQQeyEoA5i6EceS",
+	"/qVSB7Gqyx2wh5o6ABXhO0YCh8yaFVRGYavIS3WNOLfphOonKlUW+77GooLwNVtoURONvVMHb0bY1qcm",
+	"5otaTMyHcrY+kRGKq/IRTvzUPSH4riKq5o3GSqpwPE5KkftYI4sQMrwiam8i61I5UPfpCy+Xj/GNUljx",
+	"Xpgp3I8SlTHsfpK55X61de1Ulxt2EFSbq1gmMejhqllCTOSrLf+rUkDe6r+1cJ99wpxw3zWNxkdREUAz",
+	"tMmUXJ0puVq1zFcJd5AvsRLwvtMlNB9BxqRWmj0libJ67iS4/dyCQbw1eYZjB1xbFWda9SVMvIsIBQ0+",
+	"hHyuh4zb+gyEPtKqDmpp/WAHDvHOgh1v+ogQdFdxEZ5V0/COxMkHOdx2hwNGfRYgc8JLYAVCVFWMi+xF",
+	"V91q1RgHbcClYhx3pYcsCcqfRB/dtRseBh3AYQpFUxBykH2W1Gy/xMdNXY+e9P7RXdXOLaFaPxQ8u59K",
+	"u0eo8klGrOJQUsK40bXa+CG7lLXHY0k7Y5RjlYGsWhoPpw6u3mYpnaJbsVveB13bN2O7xEhMWW+7dDED",
+	"qsiNc5QZKbVWIheKS15EAXIzuORRrKYTqa6p2rhcrBtxmYg0ATYpeugUyaPEEQ7iCaJ2De1ozNq2Vfn0",
+	"x2pfYZ6wYi7VppTK7NCJ7p8gi0yj0+7utlHKKfG5eMknS1ldZiD7BdzBNLqdlS2tcl/fj7U1P6M0a3MF",
+	"ncqV5KYnjNgYZLdjkK1pjWGjFpZvyKIuvVSbQLoBq+0LSSEd1iSMZlJCdRmkMCcU1SWEDufnfWLliaQp",
+	"79Ni38/2/LfYEmmdAF9g+bzOxgq+60o3J7/XT61Ej8kyXpBYuTKnsoz1PJtVuePMyaOx3j1n5RVwBSGm",
+	"Of7e0r3O2J+pzAUszGQR3IC/37GlxJ2yP6d797OJfTAinfS4YlsJmEbJts29gKLbSpAYL9kuWZBqaDuR",
+	"tueXscgnJWuPNCd+45QKaZrgcwnb9QsDRKhM8zLICDMrvYFJeIgwCTPLGGij91oPrRGP36wLnFA96w8Y",
+	"PeEoRZzqmUnrEgGF9/ERIW/c7xOqIMJVyQK+R7MOa4MQD8q1rzo3Sesh9rJiq6vu9cYji7Cp2UjkMEkG",
+	"wSZVSujQLfY9H1oyWuJ7i2KFsEKIXITwPipFyDpVmKuE8GJchIqAuF+ABHMu1YuBIMpa72/ThJ9gHXFZ",
+	"I9ppR42ezvQYrKf/sSO+TpGetb6Y1Mr4D+dSEfAVEoGL1JzA0ji1YEaiJ3lm2RNwC78U+ZAXOtNnkxUb",
+	"ByvTeptoC6tOmv2GkL/Kr+qnc4XeUF/UCxP3ad5K2MrdUtvauV9uheDf9gmdT4sXrEKYf/X411/bOn16",
+	"lKYLa3AJ1KwGc2FTh3sPwZalYiLkkyMgYS76lunfc4SlWlC0BTk1Wrec8wIFcczPhdo48DdjNR2laZ0J",
+	"sMhsmmMQfRkO9+JiRZC7zQL30QN2Xn3tXyoyUdSwCr/Ezw2zcKke1pbgPGGQh4wTQgicZwu8mQpUUgih",
+	"s5aNRcO5to3lEieznuLevFd9JO24MF9304/7LTdHUwG1FYOoj1Yy0o6qE44l51M4dQ9GYl5Z6D0jKgfc",
+	"NKfesz4GuLJjWifnoqvrmJF0Y2o11grGIbbMtHy6JsjMxiX58lyS40HNhvlT13LfjG557Jg3N2QP3wkU",
+	"zirS/A6KvKdOpStrQltuRrB/HKWeW5NKqh3S+NY0yep2i70CFxNhaUIioHMhRrZfBSYgihWWIvkAJq6V",
+	"jV8elpVTWgmPSo9t7iJnfVmwLe/tYhnBZaxcci1CP9em0hyNoMyna6CQt8wgbh/8BT9D1D56xjZRxGQS",
+	"uX6kYglHOB2QjSG8BIGkh0xG6xnjJHhv1hhfJtKJK9fElfuqtlAJZ6PaID+jqPb211cH72jAd1tVNB0B",
+	"pXqHRfVF1wyIbaJa1ajWFU3jVN29VNgLD7gPcyHRrw1+3XGQa1PTcrcmAOmkRxcVu2Z/bzVkdktVINcM",
+	"i61QzmF806tlgYpK1DzX9fpioJH4SwlLsdUlIkIssLNh8cotUVL85S9427/8hVh3paHK6X5AxIxcgFi6",
+	"aNlMCg36/kwUA5HPvy9OjxE9uDdezeJxu73b+ysr7L9YoZMIeaVYSPl3IcUlWSX4ZOXo0KlcsISXQVji",
+	"bIZm0RKdSdfIm3gP0w4/uAPry6yw7Ilg41CVdw1CEM0oBR+RCAunI6K5oEnxkFnrtg9PldwsLLc5Kqds",
+	"Zs0iR//kubSxMB7GV6m1KbF2Oo36mhvYPY1ljZoXdkAvKZMaTQ/5teXpMgVXDrPKzm2LHbHkq8SNW/f7",
+	"RhRsOEYmRyLk4oYl/2vnm2TeGxy3LVrQT3PeBRZt6Xd5Q6Nc/BoEnlW+yaGFv0LgLNooc0b8fOGIC30T",
+	"48XCrNlzAocdz0ZleJ05+8DjQS09oJerjcUd2iUGE2BMrTqaRa4DsS43HnAR2YoFZJvasYdeO1ah2Qk/",
+	"Xrdm7K4b/m+zbIxANh1bgVOElnzHShx2xHbanWmSPltfzCRVl51mosuUtj1eIcH4qRCKwA+zDJQVhYa4",
+	"mgQkmHBPeHDJjR5MMlJIq5SKxI5dC5rX4ZbPUpXVaxOsOsOAt0gtKxCRPhp3UX9cjHPikHRAkB5Safsw",
+	"tJKoFsIgqSOrATuzv7ZxI/oxMlXu1fimBFhJISQ7gXjng9n+DrjvZERVcrYdD6EvcfoiepAd1JU+8rQr",
+	"vB1RHR8+BQd6wFZBHqNXwODaXvtgrZ4TO2UOpLIEzHRlh0/MFA/mVoW41n7XxO/sgByJLuwrz5ip81j1",
+	"Mm1oqeEW8FVT9/tTyyYN8ThVlsIyaU7vB2kIUtP+2O2IqV8T12fltjgR/mcYvSD+VJoWauKknyrdxF/D",
+	"1cl2ix3NeBC4w0sqdKWbZqAvERs0E/3CpTVjdSqwtRQPYa83Hk2Y0pZB+tgfDPAnmOXg04pxdpbbyngk",
+	"mQ1XCzlLEVGU2uf6Y8OzwBdwtaF0ARilvqfJVZPGSgmeC1ME5Fn4S56hEIN9ZqxPhiC8fldgM1FEvI+O",
+	"yTlWPZ1lgp+NLfhqeV01lWXZzz25NCh6i/W6s+cPRHAzYt3meW+AU2zHTMO1I3H05PAe8HM8Y558HxY0",
+	"5ZMoVp52WiBIsCcZPgremF0KuAPOLQWkS7OPFVpHhItr6VqtE3bJDRvlOh33YIyn48LznQ9EllpQ2QuR",
+	"5zIVCcuQ7ZvlArSJ1ApkSCoyeQqelsgmxC0KvxhnwhHp2pAmxja50aobK5Bd/shVjmqEcq3UHlghDGrA",
+	"tSAH4oIY/C9EDpfEynPmEM18eTyfGJa4n530+ChZu2cY7hCcpQeCPzvgWf9bTCLXP879NjRzfb3uGhH3",
+	"26z1Xedd1nuLtaFlQ6yzTV3ro8CXnTWDMEsw0Fl6H4iz4YGgN/mBzIJKCi3UhhTgqoBOC5XOQEJ3PCT0",
+	"T3NhozvH7YPuLv0G5FIJKPDbnHuWv7/ynva5uIIFl5lNjFmhPkcHMHQnpLEmiQ3TcrIeqkXJjtncDbiF",
+	"bg/4Bj0YzNMpn8/KW5yuRrvzj4OfXuz/Z/u/6B2KsWl099oHJV3yy4DjPReYHqDOObd65mnVLlylumWZ",
+	"/X0FNvCVBnqsVsQGrrXJ4Tb+OIzNot5wNtUafsh07oCCpwy+qlUXzTPjo8A4j3xc2tvL0aylHU2Z1Hik",
+	"K5bzTWEOx+qBgA5XStjgpL5R7zj5/WVm3h3Oo2pSDIPJ5A4EEVqlL69/znZ2ynP2gTxxZX0qjI3MnLQq",
+	"JCscmjLm8ZpCHrWv9ELnuegVRFwvDSsrMzAsQkk+Izz2B607P+NSYWAVf4SytqdTGNJQKjkcDxuBTHNB",
+	"d14wS06/D3akxggMLu5M7QPYifaGoLF5UXs/ZlOV1nXyRBkU6996//oF293dPdiOSs6MWflrqQCqAwqE",
+	"Nkj8m1tMGyBkZZhrZilng1U3JDdr4LEtuUiWsQupM6pfJEd7KsRjI1x4iwCbAp00OgKgrkbcmFqAiyvJ",
+	"OdGReSQI2xUJcXUc9Wq07ccPol21Jb9MVO0pBX8VWkStkoYdYHV0OXxnDpUvWH4S6mecklI5Pw7k7iUx",
+	"u6dq3QNsbjChbI3C+rja1wppuJTep2sXzd+vb398Q677o6gMD+ZqUyC+QoH4lTruXrOA85CH7rksvA4A",
+	"/JrQ39N3X4T/zecBZ1YlLsWywQx3gWzi3ANlZEAOx4pyHCX5aou9UQEJAsnpiusgDaVAHA8rpcQkHYYm",
+	"wnBiYZ0n3ikTJUTmV7i7OqQNV5KuxOcC69oxbQFGKlJwo3M6Kq6JSH63MfA7hs20ZsiROZ9yE28CVDwM",
+	"k98LsvgSWrBk8djow9vQh2vHeq1cOPZiocpiTwLhxHnaDb+OjamQahi2kaZc70OmLEBjjytGiPsYRL0q",
+	"hPO04yT1yjFT5/47wVi+V00gYFYo3lQkoEbcdpksHKLaaXgipEKTuyp8bzFOuCn4vx8o9/UiFx68Mrz4",
+	"4UC2z9iCNWfuEcE+OjtzIHrnTaluz9J8T7WAYRnQE8N4nssLnnVZ4u1PykF4CzRhpwJewbDEVqOdSAVm",
+	"2ZE18vRUGXpQqT5dJ0FFEXu2IIoazV30IK+xBy+kkVdbgjCiN+pBmIL3Z0u5tr6NJXXvltQtGQphH7Br",
+	"C6laBywBoYiMpmRYSBMrR3O+xPllynJ/S+UPMCKZ28N7GKsE7i6FKbAgBeu8nFjzMmSkjZGnmViAuB2r",
+	"tZlUN2AxaELAxMP8+CK2m7YfQtn8kCwHfwxWA465N8NAg+dViLsxDIRK3dnH9e2yRKoTd8ZCU8AOK03W",
+	"0dr24o3a3qjtjdreqO2N2vZq20rGW/b9N7r7jnQ3+tB3obptQ5tvWIBjxotCqLTq2gcK3Pn366dh6BYb",
+	"Lb7R4hstfqUW/0JC849YbaIk2kTMV46Yf1H6ciBNofPJAtAcwsQh5rb6QHOWYl8mdTf6In84i6KE8ogV",
+	"3aKuMXWUC6xjhlvbQbEBvxBMaSVupsbtW/uu1y5YI3qlShJWFrQdf2sQfaptGoQtZIta+7lWBUuFwQ9X",
+	"gHDFrp16AFdkPnQpVjXOMtyZwv07APSAe7g6BvrSwre6Pxc36IAtWCaZvYHT+GNNehC3HHOUuN0EjwPN",
+	"e1NXt15d3RPj9sGmwu7mKuwywS/EPbhIIcIAKwEGupU0J6ZCwwhorLwHBTc4sTc4wRucwA18lRzV5DnY",
+	"gTXCpDgzG+9q411tvKuNd3WPmvAtz88ZN/Mk5iY4+WAcLIuwcw/aNpWEzQPDXK7YSOkTGCtSeNfpU/Z9",
+	"IBhsKVGJklUDg7G6Alb6w0BfbjTwRgNvNPBGA38BGtjJ743GfSgat6TLuMUeMoxjlqoxCqiSq1QgCBe3",
+	"TKdZrMz49N+iVzgQM4eUibCVLfamMEym2O/l4qM8F9TVxd70p9rLYmX7y6Kyt4PGTOJBZ2kFmi8XmeCm",
+	"qtaVuMQOZGkQelK1YnVUP3gQShMTfDdWmTCmrHlwD4fXQLIWQ/FgRymN8olsDkn8hBRjpVa7XAy5VKaU",
+	"iIUpSdim4f6iWCGae2Es+YrvmR5ww4xUPWFHkzJ+CnY1MsZMLdvaGdpy9z3qZjkPd4hK0EvNHwl8hPoe",
+	"LZ5DFACulDHtHTi9CBhTvcORwpIZwpIJr50XoO50Kggm68Wi35cy48vrywv4f/5MJt+9cMVcjRZXxxHT",
+	"etCm5mEtbNgUMNhaaL1XoIDFai4MGLsaBSxWy8CAsWVQwBz+2RUwYGwFE9u+0y1U3n2hmGG3gsQ0C7m0",
+	"JIxSrByOEnsMMEqlProZMKXooRRcLMBTWo2vaBYo6QbAkO4V+uguGzO/FJQkgqG7hwCqDHDBaeWmMpU+",
+	"cBqmK9cIeuILbmKem5jnJua56czYhGCdEfTBUvNt2jIefFvGWKX69jT4R4Vg38g3yE0RFKpWN0+X8eA7",
+	"EirEpxLEWGwtEXJlFDq398V9kM+L9TqyHU/gGEQmCeNGFmzA01jB1mmx92IkOAZ6YWJIdNG4KPzaYkcK",
+	"v1L+ix4HAcSGPBUEPHwILwe/iZUFrJGFEVkffkWXoiVyNHUDe1eLIIFxU5KayDhCyGY69+JRXAiFcMts",
+	"KFMlzwbgS72ZlayWvoVCvkThAoOMZiPZcFk2sd5+caljJT5bWhETki4N+QTGGyA+0+g4u+SyyKQpmAY3",
+	"j+y2ATeWiEaoWNH5ESmbSJGl5pB+I1SRT2z0Ge4h1dkaxhpM4MZW29hqX1Sw8nB5TutuIM8ccZZPVpUp",
+	"EqRfSwU2nDu75OHaliCTba7LyUMUCRWh6NNohKOux1kaq9OAmgpFWrcuYnrn4UvkKKsGMFcKV85Yo7Ha",
+	"mKMLOMGdqg5sjMdjjt5y4O1WgmMPpEJhnMpiQYNVLnhKWK42UR4xJS59S1WXXQ50xJDv+xJEGXG6Rex0",
+	"YrPm3kax6W9ksrBpbiKwK3IuMxCBfDQSKsVtQNUE3AyavQGXSqSHLBmKoWE4ZnYhctmfJLFKRSF6hUEL",
+	"SgobKkPaOZRvIo1YLob6guobcoHcmvDgI2z94mFITeTciBS57YTM/S0px49MdPSFVRhwyVjB/HB0ud8L",
+	"noItWYSvRJavA7sVxF/33gLs2sNCvHyek46I8VBk20oJB+uaIKegxlqMhAxYewpjJRX8nButPCshkykt",
+	"jA0dDkCE2suJT5265/baHbxkr71Lhix+HKu99h44Atxxn+KY7LlkcKoMQfmS/nLMg2DDkz078rSpUaz8",
+	"NsAnUK+YdSYqcsI9TBqWcKXVZKjHoIVSacAsHkszECk7ncRKiQLOLONpCjrh0I+gs9MmQhG3gpXphVHZ",
+	"x89WUsDmWsDYDj95RTdexNiO3Nd+EFTRcXfM11eM5XRCA6G5rrKVn4tJdx45vK0DqgxlyD9/J9RZMWh0",
+	"d9rtqDGUyv3dQUkJgqnRbfyfn/9PHI/b7Xa7if/tvMb/fP2a/jyAP3faO8+b9N9X+J9nz+jPZwef/gLX",
+	"m2vd4roj+J8lCqwpcoxrzplonN1yy2+B7xnspe3qlJ+J4p3H5aqbd3/pvJl/duXEHzV/4s1f282DVvPT",
+	"V0u9xPfosNp6KyQZRrL5e2fi/2bpMe3cGtf+g6KJB2m1DEG8lQwbbvgHyQ2PNpHwSskb/mjfrc0K75Xh",
+	"A6CDR3OW/paZLBbBBjhf2lScbarsZDkyGit9iVassbH+1GdaxWfeK1DIayOQyz0H8U7hwLNcUpySrN/k",
+	"3Q8fjlkl7pyQAw8mSk+AKfpjlW4YxhUr3e9HzFJ9m6hC/+9DuDJntkyV7LaBzlKydrAqlkkF5luvp8eq",
+	"OIwVlaBgeSq+tRIiRfJkLEblnrebAi6Oxa2fC9FiRCZpkPwYbo7M+I7wnSLVlqXZJcqI8FnYGlYLmBDw",
+	"YxOTMygGG5AodMJOwW8LQq2WSVulRPFuDbyDHZbyCfgLPEc2f1/pBIpAKlFao5121G637dI14Sobq3Vc",
+	"d5bRGmUgWsP2XiINuNudv9xlkuIwRKLNeuDxGTbU4PdwEqZDPsGFYH1xaePyuMvgbXHPY1AGwSNoKIkS",
+	"n4uTHmqDBJ0LqcbCeNM9Fy2GRgWf+qnux0qNs4wNeX7uIRtrrNrgXCwwbsMTtIxxWwyEcSUI5pAZAZcU",
+	"MD8XIucZ7dSeHg65qejpnzvRzif4e5Qhi2CfZ0bUq+myMjfU1hbVYrElHIGZ9IZ+3bH2qfvTG0I8zzny",
+	"uplikjlSw8Yc286+LWVxpZnhZH/BDZEegkxT1ruTZ0qD31kxVl6KfMgLnemzyTyDu3LvedZfZxW7u/2c",
+	"/vNqjhFcZ2gvvGblZyxlhb4uyfRRdlXpPd38k4A5nWCCp0yAecno1sulwswyfhfc9PpO1yubsreQ5uyI",
+	"JV8lLnFkaTCdnDXIHWxY8r92vkmua2hXq8RvwPD+QErODbbGN3BIB+4nAeUqSfk57/R8OUP9xt/opd0p",
+	"h7B1UtHn46zwCuuJabH39om+yzmxm6L6JrvtOXJrGhdn2TG7gb11XKuzYz+2hka3qiZzwYbjrJCjTJTi",
+	"acjVxAY8zAw8/yXPMrAyeufVQ7E/RxwVYlT7Pnb+6EqhxsNG9+f9qNOOOvvRTjvabUfP2p8ixxXbBWtu",
+	"d6eBshnZaJ0DS3/se9kAVt+ZyGv97KH0L17YvRdGV+bxc99y1OXL8A7DhhitRAUQCkXEfKHi4aKWIWdf",
+	"kUj9U9QILBgH8ASXnPyKw2y8Gud6JJ7+NM5lb4DVJPNkxQrtNB8yvZQTHBinjU1yt5K7nEngzuNkD9K7",
+	"M6y01+pIebQu/GtpOfto64X+e2iOX+3GBw5OnSs/7QHcskd/E3zEtxEVeArSZxG3bQQGGtY38SyLggS1",
+	"XyN0FnlvEHRm4p9Va536bqRiB21yV3XfWkIRc7WcdOdDCiV4Q4MHjyJLK1YJuZwiPQE/uaeHlO31NJCJ",
+	"yXQBPiEDoQqmpmuixXtxAzaOVAJc31glf391zCpTkwR+NFvaje7bVy/LNZQLjFh+n5rpOyQvmgjtlS6Y",
+	"UHp8NohY9R2liRXNU34dn/Z78dn5tZa0euPUbpzajVN7Q05txX1S+vLeU0Rg0OXCwHCcdArkdL9eVldH",
+	"7dvDa30DbP6ucX3Ky6wDVH4wteM/LbFNNu7pxj29aff05n3Jed4iGCNTsAo35UPOnKaqyoGXDMwIf5v9",
+	"5m67IoPme50reJYV42Kei3k8awJtHMyNg3m3DmagB5+Y6e248Tlv1ud0+cJmX4jULMhFux8z/DHafCn4",
+	"oL1sjPWEubjAtDRW5n0eoc7XSphDxp1hYwQqz2ziahf1paLayo/vvzMBbXQuilyKC1GTJcSnX+1KvbAj",
+	"fY1vtWp7yRdVGBO+ylKhQXjlTXXMQ6yOqZ6vQNS9qH6xbp1MeXAeQJ3MXNi4XHCwwDlIDFfODTYrL+cv",
+	"OG1s64dxkWl9HrG/a32WiYgdjUaZ2Hb14jXFE9SLIvuuiQRcFYwAjV2Y7XKgs9L6jxg3TPpF2nr/+kWs",
+	"9vf39re9aEMAuIGgqFMvFylMK8/YWBUyozZsLz7B8UPpSVBv+E0xzpVIY4XXU/X6qejxsbHosSK/EDmz",
+	"zZb/HpuCcSxKpwHAwjMz0Je2HZuq20UuUArngmpWwsId+wtVuu/wi0s+iZhCILgQ5MHWz1BRd4sd+Rhb",
+	"jyt4WV4IqzJsqQ3J/XK94K3myfkriLzwzqF8vHYj4bXw3EaDaaej6lRYn+jdAJtH++xl3mLf8jTl6SqG",
+	"fPi+dBaWg1vrXPttaL7TkyWIV9xPTydBnfaUi0VbHO9G2TX7RcZNcYLNBOVXV0wdvCiem+Dn4zxrdEvj",
+	"xjwdiqHp8eykc/KPX9o/nf+zM2gPd7LnL9rql/N3u3o//9ocFJ3x7sX+5defDyadX3eP9r9pyZ653sqk",
+	"dcraftViyXea5j9x0gEEhYVcgM3/xNhmgIgl4zxLKBRtf+Bebqor1N1zUWeoHYX/+eMA9KDiv5vC8rj6",
+	"qv8Qkzfqo7kfgLHHyIZGioJXzaAFVlCNffNlNP7NmEDXxpK6o1a7qkeI0BOL8pBW+4OkAukEMhouXtlz",
+	"OxPFlDa/ZhDw4eqwNdXOfPhTWJzHwQMWvu+GCOxqIrDrytI78BUr8ubeyb/CzeXZv2pE4lM6sKvj8cw8",
+	"YD6kHjwA/Fx4asREvy+wE5zJIeqKQmQTJpVtBhjluieM6WIaFuzI3MrmvfYeesmEm8M0QudcEJgM9z4n",
+	"eogEAGOf1GIvatxpg10D50KMsD0ab2pJJnkGu2WCfvXqzhwN5OaduTuIys0XujS3G+F7Y2b2o5XWdNof",
+	"pPF7XQF+t2atefpboc+FWmzUcueDl2HF6Sgf29/f24/Y21fH3/7wsvvu4zffvfnw7UzQL1ZlwM8ijuHI",
+	"otmIH+ZL2JkoUG5HHh/BbSGGIG1KF7HKxYXgGcU+LUpZmTRDaY49dlMgY7aNkKodbHvHrq36c60SOuWE",
+	"aiEVynfWeW5/QSzEsoiqxQ/2Pl9XbuOG/qxNl0WuRC9WO2BiH/pf2BDjE1ex2Kcb8sIyZr3gqieyKeR+",
+	"W9eFuSeRWuTw5MPx0fHHD90XR9+/ePXdd69eJgjcEJYtEXQZKMnk45uXCU0x/vnh1T8/vvr+xaskVhJW",
+	"jBthGxhD6uYWO6LpBTWCjBpKu0CoieCP8GngzmEwNVa+pVB8JlKvD8K+f/LqmJ8RYsabfvN7rUQTwcoS",
+	"VmjYC2y3vcdk35OQgJp2sCRXe1GLigiPHRLPKCAfs7seI04BD3XSkj0z1RqzfljNlouMeDEI22fOUfjM",
+	"76C5KwiHedgDC1HmYPUs0txi8wO2wtMQ4aj2RffJJW3PDqjW6iiTGFKxj8evm8+nIoQveG8gmi+0KnKd",
+	"LQwTwo/db/+IlgKde0Fv6KHndsmwqBlqJomfuKdHiOZqsWrve8DrWGkbx/WappDojXNsh//506wbO6WJ",
+	"bz41OhqfZrK3lOF0l/4rjKd8XqNbfVqDLBtCu1pUu2HZtnSW+mr+iGptHEqAVj1h9X4JbIowVFSMSlhL",
+	"FomHEbJw2QhAnVKgssABLOGcTsWZVEqqs4jSk9XW8FhV4V4Rc2uixywVubwQFVioM9uGPuJIi+WGCbdz",
+	"/QBd7Pa36ITSsAxxnnKWI1gsMXmxIaoJNtCXVNNJyVPD0HYGvW7FUDYBZU83ixUfjQTPDc0SJWx7ejiU",
+	"ReEotigxas0fsOOoc6BgqRgJlRr0vX8cyEywZKhzAYaGYajifD+DfyEs5wg8fTQZXsFyubdDi7Lv8GKt",
+	"k8mQPSqxdtFf6dMEBsEzo1mP5xZ8TDikryemAhEuIr8fOGGqgckhCwsFQVGFQ4wcYLzXI8cSaqxFu0Tg",
+	"AIKKzLQ6Ex4yfKLHsBq8N4jge03zh/OMysCZp5jHpn4N+yBY7XGuaKrTXBP9mYPXxDqjiEAIcP5xwsej",
+	"EkTYWauxqrxui/3Qx0ORl0fEtlaQaQQLORK5e1/KxiPQW6y2COmNPki2XWOxM9IZx0gKVtPi+pWUd5Ym",
+	"wUKIDfnEMshxwo+w89L1lYOJxcBwf9so+hStUIKdKbDCFqkCfAC6dIp8ja5mSSF758LdPVbJL2MxFv5b",
+	"hxJ8gjBpfgzuY/87suAdh1FCBm/4wBMwXdxAUpkL+P2kfA7hipxUgDxPdL9vX8OiiySxojt4lAtKJbCj",
+	"SnmZX8d+Ta1BWK+m+zaIhZT1cI4OERsjL5Sw96IGId23y2/8me65LO73Fjt/6tGxctUR9kry0SyWn8XF",
+	"JunG2SnvnY9HsLXdViRhatFeOBgqoXl+GDIV2sAeaBTrr9SwApWupD1n2PxObuCsqJ4N3zniw6ur7qwm",
+	"uvV6u/rOoOq6G8HOJUrdvs+iuwaplJ1ObF9UpWuBHD24rPaIYmSz4gCF5JNuz85DRkNAOrMmIh1v/nry",
+	"6autyP5je7kOnsTK/65zlINMHYrPoRHZhai25Dic1frXsDeqvIbrIrEX1jSNXL+enxCP5pT0u2yeL8Kv",
+	"yebZRu7GUT/96Vn68UUDnCfUHb7/rZrcowWbgpt1H7sfuQ62oC3CjhTeGbS8v3uln7wcxiqZPtzgVxXv",
+	"o+ngeEI3NaAPsQbUy1Dv4dhP1nVtQtH9QPDRHJrYIp/G/gyMPUxnoa1PQUrXv3w6gW/JralJS01ZEvMU",
+	"mxvPoqbcYYlu5/gS0pAQuASh+QK6ER9UFTytwDIF8G5XbOTfg5R/5VGbDvGsLwHDQ/6QS98zbSyXDnmz",
+	"XXCwretT8HPwOsWlo4qxeRlpwH2VOmVbe+2DgCNhuxWrv8sLwRz516V2wolwEktABJCe6AxT3Tuy3Jxq",
+	"hOnuZWMjL0SLvfpMuNcYKSmzNKawySRwa0GWYrTEVoLbfE+NWLa7YHH1N/3wfgu/e4NcmmLITRW9CKbu",
+	"JOWFF+idnebOfsNWh01/8awU6S/8/VYxDmkmbrokfI2H1xZEHKUp1jxTSESkJ1Wg0cyDnVZ2j8U5rW7k",
+	"Eux0bUac6DHXSW8qnh+IwjtKU8adxpur8KqqrCIY77bQ4+GWNNtJ88XM5PjPKtiX+LnTsHgRFXNYercq",
+	"+rKrUrDqFZmN1lJlNJy1VVl/bsJ5b94rPpZqNJqy6ydTN/RMKJBoczwkmWSfvaD1Ynk6o1XFS3R1DRmC",
+	"s1lBskbs4UwUpVS4ZgC13khdoR9iGhMFjdbjnd0gPFHpcyyt2Dq0FLh6r3K1ZTxcPJTVjeK5tTJ2af7U",
+	"JNg3JkQfeyvFSjLxDkMOS8nAu+idoHH4tolU9+ZHcI8oXkfpfuxMJ54nrYqc9yjkAOaWESqgHytTlbm+",
+	"NCLHBnmwQY2vjrQ/kXmKmVxJ2a0ZufpSYxXiMhV6g2KYza3O66xUnAfvvLbp9agO5RUlXz+MBFX24P4k",
+	"+kOW6t54KFThkBjdGfwwMYUY0gnkaXkAlVbWFLmZMq91DhR5H7a8eUEuw+EsnE4Y6E+XsGAfiL+jPGYY",
+	"SOvp4alUIu2WyDqY0B+CJxArnmU2Cz6cNTumyi/m5Twsj8qilMe7XPTlZ1+cMM4yGr/OiTt8wi5t9Y4s",
+	"VgHnVHouriH+5yaqgh8QFidaKxrmphAbyNNbm+YKwqxnENpKinwskm3Y1KnGSi37Oab2k+1K2L0y41TA",
+	"XltIYU48s2s5x3aEp1pngquHl6cjqbFMms7O8iZL9xAx+lKvHJwedupi3RxdVSs94CTdUYpUZTRDEQqR",
+	"qbBh0L47VpkwhiVeGCAUDEqVqxT3oqzYSwfne49JMVTgc/aZ+50VF5Rj+R4uWN61Dy+9HQSkFd5grbFf",
+	"lSa7ChoIlI3rKd7kvzb5rwee//LY47WqZI6S2KS/lk9/WWW9dPar2ttxyY3tbIHBBbX2ROehJmHGPmLi",
+	"QijGY9XzTbtIH1kCu7qGDapGGXDTrFQCbB8yI4qKRiw0acRYSWUKhy5x7DuHqSeDqPN9gKiEbjTINVLb",
+	"lctcJ0OsHK0wOwp5RzUj2PPyQY40tNBsJHLYbfBpKnCwsMEO4e3dfS2/PMEeSuflM55pJdipgMWiJIHj",
+	"IJ1y7dayAWiG17UB/rzZxLsEj/uWm6Ng22+SkDVJyEDOYIthOF/zHI+gmdrqFdtk/seXpUyWQYyblo33",
+	"nsn0+BLW+lwntEihd5JM18xo3od9XmqdP3fS8KZk5SPPGa5l295BAGQZ8XMHGUOaDQeDhnbHjAD6iGUB",
+	"5ASfSbAuh2J4KnLDtv7x4Yfv2VDkZwhF3RtsE8lUAErpQuYRs9UFrp24FViYXTIvE2YKPZouoS6DNV1q",
+	"/a7A8UgTK4N2r9Luohlrz9Lnm7JGms2USB+y8ainh9iVqoSJVVkuzaSaWzbLwVrH4gq4Er8hri42yriK",
+	"1ZZl9Ye/TLLdYh/0LNb3Jfa4otVbdi6DmeuiDbFKqnapbyfFCxGU+ELkGR8hwfwM3pBinIHVnMP8J/BT",
+	"mKqTHh8l9CCznqFLa3ojhu4yUS7caU3caV/V6SPsIsZQuZcCHwo9qmwoOle2f9FnAKhF8I9VFdQ7eoFl",
+	"Yl83HeGnprS50Hf2tF03TLVRlWvXKG7CU9dW4aR5FmrxR+Vz1DsY1490XTdu9dS1LS0ooyjx5J6YEk/u",
+	"tvtDj+VQ/ICd/5v20HtJO9sFWCbv7JvONjGrP01TKZ+VCQ+1v/SL9NyuSoTb7hipPLWomGpZ1VWXa6ZN",
+	"lf1dXohY3USbamRBw2LlwUtxQ/yqFSXc53toU02sV3llhWaniK8F4ikdZyLtEp4UNjg73FAEm6GaVVsZ",
+	"4PVA4GFecsPAw2RbOGx60U7Ubre3LeqYrXutFhmgkrvkDneoXqctKiOYq9buso4A30Rpqw38uX5nEUs5",
+	"LHPoVdVTt3a+JjX5VbvTbbcx9sjxYQ2ZZUoYcwWla2e3ci3Il0shzqvj+dFtuYqLN9sD3P662a7tAYYv",
+	"DsKBXfAw5b6SHryfJuDKwzdNwJt816Z04lZLJxabMit4plWlsKFPulGn9elvDhzuZIUOZO+psKDWYa0W",
+	"5MUKn8aztsL/8xYN2CnbtCDfbPb/0cg2JwK+5A5lW1da8ZGbFDejoqj1WpdLaXLNRL8z0ddsXJ7ibKv3",
+	"D57NtjFrENDE3baKt7Bzuy3NblbnZF7K8NafOedyY1L5UdcnLBSy9xblWk5q3mmcq7Ylz83gE8NktdWu",
+	"U89wUpqBV/KcXBmkf9n4wzdYl7amxdBuIob2UoydFXmPc0pFseIzzLHUykxV+xLQv/+15YuLlX00w0f7",
+	"zu0gGFVgnTCy+aynSn6kJ3yL73ZtfeKiN2XMyL8x7onTTPfO6Z9CwQg6zylohDIf/t7DQNCnqFGJ4Ow2",
+	"O23cKP4GNb/Yx+twI/yK7KSNV+Ncj8TTn8a57A3s5qflmDOanepo2nZ08FopnzS6HRiD/e3XUyPfveK3",
+	"i+67CyP3PIQnmFpyb9ZptjuNPz6toMgqazpHm1V21qaMYJPpWbLi7ompbp0vT8N9kXmcca3GGGW8J7Dz",
+	"YcZTqJ5PdhQoBxTCwkJ2yMLEKqmKjoSNVSEzuiGfhNkPhDHXSjwxLXasHeMJfEMqhmgTYtUfF+Mcri4E",
+	"0yoisBCs+7MUH8Fw7Dfu1i32Tfk8DNPHqvx1kKTyJXHwrkgn57UFy93cuHANXa0V4wyOaSZiBYND1r/y",
+	"MqdLSbJjVwnOgINC/YY+J4I7hruIXfIsa/bgC8uKd2TZG3TOhOMrSPkkk2eDghl+AcuC5ok5lyMTq6G+",
+	"gIFqHCtcYdfyjI8OmewzWTDd68HsFpeyJyLGaXwsH6sAeMVOFf40F6qH3qOkHFleuPsTcwp9IVTaYkfp",
+	"v3kPVoTe2fUJoSMdq6FMFYw7suAWqpBnYz02XZi3sHNnyCfMjLgqoS2WLqlkelwYmQrfQmmtlTCjF6s5",
+	"qYnIrp4tebR2DbLNsNMJVj/mMhUt9sPVJaJBorMyHhqLKxS1KVD7g2bFsku2ieMHCQWnDDelA9st3MNz",
+	"zbFrRAzt3p+yzG67BnNjzj0cc+7ualLDZ1t9lc6nyLjcmJWb6tRHwBiN+3x1k/dRZQW/oHLV/kDmT4Om",
+	"zrkxGIL0Ap0dmiyeyd8UvBhjaVMqcqKqItvKQYIloIM8MAR+F1kCZCRKREQuYVhyJpKIJWdEC8fh/zP8",
+	"JMNPxKllVxO/JBF1kpAh3Z+qkPoVcwQ52GK+OvVMXiALItqKtuXkUqpUXxK3Mb6DMF2W+Boox+WmVV/C",
+	"nknQ9krIKIEB9Qaidy7SE0moF+7vplTIcyfVySjXZ7kwxt+KunvcrfrjrC8zojtLlD4xA31Jt1Ia/w0P",
+	"cX3pjqUuE/3ixFrkJ6dCqrMTI4Sytyx/3mJHxF/NOu121G63Z9moe3qsCuIFPMF//7WdbEeMD7U6o5ot",
+	"vI442miZk0O6Co4t9s5Iw/Z2dmYtsln2vjqjzODWej2Q+dFU4+hVdclvUlPLjVYtOu7MqTCmWOZyihpG",
+	"9ualraGEA9O0gFdE/VwfZLVEerRHFZNpxJJ39NnTToI7k+BRbIEQ8XlWB+9/P+cl7DNWepH3oi/QBap5",
+	"n9x9N++dENcQPkBm9ODFgi+Wf7vKRfNeMfjR3b2nJUHU+ewrB4t4qy/ObffG7b8xcuJGDhmDafycZ1Yk",
+	"Xyk1w9f6uXEmyowiqMnC//kMlLj4PMp0eiW8HPop4TtbtrwKjN9eu4LbtyV++f1M/H5W/J6J37Pid8N/",
+	"F6fbf/u53Tz49NveH1tN+tdO+K9j96+u/6j8Vxy36N+d6OCP7b9t/23rp99//qr5aeaabfhy+281GH0R",
+	"jPcNjX2v5NvLcz6ZXRt86dllef3tm/dWrYplJJ1l8JsDkIj3WRYY8Vl1gke5Hmkj0t9H1JLyOz3qd54j",
+	"2/HvXoP97hXP76S7fhdgk6A2JKvk91I9/u7gRra3olt/xPZv7ejgj9qVmifSF0QB4MS9w2O17K9fgMpc",
+	"kTB0idu+1vmQFysMuSgmq/a1wAx9tZp3O6XOvxmrNKuFND/yTS6htbB8nZUVfVgXt6ynOnPN7hrXPFv9",
+	"mmX8uplrDpa75jte4F5czqubesr+sjNgn1Jx6izab7DaLBdGj/NehRENBNra3SozluQDIYWc9q+e/k+Q",
+	"bPjytf0n32h9bqYDyKeTkto+H2PgFAwRbJKvRHy7RPztTE+tRKyqFkyCnpfzoRQ4HajQE5PpImEWqwpO",
+	"Y3gdJSLkUJjDWCVg08ieOEZ2bDkzWpCkLfZ+z0MeYJT/7au3H8q0BBFJ81zEykL++mB1MtSp7EuRv/pc",
+	"CGUQThBHK4cgkGTxHmYgcbTlxPBeJltiNRRcWaJsG9MufBtMLv6NoQyqTj3V6QSj80gzfyrAuHPSMvEk",
+	"7LEKdzbMPB+Niqbb4kmL4UHimWEDfiHKpSKlC1dgkL5mvZwR/YPzh34gJ92iGySpKLjMTKunQSkmWLuA",
+	"t8/GZ0jXTa4zHoIF3tf8mDhsyClpfe3mmVtXXcuE3StaK4y9D3jW/1aP82r8HePPYU1cu7tb6b5BZP6e",
+	"HHF41M+/WRO9+1tgXYc+2x+RM7vAmoe9jbJ23nVVp6D+YtLauO2OyV6pLpqLmlffotpD5G/rbK5V6vhg",
+	"HUBE2SgiKoL1I+Czd7tm68/17ZQ6C+UbtEUX4JuGZNqrx+ZhFHfW3nNvFtPe3VhZ7YPVr+ms8T7LhPf/",
+	"HBYgnJBpM2ALLZ3tegOwPppfitfSLwv1UGPqsL73ht5V1uI9ZAGsBVZJA9RkBoJhov+5qJmIboqIPsEd",
+	"pfKQ/DM3vOo7fAABg1J6APP2NtHfpAhP8EW1VLOsdi0HYuGUgqGWnyjdzLUeNvu5uJHGKNR04POPOC7d",
+	"HTVKzZrzfQl2wxKFq2g+ky1crWzIsfhF6cuICd4bWJMwtDmlsrZkrBKntZOIOrY9WlhqI3g+egk2LzZh",
+	"F5oleBgTMnurtCxgRIKxafXYhwzMc/To0KJ0DgO1vV8jVaNSRphozm6tpmq2ktJogavtX+6fxGPhWujp",
+	"PRCdi53CeYmVhR3BYiGcS7TpqUQIzOYRN0akh/gG49HIXcjC6zp72AttwVZkESvMXhnGbRLlYKf6gxqb",
+	"m7aQzGRxBZ4kbJpV8x0Wvqc2ElgBXuFZ9lAC7T4JPI8lZj0emGJyIxQwM3wscTzeae88b9J/X+F/nj2j",
+	"P58d1DHCrHqL645gpQjnVBxu1ouPrB+ajmnvRux03O8L2IQgzKl+yxHPgB0+WS75ZgMITr7XrtSzqxZq",
+	"a5yr7lAMTXdaq8Xx7y7234k6z/64xoS8tG8N4nco1bgQJkLxag8pSUxkvujxVFTOIAr8yUg8IbSP3XZl",
+	"Ynbbc9If9omVOemTk9wFhbW708DUghyOh41u5znNkf1r378pqLYzMgWrr6rGw1MbsP5ic0Dkw/5pk0Cb",
+	"tMNdpx3IouLZJufwgDxOJHSq1LJsoSm+vVrCwXouiIBTk3SYNuYeatLBkWhc6aRU/XckKfWwT0oz8NxY",
+	"IT4XXeZQrZQuMJ6f45dN+DJW1HVs1i0Ggi+uG42mjUZxUtsF+Wgk2rwK4RuKP26CiI9abL4XPJ2OLriM",
+	"Qq3kvNckbGjc33TPmZeTNmGzuPDVxlWqRa7YMwSWa2Th/Ko8uGgKGmK49YGTWOk+EsyaiAhPCQnPiBZL",
+	"ZAoT1Zcip9QqG4pU9njm2I3IggefIjFIIvw7JrBAlFaErRvsMlWXdgYecsXlUf08RbMTRc6LYuVEM2nM",
+	"WKRMZEZcDgQx65fv413NYa5+J+iLzvM571jedJ5bu7uzCUDMWcMpUmY8TToPTxjRM5/qYlBdordjU4h1",
+	"iJc34aDy86uXw6/CCjPf50OZbUJx1577UrFUJ/9IqTkzj5Qjm4lffeJf8knEhloVAxA2E8FJ4si8GKwY",
+	"Hcu5OhNTwbHOwfN2s73TbO8uGQvDBy9VFN3ZuW487BZLmSs88KI55DJjPE1zYaZsB65Ua4gi5X/bD1s6",
+	"P5uzyQXcZy6l/v5eZZPvXrXJd9qVLXbUXrDFvrqGljt2wjSVZ7Iw7oyPBlqJ0GoJiYDs59W5ane+/npe",
+	"LgduNm9m9qqnf686MV+1mwdsa/tpq/npL7gzKp9sRX9jf9k6FJ+Lv/7+s3j16efP//Xp5+L4Uxy3/vb7",
+	"z5//63982mZ/cXHTr/9gf5mzpTY117cWKrDG/FKBT2v3b+KeD67W2q7yzddZV/zGhxTudHWXy4U63d5v",
+	"sSPiYnOsTwzZTKhohqD5pTr3CCRmnF/ICwvOEautxOJJpM3TSbI9G/Jc7IW7cOc738r3Jw91uomYE+Z0",
+	"67YJcW4k5FUhzhkJuTi6eZeir65A8GbFYVjOszC0mbraoiCyGQYy1+HMDeKLwVgecpCx9Mo5hm+d7T7r",
+	"mX/L05Snm4DUjfrmPw4EcelMc/E4Ep7KGsx3qn1FbLkC9tGnWmeCq42HcrsaPhAHy9VnBOJj46s8PF8l",
+	"bCS8cYflThmob01FL+u2WBb3dfSx9zSqhb5/dncjnI15Pkfwm43jsRF3CxyPOnG32Pt4DEz6XrR9sPBZ",
+	"iz0PB7RlWuwVAolZy27AkeUj8l3YZa/Atf0RN7oHDzEV7jSq1HfTyWTBpPmiYYc2/R9fVvnFxr16HO6V",
+	"k27LuFal9N24VQ/NrXLrvHGpZu2O1dypJ6UZci3Pyls9f3qvys/EHI/KT/fGm9pIuSu9qRkp92fzpDK9",
+	"RGn6svgCtejM9AoRy+S5iFXy91fH7GnY+ZR0mcm0RwsejsbgDHluDZs7esIcqIehZn+YL+wLihUyWRD8",
+	"FkhekSIRSKYL9OaYUD2dipD7IQqH55uPS44u7DJKWQb7ZoNSsBClgB0xu9cZGPASl8PjQiO8c9AI12U8",
+	"VmghDpHghpmBzovIk9FkUp2zRInPRUKsJ2osSq6VXJSY0/t0b9yZsQrAplmINT0FJk1l3hciJ2jpYGAR",
+	"OxPFPKTppXAXghgA7OhF/r8PFKwBuuBNkblN8KW1sHG2N2ALG7CFDdjCBmzhXhG3E7BWkkOmMQ5W2jxK",
+	"XGAo39oulVNn8ayWxNwWCjbPz3TVp01h9J36pJleqioa+9xx8TdBsYcXFMv02kXRjxgLAqZl2ZgYbH2G",
+	"vizoWG6x4LqMpCO7HEhKL4EnZgqZZaWrGYEqViw5HZtJsq6N7qNp4PmuE0mDCx9HFA1mYF4ELdPFA5BP",
+	"mxDYDYTAQpm2BEjDPQiqKzBOb1SODUXBU17wJcQY0qe832Nbe612q7PNXvCRnZQPBS8Eul2+tsBrjMiK",
+	"O+ImjZUXTdiol+AoPPQ82IbiM+8V2YQFGJrSYFgk571iDjE8GmBuPFKYtcTcFyy4auZ6nhyr+ek1xNqf",
+	"XXSI3jiXxYRIX6sk47DN8Uz0/IwjqKywCEuzUoWnpVBR1FA63TExPs1kbyn5ckvWzUDwrBj8ulAe7LTb",
+	"jBuWaXXGuAsQ654wBpmiDy2fd8FPObIfI0mFJRJq1R3hb/HBjVukh7VPqPNVMnkhlj8lU0Sud8G/vzKx",
+	"6BWb9wWsAoNXVsKEJv0HhHW5hb26zubEUZSb3A2DNqnOUjOf8uW9QJI4UFrIbk0Bnx7PMpEzfqrHiOAM",
+	"FjaTRcTM+PTfoudJyx0xN/LCdPHi3XasCs2etdvMINNomSCCra17vfFIipQelGU23kEPJO768mFCpZYH",
+	"H4MRCfKfwAud2L+9DkXKE5e+IZpulWJcjk4X/h6ebwb6UmF6KFY2X6DYWIHcY3BnJj6PZC4MuB+yMCLr",
+	"r01t0kOOhG91ll6b0eRaZN/FpX5LQc0K5QjN1olMMeTqApInQ/fT3TYeC1jBRrez07aw5ycwu1eyfKzA",
+	"6AGTQ1QS16ffWOHVaWXSE27pSp41O53mzu4x8n132+0WIS395I3Kq2dJqLRmVtoHxODyE4bscFPVPnCn",
+	"+kD7JNujhw9W4yyLGrnWw+DPeYvRPqB3gHtRCK/b+I+v//HP3Z++2Xm791/Pjvf/9c8fX70//unjzu7e",
+	"vo1l+vuutXa1xOHfimwRawmct7WpxO+Cq+R+Wcjn7HOrQFa0jN/RVXUrlcz0gyYRS6a9KfhsPmUEko8m",
+	"SLJQfta6hs4nGpU7nwJqxw/e37Xj175++WWs6OWv/HnAeQHf+9kyY4kvnhzGKqmnwkhsxkYWhqGON4cM",
+	"VB0RI/e06meyVziCZp6heQADMfCkWhYN+MLRaAQvbFkz8JWmmDT8oN3fuOghuUbSYkmhdXPI1aSJlkdi",
+	"E/p5obC81xaIgIVjDJVpIBDNpbIYCAZLEfbR5kIJYVqxSuqJNJJuAFHligysTSANOxcTVPkYJ5QqVo4M",
+	"G7T1fXDq39l2nrEZaakqvCUJAT7WEJfYaYXpu+QmJuOIDMNU9jHP76fbTeUyXumx1m+5mljiHLOWrb6k",
+	"a/oxcNaqcS3SBozj3goM+gobxnyeoFOwv/54lJw/Vel9CyRAFQm5mBRoRj5eRRRUlTo3xhwUirvHQySE",
+	"c+RTMqnIRCHqXMNMcGMr2uCSQxTVzpPDVCU/41IxOcQ3LUQ2WdtbolGs5y313/KiN6iLL+7Nfa107RjG",
+	"HZuBV18BE/YW5ppS+GtaW50lIiwfCr5ePObh6Aa7NVZVDmS4NLoNvOrLUw4wrAWCPUdHX1al08ph0Tp5",
+	"Ey3KlWDUBQ1DMPyULmwIJl0XxP9MFFaMrBEe3UQPyujBNQID8zIu13L5/9gI7NPHLoL/LoplxO+9MgMs",
+	"lqdrJJRWNXpgH7152fgDrnw6FEuxQFZe2Af5KcjOyik1ETOaRDJnvQyRzMBpH8hUsMsBL2JFxOenguWU",
+	"M5yV1UZk/Xni+QU++foC2oYV5oW1SdSdI0dm41zASgYvCfuirlxhqoMHbEqNz/vZPw9TRJgIoRt3O6sE",
+	"ve3bz5GQtCoPwDjdyK26LHdvnOd0XuwW9zIMI1410gsOypoC6y5K+PRIKD6SLXf+FgiZoP6EccP+8eGH",
+	"722UciiGpyI3TKoyY4ctYbUp7hf2JkfmHwbL5G8t1e2e9FL3xlcVi/iymi85931nB2ZhwUfNRriL9PkN",
+	"nILqvp/wYbbavo/Y6aSgTDr848rtvdrGdmOZ1/AE/5up69/s5pvdzQ9qFztY2bk7+DtpipJdaglSKSp1",
+	"r7J4s54enkolUpvsIfDb4dgUlnwKCz0w6Ttssdfwtjne1pSNnfbPkIrAlkFWORuwO7YKm21gpPY2JUg2",
+	"fbcOLHYmTbEsLdVrR0yIlV2TkUiZVIVmnIGHlwlb0slO9WdXuYnDFPmFyBmu2SgXhenClBbEzuWmA24p",
+	"FUvg3y4BqHP8rx6jba6HQ37IOHGEYO8w20qQ6KOzg53BsUrau63OTgs+TA5Zsvu0s/MU/2DSIJsR22Uv",
+	"RQ+VMy5GZ4e9hSFvH5bcO54ugtqSw0WCx48qjDHV9SI/QqpeNnZt1sn/TvDesZrLLyZT7KYLb02txDWb",
+	"SyB0F0xfrJB7hm0l34j8jAVvvk3rXLZOwQ8i9g8+j8Tmlxvh0Go/p/+8mtPkWddIuvCalZ9R07E2D1+Y",
+	"ThfSw4UAwxHsQ64mZLDN3YpsK+GKDcdJrOBAGnakFCOWJtxab//7/6LLeaQUP2TJW57/Mha/Jox+/Jbn",
+	"//3/cPYPbf77/8/+zvMe/PX2v/9/+CNYwBfciAhTx0iEx0faFLkeDUBuDCajgVCuT9X2ziG/nUgPWfLf",
+	"/zeJWDK23fZjkcD3sRK/jHlGMshovMTIocx4zjJRoHTbSv77/8UUOv6fmN1IsBHXwFreaT/ObXQF284h",
+	"0gxGIKJzPVYpCGkz4j0qd2ejsZr0dCrClbstgp7pQ7z7SGb/qGCZAIHtJXcxAAW1Ot0P1ksobpuDtVVV",
+	"/gOwWLosaXe+7rD9/X3W7uzs2sP11d4Bsx/Tp1ZK894gVljtiQAcpBZdG7L4XAgFCtrKAm+QVCs8y5/p",
+	"PFZgZk0fR3jkOsREuztXbIg4/upvWz+zre3WU8dMtP3bbtTZ/8N/eDPkRHOwE0CvOyawqb77g+d7zfZO",
+	"c+egcQWJ18kMi5dvNbffVPyIqmBqr3rqa5X6YXjUvbAOTjo7sr+MFW0KdplrdUZ18LSBwWLJxb/RZp9Z",
+	"d+LGnLf2w3wuI91u9X2fV0VBu3nAmrWcWzUghliMFZCoUh0NMYBaO4jYPmUxJdkGFwtJPU/oPjeCd/GA",
+	"RNr0pNppsHPrN135g+rMfr3/rNXZ2d1r7T/7+nnr4Ou1uVMfz/wuSCx8hy0EKzTnf7rF4Jx1w8BLrYtk",
+	"/KDENQjFNqHzLyJ0/hp891Hpb7voinfB/yx0YtHcHp0zaSjW4v1fUKN5kNozBWhRF/RA7K+q9R0x2Udw",
+	"FxXFCr1npQt2KrArrdCMk23mHnBIIM4oYDncmfC8ilwOh1KdReyjkmCtgxWWD3kmDSHobH3/+sW2BUsz",
+	"gvV1luLPjWYJ+H3/+1VpuVuDkSsV2vMJgXWhawZWQTom4SFC9U924V77gCVo6DcLfi6Ub45NtaBSklxc",
+	"CJ7FitCNXEgCX+0w0BlkioyV/GUsKgmKSz5hW3vtAypBtr+2DyPKte91MQBPRmRGYAVLodmpu1cYsaha",
+	"shjf2TJC2PAOxlYI/s5t2+QQhiIkLot1vPtB7MwFVdJtH0TDWwfBILCSQ2vfgar5345EbrQiXbrT7rAM",
+	"w4FmjCE+a4JzE6tkpI2Rp5k48cthkhYj5azVyezXXZsaTmyPMxVnB0sYK6lMIXi4lu42TX+bJKq+HAyQ",
+	"aPJY0uMqlakdygvaqBigGkb2fGAHWfh8qpeng5rAicDQLnLdl6XNNCkt9qbPiksdK3uxdUYS9165PZbT",
+	"s8l6Wtk0YDaJfJM2rAJCyGHka6fduSI0uaipbF3CvhvtK+NqbuuN+5nT31R0faRUY/k0eeXS22kPW+EN",
+	"PvALka71AnhlnfHixLpY1CelxKUT7JtuqZsyp1ZqMAo3DeqbY46ddWHdiSi4zBBdr6JISeS5lQ66U6ao",
+	"qF1m5XTivil0mdag5cdgzRgUmX1GwGNNuJ89MPafBsaUPd5YD9Nod/5x8NOL/f9s/xfVnhdj0+jutQ+i",
+	"RiELdJdeVWP3PAPTaRK8QOlSuEkyTwMNvEodzFUNLKFS707bJqRm6+ZwVkl3YzX36sBnrFU9XVytWC1Q",
+	"cAgVaL+uWiuz03cYq1BtWX1bSY+t0OtkQyV1zU7svnudHmV5uFX43gyf663U+yH3UPs945eEhzVqTJ+X",
+	"BvogUwfhJjpd7qizxU31wuaWl/g52H02TInhuUtuLOAiFjVOW+9cTULk1IiJC6EYj1UPJG+WiZRog6TB",
+	"dKTT3x7FeSDBTZs4LGlywBgNMe0y8jMG3DTDitZkLTuRbrq2nbhSRw3N5SNpqLFTdv0S7TvuYJ7ZNt3A",
+	"cECdF35bvwVbQc+v7YSu3AWOB33utcqmcWjiT0AQnvGJ8bBy/YtXFksRQ880gU7vvHvtJ9LK07Q/Mdeo",
+	"AToTRSk8r1mmvoKbuZaHefN09WW/zW77+exkH9eJhMOrndiZwqzqqB47mMcdKZ1H3he0ntn9gCn1VzXc",
+	"7HRgYxCOqjeYPb4fR8QyAseSCuZcbf7WPz788D2dZ4YXb88kGlzGNWJjvE0aK5d0SNQ4yxLWywTPjQ3M",
+	"JxFLMAJNCBRlOULSYq+mCzv7Osv0JQVIMaCajzNfBfnuhw9hcDxw2cOYtPWoi1L8GXY50GzIJ7GajXxH",
+	"dgKI8gTfx+dQPMGN4xmpRGTs3WN1OiHHvIzMr2Ww09NvxmBfJqKLi9zERa4Ncw31hUjRNPVn8HtxOVU7",
+	"ZOMvuaBfR2U4jMqvbAsWVd50G1/tddjeni0YYgcHK0WLaGbe0WsuEw2+8Sz03Eju8ezu+VP3uD5UHyqM",
+	"OqK4mg0nMumSpqYma9piy/pPa3hPmwjeta0I0nwPKX63lGGxOKY37bPVO2jXj/JdO2b3VOTcCNvcu77h",
+	"U1tHASqZK0zLWpVlqHmAMvhUoOcmr2JDlIRz9iRTTlob7GHAVhTs+pBF19bLk2a0/SxRkJOPwrIDylNT",
+	"A4PShWBaYQJb5pXIQcQK2TsXNmxzyWWBaXChilwKy/RWje7kgp2LURFh9kNNhtKIFKsHqgFJU/BCmkL2",
+	"7E1KzznlBXeVEHycyoIVOZcZ2FCwhIaNkQUPFjaytAyIswo/emJYb8ClgttPwHgreK9osVc8z6TI2Snv",
+	"nY9HLlUx0Fkaq2AZxqqQGdxsgq9Rhqbm2VS4Y2ptKvzmy8iVm3OypryBlAtupj11hj/DZZIFzD4IHJgT",
+	"rRiBdOw0d9qtNcymV3iq7sdsqlO1OB5bp5SD+FJzIwMb2+nBxJ/1SKi6IHSYeR2PenoIi10RWLoq8GIV",
+	"ZDAPGaVX4Ee+3rcYiCElQ+tsLjz45Ef6NLxiCX1/AqI6WSnRahPBm0Tr3ZhpKB1qrbQjUEVXmWhkPjyQ",
+	"qPnMeXmomdan4jMMb2GffKDmbcEqQcz7pY5s+eSAq1SkDmbeneGtv7989z5WPC9kLxOGdfbRINppR+zb",
+	"N++OjtjePnvx+j3rPNtr7e/sbXdrTTZWtdjARgpFkavTlLnL10bMCDC0vBkWzdhgEUHVkj13OdCWIxgk",
+	"1oAreBp2T2Io3AjSezKFD3i1l5nRTJqpmDl1Os21gPCaehMIv7pWKmM1Q4M2wpwgCY1mkyj+c8TsaS+U",
+	"h9u6FfXi/Dr1/Vb6/PlC/LOCGIXJ7bjPb+HWlii9rHJTKKOly7WCRaQVOoLK8F6BkkoWpt6fjWJl5aaT",
+	"sNOC1QJPVAv1wXcy8kyJ9HC6y8HVu8NlQSE8gVQg8cjlQOSiMmTCnVRYrV/Wbntyk77OY2XL8J2QVilY",
+	"suCX4Y3gieC0mQoe2msbNIAZiWDQKYUZwvnLBeGNGYbDQuWz235+GD4dnEEYA4aY4TNZMNhdJqycr5rA",
+	"VygL/EWtrsBv5gNfrOgvR8snLRb/9Ajht6/Ng1Kt2HWLgMWxO6s71Xgg7tqpxoe+F2ac1WrZtxReto41",
+	"/GrjTj9Ed5rSc57YgSzZ4lKXWc0BvxDMQpOPph3qCPOgaOTGqoKbmxzCvrD0/2igWudaYRel4Nj6I/M6",
+	"t1or4QFqYCxYVWZrnE8F5pFp9y3hWvu2GrZCDfMmX3K3FhxKE8Zr9f16KRSyTx6Af149gLeYMrkPd90m",
+	"/3NxIcXlUtCxFSc1QhRYFoDAOnvM+r+8YG7mTOSKIWOFvjCKKkVRgLXMFDvst3YnXQnPdRwaW6471I87",
+	"DASEe7oCIbBTjxhQsR6mDYBlDQmwt2+1fx4n6Z1d53llgvT1xk54iHZCnY5mS6jox6237I53wbV70lE3",
+	"r5TuI7yQcXUFf+i7XI+0wUYaJS5LDlHKaTs7kyKhWvUlTGBoqbq9SrDdmIOPlSOCOBVnY4Uqxdq5Fsb8",
+	"1AjVE13bHMtzsCLxyXRRX+eUjSbzgGeRxxTq6SwT/GzszwjWApqR6EmeyV8Jw8AC24XjsugH5cMjNh4h",
+	"0Wky0Ln8VauTlE9MwjJeiLzFaFp4ZpjhhTT9iZ2QkDDVYtUR26/VlnagaIVbrKzXRLxF43B9BZbViCGr",
+	"UQSGsn1cn6PpbAPn+DUm00roSXsnadjYjHmW0aAENZeeiuISpARyWRAcJPyrgnQgjQtqd8Mb9riylvup",
+	"sLdEgINY2dJN+p21QDzz3HbZ4E9vIVJcS4r0wNwMkEnyiMFOJHlWxGqoTUHEymHsfgtjIZ4L6kIaWZhk",
+	"m9xhR9mCOGi8YHiLveeM+Khi5feGceTqQ6mwbEJcihx39XCqA4wSl5bZmTYGOx0XcHfEYYvV84gh1wZM",
+	"nN1U2hD8Q8ps6Wh4wycIImoO6RDBNqg0nOHMxGo8YoVmnZ02g10X7E6342sMKzjHi4EFMq7ut1ICXqha",
+	"dvrjQGcCXzQsMK1Sq6BLSTBnIZ8JkjWUx7PR/TpqZLzmlzuoQIY6V6D9K49/Zzv5OAxh/gjqaVw6OxVq",
+	"3CuIV56vy6ELS3bTIAnLP7nOKIHP1UJUA9iQGzyDNc3Vl7j3Hpy1Oi2Zu2xIupqrGWF+SAKfeCfNANzp",
+	"nI1ELnX6eBhBH6PtDavGEeHV2y1PjFOPoSmOluXVyT9L0YjCuyYBWOq0uw0p1VBrzhjvU3v9IcWKYFp9",
+	"B/0C+jb4cTST4bOlozL3hCimwAiMB3NC9BEXccaDiBbsPMPlykZNMlpur7Rhjp47vq4WexyRk4yrTRHE",
+	"osZF2qI1oq9GoN1Fv2LG1f1XMmRcVeMM5BvCSZ2sUcPgbjcfR9HFI8yM3+VLzSo+aEQumCX7cr/J8Q7g",
+	"EsSqzKU5zLmyfIvyr96Ta7EjVQl9eNJLVyNmpOoJS7EAWhT7hXiKWEKZ6BeMZ1oJtpXYC5zzjAUPNsiH",
+	"nXjOs8S7SBMjzgN9g4y9luCtxMUD5x0D+SO0llEKJzBoG1FEKjiYkkPGa14CLlca/WCRY2QdnyWNQ8tL",
+	"LX+FfTna1y2W8Cw70fmJotBC0q0pHzlksk9jCJ7qoStihY+KsIADHkghAL+/Uer7x9t3hiXaXt1Fxn15",
+	"Ix7yF1cbwbOsUhsx1CniUleWByXbdBVFsConMoXZ6EQ7nyJ3B9hDq3qzR3j+77pZYY6SP6INFFZU1MZm",
+	"NkbAw8udTAuJLtEPY6S2Im18wpBkjdEkbi65OYxVQgIlwVZyJ/m50crcXo/BphDibq04FElX2nG1hOD4",
+	"8z9mPNx9799Wiv+/IAd3sX04fXgefoWEn9s5Pu8RQs1jmiSgtbTsU3QxBu8pwCkNO3r3hjzjoeCKyh5S",
+	"NtCXYEfmwujsQlgmiBr+Mbrh8WQkzK36tuVzLMh+1CjE5+LpoLgxrkGatrHKhDEsObLgy6Nc9EVOzJBT",
+	"yvM/8dBdrTzxN2srzz8LeyGsaWVzmodFX+ggZn8z2fhsfjiq3GX+cFr6anuHJ4Yl8PoJQ3kL7h4i3IvP",
+	"o4xLW+Pkk7JTZzR0WWrjT+UZWqYeCXmZRj6rND3CKn+JjTTa/LdjLxnxYlCWIsHcrF2CZAf/Ae5xu7VI",
+	"4TRtxMyjI0nlFTnzoMTML2MxFgsoUoNUhgNjADcQ3ICUT9jpxIMi+UDDSBtJBSW2rvqSYzu/b0puse8t",
+	"0WkuMDFMP0v5JKIyghJPcqAZz3OJsR0qcBnKVMmzQUEoC1jkAQ/Fd7EgCkhCjrU3Z1qJQ1bolE+eGCJR",
+	"OBVnIPhwtEj4YF9rNi6Ct7wyAv9PnMBlajFtGQsWQdBQC43jqYi9zpyaS59xv1bB5SxtHi6hnUAPjoEV",
+	"Rb/ixJ1OWCr6HHx/nMOqjK7UG9SOe5p+7Uo+cutIvKSM/sxgf1DZxG9BaRuQKJ1SHZbdbXPGZOHflx3V",
+	"MT7wA1304GikaH8uIJBy+7+xKRD40+RlvEz/xUowp7Rox6zbmVpKzFvO4yyTiF4jk+OV4lNQIU0lPhfz",
+	"S0Bf8CyroiWBthpwQwXHVgxRcsAUHoSIhh5ZFiNsdcz10Gq3WDn11mLHlzpsy/RsPDA0rHEOmHscB9wc",
+	"HXZF+RvPsu/hNe+1+A1hEn+rLzFbIYgOL0ICG9bmriPp9OR5VjpJWQ+NTxbKTSAVb0T2/UTR8WQ1xXBU",
+	"TDCAHhLfuLNfPfNXhMUpP7hk+dYGeufm1eILFKpYV/+5qOnxC/ViEPGmhW10G6cg9OYpxC+0UivYwQ8o",
+	"Xo3p/l8XVmjttNvEc4c80vyUG1Fm+7lt2MtlUQjqtCB2JMHo6FMYDQ5frC5EjtTbSojUHFJ7wqU0tvAh",
+	"Hf9/7H1tc9u20vZfwWiemSYtJdtp0p7In9wkbTxNmjy2c3fuHuaYkAhZqChABwCjqJn893uwC4CkRL1a",
+	"flGsT4lFEu/YXSx2r0sBrE8/N6kci4g8O/yRJKWOJC7oANxydoRj0aEZFV2miJK5YbpQ7SzTDHAawrUr",
+	"LFxi6IDpELtPiYYLBxd40ctY1+hYUMcZLWQpujS8KzOMbrgonHrfaZIgfRfEKRcZVLZG9tnotv3ge3Ix",
+	"NYaOPEPZQ7vLnwjEk1ToMVOtmc+KF2AFutMbU5+YtUJzzVTbc27CXxEZUa3HHsCoL71ATDsHV4paW0f/",
+	"Nwv1hJJChbYQktHuALhurEXVJioX1e8xKmRBa9lnrg2RAq4zsJK2G2YQFnQIvJlvX709v3x5cnHyy8n5",
+	"q8sPZ29mi8TcHtJTjFmrTjAI8tBzX3Tr0N+pgMinQzJhrh9xY8iGmgz5ld35JB/FjWI08Fs7p1kKGRJU",
+	"VIuBtby8oFmfAMTmhDQYzQz2/cWb0z9OX1xenL59dfnXuz9eESMxHdaVbj+NG0T35VgHkkrw/JQWwuxY",
+	"YBCNho3KNAKqpFwPbNd6eZbB2vME6TQFWQilnDi0TfukwxBj0SFvhSQhX0ub9Ljguo97FLH1Zpd9lgMF",
+	"lpudIf1bKm4mbdyRsldaIHp2j0B55+wTUzQrzbTUDrNUMxNCRCcuAShUiU6jkeJWVXkZZnA/f0/+kK7a",
+	"kFE23WTccX7W9NSeAcOinxuwV6wEay3Y8lagH6OY9Bsuk1dE04km4/5kjpfsDBBgmL7RC72iklrKSZpO",
+	"NnZw3IYD4dYsnjme7Bcg01Rppm7cjb2FA7utpjB8fKPQTJBywZ02+rbhHdKZEF6Ds4v4RFJN5nuAM67N",
+	"GdSzxAUMvkusDQ0LOmDkUWJPpMlj1J+gbtzvPZpp+0Cwsc+crPo40fVbS+ivLzGvr+LhdPdIHSkzBuFe",
+	"O+bHtIO8Chc+DPGeCH/Hzl5wWa/cPvJiB/YV6kS4vt/UJVndxjvMhn+SpmDKSjn0gB7OFnBJx3wIRzTD",
+	"skm4DQ7iACx8kCst8gd1acaxQLr2iPArIeEcA+z1dtRtN2o9isWALkuqtVN4v/yKTkjahpGjdcJz7Rc3",
+	"ycg93VAcwPSSGrxn+6l5dNR88mNIl21hhMBfcLrGe8Mg+J12qPY1ckQ7KxS55rDUBg+n6Z7d++7YvZd8",
+	"RYcMebz3vsPtBMmmqRPMy/TXHM10H/iRrbgo8absiC/QDvI6nMcSkElnGI+PCYV/wQfmtGrKQJ5CWhB6",
+	"4+zHXMfC0X4V5CiJfXTJU51AaFs5SwhBLSgGyKITMMvkGJwISKFkv40F15UKN9K62P/NtO7DJT6247Wt",
+	"y6fFX72m+mQq7n1PJDxFJAybbAmL8D0XrbYLiy9e7h1zsG3yRh6QK2acvLkmV/A3ZgB7ffGwb/a3I1q/",
+	"8VCsa9iNt+DRWC7MbiFh3o7J9qh9W+Slt7QgOQl1jjZypCseVwgt5qbsVznGC8EZGidt6AQvcALNkxQO",
+	"T60CSN3rweK5rCBTb2btoTjbgrW3Ddbcbib1FNFbSR6D32lNqXonhLfg5sHLzT3f7X0ynad8Fvs04Dvi",
+	"j90tJ8dy5VX1etwjclhtFKPDufeX58DE4m70CYYuTRzby3DIjUEslIJ8q8R9ikEKkf0K/9/UQOjOPiGW",
+	"6J+vTy7+/I28vnj7JiIa41TI89aTx22SwDttV3ESkYSn7QTLh5++06QL94FRLJKUGtpOCCUJytQkHOwK",
+	"ejJ0rWDgIxQO4Cmumj7LMplEGAEB2Hft4EnGAUIuV4QZ9WlHLXLinuIzCJyynzCR+tHoMZYexwIBRCnJ",
+	"pDalqBzbbYfXBUmLWDHVJHlDtWm+sq1rnr5MXLJkPmTFkTUWV3QEkDc8zVhoCMwXhdmxncy4YOQRpCKJ",
+	"AJEKML1SPHa51UfPXOyWbseC9xB6AZOhMAfraXghwikIHSDoTioivlysh2uFa5TrvQC43IhIUYpiG/cZ",
+	"pgW52FPFPnmw3FiEh92MI8aZtZ0c0U+LnDHXEiABKk1H17beWWkAQOwWcCzAM5b89uqCHLjfEqI8DL8s",
+	"QqaVLa2j5FhD8AnMxLnMVTdEqcDM0VgM2OSY5NpOten2CRfa+AGpmFquuvlHXGw7rmC9Sq5XwtPErzNY",
+	"PriuFesy/oml1WSlk17610/phxc+WwmthOI+v7LgKnf6pXzRJ4eHUWPIRcgfBTvZSp1Gu/Gff580/6LN",
+	"fw6bzy+bH3/4f43ZtNL6XCsvXUJM4IDb5SN7gQ1BMzsYTtbYpU11JWcM17H9zMdT+mkkQzqBBVMdjTLm",
+	"r+FDdil7vTl5XBKgqfSGQ0Kb/1x+/OFR5P7z+Pu6YVke0QCpvDC9zUJgl+1ivJot2cWNsmiLBU/bxC+B",
+	"WIDAJF++2kVakbRzXowbKGzjRjsOKyluRHGDGvitBmjXezngNdtjeLEM6INthuc4yNNvlB5d8jS2gxsX",
+	"KRv+b/QRx976j0WjegCYVmhBE+F+0RH5cPFr8192gZTm9fnh4c9Hz58/efb056eHz59PTet/4ji3vftY",
+	"O5+zbMyuIswadVRnmqdWsAG4e1Wq7gNLdsxsPXdqJ8hub7d6aT5rr5bVwW0HiwTkVJQlevMcNpfSuRqW",
+	"KeDOwQebpEC7rKdrO4DBBFyAsNZoizzLogZmToET1/2wuqe4Die9imbu/hHSvojlY3q71yDct+YI4nQ4",
+	"juVR5POKy+nHAObXY0qx9NJIX95NuKFXST172K4KHKG9M3qJM9r43VyT93Q3mb7Yojt3QeP6CaitZQEL",
+	"ucLrw7aWSoyWZBgXDF0RsYdMa5HnCghbfALLBmm/QXLfU0zPO0nT9e7dvczcnsy85cRcjuK36SQHaGHQ",
+	"0w7nEgJw4EYG7fsSUHuub5BiYR/pERJtFyuaWkhJ98E9SrFdRTPNXYvrhXzcTjRdValJa5obdiOK7QzD",
+	"9QuvkM+dD+gZmjGBvmFs1Xe6SgjFe4SKSQTxeL6pYUuDb7EEpb2BfnRF7nXkXkc+LB0JKbXF8+JBALMo",
+	"7UNQqLFYqFGPoUAjZZNRlU1qy9lr3ZvWuk6ePUDNW1a5YRXutGrOGP10y3oZWDj8HScm1K+ooSG0fUjV",
+	"gKUk4wM25pptT0/DUOyV9F5J75X0tZT0XgHfsAJ+S9UgKF9CkdfoYSrh3VW8EE50u4qX62lO7lVPxdDY",
+	"bZ6JocC9rt3r2r2u3R+Idz80hCoDYZGYA7I/Fe/6qdhHW9yIfj7VOocMcsHGwYibiSrGhO4qtjZEx4dw",
+	"MoRZjGKBAC4ZFwMIcOUG1XqtNh8wNtIAMDfKaDecnv2yhBqsxrelWS0kA77G4rCe+arej+Xta/trwb10",
+	"ZZYxepXPBZN+4kN7Gr8ivbrDxhxxgfF964bcXPhFtzVUmG3YI8XUH09hsNhF9OHszR5xZa51c2sWx7S4",
+	"TsAsmMbtTVrfhg3lO8aFw6NCs8qx91o9ADIpcZi9sXBCluvA8AtijxoUq2tRTMZiDSztfW7Z7VpiXoSu",
+	"YYRVUbej+2yU1eBwr2KnTe2WRtSY3ikb2Wq7guvjILeXhi7bne7e9XkqAeKYeruMa2JFoKLdAmS3Btm4",
+	"luLuf1xDbtC14KuYo8t99+41eu194WIrrYedImIbU24yjgePBXi1TBjIn5NwMHDuhAi441WKCNAQDV/r",
+	"3vN1LIaz/dO3ZBVE21J7ykGqq1CalULpr8dhVmnIrdGC+WHaVWIw3/5XwqjJKsi6boT3KVC7iK1rxeK4",
+	"2NheLoa9vim2bkWk3Hto3XpsrHn3MVdc290Y+HQ9xRcVQIoJZgPkQUvBSIfZcjWwO7SLCxtEokFbTkfh",
+	"FCI1QwpcPWJdTjP+D8Wsc6lcIriYuK+OvVXjispRXNs3rZV27K55uLgiHWbGjAmS9JQcJmDoJEYiuMwJ",
+	"thf6wrX9utxi+AmoxKogwkaSITXdvi3d7f/I05nFInAc2ZNW2yeMc9RScMZymVnH+IyKCjIiB5qELssy",
+	"lkbErimWRrHIWM9ERPetPSqQw1MxK7XSPCuKIn2ZpZDN7n6B7sleD1IiwN2WKwZOMZeH6t4bSzWwje7L",
+	"XCE8D01T+xTIOaFoR9UplQd8JAGWMWRbXMgrBr4+nK70b9q1fYLBtE2JYFXYP1Ns2pBOSMYoOOe044GA",
+	"Idfg97PH3SHMQ59lqbsQoIGHCH9gggy5yA3ThRkbxjpxE5i0CIo2SNRPWReQBsA5aV9ww4AM0Fwxhxzg",
+	"a/erILgQPxusokVwCblM/fIN5RX9xEg+ioirDOYsY74GW6yQZqroYSlxBV1xniHVxRhVJiqCunVY4pAq",
+	"B2NwBP9DYx57AbDWSH6sWApADFA1DijSdxiMMUZxwlIy4SxLdYF5UEHw7FMTC9nt5iNu94dxRwaPTvCo",
+	"MyG5SGV1pT4+Lk0P+m/dfllgmC3D064o7bsF1tYDLqpOVieZLt0SbbR/PIwaVhRVEi5DluMPh0ftw8PG",
+	"TE5lVSQCMqQaUiMzeTWBq4pScUdPLo6qxa3hv60M5k1Ce88M1Zy81jXSWL1DW+MZaOWx/xmLKoEmoty9",
+	"RFHUaB9WU1/hZ//HehNVlw47PXel5lhlVhqMm8iRre6eeaDlx4UkhfuXIBqtMF+CaI6SErbv3rl+t851",
+	"t1hLfvSoxreOLuhiO4Lnazd9777DANSXOic4Wu6AdY2/I/kVFXhRKQVrxSIJsANeETWdsZe0wfBVRnj1",
+	"2aWoNbUm1koHbSjHwlWkY2H167NDIkdMhCMj2TiSAWKH96yXN41c7+cdBdj8A+Ji3su550e37VI6WXiG",
+	"vAPn/IyUqHfYz5cQdefS6k4sw3pM768dcsj7pi/F2r8IVq8/YSZ2S6eKjkVy7PWpDEa5dPR9808em9jL",
+	"vsprWsxrgeL/6bv5bcDi+6HbuUi+yi6bNBGZNmm7deYvkxHkKiJhcVpbAE+sjtdgHygHKsIv6830RLiZ",
+	"9d9e4rf3Sw9MLZmF4r12ed05gD+KXDCewCaz0tQHkG1yFXTFzLTsvCa+0/4YvCPH4KDBH3Yc+/b03zcO",
+	"GbWiVrizi6N1hPu27pTWMjP9OAVwqYqxfYANXD+quVLsvHuuX6Qc6OJ6wF1XRETnAO/pzXGVZ3jNn7x/",
+	"d35BDpbQF6xgoWOv3oFk3Y1kou0F75ZIoOoE8C9gmi7xNZZzRfb+xgd2xBGyCdsVPWj+js1bfUiJ36c6",
+	"nGfIaY9oOWQGr3IzzezjWDgef6K56LJ2XYzurHe0eBgL4L1b/DqIWMyGss8DIr/OOQxfchyLROZG85Q1",
+	"HfNKc8xFKsdJVBi0IM4hc8r9mHSl6GW8a+CmOxYJzUBM24ZoW5Mv010kNuEi0T6wAs4OX8kjLD8xldER",
+	"dMm7b8JvrtH+b/AZC9mEH3uKsWSBgzMWa+RqkW2kat3aGpxRlS6iG+IR7ACMqDY+nDtoF3gKa3NErcld",
+	"l+eGLiznHbZjNKYa2Rl7eFPMoTARhtSP1+64XfGGnjov2AM9SdfEOM8TNp7LY9G7JUlTpv7wggZNtRox",
+	"U3pQkRUQqY2iomiskwIlN2/xS1lMQH8LGYF/+sle3VVQ2Ux35O09cHEdN2SBggmoiyiUmtCTiyKqqBJK",
+	"EbnMtyBd3MWWj6YphTLxHrhJ/D3uJharG4ZbN1lvLQx0WXb73inwgCzGe2TSfJN0txiX98AtgI104q3p",
+	"wGzQ5AKk3JKccJeqiNZpCBT2hFCiig/hkrcxN7wc3BsLtDFgO7oHPha1HANc9TiTcV8CSIyLlxRyDFqx",
+	"j5xgscBQWh3SJjFzmCCrgWPPItSQI2g/o92+rxUT1yGyMqWTyPcICK6msk4UhEsXscndPuva0Tsm1NUE",
+	"Agf41nG+XFiyG2Xi4itBKKHyrua4t8vDoRnT/ssQFBqLslMKs+nd+8NcG9JhlTF69PTw+dxDYiyKU+Lj",
+	"DcBjXbRmNjgVdxumScWk474K9y4uAf6M6j4e/MmEacNUSifAvMPFVWvNuExQOC4ipD7xfpo8Y60LCzuO",
+	"NxmhuaceuRHqEZ9DsdSXeU3YpH3Y5A2GTe48KMFUYGQtEsFqzsIZrAIkQ0yEtDIWvtUJJhEIOaW6p5R2",
+	"VWHfINjTPkTyuqa6l2Jw0wkmx7r4BPcIjWDFgMflMY2zvrsVfGg1EAblvbNL4ZCs05dyoJfka0PepXuV",
+	"dCaE1/CP+udL0rJ9heuak/cr6xh7sUq+sR+WfcLxLiYcj4vlWku5uEmucXmf3Ptc4/mZxeeOg3nItLZr",
+	"3UhCwRgOx2+8lSU9JYdwVJUiIj2ZZXJs7YVzQ62aSYkXCbF41DdmpNsHB+PxuKXd87CBunL4uE0ohm4k",
+	"7vbUPW1ysIj8X5BlaehwlMQC8of9A82vBDW5Ygl5lHw6ipKQgPr67cmL5vnrkyfPfrLblqcuV9OWAi9Z",
+	"+R7FokM1++npYzyX298gafWLp6CNSNwI3+GfKTU0bnwF+m+mGAE6cTg+FITimFJdZRSPiJaYrSJk8MbY",
+	"b8FUAh+MgkzcUoKMHZOJzBWRYwHU0c498eTzZ+IXPbzFBTk69KzbhHatUshYCiTsfkpb5J3pMwVA9ynL",
+	"OJAgcx0LxYzi7hrzyVOXgwx1s8+4xTjNSId2B7LXAzdQRq3lwXskOWNGTZonPcNUQqgeAAN4LLiBRFN0",
+	"lvgl5ci/0YFDBekw6Dem3LoFoJhrWtIiJ+Tp0WHoZyxSru0iruivFnmLpWtCO37AAVPYjSESkwevUJtQ",
+	"EYtclIYoLTcQfUHyE1PAvg9k9a67QHPu6qAm8MT7+mOBD8vXwAiePKQT3wzHkgdNsR30NUMCE74ylAoy",
+	"4kUspOiyqEjbh26VtwishiRXWRJ8SbDlWuQkTa29DdAjQBxcwRaSY0EEM9a6gVxzxf4GMUuogcR0XBq5",
+	"yJh2pOjAggwk/cae5DWSlUHGNG4duxOtGEg06ypmEuRmN7kSLLUdySbE7pYFdsZSvxW+eLeOK2vv0azq",
+	"TZpyLoB3QxH3JsbOgi4oh0Z9b/VNrrJGu+GFpEtoa7nqWlJdHQytGlnHJ4VjdJNOqZoRWMPd5F/tWJUs",
+	"R6Dxlg2g2/bppWIUGoROIybgV+xXcFPh8rN6ua9Z9/Jt7/f//1z967ff//e/6mL894f3L/91+ub9X6fy",
+	"yRv6hp6PF8/Pqm6pG5/KtM4sdY+WOLEGbPKd9sJq78ralp18uILd+zubnIoPeo/IuC2yKFhbhHrdvxJx",
+	"elW/3K5bo8ZfsVt+hKVplS/hd13MCTEVCBoAh2YitaaBs3X0RjYANmBjG2CtjEnsVPqN5EvikF0/MmQf",
+	"IuFCJBxf3a4IIX9eWOxIvbMswUJy+COzlRloxm3ilbxippAS18wNvOe27v22XOeF7fmD+8MO2NuWVP7W",
+	"k/g2EbK3kby3ilDdzDu7XigztsNHMoORMyNqP4A0CCfDCCAaAW2x9B749YKHjYqUoNCpetti4cafDGnK",
+	"yLjPM+YQDLzoAo+SkAZ9e+A628jiQxm2HYtvFXcP3CE2YQh/qFMGsteraIIgk3s002x9+YizspqTZutX",
+	"XctiqvdC+u5M572n4NrKA/fWwzDSr+9TuLaH4MDdGXC2LPIgzMh3OvgDIiLYmGmD4USl+w7FdJ7BfQmG",
+	"/7qLiVYsXuJ/i6sbxMwdsBGGO/9MUjrREV43ScHgVor8eHjNMIeXRTdvPN6hHlA+dHcRonyK9s8W4ORd",
+	"hycBTv7jtc9U0LiyHuUGN9iXBjWGDUdGN9pHT2aDWKeRWktnGHceyqg2l66Qqc+e1H0G7+OibzfctSuz",
+	"/SVU6DEsr2eABQsv+mjWZ4eHUUOwz9WqHCILoBM02uUTWcP/HEKWfVismyfYmpVPWogCBcYL1NTFRQG1",
+	"rGFp+OlbJbAleOf2Xq8HFw8TJn9H42Lu42lskZI8+OJ12aV9EGIeNkhlLWpcrlq8OFiY9+rjgFB1Kq91",
+	"S1ESpXCN2qiEiChm1AQw+KWKhYd19aElG50GwxhtNQzghg5ZfqDnnbJK8SYQcPqNXDX4bm8rC3WN29Vv",
+	"OMzbrfsijmsnDzNe4G0go+/gyvNASWP75KNJvlzPLVcraPE223P3ugsP8ms5Bq9yuNH8SjAXE9iRpu8+",
+	"0T6sEBOggwnbpYLoMTfdfikST2apxxtIue5SlbK0Rc5sZ4FuGiS7e6KxQJmlLvathFuwmQiHMXVDc44j",
+	"ezdSfB/PdB/jmUqXQ0XwQLE3gH1nLDxZdZftnZNbOeHsdW3QtSCgKj4qH9aqvbj6BtyI90bJGqZvSLdO",
+	"JzPIHtx5BTXVslUnmOPgfoq8gqUiJT4iPuMDRqiYxHiE2Ujt2ar2h5a9HH04ctTuPkIJoHvs8pnl3kjO",
+	"Kruw3eT8dzY5yU2/0f73x6/Rl0aHUcUU/PXRvqw+1dPj2o3MhTY0yzDjG1JZ4H2NllUqu7lHb0Ur8KDm",
+	"MuKkSCYpF9eaMR2/9KU2X2HsFId4Aruy+kFq92ieWXMUiytbmDOW9GupjY9qL1daujGyNjbhPReRIKQh",
+	"T5/+2LIS7WNYgNNdee9SsZwrs1Vclrgnuqb/7xXtGriIY0pHeD/lW8EhXStAxJQKfImMmzXl/TlLKwi0",
+	"kYh1A6yR5Za98EndNSVBUloZc4YYOmBklNEuQ2S6cZ93+y4IBFG3qGKl0s+kHGIICJ4lZiv51RNKlht1",
+	"gouYZ3aZzn7zC6IbAlyzPU6WiBXhb5cSh03sy6wyFSVo4trpcDNFAvmnVJ7TxUhH+YIQe0WZAdFqtrwz",
+	"u9sUHInL4D3Ft+d4Czj75YWjtLXfKimH7QIQCOayz7oDlja58P3VEel4VtVSBZjBP1v+H2zsSCeRjHNq",
+	"qoG+1Y8sIjDlQbRnE0LHdFJe4RkVdb04eX9KBmyiC1r6XEFKG0DNlNt5AqxbNUX4JaqBWjTv2GcdmA0u",
+	"yLvcZGBz/SblVcaIVORkNMoYeTG7afxPpMdYWttYQV6/+Zn8+vr0jJw9JT3apSnDZMqIaEZVtx+RHhdp",
+	"wYOqXQqoHGD2mtv7EQKKR7Eo9BK+iji/4IcJPm+qPRqUYoVkOnl/ekxAsmvk/HznrcF3KNjt2zJXXWAg",
+	"++3VBTno9bk6GDJDMZMUe9dhGg7AXTrCPcUhcr4YF9vfOQuQ5ik3xCjKM9xOAf7rO4DSs1ISIrwUtZKl",
+	"PJ32y7rZdFFfpTRKmI+IUKKNYnSIkiVkxxfT59T9bJmvGc1MP/LE+FCA1z4Oscvxt0+rGL8JkT//68ev",
+	"/xcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2314,7 +2314,7 @@ export type ProblemTypeList = {
 /**
  * The slug of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-booking-window' | 'too-many-holds' | 'too-many-waitlist-entries' | 'too-many-streams' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'request-timeout' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-booking-window' | 'too-many-holds' | 'too-many-waitlist-entries' | 'too-many-streams' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * An interval, `start_time <= t < end_time`.
@@ -3520,7 +3520,10 @@ export type ListPatientsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3594,14 +3597,11 @@ export type CreatePatientErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `email-taken`: another patient has this e-mail address. `identifier-taken`:
      * another patient has this identifier. `possible-duplicate`: with
      * `on_possible_duplicate: refuse`, a possible duplicate is already registered;
-     * `candidates` lists all of them.
+     * `candidates` lists all of them. `idempotency-key-in-use`: the first request
+     * with this key is still in progress.
      *
      */
     409: Problem;
@@ -3616,7 +3616,10 @@ export type CreatePatientErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3700,6 +3703,8 @@ export type DeletePatientErrors = {
     406: Problem;
     /**
      * `has-appointments`: the record has appointments and cannot be deleted.
+     * `patient-merged`: the record was merged.
+     *
      */
     409: Problem;
     /**
@@ -3707,7 +3712,10 @@ export type DeletePatientErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3781,7 +3789,10 @@ export type GetPatientErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3864,10 +3875,6 @@ export type UpdatePatientErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `email-taken` or `identifier-taken`: it belongs to another patient. `patient-merged`: the record was merged.
      */
     409: Problem;
@@ -3886,7 +3893,10 @@ export type UpdatePatientErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3983,13 +3993,10 @@ export type MergePatientsErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `merge-conflict`: the two patients have overlapping appointments, listed in
-     * `appointments`; reschedule or cancel one of each pair. `patient-merged`: one of
-     * the two has already been merged.
+     * `appointments`; reschedule or cancel one of each pair. `patient-merged`: one
+     * of the two has already been merged. `idempotency-key-in-use`: the first
+     * request with this key is still in progress.
      *
      */
     409: Problem;
@@ -4008,7 +4015,10 @@ export type MergePatientsErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4091,7 +4101,10 @@ export type PreviewMergeErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4165,7 +4178,10 @@ export type ExportPatientErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4248,13 +4264,10 @@ export type ErasePatientErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `has-open-appointments`: the patient has upcoming appointments or appointments
-     * in progress; cancel or complete them first. `patient-merged`: erase the patient
-     * in `merged_into`.
+     * in progress; cancel or complete them first. `patient-merged`: erase the
+     * patient in `merged_into`. `idempotency-key-in-use`: the first request with
+     * this key is still in progress.
      *
      */
     409: Problem;
@@ -4269,7 +4282,10 @@ export type ErasePatientErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4355,7 +4371,10 @@ export type ListDoctorsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4429,10 +4448,6 @@ export type CreateDoctorErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -4447,7 +4462,10 @@ export type CreateDoctorErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4538,7 +4556,10 @@ export type DeleteDoctorErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4612,7 +4633,10 @@ export type GetDoctorErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4695,10 +4719,6 @@ export type UpdateDoctorErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
@@ -4713,7 +4733,10 @@ export type UpdateDoctorErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4787,7 +4810,10 @@ export type GetWorkingHoursErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4870,10 +4896,6 @@ export type ReplaceWorkingHoursErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
@@ -4888,7 +4910,10 @@ export type ReplaceWorkingHoursErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4975,7 +5000,10 @@ export type ListTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5058,10 +5086,6 @@ export type CreateTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -5076,7 +5100,10 @@ export type CreateTimeOffErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5167,7 +5194,10 @@ export type DeleteTimeOffErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5245,7 +5275,10 @@ export type GetTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5323,7 +5356,10 @@ export type ListClosuresErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5397,10 +5433,6 @@ export type CreateClosureErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -5415,7 +5447,10 @@ export type CreateClosureErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5502,7 +5537,10 @@ export type DeleteClosureErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5576,7 +5614,10 @@ export type GetClosureErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5654,7 +5695,10 @@ export type ListRoomsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5728,11 +5772,7 @@ export type CreateRoomErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -5746,7 +5786,10 @@ export type CreateRoomErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5837,7 +5880,10 @@ export type DeleteRoomErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5911,7 +5957,10 @@ export type GetRoomErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5994,11 +6043,7 @@ export type UpdateRoomErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -6016,7 +6061,10 @@ export type UpdateRoomErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6094,7 +6142,10 @@ export type ListAppointmentTypesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6172,11 +6223,7 @@ export type CreateAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -6190,7 +6237,10 @@ export type CreateAppointmentTypeErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6281,7 +6331,10 @@ export type DeleteAppointmentTypeErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6355,7 +6408,10 @@ export type GetAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6438,11 +6494,7 @@ export type UpdateAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -6460,7 +6512,10 @@ export type UpdateAppointmentTypeErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6570,7 +6625,10 @@ export type ListAvailabilityErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6672,7 +6730,10 @@ export type ListNextAvailableErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6770,7 +6831,10 @@ export type ListAppointmentsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6855,15 +6919,13 @@ export type BookAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`, `room-inactive`,
-     * `appointment-type-not-allowed`, `room-not-suitable`,
-     * `hold-not-usable`; or, with `conflict` and `alternatives`,
-     * `outside-working-hours`, `time-off`, `doctor-overlap`,
-     * `patient-overlap`, `room-overlap` or `no-room-free`.
+     * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`,
+     * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`,
+     * `hold-not-usable`; `outside-booking-window`, with its limits; or, with
+     * `conflict` and `alternatives`, `outside-working-hours`, `time-off`,
+     * `doctor-overlap`, `patient-overlap`, `room-overlap` or `no-room-free`.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -6879,7 +6941,8 @@ export type BookAppointmentErrors = {
     415: Problem;
     /**
      * `validation-failed` (with all violations), or `start-in-past` for a valid
-     * request whose start has passed.
+     * request whose start has passed. `idempotency-key-reused`: the key was used for
+     * a different request.
      *
      */
     422: Problem;
@@ -6959,7 +7022,10 @@ export type GetAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7056,11 +7122,10 @@ export type CancelAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `invalid-transition`: it cannot be cancelled in its current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7078,7 +7143,10 @@ export type CancelAppointmentErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7176,6 +7244,9 @@ export type ConfirmAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7183,7 +7254,10 @@ export type ConfirmAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7282,7 +7356,8 @@ export type CheckInAppointmentErrors = {
     /**
      * `invalid-transition`: not allowed in the current status. `too-early`: it is
      * neither the clinic's day of the appointment nor within 4 hours of its start;
-     * `earliest` is when check-in becomes possible.
+     * `earliest` is when check-in becomes possible. `idempotency-key-in-use`: the
+     * first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -7291,7 +7366,10 @@ export type CheckInAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7390,7 +7468,8 @@ export type StartAppointmentErrors = {
     /**
      * `invalid-transition`: not allowed in the current status. `too-early`: it is
      * neither the clinic's day of the appointment nor within 4 hours of its start;
-     * `earliest` is when check-in becomes possible.
+     * `earliest` is when check-in becomes possible. `idempotency-key-in-use`: the
+     * first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -7399,7 +7478,10 @@ export type StartAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7498,7 +7580,8 @@ export type CompleteAppointmentErrors = {
     /**
      * `invalid-transition`: not allowed in the current status. `too-early`: it is
      * neither the clinic's day of the appointment nor within 4 hours of its start;
-     * `earliest` is when check-in becomes possible.
+     * `earliest` is when check-in becomes possible. `idempotency-key-in-use`: the
+     * first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -7507,7 +7590,10 @@ export type CompleteAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7605,6 +7691,9 @@ export type NoShowAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7612,7 +7701,10 @@ export type NoShowAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7710,6 +7802,9 @@ export type LeaveAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7717,7 +7812,10 @@ export type LeaveAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7816,8 +7914,11 @@ export type UndoAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`, or, if the time would be occupied again, what
-     * `POST /appointments` returns when it is not free.
+     * `invalid-transition`: there is no change that can be undone. If the time would
+     * be occupied again: `doctor-inactive`, or, with `conflict` and `alternatives`,
+     * `outside-working-hours`, `time-off`, `doctor-overlap`, `patient-overlap` or
+     * `room-overlap`. `idempotency-key-in-use`: the first request with this key is
+     * still in progress.
      *
      */
     409: Problem;
@@ -7826,7 +7927,10 @@ export type UndoAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7923,12 +8027,12 @@ export type RescheduleAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `invalid-transition`, or what `POST /appointments` returns when the time is not
-     * free, with `conflict` and `alternatives`.
+     * `invalid-transition`; `doctor-inactive`, `room-inactive`,
+     * `appointment-type-not-allowed`, `room-not-suitable`; `outside-booking-window`,
+     * with its limits; or, with `conflict` and `alternatives`,
+     * `outside-working-hours`, `time-off`, `doctor-overlap`, `patient-overlap`,
+     * `room-overlap` or `no-room-free`. `idempotency-key-in-use`: the first request
+     * with this key is still in progress.
      *
      */
     409: Problem;
@@ -7947,7 +8051,9 @@ export type RescheduleAppointmentErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed` or `start-in-past`.
+     * `validation-failed` or `start-in-past`. `idempotency-key-reused`: the key was
+     * used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -8021,7 +8127,10 @@ export type GetAppointmentHistoryErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8106,12 +8215,11 @@ export type CreateSeriesErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `series-conflict` with `dates`, or a refusal of `POST /appointments` that does
-     * not concern a single time, such as `doctor-inactive`.
+     * `series-conflict`, with `dates`. `patient-merged`, `doctor-inactive`,
+     * `appointment-type-inactive`, `room-inactive`, `appointment-type-not-allowed`
+     * or `room-not-suitable`, which concern all dates. `outside-booking-window`, with
+     * its limits: the first or the last date is too early or too late.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -8126,7 +8234,9 @@ export type CreateSeriesErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed` or `start-in-past`.
+     * `validation-failed` or `start-in-past`. `idempotency-key-reused`: the key was
+     * used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -8200,7 +8310,10 @@ export type GetSeriesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8299,10 +8412,6 @@ export type CancelSeriesErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -8321,7 +8430,10 @@ export type CancelSeriesErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8420,12 +8532,10 @@ export type RescheduleSeriesErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `series-conflict` with `dates`, `doctor-inactive`, `room-inactive` and the like;
-     * nothing was changed.
+     * `series-conflict`, with `dates`; `doctor-inactive`, `room-inactive`,
+     * `appointment-type-not-allowed`, `room-not-suitable`; `outside-booking-window`,
+     * with its limits. Nothing was changed. `idempotency-key-in-use`: the first
+     * request with this key is still in progress.
      *
      */
     409: Problem;
@@ -8444,7 +8554,10 @@ export type RescheduleSeriesErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8522,13 +8635,14 @@ export type CreateHoldErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * What `POST /appointments` returns when the time is not free, with `conflict` and
-     * `alternatives`. `too-many-holds`: a partner that can access only its own records
-     * has 5 live holds.
+     * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`,
+     * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`;
+     * `outside-booking-window`, with its limits; or, with `conflict` and
+     * `alternatives`, `outside-working-hours`, `time-off`, `doctor-overlap`,
+     * `patient-overlap`, `room-overlap` or `no-room-free`. `too-many-holds`: a
+     * partner that can access only its own records has 5 live holds.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -8543,7 +8657,9 @@ export type CreateHoldErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed` or `start-in-past`.
+     * `validation-failed` or `start-in-past`. `idempotency-key-reused`: the key was
+     * used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -8630,7 +8746,10 @@ export type DeleteHoldErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8704,7 +8823,10 @@ export type GetHoldErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8782,11 +8904,10 @@ export type CreatePlanErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `too-many-visits`: more than 200 appointments; plan for a shorter period.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -8800,7 +8921,10 @@ export type CreatePlanErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8874,7 +8998,10 @@ export type GetPlanErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8971,11 +9098,10 @@ export type ApplyPlanErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `plan-not-applied`: not every appointment could be moved, so none was; `report` gives the reasons.
+     * `plan-not-applied`: not every appointment could be moved, so none was;
+     * `report` gives the reasons. `idempotency-key-in-use`: the first request with
+     * this key is still in progress.
+     *
      */
     409: Problem;
     /**
@@ -8993,7 +9119,10 @@ export type ApplyPlanErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9071,12 +9200,10 @@ export type CreateWalkInErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `doctor-inactive`, `outside-working-hours`, `time-off`, `already-in-queue`, or
+     * `patient-merged`, `doctor-inactive`, `outside-working-hours`, `time-off`, `already-in-queue`, or
      * `nobody-works` when no doctor of the specialization is working now.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9091,7 +9218,10 @@ export type CreateWalkInErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9181,7 +9311,10 @@ export type GetQueueErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9259,11 +9392,9 @@ export type CallNextErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
-     * `queue-empty`: no patient is waiting for the doctor.
+     * `queue-empty`: no patient is waiting for the doctor. `idempotency-key-in-use`:
+     * the first request with this key is still in progress.
+     *
      */
     409: Problem;
     /**
@@ -9277,7 +9408,10 @@ export type CallNextErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9351,7 +9485,10 @@ export type GetTicketErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9448,8 +9585,9 @@ export type CallTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
-     * allowed in the current status; or `too-early` for the appointment.
+     * `invalid-ticket-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9458,7 +9596,10 @@ export type CallTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9557,6 +9698,8 @@ export type StartTicketErrors = {
     /**
      * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
      * allowed in the current status; or `too-early` for the appointment.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9565,7 +9708,10 @@ export type StartTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9664,6 +9810,8 @@ export type CompleteTicketErrors = {
     /**
      * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
      * allowed in the current status; or `too-early` for the appointment.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9672,7 +9820,10 @@ export type CompleteTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9770,7 +9921,9 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
-     * allowed in the current status; or `too-early` for the appointment.
+     * allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9779,7 +9932,10 @@ export type LeaveTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9869,12 +10025,9 @@ export type TransferTicketErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `invalid-ticket-transition`, `doctor-inactive`, or `already-in-queue` if the
-     * ticket is already in that queue.
+     * ticket is already in that queue. `idempotency-key-in-use`: the first request
+     * with this key is still in progress.
      *
      */
     409: Problem;
@@ -9893,7 +10046,10 @@ export type TransferTicketErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9975,7 +10131,10 @@ export type ListWaitlistErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10053,13 +10212,10 @@ export type CreateWaitlistEntryErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `patient-merged`: the record was merged into another one.
-     * `too-many-waitlist-entries`: a partner that can access only its own records has
-     * 50 open entries.
+     * `too-many-waitlist-entries`: a partner that can access only its own records
+     * has 50 open entries. `idempotency-key-in-use`: the first request with this key
+     * is still in progress.
      *
      */
     409: Problem;
@@ -10074,7 +10230,10 @@ export type CreateWaitlistEntryErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10166,7 +10325,10 @@ export type WithdrawWaitlistEntryErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10240,7 +10402,10 @@ export type GetWaitlistEntryErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10337,8 +10502,13 @@ export type AcceptOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired; or what `POST /appointments`
-     * returns if, for example, the patient is no longer free.
+     * `no-offer`: there is no offer, or it has expired. If something else has
+     * changed since: `doctor-inactive`, `appointment-type-inactive`,
+     * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`;
+     * `outside-booking-window`, with its limits; or, with `conflict` and
+     * `alternatives`, `outside-working-hours`, `time-off`, `doctor-overlap`,
+     * `patient-overlap`, `room-overlap` or `no-room-free`. `idempotency-key-in-use`:
+     * the first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -10348,6 +10518,8 @@ export type AcceptOfferErrors = {
     412: Problem;
     /**
      * `validation-failed`, or `start-in-past` if the offered start has passed.
+     * `idempotency-key-reused`: the key was used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -10437,7 +10609,9 @@ export type DeclineOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired.
+     * `no-offer`: there is no offer, or it has expired. `idempotency-key-in-use`:
+     * the first request with this key is still in progress.
+     *
      */
     409: Problem;
     /**
@@ -10445,7 +10619,10 @@ export type DeclineOfferErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10510,7 +10687,10 @@ export type GetCallerErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10584,7 +10764,10 @@ export type ListApiKeysErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10662,10 +10845,6 @@ export type CreateApiKeyErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -10680,7 +10859,10 @@ export type CreateApiKeyErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: also if scopes or a doctor are given for a role that takes none.
+     * `validation-failed`: also if scopes or a doctor are given for a role that
+     * takes none. `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10754,7 +10936,10 @@ export type GetApiKeyErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10841,7 +11026,10 @@ export type RevokeApiKeyErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10923,7 +11111,10 @@ export type ListChangesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10999,7 +11190,10 @@ export type StreamChangesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11073,7 +11267,10 @@ export type ListWebhooksErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11147,10 +11344,6 @@ export type CreateWebhookErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -11165,7 +11358,10 @@ export type CreateWebhookErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11252,7 +11448,10 @@ export type DeleteWebhookErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11326,7 +11525,10 @@ export type GetWebhookErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11409,10 +11611,6 @@ export type UpdateWebhookErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
      */
     412: Problem;
@@ -11427,7 +11625,10 @@ export type UpdateWebhookErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11514,7 +11715,10 @@ export type RotateWebhookSecretErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11601,7 +11805,10 @@ export type TestWebhookErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11688,7 +11895,10 @@ export type ListWebhookDeliveriesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11779,7 +11989,10 @@ export type RedeliverWebhookErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11853,7 +12066,10 @@ export type ListCalendarFeedsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11931,10 +12147,6 @@ export type CreateCalendarFeedErrors = {
      */
     406: Problem;
     /**
-     * `request-timeout`: the body did not arrive in time. Send it again.
-     */
-    408: Problem;
-    /**
      * `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
@@ -11949,7 +12161,10 @@ export type CreateCalendarFeedErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -12023,7 +12238,10 @@ export type GetCalendarFeedErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -12110,7 +12328,10 @@ export type RevokeCalendarFeedErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -12177,7 +12398,10 @@ export type GetCalendarErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -12231,37 +12455,43 @@ export type GetFhirCapabilitiesData = {
 export type GetFhirCapabilitiesErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12345,55 +12575,57 @@ export type SearchFhirPatientsData = {
 export type SearchFhirPatientsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12436,55 +12668,64 @@ export type ReadFhirPatientData = {
 export type ReadFhirPatientErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12548,55 +12789,57 @@ export type SearchFhirPractitionersData = {
 export type SearchFhirPractitionersErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12639,55 +12882,64 @@ export type ReadFhirPractitionerData = {
 export type ReadFhirPractitionerErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12755,55 +13007,57 @@ export type SearchFhirSchedulesData = {
 export type SearchFhirSchedulesErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12846,55 +13100,64 @@ export type ReadFhirScheduleData = {
 export type ReadFhirScheduleErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12970,55 +13233,57 @@ export type SearchFhirSlotsData = {
 export type SearchFhirSlotsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13061,55 +13326,64 @@ export type ReadFhirSlotData = {
 export type ReadFhirSlotErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13185,55 +13459,57 @@ export type SearchFhirAppointmentsData = {
 export type SearchFhirAppointmentsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13276,55 +13552,64 @@ export type ReadFhirAppointmentData = {
 export type ReadFhirAppointmentErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13396,55 +13681,57 @@ export type FindFhirAppointmentsData = {
 export type FindFhirAppointmentsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13491,79 +13778,85 @@ export type BookFhirAppointmentData = {
 export type BookFhirAppointmentErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    408: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     409: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     413: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     415: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13641,7 +13934,10 @@ export type ListAuditEntriesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13691,7 +13987,10 @@ export type GetHealthErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13728,7 +14027,10 @@ export type GetReadinessErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13772,7 +14074,10 @@ export type GetVersionErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13815,7 +14120,10 @@ export type GetContractErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13858,7 +14166,10 @@ export type GetContractAsJsonErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13901,7 +14212,10 @@ export type GetDocsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13944,7 +14258,10 @@ export type ListProblemTypesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13988,15 +14305,14 @@ export type GetProblemTypeErrors = {
      */
     400: Problem;
     /**
-     * `not-found`: the path is not part of this API.
-     */
-    404: Problem;
-    /**
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
