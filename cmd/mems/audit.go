@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mems/internal/auditchain"
+	"mems/internal/clinic"
 	"mems/internal/store"
 	"mems/internal/telemetry"
 )
@@ -29,7 +30,7 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	return p.withStore(ctx, time.Now, func(_ *clinicDatabase, st *store.Store) error {
-		report, err := st.VerifyAudit(ctx, known, func(n int64) { p.say("%d entries ...", n) })
+		report, err := st.VerifyAudit(ctx, known, func(n int64) { p.say("%s ...", clinic.Counted(n, "entry")) })
 		if err != nil {
 			return err
 		}
@@ -39,15 +40,16 @@ func runAudit(ctx context.Context, p *program, args []string) error {
 		for _, fault := range report.Faults {
 			_, _ = fmt.Fprintln(p.out, fault)
 		}
+		entries := clinic.Counted(report.Entries, "entry")
 		if n := len(report.Faults); n > 0 && n == report.UnknownKeys {
-			return fmt.Errorf("the audit trail could not be fully verified: %d keys are unknown; no other faults in %d entries.\n"+
-				"Set MEMS_AUDIT_KEYS to every key ever used, the newest first", n, report.Entries)
+			return fmt.Errorf("the audit trail could not be fully verified: %s; no other faults in %s.\n"+
+				"Set MEMS_AUDIT_KEYS to every key ever used, the newest first", clinic.Counted(n, "unknown key"), entries)
 		}
 		if len(report.Faults) > 0 {
-			return fmt.Errorf("the audit trail was tampered with: %d faults in %d entries.\n"+
-				"Keep the database as it is, and compare it with a backup", len(report.Faults), report.Entries)
+			return fmt.Errorf("the audit trail was tampered with: %s in %s.\n"+
+				"Keep the database as it is, and compare it with a backup", clinic.Counted(len(report.Faults), "fault"), entries)
 		}
-		_, _ = fmt.Fprintf(p.out, "the audit trail is intact: %d entries in %d chains.\n", report.Entries, report.Chains)
+		_, _ = fmt.Fprintf(p.out, "the audit trail is intact: %s in %s.\n", entries, clinic.Counted(report.Chains, "chain"))
 		if *anchor == "" {
 			return nil
 		}
@@ -79,7 +81,8 @@ func readAnchor(path string) ([]auditchain.Head, error) {
 }
 
 // writeAnchor replaces the file atomically.
-func writeAnchor(path string, heads []auditchain.Head) error {
+func writeAnchor(path string, heads []auditchain.Head) (err error) {
+	defer func() { err = nameFile(err, path) }()
 	text, err := json.MarshalIndent(heads, "", "  ")
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"mems/internal/backup"
+	"mems/internal/clinic"
 	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/telemetry"
@@ -125,6 +126,7 @@ func (p *program) openSnapshot(ctx context.Context, schema *database.Schema, pos
 // it is complete. The first of MEMS_AUDIT_KEYS signs it; with recipients, it is encrypted
 // to these.
 func (p *program) writeSigned(file string, head backup.Head, replace bool, to []age.Recipient, body func(io.Writer) error) (size int64, err error) {
+	defer func() { err = nameFile(err, file) }()
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
 		return 0, err
@@ -185,7 +187,7 @@ func (p *program) printSums(ctx context.Context, schema *database.Schema) error 
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, s := range sums {
-		_, _ = fmt.Fprintf(w, "%s\t%d rows\t%s\n", s.Table, s.Rows, s.Sum)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", s.Table, clinic.Counted(s.Rows, "row"), s.Sum)
 	}
 	return w.Flush()
 }

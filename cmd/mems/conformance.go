@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"mems/internal/clinic"
 	"mems/internal/conformance"
 )
 
@@ -74,7 +75,7 @@ func (p *program) tellReport(report conformance.Report, junit string) error {
 		}
 	}
 	if n := report.Failed(); n > 0 {
-		return fmt.Errorf("%d checks failed", n)
+		return fmt.Errorf("%s failed", clinic.Counted(n, "check"))
 	}
 	return nil
 }
@@ -99,17 +100,18 @@ func (p *program) watchClient(ctx context.Context, address string, proxy *confor
 	findings, requests := proxy.Findings()
 	faults := 0
 	for _, f := range findings {
-		_, _ = fmt.Fprintf(p.out, "%-6s  %s: %s (%d times)\n", f.Severity, f.Operation, f.Text, f.Times)
+		_, _ = fmt.Fprintf(p.out, "%-6s  %s: %s (%s)\n", f.Severity, f.Operation, f.Text, clinic.Counted(f.Times, "time"))
 		if f.Severity == "error" {
 			faults++
 		}
 	}
-	_, _ = fmt.Fprintf(p.out, "\n%d requests, %d errors, %d recommendations\n", requests, faults, len(findings)-faults)
+	_, _ = fmt.Fprintf(p.out, "\n%s, %s, %s\n",
+		clinic.Counted(requests, "request"), clinic.Counted(faults, "error"), clinic.Counted(len(findings)-faults, "recommendation"))
 	switch {
 	case requests == 0:
 		return errors.New("no requests received: point the client at the proxy")
 	case faults > 0:
-		return fmt.Errorf("%d errors", faults)
+		return errors.New(clinic.Counted(faults, "error"))
 	}
 	return nil
 }

@@ -58,6 +58,10 @@ func (p *program) openDatabase(ctx context.Context) (*clinicDatabase, error) {
 		start = localdb.Attach
 	}
 	s, err := start(ctx, options)
+	if errors.Is(err, localdb.ErrNotRunning) && p.service != "" {
+		return nil, settingError{fmt.Errorf("no database: the settings of the service in %s name none for \"mems %s\". Write its database URL to %s, "+
+			"or set MEMS_DATABASE_URL", p.service, p.command, filepath.Join(p.service, serviceURLs[p.command]))}
+	}
 	if errors.Is(err, localdb.ErrNotRunning) {
 		return nil, settingError{fmt.Errorf("no database: set MEMS_DATABASE_URL or MEMS_DATABASE_URL_FILE. (There is no service installed in %s, "+
 			"and no \"mems serve\" runs a private database in %s)", p.ServiceDir, p.DataDir)}

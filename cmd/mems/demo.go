@@ -96,8 +96,8 @@ func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
 
 // showDemo says what is there now and how to look at it.
 func (p *program) showDemo(s demo.Summary, took time.Duration) {
-	_, _ = fmt.Fprintf(p.out, "\n%d doctors, %d patients and %d appointments from %s to %s, in %s:\n\n",
-		s.Doctors, s.Patients, s.Appointments, s.From, s.To, took.Round(100*time.Millisecond))
+	_, _ = fmt.Fprintf(p.out, "\n%s, %s and %s from %s to %s, in %s:\n\n",
+		clinic.Counted(s.Doctors, "doctor"), clinic.Counted(s.Patients, "patient"), clinic.Counted(s.Appointments, "appointment"), s.From, s.To, took.Round(100*time.Millisecond))
 	for _, status := range []clinic.Status{
 		clinic.StatusScheduled, clinic.StatusConfirmed, clinic.StatusCheckedIn, clinic.StatusInProgress,
 		clinic.StatusCompleted, clinic.StatusCancelled, clinic.StatusNoShow, clinic.StatusLeftWithoutBeingSeen,

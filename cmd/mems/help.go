@@ -36,9 +36,11 @@ checks; exits with 1 if it is not ready or not reachable.`,
 			health,
 		},
 		{
-			"migrate", "Migrate the database schema up or down, or show its status", "mems migrate up|down --yes|status",
+			"migrate", "Migrate the database schema up or down, or show its status", "mems migrate up|down --yes [--lose-seals]|status",
 			`  up       create the database if necessary and apply all pending migrations
-  down     revert the newest migration; the data in its tables and columns is lost
+  down     revert the newest migration; the data in its tables and columns is lost. It
+           refuses to drop the seals of the audit trail and of API keys, without which
+           "mems audit verify" reports tampering for good, unless given --lose-seals
   status   list migrations and when each was applied
 
 Several processes may run "up" concurrently: one migrates, the others wait. It needs a

@@ -102,7 +102,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	cfg, err := readConfig(environ)
 	p := &program{config: cfg, command: name, service: service, out: out, err: errOut}
 	if err != nil {
-		p.complain("mems", err)
+		p.complain("mems", locateFaults(err, service))
 		return exitConfig
 	}
 	p.warnOfReaders(p.secretFiles()...)

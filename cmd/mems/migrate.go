@@ -10,6 +10,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"mems/internal/clinic"
 	"mems/internal/database"
 	"mems/internal/store"
 )
@@ -18,6 +19,7 @@ import (
 func migrate(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("migrate")
 	yes := flags.Bool("yes", false, "")
+	loseSeals := flags.Bool("lose-seals", false, "")
 	if len(args) > 1 {
 		if err := parse(flags, args[1:]); err != nil {
 			return err
@@ -43,7 +45,10 @@ func migrate(ctx context.Context, p *program, args []string) error {
 		return usageError{"down reverts the newest migration (see \"mems migrate status\") and permanently deletes the data in its tables and " +
 			"columns" + lost + "; make a backup, then add --yes to confirm"}
 	}
-	return p.withSchema(ctx, step)
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
+		schema.LoseSeals = *loseSeals
+		return step(ctx, p, schema)
+	})
 }
 
 // withSchema opens the configured database's schema for one command.
@@ -89,7 +94,7 @@ func migrateUp(ctx context.Context, p *program, schema *database.Schema) error {
 func describeLosses(losses []database.Loss) string {
 	var names []string
 	for _, l := range losses {
-		names = append(names, fmt.Sprintf("%s (%d rows)", l.Name, l.Rows))
+		names = append(names, fmt.Sprintf("%s (%s)", l.Name, clinic.Counted(l.Rows, "row")))
 	}
 	if len(names) == 0 {
 		return ""
@@ -106,6 +111,11 @@ func migrateDown(ctx context.Context, p *program, schema *database.Schema) error
 	if errors.Is(err, goose.ErrNoNextVersion) {
 		p.say("nothing to revert: no migration is applied")
 		return nil
+	}
+	if errors.Is(err, database.ErrSealsLost) {
+		return fmt.Errorf("%w, so nothing was changed: once it was applied again, \"mems audit verify\" would report the audit trail as tampered with "+
+			"for good, or the next server trust every API key it finds%s. To go back to an earlier release, restore a backup made before the upgrade "+
+			"into another database. To lose the seals all the same, add --lose-seals", err, describeLosses(losses))
 	}
 	if err == nil {
 		p.say("undid %s%s", m.Name, describeLosses(losses))

@@ -60,14 +60,45 @@ func TestMigrateDownNamesWhatIsLost(t *testing.T) {
 	d.DB.MustExec(`INSERT INTO clinic_zone (id, name) VALUES (1, 'Europe/Zurich')`)
 	d.DB.MustExec(`DELETE FROM goose_db_version WHERE version_id > 26`) // of later ones
 	code, said := runMEMS(t, []string{"migrate", "down"}, url)
-	if code != exitUsage || !contains(said, "clinic_zone (1 rows)", "--yes") {
+	if code != exitUsage || !contains(said, "clinic_zone (1 row)", "--yes") {
 		t.Errorf("%d %s", code, said)
 	}
-	if code, said := runMEMS(t, []string{"migrate", "down", "--yes"}, url); code != exitOK || !contains(said, "clinic_zone (1 rows)") {
+	if code, said := runMEMS(t, []string{"migrate", "down", "--yes"}, url); code != exitOK || !contains(said, "clinic_zone (1 row)") {
 		t.Errorf("%d %s", code, said)
 	}
 	d.DB.MustExec(`INSERT INTO audit_chains (started_at, hash, sealed_hash, seal_seq) VALUES ('2026-01-01', '', '', 0)`)
-	if _, said := runMEMS(t, []string{"migrate", "down"}, url); !contains(said, "audit_chains.seal_seq (1 rows)") || contains(said, "seal_key") {
+	if _, said := runMEMS(t, []string{"migrate", "down"}, url); !contains(said, "audit_chains.seal_seq (1 row)") || contains(said, "seal_key") {
 		t.Errorf("%s", said)
 	}
+}
+
+// Undoing a migration never drops seals that were not given up explicitly: the trail
+// could not be told from one that somebody tampered with.
+func TestMigrateDownKeepsSeals(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	env := []string{"MEMS_DATABASE_URL=" + d.DSN, "MEMS_AUDIT_KEYS=" + someKeys}
+	run := func(want int, words string, args ...string) {
+		t.Helper()
+		if code, said := runMEMS(t, args, env...); code != want || !contains(said, words) {
+			t.Errorf("%v: code %d, want %d with %q:\n%s", args, code, want, words, said)
+		}
+	}
+	run(exitOK, "mems_", "keys", "create", "--role", "admin", "first")
+	run(exitOK, "is intact", "audit", "verify")
+	for range 10 {
+		if _, said := runMEMS(t, []string{"migrate", "down", "--yes"}, env...); contains(said, "--lose-seals") {
+			break
+		}
+	}
+	run(exitFailed, "audit_chains.seal (2 rows)", "migrate", "down", "--yes")
+	run(exitOK, "", "migrate", "up")
+	run(exitOK, "is intact", "audit", "verify")
+	for range 10 { // past the seals of the trail, as far as those of API keys
+		if _, said := runMEMS(t, []string{"migrate", "down", "--yes", "--lose-seals"}, env...); contains(said, "audit_chains.seal") {
+			break
+		}
+	}
+	run(exitFailed, "api_keys.seal (1 row)", "migrate", "down", "--yes")
+	run(exitOK, "api_keys.seal (1 row)", "migrate", "down", "--yes", "--lose-seals")
 }

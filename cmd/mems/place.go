@@ -176,6 +176,7 @@ func (p *program) copyElsewhere(file string, replace bool) (err error) {
 	}
 	defer func() { _ = from.Close() }() // only read
 	to := filepath.Join(p.BackupCopyDir, filepath.Base(file))
+	defer func() { err = nameFile(err, to) }()
 	f, err := os.CreateTemp(p.BackupCopyDir, "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"mems/db"
 	"mems/internal/backup"
+	"mems/internal/clinic"
 	"mems/internal/database"
 	"mems/internal/store"
 )
@@ -178,7 +179,8 @@ func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *databas
 		if err != nil {
 			return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
 		}
-		r.say("revoked again: %d API keys and %d calendar feeds; erased again: %d patients", done.APIKeys, done.CalendarFeeds, done.Patients)
+		r.say("revoked again: %s and %s; erased again: %s",
+			clinic.Counted(done.APIKeys, "API key"), clinic.Counted(done.CalendarFeeds, "calendar feed"), clinic.Counted(done.Patients, "patient"))
 		if len(done.Open) > 0 {
 			r.say("these erased patients have open appointments, tickets or offers again, which must be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
 		}

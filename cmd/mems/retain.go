@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"mems/internal/clinic"
 	"mems/internal/store"
 )
 
@@ -22,11 +23,11 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		}
 		if years := p.RetainPatientYears; years > 0 {
 			since := time.Now().AddDate(-years, 0, 0)
-			n, err := st.EraseDormant(ctx, since, func(n int) { p.say("%d patients ...", n) })
+			n, err := st.EraseDormant(ctx, since, func(n int) { p.say("%s ...", clinic.Counted(n, "patient")) })
 			if err != nil {
 				return err
 			}
-			p.say("erased %d patients with no activity since %s", n, since.Format(time.DateOnly))
+			p.say("erased %s with no activity since %s", clinic.Counted(n, "patient"), since.Format(time.DateOnly))
 		}
 		if days := p.RetainChangesDays; days > 0 {
 			before := time.Now().AddDate(0, 0, -days)
@@ -34,7 +35,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 			if err != nil {
 				return err
 			}
-			p.say("removed %d superseded changes from before %s from the feed", n, before.Format(time.DateOnly))
+			p.say("removed %s from before %s from the feed", clinic.Counted(n, "superseded change"), before.Format(time.DateOnly))
 		}
 		if years := p.RetainAuditYears; years > 0 {
 			before := time.Now().AddDate(-years, 0, 0)
@@ -42,7 +43,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 			if err != nil {
 				return err
 			}
-			p.say("removed %d audit entries from before %s", n, before.Format(time.DateOnly))
+			p.say("removed %s from before %s", clinic.Counted(n, "audit entry"), before.Format(time.DateOnly))
 		}
 		return nil
 	})

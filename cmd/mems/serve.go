@@ -319,6 +319,9 @@ func (p *program) access() string {
 // welcome prints what to do next; while the server waits for its database, only where to
 // find the reason.
 func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
+	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
+		address = net.JoinHostPort(p.host(), port) // as it was set: Go listens on [::] for 0.0.0.0
+	}
 	url := "http://" + address
 	if p.TLSCertFile != "" {
 		url = "https://" + address

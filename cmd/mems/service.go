@@ -119,3 +119,31 @@ func parseEnvFile(text string) []string {
 	}
 	return environ
 }
+
+// locateFaults adds to each fault of a setting that the service's settings have the file
+// and the line, for the value alone does not say where it comes from.
+func locateFaults(err error, service string) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || service == "" {
+		return err
+	}
+	file := filepath.Join(service, "mems.env")
+	content, unread := os.ReadFile(file) //nolint:gosec // G304: named by the operator
+	if unread != nil {
+		return err
+	}
+	faults := slices.Clone(joined.Unwrap())
+	for i, fault := range faults {
+		number := 0
+		for line := range strings.Lines(string(content)) {
+			number++
+			for _, e := range parseEnvFile(line) {
+				name, _, _ := strings.Cut(e, "=")
+				if text := fault.Error(); strings.HasPrefix(text, name+": ") || strings.HasPrefix(text, "unknown variable "+name+";") {
+					faults[i] = fmt.Errorf("%s, line %d: %w", file, number, fault)
+				}
+			}
+		}
+	}
+	return errors.Join(faults...)
+}

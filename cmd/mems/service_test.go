@@ -87,3 +87,40 @@ func join(environ []string) string {
 	}
 	return text
 }
+
+// A wrong setting of the service is told with its file and line, never with a secret
+// value; a service without the database URL of a command is not taken for none.
+func TestFaultsOfTheServiceAreLocated(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := filepath.Join(dir, "mems.env")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# settings\nMEMS_DATABASE_URL=mysql://u:topsecret@/x\nMEMS_LOG_LEVELS=info\nMEMS_MAX_AT_ONCE=many\nMEMS_AUDIT_KEYS=topsecret\n")
+	code, said := runMEMS(t, []string{"migrate", "status"}, "MEMS_SERVICE_DIR="+dir)
+	if code != exitConfig || contains(said, "topsecret") ||
+		!contains(said, settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ") {
+		t.Errorf("%d %s", code, said)
+	}
+	write("MEMS_HTTP_ADDR=127.0.0.1:8080\n")
+	code, said = runMEMS(t, []string{"migrate", "status"}, "MEMS_SERVICE_DIR="+dir)
+	if code != exitConfig || !contains(said, filepath.Join(dir, "migrate-url")) || contains(said, "no service installed") {
+		t.Errorf("%d %s", code, said)
+	}
+}
+
+// An error of writing a file names it, not its temporary predecessor.
+func TestFilesAreNamedInErrors(t *testing.T) {
+	t.Parallel()
+	dsn, dir := storetest.New(t).DSN, filepath.Join(t.TempDir(), "missing")
+	for _, args := range [][]string{{"backup", filepath.Join(dir, "x.gz")}, {"audit", "verify", "--anchor", filepath.Join(dir, "x.json")}} {
+		code, said := runMEMS(t, args, "MEMS_DATABASE_URL="+dsn)
+		if code != exitFailed || !contains(said, dir+"/x.") || contains(said, dir+"/.") {
+			t.Errorf("%v: %d %s", args, code, said)
+		}
+	}
+}

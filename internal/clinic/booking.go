@@ -202,6 +202,9 @@ func CanBook(c Calendar, b Booking) (Broken, error) {
 		return broken, err
 	}
 	want, busy := b.Time(), b.Busy()
+	if want.End.After(MaxInstant) {
+		return broken, Invalid(Violation{Pointer: "#/start_time", Code: "maximum", Detail: "must be so early that the appointment ends before the year 9999"})
+	}
 	if c.HasHours {
 		if closed := subtract([]Interval{want}, c.Open); len(closed) > 0 {
 			if !b.Override.allows(RuleOutsideHours) {

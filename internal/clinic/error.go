@@ -83,6 +83,8 @@ type Error struct {
 	// Conflict is what occupies the requested time, with the codes of overlaps, hours and
 	// time off; zero when not known.
 	Conflict Interval
+	// Held reports that the conflict is a hold, not an appointment.
+	Held bool
 	// Alternatives goes with the same codes: nearby times that were free at that moment,
 	// those of the same doctor first.
 	Alternatives []Slot

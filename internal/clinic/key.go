@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -65,12 +64,12 @@ func (k *APIKey) Validate(now time.Time) error {
 		vs = append(vs, Violation{Pointer: pointer, Code: code, Detail: detail})
 	}
 	switch {
-	case k.Name == "":
-		refuse("#/name", "min_length", "must not be blank")
+	case IsBlank(k.Name):
+		refuse("#/name", "min_length", DetailBlank)
 	case utf8.RuneCountInString(k.Name) > 100:
 		refuse("#/name", "max_length", "must have at most 100 characters")
-	case strings.ContainsFunc(k.Name, unicode.IsControl): // over HTTP the contract rejects them
-		refuse("#/name", "pattern", "must not contain control characters")
+	case strings.ContainsFunc(k.Name, Unreadable): // over HTTP the contract rejects them
+		refuse("#/name", "pattern", DetailUnreadable)
 	}
 	if !slices.Contains(Roles(), k.Role) {
 		refuse("#/role", "enum", "must be a role")

@@ -46,6 +46,8 @@ func (w *Webhook) Validate(allowHTTP bool) error {
 	switch {
 	case err != nil, u.Hostname() == "", u.Opaque != "", u.Fragment != "", u.User != nil, strings.Contains(w.URL, "#"):
 		vs = append(vs, Violation{Pointer: "#/url", Code: "format", Detail: "must be the address of a page, without a user name or a fragment"})
+	case !isPort(u.Port()):
+		vs = append(vs, Violation{Pointer: "#/url", Code: "format", Detail: "must have a port from 1 to 65535, or none"})
 	case u.Scheme != "https" && !allowHTTP:
 		vs = append(vs, Violation{Pointer: "#/url", Code: "pattern", Detail: "must begin with https://"})
 	}
@@ -61,6 +63,12 @@ func (w *Webhook) Validate(allowHTTP bool) error {
 		})
 	}
 	return invalid(vs)
+}
+
+// isPort reports whether the port of an address can be one; empty: the scheme's.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // Wants reports whether changes of a type are sent.

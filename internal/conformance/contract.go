@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,6 +28,7 @@ import (
 type Contract struct {
 	doc        *openapi3.T
 	operations []operation
+	problems   map[string][]api.ProblemSlug // by operationId
 }
 
 type operation struct {
@@ -49,9 +51,12 @@ func NewContract() (*Contract, error) {
 		return nil, fmt.Errorf("read the embedded contract: %w", err)
 	}
 	contract.UseFormats(doc)
-	c := &Contract{doc: doc}
+	c := &Contract{doc: doc, problems: map[string][]api.ProblemSlug{}}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
+			if c.problems[op.OperationID], err = contract.ProblemsOf(op); err != nil {
+				return nil, err
+			}
 			c.operations = append(c.operations, operation{
 				method: method, segments: strings.Split(path, "/"),
 				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
@@ -131,6 +136,9 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	if route == nil {
 		return faults
 	}
+	if operation, slug := c.Problem(request, a); slug != "" && !slices.Contains(c.problems[operation], slug) {
+		fail("%s does not list %s in x-problems", operation, slug)
+	}
 	input := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: route},
 		Status:                 a.Status, Header: a.Header,
@@ -146,6 +154,31 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	}
 	return faults
 }
+
+// Problem returns the operation that answered with a problem, and the problem's slug;
+// both are empty for an answer that is none, and for one of the router: an address that
+// the contract does not have, or not with this method, is no operation's.
+func (c *Contract) Problem(request *http.Request, a Answer) (operation string, slug api.ProblemSlug) {
+	route, _ := c.find(request)
+	if a.Status < 400 || route == nil {
+		return "", ""
+	}
+	var problem struct{ Type string }
+	_ = json.Unmarshal(a.Body, &problem) // a body that is no JSON is a fault of its own
+	word, _ := strings.CutPrefix(problem.Type, "/problems/")
+	if codes := OutcomeProblems(a.Body); len(codes) > 0 {
+		word = codes[0]
+	}
+	operation, slug = route.Operation.OperationID, api.ProblemSlug(word)
+	ofRouter := slug == api.ProblemSlugNotFound || slug == api.ProblemSlugMethodNotAllowed
+	if slug == "" || ofRouter && !slices.Contains(c.problems[operation], slug) {
+		return "", ""
+	}
+	return operation, slug
+}
+
+// Problems returns the problem types that each operation lists, by operationId.
+func (c *Contract) Problems() map[string][]api.ProblemSlug { return maps.Clone(c.problems) }
 
 // checkProblem checks what a schema cannot express: a problem document agrees with its
 // response, and its type is one of the contract's.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,11 +29,23 @@ func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err := checkEncoding(r); err != nil {
 		return err
 	}
+	tooLarge := &Error{
+		Slug: api.ProblemSlugPayloadTooLarge, Detail: "The body is larger than this server takes; nothing in this contract needs so much.",
+		Header: http.Header{"Connection": {"close"}}, // or the rest of the body is awaited first
+	}
+	if r.ContentLength > o.maxBody {
+		return tooLarge
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, o.maxBody))
-	var tooLarge *http.MaxBytesError
+	var beyond *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return &Error{Slug: api.ProblemSlugPayloadTooLarge, Detail: "The body is larger than this server takes; nothing in this contract needs so much."}
+	case errors.As(err, &beyond):
+		return tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &Error{
+			Slug: api.ProblemSlugMalformedRequest, Detail: "The body did not arrive in time; send the request again.",
+			Header: http.Header{"Connection": {"close"}}, Cause: err,
+		}
 	case err != nil:
 		return &Error{Slug: api.ProblemSlugMalformedRequest, Detail: "The body could not be read to its end.", Cause: err}
 	}

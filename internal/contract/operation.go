@@ -16,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"mems/gen/api"
 	"mems/internal/clinic"
 )
 
@@ -43,15 +44,18 @@ type Operation struct {
 	Idempotent bool
 	// Deprecation is nil for an operation that stays.
 	Deprecation *Deprecation
+	// Problems are the problem types that it can return.
+	Problems []api.ProblemSlug
 
 	route    *routers.Route
 	options  *openapi3filter.Options
-	path     []string        // names of path parameters
-	headers  []string        // names of header parameters
-	query    map[string]bool // names of query parameters
-	repeats  map[string]bool // those of them that may be given several times
-	consumes []string        // media types of the request's body; empty: no body
-	produces []string        // media types of the answers that are no errors
+	path     []string                    // names of path parameters
+	headers  []string                    // names of header parameters
+	query    map[string]bool             // names of query parameters
+	repeats  map[string]bool             // those of them that may be given several times
+	integers map[string]*openapi3.Schema // of parameters that are integers, or lists of them
+	consumes []string                    // media types of the request's body; empty: no body
+	produces []string                    // media types of the answers that are no errors
 	maxBody  int64
 	fhir     bool // of the FHIR facade
 	// parameters: the body may be Parameters that hold the resource.
@@ -93,6 +97,9 @@ func OperationsOf(doc *openapi3.T, maxBody int64) (Operations, error) {
 			}
 			o.readParameters(slices.Concat(item.Parameters, op.Parameters))
 			o.readMediaTypes()
+			if err := o.readProblems(); err != nil {
+				return nil, err
+			}
 			all[o.ID] = o
 		}
 	}
@@ -111,8 +118,15 @@ func (all Operations) WithMaxBody(maxBody int64) Operations {
 }
 
 func (o *Operation) readParameters(parameters openapi3.Parameters) {
-	o.query, o.repeats = map[string]bool{}, map[string]bool{}
+	o.query, o.repeats, o.integers = map[string]bool{}, map[string]bool{}, map[string]*openapi3.Schema{}
 	for _, p := range parameters {
+		schema := p.Value.Schema.Value
+		if schema.Items != nil {
+			schema = schema.Items.Value
+		}
+		if schema.Type.Is(openapi3.TypeInteger) {
+			o.integers[p.Value.Name] = schema
+		}
 		switch p.Value.In {
 		case openapi3.ParameterInPath:
 			o.path = append(o.path, p.Value.Name)

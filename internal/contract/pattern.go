@@ -40,6 +40,10 @@ func compilePattern(text string) (openapi3.RegexMatcher, error) {
 	return compiled, nil
 }
 
+// isTextPattern reports whether a pattern excludes characters from a text that is free
+// otherwise.
+func isTextPattern(pattern string) bool { return strings.HasPrefix(pattern, `^[^`) }
+
 var (
 	patternsOnce sync.Once
 	errPatterns  error

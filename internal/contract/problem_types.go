@@ -296,7 +296,7 @@ var problemTypes = []ProblemType{
 	{
 		api.ProblemSlugDoctorOverlap, 409, "Doctor not free",
 		"The doctor has another appointment at this time. Choose a time that does not overlap conflict.",
-		"A doctor never has two appointments at once. conflict is the earliest overlapping time; it does not reveal whose it is. Times are half-open: an appointment may start at the instant at which another ends.",
+		"A doctor never has two appointments at once, nor an appointment while the time is held for another booking. conflict is the earliest overlapping time; it does not reveal whose it is. Times are half-open: an appointment may start at the instant at which another ends.",
 	},
 	{
 		api.ProblemSlugPatientOverlap, 409, "Patient not free",

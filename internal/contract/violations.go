@@ -78,7 +78,7 @@ var codes = map[string]string{
 	"required": "required", "properties": "unknown", "type": "type", "nullable": "not_null",
 	"format": "format", "pattern": "pattern", "enum": "enum",
 	"minimum": "minimum", "maximum": "maximum", "minLength": "min_length", "maxLength": "max_length",
-	"minProperties": "min_properties",
+	"minProperties": "min_properties", "minItems": "min_items", "maxItems": "max_items", "uniqueItems": "unique_items",
 }
 
 // unknownMember finds the name in kin-openapi's sentence; the error has no
@@ -91,6 +91,14 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 		code = "invalid"
 	}
 	v := clinic.Violation{Parameter: parameter, Code: code, Detail: detailOf(code, e.Schema)}
+	if text, ok := e.Value.(string); ok && code == "pattern" && isTextPattern(e.Schema.Pattern) {
+		switch {
+		case clinic.IsBlank(text):
+			v.Detail = clinic.DetailBlank
+		case strings.ContainsFunc(text, clinic.Unreadable):
+			v.Detail = clinic.DetailUnreadable
+		}
+	}
 	if parameter != "" {
 		return v
 	}
@@ -166,13 +174,21 @@ func detailOf(code string, s *openapi3.Schema) string {
 	case "minimum", "maximum":
 		return "must be " + boundsWords(s)
 	case "min_length":
-		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+		return "must have at least " + clinic.Counted(s.MinLength, "character")
 	case "max_length":
 		if s.MaxLength != nil {
-			return fmt.Sprintf("must have at most %d characters", *s.MaxLength)
+			return "must have at most " + clinic.Counted(*s.MaxLength, "character")
 		}
 	case "min_properties":
 		return "must have at least one member"
+	case "min_items":
+		return "must have at least " + clinic.Counted(s.MinItems, "item")
+	case "max_items":
+		if s.MaxItems != nil {
+			return "must have at most " + clinic.Counted(*s.MaxItems, "item")
+		}
+	case "unique_items":
+		return "must not contain an item twice"
 	}
 	return "does not match the contract"
 }

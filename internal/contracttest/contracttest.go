@@ -157,7 +157,11 @@ func readBody(answer *http.Response) ([]byte, error) {
 // check holds the answer to the contract.
 func (c *Client) check(request *http.Request, r *Response) {
 	c.t.Helper()
-	faults := c.contract.CheckAnswer(request, conformance.Answer{Status: r.Status, Header: r.Header, Body: r.Body})
+	answer := conformance.Answer{Status: r.Status, Header: r.Header, Body: r.Body}
+	faults := c.contract.CheckAnswer(request, answer)
+	if operation, slug := c.contract.Problem(request, answer); slug != "" {
+		returned.Store(Problem{operation, slug}, true)
+	}
 	if r.Status >= 500 && (!c.Allow5xx || r.Status != http.StatusServiceUnavailable) {
 		faults = append(faults, "a fault of the server")
 	}

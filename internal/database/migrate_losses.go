@@ -23,6 +23,27 @@ var (
 	dropsColumns = regexp.MustCompile(`DROP COLUMN (?:IF EXISTS )?([a-z_0-9]+)`)
 )
 
+// ErrSealsLost refuses to undo a migration that would drop seals.
+var ErrSealsLost = errors.New("this would drop seals, which no migration brings back")
+
+// sealColumns hold what only a running server with MEMS_AUDIT_KEYS can write, and only
+// over what it has seen itself.
+var sealColumns = []string{"audit_chains.seal", "audit_chains.seal_seq", "api_keys.seal"}
+
+// checkSeals returns ErrSealsLost if Down would drop seals. An empty column again means
+// that they were taken away (of the audit trail), or that none were ever made (of API
+// keys: the next server trusts and seals whatever keys it finds).
+func (sc *Schema) checkSeals(ctx context.Context) error {
+	losses, err := sc.Losses(ctx)
+	if err != nil || sc.LoseSeals {
+		return err
+	}
+	if slices.ContainsFunc(losses, func(l Loss) bool { return slices.Contains(sealColumns, l.Name) }) {
+		return ErrSealsLost
+	}
+	return nil
+}
+
 // Losses returns what Down would drop that holds something. It reads each of these tables
 // as a whole.
 func (sc *Schema) Losses(ctx context.Context) ([]Loss, error) {

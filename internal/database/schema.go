@@ -38,6 +38,8 @@ type Schema struct {
 	// OnUnreachable, unless nil, is called before a migration's first statement for each
 	// host of a cluster whose settings could not be read, with the cause.
 	OnUnreachable func(host string, cause error)
+	// LoseSeals lets Down drop the seals of the audit trail and of API keys.
+	LoseSeals bool
 
 	config *mysql.Config
 	pool   *sql.DB
@@ -157,10 +159,13 @@ func (sc *Schema) finish(ctx context.Context, version int64) error {
 
 // Down undoes the newest migration and returns it. What an interrupted run
 // of the one after it left behind goes first. Errors: goose.ErrNoNextVersion
-// when there is none.
+// when there is none; ErrSealsLost.
 func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 	var m Migration
 	err := sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
+		if err := sc.checkSeals(ctx); err != nil {
+			return err
+		}
 		at, err := sc.version(ctx)
 		if err != nil {
 			return err

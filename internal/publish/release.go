@@ -47,6 +47,34 @@ func (s spec) problemSlugs() ([]string, error) {
 	return doc.Components.Schemas.ProblemSlug.Enum, err
 }
 
+// operationsByProblem maps each problem type to the operations that list it as
+// x-problems, by name. Versions before x-problems have none.
+func (s spec) operationsByProblem() (map[string][]string, error) {
+	var doc struct {
+		Paths map[string]map[string]any `yaml:"paths"`
+	}
+	if err := yaml.Unmarshal(s.data, &doc); err != nil {
+		return nil, err
+	}
+	operations := map[string][]string{}
+	for _, item := range doc.Paths {
+		for _, member := range item {
+			op, _ := member.(map[string]any) // parameters of the path are none
+			id, _ := op["operationId"].(string)
+			listed, _ := op["x-problems"].([]any)
+			for _, one := range listed {
+				if slug, ok := one.(string); ok {
+					operations[slug] = append(operations[slug], id)
+				}
+			}
+		}
+	}
+	for _, ids := range operations {
+		slices.Sort(ids)
+	}
+	return operations, nil
+}
+
 // canonical is the version as package semver wants it.
 func (s spec) canonical() string { return "v" + s.version }
 

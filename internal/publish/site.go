@@ -35,8 +35,15 @@ type site struct {
 type page struct {
 	Kind, Title, Version, Note, Up string
 	Cards                          []card
-	Problems                       []contract.ProblemType
+	Problems                       []problem
 	Body                           template.HTML
+}
+
+// problem is a problem type and the operations that list it as x-problems.
+type problem struct {
+	contract.ProblemType
+
+	Operations []string // by name; none in versions that list nothing
 }
 
 type card struct{ Path, Title, Text string }
@@ -220,13 +227,22 @@ func (s *site) problems(c spec, folder string) error {
 	if err != nil {
 		return err
 	}
-	known := slices.DeleteFunc(contract.ProblemTypes(), func(t contract.ProblemType) bool { return !slices.Contains(slugs, string(t.Slug)) })
+	operations, err := c.operationsByProblem()
+	if err != nil {
+		return err
+	}
+	var known []problem
+	for _, t := range contract.ProblemTypes() {
+		if slices.Contains(slugs, string(t.Slug)) {
+			known = append(known, problem{t, operations[string(t.Slug)]})
+		}
+	}
 	if err := s.page(c, folder+"/problems/index.html", page{Kind: "problems", Title: "Problem types", Problems: known}); err != nil {
 		return err
 	}
-	for _, t := range known {
-		p := page{Kind: "problems", Title: t.Title, Problems: []contract.ProblemType{t}}
-		if err := s.page(c, folder+"/problems/"+string(t.Slug)+"/index.html", p); err != nil {
+	for _, p := range known {
+		one := page{Kind: "problems", Title: p.Title, Problems: []problem{p}}
+		if err := s.page(c, folder+"/problems/"+string(p.Slug)+"/index.html", one); err != nil {
 			return err
 		}
 	}

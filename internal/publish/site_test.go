@@ -142,6 +142,9 @@ func TestSiteIsWhole(t *testing.T) {
 	if read("latest/openapi.yaml") != read("1.1.0/openapi.yaml") || !strings.Contains(read("latest/openapi.yaml"), "version: 1.1.0") {
 		t.Error("latest is not the newest release")
 	}
+	if !strings.Contains(read("latest/problems/no-offer/index.html"), "<code>acceptOffer</code>, <code>declineOffer</code>") {
+		t.Error("a problem does not say which operations return it")
+	}
 	problems := read("latest/problems/index.html")
 	for _, p := range contract.ProblemTypes() {
 		if !strings.Contains(problems, "/problems/"+string(p.Slug)+"<") {

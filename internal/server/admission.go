@@ -80,11 +80,17 @@ const (
 	maxTurns         = 4096
 )
 
+// placesFor returns how many requests are worked on at once with so many connections, of
+// which some are kept aside.
+func placesFor(atOnce, connections int) int {
+	return max(1, min(atOnce, connections-min(connectionsAside, connections/2)))
+}
+
 // newAdmission divides the places between reads and writes. Each place needs a connection
 // to the database, so there must be more connections than places. A request waits for a
 // place for at most a tenth of its time limit, and for its turn at a doctor for a fifth.
 func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe LineObserver) *admission {
-	places := max(1, min(atOnce, connections-min(connectionsAside, connections/2)))
+	places := placesFor(atOnce, connections)
 	writes := max(1, places/2)
 	reads := max(1, places-writes)
 	return &admission{

@@ -133,6 +133,12 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
 		}
 		p.Alternatives = items(e.Alternatives, slotToAPI)
+		switch {
+		case e.Held && e.Code == clinic.CodeDoctorOverlap:
+			p.Detail = "The doctor's time is held for another booking. Choose a time that does not overlap conflict, or try again when the hold has expired."
+		case e.Held && e.Code == clinic.CodeRoomOverlap:
+			p.Detail = "The room is held for another booking. Choose another room or one of the alternatives, or try again when the hold has expired."
+		}
 	case clinic.CodeInvalidTicketTransition:
 		current := api.TicketStatus(e.Ticket)
 		p.CurrentTicketStatus = &current

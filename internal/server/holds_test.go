@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,8 +47,8 @@ func TestHolds(t *testing.T) {
 	}
 	t.Run("BusyForOthers", func(t *testing.T) {
 		p := f.problem(book(nil), 409, "doctor-overlap")
-		if !p.Conflict.StartTime.Equal(at(start)) {
-			t.Errorf("conflict %+v", p.Conflict)
+		if !p.Conflict.StartTime.Equal(at(start)) || !strings.Contains(p.Detail, "held for another booking") {
+			t.Errorf("conflict %+v, %s", p.Conflict, p.Detail)
 		}
 		f.hold(doctor, "2027-03-02T10:15:00Z", nil).Want(t, 409, "doctor-overlap")
 		f.booked(patient, doctor, "2027-03-02T10:30:00Z", 30)

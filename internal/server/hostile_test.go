@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mems/gen/api"
+	"mems/internal/clinic"
 	"mems/internal/contracttest"
 )
 
@@ -262,13 +263,49 @@ func TestTextsThatNobodySees(t *testing.T) {
 			"/waitlist":          {"patient_id": 1, "duration_minutes": 30, "specialization": "Dermatology", "from": "2027-03-02T00:00:00Z", "to": "2027-03-03T00:00:00Z", "note": blank},
 		} {
 			r := f.Post(path, body).Want(t, 422, "validation-failed")
-			if vs := r.Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") {
-				t.Errorf("%s with %+q: %v", path, blank, vs)
+			if vs := r.Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") || !strings.Contains(string(r.Body), clinic.DetailBlank) {
+				t.Errorf("%s with %+q: %v %s", path, blank, vs, r.Body)
 			}
 		}
 	}
 	// Joiners and marks are part of names in which there is something to see.
 	f.Post("/patients", object{"first_name": "\u0646\u0627\u0632\u200c\u0646\u06cc\u0646", "last_name": "\u200fX"}).Want(t, 201, "")
+}
+
+// Controls of both kinds, and what changes the direction of text, are refused wherever a
+// text is taken, and the violation says why.
+func TestUnreadableTexts(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	a := f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)
+	search := []string{"\u0080", "\u0085", "\u009f", "\x7f"}
+	for _, c := range append([]string{"\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"}, search...) {
+		text := "Mu" + c + "ster"
+		for name, r := range map[string]*contracttest.Response{
+			"#/first_name": f.Post("/patients", object{"first_name": text, "last_name": "B"}),
+			"#/name":       f.Post("/rooms", object{"name": text}),
+			"MEMS-Actor": f.Send(contracttest.Request{
+				Method: "POST", Path: fmt.Sprintf("/appointments/%d/confirm", a.ID), Header: http.Header{"Mems-Actor": {strings.ReplaceAll(text, "\x7f", "\u0080")}},
+			}),
+			"#/identifiers/0/value": f.Post("/patients", object{"first_name": "A", "last_name": "B", "identifiers": []object{{"system": "ahv", "value": text}}}),
+		} {
+			if vs := r.Want(t, 422, "validation-failed").Violations(t); len(vs) != 1 || vs[0] != name+" pattern" || !strings.Contains(string(r.Body), clinic.DetailUnreadable) {
+				t.Errorf("%s with %U: %v %s", name, []rune(c)[0], vs, r.Body)
+			}
+		}
+		if r := f.Get("/fhir/Patient?name=" + url.QueryEscape(text)); r.Status != 422 || !strings.Contains(string(r.Body), clinic.DetailUnreadable) {
+			t.Errorf("FHIR with %U: %d %s", []rune(c)[0], r.Status, r.Body)
+		}
+	}
+	for _, c := range search {
+		for _, path := range []string{"/patients?q=", "/patients?name=", "/doctors?specialization=", "/audit?subject="} {
+			if vs := f.Get(path+url.QueryEscape("a"+c+"b")).Want(t, 422, "validation-failed").Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") {
+				t.Errorf("%s with %U: %v", path, []rune(c)[0], vs)
+			}
+		}
+	}
+	// What a search box gets by pasting from a table is searched for.
+	f.Get("/patients?q="+url.QueryEscape("Berg\tJan")).Want(t, 200, "")
 }
 
 // What an answer could not say is not taken: controls in the words of a request.

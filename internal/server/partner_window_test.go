@@ -146,7 +146,15 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	}
 
 	// Reception books it closer by; what the partner accepts is checked once more.
-	s.pass(50 * time.Minute)
+	soon := s.doctor()
+	s.hours(soon, "UTC", "08:05-08:20")
+	var early api.WaitlistEntry
+	partner.Post("/waitlist", object{
+		"patient_id": patient.ID, "doctor_ids": []int64{soon}, "from": "2027-03-02T08:00:00Z", "to": "2027-03-02T09:00:00Z", "duration_minutes": 15,
+	}).Want(t, 201, "").Decode(t, &early)
+	s.pass(6 * time.Minute)
+	partner.Post(fmt.Sprintf("/waitlist/%d/accept", early.ID), nil).Want(t, 409, "outside-booking-window")
+	s.pass(44 * time.Minute)
 	book := func(start string) *contracttest.Response {
 		end := at(start).Add(30 * time.Minute).Format(time.RFC3339)
 		return partner.Post("/fhir/Appointment/$book", object{

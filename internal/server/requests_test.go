@@ -57,6 +57,14 @@ func TestOddRequests(t *testing.T) {
 		"IDFraction":           {"GET", "/patients/1.5", nil, nil, 422, "validation-failed", "id type"},
 		"IDNotUTF8":            {"GET", "/patients/%ff", nil, nil, 422, "validation-failed", "id type"},
 		"IDNul":                {"GET", "/patients/%00", nil, nil, 422, "validation-failed", "id format"},
+		"IDPlus":               {"GET", "/patients/+1", nil, nil, 422, "validation-failed", "id type"},
+		"IDEncodedPlus":        {"GET", "/doctors/%2B1", nil, nil, 422, "validation-failed", "id type"},
+		"IDLeadingZero":        {"DELETE", "/patients/01", nil, nil, 422, "validation-failed", "id type"},
+		"IDSpace":              {"GET", "/patients/%201", nil, nil, 422, "validation-failed", "id type"},
+		"IDOfQuery":            {"GET", "/appointments?patient_id=01", nil, nil, 422, "validation-failed", "patient_id type"},
+		"IDsOfQuery":           {"GET", "/availability?from=2027-03-02T00:00:00Z&to=2027-03-03T00:00:00Z&duration_minutes=30&doctor_id=1,%2B2", nil, nil, 422, "validation-failed", "doctor_id type"},
+		"LimitPlus":            {"GET", "/patients?limit=%2B5", nil, nil, 422, "validation-failed", "limit type"},
+		"FHIRIDPlus":           {"GET", "/fhir/Patient/01", nil, nil, 404, "patient-not-found", ""},
 		"IDUnknownPatient":     {"GET", "/patients/999999", nil, nil, 404, "patient-not-found", ""},
 		"IDUnknownDoctor":      {"GET", "/doctors/999999", nil, nil, 404, "doctor-not-found", ""},
 		"IDUnknownAppointment": {"GET", "/appointments/999999", nil, nil, 404, "appointment-not-found", ""},
@@ -86,6 +94,8 @@ func TestOddRequests(t *testing.T) {
 		"NaiveTime":            {"POST", "/appointments", object{"patient_id": 1, "doctor_id": 1, "start_time": "2027-03-02T09:00:00", "duration_minutes": 30}, nil, 422, "validation-failed", "#/start_time format"},
 		"TooLateTime":          {"POST", "/appointments", object{"patient_id": 1, "doctor_id": 1, "start_time": "9999-12-31T23:59:59-12:00", "duration_minutes": 30}, nil, 422, "validation-failed", "#/start_time format"},
 		"LeapSecond":           {"POST", "/appointments", object{"patient_id": 1, "doctor_id": 1, "start_time": "2027-06-30T23:59:60Z", "duration_minutes": 30}, nil, 422, "validation-failed", "#/start_time format"},
+		"NoItems":              {"POST", "/plans/1/apply", object{"appointment_ids": []int{}}, nil, 422, "validation-failed", "#/appointment_ids min_items"},
+		"TooManyItems":         {"POST", "/patients", object{"first_name": "A", "last_name": "B", "identifiers": slices.Repeat([]object{{"system": "a", "value": "b"}}, 100)}, nil, 422, "validation-failed", "#/identifiers max_items"},
 		"EmptyPatch":           {"PATCH", patient, object{}, nil, 422, "validation-failed", "# min_properties"},
 		"PatchNullName":        {"PATCH", patient, object{"last_name": nil}, nil, 422, "validation-failed", "#/last_name not_null"},
 		"PatchAsJSON":          {"PATCH", patient, object{"last_name": "X"}, h{"Content-Type": {"application/json"}}, 415, "unsupported-media-type", ""},
@@ -121,6 +131,26 @@ func TestOddRequests(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// No appointment ends after the last instant that the contract has.
+func TestEndsBeforeTheYear9999(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	patient, doctor := f.patient(), f.doctor()
+	body := object{"patient_id": patient, "doctor_id": doctor, "start_time": "9998-12-31T23:29:00Z", "duration_minutes": 30}
+	var a api.Appointment
+	f.Post("/appointments", body).Want(t, 201, "").Decode(t, &a)
+	last := object{"patient_id": f.patient(), "doctor_id": f.doctor(), "start_time": "9998-12-31T23:45:00Z", "duration_minutes": 30}
+	for path, body := range map[string]object{"/appointments": last, "/holds": last} {
+		if vs := f.Post(path, body).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/start_time maximum"}) {
+			t.Errorf("%s: %v", path, vs)
+		}
+	}
+	path := fmt.Sprintf("/appointments/%d/reschedule", a.ID)
+	if vs := f.Post(path, object{"start_time": "9998-12-31T23:59:00Z"}).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/start_time maximum"}) {
+		t.Errorf("%s: %v", path, vs)
 	}
 }
 

@@ -112,6 +112,14 @@ func (a *address) allow() string {
 	return strings.Join(methods, ", ")
 }
 
+// allowHead adds HEAD to what the router allows, which knows GET only: headAsGet serves it.
+func allowHead(h http.Header) {
+	allowed := strings.Split(h.Get(echo.HeaderAllow), ", ")
+	if slices.Contains(allowed, http.MethodGet) && !slices.Contains(allowed, http.MethodHead) {
+		h.Set(echo.HeaderAllow, strings.Join(append(allowed, http.MethodHead), ", "))
+	}
+}
+
 // checkAddress rejects paths that the router matches but the contract does not have. The
 // router lets a last parameter match slashes (/rooms/1/nothing), and matches a parameter
 // for a path that has only other methods (GET /fhir/Appointment/$book).
@@ -131,8 +139,13 @@ func (s *Server) checkAddress(all addresses) echo.MiddlewareFunc {
 			case found == nil && templates[c.Path()]:
 				c.SetPath("")
 				return echo.ErrNotFound
-			case found == nil || r.Method == http.MethodOptions:
+			case found == nil:
+				c.Response().Before(func() { allowHead(c.Response().Header()) })
 				return next(c)
+			case r.Method == http.MethodOptions:
+				c.SetPath(found.template)
+				c.Response().Header().Set(echo.HeaderAllow, found.allow())
+				return c.NoContent(http.StatusNoContent)
 			case !slices.Contains(found.methods, r.Method):
 				c.SetPath(found.template)
 				return &contract.Error{Slug: api.ProblemSlugMethodNotAllowed, Header: http.Header{echo.HeaderAllow: {found.allow()}}}

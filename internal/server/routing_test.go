@@ -42,6 +42,10 @@ func TestNothingBelowAnAddress(t *testing.T) {
 				}
 			}
 		}
+		if allowed := f.Send(contracttest.Request{Method: "OPTIONS", Path: path}).Header.Get("Allow"); strings.Contains(allowed, "HEAD") != (item.Get != nil) ||
+			!strings.Contains(allowed, "OPTIONS") {
+			t.Errorf("OPTIONS %s: Allow %s", path, allowed)
+		}
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			if item.GetOperation(method) != nil {
 				continue
@@ -57,6 +61,9 @@ func TestNothingBelowAnAddress(t *testing.T) {
 				t.Errorf("%s %s: Allow %v", method, path, allowed)
 			}
 		}
+	}
+	if allowed := f.Send(contracttest.Request{Method: "OPTIONS", Path: "/docs/init.js"}).Header.Get("Allow"); allowed != "OPTIONS, GET, HEAD" {
+		t.Errorf("a file of the documentation allows %s", allowed)
 	}
 	held(t, f.Get("/fhir/Patient/1/_history").Want(t, 404, "not-found"))
 	held(t, f.Get("/fhir/Appointment/$book").Want(t, 405, "method-not-allowed"))

@@ -150,6 +150,10 @@ func newPrepared(cfg Config, c preparedContract) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.limits = newLimits(cfg.RateLimit, cfg.Now)
+	if places := placesFor(cfg.MaxAtOnce, cfg.Store.Connections()); places < cfg.MaxAtOnce && cfg.MaxAtOnce != DefaultMaxAtOnce {
+		cfg.Log.Warn("MEMS_MAX_AT_ONCE is more than the database connections allow: raise MEMS_DATABASE_MAX_CONNS, or lower it",
+			"set", cfg.MaxAtOnce, "used", places, "connections", cfg.Store.Connections())
+	}
 	s.admission = newAdmission(cfg.MaxAtOnce, cfg.Store.Connections(), cfg.RequestTimeout, cfg.Lines)
 	s.feed = newChangeFeed(cfg.Store)
 	s.streams.ending = make(chan struct{})

@@ -145,6 +145,9 @@ func (t *tokens) verify(ctx context.Context, raw string) (clinic.Caller, error) 
 	if token.Subject == "" || len(token.Subject) > maxSubject || clinic.Text(token.Subject) != token.Subject {
 		return clinic.Caller{}, refuseToken("The subject of the token is empty or too long", nil)
 	}
+	if strings.ContainsFunc(token.Subject, clinic.Unreadable) {
+		return clinic.Caller{}, refuseToken("The subject of the token has control characters", nil)
+	}
 	return t.caller(token.Subject, claims), nil
 }
 

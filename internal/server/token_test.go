@@ -131,7 +131,7 @@ func TestTokens(t *testing.T) {
 	for name, change := range map[string]object{
 		"Audience": {"aud": "other"}, "NoAudience": {"aud": nil}, "Issuer": {"iss": "https://elsewhere.example.org"},
 		"Expired": {"exp": now.Add(-2 * time.Minute).Unix()}, "NoExpiry": {"exp": nil}, "NotYet": {"nbf": now.Add(time.Hour).Unix()},
-		"NoSubject": {"sub": ""}, "LongSubject": {"sub": strings.Repeat("x", 200)},
+		"NoSubject": {"sub": ""}, "SubjectWithControls": {"sub": "ann\u0085"}, "LongSubject": {"sub": strings.Repeat("x", 200)},
 	} {
 		t.Run(name, func(t *testing.T) { ask(good(change)).Want(t, 401, "unauthenticated") })
 	}

@@ -50,3 +50,15 @@ func TestWebhookTypesExist(t *testing.T) {
 		t.Error("statuses are missing from the types")
 	}
 }
+
+// A webhook's address has a port that there is.
+func TestWebhookPorts(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for port, status := range map[string]int{"": 201, ":": 201, ":443": 201, ":65535": 201, ":0": 422, ":65536": 422, ":99999": 422, ":4294967739": 422} {
+		r := f.Post("/webhooks", map[string]any{"url": "https://partner.example.org" + port + "/x"})
+		if r.Status != status || status == 422 && !slices.Equal(r.Violations(t), []string{"#/url format"}) {
+			t.Errorf("port %q: %d %s", port, r.Status, r.Body)
+		}
+	}
+}

@@ -21,7 +21,10 @@ func AdviceFor(err error) string {
 			return "The database does not accept this user: compare user, password and host in MEMS_DATABASE_URL with what db/grants.sql has made. " +
 				"A user of this name for one host ('mems_app'@'localhost'), or an anonymous one (''@'localhost'), goes before the one of every host ('%') " +
 				"and has its own password: if it is not the one that is meant, DROP USER 'mems_app'@'localhost', or ''@'localhost'"
-		case 1044, 1142, 1143, 1227, 1370:
+		case 1044:
+			return "This user may not use this database, or there is none of this name: check the name at the end of MEMS_DATABASE_URL. If it is right, " +
+				"use the user that the command needs (\"mems help\"), and run db/grants.sql again"
+		case 1142, 1143, 1227, 1370:
 			return "This database user lacks a right. Use the user that the command needs (\"mems help\"), and run db/grants.sql again after each migration"
 		case 1049:
 			return "There is no such database: check the name at the end of MEMS_DATABASE_URL. If it was dropped, restore a backup (db/README.md, " +

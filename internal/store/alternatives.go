@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,6 +42,11 @@ func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p 
 	if !ok || refusal.Conflict.Start.IsZero() {
 		return err
 	}
+	if b.SeriesID == nil && q.proposals == 0 { // the report of several has no words for it
+		if refusal.Held, err = q.isHeld(ctx, refusal, b); err != nil {
+			return err
+		}
+	}
 	if q.proposals++; q.proposals > maxProposals {
 		return refusal
 	}
@@ -75,6 +81,24 @@ func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p 
 	}
 	refusal.Alternatives = append(clinic.Nearest(found.same, b.Start, alternativesEach), clinic.Nearest(found.others, b.Start, alternativesEach)...)
 	return refusal
+}
+
+// isHeld reports whether what a refusal names as the conflict is a hold.
+func (q *snapshot) isHeld(ctx context.Context, refusal *clinic.Error, b clinic.Booking) (bool, error) {
+	ask := occupiedTimes{window: b.Busy(), holds: &liveHolds{now: q.now, except: b.Hold}}
+	switch {
+	case refusal.Code == clinic.CodeDoctorOverlap:
+		ask.party, ask.ids = doctorParty, []int64{b.DoctorID}
+	case refusal.Code == clinic.CodeRoomOverlap && b.RoomID != nil:
+		ask.party, ask.ids = roomParty, []int64{*b.RoomID}
+	default:
+		return false, nil
+	}
+	held, err := ask.readHeld(ctx, q)
+	if err != nil {
+		return false, fmt.Errorf("read the holds in the way: %w", err)
+	}
+	return slices.Contains(held[ask.ids[0]], refusal.Conflict), nil
 }
 
 // proposals collects free times of the requested doctor and of colleagues.

@@ -36,7 +36,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, useCase{
+	err := s.runUseCase(ctx, useCase{
 		act:    "book appointment",
 		wanted: wantedOf(b),
 		body: func(t *tx) error {

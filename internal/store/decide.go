@@ -235,7 +235,8 @@ func claimNamedRoom(ctx context.Context, d decider, c *clinic.Calendar, b clinic
 	if err := d.GetContext(ctx, &active, `SELECT is_active FROM rooms WHERE id = ?`, *b.RoomID); err != nil {
 		return err
 	}
-	if c.Room = clinic.Inactive; !active && !b.KeepsRoom() {
+	if !active && !b.KeepsRoom() {
+		c.Room = clinic.Inactive
 		return nil
 	}
 	c.Room = clinic.Active

@@ -28,7 +28,7 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 	if patient != nil {
 		b.PatientID = *patient
 	}
-	err := s.inTxUnlessTaken(ctx, useCase{
+	err := s.runUseCase(ctx, useCase{
 		act:    "create hold",
 		wanted: wantedOf(b),
 		body: func(t *tx) error {

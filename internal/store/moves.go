@@ -42,7 +42,7 @@ func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.C
 // a booking. Errors: those of MoveAppointment and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, useCase{
+	err := s.runUseCase(ctx, useCase{
 		act: "undo last change of appointment",
 		body: func(t *tx) error {
 			doctor, err := doctorBefore(ctx, t, id)
@@ -189,7 +189,7 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, useCase{
+	err := s.runUseCase(ctx, useCase{
 		act:    "reschedule appointment",
 		wanted: s.wantedByReschedule(ctx, id, r),
 		body: func(t *tx) error {

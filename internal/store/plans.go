@@ -95,8 +95,7 @@ type PlanSelection struct {
 // clinic.CodePlanNotApplied, with the report, when not all could be moved
 // together.
 func (s *Store) ApplyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
-	// The visits moved first may free what those moved later need.
-	p, err := s.applyPlan(offerLater(ctx), id, selected, match)
+	p, err := s.applyPlan(ctx, id, selected, match)
 	s.offerAfterCommit(ctx)
 	return p, err
 }
@@ -130,6 +129,8 @@ func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection,
 		err = s.applyTogether(ctx, &p, chosen)
 		return p, err
 	}
+	// Of these transactions only the last, countApplied's, has an answer: so the whole
+	// plan's is kept under the idempotency key, not that of one visit.
 	for _, i := range chosen {
 		if err := s.applyOne(ctx, p.ID, &p.Items[i]); err != nil {
 			return p, afterMoves(p, chosen, err)
@@ -152,8 +153,9 @@ func afterMoves(p clinic.Plan, chosen []int, err error) error {
 // applyOne moves one visit in a transaction of its own.
 func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanItem) error {
 	var moved clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, useCase{
-		act: "apply item of plan",
+	err := s.runUseCase(ctx, useCase{
+		act:        "apply item of plan",
+		offerLater: true, // the visits moved first may free what those moved later need
 		body: func(t *tx) error {
 			a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
 			if err != nil {
@@ -209,40 +211,44 @@ func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.
 // within each; then visit by visit as a reschedule does.
 func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int) error {
 	before := slices.Clone(p.Items)
-	return s.inTx(ctx, "apply plan", func(t *tx) error {
-		copy(p.Items, before) // another attempt starts anew
-		if err := t.guardPlan(ctx, p, chosen); err != nil {
-			return err
-		}
-		whole := true
-		for _, i := range chosen {
-			item := &p.Items[i]
-			a, err := readAppointment(ctx, t, item.Visit.ID)
-			if err == nil {
-				err = s.applyItem(ctx, t, p.ID, *item, &a)
-			}
-			var refusal *clinic.Error
-			if err != nil && !errors.As(err, &refusal) {
+	return s.runUseCase(ctx, useCase{
+		act:        "apply plan",
+		offerLater: true,
+		body: func(t *tx) error {
+			copy(p.Items, before) // another attempt starts anew
+			if err := t.guardPlan(ctx, p, chosen); err != nil {
 				return err
 			}
-			if err := settle(item, a, err); err != nil {
-				return err
-			}
-			whole = whole && item.Outcome == clinic.PlanMoved
-		}
-		if !whole {
-			for i := range p.Items { // is rolled back
-				if p.Items[i].Outcome == clinic.PlanMoved {
-					p.Items[i] = before[i]
+			whole := true
+			for _, i := range chosen {
+				item := &p.Items[i]
+				a, err := readAppointment(ctx, t, item.Visit.ID)
+				if err == nil {
+					err = s.applyItem(ctx, t, p.ID, *item, &a)
 				}
+				var refusal *clinic.Error
+				if err != nil && !errors.As(err, &refusal) {
+					return err
+				}
+				if err := settle(item, a, err); err != nil {
+					return err
+				}
+				whole = whole && item.Outcome == clinic.PlanMoved
 			}
-			return &clinic.Error{Code: clinic.CodePlanNotApplied, Report: p.Items}
-		}
-		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
-		p.Version++
-		p.UpdatedAt = t.now
-		_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
-		return err
+			if !whole {
+				for i := range p.Items { // is rolled back
+					if p.Items[i].Outcome == clinic.PlanMoved {
+						p.Items[i] = before[i]
+					}
+				}
+				return &clinic.Error{Code: clinic.CodePlanNotApplied, Report: p.Items}
+			}
+			t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
+			p.Version++
+			p.UpdatedAt = t.now
+			_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
+			return err
+		},
 	}, p)
 }
 

@@ -130,7 +130,8 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 			for i := range report {
 				report[i].Appointment = nil // rolled back
 			}
-			return notMovedError{&clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}}
+			// Not explained: without moving them, the dates would be in each other's way.
+			return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}
 		}
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
@@ -143,13 +144,6 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 	}
 	return series, report, nil
 }
-
-// notMovedError refuses to move a series. It is not one for which inTx would look
-// again for alternatives: without moving them, the dates of a series would be in
-// each other's way.
-type notMovedError struct{ error }
-
-func (n notMovedError) Unwrap() error { return n.error }
 
 // lockSeries takes the guards of the doctors of the dates in scope, of another
 // doctor unless 0, and of the patient, ids ascending, and then reads the dates, by

@@ -49,7 +49,7 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 	var series clinic.Series
 	var dates []clinic.SeriesDate
 	// All or none: most refusals need no guard.
-	err = s.inTxUnlessTaken(ctx, useCase{
+	err = s.runUseCase(ctx, useCase{
 		act:    "create series",
 		wanted: wantedTime{unknown: !skip},
 		body: func(t *tx) error {

@@ -58,19 +58,22 @@ var errStale = errors.New("changed while waiting for a lock")
 //
 // act is what failed, in the errors that are no refusals: "create room".
 func (s *Store) inTx(ctx context.Context, act string, body func(*tx) error, answer ...any) error {
-	return s.inTxUnlessTaken(ctx, useCase{act: act, body: body}, answer...)
+	return s.runUseCase(ctx, useCase{act: act, body: body}, answer...)
 }
 
-// useCase is what inTxUnlessTaken runs. body and explain may run several times, so they
+// useCase is what runUseCase runs. body and explain may run several times, so they
 // must have no effect outside of the transaction.
 type useCase struct {
-	act     string // as in inTx
-	wanted  wantedTime
+	act     string     // as in inTx
+	wanted  wantedTime // zero: what is wanted is not known before body runs
 	body    func(*tx) error
 	explain func(*snapshot) error // nil: a refusal is final
+	// offerLater puts off offering freed times until the caller does it: to the end of a
+	// use case of several transactions, which may need the times itself.
+	offerLater bool
 }
 
-// inTxUnlessTaken is inTx for what takes a doctor's time. When body finds the slot
+// runUseCase is inTx with a choice of what happens around body. When body finds the slot
 // taken, it is rolled back and explain decides again on a lock-free snapshot, with the
 // same rules in the same order, and adds alternatives: searching under the guards would
 // block every other request for that slot. When explain returns nil, the slot is free by
@@ -78,7 +81,7 @@ type useCase struct {
 //
 // When a slot of the doctor was taken lately and a plain read shows this one taken, too,
 // the refusal is explain's alone, without guards and without a transaction that writes.
-func (s *Store) inTxUnlessTaken(ctx context.Context, u useCase, answer ...any) error {
+func (s *Store) runUseCase(ctx context.Context, u useCase, answer ...any) error {
 	refused, err := s.refuseEarly(ctx, u, answer)
 	freed := false
 	if !refused {
@@ -87,7 +90,7 @@ func (s *Store) inTxUnlessTaken(ctx context.Context, u useCase, answer ...any) e
 	if u.wanted.doctor != 0 && isSlotConflict(err) {
 		s.refused.note(u.wanted.doctor, clinic.Instant(s.now()))
 	}
-	if freed {
+	if freed && !u.offerLater {
 		s.offerAfterCommit(ctx)
 	}
 	if once := onceOf(ctx); once != nil && len(answer) > 0 && isAnswer(err) {
@@ -100,7 +103,7 @@ func (s *Store) inTxUnlessTaken(ctx context.Context, u useCase, answer ...any) e
 func (s *Store) try(ctx context.Context, u useCase, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		freed, err = s.attempt(ctx, u.body, answer)
+		freed, err = s.attempt(ctx, u, answer)
 		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
@@ -150,7 +153,7 @@ func pauseBeforeRetry(ctx context.Context, attempt int) bool {
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any) (freed bool, err error) {
+func (s *Store) attempt(ctx context.Context, u useCase, answer []any) (freed bool, err error) {
 	st, err := s.acquireChain(ctx)
 	if err != nil {
 		return false, err
@@ -165,7 +168,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 		queries: queries{QueryerContext: begun, now: clinic.Instant(s.now()), locking: true},
 		begun:   begun, observe: s.observe,
 	}
-	end, err := s.run(ctx, t, st, body, answer)
+	end, err := s.run(ctx, t, st, u, answer)
 	if err != nil || end == nil {
 		_ = begun.Rollback() // if it fails, the connection is gone and so is the transaction
 		return false, err
@@ -183,10 +186,10 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 
 // run does all of a transaction but its COMMIT and returns the new end of
 // the chain, nil when an earlier answer was given instead.
-func (s *Store) run(ctx context.Context, t *tx, st *chainTip, body func(*tx) error, answer []any) (*chainTip, error) {
+func (s *Store) run(ctx context.Context, t *tx, st *chainTip, u useCase, answer []any) (*chainTip, error) {
 	once := onceOf(ctx)
 	if once == nil || len(answer) == 0 {
-		if err := s.runBody(ctx, t, body); err != nil {
+		if err := s.runBody(ctx, t, u); err != nil {
 			return nil, err
 		}
 		return s.flushRecords(ctx, t, st)
@@ -194,7 +197,7 @@ func (s *Store) run(ctx context.Context, t *tx, st *chainTip, body func(*tx) err
 	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 		return nil, err
 	}
-	if err := s.runBody(ctx, t, body); err != nil {
+	if err := s.runBody(ctx, t, u); err != nil {
 		return nil, err
 	}
 	end, err := s.flushRecords(ctx, t, st)
@@ -204,9 +207,9 @@ func (s *Store) run(ctx context.Context, t *tx, st *chainTip, body func(*tx) err
 	return end, keepAnswer(ctx, t, once, answer)
 }
 
-// runBody runs body and offers what it freed.
-func (s *Store) runBody(ctx context.Context, t *tx, body func(*tx) error) error {
-	if err := body(t); err != nil {
+// runBody runs the body of a use case and offers what it freed.
+func (s *Store) runBody(ctx context.Context, t *tx, u useCase) error {
+	if err := u.body(t); err != nil || u.offerLater {
 		return err
 	}
 	return s.offerUnderGuard(ctx, t)
@@ -243,7 +246,7 @@ func commit(t *tx) error {
 // isSlotConflict reports whether a refusal says that a time is taken.
 func isSlotConflict(err error) bool {
 	var refusal *clinic.Error
-	if errors.As(err, &replay{}) || errors.As(err, &notMovedError{}) {
+	if errors.As(err, &replay{}) {
 		return false
 	}
 	return errors.As(err, &refusal) && (!refusal.Conflict.Start.IsZero() || refusal.Code == clinic.CodeSeriesConflict)

@@ -31,19 +31,9 @@ type freedRow struct {
 	Through int64 `db:"after_entry"`
 }
 
-// laterKey marks a context in which freed times are offered by the caller that set it.
-type laterKey struct{}
-
-// offerLater puts off offering freed times until the caller does it: to the end of a
-// use case of several transactions, which may need the times itself.
-func offerLater(ctx context.Context) context.Context { return context.WithValue(ctx, laterKey{}, true) }
-
 // offerAfterCommit offers what a transaction has freed. Nothing depends on it: what
 // fails is done by the next reader, or by the next round of maintenance.
 func (s *Store) offerAfterCommit(ctx context.Context) {
-	if ctx.Value(laterKey{}) != nil {
-		return
-	}
 	if err := s.offerFreedTimes(ctx); err != nil {
 		s.log.DebugContext(ctx, "freed times were not offered to the waitlist; will retry", "cause", err)
 	}
@@ -54,7 +44,6 @@ func (s *Store) offerAfterCommit(ctx context.Context) {
 // number of processes may do so at once: a time is offered under its doctor's guard.
 // Index freed_times_due.
 func (s *Store) offerFreedTimes(ctx context.Context) error {
-	ctx = offerLater(ctx)
 	var rows []freedRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT id, doctor_id, waitlist_id, start_time, end_time, after_entry
@@ -87,9 +76,6 @@ const maxUnderGuard = 4
 // room; the patient's time is looked at without theirs, and accepting decides again.
 // What is left is offered after the commit.
 func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
-	if ctx.Value(laterKey{}) != nil {
-		return nil
-	}
 	offers := 0
 	for _, f := range t.freed {
 		if f.entries || f.entry != 0 || f.room || f.patient != 0 || !f.due.IsZero() || !f.time.End.After(t.now) {
@@ -119,29 +105,33 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
 	done := false
 	for offers := 0; !done && offers < maxOffers; offers++ {
-		err := s.inTx(ctx, "offer freed time", func(t *tx) error {
-			t.bookkeeping = true
-			if _, err := t.guardDoctor(ctx, *f.Doctor); err != nil {
+		err := s.runUseCase(ctx, useCase{
+			act:        "offer freed time",
+			offerLater: true,
+			body: func(t *tx) error {
+				t.bookkeeping = true
+				if _, err := t.guardDoctor(ctx, *f.Doctor); err != nil {
+					return err
+				}
+				err := t.GetContext(ctx, &f.Through, `SELECT after_entry FROM freed_times WHERE id = ? FOR UPDATE`, f.ID)
+				if errors.Is(err, sql.ErrNoRows) {
+					done = true // another process was faster
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				through, err := s.offerToNext(ctx, t, f, false)
+				if err != nil {
+					return err
+				}
+				if done = through == 0; done {
+					_, err = t.exec(ctx, `DELETE FROM freed_times WHERE id = ?`, f.ID)
+					return err
+				}
+				_, err = t.exec(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, through, f.ID)
 				return err
-			}
-			err := t.GetContext(ctx, &f.Through, `SELECT after_entry FROM freed_times WHERE id = ? FOR UPDATE`, f.ID)
-			if errors.Is(err, sql.ErrNoRows) {
-				done = true // another process was faster
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			through, err := s.offerToNext(ctx, t, f, false)
-			if err != nil {
-				return err
-			}
-			if done = through == 0; done {
-				_, err = t.exec(ctx, `DELETE FROM freed_times WHERE id = ?`, f.ID)
-				return err
-			}
-			_, err = t.exec(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, through, f.ID)
-			return err
+			},
 		})
 		if err != nil {
 			return err
@@ -246,14 +236,18 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 		}
 		for _, slot := range slots {
 			offered := false
-			err := s.inTx(ctx, "search for waitlist entry", func(t *tx) error {
-				t.bookkeeping = true
-				if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
+			err := s.runUseCase(ctx, useCase{
+				act:        "search for waitlist entry",
+				offerLater: true,
+				body: func(t *tx) error {
+					t.bookkeeping = true
+					if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
+						return err
+					}
+					var err error
+					offered, err = s.offerAgain(ctx, t, &e, slot)
 					return err
-				}
-				var err error
-				offered, err = s.offerAgain(ctx, t, &e, slot)
-				return err
+				},
 			})
 			if err != nil {
 				return err

@@ -17,7 +17,7 @@ import (
 // those of BookAppointment.
 func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTxUnlessTaken(ctx, useCase{
+	err := s.runUseCase(ctx, useCase{
 		act: "accept offer",
 		body: func(t *tx) error {
 			e, err := lockEntry(ctx, t, id)

@@ -1,5 +1,6 @@
 // What can go wrong: the server returns a problem document, or no usable
 // answer comes at all.
+import type { operationProblems } from "./generated/problems.gen.js";
 import type {
   Appointment,
   AppointmentStatus,
@@ -35,6 +36,11 @@ export type ProblemOf<S extends ProblemSlug> = S extends ProblemSlug
  * answer with a type that is not listed here: keep a branch for the rest.
  */
 export type Problem = ProblemOf<ProblemSlug>;
+
+/** A problem that an operation can return, by its operationId: `OperationProblem<"bookAppointment">`. */
+export type OperationProblem<O extends keyof typeof operationProblems> = ProblemOf<
+  (typeof operationProblems)[O][number]
+>;
 
 /** Why there is no usable answer: no connection, cut off, out of time, aborted, or not of MEMS. */
 export class NoAnswer extends Error {

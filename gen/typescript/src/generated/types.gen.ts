@@ -25,21 +25,24 @@ export type CalendarDate = string;
 
 /**
  * Part of a person's name. Surrounding spaces are removed and the text is normalised
- * to NFC; control characters are rejected.
+ * to NFC; control characters, and those that change the direction of text, are
+ * rejected.
  *
  */
 export type PersonName = string;
 
 /**
  * A doctor's name as displayed, including any title. Surrounding spaces are removed
- * and the text is normalised to NFC; control characters are rejected.
+ * and the text is normalised to NFC; control characters, and those that change the
+ * direction of text, are rejected.
  *
  */
 export type DoctorName = string;
 
 /**
  * A doctor's specialization. Surrounding spaces are removed and the text is normalised
- * to NFC; control characters are rejected.
+ * to NFC; control characters, and those that change the direction of text, are
+ * rejected.
  *
  */
 export type Specialization = string;
@@ -2349,7 +2352,7 @@ export type Violation = {
  * no longer exists; start from the first page.
  *
  */
-export type ViolationCode = 'required' | 'unknown' | 'repeated' | 'combination' | 'type' | 'format' | 'pattern' | 'enum' | 'minimum' | 'maximum' | 'min_length' | 'max_length' | 'min_properties' | 'not_null' | 'future' | 'expired' | 'invalid';
+export type ViolationCode = 'required' | 'unknown' | 'repeated' | 'combination' | 'type' | 'format' | 'pattern' | 'enum' | 'minimum' | 'maximum' | 'min_length' | 'max_length' | 'min_properties' | 'min_items' | 'max_items' | 'unique_items' | 'not_null' | 'future' | 'expired' | 'invalid';
 
 /**
  * A problem document (RFC 9457).
@@ -3517,7 +3520,10 @@ export type ListPatientsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3594,7 +3600,8 @@ export type CreatePatientErrors = {
      * `email-taken`: another patient has this e-mail address. `identifier-taken`:
      * another patient has this identifier. `possible-duplicate`: with
      * `on_possible_duplicate: refuse`, a possible duplicate is already registered;
-     * `candidates` lists all of them.
+     * `candidates` lists all of them. `idempotency-key-in-use`: the first request
+     * with this key is still in progress.
      *
      */
     409: Problem;
@@ -3609,7 +3616,10 @@ export type CreatePatientErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3693,6 +3703,8 @@ export type DeletePatientErrors = {
     406: Problem;
     /**
      * `has-appointments`: the record has appointments and cannot be deleted.
+     * `patient-merged`: the record was merged.
+     *
      */
     409: Problem;
     /**
@@ -3700,7 +3712,10 @@ export type DeletePatientErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3774,7 +3789,10 @@ export type GetPatientErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3875,7 +3893,10 @@ export type UpdatePatientErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -3973,8 +3994,9 @@ export type MergePatientsErrors = {
     406: Problem;
     /**
      * `merge-conflict`: the two patients have overlapping appointments, listed in
-     * `appointments`; reschedule or cancel one of each pair. `patient-merged`: one of
-     * the two has already been merged.
+     * `appointments`; reschedule or cancel one of each pair. `patient-merged`: one
+     * of the two has already been merged. `idempotency-key-in-use`: the first
+     * request with this key is still in progress.
      *
      */
     409: Problem;
@@ -3993,7 +4015,10 @@ export type MergePatientsErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4076,7 +4101,10 @@ export type PreviewMergeErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4150,7 +4178,10 @@ export type ExportPatientErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4234,8 +4265,9 @@ export type ErasePatientErrors = {
     406: Problem;
     /**
      * `has-open-appointments`: the patient has upcoming appointments or appointments
-     * in progress; cancel or complete them first. `patient-merged`: erase the patient
-     * in `merged_into`.
+     * in progress; cancel or complete them first. `patient-merged`: erase the
+     * patient in `merged_into`. `idempotency-key-in-use`: the first request with
+     * this key is still in progress.
      *
      */
     409: Problem;
@@ -4250,7 +4282,10 @@ export type ErasePatientErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4336,7 +4371,10 @@ export type ListDoctorsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4424,7 +4462,10 @@ export type CreateDoctorErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4515,7 +4556,10 @@ export type DeleteDoctorErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4589,7 +4633,10 @@ export type GetDoctorErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4686,7 +4733,10 @@ export type UpdateDoctorErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4760,7 +4810,10 @@ export type GetWorkingHoursErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4857,7 +4910,10 @@ export type ReplaceWorkingHoursErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -4944,7 +5000,10 @@ export type ListTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5041,7 +5100,10 @@ export type CreateTimeOffErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5132,7 +5194,10 @@ export type DeleteTimeOffErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5210,7 +5275,10 @@ export type GetTimeOffErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5288,7 +5356,10 @@ export type ListClosuresErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5376,7 +5447,10 @@ export type CreateClosureErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5463,7 +5537,10 @@ export type DeleteClosureErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5537,7 +5614,10 @@ export type GetClosureErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5615,7 +5695,10 @@ export type ListRoomsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5689,7 +5772,7 @@ export type CreateRoomErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -5703,7 +5786,10 @@ export type CreateRoomErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5794,7 +5880,10 @@ export type DeleteRoomErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5868,7 +5957,10 @@ export type GetRoomErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -5951,7 +6043,7 @@ export type UpdateRoomErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -5969,7 +6061,10 @@ export type UpdateRoomErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6047,7 +6142,10 @@ export type ListAppointmentTypesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6125,7 +6223,7 @@ export type CreateAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -6139,7 +6237,10 @@ export type CreateAppointmentTypeErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6230,7 +6331,10 @@ export type DeleteAppointmentTypeErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6304,7 +6408,10 @@ export type GetAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6387,7 +6494,7 @@ export type UpdateAppointmentTypeErrors = {
      */
     406: Problem;
     /**
-     * `name-taken`: the name is already in use.
+     * `name-taken`: the name is already in use. On creation also `idempotency-key-in-use`: the first request with this key is still in progress.
      */
     409: Problem;
     /**
@@ -6405,7 +6512,10 @@ export type UpdateAppointmentTypeErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6515,7 +6625,10 @@ export type ListAvailabilityErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6617,7 +6730,10 @@ export type ListNextAvailableErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6715,7 +6831,10 @@ export type ListAppointmentsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6800,11 +6919,13 @@ export type BookAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`, `room-inactive`,
-     * `appointment-type-not-allowed`, `room-not-suitable`,
-     * `hold-not-usable`; or, with `conflict` and `alternatives`,
-     * `outside-working-hours`, `time-off`, `doctor-overlap`,
-     * `patient-overlap`, `room-overlap` or `no-room-free`.
+     * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`,
+     * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`,
+     * `hold-not-usable`; `outside-booking-window`, with its limits; or, with
+     * `conflict` and `alternatives`, `outside-working-hours`, `time-off`,
+     * `doctor-overlap`, `patient-overlap`, `room-overlap` or `no-room-free`.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -6820,7 +6941,8 @@ export type BookAppointmentErrors = {
     415: Problem;
     /**
      * `validation-failed` (with all violations), or `start-in-past` for a valid
-     * request whose start has passed.
+     * request whose start has passed. `idempotency-key-reused`: the key was used for
+     * a different request.
      *
      */
     422: Problem;
@@ -6900,7 +7022,10 @@ export type GetAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -6998,6 +7123,9 @@ export type CancelAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: it cannot be cancelled in its current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7015,7 +7143,10 @@ export type CancelAppointmentErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7113,6 +7244,9 @@ export type ConfirmAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7120,7 +7254,10 @@ export type ConfirmAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7219,7 +7356,8 @@ export type CheckInAppointmentErrors = {
     /**
      * `invalid-transition`: not allowed in the current status. `too-early`: it is
      * neither the clinic's day of the appointment nor within 4 hours of its start;
-     * `earliest` is when check-in becomes possible.
+     * `earliest` is when check-in becomes possible. `idempotency-key-in-use`: the
+     * first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -7228,7 +7366,10 @@ export type CheckInAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7327,7 +7468,8 @@ export type StartAppointmentErrors = {
     /**
      * `invalid-transition`: not allowed in the current status. `too-early`: it is
      * neither the clinic's day of the appointment nor within 4 hours of its start;
-     * `earliest` is when check-in becomes possible.
+     * `earliest` is when check-in becomes possible. `idempotency-key-in-use`: the
+     * first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -7336,7 +7478,10 @@ export type StartAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7435,7 +7580,8 @@ export type CompleteAppointmentErrors = {
     /**
      * `invalid-transition`: not allowed in the current status. `too-early`: it is
      * neither the clinic's day of the appointment nor within 4 hours of its start;
-     * `earliest` is when check-in becomes possible.
+     * `earliest` is when check-in becomes possible. `idempotency-key-in-use`: the
+     * first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -7444,7 +7590,10 @@ export type CompleteAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7542,6 +7691,9 @@ export type NoShowAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7549,7 +7701,10 @@ export type NoShowAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7647,6 +7802,9 @@ export type LeaveAppointmentErrors = {
     406: Problem;
     /**
      * `invalid-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -7654,7 +7812,10 @@ export type LeaveAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7753,8 +7914,11 @@ export type UndoAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`, or, if the time would be occupied again, what
-     * `POST /appointments` returns when it is not free.
+     * `invalid-transition`: there is no change that can be undone. If the time would
+     * be occupied again: `doctor-inactive`, or, with `conflict` and `alternatives`,
+     * `outside-working-hours`, `time-off`, `doctor-overlap`, `patient-overlap` or
+     * `room-overlap`. `idempotency-key-in-use`: the first request with this key is
+     * still in progress.
      *
      */
     409: Problem;
@@ -7763,7 +7927,10 @@ export type UndoAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -7860,8 +8027,12 @@ export type RescheduleAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`, or what `POST /appointments` returns when the time is not
-     * free, with `conflict` and `alternatives`.
+     * `invalid-transition`; `doctor-inactive`, `room-inactive`,
+     * `appointment-type-not-allowed`, `room-not-suitable`; `outside-booking-window`,
+     * with its limits; or, with `conflict` and `alternatives`,
+     * `outside-working-hours`, `time-off`, `doctor-overlap`, `patient-overlap`,
+     * `room-overlap` or `no-room-free`. `idempotency-key-in-use`: the first request
+     * with this key is still in progress.
      *
      */
     409: Problem;
@@ -7880,7 +8051,9 @@ export type RescheduleAppointmentErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed` or `start-in-past`.
+     * `validation-failed` or `start-in-past`. `idempotency-key-reused`: the key was
+     * used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -7954,7 +8127,10 @@ export type GetAppointmentHistoryErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8039,8 +8215,11 @@ export type CreateSeriesErrors = {
      */
     406: Problem;
     /**
-     * `series-conflict` with `dates`, or a refusal of `POST /appointments` that does
-     * not concern a single time, such as `doctor-inactive`.
+     * `series-conflict`, with `dates`. `patient-merged`, `doctor-inactive`,
+     * `appointment-type-inactive`, `room-inactive`, `appointment-type-not-allowed`
+     * or `room-not-suitable`, which concern all dates. `outside-booking-window`, with
+     * its limits: the first or the last date is too early or too late.
+     * `idempotency-key-in-use`: the first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -8055,7 +8234,9 @@ export type CreateSeriesErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed` or `start-in-past`.
+     * `validation-failed` or `start-in-past`. `idempotency-key-reused`: the key was
+     * used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -8129,7 +8310,10 @@ export type GetSeriesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8246,7 +8430,10 @@ export type CancelSeriesErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8345,8 +8532,10 @@ export type RescheduleSeriesErrors = {
      */
     406: Problem;
     /**
-     * `series-conflict` with `dates`, `doctor-inactive`, `room-inactive` and the like;
-     * nothing was changed.
+     * `series-conflict`, with `dates`; `doctor-inactive`, `room-inactive`,
+     * `appointment-type-not-allowed`, `room-not-suitable`; `outside-booking-window`,
+     * with its limits. Nothing was changed. `idempotency-key-in-use`: the first
+     * request with this key is still in progress.
      *
      */
     409: Problem;
@@ -8365,7 +8554,10 @@ export type RescheduleSeriesErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8443,9 +8635,14 @@ export type CreateHoldErrors = {
      */
     406: Problem;
     /**
-     * What `POST /appointments` returns when the time is not free, with `conflict` and
-     * `alternatives`. `too-many-holds`: a partner that can access only its own records
-     * has 5 live holds.
+     * `patient-merged`, `doctor-inactive`, `appointment-type-inactive`,
+     * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`;
+     * `outside-booking-window`, with its limits; or, with `conflict` and
+     * `alternatives`, `outside-working-hours`, `time-off`, `doctor-overlap`,
+     * `patient-overlap`, `room-overlap` or `no-room-free`. `too-many-holds`: a
+     * partner that can access only its own records has 5 live holds.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -8460,7 +8657,9 @@ export type CreateHoldErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed` or `start-in-past`.
+     * `validation-failed` or `start-in-past`. `idempotency-key-reused`: the key was
+     * used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -8547,7 +8746,10 @@ export type DeleteHoldErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8621,7 +8823,10 @@ export type GetHoldErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8700,6 +8905,9 @@ export type CreatePlanErrors = {
     406: Problem;
     /**
      * `too-many-visits`: more than 200 appointments; plan for a shorter period.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
+     *
      */
     409: Problem;
     /**
@@ -8713,7 +8921,10 @@ export type CreatePlanErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8787,7 +8998,10 @@ export type GetPlanErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8884,7 +9098,10 @@ export type ApplyPlanErrors = {
      */
     406: Problem;
     /**
-     * `plan-not-applied`: not every appointment could be moved, so none was; `report` gives the reasons.
+     * `plan-not-applied`: not every appointment could be moved, so none was;
+     * `report` gives the reasons. `idempotency-key-in-use`: the first request with
+     * this key is still in progress.
+     *
      */
     409: Problem;
     /**
@@ -8902,7 +9119,10 @@ export type ApplyPlanErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -8980,8 +9200,10 @@ export type CreateWalkInErrors = {
      */
     406: Problem;
     /**
-     * `doctor-inactive`, `outside-working-hours`, `time-off`, `already-in-queue`, or
+     * `patient-merged`, `doctor-inactive`, `outside-working-hours`, `time-off`, `already-in-queue`, or
      * `nobody-works` when no doctor of the specialization is working now.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -8996,7 +9218,10 @@ export type CreateWalkInErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9086,7 +9311,10 @@ export type GetQueueErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9164,7 +9392,9 @@ export type CallNextErrors = {
      */
     406: Problem;
     /**
-     * `queue-empty`: no patient is waiting for the doctor.
+     * `queue-empty`: no patient is waiting for the doctor. `idempotency-key-in-use`:
+     * the first request with this key is still in progress.
+     *
      */
     409: Problem;
     /**
@@ -9178,7 +9408,10 @@ export type CallNextErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9252,7 +9485,10 @@ export type GetTicketErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9349,8 +9585,9 @@ export type CallTicketErrors = {
      */
     406: Problem;
     /**
-     * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
-     * allowed in the current status; or `too-early` for the appointment.
+     * `invalid-ticket-transition`: not allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9359,7 +9596,10 @@ export type CallTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9458,6 +9698,8 @@ export type StartTicketErrors = {
     /**
      * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
      * allowed in the current status; or `too-early` for the appointment.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9466,7 +9708,10 @@ export type StartTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9565,6 +9810,8 @@ export type CompleteTicketErrors = {
     /**
      * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
      * allowed in the current status; or `too-early` for the appointment.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9573,7 +9820,10 @@ export type CompleteTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9671,7 +9921,9 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` for the appointment: not
-     * allowed in the current status; or `too-early` for the appointment.
+     * allowed in the current status.
+     * `idempotency-key-in-use`: the first request with this key is still in
+     * progress.
      *
      */
     409: Problem;
@@ -9680,7 +9932,10 @@ export type LeaveTicketErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9771,7 +10026,8 @@ export type TransferTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, `doctor-inactive`, or `already-in-queue` if the
-     * ticket is already in that queue.
+     * ticket is already in that queue. `idempotency-key-in-use`: the first request
+     * with this key is still in progress.
      *
      */
     409: Problem;
@@ -9790,7 +10046,10 @@ export type TransferTicketErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9872,7 +10131,10 @@ export type ListWaitlistErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -9951,8 +10213,9 @@ export type CreateWaitlistEntryErrors = {
     406: Problem;
     /**
      * `patient-merged`: the record was merged into another one.
-     * `too-many-waitlist-entries`: a partner that can access only its own records has
-     * 50 open entries.
+     * `too-many-waitlist-entries`: a partner that can access only its own records
+     * has 50 open entries. `idempotency-key-in-use`: the first request with this key
+     * is still in progress.
      *
      */
     409: Problem;
@@ -9967,7 +10230,10 @@ export type CreateWaitlistEntryErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10059,7 +10325,10 @@ export type WithdrawWaitlistEntryErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10133,7 +10402,10 @@ export type GetWaitlistEntryErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10230,8 +10502,13 @@ export type AcceptOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired; or what `POST /appointments`
-     * returns if, for example, the patient is no longer free.
+     * `no-offer`: there is no offer, or it has expired. If something else has
+     * changed since: `doctor-inactive`, `appointment-type-inactive`,
+     * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`;
+     * `outside-booking-window`, with its limits; or, with `conflict` and
+     * `alternatives`, `outside-working-hours`, `time-off`, `doctor-overlap`,
+     * `patient-overlap`, `room-overlap` or `no-room-free`. `idempotency-key-in-use`:
+     * the first request with this key is still in progress.
      *
      */
     409: Problem;
@@ -10241,6 +10518,8 @@ export type AcceptOfferErrors = {
     412: Problem;
     /**
      * `validation-failed`, or `start-in-past` if the offered start has passed.
+     * `idempotency-key-reused`: the key was used for a different request.
+     *
      */
     422: Problem;
     /**
@@ -10330,7 +10609,9 @@ export type DeclineOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired.
+     * `no-offer`: there is no offer, or it has expired. `idempotency-key-in-use`:
+     * the first request with this key is still in progress.
+     *
      */
     409: Problem;
     /**
@@ -10338,7 +10619,10 @@ export type DeclineOfferErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10403,7 +10687,10 @@ export type GetCallerErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10477,7 +10764,10 @@ export type ListApiKeysErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10569,7 +10859,10 @@ export type CreateApiKeyErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: also if scopes or a doctor are given for a role that takes none.
+     * `validation-failed`: also if scopes or a doctor are given for a role that
+     * takes none. `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10643,7 +10936,10 @@ export type GetApiKeyErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10730,7 +11026,10 @@ export type RevokeApiKeyErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10812,7 +11111,10 @@ export type ListChangesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10888,7 +11190,10 @@ export type StreamChangesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -10962,7 +11267,10 @@ export type ListWebhooksErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11050,7 +11358,10 @@ export type CreateWebhookErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11137,7 +11448,10 @@ export type DeleteWebhookErrors = {
      */
     412: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11211,7 +11525,10 @@ export type GetWebhookErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11308,7 +11625,10 @@ export type UpdateWebhookErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11395,7 +11715,10 @@ export type RotateWebhookSecretErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11482,7 +11805,10 @@ export type TestWebhookErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11569,7 +11895,10 @@ export type ListWebhookDeliveriesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11660,7 +11989,10 @@ export type RedeliverWebhookErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11734,7 +12066,10 @@ export type ListCalendarFeedsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11826,7 +12161,10 @@ export type CreateCalendarFeedErrors = {
      */
     415: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11900,7 +12238,10 @@ export type GetCalendarFeedErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -11987,7 +12328,10 @@ export type RevokeCalendarFeedErrors = {
      */
     409: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -12054,7 +12398,10 @@ export type GetCalendarErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -12108,37 +12455,43 @@ export type GetFhirCapabilitiesData = {
 export type GetFhirCapabilitiesErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12222,55 +12575,57 @@ export type SearchFhirPatientsData = {
 export type SearchFhirPatientsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12313,55 +12668,64 @@ export type ReadFhirPatientData = {
 export type ReadFhirPatientErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12425,55 +12789,57 @@ export type SearchFhirPractitionersData = {
 export type SearchFhirPractitionersErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12516,55 +12882,64 @@ export type ReadFhirPractitionerData = {
 export type ReadFhirPractitionerErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12632,55 +13007,57 @@ export type SearchFhirSchedulesData = {
 export type SearchFhirSchedulesErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12723,55 +13100,64 @@ export type ReadFhirScheduleData = {
 export type ReadFhirScheduleErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12847,55 +13233,57 @@ export type SearchFhirSlotsData = {
 export type SearchFhirSlotsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -12938,55 +13326,64 @@ export type ReadFhirSlotData = {
 export type ReadFhirSlotErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13062,55 +13459,57 @@ export type SearchFhirAppointmentsData = {
 export type SearchFhirAppointmentsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13153,55 +13552,64 @@ export type ReadFhirAppointmentData = {
 export type ReadFhirAppointmentErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13273,55 +13681,57 @@ export type FindFhirAppointmentsData = {
 export type FindFhirAppointmentsErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
-     *
-     */
-    404: FhirOperationOutcome;
-    /**
-     * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13368,73 +13778,85 @@ export type BookFhirAppointmentData = {
 export type BookFhirAppointmentErrors = {
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     400: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     401: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     403: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     404: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     406: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     409: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     413: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     415: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     422: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     429: FhirOperationOutcome;
     /**
      * Refused, for the same reasons and with the same status as in the rest of this
-     * contract. The code in `issue.details.coding` is the slug of the problem type.
+     * contract. The code in `issue.details.coding` is the slug of the problem type, one of
+     * those that the operation lists as `x-problems`.
      *
      */
     500: FhirOperationOutcome;
     /**
      * Temporarily refused: too many requests, or the database is unavailable. The status
-     * is the same as in the rest of this contract, the body is an OperationOutcome.
+     * is the same as in the rest of this contract, the body is an OperationOutcome with a
+     * problem type of the operation's `x-problems`.
      *
      */
     503: FhirOperationOutcome;
@@ -13512,7 +13934,10 @@ export type ListAuditEntriesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13562,7 +13987,10 @@ export type GetHealthErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13599,7 +14027,10 @@ export type GetReadinessErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13643,7 +14074,10 @@ export type GetVersionErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13686,7 +14120,10 @@ export type GetContractErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13729,7 +14166,10 @@ export type GetContractAsJsonErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13772,7 +14212,10 @@ export type GetDocsErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13815,7 +14258,10 @@ export type ListProblemTypesErrors = {
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**
@@ -13859,15 +14305,14 @@ export type GetProblemTypeErrors = {
      */
     400: Problem;
     /**
-     * `not-found`: the path is not part of this API.
-     */
-    404: Problem;
-    /**
      * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
      */
     406: Problem;
     /**
-     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
      */
     422: Problem;
     /**

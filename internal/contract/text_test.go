@@ -1,0 +1,110 @@
+package contract
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// Every text that a request can carry excludes what clinic.Unreadable does. Where a
+// search box's text is not kept, as it was pasted will do: without controls.
+func TestEveryTextExcludesControls(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OperationsOf(doc, 1000); err != nil {
+		t.Fatal(err)
+	}
+	var unreadable []rune
+	for r := range rune(0x10000) {
+		if clinic.Unreadable(r) {
+			unreadable = append(unreadable, r)
+		}
+	}
+	texts := 0
+	check := func(where string, s *openapi3.Schema, kept bool) {
+		if !s.Type.Is(openapi3.TypeString) || len(s.Enum) > 0 || s.Format == "date" || s.Format == "date-time" || s.Format == "email" {
+			return
+		}
+		compiled, err := compilePattern(s.Pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts++
+		free := s.Pattern == "" || compiled.MatchString("Zoë Ærø") // not only ASCII
+		for _, r := range unreadable {
+			if free && (kept || r > 0x1f && r < 0x2000) && (s.Pattern == "" || compiled.MatchString("a"+string(r)+"b")) {
+				t.Errorf("%s takes %U", where, r)
+				break
+			}
+		}
+		if free && kept && s.Pattern != "" && strings.Contains(s.Pattern, "*[") && compiled.MatchString("\u200b\u200d") {
+			t.Errorf("%s takes a text that nobody can see", where)
+		}
+	}
+	seen := map[*openapi3.Schema]bool{}
+	var walk func(where string, ref *openapi3.SchemaRef)
+	walk = func(where string, ref *openapi3.SchemaRef) {
+		if ref == nil || seen[ref.Value] {
+			return
+		}
+		seen[ref.Value] = true
+		check(where, ref.Value, true)
+		for name, member := range ref.Value.Properties {
+			walk(where+"."+name, member)
+		}
+		for _, part := range [][]*openapi3.SchemaRef{ref.Value.AllOf, ref.Value.AnyOf, ref.Value.OneOf, {ref.Value.Items}} {
+			for _, member := range part {
+				walk(where, member)
+			}
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			for _, p := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
+				switch {
+				case p.Value.Name == "If-Match": // compared, and never kept
+				case p.Value.In == openapi3.ParameterInQuery && p.Value.Schema.Value.Items != nil:
+					check(method+" "+path+" "+p.Value.Name, p.Value.Schema.Value.Items.Value, false)
+				default:
+					check(method+" "+path+" "+p.Value.Name, p.Value.Schema.Value, p.Value.In != openapi3.ParameterInQuery)
+				}
+			}
+			if op.RequestBody != nil {
+				for _, media := range op.RequestBody.Value.Content {
+					walk(method+" "+path, media.Schema)
+				}
+			}
+		}
+	}
+	if texts < 50 {
+		t.Errorf("only %d texts were found", texts)
+	}
+}
+
+// Violations name the bound, in the singular where it is one.
+func TestViolationsNameTheBound(t *testing.T) {
+	t.Parallel()
+	one, many := uint64(1), uint64(20)
+	for _, test := range []struct {
+		code   string
+		schema *openapi3.Schema
+		want   string
+	}{
+		{"min_length", &openapi3.Schema{MinLength: 1}, "must have at least 1 character"},
+		{"max_length", &openapi3.Schema{MaxLength: &one}, "must have at most 1 character"},
+		{"min_items", &openapi3.Schema{MinItems: 1}, "must have at least 1 item"},
+		{"max_items", &openapi3.Schema{MaxItems: &many}, "must have at most 20 items"},
+		{"unique_items", &openapi3.Schema{UniqueItems: true}, "must not contain an item twice"},
+	} {
+		if got := detailOf(test.code, test.schema); got != test.want {
+			t.Errorf("%s: %q, want %q", test.code, got, test.want)
+		}
+	}
+}
