@@ -187,7 +187,7 @@ func (p *program) printSums(ctx context.Context, schema *database.Schema) error 
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, s := range sums {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", s.Table, clinic.Counted(s.Rows, "row"), s.Sum)
+		_, _ = fmt.Fprintf(w, "%s\t%d rows\t%s\n", s.Table, s.Rows, s.Sum)
 	}
 	return w.Flush()
 }
