@@ -13,7 +13,6 @@ import (
 	"filippo.io/age"
 
 	"mems/internal/backup"
-	"mems/internal/clinic"
 	"mems/internal/database"
 	"mems/internal/store"
 	"mems/internal/telemetry"
