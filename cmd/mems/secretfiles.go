@@ -47,7 +47,8 @@ func (p *program) secretFiles() []string {
 	}
 	file := filepath.Join(p.service, "mems.env") // which holds none as the package brings it
 	content, err := os.ReadFile(file)            //nolint:gosec // G304: named by the operator
-	for _, e := range parseEnvFile(string(content)) {
+	environ, _ := parseEnvFile(string(content))
+	for _, e := range environ {
 		if name, _, _ := strings.Cut(e, "="); err == nil && secrets[name] {
 			return append(files, file)
 		}

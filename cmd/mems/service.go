@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -54,7 +56,10 @@ func withService(command string, environ []string) (all []string, from string, e
 	if err != nil {
 		return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
 	}
-	all = parseEnvFile(string(content))
+	all, wrong := parseEnvFile(string(content))
+	if wrong > 0 { // systemd would skip it, and this command use another database
+		return nil, "", fmt.Errorf("%s, line %d: not NAME=VALUE; correct the line, or begin it with #", filepath.Join(dir, "mems.env"), wrong)
+	}
 	for _, e := range environ {
 		if name, value, _ := strings.Cut(e, "="); value != "" || !strings.HasPrefix(name, "MEMS_") { // set, but empty, is not set
 			all = append(all, e)
@@ -102,13 +107,19 @@ func adviseRoot(err error) error {
 }
 
 // parseEnvFile reads a file as systemd's EnvironmentFile= does, as far as settings
-// need it: lines of NAME=VALUE, comments, a value in quotes.
-func parseEnvFile(text string) []string {
-	var environ []string
+// need it: lines of NAME=VALUE, comments, a value in quotes. wrong is the number of the first
+// line that is none of these, 0 when all are.
+func parseEnvFile(text string) (environ []string, wrong int) {
+	number := 0
 	for line := range strings.Lines(text) {
+		number++
 		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
 		name, value, found := strings.Cut(line, "=")
-		if !found || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+		if !found || !variableName.MatchString(strings.TrimSpace(name)) {
+			wrong = cmp.Or(wrong, number)
 			continue
 		}
 		value = strings.TrimSpace(value)
@@ -117,8 +128,11 @@ func parseEnvFile(text string) []string {
 		}
 		environ = append(environ, strings.TrimSpace(name)+"="+value)
 	}
-	return environ
+	return environ, wrong
 }
+
+// variableName is how systemd and shells write the name of a variable.
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // locateFaults adds to each fault of a setting that the service's settings have the file
 // and the line, for the value alone does not say where it comes from.
@@ -137,7 +151,8 @@ func locateFaults(err error, service string) error {
 		number := 0
 		for line := range strings.Lines(string(content)) {
 			number++
-			for _, e := range parseEnvFile(line) {
+			environ, _ := parseEnvFile(line)
+			for _, e := range environ {
 				name, _, _ := strings.Cut(e, "=")
 				if text := fault.Error(); strings.HasPrefix(text, name+": ") || strings.HasPrefix(text, "unknown variable "+name+";") {
 					faults[i] = fmt.Errorf("%s, line %d: %w", file, number, fault)

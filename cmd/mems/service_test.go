@@ -106,6 +106,16 @@ func TestFaultsOfTheServiceAreLocated(t *testing.T) {
 		!contains(said, settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ") {
 		t.Errorf("%d %s", code, said)
 	}
+	for _, wrong := range []string{
+		"export MEMS_DATABASE_URL=mysql://u:topsecret@/x", "\ufeffMEMS_DATABASE_URL=mysql://u:topsecret@/x", "MEMS_DATABASE_URL mysql://u:topsecret@/x",
+		"MEMS-LOG-LEVEL=info", "MEMS_LOG_LEVEL: info", "=x", "no line",
+	} {
+		write("# settings\n\nMEMS_LOG_LEVEL=info\n" + wrong + "\n")
+		code, said := runMEMS(t, []string{"checksum"}, "MEMS_SERVICE_DIR="+dir)
+		if code != exitConfig || contains(said, "topsecret") || !contains(said, settings+", line 4: not NAME=VALUE") {
+			t.Errorf("%q: %d %s", wrong, code, said)
+		}
+	}
 	write("MEMS_HTTP_ADDR=127.0.0.1:8080\n")
 	code, said = runMEMS(t, []string{"migrate", "status"}, "MEMS_SERVICE_DIR="+dir)
 	if code != exitConfig || !contains(said, filepath.Join(dir, "migrate-url")) || contains(said, "no service installed") {

@@ -45,6 +45,41 @@ func (i PlanItem) Reschedule() Reschedule {
 	return Reschedule{Start: &start, DoctorID: i.Proposal.DoctorID, RoomID: ChangeTo(i.RoomID)}
 }
 
+// PlanOrder returns the chosen items, by index, in an order in which they can be moved one
+// after the other: an item whose proposal takes what another one's appointment occupies
+// still, of a doctor, room or patient, comes after that one. Items that wait for each other
+// in a circle keep their order.
+func PlanOrder(items []PlanItem, chosen []int) []int {
+	waits := make([]int, len(items)) // for how many of those that are left
+	for _, i := range chosen {
+		for _, j := range chosen {
+			if i != j && items[i].waitsFor(&items[j]) {
+				waits[i]++
+			}
+		}
+	}
+	ordered, left := make([]int, 0, len(chosen)), slices.Clone(chosen)
+	for len(left) > 0 {
+		at := max(0, slices.IndexFunc(left, func(i int) bool { return waits[i] == 0 }))
+		next := left[at]
+		ordered, left = append(ordered, next), slices.Delete(left, at, at+1)
+		for _, i := range left {
+			if items[i].waitsFor(&items[next]) {
+				waits[i]--
+			}
+		}
+	}
+	return ordered
+}
+
+// waitsFor reports whether the item's proposal needs the time of another one's appointment.
+func (i *PlanItem) waitsFor(other *PlanItem) bool {
+	wanted := i.Visit.Buffers.around(i.Proposal.Time)
+	same := func(a, b *int64) bool { return a != nil && b != nil && *a == *b }
+	return wanted.Overlaps(other.Visit.Busy()) && (i.Proposal.DoctorID == other.Visit.DoctorID || same(i.RoomID, other.Visit.RoomID)) ||
+		i.Visit.PatientID == other.Visit.PatientID && i.Proposal.Time.Overlaps(other.Visit.Time)
+}
+
 // MaxPlanAhead bounds how long after an appointment a new time for it is searched for.
 const MaxPlanAhead = 120 * 24 * time.Hour
 

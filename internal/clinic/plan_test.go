@@ -1,6 +1,7 @@
 package clinic_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -61,4 +62,64 @@ func TestProposeStopsLooking(t *testing.T) {
 	if item := propose(busyUntil(0, start.Add(time.Hour)), busyUntil(1, start.Add(time.Hour))); item.Proposal == nil || item.Proposal.DoctorID != 1 {
 		t.Errorf("among equals proposes %v", item.Proposal)
 	}
+}
+
+// Each appointment of a plan is moved to where the one before it is still: whatever the
+// order of the list, none is moved before its place is free.
+func TestPlanOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		first := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+		slot := func(k int) clinic.Interval {
+			start := first.Add(time.Duration(k) * time.Hour)
+			return clinic.Interval{Start: start, End: start.Add(30 * time.Minute)}
+		}
+		room, colleague := int64(7), int64(2)
+		items := make([]clinic.PlanItem, rapid.IntRange(1, 30).Draw(t, "appointments"))
+		for k := range items {
+			items[k] = clinic.PlanItem{
+				Visit:    clinic.Appointment{ID: int64(k), DoctorID: 1, PatientID: int64(k), RoomID: &room, Time: slot(k)},
+				Proposal: &clinic.Slot{DoctorID: colleague, Time: slot(k - 1)}, RoomID: &room,
+			}
+			if rapid.Bool().Draw(t, "of a doctor") { // what is in the way is the doctor, not the room
+				items[k].RoomID, items[k].Proposal.DoctorID = nil, 1
+			}
+		}
+		chosen := rapid.Permutation(indices(len(items))).Draw(t, "chosen")
+		moved := map[int]bool{}
+		order := clinic.PlanOrder(items, chosen)
+		for _, k := range order {
+			if k > 0 && !moved[k-1] {
+				t.Fatalf("%d is moved before %d has left: %v", k, k-1, order)
+			}
+			moved[k] = true
+		}
+		if len(order) != len(items) || len(moved) != len(items) {
+			t.Fatalf("ordered %v of %v", order, chosen)
+		}
+	})
+}
+
+// Appointments that would change places keep their order; each is in it once.
+func TestPlanOrderOfACircle(t *testing.T) {
+	t.Parallel()
+	at := func(hour int) clinic.Interval {
+		start := time.Date(2027, 3, 1, hour, 0, 0, 0, time.UTC)
+		return clinic.Interval{Start: start, End: start.Add(time.Hour)}
+	}
+	item := func(from, to int) clinic.PlanItem {
+		return clinic.PlanItem{Visit: clinic.Appointment{DoctorID: 1, PatientID: int64(from), Time: at(from)}, Proposal: &clinic.Slot{DoctorID: 1, Time: at(to)}}
+	}
+	items := []clinic.PlanItem{item(9, 10), item(10, 9), item(11, 12)}
+	if got, want := clinic.PlanOrder(items, []int{0, 1, 2}), []int{2, 0, 1}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func indices(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }

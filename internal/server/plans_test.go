@@ -185,6 +185,49 @@ func TestPlans(t *testing.T) {
 	})
 }
 
+// TestPlanTakesRoomsOfItsOwn: an appointment is moved into the room that another one of
+// the plan has still, so that one is moved first, whichever begins earlier.
+func TestPlanTakesRoomsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	ill, colleague := f.doctorOf("Surgery"), f.doctorOf("Surgery")
+	f.hours(colleague, "UTC", "10:00-12:00")
+	room := f.room()
+	kind := f.kind(object{"doctor_ids": []int64{ill, colleague}, "needs_room": true, "room_ids": []int64{room}, "duration_minutes": 30})
+	for day, mode := range map[string]string{"2027-03-02": "all_or_nothing", "2027-03-03": "each"} {
+		f.bookedWith(ill, day+"T08:00:00Z", object{"type_id": kind, "room_id": room})
+		f.bookedWith(ill, day+"T10:00:00Z", object{"type_id": kind, "room_id": room})
+		plan, location := f.planned(object{"doctor_id": ill, "first_date": day, "last_date": day})
+		if first := plan.Items[0].Proposal.MustGet(); !first.StartTime.Equal(at(day + "T10:00:00Z")) {
+			t.Fatalf("%s: proposes %v, want the room at 10:00", mode, first)
+		}
+		var applied api.Plan
+		f.Post(location+"/apply", object{"mode": mode}).Want(t, 200, "").Decode(t, &applied)
+		for _, item := range applied.Items {
+			if item.Outcome != "moved" {
+				t.Errorf("%s: appointment %d: %s", mode, item.Appointment.ID, item.Outcome)
+			}
+		}
+	}
+}
+
+// TestPlanSelectsItsOwn: an appointment that is not in the plan is refused by its place.
+func TestPlanSelectsItsOwn(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	ill := f.doctorOf("Surgery")
+	f.doctorOf("Surgery")
+	a := f.booked(f.patient(), ill, "2027-03-02T08:00:00Z", 30)
+	other := f.booked(f.patient(), ill, "2027-03-04T08:00:00Z", 30)
+	_, location := f.planned(object{"doctor_id": ill, "first_date": "2027-03-02", "last_date": "2027-03-02"})
+	for _, mode := range []string{"each", "all_or_nothing"} {
+		got := f.Post(location+"/apply", object{"mode": mode, "appointment_ids": []int64{a.ID, other.ID}}).Want(t, 422, "validation-failed").Violations(t)
+		if want := []string{"#/appointment_ids/1 invalid"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", mode, got, want)
+		}
+	}
+}
+
 // TestPlanInterrupted: the database stops taking changes after one visit was moved. That
 // nothing was changed must not be said; sent again with its key, the rest is moved.
 func TestPlanInterrupted(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +113,9 @@ func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection,
 	if err := match.check(p.Version); err != nil {
 		return p, err
 	}
+	if err := checkSelection(p, selected.Only); err != nil {
+		return p, err
+	}
 	chosen := make([]int, 0, len(p.Items)) // indices
 	for i := range p.Items {
 		item := &p.Items[i]
@@ -125,6 +129,7 @@ func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection,
 		}
 	}
 	CountWork(ctx, clinic.WorkAppointments, len(chosen))
+	chosen = clinic.PlanOrder(p.Items, chosen)
 	if selected.Together {
 		err = s.applyTogether(ctx, &p, chosen)
 		return p, err
@@ -138,6 +143,16 @@ func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection,
 	}
 	counted, err := s.countApplied(ctx, p)
 	return counted, afterMoves(p, chosen, err)
+}
+
+// checkSelection refuses appointments that are not in the plan.
+func checkSelection(p clinic.Plan, only []int64) error {
+	for i, id := range only {
+		if !slices.ContainsFunc(p.Items, func(item clinic.PlanItem) bool { return item.Visit.ID == id }) {
+			return clinic.Invalid(clinic.Violation{Pointer: fmt.Sprintf("#/appointment_ids/%d", i), Code: "invalid", Detail: "must be an appointment of the plan"})
+		}
+	}
+	return nil
 }
 
 // afterMoves is the error of a plan that is applied visit by visit: "nothing was changed"

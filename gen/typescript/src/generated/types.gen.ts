@@ -1439,7 +1439,7 @@ export type PlanApply = {
      */
     mode?: 'each' | 'all_or_nothing';
     /**
-     * Only these appointments; by default all.
+     * Only these appointments, all of them in the plan; by default all.
      */
     appointment_ids?: Array<Id>;
 };
