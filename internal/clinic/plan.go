@@ -53,7 +53,7 @@ func PlanOrder(items []PlanItem, chosen []int) []int {
 	waits := make([]int, len(items)) // for how many of those that are left
 	for _, i := range chosen {
 		for _, j := range chosen {
-			if i != j && items[i].waitsFor(&items[j]) {
+			if i != j && waitsFor(&items[i], &items[j]) {
 				waits[i]++
 			}
 		}
@@ -64,7 +64,7 @@ func PlanOrder(items []PlanItem, chosen []int) []int {
 		next := left[at]
 		ordered, left = append(ordered, next), slices.Delete(left, at, at+1)
 		for _, i := range left {
-			if items[i].waitsFor(&items[next]) {
+			if waitsFor(&items[i], &items[next]) {
 				waits[i]--
 			}
 		}
@@ -72,8 +72,8 @@ func PlanOrder(items []PlanItem, chosen []int) []int {
 	return ordered
 }
 
-// waitsFor reports whether the item's proposal needs the time of another one's appointment.
-func (i *PlanItem) waitsFor(other *PlanItem) bool {
+// waitsFor reports whether a proposal needs the time of another item's appointment.
+func waitsFor(i, other *PlanItem) bool {
 	wanted := i.Visit.Buffers.around(i.Proposal.Time)
 	same := func(a, b *int64) bool { return a != nil && b != nil && *a == *b }
 	return wanted.Overlaps(other.Visit.Busy()) && (i.Proposal.DoctorID == other.Visit.DoctorID || same(i.RoomID, other.Visit.RoomID)) ||
