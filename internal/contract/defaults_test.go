@@ -18,35 +18,11 @@ func TestRequestsHaveNoDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[*openapi3.Schema]bool{}
-	var walk func(where string, ref *openapi3.SchemaRef)
-	walk = func(where string, ref *openapi3.SchemaRef) {
-		if ref == nil || seen[ref.Value] {
-			return
+	eachBodySchema(doc, func(where string, s *openapi3.Schema) {
+		if s.Default != nil {
+			t.Errorf("%s: has default %v; make it x-default", where, s.Default)
 		}
-		seen[ref.Value] = true
-		if ref.Value.Default != nil {
-			t.Errorf("%s: has default %v; make it x-default", where, ref.Value.Default)
-		}
-		for name, member := range ref.Value.Properties {
-			walk(where+"."+name, member)
-		}
-		for _, part := range [][]*openapi3.SchemaRef{ref.Value.AllOf, ref.Value.AnyOf, ref.Value.OneOf, {ref.Value.Items}} {
-			for _, member := range part {
-				walk(where, member)
-			}
-		}
-	}
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			if op.RequestBody == nil {
-				continue
-			}
-			for _, media := range op.RequestBody.Value.Content {
-				walk(method+" "+path, media.Schema)
-			}
-		}
-	}
+	})
 
 	applied := 0
 	for name, ref := range doc.Components.Schemas {
@@ -66,5 +42,37 @@ func TestRequestsHaveNoDefault(t *testing.T) {
 	}
 	if stated := strings.Count(string(api.SpecYAML), " x-default: "); applied != stated || applied == 0 {
 		t.Errorf("%d of %d x-default are of a component's own members; the others are not filled in", applied, stated)
+	}
+}
+
+// eachBodySchema visits the schemas of what requests have in their bodies, each once, with
+// the place at which it is met first.
+func eachBodySchema(doc *openapi3.T, visit func(where string, s *openapi3.Schema)) {
+	seen := map[*openapi3.Schema]bool{}
+	var walk func(where string, ref *openapi3.SchemaRef)
+	walk = func(where string, ref *openapi3.SchemaRef) {
+		if ref == nil || seen[ref.Value] {
+			return
+		}
+		seen[ref.Value] = true
+		visit(where, ref.Value)
+		for name, member := range ref.Value.Properties {
+			walk(where+"."+name, member)
+		}
+		for _, part := range [][]*openapi3.SchemaRef{ref.Value.AllOf, ref.Value.AnyOf, ref.Value.OneOf, {ref.Value.Items}} {
+			for _, member := range part {
+				walk(where, member)
+			}
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.RequestBody == nil {
+				continue
+			}
+			for _, media := range op.RequestBody.Value.Content {
+				walk(method+" "+path, media.Schema)
+			}
+		}
 	}
 }
