@@ -12,23 +12,7 @@ import (
 func TestDeclinedTimeIsNotOfferedAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
-	start := now.Add(24 * time.Hour)
-	read, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
-		PatientID: f.patients[0], DoctorIDs: []int64{f.doctors[0]}, Duration: 30 * time.Minute,
-		Window: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if read.Offer == nil {
-		t.Fatalf("not offered at once: %+v", read)
-	}
-	slot := read.Offer.Slot
-	read.Status, read.Offer = clinic.WaitlistWaiting, nil
-	declined, err := f.store.DeclineOffer(t.Context(), read.ID, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	read, declined, slot := f.declined(t)
 	offered, err := f.store.OfferAsRead(t.Context(), read, slot)
 	if err != nil {
 		t.Fatal(err)
@@ -51,20 +35,7 @@ func TestDeclinedTimeIsNotOfferedAgain(t *testing.T) {
 func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
-	start := now.Add(24 * time.Hour)
-	read, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
-		PatientID: f.patients[0], DoctorIDs: []int64{f.doctors[0]}, Duration: 30 * time.Minute,
-		Window: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slot := read.Offer.Slot
-	read.Status, read.Offer = clinic.WaitlistWaiting, nil
-	declined, err := f.store.DeclineOffer(t.Context(), read.ID, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	read, declined, slot := f.declined(t)
 	slot.Time.Start, slot.Time.End = slot.Time.Start.Add(time.Hour), slot.Time.End.Add(time.Hour)
 	if offered, err := f.store.OfferAsRead(t.Context(), read, slot); err != nil || !offered {
 		t.Fatalf("offered: %v, %v", offered, err)
@@ -76,4 +47,27 @@ func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 	if after.MissedOffers != declined.MissedOffers || after.Version != declined.Version+1 {
 		t.Errorf("version %d with %d missed, after version %d with %d", after.Version, after.MissedOffers, declined.Version, declined.MissedOffers)
 	}
+}
+
+// declined makes an entry of the waitlist that is offered the one time it wants and declines
+// it, and returns it as it was read before it was offered anything, as it is now, and the time.
+func (f *fixture) declined(t *testing.T) (read, declined clinic.WaitlistEntry, slot clinic.Slot) {
+	t.Helper()
+	start := now.Add(24 * time.Hour)
+	read, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+		PatientID: f.patients[0], DoctorIDs: []int64{f.doctors[0]}, Duration: 30 * time.Minute,
+		Window: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read.Offer == nil {
+		t.Fatalf("not offered at once: %+v", read)
+	}
+	slot = read.Offer.Slot
+	read.Status, read.Offer = clinic.WaitlistWaiting, nil
+	if declined, err = f.store.DeclineOffer(t.Context(), read.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	return read, declined, slot
 }
