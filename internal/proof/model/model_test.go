@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -133,7 +132,7 @@ func TestModels(t *testing.T) {
 // check searches everything and finds no fault.
 func (m model) check(t *testing.T) {
 	smaller := testing.Short() && m.inShort
-	safe := build(t, m.name, configuration(smaller), "-DSAFETY", "-DNOCLAIM")
+	safe := built(t, m.name, configuration(smaller), "-DSAFETY", "-DNOCLAIM")
 	output := safe.search(t)
 	report(t, m.name+": assertions, deadlocks", output)
 	var left []string
@@ -150,7 +149,7 @@ func (m model) check(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("statements that no run reaches, and that nobody has reviewed:\n  %s", strings.Join(left, "\n  "))
 	}
-	claims := build(t, m.name, append(configuration(m.small || testing.Short()), "-DFORMULAS"), "-DNFAIR=4")
+	claims := built(t, m.name, append(configuration(m.small || testing.Short()), "-DFORMULAS"), "-DNFAIR=4")
 	for _, formula := range m.formulas {
 		report(t, m.name+": "+formula, claims.search(t, "-a", "-f", "-N", formula))
 	}
@@ -164,7 +163,7 @@ func (m model) find(t *testing.T, s spoilt) {
 		options = append(options, append(configuration(true), "-DFORMULAS")...)
 		flags, arguments = []string{"-DNFAIR=4"}, []string{"-a", "-f", "-N", s.formula}
 	}
-	p := build(t, m.name, options, append(flags, "-O0")...) // the fault is found before -O1 would pay
+	p := built(t, m.name, options, append(flags, "-O0")...) // the fault is found before -O1 would pay
 	output := p.search(t, arguments...)
 	if found := errorsFound.FindStringSubmatch(output); found == nil || found[1] == "0" {
 		t.Fatalf("SPIN finds no fault in a model that has one:\n%s", output)
@@ -217,21 +216,13 @@ func readable(trail string) string {
 // pan is the program that SPIN makes of a model, in a directory of its own.
 type pan struct{ dir string }
 
-// build makes it. options are for the model, flags for the search.
-func build(t *testing.T, name string, options []string, flags ...string) pan {
+// built makes it.
+func built(t *testing.T, name string, options []string, flags ...string) pan {
 	t.Helper()
 	p := pan{t.TempDir()}
-	for _, file := range []string{"common.h", name + ".pml"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(p.dir, file), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := build(t.Context(), p.dir, name, options, flags...); err != nil {
+		t.Fatal(err)
 	}
-	p.run(t, "spin", append(slices.Clone(options), "-a", name+".pml")...)
-	p.run(t, "gcc", append([]string{"-O1", "-w", "-DMEMLIM=2048", "-o", "pan", "pan.c"}, flags...)...)
 	return p
 }
 
@@ -252,7 +243,7 @@ func (p pan) run(t *testing.T, command string, arguments ...string) string {
 	c.Stdout, c.Stderr = &output, &output
 	err := c.Run()
 	// A trail that ends in a violated assertion is a failure to spin, and is what was asked for.
-	if err != nil && (command == "gcc" || output.Len() == 0 || ctx.Err() != nil) {
+	if err != nil && (output.Len() == 0 || ctx.Err() != nil) {
 		t.Fatalf("%s %s: %v\n%s", command, strings.Join(arguments, " "), err, output.String())
 	}
 	return output.String()

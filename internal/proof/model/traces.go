@@ -36,19 +36,7 @@ func (t Trace) Key() string { return fmt.Sprint(t.Asked, t.Events) }
 // Traces are all runs that a model with -DTRACES has, found by SPIN and gcc in dir. It needs
 // both programs. Runs that clients cannot tell apart are one.
 func Traces(ctx context.Context, dir, name string, options ...string) ([]Trace, error) {
-	for _, file := range []string{"common.h", name + ".pml"} {
-		text, err := files.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := output(ctx, dir, "spin", append(options, "-DTRACES", "-a", name+".pml")...); err != nil {
-		return nil, err
-	}
-	if _, err := output(ctx, dir, "gcc", "-O1", "-w", "-DSAFETY", "-DNOCLAIM", "-DMEMLIM=2048", "-o", "pan", "pan.c"); err != nil {
+	if err := build(ctx, dir, name, append(slices.Clone(options), "-DTRACES"), "-DSAFETY", "-DNOCLAIM"); err != nil {
 		return nil, err
 	}
 	text, err := output(ctx, dir, filepath.Join(dir, "pan"), "-m100000")
@@ -73,6 +61,24 @@ func Traces(ctx context.Context, dir, name string, options ...string) ([]Trace, 
 		all = append(all, found[line])
 	}
 	return all, nil
+}
+
+// build makes the program pan of a model in dir. options are for the model, flags for the search.
+func build(ctx context.Context, dir, name string, options []string, flags ...string) error {
+	for _, file := range []string{"common.h", name + ".pml"} {
+		text, err := files.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
+			return err
+		}
+	}
+	if _, err := output(ctx, dir, "spin", append(slices.Clone(options), "-a", name+".pml")...); err != nil {
+		return err
+	}
+	_, err := output(ctx, dir, "gcc", append([]string{"-O1", "-w", "-DMEMLIM=2048", "-o", "pan", "pan.c"}, flags...)...)
+	return err
 }
 
 // parse reads what common.h prints of a run: "ASKED : EVENTS : RESULTS", in numbers. An event
