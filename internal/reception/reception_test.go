@@ -30,17 +30,23 @@ func body(t *testing.T, r io.Reader) string {
 	return string(data)
 }
 
-// The page refers to existing files and keeps to its own policy, and cached files are not
-// sent again.
-func TestHandler(t *testing.T) {
-	t.Parallel()
+// start returns the handler, and the desk's page as it is answered.
+func start(t *testing.T) (h http.Handler, index *http.Response, page string) {
+	t.Helper()
 	h, err := Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	index := get(t, h, "/reception/")
-	defer func() { _ = index.Body.Close() }()
-	page := body(t, index.Body)
+	index = get(t, h, "/reception/")
+	t.Cleanup(func() { _ = index.Body.Close() })
+	return h, index, body(t, index.Body)
+}
+
+// The page refers to existing files and keeps to its own policy, and cached files are not
+// sent again.
+func TestHandler(t *testing.T) {
+	t.Parallel()
+	h, index, page := start(t)
 	if index.StatusCode != http.StatusOK || index.Header.Get("Content-Security-Policy") != Policy || index.Header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("%s %v", index.Status, index.Header)
 	}
@@ -82,13 +88,7 @@ func TestHandler(t *testing.T) {
 // not there; a missing file is missing.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	h, err := Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	index := get(t, h, "/reception/")
-	defer func() { _ = index.Body.Close() }()
-	page := body(t, index.Body)
+	h, index, page := start(t)
 	for address, want := range map[string]struct {
 		status int
 		isPage bool
