@@ -31,24 +31,27 @@ func body(t *testing.T, r io.Reader) string {
 }
 
 // start returns the handler, and the desk's page as it is answered.
-func start(t *testing.T) (h http.Handler, index *http.Response, page string) {
+func start(t *testing.T) (h http.Handler, header http.Header, page string) {
 	t.Helper()
 	h, err := Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	index = get(t, h, "/reception/")
-	t.Cleanup(func() { _ = index.Body.Close() })
-	return h, index, body(t, index.Body)
+	index := get(t, h, "/reception/")
+	defer func() { _ = index.Body.Close() }()
+	if index.StatusCode != http.StatusOK {
+		t.Errorf("the page: %s", index.Status)
+	}
+	return h, index.Header, body(t, index.Body)
 }
 
 // The page refers to existing files and keeps to its own policy, and cached files are not
 // sent again.
 func TestHandler(t *testing.T) {
 	t.Parallel()
-	h, index, page := start(t)
-	if index.StatusCode != http.StatusOK || index.Header.Get("Content-Security-Policy") != Policy || index.Header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("%s %v", index.Status, index.Header)
+	h, header, page := start(t)
+	if header.Get("Content-Security-Policy") != Policy || header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%v", header)
 	}
 	if regexp.MustCompile(`<script[^>]*>[^<]|<style|style=| on[a-z]+=|https?://`).MatchString(page) {
 		t.Errorf("the page has what its policy forbids:\n%s", page)
@@ -88,7 +91,7 @@ func TestHandler(t *testing.T) {
 // not there; a missing file is missing.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	h, index, page := start(t)
+	h, header, page := start(t)
 	for address, want := range map[string]struct {
 		status int
 		isPage bool
@@ -118,7 +121,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: %v", address, r.Header)
 		}
 	}
-	packed := get(t, h, "/reception/month", "Accept", "text/html", "Accept-Encoding", "gzip", "If-None-Match", index.Header.Get("ETag"))
+	packed := get(t, h, "/reception/month", "Accept", "text/html", "Accept-Encoding", "gzip", "If-None-Match", header.Get("ETag"))
 	unpacked, err := gzip.NewReader(packed.Body)
 	if err != nil || packed.StatusCode != http.StatusNotFound {
 		t.Fatalf("%s, %v", packed.Status, err)
