@@ -97,9 +97,10 @@ func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (cli
 }
 
 // PassOnExpiredOffers gives every time whose offer has expired to the next entries
-// that it fits, offers what has become free otherwise and is not offered yet, ends the entries whose window has passed, and returns the
-// number of offers that were passed on. Any number of processes may call it at
-// once: each offer is passed on under its doctor's guard, and once.
+// that it fits, offers what has become free otherwise and is not offered yet, ends the
+// entries whose window has passed, and returns the number of offers that were passed on.
+// Any number of processes may call it at once: each offer is passed on under its
+// doctor's guard, and once.
 func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	now := clinic.Instant(s.now())
 	var ids []int64
@@ -221,8 +222,7 @@ func (s *Store) offer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b cli
 
 // offerDecided makes an offer if the rules of a booking allow it.
 func (s *Store) offerDecided(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
-	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
-	_, err := s.decide(ctx, t, c, &b, 0)
+	_, err := s.decide(ctx, t, guardedParties, &b, 0)
 	if _, refused := errors.AsType[*clinic.Error](err); refused {
 		return false, nil
 	}
