@@ -126,8 +126,8 @@ func (c *client) try(ctx context.Context, o *op, what request) (body []byte, ans
 	}
 	o.Code, o.Current = strings.TrimPrefix(p.Type, "/problems/"), p.Current+p.CurrentTicket
 	switch {
-	case o.Code == "unavailable" && o.Kind != "repeat" && o.Tries == 0 && c.random.IntN(3) == 0:
-		o.Key = "" // nothing was changed, and the key was not bound
+	case o.Code == "unavailable" && !o.shared && o.Kind != "repeat" && o.Tries == 0 && c.random.IntN(3) == 0:
+		o.Key = "" // given up: nothing was changed, and the key was not bound
 	case o.Code == "idempotency-key-in-use", answer.StatusCode == http.StatusServiceUnavailable && (o.Code == "unavailable" || o.Code == "outcome-unknown"):
 		return nil, false
 	case answer.StatusCode == http.StatusNotFound && what.method == http.MethodDelete && o.Tries > 0,

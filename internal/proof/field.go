@@ -40,6 +40,8 @@ type field struct {
 	today    time.Time // its midnight in that zone
 	day      time.Time // the midnight after
 	days     int       // how many days are booked at a time
+	// stepsOfADay is the number of steps after which a client books the following days.
+	stepsOfADay int
 	frozen   time.Time // when the servers' clocks were stopped, to read everything
 
 	doctors  []int64
@@ -69,7 +71,8 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{dir: dir, out: o.out, binary: o.binary, say: say, wire: newWire(), scene: newScene(), days: 4}
+	f := &field{dir: dir, out: o.out, binary: o.binary, say: say, wire: newWire(), scene: newScene(), days: 4,
+		stepsOfADay: max(1, callsOfADay*o.doctors/o.clients)}
 	f.zoneName, f.today = morning(time.Now())
 	f.day = f.today.AddDate(0, 0, 1)
 	if err := f.prepare(ctx, o, say); err != nil {
@@ -114,7 +117,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 		}
 	}
 	f.follow(ctx)
-	if err := f.fill(ctx); err != nil {
+	if err := f.fill(ctx, o.doctors); err != nil {
 		return err
 	}
 	return f.holdProbe(ctx)
@@ -194,8 +197,12 @@ func (f *field) create(ctx context.Context, path string, members map[string]any)
 	return answer, json.NewDecoder(response.Body).Decode(&answer)
 }
 
-// fill creates a webhook, and so few doctors, rooms and patients that clients collide.
-func (f *field) fill(ctx context.Context) error {
+// callsOfADay is how many steps of all clients each doctor has before the following days are
+// booked, so that calendars are full, but small enough to be checked.
+const callsOfADay = 800
+
+// fill creates a webhook, doctors, and so few rooms and patients that clients collide.
+func (f *field) fill(ctx context.Context, doctors int) error {
 	var err error
 	if f.receiver, err = newReceiver(ctx); err != nil {
 		return err
@@ -207,17 +214,17 @@ func (f *field) fill(ctx context.Context) error {
 	if err := f.receiver.verifyWith(hook.Secret); err != nil {
 		return err
 	}
-	for i := range 3 {
+	for i := range doctors {
 		made, err := f.create(ctx, "/doctors", map[string]any{
-			"full_name": fmt.Sprintf("Doctor %c", 'A'+i), "specialization": "Dermatology", "overbook_cap": i / 2, // the last one's is 1
+			"full_name": fmt.Sprintf("Doctor %s", letters(i)), "specialization": "Dermatology", "overbook_cap": i % 3 / 2, // every third's is 1
 		})
 		if err != nil {
 			return err
 		}
 		f.doctors = append(f.doctors, made.ID)
 	}
-	for i := range 2 {
-		made, err := f.create(ctx, "/rooms", map[string]any{"name": fmt.Sprintf("Room %c", 'A'+i)})
+	for i := range (2*doctors + 2) / 3 {
+		made, err := f.create(ctx, "/rooms", map[string]any{"name": fmt.Sprintf("Room %s", letters(i))})
 		if err != nil {
 			return err
 		}
@@ -238,14 +245,22 @@ func (f *field) fill(ctx context.Context) error {
 		k.id = made.ID
 		f.types = append(f.types, k)
 	}
-	for i := range 8 {
-		made, err := f.create(ctx, "/patients", map[string]any{"first_name": "Pat", "last_name": fmt.Sprintf("Number%c", 'A'+i)})
+	for i := range (8*doctors + 2) / 3 {
+		made, err := f.create(ctx, "/patients", map[string]any{"first_name": "Pat", "last_name": "Number" + letters(i)})
 		if err != nil {
 			return err
 		}
 		f.patients = append(f.patients, made.ID)
 	}
 	return nil
+}
+
+// letters returns a number as letters: A to Z, BA and so on.
+func letters(n int) string {
+	if n < 26 {
+		return string(rune('A' + n))
+	}
+	return letters(n/26) + letters(n%26)
 }
 
 // close stops everything and removes the data.

@@ -37,6 +37,8 @@ type op struct {
 	Key     string        `json:"key,omitempty"`     // the Idempotency-Key
 	Request string        `json:"request,omitempty"` // digest of the request
 	Answer  string        `json:"answer,omitempty"`  // digest of status and body
+
+	shared bool // another request is sent with the key at the same time
 }
 
 // actor returns the operation's name in the histories of appointments and, as the request

@@ -31,6 +31,8 @@ touches nothing else. The history is in -out.
   -duration   how long clients and faults go on (default 1m)
   -clients    how many clients at once (default 16)
   -servers    how many "mems serve" processes (default 3)
+  -doctors    in the clinic, with patients and rooms in proportion (default 3); with more of them clients
+              collide less often and get more done
   -seed       replays the plan of faults and what clients ask for; printed by every run
   -faults     names of faults, separated by commas, instead of all that the engine has
   -can-fail   names of safeguards, separated by commas, or "all": proves a copy of the program
@@ -46,6 +48,7 @@ type options struct {
 	duration time.Duration
 	clients  int
 	servers  int
+	doctors  int
 	seed     uint64
 	faults   string
 	binary   string // a built mems; empty: build it
@@ -69,6 +72,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	flags.DurationVar(&o.duration, "duration", time.Minute, "")
 	flags.IntVar(&o.clients, "clients", 16, "")
 	flags.IntVar(&o.servers, "servers", 3, "")
+	flags.IntVar(&o.doctors, "doctors", 3, "")
 	flags.Uint64Var(&o.seed, "seed", 0, "")
 	flags.StringVar(&o.faults, "faults", "", "")
 	flags.StringVar(&spoilt, "can-fail", "", "")
@@ -79,7 +83,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	case err != nil:
 		return 2
 	}
-	if flags.NArg() > 0 || o.clients < 1 || o.servers < 1 || o.duration <= 0 ||
+	if flags.NArg() > 0 || o.clients < 1 || o.servers < 1 || o.doctors < 1 || o.duration <= 0 ||
 		!slices.Contains([]string{"mariadb", "mysql", "cluster"}, o.engine) {
 		_, _ = fmt.Fprintf(say, "proof: %q is not understood\n\n%s", args, help)
 		return 2
@@ -133,7 +137,8 @@ func prove(ctx context.Context, o options, say io.Writer) (*result, error) {
 	if err := os.MkdirAll(o.out, 0o750); err != nil {
 		return nil, err
 	}
-	_, _ = fmt.Fprintf(say, "proof: engine %s, %s, %d clients, %d servers, seed %d\n", o.engine, o.duration, o.clients, o.servers, o.seed)
+	_, _ = fmt.Fprintf(say, "proof: engine %s, %s, %d clients, %d servers, %d doctors, seed %d\n",
+		o.engine, o.duration, o.clients, o.servers, o.doctors, o.seed)
 	f, err := newField(ctx, o, say)
 	if err != nil {
 		return nil, err

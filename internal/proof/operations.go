@@ -110,13 +110,9 @@ func asJSON(members map[string]any) []byte {
 	return text
 }
 
-// stepsOfADay is the number of steps after which a client books the following days, so that
-// calendars are full, but small enough to be checked.
-const stepsOfADay = 150
-
 // start returns a planned start: on one of a few days, 08:00 to 17:45, on a grid.
 func (c *client) start(d draw) time.Time {
-	day := 1 + (c.n-1)/stepsOfADay + int(d.day)%c.f.days
+	day := 1 + (c.n-1)/c.f.stepsOfADay + int(d.day)%c.f.days
 	return c.f.today.AddDate(0, 0, day).Add(8*time.Hour + time.Duration(d.slot%40)*15*time.Minute)
 }
 
@@ -420,6 +416,7 @@ func (c *client) reuse(ctx context.Context, d draw) bool {
 func (c *client) both(ctx context.Context, first, second *op, one, other request) {
 	first.Key = fmt.Sprintf("proof-%d", first.ID)
 	second.Key = first.Key
+	first.shared, second.shared = true, true
 	twin := *c
 	twin.random = rand.New(rand.NewPCG(c.random.Uint64(), c.random.Uint64())) //nolint:gosec // G404: pauses
 	var sending sync.WaitGroup

@@ -17,7 +17,7 @@ import (
 
 const (
 	// readyWithin is when Ready answers at the latest.
-	readyWithin = 900 * time.Millisecond
+	readyWithin = 750 * time.Millisecond
 	// readyFor is how long a result is given again: more frequent requests
 	// do not load the database. A failure is kept for less.
 	readyFor, unreadyFor = time.Second, 200 * time.Millisecond
