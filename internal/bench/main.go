@@ -3,11 +3,10 @@
 //
 //	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql] [-only book] [-server-log error] [-quick]
 //
-// It starts a private, durable database and a real "mems serve", fills the
-// clinic, and then alternates short rounds over HTTP and directly, so that a
-// machine whose speed drifts hits both alike. Load generator, server and
-// database share the machine's cores: the figures are what one small machine
-// does, not what the server could do alone.
+// It starts a private, durable database and a real "mems serve", fills the clinic, and then
+// alternates short rounds over HTTP and directly, so that drifts of the machine's speed affect
+// both equally. Load generator, server and database share the cores: the figures are those of
+// one small machine, not of the server alone.
 package main
 
 import (
@@ -30,9 +29,9 @@ type options struct {
 	sizes, clients []int
 	duration       time.Duration
 	rounds         int
-	entries        int // of the audit trail
+	entries        int // in the audit trail
 	engine         string
-	only           string // measure only what has this in its name
+	only           string // measure only scenarios with this in their name
 	serverLog      string // MEMS_LOG_LEVEL of the server
 }
 
@@ -102,7 +101,7 @@ func run(ctx context.Context, o options) error {
 	defer func() {
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		_ = db.Stop(limit) // the data are thrown away
+		_ = db.Stop(limit) // the data are deleted anyway
 	}()
 	about, err := machine(ctx, o, db)
 	if err != nil {

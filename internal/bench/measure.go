@@ -22,24 +22,24 @@ import (
 	"mems/internal/store"
 )
 
-// bench is one filled clinic with a server in front of it.
+// bench is a filled clinic and its server.
 type bench struct {
 	address string
 	dsn     string
-	store   *store.Store          // for the direct reads
-	next    atomic.Int64          // counts what was asked for
-	taken   [doctors]atomic.Int64 // how many times of each doctor were booked
+	store   *store.Store          // direct reads
+	next    atomic.Int64          // number of bookings so far
+	taken   [doctors]atomic.Int64 // number of booked slots by doctor
 	today   string
 	day     clinic.Window
 	horizon time.Time
-	free    clinic.Interval // two weeks from tomorrow on
-	ids     []int64         // the doctors of whom free times are asked
-	some    string          // the same, as a parameter
+	free    clinic.Interval // two weeks from tomorrow
+	ids     []int64         // doctors of availability searches
+	some    string          // the same, as a query parameter
 }
 
-// booking is a booking that nobody else makes: of any doctor, so that clients
-// meet at one now and then, that doctor's next free time; of patients in turn, so
-// that each comes back only long after, at another time.
+// booking returns a booking that no other client requests: the next free time of a random
+// doctor, so that clients sometimes contend for one, for the next patient in turn, who had no
+// booking for long.
 func (b *bench) booking() clinic.Booking {
 	doctor := withHours + rand.IntN(doctors-withHours) //nolint:gosec // G404: spreads load
 	slot := b.taken[doctor].Add(1)
@@ -53,19 +53,18 @@ func bookingBody(k clinic.Booking) []byte {
 	return fmt.Appendf(nil, `{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))
 }
 
-// measure fills a clinic of the size and prints a table of its own.
+// measure fills a clinic of the given size and prints its table.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
 	if o.only == "refuse" || o.only == "trail" {
-		patients = quickPatients // these have nothing to do with it
+		patients = quickPatients // they are not measured
 	}
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
 	say("filling %d appointments", size)
 	if err := fill(ctx, dsn, size); err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
-	// A server that has just swallowed a million rows in one transaction is not
-	// the one that a clinic has: MySQL 9.7 was then seen to take 10 ms for every
-	// commit, nearly all of it clearing memory.
+	// Restart after the bulk load: MySQL 9.7 then took 10 ms for every commit, nearly all of
+	// it clearing memory, which no clinic sees.
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the database: %w", err)
 	}
@@ -92,7 +91,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	b := &bench{
 		address: address, dsn: dsn, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
-		horizon: workday.AddDate(0, 0, 2*maxAhead), // behind what was filled
+		horizon: workday.AddDate(0, 0, 2*maxAhead), // after the filled days
 		free:    clinic.Interval{Start: workday.AddDate(0, 0, 1), End: workday.AddDate(0, 0, 15)},
 	}
 	for id := range withHours {
@@ -173,7 +172,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	return nil
 }
 
-// compare alternates rounds over HTTP and directly, and prints a row.
+// compare alternates rounds over HTTP and directly and prints a row.
 func (b *bench) compare(ctx context.Context, o options, name string, clients int, overHTTP func(*httpClient) error, direct work) error {
 	connections := make([]*httpClient, clients)
 	for i := range connections {
@@ -189,7 +188,7 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 	var failed int
 	var firstFailure error
 	var httpLatencies, directLatencies []time.Duration
-	for i := range o.rounds + 1 { // the first warms up and is not counted
+	for i := range o.rounds + 1 { // the first one is a warm-up
 		h, err := round(ctx, clients, o.duration, viaHTTP)
 		if err != nil {
 			return fmt.Errorf("over HTTP: %w", err)
@@ -225,7 +224,7 @@ func (b *bench) list(ctx context.Context, q store.AppointmentQuery, rows int) er
 	return err
 }
 
-// find is a direct search for patients.
+// find searches for patients directly.
 func (b *bench) find(query func(i int64) store.PatientQuery) work {
 	return func(ctx context.Context, _ int) error {
 		q := query(b.next.Add(1) * patientStep % patients)
@@ -235,7 +234,7 @@ func (b *bench) find(query func(i int64) store.PatientQuery) work {
 	}
 }
 
-// search is a direct search for free times.
+// search searches for free times directly.
 func (b *bench) search(ctx context.Context, q store.AvailabilityQuery) error {
 	q.DoctorIDs, q.Step = b.ids, 15*time.Minute
 	page, err := b.store.Availability(ctx, q)
@@ -254,8 +253,8 @@ func expect(want int) func(int, error) error {
 	}
 }
 
-// warm reads every index once: the database was just started, and a clinic's
-// has been running for weeks.
+// warm reads every index once, because the database has just started and a clinic's has run
+// for weeks.
 func warm(ctx context.Context, db *sqlx.DB) error {
 	for _, index := range []string{
 		"appointments FORCE INDEX (PRIMARY)", "appointments FORCE INDEX (appointments_doctor)",
@@ -264,7 +263,7 @@ func warm(ctx context.Context, db *sqlx.DB) error {
 		"occupied_times FORCE INDEX (PRIMARY)", "occupied_times FORCE INDEX (occupied_times_appointment)",
 	} {
 		var n int
-		// Safety: the text is one of the constants above.
+		// Injection-safe: one of the constants above.
 		if err := db.GetContext(ctx, &n, `SELECT COUNT(*) FROM `+index); err != nil {
 			return err
 		}
@@ -272,8 +271,8 @@ func warm(ctx context.Context, db *sqlx.DB) error {
 	return nil
 }
 
-// startServer starts "mems serve" as a process of its own, set up as by default
-// but for a pool as large as the one of the ceiling. Its log goes to a file.
+// startServer starts "mems serve" as a process with default settings, except for a connection
+// pool as large as the direct side's. Its log goes to a file.
 func startServer(ctx context.Context, o options, binary, dsn string, conns int) (address string, stop func(), err error) {
 	log, err := os.Create(filepath.Join(filepath.Dir(binary), "server.log"))
 	if err != nil {
@@ -283,7 +282,7 @@ func startServer(ctx context.Context, o options, binary, dsn string, conns int) 
 	s, err := program.Serve(ctx, binary, program.Environment("MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
 		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog), log)
 	if err != nil {
-		said, _ := os.ReadFile(log.Name()) // without it the error still says that it ended
+		said, _ := os.ReadFile(log.Name()) // without the log the error still tells that it ended
 		return "", nil, fmt.Errorf("%w: %s", err, said)
 	}
 	return s.Address(), s.Stop, nil

@@ -8,11 +8,11 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// rivals is how many doctors a large clinic has of one specialization.
+// rivals is the number of doctors of one specialization in a large clinic.
 const rivals = 953
 
-// fillRivals adds doctors of one specialization, each with a full day of
-// appointments, and returns the first of them.
+// fillRivals creates doctors of one specialization, each with a full day of appointments, and
+// returns the first one.
 func fillRivals(ctx context.Context, dsn string, day time.Time) (first int64, err error) {
 	db, err := sqlx.ConnectContext(ctx, "mysql", dsn)
 	if err != nil {
@@ -34,8 +34,8 @@ func fillRivals(ctx context.Context, dsn string, day time.Time) (first int64, er
 	})
 }
 
-// refusals measures what it costs to be refused: clients who all want one time that
-// is taken, and then 64 who want one that is free, of whom one gets it.
+// refusals measures refused bookings: clients that all request an occupied time, and then 64
+// that request a free one, of which one succeeds.
 func (b *bench) refusals(ctx context.Context, o options) error {
 	day := b.horizon.AddDate(0, 0, 30)
 	doctor, err := fillRivals(ctx, b.dsn, day)
