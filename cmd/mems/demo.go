@@ -83,7 +83,7 @@ func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
 	if _, otherZone := errors.AsType[*store.OtherZoneError](err); err != nil && !otherZone { // which is refused next
 		return err
 	}
-	patients, err := st.ListPatients(ctx, store.PatientQuery{Limit: 1})
+	patients, err := st.ListPatients(ctx, store.SystemRequest(), store.PatientQuery{Limit: 1})
 	if err != nil {
 		return err
 	}

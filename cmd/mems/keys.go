@@ -179,7 +179,7 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	if err != nil {
 		return err
 	}
-	k, key, err := st.CreateKey(ctx, want)
+	k, key, err := st.CreateKey(ctx, store.SystemRequest(), want)
 	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeDoctorNotFound {
 		return fmt.Errorf("there is no doctor %d; GET /doctors lists them with their ids", *want.DoctorID)
 	}
@@ -200,7 +200,7 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 	if err := noWords(args); err != nil {
 		return err
 	}
-	if err := st.SealKeys(ctx); err != nil {
+	if err := st.SealKeys(ctx, store.SystemRequest()); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
@@ -262,7 +262,7 @@ func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	if err != nil {
 		return err
 	}
-	k, err := st.RevokeKey(ctx, id)
+	k, err := st.RevokeKey(ctx, store.SystemRequest(), id)
 	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeKeyNotFound {
 		return fmt.Errorf("there is no key %d; see \"mems keys list\"", id)
 	}
@@ -282,7 +282,7 @@ func sealKey(ctx context.Context, p *program, st *store.Store, args []string) er
 	if len(p.macKeys()) == 0 {
 		return errors.New("MEMS_AUDIT_KEYS is not set, and sealing keys needs it")
 	}
-	k, err := st.SealKey(ctx, id)
+	k, err := st.SealKey(ctx, store.SystemRequest(), id)
 	if err != nil {
 		return err
 	}

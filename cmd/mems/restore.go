@@ -175,7 +175,7 @@ func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *databas
 		if err := r.checkAuditKeys(ctx, st); err != nil {
 			return fmt.Errorf("%w\nThe database is still locked: set the keys and run %s", err, r.finishing())
 		}
-		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
+		done, err := st.ApplyRevocations(ctx, store.SystemRequest(), r.revocations, "erased before, and restored from a backup")
 		if err != nil {
 			return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
 		}

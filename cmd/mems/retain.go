@@ -23,7 +23,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		}
 		if years := p.RetainPatientYears; years > 0 {
 			since := time.Now().AddDate(-years, 0, 0)
-			n, err := st.EraseDormant(ctx, since, func(n int) { p.say("%s ...", clinic.Counted(n, "patient")) })
+			n, err := st.EraseDormant(ctx, store.SystemRequest(), since, func(n int) { p.say("%s ...", clinic.Counted(n, "patient")) })
 			if err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		}
 		if years := p.RetainAuditYears; years > 0 {
 			before := time.Now().AddDate(-years, 0, 0)
-			n, err := st.PruneAudit(ctx, before)
+			n, err := st.PruneAudit(ctx, store.SystemRequest(), before)
 			if err != nil {
 				return err
 			}

@@ -115,7 +115,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	} else if err := p.checkAuditKeys(ctx, st); err != nil {
 		return err
 	} else {
-		if err := st.SealKeys(ctx); err != nil {
+		if err := st.SealKeys(ctx, store.SystemRequest()); err != nil {
 			log.WarnContext(ctx, "sealing API keys failed; none is accepted until it succeeds: was db/grants.sql run after migrating?", "cause", err)
 		}
 		close(ready)
@@ -160,10 +160,10 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 		case <-tick.C:
 		}
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
-		if _, err := st.PassOnExpiredOffers(limit); err != nil {
+		if _, err := st.PassOnExpiredOffers(limit, store.SystemRequest()); err != nil {
 			log.DebugContext(ctx, "passing on expired waitlist offers failed; will retry", "cause", err)
 		}
-		if _, err := st.DeleteOldKeys(limit); err != nil {
+		if _, err := st.DeleteExpiredIdempotencyKeys(limit); err != nil {
 			log.DebugContext(ctx, "deleting expired idempotency keys failed; will retry", "cause", err)
 		}
 		if _, err := st.RekeyPatients(limit); err != nil {

@@ -39,7 +39,7 @@ func runZone(ctx context.Context, p *program, args []string) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
 		}
-		before, err := st.SetClinicZone(ctx, zone.String())
+		before, err := st.SetClinicZone(ctx, store.SystemRequest(), zone.String())
 		if err != nil {
 			return err
 		}

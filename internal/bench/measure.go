@@ -135,7 +135,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		{"first free time of each of 200 doctors", func(c *httpClient) error {
 			return expect(200)(c.send("GET", "/availability/next?duration_minutes=20", nil))
 		}, func(ctx context.Context, _ int) error {
-			_, _, err := b.store.NextAvailable(ctx, nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
+			_, _, err := b.store.NextAvailable(ctx, store.SystemRequest(), nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
 			return err
 		}},
 		{"find patients by a name's beginning", func(c *httpClient) error {
@@ -156,7 +156,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		{"read a patient", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/patients/%d", 1+b.next.Add(1)*patientStep%patients), nil))
 		}, func(ctx context.Context, _ int) error {
-			_, err := b.store.Patient(ctx, 1+b.next.Add(1)*patientStep%patients)
+			_, err := b.store.Patient(ctx, store.SystemRequest(), 1+b.next.Add(1)*patientStep%patients)
 			return err
 		}},
 	}...) {
@@ -217,7 +217,7 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 }
 
 func (b *bench) list(ctx context.Context, q store.AppointmentQuery, rows int) error {
-	page, err := b.store.ListAppointments(ctx, q)
+	page, err := b.store.ListAppointments(ctx, store.SystemRequest(), q)
 	if err == nil && len(page.Items) != rows {
 		err = fmt.Errorf("%d rows, want %d", len(page.Items), rows)
 	}
@@ -229,7 +229,7 @@ func (b *bench) find(query func(i int64) store.PatientQuery) work {
 	return func(ctx context.Context, _ int) error {
 		q := query(b.next.Add(1) * patientStep % patients)
 		q.Limit = 20
-		_, err := b.store.ListPatients(ctx, q)
+		_, err := b.store.ListPatients(ctx, store.SystemRequest(), q)
 		return err
 	}
 }
@@ -237,7 +237,7 @@ func (b *bench) find(query func(i int64) store.PatientQuery) work {
 // search searches for free times directly.
 func (b *bench) search(ctx context.Context, q store.AvailabilityQuery) error {
 	q.DoctorIDs, q.Step = b.ids, 15*time.Minute
-	page, err := b.store.Availability(ctx, q)
+	page, err := b.store.Availability(ctx, store.SystemRequest(), q)
 	if err == nil && len(page.Items) != q.Limit {
 		err = fmt.Errorf("%d free times, want %d", len(page.Items), q.Limit)
 	}

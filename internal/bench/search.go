@@ -43,7 +43,7 @@ func (b *bench) searches() []scenario {
 	return append(all, scenario{"find how many patients there are, FHIR", func(c *httpClient) error {
 		return expect(200)(c.send("GET", "/fhir/Patient?_count=0", nil))
 	}, func(ctx context.Context, _ int) error {
-		_, err := b.store.CountPatients(ctx, store.PatientQuery{})
+		_, err := b.store.CountPatients(ctx, store.SystemRequest(), store.PatientQuery{})
 		return err
 	}})
 }

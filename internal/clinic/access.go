@@ -219,6 +219,9 @@ func System() Access {
 	return Access{Caller: Caller{Subject: system}, Reach: Reach{All: true}, Operation: system}
 }
 
+// IsSystem reports whether a is the access of the server itself.
+func (a Access) IsSystem() bool { return a.Subject == system }
+
 // system is the subject of the server itself; no caller has it.
 const system = "system"
 

@@ -189,7 +189,7 @@ func (s *Sender) deliver(ctx context.Context, d clinic.Delivery) {
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 	defer cancel()
-	if err := s.cfg.Store.FinishDelivery(limit, d, o); err != nil {
+	if err := s.cfg.Store.FinishDelivery(limit, store.SystemRequest(), d, o); err != nil {
 		s.cfg.Log.WarnContext(ctx, "saving the delivery result failed; the message will be redelivered", "message", d.ID, "cause", err)
 	}
 	if s.cfg.Observe != nil {

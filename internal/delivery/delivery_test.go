@@ -101,7 +101,7 @@ func setup(t *testing.T) *fixture {
 	f := &fixture{t: t, db: storetest.New(t)}
 	f.st = f.db.Open(t, f.now, time.UTC)
 	var err error
-	if f.doctor, err = f.st.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. Noor Haddad", Specialization: "Dermatology", IsActive: true}); err != nil {
+	if f.doctor, err = f.st.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "Dr. Noor Haddad", Specialization: "Dermatology", IsActive: true}); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -132,7 +132,7 @@ func (f *fixture) run(s *delivery.Sender) (stop func()) {
 
 func (f *fixture) hook(url string, types ...string) (clinic.Webhook, string) {
 	f.t.Helper()
-	w, secret, err := f.st.CreateWebhook(f.t.Context(), clinic.Webhook{URL: url, Types: types}, store.WebhookRules{AllowHTTP: true})
+	w, secret, err := f.st.CreateWebhook(f.t.Context(), store.SystemRequest(), clinic.Webhook{URL: url, Types: types}, store.WebhookRules{AllowHTTP: true})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func (f *fixture) hook(url string, types ...string) (clinic.Webhook, string) {
 
 func (f *fixture) room(name string) clinic.Room {
 	f.t.Helper()
-	r, err := f.st.CreateRoom(f.t.Context(), clinic.Room{Name: name, IsActive: true})
+	r, err := f.st.CreateRoom(f.t.Context(), store.SystemRequest(), clinic.Room{Name: name, IsActive: true})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -192,14 +192,14 @@ func TestMessages(t *testing.T) {
 	if m.header.Get("webhook-timestamp") != fmt.Sprint(start.Unix()) {
 		t.Errorf("%v", m.header)
 	}
-	p, _, err := f.st.CreatePatient(t.Context(), store.NewPatient{Patient: clinic.Patient{FirstName: "Marker", LastName: "Person"}})
+	p, _, err := f.st.CreatePatient(t.Context(), store.SystemRequest(), store.NewPatient{Patient: clinic.Patient{FirstName: "Marker", LastName: "Person"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m = r.next(t); m.Type != "patient.created" || m.Data.ObjectID != p.ID || strings.Contains(string(m.body), "Marker") {
 		t.Errorf("%s", m.body)
 	}
-	_, fresh, err := f.st.RotateWebhookSecret(t.Context(), w.ID)
+	_, fresh, err := f.st.RotateWebhookSecret(t.Context(), store.SystemRequest(), w.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestMessages(t *testing.T) {
 	if m = r.next(t); verify(m, secret) == nil || verify(m, fresh) != nil {
 		t.Errorf("%v", m.header)
 	}
-	if _, err := f.st.TestWebhook(t.Context(), w.ID); err != nil {
+	if _, err := f.st.TestWebhook(t.Context(), store.SystemRequest(), w.ID); err != nil {
 		t.Fatal(err)
 	}
 	if m = r.next(t); m.Type != clinic.TestMessage {
@@ -289,7 +289,7 @@ func TestRetries(t *testing.T) {
 		}
 		return 200
 	})
-	if _, _, err := f.st.UpdateRoom(t.Context(), room.ID, clinic.RoomPatch{Name: clinic.ChangeTo("Renamed")}, nil); err != nil {
+	if _, _, err := f.st.UpdateRoom(t.Context(), store.SystemRequest(), room.ID, clinic.RoomPatch{Name: clinic.ChangeTo("Renamed")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	f.room("Room 2")
@@ -338,7 +338,7 @@ func TestRetries(t *testing.T) {
 		t.Errorf("%d attempts, %+v", attempts, dead)
 	}
 	r.answers(func(message) int { return 200 })
-	if _, err := f.st.Redeliver(t.Context(), w.ID, dead.ID); err != nil {
+	if _, err := f.st.Redeliver(t.Context(), store.SystemRequest(), w.ID, dead.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.next(t)
@@ -363,7 +363,7 @@ func TestNothingInsideIsReached(t *testing.T) {
 		"http://[fd00::1]/", "http://[fe80::1]/", "http://[64:ff9b::7f00:1]/", "http://2130706433" + port + "/",
 	} {
 		w, _ := f.hook(url)
-		if _, err := f.st.TestWebhook(t.Context(), w.ID); err != nil {
+		if _, err := f.st.TestWebhook(t.Context(), store.SystemRequest(), w.ID); err != nil {
 			t.Fatal(err)
 		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {

@@ -86,7 +86,7 @@ func Fill(ctx context.Context, st *store.Store, o Options, progress Progress) (S
 					a.TypeID = &id
 				}
 			}
-			n, err := st.ImportAppointments(ctx, doctorIDs[i], batch)
+			n, err := st.ImportAppointments(ctx, store.SystemRequest(), doctorIDs[i], batch)
 			if err != nil {
 				return s, fmt.Errorf("appointments of doctor %d: %w", doctorIDs[i], err)
 			}
@@ -106,7 +106,7 @@ func Fill(ctx context.Context, st *store.Store, o Options, progress Progress) (S
 func createDoctors(ctx context.Context, st *store.Store, doctors []doctor, progress Progress) ([]int64, error) {
 	ids := make([]int64, len(doctors))
 	for i, d := range doctors {
-		created, err := st.CreateDoctor(ctx, d.record)
+		created, err := st.CreateDoctor(ctx, store.SystemRequest(), d.record)
 		if err != nil {
 			return nil, fmt.Errorf("create doctor: %w", err)
 		}
@@ -119,7 +119,7 @@ func createDoctors(ctx context.Context, st *store.Store, doctors []doctor, progr
 func createPatients(ctx context.Context, st *store.Store, patients []clinic.Patient, progress Progress) ([]int64, error) {
 	ids := make([]int64, 0, len(patients))
 	for start := 0; start < len(patients); start += patientBatch {
-		batch, err := st.CreatePatients(ctx, patients[start:min(start+patientBatch, len(patients))])
+		batch, err := st.CreatePatients(ctx, store.SystemRequest(), patients[start:min(start+patientBatch, len(patients))])
 		if err != nil {
 			return nil, fmt.Errorf("create patients: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -291,7 +292,7 @@ func TestWhoIsHereIsInTheQueue(t *testing.T) {
 				t.Error("nobody is here")
 			}
 			for _, id := range doctors {
-				if ticket, err := st.CallNext(t.Context(), id); err != nil || ticket.Status != clinic.TicketCalled {
+				if ticket, err := st.CallNext(t.Context(), store.SystemRequest(), id); err != nil || ticket.Status != clinic.TicketCalled {
 					t.Errorf("call the next of doctor %d: %+v (%v)", id, ticket, err)
 				}
 			}

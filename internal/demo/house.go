@@ -36,17 +36,17 @@ type house struct {
 func furnish(ctx context.Context, st *store.Store, o Options, c invention, doctorIDs []int64, progress Progress) (house, error) {
 	h := house{types: map[time.Duration]int64{}}
 	for i, d := range c.doctors {
-		room, err := st.CreateRoom(ctx, clinic.Room{Name: fmt.Sprintf("Room %d", i+1), IsActive: true})
+		room, err := st.CreateRoom(ctx, store.SystemRequest(), clinic.Room{Name: fmt.Sprintf("Room %d", i+1), IsActive: true})
 		if err != nil {
 			return h, fmt.Errorf("create room: %w", err)
 		}
 		h.rooms = append(h.rooms, room.ID)
-		if _, _, err := st.ReplaceWorkingHours(ctx, doctorIDs[i], d.hours(o), nil); err != nil {
+		if _, _, err := st.ReplaceWorkingHours(ctx, store.SystemRequest(), doctorIDs[i], d.hours(o), nil); err != nil {
 			return h, fmt.Errorf("working hours of doctor %d: %w", doctorIDs[i], err)
 		}
 		progress("rooms and hours", i+1, len(c.doctors))
 	}
-	operating, err := st.CreateRoom(ctx, clinic.Room{Name: "Operating room", IsActive: true})
+	operating, err := st.CreateRoom(ctx, store.SystemRequest(), clinic.Room{Name: "Operating room", IsActive: true})
 	if err != nil {
 		return h, fmt.Errorf("create room: %w", err)
 	}
@@ -54,7 +54,7 @@ func furnish(ctx context.Context, st *store.Store, o Options, c invention, docto
 	minor.RoomIDs = []int64{operating.ID}
 	for _, kind := range append([]clinic.AppointmentType{minor}, visits...) {
 		kind.IsActive = true
-		created, err := st.CreateType(ctx, kind)
+		created, err := st.CreateType(ctx, store.SystemRequest(), kind)
 		if err != nil {
 			return h, fmt.Errorf("create appointment type: %w", err)
 		}
@@ -65,12 +65,12 @@ func furnish(ctx context.Context, st *store.Store, o Options, c invention, docto
 	// After the filled days, so that no appointment conflicts.
 	end := clinic.Day(clinic.DateOf(o.Now.In(o.Zone).AddDate(0, 0, 7*o.WeeksAhead+1)), o.Zone).Start
 	note := "Back the week after."
-	if _, _, err := st.CreateTimeOff(ctx, clinic.TimeOff{
+	if _, _, err := st.CreateTimeOff(ctx, store.SystemRequest(), clinic.TimeOff{
 		DoctorID: doctorIDs[0], Time: clinic.Interval{Start: end, End: end.AddDate(0, 0, 7)}, Reason: clinic.TimeOffVacation, Note: &note,
 	}); err != nil {
 		return h, fmt.Errorf("time off: %w", err)
 	}
-	if _, _, err := st.CreateClosure(ctx, clinic.Closure{
+	if _, _, err := st.CreateClosure(ctx, store.SystemRequest(), clinic.Closure{
 		Time: clinic.Interval{Start: end.AddDate(0, 0, 8), End: end.AddDate(0, 0, 9)}, Name: "Staff outing",
 	}); err != nil {
 		return h, fmt.Errorf("closure: %w", err)

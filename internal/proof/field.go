@@ -42,7 +42,7 @@ type field struct {
 	days     int       // how many days are booked at a time
 	// stepsOfADay is the number of steps after which a client books the following days.
 	stepsOfADay int
-	frozen   time.Time // when the servers' clocks were stopped, to read everything
+	frozen      time.Time // when the servers' clocks were stopped, to read everything
 
 	doctors  []int64
 	patients []int64
@@ -71,8 +71,10 @@ func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{dir: dir, out: o.out, binary: o.binary, say: say, wire: newWire(), scene: newScene(), days: 4,
-		stepsOfADay: max(1, callsOfADay*o.doctors/o.clients)}
+	f := &field{
+		dir: dir, out: o.out, binary: o.binary, say: say, wire: newWire(), scene: newScene(), days: 4,
+		stepsOfADay: max(1, callsOfADay*o.doctors/o.clients),
+	}
 	f.zoneName, f.today = morning(time.Now())
 	f.day = f.today.AddDate(0, 0, 1)
 	if err := f.prepare(ctx, o, say); err != nil {

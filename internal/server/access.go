@@ -11,7 +11,7 @@ import (
 
 // GetCaller returns the caller: GET /me.
 func (s *Server) GetCaller(ctx context.Context, _ api.GetCallerRequestObject) (api.GetCallerResponseObject, error) {
-	c := store.AccessOf(ctx).Caller
+	c := requestOf(ctx).Access.Caller
 	answer := api.GetCaller200JSONResponse{
 		Subject: c.Subject, Kind: api.CallerKind(c.Kind()),
 		Roles:       items(c.Roles, func(r clinic.Role) api.Role { return api.Role(r) }),
@@ -35,7 +35,7 @@ func (s *Server) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObje
 	if b.ExpiresAt != nil {
 		want.ExpiresAt = *b.ExpiresAt
 	}
-	k, key, err := s.cfg.Store.CreateKey(ctx, want)
+	k, key, err := s.cfg.Store.CreateKey(ctx, requestOf(ctx), want)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Server) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (a
 
 // RevokeAPIKey revokes a key: POST /api-keys/{id}/revoke.
 func (s *Server) RevokeAPIKey(ctx context.Context, r api.RevokeAPIKeyRequestObject) (api.RevokeAPIKeyResponseObject, error) {
-	k, err := s.cfg.Store.RevokeKey(ctx, r.ID)
+	k, err := s.cfg.Store.RevokeKey(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}

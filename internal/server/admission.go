@@ -13,7 +13,6 @@ import (
 
 	"mems/internal/clinic"
 	"mems/internal/contract"
-	"mems/internal/store"
 )
 
 // admission bounds the requests that run at once. Reads and writes have separate places, so
@@ -199,7 +198,7 @@ func (s *Server) admit(c echo.Context, op *contract.Operation, next echo.Handler
 // which is then counted to the caller.
 func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
-	caller := callerOf(store.AccessOf(ctx))
+	caller := callerOf(requestOf(ctx).Access)
 	if kept, ok := ctx.Value(keptPlaceKey{}).(*keptPlace); ok && kept.place != nil {
 		if kept.place.assign(caller) {
 			return kept.release, nil
@@ -218,7 +217,7 @@ func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(
 // then has to wait for its turn releases the place meanwhile.
 func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release func(), err error) {
 	ctx := c.Request().Context()
-	caller := callerOf(store.AccessOf(ctx))
+	caller := callerOf(requestOf(ctx).Access)
 	doctors := s.doctorsInRequest(c, op.Calendar.Doctor)
 	if op.Calendar.Record != (clinic.Kind{}) {
 		p, err := s.enter(ctx, s.admission.writes, caller)

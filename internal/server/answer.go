@@ -17,7 +17,6 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contract"
 	"mems/internal/fhir"
-	"mems/internal/store"
 )
 
 // retryAfter is the Retry-After of a 503, in seconds.
@@ -32,7 +31,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	p, header := describe(err)
-	p = withheld(p, store.AccessOf(c.Request().Context()).Clearance())
+	p = withheld(p, requestOf(c.Request().Context()).Access.Clearance())
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
@@ -46,7 +45,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		}
 	}
 	if rule, ok := errors.AsType[*clinic.Error](err); ok {
-		switch access := store.AccessOf(c.Request().Context()); {
+		switch access := requestOf(c.Request().Context()).Access; {
 		case rule.Code == clinic.CodeUnauthenticated && rule.Cause != nil:
 			s.cfg.Log.WarnContext(c.Request().Context(), "credentials refused",
 				"request_id", p.RequestID, "operation", c.Path(), "cause", rule.Cause)

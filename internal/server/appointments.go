@@ -15,7 +15,7 @@ import (
 
 // BookAppointment books a time: POST /appointments.
 func (s *Server) BookAppointment(ctx context.Context, r api.BookAppointmentRequestObject) (api.BookAppointmentResponseObject, error) {
-	a, err := s.cfg.Store.BookAppointment(acting(ctx, r.Params.MEMSActor), bookingFromAPI(*r.Body))
+	a, err := s.cfg.Store.BookAppointment(ctx, acting(ctx, r.Params.MEMSActor), bookingFromAPI(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *Server) ListAppointments(ctx context.Context, r api.ListAppointmentsReq
 	if q.After, err = decodeCursor(list, p.Cursor); err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.ListAppointments(ctx, q)
+	page, err := s.cfg.Store.ListAppointments(ctx, requestOf(ctx), q)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Server) withPeople(ctx context.Context, as []clinic.Appointment, includ
 			doctorIDs = append(doctorIDs, a.DoctorID)
 		}
 	}
-	byPatient, byDoctor, err := s.cfg.Store.People(ctx, patientIDs, doctorIDs)
+	byPatient, byDoctor, err := s.cfg.Store.People(ctx, requestOf(ctx), patientIDs, doctorIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *Server) withPeople(ctx context.Context, as []clinic.Appointment, includ
 
 // GetAppointment returns an appointment: GET /appointments/{id}.
 func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequestObject) (api.GetAppointmentResponseObject, error) {
-	a, err := s.cfg.Store.Appointment(ctx, r.ID)
+	a, err := s.cfg.Store.Appointment(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequest
 
 // CancelAppointment cancels an appointment: POST /appointments/{id}/cancel.
 func (s *Server) CancelAppointment(ctx context.Context, r api.CancelAppointmentRequestObject) (api.CancelAppointmentResponseObject, error) {
-	a, err := s.cfg.Store.CancelAppointment(acting(ctx, r.Params.MEMSActor), r.ID, clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))
+	a, err := s.cfg.Store.CancelAppointment(ctx, acting(ctx, r.Params.MEMSActor), r.ID, clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

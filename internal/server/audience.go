@@ -9,7 +9,6 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
-	"mems/internal/store"
 )
 
 // withhold removes the members that the contract marks `x-audience: staff` from responses
@@ -22,7 +21,7 @@ func withhold(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 		if err != nil || answer == nil {
 			return answer, err
 		}
-		return withheld(answer, store.AccessOf(c.Request().Context()).Clearance()), nil
+		return withheld(answer, requestOf(c.Request().Context()).Access.Clearance()), nil
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *Server) ListAuditEntries(ctx context.Context, r api.ListAuditEntriesReq
 		return nil, err
 	}
 	q.Before = after.ID
-	page, err := s.cfg.Store.ListAudit(ctx, q)
+	page, err := s.cfg.Store.ListAudit(ctx, requestOf(ctx), q)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (s *Server) ListAuditEntries(ctx context.Context, r api.ListAuditEntriesReq
 
 // ExportPatient returns everything stored about a patient: GET /patients/{id}/export.
 func (s *Server) ExportPatient(ctx context.Context, r api.ExportPatientRequestObject) (api.ExportPatientResponseObject, error) {
-	f, err := s.cfg.Store.ExportPatient(ctx, r.ID)
+	f, err := s.cfg.Store.ExportPatient(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *Server) ExportPatient(ctx context.Context, r api.ExportPatientRequestOb
 
 // ErasePatient erases what identifies a patient: POST /patients/{id}/erase.
 func (s *Server) ErasePatient(ctx context.Context, r api.ErasePatientRequestObject) (api.ErasePatientResponseObject, error) {
-	p, err := s.cfg.Store.ErasePatient(ctx, r.ID, r.Body.Reason)
+	p, err := s.cfg.Store.ErasePatient(ctx, requestOf(ctx), r.ID, r.Body.Reason)
 	if err != nil {
 		return nil, err
 	}

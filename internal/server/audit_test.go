@@ -382,7 +382,7 @@ func TestAuditKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := st.CreateRoom(t.Context(), clinic.Room{Name: fmt.Sprint("Room ", serial.Add(1)), IsActive: true}); err != nil {
+		if _, err := st.CreateRoom(t.Context(), store.SystemRequest(), clinic.Room{Name: fmt.Sprint("Room ", serial.Add(1)), IsActive: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := st.Close(); err != nil {

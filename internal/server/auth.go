@@ -46,7 +46,7 @@ func (s *Server) authorise(op *contract.Operation) echo.MiddlewareFunc {
 					return err
 				}
 			}
-			c.SetRequest(r.WithContext(store.WithAccess(s.limits.measure(c, from, name, op.Cost), access)))
+			setRequest(c, store.Request{Access: access, Meter: s.limits.measure(c, from, name, op.Cost)})
 			if !access.May(op.Permission) {
 				return &clinic.Error{Code: clinic.CodeForbidden, Permission: op.Permission}
 			}

@@ -30,7 +30,7 @@ func (s *Server) ReplaceWorkingHours(ctx context.Context, r api.ReplaceWorkingHo
 	if err != nil {
 		return nil, err
 	}
-	h, affected, err := s.cfg.Store.ReplaceWorkingHours(ctx, r.ID, hours, versions(r.Params.IfMatch))
+	h, affected, err := s.cfg.Store.ReplaceWorkingHours(ctx, requestOf(ctx), r.ID, hours, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *Server) CreateTimeOff(ctx context.Context, r api.CreateTimeOffRequestOb
 	if err != nil {
 		return nil, err
 	}
-	o, affected, err := s.cfg.Store.CreateTimeOff(ctx, clinic.TimeOff{
+	o, affected, err := s.cfg.Store.CreateTimeOff(ctx, requestOf(ctx), clinic.TimeOff{
 		DoctorID: r.ID, Time: span, Reason: clinic.TimeOffReason(b.Reason), Note: orNil(b.Note),
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Server) GetTimeOff(ctx context.Context, r api.GetTimeOffRequestObject) 
 
 // DeleteTimeOff deletes time off: DELETE /doctors/{id}/time-off/{time_off_id}.
 func (s *Server) DeleteTimeOff(ctx context.Context, r api.DeleteTimeOffRequestObject) (api.DeleteTimeOffResponseObject, error) {
-	if err := s.cfg.Store.DeleteTimeOff(ctx, r.ID, r.TimeOffID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteTimeOff(ctx, requestOf(ctx), r.ID, r.TimeOffID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteTimeOff204Response{}, nil
@@ -108,7 +108,7 @@ func (s *Server) CreateClosure(ctx context.Context, r api.CreateClosureRequestOb
 	if err != nil {
 		return nil, err
 	}
-	c, affected, err := s.cfg.Store.CreateClosure(ctx, clinic.Closure{Time: span, Name: b.Name})
+	c, affected, err := s.cfg.Store.CreateClosure(ctx, requestOf(ctx), clinic.Closure{Time: span, Name: b.Name})
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (s *Server) GetClosure(ctx context.Context, r api.GetClosureRequestObject) 
 
 // DeleteClosure deletes a closure: DELETE /closures/{id}.
 func (s *Server) DeleteClosure(ctx context.Context, r api.DeleteClosureRequestObject) (api.DeleteClosureResponseObject, error) {
-	if err := s.cfg.Store.DeleteClosure(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteClosure(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteClosure204Response{}, nil

@@ -18,7 +18,7 @@ import (
 
 // CreateCalendarFeed creates a feed: POST /calendar-feeds.
 func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFeedRequestObject) (api.CreateCalendarFeedResponseObject, error) {
-	f, token, err := s.cfg.Store.CreateCalendarFeed(ctx, clinic.CalendarFeed{
+	f, token, err := s.cfg.Store.CreateCalendarFeed(ctx, requestOf(ctx), clinic.CalendarFeed{
 		DoctorID: orNil(r.Body.DoctorID), Name: r.Body.Name, ExpiresAt: r.Body.ExpiresAt,
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Server) ListCalendarFeeds(ctx context.Context, r api.ListCalendarFeedsR
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.ListCalendarFeeds(ctx, after.ID, limitOf(r.Params.Limit))
+	page, err := s.cfg.Store.ListCalendarFeeds(ctx, requestOf(ctx), after.ID, limitOf(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Server) ListCalendarFeeds(ctx context.Context, r api.ListCalendarFeedsR
 
 // GetCalendarFeed returns a feed's record: GET /calendar-feeds/{id}.
 func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedRequestObject) (api.GetCalendarFeedResponseObject, error) {
-	f, err := s.cfg.Store.CalendarFeed(ctx, r.ID)
+	f, err := s.cfg.Store.CalendarFeed(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedReque
 
 // RevokeCalendarFeed revokes a feed: POST /calendar-feeds/{id}/revoke.
 func (s *Server) RevokeCalendarFeed(ctx context.Context, r api.RevokeCalendarFeedRequestObject) (api.RevokeCalendarFeedResponseObject, error) {
-	f, err := s.cfg.Store.RevokeCalendarFeed(ctx, r.ID)
+	f, err := s.cfg.Store.RevokeCalendarFeed(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject
 	if !ok {
 		return nil, clinic.ErrCalendarFeedNotFound
 	}
-	c, err := s.cfg.Store.ReadCalendarFeed(ctx, token)
+	c, err := s.cfg.Store.ReadCalendarFeed(ctx, requestOf(ctx), token)
 	if err != nil {
 		return nil, err
 	}

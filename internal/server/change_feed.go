@@ -86,9 +86,9 @@ func (f *changeFeed) follow() {
 
 // look polls once and reports whether there is more.
 func (f *changeFeed) look(end int64) (more bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own access, to everything
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
 	defer cancel()
-	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: end, Limit: maxSent})
+	page, err := f.store.ListChanges(ctx, store.SystemRequest(), store.ChangesQuery{After: end, Limit: maxSent})
 	if err != nil || page.Next == end {
 		return false // the next poll retries
 	}
@@ -107,10 +107,10 @@ func (f *changeFeed) look(end int64) (more bool) {
 // maxSent bounds the changes that are read, and sent to a stream, at once.
 const maxSent = 200
 
-// since returns the changes after a position that are within reach, the position after
+// since returns the changes after a position that a caller can access, the position after
 // which to continue, and a channel to wait on before the next call, nil if there is more
 // already.
-func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Kind, reach clinic.Reach) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
+func (f *changeFeed) since(ctx context.Context, access clinic.Access, after int64, told []clinic.Kind) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
 	f.mu.Lock()
 	behind := f.end - after
 	if behind <= 0 {
@@ -122,13 +122,13 @@ func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Kind,
 		f.mu.Unlock()
 		var seen []clinic.FeedChange
 		for i := range fresh {
-			if slices.Contains(told, fresh[i].Object) && reach.Sees(&fresh[i]) {
+			if slices.Contains(told, fresh[i].Object) && access.Reach.Sees(&fresh[i]) {
 				seen = append(seen, fresh[i])
 			}
 		}
 		return seen, fresh[len(fresh)-1].Position, nil, nil
 	}
 	f.mu.Unlock()
-	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: after, Limit: maxSent, Objects: clinic.KindNames(told)})
+	page, err := f.store.ListChanges(ctx, store.Request{Access: access}, store.ChangesQuery{After: after, Limit: maxSent, Objects: clinic.KindNames(told)})
 	return page.Items, page.Next, nil, err
 }

@@ -34,7 +34,7 @@ func (s *Server) ListChanges(ctx context.Context, r api.ListChangesRequestObject
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.ListChanges(ctx, store.ChangesQuery{
+	page, err := s.cfg.Store.ListChanges(ctx, requestOf(ctx), store.ChangesQuery{
 		After: deref(after), Limit: limitOf(r.Params.Limit), Objects: kinds(r.Params.Objects), Records: r.Params.Include != nil,
 	})
 	if err != nil {

@@ -1,14 +1,12 @@
 package server
 
 import (
-	"context"
 	"sync"
 
 	"github.com/labstack/echo/v4"
 
 	"mems/internal/clinic"
 	"mems/internal/contract"
-	"mems/internal/store"
 )
 
 // meter charges a caller's bucket for the work of one request. The first token was taken
@@ -25,11 +23,10 @@ type meter struct {
 }
 
 // measure makes the work of the request be charged to the named bucket, and its response
-// report what is left.
-func (l *limits) measure(c echo.Context, from *buckets, name string, of *contract.Cost) context.Context {
-	ctx := c.Request().Context()
+// report what is left. It returns nil if the request is not charged.
+func (l *limits) measure(c echo.Context, from *buckets, name string, of *contract.Cost) func(clinic.Work, int) {
 	if l.perMinute == 0 || of == nil {
-		return ctx
+		return nil
 	}
 	m := &meter{limits: l, bucket: from.get(name, l.perMinute), cost: of, paid: 1}
 	c.Response().Before(func() {
@@ -38,7 +35,7 @@ func (l *limits) measure(c echo.Context, from *buckets, name string, of *contrac
 		}
 	})
 	c.Set(meterKey, m)
-	return store.WithMeter(ctx, m.count)
+	return m.count
 }
 
 const meterKey = "meter"

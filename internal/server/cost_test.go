@@ -104,7 +104,8 @@ func TestRequestsAreWeighed(t *testing.T) {
 func exported(t *testing.T, s *secured, patient int64) int {
 	t.Helper()
 	st := s.db.Open(t, s.clock.now, time.UTC)
-	f, err := st.ExportPatient(store.WithAccess(t.Context(), clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}}), patient)
+	admin := store.Request{Access: clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}}}
+	f, err := st.ExportPatient(t.Context(), admin, patient)
 	if err != nil {
 		t.Fatal(err)
 	}

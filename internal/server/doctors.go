@@ -11,7 +11,7 @@ import (
 
 // CreateDoctor adds a doctor: POST /doctors.
 func (s *Server) CreateDoctor(ctx context.Context, r api.CreateDoctorRequestObject) (api.CreateDoctorResponseObject, error) {
-	d, err := s.cfg.Store.CreateDoctor(ctx, doctorFromAPI(*r.Body))
+	d, err := s.cfg.Store.CreateDoctor(ctx, requestOf(ctx), doctorFromAPI(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (s *Server) GetDoctor(ctx context.Context, r api.GetDoctorRequestObject) (a
 
 // UpdateDoctor changes a doctor: PATCH /doctors/{id}.
 func (s *Server) UpdateDoctor(ctx context.Context, r api.UpdateDoctorRequestObject) (api.UpdateDoctorResponseObject, error) {
-	d, affected, err := s.cfg.Store.UpdateDoctor(ctx, r.ID, doctorPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	d, affected, err := s.cfg.Store.UpdateDoctor(ctx, requestOf(ctx), r.ID, doctorPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *Server) UpdateDoctor(ctx context.Context, r api.UpdateDoctorRequestObje
 
 // DeleteDoctor deletes a doctor without appointments: DELETE /doctors/{id}.
 func (s *Server) DeleteDoctor(ctx context.Context, r api.DeleteDoctorRequestObject) (api.DeleteDoctorResponseObject, error) {
-	if err := s.cfg.Store.DeleteDoctor(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteDoctor(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteDoctor204Response{}, nil

@@ -94,13 +94,13 @@ func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatient
 	case total:
 		n := int64(0)
 		if !search.None {
-			n, err = s.cfg.Store.CountPatients(ctx, q)
+			n, err = s.cfg.Store.CountPatients(ctx, requestOf(ctx), q)
 		}
 		if count = &n; err != nil {
 			return nil, err
 		}
 	case !search.None:
-		if page, err = s.cfg.Store.ListPatients(ctx, q); err != nil {
+		if page, err = s.cfg.Store.ListPatients(ctx, requestOf(ctx), q); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +120,7 @@ func (s *Server) ReadFhirPatient(ctx context.Context, r api.ReadFhirPatientReque
 	if !ok {
 		return nil, clinic.ErrPatientNotFound
 	}
-	p, err := s.cfg.Store.Patient(ctx, id)
+	p, err := s.cfg.Store.Patient(ctx, requestOf(ctx), id)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 	case total:
 		n := int64(0)
 		if !search.None {
-			n, err = s.cfg.Store.CountAppointments(ctx, q)
+			n, err = s.cfg.Store.CountAppointments(ctx, requestOf(ctx), q)
 		}
 		if count = &n; err != nil {
 			return nil, err
@@ -45,7 +45,7 @@ func (s *Server) SearchFhirAppointments(ctx context.Context, r api.SearchFhirApp
 			return nil, fhir.TooManyAppointments(store.MaxCountedAppointments)
 		}
 	case !search.None:
-		if page, err = s.cfg.Store.ListAppointments(ctx, q); err != nil {
+		if page, err = s.cfg.Store.ListAppointments(ctx, requestOf(ctx), q); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +72,7 @@ func (s *Server) fhirAppointments(ctx context.Context, as []clinic.Appointment) 
 	for i, a := range as {
 		ids[i] = a.DoctorID
 	}
-	_, doctors, err := s.cfg.Store.People(ctx, nil, ids)
+	_, doctors, err := s.cfg.Store.People(ctx, requestOf(ctx), nil, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *Server) ReadFhirAppointment(ctx context.Context, r api.ReadFhirAppointm
 	if !ok {
 		return nil, clinic.ErrAppointmentNotFound
 	}
-	a, err := s.cfg.Store.Appointment(ctx, id)
+	a, err := s.cfg.Store.Appointment(ctx, requestOf(ctx), id)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Server) BookFhirAppointment(ctx context.Context, r api.BookFhirAppointm
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.cfg.Store.BookAppointment(ctx, booking)
+	a, err := s.cfg.Store.BookAppointment(ctx, requestOf(ctx), booking)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Server) fhirFree(ctx context.Context, p fhir.FreeParameters, specialty 
 		return out, err
 	}
 	out.typeID = search.TypeID
-	page, err := s.cfg.Store.Availability(ctx, store.AvailabilityQuery{
+	page, err := s.cfg.Store.Availability(ctx, requestOf(ctx), store.AvailabilityQuery{
 		DoctorIDs: search.DoctorIDs, Specialization: specialty, TypeID: search.TypeID, Window: search.Window,
 		Duration: search.Duration, Step: slotStep, After: after, Limit: limit,
 	})
@@ -208,7 +208,7 @@ func (s *Server) ReadFhirSlot(ctx context.Context, r api.ReadFhirSlotRequestObje
 	if !ok {
 		return nil, &contract.Error{Slug: api.ProblemSlugNotFound, Detail: "There is no such slot; search for the free ones."}
 	}
-	page, err := s.cfg.Store.Availability(ctx, store.AvailabilityQuery{
+	page, err := s.cfg.Store.Availability(ctx, requestOf(ctx), store.AvailabilityQuery{
 		DoctorIDs: []int64{slot.DoctorID}, Duration: slot.Time.End.Sub(slot.Time.Start), Step: time.Minute, Limit: 1,
 		Window: slot.StartWindow(),
 	})

@@ -12,7 +12,7 @@ import (
 // CreateHold creates a hold: POST /holds.
 func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) (api.CreateHoldResponseObject, error) {
 	b := r.Body
-	h, err := s.cfg.Store.CreateHold(ctx, clinic.Booking{
+	h, err := s.cfg.Store.CreateHold(ctx, requestOf(ctx), clinic.Booking{
 		DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, AnyRoom: deref(b.AnyRoom),
 		Start: b.StartTime, Duration: minutes(deref(b.DurationMinutes)),
 	}, b.PatientID, time.Duration(deref(b.Seconds))*time.Second)
@@ -31,7 +31,7 @@ func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) 
 
 // GetHold returns a hold: GET /holds/{id}.
 func (s *Server) GetHold(ctx context.Context, r api.GetHoldRequestObject) (api.GetHoldResponseObject, error) {
-	h, err := s.cfg.Store.Hold(ctx, r.ID)
+	h, err := s.cfg.Store.Hold(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func holdToAPI(h clinic.Hold) api.Hold {
 
 // DeleteHold releases a hold: DELETE /holds/{id}.
 func (s *Server) DeleteHold(ctx context.Context, r api.DeleteHoldRequestObject) (api.DeleteHoldResponseObject, error) {
-	if err := s.cfg.Store.DeleteHold(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteHold(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteHold204Response{}, nil

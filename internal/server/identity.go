@@ -12,7 +12,7 @@ import (
 
 // MergePatients merges a duplicate: POST /patients/{id}/merge.
 func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestObject) (api.MergePatientsResponseObject, error) {
-	m, err := s.cfg.Store.MergePatients(acting(ctx, r.Params.MEMSActor), store.MergePair{Survivor: r.ID, Duplicate: r.Body.DuplicateID}, versions(r.Params.IfMatch))
+	m, err := s.cfg.Store.MergePatients(ctx, acting(ctx, r.Params.MEMSActor), store.MergePair{Survivor: r.ID, Duplicate: r.Body.DuplicateID}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestOb
 
 // PreviewMerge returns what a merge would do: GET /patients/{id}/merge-preview.
 func (s *Server) PreviewMerge(ctx context.Context, r api.PreviewMergeRequestObject) (api.PreviewMergeResponseObject, error) {
-	m, err := s.cfg.Store.PreviewMerge(ctx, store.MergePair{Survivor: r.ID, Duplicate: r.Params.DuplicateID})
+	m, err := s.cfg.Store.PreviewMerge(ctx, requestOf(ctx), store.MergePair{Survivor: r.ID, Duplicate: r.Params.DuplicateID})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func patientSavedToAPI(p clinic.Patient, alike []clinic.Candidate) api.PatientSa
 // mrnSearch returns the result of a search by medical record number: one patient or none.
 func (s *Server) mrnSearch(ctx context.Context, id int64) (api.ListPatientsResponseObject, error) {
 	out := api.ListPatients200JSONResponse{Items: []api.Patient{}, NextCursor: orNull[string](nil)}
-	p, err := s.cfg.Store.PatientByMRN(ctx, id)
+	p, err := s.cfg.Store.PatientByMRN(ctx, requestOf(ctx), id)
 	if err == nil {
 		out.Items = append(out.Items, patientToAPI(p))
 	} else if !errors.Is(err, clinic.ErrPatientNotFound) {

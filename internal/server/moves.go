@@ -6,17 +6,11 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
-	"mems/internal/store"
 )
-
-// acting returns a context with the actor stated in MEMS-Actor.
-func acting(ctx context.Context, actor *api.Actor) context.Context {
-	return store.WithActor(ctx, deref(actor))
-}
 
 // move changes an appointment's status.
 func (s *Server) move(ctx context.Context, id int64, action clinic.Action, match *api.IfMatch, actor *api.Actor) (api.Appointment, string, error) {
-	a, err := s.cfg.Store.MoveAppointment(acting(ctx, actor), id, action, versions(match))
+	a, err := s.cfg.Store.MoveAppointment(ctx, acting(ctx, actor), id, action, versions(match))
 	return appointmentToAPI(a), etag(a.Version), err
 }
 
@@ -77,7 +71,7 @@ func (s *Server) LeaveAppointment(ctx context.Context, r api.LeaveAppointmentReq
 
 // UndoAppointment undoes the last change: POST /appointments/{id}/undo.
 func (s *Server) UndoAppointment(ctx context.Context, r api.UndoAppointmentRequestObject) (api.UndoAppointmentResponseObject, error) {
-	a, err := s.cfg.Store.UndoAppointment(acting(ctx, r.Params.MEMSActor), r.ID, versions(r.Params.IfMatch))
+	a, err := s.cfg.Store.UndoAppointment(ctx, acting(ctx, r.Params.MEMSActor), r.ID, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +89,7 @@ func (s *Server) RescheduleAppointment(ctx context.Context, r api.RescheduleAppo
 	if r.Body.RoomID.IsSpecified() {
 		change.RoomID = clinic.ChangeTo(orNil(r.Body.RoomID))
 	}
-	a, err := s.cfg.Store.RescheduleAppointment(acting(ctx, r.Params.MEMSActor), r.ID, change, versions(r.Params.IfMatch))
+	a, err := s.cfg.Store.RescheduleAppointment(ctx, acting(ctx, r.Params.MEMSActor), r.ID, change, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +100,7 @@ func (s *Server) RescheduleAppointment(ctx context.Context, r api.RescheduleAppo
 
 // GetAppointmentHistory returns an appointment's history: GET /appointments/{id}/history.
 func (s *Server) GetAppointmentHistory(ctx context.Context, r api.GetAppointmentHistoryRequestObject) (api.GetAppointmentHistoryResponseObject, error) {
-	events, err := s.cfg.Store.History(ctx, r.ID)
+	events, err := s.cfg.Store.History(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}

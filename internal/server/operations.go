@@ -117,7 +117,7 @@ func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
 				}
 				if op.Cost != nil {
 					if records := op.Cost.Page(query); records > 0 {
-						store.CountWork(r.Context(), op.Cost.Unit, records)
+						requestOf(r.Context()).CountWork(op.Cost.Unit, records)
 					}
 				}
 				if op.Idempotent {
@@ -151,5 +151,7 @@ func doOnce(c echo.Context) {
 	if b, ok := r.Body.(interface{ ValidatedValue() any }); ok {
 		_, _ = fmt.Fprintf(hash, "%#v", b.ValidatedValue()) // maps are printed in the order of their keys
 	}
-	c.SetRequest(r.WithContext(store.WithOnce(r.Context(), store.Once{Key: key, Request: [32]byte(hash.Sum(nil))})))
+	req := requestOf(r.Context())
+	req.Idempotency = &store.IdempotencyKey{Key: key, Request: [32]byte(hash.Sum(nil))}
+	setRequest(c, req)
 }

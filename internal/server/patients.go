@@ -12,7 +12,7 @@ import (
 // CreatePatient registers a patient: POST /patients.
 func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestObject) (api.CreatePatientResponseObject, error) {
 	refuse := deref(r.Body.OnPossibleDuplicate) == api.PatientCreateOnPossibleDuplicateRefuse
-	p, alike, err := s.cfg.Store.CreatePatient(ctx, store.NewPatient{Patient: patientFromAPI(*r.Body), RefuseDuplicate: refuse})
+	p, alike, err := s.cfg.Store.CreatePatient(ctx, requestOf(ctx), store.NewPatient{Patient: patientFromAPI(*r.Body), RefuseDuplicate: refuse})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObje
 		return nil, err
 	}
 	q.After = after.ID
-	page, err := s.cfg.Store.ListPatients(ctx, q)
+	page, err := s.cfg.Store.ListPatients(ctx, requestOf(ctx), q)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObje
 
 // GetPatient returns a patient: GET /patients/{id}.
 func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) (api.GetPatientResponseObject, error) {
-	p, err := s.cfg.Store.Patient(ctx, r.ID)
+	p, err := s.cfg.Store.Patient(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) 
 
 // UpdatePatient changes a patient: PATCH /patients/{id}.
 func (s *Server) UpdatePatient(ctx context.Context, r api.UpdatePatientRequestObject) (api.UpdatePatientResponseObject, error) {
-	p, alike, err := s.cfg.Store.UpdatePatient(ctx, r.ID, patientPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	p, alike, err := s.cfg.Store.UpdatePatient(ctx, requestOf(ctx), r.ID, patientPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *Server) UpdatePatient(ctx context.Context, r api.UpdatePatientRequestOb
 
 // DeletePatient deletes a patient without appointments: DELETE /patients/{id}.
 func (s *Server) DeletePatient(ctx context.Context, r api.DeletePatientRequestObject) (api.DeletePatientResponseObject, error) {
-	if err := s.cfg.Store.DeletePatient(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeletePatient(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeletePatient204Response{}, nil

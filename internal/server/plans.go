@@ -17,7 +17,7 @@ func (s *Server) CreatePlan(ctx context.Context, r api.CreatePlanRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.cfg.Store.CreatePlan(ctx, b.DoctorID, away, time.Duration(deref(b.HorizonDays))*24*time.Hour)
+	p, err := s.cfg.Store.CreatePlan(ctx, requestOf(ctx), b.DoctorID, away, time.Duration(deref(b.HorizonDays))*24*time.Hour)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (s *Server) CreatePlan(ctx context.Context, r api.CreatePlanRequestObject) 
 
 // GetPlan returns a plan: GET /plans/{id}.
 func (s *Server) GetPlan(ctx context.Context, r api.GetPlanRequestObject) (api.GetPlanResponseObject, error) {
-	p, err := s.cfg.Store.Plan(ctx, r.ID)
+	p, err := s.cfg.Store.Plan(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (s *Server) GetPlan(ctx context.Context, r api.GetPlanRequestObject) (api.G
 // ApplyPlan applies a plan: POST /plans/{id}/apply.
 func (s *Server) ApplyPlan(ctx context.Context, r api.ApplyPlanRequestObject) (api.ApplyPlanResponseObject, error) {
 	together := deref(r.Body.Mode) == api.PlanApplyModeAllOrNothing
-	p, err := s.cfg.Store.ApplyPlan(acting(ctx, r.Params.MEMSActor), r.ID, store.PlanSelection{Only: r.Body.AppointmentIds, Together: together}, versions(r.Params.IfMatch))
+	p, err := s.cfg.Store.ApplyPlan(ctx, acting(ctx, r.Params.MEMSActor), r.ID, store.PlanSelection{Only: r.Body.AppointmentIds, Together: together}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // CreateWalkIn adds a walk-in to a queue: POST /walk-ins.
 func (s *Server) CreateWalkIn(ctx context.Context, r api.CreateWalkInRequestObject) (api.CreateWalkInResponseObject, error) {
-	k, err := s.cfg.Store.CreateWalkIn(ctx, clinic.WalkIn{
+	k, err := s.cfg.Store.CreateWalkIn(ctx, requestOf(ctx), clinic.WalkIn{
 		PatientID: r.Body.PatientID, DoctorID: deref(r.Body.DoctorID), Specialization: deref(r.Body.Specialization), Note: orNil(r.Body.Note),
 	})
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Server) CreateWalkIn(ctx context.Context, r api.CreateWalkInRequestObje
 // GetQueue lists a doctor's queue: GET /queue.
 func (s *Server) GetQueue(ctx context.Context, r api.GetQueueRequestObject) (api.GetQueueResponseObject, error) {
 	p := r.Params
-	day, tickets, err := s.cfg.Store.Queue(ctx, p.DoctorID, dateFromAPI(p.Date))
+	day, tickets, err := s.cfg.Store.Queue(ctx, requestOf(ctx), p.DoctorID, dateFromAPI(p.Date))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func placeOf(k clinic.Ticket) store.After {
 
 // CallNext calls the patient who has waited longest: POST /queue/call-next.
 func (s *Server) CallNext(ctx context.Context, r api.CallNextRequestObject) (api.CallNextResponseObject, error) {
-	k, err := s.cfg.Store.CallNext(ctx, r.Body.DoctorID)
+	k, err := s.cfg.Store.CallNext(ctx, requestOf(ctx), r.Body.DoctorID)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Server) CallNext(ctx context.Context, r api.CallNextRequestObject) (api
 
 // GetTicket returns a ticket: GET /tickets/{id}.
 func (s *Server) GetTicket(ctx context.Context, r api.GetTicketRequestObject) (api.GetTicketResponseObject, error) {
-	k, err := s.cfg.Store.Ticket(ctx, r.ID)
+	k, err := s.cfg.Store.Ticket(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Server) GetTicket(ctx context.Context, r api.GetTicketRequestObject) (a
 
 // moveTicket changes a ticket's status.
 func (s *Server) moveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match *api.IfMatch, actor *api.Actor) (api.Ticket, string, error) {
-	k, err := s.cfg.Store.MoveTicket(acting(ctx, actor), id, to, versions(match))
+	k, err := s.cfg.Store.MoveTicket(ctx, acting(ctx, actor), id, to, versions(match))
 	return ticketToAPI(k), etag(k.Version), err
 }
 
@@ -110,7 +110,7 @@ func (s *Server) LeaveTicket(ctx context.Context, r api.LeaveTicketRequestObject
 
 // TransferTicket transfers a patient to another doctor: POST /tickets/{id}/transfer.
 func (s *Server) TransferTicket(ctx context.Context, r api.TransferTicketRequestObject) (api.TransferTicketResponseObject, error) {
-	k, err := s.cfg.Store.TransferTicket(ctx, r.ID, store.TicketTransfer{DoctorID: r.Body.DoctorID, Note: orNil(r.Body.Note)}, versions(r.Params.IfMatch))
+	k, err := s.cfg.Store.TransferTicket(ctx, requestOf(ctx), r.ID, store.TicketTransfer{DoctorID: r.Body.DoctorID, Note: orNil(r.Body.Note)}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/server"
+	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -89,7 +90,7 @@ func TestKeysOfTwoProcesses(t *testing.T) {
 		return contracttest.New(t, h.URL)
 	}
 	one, two := start(), start()
-	_, first, err := db.Open(t, c.now, time.UTC).CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	_, first, err := db.Open(t, c.now, time.UTC).CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,8 @@ const refusedKey = "refused"
 // response time reveals whether such a record exists elsewhere.
 func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	r := c.Request()
-	access := store.AccessOf(r.Context())
-	if access.Subject == "system" { // rejected before authentication
+	access := requestOf(r.Context()).Access
+	if access.Operation == "" { // rejected before authentication
 		access = clinic.Access{
 			Operation: s.operations[r.Method+" "+c.Path()].Operation, RequestID: requestID(c), Address: originOf(r, s.cfg.TrustedProxies).address,
 		}
@@ -52,8 +52,8 @@ func (s *Server) recordRefusal(c echo.Context, err error, p api.Problem) {
 	if isRule {
 		patient = rule.Patient
 	}
-	ctx := store.WithAccess(r.Context(), access)
-	if err := s.cfg.Store.RecordRefusal(ctx, attempted(r.Method), strings.TrimPrefix(p.Type, "/problems/"), id, patient); err != nil {
+	ctx := r.Context()
+	if err := s.cfg.Store.RecordRefusal(ctx, store.Request{Access: access}, attempted(r.Method), strings.TrimPrefix(p.Type, "/problems/"), id, patient); err != nil {
 		s.cfg.Log.WarnContext(ctx, "a refused request is not in the audit trail",
 			"request_id", access.RequestID, "operation", access.Operation, "cause", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mems/gen/api"
+	"mems/internal/store"
 )
 
 // What has been kept long enough goes, and nothing else; the trail that is left
@@ -25,7 +26,7 @@ func TestRetention(t *testing.T) {
 		s.patient()
 	}
 	st := s.db.Open(t, s.clock.now, time.UTC)
-	n, err := st.EraseDormant(t.Context(), cut, func(int) {})
+	n, err := st.EraseDormant(t.Context(), store.SystemRequest(), cut, func(int) {})
 	if err != nil || n != 1 {
 		t.Errorf("%d erased, %v", n, err)
 	}
@@ -37,7 +38,7 @@ func TestRetention(t *testing.T) {
 		}
 	}
 	before := s.verify()
-	removed, err := st.PruneAudit(t.Context(), cut)
+	removed, err := st.PruneAudit(t.Context(), store.SystemRequest(), cut)
 	if err != nil || removed == 0 {
 		t.Fatalf("%d removed, %v", removed, err)
 	}
@@ -46,7 +47,7 @@ func TestRetention(t *testing.T) {
 		if len(report.Faults) > 0 || report.Entries < before.Entries-removed {
 			t.Errorf("%d entries before, %d removed: %+v", before.Entries, removed, report)
 		}
-		if n, err := st.PruneAudit(t.Context(), cut); err != nil || n != 0 {
+		if n, err := st.PruneAudit(t.Context(), store.SystemRequest(), cut); err != nil || n != 0 {
 			t.Errorf("%d removed, %v", n, err)
 		}
 	}

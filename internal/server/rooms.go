@@ -11,7 +11,7 @@ import (
 
 // CreateRoom creates a room: POST /rooms.
 func (s *Server) CreateRoom(ctx context.Context, r api.CreateRoomRequestObject) (api.CreateRoomResponseObject, error) {
-	v, err := s.cfg.Store.CreateRoom(ctx, roomFromAPI(*r.Body))
+	v, err := s.cfg.Store.CreateRoom(ctx, requestOf(ctx), roomFromAPI(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *Server) GetRoom(ctx context.Context, r api.GetRoomRequestObject) (api.G
 
 // UpdateRoom changes a room: PATCH /rooms/{id}.
 func (s *Server) UpdateRoom(ctx context.Context, r api.UpdateRoomRequestObject) (api.UpdateRoomResponseObject, error) {
-	v, affected, err := s.cfg.Store.UpdateRoom(ctx, r.ID, roomPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	v, affected, err := s.cfg.Store.UpdateRoom(ctx, requestOf(ctx), r.ID, roomPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s *Server) UpdateRoom(ctx context.Context, r api.UpdateRoomRequestObject) 
 
 // DeleteRoom deletes a room that was never used: DELETE /rooms/{id}.
 func (s *Server) DeleteRoom(ctx context.Context, r api.DeleteRoomRequestObject) (api.DeleteRoomResponseObject, error) {
-	if err := s.cfg.Store.DeleteRoom(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteRoom(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteRoom204Response{}, nil
@@ -72,7 +72,7 @@ func (s *Server) DeleteRoom(ctx context.Context, r api.DeleteRoomRequestObject) 
 
 // CreateAppointmentType creates an appointment type: POST /appointment-types.
 func (s *Server) CreateAppointmentType(ctx context.Context, r api.CreateAppointmentTypeRequestObject) (api.CreateAppointmentTypeResponseObject, error) {
-	v, err := s.cfg.Store.CreateType(ctx, typeFromAPI(*r.Body))
+	v, err := s.cfg.Store.CreateType(ctx, requestOf(ctx), typeFromAPI(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Server) GetAppointmentType(ctx context.Context, r api.GetAppointmentTyp
 
 // UpdateAppointmentType changes an appointment type: PATCH /appointment-types/{id}.
 func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointmentTypeRequestObject) (api.UpdateAppointmentTypeResponseObject, error) {
-	v, affected, err := s.cfg.Store.UpdateType(ctx, r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	v, affected, err := s.cfg.Store.UpdateType(ctx, requestOf(ctx), r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointm
 
 // DeleteAppointmentType deletes a type that was never used: DELETE /appointment-types/{id}.
 func (s *Server) DeleteAppointmentType(ctx context.Context, r api.DeleteAppointmentTypeRequestObject) (api.DeleteAppointmentTypeResponseObject, error) {
-	if err := s.cfg.Store.DeleteType(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteType(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteAppointmentType204Response{}, nil

@@ -11,7 +11,7 @@ import (
 // CreateSeries books a recurring appointment: POST /appointment-series.
 func (s *Server) CreateSeries(ctx context.Context, r api.CreateSeriesRequestObject) (api.CreateSeriesResponseObject, error) {
 	b := r.Body
-	series, dates, err := s.cfg.Store.CreateSeries(acting(ctx, r.Params.MEMSActor), clinic.SeriesBooking{
+	series, dates, err := s.cfg.Store.CreateSeries(ctx, acting(ctx, r.Params.MEMSActor), clinic.SeriesBooking{
 		Booking: clinic.Booking{
 			PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, AnyRoom: deref(b.AnyRoom),
 			Start: b.StartTime, Duration: minutes(deref(b.DurationMinutes)), Override: overrideFromAPI(b.Override),
@@ -31,7 +31,7 @@ func (s *Server) CreateSeries(ctx context.Context, r api.CreateSeriesRequestObje
 
 // GetSeries returns a series: GET /appointment-series/{id}.
 func (s *Server) GetSeries(ctx context.Context, r api.GetSeriesRequestObject) (api.GetSeriesResponseObject, error) {
-	series, err := s.cfg.Store.Series(ctx, r.ID)
+	series, err := s.cfg.Store.Series(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (s *Server) GetSeries(ctx context.Context, r api.GetSeriesRequestObject) (a
 
 // CancelSeries cancels dates of a series: POST /appointment-series/{id}/cancel.
 func (s *Server) CancelSeries(ctx context.Context, r api.CancelSeriesRequestObject) (api.CancelSeriesResponseObject, error) {
-	series, err := s.cfg.Store.CancelSeries(acting(ctx, r.Params.MEMSActor), r.ID, clinic.SeriesScope{From: r.Body.FromAppointmentID},
+	series, err := s.cfg.Store.CancelSeries(ctx, acting(ctx, r.Params.MEMSActor), r.ID, clinic.SeriesScope{From: r.Body.FromAppointmentID},
 		clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (s *Server) RescheduleSeries(ctx context.Context, r api.RescheduleSeriesReq
 	if b.RoomID.IsSpecified() {
 		change.Reschedule.RoomID = clinic.ChangeTo(orNil(b.RoomID))
 	}
-	series, dates, err := s.cfg.Store.RescheduleSeries(acting(ctx, r.Params.MEMSActor), r.ID,
+	series, dates, err := s.cfg.Store.RescheduleSeries(ctx, acting(ctx, r.Params.MEMSActor), r.ID,
 		clinic.SeriesScope{From: b.FromAppointmentID}, change, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err

@@ -14,7 +14,6 @@ import (
 	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/contract"
-	"mems/internal/store"
 )
 
 const (
@@ -77,11 +76,12 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	told, err := store.AccessOf(ctx).VisibleKinds(kinds(r.Params.Objects))
+	access := requestOf(ctx).Access
+	told, err := access.VisibleKinds(kinds(r.Params.Objects))
 	if err != nil {
 		return nil, err
 	}
-	uncount, err := s.streams.enter(store.AccessOf(ctx).Caller)
+	uncount, err := s.streams.enter(access.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
-	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
+	return &stream{s: s, ctx: lasting, access: access, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
 		cancel()
 		leave()
 	}}, nil
@@ -122,6 +122,7 @@ type clientKey struct{}
 type stream struct {
 	s       *Server
 	ctx     context.Context //nolint:containedctx // the response's own
+	access  clinic.Access   // as of the last renewal
 	request *http.Request
 	after   int64
 	wanted  []string      // requested kinds; none: all
@@ -138,7 +139,6 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	if st.send(w, fmt.Sprintf("event: hello\nid: %s\ndata: {}\n\n", changeCursor(st.after))) != nil {
 		return nil // the client is gone
 	}
-	access := store.AccessOf(st.ctx)
 	var err error
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -147,19 +147,19 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	for {
 		select {
 		case <-renewal.C:
-			if access, err = st.renew(access); err != nil {
+			if err = st.renew(); err != nil {
 				return nil
 			}
 		default:
 		}
 		var changes []clinic.FeedChange
 		var wait <-chan struct{}
-		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
+		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.access, st.after, st.told)
 		if err != nil {
 			return nil // the client reconnects
 		}
 		if len(changes) > 0 {
-			if st.send(w, eventsOf(changes, access.Clearance())) != nil {
+			if st.send(w, eventsOf(changes, st.access.Clearance())) != nil {
 				return nil
 			}
 			beat.Reset(heartbeat)
@@ -174,7 +174,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 				return nil
 			}
 		case <-renewal.C:
-			if access, err = st.renew(access); err != nil {
+			if err = st.renew(); err != nil {
 				return nil
 			}
 		case <-st.ctx.Done():
@@ -213,17 +213,17 @@ func eventsOf(changes []clinic.FeedChange, clearance clinic.Clearance) string {
 // renew authenticates the caller of a stream again and updates its access. If the database
 // or identity provider is unavailable, the stream goes on. Errors:
 // clinic.ErrUnauthenticated, clinic.CodeForbidden.
-func (st *stream) renew(access clinic.Access) (clinic.Access, error) {
+func (st *stream) renew() error {
 	caller, err := st.s.authenticate(st.request)
 	switch {
 	case errors.Is(err, clinic.ErrUnauthenticated):
-		return access, err
+		return err
 	case err != nil:
-		return access, nil //nolint:nilerr // retried at the next renewal
+		return nil //nolint:nilerr // retried at the next renewal
 	case !caller.May(clinic.ChangesRead):
-		return access, &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.ChangesRead}
+		return &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.ChangesRead}
 	}
-	access.Caller, access.Reach = caller, caller.Reach(clinic.ChangesRead)
-	st.told, err = access.VisibleKinds(st.wanted)
-	return access, err
+	st.access.Caller, st.access.Reach = caller, caller.Reach(clinic.ChangesRead)
+	st.told, err = st.access.VisibleKinds(st.wanted)
+	return err
 }

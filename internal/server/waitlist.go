@@ -13,7 +13,7 @@ import (
 // CreateWaitlistEntry adds a patient to the waitlist: POST /waitlist.
 func (s *Server) CreateWaitlistEntry(ctx context.Context, r api.CreateWaitlistEntryRequestObject) (api.CreateWaitlistEntryResponseObject, error) {
 	b := r.Body
-	e, err := s.cfg.Store.CreateWaitlistEntry(ctx, clinic.WaitlistEntry{
+	e, err := s.cfg.Store.CreateWaitlistEntry(ctx, requestOf(ctx), clinic.WaitlistEntry{
 		PatientID: b.PatientID, DoctorIDs: b.DoctorIds, Specialization: b.Specialization, TypeID: b.TypeID,
 		Duration: minutes(deref(b.DurationMinutes)), Note: orNil(b.Note),
 		Window: clinic.Interval{Start: clinic.Instant(b.From), End: clinic.Instant(b.To)},
@@ -38,7 +38,7 @@ func (s *Server) ListWaitlist(ctx context.Context, r api.ListWaitlistRequestObje
 		return nil, err
 	}
 	q.After = after.ID
-	page, err := s.cfg.Store.ListWaitlist(ctx, q)
+	page, err := s.cfg.Store.ListWaitlist(ctx, requestOf(ctx), q)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) ListWaitlist(ctx context.Context, r api.ListWaitlistRequestObje
 
 // GetWaitlistEntry returns an entry: GET /waitlist/{id}.
 func (s *Server) GetWaitlistEntry(ctx context.Context, r api.GetWaitlistEntryRequestObject) (api.GetWaitlistEntryResponseObject, error) {
-	e, err := s.cfg.Store.WaitlistEntry(ctx, r.ID)
+	e, err := s.cfg.Store.WaitlistEntry(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Server) GetWaitlistEntry(ctx context.Context, r api.GetWaitlistEntryReq
 
 // WithdrawWaitlistEntry withdraws an entry: DELETE /waitlist/{id}.
 func (s *Server) WithdrawWaitlistEntry(ctx context.Context, r api.WithdrawWaitlistEntryRequestObject) (api.WithdrawWaitlistEntryResponseObject, error) {
-	if err := s.cfg.Store.WithdrawWaitlistEntry(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.WithdrawWaitlistEntry(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.WithdrawWaitlistEntry204Response{}, nil
@@ -69,7 +69,7 @@ func (s *Server) WithdrawWaitlistEntry(ctx context.Context, r api.WithdrawWaitli
 
 // AcceptOffer books the offered time: POST /waitlist/{id}/accept.
 func (s *Server) AcceptOffer(ctx context.Context, r api.AcceptOfferRequestObject) (api.AcceptOfferResponseObject, error) {
-	a, err := s.cfg.Store.AcceptOffer(acting(ctx, r.Params.MEMSActor), r.ID, versions(r.Params.IfMatch))
+	a, err := s.cfg.Store.AcceptOffer(ctx, acting(ctx, r.Params.MEMSActor), r.ID, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *Server) AcceptOffer(ctx context.Context, r api.AcceptOfferRequestObject
 
 // DeclineOffer declines the offered time: POST /waitlist/{id}/decline.
 func (s *Server) DeclineOffer(ctx context.Context, r api.DeclineOfferRequestObject) (api.DeclineOfferResponseObject, error) {
-	e, err := s.cfg.Store.DeclineOffer(ctx, r.ID, versions(r.Params.IfMatch))
+	e, err := s.cfg.Store.DeclineOffer(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

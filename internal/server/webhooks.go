@@ -14,7 +14,7 @@ import (
 // CreateWebhook creates a webhook: POST /webhooks.
 func (s *Server) CreateWebhook(ctx context.Context, r api.CreateWebhookRequestObject) (api.CreateWebhookResponseObject, error) {
 	want := clinic.Webhook{URL: r.Body.URL, Description: r.Body.Description, Types: r.Body.Types}
-	w, secret, err := s.cfg.Store.CreateWebhook(ctx, want, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside})
+	w, secret, err := s.cfg.Store.CreateWebhook(ctx, requestOf(ctx), want, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (s *Server) UpdateWebhook(ctx context.Context, r api.UpdateWebhookRequestOb
 	if b.Types != nil {
 		u.Types = &b.Types
 	}
-	w, err := s.cfg.Store.UpdateWebhook(ctx, r.ID, u, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside}, versions(r.Params.IfMatch))
+	w, err := s.cfg.Store.UpdateWebhook(ctx, requestOf(ctx), r.ID, u, store.WebhookRules{AllowHTTP: s.cfg.WebhooksInside}, versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *Server) UpdateWebhook(ctx context.Context, r api.UpdateWebhookRequestOb
 
 // DeleteWebhook deletes a webhook: DELETE /webhooks/{id}.
 func (s *Server) DeleteWebhook(ctx context.Context, r api.DeleteWebhookRequestObject) (api.DeleteWebhookResponseObject, error) {
-	if err := s.cfg.Store.DeleteWebhook(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteWebhook(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteWebhook204Response{}, nil
@@ -79,7 +79,7 @@ func (s *Server) DeleteWebhook(ctx context.Context, r api.DeleteWebhookRequestOb
 
 // RotateWebhookSecret rotates a webhook's secret: POST /webhooks/{id}/rotate-secret.
 func (s *Server) RotateWebhookSecret(ctx context.Context, r api.RotateWebhookSecretRequestObject) (api.RotateWebhookSecretResponseObject, error) {
-	w, secret, err := s.cfg.Store.RotateWebhookSecret(ctx, r.ID)
+	w, secret, err := s.cfg.Store.RotateWebhookSecret(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (s *Server) RotateWebhookSecret(ctx context.Context, r api.RotateWebhookSec
 
 // TestWebhook sends a test message: POST /webhooks/{id}/test.
 func (s *Server) TestWebhook(ctx context.Context, r api.TestWebhookRequestObject) (api.TestWebhookResponseObject, error) {
-	d, err := s.cfg.Store.TestWebhook(ctx, r.ID)
+	d, err := s.cfg.Store.TestWebhook(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Server) ListWebhookDeliveries(ctx context.Context, r api.ListWebhookDel
 // RedeliverWebhook redelivers a message: POST
 // /webhooks/{id}/deliveries/{delivery_id}/redeliver.
 func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookRequestObject) (api.RedeliverWebhookResponseObject, error) {
-	d, err := s.cfg.Store.Redeliver(ctx, r.ID, r.DeliveryID)
+	d, err := s.cfg.Store.Redeliver(ctx, requestOf(ctx), r.ID, r.DeliveryID)
 	if err != nil {
 		return nil, err
 	}

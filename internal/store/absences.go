@@ -20,16 +20,16 @@ const maxAffected = 1000
 // appointments (no lock: the guard keeps them).
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.CodeValidationFailed.
-func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.TimeOff, []clinic.Appointment, error) {
+func (s *Store) CreateTimeOff(ctx context.Context, req Request, o clinic.TimeOff) (clinic.TimeOff, []clinic.Appointment, error) {
 	o.Normalize()
 	if err := o.Validate(); err != nil {
 		return o, nil, err
 	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(o.DoctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(o.DoctorID); err != nil {
 		return o, nil, err
 	}
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, "create time off", func(t *tx) error {
+	err := s.inTx(ctx, req, "create time off", func(t *tx) error {
 		if exists, err := t.guardDoctor(ctx, o.DoctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
@@ -38,7 +38,7 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 		if o.ID, err = insertTimeOff(ctx, t, o); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Created(clinic.KindTimeOff, o.ID, o))
+		t.record(clinic.Created(clinic.KindTimeOff, o.ID, o))
 		affected, err = t.affected(ctx, o.Time, o.DoctorID)
 		return err
 	}, &o, &affected)
@@ -95,11 +95,11 @@ func (s *Store) startOf(from *time.Time, after After) After {
 
 // DeleteTimeOff deletes time off. Locks: the doctor's guard row, then the row. Errors:
 // clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
-func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Versions) error {
-	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+func (s *Store) DeleteTimeOff(ctx context.Context, req Request, doctorID, id int64, match Versions) error {
+	if err := req.Access.Reach.CheckCalendar(doctorID); err != nil {
 		return err
 	}
-	return s.inTx(ctx, "delete time off", func(t *tx) error {
+	return s.inTx(ctx, req, "delete time off", func(t *tx) error {
 		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrTimeOffNotFound)
 		}
@@ -114,7 +114,7 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 		if err := match.check(version); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindTimeOff, id, clinic.Members{"doctor_id": doctorID}).For(clinic.Audience{DoctorID: &doctorID}))
+		t.record(clinic.Deleted(clinic.KindTimeOff, id, clinic.Members{"doctor_id": doctorID}).For(clinic.Audience{DoctorID: &doctorID}))
 		t.freeByRule(doctorID)
 		_, err = t.exec(ctx, `DELETE FROM time_off WHERE id = ?`, id)
 		return err
@@ -128,13 +128,13 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 // the statement walks the primary key), insert, read the appointments.
 //
 // Errors: clinic.CodeValidationFailed.
-func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Closure, []clinic.Appointment, error) {
+func (s *Store) CreateClosure(ctx context.Context, req Request, c clinic.Closure) (clinic.Closure, []clinic.Appointment, error) {
 	c.Normalize()
 	if err := c.Validate(); err != nil {
 		return c, nil, err
 	}
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, "create closure", func(t *tx) error {
+	err := s.inTx(ctx, req, "create closure", func(t *tx) error {
 		if err := t.guardAllDoctors(ctx); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Clo
 		if err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Created(clinic.KindClosure, c.ID, c))
+		t.record(clinic.Created(clinic.KindClosure, c.ID, c))
 		affected, err = t.affected(ctx, c.Time, 0)
 		return err
 	}, &c, &affected)
@@ -186,8 +186,8 @@ func (s *Store) ListClosures(ctx context.Context, from *time.Time, after After, 
 
 // DeleteClosure deletes a closure. Locks only its row: no booking can rely on its absence
 // before it is deleted. Errors: clinic.ErrClosureNotFound, clinic.ErrPreconditionFailed.
-func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete closure", func(t *tx) error {
+func (s *Store) DeleteClosure(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete closure", func(t *tx) error {
 		var version int64
 		err := t.GetContext(ctx, &version, `SELECT version FROM closures WHERE id = ? FOR UPDATE`, id)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -199,7 +199,7 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 		if err := match.check(version); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindClosure, id, nil))
+		t.record(clinic.Deleted(clinic.KindClosure, id, nil))
 		t.freeByRule(0)
 		_, err = t.exec(ctx, `DELETE FROM closures WHERE id = ?`, id)
 		return err

@@ -76,7 +76,7 @@ func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p 
 	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
 		found.groups = append(found.groups, group)
 	}
-	if err := found.search(ctx); err != nil {
+	if err := found.search(ctx, q.req); err != nil {
 		return err
 	}
 	refusal.Alternatives = append(clinic.Nearest(found.same, b.Start, alternativesEach), clinic.Nearest(found.others, b.Start, alternativesEach)...)
@@ -115,7 +115,7 @@ type proposals struct {
 
 // search searches near the requested time first, then farther away while there are too few;
 // beyond a day only in the first group.
-func (p *proposals) search(ctx context.Context) error {
+func (p *proposals) search(ctx context.Context, req Request) error {
 	if err := p.readAll(ctx); err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (p *proposals) search(ctx context.Context) error {
 		if !w.from.After(p.now) {
 			w.from = p.now.Add(time.Microsecond)
 		}
-		window := p.partners.Clip(p.now, AccessOf(ctx), clinic.Interval{Start: w.from, End: w.to})
+		window := p.partners.Clip(p.now, req.Access, clinic.Interval{Start: w.from, End: w.to})
 		if !window.Start.Before(window.End) {
 			continue
 		}

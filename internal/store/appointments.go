@@ -13,7 +13,7 @@ import (
 )
 
 // Appointment returns an appointment. Errors: clinic.ErrAppointmentNotFound.
-func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, error) {
+func (s *Store) Appointment(ctx context.Context, req Request, id int64) (clinic.Appointment, error) {
 	var row appointmentRow
 	err := s.db.GetContext(ctx, &row, `
 		SELECT `+appointmentColumns+`
@@ -26,14 +26,14 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 		return clinic.Appointment{}, translate(ctx, "read appointment", err)
 	}
 	a := row.appointment()
-	if !AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
+	if !req.Access.Reach.Record(a.DoctorID, a.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
-	return a, s.recordRead(ctx, clinic.KindAppointment, a.ID, a.PatientID)
+	return a, s.recordRead(ctx, req, clinic.KindAppointment, a.ID, a.PatientID)
 }
 
 // People returns the patients and the doctors with these ids that exist, by primary key.
-func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[int64]clinic.Patient, map[int64]clinic.Doctor, error) {
+func (s *Store) People(ctx context.Context, req Request, patientIDs, doctorIDs []int64) (map[int64]clinic.Patient, map[int64]clinic.Doctor, error) {
 	patients, doctors := map[int64]clinic.Patient{}, map[int64]clinic.Doctor{}
 	if len(patientIDs) > 0 {
 		statement, args, err := sqlx.In(`SELECT `+patientColumns+` FROM patients WHERE id IN (?)`, patientIDs)
@@ -51,7 +51,7 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 		if err := withIdentifiers(ctx, s.db, ps); err != nil {
 			return nil, nil, translate(ctx, "read names", err)
 		}
-		if err := s.recordRead(ctx, clinic.KindPatient, 0, patientIDs...); err != nil {
+		if err := s.recordRead(ctx, req, clinic.KindPatient, 0, patientIDs...); err != nil {
 			return nil, nil, err
 		}
 		for _, p := range ps {
@@ -149,8 +149,8 @@ func page[T any](items []T, limit int) Page[T] {
 // Conditions on start_time are bounded on both sides: an appointment that extends into the
 // window starts at most MaxDuration before it. If few of many rows match, a page can be
 // short.
-func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[clinic.Appointment], error) {
-	q.reach = AccessOf(ctx).Reach
+func (s *Store) ListAppointments(ctx context.Context, req Request, q AppointmentQuery) (Page[clinic.Appointment], error) {
+	q.reach = req.Access.Reach
 	if q.PatientID != 0 {
 		var err error
 		if q.PatientID, err = survivorOf(ctx, s.db, q.PatientID); err != nil {
@@ -173,7 +173,7 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 	if !p.More && q.through.ID != 0 {
 		p.More, p.Resume = true, q.through
 	}
-	return p, s.recordRead(ctx, clinic.KindAppointment, 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
+	return p, s.recordRead(ctx, req, clinic.KindAppointment, 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
 }
 
 // appointmentListSQL returns the statement and arguments of ListAppointments.

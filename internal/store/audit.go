@@ -10,7 +10,7 @@ import (
 // reports entries that were altered, removed or moved; known has the chain tips of an
 // earlier report. progress is called with the number of entries from time to time.
 func (s *Store) VerifyAudit(ctx context.Context, known []auditchain.Head, progress func(int64)) (auditchain.Report, error) {
-	t, err := s.snapshot(ctx)
+	t, err := s.snapshot(ctx, SystemRequest())
 	if err != nil {
 		return auditchain.Report{}, translate(ctx, "verify audit trail", err)
 	}

@@ -29,7 +29,7 @@ type AuditQuery struct {
 // ListAudit returns a page of the audit trail, newest first. Indexes: the primary key
 // backwards, audit_entries_subject, audit_entries_operation, and those of
 // auditOfPatientSQL.
-func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditEntry], error) {
+func (s *Store) ListAudit(ctx context.Context, req Request, q AuditQuery) (Page[clinic.AuditEntry], error) {
 	items, err := readAudit(ctx, s.db, q)
 	if err != nil {
 		return Page[clinic.AuditEntry]{}, translate(ctx, "list audit entries", err)
@@ -41,7 +41,7 @@ func (s *Store) ListAudit(ctx context.Context, q AuditQuery) (Page[clinic.AuditE
 			patients = append(patients, *e.PatientID)
 		}
 	}
-	return p, s.recordRead(ctx, clinic.KindAuditEntry, 0, patients...)
+	return p, s.recordRead(ctx, req, clinic.KindAuditEntry, 0, patients...)
 }
 
 // readAudit returns a page and one more entry, if there is one.

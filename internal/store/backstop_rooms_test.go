@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // rawAppointment is a row as somebody at a prompt would write it.
@@ -39,7 +40,7 @@ func (a rawAppointment) args() []any {
 func TestBackstopKnowsRoomsAndOverbooking(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 4, 8)
-	room, err := f.store.CreateRoom(t.Context(), clinic.Room{Name: "x", IsActive: true})
+	room, err := f.store.CreateRoom(t.Context(), store.SystemRequest(), clinic.Room{Name: "x", IsActive: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestBackstopRoomsAgainstRawWriters(t *testing.T) {
 			}
 			var rooms [2]int64
 			for i := range rooms {
-				r, err := f.store.CreateRoom(t.Context(), clinic.Room{Name: string(rune('a' + i)), IsActive: true})
+				r, err := f.store.CreateRoom(t.Context(), store.SystemRequest(), clinic.Room{Name: string(rune('a' + i)), IsActive: true})
 				if err != nil {
 					t.Fatal(err)
 				}

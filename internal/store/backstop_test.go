@@ -12,6 +12,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 	"mems/internal/storetest"
 )
 
@@ -228,13 +229,13 @@ func TestBackstopCannotBeDisarmedByTheApplication(t *testing.T) {
 		}
 	}
 	s := user.Open(t, fixedClock, nil)
-	if _, err := s.BookAppointment(t.Context(), f.booking(60, 30)); err != nil {
+	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30)); err != nil {
 		t.Errorf("book as the application's user: %v", err)
 	}
 	if _, err := s.Ready(t.Context()); err != nil {
 		t.Errorf("ready as the application's user: %v", err)
 	}
-	if err := s.DeleteDoctor(t.Context(), f.doctors[0], nil); err == nil {
+	if err := s.DeleteDoctor(t.Context(), store.SystemRequest(), f.doctors[0], nil); err == nil {
 		t.Error("deleted a doctor with appointments")
 	}
 }
@@ -246,14 +247,14 @@ func TestTheApplicationCannotUndoWhatIsFinal(t *testing.T) {
 	f := newFixture(t, 1, 1)
 	user := storetest.Grant(t, f.Database)
 	s := user.Open(t, fixedClock, nil)
-	k, _, err := s.CreateKey(t.Context(), clinic.APIKey{Name: "Desk", Role: clinic.RoleManager, ExpiresAt: fixedClock().AddDate(1, 0, 0)})
+	k, _, err := s.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "Desk", Role: clinic.RoleManager, ExpiresAt: fixedClock().AddDate(1, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RevokeKey(t.Context(), k.ID); err != nil {
+	if _, err := s.RevokeKey(t.Context(), store.SystemRequest(), k.ID); err != nil {
 		t.Fatal(err)
 	}
-	a, err := s.BookAppointment(t.Context(), f.booking(60, 30))
+	a, err := s.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30))
 	if err != nil {
 		t.Fatal(err)
 	}

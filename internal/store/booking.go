@@ -24,24 +24,24 @@ import (
 // Errors: clinic.CodeForbidden, clinic.ErrStartInPast, clinic.ErrHoldNotFound,
 // clinic.ErrHoldNotUsable, those of decide; clinic.ErrUnavailable,
 // clinic.ErrOutcomeUnknown.
-func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.Appointment, error) {
+func (s *Store) BookAppointment(ctx context.Context, req Request, b clinic.Booking) (clinic.Appointment, error) {
 	b.Normalize()
-	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
+	if err := b.Override.CheckAccess(req.Access); err != nil {
 		return clinic.Appointment{}, err
 	}
 	if err := b.Validate(); err != nil {
 		return clinic.Appointment{}, err
 	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.runUseCase(ctx, useCase{
+	err := s.runUseCase(ctx, req, useCase{
 		act:    "book appointment",
 		wanted: wantedOf(b),
 		body: func(t *tx) error {
 			b := b // another attempt starts from what was asked for
-			if err := s.checkStart(ctx, t.now, b); err != nil {
+			if err := s.checkStart(req, t.now, b); err != nil {
 				return err
 			}
 			c, err := t.guardParties(ctx, b)
@@ -61,7 +61,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 			return err
 		},
 		explain: func(q *snapshot) error {
-			if err := s.checkStart(ctx, q.now, b); err != nil {
+			if err := s.checkStart(req, q.now, b); err != nil {
 				return err
 			}
 			c, err := q.parties(ctx, b)
@@ -76,11 +76,11 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 
 // checkStart rejects a start in the past, and one beyond what a partner may book.
 // Errors: clinic.ErrStartInPast, clinic.CodeOutsideBookingWindow.
-func (s *Store) checkStart(ctx context.Context, now time.Time, b clinic.Booking) error {
+func (s *Store) checkStart(req Request, now time.Time, b clinic.Booking) error {
 	if err := clinic.CheckStart(now, b); err != nil {
 		return err
 	}
-	return s.partners.Check(now, AccessOf(ctx), b.Start)
+	return s.partners.Check(now, req.Access, b.Start)
 }
 
 // placeBooking inserts a booking that was decided to be fine, with its first
@@ -89,7 +89,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
-		MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+		MadeBy: t.req.Access.MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
 	if broken.Any() {
 		a.OverrideReason = &b.Override.Reason
@@ -98,13 +98,13 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	if a.ID, err = insertAppointment(ctx, t, a); err != nil {
 		return a, err
 	}
-	t.record(ctx, clinic.Created(clinic.KindAppointment, a.ID, a))
-	return a, insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionBook, nil))
+	t.record(clinic.Created(clinic.KindAppointment, a.ID, a))
+	return a, insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionBook, nil))
 }
 
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into
 // another, if the caller can access either: to others it is not there.
-func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
+func checkMerged(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) error {
 	var into sql.NullInt64
 	err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !into.Valid {
@@ -113,7 +113,7 @@ func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
 	if err != nil {
 		return err
 	}
-	if survivor, err := reachedSurvivor(ctx, q, id); err != nil || survivor == 0 {
+	if survivor, err := reachedSurvivor(ctx, req, q, id); err != nil || survivor == 0 {
 		return err
 	}
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}

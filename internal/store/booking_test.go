@@ -17,11 +17,11 @@ import (
 func TestBookAppointment(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 2)
-	booked, err := f.store.BookAppointment(t.Context(), f.booking(60, 30))
+	booked, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30))
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := f.store.Appointment(t.Context(), booked.ID)
+	read, err := f.store.Appointment(t.Context(), store.SystemRequest(), booked.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +36,10 @@ func TestBookAppointment(t *testing.T) {
 		return b
 	}
 	d, p := f.doctors, f.patients
-	if _, _, err := f.store.UpdateDoctor(t.Context(), d[1], clinic.DoctorPatch{IsActive: clinic.ChangeTo(false)}, nil); err != nil {
+	if _, _, err := f.store.UpdateDoctor(t.Context(), store.SystemRequest(), d[1], clinic.DoctorPatch{IsActive: clinic.ChangeTo(false)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	active, err := f.store.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. Active", Specialization: "Any", IsActive: true})
+	active, err := f.store.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "Dr. Active", Specialization: "Any", IsActive: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestBookAppointment(t *testing.T) {
 		"BackToBackBefore":         {f.booking(45, 15), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := f.store.BookAppointment(t.Context(), test.booking)
+			_, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), test.booking)
 			wantErr(t, err, test.want)
 			var e *clinic.Error
 			if errors.As(err, &e) && (e.Code == clinic.CodeDoctorOverlap || e.Code == clinic.CodePatientOverlap) && name != "DoctorOverlapContaining" && e.Conflict != taken {
@@ -71,21 +71,21 @@ func TestBookAppointment(t *testing.T) {
 		})
 	}
 	t.Run("CancelledTimeIsFree", func(t *testing.T) {
-		cancelled, err := f.store.CancelAppointment(t.Context(), booked.ID, clinic.ReasonPatientRequest, nil, store.Versions{1})
+		cancelled, err := f.store.CancelAppointment(t.Context(), store.SystemRequest(), booked.ID, clinic.ReasonPatientRequest, nil, store.Versions{1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if cancelled.Status != clinic.StatusCancelled || cancelled.Version != 2 || cancelled.Cancellation == nil {
 			t.Errorf("cancelled %+v", cancelled)
 		}
-		if _, err := f.store.BookAppointment(t.Context(), f.booking(60, 30)); err != nil {
+		if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30)); err != nil {
 			t.Errorf("book the freed time: %v", err)
 		}
-		_, err = f.store.CancelAppointment(t.Context(), booked.ID, clinic.ReasonPatientRequest, nil, nil)
+		_, err = f.store.CancelAppointment(t.Context(), store.SystemRequest(), booked.ID, clinic.ReasonPatientRequest, nil, nil)
 		wantErr(t, err, &clinic.Error{Code: clinic.CodeInvalidTransition})
-		_, err = f.store.CancelAppointment(t.Context(), booked.ID, clinic.ReasonPatientRequest, nil, store.Versions{1})
+		_, err = f.store.CancelAppointment(t.Context(), store.SystemRequest(), booked.ID, clinic.ReasonPatientRequest, nil, store.Versions{1})
 		wantErr(t, err, clinic.ErrPreconditionFailed)
-		_, err = f.store.CancelAppointment(t.Context(), 999_999, clinic.ReasonPatientRequest, nil, nil)
+		_, err = f.store.CancelAppointment(t.Context(), store.SystemRequest(), 999_999, clinic.ReasonPatientRequest, nil, nil)
 		wantErr(t, err, clinic.ErrAppointmentNotFound)
 	})
 	if n := f.mirrorDifferences(t); n != 0 {
@@ -105,7 +105,7 @@ func TestBookingRace(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, uint64(worker)))
 		s := pools[worker%len(pools)]
 		for range 50 {
-			a, err := s.BookAppointment(background, clinic.Booking{
+			a, err := s.BookAppointment(background, store.SystemRequest(), clinic.Booking{
 				PatientID: f.patients[random.IntN(len(f.patients))], DoctorID: f.doctors[random.IntN(len(f.doctors))],
 				Start: now.Add(time.Duration(1+random.IntN(2400)) * time.Minute), Duration: time.Duration(15+random.IntN(166)) * time.Minute,
 			})
@@ -113,7 +113,7 @@ func TestBookingRace(t *testing.T) {
 			case err == nil:
 				booked.Store(a.ID, a)
 				if random.IntN(3) == 0 {
-					if _, err := s.CancelAppointment(background, a.ID, clinic.ReasonOther, nil, nil); err != nil {
+					if _, err := s.CancelAppointment(background, store.SystemRequest(), a.ID, clinic.ReasonOther, nil, nil); err != nil {
 						t.Errorf("cancel %d: %v", a.ID, err)
 					}
 					cancelled.Add(1)
@@ -128,7 +128,7 @@ func TestBookingRace(t *testing.T) {
 	answered := 0
 	booked.Range(func(id, _ any) bool {
 		answered++
-		if _, err := f.store.Appointment(background, id.(int64)); err != nil {
+		if _, err := f.store.Appointment(background, store.SystemRequest(), id.(int64)); err != nil {
 			t.Errorf("answered booking %d: %v", id, err)
 		}
 		return true
@@ -162,9 +162,9 @@ func TestNoDeadlockBetweenCrossingWriters(t *testing.T) {
 				PatientID: f.patients[(worker+i)%2], DoctorID: f.doctors[worker%2],
 				Start: now.Add(time.Duration(1+15*((worker*20+i)%40)) * time.Minute), Duration: 15 * time.Minute,
 			}
-			a, err := s.BookAppointment(background, b)
+			a, err := s.BookAppointment(background, store.SystemRequest(), b)
 			if err == nil {
-				_, err = s.CancelAppointment(background, a.ID, clinic.ReasonOther, nil, nil)
+				_, err = s.CancelAppointment(background, store.SystemRequest(), a.ID, clinic.ReasonOther, nil, nil)
 			}
 			if err != nil && !errors.Is(err, clinic.ErrDoctorOverlap) && !errors.Is(err, clinic.ErrPatientOverlap) {
 				t.Errorf("%v", err)
@@ -189,7 +189,7 @@ func TestImportAppointments(t *testing.T) {
 		return a
 	}
 	p := f.patients
-	n, err := f.store.ImportAppointments(t.Context(), f.doctors[0], []clinic.Appointment{
+	n, err := f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], []clinic.Appointment{
 		at(-600, p[0], clinic.StatusCompleted),
 		at(-590, p[1], clinic.StatusCompleted), // overlaps for the doctor: left out
 		at(-590, p[1], clinic.StatusNoShow),    // does not occupy
@@ -203,14 +203,14 @@ func TestImportAppointments(t *testing.T) {
 	if n := f.overlaps(t) + f.mirrorDifferences(t); n != 0 {
 		t.Errorf("%d overlaps and differences", n)
 	}
-	_, err = f.store.ImportAppointments(t.Context(), 999_999, []clinic.Appointment{at(1, p[0], clinic.StatusScheduled)})
+	_, err = f.store.ImportAppointments(t.Context(), store.SystemRequest(), 999_999, []clinic.Appointment{at(1, p[0], clinic.StatusScheduled)})
 	wantErr(t, err, clinic.ErrDoctorNotFound)
-	_, err = f.store.ImportAppointments(t.Context(), f.doctors[0], []clinic.Appointment{at(1, 999_999, clinic.StatusScheduled)})
+	_, err = f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], []clinic.Appointment{at(1, 999_999, clinic.StatusScheduled)})
 	wantErr(t, err, clinic.ErrPatientNotFound)
-	if _, err = f.store.ImportAppointments(t.Context(), f.doctors[0], make([]clinic.Appointment, store.MaxImport+1)); err == nil {
+	if _, err = f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], make([]clinic.Appointment, store.MaxImport+1)); err == nil {
 		t.Error("an import over the limit was taken")
 	}
-	if n, err := f.store.ImportAppointments(t.Context(), f.doctors[0], nil); n != 0 || err != nil {
+	if n, err := f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], nil); n != 0 || err != nil {
 		t.Errorf("empty import: %d, %v", n, err)
 	}
 }

@@ -23,7 +23,7 @@ func TestSeriesIsBounded(t *testing.T) {
 		list.take()
 		b := f.booking(60, 30)
 		b.PatientID = f.patients[patient]
-		_, dates, err := s.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC"), Skip: skip})
+		_, dates, err := s.CreateSeries(t.Context(), store.SystemRequest(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC"), Skip: skip})
 		booked := 0
 		for _, d := range dates {
 			if d.Appointment != nil {
@@ -34,7 +34,7 @@ func TestSeriesIsBounded(t *testing.T) {
 	}
 	last := f.booking(60, 30)
 	last.PatientID, last.Start = f.patients[2], last.Start.AddDate(0, 0, 99)
-	if _, err := f.store.BookAppointment(t.Context(), last); err != nil {
+	if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), last); err != nil {
 		t.Fatal(err)
 	}
 	_, sent, err := series(0, false)
@@ -88,7 +88,7 @@ func TestSeriesRefusedUnderGuards(t *testing.T) {
 		b := f.booking(60, 30)
 		b.PatientID = patient
 		wg.Go(func() {
-			_, _, errs[i] = f.store.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC")})
+			_, _, errs[i] = f.store.CreateSeries(t.Context(), store.SystemRequest(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC")})
 		})
 	}
 	wg.Wait()
@@ -127,7 +127,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	pages := 0
 	for ; ; pages++ {
 		list.take()
-		page, err := s.Availability(t.Context(), q)
+		page, err := s.Availability(t.Context(), store.SystemRequest(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	if pages != 1 {
 		t.Errorf("%d empty pages", pages)
 	}
-	free, searched, err := s.NextAvailable(t.Context(), nil, q)
+	free, searched, err := s.NextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	}
 	// One who is free early costs no more from then on.
 	f.DB.MustExec(`UPDATE doctors SET is_active = (id <= 100)`)
-	free, searched, err = s.NextAvailable(t.Context(), nil, q)
+	free, searched, err = s.NextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil || len(free) != 100 || free[0].Slot == nil || searched.Before(now.Add(clinic.MaxAhead)) {
 		t.Errorf("%d doctors, searched to %s: %v", len(free), searched, err)
 	}
@@ -176,7 +176,7 @@ func TestWaitlistSearchIsBounded(t *testing.T) {
 	f.DB.MustExec(`INSERT INTO closures (start_time, end_time, name, created_at, updated_at) VALUES (?, ?, 'Closed', ?, ?)`, now.AddDate(0, 0, -1), now.AddDate(0, 0, 15), now, now)
 	s, list := f.listing(t)
 	specialization := "Any"
-	e, err := s.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+	e, err := s.CreateWaitlistEntry(t.Context(), store.SystemRequest(), clinic.WaitlistEntry{
 		PatientID: f.patients[0], Specialization: &specialization, Duration: 30 * time.Minute,
 		Window: clinic.Interval{Start: now, End: clinic.MaxInstant.AddDate(-1, 0, 0)},
 	})
@@ -188,7 +188,7 @@ func TestWaitlistSearchIsBounded(t *testing.T) {
 		if n := len(list.take()); n > 100 {
 			t.Errorf("call %d sends %d statements", calls, n)
 		}
-		if e, err = s.WaitlistEntry(t.Context(), e.ID); err != nil {
+		if e, err = s.WaitlistEntry(t.Context(), store.SystemRequest(), e.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestOffersAreBounded(t *testing.T) {
 	f := newFixture(t, 1, waiting+2)
 	s, list := f.listing(t)
 	b := f.booking(60, 30)
-	a, err := s.BookAppointment(t.Context(), b)
+	a, err := s.BookAppointment(t.Context(), store.SystemRequest(), b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestOffersAreBounded(t *testing.T) {
 		if i == waiting-1 {
 			length = 30 * time.Minute
 		}
-		_, err := s.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+		_, err := s.CreateWaitlistEntry(t.Context(), store.SystemRequest(), clinic.WaitlistEntry{
 			PatientID: f.patients[i+1], DoctorIDs: f.doctors[:1], Duration: length,
 			Window: clinic.Interval{Start: a.Time.Start, End: a.Time.Start.Add(10 * time.Minute)},
 		})
@@ -227,11 +227,11 @@ func TestOffersAreBounded(t *testing.T) {
 	}
 	other := f.booking(90, 30)
 	other.PatientID = f.patients[waiting+1]
-	if _, err := s.BookAppointment(t.Context(), other); err != nil {
+	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), other); err != nil {
 		t.Fatal(err)
 	}
 	list.take()
-	if _, err := s.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
+	if _, err := s.CancelAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	held := 0 // statements since the last guard of the doctor
@@ -260,13 +260,13 @@ func TestAppointmentListIsBounded(t *testing.T) {
 	for i := range 40 {
 		b := f.booking(60*(1+i/6), 30) // six at a time
 		b.DoctorID, b.PatientID = f.doctors[i%6], f.patients[i%6]
-		a, err := s.BookAppointment(t.Context(), b)
+		a, err := s.BookAppointment(t.Context(), store.SystemRequest(), b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if i%9 == 4 {
 			want++
-			if _, err := s.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
+			if _, err := s.CancelAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -280,7 +280,7 @@ func TestAppointmentListIsBounded(t *testing.T) {
 		pages := 0
 		for {
 			list.take()
-			page, err := s.ListAppointments(t.Context(), q)
+			page, err := s.ListAppointments(t.Context(), store.SystemRequest(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -305,7 +305,7 @@ func TestAppointmentListIsBounded(t *testing.T) {
 	}
 	window := clinic.Window{ByStart: true, Interval: clinic.Interval{Start: now, End: now.AddDate(0, 0, 7)}}
 	count := func(statuses ...clinic.Status) int64 {
-		n, err := s.CountAppointments(t.Context(), store.AppointmentQuery{Window: window, Statuses: statuses})
+		n, err := s.CountAppointments(t.Context(), store.SystemRequest(), store.AppointmentQuery{Window: window, Statuses: statuses})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -329,13 +329,13 @@ func TestMovingSeriesIsBounded(t *testing.T) {
 	f := newFixture(t, 1, 1)
 	s, list := f.listing(t)
 	const rule = "FREQ=DAILY;COUNT=100"
-	series, _, err := s.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: f.booking(60, 30), Rule: rule, Zone: new("UTC")})
+	series, _, err := s.CreateSeries(t.Context(), store.SystemRequest(), clinic.SeriesBooking{Booking: f.booking(60, 30), Rule: rule, Zone: new("UTC")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	list.take()
 	minute := 15 * 60
-	_, dates, err := s.RescheduleSeries(t.Context(), series.ID, clinic.SeriesScope{}, clinic.SeriesChange{MinuteOfDay: &minute}, nil)
+	_, dates, err := s.RescheduleSeries(t.Context(), store.SystemRequest(), series.ID, clinic.SeriesScope{}, clinic.SeriesChange{MinuteOfDay: &minute}, nil)
 	if sent := list.take(); err != nil || len(dates) != 100 || guards(sent) != 2 || len(sent) > 100*12+100 {
 		t.Errorf("%v, %d dates, %d guards, %d statements", err, len(dates), guards(sent), len(sent))
 	}

@@ -11,8 +11,8 @@ import (
 // CreateCalendarFeed creates a feed and returns its record and its token, which is not
 // stored. Errors: clinic.CodeValidationFailed, clinic.CodeForbidden (beyond the caller's
 // reach), clinic.ErrDoctorNotFound.
-func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (clinic.CalendarFeed, string, error) {
-	if !f.Within(AccessOf(ctx).Reach) {
+func (s *Store) CreateCalendarFeed(ctx context.Context, req Request, f clinic.CalendarFeed) (clinic.CalendarFeed, string, error) {
+	if !f.Within(req.Access.Reach) {
 		return f, "", &clinic.Error{Code: clinic.CodeForbidden}
 	}
 	f.Normalize()
@@ -20,14 +20,14 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 		return f, "", err
 	}
 	var token string
-	err := s.inTx(ctx, "create calendar feed", func(t *tx) error {
+	err := s.inTx(ctx, req, "create calendar feed", func(t *tx) error {
 		if f.DoctorID != nil {
 			if err := checkDoctors(ctx, t, *f.DoctorID); err != nil {
 				return err
 			}
 		}
 		secret, hash := newSecret()
-		f.Hash, f.CreatedBy, f.CreatedAt = hash, AccessOf(ctx).Subject, t.now
+		f.Hash, f.CreatedBy, f.CreatedAt = hash, req.Access.Subject, t.now
 		if f.ExpiresAt != nil {
 			end := clinic.Instant(*f.ExpiresAt)
 			f.ExpiresAt = &end
@@ -40,7 +40,7 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 			return err
 		}
 		token = clinic.FormatFeedToken(f.ID, secret)
-		t.record(ctx, clinic.Created(clinic.KindCalendarFeed, f.ID, f))
+		t.record(clinic.Created(clinic.KindCalendarFeed, f.ID, f))
 		return nil
 	}, &f, &token)
 	if id, secret, ok := clinic.ParseFeedToken(token); ok && err == nil {
@@ -50,21 +50,21 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 }
 
 // CalendarFeed returns the record of a feed. Errors: clinic.ErrCalendarFeedNotFound.
-func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
+func (s *Store) CalendarFeed(ctx context.Context, req Request, id int64) (clinic.CalendarFeed, error) {
 	var row calendarFeedRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
 		return clinic.CalendarFeed{}, translate(ctx, "read calendar feed", notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f := row.feed()
-	if !f.Within(AccessOf(ctx).Reach) {
+	if !f.Within(req.Access.Reach) {
 		return clinic.CalendarFeed{}, clinic.ErrCalendarFeedNotFound
 	}
 	return f, nil
 }
 
 // ListCalendarFeeds returns a page of feeds by id.
-func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (Page[clinic.CalendarFeed], error) {
-	reach := AccessOf(ctx).Reach
+func (s *Store) ListCalendarFeeds(ctx context.Context, req Request, after int64, limit int) (Page[clinic.CalendarFeed], error) {
+	reach := req.Access.Reach
 	var rows []calendarFeedRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT `+calendarFeedColumns+`
@@ -84,15 +84,15 @@ func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (
 
 // RevokeCalendarFeed revokes a feed: once it has returned, no new request in any process
 // can read the feed. Errors: clinic.ErrCalendarFeedNotFound.
-func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
+func (s *Store) RevokeCalendarFeed(ctx context.Context, req Request, id int64) (clinic.CalendarFeed, error) {
 	var f clinic.CalendarFeed
-	err := s.inTx(ctx, "revoke calendar feed", func(t *tx) error {
+	err := s.inTx(ctx, req, "revoke calendar feed", func(t *tx) error {
 		var row calendarFeedRow
 		if err := t.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ? FOR UPDATE`, id); err != nil {
 			return notFound(err, clinic.ErrCalendarFeedNotFound)
 		}
 		f = row.feed()
-		if !f.Within(AccessOf(ctx).Reach) {
+		if !f.Within(req.Access.Reach) {
 			return clinic.ErrCalendarFeedNotFound
 		}
 		if f.RevokedAt != nil {
@@ -100,7 +100,7 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.Calend
 		}
 		before := f
 		f.RevokedAt = &t.now
-		t.record(ctx, clinic.Changed(clinic.KindCalendarFeed, id, before, f))
+		t.record(clinic.Changed(clinic.KindCalendarFeed, id, before, f))
 		_, err := t.exec(ctx, `UPDATE calendar_feeds SET revoked_at = ? WHERE id = ?`, t.now, id)
 		return err
 	}, &f)
@@ -123,7 +123,7 @@ func (s *Store) KnowsCalendarFeed(ctx context.Context, token string) (bool, erro
 // ReadCalendarFeed returns the calendar of a token. It reads the database each time, so
 // that a revoked feed is rejected immediately, and records the read, with the feed as the
 // caller. Errors: clinic.ErrCalendarFeedNotFound.
-func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.FeedCalendar, error) {
+func (s *Store) ReadCalendarFeed(ctx context.Context, req Request, token string) (clinic.FeedCalendar, error) {
 	id, secret, ok := clinic.ParseFeedToken(token)
 	if !ok {
 		return clinic.FeedCalendar{}, clinic.ErrCalendarFeedNotFound
@@ -151,10 +151,9 @@ func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.Feed
 	if err != nil {
 		return clinic.FeedCalendar{}, translate(ctx, "read calendar feed", err)
 	}
-	CountWork(ctx, clinic.WorkRecords, len(c.Visits)+len(c.Away))
-	access := AccessOf(ctx)
-	access.Caller = f.Reader()
-	return c, s.recordRead(WithAccess(ctx, access), clinic.KindCalendarFeed, f.ID)
+	req.CountWork(clinic.WorkRecords, len(c.Visits)+len(c.Away))
+	req.Access.Caller = f.Reader()
+	return c, s.recordRead(ctx, req, clinic.KindCalendarFeed, f.ID)
 }
 
 // feedCalendar returns a feed's calendar.

@@ -180,8 +180,8 @@ const maxTurns = 5
 // ListChanges returns the next changes that the caller may see, including all that were
 // committed before the call. Errors: clinic.CodeValidationFailed (an unknown kind, or a
 // position beyond the end).
-func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, error) {
-	access := AccessOf(ctx)
+func (s *Store) ListChanges(ctx context.Context, req Request, q ChangesQuery) (ChangesPage, error) {
+	access := req.Access
 	visible, err := access.VisibleKinds(q.Objects)
 	if err != nil {
 		return ChangesPage{}, err
@@ -192,7 +192,7 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 			return ChangesPage{}, err
 		}
 	}
-	p, err := s.readChanges(ctx, q, access.Reach, visible)
+	p, err := s.readChanges(ctx, req, q, access.Reach, visible)
 	p.More = p.More || backlog
 	if err != nil || !q.Records {
 		return p, translate(ctx, "list changes", err)
@@ -209,12 +209,12 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 	if len(patients) == 0 {
 		return p, nil
 	}
-	return p, s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
+	return p, s.recordRead(ctx, req, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
 }
 
 // readChanges returns a page with its records from one snapshot. Index changes_position.
-func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Reach, visible []clinic.Kind) (ChangesPage, error) {
-	t, err := s.snapshot(ctx)
+func (s *Store) readChanges(ctx context.Context, req Request, q ChangesQuery, reach clinic.Reach, visible []clinic.Kind) (ChangesPage, error) {
+	t, err := s.snapshot(ctx, req)
 	if err != nil {
 		return ChangesPage{}, err
 	}

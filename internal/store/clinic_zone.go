@@ -65,8 +65,8 @@ func ClinicZone(ctx context.Context, db *sqlx.DB) (string, error) {
 // SetClinicZone replaces the stored time zone, and returns the previous one, empty for
 // none. The same zone changes nothing. It needs the privileges of the migrating user. Lock:
 // the row of the zone.
-func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, err error) {
-	err = s.inTx(ctx, "set time zone of the clinic", func(t *tx) error {
+func (s *Store) SetClinicZone(ctx context.Context, req Request, name string) (before string, err error) {
+	err = s.inTx(ctx, req, "set time zone of the clinic", func(t *tx) error {
 		before = ""
 		err := t.GetContext(ctx, &before, zoneRead+` FOR UPDATE`)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -81,7 +81,7 @@ func (s *Store) SetClinicZone(ctx context.Context, name string) (before string, 
 		if err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Changed(clinic.KindClinicZone, 1, clinic.Members{"name": before}, clinic.Members{"name": name}))
+		t.record(clinic.Changed(clinic.KindClinicZone, 1, clinic.Members{"name": before}, clinic.Members{"name": name}))
 		return nil
 	})
 	return before, err

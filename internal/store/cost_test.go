@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // A booking reads a handful of rows, however long the history of its doctor and
@@ -25,7 +26,7 @@ func TestBookingDoesNotReadHistory(t *testing.T) {
 			Time: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
 		})
 	}
-	if _, err := f.store.ImportAppointments(t.Context(), f.doctors[0], history); err != nil {
+	if _, err := f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], history); err != nil {
 		t.Fatal(err)
 	}
 	one, err := sqlx.Connect("mysql", f.DSN)

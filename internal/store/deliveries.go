@@ -130,7 +130,7 @@ type DeliveryOutcome struct {
 // FinishDelivery saves the result of an attempt: delivered, retried later, or dead after
 // clinic.DeliveryLife. It does nothing if another process has claimed the message
 // meanwhile.
-func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o DeliveryOutcome) error {
+func (s *Store) FinishDelivery(ctx context.Context, req Request, d clinic.Delivery, o DeliveryOutcome) error {
 	now := clinic.Instant(s.now())
 	status, next := clinic.DeliveryDelivered, (*time.Time)(nil)
 	var reason *string
@@ -149,7 +149,7 @@ func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o Deliver
 	if err != nil || !o.Gone {
 		return translate(ctx, "finish delivery", err)
 	}
-	_, err = s.changeWebhook(ctx, d.WebhookID, nil, func(t *tx, w *clinic.Webhook) error {
+	_, err = s.changeWebhook(ctx, req, d.WebhookID, nil, func(t *tx, w *clinic.Webhook) error {
 		w.Enabled, w.DisabledReason = false, &o.Reason
 		return endDeliveries(ctx, t, d.WebhookID, o.Reason)
 	})
@@ -191,9 +191,9 @@ func endDeliveries(ctx context.Context, t *tx, webhook int64, reason string) err
 }
 
 // TestWebhook queues a test message. Errors: clinic.ErrWebhookNotFound.
-func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, error) {
+func (s *Store) TestWebhook(ctx context.Context, req Request, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
-	err := s.inTx(ctx, "test webhook", func(t *tx) error {
+	err := s.inTx(ctx, req, "test webhook", func(t *tx) error {
 		if _, err := lockWebhook(ctx, t, id); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, err
 		d.ID, err = t.insert(ctx, `
 			INSERT INTO webhook_deliveries (webhook_id, at, type, status, since, next_at, created_at)
 			VALUES (?, ?, ?, 'pending', ?, ?, ?)`, id, t.now, clinic.TestMessage, t.now, t.now, t.now)
-		t.record(ctx, clinic.Touched(clinic.KindWebhook, id, clinic.Members{"tested": d.ID}))
+		t.record(clinic.Touched(clinic.KindWebhook, id, clinic.Members{"tested": d.ID}))
 		return err
 	}, &d)
 	return d, err
@@ -213,9 +213,9 @@ func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, err
 
 // Redeliver queues a message again. Errors: clinic.ErrWebhookNotFound,
 // clinic.ErrDeliveryNotFound.
-func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delivery, error) {
+func (s *Store) Redeliver(ctx context.Context, req Request, webhook, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
-	err := s.inTx(ctx, "redeliver message", func(t *tx) error {
+	err := s.inTx(ctx, req, "redeliver message", func(t *tx) error {
 		if _, err := lockWebhook(ctx, t, webhook); err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delive
 		}
 		row.Status, row.Attempts, row.Since, row.NextAt = string(clinic.DeliveryPending), 0, t.now, &t.now
 		d = row.delivery()
-		t.record(ctx, clinic.Touched(clinic.KindWebhook, webhook, clinic.Members{"redelivered": id}))
+		t.record(clinic.Touched(clinic.KindWebhook, webhook, clinic.Members{"redelivered": id}))
 		_, err = t.exec(ctx, `
 			UPDATE webhook_deliveries
 			SET status = 'pending', resent = ?, attempts = 0, since = ?, next_at = ?

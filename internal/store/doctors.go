@@ -12,16 +12,16 @@ import (
 // CreateDoctor creates a doctor and returns the record as stored.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised).
-func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Doctor, error) {
+func (s *Store) CreateDoctor(ctx context.Context, req Request, d clinic.Doctor) (clinic.Doctor, error) {
 	d.Normalize()
 	if err := d.Validate(); err != nil {
 		return clinic.Doctor{}, err
 	}
-	err := s.inTx(ctx, "create doctor", func(t *tx) error {
+	err := s.inTx(ctx, req, "create doctor", func(t *tx) error {
 		d.Version, d.CreatedAt, d.UpdatedAt = 1, t.now, t.now
 		var err error
 		d.ID, err = insertDoctor(ctx, t, d)
-		t.record(ctx, clinic.Created(clinic.KindDoctor, d.ID, d))
+		t.record(clinic.Created(clinic.KindDoctor, d.ID, d))
 		t.freeByRule(d.ID)
 		return err
 	}, &d)
@@ -47,10 +47,10 @@ func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
-func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch, match Versions) (clinic.Doctor, []clinic.Appointment, error) {
+func (s *Store) UpdateDoctor(ctx context.Context, req Request, id int64, c clinic.DoctorPatch, match Versions) (clinic.Doctor, []clinic.Appointment, error) {
 	var d clinic.Doctor
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, "update doctor", func(t *tx) error {
+	err := s.inTx(ctx, req, "update doctor", func(t *tx) error {
 		var err error
 		if d, err = lockDoctor(ctx, t, id); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		}
 		d.Version++
 		d.UpdatedAt = t.now
-		t.record(ctx, clinic.Changed(clinic.KindDoctor, d.ID, before, d))
+		t.record(clinic.Changed(clinic.KindDoctor, d.ID, before, d))
 		if d.IsActive && (!before.IsActive || d.Specialization != before.Specialization) {
 			t.freeByRule(d.ID)
 		}
@@ -83,8 +83,8 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
-func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete doctor", func(t *tx) error {
+func (s *Store) DeleteDoctor(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete doctor", func(t *tx) error {
 		d, err := lockDoctor(ctx, t, id)
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) erro
 		if err := s.unlistDoctor(ctx, t, id); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindDoctor, id, d))
+		t.record(clinic.Deleted(clinic.KindDoctor, id, d))
 		_, err = t.exec(ctx, `DELETE FROM doctors WHERE id = ?`, id)
 		return err
 	})

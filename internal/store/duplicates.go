@@ -72,11 +72,11 @@ func refuseTakenEmail(ctx context.Context, t *tx, p clinic.Patient) error {
 // Patients beyond the caller's reach are left out, as in every list; the others are masked
 // for callers who may write, but not read, patients. A replayed response shows them as they
 // are now.
-func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate, error) {
+func (s *Store) candidates(ctx context.Context, req Request, ids []int64) ([]clinic.Candidate, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	access := AccessOf(ctx)
+	access := req.Access
 	rows, err := s.readReached(ctx, access.Reach, ids)
 	if err != nil || len(rows) == 0 {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *Store) candidates(ctx context.Context, ids []int64) ([]clinic.Candidate
 	for i, r := range rows {
 		shown[i] = clinic.CandidateOf(r.patient(), slices.Contains(readable, r.ID))
 	}
-	return shown, s.recordRead(ctx, clinic.KindPatient, 0, idsOf(rows, func(r patientRow) int64 { return r.ID })...)
+	return shown, s.recordRead(ctx, req, clinic.KindPatient, 0, idsOf(rows, func(r patientRow) int64 { return r.ID })...)
 }
 
 // readReached returns the patients that are within reach, by id.
@@ -115,12 +115,12 @@ func (s *Store) readReached(ctx context.Context, reach clinic.Reach, ids []int64
 
 // withCandidates adds the candidates that the caller may see to a refusal for a possible
 // duplicate.
-func (s *Store) withCandidates(ctx context.Context, err error) error {
+func (s *Store) withCandidates(ctx context.Context, req Request, err error) error {
 	refusal, ok := errors.AsType[*clinic.Error](err)
 	if !ok || len(refusal.Alike) == 0 {
 		return err
 	}
-	candidates, failed := s.candidates(ctx, refusal.Alike)
+	candidates, failed := s.candidates(ctx, req, refusal.Alike)
 	if failed != nil {
 		return failed
 	}

@@ -21,7 +21,7 @@ func TestPlans(t *testing.T) {
 		email, phone := fmt.Sprintf("p%d@example.org", i), fmt.Sprintf("+41 44 %07d", i*7919%10_000_000)
 		ps[i] = clinic.Patient{FirstName: fmt.Sprintf("Name%04d", i*31%1500), LastName: fmt.Sprintf("Name%04d", i), Email: &email, Phone: &phone}
 	}
-	ids, err := f.store.CreatePatients(t.Context(), ps)
+	ids, err := f.store.CreatePatients(t.Context(), store.SystemRequest(), ps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,12 +34,12 @@ func TestPlans(t *testing.T) {
 				Time: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
 			})
 		}
-		if _, err := f.store.ImportAppointments(t.Context(), doctor, as); err != nil {
+		if _, err := f.store.ImportAppointments(t.Context(), store.SystemRequest(), doctor, as); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// The feed has its places, and a webhook its messages.
-	if _, err := f.store.ListChanges(t.Context(), store.ChangesQuery{Limit: 1}); err != nil {
+	if _, err := f.store.ListChanges(t.Context(), store.SystemRequest(), store.ChangesQuery{Limit: 1}); err != nil {
 		t.Fatal(err)
 	}
 	f.DB.MustExec(`

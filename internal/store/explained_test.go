@@ -40,30 +40,30 @@ func TestSlotRefusalsAreExplained(t *testing.T) {
 func refusedUndo(t *testing.T, f *fixture) error {
 	t.Helper()
 	a := f.book(t, f.booking(60, 30))
-	if _, err := f.store.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
+	if _, err := f.store.CancelAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	other := f.booking(60, 30)
 	other.PatientID = f.patients[1]
 	f.book(t, other)
-	_, err := f.store.UndoAppointment(t.Context(), a.ID, nil)
+	_, err := f.store.UndoAppointment(t.Context(), store.SystemRequest(), a.ID, nil)
 	return err
 }
 
 // refusedOffer accepts an offer at whose time the patient has an appointment by now.
 func refusedOffer(t *testing.T, f *fixture) error {
 	t.Helper()
-	entry, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+	entry, err := f.store.CreateWaitlistEntry(t.Context(), store.SystemRequest(), clinic.WaitlistEntry{
 		PatientID: f.patients[1], DoctorIDs: f.doctors[:1], Duration: 30 * time.Minute,
 		Window: clinic.Interval{Start: now.Add(time.Hour), End: now.Add(3 * time.Hour)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.PassOnExpiredOffers(t.Context()); err != nil {
+	if _, err := f.store.PassOnExpiredOffers(t.Context(), store.SystemRequest()); err != nil {
 		t.Fatal(err)
 	}
-	if entry, err = f.store.WaitlistEntry(t.Context(), entry.ID); err != nil || entry.Offer == nil {
+	if entry, err = f.store.WaitlistEntry(t.Context(), store.SystemRequest(), entry.ID); err != nil || entry.Offer == nil {
 		t.Fatalf("no offer was made: %+v, %v", entry, err)
 	}
 	elsewhere := clinic.Booking{
@@ -71,7 +71,7 @@ func refusedOffer(t *testing.T, f *fixture) error {
 		Start: entry.Offer.Slot.Time.Start, Duration: 30 * time.Minute,
 	}
 	f.book(t, elsewhere)
-	_, err = f.store.AcceptOffer(t.Context(), entry.ID, nil)
+	_, err = f.store.AcceptOffer(t.Context(), store.SystemRequest(), entry.ID, nil)
 	return err
 }
 
@@ -81,7 +81,7 @@ func refusedPlan(t *testing.T, f *fixture) error {
 	t.Helper()
 	f.book(t, f.booking(60, 30))
 	away := clinic.Interval{Start: now.Add(time.Hour), End: now.Add(2 * time.Hour)}
-	plan, err := f.store.CreatePlan(t.Context(), f.doctors[0], away, 24*time.Hour)
+	plan, err := f.store.CreatePlan(t.Context(), store.SystemRequest(), f.doctors[0], away, 24*time.Hour)
 	if err != nil || len(plan.Items) != 1 || plan.Items[0].Proposal == nil {
 		t.Fatalf("no time was proposed: %+v, %v", plan, err)
 	}
@@ -94,7 +94,7 @@ func refusedPlan(t *testing.T, f *fixture) error {
 		PatientID: f.patients[0], DoctorID: f.doctors[i], Start: proposed.Time.Start, Duration: 30 * time.Minute,
 		Override: clinic.Override{Rules: []clinic.Rule{clinic.RulePatientOverlap}, Reason: "both"},
 	})
-	if plan, err = f.store.ApplyPlan(t.Context(), plan.ID, store.PlanSelection{}, nil); err != nil {
+	if plan, err = f.store.ApplyPlan(t.Context(), store.SystemRequest(), plan.ID, store.PlanSelection{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if plan.Items[0].Refusal == nil {
@@ -105,7 +105,7 @@ func refusedPlan(t *testing.T, f *fixture) error {
 
 func (f *fixture) book(t *testing.T, b clinic.Booking) clinic.Appointment {
 	t.Helper()
-	a, err := f.store.BookAppointment(t.Context(), b)
+	a, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,8 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 
 // OfferAsRead offers a time to an entry as it was read before, as a search does that
 // something else has overtaken.
-func (s *Store) OfferAsRead(ctx context.Context, e clinic.WaitlistEntry, slot clinic.Slot) (offered bool, err error) {
-	err = s.inTx(ctx, "offer as read", func(t *tx) error {
+func (s *Store) OfferAsRead(ctx context.Context, req Request, e clinic.WaitlistEntry, slot clinic.Slot) (offered bool, err error) {
+	err = s.inTx(ctx, req, "offer as read", func(t *tx) error {
 		t.bookkeeping = true
 		if _, err := t.guardDoctor(ctx, slot.DoctorID); err != nil {
 			return err

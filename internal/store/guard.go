@@ -60,12 +60,12 @@ func (t *tx) guardName(ctx context.Context, p clinic.Patient) error {
 // guardParties takes the guards of the doctor and the patient of a booking, in
 // this order, and reports whether they exist. Errors: clinic.CodePatientMerged.
 func (t *tx) guardParties(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
-	return partiesOf(ctx, t, b, t.guardDoctor, t.guardPatient)
+	return partiesOf(ctx, t.req, t, b, t.guardDoctor, t.guardPatient)
 }
 
 // partiesOf finds out with doctorExists and patientExists, in this order, whether there
 // are the doctor and the patient of a booking. Whether they are active is read later.
-func partiesOf(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, doctorExists, patientExists func(context.Context, int64) (bool, error)) (clinic.Calendar, error) {
+func partiesOf(ctx context.Context, req Request, q sqlx.QueryerContext, b clinic.Booking, doctorExists, patientExists func(context.Context, int64) (bool, error)) (clinic.Calendar, error) {
 	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
 	exists, err := doctorExists(ctx, b.DoctorID)
 	if err != nil {
@@ -77,7 +77,7 @@ func partiesOf(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, doc
 	if exists, err = patientExists(ctx, b.PatientID); err != nil || !exists {
 		return c, err
 	}
-	if exists, err = reachesPatient(ctx, q, b.PatientID); exists {
+	if exists, err = reachesPatient(ctx, req, q, b.PatientID); exists {
 		c.Patient = clinic.Active
 	}
 	return c, err
@@ -96,7 +96,7 @@ func (t *tx) guardPatient(ctx context.Context, id int64) (exists bool, err error
 	if exists || err != nil {
 		return exists, err
 	}
-	return false, checkMerged(ctx, t, id)
+	return false, checkMerged(ctx, t.req, t, id)
 }
 
 // guardPatientOf is guardPatient for the patient of a record that was read without a lock.
@@ -191,7 +191,7 @@ func (t *tx) guardPlan(ctx context.Context, p *clinic.Plan, chosen []int) error 
 // capped, until it ends; always taken after all other guards, as the foreign key of
 // the new record would be. For others it does nothing. Primary key; exclusive.
 func (t *tx) guardKey(ctx context.Context) error {
-	access := AccessOf(ctx)
+	access := t.req.Access
 	if !access.IsPartner() {
 		return nil
 	}

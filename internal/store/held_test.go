@@ -29,7 +29,7 @@ func TestGuardOfProcessThatHangs(t *testing.T) {
 	}
 	defer func() { _ = hung.Close() }()
 	st := d.Open(t, fixedClock, nil)
-	doctor, err := st.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. Held", Specialization: "Dermatology", IsActive: true})
+	doctor, err := st.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "Dr. Held", Specialization: "Dermatology", IsActive: true})
 	if err != nil {
 		t.Fatal(err)
 	}

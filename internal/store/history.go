@@ -11,8 +11,8 @@ import (
 
 // History reads every change of an appointment, oldest first. Errors:
 // clinic.ErrAppointmentNotFound.
-func (s *Store) History(ctx context.Context, id int64) ([]clinic.Event, error) {
-	if _, err := s.Appointment(ctx, id); err != nil {
+func (s *Store) History(ctx context.Context, req Request, id int64) ([]clinic.Event, error) {
+	if _, err := s.Appointment(ctx, req, id); err != nil {
 		return nil, err
 	}
 	events, err := readHistory(ctx, s.db, id)

@@ -16,24 +16,24 @@ import (
 // are removed on the way.
 //
 // Errors: those of BookAppointment, clinic.ErrTooManyHolds.
-func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
+func (s *Store) CreateHold(ctx context.Context, req Request, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
 	b.Normalize()
 	if err := b.Validate(); err != nil {
 		return clinic.Hold{}, err
 	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Hold{}, err
 	}
 	var h clinic.Hold
 	if patient != nil {
 		b.PatientID = *patient
 	}
-	err := s.runUseCase(ctx, useCase{
+	err := s.runUseCase(ctx, req, useCase{
 		act:    "create hold",
 		wanted: wantedOf(b),
 		body: func(t *tx) error {
 			b := b // another attempt starts from what was asked for
-			if err := s.checkStart(ctx, t.now, b); err != nil {
+			if err := s.checkStart(req, t.now, b); err != nil {
 				return err
 			}
 			if err := checkHolds(ctx, &t.queries); err != nil { // again below, when nothing can change it
@@ -62,17 +62,17 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 			h = clinic.Hold{
 				Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
 				Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
-				MadeBy: AccessOf(ctx).MadeBy(),
+				MadeBy: req.Access.MadeBy(),
 			}
 			if h.ID, err = insertHold(ctx, t, h); err != nil {
 				return err
 			}
-			t.record(ctx, clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
+			t.record(clinic.Created(clinic.KindHold, h.ID, withoutToken(h)))
 			t.freeLater(h.DoctorID, h.Busy(), h.ExpiresAt)
 			return nil
 		},
 		explain: func(q *snapshot) error {
-			if err := s.checkStart(ctx, q.now, b); err != nil {
+			if err := s.checkStart(req, q.now, b); err != nil {
 				return err
 			}
 			if err := checkHolds(ctx, &q.queries); err != nil {
@@ -107,7 +107,7 @@ func withoutPatient(doctorExists func(context.Context, int64) (bool, error)) fun
 // checkHolds returns clinic.ErrTooManyHolds for a partner with as many live holds as it
 // may have. Index holds_made_by.
 func checkHolds(ctx context.Context, q *queries) error {
-	access := AccessOf(ctx)
+	access := q.req.Access
 	if !access.IsPartner() {
 		return nil
 	}
@@ -120,7 +120,7 @@ func checkHolds(ctx context.Context, q *queries) error {
 }
 
 // Hold reads a hold that has not expired. Errors: clinic.ErrHoldNotFound.
-func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
+func (s *Store) Hold(ctx context.Context, req Request, id int64) (clinic.Hold, error) {
 	var row holdRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ? AND expires_at > ?`, id, clinic.Instant(s.now()))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -130,11 +130,11 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 		return clinic.Hold{}, translate(ctx, "read hold", err)
 	}
 	h := row.hold()
-	if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
+	if !req.Access.Reach.Record(h.DoctorID, h.MadeBy) {
 		return clinic.Hold{}, clinic.ErrHoldNotFound
 	}
 	if h.PatientID != nil {
-		err = s.recordRead(ctx, clinic.KindHold, h.ID, *h.PatientID)
+		err = s.recordRead(ctx, req, clinic.KindHold, h.ID, *h.PatientID)
 	}
 	return h, err
 }
@@ -149,8 +149,8 @@ func withoutToken(h clinic.Hold) clinic.Hold {
 // DeleteHold gives a held time back. Locks the doctor's guard row, then the
 // hold. Errors: clinic.ErrHoldNotFound (also when it has
 // expired), clinic.ErrPreconditionFailed.
-func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete hold", func(t *tx) error {
+func (s *Store) DeleteHold(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete hold", func(t *tx) error {
 		var row holdRow
 		err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ? AND expires_at > ?`, id, t.now)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -160,7 +160,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 			return err
 		}
 		h := row.hold()
-		if !AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
+		if !req.Access.Reach.Record(h.DoctorID, h.MadeBy) {
 			return clinic.ErrHoldNotFound
 		}
 		if err := match.check(clinic.HoldVersion); err != nil {
@@ -169,7 +169,7 @@ func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error 
 		if _, err := t.guardDoctor(ctx, h.DoctorID); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindHold, h.ID, withoutToken(h)))
+		t.record(clinic.Deleted(clinic.KindHold, h.ID, withoutToken(h)))
 		n, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, id)
 		if err == nil && n == 0 {
 			return clinic.ErrHoldNotFound // used or given back meanwhile

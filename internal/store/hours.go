@@ -55,16 +55,16 @@ func workingHours(ctx context.Context, q sqlx.QueryerContext, doctorID int64) (c
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
-func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clinic.WorkingHours, match Versions) (clinic.WorkingHours, []clinic.Appointment, error) {
+func (s *Store) ReplaceWorkingHours(ctx context.Context, req Request, doctorID int64, h clinic.WorkingHours, match Versions) (clinic.WorkingHours, []clinic.Appointment, error) {
 	if err := h.Validate(); err != nil {
 		return h, nil, err
 	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(doctorID); err != nil {
 		return h, nil, err
 	}
 	h.Normalize()
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, "replace working hours", func(t *tx) error {
+	err := s.inTx(ctx, req, "replace working hours", func(t *tx) error {
 		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
@@ -88,7 +88,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 			return err
 		}
 		t.freeByRule(doctorID)
-		t.record(ctx, clinic.Touched(clinic.KindWorkingHours, doctorID, h))
+		t.record(clinic.Touched(clinic.KindWorkingHours, doctorID, h))
 		if err := insertHours(ctx, t, doctorID, h); err != nil {
 			return err
 		}

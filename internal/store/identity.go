@@ -86,8 +86,8 @@ type MergePair struct {
 // PreviewMerge shows what MergePatients would do, and changes nothing. Errors:
 // clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.CodeValidationFailed (a patient and itself).
-func (s *Store) PreviewMerge(ctx context.Context, of MergePair) (Merge, error) {
-	q, err := s.snapshot(ctx)
+func (s *Store) PreviewMerge(ctx context.Context, req Request, of MergePair) (Merge, error) {
+	q, err := s.snapshot(ctx, req)
 	if err != nil {
 		return Merge{}, translate(ctx, "preview merge", err)
 	}
@@ -97,7 +97,7 @@ func (s *Store) PreviewMerge(ctx context.Context, of MergePair) (Merge, error) {
 		return m, translate(ctx, "preview merge", err)
 	}
 	q.end() // before the line is written: who holds a connection must not wait for one
-	return m, s.recordRead(ctx, clinic.KindPatient, 0, of.Survivor, of.Duplicate)
+	return m, s.recordRead(ctx, req, clinic.KindPatient, 0, of.Survivor, of.Duplicate)
 }
 
 // MergePatients makes the record of a duplicate part of another's: appointments,
@@ -112,9 +112,9 @@ func (s *Store) PreviewMerge(ctx context.Context, of MergePair) (Merge, error) {
 //
 // Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
 // of the two that overlap; clinic.ErrPreconditionFailed.
-func (s *Store) MergePatients(ctx context.Context, of MergePair, match Versions) (Merge, error) {
+func (s *Store) MergePatients(ctx context.Context, req Request, of MergePair, match Versions) (Merge, error) {
 	var m Merge
-	err := s.inTx(ctx, "merge patients", func(t *tx) error {
+	err := s.inTx(ctx, req, "merge patients", func(t *tx) error {
 		var doctors []int64
 		err := t.SelectContext(ctx, &doctors, `
 			SELECT doctor_id FROM appointments WHERE patient_id = ?
@@ -172,8 +172,8 @@ func (s *Store) MergePatients(ctx context.Context, of MergePair, match Versions)
 		ps[0].Identifiers = nil
 		err = withIdentifiers(ctx, t, ps)
 		m.Survivor = ps[0]
-		t.record(ctx, clinic.Touched(clinic.KindPatient, of.Survivor, m.Survivor))
-		t.record(ctx, clinic.Touched(clinic.KindPatient, of.Duplicate, clinic.Members{"merged_into": of.Survivor}))
+		t.record(clinic.Touched(clinic.KindPatient, of.Survivor, m.Survivor))
+		t.record(clinic.Touched(clinic.KindPatient, of.Duplicate, clinic.Members{"merged_into": of.Survivor}))
 		return err
 	}, &m)
 	return m, err
@@ -265,7 +265,7 @@ func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoe
 		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
 		SELECT id, version, updated_at, ?, ?, status AS was, status, start_time, duration_minutes, doctor_id, patient_id, room_id
 		FROM appointments
-		WHERE id IN (?)`, string(clinic.ActionMerge), actorOf(ctx), moving)
+		WHERE id IN (?)`, string(clinic.ActionMerge), t.req.actor(), moving)
 	if err != nil {
 		return err
 	}
@@ -316,10 +316,10 @@ func recordsOf(ctx context.Context, q sqlx.QueryerContext, id int64) ([]int64, e
 
 // PatientByMRN reads the patient with a medical record number, the survivor's when
 // the record was merged. Errors: clinic.ErrPatientNotFound.
-func (s *Store) PatientByMRN(ctx context.Context, id int64) (clinic.Patient, error) {
-	p, err := s.Patient(ctx, id)
+func (s *Store) PatientByMRN(ctx context.Context, req Request, id int64) (clinic.Patient, error) {
+	p, err := s.Patient(ctx, req, id)
 	if err == nil && p.MergedInto != nil {
-		return s.Patient(ctx, *p.MergedInto)
+		return s.Patient(ctx, req, *p.MergedInto)
 	}
 	return p, err
 }

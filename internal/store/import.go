@@ -25,7 +25,7 @@ const MaxImport = 500
 // insert them and an event for each, and a ticket for each patient who is here.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPatientNotFound.
-func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []clinic.Appointment) (int, error) {
+func (s *Store) ImportAppointments(ctx context.Context, req Request, doctorID int64, as []clinic.Appointment) (int, error) {
 	if len(as) == 0 {
 		return 0, nil
 	}
@@ -47,7 +47,7 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 	patients = slices.Compact(patients)
 
 	imported := 0
-	err := s.inTx(ctx, "import appointments", func(t *tx) error {
+	err := s.inTx(ctx, req, "import appointments", func(t *tx) error {
 		// An inactive doctor has a past, too.
 		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
@@ -88,7 +88,7 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 			add = append(add, a)
 		}
 		imported = len(add)
-		t.recordMany(ctx, clinic.AuditCreated, clinic.KindAppointment, idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
+		t.recordMany(clinic.AuditCreated, clinic.KindAppointment, idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
 		first, err := insertAppointments(ctx, t, add)
 		if err != nil || len(add) == 0 {
 			return err

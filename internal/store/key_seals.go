@@ -90,7 +90,7 @@ func (z *keySealer) warn(ctx context.Context, log *slog.Logger, k *clinic.APIKey
 // SealKeys does once in each process what sealing needs, and nothing without MACKeys.
 // The first process on a database whose keys have no seals seals all of them: it has
 // to trust what it finds. After that, only seals by a former secret are replaced.
-func (s *Store) SealKeys(ctx context.Context) error {
+func (s *Store) SealKeys(ctx context.Context, req Request) error {
 	z := s.sealer
 	if !z.active() || z.prepared.Load() {
 		return nil
@@ -100,7 +100,7 @@ func (s *Store) SealKeys(ctx context.Context) error {
 	if z.prepared.Load() {
 		return nil
 	}
-	trusted, err := s.sealAll(ctx)
+	trusted, err := s.sealAll(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Store) SealKeys(ctx context.Context) error {
 
 // sealAll returns how many keys it trusted without a seal. Lock: the row of
 // api_key_sealing, so that one process does it.
-func (s *Store) sealAll(ctx context.Context) (trusted int, err error) {
+func (s *Store) sealAll(ctx context.Context, req Request) (trusted int, err error) {
 	started, err := s.KeysAreSealed(ctx)
 	if err != nil {
 		return 0, err
@@ -122,7 +122,7 @@ func (s *Store) sealAll(ctx context.Context) (trusted int, err error) {
 	if started {
 		return 0, s.replaceSeals(ctx)
 	}
-	err = s.inTx(ctx, "seal API keys", func(t *tx) error {
+	err = s.inTx(ctx, req, "seal API keys", func(t *tx) error {
 		trusted, t.bookkeeping = 0, true
 		n, err := t.exec(ctx, `INSERT IGNORE INTO api_key_sealing (id, started_at) VALUES (1, ?)`, t.now)
 		if err != nil || n == 0 { // another process did it, and has committed
@@ -145,7 +145,7 @@ func (s *Store) sealAll(ctx context.Context) (trusted int, err error) {
 			if _, err := t.exec(ctx, `UPDATE api_keys SET seal = ? WHERE id = ?`, s.sealer.seal(&k), k.ID); err != nil {
 				return err
 			}
-			t.record(ctx, clinic.Changed(clinic.KindAPIKey, k.ID, k, k).Because(reason))
+			t.record(clinic.Changed(clinic.KindAPIKey, k.ID, k, k).Because(reason))
 			trusted++
 		}
 		return nil
@@ -193,12 +193,12 @@ func (s *Store) KeysAreSealed(ctx context.Context) (bool, error) {
 
 // SealKey seals a key as it is now. The administrator has read it and trusts it.
 // It needs MACKeys. Errors: clinic.ErrKeyNotFound.
-func (s *Store) SealKey(ctx context.Context, id int64) (clinic.APIKey, error) {
-	if err := s.SealKeys(ctx); err != nil {
+func (s *Store) SealKey(ctx context.Context, req Request, id int64) (clinic.APIKey, error) {
+	if err := s.SealKeys(ctx, req); err != nil {
 		return clinic.APIKey{}, err
 	}
 	var k clinic.APIKey
-	err := s.inTx(ctx, "seal API key", func(t *tx) error {
+	err := s.inTx(ctx, req, "seal API key", func(t *tx) error {
 		var row keyRow
 		if err := t.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ? FOR UPDATE`, id); err != nil {
 			return notFound(err, clinic.ErrKeyNotFound)
@@ -208,7 +208,7 @@ func (s *Store) SealKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 			return err
 		}
 		reason := "sealed; the seal was " + string(k.Seal)
-		t.record(ctx, clinic.Changed(clinic.KindAPIKey, id, k, k).Because(reason))
+		t.record(clinic.Changed(clinic.KindAPIKey, id, k, k).Because(reason))
 		_, err = t.exec(ctx, `UPDATE api_keys SET seal = ? WHERE id = ?`, s.sealer.seal(&k), id)
 		k.Seal = clinic.SealValid
 		return err

@@ -36,7 +36,7 @@ func openSealed(t *testing.T, d *storetest.Database, keys ...auditchain.Key) (*s
 
 func createKey(t *testing.T, s *store.Store, role clinic.Role) (int64, string) {
 	t.Helper()
-	k, key, err := s.CreateKey(t.Context(), clinic.APIKey{Name: "Desk", Role: role, ExpiresAt: fixedClock().AddDate(0, 1, 0)})
+	k, key, err := s.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "Desk", Role: role, ExpiresAt: fixedClock().AddDate(0, 1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 
 	// A revoked key's own row under another id, so that its secret would do again.
 	oldID, old := createKey(t, s, clinic.RoleManager)
-	if _, err := s.RevokeKey(t.Context(), oldID); err != nil {
+	if _, err := s.RevokeKey(t.Context(), store.SystemRequest(), oldID); err != nil {
 		t.Fatal(err)
 	}
 	result, err := user.DB.Exec(`
@@ -130,7 +130,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	wantRefused(t, again, key, "cleared")
 
 	// An administrator who holds the secret can read the key, and trust it.
-	if _, err := again.SealKey(t.Context(), id); err != nil {
+	if _, err := again.SealKey(t.Context(), store.SystemRequest(), id); err != nil {
 		t.Fatal(err)
 	}
 	wantRole(t, s, key, clinic.RoleReceptionist)
@@ -148,7 +148,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 		if change == `role = 'admin'` {
 			wantRefused(t, s, key, change)
 		}
-		if _, err := again.SealKey(t.Context(), id); err != nil {
+		if _, err := again.SealKey(t.Context(), store.SystemRequest(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,7 +165,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	id, key := createKey(t, plain, clinic.RoleManager)
 	user := storetest.Grant(t, d)
 	s, log := openSealed(t, user, firstMAC)
-	if err := s.SealKeys(t.Context()); err != nil || !strings.Contains(log.String(), "keys=1") {
+	if err := s.SealKeys(t.Context(), store.SystemRequest()); err != nil || !strings.Contains(log.String(), "keys=1") {
 		t.Fatal(err, log)
 	}
 	wantRole(t, s, key, clinic.RoleManager)
@@ -208,7 +208,7 @@ func TestSealsOfAnEmptyDatabase(t *testing.T) {
 	d := storetest.New(t)
 	user := storetest.Grant(t, d)
 	s, _ := openSealed(t, user, firstMAC)
-	if err := s.SealKeys(t.Context()); err != nil {
+	if err := s.SealKeys(t.Context(), store.SystemRequest()); err != nil {
 		t.Fatal(err)
 	}
 	_, forged := createKey(t, user.Open(t, fixedClock, nil), clinic.RoleAdmin)

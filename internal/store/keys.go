@@ -16,24 +16,24 @@ import (
 // CreateKey makes an API key and returns its record and the key itself,
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.ErrDoctorNotFound.
-func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, string, error) {
+func (s *Store) CreateKey(ctx context.Context, req Request, k clinic.APIKey) (clinic.APIKey, string, error) {
 	now := clinic.Instant(s.now())
 	k.Normalize(now)
 	if err := k.Validate(now); err != nil {
 		return k, "", err
 	}
-	if err := s.SealKeys(ctx); err != nil { // or sealing what is older would come after this one
+	if err := s.SealKeys(ctx, req); err != nil { // or sealing what is older would come after this one
 		return k, "", err
 	}
 	var key string
-	err := s.inTx(ctx, "create API key", func(t *tx) error {
+	err := s.inTx(ctx, req, "create API key", func(t *tx) error {
 		if k.DoctorID != nil {
 			if err := checkDoctors(ctx, t, *k.DoctorID); err != nil {
 				return err
 			}
 		}
 		secret, hash := newSecret()
-		k.Hash, k.CreatedBy, k.CreatedAt = hash, AccessOf(ctx).Subject, t.now
+		k.Hash, k.CreatedBy, k.CreatedAt = hash, req.Access.Subject, t.now
 		k.ExpiresAt = clinic.Instant(k.ExpiresAt)
 		var err error
 		k.ID, err = t.insert(ctx, `
@@ -50,7 +50,7 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 			}
 		}
 		key = clinic.FormatKey(k.ID, secret)
-		t.record(ctx, clinic.Created(clinic.KindAPIKey, k.ID, k))
+		t.record(clinic.Created(clinic.KindAPIKey, k.ID, k))
 		return nil
 	}, &k, &key)
 	if id, secret, ok := clinic.ParseKey(key); ok && err == nil {
@@ -86,9 +86,9 @@ func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clin
 
 // RevokeKey ends a key: no request that begins after this was answered can use
 // it, in any process. Errors: clinic.ErrKeyNotFound.
-func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) {
+func (s *Store) RevokeKey(ctx context.Context, req Request, id int64) (clinic.APIKey, error) {
 	var k clinic.APIKey
-	err := s.inTx(ctx, "revoke API key", func(t *tx) error {
+	err := s.inTx(ctx, req, "revoke API key", func(t *tx) error {
 		var row keyRow
 		if err := t.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ? FOR UPDATE`, id); err != nil {
 			return notFound(err, clinic.ErrKeyNotFound)
@@ -99,7 +99,7 @@ func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) 
 		}
 		before := k
 		k.RevokedAt = &t.now
-		t.record(ctx, clinic.Changed(clinic.KindAPIKey, id, before, k))
+		t.record(clinic.Changed(clinic.KindAPIKey, id, before, k))
 		_, err = t.exec(ctx, `UPDATE api_keys SET revoked_at = ? WHERE id = ?`, t.now, id)
 		return err
 	}, &k)
@@ -126,7 +126,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 	if !ok {
 		return clinic.Caller{}, clinic.ErrUnauthenticated
 	}
-	if err := s.SealKeys(ctx); err != nil {
+	if err := s.SealKeys(ctx, SystemRequest()); err != nil {
 		return clinic.Caller{}, err
 	}
 	var row keyRow

@@ -168,7 +168,7 @@ func (t *tx) recordCascade(ctx context.Context, kind clinic.Kind, id int64) erro
 			return err
 		}
 		for _, r := range rows {
-			t.record(ctx, clinic.Deleted(c.Kind, r.ID, clinic.Members{"doctor_id": r.DoctorID}))
+			t.record(clinic.Deleted(c.Kind, r.ID, clinic.Members{"doctor_id": r.DoctorID}))
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // The doctors of a record are those whose guards its changes take: of a series,
@@ -14,15 +15,15 @@ func TestDoctorsOf(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, 1)
 	const rule = "FREQ=WEEKLY;COUNT=3"
-	series, _, err := f.store.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: f.booking(24*60, 30), Rule: rule, Zone: new("UTC")})
+	series, _, err := f.store.CreateSeries(t.Context(), store.SystemRequest(), clinic.SeriesBooking{Booking: f.booking(24*60, 30), Rule: rule, Zone: new("UTC")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	moved := series.Appointments[1].ID
-	if _, err := f.store.RescheduleAppointment(t.Context(), moved, clinic.Reschedule{DoctorID: f.doctors[2]}, nil); err != nil {
+	if _, err := f.store.RescheduleAppointment(t.Context(), store.SystemRequest(), moved, clinic.Reschedule{DoctorID: f.doctors[2]}, nil); err != nil {
 		t.Fatal(err)
 	}
-	hold, err := f.store.CreateHold(t.Context(), clinic.Booking{DoctorID: f.doctors[1], Start: now.Add(time.Hour), Duration: time.Hour}, nil, time.Minute)
+	hold, err := f.store.CreateHold(t.Context(), store.SystemRequest(), clinic.Booking{DoctorID: f.doctors[1], Start: now.Add(time.Hour), Duration: time.Hour}, nil, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

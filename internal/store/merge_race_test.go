@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // What is asked of a record while its patient is merged into another is done to the
@@ -16,15 +17,15 @@ func TestChangesGoOnWhileThePatientIsMerged(t *testing.T) {
 	survivor, duplicate := f.patients[0], f.patients[1]
 	b := f.booking(60, 30)
 	b.PatientID = duplicate
-	a, err := f.store.BookAppointment(t.Context(), b)
+	a, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticket, err := f.store.CreateWalkIn(t.Context(), clinic.WalkIn{PatientID: duplicate, DoctorID: f.doctors[0]})
+	ticket, err := f.store.CreateWalkIn(t.Context(), store.SystemRequest(), clinic.WalkIn{PatientID: duplicate, DoctorID: f.doctors[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+	entry, err := f.store.CreateWaitlistEntry(t.Context(), store.SystemRequest(), clinic.WaitlistEntry{
 		PatientID: duplicate, DoctorIDs: []int64{f.doctors[0]}, Duration: 30 * time.Minute,
 		Window: clinic.Interval{Start: now.Add(24 * time.Hour), End: now.Add(25 * time.Hour)},
 	})
@@ -46,14 +47,16 @@ func TestChangesGoOnWhileThePatientIsMerged(t *testing.T) {
 	}
 	changes := map[string]func(context.Context) error{
 		"confirm": func(ctx context.Context) error {
-			_, err := f.store.MoveAppointment(ctx, a.ID, clinic.ActionConfirm, nil)
+			_, err := f.store.MoveAppointment(ctx, store.SystemRequest(), a.ID, clinic.ActionConfirm, nil)
 			return err
 		},
 		"call": func(ctx context.Context) error {
-			_, err := f.store.MoveTicket(ctx, ticket.ID, clinic.TicketCalled, nil)
+			_, err := f.store.MoveTicket(ctx, store.SystemRequest(), ticket.ID, clinic.TicketCalled, nil)
 			return err
 		},
-		"withdraw": func(ctx context.Context) error { return f.store.WithdrawWaitlistEntry(ctx, entry.ID, nil) },
+		"withdraw": func(ctx context.Context) error {
+			return f.store.WithdrawWaitlistEntry(ctx, store.SystemRequest(), entry.ID, nil)
+		},
 	}
 	type ended struct {
 		name string

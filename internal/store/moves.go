@@ -22,8 +22,8 @@ import (
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
-func (s *Store) MoveAppointment(ctx context.Context, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
-	return s.changeAppointment(ctx, id, action, match, func(t *tx, a *clinic.Appointment) error {
+func (s *Store) MoveAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
+	return s.changeAppointment(ctx, req, id, action, match, func(t *tx, a *clinic.Appointment) error {
 		return a.Move(t.now, s.zone, action)
 	})
 }
@@ -31,8 +31,8 @@ func (s *Store) MoveAppointment(ctx context.Context, id int64, action clinic.Act
 // CancelAppointment cancels an appointment and frees its time. Errors: those of
 // MoveAppointment, and clinic.CodeValidationFailed (the note is too long once
 // normalised).
-func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
-	return s.changeAppointment(ctx, id, clinic.ActionCancel, match, func(t *tx, a *clinic.Appointment) error {
+func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
+	return s.changeAppointment(ctx, req, id, clinic.ActionCancel, match, func(t *tx, a *clinic.Appointment) error {
 		return a.Cancel(t.now, reason, note)
 	})
 }
@@ -40,9 +40,9 @@ func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.C
 // UndoAppointment undoes the last change, a reschedule too, when it was made today
 // or within clinic.UndoWindow. Where that takes time, it passes the same decision as
 // a booking. Errors: those of MoveAppointment and of decide.
-func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
+func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.runUseCase(ctx, useCase{
+	err := s.runUseCase(ctx, req, useCase{
 		act: "undo last change of appointment",
 		body: func(t *tx) error {
 			doctor, err := doctorBefore(ctx, t, id)
@@ -99,14 +99,14 @@ func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (cl
 	doctor := a.DoctorID
 	b, decide, err := a.Undo(q.now, s.zone, history)
 	if err == nil && a.DoctorID != doctor {
-		err = AccessOf(ctx).Reach.CheckCalendar(a.DoctorID)
+		err = q.req.Access.Reach.CheckCalendar(a.DoctorID)
 	}
 	return b, decide, err
 }
 
 // explainUndo is what is in the way of undoing the last change.
 func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Versions) error {
-	a, err := findAppointment(ctx, q, id)
+	a, err := findAppointment(ctx, q.req, q, id)
 	if err != nil {
 		return err
 	}
@@ -135,9 +135,9 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 }
 
 // changeAppointment runs change on a locked appointment and saves the result.
-func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
+func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, "change status of appointment", func(t *tx) error {
+	err := s.inTx(ctx, req, "change status of appointment", func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
 			return err
@@ -157,11 +157,11 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 // saveChange writes a changed appointment with its event, brings its ticket into
 // step, and notes the time that it gave up.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
-	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
+	t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 	if err := updateAppointment(ctx, t, a); err != nil {
 		return err
 	}
-	if err := insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), action, &before.Status)); err != nil {
+	if err := insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), action, &before.Status)); err != nil {
 		return err
 	}
 	if err := s.followVisit(ctx, t, a); err != nil {
@@ -180,8 +180,8 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 // change places with each other wait and do not deadlock.
 //
 // Errors: those of MoveAppointment, clinic.ErrStartInPast and those of decide.
-func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
-	if err := r.Override.CheckAccess(AccessOf(ctx)); err != nil {
+func (s *Store) RescheduleAppointment(ctx context.Context, req Request, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
+	if err := r.Override.CheckAccess(req.Access); err != nil {
 		return clinic.Appointment{}, err
 	}
 	r.Normalize()
@@ -189,7 +189,7 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
-	err := s.runUseCase(ctx, useCase{
+	err := s.runUseCase(ctx, req, useCase{
 		act:    "reschedule appointment",
 		wanted: s.wantedByReschedule(ctx, id, r),
 		body: func(t *tx) error {
@@ -224,12 +224,12 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	}
 	from, before := a.Status, *a
 	a.Rescheduled(t.now, b, broken)
-	t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
+	t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
 	t.freeOf(before, *a)
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err
 	}
-	return insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionReschedule, &from))
+	return insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionReschedule, &from))
 }
 
 // bookingOf returns the booking that a reschedule makes of an appointment, and what is
@@ -239,7 +239,7 @@ func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment,
 	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
 	b, err := r.Of(a, q.now)
 	if err == nil && !b.Start.Equal(a.Time.Start) {
-		err = s.partners.Check(q.now, AccessOf(ctx), b.Start)
+		err = s.partners.Check(q.now, q.req.Access, b.Start)
 	}
 	if err != nil {
 		return b, c, err
@@ -251,7 +251,7 @@ func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment,
 	if exists {
 		c.Doctor = clinic.Active
 	}
-	return b, c, AccessOf(ctx).Reach.CheckCalendar(b.DoctorID)
+	return b, c, q.req.Access.Reach.CheckCalendar(b.DoctorID)
 }
 
 // wasAt reports whether an appointment was once where a booking would move it to.
@@ -264,7 +264,7 @@ func wasAt(ctx context.Context, q sqlx.QueryerContext, id int64, b clinic.Bookin
 
 // explainReschedule is what is in the way of a reschedule.
 func (s *Store) explainReschedule(ctx context.Context, q *snapshot, id int64, r clinic.Reschedule, match Versions) error {
-	a, err := findAppointment(ctx, q, id)
+	a, err := findAppointment(ctx, q.req, q, id)
 	if err != nil {
 		return err
 	}
@@ -282,9 +282,9 @@ func (s *Store) explainReschedule(ctx context.Context, q *snapshot, id int64, r 
 }
 
 // findAppointment reads an appointment within reach. Errors: clinic.ErrAppointmentNotFound.
-func findAppointment(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
+func findAppointment(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
 	a, err := readAppointment(ctx, q, id)
-	if err == nil && !AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
+	if err == nil && !req.Access.Reach.Record(a.DoctorID, a.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	return a, err
@@ -301,7 +301,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 		MadeBy  *int64 `db:"made_by_key"`
 	}
 	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id, made_by_key FROM appointments WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(party.Doctor, party.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !t.req.Access.Reach.Record(party.Doctor, party.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	if err != nil {

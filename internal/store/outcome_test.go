@@ -52,7 +52,7 @@ func (c *cutter) open(t *testing.T, dsn string) *store.Store {
 	config.Net, config.Addr = "tcp", c.Addr().String()
 	through := (&storetest.Database{DSN: config.FormatDSN()}).Open(t, fixedClock, nil)
 	// Writing something begins the process's chain of the audit trail.
-	if _, err := through.CreateRoom(t.Context(), clinic.Room{Name: "1", IsActive: true}); err != nil {
+	if _, err := through.CreateRoom(t.Context(), store.SystemRequest(), clinic.Room{Name: "1", IsActive: true}); err != nil {
 		t.Fatal(err)
 	}
 	return through
@@ -137,7 +137,7 @@ func TestConnectionLostAroundCommit(t *testing.T) {
 			through := c.open(t, f.DSN)
 			c.armed.Store(true)
 
-			_, err := through.BookAppointment(t.Context(), f.booking(60, 30))
+			_, err := through.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30))
 			wantErr(t, err, clinic.ErrOutcomeUnknown)
 			var kept int
 			for range 100 { // the database notices the lost connection a little later
@@ -189,7 +189,7 @@ func TestErrorAtCommit(t *testing.T) {
 			c := &cutter{forward: tc.committed, refuse: tc.number}
 			through := c.open(t, f.DSN)
 			c.armed.Store(true)
-			_, err := through.BookAppointment(t.Context(), booking)
+			_, err := through.BookAppointment(t.Context(), store.SystemRequest(), booking)
 			if tc.want == nil && err != nil {
 				t.Errorf("booking: %v, want none after a retry", err)
 			} else if tc.want != nil {

@@ -31,7 +31,7 @@ type PatientQuery struct {
 // A place in the list is kept as an id, not as a name, because cursors end up
 // in logs. Errors: clinic.CodeValidationFailed (code "expired") when that
 // patient has been deleted since.
-func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.Patient], error) {
+func (s *Store) ListPatients(ctx context.Context, req Request, q PatientQuery) (Page[clinic.Patient], error) {
 	var after patientRow
 	if q.After != 0 {
 		err := s.db.GetContext(ctx, &after, `SELECT id, last_name, first_name FROM patients WHERE id = ?`, q.After)
@@ -39,7 +39,7 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 			return Page[clinic.Patient]{}, err
 		}
 	}
-	q.reach = AccessOf(ctx).Reach
+	q.reach = req.Access.Reach
 	if q.Search != "" {
 		if q.typed = clinic.ParsePatientSearch(q.Search, s.today()); q.typed.Empty() {
 			return Page[clinic.Patient]{}, nil
@@ -57,7 +57,7 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 		return Page[clinic.Patient]{}, translate(ctx, "list patients", err)
 	}
 	p := page(items, q.Limit)
-	return p, s.recordRead(ctx, clinic.KindPatient, 0, idsOf(p.Items, func(p clinic.Patient) int64 { return p.ID })...)
+	return p, s.recordRead(ctx, req, clinic.KindPatient, 0, idsOf(p.Items, func(p clinic.Patient) int64 { return p.ID })...)
 }
 
 // searchBounds are how many patients a search reads at once.

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -108,7 +107,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		}
 		ps = append(ps, p)
 	}
-	ids, err := f.store.CreatePatients(t.Context(), ps)
+	ids, err := f.store.CreatePatients(t.Context(), store.SystemRequest(), ps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +125,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 	}
 	for range 30 { // marry
 		k := all[r.IntN(len(all))]
-		p, _, err := f.store.UpdatePatient(t.Context(), k.ID, clinic.PatientPatch{LastName: clinic.ChangeTo(family())}, nil)
+		p, _, err := f.store.UpdatePatient(t.Context(), store.SystemRequest(), k.ID, clinic.PatientPatch{LastName: clinic.ChangeTo(family())}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +137,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		if k == twin {
 			continue
 		}
-		m, err := f.store.MergePatients(t.Context(), store.MergePair{Survivor: k.ID, Duplicate: twin.ID}, nil)
+		m, err := f.store.MergePatients(t.Context(), store.SystemRequest(), store.MergePair{Survivor: k.ID, Duplicate: twin.ID}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +157,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	partner := clinic.Access{Reach: clinic.Reach{KeyID: made}}
+	partner := clinic.Access{Caller: clinic.Caller{Subject: fmt.Sprintf("key:%d", made)}, Reach: clinic.Reach{KeyID: made}}
 	f.DB.MustExec(`UPDATE patients SET made_by_key = ? WHERE id % 5 = 0`, made)
 	random := func() store.PatientQuery {
 		one := all[r.IntN(len(all))]
@@ -199,9 +198,9 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		f.store.SetSearchBounds(pick2(r, 0, 4, 2000), pick2(r, 1, 30, 4000))
 		q := random()
 		q.Limit = 1 + r.IntN(25)
-		ctx := t.Context()
+		req := store.SystemRequest()
 		if i%4 == 0 {
-			ctx = store.WithAccess(ctx, partner)
+			req = store.Request{Access: partner}
 		}
 		var want []int64
 		for _, k := range all {
@@ -212,11 +211,11 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		if len(want) > 0 {
 			answered++
 		}
-		if got := f.listed(ctx, t, q); !slices.Equal(got, want) {
+		if got := f.listed(t, req, q); !slices.Equal(got, want) {
 			t.Fatalf("search %d, %+v: finds %v, want %v", i, q, got, want)
 		}
 		if q.Search == "" {
-			if n, err := f.store.CountPatients(ctx, q); err != nil || int(n) != len(want) {
+			if n, err := f.store.CountPatients(t.Context(), req, q); err != nil || int(n) != len(want) {
 				t.Fatalf("search %d, %+v: counts %d (%v), want %d", i, q, n, err, len(want))
 			}
 		}
@@ -229,10 +228,10 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 func pick2(r *rand.Rand, of ...int) int { return of[r.IntN(len(of))] }
 
 // listed reads all pages of a search.
-func (f *fixture) listed(ctx context.Context, t *testing.T, q store.PatientQuery) (ids []int64) {
+func (f *fixture) listed(t *testing.T, req store.Request, q store.PatientQuery) (ids []int64) {
 	t.Helper()
 	for {
-		page, err := f.store.ListPatients(ctx, q)
+		page, err := f.store.ListPatients(t.Context(), req, q)
 		if err != nil {
 			t.Fatal(err)
 		}

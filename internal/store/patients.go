@@ -23,14 +23,14 @@ type NewPatient struct {
 // Errors: clinic.CodeValidationFailed (text too long once normalised, birth
 // date after today), clinic.CodePossibleDuplicate, clinic.ErrEmailTaken,
 // clinic.ErrIdentifierTaken.
-func (s *Store) CreatePatient(ctx context.Context, asked NewPatient) (clinic.Patient, []clinic.Candidate, error) {
+func (s *Store) CreatePatient(ctx context.Context, req Request, asked NewPatient) (clinic.Patient, []clinic.Candidate, error) {
 	p := asked.Patient
 	p.Normalize()
 	if err := p.Validate(s.today()); err != nil {
 		return clinic.Patient{}, nil, err
 	}
 	var alike []int64
-	err := s.inTx(ctx, "create patient", func(t *tx) error {
+	err := s.inTx(ctx, req, "create patient", func(t *tx) error {
 		if err := t.guardName(ctx, p); err != nil {
 			return err
 		}
@@ -44,24 +44,24 @@ func (s *Store) CreatePatient(ctx context.Context, asked NewPatient) (clinic.Pat
 			}
 			return &clinic.Error{Code: clinic.CodePossibleDuplicate, Alike: alike}
 		}
-		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = AccessOf(ctx).MadeBy(), 1, t.now, t.now
+		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = req.Access.MadeBy(), 1, t.now, t.now
 		if p.ID, err = insertPatient(ctx, t, p); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Created(clinic.KindPatient, p.ID, p))
+		t.record(clinic.Created(clinic.KindPatient, p.ID, p))
 		return insertIdentifiers(ctx, t, p)
 	}, &p, &alike)
 	if err != nil {
-		return p, nil, s.withCandidates(ctx, err)
+		return p, nil, s.withCandidates(ctx, req, err)
 	}
-	candidates, err := s.candidates(ctx, alike)
+	candidates, err := s.candidates(ctx, req, alike)
 	return p, candidates, err
 }
 
 // CreatePatients registers all of ps or none, and returns their ids in
 // the same order, for imports: nobody is taken for a duplicate. Errors are
 // otherwise those of CreatePatient.
-func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int64, error) {
+func (s *Store) CreatePatients(ctx context.Context, req Request, ps []clinic.Patient) ([]int64, error) {
 	ids := make([]int64, len(ps))
 	for i := range ps {
 		ps[i].Normalize()
@@ -69,7 +69,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 			return nil, err
 		}
 	}
-	err := s.inTx(ctx, "create patients", func(t *tx) error {
+	err := s.inTx(ctx, req, "create patients", func(t *tx) error {
 		for i, p := range ps {
 			p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
 			var err error
@@ -81,7 +81,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 				return err
 			}
 		}
-		t.recordMany(ctx, clinic.AuditCreated, clinic.KindPatient, ids)
+		t.recordMany(clinic.AuditCreated, clinic.KindPatient, ids)
 		for i, id := range ids {
 			t.announce(clinic.Created(clinic.KindPatient, id, ps[i]))
 		}
@@ -91,7 +91,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 }
 
 // Patient reads one patient. Errors: clinic.ErrPatientNotFound.
-func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
+func (s *Store) Patient(ctx context.Context, req Request, id int64) (clinic.Patient, error) {
 	var row patientRow
 	err := s.db.GetContext(ctx, &row, `
 		SELECT `+patientColumns+`
@@ -103,14 +103,14 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 	if err != nil {
 		return clinic.Patient{}, translate(ctx, "read patient", err)
 	}
-	if reached, err := reachesPatient(ctx, s.db, id); err != nil || !reached {
+	if reached, err := reachesPatient(ctx, req, s.db, id); err != nil || !reached {
 		return clinic.Patient{}, firstError(translate(ctx, "read patient", err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
 	if err := withIdentifiers(ctx, s.db, ps); err != nil {
 		return ps[0], translate(ctx, "read patient", err)
 	}
-	return ps[0], s.recordRead(ctx, clinic.KindPatient, id, id)
+	return ps[0], s.recordRead(ctx, req, clinic.KindPatient, id, id)
 }
 
 // UpdatePatient makes the change and returns the record as it is now, and who may
@@ -118,10 +118,10 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 //
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed, clinic.ErrEmailTaken.
-func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, []clinic.Candidate, error) {
+func (s *Store) UpdatePatient(ctx context.Context, req Request, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, []clinic.Candidate, error) {
 	var p clinic.Patient
 	var alike []int64
-	err := s.inTx(ctx, "update patient", func(t *tx) error {
+	err := s.inTx(ctx, req, "update patient", func(t *tx) error {
 		var err error
 		if p, err = lockPatient(ctx, t, id); err != nil {
 			return err
@@ -141,7 +141,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		}
 		p.Version++
 		p.UpdatedAt = t.now
-		t.record(ctx, clinic.Changed(clinic.KindPatient, p.ID, before, p))
+		t.record(clinic.Changed(clinic.KindPatient, p.ID, before, p))
 		if alike, err = findAlike(ctx, t, p); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 	if err != nil {
 		return p, nil, err
 	}
-	candidates, err := s.candidates(ctx, alike)
+	candidates, err := s.candidates(ctx, req, alike)
 	return p, candidates, err
 }
 
@@ -166,8 +166,8 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 //
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
-func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete patient", func(t *tx) error {
+func (s *Store) DeletePatient(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete patient", func(t *tx) error {
 		p, err := lockPatient(ctx, t, id)
 		if err != nil {
 			return err
@@ -181,7 +181,7 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 		if err := t.recordCascade(ctx, clinic.KindPatient, id); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindPatient, id, p))
+		t.record(clinic.Deleted(clinic.KindPatient, id, p))
 		_, err = t.exec(ctx, `DELETE FROM patients WHERE id = ?`, id)
 		return err
 	})
@@ -213,12 +213,12 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return clinic.Patient{}, patientNotFound(id)
 	case err == nil && row.MergedInto != nil:
-		return clinic.Patient{}, firstError(checkMerged(ctx, t, id), patientNotFound(id))
+		return clinic.Patient{}, firstError(checkMerged(ctx, t.req, t, id), patientNotFound(id))
 	}
 	if err != nil {
 		return clinic.Patient{}, err
 	}
-	if reached, err := reachesPatient(ctx, t, id); err != nil || !reached || row.ErasedAt != nil {
+	if reached, err := reachesPatient(ctx, t.req, t, id); err != nil || !reached || row.ErasedAt != nil {
 		return clinic.Patient{}, firstError(err, patientNotFound(id))
 	}
 	return row.patient(), nil

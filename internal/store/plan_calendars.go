@@ -48,7 +48,7 @@ func readCalendars(ctx context.Context, t *tx, doctorID int64, specialization st
 	if err := r.readPlanDoctors(ctx, doctorID, specialization, c.Types, clinic.PlanColleagues(len(visits), window)); err != nil {
 		return c, err
 	}
-	CountWork(ctx, clinic.WorkDoctorDays, len(r.doctors)*(int(window.End.Sub(window.Start)/(24*time.Hour))+1))
+	t.req.CountWork(clinic.WorkDoctorDays, len(r.doctors)*(int(window.End.Sub(window.Start)/(24*time.Hour))+1))
 	if err := r.readRules(ctx, window); err != nil {
 		return c, err
 	}

@@ -26,9 +26,9 @@ const MaxPlanned = 200
 // No lock: the times are decided on again when the plan is applied.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.CodeTooManyVisits.
-func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Interval, horizon time.Duration) (clinic.Plan, error) {
+func (s *Store) CreatePlan(ctx context.Context, req Request, doctorID int64, away clinic.Interval, horizon time.Duration) (clinic.Plan, error) {
 	var p clinic.Plan
-	err := s.inTx(ctx, "create plan", func(t *tx) error {
+	err := s.inTx(ctx, req, "create plan", func(t *tx) error {
 		var specialization string
 		err := t.GetContext(ctx, &specialization, `SELECT specialization FROM doctors WHERE id = ?`, doctorID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -64,7 +64,7 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 		if err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Created(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
+		t.record(clinic.Created(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		return insertPlanItems(ctx, t, p)
 	}, &p)
 	return p, err
@@ -72,12 +72,12 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 
 // Plan reads a plan with its visits as they are now. Errors:
 // clinic.ErrPlanNotFound.
-func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
+func (s *Store) Plan(ctx context.Context, req Request, id int64) (clinic.Plan, error) {
 	p, err := readPlan(ctx, s.db, id)
 	if err != nil {
 		return p, translate(ctx, "read plan", err)
 	}
-	return p, s.recordRead(ctx, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
+	return p, s.recordRead(ctx, req, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
 
 // PlanSelection says what of a plan to apply, and how.
@@ -95,18 +95,18 @@ type PlanSelection struct {
 // Errors: clinic.ErrPlanNotFound, clinic.ErrPreconditionFailed;
 // clinic.CodePlanNotApplied, with the report, when not all could be moved
 // together.
-func (s *Store) ApplyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
-	p, err := s.applyPlan(ctx, id, selected, match)
-	s.offerAfterCommit(ctx)
+func (s *Store) ApplyPlan(ctx context.Context, req Request, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
+	p, err := s.applyPlan(ctx, req, id, selected, match)
+	s.offerAfterCommit(ctx, req)
 	return p, err
 }
 
-func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
-	var given clinic.Plan
-	if found, err := s.given(ctx, &given); err != nil || found {
-		return given, err // before anything is looked at that it has changed
+func (s *Store) applyPlan(ctx context.Context, req Request, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
+	var stored clinic.Plan
+	if replayed, err := s.replayedAnswer(ctx, req, &stored); err != nil || replayed {
+		return stored, err // before anything is looked at that it has changed
 	}
-	p, err := s.Plan(ctx, id)
+	p, err := s.Plan(ctx, req, id)
 	if err != nil {
 		return p, err
 	}
@@ -128,20 +128,20 @@ func (s *Store) applyPlan(ctx context.Context, id int64, selected PlanSelection,
 			chosen = append(chosen, i)
 		}
 	}
-	CountWork(ctx, clinic.WorkAppointments, len(chosen))
+	req.CountWork(clinic.WorkAppointments, len(chosen))
 	chosen = clinic.PlanOrder(p.Items, chosen)
 	if selected.Together {
-		err = s.applyTogether(ctx, &p, chosen)
+		err = s.applyTogether(ctx, req, &p, chosen)
 		return p, err
 	}
 	// Of these transactions only the last, countApplied's, has an answer: so the whole
 	// plan's is kept under the idempotency key, not that of one visit.
 	for _, i := range chosen {
-		if err := s.applyOne(ctx, p.ID, &p.Items[i]); err != nil {
+		if err := s.applyOne(ctx, req, p.ID, &p.Items[i]); err != nil {
 			return p, afterMoves(p, chosen, err)
 		}
 	}
-	counted, err := s.countApplied(ctx, p)
+	counted, err := s.countApplied(ctx, req, p)
 	return counted, afterMoves(p, chosen, err)
 }
 
@@ -166,9 +166,9 @@ func afterMoves(p clinic.Plan, chosen []int, err error) error {
 }
 
 // applyOne moves one visit in a transaction of its own.
-func (s *Store) applyOne(ctx context.Context, planID int64, item *clinic.PlanItem) error {
+func (s *Store) applyOne(ctx context.Context, req Request, planID int64, item *clinic.PlanItem) error {
 	var moved clinic.Appointment
-	err := s.runUseCase(ctx, useCase{
+	err := s.runUseCase(ctx, req, useCase{
 		act:        "apply item of plan",
 		offerLater: true, // the visits moved first may free what those moved later need
 		body: func(t *tx) error {
@@ -224,9 +224,9 @@ func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.
 //
 // Guards, in lock order: all doctors, all patients, all rooms, ids ascending
 // within each; then visit by visit as a reschedule does.
-func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int) error {
+func (s *Store) applyTogether(ctx context.Context, req Request, p *clinic.Plan, chosen []int) error {
 	before := slices.Clone(p.Items)
-	return s.runUseCase(ctx, useCase{
+	return s.runUseCase(ctx, req, useCase{
 		act:        "apply plan",
 		offerLater: true,
 		body: func(t *tx) error {
@@ -258,7 +258,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 				}
 				return &clinic.Error{Code: clinic.CodePlanNotApplied, Report: p.Items}
 			}
-			t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
+			t.record(clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 			p.Version++
 			p.UpdatedAt = t.now
 			_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
@@ -268,9 +268,9 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 }
 
 // countApplied counts that visits of the plan were moved one by one.
-func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, error) {
-	err := s.inTx(ctx, "update plan", func(t *tx) error {
-		t.record(ctx, clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
+func (s *Store) countApplied(ctx context.Context, req Request, p clinic.Plan) (clinic.Plan, error) {
+	err := s.inTx(ctx, req, "update plan", func(t *tx) error {
+		t.record(clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
 		if _, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID); err != nil {
 			return err
 		}

@@ -35,21 +35,21 @@ const maxExportedAudit = 10000
 // ExportPatient reads all that is stored on a patient, in one snapshot; of a record
 // that was merged, all that is stored on the surviving one. Errors:
 // clinic.ErrPatientNotFound.
-func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error) {
+func (s *Store) ExportPatient(ctx context.Context, req Request, id int64) (PatientFile, error) {
 	id, err := survivorOf(ctx, s.db, id)
 	if err != nil {
 		return PatientFile{}, translate(ctx, "export patient", err)
 	}
-	if err := s.recordRead(ctx, clinic.KindPatient, id, id); err != nil { // first, so that it is in the file
+	if err := s.recordRead(ctx, req, clinic.KindPatient, id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
-	t, err := s.snapshot(ctx)
+	t, err := s.snapshot(ctx, req)
 	if err != nil {
 		return PatientFile{}, translate(ctx, "export patient", err)
 	}
 	defer t.end()
 	f, err := s.readFile(ctx, t, id)
-	CountWork(ctx, clinic.WorkRecords, f.records())
+	req.CountWork(clinic.WorkRecords, f.records())
 	return f, translate(ctx, "export patient", err)
 }
 
@@ -106,7 +106,7 @@ func readSeriesOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) er
 		return err
 	}
 	for _, one := range ids {
-		series, err := readSeries(ctx, t, one)
+		series, err := readSeries(ctx, t.req, t, one)
 		if err != nil {
 			return err
 		}
@@ -166,12 +166,12 @@ func readAuditOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) err
 //
 // Errors: clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.ErrHasOpenAppointments.
-func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clinic.Patient, error) {
+func (s *Store) ErasePatient(ctx context.Context, req Request, id int64, reason string) (clinic.Patient, error) {
 	reason, err := clinic.ErasureReason(reason)
 	if err != nil {
 		return clinic.Patient{}, err
 	}
-	return s.erasePatient(ctx, erasure{id: id, reason: reason})
+	return s.erasePatient(ctx, req, erasure{id: id, reason: reason})
 }
 
 // erasure says whom to erase, and why.
@@ -181,10 +181,10 @@ type erasure struct {
 	withOpen bool // although something is still to happen
 }
 
-func (s *Store) erasePatient(ctx context.Context, e erasure) (clinic.Patient, error) {
+func (s *Store) erasePatient(ctx context.Context, req Request, e erasure) (clinic.Patient, error) {
 	id := e.id
 	var p clinic.Patient
-	err := s.inTx(ctx, "erase patient", func(t *tx) error {
+	err := s.inTx(ctx, req, "erase patient", func(t *tx) error {
 		if exists, err := t.guardPatient(ctx, id); err != nil || !exists {
 			return firstError(err, clinic.ErrPatientNotFound)
 		}
@@ -232,7 +232,7 @@ func (s *Store) erasePatient(ctx context.Context, e erasure) (clinic.Patient, er
 			return err
 		}
 		p = row.patient()
-		t.record(ctx, clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(e.reason))
+		t.record(clinic.Touched(clinic.KindPatient, id, clinic.Members{"erased_at": t.now}).Because(e.reason))
 		return nil
 	}, &p)
 	return p, err

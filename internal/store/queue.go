@@ -29,7 +29,7 @@ const openTickets = `status IN ('waiting', 'called', 'in_progress')`
 // Errors: clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
 // clinic.ErrAlreadyInQueue, clinic.ErrNobodyWorks, clinic.CodeValidationFailed.
-func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticket, error) {
+func (s *Store) CreateWalkIn(ctx context.Context, req Request, w clinic.WalkIn) (clinic.Ticket, error) {
 	if err := w.Validate(); err != nil {
 		return clinic.Ticket{}, err
 	}
@@ -38,10 +38,10 @@ func (s *Store) CreateWalkIn(ctx context.Context, w clinic.WalkIn) (clinic.Ticke
 	if err := k.Validate(); err != nil {
 		return k, err
 	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(w.DoctorID); err != nil {
 		return k, err // nor may a doctor have one chosen
 	}
-	err := s.inTx(ctx, "create ticket", func(t *tx) error {
+	err := s.inTx(ctx, req, "create ticket", func(t *tx) error {
 		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
 		if k.DoctorID == 0 {
 			var err error
@@ -150,7 +150,7 @@ func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string) (in
 // still here. Indexes tickets_number and tickets_open.
 //
 // Errors: clinic.ErrDoctorNotFound.
-func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (clinic.Date, []clinic.Ticket, error) {
+func (s *Store) Queue(ctx context.Context, req Request, doctorID int64, day *clinic.Date) (clinic.Date, []clinic.Ticket, error) {
 	today := s.today()
 	if day == nil {
 		day = &today
@@ -158,7 +158,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	if _, err := s.Doctor(ctx, doctorID); err != nil {
 		return *day, nil, err
 	}
-	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(doctorID); err != nil {
 		return *day, nil, err
 	}
 	var before, rows []ticketRow
@@ -198,7 +198,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 	for _, r := range rows {
 		tickets = append(tickets, positioned(r))
 	}
-	return *day, tickets, s.recordRead(ctx, clinic.KindTicket, 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
+	return *day, tickets, s.recordRead(ctx, req, clinic.KindTicket, 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
 }
 
 // CallNext calls the patient who has waited longest for a doctor, since before midnight
@@ -206,12 +206,12 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 // comes first. Index tickets_open.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
-func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, error) {
+func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clinic.Ticket, error) {
 	var k clinic.Ticket
-	if err := AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(doctorID); err != nil {
 		return k, err
 	}
-	err := s.inTx(ctx, "call the next ticket", func(t *tx) error {
+	err := s.inTx(ctx, req, "call the next ticket", func(t *tx) error {
 		if exists, err := t.guardDoctor(ctx, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
 		}
@@ -248,9 +248,9 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 //
 // Errors: clinic.ErrTicketNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTicketTransition, clinic.CodeInvalidTransition.
-func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
+func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
 	var k clinic.Ticket
-	err := s.inTx(ctx, "change status of ticket", func(t *tx) error {
+	err := s.inTx(ctx, req, "change status of ticket", func(t *tx) error {
 		var visit *clinic.Appointment
 		var err error
 		if k, visit, err = lockTicket(ctx, t, id, 0); err != nil {
@@ -278,8 +278,8 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 			return err
 		}
 		t.freeOf(before, *visit)
-		t.record(ctx, clinic.Changed(clinic.KindAppointment, visit.ID, before, *visit))
-		return insertEvent(ctx, t, visit.ID, visit.Event(actorOf(ctx), action, &from))
+		t.record(clinic.Changed(clinic.KindAppointment, visit.ID, before, *visit))
+		return insertEvent(ctx, t, visit.ID, visit.Event(req.actor(), action, &from))
 	}, &k)
 	return k, err
 }
@@ -297,13 +297,13 @@ type TicketTransfer struct {
 // Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor, or the
 // patient is in the other one's queue already).
-func (s *Store) TransferTicket(ctx context.Context, id int64, to TicketTransfer, match Versions) (clinic.Ticket, error) {
+func (s *Store) TransferTicket(ctx context.Context, req Request, id int64, to TicketTransfer, match Versions) (clinic.Ticket, error) {
 	onward := clinic.Ticket{DoctorID: to.DoctorID, Note: to.Note, Status: clinic.TicketWaiting}
 	onward.Normalize()
 	if err := onward.Validate(); err != nil {
 		return onward, err
 	}
-	err := s.inTx(ctx, "transfer ticket", func(t *tx) error {
+	err := s.inTx(ctx, req, "transfer ticket", func(t *tx) error {
 		k, _, err := lockTicket(ctx, t, id, to.DoctorID)
 		if err != nil {
 			return err

@@ -12,8 +12,8 @@ import (
 // reach: a doctor's, when there is an appointment or a ticket with the doctor; a
 // partner's, when it registered the patient. A patient who does not exist is
 // not. Indexes appointments_patient, tickets_patient.
-func reachesPatient(ctx context.Context, q sqlx.QueryerContext, id int64) (bool, error) {
-	reach := AccessOf(ctx).Reach
+func reachesPatient(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (bool, error) {
+	reach := req.Access.Reach
 	if reach.All {
 		return true, nil
 	}
@@ -31,13 +31,13 @@ func patientNotFound(id int64) error {
 
 // reachedSurvivor returns the id of the record that a patient's was merged into,
 // its own when it was not; 0 when neither is within the caller's reach.
-func reachedSurvivor(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
+func reachedSurvivor(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (int64, error) {
 	survivor, err := survivorOf(ctx, q, id)
 	if err != nil {
 		return 0, err
 	}
 	for _, record := range []int64{survivor, id} {
-		if reached, err := reachesPatient(ctx, q, record); err != nil || reached {
+		if reached, err := reachesPatient(ctx, req, q, record); err != nil || reached {
 			return survivor, err
 		}
 	}

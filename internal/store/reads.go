@@ -19,11 +19,14 @@ const maxReads = 200
 
 // recordRead writes down that patients' data was shown, before it is. Readers at
 // the same moment share one statement, and one flush to the disk.
-func (s *Store) recordRead(ctx context.Context, kind clinic.Kind, id int64, patients ...int64) error {
-	if AccessOf(ctx).Subject == "system" {
+func (s *Store) recordRead(ctx context.Context, req Request, kind clinic.Kind, id int64, patients ...int64) error {
+	if err := req.check(); err != nil {
+		return err
+	}
+	if req.Access.IsSystem() {
 		return nil // nobody sees it
 	}
-	e := newEntry(ctx, clinic.Instant(s.now()))
+	e := newEntry(req, clinic.Instant(s.now()))
 	e.Action, e.Object = clinic.AuditSeen, kind.String()
 	if id != 0 {
 		e.ObjectID = &id
@@ -44,13 +47,16 @@ func (s *Store) recordRead(ctx context.Context, kind clinic.Kind, id int64, pati
 // gets its answer even when the database cannot be used.
 const refusalWait = time.Second
 
-// RecordRefusal writes down that the caller of ctx was turned away, with the problem
-// that was the answer; id is the record in the address, patient the one who was asked
-// for, 0 for none. Whether they exist is not asked.
-func (s *Store) RecordRefusal(ctx context.Context, action clinic.AuditAction, problem string, id, patient int64) error {
+// RecordRefusal records that a request was refused, with the problem that was the
+// response; id is the record in the path, patient the requested one, 0 for none. Neither
+// has to exist.
+func (s *Store) RecordRefusal(ctx context.Context, req Request, action clinic.AuditAction, problem string, id, patient int64) error {
+	if err := req.check(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalWait)
 	defer cancel()
-	e := newEntry(ctx, clinic.Instant(s.now()))
+	e := newEntry(req, clinic.Instant(s.now()))
 	e.Action, e.Object, e.Reason = action, clinic.AuditRefused, &problem
 	if id != 0 {
 		e.ObjectID = &id

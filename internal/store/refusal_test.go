@@ -102,6 +102,13 @@ func (f *fixture) listing(t *testing.T) (*store.Store, *statements) {
 	return s, list
 }
 
+// withKey returns a request of the server with an idempotency key.
+func withKey(key store.IdempotencyKey) store.Request {
+	req := store.SystemRequest()
+	req.Idempotency = &key
+	return req
+}
+
 func guards(sent []string) (n int) {
 	for _, statement := range sent {
 		if strings.Contains(statement, "calendar_rev + 1") {
@@ -130,7 +137,7 @@ func TestRefusalIsBounded(t *testing.T) {
 	}
 	s, list := f.listing(t)
 	b := f.booking(60, 30)
-	if _, err := s.BookAppointment(t.Context(), b); err != nil {
+	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), b); err != nil {
 		t.Fatal(err)
 	}
 	if n := guards(list.take()); n != 2 {
@@ -138,14 +145,17 @@ func TestRefusalIsBounded(t *testing.T) {
 	}
 	b.PatientID = f.patients[1]
 	// The first of those who are refused may find it out under the guards.
-	if _, err := s.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.take()) != 2 {
+	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.take()) != 2 {
 		t.Fatal(err)
 	}
 	for name, try := range map[string]func() error{
-		"book": func() error { _, err := s.BookAppointment(t.Context(), b); return err },
-		"hold": func() error { _, err := s.CreateHold(t.Context(), b, nil, time.Minute); return err },
+		"book": func() error { _, err := s.BookAppointment(t.Context(), store.SystemRequest(), b); return err },
+		"hold": func() error {
+			_, err := s.CreateHold(t.Context(), store.SystemRequest(), b, nil, time.Minute)
+			return err
+		},
 		"book with a key": func() error {
-			_, err := s.BookAppointment(store.WithOnce(t.Context(), store.Once{Key: "k"}), b)
+			_, err := s.BookAppointment(t.Context(), withKey(store.IdempotencyKey{Key: "k"}), b)
 			return err
 		},
 	} {
@@ -171,7 +181,7 @@ func TestRefusalIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	list.take()
-	_, err := s.BookAppointment(t.Context(), f.booking(180, 30))
+	_, err := s.BookAppointment(t.Context(), store.SystemRequest(), f.booking(180, 30))
 	sent := list.take()
 	if !isConflict(err, clinic.CodeTimeOff) {
 		t.Fatal(err)
@@ -192,7 +202,7 @@ func TestRaceForOneTime(t *testing.T) {
 	for i := range errs {
 		b := f.booking(60, 30)
 		b.PatientID = f.patients[i]
-		wg.Go(func() { _, errs[i] = s.BookAppointment(t.Context(), b) })
+		wg.Go(func() { _, errs[i] = s.BookAppointment(t.Context(), store.SystemRequest(), b) })
 	}
 	wg.Wait()
 	booked := 0
@@ -218,47 +228,47 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 3)
 	b := f.booking(60, 30)
-	hold, err := f.store.CreateHold(t.Context(), b, nil, time.Minute)
+	hold, err := f.store.CreateHold(t.Context(), store.SystemRequest(), b, nil, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) {
+	if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), b); !isConflict(err, clinic.CodeDoctorOverlap) {
 		t.Fatalf("a time that others hold: %v", err)
 	}
 	b.Hold = hold.Token
-	once := store.WithOnce(t.Context(), store.Once{Key: "mine"})
-	a, err := f.store.BookAppointment(once, b)
+	keyed := withKey(store.IdempotencyKey{Key: "mine"})
+	a, err := f.store.BookAppointment(t.Context(), keyed, b)
 	if err != nil {
 		t.Fatalf("with the hold: %v", err)
 	}
-	if again, err := f.store.BookAppointment(once, b); err != nil || again.ID != a.ID {
+	if again, err := f.store.BookAppointment(t.Context(), keyed, b); err != nil || again.ID != a.ID {
 		t.Errorf("the same request: %v %v", again.ID, err)
 	}
-	other := store.WithOnce(t.Context(), store.Once{Key: "mine", Request: [32]byte{1}})
-	if _, err := f.store.BookAppointment(other, b); !errors.Is(err, clinic.ErrIdempotencyReused) {
+	other := withKey(store.IdempotencyKey{Key: "mine", Request: [32]byte{1}})
+	if _, err := f.store.BookAppointment(t.Context(), other, b); !errors.Is(err, clinic.ErrIdempotencyReused) {
 		t.Errorf("the key of another request: %v", err)
 	}
 	later := b.Start.Add(10 * time.Minute)
-	if a, err = f.store.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &later}, nil); err != nil {
+	if a, err = f.store.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &later}, nil); err != nil {
 		t.Errorf("into its own time: %v", err)
 	}
 	second := f.booking(120, 30)
 	second.PatientID = f.patients[1]
-	blocked, err := f.store.BookAppointment(t.Context(), second)
+	blocked, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, list := f.listing(t)
-	_, _ = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil) // the first
+	_, _ = s.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil) // the first
 	list.take()
-	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil)
+	_, err = s.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil)
 	if !isConflict(err, clinic.CodeDoctorOverlap) {
 		t.Errorf("into another's time: %v", err)
 	}
 	if n := guards(list.take()); n != 0 {
 		t.Errorf("a refused reschedule takes %d guards", n)
 	}
-	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, store.Versions{99})
+	_, err = s.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, store.Versions{99})
 	if !errors.Is(err, clinic.ErrPreconditionFailed) {
 		t.Errorf("of another version: %v", err)
 	}
@@ -267,7 +277,7 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	if _, err := f.DB.Exec(`UPDATE doctors SET overbook_cap = 1`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.BookAppointment(t.Context(), over); err != nil {
+	if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), over); err != nil {
 		t.Errorf("an overbooking: %v", err)
 	}
 }
@@ -280,7 +290,7 @@ func TestReadBeforeGuardsIsForContendedDoctors(t *testing.T) {
 	s, list := f.listing(t)
 	reads := func(b clinic.Booking) (n int) {
 		list.take()
-		_, _ = s.BookAppointment(t.Context(), b)
+		_, _ = s.BookAppointment(t.Context(), store.SystemRequest(), b)
 		for _, statement := range list.take() {
 			if strings.Contains(statement, "SELECT EXISTS (") {
 				n++

@@ -1,54 +1,53 @@
 package store
 
 import (
-	"context"
+	"errors"
 
 	"mems/internal/clinic"
 )
 
-// What a request carries through its context: the caller's access, the actor that was
-// stated, and the meter of its cost.
-type (
-	accessKey struct{}
-	actorKey  struct{}
-	meterKey  struct{}
-)
-
-// WithAccess returns a context for what a caller asks for.
-func WithAccess(ctx context.Context, a clinic.Access) context.Context {
-	return context.WithValue(ctx, accessKey{}, a)
+// Request tells a use case who asks, and how its answer is kept and charged. Every method
+// whose answer depends on that takes one; the context carries deadlines, cancellation and
+// traces alone.
+//
+// The zero Request has no caller and can access nothing: use cases, snapshots and reads of
+// patients' data reject it. So code that forgets to pass a request on does not act as the
+// server itself.
+type Request struct {
+	Access clinic.Access
+	// Actor is who acts, as stated by the client, for the history; "" for nobody stated.
+	Actor string
+	// Idempotency makes the one use case that is called with it, and has an answer, run
+	// once; nil for none.
+	Idempotency *IdempotencyKey
+	// Meter receives the work that the request causes; nil: it is not charged.
+	Meter func(clinic.Work, int)
 }
 
-// AccessOf returns the access of a context. One without is the server's own: no
-// request passes package server without.
-func AccessOf(ctx context.Context) clinic.Access {
-	if a, ok := ctx.Value(accessKey{}).(clinic.Access); ok {
-		return a
+// SystemRequest returns a request of the server itself, for maintenance, background jobs
+// and the administrator's commands. It can access everything, and its reads are not
+// recorded.
+func SystemRequest() Request { return Request{Access: clinic.System()} }
+
+// errNoCaller reports a fault of ours: a request that was not passed on.
+var errNoCaller = errors.New("store: a request without a caller")
+
+// check returns errNoCaller for the zero Request.
+func (r Request) check() error {
+	if r.Access.Subject == "" {
+		return errNoCaller
 	}
-	return clinic.System()
+	return nil
 }
 
-// WithActor returns a context in which an actor is stated, for the history.
-func WithActor(ctx context.Context, actor string) context.Context {
-	return context.WithValue(ctx, actorKey{}, clinic.Text(actor))
-}
-
-// actorOf returns who acts, nil when it is not known.
-func actorOf(ctx context.Context) *string {
-	stated, _ := ctx.Value(actorKey{}).(string)
-	return AccessOf(ctx).Actor(stated)
-}
-
-// WithMeter returns a context whose request reports its work to count.
-func WithMeter(ctx context.Context, count func(clinic.Work, int)) context.Context {
-	return context.WithValue(ctx, meterKey{}, count)
-}
+// actor returns who acts, for the history; nil if unknown.
+func (r Request) actor() *string { return r.Access.Actor(clinic.Text(r.Actor)) }
 
 // CountWork reports that the request takes n units of work in all. Of several reports
 // the greatest counts, so that a transaction may run again after a deadlock. Where the
 // amount is known, it is reported before the work is done.
-func CountWork(ctx context.Context, unit clinic.Work, n int) {
-	if count, ok := ctx.Value(meterKey{}).(func(clinic.Work, int)); ok {
-		count(unit, n)
+func (r Request) CountWork(unit clinic.Work, n int) {
+	if r.Meter != nil {
+		r.Meter(unit, n)
 	}
 }

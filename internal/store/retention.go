@@ -12,7 +12,7 @@ import (
 // EraseDormant erases the patients of whom nothing has been heard since an
 // instant: no change of the record, no visit, no ticket, no place on the waitlist.
 // progress is told how many. Each is erased as ErasePatient does it.
-func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func(int)) (int, error) {
+func (s *Store) EraseDormant(ctx context.Context, req Request, since time.Time, progress func(int)) (int, error) {
 	erased := 0
 	for after := int64(0); ; {
 		var ids []int64
@@ -34,7 +34,7 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 		}
 		for _, id := range ids {
 			after = id
-			_, err := s.ErasePatient(ctx, id, "kept for as long as is wanted")
+			_, err := s.ErasePatient(ctx, req, id, "kept for as long as is wanted")
 			if errors.Is(err, clinic.ErrHasOpenAppointments) || errors.Is(err, clinic.ErrPatientNotFound) || errors.Is(err, clinic.ErrPatientMerged) {
 				continue // something is open after all, or somebody was faster
 			}
@@ -51,7 +51,7 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 // instant, and returns how many. Each chain keeps its last entry, and where
 // it begins now; an entry says that it was done, so the rest can be verified as
 // before. It needs the rights of the user who migrates.
-func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error) {
+func (s *Store) PruneAudit(ctx context.Context, req Request, before time.Time) (int64, error) {
 	var chains []int64
 	if err := s.db.SelectContext(ctx, &chains, `SELECT id FROM audit_chains WHERE id > 1 ORDER BY id`); err != nil {
 		return 0, translate(ctx, "prune audit trail", err)
@@ -59,7 +59,7 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 	var removed int64
 	for _, chain := range chains {
 		var gone int64
-		err := s.inTx(ctx, "prune audit trail", func(t *tx) error {
+		err := s.inTx(ctx, req, "prune audit trail", func(t *tx) error {
 			var c auditchain.Chain
 			err := t.GetContext(ctx, &c, `
 				SELECT `+chainColumns+`
@@ -86,7 +86,7 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 			if until == 0 {
 				return nil
 			}
-			t.record(ctx, clinic.Touched(clinic.KindAuditChain, chain, clinic.Members{auditchain.PruneMember: until}))
+			t.record(clinic.Touched(clinic.KindAuditChain, chain, clinic.Members{auditchain.PruneMember: until}))
 			if until == c.PrunedSeq {
 				return nil // said again, lest the entry that said it is pruned one day
 			}

@@ -79,7 +79,7 @@ type AppliedRevocations struct {
 // ApplyRevocations revokes and erases, as RevokeKey, RevokeCalendarFeed and
 // ErasePatient do, what a list names and the database still has. Repeating it
 // changes nothing.
-func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason string) (AppliedRevocations, error) {
+func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations, reason string) (AppliedRevocations, error) {
 	var done AppliedRevocations
 	for _, key := range r.APIKeys {
 		found, err := s.holds(ctx, `SELECT COUNT(*) FROM api_keys WHERE id = ? AND created_at = ? AND revoked_at IS NULL`, key)
@@ -89,7 +89,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 		if !found {
 			continue
 		}
-		if _, err := s.RevokeKey(ctx, key.ID); err != nil {
+		if _, err := s.RevokeKey(ctx, req, key.ID); err != nil {
 			return done, err
 		}
 		done.APIKeys++
@@ -102,7 +102,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 		if !found {
 			continue
 		}
-		if _, err := s.RevokeCalendarFeed(ctx, feed.ID); err != nil {
+		if _, err := s.RevokeCalendarFeed(ctx, req, feed.ID); err != nil {
 			return done, err
 		}
 		done.CalendarFeeds++
@@ -115,11 +115,11 @@ func (s *Store) ApplyRevocations(ctx context.Context, r Revocations, reason stri
 		if !found {
 			continue
 		}
-		_, err = s.ErasePatient(ctx, patient.ID, reason)
+		_, err = s.ErasePatient(ctx, req, patient.ID, reason)
 		if errors.Is(err, clinic.ErrHasOpenAppointments) {
 			// Cancelled before the erasure, which the backup does not know.
 			done.Open = append(done.Open, patient.ID)
-			_, err = s.erasePatient(ctx, erasure{id: patient.ID, reason: reason, withOpen: true})
+			_, err = s.erasePatient(ctx, req, erasure{id: patient.ID, reason: reason, withOpen: true})
 		}
 		if errors.Is(err, clinic.ErrPatientMerged) {
 			continue // goes with the record that it was merged into

@@ -11,18 +11,18 @@ import (
 
 // CreateRoom adds r and returns the record as stored. Errors:
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
-func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, error) {
+func (s *Store) CreateRoom(ctx context.Context, req Request, r clinic.Room) (clinic.Room, error) {
 	r.Normalize()
 	if err := r.Validate(); err != nil {
 		return clinic.Room{}, err
 	}
-	err := s.inTx(ctx, "create room", func(t *tx) error {
+	err := s.inTx(ctx, req, "create room", func(t *tx) error {
 		r.Version, r.CreatedAt, r.UpdatedAt = 1, t.now, t.now
 		var err error
 		r.ID, err = t.insert(ctx, `
 			INSERT INTO rooms (name, is_active, version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?)`, r.Name, r.IsActive, r.Version, r.CreatedAt, r.UpdatedAt)
-		t.record(ctx, clinic.Created(clinic.KindRoom, r.ID, r))
+		t.record(clinic.Created(clinic.KindRoom, r.ID, r))
 		t.freeByRule(0)
 		return err
 	}, &r)
@@ -64,10 +64,10 @@ func (s *Store) ListRooms(ctx context.Context, active *bool, after int64, limit 
 //
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
-func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, match Versions) (clinic.Room, []clinic.Appointment, error) {
+func (s *Store) UpdateRoom(ctx context.Context, req Request, id int64, c clinic.RoomPatch, match Versions) (clinic.Room, []clinic.Appointment, error) {
 	var r clinic.Room
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, "update room", func(t *tx) error {
+	err := s.inTx(ctx, req, "update room", func(t *tx) error {
 		var err error
 		if r, err = lockRoom(ctx, t, id); err != nil {
 			return err
@@ -80,7 +80,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 		if err := r.Validate(); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Changed(clinic.KindRoom, r.ID, before, r))
+		t.record(clinic.Changed(clinic.KindRoom, r.ID, before, r))
 		if r.IsActive && !before.IsActive {
 			t.freeByRule(0)
 		}
@@ -104,8 +104,8 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 //
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
-func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete room", func(t *tx) error {
+func (s *Store) DeleteRoom(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete room", func(t *tx) error {
 		r, err := lockRoom(ctx, t, id)
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error 
 		if err := unlistRoom(ctx, t, id); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindRoom, id, r))
+		t.record(clinic.Deleted(clinic.KindRoom, id, r))
 		_, err = t.exec(ctx, `DELETE FROM rooms WHERE id = ?`, id)
 		return err
 	})

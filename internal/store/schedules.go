@@ -43,17 +43,17 @@ const (
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.ErrPatientNotFound, clinic.CodeValidationFailed (no duration).
-func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[clinic.Slot], error) {
+func (s *Store) Availability(ctx context.Context, req Request, q AvailabilityQuery) (Page[clinic.Slot], error) {
 	var slots []clinic.Slot
 	var resume After
-	err := s.search(ctx, &q, func(r *reader) error {
+	err := s.search(ctx, req, &q, func(r *reader) error {
 		window := q.Window
 		if q.After.ID != 0 && q.After.Start.After(window.Start) {
 			window.Start = q.After.Start
 		}
 		left := max(MaxDoctorDays, len(r.doctors))
 		most := left
-		defer func() { CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
+		defer func() { req.CountWork(clinic.WorkDoctorDays, most-left) }()
 		searched, err := walk(window, &left, func() int { return len(r.doctors) }, func(part clinic.Interval) error {
 			found, err := r.slots(ctx, part, r.doctors, q.Limit+1)
 			for _, slot := range found {
@@ -85,15 +85,15 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 // doctors who have none yet. It searches clinic.LookAhead from the later of now
 // and from, or as far as MaxDoctorDays go, and returns the end of that window too;
 // q.Window, q.Limit and q.After mean nothing.
-func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]clinic.NextFree, time.Time, error) {
+func (s *Store) NextAvailable(ctx context.Context, req Request, from *time.Time, q AvailabilityQuery) ([]clinic.NextFree, time.Time, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
 	searched := q.Window.End
 	var free []clinic.NextFree
-	err := s.search(ctx, &q, func(r *reader) error {
+	err := s.search(ctx, req, &q, func(r *reader) error {
 		open := r.doctors
 		left := max(MaxDoctorDays, len(open))
 		most := left
-		defer func() { CountWork(ctx, clinic.WorkDoctorDays, most-left) }()
+		defer func() { req.CountWork(clinic.WorkDoctorDays, most-left) }()
 		var err error
 		searched, err = walk(q.Window, &left, func() int { return len(open) }, func(part clinic.Interval) error {
 			slots, err := r.slots(ctx, part, open, 1)
@@ -153,8 +153,8 @@ func walk(window clinic.Interval, left *int, doctors func() int, visit func(clin
 
 // search prepares a reader on a snapshot, cuts what has passed off the window,
 // and runs work.
-func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*reader) error) error {
-	t, err := s.snapshot(ctx)
+func (s *Store) search(ctx context.Context, req Request, q *AvailabilityQuery, work func(*reader) error) error {
+	t, err := s.snapshot(ctx, req)
 	if err != nil {
 		return translate(ctx, "search schedules", err)
 	}
@@ -163,9 +163,9 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
 	}
-	q.Window = s.partners.Clip(now, AccessOf(ctx), q.Window)
+	q.Window = s.partners.Clip(now, req.Access, q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
-	if err := r.prepare(ctx, *q); err != nil {
+	if err := r.prepare(ctx, req, *q); err != nil {
 		return translate(ctx, "search schedules", err)
 	}
 	if err := work(r); err != nil {
@@ -175,7 +175,7 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 		return nil
 	}
 	t.end() // before the line is written: who holds a connection must not wait for one
-	return s.recordRead(ctx, clinic.KindPatient, r.patient, r.patient)
+	return s.recordRead(ctx, req, clinic.KindPatient, r.patient, r.patient)
 }
 
 // reader reads schedules and looks for free slots in them.
@@ -203,7 +203,7 @@ type reader struct {
 }
 
 // prepare reads all but appointments and holds.
-func (r *reader) prepare(ctx context.Context, q AvailabilityQuery) error {
+func (r *reader) prepare(ctx context.Context, req Request, q AvailabilityQuery) error {
 	if q.TypeID != nil {
 		kind, state, err := readTypeForBooking(ctx, r.q, *q.TypeID)
 		if err != nil {
@@ -228,7 +228,7 @@ func (r *reader) prepare(ctx context.Context, q AvailabilityQuery) error {
 		}
 		if exists {
 			var err error
-			if r.patient, err = reachedSurvivor(ctx, r.q, *q.PatientID); err != nil {
+			if r.patient, err = reachedSurvivor(ctx, req, r.q, *q.PatientID); err != nil {
 				return err
 			}
 		}

@@ -12,11 +12,11 @@ import (
 func TestAvailabilityStatements(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
-	kind, err := f.store.CreateType(t.Context(), clinic.AppointmentType{Name: "x", Duration: 30 * time.Minute, Colour: "#000000", NeedsRoom: true, IsActive: true})
+	kind, err := f.store.CreateType(t.Context(), store.SystemRequest(), clinic.AppointmentType{Name: "x", Duration: 30 * time.Minute, Colour: "#000000", NeedsRoom: true, IsActive: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.CreateRoom(t.Context(), clinic.Room{Name: "x", IsActive: true}); err != nil {
+	if _, err := f.store.CreateRoom(t.Context(), store.SystemRequest(), clinic.Room{Name: "x", IsActive: true}); err != nil {
 		t.Fatal(err)
 	}
 	hours := clinic.WorkingHours{Zone: time.UTC, Timetables: []clinic.Timetable{{
@@ -25,11 +25,11 @@ func TestAvailabilityStatements(t *testing.T) {
 	}}}
 	add := func(n int) {
 		for range n {
-			d, err := f.store.CreateDoctor(t.Context(), clinic.Doctor{FullName: "x", Specialization: "x", IsActive: true})
+			d, err := f.store.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "x", Specialization: "x", IsActive: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := f.store.ReplaceWorkingHours(t.Context(), d.ID, hours, nil); err != nil {
+			if _, _, err := f.store.ReplaceWorkingHours(t.Context(), store.SystemRequest(), d.ID, hours, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 
 // readSeries reads a series within reach and its appointments, by start. Index:
 // appointments_series.
-func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Series, error) {
+func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.Series, error) {
 	var row seriesRow
 	err := sqlx.GetContext(ctx, q, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -28,7 +28,7 @@ func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Se
 	if err != nil {
 		return series, err
 	}
-	if !AccessOf(ctx).Reach.Record(series.DoctorID, series.MadeBy) {
+	if !req.Access.Reach.Record(series.DoctorID, series.MadeBy) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
 	var rows []appointmentRow
@@ -45,21 +45,21 @@ func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Se
 
 // Series reads a series and its appointments, by start. Errors:
 // clinic.ErrSeriesNotFound.
-func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
-	series, err := readSeries(ctx, s.db, id)
+func (s *Store) Series(ctx context.Context, req Request, id int64) (clinic.Series, error) {
+	series, err := readSeries(ctx, req, s.db, id)
 	if err != nil {
 		return series, translate(ctx, "read series", err)
 	}
-	return series, s.recordRead(ctx, clinic.KindSeries, id, series.PatientID)
+	return series, s.recordRead(ctx, req, clinic.KindSeries, id, series.PatientID)
 }
 
 // CancelSeries cancels the dates in scope, all or none, each with its event. Errors:
 // clinic.ErrSeriesNotFound, clinic.ErrAppointmentNotFound (the one to begin with
 // is not of this series), clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
-func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesScope, reason clinic.CancellationReason, note *string, match Versions) (clinic.Series, error) {
+func (s *Store) CancelSeries(ctx context.Context, req Request, id int64, scope clinic.SeriesScope, reason clinic.CancellationReason, note *string, match Versions) (clinic.Series, error) {
 	var series clinic.Series
-	err := s.inTx(ctx, "cancel series", func(t *tx) error {
+	err := s.inTx(ctx, req, "cancel series", func(t *tx) error {
 		dates, _, err := lockSeries(ctx, t, id, scope, 0, match)
 		if err != nil {
 			return err
@@ -69,11 +69,11 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := a.Cancel(t.now, reason, note); err != nil {
 				return err
 			}
-			t.record(ctx, clinic.Changed(clinic.KindAppointment, a.ID, before, a))
+			t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 			if err := updateAppointment(ctx, t, a); err != nil {
 				return err
 			}
-			if err := insertEvent(ctx, t, a.ID, a.Event(actorOf(ctx), clinic.ActionCancel, &from)); err != nil {
+			if err := insertEvent(ctx, t, a.ID, a.Event(req.actor(), clinic.ActionCancel, &from)); err != nil {
 				return err
 			}
 			t.freeOf(before, a)
@@ -81,7 +81,7 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
-		series, err = readSeries(ctx, t, id)
+		series, err = readSeries(ctx, req, t, id)
 		return err
 	}, &series)
 	return series, err
@@ -93,8 +93,8 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 // they are not in each other's way.
 //
 // Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
-func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
-	if err := change.Reschedule.Override.CheckAccess(AccessOf(ctx)); err != nil {
+func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
+	if err := change.Reschedule.Override.CheckAccess(req.Access); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	change.Reschedule.Normalize()
@@ -103,7 +103,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 	}
 	var series clinic.Series
 	var report []clinic.SeriesDate
-	err := s.inTx(ctx, "reschedule series", func(t *tx) error {
+	err := s.inTx(ctx, req, "reschedule series", func(t *tx) error {
 		dates, zone, err := lockSeries(ctx, t, id, scope, change.Reschedule.DoctorID, match)
 		if err != nil {
 			return err
@@ -136,7 +136,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
-		series, err = readSeries(ctx, t, id)
+		series, err = readSeries(ctx, req, t, id)
 		return err
 	}, &series, &report)
 	if err != nil {
@@ -152,7 +152,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
 	var row seriesRow
 	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(row.DoctorID, row.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !t.req.Access.Reach.Record(row.DoctorID, row.MadeBy) {
 		return nil, nil, clinic.ErrSeriesNotFound
 	}
 	if err != nil {
@@ -162,7 +162,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 	if err != nil {
 		return nil, nil, err
 	}
-	CountWork(ctx, clinic.WorkAppointments, len(before))
+	t.req.CountWork(clinic.WorkAppointments, len(before))
 	doctors := []int64{}
 	if otherDoctor != 0 {
 		doctors = append(doctors, otherDoctor)
@@ -235,7 +235,7 @@ func bumpSeriesVersion(ctx context.Context, t *tx, id int64) error {
 	if err := t.GetContext(ctx, &of, `SELECT doctor_id, made_by_key FROM appointment_series WHERE id = ?`, id); err != nil {
 		return err
 	}
-	t.record(ctx, clinic.Touched(clinic.KindSeries, id, nil).For(clinic.Audience{DoctorID: of.DoctorID, MadeBy: of.MadeBy}))
+	t.record(clinic.Touched(clinic.KindSeries, id, nil).For(clinic.Audience{DoctorID: of.DoctorID, MadeBy: of.MadeBy}))
 	_, err := t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
 	return err
 }

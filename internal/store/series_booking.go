@@ -24,10 +24,10 @@ import (
 // or, with Skip, none can; clinic.CodeForbidden, clinic.CodeValidationFailed,
 // clinic.ErrStartInPast,
 // and those errors of decide that are not slot conflicts.
-func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
+func (s *Store) CreateSeries(ctx context.Context, req Request, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
 	b, skip := asked.Booking, asked.Skip
 	b.Normalize()
-	if err := b.Override.CheckAccess(AccessOf(ctx)); err != nil {
+	if err := b.Override.CheckAccess(req.Access); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	rule, zone, err := asked.Parse(s.zone)
@@ -41,24 +41,24 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 	if err != nil {
 		return clinic.Series{}, nil, err
 	}
-	CountWork(ctx, clinic.WorkAppointments, len(starts))
+	req.CountWork(clinic.WorkAppointments, len(starts))
 	b.Start = starts[0]
-	if err := AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+	if err := req.Access.Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series
 	var dates []clinic.SeriesDate
 	// All or none: most refusals need no guard.
-	err = s.runUseCase(ctx, useCase{
+	err = s.runUseCase(ctx, req, useCase{
 		act:    "create series",
 		wanted: wantedTime{unknown: !skip},
 		body: func(t *tx) error {
 			series = clinic.Series{
 				Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
-				MadeBy: AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+				MadeBy: req.Access.MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 			}
 			dates = nil
-			if err := s.checkSeriesStarts(ctx, t.now, b, starts); err != nil {
+			if err := s.checkSeriesStarts(req, t.now, b, starts); err != nil {
 				return err
 			}
 			c, err := t.guardParties(ctx, b)
@@ -89,7 +89,7 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 					if series.ID, err = insertSeries(ctx, t, series); err != nil {
 						return err
 					}
-					t.record(ctx, clinic.Created(clinic.KindSeries, series.ID, series))
+					t.record(clinic.Created(clinic.KindSeries, series.ID, series))
 				}
 				date.SeriesID = &series.ID
 				a, err := placeBooking(ctx, t, date, broken)
@@ -121,7 +121,7 @@ func (s *Store) CreateSeries(ctx context.Context, asked clinic.SeriesBooking) (c
 // explainSeries decides every date of a series on a snapshot. It returns the refusal with
 // the report on all dates, nil when the series can be booked.
 func (s *Store) explainSeries(ctx context.Context, q *snapshot, b clinic.Booking, starts []time.Time, skip bool) error {
-	if err := s.checkSeriesStarts(ctx, q.now, b, starts); err != nil {
+	if err := s.checkSeriesStarts(q.req, q.now, b, starts); err != nil {
 		return err
 	}
 	c, err := q.parties(ctx, b)
@@ -157,11 +157,11 @@ func (s *Store) explainSeries(ctx context.Context, q *snapshot, b clinic.Booking
 }
 
 // checkSeriesStarts is checkStart for a series: a partner's last date is the farthest.
-func (s *Store) checkSeriesStarts(ctx context.Context, now time.Time, b clinic.Booking, starts []time.Time) error {
-	if err := s.checkStart(ctx, now, b); err != nil {
+func (s *Store) checkSeriesStarts(req Request, now time.Time, b clinic.Booking, starts []time.Time) error {
+	if err := s.checkStart(req, now, b); err != nil {
 		return err
 	}
-	return s.partners.Check(now, AccessOf(ctx), starts[len(starts)-1])
+	return s.partners.Check(now, req.Access, starts[len(starts)-1])
 }
 
 // refusedDate is a date that cannot be booked.

@@ -14,6 +14,7 @@ import (
 type queries struct {
 	sqlx.QueryerContext
 
+	req Request   // who asks
 	now time.Time // the one instant of this attempt: UTC, whole microseconds
 	// locking: the reads that a decision rests on lock what they find. A plain read may
 	// come from a snapshot older than the guard.
@@ -44,21 +45,24 @@ type snapshot struct {
 }
 
 // snapshot begins one.
-func (s *Store) snapshot(ctx context.Context) (*snapshot, error) {
+func (s *Store) snapshot(ctx context.Context, req Request) (*snapshot, error) {
+	if err := req.check(); err != nil {
+		return nil, err
+	}
 	begun, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	return &snapshot{
-		queries: queries{QueryerContext: begun, now: clinic.Instant(s.now())},
+		queries: queries{QueryerContext: begun, req: req, now: clinic.Instant(s.now())},
 		end:     func() { _ = begun.Rollback() }, // nothing was changed
 	}, nil
 }
 
 // explain runs a use case's explanation of a refusal on a snapshot and returns what it
 // finds in the way, nil for nothing.
-func (s *Store) explain(ctx context.Context, explanation func(*snapshot) error) error {
-	q, err := s.snapshot(ctx)
+func (s *Store) explain(ctx context.Context, req Request, explanation func(*snapshot) error) error {
+	q, err := s.snapshot(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func (q *snapshot) exists(ctx context.Context, row guardRow, id int64) (exists b
 
 // parties is guardParties without the guards.
 func (q *snapshot) parties(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
-	return partiesOf(ctx, q, b, q.doctorExists, q.patientExists)
+	return partiesOf(ctx, q.req, q, b, q.doctorExists, q.patientExists)
 }
 
 func (q *snapshot) doctorExists(ctx context.Context, id int64) (bool, error) {
@@ -86,7 +90,7 @@ func (q *snapshot) patientExists(ctx context.Context, id int64) (bool, error) {
 	if exists || err != nil {
 		return exists, err
 	}
-	return false, checkMerged(ctx, q, id)
+	return false, checkMerged(ctx, q.req, q, id)
 }
 
 func (q *snapshot) roomExists(ctx context.Context, id int64) (bool, error) {

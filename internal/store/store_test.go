@@ -31,7 +31,7 @@ func newFixture(t *testing.T, doctors, patients int) *fixture {
 	f := &fixture{Database: storetest.New(t)}
 	f.store = f.Open(t, fixedClock, time.UTC)
 	for i := range doctors {
-		d, err := f.store.CreateDoctor(t.Context(), clinic.Doctor{FullName: fmt.Sprintf("Dr. %d", i), Specialization: "Any", IsActive: true})
+		d, err := f.store.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: fmt.Sprintf("Dr. %d", i), Specialization: "Any", IsActive: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func newFixture(t *testing.T, doctors, patients int) *fixture {
 		ps[i] = clinic.Patient{FirstName: "P", LastName: fmt.Sprintf("%04d", i)}
 	}
 	var err error
-	if f.patients, err = f.store.CreatePatients(t.Context(), ps); err != nil {
+	if f.patients, err = f.store.CreatePatients(t.Context(), store.SystemRequest(), ps); err != nil {
 		t.Fatal(err)
 	}
 	return f

@@ -94,7 +94,7 @@ func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
 //
 // A request that was carried out before is answered as then; one that is carried out
 // at this moment, by inTx, which keeps the refusal under its key.
-func (s *Store) refuseEarly(ctx context.Context, u useCase, answer []any) (refused bool, err error) {
+func (s *Store) refuseEarly(ctx context.Context, req Request, u useCase, answer []any) (refused bool, err error) {
 	wanted, taken := u.wanted, u.wanted.unknown
 	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
 		statement, args := takenSQL(wanted, now)
@@ -106,12 +106,12 @@ func (s *Store) refuseEarly(ctx context.Context, u useCase, answer []any) (refus
 		return false, nil
 	}
 	if len(answer) > 0 {
-		if given, err := s.given(ctx, answer...); given {
+		if replayed, err := s.replayedAnswer(ctx, req, answer...); replayed {
 			return true, err
 		}
 	}
 	begun := stopwatch()
-	if err = s.explain(ctx, u.explain); !isSlotConflict(err) {
+	if err = s.explain(ctx, req, u.explain); !isSlotConflict(err) {
 		return false, nil
 	}
 	s.observe.transaction(begun, &err)

@@ -26,7 +26,7 @@ func positionOf(ctx context.Context, q sqlx.QueryerContext, k *clinic.Ticket) er
 }
 
 // Ticket reads one ticket. Errors: clinic.ErrTicketNotFound.
-func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
+func (s *Store) Ticket(ctx context.Context, req Request, id int64) (clinic.Ticket, error) {
 	var row ticketRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+ticketColumns+` FROM tickets WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -36,13 +36,13 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 		return clinic.Ticket{}, translate(ctx, "read ticket", err)
 	}
 	k := row.ticket()
-	if !AccessOf(ctx).Reach.Calendar(k.DoctorID) {
+	if !req.Access.Reach.Calendar(k.DoctorID) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
 	if err := positionOf(ctx, s.db, &k); err != nil {
 		return k, translate(ctx, "read ticket", err)
 	}
-	return k, s.recordRead(ctx, clinic.KindTicket, k.ID, k.PatientID)
+	return k, s.recordRead(ctx, req, clinic.KindTicket, k.ID, k.PatientID)
 }
 
 // sameRecord reports whether two references lead to the same record, or both to none.
@@ -64,7 +64,7 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 		FROM tickets AS k
 		LEFT JOIN appointments AS a ON a.id = k.appointment_id
 		WHERE k.id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Calendar(party.Doctor) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !t.req.Access.Reach.Calendar(party.Doctor) {
 		return clinic.Ticket{}, nil, clinic.ErrTicketNotFound
 	}
 	if err != nil {
@@ -148,12 +148,12 @@ func (s *Store) insertTicket(ctx context.Context, t *tx, k *clinic.Ticket) error
 	if err != nil {
 		return err
 	}
-	t.record(ctx, clinic.Created(clinic.KindTicket, k.ID, *k))
+	t.record(clinic.Created(clinic.KindTicket, k.ID, *k))
 	return positionOf(ctx, t, k)
 }
 
 func updateTicket(ctx context.Context, t *tx, before, k clinic.Ticket) error {
-	t.record(ctx, clinic.Changed(clinic.KindTicket, k.ID, before, k))
+	t.record(clinic.Changed(clinic.KindTicket, k.ID, before, k))
 	_, err := t.exec(ctx, `
 		UPDATE tickets
 		SET status = ?, appointment_id = ?, note = ?, transferred_to = ?, called_at = ?, version = ?, updated_at = ?

@@ -108,8 +108,8 @@ type details struct {
 }
 
 // newEntry is an entry of the caller.
-func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
-	a := AccessOf(ctx)
+func newEntry(req Request, at time.Time) clinic.AuditEntry {
+	a := req.Access
 	e := clinic.AuditEntry{At: at, Subject: a.Subject, Operation: a.Operation}
 	if a.Address.IsValid() {
 		address := a.Address.Unmap().WithZone("").String()
@@ -123,8 +123,8 @@ func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
 
 // record keeps a change for the audit trail and, where the feed has its kind, for the
 // feed. Both are written when the transaction commits.
-func (t *tx) record(ctx context.Context, c clinic.ChangeRecord) {
-	e := newEntry(ctx, t.now)
+func (t *tx) record(c clinic.ChangeRecord) {
+	e := newEntry(t.req, t.now)
 	e.Action, e.Object, e.Reason = c.Action, c.Kind.String(), c.Reason
 	if c.ID != 0 {
 		e.ObjectID = &c.ID
@@ -140,8 +140,8 @@ func (t *tx) record(ctx context.Context, c clinic.ChangeRecord) {
 }
 
 // recordMany keeps one change of many records, for the trail alone.
-func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, kind clinic.Kind, patients []int64) {
-	e := newEntry(ctx, t.now)
+func (t *tx) recordMany(action clinic.AuditAction, kind clinic.Kind, patients []int64) {
+	e := newEntry(t.req, t.now)
 	e.Action, e.Object, e.PatientIDs = action, kind.String(), patients
 	t.trail = append(t.trail, e)
 }

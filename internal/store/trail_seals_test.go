@@ -19,7 +19,7 @@ func writeTrail(t *testing.T, d *storetest.Database, entries int, keys ...auditc
 	t.Helper()
 	s, _ := openSealed(t, d, keys...)
 	for range entries {
-		if _, err := s.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
+		if _, err := s.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,7 +165,7 @@ func TestEntryWithoutASealYet(t *testing.T) {
 	user := storetest.Grant(t, d)
 	s, _ := openSealed(t, user, firstMAC)
 	for i := range 3 {
-		if _, err := s.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
+		if _, err := s.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
 			t.Fatal(err)
 		}
 		if i < 2 {
@@ -186,7 +186,7 @@ func TestEntryWithoutASealYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = p.Close() }()
-	n, err := p.PruneAudit(t.Context(), later())
+	n, err := p.PruneAudit(t.Context(), store.SystemRequest(), later())
 	if err != nil || n != 2 {
 		t.Errorf("pruned %d, %v", n, err)
 	}
@@ -231,7 +231,7 @@ func TestUpgradeToSeals(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if _, err := s.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
+			if _, err := s.CreateDoctor(t.Context(), store.SystemRequest(), clinic.Doctor{FullName: "Dr. X", Specialization: "Any", IsActive: true}); err != nil {
 				t.Fatal(err)
 			}
 		}

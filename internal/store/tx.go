@@ -57,8 +57,8 @@ var errStale = errors.New("changed while waiting for a lock")
 // the stored answer without running body.
 //
 // act is what failed, in the errors that are no refusals: "create room".
-func (s *Store) inTx(ctx context.Context, act string, body func(*tx) error, answer ...any) error {
-	return s.runUseCase(ctx, useCase{act: act, body: body}, answer...)
+func (s *Store) inTx(ctx context.Context, req Request, act string, body func(*tx) error, answer ...any) error {
+	return s.runUseCase(ctx, req, useCase{act: act, body: body}, answer...)
 }
 
 // useCase is what runUseCase runs. body and explain may run several times, so they
@@ -81,36 +81,39 @@ type useCase struct {
 //
 // When a slot of the doctor was taken lately and a plain read shows this one taken, too,
 // the refusal is explain's alone, without guards and without a transaction that writes.
-func (s *Store) runUseCase(ctx context.Context, u useCase, answer ...any) error {
-	refused, err := s.refuseEarly(ctx, u, answer)
+func (s *Store) runUseCase(ctx context.Context, req Request, u useCase, answer ...any) error {
+	if err := req.check(); err != nil {
+		return err
+	}
+	refused, err := s.refuseEarly(ctx, req, u, answer)
 	freed := false
 	if !refused {
-		freed, err = s.try(ctx, u, answer)
+		freed, err = s.try(ctx, req, u, answer)
 	}
 	if u.wanted.doctor != 0 && isSlotConflict(err) {
 		s.refused.note(u.wanted.doctor, clinic.Instant(s.now()))
 	}
 	if freed && !u.offerLater {
-		s.offerAfterCommit(ctx)
+		s.offerAfterCommit(ctx, req)
 	}
-	if once := onceOf(ctx); once != nil && len(answer) > 0 && isAnswer(err) {
-		return translate(ctx, u.act, s.keepRefusal(ctx, once, err, answer))
+	if req.Idempotency != nil && len(answer) > 0 && isAnswer(err) {
+		return translate(ctx, u.act, s.storeRefusal(ctx, req, err, answer))
 	}
 	return err
 }
 
 // try returns whether the transaction freed anything.
-func (s *Store) try(ctx context.Context, u useCase, answer []any) (freed bool, err error) {
+func (s *Store) try(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		freed, err = s.attempt(ctx, u, answer)
+		freed, err = s.attempt(ctx, req, u, answer)
 		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
 		}
 		s.reportBackstop(ctx, err)
 		if u.explain != nil && isSlotConflict(err) {
-			explained := s.explain(ctx, u.explain)
+			explained := s.explain(ctx, req, u.explain)
 			if explained != nil && !isTransient(explained) {
 				return false, translate(ctx, u.act, explained)
 			}
@@ -153,7 +156,7 @@ func pauseBeforeRetry(ctx context.Context, attempt int) bool {
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, u useCase, answer []any) (freed bool, err error) {
+func (s *Store) attempt(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
 	st, err := s.acquireChain(ctx)
 	if err != nil {
 		return false, err
@@ -165,7 +168,7 @@ func (s *Store) attempt(ctx context.Context, u useCase, answer []any) (freed boo
 		return false, err
 	}
 	t := &tx{
-		queries: queries{QueryerContext: begun, now: clinic.Instant(s.now()), locking: true},
+		queries: queries{QueryerContext: begun, req: req, now: clinic.Instant(s.now()), locking: true},
 		begun:   begun, observe: s.observe,
 	}
 	end, err := s.run(ctx, t, st, u, answer)
@@ -187,14 +190,14 @@ func (s *Store) attempt(ctx context.Context, u useCase, answer []any) (freed boo
 // run does all of a transaction but its COMMIT and returns the new end of
 // the chain, nil when an earlier answer was given instead.
 func (s *Store) run(ctx context.Context, t *tx, st *chainTip, u useCase, answer []any) (*chainTip, error) {
-	once := onceOf(ctx)
-	if once == nil || len(answer) == 0 {
+	key := t.req.Idempotency
+	if key == nil || len(answer) == 0 {
 		if err := s.runBody(ctx, t, u); err != nil {
 			return nil, err
 		}
 		return s.flushRecords(ctx, t, st)
 	}
-	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
+	if replayed, err := claimIdempotencyKey(ctx, t, key, answer); err != nil || replayed {
 		return nil, err
 	}
 	if err := s.runBody(ctx, t, u); err != nil {
@@ -204,7 +207,7 @@ func (s *Store) run(ctx context.Context, t *tx, st *chainTip, u useCase, answer 
 	if err != nil {
 		return nil, err
 	}
-	return end, keepAnswer(ctx, t, once, answer)
+	return end, storeAnswer(ctx, t, key, answer)
 }
 
 // runBody runs the body of a use case and offers what it freed.

@@ -17,12 +17,12 @@ import (
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound (one that it lists),
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
-func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clinic.AppointmentType, error) {
+func (s *Store) CreateType(ctx context.Context, req Request, k clinic.AppointmentType) (clinic.AppointmentType, error) {
 	k.Normalize()
 	if err := k.Validate(); err != nil {
 		return clinic.AppointmentType{}, err
 	}
-	err := s.inTx(ctx, "create appointment type", func(t *tx) error {
+	err := s.inTx(ctx, req, "create appointment type", func(t *tx) error {
 		if err := t.lockListed(ctx, k.DoctorIDs, k.RoomIDs); err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clini
 			                               specializations, doctor_ids, needs_room, room_ids, is_active,
 			                               version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(typeArgs(k), k.CreatedAt, k.UpdatedAt)...)
-		t.record(ctx, clinic.Created(clinic.KindAppointmentType, k.ID, k))
+		t.record(clinic.Created(clinic.KindAppointmentType, k.ID, k))
 		return err
 	}, &k)
 	return k, err
@@ -80,10 +80,10 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound, clinic.ErrNameTaken,
 // clinic.CodeValidationFailed.
-func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, []clinic.Appointment, error) {
+func (s *Store) UpdateType(ctx context.Context, req Request, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, []clinic.Appointment, error) {
 	var k clinic.AppointmentType
 	var affected []clinic.Appointment
-	err := s.inTx(ctx, "update appointment type", func(t *tx) error {
+	err := s.inTx(ctx, req, "update appointment type", func(t *tx) error {
 		if c.Restricts() {
 			if err := t.guardAllDoctors(ctx); err != nil {
 				return err
@@ -122,7 +122,7 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 
 // updateType writes a type whose row is locked, and records the change.
 func updateType(ctx context.Context, t *tx, before, k clinic.AppointmentType) error {
-	t.record(ctx, clinic.Changed(clinic.KindAppointmentType, k.ID, before, k))
+	t.record(clinic.Changed(clinic.KindAppointmentType, k.ID, before, k))
 	_, err := t.exec(ctx, `
 		UPDATE appointment_types
 		SET name = ?, duration_minutes = ?, buffer_before_minutes = ?, buffer_after_minutes = ?, colour = ?,
@@ -137,8 +137,8 @@ func updateType(ctx context.Context, t *tx, before, k clinic.AppointmentType) er
 //
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
-func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete appointment type", func(t *tx) error {
+func (s *Store) DeleteType(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete appointment type", func(t *tx) error {
 		k, err := lockType(ctx, t, id)
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error 
 		if err := t.recordCascade(ctx, clinic.KindAppointmentType, id); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindAppointmentType, id, k))
+		t.record(clinic.Deleted(clinic.KindAppointmentType, id, k))
 		_, err = t.exec(ctx, `DELETE FROM appointment_types WHERE id = ?`, id)
 		return err
 	})

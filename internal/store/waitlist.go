@@ -21,15 +21,15 @@ import (
 // Errors:
 // clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.CodeValidationFailed, clinic.ErrTooManyWaitlistEntries.
-func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
+func (s *Store) CreateWaitlistEntry(ctx context.Context, req Request, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
 	asked := e
-	err := s.inTx(ctx, "create waitlist entry", func(t *tx) error {
+	err := s.inTx(ctx, req, "create waitlist entry", func(t *tx) error {
 		e = asked // another attempt starts from what was asked for
 		e.Normalize()
 		if err := e.Validate(t.now); err != nil {
 			return err
 		}
-		e.MadeBy = AccessOf(ctx).MadeBy() // whose booking window holds for offers, too
+		e.MadeBy = req.Access.MadeBy() // whose booking window holds for offers, too
 		free, more, err := s.firstFor(ctx, t, e)
 		if err != nil {
 			return err
@@ -37,7 +37,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
-		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
+		if reached, err := reachesPatient(ctx, req, t, e.PatientID); err != nil || !reached {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if err := checkDoctors(ctx, t, e.DoctorIDs...); err != nil {
@@ -68,7 +68,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Created(clinic.KindWaitlistEntry, e.ID, e))
+		t.record(clinic.Created(clinic.KindWaitlistEntry, e.ID, e))
 		if free == nil {
 			if more {
 				t.freeForEntry(e.ID) // look further after the commit
@@ -92,7 +92,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 // checkEntries returns clinic.ErrTooManyWaitlistEntries for a partner with as many open
 // entries as it may have. Index waitlist_made_by.
 func checkEntries(ctx context.Context, t *tx) error {
-	access := AccessOf(ctx)
+	access := t.req.Access
 	if !access.IsPartner() {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 		return nil, false, err
 	}
 	left := waitlistDoctorDays
-	slots, searched, err := m.search(ctx, time.Time{}, &left)
+	slots, searched, err := m.search(ctx, t.req, time.Time{}, &left)
 	if err != nil || len(slots) == 0 {
 		return nil, !searched.IsZero(), err
 	}
@@ -133,22 +133,22 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 
 // WaitlistEntry reads an entry, after offers that have expired were passed on.
 // Errors: clinic.ErrWaitlistNotFound.
-func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEntry, error) {
-	if _, err := s.PassOnExpiredOffers(ctx); err != nil {
+func (s *Store) WaitlistEntry(ctx context.Context, req Request, id int64) (clinic.WaitlistEntry, error) {
+	if _, err := s.PassOnExpiredOffers(ctx, req); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
-	e, err := readEntry(ctx, s.db, id)
+	e, err := readEntry(ctx, req, s.db, id)
 	if err != nil {
 		return e, translate(ctx, "read waitlist entry", err)
 	}
-	return e, s.recordRead(ctx, clinic.KindWaitlistEntry, e.ID, e.PatientID)
+	return e, s.recordRead(ctx, req, clinic.KindWaitlistEntry, e.ID, e.PatientID)
 }
 
 // readEntry reads an entry within reach. Primary key.
-func readEntry(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.WaitlistEntry, error) {
+func readEntry(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.WaitlistEntry, error) {
 	var row waitlistRow
 	err := sqlx.GetContext(ctx, q, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(0, row.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !req.Access.Reach.Record(0, row.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
@@ -167,8 +167,8 @@ type WaitlistQuery struct {
 
 // ListWaitlist reads a page of entries by id, after offers that have expired
 // were passed on. Index: waitlist_patient, waitlist_open or the primary key.
-func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.WaitlistEntry], error) {
-	if _, err := s.PassOnExpiredOffers(ctx); err != nil {
+func (s *Store) ListWaitlist(ctx context.Context, req Request, q WaitlistQuery) (Page[clinic.WaitlistEntry], error) {
+	if _, err := s.PassOnExpiredOffers(ctx, req); err != nil {
 		return Page[clinic.WaitlistEntry]{}, err
 	}
 	where, args := `id > ?`, []any{q.After}
@@ -182,7 +182,7 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	if q.Status != "" {
 		where, args = where+` AND status = ?`, append(args, q.Status)
 	}
-	if r := AccessOf(ctx).Reach; !r.All {
+	if r := req.Access.Reach; !r.All {
 		where, args = where+` AND made_by_key = ?`, append(args, r.KeyID)
 	}
 	var rows []waitlistRow
@@ -198,14 +198,14 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 		}
 	}
 	p := page(items, q.Limit)
-	return p, s.recordRead(ctx, clinic.KindWaitlistEntry, 0, idsOf(p.Items, func(e clinic.WaitlistEntry) int64 { return e.PatientID })...)
+	return p, s.recordRead(ctx, req, clinic.KindWaitlistEntry, 0, idsOf(p.Items, func(e clinic.WaitlistEntry) int64 { return e.PatientID })...)
 }
 
 // WithdrawWaitlistEntry takes a patient off the waitlist; a time that is on offer
 // goes to the next. Errors: clinic.ErrWaitlistNotFound,
 // clinic.ErrPreconditionFailed, clinic.ErrWaitlistClosed.
-func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "withdraw waitlist entry", func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
+func (s *Store) WithdrawWaitlistEntry(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "withdraw waitlist entry", func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })
 }
 
 // lockEntry takes the guards of the offered doctor, if any, and of the patient,
@@ -217,7 +217,7 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 		MadeBy  *int64 `db:"made_by_key"`
 	}
 	err := t.GetContext(ctx, &party, `SELECT patient_id, offered_doctor, made_by_key FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !AccessOf(ctx).Reach.Record(0, party.MadeBy) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !t.req.Access.Reach.Record(0, party.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
@@ -248,7 +248,7 @@ func updateEntry(ctx context.Context, t *tx, e clinic.WaitlistEntry) error {
 	if o := e.Offer; o != nil {
 		hold, doctor, start, expires = &o.HoldID, &o.Slot.DoctorID, &o.Slot.Time.Start, &o.ExpiresAt
 	}
-	t.record(ctx, clinic.Touched(clinic.KindWaitlistEntry, e.ID, e))
+	t.record(clinic.Touched(clinic.KindWaitlistEntry, e.ID, e))
 	_, err := t.exec(ctx, `
 		UPDATE waitlist
 		SET status = ?, offer_id = ?, offered_doctor = ?, offered_start = ?, offer_expires_at = ?, missed_offers = ?,

@@ -33,8 +33,8 @@ type freedRow struct {
 
 // offerAfterCommit offers what a transaction has freed. Nothing depends on it: what
 // fails is done by the next reader, or by the next round of maintenance.
-func (s *Store) offerAfterCommit(ctx context.Context) {
-	if err := s.offerFreedTimes(ctx); err != nil {
+func (s *Store) offerAfterCommit(ctx context.Context, req Request) {
+	if err := s.offerFreedTimes(ctx, req); err != nil {
 		s.log.DebugContext(ctx, "freed times were not offered to the waitlist; will retry", "cause", err)
 	}
 }
@@ -43,7 +43,7 @@ func (s *Store) offerAfterCommit(ctx context.Context) {
 // waitlist that they fit, in the order of the list, at most maxFreed of them. Any
 // number of processes may do so at once: a time is offered under its doctor's guard.
 // Index freed_times_due.
-func (s *Store) offerFreedTimes(ctx context.Context) error {
+func (s *Store) offerFreedTimes(ctx context.Context, req Request) error {
 	var rows []freedRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT id, doctor_id, waitlist_id, start_time, end_time, after_entry
@@ -57,9 +57,9 @@ func (s *Store) offerFreedTimes(ctx context.Context) error {
 	left := waitlistDoctorDays
 	for _, f := range rows {
 		if f.Entry != nil {
-			err = s.searchForEntry(ctx, f, &left)
+			err = s.searchForEntry(ctx, req, f, &left)
 		} else {
-			err = s.offerToEntries(ctx, f)
+			err = s.offerToEntries(ctx, req, f)
 		}
 		if err != nil {
 			return err
@@ -102,10 +102,10 @@ func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 // offerToEntries offers a doctor's freed time to each entry that it fits, one
 // transaction an offer, so that each takes its guards in order: the doctor's, the
 // patient's, the room's; at most maxOffers of them.
-func (s *Store) offerToEntries(ctx context.Context, f freedRow) error {
+func (s *Store) offerToEntries(ctx context.Context, req Request, f freedRow) error {
 	done := false
 	for offers := 0; !done && offers < maxOffers; offers++ {
-		err := s.runUseCase(ctx, useCase{
+		err := s.runUseCase(ctx, req, useCase{
 			act:        "offer freed time",
 			offerLater: true,
 			body: func(t *tx) error {
@@ -205,7 +205,7 @@ func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool
 
 // searchForEntry offers the first free time of any doctor, or of the row's, to the
 // row's entry, as far as the doctor-days left go.
-func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error {
+func (s *Store) searchForEntry(ctx context.Context, req Request, f freedRow, left *int) error {
 	var row waitlistRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? AND status = 'waiting'`, *f.Entry)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -225,7 +225,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 			return translate(ctx, "search for waitlist entry", err)
 		}
 		from := time.Unix(f.Through, 0).UTC()
-		slots, searched, err := m.search(ctx, from, left)
+		slots, searched, err := m.search(ctx, req, from, left)
 		if err != nil {
 			return translate(ctx, "search for waitlist entry", err)
 		}
@@ -236,7 +236,7 @@ func (s *Store) searchForEntry(ctx context.Context, f freedRow, left *int) error
 		}
 		for _, slot := range slots {
 			offered := false
-			err := s.runUseCase(ctx, useCase{
+			err := s.runUseCase(ctx, req, useCase{
 				act:        "search for waitlist entry",
 				offerLater: true,
 				body: func(t *tx) error {

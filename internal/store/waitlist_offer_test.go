@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // A search reads an entry, and the patient declines the time that it finds before it is
@@ -13,14 +14,14 @@ func TestDeclinedTimeIsNotOfferedAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
 	read, declined, slot := f.declined(t)
-	offered, err := f.store.OfferAsRead(t.Context(), read, slot)
+	offered, err := f.store.OfferAsRead(t.Context(), store.SystemRequest(), read, slot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if offered {
 		t.Error("it is offered a second time")
 	}
-	after, err := f.store.WaitlistEntry(t.Context(), read.ID)
+	after, err := f.store.WaitlistEntry(t.Context(), store.SystemRequest(), read.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,10 +38,10 @@ func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 	f := newFixture(t, 1, 1)
 	read, declined, slot := f.declined(t)
 	slot.Time.Start, slot.Time.End = slot.Time.Start.Add(time.Hour), slot.Time.End.Add(time.Hour)
-	if offered, err := f.store.OfferAsRead(t.Context(), read, slot); err != nil || !offered {
+	if offered, err := f.store.OfferAsRead(t.Context(), store.SystemRequest(), read, slot); err != nil || !offered {
 		t.Fatalf("offered: %v, %v", offered, err)
 	}
-	after, err := f.store.WaitlistEntry(t.Context(), read.ID)
+	after, err := f.store.WaitlistEntry(t.Context(), store.SystemRequest(), read.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 func (f *fixture) declined(t *testing.T) (read, declined clinic.WaitlistEntry, slot clinic.Slot) {
 	t.Helper()
 	start := now.Add(24 * time.Hour)
-	read, err := f.store.CreateWaitlistEntry(t.Context(), clinic.WaitlistEntry{
+	read, err := f.store.CreateWaitlistEntry(t.Context(), store.SystemRequest(), clinic.WaitlistEntry{
 		PatientID: f.patients[0], DoctorIDs: []int64{f.doctors[0]}, Duration: 30 * time.Minute,
 		Window: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
 	})
@@ -66,7 +67,7 @@ func (f *fixture) declined(t *testing.T) (read, declined clinic.WaitlistEntry, s
 	}
 	slot = read.Offer.Slot
 	read.Status, read.Offer = clinic.WaitlistWaiting, nil
-	if declined, err = f.store.DeclineOffer(t.Context(), read.ID, nil); err != nil {
+	if declined, err = f.store.DeclineOffer(t.Context(), store.SystemRequest(), read.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	return read, declined, slot

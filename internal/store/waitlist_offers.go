@@ -15,9 +15,9 @@ import (
 // AcceptOffer books the offered time by the rules of a booking. Errors:
 // clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed, clinic.ErrNoOffer, and
 // those of BookAppointment.
-func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
+func (s *Store) AcceptOffer(ctx context.Context, req Request, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.runUseCase(ctx, useCase{
+	err := s.runUseCase(ctx, req, useCase{
 		act: "accept offer",
 		body: func(t *tx) error {
 			e, err := lockEntry(ctx, t, id)
@@ -44,7 +44,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 			return updateEntry(ctx, t, e)
 		},
 		explain: func(q *snapshot) error {
-			e, err := readEntry(ctx, q, id)
+			e, err := readEntry(ctx, req, q, id)
 			if err != nil {
 				return err
 			}
@@ -77,20 +77,20 @@ func (s *Store) bookingOfOffer(ctx context.Context, q *queries, e clinic.Waitlis
 		PatientID: e.PatientID, DoctorID: h.DoctorID, TypeID: h.TypeID, RoomID: h.RoomID,
 		Start: h.Time.Start, Duration: h.Time.End.Sub(h.Time.Start), Hold: h.Token,
 	}
-	return b, s.checkStart(ctx, q.now, b)
+	return b, s.checkStart(q.req, q.now, b)
 }
 
 // DeclineOffer gives the offered time to the next entry; the entry waits for
 // another. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrNoOffer.
-func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
+func (s *Store) DeclineOffer(ctx context.Context, req Request, id int64, match Versions) (clinic.WaitlistEntry, error) {
 	var entry clinic.WaitlistEntry
-	err := s.inTx(ctx, "decline offer", func(t *tx) error {
+	err := s.inTx(ctx, req, "decline offer", func(t *tx) error {
 		err := s.passOn(ctx, t, id, match, func(e *clinic.WaitlistEntry) error { return e.DeclineOffer(t.now) })
 		if err != nil {
 			return err
 		}
-		entry, err = readEntry(ctx, t, id)
+		entry, err = readEntry(ctx, req, t, id)
 		return err
 	}, &entry)
 	return entry, err
@@ -101,7 +101,7 @@ func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (cli
 // entries whose window has passed, and returns the number of offers that were passed on.
 // Any number of processes may call it at once: each offer is passed on under its
 // doctor's guard, and once.
-func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
+func (s *Store) PassOnExpiredOffers(ctx context.Context, req Request) (int, error) {
 	now := clinic.Instant(s.now())
 	var ids []int64
 	// Index waitlist_offers (status, offer_expires_at).
@@ -116,7 +116,7 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	}
 	passed := 0
 	for _, id := range ids {
-		err := s.inTx(ctx, "expire offers", func(t *tx) error {
+		err := s.inTx(ctx, req, "expire offers", func(t *tx) error {
 			return s.passOn(ctx, t, id, nil, func(e *clinic.WaitlistEntry) error { return e.ExpireOffer(t.now) })
 		})
 		// No offer, or no entry: another process was faster.
@@ -130,9 +130,9 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 	var over bool
 	err = s.db.GetContext(ctx, &over, `SELECT COUNT(*) > 0 FROM waitlist WHERE status = 'waiting' AND to_time <= ?`, now)
 	if err != nil || !over {
-		return passed, firstError(translate(ctx, "expire offers", err), s.offerFreedTimes(ctx))
+		return passed, firstError(translate(ctx, "expire offers", err), s.offerFreedTimes(ctx, req))
 	}
-	err = s.inTx(ctx, "expire offers", func(t *tx) error {
+	err = s.inTx(ctx, req, "expire offers", func(t *tx) error {
 		var rows []waitlistRow
 		err := t.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
 		if err != nil || len(rows) == 0 {
@@ -153,7 +153,7 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		t.recordMany(ctx, clinic.AuditChanged, clinic.KindWaitlistEntry, nil)
+		t.recordMany(clinic.AuditChanged, clinic.KindWaitlistEntry, nil)
 		query, args, err := sqlx.In(`UPDATE waitlist SET status = ?, version = version + 1, updated_at = ? WHERE id IN (?)`, clinic.WaitlistExpired, t.now, ids)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		_, err = t.exec(ctx, query, args...)
 		return err
 	})
-	return passed, firstError(err, s.offerFreedTimes(ctx))
+	return passed, firstError(err, s.offerFreedTimes(ctx, req))
 }
 
 // passOn makes a transition of an entry; when it ends an offer, the hold is deleted and

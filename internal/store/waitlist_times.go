@@ -80,7 +80,7 @@ func entryOfPartner(ctx context.Context, q sqlx.QueryerContext, madeBy *int64) (
 // on, in growing parts of it, and stops with the first part in which there is any.
 // Doctors without working hours come with the usual ones first. It looks no
 // farther ahead than waitlistAhead. Where the doctor-days left end it, searched is up to when it came, else zero.
-func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots []clinic.Slot, searched time.Time, err error) {
+func (m *matcher) search(ctx context.Context, req Request, from time.Time, left *int) (slots []clinic.Slot, searched time.Time, err error) {
 	window := m.e.Starts(m.r.now)
 	if from.After(window.Start) {
 		window.Start = from
@@ -92,7 +92,7 @@ func (m *matcher) search(ctx context.Context, from time.Time, left *int) (slots 
 		*left = max(*left, len(m.r.doctors)) // a day of all of them
 	}
 	budget := *left
-	defer func() { CountWork(ctx, clinic.WorkDoctorDays, budget-*left) }()
+	defer func() { req.CountWork(clinic.WorkDoctorDays, budget-*left) }()
 	for _, usual := range []bool{true, false} {
 		*left = budget // both go through the same days
 		searched, err = walk(window, left, func() int { return len(m.r.doctors) }, func(part clinic.Interval) error {

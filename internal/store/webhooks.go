@@ -16,7 +16,7 @@ type WebhookRules struct {
 // CreateWebhook has changes sent from now on, and returns the webhook and its
 // one secret. Errors:
 // clinic.CodeValidationFailed.
-func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, rules WebhookRules) (clinic.Webhook, string, error) {
+func (s *Store) CreateWebhook(ctx context.Context, req Request, w clinic.Webhook, rules WebhookRules) (clinic.Webhook, string, error) {
 	w.Normalize()
 	if err := w.Validate(rules.AllowHTTP); err != nil {
 		return w, "", err
@@ -26,10 +26,10 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, rules Webho
 		return w, "", err
 	}
 	var secret string
-	err := s.inTx(ctx, "create webhook", func(t *tx) error {
+	err := s.inTx(ctx, req, "create webhook", func(t *tx) error {
 		w.Enabled, w.DisabledReason = true, nil
 		w.Secrets = []clinic.WebhookSecret{newWebhookSecret()}
-		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = AccessOf(ctx).Subject, 1, t.now, t.now
+		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = req.Access.Subject, 1, t.now, t.now
 		secret = w.Secrets[0].String()
 		var err error
 		w.ID, err = t.insert(ctx, `
@@ -39,7 +39,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, rules Webho
 		if err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Created(clinic.KindWebhook, w.ID, w))
+		t.record(clinic.Created(clinic.KindWebhook, w.ID, w))
 		return nil
 	}, &w, &secret)
 	return w, secret, err
@@ -80,8 +80,8 @@ type WebhookUpdate struct {
 
 // UpdateWebhook changes a webhook. Errors: clinic.ErrWebhookNotFound,
 // clinic.ErrPreconditionFailed, clinic.CodeValidationFailed.
-func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, rules WebhookRules, match Versions) (clinic.Webhook, error) {
-	return s.changeWebhook(ctx, id, match, func(t *tx, w *clinic.Webhook) error {
+func (s *Store) UpdateWebhook(ctx context.Context, req Request, id int64, u WebhookUpdate, rules WebhookRules, match Versions) (clinic.Webhook, error) {
+	return s.changeWebhook(ctx, req, id, match, func(t *tx, w *clinic.Webhook) error {
 		if u.URL != nil {
 			w.URL = *u.URL
 		}
@@ -107,10 +107,10 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, ru
 // RotateWebhookSecret gives a webhook a new secret, and returns it. Messages are
 // signed with the old one too for clinic.SecretOverlap. Errors:
 // clinic.ErrWebhookNotFound.
-func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webhook, string, error) {
+func (s *Store) RotateWebhookSecret(ctx context.Context, req Request, id int64) (clinic.Webhook, string, error) {
 	var w clinic.Webhook
 	var secret string
-	err := s.inTx(ctx, "rotate webhook secret", func(t *tx) error {
+	err := s.inTx(ctx, req, "rotate webhook secret", func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, nil, func(t *tx, w *clinic.Webhook) error {
 			fresh := newWebhookSecret()
@@ -126,8 +126,8 @@ func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webho
 
 // DeleteWebhook deletes a webhook and its messages. Errors:
 // clinic.ErrWebhookNotFound, clinic.ErrPreconditionFailed.
-func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) error {
-	return s.inTx(ctx, "delete webhook", func(t *tx) error {
+func (s *Store) DeleteWebhook(ctx context.Context, req Request, id int64, match Versions) error {
+	return s.inTx(ctx, req, "delete webhook", func(t *tx) error {
 		w, err := lockWebhook(ctx, t, id)
 		if err != nil {
 			return err
@@ -135,15 +135,15 @@ func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) err
 		if err := match.check(w.Version); err != nil {
 			return err
 		}
-		t.record(ctx, clinic.Deleted(clinic.KindWebhook, id, w))
+		t.record(clinic.Deleted(clinic.KindWebhook, id, w))
 		_, err = t.exec(ctx, `DELETE FROM webhooks WHERE id = ?`, id)
 		return err
 	})
 }
 
-func (s *Store) changeWebhook(ctx context.Context, id int64, match Versions, change func(*tx, *clinic.Webhook) error) (clinic.Webhook, error) {
+func (s *Store) changeWebhook(ctx context.Context, req Request, id int64, match Versions, change func(*tx, *clinic.Webhook) error) (clinic.Webhook, error) {
 	var w clinic.Webhook
-	err := s.inTx(ctx, "update webhook", func(t *tx) error {
+	err := s.inTx(ctx, req, "update webhook", func(t *tx) error {
 		var err error
 		w, err = s.writeWebhook(ctx, t, id, match, change)
 		return err
@@ -166,7 +166,7 @@ func (s *Store) writeWebhook(ctx context.Context, t *tx, id int64, match Version
 	}
 	w.Version++
 	w.UpdatedAt = t.now
-	t.record(ctx, clinic.Changed(clinic.KindWebhook, id, before, w))
+	t.record(clinic.Changed(clinic.KindWebhook, id, before, w))
 	_, err = t.exec(ctx, `
 		UPDATE webhooks
 		SET url = ?, description = ?, types = ?, enabled = ?, disabled_reason = ?, version = ?, updated_at = ?
