@@ -121,7 +121,7 @@ func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
 					}
 				}
 				if op.Idempotent {
-					doOnce(c)
+					addIdempotencyKey(c)
 				}
 				return next(c)
 			}
@@ -138,9 +138,9 @@ func (s *Server) check(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// doOnce passes a request's Idempotency-Key, if any, to the store, with a hash of the
+// addIdempotencyKey passes a request's Idempotency-Key, if any, to the store, with a hash of the
 // request: operation, record and content. The formatting of the content does not matter.
-func doOnce(c echo.Context) {
+func addIdempotencyKey(c echo.Context) {
 	r := c.Request()
 	key := r.Header.Get(contract.HeaderIdempotencyKey)
 	if key == "" {
