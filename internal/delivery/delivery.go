@@ -52,7 +52,7 @@ const (
 	// atOnce bounds the messages of one webhook that this process sends at once.
 	atOnce = 8
 	// interval is how often other processes' changes, and what is to be tried again,
-	// are looked for. What this process commits is sent at once.
+	// are looked for. What this process commits wakes it.
 	interval = 500 * time.Millisecond
 	// storeLimit bounds one turn's work with the database.
 	storeLimit = 10 * time.Second
@@ -103,6 +103,7 @@ func (s *Sender) Run(ctx context.Context) {
 		changed := s.cfg.Store.Changed()
 		more := s.assignPositions(ctx)
 		s.sendDue(ctx, &sending)
+		tick.Reset(s.interval)
 		for wait := !more; wait; {
 			select {
 			case <-ctx.Done():
