@@ -119,6 +119,26 @@ func dial(ctx context.Context, address string) (*httpClient, error) {
 	return &httpClient{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
+// dialAll opens n connections.
+func dialAll(ctx context.Context, address string, n int) ([]*httpClient, error) {
+	connections := make([]*httpClient, 0, n)
+	for range n {
+		c, err := dial(ctx, address)
+		if err != nil {
+			closeAll(connections)
+			return nil, err
+		}
+		connections = append(connections, c)
+	}
+	return connections, nil
+}
+
+func closeAll(connections []*httpClient) {
+	for _, c := range connections {
+		_ = c.conn.Close()
+	}
+}
+
 var errLength = errors.New("answer without Content-Length")
 
 // send sends a request and reads the whole response.

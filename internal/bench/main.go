@@ -44,7 +44,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; medians are printed")
 	flag.StringVar(&o.engine, "engine", "mariadb", "mariadb or mysql")
-	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed, fair lets many book at once beside readers, refuse measures refusals among 953 doctors, trail asks an audit trail of -entries")
+	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed, fair lets many book at once beside readers, refuse measures refusals among 953 doctors, trail reads an audit trail of -entries, naive compares with a server that checks and then inserts")
 	flag.IntVar(&o.entries, "entries", 10_000_000, "entries of the audit trail that -only trail asks, in hundreds of thousands; ten million take about ten minutes to fill")
 	flag.StringVar(&o.serverLog, "server-log", "info", "log level of the server, by default its own: a line for each request")
 	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")

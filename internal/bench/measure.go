@@ -24,6 +24,8 @@ import (
 
 // bench is a filled clinic and its server.
 type bench struct {
+	processes
+
 	address string
 	dsn     string
 	store   *store.Store          // direct reads
@@ -69,11 +71,11 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return fmt.Errorf("restart the database: %w", err)
 	}
 	maxClients := slices.Max(o.clients)
-	address, stop, err := startServer(ctx, o, binary, dsn, maxClients)
+	mems, err := startServer(ctx, o, binary, dsn, maxClients)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer mems.Stop()
 	direct, err := openDirect(ctx, dsn, server.Engine(), maxClients)
 	if err != nil {
 		return err
@@ -89,10 +91,13 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	}
 	workday := weekdaysBack(time.Now().UTC(), 1)[0]
 	b := &bench{
-		address: address, dsn: dsn, store: st, today: workday.Format(time.DateOnly),
+		address: mems.Address(), dsn: dsn, processes: processes{server: mems.PID()}, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
 		horizon: workday.AddDate(0, 0, 2*maxAhead), // after the filled days
 		free:    clinic.Interval{Start: workday.AddDate(0, 0, 1), End: workday.AddDate(0, 0, 15)},
+	}
+	if b.database, err = pidOf(ctx, direct); err != nil {
+		return fmt.Errorf("find the database's process: %w", err)
 	}
 	for id := range withHours {
 		b.ids = append(b.ids, int64(id+1))
@@ -108,13 +113,14 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return b.fair(ctx, o)
 	case "trail":
 		return b.trail(ctx, o)
-	}
-	if o.only == "refuse" {
+	case "refuse":
 		return b.refusals(ctx, o)
+	case "naive":
+		return b.naive(ctx, o, binary)
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
-	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Println("| what | clients | HTTP/s | p50 | p99 | server core-ms | database core-ms | direct/s | p50 | p99 | HTTP : direct | failed |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, scenario := range append(b.searches(), []scenario{
 		{"book", func(c *httpClient) error { return expect(201)(book(c)) }, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
 		{"a doctor's day, 20 rows", func(c *httpClient) error {
@@ -169,30 +175,32 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 			}
 		}
 	}
+	if o.only == "" {
+		return b.naive(ctx, o, binary)
+	}
 	return nil
 }
 
 // compare alternates rounds over HTTP and directly and prints a row.
 func (b *bench) compare(ctx context.Context, o options, name string, clients int, overHTTP func(*httpClient) error, direct work) error {
-	connections := make([]*httpClient, clients)
-	for i := range connections {
-		c, err := dial(ctx, b.address)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = c.conn.Close() }()
-		connections[i] = c
+	connections, err := dialAll(ctx, b.address, clients)
+	if err != nil {
+		return err
 	}
+	defer closeAll(connections)
 	viaHTTP := func(_ context.Context, worker int) error { return overHTTP(connections[worker]) }
 	var ratios, httpRates, directRates []float64
 	var failed int
 	var firstFailure error
 	var httpLatencies, directLatencies []time.Duration
+	var cpu used
 	for i := range o.rounds + 1 { // the first one is a warm-up
+		before := b.now()
 		h, err := round(ctx, clients, o.duration, viaHTTP)
 		if err != nil {
 			return fmt.Errorf("over HTTP: %w", err)
 		}
+		spent := b.now().minus(before)
 		d, err := round(ctx, clients, o.duration, direct)
 		if err != nil {
 			return fmt.Errorf("directly: %w", err)
@@ -202,13 +210,13 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 		if i == 0 && o.rounds > 1 {
 			continue
 		}
+		cpu = cpu.plus(spent)
 		ratios = append(ratios, h.perSecond/d.perSecond)
 		httpRates, directRates = append(httpRates, h.perSecond), append(directRates, d.perSecond)
 		httpLatencies, directLatencies = append(httpLatencies, h.latencies...), append(directLatencies, d.latencies...)
 	}
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
-	fmt.Printf("| %s | %d | %.0f | %s | %s | %.0f | %s | %s | %.2f | %d |\n", name, clients,
-		median(httpRates), ms(percentile(httpLatencies, 0.5)), ms(percentile(httpLatencies, 0.99)),
+	fmt.Printf("| %s | %d | %.0f | %s | %s | %s | %.0f | %s | %s | %.2f | %d |\n", name, clients,
+		median(httpRates), ms(percentile(httpLatencies, 0.5)), ms(percentile(httpLatencies, 0.99)), cpu.per(len(httpLatencies)),
 		median(directRates), ms(percentile(directLatencies, 0.5)), ms(percentile(directLatencies, 0.99)), median(ratios), failed)
 	if failed > 0 {
 		say("  %s, %d clients: %d failed, the first: %v", name, clients, failed, firstFailure)
@@ -273,17 +281,17 @@ func warm(ctx context.Context, db *sqlx.DB) error {
 
 // startServer starts "mems serve" as a process with default settings, except for a connection
 // pool as large as the direct side's. Its log goes to a file.
-func startServer(ctx context.Context, o options, binary, dsn string, conns int) (address string, stop func(), err error) {
+func startServer(ctx context.Context, o options, binary, dsn string, conns int) (*program.Server, error) {
 	log, err := os.Create(filepath.Join(filepath.Dir(binary), "server.log"))
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
 	s, err := program.Serve(ctx, binary, program.Environment("MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
 		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog), log)
 	if err != nil {
 		said, _ := os.ReadFile(log.Name()) // without the log the error still tells that it ended
-		return "", nil, fmt.Errorf("%w: %s", err, said)
+		return nil, fmt.Errorf("%w: %s", err, said)
 	}
-	return s.Address(), s.Stop, nil
+	return s, nil
 }

@@ -53,7 +53,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		fmt.Printf("| %s | %d | %.0f | %s | %s | %d |\n", name, clients, r.perSecond, ms(percentile(r.latencies, 0.5)), ms(percentile(r.latencies, 0.99)), r.failures)
 	}
 	for _, clients := range []int{1, 16} {
-		connections, err := b.dialAll(ctx, clients)
+		connections, err := dialAll(ctx, b.address, clients)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		row("refuse a taken time", clients, refused)
 	}
 	const racers = 64
-	connections, err := b.dialAll(ctx, racers)
+	connections, err := dialAll(ctx, b.address, racers)
 	if err != nil {
 		return err
 	}
@@ -97,21 +97,4 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 	}
 	row("race for one free time", racers, all)
 	return nil
-}
-
-func (b *bench) dialAll(ctx context.Context, n int) ([]*httpClient, error) {
-	connections := make([]*httpClient, n)
-	for i := range connections {
-		var err error
-		if connections[i], err = dial(ctx, b.address); err != nil {
-			return nil, err
-		}
-	}
-	return connections, nil
-}
-
-func closeAll(connections []*httpClient) {
-	for _, c := range connections {
-		_ = c.conn.Close()
-	}
 }
