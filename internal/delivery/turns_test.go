@@ -105,7 +105,7 @@ func TestChangesShareTurns(t *testing.T) {
 			}
 			create := func(i int) {
 				room := clinic.Room{Name: fmt.Sprint("Room ", i), IsActive: true}
-				if _, err := stores[i%processes].CreateRoom(t.Context(), room); err != nil {
+				if _, err := stores[i%processes].CreateRoom(t.Context(), store.SystemRequest(), room); err != nil {
 					t.Fatal(err)
 				}
 			}
