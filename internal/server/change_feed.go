@@ -77,6 +77,7 @@ func (f *changeFeed) follow() {
 		if f.look(end) {
 			continue
 		}
+		tick.Reset(lookInterval)
 		select {
 		case <-changed:
 		case <-tick.C:
