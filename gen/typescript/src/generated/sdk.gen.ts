@@ -2064,7 +2064,8 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
  * * The database refuses writes: its disk is full, or it is read-only.
  * * A backup is being restored into the database: finish that first.
  * * The database cluster has no majority: most of its servers cannot be reached.
- * * Several database hosts are set, and they are no cluster whose primary can be told.
+ * * A database server is running outside its replication group: run START GROUP_REPLICATION on it.
+ * * Several database hosts are set, but they are not a Group Replication cluster.
  * * No server of the database cluster accepts changes.
  * * The server is shutting down.
  * * The database cannot be used; the server's log says why.
