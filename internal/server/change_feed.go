@@ -111,7 +111,7 @@ const maxSent = 200
 // since returns the changes after a position that a caller can access, the position after
 // which to continue, and a channel to wait on before the next call, nil if there is more
 // already.
-func (f *changeFeed) since(ctx context.Context, access clinic.Access, after int64, told []clinic.Kind) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
+func (f *changeFeed) since(ctx context.Context, req store.Request, after int64, told []clinic.Kind) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
 	f.mu.Lock()
 	behind := f.end - after
 	if behind <= 0 {
@@ -123,13 +123,13 @@ func (f *changeFeed) since(ctx context.Context, access clinic.Access, after int6
 		f.mu.Unlock()
 		var seen []clinic.FeedChange
 		for i := range fresh {
-			if slices.Contains(told, fresh[i].Object) && access.Reach.Sees(&fresh[i]) {
+			if slices.Contains(told, fresh[i].Object) && req.Access.Reach.Sees(&fresh[i]) {
 				seen = append(seen, fresh[i])
 			}
 		}
 		return seen, fresh[len(fresh)-1].Position, nil, nil
 	}
 	f.mu.Unlock()
-	page, err := f.store.ListChanges(ctx, store.Request{Access: access}, store.ChangesQuery{After: after, Limit: maxSent, Objects: clinic.KindNames(told)})
+	page, err := f.store.ListChanges(ctx, req, store.ChangesQuery{After: after, Limit: maxSent, Objects: clinic.KindNames(told)})
 	return page.Items, page.Next, nil, err
 }

@@ -14,6 +14,7 @@ import (
 	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/contract"
+	"mems/internal/store"
 )
 
 const (
@@ -76,12 +77,12 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	access := requestOf(ctx).Access
-	told, err := access.VisibleKinds(kinds(r.Params.Objects))
+	req := requestOf(ctx)
+	told, err := req.Access.VisibleKinds(kinds(r.Params.Objects))
 	if err != nil {
 		return nil, err
 	}
-	uncount, err := s.streams.enter(access.Caller)
+	uncount, err := s.streams.enter(req.Access.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
-	return &stream{s: s, ctx: lasting, access: access, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
+	return &stream{s: s, ctx: lasting, req: req, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, include: deref(r.Params.Include), close: func() {
 		cancel()
 		leave()
 	}}, nil
@@ -122,11 +123,12 @@ type clientKey struct{}
 type stream struct {
 	s       *Server
 	ctx     context.Context //nolint:containedctx // the response's own
-	access  clinic.Access   // as of the last renewal
+	req     store.Request   // its access is as of the last renewal
 	request *http.Request
 	after   int64
 	wanted  []string      // requested kinds; none: all
 	told    []clinic.Kind // those of them that it may see
+	include api.StreamChangesParamsInclude
 	close   func()
 }
 
@@ -139,7 +141,6 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	if st.send(w, fmt.Sprintf("event: hello\nid: %s\ndata: {}\n\n", changeCursor(st.after))) != nil {
 		return nil // the client is gone
 	}
-	var err error
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	renewal := time.NewTicker(reauthentication) // never reset
@@ -147,20 +148,20 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	for {
 		select {
 		case <-renewal.C:
-			if err = st.renew(); err != nil {
+			if err := st.renew(); err != nil {
 				return nil
 			}
 		default:
 		}
-		var changes []clinic.FeedChange
-		var wait <-chan struct{}
-		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.access, st.after, st.told)
+		changes, after, wait, err := st.s.feed.since(st.ctx, st.req, st.after, st.told)
+		st.after = after
 		if err != nil {
 			return nil // the client reconnects
 		}
 		if len(changes) > 0 {
-			if st.send(w, eventsOf(changes, st.access.Clearance())) != nil {
-				return nil
+			events, err := st.events(changes)
+			if err != nil || st.send(w, events) != nil {
+				return nil // the client reconnects
 			}
 			beat.Reset(heartbeat)
 		}
@@ -174,7 +175,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 				return nil
 			}
 		case <-renewal.C:
-			if err = st.renew(); err != nil {
+			if err := st.renew(); err != nil {
 				return nil
 			}
 		case <-st.ctx.Done():
@@ -197,17 +198,28 @@ func (st *stream) send(w http.ResponseWriter, text string) error {
 	return control.Flush()
 }
 
-func eventsOf(changes []clinic.FeedChange, clearance clinic.Clearance) string {
+// events returns the text of changes, with the records that the client asked for.
+func (st *stream) events(changes []clinic.FeedChange) (string, error) {
+	if st.include != "" {
+		if err := st.s.cfg.Store.AddRecords(st.ctx, st.req, changes); err != nil {
+			return "", err
+		}
+	}
+	told := items(changes, changeToAPI)
+	if st.include == api.StreamChangesParamsIncludeRecordPatient {
+		if err := st.s.includePatients(st.ctx, st.req, told); err != nil {
+			return "", err
+		}
+	}
 	var b strings.Builder
-	for _, c := range changes {
-		a := withheld(changeToAPI(c), clearance)
-		data, err := json.Marshal(a)
+	for _, c := range withheld(told, st.req.Access.Clearance()) {
+		data, err := json.Marshal(c)
 		if err != nil {
 			continue // our values cannot fail
 		}
-		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", a.Cursor, data)
+		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", c.Cursor, data)
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // renew authenticates the caller of a stream again and updates its access. If the database
@@ -223,7 +235,7 @@ func (st *stream) renew() error {
 	case !caller.May(clinic.ChangesRead):
 		return &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.ChangesRead}
 	}
-	st.access.Caller, st.access.Reach = caller, caller.Reach(clinic.ChangesRead)
-	st.told, err = st.access.VisibleKinds(st.wanted)
+	st.req.Access.Caller, st.req.Access.Reach = caller, caller.Reach(clinic.ChangesRead)
+	st.told, err = st.req.Access.VisibleKinds(st.wanted)
 	return err
 }

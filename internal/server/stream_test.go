@@ -30,8 +30,14 @@ type event struct{ name, id, data string }
 // hang.
 func listen(t *testing.T, url string, header http.Header) (events <-chan event, hang func()) {
 	t.Helper()
+	return listenTo(t, url+"/stream", header)
+}
+
+// listenTo is listen at a stream's full address.
+func listenTo(t *testing.T, address string, header http.Header) (events <-chan event, hang func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/stream", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
