@@ -70,7 +70,7 @@ func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logg
 // zoneLooks is how often a server that runs compares its zone with the database's.
 const zoneLooks = 2 * time.Second
 
-// watchZone ends the server by fail when "mems zone set" has changed the zone: two servers
+// watchZone ends the server by fail when "mems zone set" or a restore has changed the zone: two servers
 // would mean different days by one date. It is no wrong setting (exit status 78): once
 // the setting is changed too, the next start is right.
 func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFunc) {
@@ -81,7 +81,7 @@ func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFun
 		case <-time.After(zoneLooks):
 		}
 		limit, cancel := context.WithTimeout(ctx, zoneLooks)
-		err := st.CheckZone(limit)
+		err := st.AdoptZone(limit) // none is stored after a reset
 		cancel()
 		if other, ok := errors.AsType[*store.OtherZoneError](err); ok {
 			fail(zoneChangedError{other})
