@@ -13,8 +13,8 @@ import (
 	"mems/internal/localdb"
 )
 
-// The statements of a booking, word for word those of internal/store (a test
-// compares them), run with nothing around them.
+// The statements of a booking, copied from internal/store (a test compares them) and run
+// without the server.
 const (
 	guardDoctorSQL  = `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`
 	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`
@@ -22,7 +22,7 @@ const (
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
 		WHERE id = ?`
-	// The reads of a decision: internal/store/testdata/booking_reads.sql has them too.
+	// The reads of the decision, as in internal/store/testdata/booking_reads.sql.
 	blockedTimesSQL = `
 		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
@@ -71,8 +71,8 @@ const (
 			VALUES (?, ?, ?, ?, ?, ?, ?)`
 )
 
-// openDirect opens a pool whose sessions are set as the store's are (configureSession
-// and Open in internal/store/open.go).
+// openDirect opens a pool with the store's session settings (configureSession and Open in
+// internal/store/open.go).
 func openDirect(ctx context.Context, dsn string, engine localdb.Engine, conns int) (*sqlx.DB, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -97,7 +97,7 @@ func openDirect(ctx context.Context, dsn string, engine localdb.Engine, conns in
 	return db, nil
 }
 
-// bookDirectly is the ceiling: the transaction of a booking and nothing else.
+// bookDirectly runs the transaction of a booking and nothing else.
 func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	t, err := db.BeginTxx(ctx, nil)
 	if err != nil {
@@ -116,7 +116,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	for _, read := range []struct {
 		statement string
 		args      []any
-		expected  bool // a row
+		expected  bool // to return a row
 	}{
 		{doctorFactsSQL, []any{b.DoctorID}, true},
 		{blockedTimesSQL, []any{b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, ""}, false},
@@ -156,7 +156,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	return t.Commit()
 }
 
-// directSeq numbers the entries of the audit trail that are made directly.
+// directSeq is the last sequence number of the audit entries inserted directly.
 var directSeq atomic.Int64
 
 func anyRow(ctx context.Context, t *sqlx.Tx, statement string, args ...any) (bool, error) {
@@ -164,6 +164,6 @@ func anyRow(ctx context.Context, t *sqlx.Tx, statement string, args ...any) (boo
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	defer func() { _ = rows.Close() }() // rows.Err below reports failures
 	return rows.Next(), rows.Err()
 }

@@ -1,11 +1,10 @@
-// Package delivery sends the messages of webhooks: it takes those that are due from
-// the store, signs and posts them, and saves the result. Any number of
-// processes may run it on one database; each message is sent by one at a time.
+// Package delivery sends webhook messages: it claims due messages from the store, signs and
+// posts them, and saves the result. Any number of processes may run it on one database;
+// each message is sent by one at a time.
 //
-// Messages leave the clinic's network, to addresses that callers have chosen, so
-// what may be connected to is decided when the connection is made, by the address
-// that the name leads to: no name of a machine inside, no redirect and no second
-// look-up gets past that.
+// Messages leave the clinic's network for addresses that callers chose, so the target is
+// checked when the connection is made, by the resolved address: internal host names,
+// redirects and repeated look-ups cannot bypass that.
 package delivery
 
 import (
@@ -31,14 +30,14 @@ import (
 	"mems/internal/store"
 )
 
-// Config is what a Sender needs.
+// Config configures a Sender.
 type Config struct {
 	Store *store.Store
-	// Message writes the body of a message.
+	// Message encodes the body of a message.
 	Message func(clinic.Delivery) ([]byte, error)
-	// Inside are networks that are not public and may be sent to all the same.
+	// Inside lists non-public networks to which messages may be sent nevertheless.
 	Inside []netip.Prefix
-	// Version goes into the User-Agent.
+	// Version is part of the User-Agent.
 	Version string
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -47,14 +46,14 @@ type Config struct {
 }
 
 const (
-	// attemptLimit is how long a receiver may take, connection and all.
+	// attemptLimit is the timeout of one attempt, including the connection.
 	attemptLimit = 10 * time.Second
-	// atOnce bounds the messages of one webhook that this process sends at once.
+	// atOnce is the maximum number of concurrent messages per webhook in this process.
 	atOnce = 8
-	// interval is how often other processes' changes, and what is to be tried again,
-	// are looked for. What this process commits is sent at once.
+	// interval is how often changes of other processes and due retries are polled. Commits
+	// of this process wake it.
 	interval = 500 * time.Millisecond
-	// storeLimit bounds one turn's work with the database.
+	// storeLimit is the timeout of one round's database work.
 	storeLimit = 10 * time.Second
 )
 
@@ -63,14 +62,14 @@ type Sender struct {
 	cfg      Config
 	client   *http.Client
 	interval time.Duration
-	finished chan struct{} // given by left
+	finished chan struct{} // signalled by left
 
 	mu       sync.Mutex
-	underWay map[int64]int  // messages, by webhook
+	underWay map[int64]int  // number of messages, by webhook
 	limited  map[int64]bool // by webhook: the last claim was as large as atOnce allowed
 }
 
-// New builds a Sender.
+// New returns a Sender.
 func New(cfg Config) *Sender {
 	var v4, v6 []netip.Prefix
 	for _, p := range cfg.Inside {
@@ -87,7 +86,7 @@ func New(cfg Config) *Sender {
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: attemptLimit,
 			MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 16 << 10,
-			Proxy: nil, // a proxy would be asked for addresses that it may reach and we may not
+			Proxy: nil, // a proxy could be asked for addresses that are forbidden to us
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -103,6 +102,7 @@ func (s *Sender) Run(ctx context.Context) {
 		changed := s.cfg.Store.Changed()
 		more := s.assignPositions(ctx)
 		s.sendDue(ctx, &sending)
+		tick.Reset(s.interval)
 		for wait := !more; wait; {
 			select {
 			case <-ctx.Done():

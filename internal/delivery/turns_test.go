@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // Several processes send, each message once; one that dies while it sends does not
@@ -83,6 +84,58 @@ func TestSlowReceiver(t *testing.T) {
 	}
 	close(release)
 	f.settled(w, clinic.DeliveryDelivered, n)
+}
+
+// While changes come, a process takes a turn at the feed for many of them together and not
+// for each: a turn has a flush of its own.
+func TestChangesShareTurns(t *testing.T) {
+	t.Parallel()
+	for _, processes := range []int{1, 3} {
+		t.Run(fmt.Sprint(processes), func(t *testing.T) {
+			t.Parallel()
+			f, r := setup(t), newReceiver(t)
+			f.hook(r.URL, "room.*")
+			var stores []*store.Store
+			for range processes {
+				st := f.db.Open(t, f.now, time.UTC)
+				s := f.sender(st, loopback)
+				s.LookRarely()
+				f.run(s)
+				stores = append(stores, st)
+			}
+			create := func(i int) {
+				room := clinic.Room{Name: fmt.Sprint("Room ", i), IsActive: true}
+				if _, err := stores[i%processes].CreateRoom(t.Context(), room); err != nil {
+					t.Fatal(err)
+				}
+			}
+			create(0)
+			r.next(t)
+			const n = 60
+			before, began := f.turns(), time.Now()
+			for i := range n {
+				create(i + 1)
+			}
+			took := time.Since(began)
+			for range n {
+				r.next(t)
+			}
+			// One at once, one after each pause, and one after the last change.
+			most := processes * (2 + int(took/(75*time.Millisecond)))
+			if turns := f.turns() - before; turns > most {
+				t.Errorf("%d turns for %d changes in %s, want at most %d", turns, n, took, most)
+			}
+		})
+	}
+}
+
+// turns counts the turns at the feed that assigned positions.
+func (f *fixture) turns() (n int) {
+	f.t.Helper()
+	if err := f.db.DB.Get(&n, `SELECT turns FROM change_head`); err != nil {
+		f.t.Fatal(err)
+	}
+	return n
 }
 
 func (f *fixture) pending(w clinic.Webhook) []clinic.Delivery {

@@ -87,6 +87,7 @@ func (f *changeFeed) follow() {
 		} else if f.look(end) {
 			continue
 		}
+		tick.Reset(lookInterval)
 		select {
 		case <-changed:
 		case <-tick.C:

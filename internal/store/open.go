@@ -61,7 +61,8 @@ type Store struct {
 	log  *slog.Logger
 
 	observe       Observe
-	changed       signal // a change was committed here
+	changed       signal        // a change was committed here
+	feedTurn      chan struct{} // holds a value during a turn of AssignPositions
 	patientSearch searchBounds
 	partners      clinic.PartnerWindow
 	knownKeys     *knownSecrets
@@ -124,6 +125,7 @@ func Open(cfg Config) (*Store, error) {
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
 		patientSearch: defaultSearchBounds, partners: cfg.Partners, restoring: cfg.Restoring, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
 		sealer: newKeySealer(cfg.MACKeys), chainTips: chainTips{ends: map[int64]chainTip{}},
+		changed: signal{pause: feedPause}, feedTurn: make(chan struct{}, 1),
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {

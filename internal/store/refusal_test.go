@@ -20,6 +20,8 @@ import (
 type statements struct {
 	mu   sync.Mutex
 	sent []string
+	// after, if set before the first statement, is called after each.
+	after func(statement string)
 }
 
 func (l *statements) take() []string {
@@ -51,8 +53,11 @@ type listedConn struct {
 
 func (c listedConn) add(query string) {
 	c.to.mu.Lock()
-	defer c.to.mu.Unlock()
 	c.to.sent = append(c.to.sent, query)
+	c.to.mu.Unlock()
+	if c.to.after != nil {
+		c.to.after(query)
+	}
 }
 
 func (c listedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
