@@ -156,7 +156,7 @@ func reset(ctx context.Context, p *program, args []string) error {
 			return fmt.Errorf("%w, so nothing was changed. If its data may be destroyed, an administrator must mark it: UPDATE installation SET disposable = 1", err)
 		}
 		if err == nil {
-			p.say("all data was destroyed and the schema recreated\nRestart every \"mems serve\" that uses this database: what it remembers of the former data makes its changes fail")
+			p.say("all data was destroyed and the schema recreated")
 		}
 		return err
 	})

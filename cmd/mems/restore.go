@@ -167,28 +167,37 @@ func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *databas
 		return err
 	}
 	if !r.withoutList {
-		st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: r.zone, Log: r.logger(), MACKeys: r.macKeys()})
-		if err != nil {
+		if err := r.applyLists(ctx, d); err != nil {
 			return err
-		}
-		defer func() { _ = st.Close() }()
-		if err := r.checkAuditKeys(ctx, st); err != nil {
-			return fmt.Errorf("%w\nThe database is still locked: set the keys and run %s", err, r.finishing())
-		}
-		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
-		if err != nil {
-			return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
-		}
-		r.say("revoked again: %s and %s; erased again: %s",
-			clinic.Counted(done.APIKeys, "API key"), clinic.Counted(done.CalendarFeeds, "calendar feed"), clinic.Counted(done.Patients, "patient"))
-		if len(done.Open) > 0 {
-			r.say("these erased patients have open appointments, tickets or offers again, which must be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
 		}
 	}
 	if err := schema.FinishRestore(ctx); err != nil {
 		return err
 	}
 	r.say("the database is restored and ready for use")
+	return nil
+}
+
+// applyLists repeats the revocations and erasures. It closes its store, which seals the audit trail,
+// before the restore is finished.
+func (r *restoring) applyLists(ctx context.Context, d *clinicDatabase) error {
+	st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: r.zone, Log: r.logger(), MACKeys: r.macKeys(), Restoring: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	if err := r.checkAuditKeys(ctx, st); err != nil {
+		return fmt.Errorf("%w\nThe database is still locked: set the keys and run %s", err, r.finishing())
+	}
+	done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
+	if err != nil {
+		return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
+	}
+	r.say("revoked again: %s and %s; erased again: %s",
+		clinic.Counted(done.APIKeys, "API key"), clinic.Counted(done.CalendarFeeds, "calendar feed"), clinic.Counted(done.Patients, "patient"))
+	if len(done.Open) > 0 {
+		r.say("these erased patients have open appointments, tickets or offers again, which must be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
+	}
 	return nil
 }
 

@@ -71,9 +71,9 @@ func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logg
 // database's.
 const zoneLooks = 2 * time.Second
 
-// watchZone stops the server through fail when "mems zone set" has changed the zone: two
-// servers would interpret a date as different days. It is not a wrong setting (exit status
-// 78): once the setting is changed, too, the next start succeeds.
+// watchZone stops the server through fail when "mems zone set" or a restore has changed the
+// zone: two servers would interpret a date as different days. It is not a wrong setting (exit
+// status 78): once the setting is changed, too, the next start succeeds.
 func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFunc) {
 	for {
 		select {
@@ -82,7 +82,7 @@ func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFun
 		case <-time.After(zoneLooks):
 		}
 		limit, cancel := context.WithTimeout(ctx, zoneLooks)
-		err := st.CheckZone(limit)
+		err := st.AdoptZone(limit) // none is stored after a reset
 		cancel()
 		if other, ok := errors.AsType[*store.OtherZoneError](err); ok {
 			fail(zoneChangedError{other})
