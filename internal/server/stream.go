@@ -86,7 +86,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	end, err := s.feed.join(ctx)
+	end, data, err := s.feed.join(ctx)
 	if err != nil {
 		uncount()
 		return nil, err
@@ -109,10 +109,14 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
-	return &stream{s: s, ctx: lasting, req: req, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, include: deref(r.Params.Include), close: func() {
-		cancel()
-		leave()
-	}}, nil
+	return &stream{
+		s: s, ctx: lasting, req: req, request: request, after: after, data: data, wanted: kinds(r.Params.Objects), told: told,
+		include: deref(r.Params.Include),
+		close: func() {
+			cancel()
+			leave()
+		},
+	}, nil
 }
 
 // clientKey is the context key of the original request, whose context ends when the client
@@ -126,6 +130,7 @@ type stream struct {
 	req     store.Request   // its access is as of the last renewal
 	request *http.Request
 	after   int64
+	data    int64         // which data after is a position in
 	wanted  []string      // requested kinds; none: all
 	told    []clinic.Kind // those of them that it may see
 	include api.StreamChangesParamsInclude
@@ -153,7 +158,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 			}
 		default:
 		}
-		changes, after, wait, err := st.s.feed.since(st.ctx, st.req, st.after, st.told)
+		changes, after, wait, err := st.s.feed.since(st.ctx, st.req, st.after, st.data, st.told)
 		st.after = after
 		if err != nil {
 			return nil // the client reconnects
