@@ -10,8 +10,8 @@ import (
 	"mems/internal/clinic"
 	"mems/internal/contracttest"
 	"mems/internal/database"
-	"mems/internal/storetest"
 	"mems/internal/store"
+	"mems/internal/storetest"
 )
 
 // reset does what "mems reset" does, beside servers that run.
