@@ -1925,13 +1925,16 @@ func (e ListNextAvailableParamsStepMinutes) Valid() bool {
 
 // Defines values for ListChangesParamsInclude.
 const (
-	ListChangesParamsIncludeRecord ListChangesParamsInclude = "record"
+	ListChangesParamsIncludeRecord        ListChangesParamsInclude = "record"
+	ListChangesParamsIncludeRecordPatient ListChangesParamsInclude = "record,patient"
 )
 
 // Valid indicates whether the value is a known member of the ListChangesParamsInclude enum.
 func (e ListChangesParamsInclude) Valid() bool {
 	switch e {
 	case ListChangesParamsIncludeRecord:
+		return true
+	case ListChangesParamsIncludeRecordPatient:
 		return true
 	default:
 		return false
@@ -1947,6 +1950,42 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetScheduleParamsInclude.
+const (
+	GetScheduleParamsIncludeDoctor  GetScheduleParamsInclude = "doctor"
+	GetScheduleParamsIncludePatient GetScheduleParamsInclude = "patient"
+)
+
+// Valid indicates whether the value is a known member of the GetScheduleParamsInclude enum.
+func (e GetScheduleParamsInclude) Valid() bool {
+	switch e {
+	case GetScheduleParamsIncludeDoctor:
+		return true
+	case GetScheduleParamsIncludePatient:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamChangesParamsInclude.
+const (
+	StreamChangesParamsIncludeRecord        StreamChangesParamsInclude = "record"
+	StreamChangesParamsIncludeRecordPatient StreamChangesParamsInclude = "record,patient"
+)
+
+// Valid indicates whether the value is a known member of the StreamChangesParamsInclude enum.
+func (e StreamChangesParamsInclude) Valid() bool {
+	switch e {
+	case StreamChangesParamsIncludeRecord:
+		return true
+	case StreamChangesParamsIncludeRecordPatient:
 		return true
 	default:
 		return false
@@ -3550,6 +3589,22 @@ type DoctorPatch struct {
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
+}
+
+// DoctorSchedule When a doctor works and is away.
+type DoctorSchedule struct {
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// TimeOff The time off that intersects the range, by start and id.
+	TimeOff []TimeOff `json:"time_off"`
+
+	// WorkingHours A doctor's working hours, in the wall-clock time of one zone.
+	WorkingHours WorkingHours `json:"working_hours"`
 }
 
 // DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
@@ -5835,6 +5890,48 @@ type RoomPatch struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// Schedule Doctors' hours, absences and appointments on a range of days, with the clinic's closures.
+type Schedule struct {
+	// Appointments The doctors' appointments that intersect the range, by start and id.
+	Appointments []Appointment `json:"appointments"`
+
+	// Calendars When the doctors work and are away, and when the clinic is closed; only on the first
+	// page, and for callers with the permission `calendar:read`.
+	Calendars *ScheduleCalendars `json:"calendars,omitempty"`
+
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	From Instant `json:"from"`
+
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// TimeZone The clinic's IANA time zone.
+	//
+	// Example: Europe/Zurich
+	TimeZone TimeZone `json:"time_zone"`
+
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	To Instant `json:"to"`
+}
+
+// ScheduleCalendars When the doctors work and are away, and when the clinic is closed; only on the first
+// page, and for callers with the permission `calendar:read`.
+type ScheduleCalendars struct {
+	// Closures The closures that intersect the range, by start and id.
+	Closures []Closure `json:"closures"`
+
+	// Doctors The requested doctors, by id.
+	Doctors []DoctorSchedule `json:"doctors"`
+}
+
 // Scope A scope of a partner's key: a permission, or `records:all`, which gives access to
 // records that the partner did not create.
 //
@@ -7576,7 +7673,7 @@ type ListChangesParams struct {
 	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
-	// Include `record`: include the records themselves.
+	// Include `record`: include the records themselves. `record,patient`: include also the patient of each appointment.
 	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
 }
 
@@ -8182,14 +8279,41 @@ type UpdateRoomParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// GetScheduleParams defines parameters for GetSchedule.
+type GetScheduleParams struct {
+	// DoctorID The doctors; separate several with commas.
+	DoctorID []ID `form:"doctor_id" json:"doctor_id"`
+
+	// FirstDate First day of the range, in the clinic's time zone.
+	FirstDate CalendarDate `form:"first_date" json:"first_date"`
+
+	// LastDate Last day of the range, inclusive; at most 41 days after `first_date`.
+	LastDate CalendarDate `form:"last_date" json:"last_date"`
+
+	// Include Related records to include with each appointment, separated by commas.
+	Include Include `form:"include,omitempty" json:"include,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetScheduleParamsInclude defines parameters for GetSchedule.
+type GetScheduleParamsInclude string
+
 // StreamChangesParams defines parameters for StreamChanges.
 type StreamChangesParams struct {
 	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
+	// Include `record`: include the records themselves. `record,patient`: include also the patient of each appointment.
+	Include *StreamChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+
 	// LastEventID The `id` of the last event received.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
+
+// StreamChangesParamsInclude defines parameters for StreamChanges.
+type StreamChangesParamsInclude string
 
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
@@ -9483,6 +9607,9 @@ type ServerInterface interface {
 	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
+	// GetSchedule Get the schedule of several doctors
+	// (GET /schedule)
+	GetSchedule(ctx echo.Context, params GetScheduleParams) error
 	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx echo.Context, params StreamChangesParams) error
@@ -13238,6 +13365,52 @@ func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
 	return err
 }
 
+// GetSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedule(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScheduleParams
+	// ------------- Required query parameter "doctor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "doctor_id", ctx.QueryParams(), &params.DoctorID, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter doctor_id: %s", err))
+	}
+
+	// ------------- Required query parameter "first_date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "first_date", ctx.QueryParams(), &params.FirstDate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter first_date: %s", err))
+	}
+
+	// ------------- Required query parameter "last_date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "last_date", ctx.QueryParams(), &params.LastDate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter last_date: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedule(ctx, params)
+	return err
+}
+
 // StreamChanges converts echo context to params.
 func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
 	var err error
@@ -13249,6 +13422,13 @@ func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -14316,6 +14496,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
 	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
 	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/schedule", wrapper.GetSchedule, options.OperationMiddlewares["getSchedule"]...)
 	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
 	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
 	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
@@ -32260,6 +32441,183 @@ func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type GetScheduleRequestObject struct {
+	Params GetScheduleParams
+}
+
+type GetScheduleResponseObject interface {
+	VisitGetScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetSchedule200JSONResponse Schedule
+
+func (response GetSchedule200JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule400ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule401ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule403ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule404ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule406ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule422ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule429ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule500ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule503ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StreamChangesRequestObject struct {
 	Params StreamChangesParams
 }
@@ -37351,6 +37709,9 @@ type StrictServerInterface interface {
 	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
+	// GetSchedule Get the schedule of several doctors
+	// (GET /schedule)
+	GetSchedule(ctx context.Context, request GetScheduleRequestObject) (GetScheduleResponseObject, error)
 	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
@@ -40413,6 +40774,31 @@ func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRo
 	return nil
 }
 
+// GetSchedule operation middleware
+func (sh *strictHandler) GetSchedule(ctx echo.Context, params GetScheduleParams) error {
+	var request GetScheduleRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedule(ctx.Request().Context(), request.(GetScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScheduleResponseObject); ok {
+		return validResponse.VisitGetScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // StreamChanges operation middleware
 func (sh *strictHandler) StreamChanges(ctx echo.Context, params StreamChangesParams) error {
 	var request StreamChangesRequestObject
@@ -41146,968 +41532,988 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Lc9s21jf+VfBX35kmLaVIviSxPZ193SR94m1z2djZ7DbKY8EkZGFNASoAWlZ38372/+AAIEESlETZ",
-	"sdOtd55nGos3XA7O/fzOvzsxn844I0zJzv6/O+QKT2cpgX8fzmacMjUlTOk/ZTadYrHo7Hde4nSMMEMT",
-	"nolO1LnEaUb0HWfZeEzEKR4rIk6nlGVKv6gfuQtnZMwFKV2JBcGKJKdYdfY7W/2tx93BoLu1fdJ/ut/v",
-	"7/f7vT7879dO1El4rLg4pUlnfxB1kkxgRTkr3rbdjzqEJaeKTol52ZNuf7vbH5z09/a39cv0W+zjM6wo",
-	"Ycq9TXA+hX+zLE2jjiSCEun/oLBQ4Tf33ZulwiqTnf2OjCckyVKSdKKOWsyI955slqw33c+fI3/9n8Ey",
-	"rbcL66xTZfpN0xv0zbC+7w/2+30Y1HN4uxnPa85FeUyHyHzdH884S9NThuHdz0UP6afQS5wkWC+QnJGY",
-	"4pT+DqPUtxAxxYqn/HzhfXC9T7WgpuWjsutC5SmOFb0knX0lMhJ1+CURZ5xfnMZ4BvS7dPgt9/ut2ZRD",
-	"xqoztdtVOmtUqMlpAlTRGew93en2t7pbe51WR4pMMU07+x3MWG+aSUXE/7UMoMfFuV4lKqRyy6QHVixN",
-	"QpiiY0qE7Ox//BR1Ulzc+Qre1Yk6U6HXxHxwsN2JOrMJZ/qO73cGaGcH7e7uov4AbW1vuFaGDq+7Ypss",
-	"Q3C6jbPzhnyML0nyZ93jGZeSnqXkNMlmKY0xMCT95hab/znqTAhOYFD/7hzGMZmpFyzmCWXnwP+IjAWd",
-	"2fM4MpNQixGiY6QmBJ3xZIHmWCIt+QSRkiT7SBKWIKpQxopf0YN3Pz1De4NBH0kS6/ehwW5vtzd4/LCn",
-	"F9asYme/4z6h2Vk8IVMMkpRl087+x+LiJyMNtIBQQo9Vz+QZjifkGWdK8LQ++JMJQXGqyQJN8QLF+mY9",
-	"yrNMIb2XSJBLnFK9dPpnguMJ0lw8H/kgH/lub6u3VRn3TNBLrEiEGO/CuztRR5DfMipI4jheMaEpvvqF",
-	"sHM16ewP+kaGKAJ7/78fUff/ffr+/3SCM5zgNCXsnNSn95LPkeIIZ2qi10iTQ2jNB73HvUFl6D8SLIhA",
-	"guB0+sOwMyVTOex0Goa73Wa4nCnC1AkO0NKzCWbnRKI5VRMgpdjcfIDGXKDR0bj7mjPSfYVVPBmVxzvs",
-	"TP959ne2Jfbi/vGT7On459+2r14M5jDojdb8wYdHD/8y7Hw87P6Ku7/3u3un3U/fDzsNszL84hceWzlV",
-	"ndr7d79oDjRB3BwSRuZIkJiLpDyPR7hQSuSjwdLBj7kWhZ39TiZoV5AxEYTFmsa8WW3pWdXH+yK4/n8n",
-	"QmqKsGM044vyxQ+v+2D9Jd4pr/Cw87Hf3Wte1J8mVATHeZIP7luJLu2gsUQYzQm+QIYfIIXPI/0rZein",
-	"l0fvDhD5LcOpPhCjKVG4Zx88SmBKzRMoJvvhkZuuv8I7UWdKmftztzRF/cTySb7DivxCp1Q1TXOKKaPs",
-	"HJ1lyTlR+2gkRkjxC8JkhDBL0EiN9FHmLJEoY4qmmlNRibQCtkCCSMUFSaq7FmumIYadA/FD/0D9MNjq",
-	"rHkshp2PuPu7ns+B+MFM7UDZfzTMkCixONQ2S32Kx3bgiqM51owXLBgk9COUnZdGvbXWWaBMbW+ZHaJT",
-	"LSG2H+sZTCkzfw7yIVKmyDkRMMa/g5ZQHd2HCVb2JMgZZ5KghMyIHi9nIUa61dvt7VYYqZGf666u5TYR",
-	"6oZX87O+W+ApUbl4VlyERs7RFF8Qadgo8FVzkPXfE6qJYrGPMJoRIfWJFwijhMiLHnoHB4sk+uhIwlSk",
-	"peGQcZYu0NlCG0SUSYXTFDgd8GqeKV/IUM4OEFcTIuZUEviiL4ISZImPUWmPsf4aS5CaUImM7qEpmJ4z",
-	"IN0hK63oWHCmYLBak9KzNY90oo5TnV68Ou4eWuOled29Uzso78L/DoeZVoe68N/BT/CfJz+ZP/f0n1v9",
-	"radd898X8J/Hj82fj/c+faefl9d6xXVHED6JnsF79DzMbzzx861EtMw3Bna9tSArVpsmS9nn/xFk3Nnv",
-	"fPOocIQ8Mlflo6Pn1XGdLGZkjbEhPbnbG+AznBKWYPETIUnT6GJ7DxoTktzi0FIuM9G4ZrG5fIvjyYQM",
-	"cSQ9mBEjV+o0hjtGTsuYCXJJeSbRDGselTHDrWC0MMLfMiIWxRDN400He2v5wS4pc+FD8pyk9JKIRdOK",
-	"TomU+HztFU3s606vv7TGU9M0LuOtub2N1trZM56xgOLyyshexLLpGRF6owWRPBMxAW0Mdh02O8azmeb9",
-	"Cm31+weorwV/JpiWr+kC7hsprnBaVjp3+2HKOI1hOP48EjLGWaosw29WErYGO092nm4/3nniqQr9oKqg",
-	"5/2TfVHNGP6X5GwUoRGeGfObcvbI/abIlTJ/aHFbumU8oeJ7e5+WrgQniI+HbGS0h1EP/fX4zWstE/Wa",
-	"wOLIbDbjQktTM6sDhNlCTbSmSFJJ0DlREu30H1elp/5Kw8k6teuzkcx8oF/8nwferP6jJ/wQZvyf6mQ/",
-	"fo8+6QsPHxyAsfjdw7802wBvwbYJrPYEsySl7PyHlDBtxI/2rc6AMnbB+JwhSbCIJ6jQmXroja+YLBAG",
-	"dfNfJFZVJbn69iZtww5vM4a0xFK2U1cqoJkeGdXoAEk+dS4M6ZwspWmYkx3c7pl5uT9wO4ozzlOCWT6M",
-	"d/b4NvEed7yB+0RoPqHxxFFrbqhV+FJn0LlpzqSH6nGn45Q36jky5cqOFkvLdkgCCq4lmspgu1v9rSf9",
-	"bYhJ9Pu/drf7X3L4L3naqGhMeHqL+sVRQqYzrgiLFz+TRYjXaytDG2yUSCTxmOzbbf8tIxIsUXJF4kxz",
-	"Ks5iYoxWokWiMfMMp9KPgKN0yJyx1UM7W1toRIsBdC/IoitIJkkyAmMGo4SOwe+h3AcP0E5/b8hqj1HW",
-	"zSQZadpMSfE5sDMYmgl+LoiUPXQM5jK8fWsHYj+yykKfkv723pOnpLvTT3a7O9vkafcs3tvuPn66t4N3",
-	"n4z3trd2mpiFt5xdvZ5NXGN3dxnXGA6vtgbd4fDqyYsm7nE0BndNfcMOZzMrW42iZcQJ9V0+SCqapmiC",
-	"pTHJRi9O8PkoZPFu9wa9wcN9bR4SLdWk3licei4YGYG0+85uGFv00AdrMvrmnjceKocsYzFnCdUfwWl1",
-	"/Z0TJrzA1k+1GT8eDuV3D4bD7/7jvH//O+x8+m7YeaAvRHC1fOHhdw/1r0178Joz0rAP74DnoO3+jlt8",
-	"u8xU2vWHNYVLkjQt/tbDfXOfGLJ1Fr/lUhb+1iXr2a8TZ98SZ9PCsDjNEhJalBQ8BIYOwS9Ezb3GKQwe",
-	"eM8OjJAkWrgrw7tjPp1iWeKLHztF4McGND/py7OU6wGMcSob5KP9cGniVJGp9KMP4ZfnAYD8amUNQPU8",
-	"Mi/bAnq0fxTuKSwEhhAno79lxF7WDPxz1JFqYVwhXEz1y34mjebK4dsjdEEWtycwGpyZdZsA1tK3B9ZS",
-	"8lN4/UY6/hp+QBtDbFpMu5+3t5hvU8waB5Nidnsjecf5tFH943x6eyM5huSRRsUOrt7eaE5ofEEaCUbB",
-	"1dsbzQdMVUpl43jm9rqWEeIWmcIHcjbh/KJxWObybY3ns37aKJnVRKxXVEob57bBR/1P33ydCX6WkimY",
-	"65BjsNZ335qnzMcrZqwnz7qMq+6YZywZgRottDqEGC/5Pm14lJrVqrgn72ICzvXZHROSNE5BZvGk7CUF",
-	"7YQqSBYQ5JJfaBtBgN5JrmYUwlaFi/NOZmY+3Tgne72+Jc6LeBeDtqepcdD2ennQaOQ8laXnqILtYNz5",
-	"PQNTBcXnLiZqVK7GeZrL9QFrO/sXbOORDYPNPXLrj1S/9s2MmHTAN5mK+ZSEhn2iLUCBBYXw7DiD/BjF",
-	"OZpitnBmrNHctWaUYIXPsIRJZQxfYpris5T0EEg7yImESJq+V+IpsSFvG7ZUxoKgEnIpBI5VVCTpUIkw",
-	"Q9UxmwXDQ2Y3DGItzlvP3c3fSjS66tpb5MgYFl7eUCmuHVo2e++j4kYXK+7mweKlzxVh5c+FnwqWc919",
-	"9ZNxDbG8uSQixTP9Q54lRqXU//io35lABIKzcUpjUPqJwjSV5oMmQaq4z5Int++MOnIhFZlCwgbbn5Kp",
-	"3J856v4UdRS5UiVfviFjhcaCEL04CcXnjEtFY1m+D6eC4GQBJxWzkqwAStDUQaegX4ONSNWis98hQnAB",
-	"X3buuxOjEIeJ+GYPgd2pIiYNpCsIlpxJcBHlSUBwxRB6A20PmSNucyr0+uv7RrB1PbtJPbNDI+eYlGl2",
-	"XgShClKPrOE9ZGrCwU1sswBy2kdahYLBVI+ApkMuzmiSEHarrHDsvmp4oA2xoxTHFzL3x2mJimZETDWv",
-	"5ixCWp9KYKWKX/U8RrHgUna5oOdUvxGDfYbGgk8RZhDaR5IqAgkCCOfOPlgqyKQzrhzNu/TrUh7jtMtZ",
-	"uoDhUanV9EsiUMKJofFSjpoZvCEDDBEQmfNFGMSQUSURnzM0xfGEMuPEqvGgDx8+dA+9F69iKUUqHSzx",
-	"Syw9zVDe6n5OsOz6qWCjfd8/BwfduworFWOmV/KMoISkRFnl6SVP70QnnPC0WRU0Sd/gya6L5yMGOZe3",
-	"Olqb5Uk5644xTUkyKnuxczqdYhVPygL1AI2AlcqR5Qvg3B6yS8pNjkwPvWEIo9HbN8cnI4RTyRu92uar",
-	"F8Qk0Oqfqn7uIbNjsuzmZ7I4Yu8ludXlanCu73t+dbdyxfbqWeW+Td/nbqdxN6YXhQk0Ear1ntWJ9BVO",
-	"x1xMye2S6dR9tWuXt0KmBQuYYQEZ1tQcJogfR8j99f7kp+7TCGEEzjVkvJKGe+eUnhAtRh/CbF/jKTnB",
-	"F7cs07R06ir9WTtN/QMorVbfoUwfEThekLAPaaDB43V9An3NlQnGa+X7dpeBqy7OP23n4DIDXPwEpymf",
-	"Wzstodjo7FZzodJTXWyGBczJejvv4uBZT2rjwbPX6wfvbYrZnQw4xax5tClm9aG+43x6F0MVnE8bh6ov",
-	"1odqfKp3MVjjr212GsHlwIAVvuVjOBMkj0lWlYRcKbO5a0hSFpsos0tP10p2kUOP3hEM9TD4HFMG6psg",
-	"uBKZhYka//Jd7IzxXTfujLlc35kTOiVvxuO7GfGUdPl4XB2zs5OtJwsqePh4HBg7579gcX7LhIUXKcdJ",
-	"V3HeTfXX7aDBRUOuYkISa7CCzfStRBADQw8e76Cf6Y8oYymRoI6O6XmmTbw89/qhm9UrzBbvrAV1u7wI",
-	"K9KF8ZrjUnVzHZi8f+cFKKKDrqRBnxvPK6St05+4QKP/eXGCHkklCJ46nVovoH551/wsy6aw3vytvpaE",
-	"DNkb7t5pdbKYkbsOOWhVYa24A+gUtTPznpWS+291Gln523bDndKuaYpfEKanMjWLrH/Tyu0D+C9KOTsn",
-	"4iECrbg3ZKOqx2AEZGPsux+GHas/n8Jrhx0oecT2IyaIYRIJTbbG4ye7/Ye9ITtkiExnaqGVVChWxKlT",
-	"2yBjFTxJdoA37cN4X3iMb3tn3HftrliPj1ZGL4nQHM9Ee5b4uA/0XkFK6xzLoUsMj2zeGMAgVJgDGnHj",
-	"c+zaDFDHAzhjNm1G71PKteI/oSkZMuycVfrCGdFfi/l0SpUiyYGWyokv5KsFSjUOsjkveM/I1QzI53Zt",
-	"eaaIYDjtApGP9hFmKMuHguBX53Q1exihlJ9rLSd30Y4sOz+lycgyhTw/+ZW2R26Z9vKPd8EaAhZnKaGw",
-	"hArfI5hSNtXN1qd2NWceuSDMkIEwBrdbcYsriq4HP4xx1vWrppdRQqXG+rMfyb+TAKL9dheyBJrjiKVk",
-	"grpksEH/P0wItFOEOWxaAA2mvBblp1pRwcwJnF4n6syEJjBFTVDJhxFYkZfApMIM1An30NkiXNdnr1cT",
-	"vTsXZLE/CFT//rnK3Eo4Ns11MmgOsZ08HYGC8wxYgZQHiGVpCkop44xUM1L8FLPHO36K2V6//2Swt7e1",
-	"u/Nkp7+3Nyjnm+mXGkFsMlaq+WeQlkgFke3oxUx0VdKLBZfIZE6OVcrSipLJxdB3IhOeUxy4pgG3setC",
-	"x4iRSyL0uuRrkWhFHxBuShS4vVUiwK1+4zIUG2iyfIIpb5mY6W2zUTt75ooj8I6MiRBEIM39cVoeyuDP",
-	"eBhsWs3KLbf3FTtsf2dcfaltFjwlqyj3nb4HuDKf2Th9OZk9TfncBklmWChGhCkeg+pBl6y77AvH+s2V",
-	"hNz+Gkm4n/0MtI8mJQ0I104sH7PPkErAMiVOXzr7pW2rHNwC5YSfaWOjA/WzWlAVGFY4canzbz1xZFOd",
-	"KwuYSy991M2AeugI6iJMrEAvLWcELQgWztcwKgYL4fRzeklYhLBCUy7VkI3pJemhUT5xuCmPQDtjX69T",
-	"nsLAEqOLeRuK2cK4Mox+VRatJS6/mvltxFnvGdENMqL/ptPuH/RVBzKghhwC/Mu91nivNX79WuNFkwV0",
-	"QRYWGugf3cO3R92fyWLUQ8cTPmempEybW2Vam5KpPB2c/vW3/q8XfxtM+tOt9OmzPvvt4u023xVP5J4a",
-	"ZNuXu/MnV3uLwe/bh7s/LmecFTwheL1BojktVfr/e2f7c3DT71Xie5X4XiX+o6vEhkk1y+FfqAxs9Rtm",
-	"qs70ybGiWNZlcb5gjZV1Ms+wNpgWZwtbxLLWWlsfU2Wxq6utOUABnbLqna/JlbIwLLU9gS+U3xZeuBI0",
-	"cVV9OeP8AqIpYzANrHB0loLN3YhMvuioAL8doWyGFAdEKdD2TYklZefRkI0ctvDIAxAoPTxLM4lGVcDd",
-	"Ucg6CCMl12oSzQUbSVAViKEkg6woMxbPTIEMCiyIiTryOM5mtIIdMVhaiPi4vxxkpBHPuWn8NijxFU0g",
-	"xiwmFiJsFbk+8+/9HG2m/trq2xUPmFKVmrq3Wguqozyv+JC93+4QaGk5dPaN62j8kghBE7Ka2eTE8cY9",
-	"8jkHq17pb7e3fS7DW68zwBz+u6l69M50Zw+JvLmatKQC2KIMLVot/7vF0Xo44mtTkcNNX5s2js0Dnz10",
-	"9XXg2O5sD31s4zVXJaSqeERdVlDcKhR07NNNaVcCnMI7+U2MPQrLq3zrKjqSN98Vstuw1pYuweemXAZi",
-	"W8hn5HXtiHFFgu4Nrkju5otTymj8rURS4fG4h44zIXjGtNhHcoZjLYAhpD7ll1UMpg80TSGBxyXK5ZJ6",
-	"wlOaYKOyeVr3bt2iqRLQn8HCwbKd3H1nnqieC/uiVVS2oeO5xEA4KJW9gH6HLMCDdJa3wX6sUyNmi1N9",
-	"QgMUKSU9Z+BQlhmFPGqoqgPZ00NH01lKHfpTkTnNIPMOm5t8srQTqoJl3YVWMeGpTUdqACCA3CQ4ylBt",
-	"wyv1gMVR+/nJX/+2/euPW692/vH4ZPeff/vw4t3Jr++3tnd2yydsp1+zaysIi1vdJ0FUovUVlYB2somu",
-	"sfrmjQSqJxXXgD7wz1OjiPHGseKwvbgM2mTamnV4TuNKEWhk0hyoAhasiMdFXaJx7SjFYRhzkPuxQfiF",
-	"bBooBZyS6RnU69WNkG/L36QqQpLr8Y0ylvDRkAFpCuJ6uljQKYIIFinVo6RTElWtlx56pQ0eMxIJFYdn",
-	"ZMhwkuRwwRafRzMVLT85G1Mx1f+akPjilDK36HBRHwGl5TPjp3LC552okxJ8qX8xAhD8HQkHN4Qbqj4W",
-	"RJzr/9LpjAtVxv6xX66dAdyM2JzQBFF10ICpbNLJcZrBFo8KkGOTpuRUVGBd1k8F9Zk99FNQEkcIn0H9",
-	"JtjteiPLyElloOXlXsM/mYyNOlddnCUU8Pb1r3g8hh85ntFuzBNyTliXXCmBuwqfmyNVvV8zhw1s3NuU",
-	"LmPBp6eF/RDwPjvwXnNTBCe7ZkqMDjzqrPgoKMR9h4xcUal66LWpPEuxMAjkmCF9lNEZiXEmbWn3OWFE",
-	"YMWFRGNMUy3U9E0SaN8Ug2tlUX/TcINm8bWCdnH399MGWRbWffWiaM2iq8iVsvXsOZSD+dPGtpEThgcN",
-	"mvLK81lRju814S91SlurILn+HQDk5gng2xWUULOxSp1VboJaKwuB0/Qrd8pspJXx0409HRU1DaxsqwKV",
-	"maD/mXyfV3sAfFWvpAO6PVih9L00DRsa8GDNxbret3Y04wWgsbouETxNiFSmSrZFHKOioZYiGoN+vx7T",
-	"CIYmVizE6lCOD4sQFRnqNkEdktZZwuf1tdHbXH/1TwYk1pCZC7KaVxRCDViwD8cASm1ewkqE9/0yC/db",
-	"HfaLVoerYosBG2xlbHFJJKs69nI0C4gbVO9Wca0igPTFgltRRy/N6e/QDm35Yyd0Sn7V9wGnWLXPhYH0",
-	"BbZ66wtv9RohP8PUgJt1/EVccfreeOZ7Bc4nS4m0podeA6vbJCTgNFwmHc21jTWikzll0limU4tSQ4hE",
-	"Z1y5ANga/sJ7rWg9rUhkKWlgKKIgB1PJasLFZ4LgC1niIVXPsX7SPIjzx7R575Tlnmfb80xJmpDunAt9",
-	"XxfAunNp6+FuObAB90sIo9e7fQlW73ZbrN6qQxXWbMUxe1e4GNr5VE17EuOLUdwK9AN3aDiznvaUjFW5",
-	"z8qUMv/lg5vyrNYbEXwNPtNNvJBLlWVo5vcHU5g/L6fB4yVGv8Viq+ubaJS3Zh5FaGSdbvaPCYkvSHJK",
-	"oRcKZacOXWU0ZNDGznnhkpFJSVh4lfvfStsfzIdg1tM9QCNrPZmvWP+de6em9FPrTTuF2s5TSQgboYRD",
-	"GpdxI5r5EOdHROBGPEBKEM2GmGsmYkDusbTDy6s/HTvy21LnU3ceR5g5AK3nE/c8j0nuaDSP+27I4AzK",
-	"LKzaELvEvCrNtQJHmNVCub37hJqvLaGGpzwLuI0d9C8yN0A3k2+EOD8/OyurRt9skSeJ+6rTdp6UdJ8n",
-	"Jd3nm4/97h7ujj/9+3E4efYaeTqnNAms/k+ZAJ3NampoDk0M4UhqVcDmNNL1jVIjMVbYHjcgUNaVXV67",
-	"80DiKczdZpTnU15LhIazg9+DMhKZlkhQ1o4lyTEVmarozscXlCHgVfc5wh0I/TaoPG6rCgXVRIvxlBQI",
-	"S1QiDKoRSRCuqEZV1aBpW63OIZs9dACPYpMlDfCmwhfQGSAmB9pcBdyJCNQzp5Dd3Mkp9+YPDPO4fIOt",
-	"nnDHO3i00dHYmGvggwAhXrCMETBZOyfTQshcXD+1uTSi8hx3A1O8odQimwUd8Ay2TAiyYqC+9iXOWqJf",
-	"j458DrRxTpFWIkyj7mQtXSLKVbeS38ScGQfBgsY04K7E4zGAUJziCgxrhdHNYj7V53DFB2zmA6SqOb9W",
-	"XrSIBlG/37++f2vQDx2Ve/XpXn26V5/u1ad79elefbpXn/6r1aeoQW1ZR626iURaSF/lCCfJ1+DFAU3L",
-	"JvCiUX90c1I96lx189Zv/TtSUm5xehuoMOXRfTPYfbwbV8Z404pNadgd+8n/Xs2lvUZS3hMtu0arpVlp",
-	"VW0PyHut5Y+mtZS3Hph5272Hh+51m7vXbcKAMDWWsobQb5XSBOK9XZl67elr1quXo0lfceG6Ht9b13u5",
-	"hUJlnFsQQccB3QqgfZ9s7z1+uO8i6379Q/vg+r1v6N431ARG9CdXlu7dN/fum3sV5+5UnLp4zRKqjIBc",
-	"VoOYWJGIbHVfzEUSCu9YlPRwRhWUugHX/evxm9flEiILvzzH0jW7Q0V/D3iwfLyHne93BmhnBw22ttHO",
-	"Lnr8ZNipHXSI3CxPrr2x5EkjBsOT52myzuRt6RSCyikz/aQ0/bubndn98OzMtW8lsIzyLr2dcEYC/Hd5",
-	"grP92Kcmcn3BVKh0QlOrAS63Wf16JgopgWm6fkHsB1dtmTi+ZrPBjHvQFIkkuYcQWsZCrWkpgSu/WK8W",
-	"TRLIFQvXEkFnE72URM25uED2bi8P0e+8oCRJx+UVH+xt9fq9rd6TStL57hoFBe3gKY1S3bCAnra8nhXi",
+	"7L0Lc9s21jf+VfBX35kkLaVIviSxPZ193SR96m1z2djZ7DbKY8EkZGFNASoAWlZ38372/+AAIEESlETZ",
+	"sdOtd55nGos3XA7O/fzOvzsxn844I0zJzv6/O+QKT2cpgX8fzmacMjUlTOk/ZTadYrHo7Hd+wukYYYYm",
+	"PBOdqHOJ04zoO86y8ZiIUzxWRJxOKcuUflE/chfOyJgLUroSC4IVSU6x6ux3tvpbT7qDQXdr+6T/bL/f",
+	"3+/3e33436+dqJPwWHFxSpPO/iDqJJnAinJWvG27H3UIS04VnRLzsqfd/na3Pzjp7+1v65fpt9jHZ1hR",
+	"wpR7m+B8Cv9mWZpGHUkEJdL/QWGhwm/uuzdLhVUmO/sdGU9IkqUk6UQdtZgR7z3ZLFlvup8/R/76P4dl",
+	"Wm8X1lmnyvSbpjfom2F91x/s9/swqBfwdjOe15yL8pgOkfm6P55xlqanDMO7X4ge0k+hn3CSYL1AckZi",
+	"ilP6O4xS30LEFCue8vOF98H1PtWCmpaPyq4Llac4VvSSdPaVyEjU4ZdEnHF+cRrjGdDv0uG33O+3ZlMO",
+	"GavO1G5X6axRoSanCVBFZ7D3bKfb3+pu7XVaHSkyxTTt7HcwY71pJhUR/9cygB4X53qVqJDKLZMeWLE0",
+	"CWGKjikRsrP/8VPUSXFx5yt4VyfqTIVeE/PBwXYn6swmnOk7vtsZoJ0dtLu7i/oDtLW94VoZOrzuim2y",
+	"DMHpNs7OG/IxviTJn3WPZ1xKepaS0ySbpTTGwJD0m1ts/ueoMyE4gUH9u3MYx2SmXrKYJ5SdA/8jMhZ0",
+	"Zs/jyExCLUaIjpGaEHTGkwWaY4m05BNESpLsI0lYgqhCGSt+RQ/f/fgc7Q0GfSRJrN+HBru93d7gyaOe",
+	"Xlizip39jvuEZmfxhEwxSFKWTTv7H4uLn4w00AJCCT1WPZPnOJ6Q55wpwdP64E8mBMWpJgs0xQsU65v1",
+	"KM8yhfReIkEucUr10umfCY4nSHPxfOSDfOS7va3eVmXcM0EvsSIRYrwL7+5EHUF+y6ggieN4xYSm+OoX",
+	"ws7VpLM/6BsZogjs/f9+RN3/9+m7/9MJznCC05Swc1Kf3k98jhRHOFMTvUaaHEJrPug96Q0qQ/+BYEEE",
+	"EgSn0++HnSmZymGn0zDc7TbD5UwRpk5wgJaeTzA7JxLNqZoAKcXm5gM05gKNjsbd15yR7ius4smoPN5h",
+	"Z/rPs7+zLbEX94+fZs/GP/+2ffVyMIdBb7TmDz88fvSXYefjYfdX3P2939077X76bthpmJXhF7/w2Mqp",
+	"6tTev/tFc6AJ4uaQMDJHgsRcJOV5PMaFUiIfD5YOfsy1KOzsdzJBu4KMiSAs1jTmzWpLz6o+3pfB9f87",
+	"EVJThB2jGV+UL3543QfrL/FOeYWHnY/97l7zov44oSI4zpN8cA8kurSDxhJhNCf4Ahl+gBQ+j/SvlKEf",
+	"fzp6d4DIbxlO9YEYTYnCPfvgUQJTap5AMdkPj910/RXeiTpTytyfu6Up6ieWT/IdVuQXOqWqaZpTTBll",
+	"5+gsS86J2kcjMUKKXxAmI4RZgkZqpI8yZ4lEGVM01ZyKSqQVsAUSRCouSFLdtVgzDTHsHIjv+wfq+8FW",
+	"Z81jMex8xN3f9XwOxPdmagfK/qNhhkSJxaG2WepTPLYDVxzNsWa8YMEgoR+h7Lw06q21zgJlanvL7BCd",
+	"agmx/UTPYEqZ+XOQD5EyRc6JgDH+HbSE6ug+TLCyJ0HOOJMEJWRG9Hg5CzHSrd5ub7fCSI38XHd1LbeJ",
+	"UDe8mp/13QJPicrFs+IiNHKOpviCSMNGga+ag6z/nlBNFIt9hNGMCKlPvEAYJURe9NA7OFgk0UdHEqYi",
+	"LQ2HjLN0gc4W2iCiTCqcpsDpgFfzTPlChnJ2gLiaEDGnksAXfRGUIEt8jEp7jPXXWILUhEpkdA9NwfSc",
+	"AekOWWlFx4IzBYPVmpSerXmkE3Wc6vTy1XH30BovzevundpBeRf+dzjMtDrUhf8OfoT/PP3R/Lmn/9zq",
+	"bz3rmv++hP88eWL+fLL36Vv9vLzWK647gvBJ9AzeoxdhfuOJnwcS0TLfGNj11oKsWG2aLGWf/0eQcWe/",
+	"883jwhHy2FyVj49eVMd1spiRNcaG9ORub4DPcUpYgsWPhCRNo4vtPWhMSHKLQ0u5zETjmsXm8i2OJxMy",
+	"xJH0YEaMXKnTGO4YOS1jJsgl5ZlEM6x5VMYMt4LRwgh/y4hYFEM0jzcd7K3lB7ukzIUPyQuS0ksiFk0r",
+	"OiVS4vO1VzSxrzu9/tIaT03TuIy35vY2Wmtnz3nGAorLKyN7EcumZ0TojRZE8kzEBLQx2HXY7BjPZpr3",
+	"K7TV7x+gvhb8mWBavqYLuG+kuMJpWenc7Ycp4zSG4fjzSMgYZ6myDL9ZSdga7Dzdebb9ZOeppyr0g6qC",
+	"nveP9kU1Y/hfkrNRhEZ4Zsxvytlj95siV8r8ocVt6ZbxhIrv7H1auhKcID4espHRHkY99NfjN6+1TNRr",
+	"Aosjs9mMCy1NzawOEGYLNdGaIkklQedESbTTf1KVnvorDSfr1K7PRjLzoX7xfx56s/qPnvAjmPF/qpP9",
+	"+B36pC88engAxuK3j/7SbAO8BdsmsNoTzJKUsvPvU8K0ET/atzoDytgF43OGJMEinqBCZ+qhN75iskAY",
+	"1M1/kVhVleTq25u0DTu8zRjSEkvZTl2pgGZ6ZFSjAyT51LkwpHOylKZhTnZwu2fm5f7A7SjOOE8JZvkw",
+	"3tnj28R73PEG7hOh+YTGE0etuaFW4UudQeemOZMeqsedjlPeqOfIlCs7Wiwt2yEJKLiWaCqD7W71t572",
+	"tyEm0e//2t3uf8nh/8TTRkVjwtNb1C+OEjKdcUVYvPiZLEK8XlsZ2mCjRCKJx2TfbvtvGZFgiZIrEmea",
+	"U3EWE2O0Ei0SjZlnOJV+BBylQ+aMrR7a2dpCI1oMoHtBFl1BMkmSERgzGCV0DH4P5T54gHb6e0NWe4yy",
+	"bibJSNNmSorPgZ3B0Ezwc0Gk7KFjMJfh7Vs7EPuRVRb6jPS3954+I92dfrLb3dkmz7pn8d5298mzvR28",
+	"+3S8t72108QsvOXs6vVs4hq7u8u4xnB4tTXoDodXT182cY+jMbhr6ht2OJtZ2WoULSNOqO/yQVLRNEUT",
+	"LI1JNnp5gs9HIYt3uzfoDR7ta/OQaKkm9cbi1HPByAik3bd2w9iihz5Yk9E397zxUDlkGYs5S6j+CE6r",
+	"6++cMOEFtn6qzfjxcCi/fTgcfvsf5/3732Hn07fDzkN9IYKr5QuPvn2kf23ag9eckYZ9eAc8B233d9zi",
+	"22Wm0q4/rClckqRp8bce7Zv7xJCts/gtl7Lwty5Zz36dOPuWOJsWhsVplpDQoqTgITB0CH4hau41TmHw",
+	"wHt2YIQk0cJdGd4d8+kUyxJf/NgpAj82oPlJX56lXA9gjFPZIB/th0sTp4pMpR99CL88DwDkVytrAKrn",
+	"kXnZFtCj/aNwT2EhMIQ4Gf0tI/ayZuCfo45UC+MK4WKqX/YzaTRXDt8eoQuyuD2B0eDMrNsEsJa+PbCW",
+	"kp/C6zfS8dfwA9oYYtNi2v28vcV8m2LWOJgUs9sbyTvOp43qH+fT2xvJMSSPNCp2cPX2RnNC4wvSSDAK",
+	"rt7eaD5gqlIqG8czt9e1jBC3yBQ+kLMJ5xeNwzKXb2s8n/XTRsmsJmK9olLaOLcNPup/+ubrTPCzlEzB",
+	"XIccg7W++9Y8ZT5eMWM9edZlXHXHPGPJCNRoodUhxHjJ92nDo9SsVsU9eRcTcK7P7piQpHEKMosnZS8p",
+	"aCdUQbKAIJf8QtsIAvROcjWjELYqXJx3MjPz6cY52ev1LXFexLsYtD1NjYO218uDRiPnqSw9RxVsB+PO",
+	"7xmYKig+dzFRo3I1ztNcrg9Y29m/YBuPbBhs7pFbf6T6tW9mxKQDvslUzKckNOwTbQEKLCiEZ8cZ5Mco",
+	"ztEUs4UzY43mrjWjBCt8hiVMKmP4EtMUn6Wkh0DaQU4kRNL0vRJPiQ1527ClMhYElZBLIXCsoiJJh0qE",
+	"GaqO2SwYHjK7YRBrcd567m5+INHoqmtvkSNjWHh5Q6W4dmjZ7L2PixtdrLibB4uXPleElT8XfipYznX3",
+	"1U/GNcTy5pKIFM/0D3mWGJVS/+OjfmcCEQjOximNQeknCtNUmg+aBKniPkue3L4z6siFVGQKCRtsf0qm",
+	"cn/mqPtT1FHkSpV8+YaMFRoLQvTiJBSfMy4VjWX5PpwKgpMFnFTMSrICKEFTB52Cfg02IlWLzn6HCMEF",
+	"fNm5706MQhwm4ps9BHanipg0kK4gWHImwUWUJwHBFUPoDbQ9ZI64zanQ66/vG8HW9ewm9cwOjZxjUqbZ",
+	"eRGEKkg9sob3kKkJBzexzQLIaR9pFQoGUz0Cmg65OKNJQtitssKx+6rhgTbEjlIcX8jcH6clKpoRMdW8",
+	"mrMIaX0qgZUqftXzGMWCS9nlgp5T/UYM9hkaCz5FmEFoH0mqCCQIIJw7+2CpIJPOuHI079KvS3mM0y5n",
+	"6QKGR6VW0y+JQAknhsZLOWpm8IYMMERAZM4XYRBDRpVEfM7QFMcTyowTq8aDPnz40D30XryKpRSpdLDE",
+	"P2HpaYbyVvdzgmXXTwUb7fv+OTjo3lVYqRgzvZJnBCUkJcoqTz/x9E50wglPm1VBk/QNnuy6eD5ikHN5",
+	"q6O1WZ6Us+4Y05Qko7IXO6fTKVbxpCxQD9AIWKkcWb4Azu0hu6Tc5Mj00BuGMBq9fXN8MkI4lbzRq22+",
+	"ekFMAq3+qernHjI7JstufiaLI/Zekltdrgbn+r7nV3crV2yvnlXu2/R97nYad2N6UZhAE6Fa71mdSF/h",
+	"dMzFlNwumU7dV7t2eStkWrCAGRaQYU3NYYL4cYTcX+9Pfuw+ixBG4FxDxitpuHdO6QnRYvQRzPY1npIT",
+	"fHHLMk1Lp67Sn7XT1D+A0mr1Hcr0EYHjBQn7kAYaPF7XJ9DXXJlgvFa+b3cZuOri/NN2Di4zwMVPcJry",
+	"ubXTEoqNzm41Fyo91cVmWMCcrLfzLg6e9aQ2Hjx7vX7w3qaY3cmAU8yaR5tiVh/qO86ndzFUwfm0caj6",
+	"Yn2oxqd6F4M1/tpmpxFcDgxY4Vs+hjNB8phkVUnIlTKbu4YkZbGJMrv0dK1kFzn06B3BUA+DzzFloL4J",
+	"giuRWZio8S/fxc4Y33XjzpjL9Z05oVPyZjy+mxFPSZePx9UxOzvZerKggoePx4Gxc/4LFue3TFh4kXKc",
+	"dBXn3VR/3Q4aXDTkKiYksQYr2EwPJIIYGHr4ZAf9TH9AGUuJBHV0TM8zbeLludeP3KxeYbZ4Zy2o2+VF",
+	"WJEujNccl6qb68Dk/TsvQBEddCUN+tx4XiFtnf7IBRr9z8sT9FgqQfDU6dR6AfXLu+ZnWTaF9eZv9bUk",
+	"ZMjecPdOq5PFjNx1yEGrCmvFHUCnqJ2Z96yU3H+r08jK37Yb7pR2TVP8gjA9lalZZP2bVm4fwn9Rytk5",
+	"EY8QaMW9IRtVPQYjIBtj330/7Fj9+RReO+xAySO2HzFBDJNIaLI1njzd7T/qDdkhQ2Q6UwutpEKxIk6d",
+	"2gYZq+BJsgO8aR/G+8JjfNs7475rd8V6fLQyekmE5ngm2rPEx32g9wpSWudYDl1ieGTzxgAGocIc0Igb",
+	"n2PXZoA6HsAZs2kzep9SrhX/CU3JkGHnrNIXzoj+WsynU6oUSQ60VE58IV8tUKpxkM15wXtGrmZAPrdr",
+	"yzNFBMNpF4h8tI8wQ1k+FAS/Oqer2cMIpfxcazm5i3Zk2fkpTUaWKeT5ya+0PXLLtJd/vAvWELA4SwmF",
+	"JVT4HsGUsqlutj61qznzyAVhhgyEMbjdiltcUXQ9+GGMs65fNb2MEio11p/9SP6dBBDtt7uQJdAcRywl",
+	"E9Qlgw36/2FCoJ0izGHTAmgw5bUoP9WKCmZO4PQ6UWcmNIEpaoJKPozAirwEJhVmoE64h84W4bo+e72a",
+	"6N25IIv9QaD6989V5lbCsWmuk0FziO3k6QgUnGfACqQ8QCxLU1BKGWekmpHip5g92fFTzPb6/aeDvb2t",
+	"3Z2nO/29vUE530y/1Ahik7FSzT+DtEQqiGxHL2aiq5JeLLhEJnNyrFKWVpRMLoa+E5nwnOLANQ24jV0X",
+	"OkaMXBKh1yVfi0Qr+oBwU6LA7a0SAW71G5eh2ECT5RNMecvETG+bjdrZM1ccgXdkTIQgAmnuj9PyUAZ/",
+	"xsNg02pWbrm9r9hh+zvj6ktts+ApWUW57/Q9wJX5zMbpy8nsacrnNkgyw0IxIkzxGFQPumTdZV841m+u",
+	"JOT210jC/exnoH00KWlAuHZi+Zh9hlQClilx+tLZL21b5eAWKCf8TBsbHaif1YKqwLDCiUudf+uJI5vq",
+	"XFnAXHrpo24G1ENHUBdhYgV6aTkjaEGwcL6GUTFYCKef00vCIoQVmnKphmxML0kPjfKJw015BNoZ+3qd",
+	"8hQGlhhdzNtQzBbGlWH0q7JoLXH51cxvI856z4hukBH9N512/6CvOpABNeQQ4F/utcZ7rfHr1xovmiyg",
+	"C7Kw0ED/6B6+Per+TBajHjqe8DkzJWXa3CrT2pRM5eng9K+/9X+9+Ntg0p9upc+e99lvF2+3+a54KvfU",
+	"INu+3J0/vdpbDH7fPtz9YTnjrOAJwesNEs1pqdL/3zvbn4Obfq8S36vE9yrxH10lNkyqWQ7/QmVgq98w",
+	"U3WmT44VxbIui/MFa6ysk3mGtcG0OFvYIpa11tr6mCqLXV1tzQEK6JRV73xNrpSFYantCXyh/LbwwpWg",
+	"iavqyxnnFxBNGYNpYIWjsxRs7kZk8kVHBfjtCGUzpDggSoG2b0osKTuPhmzksIVHHoBA6eFZmkk0qgLu",
+	"jkLWQRgpuVaTaC7YSIKqQAwlGWRFmbF4ZgpkUGBBTNSRx3E2oxXsiMHSQsQn/eUgI414zk3jt0GJr2gC",
+	"MWYxsRBhq8j1uX/v52gz9ddW3654wJSq1NS91VpQHeV5xYfs/XaHQEvLobNvXEfjl0QImpDVzCYnjjfu",
+	"kc85WPVKf7u97XMZ3nqdAebw303Vo3emO3tI5M3VpCUVwBZlaNFq+d8tjtbDEV+bihxu+tq0cWwe+Oyh",
+	"q68Dx3Zne+hjG6+5KiFVxSPqsoLiVqGgY59uSrsS4BTeyW9i7FFYXuVbV9GRvPmukN2GtbZ0Cb4w5TIQ",
+	"20I+I69rR4wrEnRvcEVyN1+cUkbjBxJJhcfjHjrOhOAZ02IfyRmOtQCGkPqUX1YxmD7QNIUEHpcol0vq",
+	"CU9pgo3K5mndu3WLpkpAfwYLB8t2cvedeaJ6LuyLVlHZho7nEgPhoFT2AvodsgAP0lneBvuxTo2YLU71",
+	"CQ1QpJT0nIFDWWYU8qihqg5kTw8dTWcpdehPReY0g8w7bG7yydJOqAqWdRdaxYSnNh2pAYAAcpPgKEO1",
+	"Da/UAxZH7eenf/3b9q8/bL3a+ceTk91//u3Dy3cnv77f2t7ZLZ+wnX7Nrq0gLG51nwZRidZXVALaySa6",
+	"xuqbNxKonlRcA/rAP0+NIsYbx4rD9vIyaJNpa9bhOY0rRaCRSXOgCliwIh4XdYnGtaMUh2HMQe7HBuEX",
+	"smmgFHBKpmdQr1c3Qh6Uv0lVhCTX4xtlLOGjIQPSFMT1dLGgUwQRLFKqR0mnJKpaLz30Shs8ZiQSKg7P",
+	"yJDhJMnhgi0+j2YqWn5yNqZiqv81IfHFKWVu0eGiPgJKy2fGT+WEzztRJyX4Uv9iBCD4OxIObgg3VH0s",
+	"iDjX/6XTGReqjP1jv1w7A7gZsTmhCaLqoAFT2aST4zSDLR4VIMcmTcmpqMC6rJ8K6jN76MegJI4QPoP6",
+	"TbDb9UaWkZPKQMvLvYZ/Mhkbda66OEso4O3rX/F4DD9yPKPdmCfknLAuuVICdxU+N0eqer9mDhvYuLcp",
+	"XcaCT08L+yHgfXbgveamCE52zZQYHXjUWfFRUIj7Dhm5olL10GtTeZZiYRDIMUP6KKMzEuNM2tLuc8KI",
+	"wIoLicaYplqo6Zsk0L4pBtfKov6m4QbN4msF7eLu76cNsiys++pF0ZpFV5ErZevZcygH86eNbSMnDA8a",
+	"NOWV57OiHN9rwl/qlLZWQXL9OwDIzRPAtysooWZjlTqr3AS1VhYCp+lX7pTZSCvjpxt7OipqGljZVgUq",
+	"M0H/M/k+r/YA+KpeSQd0e7BC6fvJNGxowIM1F+t639rRjJeAxuq6RPA0IVKZKtkWcYyKhlqKaAz6/XpM",
+	"IxiaWLEQq0M5PixCVGSo2wR1SFpnCZ/X10Zvc/3VPxqQWENmLshqXlEINWDBPhwDKLV5CSsR3vfLLNxv",
+	"ddgvWh2uii0GbLCVscUlkazq2MvRLCBuUL1bxbWKANIXC25FHb00p79DO7Tlj53QKflV3wecYtU+FwbS",
+	"F9jqrS+81WuE/AxTA27W8Rdxxel745nvFTifLCXSmh56Daxuk5CA03CZdDTXNtaITuaUSWOZTi1KDSES",
+	"nXHlAmBr+AvvtaL1tCKRpaSBoYiCHEwlqwkXnwmCL2SJh1Q9x/pJ8yDOH9PmvVOWe55tzzMlaUK6cy70",
+	"fV0A686lrYe75cAG3C8hjF7v9iVYvdttsXqrDlVYsxXH7F3hYmjnUzXtSYwvRnEr0A/coeHMetpTMlbl",
+	"PitTyvyXD27Ks1pvRPA1+Ew38UIuVZahmd8fTGH+vJwGj5cY/RaLra5volHemnkUoZF1utk/JiS+IMkp",
+	"hV4olJ06dJXRkEEbO+eFS0YmJWHhVe4/kLY/mA/BrKd7gEbWejJfsf47905N6afWm3YKtZ2nkhA2QgmH",
+	"NC7jRjTzIc6PiMCNeICUIJoNMddMxIDcY2mHl1d/Onbkt6XOp+48jjBzAFrPJ+55HpPc0Wge992QwRmU",
+	"WVi1IXaJeVWaawWOMKuFcnv3CTVfW0INT3kWcBs76F9kboBuJt8IcX5+dlZWjb7ZIk8T91Wn7Twt6T5P",
+	"S7rPNx/73T3cHX/695Nw8uw18nROaRJY/R8zATqb1dTQHJoYwpHUqoDNaaTrG6VGYqywPW5AoKwru7x2",
+	"54HEU5i7zSjPp7yWCA1nB78HZSQyLZGgrB1LkmMqMlXRnY8vKEPAq+5zhDsQ+m1QedxWFQqqiRbjKSkQ",
+	"lqhEGFQjkiBcUY2qqkHTtlqdQzZ76AAexSZLGuBNhS+gM0BMDrS5CrgTEahnTiG7uZNT7s0fGOZx+QZb",
+	"PeGOd/Boo6OxMdfABwFCvGAZI2Cydk6mhZC5uH5qc2lE5TnuBqZ4Q6lFNgs64BlsmRBkxUB97UuctUS/",
+	"Hh35HGjjnCKtRJhG3claukSUq24lv4k5Mw6CBY1pwF2Jx2MAoTjFFRjWCqObxXyqz+GKD9jMB0hVc36t",
+	"vGgRDaJ+v399/9agHzoq9+rTvfp0rz7dq0/36tO9+nSvPv1Xq09Rg9qyjlp1E4m0kL7KEU6Sr8GLA5qW",
+	"TeBFo/7o5qR61Lnq5q3f+nekpNzi9DZQYcqj+2aw+2Q3rozxphWb0rA79pP/vZpLe42kvCdado1WS7PS",
+	"qtoekPdayx9NaylvPTDztnsPD93rNnev24QBYWosZQ2h3yqlCcR7uzL12tPXrFcvR5O+4sJ1Pb63rvdy",
+	"C4XKOLcggo4DuhVA+z7d3nvyaN9F1v36h/bB9Xvf0L1vqAmM6E+uLN27b+7dN/cqzt2pOHXxmiVUGQG5",
+	"rAYxsSIR2eq+mIskFN6xKOnhjCoodQOu+9fjN6/LJUQWfnmOpWt2h4r+HvBg+XgPO9/tDNDODhpsbaOd",
+	"XfTk6bBTO+gQuVmeXHtjyZNGDIYnz9Nkncnb0ikElVNm+klp+nc3O7P74dmZaw8ksIzyLr2dcEYC/Hd5",
+	"grP92Kcmcn3JVKh0QlOrAS63Wf16JgopgWm6fkHsB1dtmTi+ZrPBjHvQFIkkuYcQWsZCrWkpgSu/WK8W",
+	"TRLIFQvXEkFnE72URM25uED2bi8P0e+8oCRJx+UVH+xt9fq9rd7TStL57hoFBe3gKY1S3bCAnra8nhXi",
 	"saFq9LXOqYnAkjSkbuaZ+1gic19U6j479cqkiyREk6a+HibA2iA+hmrDWIuUAda8OfkHaGT7Rp+6NoC2",
 	"ksz+7EoQynvtYH5q5QX1Mn0YSnNtGIwCmvV7lIah++Xt5bzmjRwamKi7fJTk9ZfQPxBEkj0SCsuL8iKZ",
-	"k/g2tFSPQ0tVLg1spq+Ys5gIRpJKjrAeGvRkxuntLV0xaLl01BJJgPOkzO7uAfyTIXI140JFBufTdEk2",
-	"yEj4jGebWx7h3InV9SKRloyAQd2rIdnentAreqA0jdU0nKRJ5PWxTvn5srTxTn/w171fn+3+vf+PgGBc",
+	"k/g2tFRPQktVLg1spq+Ys5gIRpJKjrAeGvRkxuntLV0xaLl01BJJgPOkzO7uAfyTIXI140JFBufTdEk2",
+	"yEj4jGebWx7h3InV9SKRloyAQd2rIdnentAreqA0jdU0nKRJ5PWxTvn5srTxTn/w171fn+/+vf+PgGBc",
 	"yaNl1sBVCriB9eCAV9QYaQkHsS/3wUJylRbGP7ZeiSV3DxWcp1Io6ZNsztELsdIo/Fd717QOQFv61Owz",
-	"FU8aI/MNCicLFeVr86X9SIWaPMehMnf9q579mb7FAj0O9vr9bn/Q7Q8AqIcneOGIPC/jgtZ7v4MvHKMU",
-	"KyKQ5reIyiHLm2dhiQINmYtaTsAAGI0zlQli0R99jebpTre/1d3aqxbXVc9P2a5f5zQ5j1B4TQ4LXGg9",
-	"dfATbm9v76FxlqZdPYKHwZXa29t72h1sdbf7TbWhrWfSOPKfCElWNrQp5jEmJLnHJ/9D45PTqjUwn/C0",
+	"FU8aI/MNCicLFeVr86X9QIWavMChMnf9q579mb7FAj0O9vr9bn/Q7Q8AqIcneOGIPC/jgtZ7v4MvHKMU",
+	"KyKQ5reIyiHLm2dhiQINmYtaTsAAGI0zlQli0R99jebZTre/1d3aqxbXVc9P2a5f5zQ5j1B4TQ4LXGg9",
+	"dfATbm9v76FxlqZdPYJHwZXa29t71h1sdbf7TbWhrWfSOPIfCUlWNrQp5jEmJLnHJ/9D45PTqjUwn/C0",
 	"OJF3hVIehl229/gC8Uuiat9g5xzbaNIsew4Yrm2/HDB8wjPxtcGF6wN+UB68MRMB5hJPNTfOAw6Wxkql",
-	"uQEDXr/7ueihlzhJwPS9Bxz/SgHHQ1qcD1Vho5pfpGeNL5E2y3sqiym/fU1D4xmAHsuLkst8cMjytz3Q",
-	"q/YQDoA+o2DsSIMOyKFLJ2c99MFCdJU64bgTlTfPGbKMKZpa48gu0MpuNn987n7T/XXu2dQXZ1MVXlBj",
-	"A+ud4cZmN/cq5b1Kea9S3quU97z6v72HTSbSxmgVkMO3Er1/9wuaYTWJwBUfC6L20UyQMb2CAVI1QaOJ",
-	"UjO5/+jRKI+6GKe91tUgdFjrNVXxBD1yH5SPpmQqY5y26z3Vo7H01ygTtCvImAjw/JZpcKtMg4/LoMiB",
-	"kTS1qRoO9WdXy+cvpqubDVwl7Ve7VUsCv513FZ64VpZiyd31tblVn0HUdllE16VN5EG8TYyFwqGn8hd7",
-	"suJW8WkuKAsM9iWfe2MDvuQhHmuuNeIzwkZoSjCzrdqhQ6gfZ78gC8AxuyDMRBcq2Cj2ei1uR4S15VbF",
-	"1r07gQxd2sJahPg2f3iNOLXgjYBa+WjgnrU/73qFFR9+HEhkaooRHSV6K8aUSG+b9tFI68+GK2MG0axR",
-	"JonYLxj1TPBLmsB47cshBGt2814XX8nciyAaHBxHGWWq9dl/mM2UWzAFlARIdJgsqmnO+iDmaEQBW81d",
-	"amnsL+kVclMQyDfSH+SLhYdvtilHVN6IVSTwriGK/mGN/Xe81gVhrWQqSDBj+BJTs4pRx+zhaZxyE6QV",
-	"xGQ5dqKO+ccpZadECACihF0NIvJ5n1kHzvgZZglNGiJzMy4lPUsJSrJZCtKlh0YQqD3V/HwUoRFoQe4P",
-	"iGue6rcZrjaaaTMEMjCHbCYIECX1RSskdGrjzEcpC7amy1+9ihaK+OvnyD62IDigOfyTYJFHYwsZb3HL",
-	"ymJ+7+nOsnT5vb29p75031uSZuAJ+GIp15CIkrPX+s625nL710+x1OTWbLtSRhXFqfS7WaRECxtTzWFe",
-	"YCwSLBURVF5UWNDhd9+hV9/p/9Uzqwq5NRweB5ElxUqO8Orda1BYJmug3JoESnf3KWGhBJ9fsFRIzTlK",
-	"6Dl1gL8EwSOIZdMzX08M0VBna7sisctW4nKQcjB81jRw9PKUd7F0EErzDDLAlZnKroWlzVFGhxYNpvgN",
-	"aRvEnHiTGggGp7FRTf9K8oO5cxRIGy330WyBKOM9eaosbl/Lwqx2ztSUy0ys/Mwze5t+IjeYAvoqXDPZ",
-	"DiZDP4+NxJwpyjKvlIlKrw+Nd7DGya+Pk/fPWmmHvj0d7ttg88WXZkF4eeVtGj9t2H6ylesVUXZnMKMT",
-	"nq7k1y/1PaV01qXkBPv+Jj+wbTJP+RiNLPTvKUD/jqISZOhNrUtj/mSLhpmulma5scanRUvKlbUc5i7A",
-	"QI8viFoNgA53Ocx0Ph6vA5n+RiuvbgmCqdsTPJsRRpJ90368lKgcIYwSbtnmyHqjtHpl4TJGYBXagzY6",
-	"cI1RfF10ZDRG/VDRean2Di3GGJlbJNcyG/EBanM9tJLW6/GT7VBLjeGwt6wVzBxTlVKpTokrNVi2rh/s",
-	"3XnSX4mIVz5tbn4J91aFZg7vjnOtuSG50ncdOo7YLEHD7j5XKEsZ4iIxoYe1nXw2c3PDdhOh3P+ga28a",
-	"rLJxRWz6apHcLwjKzRjETI+I1ay/4jxsloUuCd00BgLTJnKaBSKXhFmDQhCDoc8cgre8Bbm4VtMAWMxm",
-	"KnnT4Ec6rLCFHnpN5vBbFXIZijWJzShf8MziNMNz54zKUoWNr1vlXNMKqZwr1g5n5NVBWKlt2XNA56qe",
-	"TY95FhrTpwZuE+IUzwotq2aiEkF5UpQ0Ft4QKGuEyjbN42zZpbyhIPoXbEvdbHbxOMaSchaZsu5Laoxz",
-	"xaGtMgPri8Fa1MMIxVo/mwgq1RTLP7v/MOwQ2aiL0g0hdpUaInn9j0NRqhXQo/bIbJojZp7eR6NiSNal",
-	"44Zl2idab5Dn8gGfA/xdP2obnJri/U3dZ0waRYIXUXPe/JdLEc+n2+AxKI0uTjNJL8mdDPSerdxensFm",
-	"jSVqyDgrz3Vz3pi5qwFE2FbPAxFiZUXoxjjChytfXfTDOrgd3OC2XpmqPWB/b4NJaN+1RoTf3Ngutu8e",
-	"qof3CcQTWzUZ85xRX1eEnzMlcKye8zhzrr+w1DKelhqg45sZYYdvj1BiXxBYYjbm7V77Gk8N/sklEZpJ",
-	"5pkBdrC9TmAmfEYYntHwXnovsgP21fPtXr+3XVaOzU/hKtqJbDcdW6Y6kYFxV7bNTSIyq+Y+F9q551iR",
-	"l84Mb6FoWKscEvIs9LggAERiOtbTKTEQKJwhjCRl5yBLVajTSsrjC7kkJ9A5B7m4kKafO1bwLh/zpJws",
-	"sdZpeo4XP+pvV/lSAAxojeBVqVaull1sBL+dangj7GBag6FSpoi4xCm46CkDTz5oLUYDRFoabsc/IPcv",
-	"zXjCGt6qKb5gyZtxvmSmm/haPrXnAQQ514xcfze4ICSllyQEZHGI5uRswvkFmhIpcbCdu1KaLgJU9Tpz",
-	"OC2J/QByNy/zn5aDhgZdZDXQ1ib2aasIoR36yrRIyKS1N/vZkV80gxZGaMLewSg8VIN7A0Om8LWUuymz",
-	"OCYkMXA31lcE6ZxVhdvixBC9pQgzOSeCJGi331+p1G7QJHqp+vqp+amgygnLtKzn+MuTk7deDzJ/pt/m",
-	"SdJyxpkkJdycprWClJClEXE/HrBePBw0hJXUmLsD3Y5TiZKsNmpaDPpL0GUb4BEP7UPVAEbKvq9KKHzD",
-	"LutrBYSWj+tLd95bo+W0Y96u3/R9RGVpRCXkUVoWzMgbcudyruJiqh7Hurgo850Ss14mjVdbSVYmt7OS",
-	"3EM3ATCRKw5fm5VUORS1hRjNCEsoOx/tozmmSqvXmpxzPcUiHimx6AHJ619JMtpHOL5gfJ6S5JwkcAnD",
-	"r2eYJZzl5SdbO0ZbLyW4mS+amJh5H/wbJ5UMtfy+GsN6nmcCVLW0vJVlEx7eRvrROEvTtTKjzMDaJl6t",
-	"Adrp2SQ2UFGJUqyEeuSXROgHTmM8W6cpq773GZ7VURjbAyDekL+72IXakMpdI0pTbecINxvY3HqrSmBf",
-	"VeMtRyK33nnr/lDdH6oNOrPYw7ZZ0MltXEMXlk2p65pUc2OdJ+6MsipEsoQ+mrd0tcZmEXpbKWwO1bfm",
-	"1dZjNLiDLX3bRa7g16W0FSS5TAKZGUuUUDlL8YIkNmiYgLRgC6SoSkkPHWdC8AyUKSRnOLZpOIJM+SVJ",
-	"TBdvcKBqKxnsYDHFKZUG7+P1T88OjP+apyieYIFjRYR0go9LYoSRTfVVEzJkCRUEYOdgr8iVlkPwRQM+",
-	"Vi0ifS566DXnIlh6/KcMCRoKuG5jBcembrybwh0x1/Vyxe6Sc9aPcgWivw7yZ28wOUk8JciC/0dosKt3",
-	"cfC0X+QClFZge6lLbfDU9xUPdkOOlRdTTNNgg1nS1Zcc1rGhoN3trS34pavXCdmG+ei3jGu7MUIxnxrl",
-	"lAtEmU0MGLISz7Da6NbuDuKxIgoSG9+f/NR9ijiLCVKCTqckedhDx4oLg1NoqgLs54ZM1tiZ5k/TGda3",
-	"lzoR9JBpUIDwlLPzHHC1yn4wY71pJhUR/9f+2OPi3HcEElinihOw5oBZ6QT0Yhn1A4DTtBvraxDIilC/",
-	"v2+gC7d29vt99GBKE0bPJxBxUgCPmdcdJ3jxsAI5vbVf9ULvloa7W+KiDx587A8+QdXIf7Y+9rvbnx7u",
-	"f+x3d91PegQPg4zqpwkVh+X6i43b6gFiK2bIe5+e4U8vj96hdzs9dIg0F+ISpw6EfkRDUSVTVlcpyFt2",
-	"kPUknvGE6M17pslw5kPftMvzu9Goix6Yxe8lCq9z9yt932fYas1EHHdpUKg83mMf2JzBhHP4haIxnWGm",
-	"liM3OxWkZa8FPeO33jfKilwI5VjyTMTkJOgYLvvizZ2+48qn85Kn6nB5Pqok4pIu+2i1/VGr+QcI1zPX",
-	"A5XoKW/aDDhdJEH6llZjeJcjdqz8+joBXO+MLItReW5z51q0M8iLYAG9mMQXJOlSZqzdMU1Tc8FV32qN",
-	"nMsJn1f8j8XLlrvOS1TlOcr9aHP9RJZPR8gMqPDWHzOWpO3tZGdx+VzVjVj20IkLiMJ9jq9qC2WEUsou",
-	"QkH7YKsHcKlrhVXLY6tl5tE1DKn2rB1leyNeF7tZjziQWknZhTRwTtZszBmOnmirQel3fWE+Yze6RIz2",
-	"twB3UVzhBjAguGSrTSFM4rbHFURAlSUdo9FpzDOmAMixDJA82NowsBdMTlCN6wFd36w6cwZz9VdEEizi",
-	"iSQVvlv83PKI2jgXUMsaJy9vbtLq4MFqa1XUe1PYT/W+Cc3p/btfynqdw2uakqnsecrqo/GECt9r+6iO",
-	"97HUjh4Oj79vAMEyK9fywBq5p7dnnQeP4c5XPCGNO9fJ37fGhr2zoAatk91KkpiD4blKK31lLWlu7VcM",
-	"KQeSGBgDU2yTRIhcaemMRlOe0DEl4sWVIkxSzmwiPJ3OUhpT9S5LiRxFtj6l7jVpnUDlCdNWSiH0exgR",
-	"ZuBdDUNvox3u7FxPPTTeQlAPXUm4VlFwrGA/iUAZS7VtikFfQbQMpLOBJmmphiTNKmX/D6FTBrqVAxWP",
-	"MsH2NevY9y539eXRZgsV1DlDixRWOg9h56C+waRx8nFph106YVFLYspIYs4klQpgVFwLoc0mcPuK65Fh",
-	"CPsIg2vL3yd9zNI5Xki/MWNdsy3i4lbHvVmtdR2t9EfOLzweuyYfNV7h1CQV6HM7wwJPiTLZgJyRN+PO",
-	"/sdWYsYN4nO0lqFovibzpz7Z+TzDM3xGU6oW7zxx10rau+XMDbhqKrkioqm/GRgz2WzGBSDpFrfKVlR9",
-	"5H2j3HawTs7rNnZqN4I3+VtXfd/IctiShvWAGwoSaTeQY+/1paFsB5hTs1YqrBupiWNHnaKJ1VuPcXWi",
-	"zrFN+tL/1MyvDXO3Of/6r9qw/m6uuRCOoZkDaGfImY3smGpehSkrMxH7Xmvxdu2f5aH59yxnIFaJ9im7",
-	"NPTyJjexktLRa+s/BCBLHOOEfCtR7N4UbDTkqjwaiN5r+FvcVuleS0itlqPS/fHLBarCyvlUa8x1sWqE",
-	"yMhAuY7KhpT+qWpFwW8rdP/Q4XBOhFbuqjqrXVkKIUmcCaoW7d5/7J6q9bLUqxZVKML7ijfx1VR77I2t",
-	"BeUCLCcvQXE6XQbgZ6TCacF7Kv5tLmRzBG0GOY0ACmRMEi7oOWUGBSAzTeTgKkZngs+lkb5roO/4XwtW",
-	"nQkCKjhO9cwkYUkFUoGhw7dH6ILkHasmBCdEoH90D98edX8mi9Uwgl/0QDVUeBtNO2CgHGZqAlYSAKPa",
-	"NQe0Tr0MapFDdBrUi1iryi36b6507m4FmgmXChM5oCn4o16DnhVWZINQTiMrNvYzCnzBN6Pr/HqN8ic/",
-	"mWxChRWNYeqED7liugfvdh76bHGn1+8NylzR/BRgis7kXa7ETUlCMeiCZfbo4WoARCLlDHw33//LwE3C",
-	"f6pgF8E768JgmUeS6reV5N9KbbL8RCPAsJM2wLNYTEb7msOYe87AGA8wNLcM7qHylPNfl8ikzcztEJ2X",
-	"Ph26ITyKJhKw+Ono3Yvjk5pOspmYXCOow8dqjsVaXrpjd+8SK9VtqknXKKkQNoOjTKMuSXAzk9NWKloc",
-	"3nwuNaotH/P8KNrtaORtFR7aGt3CPAd8LOaJ5mgmpYkL6CMfEtBJUHc/sX0VZVsZUDvhAYtKj6nBt25j",
-	"HF7CFdELx1N+vrhrJbaWNBOWwt5CtN+/hDiNB/4tF1IZh1Ft20jzplUSLG6xP0YDxKLJ+mtw4pqLJqUv",
-	"r0GvTuIZZzJL88N1W0l34fmYXWlef2/bvE7STQ7NarHUBrGPau2wGV9kyKSZ2TCFY/VWD2YTTqMfRjCV",
-	"On02rZDt3iJs0lbJbWib/ZsEprKj0F6qex9wmjWcAxdKFC4xrLwb3+8M0M4O2t3dRf0BelLpd7+1u3Pr",
-	"rCW4gWaCTTv4Mpti5nJv20XaARbZJuYGIn14StOG8woRePdYsaCvICvtzo8mdP1uaCMCoEp65EbR15Ro",
-	"HiyrvZ4VePesZqkq1SxH8zTzql3LUGijdm9/YplsOLhZ0Toqj5MJn1Hw8ZjGFFd4RP7rarFtT8/R8wYM",
-	"cNv1GMywkmbeJFIf76wFtdhrgiA2owlFYEzfm9x9FSFJZlhAF7uzBWSxYrl0aFv9NXEg9eAeROW/H37X",
-	"PNx8azbI8jGJdOXdXU9+wP5ImUFCrRGy6BDJCRfmZCPK0KsXr47RGYn5lPhxxOJzXmcS/UykuWGspTFh",
-	"WmAmDXLbgY9fT1Rfh/IzmQGBSxJzlmCxKB8Bd7mNmCw+9C30KM0qlG6QPAZP71iH3Ew+HtU8Ca28RCu9",
-	"m0v9jB9cY1ni0icQrZzV3NljvFF68zXx3q3QCRs12c3k/dxIpk8VPMgbU3O3smrUcTMcIfOw5zw7W0DR",
-	"eSEk1rXTYN/BWHBHvni/f+YFgSojE58y9kLp0Nvry5doqR1wJGVGNlgP/VjrGcNTeeA5j/UokcXKINPl",
-	"43anO+pQBt2TIRSoumOegfMl5mycUjDDzzJJGZGyK0wYM+Xn1HpdzmiSQCswNRFcKZNDqwRm0gZDFZ0S",
-	"nkHyK+Q9GTJSnHdTDsdBfzPf8E7UyVvGmLnHREq95uVAlTehQMcBhWm6qVM9oficcaloLBtaqHEgyPSS",
-	"1Drder0EcKopZwFptBVEEAh5UIPd2WunTjhu1KDokKuZNsUaPd92o23JlzbeSnkXAR39m0cudXkD19Am",
-	"OnfOzZvMf0OU6EGhebjfRg8jNBaEIJzqoWBFL4n0b/R+Hz0sih1lJi7ppVZ5bDsK75EpEeeQMa746KFJ",
-	"u1s/CUOfxTy5b3XygSSXxMUPQ95kc9U/166p0xirqr7uLq0Q9O6T1pdRHJ6l3OyFv0kt2NorHE8oI119",
-	"NACez3wN7IFGjhcUjc3S3+lyVeoA2VUnBP9nb7Mrml/4wbAi+BagS9eqVzF3ugeLDLR2dRaVPV0moX+x",
-	"SfGtDIqUsgtTRDoLot251Jj1E2ckSce2+LmagAAX1m9y2zIt2ubo/MUkuf+w2/8SClO+Hsu1pVe2jqtl",
-	"ZNVDAV2mGaVYqvcGi6FF7NS+/CgQ3DtisQBl3/XnIoAKVLR1Ujk+2AqLeZnoWLNbVTHOqDTTprV+4+e4",
-	"tdPD8vy3kH0yhoZmjcIKM85ojFNowMzHgPJVPOQyu8EOsn2ZvISiAPvJx7LvpY11zzi/uBHLeQnSt/uw",
-	"dWnmNbg2wTpNsUCSnlfypOoj271bw9aiV3gbt5Ji3mQq5tMNFHiQwK5koPq6pQkP1FkMYecMkfuIMwJR",
-	"R3MILykvmGw7/aQSTLzxrPbaOpb4fe1qy7ixWammPayn+d5YFYiqHAoonyop0+UtzS+FV7BSF7RRnYJ9",
-	"f1XBnlLWrG1fb2+L9S3vqvd7y/0slmnJnvqFIi09o/mzAQyudTrK1SpclxWl5p8zPo1aiapLA9OLZJxo",
-	"oFUyQhLZtW6USm5F8cDSVcW2z44dXfNa5n3VNvEw23Qu+5alHG0drI+i/SNlKJNkLdSts7xnayt87HYV",
-	"97TkjA/BRyYg5e0MTGg0sghE7lFpeHeCSCrJfEJEuwpYLyBQ5tiDdUtf39pKTwPHiBFYOy3r62Gn63Wv",
-	"gTG0RSlo1j1aNYAvh21XDfK67M8cnwrvc1UA9fJckpKYN0btNbkUYfsWOUFemkGrpNCqLIXSdL0dkZfZ",
-	"tYxxXLMM3TGOP0YJuh3tffn5ffn5LZeflyhv49Jz+5YvW3ZuP3InJede+9dbLjf35eKmzrWQI7q+V6Z7",
-	"f1sldT1id/y1iIxBJW7SPVtUQ2LFhVXkbgZs72pcv9xj2jbJCnpEQUKnaTaiOLLFJtcpjm9X4NuysQhM",
-	"2C8Q3Azt1CnffhX8dTXwEtpeK/DbL4lf9UfUDP39LauH5dLQds6OuoIWNfd7q9LZdZU1n9D+IBqbN+R7",
-	"te1ebbttta1Gfpvrbt6rvrAC533pbrQ4n0HevipXisG2RH2wT0KolJmC2+b43NKaDZOf4aWPfw0AyU17",
-	"6y1Yw7E0jrAiRhhK+V1GeIOVObafbGLtp+8flVJs/z2IHu98Xidk62axkjBCJXLe5p8tEDV9S72pmwKx",
-	"BcImEGiDfaY+cP1l2GlVkbXVL23vYX+j7a1g/Cyvugp212wsukJv4Ii82ykhUFuUrBstyfp6S5gOTBGg",
-	"NWHgpxJ82BKYpupqta6EWiPXTH75Gr86ja0ozWwmssTVZ25AWjdYpFk9LisQsVauyFs/dNgyWeTQh1TW",
-	"wgRQtC3mwqE45wxnClmAGq1pnGc0CUirZhusLqqKsnbV9dEzSnXs3qWbQxrMwZzCUf+VUB5B1LeWhCjc",
-	"O0rRxpYE2SIWWUcvC8YCV055DcWnacIW7cr14rBireWUN9cjItc/b6VsbXZO3q5Yba185AhS7TlA3nkf",
-	"8sVKviP31jv0G+Fw87aTTVEb14Xw+5L+quvZ7vlWlzimByFWVzVM74nGvOFSa4oviCe+gfOqGHq0gk+5",
-	"BbimFysn+T+GB8sN9957de+9umXvVZn0NvZcudd8Wa+V+8qdeKxy3nz73irvJe126MNkgTBDwMhMxlWc",
-	"ZklILwvjCh4pe5psBQ2MwydZuFomV/PTKlKdLiulOy5DhbYiySqKaGtcSGPtYGYBDSpVX3ihzy+ko/Xu",
-	"vPi/jblWJGvrsVv8pTvM2F7GJvPN+1bWahwNny8gpPJyW4Dk60RlNbuYdv7cWpnjlnWWSaWRXC3UdSs6",
-	"1foz1EaZ3k9GU0/58vzKL9dt6JrabA3vFn4JabGeidMuA3dVS53CIr/d5jo3hBLuDC2qUIwZOiMBSPCx",
-	"IMSU6VZSNeyF9mFmWRgcwSY2y0j+ujp6yv8oOYF6qPe6+b1uftu6eU52m+vltq/XF9TJU343eYAgYe5A",
-	"F/dwN1v66GaCnws8vZ7bvUAKq0Gc3L4Kd7kMf9deLI/6st8b9PpfFwyO1fk8cPzazr8kOFWTxiZ6MZHS",
-	"NPOwHVsrMEwrMFf5RblleKdaTumFk5oq/JtLgF7yNATiC4qn5v5EXJIEZUzR1GB08zRB5GpGRQhVf6PG",
-	"/8bJe7puI3/XkOh0WvTQXdpzuNJy1/TlPNUTbNPK00y53czWnZKtpbJLEKi8NYWFFtKrogOiMRcHiGVp",
-	"qv+FMFuUJeSGAnLQ2MDWE5iC82njqPVFb2BOsbqdkYGe2naT9Wsap6Mv3tF0qn3jk45/akr0U0yi2J3S",
-	"agQOkHcgSoQe+ee5iXk8g1taKyHAXxQHftJDo+qYRighY5ylSrq8eP3xbwMsB7PFqZ5oiIFK835ofi8z",
-	"qsCkBnQY/cSafQ5unTuVucHqT3qHcPXNBtauAdUo5ezcbQqi6gCdLdw+oNFgqz+q6N5LO745/AHz13Zd",
-	"4Y46V137dnjZDZzaVfOvopp5Z8j79HJSD4pLRuawagYTASLR4HK6F5H3IvK/S0SCI7XuwiBKIoxinKZE",
-	"oPnENHyReiewRCN9NE7h0RFsieHotGq1/Pzkr3/b/vXHrVc7/3h8svvPv3148e7k1/db2zu71STIkkmg",
-	"+VAlF3Sr+2SJY/mPIuOd1/prkPUhJN+joscmtuVqBwhLSc+ZgW1UeQeMCDFyCcnQmSRJDx0qNOVSoa3/",
-	"3d1GXTSwODhDZsBM/nr85jWaYSHhEesPkohc4VilC4PBdhO7Uj8Vm4PuMq/Q39X5W+XFMaZS2f+maLz7",
-	"kEJ8BLDrHixv+SjhyeUt2tHfXT9R9Loj+D83DMr7ZPdxb7C1vdPbffzkaW/vyZ9+NdvDAzuxEdCXIAYD",
-	"OagQ4Hr30zO0vb29Z7QnzBAfjyVRETojak4IQ4O9fr/bH3T7g5N+fx/+71eEWTJke3t7T7uDre724GRr",
-	"e393b393r7cH//u1h94KElMLDIimNBbc6r8HaEwZESih51pXw4IgJTIW47yxckEJW/2tJ93+Nnx7z367",
-	"47GcBCvStRx1uZCq0SeA5V6G/OMODPcSp67tLXBtpPdvO/4BKfsv5Pj5KBgRbCvfN1AKQrWvuYRxIwjR",
-	"x6t3r+sTfxXCUdlfIVUMAF3SQ0dKonhC4guzs+jBczydPhyyhCgSawEC0kVSdp4SNBfa3jE3AvCGuTjH",
-	"M0iUTP6FY820DY1UqcKCdm9X+MKT0qY/XQ/YLuq8IuKcvBXkkpJ5kyMRLpoUzhy2pWILF7FNubIRr0Rq",
-	"ghWa8yxNtKosiFtjqFyBbVw79FRp9e73bzTu/moIyiFyhhyf/hhtzEXNuROidtz8kogUz4qxHsCNsDL6",
-	"tAsy1pqG6wpu2o5JRKYzA5/6ZaZ1Dk1WQ1Rt0p9jPqPaHhF8arJmHc5xsCucadMS5b1ZIDvjFHIb1uvd",
-	"4mHN1sc6K5Cflq1BDqlQOeezHOTGTjoq05+/x8HTr3fqHZFg/jc0FM1SdU2CL6i6RPu3QeL3tJBvTWj/",
-	"X5MrdXiJqbWKmrvJgMMOZF8pfZ3bdPZ6bnMto6uN7yTcmv61NgnzPAEqwTREZ2TMBUEjExUk2sQFKVy1",
-	"9a41oDsR4g2esRUCvbwVq759XL576RDKt9pdWklVv9BQW8afylQV8Cnnh6/84I+WZUSaDJglxANIoNQm",
-	"sENDxUiPDgHCZ4rl+hymfCLqPKapbToQXhsfDp2S0981m1jxzAmdkl/1fTXvBIyq/H3/vU078ywTMlTr",
-	"8RbL3FcUwz0jcMC4FBhIirGOGW4K1/JsoN7KOs/acQz15jltahykx31C4wuinuE03SCybytj5hNu9BKc",
-	"LKqTa0BlasUpGo9PaDPeXBJxxvnFMzwLhwKmmC2c8mVe9a0rSi3pkBglJKVnRGBF0gVoZdbnqhnkFC+G",
-	"LNfUJEfYun1AHYNvzNLMtAlT+IIgABXSd3EWkx567gWBRn1DExgxMh8yWxpU1sqXBiQG/VX5P3pVBG2d",
-	"SP0uSwkMkdvnozx/S6sfIaFkfm9WWTiLkFRcOJxtVdbdD3ICilPKaPyt1JxpPK7kJM8pk1YtNlsnCRRn",
-	"qYndU3mbacpfq5NI6O1r2IrqzvaQ3WzXesBWuqGEE60UKHQmCL5AE3xJEOOIjMckLkuAWu1klhLzPpy/",
-	"bYoXxSf9tmyZkjQh3TkX+r7uhGempzfsZteetMJLnP9SVhErF1cpi83owVEnY/S3jNjLmr3WkqdgdSNH",
-	"8SFm5EHQNqDMfisb0dA8PXgFk/wxh4n9HG0WhjM6+Ir7X8BN+m6BZf6FWj4vKzmG51gic3+elQondk4r",
-	"GLglb9RT443qGV/EOk6p7a3VTinQuk9d2tlScwA6XDosrXUVWg8Od0lIIYCVGyGC4wkyJIfwlLPz3Cmw",
-	"tpLVhKG7FUrXxRstxFSs1H1fvXsNZtdkDS0MkGGhAYZpcNCGZkNRJdNjz9tlf6LRMkOzvHelQ1Qa3ZJD",
-	"vmG6iDsn0HfpnMpg7c6GrKDdqd78dPyXUz1npzMuJT1LyWnRvquhaQ9HCdf2NEbumcL9YXIljZ7sNpsk",
-	"+/m/EWaLOV4Y939KpSp7TyR6MDIg6aOH4CUQRNOgVcegDMToVDv9vSEbue938xeM0IOR8R6OHpZTYOxr",
-	"rdJZQnA3tUWZrHWOg99C/f/y1Bf3hpb8oHK0G87zkqP4QsubDewZI8lBA9UiS+sruNmGWUfTvSAz5QBJ",
-	"cJZQhZTANO2h5xx0KluZ6EvMYNbziSdRsbSJH7ZB259by61ltK9Sxl5czbgIaC4vLolYKCgfsPYJPjNO",
-	"j0YKWO6khRf6ts1tuGaByEK8iYN9rrmGDSmhwg6Wrj2BjBBPE81H4NAdWEt+rn+BL64/cD2OQPFQg7uH",
-	"XJkGie201gnVO7VoWvpy86ayk9yf5ia78eJy7S2Z8DSUlngIMBGQW7e+tIOk9rW+arq91T/7zmy0DZER",
-	"YQNLCaLM1Wm1qRPzYKlXj6mtLx7KH0PdcvUsMiGAQXvbuvaoj81r1xq0Ag9ZYAx/y0hGkL289qeNw229",
-	"T88xVWnQ0/vBXnEu2rU/7x5sOpr9Fbgn/kGNvOiIJbdapMwd0XwriwX15ucOieNfS9h32PP9hpG8wtJX",
-	"IdfyfnvCVeY4T/ptwLDBHWu6gpmoDXQKN2BN1zsmwUJKRq7UaZx7k1d51a3fucmN7b9tyaJCxHITB3Cu",
-	"2TZ7et0tGzp7/ceXzOAtwC+0m8EzkA/SNX802tWDdz89Q0+29x4/3Hf+Ch/hKyVjhTJmZWiERixL0xGK",
-	"U4Ktz5Ey/8ODe1PuazLlWpohTdR2jC/D2fKFDi/1LVatss2SlAzYhPLe8Xfv+PvTOv7qfhUZiqFa2ZwH",
-	"jKQWwbkczn+Bg4M0nUDzb+g7lbcrM/G5IRvTSyPYaXJgkqYCMAnobSklSxmowZQIFGOmDXccQ/ErFmQI",
-	"f2s1xiVYrrVpzzBLaGKPrtfwrL5lfxjnaHg7g0KbiCld0sl9ll+38SOvUS2yM5PoweiqW9w5eniARr72",
-	"ue/iTCMTnTbr4ce8EIYYlR+HSqggsdZY97W53Im8H+aCwmI4zEl3R/53fkPKZSaIzH/AJvWBplTl73Wn",
-	"vPa3eyj/AVRr/wejg5d+AYdXWfl2Ly79lo8otE6dqHNJJfVu+02bOO5F5g93yenu7mr+dz7+FLNidvBH",
-	"/nWt5LtLF2QhS//Ol9GoZ/kHyNmE84v63+7+MSFJftX8YS5V0Xnry1ETGB73C7AjYXP3ZnCXc9ih40wI",
-	"nrEEXEgzHBOjMgoy5ZfgbzGsSpErZRKtxBSnVJJkqE3v1z89OzAdknmK4gkWOFZESBdx59LGUq1XAzzD",
-	"QJu2XbZ+bWQYkvEL1/O9Dxm7L50w/QiDypsnMPbRjuYUg12bJB3ZHY1QwuGvFMuJ/nOymE0IkxGaYUEY",
-	"ONP0ng1ZSjBQwuj7kdlDzLx2/nyMspn+giSXhOXZ+tC8ckSuVG8UodHVSMux0TejHjoGl+SQYYkkuBJd",
-	"TpasEZ2moqkeTWLgtcyEqrTw/c4A7eyg3d1d1B+gre2lStXO0lQj9N1w+P1fHnxEDx72HnU/fQfZ4A//",
-	"vRMNdj/nPz6I/oK+e3BArtQP//lIXnz6ePWPTx/VyafhsPeX/3y8+sc3nx4i8+S/B9GTz+i7h38J716K",
-	"A0LjNZmblLc8faSeD+4SLJ0IvyBkdjdVrBskPq6tiTa7OK6ZJawXXispa/gwNqq/vCE1Z3V+Z5R7R1pF",
-	"eVPMDmeztC0q0Us+BweDflSLjBSzpYGEUxpyFr9h6cJ66svbiNPUOrinLs6kP1GK7uF0/Z6rFhS6vL/t",
-	"0mSiBlTNNwzy37CtjOICBk+ZyZETmEnTFbocmdT20cjX0PQPWodI01MuThmHkE1ZxttblkUm4ZawiZ9i",
-	"tlEsH86YMXQto3ESH36Nyb5f7jSCq6O8xgkWZGTU8wRitXAdVHT4+9r53xtwnWI4TcnG8wlPAR80cuSX",
-	"5+1BYvvv1UJjz9qvGvdV3aSsmoTs+gkX9HfOThO8kEuyPfVlK1u97TDSF4t4UoGD2KmgQewsy73c6y+t",
-	"uy1DQew4Czy8pL/g6orGaSbBXr2Dxb3JXPsmjnoUrAwGTuGhWRplexXnbBlL5ZmKeUi/H/EZYaN9iM9r",
-	"tk1JghZE9dAI9PjRflW/ANRGZSCxZlxqG5NOSW/IbLKFfsRYmrYmjfE5QDgIANJAI+tNbnizvTpkkgLV",
-	"WhYPDrYpTkgPjejUWd4wbkMd+vpYEH2dcXUqSQpGgZnZkBlnU11V4npoMNNyNoheFU1E+kqeE5Lkdpr+",
-	"VzGMTtTxv1lmz/ZNNYKbCX6WhujhA1UTlC9mlKPmuNCufRAJojLhlVIKIj2A7mIAj+wD8lEtvXSZcVQG",
-	"Yyhe8hF3f2/KsTckEaqDdYU3bruo3a0/cZXNUkSR/HDdIbRItfmMx1G8rfYxKxyXCTLAJno/zCnaITGb",
-	"sNTezu6ThwEemKZ8TpJTA4YX8qCaA0TZJU5p0gVdC7Qax3HMC0zNhnvLDYDIehz32AD1rfRPu7mYIPH6",
-	"U4Lbb29mJoq//qQ008CKXoZmcjTOQWOMW8iUcO3b5BssiFTWuC2SNqDIy9i6EKy2MZcJYUNmWd+MM2mk",
-	"wEzwJItJEnlVKvp5yz7Bd+6KD6EArHTbkPExinmaEnyekaoXvlKkuL4D3AGZFkv3OLBySzOsDA2Af7Tr",
-	"SnLrQrSprPoLloA7337jmAO5mWbcDQHCGw4puMVazd4tioN+JhNC26cFqmfro+9eUTrcbY/a0nU1SSY+",
-	"MRjoA4gJuSCsuxpBni5btEwbel5b4UGICBKibGi1YpVkU8y6guAEQPvIlVbmcO7FhQSs2KxUbMY8LxKL",
-	"HWp2pT2DNTdtarFWGjEr6ZHUNg5zyFRlNSek/RMsUkqCuUew0orzrr5nMdoHtmN4WM5/0RnRcq+IeDeH",
-	"fPs3izziBn6aQ9SHhu/qjWxdUndOWcLn9hC6V7i2+5UQ4BQvDNYX4/OGaW21BlSpz0MILhoJHcQeUE13",
-	"jGkKar0h9UvK03bNsP7unqhzt2W+n89Rh4L6FweDJGpStLKD3PSKDl5JFMvXKBO0WzSzCPSyq61UqjnC",
-	"dfbbvGDD3X58I7tt8udOKTP1zkGZYYvbzK126DITl/SSFmkDvS+GHzYrBW1X5A64O0FjDidc21mlmHUZ",
-	"V11raud0XHEA5Gbvtbl4C0e2pdygTeJBxPkFGNZRY1B8vpUo5ec9BICtMmfEBE0ITohAo390bYvK7tHz",
-	"Chh2f/DXvV+f7f69/4+AWRpy1gSxtrV4eHly8tYqvxESZAZO79LHdvp7y3xcu3t7HnHs9MMtBqhKg2E1",
-	"A+Qms+kUi7zyWmQpiRA2SOC5MmmqoPPeNyEh52nIgfL4NbvtVPbOOGJgTPtoVBj2xgeLkUyz8x46BpTd",
-	"A3QmMIsnrhfn2p6FdRgc7G1LH0PFJrUdFsxueO1NrDri8ewSeS+xT4/TrKF7sF4X65yz9ipsHXptARFN",
-	"S14u0Dm91FaFbRtv20wdALYsZ0QaHksQTpJy55cpTvWykaRrhwoBB5xpI0WBdpyYlT2jSQJOpVhwKbtc",
-	"0HOq/0x5jNMuZ+lCT1fz45ROqXlMM50xz5iXfdH1f7M76P/kt5xu+l0vQemi4Hxa+kGLhC4fj0s/2qSR",
-	"0m8TnialH3Jm6X5wWRddaApTumRV4fKHwUouj5x2L0j5SZtZUV4MklLNlstjtpkv3TEh5YFOiZpw85M1",
-	"we2Cm4owbFyEkHPUVdhggRZJRvlPdTPJ26s85bxsAHZMg7D8HXYbKcv7ctZ2y7sGm7Xs3vKU8r11INz+",
-	"rmXS/hJWPgAGlXenmC26Lv09/6G0sTZv3l2TShAMAcymqnlHYesU0NtJFH8y3oVfXHcl91mTG+RToRXZ",
-	"dTrUxGy3XA8D4iAV0wxCeGCvdCnrQm6RyzHqQlYePH3GkwXMDmoJsOxWywuw7PIZYdXf664uOxMwWfwb",
-	"qo4j8K4BlCL1tGtYt0XKcdLVb0mxScnKmMxmpiCiOyUJxa4RfU09d35QPdkZBkZGEzKdcUVYvIAjaABk",
-	"Axco65pSS8BNZDjtgm1geGGOqpP7GrsZu2B8zspO9xod1DMrDA93rZPaVTF7/D83Yw/fHgWQGwt7t0UT",
-	"wkNf/IN00YrUnFcgWyy6ymqrIepcdXGWUNOSu4PT1NVehMOIUJ0teXpJbNFlMbRnE84lsWFtYz3kkBl2",
-	"tUHJ4IxYOUhZrrz21jJw1lTu7lil+/JqG7TXwWlGSkrHtxKN9P2jG1XFQuNaU9XySdwS1RL1Sp83V9TU",
-	"4syZEseS3rVuvdORsUG4SMw5AnzqXCs3SYsANUpaFDh5zGOVXRWsVQqtEFTYLS/28srvKlGyNconnln9",
-	"xXn0liRP2e/Uy8MSU6/vsuyuUwZ4k/VgRiRrqq1Pp9Kczt5YqjvIj9H2ctypft7yrBF8ao3KtLyrqRtz",
-	"iBjeQT4lkQ0bZAzuHIcsAEMOq3Ta2Lvr7+ZCDg2GFT7DkiDznD4nWaVw5UY79K1qlgWzqrA4+G3DlllR",
-	"dUGCa87D/F/wlPT0mLQyTzmjUo32cwKKHNqTjBAodMaLbVXEHhoZhmw8WFQgPmdD5myJPGkqr8ikTMtc",
-	"NJpihs+JcA4iU6oP6Pz5IKA5RsIjg6AB2nAE8WIZAYuUEVQ7U3YegTNJRsgk08seGkFWuhtWGa1hNMNC",
-	"Mf3tIXNWLBfnmFEJbP5b6brcRcgamFplKJAYHVgvVRJdEOOilzGfEdkbshFOppSV5lVOvfCnmKv0sO+w",
-	"Ii6jHn6zI9W/6bdWQTtKL6qJ3XfhdkOwhMY5U0o+zDvC8DlDbgNvKKV27YRXeWqNtcbessr2IwEgPgle",
-	"B0egpfNUivl7jZLCfQrfQ+JjhOg541CJHmtuAQ6jOK7xUVhaNLhPv7+pPF9btlRsf7t0Xr0dz2zi0o0T",
-	"PAZsPP3xpeHr97OYT6sYBprdYUuuEO3HEiUE5qjnc5CHr4tg/iBqhcyxLJodCBXfH977w3uHhzdqOE2N",
-	"h3ozGDZDYhzhJIDEeD0yLWcXazodrabcUt6wTau/J+UvBhvViCiml2s15AiomK3wRuCJujXZAlIEdLWv",
-	"DU9ED+raUBxwjlrhcKwDvHGDsqaxpeb9Cb3RE1ojr2NtMgUdkvqC9QoaA+hbMLT2TZWuzUYwNTYW6mwf",
-	"p+nINmcDx6x0Rf2KD5nwYbKMOQqvRQlNwJNp5FXZTqtWhq+s8V67XntltXWlWNqb4yblz8cNsFuH2tqu",
-	"A28hLG0/ygLpBNL0bLoDFcim/oGnunW7kyP3vhtO3rwhbff2e5hu1lt0jYa7Wcjfoznx7u7Ort18yEs0",
-	"uRI/vXvxtwgdvT558e7vh79E6Nmb969P9CF7//rk6JcI/fjP54f/1P959eb1yUv97yH78PPxSbUYWb/n",
-	"hw8vXvz8yz8P4B0/PD6AZ384eb+8CcJeQ9ODHw72o++bijI26w/avrfEjenLsC/+ECrdMhvLLQJdMqut",
-	"jFoYzYYt/AgnPciF4brXIgDaHAGcKo4NMEvYUb+kJcmXSc4tcAXXgQmselAdkl3SCHBinnyGWUzaNtb4",
-	"AALJsE/FUQzvWN13YSz49LRcR7zemWdcBUWq/n2tZgwvsUQW4WKOF6sRaZc1Lfkv7cOQIwWvSN+PSWoy",
-	"cd+ZJ1qg21qK29D6DUp1xUGqf6km9tC9rKGDvX5tiWd8je3sOTv1CymWo4EnFv/bRcHLXoExpmmpyn1s",
-	"kvXkBa20uLAXltW2jy1aG/eaviybWt4c5ku36L9XL9ZUL+r+gqPD14dF0Xc5aj/HadqNUx5fmDuk8pNq",
-	"S4Tm8/IyF3+R6XP76NdMUABP8Bbl8c4y29OsySev39T3j7oNjNBrUd4SB3Q9dQcIrJk7Pg9W3Z+UVRW9",
-	"vAZCDnrwEQevW625XFbSFypYdpV8RVAwQq7LWC5nbV9Aeklcm88hM6oAZ647+Beprmssuy31ZmKhZoG3",
-	"19d/k7K15jL/hDNXdQf7Pc+tWNNbwdWOJz0UKOTXN5v6/SEb6T0dRbBHJn4TKETLvzPBCWLcq184y5T+",
-	"wQ1iyMKjKLkaEmMF2HwqV4xfyfgLt8u8bpn9ndXS33AHZ0cZtXPQzEDe5dtxPaW+2NZCsXfeTa3zgzNn",
-	"HafmhurVWpGz21eoNrZhvh5NbEO1aynyASPzuwQ9iDpyQseqAWTndZ5HBig7KVbEtLA1RZQCIC7IOUjK",
-	"ZSMuZ5Zt+2Psbg8aMqbsYT7lYz26dRwzb8bPbQpi/YgH++NarQsrq3D5KHIA4gK8+i7Ame4KpUOv0+qQ",
-	"2LIutPqct8kmaA6jeRlWtViaKefU7NV21Nxcd7rZzMyNPIkt+uCulXEJewCvXdXe9rjW+7h6QvI2qhUw",
-	"iK8fEfU50RyIp/x8cZ/d0bFJyUtx7U0itNFy832HLM9VsIbr2hemCHSO04suZbdoXOA0bYNtD31BzEOF",
-	"YQSRQfgNIMM2gzRoGGuxT5tFqTZIiG8pxG7C5dzUADhyWQBgo2sDtBo2x3KCDETagkhFRIIXiFwSV0x0",
-	"75Rurn+CFYYfOZ7RbswTck5Yl1wpgbsKn5vTXL1fCxpTRlDfzGecSRJn0OJKixo08OJABTpmYgIG6ymF",
-	"9XKDME5BSxfmjNvKvzqIhb1iGzNUCyUiO7OSXyTnEdbCsA9dc5Zr6OgbgelA3eOYCJF32m8qfTGiVhDo",
-	"Y56UGoXdDn/+AvjAturE0nAlploRXl59V04wtfXzpUi70GppY8IFLnDNeCXNlvTQaE7VJBF47vDOoGyr",
-	"Sw04ZMYS6GUx8kY52tfKkN3Es0Vek2/fWPIxuWocNyuoQD2FQgciTXNu8DClZKzKa9GJOvnIykZz8c4G",
-	"7ePEvmWTblSGryiO3FCQ4te2zK4dH70XTNdIzFwOIVtY9IEOeaWgSIQAn0cTx9b2/u5eBWvl6X6/X9mK",
-	"0kbslhb+wcf+4BNg1f9n62O/u/3p4f7HfnfX/NSgWeuBjoOqNRGUJ0VEJ3cw2CREXstD/K8CrF+uC15S",
-	"g4Zno8w+rjY3Zw3NJ5AkYdqbGuggl4e3Umf8EccXiDN0MsmETO6TF9bXE92PXVuMtl8SrO30yKiz7G2f",
-	"SwkUTa2WvxSpWFF4iWNXz03TlBnxpwSmzKzSlBAr1uDZsszznvgaF/dr79bQTo0CPrsZfj+dEsTH45uG",
-	"6f8vxN3/w2DYX1t5u5cQbdLbmrjzF2elNxIOWZJdV+IrSXP/Ic0/ipBuqa7TBvWpbWln1L6Na0cPV766",
-	"iIEc3E6lqI3EjdcLw43rcCru+TYlf/Zlq+NRbndaVWm5h+rBJcKStj2g83l/ZTVbeZQpuAQ5cyxnoF0j",
-	"eSxoHBnwtLZ5q3NCLtIFcskUts8XoJJJ45zDFnNJ29wZUzS1uVhXBlLd5EWckXPKQo14tfkol8QDrJIJ",
-	"AGUHyNxeRlXHC4BtLrCgeuhobNqORv4rcsgo/a71u7kTcvGj/mqZqJ4EaIrAkaKX5NRFX0NqhR4vd5Yo",
-	"zdfySwnoanP58hgjtwEhqv17E44LSJ2MaWmCLLZJwGjm0ylVIbe1/t3QETVxnrOMpgqIyWsXayHWyuuy",
-	"Pd7Ce/FgHbhWiGriWK0JR0Mlck9UHBe9rV5/nQ+e8+ZP/Q9HgqQEu3hqaeJzqiblb57zQW/rce/pOp/d",
-	"KNS9LkSPhVzZaEUqlOc+GTnKKK1YYL9WBc0LTO2wVEpxTNDcNJ/IsYNzJjDFyub2ug/voxFIQiJGWm81",
-	"TR7OeLKIAJwGT4m75KPjkFTaEsUq+a9OT8pn8IybHKU1Ae29i26jCkhyCw2rZ4Upc8jJJjZvoN3KuznN",
-	"pAJkWIU0gSo02K2GT4N0ly9JQFXD0yKjEasJYBSJhbbrLCpz/nB5LHUGF8aus/sUMI240XydIaS3bx9h",
-	"9NfjN6/RW/OUqXt+vNcfPDTdO9+/O0Jjgc9NgHz0DTQzhqxvsLH0O8rD/OZRoOirvGKrTgOQR77hS8n7",
-	"WbDV3yscTygjBVHoNwaoYWT56GjfcVSbBgn9u/NtgE5aBrZ6tG8F+pQLYFfMQD6iUcynZ9Sg7rnmXbb5",
-	"i2ZhYLfbnqlRAeJUfAONxpnKBIEUX9MuwjSM49rqQyNyNaPCZgAbZUrvgISOHaCwDBnjKOXsnAhErqhU",
-	"8sCmIIEiUmR3ax2yiu9k1z7qOOxOgE0nFuDYm5qzfHLBWxiY9n1FXK0IvsFvp6mhAPjZ+8PEdBx3MD84",
-	"3VHf6f5tOj3mfzKuTrWtq4cCK2eQD+08LL5q2XorBlY7NB9sQfMLpsRiSQZKHoS1UOGAucltt4m8gVb7",
-	"NBRrQgWz3W85yf1a/vzlvUPNbfJAz8rqoKNyztbIV/k26hgaboZyM8nBXyD+MKVSkuQUUIqXpreaO7wW",
-	"TAnRtpHJ07eEX6KS/rWhE79Qpswzk7lqajgYwgxNeCbuPVtfKkfGIGA3OxgmJC0qgCyfC9baGBr8GjoE",
-	"GnqX7ZjUbSQsl4YW0lzaZgfJFdmvzw1Lze208v1+SiOrKGptck+bj95weNxZChm91H9gpa6XEMTb1CwW",
-	"5XxLEzuhiujOqhduKFQVrkAEINUyiRTrEsRf8BOv85QiB5JflkaBJKQ2wbCSTrVhZbhTuww0mguu5liu",
-	"zck194qIPSTXDkHdi+t1A1HX5+1Ly0LKd1+DWV6n9rlgHyuP/OqgiDvHyHYZaRUcqT58LTS7sv33tYVI",
-	"KnJyZX5maWnK3gOqJDL9XwAEeoY1w2/KuwQ5APa0sU9LeZWFub1uhuUHnF4csc2SIwrV1MQ3CQUHyihn",
-	"+CPIjKgw8fvsy3seuoyHNnO64DE0jalC9GB7Vt1QeqR76CyUWDrhFvwvqfWCuSCL/cFyRJEbLSQL18mX",
-	"xhtspZ6JGZe5Q9auXdnhBSEgcLVWzhOBFG+BZlwoaHa+fLJ/bqeBbSyUUGgFlpw2pcp8mCy8tpHI3Y+o",
-	"5wigyoFPlnfExFBiQvWTmMm5FhloZ9C/35t19oYwWOpmVNgpkRKf29JVWW2x2oSesC7/hLYUoY/TeGIr",
-	"W4sv77suFuD8vqAsAfRhAPtEY27jHWcLNOp9NyrhGuA07aFDlodZANfjnCiJdra2ioylPDaDtPpiAk3m",
-	"Ac4qplitTH4xI+sNrEy+nonb+66SO1Km2O0yheLu76efvh8Oew/sP/8zHH73MMgRvWboVV3SxTXsdQu1",
-	"vYHPIOpkIg3z2/fvfjF+4xopIcX30USpmW0uwDOFMgltmYxDBKKoIo8AlpcOHtx/9Mhi0/bslR4X54+m",
-	"eQCnUb3ZKq0nvOwv+48effz/uv9vnU6jYI7oOZcljiPp4mTV+V9JwrZ0ahhhtaE7w4o6AFkxAL51BXUz",
-	"6Xk9Kfnfr1fe87mvks/9uViWnu5KppIssS+KDjCMzJEksSDq3ua4tznubY57m+OPY3MYvtXgxqTnkDpr",
-	"eRs6nhipmC4gAlEmg/lEkvj01fjnv+2Jp//z8z9/Eyfzf71/+/zp0S9vfz3iW7/gX/DxfHl0c/tpiQjM",
-	"Kws00e8f/dDAcu41invL6d5yauqaZc/4Em1njfCQubFlWMg+dL1wkPX0fnWBIDOu97OkvfX5ahOAz+vp",
-	"VXFKsJA1lfFen1plrX4hAX0vsu6N4DuRPgFG5irHNqy5oxZjG6ZPmYVNhzweSHrXh287/gG5fyHCknBx",
-	"/Cq2/YIlb8Z5lRu8vQXSa9TRA05CEDFHx2/Q08f9gal6c/yTXERogB684izBi4eaWz9BD44z+Gt9FK8n",
-	"y1HKKuLHDdFNDxIawwKIiwvKzl/yzGQrt9q6HK9xbt6CbIdsW49S7SPAx7CrrtyzsnFXtpV0uHePlo9F",
-	"h1r9mpm2Ma3HdS0d4DlWxMyzdKh3GmuP1+6eYPcaZt/cHgG9BiOYIUHkjDNJJKJjKLwSBBgB4+YVVVDR",
-	"VtWwy2Rrq9YKrpo1vB+jcm1l3viOSmRYYkNdagnlWO8nZgtYyVZlz6a6t6LMVXcxUA5uJxT51LbqVLyz",
-	"6GZLgWoZmVcPQbBoH7h/UdczpuqGuz3zTEmaEFuVPPdo8jabPN8f5vvDfCeHeX2oB+O2ygRVi2M9GFfa",
-	"RX8mi8NMTQLHnaHDt0fogixyU5QyqbBtsRXlHnXw6Y/evjk+QY/wjHYvyEKabDatjOkXSHvvaMg0m5DW",
-	"JxaTHjom0PASyvvRyS/HfqMWPQpTU+p6Xu93/tE9fHvU/Zksin03k9ArekawMKUi5l8/Of3irx9OOlF9",
-	"fnnD0gvC0IO/fjh5WBQbvpkRdvQcPeOMkVihmeCXNIEmt7ajqb8YSIlMKhkNmbT9PClDUIn6ZLcPrBHK",
-	"+WC58otPn2ztwjV9417/8dN98B5ilQmiD6I5naZU2X3+W4lm2VlK5YQkZmVh9TFDWC6mU6IEjRFOz7mg",
-	"ajKNEJUyIyJCzocaDRlkPdolBroEI8usXL6mWivufNZUozVyU/PMFDb9IexWaGby6sWrYzTFFOqRTc49",
-	"mAOdRwmPZS2yYVykBm5C8/IzHF8QY/9gppm5y5c3jGffw4q1Ke9BOTNkZ0TNiUGVmPbQkUIMCqUTnp2l",
-	"pHsGDpUcGRDsrjwbk3E0BT6DJnyOpvpMO7TAIcNC0Euon84xKaYcajK4d78NAcwE1/REJJpglgCeBpn2",
-	"hmzIvvkGfQBWCbWW55QN2XdIr8XH80yLr7Gp19XWjPz0ANbuEVx5uK8Xxp7DCGFbA2sHGCEiBNfS1xq/",
-	"Q4ZggZwTKdLUFuM0lWjBM2BgMyyh7679/sliRo5hg/SaE6bc581fDyN0ThgRQLn2bPhoCvl7bAcaY3N/",
-	"epB3pHm4b5HiYKQwOL1spokLTy8JosotkeaOUr/xiLmaftCuwc9pjMeP+qxsb2/vfXrgrMD5fN4T47hL",
-	"Eqq4ACNQjGP9//q+h+6A6KXh47EkCj0Y/TqK0Oj7/u7+dl//qwsAlqOHPWQlo7NJNVGaZ6gsCu3PSIwz",
-	"qUeuXzrnWZpAkf30jJ5nPJO9fA5WVlYm8f7kmWWav4566K0gMQVcBirRlMaCSxJzlsgDNKamZfI5NU/q",
-	"zymRsVhvR2RpHDoEkARlM/td+6WUEuSOxWCv3+/2B93+4ARwPPf7/V9hL/b29p52B1vd7cEJ4Hru7+71",
-	"9uB/v8LbNJP0CpFizaalD/AWNFQN1lsPvWEWEoOwROpDNNBfdkTK3VV4W3G9iviixzEyYHFUn2KHOQh2",
-	"ZzMoGgKYmQQvUno+UUjiS81x4LoBrAGKEDC2yAxEv/D/Z+/futs2snVh+K/U4N57WOqANKmDY1GjR2/F",
-	"h457xYnblldWJ/AWSkRRrBZYxaBAyczhx3yX38V7/17su/XH3jHnrCoUSFA86GQp7IuORRJAoQ7zPJ9n",
-	"wA3b2Y3Yzm5rP2I7e619+NHOvjdvcKt+Jw2IHfwPy0UxzhVL0ASwiHZBJDRpsde20hqBcyigO+LGVH/G",
-	"uIlV4v6gbZtlbKrT3pS07YcsAYspYUPBlefalgbzwPA4xNi3/fI4G31xCbIWhZaj6EawjAgl4plgQ5gC",
-	"naXwU5EzfCXCCUgyOZQFIfhhB1qsKBpMm1qP+C9j0XWL19PKFPm4V1goAlOVht/ApjWxei/OeJ5moIWt",
-	"IVoWo8tfwWpmRqqzTHiQDzAtpRLG2dPdGIUpxyBcl+2023bQI5y1M3Fov0MlE/oO03di+21wEsoL4b4l",
-	"Q0qXdeh7S9SV8ok5DKetgBk+FWDe5LbKv7q+IDWlGpOYptQxz3sDfE4SMuIlxA+BVGI8s9DUdtfjRO3s",
-	"sZ7OMsHPxiBdBO5wmsAhKpPOPjyDhkit/sSohm4I8uPpfskzfkgz6H5Sy58Gr98OaMkvNZsIbsMfeJRz",
-	"rgxH9hB7v1HGFa1IOO8R23teGX1np03kR4QYwVUVRoD62FBcoOQIedMLi2Hg4SlgHrMTnZ8ojRAuybzR",
-	"hW148Gq+CwdWHxY9tcRFKmU708uOP7KL56iaURdQ9Na4oJ4V5OXovAywu9kdhxdOfSfvjo5ffGsFHQKb",
-	"DEV+hr0jvQHbQvX39e7Bs2XUH/xuGw2IWNmWdosOIg3LRL8oJUnkJEmZ8WCvUG2Dlh7nPYFyEaTAq2N+",
-	"lhwyQ3Z7rLhhyZt+8y0MMCnDAJZUJlSbOAN7nR2H9G8j3nDjU1BSdixWpMcKpBp6V96C0njOUs0uB7yI",
-	"1TsCMDKMj+HsFbKHFIDWIHbOy1bifYZkO2IjoUeZ+5U1/Z3RHysvfWQKNywmpeG/lYCfpHPbfNFl36DN",
-	"DFbDj9ZcoKaeKIAkoqxBuxOrZKzCYaZJi73ivQHTI0EtksTtT4J7JPKhNGgUOEgp6w7SeZOgfEKkIJh2",
-	"WInPzfLS5NDbMbKoGdQuS/o6P5VpKlTSitU7fyUYeENLPJHrTBi2lQvrdEpTOGM8AkXCz5x/gZ/wdCjV",
-	"NoN/otyJlbVro9K1Mj09on43kEDnYgJ2V+BjW7dM235XmTPwF73at1sM7kzOAc0IyWJ8Vt1dvL5zE2rd",
-	"14iNFeofO5ZYDaz2xGGyxF7X5VmWtNiRsthQZeQJ9zin+EFhfWJO3J6fpSkwFbXX3ovVJSgIBE/GbG4J",
-	"NAETgzkkTDtVHEu0jezhQYu03EPohMPaxyrTegS+FONpmgtjInaWoxHoUZozEGvjLHPTgn44iDKj8Xy5",
-	"7OqQ5yD7k7LspkttYQmZBcg1dZnLogBlh7BP/BQGNttI1o2V0oVAng8hmgXJPW60MhG7HExKhwyk3SWf",
-	"RIgwncqUGT0UOM1gQ2YTiz/tsKfRJR62wPGYkO0xhPFYB0U4uYW2N3ZeM78HQXCg1WxXG8aKuzFCkKRy",
-	"pQl4N4X9ge16F0KVDCW0yS5zXQhPwIXDIQ8RJsq47rrYyljWF3Az3FiwS4aRIwSFWRiTSQKPQnqJiUhL",
-	"9+Ew8OfcKYgV3I+ueP3tm/fWGejxPJ8wM+4NHCFmi/nEOaI7ZkazAb8Q4RJbaOuEfAxaT0xI4cddsrlh",
-	"B3klliNAMa2eESS1hgzFlTuv7rzBAYyY0bHipdp/Ymjz91BFcFXNh8HzaaeQsVmIFvvBrjHZusHJoQAJ",
-	"xbkiwoQDSThjGVuLAI1ju4FB7tgNX2pGjGn2NcwEzWniInFJq3oucJ/A9aCs7Q0I1ErBNjDjszNwYWk5",
-	"cPufjgsQA7I3qJ7MS6vaUDgEuhF2vBFeA74XaKPEinQzxtwSS3QAuvlNKoYjXQjVm6C6s4hssdr6Oc15",
-	"v2hKUfSbYDnwkWzK4NfnYtKkHzfbX5fGRcoLDo7+uchbcC2aF6nuPR0Uw+zpKvfc3u7GqoP8Efv7bJRL",
-	"RdihJS8d6IOJHuesN9CyJyJQwTzLQEwocck+fnzzEu0urzDJrdrZi5VLQXgNB3N5CrMI85WW2xaPJxgF",
-	"HB4HIgwEtRAp2LcSvXzxWfTGhUhjpVVP+NOPIqXIJ6Q8SzQyd0gjZ60bLznY1l67E4GijdjezkHE9j9/",
-	"htvFygU3rNepK6CFQXjFRtbBQ9a5SDE+kUpsalbehvRvFyv/erNm184OS6YXJxfIVHyIEwfvdjmQFLXy",
-	"L4dPiJUEkS4pA+AIbCJ75/bB7J2lao6NSFrsP8TEZv1BynoADNr2pTM9RIMG7SF7ItDcZKfj9EwUVB5h",
-	"pwy2AIFPgCWUipFQKcbj+tZTphsYG7Ozk2L1You9Aw/DKUl/U2czWtg1kDpoCqkzMBPQFOQZiU03qFiF",
-	"QLXWWQWliky5GKTt4Xk2h8xZBz09VrAkRoA7X4hsggr/zbuLZ+zpsz0QOMWlzs/phwZ3qQoGn7znhcDZ",
-	"slEG/3fznc5kb5LMOer4MPwdHUjT7LSvccrrbre9DSdmWvvmYqTzAtWu8zoO2amYaLTheBGsASz03s4B",
-	"S+DuTby9SCkOEqsERN+keQQeIlhhfvP3NFyLHh6Y8rCX4aOMwucw5wOen4m0/IknUouVM67GShYYagfP",
-	"cH8qw1jS2FvT0QGGR6F7zMh27Yksg290TheCC4yXgXcImo6c2cAQQeVFVNromHamXE0bpSCEq5D83t7c",
-	"RpacL+vvQUEQD9R5RnvUzRtIJx/QSU5wvyWH7l9/bSd2YnfaNGlmO3JhO7i51+0YtxefcZExzOCtdDBP",
-	"8IB/GIdejkHcN5AIsrAeCzwpIfMJ/lluDyeGaNkqa9kTsSJ5jRVXERuPQLbAIpNweGLsOaVTaUOlKBMd",
-	"bCptIFkYkfW7xLxciuaQJZVEnwWGiPxGLfGwU3GKYxlxkB39fov9UL6v3cCfm+W+7qJzkHjxbuXCoX0e",
-	"BTKqF7h5bcK8WkPNiRMMWbjp/qjAWcXYqeZkSZdnjNhjQ8WwD27gWPELLjH1mkQ2S03BpFjJ4VCkEoUV",
-	"WHFl/oug8WxJV35hHXfw11nltFJcLBf9zM19rAg90+1Ooj9lRy7UZ1UAaloXm+OgGfPUH8cLzIX1tOqN",
-	"8xz0TitWU5OOxlpqXdrKlONmwKemM0uFO9JOdoKGooiVTT49CaJw6HHndvC0Bs5cxtlRwsWmCSXXIdYy",
-	"5xaAGyF7csQxJoafBoWo1gAMboGre2R9LLQMcWtgOsVoGwOAP/rgI4NgDhxiUnAu3UlOMbhA+lLBnneR",
-	"YEp94VJgFVrFySXYlYhAlCZB4AK3xCn5J+j7RHBPJxoNCoZeT4zQwSEQvohMlD4YIIEdYZ/XtPmtJj3S",
-	"JehjdSYvbIQE3x01ZEJM6aY4wTF7Rpmi/MgZGq8wW+bMZ8pIYaRt2hOzkbaDvf2vl4m0we9A/5HxnxST",
-	"EeUqDNm4RHQARkRf2uHnHm4focJz0l3J318dM586S3DfOc8wy9yZnAkcufJTHSCQk6+MeQlMK3xu+ttS",
-	"oASOX87AzdapV2wgjEa48Dbjf/TujQsX7bFE6aLZ12OFYDWx2mvvs4Tu0ISvLGBwYlMvpTl+mgt+bpiB",
-	"c8czfHkTBQIed7mEjZKiD4YcixpUc5dNhc3QqD5E+UuogM46sqkkKi7VNi8LqscJP9BgIFGZNS3Y1t7O",
-	"wTaGqSgGBrfe3Y7Ar1dnDKUelf6Cjwu6c2uv/Sxiex2w5zv72xEb8qyv8yE4C1t77fZ2xMyAj+CHYG7b",
-	"lL/UqtnnMhNpEpVZHV88jCIOFBpcjYfOn3mwvOFW25HHkYMFwhWAwextu0jc7Odu4LnWw5lvnUCb+plU",
-	"HKtimLuhLBAreGuvDRNVKfgi9ej4PegX7rYuc+cudIOf+hifif8GgQPOEQnmSjZLeJWMJ8Ua6K1ZvTXP",
-	"1XdRZReY9j6NreaxPuIh3dFaYk0HrD01GBfWBkkJp4dPcKLQMTgVQsVqyFPRJR5RdophBPKtpDqbCvaT",
-	"LxR4e7FKpOrrlsXIT3w24ecPYvifIi8lkRHDC4ESaLvrcg2cDfm/de44G/wc0GkqCeNLe5tL5egRbYQD",
-	"S63Zj94LrN5RGtYGs3MoFZx+9zFMggWkp4OOXhO942EwaZk+Kwvlhy323leSwR1gNLGyMStyutV4WH5H",
-	"6Pamy+SZgklFj2Kix857Bh12pqQRQYgWiy3Kt5dldDMVo1xQGD7yWr/8sMmdGvncNGNlBFjJNiVHRA9g",
-	"0FtE/ec2e0VqKD/0cW7FdFgvR6G55KV9Cq4wqplYHXy9t7+Unvl6b397O2LJBxqUu/75/sHeMtfD77a3",
-	"yXRhyXdSnSfOI7ektrgDsDQokz2hjAjqfY5GvDcQTeKHoCqf8JEcv8bH2WvN0+/evHj1/YdXeA3W5RVY",
-	"FIhVQ0fv3jQCsgrLPPFH1NAjofhINrqN3Va7tUvYoQOsV/P1ZfDHWV0PJmXkbe7HuEA7hWRgT+Tigqr3",
-	"YIcR/hu1a6D/gdfA9jQiuxAGhQTsLi8nLqyVXeZKuiyBq7rg6ic0dV4zv0kb3Qbs+SMsUUPyY5/Hb3R/",
-	"ri8WLH/yFH37xh/Rwh+6vqxPUcPvOJicnXbbFW8JVVg098xmD57+2zY2U3ni4qJYeAlse8PKsPmNbzAh",
-	"LVjKPXp83V39MJ++dVqUrugsvuJj1Sag63YXX/faqXq64tniK77XxRGarq5oc29nZ/FVbyx6P/7+YPHv",
-	"j7V+y9XkvRXNcN3+MjP3UYnPI3Tm6JLdpabOqUwqCh0Phzyf2JPjD04jahAm98+NI/QaGp+iBrnq8IyR",
-	"yG0n8ljJotFtWBcChhGmIAlfgQ4H9nI7IxRu7K2nptVJ2F9UXVnsEbFrFjUy3eNZE5yXRtQIw0TEp9Dk",
-	"5VJFjRnzC0tKscgia6LtT8/z0/GJyOzraI0wqweOwrmY2HoKx57j5IYNJJBfA3Y3Chbb9t0NkQIwmGti",
-	"9e8x+rUDbgYtllAaimB7JyCVXT2gTaCQb0HFtOBFgfd9KcFhhIdkWp+z8ch7qijfymjRoY3LUYQUkzcD",
-	"blhffibX1eV958g29IJrhRslUUkyrCzdgnQFFvB+oqJnYYpvdDpZQm7ZMnOUdLYXs/tbAy2FQG/NtmvC",
-	"BDS6DTvDWAersbPw57DDzr534xNKu1VkpEVX+qNaxm3b5abkc+f67xnipTR22jvPmp1Oc2f3GKsau+12",
-	"i8gSfqp2P3dR0VZIZLtqnGVVdHpiK5t7P7ioE8Ehb3QbQzE0J52Tf/zS/un8n51Be7iTPX/RVr+cv9vV",
-	"+/nX5qDojHcv9i+//nww6fy6e7T/TcNyoY6NHT4NYP7CkfYOfno3S5nWaTz7VYsljpnIkwt9fP+dC+RQ",
-	"kpnkY6sR2YJ2XEp32byR2J8+tQ/yP8exfNmqdW/xFYT8/5bSLNdQyO0lFOx/iMkb9dHQBZ3dpTTydzw/",
-	"sxfsLzNvZjyimMVbkUoe2ApzDrdVhV+tZoS9o6vq9mNNwKFL+X7Z9zU3eVl1wXNhyaBIo6FaoFyF485X",
-	"ojU3bdh12xvdbAzk0X18htK77qA5HpQtRCcuqCKbYw/NWjokZ65v6vRybUxT5/JMLrJ8bLbIB+fqjKER",
-	"n2Sap81C62aGGxsG4LdsE6NdTUuNVWs51W6Cmi8o9bvI1ooaU5EWEM1R6d89/U2mf8x18t6jgWXCQLlt",
-	"tj0Xk1X9szNRePtlDd/pi9fNX7iCrZNkx35dH4AXubeU+rm+nnu0juffRbGOpL0Dn9JKo6tF63p+5kqO",
-	"EpgvLxt/fJqRkE/pvKLsWeuO8zze93hf6/FGzDfMsiAdzKQr97CNb4e2stEwkF4usSeLWAmVujh1Z9+V",
-	"xbcYPgV7un1cDuyJAVbP2oeu7JLSnW7SJb3VeNp8+UcTspGD17X3H63gpEP6QKzU9WXpXVme3phpUrkX",
-	"WXR10vEb7Ccm2Ydct1iVkgtbi2LT+7OdRxFVApoxFitjaXpm0+FYTuib6Eu7KnGNOPgc35rAh7N4M1Kx",
-	"xGM/JFGsOC5PbQtkl3FmzuVo5PqchvrCpSQFsy3Z8M8zPqJSKHhFzMtTgwM1b7oEvu75V5fkC1Jc1E1O",
-	"0DCauECp7/qMlfjMe0U2qfwM5X4Cc5PYEvH3r1+w/f29ffb+/cfvXrEhJ07k1+9f/ZNtvTx6892/Ivbj",
-	"q1f/8d2/wM19+8P3x99+96/tiL35/vjV+/88+i6KlWXdefHDx++P4Ucfvz9+813EvvnXy6N/sS1XBarz",
-	"VCqeUfkAN2zn+CP8uNl5/Z5hD4e/d6y++Rf+QdeH3+Gk/fgfH44PSwwS10AX1j64rj2qdccWuFiFExGV",
-	"rZzuRr75zrbMyQJLIseur4l6N7FrE181VtS3Z1UwccgFHXyuPY1TFZybFgd5Rkuh1UlPq34me0XSZQmc",
-	"z4TZzvoss52Btjf0kCWwuxLszLBNhjaCTVsVS01i1c+FwB71TIMVQIWcuRhyqUyLvaLVuuSugccWlZZV",
-	"QLkw46wIKjoRVGXGYph1VK4IZn+gw39dy2Fxzu4IXLtrRr0JTazicQYuY6eOsG+3HTWCtWx0G7BUVYZG",
-	"uBK2U6PbgOP1VzpWh7iZ/vrsEM/LX48/VmlErT/a3m22d447ts38q3an2243VnALaf5vOoS+yrO/IbKw",
-	"GsOMvlkQ8SXtMRXrfXXMzxbFefE3f0SPPi58ZwFRu6NLmyOJHONa9bNQ+ReTkWhWKt1Ykms9DD5rXdt8",
-	"vbMpoM3Y9JLblbugSE5azM8R9hmHE+SqwcCSmJ2g8ls7O+EHtdPpqgNjVZlRM5aFLTymxqieVj2Rq1Kp",
-	"tK6qC8XiaolwF6BquqFmzUvNiYYIHFWtsVCHynC1RoXXitW8DpbubDeM67eRxrXazLTGuHj3nyjTQOyF",
-	"oAxg6kYcS/qXSh3Eqi53wB5q6gBUhO8YCRwya1ZQGYWtIi/VNeLcphOqn6hUWez7GosKwtdsoUVNNPZO",
-	"HbwZYVufmpgvajExH8rZ+kRGKK7KRzjxU/eE4LuKqJo3GiupwvE4KUXuY40sQsjwiqi9iaxL5UDdpy+8",
-	"XD7GN0phxXthpnA/SlTGsPtJ5pb71da1U11u2EFQba5imcSgh6tmCTGRr7b8r0oBeav/1sJ99glzwn3X",
-	"NBofRUUAzdAmU3J1puRq1TJfJdxBvsRKwPtOl9B8BBmTWmn2lCTK6rmT4PZzCwbx1uQZjh1wbVWcadWX",
-	"MPEuIhQ0+BDyuR4ybuszEPpIqzqopfWDHTjEOwt2vOkjQtBdxUV4Vk3DOxInH+Rw2x0OGPVZgMwJL4EV",
-	"CFFVMS6yF111q1VjHLQBl4px3JUesiQofxJ9dNdueBh0AIcpFE1ByEH2WVKz/RIfN3U9etL7R3dVO7eE",
-	"av1Q8Ox+Ku0eoconGbGKQ0kJ40bXauOH7FLWHo8l7YxRjlUGsmppPJw6uHqbpXSKbsVueR90bd+M7RIj",
-	"MWW97dLFDKgiN85RZqTUWolcKC55EQXIzeCSR7GaTqS6pmrjcrFuxGUi0gTYpOihUySPEkc4iCeI2jW0",
-	"ozFr21bl0x+rfYV5woq5VJtSKrNDJ7p/giwyjU67u9tGKafE5+IlnyxldZmB7BdwB9Podla2tMp9fT/W",
-	"1vyM0qzNFXQqV5KbnjBiY5DdjkG2pjWGjVpYviGLuvRSbQLpBqy2LySFdFiTMJpJCdVlkMKcUFSXEDqc",
-	"n/eJlSeSprxPi30/2/PfYkukdQJ8geXzOhsr+K4r3Zz8Xj+1Ej0my3hBYuXKnMoy1vNsVuWOMyePxnr3",
-	"nJVXwBWEmOb4e0v3OmN/pjIXsDCTRXAD/n7HlhJ3yv6c7t3PJvbBiHTS44ptJWAaJds29wKKbitBYrxk",
-	"u2RBqqHtRNqeX8Yin5SsPdKc+I1TKqRpgs8lbNcvDBChMs3LICPMrPQGJuEhwiTMLGOgjd5rPbRGPH6z",
-	"LnBC9aw/YPSEoxRxqmcmrUsEFN7HR4S8cb9PqIIIVyUL+B7NOqwNQjwo177q3CSth9jLiq2uutcbjyzC",
-	"pmYjkcMkGQSbVCmhQ7fY93xoyWiJ7y2KFcIKIXIRwvuoFCHrVGGuEsKLcREqAuJ+ARLMuVQvBoIoa72/",
-	"TRN+gnXEZY1opx01ejrTY7Ce/seO+DpFetb6YlIr4z+cS0XAV0gELlJzAkvj1IIZiZ7kmWVPwC38UuRD",
-	"XuhMn01WbBysTOttoi2sOmn2G0L+Kr+qn84VekN9US9M3Kd5K2Erd0tta+d+uRWCf9sndD4tXrAKYf7V",
-	"419/bev06VGaLqzBJVCzGsyFTR3uPQRbloqJkE+OgIS56Fumf88RlmpB0Rbk1Gjdcs4LFMQxPxdq48Df",
-	"jNV0lKZ1JsAis2mOQfRlONyLixVB7jYL3EcP2Hn1tX+pyERRwyr8Ej83zMKlelhbgvOEQR4yTgghcJ4t",
-	"8GYqUEkhhM5aNhYN59o2lkuczHqKe/Ne9ZG048J83U0/7rfcHE0F1FYMoj5ayUg7qk44lpxP4dQ9GIl5",
-	"ZaH3jKgccNOces/6GODKjmmdnIuurmNG0o2p1VgrGIfYMtPy6ZogMxuX5MtzSY4HNRvmT13LfTO65bFj",
-	"3tyQPXwnUDirSPM7KPKeOpWurAltuRnB/nGUem5NKql2SONb0ySr2y32ClxMhKUJiYDOhRjZfhWYgChW",
-	"WIrkA5i4VjZ+eVhWTmklPCo9trmLnPVlwba8t4tlBJexcsm1CP1cm0pzNIIyn66BQt4yg7h98Bf8DFH7",
-	"6BnbRBGTSeT6kYolHOF0QDaG8BIEkh4yGa1njJPgvVljfJlIJ65cE1fuq9pCJZyNaoP8jKLa219fHbyj",
-	"Ad9tVdF0BJTqHRbVF10zILaJalWjWlc0jVN191JhLzzgPsyFRL82+HXHQa5NTcvdmgCkkx5dVOya/b3V",
-	"kNktVYFcMyy2QjmH8U2vlgUqKlHzXNfri4FG4i8lLMVWl4gIscDOhsUrt0RJ8Ze/4G3/8hdi3ZWGKqf7",
-	"AREzcgFi6aJlMyk06PszUQxEPv++OD1G9ODeeDWLx+32bu+vrLD/YoVOIuSVYiHl34UUl2SV4JOVo0On",
-	"csESXgZhibMZmkVLdCZdI2/iPUw7/OAOrC+zwrIngo1DVd41CEE0oxR8RCIsnI6I5oImxUNmrds+PFVy",
-	"s7Dc5qicspk1ixz9k+fSxsJ4GF+l1qbE2uk06mtuYPc0ljVqXtgBvaRMajQ95NeWp8sUXDnMKju3LXbE",
-	"kq8SN27d7xtRsOEYmRyJkIsblvyvnW+SeW9w3LZoQT/NeRdYtKXf5Q2NcvFrEHhW+SaHFv4KgbNoo8wZ",
-	"8fOFIy70TYwXC7NmzwkcdjwbleF15uwDjwe19IBerjYWd2iXGEyAMbXqaBa5DsS63HjARWQrFpBtasce",
-	"eu1YhWYn/HjdmrG7bvi/zbIxAtl0bAVOEVryHStx2BHbaXemSfpsfTGTVF12mokuU9r2eIUE46dCKAI/",
-	"zDJQVhQa4moSkGDCPeHBJTd6MMlIIa1SKhI7di1oXodbPktVVq9NsOoMA94itaxARPpo3EX9cTHOiUPS",
-	"AUF6SKXtw9BKoloIg6SOrAbszP7axo3ox8hUuVfjmxJgJYWQ7ATinQ9m+zvgvpMRVcnZdjyEvsTpi+hB",
-	"dlBX+sjTrvB2RHV8+BQc6AFbBXmMXgGDa3vtg7V6TuyUOZDKEjDTlR0+MVM8mFsV4lr7XRO/swNyJLqw",
-	"rzxjps5j1cu0oaWGW8BXTd3vTy2bNMTjVFkKy6Q5vR+kIUhN+2O3I6Z+TVyfldviRPifYfSC+FNpWqiJ",
-	"k36qdBN/DVcn2y12NONB4A4vqdCVbpqBvkRs0Ez0C5fWjNWpwNZSPIS93ng0YUpbBuljfzDAn2CWg08r",
-	"xtlZbivjkWQ2XC3kLEVEUWqf648NzwJfwNWG0gVglPqeJldNGisleC5MEZBn4S95hkIM9pmxPhmC8Ppd",
-	"gc1EEfE+OibnWPV0lgl+Nrbgq+V11VSWZT/35NKg6C3W686ePxDBzYh1m+e9AU6xHTMN147E0ZPDe8DP",
-	"8Yx58n1Y0JRPolh52mmBIMGeZPgoeGN2KeAOOLcUkC7NPlZoHREurqVrtU7YJTdslOt03IMxno4Lz3c+",
-	"EFlqQWUvRJ7LVCQsQ7ZvlgvQJlIrkCGpyOQpeFoimxC3KPxinAlHpGtDmhjb5EarbqxAdvkjVzmqEcq1",
-	"UntghTCoAdeCHIgLYvC/EDlcEivPmUM08+XxfGJY4n520uOjZO2eYbhDcJYeCP7sgGf9bzGJXP8499vQ",
-	"zPX1umtE3G+z1nedd1nvLdaGlg2xzjZ1rY8CX3bWDMIswUBn6X0gzoYHgt7kBzILKim0UBtSgKsCOi1U",
-	"OgMJ3fGQ0D/NhY3uHLcPurv0G5BLJaDAb3PuWf7+ynva5+IKFlxmNjFmhfocHcDQnZDGmiQ2TMvJeqgW",
-	"JTtmczfgFro94Bv0YDBPp3w+K29xuhrtzj8Ofnqx/5/t/6J3KMam0d1rH5R0yS8DjvdcYHqAOufc6pmn",
-	"VbtwleqWZfb3FdjAVxrosVoRG7jWJofb+OMwNot6w9lUa/gh07kDCp4y+KpWXTTPjI8C4zzycWlvL0ez",
-	"lnY0ZVLjka5YzjeFORyrBwI6XClhg5P6Rr3j5PeXmXl3OI+qSTEMJpM7EERolb68/jnb2SnP2QfyxJX1",
-	"qTA2MnPSqpCscGjKmMdrCnnUvtILneeiVxBxvTSsrMzAsAgl+Yzw2B+07vyMS4WBVfwRytqeTmFIQ6nk",
-	"cDxsBDLNBd15wSw5/T7YkRojMLi4M7UPYCfaG4LG5kXt/ZhNVVrXyRNlUKx/6/3rF2x3d/dgOyo5M2bl",
-	"r6UCqA4oENog8W9uMW2AkJVhrpmlnA1W3ZDcrIHHtuQiWcYupM6ofpEc7akQj41w4S0CbAp00ugIgLoa",
-	"cWNqAS6uJOdER+aRIGxXJMTVcdSr0bYfP4h21Zb8MlG1pxT8VWgRtUoadoDV0eXwnTlUvmD5SaifcUpK",
-	"5fw4kLuXxOyeqnUPsLnBhLI1Cuvjal8rpOFSep+uXTR/v7798Q257o+iMjyYq02B+AoF4lfquHvNAs5D",
-	"HrrnsvA6APBrQn9P330R/jefB5xZlbgUywYz3AWyiXMPlJEBORwrynGU5Kst9kYFJAgkpyuugzSUAnE8",
-	"rJQSk3QYmgjDiYV1nninTJQQmV/h7uqQNlxJuhKfC6xrx7QFGKlIwY3O6ai4JiL53cbA7xg205ohR+Z8",
-	"yk28CVDxMEx+L8jiS2jBksVjow9vQx+uHeu1cuHYi4Uqiz0JhBPnaTf8OjamQqph2Eaacr0PmbIAjT2u",
-	"GCHuYxD1qhDO046T1CvHTJ377wRj+V41gYBZoXhTkYAacdtlsnCIaqfhiZAKTe6q8L3FOOGm4P9+oNzX",
-	"i1x48Mrw4ocD2T5jC9acuUcE++jszIHonTeluj1L8z3VAoZlQE8M43kuL3jWZYm3PykH4S3QhJ0KeAXD",
-	"EluNdiIVmGVH1sjTU2XoQaX6dJ0EFUXs2YIoajR30YO8xh68kEZebQnCiN6oB2EK3p8t5dr6NpbUvVtS",
-	"t2QohH3Ari2kah2wBIQiMpqSYSFNrBzN+RLnlynL/S2VP8CIZG4P72GsEri7FKbAghSs83JizcuQkTZG",
-	"nmZiAeJ2rNZmUt2AxaAJARMP8+OL2G7afghl80OyHPwxWA045t4MAw2eVyHuxjAQKnVnH9e3yxKpTtwZ",
-	"C00BO6w0WUdr24s3anujtjdqe6O2N2rbq20rGW/Z99/o7jvS3ehD34Xqtg1tvmEBjhkvCqHSqmsfKHDn",
-	"36+fhqFbbLT4RotvtPiVWvwLCc0/YrWJkmgTMV85Yv5F6cuBNIXOJwtAcwgTh5jb6gPNWYp9mdTd6Iv8",
-	"4SyKEsojVnSLusbUUS6wjhlubQfFBvxCMKWVuJkat2/tu167YI3olSpJWFnQdvytQfSptmkQtpAtau3n",
-	"WhUsFQY/XAHCFbt26gFckfnQpVjVOMtwZwr37wDQA+7h6hjoSwvf6v5c3KADtmCZZPYGTuOPNelB3HLM",
-	"UeJ2EzwONO9NXd16dXVPjNsHmwq7m6uwywS/EPfgIoUIA6wEGOhW0pyYCg0joLHyHhTc4MTe4ARvcAI3",
-	"8FVyVJPnYAfWCJPizGy8q413tfGuNt7VPWrCtzw/Z9zMk5ib4OSDcbAsws49aNtUEjYPDHO5YiOlT2Cs",
-	"SOFdp0/Z94FgsKVEJUpWDQzG6gpY6Q8DfbnRwBsNvNHAGw38BWhgJ783GvehaNySLuMWe8gwjlmqxiig",
-	"Sq5SgSBc3DKdZrEy49N/i17hQMwcUibCVrbYm8IwmWK/l4uP8lxQVxd7059qL4uV7S+Lyt4OGjOJB52l",
-	"FWi+XGSCm6paV+ISO5ClQehJ1YrVUf3gQShNTPDdWGXCmLLmwT0cXgPJWgzFgx2lNMonsjkk8RNSjJVa",
-	"7XIx5FKZUiIWpiRhm4b7i2KFaO6FseQrvmd6wA0zUvWEHU3K+CnY1cgYM7Vsa2doy933qJvlPNwhKkEv",
-	"NX8k8BHqe7R4DlEAuFLGtHfg9CJgTPUORwpLZghLJrx2XoC606kgmKwXi35fyowvry8v4P/5M5l898IV",
-	"czVaXB1HTOtBm5qHtbBhU8Bga6H1XoECFqu5MGDsahSwWC0DA8aWQQFz+GdXwICxFUxs+063UHn3hWKG",
-	"3QoS0yzk0pIwSrFyOErsMcAolfroZsCUoodScLEAT2k1vqJZoKQbAEO6V+iju2zM/FJQkgiG7h4CqDLA",
-	"BaeVm8pU+sBpmK5cI+iJL7iJeW5inpuY56YzYxOCdUbQB0vNt2nLePBtGWOV6tvT4B8Vgn0j3yA3RVCo",
-	"Wt08XcaD70ioEJ9KEGOxtUTIlVHo3N4X90E+L9bryHY8gWMQmSSMG1mwAU9jBVunxd6LkeAY6IWJIdFF",
-	"46Lwa4sdKfxK+S96HAQQG/JUEPDwIbwc/CZWFrBGFkZkffgVXYqWyNHUDexdLYIExk1JaiLjCCGb6dyL",
-	"R3EhFMIts6FMlTwbgC/1ZlayWvoWCvkShQsMMpqNZMNl2cR6+8WljpX4bGlFTEi6NOQTGG+A+Eyj4+yS",
-	"yyKTpmAa3Dyy2wbcWCIaoWJF50ekbCJFlppD+o1QRT6x0We4h1RnaxhrMIEbW21jq31RwcrD5Tmtu4E8",
-	"c8RZPllVpkiQfi0V2HDu7JKHa1uCTLa5LicPUSRUhKJPoxGOuh5naaxOA2oqFGnduojpnYcvkaOsGsBc",
-	"KVw5Y43GamOOLuAEd6o6sDEejzl6y4G3WwmOPZAKhXEqiwUNVrngKWG52kR5xJS49C1VXXY50BFDvu9L",
-	"EGXE6Rax04nNmnsbxaa/kcnCprmJwK7IucxABPLRSKgUtwFVE3AzaPYGXCqRHrJkKIaG4ZjZhchlf5LE",
-	"KhWF6BUGLSgpbKgMaedQvok0YrkY6guqb8gFcmvCg4+w9YuHITWRcyNS5LYTMve3pBw/MtHRF1ZhwCVj",
-	"BfPD0eV+L3gKtmQRvhJZvg7sVhB/3XsLsGsPC/HyeU46IsZDkW0rJRysa4KcghprMRIyYO0pjJVU8HNu",
-	"tPKshEymtDA2dDgAEWovJz516p7ba3fwkr32Lhmy+HGs9tp74Ahwx32KY7LnksGpMgTlS/rLMQ+CDU/2",
-	"7MjTpkax8tsAn0C9YtaZqMgJ9zBpWMKVVpOhHoMWSqUBs3gszUCk7HQSKyUKOLOMpynohEM/gs5OmwhF",
-	"3ApWphdGZR8/W0kBm2sBYzv85BXdeBFjO3Jf+0FQRcfdMV9fMZbTCQ2E5rrKVn4uJt155PC2DqgylCH/",
-	"/J1QZ8Wg0d1pt6PGUCr3dwclJQimRrfxf37+P3E8brfb7Sb+t/Ma//P1a/rzAP7cae88b9J/X+F/nj2j",
-	"P58dfPoLXG+udYvrjuB/liiwpsgxrjlnonF2yy2/Bb5nsJe2q1N+Jop3Hperbt79pfNm/tmVE3/U/Ik3",
-	"f203D1rNT18t9RLfo8Nq662QZBjJ5u+dif+bpce0c2tc+w+KJh6k1TIE8VYybLjhHyQ3PNpEwislb/ij",
-	"fbc2K7xXhg+ADh7NWfpbZrJYBBvgfGlTcbapspPlyGis9CVascbG+lOfaRWfea9AIa+NQC73HMQ7hQPP",
-	"cklxSrJ+k3c/fDhmlbhzQg48mCg9Aaboj1W6YRhXrHS/HzFL9W2iCv2/D+HKnNkyVbLbBjpLydrBqlgm",
-	"FZhvvZ4eq+IwVlSCguWp+NZKiBTJk7EYlXvebgq4OBa3fi5EixGZpEHyY7g5MuM7wneKVFuWZpcoI8Jn",
-	"YWtYLWBCwI9NTM6gGGxAotAJOwW/LQi1WiZtlRLFuzXwDnZYyifgL/Ac2fx9pRMoAqlEaY122lG73bZL",
-	"14SrbKzWcd1ZRmuUgWgN23uJNOBud/5yl0mKwxCJNuuBx2fYUIPfw0mYDvkEF4L1xaWNy+Mug7fFPY9B",
-	"GQSPoKEkSnwuTnqoDRJ0LqQaC+NN91y0GBoVfOqnuh8rNc4yNuT5uYdsrLFqg3OxwLgNT9Ayxm0xEMaV",
-	"IJhDZgRcUsD8XIicZ7RTe3o45Kaip3/uRDuf4O9RhiyCfZ4ZUa+my8rcUFtbVIvFlnAEZtIb+nXH2qfu",
-	"T28I8TznyOtmiknmSA0bc2w7+7aUxZVmhpP9BTdEeggyTVnvTp4pDX5nxVh5KfIhL3SmzybzDO7KvedZ",
-	"f51V7O72c/rPqzlGcJ2hvfCalZ+xlBX6uiTTR9lVpfd0808C5nSCCZ4yAeYlo1svlwozy/hdcNPrO12v",
-	"bMreQpqzI5Z8lbjEkaXBdHLWIHewYcn/2vkmua6hXa0SvwHD+wMpOTfYGt/AIR24nwSUqyTl57zT8+UM",
-	"9Rt/o5d2pxzC1klFn4+zwiusJ6bF3tsn+i7nxG6K6pvstufIrWlcnGXH7Ab21nGtzo792Boa3aqazAUb",
-	"jrNCjjJRiqchVxMb8DAz8PyXPMvAyuidVw/F/hxxVIhR7fvY+aMrhRoPG92f96NOO+rsRzvtaLcdPWt/",
-	"ihxXbBesud2dBspmZKN1Diz9se9lA1h9ZyKv9bOH0r94YfdeGF2Zx899y1GXL8M7DBtitBIVQCgUEfOF",
-	"ioeLWoacfUUi9U9RI7BgHMATXHLyKw6z8Wqc65F4+tM4l70BVpPMkxUrtNN8yPRSTnBgnDY2yd1K7nIm",
-	"gTuPkz1I786w0l6rI+XRuvCvpeXso60X+u+hOX61Gx84OHWu/LQHcMse/U3wEd9GVOApSJ9F3LYRGGhY",
-	"38SzLAoS1H6N0FnkvUHQmYl/Vq116ruRih20yV3VfWsJRczVctKdDymU4A0NHjyKLK1YJeRyivQE/OSe",
-	"HlK219NAJibTBfiEDIQqmJquiRbvxQ3YOFIJcH1jlfz91TGrTE0S+NFsaTe6b1+9LNdQLjBi+X1qpu+Q",
-	"vGgitFe6YELp8dkgYtV3lCZWNE/5dXza78Vn59da0uqNU7txajdO7Q05tRX3SenLe08RgUGXCwPDcdIp",
-	"kNP9elldHbVvD6/1DbD5u8b1KS+zDlD5wdSO/7TENtm4pxv39Kbd05v3Jed5i2CMTMEq3JQPOXOaqioH",
-	"XjIwI/xt9pu77YoMmu91ruBZVoyLeS7m8awJtHEwNw7m3TqYgR58Yqa348bnvFmf0+ULm30hUrMgF+1+",
-	"zPDHaPOl4IP2sjHWE+biAtPSWJn3eYQ6XythDhl3ho0RqDyziatd1JeKais/vv/OBLTRuShyKS5ETZYQ",
-	"n361K/XCjvQ1vtWq7SVfVGFM+CpLhQbhlTfVMQ+xOqZ6vgJR96L6xbp1MuXBeQB1MnNh43LBwQLnIDFc",
-	"OTfYrLycv+C0sa0fxkWm9XnE/q71WSYidjQaZWLb1YvXFE9QL4rsuyYScFUwAjR2YbbLgc5K6z9i3DDp",
-	"F2nr/esXsdrf39vf9qINAeAGgqJOvVykMK08Y2NVyIzasL34BMcPpSdBveE3xThXIo0VXk/V66eix8fG",
-	"oseK/ELkzDZb/ntsCsaxKJ0GAAvPzEBf2nZsqm4XuUApnAuqWQkLd+wvVOm+wy8u+SRiCoHgQpAHWz9D",
-	"Rd0tduRjbD2u4GV5IazKsKU2JPfL9YK3mifnryDywjuH8vHajYTXwnMbDaadjqpTYX2idwNsHu2zl3mL",
-	"fcvTlKerGPLh+9JZWA5urXPtt6H5Tk+WIF5xPz2dBHXaUy4WbXG8G2XX7BcZN8UJNhOUX10xdfCieG6C",
-	"n4/zrNEtjRvzdCiGpsezk87JP35p/3T+z86gPdzJnr9oq1/O3+3q/fxrc1B0xrsX+5dffz6YdH7dPdr/",
-	"piV75nork9Ypa/tViyXfaZr/xEkHEBQWcgE2/xNjmwEilozzLKFQtP2Be7mprlB3z0WdoXYU/uePA9CD",
-	"iv9uCsvj6qv+Q0zeqI/mfgDGHiMbGikKXjWDFlhBNfbNl9H4N2MCXRtL6o5a7aoeIUJPLMpDWu0Pkgqk",
-	"E8houHhlz+1MFFPa/JpBwIerw9ZUO/PhT2FxHgcPWPi+GyKwq4nAritL78BXrMibeyf/CjeXZ/+qEYlP",
-	"6cCujscz84D5kHrwAPBz4akRE/2+wE5wJoeoKwqRTZhUthlglOueMKaLaViwI3Mrm/fae+glE24O0wid",
-	"c0FgMtz7nOghEgCMfVKLvahxpw12DZwLMcL2aLypJZnkGeyWCfrVqztzNJCbd+buICo3X+jS3G6E742Z",
-	"2Y9WWtNpf5DG73UF+N2atebpb4U+F2qxUcudD16GFaejfGx/f28/Ym9fHX/7w8vuu4/ffPfmw7czQb9Y",
-	"lQE/iziGI4tmI36YL2FnokC5HXl8BLeFGIK0KV3EKhcXgmcU+7QoZWXSDKU59thNgYzZNkKqdrDtHbu2",
-	"6s+1SuiUE6qFVCjfWee5/QWxEMsiqhY/2Pt8XbmNG/qzNl0WuRK9WO2AiX3of2FDjE9cxWKfbsgLy5j1",
-	"gqueyKaQ+21dF+aeRGqRw5MPx0fHHz90Xxx9/+LVd9+9epkgcENYtkTQZaAkk49vXiY0xfjnh1f//Pjq",
-	"+xevklhJWDFuhG1gDKmbW+yIphfUCDJqKO0CoSaCP8KngTuHwdRY+ZZC8ZlIvT4I+/7Jq2N+RogZb/rN",
-	"77USTQQrS1ihYS+w3fYek31PQgJq2sGSXO1FLSoiPHZIPKOAfMzueow4BTzUSUv2zFRrzPphNVsuMuLF",
-	"IGyfOUfhM7+D5q4gHOZhDyxEmYPVs0hzi80P2ApPQ4Sj2hfdJ5e0PTugWqujTGJIxT4ev24+n4oQvuC9",
-	"gWi+0KrIdbYwTAg/dr/9I1oKdO4FvaGHntslw6JmqJkkfuKeHiGaq8Wqve8Br2OlbRzXa5pCojfOsR3+",
-	"50+zbuyUJr751OhofJrJ3lKG0136rzCe8nmNbvVpDbJsCO1qUe2GZdvSWeqr+SOqtXEoAVr1hNX7JbAp",
-	"wlBRMSphLVkkHkbIwmUjAHVKgcoCB7CEczoVZ1Ipqc4iSk9WW8NjVYV7RcytiR6zVOTyQlRgoc5sG/qI",
-	"Iy2WGybczvUDdLHb36ITSsMyxHnKWY5gscTkxYaoJthAX1JNJyVPDUPbGfS6FUPZBJQ93SxWfDQSPDc0",
-	"S5Sw7enhUBaFo9iixKg1f8COo86BgqViJFRq0Pf+cSAzwZKhzgUYGoahivP9DP6FsJwj8PTRZHgFy+Xe",
-	"Di3KvsOLtU4mQ/aoxNpFf6VPExgEz4xmPZ5b8DHhkL6emApEuIj8fuCEqQYmhywsFARFFQ4xcoDxXo8c",
-	"S6ixFu0SgQMIKjLT6kx4yPCJHsNq8N4ggu81zR/OMyoDZ55iHpv6NeyDYLXHuaKpTnNN9GcOXhPrjCIC",
-	"IcD5xwkfj0oQYWetxqryui32Qx8PRV4eEdtaQaYRLORI5O59KRuPQG+x2iKkN/og2XaNxc5IZxwjKVhN",
-	"i+tXUt5ZmgQLITbkE8sgxwk/ws5L11cOJhYDw/1to+hTtEIJdqbAClukCvAB6NIp8jW6miWF7J0Ld/dY",
-	"Jb+MxVj4bx1K8AnCpPkxuI/978iCdxxGCRm84QNPwHRxA0llLuD3k/I5hCtyUgHyPNH9vn0Niy6SxIru",
-	"4FEuKJXAjirlZX4d+zW1BmG9mu7bIBZS1sM5OkRsjLxQwt6LGoR03y6/8We657K431vs/KlHx8pVR9gr",
-	"yUezWH4WF5ukG2envHc+HsHWdluRhKlFe+FgqITm+WHIVGgDe6BRrL9SwwpUupL2nGHzO7mBs6J6Nnzn",
-	"iA+vrrqzmujW6+3qO4Oq624EO5codfs+i+4apFJ2OrF9UZWuBXL04LLaI4qRzYoDFJJPuj07DxkNAenM",
-	"moh0vPnryaevtiL7j+3lOngSK/+7zlEOMnUoPodGZBei2pLjcFbrX8PeqPIarovEXljTNHL9en5CPJpT",
-	"0u+yeb4IvyabZxu5G0f99Kdn6ccXDXCeUHf4/rdqco8WbApu1n3sfuQ62IK2CDtSeGfQ8v7ulX7ychir",
-	"ZPpwg19VvI+mg+MJ3dSAPsQaUC9DvYdjP1nXtQlF9wPBR3NoYot8GvszMPYwnYW2PgUpXf/y6QS+Jbem",
-	"Ji01ZUnMU2xuPIuacoclup3jS0hDQuAShOYL6EZ8UFXwtALLFMC7XbGRfw9S/pVHbTrEs74EDA/5Qy59",
-	"z7SxXDrkzXbBwbauT8HPwesUl44qxuZlpAH3VeqUbe21DwKOhO1WrP4uLwRz5F+X2gknwkksARFAeqIz",
-	"THXvyHJzqhGmu5eNjbwQLfbqM+FeY6SkzNKYwiaTwK0FWYrRElsJbvM9NWLZ7oLF1d/0w/st/O4NcmmK",
-	"ITdV9CKYupOUF16gd3aaO/sNWx02/cWzUqS/8PdbxTikmbjpkvA1Hl5bEHGUpljzTCERkZ5UgUYzD3Za",
-	"2T0W57S6kUuw07UZcaLHXCe9qXh+IArvKE0ZdxpvrsKrqrKKYLzbQo+HW9JsJ80XM5PjP6tgX+LnTsPi",
-	"RVTMYendqujLrkrBqldkNlpLldFw1lZl/bkJ5715r/hYqtFoyq6fTN3QM6FAos3xkGSSffaC1ovl6YxW",
-	"FS/R1TVkCM5mBckasYczUZRS4ZoB1HojdYV+iGlMFDRaj3d2g/BEpc+xtGLr0FLg6r3K1ZbxcPFQVjeK",
-	"59bK2KX5U5Ng35gQfeytFCvJxDsMOSwlA++id4LG4dsmUt2bH8E9ongdpfuxM514nrQqct6jkAOYW0ao",
-	"gH6sTFXm+tKIHBvkwQY1vjrS/kTmKWZyJWW3ZuTqS41ViMtU6A2KYTa3Oq+zUnEevPPaptejOpRXlHz9",
-	"MBJU2YP7k+gPWap746FQhUNidGfww8QUYkgnkKflAVRaWVPkZsq81jlQ5H3Y8uYFuQyHs3A6YaA/XcKC",
-	"fSD+jvKYYSCtp4enUom0WyLrYEJ/CJ5ArHiW2Sz4cNbsmCq/mJfzsDwqi1Ie73LRl599ccI4y2j8Oifu",
-	"8Am7tNU7slgFnFPpubiG+J+bqAp+QFicaK1omJtCbCBPb22aKwiznkFoKynysUi2YVOnGiu17OeY2k+2",
-	"K2H3yoxTAXttIYU58cyu5RzbEZ5qnQmuHl6ejqTGMmk6O8ubLN1DxOhLvXJwetipi3VzdFWt9ICTdEcp",
-	"UpXRDEUoRKbChkH77lhlwhiWeGGAUDAoVa5S3IuyYi8dnO89JsVQgc/ZZ+53VlxQjuV7uGB51z689HYQ",
-	"kFZ4g7XGflWa7CpoIFA2rqd4k//a5L8eeP7LY4/XqpI5SmKT/lo+/WWV9dLZr2pvxyU3trMFBhfU2hOd",
-	"h5qEGfuIiQuhGI9VzzftIn1kCezqGjaoGmXATbNSCbB9yIwoKhqx0KQRYyWVKRy6xLHvHKaeDKLO9wGi",
-	"ErrRINdIbVcuc50MsXK0wuwo5B3VjGDPywc50tBCs5HIYbfBp6nAwcIGO4S3d/e1/PIEeyidl894ppVg",
-	"pwIWi5IEjoN0yrVbywagGV7XBvjzZhPvEjzuW26Ogm2/SULWJCEDOYMthuF8zXM8gmZqq1dsk/kfX5Yy",
-	"WQYxblo23nsm0+NLWOtzndAihd5JMl0zo3kf9nmpdf7cScObkpWPPGe4lm17BwGQZcTPHWQMaTYcDBra",
-	"HTMC6COWBZATfCbBuhyK4anIDdv6x4cfvmdDkZ8hFHVvsE0kUwEopQuZR8xWF7h24lZgYXbJvEyYKfRo",
-	"uoS6DNZ0qfW7AscjTawM2r1Ku4tmrD1Ln2/KGmk2UyJ9yMajnh5iV6oSJlZluTSTam7ZLAdrHYsr4Er8",
-	"hri62CjjKlZbltUf/jLJdot90LNY35fY44pWb9m5DGauizbEKqnapb6dFC9EUOILkWd8hATzM3hDinEG",
-	"VnMO85/AT2GqTnp8lNCDzHqGLq3pjRi6y0S5cKc1cad9VaePsIsYQ+VeCnwo9Kiyoehc2f5FnwGgFsE/",
-	"VlVQ7+gFlol93XSEn5rS5kLf2dN23TDVRlWuXaO4CU9dW4WT5lmoxR+Vz1HvYFw/0nXduNVT17a0oIyi",
-	"xJN7Yko8udvuDz2WQ/EDdv5v2kPvJe1sF2CZvLNvOtvErP40TaV8ViY81P7SL9JzuyoRbrtjpPLUomKq",
-	"ZVVXXa6ZNlX2d3khYnUTbaqRBQ2LlQcvxQ3xq1aUcJ/voU01sV7llRWanSK+FoindJyJtEt4Utjg7HBD",
-	"EWyGalZtZYDXA4GHeckNAw+TbeGw6UU7Ubvd3raoY7butVpkgErukjvcoXqdtqiMYK5au8s6AnwTpa02",
-	"8Of6nUUs5bDMoVdVT93a+ZrU5FftTrfdxtgjx4c1ZJYpYcwVlK6d3cq1IF8uhTivjudHt+UqLt5sD3D7",
-	"62a7tgcYvjgIB3bBw5T7SnrwfpqAKw/fNAFv8l2b0olbLZ1YbMqs4JlWlcKGPulGndanvzlwuJMVOpC9",
-	"p8KCWoe1WpAXK3waz9oK/89bNGCnbNOCfLPZ/0cj25wI+JI7lG1dacVHblLcjIqi1mtdLqXJNRP9zkRf",
-	"s3F5irOt3j94NtvGrEFAE3fbKt7Czu22NLtZnZN5KcNbf+acy41J5Uddn7BQyN5blGs5qXmnca7aljw3",
-	"g08Mk9VWu049w0lpBl7Jc3JlkP5l4w/fYF3amhZDu4kY2ksxdlbkPc4pFcWKzzDHUiszVe1LQP/+15Yv",
-	"Llb20Qwf7Tu3g2BUgXXCyOaznir5kZ7wLb7btfWJi96UMSP/xrgnTjPdO6d/CgUj6DynoBHKfPh7DwNB",
-	"n6JGJYKz2+y0caP4G9T8Yh+vw43wK7KTNl6Ncz0ST38a57I3sJuflmPOaHaqo2nb0cFrpXzS6HZgDPa3",
-	"X0+NfPeK3y667y6M3PMQnmBqyb1Zp9nuNP74tIIiq6zpHG1W2VmbMoJNpmfJirsnprp1vjwN90Xmcca1",
-	"GmOU8Z7AzocZT6F6PtlRoBxQCAsL2SELE6ukKjoSNlaFzOiGfBJmPxDGXCvxxLTYsXaMJ/ANqRiiTYhV",
-	"f1yMc7i6EEyriMBCsO7PUnwEw7HfuFu32Dfl8zBMH6vy10GSypfEwbsinZzXFix3c+PCNXS1VowzOKaZ",
-	"iBUMDln/ysucLiXJjl0lOAMOCvUb+pwI7hjuInbJs6zZgy8sK96RZW/QOROOryDlk0yeDQpm+AUsC5on",
-	"5lyOTKyG+gIGqnGscIVdyzM+OmSyz2TBdK8Hs1tcyp6IGKfxsXysAuAVO1X401yoHnqPknJkeeHuT8wp",
-	"9IVQaYsdpf/mPVgRemfXJ4SOdKyGMlUw7siCW6hCno312HRh3sLOnSGfMDPiqoS2WLqkkulxYWQqfAul",
-	"tVbCjF6s5qQmIrt6tuTR2jXINsNOJ1j9mMtUtNgPV5eIBonOynhoLK5Q1KZA7Q+aFcsu2SaOHyQUnDLc",
-	"lA5st3APzzXHrhExtHt/yjK77RrMjTn3cMy5u6tJDZ9t9VU6nyLjcmNWbqpTHwFjNO7z1U3eR5UV/ILK",
-	"VfsDmT8NmjrnxmAI0gt0dmiyeCZ/U/BijKVNqciJqopsKwcJloAO8sAQ+F1kCZCRKBERuYRhyZlIIpac",
-	"ES0ch//P8JMMPxGnll1N/JJE1ElChnR/qkLqV8wR5GCL+erUM3mBLIhoK9qWk0upUn1J3Mb4DsJ0WeJr",
-	"oByXm1Z9CXsmQdsrIaMEBtQbiN65SE8koV64v5tSIc+dVCejXJ/lwhh/K+rucbfqj7O+zIjuLFH6xAz0",
-	"Jd1Kafw3PMT1pTuWukz0ixNrkZ+cCqnOTowQyt6y/HmLHRF/Neu021G73Z5lo+7psSqIF/AE//3XdrId",
-	"MT7U6oxqtvA64mijZU4O6So4ttg7Iw3b29mZtchm2fvqjDKDW+v1QOZHU42jV9Ulv0lNLTdatei4M6fC",
-	"mGKZyylqGNmbl7aGEg5M0wJeEfVzfZDVEunRHlVMphFL3tFnTzsJ7kyCR7EFQsTnWR28//2cl7DPWOlF",
-	"3ou+QBeo5n1y9928d0JcQ/gAmdGDFwu+WP7tKhfNe8XgR3f3npYEUeezrxws4q2+OLfdG7f/xsiJGzlk",
-	"DKbxc55ZkXyl1Axf6+fGmSgziqAmC//nM1Di4vMo0+mV8HLop4TvbNnyKjB+e+0Kbt+W+OX3M/H7WfF7",
-	"Jn7Pit8N/12cbv/t53bz4NNve39sNelfO+G/jt2/uv6j8l9x3KJ/d6KDP7b/tv23rZ9+//mr5qeZa7bh",
-	"y+2/1WD0RTDeNzT2vZJvL8/5ZHZt8KVnl+X1t2/eW7UqlpF0lsFvDkAi3mdZYMRn1Qke5XqkjUh/H1FL",
-	"yu/0qN95jmzHv3sN9rtXPL+T7vpdgE2C2pCskt9L9fi7gxvZ3opu/RHbv7Wjgz9qV2qeSF8QBYAT9w6P",
-	"1bK/fgEqc0XC0CVu+1rnQ16sMOSimKza1wIz9NVq3u2UOv9mrNKsFtL8yDe5hNbC8nVWVvRhXdyynurM",
-	"NbtrXPNs9WuW8etmrjlY7prveIF7cTmvbuop+8vOgH1KxamzaL/BarNcGD3OexVGNBBoa3erzFiSD4QU",
-	"ctq/evo/QbLhy9f2n3yj9bmZDiCfTkpq+3yMgVMwRLBJvhLx7RLxtzM9tRKxqlowCXpezodS4HSgQk9M",
-	"pouEWawqOI3hdZSIkENhDmOVgE0je+IY2bHlzGhBkrbY+z0PeYBR/rev3n4o0xJEJM1zESsL+euD1clQ",
-	"p7IvRf7qcyGUQThBHK0cgkCSxXuYgcTRlhPDe5lsidVQcGWJsm1Mu/BtMLn4N4YyqDr1VKcTjM4jzfyp",
-	"AOPOScvEk7DHKtzZMPN8NCqabosnLYYHiWeGDfiFKJeKlC5cgUH6mvVyRvQPzh/6gZx0i26QpKLgMjOt",
-	"ngalmGDtAt4+G58hXTe5zngIFnhf82PisCGnpPW1m2duXXUtE3avaK0w9j7gWf9bPc6r8XeMP4c1ce3u",
-	"bqX7BpH5e3LE4VE//2ZN9O5vgXUd+mx/RM7sAmse9jbK2nnXVZ2C+otJa+O2OyZ7pbpoLmpefYtqD5G/",
-	"rbO5Vqnjg3UAEWWjiKgI1o+Az97tmq0/17dT6iyUb9AWXYBvGpJprx6bh1HcWXvPvVlMe3djZbUPVr+m",
-	"s8b7LBPe/3NYgHBCps2ALbR0tusNwPpofileS78s1EONqcP63ht6V1mL95AFsBZYJQ1QkxkIhon+56Jm",
-	"IropIvoEd5TKQ/LP3PCq7/ABBAxK6QHM29tEf5MiPMEX1VLNstq1HIiFUwqGWn6idDPXetjs5+JGGqNQ",
-	"04HPP+K4dHfUKDVrzvcl2A1LFK6i+Uy2cLWyIcfiF6UvIyZ4b2BNwtDmlMrakrFKnNZOIurY9mhhqY3g",
-	"+egl2LzYhF1oluBhTMjsrdKygBEJxqbVYx8yMM/Ro0OL0jkM1PZ+jVSNShlhojm7tZqq2UpKowWutn+5",
-	"fxKPhWuhp/dAdC52CuclVhZ2BIuFcC7RpqcSITCbR9wYkR7iG4xHI3chC6/r7GEvtAVbkUWsMHtlGLdJ",
-	"lIOd6g9qbG7aQjKTxRV4krBpVs13WPie2khgBXiFZ9lDCbT7JPA8lpj1eGCKyY1QwMzwscTxeKe987xJ",
-	"/32F/3n2jP58dlDHCLPqLa47gpUinFNxuFkvPrJ+aDqmvRux03G/L2ATgjCn+i1HPAN2+GS55JsNIDj5",
-	"XrtSz65aqK1xrrpDMTTdaa0Wx7+72H8n6jz74xoT8tK+NYjfoVTjQpgIxas9pCQxkfmix1NROYMo8Ccj",
-	"8YTQPnbblYnZbc9Jf9gnVuakT05yFxTW7k4DUwtyOB42up3nNEf2r33/pqDazsgUrL6qGg9PbcD6i80B",
-	"kQ/7p00CbdIOd512IIuKZ5ucwwPyOJHQqVLLsoWm+PZqCQfruSACTk3SYdqYe6hJB0eicaWTUvXfkaTU",
-	"wz4pzcBzY4X4XHSZQ7VSusB4fo5fNuHLWFHXsVm3GAi+uG40mjYaxUltF+SjkWjzKoRvKP64CSI+arH5",
-	"XvB0OrrgMgq1kvNek7ChcX/TPWdeTtqEzeLCVxtXqRa5Ys8QWK6RhfOr8uCiKWiI4dYHTmKl+0gwayIi",
-	"PCUkPCNaLJEpTFRfipxSq2woUtnjmWM3IgsefIrEIInw75jAAlFaEbZusMtUXdoZeMgVl0f18xTNThQ5",
-	"L4qVE82kMWORMpEZcTkQxKxfvo93NYe5+p2gLzrP57xjedN5bu3uziYAMWcNp0iZ8TTpPDxhRM98qotB",
-	"dYnejk0h1iFe3oSDys+vXg6/CivMfJ8PZbYJxV177kvFUp38I6XmzDxSjmwmfvWJf8knERtqVQxA2EwE",
-	"J4kj82KwYnQs5+pMTAXHOgfP2832TrO9u2QsDB+8VFF0Z+e68bBbLGWu8MCL5pDLjPE0zYWZsh24Uq0h",
-	"ipT/bT9s6fxsziYXcJ+5lPr7e5VNvnvVJt9pV7bYUXvBFvvqGlru2AnTVJ7JwrgzPhpoJUKrJSQCsp9X",
-	"56rd+frrebkcuNm8mdmrnv696sR81W4esK3tp63mp7/gzqh8shX9jf1l61B8Lv76+8/i1aefP//Xp5+L",
-	"409x3Prb7z9//q//8Wmb/cXFTb/+g/1lzpba1FzfWqjAGvNLBT6t3b+Jez64Wmu7yjdfZ13xGx9SuNPV",
-	"XS4X6nR7v8WOiIvNsT4xZDOhohmC5pfq3COQmHF+IS8sOEesthKLJ5E2TyfJ9mzIc7EX7sKd73wr3588",
-	"1OkmYk6Y063bJsS5kZBXhThnJOTi6OZdir66AsGbFYdhOc/C0GbqaouCyGYYyFyHMzeILwZjechBxtIr",
-	"5xi+dbb7rGf+LU9Tnm4CUjfqm/84EMSlM83F40h4Kmsw36n2FbHlCthHn2qdCa42HsrtavhAHCxXnxGI",
-	"j42v8vB8lbCR8MYdljtloL41Fb2s22JZ3NfRx97TqBb6/tndjXA25vkcwW82jsdG3C1wPOrE3WLv4zEw",
-	"6XvR9sHCZy32PBzQlmmxVwgkZi27AUeWj8h3YZe9Atf2R9zoHjzEVLjTqFLfTSeTBZPmi4Yd2vR/fFnl",
-	"Fxv36nG4V066LeNaldJ341Y9NLfKrfPGpZq1O1Zzp56UZsi1PCtv9fzpvSo/E3M8Kj/dG29qI+Wu9KZm",
-	"pNyfzZPK9BKl6cviC9SiM9MrRCyT5yJWyd9fHbOnYedT0mUm0x4teDgagzPkuTVs7ugJc6Aehpr9Yb6w",
-	"LyhWyGRB8FsgeUWKRCCZLtCbY0L1dCpC7ocoHJ5vPi45urDLKGUZ7JsNSsFClAJ2xOxeZ2DAS1wOjwuN",
-	"8M5BI1yX8VihhThEghtmBjovIk9Gk0l1zhIlPhcJsZ6osSi5VnJRYk7v071xZ8YqAJtmIdb0FJg0lXlf",
-	"iJygpYOBRexMFPOQppfCXQhiALCjF/n/PlCwBuiCN0XmNsGX1sLG2d6ALWzAFjZgCxuwhXtF3E7AWkkO",
-	"mcY4WGnzKHGBoXxru1ROncWzWhJzWyjYPD/TVZ82hdF36pNmeqmqaOxzx8XfBMUeXlAs02sXRT9iLAiY",
-	"lmVjYrD1GfqyoGO5xYLrMpKO7HIgKb0EnpgpZJaVrmYEqlix5HRsJsm6NrqPpoHnu04kDS58HFE0mIF5",
-	"EbRMFw9APm1CYDcQAgtl2hIgDfcgqK7AOL1ROTYUBU95wZcQY0if8n6Pbe212q3ONnvBR3ZSPhS8EOh2",
-	"+doCrzEiK+6ImzRWXjRho16Co/DQ82Abis+8V2QTFmBoSoNhkZz3ijnE8GiAufFIYdYSc1+w4KqZ63ly",
-	"rOan1xBrf3bRIXrjXBYTIn2tkozDNscz0fMzjqCywiIszUoVnpZCRVFD6XTHxPg0k72l5MstWTcDwbNi",
-	"8OtCebDTbjNuWKbVGeMuQKx7whhkij60fN4FP+XIfowkFZZIqFV3hL/FBzdukR7WPqHOV8nkhVj+lEwR",
-	"ud4F//7KxKJXbN4XsAoMXlkJE5r0HxDW5Rb26jqbE0dRbnI3DNqkOkvNfMqX9wJJ4kBpIbs1BXx6PMtE",
-	"zvipHiOCM1jYTBYRM+PTf4ueJy13xNzIC9PFi3fbsSo0e9ZuM4NMo2WCCLa27vXGIylSelCW2XgHPZC4",
-	"68uHCZVaHnwMRiTIfwIvdGL/9joUKU9c+oZoulWKcTk6Xfh7eL4Z6EuF6aFY2XyBYmMFco/BnZn4PJK5",
-	"MOB+yMKIrL82tUkPORK+1Vl6bUaTa5F9F5f6LQU1K5QjNFsnMsWQqwtIngzdT3fbeCxgBRvdzk7bwp6f",
-	"wOxeyfKxAqMHTA5RSVyffmOFV6eVSU+4pSt51ux0mju7x8j33W23W4S09JM3Kq+eJaHSmllpHxCDy08Y",
-	"ssNNVfvAneoD7ZNsjx4+WI2zLGrkWg+DP+ctRvuA3gHuRSG8buM/vv7HP3d/+mbn7d5/PTve/9c/f3z1",
-	"/vinjzu7e/s2lunvu9ba1RKHfyuyRawlcN7WphK/C66S+2Uhn7PPrQJZ0TJ+R1fVrVQy0w+aRCyZ9qbg",
-	"s/mUEUg+miDJQvlZ6xo6n2hU7nwKqB0/eH/Xjl/7+uWXsaKXv/LnAecFfO9ny4wlvnhyGKukngojsRkb",
-	"WRiGOt4cMlB1RIzc06qfyV7hCJp5huYBDMTAk2pZNOALR6MRvLBlzcBXmmLS8IN2f+Oih+QaSYslhdbN",
-	"IVeTJloeiU3o54XC8l5bIAIWjjFUpoFANJfKYiAYLEXYR5sLJYRpxSqpJ9JIugFElSsysDaBNOxcTFDl",
-	"Y5xQqlg5MmzQ1vfBqX9n23nGZqSlqvCWJAT4WENcYqcVpu+Sm5iMIzIMU9nHPL+fbjeVy3ilx1q/5Wpi",
-	"iXPMWrb6kq7px8BZq8a1SBswjnsrMOgrbBjzeYJOwf7641Fy/lSl9y2QAFUk5GJSoBn5eBVRUFXq3Bhz",
-	"UCjuHg+REM6RT8mkIhOFqHMNM8GNrWiDSw5RVDtPDlOV/IxLxeQQ37QQ2WRtb4lGsZ631H/Li96gLr64",
-	"N/e10rVjGHdsBl59BUzYW5hrSuGvaW11loiwfCj4evGYh6Mb7NZYVTmQ4dLoNvCqL085wLAWCPYcHX1Z",
-	"lU4rh0Xr5E20KFeCURc0DMHwU7qwIZh0XRD/M1FYMbJGeHQTPSijB9cIDMzLuFzL5f9jI7BPH7sI/rso",
-	"lhG/98oMsFierpFQWtXogX305mXjD7jy6VAsxQJZeWEf5KcgOyun1ETMaBLJnPUyRDIDp30gU8EuB7yI",
-	"FRGfnwqWU85wVlYbkfXniecX+OTrC2gbVpgX1iZRd44cmY1zASsZvCTsi7pyhakOHrApNT7vZ/88TBFh",
-	"IoRu3O2sEvS2bz9HQtKqPADjdCO36rLcvXGe03mxW9zLMIx41UgvOChrCqy7KOHTI6H4SLbc+VsgZIL6",
-	"E8YN+8eHH763UcqhGJ6K3DCpyowdtoTVprhf2JscmX8YLJO/tVS3e9JL3RtfVSziy2q+5Nz3nR2YhQUf",
-	"NRvhLtLnN3AKqvt+wofZavs+YqeTgjLp8I8rt/dqG9uNZV7DE/xvpq5/s5tvdjc/qF3sYGXn7uDvpClK",
-	"dqklSKWo1L3K4s16engqlUhtsofAb4djU1jyKSz0wKTvsMVew9vmeFtTNnbaP0MqAlsGWeVswO7YKmy2",
-	"gZHa25Qg2fTdOrDYmTTFsrRUrx0xIVZ2TUYiZVIVmnEGHl4mbEknO9WfXeUmDlPkFyJnuGajXBSmC1Na",
-	"EDuXmw64pVQsgX+7BKDO8b96jLa5Hg75IePEEYK9w2wrQaKPzg52Bscqae+2Ojst+DA5ZMnu087OU/yD",
-	"SYNsRmyXvRQ9VM64GJ0d9haGvH1Ycu94ughqSw4XCR4/qjDGVNeL/AipetnYtVkn/zvBe8dqLr+YTLGb",
-	"Lrw1tRLXbC6B0F0wfbFC7hm2lXwj8jMWvPk2rXPZOgU/iNg/+DwSm19uhEOr/Zz+82pOk2ddI+nCa1Z+",
-	"Rk3H2jx8YTpdSA8XAgxHsA+5mpDBNncrsq2EKzYcJ7GCA2nYkVKMWJpwa7397/+LLueRUvyQJW95/stY",
-	"/Jow+vFbnv/3/8PZP7T57/8/+zvPe/DX2//+/+GPYAFfcCMiTB0jER4faVPkejQAuTGYjAZCuT5V2zuH",
-	"/HYiPWTJf//fJGLJ2Hbbj0UC38dK/DLmGckgo/ESI4cy4znLRIHSbSv57/8XU+j4f2J2I8FGXANreaf9",
-	"OLfRFWw7h0gzGIGIzvVYpSCkzYj3qNydjcZq0tOpCFfutgh6pg/x7iOZ/aOCZQIEtpfcxQAU1Op0P1gv",
-	"obhtDtZWVfkPwGLpsqTd+brD9vf3Wbuzs2sP11d7B8x+TJ9aKc17g1hhtScCcJBadG3I4nMhFChoKwu8",
-	"QVKt8Cx/pvNYgZk1fRzhkesQE+3uXLEh4virv239zLa2W08dM9H2b7tRZ/8P/+HNkBPNwU4Ave6YwKb6",
-	"7g+e7zXbO82dg8YVJF4nMyxevtXcflPxI6qCqb3qqa9V6ofhUffCOjjp7Mj+Mla0KdhlrtUZ1cHTBgaL",
-	"JRf/Rpt9Zt2JG3Pe2g/zuYx0u9X3fV4VBe3mAWvWcm7VgBhiMVZAokp1NMQAau0gYvuUxZRkG1wsJPU8",
-	"ofvcCN7FAxJp05Nqp8HOrd905Q+qM/v1/rNWZ2d3r7X/7OvnrYOv1+ZOfTzzuyCx8B22EKzQnP/pFoNz",
-	"1g0DL7UukvGDEtcgFNuEzr+I0Plr8N1Hpb/toiveBf+z0IlFc3t0zqShWIv3f0GN5kFqzxSgRV3QA7G/",
-	"qtZ3xGQfwV1UFCv0npUu2KnArrRCM062mXvAIYE4o4DlcGfC8ypyORxKdRaxj0qCtQ5WWD7kmTSEoLP1",
-	"/esX2xYszQjW11mKPzeaJeD3/e9XpeVuDUauVGjPJwTWha4ZWAXpmISHCNU/2YV77QOWoKHfLPi5UL45",
-	"NtWCSklycSF4FitCN3IhCXy1w0BnkCkyVvKXsagkKC75hG3ttQ+oBNn+2j6MKNe+18UAPBmRGYEVLIVm",
-	"p+5eYcSiaslifGfLCGHDOxhbIfg7t22TQxiKkLgs1vHuB7EzF1RJt30QDW8dBIPASg6tfQeq5n87ErnR",
-	"inTpTrvDMgwHmjGG+KwJzk2skpE2Rp5m4sQvh0lajJSzViezX3dtajixPc5UnB0sYaykMoXg4Vq62zT9",
-	"bZKo+nIwQKLJY0mPq1SmdigvaKNigGoY2fOBHWTh86leng5qAicCQ7vIdV+WNtOktNibPisudazsxdYZ",
-	"Sdx75fZYTs8m62ll04DZJPJN2rAKCCGHka+ddueK0OSiprJ1CftutK+Mq7mtN+5nTn9T0fWRUo3l0+SV",
-	"S2+nPWyFN/jAL0S61gvglXXGixPrYlGflBKXTrBvuqVuypxaqcEo3DSob445dtaFdSei4DJDdL2KIiWR",
-	"51Y66E6ZoqJ2mZXTifum0GVag5YfgzVjUGT2GQGPNeF+9sDYfxoYU/Z4Yz1Mo935x8FPL/b/s/1fVHte",
-	"jE2ju9c+iBqFLNBdelWN3fMMTKdJ8AKlS+EmyTwNNPAqdTBXNbCESr07bZuQmq2bw1kl3Y3V3KsDn7FW",
-	"9XRxtWK1QMEhVKD9umqtzE7fYaxCtWX1bSU9tkKvkw2V1DU7sfvudXqU5eFW4XszfK63Uu+H3EPt94xf",
-	"Eh7WqDF9Xhrog0wdhJvodLmjzhY31QubW17i52D32TAlhucuubGAi1jUOG29czUJkVMjJi6EYjxWPZC8",
-	"WSZSog2SBtORTn97FOeBBDdt4rCkyQFjNMS0y8jPGHDTDCtak7XsRLrp2nbiSh01NJePpKHGTtn1S7Tv",
-	"uIN5Ztt0A8MBdV74bf0WbAU9v7YTunIXOB70udcqm8ahiT8BQXjGJ8bDyvUvXlksRQw90wQ6vfPutZ9I",
-	"K0/T/sRcowboTBSl8LxmmfoKbuZaHubN09WX/Ta77eezk31cJxIOr3ZiZwqzqqN67GAed6R0Hnlf0Hpm",
-	"9wOm1F/VcLPTgY1BOKreYPb4fhwRywgcSyqYc7X5W//48MP3dJ4ZXrw9k2hwGdeIjfE2aaxc0iFR4yxL",
-	"WC8TPDc2MJ9ELMEINCFQlOUISYu9mi7s7Oss05cUIMWAaj7OfBXkux8+hMHxwGUPY9LWoy5K8WfY5UCz",
-	"IZ/EajbyHdkJIMoTfB+fQ/EEN45npBKRsXeP1emEHPMyMr+WwU5PvxmDfZmILi5yExe5Nsw11BciRdPU",
-	"n8HvxeVU7ZCNv+SCfh2V4TAqv7ItWFR50218tddhe3u2YIgdHKwULaKZeUevuUw0+Maz0HMjucezu+dP",
-	"3eP6UH2oMOqI4mo2nMikS5qamqxpiy3rP63hPW0ieNe2IkjzPaT43VKGxeKY3rTPVu+gXT/Kd+2Y3VOR",
-	"cyNsc+/6hk9tHQWoZK4wLWtVlqHmAcrgU4Gem7yKDVESztmTTDlpbbCHAVtRsOtDFl1bL0+a0fazREFO",
-	"PgrLDihPTQ0MSheCaYUJbJlXIgcRK2TvXNiwzSWXBabBhSpyKSzTWzW6kwt2LkZFhNkPNRlKI1KsHqgG",
-	"JE3BC2kK2bM3KT3nlBfcVULwcSoLVuRcZmBDwRIaNkYWPFjYyNIyIM4q/OiJYb0BlwpuPwHjreC9osVe",
-	"8TyTImenvHc+HrlUxUBnaayCZRirQmZwswm+RhmammdT4Y6ptanwmy8jV27OyZryBlIuuJn21Bn+DJdJ",
-	"FjD7IHBgTrRiBNKx09xpt9Ywm17hqbofs6lO1eJ4bJ1SDuJLzY0MbGynBxN/1iOh6oLQYeZ1POrpISx2",
-	"RWDpqsCLVZDBPGSUXoEf+XrfYiCGlAyts7nw4JMf6dPwiiX0/QmI6mSlRKtNBG8SrXdjpqF0qLXSjkAV",
-	"XWWikfnwQKLmM+floWZan4rPMLyFffKBmrcFqwQx75c6suWTA65SkTqYeXeGt/7+8t37WPG8kL1MGNbZ",
-	"R4Nopx2xb9+8Ozpie/vsxev3rPNsr7W/s7fdrTXZWNViAxspFEWuTlPmLl8bMSPA0PJmWDRjg0UEVUv2",
-	"3OVAW45gkFgDruBp2D2JoXAjSO/JFD7g1V5mRjNppmLm1Ok01wLCa+pNIPzqWqmM1QwN2ghzgiQ0mk2i",
-	"+M8Rs6e9UB5u61bUi/Pr1Pdb6fPnC/HPCmIUJrfjPr+FW1ui9LLKTaGMli7XChaRVugIKsN7BUoqWZh6",
-	"fzaKlZWbTsJOC1YLPFEt1AffycgzJdLD6S4HV+8OlwWF8ARSgcQjlwORi8qQCXdSYbV+WbvtyU36Oo+V",
-	"LcN3QlqlYMmCX4Y3gieC02YqeGivbdAAZiSCQacUZgjnLxeEN2YYDguVz277+WH4dHAGYQwYYobPZMFg",
-	"d5mwcr5qAl+hLPAXtboCv5kPfLGivxwtn7RY/NMjhN++Ng9KtWLXLQIWx+6s7lTjgbhrpxof+l6YcVar",
-	"Zd9SeNk61vCrjTv9EN1pSs95YgeyZItLXWY1B/xCMAtNPpp2qCPMg6KRG6sKbm5yCPvC0v+jgWqda4Vd",
-	"lIJj64/M69xqrYQHqIGxYFWZrXE+FZhHpt23hGvt22rYCjXMm3zJ3VpwKE0Yr9X366VQyD55AP559QDe",
-	"YsrkPtx1m/zPxYUUl0tBx1ac1AhRYFkAAuvsMev/8oK5mTORK4aMFfrCKKoURQHWMlPssN/anXQlPNdx",
-	"aGy57lA/7jAQEO7pCoTATj1iQMV6mDYAljUkwN6+1f55nKR3dp3nlQnS1xs74SHaCXU6mi2hoh+33rI7",
-	"3gXX7klH3bxSuo/wQsbVFfyh73I90gYbaZS4LDlEKaft7EyKhGrVlzCBoaXq9irBdmMOPlaOCOJUnI0V",
-	"qhRr51oY81MjVE90bXMsz8GKxCfTRX2dUzaazAOeRR5TqKezTPCzsT8jWAtoRqIneSZ/JQwDC2wXjsui",
-	"H5QPj9h4hESnyUDn8letTlI+MQnLeCHyFqNp4ZlhhhfS9Cd2QkLCVItVR2y/VlvagaIVbrGyXhPxFo3D",
-	"9RVYViOGrEYRGMr2cX2OprMNnOPXmEwroSftnaRhYzPmWUaDEtRceiqKS5ASyGVBcJDwrwrSgTQuqN0N",
-	"b9jjylrup8LeEgEOYmVLN+l31gLxzHPbZYM/vYVIcS0p0gNzM0AmySMGO5HkWRGroTYFESuHsfstjIV4",
-	"LqgLaWRhkm1yhx1lC+Kg8YLhLfaeM+KjipXfG8aRqw+lwrIJcSly3NXDqQ4wSlxaZmfaGOx0XMDdEYct",
-	"Vs8jhlwbMHF2U2lD8A8ps6Wj4Q2fIIioOaRDBNug0nCGMxOr8YgVmnV22gx2XbA73Y6vMazgHC8GFsi4",
-	"ut9KCXihatnpjwOdCXzRsMC0Sq2CLiXBnIV8JkjWUB7PRvfrqJHxml/uoAIZ6lyB9q88/p3t5OMwhPkj",
-	"qKdx6exUqHGvIF55vi6HLizZTYMkLP/kOqMEPlcLUQ1gQ27wDNY0V1/i3ntw1uq0ZO6yIelqrmaE+SEJ",
-	"fOKdNANwp3M2ErnU6eNhBH2MtjesGkeEV2+3PDFOPYamOFqWVyf/LEUjCu+aBGCp0+42pFRDrTljvE/t",
-	"9YcUK4Jp9R30C+jb4MfRTIbPlo7K3BOimAIjMB7MCdFHXMQZDyJasPMMlysbNcloub3Shjl67vi6Wuxx",
-	"RE4yrjZFEIsaF2mL1oi+GoF2F/2KGVf3X8mQcVWNM5BvCCd1skYNg7vdfBxFF48wM36XLzWr+KARuWCW",
-	"7Mv9Jsc7gEsQqzKX5jDnyvItyr96T67FjlQl9OFJL12NmJGqJyzFAmhR7BfiKWIJZaJfMJ5pJdhWYi9w",
-	"zjMWPNggH3biOc8S7yJNjDgP9A0y9lqCtxIXD5x3DOSP0FpGKZzAoG1EEangYEoOGa95CbhcafSDRY6R",
-	"dXyWNA4tL7X8FfblaF+3WMKz7ETnJ4pCC0m3pnzkkMk+jSF4qoeuiBU+KsICDngghQD8/kap7x9v3xmW",
-	"aHt1Fxn35Y14yF9cbQTPskptxFCniEtdWR6UbNNVFMGqnMgUZqMT7XyK3B1gD63qzR7h+b/rZoU5Sv6I",
-	"NlBYUVEbm9kYAQ8vdzItJLpEP4yR2oq08QlDkjVGk7i55OYwVgkJlARbyZ3k50Yrc3s9BptCiLu14lAk",
-	"XWnH1RKC48//mPFw971/Wyn+/4Ic3MX24fThefgVEn5u5/i8Rwg1j2mSgNbSsk/RxRi8pwCnNOzo3Rvy",
-	"jIeCKyp7SNlAX4IdmQujswthmSBq+MfohseTkTC36tuWz7Eg+1GjEJ+Lp4PixrgGadrGKhPGsOTIgi+P",
-	"ctEXOTFDTinP/8RDd7XyxN+srTz/LOyFsKaVzWkeFn2hg5j9zWTjs/nhqHKX+cNp6avtHZ4YlsDrJwzl",
-	"Lbh7iHAvPo8yLm2Nk0/KTp3R0GWpjT+VZ2iZeiTkZRr5rNL0CKv8JTbSaPPfjr1kxItBWYoEc7N2CZId",
-	"/Ae4x+3WIoXTtBEzj44klVfkzIMSM7+MxVgsoEgNUhkOjAHcQHADUj5hpxMPiuQDDSNtJBWU2LrqS47t",
-	"/L4pucW+t0SnucDEMP0s5ZOIyghKPMmBZjzPJcZ2qMBlKFMlzwYFoSxgkQc8FN/FgiggCTnW3pxpJQ5Z",
-	"oVM+eWKIROFUnIHgw9Ei4YN9rdm4CN7yygj8P3ECl6nFtGUsWARBQy00jqci9jpzai59xv1aBZeztHm4",
-	"hHYCPTgGVhT9ihN3OmGp6HPw/XEOqzK6Um9QO+5p+rUr+citI/GSMvozg/1BZRO/BaVtQKJ0SnVYdrfN",
-	"GZOFf192VMf4wA900YOjkaL9uYBAyu3/xqZA4E+Tl/Ey/RcrwZzSoh2zbmdqKTFvOY+zTCJ6jUyOV4pP",
-	"QYU0lfhczC8BfcGzrIqWBNpqwA0VHFsxRMkBU3gQIhp6ZFmMsNUx10Or3WLl1FuLHV/qsC3Ts/HA0LDG",
-	"OWDucRxwc3TYFeVvPMu+h9e81+I3hEn8rb7EbIUgOrwICWxYm7uOpNOT51npJGU9ND5ZKDeBVLwR2fcT",
-	"RceT1RTDUTHBAHpIfOPOfvXMXxEWp/zgkuVbG+idm1eLL1CoYl3956Kmxy/Ui0HEmxa20W2cgtCbpxC/",
-	"0EqtYAc/oHg1pvt/XVihtdNuE88d8kjzU25Eme3ntmEvl0UhqNOC2JEEo6NPYTQ4fLG6EDlSbyshUnNI",
-	"7QmX8v9j72ub27aVtv8KRvPMNGkp2U6T9kT+5CZp42nS5LGdu3P3MMeERMhCRQE6ABhFzeS/34NdACQl",
-	"6tXyi2J9SiySeMfuYrF7XdoFPqS5Aliffm5SORYReXb4I0lKHUlc0AG45ewIx6JDMyq6TBElc8N0odpZ",
-	"phngNIRrV1i4xNAB0yF2nxINFw4u8KKXsa7RsaCOM1rIUnRpeFdmGN1wUTj1vtMkQfouiFMuMqhsjeyz",
-	"0W37wffkYmoMHXmGsod2lz8RiCep0GOmWjOfFS/ACnSnN6Y+MWuF5pqptufchL8iMqJajz2AUV96gZh2",
-	"Dq4UtbaO/m8W6gklhQptISSj3QFw3ViLqk1ULqrfY1TIgtayz1wbIgVcZ2AlbTfMICzoEHgz3756e375",
-	"8uTi5JeT81eXH87ezBaJuT2kpxizVp1gEOSh577o1qG/UwGRT4dkwlw/4saQDTUZ8iu780k+ihvFaOC3",
-	"dk6zFDIkqKgWA2t5eUGzPgGIzQlpMJoZ7PuLN6d/nL64vDh9++ryr3d/vCJGYjqsK91+GjeI7suxDiSV",
-	"4PkpLYTZscAgGg0blWkEVEm5Htiu9fIsg7XnCdJpCrIQSjlxaJv2SYchxqJD3gpJQr6WNulxwXUf9yhi",
-	"680u+ywHCiw3O0P6t1TcTNq4I2WvtED07B6B8s7ZJ6ZoVpppqR1mqWYmhIhOXAJQqBKdRiPFraryMszg",
-	"fv6e/CFdtSGjbLrJuOP8rOmpPQOGRT83YK9YCdZasOWtQD9GMek3XCaviKYTTcb9yRwv2RkgwDB9oxd6",
-	"RSW1lJM0nWzs4LgNB8KtWTxzPNkvQKap0kzduBt7Cwd2W01h+PhGoZkg5YI7bfRtwzukMyG8BmcX8Ymk",
-	"msz3AGdcmzOoZ4kLGHyXWBsaFnTAyKPEnkiTx6g/Qd2433s00/aBYGOfOVn1caLrt5bQX19iXl/Fw+nu",
-	"kTpSZgzCvXbMj2kHeRUufBjiPRH+jp294LJeuX3kxQ7sK9SJcH2/qUuyuo13mA3/JE3BlJVy6AE9nC3g",
-	"ko75EI5ohmWTcBscxAFY+CBXWuQP6tKMY4F07RHhV0LCOQbY6+2o227UehSLAV2WVGun8H75FZ2QtA0j",
-	"R+uE59ovbpKRe7qhOIDpJTV4z/ZT8+io+eTHkC7bwgiBv+B0jfeGQfA77VDta+SIdlYocs1hqQ0eTtM9",
-	"u/fdsXsv+YoOGfJ4732H2wmSTVMnmJfprzma6T7wI1txUeJN2RFfoB3kdTiPJSCTzjAeHxMK/4IPzGnV",
-	"lIE8hbQg9MbZj7mOhaP9KshREvvokqc6gdC2cpYQglpQDJBFJ2CWyTE4EZBCyX4bC64rFW6kdbH/m2nd",
-	"h0t8bMdrW5dPi796TfXJVNz7nkh4ikgYNtkSFuF7LlptFxZfvNw75mDb5I08IFfMOHlzTa7gb8wA9vri",
-	"Yd/sb0e0fuOhWNewG2/Bo7FcmN1Cwrwdk+1R+7bIS29pQXIS6hxt5EhXPK4QWsxN2a9yjBeCMzRO2tAJ",
-	"XuAEmicpHJ5aBZC614PFc1lBpt7M2kNxtgVrbxusud1M6imit5I8Br/TmlL1Tghvwc2Dl5t7vtv7ZDpP",
-	"+Sz2acB3xB+7W06O5cqr6vW4R+Sw2ihGh3PvL8+BicXd6BMMXZo4tpfhkBuDWCgF+VaJ+xSDFCL7Ff6/",
-	"qYHQnX1CLNE/X59c/PkbeX3x9k1ENMapkOetJ4/bJIF32q7iJCIJT9sJlg8/fadJF+4Do1gkKTW0nRBK",
-	"EpSpSTjYFfRk6FrBwEcoHMBTXDV9lmUyiTACArDv2sGTjAOEXK4IM+rTjlrkxD3FZxA4ZT9hIvWj0WMs",
-	"PY4FAohSkkltSlE5ttsOrwuSFrFiqknyhmrTfGVb1zx9mbhkyXzIiiNrLK7oCCBveJqx0BCYLwqzYzuZ",
-	"ccHII0hFEgEiFWB6pXjscquPnrnYLd2OBe8h9AImQ2EO1tPwQoRTEDpA0J1URHy5WA/XCtco13sBcLkR",
-	"kaIUxTbuM0wLcrGnin3yYLmxCA+7GUeMM2s7OaKfFjljriVAAlSajq5tvbPSAIDYLeBYgGcs+e3VBTlw",
-	"vyVEeRh+WYRMK1taR8mxhuATmIlzmatuiFKBmaOxGLDJMcm1nWrT7RMutPEDUjG1XHXzj7jYdlzBepVc",
-	"r4SniV9nsHxwXSvWZfwTS6vJSie99K+f0g8vfLYSWgnFfX5lwVXu9Ev5ok8OD6PGkIuQPwp2spU6jXbj",
-	"P/8+af5Fm/8cNp9fNj/+8P8as2ml9blWXrqEmMABt8tH9gIbgmZ2MJyssUub6krOGK5j+5mPp/TTSIZ0",
-	"AgumOhplzF/Dh+xS9npz8rgkQFPpDYeENv+5/PjDo8j95/H3dcOyPKIBUnlhepuFwC7bxXg1W7KLG2XR",
-	"FguetolfArEAgUm+fLWLtCJp57wYN1DYxo12HFZS3IjiBjXwWw3QrvdywGu2x/BiGdAH2wzPcZCn3yg9",
-	"uuRpbAc3LlI2/N/oI4699R+LRvUAMK3QgibC/aIj8uHi1+a/7AIpzevzw8Ofj54/f/Ls6c9PD58/n5rW",
-	"/8Rxbnv3sXY+Z9mYXUWYNeqozjRPrWADcPeqVN0HluyY2Xru1E6Q3d5u9dJ81l4tq4PbDhYJyKkoS/Tm",
-	"OWwupXM1LFPAnYMPNkmBdllP13YAgwm4AGGt0RZ5lkUNzJwCJ677YXVPcR1OehXN3P0jpH0Ry8f0dq9B",
-	"uG/NEcTpcBzLo8jnFZfTjwHMr8eUYumlkb68m3BDr5J69rBdFThCe2f0Eme08bu5Ju/pbjJ9sUV37oLG",
-	"9RNQW8sCFnKF14dtLZUYLckwLhi6ImIPmdYizxUQtvgElg3SfoPkvqeYnneSpuvdu3uZuT2ZecuJuRzF",
-	"b9NJDtDCoKcdziUE4MCNDNr3JaD2XN8gxcI+0iMk2i5WNLWQku6De5Riu4pmmrsW1wv5uJ1ouqpSk9Y0",
-	"N+xGFNsZhusXXiGfOx/QMzRjAn3D2KrvdJUQivcIFZMI4vF8U8OWBt9iCUp7A/3oitzryL2OfFg6ElJq",
-	"i+fFgwBmUdqHoFBjsVCjHkOBRsomoyqb1Jaz17o3rXWdPHuAmrescsMq3GnVnDH66Zb1MrBw+DtOTKhf",
-	"UUNDaPuQqgFLScYHbMw1256ehqHYK+m9kt4r6Wsp6b0CvmEF/JaqQVC+hCKv0cNUwrureCGc6HYVL9fT",
-	"nNyrnoqhsds8E0OBe12717V7Xbs/EO9+aAhVBsIiMQdkfyre9VOxj7a4Ef18qnUOGeSCjYMRNxNVjAnd",
-	"VWxtiI4P4WQIsxjFAgFcMi4GEODKDar1Wm0+YGykAWBulNFuOD37ZQk1WI1vS7NaSAZ8jcVhPfNVvR/L",
-	"29f214J76cosY/Qqnwsm/cSH9jR+RXp1h4054gLj+9YNubnwi25rqDDbsEeKqT+ewmCxi+jD2Zs94spc",
-	"6+bWLI5pcZ2AWTCN25u0vg0byneMC4dHhWaVY++1egBkUuIwe2PhhCzXgeEXxB41KFbXopiMxRpY2vvc",
-	"stu1xLwIXcMIq6JuR/fZKKvB4V7FTpvaLY2oMb1TNrLVdgXXx0FuLw1dtjvdvevzVALEMfV2GdfEikBF",
-	"uwXIbg2ycS3F3f+4htyga8FXMUeX++7da/Ta+8LFVloPO0XENqbcZBwPHgvwapkwkD8n4WDg3AkRcMer",
-	"FBGgIRq+1r3n61gMZ/unb8kqiLal9pSDVFehNCuF0l+Pw6zSkFujBfPDtKvEYL79r4RRk1WQdd0I71Og",
-	"dhFb14rFcbGxvVwMe31TbN2KSLn30Lr12Fjz7mOuuLa7MfDpeoovKoAUE8wGyIOWgpEOs+VqYHdoFxc2",
-	"iESDtpyOwilEaoYUuHrEupxm/B+KWedSuURwMXFfHXurxhWVo7i2b1or7dhd83BxRTrMjBkTJOkpOUzA",
-	"0EmMRHCZE2wv9IVr+3W5xfATUIlVQYSNJENqun1butv/kaczi0XgOLInrbZPGOeopeCM5TKzjvEZFRVk",
-	"RA40CV2WZSyNiF1TLI1ikbGeiYjuW3tUIIenYlZqpXlWFEX6Mkshm939At2TvR6kRIC7LVcMnGIuD9W9",
-	"N5ZqYBvdl7lCeB6apvYpkHNC0Y6qUyoP+EgCLGPItriQVwx8fThd6d+0a/sEg2mbEsGqsH+m2LQhnZCM",
-	"UXDOaccDAUOuwe9nj7tDmIc+y1J3IUADDxH+wAQZcpEbpgszNox14iYwaREUbZCon7IuIA2Ac9K+4IYB",
-	"GaC5Yg45wNfuV0FwIX42WEWL4BJymfrlG8or+omRfBQRVxnMWcZ8DbZYIc1U0cNS4gq64jxDqosxqkxU",
-	"BHXrsMQhVQ7G4Aj+h8Y89gJgrZH8WLEUgBigahxQpO8wGGOM4oSlZMJZluoC86CC4NmnJhay281H3O4P",
-	"444MHp3gUWdCcpHK6kp9fFyaHvTfuv2ywDBbhqddUdp3C6ytB1xUnaxOMl26Jdpo/3gYNawoqiRchizH",
-	"Hw6P2oeHjZmcyqpIBGRINaRGZvJqAlcVpeKOnlwcVYtbw39bGcybhPaeGao5ea1rpLF6h7bGM9DKY/8z",
-	"FlUCTUS5e4miqNE+rKa+ws/+j/Umqi4ddnruSs2xyqw0GDeRI1vdPfNAy48LSQr3L0E0WmG+BNEcJSVs",
-	"371z/W6d626xlvzoUY1vHV3QxXYEz9du+t59hwGoL3VOcLTcAesaf0fyKyrwolIK1opFEmAHvCJqOmMv",
-	"aYPhq4zw6rNLUWtqTayVDtpQjoWrSMfC6tdnh0SOmAhHRrJxJAPEDu9ZL28aud7POwqw+QfExbyXc8+P",
-	"btuldLLwDHkHzvkZKVHvsJ8vIerOpdWdWIb1mN5fO+SQ901firV/Eaxef8JM7JZOFR2L5NjrUxmMcuno",
-	"++afPDaxl32V17SY1wLF/9N389uAxfdDt3ORfJVdNmkiMm3SduvMXyYjyFVEwuK0tgCeWB2vwT5QDlSE",
-	"X9ab6YlwM+u/vcRv75cemFoyC8V77fK6cwB/FLlgPIFNZqWpDyDb5Croiplp2XlNfKf9MXhHjsFBgz/s",
-	"OPbt6b9vHDJqRa1wZxdH6wj3bd0prWVm+nEK4FIVY/sAG7h+VHOl2Hn3XL9IOdDF9YC7roiIzgHe05vj",
-	"Ks/wmj95/+78ghwsoS9YwULHXr0DybobyUTbC94tkUDVCeBfwDRd4mss54rs/Y0P7IgjZBO2K3rQ/B2b",
-	"t/qQEr9PdTjPkNMe0XLIDF7lZprZx7FwPP5Ec9Fl7boY3VnvaPEwFsB7t/h1ELGYDWWfB0R+nXMYvuQ4",
-	"FonMjeYpazrmleaYi1SOk6gwaEGcQ+aU+zHpStHLeNfATXcsEpqBmLYN0bYmX6a7SGzCRaJ9YAWcHb6S",
-	"R1h+YiqjI+iSd9+E31yj/d/gMxayCT/2FGPJAgdnLNbI1SLbSNW6tTU4oypdRDfEI9gBGFFtfDh30C7w",
-	"FNbmiFqTuy7PDV1Yzjtsx2hMNbIz9vCmmENhIgypH6/dcbviDT11XrAHepKuiXGeJ2w8l8eid0uSpkz9",
-	"4QUNmmo1Yqb0oCIrIFIbRUXRWCcFSm7e4peymID+FjIC//STvbqroLKZ7sjbe+DiOm7IAgUTUBdRKDWh",
-	"JxdFVFEllCJymW9BuriLLR9NUwpl4j1wk/h73E0sVjcMt26y3loY6LLs9r1T4AFZjPfIpPkm6W4xLu+B",
-	"WwAb6cRb04HZoMkFSLklOeEuVRGt0xAo7AmhRBUfwiVvY254Obg3FmhjwHZ0D3wsajkGuOpxJuO+BJAY",
-	"Fy8p5Bi0Yh85wWKBobQ6pE1i5jBBVgPHnkWoIUfQfka7fV8rJq5DZGVKJ5HvERBcTWWdKAiXLmKTu33W",
-	"taN3TKirCQQO8K3jfLmwZDfKxMVXglBC5V3NcW+Xh0Mzpv2XISg0FmWnFGbTu/eHuTakwypj9Ojp4fO5",
-	"h8RYFKfExxuAx7pozWxwKu42TJOKScd9Fe5dXAL8GdV9PPiTCdOGqZROgHmHi6vWmnGZoHBcREh94v00",
-	"ecZaFxZ2HG8yQnNPPXIj1CM+h2KpL/OasEn7sMkbDJvceVCCqcDIWiSC1ZyFM1gFSIaYCGllLHyrE0wi",
-	"EHJKdU8p7arCvkGwp32I5HVNdS/F4KYTTI518QnuERrBigGPy2MaZ313K/jQaiAMyntnl8IhWacv5UAv",
-	"ydeGvEv3KulMCK/hH/XPl6Rl+wrXNSfvV9Yx9mKVfGM/LPuE411MOB4Xy7WWcnGTXOPyPrn3ucbzM4vP",
-	"HQfzkGlt17qRhIIxHI7feCtLekoO4agqRUR6Msvk2NoL54ZaNZMSLxJi8ahvzEi3Dw7G43FLu+dhA3Xl",
-	"8HGbUAzdSNztqXva5GAR+b8gy9LQ4SiJBeQP+weaXwlqcsUS8ij5dBQlIQH19duTF83z1ydPnv1kty1P",
-	"Xa6mLQVesvI9ikWHavbT08d4Lre/QdLqF09BG5G4Eb7DP1NqaNz4CvTfTDECdOJwfCgIxTGlusooHhEt",
-	"MVtFyOCNsd+CqQQ+GAWZuKUEGTsmE5krIscCqKOde+LJ58/EL3p4iwtydOhZtwntWqWQsRRI2P2Utsg7",
-	"02cKgO5TlnEgQeY6FooZxd015pOnLgcZ6mafcYtxmpEO7Q5krwduoIxay4P3SHLGjJo0T3qGqYRQPQAG",
-	"8FhwA4mm6CzxS8qRf6MDhwrSYdBvTLl1C0Ax17SkRU7I06PD0M9YpFzbRVzRXy3yFkvXhHb8gAOmsBtD",
-	"JCYPXqE2oSIWuSgNUVpuIPqC5CemgH0fyOpdd4Hm3NVBTeCJ9/XHAh+Wr4ERPHlIJ74ZjiUPmmI76GuG",
-	"BCZ8ZSgVZMSLWEjRZVGRtg/dKm8RWA1JrrIk+JJgy7XISZpaexugR4A4uIItJMeCCGasdQO55or9DWKW",
-	"UAOJ6bg0cpEx7UjRgQUZSPqNPclrJCuDjGncOnYnWjGQaNZVzCTIzW5yJVhqO5JNiN0tC+yMpX4rfPFu",
-	"HVfW3qNZ1Zs05VwA74Yi7k2MnQVdUA6N+t7qm1xljXbDC0mX0NZy1bWkujoYWjWyjk8Kx+gmnVI1I7CG",
-	"u8m/2rEqWY5A4y0bQLft00vFKDQInUZMwK/Yr+CmwuVn9XJfs+7l297v//+5+tdvv//vf9XF+O8P71/+",
-	"6/TN+79O5ZM39A09Hy+en1XdUjc+lWmdWeoeLXFiDdjkO+2F1d6VtS07+XAFu/d3NjkVH/QekXFbZFGw",
-	"tgj1un8l4vSqfrldt0aNv2K3/AhL0ypfwu+6mBNiKhA0AA7NRGpNA2fr6I1sAGzAxjbAWhmT2Kn0G8mX",
-	"xCG7fmTIPkTChUg4vrpdEUL+vLDYkXpnWYKF5PBHZisz0IzbxCt5xUwhJa6ZG3jPbd37bbnOC9vzB/eH",
-	"HbC3Lan8rSfxbSJkbyN5bxWhupl3dr1QZmyHj2QGI2dG1H4AaRBOhhFANALaYuk98OsFDxsVKUGhU/W2",
-	"xcKNPxnSlJFxn2fMIRh40QUeJSEN+vbAdbaRxYcybDsW3yruHrhDbMIQ/lCnDGSvV9EEQSb3aKbZ+vIR",
-	"Z2U1J83Wr7qWxVTvhfTdmc57T8G1lQfurYdhpF/fp3BtD8GBuzPgbFnkQZiR73TwB0REsDHTBsOJSvcd",
-	"iuk8g/sSDP91FxOtWLzE/xZXN4iZO2AjDHf+maR0oiO8bpKCwa0U+fHwmmEOL4tu3ni8Qz2gfOjuIkT5",
-	"FO2fLcDJuw5PApz8x2ufqaBxZT3KDW6wLw1qDBuOjG60j57MBrFOI7WWzjDuPJRRbS5dIVOfPan7DN7H",
-	"Rd9uuGtXZvtLqNBjWF7PAAsWXvTRrM8OD6OGYJ+rVTlEFkAnaLTLJ7KG/zmELPuwWDdPsDUrn7QQBQqM",
-	"F6ipi4sCalnD0vDTt0pgS/DO7b1eDy4eJkz+jsbF3MfT2CIlefDF67JL+yDEPGyQylrUuFy1eHGwMO/V",
-	"xwGh6lRe65aiJErhGrVRCRFRzKgJYPBLFQsP6+pDSzY6DYYx2moYwA0dsvxAzztlleJNIOD0G7lq8N3e",
-	"VhbqGrer33CYt1v3RRzXTh5mvMDbQEbfwZXngZLG9slHk3y5nluuVtDibbbn7nUXHuTXcgxe5XCj+ZVg",
-	"LiawI03ffaJ9WCEmQAcTtksF0WNuuv1SJJ7MUo83kHLdpSplaYuc2c4C3TRIdvdEY4EyS13sWwm3YDMR",
-	"DmPqhuYcR/ZupPg+nuk+xjOVLoeK4IFibwD7zlh4suou2zsnt3LC2evaoGtBQFV8VD6sVXtx9Q24Ee+N",
-	"kjVM35BunU5mkD248wpqqmWrTjDHwf0UeQVLRUp8RHzGB4xQMYnxCLOR2rNV7Q8tezn6cOSo3X2EEkD3",
-	"2OUzy72RnFV2YbvJ+e9scpKbfqP9749foy+NDqOKKfjro31Zfaqnx7UbmQttaJZhxjekssD7Gi2rVHZz",
-	"j96KVuBBzWXESZFMUi6uNWM6fulLbb7C2CkO8QR2ZfWD1O7RPLPmKBZXtjBnLOnXUhsf1V6utHRjZG1s",
-	"wnsuIkFIQ54+/bFlJdrHsACnu/LepWI5V2aruCxxT3RN/98r2jVwEceUjvB+yreCQ7pWgIgpFfgSGTdr",
-	"yvtzllYQaCMR6wZYI8ste+GTumtKgqS0MuYMMXTAyCijXYbIdOM+7/ZdEAiiblHFSqWfSTnEEBA8S8xW",
-	"8qsnlCw36gQXMc/sMp395hdENwS4ZnucLBErwt8uJQ6b2JdZZSpK0MS10+FmigTyT6k8p4uRjvIFIfaK",
-	"MgOi1Wx5Z3a3KTgSl8F7im/P8RZw9ssLR2lrv1VSDtsFIBDMZZ91ByxtcuH7qyPS8ayqpQowg3+2/D/Y",
-	"2JFOIhnn1FQDfasfWURgyoNozyaEjumkvMIzKup6cfL+lAzYRBe09LmClDaAmim38wRYt2qK8EtUA7Vo",
-	"3rHPOjAbXJB3ucnA5vpNyquMEanIyWiUMfJidtP4n0iPsbS2sYK8fvMz+fX16Rk5e0p6tEtThsmUEdGM",
-	"qm4/Ij0u0oIHVbsUUDnA7DW39yMEFI9iUeglfBVxfsEPE3zeVHs0KMUKyXTy/vSYgGTXyPn5zluD71Cw",
-	"27dlrrrAQPbbqwty0OtzdTBkhmImKfauwzQcgLt0hHuKQ+R8MS62v3MWIM1TbohRlGe4nQL813cApWel",
-	"JER4KWolS3k67Zd1s+mivkpplDAfEaFEG8XoECVLyI4vps+p+9kyXzOamX7kifGhAK99HGKX42+fVjF+",
-	"EyJ//tePX/8vAAD//w==",
+	"uQEDXr/7heihn3CSgOl7Dzj+lQKOh7Q4H6rCRjW/SM8aXyJtlvdUFlN++5qGxjMAPZYXJZf54JDlb3uo",
+	"V+0RHAB9RsHYkQYdkEOXTs566IOF6Cp1wnEnKm+eM2QZUzS1xpFdoJXdbP743P2m++vcs6kvzqYqvKDG",
+	"BtY7w43Nbu5VynuV8l6lvFcp73n1f3sPm0ykjdEqIIcHEr1/9wuaYTWJwBUfC6L20UyQMb2CAVI1QaOJ",
+	"UjO5//jxKI+6GKe91tUgdFjrNVXxBD12H5SPp2QqY5y26z3Vo7H01ygTtCvImAjw/JZpcKtMg0/KoMiB",
+	"kTS1qRoO9WdXy+cvpqubDVwl7Ve7VUsCv513FZ64VpZiyd31tblVn0PUdllE16VN5EG8TYyFwqGn8hd7",
+	"suJW8WkuKAsM9ic+98YGfMlDPNZca8RnhI3QlGBmW7VDh1A/zn5BFoBjdkGYiS5UsFHs9Vrcjghry62K",
+	"rXt3Ahm6tIW1CPFt/vAacWrBGwG18tHAPWt/3vUKKz78JJDI1BQjOkr0Vowpkd427aOR1p8NV8YMolmj",
+	"TBKxXzDqmeCXNIHx2pdDCNbs5r0uvpK5F0E0ODiOMspU67P/MJspt2AKKAmQ6DBZVNOc9UHM0YgCtpq7",
+	"1NLYX9Ir5KYgkG+kP8gXCw/fbFOOqLwRq0jgXUMU/cMa++94rQvCWslUkGDG8CWmZhWjjtnD0zjlJkgr",
+	"iMly7EQd849Tyk6JEABECbsaROTzPrMOnPFzzBKaNETmZlxKepYSlGSzFKRLD40gUHuq+fkoQiPQgtwf",
+	"ENc81W8zXG0002YIZGAO2UwQIErqi1ZI6NTGmY9SFmxNl796FS0U8dfPkX1sQXBAc/gnwSKPxhYy3uKW",
+	"lcX83rOdZenye3t7z3zpvrckzcAT8MVSriERJWev9Z1tzeX2r59iqcmt2XaljCqKU+l3s0iJFjammsO8",
+	"wFgkWCoiqLyosKDDb79Fr77V/6tnVhVyazg8DiJLipUc4dW716CwTNZAuTUJlO7uU8JCCT6/YKmQmnOU",
+	"0HPqAH8JgkcQy6Znvp4YoqHO1nZFYpetxOUg5WD4rGng6OUp72LpIJTmGWSAKzOVXQtLm6OMDi0aTPEb",
+	"0jaIOfEmNRAMTmOjmv6V5Htz5yiQNlruo9kCUcZ78lRZ3L6WhVntnKkpl5lY+Znn9jb9RG4wBfRVuGay",
+	"HUyGfh4biTlTlGVeKROVXh8a72CNk1+fJO+ft9IOfXs63LfB5osvzYLw8srbNH7asP1kK9crouzOYEYn",
+	"PF3Jr3/S95TSWZeSE+z7m/zAtsk85WM0stC/pwD9O4pKkKE3tS6N+ZMtGma6WprlxhqfFi0pV9ZymLsA",
+	"Az2+IGo1ADrc5TDT+Xi8DmT6G628uiUIpm5P8GxGGEn2TfvxUqJyhDBKuGWbI+uN0uqVhcsYgVVoD9ro",
+	"wDVG8XXRkdEY9UNF56XaO7QYY2RukVzLbMQHqM310Epar8dPtkMtNYbD3rJWMHNMVUqlOiWu1GDZun6w",
+	"d+dJfyUiXvm0ufknuLcqNHN4d5xrzQ3Jlb7r0HHEZgkadve5QlnKEBeJCT2s7eSzmZsbtpsI5f4HXXvT",
+	"YJWNK2LTV4vkfkFQbsYgZnpErGb9Fedhsyx0SeimMRCYNpHTLBC5JMwaFIIYDH3mELzlLcjFtZoGwGI2",
+	"U8mbBj/SYYUt9NBrMoffqpDLUKxJbEb5gmcWpxmeO2dUlipsfN0q55pWSOVcsXY4I68Owkpty54DOlf1",
+	"bHrMs9CYPjVwmxCneF5oWTUTlQjKk6KksfCGQFkjVLZpHmfLLuUNBdG/YFvqZrOLxzGWlLPIlHVfUmOc",
+	"Kw5tlRlYXwzWoh5GKNb6+URQqaZY/tn9h2GHyEZdlG4IsavUEMnrfxyKUq2AHrVHZtMcMfP0PhoVQ7Iu",
+	"HTcs0z7ReoM8lw/4HODv+lHb4NQU72/qPmPSKBK8iJrz5r9cing+3QaPQWl0cZpJeknuZKD3bOX28gw2",
+	"ayxRQ8ZZea6b88bMXQ0gwrZ6HogQKytCN8YRPlz56qIf1sHt4Aa39cpU7QH7extMQvuuNSL85sZ2sX33",
+	"UD28TyCe2KrJmOeM+roi/JwpgWP1gseZc/2FpZbxtNQAHd/MCDt8e4QS+4LAErMxb/fa13hq8E8uidBM",
+	"Ms8MsIPtdQIz4TPC8IyG99J7kR2wr55v9/q97bJybH4KV9FOZLvp2DLViQyMu7JtbhKRWTX3udDOvcCK",
+	"/OTM8BaKhrXKISHPQo8LAkAkpmM9nRIDgcIZwkhSdg6yVIU6raQ8vpBLcgKdc5CLC2n6uWMF7/IxT8rJ",
+	"Emudphd48YP+dpUvBcCA1ghelWrlatnFRvDbqYY3wg6mNRgqZYqIS5yCi54y8OSD1mI0QKSl4Xb8PXL/",
+	"0ownrOGtmuJLlrwZ50tmuomv5VN7EUCQc83I9XeDC0JSeklCQBaHaE7OJpxfoCmREgfbuSul6SJAVa8z",
+	"h9OS2A8gd/My/2k5aGjQRVYDbW1in7aKENqhr0yLhExae7OfHflFM2hhhCbsHYzCQzW4NzBkCl9LuZsy",
+	"i2NCEgN3Y31FkM5ZVbgtTgzRW4owk3MiSIJ2+/2VSu0GTaKXqq+fmp8KqpywTMt6jv90cvLW60Hmz/RB",
+	"niQtZ5xJUsLNaVorSAlZGhH34wHrxcNBQ1hJjbk70O04lSjJaqOmxaC/BF22AR7x0D5UDWCk7PuqhMI3",
+	"7LK+VkBo+bi+dOe9NVpOO+bt+k3fR1SWRlRCHqVlwYy8IXcu5youpupxrIuLMt8pMetl0ni1lWRlcjsr",
+	"yT10EwATueLwtVlJlUNRW4jRjLCEsvPRPppjqrR6rck511Ms4pESix6QvP6VJKN9hOMLxucpSc5JApcw",
+	"/HqGWcJZXn6ytWO09VKCm/miiYmZ98G/cVLJUMvvqzGsF3kmQFVLy1tZNuHhbaQfjbM0XSszygysbeLV",
+	"GqCdnk1iAxWVKMVKqEd+SYR+4DTGs3Wasup7n+NZHYWxPQDiDfm7i12oDancNaI01XaOcLOBza23qgT2",
+	"VTXeciRy65237g/V/aHaoDOLPWybBZ3cxjV0YdmUuq5JNTfWeeLOKKtCJEvoo3lLV2tsFqG3lcLmUH1r",
+	"Xm09RoM72NK3XeQKfl1KW0GSyySQmbFECZWzFC9IYoOGCUgLtkCKqpT00HEmBM9AmUJyhmObhiPIlF+S",
+	"xHTxBgeqtpLBDhZTnFJp8D5e//j8wPiveYriCRY4VkRIJ/i4JEYY2VRfNSFDllBBAHYO9opcaTkEXzTg",
+	"Y9Ui0heih15zLoKlx3/KkKChgOs2VnBs6sa7KdwRc10vV+wuOWfDUT62HoCmErFyuAGYmER4jhcr6lJX",
+	"a0F+Hmqdo0IiAR+PzQkGp74ksTKliEKTQxGMbctbvczWEnMNcNeby830My4bs8qCLLfSSqEOxmhvMLlj",
+	"PCXINmmI0GBXn7bBs36Rs1Gi1O2lrs/BM9+nP9gNOcBeTjFNg42ASVdfcpjU5qTvbm9twS9dTc8QouGZ",
+	"Qr9lXNv3EYr51BgRXCDKbALHkJV4u7UatnZ3EI8VUZCA+v7kx+4zxFlMkBJ0OiXJox46VlwYPElTvWE/",
+	"N2SyJna0HJnOsL691DGih0wjCYSnnJ3nwLhVMYEZ600zqYj4v/bHHhfnvsOWwDpVnLU1R9lKZ60Xc6of",
+	"WJym3Vhfg9MToX5/30BMbu3s9/vo4ZQmjJ5PIDKoAMY0rw9P8OJRBRp8a78aLdgtDXe3JO0ePvzYH3yC",
+	"6p7/bH3sd7c/Pdr/2O/uup/0CB4FBcqPEyoOy3UyG7c/BGRdzJD3Pj3DH386eofe7fTQIdIsi0ucumYB",
+	"IxqK/pnyx0rh5LKjryfxnCdEb95zTYYzH6KoXT7mjUbH9MAszjJReJ27X+n7PsNWaybiuEuD4uvxHvvA",
+	"5gwmXGshFI3pDDO1HGHbqYote2LoGb/1vlGWCSE0askzEZOToAO/HDMxd/oORp/OSx7Fw+V5w5KIS7rs",
+	"o9U2Va3mHyBcz60SQAxIedNmwOkiCdK3tBrDuxxZZeXX1wm0e2dkWSzRC284F7CdQV6sDCjTJL4gSZcy",
+	"45UY0zQ1F1yVtLacuJzwecVPXLxseYijRFVeQMPPCqifyPLpCOkOFd76Q8aStL0/w1nGPld1I5Y9dOIC",
+	"13Cf46vakhyhlLKLUHJFsCUHhD60YaHlsbUG8igohpII1o6yvRGvi7GtRxxIgaXsQhrYLWve5wxHT7TV",
+	"oPS7vjCfsRtdIkb7W4C7KK5wA2gTXLJVwRDOctvjClegGpaO0eg05hlTALhZBrIebG0YgA0mkajG9YDu",
+	"fFadOYO5+isiCRbxRJIK3y1+bnlEbTwSqGWNk5c3oWl18GC1tSrqvSnsT3zfhLr1/t0vZb3O4WpNyVT2",
+	"PGX18XhChe9df1zHZVnq7xgOj79rACszK9fywBq5p7dnnQeP4c5XPCGNO9fJ37fGhr2z4BOtkxJLkpiD",
+	"g2CVVvrKejy49TNgSA2RxMBNmKKoJELkSktnNJryhI4pES+vFGGScmYLFuh0ltKYqndZSuQosnVEde9W",
+	"60Q3T5i2UgqhL8eIMAPDaxh6G+1wZ+d66qHx6oJ66Er3tYqCYwX7SQTKWKptUwz6CqJlwKMNNElLNSRp",
+	"Vin7fwidMtBVHqh4lAm2r1nHvne5qy+PNluooM4ZWqSw0nkIOwd1KCbdlo9LO+zSPouaH1PuE3MmqVQA",
+	"d+NaPW02gdtXXI8MQ9hHGFyQ/j7pY5bO8UL6DTTrmm2Rv2B13JvVWtfRSn/g/MLjsWvyUeO9T03yhz63",
+	"MyzwlCiTtckZeTPu7H9sJWbcID5HaxmK5msyf+qTnc9zPMNnNKVq8c4Td62kvVvO3ICrpvwrIpr60IEx",
+	"k81mXADicXGrbEXVR943yu0h6+S8bgOudiN4k7911feNLIctaVgPuKEgkXYDOfZeXxrKdoA5NWulwrqR",
+	"mjh21Cmajb31GFcn6uSu+ahzrJlfG+ZuazP0X7Vh/d1cc6E2QzMH0HaSMxuBM1XXClNWZiL2vdbi7do/",
+	"y0Pz71nOQKwS7VN2aejlTW5iJaWj19Z/CICjOMYJeSBR7N4UbAjlqnEaiN5rzFzcVukyTEit5qbSpfPL",
+	"BRTDyvlUa8x1sWqEyMhA7o7KhpT+qWpFwW8rdP/Q4XBOhFbuqjqrXVmyIkmcCaoW7d5/7J6q9RzVqxZV",
+	"KML7ijfx1VR77I2tBeUCfCovQaY6XQZggqTCacF7Kv5tLmRzpHMGuacA3mRMEi7oOWUGrSEzzf7gKkZn",
+	"gs+lkb5roCT5XwtWBwoCKjhO9cwkYUkF+oKhw7dH6ILkncUmBCdEoH90D98edX8mi9Vwj1/0QDVU4htN",
+	"O2CgHGZqAlYSANjaNQdUVb0MapFDqRp0kliryi36pK507m4Fmj6XCkg5xCf9Ua9BzworskEop5EVG/sZ",
+	"Bb7gm9F1fr1GmZqf9DehworGMHXCh1zR48N3O498trjT6/cGZa5ofgowRWfyLlfipiShGHTBMnv08E8A",
+	"ypJyBr6b7/5lYEHhP1VQkuCddWGwzCNJ9dtK8m+lNll+ohEI2kkb4FksJqN9zWHMPWdgjAcYmlsG91B5",
+	"yvmvS2TSZuZ2iM5Lnw7dEB5FEwlYnHv07uXxSU0n2UxMrhHU4WM1x2ItL92xu3eJleo21aTVlFQIm2lT",
+	"plGXzLmZyWkrSi1ecj6XGtWWj3l+FO12NPK2Cg9tjUJingM+FvNEczSTesYF9PsPCegkqLuf2P6Xsq0M",
+	"qJ3wgEWlx9TgW7cxDi8xjuiF4yk/X9y1EltLbgpLYW8h2u9fQpzGA/+WC6mMw6i2baR50yoJFrfYx6QB",
+	"CtNkZzY4cc1Fk3qZYwVUJ/GcM5ml+eG6reTI8HzMrjSvv7dtXsfvJodmtahtg9hHtcbbjC8yZNLMbJjC",
+	"sXqrB7MJp9EPI5hKnT6bVsh22RE2aavkNgRM4cgmMJUdhfZS3fuA06zhHLhQonCJYeXd+G5ngHZ20O7u",
+	"LuoP0NOnFZra3bl11hLcQDPBph38KZti5nKk20XaAb7aJlAHIn14StOG8woRePdYsaCvICvtzo8mdGdv",
+	"aPcC4Fd65EbR15RoHiyrvZ4VePesZqkq1SxH83KAql3LUGijdm9/YplsOLhZ0eIrj5MJn1Hw8ZjGFFd4",
+	"RP7rarFtT8/RiwasdtudGsywkmbeJFKf7KwFidlrgoo2owlFYEx/otx9FSFJZlhAt8GzBWSxYrl0aFv9",
+	"NfE69eAeRuW/H33bPNx8azbI8jGJdOXdXU9+wP5ImUFCrRGy6BDJCRfmZCPK0KuXr47RGYn5lPhxxOJz",
+	"XgcZ/UykuWGspTFhWmAmDXLbgcRfT1Rfh/IzmQGBSxJzlmCxKB8Bd7mNmCw+9AB6yWYVSjeIK4Nnd6xD",
+	"biYfj2qehFZeopXezaV+xg+uATBx6ROIVs5q7uwx3ii9+Zp471bohI2a7Gbyfm4k06da8OCNqbmrXDXq",
+	"uBnek3nYc56dLQAcoBAS69ppsO9gLLgjX7zfP/OCQDWYiU8Ze6F06O315Uu01A44kjIjG6yHfqz1jOGp",
+	"PPCcx3qUyGJlEATzcbvTHXUogy7XEApU3THPwPkSczZOKZjhZ5mkjEjZFSaMmfJzar0uZzRJoGWbmgiu",
+	"lMmhVQIzaYOhik4JzyD5FfKeDBkpzrsph+Ogv5lveCfq5K19zNxjIqVe83KgyptQoDOEwjTd1KmeUHzO",
+	"uFQ0lg2t7jgQZHpJah2JvZ4PONWUs4A02gpyC4Q8qMFY7bVTJxw3alB0yNVMm2KNnm+70bY0TxtvpbyL",
+	"gI7+zWOXuryBa2gTnTvn5k3mvyFK9LDQPNxvo0cRGgtCEE71ULCil0T6N3q/jx4VRakyE5f0Uqs8tm2I",
+	"98iUiHPIGFd89Mik3a2fhKHPYp7ctzr5QJJL4uKHIW+yueqfa9d8a4xVVV93l1YIevdJ68soDs9SbvbS",
+	"36QWbO0VjieUka4+GgCjaL4G9kAjxwuKxmbp73S5KnWA7KoTgv+zt9kVzS/8YFgRfAsQs2vVq5g73YNF",
+	"Blq7OovKni6T0L/YpPhWBkVK2YUp9p0FUQldasz6iTOSpGNbpF5NQIAL6zcjbpkWbXN0/mKS3L/f7X8J",
+	"hSlfj+Xa0itbx9UysuqhtS7TjFIs1XuDmdEidmpffhQI7h2xWICy7/qoEUBvKtpvqRzHbYXFvEx0rNlV",
+	"rBhnVJpp01q/8XPc2ulhef5byD4ZQ+O5RmGFGWc0xik0yuZjQGMrHnKZ3WAH2f5ZXkJRgP3kY9n30sa6",
+	"Z5xf3IjlvASR3X3YujTzGlybYJ2mWCBJzyt5UvWR7d6tYWtRRryNW0kxbzIV8+kGCjxIYFcyUH3d0oQH",
+	"6iyGsHOGyH3EGYGoozmEl5QXTLadflIJJt54VnttHUv8vna1ZdzYrFTTHtbTfG+sCkRVDgWUT5WU6fKW",
+	"5pfCK1ipC9qoTsG+v6pgTylr1ravt7fF+pZ31fu95X4Wy7RkT/1CkZae0fzZAFbaOp3/ahWuy4pS888Z",
+	"n0atRNWlgelFMk400CoZIYnsWjdKJbeieGDpqmLbD8mOrnkt8/53m3iYbTqXfctSjrYOJkvRppMylEmy",
+	"FjraWd5btxWOebuKe1pyxodgPhOQ8nYGJjQaWTQT96g0vDtBJJVkPiGiXQWsFxAoc+zBuqWvb22lp4HN",
+	"xAisnZb19bDT9brXwBjaohQ06x6tGvWXw7arBnld9meOT4X3uSqAenkuSUnMG6P2mlyKsH2LnCAvzaBV",
+	"UmhVlkJput6OyMvsWsY4rlmG7hjHH6ME3Y72vvz8vvz8lsvPS5S3cem5fcuXLTu3H7mTknOvTe8tl5v7",
+	"cnFT51rIEV3fKyjjaK2krkfsjr8WkTGoxE26Z4tqSKy4sIrczYDtXY3rl3tM2yZZQS8vSOg0AHKKI1ts",
+	"cp3i+HYFvi0bwMCE/QLBzVBpnfLtV8FfVwMvoSK2Ain+kvhVf0TN0N/fsnpYLg1t5+yoK2hRc1++Kp1d",
+	"V1nzCe0PorF5Q75X2+7VtttW22rkt7nu5r3qCytw3pfuRovzGeTtq3KlGGxL1Af7JIRKmSm4bY7PLa3Z",
+	"MPkZXvr41wBk3bS33oI1HEvjCCtihKGU32WEN1iZY/vJJtZ++u5xKcX234Poyc7ndUK2bhYrCSNUIudt",
+	"/tkCUdNf1pu6KRBbIGwCgTbYZ+oD11+GnVYVWVv90vYe9jfa3grGz/Kqq2AX1MaiK/QGjsi7nRJSuEXJ",
+	"utGSrK+3hOnAFAFaEwZ+KsGHLYFpqq5W60qoNXLN5Jev8avT2IrSzGYiS1x95gakdYNFmtXjsgIRa+WK",
+	"vPVDhy2TRQ59SGUtTABF22IuHIpzznCmkAWo0ZrGeUaTgLRqtsHqoqooa1ddHz2jVMfuXbo5pMEczCkc",
+	"9V8J5RFEfWtJiMK9oxRtbEmQLWKRdfSyYCxw5ZTXUHyaJmzRrlzPFCvWWk55cz0icn0OV8rWZufk7YrV",
+	"1sqH39yhJQeIbdzT5IuVfEfurXfoN8LhJnsnm6I2rgvh9yX9Vdez3fOtLnFMD0KsrmqYHiGNecOlFiJf",
+	"EE98A+dVMfRoBZ9yC3BNL1ZO8n8MD5Yb7r336t57dcveqzLpbey5cq/5sl4r95U78VjlvPn2vVXeS9rt",
+	"0IfJAmGGgJGZjKs4zZKQXhbGFTxS9jTZChoYh0+ycLVMruanVaQ6XVZKd1yGCm1FklUU0da4kMbawcwC",
+	"GlSqvvBCn19IR+vdefF/G3OtSNbWY7f4S3eYsb2MTeab90DWahwNny8gpPJyW4Dk60RlNbuYdv7cWpnj",
+	"lnWWSaWRXC3UdSs61foz1EaZ3k9GU0/58vzKL9dt6JrabA3vFn4JabGeidMuA3dVS53CIr/d5jo3hBLu",
+	"DC2qUIwZOiMBSPCxIMSU6VZSNeyF9mFmWRgcwSY2y0j+ujp6yv8oOYF6qPe6+b1uftu6eU52m+vltq/X",
+	"F9TJU343eYAgYe5AF/dwN1v66GaCnws8vZ7bvUAKq0Gc3L4Kd7kMf9deLI/6st8b9PpfFwyO1fk8cPza",
+	"zv9EcKomjU30YiKlaeZhO7ZWYJhWYK7yi3Jr9061nNILJzVV+DeXAP3E0xCIr2nZq9mwuCQJypiiqcHo",
+	"5mmCyNWMihCqvtetf32lp2WrYdeQ6HRa9NBd2hu60nLX9OU81RNs08rTTLndzNadkq2lsksQqLw1hYUW",
+	"0quiA6IxFweIZWmq/4UwW5Ql5IYCctDYwNYTmILzaeOo9UVvYE6xup2RgZ7adpP1axqnoy/e0XSq/f2T",
+	"TlRqQe3RTzGJYndKqxE4QN6BKBF65J/nJubxHG5prYQAf1Ec+EkPjapjGqGEjHGWKuny4vXHHwRYDmaL",
+	"Uz3REAOV5v36TCCZUQUmNaDD6CfW7HNw69ypzA1Wf9I7hKtvNrB2DahGKWfnblMQVQfobOH2AY0GW/1R",
+	"Rfde2vHN4Q+Yv7brCnfUuerat8PLbuDUrpr/kjbu3qeXk3pQXDIyh1UzmAgQiQaX072IvBeR/10iEhyp",
+	"dRcGURJhFOM0JQLNJ6bhi9Q7gSUa6aNxCo+OYEsMR6dVq+Xnp3/92/avP2y92vnHk5Pdf/7tw8t3J7++",
+	"39re2a0mQZZMAs2HKrmgW92nSxzLfxQZ77zWX4OsDyH5HhU9NrEtVztAWEp6zgxso8o7YESIkUtIhs4k",
+	"SXroUKEplwpt/e/uNuqigcXBGTIDZvLX4zev0QwLCY9Yf5BE5ArHKl0YDLab2JX6qdgcdJd5hf6uzt8q",
+	"L44xlcr+N0Xj3YcU4iOAXfdgectHCU8ub9GO/vb6iaLXHcH/uWFQ3qe7T3qDre2d3u6Tp896e0//9KvZ",
+	"Hh7YiY2AvgQxGMhBhQDXux+fo+3t7T2jPWGG+HgsiYrQGVFzQhga7PX73f6g2x+c9Pv78H+/IsySIdvb",
+	"23vWHWx1twcnW9v7u3v7u3u9Pfjfrz30VpCYWmBANKWx4Fb/PUBjyohACT3XuhoWBCmRsRjnjZULStjq",
+	"bz3t9rfh23v22x2P5SRYka7lqMuFVI0+ASz3MuQfd2C4lzh1bW+BayO9f9vx90jZfyHHz0fBiGBb+b6B",
+	"UhCqfc0ljBtBiD5evXtdn/irEI7K/gqpYgDokh46UhLFExJfmJ1FD1/g6fTRkCVEkVgLEJAukrLzlKC5",
+	"0PaOuRGAN8zFOZ5BomTyLxxrpm1opEoVFrR7u8IXnpY2/dl6wHZR5xUR5+StIJeUzJsciXDRpHDmsC0V",
+	"W7iIbcqVjXglUhOs0JxnaaJVZUHcGkPlCmzj2qGnSqt3v3+jcfdXQ1AOkTPk+PTHaGMuas6dELXj5pdE",
+	"pHhWjPUAboSV0addkLHWNFxXcNN2TCIynRn41C8zrXNoshqiapP+HPMZ1faI4FOTNetwjoNd4Uyblijv",
+	"zQLZGaeQ27Be7xYPa7Y+1lmB/LRsDXJIhco5n+UgN3bSUZn+/D0Onn69U++IBPO/oaFolqprEnxB1SXa",
+	"vw0Sv6eFfGtC+/+aXKnDS0ytVdTcTQYcdiD7Sunr3Kaz13ObaxldbXwn4db0r7VJmOcJUAmmITojYy4I",
+	"GpmoINEmLkjhqq13rQHdiRBv8IytEOjlrVj17ePy3UuHUL7V7tJKqvqFhtoy/limqoBPOT985Qd/sCwj",
+	"0mTALCEeQAKlNoEdGipGenQIED5TLNfnMOUTUecxTW3TgfDa+HDolJz+rtnEimdO6JT8qu+reSdgVOXv",
+	"++9t2pnnmZChWo+3WOa+ohjuGYEDxqXAQFKMdcxwU7iWZwP1VtZ51o5jqDfPaVPjID3uExpfEPUcp+kG",
+	"kX1bGTOfcKOX4GRRnVwDKlMrTtF4fEKb8eaSiDPOL57jWTgUMMVs4ZQv86oHrii1pENilJCUnhGBFUkX",
+	"oJVZn6tmkFO8GLJcU5McYev2AXUMvjFLM9MmTOELggBUSN/FWUx66IUXBBr1DU1gxMh8yGxpUFkrXxqQ",
+	"GPRX5f/oVRG0dSL1uywlMERun4/y/C2tfoSEkvm9WWXhLEJSceFwtlVZdz/ICShOKaPxA6k503hcyUme",
+	"UyatWmy2ThIozlITu6fyNtOUv1YnkdDb17AV1Z3tIbvZrvWArXRDCSdaKVDoTBB8gSb4kiDGERmPSVyW",
+	"ALXaySwl5n04f9sUL4pP+m3ZMiVpQrpzLvR93QnPTE9v2M2uPWmFlzj/pawiVi6uUhab0YOjTsbobxmx",
+	"lzV7rSVPwepGjuJDzMiDoG1AmX0gG9HQPD14BZP8IYeJ/RxtFoYzOviK+1/CTfpugWX+hVo+Lys5hudY",
+	"InN/npUKJ3ZOKxi4JW/UM+ON6hlfxDpOqe2t1U4p0LpPXdrZUnMAOlw6LK11FVoPDndJSCGAlRshguMJ",
+	"MiSH8JSz89wpsLaS1YShuxVK18UbLcRUrNR9X717DWbXZA0tDJBhoQGGaXDQhmZDUSXTY8/bZX+i0TJD",
+	"s7x3pUNUGt2SQ75huog7J9B36ZzKYO3Ohqyg3ane/HT8l1M9Z6czLiU9S8lp0b6roWkPRwnX9jRG7pnC",
+	"/WFyJY2e7DabJPv5vxFmizleGPd/SqUqe08kejgyIOmjR+AlEETToFXHoAzE6FQ7/b0hG7nvd/MXjNDD",
+	"kfEejh6VU2Dsa63SWUJwN7VFmax1joPfQv3/8tQX94aW/KBytBvO85Kj+FLLmw3sGSPJQQPVIkvrK7jZ",
+	"hllH070gM+UASXCWUIWUwDTtoRccdCpbmehLzGDW84knUbG0iR+2QdufW8utZbSvUsZeXs24CGguLy+J",
+	"WCgoH7D2CT4zTo9GCljupIUX+rbNbbhmgchCvImDfa65hg0pocIOlq49gYwQTxPNR+DQHVhLfq5/gS+u",
+	"P3A9jkDxUIO7h1yZBonttNYJ1Tu1aFr6cvOmspPcn+Ymu/Hycu0tmfA0lJZ4CDARkFu3vrSDpPa1vmq6",
+	"vdU/+85stA2REWEDSwmizNVptakT82CpV4+prS8eyh9D3XL1LDIhgEF727r2qI/Na9catAIPWWAMf8tI",
+	"RpC9vPanjcNtvU/PMVVp0NP7wV5xLtq1P+8ebDqa/RW4J/5BjbzoiCW3WqTMHdF8K4sF9ebnDonjX0vY",
+	"d9jz/YaRvMLSVyHX8n57wlXmOE/6bcCwwR1ruoKZqA10CjdgTdc7JsFCSkau1Gmce5NXedWt37nJje2/",
+	"bcmiQsRyEwdwrtk2e3rdLRs6e/3Hl8zgLcAvtJvBc5AP0jV/NNrVw3c/PkdPt/eePNp3/gof4SslY4Uy",
+	"ZmVohEYsS9MRilOCrc+RMv/Dg3tT7msy5VqaIU3Udowvw9nyhQ4v9S1WrbLNkpQM2ITy3vF37/j70zr+",
+	"6n4VGYqhWtmcB4ykFsG5HM5/gYODNJ1A82/oO5W3KzPxuSEb00sj2GlyYJKmAjAJ6G0pJUsZqMGUCBRj",
+	"pg13HEPxKxZkCH9rNcYlWK61ac8xS2hij67X8Ky+ZX8Y52h4O4NCm4gpXdLJfZZft/Ejr1EtsjOT6OHo",
+	"qlvcOXp0gEa+9rnv4kwjE5026+HHvBCGGJUfh0qoILHWWPe1udyJvB/mgsJiOMxJd0f+d35DymUmiMx/",
+	"wCb1gaZU5e91p7z2t3so/wFUa/8Ho4OXfgGHV1n5di8u/ZaPKLROnahzSSX1bvtNmzjuReYPd8np7u5q",
+	"/nc+/hSzYnbwR/51reS7SxdkIUv/zpfRqGf5B8jZhPOL+t/u/jEhSX7V/GEuVdF568tRExge9wuwI2Fz",
+	"92Zwl3PYoeNMCJ6xBFxIMxwTozIKMuWX4G8xrEqRK2USrcQUp1SSZKhN79c/Pj8wHZJ5iuIJFjhWREgX",
+	"cefSxlKtVwM8w0Cbtl22fm1kGJLxC9fzvQ8Zuy+dMP0Ig8qbJzD20Y7mFINdmyQd2R2NUMLhrxTLif5z",
+	"sphNCJMRmmFBGDjT9J4NWUowUMLou5HZQ8y8dv58jLKZ/oIkl4Tl2frQvHJErlRvFKHR1UjLsdE3ox46",
+	"BpfkkGGJJLgSXU6WrBGdpqKpHk1i4LXMhKq08N3OAO3soN3dXdQfoK3tpUrVztJUI/TtcPjdXx5+RA8f",
+	"9R53P30L2eCP/r0TDXY/5z8+jP6Cvn14QK7U9//5SF5++nj1j08f1cmn4bD3l/98vPrHN58eIfPkvwfR",
+	"08/o20d/Ce9eigNC4zWZm5S3PH2kng/uEiydCL8gZHY3VawbJD6urYk2uziumSWsF14rKWv4MDaqv7wh",
+	"NWd1fmeUe0daRXlTzA5ns7QtKtFPfA4OBv2oFhkpZksDCac05Cx+w9KF9dSXtxGnqXVwT12cSX+iFN3D",
+	"6fo9Vy0odHl/26XJRA2omm8Y5L9hWxnFBQyeMpMjJzCTpit0OTKp7aORr6HpH7QOkaanXJwyDiGbsoy3",
+	"tyyLTMItYRM/xWyjWD6cMWPoWkbjJD78GpN9v9xpBFdHeY0TLMjIqOcJxGrhOqjo8Pe187834DrFcJqS",
+	"jecTngI+aOTIL8/bg8T236uFxp61XzXuq7pJWTUJ2fUTLujvnJ0meCGXZHvqy1a2etthpC8W8aQCB7FT",
+	"QYPYWZZ7uddfWndbhoLYcRZ4eEl/wdUVjdNMgr16B4t7k7n2TRz1KFgZDJzCQ7M0yvYqztkylsozFfOQ",
+	"fj/iM8JG+xCf12ybkgQtiOqhEejxo/2qfgGojcpAYs241DYmnZLekNlkC/2IsTRtTRrjc4BwEACkgUbW",
+	"m9zwZnt1yCQFqrUsHhxsU5yQHhrRqbO8YdyGOvT1sSD6OuPqVJIUjAIzsyEzzqa6qsT10GCm5WwQvSqa",
+	"iPSVPCckye00/a9iGJ2o43+zzJ7tm2oENxP8LA3RwweqJihfzChHzXGhXfsgEkRlwiulFER6AN3FAB7b",
+	"B+TjWnrpMuOoDMZQvOQj7v7elGNvSCJUB+sKb9x2Ubtbf+Iqm6WIIvnhukNokWrzGY+jeFvtY1Y4LhNk",
+	"gE30fphTtENiNmGpvZ3dp48CPDBN+ZwkpwYML+RBNQeIskuc0qQLuhZoNY7jmBeYmg33lhsAkfU47rEB",
+	"6lvpn3ZzMUHi9acEt9/ezEwUf/1JaaaBFb0MzeRonIPGGLeQKeHat8k3WBCprHFbJG1AkZexdSFYbWMu",
+	"E8KGzLK+GWfSSIGZ4EkWkyTyqlT085Z9gu/cFR9CAVjptiHjYxTzNCX4PCNVL3ylSHF9B7gDMi2W7klg",
+	"5ZZmWBkaAP9o15Xk1oVoU1n1FywBd779xjEHcjPNuBsChDccUnCLtZq9WxQH/UwmhLZPC1TP1kffvaJ0",
+	"uNsetaXrapJMfGIw0AcQE3JBWHc1gjxdtmiZNvSitsKDEBEkRNnQasUqyaaYdQXBCYD2kSutzOHciwsJ",
+	"WLFZqdiMeV4kFjvU7Ep7Bmtu2tRirTRiVtIjqW0c5pCpympOSPsnWKSUBHOPYKUV5119z2K0D2zH8LCc",
+	"/6IzouVeEfFuDvn2bxZ5xA38NIeoDw3f1RvZuqTunLKEz+0hdK9wbfcrIcApXhisL8bnDdPaag2oUp+H",
+	"EFw0EjqIPaCa7hjTFNR6Q+qXlKftmmH93T1R527LfD+fow4F9S8OBknUpGhlB7npFR28kiiWr1EmaLdo",
+	"ZhHoZVdbqVRzhOvst3nBhrv95EZ22+TPnVJm6p2DMsMWt5lb7dBlJi7pJS3SBnpfDD9sVgrarsgdcHeC",
+	"xhxOuLazSjHrMq661tTO6bjiAMjN3mtz8RaObEu5QZvEg4jzCzCso8ag+DyQKOXnPQSArTJnxARNCE6I",
+	"QKN/dG2Lyu7RiwoYdn/w171fn+/+vf+PgFkactYEsba1ePjp5OStVX4jJMgMnN6lj+3095b5uHb39jzi",
+	"2OmHWwxQlQbDagbITWbTKRZ55bXIUhIhbJDAc2XSVEHnvW9CQs7TkAPl8Wt226nsnXHEwJj20agw7I0P",
+	"FiOZZuc9dAwouwfoTGAWT1wvzrU9C+swONjblj6Gik1qOyyY3fDam1h1xOPZJfJeYp8ep1lD92C9LtY5",
+	"Z+1V2Dr02gIimpa8XKBzeqmtCts23raZOgBsWc6INDyWIJwk5c4vU5zqZSNJ1w4VAg4400aKAu04MSt7",
+	"RpMEnEqx4FJ2uaDnVP+Z8hinXc7ShZ6u5scpnVLzmGY6Y54xL/ui6/9md9D/yW853fS7XoLSRcH5tPSD",
+	"FgldPh6XfrRJI6XfJjxNSj/kzNL94LIuutAUpnTJqsLlD4OVXB457V6Q8pM2s6K8GCSlmi2Xx2wzX7pj",
+	"QsoDnRI14eYna4LbBTcVYdi4CCHnqKuwwQItkozyn+pmkrdXecp52QDsmAZh+TvsNlKW9+Ws7ZZ3DTZr",
+	"2b3lKeV760C4/V3LpP0lrHwADCrvTjFbdF36e/5DaWNt3ry7JpUgGAKYTVXzjsLWKaC3kyj+ZLwLv7ju",
+	"Su6zJjfIp0Irsut0qInZbrkeBsRBKqYZhPDAXulS1oXcIpdj1IWsPHj6jCcLmB3UEmDZrZYXYNnlM8Kq",
+	"v9ddXXYmYLL4N1QdR+BdAyhF6mnXsG6LlOOkq9+SYpOSlTGZzUxBRHdKEopdI/qaeu78oHqyMwyMjCZk",
+	"OuOKsHgBR9AAyAYuUNY1pZaAm8hw2gXbwPDCHFUn9zV2M3bB+JyVne41OqhnVhge7lontati9vh/bsYe",
+	"vj0KIDcW9m6LJoSHvvgH6aIVqTmvQLZYdJXVVkPUueriLKGmJXcHp6mrvQiHEaE6W/L0ktiiy2Jozyec",
+	"S2LD2sZ6yCEz7GqDksEZsXKQslx57a1l4Kyp3N2xSvfl1TZor4PTjJSUjgcSjfT9oxtVxULjWlPV8knc",
+	"EtUS9UqfN1fU1OLMmRLHkt61br3TkbFBuEjMOQJ86lwrN0mLADVKWhQ4ecxjlV0VrFUKrRBU2C0v9vLK",
+	"7ypRsjXKJ55b/cV59JYkT9nv1MvDElOv77LsrlMGeJP1YEYka6qtT6fSnM7eWKo7yI/R9nLcqX7e8qwR",
+	"fGqNyrS8q6kbc4gY3kE+JZENG2QM7hyHLABDDqt02ti76+/mQg4NhhU+w5Ig85w+J1mlcOVGO/StapYF",
+	"s6qwOPhtw5ZZUXVBgmvOw/xf8JT09Ji0Mk85o1KN9nMCihzak4wQKHTGi21VxB4aGYZsPFhUID5nQ+Zs",
+	"iTxpKq/IpEzLXDSaYobPiXAOIlOqD+j8+SCgOUbCI4OgAdpwBPFiGQGLlBFUO1N2HoEzSUbIJNPLHhpB",
+	"VrobVhmtYTTDQjH97SFzViwX55hRCWz+gXRd7iJkDUytMhRIjA6slyqJLohx0cuYz4jsDdkIJ1PKSvMq",
+	"p174U8xVeth3WBGXUQ+/2ZHq3/Rbq6AdpRfVxO67cLshWELjnCklH+YdYficIbeBN5RSu3bCqzy1xlpj",
+	"b1ll+5EAEJ8Er4Mj0NJ5KsX8vUZJ4T6F7yHxMUL0nHGoRI81twCHURzX+CgsLRrcp9/fVJ6vLVsqtr9d",
+	"Oq/ejuc2cenGCR4DNp7++NLw9ftZzKdVDAPN7rAlV4j2Y4kSAnPU8znIw9dFMH8QtULmWBbNDoSK7w/v",
+	"/eG9w8MbNZymxkO9GQybITGOcBJAYrwemZazizWdjlZTbilv2KbV35PyF4ONakQU08u1GnIEVMxWeCPw",
+	"RN2abAEpArra14Ynogd1bSgOOEetcDjWAd64QVnT2FLz/oTe6AmtkdexTeeur/ELg/r8AFmjz9Z4SLPM",
+	"pb4roF85ZLAEL5xeV6qvcDXcm3TmSNxY6kmI4MGXOWijHkWRkNgWVKitJmf11dVpbnaVn+cPfI46Y2FM",
+	"wzU1wI3dVhtA+EedFk0CmlO4614pmDO8fVULgPqSNQOkWPJAcy4uDHkKgvAcLyKb7Uf8Wh9EDTFq1R9a",
+	"gdouAVCaNWRGcujnxlDZmqaaQ+b07AEpjEq4BRbqs2KoW6IPk7W7+gUo+bl5dU2chdIqzeo1wW5ClgBJ",
+	"3CK3FaqGjeRsZlWWZ7DqQXoQEA3EwmfhsIq+YGMbxo3zANxF+wZrwO6kqRS0gI37OE1HtsUkhJekgyZR",
+	"fMiED/ZnnGrwWpTQBOIxRusue5uq+BYrkSrWRp1YiRlRgXzw5rgJiMNxA3jgIRIh+ECEpe2qW+A1QbKx",
+	"TdqiAtkEZoi3tW7adOTed8Mp6Ddks99+J+bNOiSv0TY8qCFofXJ3d2fXbj5kV5uMrx/fvfxbhI5en7x8",
+	"9/fDXyL0/M371yf6kL1/fXL0S4R++OeLw3/q/7x68/rkJ/3vIfvw8/FJFVJBv+f7Dy9f/vzLPw/gHd8/",
+	"OYBnvz95v7yVy15D65bvD/aj75pKyzbrcryJeL0hqx/2xR9CpedvY9FYoNdvtSFbC9efYQs/wEkPcmG4",
+	"7jU6gWZtAAqNYwMvFQ43Lmms9GVKDAp01HXATqtxIIfHmTTCNJknn2MWk7btgT6AQDLsU3EUwztWd4/R",
+	"GtdpGQ1hvTPPuAqKVP37Wi1lfsISWZyeOV6sxtVe1nrpv7SbTI53vqIIKSapqSd4Z55ogdFtKW5DH15Q",
+	"qisOUr2HRlU2MnJeOem6WevxPAjZfGxxKsKxMejBCFjaLgXQhP2cQ7HEM1Z7EG5fCnN26peDLe9pkNgu",
+	"Bi6Xp+zbHGOalrA6xiblWF7QSqMee2EZQsfYYk5yr3XVsqnlLa420RiKwuN79eLG1Iu6fXZ0+PqwgK4o",
+	"5x7NcZp245THF+YOqfzSgBKh+by8zMVfZvrcPv41ExQgYLxFebKzzINm1uST1zXvu8fdBkaof9gMzXg9",
+	"dQcIrJk7vghih5yUVRW9vAYIEzqJEgcSXq0cX1aYHIJdcPXIRWpDhFyvxFzO2u6m9JK4ZsVDZlQBztLF",
+	"F6wRbgQPKHWYY6GWp7cFIbBZ8W0zWEnCmasdhv2e51as6RDjEDCSHgrAkeibDQrJkI30no4i42WCKHSg",
+	"nDb/zgQniHGvCussU/oHN4ghC4+i5GpIjBVgs0IdpEglbznc9Pe6YCF3hghyw33oHWXUzkEzA3mXb8f1",
+	"lPpiWwvF3sVotM4Pzpx1QjMbqldrxf9vX6Ha2Ib5ejSxDdWupfgtjMzvErol6sgJHasGqLDXeTYsYIWl",
+	"WBHTiNuUggsA6iHnICmXjbicH7vtj7G7PWjI+7SH+ZSP9ejWccy8Gb+w7uf6EQ92+bZaF1ZW4fKxMAGK",
+	"Cnj1XUDM3RXWkF6n1YH9Zb20W0bEliQDeHmitYyAIp5i+wJvrjvdbH75LQfqwnnjLSJ0tQ7u1ROSN4Ou",
+	"QNp8/bjOL4jmQDzl54v7HLWOLa1Y2p3DlHMYLTffd8hVXwXOuq59YUrZ5zi96FJ2i8YFTtM2HTqgu5F5",
+	"qDCMIDIIvwHw4WbALA1jLfZpsyjVBmU9LYXYTbicm9qYRy6XCWx0bYBWk3+wnCAD9LggUhGR4AUil8SV",
+	"RN47pZurOGGF4UeOZ7Qb84ScE9YlV0rgrsLn5jRX79eCxhRD1TfzOWeSxBk06tOiBg28OFCB8ZuYgMF6",
+	"SmG9aCqMttLShTnjtn65DsVjr9j2MtVyr8jOrOQXyXmEtTDsQ9ec5Ro6+kaQYFC9PSZCkOQ0hJ9TFPAZ",
+	"USvILMUxSUrtDm+HP38BlHNbO2dpuBJTrQgvr0o1J5ja+vlSpF1otbQx4TI9uGa8kmZLemg0p2qSCDx3",
+	"qI1QfNqlBuI2Ywl05Bl5oxzta2XIbuLZIkcWsW8s+ZhcTaGbFdTRn0K5FpEQ/zQeppSMVXktOlEnH1nZ",
+	"aC7e2aB9nNi3bNJTz/AVxZEbClL82pbZteOj94LpGunly4GwC4s+0OezFBSJEKCMaeLY2t7f3asgRj3b",
+	"7/crW1HaiN3Swj/82B98go4b/9n62O9uf3q0/7Hf3TU/NWjWeqDjoGpNBOVJEdHJHQw2lZrXsqn/q9pu",
+	"LNcFL6nB9LRRZr87ADdnDc0nkCRhmjQbADSXh7dSZ/wBxxeIM3QyyYRM7pMX1tcT3Y9dW1K7XxKs7fTI",
+	"qLPsbZ9LCRRNDeO/FKlYUXiJY4dKQdOUGfGnBKbMrNKUECvW4NmyzPOe+BoX92vvOdNOjQI+u1kXEjol",
+	"iI/HN91s5L+we8gfphPHtZW3ewnRJr2tiTt/cVZ6I+GQJdl1Jb6SNHdR0/yjCOmWqphsUJ/axpxG7du4",
+	"Av5w5auLGMjB7dS720jceL0w3LgOCuWeb1O4bF+2Oh7ldqdVral7qB5cIixpW6qTz/srqzzNo0wNtUuW",
+	"OZYz0K6RPBY0jgwEZNu81TkhF+kCuWQK260QsBWlcc5hixynbe6MKZraXKwr0xjC5EWckXPKQu3Etfm4",
+	"uiAN6tHkATK3l3tD4AWAzxeIdj10NDbNkyP/FTnwnX7X2iT1gZCLH/RXy0T1NEBTBI4UvSSnLvoaUiv0",
+	"eLmzRGm+ll9KQFcotjLGyG1AiGr/3oRGBVInY1qaIIvQFDCa+XRKVchtrX+3dXomznOW0VQBMXlNry1Q",
+	"ZHldtsdbeC8erAM6DVFNHKs1QbWoRO6JiuOit9Xrr/PBc978qf/hSJCUYBdPLU18TtWk/M1zPuhtPek9",
+	"W+ezG4W61wUas8BRG61IhfLcJyNHGaUVC+zXqqB50RkgLJVSHBM0Ny10cgT0nAlMsbK5ve7D+2gEkpCI",
+	"kdZbTauaM54sIoDYwlPiLvkYXySVJFiuylenJ+UzeM5NjtKabTm8i26jisYKFuBazwpT5vDfTWzeAFSW",
+	"d3OaSQX41gppAlVosFsNnwbpLl+SgKqGp0VGI1YTQFoTC23XWWz5/OHyWOoMLozAafcpYBpxo/k6Q0hv",
+	"3z7C6K/Hb16jt+Ypg97wZK8/eGR6EL9/d4TGAp+bAPnoG2jJDlnfYGPpd5SH+c3jQNFXecVWnQYgj3zD",
+	"l5L382DD0lc4nlBGCqLQbwxQw8jy0dG+46g2DVLvRrEN0A/QgO+P9q1An3IB7IoZ4Fo0ivn0jBrsUNeC",
+	"0Law0iwM7Hbb+TkqoOiKb6DROFOZIJDia5remLaXXFt9aESuZlTYDGCjTOkdkNB3CBSWIWMcpZydE4HI",
+	"FZVKHtgUJFBEiuxurUNWUers2kcdh0AMzR+IhWn3puYsn1zwFgamfV8RVyuCb/DbaWooAH72/jAxHccd",
+	"zA9Od9R3un+bfrX5n4yrU23r6qHAyhn8VjsPixJdtt6KgdUOzQdb0PySKbFYkoGSB2FtwwNADua2Z07e",
+	"BrB9Goo1oYLZ7rec5H4tf/7yDsi2zP5Az8rqoKNyztbIV/k26nscbul0M8nBXyD+MKVSkuQUsNaXprea",
+	"O7xGcgnRtpHJ07eEX6KS/rUBYL9Qpsxzk7lqajgYwgygX+49W18qR8bg+Dc7GCYkLSqALJ8L1toYGvwa",
+	"+pwaepftmNRtJCyXhhbSXNpmB8kV2a8WPim308r3+ymNrKKotck9bT56w+FxZynw/VL/gZW6XkIQb1Oz",
+	"WJTzLU3shCqiO6teuKFQVbgCEeCgyyRSrEsQf8FPvM5Tilyrj7I0CiQhtQmGlXSqDSvDndplAB5dcDVH",
+	"pG5OrrlXRBye13VDUPfiet1A1PV5+9KykPLd12CW16l9LtjHyiO/OijizjGyvZJaBUeqD18Lk7Ns/31t",
+	"IZKKnFyZn1lamrL3gCqJTBcrgLKfYc3wm/IuQQ6APW3s01JeZWFur5th+QGnF0dss+SIQjU18U1CwYEy",
+	"yhn+CDIjKkz8Pvvynocu46HNnC54DE17vRA92M57N5Qe6R46CyWWTrgF/0tqHa0uyGJ/sBxR5EYLycJ1",
+	"8qXxhljVLBMzLnOHrF27ssMLQkDgaq2cJwIp3gLNuFA4XTnZP7fTwLZHSyg0NExOm1JlPkwWXvNb5O5H",
+	"1HMEUOXAJ8s7YmIoMaH6SczkXIsMtDPo3+/NOntDGCx1M7b1lEiJz23pqqw2im5CT1iXf0JzndDHaTyx",
+	"la3Fl/ddLx5wfl9QlgCGOoB9ojG38Y6zBRr1vh2VcA1wmvbQIcvDLIDrcU6URDtbW0XGUh6bQVp9MYEm",
+	"8wBnFVOsVia/mJH1BlYmX8/E7X1byR0pU+x2mUJx9/fTT98Nh72H9p//GQ6/fRTkiIUyuVvVJV1cw163",
+	"DQM28BlEnUykYX77/t0vxm9cIyWk+D6aKDWzUNo8UyiT0FzOOEQgiiryCGB56eDB/cePLTZtz17pcXH+",
+	"eJoHcBrVm63SesLL/rL/+PHH/6/7/9bplwzmiJ5zWeI4ki5OVp3/lSRsS6eGEVYbujOsqAOQFQPgW1dQ",
+	"N5Oe15OS//165T2f+yr53J+LZenprmQqyRL7ouhjxcgcSRILou5tjnub497muLc5/jg2h+FbDW5Meg6p",
+	"s5a3oeOJkYrpAiIQZTKYTySJT1+Nf/7bnnj2Pz//8zdxMv/X+7cvnh398vbXI771C/4FH8+XRze3n5WI",
+	"wLyyQBP97vH3DSznXqO4t5zuLaem3n/2jC/RdtYID5kbW4aF7EPXCwdZT+9XFwgy43o/S9pbn682Afi8",
+	"nl4VpwQLWVMZ7/WpVdbqFxLQ9yLr3gi+E+kTYGSucmzDmjtqMbZh+pRZ2HTI44Gkd334tuPvkfsXIiwJ",
+	"F8evYtsvWfJmnFe5wdtbIL1GHT3gJAQRc3T8Bj170h+YqjfHP8lFhAbo4SvOErx4pLn1U/TwOIO/1kfx",
+	"erocpawiftwQ3fQgoTEsgLi4oOz8J56ZbOVWW5fjNc7NW1zLR1uPUu0jwMewq67cs7JxV7Yhfrh3j5aP",
+	"RZ9t/ZqZtjGtx3W9jnJYETPP0qHeaaw9Xrt7gt1rmH1zewT0GoxghgSRM84kkYiOofBKEGAEjJtXVEFF",
+	"W1XDLpOtrVoruGrW8H6MyrWVeeM7KpFhiQ11qSWUY72fmC1gJVuVPZvq3ooyt6IloDehyKe2VafinUU3",
+	"WwpUy8i8egiCRfvA/Yu6njFVN9yznmdK0oTYquS5R5O32ar+/jDfH+Y7OczrQz0Yt1UmqFoc68G40i76",
+	"M1kcZmoSOO4MHb49QhdkkZuilEmFbYutKPeog09/9PbN8Ql6jGe0e0EW0mSzaWVMv0Dae0dDptmEtD6x",
+	"mPTQMYGGl1Dej05+OfYbtehRmJpS17l/v/OP7uHbo+7PZFHsu5mEXtEzgoUpFTH/+tHpF3/9cNKJ6vPL",
+	"G5ZeEIYe/vXDyaOi2PDNjLCjF+g5Z4zECs0Ev6QJtOq2HU39xUBKZFLJaMik7edJGYJK1Ke7fWCNUM4H",
+	"y5VffPZ0axeu6Rv3+k+e7YP3EKtMEH0Qzek0pcru8w8kmmVnKZUTkpiVhdXHDGG5mE6JEjRGOD3ngqrJ",
+	"NEJUyoyICDkfajRkkPVolxjoEowss3L5mmqtuPNZU43WyE3NM1PY9IewW6GZyauXr47RFFOoRzY592AO",
+	"dB4nPJa1yIZxkRq4Cc3Lz3B8QYz9g5lm5i5f3jCefQ8r1jUvDsmZITsjak4MqsS0h44UYlAonfDsLCXd",
+	"M3Co5MiAYHfl2ZiMoynwGTThczTVZ9qhBQ4ZFoJeQv10jkkx5VCTwb37bQhgJrimJyLRBLME8DTItDdk",
+	"Q/bNN+gDsEqotTynbMi+RXotPp5nWnyNTb2utmbkp4ewdo/hyqN9vTD2HEYI2xpYO8AIESGg2bA1focM",
+	"mVbO1okUaWqLcZpKtOAZMLAZltB3137/ZDEjx7BBes0JU+7z5q9HETonjAigXHs2fDSF/D22A42xuT89",
+	"zDvSPNq3SHEwUhicXjbTxIWnlwRR5ZZIc0ep33jEXE0/aNfg5zTG40d9Vra3t/c+PXRW4Hw+74lx3CUJ",
+	"VVyAESjGsf5/fd8jd0D00vDxWBKFHo5+HUVo9F1/d3+7r//VBQDL0aMespLR2aSaKM0zVBaF9mckxpnU",
+	"I9cvnfP/n71/627jxtaF4b+Cwb33sNQp0qQOtkWNHr0VHzruFSduW169OilvFcQCRbSKAFMoSmY6+THf",
+	"5Xfx3r8X+279sXfMOQEUiiyKB50shX3RsVgnFAqY5/k84yzFJvvhqTwb67Fp+XewunLqJT4dv7RC86ek",
+	"xd7noicRl0EaNpS9XBvR0yo1h6wviTL5TNKV8LgiH6sefI7IrnFkCBApG4/sc+2TMimY2xadg3a72e40",
+	"251jxPHstts/4bc4ODh40ezsNHc7x4jr2d0/aB3g/37Cu4GQDBqReiCmTQjwVuuoEtZbi/2oLCSGUKmB",
+	"TdSBJ7tFqt1RvFt5fBrxBcaREFichF3sMAfR75wPisYQZiblk0yeDQpm+AVIHDxOgDW4InIcW0QDgRsO",
+	"uGE7uxHb2W3tR2xnr7UPJ+3se/MGl+r30oDYwf+wXBTjXLEETQCLaBdEQpMWe2MrrRE4hwK6I25M9TTG",
+	"TawS9wct2yxjU532YKPQbk8PWQIWU8KGgivPtS0N5oHhcYixb/vlcTb64hJkLQotR9GNYBkRSsQzwYYw",
+	"BTpL4VSRM3wlwglIMjmUBSH4YQdarCgaTItaj/gvY9F1H6+nlSnyca+wUASmKg2/hUVrYvVBnPE8zUAL",
+	"W0O0LEaXv4LVzIxUZ5lnWGdgWkoljLOnuzEKU45BuC7babftoEc4a2fi0B5DJRP6DtN3YvttcBLKC+m+",
+	"Dh2pyzq4Ni29+94OMfbA1+5Ee/5QE349JH+j+jx33wgW3g4eD1s/HFYW3JCOOi53HEhJ1QIDweOVBwbf",
+	"r4BPfSrAzsptu0F1oYH4lmpM+oJy2DzvDfA5SUjNlxBRBXKa8cxiZNvth6Pe2WM9nWWCn41BzAncavQl",
+	"h6jVOvvwDBoiYQ4QtRv6Q0jUp/sl4bmbcntKLZGb/Q6eH/1Ss4ngNg6DMiXnynCkMbH3G2Vc0dIIP0jE",
+	"9l5URt/ZadtvitAVXFXxDKihDuUWirCQwL2wYAoeJwPmMTvR+YnSiCWTzBtd2A8Ir+bXBCwX+OipZVDy",
+	"yyL47HiS/XiOMxqVEoWRjYsuWo1Sjs4LI7ut3L586eyI5P3R8cvvrMRFhJWhyM+wiaU3YFuoh5/vHjxb",
+	"Rg/DedtoycTK9tZbmBJpWCb6RSnSIifSytQLe432A5gL47wnUECDOHp9zM+SQ2bIgYgVNyx522++gwEm",
+	"ZTzCstuE+htnYK+z4ygHbOgdbnwK2tKOxeqWWIF4RTfPm3Ia91mq2eWAF7F6T0hKhvEx7L1C9pCL0Frm",
+	"zovaSrzzkmxHbCT0KHNnWR/EeR+x8mJQpnDDYlJ6IFsJOGw6t10gXfYtGu9gvvzD2i3UXRQF2EiUvmh3",
+	"YpWMVTjMNGmx17w3YHokqFcTW7EEaZCRyIfSoHXisK2sX0r7TYIWDCGLYNrhS3xplpcmh96gkkXNoHZZ",
+	"0tf5qUxToZJWrN77K8HSHFoGjFxnwrCtXFjvV5rCeQURaDR+5hwd/IWnQ6m2GfwT5U6srIEdlT6e6ekR",
+	"SV+QQOdiAgZg4Oxb/1DbxluZM3Bcvf1hlxjcmbwUmhGSxfisurt4xesm1PrRERsrVIR2LLEaWDWOw2SJ",
+	"va7LsyxpsSNlQarKEBiucU6BjMI655xIRr9IU2BObK+9F6tLUBCI4oxp5RLxAiYGk1mY/6p4uGik2c2D",
+	"pnG5hjAaAN8+VpnWI3DqGE/TXBgTsbMcrVEPF52BWBtnmZsWDAiAKDMa95dL8w55DrI/Ket/utSflpB9",
+	"gqRXl7ksClB2iD/FT2Fgsx1t3VgpXQgkHBGiWZDc40YrE7HLwaT0DEHaXfJJhFDXqUyZ0UOB0wzGbDax",
+	"QNgOBBt982ELPKAJGUFDGI/1lISTW+gEYAs482sQBAea7/Zrw1hxNUaI1lR+aUIATmF9YN/ghVAlVQot",
+	"sstcF8IzgeFwyFWFiTKuzS+2Mpb1BdwMFxaskmHkmElhFsZkq8CjkOdiItLSjzkMHEu3C2IF96Mr3nz3",
+	"9oP1Sno8zyfMjHsDx8zZYj6DjzCTmdFswC9E+IktxnZCzg59T8yM4c9dMv5hBXklliNSMn09I0hqDRmK",
+	"K7df3X6DDRgxo2PFS7X/xNDi76GK4KqamIPn00ohq7cQLfaj/cZkdAc7hyI1FHCLCJwOJOGMiW4tArTS",
+	"7QIGuWMXfKkZMbja1zATNKeJCwkmreq+wHUC14OytjcgdC0Fy8CMz87Al6bPgcv/dFyAGJC9QXVnXlrV",
+	"hsIh0I2w4o3wGvCDQBslVqSbMfiXWMYF0M1vUzEc6UKo3gTVnYWGi9XWz2nO+0VTiqLfBMuBj2RTBmef",
+	"i0mTTm62n5fGRcoLXuS8dy7yFlyL5kWqe08HxTB7uso9t7e7seogkcX+PhvlUhGIaUmQB/pgosc56w20",
+	"7IkIVDDPMhATSlyyT5/evkK7yytM8u929mLlciFew8FcnsIswnyl5bLF7QlGAYfHgQgDQS1ECvatxHCD",
+	"+CJ640KksdKqJ/zuR5FS5BNSniUsmtukkbPWjZccbGuv3YlA0YLbchCx/S9f4HaxclEW6/7qCnpiEOex",
+	"IX5w1XUuUgyUpBK7q5W3If3bxcq/3qzZtbPDkumPkwukTD7EiYN3uxxICp/5l8MnxEqCSJeUinBMOpG9",
+	"c/tg9s5SNcdGJC32H2Jiyw9AynokDlr2pVc/RIMG7SG7I9DcZKfj9EwUVKdhpwyWAKFggCWUipFQKQYG",
+	"+9ZlpxsYGzy0k2L1You9Bw/DKUl/U2czWvw3kDpoCqkzMBPQFOQZiU03qFiFiLnWawalipS9GC3u4X42",
+	"h8xZBz09VvBJjBjxnBcim6DCf/v+4hl7+mwPBE5xqfNzOtHgKlXB4JMPvBA4Wzbc4f9uvteZ7E2SOVsd",
+	"H4bn0YY0zU77Gru87nbb27BjprVvLkY6L1DtOq/jkJ2KiUYbjhfBN4APvbdzwBK4exNvL1IKyMQqAdE3",
+	"aR6BhwhWmF/8PQ3XoocHpjysZfgpozg+zPmA52ciLU/xjG6xcsbVWMkCY/7gGe5PpTr73jO2pqNDLo9C",
+	"95iR7doTWQZHdE4XgguMl4F3CJqOnNnAEEHlRZze6Jh2plxNGy4hqK2Qhd/e3Ia4nC/r70HRGI8YekZr",
+	"1M0bSCcfWUpOcL0lh+5ff24ndmJ32jRpZjty8UO4udftmEAQX0YU8ShtdDBOKODvZgg3+8dx6PEYBKMD",
+	"6SAL673AUxMypeCf5VJxIok+YeW79kSsSHZjGVjExiOQM/DBSVA8MXbP0g618VuUjw7LlRaTLIzI+l2i",
+	"gy7FdEjdSmLQolVEftGWIN2pOMWxjDjIkX6/xX4s39cu5i/Nco130VFIvKi3MuLQPo+CGtUL3Cw3YZat",
+	"0eZEC4YvBGJzxOqTAscVA7qak1Vd7jeitA2VxD64hGPFL7jEfHAS2dQ5BZZiJYdDkUoUXGDRlUk5wuuz",
+	"dWb5hXXiwXdnlZ1LMbJc9DM397EiSE+3UomTlR25+KNVB6h1XcCQg5bMU781LzBB19OqN85z0EGtWE1N",
+	"OhpuqXVvK1OOiwGfms58KlyRdrITNBpFrGwo8kkQkUPvO7eDp2/gTGecHSVcwJygex2MLnMuArgUsidH",
+	"HONj+GtQHWuNweAW+HWPrL+FViIuDczxGG3jAfBHH/xlENKBc0zKzuVgyUEGd0hfKljzLjxN+Tj8FFga",
+	"V3F4CQsmImSnSRDEwCVxSr4K+kER3NMJAYMyodcTI3R2CBkwInOlD8ZIYFPY5zVt0q1Jj3RVA7E6kxc2",
+	"WoLvjtoyIfp2U5zgmD3NTVH+5IyO15jCc6Y0pckw6jbtldmo28He/vNlom5wHuhCcgSSYjKiBIohe5fY",
+	"F8Cg6Es7/NxzACB+eU56LPnr62Pm83kJrjvnJWaZ25MzQSRXE6sDWHTymzFZgrmOL01/WwqawPbLGbjc",
+	"OvVKDoTRCD+8LUM4ev/WhY72WKJ00ezrsUIEnVjttfdZQndowiGLYpzYfFBpmp/mgp8bZmDf8Qxf3kSB",
+	"gMdVLmGhpOiPIfGjBjXdZVMhNDSwD1H+ElShs5RsfosqXrVNFoPqccIPtBlIVGbNDLa1t3OwjSEriofB",
+	"rXe3I/Dx1RlDqUf1yODvgh7d2ms/i9heB2z7zv52xIY86+t8CI7D1l67vR0xM+AjOBFMb1uHILVq9rnM",
+	"RJpEZarJVzSjiAOFBlfjpvN7HqxwuNV25MHt4APhF4DB7G27qNzs727gudbDmaNOoE2dJhXHUh3mbigL",
+	"BDDe2mvDRFWq0Eg9ukQKneFu69KJ7kI3+Kmf8Zn4bxA44CiRYK6k2IRXybhTrLHemtVb89x+F2F2QWrv",
+	"39gSI+svHtIdrVXWdGjfU4NxIW6QlLB7+AQnCp2EUyFUrIY8FV0iN2WnGFIgP0uqs6nAP/lFgecXq0Sq",
+	"vm5Z4P7EZxZ+/iiG/ynyUhIZMbwQKIG2uy7vwNmQ/0vnjkjCzwHtppLFvrS9uVSOs9FGO7D+m/3De4TV",
+	"O0rD2mDwDaWC3e9+hkmwKPm00dGDonc8DCYt02dl9f6wxT748ja4A4wmVjZ+RQ64Gg/LYwS5b7pMnimY",
+	"VPQuJnrsPGnQYWdKGhGEa7ECpHx7WUY6UzHKBYXkI6/1yx+b3KmRL00zVkaAxWzTc8Q+Aca9hfl/YTNZ",
+	"pIbyQx/zVkyHRXwUpkte2afgF0Y1E6uD53v7S+mZ53v729sRSz7SoNz1L/YP9pa5Hs7b3ibThSXfS3We",
+	"OO/cMu3iCsB6pUz2hDIiKEI6GvHeQDSJtIJKj8JHcjyMj7PXmqffv335+oePr/EaLBYssFIRS5mO3r9t",
+	"BAwalg7j96ihR0LxkWx0G7utdmuXAE0HWETni97gj7O6xlAqE7B5IOOC7hSegTWRiwsqKYQVRqB01EOC",
+	"/gdeA8vTiOxCGBQSsLq8nLiwVnaZN+myBK7qgtuf0NR5zfw2bXQbsOaPsG4OGZl9cUGj+3N9BWN5ylP0",
+	"8xu/RwtPdM1in6OGX3EwOTvttqsoE6qwEPOZzSQ8/ZfttqaaycWVuvAS2IuH5Wrzu/FgQlrwKffo8XV3",
+	"9cN8+s5pUbqis/iKT1WbgK7bXXzdG6fq6Ypni6/4QRdHaLq6StK9nZ3FV721lAJ4/sHi84+1fsfV5IMV",
+	"zXDd/jIz90mJLyN05uiS3aWmzqlMqlQdD4c8n9id4zdOI2oQUPjPjSP0Ghqfowa56vCMkchte/RYyaLR",
+	"bVgXAoYRpiMJ9IE2BzaYOyMUbuytp6bVSdj0VP2y2Lhiv1nUyHSPZ01wXhpRIwwZEclDk5efKmrMmF9Y",
+	"54oFF1kTbX96np+Oz8SwX8e1hBk+cBTOxcTWVjhKHyc3bCCB/Bqwu1Gw2F70bghfgIFdE6t/jdGvHXAz",
+	"aLGEUlKEJTwBqeyKFG0yhXwLqvAFLwq870sJDiM8JNP6nI1H3lNF+VZGjg5tjI6ipZjIGXDD+vILua4u",
+	"BzxHtqEXXCvcKKFKkmFl6RakLrCq+DNVYgtTfKvTyRJyy9a+o6SzDaLdfzfQUgj01mwPKUxAo9uwM4zF",
+	"uRrbHX8O2/7sezc+o7RbRUZayKffq7XltodvSj53rv+eIYhLY6e986zZ6TR3do+x1LLbbreIweGnakt2",
+	"FxVthdm2q8ZZVoXMJwq1ufeDizoRbPJGtzEUQ3PSOfnbL+2fzv/eGbSHO9mLl231y/n7Xb2fPzcHRWe8",
+	"e7F/+fzLwaTz6+7R/rcNS9A6Nnb4NID5H460d3Dq3XzKtE7j2UMtlji6JM949OnD9y6QQwlnko+tRmSr",
+	"7PFTusvmjcSe+tQ+yJ+OY/m6Veve4iuIjuAdpVyuoZDbSyjY/xCTt+qToQs6u0tp5O95fmYv2F9m3sx4",
+	"RDGLdyKVPLAV5mxuqwq/Wc0Ie09X1a3HmoBDl3L/su/rb/KyAoPnwjJUkUZDtUB5C0for0Rrbgqx65Y3",
+	"utkYyKP7+Gyld91BczwoW4h2XFBRNscemrV0SM5c39Tp5dqYps7lmVxk+djMkQ/O1RlDIz7JNE+bhdbN",
+	"DBc2DMAv2SZGu5qWr6vWcqpdBDUHKA28yNaKGlORFhDNUenfPf23TH+f6+R9QAPLhIFy2wF8Liar+mdn",
+	"ovD2yxq+01evm79yBVsnyY79d30AXuTeUurn+nru0TqefxXFOpL2DnxKK42uFq3r+ZkrOUpgvrxq/P55",
+	"RkI+pf2KsmetO87zeD/gfa3HGzHfxcuCdDCTrvTDduMd2ipHw0B6ucSeLGIlVOri1J19VyLfYvgUbDT3",
+	"cTmwJwZYSWsfurJLSne6SZf0VuNp8+UfTchGDl7X3n+0gpM26QOxUteXpXdleXpjpkmlX2TR1UnHb7HJ",
+	"mWQfEvBiVUoubC2KTe/PdiFFVBVoxli4jGXqmU2HY2mh7+wv7arENeXgc3ybAh/OguBIxRIPSJFEseL4",
+	"eWr7MruMM3MuRyPX8zTUFy4lKZjtE4d/nvERlULBK2JenpodqKPUJfB1z7+6JF+Q4qJucoIu1sQFSn0r",
+	"aqzEF94rsknlNJT7CcxNYsvFP7x5yfb39/bZhw+fvn/NhpyImt98eP13tvXq6O33/4zYP16//o/v/wlu",
+	"7rsffzj+7vt/bkfs7Q/Hrz/859H3UawsFdDLHz/9cAwnffrh+O33Efv2n6+O/sm2XEWozlOpeEblA9yw",
+	"neNPcHKz8+YDw34Of+9YfftP/IOuD4/hpP3jPz4eH5bAKK6ZLqx9cB18VPeO7XCxCiciKvtL3Y18I55t",
+	"n5MFlkeOXY8TNZRiKym+aqyoh8+qYCK2C7r5XKsapyo4Ny0Oh40+hVYnPa36mewVSZclsD8TZtv9s8x2",
+	"CdqG1UOWwOpKsEvDNhzaCDYtVSw1iVU/FwIb5zMNVgAVdeZiyKUyLfaavtYld808tsC0rALKhRlnRVDd",
+	"iUgvMxbDrKNyRTD7I23+61oOi3N2R+DaXTPqTRBnFY8zcBk7dSyCu+2oEXzLRrcBn6pKGwlXwnJqdBuw",
+	"vf5M2+oQF9Ofnx3ifvnz8acqt6n1R9u7zfbOccf2vn/T7nTb7cYKbiHN/02H0Fd59rfEYFZjmNGRBRFf",
+	"0h5Tsd7Xx/xsUZwXz/k9evRx4TsLiNoVXdocSeRo4Kq/hcq/mIxEs1LpxpJc62HwW+va5uudTQEtxqaX",
+	"3K7cBUVy0mJ+jrDnOJwgVw0GlsTsBJVH7eyEP9ROp6sOjFVlRs1YFrbwmJqkelr1RK5KpdK6qi4Ui6sl",
+	"YnCAqumGmjUvNScaIrBVtcZCHSrD1RoVXitW87pZurOdMa73RhrXdjPTJuPi3X+gTANRKoIygKkbcSzp",
+	"Xyp1EKu63AF7qKkDUBG+eyRwyKxZQWUUtoq8VNcIvptOqH6iUmWx72ssKrBjs4UWNdHYO3XwZoRtfWpi",
+	"vqjFxHwoZ+sTGaG4Kh/hxE/dE4JjFVE1bzRWUoXjcVKK3McaWYQ45hVRexNZl8qGuk9feLl8jG+awor3",
+	"wkxhgJRQkWEnlMwtIa2ta6e63LCDoNpoxTKJQQ9XzRICNV9t+V+VAvJW/62F++wT5oT7rmk0PoqKAJqh",
+	"Tabk6kzJ1aplvkq4g3yJlYD3nS6h+QgyJrXS7ClJlNVzJ8Ht5xYM4q3JMxw7NN2qONOqL2HiXUQoaPAh",
+	"OHY9ZNzWZyAMklZ1sEvrBztwiHcW7HjbR7Sgu4qL8KyahnfMUj7I4ZY7bDDqswCZE14CXyCEesW4yF50",
+	"1a1WjXHQAlwqxnFXesgys/xB9NFdu+Fh0AEcplA0BSEH2WdJzfJLfNzU9ehJ7x/dVe3cEqr1Y8Gz+6m0",
+	"e4Qqn2TEKg4lJYwbXauNH7JLWbs9lrQzRjlWGciqpfFw6uDqbZbSKboVu+VD0LV9M7ZLjGyZ9bZLFzOg",
+	"itw4x+ORUmslErS45EUUwEmDSx7FajqR6pqqjcvFegwKn4g0AWAqeugUyaPEEQ7iCSJ4De1ozNq2Vfn0",
+	"x2pfYZ6wYi7VppTK7NCJ7p8gtU2j0+7utlHKKfGleMUnS1ldZiD7BdzBNLqdlS2tcl3fj7U1P6M0a3MF",
+	"ncqV5KZnsdgYZLdjkK1pjWGjFpZvyKIuvVSbQLoBq+0rSSEd1iSMZlJCdRmkMCcU1SWEDufnfWLl2a0p",
+	"79NiP8z2/LfYEmmdAF9g+bzOxgq+60o3J7/XT61Ej8kyXpBYuTKnsoz1PJtVuePMyaOx3j2R5hVwBSG+",
+	"OZ5vOWhn7M9U5gI+zGQR3IC/37Hl6Z2yP6d797OJfTAinfS4YlsJmEbJts29gKLbSpCtL9kuqZlquESR",
+	"S+iXscgnJZWQNCd+4ZQKaZp1dAnb9SsDRKhM8zLICDNfegOT8BBhEmY+Y6CNPmg9tEY8HlkXOKG61x8w",
+	"esJRipjVM5PWJTIK7+MjQt643ydUQYSrkgUcR7MOa4MQD8q1rzo3Sesh9rJiq6vu9cYji7ap2UjkMEkG",
+	"wSZVSkjRLfYDH1qGXCKhi2KFsEKIXITwPipFyDpVmKuE8GJchIqAuF+ABHMu1cuBIB5d72/ThJ9gHXFZ",
+	"I9ppR42ezvQYrKf/sSOep8gZW19MamX8x3OpCPgK2clFak7g0zi1YEaiJ3lmmRRwCb8S+ZAXOtNnkxUb",
+	"ByvTeptoC6tOmj1CyF/lofrpXKE31Bf1wsR9nvclbOVuqW3t3C/3heDf9gmdz4s/WIXF/+rxr/9t6/Tp",
+	"UZourMElULMazIVNHe49BFuWiomQT46AhLlAJWABfS1guqBoC/JrtG455wUK4pifC7Vx4G/GajpK0zoT",
+	"YJHZNMcg+joc7sXFiiB3mwWuowfsvPrav1RkoqihOn6Fvxtm4VI9rC3BecIgDxknhBDYzxZ4MxWopBBC",
+	"Zy0bi4ZzbRvLJU5mPcW9ea/6SNpxYb7uph/3O26OpgJqKwZRH61kpBVVJxxL/qdw6h6MxLyy0HtGVA64",
+	"aU69Z30McGXHtE7ORVfXMSMBx9TXWCsYh9gy0/LpmiAzG5fk63NJjgc1C+YPXct9M7rlsWPe3JA9fCdQ",
+	"OKtI8zso8p7ala6sCW25GcH+aZR6nk0qqXZI41vThKvbLfYaXEyEpQlJgc6FGNl+FZiAKFZYiuQDmPit",
+	"bPzysKyc0kp4VHpscxc568uCbXlvF8sILmPlkmsR+rk2leYoBWU+XQOFHGYGcfvgLzgNUfvoGdtEEZNJ",
+	"5P2RiiUc4XRANobwEgSSHrIarWeMk+C9WWN8mUgnfrkmfrlvaguVcDaqDfIzimpvf3118J4GfLdVRdMR",
+	"UKp3WFRfdM2A2CaqVY1qXdE0TtXdS4W9cIP7MBeS/trg1x0HuTY1LXdrApBOenRRsWv291ZDZrdUBXLN",
+	"sNgK5RzGN71aFqioRM1zXa8vBxqJv5SwFFtdIiXEAjsbFq/cEiXFn/6Et/3Tn4iBVxqqnO4HpMzIC4il",
+	"i5bNpNCg789EMRD5/Pvi9BjRg3vj1Swet9u7vT+zwv6LFTqJkFeKhQSAF1JcklWCT1aOGp3KBUt4GYQl",
+	"zmYoFy3RmXSNvIn3MO3wgzuwvswKy6QINg5VedcgBNGMUvARibBwOiKaC5oUD5m1bvvwVMnNwnKbo3LK",
+	"Zr5Z5OifPK82FsbD+Cq1NiXWTqdRX3MDq6exrFHz0g7oFWVSo+khv7E8XabgymFW2bltsSOWfJO4cet+",
+	"34iCDcfI5EiEXNyw5H/tfJvMe4PjtkUL+mnOu8BHW/pd3tIoF78GgWeVb3Jo4a8QOIsWypwRv1g44kLf",
+	"xHixMGt2n8Bmx71RGV5nzjrweFBLD+jVamNxm3aJwQQYU6uOZpHrQAzMjQdcRLZiAdmmduyh145VaHbC",
+	"n9etGbvrhv/bLBsjkE3HVuAUoSXfsRKHHbGddmeapM/WFzNJ1WWnmegypW2PV0g2fiqEIvDDLANlRaEh",
+	"riYBCSbcEx5c8qQHk4x00iqlIrFj14Lmdbjls1Rl9doEq84w4C1SywpEpI/GXdQfF+OcOCQdEKSHVNo+",
+	"DK0kqoUwSOrIasDO7Nk2bkQnI1PlXo1vSoCVFEKyE4h3Ppjt74D7TkZUJWfb8RD6EqcvogfZQV3pI0+7",
+	"wtsR1fHhU3CgB2wV5DF6BQyu7bUP1uo5sVPmQCpLwExXdvjETPFgblWIa+2xJh6zA3IkurCuPGOmzmPV",
+	"y7ShTw23gENN3e9PfTZpiMep8iksk+b0epCGIDXtyW5FTJ1NXJ+V2+JE+NMwekH8qTQt1MRJpyrdxLPh",
+	"6mS7xY5mPAhc4SUtutJNM9CXiA2aiX7h0pqxOhXYWoqbsNcbjyZMacsgfew3BvgTzHLwacU4O8ttZTyS",
+	"zIZfCzlLEVGU2uf6Y8OzwBdwtaF0ARilvqfJVZPGSgmeC1ME5Fl4Js9QiME6M9YnQxBevyqwmSgi3kfH",
+	"5Byrns4ywc/GFny1vK6ayrLs555cGhS9xXrd2fMbIrgZsW7zvDfAKbZjpuHakTh6cngPOB33mCfihw+a",
+	"8kkUK087LRAk2JMMHwVvzC4F3AHnlgLSpdnHCq0jwsW1dK3WCbvkho1ynY57MMbTceH5zgciSy2o7IXI",
+	"c5mKhGXI9s1yAdpEagUyJBWZPAVPS2QT4haFM8aZcES6NqSJsU1utOrGCmSX33KVrRqhXCu1B1YIgxpw",
+	"LciBuMAtAIODS2LlOXOIZr7cnk8MS9xpJz0+StbuGYY7BHvpgeDPDnjW/w6TyPWPc+eGZq6v110j4n6b",
+	"tb7rvMt6b7E2tGyIdbapa30U+LKzZhBmCQY6S+8DcTbcEPQmP5JZUEmhhdqQAlwV0Gmh0hlI6I6HhP5p",
+	"Lmx057h90N2lc0AulYAC/55zz/L8K+9pn4tfsOAys4kxK9Tn6ACG7oQ01iSxYVpO1kO1KNkxm7sBt9Dt",
+	"Ad+gB4N5OuXzWXmL09Vod/528NPL/f9s/xe9QzE2je5e+6CkS34VcLznAtMD1Dnnvp55WrULV6luWWZ9",
+	"X4ENfKWBHqsVsYFrbXK4jd8OY7OoN5xNtYYfMp07oOApg69q1UXzzPgoMM4jH5f29nI0a2lHUyY1bumK",
+	"5XxTmMOxeiCgw5USNtipb9V7Tn5/mZl3m/OomhTDYDK5A0GEVunL6++znZ1yn30kT1xZnwpjIzM7rQrJ",
+	"CpumjHm8oZBH7Su91HkuegUR10vDysoMDItQks8Ij/1B352fcakwsIonoazt6RSGNJRKDsfDRiDTXNCd",
+	"F8yS0++DHakxAoMfd6b2AexEe0PQ2LyovR+zqUrrOnmiDIr1b31485Lt7u4ebEclZ8as/LVUANUBBUIb",
+	"JP7NfUwbIGRlmGvmU84Gq25IbtbAY1tykSxjF1JnVL9IjvZUiMdGuPAWATYFOmm0BUBdjbgxtQAXV5Jz",
+	"oiPzSBC2KxLi6jjq1Wjbjx9Eu2pLfp2o2lMK/iq0iFolDSvA6uhy+M4cKl+w/CXUzzglpXJ+HMjdS2J2",
+	"T9W6B9jcYELZGoX1cbWvFdJwKb3P1y6av1/f/viGXPdHURkezNWmQHyFAvErddy9ZgHnIQ/dc1l4HQD4",
+	"NaG/p+++CP+bzwPOrEpcimWDGe4C2cS5B8rIgByOFeU4SvLVFnurAhIEktMV10EaSoE4HlZKiUnaDE2E",
+	"4cTCOk+8UyZKiMyvcHd1SBuuJF2JLwXWtWPaAoxUpOBG53RUXBOR/G5j4HcMm2nNkCNzPuUm3gSoeBgm",
+	"vxdk8SW0YMnisdGHt6EP1471Wrlw7MVClcWeBMKJ87Qb/js2pkKqYdhGmvJ7HzJlARp7XDFC3Mcg6lUh",
+	"nKcdJ6lXjpk6998JxvK9agIBs0LxpiIBNeK2y2ThENVOwx0hFZrcVeF7i3HCTcH//UC5rxe58OCV4cUP",
+	"B7J9xhas2XOPCPbR2ZkD0TtvSnV7luYHqgUMy4CeGMbzXF7wrMsSb39SDsJboAk7FfAKhiW2Gu1EKjDL",
+	"jqyRp6fK0INK9ek6CSqK2LMFUdRo7qIHeY09eCGNvNoShBG9VQ/CFLw/W8q19W0sqXu3pG7JUAj7gF1b",
+	"SNU6YAkIRWQ0JcNCmlg5mvMl9i9TlvtbKr+BEcncbt7DWCVwdylMgQUpWOflxJqXISNtjDzNxALE7Vit",
+	"zaS6AYtBEwImHubHF7HdtP0QyuaHZDn4bbAacMy9GQYaPK9C3I1hIFTq9j5+3y5LpDpxeyw0Beyw0mQd",
+	"rW0v3qjtjdreqO2N2t6oba+2rWS8Zd9/o7vvSHejD30Xqts2tPmGBdhmvCiESquufaDAnX+/fhqGbrHR",
+	"4hstvtHiV2rxryQ0/4jVJkqiTcR85Yj5V6UvB9IUOp8sAM0hTBxibqsPNGcp9mVSd6Mv8oe9KEooj1jR",
+	"LeoaU0e5wDpmuLUdFBvwC8GUVuJmaty+s+967YI1oleqJGFlQcvx3w2iT7VNg7CEbFFrP9eqYKkw+OMK",
+	"EK7YtVMP4IrMhy7FqsZZhitTuH8HgB5wD1fHQActfKv7c3GDDtiCZZLZGziN39ekB3GfY44St4vgcaB5",
+	"b+rq1qure2LcOthU2N1chV0m+IW4BxcpRBhgJcBAt5LmxFRoGAGNlfeg4AYn9gYneIMTuIGvkqOaPAc7",
+	"sEaYFGdm411tvKuNd7Xxru5RE77j+TnjZp7E3AQnH4yDZRF27kHbppKweWCYyxUbKX0CY0UK7zp9yn4I",
+	"BIMtJSpRsmpgMFZXwEp/HOjLjQbeaOCNBt5o4K9AAzv5vdG4D0XjlnQZt9hDhnHMUjVGAVVylQoE4eKW",
+	"6TSLlRmf/kv0Cgdi5pAyEbayxd4WhskU+71cfJTngrq62Nv+VHtZrGx/WVT2dtCYSTzoLK1A8+UiE9xU",
+	"1boSl9iBLA1CT6pWrI7qBw9CaWKCY2OVCWPKmgf3cHgNJGsxFA92lNIon8jmkMRPSDFWarXLxZBLZUqJ",
+	"WJiShG0a7i+KFaK5F8aSr/ie6QE3zEjVE3Y0KeOnYFcjY8zUZ1s7Q1uuvkfdLOfhDlEJeqn5DwIfob5H",
+	"i+cQBYArZUx7B3YvAsZU73CksGSGsGTCa+cFqDudCoLJerHoD6XM+Pr68gL+nz+SyXcvXDFXo8XVccS0",
+	"HrSpeVgLGzYFDLYWWu8VKGCxmgsDxq5GAYvVMjBgbBkUMId/dgUMGFvBxLbvdAuVd18pZtitIDHNQi4t",
+	"CaMUK4ejxB4DjFKpj24GTCl6KAUXC/CUVuMrmgVKugEwpHuFPrrLxsyvBSWJYOjuIYAqA1xw+nJTmUof",
+	"OA3TlWsEPfEFNzHPTcxzE/PcdGZsQrDOCPpoqfk2bRkPvi1jrFJ9exr8k0Kwb+Qb5KYIClWri6fLeHCM",
+	"hArxqQQxFltLhFwZhc7tfXEd5PNivY5sxxM4BpFJwriRBRvwNFawdFrsgxgJjoFemBgSXTQuCr+22JHC",
+	"Q8of6HEQQGzIU0HAw4fwcnBOrCxgjSyMyPpwFl2KlsjR1A3sXS2CBMZNSWoi4wghm+nci0dxIRTCLbOh",
+	"TJU8G4Av9XZWslr6Fgr5EoULDDKajWTDZdnEevvFpY6V+GJpRUxIujTkExhvgPhMo+Pskssik6ZgGtw8",
+	"stsG3FgiGqFiRftHpGwiRZaaQzpHqCKf2Ogz3EOqszWMNZjAja22sdW+qmDl4fKc1t1AnjniLJ+sKlMk",
+	"SL+WCmw4d3bJw7UtQSbbXJeThygSKkLRp9EIR12PszRWpwE1FYq0bl3E9M7Dl8hRVg1grhSunLFGY7Ux",
+	"RxdwgjtVHdgYj8ccveXA260Exx5IhcI4lcWCBqtc8JSwXG2iPGJKXPqWqi67HOiIId/3JYgy4nSL2OnE",
+	"Zs29jWLT38hkYdPcRGBX5FxmIAL5aCRUisuAqgm4GTR7Ay6VSA9ZMhRDw3DM7ELksj9JYpWKQvQKgxaU",
+	"FDZUhrRzKN9EGrFcDPUF1TfkArk14cFH2PrFw5CayLkRKXLbCZn7W1KOH5no6IBVGHDJWMH8cHS5Pwie",
+	"gi1ZhK9Elq8DuxXEX/fBAuzazUK8fJ6TjojxUGTbSgkH65ogp6DGWoyEDFi7C2MlFZzOjVaelZDJlD6M",
+	"DR0OQITay4lPnbrn9todvGSvvUuGLP4cq732HjgC3HGf4pjsvmSwqwxB+ZL+csyDYMOTPTvytKlRrPwy",
+	"wCdQr5h1Jipywj1MGpZwpdVkqMeghVJpwCweSzMQKTudxEqJAvYs42kKOuHQj6Cz0yZCEfcFK9MLo7KP",
+	"n62kgMW1gLEdTnlNN17E2I7c134QVNFxd8zXV4zldEIDobmuspWfi0l3Hjm8rQOqDGXIv3wv1FkxaHR3",
+	"2u2oMZTK/d1BSQmCqdFt/J+f/08cj9vtdruJ/+28wf88f0N/HsCfO+2dF03672v8z7Nn9Oezg89/guvN",
+	"tW5x3RH8zxIF1hQ5xjXnTDTObrnkt8D3DNbSdnXKz0Tx3uNy1c27v3TezD+7cuKPmj/x5q/t5kGr+fmb",
+	"pV7iB3RYbb0Vkgwj2fy9M/F/u/SYdm6Na/9B0cSDtFqGIN5Khg03/IPkhkebSHil5A1/tO/WZoX3yvAB",
+	"0MGjOUt/y0wWi2ADnC9tKs42VXayHBmNlb5EK9bYWH/qM63iC+8VKOS1EcjlnoN4p3DgWS4pTknWb/L+",
+	"x4/HrBJ3TsiBBxOlJ8AU/UeVbhjGFSvd70fMUn2bqEL/70O4Mme2TJXstoHOUrJ2sCqWSQXmW6+nx6o4",
+	"jBWVoGB5Kr61EiJF8mQsRuWet5sCLo7FrZ8L0WJEJmmQ/Bhujsz4jvCdItWWpdklyojwWdgaVguYEPBj",
+	"E5MzKAYbkCh0wk7BbwtCrZZJW6VE8W4NvIMdlvIJ+As8RzZ/X+kEikAqUVqjnXbUbrftp2vCVTZW67ju",
+	"LKM1ykC0hu29RBpwtzt/ucskxWGIRJv1wOMzbKjB7+EkTId8gh+C9cWljcvjKoO3xTWPQRkEj6ChJEp8",
+	"KU56qA0SdC6kGgvjTfdctBgaFXzqVN2PlRpnGRvy/NxDNtZYtcG+WGDchjtoGeO2GAjjShDMITMCLilg",
+	"fi5EzjNaqT09HHJT0dM/d6Kdz/D3KEMWwT7PjKhX02VlbqitLarFYks4AjPpLZ3dsfap+9MbQjzPOfK6",
+	"mWKSOVLDxhzbzr4tZXGlmeFkf8kNkR6CTFPWu5NnSoPfWTFWXol8yAud6bPJPIO7cu951l9nFbu7/YL+",
+	"83qOEVxnaC+8ZuVnLGWFvinJ9FF2Vek93fyTgDmdYIKnTIB5yei+l0uFmWX8Lrjp9Z2u1zZlbyHN2RFL",
+	"vklc4sjSYDo5a5A72LDkf+18m1zX0K5Wid+A4f2RlJwbbI1v4JAO3CkB5SpJ+Tnv9GI5Q/3G3+iVXSmH",
+	"sHRS0efjrPAK64lpsQ/2ib7LObGLovomu+05cmsaF2fZMbuBvXNcq7NjP7aGRreqJnPBhuOskKNMlOJp",
+	"yNXEBjzMDDz/Jc8ysDJ659VNsT9HHBViVPs+dv7oSqHGw0b35/2o0446+9FOO9ptR8/anyPHFdsFa253",
+	"p4GyGdlonQNLf+x72QBW35nIa/3sofQvXti1F0ZX5vFz33LU5evwDsOGGK1EBRAKRcR8oeLhopYhZ1+R",
+	"SP1z1AgsGAfwBJec/IrDbLwe53oknv40zmVvgNUk82TFCu00HzO9lBMcGKeNTXK3krucSeDO42QP0rsz",
+	"rLTX6kh5tC78G2k5+2jphf57aI5f7cYHDk6dKz/tAdyyR38TfMS3ERV4CtJnEbdtBAYa1jfxLIuCBLX/",
+	"Rugs8t4g6MzEP6vWOvXdSMUO2uSu6r61hCLmajnpzocUSvCGBg8eRZZWrBJyOUV6An5yTw8p2+tpIBOT",
+	"6QJ8QgZCFUxN10SL9+IGbBypBLi+sUr++vqYVaYmCfxotrQb3bevXpZrKBcYsfw+NdN3SF40EdorXTCh",
+	"9PhsELHqO0oTK5qn/Do+7Q/ii/NrLWn1xqndOLUbp/aGnNqK+6T05b2niMCgy4WB4TjpFMjpfr2sro7a",
+	"t4fX+gbY/F3j+pSXWQeo/GFqxX9eYpls3NONe3rT7unN+5LzvEUwRqZgFW7Kh5zZTVWVAy8ZmBH+NvvN",
+	"3XZFBs33OlfwLCvGxTwX83jWBNo4mBsH824dzEAPPjHTy3Hjc96sz+nyhc2+EKlZkIt2JzM8GW2+FHzQ",
+	"XjbGesJcXGBaGivzvoxQ52slzCHjzrAxApVnNnG1i/pSUW3lpw/fm4A2OhdFLsWFqMkS4tOvdqVe2pG+",
+	"wbdatb3kqyqMCV9lqdAgvPKmOuYhVsdU91cg6l5WD6xbJ1NunAdQJzMXNi4XHCxwDhLDlXODzcrL+Qt2",
+	"G9v6cVxkWp9H7K9an2UiYkejUSa2Xb14TfEE9aLIvmsiAVcFI0BjF2a7HOistP4jxg2T/iNtfXjzMlb7",
+	"+3v72160IQDcQFDUqZeLFKaVZ2ysCplRG7YXn+D4ofQkqDc8UoxzJdJY4fVUvX4qenxsLHqsyC9Ezmyz",
+	"5b/GpmAci9JpAPDhmRnoS9uOTdXtIhcohXNBNSth4Y49Q5XuO5xxyScRUwgEF4I82PoZKupusSMfY+tx",
+	"BS/LC2FVhi21Iblffi94q3ly/goiL7xzKB+v3Uh4LTy30WDa6ag6FdYnej/A5tE+e5W32Hc8TXm6iiEf",
+	"vi/theXg1jrXfhua7/RkCeIVd+rpJKjTnnKxaInj3Si7Zg9k3BQn2ExQHrpi6uBFcd8Ep4/zrNEtjRvz",
+	"dCiGpsezk87J335p/3T+986gPdzJXrxsq1/O3+/q/fy5OSg6492L/cvnXw4mnV93j/a/bcmeud6XSeuU",
+	"tT3UYsn3muY/cdIBBIWFXIDF/8TYZoCIJeM8SygUbU9wLzfVFeruuagz1I7Cn/44AD2o+O+msDyuvuo/",
+	"xOSt+mTuB2DsMbKhkaLgVTNogRVUY998HY1/MybQtbGk7qjVruoRIvTEojyk1f4gqUA6gYyGi1f23M5E",
+	"MaXNrxkEfLg6bE21Mx/+FD7O4+ABC993QwR2NRHYdWXpHfiKFXlz7+Rf4eLy7F81IvEpbdjV8XhmHjAf",
+	"Ug8eAH4uPDViot8X2AnO5BB1RSGyCZPKNgOMct0TxnQxDQt2ZG5l8157D71kws1hGqFzLghMhnufEz1E",
+	"AoCxT2qxlzXutMGugXMhRtgejTe1JJM8g9UyQb96dWeOBnLzztwdROXmC12a243wvTEz+9FKa9rtD9L4",
+	"va4Av1uz1jz9d6HPhVps1HLng5dhxekoH9vf39uP2LvXx9/9+Kr7/tO337/9+N1M0C9WZcDPIo7hyKLZ",
+	"iB/mS9iZKFBuRx4fwS0hhiBtShexysWF4BnFPi1KWZk0Q2mOPXZTIGO2jZCqHWx7x66t+nOtEjrlhGoh",
+	"Fcp31nlhzyAWYllE1eIHe5/nldu4oT9r02WRK9GL1Q6Y2If+DBtifOIqFvt0Q15YxqyXXPVENoXcb+u6",
+	"MPckUoscnnw8Pjr+9LH78uiHl6+///71qwSBG8KyJYIuAyWZfHr7KqEpxj8/vv77p9c/vHydxErCF+NG",
+	"2AbGkLq5xY5oekGNIKOG0i4QaiL4I3wauHMYTI2VbykUX4jU66Ow75+8PuZnhJjxtt/8QSvRRLCyhBUa",
+	"1gLbbe8x2fckJKCmHSzJ1V7UoiLCY4fEMwrIx+yqx4hTwEOdtGTPTLXGrB9Ws+UiI14MwvaZcxQ+8zto",
+	"7grCYR72wEKUOfh6FmlusfkBS+FpiHBU+6L75JK2ZwdUa3WUSQyp2KfjN80XUxHCl7w3EM2XWhW5zhaG",
+	"CeFkd+7v0VKgcy/pDT303C4ZFjVDzSTxE/f0CNFcLVbtfQ94HStt47he0xQSvXGO7fA/f551Y6c08c2n",
+	"Rkfj00z2ljKc7tJ/hfGUz2t0q09rkGVDaFeLajcs25bOUl/NH1GtjUMJ0KonrN4vgU0RhoqKUQlrySLx",
+	"MEIWLhsBqFMKVBY4gCWc06k4k0pJdRZRerLaGh6rKtwrYm5N9JilIpcXogILdWbb0EccabHcMOF2rh+g",
+	"i93+Fp1QGpYhzlPOcgSLJSYvNkQ1wQb6kmo6KXlqGNrOoNetGMomoOzpZrHio5HguaFZooRtTw+Hsigc",
+	"xRYlRq35A3YcdQ4ULBUjoVKDvvc/BjITLBnqXIChYRiqON/P4F8IyzkCTx9NhtfwudzboUXZd3ix1slk",
+	"yB6VWLvoz/RrAoPgmdGsx3MLPiYc0tcTU4EIF5FfD5ww1cDkkIWFgqCowiFGDjDe65FjCTXWol0icABB",
+	"RWZanQkPGT7RY/gavDeI4Lim+cN5RmXgzFPMY1O/hn0QfO1xrmiq01wT/ZmD18Q6o4hACHD+ccLHoxJE",
+	"2Fmrsaq8bov92MdNkZdbxLZWkGkEH3Ikcve+lI1HoLdYbRHSG/2QbLvGYmekM46RFKymxe9XUt5ZmgQL",
+	"ITbkE8sgxwk/ws5L11cOJhYDw/1to+hTtEIJdqbAF7ZIFeAD0KVT5Gt0NUsK2TsX7u6xSn4Zi7HwRx1K",
+	"8AnCpPkxuJ/9eWTBOw6jhAze8IEnYLq4gaQyF3D+pHwO4YqcVIA8T3S/b1/DoosksaI7eJQLSiWwo0p5",
+	"mf+O/Zpag7BeTfdtEAsp62EfHSI2Rl4oYe9FDUK6bz+/8Xu657K4P1js/KlHx8pVR9gryUezWH4WF5uk",
+	"G2envHc+HsHSdkuRhKlFe+FgqITm+WHIVGgDe6BRrL9SwwpUupJ2n2HzO7mBs6J6NnzniA+vrrqzmujW",
+	"6+3qO4Oq390Idi5R6vZ9Ft01SKXsdGL7oipdC+TowWW1WxQjmxUHKCSfdGt2HjIaAtKZNRHpePPXk8/f",
+	"bEX2H9vLdfAkVv53naMcZOpQfA6NyC6EaTF7ZuTETXkF6o1KtY9tKZzXCuBwWuunwd62Mg2uC8VfWB1M",
+	"XRfK9RsECEJpTo+ASw/6qv6a9KDtDG8c9dOfnqWfXjbAG0Nl5BvqqtlCWgFT+LXuZ3eSa4kLJteOFN4Z",
+	"zAZ/90qDejmMVVKHuGOu6gZAW8QRj26KSh9iUakXyt5lsr+s6yuFuuCBAK45eLJFTpI9DaxHzI+h80BR",
+	"T9cQfTqBo+Qn1eS5pkyTeZrSjWdRl++whMtzBAxpyDBcotp8Be2ND6qsnr7AMhX1blVs5N+DlH/lVpuO",
+	"Ga0vAcNN/pBr6TNtLDkPucdd8NitL1Xwc3BjxaXjnrGJHmnAH5Y6ZVt77YOAdGG7Fau/ygvBHJvYpXbC",
+	"iYAXS4QFkJ7oXVMhPdLmnGrE/e5lYyMvRIu9/kJA2hh6KdM+prDZKfCTQZZi+MWWltsEUo1YtqtgcTk5",
+	"nXi/leS9QS5NMeSmCocEU3eS8sIL9M5Oc2e/YcvNpg88K0X6S3+/VYxDmombrjFf4+G1FRZHaYpF1BRj",
+	"EelJFbk08+ipldVjgVOrC7lET12bYid6zIXXmxLqB6LwjtKUcafx5iq8qiqrCMa7rRx5uDXSdtJ8dTQ5",
+	"/rMK9hX+7jQsXkTVIZYvrgrn7MoerHpFqqS1VBkNZ21V1p+bwd6b94qPpbyNpuz62dkN3xMKJFocD0km",
+	"2Wcv6OVYnh9pVfESXV2UhmhvVpCsEXs4E0UpFa4ZQK03UldosJgGWUGj9XhnNwhPVBonSyu2Dn4Frt6r",
+	"XG0pFBcPZXWjeG7xjf00f2hW7RsToo+9N2MlmXiHIYelZOBdNGPQOHwfRqp78yO4RxSvo/oBbHUn4iit",
+	"ipz3KOQA5pYRKuAzK3Ofub40IseOe7BBjS+3tKfIPMXUMHLP1MjVVxrLGpcp+RsUw2xuuV9npWo/eOe1",
+	"Ta9HtSmvqCH7cSSoVAjXJ/EpslT3xkOhCgft6Pbgx4kpxJB2IE/LDai0sqbIzdSNrbOhyPuw9dILchkO",
+	"uOF0wkB/uoQF+0iEIOU2w0BaTw9PpRJpt4TqwQqBIXgCseJZZtPqw1mzY6qeY17OwxKzLEp5vM9FX37x",
+	"1Q7jLKPx65zIyCfs0pYDyWIVtE+l5wIl4n9uosz4AYF7orWiYW4KscFQvbVprkDWekqiraTIxyLZhkWd",
+	"aiz9sr9jaj/ZroTdKzNOFfG1lRXmxFPFlnNsR3iqdSa4enh5OpIay6Tp7CxvsnQPEfQv9crB6WGnLtbN",
+	"0VW10gNO0h2lyH1GMxShEJkKGwb9wGOVCWNY4oUBYsugVLlKcS/Kir1y+MD3mBRDBT5nnbnzrLigHMsP",
+	"cMHyrn146e1AKq3wBmuN/ao02VVYQ6BsXJPyJv+1yX898PyXBzOvVSVzlMQm/bV8+ssq66WzX9VmkUtu",
+	"bKsMDC4o3id+EDUJM/YRExdCMR6rnu8CRj7KEinWdYBQNcqAm2alEmD7kBlRVDRioUkjxkoqUzi4imPf",
+	"ikxNHsTF7wNEJRakQfKS2jZf5lojYuV4itlRSGSqGeGolw9yLKSFZiORw2qDX1OBg4UFdghv7+5rCesJ",
+	"R1E6L5/xTCvBTgV8LEoSOFLTKdduLRuAZnhdG+CPm028SzS677g5Cpb9JglZk4QM5Az2LIbzNc/xCLqz",
+	"rV6xXeu/f13KZBkIumnZeO+ZTA9YYa3PdUKLFHonyXTNjOZ92Oel1vljJw1vSlY+8pzhWrbtHQRAlhE/",
+	"d5AxpNlwuGpod8wIoE9YFkBO8JkE63IohqciN2zrbx9//IENRX6G3W69wTaxVgUoly5kHjFbXeD6k1uB",
+	"hdkl8zJhptCj6RLqMljTpV7yCr6PNLEyaPcq7S6asfYsH78pa6TZTIn0IRuPenqIba5KmFiV5dJMqrll",
+	"sxysdSyugCvxCJF/sVHGVay2kvc/fjxmT+Evk2y32Ec9Cx5+iU2zaPWWrdBg5rpoQ6ySql3q+1PxQkQ5",
+	"vhB5xkfIWD8DYKQYZ2A15zD/CZwKU3XS46OEHmTWM3Tpm96IobtMlAtXWhNX2jd1+gjbkjFU7qXAx0KP",
+	"KguK9pXtX/QZAGoR/H1VBfWeXmCZ2NdNR/ipKW0ulp7dbdcNU21U5do1ipvw1LVVOGmehVr8Ufkc9Q7G",
+	"9SNd141bPXVtSwvKKEqAuiemBKi77f7QYzkUPyKUwKY99F7SzvYDLJN39k1nm5jVH6aplM/KhIfaX/pV",
+	"em5XJcJtd4xUnqtUTLWs6qrLNdOmyv4qL0SsbqJNNbIoZLHyaKi4IH7VihLu8z20qSbWq7yyQrNTBOwC",
+	"8ZSOM5F2CaAKG5wdECmi11DNqq0M8Hog8DAvuWHgYbItHDa9aCdqt9vbFsbM1r1WiwxQyV1yB2RUr9MW",
+	"lRHMVWt3WUeAb6K01QZ+X7+3EKgcPnPoVdVzwXaek5r8pt3pttsYe+T4sIbMMiWMuYIjtrNbuRbky6UQ",
+	"59Xx/MMtuYqLN9sD3H7ebNf2AMOBg3BgFzxMua+kB++nCbjy8E0T8CbftSmduNXSicWmzAqeaVUpbPiY",
+	"btRpffpvhzZ3skIHsvdUWFDrsFYL8mKFT+NZW+H/cYsG7JRtWpBvNvv/aGSbEwFfc4eyrSut+MhNiptR",
+	"UdR6rculNLlmot+Z6Gs2Lk+RwNX7B89m25g1CGgig1vFW9i53ZZmN6tzMi9leOuPnHO5Man8qOsTFgrZ",
+	"e4tyLSc17zTOVduS52bwiWGy2mrXqadMKc3AK4lTrgzSv2r87husS1vTgnI3EZR7KQrQirzHOaWiWPEF",
+	"5lhqZaaqfYk5wJ9tCehiZR/N8NG+czsIRhVYJ4z0QOupkn/QE77Dd7u2PnHRmzJm5N8Y18Rppnvn9E+h",
+	"YASdFxQ0QpkPf+9hIOhz1KhEcHabnTYuFH+DmjP28TpcCL8i3Wnj9TjXI/H0p3EuewO7+OlzzBnNTnU0",
+	"bTs6eK2UTxrdDozBnvt8auS7V5y76L67MHJPbHiCqSX3Zp1mu9P4/fMKiqzyTedos8rK2pQRbDI9S1bc",
+	"PTHVpfP1abivMo8zrtUYo4z3BHY+zHgK1f3JjgLlgEJYWMgOWZhYJVXRkbCxKmRGN+STMPuBMOZaiSem",
+	"xY61o1CBI6RiiIchVv1xMc7h6kIwrSICC8G6P8sZEgzHHnG3brFvy+dhmD5W5dlBksqXxMG7Ij+d1xYs",
+	"d3PjwjV0tVaMM9immYgVDA5pBMvLnC4lyY5dJTgDDgr1W/qdGPMYriJ2ybOs2YMDlmbvyNJB6JwJR4CQ",
+	"8kkmzwYFM/wCPguaJ+ZcjkyshvoCBkrkAHCF/ZZnfHTIZJ/JguleD2a3uJQ9ETFO42P5WAXAK3aq8NRc",
+	"qB56j5JyZHnh7k9ULHRAqLTFjtJ/8R58EXpn1yeEjnSshjJVMO7IgluoQp6N9dh0Yd7Czp0hnzAz4qqE",
+	"tli6pJLpcWFkKnwLpbVWwoxerOakJiL79WzJo7VrkL6GnU6w+jGXqWixH68uEQ0SnZXx0FhcoahNgdoT",
+	"mhXLLtkm0iBkKJwy3JQObLdwDc81x64RMbRrf8oyu+0azI0593DMuburSQ2fbfVVOp8i43JjVm6qUx8B",
+	"BTWu89VN3keVFfyKylX7A5k/DZo658ZgCNILdHZoskhl+axMwYsxljalIifuK7KtHCRYAjrIA0Pgscgy",
+	"KiPxEyJyCcOSM5FELDkjnjkO/5/hLxn+Ik4tXZv4JYmok4QM6f5UhdSvmCPIwRbz1aln8gJpFdFWtC0n",
+	"l1Kl+pLIkvEdhOmyxNdAOXI4rfoS1kyCtldCRgkMqDcQvXORnkhCvXB/N6VC4jypTka5PsuFMf5W1N3j",
+	"btUfZ32ZEX9aovSJGehLupXS+G94iOtLd7R3megXJ9YiPzkVUp2dGCGUvWV5eosdESE267TbUbvdnqW3",
+	"7umxKoho8AT//ed2sh0xPtTqjGq28DoifaPPnBzSVbBtsXdGGra3szNrkc3SAdYZZQaX1puBzI+mGkev",
+	"qkt+m5pasrVq0XFnToUxxTKXU9QwsrevbA0lbJimBbwiLun6IKvlFaM1qphMI5a8p9+edhJcmQSPYguE",
+	"iCC0Onh//pyXcNxlq7zIB9EX6ALVvE/ujs17J8Q1hB+Qaj14seDA8m9XuWjeKwYn3d17Oha6fPaVg494",
+	"qy/ObffG7b8xkuxGDhmDafydZ1YkXyk1w9f6uXEmyowiqMnC//kMlLj4Msp0eiW8HPop4TtbtrwKjN9e",
+	"u4LbtyV++e1M/HZW/JaJ37LiN8N/E6fbf/m53Tz4/O+937ea9K+d8F/H7l9d/1P5rzhu0b870cHv23/Z",
+	"/svWT7/9/E3z88w123Bw+y81GH0RjPctjX2v5NvLcz6Z/Tb40rOf5c13bz9YtSqWkXSWwW8OQCLeZ1lg",
+	"xGfVCR7leqSNSH8bUUvKb/So33iO9Mm/eQ32m1c8v5Hu+k2ATYLakKyS30r1+JuDG9neim79Edv/bkcH",
+	"v9d+qXkifUEUAHbce9xWy579ElTmigykS9z2jc6HvFhhyEUxWbWvBWbom9W82yl1/u1YpVktpPmRb3IJ",
+	"rYXl66ys6MO6uGU91Zlrdte45tnq1yzj181cc7DcNd/zAtficl7d1FP2l50B+5SKU2fRfoOvzXJh9Djv",
+	"VRjRQKCt3a0yY0k+EFLIaf/q6f8EyYYvX9t/8q3W52Y6gHw6Kbny8zEGTsEQwSb5SsS3S0zizvTUSsSq",
+	"asEk6Hk5H0qB04EKPTGZLhJmsapgN4bXUSJCDoU5jFUCNo3siWOk25YzowVJ2mIf9jzkAUb5371+97FM",
+	"SxAzNc9FrCzkrw9WJ0Odyr4U+esvhVAG4QRxtHIIAkkWH2AGEseDTpTxZbIlVkPBlWXetjHtwrfB5OJf",
+	"GMqg6tRTnU4wOo/8w6cCjDsnLRPP6h6rcGXDzPPRqGi6JZ60GG4knhk24Bei/FSkdOEKDNLXfC9nRP/o",
+	"/KEfyUm36AZJKgouM9PqaVCKCdYu4O2z8Rnyf5PrjJtggfc1PyYOC3JKWl+7eebWVdcyYfeK1gpj7wOe",
+	"9b/T47waf8f4c1gT1+7uVrpvEJm/J0ccHvXzv62J3v13YF2HPtvvkTO7wJqHtY2ydt51Vaeg/mLS2rjs",
+	"jsleqX40FzWvvkW1h8jf1tlcq9TxwXcAEWWjiKgI1o+Az97tmq0/17dT6iyUb9EWXYBvOsVUvmJsHkZx",
+	"Z+0992Yx7d2NldU+WP2azhrvs0x4/49hAcIOmTYDttDS2a43AOuj+aV4Lf2yUA81pjbrB2/oXWUt3kMW",
+	"wFpglTRATWYgGCb6n4uaieimiOgT3FEqD8k/c8OrjuEDCBiU0gOYt7eJ/iZFeIID1VLNstq1HIiFUwqG",
+	"Wv6idDPXetjs5+JGGqNQ04HPP+L46e6oUWrWnO9LsBuWKFxF85ls4WplQ47FL0pfRkzw3sCahKHNKZW1",
+	"JWOVOK2dRNSx7dHCUhvB89FLsHmxCbvQLMHNmJDZW6VlASMSjE2rxz5mYJ6jR4cWpXMYqO39GqkalTLC",
+	"RHN2azVVs5WURgtcbf9y/yQeC9dCT++B6FzsFPZLrCzsCBYL4VyiTU8lQmA2j7gxIj3ENxiPRu5CFl7X",
+	"2cNeaAu2IotYYfbKMG6TKAc71RNqbG5aQjKTxRV4krBoVs13WPie2khgBXiFZ9lDCbT7JPA8lpj1eGCK",
+	"yY1QwMzwscTxeKe986JJ/32N/3n2jP58dlDHCLPqLa47gpUinFNxuFkvPrJ+aDqmtRux03G/L2ARgjCn",
+	"+i1HPAN2+GS55JsNIDj5Xvulnl31obbGueoOxdB0p7VaHP/mYv+dqPPs92tMyCv71iB+h1KNC2EiFK92",
+	"k5LEROaLHk9FZQ+iwJ+MxBNC+9htVyZmtz0n/WGfWJmTPjnJXVBYuzsNTC3I4XjY6HZe0BzZv/b9m4Jq",
+	"OyNTsPqqajw8tQHrrzYHRD7sHzYJtEk73HXagSwqnm1yDg/I40RCp0otyxaa4turJRys54IIODVJh2lj",
+	"7qEmHRyJxpVOStV/R5JSD/ukNAPPjRXiS9FlDtVK6QLj+TkebMLBWFHXsVm3GAgOXDcaTQuN4qS2C/LR",
+	"SLR5FcI3FH/cBBEftdj8IHg6HV1wGYVayXmvSdjQuL/pnjMvJ23CZnHhq42rVItcsWcILNfIwvlVeXDR",
+	"FDTEcOsDJ7HSfSSYNRERnhISnhEtlsgUJqovRU6pVTYUqezxzLEbkQUPPkVikET4N0xggSitCFs32GWq",
+	"Lu0MPOSKy6P6eYpmJ4qcF8XKiWbSmLFImciMuBwIYtYv38e7msNc/UbQF50Xc96xvOk8t3Z3ZxOAmPMN",
+	"p0iZcTfpPNxhRM98qotB9RO9G5tCrEO8vAkHlb9f/Tn8V1hh5vt8KLNNKO7ac18qlurkHyk1Z+aRcmQz",
+	"8atP/Cs+idhQq2IAwmYiOEkcmReDFaNjOVdnYio41jl40W62d5rt3SVjYfjgpYqiOzvXjYfdYilzhQde",
+	"NIdcZoynaS7MlO3AlWoNUaT8b/tjS+dncxa5gPvMpdTf36ss8t2rFvlOu7LEjtoLltg319Byx06YpvJM",
+	"Fsbt8dFAKxFaLSERkP29OlftzvPn83I5cLN5M7NX3f171Yn5pt08YFvbT1vNz3/ClVH5ZSv6C/vT1qH4",
+	"Uvz5t5/F688/f/mvzz8Xx5/juPWX337+8l//4/M2+5OLmz7/nf1pzpLa1FzfWqjAGvNLBT6t3b+Jez64",
+	"Wmv7lW++zrriNz6kcKeru1wu1OnWfosdERebY31iyGZCRTMEzS/VuUcgMeP8Ql5YcI5YbSUWTyJtnk6S",
+	"7dmQ52Iv3IU73/tWvj94qNNNxJwwp/tumxDnRkJeFeKckZCLo5t3KfrqCgRvVhyG5TwLQ5upqy0KIpth",
+	"IHMdztwgvhiM5SEHGUuvnGP41tnus575dzxNeboJSN2ob/6PgSAunWkuHkfCU/kG851qXxFbfgH76FOt",
+	"M8HVxkO5XQ0fiIPl6jMC8bHxVR6erxI2Et64w3KnDNS3pqKXdVssi/s6+th7GtVC3z+6uxHOxjyfIzhn",
+	"43hsxN0Cx6NO3C32Ph4Dk74XbR8tfNZiz8MBbZkWe41AYtayG3Bk+Yh8F3bZK3Btf8SN7sFDTIUrjSr1",
+	"3XQyWTBpvmrYoU3/x9dVfrFxrx6He+Wk2zKuVSl9N27VQ3Or3HfeuFSzdsdq7tST0gy5lmflrZ4/vFfl",
+	"Z2KOR+Wne+NNbaTcld7UjJT7o3lSmV6iNH1ZfIFadGZ6hYhl8lzEKvnr62P2NOx8SrrMZNqjBQ9HY3CG",
+	"PLeGzR09YQ7Uw1CzP8wX9gXFCpksCH4LJK9IkQgk0wV6c0yonk5FyP0QhcPzzcclRxd2GaUsg3WzQSlY",
+	"iFLAjphd6wwMeImfw+NCI7xz0AjXZTxWaCEOkeCGmYHOi8iT0WRSnbNEiS9FQqwnaixKrpVclJjT+3Rv",
+	"XJmxCsCmWYg1PQUmTWXeFyInaOlgYBE7E8U8pOmlcBeCGACs6EX+vw8UrAG64E2RuU3wpbWwcbY3YAsb",
+	"sIUN2MIGbOFeEbcTsFaSQ6YxDlbaPEpcYCjf2i6VXWfxrJbE3BYKFs/PdNXnTWH0nfqkmV6qKhr73PHj",
+	"b4JiDy8olum1i6IfMRYETMuyMTFY+gx9WdCx3GLBdRlJR3Y5kJReAk/MFDLLSlczAlWsWHI6NpNkXRvd",
+	"R9PA810nkgYXPo4oGszAvAhaposHIJ82IbAbCIGFMm0JkIZ7EFRXYJzeqBwbioKnvOBLiDGkT/mwx7b2",
+	"Wu1WZ5u95CM7KR8LXgh0u3xtgdcYkRV3xE0aKy+asFEvwVF46HmwDcUX3iuyCQswNKXBsEjOe8UcYng0",
+	"wNx4pDBribmvWHDVzPU8OVZz6jXE2h9ddIjeOJfFhEhfqyTjsMxxT/T8jCOorLAIS7NShaelUFHUUDrd",
+	"MTE+zWRvKflyS9bNQPCsGPy6UB7stNuMG5Zpdca4CxDrnjAGmaIPLZ93wU85sh8jSYUlEmrVbeHv8MGN",
+	"W6SHtU+o81UyeSGW3yVTRK53wb+/MrHoFYv3JXwFBq+shAlN+o8I63ILa3WdxYmjKBe5GwYtUp2lZj7l",
+	"yweBJHGgtJDdmgI+PZ5lImf8VI8RwRksbCaLiJnx6b9Ez5OWO2Ju5IXp4sW77VgVmj1rt5lBptEyQQRL",
+	"W/d645EUKT0oy2y8gx5I3PXlw4RKLQ8+BiMS5D+BFzqxf3sdipQnLn1DNN0qxbgc7S48H55vBvpSYXoo",
+	"VjZfoNhYgdxjcGcmvoxkLgy4H7IwIuuvTW3SQ46E73SWXpvR5Fpk38WlfkdBzQrlCM3WiUwx5OoCkidD",
+	"d+puG7cFfMFGt7PTtrDnJzC7V7J8rMDoAZNDVBLXp99Y4dXpy6Qn3NKVPGt2Os2d3WPk++622y1CWvrJ",
+	"G5VXz5JQac2stA+IweUnDNnhoqp94E71gfZJtkcPH6zGWRY1cq2HwZ/zPkb7gN4B7kUhvG7jP57/7e+7",
+	"P327827vv54d7//z7/94/eH4p087u3v7Npbp77vWt6slDv9OZItYS2C/rU0lfhdcJffLQj5nnVsFsqJl",
+	"/J6uqvtSyUw/aBKxZNqbgt/mU0Yg+WiCJAvlb61r6HyiUbnzKaB2/OD9XTt+7euXB2NFL3/l6QHnBRz3",
+	"s2XGEl88OYxVUk+FkdiMjSwMQx1vDhmoOiJG7mnVz2SvcATNPEPzAAZi4Em1LBpwwNFoBC9sWTPwlaaY",
+	"NPyg3d/40UNyjaTFkkLr5pCrSRMtj8Qm9PNCYXmvLRABC8cYKtNAIJpLZTEQDJYi7KPNhRLCtGKV1BNp",
+	"JN0AosoVGVibQBp2Liao8jFOKFWsHBk2aOv74NS/s+U8YzPSp6rwliQE+FhDXGKnFabvkpuYjCMyDFPZ",
+	"xzy/n243lct4pcdav+NqYolzzFq2+pKu6afAWavGtUgbMI5rKzDoK2wY83mCTsH++v1Rcv5UpfctkABV",
+	"JORiUqAZ+XgVUVBV6twYc1Ao7h4PkRDOkU/JpCIThahzDTPBja1og0sOUVQ7Tw5TlfyMS8XkEN+0ENlk",
+	"bW+JRrGet9R/x4veoC6+uDf3tdK1Yxh3bAZefQVM2DuYa0rhr2ltdZaIsHws+HrxmIejG+zSWFU5kOHS",
+	"6Dbwqq9POcCwFgj2HB19WZVOK4dF6+RNtChXglEXNAzB8FO6sCGYdF0Q/zNRWDGyRnh0Ez0oowfXCAzM",
+	"y7hcy+X/fSOwTx+7CP6rKJYRv/fKDLBYnq6RUFrV6IF19PZV43e48ulQLMUCWXlhH+SnIDsrp9REzGgS",
+	"yZz1MkQyA6d9IFPBLge8iBURn58KllPOcFZWG5H154nnl/jk6wtoG1aYF9YmUXeOHJmNcwFfMnhJWBd1",
+	"5QpTHTxgU2p83s/+eZgiwkQI3bjbWSXobd9+joSkr/IAjNON3KrLcvfGeU77xS5xL8Mw4lUjvWCjrCmw",
+	"7qKET4+E4iPZcvtvgZAJ6k8YN+xvH3/8wUYph2J4KnLDpCozdtgSVpvifmlvcmT+ZrBM/tZS3e5Jr3Rv",
+	"fFWxiC+r+Zpz33e2YRYWfNQshLtIn9/ALqiu+wkfZqut+4idTgrKpMM/rlzeqy1sN5Z5DU/wv5m6/s1q",
+	"vtnV/KBWsYOVnbuCv5emKNmlliCVolL3Kos36+nhqVQitckeAr8djk1hyaew0AOTvsMWewNvm+NtTdnY",
+	"af8MqQhsGWSVswG7Y6uw2QZGam9TgmTTsXVgsTNpimVpqd44YkKs7JqMRMqkKjTjDDy8TNiSTnaqv7jK",
+	"TRymyC9EzvCbjXJRmC5MaUHsXG464JZSsQT+7RKAOsf/6jHa5no45IeME0cI9g6zrQSJPjo72Bkcq6S9",
+	"2+rstODH5JAlu087O0/xDyYNshmxXfZK9FA548fo7LB3MOTtw5J7x9NFUFty+JHg8aMKY0z1e5EfIVUv",
+	"G7s26+R/J3jvWM3lF5MpdtOFt6ZW4prFJRC6C6YvVsg9w7aSb0V+xoI336bvXLZOwQkR+xufR2Lzy41w",
+	"aLVf0H9ez2nyrGskXXjNys+o6Vibhy9Muwvp4UKA4QjWIVcTMtjmLkW2lXDFhuMkVrAhDTtSihFLEy6t",
+	"d//9f9HlPFKKH7LkHc9/GYtfE0Ynv+P5f/8/nP1Nm//+/7O/8rwHf7377/8fngQf8CU3IsLUMRLh8ZE2",
+	"Ra5HA5Abg8loIJTrU7W9c8hvJ9JDlvz3/00iloxtt/1YJHA8VuKXMc9IBhmNlxg5lBnPWSYKlG5byX//",
+	"v5hCx/8TswsJFuIaWMs77ce5jK5g2zlEmsEIRHSuxyoFIW1GvEfl7mw0VpOeTkX45W6LoGd6E+8+ktk/",
+	"KlgmQGB7yV0MQEGtTveD9RKK2+ZgbVWV/wEsli5L2p3nHba/v8/anZ1du7m+2Ttg9mf61Upp3hvECqs9",
+	"EYCD1KJrQxZfCqFAQVtZ4A2SaoVneZrOYwVm1vR2hEeuQ0y0u3PFgojjb/6y9TPb2m49dcxE2//ejTr7",
+	"v/sfb4acaA52Auh1xwQ21Xd/8GKv2d5p7hw0riDxOplh8fKt5vZIxY+oCqb2qru+VqkfhlvdC+tgp7Mj",
+	"e2asaFGwy1yrM6qDpwUMFksu/oU2+8x3J27Med9+mM9lpNutvu+LqihoNw9Ys5ZzqwbEEIuxAhJVqqMh",
+	"BlBrBxHbpyymJNvgYiGp5wnd50bwLh6QSJueVDsNdm79oitPqM7s8/1nrc7O7l5r/9nzF62D52tzpz6e",
+	"+V2QWPgeWwhWaM7/fIvBOeuGgZdaF8n4UYlrEIptQudfRej8Dfjuo9LfdtEV74L/UejEork9OmfSUKzF",
+	"+7+gRvMgtWcK0KIu6IHYX1XrO2Kyj+AuKooVes9KF+xUYFdaoRkn28w94JBAnFHAcrgz4XkVuRwOpTqL",
+	"2CclwVoHKywf8kwaQtDZ+uHNy20LlmYE6+ssxdONZgn4ff/7dWm5W4ORKxXa8wmBdaFrBlZBOibhIUL1",
+	"T3bhXvuAJWjoNwt+LpRvjk21oFKSXFwInsWK0I1cSAJf7TDQGWSKjJX8ZSwqCYpLPmFbe+0DKkG2Z9uH",
+	"EeXaD7oYgCcjMiOwgqXQ7NTdK4xYVC1ZjO9sGSFseAdjKwR/55ZtcghDERI/i3W8+0HszAVV0m0fRMNb",
+	"B8EgsJJDa9+BqvlzRyI3WpEu3Wl3WIbhQDPGEJ81wbmJVTLSxsjTTJz4z2GSFiPlrNXJ7OGuTQ0ntseZ",
+	"irODTxgrqUwhePgt3W2a/jZJVH05GCDR5LGkx1UqUzuUl7RQMUA1jOz+wA6y8PlUL08bNYEdgaFd5Lov",
+	"S5tpUlrsbZ8VlzpW9mLrjCTuvXK7Ladnk/W0smnAbBL5Jm34Cgghh5GvnXbnitDkoqaydQn7brSvjKu5",
+	"rTfuNKe/qej6SKnG8mnyyqW30x62wht85BciXesF8Mo648WJdbGoT0qJSyfYN91SN2VOrdRgFC4a1DfH",
+	"HDvrwroTUXCZIbpeRZGSyHNfOuhOmaKidpmV04k7UugyrUGfH4M1Y1Bk9hkBjzXhfvbA2H8aGFN2e2M9",
+	"TKPd+dvBTy/3/7P9X1R7XoxNo7vXPogahSzQXXpdjd3zDEynSfACpUvhJsk8DTTwKnUwVzWwhEq9O22b",
+	"kJqtm8NZJd2N1dyrA5+xVvV08WvFaoGCQ6hAe7hqrcxO32GsQrVl9W0lPbZCr5MNldQ1O7H77nV6lOXh",
+	"VuF7M3yut1Lvh9xD7feMXxJu1qgxvV8a6INMbYSb6HS5o84WN9ULm1te4e9g99kwJYbnLrmxgItY1Dht",
+	"vXM1CZFTIyYuhGI8Vj2QvFkmUqINkgbTkU5/exTngQQ3beKwpMkBYzTEtMvIzxhw0wwrWpO17ES66dp2",
+	"4kodNTSXj6Shxk7Z9Uu077iDeWbZdAPDAXVeeLR+CbaCnl/bCV25C2wP+t1rlU3j0MTvgCA84xPjYeX6",
+	"V68sliKGnmkCnV5599pPpJWnaX9irlEDdCaKUnhes0x9BTdzLQ/z5unqy36b3faL2ck+rhMJh1c7sTOF",
+	"WdVRPXYwjztSOo+8L2g9s/sBU+qvarjZ6cDGIBxVbzC7fT+NiGUEtiUVzLna/K2/ffzxB9rPDC/enkk0",
+	"uIxrxMZ4mzRWLumQqHGWJayXCZ4bG5hPIpZgBJoQKMpyhKTFXk8XdvZ1lulLCpBiQDUfZ74K8v2PH8Pg",
+	"eOCyhzFp61EXpfgz7HKg2ZBPYjUb+Y7sBBDlCb6Pz6F4ghvHM1KJyNi7x+p0Qo55GZlfy2Cnp9+Mwb5M",
+	"RBc/chM/cm2Ya6gvRIqmqd+DP4jLqdohG3/JBZ0dleEwKr+yLVhUedNtfLPXYXt7tmCIHRysFC2imXlP",
+	"r7lMNPjGs9BzI7nHs6vnD93j+lB9qDDqiOJqNpzIpEuampqsaYst6z+t4T1tInjXtiJI8z2k+N1ShsXi",
+	"mN60z1bvoF0/ynftmN1TkXMjbHPv+oZPbR0FqGSuMC1rVZah5gHK4FOBnpu8ig1REs7ZnUw5aW2whwFb",
+	"UbDrQxZdWy9PmtH2s0RBTj4Kyw4oT00NDEoXgmmFCWyZVyIHEStk71zYsM0llwWmwYUqciks01s1upML",
+	"di5GRYTZDzUZSiNSrB6oBiRNwQtpCtmzNyk955QX3FVC8HEqC1bkXGZgQ8EnNGyMLHjwYSNLy4A4q3DS",
+	"E8N6Ay4V3H4CxlvBe0WLveZ5JkXOTnnvfDxyqYqBztJYBZ9hrAqZwc0m+BplaGqeTYUrptamwiNfR67c",
+	"nJM15Q2kXHAz7akzPA0/kyxg9kHgwJxoxQikY6e5026tYTa9xl11P2ZTnarF8dg6pRzEl5obGdjYTg8m",
+	"/qxHQtUFocPM63jU00P42BWBpasCL1ZBBvOQUXoFTvL1vsVADCkZWmdz4cYnP9Kn4RVL6PgJiOpkpUSr",
+	"TQRvEq13Y6ahdKi10o5AFV1lopH58ECi5jP75aFmWp+KLzC8hX3ygZq3BasEMe8/dWTLJwdcpSJ1MPNu",
+	"D2/99dX7D7HieSF7mTCss48G0U47Yt+9fX90xPb22cs3H1jn2V5rf2dvu1trsrGqxQY2UiiKXJ2mzF2+",
+	"NmJGgKHlzbBoxgaLCKqW7LnLgbYcwSCxBlzB07B7EkPhRpDekyn8wKu9zIxm0kzFzKnTaa4FhNfUm0B4",
+	"6FqpjNUMDVoIc4IkNJpNoviPEbOntVBubutW1Ivz69T3W+nzxwvxzwpiFCa34z6/g1tbovSyyk2hjJYu",
+	"1woWkVboCCrDewVKKlmYen82ipWVm07CTgtWCzxRLdQH38nIMyXSw+kuB1fvDpcFhfAEUoHEI5cDkYvK",
+	"kAl3UmG1flm77clN+jqPlS3Dd0JapWDJgl+GN4IngtNmKnhob2zQAGYkgkGnFGYI5y8XhDdmGA4Llc9u",
+	"+8Vh+HRwBmEMGGKG32TBYHWZsHK+agJfoSzwjFpdgUfmA1+s6C9HyyctFp96hPDb1+ZBqVbsuo+AxbE7",
+	"qzvVuCHu2qnGh34QZpzVatl3FF62jjWctXGnH6I7Tek5T+xAlmxxqcus5oBfCGahyUfTDnWEeVA0cmNV",
+	"wc1NDmFdWPp/NFCtc62wi1JwbP2ReZ1brZXwADUwFqwqszXOpwLzyLT6lnCtfVsNW6GGeZMvuVsLDqUJ",
+	"47X6fr0UCtknD8A/r27AW0yZ3Ie7bpP/ubiQ4nIp6NiKkxohCiwLQGCdPWb9X14wN3MmcsWQsUJfGEWV",
+	"oijAWmaKHfY7u5KuhOc6Do0t1x3qxx0GAsI1XYEQ2KlHDKhYD9MGwLKGBNjbt9o/j5P03n7neWWCdHhj",
+	"JzxEO6FOR7MlVPTj1lt2xbvg2j3pqJtXSvcRXsi4uoI/9H2uR9pgI40SlyWHKOW0nZ1JkVCt+hImMLRU",
+	"3Vol2G7MwcfKEUGcirOxQpVi7VwLY35qhOqJrm2O5TlYkfhkuqivc8pGk3nAs8hjCvV0lgl+NvZ7BGsB",
+	"zUj0JM/kr4RhYIHtwnFZ9IPy4REbj5DoNBnoXP6q1UnKJyZhGS9E3mI0LTwzzPBCmv7ETkhImGqx6ojt",
+	"12pLO1C0wi1W1hsi3qJxuL4Cy2rEkNUoAkPZPq7P0XS2gXM8jMm0EnrS3kkaNjZjnmU0KEHNpaeiuAQp",
+	"gVwWBAcJ/6ogHUjjgtrd8IY9rqzlfirsLRHgIFa2dJPOsxaIZ57bLhv86S1Eit+SIj0wNwNkkjxisBJJ",
+	"nhWxGmpTELFyGLvfwliI54K6kEYWJtkmd9hRtiAOGi8Y3mLvBSM+qlj5tWEcufpQKiybEJcix1U9nOoA",
+	"o8SlZXamhcFOxwXcHXHYYvUiYsi1ARNnF5U2BP+QMls6Gt7wCYKImkPaRLAMKg1nODOxGo9YoVlnp81g",
+	"1QWr0634GsMK9vFiYIGMq/utlIAXqpad/mOgM4EvGhaYVqlV0KUkmLOQzwTJGsrt2eg+jxoZrzlzBxXI",
+	"UOcKtH/l8e9tJx+HIcwfQT2NS2enQo17BfHKi3U5dOGT3TRIwvJPrjNK4He1ENUAFuQGz2BNc/UVrr0H",
+	"Z61OS+YuG5Ku5mpGmB+SwCfeSTMAdzpnI5FLnT4eRtDHaHvDV+OI8OrtlifGqcfQFEfL8urkn6VoROFd",
+	"kwAsddrdhpRqqDVnjPeptf6QYkUwrb6DfgF9G5wczWT4bOmozD0hiikwAuPBnBB9xEWccSOiBTvPcLmy",
+	"UZOMltsrbZij546vq8UeR+Qk42pTBLGocZGWaI3oqxFod9GvmHF1/5UMGVfVOAP5hrBTJ2vUMLjbzcdR",
+	"dPEIM+N3+VKzig8akQtmyb7cOTneAVyCWJW5NIc5V5ZvUf7Ve3ItdqQqoQ9PeulqxIxUPWEpFkCLYr8Q",
+	"TxFLKBP9gvFMK8G2EnuBc56x4MEG+bATz3mWeBdpYsR5oCPI2GsJ3kpcPHDeMZA/QmsZpXACg7YRRaSC",
+	"gyk5ZLzmJeBypdEPFjlG1vFZ0ji0vNTyV9iXo3XdYgnPshOdnygKLSTdmvKRQyb7NIbgqR66Ilb4qAgL",
+	"OOCBFALw6xulvn+8fWf4RNuru8i4Lm/EQ/7qaiN4llVqI4Y6RVzqyudByTZdRRF8lROZwmx0op3PkbsD",
+	"rKFVvdkj3P933awwR8kf0QIKKypqYzMbI+Dh5U6mhUSX6IcxUluRNj5hSLLGaBI3l9wcxiohgZJgK7mT",
+	"/NxoZW6vx2BTCHG3VhyKpCvtuFpCcDz99xkPd9/7t5Xi/6/IwV1sH05vnodfIeHndo7Pe4RQ85gmCWgt",
+	"LfsUXYzBewpwSsOO3r8lz3gouKKyh5QN9CXYkbkwOrsQlgmihn+Mbng8GQlzq75t+RwLsh81CvGleDoo",
+	"boxrkKZtrDJhDEuOLPjyKBd9kRMz5JTy/E/cdFcrTzxnbeX5R2EvhG9aWZzmYdEXOojZf5tsfDY/HFWu",
+	"Mr85LX21vcMTwxJ4/YShvAV3DxHuxZdRxqWtcfJJ2ak9GrostfGncg8tU4+EvEwjn1WaHmGVv8RGGm3+",
+	"27GXjHgxKEuRYG7WLkGyg/8I97jdWqRwmjZi5tGRpPKKnHlQYuaXsRiLBRSpQSrDgTGAGwhuQMon7HTi",
+	"QZF8oGGkjaSCEltXfcmxnd83JbfYD5boNBeYGKbTUj6JqIygxJMcaMbzXGJshwpchjJV8mxQEMoCFnnA",
+	"Q/FdLIgCkpBj7c2ZVuKQFTrlkyeGSBROxRkIPhwtEj7Y15qNi+Atr4zA/x0ncJlaTFvGgkUQNNRC43gq",
+	"Yu//Y+9bm9u2tbX/CkbzzrTZpeRL00vkT26SNp7m9trO6ZxsZpuwCFmsKECbgKyomfz3M1hrAQR1lyxf",
+	"FOtTYpEEARBYN6z1PAczci79ifuNEi4nafPgE9IEenAMyCj6BybucsRS0ebW94c5rMroSr7B1H6P06/N",
+	"5SMnR+IFnuhPdPadzEd+CWZUgITHKdVu0Wqb0SeCf1+2V+fwwjN8aOtopHB9LiCQcuu/tksQeDTnMl6m",
+	"/5ckmFNauGLWrUwtJeYtn+MscxC9xkmOV4p7VoXUpfhsZqeAPud5XkVLstqqwzUmHJMYwsMBbTwIEXY9",
+	"IhYjKHUsVI+0Wyydemuw86EKyzI9G4/tGuQ4B8w9jgNuhg6bk/7G8/ytHea9Jr8BTOKX6SlmKwTR7UBQ",
+	"YNtvc9eRdHzzLCsdpayHxkcLZRNIxTuRfT9RdNhZddHrmxEE0EPiG7f3q3t+TlgczweXTN/aQe9sXi0+",
+	"B6EKefWfzZQav1AvBhFv/LC1Zu3SCr1ZCvGBZmoFK3iL4tVw3P/Pwgytw/195LkDHml+ybUoT/s5FewV",
+	"mTECKy2QHUkw3PoYRrObL5bXogDqbSlEqo+wPGGYaUp8SAcFwPp0BiZVQxmxn/Z/ZEkwkISSDiAsZ2c4",
+	"lpc857IlClaogRG6VO0i1wJwGvyxKyxcZnhXaJ+7z5mGAwdKvGjnomV0LDlxRksVZJf6e1WO2Q3nZVDv",
+	"O80SpO+CPOWygsq+UXw2umkf+Bc7H5tDIs8orNNO9ROeeJJLPRRFY+Kx8gZYgeS9ieJaWCt0oEXRdJyb",
+	"8FfE+lzroQMw6ignENPLvauCW1tH/zf37/Et+RfaRljOW13gurEWVZMVA1l9HrNC5vRWfM60YUrCcQa+",
+	"pEnTDMKC94A3883LN2cXL47Pj387Pnt58eH09WSTWNvD2oUQ1qqTApI89MwbaR26MxUQ+bzHRoLGEdd6",
+	"oqdZL7uyO58N+nGtnA181n7TPIUKCS6rzcBaXtzQZEwAcnN8GYwWBsf+/PXJ25PnF+cnb15efHz39iUz",
+	"CsthqXX7aFxjuqOG2pNUQuQnWAiTc4FJNBo2qtAIqJJmumuH1h7kOaw9R5DOU5CF0MoxoW3aK5cCMRYJ",
+	"ecsXCbm3NFk7k5nu4B5FbL3JZZ8PgAKLvk6P/62KzIyauCNVO1ggenKPUJ98a3gjdHsg4YhMDYzOUgHN",
+	"FMLbLeyqUIM+fqiz8+PTc/bH6bsP7y9OX75/ffL8+Pzk3VtcnfCGM3EtCp4Ha0lpQkXVwmBszQOMwmZk",
+	"f9j22WnwRhopNPhWua6qcVFK84Hb2S0JPbYhwWrpDAwYQ1Y8NubIE6stjlAGu92cqyum+UizYWc0IwR3",
+	"CvAyQt/qaWH5kql8ljwdrR09uYvoxJ2ZUzPC5M9BYBbBl7r1GPkGogH2NaVV5TqFNohScw7MMXAO97DL",
+	"EcumgPgi+JEqRrPDy3mmzSm8Z0F8GQKj+Da0WnhXsO8T6+4mT1A5w2an39s81/aCFENXllkNoGJceVrs",
+	"NNMXWDRYCZ/SIdWlUrmAXLItC5LaSV6GaB+meMeyv2WOHWQCFLSPnNiBfYU1GZAbsG68s7qNt5hq/zhN",
+	"wU5WqufQQshZoormrAf+nxH5yB81e3EA7gPIlQZ7y6mGOZbIBR+x7EoqcJKAGt/Ouh3G1HBlOaGLKnbt",
+	"J3xYQUsSkrZj7GCV3F/7xG3SfY93FCcwveAGD/F+rh8c1A9/9LW4DUw/+AiuOx5KesFP2qE61ohYfJZo",
+	"csVpmZqZnKY76vD7ow5f8BTvCSQJ3wUmN5OBm6YkmBfprxma6SGQL1txEZCybEmg0U7yKoTKCmBPJ+iU",
+	"jxiHfyHARlo1FSBPoeYIQ3324UzHkjjFSuaVxF66yFKdQN5cWIKEiBkcs28xwpjnaggRCuRnss/GMtOV",
+	"F66ldXH862ndx8uqbOdrUydb8596xfXxWFL9jqV4jKUYNtkCiuIHLlrtEOaf6jw4WmLb5bUiIFfCkLy5",
+	"IRHxN2YAO33xuNMGNiNav/E8rxvYjXcQ0VgszO6gGt/OyeZ4gxvshbO0oPIJdY42qq8rEVfIW85MGFc5",
+	"wtPGCY4obfgIz8w8h5SSBNZWQbtut2HxXFRgr9ez9lCcbcDa2wQlbytXeoxFLpDHEHdaUareC5suhHnw",
+	"5HRHpvuQTOexmMWuxvieyGm3K8ixWHlVox4PiHnWQbeswltGCUwu+Y0BzjDkczDVZtplHiDWKVPSfk8r",
+	"6+zVlI90FEsOt1qXoKescmoSVFYF1BU/eNazD7ajamWKVQSDQmgPp1WlMItYJh0ALxRsUDUkzJEGIBtr",
+	"OdteNdhL3up47h6NySpEVRPLzEHOFA4KXpWouZC7W0RMfKZMJj6GS8tUD0os7eVMWS+oHUs0IYYiz32u",
+	"R9kbq6OPS1AaBVkkLt3rYH/fzWvEnh4S9KlM2UH01F8CqDicF44nlh4t9iDaH4MYbLBEis/mogWnq4kn",
+	"+i9J4Ch8VMUltPsgTFSF13S4ZomHmE3c6ZEUgsBt/YYtb0OXj3Gcj1hCrwvCGDbeQ4esllieK9YVog8o",
+	"xv2RA1aLmOoLyZI/Xp6zPW0KwXsJdj/BzHqRYDcjpCKCpD9YMlXgIgC3wWWGKSy00qnorCe4JJpf5TpU",
+	"sabCKZrryp65Tbd0uZg+YlrYe43wGwxG2FK9Hq8e2hP6jPjczwGABqyim1STZYYwARaVlUW1Hv98gnfD",
+	"qWkvk+5PX8HKiwJAZPFIkC6TwaXNCOq2rKiuTdZ9/Q5rLeWORhC3TDS7bG3FIrUAQnfd6rpFpWuv+YwR",
+	"tPKBzq7FUQnLfBAiGydl35IZo/plxqhKtN/NDWqR4Y/b7vbTOsZgk2fBMuHmuhy026K4gAm96GVyYOyD",
+	"+5G7gHU3lSsrhIeqWMjpALd82dqP+7MQkvefNX+0jQVBJso6d61R3L/WlIM8j2rIFBf+MAtS+Rl28yPC",
+	"LpuBrjVrHpG+hnsyaGf50NWnqOYlvXPMrD7GfC8SWijSKvNi+3ih2m28j3TlBehK/J5OU+INcPs/ELSr",
+	"vRwUqi/2Pg6KrNWp4TWwr+jr5qrVxf8KaQXtwS8B3nStWYNB1KLaUIgurJUDOwoBrnJ2LS7aher56Tuw",
+	"UuLrp6+AzFe5clg//PX88MdyYgP96eZxbrdV9RuVTa3guXoNMsN7LBUbYAe3BwUocZe/NI5Vuiv4fDSB",
+	"QBOsjinmeuB0Oam/dkrUhD20vZWgaFXOdJLOgA3TWY1YPjIixs1eLzMG8ShLAuTSVqFE8cg+hf+vW8s3",
+	"luIa+Rz+enV8/tcf7NX5m9cR01grwJ41Dp80WQL3NOnFScSSLG0mgQVrHSUQTFEsk5Qb3kwYZ8lzd38A",
+	"CGk/It5eYhWzrB2Y0Fx3NXFxwkF1LNH2h04A0CV1pyPyXIH5r7SgPlFeDs7jd7pkhHAIEQ12HEu8jBfB",
+	"67HPCJm6WWsLOEMHi4izXIGH5Aoo7OwQtDLgy8CLwdVMrNVVf2l7Vz95kRCwzaAnyhNAdsX7gE6apbnr",
+	"JrSnwdnowSl7nkkRy+8BNkJ6OgugVFHyCfmbBz9RnY1u2vkDlDx0IXD2nvrrEToh5QgYns6X1TmUOk/d",
+	"oF7R8CV4mJH1r8uKo6H1b+wMUJ1gIa4dsUks/cVWnuE3Vn3tPN0GOxXUE/CSGuzYvbBlu09Bb3R7caFb",
+	"B5Ab8rvot2TcT0YX2bZ2Waihhlx++BJnalC0fNI/fDoey64YHbGBtp/atDosk9q4Can4WvS62W4W9h1X",
+	"ul7G0UqyNHHrDNYPrutCtIR1/6pG93E7/fhz+uG5M7kx6Fra3JUFV0mRDrB9DslF8lg/YPdZWVRr1v7z",
+	"7+P6R17/Z7/+7KL+6Yf/V5uEAJqOi+GkkK/f6mZ2+ai2Z65zniTIJHQgK/geuI7tY672zX1G1uMjWDDV",
+	"2Qj5WbyBN90ZUQAjrNecEl7/5+LTD99H9J8n/1pqWhIcOEDrgiwLRB6s6p4W+bXQDUZ3RmR+B0/wXFeJ",
+	"+B2gzRj+aTkphIA4I32eHKRwGoQc9KxS9A9WO2PV8PhQFztNgDAFK7le6rDQa8Kk3sBxqoVSPJZZ2mRu",
+	"tUPoijfZl692P1aUz4wb4xrqn7jWjP2miWtRXOMGfpvC/+KcDLjNjhhuDOcZ+wzXcT2N3xFcusjS2K6j",
+	"uHRE3N+YXRS7c6NY1qoG+LiO98oZRYOO2Ifz3+u/2s8eLOFn+/u/HDx7dvjT01+e7j97NraC/xPHAzu6",
+	"T1OX7oQt/5JehGBGxMANEUM4CUOZXCqQXUnCllnkZ6RhvZryxjf9MnnSEWq+uy4z8IQeKEv0+gY1IQ0t",
+	"R7EBcOjwwDrIXATGceP4Eli7c4C/nfOPgB4QQ6EfVggiTaHvqgZQ6B+p7I3YPqKuTYsbOeMa/vABoBIV",
+	"CzDm26IoRHph1OpRoOUDFssgojzuQ26coV30YkEak3G7eQocx/0AUGGP7j15CdePJxMJBSxAWK3OJhK0",
+	"GC0AviqJoyNm/WnrfAwK4BF1uAproFF5yf1AqSbuBT3KJQbtZObmZOYd40VlKH7rJDlAC4OeJvoFKN2A",
+	"XD6074OY3EDfIvPfrkbA4z/NVzRTmQ7ogQeE/LSMZpq5FlcrFribOqyqUlPWNMdCrI0rtlMfHaIAmIv7",
+	"eFBHLYTEgi3s1Xe6ylOctRmXowgquVxX/ZaGMGrA8LSGfqQmdzpypyMfl46EM+3yennBYywG+xAUaizn",
+	"atQjaNAoVRe8yEdT29lp3dvWuiTPHqHmDVWuX4VbrZpzwa/vWC8DOaQ7zkWctyU1NBRF93jRFSnLs64Y",
+	"ZlpsTk/DVOyU9E5J75T0jZT0TgHfsgJ+w4uuV76MI93u41TC26t4Kdf1LhVvFpSKOHDz5bxi6OwmfWJo",
+	"cKdrd7p2p2t3DvH2p4bwwkAGKKIH7LzibfeKXbbFrejnE60HgD0mxdAbcRMJ1FjLWaV8gtpHn06G6P9R",
+	"LLF4M89kV1PBI6j1qdq8K0RfQ1VJP+ct7z37CmH7BqvxbWtWCymPzDg/rWe2qndzeffa/kZAoS2V54Jf",
+	"DWZyHB261J7a71C54ygb+pnE/L5VU27O3aLbGJ7oJuyR8tMfjaF32kX04fT1DqtzpnVzZxbHuLhOwCwY",
+	"r7JJGt+GDeUGlklCMkaziufAMmP1AMikhKhkYklCNtOM7kGxxw2K1TkUT5P2USxXoHjaoZLcrSXmROgK",
+	"RliVDCp6yEbZlKq5Zey0sd1Si2rjO2UtW21bEGGJCWph6rLd6XSvK8nxzDvc2WWZBtyNgreMxzOZgWYw",
+	"kd38P9SRWwwtuFfM0OVueA+a9+ShUIQH62Gr+MGHPDN5ho7HHKYTIQ2UCipwDDz2TiaZKlLkDoJs+Knh",
+	"PfeO+UQof7meLMOFEvQnTFJdhmk7SKW/GbV2pSN3xlbtpmlb+apd/19KU4yW4WShGd6VQG0jK4sVi8Ny",
+	"Yzu56Pf6uhAEFZHy4ElZpqMqzzqPucq03Y0Ojs0zT3NpNJiqPYH14EoKdilsuxpIB5vlgQ1imDpIMe+F",
+	"KA1bijPdF62M59k/HCvsVUE173JETx05q4aaItwbe6e10o7omCeTV+xSmKEQkiXtQvUSMHQSoxKCPIP+",
+	"Ikibtk+HPYafgOG6Sj9jFOtx0wJUOtr/kWPZjqWn3rWeVtPVxmeopcDHosqsI7zGZQVTPwP2vpbIc5FG",
+	"zK4pkUaxzEXbREx3rD0qRWq7WgiPqeOaYh2Vp1C4T784HDsEZCG4HAiKUR0q3TeGgFcIxtPUXrVTj03j",
+	"xMOLkSqAeUB/X21xrq4ExPrwc6V/85YdE0ym7UoEq8L+SRB7PT5iOQCjKY8JAlOuCewB7so064g8pQMB",
+	"7ulx8QchGcEdlWasn+uEPmDSYCjaAJMgFdbOxYpsuIGmAVDz+hkg/JkO9jlcBT6E+NngKxoMlxCBEoQn",
+	"lFf8WrBBP2L0MvhmuXBvsM1KZcaa7gWFKxiKo2l3OUaVDxXBu7Vf4lAqh8h88D805nEUQIjULwTW3QHo",
+	"BLwaJxRZJQ3mGKM4ESkbZSJPdQnvUOF+6HATS9VqDfqZ3R+GXAYHxPD95YgNZKqqK/XJUfB5MH5L+2WO",
+	"YbaIiamitO+Xkkl3M1kNsk5F5KpAO1XK0H/YP0C8qLGayqpIBE6BoseNytXVaBze6eDw/KDa3Arx28pk",
+	"3iYp1MRUzahrXQMLzeGBLTv3v5SwWjTdKHcvUBQBJltY+go/uz9W+1DTymHHv13QnbWR0tb84DPpro5K",
+	"SQrnL140WmG+gAsLJSVs311w/X6D67RYgzh6NCW2jiHocjtC5Gs7Y+9uwADxnlIQnFB3h1wjdD5xMnOJ",
+	"B5VKikYsEw874BRRnYy9pAmGb2GkU58tjlpTa8CoBW2ohtKhvcTS6tef9hEx1rmMbO1MBsgdnh2p38Xe",
+	"N8N55r47CrDZDuLMCPzXuf5jgJs8z4e8h+D8hJSYHrCfLSGm+aXVnRjCeozvry0KyLuuL2RpO/dWr/Mw",
+	"E7ul04IPZXLk9KnyRrkiVvnZnsc69rJ75Q0t5pXo1P5yw/w24D7d1G1dJl9ll43qyGmSNGmducNkBLlC",
+	"jEb4atYWQI+VGPF2iXKgItyyXk9P+JNZ9+wFPvuw9MDYkpkr3qcur3unfkORC8YT2GRWmroEsnWOgq6E",
+	"GZedN8R32rnBW+IGew3+uPPYN6f/vnHIqCW1wr0dHK0i3Dd1prSSmenmyYNLVYztPezg6lnNlWZnnXP9",
+	"plRXl8cDdFwRMT0AeE9njheDHI/5k/fvzs7Z3gLiuyUsdBzVO5Cs21FMtLnk3YA+eJoA/g1M0wWxxjFg",
+	"3F288TG5OFLVYbtiBM2dsTmrDzDk4aTL+TPspM206gkkGBO5BjapWCLYacp0JluiOS1HdzI6Wl6MJTCm",
+	"z78dRCxWQ9nrnstNDzKYvuQolgnxdNWJs7M+zGSqhg5B3xq0IM6hcop+TFpKtvOsZeCkO5YJz0FM245o",
+	"+ybXJh0k1uEg0V6wAs5OXxARVteiyHkfhuTCN/436rT7G2LGUtXhx3YhRDInwBmSeC2s1WKbKNW6szU4",
+	"oSopoxvyEewE9Lk2Lp3baxe4Cmuzz63JPa3ODUNYFB22czTkGnn923hSnEFj0k+pm6/tCbviCT2nKNgj",
+	"9aSn5DjPEjaOBXLevYGkCUkjnaBBU22KmAkuVGQFcSDVEW2/KimCMG/5SygmYLyljMA/3cdePlRQ2Uz3",
+	"FO3do7yOW7JAwQTUZRbKlNST8zKrqJJKEVHlm5cudLDlsmmCVKYM6TDdOe46FitNw52brHeWBrqoun0X",
+	"FHhEFuMDMmm+wcjJC8rLe+QWwFo68c50YN6tZxKk3IKacCpVROvUJwo77itZxYeg4m2sDQ+Te2OJNgZs",
+	"R7rgclHDHOBqxJkNOwpAYihfUqohaMUO0qTFElNptS+bxMphhqwGxBTGuGEH0H8g3aG3YuE6ZFamfBS5",
+	"EcXyivfHqk4KSJcuc5NbHdGys3fEOL0JBI64FgXD70VpyTTLjPIrQSih8q7WuDfD6dBCaPekTwqtMlRj",
+	"NT3d3xtowy5FZY6+f7r/bKaTGMvSS3yyBngsZWvm3RN5v2maXI4u6Sl/7kIF8Kdcd9DxZyOhjShSPgLm",
+	"nUxeNVbMywSFQxkh0wvvx8kzVjqwsPN4mxmaO+qRW6EecTUUC2OZN4RN2qVN3mLa5NaDEowlRk5FIlgu",
+	"WDiBVYC8j4lUVsbCszrBIgKpxlT3mNKuKuxbBHvapUje1FR3UgxOOsHkWBWf4AGhESyZ8Lg4p3EydrdE",
+	"DG0KhEG4d7YpHVJcdpTq6gX12lB3SbeyyxHLplCtuusLyrLdC1c1Jx9W1TGOYpl6Yzctu4LjbSw4HpbL",
+	"dSrl4jq1xuE+efC1xrMri8+IbrontLZr3SjGwRj27jeeyrJ2oXrgqioZsbbKczW09sKZ4VbNpMyJhFh+",
+	"3zGmr5t7e8PhsKHput9ALdV70mQcUzcSOj2lq/UMLCL3F1RZGt7rJ7GE+mF3QWdXkptBIRL2fXJ9ECW+",
+	"APXVm+Pn9bNXx4c//Wy3bZZSraZtBW6y8j2K5SXX4uenT9Avt79B0eoXR0Ebsbjmn8M/U254XPsKTOei",
+	"EAwY1sF9KDnWsaRaDUxQ7hIx4BLmxlphLhpjnwVTCWIwBVTiBgUydk5GalAwNZTAkk3hicPPn5lb9HBX",
+	"JtnBvmMYZ7xllUIuUuCld5+0wd6ZjigA6D4VeQZ8z5mOZSFMkdEx5uFTqkGGd4vPuMUynrNL3uqqdhvC",
+	"QDm3lkfWZsmpMMWoftw2oii54mOZGSg0xWCJW1LEc44BHC7ZpYBxY8ktLYBCUNeSBjtmTw/2/ThjmWba",
+	"LuKK/mqwN9i6ZvzSTThgCtMcIgm7jwo1GZexHMhgitKwgxgLUteiMLwrJPD303CB0p3ewQ21X74/lngx",
+	"PAZG8OQeH7luEEsedMUO0L0ZCpjwlp4qoCJexlLJlgjo+mFY4RaB1ZAMijzxsSTYcg12nKbW3gboESAO",
+	"rmALqaFkUhhr3UCteSH+BjHLuIHCdFwaA5kLTfzvwIL8nV2nxnryGsnKoGIat47diVYMJFq0CmESpKE3",
+	"g0KK1A4kHzG7W+bYGQvjVnjj/QaurL3H82o0aSy4ANGNgtGdmDsLuiBMjfqX1TeDIq81a05IUkFbg17X",
+	"UMXVXs+qkVViUjhHtxmUmjIDK4Sb3K2XViWrPmi8RRNI2z69KASHDmHQSEj4Fcflw1S4/Kxe7mjRunjT",
+	"/vP/Pyt+/ePP//1vcT78+8P7F7+evH7/8UQdvuav+dlw/vdZNix1658ynWaW0qUFQayuGH2nnbDahbI2",
+	"ZSfvL2H3/ilGJ/KD3iEyboosCtYW4073L0WcXtUvdxvWmBKv2K44wsKyyhfwuy6/CTMVCBoAhxYytaYB",
+	"2Tp6LRsAO7C2DbBSxSQOKv1G6iVxym6eGbJLkaAUCeKr2xYh5PyF+YHUe6sSLCWHc5mtzEAzbp2o5JUw",
+	"pZS4YW3gA7d1H7blOittzznujzthb1NS+Vsv4ltHyN5F8d4yQnW96OxqqczYD5fJDEbOhKj9ANLAe4YR",
+	"QDQC2mJwH8T1fISNy5Sh0KlG22JJ8896PBVs2MlyQQgGTnRBREkqg7E9CJ2tZfGhDNuMxbdMuAfOEOsw",
+	"hT9MUwaq3a5oAi+T2zzXYnX5iF9luSDNxo+6FuVU74T0/ZnOu0jBjZUH7q3HYaTfPKZw4wjBHp0ZZGJR",
+	"5oH/It9pHw+ImBRDoQ2mEwXnHYXQgxzOSzD9lw4mGrF8gf8tj24QM7cr+pju/AtL+UhHeNykpIBTKfbj",
+	"/g3THF6Uw7z1fIfpgPJ+uPMQ5VO0fzYAJ08DHnk4+U839qmgc6EezQxusC81bozo9Y2uNQ8OJ5NYx5Fa",
+	"Ax+G/KGca3NBjYw9djjtMbgfF32zRseuwo6XcamHsLx+AixYuNFls/60vx/VpPhcfRUhsgA6Qa0ZemQ1",
+	"97NPWXZpsfSdYGtWHmkgChQYL/CmFi4KeMsKlob7fMsktvjo3C7q9ejyYfzH39K8mIfojc1TkntfnC67",
+	"sBd8zsMapazlGxerFicO5ta9ujwgVJ2F07pBlkSQrjE1KyFihTDFCDD4VRFLB+vqUkvW8gb9HG00DeCW",
+	"nCw30bO8rCDfBBJOv5GjBjfsTVWhrnC6+g2nedO6L/O4ttKZcQJvDRl9D0eee4Uydkwum+TLzcJyUwUt",
+	"nmY77l468GC/hzl4FedGZ1dSUE7gpTIdekS7tEIsgPYmbItLpoeZaXWCTDyVpw5vIM10ixepSBvs1A4W",
+	"6KZBstMVjQ2qPKXctwC3YD0RDnNKU3OGM3s/UnyXz/QQ85mCw6EyeaDcG8C+M5SOrLoldsHJjXg4O13r",
+	"dS0IqEqMyqW1aieuvoEw4oNRskboW9Kt48UMqg1nXl5NNeyrE6xxoJ8ip2C5TJnLiM+zrmBcjmJ0YdZS",
+	"e/ZVO6dlJ0cfjxy1u49xBuge2+yzPBjJWWUXtps8+1OMjgemU2v++9PX6EvtUvBCFPDXJ3tzcT2dHtdu",
+	"5Exqw/McK76hlAXu12hZpao1cOitaAXuTTmMOC6LScLmGhOm45eO0uYrzF2RQT6BXVkdL7XbfJBbcxSb",
+	"Cy3MCUv6ldLGZbWHLw1OjKyNzbI2ZSRIZdjTpz82rET75Bfg+FDeUykWhTIb5WEJXdFTxv++4C0DB3Gi",
+	"0BGeT7leZFCu5SFiggZfIOPmlPb+mqQVBNpIxLoB1siwZ89dUfeUlqAoLcScYYZ3BevnvCUQmW7YyVod",
+	"SgJB1C1eiKD1U6V6mAKCvsTkS353hJJhp45xEWe5XaaTz/yG6IYA12zdyYBYEf6mkjjsYkfllU8RQBNP",
+	"/Rz0pZgn/1SF43QxiihfEGKvbNMjWk22d2p3WwEucQjeUz57hqeAk0+eE6WtfbZQqtcsAYHgW3ZEqyvS",
+	"eibdeHXELh2ravACrOCfbP+tGBLpJJJxjn1qoG91M4sITAMv2vMR40M+Cld4zuW0URy/P2FdMdIlLf2g",
+	"gJI2gJoJ+3kMrFtTmnBLVAO16ODSXruEr5FJ9m5gcrC5/lDqKhdMFey4388Fez65adxPrC1EOrWzkr16",
+	"/Qv7/dXJKTt9ytq8xVOBxZQR04IXrU7E2plMSx5UTSWgqovVa7T3IwQUj2JZ6iW8FXF+IQ7jY95cOzSo",
+	"QpSS6fj9yREDya6R8/OdswbfoWC3d6tB0QIGsj9enrO9dicr9nrCcKwkxdFdCg0OcIv3cU9lkDlfzosd",
+	"74wFyAdpZpgpeJbjdvLwX98BlJ6VkpDhVXArWcLPaZ+c9jUp6ysoo4TvETHOtCkE76Fk8dXx5ecjdT/Z",
+	"5ivBc9OJHDE+NOC0DyF2EX/7uIpxmxD5879++vp/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

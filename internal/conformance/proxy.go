@@ -22,7 +22,7 @@ import (
 // Finding is a fault of a client, or a violation of the contract by the server.
 type Finding struct {
 	Operation string // "POST /appointments"
-	Severity  string // "error": violates the contract; "advice": will fail one day
+	Severity  string // "error": violates the contract; "advice": will fail some day
 	Text      string
 	Times     int
 }

@@ -16,7 +16,7 @@ import (
 // Target is the server under test.
 type Target struct {
 	URL    string // such as https://staging.example.org
-	Key    string // API key; empty where the server is open
+	Key    string // API key; empty if the server requires none
 	Doctor int64  // a doctor to book with; 0 creates one, which requires directory:write
 	Now    time.Time
 	HTTP   *http.Client
@@ -36,7 +36,7 @@ type suite struct {
 	patients [2]int64
 	start    time.Time
 	visit    int64
-	tag      string // the visit's ETag
+	tag      string // the appointment's ETag
 	booking  object
 }
 
@@ -133,7 +133,7 @@ func (s *suite) request(a ask) (*http.Request, error) {
 	return request, nil
 }
 
-// note records a result, with its operation's place in the documentation.
+// note records a result with the operation's URL in the documentation.
 func (s *suite) note(name string, request *http.Request, faults ...string) {
 	result := Result{Name: name, Faults: faults}
 	if request != nil {

@@ -16,7 +16,7 @@ import (
 // makes data directories, but not mariadb-server, which starts a service.
 var mariadbPackages = []string{"mariadb-server-core", "mariadb-client-core"}
 
-// advice tells a person how to get a server.
+// advice says how to install a server.
 func advice(e Engine) string {
 	mysqlAdvice := "install MySQL 8.4 or later (https://dev.mysql.com/downloads/mysql/)"
 	switch {
@@ -46,8 +46,8 @@ func has(name string) bool {
 	return err == nil
 }
 
-// install brings a server to this machine: MariaDB as packages, MySQL, which
-// Debian's stable releases do not have, as an unpacked tree in the user's cache.
+// install installs a server on this machine: MariaDB as packages; MySQL, which Debian's
+// stable releases lack, as an unpacked tree in the user's cache.
 func install(ctx context.Context, want Engine, log func(string, ...any)) (program, error) {
 	if !has("apt-get") {
 		return program{}, fmt.Errorf("no %s was found, and none can be installed here without you: %s", want.words(), advice(want))
@@ -57,7 +57,7 @@ func install(ctx context.Context, want Engine, log func(string, ...any)) (progra
 		return program{}, err
 	}
 	defer unlock()
-	// Another process, say the next test binary, may have done it meanwhile.
+	// Another process, such as another test binary, may have installed it meanwhile.
 	if p, ok := first(ctx, want); ok {
 		return p, nil
 	}
@@ -67,7 +67,7 @@ func install(ctx context.Context, want Engine, log func(string, ...any)) (progra
 	return installMariaDB(ctx, log)
 }
 
-// lockInstallation waits until no other process of this user installs.
+// lockInstallation waits until no other process of this user is installing.
 func lockInstallation(ctx context.Context) (func(), error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -89,7 +89,7 @@ func lockInstallation(ctx context.Context) (func(), error) {
 	}
 }
 
-// cacheDir is where things are kept that can be fetched again.
+// cacheDir returns the directory for files that can be downloaded again.
 func cacheDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -121,8 +121,8 @@ func installMariaDB(ctx context.Context, log func(string, ...any)) (program, err
 	return p, nil
 }
 
-// rootPrefix is what makes a command run as root: nothing, or sudo if that
-// does not ask for a password.
+// rootPrefix returns a prefix that runs a command as root: none, or sudo if it needs no
+// password.
 func rootPrefix(ctx context.Context) ([]string, bool) {
 	if os.Geteuid() == 0 {
 		return nil, true
@@ -137,7 +137,7 @@ func aptGet(ctx context.Context, prefix []string, args ...string) error {
 		"apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
 	line = append(line, args...)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // G204: constants
-	// Killed in the middle, dpkg would leave the system half installed.
+	// Killed half-way, dpkg would leave the system half installed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute
 	if out, err := cmd.CombinedOutput(); err != nil {

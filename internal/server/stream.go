@@ -108,7 +108,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
-	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
+	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, include: deref(r.Params.Include), close: func() {
 		cancel()
 		leave()
 	}}, nil
@@ -126,6 +126,7 @@ type stream struct {
 	after   int64
 	wanted  []string      // requested kinds; none: all
 	told    []clinic.Kind // those of them that it may see
+	include api.StreamChangesParamsInclude
 	close   func()
 }
 
@@ -159,8 +160,9 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 			return nil // the client reconnects
 		}
 		if len(changes) > 0 {
-			if st.send(w, eventsOf(changes, access.Clearance())) != nil {
-				return nil
+			events, err := st.events(changes, access)
+			if err != nil || st.send(w, events) != nil {
+				return nil // the client reconnects
 			}
 			beat.Reset(heartbeat)
 		}
@@ -197,17 +199,29 @@ func (st *stream) send(w http.ResponseWriter, text string) error {
 	return control.Flush()
 }
 
-func eventsOf(changes []clinic.FeedChange, clearance clinic.Clearance) string {
+// events returns the text of changes, with the records that the client asked for.
+func (st *stream) events(changes []clinic.FeedChange, access clinic.Access) (string, error) {
+	ctx := store.WithAccess(st.ctx, access)
+	if st.include != "" {
+		if err := st.s.cfg.Store.AddRecords(ctx, changes); err != nil {
+			return "", err
+		}
+	}
+	told := items(changes, changeToAPI)
+	if st.include == api.StreamChangesParamsIncludeRecordPatient {
+		if err := st.s.includePatients(ctx, told); err != nil {
+			return "", err
+		}
+	}
 	var b strings.Builder
-	for _, c := range changes {
-		a := withheld(changeToAPI(c), clearance)
-		data, err := json.Marshal(a)
+	for _, c := range withheld(told, access.Clearance()) {
+		data, err := json.Marshal(c)
 		if err != nil {
 			continue // our values cannot fail
 		}
-		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", a.Cursor, data)
+		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", c.Cursor, data)
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // renew authenticates the caller of a stream again and updates its access. If the database

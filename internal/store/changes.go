@@ -204,8 +204,28 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 	if err != nil || !q.Records {
 		return p, translate(ctx, "list changes", err)
 	}
+	return p, s.recordChanges(ctx, p.Items)
+}
+
+// AddRecords adds the present records within reach to changes that were read without, from
+// one snapshot. Of records that have changed since, the change that follows has them too.
+func (s *Store) AddRecords(ctx context.Context, changes []clinic.FeedChange) error {
+	t, err := s.snapshot(ctx)
+	if err != nil {
+		return translate(ctx, "read changed records", err)
+	}
+	defer t.end()
+	if err := s.addRecords(ctx, t, AccessOf(ctx).Reach, changes); err != nil {
+		return translate(ctx, "read changed records", err)
+	}
+	t.end() // before the entry is written: a reader must not hold a connection while it waits for one
+	return s.recordChanges(ctx, changes)
+}
+
+// recordChanges records that the patients of changed records were shown.
+func (s *Store) recordChanges(ctx context.Context, changes []clinic.FeedChange) error {
 	var patients []int64
-	for _, c := range p.Items {
+	for _, c := range changes {
 		if c.Record == nil {
 			continue
 		}
@@ -214,9 +234,9 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 		}
 	}
 	if len(patients) == 0 {
-		return p, nil
+		return nil
 	}
-	return p, s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
+	return s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
 }
 
 // readChanges returns a page with its records from one snapshot. Index changes_position.

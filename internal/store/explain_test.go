@@ -26,6 +26,11 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := appointmentListSQL(q)
 		return explained{statement: statement, args: args, ordered: true}
 	}
+	occupiedBy := func(q AppointmentQuery) explained {
+		e := list(q)
+		e.ordered = false // of few doctors, and at most clinic.MaxScheduleDoctorDays: sorted
+		return e
+	}
 	patients := func(q PatientQuery) explained {
 		q.Limit = 20
 		q.reach = clinic.Reach{All: true}
@@ -93,6 +98,9 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"Day":               with(list(AppointmentQuery{Window: day}), "appointments_start"),
 		"DaySecondPage":     with(list(AppointmentQuery{Window: day, After: After{Start: day.Start.Add(time.Hour), ID: 9}}), "appointments_start"),
 		"IntervalOfDoctor":  with(list(AppointmentQuery{Window: cross, DoctorID: 7}), "appointments_doctor"),
+		"Schedule":          with(occupiedBy(AppointmentQuery{Window: cross, DoctorIDs: []int64{7, 8, 9}}), "appointments_doctor"),
+		"ScheduleTimeOff":   with(statementOf(func() (string, []any) { return scheduleTimeOffSQL([]int64{7, 8, 9}, day.Interval) }), "time_off_doctor"),
+		"ScheduleClosures":  with(statementOf(func() (string, []any) { return scheduleClosuresSQL(day.Interval) }), "closures_end"),
 		"HistoryOfPatient":  with(list(AppointmentQuery{Window: clinic.Window{Unbounded: true}, PatientID: 7}), "appointments_patient"),
 		"FeedOfDoctor":      sorted(feed(feedVisitsSQL, &doctor, 180, "appointments_doctor")),
 		"FeedOfClinic":      sorted(feed(feedVisitsSQL, nil, 7, "appointments_start")), // of a hundred days; a clinic has years

@@ -19,7 +19,8 @@ var unreadyCauses = []struct {
 }{
 	{isCause(ErrWritesRefused), "The database refuses writes: its disk is full, or it is read-only."},
 	{isCause(database.ErrNoMajority), "The database cluster has no majority: most of its servers cannot be reached."},
-	{isCause(database.ErrNoGroup), "Several database hosts are set, and they are no cluster whose primary can be told."},
+	{isCause(database.ErrOutsideGroup), "A database server is running outside its replication group: run START GROUP_REPLICATION on it."},
+	{isCause(database.ErrNoGroup), "Several database hosts are set, but they are not a Group Replication cluster."},
 	{isCause(database.ErrNoPrimary), "No server of the database cluster accepts changes."},
 	{isCause(database.ErrRestoreUnfinished), "A backup is being restored into the database: finish that first."},
 	{isCause(database.ErrSchemaBehind), "The schema is older than this program needs: run \"mems migrate up\"."},

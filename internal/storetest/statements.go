@@ -13,6 +13,8 @@ import (
 type Statements struct {
 	mu   sync.Mutex
 	sent []string
+	// After, if set before the first statement, is called after each.
+	After func(statement string)
 }
 
 // Take returns the statements since the last call. BEGIN, COMMIT and ROLLBACK are not among them.
@@ -62,8 +64,11 @@ type listedConn struct {
 
 func (c listedConn) add(query string) {
 	c.to.mu.Lock()
-	defer c.to.mu.Unlock()
 	c.to.sent = append(c.to.sent, query)
+	c.to.mu.Unlock()
+	if c.to.After != nil {
+		c.to.After(query)
+	}
 }
 
 func (c listedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {

@@ -16,15 +16,15 @@ import (
 	"mems/internal/store"
 )
 
-// buckets, in seconds: a booking takes some milliseconds, a lock is waited for
-// at most three seconds, a request ends after ten.
+// buckets, in seconds: a booking takes milliseconds, a lock wait at most 3 s, a request at
+// most 10 s.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// statusGone is the status of requests whose clients did not wait, which were
-// answered to nobody: nginx's number for it.
+// statusGone is nginx's status for requests whose clients closed the connection before the
+// response.
 const statusGone = 499
 
-// metrics are those of one server, in a registry of their own.
+// metrics are the metrics of one server, in a separate registry.
 type metrics struct {
 	registry       *prometheus.Registry
 	requests       *prometheus.CounterVec
@@ -40,7 +40,7 @@ type metrics struct {
 	state          *stateCollector
 }
 
-// lineMetrics are those of the lines in which requests wait.
+// lineMetrics are the metrics of the queues of requests.
 type lineMetrics struct {
 	waiting, working *prometheus.GaugeVec
 	waits            *prometheus.HistogramVec
@@ -118,13 +118,14 @@ func newMetrics(cfg Config) *metrics {
 		}
 	}
 	for _, outcome := range []string{"taken", "refused"} {
-		m.attempts.WithLabelValues(outcome) // 0 is worth telling
+		m.attempts.WithLabelValues(outcome) // creates the series with 0
 	}
 	in.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "mems_build_info",
 		Help: "1, with the program's version and commit and the version of the database's schema that it needs.",
 	}, []string{"version", "commit", "schema"}).WithLabelValues(cfg.Version, cfg.Commit, cfg.Schema).Set(1)
-	// A series that appears with its first event hides it from rate(): begin at 0.
+	// A series that appears with its first event hides that event from rate(), so start at
+	// 0.
 	for _, cause := range store.RetryCauses {
 		m.retries.WithLabelValues(string(cause))
 	}
@@ -138,8 +139,8 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
-// watchPool adds the pool's own metrics (go_sql_*). There is one pool; a second one
-// would be ignored.
+// watchPool adds the pool's metrics (go_sql_*). There is one pool; a second one would be
+// ignored.
 func (m *metrics) watchPool(db *sql.DB) {
 	_ = m.registry.Register(collectors.NewDBStatsCollector(db, "mems"))
 }
