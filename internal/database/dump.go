@@ -175,7 +175,8 @@ func (s *Snapshot) Write(ctx context.Context, w io.Writer) error {
 		SELECT c.table_name AS t, c.column_name AS c
 		FROM information_schema.columns AS c
 		JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+` AND COALESCE(c.generation_expression, '') = ''
+		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+` AND `+isContent+`
+		  AND COALESCE(c.generation_expression, '') = ''
 		ORDER BY c.table_name, c.ordinal_position`)
 	if err != nil {
 		return err

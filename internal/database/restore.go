@@ -158,6 +158,13 @@ func (sc *Schema) CheckFilled(ctx context.Context) error {
 // FinishRestore opens a restored database for use; call CheckFinish first. It can be
 // repeated if interrupted.
 func (sc *Schema) FinishRestore(ctx context.Context) error {
+	if restoring, err := sc.Restoring(ctx); err != nil {
+		return err
+	} else if restoring {
+		if _, err := sc.pool.ExecContext(ctx, newDataID); err != nil {
+			return err
+		}
+	}
 	if _, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`); err != nil {
 		return err
 	}
@@ -207,6 +214,9 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Sou
 		statements = append(statements, `DROP TRIGGER `+name)
 	}
 	statements = append(append(statements, makeSteps(source)...), markRestore) // before any row is deleted
+	if version >= dataIDVersion {
+		statements = append(statements, `UPDATE installation SET data_id = NULL`) // servers write nothing from here on
+	}
 	for _, name := range tables {
 		if name == versionTable {
 			name += ` WHERE id <> 0`

@@ -26,6 +26,16 @@ const (
 // ownTables lists the tables that are not part of the schema, for IN.
 const ownTables = `('` + leaseTable + `', '` + restoreTable + `', '` + trialTable + `')`
 
+// isContent is a condition on information_schema.columns AS c: not which data these are,
+// which a copy does not share.
+const isContent = `NOT (c.table_name = 'installation' AND c.column_name = 'data_id')`
+
+// newDataID makes the data other ones to servers that run.
+const newDataID = `UPDATE installation SET data_id = LOWER(HEX(RANDOM_BYTES(16))) WHERE id = 1`
+
+// dataIDVersion is the migration that adds data_id.
+const dataIDVersion = 28
+
 // Errors of a restore that is continued differently from how it was begun.
 var (
 	ErrOtherBackup = errors.New("this database was restored from another backup")

@@ -30,7 +30,12 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 		return err
 	}
 	id, err := result.LastInsertId()
-	s.releaseChain(&chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}}, true)
+	if err != nil {
+		return err
+	}
+	data, err := s.readDataID(ctx, s.db)
+	s.noticeData(ctx, data)
+	s.releaseChain(&chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}, data: data}, true)
 	return err
 }
 
