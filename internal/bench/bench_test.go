@@ -47,7 +47,7 @@ func TestStatementsAreTheStores(t *testing.T) {
 		stores[strings.TrimSuffix(statement, ";\n")] = true
 	}
 	for _, ours := range []string{
-		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, blockedTimesSQL, busyDoctorSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL, insertChangeSQL,
+		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, doctorTimesSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL, insertChangeSQL,
 	} {
 		if !stores[oneLine(ours)] {
 			t.Errorf("internal/store has no such statement: %s", ours)

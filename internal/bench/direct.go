@@ -23,7 +23,7 @@ const (
 		FROM doctors
 		WHERE id = ?`
 	// The reads of the decision, as in internal/store/testdata/booking_reads.sql.
-	blockedTimesSQL = `
+	doctorTimesSQL = `
 		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
 		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
@@ -32,22 +32,21 @@ const (
 		FROM closures
 		WHERE end_time > ? AND start_time < ?
 		UNION ALL
-		SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM holds
-		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
-	busyDoctorSQL = `
-		SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM appointments
+		SELECT -1, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM holds FORCE INDEX (holds_doctor)
+		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?
+		UNION ALL (SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM appointments FORCE INDEX (appointments_doctor)
 		WHERE doctor_id = ?
 		  AND (start_time > ? AND start_time < ?
 		  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
 		  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?)
 		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
 		  AND id <> ?
-		FOR UPDATE`
+		FOR UPDATE)`
 	busyPatientSQL = `
 		SELECT patient_id, start_time, end_time, 0, 0
-		FROM appointments
+		FROM appointments FORCE INDEX (appointments_patient)
 		WHERE patient_id = ?
 		  AND (start_time > ? AND start_time < ? AND end_time > ?)
 		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
@@ -119,8 +118,10 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 		expected  bool // to return a row
 	}{
 		{doctorFactsSQL, []any{b.DoctorID}, true},
-		{blockedTimesSQL, []any{b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, ""}, false},
-		{busyDoctorSQL, []any{b.DoctorID, from, to, want.End, want.Start, 0}, false},
+		{doctorTimesSQL, []any{
+			b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, "",
+			b.DoctorID, from, to, want.End, want.Start, 0,
+		}, false},
 		{busyPatientSQL, []any{b.PatientID, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, 0}, false},
 	} {
 		found, err := anyRow(ctx, t, read.statement, read.args...)

@@ -37,7 +37,7 @@ func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 		SELECT c.table_name AS t, c.column_name AS c, c.column_key = 'PRI' AS k
 		FROM information_schema.columns AS c
 		JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+`
+		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+` AND `+isContent+`
 		ORDER BY c.table_name, c.ordinal_position`)
 	if err != nil {
 		return nil, err

@@ -162,8 +162,8 @@ func (s *Sender) sendDue(ctx context.Context, sending *sync.WaitGroup) {
 	}
 }
 
-// left notes that a message is no longer under way: where a claim was limited by
-// atOnce, others may wait for that.
+// left records that a message is no longer under way: if a claim was limited by atOnce,
+// more messages may be waiting for that.
 func (s *Sender) left(webhook int64) {
 	s.mu.Lock()
 	limited := s.limited[webhook]
@@ -176,16 +176,15 @@ func (s *Sender) left(webhook int64) {
 	}
 	select {
 	case s.finished <- struct{}{}:
-	default: // said already
+	default: // already signalled
 	}
 }
 
-// deliver sends a message and saves the result, even when the process is
-// about to stop.
+// deliver sends a message and saves the result, even if the process is stopping.
 func (s *Sender) deliver(ctx context.Context, d clinic.Delivery) {
 	o := s.send(ctx, d)
 	if ctx.Err() != nil && !o.Taken {
-		return // stopping, not refused: another process takes it over
+		return // stopping, not refused: another process will send it
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 	defer cancel()
@@ -214,7 +213,7 @@ func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutc
 	if err != nil {
 		return store.DeliveryOutcome{Reason: reason(err)}
 	}
-	_, _ = io.CopyN(io.Discard, response.Body, 4<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, response.Body, 4<<10) // so that the connection can be reused
 	_ = response.Body.Close()
 	status := response.StatusCode
 	o := store.DeliveryOutcome{Taken: status >= 200 && status < 300, Status: &status, Gone: status == http.StatusGone}
@@ -225,8 +224,8 @@ func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutc
 	return o
 }
 
-// retryAfter returns when a receiver wants the message again (RFC 9110 section
-// 10.2.3): after so many seconds, or at a date; zero when it does not say.
+// retryAfter returns the time at which a receiver wants the message again (RFC 9110 section
+// 10.2.3): after a number of seconds, or at a date; zero without one.
 func retryAfter(value string, now time.Time) time.Time {
 	if value = strings.TrimSpace(value); value == "" {
 		return time.Time{}
@@ -234,7 +233,7 @@ func retryAfter(value string, now time.Time) time.Time {
 	if strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if longest := int64(clinic.DeliveryLife / time.Second); err != nil || seconds > longest {
-			seconds = longest // so many digits are later than any attempt
+			seconds = longest // a number with that many digits is later than any attempt
 		}
 		return now.Add(time.Duration(seconds) * time.Second)
 	}
@@ -245,7 +244,7 @@ func retryAfter(value string, now time.Time) time.Time {
 	return at
 }
 
-// sign writes the headers of Standard Webhooks 1.0.
+// sign sets the headers of Standard Webhooks 1.0.
 func (s *Sender) sign(r *http.Request, d clinic.Delivery, body []byte) error {
 	id, at := fmt.Sprintf("msg_%d_%d", d.WebhookID, d.ID), s.cfg.Now()
 	var signatures []string
@@ -268,7 +267,7 @@ func (s *Sender) sign(r *http.Request, d clinic.Delivery, body []byte) error {
 	return nil
 }
 
-// reason says what went wrong in words that tell nothing of the network inside.
+// reason describes a failure without revealing anything about the internal network.
 func reason(err error) string {
 	var dns *net.DNSError
 	var operation *net.OpError
@@ -276,11 +275,11 @@ func reason(err error) string {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
 		return "the address is not a public one; MEMS_WEBHOOK_NETWORKS allows others"
 	case errors.As(err, &dns):
-		return "the host's name leads nowhere"
+		return "the host name cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "the receiver did not answer in time"
+		return "the receiver did not respond in time"
 	case errors.As(err, &operation) && operation.Op == "dial":
-		return "no connection to the receiver"
+		return "connecting to the receiver failed"
 	}
 	return "the connection to the receiver failed"
 }

@@ -9,8 +9,8 @@ import (
 	"mems/internal/store"
 )
 
-// Several processes send, each message once; one that dies while it sends does not
-// take the message with it.
+// Several processes send each message once; if one dies while sending, the message is not
+// lost.
 func TestSenders(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -37,7 +37,7 @@ func TestSenders(t *testing.T) {
 	default:
 	}
 	f.room("The last one")
-	for { // claimed by one that does not go on
+	for { // claimed by a process that does not continue
 		claimed, err := f.st.ClaimDeliveries(t.Context(), 10, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -51,8 +51,8 @@ func TestSenders(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, n+1)
 }
 
-// A receiver that is slow has at most eight messages at a time; when it answers again,
-// what waits follows by itself, without waiting for the next look.
+// A slow receiver gets at most eight messages at a time; once it responds again, the
+// waiting ones follow without waiting for the next poll.
 func TestSlowReceiver(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -86,8 +86,8 @@ func TestSlowReceiver(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, n)
 }
 
-// While changes come, a process takes a turn at the feed for many of them together and not
-// for each: a turn has a flush of its own.
+// Under a stream of changes, a process assigns positions to many of them in one turn, not
+// in one turn each: every turn costs a flush.
 func TestChangesShareTurns(t *testing.T) {
 	t.Parallel()
 	for _, processes := range []int{1, 3} {
@@ -120,7 +120,7 @@ func TestChangesShareTurns(t *testing.T) {
 			for range n {
 				r.next(t)
 			}
-			// One at once, one after each pause, and one after the last change.
+			// One immediately, one per pause, and one after the last change.
 			most := processes * (2 + int(took/(75*time.Millisecond)))
 			if turns := f.turns() - before; turns > most {
 				t.Errorf("%d turns for %d changes in %s, want at most %d", turns, n, took, most)
@@ -129,7 +129,7 @@ func TestChangesShareTurns(t *testing.T) {
 	}
 }
 
-// turns counts the turns at the feed that assigned positions.
+// turns returns the number of turns that assigned positions.
 func (f *fixture) turns() (n int) {
 	f.t.Helper()
 	if err := f.db.DB.Get(&n, `SELECT turns FROM change_head`); err != nil {

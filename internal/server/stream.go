@@ -85,7 +85,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	end, err := s.feed.join(ctx)
+	end, data, err := s.feed.join(ctx)
 	if err != nil {
 		uncount()
 		return nil, err
@@ -108,10 +108,14 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
-	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, include: deref(r.Params.Include), close: func() {
-		cancel()
-		leave()
-	}}, nil
+	return &stream{
+		s: s, ctx: lasting, request: request, after: after, data: data, wanted: kinds(r.Params.Objects), told: told,
+		include: deref(r.Params.Include),
+		close: func() {
+			cancel()
+			leave()
+		},
+	}, nil
 }
 
 // clientKey is the context key of the original request, whose context ends when the client
@@ -124,6 +128,7 @@ type stream struct {
 	ctx     context.Context //nolint:containedctx // the response's own
 	request *http.Request
 	after   int64
+	data    int64         // which data after is a position in
 	wanted  []string      // requested kinds; none: all
 	told    []clinic.Kind // those of them that it may see
 	include api.StreamChangesParamsInclude
@@ -155,7 +160,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		}
 		var changes []clinic.FeedChange
 		var wait <-chan struct{}
-		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
+		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.data, st.told, access.Reach)
 		if err != nil {
 			return nil // the client reconnects
 		}

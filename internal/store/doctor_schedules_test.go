@@ -43,7 +43,7 @@ func TestScheduleOfManyAppointments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent := list.take()
+		sent := list.Take()
 		reads := 0
 		for _, statement := range sent {
 			if strings.HasPrefix(strings.TrimSpace(statement), "SELECT") {
@@ -89,7 +89,7 @@ func TestScheduleIsOneSnapshot(t *testing.T) {
 	ctx := store.WithAccess(t.Context(), clinic.Access{Caller: clinic.Admin(), Reach: clinic.Reach{All: true}})
 	start := time.Date(2027, 3, 2, 9, 0, 0, 0, time.UTC)
 	booked := false
-	list.after = func(statement string) {
+	list.After = func(statement string) {
 		if booked || !strings.Contains(statement, "FROM closures") {
 			return
 		}

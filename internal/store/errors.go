@@ -119,6 +119,12 @@ func isDuplicate(err error) bool {
 	return ok && e.Number == 1062
 }
 
+// isNull reports a NULL in a column that takes none.
+func isNull(err error) bool {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	return ok && e.Number == 1048
+}
+
 // notFound returns missing for sql.ErrNoRows.
 func notFound(err, missing error) error {
 	if errors.Is(err, sql.ErrNoRows) {

@@ -56,9 +56,8 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	searched := func(p party) explained {
 		return occupied(occupiedTimes{party: p, ids: []int64{7}, window: day.Interval, except: []int64{0}, holds: &liveHolds{now: day.Start}})
 	}
-	guarded := func(p party) explained {
-		return occupied(occupiedTimes{party: p, ids: []int64{7}, overlapping: around, except: []int64{0}, locking: true})
-	}
+	deciding := &queries{now: day.Start, locking: true}
+	guarded := func(p party) explained { return occupied(deciding.booked(p, 7, day.Interval, 0)) }
 	imported := occupiedTimes{party: patientParty, ids: []int64{7, 8, 9}, overlapping: around, locking: true}
 	planned := occupiedTimes{party: doctorParty, ids: []int64{7, 8}, window: day.Interval, except: []int64{1, 2}}
 	doctor := int64(7)
@@ -76,9 +75,20 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	}
 	half := clinic.Booking{DoctorID: 7, PatientID: 7, Duration: 30 * time.Minute}
 	dateTimes, dateTimesOfPatient := occupiedOnDates(half, daily, true)
+	room := int64(7)
+	decided := half
+	decided.Start, decided.RoomID = day.Start, &room
+	ofDoctor := func() (string, []any) { return doctorTimesSQL(deciding, decided, 0) }
+	ofRoom := func() (string, []any) { return roomTimesSQL(deciding, decided, 0) }
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
+		"DecideTimeOff":     with(statementOf(ofDoctor), "time_off_doctor"),
+		"DecideClosures":    with(statementOf(ofDoctor), "closures_end"),
+		"DecideHeld":        with(statementOf(ofDoctor), "holds_doctor"),
+		"DecideDoctor":      with(statementOf(ofDoctor), "appointments_doctor"),
+		"DecideRoomHeld":    with(statementOf(ofRoom), "holds_room"),
+		"DecideRoom":        with(statementOf(ofRoom), "appointments_room"),
 		"GuardDoctor":       guarded(doctorParty),
 		"GuardRoom":         guarded(roomParty),
 		"GuardPatient":      guarded(patientParty),
