@@ -59,9 +59,9 @@ func TestEncryptedBackup(t *testing.T) {
 		want string
 	}{
 		"none":         {[]string{file}, keys, "--identity key.txt"},
-		"another":      {[]string{"--identity", stranger, file}, keys, "encrypted to another key"},
+		"another":      {[]string{"--identity", stranger, file}, keys, "encrypted to a different key"},
 		"not there":    {[]string{"--identity", "/nowhere/key.txt", file}, keys, "/nowhere/key.txt"},
-		"no identity":  {[]string{"--identity", writeSecret(t, public), file}, keys, "holds no identity"},
+		"no identity":  {[]string{"--identity", writeSecret(t, public), file}, keys, "has no private key"},
 		"other signer": {[]string{"--identity", private, file}, otherKeys, "signature"},
 		"damaged":      {[]string{"--identity", private, damaged}, keys, "damaged"},
 	} {

@@ -54,7 +54,7 @@ func TestReplayRefusesALogWithoutItsEnd(t *testing.T) {
 		"cut, and lost":      {map[string]string{"bin.000007": first, "bin.000008": last[:len(last)-1], "bin.index": index}, time.Second, []string{passed, "later changes are lost"}},
 		"cut before backup":  {map[string]string{"bin.000007": first[:20], "bin.index": "bin.000007\n"}, 0, []string{"before the backup's position 28"}},
 		"first one cut":      {map[string]string{"bin.000007": first[:40], "bin.000008": last}, -time.Second, []string{passed, "bin.000007 is truncated", "compare"}},
-		"no log":             {map[string]string{"bin.000007": "hello", "bin.index": index}, 0, []string{"not a file of a binary log"}},
+		"no log":             {map[string]string{"bin.000007": "hello", "bin.index": index}, 0, []string{"not a binary log file"}},
 	} {
 		folder := t.TempDir()
 		for name, content := range c.files {

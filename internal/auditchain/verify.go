@@ -62,7 +62,7 @@ func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
 		return chains
 	}
 	if started := int64(len(rows)) - 1; started != rows[0].SealedSeq {
-		r.fault("%d chains were started, and %d are there", rows[0].SealedSeq, started)
+		r.fault("%d chains were started, but %d exist", rows[0].SealedSeq, started)
 	}
 	for i, row := range rows[1:] {
 		chains[row.ID] = row
@@ -145,7 +145,7 @@ func (w *Verifier) Entry(row *Entry) int64 {
 	case row.Seq != w.last.Seq+1:
 		w.report.fault("chain %d: entries %d to %d are gone", row.Chain, w.last.Seq+1, row.Seq-1)
 	case row.ID <= w.last.ID:
-		w.report.fault("chain %d, entry %d: stands in another place than it was written", row.Chain, row.Seq)
+		w.report.fault("chain %d, entry %d: is not where it was written", row.Chain, row.Seq)
 	default:
 		w.check(row)
 	}
@@ -175,12 +175,12 @@ func (w *Verifier) check(row *Entry) {
 			return
 		}
 	case len(w.last.MACKey) > 0:
-		w.report.fault("chain %d, entry %d: has no key, and the one before it has", row.Chain, row.Seq)
+		w.report.fault("chain %d, entry %d: has no key, but the previous one has", row.Chain, row.Seq)
 	case w.report.sealed && (w.at.SealSeq == nil || row.Seq > *w.at.SealSeq):
 		w.report.fault("chain %d, entry %d: was altered, or written without a key after keys were in use", row.Chain, row.Seq)
 	}
 	if !bytes.Equal(row.Hash, row.sum(w.last.Hash, key)) {
-		w.report.fault("chain %d, entry %d (%s): was altered, or stands in another place than it was written",
+		w.report.fault("chain %d, entry %d (%s): was altered, or is not where it was written",
 			row.Chain, row.Seq, row.At.Format(time.RFC3339))
 	}
 }
@@ -229,13 +229,13 @@ func (w *Verifier) Finish() Report {
 		w.checkSeal(&chain, chain.PrunedSeq, end)
 	}
 	for id, seq := range w.report.pruned {
-		w.report.fault("chain %d: begins after entry %d, and no entry says that what was before has been kept long enough", id, seq)
+		w.report.fault("chain %d: begins after entry %d, but no entry records that earlier ones were pruned", id, seq)
 	}
 	for place := range w.wanted {
 		if place[1] <= w.prunedSeqs[place[0]] {
 			continue
 		}
-		w.report.fault("chain %d, entry %d: is in the anchor, and gone from the trail", place[0], place[1])
+		w.report.fault("chain %d, entry %d: is in the anchor, but not in the trail", place[0], place[1])
 	}
 	return w.report
 }

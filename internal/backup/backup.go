@@ -59,8 +59,8 @@ type Key struct {
 
 // Errors of Verify, besides those of the grammar of rows.
 var (
-	ErrNoBackup = errors.New("it is not a backup of MEMS")
-	ErrCutOff   = errors.New("it is cut off: its last line is missing")
+	ErrNoBackup = errors.New("it is not a MEMS backup")
+	ErrCutOff   = errors.New("it is truncated: its last line is missing")
 	ErrAltered  = errors.New("it was altered: it does not match the hash in its last line")
 	ErrUnsigned = errors.New("it is not signed, and MEMS_AUDIT_KEYS is set")
 	ErrForged   = errors.New("its signature is not by a key in MEMS_AUDIT_KEYS, or it was altered")
@@ -145,7 +145,7 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 			break
 		}
 		if err != nil && lineBegins {
-			return head, fmt.Errorf("it is cut off or damaged: %w", err)
+			return head, fmt.Errorf("it is truncated or damaged: %w", err)
 		}
 	}
 	end := strings.TrimSpace(strings.TrimPrefix(string(last), ends))

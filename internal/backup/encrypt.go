@@ -20,12 +20,12 @@ const exampleKey = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac
 
 // ErrExampleKey reports the example key in ParseRecipients.
 var ErrExampleKey = errors.New("age1ql3z7hjy... is the example in the documentation of age, not a key of yours: " +
-	"\"age-keygen -o key.txt\" makes one and prints it")
+	"\"age-keygen -o key.txt\" creates one and prints it")
 
 // Errors of Open.
 var (
-	ErrEncrypted     = errors.New("it is encrypted, and no identity is given")
-	ErrOtherIdentity = errors.New("it is encrypted to another key than those of the identities given")
+	ErrEncrypted     = errors.New("it is encrypted, and no private key was given")
+	ErrOtherIdentity = errors.New("it is encrypted to a different key than those given")
 )
 
 // ParseRecipients parses public keys (age1...), separated by commas, spaces or newlines;
@@ -83,7 +83,7 @@ func ReadIdentities(file string) ([]age.Identity, error) {
 	}
 	identities, err := age.ParseIdentities(bytes.NewReader(content))
 	if err != nil { // it quotes part of the file
-		return nil, fmt.Errorf("%s holds no identity (a line AGE-SECRET-KEY-1..., as age-keygen writes it)", file)
+		return nil, fmt.Errorf("%s has no private key (a line AGE-SECRET-KEY-1..., as written by age-keygen)", file)
 	}
 	return identities, nil
 }
@@ -128,7 +128,7 @@ func Open(f io.ReadSeeker, identities []age.Identity) (io.Reader, error) {
 		return nil, ErrOtherIdentity
 	}
 	if err != nil {
-		return nil, fmt.Errorf("it is cut off or damaged: %w", err)
+		return nil, fmt.Errorf("it is truncated or damaged: %w", err)
 	}
 	return plain, nil
 }

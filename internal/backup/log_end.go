@@ -20,7 +20,7 @@ type LogEnd struct {
 }
 
 // ErrNoLog reports that a file is not a readable binary log.
-var ErrNoLog = errors.New("it is not a file of a binary log, or it is encrypted")
+var ErrNoLog = errors.New("it is not a binary log file, or it is encrypted")
 
 // Binary log events of both engines, by type code.
 const (

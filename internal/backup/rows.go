@@ -79,7 +79,7 @@ func (s *scanner) line() (string, error) {
 }
 
 func (s *scanner) unexpected() error {
-	return fmt.Errorf("line %d is not of a dump that MEMS makes; nothing was restored", s.number)
+	return fmt.Errorf("line %d is not part of a dump by MEMS; nothing was restored", s.number)
 }
 
 // next returns the next INSERT statement, io.EOF after the last.

@@ -108,7 +108,7 @@ func TestProxyFindsWhatIsWrong(t *testing.T) {
 	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster", "colour": "red"}`, "Idempotency-Key", "k")
 	c.found("POST /patients", "error", "colour", 1)
 	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster"}`, "Idempotency-Key", "k")
-	c.found("POST /patients", "error", "another request had", 1)
+	c.found("POST /patients", "error", "of a different request", 1)
 	c.send(http.MethodPatch, "/patients/1", `{"phone": null}`, "Content-Type", "application/merge-patch+json")
 	c.found("PATCH /patients/{id}", "advice", "If-Match", 1)
 	c.send(http.MethodGet, "/patients?surname=Ann", "")

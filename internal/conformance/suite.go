@@ -51,7 +51,7 @@ func Run(ctx context.Context, contract *Contract, target Target, run string) Rep
 		chapter()
 	}
 	if s.broken {
-		s.note("the rest of the story", nil, "not tried, because it builds on what failed")
+		s.note("the rest of the story", nil, "skipped, because it depends on what failed")
 	}
 	return s.report
 }
@@ -84,13 +84,13 @@ func (s *suite) check(name string, a ask, status int, kind string, look func(Ans
 	response, err := s.HTTP.Do(request)
 	if err != nil {
 		s.broken = true
-		s.note(name, nil, "no answer: "+err.Error()+". Is the address right, and the server up?")
+		s.note(name, nil, "no answer: "+err.Error()+". Is the URL right, and the server running?")
 		return
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
 	if err != nil {
-		s.note(name, request, "the answer broke off: "+err.Error())
+		s.note(name, request, "the response was interrupted: "+err.Error())
 		return
 	}
 	answer := Answer{Status: response.StatusCode, Header: response.Header, Body: body}

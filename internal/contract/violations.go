@@ -155,7 +155,7 @@ func detailOf(code string, s *openapi3.Schema) string {
 	case "required":
 		return "is required"
 	case "unknown":
-		return "is not a member that this operation knows"
+		return "unknown property"
 	case "not_null":
 		return "must not be null"
 	case "type":

@@ -19,7 +19,7 @@ func parseDSN(s string) (*mysql.Config, error) {
 		one, list := firstHost(rest)
 		u, err := url.Parse("mysql://" + one)
 		if err != nil {
-			return nil, errors.New("database URL cannot be read; it should look like mysql://user:password@host:3306/mems")
+			return nil, errors.New("database URL cannot be parsed; it should look like mysql://user:password@host:3306/mems")
 		}
 		c := mysql.NewConfig()
 		c.User = u.User.Username()
@@ -44,10 +44,10 @@ func parseDSN(s string) (*mysql.Config, error) {
 	}
 	c, err := mysql.ParseDSN(s)
 	if scheme, _, isURL := strings.Cut(s, "://"); err != nil && isURL && isScheme(scheme) {
-		return nil, errors.New("database URL is not of MySQL or MariaDB; it should look like mysql://user:password@host:3306/mems")
+		return nil, errors.New("database URL is not for MySQL or MariaDB; it should look like mysql://user:password@host:3306/mems")
 	}
 	if err != nil {
-		return nil, errors.New("database DSN cannot be read; it should look like mysql://user:password@host:3306/mems, or user:password@tcp(host:3306)/mems")
+		return nil, errors.New("database DSN cannot be parsed; it should look like mysql://user:password@host:3306/mems, or user:password@tcp(host:3306)/mems")
 	}
 	if c.DBName == "" {
 		return nil, errors.New("database DSN has no database name; it should end like .../mems")

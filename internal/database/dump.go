@@ -20,7 +20,7 @@ const dumpStatement = 512 << 10
 
 // ErrNoBinaryLog reports that a server has no binary log, or that this user may not read
 // its position.
-var ErrNoBinaryLog = errors.New("where the server's binary log stands cannot be read")
+var ErrNoBinaryLog = errors.New("cannot read the position of the server's binary log")
 
 // LogPosition is a position in a server's binary log. The zero value is none.
 type LogPosition struct {
@@ -93,7 +93,7 @@ func (sc *Schema) OpenSnapshot(ctx context.Context, needLog bool) (_ *Snapshot, 
 // log's position.
 func logHint(err error) error {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1227 || e.Number == 1045) {
-		return fmt.Errorf("%w: %w\nOn MySQL this takes GRANT RELOAD, REPLICATION CLIENT ON *.* for the user of the backup", ErrNoBinaryLog, err)
+		return fmt.Errorf("%w: %w\nOn MySQL the backup user needs GRANT RELOAD, REPLICATION CLIENT ON *.*", ErrNoBinaryLog, err)
 	}
 	return err
 }

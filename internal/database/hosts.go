@@ -37,9 +37,9 @@ const (
 var (
 	ErrNoPrimary    = errors.New("no server of the database cluster accepts changes")
 	ErrNoMajority   = errors.New("the database cluster has no majority")
-	ErrTwoPrimaries = fmt.Errorf("%w alone: two say that they are the primary", ErrNoPrimary)
+	ErrTwoPrimaries = fmt.Errorf("%w: two claim to be the primary, and neither is used until one gives way", ErrNoPrimary)
 	ErrNoGroup      = errors.New("several hosts need MySQL Group Replication, and SELECT on " +
-		"performance_schema.replication_group_members (db/grants.sql); with any other database name one host")
+		"performance_schema.replication_group_members (db/grants.sql); otherwise name a single host")
 	ErrOutsideGroup = errors.New("the server is running outside its replication group: run START GROUP_REPLICATION on it " +
 		"(if no server is in the group, .deploy/cluster/README.md has the steps)")
 )
@@ -363,7 +363,7 @@ func outsideGroup(ctx context.Context, pool *sql.DB, readOnly bool) error {
 func isPrimary(ctx context.Context, conn driver.Conn) error {
 	asked, ok := conn.(driver.QueryerContext)
 	if !ok {
-		return errors.New("database driver cannot query")
+		return errors.New("database driver cannot run queries")
 	}
 	// A small in-memory table. The text is the reason not to use the server.
 	rows, err := asked.QueryContext(ctx, `

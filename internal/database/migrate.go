@@ -76,7 +76,7 @@ func parseMigration(name, text string) (migrationFile, error) {
 	number, _, _ := strings.Cut(name, "_")
 	version, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		return migrationFile{}, fmt.Errorf("migration %s: its name does not begin with a number", name)
+		return migrationFile{}, fmt.Errorf("migration %s: file name does not begin with a number", name)
 	}
 	f := migrationFile{version: version, name: name}
 	var into *[]statement
@@ -122,7 +122,7 @@ func parseMigration(name, text string) (migrationFile, error) {
 		}
 	}
 	if len(lines) > 0 || whole {
-		return f, fmt.Errorf("migration %s: its last statement does not end", name)
+		return f, fmt.Errorf("migration %s: last statement is not terminated", name)
 	}
 	return f, nil
 }

@@ -31,7 +31,7 @@ func (sc *Schema) throughFailover(ctx context.Context, work func() error) error 
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-expired:
-				return fmt.Errorf("waited %s for a server of the cluster that accepts changes: %w", sc.within.primary, err)
+				return fmt.Errorf("no server of the cluster accepted changes within %s: %w", sc.within.primary, err)
 			case <-time.After(probeEvery):
 			}
 		}
@@ -92,7 +92,7 @@ func checkHost(ctx context.Context, pool *sql.DB) error {
 		return err
 	}
 	if refuses {
-		return &mysql.MySQLError{Number: 1419, Message: "log_bin_trust_function_creators is OFF, and this user has no SUPER right"}
+		return &mysql.MySQLError{Number: 1419, Message: "log_bin_trust_function_creators is OFF, and this user lacks the SUPER privilege"}
 	}
 	return nil
 }

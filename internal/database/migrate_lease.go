@@ -44,8 +44,8 @@ var usualWaits = waits{lock: 10 * time.Minute, lease: time.Minute, primary: time
 const leaseServer = `LEFT(CONCAT_WS(' ', @@hostname, @@port, @@server_id), 255)`
 
 // ErrTakenOver stops a migration whose lease another process has taken over.
-var ErrTakenOver = errors.New("another process has taken over the migration of this database: nothing more was changed here; " +
-	"once it has ended, \"mems migrate status\" tells how far it came")
+var ErrTakenOver = errors.New("another process has taken over the migration of this database, so this one stopped; " +
+	"once the other has ended, \"mems migrate status\" shows the result")
 
 // leaseOwner returns a unique, readable name of this process.
 func leaseOwner() string {

@@ -24,7 +24,7 @@ var (
 )
 
 // ErrSealsLost reports that undoing a migration would drop seals.
-var ErrSealsLost = errors.New("this would drop seals, which no migration brings back")
+var ErrSealsLost = errors.New("this would drop seals, which no migration can restore")
 
 // sealColumns hold seals, which only a running server with MEMS_AUDIT_KEYS can write, and
 // only over data that it has read itself.

@@ -19,10 +19,10 @@ const versionTable = "goose_db_version"
 // Errors of databases that cannot be restored into, or whose restore is unfinished.
 var (
 	ErrNotEmpty          = errors.New("the database is not empty")
-	ErrRestoreUnfinished = errors.New("this database is being restored, and nobody may use it yet: " +
-		"\"mems restore --finish\" ends it once every row is in, the same \"mems restore\" begins it anew")
+	ErrRestoreUnfinished = errors.New("this database is being restored, and locked until that is finished: " +
+		"\"mems restore --finish\" completes it once all rows are restored, repeating the same \"mems restore\" starts over")
 	ErrRowsMissing = errors.New("the restore into this database was interrupted, and rows of the backup are missing: " +
-		"run the same \"mems restore\" once more, which begins it anew")
+		"repeat the same \"mems restore\" to start over")
 )
 
 // Restore fills an empty database, created if necessary, with the rows of a backup: INSERT
@@ -198,7 +198,7 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Sou
 			}
 		}
 		if newest == "" {
-			return nil, fmt.Errorf("no migration makes the trigger %s", name)
+			return nil, fmt.Errorf("no migration creates the trigger %s", name)
 		}
 		triggers = append(triggers, newest)
 	}

@@ -39,15 +39,15 @@ const dataIDVersion = 28
 // Errors of a restore that is continued differently from how it was begun.
 var (
 	ErrOtherBackup = errors.New("this database was restored from another backup")
-	ErrOtherWay    = errors.New("which backup this database was restored from is not noted: another version of MEMS began it. " +
-		"Run the same \"mems restore\" once more, which begins it anew")
-	ErrNoLogFollows = errors.New("this database was not restored with --log-follows, or its restore is finished: no binary log belongs to it")
-	ErrLogBegun     = errors.New("the binary log was applied to this database before, or in part: a second time would repeat every change. " +
-		"Run the same \"mems restore --log-follows\" once more, which begins it anew")
-	ErrLogMissing = errors.New("this database waits for the binary log (\"mems replay\"), and it was not applied. " +
+	ErrOtherWay    = errors.New("the backup of this restore is unknown, because another version of MEMS began it. " +
+		"Repeat the same \"mems restore\" to start over")
+	ErrNoLogFollows = errors.New("this database was not restored with --log-follows, or its restore is finished: no binary log can be applied to it")
+	ErrLogBegun     = errors.New("the binary log was already applied to this database, perhaps in part: applying it again would repeat every change. " +
+		"Repeat the same \"mems restore --log-follows\" to start over")
+	ErrLogMissing = errors.New("the binary log (\"mems replay\") has not been applied to this database. " +
 		"If there is none, add --without-log: changes since the backup are lost")
-	ErrLogCutOff = errors.New("the binary log was not applied to its end: an error stopped it, which the client printed. " +
-		"Run the same \"mems restore --log-follows\" once more, which begins it anew")
+	ErrLogCutOff = errors.New("the binary log was not applied completely: the client printed the error that stopped it. " +
+		"Repeat the same \"mems restore --log-follows\" to start over")
 )
 
 // Source is the backup from which a database is restored.

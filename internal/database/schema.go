@@ -25,7 +25,7 @@ import (
 var ErrNotDisposable = errors.New("this database is not marked as disposable")
 
 // ErrForeignDatabase reports that a database to be migrated holds another program's tables.
-var ErrForeignDatabase = errors.New("this database has tables, and none of them is of MEMS: name an empty database, or one that does not exist yet")
+var ErrForeignDatabase = errors.New("this database has another program's tables: use an empty database, or one that does not exist yet")
 
 // Schema migrates one database.
 type Schema struct {
@@ -340,8 +340,8 @@ func nameOf(files []migrationFile, version int64) string {
 // hint adds the remedy to errors that administrators commonly see.
 func hint(err error) error {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1419 {
-		return fmt.Errorf("%w\nThe server keeps a binary log and lets only administrators create triggers. "+
-			"Let an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
+		return fmt.Errorf("%w\nThe server has a binary log and allows only administrators to create triggers. "+
+			"Have an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
 	}
 	return err
 }

@@ -13,7 +13,7 @@ import (
 func TrustCA(pem []byte) error {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return errors.New("there is no certificate (PEM) in it")
+		return errors.New("no PEM certificate found")
 	}
 	return mysql.RegisterTLSConfig("mems", &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool})
 }

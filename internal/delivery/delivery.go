@@ -275,11 +275,11 @@ func reason(err error) string {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
 		return "the address is not a public one; MEMS_WEBHOOK_NETWORKS allows others"
 	case errors.As(err, &dns):
-		return "the host's name leads nowhere"
+		return "the host name cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "the receiver did not answer in time"
+		return "the receiver did not respond in time"
 	case errors.As(err, &operation) && operation.Op == "dial":
-		return "no connection to the receiver"
+		return "connecting to the receiver failed"
 	}
 	return "the connection to the receiver failed"
 }

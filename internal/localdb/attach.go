@@ -12,7 +12,7 @@ import (
 var errOtherEngine = errors.New("another engine")
 
 // ErrNotRunning reports that no process runs a server in a directory.
-var ErrNotRunning = errors.New("no server runs there")
+var ErrNotRunning = errors.New("no server is running there")
 
 // Attach attaches to the server that another process runs in o.Dir, and creates nothing.
 // Errors: ErrNotRunning.
@@ -76,7 +76,7 @@ func (s *Server) unpublish() { _ = os.Remove(publishedFile(s.dir)) }
 func (s *Server) attach(ctx context.Context) (bool, error) {
 	text, err := os.ReadFile(publishedFile(s.dir))
 	if err != nil {
-		return false, errors.New("it has not come up yet")
+		return false, errors.New("it is not running yet")
 	}
 	var p published
 	if err := json.Unmarshal(text, &p); err != nil {

@@ -57,7 +57,7 @@ func (e Engine) words() string {
 // the requested one, else any.
 func find(ctx context.Context, data string, o Options) (program, error) {
 	if o.Engine != Any && o.Engine != MariaDB && o.Engine != MySQL {
-		return program{}, fmt.Errorf("there is no database engine %q: use %s or %s", o.Engine, MariaDB, MySQL)
+		return program{}, fmt.Errorf("unknown database engine %q (expected %s or %s)", o.Engine, MariaDB, MySQL)
 	}
 	want := o.Engine
 	maker, made := makerOf(data)

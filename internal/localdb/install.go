@@ -37,7 +37,7 @@ func advice(e Engine) string {
 	case e == MySQL:
 		return mysqlAdvice
 	default:
-		return "install MariaDB 10.11 or later, or MySQL 8.4 or later, or set MEMS_DATABASE_URL to a server of yours"
+		return "install MariaDB 10.11 or later, or MySQL 8.4 or later, or set MEMS_DATABASE_URL to your own server"
 	}
 }
 
@@ -50,7 +50,7 @@ func has(name string) bool {
 // stable releases lack, as an unpacked tree in the user's cache.
 func install(ctx context.Context, want Engine, log func(string, ...any)) (program, error) {
 	if !has("apt-get") {
-		return program{}, fmt.Errorf("no %s was found, and none can be installed here without you: %s", want.words(), advice(want))
+		return program{}, fmt.Errorf("no %s was found, and it cannot be installed automatically here: %s", want.words(), advice(want))
 	}
 	unlock, err := lockInstallation(ctx)
 	if err != nil {
@@ -103,15 +103,15 @@ func installMariaDB(ctx context.Context, log func(string, ...any)) (program, err
 	install := append([]string{"install", "-y", "--no-install-recommends"}, mariadbPackages...)
 	sudo, may := rootPrefix(ctx)
 	if !may {
-		return program{}, fmt.Errorf("no database server was found, and installing one needs root; type: sudo apt-get update && sudo apt-get %s",
+		return program{}, fmt.Errorf("no database server was found, and installing one needs root; run: sudo apt-get update && sudo apt-get %s",
 			strings.Join(install, " "))
 	}
 	log("no database server found; installing %s with apt-get (about 20 s, once)", strings.Join(mariadbPackages, " "))
 	if err := aptGet(ctx, sudo, "update"); err != nil {
-		log("trying with the package lists that are here, since they could not be renewed: %v", err)
+		log("using the existing package lists, because updating them failed: %v", err)
 	}
 	if err := aptGet(ctx, sudo, install...); err != nil {
-		return program{}, fmt.Errorf("%w\nYou can also do it yourself: %s", err, advice(MariaDB))
+		return program{}, fmt.Errorf("%w\nTo install it yourself: %s", err, advice(MariaDB))
 	}
 	p, ok := first(ctx, MariaDB)
 	if !ok {

@@ -93,8 +93,8 @@ func download(ctx context.Context, work, mirror string) error {
 		if ctx.Err() != nil {
 			return ctx.Err() // cancelled
 		}
-		return fmt.Errorf("no MySQL server was found, and none could be fetched from %s. Without a network, %s; "+
-			"or use MariaDB, where that is installed.\n%w", mirror, advice(MySQL), err)
+		return fmt.Errorf("no MySQL server was found, and it could not be downloaded from %s. Without a network, %s; "+
+			"or use MariaDB, if that is installed.\n%w", mirror, advice(MySQL), err)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func fetchPackages(ctx context.Context, work, mirror string) error {
 		// An old keyring lacks the current keys. The machine's own suite has a newer
 		// keyring, signed with keys that it has.
 		if err2 := command(ctx, work, "apt-get", "-q", "download", "debian-archive-keyring"); err2 != nil {
-			return fmt.Errorf("%w (and no newer keyring: %w)", err, err2)
+			return fmt.Errorf("%w (and downloading a newer keyring failed: %w)", err, err2)
 		}
 		debs, err2 := filepath.Glob(filepath.Join(work, "debian-archive-keyring_*.deb"))
 		if err2 != nil || len(debs) != 1 {
@@ -184,7 +184,7 @@ func debianMirror(ctx context.Context) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("no MySQL server was found, and apt knows no Debian mirror to get one from; %s", advice(MySQL))
+	return "", fmt.Errorf("no MySQL server was found, and apt has no Debian mirror configured; %s", advice(MySQL))
 }
 
 // codename returns the codename of this machine's release.

@@ -97,12 +97,12 @@ func (s *Server) revive(ctx context.Context) error {
 	default:
 		return nil // restarted meanwhile
 	}
-	s.options.Log("the database server died (%s); starting it again", s.child.state)
+	s.options.Log("the database server died (%s); restarting it", s.child.state)
 	s.unpublish()
 	if err := s.run(ctx); err != nil {
-		return fmt.Errorf("start the database server again: %w", err)
+		return fmt.Errorf("restart the database server: %w", err)
 	}
-	s.options.Log("the database server runs again")
+	s.options.Log("the database server is running again")
 	return nil
 }
 

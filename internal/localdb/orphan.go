@@ -32,7 +32,7 @@ func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error
 		}
 		for _, pid := range pids {
 			if waited == 0 {
-				log("a database server (process %d) has outlived its owner; waiting for its end", pid)
+				log("a database server (process %d) has outlived its owner; waiting for it to exit", pid)
 			}
 			switch {
 			case waited >= orphanGrace:
@@ -43,7 +43,7 @@ func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("a database server without an owner (process %d) works on %s and does not end: %w", pids[0], dir, ctx.Err())
+			return fmt.Errorf("a database server without an owner (process %d) uses %s and does not exit: %w", pids[0], dir, ctx.Err())
 		case <-time.After(pollPause):
 		}
 	}

@@ -61,7 +61,7 @@ func privateDir(path string) error {
 		return err
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ownedByUs(info) {
-		return fmt.Errorf("%s is not a directory that only we can enter; remove it, or use another MEMS_DATA_DIR", path)
+		return fmt.Errorf("%s is not a directory that only this user can enter; remove it, or use another MEMS_DATA_DIR", path)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		o.Log = func(string, ...any) {}
 	}
 	if !supported {
-		return nil, errors.New("a private database server needs Linux or macOS; set MEMS_DATABASE_URL to a server of yours")
+		return nil, errors.New("a private database server needs Linux or macOS; set MEMS_DATABASE_URL to your own server")
 	}
 	if o.Dir == "" {
 		return nil, errors.New("localdb: no directory given")
@@ -154,7 +154,7 @@ func (s *Server) run(ctx context.Context) error {
 			err = errors.Join(err, syscall.ENOSPC)
 		}
 		if cause := causeOf(s.dir, string(said), err); cause != nil {
-			return fmt.Errorf("the database server did not start: %w. %s says more", cause, s.logFile())
+			return fmt.Errorf("the database server did not start: %w. See %s", cause, s.logFile())
 		}
 		return fmt.Errorf("%w\nThe last lines of %s:\n%s", err, s.logFile(), tail(s.logFile()))
 	}

@@ -59,7 +59,7 @@ func TestMySQLWithoutNetwork(t *testing.T) {
 		return // downloaded on Debian only
 	}
 	err := download(t.Context(), t.TempDir(), "http://127.0.0.1:1/debian")
-	if err == nil || !strings.Contains(err.Error(), "no MySQL server was found, and none could be fetched") || !strings.Contains(err.Error(), "install MySQL") {
+	if err == nil || !strings.Contains(err.Error(), "no MySQL server was found, and it could not be downloaded") || !strings.Contains(err.Error(), "install MySQL") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -34,11 +34,11 @@ type State struct {
 const refusalsFor = 15 * time.Second
 
 var (
-	readyDesc       = prometheus.NewDesc("mems_ready", "1 when the database can be read and written and has the schema that is needed, as GET /readyz answers; else 0.", nil, nil)
-	pendingDesc     = prometheus.NewDesc("mems_migrations_pending", "1 when the database's schema is older than this program needs, else 0; absent while the database cannot be asked.", nil, nil)
-	refusedDesc     = prometheus.NewDesc("mems_webhook_refused_seconds", "How long the oldest message that a webhook refuses has been sent in vain, 0 for none; absent while the database cannot be asked.", nil, nil)
-	goneDesc        = prometheus.NewDesc("mems_webhooks_gone", "Webhooks that are off because their receiver answered 410; absent while the database cannot be asked.", nil, nil)
-	certificateDesc = prometheus.NewDesc("mems_tls_certificate_expiry_timestamp_seconds", "When the TLS certificate that is served ends; absent without one.", nil, nil)
+	readyDesc       = prometheus.NewDesc("mems_ready", "1 if the database can be read and written and has the required schema, like GET /readyz; otherwise 0.", nil, nil)
+	pendingDesc     = prometheus.NewDesc("mems_migrations_pending", "1 if the database's schema is older than this program requires, otherwise 0; absent while the database is unavailable.", nil, nil)
+	refusedDesc     = prometheus.NewDesc("mems_webhook_refused_seconds", "How long the oldest refused webhook message has been retried, 0 for none; absent while the database is unavailable.", nil, nil)
+	goneDesc        = prometheus.NewDesc("mems_webhooks_gone", "Webhooks that are off because their receiver answered 410; absent while the database is unavailable.", nil, nil)
+	certificateDesc = prometheus.NewDesc("mems_tls_certificate_expiry_timestamp_seconds", "Expiry of the served TLS certificate; absent without one.", nil, nil)
 	startDesc       = prometheus.NewDesc("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", nil, nil)
 )
 
@@ -134,11 +134,11 @@ type StatusFile struct {
 // The commands that record their success.
 var (
 	BackupStatus = StatusFile{"mems_backup.prom", map[string]string{
-		"mems_backup_timestamp_seconds": "The moment whose data the newest backup holds.",
+		"mems_backup_timestamp_seconds": "Time of the data in the newest backup.",
 	}}
 	AuditStatus = StatusFile{"mems_audit.prom", map[string]string{
-		"mems_audit_verify_timestamp_seconds": "When the audit trail was last verified to its end.",
-		"mems_audit_verify_faults":            "Faults that this verification found.",
+		"mems_audit_verify_timestamp_seconds": "When the audit trail was last verified completely.",
+		"mems_audit_verify_faults":            "Faults found by that verification.",
 	}}
 	statusFiles = []StatusFile{BackupStatus, AuditStatus}
 )

@@ -1401,7 +1401,8 @@ export const acceptOffer = <ThrowOnError extends boolean = false>(options: Optio
  * Decline an offer
  *
  * Offers the time to the next entry. This entry keeps waiting, and is offered another
- * time immediately if one is free.
+ * time immediately if one is free: name the declined one by `offer_id`, so that a
+ * request that is sent again does not decline that, too.
  *
  * Permission: `waitlist:write`.
  *

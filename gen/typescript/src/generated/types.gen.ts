@@ -1590,6 +1590,7 @@ export type WaitlistEntry = {
      * The time held for the patient; null if there is no offer.
      */
     offer: {
+        id: Id;
         doctor_id: Id;
         start_time: Instant;
         end_time: Instant;
@@ -3378,6 +3379,14 @@ export type TicketId = Id;
  * The series's id.
  */
 export type SeriesId = Id;
+
+/**
+ * The `offer.id` that the patient was told of. If the entry has another offer by now,
+ * the request is refused (`no-offer`), as is one that is sent twice; without it, the
+ * request is about the offer that the entry has when it arrives.
+ *
+ */
+export type OfferId = Id;
 
 /**
  * The waitlist entry's id.
@@ -10605,7 +10614,15 @@ export type AcceptOfferData = {
          */
         id: Id;
     };
-    query?: never;
+    query?: {
+        /**
+         * The `offer.id` that the patient was told of. If the entry has another offer by now,
+         * the request is refused (`no-offer`), as is one that is sent twice; without it, the
+         * request is about the offer that the entry has when it arrives.
+         *
+         */
+        offer_id?: Id;
+    };
     url: '/waitlist/{id}/accept';
 };
 
@@ -10638,7 +10655,8 @@ export type AcceptOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired. If something else has
+     * `no-offer`: there is no offer, it has expired, or it is not the one of
+     * `offer_id`. If something else has
      * changed since: `doctor-inactive`, `appointment-type-inactive`,
      * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`;
      * `outside-booking-window`, with its limits; or, with `conflict` and
@@ -10712,7 +10730,15 @@ export type DeclineOfferData = {
          */
         id: Id;
     };
-    query?: never;
+    query?: {
+        /**
+         * The `offer.id` that the patient was told of. If the entry has another offer by now,
+         * the request is refused (`no-offer`), as is one that is sent twice; without it, the
+         * request is about the offer that the entry has when it arrives.
+         *
+         */
+        offer_id?: Id;
+    };
     url: '/waitlist/{id}/decline';
 };
 
@@ -10745,7 +10771,8 @@ export type DeclineOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired. `idempotency-key-in-use`:
+     * `no-offer`: there is no offer, it has expired, or it is not the one of
+     * `offer_id`. `idempotency-key-in-use`:
      * the first request with this key is still in progress.
      *
      */
