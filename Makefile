@@ -159,6 +159,10 @@ smoke: ## book through the built binary with curl, as a user would
 bench: go-present ## measure bookings and reads through HTTP; prints a table
 	$(GO) run ./internal/bench $(BENCHARGS)
 
+.PHONY: bench-naive
+bench-naive: go-present ## the same load on MEMS and on a server that checks and then inserts: speed, and times booked twice
+	$(GO) run ./internal/bench -only naive -sizes 10000 $(BENCHARGS)
+
 .PHONY: attack
 attack: go-present ## hostile clients against real servers; prints which defences hold
 	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)

@@ -354,6 +354,7 @@ CREATE TABLE `installation` (
   `id` tinyint(4) NOT NULL,
   `disposable` tinyint(1) NOT NULL DEFAULT 0,
   `calendar_uid` char(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `data_id` char(32) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
   PRIMARY KEY (`id`),
   CONSTRAINT `installation_one_row` CHECK (`id` = 1),
   CONSTRAINT `installation_disposable` CHECK (`disposable` in (0,1))

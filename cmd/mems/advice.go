@@ -6,7 +6,7 @@ import (
 	"mems/internal/store"
 )
 
-// advise adds what to do to an error of the database, if there is anything to add.
+// advise adds the remedy to a database error, if there is one.
 func advise(err error) error {
 	if advice := store.AdviceFor(err); advice != "" {
 		return fmt.Errorf("%w\n%s", err, advice)

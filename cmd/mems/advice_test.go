@@ -7,8 +7,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// Mistakes in "mems keys" are named by the words of the command line, and before any
-// database is looked for.
+// Mistakes in "mems keys" are reported in terms of the command line, before any database is
+// opened.
 func TestMistakesInKeys(t *testing.T) {
 	t.Parallel()
 	nowhere := "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems"
@@ -44,7 +44,8 @@ func TestMistakesInKeys(t *testing.T) {
 	}
 }
 
-// A database that refuses the user, or is not there, is told from one that is not migrated.
+// A database that rejects the user, or does not exist, is distinguished from one without
+// migrations.
 func TestAdviceForTheDatabase(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.New(t).DSN
@@ -67,7 +68,7 @@ func TestAdviceForTheDatabase(t *testing.T) {
 	}
 }
 
-// Half of a TLS pair names the half that is missing, with an example that can be used.
+// With half of a TLS pair, the error names the missing half, with a usable example.
 func TestHalfATLSPair(t *testing.T) {
 	t.Parallel()
 	for given, missing := range map[string]string{"MEMS_TLS_CERT_FILE": "MEMS_TLS_KEY_FILE", "MEMS_TLS_KEY_FILE": "MEMS_TLS_CERT_FILE"} {
@@ -78,7 +79,7 @@ func TestHalfATLSPair(t *testing.T) {
 	}
 }
 
-// A limit of open files that leaves room for few clients is told at the start.
+// A limit of open files that leaves few connections for clients is reported at start.
 func TestFewFilesAreTold(t *testing.T) {
 	t.Parallel()
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_TEST_FILES=64", "MEMS_LOG_LEVEL=warn")

@@ -15,7 +15,7 @@ import (
 	"mems/internal/telemetry"
 )
 
-// runAudit is the command "mems audit".
+// runAudit runs "mems audit".
 func runAudit(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 || args[0] != "verify" {
 		return usageError{"missing subcommand: verify"}
@@ -91,7 +91,7 @@ func writeAnchor(path string, heads []auditchain.Head) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
+	defer func() { _ = os.Remove(f.Name()) }() // fails if it was renamed
 	if _, err := f.Write(text); err != nil {
 		return errors.Join(err, f.Close())
 	}

@@ -10,8 +10,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// With a key that has nothing to do with the one that wrote, nothing is served, and
-// verifying says that the key is unknown, not that somebody tampered.
+// With unrelated keys nothing is served, and verification reports an unknown key, not
+// tampering.
 func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -28,14 +28,14 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	run(78, second, "MEMS_AUDIT_KEYS=new,former", "serve")
 	run(78, "", "MEMS_AUDIT_KEYS is not set, and", "serve")
 	run(1, second, "unknown key", "audit", "verify")
-	// What they wrote could not be told from tampering.
+	// Their entries could not be distinguished from tampering.
 	for keys, words := range map[string]string{second: "MEMS_AUDIT_KEYS=new,former", "": "MEMS_AUDIT_KEYS is not set, and"} {
 		run(78, keys, words, "keys", "create", "--role", "admin", "unkeyed")
 		run(78, keys, words, "keys", "revoke", "1")
 		run(78, keys, words, "retain")
 		run(78, keys, words, "zone", "set", "Europe/Zurich")
 	}
-	// Beside an installed service, whose settings were not asked for.
+	// Beside an installed service whose settings are not used.
 	service := t.TempDir()
 	if err := os.WriteFile(filepath.Join(service, "mems.env"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	run(0, second+","+first, "is intact", "audit", "verify")
 }
 
-// A server that was started before its database finds the wrong key when that comes.
+// A server started before its database detects the wrong key once the database is there.
 func TestUnknownAuditKeyIsFoundLater(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)

@@ -18,7 +18,7 @@ import (
 	"mems/internal/telemetry"
 )
 
-// runBackup is the command "mems backup".
+// runBackup runs "mems backup".
 func runBackup(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("backup")
 	var position logWish
@@ -36,7 +36,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return fmt.Errorf("public keys to encrypt to: %w\n(expected age1..., as printed by age-keygen, or @FILE with one per line)", err)
 	}
-	if err := p.checkTarget(file, *replace); err != nil { // before anything is read in vain
+	if err := p.checkTarget(file, *replace); err != nil { // before reading anything in vain
 		return err
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *database.Schema) error {
@@ -50,7 +50,7 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = snapshot.Close() }() // it only reads
+		defer func() { _ = snapshot.Close() }() // read-only
 		head := backup.Head{
 			At: time.Now().UTC().Truncate(time.Second), Schema: snapshot.Version, Program: version,
 			Database: schema.DatabaseName(), LogFile: snapshot.Log.File, LogPosition: snapshot.Log.Position,
@@ -71,8 +71,8 @@ func runBackup(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// checkSigning warns of a backup that is not signed. Beside an installed service, whose
-// keys are in its folder, it refuses a backup without the key that last wrote to the audit
+// checkSigning warns about an unsigned backup. Beside an installed service, whose keys are
+// in its directory, it refuses to back up without the key that last wrote to the audit
 // trail. Elsewhere a backup that cannot be verified is better than none.
 func (p *program) checkSigning(ctx context.Context, schema *database.Schema) error {
 	unknown := errors.Is(store.CheckAuditKeys(ctx, schema.Pool(), p.macKeys()), store.ErrUnknownAuditKey) // other errors are left to the backup
@@ -87,7 +87,7 @@ func (p *program) checkSigning(ctx context.Context, schema *database.Schema) err
 	return nil
 }
 
-// logWish is whether a backup records the position of the binary log.
+// logWish says whether a backup records the position of the binary log.
 type logWish int
 
 const (
@@ -130,7 +130,7 @@ func (p *program) writeSigned(file string, head backup.Head, replace bool, to []
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
+	defer func() { _ = os.Remove(f.Name()) }() // fails if it was renamed
 	write := func() error {
 		var key *backup.Key
 		if keys := p.backupKeys(); len(keys) > 0 {
@@ -171,7 +171,7 @@ func (p *program) backupKeys() []backup.Key {
 	return keys
 }
 
-// runChecksum is the command "mems checksum".
+// runChecksum runs "mems checksum".
 func runChecksum(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
 		return usageError{"checksum takes no arguments"}

@@ -15,7 +15,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// writeIdentity makes a key pair, as age-keygen does.
+// writeIdentity creates a key pair, like age-keygen.
 func writeIdentity(t *testing.T) (file, public string) {
 	t.Helper()
 	identity, err := age.GenerateX25519Identity()
@@ -26,8 +26,8 @@ func writeIdentity(t *testing.T) (file, public string) {
 	return writeSecret(t, "# public key: "+public+"\n"+identity.String()+"\n"), public
 }
 
-// An encrypted backup shows nothing, is restored with the private key alone, and its
-// signature inside counts as ever.
+// An encrypted backup reveals nothing, is restored only with the private key, and its
+// signature inside is checked as usual.
 func TestEncryptedBackup(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -59,9 +59,9 @@ func TestEncryptedBackup(t *testing.T) {
 		want string
 	}{
 		"none":         {[]string{file}, keys, "--identity key.txt"},
-		"another":      {[]string{"--identity", stranger, file}, keys, "encrypted to another key"},
+		"another":      {[]string{"--identity", stranger, file}, keys, "encrypted to a different key"},
 		"not there":    {[]string{"--identity", "/nowhere/key.txt", file}, keys, "/nowhere/key.txt"},
-		"no identity":  {[]string{"--identity", writeSecret(t, public), file}, keys, "holds no identity"},
+		"no identity":  {[]string{"--identity", writeSecret(t, public), file}, keys, "has no private key"},
 		"other signer": {[]string{"--identity", private, file}, otherKeys, "signature"},
 		"damaged":      {[]string{"--identity", private, damaged}, keys, "damaged"},
 	} {
@@ -78,7 +78,7 @@ func TestEncryptedBackup(t *testing.T) {
 		t.Errorf("original:\n%s\nrestored:\n%s", original, copied)
 	}
 
-	// A flag wins over the setting, and takes a file too.
+	// The flag takes precedence over the setting, and also accepts a file.
 	both := filepath.Join(t.TempDir(), "both.age")
 	list := writeSecret(t, "# one of the clinic, one of the vault\n"+public+"\n"+second+"\n")
 	if code, output := runMEMS(t, []string{"backup", "--encrypt-to", "@" + list, both}, from, "MEMS_BACKUP_ENCRYPT_TO="+public); code != exitOK {
@@ -92,8 +92,8 @@ func TestEncryptedBackup(t *testing.T) {
 	}
 }
 
-// A backup replaces no file but with --replace, and a copy is no exception; what
-// fails is told by the exit status, and nothing half is left.
+// A backup replaces a file only with --replace, and so does a copy; failures set the exit
+// status, and nothing partial is left.
 func TestBackupReplacesNothing(t *testing.T) {
 	t.Parallel()
 	url := "MEMS_DATABASE_URL=" + storetest.New(t).DSN
@@ -112,11 +112,11 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if code, output := runMEMS(t, []string{"backup", file}, url); code != exitFailed || !contains(output, file, "already exists", "--replace") || read(file) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
-	// It may come while the backup is written.
+	// It may appear while the backup is being written.
 	if err := place(writeSecret(t, "new"), file, false); err == nil || read(file) != "precious" {
 		t.Errorf("%v", err)
 	}
-	// Replacing takes the place of a backup, and of nothing else.
+	// --replace replaces backups only.
 	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
 	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is not a backup", "Nothing was written") || read(file) != "precious" {
 		t.Errorf("%d %s", code, output)
@@ -128,7 +128,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 		t.Fatalf("%d %s", code, output)
 	}
 	before := read(file)
-	time.Sleep(1100 * time.Millisecond) // a backup knows whole seconds
+	time.Sleep(1100 * time.Millisecond) // backup times are whole seconds
 	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitOK || read(file) == before {
 		t.Errorf("%d %s", code, output)
 	}
@@ -163,7 +163,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if code, output := runMEMS(t, []string{"backup", second}, url, copies); code != exitFailed || !contains(output, "copying it to MEMS_BACKUP_COPY_DIR failed", "already exists") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {
 		t.Errorf("%d %s", code, output)
 	}
-	// A share that is not mounted.
+	// An unmounted share.
 	third, missing := filepath.Join(dir, "third.gz"), "MEMS_BACKUP_COPY_DIR="+filepath.Join(elsewhere, "missing")
 	if code, output := runMEMS(t, []string{"backup", third}, url, missing); code != exitFailed || !contains(output, third+" is complete", "MEMS_BACKUP_COPY_DIR") {
 		t.Errorf("%d %s", code, output)
@@ -171,14 +171,14 @@ func TestBackupReplacesNothing(t *testing.T) {
 	if code, output := runMEMS(t, []string{"revocations", filepath.Join(dir, "mems-revocations.gz")}, url, missing); code != exitFailed || !strings.Contains(output, "MEMS_BACKUP_COPY_DIR") {
 		t.Errorf("%d %s", code, output)
 	}
-	for folder, want := range map[string]int{dir: 6, elsewhere: 3} { // nothing temporary, two marks of missing copies
+	for folder, want := range map[string]int{dir: 6, elsewhere: 3} { // no temporary file, two marks of missing copies
 		if entries, err := os.ReadDir(folder); err != nil || len(entries) != want {
 			t.Errorf("%v, %v", entries, err)
 		}
 	}
 }
 
-// A copy that failed is made up for by the next backup; a mark tells which are missing.
+// A failed copy is made by the next backup; marks tell which are missing.
 func TestMissingCopiesAreMadeUpFor(t *testing.T) {
 	t.Parallel()
 	url := "MEMS_DATABASE_URL=" + storetest.New(t).DSN
@@ -201,13 +201,13 @@ func TestMissingCopiesAreMadeUpFor(t *testing.T) {
 			t.Errorf("%s has no copy", name)
 		}
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 { // and the list
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 { // and the list of revocations
 		t.Errorf("%v %v", entries, err)
 	}
 }
 
-// --binlog-position=auto notes the position where there is one; where not, it says so
-// and makes the backup.
+// --binlog-position=auto records the position if there is one; otherwise the backup is made
+// and says so.
 func TestBackupWithoutBinaryLog(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -226,8 +226,8 @@ func TestBackupWithoutBinaryLog(t *testing.T) {
 	}
 }
 
-// A flag that is given empty, as by a variable that is not set, is refused: the backup
-// would not be encrypted, or the command would do something else than was meant.
+// A flag with an empty value, as from an unset variable, is rejected: the backup would not
+// be encrypted, or the command would do something else than intended.
 func TestEmptyFlagsAreRefused(t *testing.T) {
 	t.Parallel()
 	_, public := writeIdentity(t)
@@ -254,7 +254,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 			t.Errorf("%q: exit %d: %s", args, code, said)
 		}
 	}
-	// A variable that is set, but empty, is not set: the service's own settings hold.
+	// An empty variable counts as unset: the service's own settings apply.
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mems.env"), []byte("MEMS_BACKUP_ENCRYPT_TO="+public+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 	}
 }
 
-// The example of age's documentation is a key that opens nothing here.
+// The example key of age's documentation is rejected.
 func TestExampleKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	const example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
@@ -274,7 +274,7 @@ func TestExampleKeyIsRefused(t *testing.T) {
 	for _, keys := range []string{example, public + "," + example, "@" + writeSecret(t, public+"\n"+example+"\n")} {
 		for code, c := range map[int][2]string{exitFailed: {"--encrypt-to=" + keys, ""}, exitConfig: {"--replace", keys}} {
 			if c[1] != "" && keys[0] == '@' {
-				code = exitFailed // read when it is needed
+				code = exitFailed // read when needed
 			}
 			if got, said := runMEMS(t, []string{"backup", c[0], file}, nowhere, "MEMS_BACKUP_ENCRYPT_TO="+c[1]); got != code || !contains(said, "documentation of age", "age-keygen") {
 				t.Errorf("%q: exit %d: %s", c, got, said)
@@ -286,8 +286,8 @@ func TestExampleKeyIsRefused(t *testing.T) {
 	}
 }
 
-// A backup that is not signed says so. Beside a service whose keys are gone there is none
-// when the trail was written with one.
+// An unsigned backup says so. Beside a service whose keys are missing, no backup is made if
+// the trail was written with one.
 func TestUnsignedBackupSaysSo(t *testing.T) {
 	t.Parallel()
 	d, dir := storetest.New(t), t.TempDir()
@@ -316,7 +316,7 @@ func TestUnsignedBackupSaysSo(t *testing.T) {
 	backup(exitOK, "", service, keys)
 	backup(exitOK, "NOT signed", named)
 	backup(exitOK, ", not encrypted", named, keys)
-	if err := os.Remove(filepath.Join(dir, revocationsName)); err != nil { // which the right key signed
+	if err := os.Remove(filepath.Join(dir, revocationsName)); err != nil { // signed with the right key
 		t.Fatal(err)
 	}
 	backup(exitOK, "a key that is not in MEMS_AUDIT_KEYS", named, otherKeys)

@@ -19,8 +19,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// What is restored is what was backed up, in every table, and its triggers guard
-// it; the user who makes backups may do just that.
+// Every table is restored as it was backed up, and the triggers guard it; the backup user
+// has only the privileges for that.
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
 
@@ -55,7 +55,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if original != copied || !strings.Contains(original, "appointments") || !strings.Contains(original, "audit_entries") {
 		t.Errorf("original:\n%s\nrestored:\n%s", original, copied)
 	}
-	// The backstop stands: a rogue script doubles nobody.
+	// The backstop works: a rogue script cannot double-book.
 	if _, err := empty.DB.Exec(`
 		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status, version, created_at, updated_at)
 		SELECT patient_id, doctor_id, start_time, end_time, duration_minutes, status, version, created_at, updated_at FROM appointments LIMIT 1`); err == nil {
@@ -72,7 +72,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	again.Post("/appointments", booking(patient.ID, doctor.ID, start, 30)).Want(t, 409, "doctor-overlap")
 
-	// A database with anything in it is left alone.
+	// A database with any data is left unchanged.
 	if code, output := runMEMS(t, []string{"restore", file}, into); code != exitFailed || !contains(output, "empty", "Nothing was changed") {
 		t.Errorf("%d %s", code, output)
 	}
@@ -108,7 +108,7 @@ func flip(text []byte, at int) []byte {
 	return flipped
 }
 
-// repack alters the content of a backup, and packs it as gzip wants it.
+// repack alters the contents of a backup and compresses it again.
 func repack(t *testing.T, packed []byte, before, after string) []byte {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(packed))
@@ -130,9 +130,9 @@ func repack(t *testing.T, packed []byte, before, after string) []byte {
 	return b.Bytes()
 }
 
-// A backup that is made while everybody books is of one moment: each booking is in
-// it with its history and its guard, or not at all, whatever was answered before
-// it began is in it, and the audit trail is whole.
+// A backup made during bookings is consistent: each booking is in it with history and
+// guard, or not at all; everything acknowledged before it began is in it; and its audit
+// trail verifies.
 func TestBackupWhileBooking(t *testing.T) {
 	t.Parallel()
 
@@ -165,7 +165,7 @@ func TestBackupWhileBooking(t *testing.T) {
 	before := answered.Load()
 	file := filepath.Join(t.TempDir(), "backup.gz")
 	code, output := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+d.DSN)
-	after := answered.Load() + 1 // one may be under way
+	after := answered.Load() + 1 // one may be in flight
 	close(stop)
 	<-stopped
 	if code != exitOK {

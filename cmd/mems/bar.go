@@ -12,10 +12,10 @@ import (
 type bar struct {
 	w        io.Writer
 	terminal bool
-	what     string // being counted
+	what     string // name of the items
 	started  time.Time
-	shown    int  // lines: quarters of what is being counted
-	open     bool // terminal: the bar's line has not ended
+	shown    int  // not a terminal: quarters reported
+	open     bool // terminal: the bar's line is unfinished
 }
 
 func newBar(w io.Writer) *bar {

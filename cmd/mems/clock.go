@@ -4,5 +4,5 @@ package main
 
 import "time"
 
-// now is the clock of the server.
+// now returns the server's time.
 func now() time.Time { return time.Now() }

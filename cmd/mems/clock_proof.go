@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// now is the clock of the server, off by as many nanoseconds as the file that
-// PROOF_CLOCK_FILE names says, or standing still at the instant that it says (RFC 3339). Only the program of "make prove" is built so: a clock
-// that is read by the kernel cannot be shifted for one process.
+// now returns the server's time, shifted by the nanoseconds in the file that
+// PROOF_CLOCK_FILE names, or fixed at the instant in it (RFC 3339). Only "make prove"
+// builds this: the kernel's clock cannot be shifted for a single process.
 func now() time.Time {
 	text, err := os.ReadFile(os.Getenv("PROOF_CLOCK_FILE"))
 	if err != nil {

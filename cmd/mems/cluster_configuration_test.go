@@ -13,8 +13,8 @@ import (
 	"mems/internal/localdb"
 )
 
-// mysqld.cnf is what the clusters of our tests run with, and every name in it is a
-// setting of this MySQL.
+// mysqld.cnf is what our test clusters run with, and every name in it is a setting of this
+// MySQL.
 func TestClusterConfiguration(t *testing.T) {
 	text, err := os.ReadFile("../../.deploy/cluster/mysqld.cnf")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestClusterConfiguration(t *testing.T) {
 	}
 	t.Cleanup(func() { cluster.Stop(context.Background()) })
 	db := connectNode(t, cluster, 0, "")
-	own := []string{ // of a node, a group or an installation
+	own := []string{ // specific to a node, group or installation
 		"server_id", "report_host", "report_port", "bind_address", "group_replication_local_address", "group_replication_group_seeds",
 		"group_replication_group_name", "group_replication_start_on_boot", "group_replication_ssl_mode", "group_replication_recovery_use_ssl",
 		"binlog_expire_logs_seconds",

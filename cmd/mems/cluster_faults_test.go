@@ -27,8 +27,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// inbox takes the messages of a webhook and keeps, of each record, their numbers in
-// the order in which they came. Messages are numbered by position in the feed.
+// inbox receives a webhook's messages and records their numbers per record in order of
+// arrival. Messages are numbered by position in the feed.
 type inbox struct {
 	mu       sync.Mutex
 	came     map[string][]int64
@@ -54,14 +54,14 @@ func (b *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	b.messages++
 }
 
-// verify reports changes of appointments that never came, and such that came after a
-// later one of their record.
+// verify reports changes of appointments that never arrived, or arrived after a later one
+// of the same record.
 func (b *inbox) verify(t *testing.T, db *sqlx.DB, from int64) {
 	t.Helper()
 	var made []int64
 	if err := db.Select(&made, `SELECT d.id FROM changes AS c LEFT JOIN webhook_deliveries AS d ON d.position = c.position
 		WHERE c.type LIKE 'appointment.%' AND c.position > ?`, from); err != nil {
-		t.Fatal(err) // a change without a message is NULL
+		t.Fatal(err) // NULL: a change without a message
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,8 +85,8 @@ func (b *inbox) verify(t *testing.T, db *sqlx.DB, from int64) {
 	t.Logf("%d messages about %d changes", b.messages, len(made))
 }
 
-// readers read at any server what was answered by any: one that is missing there is a
-// stale read.
+// readers reads from any server what any server acknowledged: a missing record is a stale
+// read.
 func (l *clusterLoad) readers(t *testing.T, clients ...*contracttest.Client) (reads *atomic.Int64) {
 	reads = new(atomic.Int64)
 	for n, client := range clients {
@@ -97,7 +97,7 @@ func (l *clusterLoad) readers(t *testing.T, clients ...*contracttest.Client) (re
 				known := len(l.record.booked)
 				id := int64(0)
 				if known > 0 {
-					id = l.record.booked[max(0, known-1-random.IntN(5))].ID // what is new is what may be stale
+					id = l.record.booked[max(0, known-1-random.IntN(5))].ID // new records are the likeliest to be stale
 				}
 				l.mu.Unlock()
 				if id == 0 {
@@ -118,9 +118,9 @@ func (l *clusterLoad) readers(t *testing.T, clients ...*contracttest.Client) (re
 	return reads
 }
 
-// The primary stands still for 20 s under load, with two servers and a webhook: the
-// group replaces it, both go on at its successor, and when it is back nothing that was
-// answered is missing in any read, and no message is lost or comes before an earlier one.
+// The primary freezes for 20 s under load, with two servers and a webhook: the group
+// replaces it, both servers continue on its successor, and when it is back no acknowledged
+// booking is missing from any read, and no message is lost or out of order.
 func TestClusterFrozenPrimary(t *testing.T) {
 	cluster := startCluster(t)
 	env := []string{"MEMS_DATABASE_URL=" + cluster.URL("mems"), "MEMS_WEBHOOK_NETWORKS=127.0.0.0/8", "MEMS_RATE_LIMIT=0"}
@@ -164,7 +164,7 @@ func TestClusterFrozenPrimary(t *testing.T) {
 		t.Fatal(err)
 	}
 	load.longest.Store(0)
-	time.Sleep(10 * time.Second) // it finds out that it was expelled
+	time.Sleep(10 * time.Second) // it learns that it was expelled
 	t.Logf("back after %s: no booking for %s", time.Since(frozen).Round(time.Second), load.goOn(t))
 	load.stop.Store(true)
 	load.statuses.Wait()
@@ -186,8 +186,8 @@ func TestClusterFrozenPrimary(t *testing.T) {
 	messages.verify(t, c.DB, from)
 }
 
-// cable leads to a server until it is cut: then nothing arrives, in either direction,
-// and nobody is told so.
+// cable forwards to a server until it is cut: then nothing arrives in either direction,
+// without any error.
 type cable struct {
 	address string
 	cut     atomic.Bool
@@ -237,10 +237,10 @@ func layCable(t *testing.T, to string) *cable {
 	return c
 }
 
-// A server that loses its way to the primary alone, without a word from the network,
-// says within a second that it is not ready, and every request that it has ends with 503
-// within the limit of a read from the database; the others go on, and it does when the
-// way is there again.
+// A server that loses its connection to the primary, without a network error, reports
+// within a second that it is not ready, and each of its requests ends with 503 within the
+// database read timeout; the other servers continue, and so does it once the connection is
+// back.
 func TestClusterWayToThePrimaryIsCut(t *testing.T) {
 	cluster := startCluster(t)
 	if code, said := runMEMS(t, []string{"migrate", "up"}, "MEMS_DATABASE_URL="+cluster.URL("mems")); code != 0 {
@@ -288,8 +288,8 @@ func TestClusterWayToThePrimaryIsCut(t *testing.T) {
 	t.Logf("healed: books again after %s", time.Since(healed).Round(10*time.Millisecond))
 }
 
-// With tls=mems each host has to show a certificate for its own name in the list: one
-// that does not is not used, even when it becomes the primary.
+// With tls=mems each host needs a certificate for its own name in the list: one without is
+// not used, even if it becomes the primary.
 func TestClusterTLS(t *testing.T) {
 	cluster := startCluster(t)
 	if code, said := runMEMS(t, []string{"migrate", "up"}, "MEMS_DATABASE_URL="+cluster.URL("mems")); code != 0 {
@@ -319,7 +319,7 @@ func TestClusterTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The third is called by a name that its certificate does not have.
+	// The third host has a name that is not in its certificate.
 	address := strings.Replace(cluster.URL("mems"), third.Host, "localhost:"+third.Port(), 1) + "?tls=mems"
 	client := contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+address, "MEMS_DATABASE_CA_FILE="+ca).URL)
 	client.Allow5xx = true
@@ -345,7 +345,7 @@ func TestClusterTLS(t *testing.T) {
 		}
 		poll(t, fmt.Sprintf("%d with node %d as the primary", step.want, step.primary+1), func() bool { return book() == step.want })
 		if step.want != http.StatusCreated {
-			for range 5 { // and it stays so
+			for range 5 { // and it stays that way
 				time.Sleep(300 * time.Millisecond)
 				if got := book(); got != step.want {
 					t.Errorf("node %d, whose certificate is for another name, is used: %d", step.primary+1, got)
@@ -355,8 +355,8 @@ func TestClusterTLS(t *testing.T) {
 	}
 }
 
-// Bookings a second at each level of group_replication_consistency, for the table in
-// .deploy/cluster/README.md. Nothing is asserted but that all of them book.
+// Measures bookings per second at each level of group_replication_consistency, for the
+// table in .deploy/cluster/README.md. It only asserts that every level books.
 func TestClusterConsistency(t *testing.T) {
 	cluster := startCluster(t)
 	env := "MEMS_DATABASE_URL=" + cluster.URL("mems")
@@ -371,7 +371,7 @@ func TestClusterConsistency(t *testing.T) {
 			for i := range cluster.Servers {
 				connectNode(t, cluster, i, "").MustExec(`SET GLOBAL group_replication_consistency = '` + level + `'`)
 			}
-			server := startMEMS(t, env) // sessions take the level over when they begin
+			server := startMEMS(t, env) // sessions adopt the level when they begin
 			client := contracttest.New(t, server.URL)
 			if c.doctors == nil {
 				c.fill(t, client, 8, 40)
@@ -382,7 +382,7 @@ func TestClusterConsistency(t *testing.T) {
 			end := time.Now().Add(window)
 			for worker := range 8 {
 				workers.Go(func() {
-					random := rand.New(rand.NewPCG(uint64(round*len(levels)+n), uint64(worker))) // other times than before
+					random := rand.New(rand.NewPCG(uint64(round*len(levels)+n), uint64(worker))) // different times than before
 					for time.Now().Before(end) {
 						r := client.Post("/appointments", booking(c.patients[random.IntN(len(c.patients))], c.doctors[random.IntN(len(c.doctors))],
 							tomorrow().Add(time.Duration(random.IntN(3*365*24*4))*15*time.Minute), 15))

@@ -17,7 +17,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// clusterDocument holds the blocks of SQL of .deploy/cluster/README.md.
+// clusterDocument has the SQL blocks of .deploy/cluster/README.md.
 type clusterDocument struct{ blocks [][]string }
 
 func readClusterDocument(t *testing.T) *clusterDocument {
@@ -43,8 +43,8 @@ func readClusterDocument(t *testing.T) *clusterDocument {
 	return d
 }
 
-// run carries out the one block whose text has all of words at a node, after replacing
-// pairs of texts: what the document says is of a reader's own.
+// run executes on a node the only block that contains all of words, with pairs of texts
+// replaced: the document has placeholders.
 func (d *clusterDocument) run(t *testing.T, cluster *localdb.Cluster, node int, words []string, replace ...string) error {
 	t.Helper()
 	var found [][]string
@@ -84,9 +84,9 @@ func pollOnline(t *testing.T, cluster *localdb.Cluster, at, want int) {
 	})
 }
 
-// A fourth node is added, a lost one replaced from the others' logs and another one by a
-// clone, all but one are lost, and power fails everywhere: by the statements of the
-// document, on which the group depends then. Each time bookings go on, and none is lost.
+// A node is added, a lost one is rebuilt from the others' logs and another by cloning, all
+// but one are lost, and power fails everywhere, each handled by the document's statements.
+// Each time bookings continue, and none is lost.
 func TestClusterNodes(t *testing.T) {
 	document := readClusterDocument(t)
 	join, begin := []string{"RESET BINARY LOGS"}, []string{"STOP GROUP_REPLICATION", "bootstrap_group = ON"}
@@ -140,7 +140,7 @@ func TestClusterNodes(t *testing.T) {
 	must(document.run(t, cluster, fourth, []string{"set_as_primary"}))
 	book("the new node has become the primary")
 
-	// The group has to have expelled a lost node, or it holds up the one that takes its place.
+	// The group must have expelled a lost node before its replacement can join.
 	must(cluster.Kill(1))
 	pollOnline(t, cluster, 0, 3)
 	must(cluster.Replace(t.Context(), 1))
@@ -148,7 +148,7 @@ func TestClusterNodes(t *testing.T) {
 	pollOnline(t, cluster, 0, 4)
 	same(1)
 
-	// The logs of the beginning are gone everywhere: it clones.
+	// No node has the oldest logs any more: it clones.
 	must(cluster.Kill(2))
 	pollOnline(t, cluster, 0, 3)
 	for _, node := range []int{0, 1, fourth} {
@@ -174,7 +174,7 @@ func TestClusterNodes(t *testing.T) {
 	same(2)
 	book("nodes were replaced")
 
-	// All but one are lost: it begins the group again.
+	// All but one are lost: the remaining one bootstraps the group.
 	for _, node := range []int{0, 1, 2} {
 		same(node)
 		must(cluster.Kill(node))

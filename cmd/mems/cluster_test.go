@@ -18,14 +18,14 @@ import (
 	"mems/internal/storetest"
 )
 
-// clusterLoad books at a server while its database cluster changes.
+// clusterLoad books through a server while its database cluster changes.
 type clusterLoad struct {
 	record
 
 	stop     atomic.Bool
 	booked   atomic.Int64
-	lastAt   atomic.Int64 // of a booking, in nanoseconds
-	longest  atomic.Int64 // pause between two
+	lastAt   atomic.Int64 // of the last booking, in nanoseconds
+	longest  atomic.Int64 // pause between two bookings
 	statuses sync.WaitGroup
 }
 
@@ -43,7 +43,7 @@ func (l *clusterLoad) run(t *testing.T, client *contracttest.Client, c *clinicFo
 				case http.StatusCreated:
 					now := time.Now().UnixNano()
 					pause := now - l.lastAt.Swap(now)
-					l.longest.Store(max(pause, l.longest.Load())) // about: two workers may meet
+					l.longest.Store(max(pause, l.longest.Load())) // approximately: two workers may race
 					l.booked.Add(1)
 				case http.StatusServiceUnavailable:
 					if response.Header.Get("Retry-After") == "" {
@@ -100,9 +100,9 @@ func connectNode(t *testing.T, cluster *localdb.Cluster, node int, database stri
 	return db
 }
 
-// The primary of a cluster is switched, and then killed, under load: bookings
-// succeed on the next one with the same server process, none that was answered is
-// lost, and no answer is a 500. A node without a majority makes the server unready.
+// The primary of a cluster is switched, and then killed, under load: bookings continue on
+// the next one with the same server process, no acknowledged one is lost, and no response
+// is 500. A node without a majority makes the server unready.
 func TestClusterFailover(t *testing.T) {
 	if os.Getenv("MEMS_TEST_DATABASE_ENGINE") != string(localdb.MySQL) {
 		return // MariaDB has no Group Replication
@@ -121,7 +121,7 @@ func TestClusterFailover(t *testing.T) {
 	t.Cleanup(func() { load.stop.Store(true); load.statuses.Wait() })
 	load.goOn(t)
 
-	for _, next := range []int{1, 2, 0, 1} { // which queries it refuses how is a matter of moments
+	for _, next := range []int{1, 2, 0, 1} { // how each is interrupted varies with the timing
 		if err := cluster.SetPrimary(t.Context(), next); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestClusterFailover(t *testing.T) {
 		t.Errorf("%d kept, %d answered, %d of unknown outcome", kept, answered, unknown)
 	}
 
-	// Two of three are gone: the last one has no majority.
+	// Two of three are lost: the last one has no majority.
 	if err := cluster.Kill(2 - primary); err != nil { // the other of 0 and 2
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func takeFlags(args, environ []string) (rest, env []string, err error) {
 			}
 			value, args = args[0], args[1:]
 		}
-		if value == "" { // as an unset shell variable gives it
+		if value == "" { // a flag from an unset shell variable
 			return nil, nil, fmt.Errorf("--%s: empty value (expected %s)", name, all[i].meaning)
 		}
 		env = append(env, all[i].name+"="+value)
@@ -201,7 +201,7 @@ func (c *config) faults(given map[string]string, unread map[string]bool) []error
 	_, networksErr := readNetworks(c.WebhookNetworks)
 	_, macErr = readMACKeys(c.AuditKeys)
 	var recipientsErr error
-	if !strings.HasPrefix(c.BackupEncryptTo, "@") { // else read when it is needed
+	if !strings.HasPrefix(c.BackupEncryptTo, "@") { // otherwise read when needed
 		_, recipientsErr = backup.ParseRecipients(c.BackupEncryptTo)
 	}
 	issuer, issuerErr := url.Parse(c.OIDCIssuer)
@@ -274,8 +274,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// isOrigin reports whether s is an Origin as browsers send it, which is compared
-// letter by letter: lower case, no default port, no path, no pattern.
+// isOrigin reports whether s is an Origin exactly as browsers send it: lower case, without
+// default port, path or pattern. Origins are compared as text.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host &&

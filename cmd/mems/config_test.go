@@ -50,8 +50,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 	})
 }
 
-// A name that our own guides, clients and deployment files use does not keep the
-// program from starting.
+// Names that our guides, clients and deployment files use do not stop the program.
 func TestConfigKnowsTheNamesOfOthers(t *testing.T) {
 	t.Parallel()
 	files, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "ls-files", "*.md", "*.mjs", "*.ts", "*.yml", "*.yaml",
@@ -73,7 +72,7 @@ func TestConfigKnowsTheNamesOfOthers(t *testing.T) {
 			environ = append(environ, name+"=http://127.0.0.1:8080")
 		}
 	}
-	// MEMS_PORT is reported, and stops the start: Kubernetes sets it for a Service named mems.
+	// MEMS_PORT is rejected: Kubernetes sets it for a Service named mems.
 	if unknown := slices.Compact(unknownVariables(environ)); !slices.Equal(unknown, []string{"MEMS_PORT"}) || len(environ) < 50 {
 		t.Errorf("of %d uses of a name, these are unknown: %v", len(environ), unknown)
 	}
@@ -89,7 +88,7 @@ func TestConfigKnowsTheNamesOfOthers(t *testing.T) {
 	}
 }
 
-// An empty value is the default, as is usual for environment variables.
+// An empty value means the default, as is usual for environment variables.
 func TestConfigEmptyIsDefault(t *testing.T) {
 	t.Parallel()
 	var empty []string
@@ -109,8 +108,8 @@ func TestConfigEmptyIsDefault(t *testing.T) {
 	}
 }
 
-// Every setting but the one with a password can be given as a flag, and the
-// flag wins.
+// Every setting except those with secrets can be given as a flag, and the flag takes
+// precedence.
 func TestConfigFlags(t *testing.T) {
 	t.Parallel()
 	rest, environ, err := takeFlags(
@@ -135,7 +134,7 @@ func TestConfigReportsEveryBadValue(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][]string{
 		{"MEMS_LOG_LEVEL=loud", "MEMS_LOG_FORMAT=xml"},
-		{"MEMS_DATABASE_MAX_CONNS=many", "MEMS_ALLOW_OPEN=maybe"}, // not even of their kind
+		{"MEMS_DATABASE_MAX_CONNS=many", "MEMS_ALLOW_OPEN=maybe"}, // not even the right type
 		{"MEMS_DATABASE_MAX_CONNS=many", "MEMS_LOG_LEVEL=loud", "MEMS_PROT=8080", "MEMS_AUDIT_KEYS_FILE=/nowhere/keys"},
 	} {
 		_, err := readConfig(pair)
@@ -148,7 +147,7 @@ func TestConfigReportsEveryBadValue(t *testing.T) {
 	}
 }
 
-// The README's table is the program's.
+// The README's table matches the program.
 func TestReadmeHasTheSettings(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
@@ -213,7 +212,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// A value that is secret is in no message and set by no flag.
+// A secret value appears in no message and is set by no flag.
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	for name := range secrets {

@@ -15,7 +15,7 @@ import (
 	"mems/internal/conformance"
 )
 
-// runConformance is the command "mems conformance".
+// runConformance runs "mems conformance".
 func runConformance(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("conformance")
 	target := flags.String("url", "", "")

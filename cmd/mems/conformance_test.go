@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// lines is what a command printed so far.
+// lines collects the output of a command.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -32,7 +32,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// A server that does not conform fails the command, which says where, on paper too.
+// A server that does not conform fails the command, which names the violations, in the
+// JUnit file too.
 func TestConformanceFails(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.NotFoundHandler())
@@ -48,7 +49,7 @@ func TestConformanceFails(t *testing.T) {
 	}
 }
 
-// The command line is refused with words.
+// An invalid command line is rejected with an explanation.
 func TestConformanceUsage(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
@@ -66,7 +67,7 @@ func TestConformanceUsage(t *testing.T) {
 	}
 }
 
-// The proxy tells at the end what the client did, and fails for what was wrong.
+// At the end the proxy reports what the client did, and fails if it found errors.
 func TestConformanceProxy(t *testing.T) {
 	t.Parallel()
 	upstream := httptest.NewServer(http.NotFoundHandler())

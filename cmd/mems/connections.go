@@ -26,7 +26,7 @@ type connections struct {
 
 type connection struct {
 	requests int       // being answered
-	since    time.Time // when it was opened, or last answered
+	since    time.Time // when it was opened, or last became idle
 }
 
 // connectionKey is where a request's context has its connection.

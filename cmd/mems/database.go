@@ -16,20 +16,19 @@ import (
 	"mems/internal/store"
 )
 
-// clinicDatabase is the database that a command works on.
+// clinicDatabase is the database of a command.
 type clinicDatabase struct {
 	dsn     string
 	private *localdb.Server // nil with MEMS_DATABASE_URL
 	where   string          // for people; without a password
 }
 
-// wantsCA finds a database URL whose certificate is signed by authorities of a file.
+// wantsCA matches a database URL whose server certificate is checked against a CA file.
 var wantsCA = regexp.MustCompile(`[?&]tls=mems(&|$)`)
 
-// openDatabase finds the configured database: that in MEMS_DATABASE_URL, of the
-// service installed here, or the private one. Only commands that are for trying MEMS
-// out start the private one; the others find one that runs, for a new one would not
-// be what they are meant for.
+// openDatabase returns the configured database: that of MEMS_DATABASE_URL, of the service
+// installed here, or the private one. Only commands for trying MEMS start the private one;
+// others use one that is running, since a new one would be empty.
 func (p *program) openDatabase(ctx context.Context) (*clinicDatabase, error) {
 	if err := p.checkDatabase(); err != nil {
 		return nil, err
@@ -50,7 +49,7 @@ func (p *program) openDatabase(ctx context.Context) (*clinicDatabase, error) {
 		Log: func(format string, args ...any) { p.say(format, args...) },
 	}
 	start := localdb.Start
-	made := func() bool { // there are data, whose zone a server may refuse
+	made := func() bool { // data exist, whose time zone a server may refuse
 		_, err := os.Stat(filepath.Join(dir, "data"))
 		return err == nil
 	}
@@ -72,8 +71,8 @@ func (p *program) openDatabase(ctx context.Context) (*clinicDatabase, error) {
 	return &clinicDatabase{dsn: s.DSN("mems"), private: s, where: fmt.Sprintf("a private %s %s in %s", s.Engine(), s.Version(), dir)}, nil
 }
 
-// isBesideService reports whether a command that is for trying MEMS out is run on the
-// machine of an installed service, without a directory for its private database.
+// isBesideService reports whether a command for trying MEMS runs on the machine of an
+// installed service, without a directory for a private database.
 func (p *program) isBesideService() bool {
 	if p.command != "demo" && p.command != "reset" || p.dataDirSet {
 		return false
@@ -97,7 +96,7 @@ func (p *program) checkDatabase() error {
 	}
 	wants := wantsCA.MatchString(p.DatabaseURL)
 	if wants && !trusted {
-		return errors.Join(faults...) // without the authorities, the URL cannot be read either
+		return errors.Join(faults...) // without the CA file the URL cannot be parsed either
 	}
 	if wants && p.DatabaseCAFile == "" {
 		faults = append(faults, settingError{errors.New("MEMS_DATABASE_URL: tls=mems needs a file with CA certificates: set MEMS_DATABASE_CA_FILE, " +
@@ -120,12 +119,12 @@ func (d *clinicDatabase) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	_ = d.private.Stop(ctx) // killed when it takes too long; it recovers at the next start
+	_ = d.private.Stop(ctx) // killed on timeout; it recovers at the next start
 }
 
-// keep keeps a private server running while ctx lives. The context that it returns
-// ends with it, or with the cause when the server cannot be kept running; ended
-// waits until nobody keeps it any more.
+// keep keeps a private server running until ctx ends. The context that it returns ends with
+// ctx, or with the cause if the server cannot be kept running; ended waits until Keep has
+// returned.
 func (d *clinicDatabase) keep(ctx context.Context) (kept context.Context, ended func()) {
 	kept, fail := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
@@ -142,8 +141,8 @@ func (d *clinicDatabase) keep(ctx context.Context) (kept context.Context, ended 
 	}
 }
 
-// prepare migrates the database. A private one is for trying out, so it is
-// marked as one that "mems reset" and "mems demo" may work on.
+// prepare migrates the database. A private one is for trying MEMS, so it is marked as
+// disposable, which "mems reset" and "mems demo" require.
 func (p *program) prepare(ctx context.Context, d *clinicDatabase) error {
 	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"mems/internal/store"
 )
 
-// The settings' defaults are those of the packages that apply them.
+// The settings' defaults equal those of the packages that apply them.
 func TestDefaultsAreThePackages(t *testing.T) {
 	t.Parallel()
 	settings := reflect.TypeFor[config]()

@@ -12,14 +12,14 @@ import (
 	"mems/internal/store"
 )
 
-// runDemo is the command "mems demo".
+// runDemo runs "mems demo".
 func runDemo(ctx context.Context, p *program, args []string) error {
 	now := time.Now()
 	options, err := p.demoOptions(now, args)
 	if err != nil {
 		return err
 	}
-	clock := func() time.Time { return now } // so that the same day gives the same clinic
+	clock := func() time.Time { return now } // so that a day always gets the same clinic
 	return p.withStore(ctx, clock, func(d *clinicDatabase, st *store.Store) error {
 		if err := p.checkAuditKeys(ctx, st); err != nil {
 			return err
@@ -64,7 +64,7 @@ func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error
 	}, nil
 }
 
-// mayFill refuses a database that may hold anything real.
+// mayFill rejects a database that may hold real data.
 func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
 	schema, err := database.OpenSchema(d.dsn, store.RekeyPatients)
 	if err != nil {
@@ -80,7 +80,7 @@ func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
 			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", database.ErrNotDisposable)
 	}
 	_, err = st.Ready(ctx)
-	if _, otherZone := errors.AsType[*store.OtherZoneError](err); err != nil && !otherZone { // which is refused next
+	if _, otherZone := errors.AsType[*store.OtherZoneError](err); err != nil && !otherZone { // rejected below
 		return err
 	}
 	patients, err := st.ListPatients(ctx, store.PatientQuery{Limit: 1})
@@ -94,7 +94,7 @@ func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
 	return nil
 }
 
-// showDemo says what is there now and how to look at it.
+// showDemo prints what was created and how to look at it.
 func (p *program) showDemo(s demo.Summary, took time.Duration) {
 	_, _ = fmt.Fprintf(p.out, "\n%s, %s and %s from %s to %s, in %s:\n\n",
 		clinic.Counted(s.Doctors, "doctor"), clinic.Counted(s.Patients, "patient"), clinic.Counted(s.Appointments, "appointment"), s.From, s.To, took.Round(100*time.Millisecond))
@@ -112,7 +112,7 @@ func (p *program) showDemo(s demo.Summary, took time.Duration) {
 	}
 	url, err := p.localURL()
 	if err != nil {
-		url = "URL" // the port is the system's choice
+		url = "URL" // the operating system chooses the port
 	}
 	_, _ = fmt.Fprintf(p.out, `
 %[1]s, of everybody and of one doctor, while "mems serve" runs (at the address

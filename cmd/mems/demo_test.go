@@ -24,7 +24,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("Interrupted", func(t *testing.T) {
-		p := startProcess(t, []string{"demo", "-patients", "10000"}, url) // it says so after a quarter of them
+		p := startProcess(t, []string{"demo", "-patients", "10000"}, url) // it reports after a quarter of them
 		p.waitFor("patients")
 		p.Signal(syscall.SIGINT)
 		if code := p.Wait(); code != exitFailed || !contains(p.Output(), "stopped.", "mems reset --yes-destroy-all-data", "run the command again") {

@@ -15,9 +15,9 @@ import (
 	"mems/internal/storetest"
 )
 
-// What Compose, Kubernetes and systemd start is started, with the words, scripts and
-// settings that stand there: jobs end well and write what they should, servers answer
-// their probes. Folders and secrets of containers are those of the test.
+// The commands of Compose, Kubernetes and systemd run with their arguments, scripts and
+// settings: jobs succeed and write their files, servers answer their probes. Directories
+// and secrets of containers are replaced by the test's.
 func TestDeployedCommandsRun(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -27,7 +27,7 @@ func TestDeployedCommandsRun(t *testing.T) {
 	for name, way := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if name == "backup" { // as nightly.sh says
+			if name == "backup" { // like nightly.sh
 				way.args = append(way.args, "/backups/mems-2027-03-01-020000.gz")
 			}
 			way.start(t, d)
@@ -35,11 +35,11 @@ func TestDeployedCommandsRun(t *testing.T) {
 	}
 }
 
-// start runs a way of starting MEMS on a database.
+// start starts MEMS in the given way on a database.
 func (way deployed) start(t *testing.T, d *storetest.Database) {
 	t.Helper()
 	dir, self := t.TempDir(), selfAsMEMS(t)
-	// Paths inside containers and packages, as they are here.
+	// Maps paths inside containers and packages to this machine.
 	here := strings.NewReplacer("/backups", dir, "/usr/bin/mems", self, "/status", dir)
 	environ := []string{"MEMS_TEST_MAIN=1", "STATE_DIRECTORY=" + dir, "KEEP_DAYS=30", "PATH=" + filepath.Dir(self) + ":/usr/bin:/bin"}
 	for name, value := range way.environ {
@@ -80,7 +80,7 @@ func (way deployed) start(t *testing.T, d *storetest.Database) {
 	}
 }
 
-// selfAsMEMS is a file called mems that is this program.
+// selfAsMEMS returns the path of this program under the name mems.
 func selfAsMEMS(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -94,8 +94,8 @@ func selfAsMEMS(t *testing.T) string {
 	return name
 }
 
-// probe asks what the probes of Kubernetes ask, and runs the health check of the image
-// and of Compose.
+// probe sends the probes of Kubernetes, and runs the health check of the image and of
+// Compose.
 func probe(t *testing.T, url string) {
 	t.Helper()
 	pods, err := os.ReadFile("../../.deploy/kubernetes/deployment.yaml")
@@ -108,7 +108,7 @@ func probe(t *testing.T, url string) {
 	}
 	for _, path := range paths {
 		answered := 0
-		// A probe is sent again: a backup beside it stops every write for a moment.
+		// A probe is retried: a concurrent backup briefly blocks every write.
 		for end := time.Now().Add(15 * time.Second); answered != http.StatusOK && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 			response, err := http.Get(url + path[1])
 			if err != nil {

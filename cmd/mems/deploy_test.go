@@ -14,17 +14,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// deployed is one way in which the files of .deploy start MEMS.
+// deployed is a way in which files in .deploy start MEMS.
 type deployed struct {
 	args    []string
 	environ map[string]string
-	grace   time.Duration // from SIGTERM to SIGKILL; 0 when it ends by itself
-	script  string        // of a shell, in which args stand; empty: they are all
+	grace   time.Duration // from SIGTERM to SIGKILL; 0 if it ends by itself
+	script  string        // of a shell, containing args; empty: args are the command
 }
 
-// Every way of installing starts MEMS with settings that it knows and can use, asks
-// who its callers are, and leaves it the time to stop. Wrong names of members are
-// found by make lint-deploy.
+// Every way of installation starts MEMS with settings that are valid, with authentication,
+// and with enough time to stop. Wrong member names are found by make lint-deploy.
 func TestDeployment(t *testing.T) {
 	t.Parallel()
 	all := composeServices(t)
@@ -48,7 +47,7 @@ func TestDeployment(t *testing.T) {
 	}
 }
 
-// A test that finds no fault in anything would be worth nothing.
+// The check of the test above finds faults.
 func TestDeploymentFindsFaults(t *testing.T) {
 	t.Parallel()
 	good := composeServices(t)["mems"]
@@ -68,7 +67,7 @@ func TestDeploymentFindsFaults(t *testing.T) {
 	}
 }
 
-// fault is what would keep the program from starting or stopping well.
+// fault returns what would prevent the program from starting or stopping properly.
 func (d deployed) fault(t *testing.T) error {
 	t.Helper()
 	if c, known := commandNamed(d.args[0]); !known {
@@ -116,7 +115,7 @@ func readYAML(t *testing.T, file string, into any) {
 	}
 }
 
-// composeServices are those services that run MEMS.
+// composeServices returns the services that run MEMS.
 func composeServices(t *testing.T) map[string]deployed {
 	t.Helper()
 	var file struct {
@@ -133,7 +132,7 @@ func composeServices(t *testing.T) map[string]deployed {
 		if strings.HasPrefix(s.Image, "mysql:") || strings.HasPrefix(s.Image, "prom/") || strings.HasPrefix(s.Image, "grafana/") {
 			continue
 		}
-		if name == "backup" { // its words come from the command line
+		if name == "backup" { // its arguments come from the command line
 			s.Command = []string{"backup"}
 		}
 		for variable, value := range s.Environment {
@@ -149,7 +148,7 @@ func composeServices(t *testing.T) map[string]deployed {
 	return all
 }
 
-// pod is what is read of a pod of Kubernetes.
+// pod is the part of a Kubernetes pod that is checked.
 type pod struct {
 	EnableServiceLinks *bool `yaml:"enableServiceLinks"`
 	Grace              int   `yaml:"terminationGracePeriodSeconds"`
@@ -164,7 +163,7 @@ type pod struct {
 	}
 }
 
-// deployed is what the pod starts.
+// deployed returns what the pod starts.
 func (p pod) deployed(t *testing.T) deployed {
 	t.Helper()
 	c := p.Containers[0]
@@ -176,7 +175,7 @@ func (p pod) deployed(t *testing.T) deployed {
 		environ[e.Name] = e.Value
 	}
 	if p.EnableServiceLinks == nil || *p.EnableServiceLinks {
-		environ["MEMS_PORT"] = "tcp://10.0.0.1:80" // what the service "mems" would add
+		environ["MEMS_PORT"] = "tcp://10.0.0.1:80" // as a service named mems would
 	}
 	script := ""
 	if len(c.Args) == 0 && len(c.Command) > 0 { // of a shell
@@ -186,7 +185,7 @@ func (p pod) deployed(t *testing.T) deployed {
 	return deployed{c.Args, environ, time.Duration(p.Grace-c.Lifecycle.PreStop.Sleep.Seconds) * time.Second, script}
 }
 
-// pods are those of Kubernetes.
+// pods returns the pods of Kubernetes.
 func pods(t *testing.T) map[string]deployed {
 	t.Helper()
 	all := map[string]deployed{}
@@ -218,7 +217,7 @@ func pods(t *testing.T) map[string]deployed {
 	return all
 }
 
-// units are those of systemd.
+// units returns the units of systemd.
 func units(t *testing.T) map[string]deployed {
 	t.Helper()
 	all := map[string]deployed{}
@@ -235,7 +234,7 @@ func units(t *testing.T) map[string]deployed {
 		stop := regexp.MustCompile(`TimeoutStopSec=(\d+)`).FindStringSubmatch(string(content))
 		d := deployed{args: strings.Fields(args[1]), environ: environ}
 		for _, line := range regexp.MustCompile(`(?m)^ExecStart(?:Post)?=(.*)`).FindAllStringSubmatch(string(content), -1) {
-			// systemd's own spelling: $$ and %% are one letter.
+			// systemd's escapes: $$ and %% are one character.
 			d.script += strings.NewReplacer("$$", "$", "%%", "%").Replace(line[1]) + "\n"
 		}
 		if stop != nil {
@@ -249,8 +248,8 @@ func units(t *testing.T) map[string]deployed {
 	return all
 }
 
-// The service restarts after a crash and not for ever after a wrong setting, tells when
-// it is ready, and whatever runs it bounds what it may take.
+// The service restarts after a crash but not endlessly after a wrong setting, reports
+// readiness, and has resource limits.
 func TestServiceIsBoundedAndRestarted(t *testing.T) {
 	t.Parallel()
 	read := func(file string) string {

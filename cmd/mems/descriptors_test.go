@@ -13,8 +13,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// With few file descriptors and many connections that say nothing, health checks and
-// bookings are still answered: the silent ones do not get all of the descriptors.
+// With few file descriptors and many idle connections, health checks and bookings are still
+// answered: the idle ones do not exhaust the descriptors.
 func TestFewFileDescriptors(t *testing.T) {
 	t.Parallel()
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_DATABASE_MAX_CONNS=8", "MEMS_TEST_FILES=64")
@@ -26,14 +26,14 @@ func TestFewFileDescriptors(t *testing.T) {
 	for n := range 150 {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err != nil {
-			t.Fatalf("connection %d: %v", n, err) // it waits in the kernel's queue at worst
+			t.Fatalf("connection %d: %v", n, err) // at worst it waits in the kernel's queue
 		}
 		defer func() { _ = conn.Close() }()
 		if n%2 == 0 {
 			_, _ = fmt.Fprintf(conn, "GET /doctors HTTP/1.1\r\nHost: localhost\r\n")
 		}
 	}
-	// Well before the 5 s after which the server closes them itself.
+	// Well below the 5 s after which the server closes them anyway.
 	fast := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for range 20 {
 		response, err := fast.Get(p.URL + "/healthz")

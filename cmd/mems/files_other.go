@@ -2,5 +2,5 @@
 
 package main
 
-// mostFiles is how many files this process may have open; 0 when it cannot be told.
+// mostFiles returns this process's limit of open files; 0 if unknown.
 func mostFiles() int { return 0 }

@@ -4,7 +4,7 @@ package main
 
 import "syscall"
 
-// mostFiles is how many files this process may have open; 0 when it cannot be told.
+// mostFiles returns this process's limit of open files; 0 if unknown.
 func mostFiles() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

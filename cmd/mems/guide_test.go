@@ -24,7 +24,7 @@ func partnersGuide(t *testing.T) string {
 	return string(guide)
 }
 
-// guideKey returns the arguments of the command with which the guide has its key made.
+// guideKey returns the arguments of the guide's command that creates its key.
 func guideKey(t *testing.T, guide string) []string {
 	t.Helper()
 	block := regexp.MustCompile("(?s)<!-- guide: the key -->\n```text\nmems (.*?)```").FindStringSubmatch(guide)
@@ -38,14 +38,14 @@ func guideKey(t *testing.T, guide string) []string {
 	return args
 }
 
-// The partners' guide, pasted from top to bottom, shows what it says that it shows.
+// The partners' guide, pasted from top to bottom, shows the documented results.
 func TestPartnersGuide(t *testing.T) {
 	t.Parallel()
 	t.Run("NewClinic", func(t *testing.T) {
 		t.Parallel()
 		env := guideEnv(storetest.New(t))
 		p := startMEMS(t, env...)
-		// The clinic has a doctor, who works.
+		// The clinic has a doctor with working hours.
 		manager := guideKeyOf(t, []string{"keys", "create", "--role", "manager", "Manager"}, env)
 		send := func(method, path, body string) {
 			t.Helper()
@@ -60,7 +60,7 @@ func TestPartnersGuide(t *testing.T) {
 			{"weekday": 2, "start": "08:00", "end": "18:00"}]}], "exceptions": []}`)
 		pasteGuide(t, p, guideKeyOf(t, guideKey(t, partnersGuide(t)), env))
 	})
-	// Ids are not 1 there, and other people's appointments take the first times.
+	// Ids do not start at 1 there, and other appointments occupy the first times.
 	t.Run("FullClinic", func(t *testing.T) {
 		t.Parallel()
 		d := storetest.New(t)
@@ -71,7 +71,7 @@ func TestPartnersGuide(t *testing.T) {
 		if code, output := runMEMS(t, []string{"demo", "--patients", "100", "--doctors", "6", "--weeks", "2"}, env...); code != exitOK {
 			t.Fatalf("%d %s", code, output)
 		}
-		// The second time, the partner has a patient and appointments of its own.
+		// The second time, the partner already has a patient and appointments.
 		p, key := startMEMS(t, env...), guideKeyOf(t, guideKey(t, partnersGuide(t)), env)
 		for range 2 {
 			pasteGuide(t, p, key)
@@ -83,7 +83,7 @@ func guideEnv(d *storetest.Database) []string {
 	return []string{"MEMS_DATABASE_URL=" + d.DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich", "MEMS_AUTH=required"}
 }
 
-// guideKeyOf makes a key by a command.
+// guideKeyOf runs a command that creates a key and returns the key.
 func guideKeyOf(t *testing.T, args, env []string) string {
 	t.Helper()
 	code, output := runMEMS(t, args, env...)
@@ -97,7 +97,7 @@ func guideKeyOf(t *testing.T, args, env []string) string {
 func pasteGuide(t *testing.T, p *process, key string) {
 	t.Helper()
 	guide := partnersGuide(t)
-	// Its Tuesday is one to come, in winter.
+	// The guide's Tuesday is in the future, in winter.
 	day := time.Date(time.Now().Year(), 3, 1, 12, 0, 0, 0, time.UTC)
 	for day.Weekday() != time.Tuesday || day.Before(time.Now().AddDate(0, 0, 2)) {
 		day = day.AddDate(0, 0, 1)
@@ -136,7 +136,7 @@ func pasteGuide(t *testing.T, p *process, key string) {
 	}
 }
 
-// The guide's key has the scopes that its calls need, and no other.
+// The guide's key has exactly the scopes that its calls need.
 func TestPartnersGuideNamesItsScopes(t *testing.T) {
 	t.Parallel()
 	guide := partnersGuide(t)

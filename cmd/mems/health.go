@@ -14,7 +14,7 @@ import (
 	"unicode"
 )
 
-// health is the command "mems health", for container images without a shell or curl.
+// health runs "mems health", for container images without a shell or curl.
 func health(ctx context.Context, p *program, args []string) error {
 	if err := parse(newFlags("health"), args); err != nil {
 		return err
@@ -29,15 +29,15 @@ func health(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	// The certificate is for the clinic's name, and this is the machine itself, to
-	// which nothing secret is sent. No proxy of the environment is asked.
+	// The certificate is for the clinic's host name, and the connection to this machine
+	// carries no secrets. No proxy from the environment is used.
 	client := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 	}}
 	response, err := client.Do(request)
 	if err == nil && response.StatusCode == http.StatusBadRequest && request.URL.Scheme == "http" {
-		// The settings do not say that it has TLS, as those of the package do not (tls.conf);
-		// this is how Go answers plain HTTP then.
+		// The settings may not mention TLS (the package has it in tls.conf); this is Go's
+		// response to plain HTTP then.
 		_ = response.Body.Close()
 		request.URL.Scheme = "https"
 		url = request.URL.String()
@@ -51,7 +51,7 @@ func health(ctx context.Context, p *program, args []string) error {
 		var problem struct {
 			Detail string `json:"detail"`
 		}
-		_ = json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&problem) // its words only add to the status
+		_ = json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&problem) // its detail is optional
 		if problem.Detail == "" {
 			problem.Detail = "it is shutting down, or its database is unavailable"
 		}
@@ -61,13 +61,13 @@ func health(ctx context.Context, p *program, args []string) error {
 	return nil
 }
 
-// readyURL returns the URL of /readyz of the server with this configuration.
+// readyURL returns the URL of /readyz of this configuration's server.
 func (p *program) readyURL() (string, error) {
 	url, err := p.localURL()
 	return url + "/readyz", err
 }
 
-// localURL is the server of this configuration, from its own machine.
+// localURL returns the URL of this configuration's server on this machine.
 func (p *program) localURL() (string, error) {
 	host, port, err := net.SplitHostPort(p.HTTPAddr)
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *program) localURL() (string, error) {
 	if port == "0" {
 		return "", fmt.Errorf("MEMS_HTTP_ADDR=%s has no fixed port: use the one that \"mems serve\" printed", p.HTTPAddr)
 	}
-	// A server on all addresses is asked by loopback.
+	// A server on all addresses is reached by loopback.
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 		if ip.Is6() {
@@ -90,7 +90,7 @@ func (p *program) localURL() (string, error) {
 	return scheme + "://" + net.JoinHostPort(host, port), nil
 }
 
-// printable returns a text of another program as one line.
+// printable returns another program's text as one line.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

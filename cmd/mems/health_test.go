@@ -12,7 +12,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// The answer of "mems health" is that of /readyz.
+// "mems health" reports the same as /readyz.
 func TestHealthCommand(t *testing.T) {
 	t.Parallel()
 	var ready atomic.Bool
@@ -40,7 +40,7 @@ func TestHealthCommand(t *testing.T) {
 	}
 }
 
-// It asks the real server too, also by TLS.
+// It queries the real server, also over TLS.
 func TestHealthOfAServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -52,13 +52,13 @@ func TestHealthOfAServer(t *testing.T) {
 	if code, said := runMEMS(t, []string{"health"}, append(tls, address)...); code != exitOK {
 		t.Errorf("exit %d\n%s", code, said)
 	}
-	// Without the settings of TLS, as beside the package, and with those of the service, whose
-	// secrets it does without.
+	// Without the TLS settings, as beside the package, and with the service's settings,
+	// whose secrets it does not need.
 	service := t.TempDir()
 	if err := os.WriteFile(filepath.Join(service, "mems.env"), []byte(address+"\nMEMS_AUTH=required\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(service, "audit-keys"), 0o700); err != nil { // which cannot be read
+	if err := os.Mkdir(filepath.Join(service, "audit-keys"), 0o700); err != nil { // unreadable
 		t.Fatal(err)
 	}
 	for _, env := range []string{address, "MEMS_SERVICE_DIR=" + service} {
@@ -68,7 +68,7 @@ func TestHealthOfAServer(t *testing.T) {
 	}
 }
 
-// A server on every address is asked on the loopback one.
+// A server on all addresses is queried on loopback.
 func TestReadyURL(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// command is one thing that mems can do.
+// command is a command of mems.
 type command struct {
 	name, summary, usage, text string
 	run                        func(context.Context, *program, []string) error

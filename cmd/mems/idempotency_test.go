@@ -15,10 +15,9 @@ import (
 	"mems/internal/storetest"
 )
 
-// Servers are killed, with SIGKILL and at any moment, while clients book and
-// repeat what got no answer with the same Idempotency-Key, at another server if
-// need be. In the end each request has been carried out exactly once, and every
-// answer that anybody got is true.
+// Servers are killed at random moments while clients book and retry unanswered requests
+// with the same Idempotency-Key, possibly at another server. In the end each request has
+// been executed exactly once, and every response received is correct.
 func TestKilledServersAndIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -46,7 +45,8 @@ func TestKilledServersAndIdempotencyKeys(t *testing.T) {
 	for i := range clients {
 		done.Go(func() {
 			for n := range requests {
-				// Every time is asked for once: a second booking of it would be a doctor-overlap.
+				// Every time is requested once: a second booking of it would be a
+				// doctor-overlap.
 				request := contracttest.Request{
 					Method: http.MethodPost, Path: "/appointments", Header: http.Header{"Idempotency-Key": {fmt.Sprintf("client-%d-%d", i, n)}},
 					Body: booking(patients[i], doctors[i], start.Add(time.Duration(n)*time.Hour), 30),
@@ -54,7 +54,7 @@ func TestKilledServersAndIdempotencyKeys(t *testing.T) {
 				for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 					response, err := some().Try(request)
 					if err != nil || response.Status == 503 || response.Type() == "idempotency-key-in-use" {
-						continue // again, with the same key
+						continue // retry with the same key
 					}
 					if response.Status != 201 {
 						t.Errorf("client %d, request %d: %d %s", i, n, response.Status, response.Body)
@@ -99,13 +99,13 @@ func TestKilledServersAndIdempotencyKeys(t *testing.T) {
 			t.Errorf("appointment %d was told to nobody", id)
 		}
 	}
-	// Whatever was killed, the audit trail is whole.
+	// The audit trail verifies, whatever was killed.
 	if code, output := runMEMS(t, []string{"audit", "verify"}, "MEMS_DATABASE_URL="+d.DSN); code != exitOK {
 		t.Errorf("audit verify: %d %s", code, output)
 	}
 }
 
-// The commands for keys: what one prints, the server takes.
+// A key printed by "mems keys" is accepted by the server.
 func TestKeysCommand(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -142,7 +142,7 @@ func TestKeysCommand(t *testing.T) {
 			t.Errorf("%v: %d %s", args, code, output)
 		}
 	}
-	// An anchor is written, and found again; tampering is reported.
+	// An anchor is written and verified against; tampering is reported.
 	anchor := t.TempDir() + "/anchor.json"
 	for run := range 2 {
 		code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env)

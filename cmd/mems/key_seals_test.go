@@ -8,8 +8,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// Keys that were written without MEMS_AUDIT_KEYS, or altered since, are shown as
-// refused; "mems keys seal" trusts one as it is.
+// Keys that were written without MEMS_AUDIT_KEYS, or altered afterwards, are listed as
+// refused; "mems keys seal" accepts one as it is.
 func TestKeysSeal(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -21,7 +21,7 @@ func TestKeysSeal(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d and %q:\n%s", args, code, wantCode, says, said)
 		}
 	}
-	// state returns what "keys list" says of a key.
+	// state returns the line of "keys list" about a key.
 	state := func(name string) string {
 		t.Helper()
 		_, said := runMEMS(t, []string{"keys", "list"}, with...)
@@ -35,7 +35,7 @@ func TestKeysSeal(t *testing.T) {
 	}
 
 	mems(exitOK, []string{url}, nil, "create", "--role", "admin", "older")
-	if line := state("older"); strings.Contains(line, "refused") { // the first use seals what is there
+	if line := state("older"); strings.Contains(line, "refused") { // the first use seals existing keys
 		t.Error(line)
 	}
 	mems(exitOK, with, nil, "create", "--role", "partner", "sealed")

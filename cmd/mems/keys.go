@@ -16,7 +16,7 @@ import (
 	"mems/internal/store"
 )
 
-// runKeys is the command "mems keys".
+// runKeys runs "mems keys".
 func runKeys(ctx context.Context, p *program, args []string) error {
 	if len(args) == 0 {
 		return usageError{"missing subcommand: create, list, revoke or seal"}
@@ -57,7 +57,7 @@ func (p *program) checkAuditKeys(ctx context.Context, st *store.Store) error {
 	return nil
 }
 
-// unknownAuditKey is store.ErrUnknownAuditKey, or without any key what that means.
+// unknownAuditKey returns store.ErrUnknownAuditKey, explained if there is no key at all.
 func (p *program) unknownAuditKey() error {
 	if len(p.macKeys()) > 0 {
 		return store.ErrUnknownAuditKey
@@ -100,8 +100,7 @@ func (p *program) withStore(ctx context.Context, now func() time.Time, work func
 	return explain(work(d, st))
 }
 
-// explain replaces a bare refusal by its text; errors that a command has wrapped stay as
-// they are.
+// explain replaces a bare refusal by its text; wrapped errors are unchanged.
 func explain(err error) error {
 	refusal, ok := err.(*clinic.Error) //nolint:errorlint // one that is wrapped has words
 	if !ok {
@@ -124,12 +123,12 @@ func explain(err error) error {
 	return errors.New(strings.Join(words, "; "))
 }
 
-// keyWords are the words of "keys create" for members of the contract.
+// keyWords maps members of the contract to the flags of "keys create".
 var keyWords = map[string]string{
 	"name": "the name", "role": "--role", "scopes": "--scope", "doctor_id": "--doctor", "expires_at": "the end, which --days gives,",
 }
 
-// wantedKey reads the words of "keys create".
+// wantedKey parses the arguments of "keys create".
 func wantedKey(args []string) (clinic.APIKey, error) {
 	flags := newFlags("keys create")
 	var scopes []string
@@ -165,7 +164,7 @@ func wantedKey(args []string) (clinic.APIKey, error) {
 	return want, explain(want.Validate(now))
 }
 
-// words lists names for a sentence.
+// words joins names for a sentence.
 func words[T ~string](names []T) string {
 	var text []string
 	for _, n := range names {
@@ -245,7 +244,7 @@ func noWords(args []string) error {
 	return nil
 }
 
-// keyID reads the id of one key.
+// keyID parses the id of a key.
 func keyID(args []string) (int64, error) {
 	if len(args) != 1 {
 		return 0, usageError{"missing key id; see \"mems keys list\""}
@@ -273,7 +272,7 @@ func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	return nil
 }
 
-// sealKey trusts a key as it is now.
+// sealKey seals a key in its present state.
 func sealKey(ctx context.Context, p *program, st *store.Store, args []string) error {
 	id, err := keyID(args)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"mems/internal/localdb"
 )
 
-// numberFrom returns the number in an environment variable, fallback without one.
+// numberFrom returns the number in an environment variable, or fallback.
 func numberFrom(t *testing.T, name string, fallback int64) int64 {
 	t.Helper()
 	value := os.Getenv(name)
@@ -32,12 +32,12 @@ func numberFrom(t *testing.T, name string, fallback int64) int64 {
 	return n
 }
 
-// The first start with a private database, which is what "make run" does, is ended
-// at a random moment by a random signal, sent to the process or to its group as a
-// terminal does. The next start serves, with the same schema as an undisturbed one.
+// The first start with a private database, as by "make run", is ended at a random moment by
+// a random signal, sent to the process or, as by a terminal, to its group. The next start
+// serves, with the schema of an undisturbed one.
 //
-// "make kill-moments" does so more often: MEMS_TEST_KILL_MOMENTS is how often,
-// MEMS_TEST_KILL_SEED repeats a run.
+// "make kill-moments" repeats it: MEMS_TEST_KILL_MOMENTS times, from the seed
+// MEMS_TEST_KILL_SEED.
 func TestFirstStartKilled(t *testing.T) {
 	t.Parallel()
 	seed := numberFrom(t, "MEMS_TEST_KILL_SEED", time.Now().UnixNano())
@@ -58,7 +58,7 @@ func TestFirstStartKilled(t *testing.T) {
 	}
 
 	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGKILL}
-	if !signal.Ignored(syscall.SIGHUP) { // as under nohup, and then in MEMS, too
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup, and then ignored by MEMS, too
 		signals = append(signals, syscall.SIGHUP)
 	}
 	for i := range count {
@@ -78,7 +78,7 @@ func TestFirstStartKilled(t *testing.T) {
 		}
 		_ = syscall.Kill(pid, sent)
 		killed.Wait()
-		if sent != syscall.SIGQUIT { // for which Go prints what it was doing
+		if sent != syscall.SIGQUIT { // for which Go prints goroutines
 			if fault := faultIn(killed.Output()); fault != "" {
 				t.Errorf("%s: says %q:\n%s", what, fault, killed.Output())
 			}
@@ -96,7 +96,7 @@ func TestFirstStartKilled(t *testing.T) {
 	}
 }
 
-// faultIn returns the first word of output that speaks of a fault; empty for none.
+// faultIn returns the first word of output that indicates a fault; empty for none.
 func faultIn(output string) string {
 	for _, word := range []string{"rror", "panic", "cancel", "mems serve:", "signal:"} {
 		if strings.Contains(output, word) {
@@ -106,13 +106,13 @@ func faultIn(output string) string {
 	return ""
 }
 
-// startFirst starts what "make run" starts.
+// startFirst starts what "make run" does.
 func startFirst(t *testing.T, dataDir string) *process {
 	t.Helper()
 	return startProcess(t, []string{"serve", "--migrate"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_LEVEL=error", "MEMS_DATA_DIR="+dataDir, testEngine())
 }
 
-// testEngine chooses the engine that these tests run on for a private database.
+// testEngine returns the engine of these tests' private databases.
 func testEngine() string {
 	if engine := os.Getenv("MEMS_TEST_DATABASE_ENGINE"); engine != "" {
 		return "MEMS_DATABASE_ENGINE=" + engine
@@ -120,7 +120,8 @@ func testEngine() string {
 	return "MEMS_DATABASE_ENGINE=auto"
 }
 
-// endFirst stops a process, sees that no database server outlives it, and makes room.
+// endFirst stops a process, checks that no database server outlives it, and removes the
+// data.
 func endFirst(t *testing.T, p *process, dataDir string) {
 	t.Helper()
 	p.Signal(syscall.SIGTERM)
@@ -135,7 +136,7 @@ func endFirst(t *testing.T, p *process, dataDir string) {
 	}
 }
 
-// schemaOf describes the schema in a data directory whose server runs.
+// schemaOf returns the schema in a data directory whose server is running.
 func schemaOf(t *testing.T, dataDir string) string {
 	t.Helper()
 	s, err := localdb.Attach(t.Context(), localdb.Options{Dir: filepath.Join(dataDir, "db")})

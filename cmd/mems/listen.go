@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// listen listens on the address that a setting names. An error says what to do.
+// listen listens on the address of a setting. Its error says what to do.
 func listen(ctx context.Context, name, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -32,14 +32,14 @@ func adviseListening(err error, name, address string) error {
 	}
 }
 
-// notifySystemd tells the service manager how far the process is, as sd_notify(3)
-// does, where a manager asks for it. It must not keep the server from serving, so
-// errors are dropped: a unit of Type=notify then fails by its own time limit.
+// notifySystemd notifies the service manager of the process's state (sd_notify(3)), if
+// there is one. It must not keep the server from serving, so errors are dropped: a unit of
+// Type=notify then fails by its own timeout.
 func notifySystemd(ctx context.Context, socket, state string) {
 	if socket == "" {
 		return
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unixgram", socket) // "@" begins an abstract name, as there
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unixgram", socket) // "@" marks an abstract name there, too
 	if err != nil {
 		return
 	}
@@ -47,8 +47,8 @@ func notifySystemd(ctx context.Context, socket, state string) {
 	_, _ = conn.Write([]byte(state))
 }
 
-// takeNotifySocket is the service manager's address, which is not left in the
-// environment: the private database server would say READY for us.
+// takeNotifySocket returns the service manager's address and removes it from the
+// environment: the private database server would report READY for us.
 func takeNotifySocket() string {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	_ = os.Unsetenv("NOTIFY_SOCKET")

@@ -13,8 +13,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// What keeps a server from listening is told apart: a port in use is not a port
-// that needs a right.
+// The reasons for failing to listen are distinguished: a port in use is not a port that
+// needs a privilege.
 func TestListeningAdvice(t *testing.T) {
 	t.Parallel()
 	for errno, want := range map[syscall.Errno]struct {
@@ -39,8 +39,8 @@ func TestListeningAdvice(t *testing.T) {
 	}
 }
 
-// The service manager is notified when requests can be served, which takes the database,
-// and when they end.
+// The service manager is notified when the server is ready, which requires the database,
+// and when it stops.
 func TestNotifiesTheServiceManager(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "notify")
@@ -71,7 +71,7 @@ func TestNotifiesTheServiceManager(t *testing.T) {
 	if said := next(); !strings.HasPrefix(said, "READY=1\n") {
 		t.Errorf("says %q", said)
 	}
-	waitReady(t, p) // at once
+	waitReady(t, p) // immediately
 	p.Signal(syscall.SIGTERM)
 	if said := next(); said != "STOPPING=1" {
 		t.Errorf("says %q", said)

@@ -1,5 +1,5 @@
-// Command mems runs the Medical Encounter Management System: the scheduling
-// backend of an outpatient clinic. "mems help" lists what it can do.
+// Command mems runs the Medical Encounter Management System: the scheduling backend of an
+// outpatient clinic. "mems help" lists its commands.
 package main
 
 import (
@@ -16,12 +16,12 @@ func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
-		signal.Notify(signals, syscall.SIGHUP) // the terminal is closed
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(signals, syscall.SIGHUP) // the terminal was closed
 	}
 	go func() {
 		<-signals
-		signal.Stop(signals) // before anybody is told: a second signal ends the process at once
+		signal.Stop(signals) // before the command learns of it: a second signal ends the process immediately
 		cancel()
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
@@ -32,23 +32,22 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
-	// exitConfig says that a setting is wrong, so that starting again is of no use:
-	// EX_CONFIG of sysexits.h. The units of systemd know it. (2 would also be a Go
-	// program's crash.)
+	// exitConfig reports a wrong setting, with which a restart is useless: EX_CONFIG of
+	// sysexits.h. The systemd units know it. (2 would also be a crash of a Go program.)
 	exitConfig = 78
 )
 
-// program is what every command gets.
+// program is the environment of a command.
 type program struct {
 	config
-	command  string // its name
-	service  string // where the installed service's settings were taken from; empty for nowhere
+	command  string // name of the command
+	service  string // directory of the installed service's settings; empty for none
 	out, err io.Writer
-	serving  bool   // requests are answered
-	notify   string // the service manager's socket; empty without one
+	serving  bool   // requests are being served
+	notify   string // the service manager's socket; empty for none
 }
 
-// afterStopping is what to do after a command that was interrupted, where it matters.
+// afterStopping says what to do after interrupting a command, where it matters.
 var afterStopping = map[string]string{
 	"demo": " The sample data added so far stays, and the command cannot resume: \"mems reset --yes-destroy-all-data\" " +
 		"removes it (and everything else in the database); then run the command again",
@@ -57,17 +56,17 @@ var afterStopping = map[string]string{
 	"replay":  " If any of its output was applied, the restore must not be finished: start over with \"mems restore --log-follows\"",
 }
 
-// usageError says that the command line is wrong; the message says how.
+// usageError reports an invalid command line.
 type usageError struct{ message string }
 
 func (e usageError) Error() string { return e.message }
 
-// settingError says that a setting is wrong, which only the start could tell.
+// settingError reports a wrong setting that only starting could reveal.
 type settingError struct{ error }
 
 func (e settingError) Unwrap() error { return e.error }
 
-// run is main without its process: tests call it as often as they like.
+// run is main without exiting the process, so that tests can call it repeatedly.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
 	if len(args) == 0 {
 		printHelp(errOut)
@@ -108,7 +107,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	p.warnOfReaders(p.secretFiles()...)
 	err = c.run(ctx, p, args)
 	if name == "serve" && err != nil && ctx.Err() != nil && !p.serving {
-		p.say("stopped.") // while it was starting; what that broke off is nobody's fault
+		p.say("stopped.") // during the start; any error is a consequence of that
 		return exitOK
 	}
 	if err != nil && ctx.Err() != nil && !p.serving && errors.Is(err, context.Canceled) {

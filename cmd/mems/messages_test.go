@@ -17,7 +17,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// What is wrong with a command is said before a database is looked for.
+// An invalid command line is reported before a database is opened.
 func TestWordsAreCheckedFirst(t *testing.T) {
 	t.Parallel()
 	nowhere := "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems"
@@ -40,11 +40,12 @@ func TestWordsAreCheckedFirst(t *testing.T) {
 	}
 }
 
-// Ctrl-C while the private database is being made says that it stopped, and no more.
+// Ctrl-C during initialisation of the private database prints that it stopped, and nothing
+// else.
 func TestInterruptedStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	// In its first moments too, where it may end before it can say so.
+	// In its first moments, too, where it may end before it can print that.
 	for after := time.Duration(0); after < 45*time.Millisecond; after += 5 * time.Millisecond {
 		p := startProcess(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+filepath.Join(dir, "early"+after.String()))
 		time.Sleep(after)
@@ -53,7 +54,7 @@ func TestInterruptedStart(t *testing.T) {
 		said := strings.TrimSpace(p.Output())
 		_, rest, found := strings.Cut(said, "\n")
 		switch {
-		case code == -1 && said == "": // before it listened to signals
+		case code == -1 && said == "": // before it handled signals
 		case code == exitOK && (said == "stopped." || found && strings.HasPrefix(said, "making a new") && rest == "stopped."):
 		default:
 			t.Errorf("after %s: exit code %d: %q", after, code, said)
@@ -72,11 +73,11 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
-// A data directory of another user is named as such.
+// A data directory of another user is reported as such.
 func TestDataDirectoryOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		return // only root can give a directory away
+		return // only root can change a directory's owner
 	}
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
@@ -91,7 +92,7 @@ func TestDataDirectoryOfAnotherUser(t *testing.T) {
 	}
 }
 
-// What an interrupted command says is that it stopped, and what to do next.
+// An interrupted command prints that it stopped, and what to do next.
 func TestInterruptedCommands(t *testing.T) {
 	t.Parallel()
 	url := "MEMS_DATABASE_URL=" + storetest.Empty(t).DSN
@@ -104,7 +105,7 @@ func TestInterruptedCommands(t *testing.T) {
 	}
 }
 
-// A mistake is told with what to do about it, and nothing that misleads.
+// Errors say what to do, and nothing misleading.
 func TestMessagesSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	code, said := runMEMS(t, []string{"migrate", "status"}, "MEMS_DATABASE_URL=mysql://u:geheim@127.0.0.1:1/mems?tls=mems", "MEMS_DATABASE_CA_FILE=/nowhere/ca.pem")

@@ -15,7 +15,7 @@ import (
 	"mems/internal/store"
 )
 
-// migrate is the command "mems migrate".
+// migrate runs "mems migrate".
 func migrate(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("migrate")
 	yes := flags.Bool("yes", false, "")
@@ -36,7 +36,7 @@ func migrate(ctx context.Context, p *program, args []string) error {
 	}
 	if args[0] == "down" && !*yes {
 		lost := ""
-		// A database that cannot be asked changes nothing about the answer.
+		// If the database is unreachable, the answer is the same.
 		_ = p.withSchema(ctx, func(ctx context.Context, _ *program, schema *database.Schema) error {
 			losses, err := schema.Losses(ctx)
 			lost = describeLosses(losses)
@@ -51,7 +51,7 @@ func migrate(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// withSchema opens the configured database's schema for one command.
+// withSchema opens the configured database's schema for a command.
 func (p *program) withSchema(ctx context.Context, work func(context.Context, *program, *database.Schema) error) error {
 	d, err := p.openDatabase(ctx)
 	if err != nil {
@@ -67,7 +67,7 @@ func (p *program) withSchema(ctx context.Context, work func(context.Context, *pr
 	return advise(work(ctx, p, schema))
 }
 
-// reportHosts has a migration say what it meets among the hosts of a cluster.
+// reportHosts makes a migration report the state of a cluster's hosts.
 func (p *program) reportHosts(schema *database.Schema) {
 	schema.OnFailover = func(cause error, wait time.Duration) {
 		p.say("lost the connection to the database server (%v); waiting up to %[2]s for the cluster's next primary", cause, wait)
@@ -90,7 +90,7 @@ func migrateUp(ctx context.Context, p *program, schema *database.Schema) error {
 	return err
 }
 
-// describeLosses lists what is lost; empty for nothing.
+// describeLosses lists what is lost; empty for none.
 func describeLosses(losses []database.Loss) string {
 	var names []string
 	for _, l := range losses {
@@ -140,7 +140,7 @@ func migrateStatus(ctx context.Context, p *program, schema *database.Schema) err
 	return table.Flush()
 }
 
-// reset is the command "mems reset".
+// reset runs "mems reset".
 func reset(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("reset")
 	yes := flags.Bool("yes-destroy-all-data", false, "")
@@ -156,7 +156,7 @@ func reset(ctx context.Context, p *program, args []string) error {
 			return fmt.Errorf("%w, so nothing was changed. If its data may be destroyed, an administrator must mark it: UPDATE installation SET disposable = 1", err)
 		}
 		if err == nil {
-			p.say("all data was destroyed and the schema recreated\nRestart every \"mems serve\" that uses this database: what it remembers of the former data makes its changes fail")
+			p.say("all data was destroyed and the schema recreated")
 		}
 		return err
 	})

@@ -13,9 +13,9 @@ import (
 	"mems/internal/store"
 )
 
-// A migration whose primary is switched, and then killed, goes on at the next one and
-// makes the schema that an undisturbed one makes. Before its first statement every
-// node is asked for the setting that triggers need.
+// A migration whose primary is switched, and then killed, continues on the next one and
+// produces the schema of an undisturbed one. Before its first statement every node is
+// checked for the setting that triggers need.
 func TestMigrationThroughFailover(t *testing.T) {
 	if os.Getenv("MEMS_TEST_DATABASE_ENGINE") != string(localdb.MySQL) {
 		return // MariaDB has no Group Replication
@@ -31,7 +31,7 @@ func TestMigrationThroughFailover(t *testing.T) {
 	}
 	report := func(database.Migration) {}
 
-	// A user without SUPER, and one node that does not let it create triggers.
+	// A user without SUPER, and a node that does not allow that user to create triggers.
 	root := connectNode(t, cluster, 0, "")
 	root.MustExec(`CREATE USER 'migrator'@'%' IDENTIFIED BY 'p'`)
 	root.MustExec(`GRANT ALL PRIVILEGES ON untouched.* TO 'migrator'@'%'`)

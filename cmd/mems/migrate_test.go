@@ -11,8 +11,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// "mems migrate up" is stopped at any moment, by any signal: the next one goes on
-// from there, and says nothing of an error.
+// "mems migrate up" is stopped at any moment, by any signal: the next run continues from
+// there and prints no error.
 func TestMigratingIsStopped(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -51,14 +51,14 @@ func TestMigratingIsStopped(t *testing.T) {
 	}
 }
 
-// What undoing a migration loses is named, with how much there is of it, before and
-// without it.
+// What undoing a migration loses is listed with its amount, whether it is refused for lack of
+// --yes or carried out.
 func TestMigrateDownNamesWhatIsLost(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	url := "MEMS_DATABASE_URL=" + d.DSN
 	d.DB.MustExec(`INSERT INTO clinic_zone (id, name) VALUES (1, 'Europe/Zurich')`)
-	d.DB.MustExec(`DELETE FROM goose_db_version WHERE version_id > 26`) // of later ones
+	d.DB.MustExec(`DELETE FROM goose_db_version WHERE version_id > 26`) // of later migrations
 	code, said := runMEMS(t, []string{"migrate", "down"}, url)
 	if code != exitUsage || !contains(said, "clinic_zone (1 row)", "--yes") {
 		t.Errorf("%d %s", code, said)
@@ -72,8 +72,8 @@ func TestMigrateDownNamesWhatIsLost(t *testing.T) {
 	}
 }
 
-// Undoing a migration never drops seals that were not given up explicitly: the trail
-// could not be told from one that somebody tampered with.
+// Undoing a migration drops seals only if that was requested explicitly: the trail could
+// not be distinguished from a forged one.
 func TestMigrateDownKeepsSeals(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -94,7 +94,7 @@ func TestMigrateDownKeepsSeals(t *testing.T) {
 	run(exitFailed, "audit_chains.seal (2 rows)", "migrate", "down", "--yes")
 	run(exitOK, "", "migrate", "up")
 	run(exitOK, "is intact", "audit", "verify")
-	for range 10 { // past the seals of the trail, as far as those of API keys
+	for range 10 { // past the trail's seals, down to those of API keys
 		if _, said := runMEMS(t, []string{"migrate", "down", "--yes", "--lose-seals"}, env...); contains(said, "audit_chains.seal") {
 			break
 		}

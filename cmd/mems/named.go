@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// nameFile makes an error of a file's temporary predecessor, a hidden one beside it, an
-// error of the file: its name is the one that the operator knows.
+// nameFile replaces the name of a hidden temporary file in an error by that of the final
+// file, which the operator knows.
 func nameFile(err error, file string) error {
 	folder := filepath.Dir(file)
 	if path, ok := errors.AsType[*fs.PathError](err); ok && isHidden(path.Path, folder) {

@@ -16,7 +16,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// durableServer is a database server that this test may kill.
+// durableServer starts a database server that the test may kill.
 func durableServer(t *testing.T) *localdb.Server {
 	t.Helper()
 	s, err := localdb.Start(t.Context(), localdb.Options{
@@ -33,9 +33,9 @@ func durableServer(t *testing.T) *localdb.Server {
 	return s
 }
 
-// The database is killed under load and comes back: meanwhile clients get 503
-// with Retry-After, afterwards bookings succeed again by themselves, and no
-// booking that was answered is lost.
+// The database is killed under load and comes back: meanwhile clients get 503 with
+// Retry-After; afterwards bookings succeed again without intervention, and no acknowledged
+// booking is lost.
 func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
 	db := durableServer(t)
@@ -97,13 +97,13 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	client.Get("/readyz").Want(t, http.StatusOK, "")
 	t.Logf("answers: %v", r.statuses)
 	c.verify(t, &r)
-	// A booking whose outcome was unknown may be there; nothing else may.
+	// A booking with an unknown outcome may exist; nothing else may.
 	if kept, answered, unknown := c.count(t), len(r.booked), r.statuses["503 outcome-unknown"]; kept < answered || kept > answered+unknown {
 		t.Errorf("%d kept, %d answered, %d of unknown outcome", kept, answered, unknown)
 	}
 }
 
-// The server process is killed under load: what it answered is there.
+// The server process is killed under load: what it acknowledged exists.
 func TestServerKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := newClinicForRace(t, 1, 4, 20)
@@ -119,7 +119,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 					c.patients[random.IntN(len(c.patients))], c.doctors[random.IntN(len(c.doctors))],
 					tomorrow().Add(time.Duration(random.IntN(300*24*60))*time.Minute), 15)})
 				if err != nil {
-					return // the server is gone
+					return // the server was killed
 				}
 				r.add(t, response)
 			}
@@ -130,11 +130,11 @@ func TestServerKilledUnderLoad(t *testing.T) {
 	load.Wait()
 	t.Logf("answers: %v", r.statuses)
 	c.verify(t, &r)
-	// The other process goes on, and the killed one's locks are gone.
+	// The other process continues, and the killed one's locks are released.
 	c.clients[0].Post("/appointments", booking(c.patients[0], c.doctors[0], tomorrow().AddDate(2, 0, 0), 15)).Want(t, http.StatusCreated, "")
 }
 
-// SIGTERM lets the request in flight finish, and the process ends with 0.
+// On SIGTERM the request in flight completes, and the process exits with 0.
 func TestTermDrains(t *testing.T) {
 	t.Parallel()
 	c := newClinicForRace(t, 0, 0, 0)
@@ -144,7 +144,7 @@ func TestTermDrains(t *testing.T) {
 	client.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Decode(t, &doctor)
 	client.Post("/patients", map[string]any{"first_name": "P", "last_name": "Q"}).Decode(t, &patient)
 
-	// Another session holds the doctor's row: the booking has to wait.
+	// Another session holds the doctor's row, so the booking has to wait.
 	hold, err := c.DB.Beginx()
 	if err != nil {
 		t.Fatal(err)
@@ -156,8 +156,8 @@ func TestTermDrains(t *testing.T) {
 	go func() {
 		answered <- client.Post("/appointments", booking(patient.ID, doctor.ID, tomorrow(), 30))
 	}()
-	// Until the booking waits for the lock: a statement of ours that is running.
-	// Not by INNODB_TRX, whose copy is not renewed while somebody keeps asking.
+	// Until the booking waits for the lock: until one of our statements is running.
+	// INNODB_TRX would not do: its cache is not refreshed while it is polled.
 	for waiting, deadline := 0, time.Now().Add(20*time.Second); waiting == 0; time.Sleep(20 * time.Millisecond) {
 		if err := c.DB.Get(&waiting, `SELECT COUNT(*) FROM information_schema.PROCESSLIST
 			WHERE DB = DATABASE() AND COMMAND = 'Query' AND INFO LIKE '%UPDATE doctors%' AND ID <> CONNECTION_ID()`); err != nil {

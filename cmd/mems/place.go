@@ -14,14 +14,14 @@ import (
 	"mems/internal/backup"
 )
 
-// takenError says that a file would take another one's place.
+// takenError reports that a file would replace another one.
 type takenError struct{ file string }
 
 func (e takenError) Error() string {
 	return fmt.Sprintf("%s already exists and was left unchanged. Choose another file, or add --replace", e.file)
 }
 
-// checkFree returns takenError if something has the name.
+// checkFree returns takenError if the name is in use.
 func checkFree(file string) error {
 	_, err := os.Lstat(file)
 	switch {
@@ -33,9 +33,9 @@ func checkFree(file string) error {
 	return err
 }
 
-// checkTarget returns an error if a backup must not take the name of file: the list of
-// revocations and the marks of missing copies have names of their own, and replacing takes
-// the place of a backup, or of an empty file, and of nothing else, here and among the copies.
+// checkTarget returns an error if a backup must not be named file: names of lists of
+// revocations and of marks of missing copies are reserved, and --replace replaces only a
+// backup or an empty file, here and among the copies.
 func (p *program) checkTarget(file string, replace bool) error {
 	if name := filepath.Base(file); name == revocationsName || strings.HasSuffix(name, notCopied) {
 		return fmt.Errorf("%s is a name that \"mems backup\" uses itself: choose another one. Nothing was written", file)
@@ -73,12 +73,12 @@ func looksLikeBackup(file string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // read-only
 	return backup.LooksLikeBackup(f)
 }
 
-// place gives a finished file its name. Unless replace is set, it never takes the
-// place of another, also when that came meanwhile.
+// place renames a finished file. Unless replace is set, it never replaces another file,
+// even one that appeared meanwhile.
 func place(finished, file string, replace bool) error {
 	if replace {
 		return os.Rename(finished, file)
@@ -90,23 +90,22 @@ func place(finished, file string, replace bool) error {
 	case errors.Is(err, fs.ErrExist):
 		return takenError{file}
 	}
-	// A file system without hard links, as many shares are: look, then rename.
+	// A file system without hard links, like many shares: check, then rename.
 	if err := checkFree(file); err != nil {
 		return err
 	}
 	return os.Rename(finished, file)
 }
 
-// notCopied is beside a backup whose copy is missing.
+// notCopied is the suffix of the mark beside a backup that was not copied.
 const notCopied = ".not-copied"
 
-// copyBackup copies a backup elsewhere, and before it those in its folder that earlier
-// runs could not copy.
+// copyBackup copies a backup, after any in its directory that earlier runs could not copy.
 func (p *program) copyBackup(file string, replace bool) error {
 	if p.BackupCopyDir == "" {
 		return nil
 	}
-	if err := os.WriteFile(file+notCopied, nil, 0o600); err != nil { // stays if the process is killed
+	if err := os.WriteFile(file+notCopied, nil, 0o600); err != nil { // remains if the process is killed
 		return err
 	}
 	marks, err := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(file)), "*"+notCopied))
@@ -120,13 +119,13 @@ func (p *program) copyBackup(file string, replace bool) error {
 		if err == nil {
 			err = p.copyElsewhere(missing, replace && missing == file)
 			if errors.As(err, &takenError{}) && isSame(missing, filepath.Join(p.BackupCopyDir, filepath.Base(missing))) {
-				err = nil // an earlier run was killed when the copy was made
+				err = nil // an earlier run was killed after copying
 			}
 			if err == nil && missing != file {
 				p.say("copied %s, whose earlier copy had failed", missing)
 			}
 		} else if errors.Is(err, fs.ErrNotExist) {
-			err = nil // its time was over
+			err = nil // expired and deleted
 		}
 		if err == nil {
 			err = os.Remove(mark)
@@ -136,7 +135,7 @@ func (p *program) copyBackup(file string, replace bool) error {
 	return errors.Join(faults...)
 }
 
-// isSame reports whether two files hold the same.
+// isSame reports whether two files have the same contents.
 func isSame(a, b string) bool {
 	sum := func(file string) []byte {
 		h := sha256.New()
@@ -144,7 +143,7 @@ func isSame(a, b string) bool {
 		if err != nil {
 			return nil
 		}
-		defer func() { _ = f.Close() }() // only read
+		defer func() { _ = f.Close() }() // read-only
 		if _, err := io.Copy(h, f); err != nil {
 			return nil
 		}
@@ -154,13 +153,13 @@ func isSame(a, b string) bool {
 	return first != nil && bytes.Equal(first, sum(b))
 }
 
-// escapeGlob makes a name a pattern that matches only itself.
+// escapeGlob returns a pattern that matches only name.
 func escapeGlob(name string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }
 
-// copyElsewhere copies a file into MEMS_BACKUP_COPY_DIR, where it appears when it is
-// whole. The directory is not made: if a share is not mounted, that must be noticed.
+// copyElsewhere copies a file to MEMS_BACKUP_COPY_DIR, where it appears atomically. It does
+// not create the directory, so that an unmounted share is noticed.
 func (p *program) copyElsewhere(file string, replace bool) (err error) {
 	if p.BackupCopyDir == "" {
 		return nil
@@ -174,14 +173,14 @@ func (p *program) copyElsewhere(file string, replace bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = from.Close() }() // only read
+	defer func() { _ = from.Close() }() // read-only
 	to := filepath.Join(p.BackupCopyDir, filepath.Base(file))
 	defer func() { err = nameFile(err, to) }()
 	f, err := os.CreateTemp(p.BackupCopyDir, "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was placed
+	defer func() { _ = os.Remove(f.Name()) }() // fails if it was placed
 	_, err = io.Copy(f, from)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

@@ -13,8 +13,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// privateServer finds the process of the database server in a data directory; 0
-// when there is none.
+// privateServer returns the pid of the database server in a data directory; 0 for none.
 func privateServer(t *testing.T, dataDir string) int {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -33,7 +32,7 @@ func privateServer(t *testing.T, dataDir string) int {
 	return 0
 }
 
-// waitReady waits until the server is ready again by itself.
+// waitReady waits until the server is ready again.
 func waitReady(t *testing.T, p *process) {
 	t.Helper()
 	client := contracttest.New(t, p.URL)
@@ -59,9 +58,9 @@ func waitReady(t *testing.T, p *process) {
 	}
 }
 
-// The private database dies: it is started again. The process that runs it is
-// killed: the other one takes it over. It dies again and again: the process ends
-// with a status that makes a service manager start both.
+// If the private database dies, it is restarted. If its owner is killed, the other process
+// takes it over. If it dies repeatedly, the process exits with a status that makes a
+// service manager restart both.
 func TestPrivateDatabaseDies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the program: started with MEMS_TEST_MAIN it
-// is "mems", race detector included; with MEMS_TEST_FILES, with so few descriptors.
+// TestMain lets the test binary act as "mems" when started with MEMS_TEST_MAIN, race
+// detector included; MEMS_TEST_FILES limits its file descriptors.
 func TestMain(m *testing.M) {
 	if os.Getenv("MEMS_TEST_MAIN") != "" {
 		if most, err := strconv.ParseUint(os.Getenv("MEMS_TEST_FILES"), 10, 32); err == nil {
@@ -30,25 +30,25 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is a "mems" of its own.
+// process is a separate "mems" process.
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	URL    string // of "mems serve"
 	mu     sync.Mutex
-	output strings.Builder // both streams
+	output strings.Builder // stdout and stderr
 	done   chan struct{}
 }
 
-// startProcess starts "mems ARGS" with only the given environment beside what a
-// program needs to run at all. It is stopped when the test ends.
+// startProcess starts "mems ARGS" with only the given environment and what every program
+// needs. It is stopped when the test ends.
 func startProcess(t testing.TB, args []string, env ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.Background(), os.Args[0], args...)
 	p.cmd.Env = append([]string{
 		"MEMS_TEST_MAIN=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
-		"GOCOVERDIR=" + t.TempDir(), // or a program built to measure coverage warns of it at its end
+		"GOCOVERDIR=" + t.TempDir(), // or a program built for coverage prints a warning at exit
 	}, env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, in, err := os.Pipe()
@@ -74,16 +74,16 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 		}
 	})
 	go func() {
-		_ = p.cmd.Wait() // the state is asked for later
-		// The private database is a child and may hold the pipe a little longer.
+		_ = p.cmd.Wait() // the state is read later
+		// The private database is a child and may keep the pipe open a little longer.
 		_ = out.SetReadDeadline(time.Now().Add(time.Second))
 		reading.Wait()
 		_ = out.Close()
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		// Asked first: one that is killed leaves its private database running, which
-		// then fills the disk with complaints that its files are gone.
+		// Terminate first: a killed process leaves its private database running, which then
+		// fills the disk with errors about missing files.
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.done:
@@ -98,8 +98,7 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 	return p
 }
 
-// faults returns the first lines of a log about answers 500, which may stand long
-// before its end.
+// faults returns a log's first lines about 500 responses, which may be far from its end.
 func faults(log string) string {
 	var found []string
 	for line := range strings.Lines(log) {
@@ -110,7 +109,7 @@ func faults(log string) string {
 	return strings.Join(found, "")
 }
 
-// startMEMS starts "mems serve" on a free port and waits until it serves.
+// startMEMS starts "mems serve" on a free port and waits until it is serving.
 func startMEMS(t testing.TB, env ...string) *process {
 	t.Helper()
 	p := startProcess(t, []string{"serve"}, append([]string{"MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_LEVEL=error"}, env...)...)
@@ -120,7 +119,7 @@ func startMEMS(t testing.TB, env ...string) *process {
 	return p
 }
 
-// waitFor waits until the process has said something.
+// waitFor waits until the process has printed text.
 func (p *process) waitFor(text string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -138,7 +137,7 @@ func (p *process) waitFor(text string) {
 	p.t.Fatalf("does not say %q:\n%s", text, p.Output())
 }
 
-// Output is what the process has said so far.
+// Output returns the output of the process so far.
 func (p *process) Output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +152,7 @@ func (p *process) Signal(s syscall.Signal) {
 	}
 }
 
-// Wait waits for the end and returns the exit code; -1 for a signal.
+// Wait waits for the process and returns its exit code; -1 for a signal.
 func (p *process) Wait() int {
 	p.t.Helper()
 	select {
@@ -166,8 +165,7 @@ func (p *process) Wait() int {
 
 func last(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// runMEMS runs "mems ARGS" to its end, in this process, so that it counts as
-// tested code.
+// runMEMS runs "mems ARGS" in this process, for coverage.
 func runMEMS(t testing.TB, args []string, env ...string) (code int, output string) {
 	t.Helper()
 	var out bytes.Buffer

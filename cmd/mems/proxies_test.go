@@ -31,12 +31,12 @@ import (
 	"time"
 )
 
-// A proxy is one of the shipped examples, with ports and paths of this machine.
+// A proxy is a shipped example, with ports and paths adapted to this machine.
 type proxy struct {
 	example string
-	command []string                        // with the configuration's path to follow
-	replace func(r places) []string         // pairs for strings.NewReplacer; each must be found
-	wrap    func(config, dir string) string // what the distribution has around the example
+	command []string                        // followed by the path of the configuration
+	replace func(r places) []string         // pairs for strings.NewReplacer; each must occur
+	wrap    func(config, dir string) string // adds what the distribution has around the example
 }
 
 type places struct {
@@ -57,7 +57,7 @@ var proxies = map[string]proxy{
 		wrap: func(config, dir string) string {
 			user := ""
 			if os.Getuid() == 0 {
-				user = "user root root;\n" // the test's folders are closed to others
+				user = "user root root;\n" // other users cannot enter the test's directories
 			}
 			return user + "pid " + dir + "/nginx.pid;\nevents {}\nhttp {\naccess_log off;\n" +
 				"client_body_temp_path " + dir + "/body;\nproxy_temp_path " + dir + "/proxy;\nfastcgi_temp_path " + dir + "/fastcgi;\n" +
@@ -94,8 +94,8 @@ var proxies = map[string]proxy{
 	},
 }
 
-// Each example lets bookings, streams and MEMS' own refusals through, and tells MEMS
-// who the client is, past an address that the client made up.
+// Through each example, bookings, streams and MEMS' own refusals work, and MEMS learns the
+// client's address even if the client sends a forged one.
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	for name, example := range proxies {
@@ -140,7 +140,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// One of two servers behind HAProxy is restarted while clients go on: no request fails.
+// One of two servers behind HAProxy is restarted under load: no request fails.
 func TestProxiesRestart(t *testing.T) {
 	t.Parallel()
 	c := newClinicForRace(t, 0, 0, 0)
@@ -162,7 +162,7 @@ func TestProxiesRestart(t *testing.T) {
 					return
 				}
 				sent.Add(1)
-				time.Sleep(20 * time.Millisecond) // two cores serve, too
+				time.Sleep(20 * time.Millisecond) // two cores run the servers, too
 			}
 		})
 	}
@@ -189,7 +189,7 @@ func TestProxiesRestart(t *testing.T) {
 	t.Logf("%d requests", sent.Load())
 }
 
-// visitor is a client at 127.0.0.2 that has an API key.
+// visitor is a client at 127.0.0.2 with an API key.
 type visitor struct {
 	http.Client
 	base, key string
@@ -251,7 +251,7 @@ func startProxy(t *testing.T, p proxy, servers []string, database string) *visit
 	}
 }
 
-// listenForChanges opens the stream of changes and returns its lines.
+// listenForChanges opens the stream of changes and returns a channel with its lines.
 func listenForChanges(t *testing.T, client *visitor) <-chan string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -282,13 +282,13 @@ func listenForChanges(t *testing.T, client *visitor) <-chan string {
 	return lines
 }
 
-// reply is what came back through the proxy.
+// reply is a response through the proxy.
 type reply struct {
 	status int
 	body   string
 }
 
-// try sends a request from an address that its client makes up.
+// try sends a request with a forged client address.
 func (v *visitor) try(method, path, body string) (reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -319,7 +319,7 @@ func send(t *testing.T, client *visitor, method, path, body string) reply {
 	return r
 }
 
-// created is the number of what was made.
+// created returns the id of the created record.
 func (r reply) created(t *testing.T) int64 {
 	t.Helper()
 	var made struct{ ID int64 }
@@ -329,7 +329,7 @@ func (r reply) created(t *testing.T) int64 {
 	return made.ID
 }
 
-// freeAddress is a loopback address that was free a moment ago.
+// freeAddress returns a loopback address that was free just now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -340,7 +340,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// makeCertificate writes a certificate of 127.0.0.1 as the examples name it.
+// makeCertificate writes a certificate for 127.0.0.1 under the names in the examples.
 func makeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

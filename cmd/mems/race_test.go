@@ -25,7 +25,7 @@ func newClinicForRace(t *testing.T, processes, doctors, patients int) *clinicFor
 	t.Helper()
 	c := &clinicForRace{Database: storetest.New(t)}
 	for range processes {
-		c.clients = append(c.clients, contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN, "MEMS_REQUEST_TIMEOUT=1m", "MEMS_MAX_AT_ONCE=200").URL)) // however slow the machine
+		c.clients = append(c.clients, contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN, "MEMS_REQUEST_TIMEOUT=1m", "MEMS_MAX_AT_ONCE=200").URL)) // even on a slow machine
 	}
 	if processes > 0 {
 		c.fill(t, c.clients[0], doctors, patients)
@@ -33,7 +33,7 @@ func newClinicForRace(t *testing.T, processes, doctors, patients int) *clinicFor
 	return c
 }
 
-// fill adds doctors and patients.
+// fill creates doctors and patients.
 func (c *clinicForRace) fill(t *testing.T, client *contracttest.Client, doctors, patients int) {
 	t.Helper()
 	for i := range doctors {
@@ -56,7 +56,7 @@ func booking(patient, doctor int64, start time.Time, minutes int) map[string]any
 	}
 }
 
-// record collects what clients were told.
+// record collects the responses that clients received.
 type record struct {
 	mu       sync.Mutex
 	booked   []api.Appointment
@@ -78,7 +78,7 @@ func (r *record) add(t *testing.T, response *contracttest.Response) {
 	}
 }
 
-// waitForBookings waits until the load has booked something.
+// waitForBookings waits until the load has made n bookings.
 func (r *record) waitForBookings(t *testing.T, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -92,8 +92,8 @@ func (r *record) waitForBookings(t *testing.T, n int) {
 	t.Fatal("nothing is being booked")
 }
 
-// verify holds the answers and the database to the promise: nobody is booked
-// twice, and every booking that was answered is there, as it was answered.
+// verify checks responses and database: there are no overlaps, and every acknowledged
+// booking exists as acknowledged.
 func (c *clinicForRace) verify(t *testing.T, r *record) {
 	t.Helper()
 	var overlaps int
@@ -139,7 +139,7 @@ func (c *clinicForRace) count(t *testing.T) (n int) {
 	return n
 }
 
-// together runs work n times at once.
+// together runs work n times concurrently.
 func together(n int, work func(i int)) {
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
@@ -160,8 +160,8 @@ func tomorrow() time.Time {
 	return time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 2).Add(9 * time.Hour)
 }
 
-// Ninety-six people press "book" at the same moment, for the same doctor and
-// time, through two server processes: one gets it.
+// 96 clients concurrently book the same doctor and time through two server processes: one
+// succeeds.
 func TestOneTimeManyClients(t *testing.T) {
 	t.Parallel()
 	c := newClinicForRace(t, 2, 1, 96)
@@ -175,7 +175,7 @@ func TestOneTimeManyClients(t *testing.T) {
 	c.verify(t, &r)
 }
 
-// The same for one patient and as many doctors.
+// The same for one patient and 96 doctors.
 func TestOnePatientManyDoctors(t *testing.T) {
 	t.Parallel()
 	c := newClinicForRace(t, 2, 64, 1)
@@ -189,9 +189,8 @@ func TestOnePatientManyDoctors(t *testing.T) {
 	c.verify(t, &r)
 }
 
-// Five thousand random bookings at a handful of doctors, through three server
-// processes: every one is answered, none with a fault, and the database holds
-// exactly those that were answered with 201.
+// 5000 random bookings with a few doctors through three server processes: all get a
+// response, none 500, and the database has exactly those that got 201.
 func TestFiveThousandRandomBookings(t *testing.T) {
 	t.Parallel()
 	const workers, each = 50, 100

@@ -12,8 +12,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// The README's day can be pasted: every call is answered as it says, also by a
-// server whose database user has no more rights than db/grants.sql gives.
+// The README's day can be pasted: every call returns the documented response, also from a
+// server whose database user has only the privileges of db/grants.sql.
 func TestReadmesDay(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")

@@ -12,7 +12,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// /readyz returns within a second whatever hangs, and is ready again by itself.
+// /readyz responds within a second, whatever hangs, and recovers without intervention.
 func TestReadinessOfAHangingDatabase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -25,7 +25,7 @@ func TestReadinessOfAHangingDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(database, syscall.SIGCONT) })
-	time.Sleep(1100 * time.Millisecond) // a good answer is given again for a second
+	time.Sleep(1100 * time.Millisecond) // a positive result is cached for a second
 	for range 4 {
 		begun := time.Now()
 		client.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
@@ -39,8 +39,8 @@ func TestReadinessOfAHangingDatabase(t *testing.T) {
 	waitReady(t, p)
 }
 
-// A database that can be read and not written is not ready, and the answer says
-// why. Requests that wait for locks, however many, do not make it so.
+// A database that is readable but rejects writes is not ready, and the response says why.
+// Any number of requests that wait for locks do not make it unready.
 func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	server := durableServer(t)
@@ -74,7 +74,7 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	must("SET GLOBAL read_only = 0")
 	waitReady(t, p)
 
-	// Every connection of requests waits.
+	// All connections for requests wait.
 	holder, err := root.Begin()
 	if err != nil {
 		t.Fatal(err)

@@ -18,9 +18,9 @@ import (
 	"mems/internal/localdb"
 )
 
-// The recovery of db/README.md, command by command: a backup, changes, a database
-// that is dropped, a restore, the binary log, the switch, and an upgrade's steps.
-// What was there before the accident is there again, to the last row.
+// Runs the recovery of db/README.md command by command: a backup, changes, a dropped
+// database, a restore, the binary log, the switch, and an upgrade. Every row from before
+// the accident is restored.
 func TestRecoveryAsDocumented(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../db/README.md")
@@ -54,7 +54,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 			t.Fatalf("%s: %v", text, err)
 		}
 	}
-	exec1("SET GLOBAL log_bin_trust_function_creators = 1") // the document's setting
+	exec1("SET GLOBAL log_bin_trust_function_creators = 1") // as in the document
 	secrets, backups, bin := filepath.Join(dir, "etc"), filepath.Join(dir, "backups"), filepath.Join(dir, "bin")
 	for _, d := range []string{secrets, backups, bin} {
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -83,7 +83,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of the machine of the document: the programs on PATH, and a server by its socket
+	// Stands in for the document's machine: programs on PATH, and a server by its socket
 	// where the secrets name a host.
 	put(filepath.Join(bin, "mysql"), fmt.Sprintf("#!/bin/sh\nexec %s --socket=%s --user=root \"$@\"\n", client, db.Socket()), 0o700)
 	put(filepath.Join(bin, "systemctl"), "#!/bin/sh\necho \"$@\" >> "+dir+"/systemctl\n", 0o700)
@@ -103,7 +103,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	const audit = "MEMS_AUDIT_KEYS_FILE=audit-keys "
 	shell("$users migrate\nMEMS_DATABASE_URL_FILE=migrate-url " + audit + "mems migrate up\n$users app backup")
 	if db.Engine() == localdb.MySQL {
-		exec1("GRANT RELOAD, REPLICATION CLIENT ON *.* TO 'mems_backup'@'%'") // as the document says
+		exec1("GRANT RELOAD, REPLICATION CLIENT ON *.* TO 'mems_backup'@'%'") // as in the document
 	}
 	serve := func(database string) *process {
 		return startMEMS(t, "MEMS_DATABASE_URL=mems_app:"+password+"@unix("+db.Socket()+")/"+database, "MEMS_AUDIT_KEYS_FILE="+secrets+"/audit-keys")
@@ -136,7 +136,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	before := sums("mems")
 	exec1("FLUSH BINARY LOGS")
 	spoilLog(t, filepath.Join(dir, "s", "data"), file)
-	time.Sleep(2100 * time.Millisecond) // the log knows whole seconds
+	time.Sleep(2100 * time.Millisecond) // the log's times are whole seconds
 	until := time.Now().UTC()
 	time.Sleep(1100 * time.Millisecond)
 	exec1("DROP DATABASE mems")
@@ -147,8 +147,8 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	if after := sums("mems_restored"); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s\n%s", before, after, said)
 	}
-	exec1("INSERT INTO elsewhere.notes VALUES (1)") // it is there, once
-	// The upgrade's steps.
+	exec1("INSERT INTO elsewhere.notes VALUES (1)") // applied exactly once
+	// The steps of an upgrade.
 	shell("MEMS_DATABASE_URL_FILE=migrate-url " + audit + "mems migrate up\n$users app backup")
 	c = contracttest.New(t, serve("mems_restored").URL)
 	c.Get(fmt.Sprintf("/patients/%d", later.ID)).Want(t, http.StatusOK, "")

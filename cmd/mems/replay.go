@@ -11,7 +11,7 @@ import (
 	"mems/internal/localdb"
 )
 
-// runReplay is the command "mems replay".
+// runReplay runs "mems replay".
 func runReplay(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("replay")
 	folder := flags.String("log", "", "")
@@ -33,7 +33,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // read-only
 	identities, err := p.readIdentity(*identity)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func runReplay(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// otherBackup names the backup that is not the one that a database was restored from.
+// otherBackup returns an error that names the backup from which the database was restored.
 func (p *program) otherBackup(err error, file string) error {
 	if errors.Is(err, database.ErrOtherBackup) {
 		return fmt.Errorf("%w than %s: use that one. Nothing was changed", err, file)

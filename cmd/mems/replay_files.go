@@ -13,8 +13,8 @@ import (
 	"mems/internal/backup"
 )
 
-// findLog returns the files of a binary log from the one in which a backup ends on, in
-// their order, after checking that what the server wrote until the time until is in them.
+// findLog returns the files of a binary log in order, from the one in which a backup ends,
+// and checks that they contain everything the server wrote before until.
 func (p *program) findLog(folder string, head backup.Head, until time.Time) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *program) findLog(folder string, head backup.Head, until time.Time) ([]s
 	case end.Cut:
 		fault = fmt.Sprintf("%s is truncated within an event or a transaction after position %d", last, end.Position)
 	}
-	whole := newest.Add(time.Second) // the log knows whole seconds
+	whole := newest.Add(time.Second) // the log's times are whole seconds
 	switch {
 	case fault != "" && until.After(whole):
 		return nil, fmt.Errorf("%s: acknowledged changes may be missing. Copy the whole directory again. Nothing was written. "+
@@ -76,12 +76,12 @@ func readLogEnd(file string) (backup.LogEnd, error) {
 	if err != nil {
 		return backup.LogEnd{}, err
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // read-only
 	return backup.ReadLogEnd(f)
 }
 
-// missingLog is the newest file that the log goes on in after the last one in the folder,
-// by that one's own end or by the log's index (bin.index for bin.000009).
+// missingLog returns the newest file of the log that follows the last one in the folder,
+// according to that file's end or the log's index (bin.index for bin.000009).
 func (p *program) missingLog(folder, last string, end backup.LogEnd) (string, error) {
 	base, _, _ := strings.Cut(last, ".")
 	index, err := os.ReadFile(filepath.Join(folder, base+".index")) //nolint:gosec // G304: as above
@@ -92,7 +92,7 @@ func (p *program) missingLog(folder, last string, end backup.LogEnd) (string, er
 	}
 	missing := ""
 	for _, name := range append(strings.Fields(string(index)), end.Next) {
-		name = filepath.Base(name) // the server's path, often another one
+		name = filepath.Base(name) // the server's path, often a different one
 		if b, number, _ := strings.Cut(name, "."); b == base && number != "" && strings.Trim(number, "0123456789") == "" &&
 			compareLogFiles(name, last) > 0 && (missing == "" || compareLogFiles(name, missing) > 0) {
 			missing = name
@@ -101,7 +101,7 @@ func (p *program) missingLog(folder, last string, end backup.LogEnd) (string, er
 	return missing, nil
 }
 
-// compareLogFiles orders files of one log: their numbers grow longer after 999999.
+// compareLogFiles orders files of one log: their numbers get longer after 999999.
 func compareLogFiles(a, b string) int {
 	if len(a) != len(b) {
 		return len(a) - len(b)
@@ -109,8 +109,8 @@ func compareLogFiles(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// logFiles are the names of a binary log's files from one on, in their order.
-// Errors: one is missing.
+// logFiles returns the names of a binary log's files from first on, in order.
+// Errors: a file is missing.
 func logFiles(names []string, first string) ([]string, error) {
 	base, number, _ := strings.Cut(first, ".")
 	var found []string

@@ -11,8 +11,8 @@ import (
 	"mems/internal/backup"
 )
 
-// A log whose end is missing is not written as if it were whole: not without the files
-// that its index or its last event names, nor cut within an event.
+// A log without its end is rejected: if a file that its index or last event names is
+// missing, or if it is cut inside an event.
 func TestReplayRefusesALogWithoutItsEnd(t *testing.T) {
 	t.Parallel()
 	written := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -38,7 +38,7 @@ func TestReplayRefusesALogWithoutItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	const index = "/var/lib/mysql-log/bin.000007\n./bin.000008\n"
-	const passed = "127.0.0.1:1" // the database, which is asked next
+	const passed = "127.0.0.1:1" // the error of the database, which is opened next
 	for name, c := range map[string]struct {
 		files map[string]string
 		until time.Duration // after the last event
@@ -54,7 +54,7 @@ func TestReplayRefusesALogWithoutItsEnd(t *testing.T) {
 		"cut, and lost":      {map[string]string{"bin.000007": first, "bin.000008": last[:len(last)-1], "bin.index": index}, time.Second, []string{passed, "later changes are lost"}},
 		"cut before backup":  {map[string]string{"bin.000007": first[:20], "bin.index": "bin.000007\n"}, 0, []string{"before the backup's position 28"}},
 		"first one cut":      {map[string]string{"bin.000007": first[:40], "bin.000008": last}, -time.Second, []string{passed, "bin.000007 is truncated", "compare"}},
-		"no log":             {map[string]string{"bin.000007": "hello", "bin.index": index}, 0, []string{"not a file of a binary log"}},
+		"no log":             {map[string]string{"bin.000007": "hello", "bin.index": index}, 0, []string{"not a binary log file"}},
 	} {
 		folder := t.TempDir()
 		for name, content := range c.files {

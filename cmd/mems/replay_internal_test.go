@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// What replay says of a statement has no password and no patient in it.
+// What replay prints about a statement contains no password or patient.
 func TestStatementKindShowsNoValues(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -19,28 +19,28 @@ import (
 	"mems/internal/database"
 )
 
-// logReplay is one run of "mems replay", which writes one database's part of a binary
-// log as SQL for the database that was restored.
+// logReplay is a run of "mems replay", which converts one database's part of a binary log
+// into SQL for the restored database.
 type logReplay struct {
 	*program
 	reader   []string // the engine's tool
 	mysql    bool
-	files    []string // of the log, in their order
+	files    []string // of the log, in order
 	from, to string   // databases
 	start    uint64   // in the first file
 	until    time.Time
 }
 
-// logPiece is a part of the log that the tool writes, and a statement that the tool would
-// have left out or written wrongly.
+// logPiece is a part of the log for the tool to convert, and a following statement that the
+// tool would drop or convert wrongly.
 type logPiece struct {
-	first, last int    // files
-	start, stop uint64 // in the first and in the last one; a stop of 0 is the end
-	statement   string // what follows, if anything does
+	first, last int    // indexes of files
+	start, stop uint64 // positions in the first and last one; a stop of 0 is the end
+	statement   string // the statement, if any
 }
 
-// write writes the SQL. Its first statement fails where the log was applied before, and
-// its last one says that it was applied to its end.
+// write writes the SQL. Its first statement fails if the log was applied before, and its
+// last one records that it was applied completely.
 func (l *logReplay) write(ctx context.Context, schema *database.Schema) error {
 	pieces, err := l.plan(ctx)
 	if err != nil {
@@ -69,13 +69,13 @@ func (l *logReplay) write(ctx context.Context, schema *database.Schema) error {
 	return err
 }
 
-// plan finds the statements that the tool would not do right by, and cuts the log there.
-// Errors: what cannot be replayed, before anything is written.
+// plan finds the statements that the tool would handle wrongly, and splits the log there.
+// Errors: statements that cannot be replayed, before anything is written.
 func (l *logReplay) plan(ctx context.Context) ([]logPiece, error) {
 	piece := logPiece{start: l.start}
 	var pieces []logPiece
 	for i, file := range l.files {
-		start := uint64(4) // behind the file's first bytes
+		start := uint64(4) // after the file's magic number
 		if i == 0 {
 			start = l.start
 		}
@@ -118,10 +118,11 @@ func firstLine(text string) string {
 	return line
 }
 
-// statements are those in one file that Use may judge as something else than LogPasses.
+// statements returns the statements of a file for which Use may return something else than
+// LogPasses.
 func (l *logReplay) statements(ctx context.Context, file string, start uint64) ([]backup.LogStatement, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the tool, if what it writes cannot be read
+	defer cancel() // ends the tool if its output cannot be parsed
 	r, w := io.Pipe()
 	go func() {
 		_ = w.CloseWithError(l.readLog(ctx, w, append(l.options(start), "--base64-output=DECODE-ROWS"), []string{file}))
@@ -141,31 +142,31 @@ func (l *logReplay) statements(ctx context.Context, file string, start uint64) (
 func (l *logReplay) options(start uint64) []string {
 	options := []string{"--start-position=" + strconv.FormatUint(start, 10), "--stop-datetime=" + l.until.UTC().Format(time.DateTime)}
 	if !l.mysql {
-		// A rehearsal by an older version has left GTIDs out of order in the log. (Tools before
-		// 10.8 do not know the option, nor the check.)
+		// A rehearsal by an older version may have left GTIDs out of order in the log.
+		// (Tools before 10.8 have neither the option nor the check.)
 		options = append(options, "--loose-skip-gtid-strict-mode")
 	}
 	return options
 }
 
-// choice has the tool write the one database's part, for the other one.
+// choice returns the options that select the database's part and rename the database.
 func (l *logReplay) choice() []string {
 	if l.from == l.to && l.mysql {
-		return []string{"--database=" + l.from, "--skip-gtids"} // as newGTIDs does
+		return []string{"--database=" + l.from, "--skip-gtids"} // like newGTIDs
 	}
 	if l.from == l.to {
 		return []string{"--database=" + l.from}
 	}
 	rewrite := "--rewrite-db=" + l.from + "->" + l.to
 	if !l.mysql {
-		return []string{"--database=" + l.from, rewrite} // chooses by the name in the log
+		return []string{"--database=" + l.from, rewrite} // filters by the name in the log
 	}
-	// MySQL's tool chooses by the new name, so what was done to an older database of this
-	// name, such as by a rehearsal, needs another one.
+	// MySQL's tool filters by the new name, so changes of an older database with that name,
+	// such as a rehearsal's, must be renamed.
 	return []string{"--database=" + l.to, rewrite, "--rewrite-db=" + l.to + "->" + l.to + "_before", "--skip-gtids"}
 }
 
-// readLog runs the tool. Times are UTC to it.
+// readLog runs the tool, with times in UTC.
 func (l *logReplay) readLog(ctx context.Context, out io.Writer, options, files []string) error {
 	command := slices.Concat(l.reader, options, files)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // G204: the engine's tool, on files that the operator names
@@ -181,16 +182,17 @@ func (l *logReplay) readLog(ctx context.Context, out io.Writer, options, files [
 	return nil
 }
 
-// newGTIDs leaves out what gives transactions their old numbers on MariaDB, whose tool
-// has no option for it: the server has seen those, and its log would be out of order.
+// newGTIDs removes the statements that keep transactions' original GTIDs on MariaDB, whose
+// tool has no option for it: the server has seen those GTIDs, and its log would get out of
+// order.
 type newGTIDs struct {
 	out  io.Writer
-	line []byte // begun
+	line []byte // incomplete
 }
 
 var oldGTID = regexp.MustCompile(`^/\*M?!100001 SET @@session\.gtid_seq_no=\d+\*//\*!\*/;\n$`)
 
-// Write writes whole lines on.
+// Write forwards complete lines.
 func (g *newGTIDs) Write(p []byte) (int, error) {
 	for part := range bytes.Lines(p) {
 		if g.line = append(g.line, part...); part[len(part)-1] != '\n' {
@@ -213,8 +215,8 @@ func (g *newGTIDs) flush() error {
 	return err
 }
 
-// statementKind is the beginning of a statement, such as CREATE USER: what follows may
-// be a password or a patient's data, which are not for a terminal or a log.
+// statementKind returns the beginning of a statement, such as CREATE USER: the rest may
+// contain a password or a patient's data, which must not reach a terminal or log.
 func statementKind(text string) string {
 	words := strings.Fields(text)
 	return strings.ToUpper(strings.Join(words[:min(len(words), 2)], " "))

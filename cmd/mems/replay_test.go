@@ -12,8 +12,8 @@ import (
 	"mems/internal/localdb"
 )
 
-// rehearse restores into the database of the later recovery and drops it, while the
-// old one goes on: the binary log then has the statements and rows of both.
+// rehearse restores into the database of the later recovery and drops it, while the old one
+// is in use: the binary log then has statements and rows of both.
 func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	t.Helper()
 	into := "MEMS_DATABASE_URL=" + db.DSN("mems_restored")
@@ -30,10 +30,10 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	apply := func(script string) string {
 		c := exec.CommandContext(t.Context(), client, "--socket="+db.Socket(), "--user=root")
 		c.Stdin = strings.NewReader(script)
-		said, _ := c.CombinedOutput() // of an error, its words
+		said, _ := c.CombinedOutput() // the output explains a failure
 		return string(said)
 	}
-	if said := apply("UPDATE mems.doctors SET specialization = 'Other'"); said != "" { // or the second backup is the first
+	if said := apply("UPDATE mems.doctors SET specialization = 'Other'"); said != "" { // or both backups are equal
 		t.Fatal(said)
 	}
 	other := filepath.Join(t.TempDir(), "other.gz")
@@ -44,13 +44,13 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "mems replay", "--without-log")
 	expect(exitFailed, append(replay, other), "restored from another backup")
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", other}, "restored from another backup")
-	var written, notes strings.Builder // a note that the log ends early is not SQL
+	var written, notes strings.Builder // the note that the log ends early is not SQL
 	if code := run(t.Context(), append(replay, file), []string{into, keys}, &written, &notes); code != exitOK {
 		t.Fatalf("exit %d: %s", code, notes.String())
 	}
 	script := written.String()
 	if said := apply("INSERT INTO mems_restored.mems_restore (step) VALUES ('log begun')"); said != "" {
-		t.Fatal(said) // as a client that an error stopped leaves it
+		t.Fatal(said) // the state after an error stopped the client
 	}
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "not applied to its end")
 	apply("DELETE FROM mems_restored.mems_restore WHERE step = 'log begun'")
@@ -69,12 +69,12 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 }
 
 // spoilLog copies a log without its last file, and with a part of it: replaying either is
-// refused.
+// rejected.
 func spoilLog(t *testing.T, log, file string) {
 	t.Helper()
 	copied := t.TempDir()
 	files, err := filepath.Glob(filepath.Join(log, "binlog.*"))
-	if err != nil || len(files) < 3 { // with the index
+	if err != nil || len(files) < 3 { // including the index
 		t.Fatal(files, err)
 	}
 	names := []string{}
@@ -110,7 +110,7 @@ func spoilLog(t *testing.T, log, file string) {
 		t.Fatal(err)
 	}
 	refused(lastName + " is truncated within an event")
-	for _, alsoIndex := range []bool{false, true} { // then the file before it tells
+	for _, alsoIndex := range []bool{false, true} { // in that case the previous file names it
 		gone := map[bool]string{false: lastName, true: "binlog.index"}[alsoIndex]
 		if err := os.Remove(filepath.Join(copied, gone)); err != nil {
 			t.Fatal(err)
@@ -119,8 +119,8 @@ func spoilLog(t *testing.T, log, file string) {
 	}
 }
 
-// changeSchemaByHand does what the log's reader leaves out or repeats when it goes by the
-// default database of the session.
+// changeSchemaByHand makes schema changes that the log's reader drops or repeats when it
+// filters by the session's default database.
 func changeSchemaByHand(t *testing.T, db *localdb.Server) {
 	t.Helper()
 	root, err := sql.Open("mysql", db.DSN(""))

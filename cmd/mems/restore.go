@@ -19,7 +19,7 @@ import (
 	"mems/internal/store"
 )
 
-// restoring is one run of "mems restore".
+// restoring is a run of "mems restore".
 type restoring struct {
 	*program
 	file        string
@@ -30,14 +30,14 @@ type restoring struct {
 	list        string
 	withoutList bool
 	withoutLog  bool
-	identity    string // file
+	identity    string // name of the file
 	identities  []age.Identity
 
 	head        backup.Head
-	revocations store.Revocations // At is zero without a list
+	revocations store.Revocations // At is zero if there is no list
 }
 
-// runRestore is the command "mems restore".
+// runRestore runs "mems restore".
 func runRestore(ctx context.Context, p *program, args []string) error {
 	r := restoring{program: p}
 	flags := newFlags("restore")
@@ -66,7 +66,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // read-only
 	if r.identities, err = p.readIdentity(r.identity); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func runRestore(ctx context.Context, p *program, args []string) error {
 	return r.open(ctx, d, schema)
 }
 
-// fill makes the schema and fills in the rows.
+// fill creates the schema and restores the rows.
 func (r *restoring) fill(ctx context.Context, schema *database.Schema, f *os.File) error {
 	if unfinished, err := schema.Restoring(ctx); err == nil && unfinished {
 		r.say("an earlier restore into this database was not finished: starting over, without what \"mems replay\" wrote for it. " +
@@ -125,7 +125,7 @@ func (r *restoring) fill(ctx context.Context, schema *database.Schema, f *os.Fil
 	return r.printSums(ctx, schema)
 }
 
-// readingFlags are the flags that this file is read with.
+// readingFlags returns the flags with which this file is read.
 func (r *restoring) readingFlags() string {
 	flags := ""
 	if r.identity != "" {
@@ -137,7 +137,7 @@ func (r *restoring) readingFlags() string {
 	return flags
 }
 
-// finishing is the command that ends this restore.
+// finishing returns the command that finishes this restore.
 func (r *restoring) finishing() string {
 	flags := r.readingFlags()
 	if r.oldDatabase != "" {
@@ -152,7 +152,7 @@ func (r *restoring) finishing() string {
 	return "mems restore --finish" + flags + " " + r.file
 }
 
-// open revokes and erases again what the lists name, and lets the database be used.
+// open repeats the revocations and erasures in the lists and opens the database for use.
 func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *database.Schema) error {
 	switch unfinished, err := schema.Restoring(ctx); {
 	case err != nil:
@@ -167,22 +167,8 @@ func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *databas
 		return err
 	}
 	if !r.withoutList {
-		st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: r.zone, Log: r.logger(), MACKeys: r.macKeys()})
-		if err != nil {
+		if err := r.applyLists(ctx, d); err != nil {
 			return err
-		}
-		defer func() { _ = st.Close() }()
-		if err := r.checkAuditKeys(ctx, st); err != nil {
-			return fmt.Errorf("%w\nThe database is still locked: set the keys and run %s", err, r.finishing())
-		}
-		done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
-		if err != nil {
-			return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
-		}
-		r.say("revoked again: %s and %s; erased again: %s",
-			clinic.Counted(done.APIKeys, "API key"), clinic.Counted(done.CalendarFeeds, "calendar feed"), clinic.Counted(done.Patients, "patient"))
-		if len(done.Open) > 0 {
-			r.say("these erased patients have open appointments, tickets or offers again, which must be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
 		}
 	}
 	if err := schema.FinishRestore(ctx); err != nil {
@@ -192,8 +178,31 @@ func (r *restoring) open(ctx context.Context, d *clinicDatabase, schema *databas
 	return nil
 }
 
-// readLists finds what was revoked and erased since the backup, before anything is
-// restored: in the old database, in a list, or in both.
+// applyLists repeats the revocations and erasures. It closes its store, which seals the audit trail,
+// before the restore is finished.
+func (r *restoring) applyLists(ctx context.Context, d *clinicDatabase) error {
+	st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: r.zone, Log: r.logger(), MACKeys: r.macKeys(), Restoring: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	if err := r.checkAuditKeys(ctx, st); err != nil {
+		return fmt.Errorf("%w\nThe database is still locked: set the keys and run %s", err, r.finishing())
+	}
+	done, err := st.ApplyRevocations(ctx, r.revocations, "erased before, and restored from a backup")
+	if err != nil {
+		return fmt.Errorf("revoke and erase again: %w\nThe database is still locked: run %s", explain(err), r.finishing())
+	}
+	r.say("revoked again: %s and %s; erased again: %s",
+		clinic.Counted(done.APIKeys, "API key"), clinic.Counted(done.CalendarFeeds, "calendar feed"), clinic.Counted(done.Patients, "patient"))
+	if len(done.Open) > 0 {
+		r.say("these erased patients have open appointments, tickets or offers again, which must be cancelled: %s", strings.Trim(fmt.Sprint(done.Open), "[]"))
+	}
+	return nil
+}
+
+// readLists collects, before restoring anything, what was revoked and erased since the
+// backup: from the old database, a list, or both.
 func (r *restoring) readLists(ctx context.Context, d *clinicDatabase) error {
 	if r.withoutList {
 		r.say("keys that were revoked and patients who were erased since %s come back", r.head.At.Format(time.RFC3339))
@@ -233,7 +242,7 @@ func (r *restoring) readLists(ctx context.Context, d *clinicDatabase) error {
 	return nil
 }
 
-// readIdentity reads the private keys that --identity names; empty names none.
+// readIdentity reads the private keys in the file of --identity; none if empty.
 func (p *program) readIdentity(file string) ([]age.Identity, error) {
 	if file == "" {
 		return nil, nil
@@ -246,7 +255,7 @@ func (p *program) readIdentity(file string) ([]age.Identity, error) {
 	return identities, nil
 }
 
-// verifyBackup reads all of a backup before anything of it is used.
+// verifyBackup verifies a whole backup before any of it is used.
 func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsigned bool) (backup.Head, error) {
 	plain, err := backup.Open(f, identities)
 	var head backup.Head
@@ -279,9 +288,9 @@ func (p *program) verifyBackup(f io.ReadSeeker, identities []age.Identity, unsig
 	return head, nil
 }
 
-// checkRestored refuses a database that is being restored: the binary log could not be
-// applied over what a command changes there, and what it reads is half a clinic. Other
-// faults are left to the command.
+// checkRestored rejects a database that is being restored: the binary log could not be
+// applied over a command's changes, and its data are incomplete. Other errors are left to
+// the command.
 func checkRestored(ctx context.Context, schema *database.Schema) error {
 	if _, err := database.CheckVersion(ctx, schema.Pool()); errors.Is(err, database.ErrRestoreUnfinished) {
 		return err

@@ -10,8 +10,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// A restored trail verifies by its seals; one whose seals were cut out of the backup, by
-// who has none of the keys, does not.
+// A restored trail verifies by its seals; one whose seals were removed from the backup by
+// an attacker without keys does not.
 func TestRestoredSeals(t *testing.T) {
 	t.Parallel()
 	const keys = "MEMS_AUDIT_KEYS=" + someKeys

@@ -12,8 +12,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// An attacker who can write the file of a backup, with a hash that is right, runs nothing:
-// no command and no statement of theirs.
+// An attacker who can write a backup file with a valid hash cannot run any command or
+// statement.
 func TestHostileBackupIsRefused(t *testing.T) {
 	t.Parallel()
 	witness := filepath.Join(t.TempDir(), "pwned")
@@ -49,7 +49,7 @@ func TestHostileBackupIsRefused(t *testing.T) {
 		if err := empty.DB.Get(&triggers, `SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE() AND trigger_name = 'x'`); err != nil {
 			t.Fatal(err)
 		}
-		// A trigger and a table of the file are read past: the schema is our own.
+		// A trigger or table in the file is ignored: the schema is our own.
 		if known := name == "Trigger" || name == "Table"; (code == exitOK) != known || tables+triggers > 0 {
 			t.Errorf("%s: exit %d, %d tables, %d triggers\n%s", name, code, tables, triggers, output)
 		}
@@ -59,8 +59,8 @@ func TestHostileBackupIsRefused(t *testing.T) {
 	}
 }
 
-// A restore that fails leaves the database empty, so that the next one just works;
-// where there are keys, what they did not sign is refused.
+// A failed restore leaves the database empty, so that the next one succeeds; with keys,
+// backups not signed by them are rejected.
 func TestRestoreAgainAndSigned(t *testing.T) {
 	t.Parallel()
 
@@ -112,7 +112,7 @@ func TestRestoreAgainAndSigned(t *testing.T) {
 	}
 }
 
-// A restore that begins an unfinished one anew says so: what the log brought is gone.
+// A restore that restarts an unfinished one says so: changes from the log are gone.
 func TestRestoreBeginsAnewAloud(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "backup.gz")
@@ -130,7 +130,7 @@ func TestRestoreBeginsAnewAloud(t *testing.T) {
 	}
 }
 
-// A signed backup that is restored without the keys is said to be unverified.
+// A signed backup that is restored without keys is reported as unverified.
 func TestUnverifiedSignatureIsTold(t *testing.T) {
 	t.Parallel()
 	const keys = "MEMS_AUDIT_KEYS=" + someKeys

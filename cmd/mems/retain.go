@@ -8,7 +8,7 @@ import (
 	"mems/internal/store"
 )
 
-// runRetain is the command "mems retain".
+// runRetain runs "mems retain".
 func runRetain(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
 		return usageError{"retain takes no arguments; it is configured by MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS"}

@@ -18,13 +18,13 @@ import (
 
 const revocationsName = "mems-revocations.gz"
 
-// revocationsBeside is the list of revoked keys and erased patients that is kept in
-// the folder of a backup.
+// revocationsBeside returns the path of the list of revoked keys and erased patients in the
+// directory of a backup.
 func revocationsBeside(file string) string {
 	return filepath.Join(filepath.Dir(file), revocationsName)
 }
 
-// runRevocations is the command "mems revocations".
+// runRevocations runs "mems revocations".
 func runRevocations(ctx context.Context, p *program, args []string) error {
 	if len(args) != 1 {
 		return usageError{"missing argument: the list to update, mems-revocations.gz next to the backups"}
@@ -37,14 +37,14 @@ func runRevocations(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// keepRevocations adds what is revoked and erased now to a list, which it makes if
-// it is not there.
+// keepRevocations adds the current revocations and erasures to a list, which it creates if
+// necessary.
 func (p *program) keepRevocations(ctx context.Context, schema *database.Schema, file string) error {
 	list, err := store.ReadRevocations(ctx, schema.Pool(), time.Now())
 	if err != nil {
 		return fmt.Errorf("revocation list: %w", err)
 	}
-	// One without a signature is from before MEMS_AUDIT_KEYS was set.
+	// An unsigned list is from before MEMS_AUDIT_KEYS was set.
 	switch before, err := p.readRevocations(file, true); {
 	case err == nil:
 		list = list.Union(before)
@@ -56,7 +56,7 @@ func (p *program) keepRevocations(ctx context.Context, schema *database.Schema, 
 		return err
 	}
 	head := backup.Head{At: list.At.UTC().Truncate(time.Second), Program: version, Kind: backup.KindRevocations}
-	// Never encrypted: it holds numbers and times, and the next run has to read it.
+	// Never encrypted: it holds only numbers and times, and the next run must read it.
 	_, err = p.writeSigned(file, head, true, nil, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s\n", text)
 		return err
@@ -67,14 +67,14 @@ func (p *program) keepRevocations(ctx context.Context, schema *database.Schema, 
 	return p.copyElsewhere(file, true)
 }
 
-// readRevocations reads a list, after verifying it as a backup is.
+// readRevocations reads a list after verifying it like a backup.
 func (p *program) readRevocations(file string, unsigned bool) (store.Revocations, error) {
 	var list store.Revocations
 	f, err := os.Open(file) //nolint:gosec // G304: named by the operator, or beside what is
 	if err != nil {
 		return list, err
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // read-only
 	head, err := backup.Verify(f, p.backupKeys(), unsigned)
 	if err == nil && head.Kind != backup.KindRevocations {
 		err = errors.New("not a revocation list")

@@ -15,9 +15,9 @@ import (
 	"mems/internal/storetest"
 )
 
-// A key that was revoked and a patient who was erased after the backup stay revoked
-// and erased when it is restored: by the list beside it, or by the old database.
-// Without either, nothing is restored unless that is asked for.
+// A key revoked and a patient erased after the backup stay so after a restore, through the
+// list beside the backup or the old database. Without either, nothing is restored unless
+// explicitly requested.
 func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -38,7 +38,7 @@ func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 	if code, out := runMEMS(t, []string{"backup", file}, url); code != exitOK {
 		t.Fatal(out)
 	}
-	// After the backup: the visit is cancelled, the patient erased, a key revoked.
+	// After the backup: the appointment is cancelled, the patient erased, a key revoked.
 	c.Post(fmt.Sprintf("/appointments/%d/cancel", visit.ID), map[string]any{"reason": "patient_request"}).Want(t, http.StatusOK, "")
 	c.Post(fmt.Sprintf("/patients/%d/erase", patient.ID), map[string]any{"reason": "asked for it"}).Want(t, http.StatusOK, "")
 	if code, out := runMEMS(t, []string{"keys", "revoke", "1"}, url); code != exitOK {
@@ -80,8 +80,8 @@ func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 	}
 }
 
-// A restore that was killed is begun anew by the next one, and a database whose
-// restore is not finished is served by nobody.
+// A restore restarts one that was killed, and a database with an unfinished restore is not
+// served.
 func TestUnfinishedRestore(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -91,7 +91,7 @@ func TestUnfinishedRestore(t *testing.T) {
 	}
 	into := storetest.New(t)
 	url := "MEMS_DATABASE_URL=" + into.DSN
-	// As a restore leaves it that is killed among the rows.
+	// The state after a restore was killed while inserting rows.
 	for _, text := range []string{
 		`SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')`,
 		`INSERT INTO goose_db_version (id, version_id, is_applied) VALUES (0, 0, 0)`,
@@ -119,7 +119,7 @@ func TestUnfinishedRestore(t *testing.T) {
 			t.Errorf("%v: %d %s", args, code, out)
 		}
 	}
-	// Rows are missing, so nothing may open it.
+	// Rows are missing, so it must not be opened.
 	if code, out := runMEMS(t, []string{"restore", "--finish", file}, url); code != exitFailed || !contains(out, "rows of the backup are missing") {
 		t.Errorf("%d %s", code, out)
 	}
@@ -132,8 +132,7 @@ func TestUnfinishedRestore(t *testing.T) {
 	}
 }
 
-// A private server's backup goes into another one, which was started
-// and is empty.
+// A private server's backup is restored into another private server that is empty.
 func TestRestorePrivateIntoPrivate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -8,13 +8,12 @@ import (
 	"testing"
 )
 
-// A disk that is full at the first start is named as such, without the lines of the
-// database server.
+// A full disk at the first start is reported as such, without the database server's output.
 func TestFullDiskAtFirstStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
-		t.Logf("no small disk can be made here (%v)", err) // not root; internal/localdb holds the words
+		t.Logf("no small disk can be made here (%v)", err) // not root; internal/localdb tests the messages
 		return
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
@@ -33,7 +32,7 @@ func TestFullDiskAtFirstStart(t *testing.T) {
 	}
 }
 
-// Too low a limit of open files is named as such.
+// Too low a limit of open files is reported as such.
 func TestFewFilesAtFirstStart(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+t.TempDir(), "MEMS_TEST_FILES=64", testEngine())

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// say tells people what is being done: a line of the log where programs read it.
+// say reports progress to people, or as a log line if programs read the output.
 func (p *program) say(format string, args ...any) {
 	if p.logsJSON() {
 		p.logger().Info(strings.TrimSpace(fmt.Sprintf(format, args...)))
@@ -16,11 +16,11 @@ func (p *program) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.err, format+"\n", args...)
 }
 
-// logsJSON reports whether what a command says goes to programs. The format of an
-// installed service is not for the person who runs a command beside it.
+// logsJSON reports whether a command's messages are for programs. The installed service's
+// format does not apply to a person running a command beside it.
 func (p *program) logsJSON() bool { return p.LogFormat == "json" && p.service == "" }
 
-// complain says what ends a command: the prefix only where people read it.
+// complain prints the error that ends a command, with the prefix only for people.
 func (p *program) complain(prefix string, err error) {
 	if p.logsJSON() {
 		logsTo(p.err, p.LogFormat, slog.LevelInfo).Error(err.Error(), "command", p.command)
@@ -29,7 +29,7 @@ func (p *program) complain(prefix string, err error) {
 	_, _ = fmt.Fprintf(p.err, "%s: %v\n", prefix, err)
 }
 
-// logsTo is a logger of the format, "text" or "json".
+// logsTo returns a logger in the format "text" or "json".
 func logsTo(w io.Writer, format string, level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: inSeconds}
 	if format == "json" {

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// readSecretFiles fills the secrets that are given as files, which is how systemd,
-// Compose and Kubernetes hand them over: the environment of a process can be read
-// by more people than its files. An empty file is refused, since no database URL
-// would mean a private server.
+// readSecretFiles reads the secrets that are given as files, as systemd, Compose and
+// Kubernetes provide them: a process's environment is more exposed than its files. An empty
+// file is an error, because without a database URL a private server would be used.
 func (c *config) readSecretFiles() []error {
 	var faults []error
 	for _, s := range []struct {
@@ -39,13 +38,14 @@ func (c *config) readSecretFiles() []error {
 	return faults
 }
 
-// secretFiles are the files of secrets, and of settings that may hold some, that were read.
+// secretFiles returns the files of secrets, and of settings that may contain some, that
+// were read.
 func (p *program) secretFiles() []string {
 	files := []string{p.DatabaseURLFile, p.AuditKeysFile}
 	if p.service == "" {
 		return files
 	}
-	file := filepath.Join(p.service, "mems.env") // which holds none as the package brings it
+	file := filepath.Join(p.service, "mems.env") // has none in the package's version
 	content, err := os.ReadFile(file)            //nolint:gosec // G304: named by the operator
 	environ, _ := parseEnvFile(string(content))
 	for _, e := range environ {
@@ -56,16 +56,16 @@ func (p *program) secretFiles() []string {
 	return files
 }
 
-// warnOfReaders warns of files of secrets that users beside their owner and group can
-// read, as certificates.warnOfReaders does of the TLS key. In a container's /run/secrets
-// there are no other users, and Compose and Kubernetes set modes of their own.
+// warnOfReaders warns about secret files that users other than their owner and group can
+// read, as certificates.warnOfReaders does for the TLS key. A container's /run/secrets has
+// no other users, and Compose and Kubernetes set their own modes.
 func (p *program) warnOfReaders(files ...string) {
 	for _, file := range files {
 		if file == "" || strings.HasPrefix(file, "/run/secrets/") {
 			continue
 		}
 		if folder, err := os.Stat(filepath.Dir(file)); err == nil && folder.Mode().Perm()&0o001 == 0 {
-			continue // they do not get there, as into the package's /etc/mems
+			continue // unreachable for others, like the package's /etc/mems
 		}
 		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
 			p.say("every user of this machine can read %s (%s): run chmod o= on it, and replace its secrets if anyone may have read them", file, info.Mode().Perm())

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// writeSecret writes a file that ends in a line break, as an editor leaves it.
+// writeSecret writes a file that ends in a newline, like an editor.
 func writeSecret(t *testing.T, content string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "secret")
@@ -22,7 +22,7 @@ const (
 	someKeys = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 )
 
-// A secret in a file is the secret in the variable.
+// A secret is read from a file as from the variable.
 func TestSecretFiles(t *testing.T) {
 	t.Parallel()
 	c, err := readConfig([]string{
@@ -37,8 +37,8 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-// One that cannot be used stops the start: without a database URL, MEMS would
-// serve an empty private database instead of the clinic's. It is not shown.
+// A file that cannot be used stops the start: without a database URL, MEMS would serve an
+// empty private database instead of the clinic's. Its contents are not printed.
 func TestSecretFilesThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -60,8 +60,7 @@ func TestSecretFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// Files of secrets that every user can read are warned of, and those that only their owner
-// and group can are not.
+// Secret files that every user can read cause a warning; files for owner and group do not.
 func TestReadersOfSecretsAreToldOf(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Every test that SECURITY.md names is in the repository, as is every file of tests.
+// Every test and test file that SECURITY.md names exists.
 func TestSecurityNamesTests(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../.github/SECURITY.md")

@@ -23,7 +23,7 @@ import (
 	"mems/internal/telemetry"
 )
 
-// serve is the command "mems serve".
+// serve runs "mems serve".
 func serve(ctx context.Context, p *program, args []string) error {
 	flags := newFlags("serve")
 	migrateFirst := flags.Bool("migrate", false, "")
@@ -31,7 +31,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if err := errors.Join(p.checkOpen(), p.checkCertificate(), p.checkDatabase(), p.checkStatusDir()); err != nil {
-		return err // all that is wrong, in one run
+		return err // reports all faults in one run
 	}
 	p.notify = takeNotifySocket()
 	// Listen first: a port in use should be reported before a database is started.
@@ -209,7 +209,7 @@ func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener
 		WriteTimeout:      p.RequestTimeout + 20*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections are the network's business
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // mostly broken connections
 	}
 	newConnections(mostFiles(), p.DatabaseConns).serve(s)
 	p.serving = true
@@ -246,8 +246,8 @@ func (p *program) serveHTTP(ctx context.Context, ready <-chan struct{}, listener
 	return nil
 }
 
-// shutdownDelay is how long requests are still accepted: none are with another zone than
-// the clinic's.
+// shutdownDelay returns how long requests are still accepted after a signal: not at all if
+// the clinic's time zone has changed.
 func (p *program) shutdownDelay(ctx context.Context) time.Duration {
 	if errors.As(context.Cause(ctx), &zoneChangedError{}) {
 		return 0
@@ -255,16 +255,16 @@ func (p *program) shutdownDelay(ctx context.Context) time.Duration {
 	return p.ShutdownDelay
 }
 
-// host is the host that the server listens on, as it is set.
+// host returns the configured host of the server.
 func (p *program) host() string {
-	host, _, _ := net.SplitHostPort(p.HTTPAddr) // checked with the configuration
+	host, _, _ := net.SplitHostPort(p.HTTPAddr) // validated with the configuration
 	if host == "" {
-		return "0.0.0.0" // every address
+		return "0.0.0.0" // all addresses
 	}
 	return host
 }
 
-// checkOpen refuses to offer an API without authentication to a network.
+// checkOpen refuses to expose an API without authentication to a network.
 func (p *program) checkOpen() error {
 	host, _, err := net.SplitHostPort(p.HTTPAddr)
 	if err != nil {
@@ -279,7 +279,7 @@ func (p *program) checkOpen() error {
 		"or keep the address on 127.0.0.1; or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)}
 }
 
-// tokens is the identity provider, nil for none.
+// tokens returns the configuration of the identity provider, nil for none.
 func (p *program) tokens() *server.TokenConfig {
 	if p.OIDCIssuer == "" {
 		return nil
@@ -320,7 +320,7 @@ func (p *program) access() string {
 // find the reason.
 func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
 	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
-		address = net.JoinHostPort(p.host(), port) // as it was set: Go listens on [::] for 0.0.0.0
+		address = net.JoinHostPort(p.host(), port) // as configured: Go listens on [::] for 0.0.0.0
 	}
 	url := "http://" + address
 	if p.TLSCertFile != "" {
@@ -376,9 +376,8 @@ func newFlags(name string) *flag.FlagSet {
 	return flags
 }
 
-// parseWords reads flags. It refuses one that is given empty, as a variable that is not
-// set leaves it: that would mean something else than the caller wants, such as a backup
-// that is not encrypted.
+// parseWords parses flags. It rejects empty values, which unset variables produce: the
+// command would do something else than intended, such as an unencrypted backup.
 func parseWords(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return usageError{err.Error()}
@@ -392,7 +391,7 @@ func parseWords(flags *flag.FlagSet, args []string) error {
 	return err
 }
 
-// parse reads flags and refuses anything else.
+// parse parses flags and rejects arguments.
 func parse(flags *flag.FlagSet, args []string) error {
 	if err := parseWords(flags, args); err != nil {
 		return err

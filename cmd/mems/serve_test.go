@@ -19,8 +19,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// The private database: everything starts with nothing prepared, the pasted
-// lines work, the data survive a stop and a crash.
+// With the private database everything starts without preparation, the printed commands
+// work, and the data survive a stop and a crash.
 func TestPrivateDatabase(t *testing.T) {
 	t.Parallel()
 	env := []string{"MEMS_DATA_DIR=" + t.TempDir(), "MEMS_CLINIC_TIME_ZONE=Europe/Zurich"}
@@ -38,7 +38,7 @@ func TestPrivateDatabase(t *testing.T) {
 			t.Errorf("exit %d: %s", code, out)
 		}
 	})
-	// A terminal's Ctrl-C reaches the whole group: the database must wait for us.
+	// A terminal's Ctrl-C reaches the whole group; the database must outlast mems.
 	if err := syscall.Kill(-first.cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestPrivateDatabase(t *testing.T) {
 	})
 }
 
-// The same program in this process: it ends well when its context does.
+// The program returns normally when its context ends.
 func TestServeUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -81,7 +81,7 @@ func TestServeUntilItsContextEnds(t *testing.T) {
 	lines := bufio.NewScanner(said)
 	for lines.Scan() {
 		if url, ok := strings.CutPrefix(lines.Text(), "MEMS is serving "); ok {
-			go func() { _, _ = io.Copy(io.Discard, said) }() // or it would wait for a reader
+			go func() { _, _ = io.Copy(io.Discard, said) }() // otherwise it would block on the pipe
 			contracttest.New(t, url).Get("/readyz").Want(t, http.StatusOK, "")
 			break
 		}

@@ -12,16 +12,15 @@ import (
 	"strings"
 )
 
-// serviceURLs are the files beside the settings of an installed service that hold
-// the database URL of the user whom a command works as; empty for a command that needs
-// the settings alone.
+// serviceURLs names, by command, the file beside an installed service's settings with the
+// database URL of that command's user; empty if the command needs only the settings.
 var serviceURLs = map[string]string{
 	"keys": "app-url", "audit": "app-url", "backup": "backup-url", "checksum": "backup-url", "revocations": "backup-url",
 	"migrate": "migrate-url", "retain": "migrate-url", "restore": "migrate-url", "zone": "migrate-url", "replay": "migrate-url",
-	"health": "", // asks the service, and no database
+	"health": "", // uses the service, not the database
 }
 
-// serviceDir is where an installed service keeps its settings, unless set elsewhere.
+// serviceDir returns the directory of an installed service's settings; set overrides it.
 func serviceDir(set string) string {
 	if set != "" {
 		return set
@@ -30,10 +29,9 @@ func serviceDir(set string) string {
 	return settings()[i].fallback
 }
 
-// withService adds the settings of the service installed on this machine to those of
-// a command that names no database, so that "mems keys create" makes a key that the
-// service knows. What is set already wins. It returns where they come from, empty
-// when nothing was added.
+// withService adds the settings of the service installed on this machine for a command
+// without a database, so that "mems keys create" creates a key for that service. Variables
+// that are set take precedence. from is their directory, empty if nothing was added.
 func withService(command string, environ []string) (all []string, from string, err error) {
 	value := func(name string) string {
 		for _, e := range slices.Backward(environ) {
@@ -57,11 +55,11 @@ func withService(command string, environ []string) (all []string, from string, e
 		return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
 	}
 	all, wrong := parseEnvFile(string(content))
-	if wrong > 0 { // systemd would skip it, and this command use another database
+	if wrong > 0 { // systemd would ignore it, and this command use another database
 		return nil, "", fmt.Errorf("%s, line %d: not NAME=VALUE; correct the line, or begin it with #", filepath.Join(dir, "mems.env"), wrong)
 	}
 	for _, e := range environ {
-		if name, value, _ := strings.Cut(e, "="); value != "" || !strings.HasPrefix(name, "MEMS_") { // set, but empty, is not set
+		if name, value, _ := strings.Cut(e, "="); value != "" || !strings.HasPrefix(name, "MEMS_") { // empty counts as unset
 			all = append(all, e)
 		}
 	}
@@ -83,14 +81,14 @@ func withService(command string, environ []string) (all []string, from string, e
 		if err != nil {
 			return nil, "", fmt.Errorf("read the service's settings: %w", adviseRoot(err))
 		}
-		_ = f.Close() // it can be read
+		_ = f.Close() // readable
 		all = append(all, secret.name+"_FILE="+file)
 	}
 	return all, dir, nil
 }
 
-// isServiceSkipped reports whether a service is installed here whose settings this
-// command would use, had it not been given a database.
+// isServiceSkipped reports whether a service is installed here whose settings this command
+// would have used if it had not been given a database.
 func (p *program) isServiceSkipped() bool {
 	if serviceURLs[p.command] == "" || p.service != "" {
 		return false
@@ -106,9 +104,9 @@ func adviseRoot(err error) error {
 	return fmt.Errorf("%w\nRun this as root, or set MEMS_DATABASE_URL (for \"mems health\": MEMS_HTTP_ADDR)", err)
 }
 
-// parseEnvFile reads a file as systemd's EnvironmentFile= does, as far as settings
-// need it: lines of NAME=VALUE, comments, a value in quotes. wrong is the number of the first
-// line that is none of these, 0 when all are.
+// parseEnvFile parses a file like systemd's EnvironmentFile=, as far as settings need it:
+// lines of NAME=VALUE, comments, and quoted values. wrong is the number of the first other
+// line, or 0.
 func parseEnvFile(text string) (environ []string, wrong int) {
 	number := 0
 	for line := range strings.Lines(text) {
@@ -131,11 +129,11 @@ func parseEnvFile(text string) (environ []string, wrong int) {
 	return environ, wrong
 }
 
-// variableName is how systemd and shells write the name of a variable.
+// variableName matches variable names of systemd and shells.
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// locateFaults adds to each fault of a setting that the service's settings have the file
-// and the line, for the value alone does not say where it comes from.
+// locateFaults adds file and line to faults of settings from the service's files, because
+// the value alone does not show where it comes from.
 func locateFaults(err error, service string) error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || service == "" {

@@ -8,8 +8,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// Commands without a database name neither make one nor start one, and say what to
-// set; a private server that runs is found.
+// Commands without a database URL neither create nor start a private database, and say what
+// to set; they find a private server that is running.
 func TestOnlyServeAndDemoStartAPrivateServer(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -38,8 +38,8 @@ func TestOnlyServeAndDemoStartAPrivateServer(t *testing.T) {
 	}
 }
 
-// On a machine with the package, commands work on the service's database, as the user
-// that each needs.
+// On a machine with the package, each command uses the service's database as the user that
+// it needs.
 func TestCommandsFindTheService(t *testing.T) {
 	t.Parallel()
 	dsn, dir := storetest.New(t).DSN, t.TempDir()
@@ -88,8 +88,8 @@ func join(environ []string) string {
 	return text
 }
 
-// A wrong setting of the service is told with its file and line, never with a secret
-// value; a service without the database URL of a command is not taken for none.
+// A wrong setting of the service is reported with file and line, never with a secret value;
+// a service without the database URL of a command does not count as missing.
 func TestFaultsOfTheServiceAreLocated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -123,7 +123,7 @@ func TestFaultsOfTheServiceAreLocated(t *testing.T) {
 	}
 }
 
-// An error of writing a file names it, not its temporary predecessor.
+// A write error names the file, not its temporary predecessor.
 func TestFilesAreNamedInErrors(t *testing.T) {
 	t.Parallel()
 	dsn, dir := storetest.New(t).DSN, filepath.Join(t.TempDir(), "missing")

@@ -12,11 +12,11 @@ import (
 	"mems/internal/storetest"
 )
 
-// blocked is a server with one booking in flight, which waits for a doctor
-// whose row somebody else holds.
+// blocked is a server with a booking in flight that waits for a doctor whose row another
+// session holds.
 type blocked struct {
 	*process
-	answer  chan *contracttest.Response // nil: the connection was cut
+	answer  chan *contracttest.Response // nil: the connection was closed
 	release func()
 }
 
@@ -49,11 +49,11 @@ func newBlocked(t *testing.T, env ...string) *blocked {
 		}
 		b.answer <- response
 	}()
-	d.WaitForStatements(t, 1) // in flight is what the database has been asked
+	d.WaitForStatements(t, 1) // in flight once the statement is running
 	return b
 }
 
-// What was accepted before SIGTERM is answered; nothing is accepted after it.
+// Requests accepted before SIGTERM are completed; none is accepted after it.
 func TestStopFinishesRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	b := newBlocked(t)
@@ -81,7 +81,7 @@ func TestStopFinishesRequestsInFlight(t *testing.T) {
 	}
 }
 
-// A request that does not end does not keep the process for ever.
+// A request that does not end does not keep the process running.
 func TestStopHasALimit(t *testing.T) {
 	t.Parallel()
 	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=50ms")
@@ -92,7 +92,7 @@ func TestStopHasALimit(t *testing.T) {
 	<-b.answer
 }
 
-// Who is in a hurry signals twice.
+// A second signal ends the process immediately.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=10m")
@@ -107,7 +107,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-// A schema that is too old is a warning, and not ready.
+// An old schema is a warning, and makes the server unready.
 func TestServeWithOldSchema(t *testing.T) {
 	t.Parallel()
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN, "MEMS_LOG_LEVEL=warn")

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/pprof" // adds itself to http.DefaultServeMux, which is not served
+	"net/http/pprof" // registers with http.DefaultServeMux, which is not served
 	"os"
 	"strconv"
 	"time"
@@ -14,7 +14,7 @@ import (
 	"mems/internal/telemetry"
 )
 
-// startTelemetry prepares metrics and traces. stop sends what is left of them.
+// startTelemetry sets up metrics and traces. stop exports the remaining traces.
 func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *telemetry.Telemetry, stop func(), err error) {
 	watch, err = telemetry.New(ctx, telemetry.Config{
 		Version: version, Commit: builtFrom(), Schema: strconv.Itoa(db.Latest), Log: log,
@@ -36,9 +36,9 @@ func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *
 	}, nil
 }
 
-// serveMetrics serves /metrics, and profiles if they are enabled, on an address of
-// its own, if there is one: clients of the API must not reach what is meant for
-// operators. It keeps serving while the last requests complete.
+// serveMetrics serves /metrics, and profiles if enabled, on a separate address, if
+// configured: clients of the API must not reach them. It continues while the last requests
+// complete.
 func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *slog.Logger) (stop func(), err error) {
 	if p.MetricsAddr == "" {
 		return func() {}, nil
@@ -52,7 +52,7 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 	writeTimeout := 30 * time.Second
 	if p.Profiling {
 		addProfiles(mux)
-		writeTimeout = 3 * time.Minute // a profile is taken for 30 s, or as long as asked for
+		writeTimeout = 3 * time.Minute // a profile takes 30 s, or as long as requested
 	}
 	s := &http.Server{
 		Handler:           mux,
@@ -62,12 +62,12 @@ func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *s
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	go func() { _ = s.Serve(listener) }() // ends with Close
+	go func() { _ = s.Serve(listener) }() // ended by Close
 	p.say("metrics are at http://%s/metrics", listener.Addr())
 	return func() { _ = s.Close() }, nil
 }
 
-// addProfiles serves the runtime's profiles. The command line is not among them.
+// addProfiles serves the runtime's profiles, without the command line.
 func addProfiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -75,7 +75,7 @@ func addProfiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound)
 }
 
-// checkStatusDir checks that there is a directory for notes of success.
+// checkStatusDir checks that the directory of status files exists.
 func (p *program) checkStatusDir() error {
 	if p.StatusDir == "" {
 		return nil
@@ -86,8 +86,8 @@ func (p *program) checkStatusDir() error {
 	return nil
 }
 
-// noteStatus notes a command's success for the metrics. What it did is done, so that
-// a note that cannot be written is no failure of it: the alert will say.
+// noteStatus records a command's success for the metrics. Failing to record it does not
+// fail the command, which has done its work: an alert will report it.
 func (p *program) noteStatus(file telemetry.StatusFile, values map[string]float64) {
 	if p.StatusDir == "" {
 		return

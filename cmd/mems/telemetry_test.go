@@ -59,13 +59,12 @@ func TestProfiles(t *testing.T) {
 					t.Errorf("GET %s: got status %d, want %d", path, response.StatusCode, want)
 				}
 			}
-			contracttest.New(t, p.URL).Get("/debug/pprof/").Want(t, http.StatusNotFound, "not-found") // not where clients are
+			contracttest.New(t, p.URL).Get("/debug/pprof/").Want(t, http.StatusNotFound, "not-found") // not for clients
 		})
 	}
 }
 
-// A process counts what it does, at an address of its own, and sends its traces
-// before it ends.
+// A process serves metrics on a separate address, and exports its traces before it ends.
 func TestServeIsObserved(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -83,8 +82,8 @@ func TestServeIsObserved(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_SERVICE_NAME=clinic-of-the-test")
 	c := contracttest.New(t, p.URL)
 	c.Post("/patients", map[string]any{"first_name": "Ann", "last_name": "Zebulonowitsch"}).Want(t, http.StatusCreated, "")
-	c.Get("/metrics").Want(t, http.StatusNotFound, "not-found") // not where clients are
-	c.Get("/nowhere").Want(t, http.StatusNotFound, "not-found") // what was asked before has been counted by now
+	c.Get("/metrics").Want(t, http.StatusNotFound, "not-found") // not for clients
+	c.Get("/nowhere").Want(t, http.StatusNotFound, "not-found") // earlier requests have been counted by now
 
 	metrics := metricsOf(t, p)
 	for _, expected := range []string{
@@ -111,7 +110,7 @@ func TestServeIsObserved(t *testing.T) {
 	}
 }
 
-// A collector that is away neither stops a process nor holds it up.
+// An unreachable collector neither stops nor delays a process.
 func TestServeWithoutItsCollector(t *testing.T) {
 	t.Parallel()
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_LOG_LEVEL=warn", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// certificates serves a certificate from files, and the new one when the files
-// change: renewing a certificate needs no restart.
+// certificates serves a certificate from files and reloads it when they change, so that
+// renewal needs no restart.
 type certificates struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	looked  time.Time // when the files were looked at
+	looked  time.Time // last check of the files
 	seen    [2]stamp
 }
 
-// stamp tells whether a file was written since.
+// stamp identifies a version of a file.
 type stamp struct {
 	at   time.Time
 	size int64
 }
 
-// lookAgain is how often the files are looked at, at most.
+// lookAgain is the minimum interval of checks of the files.
 const lookAgain = 2 * time.Second
 
 func newCertificates(certFile, keyFile string, log *slog.Logger) (*certificates, error) {
@@ -56,9 +56,8 @@ func (p *program) checkCertificate() error {
 	return err
 }
 
-// warnOfReaders warns of a key that users beside the server's own can read. A
-// group may be meant to: it is how a proxy or a program that renews certificates
-// shares them, and how Kubernetes mounts secrets.
+// warnOfReaders warns about a key that users other than the server's can read. A group may:
+// this is how proxies and renewal programs share keys, and how Kubernetes mounts secrets.
 func (c *certificates) warnOfReaders() {
 	if info, err := os.Stat(c.keyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
 		c.log.Warn("every user of this machine can read the TLS key: run chmod o= on it, and renew the certificate if anyone may have read it",
@@ -66,13 +65,13 @@ func (c *certificates) warnOfReaders() {
 	}
 }
 
-// config is what the listener needs. TLS 1.2 is the least; which ciphers are safe
-// is Go's to know.
+// config returns the listener's configuration. TLS 1.2 is the minimum; Go chooses safe
+// ciphers.
 func (c *certificates) config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: c.get}
 }
 
-// get returns the newest pair that fits together.
+// get returns the newest matching pair.
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,7 +85,7 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		// Perhaps only one of the two is written yet: the old pair goes on.
+		// Perhaps only one of the two files has been written so far: keep the old pair.
 		c.log.Warn("the new TLS certificate is unusable; still serving the old one", "cause", err)
 		return c.current, nil
 	}
@@ -96,16 +95,16 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
-// expires returns when the certificate that is served ends.
+// expires returns the expiry of the served certificate.
 func (c *certificates) expires() time.Time {
-	current, _ := c.get(nil) // it never fails
+	current, _ := c.get(nil) // never returns an error
 	if current.Leaf == nil {
 		return time.Time{}
 	}
 	return current.Leaf.NotAfter
 }
 
-// names reports whether the certificate that is served names a host.
+// names reports whether the served certificate is valid for a host.
 func (c *certificates) names(host string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// writePair writes a certificate of 127.0.0.1, with its key, and returns it.
+// writePair writes a certificate for 127.0.0.1 and its key, and returns it.
 func writePair(t *testing.T, certFile, keyFile string, serial int64) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -53,8 +53,8 @@ func writePair(t *testing.T, certFile, keyFile string, serial int64) *x509.Certi
 	return certificate
 }
 
-// The server speaks TLS, takes a renewed certificate without a restart, and keeps
-// the old one when the new files do not fit together.
+// The server uses TLS, loads a renewed certificate without a restart, and keeps the old one
+// while the new files do not match.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -86,13 +86,13 @@ func TestTLS(t *testing.T) {
 	if _, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 was taken")
 	}
-	if r, err := http.Get("http://" + u.Host + "/healthz"); err == nil { // plain HTTP: Go answers 400 or hangs up
+	if r, err := http.Get("http://" + u.Host + "/healthz"); err == nil { // plain HTTP: 400, or closed
 		_ = r.Body.Close()
 		if r.StatusCode < 400 {
 			t.Errorf("plain HTTP: %d", r.StatusCode)
 		}
 	}
-	// Only one of the two files is new: they do not fit together.
+	// Only one of the two files is new, so they do not match.
 	old, err := os.ReadFile(key)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// What cannot be served is said before anything else is started.
+// An unusable certificate is reported before anything else is started.
 func TestTLSFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -136,7 +136,7 @@ func TestTLSFiles(t *testing.T) {
 	}
 }
 
-// A key that every user can read is warned of, and served.
+// A key that every user can read causes a warning, and is used.
 func TestTLSKeyThatOthersRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -156,8 +156,8 @@ func TestTLSKeyThatOthersRead(t *testing.T) {
 	}
 }
 
-// A connection that was to be encrypted is never made in the clear, nor with a
-// server that cannot show who it is.
+// A connection that requires TLS is never made in plain text, nor to a server without a
+// valid certificate.
 func TestDatabaseTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -19,19 +19,19 @@ import (
 	"mems/internal/storetest"
 )
 
-// testdata/0.1.0 has a clinic as version 0.1.0 left it: its backup, its checksums and the
-// keys of its audit trail, all made by that version's program (make.sh there).
+// testdata/0.1.0 has a clinic as version 0.1.0 left it: its backup, checksums and audit
+// keys, made by that version (see make.sh there).
 const releasedData = "testdata/0.1.0/"
 
-// A database of version 0.1.0, in the schema that its own migrations made and with the
-// rows that its program wrote, is upgraded: no column of any row changes, the audit trail
-// verifies, and no appointment of then can be booked over.
+// A database of version 0.1.0, with the schema of its own migrations and rows written by
+// its program, is upgraded: no column of any row changes, the audit trail verifies, and its
+// appointments cannot be double-booked.
 func TestUpgradeFromReleasedVersion(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
 	loadReleased(t, d)
 	env := releasedEnv(t, d)
-	if strings.Contains(d.Server, "MariaDB") { // MySQL spells JSON in its own way
+	if strings.Contains(d.Server, "MariaDB") { // MySQL formats JSON differently
 		want, err := os.ReadFile(releasedData + "checksums")
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func TestUpgradeFromReleasedVersion(t *testing.T) {
 	serveUpgraded(t, d, env)
 }
 
-// A backup that version 0.1.0 made is restored by this one, and holds the same.
+// A backup made by version 0.1.0 is restored with the same contents.
 func TestRestoreOfReleasedVersion(t *testing.T) {
 	t.Parallel()
 	loaded, restored := storetest.Empty(t), storetest.Empty(t)
@@ -71,8 +71,8 @@ func releasedEnv(t *testing.T, d *storetest.Database) []string {
 	return []string{"MEMS_DATABASE_URL=" + d.DSN, "MEMS_AUDIT_KEYS=" + strings.TrimSpace(string(keys)), "MEMS_CLINIC_TIME_ZONE=Europe/Zurich"}
 }
 
-// loadReleased migrates as 0.1.0 did and fills in what it wrote. The triggers are away
-// meanwhile, as in every restore: they have done their work on these rows.
+// loadReleased migrates like 0.1.0 and inserts its rows. As in every restore, there are no
+// triggers meanwhile: these rows have already passed them.
 func loadReleased(t *testing.T, d *storetest.Database) {
 	t.Helper()
 	old, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS("../../internal/database/testdata/migrations-0.1.0"))
@@ -132,17 +132,17 @@ func loadReleased(t *testing.T, d *storetest.Database) {
 	exec(`SET SESSION foreign_key_checks = 1`)
 }
 
-// sameSums compares what "mems checksum" prints, whose order changed since 0.1.0.
+// sameSums compares outputs of "mems checksum", whose order changed after 0.1.0.
 func sameSums(a, b string) bool {
 	sorted := func(text string) []string { return slices.Sorted(strings.Lines(strings.TrimSpace(text) + "\n")) }
 	return slices.Equal(sorted(a), sorted(b))
 }
 
-// records are the rows of a table, each as the values of its columns, in the order of
-// the table's first columns.
+// records are the rows of a table, each mapping columns to values, ordered by the table's
+// first columns.
 type records []map[string]string
 
-// allRows reads a database whole. It is a small one.
+// allRows reads a whole database, which must be small.
 func allRows(t *testing.T, d *storetest.Database) map[string]records {
 	t.Helper()
 	var tables []string
@@ -187,7 +187,7 @@ func rowsOf(t *testing.T, d *storetest.Database, table string) (all records) {
 	return all
 }
 
-// sameAfterUpgrade compares each row and column that 0.1.0 had.
+// sameAfterUpgrade compares every row and column that 0.1.0 had.
 func sameAfterUpgrade(t *testing.T, d *storetest.Database, before map[string]records) {
 	t.Helper()
 	after := allRows(t, d)
@@ -216,7 +216,7 @@ func sameAfterUpgrade(t *testing.T, d *storetest.Database, before map[string]rec
 	}
 }
 
-// serveUpgraded verifies the audit trail and uses the clinic.
+// serveUpgraded verifies the audit trail and exercises the clinic.
 func serveUpgraded(t *testing.T, d *storetest.Database, env []string) {
 	t.Helper()
 	if code, output := runMEMS(t, []string{"audit", "verify"}, env...); code != exitOK || !strings.Contains(output, "intact") {

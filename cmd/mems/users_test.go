@@ -14,14 +14,14 @@ import (
 	"mems/internal/contracttest"
 )
 
-// The steps of .deploy, on a server of their own: the script makes a user, who
-// migrates, then it makes those who serve and make backups. Running it again takes
-// over new passwords.
+// Runs the steps of .deploy on a separate server: the script creates the migration user,
+// who migrates, then the users that serve and make backups. Repeating it changes the
+// passwords.
 func TestUsersScript(t *testing.T) {
 	t.Parallel()
 
 	db := durableServer(t)
-	// As compose.yaml does: MySQL writes a binary log, and MariaDB may.
+	// As in compose.yaml: MySQL writes a binary log, and MariaDB may.
 	root, err := sql.Open("mysql", db.DSN(""))
 	if err != nil {
 		t.Fatal(err)
@@ -102,8 +102,8 @@ func TestUsersScript(t *testing.T) {
 	grantsElsewhere(t, root, db.Socket())
 }
 
-// usersThatGoBefore has the script find users that the database prefers to those that it
-// makes: of the same name for this machine, as grants.sql makes them, and anonymous ones.
+// usersThatGoBefore creates users that the database prefers to the script's: those of the
+// same name for this host, as in grants.sql, and anonymous ones.
 func usersThatGoBefore(t *testing.T, root *sql.DB, script func(...string) (string, error), app string) {
 	t.Helper()
 	must := func(statement string) {
@@ -131,8 +131,9 @@ func usersThatGoBefore(t *testing.T, root *sql.DB, script func(...string) (strin
 	}
 }
 
-// grantsElsewhere runs grants.sql for a database of another name, as db/README.md says,
-// before and after the migration, and has its users work there and not in the first one.
+// grantsElsewhere runs grants.sql for a database with another name, as db/README.md says,
+// before and after the migration, and checks that its users work there and not in the first
+// database.
 func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 	t.Helper()
 	readme, err := os.ReadFile("../../db/README.md")
@@ -154,7 +155,7 @@ func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 	}
 	statements := regexp.MustCompile(`(?m)^(CREATE|GRANT) .*;$`).FindAllString(string(grants), -1)
 	for _, statement := range statements {
-		_, _ = root.Exec(statement) // as --force: the tables are not there yet
+		_, _ = root.Exec(statement) // like --force: the tables do not exist yet
 	}
 	url := func(user string, n int) string {
 		return fmt.Sprintf("MEMS_DATABASE_URL=%s:replace-this-%d@unix(%s)/clinic", user, n, socket)

@@ -7,13 +7,13 @@ import (
 	"runtime/debug"
 )
 
-// Set by the linker (see the Makefile). It can only set what is a constant here.
+// Set by the linker (see the Makefile), which can only set variables with constant values.
 var (
 	version = "dev"
 	commit  = ""
 )
 
-// builtFrom is the commit, from the linker or else from what the Go toolchain noted.
+// builtFrom returns the commit, from the linker or else from the Go toolchain.
 func builtFrom() string {
 	info, ok := debug.ReadBuildInfo()
 	if commit != "" || !ok {
@@ -27,7 +27,7 @@ func builtFrom() string {
 	return ""
 }
 
-// showVersion is the command "mems version".
+// showVersion runs "mems version".
 func showVersion(_ context.Context, p *program, args []string) error {
 	if err := parse(newFlags("version"), args); err != nil {
 		return err

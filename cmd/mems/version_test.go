@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What the linker is told, by the Makefile, the Dockerfile and goreleaser alike, is
-// what the program says of itself.
+// "mems version" prints what the Makefile, the Dockerfile and goreleaser pass to the
+// linker.
 func TestVersionFromTheLinker(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "mems")

@@ -14,7 +14,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// allJSON holds output to be JSON, line by line, and returns its lines.
+// allJSON checks that every line of output is JSON, and returns the lines.
 func allJSON(t *testing.T, output string) (lines []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(output) {
@@ -27,8 +27,8 @@ func allJSON(t *testing.T, output string) (lines []map[string]any) {
 	return lines
 }
 
-// With MEMS_LOG_FORMAT=json a program can read every line, from the welcome to the
-// end, and durations say their unit.
+// With MEMS_LOG_FORMAT=json every line is JSON, from the welcome to the end, and the names
+// of durations have their unit.
 func TestJSONLogsAreJSONAlone(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, []string{"serve", "--migrate"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_FORMAT=json", "MEMS_AUTH=required",
@@ -57,7 +57,7 @@ func TestJSONLogsAreJSONAlone(t *testing.T) {
 	}
 }
 
-// A start that fails says why in JSON too.
+// A failed start reports the cause in JSON, too.
 func TestJSONFailuresAreJSON(t *testing.T) {
 	t.Parallel()
 	for _, environ := range [][]string{
@@ -72,7 +72,7 @@ func TestJSONFailuresAreJSON(t *testing.T) {
 	}
 }
 
-// A logged duration is in seconds, whichever part logs it, and its name says so.
+// Logged durations are in seconds in every package, and their names say so.
 func TestDurationsAreInSeconds(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"json", "text"} {
@@ -84,7 +84,7 @@ func TestDurationsAreInSeconds(t *testing.T) {
 	}
 }
 
-// Every setting that is wrong is named in one run, also those that only serve checks.
+// Every wrong setting is reported in one run, even those that only serve checks.
 func TestServeNamesEveryWrongSetting(t *testing.T) {
 	t.Parallel()
 	code, output := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_TLS_CERT_FILE=/nowhere/cert", "MEMS_TLS_KEY_FILE=/nowhere/key",
@@ -94,7 +94,7 @@ func TestServeNamesEveryWrongSetting(t *testing.T) {
 	}
 }
 
-// Backups and verifications tell when they last succeeded, and serve exports it.
+// Backups and verifications record their last success, and serve exports it.
 func TestServeTellsOfBackupsAndVerifications(t *testing.T) {
 	t.Parallel()
 	dir, url := t.TempDir(), "MEMS_DATABASE_URL="+storetest.New(t).DSN

@@ -13,7 +13,7 @@ import (
 	"mems/internal/store"
 )
 
-// runZone is the command "mems zone".
+// runZone runs "mems zone".
 func runZone(ctx context.Context, p *program, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -53,8 +53,8 @@ func runZone(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-// checkZone refuses a zone that is not the one that the data were made with. That it
-// cannot be read or kept, because a right is missing, only warns.
+// checkZone rejects a time zone that differs from that of the data. If it cannot be read or
+// stored for lack of a privilege, it only warns.
 func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logger) error {
 	err := st.AdoptZone(ctx)
 	if other, ok := errors.AsType[*store.OtherZoneError](err); ok {
@@ -67,12 +67,13 @@ func (p *program) checkZone(ctx context.Context, st *store.Store, log *slog.Logg
 	return nil
 }
 
-// zoneLooks is how often a server that runs compares its zone with the database's.
+// zoneLooks is the interval at which a running server compares its zone with the
+// database's.
 const zoneLooks = 2 * time.Second
 
-// watchZone ends the server by fail when "mems zone set" has changed the zone: two servers
-// would mean different days by one date. It is no wrong setting (exit status 78): once
-// the setting is changed too, the next start is right.
+// watchZone stops the server through fail when "mems zone set" or a restore has changed the
+// zone: two servers would interpret a date as different days. It is not a wrong setting (exit
+// status 78): once the setting is changed, too, the next start succeeds.
 func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFunc) {
 	for {
 		select {
@@ -81,7 +82,7 @@ func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFun
 		case <-time.After(zoneLooks):
 		}
 		limit, cancel := context.WithTimeout(ctx, zoneLooks)
-		err := st.CheckZone(limit)
+		err := st.AdoptZone(limit) // none is stored after a reset
 		cancel()
 		if other, ok := errors.AsType[*store.OtherZoneError](err); ok {
 			fail(zoneChangedError{other})
@@ -90,7 +91,7 @@ func watchZone(ctx context.Context, st *store.Store, fail context.CancelCauseFun
 	}
 }
 
-// zoneChangedError ends a server whose zone is the clinic's no longer.
+// zoneChangedError stops a server whose zone is no longer the clinic's.
 type zoneChangedError struct{ *store.OtherZoneError }
 
 func (e zoneChangedError) Error() string {
@@ -98,8 +99,8 @@ func (e zoneChangedError) Error() string {
 		"Set MEMS_CLINIC_TIME_ZONE=%[1]s and start it again", e.Stored, e.Configured)
 }
 
-// awaitDatabase returns when the database can be used and is this server's, which ready
-// then tells. It ends the server by fail when a setting is wrong.
+// awaitDatabase returns when the database is usable and has this server's zone, according
+// to ready. It stops the server through fail if a setting is wrong.
 func (p *program) awaitDatabase(ctx context.Context, st *store.Store, log *slog.Logger, fail context.CancelCauseFunc, ready chan<- struct{}) {
 	for {
 		select {

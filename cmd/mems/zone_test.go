@@ -6,8 +6,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// The first server's zone is kept; a server with another one is refused, and told how
-// to change it, which "mems zone set" does.
+// The first server's zone is stored; a server with another one is rejected with
+// instructions to change it by "mems zone set".
 func TestOtherZoneIsRefused(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -35,7 +35,8 @@ func TestOtherZoneIsRefused(t *testing.T) {
 	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || said != "Europe/Lisbon\n" {
 		t.Errorf("%d %q", code, said)
 	}
-	// A server that runs ends, and not as one that has a wrong setting: another start may do.
+	// A running server ends, but not with the status of a wrong setting: the next start may
+	// succeed.
 	if code := running.Wait(); code != exitFailed || !contains(running.Output(), "changed to Europe/Lisbon", "MEMS_CLINIC_TIME_ZONE=Europe/Lisbon") {
 		t.Errorf("%d %s", code, running.Output())
 	}
@@ -56,7 +57,7 @@ func TestOtherZoneIsRefused(t *testing.T) {
 	}
 }
 
-// A server that starts before its database can be used compares the zone later.
+// A server that starts before its database compares the zone later.
 func TestOtherZoneIsRefusedLater(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)

@@ -1925,13 +1925,16 @@ func (e ListNextAvailableParamsStepMinutes) Valid() bool {
 
 // Defines values for ListChangesParamsInclude.
 const (
-	ListChangesParamsIncludeRecord ListChangesParamsInclude = "record"
+	ListChangesParamsIncludeRecord        ListChangesParamsInclude = "record"
+	ListChangesParamsIncludeRecordPatient ListChangesParamsInclude = "record,patient"
 )
 
 // Valid indicates whether the value is a known member of the ListChangesParamsInclude enum.
 func (e ListChangesParamsInclude) Valid() bool {
 	switch e {
 	case ListChangesParamsIncludeRecord:
+		return true
+	case ListChangesParamsIncludeRecordPatient:
 		return true
 	default:
 		return false
@@ -1947,6 +1950,42 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetScheduleParamsInclude.
+const (
+	GetScheduleParamsIncludeDoctor  GetScheduleParamsInclude = "doctor"
+	GetScheduleParamsIncludePatient GetScheduleParamsInclude = "patient"
+)
+
+// Valid indicates whether the value is a known member of the GetScheduleParamsInclude enum.
+func (e GetScheduleParamsInclude) Valid() bool {
+	switch e {
+	case GetScheduleParamsIncludeDoctor:
+		return true
+	case GetScheduleParamsIncludePatient:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamChangesParamsInclude.
+const (
+	StreamChangesParamsIncludeRecord        StreamChangesParamsInclude = "record"
+	StreamChangesParamsIncludeRecordPatient StreamChangesParamsInclude = "record,patient"
+)
+
+// Valid indicates whether the value is a known member of the StreamChangesParamsInclude enum.
+func (e StreamChangesParamsInclude) Valid() bool {
+	switch e {
+	case StreamChangesParamsIncludeRecord:
+		return true
+	case StreamChangesParamsIncludeRecordPatient:
 		return true
 	default:
 		return false
@@ -3550,6 +3589,22 @@ type DoctorPatch struct {
 	//
 	// Example: Dermatology
 	Specialization *Specialization `json:"specialization,omitempty"`
+}
+
+// DoctorSchedule When a doctor works and is away.
+type DoctorSchedule struct {
+	// DoctorID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+	// every JSON parser represents exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// TimeOff The time off that intersects the range, by start and id.
+	TimeOff []TimeOff `json:"time_off"`
+
+	// WorkingHours A doctor's working hours, in the wall-clock time of one zone.
+	WorkingHours WorkingHours `json:"working_hours"`
 }
 
 // DurationMinutes Duration in whole minutes, 15 to 180 inclusive.
@@ -5835,6 +5890,48 @@ type RoomPatch struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// Schedule Doctors' hours, absences and appointments on a range of days, with the clinic's closures.
+type Schedule struct {
+	// Appointments The doctors' appointments that intersect the range, by start and id.
+	Appointments []Appointment `json:"appointments"`
+
+	// Calendars When the doctors work and are away, and when the clinic is closed; only on the first
+	// page, and for callers with the permission `calendar:read`.
+	Calendars *ScheduleCalendars `json:"calendars,omitempty"`
+
+	// From A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	From Instant `json:"from"`
+
+	// NextCursor Pass it as `cursor` for the next page; null on the last page.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// TimeZone The clinic's IANA time zone.
+	//
+	// Example: Europe/Zurich
+	TimeZone TimeZone `json:"time_zone"`
+
+	// To A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
+	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	To Instant `json:"to"`
+}
+
+// ScheduleCalendars When the doctors work and are away, and when the clinic is closed; only on the first
+// page, and for callers with the permission `calendar:read`.
+type ScheduleCalendars struct {
+	// Closures The closures that intersect the range, by start and id.
+	Closures []Closure `json:"closures"`
+
+	// Doctors The requested doctors, by id.
+	Doctors []DoctorSchedule `json:"doctors"`
+}
+
 // Scope A scope of a partner's key: a permission, or `records:all`, which gives access to
 // records that the partner did not create.
 //
@@ -6537,6 +6634,13 @@ type WaitlistEntry struct {
 		// Example: 2027-03-01T09:00:00Z
 		ExpiresAt Instant `json:"expires_at"`
 
+		// ID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+		// every JSON parser represents exactly.
+		//
+		//
+		// Example: 1
+		ID ID `json:"id"`
+
 		// StartTime A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
 		// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 		//
@@ -6977,6 +7081,12 @@ type KeyID = ID
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// OfferID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
+// every JSON parser represents exactly.
+//
+// Example: 1
+type OfferID = ID
 
 // PatientID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
 // every JSON parser represents exactly.
@@ -7576,7 +7686,7 @@ type ListChangesParams struct {
 	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
-	// Include `record`: include the records themselves.
+	// Include `record`: include the records themselves. `record,patient`: include also the patient of each appointment.
 	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
 }
 
@@ -8182,14 +8292,41 @@ type UpdateRoomParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// GetScheduleParams defines parameters for GetSchedule.
+type GetScheduleParams struct {
+	// DoctorID The doctors; separate several with commas.
+	DoctorID []ID `form:"doctor_id" json:"doctor_id"`
+
+	// FirstDate First day of the range, in the clinic's time zone.
+	FirstDate CalendarDate `form:"first_date" json:"first_date"`
+
+	// LastDate Last day of the range, inclusive; at most 41 days after `first_date`.
+	LastDate CalendarDate `form:"last_date" json:"last_date"`
+
+	// Include Related records to include with each appointment, separated by commas.
+	Include Include `form:"include,omitempty" json:"include,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetScheduleParamsInclude defines parameters for GetSchedule.
+type GetScheduleParamsInclude string
+
 // StreamChangesParams defines parameters for StreamChanges.
 type StreamChangesParams struct {
 	// Objects Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
 	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
 
+	// Include `record`: include the records themselves. `record,patient`: include also the patient of each appointment.
+	Include *StreamChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+
 	// LastEventID The `id` of the last event received.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
+
+// StreamChangesParamsInclude defines parameters for StreamChanges.
+type StreamChangesParamsInclude string
 
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
@@ -8309,6 +8446,11 @@ type WithdrawWaitlistEntryParams struct {
 
 // AcceptOfferParams defines parameters for AcceptOffer.
 type AcceptOfferParams struct {
+	// OfferID The `offer.id` that the patient was told of. If the entry has another offer by now,
+	// the request is refused (`no-offer`), as is one that is sent twice; without it, the
+	// request is about the offer that the entry has when it arrives.
+	OfferID *OfferID `form:"offer_id,omitempty" json:"offer_id,omitempty"`
+
 	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
 	// response. 422 `idempotency-key-reused` for a different request; 409
 	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
@@ -8327,6 +8469,11 @@ type AcceptOfferParams struct {
 
 // DeclineOfferParams defines parameters for DeclineOffer.
 type DeclineOfferParams struct {
+	// OfferID The `offer.id` that the patient was told of. If the entry has another offer by now,
+	// the request is refused (`no-offer`), as is one that is sent twice; without it, the
+	// request is about the offer that the entry has when it arrives.
+	OfferID *OfferID `form:"offer_id,omitempty" json:"offer_id,omitempty"`
+
 	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
 	// response. 422 `idempotency-key-reused` for a different request; 409
 	// `idempotency-key-in-use` while the first is in progress. Stored for 24 hours.
@@ -9483,6 +9630,9 @@ type ServerInterface interface {
 	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
+	// GetSchedule Get the schedule of several doctors
+	// (GET /schedule)
+	GetSchedule(ctx echo.Context, params GetScheduleParams) error
 	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx echo.Context, params StreamChangesParams) error
@@ -13238,6 +13388,52 @@ func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
 	return err
 }
 
+// GetSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedule(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScheduleParams
+	// ------------- Required query parameter "doctor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "doctor_id", ctx.QueryParams(), &params.DoctorID, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter doctor_id: %s", err))
+	}
+
+	// ------------- Required query parameter "first_date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "first_date", ctx.QueryParams(), &params.FirstDate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter first_date: %s", err))
+	}
+
+	// ------------- Required query parameter "last_date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "last_date", ctx.QueryParams(), &params.LastDate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter last_date: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedule(ctx, params)
+	return err
+}
+
 // StreamChanges converts echo context to params.
 func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
 	var err error
@@ -13249,6 +13445,13 @@ func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -13746,6 +13949,12 @@ func (w *ServerInterfaceWrapper) AcceptOffer(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params AcceptOfferParams
+	// ------------- Optional query parameter "offer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offer_id", ctx.QueryParams(), &params.OfferID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter offer_id: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -13812,6 +14021,12 @@ func (w *ServerInterfaceWrapper) DeclineOffer(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params DeclineOfferParams
+	// ------------- Optional query parameter "offer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offer_id", ctx.QueryParams(), &params.OfferID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter offer_id: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -14316,6 +14531,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
 	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
 	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/schedule", wrapper.GetSchedule, options.OperationMiddlewares["getSchedule"]...)
 	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
 	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
 	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
@@ -32260,6 +32476,183 @@ func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type GetScheduleRequestObject struct {
+	Params GetScheduleParams
+}
+
+type GetScheduleResponseObject interface {
+	VisitGetScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetSchedule200JSONResponse Schedule
+
+func (response GetSchedule200JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule400ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule401ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule403ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule404ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule406ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule422ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule429ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule500ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSchedule503ApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StreamChangesRequestObject struct {
 	Params StreamChangesParams
 }
@@ -37351,6 +37744,9 @@ type StrictServerInterface interface {
 	// UpdateRoom Update a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
+	// GetSchedule Get the schedule of several doctors
+	// (GET /schedule)
+	GetSchedule(ctx context.Context, request GetScheduleRequestObject) (GetScheduleResponseObject, error)
 	// StreamChanges Stream changes
 	// (GET /stream)
 	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
@@ -40413,6 +40809,31 @@ func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRo
 	return nil
 }
 
+// GetSchedule operation middleware
+func (sh *strictHandler) GetSchedule(ctx echo.Context, params GetScheduleParams) error {
+	var request GetScheduleRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedule(ctx.Request().Context(), request.(GetScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScheduleResponseObject); ok {
+		return validResponse.VisitGetScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // StreamChanges operation middleware
 func (sh *strictHandler) StreamChanges(ctx echo.Context, params StreamChangesParams) error {
 	var request StreamChangesRequestObject
@@ -41146,968 +41567,991 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Lc9s21jf+VfBX35kmLaVIviSxPZ193SR94m1z2djZ7DbKY8EkZGFNASoAWlZ38372/+AAIEESlETZ",
-	"sdOtd55nGos3XA7O/fzOvzsxn844I0zJzv6/O+QKT2cpgX8fzmacMjUlTOk/ZTadYrHo7Hde4nSMMEMT",
-	"nolO1LnEaUb0HWfZeEzEKR4rIk6nlGVKv6gfuQtnZMwFKV2JBcGKJKdYdfY7W/2tx93BoLu1fdJ/ut/v",
-	"7/f7vT7879dO1El4rLg4pUlnfxB1kkxgRTkr3rbdjzqEJaeKTol52ZNuf7vbH5z09/a39cv0W+zjM6wo",
-	"Ycq9TXA+hX+zLE2jjiSCEun/oLBQ4Tf33ZulwiqTnf2OjCckyVKSdKKOWsyI955slqw33c+fI3/9n8Ey",
-	"rbcL66xTZfpN0xv0zbC+7w/2+30Y1HN4uxnPa85FeUyHyHzdH884S9NThuHdz0UP6afQS5wkWC+QnJGY",
-	"4pT+DqPUtxAxxYqn/HzhfXC9T7WgpuWjsutC5SmOFb0knX0lMhJ1+CURZ5xfnMZ4BvS7dPgt9/ut2ZRD",
-	"xqoztdtVOmtUqMlpAlTRGew93en2t7pbe51WR4pMMU07+x3MWG+aSUXE/7UMoMfFuV4lKqRyy6QHVixN",
-	"QpiiY0qE7Ox//BR1Ulzc+Qre1Yk6U6HXxHxwsN2JOrMJZ/qO73cGaGcH7e7uov4AbW1vuFaGDq+7Ypss",
-	"Q3C6jbPzhnyML0nyZ93jGZeSnqXkNMlmKY0xMCT95hab/znqTAhOYFD/7hzGMZmpFyzmCWXnwP+IjAWd",
-	"2fM4MpNQixGiY6QmBJ3xZIHmWCIt+QSRkiT7SBKWIKpQxopf0YN3Pz1De4NBH0kS6/ehwW5vtzd4/LCn",
-	"F9asYme/4z6h2Vk8IVMMkpRl087+x+LiJyMNtIBQQo9Vz+QZjifkGWdK8LQ++JMJQXGqyQJN8QLF+mY9",
-	"yrNMIb2XSJBLnFK9dPpnguMJ0lw8H/kgH/lub6u3VRn3TNBLrEiEGO/CuztRR5DfMipI4jheMaEpvvqF",
-	"sHM16ewP+kaGKAJ7/78fUff/ffr+/3SCM5zgNCXsnNSn95LPkeIIZ2qi10iTQ2jNB73HvUFl6D8SLIhA",
-	"guB0+sOwMyVTOex0Goa73Wa4nCnC1AkO0NKzCWbnRKI5VRMgpdjcfIDGXKDR0bj7mjPSfYVVPBmVxzvs",
-	"TP959ne2Jfbi/vGT7On459+2r14M5jDojdb8wYdHD/8y7Hw87P6Ku7/3u3un3U/fDzsNszL84hceWzlV",
-	"ndr7d79oDjRB3BwSRuZIkJiLpDyPR7hQSuSjwdLBj7kWhZ39TiZoV5AxEYTFmsa8WW3pWdXH+yK4/n8n",
-	"QmqKsGM044vyxQ+v+2D9Jd4pr/Cw87Hf3Wte1J8mVATHeZIP7luJLu2gsUQYzQm+QIYfIIXPI/0rZein",
-	"l0fvDhD5LcOpPhCjKVG4Zx88SmBKzRMoJvvhkZuuv8I7UWdKmftztzRF/cTySb7DivxCp1Q1TXOKKaPs",
-	"HJ1lyTlR+2gkRkjxC8JkhDBL0EiN9FHmLJEoY4qmmlNRibQCtkCCSMUFSaq7FmumIYadA/FD/0D9MNjq",
-	"rHkshp2PuPu7ns+B+MFM7UDZfzTMkCixONQ2S32Kx3bgiqM51owXLBgk9COUnZdGvbXWWaBMbW+ZHaJT",
-	"LSG2H+sZTCkzfw7yIVKmyDkRMMa/g5ZQHd2HCVb2JMgZZ5KghMyIHi9nIUa61dvt7VYYqZGf666u5TYR",
-	"6oZX87O+W+ApUbl4VlyERs7RFF8Qadgo8FVzkPXfE6qJYrGPMJoRIfWJFwijhMiLHnoHB4sk+uhIwlSk",
-	"peGQcZYu0NlCG0SUSYXTFDgd8GqeKV/IUM4OEFcTIuZUEviiL4ISZImPUWmPsf4aS5CaUImM7qEpmJ4z",
-	"IN0hK63oWHCmYLBak9KzNY90oo5TnV68Ou4eWuOled29Uzso78L/DoeZVoe68N/BT/CfJz+ZP/f0n1v9",
-	"radd898X8J/Hj82fj/c+faefl9d6xXVHED6JnsF79DzMbzzx861EtMw3Bna9tSArVpsmS9nn/xFk3Nnv",
-	"fPOocIQ8Mlflo6Pn1XGdLGZkjbEhPbnbG+AznBKWYPETIUnT6GJ7DxoTktzi0FIuM9G4ZrG5fIvjyYQM",
-	"cSQ9mBEjV+o0hjtGTsuYCXJJeSbRDGselTHDrWC0MMLfMiIWxRDN400He2v5wS4pc+FD8pyk9JKIRdOK",
-	"TomU+HztFU3s606vv7TGU9M0LuOtub2N1trZM56xgOLyyshexLLpGRF6owWRPBMxAW0Mdh02O8azmeb9",
-	"Cm31+weorwV/JpiWr+kC7hsprnBaVjp3+2HKOI1hOP48EjLGWaosw29WErYGO092nm4/3nniqQr9oKqg",
-	"5/2TfVHNGP6X5GwUoRGeGfObcvbI/abIlTJ/aHFbumU8oeJ7e5+WrgQniI+HbGS0h1EP/fX4zWstE/Wa",
-	"wOLIbDbjQktTM6sDhNlCTbSmSFJJ0DlREu30H1elp/5Kw8k6teuzkcx8oF/8nwferP6jJ/wQZvyf6mQ/",
-	"fo8+6QsPHxyAsfjdw7802wBvwbYJrPYEsySl7PyHlDBtxI/2rc6AMnbB+JwhSbCIJ6jQmXroja+YLBAG",
-	"dfNfJFZVJbn69iZtww5vM4a0xFK2U1cqoJkeGdXoAEk+dS4M6ZwspWmYkx3c7pl5uT9wO4ozzlOCWT6M",
-	"d/b4NvEed7yB+0RoPqHxxFFrbqhV+FJn0LlpzqSH6nGn45Q36jky5cqOFkvLdkgCCq4lmspgu1v9rSf9",
-	"bYhJ9Pu/drf7X3L4L3naqGhMeHqL+sVRQqYzrgiLFz+TRYjXaytDG2yUSCTxmOzbbf8tIxIsUXJF4kxz",
-	"Ks5iYoxWokWiMfMMp9KPgKN0yJyx1UM7W1toRIsBdC/IoitIJkkyAmMGo4SOwe+h3AcP0E5/b8hqj1HW",
-	"zSQZadpMSfE5sDMYmgl+LoiUPXQM5jK8fWsHYj+yykKfkv723pOnpLvTT3a7O9vkafcs3tvuPn66t4N3",
-	"n4z3trd2mpiFt5xdvZ5NXGN3dxnXGA6vtgbd4fDqyYsm7nE0BndNfcMOZzMrW42iZcQJ9V0+SCqapmiC",
-	"pTHJRi9O8PkoZPFu9wa9wcN9bR4SLdWk3licei4YGYG0+85uGFv00AdrMvrmnjceKocsYzFnCdUfwWl1",
-	"/Z0TJrzA1k+1GT8eDuV3D4bD7/7jvH//O+x8+m7YeaAvRHC1fOHhdw/1r0178Joz0rAP74DnoO3+jlt8",
-	"u8xU2vWHNYVLkjQt/tbDfXOfGLJ1Fr/lUhb+1iXr2a8TZ98SZ9PCsDjNEhJalBQ8BIYOwS9Ezb3GKQwe",
-	"eM8OjJAkWrgrw7tjPp1iWeKLHztF4McGND/py7OU6wGMcSob5KP9cGniVJGp9KMP4ZfnAYD8amUNQPU8",
-	"Mi/bAnq0fxTuKSwEhhAno79lxF7WDPxz1JFqYVwhXEz1y34mjebK4dsjdEEWtycwGpyZdZsA1tK3B9ZS",
-	"8lN4/UY6/hp+QBtDbFpMu5+3t5hvU8waB5Nidnsjecf5tFH943x6eyM5huSRRsUOrt7eaE5ofEEaCUbB",
-	"1dsbzQdMVUpl43jm9rqWEeIWmcIHcjbh/KJxWObybY3ns37aKJnVRKxXVEob57bBR/1P33ydCX6WkimY",
-	"65BjsNZ335qnzMcrZqwnz7qMq+6YZywZgRottDqEGC/5Pm14lJrVqrgn72ICzvXZHROSNE5BZvGk7CUF",
-	"7YQqSBYQ5JJfaBtBgN5JrmYUwlaFi/NOZmY+3Tgne72+Jc6LeBeDtqepcdD2ennQaOQ8laXnqILtYNz5",
-	"PQNTBcXnLiZqVK7GeZrL9QFrO/sXbOORDYPNPXLrj1S/9s2MmHTAN5mK+ZSEhn2iLUCBBYXw7DiD/BjF",
-	"OZpitnBmrNHctWaUYIXPsIRJZQxfYpris5T0EEg7yImESJq+V+IpsSFvG7ZUxoKgEnIpBI5VVCTpUIkw",
-	"Q9UxmwXDQ2Y3DGItzlvP3c3fSjS66tpb5MgYFl7eUCmuHVo2e++j4kYXK+7mweKlzxVh5c+FnwqWc919",
-	"9ZNxDbG8uSQixTP9Q54lRqXU//io35lABIKzcUpjUPqJwjSV5oMmQaq4z5Int++MOnIhFZlCwgbbn5Kp",
-	"3J856v4UdRS5UiVfviFjhcaCEL04CcXnjEtFY1m+D6eC4GQBJxWzkqwAStDUQaegX4ONSNWis98hQnAB",
-	"X3buuxOjEIeJ+GYPgd2pIiYNpCsIlpxJcBHlSUBwxRB6A20PmSNucyr0+uv7RrB1PbtJPbNDI+eYlGl2",
-	"XgShClKPrOE9ZGrCwU1sswBy2kdahYLBVI+ApkMuzmiSEHarrHDsvmp4oA2xoxTHFzL3x2mJimZETDWv",
-	"5ixCWp9KYKWKX/U8RrHgUna5oOdUvxGDfYbGgk8RZhDaR5IqAgkCCOfOPlgqyKQzrhzNu/TrUh7jtMtZ",
-	"uoDhUanV9EsiUMKJofFSjpoZvCEDDBEQmfNFGMSQUSURnzM0xfGEMuPEqvGgDx8+dA+9F69iKUUqHSzx",
-	"Syw9zVDe6n5OsOz6qWCjfd8/BwfduworFWOmV/KMoISkRFnl6SVP70QnnPC0WRU0Sd/gya6L5yMGOZe3",
-	"Olqb5Uk5644xTUkyKnuxczqdYhVPygL1AI2AlcqR5Qvg3B6yS8pNjkwPvWEIo9HbN8cnI4RTyRu92uar",
-	"F8Qk0Oqfqn7uIbNjsuzmZ7I4Yu8ludXlanCu73t+dbdyxfbqWeW+Td/nbqdxN6YXhQk0Ear1ntWJ9BVO",
-	"x1xMye2S6dR9tWuXt0KmBQuYYQEZ1tQcJogfR8j99f7kp+7TCGEEzjVkvJKGe+eUnhAtRh/CbF/jKTnB",
-	"F7cs07R06ir9WTtN/QMorVbfoUwfEThekLAPaaDB43V9An3NlQnGa+X7dpeBqy7OP23n4DIDXPwEpymf",
-	"Wzstodjo7FZzodJTXWyGBczJejvv4uBZT2rjwbPX6wfvbYrZnQw4xax5tClm9aG+43x6F0MVnE8bh6ov",
-	"1odqfKp3MVjjr212GsHlwIAVvuVjOBMkj0lWlYRcKbO5a0hSFpsos0tP10p2kUOP3hEM9TD4HFMG6psg",
-	"uBKZhYka//Jd7IzxXTfujLlc35kTOiVvxuO7GfGUdPl4XB2zs5OtJwsqePh4HBg7579gcX7LhIUXKcdJ",
-	"V3HeTfXX7aDBRUOuYkISa7CCzfStRBADQw8e76Cf6Y8oYymRoI6O6XmmTbw89/qhm9UrzBbvrAV1u7wI",
-	"K9KF8ZrjUnVzHZi8f+cFKKKDrqRBnxvPK6St05+4QKP/eXGCHkklCJ46nVovoH551/wsy6aw3vytvpaE",
-	"DNkb7t5pdbKYkbsOOWhVYa24A+gUtTPznpWS+291Gln523bDndKuaYpfEKanMjWLrH/Tyu0D+C9KOTsn",
-	"4iECrbg3ZKOqx2AEZGPsux+GHas/n8Jrhx0oecT2IyaIYRIJTbbG4ye7/Ye9ITtkiExnaqGVVChWxKlT",
-	"2yBjFTxJdoA37cN4X3iMb3tn3HftrliPj1ZGL4nQHM9Ee5b4uA/0XkFK6xzLoUsMj2zeGMAgVJgDGnHj",
-	"c+zaDFDHAzhjNm1G71PKteI/oSkZMuycVfrCGdFfi/l0SpUiyYGWyokv5KsFSjUOsjkveM/I1QzI53Zt",
-	"eaaIYDjtApGP9hFmKMuHguBX53Q1exihlJ9rLSd30Y4sOz+lycgyhTw/+ZW2R26Z9vKPd8EaAhZnKaGw",
-	"hArfI5hSNtXN1qd2NWceuSDMkIEwBrdbcYsriq4HP4xx1vWrppdRQqXG+rMfyb+TAKL9dheyBJrjiKVk",
-	"grpksEH/P0wItFOEOWxaAA2mvBblp1pRwcwJnF4n6syEJjBFTVDJhxFYkZfApMIM1An30NkiXNdnr1cT",
-	"vTsXZLE/CFT//rnK3Eo4Ns11MmgOsZ08HYGC8wxYgZQHiGVpCkop44xUM1L8FLPHO36K2V6//2Swt7e1",
-	"u/Nkp7+3Nyjnm+mXGkFsMlaq+WeQlkgFke3oxUx0VdKLBZfIZE6OVcrSipLJxdB3IhOeUxy4pgG3setC",
-	"x4iRSyL0uuRrkWhFHxBuShS4vVUiwK1+4zIUG2iyfIIpb5mY6W2zUTt75ooj8I6MiRBEIM39cVoeyuDP",
-	"eBhsWs3KLbf3FTtsf2dcfaltFjwlqyj3nb4HuDKf2Th9OZk9TfncBklmWChGhCkeg+pBl6y77AvH+s2V",
-	"hNz+Gkm4n/0MtI8mJQ0I104sH7PPkErAMiVOXzr7pW2rHNwC5YSfaWOjA/WzWlAVGFY4canzbz1xZFOd",
-	"KwuYSy991M2AeugI6iJMrEAvLWcELQgWztcwKgYL4fRzeklYhLBCUy7VkI3pJemhUT5xuCmPQDtjX69T",
-	"nsLAEqOLeRuK2cK4Mox+VRatJS6/mvltxFnvGdENMqL/ptPuH/RVBzKghhwC/Mu91nivNX79WuNFkwV0",
-	"QRYWGugf3cO3R92fyWLUQ8cTPmempEybW2Vam5KpPB2c/vW3/q8XfxtM+tOt9OmzPvvt4u023xVP5J4a",
-	"ZNuXu/MnV3uLwe/bh7s/LmecFTwheL1BojktVfr/e2f7c3DT71Xie5X4XiX+o6vEhkk1y+FfqAxs9Rtm",
-	"qs70ybGiWNZlcb5gjZV1Ms+wNpgWZwtbxLLWWlsfU2Wxq6utOUABnbLqna/JlbIwLLU9gS+U3xZeuBI0",
-	"cVV9OeP8AqIpYzANrHB0loLN3YhMvuioAL8doWyGFAdEKdD2TYklZefRkI0ctvDIAxAoPTxLM4lGVcDd",
-	"Ucg6CCMl12oSzQUbSVAViKEkg6woMxbPTIEMCiyIiTryOM5mtIIdMVhaiPi4vxxkpBHPuWn8NijxFU0g",
-	"xiwmFiJsFbk+8+/9HG2m/trq2xUPmFKVmrq3Wguqozyv+JC93+4QaGk5dPaN62j8kghBE7Ka2eTE8cY9",
-	"8jkHq17pb7e3fS7DW68zwBz+u6l69M50Zw+JvLmatKQC2KIMLVot/7vF0Xo44mtTkcNNX5s2js0Dnz10",
-	"9XXg2O5sD31s4zVXJaSqeERdVlDcKhR07NNNaVcCnMI7+U2MPQrLq3zrKjqSN98Vstuw1pYuweemXAZi",
-	"W8hn5HXtiHFFgu4Nrkju5otTymj8rURS4fG4h44zIXjGtNhHcoZjLYAhpD7ll1UMpg80TSGBxyXK5ZJ6",
-	"wlOaYKOyeVr3bt2iqRLQn8HCwbKd3H1nnqieC/uiVVS2oeO5xEA4KJW9gH6HLMCDdJa3wX6sUyNmi1N9",
-	"QgMUKSU9Z+BQlhmFPGqoqgPZ00NH01lKHfpTkTnNIPMOm5t8srQTqoJl3YVWMeGpTUdqACCA3CQ4ylBt",
-	"wyv1gMVR+/nJX/+2/euPW692/vH4ZPeff/vw4t3Jr++3tnd2yydsp1+zaysIi1vdJ0FUovUVlYB2somu",
-	"sfrmjQSqJxXXgD7wz1OjiPHGseKwvbgM2mTamnV4TuNKEWhk0hyoAhasiMdFXaJx7SjFYRhzkPuxQfiF",
-	"bBooBZyS6RnU69WNkG/L36QqQpLr8Y0ylvDRkAFpCuJ6uljQKYIIFinVo6RTElWtlx56pQ0eMxIJFYdn",
-	"ZMhwkuRwwRafRzMVLT85G1Mx1f+akPjilDK36HBRHwGl5TPjp3LC552okxJ8qX8xAhD8HQkHN4Qbqj4W",
-	"RJzr/9LpjAtVxv6xX66dAdyM2JzQBFF10ICpbNLJcZrBFo8KkGOTpuRUVGBd1k8F9Zk99FNQEkcIn0H9",
-	"JtjteiPLyElloOXlXsM/mYyNOlddnCUU8Pb1r3g8hh85ntFuzBNyTliXXCmBuwqfmyNVvV8zhw1s3NuU",
-	"LmPBp6eF/RDwPjvwXnNTBCe7ZkqMDjzqrPgoKMR9h4xcUal66LWpPEuxMAjkmCF9lNEZiXEmbWn3OWFE",
-	"YMWFRGNMUy3U9E0SaN8Ug2tlUX/TcINm8bWCdnH399MGWRbWffWiaM2iq8iVsvXsOZSD+dPGtpEThgcN",
-	"mvLK81lRju814S91SlurILn+HQDk5gng2xWUULOxSp1VboJaKwuB0/Qrd8pspJXx0409HRU1DaxsqwKV",
-	"maD/mXyfV3sAfFWvpAO6PVih9L00DRsa8GDNxbret3Y04wWgsbouETxNiFSmSrZFHKOioZYiGoN+vx7T",
-	"CIYmVizE6lCOD4sQFRnqNkEdktZZwuf1tdHbXH/1TwYk1pCZC7KaVxRCDViwD8cASm1ewkqE9/0yC/db",
-	"HfaLVoerYosBG2xlbHFJJKs69nI0C4gbVO9Wca0igPTFgltRRy/N6e/QDm35Yyd0Sn7V9wGnWLXPhYH0",
-	"BbZ66wtv9RohP8PUgJt1/EVccfreeOZ7Bc4nS4m0podeA6vbJCTgNFwmHc21jTWikzll0limU4tSQ4hE",
-	"Z1y5ANga/sJ7rWg9rUhkKWlgKKIgB1PJasLFZ4LgC1niIVXPsX7SPIjzx7R575Tlnmfb80xJmpDunAt9",
-	"XxfAunNp6+FuObAB90sIo9e7fQlW73ZbrN6qQxXWbMUxe1e4GNr5VE17EuOLUdwK9AN3aDiznvaUjFW5",
-	"z8qUMv/lg5vyrNYbEXwNPtNNvJBLlWVo5vcHU5g/L6fB4yVGv8Viq+ubaJS3Zh5FaGSdbvaPCYkvSHJK",
-	"oRcKZacOXWU0ZNDGznnhkpFJSVh4lfvfStsfzIdg1tM9QCNrPZmvWP+de6em9FPrTTuF2s5TSQgboYRD",
-	"GpdxI5r5EOdHROBGPEBKEM2GmGsmYkDusbTDy6s/HTvy21LnU3ceR5g5AK3nE/c8j0nuaDSP+27I4AzK",
-	"LKzaELvEvCrNtQJHmNVCub37hJqvLaGGpzwLuI0d9C8yN0A3k2+EOD8/OyurRt9skSeJ+6rTdp6UdJ8n",
-	"Jd3nm4/97h7ujj/9+3E4efYaeTqnNAms/k+ZAJ3NampoDk0M4UhqVcDmNNL1jVIjMVbYHjcgUNaVXV67",
-	"80DiKczdZpTnU15LhIazg9+DMhKZlkhQ1o4lyTEVmarozscXlCHgVfc5wh0I/TaoPG6rCgXVRIvxlBQI",
-	"S1QiDKoRSRCuqEZV1aBpW63OIZs9dACPYpMlDfCmwhfQGSAmB9pcBdyJCNQzp5Dd3Mkp9+YPDPO4fIOt",
-	"nnDHO3i00dHYmGvggwAhXrCMETBZOyfTQshcXD+1uTSi8hx3A1O8odQimwUd8Ay2TAiyYqC+9iXOWqJf",
-	"j458DrRxTpFWIkyj7mQtXSLKVbeS38ScGQfBgsY04K7E4zGAUJziCgxrhdHNYj7V53DFB2zmA6SqOb9W",
-	"XrSIBlG/37++f2vQDx2Ve/XpXn26V5/u1ad79elefbpXn/6r1aeoQW1ZR626iURaSF/lCCfJ1+DFAU3L",
-	"JvCiUX90c1I96lx189Zv/TtSUm5xehuoMOXRfTPYfbwbV8Z404pNadgd+8n/Xs2lvUZS3hMtu0arpVlp",
-	"VW0PyHut5Y+mtZS3Hph5272Hh+51m7vXbcKAMDWWsobQb5XSBOK9XZl67elr1quXo0lfceG6Ht9b13u5",
-	"hUJlnFsQQccB3QqgfZ9s7z1+uO8i6379Q/vg+r1v6N431ARG9CdXlu7dN/fum3sV5+5UnLp4zRKqjIBc",
-	"VoOYWJGIbHVfzEUSCu9YlPRwRhWUugHX/evxm9flEiILvzzH0jW7Q0V/D3iwfLyHne93BmhnBw22ttHO",
-	"Lnr8ZNipHXSI3CxPrr2x5EkjBsOT52myzuRt6RSCyikz/aQ0/bubndn98OzMtW8lsIzyLr2dcEYC/Hd5",
-	"grP92Kcmcn3BVKh0QlOrAS63Wf16JgopgWm6fkHsB1dtmTi+ZrPBjHvQFIkkuYcQWsZCrWkpgSu/WK8W",
-	"TRLIFQvXEkFnE72URM25uED2bi8P0e+8oCRJx+UVH+xt9fq9rd6TStL57hoFBe3gKY1S3bCAnra8nhXi",
-	"saFq9LXOqYnAkjSkbuaZ+1gic19U6j479cqkiyREk6a+HibA2iA+hmrDWIuUAda8OfkHaGT7Rp+6NoC2",
-	"ksz+7EoQynvtYH5q5QX1Mn0YSnNtGIwCmvV7lIah++Xt5bzmjRwamKi7fJTk9ZfQPxBEkj0SCsuL8iKZ",
-	"k/g2tFSPQ0tVLg1spq+Ys5gIRpJKjrAeGvRkxuntLV0xaLl01BJJgPOkzO7uAfyTIXI140JFBufTdEk2",
-	"yEj4jGebWx7h3InV9SKRloyAQd2rIdnentAreqA0jdU0nKRJ5PWxTvn5srTxTn/w171fn+3+vf+PgGBc",
-	"yaNl1sBVCriB9eCAV9QYaQkHsS/3wUJylRbGP7ZeiSV3DxWcp1Io6ZNsztELsdIo/Fd717QOQFv61Owz",
-	"FU8aI/MNCicLFeVr86X9SIWaPMehMnf9q579mb7FAj0O9vr9bn/Q7Q8AqIcneOGIPC/jgtZ7v4MvHKMU",
-	"KyKQ5reIyiHLm2dhiQINmYtaTsAAGI0zlQli0R99jebpTre/1d3aqxbXVc9P2a5f5zQ5j1B4TQ4LXGg9",
-	"dfATbm9v76FxlqZdPYKHwZXa29t72h1sdbf7TbWhrWfSOPKfCElWNrQp5jEmJLnHJ/9D45PTqjUwn/C0",
-	"OJF3hVIehl229/gC8Uuiat9g5xzbaNIsew4Yrm2/HDB8wjPxtcGF6wN+UB68MRMB5hJPNTfOAw6Wxkql",
-	"uQEDXr/7ueihlzhJwPS9Bxz/SgHHQ1qcD1Vho5pfpGeNL5E2y3sqiym/fU1D4xmAHsuLkst8cMjytz3Q",
-	"q/YQDoA+o2DsSIMOyKFLJ2c99MFCdJU64bgTlTfPGbKMKZpa48gu0MpuNn987n7T/XXu2dQXZ1MVXlBj",
-	"A+ud4cZmN/cq5b1Kea9S3quU97z6v72HTSbSxmgVkMO3Er1/9wuaYTWJwBUfC6L20UyQMb2CAVI1QaOJ",
-	"UjO5/+jRKI+6GKe91tUgdFjrNVXxBD1yH5SPpmQqY5y26z3Vo7H01ygTtCvImAjw/JZpcKtMg4/LoMiB",
-	"kTS1qRoO9WdXy+cvpqubDVwl7Ve7VUsCv513FZ64VpZiyd31tblVn0HUdllE16VN5EG8TYyFwqGn8hd7",
-	"suJW8WkuKAsM9iWfe2MDvuQhHmuuNeIzwkZoSjCzrdqhQ6gfZ78gC8AxuyDMRBcq2Cj2ei1uR4S15VbF",
-	"1r07gQxd2sJahPg2f3iNOLXgjYBa+WjgnrU/73qFFR9+HEhkaooRHSV6K8aUSG+b9tFI68+GK2MG0axR",
-	"JonYLxj1TPBLmsB47cshBGt2814XX8nciyAaHBxHGWWq9dl/mM2UWzAFlARIdJgsqmnO+iDmaEQBW81d",
-	"amnsL+kVclMQyDfSH+SLhYdvtilHVN6IVSTwriGK/mGN/Xe81gVhrWQqSDBj+BJTs4pRx+zhaZxyE6QV",
-	"xGQ5dqKO+ccpZadECACihF0NIvJ5n1kHzvgZZglNGiJzMy4lPUsJSrJZCtKlh0YQqD3V/HwUoRFoQe4P",
-	"iGue6rcZrjaaaTMEMjCHbCYIECX1RSskdGrjzEcpC7amy1+9ihaK+OvnyD62IDigOfyTYJFHYwsZb3HL",
-	"ymJ+7+nOsnT5vb29p75031uSZuAJ+GIp15CIkrPX+s625nL710+x1OTWbLtSRhXFqfS7WaRECxtTzWFe",
-	"YCwSLBURVF5UWNDhd9+hV9/p/9Uzqwq5NRweB5ElxUqO8Orda1BYJmug3JoESnf3KWGhBJ9fsFRIzTlK",
-	"6Dl1gL8EwSOIZdMzX08M0VBna7sisctW4nKQcjB81jRw9PKUd7F0EErzDDLAlZnKroWlzVFGhxYNpvgN",
-	"aRvEnHiTGggGp7FRTf9K8oO5cxRIGy330WyBKOM9eaosbl/Lwqx2ztSUy0ys/Mwze5t+IjeYAvoqXDPZ",
-	"DiZDP4+NxJwpyjKvlIlKrw+Nd7DGya+Pk/fPWmmHvj0d7ttg88WXZkF4eeVtGj9t2H6ylesVUXZnMKMT",
-	"nq7k1y/1PaV01qXkBPv+Jj+wbTJP+RiNLPTvKUD/jqISZOhNrUtj/mSLhpmulma5scanRUvKlbUc5i7A",
-	"QI8viFoNgA53Ocx0Ph6vA5n+RiuvbgmCqdsTPJsRRpJ90368lKgcIYwSbtnmyHqjtHpl4TJGYBXagzY6",
-	"cI1RfF10ZDRG/VDRean2Di3GGJlbJNcyG/EBanM9tJLW6/GT7VBLjeGwt6wVzBxTlVKpTokrNVi2rh/s",
-	"3XnSX4mIVz5tbn4J91aFZg7vjnOtuSG50ncdOo7YLEHD7j5XKEsZ4iIxoYe1nXw2c3PDdhOh3P+ga28a",
-	"rLJxRWz6apHcLwjKzRjETI+I1ay/4jxsloUuCd00BgLTJnKaBSKXhFmDQhCDoc8cgre8Bbm4VtMAWMxm",
-	"KnnT4Ec6rLCFHnpN5vBbFXIZijWJzShf8MziNMNz54zKUoWNr1vlXNMKqZwr1g5n5NVBWKlt2XNA56qe",
-	"TY95FhrTpwZuE+IUzwotq2aiEkF5UpQ0Ft4QKGuEyjbN42zZpbyhIPoXbEvdbHbxOMaSchaZsu5Laoxz",
-	"xaGtMgPri8Fa1MMIxVo/mwgq1RTLP7v/MOwQ2aiL0g0hdpUaInn9j0NRqhXQo/bIbJojZp7eR6NiSNal",
-	"44Zl2idab5Dn8gGfA/xdP2obnJri/U3dZ0waRYIXUXPe/JdLEc+n2+AxKI0uTjNJL8mdDPSerdxensFm",
-	"jSVqyDgrz3Vz3pi5qwFE2FbPAxFiZUXoxjjChytfXfTDOrgd3OC2XpmqPWB/b4NJaN+1RoTf3Ngutu8e",
-	"qof3CcQTWzUZ85xRX1eEnzMlcKye8zhzrr+w1DKelhqg45sZYYdvj1BiXxBYYjbm7V77Gk8N/sklEZpJ",
-	"5pkBdrC9TmAmfEYYntHwXnovsgP21fPtXr+3XVaOzU/hKtqJbDcdW6Y6kYFxV7bNTSIyq+Y+F9q551iR",
-	"l84Mb6FoWKscEvIs9LggAERiOtbTKTEQKJwhjCRl5yBLVajTSsrjC7kkJ9A5B7m4kKafO1bwLh/zpJws",
-	"sdZpeo4XP+pvV/lSAAxojeBVqVaull1sBL+dangj7GBag6FSpoi4xCm46CkDTz5oLUYDRFoabsc/IPcv",
-	"zXjCGt6qKb5gyZtxvmSmm/haPrXnAQQ514xcfze4ICSllyQEZHGI5uRswvkFmhIpcbCdu1KaLgJU9Tpz",
-	"OC2J/QByNy/zn5aDhgZdZDXQ1ib2aasIoR36yrRIyKS1N/vZkV80gxZGaMLewSg8VIN7A0Om8LWUuymz",
-	"OCYkMXA31lcE6ZxVhdvixBC9pQgzOSeCJGi331+p1G7QJHqp+vqp+amgygnLtKzn+MuTk7deDzJ/pt/m",
-	"SdJyxpkkJdycprWClJClEXE/HrBePBw0hJXUmLsD3Y5TiZKsNmpaDPpL0GUb4BEP7UPVAEbKvq9KKHzD",
-	"LutrBYSWj+tLd95bo+W0Y96u3/R9RGVpRCXkUVoWzMgbcudyruJiqh7Hurgo850Ss14mjVdbSVYmt7OS",
-	"3EM3ATCRKw5fm5VUORS1hRjNCEsoOx/tozmmSqvXmpxzPcUiHimx6AHJ619JMtpHOL5gfJ6S5JwkcAnD",
-	"r2eYJZzl5SdbO0ZbLyW4mS+amJh5H/wbJ5UMtfy+GsN6nmcCVLW0vJVlEx7eRvrROEvTtTKjzMDaJl6t",
-	"Adrp2SQ2UFGJUqyEeuSXROgHTmM8W6cpq773GZ7VURjbAyDekL+72IXakMpdI0pTbecINxvY3HqrSmBf",
-	"VeMtRyK33nnr/lDdH6oNOrPYw7ZZ0MltXEMXlk2p65pUc2OdJ+6MsipEsoQ+mrd0tcZmEXpbKWwO1bfm",
-	"1dZjNLiDLX3bRa7g16W0FSS5TAKZGUuUUDlL8YIkNmiYgLRgC6SoSkkPHWdC8AyUKSRnOLZpOIJM+SVJ",
-	"TBdvcKBqKxnsYDHFKZUG7+P1T88OjP+apyieYIFjRYR0go9LYoSRTfVVEzJkCRUEYOdgr8iVlkPwRQM+",
-	"Vi0ifS566DXnIlh6/KcMCRoKuG5jBcembrybwh0x1/Vyxe6Sc9aPcgWivw7yZ28wOUk8JciC/0dosKt3",
-	"cfC0X+QClFZge6lLbfDU9xUPdkOOlRdTTNNgg1nS1Zcc1rGhoN3trS34pavXCdmG+ei3jGu7MUIxnxrl",
-	"lAtEmU0MGLISz7Da6NbuDuKxIgoSG9+f/NR9ijiLCVKCTqckedhDx4oLg1NoqgLs54ZM1tiZ5k/TGda3",
-	"lzoR9JBpUIDwlLPzHHC1yn4wY71pJhUR/9f+2OPi3HcEElinihOw5oBZ6QT0Yhn1A4DTtBvraxDIilC/",
-	"v2+gC7d29vt99GBKE0bPJxBxUgCPmdcdJ3jxsAI5vbVf9ULvloa7W+KiDx587A8+QdXIf7Y+9rvbnx7u",
-	"f+x3d91PegQPg4zqpwkVh+X6i43b6gFiK2bIe5+e4U8vj96hdzs9dIg0F+ISpw6EfkRDUSVTVlcpyFt2",
-	"kPUknvGE6M17pslw5kPftMvzu9Goix6Yxe8lCq9z9yt932fYas1EHHdpUKg83mMf2JzBhHP4haIxnWGm",
-	"liM3OxWkZa8FPeO33jfKilwI5VjyTMTkJOgYLvvizZ2+48qn85Kn6nB5Pqok4pIu+2i1/VGr+QcI1zPX",
-	"A5XoKW/aDDhdJEH6llZjeJcjdqz8+joBXO+MLItReW5z51q0M8iLYAG9mMQXJOlSZqzdMU1Tc8FV32qN",
-	"nMsJn1f8j8XLlrvOS1TlOcr9aHP9RJZPR8gMqPDWHzOWpO3tZGdx+VzVjVj20IkLiMJ9jq9qC2WEUsou",
-	"QkH7YKsHcKlrhVXLY6tl5tE1DKn2rB1leyNeF7tZjziQWknZhTRwTtZszBmOnmirQel3fWE+Yze6RIz2",
-	"twB3UVzhBjAguGSrTSFM4rbHFURAlSUdo9FpzDOmAMixDJA82NowsBdMTlCN6wFd36w6cwZz9VdEEizi",
-	"iSQVvlv83PKI2jgXUMsaJy9vbtLq4MFqa1XUe1PYT/W+Cc3p/btfynqdw2uakqnsecrqo/GECt9r+6iO",
-	"97HUjh4Oj79vAMEyK9fywBq5p7dnnQeP4c5XPCGNO9fJ37fGhr2zoAatk91KkpiD4blKK31lLWlu7VcM",
-	"KQeSGBgDU2yTRIhcaemMRlOe0DEl4sWVIkxSzmwiPJ3OUhpT9S5LiRxFtj6l7jVpnUDlCdNWSiH0exgR",
-	"ZuBdDUNvox3u7FxPPTTeQlAPXUm4VlFwrGA/iUAZS7VtikFfQbQMpLOBJmmphiTNKmX/D6FTBrqVAxWP",
-	"MsH2NevY9y539eXRZgsV1DlDixRWOg9h56C+waRx8nFph106YVFLYspIYs4klQpgVFwLoc0mcPuK65Fh",
-	"CPsIg2vL3yd9zNI5Xki/MWNdsy3i4lbHvVmtdR2t9EfOLzweuyYfNV7h1CQV6HM7wwJPiTLZgJyRN+PO",
-	"/sdWYsYN4nO0lqFovibzpz7Z+TzDM3xGU6oW7zxx10rau+XMDbhqKrkioqm/GRgz2WzGBSDpFrfKVlR9",
-	"5H2j3HawTs7rNnZqN4I3+VtXfd/IctiShvWAGwoSaTeQY+/1paFsB5hTs1YqrBupiWNHnaKJ1VuPcXWi",
-	"zrFN+tL/1MyvDXO3Of/6r9qw/m6uuRCOoZkDaGfImY3smGpehSkrMxH7Xmvxdu2f5aH59yxnIFaJ9im7",
-	"NPTyJjexktLRa+s/BCBLHOOEfCtR7N4UbDTkqjwaiN5r+FvcVuleS0itlqPS/fHLBarCyvlUa8x1sWqE",
-	"yMhAuY7KhpT+qWpFwW8rdP/Q4XBOhFbuqjqrXVkKIUmcCaoW7d5/7J6q9bLUqxZVKML7ijfx1VR77I2t",
-	"BeUCLCcvQXE6XQbgZ6TCacF7Kv5tLmRzBG0GOY0ACmRMEi7oOWUGBSAzTeTgKkZngs+lkb5roO/4XwtW",
-	"nQkCKjhO9cwkYUkFUoGhw7dH6ILkHasmBCdEoH90D98edX8mi9Uwgl/0QDVUeBtNO2CgHGZqAlYSAKPa",
-	"NQe0Tr0MapFDdBrUi1iryi36b6507m4FmgmXChM5oCn4o16DnhVWZINQTiMrNvYzCnzBN6Pr/HqN8ic/",
-	"mWxChRWNYeqED7liugfvdh76bHGn1+8NylzR/BRgis7kXa7ETUlCMeiCZfbo4WoARCLlDHw33//LwE3C",
-	"f6pgF8E768JgmUeS6reV5N9KbbL8RCPAsJM2wLNYTEb7msOYe87AGA8wNLcM7qHylPNfl8ikzcztEJ2X",
-	"Ph26ITyKJhKw+Ono3Yvjk5pOspmYXCOow8dqjsVaXrpjd+8SK9VtqknXKKkQNoOjTKMuSXAzk9NWKloc",
-	"3nwuNaotH/P8KNrtaORtFR7aGt3CPAd8LOaJ5mgmpYkL6CMfEtBJUHc/sX0VZVsZUDvhAYtKj6nBt25j",
-	"HF7CFdELx1N+vrhrJbaWNBOWwt5CtN+/hDiNB/4tF1IZh1Ft20jzplUSLG6xP0YDxKLJ+mtw4pqLJqUv",
-	"r0GvTuIZZzJL88N1W0l34fmYXWlef2/bvE7STQ7NarHUBrGPau2wGV9kyKSZ2TCFY/VWD2YTTqMfRjCV",
-	"On02rZDt3iJs0lbJbWib/ZsEprKj0F6qex9wmjWcAxdKFC4xrLwb3+8M0M4O2t3dRf0BelLpd7+1u3Pr",
-	"rCW4gWaCTTv4Mpti5nJv20XaARbZJuYGIn14StOG8woRePdYsaCvICvtzo8mdP1uaCMCoEp65EbR15Ro",
-	"HiyrvZ4VePesZqkq1SxH8zTzql3LUGijdm9/YplsOLhZ0Toqj5MJn1Hw8ZjGFFd4RP7rarFtT8/R8wYM",
-	"cNv1GMywkmbeJFIf76wFtdhrgiA2owlFYEzfm9x9FSFJZlhAF7uzBWSxYrl0aFv9NXEg9eAeROW/H37X",
-	"PNx8azbI8jGJdOXdXU9+wP5ImUFCrRGy6BDJCRfmZCPK0KsXr47RGYn5lPhxxOJzXmcS/UykuWGspTFh",
-	"WmAmDXLbgY9fT1Rfh/IzmQGBSxJzlmCxKB8Bd7mNmCw+9C30KM0qlG6QPAZP71iH3Ew+HtU8Ca28RCu9",
-	"m0v9jB9cY1ni0icQrZzV3NljvFF68zXx3q3QCRs12c3k/dxIpk8VPMgbU3O3smrUcTMcIfOw5zw7W0DR",
-	"eSEk1rXTYN/BWHBHvni/f+YFgSojE58y9kLp0Nvry5doqR1wJGVGNlgP/VjrGcNTeeA5j/UokcXKINPl",
-	"43anO+pQBt2TIRSoumOegfMl5mycUjDDzzJJGZGyK0wYM+Xn1HpdzmiSQCswNRFcKZNDqwRm0gZDFZ0S",
-	"nkHyK+Q9GTJSnHdTDsdBfzPf8E7UyVvGmLnHREq95uVAlTehQMcBhWm6qVM9oficcaloLBtaqHEgyPSS",
-	"1Drder0EcKopZwFptBVEEAh5UIPd2WunTjhu1KDokKuZNsUaPd92o23JlzbeSnkXAR39m0cudXkD19Am",
-	"OnfOzZvMf0OU6EGhebjfRg8jNBaEIJzqoWBFL4n0b/R+Hz0sih1lJi7ppVZ5bDsK75EpEeeQMa746KFJ",
-	"u1s/CUOfxTy5b3XygSSXxMUPQ95kc9U/166p0xirqr7uLq0Q9O6T1pdRHJ6l3OyFv0kt2NorHE8oI119",
-	"NACez3wN7IFGjhcUjc3S3+lyVeoA2VUnBP9nb7Mrml/4wbAi+BagS9eqVzF3ugeLDLR2dRaVPV0moX+x",
-	"SfGtDIqUsgtTRDoLot251Jj1E2ckSce2+LmagAAX1m9y2zIt2ubo/MUkuf+w2/8SClO+Hsu1pVe2jqtl",
-	"ZNVDAV2mGaVYqvcGi6FF7NS+/CgQ3DtisQBl3/XnIoAKVLR1Ujk+2AqLeZnoWLNbVTHOqDTTprV+4+e4",
-	"tdPD8vy3kH0yhoZmjcIKM85ojFNowMzHgPJVPOQyu8EOsn2ZvISiAPvJx7LvpY11zzi/uBHLeQnSt/uw",
-	"dWnmNbg2wTpNsUCSnlfypOoj271bw9aiV3gbt5Ji3mQq5tMNFHiQwK5koPq6pQkP1FkMYecMkfuIMwJR",
-	"R3MILykvmGw7/aQSTLzxrPbaOpb4fe1qy7ixWammPayn+d5YFYiqHAoonyop0+UtzS+FV7BSF7RRnYJ9",
-	"f1XBnlLWrG1fb2+L9S3vqvd7y/0slmnJnvqFIi09o/mzAQyudTrK1SpclxWl5p8zPo1aiapLA9OLZJxo",
-	"oFUyQhLZtW6USm5F8cDSVcW2z44dXfNa5n3VNvEw23Qu+5alHG0drI+i/SNlKJNkLdSts7xnayt87HYV",
-	"97TkjA/BRyYg5e0MTGg0sghE7lFpeHeCSCrJfEJEuwpYLyBQ5tiDdUtf39pKTwPHiBFYOy3r62Gn63Wv",
-	"gTG0RSlo1j1aNYAvh21XDfK67M8cnwrvc1UA9fJckpKYN0btNbkUYfsWOUFemkGrpNCqLIXSdL0dkZfZ",
-	"tYxxXLMM3TGOP0YJuh3tffn5ffn5LZeflyhv49Jz+5YvW3ZuP3InJede+9dbLjf35eKmzrWQI7q+V6Z7",
-	"f1sldT1id/y1iIxBJW7SPVtUQ2LFhVXkbgZs72pcv9xj2jbJCnpEQUKnaTaiOLLFJtcpjm9X4NuysQhM",
-	"2C8Q3Azt1CnffhX8dTXwEtpeK/DbL4lf9UfUDP39LauH5dLQds6OuoIWNfd7q9LZdZU1n9D+IBqbN+R7",
-	"te1ebbttta1Gfpvrbt6rvrAC533pbrQ4n0HevipXisG2RH2wT0KolJmC2+b43NKaDZOf4aWPfw0AyU17",
-	"6y1Yw7E0jrAiRhhK+V1GeIOVObafbGLtp+8flVJs/z2IHu98Xidk62axkjBCJXLe5p8tEDV9S72pmwKx",
-	"BcImEGiDfaY+cP1l2GlVkbXVL23vYX+j7a1g/Cyvugp212wsukJv4Ii82ykhUFuUrBstyfp6S5gOTBGg",
-	"NWHgpxJ82BKYpupqta6EWiPXTH75Gr86ja0ozWwmssTVZ25AWjdYpFk9LisQsVauyFs/dNgyWeTQh1TW",
-	"wgRQtC3mwqE45wxnClmAGq1pnGc0CUirZhusLqqKsnbV9dEzSnXs3qWbQxrMwZzCUf+VUB5B1LeWhCjc",
-	"O0rRxpYE2SIWWUcvC8YCV055DcWnacIW7cr14rBireWUN9cjItc/b6VsbXZO3q5Yba185AhS7TlA3nkf",
-	"8sVKviP31jv0G+Fw87aTTVEb14Xw+5L+quvZ7vlWlzimByFWVzVM74nGvOFSa4oviCe+gfOqGHq0gk+5",
-	"BbimFysn+T+GB8sN9957de+9umXvVZn0NvZcudd8Wa+V+8qdeKxy3nz73irvJe126MNkgTBDwMhMxlWc",
-	"ZklILwvjCh4pe5psBQ2MwydZuFomV/PTKlKdLiulOy5DhbYiySqKaGtcSGPtYGYBDSpVX3ihzy+ko/Xu",
-	"vPi/jblWJGvrsVv8pTvM2F7GJvPN+1bWahwNny8gpPJyW4Dk60RlNbuYdv7cWpnjlnWWSaWRXC3UdSs6",
-	"1foz1EaZ3k9GU0/58vzKL9dt6JrabA3vFn4JabGeidMuA3dVS53CIr/d5jo3hBLuDC2qUIwZOiMBSPCx",
-	"IMSU6VZSNeyF9mFmWRgcwSY2y0j+ujp6yv8oOYF6qPe6+b1uftu6eU52m+vltq/XF9TJU343eYAgYe5A",
-	"F/dwN1v66GaCnws8vZ7bvUAKq0Gc3L4Kd7kMf9deLI/6st8b9PpfFwyO1fk8cPzazr8kOFWTxiZ6MZHS",
-	"NPOwHVsrMEwrMFf5RblleKdaTumFk5oq/JtLgF7yNATiC4qn5v5EXJIEZUzR1GB08zRB5GpGRQhVf6PG",
-	"/8bJe7puI3/XkOh0WvTQXdpzuNJy1/TlPNUTbNPK00y53czWnZKtpbJLEKi8NYWFFtKrogOiMRcHiGVp",
-	"qv+FMFuUJeSGAnLQ2MDWE5iC82njqPVFb2BOsbqdkYGe2naT9Wsap6Mv3tF0qn3jk45/akr0U0yi2J3S",
-	"agQOkHcgSoQe+ee5iXk8g1taKyHAXxQHftJDo+qYRighY5ylSrq8eP3xbwMsB7PFqZ5oiIFK835ofi8z",
-	"qsCkBnQY/cSafQ5unTuVucHqT3qHcPXNBtauAdUo5ezcbQqi6gCdLdw+oNFgqz+q6N5LO745/AHz13Zd",
-	"4Y46V137dnjZDZzaVfOvopp5Z8j79HJSD4pLRuawagYTASLR4HK6F5H3IvK/S0SCI7XuwiBKIoxinKZE",
-	"oPnENHyReiewRCN9NE7h0RFsieHotGq1/Pzkr3/b/vXHrVc7/3h8svvPv3148e7k1/db2zu71STIkkmg",
-	"+VAlF3Sr+2SJY/mPIuOd1/prkPUhJN+joscmtuVqBwhLSc+ZgW1UeQeMCDFyCcnQmSRJDx0qNOVSoa3/",
-	"3d1GXTSwODhDZsBM/nr85jWaYSHhEesPkohc4VilC4PBdhO7Uj8Vm4PuMq/Q39X5W+XFMaZS2f+maLz7",
-	"kEJ8BLDrHixv+SjhyeUt2tHfXT9R9Loj+D83DMr7ZPdxb7C1vdPbffzkaW/vyZ9+NdvDAzuxEdCXIAYD",
-	"OagQ4Hr30zO0vb29Z7QnzBAfjyVRETojak4IQ4O9fr/bH3T7g5N+fx/+71eEWTJke3t7T7uDre724GRr",
-	"e393b393r7cH//u1h94KElMLDIimNBbc6r8HaEwZESih51pXw4IgJTIW47yxckEJW/2tJ93+Nnx7z367",
-	"47GcBCvStRx1uZCq0SeA5V6G/OMODPcSp67tLXBtpPdvO/4BKfsv5Pj5KBgRbCvfN1AKQrWvuYRxIwjR",
-	"x6t3r+sTfxXCUdlfIVUMAF3SQ0dKonhC4guzs+jBczydPhyyhCgSawEC0kVSdp4SNBfa3jE3AvCGuTjH",
-	"M0iUTP6FY820DY1UqcKCdm9X+MKT0qY/XQ/YLuq8IuKcvBXkkpJ5kyMRLpoUzhy2pWILF7FNubIRr0Rq",
-	"ghWa8yxNtKosiFtjqFyBbVw79FRp9e73bzTu/moIyiFyhhyf/hhtzEXNuROidtz8kogUz4qxHsCNsDL6",
-	"tAsy1pqG6wpu2o5JRKYzA5/6ZaZ1Dk1WQ1Rt0p9jPqPaHhF8arJmHc5xsCucadMS5b1ZIDvjFHIb1uvd",
-	"4mHN1sc6K5Cflq1BDqlQOeezHOTGTjoq05+/x8HTr3fqHZFg/jc0FM1SdU2CL6i6RPu3QeL3tJBvTWj/",
-	"X5MrdXiJqbWKmrvJgMMOZF8pfZ3bdPZ6bnMto6uN7yTcmv61NgnzPAEqwTREZ2TMBUEjExUk2sQFKVy1",
-	"9a41oDsR4g2esRUCvbwVq759XL576RDKt9pdWklVv9BQW8afylQV8Cnnh6/84I+WZUSaDJglxANIoNQm",
-	"sENDxUiPDgHCZ4rl+hymfCLqPKapbToQXhsfDp2S0981m1jxzAmdkl/1fTXvBIyq/H3/vU078ywTMlTr",
-	"8RbL3FcUwz0jcMC4FBhIirGOGW4K1/JsoN7KOs/acQz15jltahykx31C4wuinuE03SCybytj5hNu9BKc",
-	"LKqTa0BlasUpGo9PaDPeXBJxxvnFMzwLhwKmmC2c8mVe9a0rSi3pkBglJKVnRGBF0gVoZdbnqhnkFC+G",
-	"LNfUJEfYun1AHYNvzNLMtAlT+IIgABXSd3EWkx567gWBRn1DExgxMh8yWxpU1sqXBiQG/VX5P3pVBG2d",
-	"SP0uSwkMkdvnozx/S6sfIaFkfm9WWTiLkFRcOJxtVdbdD3ICilPKaPyt1JxpPK7kJM8pk1YtNlsnCRRn",
-	"qYndU3mbacpfq5NI6O1r2IrqzvaQ3WzXesBWuqGEE60UKHQmCL5AE3xJEOOIjMckLkuAWu1klhLzPpy/",
-	"bYoXxSf9tmyZkjQh3TkX+r7uhGempzfsZteetMJLnP9SVhErF1cpi83owVEnY/S3jNjLmr3WkqdgdSNH",
-	"8SFm5EHQNqDMfisb0dA8PXgFk/wxh4n9HG0WhjM6+Ir7X8BN+m6BZf6FWj4vKzmG51gic3+elQondk4r",
-	"GLglb9RT443qGV/EOk6p7a3VTinQuk9d2tlScwA6XDosrXUVWg8Od0lIIYCVGyGC4wkyJIfwlLPz3Cmw",
-	"tpLVhKG7FUrXxRstxFSs1H1fvXsNZtdkDS0MkGGhAYZpcNCGZkNRJdNjz9tlf6LRMkOzvHelQ1Qa3ZJD",
-	"vmG6iDsn0HfpnMpg7c6GrKDdqd78dPyXUz1npzMuJT1LyWnRvquhaQ9HCdf2NEbumcL9YXIljZ7sNpsk",
-	"+/m/EWaLOV4Y939KpSp7TyR6MDIg6aOH4CUQRNOgVcegDMToVDv9vSEbue938xeM0IOR8R6OHpZTYOxr",
-	"rdJZQnA3tUWZrHWOg99C/f/y1Bf3hpb8oHK0G87zkqP4QsubDewZI8lBA9UiS+sruNmGWUfTvSAz5QBJ",
-	"cJZQhZTANO2h5xx0KluZ6EvMYNbziSdRsbSJH7ZB259by61ltK9Sxl5czbgIaC4vLolYKCgfsPYJPjNO",
-	"j0YKWO6khRf6ts1tuGaByEK8iYN9rrmGDSmhwg6Wrj2BjBBPE81H4NAdWEt+rn+BL64/cD2OQPFQg7uH",
-	"XJkGie201gnVO7VoWvpy86ayk9yf5ia78eJy7S2Z8DSUlngIMBGQW7e+tIOk9rW+arq91T/7zmy0DZER",
-	"YQNLCaLM1Wm1qRPzYKlXj6mtLx7KH0PdcvUsMiGAQXvbuvaoj81r1xq0Ag9ZYAx/y0hGkL289qeNw229",
-	"T88xVWnQ0/vBXnEu2rU/7x5sOpr9Fbgn/kGNvOiIJbdapMwd0XwriwX15ucOieNfS9h32PP9hpG8wtJX",
-	"IdfyfnvCVeY4T/ptwLDBHWu6gpmoDXQKN2BN1zsmwUJKRq7UaZx7k1d51a3fucmN7b9tyaJCxHITB3Cu",
-	"2TZ7et0tGzp7/ceXzOAtwC+0m8EzkA/SNX802tWDdz89Q0+29x4/3Hf+Ch/hKyVjhTJmZWiERixL0xGK",
-	"U4Ktz5Ey/8ODe1PuazLlWpohTdR2jC/D2fKFDi/1LVatss2SlAzYhPLe8Xfv+PvTOv7qfhUZiqFa2ZwH",
-	"jKQWwbkczn+Bg4M0nUDzb+g7lbcrM/G5IRvTSyPYaXJgkqYCMAnobSklSxmowZQIFGOmDXccQ/ErFmQI",
-	"f2s1xiVYrrVpzzBLaGKPrtfwrL5lfxjnaHg7g0KbiCld0sl9ll+38SOvUS2yM5PoweiqW9w5eniARr72",
-	"ue/iTCMTnTbr4ce8EIYYlR+HSqggsdZY97W53Im8H+aCwmI4zEl3R/53fkPKZSaIzH/AJvWBplTl73Wn",
-	"vPa3eyj/AVRr/wejg5d+AYdXWfl2Ly79lo8otE6dqHNJJfVu+02bOO5F5g93yenu7mr+dz7+FLNidvBH",
-	"/nWt5LtLF2QhS//Ol9GoZ/kHyNmE84v63+7+MSFJftX8YS5V0Xnry1ETGB73C7AjYXP3ZnCXc9ih40wI",
-	"nrEEXEgzHBOjMgoy5ZfgbzGsSpErZRKtxBSnVJJkqE3v1z89OzAdknmK4gkWOFZESBdx59LGUq1XAzzD",
-	"QJu2XbZ+bWQYkvEL1/O9Dxm7L50w/QiDypsnMPbRjuYUg12bJB3ZHY1QwuGvFMuJ/nOymE0IkxGaYUEY",
-	"ONP0ng1ZSjBQwuj7kdlDzLx2/nyMspn+giSXhOXZ+tC8ckSuVG8UodHVSMux0TejHjoGl+SQYYkkuBJd",
-	"TpasEZ2moqkeTWLgtcyEqrTw/c4A7eyg3d1d1B+gre2lStXO0lQj9N1w+P1fHnxEDx72HnU/fQfZ4A//",
-	"vRMNdj/nPz6I/oK+e3BArtQP//lIXnz6ePWPTx/VyafhsPeX/3y8+sc3nx4i8+S/B9GTz+i7h38J716K",
-	"A0LjNZmblLc8faSeD+4SLJ0IvyBkdjdVrBskPq6tiTa7OK6ZJawXXispa/gwNqq/vCE1Z3V+Z5R7R1pF",
-	"eVPMDmeztC0q0Us+BweDflSLjBSzpYGEUxpyFr9h6cJ66svbiNPUOrinLs6kP1GK7uF0/Z6rFhS6vL/t",
-	"0mSiBlTNNwzy37CtjOICBk+ZyZETmEnTFbocmdT20cjX0PQPWodI01MuThmHkE1ZxttblkUm4ZawiZ9i",
-	"tlEsH86YMXQto3ESH36Nyb5f7jSCq6O8xgkWZGTU8wRitXAdVHT4+9r53xtwnWI4TcnG8wlPAR80cuSX",
-	"5+1BYvvv1UJjz9qvGvdV3aSsmoTs+gkX9HfOThO8kEuyPfVlK1u97TDSF4t4UoGD2KmgQewsy73c6y+t",
-	"uy1DQew4Czy8pL/g6orGaSbBXr2Dxb3JXPsmjnoUrAwGTuGhWRplexXnbBlL5ZmKeUi/H/EZYaN9iM9r",
-	"tk1JghZE9dAI9PjRflW/ANRGZSCxZlxqG5NOSW/IbLKFfsRYmrYmjfE5QDgIANJAI+tNbnizvTpkkgLV",
-	"WhYPDrYpTkgPjejUWd4wbkMd+vpYEH2dcXUqSQpGgZnZkBlnU11V4npoMNNyNoheFU1E+kqeE5Lkdpr+",
-	"VzGMTtTxv1lmz/ZNNYKbCX6WhujhA1UTlC9mlKPmuNCufRAJojLhlVIKIj2A7mIAj+wD8lEtvXSZcVQG",
-	"Yyhe8hF3f2/KsTckEaqDdYU3bruo3a0/cZXNUkSR/HDdIbRItfmMx1G8rfYxKxyXCTLAJno/zCnaITGb",
-	"sNTezu6ThwEemKZ8TpJTA4YX8qCaA0TZJU5p0gVdC7Qax3HMC0zNhnvLDYDIehz32AD1rfRPu7mYIPH6",
-	"U4Lbb29mJoq//qQ008CKXoZmcjTOQWOMW8iUcO3b5BssiFTWuC2SNqDIy9i6EKy2MZcJYUNmWd+MM2mk",
-	"wEzwJItJEnlVKvp5yz7Bd+6KD6EArHTbkPExinmaEnyekaoXvlKkuL4D3AGZFkv3OLBySzOsDA2Af7Tr",
-	"SnLrQrSprPoLloA7337jmAO5mWbcDQHCGw4puMVazd4tioN+JhNC26cFqmfro+9eUTrcbY/a0nU1SSY+",
-	"MRjoA4gJuSCsuxpBni5btEwbel5b4UGICBKibGi1YpVkU8y6guAEQPvIlVbmcO7FhQSs2KxUbMY8LxKL",
-	"HWp2pT2DNTdtarFWGjEr6ZHUNg5zyFRlNSek/RMsUkqCuUew0orzrr5nMdoHtmN4WM5/0RnRcq+IeDeH",
-	"fPs3izziBn6aQ9SHhu/qjWxdUndOWcLn9hC6V7i2+5UQ4BQvDNYX4/OGaW21BlSpz0MILhoJHcQeUE13",
-	"jGkKar0h9UvK03bNsP7unqhzt2W+n89Rh4L6FweDJGpStLKD3PSKDl5JFMvXKBO0WzSzCPSyq61UqjnC",
-	"dfbbvGDD3X58I7tt8udOKTP1zkGZYYvbzK126DITl/SSFmkDvS+GHzYrBW1X5A64O0FjDidc21mlmHUZ",
-	"V11raud0XHEA5Gbvtbl4C0e2pdygTeJBxPkFGNZRY1B8vpUo5ec9BICtMmfEBE0ITohAo390bYvK7tHz",
-	"Chh2f/DXvV+f7f69/4+AWRpy1gSxtrV4eHly8tYqvxESZAZO79LHdvp7y3xcu3t7HnHs9MMtBqhKg2E1",
-	"A+Qms+kUi7zyWmQpiRA2SOC5MmmqoPPeNyEh52nIgfL4NbvtVPbOOGJgTPtoVBj2xgeLkUyz8x46BpTd",
-	"A3QmMIsnrhfn2p6FdRgc7G1LH0PFJrUdFsxueO1NrDri8ewSeS+xT4/TrKF7sF4X65yz9ipsHXptARFN",
-	"S14u0Dm91FaFbRtv20wdALYsZ0QaHksQTpJy55cpTvWykaRrhwoBB5xpI0WBdpyYlT2jSQJOpVhwKbtc",
-	"0HOq/0x5jNMuZ+lCT1fz45ROqXlMM50xz5iXfdH1f7M76P/kt5xu+l0vQemi4Hxa+kGLhC4fj0s/2qSR",
-	"0m8TnialH3Jm6X5wWRddaApTumRV4fKHwUouj5x2L0j5SZtZUV4MklLNlstjtpkv3TEh5YFOiZpw85M1",
-	"we2Cm4owbFyEkHPUVdhggRZJRvlPdTPJ26s85bxsAHZMg7D8HXYbKcv7ctZ2y7sGm7Xs3vKU8r11INz+",
-	"rmXS/hJWPgAGlXenmC26Lv09/6G0sTZv3l2TShAMAcymqnlHYesU0NtJFH8y3oVfXHcl91mTG+RToRXZ",
-	"dTrUxGy3XA8D4iAV0wxCeGCvdCnrQm6RyzHqQlYePH3GkwXMDmoJsOxWywuw7PIZYdXf664uOxMwWfwb",
-	"qo4j8K4BlCL1tGtYt0XKcdLVb0mxScnKmMxmpiCiOyUJxa4RfU09d35QPdkZBkZGEzKdcUVYvIAjaABk",
-	"Axco65pSS8BNZDjtgm1geGGOqpP7GrsZu2B8zspO9xod1DMrDA93rZPaVTF7/D83Yw/fHgWQGwt7t0UT",
-	"wkNf/IN00YrUnFcgWyy6ymqrIepcdXGWUNOSu4PT1NVehMOIUJ0teXpJbNFlMbRnE84lsWFtYz3kkBl2",
-	"tUHJ4IxYOUhZrrz21jJw1lTu7lil+/JqG7TXwWlGSkrHtxKN9P2jG1XFQuNaU9XySdwS1RL1Sp83V9TU",
-	"4syZEseS3rVuvdORsUG4SMw5AnzqXCs3SYsANUpaFDh5zGOVXRWsVQqtEFTYLS/28srvKlGyNconnln9",
-	"xXn0liRP2e/Uy8MSU6/vsuyuUwZ4k/VgRiRrqq1Pp9Kczt5YqjvIj9H2ctypft7yrBF8ao3KtLyrqRtz",
-	"iBjeQT4lkQ0bZAzuHIcsAEMOq3Ta2Lvr7+ZCDg2GFT7DkiDznD4nWaVw5UY79K1qlgWzqrA4+G3DlllR",
-	"dUGCa87D/F/wlPT0mLQyTzmjUo32cwKKHNqTjBAodMaLbVXEHhoZhmw8WFQgPmdD5myJPGkqr8ikTMtc",
-	"NJpihs+JcA4iU6oP6Pz5IKA5RsIjg6AB2nAE8WIZAYuUEVQ7U3YegTNJRsgk08seGkFWuhtWGa1hNMNC",
-	"Mf3tIXNWLBfnmFEJbP5b6brcRcgamFplKJAYHVgvVRJdEOOilzGfEdkbshFOppSV5lVOvfCnmKv0sO+w",
-	"Ii6jHn6zI9W/6bdWQTtKL6qJ3XfhdkOwhMY5U0o+zDvC8DlDbgNvKKV27YRXeWqNtcbessr2IwEgPgle",
-	"B0egpfNUivl7jZLCfQrfQ+JjhOg541CJHmtuAQ6jOK7xUVhaNLhPv7+pPF9btlRsf7t0Xr0dz2zi0o0T",
-	"PAZsPP3xpeHr97OYT6sYBprdYUuuEO3HEiUE5qjnc5CHr4tg/iBqhcyxLJodCBXfH977w3uHhzdqOE2N",
-	"h3ozGDZDYhzhJIDEeD0yLWcXazodrabcUt6wTau/J+UvBhvViCiml2s15AiomK3wRuCJujXZAlIEdLWv",
-	"DU9ED+raUBxwjlrhcKwDvHGDsqaxpeb9Cb3RE1ojr2NtMgUdkvqC9QoaA+hbMLT2TZWuzUYwNTYW6mwf",
-	"p+nINmcDx6x0Rf2KD5nwYbKMOQqvRQlNwJNp5FXZTqtWhq+s8V67XntltXWlWNqb4yblz8cNsFuH2tqu",
-	"A28hLG0/ygLpBNL0bLoDFcim/oGnunW7kyP3vhtO3rwhbff2e5hu1lt0jYa7Wcjfoznx7u7Ort18yEs0",
-	"uRI/vXvxtwgdvT558e7vh79E6Nmb969P9CF7//rk6JcI/fjP54f/1P959eb1yUv97yH78PPxSbUYWb/n",
-	"hw8vXvz8yz8P4B0/PD6AZ384eb+8CcJeQ9ODHw72o++bijI26w/avrfEjenLsC/+ECrdMhvLLQJdMqut",
-	"jFoYzYYt/AgnPciF4brXIgDaHAGcKo4NMEvYUb+kJcmXSc4tcAXXgQmselAdkl3SCHBinnyGWUzaNtb4",
-	"AALJsE/FUQzvWN13YSz49LRcR7zemWdcBUWq/n2tZgwvsUQW4WKOF6sRaZc1Lfkv7cOQIwWvSN+PSWoy",
-	"cd+ZJ1qg21qK29D6DUp1xUGqf6km9tC9rKGDvX5tiWd8je3sOTv1CymWo4EnFv/bRcHLXoExpmmpyn1s",
-	"kvXkBa20uLAXltW2jy1aG/eaviybWt4c5ku36L9XL9ZUL+r+gqPD14dF0Xc5aj/HadqNUx5fmDuk8pNq",
-	"S4Tm8/IyF3+R6XP76NdMUABP8Bbl8c4y29OsySev39T3j7oNjNBrUd4SB3Q9dQcIrJk7Pg9W3Z+UVRW9",
-	"vAZCDnrwEQevW625XFbSFypYdpV8RVAwQq7LWC5nbV9Aeklcm88hM6oAZ647+Beprmssuy31ZmKhZoG3",
-	"19d/k7K15jL/hDNXdQf7Pc+tWNNbwdWOJz0UKOTXN5v6/SEb6T0dRbBHJn4TKETLvzPBCWLcq184y5T+",
-	"wQ1iyMKjKLkaEmMF2HwqV4xfyfgLt8u8bpn9ndXS33AHZ0cZtXPQzEDe5dtxPaW+2NZCsXfeTa3zgzNn",
-	"HafmhurVWpGz21eoNrZhvh5NbEO1aynyASPzuwQ9iDpyQseqAWTndZ5HBig7KVbEtLA1RZQCIC7IOUjK",
-	"ZSMuZ5Zt+2Psbg8aMqbsYT7lYz26dRwzb8bPbQpi/YgH++NarQsrq3D5KHIA4gK8+i7Ame4KpUOv0+qQ",
-	"2LIutPqct8kmaA6jeRlWtViaKefU7NV21Nxcd7rZzMyNPIkt+uCulXEJewCvXdXe9rjW+7h6QvI2qhUw",
-	"iK8fEfU50RyIp/x8cZ/d0bFJyUtx7U0itNFy832HLM9VsIbr2hemCHSO04suZbdoXOA0bYNtD31BzEOF",
-	"YQSRQfgNIMM2gzRoGGuxT5tFqTZIiG8pxG7C5dzUADhyWQBgo2sDtBo2x3KCDETagkhFRIIXiFwSV0x0",
-	"75Rurn+CFYYfOZ7RbswTck5Yl1wpgbsKn5vTXL1fCxpTRlDfzGecSRJn0OJKixo08OJABTpmYgIG6ymF",
-	"9XKDME5BSxfmjNvKvzqIhb1iGzNUCyUiO7OSXyTnEdbCsA9dc5Zr6OgbgelA3eOYCJF32m8qfTGiVhDo",
-	"Y56UGoXdDn/+AvjAturE0nAlploRXl59V04wtfXzpUi70GppY8IFLnDNeCXNlvTQaE7VJBF47vDOoGyr",
-	"Sw04ZMYS6GUx8kY52tfKkN3Es0Vek2/fWPIxuWocNyuoQD2FQgciTXNu8DClZKzKa9GJOvnIykZz8c4G",
-	"7ePEvmWTblSGryiO3FCQ4te2zK4dH70XTNdIzFwOIVtY9IEOeaWgSIQAn0cTx9b2/u5eBWvl6X6/X9mK",
-	"0kbslhb+wcf+4BNg1f9n62O/u/3p4f7HfnfX/NSgWeuBjoOqNRGUJ0VEJ3cw2CREXstD/K8CrF+uC15S",
-	"g4Zno8w+rjY3Zw3NJ5AkYdqbGuggl4e3Umf8EccXiDN0MsmETO6TF9bXE92PXVuMtl8SrO30yKiz7G2f",
-	"SwkUTa2WvxSpWFF4iWNXz03TlBnxpwSmzKzSlBAr1uDZsszznvgaF/dr79bQTo0CPrsZfj+dEsTH45uG",
-	"6f8vxN3/w2DYX1t5u5cQbdLbmrjzF2elNxIOWZJdV+IrSXP/Ic0/ipBuqa7TBvWpbWln1L6Na0cPV766",
-	"iIEc3E6lqI3EjdcLw43rcCru+TYlf/Zlq+NRbndaVWm5h+rBJcKStj2g83l/ZTVbeZQpuAQ5cyxnoF0j",
-	"eSxoHBnwtLZ5q3NCLtIFcskUts8XoJJJ45zDFnNJ29wZUzS1uVhXBlLd5EWckXPKQo14tfkol8QDrJIJ",
-	"AGUHyNxeRlXHC4BtLrCgeuhobNqORv4rcsgo/a71u7kTcvGj/mqZqJ4EaIrAkaKX5NRFX0NqhR4vd5Yo",
-	"zdfySwnoanP58hgjtwEhqv17E44LSJ2MaWmCLLZJwGjm0ylVIbe1/t3QETVxnrOMpgqIyWsXayHWyuuy",
-	"Pd7Ce/FgHbhWiGriWK0JR0Mlck9UHBe9rV5/nQ+e8+ZP/Q9HgqQEu3hqaeJzqiblb57zQW/rce/pOp/d",
-	"KNS9LkSPhVzZaEUqlOc+GTnKKK1YYL9WBc0LTO2wVEpxTNDcNJ/IsYNzJjDFyub2ug/voxFIQiJGWm81",
-	"TR7OeLKIAJwGT4m75KPjkFTaEsUq+a9OT8pn8IybHKU1Ae29i26jCkhyCw2rZ4Upc8jJJjZvoN3KuznN",
-	"pAJkWIU0gSo02K2GT4N0ly9JQFXD0yKjEasJYBSJhbbrLCpz/nB5LHUGF8aus/sUMI240XydIaS3bx9h",
-	"9NfjN6/RW/OUqXt+vNcfPDTdO9+/O0Jjgc9NgHz0DTQzhqxvsLH0O8rD/OZRoOirvGKrTgOQR77hS8n7",
-	"WbDV3yscTygjBVHoNwaoYWT56GjfcVSbBgn9u/NtgE5aBrZ6tG8F+pQLYFfMQD6iUcynZ9Sg7rnmXbb5",
-	"i2ZhYLfbnqlRAeJUfAONxpnKBIEUX9MuwjSM49rqQyNyNaPCZgAbZUrvgISOHaCwDBnjKOXsnAhErqhU",
-	"8sCmIIEiUmR3ax2yiu9k1z7qOOxOgE0nFuDYm5qzfHLBWxiY9n1FXK0IvsFvp6mhAPjZ+8PEdBx3MD84",
-	"3VHf6f5tOj3mfzKuTrWtq4cCK2eQD+08LL5q2XorBlY7NB9sQfMLpsRiSQZKHoS1UOGAucltt4m8gVb7",
-	"NBRrQgWz3W85yf1a/vzlvUPNbfJAz8rqoKNyztbIV/k26hgaboZyM8nBXyD+MKVSkuQUUIqXpreaO7wW",
-	"TAnRtpHJ07eEX6KS/rWhE79Qpswzk7lqajgYwgxNeCbuPVtfKkfGIGA3OxgmJC0qgCyfC9baGBr8GjoE",
-	"GnqX7ZjUbSQsl4YW0lzaZgfJFdmvzw1Lze208v1+SiOrKGptck+bj95weNxZChm91H9gpa6XEMTb1CwW",
-	"5XxLEzuhiujOqhduKFQVrkAEINUyiRTrEsRf8BOv85QiB5JflkaBJKQ2wbCSTrVhZbhTuww0mguu5liu",
-	"zck194qIPSTXDkHdi+t1A1HX5+1Ly0LKd1+DWV6n9rlgHyuP/OqgiDvHyHYZaRUcqT58LTS7sv33tYVI",
-	"KnJyZX5maWnK3gOqJDL9XwAEeoY1w2/KuwQ5APa0sU9LeZWFub1uhuUHnF4csc2SIwrV1MQ3CQUHyihn",
-	"+CPIjKgw8fvsy3seuoyHNnO64DE0jalC9GB7Vt1QeqR76CyUWDrhFvwvqfWCuSCL/cFyRJEbLSQL18mX",
-	"xhtspZ6JGZe5Q9auXdnhBSEgcLVWzhOBFG+BZlwoaHa+fLJ/bqeBbSyUUGgFlpw2pcp8mCy8tpHI3Y+o",
-	"5wigyoFPlnfExFBiQvWTmMm5FhloZ9C/35t19oYwWOpmVNgpkRKf29JVWW2x2oSesC7/hLYUoY/TeGIr",
-	"W4sv77suFuD8vqAsAfRhAPtEY27jHWcLNOp9NyrhGuA07aFDlodZANfjnCiJdra2ioylPDaDtPpiAk3m",
-	"Ac4qplitTH4xI+sNrEy+nonb+66SO1Km2O0yheLu76efvh8Oew/sP/8zHH73MMgRvWboVV3SxTXsdQu1",
-	"vYHPIOpkIg3z2/fvfjF+4xopIcX30USpmW0uwDOFMgltmYxDBKKoIo8AlpcOHtx/9Mhi0/bslR4X54+m",
-	"eQCnUb3ZKq0nvOwv+48effz/uv9vnU6jYI7oOZcljiPp4mTV+V9JwrZ0ahhhtaE7w4o6AFkxAL51BXUz",
-	"6Xk9Kfnfr1fe87mvks/9uViWnu5KppIssS+KDjCMzJEksSDq3ua4tznubY57m+OPY3MYvtXgxqTnkDpr",
-	"eRs6nhipmC4gAlEmg/lEkvj01fjnv+2Jp//z8z9/Eyfzf71/+/zp0S9vfz3iW7/gX/DxfHl0c/tpiQjM",
-	"Kws00e8f/dDAcu41invL6d5yauqaZc/4Em1njfCQubFlWMg+dL1wkPX0fnWBIDOu97OkvfX5ahOAz+vp",
-	"VXFKsJA1lfFen1plrX4hAX0vsu6N4DuRPgFG5irHNqy5oxZjG6ZPmYVNhzweSHrXh287/gG5fyHCknBx",
-	"/Cq2/YIlb8Z5lRu8vQXSa9TRA05CEDFHx2/Q08f9gal6c/yTXERogB684izBi4eaWz9BD44z+Gt9FK8n",
-	"y1HKKuLHDdFNDxIawwKIiwvKzl/yzGQrt9q6HK9xbt6CbIdsW49S7SPAx7CrrtyzsnFXtpV0uHePlo9F",
-	"h1r9mpm2Ma3HdS0d4DlWxMyzdKh3GmuP1+6eYPcaZt/cHgG9BiOYIUHkjDNJJKJjKLwSBBgB4+YVVVDR",
-	"VtWwy2Rrq9YKrpo1vB+jcm1l3viOSmRYYkNdagnlWO8nZgtYyVZlz6a6t6LMVXcxUA5uJxT51LbqVLyz",
-	"6GZLgWoZmVcPQbBoH7h/UdczpuqGuz3zTEmaEFuVPPdo8jabPN8f5vvDfCeHeX2oB+O2ygRVi2M9GFfa",
-	"RX8mi8NMTQLHnaHDt0fogixyU5QyqbBtsRXlHnXw6Y/evjk+QY/wjHYvyEKabDatjOkXSHvvaMg0m5DW",
-	"JxaTHjom0PASyvvRyS/HfqMWPQpTU+p6Xu93/tE9fHvU/Zksin03k9ArekawMKUi5l8/Of3irx9OOlF9",
-	"fnnD0gvC0IO/fjh5WBQbvpkRdvQcPeOMkVihmeCXNIEmt7ajqb8YSIlMKhkNmbT9PClDUIn6ZLcPrBHK",
-	"+WC58otPn2ztwjV9417/8dN98B5ilQmiD6I5naZU2X3+W4lm2VlK5YQkZmVh9TFDWC6mU6IEjRFOz7mg",
-	"ajKNEJUyIyJCzocaDRlkPdolBroEI8usXL6mWivufNZUozVyU/PMFDb9IexWaGby6sWrYzTFFOqRTc49",
-	"mAOdRwmPZS2yYVykBm5C8/IzHF8QY/9gppm5y5c3jGffw4q1Ke9BOTNkZ0TNiUGVmPbQkUIMCqUTnp2l",
-	"pHsGDpUcGRDsrjwbk3E0BT6DJnyOpvpMO7TAIcNC0Euon84xKaYcajK4d78NAcwE1/REJJpglgCeBpn2",
-	"hmzIvvkGfQBWCbWW55QN2XdIr8XH80yLr7Gp19XWjPz0ANbuEVx5uK8Xxp7DCGFbA2sHGCEiBNfS1xq/",
-	"Q4ZggZwTKdLUFuM0lWjBM2BgMyyh7679/sliRo5hg/SaE6bc581fDyN0ThgRQLn2bPhoCvl7bAcaY3N/",
-	"epB3pHm4b5HiYKQwOL1spokLTy8JosotkeaOUr/xiLmaftCuwc9pjMeP+qxsb2/vfXrgrMD5fN4T47hL",
-	"Eqq4ACNQjGP9//q+h+6A6KXh47EkCj0Y/TqK0Oj7/u7+dl//qwsAlqOHPWQlo7NJNVGaZ6gsCu3PSIwz",
-	"qUeuXzrnWZpAkf30jJ5nPJO9fA5WVlYm8f7kmWWav4566K0gMQVcBirRlMaCSxJzlsgDNKamZfI5NU/q",
-	"zymRsVhvR2RpHDoEkARlM/td+6WUEuSOxWCv3+/2B93+4ARwPPf7/V9hL/b29p52B1vd7cEJ4Hru7+71",
-	"9uB/v8LbNJP0CpFizaalD/AWNFQN1lsPvWEWEoOwROpDNNBfdkTK3VV4W3G9iviixzEyYHFUn2KHOQh2",
-	"ZzMoGgKYmQQvUno+UUjiS81x4LoBrAGKEDC2yAxEv/D/Z+/futs2snVh+K/U4N57WOqANKmDY1GjR2/F",
-	"h457xYnblldWJ/AWSkRRrBZYxaBAyczhx3yX38V7/17su/XH3jHnrCoUSFA86GQp7IuORRJAoQ7zPJ9n",
-	"wA3b2Y3Yzm5rP2I7e619+NHOvjdvcKt+Jw2IHfwPy0UxzhVL0ASwiHZBJDRpsde20hqBcyigO+LGVH/G",
-	"uIlV4v6gbZtlbKrT3pS07YcsAYspYUPBlefalgbzwPA4xNi3/fI4G31xCbIWhZaj6EawjAgl4plgQ5gC",
-	"naXwU5EzfCXCCUgyOZQFIfhhB1qsKBpMm1qP+C9j0XWL19PKFPm4V1goAlOVht/ApjWxei/OeJ5moIWt",
-	"IVoWo8tfwWpmRqqzTHiQDzAtpRLG2dPdGIUpxyBcl+2023bQI5y1M3Fov0MlE/oO03di+21wEsoL4b4l",
-	"Q0qXdeh7S9SV8ok5DKetgBk+FWDe5LbKv7q+IDWlGpOYptQxz3sDfE4SMuIlxA+BVGI8s9DUdtfjRO3s",
-	"sZ7OMsHPxiBdBO5wmsAhKpPOPjyDhkit/sSohm4I8uPpfskzfkgz6H5Sy58Gr98OaMkvNZsIbsMfeJRz",
-	"rgxH9hB7v1HGFa1IOO8R23teGX1np03kR4QYwVUVRoD62FBcoOQIedMLi2Hg4SlgHrMTnZ8ojRAuybzR",
-	"hW148Gq+CwdWHxY9tcRFKmU708uOP7KL56iaURdQ9Na4oJ4V5OXovAywu9kdhxdOfSfvjo5ffGsFHQKb",
-	"DEV+hr0jvQHbQvX39e7Bs2XUH/xuGw2IWNmWdosOIg3LRL8oJUnkJEmZ8WCvUG2Dlh7nPYFyEaTAq2N+",
-	"lhwyQ3Z7rLhhyZt+8y0MMCnDAJZUJlSbOAN7nR2H9G8j3nDjU1BSdixWpMcKpBp6V96C0njOUs0uB7yI",
-	"1TsCMDKMj+HsFbKHFIDWIHbOy1bifYZkO2IjoUeZ+5U1/Z3RHysvfWQKNywmpeG/lYCfpHPbfNFl36DN",
-	"DFbDj9ZcoKaeKIAkoqxBuxOrZKzCYaZJi73ivQHTI0EtksTtT4J7JPKhNGgUOEgp6w7SeZOgfEKkIJh2",
-	"WInPzfLS5NDbMbKoGdQuS/o6P5VpKlTSitU7fyUYeENLPJHrTBi2lQvrdEpTOGM8AkXCz5x/gZ/wdCjV",
-	"NoN/otyJlbVro9K1Mj09on43kEDnYgJ2V+BjW7dM235XmTPwF73at1sM7kzOAc0IyWJ8Vt1dvL5zE2rd",
-	"14iNFeofO5ZYDaz2xGGyxF7X5VmWtNiRsthQZeQJ9zin+EFhfWJO3J6fpSkwFbXX3ovVJSgIBE/GbG4J",
-	"NAETgzkkTDtVHEu0jezhQYu03EPohMPaxyrTegS+FONpmgtjInaWoxHoUZozEGvjLHPTgn44iDKj8Xy5",
-	"7OqQ5yD7k7LspkttYQmZBcg1dZnLogBlh7BP/BQGNttI1o2V0oVAng8hmgXJPW60MhG7HExKhwyk3SWf",
-	"RIgwncqUGT0UOM1gQ2YTiz/tsKfRJR62wPGYkO0xhPFYB0U4uYW2N3ZeM78HQXCg1WxXG8aKuzFCkKRy",
-	"pQl4N4X9ge16F0KVDCW0yS5zXQhPwIXDIQ8RJsq47rrYyljWF3Az3FiwS4aRIwSFWRiTSQKPQnqJiUhL",
-	"9+Ew8OfcKYgV3I+ueP3tm/fWGejxPJ8wM+4NHCFmi/nEOaI7ZkazAb8Q4RJbaOuEfAxaT0xI4cddsrlh",
-	"B3klliNAMa2eESS1hgzFlTuv7rzBAYyY0bHipdp/Ymjz91BFcFXNh8HzaaeQsVmIFvvBrjHZusHJoQAJ",
-	"xbkiwoQDSThjGVuLAI1ju4FB7tgNX2pGjGn2NcwEzWniInFJq3oucJ/A9aCs7Q0I1ErBNjDjszNwYWk5",
-	"cPufjgsQA7I3qJ7MS6vaUDgEuhF2vBFeA74XaKPEinQzxtwSS3QAuvlNKoYjXQjVm6C6s4hssdr6Oc15",
-	"v2hKUfSbYDnwkWzK4NfnYtKkHzfbX5fGRcoLDo7+uchbcC2aF6nuPR0Uw+zpKvfc3u7GqoP8Efv7bJRL",
-	"RdihJS8d6IOJHuesN9CyJyJQwTzLQEwocck+fnzzEu0urzDJrdrZi5VLQXgNB3N5CrMI85WW2xaPJxgF",
-	"HB4HIgwEtRAp2LcSvXzxWfTGhUhjpVVP+NOPIqXIJ6Q8SzQyd0gjZ60bLznY1l67E4GijdjezkHE9j9/",
-	"htvFygU3rNepK6CFQXjFRtbBQ9a5SDE+kUpsalbehvRvFyv/erNm184OS6YXJxfIVHyIEwfvdjmQFLXy",
-	"L4dPiJUEkS4pA+AIbCJ75/bB7J2lao6NSFrsP8TEZv1BynoADNr2pTM9RIMG7SF7ItDcZKfj9EwUVB5h",
-	"pwy2AIFPgCWUipFQKcbj+tZTphsYG7Ozk2L1You9Aw/DKUl/U2czWtg1kDpoCqkzMBPQFOQZiU03qFiF",
-	"QLXWWQWliky5GKTt4Xk2h8xZBz09VrAkRoA7X4hsggr/zbuLZ+zpsz0QOMWlzs/phwZ3qQoGn7znhcDZ",
-	"slEG/3fznc5kb5LMOer4MPwdHUjT7LSvccrrbre9DSdmWvvmYqTzAtWu8zoO2amYaLTheBGsASz03s4B",
-	"S+DuTby9SCkOEqsERN+keQQeIlhhfvP3NFyLHh6Y8rCX4aOMwucw5wOen4m0/IknUouVM67GShYYagfP",
-	"cH8qw1jS2FvT0QGGR6F7zMh27Yksg290TheCC4yXgXcImo6c2cAQQeVFVNromHamXE0bpSCEq5D83t7c",
-	"RpacL+vvQUEQD9R5RnvUzRtIJx/QSU5wvyWH7l9/bSd2YnfaNGlmO3JhO7i51+0YtxefcZExzOCtdDBP",
-	"8IB/GIdejkHcN5AIsrAeCzwpIfMJ/lluDyeGaNkqa9kTsSJ5jRVXERuPQLbAIpNweGLsOaVTaUOlKBMd",
-	"bCptIFkYkfW7xLxciuaQJZVEnwWGiPxGLfGwU3GKYxlxkB39fov9UL6v3cCfm+W+7qJzkHjxbuXCoX0e",
-	"BTKqF7h5bcK8WkPNiRMMWbjp/qjAWcXYqeZkSZdnjNhjQ8WwD27gWPELLjH1mkQ2S03BpFjJ4VCkEoUV",
-	"WHFl/oug8WxJV35hHXfw11nltFJcLBf9zM19rAg90+1Ooj9lRy7UZ1UAaloXm+OgGfPUH8cLzIX1tOqN",
-	"8xz0TitWU5OOxlpqXdrKlONmwKemM0uFO9JOdoKGooiVTT49CaJw6HHndvC0Bs5cxtlRwsWmCSXXIdYy",
-	"5xaAGyF7csQxJoafBoWo1gAMboGre2R9LLQMcWtgOsVoGwOAP/rgI4NgDhxiUnAu3UlOMbhA+lLBnneR",
-	"YEp94VJgFVrFySXYlYhAlCZB4AK3xCn5J+j7RHBPJxoNCoZeT4zQwSEQvohMlD4YIIEdYZ/XtPmtJj3S",
-	"JehjdSYvbIQE3x01ZEJM6aY4wTF7Rpmi/MgZGq8wW+bMZ8pIYaRt2hOzkbaDvf2vl4m0we9A/5HxnxST",
-	"EeUqDNm4RHQARkRf2uHnHm4focJz0l3J318dM586S3DfOc8wy9yZnAkcufJTHSCQk6+MeQlMK3xu+ttS",
-	"oASOX87AzdapV2wgjEa48Dbjf/TujQsX7bFE6aLZ12OFYDWx2mvvs4Tu0ISvLGBwYlMvpTl+mgt+bpiB",
-	"c8czfHkTBQIed7mEjZKiD4YcixpUc5dNhc3QqD5E+UuogM46sqkkKi7VNi8LqscJP9BgIFGZNS3Y1t7O",
-	"wTaGqSgGBrfe3Y7Ar1dnDKUelf6Cjwu6c2uv/Sxiex2w5zv72xEb8qyv8yE4C1t77fZ2xMyAj+CHYG7b",
-	"lL/UqtnnMhNpEpVZHV88jCIOFBpcjYfOn3mwvOFW25HHkYMFwhWAwextu0jc7Odu4LnWw5lvnUCb+plU",
-	"HKtimLuhLBAreGuvDRNVKfgi9ej4PegX7rYuc+cudIOf+hifif8GgQPOEQnmSjZLeJWMJ8Ua6K1ZvTXP",
-	"1XdRZReY9j6NreaxPuIh3dFaYk0HrD01GBfWBkkJp4dPcKLQMTgVQsVqyFPRJR5RdophBPKtpDqbCvaT",
-	"LxR4e7FKpOrrlsXIT3w24ecPYvifIi8lkRHDC4ESaLvrcg2cDfm/de44G/wc0GkqCeNLe5tL5egRbYQD",
-	"S63Zj94LrN5RGtYGs3MoFZx+9zFMggWkp4OOXhO942EwaZk+Kwvlhy323leSwR1gNLGyMStyutV4WH5H",
-	"6Pamy+SZgklFj2Kix857Bh12pqQRQYgWiy3Kt5dldDMVo1xQGD7yWr/8sMmdGvncNGNlBFjJNiVHRA9g",
-	"0FtE/ec2e0VqKD/0cW7FdFgvR6G55KV9Cq4wqplYHXy9t7+Unvl6b397O2LJBxqUu/75/sHeMtfD77a3",
-	"yXRhyXdSnSfOI7ektrgDsDQokz2hjAjqfY5GvDcQTeKHoCqf8JEcv8bH2WvN0+/evHj1/YdXeA3W5RVY",
-	"FIhVQ0fv3jQCsgrLPPFH1NAjofhINrqN3Va7tUvYoQOsV/P1ZfDHWV0PJmXkbe7HuEA7hWRgT+Tigqr3",
-	"YIcR/hu1a6D/gdfA9jQiuxAGhQTsLi8nLqyVXeZKuiyBq7rg6ic0dV4zv0kb3Qbs+SMsUUPyY5/Hb3R/",
-	"ri8WLH/yFH37xh/Rwh+6vqxPUcPvOJicnXbbFW8JVVg098xmD57+2zY2U3ni4qJYeAlse8PKsPmNbzAh",
-	"LVjKPXp83V39MJ++dVqUrugsvuJj1Sag63YXX/faqXq64tniK77XxRGarq5oc29nZ/FVbyx6P/7+YPHv",
-	"j7V+y9XkvRXNcN3+MjP3UYnPI3Tm6JLdpabOqUwqCh0Phzyf2JPjD04jahAm98+NI/QaGp+iBrnq8IyR",
-	"yG0n8ljJotFtWBcChhGmIAlfgQ4H9nI7IxRu7K2nptVJ2F9UXVnsEbFrFjUy3eNZE5yXRtQIw0TEp9Dk",
-	"5VJFjRnzC0tKscgia6LtT8/z0/GJyOzraI0wqweOwrmY2HoKx57j5IYNJJBfA3Y3Chbb9t0NkQIwmGti",
-	"9e8x+rUDbgYtllAaimB7JyCVXT2gTaCQb0HFtOBFgfd9KcFhhIdkWp+z8ch7qijfymjRoY3LUYQUkzcD",
-	"blhffibX1eV958g29IJrhRslUUkyrCzdgnQFFvB+oqJnYYpvdDpZQm7ZMnOUdLYXs/tbAy2FQG/NtmvC",
-	"BDS6DTvDWAersbPw57DDzr534xNKu1VkpEVX+qNaxm3b5abkc+f67xnipTR22jvPmp1Oc2f3GKsau+12",
-	"i8gSfqp2P3dR0VZIZLtqnGVVdHpiK5t7P7ioE8Ehb3QbQzE0J52Tf/zS/un8n51Be7iTPX/RVr+cv9vV",
-	"+/nX5qDojHcv9i+//nww6fy6e7T/TcNyoY6NHT4NYP7CkfYOfno3S5nWaTz7VYsljpnIkwt9fP+dC+RQ",
-	"kpnkY6sR2YJ2XEp32byR2J8+tQ/yP8exfNmqdW/xFYT8/5bSLNdQyO0lFOx/iMkb9dHQBZ3dpTTydzw/",
-	"sxfsLzNvZjyimMVbkUoe2ApzDrdVhV+tZoS9o6vq9mNNwKFL+X7Z9zU3eVl1wXNhyaBIo6FaoFyF485X",
-	"ojU3bdh12xvdbAzk0X18htK77qA5HpQtRCcuqCKbYw/NWjokZ65v6vRybUxT5/JMLrJ8bLbIB+fqjKER",
-	"n2Sap81C62aGGxsG4LdsE6NdTUuNVWs51W6Cmi8o9bvI1ooaU5EWEM1R6d89/U2mf8x18t6jgWXCQLlt",
-	"tj0Xk1X9szNRePtlDd/pi9fNX7iCrZNkx35dH4AXubeU+rm+nnu0juffRbGOpL0Dn9JKo6tF63p+5kqO",
-	"EpgvLxt/fJqRkE/pvKLsWeuO8zze93hf6/FGzDfMsiAdzKQr97CNb4e2stEwkF4usSeLWAmVujh1Z9+V",
-	"xbcYPgV7un1cDuyJAVbP2oeu7JLSnW7SJb3VeNp8+UcTspGD17X3H63gpEP6QKzU9WXpXVme3phpUrkX",
-	"WXR10vEb7Ccm2Ydct1iVkgtbi2LT+7OdRxFVApoxFitjaXpm0+FYTuib6Eu7KnGNOPgc35rAh7N4M1Kx",
-	"xGM/JFGsOC5PbQtkl3FmzuVo5PqchvrCpSQFsy3Z8M8zPqJSKHhFzMtTgwM1b7oEvu75V5fkC1Jc1E1O",
-	"0DCauECp7/qMlfjMe0U2qfwM5X4Cc5PYEvH3r1+w/f29ffb+/cfvXrEhJ07k1+9f/ZNtvTx6892/Ivbj",
-	"q1f/8d2/wM19+8P3x99+96/tiL35/vjV+/88+i6KlWXdefHDx++P4Ucfvz9+813EvvnXy6N/sS1XBarz",
-	"VCqeUfkAN2zn+CP8uNl5/Z5hD4e/d6y++Rf+QdeH3+Gk/fgfH44PSwwS10AX1j64rj2qdccWuFiFExGV",
-	"rZzuRr75zrbMyQJLIseur4l6N7FrE181VtS3Z1UwccgFHXyuPY1TFZybFgd5Rkuh1UlPq34me0XSZQmc",
-	"z4TZzvoss52Btjf0kCWwuxLszLBNhjaCTVsVS01i1c+FwB71TIMVQIWcuRhyqUyLvaLVuuSugccWlZZV",
-	"QLkw46wIKjoRVGXGYph1VK4IZn+gw39dy2Fxzu4IXLtrRr0JTazicQYuY6eOsG+3HTWCtWx0G7BUVYZG",
-	"uBK2U6PbgOP1VzpWh7iZ/vrsEM/LX48/VmlErT/a3m22d447ts38q3an2243VnALaf5vOoS+yrO/IbKw",
-	"GsOMvlkQ8SXtMRXrfXXMzxbFefE3f0SPPi58ZwFRu6NLmyOJHONa9bNQ+ReTkWhWKt1Ykms9DD5rXdt8",
-	"vbMpoM3Y9JLblbugSE5azM8R9hmHE+SqwcCSmJ2g8ls7O+EHtdPpqgNjVZlRM5aFLTymxqieVj2Rq1Kp",
-	"tK6qC8XiaolwF6BquqFmzUvNiYYIHFWtsVCHynC1RoXXitW8DpbubDeM67eRxrXazLTGuHj3nyjTQOyF",
-	"oAxg6kYcS/qXSh3Eqi53wB5q6gBUhO8YCRwya1ZQGYWtIi/VNeLcphOqn6hUWez7GosKwtdsoUVNNPZO",
-	"HbwZYVufmpgvajExH8rZ+kRGKK7KRzjxU/eE4LuKqJo3GiupwvE4KUXuY40sQsjwiqi9iaxL5UDdpy+8",
-	"XD7GN0phxXthpnA/SlTGsPtJ5pb71da1U11u2EFQba5imcSgh6tmCTGRr7b8r0oBeav/1sJ99glzwn3X",
-	"NBofRUUAzdAmU3J1puRq1TJfJdxBvsRKwPtOl9B8BBmTWmn2lCTK6rmT4PZzCwbx1uQZjh1wbVWcadWX",
-	"MPEuIhQ0+BDyuR4ybuszEPpIqzqopfWDHTjEOwt2vOkjQtBdxUV4Vk3DOxInH+Rw2x0OGPVZgMwJL4EV",
-	"CFFVMS6yF111q1VjHLQBl4px3JUesiQofxJ9dNdueBh0AIcpFE1ByEH2WVKz/RIfN3U9etL7R3dVO7eE",
-	"av1Q8Ox+Ku0eoconGbGKQ0kJ40bXauOH7FLWHo8l7YxRjlUGsmppPJw6uHqbpXSKbsVueR90bd+M7RIj",
-	"MWW97dLFDKgiN85RZqTUWolcKC55EQXIzeCSR7GaTqS6pmrjcrFuxGUi0gTYpOihUySPEkc4iCeI2jW0",
-	"ozFr21bl0x+rfYV5woq5VJtSKrNDJ7p/giwyjU67u9tGKafE5+IlnyxldZmB7BdwB9Podla2tMp9fT/W",
-	"1vyM0qzNFXQqV5KbnjBiY5DdjkG2pjWGjVpYviGLuvRSbQLpBqy2LySFdFiTMJpJCdVlkMKcUFSXEDqc",
-	"n/eJlSeSprxPi30/2/PfYkukdQJ8geXzOhsr+K4r3Zz8Xj+1Ej0my3hBYuXKnMoy1vNsVuWOMyePxnr3",
-	"nJVXwBWEmOb4e0v3OmN/pjIXsDCTRXAD/n7HlhJ3yv6c7t3PJvbBiHTS44ptJWAaJds29wKKbitBYrxk",
-	"u2RBqqHtRNqeX8Yin5SsPdKc+I1TKqRpgs8lbNcvDBChMs3LICPMrPQGJuEhwiTMLGOgjd5rPbRGPH6z",
-	"LnBC9aw/YPSEoxRxqmcmrUsEFN7HR4S8cb9PqIIIVyUL+B7NOqwNQjwo177q3CSth9jLiq2uutcbjyzC",
-	"pmYjkcMkGQSbVCmhQ7fY93xoyWiJ7y2KFcIKIXIRwvuoFCHrVGGuEsKLcREqAuJ+ARLMuVQvBoIoa72/",
-	"TRN+gnXEZY1opx01ejrTY7Ce/seO+DpFetb6YlIr4z+cS0XAV0gELlJzAkvj1IIZiZ7kmWVPwC38UuRD",
-	"XuhMn01WbBysTOttoi2sOmn2G0L+Kr+qn84VekN9US9M3Kd5K2Erd0tta+d+uRWCf9sndD4tXrAKYf7V",
-	"419/bev06VGaLqzBJVCzGsyFTR3uPQRbloqJkE+OgIS56Fumf88RlmpB0Rbk1Gjdcs4LFMQxPxdq48Df",
-	"jNV0lKZ1JsAis2mOQfRlONyLixVB7jYL3EcP2Hn1tX+pyERRwyr8Ej83zMKlelhbgvOEQR4yTgghcJ4t",
-	"8GYqUEkhhM5aNhYN59o2lkuczHqKe/Ne9ZG048J83U0/7rfcHE0F1FYMoj5ayUg7qk44lpxP4dQ9GIl5",
-	"ZaH3jKgccNOces/6GODKjmmdnIuurmNG0o2p1VgrGIfYMtPy6ZogMxuX5MtzSY4HNRvmT13LfTO65bFj",
-	"3tyQPXwnUDirSPM7KPKeOpWurAltuRnB/nGUem5NKql2SONb0ySr2y32ClxMhKUJiYDOhRjZfhWYgChW",
-	"WIrkA5i4VjZ+eVhWTmklPCo9trmLnPVlwba8t4tlBJexcsm1CP1cm0pzNIIyn66BQt4yg7h98Bf8DFH7",
-	"6BnbRBGTSeT6kYolHOF0QDaG8BIEkh4yGa1njJPgvVljfJlIJ65cE1fuq9pCJZyNaoP8jKLa219fHbyj",
-	"Ad9tVdF0BJTqHRbVF10zILaJalWjWlc0jVN191JhLzzgPsyFRL82+HXHQa5NTcvdmgCkkx5dVOya/b3V",
-	"kNktVYFcMyy2QjmH8U2vlgUqKlHzXNfri4FG4i8lLMVWl4gIscDOhsUrt0RJ8Ze/4G3/8hdi3ZWGKqf7",
-	"AREzcgFi6aJlMyk06PszUQxEPv++OD1G9ODeeDWLx+32bu+vrLD/YoVOIuSVYiHl34UUl2SV4JOVo0On",
-	"csESXgZhibMZmkVLdCZdI2/iPUw7/OAOrC+zwrIngo1DVd41CEE0oxR8RCIsnI6I5oImxUNmrds+PFVy",
-	"s7Dc5qicspk1ixz9k+fSxsJ4GF+l1qbE2uk06mtuYPc0ljVqXtgBvaRMajQ95NeWp8sUXDnMKju3LXbE",
-	"kq8SN27d7xtRsOEYmRyJkIsblvyvnW+SeW9w3LZoQT/NeRdYtKXf5Q2NcvFrEHhW+SaHFv4KgbNoo8wZ",
-	"8fOFIy70TYwXC7NmzwkcdjwbleF15uwDjwe19IBerjYWd2iXGEyAMbXqaBa5DsS63HjARWQrFpBtasce",
-	"eu1YhWYn/HjdmrG7bvi/zbIxAtl0bAVOEVryHStx2BHbaXemSfpsfTGTVF12mokuU9r2eIUE46dCKAI/",
-	"zDJQVhQa4moSkGDCPeHBJTd6MMlIIa1SKhI7di1oXodbPktVVq9NsOoMA94itaxARPpo3EX9cTHOiUPS",
-	"AUF6SKXtw9BKoloIg6SOrAbszP7axo3ox8hUuVfjmxJgJYWQ7ATinQ9m+zvgvpMRVcnZdjyEvsTpi+hB",
-	"dlBX+sjTrvB2RHV8+BQc6AFbBXmMXgGDa3vtg7V6TuyUOZDKEjDTlR0+MVM8mFsV4lr7XRO/swNyJLqw",
-	"rzxjps5j1cu0oaWGW8BXTd3vTy2bNMTjVFkKy6Q5vR+kIUhN+2O3I6Z+TVyfldviRPifYfSC+FNpWqiJ",
-	"k36qdBN/DVcn2y12NONB4A4vqdCVbpqBvkRs0Ez0C5fWjNWpwNZSPIS93ng0YUpbBuljfzDAn2CWg08r",
-	"xtlZbivjkWQ2XC3kLEVEUWqf648NzwJfwNWG0gVglPqeJldNGisleC5MEZBn4S95hkIM9pmxPhmC8Ppd",
-	"gc1EEfE+OibnWPV0lgl+Nrbgq+V11VSWZT/35NKg6C3W686ePxDBzYh1m+e9AU6xHTMN147E0ZPDe8DP",
-	"8Yx58n1Y0JRPolh52mmBIMGeZPgoeGN2KeAOOLcUkC7NPlZoHREurqVrtU7YJTdslOt03IMxno4Lz3c+",
-	"EFlqQWUvRJ7LVCQsQ7ZvlgvQJlIrkCGpyOQpeFoimxC3KPxinAlHpGtDmhjb5EarbqxAdvkjVzmqEcq1",
-	"UntghTCoAdeCHIgLYvC/EDlcEivPmUM08+XxfGJY4n520uOjZO2eYbhDcJYeCP7sgGf9bzGJXP8499vQ",
-	"zPX1umtE3G+z1nedd1nvLdaGlg2xzjZ1rY8CX3bWDMIswUBn6X0gzoYHgt7kBzILKim0UBtSgKsCOi1U",
-	"OgMJ3fGQ0D/NhY3uHLcPurv0G5BLJaDAb3PuWf7+ynva5+IKFlxmNjFmhfocHcDQnZDGmiQ2TMvJeqgW",
-	"JTtmczfgFro94Bv0YDBPp3w+K29xuhrtzj8Ofnqx/5/t/6J3KMam0d1rH5R0yS8DjvdcYHqAOufc6pmn",
-	"VbtwleqWZfb3FdjAVxrosVoRG7jWJofb+OMwNot6w9lUa/gh07kDCp4y+KpWXTTPjI8C4zzycWlvL0ez",
-	"lnY0ZVLjka5YzjeFORyrBwI6XClhg5P6Rr3j5PeXmXl3OI+qSTEMJpM7EERolb68/jnb2SnP2QfyxJX1",
-	"qTA2MnPSqpCscGjKmMdrCnnUvtILneeiVxBxvTSsrMzAsAgl+Yzw2B+07vyMS4WBVfwRytqeTmFIQ6nk",
-	"cDxsBDLNBd15wSw5/T7YkRojMLi4M7UPYCfaG4LG5kXt/ZhNVVrXyRNlUKx/6/3rF2x3d/dgOyo5M2bl",
-	"r6UCqA4oENog8W9uMW2AkJVhrpmlnA1W3ZDcrIHHtuQiWcYupM6ofpEc7akQj41w4S0CbAp00ugIgLoa",
-	"cWNqAS6uJOdER+aRIGxXJMTVcdSr0bYfP4h21Zb8MlG1pxT8VWgRtUoadoDV0eXwnTlUvmD5SaifcUpK",
-	"5fw4kLuXxOyeqnUPsLnBhLI1Cuvjal8rpOFSep+uXTR/v7798Q257o+iMjyYq02B+AoF4lfquHvNAs5D",
-	"HrrnsvA6APBrQn9P330R/jefB5xZlbgUywYz3AWyiXMPlJEBORwrynGU5Kst9kYFJAgkpyuugzSUAnE8",
-	"rJQSk3QYmgjDiYV1nninTJQQmV/h7uqQNlxJuhKfC6xrx7QFGKlIwY3O6ai4JiL53cbA7xg205ohR+Z8",
-	"yk28CVDxMEx+L8jiS2jBksVjow9vQx+uHeu1cuHYi4Uqiz0JhBPnaTf8OjamQqph2Eaacr0PmbIAjT2u",
-	"GCHuYxD1qhDO046T1CvHTJ377wRj+V41gYBZoXhTkYAacdtlsnCIaqfhiZAKTe6q8L3FOOGm4P9+oNzX",
-	"i1x48Mrw4ocD2T5jC9acuUcE++jszIHonTeluj1L8z3VAoZlQE8M43kuL3jWZYm3PykH4S3QhJ0KeAXD",
-	"EluNdiIVmGVH1sjTU2XoQaX6dJ0EFUXs2YIoajR30YO8xh68kEZebQnCiN6oB2EK3p8t5dr6NpbUvVtS",
-	"t2QohH3Ari2kah2wBIQiMpqSYSFNrBzN+RLnlynL/S2VP8CIZG4P72GsEri7FKbAghSs83JizcuQkTZG",
-	"nmZiAeJ2rNZmUt2AxaAJARMP8+OL2G7afghl80OyHPwxWA045t4MAw2eVyHuxjAQKnVnH9e3yxKpTtwZ",
-	"C00BO6w0WUdr24s3anujtjdqe6O2N2rbq20rGW/Z99/o7jvS3ehD34Xqtg1tvmEBjhkvCqHSqmsfKHDn",
-	"36+fhqFbbLT4RotvtPiVWvwLCc0/YrWJkmgTMV85Yv5F6cuBNIXOJwtAcwgTh5jb6gPNWYp9mdTd6Iv8",
-	"4SyKEsojVnSLusbUUS6wjhlubQfFBvxCMKWVuJkat2/tu167YI3olSpJWFnQdvytQfSptmkQtpAtau3n",
-	"WhUsFQY/XAHCFbt26gFckfnQpVjVOMtwZwr37wDQA+7h6hjoSwvf6v5c3KADtmCZZPYGTuOPNelB3HLM",
-	"UeJ2EzwONO9NXd16dXVPjNsHmwq7m6uwywS/EPfgIoUIA6wEGOhW0pyYCg0joLHyHhTc4MTe4ARvcAI3",
-	"8FVyVJPnYAfWCJPizGy8q413tfGuNt7VPWrCtzw/Z9zMk5ib4OSDcbAsws49aNtUEjYPDHO5YiOlT2Cs",
-	"SOFdp0/Z94FgsKVEJUpWDQzG6gpY6Q8DfbnRwBsNvNHAGw38BWhgJ783GvehaNySLuMWe8gwjlmqxiig",
-	"Sq5SgSBc3DKdZrEy49N/i17hQMwcUibCVrbYm8IwmWK/l4uP8lxQVxd7059qL4uV7S+Lyt4OGjOJB52l",
-	"FWi+XGSCm6paV+ISO5ClQehJ1YrVUf3gQShNTPDdWGXCmLLmwT0cXgPJWgzFgx2lNMonsjkk8RNSjJVa",
-	"7XIx5FKZUiIWpiRhm4b7i2KFaO6FseQrvmd6wA0zUvWEHU3K+CnY1cgYM7Vsa2doy933qJvlPNwhKkEv",
-	"NX8k8BHqe7R4DlEAuFLGtHfg9CJgTPUORwpLZghLJrx2XoC606kgmKwXi35fyowvry8v4P/5M5l898IV",
-	"czVaXB1HTOtBm5qHtbBhU8Bga6H1XoECFqu5MGDsahSwWC0DA8aWQQFz+GdXwICxFUxs+063UHn3hWKG",
-	"3QoS0yzk0pIwSrFyOErsMcAolfroZsCUoodScLEAT2k1vqJZoKQbAEO6V+iju2zM/FJQkgiG7h4CqDLA",
-	"BaeVm8pU+sBpmK5cI+iJL7iJeW5inpuY56YzYxOCdUbQB0vNt2nLePBtGWOV6tvT4B8Vgn0j3yA3RVCo",
-	"Wt08XcaD70ioEJ9KEGOxtUTIlVHo3N4X90E+L9bryHY8gWMQmSSMG1mwAU9jBVunxd6LkeAY6IWJIdFF",
-	"46Lwa4sdKfxK+S96HAQQG/JUEPDwIbwc/CZWFrBGFkZkffgVXYqWyNHUDexdLYIExk1JaiLjCCGb6dyL",
-	"R3EhFMIts6FMlTwbgC/1ZlayWvoWCvkShQsMMpqNZMNl2cR6+8WljpX4bGlFTEi6NOQTGG+A+Eyj4+yS",
-	"yyKTpmAa3Dyy2wbcWCIaoWJF50ekbCJFlppD+o1QRT6x0We4h1RnaxhrMIEbW21jq31RwcrD5Tmtu4E8",
-	"c8RZPllVpkiQfi0V2HDu7JKHa1uCTLa5LicPUSRUhKJPoxGOuh5naaxOA2oqFGnduojpnYcvkaOsGsBc",
-	"KVw5Y43GamOOLuAEd6o6sDEejzl6y4G3WwmOPZAKhXEqiwUNVrngKWG52kR5xJS49C1VXXY50BFDvu9L",
-	"EGXE6Rax04nNmnsbxaa/kcnCprmJwK7IucxABPLRSKgUtwFVE3AzaPYGXCqRHrJkKIaG4ZjZhchlf5LE",
-	"KhWF6BUGLSgpbKgMaedQvok0YrkY6guqb8gFcmvCg4+w9YuHITWRcyNS5LYTMve3pBw/MtHRF1ZhwCVj",
-	"BfPD0eV+L3gKtmQRvhJZvg7sVhB/3XsLsGsPC/HyeU46IsZDkW0rJRysa4KcghprMRIyYO0pjJVU8HNu",
-	"tPKshEymtDA2dDgAEWovJz516p7ba3fwkr32Lhmy+HGs9tp74Ahwx32KY7LnksGpMgTlS/rLMQ+CDU/2",
-	"7MjTpkax8tsAn0C9YtaZqMgJ9zBpWMKVVpOhHoMWSqUBs3gszUCk7HQSKyUKOLOMpynohEM/gs5OmwhF",
-	"3ApWphdGZR8/W0kBm2sBYzv85BXdeBFjO3Jf+0FQRcfdMV9fMZbTCQ2E5rrKVn4uJt155PC2DqgylCH/",
-	"/J1QZ8Wg0d1pt6PGUCr3dwclJQimRrfxf37+P3E8brfb7Sb+t/Ma//P1a/rzAP7cae88b9J/X+F/nj2j",
-	"P58dfPoLXG+udYvrjuB/liiwpsgxrjlnonF2yy2/Bb5nsJe2q1N+Jop3Hperbt79pfNm/tmVE3/U/Ik3",
-	"f203D1rNT18t9RLfo8Nq662QZBjJ5u+dif+bpce0c2tc+w+KJh6k1TIE8VYybLjhHyQ3PNpEwislb/ij",
-	"fbc2K7xXhg+ADh7NWfpbZrJYBBvgfGlTcbapspPlyGis9CVascbG+lOfaRWfea9AIa+NQC73HMQ7hQPP",
-	"cklxSrJ+k3c/fDhmlbhzQg48mCg9Aaboj1W6YRhXrHS/HzFL9W2iCv2/D+HKnNkyVbLbBjpLydrBqlgm",
-	"FZhvvZ4eq+IwVlSCguWp+NZKiBTJk7EYlXvebgq4OBa3fi5EixGZpEHyY7g5MuM7wneKVFuWZpcoI8Jn",
-	"YWtYLWBCwI9NTM6gGGxAotAJOwW/LQi1WiZtlRLFuzXwDnZYyifgL/Ac2fx9pRMoAqlEaY122lG73bZL",
-	"14SrbKzWcd1ZRmuUgWgN23uJNOBud/5yl0mKwxCJNuuBx2fYUIPfw0mYDvkEF4L1xaWNy+Mug7fFPY9B",
-	"GQSPoKEkSnwuTnqoDRJ0LqQaC+NN91y0GBoVfOqnuh8rNc4yNuT5uYdsrLFqg3OxwLgNT9Ayxm0xEMaV",
-	"IJhDZgRcUsD8XIicZ7RTe3o45Kaip3/uRDuf4O9RhiyCfZ4ZUa+my8rcUFtbVIvFlnAEZtIb+nXH2qfu",
-	"T28I8TznyOtmiknmSA0bc2w7+7aUxZVmhpP9BTdEeggyTVnvTp4pDX5nxVh5KfIhL3SmzybzDO7KvedZ",
-	"f51V7O72c/rPqzlGcJ2hvfCalZ+xlBX6uiTTR9lVpfd0808C5nSCCZ4yAeYlo1svlwozy/hdcNPrO12v",
-	"bMreQpqzI5Z8lbjEkaXBdHLWIHewYcn/2vkmua6hXa0SvwHD+wMpOTfYGt/AIR24nwSUqyTl57zT8+UM",
-	"9Rt/o5d2pxzC1klFn4+zwiusJ6bF3tsn+i7nxG6K6pvstufIrWlcnGXH7Ab21nGtzo792Boa3aqazAUb",
-	"jrNCjjJRiqchVxMb8DAz8PyXPMvAyuidVw/F/hxxVIhR7fvY+aMrhRoPG92f96NOO+rsRzvtaLcdPWt/",
-	"ihxXbBesud2dBspmZKN1Diz9se9lA1h9ZyKv9bOH0r94YfdeGF2Zx899y1GXL8M7DBtitBIVQCgUEfOF",
-	"ioeLWoacfUUi9U9RI7BgHMATXHLyKw6z8Wqc65F4+tM4l70BVpPMkxUrtNN8yPRSTnBgnDY2yd1K7nIm",
-	"gTuPkz1I786w0l6rI+XRuvCvpeXso60X+u+hOX61Gx84OHWu/LQHcMse/U3wEd9GVOApSJ9F3LYRGGhY",
-	"38SzLAoS1H6N0FnkvUHQmYl/Vq116ruRih20yV3VfWsJRczVctKdDymU4A0NHjyKLK1YJeRyivQE/OSe",
-	"HlK219NAJibTBfiEDIQqmJquiRbvxQ3YOFIJcH1jlfz91TGrTE0S+NFsaTe6b1+9LNdQLjBi+X1qpu+Q",
-	"vGgitFe6YELp8dkgYtV3lCZWNE/5dXza78Vn59da0uqNU7txajdO7Q05tRX3SenLe08RgUGXCwPDcdIp",
-	"kNP9elldHbVvD6/1DbD5u8b1KS+zDlD5wdSO/7TENtm4pxv39Kbd05v3Jed5i2CMTMEq3JQPOXOaqioH",
-	"XjIwI/xt9pu77YoMmu91ruBZVoyLeS7m8awJtHEwNw7m3TqYgR58Yqa348bnvFmf0+ULm30hUrMgF+1+",
-	"zPDHaPOl4IP2sjHWE+biAtPSWJn3eYQ6XythDhl3ho0RqDyziatd1JeKais/vv/OBLTRuShyKS5ETZYQ",
-	"n361K/XCjvQ1vtWq7SVfVGFM+CpLhQbhlTfVMQ+xOqZ6vgJR96L6xbp1MuXBeQB1MnNh43LBwQLnIDFc",
-	"OTfYrLycv+C0sa0fxkWm9XnE/q71WSYidjQaZWLb1YvXFE9QL4rsuyYScFUwAjR2YbbLgc5K6z9i3DDp",
-	"F2nr/esXsdrf39vf9qINAeAGgqJOvVykMK08Y2NVyIzasL34BMcPpSdBveE3xThXIo0VXk/V66eix8fG",
-	"oseK/ELkzDZb/ntsCsaxKJ0GAAvPzEBf2nZsqm4XuUApnAuqWQkLd+wvVOm+wy8u+SRiCoHgQpAHWz9D",
-	"Rd0tduRjbD2u4GV5IazKsKU2JPfL9YK3mifnryDywjuH8vHajYTXwnMbDaadjqpTYX2idwNsHu2zl3mL",
-	"fcvTlKerGPLh+9JZWA5urXPtt6H5Tk+WIF5xPz2dBHXaUy4WbXG8G2XX7BcZN8UJNhOUX10xdfCieG6C",
-	"n4/zrNEtjRvzdCiGpsezk87JP35p/3T+z86gPdzJnr9oq1/O3+3q/fxrc1B0xrsX+5dffz6YdH7dPdr/",
-	"piV75nork9Ypa/tViyXfaZr/xEkHEBQWcgE2/xNjmwEilozzLKFQtP2Be7mprlB3z0WdoXYU/uePA9CD",
-	"iv9uCsvj6qv+Q0zeqI/mfgDGHiMbGikKXjWDFlhBNfbNl9H4N2MCXRtL6o5a7aoeIUJPLMpDWu0Pkgqk",
-	"E8houHhlz+1MFFPa/JpBwIerw9ZUO/PhT2FxHgcPWPi+GyKwq4nAritL78BXrMibeyf/CjeXZ/+qEYlP",
-	"6cCujscz84D5kHrwAPBz4akRE/2+wE5wJoeoKwqRTZhUthlglOueMKaLaViwI3Mrm/fae+glE24O0wid",
-	"c0FgMtz7nOghEgCMfVKLvahxpw12DZwLMcL2aLypJZnkGeyWCfrVqztzNJCbd+buICo3X+jS3G6E742Z",
-	"2Y9WWtNpf5DG73UF+N2atebpb4U+F2qxUcudD16GFaejfGx/f28/Ym9fHX/7w8vuu4/ffPfmw7czQb9Y",
-	"lQE/iziGI4tmI36YL2FnokC5HXl8BLeFGIK0KV3EKhcXgmcU+7QoZWXSDKU59thNgYzZNkKqdrDtHbu2",
-	"6s+1SuiUE6qFVCjfWee5/QWxEMsiqhY/2Pt8XbmNG/qzNl0WuRK9WO2AiX3of2FDjE9cxWKfbsgLy5j1",
-	"gqueyKaQ+21dF+aeRGqRw5MPx0fHHz90Xxx9/+LVd9+9epkgcENYtkTQZaAkk49vXiY0xfjnh1f//Pjq",
-	"+xevklhJWDFuhG1gDKmbW+yIphfUCDJqKO0CoSaCP8KngTuHwdRY+ZZC8ZlIvT4I+/7Jq2N+RogZb/rN",
-	"77USTQQrS1ihYS+w3fYek31PQgJq2sGSXO1FLSoiPHZIPKOAfMzueow4BTzUSUv2zFRrzPphNVsuMuLF",
-	"IGyfOUfhM7+D5q4gHOZhDyxEmYPVs0hzi80P2ApPQ4Sj2hfdJ5e0PTugWqujTGJIxT4ev24+n4oQvuC9",
-	"gWi+0KrIdbYwTAg/dr/9I1oKdO4FvaGHntslw6JmqJkkfuKeHiGaq8Wqve8Br2OlbRzXa5pCojfOsR3+",
-	"50+zbuyUJr751OhofJrJ3lKG0136rzCe8nmNbvVpDbJsCO1qUe2GZdvSWeqr+SOqtXEoAVr1hNX7JbAp",
-	"wlBRMSphLVkkHkbIwmUjAHVKgcoCB7CEczoVZ1Ipqc4iSk9WW8NjVYV7RcytiR6zVOTyQlRgoc5sG/qI",
-	"Iy2WGybczvUDdLHb36ITSsMyxHnKWY5gscTkxYaoJthAX1JNJyVPDUPbGfS6FUPZBJQ93SxWfDQSPDc0",
-	"S5Sw7enhUBaFo9iixKg1f8COo86BgqViJFRq0Pf+cSAzwZKhzgUYGoahivP9DP6FsJwj8PTRZHgFy+Xe",
-	"Di3KvsOLtU4mQ/aoxNpFf6VPExgEz4xmPZ5b8DHhkL6emApEuIj8fuCEqQYmhywsFARFFQ4xcoDxXo8c",
-	"S6ixFu0SgQMIKjLT6kx4yPCJHsNq8N4ggu81zR/OMyoDZ55iHpv6NeyDYLXHuaKpTnNN9GcOXhPrjCIC",
-	"IcD5xwkfj0oQYWetxqryui32Qx8PRV4eEdtaQaYRLORI5O59KRuPQG+x2iKkN/og2XaNxc5IZxwjKVhN",
-	"i+tXUt5ZmgQLITbkE8sgxwk/ws5L11cOJhYDw/1to+hTtEIJdqbAClukCvAB6NIp8jW6miWF7J0Ld/dY",
-	"Jb+MxVj4bx1K8AnCpPkxuI/978iCdxxGCRm84QNPwHRxA0llLuD3k/I5hCtyUgHyPNH9vn0Niy6SxIru",
-	"4FEuKJXAjirlZX4d+zW1BmG9mu7bIBZS1sM5OkRsjLxQwt6LGoR03y6/8We657K431vs/KlHx8pVR9gr",
-	"yUezWH4WF5ukG2envHc+HsHWdluRhKlFe+FgqITm+WHIVGgDe6BRrL9SwwpUupL2nGHzO7mBs6J6Nnzn",
-	"iA+vrrqzmujW6+3qO4Oq624EO5codfs+i+4apFJ2OrF9UZWuBXL04LLaI4qRzYoDFJJPuj07DxkNAenM",
-	"moh0vPnryaevtiL7j+3lOngSK/+7zlEOMnUoPodGZBei2pLjcFbrX8PeqPIarovEXljTNHL9en5CPJpT",
-	"0u+yeb4IvyabZxu5G0f99Kdn6ccXDXCeUHf4/rdqco8WbApu1n3sfuQ62IK2CDtSeGfQ8v7ulX7ychir",
-	"ZPpwg19VvI+mg+MJ3dSAPsQaUC9DvYdjP1nXtQlF9wPBR3NoYot8GvszMPYwnYW2PgUpXf/y6QS+Jbem",
-	"Ji01ZUnMU2xuPIuacoclup3jS0hDQuAShOYL6EZ8UFXwtALLFMC7XbGRfw9S/pVHbTrEs74EDA/5Qy59",
-	"z7SxXDrkzXbBwbauT8HPwesUl44qxuZlpAH3VeqUbe21DwKOhO1WrP4uLwRz5F+X2gknwkksARFAeqIz",
-	"THXvyHJzqhGmu5eNjbwQLfbqM+FeY6SkzNKYwiaTwK0FWYrRElsJbvM9NWLZ7oLF1d/0w/st/O4NcmmK",
-	"ITdV9CKYupOUF16gd3aaO/sNWx02/cWzUqS/8PdbxTikmbjpkvA1Hl5bEHGUpljzTCERkZ5UgUYzD3Za",
-	"2T0W57S6kUuw07UZcaLHXCe9qXh+IArvKE0ZdxpvrsKrqrKKYLzbQo+HW9JsJ80XM5PjP6tgX+LnTsPi",
-	"RVTMYendqujLrkrBqldkNlpLldFw1lZl/bkJ5715r/hYqtFoyq6fTN3QM6FAos3xkGSSffaC1ovl6YxW",
-	"FS/R1TVkCM5mBckasYczUZRS4ZoB1HojdYV+iGlMFDRaj3d2g/BEpc+xtGLr0FLg6r3K1ZbxcPFQVjeK",
-	"59bK2KX5U5Ng35gQfeytFCvJxDsMOSwlA++id4LG4dsmUt2bH8E9ongdpfuxM514nrQqct6jkAOYW0ao",
-	"gH6sTFXm+tKIHBvkwQY1vjrS/kTmKWZyJWW3ZuTqS41ViMtU6A2KYTa3Oq+zUnEevPPaptejOpRXlHz9",
-	"MBJU2YP7k+gPWap746FQhUNidGfww8QUYkgnkKflAVRaWVPkZsq81jlQ5H3Y8uYFuQyHs3A6YaA/XcKC",
-	"fSD+jvKYYSCtp4enUom0WyLrYEJ/CJ5ArHiW2Sz4cNbsmCq/mJfzsDwqi1Ie73LRl599ccI4y2j8Oifu",
-	"8Am7tNU7slgFnFPpubiG+J+bqAp+QFicaK1omJtCbCBPb22aKwiznkFoKynysUi2YVOnGiu17OeY2k+2",
-	"K2H3yoxTAXttIYU58cyu5RzbEZ5qnQmuHl6ejqTGMmk6O8ubLN1DxOhLvXJwetipi3VzdFWt9ICTdEcp",
-	"UpXRDEUoRKbChkH77lhlwhiWeGGAUDAoVa5S3IuyYi8dnO89JsVQgc/ZZ+53VlxQjuV7uGB51z689HYQ",
-	"kFZ4g7XGflWa7CpoIFA2rqd4k//a5L8eeP7LY4/XqpI5SmKT/lo+/WWV9dLZr2pvxyU3trMFBhfU2hOd",
-	"h5qEGfuIiQuhGI9VzzftIn1kCezqGjaoGmXATbNSCbB9yIwoKhqx0KQRYyWVKRy6xLHvHKaeDKLO9wGi",
-	"ErrRINdIbVcuc50MsXK0wuwo5B3VjGDPywc50tBCs5HIYbfBp6nAwcIGO4S3d/e1/PIEeyidl894ppVg",
-	"pwIWi5IEjoN0yrVbywagGV7XBvjzZhPvEjzuW26Ogm2/SULWJCEDOYMthuF8zXM8gmZqq1dsk/kfX5Yy",
-	"WQYxblo23nsm0+NLWOtzndAihd5JMl0zo3kf9nmpdf7cScObkpWPPGe4lm17BwGQZcTPHWQMaTYcDBra",
-	"HTMC6COWBZATfCbBuhyK4anIDdv6x4cfvmdDkZ8hFHVvsE0kUwEopQuZR8xWF7h24lZgYXbJvEyYKfRo",
-	"uoS6DNZ0qfW7AscjTawM2r1Ku4tmrD1Ln2/KGmk2UyJ9yMajnh5iV6oSJlZluTSTam7ZLAdrHYsr4Er8",
-	"hri62CjjKlZbltUf/jLJdot90LNY35fY44pWb9m5DGauizbEKqnapb6dFC9EUOILkWd8hATzM3hDinEG",
-	"VnMO85/AT2GqTnp8lNCDzHqGLq3pjRi6y0S5cKc1cad9VaePsIsYQ+VeCnwo9Kiyoehc2f5FnwGgFsE/",
-	"VlVQ7+gFlol93XSEn5rS5kLf2dN23TDVRlWuXaO4CU9dW4WT5lmoxR+Vz1HvYFw/0nXduNVT17a0oIyi",
-	"xJN7Yko8udvuDz2WQ/EDdv5v2kPvJe1sF2CZvLNvOtvErP40TaV8ViY81P7SL9JzuyoRbrtjpPLUomKq",
-	"ZVVXXa6ZNlX2d3khYnUTbaqRBQ2LlQcvxQ3xq1aUcJ/voU01sV7llRWanSK+FoindJyJtEt4Utjg7HBD",
-	"EWyGalZtZYDXA4GHeckNAw+TbeGw6UU7Ubvd3raoY7butVpkgErukjvcoXqdtqiMYK5au8s6AnwTpa02",
-	"8Of6nUUs5bDMoVdVT93a+ZrU5FftTrfdxtgjx4c1ZJYpYcwVlK6d3cq1IF8uhTivjudHt+UqLt5sD3D7",
-	"62a7tgcYvjgIB3bBw5T7SnrwfpqAKw/fNAFv8l2b0olbLZ1YbMqs4JlWlcKGPulGndanvzlwuJMVOpC9",
-	"p8KCWoe1WpAXK3waz9oK/89bNGCnbNOCfLPZ/0cj25wI+JI7lG1dacVHblLcjIqi1mtdLqXJNRP9zkRf",
-	"s3F5irOt3j94NtvGrEFAE3fbKt7Czu22NLtZnZN5KcNbf+acy41J5Uddn7BQyN5blGs5qXmnca7aljw3",
-	"g08Mk9VWu049w0lpBl7Jc3JlkP5l4w/fYF3amhZDu4kY2ksxdlbkPc4pFcWKzzDHUiszVe1LQP/+15Yv",
-	"Llb20Qwf7Tu3g2BUgXXCyOaznir5kZ7wLb7btfWJi96UMSP/xrgnTjPdO6d/CgUj6DynoBHKfPh7DwNB",
-	"n6JGJYKz2+y0caP4G9T8Yh+vw43wK7KTNl6Ncz0ST38a57I3sJuflmPOaHaqo2nb0cFrpXzS6HZgDPa3",
-	"X0+NfPeK3y667y6M3PMQnmBqyb1Zp9nuNP74tIIiq6zpHG1W2VmbMoJNpmfJirsnprp1vjwN90Xmcca1",
-	"GmOU8Z7AzocZT6F6PtlRoBxQCAsL2SELE6ukKjoSNlaFzOiGfBJmPxDGXCvxxLTYsXaMJ/ANqRiiTYhV",
-	"f1yMc7i6EEyriMBCsO7PUnwEw7HfuFu32Dfl8zBMH6vy10GSypfEwbsinZzXFix3c+PCNXS1VowzOKaZ",
-	"iBUMDln/ysucLiXJjl0lOAMOCvUb+pwI7hjuInbJs6zZgy8sK96RZW/QOROOryDlk0yeDQpm+AUsC5on",
-	"5lyOTKyG+gIGqnGscIVdyzM+OmSyz2TBdK8Hs1tcyp6IGKfxsXysAuAVO1X401yoHnqPknJkeeHuT8wp",
-	"9IVQaYsdpf/mPVgRemfXJ4SOdKyGMlUw7siCW6hCno312HRh3sLOnSGfMDPiqoS2WLqkkulxYWQqfAul",
-	"tVbCjF6s5qQmIrt6tuTR2jXINsNOJ1j9mMtUtNgPV5eIBonOynhoLK5Q1KZA7Q+aFcsu2SaOHyQUnDLc",
-	"lA5st3APzzXHrhExtHt/yjK77RrMjTn3cMy5u6tJDZ9t9VU6nyLjcmNWbqpTHwFjNO7z1U3eR5UV/ILK",
-	"VfsDmT8NmjrnxmAI0gt0dmiyeCZ/U/BijKVNqciJqopsKwcJloAO8sAQ+F1kCZCRKBERuYRhyZlIIpac",
-	"ES0ch//P8JMMPxGnll1N/JJE1ElChnR/qkLqV8wR5GCL+erUM3mBLIhoK9qWk0upUn1J3Mb4DsJ0WeJr",
-	"oByXm1Z9CXsmQdsrIaMEBtQbiN65SE8koV64v5tSIc+dVCejXJ/lwhh/K+rucbfqj7O+zIjuLFH6xAz0",
-	"Jd1Kafw3PMT1pTuWukz0ixNrkZ+cCqnOTowQyt6y/HmLHRF/Neu021G73Z5lo+7psSqIF/AE//3XdrId",
-	"MT7U6oxqtvA64mijZU4O6So4ttg7Iw3b29mZtchm2fvqjDKDW+v1QOZHU42jV9Ulv0lNLTdatei4M6fC",
-	"mGKZyylqGNmbl7aGEg5M0wJeEfVzfZDVEunRHlVMphFL3tFnTzsJ7kyCR7EFQsTnWR28//2cl7DPWOlF",
-	"3ou+QBeo5n1y9928d0JcQ/gAmdGDFwu+WP7tKhfNe8XgR3f3npYEUeezrxws4q2+OLfdG7f/xsiJGzlk",
-	"DKbxc55ZkXyl1Axf6+fGmSgziqAmC//nM1Di4vMo0+mV8HLop4TvbNnyKjB+e+0Kbt+W+OX3M/H7WfF7",
-	"Jn7Pit8N/12cbv/t53bz4NNve39sNelfO+G/jt2/uv6j8l9x3KJ/d6KDP7b/tv23rZ9+//mr5qeZa7bh",
-	"y+2/1WD0RTDeNzT2vZJvL8/5ZHZt8KVnl+X1t2/eW7UqlpF0lsFvDkAi3mdZYMRn1Qke5XqkjUh/H1FL",
-	"yu/0qN95jmzHv3sN9rtXPL+T7vpdgE2C2pCskt9L9fi7gxvZ3opu/RHbv7Wjgz9qV2qeSF8QBYAT9w6P",
-	"1bK/fgEqc0XC0CVu+1rnQ16sMOSimKza1wIz9NVq3u2UOv9mrNKsFtL8yDe5hNbC8nVWVvRhXdyynurM",
-	"NbtrXPNs9WuW8etmrjlY7prveIF7cTmvbuop+8vOgH1KxamzaL/BarNcGD3OexVGNBBoa3erzFiSD4QU",
-	"ctq/evo/QbLhy9f2n3yj9bmZDiCfTkpq+3yMgVMwRLBJvhLx7RLxtzM9tRKxqlowCXpezodS4HSgQk9M",
-	"pouEWawqOI3hdZSIkENhDmOVgE0je+IY2bHlzGhBkrbY+z0PeYBR/rev3n4o0xJEJM1zESsL+euD1clQ",
-	"p7IvRf7qcyGUQThBHK0cgkCSxXuYgcTRlhPDe5lsidVQcGWJsm1Mu/BtMLn4N4YyqDr1VKcTjM4jzfyp",
-	"AOPOScvEk7DHKtzZMPN8NCqabosnLYYHiWeGDfiFKJeKlC5cgUH6mvVyRvQPzh/6gZx0i26QpKLgMjOt",
-	"ngalmGDtAt4+G58hXTe5zngIFnhf82PisCGnpPW1m2duXXUtE3avaK0w9j7gWf9bPc6r8XeMP4c1ce3u",
-	"bqX7BpH5e3LE4VE//2ZN9O5vgXUd+mx/RM7sAmse9jbK2nnXVZ2C+otJa+O2OyZ7pbpoLmpefYtqD5G/",
-	"rbO5Vqnjg3UAEWWjiKgI1o+Az97tmq0/17dT6iyUb9AWXYBvGpJprx6bh1HcWXvPvVlMe3djZbUPVr+m",
-	"s8b7LBPe/3NYgHBCps2ALbR0tusNwPpofileS78s1EONqcP63ht6V1mL95AFsBZYJQ1QkxkIhon+56Jm",
-	"IropIvoEd5TKQ/LP3PCq7/ABBAxK6QHM29tEf5MiPMEX1VLNstq1HIiFUwqGWn6idDPXetjs5+JGGqNQ",
-	"04HPP+K4dHfUKDVrzvcl2A1LFK6i+Uy2cLWyIcfiF6UvIyZ4b2BNwtDmlMrakrFKnNZOIurY9mhhqY3g",
-	"+egl2LzYhF1oluBhTMjsrdKygBEJxqbVYx8yMM/Ro0OL0jkM1PZ+jVSNShlhojm7tZqq2UpKowWutn+5",
-	"fxKPhWuhp/dAdC52CuclVhZ2BIuFcC7RpqcSITCbR9wYkR7iG4xHI3chC6/r7GEvtAVbkUWsMHtlGLdJ",
-	"lIOd6g9qbG7aQjKTxRV4krBpVs13WPie2khgBXiFZ9lDCbT7JPA8lpj1eGCKyY1QwMzwscTxeKe987xJ",
-	"/32F/3n2jP58dlDHCLPqLa47gpUinFNxuFkvPrJ+aDqmvRux03G/L2ATgjCn+i1HPAN2+GS55JsNIDj5",
-	"XrtSz65aqK1xrrpDMTTdaa0Wx7+72H8n6jz74xoT8tK+NYjfoVTjQpgIxas9pCQxkfmix1NROYMo8Ccj",
-	"8YTQPnbblYnZbc9Jf9gnVuakT05yFxTW7k4DUwtyOB42up3nNEf2r33/pqDazsgUrL6qGg9PbcD6i80B",
-	"kQ/7p00CbdIOd512IIuKZ5ucwwPyOJHQqVLLsoWm+PZqCQfruSACTk3SYdqYe6hJB0eicaWTUvXfkaTU",
-	"wz4pzcBzY4X4XHSZQ7VSusB4fo5fNuHLWFHXsVm3GAi+uG40mjYaxUltF+SjkWjzKoRvKP64CSI+arH5",
-	"XvB0OrrgMgq1kvNek7ChcX/TPWdeTtqEzeLCVxtXqRa5Ys8QWK6RhfOr8uCiKWiI4dYHTmKl+0gwayIi",
-	"PCUkPCNaLJEpTFRfipxSq2woUtnjmWM3IgsefIrEIInw75jAAlFaEbZusMtUXdoZeMgVl0f18xTNThQ5",
-	"L4qVE82kMWORMpEZcTkQxKxfvo93NYe5+p2gLzrP57xjedN5bu3uziYAMWcNp0iZ8TTpPDxhRM98qotB",
-	"dYnejk0h1iFe3oSDys+vXg6/CivMfJ8PZbYJxV177kvFUp38I6XmzDxSjmwmfvWJf8knERtqVQxA2EwE",
-	"J4kj82KwYnQs5+pMTAXHOgfP2832TrO9u2QsDB+8VFF0Z+e68bBbLGWu8MCL5pDLjPE0zYWZsh24Uq0h",
-	"ipT/bT9s6fxsziYXcJ+5lPr7e5VNvnvVJt9pV7bYUXvBFvvqGlru2AnTVJ7JwrgzPhpoJUKrJSQCsp9X",
-	"56rd+frrebkcuNm8mdmrnv696sR81W4esK3tp63mp7/gzqh8shX9jf1l61B8Lv76+8/i1aefP//Xp5+L",
-	"409x3Prb7z9//q//8Wmb/cXFTb/+g/1lzpba1FzfWqjAGvNLBT6t3b+Jez64Wmu7yjdfZ13xGx9SuNPV",
-	"XS4X6nR7v8WOiIvNsT4xZDOhohmC5pfq3COQmHF+IS8sOEesthKLJ5E2TyfJ9mzIc7EX7sKd73wr3588",
-	"1OkmYk6Y063bJsS5kZBXhThnJOTi6OZdir66AsGbFYdhOc/C0GbqaouCyGYYyFyHMzeILwZjechBxtIr",
-	"5xi+dbb7rGf+LU9Tnm4CUjfqm/84EMSlM83F40h4Kmsw36n2FbHlCthHn2qdCa42HsrtavhAHCxXnxGI",
-	"j42v8vB8lbCR8MYdljtloL41Fb2s22JZ3NfRx97TqBb6/tndjXA25vkcwW82jsdG3C1wPOrE3WLv4zEw",
-	"6XvR9sHCZy32PBzQlmmxVwgkZi27AUeWj8h3YZe9Atf2R9zoHjzEVLjTqFLfTSeTBZPmi4Yd2vR/fFnl",
-	"Fxv36nG4V066LeNaldJ341Y9NLfKrfPGpZq1O1Zzp56UZsi1PCtv9fzpvSo/E3M8Kj/dG29qI+Wu9KZm",
-	"pNyfzZPK9BKl6cviC9SiM9MrRCyT5yJWyd9fHbOnYedT0mUm0x4teDgagzPkuTVs7ugJc6Aehpr9Yb6w",
-	"LyhWyGRB8FsgeUWKRCCZLtCbY0L1dCpC7ocoHJ5vPi45urDLKGUZ7JsNSsFClAJ2xOxeZ2DAS1wOjwuN",
-	"8M5BI1yX8VihhThEghtmBjovIk9Gk0l1zhIlPhcJsZ6osSi5VnJRYk7v071xZ8YqAJtmIdb0FJg0lXlf",
-	"iJygpYOBRexMFPOQppfCXQhiALCjF/n/PlCwBuiCN0XmNsGX1sLG2d6ALWzAFjZgCxuwhXtF3E7AWkkO",
-	"mcY4WGnzKHGBoXxru1ROncWzWhJzWyjYPD/TVZ82hdF36pNmeqmqaOxzx8XfBMUeXlAs02sXRT9iLAiY",
-	"lmVjYrD1GfqyoGO5xYLrMpKO7HIgKb0EnpgpZJaVrmYEqlix5HRsJsm6NrqPpoHnu04kDS58HFE0mIF5",
-	"EbRMFw9APm1CYDcQAgtl2hIgDfcgqK7AOL1ROTYUBU95wZcQY0if8n6Pbe212q3ONnvBR3ZSPhS8EOh2",
-	"+doCrzEiK+6ImzRWXjRho16Co/DQ82Abis+8V2QTFmBoSoNhkZz3ijnE8GiAufFIYdYSc1+w4KqZ63ly",
-	"rOan1xBrf3bRIXrjXBYTIn2tkozDNscz0fMzjqCywiIszUoVnpZCRVFD6XTHxPg0k72l5MstWTcDwbNi",
-	"8OtCebDTbjNuWKbVGeMuQKx7whhkij60fN4FP+XIfowkFZZIqFV3hL/FBzdukR7WPqHOV8nkhVj+lEwR",
-	"ud4F//7KxKJXbN4XsAoMXlkJE5r0HxDW5Rb26jqbE0dRbnI3DNqkOkvNfMqX9wJJ4kBpIbs1BXx6PMtE",
-	"zvipHiOCM1jYTBYRM+PTf4ueJy13xNzIC9PFi3fbsSo0e9ZuM4NMo2WCCLa27vXGIylSelCW2XgHPZC4",
-	"68uHCZVaHnwMRiTIfwIvdGL/9joUKU9c+oZoulWKcTk6Xfh7eL4Z6EuF6aFY2XyBYmMFco/BnZn4PJK5",
-	"MOB+yMKIrL82tUkPORK+1Vl6bUaTa5F9F5f6LQU1K5QjNFsnMsWQqwtIngzdT3fbeCxgBRvdzk7bwp6f",
-	"wOxeyfKxAqMHTA5RSVyffmOFV6eVSU+4pSt51ux0mju7x8j33W23W4S09JM3Kq+eJaHSmllpHxCDy08Y",
-	"ssNNVfvAneoD7ZNsjx4+WI2zLGrkWg+DP+ctRvuA3gHuRSG8buM/vv7HP3d/+mbn7d5/PTve/9c/f3z1",
-	"/vinjzu7e/s2lunvu9ba1RKHfyuyRawlcN7WphK/C66S+2Uhn7PPrQJZ0TJ+R1fVrVQy0w+aRCyZ9qbg",
-	"s/mUEUg+miDJQvlZ6xo6n2hU7nwKqB0/eH/Xjl/7+uWXsaKXv/LnAecFfO9ny4wlvnhyGKukngojsRkb",
-	"WRiGOt4cMlB1RIzc06qfyV7hCJp5huYBDMTAk2pZNOALR6MRvLBlzcBXmmLS8IN2f+Oih+QaSYslhdbN",
-	"IVeTJloeiU3o54XC8l5bIAIWjjFUpoFANJfKYiAYLEXYR5sLJYRpxSqpJ9JIugFElSsysDaBNOxcTFDl",
-	"Y5xQqlg5MmzQ1vfBqX9n23nGZqSlqvCWJAT4WENcYqcVpu+Sm5iMIzIMU9nHPL+fbjeVy3ilx1q/5Wpi",
-	"iXPMWrb6kq7px8BZq8a1SBswjnsrMOgrbBjzeYJOwf7641Fy/lSl9y2QAFUk5GJSoBn5eBVRUFXq3Bhz",
-	"UCjuHg+REM6RT8mkIhOFqHMNM8GNrWiDSw5RVDtPDlOV/IxLxeQQ37QQ2WRtb4lGsZ631H/Li96gLr64",
-	"N/e10rVjGHdsBl59BUzYW5hrSuGvaW11loiwfCj4evGYh6Mb7NZYVTmQ4dLoNvCqL085wLAWCPYcHX1Z",
-	"lU4rh0Xr5E20KFeCURc0DMHwU7qwIZh0XRD/M1FYMbJGeHQTPSijB9cIDMzLuFzL5f9jI7BPH7sI/rso",
-	"lhG/98oMsFierpFQWtXogX305mXjD7jy6VAsxQJZeWEf5KcgOyun1ETMaBLJnPUyRDIDp30gU8EuB7yI",
-	"FRGfnwqWU85wVlYbkfXniecX+OTrC2gbVpgX1iZRd44cmY1zASsZvCTsi7pyhakOHrApNT7vZ/88TBFh",
-	"IoRu3O2sEvS2bz9HQtKqPADjdCO36rLcvXGe03mxW9zLMIx41UgvOChrCqy7KOHTI6H4SLbc+VsgZIL6",
-	"E8YN+8eHH763UcqhGJ6K3DCpyowdtoTVprhf2JscmX8YLJO/tVS3e9JL3RtfVSziy2q+5Nz3nR2YhQUf",
-	"NRvhLtLnN3AKqvt+wofZavs+YqeTgjLp8I8rt/dqG9uNZV7DE/xvpq5/s5tvdjc/qF3sYGXn7uDvpClK",
-	"dqklSKWo1L3K4s16engqlUhtsofAb4djU1jyKSz0wKTvsMVew9vmeFtTNnbaP0MqAlsGWeVswO7YKmy2",
-	"gZHa25Qg2fTdOrDYmTTFsrRUrx0xIVZ2TUYiZVIVmnEGHl4mbEknO9WfXeUmDlPkFyJnuGajXBSmC1Na",
-	"EDuXmw64pVQsgX+7BKDO8b96jLa5Hg75IePEEYK9w2wrQaKPzg52Bscqae+2Ojst+DA5ZMnu087OU/yD",
-	"SYNsRmyXvRQ9VM64GJ0d9haGvH1Ycu94ughqSw4XCR4/qjDGVNeL/AipetnYtVkn/zvBe8dqLr+YTLGb",
-	"Lrw1tRLXbC6B0F0wfbFC7hm2lXwj8jMWvPk2rXPZOgU/iNg/+DwSm19uhEOr/Zz+82pOk2ddI+nCa1Z+",
-	"Rk3H2jx8YTpdSA8XAgxHsA+5mpDBNncrsq2EKzYcJ7GCA2nYkVKMWJpwa7397/+LLueRUvyQJW95/stY",
-	"/Jow+vFbnv/3/8PZP7T57/8/+zvPe/DX2//+/+GPYAFfcCMiTB0jER4faVPkejQAuTGYjAZCuT5V2zuH",
-	"/HYiPWTJf//fJGLJ2Hbbj0UC38dK/DLmGckgo/ESI4cy4znLRIHSbSv57/8XU+j4f2J2I8FGXANreaf9",
-	"OLfRFWw7h0gzGIGIzvVYpSCkzYj3qNydjcZq0tOpCFfutgh6pg/x7iOZ/aOCZQIEtpfcxQAU1Op0P1gv",
-	"obhtDtZWVfkPwGLpsqTd+brD9vf3Wbuzs2sP11d7B8x+TJ9aKc17g1hhtScCcJBadG3I4nMhFChoKwu8",
-	"QVKt8Cx/pvNYgZk1fRzhkesQE+3uXLEh4virv239zLa2W08dM9H2b7tRZ/8P/+HNkBPNwU4Ave6YwKb6",
-	"7g+e7zXbO82dg8YVJF4nMyxevtXcflPxI6qCqb3qqa9V6ofhUffCOjjp7Mj+Mla0KdhlrtUZ1cHTBgaL",
-	"JRf/Rpt9Zt2JG3Pe2g/zuYx0u9X3fV4VBe3mAWvWcm7VgBhiMVZAokp1NMQAau0gYvuUxZRkG1wsJPU8",
-	"ofvcCN7FAxJp05Nqp8HOrd905Q+qM/v1/rNWZ2d3r7X/7OvnrYOv1+ZOfTzzuyCx8B22EKzQnP/pFoNz",
-	"1g0DL7UukvGDEtcgFNuEzr+I0Plr8N1Hpb/toiveBf+z0IlFc3t0zqShWIv3f0GN5kFqzxSgRV3QA7G/",
-	"qtZ3xGQfwV1UFCv0npUu2KnArrRCM062mXvAIYE4o4DlcGfC8ypyORxKdRaxj0qCtQ5WWD7kmTSEoLP1",
-	"/esX2xYszQjW11mKPzeaJeD3/e9XpeVuDUauVGjPJwTWha4ZWAXpmISHCNU/2YV77QOWoKHfLPi5UL45",
-	"NtWCSklycSF4FitCN3IhCXy1w0BnkCkyVvKXsagkKC75hG3ttQ+oBNn+2j6MKNe+18UAPBmRGYEVLIVm",
-	"p+5eYcSiaslifGfLCGHDOxhbIfg7t22TQxiKkLgs1vHuB7EzF1RJt30QDW8dBIPASg6tfQeq5n87ErnR",
-	"inTpTrvDMgwHmjGG+KwJzk2skpE2Rp5m4sQvh0lajJSzViezX3dtajixPc5UnB0sYaykMoXg4Vq62zT9",
-	"bZKo+nIwQKLJY0mPq1SmdigvaKNigGoY2fOBHWTh86leng5qAicCQ7vIdV+WNtOktNibPisudazsxdYZ",
-	"Sdx75fZYTs8m62ll04DZJPJN2rAKCCGHka+ddueK0OSiprJ1CftutK+Mq7mtN+5nTn9T0fWRUo3l0+SV",
-	"S2+nPWyFN/jAL0S61gvglXXGixPrYlGflBKXTrBvuqVuypxaqcEo3DSob445dtaFdSei4DJDdL2KIiWR",
-	"51Y66E6ZoqJ2mZXTifum0GVag5YfgzVjUGT2GQGPNeF+9sDYfxoYU/Z4Yz1Mo935x8FPL/b/s/1fVHte",
-	"jE2ju9c+iBqFLNBdelWN3fMMTKdJ8AKlS+EmyTwNNPAqdTBXNbCESr07bZuQmq2bw1kl3Y3V3KsDn7FW",
-	"9XRxtWK1QMEhVKD9umqtzE7fYaxCtWX1bSU9tkKvkw2V1DU7sfvudXqU5eFW4XszfK63Uu+H3EPt94xf",
-	"Eh7WqDF9Xhrog0wdhJvodLmjzhY31QubW17i52D32TAlhucuubGAi1jUOG29czUJkVMjJi6EYjxWPZC8",
-	"WSZSog2SBtORTn97FOeBBDdt4rCkyQFjNMS0y8jPGHDTDCtak7XsRLrp2nbiSh01NJePpKHGTtn1S7Tv",
-	"uIN5Ztt0A8MBdV74bf0WbAU9v7YTunIXOB70udcqm8ahiT8BQXjGJ8bDyvUvXlksRQw90wQ6vfPutZ9I",
-	"K0/T/sRcowboTBSl8LxmmfoKbuZaHubN09WX/Ta77eezk31cJxIOr3ZiZwqzqqN67GAed6R0Hnlf0Hpm",
-	"9wOm1F/VcLPTgY1BOKreYPb4fhwRywgcSyqYc7X5W//48MP3dJ4ZXrw9k2hwGdeIjfE2aaxc0iFR4yxL",
-	"WC8TPDc2MJ9ELMEINCFQlOUISYu9mi7s7Oss05cUIMWAaj7OfBXkux8+hMHxwGUPY9LWoy5K8WfY5UCz",
-	"IZ/EajbyHdkJIMoTfB+fQ/EEN45npBKRsXeP1emEHPMyMr+WwU5PvxmDfZmILi5yExe5Nsw11BciRdPU",
-	"n8HvxeVU7ZCNv+SCfh2V4TAqv7ItWFR50218tddhe3u2YIgdHKwULaKZeUevuUw0+Maz0HMjucezu+dP",
-	"3eP6UH2oMOqI4mo2nMikS5qamqxpiy3rP63hPW0ieNe2IkjzPaT43VKGxeKY3rTPVu+gXT/Kd+2Y3VOR",
-	"cyNsc+/6hk9tHQWoZK4wLWtVlqHmAcrgU4Gem7yKDVESztmTTDlpbbCHAVtRsOtDFl1bL0+a0fazREFO",
-	"PgrLDihPTQ0MSheCaYUJbJlXIgcRK2TvXNiwzSWXBabBhSpyKSzTWzW6kwt2LkZFhNkPNRlKI1KsHqgG",
-	"JE3BC2kK2bM3KT3nlBfcVULwcSoLVuRcZmBDwRIaNkYWPFjYyNIyIM4q/OiJYb0BlwpuPwHjreC9osVe",
-	"8TyTImenvHc+HrlUxUBnaayCZRirQmZwswm+RhmammdT4Y6ptanwmy8jV27OyZryBlIuuJn21Bn+DJdJ",
-	"FjD7IHBgTrRiBNKx09xpt9Ywm17hqbofs6lO1eJ4bJ1SDuJLzY0MbGynBxN/1iOh6oLQYeZ1POrpISx2",
-	"RWDpqsCLVZDBPGSUXoEf+XrfYiCGlAyts7nw4JMf6dPwiiX0/QmI6mSlRKtNBG8SrXdjpqF0qLXSjkAV",
-	"XWWikfnwQKLmM+floWZan4rPMLyFffKBmrcFqwQx75c6suWTA65SkTqYeXeGt/7+8t37WPG8kL1MGNbZ",
-	"R4Nopx2xb9+8Ozpie/vsxev3rPNsr7W/s7fdrTXZWNViAxspFEWuTlPmLl8bMSPA0PJmWDRjg0UEVUv2",
-	"3OVAW45gkFgDruBp2D2JoXAjSO/JFD7g1V5mRjNppmLm1Ok01wLCa+pNIPzqWqmM1QwN2ghzgiQ0mk2i",
-	"+M8Rs6e9UB5u61bUi/Pr1Pdb6fPnC/HPCmIUJrfjPr+FW1ui9LLKTaGMli7XChaRVugIKsN7BUoqWZh6",
-	"fzaKlZWbTsJOC1YLPFEt1AffycgzJdLD6S4HV+8OlwWF8ARSgcQjlwORi8qQCXdSYbV+WbvtyU36Oo+V",
-	"LcN3QlqlYMmCX4Y3gieC02YqeGivbdAAZiSCQacUZgjnLxeEN2YYDguVz277+WH4dHAGYQwYYobPZMFg",
-	"d5mwcr5qAl+hLPAXtboCv5kPfLGivxwtn7RY/NMjhN++Ng9KtWLXLQIWx+6s7lTjgbhrpxof+l6YcVar",
-	"Zd9SeNk61vCrjTv9EN1pSs95YgeyZItLXWY1B/xCMAtNPpp2qCPMg6KRG6sKbm5yCPvC0v+jgWqda4Vd",
-	"lIJj64/M69xqrYQHqIGxYFWZrXE+FZhHpt23hGvt22rYCjXMm3zJ3VpwKE0Yr9X366VQyD55AP559QDe",
-	"YsrkPtx1m/zPxYUUl0tBx1ac1AhRYFkAAuvsMev/8oK5mTORK4aMFfrCKKoURQHWMlPssN/anXQlPNdx",
-	"aGy57lA/7jAQEO7pCoTATj1iQMV6mDYAljUkwN6+1f55nKR3dp3nlQnS1xs74SHaCXU6mi2hoh+33rI7",
-	"3gXX7klH3bxSuo/wQsbVFfyh73I90gYbaZS4LDlEKaft7EyKhGrVlzCBoaXq9irBdmMOPlaOCOJUnI0V",
-	"qhRr51oY81MjVE90bXMsz8GKxCfTRX2dUzaazAOeRR5TqKezTPCzsT8jWAtoRqIneSZ/JQwDC2wXjsui",
-	"H5QPj9h4hESnyUDn8letTlI+MQnLeCHyFqNp4ZlhhhfS9Cd2QkLCVItVR2y/VlvagaIVbrGyXhPxFo3D",
-	"9RVYViOGrEYRGMr2cX2OprMNnOPXmEwroSftnaRhYzPmWUaDEtRceiqKS5ASyGVBcJDwrwrSgTQuqN0N",
-	"b9jjylrup8LeEgEOYmVLN+l31gLxzHPbZYM/vYVIcS0p0gNzM0AmySMGO5HkWRGroTYFESuHsfstjIV4",
-	"LqgLaWRhkm1yhx1lC+Kg8YLhLfaeM+KjipXfG8aRqw+lwrIJcSly3NXDqQ4wSlxaZmfaGOx0XMDdEYct",
-	"Vs8jhlwbMHF2U2lD8A8ps6Wj4Q2fIIioOaRDBNug0nCGMxOr8YgVmnV22gx2XbA73Y6vMazgHC8GFsi4",
-	"ut9KCXihatnpjwOdCXzRsMC0Sq2CLiXBnIV8JkjWUB7PRvfrqJHxml/uoAIZ6lyB9q88/p3t5OMwhPkj",
-	"qKdx6exUqHGvIF55vi6HLizZTYMkLP/kOqMEPlcLUQ1gQ27wDNY0V1/i3ntw1uq0ZO6yIelqrmaE+SEJ",
-	"fOKdNANwp3M2ErnU6eNhBH2MtjesGkeEV2+3PDFOPYamOFqWVyf/LEUjCu+aBGCp0+42pFRDrTljvE/t",
-	"9YcUK4Jp9R30C+jb4MfRTIbPlo7K3BOimAIjMB7MCdFHXMQZDyJasPMMlysbNcloub3Shjl67vi6Wuxx",
-	"RE4yrjZFEIsaF2mL1oi+GoF2F/2KGVf3X8mQcVWNM5BvCCd1skYNg7vdfBxFF48wM36XLzWr+KARuWCW",
-	"7Mv9Jsc7gEsQqzKX5jDnyvItyr96T67FjlQl9OFJL12NmJGqJyzFAmhR7BfiKWIJZaJfMJ5pJdhWYi9w",
-	"zjMWPNggH3biOc8S7yJNjDgP9A0y9lqCtxIXD5x3DOSP0FpGKZzAoG1EEangYEoOGa95CbhcafSDRY6R",
-	"dXyWNA4tL7X8FfblaF+3WMKz7ETnJ4pCC0m3pnzkkMk+jSF4qoeuiBU+KsICDngghQD8/kap7x9v3xmW",
-	"aHt1Fxn35Y14yF9cbQTPskptxFCniEtdWR6UbNNVFMGqnMgUZqMT7XyK3B1gD63qzR7h+b/rZoU5Sv6I",
-	"NlBYUVEbm9kYAQ8vdzItJLpEP4yR2oq08QlDkjVGk7i55OYwVgkJlARbyZ3k50Yrc3s9BptCiLu14lAk",
-	"XWnH1RKC48//mPFw971/Wyn+/4Ic3MX24fThefgVEn5u5/i8Rwg1j2mSgNbSsk/RxRi8pwCnNOzo3Rvy",
-	"jIeCKyp7SNlAX4IdmQujswthmSBq+MfohseTkTC36tuWz7Eg+1GjEJ+Lp4PixrgGadrGKhPGsOTIgi+P",
-	"ctEXOTFDTinP/8RDd7XyxN+srTz/LOyFsKaVzWkeFn2hg5j9zWTjs/nhqHKX+cNp6avtHZ4YlsDrJwzl",
-	"Lbh7iHAvPo8yLm2Nk0/KTp3R0GWpjT+VZ2iZeiTkZRr5rNL0CKv8JTbSaPPfjr1kxItBWYoEc7N2CZId",
-	"/Ae4x+3WIoXTtBEzj44klVfkzIMSM7+MxVgsoEgNUhkOjAHcQHADUj5hpxMPiuQDDSNtJBWU2LrqS47t",
-	"/L4pucW+t0SnucDEMP0s5ZOIyghKPMmBZjzPJcZ2qMBlKFMlzwYFoSxgkQc8FN/FgiggCTnW3pxpJQ5Z",
-	"oVM+eWKIROFUnIHgw9Ei4YN9rdm4CN7yygj8P3ECl6nFtGUsWARBQy00jqci9jpzai59xv1aBZeztHm4",
-	"hHYCPTgGVhT9ihN3OmGp6HPw/XEOqzK6Um9QO+5p+rUr+citI/GSMvozg/1BZRO/BaVtQKJ0SnVYdrfN",
-	"GZOFf192VMf4wA900YOjkaL9uYBAyu3/xqZA4E+Tl/Ey/RcrwZzSoh2zbmdqKTFvOY+zTCJ6jUyOV4pP",
-	"QYU0lfhczC8BfcGzrIqWBNpqwA0VHFsxRMkBU3gQIhp6ZFmMsNUx10Or3WLl1FuLHV/qsC3Ts/HA0LDG",
-	"OWDucRxwc3TYFeVvPMu+h9e81+I3hEn8rb7EbIUgOrwICWxYm7uOpNOT51npJGU9ND5ZKDeBVLwR2fcT",
-	"RceT1RTDUTHBAHpIfOPOfvXMXxEWp/zgkuVbG+idm1eLL1CoYl3956Kmxy/Ui0HEmxa20W2cgtCbpxC/",
-	"0EqtYAc/oHg1pvt/XVihtdNuE88d8kjzU25Eme3ntmEvl0UhqNOC2JEEo6NPYTQ4fLG6EDlSbyshUnNI",
-	"7QmX8v9j72ub27aVtv8KRvPMNGkp2U6T9kT+5CZp42nS5LGdu3P3MMeERMhCRQE6ABhFzeS/34NdACQl",
-	"6tXyi2J9SiySeMfuYrF7XdoFPqS5Aliffm5SORYReXb4I0lKHUlc0AG45ewIx6JDMyq6TBElc8N0odpZ",
-	"phngNIRrV1i4xNAB0yF2nxINFw4u8KKXsa7RsaCOM1rIUnRpeFdmGN1wUTj1vtMkQfouiFMuMqhsjeyz",
-	"0W37wffkYmoMHXmGsod2lz8RiCep0GOmWjOfFS/ACnSnN6Y+MWuF5pqptufchL8iMqJajz2AUV96gZh2",
-	"Dq4UtbaO/m8W6gklhQptISSj3QFw3ViLqk1ULqrfY1TIgtayz1wbIgVcZ2AlbTfMICzoEHgz3756e375",
-	"8uTi5JeT81eXH87ezBaJuT2kpxizVp1gEOSh577o1qG/UwGRT4dkwlw/4saQDTUZ8iu780k+ihvFaOC3",
-	"dk6zFDIkqKgWA2t5eUGzPgGIzQlpMJoZ7PuLN6d/nL64vDh9++ryr3d/vCJGYjqsK91+GjeI7suxDiSV",
-	"4PkpLYTZscAgGg0blWkEVEm5Htiu9fIsg7XnCdJpCrIQSjlxaJv2SYchxqJD3gpJQr6WNulxwXUf9yhi",
-	"680u+ywHCiw3O0P6t1TcTNq4I2WvtED07B6B8s7ZJ6ZoVpppqR1mqWYmhIhOXAJQqBKdRiPFraryMszg",
-	"fv6e/CFdtSGjbLrJuOP8rOmpPQOGRT83YK9YCdZasOWtQD9GMek3XCaviKYTTcb9yRwv2RkgwDB9oxd6",
-	"RSW1lJM0nWzs4LgNB8KtWTxzPNkvQKap0kzduBt7Cwd2W01h+PhGoZkg5YI7bfRtwzukMyG8BmcX8Ymk",
-	"msz3AGdcmzOoZ4kLGHyXWBsaFnTAyKPEnkiTx6g/Qd2433s00/aBYGOfOVn1caLrt5bQX19iXl/Fw+nu",
-	"kTpSZgzCvXbMj2kHeRUufBjiPRH+jp294LJeuX3kxQ7sK9SJcH2/qUuyuo13mA3/JE3BlJVy6AE9nC3g",
-	"ko75EI5ohmWTcBscxAFY+CBXWuQP6tKMY4F07RHhV0LCOQbY6+2o227UehSLAV2WVGun8H75FZ2QtA0j",
-	"R+uE59ovbpKRe7qhOIDpJTV4z/ZT8+io+eTHkC7bwgiBv+B0jfeGQfA77VDta+SIdlYocs1hqQ0eTtM9",
-	"u/fdsXsv+YoOGfJ4732H2wmSTVMnmJfprzma6T7wI1txUeJN2RFfoB3kdTiPJSCTzjAeHxMK/4IPzGnV",
-	"lIE8hbQg9MbZj7mOhaP9KshREvvokqc6gdC2cpYQglpQDJBFJ2CWyTE4EZBCyX4bC64rFW6kdbH/m2nd",
-	"h0t8bMdrW5dPi796TfXJVNz7nkh4ikgYNtkSFuF7LlptFxZfvNw75mDb5I08IFfMOHlzTa7gb8wA9vri",
-	"Yd/sb0e0fuOhWNewG2/Bo7FcmN1Cwrwdk+1R+7bIS29pQXIS6hxt5EhXPK4QWsxN2a9yjBeCMzRO2tAJ",
-	"XuAEmicpHJ5aBZC614PFc1lBpt7M2kNxtgVrbxusud1M6imit5I8Br/TmlL1Tghvwc2Dl5t7vtv7ZDpP",
-	"+Sz2acB3xB+7W06O5cqr6vW4R+Sw2ihGh3PvL8+BicXd6BMMXZo4tpfhkBuDWCgF+VaJ+xSDFCL7Ff6/",
-	"qYHQnX1CLNE/X59c/PkbeX3x9k1ENMapkOetJ4/bJIF32q7iJCIJT9sJlg8/fadJF+4Do1gkKTW0nRBK",
-	"EpSpSTjYFfRk6FrBwEcoHMBTXDV9lmUyiTACArDv2sGTjAOEXK4IM+rTjlrkxD3FZxA4ZT9hIvWj0WMs",
-	"PY4FAohSkkltSlE5ttsOrwuSFrFiqknyhmrTfGVb1zx9mbhkyXzIiiNrLK7oCCBveJqx0BCYLwqzYzuZ",
-	"ccHII0hFEgEiFWB6pXjscquPnrnYLd2OBe8h9AImQ2EO1tPwQoRTEDpA0J1URHy5WA/XCtco13sBcLkR",
-	"kaIUxTbuM0wLcrGnin3yYLmxCA+7GUeMM2s7OaKfFjljriVAAlSajq5tvbPSAIDYLeBYgGcs+e3VBTlw",
-	"vyVEeRh+WYRMK1taR8mxhuATmIlzmatuiFKBmaOxGLDJMcm1nWrT7RMutPEDUjG1XHXzj7jYdlzBepVc",
-	"r4SniV9nsHxwXSvWZfwTS6vJSie99K+f0g8vfLYSWgnFfX5lwVXu9Ev5ok8OD6PGkIuQPwp2spU6jXbj",
-	"P/8+af5Fm/8cNp9fNj/+8P8as2ml9blWXrqEmMABt8tH9gIbgmZ2MJyssUub6krOGK5j+5mPp/TTSIZ0",
-	"AgumOhplzF/Dh+xS9npz8rgkQFPpDYeENv+5/PjDo8j95/H3dcOyPKIBUnlhepuFwC7bxXg1W7KLG2XR",
-	"FguetolfArEAgUm+fLWLtCJp57wYN1DYxo12HFZS3IjiBjXwWw3QrvdywGu2x/BiGdAH2wzPcZCn3yg9",
-	"uuRpbAc3LlI2/N/oI4699R+LRvUAMK3QgibC/aIj8uHi1+a/7AIpzevzw8Ofj54/f/Ls6c9PD58/n5rW",
-	"/8Rxbnv3sXY+Z9mYXUWYNeqozjRPrWADcPeqVN0HluyY2Xru1E6Q3d5u9dJ81l4tq4PbDhYJyKkoS/Tm",
-	"OWwupXM1LFPAnYMPNkmBdllP13YAgwm4AGGt0RZ5lkUNzJwCJ677YXVPcR1OehXN3P0jpH0Ry8f0dq9B",
-	"uG/NEcTpcBzLo8jnFZfTjwHMr8eUYumlkb68m3BDr5J69rBdFThCe2f0Eme08bu5Ju/pbjJ9sUV37oLG",
-	"9RNQW8sCFnKF14dtLZUYLckwLhi6ImIPmdYizxUQtvgElg3SfoPkvqeYnneSpuvdu3uZuT2ZecuJuRzF",
-	"b9NJDtDCoKcdziUE4MCNDNr3JaD2XN8gxcI+0iMk2i5WNLWQku6De5Riu4pmmrsW1wv5uJ1ouqpSk9Y0",
-	"N+xGFNsZhusXXiGfOx/QMzRjAn3D2KrvdJUQivcIFZMI4vF8U8OWBt9iCUp7A/3oitzryL2OfFg6ElJq",
-	"i+fFgwBmUdqHoFBjsVCjHkOBRsomoyqb1Jaz17o3rXWdPHuAmrescsMq3GnVnDH66Zb1MrBw+DtOTKhf",
-	"UUNDaPuQqgFLScYHbMw1256ehqHYK+m9kt4r6Wsp6b0CvmEF/JaqQVC+hCKv0cNUwrureCGc6HYVL9fT",
-	"nNyrnoqhsds8E0OBe12717V7Xbs/EO9+aAhVBsIiMQdkfyre9VOxj7a4Ef18qnUOGeSCjYMRNxNVjAnd",
-	"VWxtiI4P4WQIsxjFAgFcMi4GEODKDar1Wm0+YGykAWBulNFuOD37ZQk1WI1vS7NaSAZ8jcVhPfNVvR/L",
-	"29f214J76cosY/Qqnwsm/cSH9jR+RXp1h4054gLj+9YNubnwi25rqDDbsEeKqT+ewmCxi+jD2Zs94spc",
-	"6+bWLI5pcZ2AWTCN25u0vg0byneMC4dHhWaVY++1egBkUuIwe2PhhCzXgeEXxB41KFbXopiMxRpY2vvc",
-	"stu1xLwIXcMIq6JuR/fZKKvB4V7FTpvaLY2oMb1TNrLVdgXXx0FuLw1dtjvdvevzVALEMfV2GdfEikBF",
-	"uwXIbg2ycS3F3f+4htyga8FXMUeX++7da/Ta+8LFVloPO0XENqbcZBwPHgvwapkwkD8n4WDg3AkRcMer",
-	"FBGgIRq+1r3n61gMZ/unb8kqiLal9pSDVFehNCuF0l+Pw6zSkFujBfPDtKvEYL79r4RRk1WQdd0I71Og",
-	"dhFb14rFcbGxvVwMe31TbN2KSLn30Lr12Fjz7mOuuLa7MfDpeoovKoAUE8wGyIOWgpEOs+VqYHdoFxc2",
-	"iESDtpyOwilEaoYUuHrEupxm/B+KWedSuURwMXFfHXurxhWVo7i2b1or7dhd83BxRTrMjBkTJOkpOUzA",
-	"0EmMRHCZE2wv9IVr+3W5xfATUIlVQYSNJENqun1butv/kaczi0XgOLInrbZPGOeopeCM5TKzjvEZFRVk",
-	"RA40CV2WZSyNiF1TLI1ikbGeiYjuW3tUIIenYlZqpXlWFEX6Mkshm939At2TvR6kRIC7LVcMnGIuD9W9",
-	"N5ZqYBvdl7lCeB6apvYpkHNC0Y6qUyoP+EgCLGPItriQVwx8fThd6d+0a/sEg2mbEsGqsH+m2LQhnZCM",
-	"UXDOaccDAUOuwe9nj7tDmIc+y1J3IUADDxH+wAQZcpEbpgszNox14iYwaREUbZCon7IuIA2Ac9K+4IYB",
-	"GaC5Yg45wNfuV0FwIX42WEWL4BJymfrlG8or+omRfBQRVxnMWcZ8DbZYIc1U0cNS4gq64jxDqosxqkxU",
-	"BHXrsMQhVQ7G4Aj+h8Y89gJgrZH8WLEUgBigahxQpO8wGGOM4oSlZMJZluoC86CC4NmnJhay281H3O4P",
-	"444MHp3gUWdCcpHK6kp9fFyaHvTfuv2ywDBbhqddUdp3C6ytB1xUnaxOMl26Jdpo/3gYNawoqiRchizH",
-	"Hw6P2oeHjZmcyqpIBGRINaRGZvJqAlcVpeKOnlwcVYtbw39bGcybhPaeGao5ea1rpLF6h7bGM9DKY/8z",
-	"FlUCTUS5e4miqNE+rKa+ws/+j/Umqi4ddnruSs2xyqw0GDeRI1vdPfNAy48LSQr3L0E0WmG+BNEcJSVs",
-	"371z/W6d626xlvzoUY1vHV3QxXYEz9du+t59hwGoL3VOcLTcAesaf0fyKyrwolIK1opFEmAHvCJqOmMv",
-	"aYPhq4zw6rNLUWtqTayVDtpQjoWrSMfC6tdnh0SOmAhHRrJxJAPEDu9ZL28aud7POwqw+QfExbyXc8+P",
-	"btuldLLwDHkHzvkZKVHvsJ8vIerOpdWdWIb1mN5fO+SQ901firV/Eaxef8JM7JZOFR2L5NjrUxmMcuno",
-	"++afPDaxl32V17SY1wLF/9N389uAxfdDt3ORfJVdNmkiMm3SduvMXyYjyFVEwuK0tgCeWB2vwT5QDlSE",
-	"X9ab6YlwM+u/vcRv75cemFoyC8V77fK6cwB/FLlgPIFNZqWpDyDb5Croiplp2XlNfKf9MXhHjsFBgz/s",
-	"OPbt6b9vHDJqRa1wZxdH6wj3bd0prWVm+nEK4FIVY/sAG7h+VHOl2Hn3XL9IOdDF9YC7roiIzgHe05vj",
-	"Ks/wmj95/+78ghwsoS9YwULHXr0DybobyUTbC94tkUDVCeBfwDRd4mss54rs/Y0P7IgjZBO2K3rQ/B2b",
-	"t/qQEr9PdTjPkNMe0XLIDF7lZprZx7FwPP5Ec9Fl7boY3VnvaPEwFsB7t/h1ELGYDWWfB0R+nXMYvuQ4",
-	"FonMjeYpazrmleaYi1SOk6gwaEGcQ+aU+zHpStHLeNfATXcsEpqBmLYN0bYmX6a7SGzCRaJ9YAWcHb6S",
-	"R1h+YiqjI+iSd9+E31yj/d/gMxayCT/2FGPJAgdnLNbI1SLbSNW6tTU4oypdRDfEI9gBGFFtfDh30C7w",
-	"FNbmiFqTuy7PDV1Yzjtsx2hMNbIz9vCmmENhIgypH6/dcbviDT11XrAHepKuiXGeJ2w8l8eid0uSpkz9",
-	"4QUNmmo1Yqb0oCIrIFIbRUXRWCcFSm7e4peymID+FjIC//STvbqroLKZ7sjbe+DiOm7IAgUTUBdRKDWh",
-	"JxdFVFEllCJymW9BuriLLR9NUwpl4j1wk/h73E0sVjcMt26y3loY6LLs9r1T4AFZjPfIpPkm6W4xLu+B",
-	"WwAb6cRb04HZoMkFSLklOeEuVRGt0xAo7AmhRBUfwiVvY254Obg3FmhjwHZ0D3wsajkGuOpxJuO+BJAY",
-	"Fy8p5Bi0Yh85wWKBobQ6pE1i5jBBVgPHnkWoIUfQfka7fV8rJq5DZGVKJ5HvERBcTWWdKAiXLmKTu33W",
-	"taN3TKirCQQO8K3jfLmwZDfKxMVXglBC5V3NcW+Xh0Mzpv2XISg0FmWnFGbTu/eHuTakwypj9Ojp4fO5",
-	"h8RYFKfExxuAx7pozWxwKu42TJOKScd9Fe5dXAL8GdV9PPiTCdOGqZROgHmHi6vWmnGZoHBcREh94v00",
-	"ecZaFxZ2HG8yQnNPPXIj1CM+h2KpL/OasEn7sMkbDJvceVCCqcDIWiSC1ZyFM1gFSIaYCGllLHyrE0wi",
-	"EHJKdU8p7arCvkGwp32I5HVNdS/F4KYTTI518QnuERrBigGPy2MaZ313K/jQaiAMyntnl8IhWacv5UAv",
-	"ydeGvEv3KulMCK/hH/XPl6Rl+wrXNSfvV9Yx9mKVfGM/LPuE411MOB4Xy7WWcnGTXOPyPrn3ucbzM4vP",
-	"HQfzkGlt17qRhIIxHI7feCtLekoO4agqRUR6Msvk2NoL54ZaNZMSLxJi8ahvzEi3Dw7G43FLu+dhA3Xl",
-	"8HGbUAzdSNztqXva5GAR+b8gy9LQ4SiJBeQP+weaXwlqcsUS8ij5dBQlIQH19duTF83z1ydPnv1kty1P",
-	"Xa6mLQVesvI9ikWHavbT08d4Lre/QdLqF09BG5G4Eb7DP1NqaNz4CvTfTDECdOJwfCgIxTGlusooHhEt",
-	"MVtFyOCNsd+CqQQ+GAWZuKUEGTsmE5krIscCqKOde+LJ58/EL3p4iwtydOhZtwntWqWQsRRI2P2Utsg7",
-	"02cKgO5TlnEgQeY6FooZxd015pOnLgcZ6mafcYtxmpEO7Q5krwduoIxay4P3SHLGjJo0T3qGqYRQPQAG",
-	"8FhwA4mm6CzxS8qRf6MDhwrSYdBvTLl1C0Ax17SkRU7I06PD0M9YpFzbRVzRXy3yFkvXhHb8gAOmsBtD",
-	"JCYPXqE2oSIWuSgNUVpuIPqC5CemgH0fyOpdd4Hm3NVBTeCJ9/XHAh+Wr4ERPHlIJ74ZjiUPmmI76GuG",
-	"BCZ8ZSgVZMSLWEjRZVGRtg/dKm8RWA1JrrIk+JJgy7XISZpaexugR4A4uIItJMeCCGasdQO55or9DWKW",
-	"UAOJ6bg0cpEx7UjRgQUZSPqNPclrJCuDjGncOnYnWjGQaNZVzCTIzW5yJVhqO5JNiN0tC+yMpX4rfPFu",
-	"HVfW3qNZ1Zs05VwA74Yi7k2MnQVdUA6N+t7qm1xljXbDC0mX0NZy1bWkujoYWjWyjk8Kx+gmnVI1I7CG",
-	"u8m/2rEqWY5A4y0bQLft00vFKDQInUZMwK/Yr+CmwuVn9XJfs+7l297v//+5+tdvv//vf9XF+O8P71/+",
-	"6/TN+79O5ZM39A09Hy+en1XdUjc+lWmdWeoeLXFiDdjkO+2F1d6VtS07+XAFu/d3NjkVH/QekXFbZFGw",
-	"tgj1un8l4vSqfrldt0aNv2K3/AhL0ypfwu+6mBNiKhA0AA7NRGpNA2fr6I1sAGzAxjbAWhmT2Kn0G8mX",
-	"xCG7fmTIPkTChUg4vrpdEUL+vLDYkXpnWYKF5PBHZisz0IzbxCt5xUwhJa6ZG3jPbd37bbnOC9vzB/eH",
-	"HbC3Lan8rSfxbSJkbyN5bxWhupl3dr1QZmyHj2QGI2dG1H4AaRBOhhFANALaYuk98OsFDxsVKUGhU/W2",
-	"xcKNPxnSlJFxn2fMIRh40QUeJSEN+vbAdbaRxYcybDsW3yruHrhDbMIQ/lCnDGSvV9EEQSb3aKbZ+vIR",
-	"Z2U1J83Wr7qWxVTvhfTdmc57T8G1lQfurYdhpF/fp3BtD8GBuzPgbFnkQZiR73TwB0REsDHTBsOJSvcd",
-	"iuk8g/sSDP91FxOtWLzE/xZXN4iZO2AjDHf+maR0oiO8bpKCwa0U+fHwmmEOL4tu3ni8Qz2gfOjuIkT5",
-	"FO2fLcDJuw5PApz8x2ufqaBxZT3KDW6wLw1qDBuOjG60j57MBrFOI7WWzjDuPJRRbS5dIVOfPan7DN7H",
-	"Rd9uuGtXZvtLqNBjWF7PAAsWXvTRrM8OD6OGYJ+rVTlEFkAnaLTLJ7KG/zmELPuwWDdPsDUrn7QQBQqM",
-	"F6ipi4sCalnD0vDTt0pgS/DO7b1eDy4eJkz+jsbF3MfT2CIlefDF67JL+yDEPGyQylrUuFy1eHGwMO/V",
-	"xwGh6lRe65aiJErhGrVRCRFRzKgJYPBLFQsP6+pDSzY6DYYx2moYwA0dsvxAzztlleJNIOD0G7lq8N3e",
-	"VhbqGrer33CYt1v3RRzXTh5mvMDbQEbfwZXngZLG9slHk3y5nluuVtDibbbn7nUXHuTXcgxe5XCj+ZVg",
-	"LiawI03ffaJ9WCEmQAcTtksF0WNuuv1SJJ7MUo83kHLdpSplaYuc2c4C3TRIdvdEY4EyS13sWwm3YDMR",
-	"DmPqhuYcR/ZupPg+nuk+xjOVLoeK4IFibwD7zlh4suou2zsnt3LC2evaoGtBQFV8VD6sVXtx9Q24Ee+N",
-	"kjVM35BunU5mkD248wpqqmWrTjDHwf0UeQVLRUp8RHzGB4xQMYnxCLOR2rNV7Q8tezn6cOSo3X2EEkD3",
-	"2OUzy72RnFV2YbvJ+e9scpKbfqP9749foy+NDqOKKfjro31Zfaqnx7UbmQttaJZhxjekssD7Gi2rVHZz",
-	"j96KVuBBzWXESZFMUi6uNWM6fulLbb7C2CkO8QR2ZfWD1O7RPLPmKBZXtjBnLOnXUhsf1V6utHRjZG1s",
-	"wnsuIkFIQ54+/bFlJdrHsACnu/LepWI5V2aruCxxT3RN/98r2jVwEceUjvB+yreCQ7pWgIgpFfgSGTdr",
-	"yvtzllYQaCMR6wZYI8ste+GTumtKgqS0MuYMMXTAyCijXYbIdOM+7/ZdEAiiblHFSqWfSTnEEBA8S8xW",
-	"8qsnlCw36gQXMc/sMp395hdENwS4ZnucLBErwt8uJQ6b2JdZZSpK0MS10+FmigTyT6k8p4uRjvIFIfaK",
-	"MgOi1Wx5Z3a3KTgSl8F7im/P8RZw9ssLR2lrv1VSDtsFIBDMZZ91ByxtcuH7qyPS8ayqpQowg3+2/D/Y",
-	"2JFOIhnn1FQDfasfWURgyoNozyaEjumkvMIzKup6cfL+lAzYRBe09LmClDaAmim38wRYt2qK8EtUA7Vo",
-	"3rHPOjAbXJB3ucnA5vpNyquMEanIyWiUMfJidtP4n0iPsbS2sYK8fvMz+fX16Rk5e0p6tEtThsmUEdGM",
-	"qm4/Ij0u0oIHVbsUUDnA7DW39yMEFI9iUeglfBVxfsEPE3zeVHs0KMUKyXTy/vSYgGTXyPn5zluD71Cw",
-	"27dlrrrAQPbbqwty0OtzdTBkhmImKfauwzQcgLt0hHuKQ+R8MS62v3MWIM1TbohRlGe4nQL813cApWel",
-	"JER4KWolS3k67Zd1s+mivkpplDAfEaFEG8XoECVLyI4vps+p+9kyXzOamX7kifGhAK99HGKX42+fVjF+",
-	"EyJ//tePX/8vAAD//w==",
+	"7P0Lc9s29jeOvxX8tc9MkpZSJF+S2J7O/txcnnrbXDZ2NruN8rVgErLwNQWoAGhZ3c3z2v+DA4AESVAS",
+	"ZcdOt97ZmcbiDZeDcz+f8+9OzKczzghTsrP/7w65wtNZSuDfh7MZp0xNCVP6T5lNp1gsOvudn3A6Rpih",
+	"Cc9EJ+pc4jQj+o6zbDwm4hSPFRGnU8oypV/Uj9yFMzLmgpSuxIJgRZJTrDr7na3+1pPuYNDd2j7pP9vv",
+	"9/f7/V4f/vdrJ+okPFZcnNKksz+IOkkmsKKcFW/b7kcdwpJTRafEvOxpt7/d7Q9O+nv72/pl+i328RlW",
+	"lDDl3iY4n8K/WZamUUcSQYn0f1BYqPCb++7NUmGVyc5+R8YTkmQpSTpRRy1mxHtPNkvWm+6XL5G//s9h",
+	"mdbbhXXWqTL9pukN+mZY3/cH+/0+DOoFvN2M5w3nojymQ2S+7o9nnKXpKcPw7heih/RT6CecJFgvkJyR",
+	"mOKU/g6j1LcQMcWKp/x84X1wvU+1oKblo7LrQuUpjhW9JJ19JTISdfglEWecX5zGeAb0u3T4Lff7ndmU",
+	"Q8aqM7XbVTprVKjJaQJU0RnsPdvp9re6W3udVkeKTDFNO/sdzFhvmklFxP9nGUCPi3O9SlRI5ZZJD6xY",
+	"moQwRceUCNnZ//Q56qS4uPM1vKsTdaZCr4n54GC7E3VmE870Hd/vDNDODtrd3UX9Adra3nCtDB1ed8U2",
+	"WYbgdBtn5w35GF+S5M+6xzMuJT1LyWmSzVIaY2BI+s0tNv9L1JkQnMCg/t05jGMyUy9ZzBPKzoH/ERkL",
+	"OrPncWQmoRYjRMdITQg648kCzbFEWvIJIiVJ9pEkLEFUoYwVv6KH7189R3uDQR9JEuv3ocFub7c3ePKo",
+	"pxfWrGJnv+M+odlZPCFTDJKUZdPO/qfi4mcjDbSAUEKPVc/kOY4n5DlnSvC0PviTCUFxqskCTfECxfpm",
+	"PcqzTCG9l0iQS5xSvXT6Z4LjCdJcPB/5IB/5bm+rt1UZ90zQS6xIhBjvwrs7UUeQ3zIqSOI4XjGhKb76",
+	"hbBzNensD/pGhigCe/8/n1D3/33+/v90gjOc4DQl7JzUp/cTnyPFEc7URK+RJofQmg96T3qDytB/JFgQ",
+	"gQTB6fSHYWdKpnLY6TQMd7vNcDlThKkTHKCl5xPMzolEc6omQEqxufkAjblAo6Nx9w1npPsaq3gyKo93",
+	"2Jn+6+wfbEvsxf3jp9mz8c+/bV+9HMxh0But+cOPjx/9ddj5dNj9FXd/73f3Trufvx92GmZl+MUvPLZy",
+	"qjq1D+9/0Rxogrg5JIzMkSAxF0l5Ho9xoZTIx4Olgx9zLQo7+51M0K4gYyIIizWNebPa0rOqj/dlcP3/",
+	"QYTUFGHHaMYX5YsfXvfB+ku8U17hYedTv7vXvKivJlQEx3mSD+6BRJd20FgijOYEXyDDD5DC55H+lTL0",
+	"6qej9weI/JbhVB+I0ZQo3LMPHiUwpeYJFJP9+NhN11/hnagzpcz9uVuaon5i+STfY0V+oVOqmqY5xZRR",
+	"do7OsuScqH00EiOk+AVhMkKYJWikRvooc5ZIlDFFU82pqERaAVsgQaTigiTVXYs10xDDzoH4oX+gfhhs",
+	"ddY8FsPOJ9z9Xc/nQPxgpnag7D8aZkiUWBxqm6U+xWM7cMXRHGvGCxYMEvoRys5Lo95a6yxQpra3zA7R",
+	"qZYQ20/0DKaUmT8H+RApU+ScCBjjP0BLqI7u4wQrexLkjDNJUEJmRI+XsxAj3ert9nYrjNTIz3VX13Kb",
+	"CHXDq/lF3y3wlKhcPCsuQiPnaIoviDRsFPiqOcj67wnVRLHYRxjNiJD6xAuEUULkRQ+9h4NFEn10JGEq",
+	"0tJwyDhLF+hsoQ0iyqTCaQqcDng1z5QvZChnB4irCRFzKgl80RdBCbLEx6i0x1h/jSVITahERvfQFEzP",
+	"GZDukJVWdCw4UzBYrUnp2ZpHOlHHqU4vXx93D63x0rzu3qkdlHfhf4bDTKtDXfjv4BX85+kr8+ee/nOr",
+	"v/Wsa/77Ev7z5In588ne5+/08/Jar7juCMIn0TN4j16E+Y0nfh5IRMt8Y2DXWwuyYrVpspR9/h9Bxp39",
+	"zl8eF46Qx+aqfHz0ojquk8WMrDE2pCd3ewN8jlPCEixeEZI0jS6296AxIcktDi3lMhONaxaby7c4nkzI",
+	"EEfSgxkxcqVOY7hj5LSMmSCXlGcSzbDmURkz3ApGCyP8LSNiUQzRPN50sLeWH+ySMhc+JC9ISi+JWDSt",
+	"6JRIic/XXtHEvu70+ktrPDVN4zLemtvbaK2dPecZCygur43sRSybnhGhN1oQyTMRE9DGYNdhs2M8m2ne",
+	"r9BWv3+A+lrwZ4Jp+Zou4L6R4gqnZaVztx+mjNMYhuPPIyFjnKXKMvxmJWFrsPN059n2k52nnqrQD6oK",
+	"et6v7ItqxvD/Ss5GERrhmTG/KWeP3W+KXCnzhxa3pVvGEyq+t/dp6Upwgvh4yEZGexj10N+O377RMlGv",
+	"CSyOzGYzLrQ0NbM6QJgt1ERriiSVBJ0TJdFO/0lVeuqvNJysU7s+G8nMh/rF/3nozeo/esKPYMb/qU72",
+	"0/fos77w6OEBGIvfPfprsw3wDmybwGpPMEtSys5/SAnTRvxo3+oMKGMXjM8ZkgSLeIIKnamH3vqKyQJh",
+	"UDf/l8SqqiRX396kbdjhbcaQlljKdupKBTTTI6MaHSDJp86FIZ2TpTQNc7KD2z0zL/cHbkdxxnlKMMuH",
+	"8d4e3ybe4443cJ8IzSc0njhqzQ21Cl/qDDo3zZn0UD3udJzyRj1HplzZ0WJp2Q5JQMG1RFMZbHerv/W0",
+	"vw0xiX7/1+52/2sO/yeeNioaE57eon5xlJDpjCvC4sXPZBHi9drK0AYbJRJJPCb7dtt/y4gES5RckTjT",
+	"nIqzmBijlWiRaMw8w6n0I+AoHTJnbPXQztYWGtFiAN0LsugKkkmSjMCYwSihY/B7KPfBA7TT3xuy2mOU",
+	"dTNJRpo2U1J8DuwMhmaCnwsiZQ8dg7kMb9/agdiPrLLQZ6S/vff0Genu9JPd7s42edY9i/e2u0+e7e3g",
+	"3afjve2tnSZm4S1nV69nE9fY3V3GNYbDq61Bdzi8evqyiXscjcFdU9+ww9nMylajaBlxQn2XD5KKpima",
+	"YGlMstHLE3w+Clm8271Bb/BoX5uHREs1qTcWp54LRkYg7b6zG8YWPfTRmoy+ueeNh8ohy1jMWUL1R3Ba",
+	"XX/nhAkvsPVTbcaPh0P53cPh8Lv/OO/f/ww7n78bdh7qCxFcLV949N0j/WvTHrzhjDTsw3vgOWi7v+MW",
+	"3y4zlXb9YU3hkiRNi7/1aN/cJ4ZsncVvuZSFv3XJevbrxNm3xNm0MCxOs4SEFiUFD4GhQ/ALUXOvcQqD",
+	"B96zAyMkiRbuyvDumE+nWJb44qdOEfixAc3P+vIs5XoAY5zKBvloP1yaOFVkKv3oQ/jleQAgv1pZA1A9",
+	"j8zLtoAe7R+FewoLgSHEyehvGbGXNQP/EnWkWhhXCBdT/bKfSaO5cvjuCF2Qxe0JjAZnZt0mgLX07YG1",
+	"lPwUXr+Rjr+GH/CtliZNSzni+mqPJiOknGfQ7jDEuxRPtdreQ0fmPBOmxZvmopiBOwzBCzShMj6Phqwi",
+	"JwUZZxAWGzHehVtHj4wHW8IZh49S45VDak5jcpC736iK9De19Mzfh88MlyX2u/mgi4HNJ4QhqhAWgl6S",
+	"qqQbhLcA3mbs2VaUYQO0Tctrl/L2KPVdilnjYFLMbm8k7zmfNurWnE9vbyTHkJnTqDXD1dsbzQmNL0gj",
+	"wSi4enuj+YipSqlsHM/cXjfn6xbHRc4mnF80Dstcvq3xfNFPGw2+muX2mkppkwhsZFf/0/cNzAQ/S8kU",
+	"fCGQwLHWd9+Zp8zHKz4CT1noMq66Y56xZAQ2itC6JmK85Fi2sWdqVqvi+72LCTi/cndMSNI4BZnFk7IL",
+	"GlQ/aiSTIJf8QhtgArg+uZpRiAkW/uM7mZn5dOOc7PX6ljgX7V0M2p6mxkHb6+VBo5FzA5eeowq2g3Hn",
+	"VA5MFbTKu5io0Wcb52ku1wf8akLFL9gGexsGm7s71x+pfu3bGTG5lm8zFfMpCQ37RJvXAgsKsW/Qp/aR",
+	"4hxNMVs4ZcuYRVoTSrDCZ1jCpDKGLzFN8VlKegikHSScQphS3yvxlNh8AhsTVsY8oxISVQSOjRJmMqC0",
+	"AsZQdcxmwfCQ2Q2DQJYLhXB38wOJRldde4scGbXMS8oqJQ2Els3e+7i40QXiu3kkfulzRcz+S+EEhOVc",
+	"d1/9TGdDLG8viUjxTP+Qp+BRKfU/Pul3JhDe4Wyc0hgsKqIwTaX5oMk+K+6z5MntO6OOXEhFppANw/an",
+	"ZCr3Z466P0cdRa5UKVBiyFihsSBEL05C8TnjUtFYlu/DqSA4cXp8SVYAJWjqoFMwXsAAp2rR2e8QIbiA",
+	"Lzvf6ImxNsJEfLOHwO5UEfAH0hUES84k+N/yDCu4Ygi9gbaHzBG3ORV6/fV9I9i6nt2kntmhkfP6yjQ7",
+	"LyJ8BalH1quhjR8uSWGT5LSPtAoFg6keAU2HXJzRJCHsVlnh2H3V8ECbv4BSHF/I3NmpJSqaETHVvJqz",
+	"CGl9KoGVKn7V8xjFgkvZ5YKeU/1GDMYvGgs+zQ1FSRUxdh7OLURYKkhTNH4yzbv061Ie47TLWbqA4YGB",
+	"KC6JQAknhsZLCYBm8IYMMISXZM4XYRBDRpVEfM7QFMcTyoyHsMaDPn782D30XryKpRR5irDEP2HpaYby",
+	"VvdzgmXXz7Mb7fvOTzjo3lVYqRgzvZJnBCUkJcoqTz/x9E50wglPm1VBk1EPYYK6eD5ikNB6q6O1KbSU",
+	"s+4Y05Qko3KIIKfTKVbxpCxQD9AIWKkcWb4AkYMhu6TcJCD10FuGMBq9e3t8MkI4lbwxZGC+ekFMdjK4",
+	"WipBhNx9YtnNz2RxxD5IcqvL1RC52PeCFm7liu3Vs8odx35Aw07jbkwvChNoIlTrmqwT6WucjrmYktsl",
+	"06n7atcub4VMCxYwwwL8dNQcJgjOR8j99eHkVfdZhDACtxkyLl/DvXNKT4gWo49gtm/wlJzgi1uWaVo6",
+	"dZX+rJ2m/gGUVqvvUKaPCBwvqIaAHNvg8bo+gb7hymQ6aOX7dpeBqy7OP23n4NIuXHAKpymfWzstodjo",
+	"7FZzodJTXWz6CszJejvv4uBZT2rjwcud1tWD9y7F7E4GnGLWPNoUs/pQ33M+vYuhCs6njUPVF+tDNT7V",
+	"uxis8dc2O43gcmDACt/yMZwJkgd8q0pCrpTZxEAkKYtNCN/l/msluyhQQO8JhmIjfI4pA/VNEFwJe8NE",
+	"jX/5LnbG+K4bd8Zcru/MCZ2St+Px3Yx4Srp8PK6O2dnJ1pMF5VF8PA6MnfNfsDi/ZcLCi5TjpKs476b6",
+	"63bQ4KIhVzEhiTVYwWZ6IBEEGNHDJzvoZ/ojylhKJKijY3qeaRMvT2x/5Gb1GrPFe2tB3S4vwop0Ybzm",
+	"uFTdXAemqMJ5AYrQq6sX0efG8wpp6/QVF2j0f1+eoMdSCYKnTqfWC6hf3jU/y7IprDd/q68lIUP2hrt3",
+	"Wp0sZuSuQw5aVVgr7gA6Re3MfGClyolbnUZW/rbdcKe0a5riF4TpqUzNIuvftHL7EP6LUs7OiXiEQCvu",
+	"Ddmo6jEYAdkY++6HYcfqz6fw2mEH6kmx/YgJYpgsTZMK8+Tpbv9Rb8gOGSLTmVpoJRUqQXHq1DZIBwZP",
+	"kh3gTfswPhQe49veGfdduyvW46OV0UsiNMcz0Z4lPu4DvVeQLzzHcuiy7iOblAcYExXmgEbc+By7Nr3W",
+	"8QDOmM1J0vuUcq34T2hKhgw7Z5W+cEb012I+nVKlSHKgpXLiC/lq9VeNg2zOCz4wcjUD8rldW54pIhhO",
+	"u0Dko32EGcryoSD41TldzR5GKOXnWsvJXbQjy85PaTKyTCFP/n6t7ZFbpr38412whoDFWUooLKHC9wim",
+	"lM0jtMW/Xc2ZRy4IM2QgjMHtVtziKs7rwQ9jnHX9kvRllFApYP/iR/LvJIBov92FLIHmOGIpmaAuGWzQ",
+	"/w8TAu0UYQ6bFkCD+cRFba9WVDBzAqfXiTozoQlMURNU8jEaVuQlMKkwA3XCPXS2CBdN2uvVLPrOBVns",
+	"DwKl1X+uGsISSFBzERKaQ2wnT0eg4DwDViDlAWJZmoJSyjgj1YwUP3/vyY6fv7fX7z8d7O1t7e483env",
+	"7Q3KyXz6pUYQm4yVanIf5HxSQWQ7ejETXZX0YpE7MpmTY5WyTJodiEcsFTLhOcWBaxrkILsudIwYuSRC",
+	"r0u+FolW9AE+qESB21slAtzqNy5DsYEmyyeY8paJmd42G7WzZ644Au/JmAhBBNLcH6floQz+jIfBptWs",
+	"3HJ7X7HD9nfG1dfaZsFTsopy3+t7gCvzmY3TlysF0pTPbZBkhoViRJjKPCjNdJnQy75wrN9cyXbur5Hh",
+	"/MXPQPtkUtKAcO3E8jH7DKmE2lPi9KWzX9q2ysEtIGT4mTY2OlCcrAVVARCGE1eX8M4TRzaPvLKAufTS",
+	"R90MqIeOIDnXxAr00nJG0IJg4XwNo2KwEE4/p5eERQgrNOVSDdmYXpIeGuUTH5ncYRuBdsa+Xqc8hYEl",
+	"RhfzNhSzhXFlGP2qLFpLXH4189uIs94zohtkRP9Np90/6KsOZEANOQRsnXut8V5r/Pa1xosmC+iCLCzu",
+	"0j+7h++Ouj+TxaiHjid8zky9nja3yrQ2JVN5Ojj922/9Xy/+Ppj0p1vps+d99tvFu22+K57KPTXIti93",
+	"50+v9haD37cPd39czjgrYE3wegPzc1qCUfj3zvaX4Kbfq8T3KvG9SvxHV4kNk2qWw79QGdjqt8yU9OmT",
+	"Y0WxrMvifMEayxZlnmFtAEPOFraIZa21tj6mymJXV1tzgAKXZtU735ArZTFuansCXyi/LbxwJdznqvpy",
+	"xvkFRFPGYBpY4egsBZu7EZl80VGBLDxC2QwpDnBdoO2b+lXKzqMhGzng5pGHzlB6eJZmEo2qaMajkHUQ",
+	"hqGuFXyaCzaSoCr4TUkGWVFmLJ6ZAhkUWBATdeRxnM1oBZhjsLTK80l/OYJLI1h20/htUOIbmkCMWUws",
+	"/toqcn3u3/sl2kz9taXNKx4wpSo1dW+1FlSH0F7xIXu/3SHQ0nJc8hvX0fglEYImZDWzyYnjrXvkS44E",
+	"vtLfbm/7UsYOX2eAObZ6U/XonenOHsx7czVpSQWwRRlatFr+d4uj9UDa16YiB0q/Nm0cmwe+eND162Dd",
+	"3dke+sDRa65KSFXxiLqsoLhVKOjYp5vSrgQ4hXfymxh7FJZX+dZVdCRvvitkt2GtLV2CL0y5DMS2kM/I",
+	"69oR44oE3RtckdzNF6eU0fiBRFLh8biHjjMheMa02EdyhmMtgCGkPuWXVYCrjzRNIYHHJcrlknrCU5pg",
+	"o7J5Wvdu3aKpEtCfwcLBsp3cfW+eqJ4L+6JVVLah47nEQDgolb2AfocseoZ0lrcB1qxTI2aLU31CAxQp",
+	"JT1n4FCWGYU8aqiqA9nTQ0fTWUodtFaROc0g8w6bm3yytBOqIpHdhVYx4alNR2oAIIDcJDjKUG3DK/WA",
+	"xVH7+enf/r79649br3f++eRk919///jy/cmvH7a2d3bLJ2ynX7NrK/CVW92nQcin9RWVgHayia6x+uaN",
+	"BKonFdeAPvDPU6OI8cax4rC9vAzaZNqadWBZ40oRaGTSHKgCFqyIx0VdonHtKMVhjHiQ+7GBT4ZsGigF",
+	"nJLpGdTr1Y2QB+VvUhUhyfX4RhlL+GjIgDQFcQ1zLKIXQQSLlOpR0imJqtZLD73WBo8ZiYSKwzMyZDhJ",
+	"cixmC36kmYqWn5yNqZjqf01IfHFKmVt0uKiPgNLymfFTOeHzTtRJCb7UvxgBCP6OhIMbwg1VHwsizvV/",
+	"6XTGhSoDK9kv184AbobDTmiCqDpoAKw26eQ4zWCLRwWCtElTcioqsC7rp4L6zB56FZTEEcJnUL8Jdrve",
+	"yDIsVRnFernX8E8mY6POVRdnCYVmBvpXPB7DjxzPaDfmCTknrEuulMBdhc/Nkarer5nDBjbubUqXseDT",
+	"08J+CHifHTKyuSmCk10zJUYHHnVWfBQU4r5DRq6oVD30xlSepVgYeHfMkD7K6IzEOJO2tPucMCKw4kKi",
+	"MaapFmr6Jgm0b4rBtbKov2m4QbP4WkG7uPv7aYMsC+u+elG0ZtFV5ErZevYcysH8aWPbyAnDgwZNeeX5",
+	"rCjH95rw1zqlrVWQXP8OoJ3zBMADC0qo2ViltjU3Qa2VhcBp+o07ZTbSyvjpxp6OipoGVrZVgcpM0P9M",
+	"vs+rPQC+qlfSAd0erFD6fjLdMBrAds3Fut63djTjJUDduhYcPE2IVKZKtkUco6KhliIag36/HtMIhiZW",
+	"LMTqUI4PixAVGeo2QR2S1lnC5/W10dtcf/Urg8BryMwFWc0rCqEGLNiHYwClNi9hJcL7fpmF+30k+0Uf",
+	"yVWxxYANtjK2uCSSVR17OZoFxA2qd6u4VhFA+mrBraijl+b0d+g1t/yxEzolv+r7gFOs2ufCQPoKW731",
+	"lbd6jZCfYWrAzTr+Iq44fW89870C55OlRFrTQ6+B1W0SEnAaLpOO5trGGtHJnDJpLNOpRakhRKIzrlwA",
+	"bA1/4b1WtJ5WJLKUNDAUUZCDqWQ14eIzQfCFLPGQqudYP2kexPlj2rx3ynLPs+15piRNSHfOhb6vC0jo",
+	"ubT1cLcc2ID7JQSA7N2+BAh5uy0QctWhCmu24pi9L1wM7XyqpveL8cUobgX6gTs0nFlPe0rGqtzEZkqZ",
+	"//LBTXlW610evgWf6SZeyKXKMnRK/IMpzF+W0+DxEqPfYrHV9U00yvtejyI0sk43+8eExBckOaXQaIay",
+	"U4euMhoy6BHovHDJyKQkLLzK/QfSNl/zIZj1dA/QyFpP5ivWf+feqSn91HrTTqG281QSwkYo4ZDGZdyI",
+	"Zj7E+RERuBEPkBJEsyHmOrWYDgJY2uHl1Z+OHfk9v/OpO48jzBxQ7POJe57HJHc0msd9N2RwBmUWVu02",
+	"XmJelc5lgSPMaqHc3n1CzbeWUMNTngXcxg76F5kbAIv9L0Kcn5+dlVWjv2yRp4n7qtN2npZ0n6cl3ecv",
+	"n/rdPdwdf/73k3Dy7DXydE5pElj9V5kAnc1qamgOHSLhSGpVwOY00vWNUiMxVtgeNyBQ1pVdXi/5QOIp",
+	"zN1mlOdTXkuEhrODP4AyEpl+U1DWjiXJMRWZqujOxxeUIeBV9znCHQj9Nqg8bqsKBdVEi/GUFAhLVCIM",
+	"qhFJEK6oRlXVoGlbrc4hmz10AI9ikyUN8KbCF9AZICYH2lwF3IkI1DOnkN3cyZEzElOc0t/hPASGeVy+",
+	"wVZPuOMdPNroaGzMNfBBgBAvWMYImKydk+nPZC6un9pcGlF5jruBKd5QapHNgg54BlsmBFkxUF/7Emct",
+	"0a9HRz4H2jinSCsRpgt6spYuEeWqW8lvYs6Mg2BBYxpwV+LxGEAoTnEFhrXC6GYxn+pzuOIDNvMBUtWc",
+	"XysvWkSDqN/vX9+/NeiHjsq9+nSvPt2rT/fq0736dK8+3atP/9XqU9SgtqyjVt1EIi2kr3KEk+Rb8OKA",
+	"pmUTeNGoP7o5qR51rrp5X73+HSkptzi9DVSY8uj+Mth9shtXxnjTik1p2B37yf9ezaW9RlLeEy27Rqul",
+	"WWlVbYPNe63lj6a1lLcemHnbvYeH7nWbu9dtwoAwNZayhtBvldIE4r1dmXrt6WvWq5ejSd9w4boe3zvX",
+	"2LqFQmWcWxBBxwHdCqB9n27vPXm07yLrfv1D++D6vW/o3jfUBEb0J1eW7t039+6bexXn7lScunjNEqqM",
+	"gFxWg5hYkYhsdV/MRRIK71iU9HBGFZS6Adf92/HbN+USIgu/PMfSNbtDRX8PeLB8vIed73cGaGcHDba2",
+	"0c4uevJ02KkddIjcLE+uvbHkSSMGw5PnabLO5G3pFILKKTP9pDT9u5ud2f3w7My1BxJYRnmX3k04IwH+",
+	"uzzB2X7scxO5vmQqVDqhqdUAl9usfj0ThZTANF2/IPajq7ZMHF+z2WDGPWiKRJLcQwgtY6HWtJTAlV+s",
+	"V4smCeSKhWuJoLOJXkqi5lxcIHu3l4fod15QkqTj8ooP9rZ6/d5W72kl6Xx3jYKCdvCURqluWEBPW17P",
+	"CvHYUDX6WufURGBJGlI388x9LJG5Lyp1n516ZdJFEqJJU18PE2BtEB9DtWGsRcoAa96c/AM0sn2jT10b",
+	"QFtJZn92JQjlvXYwP7XygnqZPgyluTYMRgHN+j1Kw9D98vZyXvNGDg1M1F0+SvL6S+gfCCLJHgmF5UV5",
+	"kcxJfBdaqiehpSqXBjbTV8xZTAQjSSVHWA8NejLj9PaWrhi0XDpqiSTAeVJmd/cA/skQuZpxoSKD82m6",
+	"JBtkJHzGs80tj3DuxOp6kUhLRsCg7tWQbG9P6BU9UJrGahpO0iTy+lin/HxZ2ninP/jb3q/Pd//R/2dA",
+	"MK7k0TJr4CoF3MB6cMAraoy0hIPYl/tgIblKC+MfW6/EkruHCs5TKZT0STbn6IVYaRT+q71rWgegLX1q",
+	"9pmKJ42R+QaFk4WK8q350n6kQk1e4FCZu/5Vz/5M32KBHgd7/X63P+j2BwDUwxO8cESel3FB673fwReO",
+	"UYoVEUjzW0TlkOXNs7BEgYbMRS0nYACMxpnKBLHoj75G82yn29/qbu1Vi+uq56ds169zmpxHKLwmhwUu",
+	"tJ46+Am3t7f30DhL064ewaPgSu3t7T3rDra62/2m2tDWM2kc+StCkpUNbYp5jAlJ7vHJ/9D45LRqDcwn",
+	"PC1O5F2hlIdhl+09vkD8mqjaN9g5xzaaNMueA4Zr2y8HDJ/wTHxrcOH6gB+UB2/MRIC5xFPNjfOAg6Wx",
+	"UmluwIDX734heugnnCRg+t4Djn+jgOMhLc6HqrBRza/Ss8aXSJvlPZXFlN++pqHxDECP5UXJZT44ZPnb",
+	"HupVewQHQJ9RMHakQQfk0KWTsx76aCG6Sp1w3InKm+cMWcYUTa1xZBdoZTebPz53v+n+Ovds6quzqQov",
+	"qLGB9c5wY7Obe5XyXqW8VynvVcp7Xv3f3sMmE2ljtArI4YFEH97/gmZYTSJwxceCqH00E2RMr2CAVE3Q",
+	"aKLUTO4/fjzKoy7Gaa91NQgd1npNVTxBj90H5eMpmcoYp+16T/VoLP01ygTtCjImAjy/ZRrcKtPgkzIo",
+	"cmAkTW2qhkP92dXy+avp6mYDV0n71W7VksBv512FJ66VpVhyd31rbtXnELVdFtF1aRN5EG8TY6Fw6Kn8",
+	"xZ6suFV8mgvKAoP9ic+9sQFf8hCPNdca8RlhIzQlmNlW7dAh1I+zX5AF4JhdEGaiCxVsFHu9Frcjwtpy",
+	"q2Lr3p1Ahi5tYS1CfJc/vEacWvBGQK18NHDP2p93vcKKDz8JJDI1xYiOEr0VY0qkt037aKT1Z8OVMYNo",
+	"1iiTROwXjHom+CVNYLz25RCCNbt5r4uvZO5FEA0OjqOMMtX67D/MZsotmAJKAiQ6TBbVNGd9EHM0ooCt",
+	"5i61NPaX9Aq5KQjkG+kP8tXCwzfblCMqb8QqEnjfEEX/uMb+O17rgrBWMhUkmDF8ialZxahj9vA0TrkJ",
+	"0gpishw7Ucf845SyUyIEAFHCrgYR+bzPrANn/ByzhCYNkbkZl5KepQQl2SwF6dJDIwjUnmp+PorQCLQg",
+	"9wfENU/12wxXG820GQIZmEM2EwSIkvqiFRI6tXHmo5QFW9Plr15FC0X89UtkH1sQHNAc/kWwyKOxhYy3",
+	"uGVlMb/3bGdZuvze3t4zX7rvLUkz8AR8sZRrSETJ2Rt9Z1tzuf3rp1hqcmu2XSmjiuJU+t0sUqKFjanm",
+	"MC8wFgmWiggqLyos6PC779Dr7/T/6plVhdwaDo+DyJJiJUd4/f4NKCyTNVBuTQKlu/uUsFCCzy9YKqTm",
+	"HCX0nDrAX4LgEcSy6ZmvJ4ZoqLO1XZHYZStxOUg5GD5rGjh6ecq7WDoIpXkGGeDKTGXXwtLmKKNDiwZT",
+	"/Ia0DWJOvEkNBIPT2KimfyX5wdw5CqSNlvtotkCU8Z48VRa3r2VhVjtnasplJlZ+5rm9TT+RG0wBfRWu",
+	"mWwHk6Gfx0ZizhRlmVfKRKXXh8Y7WOPk1yfJh+ettEPfng73bbD54kuzILy88jaNnzZsP9nK9YoouzOY",
+	"0QlPV/Lrn/Q9pXTWpeQE+/42P7BtMk/5GI0s9O8pQP+OohJk6E2tS2P+ZIuGma6WZrmxxqdFS8qVtRzm",
+	"LsBAjy+IWg2ADnc5zHQ+Hq8Dmf5WK69uCYKp2xM8mxFGkn3TfryUqBwhjBJu2ebIeqO0emXhMkZgFdqD",
+	"NjpwjVF8XXRkNEb9UNF5qfYOLcYYmVsk1zIb8QFqcz20ktbr8ZPtUEuN4bC3rBXMHFOVUqlOiSs1WLau",
+	"H+3dedJfiYhXPm1u/gnurQrNHN4d51pzQ3Kl7zp0HLFZgobdfa5QljLERWJCD2s7+Wzm5obtJkK5/0HX",
+	"3jRYZeOK2PTVIrlfEJSbMYiZHhGrWX/FedgsC10SumkMBKZN5DQLRC4JswaFIAZDnzkEb3kLcnGtpgGw",
+	"mM1U8rbBj3RYYQs99IbM4bcq5DIUaxKbUb7gmcVphufOGZWlChtft8q5phVSOVesHc7Iq4OwUtuy54DO",
+	"VT2bHvMsNKbPDdwmxCmeF1pWzUQlgvKkKGksvCFQ1giVbZrH2bJLeUNB9K/YlrrZ7OJxjCXlLDJl3ZfU",
+	"GOeKQ1tlBtYXg7WohxGKtX4+EVSqKZZ/dv9h2CGyURelG0LsKjVE8vofh6JUK6BH7ZHZNEfMPL2PRsWQ",
+	"rEvHDcu0T7TeIM/lAz4H+Lt+1DY4NcX7m7rPmDSKBC+i5rz5r5cink+3wWNQGl2cZpJekjsZ6D1bub08",
+	"g80aS9SQcVae6+a8MXNXA4iwrZ4HIsTKitCNcYQPV7666Id1cDu4wW29MlV7wP7eBpPQvmuNCL+5sV1s",
+	"3z1UD+8TiCe2ajLmOaO+rQg/Z0rgWL3gceZcf2GpZTwtNUDHtzPCDt8docS+ILDEbMzbvfYNnhr8k0si",
+	"NJPMMwPsYHudwEz4jDA8o+G99F5kB+yr59u9fm+7rBybn8JVtBPZbjq2THUiA+OubJubRGRWzX0utHMv",
+	"sCI/OTO8haJhrXJIyLPQ44IAEInpWE+nxECgcIYwkpSdgyxVoU4rKY8v5JKcQOcc5OJCmn7uWMG7fMyT",
+	"crLEWqfpBV78qL9d5UsBMKA1glelWrladrER/Haq4Y2wg2kNhkqZIuISp+Cipww8+aC1GA0QaWm4Hf+A",
+	"3L804wlreKum+JIlb8f5kplu4mv51F4EEORcM3L93eCCkJRekhCQxSGak7MJ5xdoSqTEwXbuSmm6CFDV",
+	"m8zhtCT2A8jdvMx/Wg4aGnSR1UBbm9inrSKEdugr0yIhk9be7GdHftUMWhihCXsHo/BQDe4NDJnC11Lu",
+	"pszimJDEwN1YXxGkc1YVbosTQ/SWIszknAiSoN1+f6VSu0GT6KXq6+fmp4IqJyzTsp7jP52cvPN6kPkz",
+	"fZAnScsZZ5KUcHOa1gpSQpZGxP14wHrxcNAQVlJj7g50O04lSrLaqGkx6K9Bl22ARzy0D1UDGCn7viqh",
+	"8A27rK8VEFo+rq/deW+NltOOebt+0/cRlaURlZBHaVkwI2/Incu5ioupehzr4qLMd0rMepk0Xm0lWZnc",
+	"zkpyD90EwESuOHxrVlLlUNQWYjQjLKHsfLSP5pgqrV5rcs71FIt4pMSiBySvfyXJaB/h+ILxeUqSc5LA",
+	"JQy/nmGWcJaXn2ztGG29lOBmvmhiYuZ98G+cVDLU8vtqDOtFnglQ1dLyVpZNeHgb6UfjLE3XyowyA2ub",
+	"eLUGaKdnk9hARSVKsRLqkV8SoR84jfFsnaas+t7neFZHYWwPgHhD/u5iF2pDKneNKE21nSPcbGBz660q",
+	"gX1Tjbccidx65637Q3V/qDbozGIP22ZBJ7dxDV1YNqWua1LNjXWeuDPKqhDJEvpo3tLVGptF6G2lsDlU",
+	"35pXW4/R4A629G0XuYLfltJWkOQyCWRmLFFC5SzFC5LYoGEC0oItkKIqJT10nAnBM1CmkJzh2KbhCDLl",
+	"lyQxXbzBgaqtZLCDxRSnVBq8jzevnh8Y/zVPUTzBAseKCOkEH5fECCOb6qsmZMgSKgjAzsFekSsth+CL",
+	"BnysWkT6QvTQG85FsPT4TxkSNBRw3cYKjk3deDeFO2Ku6+WK3SXnbDjKx9YD0FQiVg43ABOTCM/xYkVd",
+	"6motyM9DrXNUSCTg47E5weDUlyRWphRRaHIogrFteauX2VpirgHuenO5mX7GZWNWWZDlVlop1MEY7Q0m",
+	"d4ynBNkmDREa7OrTNnjWL3I2SpS6vdT1OXjm+/QHuyEH2MsppmmwETDp6ksOk9qc9N3trS34pavpGUI0",
+	"PFPot4xr+z5CMZ8aI4ILRJlN4BiyEm+3VsPW7g7isSIKElA/nLzqPkOcxQQpQadTkjzqoWPFhcGTNNUb",
+	"9nNDJmtiR8uR6Qzr20sdI3rINJJAeMrZeQ6MWxUTmLHeNJOKiP/P/tjj4tx32BJYp4qztuYoW+ms9WJO",
+	"9QOL07Qb62tweiLU7+8biMmtnf1+Hz2c0oTR8wlEBhXAmOb14QlePKpAg2/tV6MFu6Xh7pak3cOHn/qD",
+	"z1Dd85+tT/3u9udH+5/63V33kx7Bo6BAeTWh4rBcJ7Nx+0NA1sUMee/TM3z109F79H6nhw6RZllc4tQ1",
+	"CxjRUPTPlD9WCieXHX09iec8IXrznmsynPkQRe3yMW80OqYHZnGWicLr3P1a3/cFtlozEcddGhRfj/fY",
+	"BzZnMOFaC6FoTGeYqeUI205VbNkTQ8/4nfeNskwIoVFLnomYnAQd+OWYibnTdzD6dF7yKB4uzxuWRFzS",
+	"ZR+ttqlqNf8A4XpulQBiQMqbNgNOF0mQvqXVGN7nyCorv75OoN07I8tiiV54w7mA7QzyYmVAmSbxBUm6",
+	"lBmvxJimqbngqqS15cTlhM8rfuLiZctDHCWq8gIaflZA/USWT0dId6jw1h8zlqTt/RnOMva5qhux7KET",
+	"F7iG+xxf1ZbkCKWUXYSSK4ItOSD0oQ0LLY+tNZBHQTGURLB2lO2NeF2MbT3iQAosZRfSwG5Z8z5nOHqi",
+	"rQal3/WV+Yzd6BIx2t8C3EVxhRtAm+CSrQqGcJbbHle4AtWwdIxGpzHPmALAzTKQ9WBrwwBsMIlENa4H",
+	"dOez6swZzNVfEUmwiCeSVPhu8XPLI2rjkUAta5y8vAlNq4MHq61VUe9NYX/ihybUrQ/vfynrdQ5Xa0qm",
+	"sucpq4/HEyp87/rjOi7LUn/HcHj8fQNYmVm5lgfWyD29Pes8eAx3vuYJady5Tv6+NTbsvQWfaJ2UWJLE",
+	"HBwEq7TS19bjwa2fAUNqiCQGbsIURSURIldaOqPRlCd0TIl4eaUIk5QzW7BAp7OUxlS9z1IiR5GtI6p7",
+	"t1onunnCtJVSCH05RoQZGF7D0Ntohzs711MPjVcX1ENXuq9VFBwr2E8iUMZSbZti0FcQLQMebaBJWqoh",
+	"SbNK2f9D6JSBrvJAxaNMsH3NOva9y119ebTZQgV1ztAihZXOQ9g5qEMx6bZ8XNphl/ZZ1PyYcp+YM0ml",
+	"Argb1+ppswncvuJ6ZBjCPsLggvT3SR+zdI4X0m+gWddsi/wFq+PerNa6jlb6I+cXHo9dk48a731qkj/0",
+	"uZ1hgadEmaxNzsjbcWf/Uysx4wbxJVrLUDRfk/lTn+18nuMZPqMpVYv3nrhrJe3dcuYGXDXlXxHR1IcO",
+	"jJlsNuMCEI+LW2Urqj7yvlFuD1kn53UbcLUbwdv8rau+b2Q5bEnDesANBYm0G8ix9/rSULYDzKlZKxXW",
+	"jdTEsaNO0Wzsnce4OlEnd81HnWPN/Nowd1ubof+qDesf5poLtRmaOYC2k5zZCJypulaYsjITse+1Fm/X",
+	"/lkemn/PcgZilWifsktDL29yEyspHb22/kMAHMUxTsgDiWL3pmBDKFeN00D0XmPm4rZKl2FCajU3lS6d",
+	"Xy+gGFbOp1pjrotVI0RGBnJ3VDak9E9VKwp+W6H7hw6HcyK0clfVWe3KkhVJ4kxQtWj3/mP3VK3nqF61",
+	"qEIR3le8ia+m2mNvbC0oF+BTeQky1ekyABMkFU4L3lPxb3MhmyOdM8g9BfAmY5JwQc8pM2gNmWn2B1cx",
+	"OhN8Lo30XQMlyf9asDpQEFDBcapnJglLKtAXDB2+O0IXJO8sNiE4IQL9s3v47qj7M1mshnv8qgeqoRLf",
+	"aNoBA+UwUxOwkgDA1q45oKrqZVCLHErVoJPEWlVu0Sd1pXN3K9D0uVRAyiE+6Y96DXpWWJENQjmNrNjY",
+	"zyjwBd+MrvPrNcrU/KS/CRVWNIapEz7kih4fvt955LPFnV6/NyhzRfNTgCk6k3e5EjclCcWgC5bZo4d/",
+	"AlCWlDPw3Xz/vwYWFP5TBSUJ3lkXBss8klS/rST/VmqT5ScagaCdtAGexWIy2tccxtxzBsZ4gKG5ZXAP",
+	"laec/7pEJm1mbofovPTp0A3hUTSRgMW5R+9fHp/UdJLNxOQaQR0+VnMs1vLSHbt7l1ipblNNWk1JhbCZ",
+	"NmUadcmcm5mctqLU4iXnc6lRbfmY50fRbkcjb6vw0NYoJOY54GMxTzRHM6lnXEC//5CAToK6+4ntfynb",
+	"yoDaCQ9YVHpMDb51G+PwEuOIXjie8vPFXSuxteSmsBT2FqL9/iXEaTzwb7mQyjiMattGmjetkmBxi31M",
+	"GqAwTXZmgxPXXDSplzlWQHUSzzmTWZofrttKjgzPx+xK8/p72+Z1/G5yaFaL2jaIfVRrvM34IkMmzcyG",
+	"KRyrd3owm3Aa/TCCqdTps2mFbJcdYZO2Sm5DwBSObAJT2VFoL9W9DzjNGs6BCyUKlxhW3o3vdwZoZwft",
+	"7u6i/gA9fVqhqd2dW2ctwQ00E2zawZ+yKWYuR7pdpB3gq20CdSDSh6c0bTivEIF3jxUL+hqy0u78aEJ3",
+	"9oZ2LwB+pUduFH1NiebBstrrWYF3z2qWqlLNcjQvB6jatQyFNmr39ieWyYaDmxUtvvI4mfAZBR+PaUxx",
+	"hUfkv64W2/b0HL1owGq33anBDCtp5k0i9cnOWpCYvSaoaDOaUATG9CfK3VcRkmSGBXQbPFtAFiuWS4e2",
+	"1V8Tr1MP7mFU/vvRd83Dzbdmgywfk0hX3t315Afsj5QZJNQaIYsOkZxwYU42ogy9fvn6GJ2RmE+JH0cs",
+	"Pud1kNHPRJobxloaE6YFZtIgtx1I/PVE9XUoP5MZELgkMWcJFovyEXCX24jJ4kMPoJdsVqF0g7gyeHbH",
+	"OuRm8vGo5klo5SVa6d1c6mf86BoAE5c+gWjlrObOHuON0puvifduhU7YqMluJu/nRjJ9qgUP3piau8pV",
+	"o46b4T2Zhz3n2dkCwAEKIbGunQb7DsaCO/LF+/0zLwhUg5n4lLEXSofeXl++REvtgCMpM7LBeujHWs8Y",
+	"nsoDz3msR4ksVgZBMB+3O91RhzLocg2hQNUd8wycLzFn45SCGX6WScqIlF1hwpgpP6fW63JGkwRatqmJ",
+	"4EqZHFolMJM2GKrolPAMkl8h78mQkeK8m3I4Dvqb+YZ3ok7e2sfMPSZS6jUvB6q8CQU6QyhM002d6gnF",
+	"54xLRWPZ0OqOA0Gml6TWkdjr+YBTTTkLSKOtILdAyIMajNVeO3XCcaMGRYdczbQp1uj5thttS/O08VbK",
+	"uwjo6H957FKXN3ANbaJz59y8yfw3RIkeFpqH+230KEJjQQjCqR4KVvSSSP9G7/fRo6IoVWbikl5qlce2",
+	"DfEemRJxDhnjio8embS79ZMw9FnMk/tWJx9Icklc/DDkTTZX/XPtmm+Nsarq6+7SCkHvPml9GcXhWcrN",
+	"Xvqb1IKtvcbxhDLS1UcDYBTN18AeaOR4QdHYLP2dLlelDpBddULwf/Y2u6L5hR8MK4LvAGJ2rXoVc6d7",
+	"sMhAa1dnUdnTZRL6F5sU38qgSCm7MMW+syAqoUuNWT9xRpJ0bIvUqwkIcGH9ZsQt06Jtjs5fTZL7D7v9",
+	"r6Ew5euxXFt6beu4WkZWPbTWZZpRiqX6YDAzWsRO7cuPAsG9IxYLUPZdHzUC6E1F+y2V47itsJiXiY41",
+	"u4oV44xKM21a67d+jls7PSzPfwvZJ2NoPNcorDDjjMY4hUbZfAxobMVDLrMb7CDbP8tLKAqwn3ws+17a",
+	"WPeM84sbsZyXILK7D1uXZl6DaxOs0xQLJOl5JU+qPrLduzVsLcqIt3ErKeZtpmI+3UCBBwnsSgaqr1ua",
+	"8ECdxRB2zhC5jzgjEHU0h/CS8oLJttNPKsHEG89qr61jid/XrraMG5uVatrDeprvjVWBqMqhgPKpkjJd",
+	"3tL8UngFK3VBG9Up2PdXFewpZc3a9vX2tljf8q56v7fcz2KZluypXyjS0jOaPxvASlun81+twnVZUWr+",
+	"OePTqJWoujQwvUjGiQZaJSMkkV3rRqnkVhQPLF1VbPsh2dE1r2Xe/24TD7NN57JvWcrR1sFkKdp0UoYy",
+	"SdZCRzvLe+u2wjFvV3FPS874EMxnAlLezsCERiOLZuIelYZ3J4ikkswnRLSrgPUCAmWOPVi39PWdrfQ0",
+	"sJkYgbXTsr4edrpe9xoYQ1uUgmbdo1Wj/nLYdtUgr8v+zPGp8D5XBVAvzyUpiXlj1F6TSxG2b5ET5KUZ",
+	"tEoKrcpSKE3X2xF5mV3LGMc1y9Ad4/hjlKDb0d6Xn9+Xn99y+XmJ8jYuPbdv+bpl5/Yjd1Jy7rXpveVy",
+	"c18ubupcCzmi63sFZRytldT1iN3x1yIyBpW4SfdsUQ2JFRdWkbsZsL2rcf1yj2nbJCvo5QUJnQZATnFk",
+	"i02uUxzfrsC3ZQMYmLBfILgZKq1Tvv0q+Otq4CVUxFYgxV8Tv+qPqBn6+1tWD8uloe2cHXUFLWruy1el",
+	"s+sqaz6h/UE0Nm/I92rbvdp222pbjfw21928V31lBc770t1ocT6DvH1VrhSDbYn6YJ+EUCkzBbfN8bml",
+	"NRsmP8NLH/8WgKyb9tZbsIZjaRxhRYwwlPK7jPAGK3NsP9vE2s/fPy6l2P57ED3Z+bJOyNbNYiVhhErk",
+	"vM0/WyBq+st6UzcFYguETSDQBvtMfeD6y7DTqiJrq1/a3sP+RttbwfhZXnUV7ILaWHSF3sIReb9TQgq3",
+	"KFk3WpL17ZYwHZgiQGvCwE8l+LAlME3V1WpdCbVGrpn8+jV+dRpbUZrZTGSJq8/cgLRusEizelxWIGKt",
+	"XJF3fuiwZbLIoQ+prIUJoGhbzIVDcc4ZzhSyADVa0zjPaBKQVs02WF1UFWXtquujZ5Tq2L1LN4c0mIM5",
+	"haP+K6E8gqhvLQlRuHeUoo0tCbJFLLKOXhaMBa6c8hqKT9OELdqV65lixVrLKW+uR0Suz+FK2drsnLxd",
+	"sdpa+fCbO7TkALGNe5p8sZLvyL31Dv1GONxk72RT1MZ1Ify+pr/qerZ7vtUljulBiNVVDdMjpDFvuNRC",
+	"5CviiW/gvCqGHq3gU24BrunFykn+j+HBcsO9917de69u2XtVJr2NPVfuNV/Xa+W+ciceq5w33763yntJ",
+	"ux36OFkgzBAwMpNxFadZEtLLwriCR8qeJltBA+PwSRaulsnV/LSKVKfLSumOy1ChrUiyiiLaGhfSWDuY",
+	"WUCDStUXXujzC+lovTsv/m9jrhXJ2nrsFn/pDjO2l7HJfPMeyFqNo+HzBYRUXm4LkHydqKxmF9POn1sr",
+	"c9yyzjKpNJKrhbpuRadaf4baKNP7yWjqKV+eX/n1ug1dU5ut4d3CLyEt1jNx2mXgrmqpU1jkt9tc54ZQ",
+	"wp2hRRWKMUNnJAAJPhaEmDLdSqqGvdA+zCwLgyPYxGYZyV9XR0/5HyUnUA/1Xje/181vWzfPyW5zvdz2",
+	"9fqKOnnK7yYPECTMHejiHu5mSx/dTPBzgafXc7sXSGE1iJPbV+Eul+Hv2ovlUV/2e4Ne/9uCwbE6nweO",
+	"X9v5nwhO1aSxiV5MpDTNPGzH1goM0wrMVX5Rbu3eqZZTeuGkpgr/5hKgn3gaAvE1LXs1GxaXJEEZUzQ1",
+	"GN08TRC5mlERQtX3uvWvr/S0bDXsGhKdToseukt7Q1da7pq+nKd6gm1aeZopt5vZulOytVR2CQKVt6aw",
+	"0EJ6VXRANObiALEsTfW/EGaLsoTcUEAOGhvYegJTcD5tHLW+6A3MKVa3MzLQU9tusn5N43T0xTuaTrW/",
+	"f9KJSi2oPfopJlHsTmk1AgfIOxAlQo/889zEPJ7DLa2VEOAvigM/6aFRdUwjlJAxzlIlXV68/viDAMvB",
+	"bHGqJxpioNK8X58JJDOqwKQGdBj9xJp9Dm6dO5W5wepPeodw9c0G1q4B1Sjl7NxtCqLqAJ0t3D6g0WCr",
+	"P6ro3ks7vjn8AfPXdl3hjjpXXft2eNkNnNpV81/Sxt379HJSD4pLRuawagYTASLR4HK6F5H3IvK/S0SC",
+	"I7XuwiBKIoxinKZEoPnENHyReiewRCN9NE7h0RFsieHotGq1/Pz0b3/f/vXHrdc7/3xysvuvv398+f7k",
+	"1w9b2zu71STIkkmg+VAlF3Sr+3SJY/mPIuOd1/pbkPUhJN+joscmtuVqBwhLSc+ZgW1UeQeMCDFyCcnQ",
+	"mSRJDx0qNOVSoa3/2d1GXTSwODhDZsBM/nb89g2aYSHhEesPkohc4VilC4PBdhO7Uj8Vm4PuMq/Q39X5",
+	"W+XFMaZS2f+maLz7kEJ8BLDrHixv+SjhyeUt2tHfXT9R9Loj+D83DMr7dPdJb7C1vdPbffL0WW/v6Z9+",
+	"NdvDAzuxEdCXIAYDOagQ4Hr/6jna3t7eM9oTZoiPx5KoCJ0RNSeEocFev9/tD7r9wUm/vw///xVhlgzZ",
+	"3t7es+5gq7s9ONna3t/d29/d6+3B/37toXeCxNQCA6IpjQW3+u8BGlNGBEroudbVsCBIiYzFOG+sXFDC",
+	"Vn/rabe/Dd/es9/ueCwnwYp0LUddLqRq9AlguZch/7gDw73EqWt7C1wb6f3bjn9Ayv4LOX4+CkYE28r3",
+	"DZSCUO1rLmHcCEL08fr9m/rEX4dwVPZXSBUDQJf00JGSKJ6Q+MLsLHr4Ak+nj4YsIYrEWoCAdJGUnacE",
+	"zYW2d8yNALxhLs7xDBIlk//FsWbahkaqVGFBu7crfOFpadOfrQdsF3VeE3FO3glyScm8yZEIF00KZw7b",
+	"UrGFi9imXNmIVyI1wQrNeZYmWlUWxK0xVK7ANq4deqq0evf7Nxp3fzUE5RA5Q45Pf4w25qLm3AlRO25+",
+	"SUSKZ8VYD+BGWBl92gUZa03DdQU3bcckItOZgU/9OtM6hyarIao26c8xn1Ftjwg+NVmzDuc42BXOtGmJ",
+	"8t4skJ1xCrkN6/Vu8bBm62OdFchPy9Ygh1SonPNZDnJjJx2V6c/f4+Dp1zv1nkgw/xsaimapuibBF1Rd",
+	"ov3bIPF7Wsi3JrT/b8iVOrzE1FpFzd1kwGEHsq+Uvs5tOns9t7mW0dXGdxJuTf9Gm4R5ngCVYBqiMzLm",
+	"gqCRiQoSbeKCFK7aetca0J0I8QbP2AqBXt6KVd8+Lt+9dAjlW+0uraSqX2ioLeOrMlUFfMr54Ss/+KNl",
+	"GZEmA2YJ8QASKLUJ7NBQMdKjQ4DwmWK5Pocpn4g6j2lqmw6E18aHQ6fk9HfNJlY8c0Kn5Fd9X807AaMq",
+	"f99/b9POPM+EDNV6vMMy9xXFcM8IHDAuBQaSYqxjhpvCtTwbqLeyzrN2HEO9eU6bGgfpcZ/Q+IKo5zhN",
+	"N4js28qY+YQbvQQni+rkGlCZWnGKxuMT2oy3l0SccX7xHM/CoYApZgunfJlXPXBFqSUdEqOEpPSMCKxI",
+	"ugCtzPpcNYOc4sWQ5Zqa5Ahbtw+oY/CNWZqZNmEKXxAEoEL6Ls5i0kMvvCDQqG9oAiNG5kNmS4PKWvnS",
+	"gMSgvyr/R6+KoK0Tqd9nKYEhcvt8lOdvafUjJJTM780qC2cRkooLh7Otyrr7QU5AcUoZjR9IzZnG40pO",
+	"8pwyadVis3WSQHGWmtg9lbeZpvytOomE3r6GrajubA/ZzXatB2ylG0o40UqBQmeC4As0wZcEMY7IeEzi",
+	"sgSo1U5mKTHvw/nbpnhRfNJvy5YpSRPSnXOh7+tOeGZ6esNudu1JK7zE+S9lFbFycZWy2IweHHUyRn/L",
+	"iL2s2WsteQpWN3IUH2JGHgRtA8rsA9mIhubpwSuY5I85TOyXaLMwnNHBV9z/Em7Sdwss8y/U8nlZyTE8",
+	"xxKZ+/OsVDixc1rBwC15o54Zb1TP+CLWcUptb612SoHWferSzpaaA9Dh0mFpravQenC4S0IKAazcCBEc",
+	"T5AhOYSnnJ3nToG1lawmDN2tULou3mghpmKl7vv6/RswuyZraGGADAsNMEyDgzY0G4oqmR573i77E42W",
+	"GZrlvSsdotLolhzyDdNF3DmBvkvnVAZrdzZkBe1O9ean47+c6jk7nXEp6VlKTov2XQ1NezhKuLanMXLP",
+	"FO4Pkytp9GS32STZz/+NMFvM8cK4/1MqVdl7ItHDkQFJHz0CL4EgmgatOgZlIEan2unvDdnIfb+bv2CE",
+	"Ho6M93D0qJwCY19rlc4SgrupLcpkrXMc/Bbq/5envrg3tOQHlaPdcJ6XHMWXWt5sYM8YSQ4aqBZZWl/B",
+	"zTbMOpruBZkpB0iCs4QqpASmaQ+94KBT2cpEX2IGs55PPImKpU38sA3a/txabi2jfZUy9vJqxkVAc3l5",
+	"ScRCQfmAtU/wmXF6NFLAcictvNC3bW7DNQtEFuJNHOxzzTVsSAkVdrB07QlkhHiaaD4Ch+7AWvJz/Qt8",
+	"cf2B63EEioca3D3kyjRIbKe1TqjeqUXT0pebN5Wd5P40N9mNl5drb8mEp6G0xEOAiYDcuvWlHSS1r/VV",
+	"0+2t/tn3ZqNtiIwIG1hKEGWuTqtNnZgHS716TG198VD+GOqWq2eRCQEM2tvWtUd9bF671qAVeMgCY/h7",
+	"RjKC7OW1P20cbut9eo6pSoOe3o/2inPRrv1592DT0eyvwD3xD2rkRUcsudUiZe6I5ltZLKg3P3dIHP9a",
+	"wr7Dnu+3jOQVlr4KuZb32xOuMsd50m8Dhg3uWNMVzERtoFO4AWu63jEJFlIycqVO49ybvMqrbv3OTW5s",
+	"/21LFhUilps4gHPNttnT627Z0NnrP75kBu8AfqHdDJ6DfJCu+aPRrh6+f/UcPd3ee/Jo3/krfISvlIwV",
+	"ypiVoREasSxNRyhOCbY+R8r8Dw/uTblvyZRraYY0Udsxvgxnyxc6vNS3WLXKNktSMmATynvH373j70/r",
+	"+Kv7VWQohmplcx4wkloE53I4/wUODtJ0As2/oe9U3q7MxOeGbEwvjWCnyYFJmgrAJKB3pZQsZaAGUyJQ",
+	"jJk23HEMxa9YkCH8rdUYl2C51qY9xyyhiT26XsOz+pb9YZyj4e0MCm0ipnRJJ/dZft3Gj7xGtcjOTKKH",
+	"o6tucefo0QEa+drnvoszjUx02qyHH/NCGGJUfhwqoYLEWmPd1+ZyJ/J+mAsKi+EwJ90d+d/5DSmXmSAy",
+	"/wGb1AeaUpW/153y2t/uofwHUK39H4wOXvoFHF5l5du9uPRbPqLQOnWiziWV1LvtN23iuBeZP9wlp7u7",
+	"q/nf+fhTzIrZwR/517WS7y5dkIUs/TtfRqOe5R8gZxPOL+p/u/vHhCT5VfOHuVRF560vR01geNwvwI6E",
+	"zd2bwV3OYYeOMyF4xhJwIc1wTIzKKMiUX4K/xbAqRa6USbQSU5xSSZKhNr3fvHp+YDok8xTFEyxwrIiQ",
+	"LuLOpY2lWq8GeIaBNm27bP3ayDAk4xeu53sfMnZfOmH6EQaVN09g7KMdzSkGuzZJOrI7GqGEw18plhP9",
+	"52QxmxAmIzTDgjBwpuk9G7KUYKCE0fcjs4eYee38+RhlM/0FSS4Jy7P1oXnliFyp3ihCo6uRlmOjv4x6",
+	"6BhckkOGJZLgSnQ5WbJGdJqKpno0iYHXMhOq0sL3OwO0s4N2d3dRf4C2tpcqVTtLU43Qd8Ph9399+Ak9",
+	"fNR73P38HWSDP/r3TjTY/ZL/+DD6K/ru4QG5Uj/85xN5+fnT1T8/f1Inn4fD3l//8+nqn3/5/AiZJ/89",
+	"iJ5+Qd89+mt491IcEBpvyNykvOXpI/V8cJdg6UT4BSGzu6li3SDxcW1NtNnFcc0sYb3wWklZw4exUf3l",
+	"Dak5q/M7o9w70irKm2J2OJulbVGJfuJzcDDoR7XISDFbGkg4pSFn8VuWLqynvryNOE2tg3vq4kz6E6Xo",
+	"Hk7X77lqQaHL+9suTSZqQNV8yyD/DdvKKC5g8JSZHDmBmTRdocuRSW0fjXwNTf+gdYg0PeXilHEI2ZRl",
+	"vL1lWWQSbgmb+ClmG8Xy4YwZQ9cyGifx4deY7PvlTiO4OsprnGBBRkY9TyBWC9dBRYe/r53/vQHXKYbT",
+	"lGw8n/AU8EEjR3553h4ktv9eLTT2rP2qcV/VTcqqSciun3BBf+fsNMELuSTbU1+2stXbDiN9sYgnFTiI",
+	"nQoaxM6y3Mu9/tK62zIUxI6zwMNL+guurmicZhLs1TtY3JvMtW/iqEfBymDgFB6apVG2V3HOlrFUnqmY",
+	"h/T7EZ8RNtqH+Lxm25QkaEFUD41Ajx/tV/ULQG1UBhJrxqW2MemU9IbMJlvoR4ylaWvSGJ8DhIMAIA00",
+	"st7khjfbq0MmKVCtZfHgYJvihPTQiE6d5Q3jNtShr48F0dcZV6eSpGAUmJkNmXE21VUlrocGMy1ng+hV",
+	"0USkr+Q5IUlup+l/FcPoRB3/m2X2bN9UI7iZ4GdpiB4+UjVB+WJGOWqOC+3aB5EgKhNeKaUg0gPoLgbw",
+	"2D4gH9fSS5cZR2UwhuIln3D396Yce0MSoTpYV3jjtova3foTV9ksRRTJD9cdQotUm894HMXbah+zwnGZ",
+	"IANsovfDnKIdErMJS+3t7D59FOCBacrnJDk1YHghD6o5QJRd4pQmXdC1QKtxHMe8wNRsuLfcAIisx3GP",
+	"DVDfSv+0m4sJEq8/Jbj99mZmovjrT0ozDazoZWgmR+McNMa4hUwJ175NvsGCSGWN2yJpA4q8jK0LwWob",
+	"c5kQNmSW9c04k0YKzARPspgkkVelop+37BN85674EArASrcNGR+jmKcpwecZqXrhK0WK6zvAHZBpsXRP",
+	"Aiu3NMPK0AD4R7uuJLcuRJvKqr9iCbjz7TeOOZCbacbdECC84ZCCW6zV7N2iOOhnMiG0fVqgerY++u4V",
+	"pcPd9qgtXVeTZOITg4E+gJiQC8K6qxHk6bJFy7ShF7UVHoSIICHKhlYrVkk2xawrCE4AtI9caWUO515c",
+	"SMCKzUrFZszzIrHYoWZX2jNYc9OmFmulEbOSHklt4zCHTFVWc0LaP8EipSSYewQrrTjv6nsWo31gO4aH",
+	"5fwXnREt94qId3PIt3+zyCNu4Kc5RH1o+K7eyNYldeeUJXxuD6F7hWu7XwkBTvHCYH0xPm+Y1lZrQJX6",
+	"PITgopHQQewB1XTHmKag1htSv6Q8bdcM6x/uiTp3W+b7+RJ1KKh/cTBIoiZFKzvITa/o4JVEsXyNMkG7",
+	"RTOLQC+72kqlmiNcZ7/NCzbc7Sc3stsmf+6UMlPvHJQZtrjN3GqHLjNxSS9pkTbQ+2r4YbNS0HZF7oC7",
+	"EzTmcMK1nVWKWZdx1bWmdk7HFQdAbvZem4u3cGRbyg3aJB5EnF+AYR01BsXngUQpP+8hAGyVOSMmaEJw",
+	"QgQa/bNrW1R2j15UwLD7g7/t/fp89x/9fwbM0pCzJoi1rcXDTycn76zyGyFBZuD0Ln1sp7+3zMe1u7fn",
+	"EcdOP9xigKo0GFYzQG4ym06xyCuvRZaSCGGDBJ4rk6YKOu99ExJynoYcKI9fs9tOZe+MIwbGtI9GhWFv",
+	"fLAYyTQ776FjQNk9QGcCs3jienGu7VlYh8HB3rb0MVRsUtthweyG197EqiMezy6R9xL79DjNGroH63Wx",
+	"zjlrr8LWoTcWENG05OUCndNLbVXYtvG2zdQBYMtyRqThsQThJCl3fpniVC8bSbp2qBBwwJk2UhRox4lZ",
+	"2TOaJOBUigWXsssFPaf6z5THOO1yli70dDU/TumUmsc00xnzjHnZF13/N7uD/k9+y+mm3/USlC4Kzqel",
+	"H7RI6PLxuPSjTRop/TbhaVL6IWeW7geXddGFpjClS1YVLn8YrOTyyGn3gpSftJkV5cUgKdVsuTxmm/nS",
+	"HRNSHuiUqAk3P1kT3C64qQjDxkUIOUddhQ0WaJFklP9UN5O8vcpTzssGYMc0CMvfYbeRsrwvZ223vGuw",
+	"WcvuLU8p31sHwu3vWibtL2HlA2BQeXeK2aLr0t/zH0oba/Pm3TWpBMEQwGyqmncUtk4BvZ1E8SfjXfjF",
+	"dVdynzW5QT4VWpFdp0NNzHbL9TAgDlIxzSCEB/ZKl7Iu5Ba5HKMuZOXB02c8WcDsoJYAy261vADLLp8R",
+	"Vv297uqyMwGTxb+h6jgC7xpAKVJPu4Z1W6QcJ139lhSblKyMyWxmCiK6U5JQ7BrR19Rz5wfVk51hYGQ0",
+	"IdMZV4TFCziCBkA2cIGyrim1BNxEhtMu2AaGF+aoOrmvsZuxC8bnrOx0r9FBPbPC8HDXOqldFbPH/3Mz",
+	"9vDdUQC5sbB3WzQhPPTFP0gXrUjNeQWyxaKrrLYaos5VF2cJNS25OzhNXe1FOIwI1dmSp5fEFl0WQ3s+",
+	"4VwSG9Y21kMOmWFXG5QMzoiVg5TlymtvLQNnTeXujlW6r6+2QXsdnGakpHQ8kGik7x/dqCoWGteaqpZP",
+	"4paolqhX+ry5oqYWZ86UOJb0rnXrnY6MDcJFYs4R4FPnWrlJWgSoUdKiwMljHqvsqmCtUmiFoMJuebGX",
+	"V35XiZKtUT7x3OovzqO3JHnKfqdeHpaYen2XZXedMsCbrAczIllTbX06leZ09sZS3UF+jLaX407185Zn",
+	"jeBTa1Sm5V1N3ZhDxPAe8imJbNggY3DnOGQBGHJYpdPG3l3/MBdyaDCs8BmWBJnn9DnJKoUrN9qhb1Wz",
+	"LJhVhcXBbxu2zIqqCxJccx7m/4KnpKfHpJV5yhmVarSfE1Dk0J5khEChM15sqyL20MgwZOPBogLxORsy",
+	"Z0vkSVN5RSZlWuai0RQzfE6EcxCZUn1A588HAc0xEh4ZBA3QhiOIF8sIWKSMoNqZsvMInEkyQiaZXvbQ",
+	"CLLS3bDKaA2jGRaK6W8PmbNiuTjHjEpg8w+k63IXIWtgapWhQGJ0YL1USXRBjItexnxGZG/IRjiZUlaa",
+	"Vzn1wp9irtLDvsOKuIx6+M2OVP+m31oF7Si9qCZ234fbDcESGudMKfkw7wjD5wy5DbyhlNq1E17lqTXW",
+	"GnvLKtuPBID4JHgdHIGWzlMp5u81Sgr3KfwAiY8RoueMQyV6rLkFOIziuMZHYWnR4D79/qbyfG3ZUrH9",
+	"7dJ59XY8t4lLN07wGLDx9MeXhq8/zGI+rWIYaHaHLblCtB9LlBCYo57PQR6+LoL5g6gVMseyaHYgVHx/",
+	"eO8P7x0e3qjhNDUe6s1g2AyJcYSTABLj9ci0nF2s6XS0mnJLecM2rf6elL8abFQjophertWQI6BitsIb",
+	"gSfq1mQLSBHQ1b41PBE9qGtDccA5aoXDsQ7wxg3KmsaWmvcn9EZPaI28jm06d32NXxjU5wfIGn22xkOa",
+	"ZS71XQH9yiGDJXjh9LpSfYWr4d6kM0fixlJPQgQPvsxBG/UoioTEtqBCbTU5q6+uTnOzq/w8f+BL1BkL",
+	"YxquqQFu7LbaAMI/6rRoEtCcwl33SsGc4e2rWgDUl6wZIMWSB5pzcWHIUxCE53gR2Ww/4tf6IGqIUav+",
+	"0ArUdgmA0qwhM5JDPzeGytY01Rwyp2cPSGFUwi2wUJ8VQ90SfZis3dWvQMnPzatr4iyUVmlWrwl2E7IE",
+	"SOIWua1QNWwkZzOrsjyDVQ/Sg4BoIBY+C4dV9AUb2zBunAfgLto3WAN2J02loAVs3MdpOrItJiG8JB00",
+	"ieJDJnywP+NUg9eihCYQjzFad9nbVMW3WIlUsTbqxErMiArkgzfHTUAcjhvAAw+RCMEHIixtV90CrwmS",
+	"jW3SFhXIJjBDvK1106Yj974bTkG/IZv99jsxb9YheY224UENQeuTu7s7u3bzIbvaZHy9ev/y7xE6enPy",
+	"8v0/Dn+J0PO3H96c6EP24c3J0S8R+vFfLw7/pf/z+u2bk5/0v4fs48/HJ1VIBf2eHz6+fPnzL/86gHf8",
+	"8OQAnv3h5MPyVi57Da1bfjjYj75vKi3brMvxJuL1hqx+2Bd/CJWev41FY4Fev9WGbC1cf4Yt/AgnPciF",
+	"4brX6ASatQEoNI4NvFQ43LiksdLXKTEo0FHXATutxoEcHmfSCNNknnyOWUzatgf6CALJsE/FUQzvWN09",
+	"Rmtcp2U0hPXOPOMqKFL172u1lPkJS2RxeuZ4sRpXe1nrpf/SbjI53vmKIqSYpKae4L15ogVGt6W4DX14",
+	"QamuOEj1HhpV2cjIeeWk62atx/MgZPOxxakIx8agByNgabsUQBP2cw7FEs9Y7UG4fSnM2alfDra8p0Fi",
+	"uxi4XJ6yb3OMaVrC6hiblGN5QSuNeuyFZQgdY4s5yb3WVcumlre42kRjKAqP79WLG1Mv6vbZ0eGbwwK6",
+	"opx7NMdp2o1THl+YO6TySwNKhObz8jIXf5npc/v410xQgIDxFuXJzjIPmlmTz17XvO8fdxsYof5hMzTj",
+	"9dQdILBm7vgiiB1yUlZV9PIaIEzoJEocSHi1cnxZYXIIdsHVIxepDRFyvRJzOWu7m9JL4poVD5lRBThL",
+	"F1+xRrgRPKDUYY6FWp7eFoTAZsW3zWAlCWeudhj2e55bsaZDjEPASHooAEeibzYoJEM20ns6ioyXCaLQ",
+	"gXLa/DsTnCDGvSqss0zpH9wghiw8ipKrITFWgM0KdZAilbzlcNPf64KF3BkiyA33oXeUUTsHzQzkfb4d",
+	"11Pqi20tFHsXo9E6Pzhz1gnNbKherRX/v32FamMb5tvRxDZUu5bitzAyv0volqgjJ3SsGqDC3uTZsIAV",
+	"lmJFTCNuUwouAKiHnIOkXDbicn7stj/G7vagIe/THuZTPtajW8cx83b8wrqf60c82OXbal1YWYXLx8IE",
+	"KCrg1XcBMXdXWEN6nVYH9pf10m4ZEVuSDODlidYyAop4iu0LvLnudLP55bccqAvnjbeI0NU6uFdPSN4M",
+	"ugJp8+3jOr8gmgPxlJ8v7nPUOra0Yml3DlPOYbTcfN8hV30VOOu69oUpZZ/j9KJL2S0aFzhN23TogO5G",
+	"5qHCMILIIPwGwIebAbM0jLXYp82iVBuU9bQUYjfhcm5qYx65XCaw0bUBWk3+wXKCDNDjgkhFRIIXiFwS",
+	"VxJ575RuruKEFYYfOZ7RbswTck5Yl1wpgbsKn5vTXL1fCxpTDFXfzOecSRJn0KhPixo08OJABcZvYgIG",
+	"6ymF9aKpMNpKSxfmjNv65ToUj71i28tUy70iO7OSXyTnEdbCsA9dc5Zr6OgbQYJB9faYCEGS0xB+TlHA",
+	"Z0StILMUxyQptTu8Hf78FVDObe2cpeFKTLUivLwq1ZxgauvnS5F2odXSxoTL9OCa8UqaLemh0ZyqSSLw",
+	"3KE2QvFplxqI24wl0JFn5I1ytK+VIbuJZ4scWcS+seRjcjWFblZQR38K5VpEQvzTeJhSMlbltehEnXxk",
+	"ZaO5eGeD9nFi37JJTz3DVxRHbihI8WtbZteOj94Lpmukly8Hwi4s+kCfz1JQJEKAMqaJY2t7f3evghj1",
+	"bL/fr2xFaSN2Swv/8FN/8Bk6bvxn61O/u/350f6nfnfX/NSgWeuBjoOqNRGUJ0VEJ3cw2FRqXsum/q9q",
+	"u7FcF7ykBtPTRpn97gDcnDU0n0CShGnSbADQXB7eSp3xRxxfIM7QySQTMrlPXlhfT3Q/dm1J7X5JsLbT",
+	"I6POsrd9KSVQNDWM/1qkYkXhJY4dKgVNU2bEnxKYMrNKU0KsWINnyzLPe+JbXNxvvedMOzUK+OxmXUjo",
+	"lCA+Ht90s5H/wu4hf5hOHNdW3u4lRJv0tibu/NVZ6Y2EQ5Zk15X4StLcRU3zjyKkW6piskF9ahtzGrVv",
+	"4wr4w5WvLmIgB7dT724jceP1wnDjOiiUe75N4bJ92ep4lNudVrWm7qF6cImwpG2pTj7vb6zyNI8yNdQu",
+	"WeZYzkC7RvJY0DgyEJBt81bnhFykC+SSKWy3QsBWlMY5hy1ynLa5M6ZoanOxrkxjCJMXcUbOKQu1E9fm",
+	"4+qCNKhHkwfI3F7uDYEXAD5fINr10NHYNE+O/FfkwHf6XWuT1EdCLn7UXy0T1dMATRE4UvSSnLroa0it",
+	"0OPlzhKl+Vp+LQFdodjKGCO3ASGq/UcTGhVInYxpaYIsQlPAaObTKVUht7X+3dbpmTjPWUZTBcTkNb22",
+	"QJHlddkeb+G9eLAO6DRENXGs1gTVohK5JyqOi95Wr7/OB89586f+L0eCpAS7eGpp4nOqJuVvnvNBb+tJ",
+	"79k6n90o1L0u0JgFjtpoRSqU5z4ZOcoorVhgv1YFzYvOAGGplOKYoLlpoZMjoOdMYIqVze11H95HI5CE",
+	"RIy03mpa1ZzxZBEBxBaeEnfJx/giqSTBclW+Oj0pn8FzbnKU1mzL4V10G1U0VrAA13pWmDKH/25i8wag",
+	"sryb00wqwLdWSBOoQoPdavg0SHf5kgRUNTwtMhqxmgDSmlhou85iy+cPl8dSZ3BhBE67TwHTiBvN1xlC",
+	"evv2EUZ/O377Br0zTxn0hid7/cEj04P4w/sjNBb43ATIR3+BluyQ9Q02ln5HeZh/eRwo+iqv2KrTAOSR",
+	"b/hS8n4ebFj6GscTykhBFPqNAWoYWT462ncc1aZB6t0otgH6ARrw/dG+FehTLoBdMQNci0Yxn55Rgx3q",
+	"WhDaFlaahYHdbjs/RwUUXfENNBpnKhMEUnxN0xvT9pJrqw+NyNWMCpsBbJQpvQMS+g6BwjJkjKOUs3Mi",
+	"ELmiUskDm4IEikiR3a11yCpKnV37qOMQiKH5A7Ew7d7UnOWTC97CwLTvK+JqRfANfjtNDQXAz94fJqbj",
+	"uIP5wemO+k73b9OvNv+TcXWqbV09FFg5g99q52FRosvWWzGw2qH5aAuaXzIlFksyUPIgrG14AMjB3PbM",
+	"ydsAtk9DsSZUMNv9lpPcr+XPX94B2ZbZH+hZWR10VM7ZGvkq30Z9j8MtnW4mOfgrxB+mVEqSnALW+tL0",
+	"VnOH10guIdo2Mnn6lvBLVNK/NgDsV8qUeW4yV00NB0OYAfTLvWfra+XIGBz/ZgfDhKRFBZDlc8FaG0OD",
+	"30KfU0Pv8utgG17fk7d2bMGbR0jNaZtKJFekylqspdyoK9/v5z+yilbXJlG1+ZwOh8edpSj5S50NVkR7",
+	"2UO8TYFjUfu3NAsUSo7urNThhuJa4XJFwI4uk0ixLkGwBj9LO88/cn1ByqIrkLHUJnJWUsA2LCN3OppB",
+	"g3SR2By+ujkT515rceBf141X3cv2daNW1+ftS2tIyndfg1lep1C6YB8rj/zqCIo7x8g2VmoVSak+fC0A",
+	"z7Kx+K3FUypycmUyZ2lpyq4GqiQyLa8A936GNcNvStIEOQDGtzFmS0mYhW2+bjrmR5xeHLHNMikKPdYE",
+	"QwkFb8soZ/gjSKOoMPH7VM17HrqMhzZzuuAxNL34QvRg2/TdUC6le+gslIU64RYpMKm1v7ogi/3BcviR",
+	"G606CxfVl8YbYlWzTMy4zL23du3K3jGIF4FftnKeCOSDCzTjQuF05WT/3B4G20stodD9MDltyqv5OFl4",
+	"nXKRux9Rz2tAlUOqLO+ICbjEhOonMZNzLTLQzqB/vzfr7A1hsNTNQNhTIiU+t3WustpVuglqYV3+CZ14",
+	"Qh+n8cSWwRZf3neNe8BTfkFZAoDrgAyKxtwGR84WaNT7blQCQcBp2kOHLI/JAAjIOVES7WxtFelNeSAH",
+	"afXFRKXMA5xVTLFaTf1iRtYbWJl8PRO3910l0aRMsdtlCsXd308/fz8c9h7af/5nOPzuUZAjFsrkblWX",
+	"dEEQe912F9jAZxB1MpGG+e2H978YJ3ONlJDi+2ii1MzibvNMoUxCJzrjEIGQq8jDheWlgwf3Hz+2QLY9",
+	"e6XHxfnjaR7taVRvtkrrCS/76/7jx5/+f93/t05zZTBH9JzLEseRdHGy6vyvJGFbOjWMsNrQnWFFHSCy",
+	"GLTfuoK6mfS8npT879cr7/ncN8nn/lwsS093JVNJltgXRdMrRuZIklgQdW9z3Nsc9zbHvc3xx7E5DN9q",
+	"cGPSc8iztbwNHU+MVEwXEIEok8F8Ikl8+nr889/3xLP/+/O/fhMn8//98O7Fs6Nf3v16xLd+wb/g4/ny",
+	"6Ob2sxIRmFcW0KPfP/6hgeXcaxT3ltO95dTUKNCe8SXazhrhIXNjy7CQfeh64SDr6f3mAkFmXB9mSXvr",
+	"8/UmaKDX06vilGAhayrjvT61ylr9SgL6XmTdG8F3In0CjMyVmW1YoEctIDdMnzKLsQ55PJAhrw/fdvwD",
+	"cv9ChCXhSvpVbPslS96O85I4eHsLWNioowechPBkjo7fomdP+gNTIuf4J7mI0AA9fM1ZghePNLd+ih4e",
+	"Z/DX+pBfT5dDmlXEjxuimx4kNIYFEBcXlJ3/xDOT2txq63Jwx7l5i+sPaYtXqk0H+Bh21dWGVjbuynbP",
+	"Dzf60fKxaMqtXzPTNqb1uK7Xfg4rYuZZOtQ7jYXKa7dasHsNs2/upYDegBHMkCByxpkkEtExVGkJAoyA",
+	"cfOKKgJpq9LZZbK1VR8GV/oa3o9RuRAz75JHJTIssaGItQSJrPcTswWsZKsaaVMKXFHmVvQP9CYU+dS2",
+	"6lS8t1BoS1FtGZlXD0Gwwh+4f1EENKbqhhvc80xJmhBbwjz3aPI2+9rfH+b7w3wnh3l9XAjjtsoEVYtj",
+	"PRhXB0Z/JovDTE0Cx52hw3dH6IIsclOUMqmw7ccV5R518OmP3r09PkGP8Yx2L8hCmmw2rYzpF0h772jI",
+	"NJuQ1icWkx46JtAdE7AA0Mkvx35XFz0KU4Dq2vzvd/7ZPXx31P2ZLIp9N5PQK3pGsDB1JeZfr5x+8beP",
+	"J52oPr+8u+kFYejh3z6ePCoqE9/OCDt6gZ5zxkis0EzwS5pAX2/b/tRfDKREJpWMhkza5p+UIShbfbrb",
+	"B9YItX+wXPnFZ0+3duGavnGv/+TZPngPscoE0QfRnE5T1+w+/0CiWXaWUjkhiVlZWH3MEJaL6ZQoQWOE",
+	"03MuqJpMI0SlzIiIkPOhRkMGWY92iYEuwcgyK5evqdaKO1801WiN3BRIM4VNMwm7FZqZvH75+hhNMYXi",
+	"ZZNzD+ZA53HCY1mLbBgXqcGm0Lz8DMcXxNg/mGlm7vLlDePZ94BlXafjkJwZsjOi5sRAUEx76EghBlXV",
+	"Cc/OUtI9A4dKDiMIdleejck4mgKfQRM+R1N9ph204JBhIeglFFvnABZTDjUZ3LvfhgBmgmt6IhJNMEsA",
+	"fINMe0M2ZH/5C/oIrBIKM88pG7LvkF6LT+eZFl9jU9yrrRn5+SGs3WO48mhfL4w9hxHCtmDWDjBCRAjo",
+	"TGyN3yFDpu+zdSJFmtpinKYSLXgGDGyGJTTptd8/WczIMWyQXnPClPu8+etRhM4JIwIo154NH3ohf49t",
+	"V2Ns7s8P8/Y1j/YtrByMFAb3/2fv37rbuLF1YfivYHDvPSx1ijSpg21Ro0dvxYeOe8WJly2vXp2Utwpi",
+	"gSJaRYApFCUznfyY7/K7eO/fi33Xf+wdc04AhSKL4kEnS+EaY3Us1gmFAuZ5Pg9MGzG+6OxCMFm4KQLp",
+	"aOCOb5UDAEDrGuOc5Dz+DHtld3f34POW8wIvLy9beb/XFKksdI5OYN7vwf/Dedtug8DU6H7fiIJtJT8l",
+	"EUu+ae93d9vwryaiXSbbLWY1o/NJYVHSNdKUXfmnosfHBkYON73U4yzFjvzhqTwb67Fp+XewunLqJT4d",
+	"v7RC86ekxd7noicRxEEaNpS9XBvR0yo1h6wviV/5TNKV8LgiH6sefI7IrnGkExApG4/sc+2TMimY2xad",
+	"g3a72e40251jBP3stts/4bc4ODh40ezsNHc7xwgC2t0/aB3g//2EdwMhGTQi9UBMmxANrtZRJWC4FvtR",
+	"WfwMoVIDm6gDT3aLVLujeLfy+DQ8DIwjIWQ5CbvYARSi3zkfQY0hJk3KJ5k8GxTM8AuQOHic0G1wReQ4",
+	"togGAjcccMN2diO2s9vaj9jOXmsfTtrZ9+YNLtXvpQGxg/9huSjGuWIJmgAW/i6IhCYt9sZWWiPKDgV0",
+	"R9yY6mmMm1gl7g9atlnGptrywUah3Z4esgQspoQNBVeemFsazAPD4xCQ3zbX42z0xSXIWhRajs8bkTUi",
+	"lIhngg1hCnSWwqkiZ/hKBCqQZHIoC4L7ww60WFE0mBa1HvFfxqLrPl5PK1Pk415hcQtMVRp+C4vWxOqD",
+	"OON5moEWtoZoWYwufwWrmRmpzjJPx87AtJRKGGdPd2MUphyDcF22027bQY9w1s7EoT2GSib0HabvxPbb",
+	"4CSUF9J9HZRSl3VwbVou+L0doveBr92J9vyhJvx6SP5G9XnuvhEsvB08HrZ+OGAtuCEddcTvOJCS1wUG",
+	"gscrDwy+XwGf+lSAnZXbdoPqQgPxLdWY9AXlsHneG+BzkpDHLyFWCyRA45kF1LbbD0e9s8d6OssEPxuD",
+	"mBO41ehLDlGrdfbhGTREAiggHjj0h5DVT/dLdnQ35faUWtY3+x08mfqlZhPBbRwGZUrOleHIeWLvN8q4",
+	"oqURfpCI7b2ojL6z07bfFHEuuKqCH1BDHcotFGEh23thkRc8qAbMY3ai8xOlEXgmmTe6sB8QXs2vCVgu",
+	"8NFTS7fkl0Xw2fEk+/EcwTQqJQojGxddtBqlHJ0XRnZbuX350tkRyfuj45ffWYmLcCxDkZ9hE0tvwLZQ",
+	"Dz/fPXi2jB6G87bRkomVbcS3mCbSsEz0i1KkRU6klakX9hrtBzAXxnlPoIAGcfT6mJ8lh8yQAxErbljy",
+	"tt98BwNMyniEpcIJ9TfOwF5nx/ET2NA73PgUtKUdi9UtsQLxim6eN+U07rNUs8sBL2L1nmCXDONj2HuF",
+	"7CFxobXMnRe1lXjnJdmO2EjoUebOsj6I8z5i5cWgTOGGxaT0QLYScNh0brtAuuxbNN7BfPm7tVuouygK",
+	"gJQofdHuxCoZq3CYadJir3lvwPRIUK8mtmIJ0iAjkQ+lQevEAWFZv5T2mwQtGOIbwbTDl/jSLC9NDr1B",
+	"JYuaQe2ypK/zU5mmQiWtWL33V4KlObR0GbnOhGFbubDerzSF8woi0Gj8zDk6+AtPh1JtM/gnyp1YWQM7",
+	"Kn0809Mjkr4ggc7FBAzAwNm3/qG2jbcyZ+C4evvDLjG4M3kpNCMki/FZdXfxitdNqPWjIzZWqAjtWGI1",
+	"sGoch8kSe12XZ1nSYkfKIlqVITBc45wCGYV1zjkxkn6RpsCc2F57L1aXoCAQ8hnTyiU8BkwMJrMw/1Xx",
+	"cNFIs5sHTeNyDWE0AL59rDKtR+DUMZ6muTAmYmc5WqMeWzoDsTbOMjctGBAAUWY07i+X5h3yHGR/Utb/",
+	"dKk/LSH7BBmyLnNZFKDsEKyKn8LAZjvaurFSuhDITiJEsyC5x41WJmKXg0npGYK0u+STCHGxU5kyo4cC",
+	"pxmM2WxiUbMdYjb65sMWeEATMoKGMB7rKQknt9AJwBZw5tcgCA403+3XhrHiaowQ2qn80gQXnML6wL7B",
+	"C6FKXhVaZJe5LoSnDcPhkKsKE2Vcm19sZSzrC7gZLixYJcPI0ZjCLIzJVoFHISnGRKSlH3MYOJZuF8QK",
+	"7kdXvPnu7QfrlfR4nk+YGfcGjsazxXwGHzEpM6PZgF+I8BNbQO6EnB36npgZw5+7ZPzDCvJKLEdYZfp6",
+	"RpDUGjIUV26/uv0GGzBiRseKl2r/iaHF30MVwVU1MQfPp5VCVm8hWuxH+43J6A52DkVqKOAWEZIdSMIZ",
+	"E91aBGil2wUMcscu+FIzYnC1r2EmaE4TFxJMWtV9gesErgdlbW9AUFwKloEZn52BL02fA5f/6bgAMSB7",
+	"g+rOvLSqDYVDoBthxRvhNeAHgTZKrEg3Y/AvsfQMoJvfpmI40oVQvQmqO4sjF6utn9Oc94umFEW/CZYD",
+	"H8mmDM4+F5MmndxsPy+Ni5QXvMh571zkLbgWzYtU954OimH2dJV7bm93Y9VB1ov9fTbKpSLE05JND/TB",
+	"RI9z1hto2RMRqGCeZSAmlLhknz69fYV2l1eY5N/t7MXK5UK8hoO5PIVZhPlKy2WL2xOMAg6PAxEGglqI",
+	"FOxbieEG8UX0xoVIY6VVT/jdjyKlyCekPEsMNbdJI2etGy852NZeuxOBogW35SBi+1++wO1i5aIs1v3V",
+	"FajFIM5jQ/zgqutcpBgoSSV2VytvQ/q3i5V/vVmza2eHJdMfJxfIr3yIEwfvdjmQFD7zL4dPiJUEkS4p",
+	"FeFodyJ75/bB7J2lao6NSFrsP8TElh+AlPVIHLTsS69+iAYN2kN2R6C5yU7H6ZkoqE7DThksAULBAEso",
+	"FSOhUgwM9q3LTjcwNnhoJ8XqxRZ7Dx6GU5L+ps5mtGBxIHXQFFJnYCagKcgzEptuULEK4XWt1wxKFfl9",
+	"MVrcw/1sDpmzDnp6rOCTGDHiOS9ENkGF//b9xTP29NkeCJziUufndKLBVaqCwScfeCFwtmy4w//dfK8z",
+	"2Zskc7Y6PgzPow1pmp32NXZ53e22t2HHTGvfXIx0XqDadV7HITsVE402HC+CbwAfem/ngCVw9ybeXqQU",
+	"kIlVAqJv0jwCDxGsML/4exquRQ8PTHlYy/BTRnF8mPMBz89EWp7i6d9i5YyrsZIFxvzBM9yfSnWW5PvW",
+	"dHQw51HoHjOyXXsiy+CIzulCcIHxMvAOQdORMxsYIqi8iAAcHdPOlKtpwyWEyxVS9tub2xCX82X9PSga",
+	"4+FFz2iNunkD6eQjS8kJrrfk0P3rz+3ETuxOmybNbEcufgg397odEwjiy4giHqWNDsYJBfzdDOFm/zgO",
+	"PR6DyHUgHWRhvRd4akKmFPyzXCpOJNEnrHzXnogVyW4sA4vYeARyBj44CYonxu5Z2qE2fovy0QG/0mKS",
+	"hRFZv0vc0aWYDnleSQxatIrIL9oS0TsVpziWEQc50u+32I/l+9rF/KVZrvEuOgqJF/VWRhza51FQo3qB",
+	"m+UmzLI12pxowfCFQGyOWH1S4LhiQFdzsqrL/Ub8t6GS2AeXcKz4BZeYD04imzqnwFKs5HAoUomCCyy6",
+	"MilH4H62ziy/sE48+O6ssnMpRpaLfubmPlaE/+lWKhG4siMXf7TqALWuCxhy0JJ56rfmBSboelr1xnkO",
+	"OqgVq6lJR8Mtte5tZcpxMeBT05lPhSvSTnaCRqOIlQ1FPgkicuh953bw9A2c6Yyzo4QLmBPOr8PcZc5F",
+	"AJdC9uSIY3wMfw2qY60xGNwCv+6R9bfQSsSlgTkeo208AP7og78MQjpwjknZuRwsOcjgDulLBWvehacp",
+	"H4efAkvjKg4vYcFEhOw0CYIYuCROyVdBPyiCezohYFAm9HpihM4OwQhGZK70wRgJbAr7vKZNujXpka5q",
+	"IFZn8sJGS/DdUVsmxPVuihMcs+fEKcqfnNHxGlN4zpSmNBlG3aa9Mht1O9jbf75M1A3OA11IjkBSTEaU",
+	"QDFk7xJVAxgUfWmHn3vCAAQ7z0mPJX99fcx8Pi/Bdee8xCxze3ImiORqYnWAoU5+MyZLMNfxpelvS0ET",
+	"2H45A5dbp17JgTAa4Ye3ZQhH79+60NEeS5Qumn09VoigE6u99j5L6A5NOGQhjxObDypN89Nc8HPDDOw7",
+	"nuHLmygQ8LjKJSyUFP0xZInUoKa7bCqEhgb2Icpfgip0lpLNb1HFq7bJYlA9TviBNgOJyqyZwbb2dg62",
+	"MWRF8TC49e52BD6+OmMo9ageGfxd0KNbe+1nEdvrgG3f2d+O2JBnfZ0PwXHY2mu3tyNmBnwEJ4LpbesQ",
+	"pFbNPpeZSJOoTDX5imYUcaDQ4GrcdH7PgxUOt9qOPLgdfCD8AjCYvW0XlZv93Q0813o4c9QJtKnTpOJY",
+	"qsPcDWWBaMdbe22YqEoVGqlHl0ihM9xtXTrRXegGP/UzPhP/DQIHHCUSzJUUm/AqGXeKNdZbs3prntvv",
+	"IswuSO39G1tiZP3FQ7qjtcqaDhp8ajAuxA2SEnYPn+BEoZNwKoSK1ZCnoktMqOwUQwrkZ0l1NhX4J78o",
+	"8PxilUjV1y2L8p/4zMLPH8Xwv0ReSiIjhhcCJdB21+UdOBvyf+rcsU74OaDdVFLel7Y3l8oRPNpoB9Z/",
+	"s797j7B6R2lYGwy+oVSw+93PMAkWUp82OnpQ9I6HwaRl+qys3h+22Adf3gZ3gNHEysavyAFX42F5jPD5",
+	"TZfJMwWTit7FRI+dJw067ExJI4JwLVaAlG8vy0hnKka5oJB85LV++WOTOzXypWnGygiwmG16jqgqwLi3",
+	"nAAvbCaL1FB+6GPeiumwiI/CdMkr+xT8wqhmYnXwfG9/KT3zfG9/eztiyUcalLv+xf7B3jLXw3nb22S6",
+	"sOR7qc4T551bWl5cAVivlMmeUEYERUhHI94biCYxXFDpUfhIjofxcfZa8/T7ty9f//DxNV6DxYIFVipi",
+	"KdPR+7eNgG7Dcmf8HjX0SCg+ko1uY7fVbu0SoOkAi+h80Rv8cVbXGEplAjYPZFzQncIzsCZycUElhbDC",
+	"CJSOekjQ/8BrYHkakV0Ig0ICVpeXExfWyi7zJl2WwFVdcPsTmjqvmd+mjW4D1vwR1s0hfbMvLmh0f66v",
+	"YCxPeYp+fuP3aOGJrlnsc9TwKw4mZ6fddhVlQhUWjz6zmYSn/7Td1lQzubhSF14Ce/GwXG1+Nx5MSAs+",
+	"5R49vu6ufphP3zktSld0Fl/xqWoT0HW7i69741Q9XfFs8RU/6OIITVdXSbq3s7P4qreWfwDPP1h8/rHW",
+	"77iafLCiGa7bX2bmPinxZYTOHF2yu9TUOZVJlarj4ZDnE7tz/MZpRA1CFf+5cYReQ+Nz1CBXHZ4xErlt",
+	"jx4rWTS6DetCwDDCdCSBPtDmwAZzZ4TCjb311LQ6CZueql8WG1fsN4same7xrAnOSyNqhCEjYoRo8vJT",
+	"RY0Z8wvrXLHgImui7U/P89Pxmej464iZMMMHjsK5mNjaCsf/4+SGDSSQXwN2NwoW24veDeELMLBrYvXP",
+	"Mfq1A24GLZZQSoqwhCcglV2Rok2mkG9BFb7gRYH3fSnBYYSHZFqfs/HIe6oo38rI0aGN0VG0FBM5A25Y",
+	"X34h19XlgOfINvSCa4UbJVRJMqws3YLUBVYVf6ZKbGGKb3U6WUJu2dp3lHS2QbT7rwZaCoHemu0hhQlo",
+	"dBt2hrE4V2O7489h259978ZnlHaryEgL+fR7tbbc9vBNyefO9d8zBHFp7LR3njU7nebO7jGWWnbb7RbR",
+	"PfxUbcnuoqKtQNV31TjLqvj6xLc2935wUSeCTd7oNoZiaE46J3/7pf3T+X92Bu3hTvbiZVv9cv5+V+/n",
+	"z81B0RnvXuxfPv9yMOn8unu0/23DsrmOjR0+DWD+hyPtHZx6N58yrdN49lCLJY5bydMjffrwvQvkUMKZ",
+	"5GOrEdkqe/yU7rJ5I7GnPrUP8qfjWL5u1bq3+AqiI3hHKZdrKOT2Egr2P8Tkrfpk6ILO7lIa+Xuen9kL",
+	"9peZNzMeUczinUglD2yFOZvbqsJvVjPC3tNVdeuxJuDQpdy/7Pv6m7yswOC5sHRWpNFQLVDewrH/K9Ga",
+	"m0LsuuWNbjYG8ug+PlvpXXfQHA/KFqIdF1SUzbGHZi0dkjPXN3V6uTamqXN5JhdZPjZz5INzdcbQiE8y",
+	"zdNmoXUzw4UNA/BLtonRrqYl96q1nGoXQc0BSgMvsrWixlSkBURzVPp3T/8l09/nOnkf0MAyYaDcdgCf",
+	"i8mq/tmZKLz9sobv9NXr5q9cwdZJsmP/XR+AF7m3lPq5vp57tI7nX0WxjqS9A5/SSqOrRet6fuZKjhKY",
+	"L68av3+ekZBPab+i7FnrjvM83g94X+vxRsx38bIgHcykK/2w3XiHtsrRMJBeLrEni1gJlbo4dWfflci3",
+	"GD4FG819XA7siQFW0tqHruyS0p1u0iW91XjafPlHE7KRg9e19x+t4KRN+kCs1PVl6V1Znt6YaVLpF1l0",
+	"ddLxW2xyJtmHbL1YlZILW4ti0/uzXUgRVQWaMRYuY5l6ZtPhWFroO/tLuypxTTn4HN+mwIezIDhSscQD",
+	"UiRRrDh+ntq+zC7jzJzL0cj1PA31hUtJCmb7xOGfZ3xEpVDwipiXp2YH6ih1CXzd868uyRekuKibnKCL",
+	"NXGBUt+KGivxhfeKbFI5DeV+AnOT2HLxD29esv39vX324cOn71+zISdW5zcfXv8n23p19Pb7f0Ts769f",
+	"/8f3/wA3992PPxx/9/0/tiP29ofj1x/+6+j7KFaWCujlj59+OIaTPv1w/Pb7iH37j1dH/2BbriJU56lU",
+	"PKPyAW7YzvEnOLnZefOBYT+Hv3esvv0H/kHXh8dw0v7+Hx+PD0tgFNdMF9Y+uA4+qnvHdrhYhRMRlf2l",
+	"7ka+Ec+2z8kCyyPHrseJGkqxlRRfNVbUw2dVMBHbBd18rlWNUxWcmxaHw0afQquTnlb9TPaKpMsS2J8J",
+	"s+3+WWa7BG3D6iFLYHUl2KVhGw5tBJuWKpaaxKqfC4GN85kGK4CKOnMx5FKZFntNX+uSu2YeW2BaVgHl",
+	"woyzIqjuRKSXGYth1lG5Ipj9kTb/dS2HxTm7I3Dtrhn1JoiziscZuIydOhbB3XbUCL5lo9uAT1WljYQr",
+	"YTk1ug3YXn+mbXWIi+nPzw5xv/z5+FOV29T6o+3dZnvnuGN7379pd7rtdmMFt5Dm/6ZD6Ks8+1tiMKsx",
+	"zOjIgogvaY+pWO/rY362KM6L5/wePfq48J0FRO2KLm2OJHI0cNXfQuVfTEaiWal0Y0mu9TD4rXVt8/XO",
+	"poAWY9NLblfugiI5aTE/R9hzHE6QqwYDS2J2gsqjdnbCH2qn01UHxqoyo2YsC1t4TE1SPa16IlelUmld",
+	"VReKxdUSMThA1XRDzZqXmhMNEdiqWmOhDpXhao0KrxWred0s3dnOGNd7I41ru5lpk3Hx7j9QpoEoFUEZ",
+	"wNSNOJb0L5U6iFVd7oA91NQBqAjfPRI4ZNasoDIKW0VeqmsE300nVD9RqbLY9zUWFdix2UKLmmjsnTp4",
+	"M8K2PjUxX9RiYj6Us/WJjFBclY9w4qfuCcGxiqiaNxorqcLxOClF7mONLEIc84qovYmsS2VD3acvvFw+",
+	"xjdNYcV7YaYwQEqoyLATSuaWkNbWtVNdbthBUG20YpnEoIerZgmBmq+2/K9KAXmr/9bCffYJc8J91zQa",
+	"H0VFAM3QJlNydabkatUyXyXcQb7ESsD7TpfQfAQZk1pp9pQkyuq5k+D2cwsG8dbkGY4dmm5VnGnVlzDx",
+	"LiIUNPgQHLseMm7rMxAGSas62KX1gx04xDsLdrztI1rQXcVFeFZNwztmKR/kcMsdNhj1WYDMCS+BLxBC",
+	"vWJcZC+66larxjhoAS4V47grPWSZWf4g+uiu3fAw6AAOUyiagpCD7LOkZvklPm7qevSk94/uqnZuCdX6",
+	"seDZ/VTaPUKVTzJiFYeSEsaNrtXGD9mlrN0eS9oZoxyrDGTV0ng4dXD1NkvpFN2K3fIh6Nq+GdslRrbM",
+	"etulixlQRW6c4/FIqbUSCVpc8iIK4KTBJY9iNZ1IdU3VxuViPQaFT0SaADAVPXSK5FHiCAfxBBG8hnY0",
+	"Zm3bqnz6Y7WvME9YMZdqU0plduhE90+Q2qbRaXd32yjllPhSvOKTpawuM5D9Au5gGt3OypZWua7vx9qa",
+	"n1GatbmCTuVKctOzWGwMstsxyNa0xrBRC8s3ZFGXXqpNIN2A1faVpJAOaxJGMymhugxSmBOK6hJCh/Pz",
+	"PrHy7NaU92mxH2Z7/ltsibROgC+wfF5nYwXfdaWbk9/rp1aix2QZL0isXJlTWcZ6ns2q3HHm5NFY755I",
+	"8wq4ghDfHM+3HLQz9mcqcwEfZrIIbsDf79jy9E7Zn9O9+9nEPhiRTnpcsa0ETKNk2+ZeQNFtJcjWl2yX",
+	"1Ew1XKLIJfTLWOSTkkpImhO/cEqFNM06uoTt+pUBIlSmeRlkhJkvvYFJeIgwCTOfMdBGH7QeWiMej6wL",
+	"nFDd6w8YPeEoRczqmUnrEhmF9/ERIW/c7xOqIMJVyQKOo1mHtUGIB+XaV52bpPUQe1mx1VX3euORRdvU",
+	"bCRymCSDYJMqJaToFvuBDy1DLpHQRbFCWCFELkJ4H5UiZJ0qzFVCeDEuQkVA3C9AgjmX6uVAEI+u97dp",
+	"wk+wjrisEe20o0ZPZ3oM1tP/2BHPU+SMrS8mtTL+47lUBHyF7OQiNSfwaZxaMCPRkzyzTAq4hF+JfMgL",
+	"nemzyYqNg5VpvU20hVUnzR4h5K/yUP10rtAb6ot6YeI+z/sStnK31LZ27pf7QvBv+4TO58UfrMLif/X4",
+	"1/+2dfr0KE0X1uASqFkN5sKmDvcegi1LxUTIJ0dAwlygErCAvhYwXVC0Bfk1Wrec8wIFcczPhdo48Ddj",
+	"NR2laZ0JsMhsmmMQfR0O9+JiRZC7zQLX0QN2Xn3tXyoyUdRQHb/C3w2zcKke1pbgPGGQh4wTQgjsZwu8",
+	"mQpUUgihs5aNRcO5to3lEieznuLevFd9JO24MF9304/7HTdHUwG1FYOoj1Yy0oqqE44l/1M4dQ9GYl5Z",
+	"6D0jKgfcNKfesz4GuLJjWifnoqvrmJGAY+prrBWMQ2yZafl0TZCZjUvy9bkkx4OaBfOHruW+Gd3y2DFv",
+	"bsgevhMonFWk+R0UeU/tSlfWhLbcjGD/NEo9zyaVVDuk8a1pwtXtFnsNLibC0oSkQOdCjGy/CkxAFCss",
+	"RfIBTPxWNn55WFZOaSU8Kj22uYuc9WXBtry3i2UEl7FyybUI/VybSnOUgjKfroFCDjODuH3wF5yGqH30",
+	"jG2iiMkk8v5IxRKOcDogG0N4CQJJD1mN1jPGSfDerDG+TKQTv1wTv9w3tYVKOBvVBvkZRbW3v746eE8D",
+	"vtuqoukIKNU7LKovumZAbBPVqka1rmgap+rupcJeuMF9mAtJf23w646DXJualrs1AUgnPbqo2DX7e6sh",
+	"s1uqArlmWGyFcg7jm14tC1RUoua5rteXA43EX0pYiq0ukRJigZ0Ni1duiZLiT3/C2/7pT8TAKw1VTvcD",
+	"UmbkBcTSRctmUmjQ92eiGIh8/n1xeozowb3xahaP2+3d3p9ZYf/FCp1EyCvFQgLACykuySrBJytHjU7l",
+	"giW8DMISZzOUi5boTLpG3sR7mHb4wR1YX2aFZVIEG4eqvGsQgmhGKfiIRFg4HRHNBU2Kh8xat314quRm",
+	"YbnNUTllM98scvRPnlcbC+NhfJVamxJrp9Oor7mB1dNY1qh5aQf0ijKp0fSQ31ieLlNw5TCr7Ny22BFL",
+	"vkncuHW/b0TBhmNkciRCLm5Y8r92vk3mvcFx26IF/TTnXeCjLf0ub2mUi1+DwLPKNzm08FcInEULZc6I",
+	"XywccaFvYrxYmDW7T2Cz496oDK8zZx14PKilB/RqtbG4TbvEYAKMqVVHs8h1IAbmxgMuIluxgGxTO/bQ",
+	"a8cqNDvhz+vWjN11w/9tlo0RyKZjK3CK0JLvWInDjthOuzNN0mfri5mk6rLTTHSZ0rbHKyQbPxVCEfhh",
+	"loGyotAQV5OABBPuCQ8uedKDSUY6aZVSkdixa0HzOtzyWaqyem2CVWcY8BapZQUi0kfjLuqPi3FOHJIO",
+	"CNJDKm0fhlYS1UIYJHVkNWBn9mwbN6KTkalyr8Y3JcBKCiHZCcQ7H8z2d8B9JyOqkrPteAh9idMX0YPs",
+	"oK70kadd4e2I6vjwKTjQA7YK8hi9AgbX9toHa/Wc2ClzIJUlYKYrO3xipngwtyrEtfZYE4/ZATkSXVhX",
+	"njFT57HqZdrQp4ZbwKGm7venPps0xONU+RSWSXN6PUhDkJr2ZLcips4mrs/KbXEi/GkYvSD+VJoWauKk",
+	"U5Vu4tlwdbLdYkczHgSu8JIWXemmGehLxAbNRL9wac1YnQpsLcVN2OuNRxOmtGWQPvYbA/wJZjn4tGKc",
+	"neW2Mh5JZsOvhZyliChK7XP9seFZ4Au42lC6AIxS39PkqkljpQTPhSkC8iw8k2coxGCdGeuTIQivXxXY",
+	"TBQR76Njco5VT2eZ4GdjC75aXldNZVn2c08uDYreYr3u7PkNEdyMWLd53hvgFNsx03DtSBw9ObwHnI57",
+	"zBPxwwdN+SSKlaedFggS7EmGj4I3ZpcC7oBzSwHp0uxjhdYR4eJaulbrhF1yw0a5Tsc9GOPpuPB85wOR",
+	"pRZU9kLkuUxFwjJk+2a5AG0itQIZkopMnoKnJbIJcYvCGeNMOCJdG9LE2CY3WnVjBbLLb7nKVo1QrpXa",
+	"AyuEQQ24FuRAXBCb/4XI4ZJYec4copkvt+cTwxJ32kmPj5K1e4bhDsFeeiD4swOe9b/DJHL949y5oZnr",
+	"63XXiLjfZq3vOu+y3lusDS0bYp1t6lofBb7srBmEWYKBztL7QJwNNwS9yY9kFlRSaKE2pABXBXRaqHQG",
+	"ErrjIaF/mgsb3TluH3R36RyQSyWgwL/m3LM8/8p72ufiFyy4zGxizAr1OTqAoTshjTVJbJiWk/VQLUp2",
+	"zOZuwC10e8A36MFgnk75fFbe4nQ12p2/Hfz0cv+/2v9N71CMTaO71z4o6ZJfBRzvucD0AHXOua9nnlbt",
+	"wlWqW5ZZ31dgA19poMdqRWzgWpscbuO3w9gs6g1nU63hh0znDih4yuCrWnXRPDM+CozzyMelvb0czVra",
+	"0ZRJjVu6YjnfFOZwrB4I6HClhA126lv1npPfX2bm3eY8qibFMJhM7kAQoVX68vr7bGen3GcfyRNX1qfC",
+	"2MjMTqtCssKmKWMebyjkUftKL3Wei15BxPXSsLIyA8MilOQzwmN/0HfnZ1wqDKziSShrezqFIQ2lksPx",
+	"sBHINBd05wWz5PT7YEdqjMDgx52pfQA70d4QNDYvau/HbKrSuk6eKINi/Vsf3rxku7u7B9tRyZkxK38t",
+	"FUB1QIHQBol/cx/TBghZGeaa+ZSzwaobkps18NiWXCTL2IXUGdUvkqM9FeKxES68RYBNgU4abQFQVyNu",
+	"TC3AxZXknOjIPBKE7YqEuDqOejXa9uMH0a7akl8nqvaUgr8KLaJWScMKsDq6HL4zh8oXLH8J9TNOSamc",
+	"Hwdy95KY3VO17gE2N5hQtkZhfVzta4U0XErv87WL5u/Xtz++Idf9UVSGB3O1KRBfoUD8Sh13r1nAechD",
+	"91wWXgcAfk3o7+m7L8L/5vOAM6sSl2LZYIa7QDZx7oEyMiCHY0U5jpJ8tcXeqoAEgeR0xXWQhlIgjoeV",
+	"UmKSNkMTYTixsM4T75SJEiLzK9xdHdKGK0lX4kuBde2YtgAjFSm40TkdFddEJL/bGPgdw2ZaM+TInE+5",
+	"iTcBKh6Gye8FWXwJLViyeGz04W3ow7VjvVYuHHuxUGWxJ4Fw4jzthv+OjamQahi2kab83odMWYDGHleM",
+	"EPcxiHpVCOdpx0nqlWOmzv13grF8r5pAwKxQvKlIQI247TJZOES103BHSIUmd1X43mKccFPwfz9Q7utF",
+	"Ljx4ZXjxw4Fsn7EFa/bcI4J9dHbmQPTOm1LdnqX5gWoBwzKgJ4bxPJcXPOuyxNuflIPwFmjCTgW8gmGJ",
+	"rUY7kQrMsiNr5OmpMvSgUn26ToKKIvZsQRQ1mrvoQV5jD15II6+2BGFEb9WDMAXvz5ZybX0bS+reLalb",
+	"MhTCPmDXFlK1DlgCQhEZTcmwkCZWjuZ8if3LlOX+lspvYEQyt5v3MFYJ3F0KU2BBCtZ5ObHmZchIGyNP",
+	"M7EAcTtWazOpbsBi0ISAiYf58UVsN20/hLL5IVkOfhusBhxzb4aBBs+rEHdjGAiVur2P37fLEqlO3B4L",
+	"TQE7rDRZR2vbizdqe6O2N2p7o7Y3aturbSsZb9n33+juO9Ld6EPfheq2DW2+YQG2GS8KodKqax8ocOff",
+	"r5+GoVtstPhGi2+0+JVa/CsJzT9itYmSaBMxXzli/lXpy4E0hc4nC0BzCBOHmNvqA81Zin2Z1N3oi/xh",
+	"L4oSyiNWdIu6xtRRLrCOGW5tB8UG/EIwpZW4mRq37+y7XrtgjeiVKklYWdBy/FeD6FNt0yAsIVvU2s+1",
+	"KlgqDP64AoQrdu3UA7gi86FLsapxluHKFO7fAaAH3MPVMdBBC9/q/lzcoAO2YJlk9gZO4/c16UHc55ij",
+	"xO0ieBxo3pu6uvXq6p4Ytw42FXY3V2GXCX4h7sFFChEGWAkw0K2kOTEVGkZAY+U9KLjBib3BCd7gBG7g",
+	"q+SoJs/BDqwRJsWZ2XhXG+9q411tvKt71ITveH7OuJknMTfByQfjYFmEnXvQtqkkbB4Y5nLFRkqfwFiR",
+	"wrtOn7IfAsFgS4lKlKwaGIzVFbDSHwf6cqOBNxp4o4E3Gvgr0MBOfm807kPRuCVdxi32kGEcs1SNUUCV",
+	"XKUCQbi4ZTrNYmXGp/8UvcKBmDmkTIStbLG3hWEyxX4vFx/luaCuLva2P9VeFivbXxaVvR00ZhIPOksr",
+	"0Hy5yAQ3VbWuxCV2IEuD0JOqFauj+sGDUJqY4NhYZcKYsubBPRxeA8laDMWDHaU0yieyOSTxE1KMlVrt",
+	"cjHkUplSIhamJGGbhvuLYoVo7oWx5Cu+Z3rADTNS9YQdTcr4KdjVyBgz9dnWztCWq+9RN8t5uENUgl5q",
+	"/p3AR6jv0eI5RAHgShnT3oHdi4Ax1TscKSyZISyZ8Np5AepOp4Jgsl4s+kMpM76+vryA/+ePZPLdC1fM",
+	"1WhxdRwxrQdtah7WwoZNAYOthdZ7BQpYrObCgLGrUcBitQwMGFsGBczhn10BA8ZWMLHtO91C5d1Xihl2",
+	"K0hMs5BLS8IoxcrhKLHHAKNU6qObAVOKHkrBxQI8pdX4imaBkm4ADOleoY/usjHza0FJIhi6ewigygAX",
+	"nL7cVKbSB07DdOUaQU98wU3McxPz3MQ8N50ZmxCsM4I+Wmq+TVvGg2/LGKtU354G/6QQ7Bv5BrkpgkLV",
+	"6uLpMh4cI6FCfCpBjMXWEiFXRqFze19cB/m8WK8j2/EEjkFkkjBuZMEGPI0VLJ0W+yBGgmOgFyaGRBeN",
+	"i8KvLXak8JDyB3ocBBAb8lQQ8PAhvBycEysLWCMLI7I+nEWXoiVyNHUDe1eLIIFxU5KayDhCyGY69+JR",
+	"XAiFcMtsKFMlzwbgS72dlayWvoVCvkThAoOMZiPZcFk2sd5+caljJb5YWhETki4N+QTGGyA+0+g4u+Sy",
+	"yKQpmAY3j+y2ATeWiEaoWNH+ESmbSJGl5pDOEarIJzb6DPeQ6mwNYw0mcGOrbWy1rypYebg8p3U3kGeO",
+	"OMsnq8oUCdKvpQIbzp1d8nBtS5DJNtfl5CGKhIpQ9Gk0wlHX4yyN1WlATYUirVsXMb3z8CVylFUDmCuF",
+	"K2es0VhtzNEFnOBOVQc2xuMxR2858HYrwbEHUqEwTmWxoMEqFzwlLFebKI+YEpe+parLLgc6Ysj3fQmi",
+	"jDjdInY6sVlzb6PY9DcyWdg0NxHYFTmXGYhAPhoJleIyoGoCbgbN3oBLJdJDlgzF0DAcM7sQuexPklil",
+	"ohC9wqAFJYUNlSHtHMo3kUYsF0N9QfUNuUBuTXjwEbZ+8TCkJnJuRIrcdkLm/paU40cmOjpgFQZcMlYw",
+	"Pxxd7g+Cp2BLFuErkeXrwG4F8dd9sAC7drMQL5/npCNiPBTZtlLCwbomyCmosRYjIQPW7sJYSQWnc6OV",
+	"ZyVkMqUPY0OHAxCh9nLiU6fuub12By/Za++SIYs/x2qvvQeOAHfcpzgmuy8Z7CpDUL6kvxzzINjwZM+O",
+	"PG1qFCu/DPAJ1CtmnYmKnHAPk4YlXGk1GeoxaKFUGjCLx9IMRMpOJ7FSooA9y3iagk449CPo7LSJUMR9",
+	"wcr0wqjs42crKWBxLWBsh1Ne040XMbYj97UfBFV03B3z9RVjOZ3QQGiuq2zl52LSnUcOb+uAKkMZ8i/f",
+	"C3VWDBrdnXY7agylcn93UFKCYGp0G//n5/8Tx+N2u91u4n87b/A/z9/Qnwfw505750WT/vsa//PsGf35",
+	"7ODzn+B6c61bXHcE/7NEgTVFjnHNORONs1su+S3wPYO1tF2d8jNRvPe4XHXz7i+dN/PPrpz4o+ZPvPlr",
+	"u3nQan7+ZqmX+AEdVltvhSTDSDZ/70z83y49pp1b49p/UDTxIK2WIYi3kmHDDf8gueHRJhJeKXnDH+27",
+	"tVnhvTJ8AHTwaM7S3zKTxSLYAOdLm4qzTZWdLEdGY6Uv0Yo1Ntaf+kyr+MJ7BQp5bQRyuecg3ikceJZL",
+	"ilOS9Zu8//HjMavEnRNy4MFE6QkwRf9epRuGccVK9/sRs1TfJqrQ//sQrsyZLVMlu22gs5SsHayKZVKB",
+	"+dbr6bEqDmNFJShYnopvrYRIkTwZi1G55+2mgItjcevnQrQYkUkaJD+GmyMzviN8p0i1ZWl2iTIifBa2",
+	"htUCJgT82MTkDIrBBiQKnbBT8NuCUKtl0lYpUbxbA+9gh6V8Av4Cz5HN31c6gSKQSpTWaKcdtdtt++ma",
+	"cJWN1TquO8tojTIQrWF7L5EG3O3OX+4ySXEYItFmPfD4DBtq8Hs4CdMhn+CHYH1xaePyuMrgbXHNY1AG",
+	"wSNoKIkSX4qTHmqDBJ0LqcbCeNM9Fy2GRgWfOlX3Y6XGWcaGPD/3kI01Vm2wLxYYt+EOWsa4LQbCuBIE",
+	"c8iMgEsKmJ8LkfOMVmpPD4fcVPT0z51o5zP8PcqQRbDPMyPq1XRZmRtqa4tqsdgSjsBMektnd6x96v70",
+	"hhDPc468bqaYZI7UsDHHtrNvS1lcaWY42V9yQ6SHINOU9e7kmdLgd1aMlVciH/JCZ/psMs/grtx7nvXX",
+	"WcXubr+g/7yeYwTXGdoLr1n5GUtZoW9KMn2UXVV6Tzf/JGBOJ5jgKRNgXjK67+VSYWYZvwtuen2n67VN",
+	"2VtIc3bEkm8SlziyNJhOzhrkDjYs+V873ybXNbSrVeI3YHh/JCXnBlvjGzikA3dKQLlKUn7OO71YzlC/",
+	"8Td6ZVfKISydVPT5OCu8wnpiWuyDfaLvck7soqi+yW57jtyaxsVZdsxuYO8c1+rs2I+todGtqslcsOE4",
+	"K+QoE6V4GnI1sQEPMwPPf8mzDKyM3nl1U+zPEUeFGNW+j50/ulKo8bDR/Xk/6rSjzn60045229Gz9ufI",
+	"ccV2wZrb3WmgbEY2WufA0h/7XjaA1Xcm8lo/eyj9ixd27YXRlXn83Lccdfk6vMOwIUYrUQGEQhExX6h4",
+	"uKhlyNlXJFL/HDUCC8YBPMElJ7/iMBuvx7keiac/jXPZG2A1yTxZsUI7zcdML+UEB8ZpY5PcreQuZxK4",
+	"8zjZg/TuDCvttTpSHq0L/0Zazj5aeqH/HprjV7vxgYNT58pPewC37NHfBB/xbUQFnoL0WcRtG4GBhvVN",
+	"PMuiIEHtvxE6i7w3CDoz8c+qtU59N1Kxgza5q7pvLaGIuVpOuvMhhRK8ocGDR5GlFauEXE6RnoCf3NND",
+	"yvZ6GsjEZLoAn5CBUAVT0zXR4r24ARtHKgGub6ySv74+ZpWpSQI/mi3tRvftq5flGsoFRiy/T830HZIX",
+	"TYT2ShdMKD0+G0Ss+o7SxIrmKb+OT/uD+OL8WktavXFqN07txqm9Iae24j4pfXnvKSIw6HJhYDhOOgVy",
+	"ul8vq6uj9u3htb4BNn/XuD7lZdYBKn+YWvGfl1gmG/d0457etHt6877kPG8RjJEpWIWb8iFndlNV5cBL",
+	"BmaEv81+c7ddkUHzvc4VPMuKcTHPxTyeNYE2DubGwbxbBzPQg0/M9HLc+Jw363O6fGGzL0RqFuSi3ckM",
+	"T0abLwUftJeNsZ4wFxeYlsbKvC8j1PlaCXPIuDNsjEDlmU1c7aK+VFRb+enD9yagjc5FkUtxIWqyhPj0",
+	"q12pl3akb/CtVm0v+aoKY8JXWSo0CK+8qY55iNUx1f0ViLqX1QPr1smUG+cB1MnMhY3LBQcLnIPEcOXc",
+	"YLPycv6C3ca2fhwXmdbnEfur1meZiNjRaJSJbVcvXlM8Qb0osu+aSMBVwQjQ2IXZLgc6K63/iHHDpP9I",
+	"Wx/evIzV/v7e/rYXbQgANxAUderlIoVp5Rkbq0Jm1IbtxSc4fig9CeoNjxTjXIk0Vng9Va+fih4fG4se",
+	"K/ILkTPbbPnPsSkYx6J0GgB8eGYG+tK2Y1N1u8gFSuFcUM1KWLhjz1Cl+w5nXPJJxBQCwYUgD7Z+hoq6",
+	"W+zIx9h6XMHL8kJYlWFLbUjul98L3mqenL+CyAvvHMrHazcSXgvPbTSYdjqqToX1id4PsHm0z17lLfYd",
+	"T1OermLIh+9Le2E5uLXOtd+G5js9WYJ4xZ16OgnqtKdcLFrieDfKrtkDGTfFCTYTlIeumDp4Udw3wenj",
+	"PGt0S+PGPB2Koenx7KRz8rdf2j+d/2dn0B7uZC9ettUv5+939X7+3BwUnfHuxf7l8y8Hk86vu0f737Zk",
+	"z1zvy6R1ytoearHke03znzjpAILCQi7A4n9ibDNAxJJxniUUirYnuJeb6gp191zUGWpH4U9/HIAeVPx3",
+	"U1geV1/1H2LyVn0y9wMw9hjZ0EhR8KoZtMAKqrFvvo7GvxkT6NpYUnfUalf1CBF6YlEe0mp/kFQgnUBG",
+	"w8Ure25nopjS5tcMAj5cHbam2pkPfwof53HwgIXvuyECu5oI7Lqy9A58xYq8uXfyr3BxefavGpH4lDbs",
+	"6ng8Mw+YD6kHDwA/F54aMdHvC+wEZ3KIuqIQ2YRJZZsBRrnuCWO6mIYFOzK3snmvvYdeMuHmMI3QORcE",
+	"JsO9z4keIgHA2Ce12Msad9pg18C5ECNsj8abWpJJnsFqmaBfvbozRwO5eWfuDqJy84Uuze1G+N6Ymf1o",
+	"pTXt9gdp/F5XgN+tWWue/qvQ50ItNmq588HLsOJ0lI/t7+/tR+zd6+PvfnzVff/p2+/ffvxuJugXqzLg",
+	"ZxHHcGTRbMQP8yXsTBQotyOPj+CWEEOQNqWLWOXiQvCMYp8WpaxMmqE0xx67KZAx20ZI1Q62vWPXVv25",
+	"VgmdckK1kArlO+u8sGcQC7Esomrxg73P88pt3NCftemyyJXoxWoHTOxDf4YNMT5xFYt9uiEvLGPWS656",
+	"IptC7rd1XZh7EqlFDk8+Hh8df/rYfXn0w8vX33//+lWCwA1h2RJBl4GSTD69fZXQFOOfH1//56fXP7x8",
+	"ncRKwhfjRtgGxpC6ucWOaHpBjSCjhtIuEGoi+CN8GrhzGEyNlW8pFF+I1OujsO+fvD7mZ4SY8bbf/EEr",
+	"0USwsoQVGtYC223vMdn3JCSgph0sydVe1KIiwmOHxDMKyMfsqseIU8BDnbRkz0y1xqwfVrPlIiNeDML2",
+	"mXMUPvM7aO4KwmEe9sBClDn4ehZpbrH5AUvhaYhwVPui++SStmcHVGt1lEkMqdin4zfNF1MRwpe8NxDN",
+	"l1oVuc4WhgnhZHfu79FSoHMv6Q099NwuGRY1Q80k8RP39AjRXC1W7X0PeB0rbeO4XtMUEr1xju3wP3+e",
+	"dWOnNPHNp0ZH49NM9pYynO7Sf4XxlM9rdKtPa5BlQ2hXi2o3LNuWzlJfzR9RrY1DCdCqJ6zeL4FNEYaK",
+	"ilEJa8ki8TBCFi4bAahTClQWOIAlnNOpOJNKSXUWUXqy2hoeqyrcK2JuTfSYpSKXF6ICC3Vm29BHHGmx",
+	"3DDhdq4foIvd/hadUBqWIc5TznIEiyUmLzZENcEG+pJqOil5ahjazqDXrRjKJqDs6Wax4qOR4LmhWaKE",
+	"bU8Ph7IoHMUWJUat+QN2HHUOFCwVI6FSg7733wcyEywZ6lyAoWEYqjjfz+BfCMs5Ak8fTYbX8Lnc26FF",
+	"2Xd4sdbJZMgelVi76M/0awKD4JnRrMdzCz4mHNLXE1OBCBeRXw+cMNXA5JCFhYKgqMIhRg4w3uuRYwk1",
+	"1qJdInAAQUVmWp0JDxk+0WP4Grw3iOC4pvnDeUZl4MxTzGNTv4Z9EHztca5oqtNcE/2Zg9fEOqOIQAhw",
+	"/nHCx6MSRNhZq7GqvG6L/djHTZGXW8S2VpBpBB9yJHL3vpSNR6C3WG0R0hv9kGy7xmJnpDOOkRSspsXv",
+	"V1LeWZoECyE25BPLIMcJP8LOS9dXDiYWA8P9baPoU7RCCXamwBe2SBXgA9ClU+RrdDVLCtk7F+7usUp+",
+	"GYux8EcdSvAJwqT5Mbif/XlkwTsOo4QM3vCBJ2C6uIGkMhdw/qR8DuGKnFSAPE90v29fw6KLJLGiO3iU",
+	"C0olsKNKeZn/jv2aWoOwXk33bRALKethHx0iNkZeKGHvRQ1Cum8/v/F7uueyuD9Y7PypR8fKVUfYK8lH",
+	"s1h+FhebpBtnp7x3Ph7B0nZLkYSpRXvhYKiE5vlhyFRoA3ugUay/UsMKVLqSdp9h8zu5gbOiejZ854gP",
+	"r666s5ro1uvt6juDqt/dCHYuUer2fRbdNUil7HRi+6IqXQvk6MFltVsUI5sVBygkn3Rrdh4yGgLSmTUR",
+	"6Xjz15PP32xF9h/by3XwJFb+d52jHGTqUHwOjcguhGkxe2bkxE15BeqNSrWPbSmc1wrgcFrrp8HetjIN",
+	"rgvFX1gdTF0XyvUbBAhCaU6PgEsP+qr+mvSg7QxvHPXTn56ln142wBtDZeQb6qrZQloBU/i17md3kmuJ",
+	"CybXjhTeGcwGf/dKg3o5jFVSh7hjruoGQFvEEY9uikofYlGpF8reZbK/rOsrhbrggQCuOXiyRU6SPQ2s",
+	"R8yPofNAUU/XEH06gaPkJ9XkuaZMk3ma0o1nUZfvsITLcwQMacgwXKLafAXtjQ+qrJ6+wDIV9W5VbOTf",
+	"g5R/5VabjhmtLwHDTf6Qa+kzbSw5D7nHXfDYrS9V8HNwY8Wl456xiR5pwB+WOmVbe+2DgHRhuxWrv8oL",
+	"wRyb2KV2womAF0uEBZCe6F1TIT3S5pxqxP3uZWMjL0SLvf5CQNoYeinTPqaw2Snwk0GWYvjFlpbbBFKN",
+	"WLarYHE5OZ14v5XkvUEuTTHkpgqHBFN3kvLCC/TOTnNnv2HLzaYPPCtF+kt/v1WMQ5qJm64xX+PhtRUW",
+	"R2mKRdQUYxHpSRW5NPPoqZXVY4FTqwu5RE9dm2InesyF15sS6gei8I7SlHGn8eYqvKoqqwjGu60cebg1",
+	"0nbSfHU0Of6zCvYV/u40LF5E1SGWL64K5+zKHqx6RaqktVQZDWdtVdafm8Hem/eKj6W8jabs+tnZDd8T",
+	"CiRaHA9JJtlnL+jlWJ4faVXxEl1dlIZob1aQrBF7OBNFKRWuGUCtN1JXaLCYBllBo/V4ZzcIT1QaJ0sr",
+	"tg5+Ba7eq1xtKRQXD2V1o3hu8Y39NH9oVu0bE6KPvTdjJZl4hyGHpWTgXTRj0Dh8H0aqe/MjuEcUr6P6",
+	"AWx1J+IorYqc9yjkAOaWESrgMytzn7m+NCLHjnuwQY0vt7SnyDzF1DByz9TI1VcayxqXKfkbFMNsbrlf",
+	"Z6VqP3jntU2vR7Upr6gh+3EkqFQI1yfxKbJU98ZDoQoH7ej24MeJKcSQdiBPyw2otLKmyM3Uja2zocj7",
+	"sPXSC3IZDrjhdMJAf7qEBftIhCDlNsNAWk8PT6USabeE6sEKgSF4ArHiWWbT6sNZs2OqnmNezsMSsyxK",
+	"ebzPRV9+8dUO4yyj8eucyMgn7NKWA8liFbRPpecCJeJ/bqLM+AGBe6K1omFuCrHBUL21aa5A1npKoq2k",
+	"yMci2YZFnWos/bK/Y2o/2a6E3SszThXxtZUV5sRTxZZzbEd4qnUmuHp4eTqSGsuk6ewsb7J0DxH0L/XK",
+	"welhpy7WzdFVtdIDTtIdpch9RjMUoRCZChsG/cBjlQljWOKFAWLLoFS5SnEvyoq9cvjA95gUQwU+Z525",
+	"86y4oBzLD3DB8q59eOntQCqt8AZrjf2qNNlVWEOgbFyT8ib/tcl/PfD8lwczr1Ulc5TEJv21fPrLKuul",
+	"s1/VZpFLbmyrDAwuKN4nfhA1CTP2ERMXQjEeq57vAkY+yhIp1nWAUDXKgJtmpRJg+5AZUVQ0YqFJI8ZK",
+	"KlM4uIpj34pMTR7Exe8DRCUWpEHykto2X+ZaI2LleIrZUUhkqhnhqJcPciykhWYjkcNqg19TgYOFBXYI",
+	"b+/uawnrCUdROi+f8UwrwU4FfCxKEjhS0ynXbi0bgGZ4XRvgj5tNvEs0uu+4OQqW/SYJWZOEDOQM9iyG",
+	"8zXP8Qi6s61esV3rv39dymQZCLpp2XjvmUwPWGGtz3VCixR6J8l0zYzmfdjnpdb5YycNb0pWPvKc4Vq2",
+	"7R0EQJYRP3eQMaTZcLhqaHfMCKBPWBZATvCZBOtyKIanIjds628ff/yBDUV+ht1uvcE2sVYFKJcuZB4x",
+	"W13g+pNbgYXZJfMyYabQo+kS6jJY06Ve8gq+jzSxMmj3Ku0umrH2LB+/KWuk2UyJ9CEbj3p6iG2uSphY",
+	"leXSTKq5ZbMcrHUsroAr8QiRf7FRxlWstpL3P348Zk/hL5Nst9hHPQsefolNs2j1lq3QYOa6aEOskqpd",
+	"6vtT8UJEOb4QecZHyFg/A2CkGGdgNecw/wmcClN10uOjhB5k1jN06ZveiKG7TJQLV1oTV9o3dfoI25Ix",
+	"VO6lwMdCjyoLivaV7V/0GQBqEfx9VQX1nl5gmdjXTUf4qSltLpae3W3XDVNtVOXaNYqb8NS1VThpnoVa",
+	"/FH5HPUOxvUjXdeNWz11bUsLyihKgLonpgSou+3+0GM5FD8ilMCmPfRe0s72AyyTd/ZNZ5uY1R+mqZTP",
+	"yoSH2l/6VXpuVyXCbXeMVJ6rVEy1rOqqyzXTpsr+Ki9ErG6iTTWyKGSx8miouCB+1YoS7vM9tKkm1qu8",
+	"skKzUwTsAvGUjjORdgmgChucHRApotdQzaqtDPB6IPAwL7lh4GGyLRw2vWgnarfb2xbGzNa9VosMUMld",
+	"cgdkVK/TFpURzFVrd1lHgG+itNUGfl+/txCoHD5z6FXVc8F2npOa/Kbd6bbbGHvk+LCGzDIljLmCI7az",
+	"W7kW5MulEOfV8fzdLbmKizfbA9x+3mzX9gDDgYNwYBc8TLmvpAfvpwm48vBNE/Am37UpnbjV0onFpswK",
+	"nmlVKWz4mG7UaX36L4c2d7JCB7L3VFhQ67BWC/JihU/jWVvh/3GLBuyUbVqQbzb7/2hkmxMBX3OHsq0r",
+	"rfjITYqbUVHUeq3LpTS5ZqLfmehrNi5PkcDV+wfPZtuYNQhoIoNbxVvYud2WZjerczIvZXjrj5xzuTGp",
+	"/KjrExYK2XuLci0nNe80zlXbkudm8Ilhstpq16mnTCnNwCuJU64M0r9q/O4brEtb04JyNxGUeykK0Iq8",
+	"xzmloljxBeZYamWmqn2JOcCfbQnoYmUfzfDRvnM7CEYVWCeM9EDrqZK/0xO+w3e7tj5x0ZsyZuTfGNfE",
+	"aaZ75/RPoWAEnRcUNEKZD3/vYSDoc9SoRHB2m502LhR/g5oz9vE6XAi/It1p4/U41yPx9KdxLnsDu/jp",
+	"c8wZzU51NG07OnitlE8a3Q6MwZ77fGrku1ecu+i+uzByT2x4gqkl92adZrvT+P3zCoqs8k3naLPKytqU",
+	"EWwyPUtW3D0x1aXz9Wm4rzKPM67VGKOM9wR2Psx4CtX9yY4C5YBCWFjIDlmYWCVV0ZGwsSpkRjfkkzD7",
+	"gTDmWoknpsWOtaNQgSOkYoiHIVb9cTHO4epCMK0iAgvBuj/LGRIMxx5xt26xb8vnYZg+VuXZQZLKl8TB",
+	"uyI/ndcWLHdz48I1dLVWjDPYppmIFQwOaQTLy5wuJcmOXSU4Aw4K9Vv6nRjzGK4idsmzrNmDA5Zm78jS",
+	"QeicCUeAkPJJJs8GBTP8Aj4LmifmXI5MrIb6AgZK5ABwhf2WZ3x0yGSfyYLpXg9mt7iUPRExTuNj+VgF",
+	"wCt2qvDUXKgeeo+ScmR54e5PVCx0QKi0xY7Sf/IefBF6Z9cnhI50rIYyVTDuyIJbqEKejfXYdGHews6d",
+	"IZ8wM+KqhLZYuqSS6XFhZCp8C6W1VsKMXqzmpCYi+/VsyaO1a5C+hp1OsPoxl6losR+vLhENEp2V8dBY",
+	"XKGoTYHaE5oVyy7ZJtIgZCicMtyUDmy3cA3PNceuETG0a3/KMrvtGsyNOfdwzLm7q0kNn231VTqfIuNy",
+	"Y1ZuqlMfAQU1rvPVTd5HlRX8ispV+wOZPw2aOufGYAjSC3R2aLJIZfmsTMGLMZY2pSIn7iuyrRwkWAI6",
+	"yAND4LHIMioj8RMicgnDkjORRCw5I545Dv+b4S8Z/iJOLV2b+CWJqJOEDOn+VIXUr5gjyMEW89WpZ/IC",
+	"aRXRVrQtJ5dSpfqSyJLxHYTpssTXQDlyOK36EtZMgrZXQkYJDKg3EL1zkZ5IQr1wfzelQuI8qU5GuT7L",
+	"hTH+VtTd427VH2d9mRF/WqL0iRnoS7qV0vhveIjrS3e0d5noFyfWIj85FVKdnRghlL1leXqLHREhNuu0",
+	"21G73Z6lt+7psSqIaPAE//3ndrIdMT7U6oxqtvA6In2jz5wc0lWwbbF3Rhq2t7Mza5HN0gHWGWUGl9ab",
+	"gcyPphpHr6pLfpuaWrK1atFxZ06FMcUyl1PUMLK3r2wNJWyYpgW8Ii7p+iCr5RWjNaqYTCOWvKffnnYS",
+	"XJkEj2ILhIggtDp4f/6cl3DcZau8yAfRF+gC1bxP7o7NeyfENYQfkGo9eLHgwPJvV7lo3isGJ93dezoW",
+	"unz2lYOPeKsvzm33xu2/MZLsRg4Zg2n8nWdWJF8pNcPX+rlxJsqMIqjJwv/5DJS4+DLKdHolvBz6KeE7",
+	"W7a8CozfXruC27clfvntTPx2VvyWid+y4jfDfxOn23/5ud08+Pyvvd+3mvSvnfBfx+5fXf9T+a84btG/",
+	"O9HB79t/2f7L1k+//fxN8/PMNdtwcPsvNRh9EYz3LY19r+Tby3M+mf02+NKzn+XNd28/WLUqlpF0lsFv",
+	"DkAi3mdZYMRn1Qke5XqkjUh/G1FLym/0qN94jvTJv3kN9ptXPL+R7vpNgE2C2pCskt9K9fibgxvZ3opu",
+	"/RHb/2pHB7/Xfql5In1BFAB23HvcVsue/RJU5ooMpEvc9o3Oh7xYYchFMVm1rwVm6JvVvNspdf7tWKVZ",
+	"LaT5kW9yCa2F5eusrOjDurhlPdWZa3bXuObZ6tcs49fNXHOw3DXf8wLX4nJe3dRT9pedAfuUilNn0X6D",
+	"r81yYfQ471UY0UCgrd2tMmNJPhBSyGn/6un/BMmGL1/bf/Kt1udmOoB8Oim58vMxBk7BEMEm+UrEt0tM",
+	"4s701ErEqmrBJOh5OR9KgdOBCj0xmS4SZrGqYDeG11EiQg6FOYxVAjaN7IljpNuWM6MFSdpiH/Y85AFG",
+	"+d+9fvexTEsQMzXPRaws5K8PVidDncq+FPnrL4VQBuEEcbRyCAJJFh9gBhLHg06U8WWyJVZDwZVl3rYx",
+	"7cK3weTinxjKoOrUU51OMDqP/MOnAow7Jy0Tz+oeq3Blw8zz0ahouiWetBhuJJ4ZNuAXovxUpHThCgzS",
+	"13wvZ0T/6PyhH8lJt+gGSSoKLjPT6mlQignWLuDts/EZ8n+T64ybYIH3NT8mDgtySlpfu3nm1lXXMmH3",
+	"itYKY+8DnvW/0+O8Gn/H+HNYE9fu7la6bxCZvydHHB7187+sid79V2Bdhz7b75Ezu8Cah7WNsnbedVWn",
+	"oP5i0tq47I7JXql+NBc1r75FtYfI39bZXKvU8cF3ABFlo4ioCNaPgM/e7ZqtP9e3U+oslG/RFl2AbzrF",
+	"VL5ibB5GcWftPfdmMe3djZXVPlj9ms4a77NMeP+PYQHCDpk2A7bQ0tmuNwDro/mleC39slAPNaY26wdv",
+	"6F1lLd5DFsBaYJU0QE1mIBgm+p+LmonopojoE9xRKg/JP3PDq47hAwgYlNIDmLe3if4mRXiCA9VSzbLa",
+	"tRyIhVMKhlr+onQz13rY7OfiRhqjUNOBzz/i+OnuqFFq1pzvS7AblihcRfOZbOFqZUOOxS9KX0ZM8N7A",
+	"moShzSmVtSVjlTitnUTUse3RwlIbwfPRS7B5sQm70CzBzZiQ2VulZQEjEoxNq8c+ZmCeo0eHFqVzGKjt",
+	"/RqpGpUywkRzdms1VbOVlEYLXG3/cv8kHgvXQk/vgehc7BT2S6ws7AgWC+Fcok1PJUJgNo+4MSI9xDcY",
+	"j0buQhZe19nDXmgLtiKLWGH2yjBukygHO9UTamxuWkIyk8UVeJKwaFbNd1j4ntpIYAV4hWfZQwm0+yTw",
+	"PJaY9XhgismNUMDM8LHE8XinvfOiSf99jf959oz+fHZQxwiz6i2uO4KVIpxTcbhZLz6yfmg6prUbsdNx",
+	"vy9gEYIwp/otRzwDdvhkueSbDSA4+V77pZ5d9aG2xrnqDsXQdKe1Whz/5mL/najz7PdrTMgr+9YgfodS",
+	"jQthIhSvdpOSxETmix5PRWUPosCfjMQTQvvYbVcmZrc9J/1hn1iZkz45yV1QWLs7DUwtyOF42Oh2XtAc",
+	"2b/2/ZuCajsjU7D6qmo8PLUB6682B0Q+7B82CbRJO9x12oEsKp5tcg4PyONEQqdKLcsWmuLbqyUcrOeC",
+	"CDg1SYdpY+6hJh0cicaVTkrVf0eSUg/7pDQDz40V4kvRZQ7VSukC4/k5HmzCwVhR17FZtxgIDlw3Gk0L",
+	"jeKktgvy0Ui0eRXCNxR/3AQRH7XY/CB4Oh1dcBmFWsl5r0nY0Li/6Z4zLydtwmZx4auNq1SLXLFnCCzX",
+	"yML5VXlw0RQ0xHDrAyex0n0kmDUREZ4SEp4RLZbIFCaqL0VOqVU2FKns8cyxG5EFDz5FYpBE+DdMYIEo",
+	"rQhbN9hlqi7tDDzkisuj+nmKZieKnBfFyolm0pixSJnIjLgcCGLWL9/Hu5rDXP1G0BedF3PesbzpPLd2",
+	"d2cTgJjzDadImXE36TzcYUTPfKqLQfUTvRubQqxDvLwJB5W/X/05/FdYYeb7fCizTSju2nNfKpbq5B8p",
+	"NWfmkXJkM/GrT/wrPonYUKtiAMJmIjhJHJkXgxWjYzlXZ2IqONY5eNFutnea7d0lY2H44KWKojs7142H",
+	"3WIpc4UHXjSHXGaMp2kuzJTtwJVqDVGk/G/7Y0vnZ3MWuYD7zKXU39+rLPLdqxb5TruyxI7aC5bYN9fQ",
+	"csdOmKbyTBbG7fHRQCsRWi0hEZD9vTpX7c7z5/NyOXCzeTOzV939e9WJ+abdPGBb209bzc9/wpVR+WUr",
+	"+gv709ah+FL8+befxevPP3/5788/F8ef47j1l99+/vLf/+PzNvuTi5s+/539ac6S2tRc31qowBrzSwU+",
+	"rd2/iXs+uFpr+5Vvvs664jc+pHCnq7tcLtTp1n6LHREXm2N9YshmQkUzBM0v1blHIDHj/EJeWHCOWG0l",
+	"Fk8ibZ5Oku3ZkOdiL9yFO9/7Vr4/eKjTTcScMKf7bpsQ50ZCXhXinJGQi6Obdyn66goEb1YchuU8C0Ob",
+	"qastCiKbYSBzHc7cIL4YjOUhBxlLr5xj+NbZ7rOe+Xc8TXm6CUjdqG/+94EgLp1pLh5HwlP5BvOdal8R",
+	"W34B++hTrTPB1cZDuV0NH4iD5eozAvGx8VUenq8SNhLeuMNypwzUt6ail3VbLIv7OvrYexrVQt8/ursR",
+	"zsY8nyM4Z+N4bMTdAsejTtwt9j4eA5O+F20fLXzWYs/DAW2ZFnuNQGLWshtwZPmIfBd22StwbX/Eje7B",
+	"Q0yFK40q9d10Mlkwab5q2KFN/8fXVX6xca8eh3vlpNsyrlUpfTdu1UNzq9x33rhUs3bHau7Uk9IMuZZn",
+	"5a2eP7xX5Wdijkflp3vjTW2k3JXe1IyU+6N5UpleojR9WXyBWnRmeoWIZfJcxCr56+tj9jTsfEq6zGTa",
+	"owUPR2Nwhjy3hs0dPWEO1MNQsz/MF/YFxQqZLAh+CySvSJEIJNMFenNMqJ5ORcj9EIXD883HJUcXdhml",
+	"LIN1s0EpWIhSwI6YXesMDHiJn8PjQiO8c9AI12U8VmghDpHghpmBzovIk9FkUp2zRIkvRUKsJ2osSq6V",
+	"XJSY0/t0b1yZsQrAplmINT0FJk1l3hciJ2jpYGAROxPFPKTppXAXghgArOhF/r8PFKwBuuBNkblN8KW1",
+	"sHG2N2ALG7CFDdjCBmzhXhG3E7BWkkOmMQ5W2jxKXGAo39oulV1n8ayWxNwWChbPz3TV501h9J36pJle",
+	"qioa+9zx42+CYg8vKJbptYuiHzEWBEzLsjExWPoMfVnQsdxiwXUZSUd2OZCUXgJPzBQyy0pXMwJVrFhy",
+	"OjaTZF0b3UfTwPNdJ5IGFz6OKBrMwLwIWqaLByCfNiGwGwiBhTJtCZCGexBUV2Cc3qgcG4qCp7zgS4gx",
+	"pE/5sMe29lrtVmebveQjOykfC14IdLt8bYHXGJEVd8RNGisvmrBRL8FReOh5sA3FF94rsgkLMDSlwbBI",
+	"znvFHGJ4NMDceKQwa4m5r1hw1cz1PDlWc+o1xNofXXSI3jiXxYRIX6sk47DMcU/0/IwjqKywCEuzUoWn",
+	"pVBR1FA63TExPs1kbyn5ckvWzUDwrBj8ulAe7LTbjBuWaXXGuAsQ654wBpmiDy2fd8FPObIfI0mFJRJq",
+	"1W3h7/DBjVukh7VPqPNVMnkhlt8lU0Sud8G/vzKx6BWL9yV8BQavrIQJTfqPCOtyC2t1ncWJoygXuRsG",
+	"LVKdpWY+5csHgSRxoLSQ3ZoCPj2eZSJn/FSPEcEZLGwmi4iZ8ek/Rc+TljtibuSF6eLFu+1YFZo9a7eZ",
+	"QabRMkEES1v3euORFCk9KMtsvIMeSNz15cOESi0PPgYjEuQ/gRc6sX97HYqUJy59QzTdKsW4HO0uPB+e",
+	"bwb6UmF6KFY2X6DYWIHcY3BnJr6MZC4MuB+yMCLrr01t0kOOhO90ll6b0eRaZN/FpX5HQc0K5QjN1olM",
+	"MeTqApInQ3fqbhu3BXzBRrez07aw5ycwu1eyfKzA6AGTQ1QS16ffWOHV6cukJ9zSlTxrdjrNnd1j5Pvu",
+	"ttstQlr6yRuVV8+SUGnNrLQPiMHlJwzZ4aKqfeBO9YH2SbZHDx+sxlkWNXKth8Gf8z5G+4DeAe5FIbxu",
+	"4z+e/+0/d3/6dufd3n8/O97/x3/+/fWH458+7ezu7dtYpr/vWt+uljj8O5EtYi2B/bY2lfhdcJXcLwv5",
+	"nHVuFciKlvF7uqruSyUz/aBJxJJpbwp+m08ZgeSjCZIslL+1rqHziUblzqeA2vGD93ft+LWvXx6MFb38",
+	"lacHnBdw3M+WGUt88eQwVkk9FUZiMzayMAx1vDlkoOqIGLmnVT+TvcIRNPMMzQMYiIEn1bJowAFHoxG8",
+	"sGXNwFeaYtLwg3Z/40cPyTWSFksKrZtDriZNtDwSm9DPC4XlvbZABCwcY6hMA4FoLpXFQDBYirCPNhdK",
+	"CNOKVVJPpJF0A4gqV2RgbQJp2LmYoMrHOKFUsXJk2KCt74NT/86W84zNSJ+qwluSEOBjDXGJnVaYvktu",
+	"YjKOyDBMZR/z/H663VQu45Uea/2Oq4klzjFr2epLuqafAmetGtcibcA4rq3AoK+wYcznCToF++v3R8n5",
+	"U5Xet0ACVJGQi0mBZuTjVURBValzY8xBobh7PERCOEc+JZOKTBSizjXMBDe2og0uOURR7Tw5TFXyMy4V",
+	"k0N800Jkk7W9JRrFet5S/x0veoO6+OLe3NdK145h3LEZePUVMGHvYK4phb+mtdVZIsLyseDrxWMejm6w",
+	"S2NV5UCGS6PbwKu+PuUAw1og2HN09GVVOq0cFq2TN9GiXAlGXdAwBMNP6cKGYNJ1QfzPRGHFyBrh0U30",
+	"oIweXCMwMC/jci2X//eNwD597CL4r6JYRvzeKzPAYnm6RkJpVaMH1tHbV43f4cqnQ7EUC2TlhX2Qn4Ls",
+	"rJxSEzGjSSRz1ssQyQyc9oFMBbsc8CJWRHx+KlhOOcNZWW1E1p8nnl/ik68voG1YYV5Ym0TdOXJkNs4F",
+	"fMngJWFd1JUrTHXwgE2p8Xk/++dhiggTIXTjbmeVoLd9+zkSkr7KAzBON3KrLsvdG+c57Re7xL0Mw4hX",
+	"jfSCjbKmwLqLEj49EoqPZMvtvwVCJqg/Ydywv3388QcbpRyK4anIDZOqzNhhS1htivulvcmR+ZvBMvlb",
+	"S3W7J73SvfFVxSK+rOZrzn3f2YZZWPBRsxDuIn1+A7uguu4nfJittu4jdjopKJMO/7hyea+2sN1Y5jU8",
+	"wf/N1PVvVvPNruYHtYodrOzcFfy9NEXJLrUEqRSVuldZvFlPD0+lEqlN9hD47XBsCks+hYUemPQdttgb",
+	"eNscb2vKxk77Z0hFYMsgq5wN2B1bhc02MFJ7mxIkm46tA4udSVMsS0v1xhETYmXXZCRSJlWhGWfg4WXC",
+	"lnSyU/3FVW7iMEV+IXKG32yUi8J0YUoLYudy0wG3lIol8G+XANQ5/leP0TbXwyE/ZJw4QrB3mG0lSPTR",
+	"2cHO4Fgl7d1WZ6cFPyaHLNl92tl5in8waZDNiO2yV6KHyhk/RmeHvYMhbx+W3DueLoLaksOPBI8fVRhj",
+	"qt+L/AipetnYtVkn/zvBe8dqLr+YTLGbLrw1tRLXLC6B0F0wfbFC7hm2lXwr8jMWvPk2feeydQpOiNjf",
+	"+DwSm19uhEOr/YL+83pOk2ddI+nCa1Z+Rk3H2jx8YdpdSA8XAgxHsA65mpDBNncpsq2EKzYcJ7GCDWnY",
+	"kVKMWJpwab379/9Fl/NIKX7Iknc8/2Usfk0YnfyO5//+fzj7mzb//v+zv/K8B3+9+/f/D0+CD/iSGxFh",
+	"6hiJ8PhImyLXowHIjcFkNBDK9ana3jnktxPpIUv+/X+TiCVj220/Fgkcj5X4ZcwzkkFG4yVGDmXGc5aJ",
+	"AqXbVvLv/xdT6Pg/YnYhwUJcA2t5p/04l9EVbDuHSDMYgYjO9VilIKTNiPeo3J2NxmrS06kIv9xtEfRM",
+	"b+LdRzL7RwXLBAhsL7mLASio1el+sF5CcdscrK2q8j+AxdJlSbvzvMP29/dZu7OzazfXN3sHzP5Mv1op",
+	"zXuDWGG1JwJwkFp0bcjiSyEUKGgrC7xBUq3wLE/TeazAzJrejvDIdYiJdneuWBBx/M1ftn5mW9utp46Z",
+	"aPtfu1Fn/3f/482QE83BTgC97pjApvruD17sNds7zZ2DxhUkXiczLF6+1dweqfgRVcHUXnXX1yr1w3Cr",
+	"e2Ed7HR2ZM+MFS0KdplrdUZ18LSAwWLJxT/RZp/57sSNOe/bD/O5jHS71fd9URUF7eYBa9ZybtWAGGIx",
+	"VkCiSnU0xABq7SBi+5TFlGQbXCwk9Tyh+9wI3sUDEmnTk2qnwc6tX3TlCdWZfb7/rNXZ2d1r7T97/qJ1",
+	"8Hxt7tTHM78LEgvfYwvBCs35n28xOGfdMPBS6yIZPypxDUKxTej8qwidvwHffVT62y664l3wPwqdWDS3",
+	"R+dMGoq1eP8X1GgepPZMAVrUBT0Q+6tqfUdM9hHcRUWxQu9Z6YKdCuxKKzTjZJu5BxwSiDMKWA53Jjyv",
+	"IpfDoVRnEfukJFjrYIXlQ55JQwg6Wz+8ebltwdKMYH2dpXi60SwBv+9/vy4td2swcqVCez4hsC50zcAq",
+	"SMckPESo/sku3GsfsAQN/WbBz4XyzbGpFlRKkosLwbNYEbqRC0ngqx0GOoNMkbGSv4xFJUFxySdsa699",
+	"QCXI9mz7MKJc+0EXA/BkRGYEVrAUmp26e4URi6oli/GdLSOEDe9gbIXg79yyTQ5hKELiZ7GOdz+Inbmg",
+	"Srrtg2h46yAYBFZyaO07UDV/7kjkRivSpTvtDsswHGjGGOKzJjg3sUpG2hh5mokT/zlM0mKknLU6mT3c",
+	"tanhxPY4U3F28AljJZUpBA+/pbtN098miaovBwMkmjyW9LhKZWqH8pIWKgaohpHdH9hBFj6f6uVpoyaw",
+	"IzC0i1z3ZWkzTUqLve2z4lLHyl5snZHEvVdut+X0bLKeVjYNmE0i36QNXwEh5DDytdPuXBGaXNRUti5h",
+	"3432lXE1t/XGneb0NxVdHynVWD5NXrn0dtrDVniDj/xCpGu9AF5ZZ7w4sS4W9UkpcekE+6Zb6qbMqZUa",
+	"jMJFg/rmmGNnXVh3IgouM0TXqyhSEnnuSwfdKVNU1C6zcjpxRwpdpjXo82OwZgyKzD4j4LEm3M8eGPtP",
+	"A2PKbm+sh2m0O387+Onl/n+1/5tqz4uxaXT32gdRo5AFukuvq7F7noHpNAleoHQp3CSZp4EGXqUO5qoG",
+	"llCpd6dtE1KzdXM4q6S7sZp7deAz1qqeLn6tWC1QcAgVaA9XrZXZ6TuMVai2rL6tpMdW6HWyoZK6Zid2",
+	"371Oj7I83Cp8b4bP9Vbq/ZB7qP2e8UvCzRo1pvdLA32QqY1wE50ud9TZ4qZ6YXPLK/wd7D4bpsTw3CU3",
+	"FnARixqnrXeuJiFyasTEhVCMx6oHkjfLREq0QdJgOtLpb4/iPJDgpk0cljQ5YIyGmHYZ+RkDbpphRWuy",
+	"lp1IN13bTlypo4bm8pE01Ngpu36J9h13MM8sm25gOKDOC4/WL8FW0PNrO6Erd4HtQb97rbJpHJr4HRCE",
+	"Z3xiPKxc/+qVxVLE0DNNoNMr7177ibTyNO1PzDVqgM5EUQrPa5apr+BmruVh3jxdfdlvs9t+MTvZx3Ui",
+	"4fBqJ3amMKs6qscO5nFHSueR9wWtZ3Y/YEr9VQ03Ox3YGISj6g1mt++nEbGMwLakgjlXm7/1t48//kD7",
+	"meHF2zOJBpdxjdgYb5PGyiUdEjXOsoT1MsFzYwPzScQSjEATAkVZjpC02Ovpws6+zjJ9SQFSDKjm48xX",
+	"Qb7/8WMYHA9c9jAmbT3qohR/hl0ONBvySaxmI9+RnQCiPMH38TkUT3DjeEYqERl791idTsgxLyPzaxns",
+	"9PSbMdiXiejiR27iR64Ncw31hUjRNPV78AdxOVU7ZOMvuaCzozIcRuVXtgWLKm+6jW/2OmxvzxYMsYOD",
+	"laJFNDPv6TWXiQbfeBZ6biT3eHb1/KF7XB+qDxVGHVFczYYTmXRJU1OTNW2xZf2nNbynTQTv2lYEab6H",
+	"FL9byrBYHNOb9tnqHbTrR/muHbN7KnJuhG3uXd/wqa2jAJXMFaZlrcoy1DxAGXwq0HOTV7EhSsI5u5Mp",
+	"J60N9jBgKwp2fciia+vlSTPafpYoyMlHYdkB5ampgUHpQjCtMIEt80rkIGKF7J0LG7a55LLANLhQRS6F",
+	"ZXqrRndywc7FqIgw+6EmQ2lEitUD1YCkKXghTSF79ial55zygrtKCD5OZcGKnMsMbCj4hIaNkQUPPmxk",
+	"aRkQZxVOemJYb8ClgttPwHgreK9osdc8z6TI2SnvnY9HLlUx0Fkaq+AzjFUhM7jZBF+jDE3Ns6lwxdTa",
+	"VHjk68iVm3OypryBlAtupj11hqfhZ5IFzD4IHJgTrRiBdOw0d9qtNcym17ir7sdsqlO1OB5bp5SD+FJz",
+	"IwMb2+nBxJ/1SKi6IHSYeR2PenoIH7sisHRV4MUqyGAeMkqvwEm+3rcYiCElQ+tsLtz45Ef6NLxiCR0/",
+	"AVGdrJRotYngTaL1bsw0lA61VtoRqKKrTDQyHx5I1HxmvzzUTOtT8QWGt7BPPlDztmCVIOb9p45s+eSA",
+	"q1SkDmbe7eGtv756/yFWPC9kLxOGdfbRINppR+y7t++PjtjePnv55gPrPNtr7e/sbXdrTTZWtdjARgpF",
+	"kavTlLnL10bMCDC0vBkWzdhgEUHVkj13OdCWIxgk1oAreBp2T2Io3AjSezKFH3i1l5nRTJqpmDl1Os21",
+	"gPCaehMID10rlbGaoUELYU6QhEazSRT/MWL2tBbKzW3dinpxfp36fit9/ngh/llBjMLkdtznd3BrS5Re",
+	"VrkplNHS5VrBItIKHUFleK9ASSULU+/PRrGyctNJ2GnBaoEnqoX64DsZeaZEejjd5eDq3eGyoBCeQCqQ",
+	"eORyIHJRGTLhTiqs1i9rtz25SV/nsbJl+E5IqxQsWfDL8EbwRHDaTAUP7Y0NGsCMRDDolMIM4fzlgvDG",
+	"DMNhofLZbb84DJ8OziCMAUPM8JssGKwuE1bOV03gK5QFnlGrK/DIfOCLFf3laPmkxeJTjxB++9o8KNWK",
+	"XfcRsDh2Z3WnGjfEXTvV+NAPwoyzWi37jsLL1rGGszbu9EN0pyk954kdyJItLnWZ1RzwC8EsNPlo2qGO",
+	"MA+KRm6sKri5ySGsC0v/jwaqda4VdlEKjq0/Mq9zq7USHqAGxoJVZbbG+VRgHplW3xKutW+rYSvUMG/y",
+	"JXdrwaE0YbxW36+XQiH75AH459UNeIspk/tw123yPxcXUlwuBR1bcVIjRIFlAQiss8es/8sL5mbORK4Y",
+	"MlboC6OoUhQFWMtMscN+Z1fSlfBcx6Gx5bpD/bjDQEC4pisQAjv1iAEV62HaAFjWkAB7+1b753GS3tvv",
+	"PK9MkA5v7ISHaCfU6Wi2hIp+3HrLrngXXLsnHXXzSuk+wgsZV1fwh77P9UgbbKRR4rLkEKWctrMzKRKq",
+	"VV/CBIaWqlurBNuNOfhYOSKIU3E2VqhSrJ1rYcxPjVA90bXNsTwHKxKfTBf1dU7ZaDIPeBZ5TKGezjLB",
+	"z8Z+j2AtoBmJnuSZ/JUwDCywXTgui35QPjxi4xESnSYDnctftTpJ+cQkLOOFyFuMpoVnhhleSNOf2AkJ",
+	"CVMtVh2x/VptaQeKVrjFynpDxFs0DtdXYFmNGLIaRWAo28f1OZrONnCOhzGZVkJP2jtJw8ZmzLOMBiWo",
+	"ufRUFJcgJZDLguAg4V8VpANpXFC7G96wx5W13E+FvSUCHMTKlm7SedYC8cxz22WDP72FSPFbUqQH5maA",
+	"TJJHDFYiybMiVkNtCiJWDmP3WxgL8VxQF9LIwiTb5A47yhbEQeMFw1vsvWDERxUrvzaMI1cfSoVlE+JS",
+	"5Liqh1MdYJS4tMzOtDDY6biAuyMOW6xeRAy5NmDi7KLShuAfUmZLR8MbPkEQUXNImwiWQaXhDGcmVuMR",
+	"KzTr7LQZrLpgdboVX2NYwT5eDCyQcXW/lRLwQtWy078PdCbwRcMC0yq1CrqUBHMW8pkgWUO5PRvd51Ej",
+	"4zVn7qACGepcgfavPP697eTjMIT5I6incensVKhxryBeebEuhy58spsGSVj+yXVGCfyuFqIawILc4Bms",
+	"aa6+wrX34KzVacncZUPS1VzNCPNDEvjEO2kG4E7nbCRyqdPHwwj6GG1v+GocEV693fLEOPUYmuJoWV6d",
+	"/LMUjSi8axKApU6725BSDbXmjPE+tdYfUqwIptV30C+gb4OTo5kMny0dlbknRDEFRmA8mBOij7iIM25E",
+	"tGDnGS5XNmqS0XJ7pQ1z9NzxdbXY44icZFxtiiAWNS7SEq0RfTUC7S76FTOu7r+SIeOqGmcg3xB26mSN",
+	"GgZ3u/k4ii4eYWb8Ll9qVvFBI3LBLNmXOyfHO4BLEKsyl+Yw58ryLcq/ek+uxY5UJfThSS9djZiRqics",
+	"xQJoUewX4iliCWWiXzCeaSXYVmIvcM4zFjzYIB924jnPEu8iTYw4D3QEGXstwVuJiwfOOwbyR2gtoxRO",
+	"YNA2oohUcDAlh4zXvARcrjT6wSLHyDo+SxqHlpda/gr7crSuWyzhWXai8xNFoYWkW1M+cshkn8YQPNVD",
+	"V8QKHxVhAQc8kEIAfn2j1PePt+8Mn2h7dRcZ1+WNeMhfXW0Ez7JKbcRQp4hLXfk8KNmmqyiCr3IiU5iN",
+	"TrTzOXJ3gDW0qjd7hPv/rpsV5ij5I1pAYUVFbWxmYwQ8vNzJtJDoEv0wRmor0sYnDEnWGE3i5pKbw1gl",
+	"JFASbCV3kp8brczt9RhsCiHu1opDkXSlHVdLCI6n/z7j4e57/7ZS/P8VObiL7cPpzfPwKyT83M7xeY8Q",
+	"ah7TJAGtpWWfoosxeE8BTmnY0fu35BkPBVdU9pCygb4EOzIXRmcXwjJB1PCP0Q2PJyNhbtW3LZ9jQfaj",
+	"RiG+FE8HxY1xDdK0jVUmjGHJkQVfHuWiL3JihpxSnv+Fm+5q5YnnrK08/yjshfBNK4vTPCz6Qgcx+y+T",
+	"jc/mh6PKVeY3p6Wvtnd4YlgCr58wlLfg7iHCvfgyyri0NU4+KTu1R0OXpTb+VO6hZeqRkJdp5LNK0yOs",
+	"8pfYSKPNfzv2khEvBmUpEszN2iVIdvAf4R63W4sUTtNGzDw6klRekTMPSsz8Mhbj/4+9L29u29bi/SoY",
+	"zZtJc0vJS9Ml8l9ukjaeZru28zqvl7kmJEIWawrQJSAraibf/Q3OOQBB7ZLlRbH+SiySIAACZ8M5v59Y",
+	"QJEaHGU4MAbrBlo3IOUj1hp5UCQfaOgrnWFCCeVVDzmU8/ui5AZ7R0SnhYCDYbwt5aMI0whKPMmuYrwo",
+	"MojtYIJLL0tldtk1iLIASR72pTAWAlEAEnLIvblUUhwxo1I+eqKRRKElLq3gg94C4QMNazIuAk3OjcD/",
+	"GyZwmVxMSmOBJAjsqlHQn4rYO5iRc+lP3G+UcDlJmwefkCbQg2NARtE/MHGtEUtFh1vfH+awKqMr+QZT",
+	"+z1OvzaXj5wciZd4oj/R2fcyH/klmFEBEh6nVLtFq21Gnwj+fdlencMLz/ChraORwvW5gEDKrf/aLkHg",
+	"0ZzLeJn+P5JgTmnhilm3MrWUmLd8jrPMQfQaJzleKe5ZFVKX4rOZnQL6gud5FS3Jaqsu15hwTGIIDwe0",
+	"8SBE2PWIWIyg1LFQPdJusXTqrcHOhyosy/RsPLZrkOMcMPc4DrgZOmxO+hvP83d2mPea/AYwiV+mp5it",
+	"EES3A0GBbb/NXUfS8c2zrHSUsh4aHy2UTSAV70T2/UTRYWfVRa9vRhBAD4lv3N6v7vk5YXE8H1wyfWsH",
+	"vbN5tfgChCrk1X82U2r8Qr0YRLzxw9aatZYVerMU4gPN1ApW8BbFq+G4/5+FGVqH+/vIcwc80rzFtShP",
+	"+zkV7BWZMQIrLZAdSTDc+hhGs5svlteiAOptKUSqj7A8YZhpSnxIBwXA+nQHJlVDGbEf939gSTCQhJIO",
+	"ICxnZziWLZ5z2RYFK9TACF2qdpFrATgN/tgVFi4z/Epon7vPmYYDB0q86OSibXQsOXFGSxVkl/p7VY7Z",
+	"DedlUO+JZgnSd0GecllBZd8oPhvdtA/8i52PzSGRZxTWaaf6CU88yaUeiqIx8Vh5A6xA8t5EcS2sFTrQ",
+	"omg6zk34K2J9rvXQARh1lROIaWvvsuDW1tH/y/17fEv+hbYRlvP2FXDdWIuqyYqBrD6PWSFzeis+Z9ow",
+	"JeE4A1/SpGkGYcF7wJv59tXbs4uXx+fHvx6fvbr4ePpmskms7WGdQghr1UkBSR565o20Dt2ZCoh83mMj",
+	"QeOIaz3R06yXXdqdzwb9uFbOBj5rv2meQoUEl9VmYC0vbmgyJgC5Ob4MRguDY3/x5uTdyYuL85O3ry7+",
+	"ev/uFTMKy2GpdftoXGO6q4bak1RC5CdYCJNzgUk0Gjaq0Aiokmb6yg6tM8hzWHuOIJ2nIAuhlWNC27RX",
+	"WgIxFgl5yxcJubc0WSeTme7iHkVsvcllnw+AAou+To//rYrMjJq4I1UnWCB6co9Qn3xreCN0eyDhiEwN",
+	"jM5SAc0Uwtst7LJQgz5+qLPz49Nz9vvp+48fLk5ffXhz8uL4/OT9O1yd8IYzcS0KngdrSWlCRdXCYGzN",
+	"A4zCZmS/2/bZafBGGik0+E65rqpxUUrzgdvZLQk9tiHBaukODBhDVjw25sgTqy2OUAa73ZyrS6b5SLNh",
+	"dzQjBHcK8DJC3+ppYfmSqXyWPB2tHT25i+jEnZlTM8LkL0BgFsGXuvUY+QaiAfY1pVXlOoU2iFJzDswx",
+	"cA73sNaIZVNAfBH8SBWj2eHlPNPmFN6zIL4MgVF8G1ot/Eqw7xLr7iZPUTnDZqffOzzX9oIUQ1eWWQ2g",
+	"Ylx5Wuw00xdYNFgJn9IhVUupXEAu2ZYFSe0kL0O0D1O8Y9nfMscOMgEK2kdO7MC+wpoMyA1YN95Z3cZb",
+	"TLV/nKZgJyvVc2gh5CxRRXPWA//PiHzkj5q9OAD3AeRKg73jVMMcS+SCj1h2KRU4SUCNb2fdDmNquLKc",
+	"0EUVu/YTPqygJQlJ2zF2sErur33iNum+xzuKE5hecIOHeD/VDw7qhz/4WtwGph/8Ba47Hkp6wU/aoTrW",
+	"iFh8lmhyxWmZmpmcpjvq8PujDl/wFO8JJAnfBSY3k4GbpiSYF+mvGZrpIZAvW3ERkLJsSaDRTvIqhMoK",
+	"YE8n6JSPGId/IcBGWjUVIE+h5ghDffbhTMeSOMVK5pXEXrrIUp1A3lxYgoSIGRyzbzHCmOdqCBEK5Gey",
+	"z8Yy05UXrqV1cfzrad3Hy6ps52tTJ1vzn3rN9fFYUv2OpXiMpRg22QKK4gcuWu0Q5p/qPDhaYtvltSIg",
+	"l8KQvLkhEfE3ZgA7ffG40wY2I1q/8TyvG9iNdxDRWCzM7qAa387J5niDG+yls7Sg8gl1jjaqrysRV8hb",
+	"zkwYVznC08YJjiht+AjPzDyHlJIE1lZBu+50YPFcVGCv17P2UJxtwNrbBCVvO1d6jEUukMcQd1pRqt4L",
+	"my6EefDkdEem+5BM57GYxa7G+J7IabcryLFYeVWjHg+IedZBt6zCW0YJTC75jQHOMORzMNVh2mUeINYp",
+	"U9J+Tyvr7NWUj3QUSw63Wpegp6xyahJUVgXUFT941rMPdqJqZYpVBINCaA+nVaUwi1gmHQAvFGxQNSTM",
+	"kQYgG2s521412Cve7nruHo3JKkRVE8vMQc4UDgpelai5kLtbREx8pkwmPoZLy1QPSizt5UxZL6gTSzQh",
+	"hiLPfa5H2Ruro49LUBoFWSQu3etgf9/Na8SeHRL0qUzZQfTMXwKoOJwXjieWHi32INofgxhssESKz+ai",
+	"DaeriSf6L0ngKHxUxSW0+yBMVIXXdLlmiYeYTdzpkRSCwG39hi1vQ5ePcZyPWEKvC8IYNt5Dh6yWWJ4r",
+	"diVEH1CM+yMHrBYx1ReSJb+/Omd72hSC9xLsfoKZ9SLBbkZIRQRJf7BkqsBFAG6DywxTWGilU9FZT3BJ",
+	"NL/KdahiTYVTNNeVPXObbulyMX3EtLD3GuE3GIywrXo9Xj20J/QZ8bmfAwANWEU3qSbLDGECLCori2o9",
+	"/vkE74ZT014m3Z++gpUXBYDI4pEgXSaDS5sR1G1ZUV2brPv6DdZayh2NIG6ZaHbZ2opFagGE7rrVdYtK",
+	"197wGSNo5wOdXYujEpb5IEQ2Tsq+JTNG9fOMUZVov5sb1CLDH7fd7ad1jMEmz4Jlws3VGnQ6oriACb3o",
+	"ZXJg7IP7kbuAdTeVKyuEh6pYyOkAt3zZ2g/7sxCS9583f7CNBUEmyjp3rVHcv9aUgzyPasgUF/4wC1L5",
+	"OXbzL4RdNgNda9Y8In0N92TQzvKhq09RzUt655hZfYz5XiS0UKRV5sX28UJ1Ongf6coL0JX4PZ2mxBvg",
+	"9n8gaFd7NShUX+z9NSiydreG18C+oq+bq/YV/ldIK2gPfg7wpmvNGgyiFtWGQlzBWjmwoxDgKmfX4qJT",
+	"qJ6fvgMrJb5++grIfJUrh/XDX84PfygnNtCfbh7ndltVv1HZ1Aqeq9cgM7zHUrEBdnBnUIASd/lL41il",
+	"u4LPRxMINMHqmGKuB06Xk/prp0RN2EPbWwmKVuVMJ+kM2DCd1YjlIyNi3Oz1MmMQj7IkQC5tFUoUj+xT",
+	"+P+6tXxjKa6Rz+HP18fnf/7OXp+/fRMxjbUC7Hnj8GmTJXBPk16cRCzJ0mYSWLDWUQLBFMUySbnhzYRx",
+	"lrxw9weAkPYj4u0lVjHLOoEJzfWVJi5OOKiOJdr+0AkAuqTudEWeKzD/lRbUJ8rLwXl8oktGCIcQ0WDH",
+	"scTLeBG8HvuMkKmbtY6AM3SwiDjLFXhIroDCzg5BKwO+DLwYXM3EWl31V7Z39ZOXCQHbDHqiPAFkl7wP",
+	"6KRZmrtuQnsanI0enLLnmRSx/A5gI6SnswBKFSWfkr958CPV2eimnT9AyUMXAmfvmb8eoRNSjoDh6XxZ",
+	"nUOp89QN6hUNX4KHGVn/uqw4Glr/xs4A1QkW4toRm8TSX2znGX5j1dfO022wU0E9AS+pwY7dC9u2+xT0",
+	"RrcXF7p1ALkhv4t+S8b9ZHSRbWutQg015PLDlzhTg6Ltk/7h0/FYXonRERto+6lNu8syqY2bkIqvRa+b",
+	"7WZh33Gl62UcrSRLE7fOYP3gui5EW1j3r2p0H3fSv35KP75wJjcGXUubu7LgKinSAbbPIblIHusH7D4r",
+	"i2rN2n//c1z/i9f/2a8/v6h/+v7/1CYhgKbjYjgp5Ou3rjK7fFTHM9c5TxJkEjqQFXwPXMf2MVf75j4j",
+	"6/ERLJjqbIT8LN7Am+6MKIAR1mtOCa//c/Hp++8i+s/Tfy01LQkOHKB1QZYFIg9WdU+L/FroBqM7IzK/",
+	"gyd4rqtE/A7QZgz/tJwUQkCckT5PDlI4DUIOelYp+gernbFqeHyoi50mQJiClVwvdVjoNWFSb+A41UIp",
+	"HsssbTK32iF0xZvsy1e7HyvKZ8aNcQ31T1xrxn7TxLUornEDv03hf3FOBtxmRww3hvOMfYbruJ7G7wgu",
+	"XWRpbNdRXDoi7m/MLorduVEsa1UDfFzHe+WMokFH7OP5b/Vf7GcPlvDz/f2fD54/P/zx2c/P9p8/H1vB",
+	"/43jgR3dp6lLd8KWf0UvQjAjYuCGiCGchKFMLhXIriRhyyzyM9KwXk1545t+mTzpCDXfXZcZeEIPlCV6",
+	"fYOakIaWo9gAOHR4YB1kLgLjuHF8CazdOcDfzvlHQA+IodAPKwSRptB3VQMo9I9U9kZsH1HXpsWNnHEN",
+	"f/gAUImKBRjzHVEUIr0wavUo0PIBi2UQUR73ITfO0C56sSCNybjdPAWO434AqLBH9568hOvHk4mEAhYg",
+	"rFZnEwlajBYAX5XE0RGz/rR1PgYF8Ig6XIU10Ki85H6gVBP3gh7lEoN2MnNzMvOO8aIyFL91khyghUFP",
+	"E/0ClG5ALh/a90FMbqBvkflvVyPg8Z/mK5qpTAf0wANCflpGM81ci6sVC9xNHVZVqSlrmmMh1sYV26mP",
+	"DlEAzMV9PKijFkJiwRb26omu8hRnHcblKIJKLtdVv6UhjBowPK2hH6nJnY7c6cjHpSPhTLu8Xl7wGIvB",
+	"PgSFGsu5GvUIGjRK1QUv8tHUdnZa97a1LsmzR6h5Q5XrV+FWq+Zc8Os71stADumOcxHnbUkNDUXRPV5c",
+	"iZTl2ZUYZlpsTk/DVOyU9E5J75T0jZT0TgHfsgJ+y4srr3wZR7rdx6mEt1fxUq7rXSreLCgVceDmy3nF",
+	"0NlN+sTQ4E7X7nTtTtfuHOLtTw3hhYEMUEQP2HnF2+4Vu2yLW9HPJ1oPAHtMiqE34iYSqLGWs0r5BLWP",
+	"Pp0M0f+jWGLxZp7JK00Fj6DWp2rzKyH6GqpK+jlve+/ZVwjbN1iNb1uzWkh5ZMb5aT2zVb2by7vX9jcC",
+	"Cm2rPBf8cjCT4+jQpfbUfoPKHUfZ0M8k5vetmnJz7hbdxvBEN2GPlJ/+aAy90y6ij6dvdlidM62bO7M4",
+	"xsV1AmbBeJVN0vg2bCg3sEwSkjGaVTwHlhmrB0AmJUQlE0sSsplmdA+KPW5QrM6heJq0j2K5AsXTDpXk",
+	"bi0xJ0JXMMKqZFDRQzbKplTNLWOnje2WWlQb3ylr2WrbgghLTFALU5ftTqd7XUmOZ97hzi7LNOBuFLxt",
+	"PJ7JDDSDiezm/0sducXQgnvFDF3uhvegeU8eCkV4sB62ih98yDOTZ+h4zGE6EdJAqaACx8Bj72SSqSJF",
+	"7iDIhp8a3nPvmE+E8qfryTJcKEF/wiTVZZi2g1T6m1FrVzpyZ2zVbpq2la/a9f+VNMVoGU4WmuFdCdQ2",
+	"srJYsTgsN7aTi36vrwtBUBEpD56UZTqq8qzzmMtM293o4Ng88zSXRoOp2hNYD66kYC1h29VAOtgsD2wQ",
+	"w9RBinkvRGnYUpzpvmhnPM/+4VhhrwqqeZcjeurIWTXUFOHe2DutlXZExzyZvGQtYYZCSJZ0CtVLwNBJ",
+	"jEoI8gz6iyBt2j4d9hh+AobrKv2MUazHTRtQ6Wj/R45lO5aeetd6Wk1XG5+hlgIfiyqzjvAalxVM/QzY",
+	"+9oiz0UaMbumRBrFMhcdEzHdtfaoFKntaiE8po5rinVVnkLhPv3icOwQkIXgciAoRnWodN8YAl4hGE9T",
+	"e9VOPTaNEw8vRqoA5gH9fbXFuboUEOvDz5X+zdt2TDCZtisRrAr7J0Hs9fiI5QCMpjwmCEy5JrAHuCvT",
+	"rCvylA4EuKfHxR+EZAR3VJqxfq4T+oBJg6FoA0yCVFg7Fyuy4QaaBkDN62eA8Ge62OdwFfgQ4meDr2gw",
+	"XEIEShCeUF7ya8EG/YjRy+Cb5cK9wTYrlRlruhcUrmAojqbd5RhVPlQE79Z+iUOpHCLzwf/QmMdRACFS",
+	"vxBYdwegE/BqnFBklTSYY4ziRKRslIk81SW8Q4X7octNLFW7Pehndn8YchkcEMN3rREbyFRVV+rTo+Dz",
+	"YPyW9sscw2wRE1NFad8vJZO+ymQ1yDoVkasC7VQpQ/9+/wDxosZqKqsiETgFih43KleXo3F4p4PD84Nq",
+	"cyvEbyuTeZukUBNTNaOudQ0sNIcHtuzc/1zCatF0o9y9QFEEmGxh6Sv87P5Y7UNNK4cd/3ZBd9ZGSlvz",
+	"g8+kuzoqJSmcv3jRaIX5Ai4slJSwfXfB9fsNrtNiDeLo0ZTYOoagy+0Ika/tjL27AQPEe0pBcELdHXKN",
+	"0PnEycwlHlQqKRqxTDzsgFNEdTL2kiYYvoWRTn22OWpNrQGjFrShGkqH9hJLq19/3EfEWOcysrUzGSB3",
+	"eHakfhd73wznmfvuKMBmO4gzI/Bf5/qPAW7yPB/yHoLzE1JiesB+toSY5pdWd2II6zG+v7YoIO+6vpCl",
+	"7dxbvc7DTOyWTgs+lMmR06fKG+WKWOVnex7r2MvulTe0mFeiU/vTDfPbgPt0U7d1mXyVXTaqI6dJ0qR1",
+	"5g6TEeQKMRrhq1lbAD1WYsTbJcqBinDLej094U9m3bMX+OzD0gNjS2aueJ+6vO6d+g1FLhhPYJNZaeoS",
+	"yNY5CroUZlx23hDfaecGb4kb7DX4485j35z++8Yho5bUCvd2cLSKcN/UmdJKZqabJw8uVTG297CDq2c1",
+	"V5qddc71q1JXujweoOOKiOkBwHs6c7wY5HjMn3x4f3bO9hYQ3y1hoeOo3oNkfVDFRNAloFtZv+5oc3m+",
+	"AdPwNFn9K1ixC8KSYxi6u9DkY/KGpKrDzsZgmzuO8wYinoiR3wMH0OgmSYWHfNa2VJ1YYlD8IkuTBjvp",
+	"MK16AtnKRK6BmiqWiJyaMp3JtmhOS/idDLWWF2MJ9Ovzbwd5jaVV9ronhtODDCY4ObI9RdKvOhGA1oeZ",
+	"TNXQwfFb6xh0A5Rh0Y9JW8lOnrUNHJvHMuE5yHzbEW3f5NqkU8k6nEraC1Za2gkOwsvqWhQ578OQXCzI",
+	"/0addn9DAFqqOvzYKYRI5kRLQ0awhYVfbBN1X3e2Sif0LqWHQ3KDnYA+18blhntVBVdhAfe5td+nFc1h",
+	"PIxCzXaOhlwz+xOcqXOWZtCY9FPq5mt7Yrh43M8ppPZI3fIpCdOzhI2jlJx3byBpQgZKJ2jQ7psiZoIL",
+	"FVlBhEp1hO6vSoogZlz+EooJGG8pI/BP97GXjztUNtM9hY73KEnklsxZMN50mdIyJY/lvExRquRlRFRG",
+	"56ULnZK51JwgLypDbs3M5XtJKK3viiADRgrWGrFSa0YMCA64YTyWTni7dCwAvYd8GJYqgcq3zNzhJmJG",
+	"qbWsbGrlIZvZd5bluqh4fxfz2Fm5gZX7gMywbzB09JLE2yO3WtbS43emt/OreiZBDi4oiqdaTbSofaa0",
+	"I/+SVYAMql7H4vgwuzmWaBfBBqULLhk3TIKuhtzZsKsAJYcSRqUagibvIk9cLDGXWPu6USydZkjrQFRp",
+	"jBt2AP0H1iF6K1buQ2ppykeRG1EsL3l/rOymgHzxMjm73RVtO3tHjNObQN6Ia1Ew/F6Ul02zzCjBFMQW",
+	"GhzVIv9mOB1aCO2e9FmxVYpuhBOg+3sDbVhLVObou2f7z2c6trEsPduna6DnUrpqfnUi7zdPlctRi57y",
+	"B0+EAHDKdReDFWwktBFFykdAPZTJy8aKiamgkiglZjrywDh7yEonNnYebzNFdce9civcK66IZGGE9oa4",
+	"Ubu80VvMG916VIaxzNCpUAzLBTgnwBqQ+DKRyspYeFYnWEUh1ZjqHlPaVYV9i2hXuxzRm5rqTorBUS+Y",
+	"HKsCNDwgOIYlMz4XJ3VOxhuXiPtNwXAI98425YOKVlepK72gYB0KT+lW1hqxbArXrLu+oC7dvXBVc/Jh",
+	"lV3jKJYpuHbTsqu43saK62G5XKdyTq5TbB3ukwdfbD27tPqM+LZ7Qmu71o1iHIxh737jSTLrFKoHrqqS",
+	"EeuoPFdDay+cGW7VTMqcSIjld11j+rq5tzccDhuarvsN1Fa9p03GMXcloRNfulqH2Lz/C8pMDe/1k1hC",
+	"AbW7oLNLyc2gEAn7Lrk+iBJfgfv67fGL+tnr48Mff7LbNkupWNW2AjdZ+R7FssW1+OnZU/TL7W9QtfvF",
+	"cfBGLK755/DPlBse174C1bsoBAOKeXAfSpJ5rClXAxPU+5RnDVL5aIx91p01NIFkulIhZOdkpAYFU0MJ",
+	"NOEUnjj8/Jm5RQ93ZZId7DuKdcbbVinkIgVifvdJG+y96YoCkP5TkWdAeJ3pWBbCFBkdvR4+oyJseLf4",
+	"jFss4zlr8faV6nQgDJRza3lkHZacClOM6scdI4qSLD+WmYFKWwyWuCVFRO8YwOGStUR4xoILoBDUtaTB",
+	"jtmzg30/zlimmbaLuKK/Guwttq4Zb7kJB1BlmkNkofdRoSbjMpYDGUxRGnYQY0HqWhSGXwlptSOn4QKn",
+	"Pb2DG2q/fH8s8WJ4dI3o0T0+ct0gmkDoih2gezNUcOEtPVXA+ZKMpZJtEZW4BTCscIvAakgGRZ74WBJs",
+	"uQY7TlNrbwP2CjAnV8CV1FAyKYy1bqDYvhB/g5hl3EBlPi6NgcyFJgJ8oIF+YtepsZ68RrY2KBnHrWN3",
+	"ohUDiRbtQpgEefjNoJAitQPJR8zuljl2xsK4Fd54v4Era+/xvBpNGgsuQHSjYHQnJg+DLggTvv5l9c2g",
+	"yGvNmhOSVNHXoNc1VHG517NqZJWYFM7RbQalpszACuEmd2vLqmTVB423aAJp26cXheDQIQwaCQm/4rh8",
+	"mAqXn9XLXS3aF287f/z7efHL73/8v/8V58O/P354+cvJmw9/najDN/wNPxvO/z7LhqVu/VOm08xSurQg",
+	"iHUlRk+0E1a7UNam7OT9JezeP8ToRH7UO0jKTbFlwdpi3On+pZjjq/rlbsMaU+IV2xVHWFhX+hJ+1+U3",
+	"YaaCwQPo2EKm1jQgW0evZQNgB9a2AVYqGcVBpd9IwShO2c1zR3YpEpQiQYR92yKEnL8wP5B6b2WSpeRw",
+	"LrOVGWjGrROVvBSmlBI3LI584Lbuw7ZcZyX2Ocf9caf0bUoqf+tVjOsI2buoXlxGqK4XnV0t/Rr74bKv",
+	"wciZELUfQRp4zzACjEqAmwzug7iej7BxmTIUOtVoWyxp/lmPp4INu1kuKGvTiS6IKEllMLYHobO1LD6U",
+	"YZux+JYJ98AZYh2m8PtpykB1OhVN4GVyh+darC4f8assF6TZ+FHXoqzrnZC+P9N5Fym4sfLAvfU4jPSb",
+	"xxRuHCHYozODTCzKPPBf5In28YCISTEU2mA6UXDeUQg9yOG8BNN/6WCiEcuX+N/y6AZBg69EH9Odf2Yp",
+	"H+kIj5uUFHAqxX7Yv2Gaw8tymLee7zAdUd8Pdx6kfor2zwbw9GnAI4+n/+nGPhV0LtSjmcEN9qXGjRG9",
+	"vtG15sHhZBLrOFRt4MOQP5RzbS6okbHHDqc9Bvfjom/W6NhV2PEyLvUQltePAIYLN7ps1h/396OaFJ+r",
+	"ryJIGoBnqDVDj6zmfvYpyy4tlr4TbM3KIw2EwQLjBd7UxkUBb1nB0nCfb5nEFh+d20W9Hl0+jP/4W5oX",
+	"8xC9sXlKcu+L02UX9oLPeVij/LZ842LV4sTB3FpdlweEqrNwWjfIkgjSNaZmJUSsEKYYAQmBKmLpcG1d",
+	"asla3qCfo42mAdySk+UmepaXFeSbQMLpN3LU4Ia9qTrVFU5Xv+E0b1r3ZR7XVjozTuCtIaPv4chzr1DG",
+	"jsllk3y5WVhuqqDF02xHXkwHHuy3MAev4tzo7FIKyglsKdOlR7RLK8QCaG/CtrlkepiZdjfIxFN56jAS",
+	"0ky3eZGKtMFO7WCBbxvBDvCKxgZVnlLuW4C1sJ4IhzmlqTnDmb0fKb7LZ3qI+UzB4VCZPFDuDaAfGkrH",
+	"1t0Wu+DkRjycna71uhYEVCVG5dJatRNX30AY8cEoWSP0LenW8WIG1YEzL6+mGvbVCdY40E+RU7Bcpsxl",
+	"xOfZlWBcjmJ0YdZSe/ZVO6dlJ0cfjxy1u49xBuge2+yzPBjJWaVXtps8+0OMjgemW2v+59PX6EutJXgh",
+	"Cvjrk725uJ7OD2w3cia14XmOFd9QygL3a7SsUtUeOExatAL3phxGHJfFJGFzjQnT8UtXafMV5q7IIJ/A",
+	"rqyul9odPsitOYrNhRbmhCX9WmnjstrDlwYnRtbGZlknwJF69uyHhpVon/wCHB/KByrFolBmozwsoSt6",
+	"yvg/FLxt4CBOFDrC8ynXiwzKtTxETNDgS6QcndLen5O8isCbiVg3QJsZ9uyFK+qe0hIUpYWYM8zwK8H6",
+	"OW8LRNMbdrN2l5JAEJeLFyJo/VSpHqaAoC8x+ZLfHKNm2KljXMRZbpfp5DO/IiIj4FVbdzJgloS/qSQO",
+	"u9hVeeVTBIDLUz8HfSnm2U8B88iBDSLnDXLFlW16RKvJ9k7tbivAJQ7Be8pnz/AUcPLJc+L0tc8WSvWa",
+	"JSAQfMuuaF+JtJ5JN14dsZajlQ1egBX8k+2/E0Ni3UQ20rFPDfy1bmYRgWngRXs+YnzIR+EKz7mcNorj",
+	"DyfsSox0ycs/KKCkDaBmwn4eA+3YlCbcEtXArTpo2Wst+BqZZO8HJgeb63elLnPBVMGO+/1csBeTm8b9",
+	"xDpCpFM7K9nrNz+z316fnLLTZ6zD2zwVWEwZMS140e5GrJPJtCSC1VQCqq6weo32foSI6lEsS72EtyI2",
+	"McRhfMyba4cGVYhSMh1/ODliINk1kp6+d9bgexTs9m41KNpAwfb7q3O21+lmxV5PGI6VpDi6ltDgALd5",
+	"H/dUBpnz5bzY8c5YgHyQZoaZgmc5bicP//UE8PaslIQMr4JbyRJ+TvvktK9JWV9BGSV8j4hxpk0heA8l",
+	"i6+OLz8fqfvJNl8LnptuxKyqsqrINuC0DyF2EYH9uIpxm3CkjejVvn76+v8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -17,14 +17,14 @@ import (
 
 type object = map[string]any
 
-// request is what is sent by HTTP. A body that is no string is sent as JSON.
+// request is an HTTP request. A body that is not a string is encoded as JSON.
 type request struct {
 	method, path, key, host string
 	header                  http.Header
 	body                    any
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
@@ -66,7 +66,7 @@ func (r request) build(ctx context.Context, url string) (*http.Request, error) {
 	return q, nil
 }
 
-// ask sends a request and reads the whole answer.
+// ask sends a request and reads the whole response.
 func (t *target) ask(ctx context.Context, r request) (answer, error) {
 	q, err := r.build(ctx, t.URL)
 	if err != nil {
@@ -82,7 +82,8 @@ func (t *target) ask(ctx context.Context, r request) (answer, error) {
 	return answer{p.StatusCode, p.Header, body, time.Since(began)}, err
 }
 
-// get asks and ignores failures, for requests of which many are sent: 0 is none.
+// get returns the status of a response, 0 for none: for attacks that send many requests and
+// may lose some.
 func (t *target) get(ctx context.Context, path, key string) (int, time.Duration) {
 	a, err := t.ask(ctx, request{method: "GET", path: path, key: key})
 	if err != nil {
@@ -91,7 +92,7 @@ func (t *target) get(ctx context.Context, path, key string) (int, time.Duration)
 	return a.status, a.took
 }
 
-// want returns an error for an answer of another status.
+// want returns an error unless the response has this status.
 func (a answer) want(err error, status int) error {
 	if err != nil {
 		return err
@@ -104,17 +105,17 @@ func (a answer) want(err error, status int) error {
 
 func (a answer) short() string { return string(a.body[:min(len(a.body), 200)]) }
 
-// raw sends bytes as they are and returns all that comes back until the connection
-// ends or wait is over. closed reports whether the server ended it.
+// raw sends bytes unchanged and returns everything received until the connection is closed
+// or wait has passed. closed reports whether the server closed it.
 func (t *target) raw(ctx context.Context, text string, wait time.Duration) (back string, closed bool, err error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Address())
 	if err != nil {
 		return "", false, err
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(wait)) // a connection of TCP takes one
+	_ = conn.SetDeadline(time.Now().Add(wait)) // TCP connections support deadlines
 	if _, err := conn.Write([]byte(text)); err != nil {
-		return "", true, nil // refused before all was sent
+		return "", true, nil // rejected before everything was sent
 	}
 	all, err := io.ReadAll(conn)
 	return string(all), !isTimeout(err), nil

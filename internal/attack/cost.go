@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// bombard sends a request a number of times a second from one partner within its rate
-// limit, beside a receptionist who reads, and judges both: what a request may cost,
-// and that the reader is served. Refusals of the partner by its rate limit are fine.
+// bombard sends one partner's request at a fixed rate while a receptionist reads. It checks
+// the latency of the partner's requests and of the receptionist's. 429 for the partner is
+// expected.
 func (f *field) bombard(ctx context.Context, key string, each time.Duration, bombs []request) (string, error) {
 	s, err := f.closed(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *field) bombard(ctx context.Context, key string, each time.Duration, bom
 	return happened, nil
 }
 
-// readBound is how long a reader may wait beside a load, on cores that it shares.
+// readBound is the maximum latency of reads under load, on cores shared with the load.
 const readBound = 500 * time.Millisecond
 
 func (f *field) series(rules ...string) (bombs []request) {
@@ -109,7 +109,7 @@ func searchBomb(ctx context.Context, f *field) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for range pick(f.options, 40, 300) { // whom a search for a long visit must all look through
+	for range pick(f.options, 40, 300) { // a search for a long appointment examines all of them
 		if _, err := f.newDoctorOf(ctx, s, "Radiology", "00:30"); err != nil {
 			return "", err
 		}
@@ -134,7 +134,7 @@ func searchBomb(ctx context.Context, f *field) (string, error) {
 	return f.bombard(ctx, key, 2*time.Second, bombs)
 }
 
-// hostileBodies sends bodies that cost much to read.
+// hostileBodies sends bodies that are expensive to parse.
 func hostileBodies(ctx context.Context, f *field) (string, error) {
 	s, err := f.closed(ctx)
 	if err != nil {

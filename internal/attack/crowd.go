@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// race sends equal bookings at once: one is made, the others learn that it is taken.
+// race sends identical bookings concurrently: one must succeed, the others must be refused as
+// overlapping.
 func race(ctx context.Context, f *field) (string, error) {
 	s, err := f.unlimited(ctx)
 	if err != nil {
@@ -70,14 +71,14 @@ func race(ctx context.Context, f *field) (string, error) {
 	return happened, nil
 }
 
-// readersBeside lets a crowd book one doctor while others read about another one.
+// readersBeside measures reads of one doctor while many clients book another one.
 func readersBeside(ctx context.Context, f *field) (string, error) {
 	s, err := f.unlimited(ctx)
 	if err != nil {
 		return "", err
 	}
 	bookers := pick(f.options, 64, 300)
-	keys := make([]string, 16) // no caller may have more than a third of the places
+	keys := make([]string, 16) // one caller gets at most a third of the places
 	for i := range keys {
 		if keys[i], err = f.key(ctx, "receptionist"); err != nil {
 			return "", err
@@ -105,12 +106,12 @@ func readersBeside(ctx context.Context, f *field) (string, error) {
 					"start_time": f.start.AddDate(0, 0, 60+n).Add(time.Duration(i%90) * 15 * time.Minute).Format(time.RFC3339),
 				}})
 				if err != nil {
-					return // the time is over
+					return // ended by us
 				}
 				mu.Lock()
 				seen[a.status]++
 				mu.Unlock()
-				if a.status == http.StatusServiceUnavailable { // as it is told to
+				if a.status == http.StatusServiceUnavailable { // waits as Retry-After says
 					select {
 					case <-limit.Done():
 					case <-time.After(time.Second):

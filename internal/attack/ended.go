@@ -12,15 +12,14 @@ import (
 )
 
 const (
-	// revokedRequests is how long requests of a revoked key may still be answered by
-	// another process.
+	// revokedRequests is how long another process may accept a revoked key.
 	revokedRequests = 5 * time.Second
-	// revokedStreams is how long a stream may outlive its key: 15 s, and what a busy
-	// machine adds.
+	// revokedStreams is how long a stream may continue after its key was revoked: 15 s, with
+	// a margin for a busy machine.
 	revokedStreams = 18 * time.Second
 )
 
-// revoke revokes a key at a server.
+// revoke revokes a key through a server.
 func (f *field) revoke(ctx context.Context, s *target, id int64) error {
 	a, err := s.ask(ctx, request{method: "POST", path: fmt.Sprintf("/api-keys/%d/revoke", id), key: f.admin})
 	return a.want(err, http.StatusOK)
@@ -39,7 +38,7 @@ func revokedKey(ctx context.Context, f *field) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for range 5 { // so that it is known there, if anything is kept
+	for range 5 { // so that a cache, if there is one, has the key
 		if status, _ := there.get(ctx, "/me", key); status != http.StatusOK {
 			return "", fmt.Errorf("the key is answered %d before it is revoked", status)
 		}
@@ -73,7 +72,7 @@ func revokedStream(ctx context.Context, f *field) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A client without the bound of the others.
+	// Without the timeout of the other clients.
 	p, err := (&http.Client{Transport: client.Transport}).Do(q)
 	if err != nil {
 		return "", err
@@ -128,7 +127,7 @@ func revokedStream(ctx context.Context, f *field) (string, error) {
 	}
 }
 
-// opened opens a stream and returns its status, and what closes it.
+// opened opens a stream and returns its status and a function that closes it.
 func (t *target) opened(ctx context.Context, key string) (status int, end func(), err error) {
 	q, err := request{method: "GET", path: "/stream", key: key}.build(ctx, t.URL)
 	if err != nil {

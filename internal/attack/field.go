@@ -18,7 +18,7 @@ import (
 	"mems/internal/program"
 )
 
-// field is where the attacks happen: a private database, and servers on it.
+// field is a private database and the servers under attack.
 type field struct {
 	options
 	dir, binary, dsn string
@@ -30,14 +30,14 @@ type field struct {
 
 	mu      sync.Mutex
 	servers map[string]*target
-	numbers int // of names that must differ
+	numbers int // the last number used in a unique name
 }
 
 // target is a server.
 type target struct{ *program.Server }
 
-// newField builds mems, starts the database and a server that wants keys, and fills
-// the clinic.
+// newField builds mems, starts the database and a server that requires API keys, and creates
+// the clinic's records.
 func newField(ctx context.Context, o options, say io.Writer) (*field, error) {
 	dir, err := os.MkdirTemp("", "mems-attack-")
 	if err != nil {
@@ -76,7 +76,7 @@ func (f *field) prepare(ctx context.Context, say io.Writer) error {
 	return f.fill(ctx, s)
 }
 
-// fill makes the records that the attacks are about.
+// fill creates the records that the attacks use.
 func (f *field) fill(ctx context.Context, s *target) error {
 	var err error
 	if f.doctor, err = f.newDoctor(ctx, s); err != nil {
@@ -92,15 +92,15 @@ func (f *field) fill(ctx context.Context, s *target) error {
 	return err
 }
 
-// secretName must not be in an answer to a caller who may not see patients.
+// secretName must not appear in responses to callers who may not read patients.
 const secretName = "Geheimrat"
 
-// newDoctor adds a doctor who works every day, all day.
+// newDoctor creates a doctor who works all day, every day.
 func (f *field) newDoctor(ctx context.Context, s *target) (int64, error) {
 	return f.newDoctorOf(ctx, s, "Dermatology", "24:00")
 }
 
-// newDoctorOf adds a doctor who works every day from midnight to end.
+// newDoctorOf creates a doctor who works every day from midnight to end.
 func (f *field) newDoctorOf(ctx context.Context, s *target, specialization, end string) (int64, error) {
 	id, err := f.create(ctx, s, "/doctors", object{"full_name": "Dr. Noor Haddad", "specialization": specialization})
 	if err != nil {
@@ -117,7 +117,7 @@ func (f *field) newDoctorOf(ctx context.Context, s *target, specialization, end 
 	return id, a.want(err, http.StatusOK)
 }
 
-// create sends a POST as the administrator and returns the id of what was made.
+// create sends a POST request as the administrator and returns the id of the new record.
 func (f *field) create(ctx context.Context, s *target, path string, body object) (int64, error) {
 	return f.createAs(ctx, s, f.admin, path, body)
 }
@@ -134,7 +134,7 @@ func (f *field) createAs(ctx context.Context, s *target, key, path string, body 
 	return made.ID, json.Unmarshal(a.body, &made)
 }
 
-// newDatabase makes an empty database and returns its address.
+// newDatabase creates an empty database and returns its URL.
 func (f *field) newDatabase(ctx context.Context, name string) (dsn string, err error) {
 	db, err := sql.Open("mysql", f.db.DSN(""))
 	if err != nil {
@@ -145,12 +145,12 @@ func (f *field) newDatabase(ctx context.Context, name string) (dsn string, err e
 	return f.db.DSN(name), err
 }
 
-// environment is that of a mems of this field.
+// environment returns the environment of a mems process on this database.
 func (f *field) environment(env []string) []string {
 	return program.Environment(append([]string{"MEMS_DATABASE_URL=" + f.dsn, "MEMS_LOG_LEVEL=error", "MEMS_HTTP_ADDR=127.0.0.1:0"}, env...)...)
 }
 
-// mems runs a command to its end.
+// mems runs a command of the program and waits for it.
 func (f *field) mems(ctx context.Context, env []string, args ...string) (output string, err error) {
 	limit, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -160,7 +160,7 @@ func (f *field) mems(ctx context.Context, env []string, args ...string) (output 
 	return string(out), err
 }
 
-// key makes an API key.
+// key creates an API key.
 func (f *field) key(ctx context.Context, role string, scopes ...string) (string, error) {
 	_, key, err := f.keyAndID(ctx, role, scopes...)
 	return key, err
@@ -190,17 +190,17 @@ func (f *field) unique(name string) string {
 	return fmt.Sprintf("%s %d", name, f.numbers)
 }
 
-// closed returns the server that wants keys, otherwise set as by default.
+// closed returns the server that requires API keys and otherwise has the default settings.
 func (f *field) closed(ctx context.Context) (*target, error) {
 	return f.server(ctx, "closed", "MEMS_AUTH=required")
 }
 
-// unlimited is one that wants keys and counts nobody's requests, to be loaded.
+// unlimited returns a server that requires API keys and has no rate limit, for load.
 func (f *field) unlimited(ctx context.Context) (*target, error) {
 	return f.server(ctx, "unlimited", "MEMS_AUTH=required", "MEMS_RATE_LIMIT=0")
 }
 
-// server returns the server of this name, which it starts when there is none.
+// server returns the server with this name, started if necessary.
 func (f *field) server(ctx context.Context, name string, env ...string) (*target, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -229,7 +229,7 @@ func (f *field) serve(ctx context.Context, env []string) (*target, error) {
 	return &target{s}, nil
 }
 
-// close ends everything and removes the data.
+// close stops everything and removes the data.
 func (f *field) close() {
 	for _, t := range f.servers {
 		t.Kill()
@@ -237,7 +237,7 @@ func (f *field) close() {
 	if f.db != nil {
 		limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		_ = f.db.Stop(limit) // the data are thrown away
+		_ = f.db.Stop(limit) // the data are deleted anyway
 	}
 	_ = os.RemoveAll(f.dir)
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The most that one caller may keep for itself.
+// Limits per caller.
 const (
 	mostStreams  = 20
 	mostHolds    = 5  // of a partner
@@ -54,8 +54,8 @@ func hoardStreams(ctx context.Context, f *field) (string, error) {
 	return fmt.Sprintf("%d open, the others %d; another caller gets one", open, refusal), nil
 }
 
-// hoard makes records until one is refused, and checks that another partner still
-// gets one.
+// hoard creates records until one is refused, and checks that another partner can still
+// create one.
 func (f *field) hoard(ctx context.Context, scopes []string, most int, next func(patient int64, i int) (path string, body object)) (string, error) {
 	s, err := f.server(ctx, "unlimited", "MEMS_AUTH=required", "MEMS_RATE_LIMIT=0")
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *field) hoard(ctx context.Context, scopes []string, most int, next func(
 	if err != nil {
 		return "", err
 	}
-	// A partner reaches the patients that it registered.
+	// A partner can access the patients that it registered.
 	patient, err := f.createAs(ctx, s, key, "/patients", object{"first_name": "Ann", "last_name": f.unique("Number")})
 	if err != nil {
 		return "", err

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// perMinute is the rate limit of the servers of these attacks, small so that they end.
+// perMinute is the rate limit of the servers in these attacks, low so that they are short.
 const perMinute = 60
 
 func wrongKey(i int) string { return fmt.Sprintf("mems_wrong_%040d", i) }
@@ -31,7 +31,7 @@ func sharedAddress(ctx context.Context, f *field) (string, error) {
 		status, _ := s.get(ctx, "/doctors", f.admin)
 		good[status]++
 	}
-	// One that another process made a moment ago becomes known within seconds.
+	// Another process has just created it: it is accepted within seconds.
 	fresh, err := f.key(ctx, "receptionist")
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ func ipv6Prefix(ctx context.Context, f *field) (string, error) {
 		}
 		seen[status]++
 	}
-	// What a bucket holds, and what came in while they were sent.
+	// The bucket's size, and the tokens added while requests were sent.
 	if most := perMinute + int(time.Since(began).Seconds()) + 1; seen[http.StatusUnauthorized] > most {
 		return "", fmt.Errorf("%s: want at most %d guesses from one /64", seen, most)
 	}

@@ -1,6 +1,6 @@
-// Command attack runs hostile clients against real servers and says which defences
-// hold. It starts a private database and "mems serve" processes of its own, talks to
-// loopback only, and ends within a bound. "attack -help" explains the rest.
+// Command attack runs hostile clients against real servers and reports which defences hold.
+// It starts a private database and its own "mems serve" processes, connects to loopback only,
+// and has a time limit. "attack -help" explains the rest.
 package main
 
 import (
@@ -77,7 +77,7 @@ func main() {
 	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// command is the program. It returns the exit status.
+// command runs the program and returns the exit status.
 func command(ctx context.Context, args []string, out, say io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("attack", flag.ContinueOnError)
@@ -116,7 +116,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 		}
 		return 0
 	}
-	limit, cancel := context.WithTimeout(ctx, pick(o, 3*time.Minute, 5*time.Minute)) // for what hangs; the attacks have bounds of their own
+	limit, cancel := context.WithTimeout(ctx, pick(o, 3*time.Minute, 5*time.Minute)) // against hanging; each attack has its own limit
 	defer cancel()
 	results, err := run(limit, o, chosen, say)
 	if err != nil {
@@ -129,41 +129,41 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 // attack is one kind of hostile client.
 type attack struct {
 	name, tries string
-	// patient attacks wait rather than load: they run beside each other.
+	// patient attacks mostly wait, so they run concurrently.
 	patient bool
-	// carry out the attack; a non-nil error says how the defence broke.
+	// run executes the attack. Its error says how the defence failed.
 	run func(context.Context, *field) (happened string, err error)
 }
 
-// attacks are all of them, in the order of the table.
+// attacks lists all attacks in the order of the table.
 var attacks = []attack{
 	{"rebinding", "a website's own name for 127.0.0.1 in Host, on a server without authentication", true, rebinding},
-	{"open-proxy", "a reverse proxy before a server without authentication", true, openProxy},
+	{"open-proxy", "a reverse proxy in front of a server without authentication", true, openProxy},
 	{"forms", "pages of another site change records, by form and by script", true, forms},
 	{"foreign-links", "links that follow a foreign Host", true, foreignLinks},
 	{"cors-wildcard", "origins by pattern in MEMS_CORS_ORIGINS", true, corsWildcard},
 	{"smuggling", "two lengths, bare line feeds, folded and doubled headers, bad chunks", true, smuggling},
-	{"slow-headers", "connections that send a header line a second", true, slowHeaders},
-	{"slow-body", "connections that send a byte of the body a second", true, slowBody},
-	{"slow-reader", "clients that ask and do not read", true, slowReader},
-	{"revoked-key", "a revoked key, asked of another process than the one that revoked it", true, revokedKey},
+	{"slow-headers", "connections that send one header line per second", true, slowHeaders},
+	{"slow-body", "connections that send one byte of the body per second", true, slowBody},
+	{"slow-reader", "clients that send requests and do not read the responses", true, slowReader},
+	{"revoked-key", "a revoked key, used at another process than the one that revoked it", true, revokedKey},
 	{"revoked-stream", "an open stream of a revoked key, with a change every second", true, revokedStream},
-	{"restore-files", "backups with commands, grants and triggers, altered and unsigned ones", true, restoreFiles},
+	{"restore-files", "backups with commands, grants and triggers, modified and unsigned backups", true, restoreFiles},
 	{"nat", "wrong keys and public reads from the address of good keys", true, sharedAddress},
-	{"ipv6-prefix", "wrong keys from ever new addresses of one /64", true, ipv6Prefix},
+	{"ipv6-prefix", "wrong keys from many addresses of one /64", true, ipv6Prefix},
 	{"hoard-streams", "one caller opens streams", true, hoardStreams},
-	{"hoard-holds", "a partner holds one time after the other", true, hoardHolds},
+	{"hoard-holds", "a partner places one hold after the other", true, hoardHolds},
 	{"hoard-waitlist", "a partner fills the waitlist", true, hoardWaitlist},
-	{"bodies", "deep JSON, huge numbers, packed and oversized bodies", false, hostileBodies},
-	{"recurrence-bomb", "rules that match once in centuries, 20 a second", false, recurrenceBomb},
-	{"series-bomb", "series of 100 days that must all be free, 20 a second", false, seriesBomb},
-	{"search-bomb", "availability of everybody, largest pages and FHIR searches, 20 a second", false, searchBomb},
-	{"race", "equal bookings of one time at once", false, race},
-	{"readers", "readers of other doctors beside a crowd that books one doctor", false, readersBeside},
-	{"memory", "what the attacks before it leave in the servers' memory", false, memoryAfter}, // the last
+	{"bodies", "deeply nested JSON, huge numbers, compressed and oversized bodies", false, hostileBodies},
+	{"recurrence-bomb", "recurrence rules that match once in centuries, 20 per second", false, recurrenceBomb},
+	{"series-bomb", "series of 100 days that must all be free, 20 per second", false, seriesBomb},
+	{"search-bomb", "availability of all doctors, largest pages and FHIR searches, 20 per second", false, searchBomb},
+	{"race", "identical bookings sent concurrently", false, race},
+	{"readers", "reads of other doctors while many clients book one doctor", false, readersBeside},
+	{"memory", "the servers' memory after the other attacks", false, memoryAfter}, // the last
 }
 
-// result is a line of the table.
+// result is a row of the table.
 type result struct {
 	attack
 	happened string
@@ -171,8 +171,8 @@ type result struct {
 	took     time.Duration
 }
 
-// run carries the attacks out: first those that wait, beside each other, then those
-// that load the server, one by one.
+// run executes the attacks: first those that wait, concurrently, then those that load the
+// server, one by one.
 func run(ctx context.Context, o options, chosen []attack, say io.Writer) ([]result, error) {
 	f, err := newField(ctx, o, say)
 	if err != nil {

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// Bounds of a server's memory in MB, after the attacks and at its most during them:
-// three times and more what was measured, 137 MB for both.
+// Bounds of a server's resident memory in MB after the attacks, and of its peak. Measured:
+// 137 MB for both.
 const (
 	mostAfter = 450
 	mostEver  = 600
 )
 
-// memoryAfter holds the memory of every server that was attacked to its bounds.
+// memoryAfter compares the memory of every attacked server with the bounds.
 func memoryAfter(ctx context.Context, f *field) (string, error) {
 	if runtime.GOOS != "linux" {
 		return "not measured: only Linux tells", nil
 	}
-	if _, err := f.closed(ctx); err != nil { // there may have been no attack
+	if _, err := f.closed(ctx); err != nil { // if it is the only attack, no server runs yet
 		return "", err
 	}
 	f.mu.Lock()
@@ -41,7 +41,7 @@ func memoryAfter(ctx context.Context, f *field) (string, error) {
 	return fmt.Sprintf("%d servers hold at most %d MB, and held %d MB", len(f.servers), after, ever), nil
 }
 
-// memoryOf returns the memory of a process in MB, now and at its peak.
+// memoryOf returns the resident memory of a process in MB, now and at its peak.
 func memoryOf(pid int) (now, peak int64, err error) {
 	status, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

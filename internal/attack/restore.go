@@ -15,7 +15,7 @@ import (
 	"mems/internal/backup"
 )
 
-// restoreFiles restores files that somebody wrote who can write where backups lie.
+// restoreFiles restores files written by an attacker who has access to the backup folder.
 func restoreFiles(ctx context.Context, f *field) (string, error) {
 	database, err := f.newDatabase(ctx, "restored")
 	if err != nil {
@@ -64,7 +64,7 @@ func restoreFiles(ctx context.Context, f *field) (string, error) {
 			return "", err
 		}
 	}
-	// A good backup, altered, cut off, and signed by nobody.
+	// A valid backup, modified, truncated, and without a signature.
 	good := filepath.Join(f.dir, "good")
 	if out, err := f.mems(ctx, []string{keys}, "backup", good); err != nil {
 		return "", fmt.Errorf("make a backup: %w\n%s", err, out)
@@ -102,7 +102,7 @@ func restoreFiles(ctx context.Context, f *field) (string, error) {
 	return fmt.Sprintf("%d files refused, nothing was run; the good one is taken", tried), nil
 }
 
-// backupOf is a file with a hash that is right, as anybody can make it.
+// backupOf returns a file with a correct hash, which anybody can compute.
 func backupOf(dump string) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := backup.NewWriter(&b, backup.Head{At: time.Now().UTC(), Schema: 1, Program: "attack"}, nil)

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// dribble opens connections which send first and then a piece a second, until the
-// server ends them. It returns how long the longest lasted, and how many were still
-// open at the bound.
+// dribble opens connections that send first and then a piece per second, until the server
+// closes them. It returns how long the longest was open, and how many were still open at the
+// bound.
 func (t *target) dribble(ctx context.Context, connections int, first, piece string, bound time.Duration) (longest time.Duration, left int, err error) {
 	limit, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
@@ -49,7 +49,7 @@ func (t *target) dribble(ctx context.Context, connections int, first, piece stri
 					mu.Unlock()
 					return
 				case <-tick.C:
-					_, _ = io.WriteString(conn, piece) // that it is closed is seen by the reader
+					_, _ = io.WriteString(conn, piece) // the reader notices that it is closed
 				}
 			}
 		})
@@ -58,8 +58,8 @@ func (t *target) dribble(ctx context.Context, connections int, first, piece stri
 	return longest, left, err
 }
 
-// beside reads until stop is called, as a receptionist does, and returns what that
-// was like.
+// beside reads like a receptionist until stop is called, which returns the latencies and
+// failures.
 func (t *target) beside(ctx context.Context, path, key string, every time.Duration) (stop func() (tally, []time.Duration)) {
 	ctx, cancel := context.WithCancel(ctx)
 	seen, latencies, done := tally{}, []time.Duration(nil), make(chan struct{})
@@ -88,7 +88,7 @@ func (t *target) beside(ctx context.Context, path, key string, every time.Durati
 	}
 }
 
-// served returns an error when readers were refused, or waited longer than bound.
+// served returns an error if reads were refused or took longer than bound.
 func served(seen tally, latencies []time.Duration, bound time.Duration) error {
 	p99 := percentile(latencies, 0.99)
 	if len(seen) != 1 || seen[200] == 0 {
@@ -100,7 +100,7 @@ func served(seen tally, latencies []time.Duration, bound time.Duration) error {
 	return nil
 }
 
-// slowBound is how long readers may wait beside clients that only hold connections.
+// slowBound is the maximum latency of reads while other clients only hold connections.
 const slowBound = time.Second
 
 func slow(ctx context.Context, f *field, first, piece string, bound time.Duration) (string, error) {
@@ -135,9 +135,8 @@ func slowBody(ctx context.Context, f *field) (string, error) {
 		"\r\nContent-Length: 1000\r\n\r\n{", " ", 19*time.Second)
 }
 
-// slowReader asks for the largest answer again and again and reads nothing. The
-// server's bound for writing is half a minute, so a small run only sees that the
-// others are served.
+// slowReader requests the largest response repeatedly and does not read it. The server's
+// write timeout is 30 s, so a small run only checks that other clients are served.
 func slowReader(ctx context.Context, f *field) (string, error) {
 	s, err := f.server(ctx, "slow", "MEMS_AUTH=required", "MEMS_RATE_LIMIT=0")
 	if err != nil {
@@ -163,12 +162,12 @@ func slowReader(ctx context.Context, f *field) (string, error) {
 		}
 		open = append(open, conn)
 		if t, ok := conn.(*net.TCPConn); ok {
-			_ = t.SetReadBuffer(4096) // or the kernel reads for us
+			_ = t.SetReadBuffer(4096) // otherwise the kernel buffers the response
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 		for range 30 {
 			if _, err := io.WriteString(conn, "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-				break // it reads no more of ours, for we read nothing of its
+				break // the server stopped reading because we do not read
 			}
 		}
 	}
@@ -181,8 +180,8 @@ func slowReader(ctx context.Context, f *field) (string, error) {
 	if err := served(seen, latencies, slowBound); err != nil || !f.full {
 		return happened, err
 	}
-	// What the kernel holds for us would take long to read; but a socket that the
-	// server closed answers what we write with a reset.
+	// Reading what the kernel has buffered would take long. Writing to a socket that the
+	// server has closed returns a reset.
 	left := 0
 	for range 2 {
 		left = 0

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// smuggling sends requests whose end two servers could see at different places, with
-// a second request behind. Any answer to the second one, on a connection that was
-// not refused, would be an answer to somebody else's request behind a proxy.
+// smuggling sends requests whose end is ambiguous, followed by a second request. If the first
+// is accepted and the second answered, a proxy in front could attribute that response to
+// another client (RFC 9112, 11.2).
 func smuggling(ctx context.Context, f *field) (string, error) {
 	s, err := f.closed(ctx)
 	if err != nil {
 		return "", err
 	}
 	const hidden = "GET /problems/not-found HTTP/1.1\r\nHost: localhost\r\n\r\n"
-	// Two plain requests on one connection have two answers: the count below can see.
+	// Control: two plain requests on one connection have two responses.
 	control, _, err := s.raw(ctx, strings.Repeat("GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n", 2), time.Second)
 	if err != nil {
 		return "", err

@@ -11,17 +11,16 @@ import (
 	"time"
 )
 
-// spoiled starts the careless proxy of -spoil before a server and returns its address.
-// It undoes each defence somehow, so that every attack on it must get through: it
-// hides Host, Origin and itself, repeats Host in answers, waits for slow clients for
-// ever, and does what spoiler does.
+// spoiled starts the proxy of -spoil in front of a server and returns its address. It removes
+// each defence in some way, so that every attack on it must succeed: it hides Host, Origin and
+// itself, repeats Host in responses, waits for slow clients without a limit, and uses spoiler.
 func spoiled(ctx context.Context, address, admin string) (string, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { // which has no forwarding headers
+		Rewrite: func(r *httputil.ProxyRequest) { // adds no forwarding headers
 			r.SetURL(&url.URL{Scheme: "http", Host: address})
 			r.Out.Host = "localhost"
 			for name := range r.Out.Header {
@@ -38,12 +37,12 @@ func spoiled(ctx context.Context, address, admin string) (string, error) {
 		proxy.ServeHTTP(w, r)
 	})}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
-	go func() { _ = server.Serve(listener) }() // it ends with ctx
+	go func() { _ = server.Serve(listener) }() // ends with ctx
 	return "http://" + listener.Addr().String(), nil
 }
 
-// spoiler reads as administrator what is refused to others, says that what was
-// refused is done, keeps streams for ever, and is slow about appointments and records.
+// spoiler repeats forbidden reads as administrator, reports refused writes as done, keeps
+// streams open, and delays appointments and records.
 type spoiler struct{ admin string }
 
 // RoundTrip implements http.RoundTripper.

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// openServer is the server on which nobody authenticates.
+// openServer returns the server without authentication.
 func (f *field) openServer(ctx context.Context) (*target, error) {
 	return f.server(ctx, "open", "MEMS_AUTH=open")
 }
 
-// controlled returns an error unless the request that is not hostile succeeds: else
-// a refusal of the hostile one would show nothing.
+// controlled returns an error unless the harmless request succeeds: otherwise a refusal of
+// the hostile one would prove nothing.
 func (t *target) controlled(ctx context.Context, r request) error {
 	a, err := t.ask(ctx, r)
 	return a.want(err, http.StatusOK)
@@ -161,9 +161,9 @@ func corsWildcard(ctx context.Context, f *field) (string, error) {
 	values := []string{"*", "https://*", "https://*.example.org", "null", "https://a.example.org/", "https://a.example.org,*"}
 	for _, value := range values {
 		if f.spoil {
-			value = "https://a.example.org" // nothing to refuse
+			value = "https://a.example.org" // valid: must be accepted
 		}
-		// An address that cannot be listened on ends a server that would start.
+		// With an unusable address a server that accepts the setting ends, too.
 		out, err := f.mems(ctx, []string{"MEMS_CORS_ORIGINS=" + value, "MEMS_HTTP_ADDR=127.0.0.1:1", "MEMS_AUTH=required", "MEMS_DATABASE_URL=root@unix(/nowhere)/mems"}, "version")
 		if err == nil {
 			return "", fmt.Errorf("MEMS_CORS_ORIGINS=%s is taken", value)

@@ -6,17 +6,17 @@ import (
 	"encoding/json"
 )
 
-// APIKeySecret derives the secret that seals records of API keys, apart from what else
-// the key signs.
+// APIKeySecret derives the secret that seals API key records, separate from other uses of
+// the key.
 func (k Key) APIKeySecret() []byte {
 	mac := hmac.New(sha256.New, k.Secret)
 	_, _ = mac.Write([]byte("mems api key seal v1\n"))
 	return mac.Sum(nil)
 }
 
-// APIKey is what the seal of an API key covers: all of the record but when it was
-// revoked, which the database lets nobody undo, and last used. No name in it may ever
-// change.
+// APIKey is the part of an API key that its seal covers: all but the time of its
+// revocation, which the database makes irreversible, and of its last use. Its names must
+// never change.
 type APIKey struct {
 	ID         int64    `json:"id"`
 	SecretHash []byte   `json:"secret_hash"`
@@ -29,11 +29,11 @@ type APIKey struct {
 	ExpiresAt  string   `json:"expires_at"`
 }
 
-// Seal seals the record with what APIKeySecret returned.
+// Seal returns the record's seal, with a secret from APIKeySecret.
 func (r *APIKey) Seal(secret []byte) []byte {
 	encoded, err := json.Marshal(r)
 	if err != nil {
-		panic(err) // strings and numbers alone
+		panic(err) // only strings and numbers
 	}
 	mac := hmac.New(sha256.New, secret)
 	_, _ = mac.Write(encoded)

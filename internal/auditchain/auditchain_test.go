@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is done to a sealed trail is found, and a whole one is never blamed.
+// Any tampering with a sealed trail is found, and an intact one is never reported.
 func TestTamperingIsFound(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -16,8 +16,7 @@ func TestTamperingIsFound(t *testing.T) {
 	})
 }
 
-// Each way to alter an entry and a chain is found, at every place of a trail with a
-// pruned chain.
+// Each alteration of an entry or chain is found, anywhere in a trail with a pruned chain.
 func TestEveryAlterationIsFound(t *testing.T) {
 	t.Parallel()
 	whole := write(&source{[]byte{
@@ -52,7 +51,7 @@ func TestEveryAlterationIsFound(t *testing.T) {
 	}
 }
 
-// An anchor finds what was taken away together with the seals of then.
+// An anchor reveals removals even if the seals of that time were removed as well.
 func TestAnchorOutlivesSeals(t *testing.T) {
 	t.Parallel()
 	s := &source{[]byte{0, 0, 0, 2}}
@@ -76,7 +75,7 @@ func TestAnchorOutlivesSeals(t *testing.T) {
 	}
 }
 
-// Private values are read with their key alone, and not once they were altered.
+// Private values are decrypted only with their key, and not after an alteration.
 func TestEncrypt(t *testing.T) {
 	t.Parallel()
 	secret := NewSecret()

@@ -7,26 +7,26 @@ import (
 	"errors"
 )
 
-// NewSecret makes a key for Encrypt.
+// NewSecret returns a random key for Encrypt.
 func NewSecret() []byte {
 	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
+	_, _ = rand.Read(secret) // never returns an error
 	return secret
 }
 
-// Encrypt is AES-GCM, with a key of 32 bytes AES-256-GCM, with a random nonce in front.
+// Encrypt encrypts with AES-GCM (AES-256-GCM for a key of 32 bytes) and prepends the random
+// nonce.
 func Encrypt(key, plain []byte) ([]byte, error) {
 	gcm, err := newGCM(key)
 	if err != nil {
 		return nil, err
 	}
 	nonce := make([]byte, gcm.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
+	_, _ = rand.Read(nonce) // never returns an error
 	return gcm.Seal(nonce, nonce, plain, nil), nil
 }
 
-// Decrypt returns what Encrypt was given. It fails for another key and for anything
-// that was altered.
+// Decrypt reverses Encrypt. It fails with another key and for altered input.
 func Decrypt(key, sealed []byte) ([]byte, error) {
 	gcm, err := newGCM(key)
 	if err != nil {

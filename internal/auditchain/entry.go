@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Entry is an entry of the trail as the table keeps it. Its JSON, without id and hash,
-// is what is hashed, so no name in it may ever change.
+// Entry is an entry's row. The hash covers its JSON without id and hash, so its names must
+// never change.
 type Entry struct {
 	ID         int64     `db:"id" json:"-"`
 	Chain      int64     `db:"chain" json:"chain"`
@@ -28,11 +28,11 @@ type Entry struct {
 	Hash       []byte    `db:"hash" json:"-"`
 }
 
-// sum is the hash of an entry that follows one with the hash before.
+// sum returns the hash of an entry whose predecessor has the hash before.
 func (e *Entry) sum(before []byte, key Key) []byte {
 	encoded, err := json.Marshal(e)
 	if err != nil {
-		panic(err) // a time beyond the year 9999, which no table of ours takes
+		panic(err) // a time after the year 9999, which our tables cannot hold
 	}
 	h := key.newHash()
 	_, _ = h.Write(before)
@@ -43,11 +43,11 @@ func (e *Entry) sum(before []byte, key Key) []byte {
 // Tip is the end of a chain.
 type Tip struct {
 	Chain, Seq int64
-	Begin      []byte // the hash that the chain begins with
-	Hash       []byte // of its last entry, or Begin
+	Begin      []byte // the chain's initial hash
+	Hash       []byte // hash of its last entry, or Begin
 }
 
-// Append makes e the next entry of the chain, and the tip the end after it.
+// Append makes e the next entry of the chain and advances the tip.
 func (t *Tip) Append(key Key, e *Entry) {
 	t.Seq++
 	e.Chain, e.Seq, e.MACKey = t.Chain, t.Seq, key.ID
@@ -55,14 +55,14 @@ func (t *Tip) Append(key Key, e *Entry) {
 	t.Hash = e.Hash
 }
 
-// The entry of the trail that says that a chain was pruned is a change of this kind of
-// object, with the number of the last entry that was taken away as this member.
+// The entry that records the pruning of a chain is a change of this kind of object; this
+// member is the number of the last entry removed.
 const (
 	PruneObject = "audit_chain"
 	PruneMember = "pruned_seq"
 )
 
-// prunedTo is how far a chain was pruned, as an entry says.
+// prunedTo returns how far a chain was pruned according to an entry.
 func (e *Entry) prunedTo() int64 {
 	var details struct {
 		Changes []struct {

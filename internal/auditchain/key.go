@@ -1,12 +1,12 @@
-// Package auditchain keeps an audit trail honest: what the hashes of its entries and
-// chains cover, what seals cover, how private values are encrypted, and how a whole
-// trail is verified. It is pure: rows come from and go to its caller.
+// Package auditchain makes an audit trail tamper-evident: it defines what the hashes of
+// entries and chains and the seals cover, encrypts private values, and verifies whole
+// trails. It is pure: its caller reads and writes the rows.
 //
-// Each entry's hash covers the entry and the hash before it. With a key, all hashes are
-// keyed (HMAC), so that they cannot be computed anew without a secret that the database
-// does not have. A chain begins with a hash that covers the beginning of the chain before
-// it. A seal binds the end of a chain, and the root's seal the list of chains.
-// db/README.md ("The audit trail") says what this finds and what it does not.
+// Each entry's hash covers the entry and the previous hash. With a key, all hashes are
+// keyed (HMAC) and cannot be recomputed without a secret that is not in the database. A
+// chain's initial hash covers that of the previous chain. A seal binds the end of a chain,
+// and the root's seal the list of chains. db/README.md ("The audit trail") says what this
+// detects and what it does not.
 package auditchain
 
 import (
@@ -17,23 +17,23 @@ import (
 	"slices"
 )
 
-// Key binds hashes to a secret that the database does not have. The zero value is no
-// key: hashes are plain.
+// Key binds hashes to a secret that is not in the database. The zero value is no key: plain
+// hashes.
 type Key struct {
 	ID     []byte // the first bytes of its hash
 	Secret []byte
 }
 
-// NewKey prepares a key.
+// NewKey returns the key with this secret.
 func NewKey(secret []byte) Key {
 	sum := sha256.Sum256(secret)
 	return Key{ID: sum[:4], Secret: secret}
 }
 
-// Keyed reports whether there is a secret.
+// Keyed reports whether the key has a secret.
 func (k Key) Keyed() bool { return k.Secret != nil }
 
-// newHash is a keyed hash, or a plain one without a secret. Writing to it never fails.
+// newHash returns a keyed hash, or a plain one without a secret. Writing to it never fails.
 func (k Key) newHash() hash.Hash {
 	if k.Keyed() {
 		return hmac.New(sha256.New, k.Secret)
@@ -41,7 +41,7 @@ func (k Key) newHash() hash.Hash {
 	return sha256.New()
 }
 
-// Find returns the key with an id.
+// Find returns the key with this id.
 func Find(keys []Key, id []byte) (Key, bool) {
 	i := slices.IndexFunc(keys, func(k Key) bool { return bytes.Equal(k.ID, id) })
 	if i < 0 {

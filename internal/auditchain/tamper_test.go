@@ -12,7 +12,7 @@ import (
 
 var testKeys = []Key{NewKey([]byte("the key that writes now")), NewKey([]byte("the key before it"))}
 
-// source draws decisions from bytes; when they are used up, everything is 0.
+// source derives decisions from bytes; once these are exhausted, every value is 0.
 type source struct{ data []byte }
 
 func (s *source) below(n int) int {
@@ -24,7 +24,7 @@ func (s *source) below(n int) int {
 	return int(b) % n
 }
 
-// text is what a column of text may hold: the database takes UTF-8 alone.
+// text returns a value of a text column, which is always UTF-8.
 func (s *source) text() string {
 	n := min(s.below(6), len(s.data))
 	text := strings.ToValidUTF8(string(s.data[:n]), "?")
@@ -32,8 +32,8 @@ func (s *source) text() string {
 	return text
 }
 
-// trail is what the database holds: the list of chains, the root first, and the entries
-// in the order in which they were written.
+// trail is the stored trail: the list of chains, the root first, and the entries in the
+// order of writing.
 type trail struct {
 	chains  []Chain
 	entries []Entry
@@ -56,7 +56,7 @@ func (tr *trail) clone() *trail {
 	return c
 }
 
-// verify reads the trail as the database gives it.
+// verify verifies the trail as if read from the database.
 func (tr *trail) verify() Report {
 	chains, entries := slices.Clone(tr.chains), slices.Clone(tr.entries)
 	slices.SortStableFunc(chains, func(a, b Chain) int { return cmp.Compare(a.ID, b.ID) })
@@ -70,8 +70,8 @@ func (tr *trail) verify() Report {
 	return v.Finish()
 }
 
-// write makes a trail of one to three chains, each with up to four entries, all sealed at
-// their ends; some were written with the former key, and some were pruned.
+// write returns a trail of one to three chains with up to four entries each, all sealed at
+// their ends; some were written with the previous key, and some were pruned.
 func write(s *source) *trail {
 	at := time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
 	tr := &trail{chains: []Chain{{ID: 1, StartedAt: at, Hash: bytes.Repeat([]byte{1}, 32)}}}
@@ -79,7 +79,7 @@ func write(s *source) *trail {
 	before, key := root.Hash, testKeys[1]
 	for n := range int64(1 + s.below(3)) {
 		if s.below(2) == 0 {
-			key = testKeys[0] // from here on
+			key = testKeys[0] // from here on the current key
 		}
 		at = at.Add(time.Duration(s.below(256)) * time.Microsecond)
 		begin := BeginHash(before, at, key)
@@ -131,8 +131,8 @@ func entry(s *source, at time.Time) Entry {
 	return e
 }
 
-// alterations are the ways to alter a value of an entry, each to another one. The id is
-// none: it is the table's, and only its order is checked.
+// alterations alter one value of an entry. The id is not covered: the table assigns it, and
+// only its order is checked.
 var alterations = []struct {
 	name  string
 	alter func(e *Entry, s *source)
@@ -156,8 +156,8 @@ var alterations = []struct {
 	{"hash", func(e *Entry, s *source) { e.Hash = otherBytes(e.Hash, s) }},
 }
 
-// chainAlterations alter a chain's row. What a program without keys seals, sealed_seq and
-// sealed_hash, is none: the keyed seal takes its place.
+// chainAlterations alter a chain's row. sealed_seq and sealed_hash, which are all that a
+// program without keys writes, are not covered: the keyed seal replaces them.
 var chainAlterations = []struct {
 	name  string
 	alter func(c *Chain, s *source)
@@ -204,7 +204,7 @@ func otherNumberOrNone(n *int64, s *source) *int64 {
 	}
 }
 
-// otherBytes alters one byte, or adds one to none.
+// otherBytes alters one byte, or adds one to an empty value.
 func otherBytes(b []byte, s *source) []byte {
 	b = bytes.Clone(b)
 	if len(b) == 0 {
@@ -214,7 +214,8 @@ func otherBytes(b []byte, s *source) []byte {
 	return b
 }
 
-// tamper does one thing to the trail and says what; nothing that could be done to it is "".
+// tamper alters the trail once and describes the alteration; "" if there was nothing to
+// alter.
 func tamper(tr *trail, s *source) string {
 	what := s.below(8)
 	if len(tr.entries) == 0 && what < 5 {
@@ -230,7 +231,7 @@ func tamper(tr *trail, s *source) string {
 		i := s.below(len(tr.entries))
 		tr.entries = slices.Delete(tr.entries, i, i+1)
 		return fmt.Sprintf("entry %d deleted", i)
-	case 2: // the end of a chain, up to all of it
+	case 2: // up to all entries at the end of a chain
 		i := s.below(len(tr.entries))
 		first := tr.entries[i]
 		tr.entries = slices.DeleteFunc(tr.entries, func(e Entry) bool { return e.Chain == first.Chain && e.Seq >= first.Seq })
@@ -244,7 +245,7 @@ func tamper(tr *trail, s *source) string {
 		a.Chain, b.Chain = b.Chain, a.Chain
 		a.Seq, b.Seq = b.Seq, a.Seq
 		return fmt.Sprintf("entries %d and %d swapped", i, j)
-	case 4: // one more, with or without the name of a key
+	case 4: // a forged entry, with or without a key id
 		e := tr.entries[s.below(len(tr.entries))]
 		e.ID = int64(len(tr.entries) + 100)
 		e.Seq = tr.lastSeq(e.Chain) + 1
@@ -259,7 +260,7 @@ func tamper(tr *trail, s *source) string {
 		a := chainAlterations[s.below(len(chainAlterations))]
 		a.alter(&tr.chains[i], s)
 		return fmt.Sprintf("chain %d: %s altered", tr.chains[i].ID, a.name)
-	case 6: // a chain with all that is in it, counted or not
+	case 6: // a chain with all its entries, counted or not
 		i := 1 + s.below(len(tr.chains)-1)
 		id := tr.chains[i].ID
 		tr.chains = slices.Delete(tr.chains, i, i+1)
@@ -305,8 +306,7 @@ func (tr *trail) hashOf(chain, seq int64) []byte {
 	return nil
 }
 
-// checkTampering writes a trail, which has to be whole, and tampers with it once, which
-// has to be found.
+// checkTampering checks that a new trail is intact and that one alteration of it is found.
 func checkTampering(t *testing.T, data []byte) {
 	t.Helper()
 	s := &source{data}
@@ -320,8 +320,8 @@ func checkTampering(t *testing.T, data []byte) {
 	}
 }
 
-// FuzzTampering holds the verification to any cut, deletion, swap, forgery or altered
-// value of a sealed trail, and to finding nothing in a whole one.
+// FuzzTampering checks that verification finds any cut, deletion, swap, forgery or altered
+// value in a sealed trail, and nothing in an intact one.
 func FuzzTampering(f *testing.F) {
 	for what := range byte(8) {
 		f.Add([]byte{2, 0, 7, 3, 2, 'a', 'b', 1, 'c', 0, 1, 0, 1, 1, what, 1, 2})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Head is the end of a chain of the audit trail. Kept outside of the database, it
-// shows later that nothing before it was taken away.
+// Head is the end of a chain. Kept outside of the database, it reveals later removals
+// before it.
 type Head struct {
 	Chain int64  `json:"chain"`
 	Seq   int64  `json:"seq"`
@@ -19,17 +19,17 @@ type Head struct {
 // Report is the result of verifying an audit trail.
 type Report struct {
 	Chains, Entries int64
-	Faults          []string // what was tampered with, for people; none: nothing was found
+	Faults          []string // what was tampered with, for people; empty if nothing was found
 	Heads           []Head
-	// UnknownKeys is how many of the faults only say that a key is missing.
+	// UnknownKeys is the number of faults that are merely missing keys.
 	UnknownKeys int
 
 	unknown map[string]bool
-	sealed  bool            // seals are in use, so that nothing may be written without a key any more
-	pruned  map[int64]int64 // by chain, how far it was pruned, until an entry says so
+	sealed  bool            // seals are in use, so every entry needs a key from now on
+	pruned  map[int64]int64 // by chain: how far it was pruned, until an entry confirms it
 }
 
-// maxFaults bounds what a report lists.
+// maxFaults is the maximum number of faults in a report.
 const maxFaults = 100
 
 func (r *Report) fault(format string, args ...any) {
@@ -38,7 +38,7 @@ func (r *Report) fault(format string, args ...any) {
 	}
 }
 
-// unknownKey notes, once for each key, that something cannot be verified without it.
+// unknownKey reports, once per key, that something cannot be verified without it.
 func (r *Report) unknownKey(id []byte, format string, args ...any) {
 	if r.unknown[string(id)] {
 		return
@@ -53,8 +53,8 @@ func (r *Report) unknownKey(id []byte, format string, args ...any) {
 	r.fault(format+" with a key that is not in MEMS_AUDIT_KEYS (unknown key %x): what it wrote cannot be verified without it", append(args, id)...)
 }
 
-// checkChains checks the list of chains, of which the first one is the root, and each of
-// which is bound to the one before. It returns them by id.
+// checkChains checks the list of chains, the root first, each of which is bound to the
+// previous one. It returns them by id.
 func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
 	chains := map[int64]Chain{}
 	if len(rows) == 0 || rows[0].ID != 1 {
@@ -62,7 +62,7 @@ func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
 		return chains
 	}
 	if started := int64(len(rows)) - 1; started != rows[0].SealedSeq {
-		r.fault("%d chains were started, and %d are there", rows[0].SealedSeq, started)
+		r.fault("%d chains were started, but %d exist", rows[0].SealedSeq, started)
 	}
 	for i, row := range rows[1:] {
 		chains[row.ID] = row
@@ -96,22 +96,22 @@ func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
 	return chains
 }
 
-// Verifier walks the entries of all chains.
+// Verifier verifies the entries of all chains.
 type Verifier struct {
 	keys   []Key
 	report Report
 	chains map[int64]Chain
 	wanted map[[2]int64]string
-	at     Chain // SealedSeq and SealedHash are where the chain should be next
+	at     Chain // SealedSeq and SealedHash are the expected next position
 	last   Entry
 	begun  bool
-	// prunedSeqs is how far each chain was pruned.
+	// prunedSeqs has how far each chain was pruned.
 	prunedSeqs map[int64]int64
 }
 
-// NewVerifier checks the list of chains, of which the first one is the root and the
-// others are by ascending id, and prepares to check their entries with the keys that may
-// have written them; anchor are heads from an earlier report.
+// NewVerifier checks the list of chains, the root first and the others by ascending id, and
+// prepares to verify their entries with the keys that may have written them; anchor has
+// heads from an earlier report.
 func NewVerifier(keys []Key, chains []Chain, anchor []Head) *Verifier {
 	w := &Verifier{keys: keys, report: Report{pruned: map[int64]int64{}}, wanted: map[[2]int64]string{}}
 	w.chains = w.report.checkChains(chains, keys)
@@ -122,8 +122,8 @@ func NewVerifier(keys []Key, chains []Chain, anchor []Head) *Verifier {
 	return w
 }
 
-// Entry checks the next entry: they come by chain and, in one, by their numbers. It
-// returns how many there were.
+// Entry verifies the next entry, in order of chain and number. It returns the number of
+// entries so far.
 func (w *Verifier) Entry(row *Entry) int64 {
 	w.report.Entries++
 	if !w.begun || row.Chain != w.last.Chain {
@@ -145,7 +145,7 @@ func (w *Verifier) Entry(row *Entry) int64 {
 	case row.Seq != w.last.Seq+1:
 		w.report.fault("chain %d: entries %d to %d are gone", row.Chain, w.last.Seq+1, row.Seq-1)
 	case row.ID <= w.last.ID:
-		w.report.fault("chain %d, entry %d: stands in another place than it was written", row.Chain, row.Seq)
+		w.report.fault("chain %d, entry %d: is not where it was written", row.Chain, row.Seq)
 	default:
 		w.check(row)
 	}
@@ -175,17 +175,17 @@ func (w *Verifier) check(row *Entry) {
 			return
 		}
 	case len(w.last.MACKey) > 0:
-		w.report.fault("chain %d, entry %d: has no key, and the one before it has", row.Chain, row.Seq)
+		w.report.fault("chain %d, entry %d: has no key, but the previous one has", row.Chain, row.Seq)
 	case w.report.sealed && (w.at.SealSeq == nil || row.Seq > *w.at.SealSeq):
 		w.report.fault("chain %d, entry %d: was altered, or written without a key after keys were in use", row.Chain, row.Seq)
 	}
 	if !bytes.Equal(row.Hash, row.sum(w.last.Hash, key)) {
-		w.report.fault("chain %d, entry %d (%s): was altered, or stands in another place than it was written",
+		w.report.fault("chain %d, entry %d (%s): was altered, or is not where it was written",
 			row.Chain, row.Seq, row.At.Format(time.RFC3339))
 	}
 }
 
-// checkSeal compares the seal of a chain with its hash after an entry, if it is of that.
+// checkSeal compares a chain's seal with its hash after the entry that the seal covers.
 func (w *Verifier) checkSeal(chain *Chain, seq int64, hash []byte) {
 	if !chain.Sealed() || *chain.SealSeq != seq {
 		return
@@ -210,10 +210,10 @@ func (w *Verifier) endChain() {
 	w.report.Heads = append(w.report.Heads, Head{w.last.Chain, w.last.Seq, hex.EncodeToString(w.last.Hash)})
 }
 
-// Finish checks what had to be there and was not, and returns the report.
+// Finish reports what is missing and returns the report.
 func (w *Verifier) Finish() Report {
 	w.endChain()
-	for id, chain := range w.chains { // those without any entry
+	for id, chain := range w.chains { // chains without any entry
 		if chain.SealedSeq > chain.PrunedSeq {
 			w.report.fault("chain %d: all of its %d entries are gone", id, chain.SealedSeq)
 			continue
@@ -229,13 +229,13 @@ func (w *Verifier) Finish() Report {
 		w.checkSeal(&chain, chain.PrunedSeq, end)
 	}
 	for id, seq := range w.report.pruned {
-		w.report.fault("chain %d: begins after entry %d, and no entry says that what was before has been kept long enough", id, seq)
+		w.report.fault("chain %d: begins after entry %d, but no entry records that earlier ones were pruned", id, seq)
 	}
 	for place := range w.wanted {
 		if place[1] <= w.prunedSeqs[place[0]] {
 			continue
 		}
-		w.report.fault("chain %d, entry %d: is in the anchor, and gone from the trail", place[0], place[1])
+		w.report.fault("chain %d, entry %d: is in the anchor, but not in the trail", place[0], place[1])
 	}
 	return w.report
 }

@@ -1,10 +1,9 @@
-// Package backup is the format of a backup: SQL, packed with gzip, between a first line that says what it is and a last line
-// with its hash and, where there is a key, its signature.
+// Package backup defines the backup format: gzipped SQL between a first line that describes
+// it and a last line with its hash and, given a key, its signature.
 //
-// A backup is input: who can write the file must not be able to run anything as
-// the user who restores it. So nothing of a file is used before all of it was
-// verified, nothing but the rows that it inserts is used at all, and those are
-// read by a grammar that knows literals only.
+// A backup is untrusted input: its author must not be able to run anything as the user who
+// restores it. So a file is verified completely before anything in it is used, only its
+// rows are used, and these are parsed by a grammar that knows only literals.
 package backup
 
 import (
@@ -28,25 +27,25 @@ const (
 	ends   = "-- mems backup ends "
 )
 
-// format is the version of the format that this package writes. Version 1 lacks
-// signatures and names of columns; it is read too.
+// format is the format version that this package writes. Version 1, without signatures and
+// column names, is also read.
 const format = 2
 
 // Head is the first line of a backup.
 type Head struct {
 	Format  int       `json:"format"`
-	At      time.Time `json:"at"`             // UTC, when it was begun
-	Schema  int64     `json:"schema"`         // version of the schema
-	Program string    `json:"program"`        // version of the program that made it
+	At      time.Time `json:"at"`             // UTC, when it was started
+	Schema  int64     `json:"schema"`         // schema version
+	Program string    `json:"program"`        // version of the program that wrote it
 	Kind    string    `json:"kind,omitempty"` // empty, or KindRevocations
 
-	Database    string `json:"database,omitempty"` // its name
-	LogFile     string `json:"log_file,omitempty"` // of the binary log, and where it stood
+	Database    string `json:"database,omitempty"` // name of the database
+	LogFile     string `json:"log_file,omitempty"` // position in the binary log
 	LogPosition uint64 `json:"log_position,omitempty"`
 
-	// Of a file that was read: Verify fills them in.
-	Sum    string `json:"-"` // its hash, hexadecimal: which file it is
-	Signed bool   `json:"-"` // by a key, which Verify compared if it was given any
+	// Set by Verify when a file is read.
+	Sum    string `json:"-"` // hash of the file, hexadecimal
+	Signed bool   `json:"-"` // has a signature; Verify checked it if given keys
 }
 
 // KindRevocations is a list of revoked keys and erased patients, not a backup.
@@ -58,23 +57,23 @@ type Key struct {
 	Secret []byte
 }
 
-// Errors of Verify, beside those of the rows' grammar.
+// Errors of Verify, besides those of the grammar of rows.
 var (
-	ErrNoBackup = errors.New("it is not a backup of MEMS")
-	ErrCutOff   = errors.New("it is cut off: its last line is missing")
+	ErrNoBackup = errors.New("it is not a MEMS backup")
+	ErrCutOff   = errors.New("it is truncated: its last line is missing")
 	ErrAltered  = errors.New("it was altered: it does not match the hash in its last line")
 	ErrUnsigned = errors.New("it is not signed, and MEMS_AUDIT_KEYS is set")
 	ErrForged   = errors.New("its signature is not by a key in MEMS_AUDIT_KEYS, or it was altered")
 )
 
-// Writer writes a backup. Write takes the dump; Close ends it.
+// Writer writes a backup. Write takes the dump; Close completes the backup.
 type Writer struct {
 	packed *gzip.Writer
 	hash   hash.Hash
 	key    *Key
 }
 
-// NewWriter begins a backup. A nil key leaves it unsigned.
+// NewWriter starts a backup. A nil key leaves it unsigned.
 func NewWriter(w io.Writer, head Head, key *Key) (*Writer, error) {
 	head.Format = format
 	text, err := json.Marshal(head)
@@ -86,9 +85,9 @@ func NewWriter(w io.Writer, head Head, key *Key) (*Writer, error) {
 	return b, err
 }
 
-// Write writes a part of the dump.
+// Write writes part of the dump.
 func (b *Writer) Write(p []byte) (int, error) {
-	_, _ = b.hash.Write(p) // never fails
+	_, _ = b.hash.Write(p) // never returns an error
 	return b.packed.Write(p)
 }
 
@@ -105,8 +104,7 @@ func (b *Writer) Close() error {
 	return b.packed.Close()
 }
 
-// signature binds a backup's hash. The prefix keeps it apart from what else the
-// key signs.
+// signature signs a backup's hash. The prefix separates it from other uses of the key.
 func signature(secret, sum []byte) []byte {
 	mac := hmac.New(sha256.New, secret)
 	_, _ = mac.Write([]byte("mems backup\n"))
@@ -114,9 +112,8 @@ func signature(secret, sum []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Verify reads all of a backup: its hash, its signature when there are keys, and
-// that Rows will read every line of it. unsigned accepts one without a signature
-// although there are keys.
+// Verify reads a whole backup and checks its hash, its signature if there are keys, and
+// that Rows can parse every line. unsigned accepts an unsigned backup despite keys.
 //
 // Errors: ErrNoBackup, ErrCutOff, ErrAltered, ErrUnsigned, ErrForged, those of Rows.
 func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
@@ -131,7 +128,7 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 		return head, err
 	}
 	_, _ = sum.Write(first)
-	var last []byte // a line that may be the last one
+	var last []byte // possibly the last line
 	for lineBegins := true; ; {
 		part, err := lines.ReadSlice('\n')
 		if lineBegins && len(last) > 0 && len(part) > 0 {
@@ -148,7 +145,7 @@ func Verify(r io.Reader, keys []Key, unsigned bool) (Head, error) {
 			break
 		}
 		if err != nil && lineBegins {
-			return head, fmt.Errorf("it is cut off or damaged: %w", err)
+			return head, fmt.Errorf("it is truncated or damaged: %w", err)
 		}
 	}
 	end := strings.TrimSpace(strings.TrimPrefix(string(last), ends))
@@ -165,8 +162,8 @@ func readHead(lines *bufio.Reader) (head Head, line []byte, err error) {
 	return head, line, nil
 }
 
-// LooksLikeBackup reports whether a file begins as a backup does, encrypted or not, and
-// is no list of revocations. Only Verify tells whether it is one.
+// LooksLikeBackup reports whether a file starts like a backup, encrypted or not, and not
+// like a list of revocations. Only Verify can tell whether it is one.
 func LooksLikeBackup(f io.ReadSeeker) (bool, error) {
 	plain, err := Open(f, nil)
 	if errors.Is(err, ErrEncrypted) {
@@ -183,8 +180,7 @@ func LooksLikeBackup(f io.ReadSeeker) (bool, error) {
 	return err == nil && head.Kind == "", nil
 }
 
-// Body reads what stands between the first line and the last one of a small file.
-// Call Verify first.
+// Body returns what is between the first and last line of a small file. Call Verify first.
 func Body(r io.Reader) ([]byte, error) {
 	unpacked, err := gzip.NewReader(r)
 	if err != nil {
@@ -202,7 +198,7 @@ func Body(r io.Reader) ([]byte, error) {
 	return text[:end], nil
 }
 
-// verifyEnd judges the last line of a backup whose hash is sum.
+// verifyEnd verifies the last line of a backup with the hash sum.
 func verifyEnd(last string, sum []byte, keys []Key, unsigned bool) error {
 	told, sealed, _ := strings.Cut(last, " signed ")
 	switch {

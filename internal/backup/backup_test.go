@@ -14,7 +14,7 @@ import (
 
 var head = backup.Head{At: time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC), Schema: 14, Program: "test"}
 
-// made is a backup with this dump in it.
+// made returns a backup that contains this dump.
 func made(t testing.TB, dump string, key *backup.Key) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -31,7 +31,7 @@ func made(t testing.TB, dump string, key *backup.Key) []byte {
 	return b.Bytes()
 }
 
-// rows reads all INSERT statements of a dump.
+// rows returns all INSERT statements of a dump.
 func rows(t testing.TB, dump string) (statements []string, err error) {
 	t.Helper()
 	for statement, failed := range backup.Rows(bytes.NewReader(made(t, dump, nil))) {
@@ -42,7 +42,7 @@ func rows(t testing.TB, dump string) (statements []string, err error) {
 	return statements, err
 }
 
-// A dump of either engine's tool is read; nothing but its rows comes out.
+// Dumps by either engine's tool are parsed; only their rows come out.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	// ~ stands for a backtick.
@@ -86,8 +86,8 @@ ALTER DATABASE ~mems~ CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci ;
 	}
 }
 
-// Nothing else gets through: no command of an engine's shell, no statement that
-// does more than insert literals.
+// Everything else is rejected: commands of the client's shell, and statements that do more
+// than insert literals.
 func TestRowsRefuse(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
@@ -112,7 +112,7 @@ func TestRowsRefuse(t *testing.T) {
 	}
 }
 
-// A signed backup is taken with its key only, and where there are keys no other is.
+// A signed backup is accepted only with its key; with keys, no other backup is.
 func TestSignature(t *testing.T) {
 	t.Parallel()
 	one, two := backup.Key{ID: []byte{1}, Secret: []byte("one")}, backup.Key{ID: []byte{2}, Secret: []byte("two")}
@@ -147,9 +147,9 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, reading it ends, and every statement that comes out is one
-// INSERT: outside of quoted texts there is no ";" but the last, no comment and no
-// letter but those of literals.
+// Parsing any input terminates, and every resulting statement is a single INSERT: outside
+// of quoted text there is no ";" but the last, no comment, and no letters except in
+// literals.
 func FuzzRows(f *testing.F) {
 	f.Add("INSERT INTO `x` (`a`) VALUES (1,'a\\'b',0xFF,NULL,_binary 'z'),(2,'''',-1.5e3,NULL,'');\n")
 	f.Add("DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER t\nEND */;;\nDELIMITER ;\n")
@@ -180,7 +180,7 @@ func packed(t testing.TB, text string) []byte {
 	return b.Bytes()
 }
 
-// outsideQuotes removes 'texts', as the server reads them.
+// outsideQuotes removes 'texts', parsed as the server does.
 func outsideQuotes(statement string) string {
 	var b strings.Builder
 	inside := false
@@ -197,7 +197,7 @@ func outsideQuotes(statement string) string {
 	return b.String()
 }
 
-// A file that is not encrypted is read as it is, however short.
+// A file that is not encrypted is read unchanged, even a very short one.
 func TestOpenPlain(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "x", strings.Repeat("plain ", 20)} {

@@ -11,25 +11,26 @@ import (
 	"filippo.io/age"
 )
 
-// encrypted is how a file of age begins.
+// encrypted is the beginning of an age file.
 const encrypted = "age-encryption.org/v1\n"
 
-// exampleKey is the public key that age's documentation shows. Its private key is not
-// here, and a backup encrypted to it is lost.
+// exampleKey is the public key in age's documentation. Nobody here has its private key, so
+// a backup encrypted to it would be lost.
 const exampleKey = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
-// ErrExampleKey is an error of ParseRecipients.
+// ErrExampleKey reports the example key in ParseRecipients.
 var ErrExampleKey = errors.New("age1ql3z7hjy... is the example in the documentation of age, not a key of yours: " +
-	"\"age-keygen -o key.txt\" makes one and prints it")
+	"\"age-keygen -o key.txt\" creates one and prints it")
 
 // Errors of Open.
 var (
-	ErrEncrypted     = errors.New("it is encrypted, and no identity is given")
-	ErrOtherIdentity = errors.New("it is encrypted to another key than those of the identities given")
+	ErrEncrypted     = errors.New("it is encrypted, and no private key was given")
+	ErrOtherIdentity = errors.New("it is encrypted to a different key than those given")
 )
 
-// ParseRecipients reads public keys (age1...), separated by commas, spaces or lines;
-// @FILE reads them from a file. Empty text has none. Errors: ErrExampleKey, those of age.
+// ParseRecipients parses public keys (age1...), separated by commas, spaces or newlines;
+// @FILE reads them from a file. Empty text yields none. Errors: ErrExampleKey, those of
+// age.
 func ParseRecipients(text string) ([]age.Recipient, error) {
 	if file, found := strings.CutPrefix(text, "@"); found {
 		content, err := os.ReadFile(file) //nolint:gosec // G304: named by the operator
@@ -58,7 +59,8 @@ func parseRecipients(r io.Reader) ([]age.Recipient, error) {
 	return to, nil
 }
 
-// DescribeEncryption says which keys a backup is encrypted to, by their beginnings.
+// DescribeEncryption returns the first characters of the keys that a backup is encrypted
+// to.
 func DescribeEncryption(to []age.Recipient) string {
 	if len(to) == 0 {
 		return "not encrypted"
@@ -70,7 +72,7 @@ func DescribeEncryption(to []age.Recipient) string {
 	return "encrypted to " + strings.Join(keys, ", ")
 }
 
-// ReadIdentities reads private keys, as age-keygen writes them.
+// ReadIdentities reads private keys in age-keygen's format.
 func ReadIdentities(file string) ([]age.Identity, error) {
 	content, err := os.ReadFile(file) //nolint:gosec // G304: named by the operator
 	if err != nil {
@@ -80,14 +82,14 @@ func ReadIdentities(file string) ([]age.Identity, error) {
 		return nil, fmt.Errorf("%s is protected by a passphrase: decrypt it first, with age --decrypt", file)
 	}
 	identities, err := age.ParseIdentities(bytes.NewReader(content))
-	if err != nil { // which repeats a part of the file
-		return nil, fmt.Errorf("%s holds no identity (a line AGE-SECRET-KEY-1..., as age-keygen writes it)", file)
+	if err != nil { // it quotes part of the file
+		return nil, fmt.Errorf("%s has no private key (a line AGE-SECRET-KEY-1..., as written by age-keygen)", file)
 	}
 	return identities, nil
 }
 
-// Encrypt returns what encrypts to w; without recipients, what is written goes to w
-// as it is. Closing it ends the encryption, and leaves w open.
+// Encrypt returns a writer that encrypts to w, or passes through without recipients.
+// Closing it ends the encryption but does not close w.
 func Encrypt(w io.Writer, to []age.Recipient) (io.WriteCloser, error) {
 	if len(to) == 0 {
 		return nopCloser{w}, nil
@@ -99,8 +101,8 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-// Open goes to the beginning of a file and returns a reader of the backup in it,
-// decrypted where it is encrypted. Verify and Rows read what it returns.
+// Open returns a reader of the backup in a file, from its beginning, decrypted if
+// necessary. It is the input of Verify and Rows.
 //
 // Errors: ErrEncrypted, ErrOtherIdentity.
 func Open(f io.ReadSeeker, identities []age.Identity) (io.Reader, error) {
@@ -126,7 +128,7 @@ func Open(f io.ReadSeeker, identities []age.Identity) (io.Reader, error) {
 		return nil, ErrOtherIdentity
 	}
 	if err != nil {
-		return nil, fmt.Errorf("it is cut off or damaged: %w", err)
+		return nil, fmt.Errorf("it is truncated or damaged: %w", err)
 	}
 	return plain, nil
 }

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// The engine's tool chooses what belongs to one database by the default database of the
-// session for statements, and by the table's own for rows. Of statements, which with
-// rows in the log are those that change the schema, that leaves out
-// "ALTER TABLE mems.doctors" by a session elsewhere, and repeats "CREATE TABLE other.t"
-// and "ALTER TABLE mems.doctors" by one that uses mems. LogStatements finds them.
+// The engine's tool selects what belongs to a database by the session's default database
+// for statements, and by the table's database for rows. With row-based logging, statements
+// are schema changes. The tool therefore drops "ALTER TABLE mems.doctors" from a session
+// with another default, and keeps "CREATE TABLE other.t" and "ALTER TABLE mems.doctors"
+// from one with mems. LogStatements finds these.
 
-// LogStatement is a statement, not rows, in a binary log.
+// LogStatement is a statement, as opposed to rows, in a binary log.
 type LogStatement struct {
-	Start, End uint64 // positions in the file, with the transaction's mark before it
-	Time       string // as the tool writes it, UTC
-	Default    string // the default database last told; it may have been none
+	Start, End uint64 // positions in the file, including the transaction's GTID event
+	Time       string // in the tool's format, UTC
+	Default    string // the default database set last; possibly none
 	Settings   []string
 	Text       string
 }
@@ -32,11 +32,11 @@ var (
 	logSet    = regexp.MustCompile(`^(?:SET (@@session\.\w+)\s*=.*|/\*!(\\C) .*)/\*!\*/;$`)
 )
 
-// logEnds ends a statement in what the tool writes.
+// logEnds terminates a statement in the tool's output.
 const logEnds = "/*!*/;"
 
-// LogStatements reads what the engine's tool writes of one file of a binary log, with rows
-// left out (--base64-output=DECODE-ROWS), and yields its statements in their order.
+// LogStatements parses the tool's output for one binary log file without rows
+// (--base64-output=DECODE-ROWS), and yields the statements in order.
 func LogStatements(r io.Reader) iter.Seq2[LogStatement, error] {
 	return func(yield func(LogStatement, error) bool) {
 		l := &logReader{lines: bufio.NewReaderSize(r, 1<<16), set: map[string]string{}}
@@ -54,11 +54,11 @@ func LogStatements(r io.Reader) iter.Seq2[LogStatement, error] {
 
 type logReader struct {
 	lines  *bufio.Reader
-	at     uint64 // of the event that begins
-	marked uint64 // where the mark of a transaction began that ends at markedTo
-	endsAt uint64 // of that mark
+	at     uint64 // start of the current event
+	marked uint64 // start of the last GTID event, which ends at markedTo
+	endsAt uint64 // end of the last GTID event
 	use    string
-	set    map[string]string // settings of the session by name
+	set    map[string]string // session settings by name
 	order  []string
 	ahead  *string
 }
@@ -112,8 +112,8 @@ func (l *logReader) next() (LogStatement, error) {
 	}
 }
 
-// readStatement reads the settings of a statement and its text, which ends where the
-// next event begins.
+// readStatement reads a statement's session settings and its text, which ends at the next
+// event.
 func (l *logReader) readStatement(st *LogStatement) error {
 	var text []string
 	for {
@@ -152,17 +152,16 @@ func (l *logReader) readStatement(st *LogStatement) error {
 	return nil
 }
 
-// LogUse is what becomes of a statement when the log of one database is applied to
-// another one.
+// LogUse is how a statement is handled when one database's log is applied to another.
 type LogUse int
 
-// What becomes of a statement.
+// How a statement is handled.
 const (
-	LogPasses   LogUse = iota // the tool does right by it
-	LogCut                    // it is about something else, and must not be repeated
-	LogRewrite                // it names the database, which is called otherwise now
+	LogPasses   LogUse = iota // the tool handles it correctly
+	LogCut                    // it concerns another database, and must not be repeated
+	LogRewrite                // it names the database, which now has another name
 	LogDrops                  // it drops the database
-	LogUnusable               // it changes rows, which the tool would leave out or put elsewhere
+	LogUnusable               // it changes rows, which the tool would drop or misplace
 )
 
 var (
@@ -177,8 +176,8 @@ var (
 	indexTarget = regexp.MustCompile("(?is)^(?:CREATE|DROP)\\b[^(]*?\\bINDEX\\b[^(]*?\\bON\\s+(?:`(?:[^`]|``)+`|[\\w$]+)(\\s*\\.)?")
 )
 
-// Use judges a statement for the log of the database from, which is applied to to. For
-// LogRewrite, text is the statement for that one.
+// Use classifies a statement for replaying the log of the database from into to. For
+// LogRewrite, text is the rewritten statement.
 func (s *LogStatement) Use(from, to string) (use LogUse, text string) {
 	if dropped := databaseDropped.FindStringSubmatch(s.Text); dropped != nil && unquote(dropped[1]) == from {
 		return LogDrops, ""
@@ -186,7 +185,7 @@ func (s *LogStatement) Use(from, to string) (use LogUse, text string) {
 	if made := databaseMade.FindStringSubmatch(s.Text); made != nil && unquote(made[1]) == from {
 		return LogCut, ""
 	}
-	inside := s.Default == from // the tool passes it on
+	inside := s.Default == from // the tool keeps it
 	text, named := renameDatabase(s.Text, from, to)
 	switch {
 	case groupStatement.MatchString(s.Text) && !accountStatement.MatchString(s.Text):
@@ -218,8 +217,8 @@ func unquote(name string) string {
 
 var sqlToken = regexp.MustCompile("(?s)^(?:'(?:[^'\\\\]|\\\\.|'')*'|\"(?:[^\"\\\\]|\\\\.|\"\")*\"|/\\*[^!M].*?\\*/|(?:--\\s|#)[^\\n]*|`(?:[^`]|``)*`|[\\w$\\x{80}-\\x{10ffff}]+|\\s+|.)")
 
-// renameDatabase replaces the name of a database where it qualifies another name, and
-// reports whether it did. Texts and comments stay.
+// renameDatabase replaces a database name that qualifies another name, and reports whether
+// it did. String literals and comments are unchanged.
 func renameDatabase(text, from, to string) (string, bool) {
 	var out strings.Builder
 	named, before := false, ""

@@ -9,40 +9,40 @@ import (
 	"time"
 )
 
-// LogEnd is how a file of a binary log ends. The engine's tool reads a file that the
-// server had open, or that was copied in part, to the last whole event and reports no
-// error, so the end is looked at here.
+// LogEnd describes the end of a binary log file. For a file that the server had open, or
+// that was copied partially, the engine's tool reads up to the last whole event and reports
+// no error, so the end is checked here.
 type LogEnd struct {
-	Position uint64    // behind the last whole event
-	At       time.Time // of the newest whole event, UTC; the log knows whole seconds
-	Cut      bool      // within an event or a transaction
-	Next     string    // the file that the log goes on in; empty where its last event names none
+	Position uint64    // end of the last whole event
+	At       time.Time // time of the newest whole event, UTC, in seconds
+	Cut      bool      // ends inside an event or transaction
+	Next     string    // the next file of the log; empty if the last event names none
 }
 
-// ErrNoLog says that a file is not a binary log that can be read.
-var ErrNoLog = errors.New("it is not a file of a binary log, or it is encrypted")
+// ErrNoLog reports that a file is not a readable binary log.
+var ErrNoLog = errors.New("it is not a binary log file, or it is encrypted")
 
-// Events of a binary log, of both engines, by their number in its format.
+// Binary log events of both engines, by type code.
 const (
 	queryEvent        = 2
 	rotateEvent       = 4
 	descriptionEvent  = 15
-	encryptedEvent    = 164 // MariaDB; what follows is encrypted
-	logHeaderSize     = 19  // bytes of an event's header
+	encryptedEvent    = 164 // MariaDB; the rest is encrypted
+	logHeaderSize     = 19  // bytes of an event header
 	logMagic          = "\xfebin"
-	logChecksum       = 4 // bytes behind an event
+	logChecksum       = 4 // bytes after an event
 	longestNamedEvent = 1 << 16
 )
 
-// betweenTransactions are the events after which no transaction is open; queryEvent is
-// one unless it begins a transaction.
+// betweenTransactions lists the events after which no transaction is open; so does
+// queryEvent unless it begins one.
 var betweenTransactions = map[byte]bool{
 	queryEvent: true, rotateEvent: true, descriptionEvent: true,
 	3: true, 16: true, 26: true, 27: true, 35: true, 38: true, 40: true, // stop, XID, incident, heartbeat, previous GTIDs, XA prepare, compressed transaction
 	161: true, 163: true, 165: true, // MariaDB: checkpoint, list of GTIDs, compressed query
 }
 
-// ReadLogEnd reads a file of a binary log. Errors: ErrNoLog, those of r.
+// ReadLogEnd reads a binary log file. Errors: ErrNoLog, those of r.
 func ReadLogEnd(r io.Reader) (LogEnd, error) {
 	in := bufio.NewReaderSize(r, 1<<20)
 	magic := make([]byte, len(logMagic))
@@ -96,10 +96,10 @@ func ReadLogEnd(r io.Reader) (LogEnd, error) {
 				checksum = logChecksum
 			}
 		case queryEvent:
-			end.Cut = bytes.HasSuffix(body[:max(0, len(body)-checksum)], []byte("\x00BEGIN")) // behind the database's name
+			end.Cut = bytes.HasSuffix(body[:max(0, len(body)-checksum)], []byte("\x00BEGIN")) // after the database name
 		case rotateEvent:
 			if name := body[:max(0, len(body)-checksum)]; len(name) > 8 {
-				end.Next = string(name[8:]) // behind a position
+				end.Next = string(name[8:]) // after a position
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"mems/internal/backup"
 )
 
-// logEvent is an event of a binary log, with room for its checksum.
+// logEvent returns a binary log event with space for its checksum.
 func logEvent(at int64, kind byte, body string) []byte {
 	head := make([]byte, 19)
 	binary.LittleEndian.PutUint32(head, uint32(at))
@@ -20,7 +20,7 @@ func logEvent(at int64, kind byte, body string) []byte {
 	return slices.Concat(head, []byte(body), make([]byte, 4))
 }
 
-// A log that is cut anywhere but between transactions is seen to be cut.
+// A log that was cut anywhere but between transactions is reported as cut.
 func TestReadLogEnd(t *testing.T) {
 	t.Parallel()
 	const at = 1795773508

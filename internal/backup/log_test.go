@@ -7,7 +7,7 @@ import (
 	"mems/internal/backup"
 )
 
-// What MariaDB's and MySQL's tools write of a session that uses mems, one that uses
+// The output of MariaDB's and MySQL's tools for a session that uses mems, one that uses
 // another database, and one that uses mems again.
 const someLog = "DELIMITER /*!*/;\n" +
 	"# at 585\n" +
@@ -33,8 +33,7 @@ const someLog = "DELIMITER /*!*/;\n" +
 	"ALTER TABLE mems.a ADD COLUMN r INT\n/*!*/;\n" +
 	"DELIMITER ;\n# End of log file\n"
 
-// Every statement is found where it stands, with its default database and the settings
-// of its session.
+// Every statement is found with its position, default database and session settings.
 func TestLogStatements(t *testing.T) {
 	t.Parallel()
 	var all []backup.LogStatement
@@ -57,8 +56,8 @@ func TestLogStatements(t *testing.T) {
 	}
 }
 
-// A statement passes, is left out, is written for the restored database, or stops the
-// replay: by what it names, not by the session's default database.
+// A statement is kept, dropped, rewritten for the restored database, or stops the replay,
+// depending on what it names, not on the session's default database.
 func TestLogStatementUse(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// maxInsert bounds a statement: a dump tool writes about 1 MB, 16 MB at most, and
-// a single row of ours has less.
+// maxInsert is the maximum length of a statement: dump tools write about 1 MB, at most 16
+// MB, and a single row is shorter.
 const maxInsert = 64 << 20
 
-// What else than rows stands in a dump of ours. None of it is carried out: the
-// schema comes from the program's own migrations.
+// What our dumps contain besides rows. None of it is executed: the schema comes from the
+// program's own migrations.
 var (
 	setting = regexp.MustCompile(`^(/\*!\d{5,6} )?SET [^;]*( \*/)? ?;$`)
 	keysOff = regexp.MustCompile("^/\\*!\\d{5} ALTER TABLE `[a-z0-9_]+` (DISABLE|ENABLE) KEYS \\*/;$")
@@ -29,9 +29,9 @@ var (
 	trigger = regexp.MustCompile("^/\\*!50003 CREATE\\*/ (/\\*!50017 DEFINER=`[^`]*`@`[^`]*`\\*/ )?/\\*!50003 TRIGGER ")
 )
 
-// Rows yields the INSERT statements of a backup, in their order, each with nothing
-// but literals in it. Call Verify first. It stops at the first line that a dump of
-// ours does not have, such as a command of the engine's shell.
+// Rows yields the INSERT statements of a backup in order; each contains only literals. Call
+// Verify first. It stops at the first line that our dumps do not have, such as a command of
+// the client's shell.
 func Rows(r io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		unpacked, err := gzip.NewReader(r)
@@ -55,10 +55,10 @@ func Rows(r io.Reader) iter.Seq2[string, error] {
 // scanner reads a dump line by line.
 type scanner struct {
 	lines  *bufio.Reader
-	number int // of the line read last
+	number int // of the last line read
 }
 
-// line reads a line without its end.
+// line returns the next line without its terminator.
 func (s *scanner) line() (string, error) {
 	var b bytes.Buffer
 	for {
@@ -79,10 +79,10 @@ func (s *scanner) line() (string, error) {
 }
 
 func (s *scanner) unexpected() error {
-	return fmt.Errorf("line %d is not of a dump that MEMS makes; nothing was restored", s.number)
+	return fmt.Errorf("line %d is not part of a dump by MEMS; nothing was restored", s.number)
 }
 
-// next is the next INSERT statement; io.EOF after the last.
+// next returns the next INSERT statement, io.EOF after the last.
 func (s *scanner) next() (string, error) {
 	for {
 		line, err := s.line()
@@ -112,7 +112,7 @@ func (s *scanner) next() (string, error) {
 	}
 }
 
-// skip reads lines up to the last one of a block.
+// skip skips lines up to the last one of a block.
 func (s *scanner) skip(last, inside func(string) bool) error {
 	for {
 		line, err := s.line()
@@ -128,7 +128,7 @@ func (s *scanner) skip(last, inside func(string) bool) error {
 	}
 }
 
-// insert reads an INSERT statement to its end, which may be lines further on.
+// insert reads the rest of an INSERT statement, which may span lines.
 func (s *scanner) insert(line string) (string, error) {
 	first := s.number
 	for !strings.HasSuffix(line, ";") {
@@ -154,8 +154,8 @@ var (
 	literal    = regexp.MustCompile(`^(NULL|0x[0-9A-Fa-f]+|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)`)
 )
 
-// isInsert reports whether text is one INSERT of rows of literals, and nothing
-// else: numbers, texts, bytes and NULL.
+// isInsert reports whether text is a single INSERT of rows of literals: numbers, strings,
+// bytes and NULL.
 func isInsert(text string) bool {
 	head := insertHead.FindString(text)
 	if head == "" {
@@ -177,7 +177,7 @@ func isInsert(text string) bool {
 	}
 }
 
-// cutRow cuts "(literal,literal)" off.
+// cutRow removes a leading "(literal,literal)".
 func cutRow(text string) (rest string, ok bool) {
 	if !strings.HasPrefix(text, "(") {
 		return "", false
@@ -196,7 +196,7 @@ func cutRow(text string) (rest string, ok bool) {
 	}
 }
 
-// cutLiteral cuts a literal off.
+// cutLiteral removes a leading literal.
 func cutLiteral(text string) (rest string, ok bool) {
 	body := strings.TrimPrefix(text, "_binary ")
 	if !strings.HasPrefix(body, "'") {
@@ -206,7 +206,7 @@ func cutLiteral(text string) (rest string, ok bool) {
 	for i := 1; i < len(body); i++ {
 		switch body[i] {
 		case '\\':
-			i++ // whatever it is, it does not end the text
+			i++ // escaped, so it does not end the string
 		case '\'':
 			if i+1 < len(body) && body[i+1] == '\'' {
 				i++

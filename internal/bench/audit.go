@@ -8,21 +8,21 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// trailAtOnce is how many entries of the audit trail one statement fills.
+// trailAtOnce is the number of audit entries that one statement inserts.
 const trailAtOnce = 100_000
 
-// fillTrail writes entries of reads by 20 callers in 50 operations, every other one of
-// two patients, and the rows of the index of patients that go with them. A server that
-// runs may index some of them, too.
+// fillTrail inserts audit entries of reads by 20 callers in 50 operations, every other one of
+// two patients, with their rows in audit_patients. A running server may index some of them,
+// too.
 func fillTrail(ctx context.Context, dsn string, entries int) error {
 	db, err := sqlx.ConnectContext(ctx, "mysql", dsn)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1) // of which the settings below are
+	db.SetMaxOpenConns(1) // the settings below are the session's
 	started := time.Now()
-	// As InnoDB loads fastest; the rows are thrown away with the database.
+	// The fastest way to load InnoDB. The database is deleted after the run.
 	for _, statement := range []string{
 		`SET SESSION unique_checks = 0`,
 		`CREATE TABLE bench_digits (n INT NOT NULL PRIMARY KEY)`,
@@ -62,8 +62,7 @@ func fillTrail(ctx context.Context, dsn string, entries int) error {
 	return nil
 }
 
-// trail measures what asking a long audit trail costs, a page of 50 at a time, and the
-// export of a patient.
+// trail measures reading a long audit trail in pages of 50, and the export of a patient.
 func (b *bench) trail(ctx context.Context, o options) error {
 	if err := fillTrail(ctx, b.dsn, o.entries); err != nil {
 		return fmt.Errorf("fill the trail: %w", err)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// The ceiling runs what the store runs: each of its statements stands in the
-// store's code, word for word.
+// The direct side runs the store's statements: each of them is in the store's source, word
+// for word.
 func TestStatementsAreTheStores(t *testing.T) {
 	t.Parallel()
 	stores := map[string]bool{}
@@ -39,7 +39,7 @@ func TestStatementsAreTheStores(t *testing.T) {
 			return true
 		})
 	}
-	built, err := os.ReadFile("../store/testdata/booking_reads.sql") // put together of parts there
+	built, err := os.ReadFile("../store/testdata/booking_reads.sql") // the store assembles it from parts
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestStatementsAreTheStores(t *testing.T) {
 		stores[strings.TrimSuffix(statement, ";\n")] = true
 	}
 	for _, ours := range []string{
-		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, blockedTimesSQL, busyDoctorSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL, insertChangeSQL,
+		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, doctorTimesSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL, insertChangeSQL,
 	} {
 		if !stores[oneLine(ours)] {
 			t.Errorf("internal/store has no such statement: %s", ours)
@@ -62,7 +62,7 @@ func isStatement(text string) bool {
 	return len(words) > 1 && slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, words[0])
 }
 
-// Nobody is in two places, at any size; the measured day is the same at each.
+// No filled appointments overlap, and the measured day is the same at every size.
 func TestFilledClinicHasNoOverlaps(t *testing.T) {
 	t.Parallel()
 	measured := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -87,7 +87,7 @@ func TestFilledClinicHasNoOverlaps(t *testing.T) {
 	}
 }
 
-// A small run ends well: whatever it measures, all requests succeed.
+// Every request of a small run of all measurements succeeds.
 func TestQuickRun(t *testing.T) {
 	t.Chdir("../..")
 	defer func(all int64) { patients = all }(patients)

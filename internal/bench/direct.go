@@ -13,8 +13,8 @@ import (
 	"mems/internal/localdb"
 )
 
-// The statements of a booking, word for word those of internal/store (a test
-// compares them), run with nothing around them.
+// The statements of a booking, copied from internal/store (a test compares them) and run
+// without the server.
 const (
 	guardDoctorSQL  = `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`
 	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`
@@ -22,8 +22,8 @@ const (
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
 		WHERE id = ?`
-	// The reads of a decision: internal/store/testdata/booking_reads.sql has them too.
-	blockedTimesSQL = `
+	// The reads of the decision, as in internal/store/testdata/booking_reads.sql.
+	doctorTimesSQL = `
 		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
 		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
@@ -32,22 +32,21 @@ const (
 		FROM closures
 		WHERE end_time > ? AND start_time < ?
 		UNION ALL
-		SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM holds
-		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
-	busyDoctorSQL = `
-		SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
-		FROM appointments
+		SELECT -1, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM holds FORCE INDEX (holds_doctor)
+		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?
+		UNION ALL (SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM appointments FORCE INDEX (appointments_doctor)
 		WHERE doctor_id = ?
 		  AND (start_time > ? AND start_time < ?
 		  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
 		  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?)
 		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
 		  AND id <> ?
-		FOR UPDATE`
+		FOR UPDATE)`
 	busyPatientSQL = `
 		SELECT patient_id, start_time, end_time, 0, 0
-		FROM appointments
+		FROM appointments FORCE INDEX (appointments_patient)
 		WHERE patient_id = ?
 		  AND (start_time > ? AND start_time < ? AND end_time > ?)
 		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
@@ -71,8 +70,8 @@ const (
 			VALUES (?, ?, ?, ?, ?, ?, ?)`
 )
 
-// openDirect opens a pool whose sessions are set as the store's are (configureSession
-// and Open in internal/store/open.go).
+// openDirect opens a pool with the store's session settings (configureSession and Open in
+// internal/store/open.go).
 func openDirect(ctx context.Context, dsn string, engine localdb.Engine, conns int) (*sqlx.DB, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -97,7 +96,7 @@ func openDirect(ctx context.Context, dsn string, engine localdb.Engine, conns in
 	return db, nil
 }
 
-// bookDirectly is the ceiling: the transaction of a booking and nothing else.
+// bookDirectly runs the transaction of a booking and nothing else.
 func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	t, err := db.BeginTxx(ctx, nil)
 	if err != nil {
@@ -116,11 +115,13 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	for _, read := range []struct {
 		statement string
 		args      []any
-		expected  bool // a row
+		expected  bool // to return a row
 	}{
 		{doctorFactsSQL, []any{b.DoctorID}, true},
-		{blockedTimesSQL, []any{b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, ""}, false},
-		{busyDoctorSQL, []any{b.DoctorID, from, to, want.End, want.Start, 0}, false},
+		{doctorTimesSQL, []any{
+			b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, "",
+			b.DoctorID, from, to, want.End, want.Start, 0,
+		}, false},
 		{busyPatientSQL, []any{b.PatientID, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, 0}, false},
 	} {
 		found, err := anyRow(ctx, t, read.statement, read.args...)
@@ -156,7 +157,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	return t.Commit()
 }
 
-// directSeq numbers the entries of the audit trail that are made directly.
+// directSeq is the last sequence number of the audit entries inserted directly.
 var directSeq atomic.Int64
 
 func anyRow(ctx context.Context, t *sqlx.Tx, statement string, args ...any) (bool, error) {
@@ -164,6 +165,6 @@ func anyRow(ctx context.Context, t *sqlx.Tx, statement string, args ...any) (boo
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	defer func() { _ = rows.Close() }() // rows.Err below reports failures
 	return rows.Next(), rows.Err()
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// fair measures who is served while many book at once: bookers of many doctors, and
-// bookers of one doctor beside readers of other doctors' days. All of them are closed
-// loops: each sends its next request when it has the answer to the last, a rejected
-// one at once or, where it pauses, after the least Retry-After that there is.
+// fair measures how requests share the server under load: clients that book many doctors, and
+// clients that book one doctor while others read other doctors' days. All are closed loops:
+// each sends its next request after the response to the last one; after a 503 immediately or,
+// if it pauses, after the shortest possible Retry-After.
 func (b *bench) fair(ctx context.Context, o options) error {
 	fmt.Println("\n| bookers | of | booked/s | p50 | p99 | 503 | 409 | readers | reads/s | p50 | p99 | 503 |")
 	fmt.Println("|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
@@ -27,7 +27,7 @@ func (b *bench) fair(ctx context.Context, o options) error {
 	return nil
 }
 
-// tally is what a kind of client was answered.
+// tally counts the responses to one kind of client.
 type tally struct {
 	mu       sync.Mutex
 	served   []time.Duration

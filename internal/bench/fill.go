@@ -13,10 +13,9 @@ import (
 	"mems/internal/store"
 )
 
-// The filled clinic: on the day that is measured every doctor sees twenty
-// patients; on the weekdays around it, some ahead and the rest back in time
-// until the number of appointments is reached, two. So a million reach back nine
-// years, and the measured day is the same at every size.
+// The filled clinic: on the measured day every doctor has twenty appointments, on the weekdays
+// around it two: some days ahead, and as far back as the number of appointments requires. A
+// million reach back nine years. The measured day is the same at every size.
 const (
 	doctors      = 200
 	withHours    = 50
@@ -31,15 +30,14 @@ const (
 	percentEvery = 10
 )
 
-// patients is how many there are: more than doctors * slotsADay, so that nobody is
-// in two places. A quick run takes fewer, for most of its time is filling.
+// patients is the number of patients: more than doctors * slotsADay, so that none has two
+// appointments at once. A quick run has fewer, because it spends most of its time filling.
 var patients int64 = 200_000
 
 const quickPatients = 20_000
 
-// fill makes the clinic. It fills the first version of the schema; the triggers
-// of the backstop come in afterwards: their migration copies what is there, far
-// faster than row by row.
+// fill creates the clinic's records in the first version of the schema. The later migrations
+// add the triggers of the backstop: they copy the rows far faster than the triggers do.
 func fill(ctx context.Context, dsn string, size int) error {
 	schema, err := database.OpenSchema(dsn, store.RekeyPatients)
 	if err != nil {
@@ -55,9 +53,9 @@ func fill(ctx context.Context, dsn string, size int) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1) // so that the session's settings stay
-	// The rows are right by construction (and the migration below would fail on
-	// an overlap), so the checks of keys may wait.
+	db.SetMaxOpenConns(1) // the settings below are the session's
+	// The rows are valid by construction, and the migration below fails on an overlap, so
+	// constraint checks can be off.
 	if _, err := db.ExecContext(ctx, `SET SESSION foreign_key_checks = 0, unique_checks = 0`); err != nil {
 		return err
 	}
@@ -98,8 +96,7 @@ func fill(ctx context.Context, dsn string, size int) error {
 	if _, err := db.ExecContext(ctx, `ANALYZE TABLE appointments, patients, patient_names, doctors, occupied_times`); err != nil {
 		return err
 	}
-	// MySQL writes to a fresh binary log from here on, not behind the gigabyte
-	// that the filling was.
+	// MySQL starts a new binary log, instead of appending to the gigabyte from filling.
 	if _, err := db.ExecContext(ctx, `FLUSH BINARY LOGS`); err != nil {
 		return err
 	}
@@ -107,8 +104,8 @@ func fill(ctx context.Context, dsn string, size int) error {
 	return nil
 }
 
-// fillHours lets the doctors of which free times are asked work from eight to
-// twelve and from one to five on weekdays. Bookings are made of the others.
+// fillHours gives the doctors of availability searches working hours from 8 to 12 and 13 to 17
+// on weekdays. Bookings use the other doctors.
 func fillHours(ctx context.Context, db *sqlx.DB) error {
 	if _, err := db.ExecContext(ctx, `UPDATE doctors SET hours_time_zone = 'Europe/Zurich' WHERE id <= ?`, withHours); err != nil {
 		return err
@@ -124,7 +121,7 @@ func insert(ctx context.Context, db *sqlx.DB, head string, n int, row func(i int
 	for i := range n {
 		values = append(values, row(i))
 		if len(values) == rowsAtOnce || i == n-1 {
-			// Safety: the text is made of numbers and constants above.
+			// Injection-safe: built from the numbers and constants above.
 			if _, err := db.ExecContext(ctx, head+strings.Join(values, ",")); err != nil {
 				return err
 			}
@@ -137,8 +134,7 @@ func insert(ctx context.Context, db *sqlx.DB, head string, n int, row func(i int
 	return nil
 }
 
-// place tells on which day of the calendar, and in which of its slots, the i-th
-// appointment is.
+// place returns the day of the calendar and the slot of the i-th appointment.
 func place(i int) (day, slot int) {
 	if i < doctors*slotsADay {
 		return 0, i / doctors
@@ -147,12 +143,12 @@ func place(i int) (day, slot int) {
 	return 1 + i/(doctors*slotsSparse), i / doctors % slotsSparse
 }
 
-// calendar lists the days that size appointments need: the measured one first,
-// then those ahead of it, then those before it.
+// calendar returns the days that size appointments need: the measured day, the days after it,
+// then the days before it.
 func calendar(measured time.Time, size int) []time.Time {
 	last, _ := place(size - 1)
 	back := weekdaysBack(measured, last+1)
-	// A small clinic shall have a past, too.
+	// A small clinic needs past appointments, too.
 	ahead := min(maxAhead, last/4)
 	days := []time.Time{measured}
 	for day := measured; len(days) <= ahead; {
@@ -168,7 +164,7 @@ func isWeekday(day time.Time) bool {
 	return day.Weekday() != time.Saturday && day.Weekday() != time.Sunday
 }
 
-// weekdaysBack lists the midnights of n weekdays, the latest first.
+// weekdaysBack returns the midnights of n weekdays, latest first.
 func weekdaysBack(from time.Time, n int) []time.Time {
 	day := from.Truncate(24 * time.Hour)
 	var days []time.Time

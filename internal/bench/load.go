@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// result is what one round measured.
+// result has the measurements of one round.
 type result struct {
 	perSecond float64
 	latencies []time.Duration
 	failures  int
-	first     error // of the failures
+	first     error // the first failure
 }
 
-// work does one unit; worker tells which client it is.
+// work does one unit of work; worker is the client's number.
 type work func(ctx context.Context, worker int) error
 
-// round lets clients work for a while, each as fast as it can.
+// round runs clients for a duration, each as fast as possible.
 func round(ctx context.Context, clients int, length time.Duration, do work) (result, error) {
 	var mu sync.Mutex
 	var all result
@@ -60,7 +60,7 @@ func round(ctx context.Context, clients int, length time.Duration, do work) (res
 	return all, nil
 }
 
-// together lets clients do one unit each at the same moment.
+// together has all clients do one unit of work simultaneously.
 func together(clients int, do func(worker int) error) (result, error) {
 	var all result
 	all.latencies = make([]time.Duration, clients)
@@ -101,9 +101,9 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// httpClient is one kept-alive HTTP/1.1 connection. It understands just what
-// the server under test sends (a status line and a Content-Length), so that the
-// load generator, which shares the cores, costs little.
+// httpClient is a kept-alive HTTP/1.1 connection. It parses only what the server under test
+// sends (a status line and a Content-Length), because the load generator shares the cores and
+// must use little CPU.
 type httpClient struct {
 	conn   net.Conn
 	reader *bufio.Reader
@@ -119,9 +119,29 @@ func dial(ctx context.Context, address string) (*httpClient, error) {
 	return &httpClient{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
+// dialAll opens n connections.
+func dialAll(ctx context.Context, address string, n int) ([]*httpClient, error) {
+	connections := make([]*httpClient, 0, n)
+	for range n {
+		c, err := dial(ctx, address)
+		if err != nil {
+			closeAll(connections)
+			return nil, err
+		}
+		connections = append(connections, c)
+	}
+	return connections, nil
+}
+
+func closeAll(connections []*httpClient) {
+	for _, c := range connections {
+		_ = c.conn.Close()
+	}
+}
+
 var errLength = errors.New("answer without Content-Length")
 
-// send sends a request and reads the whole answer.
+// send sends a request and reads the whole response.
 func (c *httpClient) send(method, path string, body []byte) (status int, err error) {
 	c.buffer = fmt.Appendf(c.buffer[:0], "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, path)
 	if body != nil {

@@ -16,7 +16,7 @@ import (
 	"mems/internal/localdb"
 )
 
-// machine describes what was measured, on what, and how.
+// machine describes the hardware, the software and the settings of a run.
 func machine(ctx context.Context, o options, server *localdb.Server) (string, error) {
 	durable, err := durability(ctx, server)
 	if err != nil {
@@ -35,8 +35,7 @@ through HTTP and one run directly are the same transaction; "direct" is the ceil
 		strings.TrimSpace(string(load))), nil
 }
 
-// durability asks the server itself what it does to keep a commit: what the
-// program meant to ask for is no evidence.
+// durability reads the effective durability settings from the database server.
 func durability(ctx context.Context, server *localdb.Server) (string, error) {
 	db, err := sqlx.ConnectContext(ctx, "mysql", server.DSN(""))
 	if err != nil {
@@ -55,7 +54,7 @@ func durability(ctx context.Context, server *localdb.Server) (string, error) {
 	return strings.Join(settings, ", "), nil
 }
 
-// first finds the value of a "name: value" line.
+// first returns the value of the first "name: value" line.
 func first(path, name string) string {
 	text, err := os.ReadFile(path) //nolint:gosec // G304: /proc
 	if err != nil {

@@ -3,11 +3,10 @@
 //
 //	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql] [-only book] [-server-log error] [-quick]
 //
-// It starts a private, durable database and a real "mems serve", fills the
-// clinic, and then alternates short rounds over HTTP and directly, so that a
-// machine whose speed drifts hits both alike. Load generator, server and
-// database share the machine's cores: the figures are what one small machine
-// does, not what the server could do alone.
+// It starts a private, durable database and a real "mems serve", fills the clinic, and then
+// alternates short rounds over HTTP and directly, so that drifts of the machine's speed affect
+// both equally. Load generator, server and database share the cores: the figures are those of
+// one small machine, not of the server alone.
 package main
 
 import (
@@ -30,9 +29,9 @@ type options struct {
 	sizes, clients []int
 	duration       time.Duration
 	rounds         int
-	entries        int // of the audit trail
+	entries        int // in the audit trail
 	engine         string
-	only           string // measure only what has this in its name
+	only           string // measure only scenarios with this in their name
 	serverLog      string // MEMS_LOG_LEVEL of the server
 }
 
@@ -45,7 +44,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; medians are printed")
 	flag.StringVar(&o.engine, "engine", "mariadb", "mariadb or mysql")
-	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed, fair lets many book at once beside readers, refuse measures refusals among 953 doctors, trail asks an audit trail of -entries")
+	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed, fair lets many book at once beside readers, refuse measures refusals among 953 doctors, trail reads an audit trail of -entries, naive compares with a server that checks and then inserts")
 	flag.IntVar(&o.entries, "entries", 10_000_000, "entries of the audit trail that -only trail asks, in hundreds of thousands; ten million take about ten minutes to fill")
 	flag.StringVar(&o.serverLog, "server-log", "info", "log level of the server, by default its own: a line for each request")
 	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")
@@ -102,7 +101,7 @@ func run(ctx context.Context, o options) error {
 	defer func() {
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		_ = db.Stop(limit) // the data are thrown away
+		_ = db.Stop(limit) // the data are deleted anyway
 	}()
 	about, err := machine(ctx, o, db)
 	if err != nil {

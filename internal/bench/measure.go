@@ -22,24 +22,26 @@ import (
 	"mems/internal/store"
 )
 
-// bench is one filled clinic with a server in front of it.
+// bench is a filled clinic and its server.
 type bench struct {
+	processes
+
 	address string
 	dsn     string
-	store   *store.Store          // for the direct reads
-	next    atomic.Int64          // counts what was asked for
-	taken   [doctors]atomic.Int64 // how many times of each doctor were booked
+	store   *store.Store          // direct reads
+	next    atomic.Int64          // number of bookings so far
+	taken   [doctors]atomic.Int64 // number of booked slots by doctor
 	today   string
 	day     clinic.Window
 	horizon time.Time
-	free    clinic.Interval // two weeks from tomorrow on
-	ids     []int64         // the doctors of whom free times are asked
-	some    string          // the same, as a parameter
+	free    clinic.Interval // two weeks from tomorrow
+	ids     []int64         // doctors of availability searches
+	some    string          // the same, as a query parameter
 }
 
-// booking is a booking that nobody else makes: of any doctor, so that clients
-// meet at one now and then, that doctor's next free time; of patients in turn, so
-// that each comes back only long after, at another time.
+// booking returns a booking that no other client requests: the next free time of a random
+// doctor, so that clients sometimes contend for one, for the next patient in turn, who had no
+// booking for long.
 func (b *bench) booking() clinic.Booking {
 	doctor := withHours + rand.IntN(doctors-withHours) //nolint:gosec // G404: spreads load
 	slot := b.taken[doctor].Add(1)
@@ -53,28 +55,27 @@ func bookingBody(k clinic.Booking) []byte {
 	return fmt.Appendf(nil, `{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))
 }
 
-// measure fills a clinic of the size and prints a table of its own.
+// measure fills a clinic of the given size and prints its table.
 func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
 	if o.only == "refuse" || o.only == "trail" {
-		patients = quickPatients // these have nothing to do with it
+		patients = quickPatients // they are not measured
 	}
 	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
 	say("filling %d appointments", size)
 	if err := fill(ctx, dsn, size); err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
-	// A server that has just swallowed a million rows in one transaction is not
-	// the one that a clinic has: MySQL 9.7 was then seen to take 10 ms for every
-	// commit, nearly all of it clearing memory.
+	// Restart after the bulk load: MySQL 9.7 then took 10 ms for every commit, nearly all of
+	// it clearing memory, which no clinic sees.
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the database: %w", err)
 	}
 	maxClients := slices.Max(o.clients)
-	address, stop, err := startServer(ctx, o, binary, dsn, maxClients)
+	mems, err := startServer(ctx, o, binary, dsn, maxClients)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer mems.Stop()
 	direct, err := openDirect(ctx, dsn, server.Engine(), maxClients)
 	if err != nil {
 		return err
@@ -90,10 +91,13 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	}
 	workday := weekdaysBack(time.Now().UTC(), 1)[0]
 	b := &bench{
-		address: address, dsn: dsn, store: st, today: workday.Format(time.DateOnly),
+		address: mems.Address(), dsn: dsn, processes: processes{server: mems.PID()}, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
-		horizon: workday.AddDate(0, 0, 2*maxAhead), // behind what was filled
+		horizon: workday.AddDate(0, 0, 2*maxAhead), // after the filled days
 		free:    clinic.Interval{Start: workday.AddDate(0, 0, 1), End: workday.AddDate(0, 0, 15)},
+	}
+	if b.database, err = pidOf(ctx, direct); err != nil {
+		return fmt.Errorf("find the database's process: %w", err)
 	}
 	for id := range withHours {
 		b.ids = append(b.ids, int64(id+1))
@@ -109,13 +113,14 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return b.fair(ctx, o)
 	case "trail":
 		return b.trail(ctx, o)
-	}
-	if o.only == "refuse" {
+	case "refuse":
 		return b.refusals(ctx, o)
+	case "naive":
+		return b.naive(ctx, o, binary)
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
-	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Println("| what | clients | HTTP/s | p50 | p99 | server core-ms | database core-ms | direct/s | p50 | p99 | HTTP : direct | failed |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, scenario := range append(b.searches(), []scenario{
 		{"book", func(c *httpClient) error { return expect(201)(book(c)) }, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
 		{"a doctor's day, 20 rows", func(c *httpClient) error {
@@ -170,30 +175,32 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 			}
 		}
 	}
+	if o.only == "" {
+		return b.naive(ctx, o, binary)
+	}
 	return nil
 }
 
-// compare alternates rounds over HTTP and directly, and prints a row.
+// compare alternates rounds over HTTP and directly and prints a row.
 func (b *bench) compare(ctx context.Context, o options, name string, clients int, overHTTP func(*httpClient) error, direct work) error {
-	connections := make([]*httpClient, clients)
-	for i := range connections {
-		c, err := dial(ctx, b.address)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = c.conn.Close() }()
-		connections[i] = c
+	connections, err := dialAll(ctx, b.address, clients)
+	if err != nil {
+		return err
 	}
+	defer closeAll(connections)
 	viaHTTP := func(_ context.Context, worker int) error { return overHTTP(connections[worker]) }
 	var ratios, httpRates, directRates []float64
 	var failed int
 	var firstFailure error
 	var httpLatencies, directLatencies []time.Duration
-	for i := range o.rounds + 1 { // the first warms up and is not counted
+	var cpu used
+	for i := range o.rounds + 1 { // the first one is a warm-up
+		before := b.now()
 		h, err := round(ctx, clients, o.duration, viaHTTP)
 		if err != nil {
 			return fmt.Errorf("over HTTP: %w", err)
 		}
+		spent := b.now().minus(before)
 		d, err := round(ctx, clients, o.duration, direct)
 		if err != nil {
 			return fmt.Errorf("directly: %w", err)
@@ -203,13 +210,13 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 		if i == 0 && o.rounds > 1 {
 			continue
 		}
+		cpu = cpu.plus(spent)
 		ratios = append(ratios, h.perSecond/d.perSecond)
 		httpRates, directRates = append(httpRates, h.perSecond), append(directRates, d.perSecond)
 		httpLatencies, directLatencies = append(httpLatencies, h.latencies...), append(directLatencies, d.latencies...)
 	}
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
-	fmt.Printf("| %s | %d | %.0f | %s | %s | %.0f | %s | %s | %.2f | %d |\n", name, clients,
-		median(httpRates), ms(percentile(httpLatencies, 0.5)), ms(percentile(httpLatencies, 0.99)),
+	fmt.Printf("| %s | %d | %.0f | %s | %s | %s | %.0f | %s | %s | %.2f | %d |\n", name, clients,
+		median(httpRates), ms(percentile(httpLatencies, 0.5)), ms(percentile(httpLatencies, 0.99)), cpu.per(len(httpLatencies)),
 		median(directRates), ms(percentile(directLatencies, 0.5)), ms(percentile(directLatencies, 0.99)), median(ratios), failed)
 	if failed > 0 {
 		say("  %s, %d clients: %d failed, the first: %v", name, clients, failed, firstFailure)
@@ -225,7 +232,7 @@ func (b *bench) list(ctx context.Context, q store.AppointmentQuery, rows int) er
 	return err
 }
 
-// find is a direct search for patients.
+// find searches for patients directly.
 func (b *bench) find(query func(i int64) store.PatientQuery) work {
 	return func(ctx context.Context, _ int) error {
 		q := query(b.next.Add(1) * patientStep % patients)
@@ -235,7 +242,7 @@ func (b *bench) find(query func(i int64) store.PatientQuery) work {
 	}
 }
 
-// search is a direct search for free times.
+// search searches for free times directly.
 func (b *bench) search(ctx context.Context, q store.AvailabilityQuery) error {
 	q.DoctorIDs, q.Step = b.ids, 15*time.Minute
 	page, err := b.store.Availability(ctx, q)
@@ -254,8 +261,8 @@ func expect(want int) func(int, error) error {
 	}
 }
 
-// warm reads every index once: the database was just started, and a clinic's
-// has been running for weeks.
+// warm reads every index once, because the database has just started and a clinic's has run
+// for weeks.
 func warm(ctx context.Context, db *sqlx.DB) error {
 	for _, index := range []string{
 		"appointments FORCE INDEX (PRIMARY)", "appointments FORCE INDEX (appointments_doctor)",
@@ -264,7 +271,7 @@ func warm(ctx context.Context, db *sqlx.DB) error {
 		"occupied_times FORCE INDEX (PRIMARY)", "occupied_times FORCE INDEX (occupied_times_appointment)",
 	} {
 		var n int
-		// Safety: the text is one of the constants above.
+		// Injection-safe: one of the constants above.
 		if err := db.GetContext(ctx, &n, `SELECT COUNT(*) FROM `+index); err != nil {
 			return err
 		}
@@ -272,19 +279,19 @@ func warm(ctx context.Context, db *sqlx.DB) error {
 	return nil
 }
 
-// startServer starts "mems serve" as a process of its own, set up as by default
-// but for a pool as large as the one of the ceiling. Its log goes to a file.
-func startServer(ctx context.Context, o options, binary, dsn string, conns int) (address string, stop func(), err error) {
+// startServer starts "mems serve" as a process with default settings, except for a connection
+// pool as large as the direct side's. Its log goes to a file.
+func startServer(ctx context.Context, o options, binary, dsn string, conns int) (*program.Server, error) {
 	log, err := os.Create(filepath.Join(filepath.Dir(binary), "server.log"))
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
 	s, err := program.Serve(ctx, binary, program.Environment("MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
 		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog), log)
 	if err != nil {
-		said, _ := os.ReadFile(log.Name()) // without it the error still says that it ended
-		return "", nil, fmt.Errorf("%w: %s", err, said)
+		said, _ := os.ReadFile(log.Name()) // without the log the error still tells that it ended
+		return nil, fmt.Errorf("%w: %s", err, said)
 	}
-	return s.Address(), s.Stop, nil
+	return s, nil
 }

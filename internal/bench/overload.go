@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// maxOpen bounds the connections of an open load: clients who are refused come
-// again, they do not multiply.
+// maxOpen is the maximum number of connections of an open load: refused clients try again,
+// they do not multiply.
 const maxOpen = 2000
 
-// overload offers bookings at a steady rate, whether they are answered or not, as
-// people do who know nothing of each other: at four fifths of what the server
-// manages, and at three times as much as it manages.
+// overload sends bookings at a constant rate, independent of responses (an open load), at four
+// fifths and at three times the server's capacity.
 func (b *bench) overload(ctx context.Context, o options, book func(*httpClient) (int, error)) error {
 	connections := make([]*httpClient, 32)
 	for i := range connections {

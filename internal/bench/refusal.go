@@ -8,11 +8,11 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// rivals is how many doctors a large clinic has of one specialization.
+// rivals is the number of doctors of one specialization in a large clinic.
 const rivals = 953
 
-// fillRivals adds doctors of one specialization, each with a full day of
-// appointments, and returns the first of them.
+// fillRivals creates doctors of one specialization, each with a full day of appointments, and
+// returns the first one.
 func fillRivals(ctx context.Context, dsn string, day time.Time) (first int64, err error) {
 	db, err := sqlx.ConnectContext(ctx, "mysql", dsn)
 	if err != nil {
@@ -34,8 +34,8 @@ func fillRivals(ctx context.Context, dsn string, day time.Time) (first int64, er
 	})
 }
 
-// refusals measures what it costs to be refused: clients who all want one time that
-// is taken, and then 64 who want one that is free, of whom one gets it.
+// refusals measures refused bookings: clients that all request an occupied time, and then 64
+// that request a free one, of which one succeeds.
 func (b *bench) refusals(ctx context.Context, o options) error {
 	day := b.horizon.AddDate(0, 0, 30)
 	doctor, err := fillRivals(ctx, b.dsn, day)
@@ -53,7 +53,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		fmt.Printf("| %s | %d | %.0f | %s | %s | %d |\n", name, clients, r.perSecond, ms(percentile(r.latencies, 0.5)), ms(percentile(r.latencies, 0.99)), r.failures)
 	}
 	for _, clients := range []int{1, 16} {
-		connections, err := b.dialAll(ctx, clients)
+		connections, err := dialAll(ctx, b.address, clients)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		row("refuse a taken time", clients, refused)
 	}
 	const racers = 64
-	connections, err := b.dialAll(ctx, racers)
+	connections, err := dialAll(ctx, b.address, racers)
 	if err != nil {
 		return err
 	}
@@ -97,21 +97,4 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 	}
 	row("race for one free time", racers, all)
 	return nil
-}
-
-func (b *bench) dialAll(ctx context.Context, n int) ([]*httpClient, error) {
-	connections := make([]*httpClient, n)
-	for i := range connections {
-		var err error
-		if connections[i], err = dial(ctx, b.address); err != nil {
-			return nil, err
-		}
-	}
-	return connections, nil
-}
-
-func closeAll(connections []*httpClient) {
-	for _, c := range connections {
-		_ = c.conn.Close()
-	}
 }

@@ -16,8 +16,8 @@ type scenario struct {
 	direct work
 }
 
-// searches are what is typed into a reception's one box. All patients' last names
-// begin with the same four letters, and those of last5 stand together in the list.
+// searches are inputs of the reception's search box. All patients' last names begin with the
+// same four letters, and those of last5 are adjacent in the index.
 func (b *bench) searches() []scenario {
 	var all []scenario
 	for _, s := range []struct {

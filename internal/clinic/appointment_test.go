@@ -23,7 +23,7 @@ func TestCancel(t *testing.T) {
 		{"OKWithNote", new("  Cafe\u0301 closed \n"), new("Café closed")},
 		{"OKEmptyNote", new(""), new("")},
 		{"OKLongestNote", new(" " + strings.Repeat("é", 500)), new(strings.Repeat("é", 500))},
-		// 600 of them as sent, 300 once composed.
+		// 600 as sent, 300 after composition.
 		{"OKComposedNote", new(strings.Repeat("e\u0301", 300)), new(strings.Repeat("é", 300))},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 	"mems/internal/clinic"
 )
 
-// walls is an oracle for wall clocks: what the clock of a zone shows in every
-// minute of some days, written down one by one.
+// walls is an oracle for wall clocks: it lists what a zone's clock shows in every minute of
+// some days.
 type walls struct {
-	first time.Time // whole minute
-	shows []int64   // minutes since 1970 on the wall clock, minute by minute
+	first time.Time // a whole minute
+	shows []int64   // minute by minute, in minutes since 1970 on the wall clock
 }
 
 func newWalls(zone *time.Location, from time.Time, days int) walls {
@@ -29,13 +29,13 @@ func newWalls(zone *time.Location, from time.Time, days int) walls {
 	return w
 }
 
-// start is the first minute at which the clock shows wall or later: its first
+// start returns the first minute at which the clock shows wall or later: its first
 // occurrence, or the end of a gap.
 func (w walls) start(wall int64) int {
 	return slices.IndexFunc(w.shows, func(m int64) bool { return m >= wall })
 }
 
-// end is the last minute at which the clock shows wall, or the end of a gap.
+// end returns the last minute at which the clock shows wall, or the end of a gap.
 func (w walls) end(wall int64) int {
 	for i, shown := range slices.Backward(w.shows) {
 		if shown == wall {
@@ -86,7 +86,7 @@ func naiveBlocks(h clinic.WorkingHours, d clinic.Date) []clinic.Block {
 	return blocks
 }
 
-// drawn is a doctor's schedule and what is asked of it.
+// drawn is a random doctor's schedule and a query.
 type drawn struct {
 	schedule clinic.Schedule
 	query    clinic.SlotQuery
@@ -162,16 +162,15 @@ func drawClinic(t *rapid.T, zone *time.Location, moment time.Time) drawn {
 	return drawn{s, q}
 }
 
-// days are the whole ones out of those that wallsAround writes down: as far as a
-// drawn window can reach.
+// days is the number of whole days among those that wallsAround lists: the reach of a drawn
+// window.
 const days = 7
 
 func wallsAround(zone *time.Location, moment time.Time) walls {
 	return newWalls(zone, moment.Add(-3*24*time.Hour), days+1)
 }
 
-// check holds Starts to the starts at which nothing is in the way, asked minute
-// by minute.
+// check compares Starts with the free starts determined minute by minute.
 func (d drawn) check(t rapid.TB, zone *time.Location, moment time.Time, w walls) {
 	t.Helper()
 	s, q := d.schedule, d.query
@@ -204,8 +203,8 @@ func (d drawn) check(t rapid.TB, zone *time.Location, moment time.Time, w walls)
 	}
 }
 
-// Every offered start can be booked, and every start of the grid that can be
-// booked is offered: in random clinics at random times of a few zones.
+// Every offered start can be booked, and every bookable start on the grid is offered: in
+// random clinics at random times in a few zones.
 func TestStartsAgainstOracle(t *testing.T) {
 	t.Parallel()
 	var zones []*time.Location
@@ -223,9 +222,9 @@ func TestStartsAgainstOracle(t *testing.T) {
 	})
 }
 
-// The same around each change of the clocks of each zone in three years, and
-// around the last one of the zones that have stopped changing them.
-// The grid holds where the nanoseconds since 1970 no longer fit: after 2262.
+// The same around each clock change of each zone in three years, and around the last change
+// of zones without further ones. The grid also holds after 2262, when nanoseconds since
+// 1970 overflow.
 func TestStartsInTheFarFuture(t *testing.T) {
 	for _, year := range []int{2261, 2263, 2555, 9998} {
 		from := time.Date(year, 6, 1, 8, 3, 0, 0, time.UTC)
@@ -270,7 +269,7 @@ func TestStartsAtEveryChangeOfTheClocks(t *testing.T) {
 	}
 }
 
-// A search in the window of a slot finds that slot alone, if it is free.
+// A search within the window of a slot finds exactly that slot, if it is free.
 func TestSlotIsFound(t *testing.T) {
 	t.Parallel()
 	slot := clinic.Slot{DoctorID: 1, Time: clinic.Interval{Start: nine, End: nine.Add(30 * time.Minute)}}

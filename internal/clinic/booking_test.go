@@ -11,15 +11,15 @@ import (
 	"mems/internal/clinic"
 )
 
-// asked is the booking from minute 60 to 90.
+// asked is a booking from minute 60 to 90.
 var asked = clinic.Booking{PatientID: 1, DoctorID: 2, Start: minutes(60, 90).Start, Duration: 30 * time.Minute}
 
-// free is a calendar in which nothing stands in the way of a booking.
+// free returns a calendar with no obstacle to a booking.
 func free() clinic.Calendar {
 	return clinic.Calendar{Patient: clinic.Active, Doctor: clinic.Active}
 }
 
-// canBook asks for the booking from minute 60 to 90.
+// canBook checks the booking from minute 60 to 90.
 func canBook(c clinic.Calendar) error {
 	_, err := clinic.CanBook(c, asked)
 	return err
@@ -54,15 +54,14 @@ func TestCheckStart(t *testing.T) {
 	}
 }
 
-// Everything may be wrong at once; the first rule of the contract's order that
-// is broken is the answer, whatever is wrong after it.
+// With several rules broken, the first one in the contract's order is reported.
 func TestCanBookAnswersInOrder(t *testing.T) {
 	taken := []clinic.Interval{minutes(60, 90)}
 	for bits := range 1 << 5 {
 		noPatient, noDoctor, inactive := bits&1 != 0, bits&2 != 0, bits&4 != 0
 		doctorBusy, patientBusy := bits&8 != 0, bits&16 != 0
 		if noDoctor && inactive {
-			continue // a doctor who is missing cannot be inactive
+			continue // a missing doctor cannot be inactive
 		}
 		c := free()
 		if noPatient {
@@ -147,8 +146,7 @@ func TestCanBookShapes(t *testing.T) {
 	}
 }
 
-// wantConflict checks that err is an overlap with the code and the conflict, or
-// nothing.
+// wantConflict checks that err is an overlap with the code and conflict, or nil.
 func wantConflict(t *testing.T, err error, overlaps bool, code clinic.Code, conflict clinic.Interval) {
 	t.Helper()
 	if !overlaps {
@@ -166,9 +164,8 @@ func wantConflict(t *testing.T, err error, overlaps bool, code clinic.Code, conf
 	}
 }
 
-// Whatever is booked, one after the other and only when CanBook agrees, no
-// minute of the doctor's or of a patient's day is taken twice, and a refusal
-// always names a time that is taken.
+// With bookings made one by one as CanBook permits, no minute of a doctor or patient is
+// taken twice, and every refusal names a time that is taken.
 func TestCanBookNeverDoubles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type minute struct{ party, at int }

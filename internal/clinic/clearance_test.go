@@ -6,8 +6,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// No role outside the clinic reads the staff's words, whatever its scopes; a doctor
-// reads those about themself, and who reads every calendar reads all.
+// No role outside the clinic reads staff notes, whatever its scopes; a doctor reads those
+// about themself, and callers who can read every calendar read all.
 func TestClearance(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -3,7 +3,7 @@ package clinic_test
 import (
 	"testing"
 	"time"
-	_ "time/tzdata" // the zones, whatever the machine has
+	_ "time/tzdata" // independent of the machine's zones
 
 	"pgregory.net/rapid"
 
@@ -100,7 +100,7 @@ func TestDateOf(t *testing.T) {
 	}
 }
 
-// dates draws any day that MEMS handles.
+// dates draws a date in MEMS' range.
 func dates() *rapid.Generator[clinic.Date] {
 	return rapid.Map(instants(), func(t time.Time) clinic.Date {
 		if d := clinic.DateOf(t); d.Before(clinic.MaxDate) {
@@ -110,8 +110,7 @@ func dates() *rapid.Generator[clinic.Date] {
 	})
 }
 
-// The next day is a day later by the rules of the Gregorian calendar, and Before
-// puts the two in this order only.
+// Next returns the following day of the Gregorian calendar, and Before orders the two.
 func TestDateNext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := dates().Draw(t, "day")
@@ -158,18 +157,18 @@ func TestDay(t *testing.T) {
 		{"TwoEveningsSantiago", "America/Santiago", "2026-04-04", "2026-04-04T03:00:00Z", 25 * time.Hour},
 		{"NoMidnightHavana", "America/Havana", "2026-03-08", "2026-03-08T05:00:00Z", 23 * time.Hour},
 		{"TwoMidnightsHavana", "America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", 25 * time.Hour},
-		// At 00:01 back to 23:01 of the day before: the day began with the first
-		// midnight, and the evening's second hour is in its window.
+		// At 00:01 back to 23:01: the day began with the first midnight, and its window
+		// includes the evening's second hour.
 		{"BackOverMidnightStJohns", "America/St_Johns", "2006-10-29", "2006-10-29T02:30:00Z", 25 * time.Hour},
 		{"BeforeBackOverMidnightStJohns", "America/St_Johns", "2006-10-28", "2006-10-28T02:30:00Z", 24 * time.Hour},
-		// At 00:01 on to 01:01: midnight exists, the hour after it is short.
+		// At 00:01 forward to 01:01: midnight exists, and the hour after it is short.
 		{"OnAfterMidnightStJohns", "America/St_Johns", "2006-04-02", "2006-04-02T03:30:00Z", 23 * time.Hour},
 		{"LeftOutSamoa", "Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", 0},
 		{"BeforeLeftOutSamoa", "Pacific/Apia", "2011-12-29", "2011-12-29T10:00:00Z", 24 * time.Hour},
 		{"AfterLeftOutSamoa", "Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z", 24 * time.Hour},
 		{"TwiceKwajalein", "Pacific/Kwajalein", "1969-09-30", "1969-09-29T13:00:00Z", 47 * time.Hour},
 		{"OffsetWithSecondsMonrovia", "Africa/Monrovia", "1971-01-01", "1971-01-01T00:44:30Z", 24 * time.Hour},
-		// Here time.Time.ZoneBounds gives an end that has passed.
+		// Here time.Time.ZoneBounds returns an end in the past.
 		{"EndOfLeapYearEast", "Europe/Zurich", "2028-12-31", "2028-12-30T23:00:00Z", 24 * time.Hour},
 		{"EndOfLeapYearWest", "America/New_York", "2028-12-31", "2028-12-31T05:00:00Z", 24 * time.Hour},
 		{"EndOfLeapYearSouth", "Australia/Sydney", "2028-12-31", "2028-12-30T13:00:00Z", 24 * time.Hour},
@@ -194,7 +193,7 @@ func TestDay(t *testing.T) {
 	}
 }
 
-// Without a change of the clocks a day is from midnight to midnight.
+// Without clock changes, a day lasts from midnight to midnight.
 func TestDayOfConstantOffset(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := dates().Draw(t, "day")

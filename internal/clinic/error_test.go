@@ -57,7 +57,7 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// Each value carries nothing but its own code, and no two the same.
+// Each value has only its own code, and no two are equal.
 func TestErrorValues(t *testing.T) {
 	want := map[clinic.Code]*clinic.Error{
 		"start-in-past":         clinic.ErrStartInPast,

@@ -11,15 +11,15 @@ import (
 	"mems/internal/clinic"
 )
 
-// nine is the moment around which this package's tests happen.
+// nine is the reference time of this package's tests.
 var nine = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
 
-// minutes is the interval between two minutes counted from nine.
+// minutes returns the interval between two minutes after nine.
 func minutes(from, to int) clinic.Interval {
 	return clinic.Interval{Start: nine.Add(time.Duration(from) * time.Minute), End: nine.Add(time.Duration(to) * time.Minute)}
 }
 
-// shapes are the ways in which an interval can lie to the one from 60 to 90.
+// shapes are the possible relations of an interval to the one from 60 to 90.
 var shapes = []struct {
 	name     string
 	from, to int
@@ -65,7 +65,7 @@ func TestOverlaps(t *testing.T) {
 	})
 }
 
-// Two intervals overlap when some minute belongs to both.
+// Two intervals overlap if and only if they share a minute.
 func TestOverlapsAgreesWithMinuteByMinute(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const span = 40
@@ -89,7 +89,7 @@ func TestOverlapsAgreesWithMinuteByMinute(t *testing.T) {
 func TestInstant(t *testing.T) {
 	got := clinic.Instant(time.Date(2027, 3, 1, 10, 0, 0, 1_999, time.FixedZone("", 3600)))
 	want := time.Date(2027, 3, 1, 9, 0, 0, 1_000, time.UTC)
-	if got != want { // the representation too: stored and compared as it is
+	if got != want { // also the same representation: it is stored and compared as is
 		t.Errorf("got %#v, want %#v", got, want)
 	}
 }
@@ -156,7 +156,7 @@ func TestParseInstant(t *testing.T) {
 	}
 }
 
-// instants draws any instant that MEMS handles.
+// instants draws an instant in MEMS' range.
 func instants() *rapid.Generator[time.Time] {
 	span := clinic.MaxInstant.UnixMicro() - clinic.MinInstant.UnixMicro()
 	return rapid.Map(rapid.Int64Range(0, span), func(us int64) time.Time {
@@ -164,8 +164,8 @@ func instants() *rapid.Generator[time.Time] {
 	})
 }
 
-// Whatever offset an instant is written with, and however many digits follow
-// the microseconds, it is read as the same instant; without its offset, never.
+// With any offset, and with any number of digits after the microseconds, an instant is
+// parsed correctly; without an offset it is rejected.
 func TestParseInstantReadsWhatIsWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := instants().Draw(t, "instant")
@@ -173,7 +173,7 @@ func TestParseInstantReadsWhatIsWritten(t *testing.T) {
 		finer := rapid.StringMatching(`\d{0,9}`).Draw(t, "digits after the microseconds")
 		local := want.In(time.FixedZone("", offset*60))
 		if local.Year() > 9999 {
-			local = want // RFC 3339 has no such year; without an offset it has
+			local = want // RFC 3339 has no such year except without an offset
 		}
 		naive := local.Format("2006-01-02T15:04:05.000000") + finer
 		if got, ok := clinic.ParseInstant(naive + local.Format("Z07:00")); !ok || got != want {
@@ -213,7 +213,7 @@ func FuzzParseInstant(f *testing.F) {
 	})
 }
 
-// civil adds up the digits of an RFC 3339 time by itself, cut to microseconds.
+// civil parses an RFC 3339 time independently, truncated to microseconds.
 func civil(t *testing.T, s string) time.Time {
 	t.Helper()
 	var year, month, day, hour, minute, second int

@@ -25,7 +25,7 @@ func TestMRN(t *testing.T) {
 	}
 }
 
-// Every wrong digit and every two neighbours that were swapped are found.
+// Every wrong digit and every transposition of two adjacent digits is detected.
 func TestMRNFindsMistakes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

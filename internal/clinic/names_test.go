@@ -11,7 +11,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// names finds by text whether a name would be found.
+// names reports whether a text search finds a name.
 func names(first, last, text string) bool {
 	search := clinic.NameSearch(text)
 	keys := clinic.NameKeys(first, last)
@@ -25,7 +25,7 @@ func names(first, last, text string) bool {
 	return len(search) > 0
 }
 
-// alike reports whether two names are one.
+// alike reports whether two names are considered the same.
 func alike(a, b [2]string) bool {
 	whole := clinic.WholeNames(a[0], a[1])
 	return slices.ContainsFunc(clinic.NameKeys(b[0], b[1]), func(k clinic.NameKey) bool { return slices.Contains(whole[:], k.Key) })
@@ -97,8 +97,8 @@ func TestNamesAreFoundByAnyWord(t *testing.T) {
 	}
 }
 
-// Every name finds itself, in any order, composed or not, in capitals, and by every
-// beginning of it.
+// Every name is found by itself, in any order, composed or not, in capitals, and by every
+// prefix.
 func TestNameKeysProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { checkNames(t, words().Draw(t, "first"), words().Draw(t, "last")) })
 }
@@ -106,8 +106,8 @@ func TestNameKeysProperties(t *testing.T) {
 func FuzzNameKeys(f *testing.F) {
 	f.Add("Jan", "van der Berg")
 	f.Add("İ ﬁ", "ǰ ß")
-	f.Add("θ\u07ef\x1e\u0711", "")          // a mark that belongs before that of the word before it
-	f.Add("\u1100 \u1161", "\u0dd9 \u0dcf") // two halves of a letter, each a word
+	f.Add("θ\u07ef\x1e\u0711", "")          // a mark that sorts before the mark of the previous word
+	f.Add("\u1100 \u1161", "\u0dd9 \u0dcf") // two halves of a letter, each a separate word
 	f.Fuzz(func(t *testing.T, first, last string) { checkNames(t, first, last) })
 }
 

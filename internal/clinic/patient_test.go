@@ -64,7 +64,7 @@ func TestPatientPatch(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
-			// A transaction may run twice.
+			// A transaction may be retried.
 			c.patch.Apply(&got)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("applied twice (-want +got)\n%s", diff)
@@ -78,7 +78,7 @@ func TestPatientCheck(t *testing.T) {
 	future := clinic.Violation{Pointer: "#/birth_date", Code: "future"}
 	longFirst := clinic.Violation{Pointer: "#/first_name", Code: "max_length"}
 	longLast := clinic.Violation{Pointer: "#/last_name", Code: "max_length"}
-	// U+0958 is one character as sent and two in normal form C.
+	// U+0958 is one character as sent and two in NFC.
 	growing := strings.Repeat("\u0958", 51)
 	for _, c := range []struct {
 		name        string

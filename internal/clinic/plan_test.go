@@ -10,8 +10,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// Whatever a plan is asked for, what it examines is bounded, also for an absence up to
-// the last day there is.
+// A plan examines a bounded amount, even for an absence up to the last possible day.
 func TestPlanIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -39,8 +38,8 @@ func TestPlanIsBounded(t *testing.T) {
 	})
 }
 
-// A visit is not planned farther ahead than MaxPlanAhead, and the nearest free time wins
-// however late in the list its doctor is.
+// An appointment is planned at most MaxPlanAhead ahead, and the nearest free time wins,
+// wherever its doctor is in the list.
 func TestProposeStopsLooking(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -64,8 +63,8 @@ func TestProposeStopsLooking(t *testing.T) {
 	}
 }
 
-// Each appointment of a plan is moved to where the one before it is still: whatever the
-// order of the list, none is moved before its place is free.
+// If each appointment of a plan moves to the place of the previous one, none is moved
+// before its new place is free, in whatever order they are listed.
 func TestPlanOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -81,7 +80,7 @@ func TestPlanOrder(t *testing.T) {
 				Visit:    clinic.Appointment{ID: int64(k), DoctorID: 1, PatientID: int64(k), RoomID: &room, Time: slot(k)},
 				Proposal: &clinic.Slot{DoctorID: colleague, Time: slot(k - 1)}, RoomID: &room,
 			}
-			if rapid.Bool().Draw(t, "of a doctor") { // what is in the way is the doctor, not the room
+			if rapid.Bool().Draw(t, "of a doctor") { // the conflict is the doctor, not the room
 				items[k].RoomID, items[k].Proposal.DoctorID = nil, 1
 			}
 		}
@@ -100,7 +99,7 @@ func TestPlanOrder(t *testing.T) {
 	})
 }
 
-// Appointments that would change places keep their order; each is in it once.
+// Appointments that would swap places keep their order, and each occurs once.
 func TestPlanOrderOfACircle(t *testing.T) {
 	t.Parallel()
 	at := func(hour int) clinic.Interval {

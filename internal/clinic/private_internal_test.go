@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// publicMembers are the members of records about patients that the audit trail keeps
-// readable after an erasure: ids, times, states and codes. doctor_i_ds is how the trail
-// spells DoctorIDs.
+// publicMembers are the members of patient-related records that stay readable in the audit
+// trail after an erasure: ids, times, statuses and codes. doctor_i_ds is the trail's
+// spelling of DoctorIDs.
 var publicMembers = strings.Fields(`id patient_id doctor_id type_id room_id series_id status time start duration buffers rule zone
 	made_by version created_at updated_at merged_into erased_at appointments broken day number position
 	transferred_to called_at appointment_id doctor_i_ds specialization window offer missed_offers token expires_at`)
 
-// The trail fails closed: each member of a record about a patient is private, so that
-// only the patient's own key opens it, or publicMembers says that it is not.
+// The trail fails closed: each member of a patient-related record is private, readable only
+// with the patient's own key, or listed in publicMembers.
 func TestEveryMemberIsPrivateOrPublic(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}

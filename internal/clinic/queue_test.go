@@ -62,7 +62,7 @@ func TestWalkInIsForOne(t *testing.T) {
 	}
 }
 
-// violated is what the first violation of a refusal is of, "" without one.
+// violated returns the member of a refusal's first violation, "" for none.
 func violated(err error) string {
 	refusal, ok := errors.AsType[*clinic.Error](err)
 	if !ok || len(refusal.Violations) == 0 {

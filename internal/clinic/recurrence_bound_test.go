@@ -13,7 +13,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// Rules that never match, or only in many years, cost no more than any other.
+// Rules that match never, or only after many years, cost no more than others.
 func TestRecurrenceEndsAtTwoYears(t *testing.T) {
 	t.Parallel()
 	first := time.Date(2027, 3, 16, 10, 0, 0, 0, time.UTC)
@@ -36,7 +36,7 @@ func TestRecurrenceEndsAtTwoYears(t *testing.T) {
 			t.Errorf("%s: examines %d days", rule, days)
 		}
 	}
-	// The last day counts, at the time of the first date.
+	// The last day is included, at the time of the first date.
 	for rule, want := range map[string]int{"FREQ=WEEKLY;INTERVAL=26;UNTIL=20290316": 5, "FREQ=MONTHLY;INTERVAL=24;COUNT=2": 2, "FREQ=MONTHLY;INTERVAL=24;UNTIL=20290316T235959Z": 2} {
 		r, err := clinic.ParseRecurrence(rule)
 		if err != nil {
@@ -48,8 +48,8 @@ func TestRecurrenceEndsAtTwoYears(t *testing.T) {
 	}
 }
 
-// drawRule draws any rule that can be written. With and without an ordinal, days
-// are a union (RFC 5545), which the library takes as an intersection: mixed says so.
+// drawRule draws any rule that can be written. Days with and without an ordinal form a
+// union (RFC 5545), but the library intersects them: mixed reports such a rule.
 func drawRule(t *rapid.T) (rule string, mixed bool) {
 	frequency := rapid.SampledFrom([]string{"DAILY", "WEEKLY", "MONTHLY"}).Draw(t, "freq")
 	parts := []string{"FREQ=" + frequency, fmt.Sprintf("INTERVAL=%d", rapid.IntRange(1, 52).Draw(t, "interval"))}
@@ -86,8 +86,8 @@ func drawRule(t *rapid.T) (rule string, mixed bool) {
 	return strings.Join(append(parts, "UNTIL="+until.Format("20060102")), ";"), mixed
 }
 
-// Every rule ends within a bounded number of days, and gives what RFC 5545 says,
-// by another implementation that walks on.
+// Every rule ends within a bounded number of days, and returns the dates of RFC 5545 as
+// another, unbounded implementation does.
 func TestEveryRecurrenceEnds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -113,7 +113,7 @@ func TestEveryRecurrenceEnds(t *testing.T) {
 		count := option.Count
 		wholeRule := count != 0 || !option.Until.After(limit)
 		if option.Count = 0; option.Until.IsZero() || option.Until.After(limit) {
-			option.Until = limit // the library must end, too
+			option.Until = limit // the library needs an end, too
 		} else {
 			option.Until = option.Until.Add(24*time.Hour - time.Second)
 		}
@@ -135,7 +135,7 @@ func TestEveryRecurrenceEnds(t *testing.T) {
 	})
 }
 
-// Days with and without an ordinal are a union, as RFC 5545 has it.
+// Days with and without an ordinal form a union (RFC 5545).
 func TestRecurrenceMixesOrdinals(t *testing.T) {
 	t.Parallel()
 	r, err := clinic.ParseRecurrence("FREQ=MONTHLY;COUNT=3;BYDAY=1TU,FR")

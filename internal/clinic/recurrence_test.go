@@ -60,8 +60,8 @@ func TestRecurrence(t *testing.T) {
 	}
 }
 
-// In the night in which the clocks change: a gap's time becomes its end, and of a
-// time that happens twice it is the first.
+// In the night of a clock change, a time in the gap becomes the gap's end, and an ambiguous
+// time is its first occurrence.
 func TestRecurrenceAcrossTheClocksChange(t *testing.T) {
 	t.Parallel()
 	zurich := zone(t, "Europe/Zurich")
@@ -135,8 +135,8 @@ func TestRecurrenceRefuses(t *testing.T) {
 	}
 }
 
-// Whatever the zone and the rule: the wall clock shows the same time on every
-// date, unless the clocks skip it, dates are in order and no two are one.
+// In any zone and with any rule, the wall clock shows the same time on every date unless
+// the clocks skip it, and dates are strictly ascending.
 func TestRecurrenceKeepsWallClock(t *testing.T) {
 	t.Parallel()
 	zones := allZones(t)
@@ -158,7 +158,7 @@ func TestRecurrenceKeepsWallClock(t *testing.T) {
 				t.Fatalf("%s is not after %s", s, starts[i-1])
 			}
 			if got := s.In(z).Format("15:04"); got != want && i > 0 {
-				// Only where the clocks skip it: a moment before, they showed an earlier time.
+				// Only where the clocks skip it: just before, they showed an earlier time.
 				if before := s.Add(-time.Microsecond).In(z); before.Format("15:04") >= want && before.Day() == s.In(z).Day() {
 					t.Fatalf("%s shows %s, want %s", s, got, want)
 				}
@@ -175,7 +175,7 @@ func FuzzRecurrence(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rule string, unix int64) {
 		first := time.Unix(unix%(1<<37), 0)
 		if first.Before(clinic.MinInstant) || first.After(clinic.MaxInstant.AddDate(-3, 0, 0)) {
-			return // not an instant of MEMS, or so late that a series would leave them
+			return // out of MEMS' range, or so late that the series would leave it
 		}
 		r, err := clinic.ParseRecurrence(rule)
 		if err != nil {
@@ -188,8 +188,8 @@ func FuzzRecurrence(f *testing.F) {
 	})
 }
 
-// Around every change of the clocks of every zone, a series starts at its first
-// date's instant, is in order, and what does not touch the time moves nothing.
+// Around every clock change of every zone, a series starts at its first date, is ascending,
+// and an irrelevant edit moves no date.
 func TestSeriesAroundEveryTransition(t *testing.T) {
 	t.Parallel()
 	daily, err := clinic.ParseRecurrence("FREQ=DAILY;COUNT=3")
@@ -235,7 +235,7 @@ func transitionAfter(t time.Time, zone *time.Location) time.Time {
 	return end
 }
 
-// An UNTIL that is an instant counts as one, also while a clock shows a time twice.
+// An UNTIL with a time is an instant, even while a clock shows a time twice.
 func TestUntilInTheHourThatHappensTwice(t *testing.T) {
 	t.Parallel()
 	zurich := zone(t, "Europe/Zurich")

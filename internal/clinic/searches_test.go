@@ -66,8 +66,8 @@ func TestFirstPerSpecialization(t *testing.T) {
 	}
 }
 
-// TestOverrideNeedsPermission takes every role: who may book need not be allowed to
-// override rules.
+// TestOverrideNeedsPermission covers every role: permission to book does not imply
+// permission to override rules.
 func TestOverrideNeedsPermission(t *testing.T) {
 	override := clinic.Override{Rules: []clinic.Rule{clinic.RuleDoctorOverlap}, Reason: "Twins"}
 	for _, role := range clinic.Roles() {

@@ -11,7 +11,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// statuses is the state machine once more: who takes time, and what may follow.
+// statuses restates the state machine: which statuses occupy time, and their successors.
 var statuses = []struct {
 	status   clinic.Status
 	occupies bool
@@ -38,7 +38,7 @@ func TestOccupies(t *testing.T) {
 	}
 }
 
-// actions lead to each status that a move can lead to.
+// actions maps each reachable status to the action that leads to it.
 var actions = map[clinic.Status]clinic.Action{
 	"confirmed": clinic.ActionConfirm, "checked_in": clinic.ActionCheckIn, "in_progress": clinic.ActionStart,
 	"completed": clinic.ActionComplete, "no_show": clinic.ActionNoShow, "left_without_being_seen": clinic.ActionLeave,

@@ -34,7 +34,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Text is the same for both ways to type something, and has nothing left to do.
+// Text returns the same for equivalent inputs, and is idempotent.
 func TestTextIsOneForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := words().Draw(t, "s")
@@ -48,8 +48,7 @@ func TestTextIsOneForm(t *testing.T) {
 	})
 }
 
-// words draws texts in which letters that fold or compose in their own way are
-// frequent.
+// words draws texts with many letters that fold or compose in unusual ways.
 func words() *rapid.Generator[string] {
 	odd := []rune("aAzZ.@ 09iIİıſsSßẞσΣςǰŉﬃᾳᾼΐκKKåÅÅꭰᎠᏸᏰǅ\u0300\u0301\u0307\u0308\u0323\u0345\u0331\u030c\u200d가\u1100\u1161")
 	return rapid.StringOf(rapid.OneOf(rapid.SampledFrom(odd), rapid.Rune()))
@@ -172,12 +171,12 @@ func TestEmailKey(t *testing.T) {
 	}
 }
 
-// Every letter, mark and symbol and its other cases have one key, which is its own key, and is
-// no longer than what ParseEmail counts: the column holds every key.
+// Every letter, mark and symbol and its other cases share one key, which is its own key,
+// and is no longer than ParseEmail assumes: the column can hold every key.
 func TestEmailKeyOfEveryRune(t *testing.T) {
 	for r := range rune(unicode.MaxRune) + 1 {
 		if !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.S) || unicode.In(r, unicode.Han, unicode.Hangul, unicode.Tangut) {
-			continue // no character, or one without case
+			continue // not a character, or one without case
 		}
 		s := "a" + string(r) + "b"
 		key := clinic.EmailKey(s)
@@ -257,17 +256,17 @@ func digitsOf(number string) string {
 	}, number)
 }
 
-// The end of a number, with or without its leading zero and however it is spaced,
-// finds the number by a prefix of its key.
+// The end of a number, with or without its leading zero and however spaced, finds the
+// number by a prefix of its key.
 func TestPhoneKeyFindsByTheEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// A zero that is dialled at home only, "+41 (0)44", is not in the key.
+		// The zero in "+41 (0)44", for domestic calls only, is not in the key.
 		number := rapid.StringMatching(`\+?([ ()./-]?[0-9]){4,15}`).Filter(func(number string) bool {
 			return len(clinic.PhoneKey(number)) == len(strings.TrimLeft(digitsOf(number), "0"))
 		}).Draw(t, "number")
 		digits := digitsOf(number)
 		from := rapid.IntRange(0, len(digits)-1).Draw(t, "from")
-		// Two zeros would begin an international number, which is another one.
+		// Two zeros would begin an international number, a different one.
 		zero := rapid.SampledFrom([]string{"", "0"}).Draw(t, "zero")
 		end := zero + strings.Join(strings.Split(strings.TrimLeft(digits[from:], "0"), ""), " ")
 		if !strings.HasPrefix(clinic.PhoneKey(number), clinic.PhoneKey(end)) {

@@ -26,6 +26,15 @@ func (e *WaitlistEntry) LiveOffer(now time.Time) (Offer, error) {
 	return *e.Offer, nil
 }
 
+// CheckOffer compares an entry's offer with the one that the caller means, 0 for any.
+// Errors: ErrNoOffer.
+func (e *WaitlistEntry) CheckOffer(meant int64) error {
+	if meant != 0 && (e.Offer == nil || e.Offer.HoldID != meant) {
+		return ErrNoOffer
+	}
+	return nil
+}
+
 // MakeOffer offers a time to a waiting entry. Errors: ErrWaitlistClosed.
 func (e *WaitlistEntry) MakeOffer(o Offer) error {
 	if !e.Status.Waits() {

@@ -11,10 +11,10 @@ import (
 	"mems/internal/clinic"
 )
 
-// offered is what an entry is offered until ten o'clock.
+// offered is an offer that is open until ten o'clock.
 var offered = clinic.Offer{HoldID: 5, Slot: clinic.Slot{DoctorID: 3, Time: minutes(120, 150)}, ExpiresAt: minutes(60, 90).Start}
 
-// entryOf is an entry of a status, with an offer where the status has one, whose window
+// entryOf returns an entry with a status, and an offer if the status has one, whose window
 // ends at half past eleven.
 func entryOf(status clinic.WaitlistStatus) clinic.WaitlistEntry {
 	e := clinic.WaitlistEntry{ID: 7, PatientID: 9, Window: minutes(0, 150), Status: status, MissedOffers: 1, Version: 3}
@@ -25,15 +25,15 @@ func entryOf(status clinic.WaitlistStatus) clinic.WaitlistEntry {
 	return e
 }
 
-// waitlistTransitions are the transitions once more: what each leads to, and when.
+// waitlistTransitions restates the transitions: their results and when they apply.
 var waitlistTransitions = []struct {
 	name string
 	do   func(*clinic.WaitlistEntry, time.Time) error
-	// to is by the status before; a status that is not listed refuses it.
+	// to maps the previous status to the new one; others refuse the transition.
 	to      map[clinic.WaitlistStatus]clinic.WaitlistStatus
 	refusal error
 	allowed func(now time.Time) bool
-	missed  int // offers
+	missed  int // number of offers
 }{
 	{
 		"Offer", func(e *clinic.WaitlistEntry, _ time.Time) error { return e.MakeOffer(offered) },
@@ -136,9 +136,9 @@ func TestRetractOffer(t *testing.T) {
 	}
 }
 
-// TestWaitlistStaysConsistent takes entries through any transitions at any times: an
-// entry has an offer exactly while it is offered one and an appointment exactly when it
-// is booked, is answered or expires but not both, and never leaves a final status.
+// TestWaitlistStaysConsistent applies any transitions at any times: an entry has an offer
+// exactly while it is offered one and an appointment exactly when it is booked, is answered
+// or expires but not both, and never leaves a final status.
 func TestWaitlistStaysConsistent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := entryOf(clinic.WaitlistWaiting)

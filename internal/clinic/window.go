@@ -70,3 +70,26 @@ func ListWindow(date *Date, from, to *time.Time, ofPatient bool, zone *time.Loca
 		return refuse("date", "required", "give date, or from and to, or patient_id")
 	}
 }
+
+// Bounds of a schedule: days, and doctors times days.
+const (
+	MaxScheduleDays       = 42
+	MaxScheduleDoctorDays = 1400
+)
+
+// ScheduleWindow returns the window of the schedule of so many doctors from first to last,
+// both inclusive, in the clinic's zone. Errors: CodeValidationFailed.
+func ScheduleWindow(first, last Date, doctors int, zone *time.Location) (Interval, error) {
+	days := int(last.utc().Sub(first.utc())/(24*time.Hour)) + 1
+	switch {
+	case days < 1:
+		return Interval{}, Invalid(Violation{Parameter: "last_date", Code: "combination", Detail: "must not be before first_date"})
+	case days > MaxScheduleDays:
+		return Interval{}, Invalid(Violation{Parameter: "last_date", Code: "maximum", Detail: "must be at most 41 days after first_date"})
+	case doctors*days > MaxScheduleDoctorDays:
+		return Interval{}, Invalid(Violation{
+			Parameter: "doctor_id", Code: "maximum", Detail: "must be fewer doctors, or fewer days: at most 1,400 doctor-days",
+		})
+	}
+	return Interval{Start: Day(first, zone).Start, End: Day(last, zone).End}, nil
+}

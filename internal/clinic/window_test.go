@@ -60,8 +60,8 @@ func TestListWindow(t *testing.T) {
 	}
 }
 
-// wantViolations checks that err is want, but for the wording of the details,
-// which must be there.
+// wantViolations checks that err equals want except for the wording of the details, which
+// must not be empty.
 func wantViolations(t *testing.T, err error, want *clinic.Error) {
 	t.Helper()
 	if want == nil {

@@ -9,8 +9,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// The names are those of the embedded database and no others, and what the host
-// has is not read: it is put where time.LoadLocation would look first.
+// Exactly the names of the embedded database are accepted, and the host's database is not
+// read, although it is where time.LoadLocation looks first.
 func TestLoadZone(t *testing.T) {
 	host := t.TempDir()
 	t.Setenv("ZONEINFO", host)

@@ -18,8 +18,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// allZones gives every zone of Go's own database; of those that are the same
-// under several names, one.
+// allZones returns every zone of Go's database, without aliases.
 func allZones(t testing.TB) []*time.Location {
 	t.Helper()
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
@@ -75,8 +74,8 @@ func readAll(t testing.TB, file *zip.File) []byte {
 	return data.Bytes()
 }
 
-// changes gives the instants between 1970 and 2040 at which zone changes its
-// clocks, and the change in seconds.
+// changes returns the instants between 1970 and 2040 at which a zone changes its clocks,
+// and the changes in seconds.
 func changes(zone *time.Location) (at []time.Time, by []int) {
 	end := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
 	t := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).In(zone)
@@ -98,7 +97,7 @@ func changes(zone *time.Location) (at []time.Time, by []int) {
 
 const secondsOfDay = 24 * 60 * 60
 
-// dayNumber counts the days of the calendar; the day of 1970-01-01 is 0.
+// dayNumber returns the number of days since 1970-01-01.
 func dayNumber(d clinic.Date) int64 {
 	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / secondsOfDay
 }
@@ -109,9 +108,9 @@ func reached(d int64, zone *time.Location, unix int64) bool {
 	return unix+int64(offset) >= d*secondsOfDay
 }
 
-// naiveStart looks minute by minute for the first instant at which the calendar
-// in zone has reached d, then second by second in the minute before, because
-// some offsets had seconds. No clock has been more than 16 hours ahead of UTC.
+// naiveStart searches minute by minute for the first instant at which the calendar in zone
+// has reached d, then second by second in the minute before, because some offsets had
+// seconds. No clock has been more than 16 hours ahead of UTC.
 func naiveStart(d clinic.Date, zone *time.Location) time.Time {
 	n := dayNumber(d)
 	unix := n*secondsOfDay - 16*60*60
@@ -126,18 +125,17 @@ func naiveStart(d clinic.Date, zone *time.Location) time.Time {
 	return time.Unix(unix, 0).UTC()
 }
 
-// Around every change of the clocks in every zone the windows of successive
-// days join without gap or overlap, begin when the calendar has reached their
-// day, not a microsecond later than it has, and agree with the naive search.
+// Around every clock change in every zone, the windows of successive days adjoin without
+// gap or overlap, begin exactly when the calendar reaches their day, and agree with the
+// naive search.
 func TestDayInEveryZone(t *testing.T) {
 	changed, searched := 0, 0
 	for i, zone := range allZones(t) {
 		at, by := changes(zone)
 		changed += len(at)
 		for j, change := range at {
-			// The naive search is slow. The rare kinds are always searched: clocks
-			// moved by something else than an hour, or close to midnight. Of the
-			// others, one in eight.
+			// The naive search is slow, so it runs for all rare kinds (changes other than
+			// an hour, or close to midnight), and for one in eight of the others.
 			wall := (change.Unix() + int64(offsetBefore(change))) % secondsOfDay
 			rare := by[j] != 3600 && by[j] != -3600 || wall < 2*3600 || wall > secondsOfDay-2*3600
 			d := clinic.DateOf(change.Add(-time.Nanosecond))
@@ -171,8 +169,8 @@ func TestDayInEveryZone(t *testing.T) {
 	}
 }
 
-// The turn of every year in every zone: where zones have no table any more, Go
-// counts their years by a rule of its own.
+// The turn of every year in every zone: where a zone's table has ended, Go determines years
+// by a separate rule.
 func TestDayAtEveryTurnOfTheYear(t *testing.T) {
 	for _, zone := range allZones(t) {
 		for year := 1970; year <= 2040; year++ {
@@ -195,7 +193,7 @@ func offsetBefore(change time.Time) int {
 	return offset
 }
 
-// checkWindow checks what can be seen of a window at its ends alone.
+// checkWindow checks a window at its ends only.
 func checkWindow(t testing.TB, d clinic.Date, zone *time.Location, window clinic.Interval) {
 	t.Helper()
 	if window.End.Before(window.Start) {
@@ -212,8 +210,7 @@ func checkWindow(t testing.TB, d clinic.Date, zone *time.Location, window clinic
 	}
 }
 
-// The same on any day at all, from the mean solar times of 1900 to the rules
-// that zones have for ever.
+// The same for any day, from the mean solar times of 1900 to the permanent rules of zones.
 func TestDayOnAnyDay(t *testing.T) {
 	zones := allZones(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -250,13 +247,13 @@ func FuzzDay(f *testing.F) {
 		}
 		d := clinic.DateOf(time.Date(year, 1, day, 0, 0, 0, 0, time.UTC))
 		if d.Before(clinic.MinDate) || clinic.MaxDate.Before(d) {
-			return // not a day of MEMS: requests with one are refused
+			return // outside of MEMS' range: requests with it are refused
 		}
 		checkDay(t, d, zones[int(zone)%len(zones)])
 	})
 }
 
-// checkDay compares the day's window with the naive search.
+// checkDay compares a day's window with the naive search.
 func checkDay(t rapid.TB, d clinic.Date, zone *time.Location) {
 	t.Helper()
 	want := clinic.Interval{Start: naiveStart(d, zone), End: naiveStart(d.Next(), zone)}

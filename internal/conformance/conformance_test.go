@@ -59,7 +59,7 @@ func failed(r conformance.Report) []string {
 	return names
 }
 
-// The server conforms, with the suite's own doctor and with one of the clinic's, also when
+// The server conforms with the suite's own doctor and with one of the clinic's, and when
 // the suite is repeated.
 func TestTheServerConforms(t *testing.T) {
 	t.Parallel()

@@ -144,7 +144,7 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 		Status:                 a.Status, Header: a.Header,
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true, MultiError: true,
-			// Pages and the contract itself have no schema worth checking.
+			// Pages and the contract itself have no schema to check.
 			ExcludeResponseBody: !strings.Contains(a.Header.Get("Content-Type"), "json"),
 		},
 	}
@@ -155,16 +155,16 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	return faults
 }
 
-// Problem returns the operation that answered with a problem, and the problem's slug;
-// both are empty for an answer that is none, and for one of the router: an address that
-// the contract does not have, or not with this method, is no operation's.
+// Problem returns the operation and slug of a problem response. Both are empty for other
+// responses, and for the router's own (unknown path or method), which belong to no
+// operation.
 func (c *Contract) Problem(request *http.Request, a Answer) (operation string, slug api.ProblemSlug) {
 	route, _ := c.find(request)
 	if a.Status < 400 || route == nil {
 		return "", ""
 	}
 	var problem struct{ Type string }
-	_ = json.Unmarshal(a.Body, &problem) // a body that is no JSON is a fault of its own
+	_ = json.Unmarshal(a.Body, &problem) // a body that is not JSON is reported elsewhere
 	word, _ := strings.CutPrefix(problem.Type, "/problems/")
 	if codes := OutcomeProblems(a.Body); len(codes) > 0 {
 		word = codes[0]

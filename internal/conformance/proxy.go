@@ -22,7 +22,7 @@ import (
 // Finding is a fault of a client, or a violation of the contract by the server.
 type Finding struct {
 	Operation string // "POST /appointments"
-	Severity  string // "error": violates the contract; "advice": will fail one day
+	Severity  string // "error": violates the contract; "advice": will fail some day
 	Text      string
 	Times     int
 }
@@ -91,7 +91,7 @@ func (p *Proxy) asked(r *http.Request, body []byte) {
 		p.find(name, "error", fault)
 	}
 	if route.Operation.Deprecated {
-		p.find(name, "advice", fmt.Sprintf("deprecated, and gone after %v: the documentation says what to use instead", route.Operation.Extensions["x-sunset"]))
+		p.find(name, "advice", fmt.Sprintf("deprecated, to be removed after %v: the documentation names a replacement", route.Operation.Extensions["x-sunset"]))
 	}
 	p.habits(name, route, r, body)
 }
@@ -100,10 +100,10 @@ func (p *Proxy) asked(r *http.Request, body []byte) {
 func (p *Proxy) habits(name string, route *routers.Route, r *http.Request, body []byte) {
 	key := r.Header.Get("Idempotency-Key")
 	if key == "" && takes(route, "Idempotency-Key") {
-		p.find(name, "advice", "no Idempotency-Key: when the connection breaks, nobody knows whether to send it again")
+		p.find(name, "advice", "no Idempotency-Key: it cannot be retried safely after a lost connection")
 	}
 	if r.Header.Get("If-Match") == "" && takes(route, "If-Match") {
-		p.find(name, "advice", "no If-Match: it may undo what somebody else has just changed; send the ETag of what was read")
+		p.find(name, "advice", "no If-Match: it may overwrite a concurrent change; send the ETag that was read")
 	}
 	who := r.Header.Get("X-API-Key") + r.Header.Get("Authorization")
 	p.mu.Lock()
@@ -118,7 +118,7 @@ func (p *Proxy) habits(name string, route *routers.Route, r *http.Request, body 
 	}
 	p.mu.Unlock()
 	if again {
-		p.find(name, "error", "an Idempotency-Key that another request had: use a fresh one for each thing to be done")
+		p.find(name, "error", "Idempotency-Key of a different request: use a new one for each operation")
 	}
 	if p.now().Before(until) {
 		p.find(name, "error", "sent before the time in Retry-After had passed")

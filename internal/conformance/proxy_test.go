@@ -83,7 +83,7 @@ func TestProxyLeavesAGoodClientAlone(t *testing.T) {
 	if status != http.StatusCreated || !strings.Contains(body, `"last_name":"Muster"`) {
 		t.Errorf("%d %s", status, body)
 	}
-	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster"}`, "Idempotency-Key", "one") // again, as one may
+	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster"}`, "Idempotency-Key", "one") // a permitted repetition
 	if status, body := c.send(http.MethodGet, "/patients/1", ""); status != http.StatusOK || strings.Contains(body, "conformance_probe") {
 		t.Errorf("%d %s", status, body)
 	}
@@ -92,7 +92,7 @@ func TestProxyLeavesAGoodClientAlone(t *testing.T) {
 	}
 }
 
-// Every fault of a client is found once.
+// Every fault of a client is reported once.
 func TestProxyFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	c := through(t, clinic(t), false, still)
@@ -108,7 +108,7 @@ func TestProxyFindsWhatIsWrong(t *testing.T) {
 	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster", "colour": "red"}`, "Idempotency-Key", "k")
 	c.found("POST /patients", "error", "colour", 1)
 	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster"}`, "Idempotency-Key", "k")
-	c.found("POST /patients", "error", "another request had", 1)
+	c.found("POST /patients", "error", "of a different request", 1)
 	c.send(http.MethodPatch, "/patients/1", `{"phone": null}`, "Content-Type", "application/merge-patch+json")
 	c.found("PATCH /patients/{id}", "advice", "If-Match", 1)
 	c.send(http.MethodGet, "/patients?surname=Ann", "")
@@ -116,7 +116,7 @@ func TestProxyFindsWhatIsWrong(t *testing.T) {
 	c.found("GET /patients", "error", "the server's answer", 0)
 }
 
-// A client that ignores Retry-After is found.
+// A client that ignores Retry-After is reported.
 func TestProxyHoldsToRetryAfter(t *testing.T) {
 	t.Parallel()
 	clock := now
@@ -135,7 +135,7 @@ func TestProxyHoldsToRetryAfter(t *testing.T) {
 	early(0)
 	clock = clock.Add(4 * time.Second)
 	early(1)
-	c.found("GET /doctors", "error", "the server's answer", 9) // each of the three answers has three faults
+	c.found("GET /doctors", "error", "the server's answer", 9) // each of the three responses has three faults
 }
 
 // The probe adds a member to responses and changes nothing else.

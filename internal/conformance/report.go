@@ -10,9 +10,9 @@ import (
 // Result is the result of one check.
 type Result struct {
 	Name string
-	// Place is the operation's place in the documentation.
+	// Place is the operation's URL in the documentation.
 	Place  string
-	Faults []string // none: it passed
+	Faults []string // empty if it passed
 }
 
 // Report has the results of all checks in order.

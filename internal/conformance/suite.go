@@ -16,7 +16,7 @@ import (
 // Target is the server under test.
 type Target struct {
 	URL    string // such as https://staging.example.org
-	Key    string // API key; empty where the server is open
+	Key    string // API key; empty if the server requires none
 	Doctor int64  // a doctor to book with; 0 creates one, which requires directory:write
 	Now    time.Time
 	HTTP   *http.Client
@@ -36,7 +36,7 @@ type suite struct {
 	patients [2]int64
 	start    time.Time
 	visit    int64
-	tag      string // the visit's ETag
+	tag      string // the appointment's ETag
 	booking  object
 }
 
@@ -51,7 +51,7 @@ func Run(ctx context.Context, contract *Contract, target Target, run string) Rep
 		chapter()
 	}
 	if s.broken {
-		s.note("the rest of the story", nil, "not tried, because it builds on what failed")
+		s.note("the rest of the story", nil, "skipped, because it depends on what failed")
 	}
 	return s.report
 }
@@ -84,13 +84,13 @@ func (s *suite) check(name string, a ask, status int, kind string, look func(Ans
 	response, err := s.HTTP.Do(request)
 	if err != nil {
 		s.broken = true
-		s.note(name, nil, "no answer: "+err.Error()+". Is the address right, and the server up?")
+		s.note(name, nil, "no answer: "+err.Error()+". Is the URL right, and the server running?")
 		return
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
 	if err != nil {
-		s.note(name, request, "the answer broke off: "+err.Error())
+		s.note(name, request, "the response was interrupted: "+err.Error())
 		return
 	}
 	answer := Answer{Status: response.StatusCode, Header: response.Header, Body: body}
@@ -133,7 +133,7 @@ func (s *suite) request(a ask) (*http.Request, error) {
 	return request, nil
 }
 
-// note records a result, with its operation's place in the documentation.
+// note records a result with the operation's URL in the documentation.
 func (s *suite) note(name string, request *http.Request, faults ...string) {
 	result := Result{Name: name, Faults: faults}
 	if request != nil {

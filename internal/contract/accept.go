@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// accepts reports whether an Accept header allows one of the media types (RFC
-// 9110 section 12.5.1). No header, or nothing to answer with, allows all.
+// accepts reports whether an Accept header allows one of the media types (RFC 9110 section
+// 12.5.1). A missing header, or an empty produces, allows all.
 func accepts(header, produces []string) bool {
 	all := strings.Join(header, ",")
 	if strings.TrimSpace(all) == "" || len(produces) == 0 {
@@ -23,20 +23,20 @@ func allows(accept, mediaType string) bool {
 	return weight > 0
 }
 
-// Prefers reports whether an Accept header asks for one media type rather than for
-// another: by weight, and for equal weights by which it names more exactly.
+// Prefers reports whether an Accept header prefers one media type to another: by weight,
+// then by specificity.
 func Prefers(accept, mediaType, other string) bool {
 	specific, weight := weigh(accept, mediaType)
 	otherSpecific, otherWeight := weigh(accept, other)
 	return weight > otherWeight || weight == otherWeight && specific > otherSpecific
 }
 
-// weigh finds how much an Accept header wants a media type: of the ranges that it
-// falls into, the most specific decides (RFC 9110 section 12.5.1). specific is -1
-// when there is none.
+// weigh returns the weight that an Accept header gives a media type: of the matching
+// ranges, the most specific one decides (RFC 9110 section 12.5.1). specific is -1 if none
+// matches.
 func weigh(accept, mediaType string) (specific int, weight float64) {
 	kind, _, _ := strings.Cut(mediaType, "/")
-	ranges := []string{"*/*", kind + "/*", mediaType} // by how specific they are
+	ranges := []string{"*/*", kind + "/*", mediaType} // by increasing specificity
 	specific = -1
 	for element := range strings.SplitSeq(accept, ",") {
 		mediaRange, params, err := mime.ParseMediaType(element)

@@ -19,19 +19,19 @@ import (
 	"mems/internal/fhir"
 )
 
-// checkBody reads the request's body, at most as much as is allowed, and
-// refuses what is not JSON in a media type of the operation (RFC 9110 section
-// 15.5.16, RFC 8259). What it has read takes the body's place.
+// checkBody reads the request's body up to the size limit and rejects anything but JSON in
+// a media type of the operation (RFC 9110 section 15.5.16, RFC 8259). It replaces the body
+// by what it has read.
 func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if len(o.consumes) == 0 {
-		return nil // a body that nobody asked for means nothing (RFC 9110 section 9.3.1) and is not read
+		return nil // a body without defined semantics (RFC 9110 section 9.3.1) is ignored
 	}
 	if err := checkEncoding(r); err != nil {
 		return err
 	}
 	tooLarge := &Error{
 		Slug: api.ProblemSlugPayloadTooLarge, Detail: "The body is larger than this server takes; nothing in this contract needs so much.",
-		Header: http.Header{"Connection": {"close"}}, // or the rest of the body is awaited first
+		Header: http.Header{"Connection": {"close"}}, // otherwise net/http first waits for the rest of the body
 	}
 	if r.ContentLength > o.maxBody {
 		return tooLarge
@@ -69,8 +69,8 @@ func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// checkEncoding rejects a body that is compressed: a few bytes could be unpacked
-// into more than the server takes, and nothing in this contract is large.
+// checkEncoding rejects compressed bodies: a few bytes could decompress to more than the
+// limit, and no body of this contract is large.
 func checkEncoding(r *http.Request) error {
 	for encoding := range strings.SplitSeq(strings.Join(r.Header.Values("Content-Encoding"), ","), ",") {
 		if encoding = strings.TrimSpace(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") && r.ContentLength != 0 {
@@ -91,7 +91,7 @@ func (o *Operation) checkMediaType(r *http.Request) error {
 	}
 	if err == nil && slices.Contains(o.consumes, mediaType) && (charset == "" || charset == "utf-8") {
 		if o.fhir {
-			r.Header.Set("Content-Type", mediaType) // whichever name it was sent by
+			r.Header.Set("Content-Type", mediaType) // normalised, for the handler
 		}
 		return nil
 	}
@@ -105,9 +105,9 @@ func (o *Operation) checkMediaType(r *http.Request) error {
 	return &Error{Slug: api.ProblemSlugUnsupportedMediaType, Detail: "Send the body as " + accepted + ", in UTF-8.", Header: header}
 }
 
-// notJSON tells what keeps body from being one JSON text with unique member
-// names, in UTF-8; "" when nothing does. Readers disagree on which of two equal
-// names counts, so a check may see one value and a handler the other.
+// notJSON returns why body is not one JSON text with unique member names in UTF-8, or "".
+// Parsers disagree on which of two equal names counts, so a check might see one value and a
+// handler the other.
 func notJSON(body []byte) string {
 	switch {
 	case !utf8.Valid(body):
@@ -122,28 +122,27 @@ func notJSON(body []byte) string {
 	return ""
 }
 
-// hasLoneSurrogate reports whether a string of valid JSON escapes half of a
-// surrogate pair (RFC 8259 section 8.2). Decoders put U+FFFD in its place, so two
-// different texts would become equal.
+// hasLoneSurrogate reports whether a string of valid JSON escapes half of a surrogate pair
+// (RFC 8259 section 8.2). Decoders replace it by U+FFFD, which would make different texts
+// equal.
 func hasLoneSurrogate(body []byte) bool {
 	for i := 0; i < len(body); i++ {
 		if body[i] != '\\' {
 			continue
 		}
 		first := escapedUnit(body[i:])
-		switch i++; { // past what is escaped, which may be a backslash
+		switch i++; { // skip the escaped character, which may be a backslash
 		case !utf16.IsSurrogate(first):
 		case utf16.DecodeRune(first, escapedUnit(body[i+5:])) == utf8.RuneError:
 			return true
 		default:
-			i += 10 // the rest of both
+			i += 10 // skip the rest of the pair
 		}
 	}
 	return false
 }
 
-// escapedUnit reads the UTF-16 unit of an escape such as \ud83d; 0 for any other
-// text.
+// escapedUnit parses the UTF-16 unit of an escape such as \ud83d; 0 for any other text.
 func escapedUnit(text []byte) rune {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return 0
@@ -155,18 +154,19 @@ func escapedUnit(text []byte) rune {
 	return rune(unit)
 }
 
-// hasDuplicateNames walks valid JSON.
+// hasDuplicateNames reports whether an object in valid JSON has two members of the same
+// name.
 func hasDuplicateNames(body []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(body))
 	type level struct {
-		names  map[string]bool // nil: an array
+		names  map[string]bool // nil for an array
 		atName bool
 	}
 	var levels []level
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return false // the end
+			return false // end of the text
 		}
 		if n := len(levels); n > 0 && levels[n-1].names != nil && levels[n-1].atName {
 			if name, ok := token.(string); ok {
@@ -189,13 +189,13 @@ func hasDuplicateNames(body []byte) bool {
 			levels = levels[:len(levels)-1]
 		}
 		if n := len(levels); n > 0 {
-			levels[n-1].atName = true // a value has ended
+			levels[n-1].atName = true // a value is complete
 		}
 	}
 }
 
-// writeIntegersPlainly turns the integers that the contract allows to be written
-// as 30.0 or 3e1 (JSON knows only numbers) into 30, which Go can bind.
+// writeIntegersPlainly rewrites integers such as 30.0 or 3e1, which the contract allows
+// (JSON has only numbers), as 30, which Go can decode.
 func writeIntegersPlainly(body any) {
 	members, ok := body.(map[string]any)
 	if !ok {

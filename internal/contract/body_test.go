@@ -7,7 +7,7 @@ func FuzzBody(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(_ *testing.T, body []byte) {
-		_ = notJSON(body) // must end, and must not panic
+		_ = notJSON(body) // must terminate without a panic
 	})
 }
 

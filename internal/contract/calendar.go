@@ -10,27 +10,27 @@ import (
 	"mems/internal/clinic"
 )
 
-// A Calendar says where a request tells which doctors' calendars it writes, by the
-// operation's x-calendar. Every write has one that guards a doctor's row, if whose it is
-// can be told before. An operation without one writes no doctor's row, or many of them (a
-// closure, a merge of patients, which are rare), or finds the doctor only under way (a
-// walk-in for a specialization; the one whom an undo goes back to).
+// A Calendar says where a request names the doctors whose calendars it writes, from the
+// operation's x-calendar. Every write that guards a doctor's row has one, if the doctor is
+// known in advance. Operations without one write no doctor's row, or many (a closure, a
+// merge of patients, both rare), or determine the doctor only while running (a walk-in for
+// a specialization; the doctor to whom an undo returns).
 type Calendar struct {
 	Doctor DoctorIn
-	Record clinic.Kind // the database knows, by the id in the path
+	Record clinic.Kind // the database has it, by the id in the path
 }
 
-// A DoctorIn is where a request names a doctor.
+// A DoctorIn is the part of a request that names the doctor.
 type DoctorIn string
 
 // The values of doctor in x-calendar.
 const (
-	DoctorInPath        DoctorIn = "path"        // the id there
-	DoctorInBody        DoctorIn = "body"        // doctor_id, or a single one in doctor_ids
+	DoctorInPath        DoctorIn = "path"        // the id in the path
+	DoctorInBody        DoctorIn = "body"        // doctor_id, or the only one in doctor_ids
 	DoctorInParticipant DoctorIn = "participant" // of a FHIR Appointment
 )
 
-// calendarRecords are the kinds of records that are in doctors' calendars.
+// calendarRecords are the kinds of records in doctors' calendars.
 var calendarRecords = []clinic.Kind{
 	clinic.KindAppointment, clinic.KindSeries, clinic.KindHold, clinic.KindPlan, clinic.KindTicket, clinic.KindWaitlistEntry,
 }

@@ -10,17 +10,16 @@ import (
 	"mems/internal/clinic"
 )
 
-// A Cost is what a request of an operation takes from the rate limit: one token for
-// each begun so many units of work, one at least.
+// A Cost is the rate limit cost of an operation's requests: one token per commenced so many
+// units of work, at least one.
 type Cost struct {
 	Unit clinic.Work
 	per  int
-	// pageSize is the query parameter that states the records of a page; "": the
-	// store counts the work.
+	// pageSize is the query parameter with the page size; "": the store counts the work.
 	pageSize string
 }
 
-// costOf reads an operation's x-cost; nil when each request takes one token.
+// costOf reads an operation's x-cost; nil if each request costs one token.
 func costOf(op *openapi3.Operation) (*Cost, error) {
 	stated, ok := op.Extensions["x-cost"]
 	if !ok {
@@ -43,8 +42,8 @@ func costOf(op *openapi3.Operation) (*Cost, error) {
 	return c, nil
 }
 
-// pageSizeOf names the parameter with the size of a page; "" for an operation that
-// has no pages.
+// pageSizeOf returns the name of the page size parameter; "" for an operation without
+// pages.
 func pageSizeOf(op *openapi3.Operation) string {
 	for _, p := range op.Parameters {
 		if p.Value.In == openapi3.ParameterInQuery && (p.Value.Name == "limit" || p.Value.Name == "_count") {
@@ -55,14 +54,14 @@ func pageSizeOf(op *openapi3.Operation) string {
 }
 
 const (
-	usualPage = 100 // where the request states no size
-	largePage = 200 // more is never in a page
-	// countedAlone is what a request for the total alone is charged for.
+	usualPage = 100 // without a page size in the request
+	largePage = 200 // the largest page
+	// countedAlone is the charge for a request for the total only, in records.
 	countedAlone = 2_000
 )
 
-// Page returns the records that a page may hold, which are counted before they are
-// read; 0 for an operation that has no pages. query has been checked.
+// Page returns the maximum number of records on a page, which is charged before they are
+// read; 0 for an operation without pages. query must have been checked.
 func (c *Cost) Page(query url.Values) int {
 	if c.pageSize == "" {
 		return 0
@@ -77,5 +76,5 @@ func (c *Cost) Page(query url.Values) int {
 	return min(n, largePage)
 }
 
-// Tokens returns what n units of work take from the rate limit.
+// Tokens returns the cost of n units of work.
 func (c *Cost) Tokens(n int) int { return (n + c.per - 1) / c.per }

@@ -10,8 +10,8 @@ import (
 	"mems/gen/api"
 )
 
-// boundedOtherwise are the operations whose work grows with more than one record, and
-// which still take one token: each is for staff and rare, or is bounded as said.
+// boundedOtherwise lists the operations whose work grows with more than one record but
+// which cost one token, with the reason: each is for staff and rare, or bounded otherwise.
 var boundedOtherwise = map[string]string{
 	"createTimeOff":         "lists the appointments of one doctor",
 	"createClosure":         "managers",
@@ -27,7 +27,7 @@ var boundedOtherwise = map[string]string{
 	"listProblemTypes":      "the contract's, no record",
 }
 
-// Every operation that pages, searches or writes many records states what it costs.
+// Every operation that pages, searches or writes many records has an x-cost.
 func TestOperationsWithManyRecordsHaveACost(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
@@ -57,7 +57,7 @@ func TestOperationsWithManyRecordsHaveACost(t *testing.T) {
 	}
 }
 
-// A server does not start with a cost that it cannot charge.
+// A server does not start with an invalid x-cost.
 func TestCostOfRefusesUnknownUnits(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []any{

@@ -6,14 +6,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// xDefault marks the value of a request's member that is absent.
+// xDefault is the extension with the default value of a request's member.
 //
-// The contract does not use `default` there: openapi-typescript makes such a
-// member required, so that its users would have to send every one of them.
+// The contract does not use `default` there: openapi-typescript would make such members
+// required, so that clients would have to send all of them.
 const xDefault = "x-default"
 
-// useDefaults makes the validator fill in what x-default states, as it does with
-// `default`: handlers read a body in which these members are always present.
+// useDefaults makes the validator fill in x-default as it does `default`, so that these
+// members are always present in the body that handlers read.
 func useDefaults(doc *openapi3.T) error {
 	for name, ref := range doc.Components.Schemas {
 		for property, member := range ref.Value.Properties {

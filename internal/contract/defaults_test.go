@@ -10,8 +10,8 @@ import (
 	"mems/gen/api"
 )
 
-// A member with `default` is required in what openapi-typescript generates, so a
-// request's schema states it as x-default and in words.
+// openapi-typescript makes a member with `default` required, so request schemas have
+// x-default and mention it in the description.
 func TestRequestsHaveNoDefault(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
@@ -45,8 +45,8 @@ func TestRequestsHaveNoDefault(t *testing.T) {
 	}
 }
 
-// eachBodySchema visits the schemas of what requests have in their bodies, each once, with
-// the place at which it is met first.
+// eachBodySchema visits each schema used in request bodies once, with the place where it is
+// first used.
 func eachBodySchema(doc *openapi3.T, visit func(where string, s *openapi3.Schema)) {
 	seen := map[*openapi3.Schema]bool{}
 	var walk func(where string, ref *openapi3.SchemaRef)

@@ -10,13 +10,12 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// A Deprecation is what the answers of a deprecated operation carry: since when
-// (RFC 9745), until when (RFC 8594), and where it is explained.
+// A Deprecation is what responses of a deprecated operation announce: the date of
+// deprecation (RFC 9745), the sunset (RFC 8594) and a link to the documentation.
 type Deprecation struct{ since, sunset, link string }
 
-// deprecationOf reads it from the contract; nil when the operation is here to
-// stay. One that goes without saying when must not be served: partners plan by
-// these dates.
+// deprecationOf reads an operation's Deprecation from the contract; nil if it is not
+// deprecated. A deprecation without both dates is an error: clients plan by them.
 func deprecationOf(method, path string, op *openapi3.Operation) (*Deprecation, error) {
 	if !op.Deprecated {
 		return nil, nil //nolint:nilnil // most are not
@@ -46,13 +45,13 @@ func deprecationOf(method, path string, op *openapi3.Operation) (*Deprecation, e
 	}, nil
 }
 
-// DocsAnchor is the place of an operation on the page /docs.
+// DocsAnchor returns the anchor of an operation on the page /docs.
 func DocsAnchor(method, path string, op *openapi3.Operation) string {
 	place := url.URL{Fragment: "tag/" + strings.ToLower(strings.ReplaceAll(op.Tags[0], " ", "-")) + "/" + method + path}
 	return place.EscapedFragment()
 }
 
-// Announce sets the headers that tell of it.
+// Announce sets the Deprecation, Sunset and Link headers.
 func (d *Deprecation) Announce(h http.Header) {
 	h.Set("Deprecation", d.since)
 	h.Set("Sunset", d.sunset)

@@ -6,7 +6,7 @@ import (
 	"mems/gen/api"
 )
 
-// A deprecated operation without both dates keeps the server from starting.
+// A server does not start with a deprecated operation that lacks a date.
 func TestDeprecationNeedsItsDates(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()

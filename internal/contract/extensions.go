@@ -9,18 +9,19 @@ import (
 	"mems/internal/clinic"
 )
 
-// A RateLimit says whose requests of an operation count together, by its x-rate-limit.
+// A RateLimit says which of an operation's requests are counted together, from its
+// x-rate-limit.
 type RateLimit string
 
 // The values of x-rate-limit.
 const (
-	RateLimitByCaller RateLimit = ""              // the caller's; those of a public operation, the address's
-	RateLimitByFeed   RateLimit = "calendar-feed" // the calendar feed's whose token is in the path
-	RateLimitNone     RateLimit = "none"          // nobody's: a health check must not fail because the server is busy
+	RateLimitByCaller RateLimit = ""              // per caller; per address for public operations
+	RateLimitByFeed   RateLimit = "calendar-feed" // per calendar feed, whose token is in the path
+	RateLimitNone     RateLimit = "none"          // not counted: a health check must not fail because the server is busy
 )
 
-// readExtensions reads what the contract states beyond OpenAPI. Anything that is not
-// known is an error: a misspelt word must not switch a check off.
+// readExtensions reads the contract's extensions of OpenAPI. Unknown values are errors: a
+// misspelt one must not disable a check.
 func (o *Operation) readExtensions(doc *openapi3.T) error {
 	op := o.route.Operation
 	var err error
@@ -46,8 +47,8 @@ func (o *Operation) readExtensions(doc *openapi3.T) error {
 	return err
 }
 
-// permissionOf is what the contract says that an operation needs. An operation
-// that does not say is not served.
+// permissionOf returns the permission that an operation requires. A missing one is an
+// error.
 func permissionOf(op *openapi3.Operation) (clinic.Permission, error) {
 	stated, _ := op.Extensions["x-permission"].(string)
 	p := clinic.Permission(stated)
@@ -57,8 +58,8 @@ func permissionOf(op *openapi3.Operation) (clinic.Permission, error) {
 	return p, nil
 }
 
-// rateLimitOf reads an operation's x-rate-limit. Only the address of what is public can
-// be a calendar feed's.
+// rateLimitOf reads an operation's x-rate-limit. Only public operations may count per
+// calendar feed.
 func (o *Operation) rateLimitOf(op *openapi3.Operation) (RateLimit, error) {
 	stated, ok := op.Extensions["x-rate-limit"]
 	if !ok {
@@ -73,8 +74,8 @@ func (o *Operation) rateLimitOf(op *openapi3.Operation) (RateLimit, error) {
 	return "", fmt.Errorf("contract: %s has no x-rate-limit that is known and fits: %v", o.ID, stated)
 }
 
-// waitsOf reports whether an operation waits for its turn: all do but public ones whose
-// x-admission is none, which ask the database for nothing that could take long.
+// waitsOf reports whether requests of an operation are queued under load: all are, except
+// those of public operations with x-admission: none, which make no slow queries.
 func (o *Operation) waitsOf(op *openapi3.Operation) (bool, error) {
 	stated, ok := op.Extensions["x-admission"]
 	if ok && (stated != "none" || o.Permission != clinic.Public) {

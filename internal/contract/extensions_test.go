@@ -9,7 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// What the server does for single operations is what the contract states of them.
+// The special cases among the operations are those that the contract states.
 func TestExtensionsAreRead(t *testing.T) {
 	t.Parallel()
 	all, err := OperationsOf(spec(t), 1000)
@@ -24,7 +24,7 @@ func TestExtensionsAreRead(t *testing.T) {
 		{"getHealth", RateLimitNone, false},
 		{"getReadiness", RateLimitNone, false},
 		{"getVersion", RateLimitByCaller, false},
-		{"getCalendar", RateLimitByFeed, true}, // public, but it asks the database for records
+		{"getCalendar", RateLimitByFeed, true}, // public, but it reads records
 		{"bookAppointment", RateLimitByCaller, true},
 	}
 	for _, c := range cases {
@@ -39,8 +39,8 @@ func TestExtensionsAreRead(t *testing.T) {
 	}
 }
 
-// A server does not start with a word in an extension that it does not know, nor with a
-// known one where it means nothing.
+// A server does not start with an unknown value of an extension, nor with a known one where
+// it has no meaning.
 func TestUnknownExtensionsAreRefused(t *testing.T) {
 	t.Parallel()
 	doc := spec(t)
@@ -89,7 +89,7 @@ func TestUnknownExtensionsAreRefused(t *testing.T) {
 	}
 }
 
-// An operationId names one operation.
+// operationIds are unique.
 func TestTwoOperationsOfOneIDAreRefused(t *testing.T) {
 	t.Parallel()
 	doc := spec(t)

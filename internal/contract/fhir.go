@@ -12,17 +12,17 @@ import (
 	"mems/gen/api"
 )
 
-// What FHIR says of HTTP and the rest of the contract does not: formats, Prefer,
-// and Parameters as a body (https://hl7.org/fhir/R4/http.html).
+// FHIR's rules for HTTP that the rest of the contract does not have: formats, Prefer, and
+// Parameters as a body (https://hl7.org/fhir/R4/http.html).
 
 const fhirMediaType = "application/fhir+json"
 
-// fhirFormats are the names of the one format: FHIR's own media type, and those
-// that mean it to clients which know no better.
+// fhirFormats are the names of the only format: FHIR's media type, and generic ones that
+// clients use instead.
 var fhirFormats = []string{fhirMediaType, "application/json", "text/json"}
 
-// checkFHIRFormat rejects a request for any other format. _format, which may have
-// lost its plus sign to the query string, counts instead of Accept.
+// checkFHIRFormat rejects requests for any other format. _format, whose plus sign may have
+// been decoded to a space, takes precedence over Accept.
 func checkFHIRFormat(r *http.Request, query url.Values) error {
 	var acceptable bool
 	if format := query.Get("_format"); format != "" {
@@ -41,9 +41,8 @@ func checkFHIRFormat(r *http.Request, query url.Values) error {
 	return nil
 }
 
-// forgetUnknown takes the parameters that the operation does not have out of the
-// query, for a client that wants to search without them (R4 section 3.1.1.4.4).
-// The link "self" then has those that count.
+// forgetUnknown removes unknown parameters from the query, for clients that want to search
+// without them (R4 section 3.1.1.4.4). The link "self" then lists the parameters used.
 func (o *Operation) forgetUnknown(r *http.Request, query url.Values) {
 	lenient := slices.ContainsFunc(r.Header.Values("Prefer"), func(prefer string) bool {
 		return slices.ContainsFunc(strings.FieldsFunc(prefer, func(c rune) bool { return c == ',' || c == ';' }), func(preference string) bool {
@@ -63,9 +62,9 @@ func (o *Operation) forgetUnknown(r *http.Request, query url.Values) {
 }
 
 // readFHIRParameters reads an operation's x-fhir-parameters: the schema of the resource
-// that the body may hold within Parameters. The operation is then checked as what its
-// handler gets, the resource alone: a schema with alternatives could not say which
-// member is wrong.
+// that the body may wrap in Parameters. The operation is then validated against what its
+// handler gets, the resource alone: with alternatives in the schema, errors could not name
+// the wrong member.
 func readFHIRParameters(op *openapi3.Operation, doc *openapi3.T) (bool, error) {
 	stated, ok := op.Extensions["x-fhir-parameters"]
 	if !ok {

@@ -9,16 +9,15 @@ import (
 	"mems/internal/clinic"
 )
 
-// FHIR's media type is JSON.
+// FHIR's media type is decoded as JSON.
 func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
 	openapi3filter.RegisterBodyDecoder("application/fhir+json", openapi3filter.JSONBodyDecoder)
 }
 
 var errFormat = errors.New("does not have the format")
 
-// UseFormats gives the contract's string formats their meaning, by the parsers
-// of the domain. Without this kin-openapi does not check e-mail addresses at
-// all, and takes 1990-02-31 for a date.
+// UseFormats defines the contract's string formats with the domain's parsers. By default
+// kin-openapi does not check e-mail addresses, and accepts 1990-02-31 as a date.
 func UseFormats(doc *openapi3.T) {
 	set := func(name string, ok func(string) bool) {
 		doc.SetStringFormatValidator(name, openapi3.NewCallbackValidator(func(s string) error {

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// JSON writes a YAML document as JSON, in the order in which it was
-// written: /openapi.json, and that of the published site.
+// JSON converts a YAML document to JSON in the same order: for /openapi.json and the
+// published site.
 func JSON(document []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(document, &doc); err != nil {
@@ -61,7 +61,7 @@ func writeNode(b *bytes.Buffer, n *yaml.Node) error {
 		b.WriteByte(']')
 		return nil
 	case yaml.ScalarNode:
-		if n.ShortTag() == "!!timestamp" { // a date is text in JSON
+		if n.ShortTag() == "!!timestamp" { // dates are strings in JSON
 			return encodeJSON(b, n.Value)
 		}
 		var v any

@@ -10,7 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// openapi.json is the same contract as openapi.yaml, in the same order.
+// openapi.json has the same contents as openapi.yaml, in the same order.
 func TestJSONIsTheContract(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../openapi.yaml")

@@ -1,10 +1,9 @@
-// Package contract holds requests to openapi.yaml, and has the problem types by which
-// they are refused.
+// Package contract validates requests against openapi.yaml and defines the problem types.
 //
-// OperationsOf works out at start what each operation of the contract states: its
-// permission, its limits, its deprecation, its parameters and media types. What it
-// cannot read keeps the server from starting. An Operation then reads a request (Read)
-// and checks it (Check); it knows nothing of routes, callers and the database.
+// At start, OperationsOf reads the contract's facts on each operation: permission, limits,
+// deprecation, parameters and media types. It fails on what it cannot read. An Operation
+// then reads (Read) and validates (Check) a request; it knows nothing of routes, callers or
+// the database.
 package contract
 
 import (
@@ -20,29 +19,29 @@ import (
 	"mems/internal/clinic"
 )
 
-// HeaderIdempotencyKey is the header of operations that are Idempotent.
+// HeaderIdempotencyKey is the header that Idempotent operations accept.
 const HeaderIdempotencyKey = "Idempotency-Key"
 
 // Operations are the contract's operations by operationId.
 type Operations map[string]*Operation
 
-// An Operation is what the contract states of one operation.
+// An Operation has the contract's facts on one operation.
 type Operation struct {
-	// ID is its operationId, Path its template, such as /rooms/{id}.
+	// ID is the operationId, Path the path template, such as /rooms/{id}.
 	ID, Method, Path string
-	// Permission is what a caller needs.
+	// Permission is the permission that a caller needs.
 	Permission clinic.Permission
-	// RateLimit says whose requests count together.
+	// RateLimit says which requests are counted together.
 	RateLimit RateLimit
-	// Cost is what a request takes from the rate limit; nil: one token.
+	// Cost is the rate limit cost of a request; nil: one token.
 	Cost *Cost
-	// Waits: a request waits for its turn where the server is busy.
+	// Waits reports whether requests are queued under load.
 	Waits bool
-	// Calendar says whose calendars it writes.
+	// Calendar says which doctors' calendars it writes.
 	Calendar Calendar
-	// Idempotent: it takes an Idempotency-Key.
+	// Idempotent reports whether it accepts an Idempotency-Key.
 	Idempotent bool
-	// Deprecation is nil for an operation that stays.
+	// Deprecation is nil unless the operation is deprecated.
 	Deprecation *Deprecation
 	// Problems are the problem types that it can return.
 	Problems []api.ProblemSlug
@@ -52,19 +51,19 @@ type Operation struct {
 	path     []string                    // names of path parameters
 	headers  []string                    // names of header parameters
 	query    map[string]bool             // names of query parameters
-	repeats  map[string]bool             // those of them that may be given several times
-	integers map[string]*openapi3.Schema // of parameters that are integers, or lists of them
-	consumes []string                    // media types of the request's body; empty: no body
-	produces []string                    // media types of the answers that are no errors
+	repeats  map[string]bool             // those of them that may be repeated
+	integers map[string]*openapi3.Schema // of parameters that are integers or lists of integers
+	consumes []string                    // media types of the request body; empty: no body
+	produces []string                    // media types of successful responses
 	maxBody  int64
 	fhir     bool // of the FHIR facade
-	// parameters: the body may be Parameters that hold the resource.
+	// parameters: the body may be a Parameters resource that wraps the resource.
 	parameters bool
 }
 
-// OperationsOf reads the contract's operations. Bodies have at most maxBody bytes. It
-// prepares doc for checking: formats, defaults and patterns have their meaning from then
-// on. It fails on anything that a request could not be held to.
+// OperationsOf reads the contract's operations. Bodies are limited to maxBody bytes. It
+// prepares doc for validation: formats, defaults and patterns take effect. It fails on
+// anything that requests could not be validated against.
 func OperationsOf(doc *openapi3.T, maxBody int64) (Operations, error) {
 	UseFormats(doc)
 	if err := useDefaults(doc); err != nil {
@@ -75,7 +74,7 @@ func OperationsOf(doc *openapi3.T, maxBody int64) (Operations, error) {
 	}
 	options := &openapi3filter.Options{
 		MultiError:                        true,
-		KeepValidatedValue:                true, // the handler binds what was validated, not a second reading
+		KeepValidatedValue:                true, // the handler decodes what was validated, not a second parse
 		RejectWhenRequestBodyNotSpecified: false,
 		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
 		RegexCompiler:                     compilePattern,
@@ -106,7 +105,7 @@ func OperationsOf(doc *openapi3.T, maxBody int64) (Operations, error) {
 	return all, nil
 }
 
-// WithMaxBody returns the operations with another bound for bodies.
+// WithMaxBody returns the operations with another size limit for bodies.
 func (all Operations) WithMaxBody(maxBody int64) Operations {
 	bounded := Operations{}
 	for id, o := range all {

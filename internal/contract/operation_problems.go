@@ -12,8 +12,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// ProblemsOf returns the problem types that an operation lists as x-problems. It fails
-// on anything but a list of slugs of the contract, each once.
+// ProblemsOf returns the problem types of an operation's x-problems, which must be a list
+// of unique slugs of the contract.
 func ProblemsOf(op *openapi3.Operation) ([]api.ProblemSlug, error) {
 	stated, ok := op.Extensions["x-problems"].([]any)
 	if !ok {
@@ -34,15 +34,14 @@ func ProblemsOf(op *openapi3.Operation) ([]api.ProblemSlug, error) {
 	return slugs, nil
 }
 
-// readProblems reads x-problems and compares it with what else the contract states of
-// the operation: its responses, and what every request of its kind can be refused for.
-// Parameters and media types have been read.
+// readProblems reads x-problems and compares it with the operation's responses and with the
+// problems common to its kind of request. Parameters and media types must have been read.
 func (o *Operation) readProblems() error {
 	var err error
 	if o.Problems, err = ProblemsOf(o.route.Operation); err != nil {
 		return err
 	}
-	described := map[int]bool{} // by the status of an error: is a problem of it listed?
+	described := map[int]bool{} // by error status: whether x-problems lists a problem with it
 	for status := range o.route.Operation.Responses.Map() {
 		if code, err := strconv.Atoi(status); err == nil && code >= 400 {
 			described[code] = false
@@ -68,8 +67,8 @@ func (o *Operation) readProblems() error {
 	return nil
 }
 
-// commonProblems maps each problem type that comes from the way in, and not from the
-// operation's own rules, to whether the operation can return it.
+// commonProblems maps each problem type that does not depend on the operation's own rules
+// to whether the operation can return it.
 func (o *Operation) commonProblems() map[api.ProblemSlug]bool {
 	authenticated, body := o.Permission != clinic.Public, len(o.consumes) > 0
 	return map[api.ProblemSlug]bool{

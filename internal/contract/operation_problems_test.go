@@ -60,7 +60,7 @@ func TestWrongProblemsAreRefused(t *testing.T) {
 	}
 }
 
-// The description of an error names each problem that x-problems lists with its status,
+// The description of each error response names every problem of that status in x-problems,
 // or refers to x-problems, and names no other.
 func TestDescriptionsNameTheProblems(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestDescriptionsNameTheProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	quoted := regexp.MustCompile("`([a-z-]+)`")
-	shared := map[string][]api.ProblemSlug{} // by the reference: what those operations list that use it
+	shared := map[string][]api.ProblemSlug{} // by $ref: the problems of the operations that use it
 	words := map[string]string{}
 	for _, op := range all {
 		for status, response := range op.route.Operation.Responses.Map() {

@@ -10,19 +10,18 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// unseen are the characters, as members of a class of Go's regular expressions, that
-// nobody sees: separators, controls, formats, and the letters and symbols that are blank.
-// ECMA 262, whose expressions the contract's are, has the separators in \s, and so has
-// what takes surrounding spaces away; Go's \s is ASCII's.
+// unseen matches invisible characters, as members of a Go character class: separators,
+// controls, formats, and blank letters and symbols. The contract's patterns are of ECMA
+// 262, whose \s includes the separators, as does trimming; Go's \s is ASCII only.
 const unseen = `\x{0085}\p{Z}\p{Cf}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}`
 
 var (
 	escapedRune = regexp.MustCompile(`\\u([0-9A-F]{4})`)
-	patterns    sync.Map // compiled, by the contract's text of them
+	patterns    sync.Map // compiled, by pattern
 )
 
-// compilePattern compiles a pattern of the contract. One that asks for a character that
-// is no space asks for one that can be seen: no name, reason or note is an empty one.
+// compilePattern compiles a pattern of the contract. \S requires a visible character: no
+// name, reason or note may look empty.
 func compilePattern(text string) (openapi3.RegexMatcher, error) {
 	if known, ok := patterns.Load(text); ok {
 		return known.(*regexp.Regexp), nil //nolint:forcetypeassert // nothing else is kept
@@ -40,8 +39,7 @@ func compilePattern(text string) (openapi3.RegexMatcher, error) {
 	return compiled, nil
 }
 
-// isTextPattern reports whether a pattern excludes characters from a text that is free
-// otherwise.
+// isTextPattern reports whether a pattern only excludes characters from free text.
 func isTextPattern(pattern string) bool { return strings.HasPrefix(pattern, `^[^`) }
 
 var (
@@ -49,8 +47,8 @@ var (
 	errPatterns  error
 )
 
-// usePatterns compiles the contract's patterns before anybody else in the process can:
-// kin-openapi keeps one expression for each text of a pattern, the first that was compiled.
+// usePatterns compiles the contract's patterns before any other code in the process does:
+// kin-openapi caches the first compiled expression of each pattern.
 func usePatterns(doc *openapi3.T) error {
 	patternsOnce.Do(func() {
 		if err := doc.Validate(context.Background(), openapi3.SetRegexCompiler(compilePattern), openapi3.DisableExamplesValidation()); err != nil {

@@ -7,12 +7,11 @@ import (
 	"mems/internal/clinic"
 )
 
-// An Error is a problem of the HTTP layer itself; a rule of the domain that is broken is
-// a clinic.Error.
+// An Error is a problem of the HTTP layer; a violated domain rule is a clinic.Error.
 type Error struct {
 	Slug   api.ProblemSlug
-	Detail string      // "": the table's
-	Header http.Header // sent too
+	Detail string      // "" for the table's
+	Header http.Header // additional headers of the response
 	Cause  error       // for the log only
 }
 
@@ -26,7 +25,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Document returns the problem document of a slug; detail "" is the table's.
+// Document returns the problem document of a slug; an empty detail means the table's.
 func Document(slug api.ProblemSlug, detail string) api.Problem {
 	t := ProblemTypeOf(slug)
 	if detail == "" {
@@ -37,7 +36,7 @@ func Document(slug api.ProblemSlug, detail string) api.Problem {
 	}
 }
 
-// Violations returns violations as the member errors of a problem document.
+// Violations returns violations as the errors member of a problem document.
 func Violations(vs []clinic.Violation) []api.Violation {
 	var errors []api.Violation
 	for _, v := range vs {

@@ -7,26 +7,24 @@ import (
 	"mems/gen/api"
 )
 
-// A ProblemType is a row of the one table that turns errors into answers.
+// A ProblemType is a row of the table that maps errors to responses.
 type ProblemType struct {
 	Slug   api.ProblemSlug
 	Status int
 	Title  string
-	// Detail is what an answer says unless there is more to say; for people,
-	// with what to do next.
+	// Detail is the default detail, for people: what to do next.
 	Detail string
-	// Explanation is the rest of the page /problems/<slug>.
+	// Explanation is the remaining text of the page /problems/<slug>.
 	Explanation string
 }
 
-// StatusText returns the words of HTTP for the problem's status.
+// StatusText returns the reason phrase of the problem's status.
 func (t ProblemType) StatusText() string { return http.StatusText(t.Status) }
 
-// ProblemTypes returns all problem types: what /problems shows, and the published site.
+// ProblemTypes returns all problem types, for /problems and the published site.
 func ProblemTypes() []ProblemType { return slices.Clone(problemTypes) }
 
-// ProblemTypeOf returns the row of a slug; that of internal-error for one that the
-// table does not have.
+// ProblemTypeOf returns the row of a slug, or that of internal-error if there is none.
 func ProblemTypeOf(slug api.ProblemSlug) ProblemType {
 	if t, ok := problemBySlug[slug]; ok {
 		return t
@@ -34,9 +32,9 @@ func ProblemTypeOf(slug api.ProblemSlug) ProblemType {
 	return problemBySlug[api.ProblemSlugInternalError]
 }
 
-// problemTypes is every way in which a request can fail. A test holds it equal to
-// the contract's ProblemSlug, and the contract's examples to it. Which problem is
-// reported when a request has several: "Errors" in the contract.
+// problemTypes lists every way in which a request can fail. Tests compare it with the
+// contract's ProblemSlug and examples. Which problem is reported if a request has several:
+// "Errors" in the contract.
 var problemTypes = []ProblemType{
 	{
 		api.ProblemSlugUnauthenticated, 401, "Authentication required",

@@ -6,7 +6,7 @@ import (
 	"mems/gen/api"
 )
 
-// The table of problems and the contract's list are the same set.
+// The table of problems has the same slugs as the contract.
 func TestProblemTableIsTheContracts(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()

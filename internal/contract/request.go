@@ -15,9 +15,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// Read reads a request as slowly as it comes, and refuses what shows without knowing
-// what the request means: media types, sizes, JSON and the query's encoding. It returns the
-// query's parameters, for Check.
+// Read reads a request at the client's pace and rejects what is wrong regardless of its
+// meaning: media types, sizes, JSON and the query's encoding. It returns the query's
+// parameters, for Check.
 func (o *Operation) Read(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if o.fhir {
@@ -36,12 +36,12 @@ func (o *Operation) Read(w http.ResponseWriter, r *http.Request) (url.Values, er
 	return query, o.checkBody(w, r)
 }
 
-// Check checks a request that Read has read against the contract; param returns the
+// Check validates a request that Read has read against the contract; param returns the
 // value of a path parameter. Errors: clinic.CodeValidationFailed.
 func (o *Operation) Check(r *http.Request, query url.Values, param func(name string) string) error {
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		if tags := r.Header.Values(name); len(tags) > 1 {
-			r.Header.Set(name, strings.Join(tags, ", ")) // lines of a list are one list (RFC 9110 section 5.3)
+			r.Header.Set(name, strings.Join(tags, ", ")) // repeated header lines are one list (RFC 9110 section 5.3)
 		}
 	}
 	more, err := o.checkContract(r, query, param)
@@ -54,9 +54,8 @@ func (o *Operation) Check(r *http.Request, query url.Values, param func(name str
 	return nil
 }
 
-// checkParameters finds what kin-openapi does not look for: query parameters
-// that the contract does not have or that are given twice, and text that is no
-// text. Text that is not UTF-8 must not reach the database.
+// checkParameters finds what kin-openapi does not check: query parameters that are unknown
+// or repeated, and text that is not UTF-8, which must not reach the database.
 func (o *Operation) checkParameters(r *http.Request, query url.Values, param func(string) string) []clinic.Violation {
 	var vs []clinic.Violation
 	add := func(name, code, detail string) {
@@ -93,9 +92,9 @@ func (o *Operation) checkParameters(r *http.Request, query url.Values, param fun
 	return vs
 }
 
-// writesPlainly reports whether the value of a parameter that is an integer, or a list of
-// them, is written in digits alone. Go's parsers also take +1 and 01, which would give one record several
-// addresses; what they do not take is left to the validator.
+// writesPlainly reports whether the value of an integer parameter, or of a list of them, is
+// written in digits alone. Go's parsers also accept +1 and 01, which would give a record
+// several addresses; what they reject is left to the validator.
 func (o *Operation) writesPlainly(name, value string) bool {
 	if o.integers[name] == nil {
 		return true
@@ -112,7 +111,7 @@ func isText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-// checkContract runs kin-openapi and collects every violation it finds.
+// checkContract runs kin-openapi and collects all violations.
 func (o *Operation) checkContract(r *http.Request, query url.Values, param func(string) string) ([]clinic.Violation, error) {
 	path := make(map[string]string, len(o.path))
 	for _, name := range o.path {

@@ -14,8 +14,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// Whatever is sent, an operation lets it through or refuses it with a problem
-// of the contract; it never finds something that it cannot name.
+// Every request is accepted or rejected with a problem of the contract; no violation is
+// unnamed.
 func FuzzOperation(f *testing.F) {
 	doc := spec(f)
 	all, err := OperationsOf(doc, 4<<10)

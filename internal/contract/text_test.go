@@ -10,8 +10,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// Every text that a request can carry excludes what clinic.Unreadable does. Where a
-// search box's text is not kept, as it was pasted will do: without controls.
+// Every text in a request excludes what clinic.Unreadable does. Search text, which is not
+// stored, may be anything a user pastes except control characters.
 func TestEveryTextExcludesControls(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
@@ -37,7 +37,7 @@ func TestEveryTextExcludesControls(t *testing.T) {
 			t.Fatal(err)
 		}
 		texts++
-		free := s.Pattern == "" || compiled.MatchString("Zoë Ærø") // not only ASCII
+		free := s.Pattern == "" || compiled.MatchString("Zoë Ærø") // more than ASCII
 		for _, r := range unreadable {
 			if free && (kept || r > 0x1f && r < 0x2000) && (s.Pattern == "" || compiled.MatchString("a"+string(r)+"b")) {
 				t.Errorf("%s takes %U", where, r)
@@ -53,7 +53,7 @@ func TestEveryTextExcludesControls(t *testing.T) {
 		for method, op := range item.Operations() {
 			for _, p := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
 				switch {
-				case p.Value.Name == "If-Match": // compared, and never kept
+				case p.Value.Name == "If-Match": // compared, never stored
 				case p.Value.In == openapi3.ParameterInQuery && p.Value.Schema.Value.Items != nil:
 					check(method+" "+path+" "+p.Value.Name, p.Value.Schema.Value.Items.Value, false)
 				default:
@@ -67,7 +67,7 @@ func TestEveryTextExcludesControls(t *testing.T) {
 	}
 }
 
-// Violations name the bound, in the singular where it is one.
+// Violations name the bound, in the singular if it is 1.
 func TestViolationsNameTheBound(t *testing.T) {
 	t.Parallel()
 	one, many := uint64(1), uint64(20)

@@ -16,8 +16,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// violationsOf flattens kin-openapi's tree of errors (MultiError > RequestError
-// > MultiError > SchemaError) into the contract's list.
+// violationsOf flattens kin-openapi's tree of errors (MultiError > RequestError >
+// MultiError > SchemaError) into a list of violations.
 func violationsOf(err error) []clinic.Violation {
 	var vs []clinic.Violation
 	collect(err, "", &vs)
@@ -73,7 +73,7 @@ func collectParameter(e *openapi3filter.RequestError, vs *[]clinic.Violation) {
 	}
 }
 
-// codes are kin-openapi's names of what is wrong, and the contract's.
+// codes maps kin-openapi's schema fields to the contract's codes.
 var codes = map[string]string{
 	"required": "required", "properties": "unknown", "type": "type", "nullable": "not_null",
 	"format": "format", "pattern": "pattern", "enum": "enum",
@@ -81,8 +81,7 @@ var codes = map[string]string{
 	"minProperties": "min_properties", "minItems": "min_items", "maxItems": "max_items", "uniqueItems": "unique_items",
 }
 
-// unknownMember finds the name in kin-openapi's sentence; the error has no
-// other place for it.
+// unknownMember finds the name in kin-openapi's message; the error has it nowhere else.
 var unknownMember = regexp.MustCompile(`^property ("(?:[^"\\]|\\.)*")`)
 
 func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
@@ -114,8 +113,8 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 	return v
 }
 
-// pointer writes a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6),
-// no longer than the contract allows: a client may call a member what it likes.
+// pointer formats a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6), truncated
+// to the contract's limit, because clients choose member names freely.
 func pointer(segments []string) string {
 	const limit = 380
 	var p strings.Builder
@@ -124,7 +123,7 @@ func pointer(segments []string) string {
 		p.WriteString("/")
 		for _, r := range s {
 			escaped := string(r)
-			switch { // a Replacer would cost more than all the rest of a refusal
+			switch { // a Replacer would cost more than the rest of the refusal
 			case r == '~':
 				escaped = "~0"
 			case r == '/':
@@ -141,7 +140,7 @@ func pointer(segments []string) string {
 	return p.String()
 }
 
-// printable shortens and cleans a name that a client made up.
+// printable truncates and cleans a name that a client chose.
 func printable(s string) string {
 	runes := []rune(strings.ToValidUTF8(s, "?"))
 	if len(runes) > 80 {
@@ -150,13 +149,13 @@ func printable(s string) string {
 	return string(runes)
 }
 
-// detailOf says what the contract wants, never what was sent.
+// detailOf returns what the contract requires, never what was sent.
 func detailOf(code string, s *openapi3.Schema) string {
 	switch code {
 	case "required":
 		return "is required"
 	case "unknown":
-		return "is not a member that this operation knows"
+		return "unknown property"
 	case "not_null":
 		return "must not be null"
 	case "type":
@@ -238,13 +237,12 @@ func formatWords(format string) string {
 	}
 }
 
-// maxViolations is the contract's maxItems of errors. A body of 64 KiB has room
-// for ten thousand members that nobody knows.
+// maxViolations is the maxItems of errors in the contract. A body of 64 KiB has room for
+// ten thousand unknown members.
 const maxViolations = 1000
 
-// tidyViolations puts violations in a stable order, parameters first, each
-// once, and no more than the contract allows; what is wrong with known members
-// is kept before names that are unknown.
+// tidyViolations sorts violations, parameters first, removes duplicates and truncates the
+// list to the contract's limit, keeping errors in known members before unknown names.
 func tidyViolations(vs []clinic.Violation) []clinic.Violation {
 	order := func(a, b clinic.Violation) int {
 		return cmp.Or(cmp.Compare(a.Pointer, b.Pointer), cmp.Compare(a.Parameter, b.Parameter), cmp.Compare(a.Code, b.Code))

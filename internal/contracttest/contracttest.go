@@ -1,6 +1,6 @@
-// Package contracttest is an HTTP client for tests that holds every answer to
-// the contract: status, headers, media type and body must be what openapi.yaml
-// says of the operation. A test that uses it checks the contract without a word.
+// Package contracttest is an HTTP client for tests that checks every response against the
+// contract: status, headers, media type and body must match the operation in openapi.yaml.
+// Tests that use it check the contract implicitly.
 package contracttest
 
 import (
@@ -27,15 +27,15 @@ type Client struct {
 	contract *conformance.Contract
 	http     *http.Client
 	header   http.Header // sent with every request
-	// Allow5xx accepts 503 answers: for tests that take the database away.
-	// Otherwise a 5xx fails the test.
+	// Allow5xx accepts 503 responses, for tests that take the database away. Otherwise a
+	// 5xx fails the test.
 	Allow5xx bool
 }
 
 // embeddedContract is read once for all clients of the process.
 var embeddedContract = sync.OnceValues(conformance.NewContract)
 
-// New makes a client for the server at base, such as http://127.0.0.1:8080.
+// New returns a client for the server at base, such as http://127.0.0.1:8080.
 func New(t testing.TB, base string) *Client {
 	t.Helper()
 	contract, err := embeddedContract()
@@ -52,7 +52,7 @@ func New(t testing.TB, base string) *Client {
 	return c
 }
 
-// With is the same client, which sends a header with every request.
+// With returns the client with an additional header on every request.
 func (c *Client) With(name, value string) *Client {
 	other := *c
 	other.header = c.header.Clone()
@@ -63,26 +63,26 @@ func (c *Client) With(name, value string) *Client {
 	return &other
 }
 
-// Header is what the client sends with every request under a name, "" for nothing.
+// Header returns the client's value of a header, "" for none.
 func (c *Client) Header(name string) string { return c.header.Get(name) }
 
-// Response is an answer that matches the contract.
+// Response is a response that matches the contract.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Request is what is to be sent.
+// Request is a request to send.
 type Request struct {
 	Method, Path string      // Path with its query
-	Body         any         // nil: none; []byte or string: as it is; else as JSON
-	Header       http.Header // beside Content-Type, which is set for JSON unless given here
+	Body         any         // nil: none; []byte or string: unchanged; else encoded as JSON
+	Header       http.Header // besides Content-Type, which defaults to JSON
 }
 
-// Send sends a request and checks the answer. A transport error fails the test
-// and is answered with an empty response: Send may be called from any goroutine,
-// and only the test's own may end it.
+// Send sends a request and checks the response. A transport error fails the test and yields
+// an empty response: Send may be called from any goroutine, and only the test's own may
+// call FailNow.
 func (c *Client) Send(r Request) *Response {
 	c.t.Helper()
 	response, err := c.Try(r)
@@ -93,8 +93,7 @@ func (c *Client) Send(r Request) *Response {
 	return response
 }
 
-// Try is Send for tests in which the server may go away: a transport error is
-// answered, not a failure.
+// Try is Send for tests in which the server may go away: it returns transport errors.
 func (c *Client) Try(r Request) (*Response, error) {
 	c.t.Helper()
 	var body io.Reader
@@ -139,7 +138,7 @@ func (c *Client) Try(r Request) (*Response, error) {
 	return response, nil
 }
 
-// readBody reads an answer, of a stream that does not end its first event.
+// readBody reads a response, or the first event of a stream that does not end.
 func readBody(answer *http.Response) ([]byte, error) {
 	if !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
 		return io.ReadAll(answer.Body)
@@ -154,7 +153,7 @@ func readBody(answer *http.Response) ([]byte, error) {
 	}
 }
 
-// check holds the answer to the contract.
+// check checks the response against the contract.
 func (c *Client) check(request *http.Request, r *Response) {
 	c.t.Helper()
 	answer := conformance.Answer{Status: r.Status, Header: r.Header, Body: r.Body}
@@ -170,7 +169,7 @@ func (c *Client) check(request *http.Request, r *Response) {
 	}
 }
 
-// Get sends a GET; query values are name, value, name, value, ...
+// Get sends a GET request; query is name, value, name, value, ...
 func (c *Client) Get(path string, query ...string) *Response {
 	c.t.Helper()
 	values := url.Values{}
@@ -183,7 +182,7 @@ func (c *Client) Get(path string, query ...string) *Response {
 	return c.Send(Request{Method: http.MethodGet, Path: path})
 }
 
-// Post sends a POST with a JSON body.
+// Post sends a POST request with a JSON body.
 func (c *Client) Post(path string, body any) *Response {
 	c.t.Helper()
 	return c.Send(Request{Method: http.MethodPost, Path: path, Body: body})
@@ -195,13 +194,13 @@ func (c *Client) Patch(path string, body any) *Response {
 	return c.Send(Request{Method: http.MethodPatch, Path: path, Body: body})
 }
 
-// Delete sends a DELETE.
+// Delete sends a DELETE request.
 func (c *Client) Delete(path string) *Response {
 	c.t.Helper()
 	return c.Send(Request{Method: http.MethodDelete, Path: path})
 }
 
-// Decode reads the answer's JSON into v.
+// Decode decodes the response's JSON into v.
 func (r *Response) Decode(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(r.Body, v); err != nil {
@@ -209,8 +208,8 @@ func (r *Response) Decode(t testing.TB, v any) {
 	}
 }
 
-// Type is the slug of the answer's problem type, also when it is said as an
-// OperationOutcome; "" when it is no problem.
+// Type returns the slug of the response's problem type, also from an OperationOutcome; ""
+// if it is not a problem.
 func (r *Response) Type() string {
 	if slugs := conformance.OutcomeProblems(r.Body); len(slugs) > 0 {
 		return slugs[0]
@@ -218,16 +217,16 @@ func (r *Response) Type() string {
 	var p struct {
 		Type string `json:"type"`
 	}
-	_ = json.Unmarshal(r.Body, &p) // no JSON, no type
+	_ = json.Unmarshal(r.Body, &p) // not JSON: no type
 	slug, found := strings.CutPrefix(p.Type, "/problems/")
 	if !found {
-		return "" // something else that has a type
+		return "" // another kind of type
 	}
 	return slug
 }
 
-// Want fails the test unless the answer has this status and, for an error,
-// this problem type.
+// Want fails the test unless the response has this status and, for an error, this problem
+// type.
 func (r *Response) Want(t testing.TB, status int, problemType string) *Response {
 	t.Helper()
 	if r.Status != status || r.Type() != problemType {
@@ -236,7 +235,7 @@ func (r *Response) Want(t testing.TB, status int, problemType string) *Response 
 	return r
 }
 
-// Violations lists what a validation-failed answer found: "pointer code" or
+// Violations returns the errors of a validation-failed response: "pointer code" or
 // "parameter code".
 func (r *Response) Violations(t testing.TB) []string {
 	t.Helper()

@@ -8,7 +8,7 @@ import (
 	"mems/gen/api"
 )
 
-// A Problem is a problem type as an operation's answer.
+// A Problem is a problem type returned by an operation.
 type Problem struct {
 	Operation string // operationId
 	Slug      api.ProblemSlug
@@ -17,9 +17,8 @@ type Problem struct {
 // returned holds each Problem that a client of this process has received.
 var returned sync.Map
 
-// Unreached returns what the contract lists as x-problems and no client of this process
-// has received, by operation. Of the problem types in anywhere one operation that
-// returned it is enough.
+// Unreached returns the x-problems, by operation, that no client of this process has
+// received. For the problem types in anywhere, one operation that returned them is enough.
 func Unreached(anywhere []api.ProblemSlug) ([]Problem, error) {
 	contract, err := embeddedContract()
 	if err != nil {

@@ -13,21 +13,21 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// TableSum is what a table holds, in short.
+// TableSum summarises the contents of a table.
 type TableSum struct {
 	Table string
 	Rows  int64
-	Sum   string // SHA-256 over all rows in the order of the primary key, hexadecimal
+	Sum   string // SHA-256 over all rows in primary key order, hexadecimal
 }
 
-// Checksums reads every table of the schema in one snapshot, while others write:
-// two databases with the same sums hold the same. Rows are streamed.
+// Checksums reads every table of the schema in one snapshot, without blocking writers. Two
+// databases with the same sums have the same contents. Rows are streamed.
 func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 	t, err := sqlx.NewDb(sc.pool, "mysql").BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = t.Rollback() }() // nothing was changed
+	defer func() { _ = t.Rollback() }() // read-only
 	var columns []struct {
 		Table string `db:"t"`
 		Name  string `db:"c"`
@@ -37,7 +37,7 @@ func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 		SELECT c.table_name AS t, c.column_name AS c, c.column_key = 'PRI' AS k
 		FROM information_schema.columns AS c
 		JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+`
+		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+` AND `+isContent+`
 		ORDER BY c.table_name, c.ordinal_position`)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 			keys[c.Table] = append(keys[c.Table], quoted)
 		}
 	}
-	slices.Sort(names) // the engines list tables in orders of their own
+	slices.Sort(names) // each engine lists tables in a different order
 	sums := make([]TableSum, len(names))
 	for i, name := range names {
 		order := keys[name]
@@ -64,7 +64,7 @@ func (sc *Schema) Checksums(ctx context.Context) ([]TableSum, error) {
 		// Safety: names of the schema's own tables and columns.
 		where := ""
 		if name == versionTable {
-			where = " WHERE id <> 0" // the mark of a restore
+			where = " WHERE id <> 0" // the restore mark (markRestore)
 		}
 		query := fmt.Sprintf("SELECT %s FROM `%s`%s ORDER BY %s", strings.Join(all[name], ", "), name, where, strings.Join(order, ", "))
 		if sums[i], err = sumRows(ctx, t, name, query); err != nil {
@@ -79,7 +79,7 @@ func sumRows(ctx context.Context, t *sqlx.Tx, table, query string) (TableSum, er
 	if err != nil {
 		return TableSum{}, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	defer func() { _ = rows.Close() }() // rows.Err below reports what matters
 	columns, err := rows.Columns()
 	if err != nil {
 		return TableSum{}, err
@@ -97,12 +97,12 @@ func sumRows(ctx context.Context, t *sqlx.Tx, table, query string) (TableSum, er
 		}
 		sum.Rows++
 		for _, v := range values {
-			// The length, and 0 for NULL, so that no two rows read alike.
+			// The length prefix, with 0 for NULL, keeps different rows from hashing alike.
 			length := uint64(0)
 			if v != nil {
 				length = uint64(len(v)) + 1
 			}
-			_, _ = hash.Write(binary.BigEndian.AppendUint64(nil, length)) // a hash never fails
+			_, _ = hash.Write(binary.BigEndian.AppendUint64(nil, length)) // hash.Hash never returns an error
 			_, _ = hash.Write(v)
 		}
 	}

@@ -1,6 +1,6 @@
-// Package database reaches a MySQL-compatible database and keeps its schema: the DSN, the
-// primary of a cluster, sessions and pools, migrations, backups and restores of the
-// rows, and checksums. What the rows mean is not known here.
+// Package database connects to a MySQL-compatible database and manages its schema: the DSN,
+// the primary of a cluster, sessions and pools, migrations, dump and restore of rows, and
+// checksums. It does not know what the rows mean.
 package database
 
 import (
@@ -12,14 +12,14 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// parseDSN reads a go-sql-driver DSN or a mysql:// URL. The error never holds
-// the text, which may contain a password.
+// parseDSN parses a go-sql-driver DSN or a mysql:// URL. The error never contains the text,
+// which may hold a password.
 func parseDSN(s string) (*mysql.Config, error) {
 	if rest, isURL := strings.CutPrefix(s, "mysql://"); isURL {
 		one, list := firstHost(rest)
 		u, err := url.Parse("mysql://" + one)
 		if err != nil {
-			return nil, errors.New("database URL cannot be read; it should look like mysql://user:password@host:3306/mems")
+			return nil, errors.New("database URL cannot be parsed; it should look like mysql://user:password@host:3306/mems")
 		}
 		c := mysql.NewConfig()
 		c.User = u.User.Username()
@@ -32,7 +32,7 @@ func parseDSN(s string) (*mysql.Config, error) {
 			c.Addr = "[" + list + "]:3306"
 		}
 		c.DBName = strings.TrimPrefix(u.Path, "/")
-		// The driver knows its own parameters (tls, ...): let it read them.
+		// The driver parses its own parameters (tls, ...).
 		s = c.FormatDSN()
 		if u.RawQuery != "" {
 			sep := "?"
@@ -44,10 +44,10 @@ func parseDSN(s string) (*mysql.Config, error) {
 	}
 	c, err := mysql.ParseDSN(s)
 	if scheme, _, isURL := strings.Cut(s, "://"); err != nil && isURL && isScheme(scheme) {
-		return nil, errors.New("database URL is not of MySQL or MariaDB; it should look like mysql://user:password@host:3306/mems")
+		return nil, errors.New("database URL is not for MySQL or MariaDB; it should look like mysql://user:password@host:3306/mems")
 	}
 	if err != nil {
-		return nil, errors.New("database DSN cannot be read; it should look like mysql://user:password@host:3306/mems, or user:password@tcp(host:3306)/mems")
+		return nil, errors.New("database DSN cannot be parsed; it should look like mysql://user:password@host:3306/mems, or user:password@tcp(host:3306)/mems")
 	}
 	if c.DBName == "" {
 		return nil, errors.New("database DSN has no database name; it should end like .../mems")
@@ -68,8 +68,8 @@ func isScheme(s string) bool {
 	})
 }
 
-// firstHost leaves the first of several hosts in what follows mysql://, and returns
-// the list, empty for a single host.
+// firstHost removes all but the first host from the part after mysql://, and returns the
+// host list, empty for a single host.
 func firstHost(rest string) (one, list string) {
 	authority, path, _ := strings.Cut(rest, "/")
 	at := strings.LastIndex(authority, "@") + 1
@@ -80,8 +80,8 @@ func firstHost(rest string) (one, list string) {
 	return authority[:at] + first + "/" + path, authority[at:]
 }
 
-// hostsOf are the servers that a configuration names: "h1:3306,h2:3306". The driver
-// writes such a list back as "[h1:3306,h2:3306]:3306".
+// hostsOf returns the servers that a configuration names: "h1:3306,h2:3306". The driver
+// formats such a list as "[h1:3306,h2:3306]:3306".
 func hostsOf(c *mysql.Config) []string {
 	if c.Net != "tcp" {
 		return []string{c.Addr}
@@ -102,7 +102,7 @@ func hostsOf(c *mysql.Config) []string {
 	return hosts
 }
 
-// DSNOf names another database of the same server, for the same user.
+// DSNOf returns dsn with another database of the same server.
 func DSNOf(dsn, database string) (string, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {

@@ -14,38 +14,38 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// dumpStatement is how long an INSERT of a dump gets before the next one begins:
-// less than any server's max_allowed_packet.
+// dumpStatement is the size at which a dump ends an INSERT and begins the next one: below
+// any server's max_allowed_packet.
 const dumpStatement = 512 << 10
 
-// ErrNoBinaryLog reports that a server keeps no binary log, or does not tell this
-// user where it stands.
-var ErrNoBinaryLog = errors.New("where the server's binary log stands cannot be read")
+// ErrNoBinaryLog reports that a server has no binary log, or that this user may not read
+// its position.
+var ErrNoBinaryLog = errors.New("cannot read the position of the server's binary log")
 
-// LogPosition is a place in a server's binary log. The zero value is none.
+// LogPosition is a position in a server's binary log. The zero value is none.
 type LogPosition struct {
 	File     string `json:"log_file,omitempty"`
 	Position uint64 `json:"log_position,omitempty"`
 }
 
-// Snapshot reads a database as it was in one moment, while others write.
+// Snapshot reads a database at one point in time without blocking writers.
 type Snapshot struct {
 	Version int64 // of the schema
-	// Log is where the binary log stands in the same moment. MariaDB tells it to
-	// everybody; MySQL only where it was asked for, with a lock and for rights.
+	// Log is the binary log's position at the same point in time. MariaDB always reports
+	// it; MySQL only if requested, which takes a lock and privileges.
 	Log LogPosition
 
 	pool *sqlx.DB
 	conn *sqlx.Conn
 }
 
-// OpenSnapshot begins a snapshot. needLog demands the position of the binary log;
-// on MySQL commits wait meanwhile, some milliseconds.
+// OpenSnapshot begins a snapshot. needLog requires the position of the binary log; on MySQL
+// this blocks commits for some milliseconds.
 //
 // Errors: ErrNoBinaryLog.
 func (sc *Schema) OpenSnapshot(ctx context.Context, needLog bool) (_ *Snapshot, err error) {
 	config := sc.config.Clone()
-	config.ParseTime = false // values as the server spells them
+	config.ParseTime = false // values as the server formats them
 	pool, err := openPool(config, nil, nil)
 	if err != nil {
 		return nil, err
@@ -89,10 +89,11 @@ func (sc *Schema) OpenSnapshot(ctx context.Context, needLog bool) (_ *Snapshot, 
 	return s, err
 }
 
-// logHint adds to the error of a user who may not lock, or see the log, what it takes.
+// logHint adds the missing privileges to the error of a user who may not lock or read the
+// log's position.
 func logHint(err error) error {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1227 || e.Number == 1045) {
-		return fmt.Errorf("%w: %w\nOn MySQL this takes GRANT RELOAD, REPLICATION CLIENT ON *.* for the user of the backup", ErrNoBinaryLog, err)
+		return fmt.Errorf("%w: %w\nOn MySQL the backup user needs GRANT RELOAD, REPLICATION CLIENT ON *.*", ErrNoBinaryLog, err)
 	}
 	return err
 }
@@ -102,7 +103,7 @@ func (s *Snapshot) readMariaDBLog(ctx context.Context) error {
 		Name  string `db:"Variable_name"`
 		Value string `db:"Value"`
 	}
-	// Of the transaction's own snapshot, with no lock at all.
+	// From the transaction's own snapshot, without a lock.
 	if err := s.conn.SelectContext(ctx, &status, `SHOW SESSION STATUS LIKE 'binlog_snapshot_%'`); err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (s *Snapshot) readMySQLLog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		into := make([]any, len(names)) // their number depends on the version
+		into := make([]any, len(names)) // the number of columns depends on the version
 		for i := range into {
 			into[i] = new(sql.RawBytes)
 		}
@@ -163,8 +164,8 @@ func (s *Snapshot) Close() error {
 	return errors.Join(err, s.pool.Close())
 }
 
-// Write writes every table and row as SQL: CREATE TABLE, for those who have to do
-// without the program's migrations, and INSERTs of literals.
+// Write writes every table and row as SQL: CREATE TABLE, for use without the program's
+// migrations, and INSERTs of literals.
 func (s *Snapshot) Write(ctx context.Context, w io.Writer) error {
 	var columns []struct {
 		Table string `db:"t"`
@@ -174,7 +175,8 @@ func (s *Snapshot) Write(ctx context.Context, w io.Writer) error {
 		SELECT c.table_name AS t, c.column_name AS c
 		FROM information_schema.columns AS c
 		JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+` AND COALESCE(c.generation_expression, '') = ''
+		WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN `+ownTables+` AND `+isContent+`
+		  AND COALESCE(c.generation_expression, '') = ''
 		ORDER BY c.table_name, c.ordinal_position`)
 	if err != nil {
 		return err
@@ -205,13 +207,13 @@ func (s *Snapshot) writeTable(ctx context.Context, w io.Writer, table, columns s
 	// Safety: names of the schema's own tables and columns.
 	query := "SELECT " + columns + " FROM `" + table + "`"
 	if table == versionTable {
-		query += " WHERE id <> 0" // the mark of a restore (markRestore)
+		query += " WHERE id <> 0" // the restore mark (markRestore)
 	}
 	rows, err := s.conn.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	defer func() { _ = rows.Close() }() // rows.Err below reports what matters
 	types, err := rows.ColumnTypes()
 	if err != nil {
 		return err
@@ -258,7 +260,7 @@ func (s *Snapshot) writeTable(ctx context.Context, w io.Writer, table, columns s
 	return errors.Join(rows.Err(), err)
 }
 
-// literalOf returns how values of a type are written in SQL.
+// literalOf returns a function that formats values of a type as SQL.
 func literalOf(typeName string) func(*bytes.Buffer, []byte) {
 	switch {
 	case strings.Contains(typeName, "INT"), typeName == "DECIMAL", typeName == "DOUBLE", typeName == "FLOAT", typeName == "YEAR":
@@ -277,7 +279,7 @@ func literalOf(typeName string) func(*bytes.Buffer, []byte) {
 	}
 }
 
-// writeText writes 'text' on one line, whatever it holds.
+// writeText writes any text as a single-line SQL literal.
 func writeText(b *bytes.Buffer, v []byte) {
 	b.WriteByte('\'')
 	for _, c := range v {

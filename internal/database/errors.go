@@ -10,7 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// ErrorNumber returns the number of an error that the server stated.
+// ErrorNumber returns the server's error number, if the server reported the error.
 func ErrorNumber(err error) (number uint16, stated bool) {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
@@ -19,8 +19,8 @@ func ErrorNumber(err error) (number uint16, stated bool) {
 	return e.Number, true
 }
 
-// IsTransient reports whether the same transaction may succeed if it is simply
-// run again. In each of these cases the server has rolled back.
+// IsTransient reports whether retrying the same transaction may succeed. In each of these
+// cases the server has rolled back.
 func IsTransient(err error) bool {
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {
@@ -31,17 +31,17 @@ func IsTransient(err error) bool {
 		1205, // lock wait timeout
 		3101, // Group Replication: certification failed at commit
 		1180, // Galera: error during commit
-		1020, // MariaDB under snapshot isolation: the row changed since it was read
-		1467: // Galera: auto-increment value could not be had
+		1020, // MariaDB with snapshot isolation: the row changed since it was read
+		1467: // Galera: no auto-increment value available
 		return true
 	}
 	return false
 }
 
-// IsRolledBack reports whether a COMMIT that failed with err is known not to have
-// committed. Every other error leaves the outcome open: 3100, for one, was seen
-// for transactions that were then in the tables of every node of a cluster.
-// Numbers: MySQL Server Error Message Reference; MariaDB Error Code Reference.
+// IsRolledBack reports whether a COMMIT that failed with err certainly did not commit.
+// Every other error leaves the outcome unknown: 3100, for one, was seen for transactions
+// that every node of a cluster had committed. Numbers: MySQL Server Error Message
+// Reference; MariaDB Error Code Reference.
 func IsRolledBack(err error) bool {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
@@ -49,8 +49,8 @@ func IsRolledBack(err error) bool {
 	}
 	switch e.Number {
 	case 1213, // ER_LOCK_DEADLOCK: InnoDB rolls the whole transaction back; Galera, a failed certification
-		1205, // ER_LOCK_WAIT_TIMEOUT: COMMIT waited for a lock, before anything was written
-		3101, // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication's certification failed
+		1205, // ER_LOCK_WAIT_TIMEOUT: COMMIT waited for a lock before writing anything
+		3101, // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication, certification failed
 		1180, // ER_ERROR_DURING_COMMIT: Galera and InnoDB, the engine's commit failed
 		1020, // ER_CHECKREAD: MariaDB with innodb_snapshot_isolation rolls back
 		1467, // ER_AUTOINC_READ_FAILED: Galera, while the node joins or leaves
@@ -62,7 +62,7 @@ func IsRolledBack(err error) bool {
 	return false
 }
 
-// IsConnectionLost reports an error that is not the server's answer.
+// IsConnectionLost reports whether err came from the connection rather than the server.
 func IsConnectionLost(err error) bool {
 	var network net.Error
 	var connecting connectError
@@ -72,8 +72,8 @@ func IsConnectionLost(err error) bool {
 		errors.As(err, &network) || errors.As(err, &connecting)
 }
 
-// connectError is a failure to connect that the server did not state itself: the driver
-// has errors of its own for a connection that breaks before its first statement.
+// connectError is a failure to connect that the server did not report: the driver has
+// errors of its own for a connection that breaks before its first statement.
 type connectError struct{ error }
 
 func (e connectError) Unwrap() error { return e.error }
@@ -85,7 +85,7 @@ func notConnected(err error) error {
 	return connectError{err}
 }
 
-// RefusesWrites reports an error of a database that can be read and not written.
+// RefusesWrites reports whether the database is readable but does not accept writes.
 func RefusesWrites(err error) bool {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
@@ -98,7 +98,7 @@ func RefusesWrites(err error) bool {
 	return isReadOnly(e)
 }
 
-// isReadOnly reports a statement refused by a server that is read-only.
+// isReadOnly reports whether the server rejected a statement because it is read-only.
 func isReadOnly(e *mysql.MySQLError) bool {
 	return e.Number == 1290 || e.Number == 1792 || e.Number == 1836
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// MigrationStatements are the statements that a migration file runs on the way up.
+// MigrationStatements returns the statements that a migration file runs on the way up.
 func MigrationStatements(name, text string) ([]string, error) {
 	f, err := parseMigration(name, text)
 	var texts []string
@@ -17,33 +17,33 @@ func MigrationStatements(name, text string) ([]string, error) {
 	return texts, err
 }
 
-// SetLock sets the name of the server's lock: two names stand for two servers, whose
-// locks do not see each other.
+// SetLock sets the name of the server's lock: two names simulate two servers, whose locks
+// are independent.
 func (sc *Schema) SetLock(name string) { sc.lock = name }
 
-// Waits are how long a migration waits for another process, for the lease of one that
-// lost its server, and for the cluster's next primary.
+// Waits returns a migration's timeouts: for another process, for the lease of one that lost
+// its server, and for the cluster's next primary.
 func (sc *Schema) Waits() (lock, lease, primary time.Duration) {
 	return sc.within.lock, sc.within.lease, sc.within.primary
 }
 
-// SetWaits shortens what Waits returns.
+// SetWaits sets what Waits returns.
 func (sc *Schema) SetWaits(lock, lease, primary time.Duration) {
 	sc.within = waits{lock, lease, primary}
 }
 
-// LockName is the name of the server's lock.
+// LockName returns the name of the server's lock.
 func (sc *Schema) LockName() string { return sc.lock }
 
-// ThroughFailover runs work as a migration is run.
+// ThroughFailover runs work like a migration.
 func (sc *Schema) ThroughFailover(ctx context.Context, work func() error) error {
 	return sc.throughFailover(ctx, work)
 }
 
-// CheckHosts asks every host of a cluster, as before a migration.
+// CheckHosts checks every host of a cluster, as before a migration.
 func (sc *Schema) CheckHosts(ctx context.Context) error { return sc.checkHosts(ctx) }
 
-// TakeLease takes the lease for a migration.
+// TakeLease acquires the lease for a migration.
 func (sc *Schema) TakeLease(ctx context.Context, within time.Duration) error {
 	conn, err := sc.pool.Conn(ctx)
 	if err != nil {
@@ -53,8 +53,8 @@ func (sc *Schema) TakeLease(ctx context.Context, within time.Duration) error {
 	return sc.takeLease(ctx, conn, within)
 }
 
-// ConnectToFormerPrimary connects to a server as to one of several hosts that was the
-// primary when it was asked last.
+// ConnectToFormerPrimary connects to a server as if it were one of several hosts and the
+// last probe had found it to be the primary.
 func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -65,7 +65,7 @@ func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
 		return err
 	}
 	h := &hosts{names: []string{c.Addr}, hosts: []host{{connector: connector}}, probed: make(chan struct{})}
-	h.start.Do(func() {}) // it is not asked again
+	h.start.Do(func() {}) // no further probes
 	close(h.probed)
 	conn, err := h.Connect(ctx)
 	if err != nil {

@@ -16,34 +16,37 @@ import (
 )
 
 const (
-	// probeEvery is the pause between two looks for the primary, probeWithin how
-	// long a server may take to answer one.
+	// probeEvery is the pause between two rounds of probes for the primary, probeWithin
+	// the timeout of a probe.
 	probeEvery, probeWithin = 500 * time.Millisecond, 2 * time.Second
-	// disputed is that pause while two servers say that they are the primary.
+	// disputed is that pause while two servers claim to be the primary.
 	disputed = 50 * time.Millisecond
-	// distrusted is for how many looks the word of a former primary is not taken that had
-	// fallen silent and says that it is the primary still: some ten seconds. It finds out
-	// within three.
+	// distrusted is the number of probes for which a former primary that stopped answering
+	// is not believed when it claims to be the primary: about ten seconds. It learns of its
+	// successor within three.
 	distrusted = 20
-	// dialWithin is how long connecting to one of several hosts may take.
+	// dialWithin is the timeout of connecting to one of several hosts.
 	dialWithin = 2 * time.Second
 )
 
-// ErrNoPrimary is the cause of an unavailable cluster: none of the hosts accepts
-// changes. ErrNoMajority, which it wraps in that case, says that one would if it
-// were not cut off from most of the others, and ErrNoGroup that one of them takes
-// changes without a group: two such servers would both do so, and book one doctor twice.
-// ErrTwoPrimaries wraps ErrNoPrimary, too: a former primary has not noticed yet.
+// ErrNoPrimary reports that no host of a cluster accepts writes. It wraps the reason, if
+// known: ErrNoMajority, a host is cut off from most of the others; ErrNoGroup, a host is not
+// a member of a group; ErrOutsideGroup, a host that has a group was started outside of it.
+// Two writable servers without a common group could book one doctor twice. ErrTwoPrimaries
+// wraps ErrNoPrimary: a former primary has not noticed its successor yet.
 var (
 	ErrNoPrimary    = errors.New("no server of the database cluster accepts changes")
 	ErrNoMajority   = errors.New("the database cluster has no majority")
-	ErrTwoPrimaries = fmt.Errorf("%w alone: two say that they are the primary", ErrNoPrimary)
-	ErrNoGroup      = errors.New("several hosts need MySQL Group Replication, and the right to read performance_schema.replication_group_members, which db/grants.sql shows; with any other database name one host")
+	ErrTwoPrimaries = fmt.Errorf("%w: two claim to be the primary, and neither is used until one gives way", ErrNoPrimary)
+	ErrNoGroup      = errors.New("several hosts need MySQL Group Replication, and SELECT on " +
+		"performance_schema.replication_group_members (db/grants.sql); otherwise name a single host")
+	ErrOutsideGroup = errors.New("the server is running outside its replication group: run START GROUP_REPLICATION on it " +
+		"(if no server is in the group, .deploy/cluster/README.md has the steps)")
 )
 
-// connectorOf connects to the server of a configuration; of several, to the one that
-// is found to be the writable primary. log is told when this is another one; nil for a
-// second connector of the same program, which would repeat the first.
+// connectorOf returns a connector for the server of a configuration, or for the writable
+// primary of several. log receives changes of the primary; nil for a second connector of the
+// same program, which would only repeat them.
 func connectorOf(c *mysql.Config, log *slog.Logger) (driver.Connector, error) {
 	names := hostsOf(c)
 	if len(names) == 1 {
@@ -63,7 +66,7 @@ func connectorOf(c *mysql.Config, log *slog.Logger) (driver.Connector, error) {
 			return nil, err
 		}
 		asked := hostConfig(c, name)
-		asked.DBName = "" // it may not exist yet
+		asked.DBName = "" // may not exist yet
 		asked.ReadTimeout, asked.WriteTimeout = probeWithin, probeWithin
 		probed, err := mysql.NewConnector(asked)
 		if err != nil {
@@ -74,38 +77,37 @@ func connectorOf(c *mysql.Config, log *slog.Logger) (driver.Connector, error) {
 	return h, nil
 }
 
-// hostConfig is the configuration of one of several hosts.
+// hostConfig returns the configuration for one of several hosts.
 func hostConfig(c *mysql.Config, name string) *mysql.Config {
 	one := c.Clone()
 	one.Addr, one.Timeout = name, dialWithin
-	one.TLS = nil // made again from TLSConfig, for this host's name
+	one.TLS = nil // recreated from TLSConfig with this host's name
 	return one
 }
 
-// hosts connects to whichever of several servers is the writable primary. It begins
-// to look for it with the first connection. When another one has become the primary,
-// connections to the former are closed, in use or not: what they read may be stale,
-// and what they write is refused.
+// hosts connects to the writable primary of several servers. It starts probing with the
+// first connection. When the primary changes, all connections to the former one are closed,
+// even those in use: their reads may be stale, and their writes are rejected.
 type hosts struct {
 	names  []string
 	log    *slog.Logger
 	hosts  []host
 	start  sync.Once
 	stop   sync.Once
-	probed chan struct{} // closed after the first probe of all
+	probed chan struct{} // closed after the first round of probes
 	closed chan struct{}
 
 	mu      sync.Mutex
-	current int // index of the primary, -1 while there is none
+	current int // index of the primary, -1 for none
 	why     error
-	stale   []int // by host: for how many looks more it is distrusted
+	stale   []int // by host: number of probes for which it is still distrusted
 	open    map[*hostConn]bool
 }
 
 type host struct{ connector, probed driver.Connector }
 
-// hostConn is a connection to one of the hosts. Embedding the concrete type keeps
-// what the driver needs to check an idle connection.
+// hostConn is a connection to one of the hosts. It embeds the concrete type for the methods
+// with which the driver checks an idle connection.
 type hostConn struct {
 	*net.TCPConn
 
@@ -113,7 +115,7 @@ type hostConn struct {
 	index int
 }
 
-// Close closes the connection and forgets it.
+// Close closes the connection and removes it from the open ones.
 func (c *hostConn) Close() error {
 	c.hosts.mu.Lock()
 	delete(c.hosts.open, c)
@@ -134,20 +136,19 @@ func (h *hosts) dial(ctx context.Context, network, addr string, index int) (net.
 	c := &hostConn{TCPConn: tcp, hosts: h, index: index}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.current != index { // switched while it was dialled
+	if h.current != index { // the primary changed while dialling
 		return nil, errors.Join(ErrNoPrimary, tcp.Close())
 	}
 	h.open[c] = true
 	return c, nil
 }
 
-// Driver returns the driver of MySQL.
+// Driver returns the MySQL driver.
 func (h *hosts) Driver() driver.Driver { return h.hosts[0].connector.Driver() }
 
-// Connect connects to the primary. While there is none it fails without waiting, with
-// an error that is ErrNoPrimary.
+// Connect connects to the primary. Without one it fails immediately with ErrNoPrimary.
 func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
-	h.start.Do(func() { go h.watch() }) //nolint:contextcheck // it serves every later connection, too
+	h.start.Do(func() { go h.watch() }) //nolint:contextcheck // it serves later connections, too
 	select {
 	case <-h.probed:
 	case <-ctx.Done():
@@ -170,13 +171,13 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// Close ends the search for the primary.
+// Close stops probing.
 func (h *hosts) Close() error {
 	h.stop.Do(func() { close(h.closed) })
 	return nil
 }
 
-// finding is what one host answered; err is nil for a writable primary.
+// finding is the result of probing a host; err is nil for a writable primary.
 type finding struct {
 	answered bool
 	err      error
@@ -192,8 +193,8 @@ func (h *hosts) watch() {
 		defer func() { _ = pools[i].Close() }()
 	}
 	for first := true; ; first = false {
-		// A host that hangs does not hold up what the others say: its answer is
-		// collected in a later round.
+		// A host that hangs does not delay the results of the others: its own is collected
+		// in a later round.
 		limit := time.After(probeEvery)
 		if first {
 			limit = time.After(probeWithin)
@@ -241,26 +242,29 @@ func (h *hosts) watch() {
 	}
 }
 
-// logChange writes a line when another host, or none, is about to be the primary, or none
-// for another cause. h.mu is held.
+// logChange logs a change of the primary, or of the cause for which there is none. h.mu is
+// held.
 func (h *hosts) logChange(next int, why error) {
 	switch {
 	case next >= 0 && next != h.current:
-		h.log.Info("the database's primary is found", "host", h.names[next])
+		h.log.Info("found the primary of the database cluster", "host", h.names[next])
 	case next < 0 && (h.current >= 0 || h.why == nil || h.why.Error() != why.Error()):
-		h.log.Error("the database has no usable primary", "cause", why)
+		h.log.Error("the database cluster has no usable primary", "cause", why)
 	}
 }
 
-var errNoAnswer = errors.New("not reachable")
+var (
+	errNoAnswer = errors.New("not reachable")
+	errReadOnly = errors.New("read-only")
+)
 
-// choose keeps the primary that there is. One that merely does not answer stays the
-// primary until another one is found, so that load does not cut connections.
+// choose selects the primary from the results of a round of probes. A primary that merely
+// does not answer is kept until another one is found, so that load does not drop connections.
 //
-// A primary that was frozen or cut off takes itself for the primary for a moment more
-// when it is back, while its successor is at work. What it answers is stale: it is
-// distrusted until it knows. Where it cannot be told which of two is the former one,
-// none is used until only one says so; choose returns whether this is the case.
+// A primary that was frozen or cut off still takes itself for the primary for a moment when
+// it is back, while its successor is already active. Its data are stale, so it is distrusted
+// until it notices. If it is unclear which of two is the former one, neither is used and
+// choose returns true.
 func (h *hosts) choose(found []finding) (several bool) {
 	h.mu.Lock()
 	was := h.current
@@ -276,9 +280,9 @@ func (h *hosts) choose(found []finding) (several bool) {
 		if f.err == nil {
 			several, next = several || next >= 0, i
 		}
-		for _, cause := range []error{ErrNoGroup, ErrNoMajority} {
+		for _, cause := range []error{ErrNoGroup, ErrOutsideGroup, ErrNoMajority} {
 			if errors.Is(f.err, cause) {
-				why = fmt.Errorf("%w: %w", ErrNoPrimary, f.err)
+				why = fmt.Errorf("%w: %s: %w", ErrNoPrimary, h.names[i], f.err)
 			}
 		}
 	}
@@ -305,8 +309,7 @@ func (h *hosts) choose(found []finding) (several bool) {
 	return several
 }
 
-// probeHost asks one host whether it is the writable primary of a group with a
-// majority.
+// probeHost probes whether a host is the writable primary of a group with a majority.
 func probeHost(pool *sql.DB) finding {
 	ctx, cancel := context.WithTimeout(context.Background(), probeWithin)
 	defer cancel()
@@ -314,20 +317,23 @@ func probeHost(pool *sql.DB) finding {
 	if err := pool.QueryRowContext(ctx, `SELECT @@GLOBAL.read_only`).Scan(&readOnly); err != nil {
 		return finding{err: err}
 	}
-	var all, reachable, self int
+	var all, reachable int
+	var self string // state of the host itself, empty if it is no member
 	err := pool.QueryRowContext(ctx, `
 		SELECT COUNT(*), COALESCE(SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')), 0),
-			COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0)
+			COALESCE(MAX(CASE WHEN MEMBER_ID = @@GLOBAL.server_uuid THEN MEMBER_STATE END), '')
 		FROM performance_schema.replication_group_members`).Scan(&all, &reachable, &self)
 	refused, isRefused := errors.AsType[*mysql.MySQLError](err)
 	switch {
-	case isRefused: // no such table (MariaDB), or no right to read it
+	case isRefused: // no such table (MariaDB), or no privilege to read it
 		return finding{true, fmt.Errorf("%w (%w)", ErrNoGroup, refused)}
 	case err != nil:
 		return finding{err: err}
-	case readOnly: // a secondary, or one that has left the group
-		return finding{true, errors.New("read-only")}
-	case self == 0:
+	case self == "" || self == "OFFLINE":
+		return finding{true, outsideGroup(ctx, pool, readOnly)}
+	case readOnly: // a secondary, or an expelled member
+		return finding{true, errReadOnly}
+	case self != "ONLINE":
 		return finding{true, ErrNoGroup}
 	case 2*reachable <= all:
 		return finding{true, ErrNoMajority}
@@ -335,15 +341,31 @@ func probeHost(pool *sql.DB) finding {
 	return finding{answered: true}
 }
 
-// isPrimary asks a new connection what probeHost asks a host. The last probe is not
-// enough: a primary that died and was started again at once takes changes outside of the
+// outsideGroup returns why a server that takes part in no group is not used: a member whose
+// Group Replication is not running is a fault to repair, any other server a wrong setting.
+func outsideGroup(ctx context.Context, pool *sql.DB, readOnly bool) error {
+	var name, group string
+	err := pool.QueryRowContext(ctx, `SHOW GLOBAL VARIABLES LIKE 'group_replication_group_name'`).Scan(&name, &group)
+	switch {
+	case err == nil && group != "":
+		return ErrOutsideGroup
+	case err != nil && !errors.Is(err, sql.ErrNoRows): // no rows: the plugin is not loaded
+		return err
+	case readOnly:
+		return errReadOnly
+	}
+	return ErrNoGroup
+}
+
+// isPrimary checks on a new connection what probeHost checks on a host. The last probe is not
+// enough: a primary that crashed and restarted immediately accepts writes outside of the
 // group, which no other server has, until it joins or is probed.
 func isPrimary(ctx context.Context, conn driver.Conn) error {
 	asked, ok := conn.(driver.QueryerContext)
 	if !ok {
-		return errors.New("database driver cannot query")
+		return errors.New("database driver cannot run queries")
 	}
-	// A small table in memory. The text says why the server is not to be used.
+	// A small in-memory table. The text is the reason not to use the server.
 	rows, err := asked.QueryContext(ctx, `
 		SELECT CASE WHEN @@GLOBAL.read_only THEN 'it is read-only'
 			WHEN COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0) = 0 THEN 'it is not in the group'
@@ -353,11 +375,11 @@ func isPrimary(ctx context.Context, conn driver.Conn) error {
 	if err != nil {
 		return err
 	}
-	said := make([]driver.Value, 1)
-	if err := errors.Join(rows.Next(said), rows.Close()); err != nil {
+	row := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(row), rows.Close()); err != nil {
 		return err
 	}
-	if why := fmt.Sprintf("%s", said[0]); why != "" { // a string or bytes
+	if why := fmt.Sprintf("%s", row[0]); why != "" { // a string or bytes
 		return errors.New(why)
 	}
 	return nil

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// The hosts of an address survive being written and read again, and one host stays
-// as it was.
+// A list of hosts survives formatting and parsing, and a single host is unchanged.
 func TestHostsOfAddress(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string][]string{
@@ -35,9 +34,9 @@ func TestHostsOfAddress(t *testing.T) {
 	}
 }
 
-// A primary that hangs stays until another one is found. One that is back and does not
-// know yet that it was replaced is not used. Of two that cannot be told apart, none is:
-// what one of them answers is stale.
+// A primary that hangs is kept until another one is found. A former primary that is back
+// and does not know yet that it was replaced is not used. If two cannot be told apart,
+// neither is used: one of them returns stale data.
 func TestChooseBetweenTwoPrimaries(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -55,11 +54,11 @@ func TestChooseBetweenTwoPrimaries(t *testing.T) {
 		why     error
 	}{
 		{[]finding{primary, secondary, secondary}, false, 0, nil},
-		{[]finding{silent, secondary, secondary}, false, 0, nil}, // frozen, not replaced yet
+		{[]finding{silent, secondary, secondary}, false, 0, nil}, // frozen, not yet replaced
 		{[]finding{silent, secondary, primary}, false, 2, nil},
-		{[]finding{primary, secondary, primary}, false, 2, nil}, // back
+		{[]finding{primary, secondary, primary}, false, 2, nil}, // the former primary is back
 		{[]finding{primary, secondary, silent}, false, 2, nil},
-		{[]finding{secondary, secondary, primary}, false, 2, nil}, // it knows
+		{[]finding{secondary, secondary, primary}, false, 2, nil}, // it has learned that it was replaced
 		{[]finding{primary, secondary, primary}, true, -1, ErrTwoPrimaries},
 		{[]finding{primary, primary, primary}, true, -1, ErrTwoPrimaries},
 		{[]finding{secondary, secondary, primary}, false, 2, nil},
@@ -72,12 +71,12 @@ func TestChooseBetweenTwoPrimaries(t *testing.T) {
 			t.Errorf("step %d: %v", i, h.why)
 		}
 	}
-	// The log has a line for each change: it began with db1, went to db3, lost it to a
-	// dispute, found it again and lost it with the majority.
+	// The log has a line for each change: db1 found, switched to db3, lost to a dispute,
+	// found again, lost with the majority.
 	if infos, faults := strings.Count(log.String(), "level=INFO"), strings.Count(log.String(), "level=ERROR"); infos != 3 || faults != 2 {
 		t.Errorf("%d and %d lines, want 3 and 2:\n%s", infos, faults, log.String())
 	}
-	// It is not distrusted for ever: its successor may have died meanwhile.
+	// It is not distrusted forever: its successor may have died meanwhile.
 	h.current, h.stale = 2, []int{distrusted, 0, 0}
 	for range distrusted {
 		if h.choose([]finding{primary, secondary, silent}); h.current != 2 {

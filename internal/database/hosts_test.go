@@ -8,9 +8,9 @@ import (
 	"mems/internal/storetest"
 )
 
-// A primary that died and was started again at once is alone and takes changes. Until it
-// is asked, it counts as the primary, and each new connection has to ask for itself: what
-// is written there is in no other server's tables.
+// A primary that crashed and restarted immediately is alone and accepts writes. Until the
+// next probe it counts as the primary, so each new connection has to check: what is written
+// there is on no other server.
 func TestConnectionToServerOutsideOfTheGroup(t *testing.T) {
 	t.Parallel()
 	if err := database.ConnectToFormerPrimary(t.Context(), storetest.New(t).DSN); !errors.Is(err, database.ErrNoPrimary) {

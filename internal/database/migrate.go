@@ -20,17 +20,15 @@ import (
 	"mems/db"
 )
 
-// DDL commits by itself, so a migration of several statements can be interrupted
-// between any two of them. Every statement is therefore written to be run again,
-// and running a migration begins at its first statement: what is there already is
-// passed over (isDone), data are copied only where they are missing. Statements
-// run one at a time on one connection, and a cancelled context ends the migration
-// between two of them, never inside one.
+// DDL commits implicitly, so a migration can be interrupted between any two of its
+// statements. Every statement is therefore repeatable, and a migration always starts at its
+// first statement: objects that already exist are skipped (isDone), data are copied only
+// where missing. Statements run one at a time on one connection; cancelling the context
+// stops the migration between two statements, never inside one.
 
-// migrationFile is one file of db/migrations. The format is goose's, with one
-// directive more: "-- +mems Each 1000 appointments" before a statement runs it for
-// ranges of so many ids of the table, the two "?" in it being the first and the
-// last id.
+// migrationFile is one file of db/migrations. The format is goose's with one more
+// directive: "-- +mems Each 1000 appointments" runs the next statement once per range of
+// that many ids of the table; its two "?" are the first and last id.
 type migrationFile struct {
 	version  int64
 	name     string
@@ -39,16 +37,15 @@ type migrationFile struct {
 
 type statement struct {
 	text  string
-	table string // of the ids that it runs in ranges of; empty: it runs once
-	size  int64  // of a range
+	table string // whose ids are processed in ranges; empty: the statement runs once
+	size  int64  // of a range, in ids
 }
 
-// metadataWait is how long a statement waits for a table that a transaction uses.
-// Everything that needs the table waits behind it for as long, so it gives up
-// soon and tries again later.
+// metadataWait is how long a statement waits for a metadata lock. Every query on the table
+// queues behind it, so the wait is short and retried.
 const metadataWait = time.Second
 
-// metadataTries bounds how often a statement is tried while a table is in use.
+// metadataTries is the maximum number of attempts of a statement on a table in use.
 const metadataTries = 120
 
 var eachDirective = regexp.MustCompile(`^-- \+mems Each (\d+) ([a-z_]+)$`)
@@ -79,13 +76,13 @@ func parseMigration(name, text string) (migrationFile, error) {
 	number, _, _ := strings.Cut(name, "_")
 	version, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		return migrationFile{}, fmt.Errorf("migration %s: its name does not begin with a number", name)
+		return migrationFile{}, fmt.Errorf("migration %s: file name does not begin with a number", name)
 	}
 	f := migrationFile{version: version, name: name}
 	var into *[]statement
 	var next statement
 	var lines []string
-	whole := false // between StatementBegin and StatementEnd
+	whole := false // inside StatementBegin ... StatementEnd
 	end := func() {
 		next.text = strings.TrimSpace(strings.Join(lines, "\n"))
 		if next.text != "" {
@@ -115,7 +112,7 @@ func parseMigration(name, text string) (migrationFile, error) {
 				return f, fmt.Errorf("migration %s: bad directive %q", name, line)
 			}
 		case into == nil, len(lines) == 0 && (strings.TrimSpace(line) == "" || strings.HasPrefix(line, "--")):
-			// A comment before a statement, or the head of the file.
+			// A comment before a statement, or the file header.
 		default:
 			lines = append(lines, line)
 			code, _, _ := strings.Cut(line, " --")
@@ -125,12 +122,12 @@ func parseMigration(name, text string) (migrationFile, error) {
 		}
 	}
 	if len(lines) > 0 || whole {
-		return f, fmt.Errorf("migration %s: its last statement does not end", name)
+		return f, fmt.Errorf("migration %s: last statement is not terminated", name)
 	}
 	return f, nil
 }
 
-// gooseMigration hands a file to goose, which keeps the versions.
+// gooseMigration wraps a file as a goose migration; goose records the versions.
 func (sc *Schema) gooseMigration(f migrationFile) *goose.Migration {
 	run := func(statements []statement) *goose.GoFunc {
 		return &goose.GoFunc{RunDB: func(ctx context.Context, pool *sql.DB) error {
@@ -140,8 +137,8 @@ func (sc *Schema) gooseMigration(f migrationFile) *goose.Migration {
 	return goose.NewGoMigration(f.version, run(f.up), run(f.down))
 }
 
-// runStatements runs the statements of a migration on one connection, which it
-// puts back as it found it. It stops between two statements when ctx ends.
+// runStatements runs the statements of a migration on one connection, whose session it
+// restores. It stops between two statements when ctx ends.
 func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, statements []statement) error {
 	whole := context.WithoutCancel(ctx)
 	conn, err := pool.Conn(whole)
@@ -149,7 +146,8 @@ func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, 
 		return err
 	}
 	defer func() {
-		// Session settings of the migration must not reach the next user of the connection.
+		// The migration's session settings must not leak to the next user of the
+		// connection.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}()
 	if _, err := conn.ExecContext(whole, `SET SESSION lock_wait_timeout = ?`, int(metadataWait/time.Second)); err != nil {
@@ -169,13 +167,13 @@ func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, 
 	return nil
 }
 
-// runStatement runs one statement, or does so for every range of ids.
+// runStatement runs one statement, once or per range of ids.
 func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement) error {
 	if st.table == "" {
 		return sc.execPatiently(ctx, conn, st.text)
 	}
-	// The bounds are read once: rows that come in later are the business of the
-	// triggers and of the program, which are there by now.
+	// The bounds are read once: rows inserted later are handled by the triggers and the
+	// program, which are in place by then.
 	var first, last sql.NullInt64
 	row := conn.QueryRowContext(context.WithoutCancel(ctx), `SELECT MIN(id), MAX(id) FROM `+st.table) //nolint:gosec // G202: a name from our own file
 	if err := row.Scan(&first, &last); err != nil || !first.Valid {
@@ -193,8 +191,8 @@ func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement
 	return nil
 }
 
-// execPatiently runs a statement to its end under the lease, again after a pause when
-// what it needs is in use, and passes over one that was carried out before.
+// execPatiently runs a statement under the lease. It retries after a pause while the table
+// is in use, and skips a statement whose effect is already there.
 func (sc *Schema) execPatiently(ctx context.Context, conn *sql.Conn, text string, args ...any) error {
 	for try := 1; ; try++ {
 		whole := context.WithoutCancel(ctx)
@@ -218,8 +216,8 @@ func (sc *Schema) execPatiently(ctx context.Context, conn *sql.Conn, text string
 	}
 }
 
-// isDone reports an error that says that a statement of a migration was carried
-// out before: what it makes is there, or what it drops is gone.
+// isDone reports whether an error means that a statement already took effect: the object it
+// creates exists, or the object it drops does not.
 func isDone(err error) bool {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
@@ -242,10 +240,9 @@ func isDone(err error) bool {
 	return false
 }
 
-// checkBeforeUp refuses what would stop a migration half-way, before its first
-// statement. Errors: ErrForeignDatabase; what the server says to creating a
-// trigger, if a pending migration does that, and what the other servers of a cluster
-// would say.
+// checkBeforeUp rejects, before the first statement, what would stop a migration half-way.
+// Errors: ErrForeignDatabase; the server's error if a pending migration creates a trigger
+// and the user may not; the same for the other servers of a cluster.
 func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) error {
 	var tables, ours int
 	err := sc.pool.QueryRowContext(ctx, `
@@ -271,16 +268,16 @@ func (sc *Schema) checkBeforeUp(ctx context.Context, pending []migrationFile) er
 	return nil
 }
 
-// trialTable is made and dropped by tryTrigger. A process that is killed in between
-// leaves it, which is no obstacle to anything.
+// trialTable is created and dropped by tryTrigger. A killed process may leave it behind,
+// which is harmless.
 const trialTable = `mems_may_create_triggers`
 
-// tryTrigger creates a trigger on a table made for this, and drops both: no
-// reading of rights and settings says as surely whether that is allowed.
+// tryTrigger creates a trigger on a table made for this, and drops both: checking
+// privileges and settings would be less reliable.
 func (sc *Schema) tryTrigger(ctx context.Context) error {
-	const drop = `DROP TABLE IF EXISTS ` + trialTable // its triggers go with it
+	const drop = `DROP TABLE IF EXISTS ` + trialTable // drops its triggers, too
 	defer func() {
-		// By a connection of its own: an interrupted statement takes its own with it.
+		// On a separate connection, because an interrupted statement closes its own.
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), trialLimit)
 		defer cancel()
 		_, _ = sc.pool.ExecContext(limit, drop)
@@ -297,12 +294,12 @@ func (sc *Schema) tryTrigger(ctx context.Context) error {
 	return nil
 }
 
-// trialLimit bounds how long an interrupted trial cleans up after itself.
+// trialLimit is the time that an interrupted trial has to clean up.
 const trialLimit = 2 * time.Second
 
-// dropEverything drops every table of the database but the lease, whatever state an
-// interrupted migration left it in. The mark that says that this is allowed goes
-// last, so that an interrupted reset can be run again.
+// dropEverything drops every table of the database except the lease, in whatever state an
+// interrupted migration left it. The disposable mark is dropped last, so that an
+// interrupted reset can be repeated.
 func (sc *Schema) dropEverything(ctx context.Context) error {
 	conn, err := sc.pool.Conn(ctx)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// throughFailover runs work, and again when the cluster changed its primary in the
-// meantime: every statement of a migration can be repeated, also one whose outcome is
-// unknown. It gives up when no statement was run for within.primary.
+// throughFailover runs work, and repeats it if the cluster's primary changed meanwhile:
+// every statement of a migration is repeatable, even one with an unknown outcome. It gives
+// up when no statement ran for within.primary.
 func (sc *Schema) throughFailover(ctx context.Context, work func() error) error {
 	var expired <-chan time.Time
 	for ran := sc.ran - 1; ; {
@@ -31,21 +31,21 @@ func (sc *Schema) throughFailover(ctx context.Context, work func() error) error 
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-expired:
-				return fmt.Errorf("waited %s for a server of the cluster that accepts changes: %w", sc.within.primary, err)
+				return fmt.Errorf("no server of the cluster accepted changes within %s: %w", sc.within.primary, err)
 			case <-time.After(probeEvery):
 			}
 		}
 	}
 }
 
-// isFailover reports an error of a connection to a server that is not, or no longer,
-// the primary of a cluster.
+// isFailover reports whether an error means that the server is not, or no longer, the
+// primary of a cluster.
 func isFailover(err error) bool {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		switch e.Number {
 		case 1053, 1927, // shutting down, connection killed
 			1290, 1792, 1836, // read-only
-			3098, 3100, 3101: // Group Replication: being changed, member left, not certified
+			3098, 3100, 3101: // Group Replication: configuration, member left, certification failed
 			return true
 		}
 		return false
@@ -53,11 +53,10 @@ func isFailover(err error) bool {
 	return IsConnectionLost(err)
 }
 
-// checkHosts asks every host of a cluster for the setting that creating triggers needs:
-// each may be the primary by the time it is used, and settings do not replicate. Rights
-// do, so they are tried on the primary alone. A host that cannot be reached is reported and
-// passed over: it is not needed for a migration, and cannot become the primary as it is,
-// but it may when it is back.
+// checkHosts checks on every host of a cluster the setting that creating triggers needs:
+// any of them may become the primary, and settings do not replicate. Privileges do, so they
+// are tried on the primary alone. An unreachable host is reported and skipped: a migration
+// does not need it, but it may become the primary once it is back.
 func (sc *Schema) checkHosts(ctx context.Context) error {
 	names := hostsOf(sc.config)
 	if len(names) == 1 {
@@ -93,7 +92,7 @@ func checkHost(ctx context.Context, pool *sql.DB) error {
 		return err
 	}
 	if refuses {
-		return &mysql.MySQLError{Number: 1419, Message: "log_bin_trust_function_creators is OFF, and this user has no SUPER right"}
+		return &mysql.MySQLError{Number: 1419, Message: "log_bin_trust_function_creators is OFF, and this user lacks the SUPER privilege"}
 	}
 	return nil
 }

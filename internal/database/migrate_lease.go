@@ -13,42 +13,41 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Two processes must not migrate one database at once. On one server GET_LOCK sees
-// to that. It is not replicated, so in a cluster it says nothing to a process that
-// comes to the next primary. The lease does: a row, written before every statement
-// of a migration, that replicates with the tables. Who holds GET_LOCK takes the lease
-// of a process that held it on the same server (that process is gone, or has lost its
-// connection), and waits for one of another server to expire.
+// Two processes must not migrate a database concurrently. On one server GET_LOCK prevents
+// that. It is not replicated, so after a failover the new primary does not know it. The
+// lease covers that case: a row, written before every statement of a migration, that
+// replicates with the tables. The holder of GET_LOCK takes over a lease that was acquired
+// on the same server (its process has ended or lost its connection), and waits for one from
+// another server to expire.
 //
-// The renewal also proves that the connection's server is the writable primary: on any
-// other it is refused. A statement may take longer than the lease. No other process
-// can take it meanwhile: GET_LOCK is held on this server, and the others take no
-// writes while it is the primary.
+// Renewing it also proves that the connection's server is the writable primary: any other
+// rejects the write. A statement may outlast the lease. No other process can take it
+// meanwhile: GET_LOCK is held on this server, and the others are read-only while it is the
+// primary.
 //
-// The table exists while a migration runs, and after one that was killed.
+// The table exists during a migration, and after one that was killed.
 
 const leaseTable = "mems_migration_lease"
 
 const leasePause = 500 * time.Millisecond
 
-// waits are how long a migration waits before it gives up, in whole seconds where the
-// database waits.
+// waits are the timeouts of a migration, in whole seconds where the database waits.
 type waits struct {
-	lock    time.Duration // for another process that migrates
-	lease   time.Duration // that a process which lost its server has to continue elsewhere
+	lock    time.Duration // for another process's migration
+	lease   time.Duration // for a process that lost its server to continue on another one
 	primary time.Duration // for the cluster's next primary
 }
 
 var usualWaits = waits{lock: 10 * time.Minute, lease: time.Minute, primary: time.Minute}
 
-// leaseServer tells servers apart: those that replicate differ in server_id.
+// leaseServer identifies a server: replicas differ in server_id.
 const leaseServer = `LEFT(CONCAT_WS(' ', @@hostname, @@port, @@server_id), 255)`
 
-// ErrTakenOver stops a migration whose lease another process has.
-var ErrTakenOver = errors.New("another process has taken over the migration of this database: nothing more was changed here; " +
-	"once it has ended, \"mems migrate status\" tells how far it came")
+// ErrTakenOver stops a migration whose lease another process has taken over.
+var ErrTakenOver = errors.New("another process has taken over the migration of this database, so this one stopped; " +
+	"once the other has ended, \"mems migrate status\" shows the result")
 
-// leaseOwner names this process, for people, and no other one.
+// leaseOwner returns a unique, readable name of this process.
 func leaseOwner() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -57,7 +56,7 @@ func leaseOwner() string {
 	return fmt.Sprintf("%.100s, process %d, %s", host, os.Getpid(), rand.Text())
 }
 
-// takeLease takes the lease, waiting for another owner's to expire. conn holds the
+// takeLease acquires the lease, waiting for another owner's to expire. conn holds the
 // server's lock.
 func (sc *Schema) takeLease(ctx context.Context, conn *sql.Conn, within time.Duration) error {
 	for _, text := range []string{
@@ -98,14 +97,14 @@ func (sc *Schema) takeLease(ctx context.Context, conn *sql.Conn, within time.Dur
 	}
 }
 
-// renewLease extends the lease from the connection that runs the next statement.
-// Errors: ErrTakenOver; those of a server that is not the writable primary.
+// renewLease extends the lease on the connection that runs the next statement.
+// Errors: ErrTakenOver; the server's, if it is not the writable primary.
 func (sc *Schema) renewLease(ctx context.Context, conn *sql.Conn) error {
 	result, err := conn.ExecContext(ctx, `
 		UPDATE `+leaseTable+` SET expires_at = UTC_TIMESTAMP(6) + INTERVAL ? SECOND
 		WHERE id = 1 AND owner = ?`, sc.within.lease.Seconds(), sc.owner)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
-		return ErrTakenOver // and ended: there is no such table
+		return ErrTakenOver // and finished: it dropped the table
 	}
 	if err != nil {
 		return err
@@ -116,8 +115,8 @@ func (sc *Schema) renewLease(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// dropLease removes the lease, if it is this process's. conn holds the server's lock,
-// so no other process takes it in between. One that could not be dropped expires.
+// dropLease removes this process's lease. conn holds the server's lock, so no other process
+// takes it in between. If dropping fails, the lease expires.
 func (sc *Schema) dropLease(ctx context.Context, conn *sql.Conn) {
 	if sc.renewLease(ctx, conn) == nil {
 		_, _ = conn.ExecContext(ctx, `DROP TABLE IF EXISTS `+leaseTable)

@@ -10,8 +10,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// A second process whose server does not see the first one's lock waits for the lease,
-// and refuses with the owner's name.
+// A second process whose server does not know the first one's lock waits for the lease, and
+// reports its owner.
 func TestMigrationLeaseHoldsAcrossServers(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -33,13 +33,13 @@ func TestMigrationLeaseHoldsAcrossServers(t *testing.T) {
 	if refused == nil || !strings.Contains(refused.Error(), "on the server another") {
 		t.Errorf("the second process: %v, want a refusal that names the first", refused)
 	}
-	sameSchema(t, migrated(t), dump(t, d)) // the lease is gone, too
+	sameSchema(t, migrated(t), dump(t, d)) // the lease is dropped, too
 	if err := second.Up(t.Context(), ignore); err != nil {
 		t.Errorf("once the first one has ended: %v", err)
 	}
 }
 
-// A lease that has expired is taken, and its former owner runs no statement more.
+// An expired lease is taken over, and its former owner runs no further statement.
 func TestMigrationLeaseExpires(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -65,7 +65,7 @@ func TestMigrationLeaseExpires(t *testing.T) {
 	sameSchema(t, migrated(t), dump(t, d))
 }
 
-// What a killed process leaves behind on its own server is taken at once.
+// A lease that a killed process left on the same server is taken over immediately.
 func TestMigrationLeaseOfKilledProcess(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)

@@ -12,7 +12,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// What a clinic of some years has, and how long nobody waits for a migration of it.
+// The data of a clinic of some years, and how long a migration may delay a booking.
 const (
 	loadedDoctors      = 20
 	loadedPatients     = 4_000
@@ -20,8 +20,8 @@ const (
 	longestBooking     = time.Second
 )
 
-// A clinic books on while its database of 200,000 appointments is migrated, and no
-// booking takes longer than a second: from the first schema, and so from any other.
+// Bookings continue while a database of 200,000 appointments is migrated from the first
+// schema, and none takes longer than a second.
 func TestMigratingUnderLoad(t *testing.T) {
 	d := storetest.Empty(t)
 	if err := d.OpenSchema(t).UpTo(t.Context(), 1, ignore); err != nil {
@@ -32,7 +32,7 @@ func TestMigratingUnderLoad(t *testing.T) {
 	defer stop()
 	var booking sync.WaitGroup
 	took := make([][]time.Duration, 3)
-	// On a busy machine a booking takes its time without any migration.
+	// On a busy machine a booking is slow even without a migration.
 	calm, end := context.WithTimeout(ctx, 2*time.Second)
 	defer end()
 	limit := max(longestBooking, 5*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
@@ -68,12 +68,12 @@ func TestMigratingUnderLoad(t *testing.T) {
 	}
 }
 
-// fill writes the appointments as a version of long ago would have left them.
+// fill writes the appointments as an early version would have left them.
 func fill(t *testing.T, d *storetest.Database) {
 	t.Helper()
 	const at = `'2027-01-01 08:00:00'`
 	numbers := func(n int) string {
-		// Digits, not recursion: that has other bounds on each engine.
+		// Digits instead of recursion, whose limits differ between engines.
 		return fmt.Sprintf(`(SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n
 			FROM digits AS a, digits AS b, digits AS c, digits AS d, digits AS e
 			HAVING n < %d)`, n)
@@ -86,7 +86,8 @@ func fill(t *testing.T, d *storetest.Database) {
 		fmt.Sprintf(`INSERT INTO patients (id, first_name, last_name, created_at, updated_at)
 			SELECT n + 1, 'Ann', CONCAT('Muster ', n), %s, %s FROM %s AS numbers`, at, at, numbers(loadedPatients)),
 	}
-	// Doctor d is busy in every half hour; the patients go round, so none is there twice at once.
+	// Doctor d is busy every half hour; patients rotate, so none has two appointments at
+	// once.
 	for doctor := range loadedDoctors {
 		statements = append(statements, fmt.Sprintf(`
 			INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, created_at, updated_at)
@@ -102,8 +103,8 @@ func fill(t *testing.T, d *storetest.Database) {
 	}
 }
 
-// bookUntil books as the program of any version does (guards, a look, the row), one
-// booking after the other, and answers how long each took.
+// bookUntil books as every version of the program does (guards, a check, the row), one
+// booking after the other, and returns how long each took.
 func bookUntil(ctx context.Context, t *testing.T, d *storetest.Database, worker, workers int) []time.Duration {
 	t.Helper()
 	var took []time.Duration
@@ -121,7 +122,7 @@ func bookUntil(ctx context.Context, t *testing.T, d *storetest.Database, worker,
 				t.Errorf("booking %d: %v", i, err)
 				return took
 			}
-			// Deadlocks with the copying of a range, as the program has them too.
+			// A deadlock with the copying of a range; the program retries as well.
 			time.Sleep(time.Duration(5+rand.IntN(20)) * time.Millisecond)
 		}
 		took = append(took, time.Since(began))

@@ -10,8 +10,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Loss is a table or a column that undoing a migration drops, with the rows that hold
-// something there.
+// Loss is a table or column that undoing a migration drops, with the number of rows that
+// have data there.
 type Loss struct {
 	Name string // table or table.column
 	Rows int64
@@ -23,16 +23,16 @@ var (
 	dropsColumns = regexp.MustCompile(`DROP COLUMN (?:IF EXISTS )?([a-z_0-9]+)`)
 )
 
-// ErrSealsLost refuses to undo a migration that would drop seals.
-var ErrSealsLost = errors.New("this would drop seals, which no migration brings back")
+// ErrSealsLost reports that undoing a migration would drop seals.
+var ErrSealsLost = errors.New("this would drop seals, which no migration can restore")
 
-// sealColumns hold what only a running server with MEMS_AUDIT_KEYS can write, and only
-// over what it has seen itself.
+// sealColumns hold seals, which only a running server with MEMS_AUDIT_KEYS can write, and
+// only over data that it has read itself.
 var sealColumns = []string{"audit_chains.seal", "audit_chains.seal_seq", "api_keys.seal"}
 
-// checkSeals returns ErrSealsLost if Down would drop seals. An empty column again means
-// that they were taken away (of the audit trail), or that none were ever made (of API
-// keys: the next server trusts and seals whatever keys it finds).
+// checkSeals returns ErrSealsLost if Down would drop seals. Empty columns afterwards would
+// mean that seals of the audit trail were removed, or that API keys were never sealed: the
+// next server would trust and seal any keys that it finds.
 func (sc *Schema) checkSeals(ctx context.Context) error {
 	losses, err := sc.Losses(ctx)
 	if err != nil || sc.LoseSeals {
@@ -44,8 +44,8 @@ func (sc *Schema) checkSeals(ctx context.Context) error {
 	return nil
 }
 
-// Losses returns what Down would drop that holds something. It reads each of these tables
-// as a whole.
+// Losses returns the tables and columns with data that Down would drop. It scans each of
+// these tables.
 func (sc *Schema) Losses(ctx context.Context) ([]Loss, error) {
 	files, err := migrationFiles()
 	if err != nil {
@@ -56,10 +56,10 @@ func (sc *Schema) Losses(ctx context.Context) ([]Loss, error) {
 		return nil, err
 	}
 	var undone []statement
-	for i, f := range files { // by version
+	for i, f := range files { // ordered by version
 		if f.version == at {
 			undone = append(undone, f.down...)
-		} else if i > 0 && f.version > at && files[i-1].version <= at { // what was left half-way
+		} else if i > 0 && f.version > at && files[i-1].version <= at { // of an interrupted run
 			undone = append(undone, f.down...)
 		}
 	}
@@ -68,7 +68,7 @@ func (sc *Schema) Losses(ctx context.Context) ([]Loss, error) {
 		loss := Loss{Name: name}
 		err := sc.pool.QueryRowContext(ctx, query).Scan(&loss.Rows)
 		if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1146 || e.Number == 1054) {
-			return nil // it is not there
+			return nil // no such table or column
 		}
 		if err == nil && loss.Rows > 0 && !slices.Contains(losses, loss) {
 			losses = append(losses, loss)

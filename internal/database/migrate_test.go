@@ -19,11 +19,11 @@ import (
 	"mems/internal/storetest"
 )
 
-// released are the migrations as version 0.1.0 had them: it ran a file at a time
-// and began an interrupted one again, which failed for good.
+// released are the migrations of version 0.1.0. It ran a file at a time and restarted an
+// interrupted one from the top, which then always failed.
 const released = "testdata/migrations-0.1.0"
 
-// deleteRestrict is how foreign keys without an action may be shown.
+// deleteRestrict matches the ways in which servers show foreign keys without an action.
 var deleteRestrict = regexp.MustCompile(` ON DELETE (RESTRICT|NO ACTION)`)
 
 func sameSchema(t *testing.T, want, got string) {
@@ -34,13 +34,13 @@ func sameSchema(t *testing.T, want, got string) {
 	}
 }
 
-// migrated is the schema of a database that was migrated without interruption.
+// migrated returns the schema of a database that was migrated without interruption.
 func migrated(t *testing.T) string {
 	t.Helper()
 	return dump(t, storetest.Migrated(t))
 }
 
-// A migration that was stopped after any statement goes on from there, and so does
+// A migration that was stopped after any statement continues from there, and so does
 // undoing one.
 func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 	t.Parallel()
@@ -48,8 +48,7 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 	d := storetest.Empty(t)
 	empty := dump(t, d)
 
-	// run calls step until it ends by itself; each time it is stopped one
-	// statement later than the time before.
+	// run repeats step until it completes, stopping it one statement later each time.
 	sc := d.OpenSchema(t)
 	run := func(step func(context.Context) error) (stops int) {
 		t.Helper()
@@ -69,7 +68,7 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 			switch {
 			case err == nil && next == "":
 				return stops
-			case err == nil: // stopped after the last statement, and too late
+			case err == nil: // stopped after the last statement: completed
 			case !errors.Is(err, context.Canceled):
 				t.Fatalf("stopped after %q, then: %v", last, err)
 			}
@@ -99,8 +98,8 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 	sameSchema(t, empty, dump(t, d))
 }
 
-// A first start that ends between goose's table of versions and the first row in it leaves
-// no dead end: the database is migrated, listed, and taken by a restore.
+// A first start that ends between goose's version table and its first row leaves a database
+// that can still be migrated, listed and restored into.
 func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -108,7 +107,7 @@ func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.GetDBVersion(t.Context()); err != nil { // makes table and row
+	if _, err := p.GetDBVersion(t.Context()); err != nil { // creates table and row
 		t.Fatal(err)
 	}
 	d.DB.MustExec(`DELETE FROM goose_db_version`)
@@ -130,8 +129,8 @@ func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	}
 }
 
-// A first start that is killed while it tries whether it may create triggers leaves no
-// dead end: the database is taken by a restore, and migrated.
+// A first start that is killed while it tries to create a trigger leaves a database that
+// can still be restored into and migrated.
 func TestTrialThatWasInterrupted(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -146,8 +145,8 @@ func TestTrialThatWasInterrupted(t *testing.T) {
 	sameSchema(t, migrated(t), dump(t, d))
 }
 
-// The schema that version 0.1.0 made is the one that the migrations make now, and
-// what it left half-way is recognised and continued, undone, or reset.
+// The migrations produce the same schema as version 0.1.0 did, and what 0.1.0 left half-way
+// can be continued, undone or reset.
 func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 	t.Parallel()
 	want := migrated(t)
@@ -192,7 +191,7 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 					if _, err := p.UpTo(t.Context(), int64(i)); err != nil {
 						t.Fatal(err)
 					}
-				} else if _, err := p.GetDBVersion(t.Context()); err != nil { // makes its table
+				} else if _, err := p.GetDBVersion(t.Context()); err != nil { // creates its table
 					t.Fatal(err)
 				}
 				conn, err := d.DB.Conn(t.Context())
@@ -215,8 +214,8 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 	}
 }
 
-// Version 0.1.0 offered only times that became free. Entries of it that still wait are
-// searched for once, in the order of the list, however often the migration is run.
+// Version 0.1.0 offered only times that became free. After the upgrade, its waiting entries
+// are searched for once, in the order of the list, however often the migration runs.
 func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -274,7 +273,7 @@ func TestWaitingEntriesAreSearchedForAfterUpgrade(t *testing.T) {
 	check()
 }
 
-// Whatever state a disposable database is in, resetting makes it new.
+// Reset works on a disposable database in any state.
 func TestResetHalfWay(t *testing.T) {
 	t.Parallel()
 	want := migrated(t)
@@ -307,7 +306,7 @@ func TestResetHalfWay(t *testing.T) {
 	}
 }
 
-// A database of something else is not touched.
+// A database of another program is left unchanged.
 func TestForeignDatabaseIsRefused(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -321,14 +320,14 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 	sameSchema(t, before, dump(t, d))
 }
 
-// Every migration is in the form that the runner reads, and is left out nowhere.
+// Every migration has the form that the runner parses, and none is left out.
 func TestMigrationFiles(t *testing.T) {
 	t.Parallel()
 	names, err := fs.Glob(db.Migrations, "migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Numbers can be left out: parallel branches take theirs beforehand.
+	// Gaps in the numbers are allowed: parallel branches reserve theirs.
 	if last := filepath.Base(names[len(names)-1]); !strings.HasPrefix(last, fmt.Sprintf("%05d_", db.Latest)) {
 		t.Errorf("the newest migration is %s, and db.Latest is %d", last, db.Latest)
 	}

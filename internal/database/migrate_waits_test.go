@@ -11,7 +11,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// What the tests below shorten is this long.
+// Pins the default timeouts, which the tests below shorten.
 func TestMigrationWaits(t *testing.T) {
 	t.Parallel()
 	sc, err := database.OpenSchema("mems@tcp(127.0.0.1:1)/mems", store.RekeyPatients)
@@ -24,8 +24,8 @@ func TestMigrationWaits(t *testing.T) {
 	}
 }
 
-// A process that holds the server's lock for too long is reported, and the
-// migration works once it has ended.
+// A process that holds the server's lock for too long is reported, and the migration
+// succeeds once it has ended.
 func TestMigrationGivesUpWaitingForTheLock(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -53,8 +53,8 @@ func TestMigrationGivesUpWaitingForTheLock(t *testing.T) {
 	}
 }
 
-// The lease of a process that does not renew it ends by the database's clock: until
-// then others wait for it, and one that waits for less gives up.
+// A lease that is not renewed expires by the database's clock: until then others wait, and
+// one with a shorter timeout gives up.
 func TestMigrationLeaseEndsByItself(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
@@ -80,7 +80,7 @@ func TestMigrationLeaseEndsByItself(t *testing.T) {
 	}
 }
 
-// A migration that lost its primary gives up when no other one is found in time.
+// A migration that lost its primary gives up when no new one appears in time.
 func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
 	t.Parallel()
 	sc, err := database.OpenSchema("mysql://mems@127.0.0.1:1,127.0.0.1:2/mems", store.RekeyPatients)
@@ -98,12 +98,12 @@ func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
 	}
 	began := time.Now()
 	err = sc.ThroughFailover(t.Context(), func() error { return driver.ErrBadConn })
-	if err == nil || !strings.Contains(err.Error(), "waited 300ms for a server of the cluster that accepts changes: ") || time.Since(began) < within || waits != 1 {
+	if err == nil || !strings.Contains(err.Error(), "no server of the cluster accepted changes within 300ms: ") || time.Since(began) < within || waits != 1 {
 		t.Errorf("%v after %s, %d waits", err, time.Since(began), waits)
 	}
 }
 
-// Hosts of a cluster that cannot be asked before a migration are reported, each.
+// Every host of a cluster that cannot be reached before a migration is reported.
 func TestUnreachableHostsAreReported(t *testing.T) {
 	t.Parallel()
 	sc, err := database.OpenSchema("mysql://mems:secret@127.0.0.1:1,127.0.0.1:2/mems", store.RekeyPatients)

@@ -15,43 +15,42 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// configureSession puts every connection into the one state that the program's
-// SQL is written for, whatever the server's defaults are.
+// configureSession gives every connection the session state that the program's SQL expects,
+// whatever the server's defaults.
 func configureSession(c *mysql.Config) {
 	c.ParseTime, c.Loc = true, time.UTC
 	c.ClientFoundRows = true   // RowsAffected counts matched rows, so that 0 means "no such row"
-	c.InterpolateParams = true // one round trip a statement; safe, because the charset is utf8mb4
+	c.InterpolateParams = true // saves a round trip per statement; safe with utf8mb4
 	c.MultiStatements = false
 	c.Collation = "utf8mb4_unicode_ci"
 	c.AllowNativePasswords = true
-	c.Logger = &mysql.NopLogger{} // what it would print comes back as an error, too
+	c.Logger = &mysql.NopLogger{} // everything that it logs is also returned as an error
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}
 	c.Params["time_zone"] = "'+00:00'"
-	// Refuse what does not fit instead of cutting it; no zero dates.
+	// Reject values that do not fit instead of truncating them; no zero dates.
 	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 }
 
-// Options are those of a pool. A limit of zero is the server's own, or none of the
-// client's.
+// Options configure a pool. Zero means the server's limit, or none on the client.
 type Options struct {
-	// Dial, Read and Write bound connecting and each wait for an answer of the server.
+	// Dial, Read and Write are the timeouts of connecting and of each read and write.
 	Dial, Read, Write time.Duration
-	// RowLock and TableLock bound the waits for a lock, in whole seconds.
+	// RowLock and TableLock are the lock wait timeouts, in whole seconds.
 	RowLock, TableLock time.Duration
-	// Idle is after how long the server closes a connection that sends it nothing, in
-	// whole seconds, with the transaction that it may be in.
+	// Idle is the time after which the server closes an idle connection and rolls back its
+	// transaction, in whole seconds.
 	Idle time.Duration
-	// OpenDB makes the pool; nil means sql.OpenDB.
+	// OpenDB creates the pool; nil means sql.OpenDB.
 	OpenDB func(driver.Connector) *sql.DB
-	// Log is told which host of a cluster is the primary; nil for a second pool of the
-	// same program, which would repeat the first.
+	// Log receives changes of a cluster's primary; nil for a second pool of the same
+	// program, which would only repeat them.
 	Log *slog.Logger
 }
 
-// Open prepares the pool of the database that dsn names, in the session state that
-// the program's SQL is written for. It does not connect.
+// Open returns a pool for the database that dsn names, with the session state that the
+// program's SQL expects. It does not connect.
 func Open(dsn string, options Options) (*sqlx.DB, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
@@ -71,10 +70,10 @@ func Open(dsn string, options Options) (*sqlx.DB, error) {
 	return openPool(c, options.OpenDB, options.Log)
 }
 
-// openPool opens a pool whose connections are READ COMMITTED, the level that
-// the booking guard was proved at: under REPEATABLE READ an earlier read in the
-// transaction would fix a snapshot that the overlap check must not see. A nil
-// open is sql.OpenDB; log is that of connectorOf.
+// openPool opens a pool whose connections use READ COMMITTED, the level that the booking
+// guard was proved at: under REPEATABLE READ an earlier read would fix a snapshot that
+// hides later bookings from the overlap check. A nil open is sql.OpenDB; log is as for
+// connectorOf.
 func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB, log *slog.Logger) (*sqlx.DB, error) {
 	base, err := connectorOf(c, log)
 	if err != nil {
@@ -86,12 +85,11 @@ func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB, log *slog.Lo
 	return sqlx.NewDb(open(readCommitted{base}), "mysql"), nil
 }
 
-// readCommitted sets the isolation level once per connection, by the statement
-// that MySQL and MariaDB share (their variables have different names), instead
-// of once per transaction.
+// readCommitted sets the isolation level once per connection instead of per transaction,
+// with the statement that MySQL and MariaDB share (their variables have different names).
 type readCommitted struct{ driver.Connector }
 
-// Close lets go of what the connector holds.
+// Close closes the connector, if it can be closed.
 func (r readCommitted) Close() error {
 	if closer, ok := r.Connector.(io.Closer); ok {
 		return closer.Close()
@@ -121,7 +119,7 @@ func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	return &writableConn{fullConn: whole}, nil
 }
 
-// fullConn is all that the driver's connections can do.
+// fullConn has all methods of the driver's connections.
 type fullConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -134,9 +132,9 @@ type fullConn interface {
 	driver.Validator
 }
 
-// writableConn leaves the pool when the server has refused a statement for being
-// read-only: it is then no primary any more, and the next connection may find the
-// one that is. The driver's rejectReadOnly does the same, but hides the error.
+// writableConn leaves the pool once the server has rejected a statement as read-only: it is
+// no longer the primary, and the next connection may find the new one. The driver's
+// rejectReadOnly does the same, but hides the error.
 type writableConn struct {
 	fullConn
 
@@ -163,5 +161,5 @@ func (c *writableConn) note(err error) {
 	}
 }
 
-// IsValid reports whether the connection may go back to the pool.
+// IsValid reports whether the connection may return to the pool.
 func (c *writableConn) IsValid() bool { return !c.readOnly && c.fullConn.IsValid() }

@@ -13,23 +13,23 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// versionTable is where goose keeps what was migrated.
+// versionTable is goose's table of applied migrations.
 const versionTable = "goose_db_version"
 
-// Errors of databases that take no restore, or whose restore is not finished.
+// Errors of databases that cannot be restored into, or whose restore is unfinished.
 var (
 	ErrNotEmpty          = errors.New("the database is not empty")
-	ErrRestoreUnfinished = errors.New("this database is being restored, and nobody may use it yet: " +
-		"\"mems restore --finish\" ends it once every row is in, the same \"mems restore\" begins it anew")
+	ErrRestoreUnfinished = errors.New("this database is being restored, and locked until that is finished: " +
+		"\"mems restore --finish\" completes it once all rows are restored, repeating the same \"mems restore\" starts over")
 	ErrRowsMissing = errors.New("the restore into this database was interrupted, and rows of the backup are missing: " +
-		"run the same \"mems restore\" once more, which begins it anew")
+		"repeat the same \"mems restore\" to start over")
 )
 
-// Restore fills an empty database, which it creates if need be, with the rows of a
-// backup: INSERT statements that hold literals alone. The schema of that version
-// comes from the migrations, not from the backup. When it fails or ctx ends, the
-// database is empty again; what a killed one left behind, the next one removes.
-// Until FinishRestore, Ready and Up refuse the database.
+// Restore fills an empty database, created if necessary, with the rows of a backup: INSERT
+// statements of literals. The schema of that version comes from the migrations, not from
+// the backup. If it fails or ctx ends, the database is emptied again; the leftovers of a
+// killed restore are removed by the next one. Until FinishRestore, Ready and Up reject the
+// database.
 //
 // Errors: ErrNotEmpty, those of Up.
 func (sc *Schema) Restore(ctx context.Context, source Source, inserts iter.Seq2[string, error]) (err error) {
@@ -54,7 +54,7 @@ func (sc *Schema) Restore(ctx context.Context, source Source, inserts iter.Seq2[
 	if err != nil {
 		return err
 	}
-	// The session's settings must not reach the next user of the connection.
+	// The session's settings must not leak to the next user of the connection.
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
 	triggers, err := sc.prepareRestore(ctx, conn, source)
 	if err != nil {
@@ -78,19 +78,19 @@ func (sc *Schema) Restore(ctx context.Context, source Source, inserts iter.Seq2[
 	return err
 }
 
-// CheckEmpty returns ErrNotEmpty unless the database holds nothing that a clinic
-// would miss: it does not exist, has no tables, was migrated and never used, or was
-// left by a restore that did not end.
+// CheckEmpty returns ErrNotEmpty if the database holds data of a clinic. It accepts one
+// that does not exist, has no tables, was migrated but never used, or was left by an
+// interrupted restore.
 func (sc *Schema) CheckEmpty(ctx context.Context) error {
 	tables, err := sc.tableNames(ctx)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1049 {
-		return nil // it does not exist
+		return nil // no such database
 	}
 	if err != nil || len(tables) == 0 {
 		return err
 	}
 	if !slices.Contains(tables, versionTable) {
-		for _, name := range tables { // where a killed restore had got to
+		for _, name := range tables { // how far a killed restore came
 			if name != "installation" && name != trialTable && name != leaseTable && name != restoreTable {
 				return ErrNotEmpty
 			}
@@ -102,7 +102,7 @@ func (sc *Schema) CheckEmpty(ctx context.Context) error {
 	}
 	for _, name := range []string{"doctors", "patients", "appointments", "rooms", "api_keys", "audit_entries"} {
 		if !slices.Contains(tables, name) {
-			continue // of a later migration
+			continue // added by a later migration
 		}
 		var rows bool
 		if err := sc.pool.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+name+`)`).Scan(&rows); err != nil {
@@ -124,28 +124,28 @@ func (sc *Schema) tableNames(ctx context.Context) ([]string, error) {
 	return columnOf(ctx, conn, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()`)
 }
 
-// markRestore marks the database as one whose restore is not finished: a row of
-// version 0, which goose passes over, that every user of ours may read.
+// markRestore marks the database as having an unfinished restore: a row of version 0, which
+// goose ignores and every user of ours may read.
 const markRestore = `INSERT INTO ` + versionTable + ` (id, version_id, is_applied) VALUES (0, 0, 0)`
 
-// markFilled adds to the mark that every row is in.
+// markFilled adds to the mark that all rows are restored.
 const markFilled = `UPDATE ` + versionTable + ` SET is_applied = 1 WHERE id = 0`
 
-// isRestoring is a column that tells the mark.
+// isRestoring is an SQL expression that is 1 if the mark is set.
 const isRestoring = `COALESCE(MAX(id = 0), 0)`
 
-// Restoring reports whether a restore of this database has begun and is not finished.
+// Restoring reports whether a restore of this database is unfinished.
 func (sc *Schema) Restoring(ctx context.Context) (bool, error) {
 	var restoring bool
 	err := sc.pool.QueryRowContext(ctx, `SELECT `+isRestoring+` FROM `+versionTable).Scan(&restoring)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && (e.Number == 1146 || e.Number == 1049) {
-		return false, nil // nothing there
+		return false, nil // no such database or table
 	}
 	return restoring, err
 }
 
-// CheckFilled returns ErrRowsMissing when the restore that this database is in the
-// middle of was stopped before every row was in.
+// CheckFilled returns ErrRowsMissing if this database's restore was interrupted before all
+// rows were restored.
 func (sc *Schema) CheckFilled(ctx context.Context) error {
 	var filled bool
 	err := sc.pool.QueryRowContext(ctx, `SELECT COALESCE(MAX(is_applied), 0) FROM `+versionTable+` WHERE id = 0`).Scan(&filled)
@@ -155,9 +155,16 @@ func (sc *Schema) CheckFilled(ctx context.Context) error {
 	return err
 }
 
-// FinishRestore opens a restored database; call CheckFinish first. What one that was
-// stopped in the middle has left, the next one removes.
+// FinishRestore opens a restored database for use; call CheckFinish first. It can be
+// repeated if interrupted.
 func (sc *Schema) FinishRestore(ctx context.Context) error {
+	if restoring, err := sc.Restoring(ctx); err != nil {
+		return err
+	} else if restoring {
+		if _, err := sc.pool.ExecContext(ctx, newDataID); err != nil {
+			return err
+		}
+	}
 	if _, err := sc.pool.ExecContext(ctx, `DELETE FROM `+versionTable+` WHERE id = 0`); err != nil {
 		return err
 	}
@@ -165,9 +172,9 @@ func (sc *Schema) FinishRestore(ctx context.Context) error {
 	return err
 }
 
-// prepareRestore makes a migrated database ready for rows that are right already:
-// no triggers, which it returns, no checks of foreign keys, and no rows that the
-// migrations made.
+// prepareRestore prepares a migrated database for rows that are known to be valid: it drops
+// the triggers, which it returns, disables foreign key checks and deletes the rows that
+// migrations inserted.
 func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Source) (triggers []string, err error) {
 	files, err := migrationFiles()
 	if err != nil {
@@ -191,7 +198,7 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Sou
 			}
 		}
 		if newest == "" {
-			return nil, fmt.Errorf("no migration makes the trigger %s", name)
+			return nil, fmt.Errorf("no migration creates the trigger %s", name)
 		}
 		triggers = append(triggers, newest)
 	}
@@ -206,7 +213,10 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Sou
 	for _, name := range names {
 		statements = append(statements, `DROP TRIGGER `+name)
 	}
-	statements = append(append(statements, makeSteps(source)...), markRestore) // before anything goes
+	statements = append(append(statements, makeSteps(source)...), markRestore) // before any row is deleted
+	if version >= dataIDVersion {
+		statements = append(statements, `UPDATE installation SET data_id = NULL`) // servers write nothing from here on
+	}
 	for _, name := range tables {
 		if name == versionTable {
 			name += ` WHERE id <> 0`
@@ -221,7 +231,7 @@ func (sc *Schema) prepareRestore(ctx context.Context, conn *sql.Conn, source Sou
 	return triggers, nil
 }
 
-// columnOf reads the one column of a query.
+// columnOf returns the only column of a query's result.
 func columnOf(ctx context.Context, conn *sql.Conn, query string) ([]string, error) {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {

@@ -10,10 +10,9 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// A database that is being restored says which backup it is from and how far it is: a
-// row for each step in a table that exists only meanwhile, like the lease of a
-// migration. The steps of the binary log are written by the SQL that applies it, so
-// they are there exactly if it was applied.
+// A database being restored records its backup and its progress: a row per step in a table
+// that exists only meanwhile, like the lease of a migration. The steps of the binary log
+// are written by the SQL that applies it, so they are there if and only if it was applied.
 
 const restoreTable = "mems_restore"
 
@@ -24,31 +23,41 @@ const (
 	stepLogApplied = "log applied"
 )
 
-// ownTables are the tables that are no part of the schema, as a list for IN.
+// ownTables lists the tables that are not part of the schema, for IN.
 const ownTables = `('` + leaseTable + `', '` + restoreTable + `', '` + trialTable + `')`
 
-// Errors of a restore that is continued in another way than it was begun.
+// isContent is a condition on information_schema.columns AS c: not which data these are,
+// which a copy does not share.
+const isContent = `NOT (c.table_name = 'installation' AND c.column_name = 'data_id')`
+
+// newDataID makes the data other ones to servers that run.
+const newDataID = `UPDATE installation SET data_id = LOWER(HEX(RANDOM_BYTES(16))) WHERE id = 1`
+
+// dataIDVersion is the migration that adds data_id.
+const dataIDVersion = 28
+
+// Errors of a restore that is continued differently from how it was begun.
 var (
 	ErrOtherBackup = errors.New("this database was restored from another backup")
-	ErrOtherWay    = errors.New("which backup this database was restored from is not noted: another version of MEMS began it. " +
-		"Run the same \"mems restore\" once more, which begins it anew")
-	ErrNoLogFollows = errors.New("this database was not restored with --log-follows, or its restore is finished: no binary log belongs to it")
-	ErrLogBegun     = errors.New("the binary log was applied to this database before, or in part: a second time would repeat every change. " +
-		"Run the same \"mems restore --log-follows\" once more, which begins it anew")
-	ErrLogMissing = errors.New("this database waits for the binary log (\"mems replay\"), and it was not applied. " +
+	ErrOtherWay    = errors.New("the backup of this restore is unknown, because another version of MEMS began it. " +
+		"Repeat the same \"mems restore\" to start over")
+	ErrNoLogFollows = errors.New("this database was not restored with --log-follows, or its restore is finished: no binary log can be applied to it")
+	ErrLogBegun     = errors.New("the binary log was already applied to this database, perhaps in part: applying it again would repeat every change. " +
+		"Repeat the same \"mems restore --log-follows\" to start over")
+	ErrLogMissing = errors.New("the binary log (\"mems replay\") has not been applied to this database. " +
 		"If there is none, add --without-log: changes since the backup are lost")
-	ErrLogCutOff = errors.New("the binary log was not applied to its end: an error stopped it, which the client printed. " +
-		"Run the same \"mems restore --log-follows\" once more, which begins it anew")
+	ErrLogCutOff = errors.New("the binary log was not applied completely: the client printed the error that stopped it. " +
+		"Repeat the same \"mems restore --log-follows\" to start over")
 )
 
-// Source is the backup that a database is restored from.
+// Source is the backup from which a database is restored.
 type Source struct {
-	Version    int64  // of its schema
+	Version    int64  // of the backup's schema
 	Sum        string // of the backup, hexadecimal
-	LogFollows bool   // the binary log is applied before the restore is finished
+	LogFollows bool   // the binary log will be applied before the restore is finished
 }
 
-// makeSteps are the statements that begin the table.
+// makeSteps returns the statements that create the table of steps.
 func makeSteps(source Source) []string {
 	return []string{
 		`DROP TABLE IF EXISTS ` + restoreTable,
@@ -61,14 +70,15 @@ func makeSteps(source Source) []string {
 	}
 }
 
-// LogSteps returns the statements that go before and after those of the binary log: the
-// first fails when the log was begun before, which stops the client that applies it.
+// LogSteps returns the statements to run before and after those of the binary log. The
+// first fails if the log was begun before, which stops the client that applies it.
 func (sc *Schema) LogSteps() (before, after string) {
 	insert := "INSERT INTO `" + strings.ReplaceAll(sc.config.DBName, "`", "``") + "`." + restoreTable + " (step) VALUES ('%s');\n"
 	return fmt.Sprintf(insert, stepLogBegun), fmt.Sprintf(insert, stepLogApplied)
 }
 
-// CheckReplay returns nil if the binary log since a backup may be applied to this database.
+// CheckReplay returns nil if the binary log written since a backup may be applied to this
+// database.
 // Errors: ErrNoLogFollows, ErrOtherWay, ErrOtherBackup, ErrRowsMissing, ErrLogBegun.
 func (sc *Schema) CheckReplay(ctx context.Context, sum string) error {
 	if restoring, err := sc.Restoring(ctx); err != nil || !restoring {
@@ -87,7 +97,7 @@ func (sc *Schema) CheckReplay(ctx context.Context, sum string) error {
 }
 
 // CheckFinish returns nil if the restore of a backup into this database can be finished;
-// withoutLog allows that although the binary log was not applied.
+// withoutLog permits finishing although the binary log was not applied.
 // Errors: ErrRowsMissing, ErrOtherWay, ErrOtherBackup, ErrLogMissing, ErrLogCutOff.
 func (sc *Schema) CheckFinish(ctx context.Context, sum string, withoutLog bool) error {
 	from, steps, err := sc.restoreSteps(ctx, sum)
@@ -102,7 +112,7 @@ func (sc *Schema) CheckFinish(ctx context.Context, sum string, withoutLog bool) 
 	return nil
 }
 
-// restoreSteps reads how far the restore of a backup has come, once every row is in.
+// restoreSteps reads the progress of a restore whose rows are all restored.
 // Errors: ErrRowsMissing, ErrOtherWay, ErrOtherBackup.
 func (sc *Schema) restoreSteps(ctx context.Context, sum string) (from Source, steps map[string]bool, err error) {
 	if err := sc.CheckFilled(ctx); err != nil {
@@ -115,7 +125,7 @@ func (sc *Schema) restoreSteps(ctx context.Context, sum string) (from Source, st
 	if err != nil {
 		return from, nil, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	defer func() { _ = rows.Close() }() // rows.Err below reports what matters
 	steps = map[string]bool{}
 	for rows.Next() {
 		var step, backup string

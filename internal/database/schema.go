@@ -20,23 +20,23 @@ import (
 	"mems/db"
 )
 
-// ErrNotDisposable refuses to destroy or fill a database that nobody has marked
-// as disposable.
+// ErrNotDisposable reports that a database to be reset or filled is not marked as
+// disposable.
 var ErrNotDisposable = errors.New("this database is not marked as disposable")
 
-// ErrForeignDatabase refuses to migrate a database that holds tables of something else.
-var ErrForeignDatabase = errors.New("this database has tables, and none of them is of MEMS: name an empty database, or one that does not exist yet")
+// ErrForeignDatabase reports that a database to be migrated holds another program's tables.
+var ErrForeignDatabase = errors.New("this database has another program's tables: use an empty database, or one that does not exist yet")
 
 // Schema migrates one database.
 type Schema struct {
-	// OnStatement, unless nil, is called after each statement of a migration: the
-	// file's name, the statement's number from 1, and how many there are.
+	// OnStatement, unless nil, is called after each statement of a migration with the
+	// file's name, the statement's number from 1, and the number of statements.
 	OnStatement func(migration string, n, of int)
-	// OnFailover, unless nil, is called when the cluster's primary was lost, with the
-	// cause, before the migration waits so long for the next one.
+	// OnFailover, unless nil, is called when the cluster's primary was lost, with the cause
+	// and the time that the migration will wait for the next one.
 	OnFailover func(cause error, wait time.Duration)
 	// OnUnreachable, unless nil, is called before a migration's first statement for each
-	// host of a cluster whose settings could not be read, with the cause.
+	// host of a cluster whose settings could not be read.
 	OnUnreachable func(host string, cause error)
 	// LoseSeals lets Down drop the seals of the audit trail and of API keys.
 	LoseSeals bool
@@ -45,8 +45,8 @@ type Schema struct {
 	pool   *sql.DB
 	fill   FillFunc
 	owner  string // of the lease
-	lock   string // name of the server's lock
-	ran    int    // statements
+	lock   string // name of the GET_LOCK lock
+	ran    int    // statements run
 	within waits
 }
 
@@ -59,26 +59,26 @@ type Migration struct {
 	Took      time.Duration // zero unless just run
 }
 
-// FillFunc computes what migrations in SQL cannot, for a bounded number of rows, and
-// returns how many there were; 0 ends it.
+// FillFunc computes what SQL migrations cannot, for a bounded number of rows, and returns
+// their number; it is called until that is 0.
 type FillFunc func(context.Context, *sqlx.DB) (int, error)
 
-// OpenSchema prepares the migration of the database that dsn names; fill is called
-// once every migration has been run. It does not connect.
+// OpenSchema returns the Schema of the database that dsn names; fill is called after the
+// last migration. It does not connect.
 func OpenSchema(dsn string, fill FillFunc) (*Schema, error) {
 	config, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
 	configureSession(config)
-	config.Timeout = 5 * time.Second // but no limit on reading: altering a large table takes its time
+	config.Timeout = 5 * time.Second // no read timeout: altering a large table takes long
 	pool, err := openPool(config, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(3)
-	// The lock's name is the server's, so it must tell databases apart, and at
-	// most 64 characters long on MySQL.
+	// Lock names are global to the server, so the name identifies the database; MySQL
+	// allows 64 characters.
 	sum := sha256.Sum256([]byte(config.DBName))
 	return &Schema{config: config, pool: pool.DB, fill: fill, owner: leaseOwner(), lock: "mems migrate " + hex.EncodeToString(sum[:16]), within: usualWaits}, nil
 }
@@ -86,21 +86,20 @@ func OpenSchema(dsn string, fill FillFunc) (*Schema, error) {
 // Close closes the connections.
 func (sc *Schema) Close() error { return sc.pool.Close() }
 
-// Pool returns the connections, for what is read and written beside migrations.
+// Pool returns the connections, for reads and writes outside of migrations.
 func (sc *Schema) Pool() *sqlx.DB { return sqlx.NewDb(sc.pool, "mysql") }
 
-// DatabaseName is the name of the database.
+// DatabaseName returns the name of the database.
 func (sc *Schema) DatabaseName() string { return sc.config.DBName }
 
-// Up creates the database if it does not exist and runs every pending
-// migration, reporting each. Several processes may call it at once: one works,
-// the others wait and find nothing to do. When ctx ends it stops between two
-// statements, with the error of ctx; calling it again goes on from there, as it
-// does after the process or the server died. In a cluster it goes on by itself on
-// the next primary.
+// Up creates the database if it does not exist, runs every pending migration and reports
+// each. It may be called concurrently: one process migrates, the others wait and find
+// nothing to do. When ctx ends it stops between two statements and returns the error of
+// ctx; the next call continues from there, as it does after a crash of the process or
+// server. In a cluster it continues on the next primary.
 //
-// Errors: ErrForeignDatabase, ErrRestoreUnfinished, ErrTakenOver; what stops a migration is found before its first
-// statement where that is possible.
+// Errors: ErrForeignDatabase, ErrRestoreUnfinished, ErrTakenOver. Where possible, obstacles
+// are reported before the first statement.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
 	if restoring, err := sc.Restoring(ctx); err != nil || restoring {
 		return cmp.Or(err, ErrRestoreUnfinished)
@@ -108,7 +107,8 @@ func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
 	return sc.UpTo(ctx, math.MaxInt64, report)
 }
 
-// UpTo is Up as far as a version, of a database that is being restored too.
+// UpTo migrates like Up, to the given version, and accepts a database that is being
+// restored.
 func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration)) error {
 	if err := sc.createDatabase(ctx); err != nil {
 		return err
@@ -145,7 +145,7 @@ func (sc *Schema) upTo(ctx context.Context, version int64, report func(Migration
 	})
 }
 
-// finish fills in what the migrations leave to the program, once every one has been run.
+// finish calls fill until it is done, once the last migration has run.
 func (sc *Schema) finish(ctx context.Context, version int64) error {
 	if version < db.Latest {
 		return nil
@@ -157,9 +157,8 @@ func (sc *Schema) finish(ctx context.Context, version int64) error {
 	}
 }
 
-// Down undoes the newest migration and returns it. What an interrupted run
-// of the one after it left behind goes first. Errors: goose.ErrNoNextVersion
-// when there is none; ErrSealsLost.
+// Down undoes the newest migration and returns it. It first undoes what an interrupted run
+// of the next one left. Errors: goose.ErrNoNextVersion if there is none; ErrSealsLost.
 func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 	var m Migration
 	err := sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
@@ -170,7 +169,7 @@ func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 		if err != nil {
 			return err
 		}
-		if next := slices.IndexFunc(files, func(f migrationFile) bool { return f.version > at }); next >= 0 { // files are by version
+		if next := slices.IndexFunc(files, func(f migrationFile) bool { return f.version > at }); next >= 0 { // files are sorted by version
 			if err := sc.runStatements(ctx, sc.pool, files[next].name, files[next].down); err != nil {
 				return hint(cmp.Or(ctx.Err(), err))
 			}
@@ -205,22 +204,21 @@ func (sc *Schema) Status(ctx context.Context) ([]Migration, error) {
 	return ms, nil
 }
 
-// Disposable reports whether the database has been marked as one that may be
-// destroyed.
+// Disposable reports whether the database is marked as disposable.
 func (sc *Schema) Disposable(ctx context.Context) (bool, error) {
 	var disposable bool
 	err := sc.pool.QueryRowContext(ctx, `SELECT disposable FROM installation WHERE id = 1`).Scan(&disposable)
 	return disposable, err
 }
 
-// MarkDisposable allows Reset and the demo data on this database.
+// MarkDisposable permits Reset and the demo data on this database.
 func (sc *Schema) MarkDisposable(ctx context.Context) error {
 	_, err := sc.pool.ExecContext(ctx, `UPDATE installation SET disposable = 1 WHERE id = 1`)
 	return err
 }
 
-// Reset drops every table, whatever state they are in, and migrates again. The
-// database stays marked as disposable. Errors: ErrNotDisposable.
+// Reset drops every table, whatever its state, and migrates again. The database stays
+// marked as disposable. Errors: ErrNotDisposable.
 func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
 	disposable, err := sc.Disposable(ctx)
 	if err != nil {
@@ -239,7 +237,7 @@ func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
 	return sc.MarkDisposable(ctx)
 }
 
-// provider is goose with all migrations that this engine can carry.
+// provider returns goose with all migrations that this engine supports.
 func (sc *Schema) provider(ctx context.Context) (*goose.Provider, []migrationFile, error) {
 	files, err := migrationFiles()
 	if err != nil {
@@ -271,7 +269,7 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migra
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }() // gives the lock back if what follows could not
+	defer func() { _ = conn.Close() }() // releases the lock if RELEASE_LOCK could not
 	var got sql.NullInt64
 	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, ?)`, sc.lock, int(sc.within.lock/time.Second)).Scan(&got); err != nil {
 		return err
@@ -291,9 +289,9 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migra
 	return work(p, files)
 }
 
-// beginVersions inserts the first row of the table of versions, which goose asks for.
-// Goose makes the table and the row one after the other, and one that stops in between
-// leaves a table in which it finds no version at all. Nothing is done without the table.
+// beginVersions inserts the first row of goose's version table. Goose creates the table and
+// the row separately; if it is stopped in between, it later finds a table without any
+// version. Does nothing if there is no table.
 func beginVersions(ctx context.Context, conn *sql.Conn) error {
 	_, err := conn.ExecContext(ctx, `
 		INSERT INTO `+versionTable+` (version_id, is_applied)
@@ -304,7 +302,7 @@ func beginVersions(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// createDatabase creates the database when the server does not have it.
+// createDatabase creates the database if the server does not have it.
 func (sc *Schema) createDatabase(ctx context.Context) error {
 	err := sc.pool.PingContext(ctx)
 	var refused *mysql.MySQLError
@@ -339,11 +337,11 @@ func nameOf(files []migrationFile, version int64) string {
 	return ""
 }
 
-// hint adds what to do to the errors that people meet.
+// hint adds the remedy to errors that administrators commonly see.
 func hint(err error) error {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1419 {
-		return fmt.Errorf("%w\nThe server keeps a binary log and lets only administrators create triggers. "+
-			"Let an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
+		return fmt.Errorf("%w\nThe server has a binary log and allows only administrators to create triggers. "+
+			"Have an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
 	}
 	return err
 }

@@ -67,15 +67,14 @@ func TestMigrationsUpDownUp(t *testing.T) {
 		}
 	}
 
-	// One engine's words are enough for people who read the schema; CI always
-	// runs this on MariaDB too.
+	// The reviewed schema is MySQL's; CI always runs this on MariaDB too.
 	if strings.Contains(d.Server, "MariaDB") {
 		compareSchema(t, first)
 	}
 }
 
-// compareSchema holds db/schema.sql, which people read and review, to what the
-// migrations really make.
+// compareSchema compares db/schema.sql, which is for readers and reviewers, with the schema
+// that the migrations create.
 func compareSchema(t *testing.T, got string) {
 	t.Helper()
 	const path = "../../db/schema.sql"
@@ -96,7 +95,7 @@ func compareSchema(t *testing.T, got string) {
 
 var autoIncrement = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
-// dump is the whole schema but for goose's own table.
+// dump returns the whole schema except goose's own table.
 func dump(t *testing.T, d *storetest.Database) string {
 	t.Helper()
 	var out strings.Builder

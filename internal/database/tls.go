@@ -8,12 +8,12 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// TrustCA makes "tls=mems" in a DSN mean: encrypted, with a server whose
-// certificate one of these authorities (PEM) has signed for its name.
+// TrustCA registers "tls=mems" for DSNs: encrypted, with a server certificate signed for
+// its name by one of these authorities (PEM).
 func TrustCA(pem []byte) error {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return errors.New("there is no certificate (PEM) in it")
+		return errors.New("no PEM certificate found")
 	}
 	return mysql.RegisterTLSConfig("mems", &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool})
 }

@@ -14,7 +14,7 @@ import (
 	"mems/db"
 )
 
-// ErrSchemaBehind is the cause of a database that waits for migrations.
+// ErrSchemaBehind reports that a database has pending migrations.
 var ErrSchemaBehind = errors.New("the schema is older than this program needs")
 
 // CheckVersion returns the schema's version if it is at least the one that this
@@ -33,15 +33,15 @@ func CheckVersion(ctx context.Context, pool *sqlx.DB) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// A newer schema is fine: migrations are written so that the version of the
-	// program before them can live with them (db/README.md).
+	// A newer schema is accepted: every migration is compatible with the previous version
+	// of the program (db/README.md).
 	if version < needed {
 		return 0, fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\" (%w)", version, needed, ErrSchemaBehind)
 	}
 	return version, nil
 }
 
-// latest is the schema that this program needs on this engine.
+// latest returns the schema version that this program needs on this engine.
 func latest(ctx context.Context, pool *sql.DB) (int64, error) {
 	triggers, err := hasTriggers(ctx, pool)
 	if err != nil {
@@ -63,7 +63,7 @@ func latest(ctx context.Context, pool *sql.DB) (int64, error) {
 	return latest, nil
 }
 
-// version is the newest migration that was completed; 0 when none was.
+// version returns the newest migration that was completed; 0 for none.
 func (sc *Schema) version(ctx context.Context) (int64, error) {
 	var version int64
 	err := sc.pool.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version)
@@ -73,7 +73,7 @@ func (sc *Schema) version(ctx context.Context) (int64, error) {
 	return version, err
 }
 
-// hasTriggers reports whether the engine can carry the backstop.
+// hasTriggers reports whether the engine supports triggers, and so the backstop.
 func hasTriggers(ctx context.Context, pool *sql.DB) (bool, error) {
 	var version string
 	if err := pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {
@@ -82,7 +82,7 @@ func hasTriggers(ctx context.Context, pool *sql.DB) (bool, error) {
 	return !strings.Contains(version, "TiDB"), nil
 }
 
-// Engine is "mariadb" or "mysql".
+// Engine returns "mariadb" or "mysql".
 func (sc *Schema) Engine(ctx context.Context) (string, error) {
 	var version string
 	if err := sc.pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {

@@ -1,11 +1,10 @@
-// Package delivery sends the messages of webhooks: it takes those that are due from
-// the store, signs and posts them, and saves the result. Any number of
-// processes may run it on one database; each message is sent by one at a time.
+// Package delivery sends webhook messages: it claims due messages from the store, signs and
+// posts them, and saves the result. Any number of processes may run it on one database;
+// each message is sent by one at a time.
 //
-// Messages leave the clinic's network, to addresses that callers have chosen, so
-// what may be connected to is decided when the connection is made, by the address
-// that the name leads to: no name of a machine inside, no redirect and no second
-// look-up gets past that.
+// Messages leave the clinic's network for addresses that callers chose, so the target is
+// checked when the connection is made, by the resolved address: internal host names,
+// redirects and repeated look-ups cannot bypass that.
 package delivery
 
 import (
@@ -31,14 +30,14 @@ import (
 	"mems/internal/store"
 )
 
-// Config is what a Sender needs.
+// Config configures a Sender.
 type Config struct {
 	Store *store.Store
-	// Message writes the body of a message.
+	// Message encodes the body of a message.
 	Message func(clinic.Delivery) ([]byte, error)
-	// Inside are networks that are not public and may be sent to all the same.
+	// Inside lists non-public networks to which messages may be sent nevertheless.
 	Inside []netip.Prefix
-	// Version goes into the User-Agent.
+	// Version is part of the User-Agent.
 	Version string
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -47,14 +46,14 @@ type Config struct {
 }
 
 const (
-	// attemptLimit is how long a receiver may take, connection and all.
+	// attemptLimit is the timeout of one attempt, including the connection.
 	attemptLimit = 10 * time.Second
-	// atOnce bounds the messages of one webhook that this process sends at once.
+	// atOnce is the maximum number of concurrent messages per webhook in this process.
 	atOnce = 8
-	// interval is how often other processes' changes, and what is to be tried again,
-	// are looked for. What this process commits is sent at once.
+	// interval is how often changes of other processes and due retries are polled. Commits
+	// of this process wake it.
 	interval = 500 * time.Millisecond
-	// storeLimit bounds one turn's work with the database.
+	// storeLimit is the timeout of one round's database work.
 	storeLimit = 10 * time.Second
 )
 
@@ -63,14 +62,14 @@ type Sender struct {
 	cfg      Config
 	client   *http.Client
 	interval time.Duration
-	finished chan struct{} // given by left
+	finished chan struct{} // signalled by left
 
 	mu       sync.Mutex
-	underWay map[int64]int  // messages, by webhook
+	underWay map[int64]int  // number of messages, by webhook
 	limited  map[int64]bool // by webhook: the last claim was as large as atOnce allowed
 }
 
-// New builds a Sender.
+// New returns a Sender.
 func New(cfg Config) *Sender {
 	var v4, v6 []netip.Prefix
 	for _, p := range cfg.Inside {
@@ -87,7 +86,7 @@ func New(cfg Config) *Sender {
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: attemptLimit,
 			MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 16 << 10,
-			Proxy: nil, // a proxy would be asked for addresses that it may reach and we may not
+			Proxy: nil, // a proxy could be asked for addresses that are forbidden to us
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -103,6 +102,7 @@ func (s *Sender) Run(ctx context.Context) {
 		changed := s.cfg.Store.Changed()
 		more := s.assignPositions(ctx)
 		s.sendDue(ctx, &sending)
+		tick.Reset(s.interval)
 		for wait := !more; wait; {
 			select {
 			case <-ctx.Done():
@@ -162,8 +162,8 @@ func (s *Sender) sendDue(ctx context.Context, sending *sync.WaitGroup) {
 	}
 }
 
-// left notes that a message is no longer under way: where a claim was limited by
-// atOnce, others may wait for that.
+// left records that a message is no longer under way: if a claim was limited by atOnce,
+// more messages may be waiting for that.
 func (s *Sender) left(webhook int64) {
 	s.mu.Lock()
 	limited := s.limited[webhook]
@@ -176,16 +176,15 @@ func (s *Sender) left(webhook int64) {
 	}
 	select {
 	case s.finished <- struct{}{}:
-	default: // said already
+	default: // already signalled
 	}
 }
 
-// deliver sends a message and saves the result, even when the process is
-// about to stop.
+// deliver sends a message and saves the result, even if the process is stopping.
 func (s *Sender) deliver(ctx context.Context, d clinic.Delivery) {
 	o := s.send(ctx, d)
 	if ctx.Err() != nil && !o.Taken {
-		return // stopping, not refused: another process takes it over
+		return // stopping, not refused: another process will send it
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 	defer cancel()
@@ -214,7 +213,7 @@ func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutc
 	if err != nil {
 		return store.DeliveryOutcome{Reason: reason(err)}
 	}
-	_, _ = io.CopyN(io.Discard, response.Body, 4<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, response.Body, 4<<10) // so that the connection can be reused
 	_ = response.Body.Close()
 	status := response.StatusCode
 	o := store.DeliveryOutcome{Taken: status >= 200 && status < 300, Status: &status, Gone: status == http.StatusGone}
@@ -225,8 +224,8 @@ func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutc
 	return o
 }
 
-// retryAfter returns when a receiver wants the message again (RFC 9110 section
-// 10.2.3): after so many seconds, or at a date; zero when it does not say.
+// retryAfter returns the time at which a receiver wants the message again (RFC 9110 section
+// 10.2.3): after a number of seconds, or at a date; zero without one.
 func retryAfter(value string, now time.Time) time.Time {
 	if value = strings.TrimSpace(value); value == "" {
 		return time.Time{}
@@ -234,7 +233,7 @@ func retryAfter(value string, now time.Time) time.Time {
 	if strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if longest := int64(clinic.DeliveryLife / time.Second); err != nil || seconds > longest {
-			seconds = longest // so many digits are later than any attempt
+			seconds = longest // a number with that many digits is later than any attempt
 		}
 		return now.Add(time.Duration(seconds) * time.Second)
 	}
@@ -245,7 +244,7 @@ func retryAfter(value string, now time.Time) time.Time {
 	return at
 }
 
-// sign writes the headers of Standard Webhooks 1.0.
+// sign sets the headers of Standard Webhooks 1.0.
 func (s *Sender) sign(r *http.Request, d clinic.Delivery, body []byte) error {
 	id, at := fmt.Sprintf("msg_%d_%d", d.WebhookID, d.ID), s.cfg.Now()
 	var signatures []string
@@ -268,7 +267,7 @@ func (s *Sender) sign(r *http.Request, d clinic.Delivery, body []byte) error {
 	return nil
 }
 
-// reason says what went wrong in words that tell nothing of the network inside.
+// reason describes a failure without revealing anything about the internal network.
 func reason(err error) string {
 	var dns *net.DNSError
 	var operation *net.OpError
@@ -276,11 +275,11 @@ func reason(err error) string {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
 		return "the address is not a public one; MEMS_WEBHOOK_NETWORKS allows others"
 	case errors.As(err, &dns):
-		return "the host's name leads nowhere"
+		return "the host name cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "the receiver did not answer in time"
+		return "the receiver did not respond in time"
 	case errors.As(err, &operation) && operation.Op == "dial":
-		return "no connection to the receiver"
+		return "connecting to the receiver failed"
 	}
 	return "the connection to the receiver failed"
 }

@@ -28,7 +28,7 @@ import (
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// message is what a receiver got.
+// message is a received message.
 type message struct {
 	header http.Header
 	body   []byte
@@ -44,7 +44,7 @@ type receiver struct {
 	*httptest.Server
 	got    chan message
 	answer atomic.Pointer[func(message) int]
-	header atomic.Pointer[http.Header] // of each answer
+	header atomic.Pointer[http.Header] // of each response
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -83,7 +83,7 @@ func (r *receiver) next(t *testing.T) message {
 	return message{}
 }
 
-// fixture is a clinic whose time the test decides.
+// fixture is a clinic whose clock the test controls.
 type fixture struct {
 	t      *testing.T
 	db     *storetest.Database
@@ -107,13 +107,13 @@ func setup(t *testing.T) *fixture {
 	return f
 }
 
-// send runs a sender, as one more process would, until the test ends or by stop.
+// send runs a sender, like another process, until the test ends or stop is called.
 func (f *fixture) send(inside []netip.Prefix) (stop func()) {
 	f.t.Helper()
 	return f.run(f.sender(f.db.Open(f.t, f.now, time.UTC), inside))
 }
 
-// sender is one in the process whose store it is.
+// sender returns a sender in the process that owns the store.
 func (f *fixture) sender(st *store.Store, inside []netip.Prefix) *delivery.Sender {
 	return delivery.New(delivery.Config{
 		Store: st, Message: server.WebhookMessage, Inside: inside, Version: "test", Now: f.now, Log: slog.New(slog.DiscardHandler),
@@ -148,7 +148,7 @@ func (f *fixture) room(name string) clinic.Room {
 	return r
 }
 
-// settled waits until n of a webhook's messages have a status, and returns them.
+// settled waits until n messages of a webhook have a status, and returns them.
 func (f *fixture) settled(w clinic.Webhook, want clinic.DeliveryStatus, n int) []clinic.Delivery {
 	f.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -174,8 +174,8 @@ func verify(m message, secret string) error {
 	return w.VerifyIgnoringTimestamp(m.body, m.header)
 }
 
-// A message is signed as Standard Webhooks says, names the record and holds nothing
-// of it; only what was asked for is sent; secrets can be changed without a gap.
+// A message is signed according to Standard Webhooks, identifies the record without its
+// contents, and is sent only for requested events; secrets can be rotated without a gap.
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -222,7 +222,7 @@ func TestMessages(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, 5)
 }
 
-// A receiver that says when it wants a message again gets it no sooner.
+// A message is not retried before the receiver's Retry-After.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -235,9 +235,9 @@ func TestRetryAfter(t *testing.T) {
 	}{
 		{"600", 10 * time.Minute, 11 * time.Minute},
 		{start.Add(time.Hour).Format(http.TimeFormat), time.Hour, 67 * time.Minute},
-		{"1", 5 * time.Second, 6 * time.Second},                                           // the pause of its own is longer
-		{start.Add(-time.Hour).Format(http.TimeFormat), 5 * time.Second, 6 * time.Second}, // past
-		{"99999999999999999999", clinic.DeliveryLife, 27 * time.Hour},                     // once more, before it is given up
+		{"1", 5 * time.Second, 6 * time.Second},                                           // our own delay is longer
+		{start.Add(-time.Hour).Format(http.TimeFormat), 5 * time.Second, 6 * time.Second}, // in the past
+		{"99999999999999999999", clinic.DeliveryLife, 27 * time.Hour},                     // one attempt before it expires
 		{"soon", 5 * time.Second, 6 * time.Second},
 		{"-5", 5 * time.Second, 6 * time.Second},
 	} {
@@ -259,7 +259,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// failed counts the messages that were refused once.
+// failed returns the number of messages that were refused once.
 func (f *fixture) failed(w clinic.Webhook) int {
 	f.t.Helper()
 	page, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 100)
@@ -275,9 +275,8 @@ func (f *fixture) failed(w clinic.Webhook) int {
 	return n
 }
 
-// What is not taken is tried again, with growing pauses; messages about one record
-// wait for each other, those about another one do not. After a day a message is dead,
-// and can be sent again.
+// Refused messages are retried with growing delays; messages about one record wait for each
+// other, those about another do not. After a day a message is dead, and can be redelivered.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -302,8 +301,8 @@ func TestRetries(t *testing.T) {
 		t.Errorf("%s %s", first.body, other.body)
 	}
 	f.settled(w, clinic.DeliveryDelivered, 1)
-	// Now the receiver is mended: the first message comes again, the same, and the
-	// second one after it.
+	// Once the receiver is repaired, it gets the first message again unchanged, then the
+	// second.
 	r.answers(func(message) int { return 200 })
 	f.passed.Add(int64(10 * time.Second))
 	again, renamed := r.next(t), r.next(t)
@@ -330,7 +329,7 @@ func TestRetries(t *testing.T) {
 		}
 	}
 	dead := f.settled(w, clinic.DeliveryDead, 1)[0]
-	attempts += len(r.got) // of the last moment
+	attempts += len(r.got) // received last
 	for len(r.got) > 0 {
 		<-r.got
 	}
@@ -350,8 +349,7 @@ func TestRetries(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, 0)
 }
 
-// Nothing inside of the clinic's network is reached, under whatever name; nor by
-// being sent on.
+// No internal address is reached, under any name or by redirect.
 func TestNothingInsideIsReached(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -368,7 +366,7 @@ func TestNothingInsideIsReached(t *testing.T) {
 		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 			if d := f.pending(w); len(d) == 1 && d[0].LastError != nil {
-				if e := *d[0].LastError; !strings.Contains(e, "not a public one") && !strings.Contains(e, "leads nowhere") {
+				if e := *d[0].LastError; !strings.Contains(e, "not a public one") && !strings.Contains(e, "cannot be resolved") {
 					t.Errorf("%s: %s", url, e)
 				}
 				break
@@ -383,7 +381,7 @@ func TestNothingInsideIsReached(t *testing.T) {
 	}
 }
 
-// A receiver may send nobody on, and may say that it wants no more.
+// Redirects are not followed, and 410 disables the webhook.
 func TestRedirectsAndGone(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)

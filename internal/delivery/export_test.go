@@ -2,5 +2,5 @@ package delivery
 
 import "time"
 
-// LookRarely makes a sender work only on what wakes it.
+// LookRarely makes a sender react to wake-ups only.
 func (s *Sender) LookRarely() { s.interval = time.Hour }

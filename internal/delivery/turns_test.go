@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
-// Several processes send, each message once; one that dies while it sends does not
-// take the message with it.
+// Several processes send each message once; if one dies while sending, the message is not
+// lost.
 func TestSenders(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -36,7 +37,7 @@ func TestSenders(t *testing.T) {
 	default:
 	}
 	f.room("The last one")
-	for { // claimed by one that does not go on
+	for { // claimed by a process that does not continue
 		claimed, err := f.st.ClaimDeliveries(t.Context(), 10, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -50,8 +51,8 @@ func TestSenders(t *testing.T) {
 	f.settled(w, clinic.DeliveryDelivered, n+1)
 }
 
-// A receiver that is slow has at most eight messages at a time; when it answers again,
-// what waits follows by itself, without waiting for the next look.
+// A slow receiver gets at most eight messages at a time; once it responds again, the
+// waiting ones follow without waiting for the next poll.
 func TestSlowReceiver(t *testing.T) {
 	t.Parallel()
 	f, r := setup(t), newReceiver(t)
@@ -83,6 +84,58 @@ func TestSlowReceiver(t *testing.T) {
 	}
 	close(release)
 	f.settled(w, clinic.DeliveryDelivered, n)
+}
+
+// Under a stream of changes, a process assigns positions to many of them in one turn, not
+// in one turn each: every turn costs a flush.
+func TestChangesShareTurns(t *testing.T) {
+	t.Parallel()
+	for _, processes := range []int{1, 3} {
+		t.Run(fmt.Sprint(processes), func(t *testing.T) {
+			t.Parallel()
+			f, r := setup(t), newReceiver(t)
+			f.hook(r.URL, "room.*")
+			var stores []*store.Store
+			for range processes {
+				st := f.db.Open(t, f.now, time.UTC)
+				s := f.sender(st, loopback)
+				s.LookRarely()
+				f.run(s)
+				stores = append(stores, st)
+			}
+			create := func(i int) {
+				room := clinic.Room{Name: fmt.Sprint("Room ", i), IsActive: true}
+				if _, err := stores[i%processes].CreateRoom(t.Context(), room); err != nil {
+					t.Fatal(err)
+				}
+			}
+			create(0)
+			r.next(t)
+			const n = 60
+			before, began := f.turns(), time.Now()
+			for i := range n {
+				create(i + 1)
+			}
+			took := time.Since(began)
+			for range n {
+				r.next(t)
+			}
+			// One immediately, one per pause, and one after the last change.
+			most := processes * (2 + int(took/(75*time.Millisecond)))
+			if turns := f.turns() - before; turns > most {
+				t.Errorf("%d turns for %d changes in %s, want at most %d", turns, n, took, most)
+			}
+		})
+	}
+}
+
+// turns returns the number of turns that assigned positions.
+func (f *fixture) turns() (n int) {
+	f.t.Helper()
+	if err := f.db.DB.Get(&n, `SELECT turns FROM change_head`); err != nil {
+		f.t.Fatal(err)
+	}
+	return n
 }
 
 func (f *fixture) pending(w clinic.Webhook) []clinic.Delivery {

@@ -1,5 +1,5 @@
-// Package docs holds the interactive documentation; README.md says where it is from.
-// Nothing is loaded from elsewhere.
+// Package docs embeds the interactive documentation; README.md names its source. It loads
+// nothing from other sites.
 package docs
 
 import (
@@ -9,13 +9,13 @@ import (
 	"io"
 )
 
-// Files are index.html, init.js, styles.js, style.css, and scalar.js.gz: the program that
-// draws the documentation, packed.
+// Files holds index.html, init.js, styles.js, style.css, and scalar.js.gz, the gzipped
+// program that renders the documentation.
 //
 //go:embed index.html init.js styles.js scalar.js.gz style.css
 var Files embed.FS
 
-// Script returns the program that draws the documentation, as a browser loads it.
+// Script returns the program that renders the documentation, decompressed.
 func Script() ([]byte, error) {
 	packed, err := Files.ReadFile("scalar.js.gz")
 	if err != nil {

@@ -224,7 +224,7 @@ func FuzzDates(f *testing.F) {
 	})
 }
 
-// A request is read, or refused with all violations.
+// A request is parsed, or refused with all violations.
 func TestBooking(t *testing.T) {
 	t.Parallel()
 	const both = `"participant":[{"actor":{"reference":"Patient/3"}},{"actor":{"reference":"Practitioner/7"}}]`

@@ -15,11 +15,11 @@ import (
 
 var (
 	searched = fhir.Base{Address: "https://mems.example.org/fhir"}
-	// present is the moment of the searches.
+	// present is the current time in these tests.
 	present = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
 )
 
-// parameterOf is the parameter that a search was refused for, "" for none.
+// parameterOf returns the parameter for which a search was refused, "" for none.
 func parameterOf(err error) string {
 	refusal, ok := errors.AsType[*clinic.Error](err)
 	if !ok || len(refusal.Violations) == 0 {

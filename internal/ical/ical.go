@@ -12,31 +12,31 @@ import (
 	ics "github.com/arran4/golang-ical"
 )
 
-// Refresh is the interval at which programs are asked to poll.
+// Refresh is the polling interval that programs are asked to use.
 const Refresh = 15 * time.Minute
 
 // MediaType is the media type of what Encode returns.
 const MediaType = "text/calendar; charset=utf-8"
 
-// Calendar is what a program shows under one name.
+// Calendar is a named list of events.
 type Calendar struct {
-	// Name is the title under which programs list the calendar.
+	// Name is the calendar's title in programs.
 	Name   string
 	Events []Event
 }
 
-// Event is one entry of a calendar.
+// Event is a calendar entry.
 type Event struct {
-	// UID identifies the event in every calendar that has it, for good.
+	// UID identifies the event permanently, in every calendar that has it.
 	UID      string
 	Title    string
 	Location string // "" for none
 	Start    time.Time
 	End      time.Time
 	Status   Status
-	// Free reports that the event does not occupy its time.
+	// Free reports whether the event leaves its time free.
 	Free bool
-	// Sequence counts the changes of the event, from 0 (RFC 5545 section 3.8.7.4).
+	// Sequence is the number of changes of the event (RFC 5545 section 3.8.7.4).
 	Sequence  int
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -64,9 +64,9 @@ func (s Status) property() ics.ObjectStatus {
 	}
 }
 
-// Encode returns a calendar as iCalendar. Equal calendars are encoded to equal bytes, so
-// that a client that has them gets 304: DTSTAMP is the time of an event's last change, not
-// of the encoding.
+// Encode returns a calendar as iCalendar. Equal calendars have equal encodings, so that
+// conditional requests get 304: DTSTAMP is an event's last change, not the time of
+// encoding.
 func Encode(c Calendar) ([]byte, error) {
 	cal := ics.NewCalendar()
 	cal.SetProductId("-//MEMS//Calendar feeds//EN")
@@ -86,8 +86,8 @@ func Encode(c Calendar) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// addZone adds a time zone that no event refers to: a calendar must have a component
-// (RFC 5545 section 3.6), and some programs reject one that has none.
+// addZone adds a time zone that no event uses: a calendar must have a component (RFC 5545
+// section 3.6), and some programs reject one without.
 func addZone(cal *ics.Calendar) {
 	standard := cal.AddTimezone("UTC").AddStandard()
 	standard.SetProperty(ics.ComponentPropertyDtStart, "19700101T000000")

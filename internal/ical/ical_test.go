@@ -14,8 +14,8 @@ import (
 	"mems/internal/ical"
 )
 
-// parse reads a calendar with a library other than the one that wrote it, and checks
-// what RFC 5545 requires of every component.
+// parse parses a calendar with a different library and checks what RFC 5545 requires of
+// every component.
 func parse(t rapid.TB, text []byte) *reader.Calendar {
 	t.Helper()
 	calendar, err := reader.NewDecoder(bytes.NewReader(text)).Decode()
@@ -30,12 +30,12 @@ func parse(t rapid.TB, text []byte) *reader.Calendar {
 
 var at = time.Date(2027, 3, 28, 1, 15, 0, 123_456_000, time.UTC)
 
-// Texts of all kinds are read back as they were written, from lines of at most 75 octets
-// that split no character.
+// Any text survives encoding and parsing, in lines of at most 75 octets that split no
+// character.
 func TestTextsOfAllKinds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		// What the contract allows: no control characters, no surrounding spaces.
+		// What the contract allows: no control characters, no surrounding whitespace.
 		texts := rapid.Map(rapid.StringOfN(rapid.RuneFrom([]rune("aß診😀 ,;:\\\"<>'nNЖ\u0301\u200d")), 1, 200, -1),
 			func(s string) string { return norm.NFC.String(strings.TrimSpace(s)) })
 		title, room := "Booked: Dr. "+texts.Draw(t, "doctor"), texts.Draw(t, "room")
@@ -79,7 +79,7 @@ func TestEmptyCalendar(t *testing.T) {
 	}
 }
 
-// The properties of an event in each status; the same calendar is the same bytes.
+// An event has the right properties in each status; equal calendars have equal encodings.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -11,11 +11,11 @@ import (
 
 var errOtherEngine = errors.New("another engine")
 
-// ErrNotRunning says that no process runs a server in a directory.
-var ErrNotRunning = errors.New("no server runs there")
+// ErrNotRunning reports that no process runs a server in a directory.
+var ErrNotRunning = errors.New("no server is running there")
 
-// Attach attaches to the server that another process runs in o.Dir, and makes
-// nothing. Errors: ErrNotRunning.
+// Attach attaches to the server that another process runs in o.Dir, and creates nothing.
+// Errors: ErrNotRunning.
 func Attach(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
@@ -39,8 +39,8 @@ func Attach(ctx context.Context, o Options) (*Server, error) {
 	}
 }
 
-// published is what an owner tells those who attach, in run/server.json. The
-// socket is part of it because its place may depend on the owner's environment.
+// published is what the owner publishes to attaching processes, in run/server.json. It
+// includes the socket, whose path may depend on the owner's environment.
 type published struct {
 	Engine   Engine `json:"engine"`
 	Socket   string `json:"socket"`
@@ -51,7 +51,7 @@ type published struct {
 
 func publishedFile(dir string) string { return filepath.Join(dir, "run", "server.json") }
 
-// publish is called when the server answers.
+// publish is called once the server accepts connections.
 func (s *Server) publish() error {
 	p := published{Engine: s.program.engine, Socket: s.socket, Durable: s.options.Durable, Password: s.password}
 	if s.password != "" {
@@ -61,7 +61,7 @@ func (s *Server) publish() error {
 	if err != nil {
 		return err
 	}
-	// Whole or not at all, for those who read it at this moment.
+	// Written atomically, because others may be reading it.
 	draft := publishedFile(s.dir) + ".new"
 	if err := os.WriteFile(draft, text, 0o600); err != nil {
 		return err
@@ -71,12 +71,12 @@ func (s *Server) publish() error {
 
 func (s *Server) unpublish() { _ = os.Remove(publishedFile(s.dir)) }
 
-// attach tries once to reach the server of the directory's owner. What is
-// published may be left from an owner that crashed, so only an answer counts.
+// attach tries once to connect to the server of the directory's owner. A crashed owner may
+// have left its file, so only a connection counts.
 func (s *Server) attach(ctx context.Context) (bool, error) {
 	text, err := os.ReadFile(publishedFile(s.dir))
 	if err != nil {
-		return false, errors.New("it has not come up yet")
+		return false, errors.New("it is not running yet")
 	}
 	var p published
 	if err := json.Unmarshal(text, &p); err != nil {

@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 )
 
-// FindLogReader returns the command that reads an engine's binary log: its own
-// tool, on PATH or in the tree of an unpacked MySQL. The other engine's does not
-// understand the log.
+// FindLogReader returns the command that reads an engine's binary log: its own tool, on
+// PATH or in the tree of an unpacked MySQL. The other engine's tool does not understand the
+// log.
 func FindLogReader(engine Engine) ([]string, error) {
 	if engine == MariaDB {
 		if path, err := exec.LookPath("mariadb-binlog"); err == nil {

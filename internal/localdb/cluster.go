@@ -17,16 +17,16 @@ import (
 	"time"
 )
 
-// ClusterOptions say what cluster to start.
+// ClusterOptions configure a cluster.
 type ClusterOptions struct {
-	// Dir holds the nodes, each in a folder of its own. It must be new or empty.
+	// Dir holds the nodes, each in a subdirectory. It must be new or empty.
 	Dir string
-	// Nodes: none means three on free ports of 127.0.0.1.
+	// Nodes defaults to three on free ports of 127.0.0.1.
 	Nodes []Node
-	// Dirs are the folders of the first nodes, if they are to be elsewhere.
+	// Dirs are the directories of the first nodes, if not in Dir.
 	Dirs []string
-	// Durable, Install, BufferPoolMB and Log are those of Options, for every node.
-	// Without Durable, commits survive the end of a server, and not the machine's.
+	// Durable, Install, BufferPoolMB and Log are those of Options, for every node. Without
+	// Durable, commits survive a crash of a server but not of the machine.
 	Durable      bool
 	Install      bool
 	BufferPoolMB int
@@ -40,10 +40,10 @@ type Cluster struct {
 	nodes    []Node
 	password string
 	options  ClusterOptions
-	empty    string // a data directory as it is made
+	empty    string // a freshly initialised data directory
 }
 
-// StartCluster starts a new cluster, whose primary is the first node.
+// StartCluster starts a new cluster with the first node as the primary.
 func StartCluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
 	if len(o.Nodes) == 0 {
 		var err error
@@ -84,7 +84,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if err := c.Bootstrap(ctx, 0); err != nil {
 		return err
 	}
-	// One after the other: two that join at once may have to try again.
+	// One by one: concurrent joins may have to be retried.
 	for i := 1; i < len(c.Servers); i++ {
 		if err := c.Join(ctx, i); err != nil {
 			return err
@@ -98,15 +98,15 @@ func (c *Cluster) member(i int) *member {
 	return &member{number: i + 1, node: c.nodes[i], seeds: c.nodes, group: group, password: c.password}
 }
 
-// Add starts one more node on a free port, new and empty, and returns its index. It is
-// not in the group yet.
+// Add starts another empty node on a free port and returns its index. It does not join the
+// group.
 func (c *Cluster) Add(ctx context.Context) (int, error) {
 	more, err := localNodes(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
 	c.nodes = append(slices.Clone(c.nodes), more...)
-	for _, s := range c.Servers { // for their next start: a server of ours reads no persisted settings
+	for _, s := range c.Servers { // for their next start: our servers read no persisted settings
 		s.options.member.seeds = c.nodes
 	}
 	i := len(c.Servers)
@@ -118,8 +118,8 @@ func (c *Cluster) Add(ctx context.Context) (int, error) {
 	return i, nil
 }
 
-// Replace ends a node, removes its data, and starts a new and empty one at its address.
-// It is not in the group yet.
+// Replace kills a node, removes its data, and starts an empty one at its address, which
+// does not join the group.
 func (c *Cluster) Replace(ctx context.Context, i int) error {
 	old := c.Servers[i]
 	if err := errors.Join(old.Kill(), old.Stop(ctx), os.RemoveAll(old.dir)); err != nil {
@@ -142,7 +142,7 @@ func (m *member) start(ctx context.Context, o ClusterOptions, data string) (*Ser
 	if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(data)); err != nil {
 		return nil, err
 	}
-	// The server's identity, made anew when it is missing.
+	// The server's identity, recreated if missing.
 	if err := os.Remove(filepath.Join(dir, "data", "auto.cnf")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (m *member) start(ctx context.Context, o ClusterOptions, data string) (*Ser
 	return s, m.prepare(ctx, s)
 }
 
-// initialiseOnly makes a data directory that every node gets a copy of.
+// initialiseOnly creates a data directory, of which every node gets a copy.
 func initialiseOnly(ctx context.Context, o Options) (string, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return "", err
@@ -172,7 +172,7 @@ func initialiseOnly(ctx context.Context, o Options) (string, error) {
 	return s.data(), s.initialise(ctx)
 }
 
-// localNodes gives n nodes ports of 127.0.0.1 that nobody listened on just now.
+// localNodes returns n nodes on free ports of 127.0.0.1.
 func localNodes(ctx context.Context, n int) ([]Node, error) {
 	var config net.ListenConfig
 	free := make([]string, 2*n)
@@ -181,7 +181,7 @@ func localNodes(ctx context.Context, n int) ([]Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }() // all at the end, or a port would come twice
+		defer func() { _ = l.Close() }() // all at the end, or a port could be returned twice
 		free[i] = l.Addr().String()
 	}
 	nodes := make([]Node, n)
@@ -191,8 +191,8 @@ func localNodes(ctx context.Context, n int) ([]Node, error) {
 	return nodes, nil
 }
 
-// URL is the address of a database of the cluster, with every node's host and an
-// account that may do everything.
+// URL returns the URL of a database of the cluster, with every node's host and an account
+// with all privileges.
 func (c *Cluster) URL(database string) string {
 	hosts := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
@@ -201,11 +201,11 @@ func (c *Cluster) URL(database string) string {
 	return c.url(strings.Join(hosts, ","), database)
 }
 
-// Address is the host and port of a node, as the group knows it.
+// Address returns the host and port of a node, as known to the group.
 func (c *Cluster) Address(i int) string { return c.nodes[i].Address }
 
-// GroupSeeds are the addresses at which the nodes of the group reach each other, as
-// group_replication_group_seeds takes them.
+// GroupSeeds returns the addresses at which nodes of the group reach each other, for
+// group_replication_group_seeds.
 func (c *Cluster) GroupSeeds() string {
 	seeds := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
@@ -214,7 +214,7 @@ func (c *Cluster) GroupSeeds() string {
 	return strings.Join(seeds, ",")
 }
 
-// NodeURL is the address of a database at one node.
+// NodeURL returns the URL of a database at one node.
 func (c *Cluster) NodeURL(i int, database string) string {
 	return c.url(c.nodes[i].Address, database)
 }
@@ -223,7 +223,7 @@ func (c *Cluster) url(hosts, database string) string {
 	return "mysql://" + tcpUser + ":" + c.password + "@" + hosts + "/" + database
 }
 
-// Bootstrap makes a node the first one of the group, when no other is in it.
+// Bootstrap starts the group with one node, if no other is in it.
 func (c *Cluster) Bootstrap(ctx context.Context, i int) error {
 	return c.Servers[i].execAll(ctx,
 		"SET GLOBAL group_replication_bootstrap_group = ON",
@@ -231,8 +231,8 @@ func (c *Cluster) Bootstrap(ctx context.Context, i int) error {
 		"SET GLOBAL group_replication_bootstrap_group = OFF")
 }
 
-// Join makes a running node join the group. The others may still be about to expel
-// what it was before, so it is tried for a while.
+// Join makes a running node join the group. It retries for a while, because the others may
+// not have expelled its former incarnation yet.
 func (c *Cluster) Join(ctx context.Context, i int) error {
 	limit := time.NewTimer(startLimit / 2)
 	defer limit.Stop()
@@ -251,7 +251,7 @@ func (c *Cluster) Join(ctx context.Context, i int) error {
 	}
 }
 
-// lastErrors returns the last lines of the server's log that say what is wrong.
+// lastErrors returns the last error lines of the server's log.
 func (s *Server) lastErrors() string {
 	text, err := os.ReadFile(s.logFile())
 	if err != nil {
@@ -266,7 +266,7 @@ func (s *Server) lastErrors() string {
 	return strings.Join(lines[max(0, len(lines)-5):], "")
 }
 
-// Rejoin makes a node leave whatever is left of its group, and join the present one.
+// Rejoin makes a node leave the remains of its group and join the current one.
 func (c *Cluster) Rejoin(ctx context.Context, i int) error {
 	if err := c.Servers[i].execAll(ctx, "STOP GROUP_REPLICATION"); err != nil {
 		return err
@@ -274,10 +274,10 @@ func (c *Cluster) Rejoin(ctx context.Context, i int) error {
 	return c.Join(ctx, i)
 }
 
-// Kill ends a node at once, as a crash would.
+// Kill kills a node, like a crash.
 func (c *Cluster) Kill(i int) error { return c.Servers[i].Kill() }
 
-// SetPrimary makes a node the primary, as before maintenance of the present one.
+// SetPrimary makes a node the primary, as before maintenance of the current one.
 func (c *Cluster) SetPrimary(ctx context.Context, i int) error {
 	db, err := c.Servers[i].open()
 	if err != nil {
@@ -288,12 +288,12 @@ func (c *Cluster) SetPrimary(ctx context.Context, i int) error {
 	return db.QueryRowContext(ctx, `SELECT group_replication_set_as_primary(@@server_uuid)`).Scan(&said)
 }
 
-// Member is what a node says of one of the group.
+// Member is a member of the group as a node sees it.
 type Member struct {
 	Address, State, Role string
 }
 
-// Members asks a node for its view of the group.
+// Members returns a node's view of the group.
 func (c *Cluster) Members(ctx context.Context, i int) ([]Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -320,8 +320,7 @@ func (c *Cluster) Members(ctx context.Context, i int) ([]Member, error) {
 	return members, rows.Err()
 }
 
-// Primary returns the node that says of itself that it is the primary and online,
-// -1 when none does.
+// Primary returns the node that considers itself the primary and online, -1 for none.
 func (c *Cluster) Primary(ctx context.Context) int {
 	for i, n := range c.nodes {
 		members, err := c.Members(ctx, i)
@@ -332,7 +331,7 @@ func (c *Cluster) Primary(ctx context.Context) int {
 	return -1
 }
 
-// await polls the first node until so many members are online.
+// await polls the first node until enough members are online.
 func (c *Cluster) await(ctx context.Context, enough func(online int) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -355,12 +354,12 @@ func (c *Cluster) await(ctx context.Context, enough func(online int) bool) error
 	}
 }
 
-// Stop kills every node: the data of a cluster are for one run.
+// Stop kills every node: a cluster's data are for one run.
 func (c *Cluster) Stop(ctx context.Context) {
 	for _, s := range c.Servers {
 		if s != nil {
 			_ = s.Kill()
-			_ = s.Stop(ctx) // gives the directory back
+			_ = s.Stop(ctx) // releases the directory
 		}
 	}
 }

@@ -24,13 +24,13 @@ func TestUnfinishedInitialisation(t *testing.T) {
 	}
 }
 
-// Initialisation that is cancelled leaves nothing in the way either.
+// A cancelled initialisation does not obstruct the next one either.
 func TestCancelledInitialisation(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := localdb.Start(ctx, options(dir, func(format string, args ...any) {
 		t.Logf(format, args...)
-		cancel() // it says that it begins
+		cancel() // at the message that it begins
 	}))
 	if err == nil {
 		t.Fatal("started in spite of the cancelled context")
@@ -56,7 +56,7 @@ func TestUnusualDirectories(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.Socket())) })
 			fill(t, s)
-			// Shared with other servers, it makes them fail at random.
+			// If shared with other servers, they fail at random.
 			var tmp string
 			if err := connect(t, s).QueryRowContext(t.Context(), `SELECT @@tmpdir`).Scan(&tmp); err != nil {
 				t.Fatal(err)
@@ -68,8 +68,8 @@ func TestUnusualDirectories(t *testing.T) {
 	}
 }
 
-// Root has no password, so nobody else may reach the socket, whatever the mode
-// of the directory that we were given.
+// Root has no password, so other users must not reach the socket, whatever the mode of the
+// given directory.
 func TestSocketIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {

@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// program is a server that can be run.
+// program is an executable server.
 type program struct {
 	engine  Engine
 	release release
 	path    string
-	// installer is MariaDB's script that makes a data directory.
+	// installer is MariaDB's script that creates a data directory.
 	installer string
-	// before precedes path in the command line: the dynamic loader of an
-	// unpacked tree and its library path.
+	// before precedes path on the command line: the dynamic loader of an unpacked tree and
+	// its library path.
 	before []string
 	// tree is the root of an unpacked tree; empty for an installed server.
 	tree string
@@ -31,8 +31,7 @@ func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // G204: paths found by us
 }
 
-// release is the first two numbers of a version. Data move up with a newer
-// server and never down.
+// release is the first two numbers of a version. Data can be upgraded, never downgraded.
 type release struct{ major, minor int }
 
 func (r release) String() string { return fmt.Sprintf("%d.%d", r.major, r.minor) }
@@ -54,11 +53,11 @@ func (e Engine) words() string {
 	}
 }
 
-// find finds the server for the data: the engine that made them, at least as
-// new, else the one asked for, else any.
+// find returns a server for the data: the engine that created them, at least as new, else
+// the requested one, else any.
 func find(ctx context.Context, data string, o Options) (program, error) {
 	if o.Engine != Any && o.Engine != MariaDB && o.Engine != MySQL {
-		return program{}, fmt.Errorf("there is no database engine %q: use %s or %s", o.Engine, MariaDB, MySQL)
+		return program{}, fmt.Errorf("unknown database engine %q (expected %s or %s)", o.Engine, MariaDB, MySQL)
 	}
 	want := o.Engine
 	maker, made := makerOf(data)
@@ -77,7 +76,7 @@ func find(ctx context.Context, data string, o Options) (program, error) {
 		old = p
 	}
 	if err := ctx.Err(); err != nil {
-		return program{}, err // asking was broken off: that none answered says nothing
+		return program{}, err // cancelled: finding none means nothing
 	}
 	if old.path != "" {
 		return program{}, fmt.Errorf("the data in %s were made by %s %s, and the server here is older: %s (%s); install a newer one, or remove the directory",
@@ -89,9 +88,9 @@ func find(ctx context.Context, data string, o Options) (program, error) {
 	return install(ctx, want, o.Log)
 }
 
-// servers gives the servers of this machine, best first: installed ones, then
-// the tree that unpackMySQL has left. It asks one when its turn comes, since
-// asking costs a few milliseconds each.
+// servers yields the servers of this machine, best first: installed ones, then the tree
+// that unpackMySQL left. Each is identified only when its turn comes, which takes
+// milliseconds.
 func servers(ctx context.Context, want Engine) iter.Seq[program] {
 	candidates := installed()
 	if tree, ok := unpacked(); ok && want != MariaDB {
@@ -106,7 +105,7 @@ func servers(ctx context.Context, want Engine) iter.Seq[program] {
 	}
 }
 
-// installed looks on PATH and where servers are put, which is often not on the
+// installed returns the servers on PATH and in the usual places, which are often not on the
 // PATH of an ordinary user.
 func installed() []program {
 	var found []program
@@ -132,7 +131,7 @@ func installed() []program {
 	return found
 }
 
-// first gives the best server of this machine, if there is one.
+// first returns the best server of this machine, if there is one.
 func first(ctx context.Context, want Engine) (program, bool) {
 	for p := range servers(ctx, want) {
 		return p, true
@@ -142,7 +141,7 @@ func first(ctx context.Context, want Engine) (program, bool) {
 
 var versionWords = regexp.MustCompile(`Ver (\d+)\.(\d+)`)
 
-// identify asks a program what it is: the name does not tell, since mysqld is
+// identify runs a program to find out its engine: the name is no evidence, since mysqld is
 // often a link to mariadbd.
 func identify(ctx context.Context, p program) (program, bool) {
 	out, err := p.command(ctx, "--no-defaults", "--version").Output()
@@ -153,7 +152,7 @@ func identify(ctx context.Context, p program) (program, bool) {
 	if numbers == nil {
 		return p, false
 	}
-	p.release.major, _ = strconv.Atoi(numbers[1]) // digits by the pattern
+	p.release.major, _ = strconv.Atoi(numbers[1]) // the pattern matches digits only
 	p.release.minor, _ = strconv.Atoi(numbers[2])
 	if !strings.Contains(string(out), "MariaDB") {
 		p.engine = MySQL
@@ -164,8 +163,8 @@ func identify(ctx context.Context, p program) (program, bool) {
 	return p, err == nil
 }
 
-// mariadbInstaller finds the script that belongs to a server, and what it
-// calls; Debian packs both apart from the server.
+// mariadbInstaller returns the script that belongs to a server, with its helpers; Debian
+// packages both apart from the server.
 func mariadbInstaller(server string) (string, error) {
 	if _, err := exec.LookPath("my_print_defaults"); err != nil {
 		return "", err
@@ -178,16 +177,16 @@ func mariadbInstaller(server string) (string, error) {
 	return exec.LookPath("mariadb-install-db")
 }
 
-// markName is a file inside the data, so that it comes and goes with them.
+// markName is a file inside the data, so that it is moved and removed with them.
 const markName = "mems-engine"
 
-// mark notes who works on the data.
+// mark records which server uses the data.
 func mark(data string, p program) error {
 	return os.WriteFile(filepath.Join(data, markName), fmt.Appendf(nil, "%s %s\n", p.engine, p.release), 0o600)
 }
 
-// makerOf says who made the data. Without our mark (data put there by hand) it
-// goes by files that only one engine has.
+// makerOf returns the server that created the data. Without our mark (data put there by
+// hand) it looks for files that only one engine has.
 func makerOf(data string) (Engine, release) {
 	var r release
 	var e string

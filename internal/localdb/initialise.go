@@ -11,13 +11,12 @@ import (
 	"syscall"
 )
 
-// initialise makes the data, if there are none, beside their final place, and
-// moves them there when they are complete: a crash in between leaves nothing
-// that a later start would take for data.
+// initialise creates the data directory, unless it exists, under another name and renames
+// it when it is complete: what a crash leaves is never mistaken for data.
 func (s *Server) initialise(ctx context.Context) error {
 	if left, err := filepath.Glob(filepath.Join(s.dir, "new-*")); err == nil {
 		for _, dir := range left {
-			_ = os.RemoveAll(dir) // rubbish in the worst case
+			_ = os.RemoveAll(dir) // at worst left as garbage
 		}
 	}
 	if exists(s.data()) {
@@ -33,14 +32,14 @@ func (s *Server) initialise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd.Env = append(os.Environ(), "TMPDIR="+s.tmp) // no argument, for the script would lose it
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.tmp) // not an argument, which the script would drop
 	if out, err := runToEnd(cmd); err != nil {
-		logs, _ := filepath.Glob(filepath.Join(fresh, "*.err")) // where some versions say why
+		logs, _ := filepath.Glob(filepath.Join(fresh, "*.err")) // where some versions report the cause
 		for _, name := range logs {
 			text, _ := os.ReadFile(name) //nolint:gosec // G304: our own folder
 			out = append(out, text...)
 		}
-		full := isFull(fresh) // before room is made
+		full := isFull(fresh) // before space is freed
 		_ = os.RemoveAll(fresh)
 		_ = os.WriteFile(s.logFile(), out, 0o600) //nolint:gosec // G703: our own log, for those who want to know more
 		if full {
@@ -49,7 +48,7 @@ func (s *Server) initialise(ctx context.Context) error {
 		if cause := causeOf(s.dir, string(out), err); cause != nil {
 			return fmt.Errorf("initialise the database: %w", cause)
 		}
-		// All of it: MariaDB's script names the cause first and explains itself at length.
+		// All of it: MariaDB's script first names the cause and then explains at length.
 		return fmt.Errorf("initialise the database with %s: %w\n%s", s.program.path, err, out)
 	}
 	if err := mark(fresh, s.program); err != nil {
@@ -65,7 +64,7 @@ func (s *Server) initCommand(ctx context.Context, fresh string) (*exec.Cmd, erro
 		return s.program.command(ctx, args...), nil
 	}
 	if !plain(fresh) {
-		// The script forgets to quote: it gets a plain name for the same place.
+		// The script does not quote paths, so it gets a plain alias.
 		short, err := shortDir(s.dir)
 		if err != nil {
 			return nil, err
@@ -77,8 +76,8 @@ func (s *Server) initCommand(ctx context.Context, fresh string) (*exec.Cmd, erro
 		}
 		fresh = filepath.Join(link, filepath.Base(fresh))
 	}
-	// "normal" authentication: root without a password, by the socket that only
-	// we can reach, instead of asking who the operating system's user is.
+	// "normal" authentication: root without a password through the socket that only we can
+	// access, instead of by operating system user.
 	args := append([]string{
 		"--no-defaults", "--datadir=" + fresh,
 		"--auth-root-authentication-method=normal", "--skip-test-db",
@@ -86,7 +85,7 @@ func (s *Server) initCommand(ctx context.Context, fresh string) (*exec.Cmd, erro
 	return exec.CommandContext(ctx, s.program.installer, args...), nil //nolint:gosec // G204: a path found by us
 }
 
-// runToEnd runs a command that must not outlive us, with all that it starts.
+// runToEnd runs a command that must not outlive us, including its children.
 func runToEnd(cmd *exec.Cmd) ([]byte, error) {
 	cmd.SysProcAttr = childAttributes(syscall.SIGKILL)
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
@@ -95,7 +94,7 @@ func runToEnd(cmd *exec.Cmd) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// asRoot: servers refuse to run as root unless told that it is meant.
+// asRoot returns the argument without which servers refuse to run as root.
 func asRoot() []string {
 	if os.Geteuid() == 0 {
 		return []string{"--user=root"}

@@ -16,7 +16,7 @@ import (
 // makes data directories, but not mariadb-server, which starts a service.
 var mariadbPackages = []string{"mariadb-server-core", "mariadb-client-core"}
 
-// advice tells a person how to get a server.
+// advice says how to install a server.
 func advice(e Engine) string {
 	mysqlAdvice := "install MySQL 8.4 or later (https://dev.mysql.com/downloads/mysql/)"
 	switch {
@@ -37,7 +37,7 @@ func advice(e Engine) string {
 	case e == MySQL:
 		return mysqlAdvice
 	default:
-		return "install MariaDB 10.11 or later, or MySQL 8.4 or later, or set MEMS_DATABASE_URL to a server of yours"
+		return "install MariaDB 10.11 or later, or MySQL 8.4 or later, or set MEMS_DATABASE_URL to your own server"
 	}
 }
 
@@ -46,18 +46,18 @@ func has(name string) bool {
 	return err == nil
 }
 
-// install brings a server to this machine: MariaDB as packages, MySQL, which
-// Debian's stable releases do not have, as an unpacked tree in the user's cache.
+// install installs a server on this machine: MariaDB as packages; MySQL, which Debian's
+// stable releases lack, as an unpacked tree in the user's cache.
 func install(ctx context.Context, want Engine, log func(string, ...any)) (program, error) {
 	if !has("apt-get") {
-		return program{}, fmt.Errorf("no %s was found, and none can be installed here without you: %s", want.words(), advice(want))
+		return program{}, fmt.Errorf("no %s was found, and it cannot be installed automatically here: %s", want.words(), advice(want))
 	}
 	unlock, err := lockInstallation(ctx)
 	if err != nil {
 		return program{}, err
 	}
 	defer unlock()
-	// Another process, say the next test binary, may have done it meanwhile.
+	// Another process, such as another test binary, may have installed it meanwhile.
 	if p, ok := first(ctx, want); ok {
 		return p, nil
 	}
@@ -67,7 +67,7 @@ func install(ctx context.Context, want Engine, log func(string, ...any)) (progra
 	return installMariaDB(ctx, log)
 }
 
-// lockInstallation waits until no other process of this user installs.
+// lockInstallation waits until no other process of this user is installing.
 func lockInstallation(ctx context.Context) (func(), error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -89,7 +89,7 @@ func lockInstallation(ctx context.Context) (func(), error) {
 	}
 }
 
-// cacheDir is where things are kept that can be fetched again.
+// cacheDir returns the directory for files that can be downloaded again.
 func cacheDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -103,15 +103,15 @@ func installMariaDB(ctx context.Context, log func(string, ...any)) (program, err
 	install := append([]string{"install", "-y", "--no-install-recommends"}, mariadbPackages...)
 	sudo, may := rootPrefix(ctx)
 	if !may {
-		return program{}, fmt.Errorf("no database server was found, and installing one needs root; type: sudo apt-get update && sudo apt-get %s",
+		return program{}, fmt.Errorf("no database server was found, and installing one needs root; run: sudo apt-get update && sudo apt-get %s",
 			strings.Join(install, " "))
 	}
 	log("no database server found; installing %s with apt-get (about 20 s, once)", strings.Join(mariadbPackages, " "))
 	if err := aptGet(ctx, sudo, "update"); err != nil {
-		log("trying with the package lists that are here, since they could not be renewed: %v", err)
+		log("using the existing package lists, because updating them failed: %v", err)
 	}
 	if err := aptGet(ctx, sudo, install...); err != nil {
-		return program{}, fmt.Errorf("%w\nYou can also do it yourself: %s", err, advice(MariaDB))
+		return program{}, fmt.Errorf("%w\nTo install it yourself: %s", err, advice(MariaDB))
 	}
 	p, ok := first(ctx, MariaDB)
 	if !ok {
@@ -121,8 +121,8 @@ func installMariaDB(ctx context.Context, log func(string, ...any)) (program, err
 	return p, nil
 }
 
-// rootPrefix is what makes a command run as root: nothing, or sudo if that
-// does not ask for a password.
+// rootPrefix returns a prefix that runs a command as root: none, or sudo if it needs no
+// password.
 func rootPrefix(ctx context.Context) ([]string, bool) {
 	if os.Geteuid() == 0 {
 		return nil, true
@@ -137,7 +137,7 @@ func aptGet(ctx context.Context, prefix []string, args ...string) error {
 		"apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
 	line = append(line, args...)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // G204: constants
-	// Killed in the middle, dpkg would leave the system half installed.
+	// Killed half-way, dpkg would leave the system half installed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute
 	if out, err := cmd.CombinedOutput(); err != nil {

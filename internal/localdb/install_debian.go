@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// treeDir is where the MySQL tree is kept.
+// treeDir returns the directory of the MySQL tree.
 func treeDir() (string, error) {
 	cache, err := cacheDir()
 	return filepath.Join(cache, "mysql-tree-"+runtime.GOARCH), err
 }
 
-// unpacked finds a MySQL that unpackMySQL has left here before.
+// unpacked returns the MySQL that unpackMySQL unpacked earlier.
 func unpacked() (program, bool) {
 	tree, err := treeDir()
 	if err != nil {
 		return program{}, false
 	}
-	// The loader's name and place depend on the architecture.
+	// The loader's name and path depend on the architecture.
 	loaders, err := filepath.Glob(filepath.Join(tree, "usr", "lib*", "ld-linux*.so.*"))
 	if err != nil || len(loaders) == 0 {
 		return program{}, false
@@ -37,11 +37,10 @@ func unpacked() (program, bool) {
 	}, true
 }
 
-// unpackMySQL fetches mysql-server-core and every library it needs, down to
-// libc, from Debian's unstable suite into a tree of its own that touches
-// nothing of the system, needs no root, and is run by its own loader. apt
-// resolves against an empty system, with lists apart from the machine's, and
-// checks the signatures. The caller holds the installation lock.
+// unpackMySQL downloads mysql-server-core and all libraries that it needs, including libc,
+// from Debian's unstable suite into a separate tree, which changes nothing in the system,
+// needs no root, and is run by its own loader. apt resolves against an empty system with
+// separate lists, and checks the signatures. The caller holds the installation lock.
 func unpackMySQL(ctx context.Context, log func(string, ...any)) (program, error) {
 	tree, err := treeDir()
 	if err != nil {
@@ -74,7 +73,7 @@ func unpackMySQL(ctx context.Context, log func(string, ...any)) (program, error)
 			return program{}, err
 		}
 	}
-	// All or nothing: a tree under its final name is complete.
+	// Atomic: a tree under its final name is complete.
 	if err := os.RemoveAll(tree); err != nil {
 		return program{}, err
 	}
@@ -88,14 +87,14 @@ func unpackMySQL(ctx context.Context, log func(string, ...any)) (program, error)
 	return p, nil
 }
 
-// download leaves the packages in work/cache/archives.
+// download downloads the packages to work/cache/archives.
 func download(ctx context.Context, work, mirror string) error {
 	if err := fetchPackages(ctx, work, mirror); err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err() // stopped
+			return ctx.Err() // cancelled
 		}
-		return fmt.Errorf("no MySQL server was found, and none could be fetched from %s. Without a network, %s; "+
-			"or use MariaDB, where that is installed.\n%w", mirror, advice(MySQL), err)
+		return fmt.Errorf("no MySQL server was found, and it could not be downloaded from %s. Without a network, %s; "+
+			"or use MariaDB, if that is installed.\n%w", mirror, advice(MySQL), err)
 	}
 	return nil
 }
@@ -106,7 +105,7 @@ func fetchPackages(ctx context.Context, work, mirror string) error {
 			return err
 		}
 	}
-	// An empty system. Not /dev/null: apt locks the folder that the file is in.
+	// An empty system. Not /dev/null: apt locks the directory that contains the file.
 	status := filepath.Join(work, "dpkg", "status")
 	if err := os.WriteFile(status, nil, 0o600); err != nil {
 		return err
@@ -119,19 +118,19 @@ func fetchPackages(ctx context.Context, work, mirror string) error {
 		}
 		return command(ctx, work, "apt-get", append([]string{
 			"-q", "-o", "Dir::Etc::sourcelist=" + filepath.Join(work, "sources.list"), "-o", "Dir::Etc::sourceparts=/dev/null",
-			// The machine's pins may well forbid unstable.
+			// The machine's pins may forbid unstable.
 			"-o", "Dir::Etc::preferences=/dev/null", "-o", "Dir::Etc::preferencesparts=/dev/null",
 			"-o", "Dir::State::lists=" + filepath.Join(work, "lists"), "-o", "Dir::Cache=" + filepath.Join(work, "cache"),
 			"-o", "Dir::State::status=" + status, "-o", "APT::Sandbox::User=",
-			// Whatever the machine's configuration allows: not without a signature.
+			// Require signatures, whatever the machine's configuration.
 			"-o", "Acquire::AllowInsecureRepositories=false", "-o", "APT::Get::AllowUnauthenticated=false",
 		}, args...)...)
 	}
 	if err := apt("update"); err != nil {
-		// An old keyring does not know today's keys. The machine's own suite has
-		// a newer one, signed by keys that it does know.
+		// An old keyring lacks the current keys. The machine's own suite has a newer
+		// keyring, signed with keys that it has.
 		if err2 := command(ctx, work, "apt-get", "-q", "download", "debian-archive-keyring"); err2 != nil {
-			return fmt.Errorf("%w (and no newer keyring: %w)", err, err2)
+			return fmt.Errorf("%w (and downloading a newer keyring failed: %w)", err, err2)
 		}
 		debs, err2 := filepath.Glob(filepath.Join(work, "debian-archive-keyring_*.deb"))
 		if err2 != nil || len(debs) != 1 {
@@ -148,7 +147,7 @@ func fetchPackages(ctx context.Context, work, mirror string) error {
 	return apt("install", "-y", "--no-install-recommends", "--download-only", "mysql-server-core")
 }
 
-// command runs a tool in a directory and shows what it said if it fails.
+// command runs a tool in a directory; its error includes the output.
 func command(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // G204: constants and paths of our own
 	cmd.Dir = dir
@@ -158,19 +157,19 @@ func command(ctx context.Context, dir, name string, args ...string) error {
 	return nil
 }
 
-// debianMirror is the address from which this machine gets Debian's packages.
+// debianMirror returns the URL of this machine's Debian mirror.
 func debianMirror(ctx context.Context) (string, error) {
 	if !exists("/etc/debian_version") || !has("dpkg-deb") {
 		return "", fmt.Errorf("no MySQL server was found, and unpacking one works on Debian only; %s", advice(MySQL))
 	}
-	// A fresh container has no lists yet, so what the release files say is not
-	// known: there we go by the names in the sources.
+	// A fresh container has no package lists, hence no release information: use the names
+	// in the sources.
 	for _, ask := range []struct {
 		flag, format string
 		is           func(a, b string) bool
 	}{
-		// Updates and security of a release have names with a hyphen, and may come
-		// from elsewhere.
+		// Updates and security suites have names with a hyphen, and may come from other
+		// hosts.
 		{"--release-info", "$(ORIGIN) $(CODENAME)", func(origin, name string) bool { return origin == "Debian" && !strings.Contains(name, "-") }},
 		{"--no-release-info", "$(COMPONENT) $(RELEASE)", func(component, name string) bool { return component == "main" && name == codename() }},
 	} {
@@ -185,10 +184,10 @@ func debianMirror(ctx context.Context) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("no MySQL server was found, and apt knows no Debian mirror to get one from; %s", advice(MySQL))
+	return "", fmt.Errorf("no MySQL server was found, and apt has no Debian mirror configured; %s", advice(MySQL))
 }
 
-// codename is the name of this machine's release.
+// codename returns the codename of this machine's release.
 func codename() string {
 	text, err := os.ReadFile("/etc/os-release")
 	if err != nil {

@@ -9,22 +9,21 @@ import (
 )
 
 const (
-	// restartLimit restarts within restartWindow are taken for bad luck; one more
-	// is a fault that restarting does not mend.
+	// restartLimit is the number of restarts within restartWindow after which the server is
+	// considered broken.
 	restartLimit  = 5
 	restartWindow = 10 * time.Minute
-	// retryPause grows with the number of restarts.
+	// retryPause is multiplied by the number of restarts.
 	retryPause = 200 * time.Millisecond
-	// ownerPause is the time between two looks at whether the owner still lives.
+	// ownerPause is the interval of checks whether the owner is alive.
 	ownerPause = 500 * time.Millisecond
 )
 
-// Keep keeps the server running until ctx ends or Stop is called, and returns nil
-// then. The owner restarts a server that dies; a process that attached takes the
-// directory over when its owner ends. The socket, and so the DSN, stays the same.
+// Keep keeps the server running until ctx ends or Stop is called, and then returns nil. The
+// owner restarts a server that dies; an attached process takes over the directory when its
+// owner ends. The socket, and so the DSN, does not change.
 //
-// It returns an error when the server cannot be kept running: it does not start
-// again, or died too often.
+// It returns an error if the server does not start again or died too often.
 func (s *Server) Keep(ctx context.Context) error {
 	var restarts []time.Time
 	for {
@@ -59,7 +58,7 @@ func (s *Server) Keep(ctx context.Context) error {
 			if errUnlessEnded(ctx, err) == nil {
 				return nil
 			}
-			s.options.Log("%v", err) // it counts as one more death, and is tried again
+			s.options.Log("%v", err) // counts as another death, and is retried
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Duration(len(restarts)) * retryPause):
@@ -68,7 +67,7 @@ func (s *Server) Keep(ctx context.Context) error {
 	}
 }
 
-// errUnlessEnded is nil when ctx has ended: then the error is of no interest.
+// errUnlessEnded returns nil if ctx has ended, in which case the error does not matter.
 func errUnlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errStopped) {
 		return nil //nolint:nilerr // asked to end, which broke something off
@@ -86,7 +85,7 @@ func (s *Server) watch() (died <-chan struct{}, owned, stopped bool) {
 	return s.child.done, true, s.lock == nil
 }
 
-// revive starts a server that died again. One that Kill or Restart ended is theirs.
+// revive restarts a server that died, unless Kill or Restart ended it.
 func (s *Server) revive(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,16 +97,16 @@ func (s *Server) revive(ctx context.Context) error {
 	default:
 		return nil // restarted meanwhile
 	}
-	s.options.Log("the database server died (%s); starting it again", s.child.state)
+	s.options.Log("the database server died (%s); restarting it", s.child.state)
 	s.unpublish()
 	if err := s.run(ctx); err != nil {
-		return fmt.Errorf("start the database server again: %w", err)
+		return fmt.Errorf("restart the database server: %w", err)
 	}
-	s.options.Log("the database server runs again")
+	s.options.Log("the database server is running again")
 	return nil
 }
 
-// takeOver becomes the owner if the directory has none any more.
+// takeOver becomes the owner if the directory no longer has one.
 func (s *Server) takeOver(ctx context.Context) error {
 	lock, err := takeLock(filepath.Join(s.dir, "lock"))
 	if errors.Is(err, errLocked) {
@@ -122,8 +121,8 @@ func (s *Server) takeOver(ctx context.Context) error {
 		return lock.Close()
 	}
 	s.options.Log("the process that ran the database in %s has ended; running it here from now on", s.dir)
-	// On the owner's socket, whose place may depend on its environment: our
-	// connections, and those of others who attached, lead there.
+	// Use the owner's socket, whose path may depend on its environment: our connections and
+	// those of other attached processes use it.
 	err = privateDir(filepath.Dir(s.socket))
 	if err == nil {
 		err = s.startOwned(ctx)

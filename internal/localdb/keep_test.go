@@ -11,7 +11,7 @@ import (
 	"mems/internal/localdb"
 )
 
-// keep keeps s running for as long as the test, and reports Keep's result.
+// keep runs Keep until the test ends and returns a channel with its result.
 func keep(t *testing.T, s *localdb.Server) <-chan error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -35,7 +35,7 @@ func killServer(t *testing.T, dir string) {
 	}
 }
 
-// A server that dies is started again on the same socket, but not for ever.
+// A server that dies is restarted on the same socket, but not indefinitely.
 func TestKeepRestarts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -71,8 +71,8 @@ func TestKeepRestarts(t *testing.T) {
 	}
 }
 
-// A process that attached becomes the owner when the owner is killed, and its
-// address stays good.
+// An attached process becomes the owner when the owner is killed, and its address stays
+// valid.
 func TestKeepTakesOver(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -99,7 +99,7 @@ func TestKeepTakesOver(t *testing.T) {
 	})
 }
 
-// Keep ends well when its context does or the server is stopped.
+// Keep returns nil when its context ends or the server is stopped.
 func TestKeepEnds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

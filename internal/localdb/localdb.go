@@ -1,21 +1,20 @@
-// Package localdb runs a private MySQL-compatible server as a child process,
-// so that MEMS can be tried out and tested with nothing prepared.
+// Package localdb runs a private MySQL-compatible server as a child process, so that MEMS
+// can be tried and tested without preparation.
 //
-// The server lives in one directory, listens on a unix socket that only its
-// owner can reach, belongs to one process at a time (others attach to it), and
-// ends with that process, also when it is killed. It is found on this machine
-// or, when allowed, installed by the system's package manager. It is not meant
-// for production: there, give MEMS the address of a server that somebody looks
-// after.
+// The server lives in one directory, listens on a unix socket that only its owner can
+// access, belongs to one process at a time (others attach to it), and ends with that
+// process, even if it is killed. An installed server is used or, if allowed, one is
+// installed by the system's package manager. It is not meant for production, which needs a
+// server that is administered.
 //
-// A directory looks like this:
+// The directory contains:
 //
 //	lock          flock of the owner
-//	data/         the server's data, with mems-engine saying who made them
-//	new-*/        data whose initialisation was cut short; removed by the next start
+//	data/         the server's data, with mems-engine naming its engine
+//	new-*/        an interrupted initialisation; removed by the next start
 //	tmp/          the server's temporary tables
-//	run/          mode 0700: the socket, server.json for those who attach
-//	server.log    what the server said since its last start
+//	run/          mode 0700: the socket, and server.json for attaching processes
+//	server.log    the server's output since its last start
 package localdb
 
 import (
@@ -30,41 +29,39 @@ import (
 // Engine is a kind of server.
 type Engine string
 
-// The engines. Any takes the one that made the directory, else what is found.
+// The engines. Any uses the one that created the directory, else any that is found.
 const (
 	Any     Engine = ""
 	MariaDB Engine = "mariadb"
 	MySQL   Engine = "mysql"
 )
 
-// Options say which server to run, where and how.
+// Options configure a server.
 type Options struct {
 	// Dir holds everything: data, log, socket. Created with mode 0700.
 	Dir string
 	// Engine chooses the kind of server.
 	Engine Engine
-	// Durable flushes every commit to the disk. Without it the end of the
-	// server may lose the last second, and the end of the machine everything,
-	// which is what tests want.
+	// Durable flushes every commit to the disk. Without it a crash of the server may lose
+	// the last second, and one of the machine everything, which is fine for tests.
 	Durable bool
-	// Install allows installing a server when none is found.
+	// Install allows installing a server if none is found.
 	Install bool
-	// BinaryLog keeps a binary log, in the folder of the data; a durable MySQL does anyway.
+	// BinaryLog enables the binary log, in the data directory; a durable MySQL has it
+	// anyway.
 	BinaryLog bool
 	// BufferPoolMB is the server's cache; 0 means 256.
 	BufferPoolMB int
-	// Port, when not 0, also opens 127.0.0.1:Port, for benchmarks and for the
-	// curious. Other users of the machine can reach it, so that way in asks for
-	// a password; see TCPDSN.
+	// Port, if not 0, also opens 127.0.0.1:Port, for benchmarks and for inspection. Other
+	// users of the machine can connect to it, so it requires a password; see TCPDSN.
 	Port int
-	// Log receives progress for people; nil means that nobody wants it.
+	// Log receives progress messages for people; may be nil.
 	Log func(format string, args ...any)
 
-	member *member // of a Cluster; nil for a server of its own
+	member *member // of a Cluster; nil for a standalone server
 }
 
-// Server is a running private server. Its methods may be called by several
-// goroutines.
+// Server is a running private server. Its methods are safe for concurrent use.
 type Server struct {
 	options Options
 	dir     string
@@ -74,15 +71,15 @@ type Server struct {
 	program  program
 	tmp      string
 	version  string
-	password string // of the TCP account; empty when there is none
+	password string // of the TCP account; empty for none
 	owned    bool
-	released bool     // Stop was called on a server of another process
-	lock     *os.File // nil when attached, and after Stop
+	released bool     // Stop was called on another process's server
+	lock     *os.File // nil if attached, and after Stop
 	child    *child   // nil before the first start
 }
 
-// DSN is the go-sql-driver address of a database of this server, as its root
-// user over the unix socket; an empty name means none.
+// DSN returns the go-sql-driver DSN of a database of this server, as root over the unix
+// socket; an empty name means none.
 func (s *Server) DSN(database string) string { return s.config(database).FormatDSN() }
 
 func (s *Server) config(database string) *mysql.Config {
@@ -91,8 +88,7 @@ func (s *Server) config(database string) *mysql.Config {
 	return c
 }
 
-// TCPDSN is the go-sql-driver address by which the server answers on
-// 127.0.0.1; empty when it does not.
+// TCPDSN returns the go-sql-driver DSN on 127.0.0.1; empty without Port.
 func (s *Server) TCPDSN(database string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,25 +101,25 @@ func (s *Server) TCPDSN(database string) string {
 	return c.FormatDSN()
 }
 
-// Socket is the path of the server's unix socket.
+// Socket returns the path of the server's unix socket.
 func (s *Server) Socket() string { return s.socket }
 
-// Engine is the kind of server that runs.
+// Engine returns the engine of the running server.
 func (s *Server) Engine() Engine {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.program.engine
 }
 
-// Version is what the server says of itself.
+// Version returns the server's version.
 func (s *Server) Version() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.version
 }
 
-// Owned reports whether this process runs the server; otherwise another one
-// does, and Stop leaves it alone.
+// Owned reports whether this process runs the server. Otherwise another one does, and Stop
+// does not stop it.
 func (s *Server) Owned() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"mems/internal/localdb"
 )
 
-// TestMain lets the test binary be the owner that another test kills.
+// TestMain lets the test binary act as an owner, which another test kills.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("MEMS_TEST_OWN"); dir != "" {
 		own(dir)
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// own starts a server on dir, says so, and waits to be killed.
+// own starts a server in dir, reports it, and waits to be killed.
 func own(dir string) {
 	s, err := localdb.Start(context.Background(), options(dir, func(string, ...any) {}))
 	if err != nil {
@@ -36,7 +36,7 @@ func options(dir string, log func(string, ...any)) localdb.Options {
 	}
 }
 
-// engine is the one under test: "make test" and "make test-mysql" set it.
+// engine returns the engine under test, set by "make test" and "make test-mysql".
 func engine() localdb.Engine {
 	if e := os.Getenv("MEMS_TEST_DATABASE_ENGINE"); e != "" {
 		return localdb.Engine(e)

@@ -10,33 +10,33 @@ import (
 	"strings"
 )
 
-// Node says where a node of a Cluster runs.
+// Node is where a node of a Cluster runs.
 type Node struct {
-	Address string // host:port for clients and for recovery
-	Group   string // host:port for the messages of the group
-	// Namespace is the network namespace that it runs in, for those who want to cut it
-	// off from the others; empty for ours. Only root may enter one.
+	Address string // host:port for clients and recovery
+	Group   string // host:port for group communication
+	// Namespace is the node's network namespace, with which it can be cut off from the
+	// others; empty for ours. Only root may enter one.
 	Namespace string
 }
 
-// member is what makes a server a node of a Cluster.
+// member configures a server as a node of a Cluster.
 type member struct {
 	number   int
 	node     Node
 	seeds    []Node
 	group    string // the group's name, a UUID
-	password string // of tcpUser and of the channel by which nodes recover
+	password string // of tcpUser and of the recovery channel
 }
 
-// enter is what a command line begins with to run where the node does.
+// enter returns the command prefix that runs a program in the node's namespace.
 func (m *member) enter() []string {
 	if m == nil || m.node.Namespace == "" {
 		return nil
 	}
-	return []string{"ip", "netns", "exec", m.node.Namespace} // becomes the server: the same process
+	return []string{"ip", "netns", "exec", m.node.Namespace} // exec: the same process becomes the server
 }
 
-// args are the settings of a node beside those of every server. Group Replication
+// args returns the settings of a node besides those of every server. Group Replication
 // needs GTIDs, a binary log and the performance schema.
 func (m *member) args(s *Server) []string {
 	host, port, _ := net.SplitHostPort(m.node.Address)
@@ -48,7 +48,7 @@ func (m *member) args(s *Server) []string {
 		"--bind-address=" + host, "--port=" + port, "--report-host=" + host, "--report-port=" + port,
 		"--server-id=" + strconv.Itoa(m.number), "--gtid-mode=ON", "--enforce-gtid-consistency=ON",
 		"--log-bin=" + filepath.Join(s.data(), "binlog"), "--binlog-expire-logs-seconds=86400",
-		"--log-bin-trust-function-creators=1", // a migration creates triggers
+		"--log-bin-trust-function-creators=1", // migrations create triggers
 		"--plugin-load-add=group_replication.so;mysql_clone.so",
 		"--loose-group-replication-start-on-boot=OFF",
 		"--loose-group-replication-group-name=" + m.group,
@@ -56,23 +56,23 @@ func (m *member) args(s *Server) []string {
 		"--loose-group-replication-group-seeds=" + strings.Join(seeds, ","),
 		"--loose-group-replication-single-primary-mode=ON",
 		"--loose-group-replication-recovery-get-public-key=ON",
-		"--loose-group-replication-recovery-use-ssl=ON", // for an account that requires it
-		// A primary that died is replaced as soon as the others cannot reach it, five
-		// seconds earlier than by default; one without a majority stops waiting for it.
+		"--loose-group-replication-recovery-use-ssl=ON", // the account requires it
+		// A crashed primary is replaced as soon as the others cannot reach it, five seconds
+		// earlier than by default; a node without a majority stops waiting for it.
 		"--loose-group-replication-member-expel-timeout=0",
 		"--loose-group-replication-unreachable-majority-timeout=5",
 	}
 	if s.options.Durable {
 		args = append(args, "--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1")
 	} else {
-		// What was committed survives the end of the server, though not the machine's.
+		// Commits survive a crash of the server, but not of the machine.
 		args = append(args, "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0", "--innodb-doublewrite=OFF")
 	}
 	return args
 }
 
-// prepare makes the accounts of a new node, outside the binary log: each node makes
-// its own, so that none has transactions that the group does not know.
+// prepare creates the accounts of a new node without binary logging: each node creates its
+// own, so that none has transactions that the group lacks.
 func (m *member) prepare(ctx context.Context, s *Server) error {
 	return s.execAll(ctx,
 		"SET sql_log_bin = 0",
@@ -102,7 +102,7 @@ func (s *Server) execAll(ctx context.Context, statements ...string) error {
 func execOn(ctx context.Context, conn *sql.Conn, statements []string) error {
 	for _, text := range statements {
 		if _, err := conn.ExecContext(ctx, text); err != nil {
-			verb, _, _ := strings.Cut(text, "'") // what follows may be a password
+			verb, _, _ := strings.Cut(text, "'") // the rest may contain a password
 			return fmt.Errorf("%s: %w", strings.TrimSpace(verb), err)
 		}
 	}

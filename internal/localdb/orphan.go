@@ -14,15 +14,14 @@ import (
 	"time"
 )
 
-// orphanGrace is how long a server without an owner may take to shut down. It
-// is short because one that was asked while it started may never end (measured:
-// MariaDB 10.11 stands still for good, whatever comes after), and because being
-// killed costs no more than crash recovery.
+// orphanGrace is the time that a server without an owner has to shut down. It is short
+// because one that is signalled while it starts may never end (measured: MariaDB 10.11
+// hangs for good), and because killing it costs no more than crash recovery.
 const orphanGrace = 5 * time.Second
 
-// endOrphans ends servers that outlived their owner. We hold the directory's
-// lock, so a server that still works on it has no owner; most often it is
-// already shutting down, having been told by the kernel.
+// endOrphans ends servers that outlived their owner. We hold the directory's lock, so a
+// server that still uses it has no owner; usually it is already shutting down after the
+// kernel's signal.
 func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error {
 	ctx, cancel := context.WithTimeout(ctx, orphanGrace+10*time.Second)
 	defer cancel()
@@ -33,7 +32,7 @@ func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error
 		}
 		for _, pid := range pids {
 			if waited == 0 {
-				log("a database server (process %d) has outlived its owner; waiting for its end", pid)
+				log("a database server (process %d) has outlived its owner; waiting for it to exit", pid)
 			}
 			switch {
 			case waited >= orphanGrace:
@@ -44,15 +43,14 @@ func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("a database server without an owner (process %d) works on %s and does not end: %w", pids[0], dir, ctx.Err())
+			return fmt.Errorf("a database server without an owner (process %d) uses %s and does not exit: %w", pids[0], dir, ctx.Err())
 		case <-time.After(pollPause):
 		}
 	}
 }
 
-// orphans finds the servers that work on dir's data. On Linux it looks at every
-// process, because a server that was just being started has not yet written its
-// number anywhere.
+// orphans returns the servers that use dir's data. On Linux it examines every process,
+// because a server that is just starting has not yet written its pid anywhere.
 func orphans(ctx context.Context, dir string) []int {
 	var candidates []string
 	if runtime.GOOS == "linux" {
@@ -75,8 +73,8 @@ func orphans(ctx context.Context, dir string) []int {
 	return found
 }
 
-// isServerOf reports whether the process is a server of ours on dir's data:
-// process numbers are used again, and a stranger must not be sent a signal.
+// isServerOf reports whether the process is one of our servers on dir's data: pids are
+// reused, and an unrelated process must not be signalled.
 func isServerOf(ctx context.Context, pid int, dir string) bool {
 	dataArg := "--datadir=" + filepath.Join(dir, "data")
 	if runtime.GOOS != "linux" {

@@ -18,7 +18,7 @@ import (
 	"mems/internal/localdb"
 )
 
-// An owner that is killed leaves nothing that stops the next start.
+// A killed owner leaves nothing that obstructs the next start.
 func TestOwnerKilled(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("WhileServing", func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestOwnerKilled(t *testing.T) {
 	})
 	t.Run("NextStart", func(t *testing.T) {
 		owner := startOwner(t, dir)
-		kill(t, owner) // and at once:
+		kill(t, owner) // and immediately:
 		next := start(t, dir)
 		if !next.Owned() {
 			t.Error("the next start attached to a server without an owner")
@@ -58,7 +58,7 @@ func ownerCommand(t *testing.T, dir string) *exec.Cmd {
 	return owner
 }
 
-// startOwner answers when the owner's server serves.
+// startOwner returns once the owner's server accepts connections.
 func startOwner(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
 	owner := ownerCommand(t, dir)
@@ -82,10 +82,10 @@ func kill(t *testing.T, owner *exec.Cmd) {
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = owner.Wait() // killed, as it should be
+	_ = owner.Wait() // killed, as expected
 }
 
-// serverOf finds the process that works on dir's data; 0 when there is none.
+// serverOf returns the process that uses dir's data; 0 for none.
 func serverOf(t *testing.T, dir string) int {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -111,7 +111,7 @@ func waitUntil(t *testing.T, what string, is func() bool) {
 		if is() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond) // a foreign process gives no signal
+		time.Sleep(10 * time.Millisecond) // another process sends no signal
 	}
 	t.Fatalf("waited in vain for %s", what)
 }
@@ -143,7 +143,7 @@ func TestManyStartAtOnce(t *testing.T) {
 	}
 }
 
-// The owner of a directory may take long, or end before its server serves.
+// The owner of a directory may take long, or end before its server accepts connections.
 func TestWaitForOwner(t *testing.T) {
 	dir := t.TempDir()
 	lock, err := os.Create(filepath.Join(dir, "lock"))
@@ -162,7 +162,7 @@ func TestWaitForOwner(t *testing.T) {
 		}
 	})
 	t.Run("TakeOver", func(t *testing.T) {
-		// What an owner that crashed has left must not be believed.
+		// What a crashed owner left must not be trusted.
 		if err := os.MkdirAll(filepath.Join(dir, "run"), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func TestWaitForOwner(t *testing.T) {
 		}()
 		s, err := localdb.Start(t.Context(), options(dir, func(format string, args ...any) {
 			t.Logf(format, args...)
-			once.Do(func() { close(waits) }) // it says so after a while
+			once.Do(func() { close(waits) }) // it logs this after a while
 		}))
 		if err != nil {
 			t.Fatal(err)

@@ -10,21 +10,20 @@ import (
 	"syscall"
 )
 
-// errLocked says that another process owns the directory.
+// errLocked reports that another process owns the directory.
 var errLocked = errors.New("another process owns the database directory")
 
 // child is a running server process.
 type child struct {
 	process *os.Process
 	done    chan struct{}    // closed when it has ended
-	state   *os.ProcessState // how it ended; read after done
+	state   *os.ProcessState // exit state; read after done
 }
 
-// startChild starts the server in a process group of its own, so that Ctrl-C in
-// a terminal reaches MEMS, which stops it after the last request, and not the
-// server itself.
+// startChild starts the server in a separate process group, so that Ctrl-C in a terminal
+// reaches only MEMS, which stops the server after the last request.
 //
-// onOurEnd is what the kernel sends it when we end without having stopped it.
+// onOurEnd is the signal that the kernel sends to it if we end without stopping it.
 func startChild(cmd *exec.Cmd, logPath string, onOurEnd syscall.Signal) (*child, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // G304: our own file
 	if err != nil {
@@ -36,8 +35,8 @@ func startChild(cmd *exec.Cmd, logPath string, onOurEnd syscall.Signal) (*child,
 	c := &child{done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
-		// The kernel ends the child when the *thread* that started it ends, so
-		// this goroutine keeps its thread for as long as the child lives.
+		// The kernel signals the child when the *thread* that started it ends, so this
+		// goroutine keeps its thread while the child lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		if err := cmd.Start(); err != nil {
@@ -46,7 +45,7 @@ func startChild(cmd *exec.Cmd, logPath string, onOurEnd syscall.Signal) (*child,
 		}
 		c.process = cmd.Process
 		started <- nil
-		_ = cmd.Wait() // told by its state
+		_ = cmd.Wait() // the state has the result
 		c.state = cmd.ProcessState
 		close(c.done)
 	}()
@@ -56,7 +55,7 @@ func startChild(cmd *exec.Cmd, logPath string, onOurEnd syscall.Signal) (*child,
 	return c, nil
 }
 
-// stop sends the signal and waits; when ctx ends first, the child is killed.
+// stop signals the child and waits; if ctx ends first, the child is killed.
 func (c *child) stop(ctx context.Context, signal syscall.Signal) error {
 	if err := c.process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err

@@ -4,8 +4,8 @@ package localdb
 
 import "syscall"
 
-// childAttributes: own process group. Where the kernel does not end the child
-// with us, the next start does (endOrphans).
+// childAttributes: separate process group. Where the kernel does not end the child with us,
+// the next start does (endOrphans).
 func childAttributes(syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

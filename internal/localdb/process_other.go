@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Elsewhere MEMS needs a server that somebody else runs: Start says so, and
-// what follows only lets the program compile.
+// On other systems MEMS needs a server that is run otherwise: Start reports that; the rest
+// only makes the program compile.
 const supported = false
 
 var errUnsupported = errors.New("not on this system")

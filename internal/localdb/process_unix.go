@@ -11,8 +11,8 @@ import (
 
 const supported = true
 
-// takeLock takes the directory for this process until the file is closed or
-// the process ends, however it ends.
+// takeLock locks the directory for this process until the file is closed or the process
+// ends, however it ends.
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: our own file
 	if err != nil {
@@ -33,10 +33,10 @@ func ownedByUs(info os.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// killGroup ends a process and all that it has started.
+// killGroup kills a process group.
 func killGroup(leader int) error { return syscall.Kill(-leader, syscall.SIGKILL) }
 
-// mostFiles is the limit of open files.
+// mostFiles returns the limit of open files.
 func mostFiles() uint64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -45,7 +45,7 @@ func mostFiles() uint64 {
 	return limit.Cur
 }
 
-// isFull reports whether the disk of dir has no room for anything that a server writes.
+// isFull reports whether the disk of dir has no space for a server to write.
 func isFull(dir string) bool {
 	free, err := freeBytes(dir)
 	return err == nil && free < 2<<20

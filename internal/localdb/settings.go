@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// serverArgs are the settings of a running server, for a machine that has other
-// work to do.
+// serverArgs returns the settings of a running server, for a machine that also does other
+// work.
 func (s *Server) serverArgs() []string {
 	pool := s.options.BufferPoolMB
 	if pool == 0 {
@@ -44,28 +44,28 @@ func (s *Server) serverArgs() []string {
 		args = append(args, "--log-bin=binlog", "--binlog-format=ROW")
 	}
 	if s.program.engine == MySQL {
-		// As production would run: with a binary log, flushed too. A day of it
-		// is enough here. (MariaDB has none unless asked.)
+		// Like in production: with a binary log, which is flushed, too. One day of it is
+		// enough here. (MariaDB has none by default.)
 		args = append(args, "--sync-binlog=1", "--binlog-expire-logs-seconds=86400")
 	}
 	return args
 }
 
-// unsafeArgs give up what protects data against the end of the machine.
+// unsafeArgs disables what protects data against a crash of the machine.
 func (s *Server) unsafeArgs() []string {
 	if s.options.Durable {
 		return nil
 	}
 	args := []string{"--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"}
 	if s.program.engine == MySQL {
-		// nosync: the operating system writes when it likes. Saves a second of
-		// the three that making a MySQL data directory takes.
+		// nosync leaves flushing to the operating system. It saves one of the three seconds
+		// that creating a MySQL data directory takes.
 		args = append(args, "--skip-log-bin", "--innodb-flush-method=nosync")
 	}
 	return args
 }
 
-// treeArgs tell a server from an unpacked tree where its files are.
+// treeArgs returns the file locations for a server from an unpacked tree.
 func (p program) treeArgs() []string {
 	if p.tree == "" {
 		return nil

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// socketPath is where the socket goes: in dir/run, unless that is too deep for
-// the 108 bytes (104 on macOS) that a socket's address has, or has characters
-// that mean something in a DSN ("@" ends the user's name).
+// socketPath returns the path of the socket: in dir/run, unless that exceeds the 108 bytes
+// (104 on macOS) of a socket address or has characters with a meaning in a DSN ("@" ends
+// the user's name).
 //
-// The socket's own mode lets everybody in, and root has no password, so the
-// directory around it is what keeps others out.
+// The socket itself is accessible to everyone, and root has no password, so the directory
+// around it must keep other users out.
 func socketPath(dir string) (string, error) {
 	run := filepath.Join(dir, "run")
 	if err := privateDir(run); err != nil {
@@ -28,13 +28,12 @@ func socketPath(dir string) (string, error) {
 	return filepath.Join(short, "mysql.sock"), err
 }
 
-// tmpDir is where the server puts temporary tables. A MariaDB that starts
-// removes all of them that it finds there, also those of another server
-// (measured: shared, one in ten initialisations beside other servers failed or
-// crashed), so every server has a directory of its own.
+// tmpDir returns the directory for the server's temporary tables. On start MariaDB removes
+// all that it finds there, even another server's (measured: with a shared directory, one in
+// ten concurrent initialisations failed or crashed), so every server has its own.
 func tmpDir(dir string) (string, error) {
 	tmp := filepath.Join(dir, "tmp")
-	if !plain(tmp) { // a colon would part it in two
+	if !plain(tmp) { // a colon separates paths
 		short, err := shortDir(dir)
 		if err != nil {
 			return "", err
@@ -44,15 +43,15 @@ func tmpDir(dir string) (string, error) {
 	return tmp, privateDir(tmp)
 }
 
-// shortDir is a private directory with a short, plain name that stands for dir.
+// shortDir creates a private directory with a short, plain name as an alias of dir.
 func shortDir(dir string) (string, error) {
 	sum := sha256.Sum256([]byte(dir))
 	short := filepath.Join(os.TempDir(), "mems-"+hex.EncodeToString(sum[:8]))
 	return short, privateDir(short)
 }
 
-// privateDir makes a directory that only we can enter. Somebody else may have
-// made it first, to read along: then it is refused.
+// privateDir creates a directory that only we can enter. It rejects one that another user
+// created first, who could read along.
 func privateDir(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -62,12 +61,12 @@ func privateDir(path string) error {
 		return err
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ownedByUs(info) {
-		return fmt.Errorf("%s is not a directory that only we can enter; remove it, or use another MEMS_DATA_DIR", path)
+		return fmt.Errorf("%s is not a directory that only this user can enter; remove it, or use another MEMS_DATA_DIR", path)
 	}
 	return nil
 }
 
-// plain reports whether a path means the same in a DSN and in a shell script.
+// plain reports whether a path needs no quoting in a DSN or a shell script.
 func plain(path string) bool {
 	return strings.IndexFunc(path, func(r rune) bool {
 		switch {

@@ -16,26 +16,24 @@ import (
 )
 
 const (
-	// startLimit bounds how long a server may take to come up, crash recovery
-	// included.
+	// startLimit is the timeout of a server's start, including crash recovery.
 	startLimit = 2 * time.Minute
-	// attachLimit bounds the wait for another process's server: that process
-	// may be installing it.
+	// attachLimit is the timeout of waiting for another process's server, which that
+	// process may still be installing.
 	attachLimit = 10 * time.Minute
-	// stopLimit is the grace between asking a server to end and ending it.
+	// stopLimit is the time between asking a server to shut down and killing it.
 	stopLimit = 30 * time.Second
-	// pollPause is the time between two looks at something that gives no signal.
+	// pollPause is the interval of polling where there is no signal.
 	pollPause = 25 * time.Millisecond
 )
 
-// Start starts the server of o.Dir, or attaches to it when another process
-// already runs it.
+// Start starts the server of o.Dir, or attaches to it if another process already runs it.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
 	if !supported {
-		return nil, errors.New("a private database server needs Linux or macOS; set MEMS_DATABASE_URL to a server of yours")
+		return nil, errors.New("a private database server needs Linux or macOS; set MEMS_DATABASE_URL to your own server")
 	}
 	if o.Dir == "" {
 		return nil, errors.New("localdb: no directory given")
@@ -43,7 +41,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the database directory: %w", err)
 	}
-	// One name for one directory: orphans are known by it.
+	// A canonical path: orphans are recognised by it.
 	dir, err := filepath.EvalSymlinks(o.Dir)
 	if err != nil {
 		return nil, err
@@ -61,8 +59,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// ownOrAttach takes the directory, or attaches to the server of its owner. It
-// tries both in turns, since an owner may end while we wait for its server.
+// ownOrAttach locks the directory, or attaches to the server of its owner. It tries both in
+// turn, since an owner may end while we wait for its server.
 func (s *Server) ownOrAttach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attachLimit)
 	defer cancel()
@@ -70,7 +68,7 @@ func (s *Server) ownOrAttach(ctx context.Context) error {
 		lock, err := takeLock(filepath.Join(s.dir, "lock"))
 		if err == nil {
 			s.lock, s.owned = lock, true
-			s.socket = "" // not what an owner that crashed has published
+			s.socket = "" // not what a crashed owner published
 			if err := s.startOwned(ctx); err != nil {
 				_ = lock.Close()
 				return err
@@ -100,7 +98,7 @@ func (s *Server) startOwned(ctx context.Context) error {
 		return fmt.Errorf("%w; it is %d", errFewFiles, most)
 	}
 	var err error
-	if s.socket == "" { // else taken over from the owner that it was attached to
+	if s.socket == "" { // otherwise kept from the owner that it was attached to
 		if s.socket, err = socketPath(s.dir); err != nil {
 			return err
 		}
@@ -108,7 +106,7 @@ func (s *Server) startOwned(ctx context.Context) error {
 	if s.tmp, err = tmpDir(s.dir); err != nil {
 		return err
 	}
-	// First, for it may still write what the next lines read.
+	// First, because an orphan may still write what is read below.
 	if err := endOrphans(ctx, s.dir, s.options.Log); err != nil {
 		return err
 	}
@@ -121,16 +119,15 @@ func (s *Server) startOwned(ctx context.Context) error {
 	return s.run(ctx)
 }
 
-// run starts the child, waits until it answers, and tells those who want to
-// attach.
+// run starts the child, waits until it accepts connections, and publishes it.
 func (s *Server) run(ctx context.Context) error {
-	// Left by a crash; we hold the directory, so nobody listens. MySQL refuses to
-	// start when the number in the lock file is by now another process's.
+	// Left by a crash; we hold the lock, so nothing listens on it. MySQL refuses to start
+	// if the pid in the lock file has been reused.
 	_ = os.Remove(s.socket)
 	_ = os.Remove(s.socket + ".lock")
-	// SIGTERM in a server's first moments can make it stand still (orphanGrace).
-	// The next start ends it then. Where data are forgotten anyway there may be no
-	// next start, and nothing is worth shutting down for.
+	// SIGTERM in a server's first moments can make it hang (orphanGrace). The next start
+	// then ends it. With disposable data there may be no next start, and nothing is worth a
+	// shutdown.
 	onOurEnd := syscall.SIGTERM
 	if !s.options.Durable {
 		onOurEnd = syscall.SIGKILL
@@ -157,7 +154,7 @@ func (s *Server) run(ctx context.Context) error {
 			err = errors.Join(err, syscall.ENOSPC)
 		}
 		if cause := causeOf(s.dir, string(said), err); cause != nil {
-			return fmt.Errorf("the database server did not start: %w. %s says more", cause, s.logFile())
+			return fmt.Errorf("the database server did not start: %w. See %s", cause, s.logFile())
 		}
 		return fmt.Errorf("%w\nThe last lines of %s:\n%s", err, s.logFile(), tail(s.logFile()))
 	}
@@ -184,7 +181,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// askVersion makes a connection of its own and asks who is there.
+// askVersion opens a new connection and returns the server's version.
 func (s *Server) askVersion(ctx context.Context) (string, error) {
 	db, err := s.open()
 	if err != nil {
@@ -196,8 +193,8 @@ func (s *Server) askVersion(ctx context.Context) (string, error) {
 	return version, err
 }
 
-// open is for our own questions: the driver does not complain on stderr about a
-// server that is still starting.
+// open opens a pool for our own queries, whose driver does not log errors of a starting
+// server to stderr.
 func (s *Server) open() (*sql.DB, error) {
 	c := s.config("")
 	c.Logger = &mysql.NopLogger{}
@@ -209,7 +206,7 @@ func (s *Server) open() (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// tail gives the last lines of a log.
+// tail returns the last lines of a log.
 func tail(path string) string {
 	text, err := os.ReadFile(path) //nolint:gosec // G304: our own log
 	if err != nil {

@@ -12,9 +12,9 @@ var (
 	errStopped  = errors.New("localdb: the server was stopped; start it again with Start")
 )
 
-// Stop asks the server to shut down and waits; when ctx ends first, or after
-// half a minute, it is killed, which a durable server survives without loss.
-// It does nothing to another process's server, nor the second time.
+// Stop shuts the server down and waits; if ctx ends first, or after half a minute, it is
+// killed, which a durable server survives without loss. It does nothing to another
+// process's server, or if called again.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,7 +29,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	return err
 }
 
-// Kill ends the server at once, as a crash would. Restart brings it back.
+// Kill kills the server, like a crash. Restart starts it again.
 func (s *Server) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,8 +39,8 @@ func (s *Server) Kill() error {
 	return s.end(context.Background(), syscall.SIGKILL)
 }
 
-// Restart starts the server again on the same data, after Kill or after it
-// ended by itself. One that still runs is stopped first.
+// Restart starts the server again on the same data, after Kill or after it died. A running
+// server is stopped first.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *Server) mayControl() error {
 	}
 }
 
-// end ends the child, if it still runs, telling nobody to attach any more.
+// end ends the child, if it is running, after withdrawing what attaching processes read.
 func (s *Server) end(ctx context.Context, signal syscall.Signal) error {
 	s.unpublish()
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)

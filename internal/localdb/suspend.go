@@ -4,11 +4,11 @@ package localdb
 
 import "syscall"
 
-// Suspend makes the server stand still with all that it holds, as a machine that
-// hangs would. Resume ends that.
+// Suspend freezes the server with all its locks, like a machine that hangs. Resume ends
+// that.
 func (s *Server) Suspend() error { return s.signal(syscall.SIGSTOP) }
 
-// Resume makes a suspended server go on.
+// Resume continues a suspended server.
 func (s *Server) Resume() error { return s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(signal syscall.Signal) error {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 )
 
-// tcpUser comes in by 127.0.0.1, with all rights and a password.
+// tcpUser may connect to 127.0.0.1, with all privileges and a password.
 const tcpUser = "mems"
 
-// openTCP makes the account that may come in by TCP, with a new password at
-// every start, and removes those without a password that would let in every
-// user of this machine (MariaDB makes some for root).
+// openTCP creates the account for TCP with a new password at every start, and drops
+// accounts without a password, which would let in every user of this machine (MariaDB
+// creates some for root).
 func (s *Server) openTCP(ctx context.Context) error {
 	db, err := s.open()
 	if err != nil {
@@ -31,13 +31,13 @@ func (s *Server) openTCP(ctx context.Context) error {
 		if err := rows.Scan(&user, &host); err != nil {
 			return err
 		}
-		// Safety: an account's name cannot be a parameter; these are the server's own.
+		// Safety: an account's name cannot be a parameter; these come from the server.
 		statements = append(statements, fmt.Sprintf("DROP USER '%s'@'%s'", user, host))
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	password := rand.Text() // letters and digits: nothing to quote
+	password := rand.Text() // letters and digits only, so it needs no quoting
 	account := "'" + tcpUser + "'@'127.0.0.1'"
 	statements = append(statements,
 		"DROP USER IF EXISTS "+account,

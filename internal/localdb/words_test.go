@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What a person is told when there is no server names something to install.
+// The error without a server names something to install.
 func TestAdvice(t *testing.T) {
 	for _, path := range []string{"/nowhere", "/usr/bin:/bin"} {
 		t.Setenv("PATH", path)
@@ -33,7 +33,7 @@ func TestCommandShowsWhatFailed(t *testing.T) {
 	}
 }
 
-// What a server says of a full disk or too few files is told in plain words.
+// A full disk or too few files in a server's output is reported plainly.
 func TestCauses(t *testing.T) {
 	t.Parallel()
 	for output, want := range map[string]string{
@@ -52,14 +52,14 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// Without a network a person learns that MySQL could not be fetched, and what to do.
+// Without a network the error says that MySQL could not be downloaded, and what to do.
 func TestMySQLWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	if !has("apt-get") || !has("dpkg-deb") {
-		return // it is fetched on Debian only
+		return // downloaded on Debian only
 	}
 	err := download(t.Context(), t.TempDir(), "http://127.0.0.1:1/debian")
-	if err == nil || !strings.Contains(err.Error(), "no MySQL server was found, and none could be fetched") || !strings.Contains(err.Error(), "install MySQL") {
+	if err == nil || !strings.Contains(err.Error(), "no MySQL server was found, and it could not be downloaded") || !strings.Contains(err.Error(), "install MySQL") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,5 +1,5 @@
-// Package program builds mems and runs it as processes of its own, for the programs
-// that attack, measure and prove it from outside.
+// Package program builds mems and runs it as separate processes, for attack, bench and
+// proof.
 package program
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Build compiles mems into a folder, with more flags of "go build", and returns the path
-// of the binary.
+// Build compiles mems into a directory, with additional flags of "go build", and returns
+// the path of the binary.
 func Build(ctx context.Context, dir string, flags ...string) (binary string, err error) {
 	binary = filepath.Join(dir, "mems")
 	args := append(append([]string{"build", "-o", binary}, flags...), "mems/cmd/mems")
@@ -29,14 +29,14 @@ func Build(ctx context.Context, dir string, flags ...string) (binary string, err
 	return binary, nil
 }
 
-// Environment is this process's with the given settings, and no others of MEMS: what
-// the caller's shell has set is for another server.
+// Environment returns this process's environment with the given settings of MEMS and no
+// others: those of the caller's shell are for another server.
 func Environment(settings ...string) []string {
 	clean := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEMS_") })
 	return append(clean, settings...)
 }
 
-// Server is a "mems serve" that serves, or has ended.
+// Server is a "mems serve" process, running or ended.
 type Server struct {
 	// URL is http://host:port.
 	URL  string
@@ -44,11 +44,11 @@ type Server struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// errEnded is returned by Serve for a process that ends first.
+// errEnded reports that the process ended before it served.
 var errEnded = errors.New("the server ended without serving")
 
-// Serve starts a server and returns when it serves. The server writes its log to log. When
-// ctx ends, the server is stopped.
+// Serve starts a server and returns once it serves. The server logs to log and is stopped
+// when ctx ends.
 func Serve(ctx context.Context, binary string, env []string, log io.Writer) (*Server, error) {
 	cmd := exec.CommandContext(ctx, binary, "serve")
 	cmd.Env, cmd.Stderr = env, log
@@ -69,7 +69,7 @@ func Serve(ctx context.Context, binary string, env []string, log io.Writer) (*Se
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, out)
-		_ = cmd.Wait() // its status is the caller's doing
+		_ = cmd.Wait() // its status depends on how the caller stopped it
 		close(s.done)
 	}()
 	if s.URL == "" {
@@ -79,19 +79,19 @@ func Serve(ctx context.Context, binary string, env []string, log io.Writer) (*Se
 	return s, nil
 }
 
-// Address is the host and port of URL.
+// Address returns the host and port of URL.
 func (s *Server) Address() string { return strings.TrimPrefix(s.URL, "http://") }
 
-// PID is the process's number.
+// PID returns the process id.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Kill ends the process as a crash would, and returns when it has ended.
+// Kill kills the process, like a crash, and waits until it has ended.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
 }
 
-// Stop asks the process to end, and returns when it has ended.
+// Stop terminates the process and waits until it has ended.
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	<-s.done

@@ -17,22 +17,21 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// noticeDays is how long before its sunset an operation or a member is marked
-// as deprecated in a released contract.
+// noticeDays is the minimum number of days between the release that deprecates an operation
+// or member and its sunset.
 const noticeDays = "180"
 
-// severity raises what oasdiff takes for harmless and this API does not: it
-// refuses members and parameters that it does not know, so taking one away
-// breaks clients that still send it.
+// severity raises changes that oasdiff considers harmless but this API does not: it rejects
+// unknown members and parameters, so removing one breaks clients that still send it.
 //
 //go:embed severity.txt
 var severity []byte
 
-// change is one difference between two contracts, as oasdiff tells it.
+// change is a difference between two contracts, as oasdiff reports it.
 type change struct {
 	ID           string `json:"id"`
 	Text         string `json:"text"`
-	Level        int    `json:"level"` // 3: error, 2: warning, 1: for information
+	Level        int    `json:"level"` // 3: error, 2: warning, 1: information
 	Operation    string `json:"operation"`
 	Path         string `json:"path"`
 	SharedSchema struct {
@@ -42,8 +41,8 @@ type change struct {
 
 const levelError = 3
 
-// unannounced: something is taken away, or deprecated, without the notice in
-// writing that even a major version owes.
+// unannounced marks a removal or deprecation without the written notice that even a major
+// version owes.
 func (c change) unannounced() bool {
 	switch c.ID {
 	case "request-property-removed", "request-parameter-removed",
@@ -53,17 +52,17 @@ func (c change) unannounced() bool {
 	return strings.HasSuffix(c.ID, "-removed-without-deprecation") || strings.Contains(c.ID, "sunset") && c.Level == levelError
 }
 
-// changes are the differences of two contracts.
+// changes are the differences between two contracts.
 type changes struct {
 	all []change
-	// sunset is what went after its announced sunset. oasdiff passes over that;
-	// clients whose authors missed the notice break all the same, so that it
-	// takes a major version here.
+	// sunset has removals after their announced sunset. oasdiff accepts these, but clients
+	// whose authors missed the notice break all the same, so they need a major version
+	// here.
 	sunset []change
 }
 
-// compare asks oasdiff for every difference, and once more for what it would
-// say had nothing been deprecated.
+// compare runs oasdiff for every difference, and again for those that it would report
+// without deprecations.
 func compare(ctx context.Context, oasdiff string, base, revision spec) (changes, error) {
 	dir, err := os.MkdirTemp("", "mems-oasdiff-")
 	if err != nil {
@@ -99,11 +98,11 @@ func compare(ctx context.Context, oasdiff string, base, revision spec) (changes,
 	}
 	found := changes{all: all}
 	for _, c := range had {
-		told := func(o change) bool { // already, and as what it is
+		reported := func(o change) bool { // the same, without this step
 			return o.Operation == c.Operation && o.Path == c.Path &&
 				(o.ID == c.ID && o.Text == c.Text || o.removes() && o.Level == levelError)
 		}
-		if c.removes() && !slices.ContainsFunc(all, told) {
+		if c.removes() && !slices.ContainsFunc(all, reported) {
 			c.Text = strings.ReplaceAll(c.Text, "without deprecation", "after its sunset")
 			found.sunset = append(found.sunset, c)
 		}
@@ -111,7 +110,7 @@ func compare(ctx context.Context, oasdiff string, base, revision spec) (changes,
 	return found, nil
 }
 
-// removes says whether something is gone.
+// removes reports whether something was removed.
 func (c change) removes() bool {
 	return strings.HasSuffix(c.ID, "-removed") || strings.Contains(c.ID, "-removed-")
 }
@@ -133,7 +132,7 @@ func changelog(ctx context.Context, oasdiff, levels, base, revision string) ([]c
 	return found, nil
 }
 
-// refused are the changes that must not be released as this version.
+// refused returns the changes that must not be released as this version.
 func refused(found changes, base, revision spec) []change {
 	if mayBreak(base, revision) {
 		return slices.DeleteFunc(slices.Clone(found.all), func(c change) bool { return !c.breaksNotice() })
@@ -144,7 +143,7 @@ func refused(found changes, base, revision spec) []change {
 	return breaking(found)
 }
 
-// breaking are the changes that break clients of the base.
+// breaking returns the changes that break clients of the base.
 func breaking(found changes) []change {
 	return slices.DeleteFunc(slices.Concat(found.all, found.sunset), func(c change) bool { return c.Level < levelError })
 }
@@ -157,14 +156,13 @@ func mayBreak(base, revision spec) bool {
 		semver.Compare(semver.MajorMinor(to), semver.MajorMinor(from)) > 0
 }
 
-// breaksNotice reports a deprecation that gives no date or too near a one, and a
-// removal before the date that was given: promises in writing, which hold in 0.y too.
+// breaksNotice reports whether a change deprecates without a date or with too early a one,
+// or removes before the announced date: written promises, which hold in 0.y too.
 func (c change) breaksNotice() bool {
 	return strings.Contains(c.ID, "sunset") && c.Level == levelError
 }
 
-// check fails when the contract would break those who build on the newest
-// released one.
+// check fails if the contract would break clients of the newest released one.
 func check(ctx context.Context, oasdiff, contract, dir string, out io.Writer) error {
 	if oasdiff == "" {
 		return errors.New("missing flag: -oasdiff PATH")
@@ -212,8 +210,8 @@ func check(ctx context.Context, oasdiff, contract, dir string, out io.Writer) er
 		"See internal/publish/README.md", contract, revision.version, base.version, noticeDays)
 }
 
-// group is the changes as lines. One of a shared schema shows in every operation
-// that uses it, and is told once.
+// group formats changes as lines. A change of a shared schema appears in every operation
+// that uses it, and is listed once.
 func group(changes []change) []string {
 	var lines []string
 	seen := map[string]bool{}

@@ -1,7 +1,7 @@
 //go:build oasdiff
 
-// These need the pinned oasdiff: `make check-breaking` builds it, sets OASDIFF
-// and runs them.
+// These tests need the pinned oasdiff: `make check-breaking` builds it, sets OASDIFF and
+// runs them.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 
 type object = map[string]any
 
-// in walks into a contract.
+// in returns a nested object of a contract.
 func in(doc object, names ...string) object {
 	for _, name := range names {
 		doc = doc[name].(object)
@@ -24,12 +24,12 @@ func in(doc object, names ...string) object {
 	return doc
 }
 
-// deprecate marks an operation or a member.
+// deprecate marks an operation or member as deprecated.
 func deprecate(at object, sunset string) {
 	at["deprecated"], at["x-deprecated-at"], at["x-sunset"] = true, "2019-01-01", sunset
 }
 
-// TestGate plants changes into the contract and sees which of them pass.
+// TestGate changes the contract in various ways and checks which changes the gate accepts.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	rooms := func(doc object) object { return in(doc, "paths", "/rooms", "post") }
@@ -40,10 +40,10 @@ func TestGate(t *testing.T) {
 	}
 	cases := []struct {
 		name     string
-		released func(object) // what the released contract had
+		released func(object) // changes the released contract
 		changed  func(object)
-		// What the refusal says in a minor version, a major one and a minor one of
-		// 0.y; empty: it passes.
+		// What the refusal says for a minor version, a major one and a minor one of 0.y;
+		// empty: accepted.
 		minor, major, zero string
 	}{
 		{name: "nothing"},
@@ -131,7 +131,7 @@ func TestGate(t *testing.T) {
 			{"1.0.0", "1.1.0", c.minor},
 			{"1.0.0", "2.0.0", c.major},
 			{"0.1.0", "0.2.0", c.zero},
-			{"0.1.0", "0.1.1", c.minor}, // a patch may not break, in 0.y either
+			{"0.1.0", "0.1.1", c.minor}, // a patch version must not break, not even in 0.y
 		} {
 			want := release.want
 			t.Run(c.name+" in "+release.to, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// An older version than the released one, and an empty folder, are told as such.
+// A version older than the released one, and an empty directory, are reported as such.
 func TestGateNeedsARelease(t *testing.T) {
 	dir := t.TempDir()
 	if err := check(t.Context(), os.Getenv("OASDIFF"), "../../openapi.yaml", dir, io.Discard); err == nil || !strings.Contains(err.Error(), "make release-spec") {

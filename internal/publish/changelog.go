@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// differ finds the differences of two contracts: compare, or a test's own.
+// differ returns the differences between two contracts: compare, or a test's own.
 type differ func(base, revision spec) (changes, error)
 
-// changelogOf tells, the newest first, what each contract changed of the one
-// before it.
+// changelogOf formats the changes of each contract from the one before, newest first.
 func changelogOf(specs []spec, diff differ) (string, error) {
 	var b strings.Builder
 	b.WriteString("# Changes to the contract\n\nMade from the differences of the released contracts. While the major version is 0,\n" +
@@ -37,7 +36,7 @@ func heading(s spec) string {
 	return s.version
 }
 
-// tell writes the differences as markdown, the breaking ones first.
+// tell formats the differences as markdown, breaking ones first.
 func tell(found changes) string {
 	parts := []struct {
 		title string

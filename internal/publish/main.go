@@ -1,6 +1,6 @@
-// Command publish keeps what is promised to those who build on the contract:
-// it refuses changes that would break them, keeps every released contract, and
-// builds the site that tells of it. README.md says how a release is made.
+// Command publish guards the promises made to users of the contract: it rejects breaking
+// changes, keeps every released contract, and builds the site. README.md describes how to
+// release.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"os"
 )
 
-// What the commands read and write, from the repository's root.
+// Inputs and outputs of the commands, relative to the repository's root.
 const (
 	contractFile = "openapi.yaml"
 	releasedDir  = "internal/publish/released"
@@ -24,7 +24,7 @@ func main() {
 	}
 }
 
-// run is main without its process.
+// run is main without os.Exit and signals.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("publish", flag.ContinueOnError)
 	oasdiff := flags.String("oasdiff", "", "the oasdiff program")

@@ -20,7 +20,7 @@ type document struct{ title, path, source string }
 
 var firstHeading = regexp.MustCompile(`(?m)^# (.+)$`)
 
-// readDocument reads a markdown file that becomes the page path.
+// readDocument reads a markdown file that becomes the page at path.
 func readDocument(file, path string) (document, error) {
 	data, err := os.ReadFile(file) //nolint:gosec // a file of this repository
 	if err != nil {
@@ -33,8 +33,8 @@ func readDocument(file, path string) (document, error) {
 	return d, nil
 }
 
-// render makes HTML of a document. The files are written for readers of the
-// repository: a link to a file that is no page of the site stays as its words.
+// render renders a document as HTML. The files are also read in the repository: a link to a
+// file that has no page on the site is reduced to its text.
 func render(d document, pages map[string]string) (template.HTML, error) {
 	source := []byte(d.source)
 	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))

@@ -7,10 +7,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What is done to a contract before it is compared: what is not on the wire must
-// not count as a change.
+// Contracts are normalised before they are compared: what is not on the wire must not count
+// as a change.
 
-// member returns the value of a mapping's key, nil when there is none.
+// member returns the value of a mapping's key, nil if there is none.
 func member(n *yaml.Node, name string) *yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
@@ -23,7 +23,7 @@ func member(n *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// mappings calls visit with every mapping of a tree.
+// mappings calls visit for every mapping of a tree.
 func mappings(n *yaml.Node, visit func(*yaml.Node)) {
 	if n.Kind == yaml.MappingNode {
 		visit(n)
@@ -33,8 +33,8 @@ func mappings(n *yaml.Node, visit func(*yaml.Node)) {
 	}
 }
 
-// renameSchemes names every security scheme after what a client sends. The name
-// that the contract gives it is seen by generators only.
+// renameSchemes renames every security scheme after what a client sends. Only generators
+// see the contract's name of it.
 func renameSchemes(doc *yaml.Node) {
 	if len(doc.Content) == 0 {
 		return
@@ -69,7 +69,7 @@ func renameSchemes(doc *yaml.Node) {
 	})
 }
 
-// stripDeprecation leaves the contract as if nothing in it were deprecated.
+// stripDeprecation removes all deprecations from the contract.
 func stripDeprecation(doc *yaml.Node) {
 	mappings(doc, func(n *yaml.Node) {
 		var kept []*yaml.Node

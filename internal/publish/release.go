@@ -19,12 +19,12 @@ import (
 type spec struct {
 	path, version string
 	data          []byte
-	// folder is where the site has it, when not under its version; note is what
-	// is said beside the version.
+	// folder is its directory on the site, if not its version; note is shown beside the
+	// version.
 	folder, note string
 }
 
-// home is the folder of the site that the contract's pages are in.
+// home returns the site's directory of the contract's pages.
 func (s spec) home() string {
 	if s.folder != "" {
 		return s.folder
@@ -32,7 +32,7 @@ func (s spec) home() string {
 	return s.version
 }
 
-// problemSlugs are the problem types that the contract has.
+// problemSlugs returns the contract's problem types.
 func (s spec) problemSlugs() ([]string, error) {
 	var doc struct {
 		Components struct {
@@ -47,8 +47,8 @@ func (s spec) problemSlugs() ([]string, error) {
 	return doc.Components.Schemas.ProblemSlug.Enum, err
 }
 
-// operationsByProblem maps each problem type to the operations that list it as
-// x-problems, by name. Versions before x-problems have none.
+// operationsByProblem maps each problem type to the operations whose x-problems list it, by
+// name. It is empty for versions without x-problems.
 func (s spec) operationsByProblem() (map[string][]string, error) {
 	var doc struct {
 		Paths map[string]map[string]any `yaml:"paths"`
@@ -59,7 +59,7 @@ func (s spec) operationsByProblem() (map[string][]string, error) {
 	operations := map[string][]string{}
 	for _, item := range doc.Paths {
 		for _, member := range item {
-			op, _ := member.(map[string]any) // parameters of the path are none
+			op, _ := member.(map[string]any) // a path's parameters are not an operation
 			id, _ := op["operationId"].(string)
 			listed, _ := op["x-problems"].([]any)
 			for _, one := range listed {
@@ -75,10 +75,10 @@ func (s spec) operationsByProblem() (map[string][]string, error) {
 	return operations, nil
 }
 
-// canonical is the version as package semver wants it.
+// canonical returns the version in the form that package semver uses.
 func (s spec) canonical() string { return "v" + s.version }
 
-// readSpec reads a contract, which must have a version such as 1.4.0.
+// readSpec reads a contract, whose version must have the form 1.4.0.
 func readSpec(path string) (spec, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // a file of this repository, or of a test
 	if err != nil {
@@ -99,7 +99,7 @@ func readSpec(path string) (spec, error) {
 	return s, nil
 }
 
-// releasedSpecs are the contracts that were released, the oldest first.
+// releasedSpecs returns the released contracts, oldest first.
 func releasedSpecs(dir string) ([]spec, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
@@ -120,9 +120,8 @@ func releasedSpecs(dir string) ([]spec, error) {
 	return specs, nil
 }
 
-// release keeps the contract as a released one. What was released is a promise:
-// another contract of the same version is refused, unless force says that nobody
-// was given the first.
+// release stores the contract as a released one. Releases are immutable: another contract
+// of the same version is rejected, unless force says that the first was never published.
 func release(contract, dir string, force bool, out io.Writer) error {
 	s, err := readSpec(contract)
 	if err != nil {

@@ -17,7 +17,7 @@ func writeSpec(t *testing.T, path, version, title string) {
 	}
 }
 
-// What was released stays as it is, unless it is said twice.
+// A released contract does not change unless forced.
 func TestReleaseKeepsWhatWasReleased(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -34,7 +34,7 @@ func TestReleaseKeepsWhatWasReleased(t *testing.T) {
 		}
 	}
 	writeSpec(t, contract, "1.2.0", "first")
-	for range 2 { // the same again is fine
+	for range 2 { // repeating a release is allowed
 		if err := release(contract, released, false, io.Discard); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestReleaseKeepsWhatWasReleased(t *testing.T) {
 	content("second")
 }
 
-// Versions are ordered as numbers, and a file says what it holds.
+// Versions are sorted numerically, and a file's name must match its version.
 func TestReleasedSpecs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -71,7 +71,7 @@ func TestReleasedSpecs(t *testing.T) {
 	}
 }
 
-// The repository's own released contracts can be read.
+// The repository's released contracts can be read.
 func TestReleasedHere(t *testing.T) {
 	t.Parallel()
 	specs, err := releasedSpecs("released")

@@ -23,7 +23,7 @@ var siteFiles embed.FS
 
 var templates = template.Must(template.ParseFS(siteFiles, "site/*.html"))
 
-// site is what is being built.
+// site is a site under construction.
 type site struct {
 	root      string // of the repository
 	dir       string
@@ -31,7 +31,7 @@ type site struct {
 	changelog string
 }
 
-// page is what the templates show.
+// page is the data of the templates.
 type page struct {
 	Kind, Title, Version, Note, Up string
 	Cards                          []card
@@ -39,11 +39,11 @@ type page struct {
 	Body                           template.HTML
 }
 
-// problem is a problem type and the operations that list it as x-problems.
+// problem is a problem type and the operations whose x-problems list it.
 type problem struct {
 	contract.ProblemType
 
-	Operations []string // by name; none in versions that list nothing
+	Operations []string // by name; none in versions without x-problems
 }
 
 type card struct{ Path, Title, Text string }
@@ -55,8 +55,8 @@ type version struct {
 	Note    string `json:"note,omitempty"`
 }
 
-// buildSite writes the site of every released contract, and of the present one
-// when it is another, to dir, which is emptied first.
+// buildSite builds the site of every released contract, and of the current one if it
+// differs, in dir, which it empties first.
 func buildSite(root, dir string, diff differ, out io.Writer) error {
 	specs, err := releasedSpecs(filepath.Join(root, releasedDir))
 	if err != nil {
@@ -111,8 +111,7 @@ func buildSite(root, dir string, diff differ, out io.Writer) error {
 	return nil
 }
 
-// documentsIn finds what is written for partners. What is not there yet is no
-// page.
+// documentsIn returns the documents for partners that exist.
 func documentsIn(root string) ([]document, error) {
 	files := map[string]string{
 		"gen/typescript/README.md":               "clients/typescript.html",
@@ -142,7 +141,7 @@ func documentsIn(root string) ([]document, error) {
 	return all, nil
 }
 
-// assets are shared by all versions.
+// assets writes the files that all versions share.
 func (s *site) assets() error {
 	script, err := docs.Script()
 	if err != nil {
@@ -209,7 +208,7 @@ func (s *site) build(c spec, folder string) error {
 	return s.problems(c, folder)
 }
 
-// about is a card's second line.
+// about returns the second line of a card.
 func about(path string) string {
 	switch {
 	case strings.HasPrefix(path, "clients/"):
@@ -221,7 +220,7 @@ func about(path string) string {
 	}
 }
 
-// problems writes a page on each problem type that the contract has.
+// problems writes a page for each problem type of the contract.
 func (s *site) problems(c spec, folder string) error {
 	slugs, err := c.problemSlugs()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"mems/internal/contract"
 )
 
-// repository makes a repository of two released contracts, a third that is
-// not, and documents for partners.
+// repository creates a repository with two released contracts, an unreleased one, and
+// documents for partners.
 func repository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -45,7 +45,7 @@ func repository(t *testing.T) string {
 	return root
 }
 
-// planted are differences as oasdiff tells them.
+// planted returns differences as oasdiff reports them.
 func planted(_, revision spec) (changes, error) {
 	if revision.version == "1.2.0" {
 		return changes{}, nil
@@ -67,8 +67,8 @@ func built(t *testing.T) string {
 
 var attribute = regexp.MustCompile(`<(\w+)[^>]*? (?:href|src)="([^"]*)"`)
 
-// Every link of the site leads to a file of the site, so that it opens from a
-// disk; only links that people follow lead elsewhere.
+// Every link of the site leads to a file of the site, so that it works from a disk; only
+// links for people to follow lead elsewhere.
 func TestSiteLinks(t *testing.T) {
 	t.Parallel()
 	dir := built(t)
@@ -114,7 +114,7 @@ func TestSiteLinks(t *testing.T) {
 	}
 }
 
-// The site has every version, and each has its pages.
+// The site has every version, each with all its pages.
 func TestSiteIsWhole(t *testing.T) {
 	t.Parallel()
 	dir := built(t)

@@ -81,17 +81,20 @@ func (s *Server) withPeople(ctx context.Context, as []clinic.Appointment, includ
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range as {
-		if p, found := byPatient[a.PatientID]; found {
-			record := patientToAPI(p)
-			out[i].Patient = &record
+	includePeople(out, byPatient, byDoctor)
+	return out, nil
+}
+
+// includePeople sets the patients and doctors that were read for appointments.
+func includePeople(as []api.Appointment, patients map[int64]clinic.Patient, doctors map[int64]clinic.Doctor) {
+	for i := range as {
+		if p, found := patients[as[i].PatientID]; found {
+			as[i].Patient = new(patientToAPI(p))
 		}
-		if d, found := byDoctor[a.DoctorID]; found {
-			record := doctorToAPI(d)
-			out[i].Doctor = &record
+		if d, found := doctors[as[i].DoctorID]; found {
+			as[i].Doctor = new(doctorToAPI(d))
 		}
 	}
-	return out, nil
 }
 
 // GetAppointment returns an appointment: GET /appointments/{id}.

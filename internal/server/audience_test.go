@@ -157,6 +157,10 @@ func (c *confidential) addresses(path string) []string {
 			"?date=2027-03-02", fmt.Sprintf("?patient_id=%d&include=patient,doctor", c.patient),
 			fmt.Sprintf("?doctor_id=%d&from=2027-03-01T00:00:00Z&to=2027-03-20T00:00:00Z", c.doctors[0]),
 		},
+		"/schedule": {
+			fmt.Sprintf("?doctor_id=%d,%d&first_date=2027-03-01&last_date=2027-03-20", c.doctors[0], c.doctors[1]),
+			fmt.Sprintf("?doctor_id=%d&first_date=2027-03-01&last_date=2027-03-20&include=patient,doctor", c.doctors[0]),
+		},
 		"/patients":               {"?name=Muster"},
 		"/appointments/{id}":      {"", "?include=patient,doctor"},
 		"/queue":                  {fmt.Sprintf("?doctor_id=%d", c.doctors[0])},

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -152,6 +153,46 @@ func (s *Server) DeleteClosure(ctx context.Context, r api.DeleteClosureRequestOb
 		return nil, err
 	}
 	return api.DeleteClosure204Response{}, nil
+}
+
+// GetSchedule returns the schedule of several doctors: GET /schedule.
+func (s *Server) GetSchedule(ctx context.Context, r api.GetScheduleRequestObject) (api.GetScheduleResponseObject, error) {
+	p := r.Params
+	window, err := clinic.ScheduleWindow(day(p.FirstDate), day(p.LastDate), len(p.DoctorID), s.cfg.Zone)
+	if err != nil {
+		return nil, err
+	}
+	list := filter{byTime, "schedule", window.Start.String(), window.End.String(), fmt.Sprint(p.DoctorID)}
+	after, err := decodeCursor(list, p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.cfg.Store.Schedule(ctx, store.ScheduleQuery{
+		Window: window, DoctorIDs: p.DoctorID, After: after,
+		Patients: slices.Contains(p.Include, "patient"), Doctors: slices.Contains(p.Include, "doctor"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := api.GetSchedule200JSONResponse{
+		Appointments: items(found.Appointments.Items, appointmentToAPI),
+		NextCursor: nextCursor(list, found.Appointments, func(a clinic.Appointment) store.After {
+			return store.After{Start: a.Time.Start, ID: a.ID}
+		}),
+		From: window.Start, To: window.End, TimeZone: s.cfg.Zone.String(),
+	}
+	includePeople(out.Appointments, found.Patients, found.Doctors)
+	if found.Calendars != nil {
+		out.Calendars = &api.ScheduleCalendars{
+			Doctors: items(found.Calendars, func(c store.DoctorCalendar) api.DoctorSchedule {
+				return api.DoctorSchedule{
+					DoctorID: c.DoctorID, WorkingHours: hoursToAPI(c.Hours), TimeOff: items(c.TimeOff, timeOffToAPI),
+				}
+			}),
+			Closures: items(found.Closures, closureToAPI),
+		}
+	}
+	return out, nil
 }
 
 func timeOffToAPI(o clinic.TimeOff) api.TimeOff {

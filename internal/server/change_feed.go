@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type changeFeed struct {
 	end     int64 // where recent ends
 	recent  []clinic.FeedChange
 	woken   chan struct{} // closed when end advances
+	// replaced is store.Replacements of the data that end is of.
+	replaced int64
 }
 
 const (
@@ -37,20 +40,25 @@ func newChangeFeed(st *store.Store) *changeFeed {
 	return &changeFeed{store: st, woken: make(chan struct{})}
 }
 
-// join adds a reader and returns the end of the feed.
-func (f *changeFeed) join(ctx context.Context) (int64, error) {
-	end, err := f.store.LastChange(ctx)
+// errFeedReplaced ends a stream whose position is of data that are gone.
+var errFeedReplaced = errors.New("server: the database was reset or restored")
+
+// join adds a reader and returns the end of the feed, and what since is to be told of
+// the data that it is of.
+func (f *changeFeed) join(ctx context.Context) (end, data int64, err error) {
+	data = f.store.Replacements()
+	end, err = f.store.LastChange(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.readers++
 	if !f.running {
-		f.running, f.end, f.recent = true, end, nil
+		f.running, f.end, f.recent, f.replaced = true, end, nil, data
 		go f.follow() //nolint:contextcheck // it serves every reader
 	}
-	return end, nil
+	return end, data, nil
 }
 
 // leave removes a reader; the last one stops follow.
@@ -71,17 +79,42 @@ func (f *changeFeed) follow() {
 			f.mu.Unlock()
 			return
 		}
-		end := f.end
+		end, data := f.end, f.replaced
 		f.mu.Unlock()
 		changed := f.store.Changed()
-		if f.look(end) {
+		if f.store.Replacements() != data {
+			f.restart()
+		} else if f.look(end) {
 			continue
 		}
+		tick.Reset(lookInterval)
 		select {
 		case <-changed:
 		case <-tick.C:
 		}
 	}
+}
+
+// restart begins at the end of the feed that is there after a reset or a restore, and
+// wakes the streams of the former one, which end.
+func (f *changeFeed) restart() {
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	data := f.store.Replacements()
+	end, err := f.store.LastChange(ctx)
+	if err != nil {
+		return // the next poll retries
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end, f.recent, f.replaced = end, nil, data
+	f.wake()
+}
+
+// wake tells the streams that there is something new. f.mu is held.
+func (f *changeFeed) wake() {
+	close(f.woken)
+	f.woken = make(chan struct{})
 }
 
 // look polls once and reports whether there is more.
@@ -99,8 +132,7 @@ func (f *changeFeed) look(end int64) (more bool) {
 		f.recent = slices.Clone(f.recent[extra:])
 	}
 	f.end = page.Next
-	close(f.woken)
-	f.woken = make(chan struct{})
+	f.wake()
 	return page.More
 }
 
@@ -109,9 +141,15 @@ const maxSent = 200
 
 // since returns the changes after a position that are within reach, the position after
 // which to continue, and a channel to wait on before the next call, nil if there is more
-// already.
-func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.Kind, reach clinic.Reach) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
+// already. data is what join returned. Errors: errFeedReplaced.
+func (f *changeFeed) since(
+	ctx context.Context, after, data int64, told []clinic.Kind, reach clinic.Reach,
+) ([]clinic.FeedChange, int64, <-chan struct{}, error) {
 	f.mu.Lock()
+	if f.store.Replacements() != data {
+		f.mu.Unlock()
+		return nil, after, nil, errFeedReplaced
+	}
 	behind := f.end - after
 	if behind <= 0 {
 		defer f.mu.Unlock()

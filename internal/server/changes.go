@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"mems/gen/api"
@@ -40,9 +42,36 @@ func (s *Server) ListChanges(ctx context.Context, r api.ListChangesRequestObject
 	if err != nil {
 		return nil, err
 	}
-	return api.ListChanges200JSONResponse{
-		Items: items(page.Items, changeToAPI), NextCursor: changeCursor(page.Next), More: page.More,
-	}, nil
+	changes := items(page.Items, changeToAPI)
+	if deref(r.Params.Include) == api.ListChangesParamsIncludeRecordPatient {
+		if err := s.includePatients(ctx, changes); err != nil {
+			return nil, err
+		}
+	}
+	return api.ListChanges200JSONResponse{Items: changes, NextCursor: changeCursor(page.Next), More: page.More}, nil
+}
+
+// includePatients adds the patients of changed appointments, which are in the caller's reach.
+func (s *Server) includePatients(ctx context.Context, changes []api.Change) error {
+	ids := map[int64]bool{}
+	for _, c := range changes {
+		if c.Appointment != nil {
+			ids[c.Appointment.PatientID] = true
+		}
+	}
+	patients, _, err := s.cfg.Store.People(ctx, slices.Sorted(maps.Keys(ids)), nil)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if c.Appointment == nil {
+			continue
+		}
+		if p, found := patients[c.Appointment.PatientID]; found {
+			c.Appointment.Patient = new(patientToAPI(p))
+		}
+	}
+	return nil
 }
 
 // kinds splits a list at commas.

@@ -85,7 +85,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	end, err := s.feed.join(ctx)
+	end, data, err := s.feed.join(ctx)
 	if err != nil {
 		uncount()
 		return nil, err
@@ -108,10 +108,14 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 		return nil, errors.New("server: a stream outside of limitTime")
 	}
 	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's context, without the request's deadline
-	return &stream{s: s, ctx: lasting, request: request, after: after, wanted: kinds(r.Params.Objects), told: told, close: func() {
-		cancel()
-		leave()
-	}}, nil
+	return &stream{
+		s: s, ctx: lasting, request: request, after: after, data: data, wanted: kinds(r.Params.Objects), told: told,
+		include: deref(r.Params.Include),
+		close: func() {
+			cancel()
+			leave()
+		},
+	}, nil
 }
 
 // clientKey is the context key of the original request, whose context ends when the client
@@ -124,8 +128,10 @@ type stream struct {
 	ctx     context.Context //nolint:containedctx // the response's own
 	request *http.Request
 	after   int64
+	data    int64         // which data after is a position in
 	wanted  []string      // requested kinds; none: all
 	told    []clinic.Kind // those of them that it may see
+	include api.StreamChangesParamsInclude
 	close   func()
 }
 
@@ -154,13 +160,14 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		}
 		var changes []clinic.FeedChange
 		var wait <-chan struct{}
-		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
+		changes, st.after, wait, err = st.s.feed.since(st.ctx, st.after, st.data, st.told, access.Reach)
 		if err != nil {
 			return nil // the client reconnects
 		}
 		if len(changes) > 0 {
-			if st.send(w, eventsOf(changes, access.Clearance())) != nil {
-				return nil
+			events, err := st.events(changes, access)
+			if err != nil || st.send(w, events) != nil {
+				return nil // the client reconnects
 			}
 			beat.Reset(heartbeat)
 		}
@@ -197,17 +204,29 @@ func (st *stream) send(w http.ResponseWriter, text string) error {
 	return control.Flush()
 }
 
-func eventsOf(changes []clinic.FeedChange, clearance clinic.Clearance) string {
+// events returns the text of changes, with the records that the client asked for.
+func (st *stream) events(changes []clinic.FeedChange, access clinic.Access) (string, error) {
+	ctx := store.WithAccess(st.ctx, access)
+	if st.include != "" {
+		if err := st.s.cfg.Store.AddRecords(ctx, changes); err != nil {
+			return "", err
+		}
+	}
+	told := items(changes, changeToAPI)
+	if st.include == api.StreamChangesParamsIncludeRecordPatient {
+		if err := st.s.includePatients(ctx, told); err != nil {
+			return "", err
+		}
+	}
 	var b strings.Builder
-	for _, c := range changes {
-		a := withheld(changeToAPI(c), clearance)
-		data, err := json.Marshal(a)
+	for _, c := range withheld(told, access.Clearance()) {
+		data, err := json.Marshal(c)
 		if err != nil {
 			continue // our values cannot fail
 		}
-		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", a.Cursor, data)
+		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", c.Cursor, data)
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // renew authenticates the caller of a stream again and updates its access. If the database

@@ -30,8 +30,14 @@ type event struct{ name, id, data string }
 // hang.
 func listen(t *testing.T, url string, header http.Header) (events <-chan event, hang func()) {
 	t.Helper()
+	return listenTo(t, url+"/stream", header)
+}
+
+// listenTo is listen at a stream's full address.
+func listenTo(t *testing.T, address string, header http.Header) (events <-chan event, hang func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/stream", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +133,50 @@ func TestStream(t *testing.T) {
 	}
 	one.With("Last-Event-ID", "AAAA").Get("/stream").Want(t, 422, "validation-failed")
 	one.Get("/stream", "objects", "nothing").Want(t, 422, "validation-failed")
+}
+
+// While bookings follow each other closely, their events still arrive soon, from this server and
+// from another: within 150 ms on an idle machine, where the log of -v has the delays. The bound
+// leaves room for a busy one.
+func TestStreamIsPrompt(t *testing.T) {
+	t.Parallel()
+	one := setup(t, "UTC")
+	two := setupOn(t, one.db, "UTC")
+	patient, doctor := one.patient(), one.doctor()
+	const n = 40
+	var committed [n]time.Time
+	arrivals := map[string]chan time.Time{one.url: make(chan time.Time, n), two.url: make(chan time.Time, n)}
+	for url, arrived := range arrivals {
+		events, _ := listen(t, url, nil)
+		next(t, events)
+		go func() {
+			for e := range events {
+				if e.name == "change" {
+					arrived <- time.Now()
+				}
+			}
+		}()
+	}
+	for i := range n {
+		one.booked(patient, doctor, now.AddDate(0, 0, i+1).Format(time.RFC3339), 30)
+		committed[i] = time.Now()
+	}
+	for url, arrived := range arrivals {
+		var delays []time.Duration
+		for i := range n {
+			select {
+			case at := <-arrived:
+				delays = append(delays, at.Sub(committed[i]))
+			case <-time.After(20 * time.Second):
+				t.Fatalf("event %d did not come", i)
+			}
+		}
+		slices.Sort(delays)
+		t.Logf("median %s, longest %s, the same server %t", delays[n/2], delays[n-1], url == one.url)
+		if delays[n/2] > time.Second {
+			t.Errorf("half of the events take %s or more, want at most 1s", delays[n/2])
+		}
+	}
 }
 
 // A stream ends when its key is revoked or its token has expired, and when the server

@@ -69,7 +69,7 @@ func (s *Server) WithdrawWaitlistEntry(ctx context.Context, r api.WithdrawWaitli
 
 // AcceptOffer books the offered time: POST /waitlist/{id}/accept.
 func (s *Server) AcceptOffer(ctx context.Context, r api.AcceptOfferRequestObject) (api.AcceptOfferResponseObject, error) {
-	a, err := s.cfg.Store.AcceptOffer(acting(ctx, r.Params.MEMSActor), r.ID, versions(r.Params.IfMatch))
+	a, err := s.cfg.Store.AcceptOffer(acting(ctx, r.Params.MEMSActor), r.ID, deref(r.Params.OfferID), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *Server) AcceptOffer(ctx context.Context, r api.AcceptOfferRequestObject
 
 // DeclineOffer declines the offered time: POST /waitlist/{id}/decline.
 func (s *Server) DeclineOffer(ctx context.Context, r api.DeclineOfferRequestObject) (api.DeclineOfferResponseObject, error) {
-	e, err := s.cfg.Store.DeclineOffer(ctx, r.ID, versions(r.Params.IfMatch))
+	e, err := s.cfg.Store.DeclineOffer(ctx, r.ID, deref(r.Params.OfferID), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,9 @@ func entryToAPI(e clinic.WaitlistEntry) api.WaitlistEntry {
 			DoctorID  api.ID      `json:"doctor_id"`
 			EndTime   api.Instant `json:"end_time"`
 			ExpiresAt time.Time   `json:"expires_at"`
+			ID        api.ID      `json:"id"`
 			StartTime api.Instant `json:"start_time"`
-		}{o.Slot.DoctorID, o.Slot.Time.End, o.ExpiresAt, o.Slot.Time.Start})
+		}{o.Slot.DoctorID, o.Slot.Time.End, o.ExpiresAt, o.HoldID, o.Slot.Time.Start})
 	}
 	return out
 }

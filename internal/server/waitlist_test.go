@@ -304,3 +304,39 @@ func TestWaitlistRace(t *testing.T) {
 		t.Errorf("%d times offered twice; %d entries booked, %d were told so", twice, booked, len(accepted))
 	}
 }
+
+// An answer that is sent twice is about the offer that it names, and not about the next
+// one, which the entry has by then.
+func TestAnAnswerNamesItsOffer(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctor := f.doctor()
+	f.hours(doctor, "UTC", "10:00-11:30")
+	first := f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
+	second := f.booked(f.patient(), doctor, "2027-03-02T10:30:00Z", 30)
+	third := f.booked(f.patient(), doctor, "2027-03-02T11:00:00Z", 30)
+	e := f.waits(object{
+		"patient_id": f.patient(), "doctor_ids": []int64{doctor}, "duration_minutes": 30,
+		"from": "2027-03-02T09:45:00Z", "to": "2027-03-02T11:45:00Z",
+	})
+	answer := func(action string, offer int64) *contracttest.Response {
+		t.Helper()
+		return f.Post(fmt.Sprintf("/waitlist/%d/%s?offer_id=%d", e.ID, action, offer), nil)
+	}
+	for _, a := range []int64{first.ID, second.ID, third.ID} {
+		f.cancel(a)
+	}
+	offer := f.entry(e.ID).Offer.MustGet()
+	answer("decline", offer.ID).Want(t, 200, "")
+	next := f.entry(e.ID).Offer.MustGet()
+	if next.ID == offer.ID {
+		t.Fatalf("offered %+v after %+v", next, offer)
+	}
+	answer("decline", offer.ID).Want(t, 409, "no-offer")
+	answer("accept", offer.ID).Want(t, 409, "no-offer")
+	if still := f.entry(e.ID).Offer.MustGet(); still != next {
+		t.Errorf("%+v was declined, too", next)
+	}
+	answer("accept", next.ID).Want(t, 201, "")
+	answer("accept", next.ID).Want(t, 409, "no-offer")
+}

@@ -34,44 +34,64 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 
 // People returns the patients and the doctors with these ids that exist, by primary key.
 func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[int64]clinic.Patient, map[int64]clinic.Doctor, error) {
-	patients, doctors := map[int64]clinic.Patient{}, map[int64]clinic.Doctor{}
+	patients, err := readPatients(ctx, s.db, patientIDs)
+	if err != nil {
+		return nil, nil, translate(ctx, "read names", err)
+	}
 	if len(patientIDs) > 0 {
-		statement, args, err := sqlx.In(`SELECT `+patientColumns+` FROM patients WHERE id IN (?)`, patientIDs)
-		if err != nil {
-			return nil, nil, err
-		}
-		var rows []patientRow
-		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
-			return nil, nil, translate(ctx, "read names", err)
-		}
-		ps := make([]clinic.Patient, len(rows))
-		for i, r := range rows {
-			ps[i] = r.patient()
-		}
-		if err := withIdentifiers(ctx, s.db, ps); err != nil {
-			return nil, nil, translate(ctx, "read names", err)
-		}
 		if err := s.recordRead(ctx, clinic.KindPatient, 0, patientIDs...); err != nil {
 			return nil, nil, err
 		}
-		for _, p := range ps {
-			patients[p.ID] = p
-		}
 	}
-	if len(doctorIDs) > 0 {
-		statement, args, err := sqlx.In(`SELECT `+doctorColumns+` FROM doctors WHERE id IN (?)`, doctorIDs)
-		if err != nil {
-			return nil, nil, err
-		}
-		var rows []doctorRow
-		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
-			return nil, nil, translate(ctx, "read names", err)
-		}
-		for _, r := range rows {
-			doctors[r.ID] = r.doctor()
-		}
+	doctors, err := readDoctors(ctx, s.db, doctorIDs)
+	return patients, doctors, translate(ctx, "read names", err)
+}
+
+// readPatients reads the patients with these ids that exist. Primary keys.
+func readPatients(ctx context.Context, q sqlx.QueryerContext, ids []int64) (map[int64]clinic.Patient, error) {
+	patients := map[int64]clinic.Patient{}
+	if len(ids) == 0 {
+		return patients, nil
 	}
-	return patients, doctors, nil
+	statement, args, err := sqlx.In(`SELECT `+patientColumns+` FROM patients WHERE id IN (?)`, ids)
+	if err != nil {
+		return nil, err
+	}
+	var rows []patientRow
+	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
+		return nil, err
+	}
+	ps := make([]clinic.Patient, len(rows))
+	for i, r := range rows {
+		ps[i] = r.patient()
+	}
+	if err := withIdentifiers(ctx, q, ps); err != nil {
+		return nil, err
+	}
+	for _, p := range ps {
+		patients[p.ID] = p
+	}
+	return patients, nil
+}
+
+// readDoctors reads the doctors with these ids that exist. Primary keys.
+func readDoctors(ctx context.Context, q sqlx.QueryerContext, ids []int64) (map[int64]clinic.Doctor, error) {
+	doctors := map[int64]clinic.Doctor{}
+	if len(ids) == 0 {
+		return doctors, nil
+	}
+	statement, args, err := sqlx.In(`SELECT `+doctorColumns+` FROM doctors WHERE id IN (?)`, ids)
+	if err != nil {
+		return nil, err
+	}
+	var rows []doctorRow
+	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		doctors[r.ID] = r.doctor()
+	}
+	return doctors, nil
 }
 
 // AppointmentQuery selects a page of appointments.
@@ -80,6 +100,7 @@ type AppointmentQuery struct {
 	IDs       []int64 // empty: any
 	Window    clinic.Window
 	DoctorID  int64           // 0: any
+	DoctorIDs []int64         // empty: any
 	PatientID int64           // 0: any
 	Statuses  []clinic.Status // empty: any
 	After     After           // the previous page's last item; zero: first page
@@ -206,6 +227,10 @@ func appointmentConditions(q AppointmentQuery) (string, []any) {
 	}
 	if q.DoctorID != 0 {
 		and(`doctor_id = ?`, q.DoctorID)
+	}
+	if len(q.DoctorIDs) > 0 {
+		condition, values := inIDs(q.DoctorIDs)
+		and(`doctor_`+condition, values...)
 	}
 	if q.PatientID != 0 {
 		and(`patient_id = ?`, q.PatientID)

@@ -20,7 +20,7 @@ func TestSeriesIsBounded(t *testing.T) {
 	s, list := f.listing(t)
 	const rule = "FREQ=DAILY;COUNT=100"
 	series := func(patient int, skip bool) (int, []string, error) {
-		list.take()
+		list.Take()
 		b := f.booking(60, 30)
 		b.PatientID = f.patients[patient]
 		_, dates, err := s.CreateSeries(t.Context(), clinic.SeriesBooking{Booking: b, Rule: rule, Zone: new("UTC"), Skip: skip})
@@ -30,7 +30,7 @@ func TestSeriesIsBounded(t *testing.T) {
 				booked++
 			}
 		}
-		return booked, list.take(), err
+		return booked, list.Take(), err
 	}
 	last := f.booking(60, 30)
 	last.PatientID, last.Start = f.patients[2], last.Start.AddDate(0, 0, 99)
@@ -126,12 +126,12 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	}
 	pages := 0
 	for ; ; pages++ {
-		list.take()
+		list.Take()
 		page, err := s.Availability(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(list.take()); n > 20 {
+		if n := len(list.Take()); n > 20 {
 			t.Errorf("page %d takes %d statements", pages, n)
 		}
 		if len(page.Items) > 0 {
@@ -185,7 +185,7 @@ func TestWaitlistSearchIsBounded(t *testing.T) {
 	}
 	calls := 0
 	for ; e.Status == clinic.WaitlistWaiting && calls < 20; calls++ {
-		if n := len(list.take()); n > 100 {
+		if n := len(list.Take()); n > 100 {
 			t.Errorf("call %d sends %d statements", calls, n)
 		}
 		if e, err = s.WaitlistEntry(t.Context(), e.ID); err != nil {
@@ -230,12 +230,12 @@ func TestOffersAreBounded(t *testing.T) {
 	if _, err := s.BookAppointment(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	list.take()
+	list.Take()
 	if _, err := s.CancelAppointment(t.Context(), a.ID, clinic.ReasonPatientRequest, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	held := 0 // statements since the last guard of the doctor
-	for _, statement := range list.take() {
+	for _, statement := range list.Take() {
 		if held++; strings.HasPrefix(statement, "UPDATE doctors SET calendar_rev") {
 			held = 0
 		}
@@ -279,7 +279,7 @@ func TestAppointmentListIsBounded(t *testing.T) {
 		seen := map[int64]bool{}
 		pages := 0
 		for {
-			list.take()
+			list.Take()
 			page, err := s.ListAppointments(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
@@ -333,10 +333,10 @@ func TestMovingSeriesIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list.take()
+	list.Take()
 	minute := 15 * 60
 	_, dates, err := s.RescheduleSeries(t.Context(), series.ID, clinic.SeriesScope{}, clinic.SeriesChange{MinuteOfDay: &minute}, nil)
-	if sent := list.take(); err != nil || len(dates) != 100 || guards(sent) != 2 || len(sent) > 100*12+100 {
+	if sent := list.Take(); err != nil || len(dates) != 100 || guards(sent) != 2 || len(sent) > 100*12+100 {
 		t.Errorf("%v, %d dates, %d guards, %d statements", err, len(dates), guards(sent), len(sent))
 	}
 }

@@ -99,10 +99,17 @@ const maxAssigned = 1000
 
 // AssignPositions assigns committed changes their positions in the feed and creates
 // their webhook deliveries, in one transaction. It reports whether there may be more.
-// Any number of processes may call it at once; they take turns.
+// Any number of processes may call it at once; they take turns. Within a process a call that
+// has waited for another's turn usually finds nothing left to do.
 //
 // Lock order: the feed's head, then changes, which no other transaction writes any more.
 func (s *Store) AssignPositions(ctx context.Context) (more bool, err error) {
+	select {
+	case s.feedTurn <- struct{}{}:
+		defer func() { <-s.feedTurn }()
+	case <-ctx.Done():
+		return false, translate(ctx, "assign positions in the feed", ctx.Err())
+	}
 	var pending bool
 	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
 		return false, translate(ctx, "assign positions in the feed", err)
@@ -197,8 +204,28 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 	if err != nil || !q.Records {
 		return p, translate(ctx, "list changes", err)
 	}
+	return p, s.recordChanges(ctx, p.Items)
+}
+
+// AddRecords adds the present records within reach to changes that were read without, from
+// one snapshot. Of records that have changed since, the change that follows has them too.
+func (s *Store) AddRecords(ctx context.Context, changes []clinic.FeedChange) error {
+	t, err := s.snapshot(ctx)
+	if err != nil {
+		return translate(ctx, "read changed records", err)
+	}
+	defer t.end()
+	if err := s.addRecords(ctx, t, AccessOf(ctx).Reach, changes); err != nil {
+		return translate(ctx, "read changed records", err)
+	}
+	t.end() // before the entry is written: a reader must not hold a connection while it waits for one
+	return s.recordChanges(ctx, changes)
+}
+
+// recordChanges records that the patients of changed records were shown.
+func (s *Store) recordChanges(ctx context.Context, changes []clinic.FeedChange) error {
 	var patients []int64
-	for _, c := range p.Items {
+	for _, c := range changes {
 		if c.Record == nil {
 			continue
 		}
@@ -207,9 +234,9 @@ func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, e
 		}
 	}
 	if len(patients) == 0 {
-		return p, nil
+		return nil
 	}
-	return p, s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
+	return s.recordRead(ctx, clinic.KindChange, 0, idsOf(patients, func(id int64) int64 { return id })...)
 }
 
 // readChanges returns a page with its records from one snapshot. Index changes_position.
@@ -329,13 +356,23 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, erro
 // changeColumns are those of changeRow.
 const changeColumns = `id, COALESCE(position, 0) AS position, at, type, object, object_id, doctor_id, left_doctor, made_by_key`
 
-// signal wakes the goroutines that wait for an event.
+// feedPause is the shortest time between two turns of this process at the feed that its own
+// commits cause. A turn is a transaction with a flush of its own: one after each commit costs
+// nearly as much as a small commit does.
+const feedPause = 75 * time.Millisecond
+
+// signal wakes the goroutines that wait for an event: at once, but for events that follow
+// the last waking within the pause, which wake them together at its end.
 type signal struct {
-	mu sync.Mutex
-	ch chan struct{}
+	pause time.Duration
+
+	mu      sync.Mutex
+	ch      chan struct{}
+	pausing bool // the last waking is less than a pause ago
+	missed  bool // an event since
 }
 
-// next returns a channel that is closed at the next event.
+// next returns a channel that is closed after the next event.
 func (g *signal) next() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -348,12 +385,31 @@ func (g *signal) next() <-chan struct{} {
 func (g *signal) give() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.pausing {
+		g.missed = true
+		return
+	}
+	g.wake()
+}
+
+// wake begins a pause; mu is held.
+func (g *signal) wake() {
 	if g.ch != nil {
 		close(g.ch)
 		g.ch = nil
 	}
+	g.pausing, g.missed = true, false
+	time.AfterFunc(g.pause, g.endPause)
 }
 
-// Changed returns a channel that is closed when this process, and no other, commits its
-// next change.
+func (g *signal) endPause() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pausing = g.missed; g.missed {
+		g.wake()
+	}
+}
+
+// Changed returns a channel that is closed when this process, and no other, has committed its
+// next change: at once, or feedPause after the one closed before.
 func (s *Store) Changed() <-chan struct{} { return s.changed.next() }

@@ -23,13 +23,15 @@ func (e *OtherZoneError) Error() string {
 const zoneRead = `SELECT name FROM clinic_zone WHERE id = 1`
 
 // AdoptZone compares the configured time zone with the stored one, and stores it if there
-// is none. Errors: *OtherZoneError.
+// is none, but not into a database that is being restored. Errors: *OtherZoneError.
 func (s *Store) AdoptZone(ctx context.Context) error {
 	configured := s.zone.String()
 	err := s.CheckZone(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		// Another process may store another zone concurrently.
-		if _, err := s.db.ExecContext(ctx, `INSERT IGNORE INTO clinic_zone (id, name) VALUES (1, ?)`, configured); err != nil {
+		if _, err := s.db.ExecContext(ctx, `
+			INSERT IGNORE INTO clinic_zone (id, name)
+			SELECT 1, ? FROM installation WHERE id = 1 AND data_id IS NOT NULL`, configured); err != nil {
 			return err
 		}
 		err = s.CheckZone(ctx)

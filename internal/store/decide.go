@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -35,9 +36,9 @@ func (q *snapshot) decider() decider { return decider{&q.queries, q.roomExists} 
 // with another that does the same crosswise. It fills in b what its type and the choice of a
 // room say. except is an appointment that is being moved, 0 for none.
 //
-// Statements, in lock order: the doctor's facts and the type (no lock), write
-// the room's guard, hours and blocked times (no lock), the occupied times of
-// doctor, patient and room (locking).
+// Statements, in lock order: the doctor's facts and the type (no lock); write the room's
+// guard, read its time; hours; the doctor's blocked and occupied times; the patient's. Only
+// appointments are locked.
 //
 // Errors, in the order of the contract: clinic.ErrPatientNotFound,
 // clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound, clinic.ErrRoomNotFound,
@@ -80,11 +81,40 @@ type parties struct {
 }
 
 func readParties(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking) (p parties, err error) {
-	if p.doctor, err = readDoctorFacts(ctx, q, b.DoctorID); err != nil || b.TypeID == nil {
+	if b.TypeID == nil {
+		p.doctor, err = readDoctorFacts(ctx, q, b.DoctorID)
 		return p, err
 	}
-	p.kind, p.state, err = readTypeForBooking(ctx, q, *b.TypeID)
+	var row struct {
+		Doctor doctorFacts `db:"d"`
+		Type   typeRow     `db:"t"`
+	}
+	// Two rows by primary key. Not locking: see readDoctorFacts and readTypeForBooking.
+	err = sqlx.GetContext(ctx, q, &row, `
+		SELECT `+columnsOf("d", `id, is_active, specialization, hours_time_zone, overbook_cap`)+`, `+columnsOf("t", typeColumns)+`
+		FROM doctors AS d JOIN appointment_types AS t
+		WHERE d.id = ? AND t.id = ?`, b.DoctorID, *b.TypeID)
+	if errors.Is(err, sql.ErrNoRows) {
+		p.state = clinic.Missing
+		p.doctor, err = readDoctorFacts(ctx, q, b.DoctorID)
+		return p, err
+	}
+	if err != nil {
+		return p, err
+	}
+	p.doctor = row.Doctor
+	p.kind, p.state, err = row.Type.forBooking()
 	return p, err
+}
+
+// columnsOf names the columns of a joined table as sqlx expects those of a nested struct.
+func columnsOf(table, columns string) string {
+	names := strings.Split(columns, ",")
+	for i, name := range names {
+		name = strings.TrimSpace(name)
+		names[i] = table + "." + name + " AS `" + table + "." + name + "`"
+	}
+	return strings.Join(names, ", ")
 }
 
 // decideWith is decide with the parties, who exist, and for a series with its
@@ -108,18 +138,10 @@ func (s *Store) decideWith(ctx context.Context, d decider, c clinic.Calendar, b 
 		func() error {
 			if series != nil {
 				series.openTimes(&c, *b)
-				return nil
-			}
-			return readOpenTimes(ctx, d.queries, &c, *b, doctor)
-		},
-		func() (err error) {
-			if series != nil {
 				c.DoctorBusy = slices.Concat(c.DoctorBusy, series.doctorBusy)
 				return nil
 			}
-			times, err := d.occupied(ctx, doctorParty, b.DoctorID, b.Busy(), except)
-			c.DoctorBusy = append(c.DoctorBusy, times...)
-			return err
+			return readDoctorTimes(ctx, d.queries, &c, *b, doctor, except)
 		},
 		func() (err error) {
 			if series != nil {
@@ -182,7 +204,11 @@ func readTypeForBooking(ctx context.Context, q sqlx.QueryerContext, id int64) (c
 	if err != nil {
 		return clinic.AppointmentType{}, clinic.NotAsked, err
 	}
-	kind, err := row.appointmentType()
+	return row.forBooking()
+}
+
+func (r *typeRow) forBooking() (clinic.AppointmentType, clinic.PartyState, error) {
+	kind, err := r.appointmentType()
 	if kind.IsActive {
 		return kind, clinic.Active, err
 	}
@@ -243,17 +269,20 @@ func claimNamedRoom(ctx context.Context, d decider, c *clinic.Calendar, b clinic
 	if _, err := clinic.CanBook(*c, b); err != nil {
 		return nil //nolint:nilerr // the decision is the caller's; this only ends the reading
 	}
-	// Index holds_room (room_id, start_time).
-	holds, err := occupiedTimes{
-		party: roomParty, ids: []int64{*b.RoomID}, window: b.Busy(), holds: &liveHolds{d.now, b.Hold},
-	}.readHeld(ctx, d)
-	if err != nil {
-		return err
-	}
-	held := d.stillHeld(holds[*b.RoomID])
-	c.RoomBusy, err = d.occupied(ctx, roomParty, *b.RoomID, b.Busy(), except)
-	c.RoomBusy = append(c.RoomBusy, held...)
+	statement, args := roomTimesSQL(d.queries, b, except)
+	times, err := timesByParty(ctx, d, statement, args...)
+	c.RoomBusy = slices.Concat(times[*b.RoomID], d.stillHeld(times[heldTag]))
 	return err
+}
+
+// roomTimesSQL selects the live holds around a booking in its room, as heldTag, and the
+// appointments there that overlap it, locking. Indexes holds_room and appointments_room
+// (room_id, start_time).
+func roomTimesSQL(q *queries, b clinic.Booking, except int64) (statement string, args []any) {
+	held, args := occupiedTimes{
+		party: roomParty, ids: []int64{*b.RoomID}, window: b.Busy(), holds: &liveHolds{q.now, b.Hold}, forced: true,
+	}.heldSQL(roomParty.columns(heldColumn))
+	return q.booked(roomParty, *b.RoomID, b.Busy(), except).after(held, args)
 }
 
 // freeRoom finds the first active room after an id that suits the type and is
@@ -282,38 +311,73 @@ func freeRoom(ctx context.Context, q *queries, b clinic.Booking, kind clinic.App
 	return id, err == nil, err
 }
 
+// readDoctorTimes reads what readOpenTimes does, and the doctor's appointments that overlap
+// the booking.
+func readDoctorTimes(ctx context.Context, q *queries, c *clinic.Calendar, b clinic.Booking, d doctorFacts, except int64) error {
+	if err := readOpenHours(ctx, q, c, b, d); err != nil {
+		return err
+	}
+	statement, args := doctorTimesSQL(q, b, except)
+	times, err := timesByParty(ctx, q, statement, args...)
+	c.Off, c.DoctorBusy = times[offTag], slices.Concat(q.stillHeld(times[heldTag]), times[b.DoctorID])
+	return err
+}
+
+// doctorTimesSQL selects what blockedTimesSQL does, and the doctor's appointments that overlap
+// the booking, locking. Index appointments_doctor (doctor_id, start_time).
+func doctorTimesSQL(q *queries, b clinic.Booking, except int64) (statement string, args []any) {
+	blocked, args := blockedTimesSQL(b, q.now)
+	return q.booked(doctorParty, b.DoctorID, b.Busy(), except).after(blocked, args)
+}
+
 // readOpenTimes reads when the doctor works near the booking, and what blocks
 // the time: time off, closures, and holds of others.
 func readOpenTimes(ctx context.Context, q *queries, c *clinic.Calendar, b clinic.Booking, d doctorFacts) error {
-	if d.HoursTimeZone != nil {
-		hours, err := readHours(ctx, q, map[int64]string{d.ID: *d.HoursTimeZone}, b.Time())
-		if err != nil {
-			return err
-		}
-		h := hours[d.ID]
-		c.HasHours, c.Open = true, h.Open(b.Time())
+	if err := readOpenHours(ctx, q, c, b, d); err != nil {
+		return err
 	}
 	blocked, err := readBlockedTimes(ctx, q, b, q.now)
 	c.Off, c.DoctorBusy = blocked.off, q.stillHeld(blocked.held)
 	return err
 }
 
+// readOpenHours reads the doctor's working hours near the booking.
+func readOpenHours(ctx context.Context, q *queries, c *clinic.Calendar, b clinic.Booking, d doctorFacts) error {
+	if d.HoursTimeZone == nil {
+		return nil
+	}
+	hours, err := readHours(ctx, q, map[int64]string{d.ID: *d.HoursTimeZone}, b.Time())
+	if err != nil {
+		return err
+	}
+	h := hours[d.ID]
+	c.HasHours, c.Open = true, h.Open(b.Time())
+	return nil
+}
+
 type blockedTimes struct {
 	off, held []clinic.Interval
 }
 
-// readBlockedTimes reads the doctor's time off, the clinic's closures and the
-// live holds around a booking.
+// readBlockedTimes reads the times of blockedTimesSQL.
+func readBlockedTimes(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, now time.Time) (blockedTimes, error) {
+	statement, args := blockedTimesSQL(b, now)
+	times, err := timesByParty(ctx, q, statement, args...)
+	return blockedTimes{off: times[offTag], held: times[heldTag]}, err
+}
+
+// blockedTimesSQL selects the doctor's time off and the clinic's closures, as offTag, and the
+// live holds around a booking, as heldTag.
 //
 // Indexes time_off_doctor (doctor_id, end_time), closures_end (end_time) and
 // holds_doctor (doctor_id, start_time). Not locking: a transaction that writes one of these
 // writes the doctor's guard row first, and this transaction holds it.
-func readBlockedTimes(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, now time.Time) (blockedTimes, error) {
+func blockedTimesSQL(b clinic.Booking, now time.Time) (statement string, args []any) {
 	want := b.Time()
 	held, values := occupiedTimes{
-		party: doctorParty, ids: []int64{b.DoctorID}, window: b.Busy(), holds: &liveHolds{now, b.Hold},
-	}.heldSQL(doctorParty.columns())
-	times, err := timesByParty(ctx, q, `
+		party: doctorParty, ids: []int64{b.DoctorID}, window: b.Busy(), holds: &liveHolds{now, b.Hold}, forced: true,
+	}.heldSQL(doctorParty.columns(heldColumn))
+	return `
 		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
 		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
@@ -321,9 +385,8 @@ func readBlockedTimes(ctx context.Context, q sqlx.QueryerContext, b clinic.Booki
 		SELECT 0, start_time, end_time, 0, 0
 		FROM closures
 		WHERE end_time > ? AND start_time < ?
-		UNION ALL `+held,
-		append([]any{b.DoctorID, want.Start, want.End, want.Start, want.End}, values...)...)
-	return blockedTimes{off: times[0], held: times[b.DoctorID]}, err
+		UNION ALL ` + held,
+		append([]any{b.DoctorID, want.Start, want.End, want.Start, want.End}, values...)
 }
 
 // typeColumns are those of typeRow.

@@ -26,6 +26,11 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := appointmentListSQL(q)
 		return explained{statement: statement, args: args, ordered: true}
 	}
+	occupiedBy := func(q AppointmentQuery) explained {
+		e := list(q)
+		e.ordered = false // of few doctors, and at most clinic.MaxScheduleDoctorDays: sorted
+		return e
+	}
 	patients := func(q PatientQuery) explained {
 		q.Limit = 20
 		q.reach = clinic.Reach{All: true}
@@ -51,9 +56,8 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	searched := func(p party) explained {
 		return occupied(occupiedTimes{party: p, ids: []int64{7}, window: day.Interval, except: []int64{0}, holds: &liveHolds{now: day.Start}})
 	}
-	guarded := func(p party) explained {
-		return occupied(occupiedTimes{party: p, ids: []int64{7}, overlapping: around, except: []int64{0}, locking: true})
-	}
+	deciding := &queries{now: day.Start, locking: true}
+	guarded := func(p party) explained { return occupied(deciding.booked(p, 7, day.Interval, 0)) }
 	imported := occupiedTimes{party: patientParty, ids: []int64{7, 8, 9}, overlapping: around, locking: true}
 	planned := occupiedTimes{party: doctorParty, ids: []int64{7, 8}, window: day.Interval, except: []int64{1, 2}}
 	doctor := int64(7)
@@ -71,9 +75,20 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	}
 	half := clinic.Booking{DoctorID: 7, PatientID: 7, Duration: 30 * time.Minute}
 	dateTimes, dateTimesOfPatient := occupiedOnDates(half, daily, true)
+	room := int64(7)
+	decided := half
+	decided.Start, decided.RoomID = day.Start, &room
+	ofDoctor := func() (string, []any) { return doctorTimesSQL(deciding, decided, 0) }
+	ofRoom := func() (string, []any) { return roomTimesSQL(deciding, decided, 0) }
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
+		"DecideTimeOff":     with(statementOf(ofDoctor), "time_off_doctor"),
+		"DecideClosures":    with(statementOf(ofDoctor), "closures_end"),
+		"DecideHeld":        with(statementOf(ofDoctor), "holds_doctor"),
+		"DecideDoctor":      with(statementOf(ofDoctor), "appointments_doctor"),
+		"DecideRoomHeld":    with(statementOf(ofRoom), "holds_room"),
+		"DecideRoom":        with(statementOf(ofRoom), "appointments_room"),
 		"GuardDoctor":       guarded(doctorParty),
 		"GuardRoom":         guarded(roomParty),
 		"GuardPatient":      guarded(patientParty),
@@ -83,6 +98,9 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"Day":               with(list(AppointmentQuery{Window: day}), "appointments_start"),
 		"DaySecondPage":     with(list(AppointmentQuery{Window: day, After: After{Start: day.Start.Add(time.Hour), ID: 9}}), "appointments_start"),
 		"IntervalOfDoctor":  with(list(AppointmentQuery{Window: cross, DoctorID: 7}), "appointments_doctor"),
+		"Schedule":          with(occupiedBy(AppointmentQuery{Window: cross, DoctorIDs: []int64{7, 8, 9}}), "appointments_doctor"),
+		"ScheduleTimeOff":   with(statementOf(func() (string, []any) { return scheduleTimeOffSQL([]int64{7, 8, 9}, day.Interval) }), "time_off_doctor"),
+		"ScheduleClosures":  with(statementOf(func() (string, []any) { return scheduleClosuresSQL(day.Interval) }), "closures_end"),
 		"HistoryOfPatient":  with(list(AppointmentQuery{Window: clinic.Window{Unbounded: true}, PatientID: 7}), "appointments_patient"),
 		"FeedOfDoctor":      sorted(feed(feedVisitsSQL, &doctor, 180, "appointments_doctor")),
 		"FeedOfClinic":      sorted(feed(feedVisitsSQL, nil, 7, "appointments_start")), // of a hundred days; a clinic has years

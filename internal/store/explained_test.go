@@ -71,7 +71,7 @@ func refusedOffer(t *testing.T, f *fixture) error {
 		Start: entry.Offer.Slot.Time.Start, Duration: 30 * time.Minute,
 	}
 	f.book(t, elsewhere)
-	_, err = f.store.AcceptOffer(t.Context(), entry.ID, nil)
+	_, err = f.store.AcceptOffer(t.Context(), entry.ID, 0, nil)
 	return err
 }
 

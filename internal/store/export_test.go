@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"testing"
 
 	"mems/internal/auditchain"
 	"mems/internal/clinic"
@@ -29,7 +30,12 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 		return err
 	}
 	id, err := result.LastInsertId()
-	s.releaseChain(&chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}}, true)
+	if err != nil {
+		return err
+	}
+	data, err := s.readDataID(ctx, s.db)
+	s.noticeData(ctx, data)
+	s.releaseChain(&chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}, data: data}, true)
 	return err
 }
 
@@ -45,4 +51,26 @@ func (s *Store) OfferAsRead(ctx context.Context, e clinic.WaitlistEntry, slot cl
 		return err
 	})
 	return offered, err
+}
+
+// ReadToDecide reads a booking's doctor and room as a decision does, in a transaction that
+// ends with the test.
+func (s *Store) ReadToDecide(t *testing.T, b clinic.Booking) (c clinic.Calendar) {
+	t.Helper()
+	begun, err := s.db.BeginTxx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = begun.Rollback() })
+	q := &queries{QueryerContext: begun, now: clinic.Instant(s.now()), locking: true}
+	if err := readDoctorTimes(t.Context(), q, &c, b, doctorFacts{ID: b.DoctorID}, 0); err != nil {
+		t.Fatal(err)
+	}
+	statement, args := roomTimesSQL(q, b, 0)
+	times, err := timesByParty(t.Context(), q, statement, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.RoomBusy = times[*b.RoomID]
+	return c
 }

@@ -112,3 +112,13 @@ func (k *knownSecrets) forget(id int64) {
 	defer k.mu.Unlock()
 	delete(k.hashes, id)
 }
+
+// reset forgets all secrets: the table is another one.
+func (k *knownSecrets) reset() {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.hashes)
+	k.last, k.read = 0, time.Time{}
+}

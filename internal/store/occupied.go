@@ -66,21 +66,28 @@ func (o occupiedTimes) read(ctx context.Context, q sqlx.QueryerContext) (map[int
 
 // readHeld returns the times that holds take, by party.
 func (o occupiedTimes) readHeld(ctx context.Context, q sqlx.QueryerContext) (map[int64][]clinic.Interval, error) {
-	statement, args := o.heldSQL(o.columns())
+	statement, args := o.heldSQL(o.columns(o.column))
 	return timesByParty(ctx, q, statement, args...)
 }
 
 // sql selects a party's id, start, end and buffers in minutes.
 func (o occupiedTimes) sql() (statement string, args []any) {
-	statement, args = o.bookedSQL(o.columns())
+	statement, args = o.bookedSQL(o.columns(o.column))
 	if o.holds != nil {
-		held, values := o.heldSQL(o.columns())
+		held, values := o.heldSQL(o.columns(o.column))
 		statement, args = statement+` UNION ALL `+held, append(args, values...)
 	}
 	if o.locking {
 		statement += ` FOR UPDATE`
 	}
 	return statement, args
+}
+
+// after adds the occupied times to the rows of a statement, which are not locked: FOR UPDATE
+// is about what is inside of the parentheses.
+func (o occupiedTimes) after(statement string, args []any) (all string, values []any) {
+	occupied, values := o.sql()
+	return statement + ` UNION ALL (` + occupied + `)`, append(args, values...)
 }
 
 // takenSQL is the condition that any time is taken; it ends with the first one found.
@@ -90,12 +97,20 @@ func (o occupiedTimes) takenSQL() (condition string, args []any) {
 	return `EXISTS (` + condition + `) OR EXISTS (` + held + `)`, append(args, values...)
 }
 
-// columns are those that timesByParty reads.
-func (p party) columns() string {
+// Rows that are not a party's appointments have these in place of the party's id.
+const (
+	offTag  int64 = 0
+	heldTag int64 = -1
+
+	heldColumn = `-1`
+)
+
+// columns are those that timesByParty reads; of is the party's id or a tag.
+func (p party) columns(of string) string {
 	if p.buffered {
-		return p.column + `, start_time, end_time, buffer_before_minutes, buffer_after_minutes`
+		return of + `, start_time, end_time, buffer_before_minutes, buffer_after_minutes`
 	}
-	return p.column + `, start_time, end_time, 0, 0`
+	return of + `, start_time, end_time, 0, 0`
 }
 
 // bookedSQL selects columns of appointments.
@@ -209,8 +224,14 @@ func timesByParty(ctx context.Context, q sqlx.QueryerContext, statement string, 
 // locking, where it is made under the party's guard. except is an appointment that does
 // not count, 0 for none.
 func (q *queries) occupied(ctx context.Context, p party, id int64, overlapping clinic.Interval, except int64) ([]clinic.Interval, error) {
-	times, err := occupiedTimes{
-		party: p, ids: []int64{id}, overlapping: []clinic.Interval{overlapping}, except: []int64{except}, locking: q.locking,
-	}.read(ctx, q)
+	times, err := q.booked(p, id, overlapping, except).read(ctx, q)
 	return times[id], err
+}
+
+// booked is what occupied reads. Forced: by another index a small clinic's statistics suggest,
+// a locking read would wait for the appointments of others.
+func (q *queries) booked(p party, id int64, overlapping clinic.Interval, except int64) occupiedTimes {
+	return occupiedTimes{
+		party: p, ids: []int64{id}, overlapping: []clinic.Interval{overlapping}, except: []int64{except}, locking: q.locking, forced: true,
+	}
 }

@@ -103,12 +103,9 @@ func TestReadsOfABookingAreKept(t *testing.T) {
 	t.Parallel()
 	var got recorded
 	b := clinic.Booking{DoctorID: 1, PatientID: 2, Start: time.Unix(0, 0).UTC(), Duration: 30 * time.Minute}
-	_, _ = readBlockedTimes(t.Context(), &got, b, b.Start)
-	for _, p := range []party{doctorParty, patientParty} {
-		_, _ = occupiedTimes{
-			party: p, ids: []int64{1}, overlapping: []clinic.Interval{b.Time()}, except: []int64{0}, locking: true,
-		}.read(t.Context(), &got)
-	}
+	q := queries{QueryerContext: &got, now: b.Start, locking: true}
+	_ = readDoctorTimes(t.Context(), &q, &clinic.Calendar{}, b, doctorFacts{ID: 1}, 0)
+	_, _ = q.occupied(t.Context(), patientParty, 1, b.Time(), 0)
 	const file = "testdata/booking_reads.sql"
 	text := strings.Join(got, ";\n") + ";\n"
 	if *updateReads {

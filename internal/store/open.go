@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -43,6 +44,8 @@ type Config struct {
 	Partners clinic.PartnerWindow
 	// Log receives what no caller is told: retries and causes.
 	Log *slog.Logger
+	// Restoring allows a database whose restore is not finished.
+	Restoring bool
 	// Observe is told what happens inside.
 	Observe Observe
 	// OpenDB makes the pool, so that it can be instrumented; nil means sql.OpenDB.
@@ -58,7 +61,8 @@ type Store struct {
 	log  *slog.Logger
 
 	observe       Observe
-	changed       signal // a change was committed here
+	changed       signal        // a change was committed here
+	feedTurn      chan struct{} // holds a value during a turn of AssignPositions
 	patientSearch searchBounds
 	partners      clinic.PartnerWindow
 	knownKeys     *knownSecrets
@@ -67,6 +71,9 @@ type Store struct {
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
+
+	restoring bool         // Config.Restoring
+	replaced  atomic.Int64 // how often the data were found to be other ones
 
 	// Of the audit trail.
 	macKey    auditchain.Key // writes
@@ -116,8 +123,9 @@ func Open(cfg Config) (*Store, error) {
 	db.SetConnMaxLifetime(30 * time.Minute)   // so that a fail-over behind a proxy is noticed
 	st := &Store{
 		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
-		patientSearch: defaultSearchBounds, partners: cfg.Partners, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
+		patientSearch: defaultSearchBounds, partners: cfg.Partners, restoring: cfg.Restoring, knownKeys: newKnownSecrets("api_keys"), knownFeeds: newKnownSecrets("calendar_feeds"),
 		sealer: newKeySealer(cfg.MACKeys), chainTips: chainTips{ends: map[int64]chainTip{}},
+		changed: signal{pause: feedPause}, feedTurn: make(chan struct{}, 1),
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if len(cfg.MACKeys) > 0 {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mems/internal/auditchain"
@@ -95,7 +96,10 @@ func (s *Store) keepTrail() {
 			s.withLimit(s.sealChains)
 			return
 		case <-tick.C:
-			s.withLimit(s.sealChains)
+			s.withLimit(func(ctx context.Context) error {
+				s.checkData(ctx)
+				return s.sealChains(ctx)
+			})
 		case first := <-s.reads:
 			batch := []read{first}
 		collect:
@@ -128,16 +132,29 @@ func (s *Store) writeReads(batch []read) {
 	for i := range batch {
 		rows[i] = batch[i].row
 	}
-	st, err := s.acquireChain(ctx)
-	if err == nil {
-		var end *chainTip
-		end, err = s.appendRows(ctx, s.db, st, rows)
-		if err == nil {
-			*st = *end
+	err := s.appendReads(ctx, rows)
+	for range maxAttempts {
+		if !errors.Is(err, errChainLost) {
+			break
 		}
-		s.releaseChain(st, err == nil)
+		s.checkData(ctx)
+		err = s.appendReads(ctx, rows)
 	}
 	for _, r := range batch {
 		r.done <- err
 	}
+}
+
+// appendReads appends lines to a chain. Errors: errChainLost.
+func (s *Store) appendReads(ctx context.Context, rows []auditchain.Entry) error {
+	st, err := s.acquireChain(ctx)
+	if err != nil {
+		return err
+	}
+	end, err := s.appendRows(ctx, s.db, st, rows)
+	if err == nil {
+		*st = *end
+	}
+	s.releaseChain(st, err == nil)
+	return err
 }

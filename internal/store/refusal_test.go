@@ -1,9 +1,6 @@
 package store_test
 
 import (
-	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,82 +11,16 @@ import (
 
 	"mems/internal/clinic"
 	"mems/internal/store"
+	"mems/internal/storetest"
 )
 
-// statements lists what a pool sends to the database.
-type statements struct {
-	mu   sync.Mutex
-	sent []string
-}
-
-func (l *statements) take() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	sent := l.sent
-	l.sent = nil
-	return sent
-}
-
-// listed makes connections that list what is sent over them.
-type listed struct {
-	driver.Connector
-	to *statements
-}
-
-func (c listed) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return listedConn{conn, c.to}, nil
-}
-
-type listedConn struct {
-	driver.Conn
-	to *statements
-}
-
-func (c listedConn) add(query string) {
-	c.to.mu.Lock()
-	defer c.to.mu.Unlock()
-	c.to.sent = append(c.to.sent, query)
-}
-
-func (c listedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
-	if !errors.Is(err, driver.ErrSkip) {
-		c.add(query)
-	}
-	return rows, err
-}
-
-func (c listedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
-	if !errors.Is(err, driver.ErrSkip) {
-		c.add(query)
-	}
-	return result, err
-}
-
-func (c listedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
-}
-
-func (c listedConn) ResetSession(ctx context.Context) error {
-	return c.Conn.(driver.SessionResetter).ResetSession(ctx)
-}
-
-func (c listedConn) CheckNamedValue(v *driver.NamedValue) error {
-	return c.Conn.(driver.NamedValueChecker).CheckNamedValue(v)
-}
-
 // listing opens a store whose statements are listed.
-func (f *fixture) listing(t *testing.T) (*store.Store, *statements) {
+func (f *fixture) listing(t *testing.T) (*store.Store, *storetest.Statements) {
 	t.Helper()
-	list := &statements{}
+	list := &storetest.Statements{}
 	s, err := store.Open(store.Config{
 		DSN: f.DSN, Now: fixedClock, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
-		OpenDB: func(c driver.Connector) *sql.DB { return sql.OpenDB(listed{c, list}) },
+		OpenDB: list.Open,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +29,7 @@ func (f *fixture) listing(t *testing.T) (*store.Store, *statements) {
 	if _, err := s.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	list.take()
+	list.Take()
 	return s, list
 }
 
@@ -133,12 +64,12 @@ func TestRefusalIsBounded(t *testing.T) {
 	if _, err := s.BookAppointment(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if n := guards(list.take()); n != 2 {
+	if n := guards(list.Take()); n != 2 {
 		t.Errorf("a booking takes %d guards", n)
 	}
 	b.PatientID = f.patients[1]
 	// The first of those who are refused may find it out under the guards.
-	if _, err := s.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.take()) != 2 {
+	if _, err := s.BookAppointment(t.Context(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.Take()) != 2 {
 		t.Fatal(err)
 	}
 	for name, try := range map[string]func() error{
@@ -149,9 +80,9 @@ func TestRefusalIsBounded(t *testing.T) {
 			return err
 		},
 	} {
-		list.take()
+		list.Take()
 		err := try()
-		sent := list.take()
+		sent := list.Take()
 		if !isConflict(err, clinic.CodeDoctorOverlap) {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -170,9 +101,9 @@ func TestRefusalIsBounded(t *testing.T) {
 	if _, err := f.DB.Exec(`INSERT INTO closures (start_time, end_time, name, created_at, updated_at) VALUES (?, ?, 'Closed', ?, ?)`, now.Add(2*time.Hour), now.AddDate(0, 0, 21), now, now); err != nil {
 		t.Fatal(err)
 	}
-	list.take()
+	list.Take()
 	_, err := s.BookAppointment(t.Context(), f.booking(180, 30))
-	sent := list.take()
+	sent := list.Take()
 	if !isConflict(err, clinic.CodeTimeOff) {
 		t.Fatal(err)
 	}
@@ -207,7 +138,7 @@ func TestRaceForOneTime(t *testing.T) {
 	if booked != 1 {
 		t.Errorf("%d booked", booked)
 	}
-	if sent := list.take(); len(sent) > 64*40 {
+	if sent := list.Take(); len(sent) > 64*40 {
 		t.Errorf("%d statements for 64 requests", len(sent))
 	}
 }
@@ -250,12 +181,12 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	}
 	s, list := f.listing(t)
 	_, _ = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil) // the first
-	list.take()
+	list.Take()
 	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil)
 	if !isConflict(err, clinic.CodeDoctorOverlap) {
 		t.Errorf("into another's time: %v", err)
 	}
-	if n := guards(list.take()); n != 0 {
+	if n := guards(list.Take()); n != 0 {
 		t.Errorf("a refused reschedule takes %d guards", n)
 	}
 	_, err = s.RescheduleAppointment(t.Context(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, store.Versions{99})
@@ -279,9 +210,9 @@ func TestReadBeforeGuardsIsForContendedDoctors(t *testing.T) {
 	f := newFixture(t, 2, 2)
 	s, list := f.listing(t)
 	reads := func(b clinic.Booking) (n int) {
-		list.take()
+		list.Take()
 		_, _ = s.BookAppointment(t.Context(), b)
-		for _, statement := range list.take() {
+		for _, statement := range list.Take() {
 			if strings.Contains(statement, "SELECT EXISTS (") {
 				n++
 			}

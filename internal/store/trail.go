@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,8 @@ import (
 type chainTip struct {
 	auditchain.Tip
 
-	sealed int64 // the seq that the chain's row tells
+	sealed int64  // the seq that the chain's row tells
+	data   string // installation.data_id; empty while a restore is not finished
 }
 
 // chainTips are the chains of this process.
@@ -33,6 +35,7 @@ type chainTips struct {
 	mu   sync.Mutex
 	free []*chainTip
 	ends map[int64]chainTip // by chain, as of its last commit; sealed as of its last seal
+	data string             // which the chains are of
 }
 
 // acquireChain lends a chain, a new one if all are in use. It is called before the
@@ -51,10 +54,13 @@ func (s *Store) acquireChain(ctx context.Context) (*chainTip, error) {
 }
 
 // releaseChain takes a chain back. One of which the end is not known is not used
-// again.
+// again, and neither is one of other data.
 func (s *Store) releaseChain(st *chainTip, usable bool) {
 	s.chainTips.mu.Lock()
 	defer s.chainTips.mu.Unlock()
+	if st.data != s.chainTips.data {
+		return
+	}
 	end := *st
 	end.sealed = s.chainTips.ends[st.Chain].sealed
 	s.chainTips.ends[st.Chain] = end
@@ -71,6 +77,10 @@ func (s *Store) startChain(ctx context.Context) (*chainTip, error) {
 		return nil, err
 	}
 	defer func() { _ = t.Rollback() }() // after a commit this does nothing
+	data, err := s.readDataID(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := t.ExecContext(ctx, `UPDATE audit_chains SET sealed_seq = sealed_seq + 1 WHERE id = 1`); err != nil {
 		return nil, err
 	}
@@ -88,13 +98,17 @@ func (s *Store) startChain(ctx context.Context) (*chainTip, error) {
 	if err != nil {
 		return nil, err
 	}
-	tip := &chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}}
+	tip := &chainTip{Tip: auditchain.Tip{Chain: id, Begin: hash, Hash: hash}, data: data}
 	if s.macKey.Keyed() {
 		if err := s.sealStart(ctx, t, tip.Tip); err != nil {
 			return nil, err
 		}
 	}
-	return tip, t.Commit()
+	if err := t.Commit(); err != nil {
+		return nil, err
+	}
+	s.noticeData(ctx, data)
+	return tip, nil
 }
 
 // auditColumns are those of auditchain.Entry.
@@ -169,22 +183,32 @@ func (s *Store) writeTrail(ctx context.Context, t *tx, st *chainTip) (*chainTip,
 	return s.appendRows(ctx, t, st, rows)
 }
 
-// appendRows inserts entries at the end of a chain and returns its new end.
+// appendRows inserts entries at the end of a chain and returns its new end. Errors:
+// errChainLost.
 func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *chainTip, rows []auditchain.Entry) (*chainTip, error) {
-	end := &chainTip{Tip: st.Tip}
+	end := &chainTip{Tip: st.Tip, data: st.data}
 	var args []any
 	for i := range rows {
 		r := &rows[i]
 		end.Append(s.macKey, r)
-		args = append(args, r.Chain, r.Seq, r.At, r.Subject, r.Address, r.RequestID, r.Operation, r.Action, r.Object, r.ObjectID,
+		args = append(args, r.Chain)
+		if i == 0 {
+			args = append(args, st.data)
+		}
+		args = append(args, r.Seq, r.At, r.Subject, r.Address, r.RequestID, r.Operation, r.Action, r.Object, r.ObjectID,
 			r.PatientID, r.PatientIDs, r.Details, r.Secret, r.MACKey, r.Hash)
 	}
+	// The first row has a chain only in the data that the chain was begun in: the
+	// transaction keeps the tables from being dropped from here on.
 	// Safety: the text is a constant and placeholders.
 	_, err := db.ExecContext(ctx, `
 		INSERT INTO audit_entries (chain, seq, at, subject, address, request_id, operation, action, object, object_id,
 		                           patient_id, patient_ids, details, secret, mac_key, hash)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
+		VALUES ((SELECT ? FROM installation WHERE id = 1 AND COALESCE(data_id, '') = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
 		strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(rows)-1), args...)
+	if isNull(err) || isDuplicate(err) {
+		err = fmt.Errorf("%w: %w", errChainLost, err)
+	}
 	return end, err
 }
 

@@ -112,13 +112,16 @@ func (s *Store) sealChains(ctx context.Context) error {
 			statement += `, seal_seq = ?, seal = ?, seal_key = ?`
 			args = append(args, end.Seq, end.Seal(s.macKey), s.macKey.ID)
 		}
-		if _, err := s.db.ExecContext(ctx, statement+` WHERE id = ? AND sealed_seq < ?`, append(args, end.Chain, end.Seq)...); err != nil {
+		if _, err := s.db.ExecContext(ctx, statement+`
+			WHERE id = ? AND sealed_seq < ? AND COALESCE((SELECT data_id FROM installation WHERE id = 1), '') = ?`,
+			append(args, end.Chain, end.Seq, end.data)...); err != nil {
 			return err
 		}
 		s.chainTips.mu.Lock()
-		now := s.chainTips.ends[end.Chain]
-		now.sealed = end.Seq
-		s.chainTips.ends[end.Chain] = now
+		if now, known := s.chainTips.ends[end.Chain]; known && now.data == end.data {
+			now.sealed = end.Seq
+			s.chainTips.ends[end.Chain] = now
+		}
 		s.chainTips.mu.Unlock()
 	}
 	return nil

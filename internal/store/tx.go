@@ -171,6 +171,9 @@ func (s *Store) attempt(ctx context.Context, u useCase, answer []any) (freed boo
 	end, err := s.run(ctx, t, st, u, answer)
 	if err != nil || end == nil {
 		_ = begun.Rollback() // if it fails, the connection is gone and so is the transaction
+		if known = !errors.Is(err, errChainLost); !known {
+			s.checkData(ctx)
+		}
 		return false, err
 	}
 	err = commit(t)

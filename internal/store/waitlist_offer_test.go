@@ -66,7 +66,7 @@ func (f *fixture) declined(t *testing.T) (read, declined clinic.WaitlistEntry, s
 	}
 	slot = read.Offer.Slot
 	read.Status, read.Offer = clinic.WaitlistWaiting, nil
-	if declined, err = f.store.DeclineOffer(t.Context(), read.ID, nil); err != nil {
+	if declined, err = f.store.DeclineOffer(t.Context(), read.ID, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	return read, declined, slot

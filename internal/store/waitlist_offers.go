@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -12,10 +13,11 @@ import (
 	"mems/internal/clinic"
 )
 
-// AcceptOffer books the offered time by the rules of a booking. Errors:
+// AcceptOffer books the offered time by the rules of a booking; meant is the offer's id,
+// 0 for any. Errors:
 // clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed, clinic.ErrNoOffer, and
 // those of BookAppointment.
-func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
+func (s *Store) AcceptOffer(ctx context.Context, id, meant int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.runUseCase(ctx, useCase{
 		act: "accept offer",
@@ -24,7 +26,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 			if err != nil {
 				return err
 			}
-			b, err := s.bookingOfOffer(ctx, &t.queries, e, match)
+			b, err := s.bookingOfOffer(ctx, &t.queries, e, meant, match)
 			if err != nil {
 				return err
 			}
@@ -48,7 +50,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 			if err != nil {
 				return err
 			}
-			b, err := s.bookingOfOffer(ctx, &q.queries, e, match)
+			b, err := s.bookingOfOffer(ctx, &q.queries, e, meant, match)
 			if err != nil {
 				return err
 			}
@@ -60,8 +62,10 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 
 // bookingOfOffer returns the booking that accepts an entry's offer. Errors:
 // clinic.ErrPreconditionFailed, clinic.ErrNoOffer, those of checkStart.
-func (s *Store) bookingOfOffer(ctx context.Context, q *queries, e clinic.WaitlistEntry, match Versions) (clinic.Booking, error) {
-	if err := match.check(e.Version); err != nil {
+func (s *Store) bookingOfOffer(
+	ctx context.Context, q *queries, e clinic.WaitlistEntry, meant int64, match Versions,
+) (clinic.Booking, error) {
+	if err := cmp.Or(match.check(e.Version), e.CheckOffer(meant)); err != nil {
 		return clinic.Booking{}, err
 	}
 	offer, err := e.LiveOffer(q.now)
@@ -81,12 +85,17 @@ func (s *Store) bookingOfOffer(ctx context.Context, q *queries, e clinic.Waitlis
 }
 
 // DeclineOffer gives the offered time to the next entry; the entry waits for
-// another. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
+// another. meant is the offer's id, 0 for any. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrNoOffer.
-func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
+func (s *Store) DeclineOffer(ctx context.Context, id, meant int64, match Versions) (clinic.WaitlistEntry, error) {
 	var entry clinic.WaitlistEntry
 	err := s.inTx(ctx, "decline offer", func(t *tx) error {
-		err := s.passOn(ctx, t, id, match, func(e *clinic.WaitlistEntry) error { return e.DeclineOffer(t.now) })
+		err := s.passOn(ctx, t, id, match, func(e *clinic.WaitlistEntry) error {
+			if err := e.CheckOffer(meant); err != nil {
+				return err
+			}
+			return e.DeclineOffer(t.now)
+		})
 		if err != nil {
 			return err
 		}

@@ -11,14 +11,14 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// Grant creates the users of db/grants.sql for this test's database alone and
-// returns the database as the application's user sees it.
+// Grant creates the users of db/grants.sql for this test's database alone and returns the
+// database as seen by the application's user.
 func Grant(t testing.TB, d *Database) *Database {
 	t.Helper()
 	return grant(t, d, "app_", "replace-this-2")
 }
 
-// GrantBackup is Grant for the user who makes backups.
+// GrantBackup is like Grant, for the user that makes backups.
 func GrantBackup(t testing.TB, d *Database) *Database {
 	t.Helper()
 	return grant(t, d, "backup_", "replace-this-3")
@@ -38,7 +38,7 @@ func grant(t testing.TB, d *Database, user, password string) *Database {
 	suffix := randomHex()
 	host := "localhost"
 	if config.Net == "tcp" {
-		host = "%" // a server in a container sees us come from elsewhere
+		host = "%" // a server in a container sees our connections come from elsewhere
 	}
 	script := strings.NewReplacer(
 		"mems_migrate", "migrate_"+suffix, "mems_app", "app_"+suffix, "mems_backup", "backup_"+suffix, "ON mems.", "ON "+config.DBName+".", "'localhost'", "'"+host+"'",

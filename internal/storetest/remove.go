@@ -6,13 +6,12 @@ import (
 	"testing"
 )
 
-// held keeps the pipes of removers open, which are closed when the process ends.
+// held keeps the removers' pipes open; they close when the process ends.
 var held []io.WriteCloser
 
-// removeAfterProcess removes dir when this process has ended, however it ends: a
-// test process has no last moment of its own in which it could. A shell waits for
-// the other end of its standard input to close, and then for the database server,
-// which the operating system stops at the same time.
+// removeAfterProcess removes dir once this process has ended, however it ends, since a test
+// process cannot run code on its own exit. A shell waits for its standard input to close,
+// and then for the database server, which the operating system stops at the same time.
 func removeAfterProcess(t testing.TB, dir string) {
 	t.Helper()
 	//nolint:gosec,noctx // G204: the words are ours; it outlives the test and its context on purpose

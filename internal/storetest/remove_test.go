@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A directory is removed after the process that used it, also when that is killed.
+// A directory is removed after its process has ended, even if that was killed.
 func TestRemoveAfterProcess(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv("MEMS_TEST_REMOVE"); dir != "" {

@@ -1,9 +1,8 @@
-// Package storetest lends each test a fresh, migrated database on a real
-// server.
+// Package storetest provides each test with a fresh, migrated database on a real server.
 //
-// The server is the one that MEMS_TEST_DATABASE_URL names ("make test" starts
-// one and sets it); without it, each test process starts a private one. There
-// is no way to skip: a test that needs a database and cannot have one fails.
+// The server is that of MEMS_TEST_DATABASE_URL ("make test" starts one and sets it);
+// without it, each test process starts a private one. Tests cannot be skipped: without a
+// database they fail.
 package storetest
 
 import (
@@ -24,15 +23,15 @@ import (
 	"mems/internal/store"
 )
 
-// Database is a test's own database.
+// Database is a test's private database.
 type Database struct {
 	DSN    string   // for store.Open and for server processes
-	DB     *sqlx.DB // raw connections, as a rogue script would have them
-	Server string   // what SELECT VERSION() says
+	DB     *sqlx.DB // raw connections, like a rogue script's
+	Server string   // the result of SELECT VERSION()
 }
 
-// New creates a migrated database that is dropped when the test ends. The first one of
-// the process is migrated; later ones are copies of what that had then.
+// New creates a migrated database that is dropped when the test ends. The first one of the
+// process is migrated; later ones are copies of its initial state.
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := Empty(t)
@@ -54,8 +53,8 @@ func New(t testing.TB) *Database {
 	return d
 }
 
-// Migrated is New for tests that compare schemas: MySQL shows a copied column's character
-// set where it does not show a migrated one's.
+// Migrated is like New, for tests that compare schemas: MySQL shows the character set of
+// copied columns where it does not show that of migrated ones.
 func Migrated(t testing.TB) *Database {
 	t.Helper()
 	d := Empty(t)
@@ -84,15 +83,13 @@ func (d *Database) Migrate(t testing.TB) {
 	}
 }
 
-// Empty creates a database without any table that is dropped when the test
-// ends.
+// Empty creates an empty database that is dropped when the test ends.
 func Empty(t testing.TB) *Database {
 	t.Helper()
 	return OnServer(t, serverDSN(t))
 }
 
-// OnServer is Empty on the server that dsn names, whose database name is
-// ignored.
+// OnServer is like Empty, on the server that dsn names, whose database name is ignored.
 func OnServer(t testing.TB, dsn string) *Database {
 	t.Helper()
 	config, err := mysql.ParseDSN(dsn)
@@ -127,8 +124,8 @@ func OnServer(t testing.TB, dsn string) *Database {
 	return d
 }
 
-// Open opens a store with a pool of its own, as another server process would
-// have. A nil clock is the real one, a nil zone UTC.
+// Open opens a store with a separate pool, like another server process. A nil clock is the
+// real one, a nil zone UTC.
 func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location) *store.Store {
 	t.Helper()
 	if now == nil {
@@ -145,9 +142,9 @@ func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location)
 	return s
 }
 
-// WaitForStatements waits until so many statements of others are under way in the
-// database, and stay so for a while: they wait for a lock. What they say is not
-// asked for: a server cannot show every statement as text.
+// WaitForStatements waits until n statements of other connections are running in the
+// database and keep running for a while, which means that they wait for a lock. It does not
+// read their text: a server cannot show every statement as text.
 func (d *Database) WaitForStatements(t testing.TB, n int) {
 	t.Helper()
 	steady := 0
@@ -158,8 +155,8 @@ func (d *Database) WaitForStatements(t testing.TB, n int) {
 			FROM information_schema.processlist
 			WHERE db = DATABASE() AND command = 'Query' AND id <> CONNECTION_ID()`)
 		steady++
-		// MySQL cannot list a statement that carries bytes which are no text (3854):
-		// such a one is soon over, so look again.
+		// MySQL cannot list a statement that contains bytes that are not text (3854); it
+		// ends soon, so try again.
 		if err != nil || waiting < n {
 			steady = 0
 		}
@@ -207,6 +204,6 @@ func serverDSN(t testing.TB) string {
 
 func randomHex() string {
 	b := make([]byte, 6)
-	_, _ = rand.Read(b) // never fails
+	_, _ = rand.Read(b) // never returns an error
 	return hex.EncodeToString(b)
 }

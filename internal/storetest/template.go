@@ -9,8 +9,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// template is what makes a copy of the process's first migrated database: running the
-// migrations takes several times as long.
+// template is a copy of the process's first migrated database: running the migrations takes
+// several times as long as copying.
 var template struct {
 	once       sync.Once
 	statements []statement
@@ -22,14 +22,14 @@ type statement struct {
 	args []any
 }
 
-// readTemplate returns the statements that make the tables, rows and triggers of db
-// in an empty database.
+// readTemplate returns the statements that create the tables, rows and triggers of db in an
+// empty database.
 func readTemplate(ctx context.Context, db *sqlx.DB) ([]statement, error) {
 	var tables []string
 	if err := db.SelectContext(ctx, &tables, `SHOW TABLES`); err != nil {
 		return nil, err
 	}
-	statements := []statement{{text: "SET foreign_key_checks = 0"}} // tables come by name
+	statements := []statement{{text: "SET foreign_key_checks = 0"}} // tables come in order of name
 	for _, table := range tables {
 		var name, text string
 		if err := db.QueryRowContext(ctx, "SHOW CREATE TABLE "+table).Scan(&name, &text); err != nil {
@@ -44,7 +44,7 @@ func readTemplate(ctx context.Context, db *sqlx.DB) ([]statement, error) {
 			statements = append(statements, rows)
 		}
 	}
-	// Databases that are made apart differ here.
+	// Every installation has a different value here.
 	statements = append(statements, statement{text: "UPDATE installation SET calendar_uid = LOWER(HEX(RANDOM_BYTES(16)))"})
 	triggers, err := readTriggers(ctx, db)
 	return append(statements, triggers...), err
@@ -86,8 +86,8 @@ func readRows(ctx context.Context, db *sqlx.DB, table string) (statement, error)
 	return insert, rows.Err()
 }
 
-// readTriggers returns the statements that make all triggers, under the settings that
-// each was made with.
+// readTriggers returns the statements that create all triggers with the settings under
+// which each was created.
 func readTriggers(ctx context.Context, db *sqlx.DB) ([]statement, error) {
 	var names []string
 	if err := db.SelectContext(ctx, &names, `
@@ -114,7 +114,7 @@ func readTriggers(ctx context.Context, db *sqlx.DB) ([]statement, error) {
 	return statements, nil
 }
 
-// writeTemplate runs the statements on one connection, which they leave unfit for others.
+// writeTemplate runs the statements on one connection, which is unfit for reuse afterwards.
 func writeTemplate(ctx context.Context, dsn string, statements []statement) error {
 	db, err := sqlx.ConnectContext(ctx, "mysql", dsn)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A copy has the tables, rows and triggers that the migrations make, and a mark of its own.
+// A copy has the same tables, rows and triggers as a migrated database, and an identity of
+// its own.
 func TestCopyIsWhatTheMigrationsMake(t *testing.T) {
 	t.Parallel()
 	New(t) // the one that is copied
@@ -18,7 +19,7 @@ func TestCopyIsWhatTheMigrationsMake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range statements { // MySQL writes a column's character set only where it was given
+		for i := range statements { // MySQL shows a column's character set only if it was given
 			statements[i].text = strings.ReplaceAll(statements[i].text, " CHARACTER SET utf8mb4 COLLATE utf8mb4_", " COLLATE utf8mb4_")
 		}
 		return statements
@@ -38,7 +39,7 @@ func TestCopyIsWhatTheMigrationsMake(t *testing.T) {
 				t.Error("two databases have the same calendar_uid")
 			}
 		case strings.HasPrefix(s.text, "INSERT INTO goose_db_version"):
-			if len(s.args) != len(got[i].args) { // the rows say when each was run
+			if len(s.args) != len(got[i].args) { // the rows have the time of each migration
 				t.Errorf("%d values in the copy's table of versions, want %d", len(got[i].args), len(s.args))
 			}
 		case !cmp.Equal(s.args, got[i].args):

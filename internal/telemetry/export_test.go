@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// TracesWanted is tracesWanted for tests.
+// TracesWanted exports tracesWanted to tests.
 var TracesWanted = tracesWanted
 
-// Flush sends what traces there are, for tests.
+// Flush exports all pending traces.
 func (t *Telemetry) Flush(ctx context.Context) error { return t.traces.ForceFlush(ctx) }
 
-// ProcessMetrics are the metrics of a process.
+// ProcessMetrics returns the metrics of a process.
 func ProcessMetrics(pid int) string {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newProcessCollector(collectors.ProcessCollectorOpts{PidFn: func() (int, error) { return pid, nil }}))

@@ -12,11 +12,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// metricName finds the names of metrics in an expression.
+// metricName matches the names of metrics in an expression.
 var metricName = regexp.MustCompile(`\b(?:mems|go|process)_[a-z0-9_]+\b`)
 
-// expressions are the PromQL of the dashboard and of the alert rules, by where
-// they stand.
+// expressions returns the PromQL of the dashboard and the alert rules by location.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -88,8 +87,8 @@ func expressions(t *testing.T) map[string]string {
 	return found
 }
 
-// What the dashboard, the alerts and the README name is what a server exports,
-// and the README has all of it.
+// The dashboard, alerts and README name only metrics that a server exports, and the README
+// lists all of them.
 func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -106,7 +105,7 @@ func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
 		t.Fatalf("%d expressions: some were not found", len(all))
 	}
 	for where, expression := range all {
-		// A label's value may look like a metric.
+		// A label's value may look like the name of a metric.
 		bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expression, "")
 		names := metricName.FindAllString(bare, -1)
 		if len(names) == 0 && !strings.Contains(expression, "up{") {
@@ -119,7 +118,7 @@ func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
 		}
 	}
 
-	own := map[string]bool{} // families
+	own := map[string]bool{} // metric families
 	for name := range exported {
 		if strings.HasPrefix(name, "mems_") {
 			for _, part := range []string{"_bucket", "_sum", "_count"} {

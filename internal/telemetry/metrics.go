@@ -16,15 +16,15 @@ import (
 	"mems/internal/store"
 )
 
-// buckets, in seconds: a booking takes some milliseconds, a lock is waited for
-// at most three seconds, a request ends after ten.
+// buckets, in seconds: a booking takes milliseconds, a lock wait at most 3 s, a request at
+// most 10 s.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// statusGone is the status of requests whose clients did not wait, which were
-// answered to nobody: nginx's number for it.
+// statusGone is nginx's status for requests whose clients closed the connection before the
+// response.
 const statusGone = 499
 
-// metrics are those of one server, in a registry of their own.
+// metrics are the metrics of one server, in a separate registry.
 type metrics struct {
 	registry       *prometheus.Registry
 	requests       *prometheus.CounterVec
@@ -40,7 +40,7 @@ type metrics struct {
 	state          *stateCollector
 }
 
-// lineMetrics are those of the lines in which requests wait.
+// lineMetrics are the metrics of the queues of requests.
 type lineMetrics struct {
 	waiting, working *prometheus.GaugeVec
 	waits            *prometheus.HistogramVec
@@ -56,57 +56,57 @@ func newMetrics(cfg Config) *metrics {
 		registry: registry, state: state,
 		requests: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_http_requests_total",
-			Help: "Requests answered, by operationId of the contract (none: an address that is not in it) and status; 499: the client did not wait.",
+			Help: "Responses, by operationId of the contract (none: unknown path) and status; 499: the client disconnected.",
 		}, []string{"operation", "status"}),
 		durations: in.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "mems_http_request_duration_seconds", Buckets: buckets,
-			Help: "Time from a request's header to the end of its answer, by operationId of the contract.",
+			Help: "Time from the request header to the end of the response, by operationId of the contract.",
 		}, []string{"operation"}),
 		inFlight: in.NewGauge(prometheus.GaugeOpts{
 			Name: "mems_http_in_flight_requests",
-			Help: "Requests being answered now.",
+			Help: "Requests in progress.",
 		}),
 		problems: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_problems_total",
-			Help: "Answers that were problem documents, by operationId and the problem's slug.",
+			Help: "Problem responses, by operationId and the problem's slug.",
 		}, []string{"operation", "type"}),
 		retries: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_tx_retries_total",
-			Help: "Transactions tried again, by cause.",
+			Help: "Transactions retried, by cause.",
 		}, []string{"cause"}),
 		transactions: in.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "mems_tx_duration_seconds", Buckets: buckets,
-			Help: "Time that transactions that change something took, attempts and pauses included, by how they ended.",
+			Help: "Duration of write transactions, including retries and pauses, by outcome.",
 		}, []string{"outcome"}),
 		guards: in.NewHistogram(prometheus.HistogramOpts{
 			Name: "mems_guard_wait_seconds", Buckets: buckets,
-			Help: "Time that writing a guard row (doctor, patient, room) took: the wait for other bookings of the same.",
+			Help: "Time to write a guard row (doctor, patient, room): the wait for other bookings of the same one.",
 		}),
 		attempts: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_webhook_attempts_total",
-			Help: "Messages sent to webhooks, by whether the receiver took them; one that is refused is tried again for 24 hours.",
+			Help: "Webhook delivery attempts, by whether the receiver accepted the message; refused ones are retried for 24 hours.",
 		}, []string{"outcome"}),
 		outcomeUnknown: in.NewCounter(prometheus.CounterOpts{
 			Name: "mems_outcome_unknown_total",
-			Help: "Transactions whose connection was lost during COMMIT: it is not known whether the change was made.",
+			Help: "Transactions whose connection was lost during COMMIT, so that their outcome is unknown.",
 		}),
 	}
 	m.lines = lineMetrics{
 		waiting: in.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mems_line_waiting_requests",
-			Help: "Requests that wait now: for a place among the reads or the writes, or for their turn at a doctor.",
+			Help: "Requests waiting for a place among the reads or writes, or for their turn at a doctor.",
 		}, []string{"line"}),
 		working: in.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mems_line_working_requests",
-			Help: "Requests that have a place or a turn now.",
+			Help: "Requests that have a place or turn.",
 		}, []string{"line"}),
 		waits: in.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "mems_line_wait_seconds", Buckets: buckets,
-			Help: "Time that requests waited before they had a place or a turn; those that were rejected are not counted.",
+			Help: "Time that requests waited for a place or turn; rejected requests are not counted.",
 		}, []string{"line"}),
 		shed: in.NewCounterVec(prometheus.CounterOpts{
 			Name: "mems_line_shed_total",
-			Help: "Requests answered with 503 by a line: it was full, they would have waited too long (estimate), or they had (deadline).",
+			Help: "Requests rejected with 503 by a line: it was full, the estimated wait was too long (estimate), or the wait timed out (deadline).",
 		}, []string{"line", "reason"}),
 	}
 	for _, line := range server.Lines {
@@ -118,13 +118,14 @@ func newMetrics(cfg Config) *metrics {
 		}
 	}
 	for _, outcome := range []string{"taken", "refused"} {
-		m.attempts.WithLabelValues(outcome) // 0 is worth telling
+		m.attempts.WithLabelValues(outcome) // creates the series with 0
 	}
 	in.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "mems_build_info",
-		Help: "1, with the program's version and commit and the version of the database's schema that it needs.",
+		Help: "1, with the program's version and commit and the schema version that it requires.",
 	}, []string{"version", "commit", "schema"}).WithLabelValues(cfg.Version, cfg.Commit, cfg.Schema).Set(1)
-	// A series that appears with its first event hides it from rate(): begin at 0.
+	// A series that appears with its first event hides that event from rate(), so start at
+	// 0.
 	for _, cause := range store.RetryCauses {
 		m.retries.WithLabelValues(string(cause))
 	}
@@ -138,8 +139,8 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
-// watchPool adds the pool's own metrics (go_sql_*). There is one pool; a second one
-// would be ignored.
+// watchPool adds the pool's metrics (go_sql_*). There is one pool; a second one would be
+// ignored.
 func (m *metrics) watchPool(db *sql.DB) {
 	_ = m.registry.Register(collectors.NewDBStatsCollector(db, "mems"))
 }

@@ -19,7 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// tool finds a program of Prometheus, which .ci/run installs.
+// tool returns the path of a Prometheus program, which .ci/run installs.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -29,8 +29,8 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// Each alert fires on what it is for and not before, by Prometheus' own reckoning,
-// and no alert is without its test.
+// Each alert fires when it should and not earlier, according to promtool, and every alert
+// has a test.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	promtool := tool(t, "promtool")
@@ -76,7 +76,7 @@ func TestAlertRules(t *testing.T) {
 			if name, _ := r["alert"].(string); !fires[name] || !rests[name] {
 				t.Errorf("%s: is tested to fire: %t, and not to: %t", name, fires[name], rests[name])
 			}
-			delete(r, "annotations") // promtool would have them repeated word by word
+			delete(r, "annotations") // promtool would require them verbatim
 		}
 	}
 	bare, err := yaml.Marshal(rules)
@@ -94,8 +94,8 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// A Prometheus that scrapes a server has data for every panel of the dashboard, and
-// those of faults show a fault.
+// With a server scraped by Prometheus, every panel of the dashboard has data, and those of
+// faults show one.
 func TestPanelsHaveData(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -132,7 +132,7 @@ func TestPanelsHaveData(t *testing.T) {
 	}
 }
 
-// startPrometheus runs a Prometheus that scrapes a server each second.
+// startPrometheus starts a Prometheus that scrapes a server every second.
 func startPrometheus(t *testing.T, target string) (address string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -172,7 +172,7 @@ func startPrometheus(t *testing.T, target string) (address string) {
 	return address
 }
 
-// query is the values of an instant vector.
+// query returns the values of an instant vector.
 func query(t *testing.T, address, expression string) (values []string) {
 	t.Helper()
 	response, err := http.PostForm("http://"+address+"/api/v1/query", url.Values{"query": {expression}})

@@ -9,16 +9,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// harmless are the attributes that leave the process: those that no client
-// writes. Everything else stays, whatever a new release of an instrumentation
-// thinks of: paths and queries hold names, Host and User-Agent are what a client
-// says, and the text of a database error repeats the value that was refused
-// ("Duplicate entry 'ann@example.org'").
+// harmless lists the exported attributes: those that no client can write. All others are
+// dropped, whatever a new release of an instrumentation adds: paths and queries contain
+// names, Host and User-Agent come from the client, and a database error quotes the rejected
+// value ("Duplicate entry 'ann@example.org'").
 var harmless = map[attribute.Key]bool{
-	"http.request.method": true, "http.route": true, "http.response.status_code": true, // an unknown method is _OTHER
+	"http.request.method": true, "http.route": true, "http.response.status_code": true, // an unknown method becomes _OTHER
 	"http.request.body.size": true, "http.response.body.size": true,
 	"url.scheme": true, "network.protocol.version": true, "network.peer.address": true,
-	"mems.operation": true, "mems.problem": true, "mems.request_id": true, // an id that the server chose
+	"mems.operation": true, "mems.problem": true, "mems.request_id": true, // an id chosen by the server
 	"db.system.name": true, "db.query.text": true, "db.response.status_code": true,
 	"exception.type": true, "error.type": true,
 }
@@ -26,7 +25,7 @@ var harmless = map[attribute.Key]bool{
 // scrubber exports only harmless attributes.
 type scrubber struct{ sdktrace.SpanExporter }
 
-// ExportSpans passes the spans on.
+// ExportSpans exports the spans without other attributes.
 func (s scrubber) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	clean := make([]sdktrace.ReadOnlySpan, len(spans))
 	for i, span := range spans {
@@ -35,13 +34,13 @@ func (s scrubber) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	return s.SpanExporter.ExportSpans(ctx, clean)
 }
 
-// scrubbed is a span without what might be about a person.
+// scrubbed is a span without data that might concern a person.
 type scrubbed struct{ sdktrace.ReadOnlySpan }
 
-// Attributes are the harmless ones.
+// Attributes returns the harmless attributes.
 func (s scrubbed) Attributes() []attribute.KeyValue { return scrub(s.ReadOnlySpan.Attributes()) }
 
-// Events have harmless attributes only.
+// Events returns the events with harmless attributes only.
 func (s scrubbed) Events() []sdktrace.Event {
 	events := slices.Clone(s.ReadOnlySpan.Events())
 	for i := range events {
@@ -50,20 +49,21 @@ func (s scrubbed) Events() []sdktrace.Event {
 	return events
 }
 
-// Links is empty: we make none.
+// Links returns none: we create none.
 func (s scrubbed) Links() []sdktrace.Link { return nil }
 
-// Status has no text.
+// Status returns the status without its text.
 func (s scrubbed) Status() sdktrace.Status {
 	return sdktrace.Status{Code: s.ReadOnlySpan.Status().Code}
 }
 
-// SpanContext is without the caller's tracestate, which can hold anything.
+// SpanContext returns the context without the caller's tracestate, which can contain
+// anything.
 func (s scrubbed) SpanContext() trace.SpanContext {
 	return s.ReadOnlySpan.SpanContext().WithTraceState(trace.TraceState{})
 }
 
-// Parent is scrubbed as SpanContext is.
+// Parent returns the parent's context, scrubbed like SpanContext.
 func (s scrubbed) Parent() trace.SpanContext {
 	return s.ReadOnlySpan.Parent().WithTraceState(trace.TraceState{})
 }

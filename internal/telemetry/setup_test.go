@@ -26,22 +26,22 @@ import (
 	"mems/internal/telemetry"
 )
 
-// now is the moment at which the tests of this package happen.
+// now returns the time at which this package's tests take place.
 func now() time.Time { return time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC) }
 
 type object = map[string]any
 
-// fixture is a clinic behind HTTP that is observed.
+// fixture is an instrumented clinic behind HTTP.
 type fixture struct {
 	*contracttest.Client
 	t          *testing.T
 	db         *storetest.Database
 	url        string
-	status     string // directory
+	status     string // directory of status files
 	watch      *telemetry.Telemetry
 	exporter   *tracetest.InMemoryExporter
 	log        lockedBuffer
-	loseCommit atomic.Bool // the next COMMIT loses its connection
+	loseCommit atomic.Bool // drop the connection of the next COMMIT
 }
 
 func setup(t *testing.T) *fixture {
@@ -79,7 +79,7 @@ func (f *fixture) logger() *slog.Logger {
 	return slog.New(telemetry.LogHandler(slog.NewJSONHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
 
-// nowhere is a store whose database is dead.
+// nowhere returns a store whose database is unreachable.
 func (f *fixture) nowhere() *store.Store {
 	f.t.Helper()
 	st, err := store.Open(store.Config{DSN: "root@tcp(127.0.0.1:1)/mems", Now: now, Zone: time.UTC, Log: f.logger()})
@@ -117,7 +117,7 @@ func booking(patient, doctor int64, start string) object {
 	return object{"patient_id": patient, "doctor_id": doctor, "start_time": start, "duration_minutes": 30}
 }
 
-// hold takes the guard of a doctor, as a booking would, until free is called.
+// hold holds the guard of a doctor, as a booking would, until free is called.
 func (f *fixture) hold(doctor int64) (free func()) {
 	f.t.Helper()
 	tx, err := f.db.DB.Begin()
@@ -132,7 +132,7 @@ func (f *fixture) hold(doctor int64) (free func()) {
 	return free
 }
 
-// everything is traffic that moves every metric: it takes some seconds.
+// everything generates traffic that changes every metric; it takes some seconds.
 func (f *fixture) everything() {
 	f.t.Helper()
 	patient, other, doctor := f.patient("Muster"), f.patient("Beispiel"), f.doctor()
@@ -150,7 +150,7 @@ func (f *fixture) everything() {
 	f.Post("/appointments", booking(patient, doctor, "2027-03-02T11:00:00Z")).Want(f.t, 503, "outcome-unknown")
 }
 
-// scrape reads the metrics as Prometheus would: series to value.
+// scrape returns the metrics as Prometheus reads them: series to value.
 func (f *fixture) scrape() map[string]float64 {
 	f.t.Helper()
 	w := httptest.NewRecorder()
@@ -170,7 +170,7 @@ func (f *fixture) scrape() map[string]float64 {
 	return series
 }
 
-// want holds series to their values.
+// want checks the values of series.
 func (f *fixture) want(series map[string]float64) {
 	f.t.Helper()
 	got := f.scrape()
@@ -181,8 +181,8 @@ func (f *fixture) want(series map[string]float64) {
 	}
 }
 
-// eventually waits for a series to have a value: the server counts an answer
-// after it has been sent.
+// eventually waits until a series has a value: the server counts a response after sending
+// it.
 func (f *fixture) eventually(name string, value float64) {
 	f.t.Helper()
 	var got float64
@@ -195,7 +195,7 @@ func (f *fixture) eventually(name string, value float64) {
 	f.t.Fatalf("%s is %v, want %v", name, got, value)
 }
 
-// spans are those that have been sent.
+// spans returns the exported spans.
 func (f *fixture) spans() tracetest.SpanStubs {
 	f.t.Helper()
 	if err := f.watch.Flush(f.t.Context()); err != nil {
@@ -204,7 +204,7 @@ func (f *fixture) spans() tracetest.SpanStubs {
 	return f.exporter.GetSpans()
 }
 
-// frail is a database whose connection is lost during COMMIT when it is told so.
+// frail is a driver that drops the connection during COMMIT on request.
 type frail struct {
 	driver.Connector
 
@@ -219,7 +219,7 @@ func (c frail) Connect(ctx context.Context) (driver.Conn, error) {
 	return frailConn{conn.(fullConn), c.lose}, nil
 }
 
-// fullConn is what database/sql makes use of in a connection of the driver.
+// fullConn has the methods that database/sql uses of a driver's connection.
 type fullConn interface {
 	driver.Conn
 	driver.ConnBeginTx

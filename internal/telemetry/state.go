@@ -19,32 +19,31 @@ import (
 	"mems/internal/store"
 )
 
-// State is what alerts need to know even without traffic. It is read at each scrape.
+// State has what alerts need even without traffic. It is read at each scrape.
 type State struct {
 	Store *store.Store
-	// CertificateExpires returns when the certificate that is served ends; nil
-	// without one.
+	// CertificateExpires returns the expiry of the served certificate; nil without one.
 	CertificateExpires func() time.Time
-	// StatusDir is where WriteStatus wrote; empty for nowhere.
+	// StatusDir is the directory that WriteStatus writes to, or empty.
 	StatusDir string
 	Now       func() time.Time
 }
 
-// refusalsFor is how long a result of DeliveryRefusedSince is cached: the statement
-// reads every message that is waiting for a retry.
+// refusalsFor is how long a result of DeliveryRefusedSince is cached: the query reads every
+// message that awaits a retry.
 const refusalsFor = 15 * time.Second
 
 var (
-	readyDesc       = prometheus.NewDesc("mems_ready", "1 when the database can be read and written and has the schema that is needed, as GET /readyz answers; else 0.", nil, nil)
-	pendingDesc     = prometheus.NewDesc("mems_migrations_pending", "1 when the database's schema is older than this program needs, else 0; absent while the database cannot be asked.", nil, nil)
-	refusedDesc     = prometheus.NewDesc("mems_webhook_refused_seconds", "How long the oldest message that a webhook refuses has been sent in vain, 0 for none; absent while the database cannot be asked.", nil, nil)
-	goneDesc        = prometheus.NewDesc("mems_webhooks_gone", "Webhooks that are off because their receiver answered 410; absent while the database cannot be asked.", nil, nil)
-	certificateDesc = prometheus.NewDesc("mems_tls_certificate_expiry_timestamp_seconds", "When the TLS certificate that is served ends; absent without one.", nil, nil)
+	readyDesc       = prometheus.NewDesc("mems_ready", "1 if the database can be read and written and has the required schema, like GET /readyz; otherwise 0.", nil, nil)
+	pendingDesc     = prometheus.NewDesc("mems_migrations_pending", "1 if the database's schema is older than this program requires, otherwise 0; absent while the database is unavailable.", nil, nil)
+	refusedDesc     = prometheus.NewDesc("mems_webhook_refused_seconds", "How long the oldest refused webhook message has been retried, 0 for none; absent while the database is unavailable.", nil, nil)
+	goneDesc        = prometheus.NewDesc("mems_webhooks_gone", "Webhooks that are off because their receiver answered 410; absent while the database is unavailable.", nil, nil)
+	certificateDesc = prometheus.NewDesc("mems_tls_certificate_expiry_timestamp_seconds", "Expiry of the served TLS certificate; absent without one.", nil, nil)
 	startDesc       = prometheus.NewDesc("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", nil, nil)
 )
 
-// stateCollector reads State at each scrape. Until it has one, the process counts as
-// not ready.
+// stateCollector reads State at each scrape. Without a State the process counts as not
+// ready.
 type stateCollector struct {
 	state atomic.Pointer[State]
 
@@ -53,10 +52,10 @@ type stateCollector struct {
 	refusedAsked time.Time
 }
 
-// Watch adds the metrics that need no traffic.
+// Watch adds the metrics that do not depend on traffic.
 func (t *Telemetry) Watch(s State) { t.metrics.state.state.Store(&s) }
 
-// Describe describes nothing: the series are known only at a scrape.
+// Describe sends nothing: the series are known only at a scrape.
 func (c *stateCollector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the state.
@@ -125,38 +124,38 @@ func oneIf(b bool) float64 {
 	return 0
 }
 
-// StatusFile is a file in which a command notes its last success, in the format of
+// StatusFile is a file in which a command records its last success, in the format of
 // node_exporter's textfile collector.
 type StatusFile struct {
 	name    string
 	metrics map[string]string // name to help
 }
 
-// The commands that note their success.
+// The commands that record their success.
 var (
 	BackupStatus = StatusFile{"mems_backup.prom", map[string]string{
-		"mems_backup_timestamp_seconds": "The moment whose data the newest backup holds.",
+		"mems_backup_timestamp_seconds": "Time of the data in the newest backup.",
 	}}
 	AuditStatus = StatusFile{"mems_audit.prom", map[string]string{
-		"mems_audit_verify_timestamp_seconds": "When the audit trail was last verified to its end.",
-		"mems_audit_verify_faults":            "Faults that this verification found.",
+		"mems_audit_verify_timestamp_seconds": "When the audit trail was last verified completely.",
+		"mems_audit_verify_faults":            "Faults found by that verification.",
 	}}
 	statusFiles = []StatusFile{BackupStatus, AuditStatus}
 )
 
-// WriteStatus replaces a status file atomically. It is readable by all users: it holds
-// only numbers, and serve and node_exporter run as other users.
+// WriteStatus replaces a status file atomically. The file is world-readable: it holds only
+// numbers, and serve and node_exporter run as other users.
 func WriteStatus(dir string, file StatusFile, values map[string]float64) error {
 	var b strings.Builder
 	for name, help := range file.metrics {
 		b.WriteString("# HELP " + name + " " + help + "\n# TYPE " + name + " gauge\n")
 		b.WriteString(name + " " + strconv.FormatFloat(values[name], 'f', -1, 64) + "\n")
 	}
-	f, err := os.CreateTemp(dir, "."+file.name+".*") // its name ends otherwise: node_exporter does not read it
+	f, err := os.CreateTemp(dir, "."+file.name+".*") // a suffix that node_exporter ignores
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
+	defer func() { _ = os.Remove(f.Name()) }() // fails if it was renamed
 	_, err = f.WriteString(b.String())
 	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
@@ -164,13 +163,13 @@ func WriteStatus(dir string, file StatusFile, values map[string]float64) error {
 	return os.Rename(f.Name(), filepath.Join(dir, file.name))
 }
 
-// readStatus reads a status file; a missing or damaged one has no values.
+// readStatus reads a status file; a missing or damaged one yields no values.
 func readStatus(path string) map[string]float64 {
 	f, err := os.Open(path) //nolint:gosec // G304: a constant name in the operator's directory
 	if err != nil {
 		return nil
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // read-only
 	values := map[string]float64{}
 	for lines := bufio.NewScanner(f); lines.Scan() && len(values) < 10; {
 		name, text, _ := strings.Cut(lines.Text(), " ")
@@ -181,18 +180,18 @@ func readStatus(path string) map[string]float64 {
 	return values
 }
 
-// started is when the process began, but for the milliseconds of loading it.
+// started is the time at which the process started, except for loading it.
 var started = time.Now() //nolint:forbidigo // of the process, not of the domain
 
-// processCollector is Prometheus' own, with a start time that needs no /proc/stat:
-// ProcSubset=pid in the unit hides that file.
+// processCollector is Prometheus' own with a start time that does not need /proc/stat,
+// which ProcSubset=pid in the systemd unit hides.
 type processCollector struct{ prometheus.Collector }
 
 func newProcessCollector(opts collectors.ProcessCollectorOpts) processCollector {
 	return processCollector{collectors.NewProcessCollector(opts)}
 }
 
-// Collect replaces the start time.
+// Collect sends the metrics with the start time replaced.
 func (p processCollector) Collect(out chan<- prometheus.Metric) {
 	all := make(chan prometheus.Metric)
 	go func() {

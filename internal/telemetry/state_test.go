@@ -12,7 +12,7 @@ import (
 	"mems/internal/telemetry"
 )
 
-// What alerts must know although nobody sends a request.
+// Alerts have their data even without any request.
 func TestStateWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -28,7 +28,7 @@ func TestStateWithoutTraffic(t *testing.T) {
 	f.absent("mems_backup_timestamp_seconds")
 	f.want(map[string]float64{"mems_ready": 1})
 
-	// An older schema than the program needs.
+	// A schema older than the program requires.
 	if _, err := f.db.DB.Exec(`DELETE FROM goose_db_version WHERE version_id = ?`, db.Latest); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestStateWithoutTraffic(t *testing.T) {
 	f.absent("mems_webhook_refused_seconds")
 }
 
-// A message that is refused counts from its first attempt, until it is taken.
+// A refused message counts from its first attempt until it is accepted.
 func TestStateOfWebhooks(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -60,8 +60,7 @@ func TestStateOfWebhooks(t *testing.T) {
 	f.want(map[string]float64{"mems_webhooks_gone": 1})
 }
 
-// Before there is a store, and with a database that is dead, a process tells that
-// it is not ready.
+// A process without a store, or with an unreachable database, reports that it is not ready.
 func TestStateOfADeadDatabase(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -77,7 +76,7 @@ func TestStateOfADeadDatabase(t *testing.T) {
 	f.absent("mems_migrations_pending", "mems_webhook_refused_seconds", "mems_tls_certificate_expiry_timestamp_seconds")
 }
 
-// The start of the process is right although /proc/stat is hidden, as by ProcSubset=pid.
+// The start time is right although /proc/stat is hidden, as by ProcSubset=pid.
 func TestProcessStartTime(t *testing.T) {
 	t.Parallel()
 	for name, metrics := range map[string]func() string{
@@ -97,7 +96,7 @@ func TestProcessStartTime(t *testing.T) {
 	}
 }
 
-// noteAll notes a success of each command that does.
+// noteAll records a success of each command with a status file.
 func (f *fixture) noteAll() {
 	f.t.Helper()
 	for file, values := range map[*telemetry.StatusFile]map[string]float64{

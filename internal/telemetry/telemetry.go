@@ -1,5 +1,5 @@
-// Package telemetry shows an operator what a server does: metrics for
-// Prometheus and traces by OpenTelemetry.
+// Package telemetry exports a server's metrics to Prometheus and its traces by
+// OpenTelemetry.
 //
 // Packages server and store know neither: they report events through the hooks in their
 // configurations, which this package counts and times; only cmd connects them. No value
@@ -23,16 +23,15 @@ import (
 	"mems/internal/store"
 )
 
-// Config is what New needs.
+// Config configures New.
 type Config struct {
-	// Version and Commit identify the program, Schema the version of the
-	// database that it needs.
+	// Version and Commit identify the program, Schema the database version that it
+	// requires.
 	Version, Commit, Schema string
 	// Log receives errors of exporting traces. Required.
 	Log *slog.Logger
-	// Exporter receives the traces. Nil is whatever the standard variables
-	// (OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, ...) ask for: nothing, unless
-	// they do.
+	// Exporter receives the traces. Nil selects the exporter that the standard variables
+	// (OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, ...) configure, if any.
 	Exporter sdktrace.SpanExporter
 }
 
@@ -67,27 +66,27 @@ func (t *Telemetry) Handler(api http.Handler) http.Handler {
 	return t.metrics.countInFlight(traced(t.traces, api))
 }
 
-// Answered is for server.Config.Observe.
+// Answered records a response; it is for server.Config.Observe.
 func (t *Telemetry) Answered(ctx context.Context, a server.Answered) {
 	t.metrics.answered(a)
 	describeSpan(ctx, a)
 }
 
-// Lines is for server.Config.Lines.
+// Lines returns the observer for server.Config.Lines.
 func (t *Telemetry) Lines() server.LineObserver { return t.metrics.lines.observer() }
 
-// Delivered is for delivery.Config.Observe.
+// Delivered records a delivery attempt; it is for delivery.Config.Observe.
 func (t *Telemetry) Delivered(taken bool) {
 	t.metrics.attempts.WithLabelValues(map[bool]string{true: "taken", false: "refused"}[taken]).Inc()
 }
 
-// Store is for store.Config.Observe.
+// Store returns the hooks for store.Config.Observe.
 func (t *Telemetry) Store() store.Observe {
 	return store.Observe{Transaction: t.metrics.transaction, Retry: t.metrics.retry, Guard: t.metrics.guard}
 }
 
-// OpenDB is for store.Config.OpenDB: a pool that is counted and, with traces,
-// has a span for each statement.
+// OpenDB opens an instrumented pool, with a span per statement if traces are on; it is for
+// store.Config.OpenDB.
 func (t *Telemetry) OpenDB(c driver.Connector) *sql.DB {
 	pool := sql.OpenDB
 	if t.traces != nil {
@@ -98,7 +97,7 @@ func (t *Telemetry) OpenDB(c driver.Connector) *sql.DB {
 	return db
 }
 
-// Shutdown exports the traces that have not been exported yet.
+// Shutdown exports the remaining traces.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	if t.traces == nil {
 		return nil

@@ -30,7 +30,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`mems_http_requests_total{operation="bookAppointment",status="409"}`:              1,
 		`mems_http_requests_total{operation="none",status="404"}`:                         1,
 		`mems_http_request_duration_seconds_count{operation="bookAppointment"}`:           4,
-		`mems_http_request_duration_seconds_bucket{operation="bookAppointment",le="2.5"}`: 3, // one waited
+		`mems_http_request_duration_seconds_bucket{operation="bookAppointment",le="2.5"}`: 3, // one of them waited
 		`mems_http_in_flight_requests`:                                                    0,
 		`mems_problems_total{operation="bookAppointment",type="doctor-overlap"}`:          1,
 		`mems_problems_total{operation="bookAppointment",type="outcome-unknown"}`:         1,
@@ -56,7 +56,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	}
 }
 
-// A client that does not wait is neither a fault nor a success.
+// A client that disconnects counts neither as a fault nor as a success.
 func TestMetricsOfAClientThatGoes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -101,7 +101,7 @@ func TestTraceOfABooking(t *testing.T) {
 	f.eventually(`mems_http_requests_total{operation="getHealth",status="200"}`, 1)
 
 	var all tracetest.SpanStubs
-	for range 200 { // a span ends after its answer
+	for range 200 { // a span ends after its response
 		if all = f.spans(); slices.ContainsFunc(all, named("POST /appointments")) {
 			break
 		}
@@ -151,8 +151,7 @@ func TestTraceOfABooking(t *testing.T) {
 	}
 }
 
-// Neither metrics nor traces hold anything that a client wrote, wherever it
-// wrote it.
+// Neither metrics nor traces contain anything that a client wrote, wherever it wrote it.
 func TestNobodysNameGetsOut(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -193,7 +192,7 @@ func TestNobodysNameGetsOut(t *testing.T) {
 	for series := range f.scrape() {
 		told = append(told, series)
 	}
-	// What the test is about did happen: the database refused the address by its value.
+	// The precondition: the database did reject the address and quoted it.
 	var refused bool
 	for range 200 {
 		all := f.spans()

@@ -45,7 +45,7 @@ func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error
 	if err != nil {
 		return nil, fmt.Errorf("check OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// An unreachable collector is logged, and is no reason to fail.
+	// An unreachable collector is logged but is not an error.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces", "cause", err) }))
 	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(scrubber{exporter}), sdktrace.WithResource(about)), nil
 }
@@ -83,9 +83,9 @@ func traced(traces *sdktrace.TracerProvider, api http.Handler) http.Handler {
 	}
 	return otelhttp.NewHandler(api, "request",
 		otelhttp.WithTracerProvider(traces),
-		otelhttp.WithPropagators(propagation.TraceContext{}), // no baggage: it can hold anything
+		otelhttp.WithPropagators(propagation.TraceContext{}), // no baggage: it can contain anything
 		otelhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != "/healthz" && r.URL.Path != "/readyz" }),
-		// Until the route is known. Never the address, which holds names.
+		// Until the route is known. Never the path, which contains names.
 		otelhttp.WithSpanNameFormatter(func(string, *http.Request) string { return unrouted }))
 }
 
@@ -105,7 +105,7 @@ func describeSpan(ctx context.Context, a server.Answered) {
 	if a.Problem != "" {
 		span.SetAttributes(attribute.String("mems.problem", a.Problem))
 	}
-	if a.RequestID != "" { // not one that a client chose, which can hold anything
+	if a.RequestID != "" { // not a client's, which can contain anything
 		span.SetAttributes(attribute.String("mems.request_id", a.RequestID))
 	}
 }
@@ -131,7 +131,7 @@ func sqlOptions(traces *sdktrace.TracerProvider) []otelsql.Option {
 		}),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{
 			DisableErrSkip: true, OmitConnResetSession: true, OmitRows: true,
-			// What runs beside requests, every few seconds, has no trace to belong to.
+			// Background jobs, which run every few seconds, have no trace to belong to.
 			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
 				return trace.SpanContextFromContext(ctx).IsValid()
 			},

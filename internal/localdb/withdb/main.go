@@ -1,14 +1,14 @@
-// Command withdb runs another command beside a private database server:
+// Command withdb runs another command with a private database server:
 //
 //	go run ./internal/localdb/withdb [-engine mariadb|mysql] [-dir DIR] [-durable] -- go test ./...
 //
-// The command finds the server's address in MEMS_TEST_DATABASE_URL and its kind
-// in MEMS_TEST_DATABASE_ENGINE. The server is gone when the command has ended,
-// and its data too, unless -dir says where to keep them. If the variable is
-// already set, that server is used and none is started.
+// The command finds the server's DSN in MEMS_TEST_DATABASE_URL and its engine in
+// MEMS_TEST_DATABASE_ENGINE. The server ends with the command, and its data are removed,
+// unless -dir says where to keep them. If the variable is already set, that server is used
+// and none is started.
 //
-// Signals are passed on, and the exit code is the command's, or 128 and the
-// signal's number if a signal ended it.
+// Signals are forwarded, and the exit code is the command's, or 128 plus the signal's
+// number if a signal ended it.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 	os.Exit(code)
 }
 
-// sayf speaks on stderr: the standard output is the command's.
+// sayf prints to stderr: stdout is the command's.
 func sayf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 func run(o localdb.Options, command []string) (int, error) {
@@ -71,7 +71,7 @@ func run(o localdb.Options, command []string) (int, error) {
 	return code, errors.Join(err, s.Stop(limit))
 }
 
-// start starts the server; a signal ends the attempt.
+// start starts the server; a signal cancels the start.
 func start(o localdb.Options, signals <-chan os.Signal) (*localdb.Server, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	started := make(chan struct{})
@@ -118,8 +118,8 @@ func runCommand(command, env []string, signals <-chan os.Signal) (int, error) {
 	}
 }
 
-// fromTerminal: what is typed in a terminal reaches the command by itself, and
-// a second interrupt often means "at once, without cleaning up".
+// fromTerminal reports whether a signal was typed in a terminal, in which case the command
+// got it, too; a second interrupt often means "immediately, without cleaning up".
 func fromTerminal(sig os.Signal) bool {
 	if sig != os.Interrupt && sig != syscall.SIGQUIT {
 		return false

@@ -21,7 +21,7 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// withdb makes the command, with no database in its environment.
+// withdb returns the command without a database in its environment.
 func withdb(t *testing.T, binary string, args ...string) *exec.Cmd {
 	t.Helper()
 	engine := os.Getenv("MEMS_TEST_DATABASE_ENGINE")
@@ -74,7 +74,7 @@ func TestWithdb(t *testing.T) {
 		}
 	})
 	t.Run("Signal", func(t *testing.T) {
-		// The command asks for the signal as soon as it runs.
+		// The command requests the signal as soon as it runs.
 		cmd := withdb(t, binary, "--", "sh", "-c", `trap "exit 9" TERM; kill -TERM $PPID; while :; do sleep 0.05; done`)
 		if got, _, errs := code(t, cmd); got != 9 {
 			t.Errorf("exit code %d, want the command's answer to the signal, 9: %s", got, errs)

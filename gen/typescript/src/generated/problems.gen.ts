@@ -62,6 +62,7 @@ export const operationProblems = {
   getQueue: ["malformed-request","unauthenticated","forbidden","local-only","rate-limited","doctor-not-found","not-acceptable","validation-failed","internal-error","unavailable"],
   getReadiness: ["malformed-request","not-acceptable","validation-failed","internal-error","unavailable"],
   getRoom: ["malformed-request","unauthenticated","forbidden","local-only","rate-limited","room-not-found","not-acceptable","validation-failed","internal-error","unavailable"],
+  getSchedule: ["malformed-request","unauthenticated","forbidden","local-only","rate-limited","doctor-not-found","not-acceptable","validation-failed","internal-error","unavailable"],
   getSeries: ["malformed-request","unauthenticated","forbidden","local-only","rate-limited","series-not-found","not-acceptable","validation-failed","internal-error","unavailable"],
   getTicket: ["malformed-request","unauthenticated","forbidden","local-only","rate-limited","ticket-not-found","not-acceptable","validation-failed","internal-error","unavailable"],
   getTimeOff: ["malformed-request","unauthenticated","forbidden","local-only","rate-limited","time-off-not-found","not-acceptable","validation-failed","internal-error","unavailable"],

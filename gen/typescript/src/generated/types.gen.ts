@@ -1294,6 +1294,49 @@ export type Appointment = {
 };
 
 /**
+ * Doctors' hours, absences and appointments on a range of days, with the clinic's closures.
+ */
+export type Schedule = {
+    calendars?: ScheduleCalendars;
+    /**
+     * The doctors' appointments that intersect the range, by start and id.
+     */
+    appointments: Array<Appointment>;
+    next_cursor: NextCursor;
+    from: Instant;
+    to: Instant;
+    time_zone: TimeZone;
+};
+
+/**
+ * When the doctors work and are away, and when the clinic is closed; only on the first
+ * page, and for callers with the permission `calendar:read`.
+ *
+ */
+export type ScheduleCalendars = {
+    /**
+     * The requested doctors, by id.
+     */
+    doctors: Array<DoctorSchedule>;
+    /**
+     * The closures that intersect the range, by start and id.
+     */
+    closures: Array<Closure>;
+};
+
+/**
+ * When a doctor works and is away.
+ */
+export type DoctorSchedule = {
+    doctor_id: Id;
+    working_hours: WorkingHours;
+    /**
+     * The time off that intersects the range, by start and id.
+     */
+    time_off: Array<TimeOff>;
+};
+
+/**
  * One page of appointments, with the requested window.
  */
 export type AppointmentList = {
@@ -1547,6 +1590,7 @@ export type WaitlistEntry = {
      * The time held for the patient; null if there is no offer.
      */
     offer: {
+        id: Id;
         doctor_id: Id;
         start_time: Instant;
         end_time: Instant;
@@ -3335,6 +3379,14 @@ export type TicketId = Id;
  * The series's id.
  */
 export type SeriesId = Id;
+
+/**
+ * The `offer.id` that the patient was told of. If the entry has another offer by now,
+ * the request is refused (`no-offer`), as is one that is sent twice; without it, the
+ * request is about the offer that the entry has when it arrives.
+ *
+ */
+export type OfferId = Id;
 
 /**
  * The waitlist entry's id.
@@ -5649,6 +5701,99 @@ export type GetClosureResponses = {
 };
 
 export type GetClosureResponse = GetClosureResponses[keyof GetClosureResponses];
+
+export type GetScheduleData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * The doctors; separate several with commas.
+         */
+        doctor_id: Array<Id>;
+        /**
+         * First day of the range, in the clinic's time zone.
+         */
+        first_date: CalendarDate;
+        /**
+         * Last day of the range, inclusive; at most 41 days after `first_date`.
+         */
+        last_date: CalendarDate;
+        /**
+         * Related records to include with each appointment, separated by commas.
+         */
+        include?: Array<'patient' | 'doctor'>;
+        /**
+         * The `next_cursor` of the previous page, unchanged.
+         */
+        cursor?: string;
+    };
+    url: '/schedule';
+};
+
+export type GetScheduleErrors = {
+    /**
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
+     *
+     */
+    403: Problem;
+    /**
+     * `doctor-not-found`: there is no doctor with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
+     *
+     */
+    429: Problem;
+    /**
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
+     *
+     */
+    503: Problem;
+};
+
+export type GetScheduleError = GetScheduleErrors[keyof GetScheduleErrors];
+
+export type GetScheduleResponses = {
+    /**
+     * The schedule, or a further page of its appointments.
+     */
+    200: Schedule;
+};
+
+export type GetScheduleResponse = GetScheduleResponses[keyof GetScheduleResponses];
 
 export type ListRoomsData = {
     body?: never;
@@ -10469,7 +10614,15 @@ export type AcceptOfferData = {
          */
         id: Id;
     };
-    query?: never;
+    query?: {
+        /**
+         * The `offer.id` that the patient was told of. If the entry has another offer by now,
+         * the request is refused (`no-offer`), as is one that is sent twice; without it, the
+         * request is about the offer that the entry has when it arrives.
+         *
+         */
+        offer_id?: Id;
+    };
     url: '/waitlist/{id}/accept';
 };
 
@@ -10502,7 +10655,8 @@ export type AcceptOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired. If something else has
+     * `no-offer`: there is no offer, it has expired, or it is not the one of
+     * `offer_id`. If something else has
      * changed since: `doctor-inactive`, `appointment-type-inactive`,
      * `room-inactive`, `appointment-type-not-allowed`, `room-not-suitable`;
      * `outside-booking-window`, with its limits; or, with `conflict` and
@@ -10576,7 +10730,15 @@ export type DeclineOfferData = {
          */
         id: Id;
     };
-    query?: never;
+    query?: {
+        /**
+         * The `offer.id` that the patient was told of. If the entry has another offer by now,
+         * the request is refused (`no-offer`), as is one that is sent twice; without it, the
+         * request is about the offer that the entry has when it arrives.
+         *
+         */
+        offer_id?: Id;
+    };
     url: '/waitlist/{id}/decline';
 };
 
@@ -10609,7 +10771,8 @@ export type DeclineOfferErrors = {
      */
     406: Problem;
     /**
-     * `no-offer`: there is no offer, or it has expired. `idempotency-key-in-use`:
+     * `no-offer`: there is no offer, it has expired, or it is not the one of
+     * `offer_id`. `idempotency-key-in-use`:
      * the first request with this key is still in progress.
      *
      */
@@ -11079,9 +11242,9 @@ export type ListChangesData = {
          */
         objects?: string;
         /**
-         * `record`: include the records themselves.
+         * `record`: include the records themselves. `record,patient`: include also the patient of each appointment.
          */
-        include?: 'record';
+        include?: 'record' | 'record,patient';
     };
     url: '/changes';
 };
@@ -11161,6 +11324,10 @@ export type StreamChangesData = {
          * Only changes of these kinds of record, separated by commas; by default every kind that the caller may read.
          */
         objects?: string;
+        /**
+         * `record`: include the records themselves. `record,patient`: include also the patient of each appointment.
+         */
+        include?: 'record' | 'record,patient';
     };
     url: '/stream';
 };

@@ -1,0 +1,71 @@
+//go:build unix
+
+package database_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"mems/internal/database"
+	"mems/internal/localdb"
+	"mems/internal/storetest"
+)
+
+// A member that was started outside of its group is reported as such, not as a wrong list of
+// hosts: the remedy differs.
+func TestServerOutsideItsGroup(t *testing.T) {
+	t.Parallel()
+	if strings.Contains(storetest.New(t).Server, "MariaDB") {
+		t.Skip("MariaDB has no Group Replication")
+	}
+	node := localdb.Node{Address: freeAddress(t), Group: freeAddress(t)}
+	cluster, err := localdb.StartCluster(t.Context(), localdb.ClusterOptions{Dir: t.TempDir(), Nodes: []localdb.Node{node}, BufferPoolMB: 16, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cluster.Stop(context.Background()) })
+	ping := func() error {
+		t.Helper()
+		url := strings.Replace(cluster.URL("mysql"), "@"+node.Address, "@"+node.Address+","+node.Address, 1)
+		pool, err := database.Open(url, database.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = pool.Close() }()
+		return pool.PingContext(t.Context())
+	}
+	// The same server twice in the list: two primaries while it is in the group.
+	if err := ping(); !errors.Is(err, database.ErrTwoPrimaries) {
+		t.Fatalf("in the group: %v", err)
+	}
+	if err := errors.Join(cluster.Kill(0), cluster.Servers[0].Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	err = ping()
+	if !errors.Is(err, database.ErrOutsideGroup) || !errors.Is(err, database.ErrNoPrimary) || errors.Is(err, database.ErrNoGroup) {
+		t.Errorf("outside of the group: %v", err)
+	}
+	if err == nil || !strings.Contains(err.Error(), node.Address+": ") || !strings.Contains(err.Error(), "START GROUP_REPLICATION") {
+		t.Errorf("host or remedy missing: %v", err)
+	}
+	if err := cluster.Bootstrap(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := ping(); !errors.Is(err, database.ErrTwoPrimaries) {
+		t.Errorf("back in the group: %v", err)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

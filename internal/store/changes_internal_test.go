@@ -1,0 +1,47 @@
+package store
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The first event wakes at once; those of the pause after it wake together at its end, and
+// none is lost.
+func TestSignalPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := signal{pause: 75 * time.Millisecond}
+		began := time.Now()
+		woken := func(want time.Duration, channel <-chan struct{}) {
+			t.Helper()
+			<-channel
+			if at := time.Since(began); at != want {
+				t.Errorf("woken at %s, want %s", at, want)
+			}
+		}
+		wait := g.next()
+		g.give()
+		woken(0, wait)
+		for range 3 {
+			time.Sleep(20 * time.Millisecond)
+			wait = g.next()
+			g.give()
+		}
+		woken(75*time.Millisecond, wait)
+		wait = g.next()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		select {
+		case <-wait:
+			t.Error("woken without an event")
+		default:
+		}
+		g.give()
+		woken(1075*time.Millisecond, wait)
+		g.give() // nobody waits yet; whoever asks before the pause ends is woken all the same
+		wait = g.next()
+		woken(1150*time.Millisecond, wait)
+		time.Sleep(time.Second)
+	})
+}
