@@ -23,6 +23,8 @@ SEED      ?= 0
 FAULTS    ?=
 WITHOUT   ?=
 TESTARGS  ?=
+# Empty: make test does not measure coverage, and takes less time.
+COVER     ?= 1
 
 # --- pinned versions ----------------------------------------------------------
 GOLANGCI_VERSION    := v2.15.0
@@ -78,7 +80,8 @@ build: go-present ## bin/mems: one static binary
 
 ##@ Test
 
-TEST_ALL := $(GO) test -race -count=1 -timeout=30m $(TESTARGS) -coverpkg=./internal/...,./cmd/...,./db
+, := ,
+TEST_ALL := $(GO) test -race -count=1 -timeout=30m $(TESTARGS)$(if $(COVER), -coverpkg=./internal/...$(,)./cmd/...$(,)./db)
 
 .PHONY: test
 test: go-present ## all tests, race detector on, against a private database
@@ -86,10 +89,10 @@ test: go-present ## all tests, race detector on, against a private database
 	@# The server's tests measure crowds, so they have the machine for themselves: other packages would take
 	@# its processors, and a backup of theirs stops every write of the database's server for a moment.
 	$(WITHDB) sh -uc 'failed=0; \
-	  $(TEST_ALL) -coverprofile=$(PROFILE).server ./internal/server || failed=1; \
-	  $(TEST_ALL) -coverprofile=$(PROFILE).others $$($(GO) list ./... | grep -v /internal/server$$) || failed=1; \
+	  $(TEST_ALL)$(if $(COVER), -coverprofile=$(PROFILE).server) ./internal/server || failed=1; \
+	  $(TEST_ALL)$(if $(COVER), -coverprofile=$(PROFILE).others) $$($(GO) list ./... | grep -v /internal/server$$) || failed=1; \
 	  exit $$failed'
-	@{ cat $(PROFILE).server; tail -n +2 $(PROFILE).others; } > $(PROFILE)
+	@$(if $(COVER),{ cat $(PROFILE).server; tail -n +2 $(PROFILE).others; } > $(PROFILE))
 
 .PHONY: testdb
 testdb: go-present ## a database server for tests in other terminals, until Ctrl-C; keeps nothing

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Role is what a caller is in the clinic; it decides what the caller may do.
+// Role is a caller's role in the clinic; it determines the permissions.
 type Role string
 
 // The roles; the contract lists the same.
@@ -106,7 +106,7 @@ func Scopes() []string {
 	return scopes
 }
 
-// Caller is who sends a request.
+// Caller is the sender of a request.
 type Caller struct {
 	// Subject identifies the caller permanently: "key:12", "user:" and the identity
 	// provider's subject, "open" without authentication, "feed:12" for the reader of a

@@ -65,15 +65,15 @@ func Day(d Date, zone *time.Location) Interval {
 	return Interval{Start: firstInstant(d, zone), End: firstInstant(d.Next(), zone)}
 }
 
-// firstInstant is the earliest instant at which the local calendar in zone
-// shows d or a later day.
+// firstInstant returns the earliest instant at which the local calendar in zone shows d or
+// a later day.
 func firstInstant(d Date, zone *time.Location) time.Time {
 	return firstAt(d.utc(), zone)
 }
 
-// firstAt is the earliest instant at which the clock in zone shows wall, which
-// is written as if it were UTC, or a later time. Where the clocks skip it, that
-// is the end of the gap; where it happens twice, the first time.
+// firstAt returns the earliest instant at which the clock in zone shows wall, which is
+// written as if it were UTC, or a later time. Where the clocks skip it, that is the end of
+// the gap; where it happens twice, the first time.
 //
 // time.Date would not do: where the clocks skip midnight (America/Santiago
 // 2026-09-06, America/Havana 2026-03-08) it returns 23:00 of the day
@@ -93,8 +93,8 @@ func firstAt(wall time.Time, zone *time.Location) time.Time {
 	}
 }
 
-// lastAt is the latest instant at which the clock in zone shows wall; where the
-// clocks skip it, the end of the gap.
+// lastAt returns the latest instant at which the clock in zone shows wall; where the clocks
+// skip it, the end of the gap.
 func lastAt(wall time.Time, zone *time.Location) time.Time {
 	last := firstAt(wall, zone)
 	for t := periodBefore(wall, zone); !t.After(wall.Add(48 * time.Hour)); {
@@ -110,15 +110,15 @@ func lastAt(wall time.Time, zone *time.Location) time.Time {
 	return last
 }
 
-// periodBefore is an instant from which to walk a zone's periods towards wall.
-// No zone has ever been more than 16 hours from UTC, and a change of the clocks
-// moves them by a day at most (Samoa, the Philippines, Alaska).
+// periodBefore returns an instant from which to walk a zone's periods towards wall. No zone
+// has ever been more than 16 hours from UTC, and a clock change moves it by a day at most
+// (Samoa, the Philippines, Alaska).
 func periodBefore(wall time.Time, zone *time.Location) time.Time {
 	return wall.Add(-48 * time.Hour).In(zone)
 }
 
-// period is the offset from UTC that holds at t, and the instant at which it
-// ends, or a while before that: zero when it never does.
+// period returns the offset from UTC at t, and the instant at which it ends, or one shortly
+// before; zero if it never ends.
 func period(t time.Time) (offset time.Duration, end time.Time) {
 	_, seconds := t.Zone()
 	_, end = t.ZoneBounds()

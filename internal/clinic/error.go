@@ -85,37 +85,37 @@ type Error struct {
 	Conflict Interval
 	// Held reports that the conflict is a hold, not an appointment.
 	Held bool
-	// Alternatives goes with the same codes: nearby times that were free at that moment,
+	// Alternatives is set with the same codes: nearby times that were free at that moment,
 	// those of the same doctor first.
 	Alternatives []Slot
-	// Current and Allowed go with CodeInvalidTransition.
+	// Current and Allowed are set with CodeInvalidTransition.
 	Current Status
 	Allowed []Status
-	// Earliest goes with CodeTooEarly.
+	// Earliest is set with CodeTooEarly.
 	Earliest time.Time
-	// Ticket and AllowedTicket go with CodeInvalidTicketTransition.
+	// Ticket and AllowedTicket are set with CodeInvalidTicketTransition.
 	Ticket        TicketStatus
 	AllowedTicket []TicketStatus
-	// Dates goes with CodeSeriesConflict: the conflict of each date.
+	// Dates is set with CodeSeriesConflict: the conflict of each date.
 	Dates []SeriesDate
 	// Patient is the requested patient, with CodePatientNotFound; for the audit trail only.
 	Patient int64 `json:"-"`
-	// EarliestStart and LatestStart go with CodeOutsideBookingWindow; zero: no bound.
+	// EarliestStart and LatestStart are set with CodeOutsideBookingWindow; zero: no bound.
 	EarliestStart, LatestStart time.Time
-	// MergedInto goes with CodePatientMerged.
+	// MergedInto is set with CodePatientMerged.
 	MergedInto int64
-	// Alike goes with CodePossibleDuplicate: the patients' ids. A stored response for an
+	// Alike is set with CodePossibleDuplicate: the patients' ids. A stored response for an
 	// idempotency key has nothing else of them, so that erasing them leaves nothing behind.
 	Alike []int64
 	// Candidates are those of Alike that the caller may see.
 	Candidates []Candidate `json:"-"`
-	// Appointments goes with CodeMergeConflict: those of the two that overlap.
+	// Appointments is set with CodeMergeConflict: those of the two that overlap.
 	Appointments []Appointment
-	// Report goes with CodePlanNotApplied: the outcome of each appointment.
+	// Report is set with CodePlanNotApplied: the outcome of each appointment.
 	Report []PlanItem
-	// Violations go with CodeValidationFailed.
+	// Violations is set with CodeValidationFailed.
 	Violations []Violation
-	// Permission goes with CodeForbidden: the missing permission, if that is the reason.
+	// Permission is set with CodeForbidden: the missing permission, if that is the reason.
 	Permission Permission
 	// Cause is for the log only.
 	Cause error `json:"-"`

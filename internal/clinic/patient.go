@@ -71,7 +71,7 @@ type Change[T any] struct {
 	Value T
 }
 
-// ChangeTo is the change that sets v.
+// ChangeTo returns the change that sets v.
 func ChangeTo[T any](v T) Change[T] { return Change[T]{Set: true, Value: v} }
 
 func (c Change[T]) apply(to *T) {

@@ -46,11 +46,11 @@ func (i PlanItem) Reschedule() Reschedule {
 }
 
 // PlanOrder returns the chosen items, by index, in an order in which they can be moved one
-// after the other: an item whose proposal takes what another one's appointment occupies
-// still, of a doctor, room or patient, comes after that one. Items that wait for each other
-// in a circle keep their order.
+// by one: an item whose proposal needs time of a doctor, room or patient that another
+// item's appointment still occupies comes after that one. Items in a cycle keep their
+// order.
 func PlanOrder(items []PlanItem, chosen []int) []int {
-	waits := make([]int, len(items)) // for how many of those that are left
+	waits := make([]int, len(items)) // for how many of the remaining ones
 	for _, i := range chosen {
 		for _, j := range chosen {
 			if i != j && waitsFor(&items[i], &items[j]) {
@@ -80,7 +80,7 @@ func waitsFor(i, other *PlanItem) bool {
 		i.Visit.PatientID == other.Visit.PatientID && i.Proposal.Time.Overlaps(other.Visit.Time)
 }
 
-// MaxPlanAhead bounds how long after an appointment a new time for it is searched for.
+// MaxPlanAhead is the maximum time between an appointment and its proposed time.
 const MaxPlanAhead = 120 * 24 * time.Hour
 
 // PlanWindow returns the window in which times for visits, sorted by start, are searched

@@ -42,26 +42,26 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf)
 }
 
-// Unreadable reports whether r may be in no text that is kept: a control character (C0,
-// DEL, C1), a line or paragraph separator, or one that embeds, overrides or isolates the
-// direction of what follows. Readers cannot see them, and each makes a text look like
-// another one. Joiners and directional marks are part of names and stay.
+// Unreadable reports whether r is forbidden in stored text: a control character (C0, DEL,
+// C1), a line or paragraph separator, or one that embeds, overrides or isolates the
+// direction of text. They are invisible, and make texts look alike. Joiners and directional
+// marks are part of names and are allowed.
 func Unreadable(r rune) bool {
 	return unicode.IsControl(r) || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
 }
 
 // Details of violations, for a text with an Unreadable character and for one without any
-// that can be seen.
+// visible character.
 const (
 	DetailUnreadable = "must not contain control characters, or characters that change the direction of the text"
 	DetailBlank      = "must contain a character that can be seen"
 )
 
-// IsBlank reports whether nothing of a text can be seen.
+// IsBlank reports whether a text has no visible character.
 func IsBlank(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		switch r {
-		case '\u115f', '\u1160', '\u2800', '\u3164', '\uffa0': // letters and a symbol that are blank
+		case '\u115f', '\u1160', '\u2800', '\u3164', '\uffa0': // blank letters and a blank symbol
 			return false
 		}
 		return !invisible(r)

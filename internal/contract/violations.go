@@ -99,6 +99,9 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 		}
 	}
 	if parameter != "" {
+		if text, ok := e.Value.(string); ok && lostPlus(code, e.Schema, text) {
+			v.Detail += `; write + as %2B in a URL`
+		}
 		return v
 	}
 	segments := e.JSONPointer()
@@ -111,6 +114,15 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 	}
 	v.Pointer = pointer(segments)
 	return v
+}
+
+// lostPlus reports whether a parameter would be a time if its + had not been read as a space.
+func lostPlus(code string, s *openapi3.Schema, text string) bool {
+	if code != "format" || s.Format != "date-time" {
+		return false
+	}
+	_, ok := clinic.ParseInstant(strings.Replace(text, " ", "+", 1))
+	return ok
 }
 
 // pointer formats a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6), truncated
@@ -163,6 +175,9 @@ func detailOf(code string, s *openapi3.Schema) string {
 	case "format":
 		return "must be " + formatWords(s.Format)
 	case "pattern":
+		if example, ok := s.Example.(string); ok {
+			return fmt.Sprintf("must have the form that the contract describes, such as %q", example)
+		}
 		return "must have the form that the contract describes"
 	case "enum":
 		words := make([]string, len(s.Enum))

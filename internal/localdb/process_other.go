@@ -27,3 +27,5 @@ func childAttributes(syscall.Signal) *syscall.SysProcAttr { return nil }
 func mostFiles() uint64 { return fewestFiles }
 
 func isFull(string) bool { return false }
+
+func freeBytes(string) (uint64, error) { return 0, errUnsupported }

@@ -47,8 +47,17 @@ func mostFiles() uint64 {
 
 // isFull reports whether the disk of dir has no space for a server to write.
 func isFull(dir string) bool {
+	free, err := freeBytes(dir)
+	return err == nil && free < 2<<20
+}
+
+// freeBytes returns how much may be written into the file system of dir.
+func freeBytes(dir string) (uint64, error) {
 	var fs syscall.Statfs_t
-	return syscall.Statfs(dir, &fs) == nil && fs.Bavail*uint64(fs.Bsize) < 2<<20 //nolint:gosec // G115: a size is not negative
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, err
+	}
+	return fs.Bavail * uint64(fs.Bsize), nil //nolint:gosec // G115: a size is not negative
 }
 
 func signalProcess(pid int, signal syscall.Signal) { _ = syscall.Kill(pid, signal) }

@@ -77,7 +77,7 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		return clinic.ErrRoomOverlap
 	case 1040, 1203, 1226, // too many connections
 		1044, 1045, 1049, 1142, 1143, 1698, // no access, no such database
-		1054, 1146, // no such column or table: not migrated
+		1054, 1146, 1247, // no such column or table: not migrated; 1247 where a list has an alias of the column's name
 		1053, 1077, 1078, 1079, 1152, 1927, // shutting down, connection killed
 		1290, 1792, 1836, // read-only: a fail-over is under way
 		1021, 1041, 1114, // disk, memory or table full

@@ -66,6 +66,7 @@ func TestTranslate(t *testing.T) {
 		"MemberLeaves":      {err: server(3799, "The Group Replication plugin is stopping"), want: clinic.ErrUnavailable},
 		"HalfAnAnswer":      {err: mysql.ErrMalformPkt, want: clinic.ErrUnavailable},
 		"NotMigrated":       {err: server(1146, ""), want: clinic.ErrUnavailable},
+		"ColumnMissing":     {err: server(1247, "Reference 'data_id' not supported (forward reference in item list)"), want: clinic.ErrUnavailable},
 		"BadConn":           {err: driver.ErrBadConn, want: clinic.ErrUnavailable},
 		"InvalidConn":       {err: mysql.ErrInvalidConn, want: clinic.ErrUnavailable},
 		"EOF":               {err: io.ErrUnexpectedEOF, want: clinic.ErrUnavailable},

@@ -24,7 +24,7 @@ var unreadyCauses = []struct {
 	{isCause(database.ErrNoPrimary), "No server of the database cluster accepts changes."},
 	{isCause(database.ErrRestoreUnfinished), "A backup is being restored into the database: finish that first."},
 	{isCause(database.ErrSchemaBehind), "The schema is older than this program needs: run \"mems migrate up\"."},
-	{isServerError(1054, 1146), "The database has no schema of this program yet: run \"mems migrate up\"."},
+	{isServerError(1054, 1146, 1247), "The database has no schema of this program yet: run \"mems migrate up\"."},
 	{isOtherZone, "The clinic's time zone was changed: set MEMS_CLINIC_TIME_ZONE to what \"mems zone\" shows, and restart this server."},
 	{isServerError(1045, 1698), "The database does not accept this server's user: compare user, password and host with db/grants.sql."},
 	{isServerError(1044, 1142, 1143), "The server's database user lacks a right: run db/grants.sql again."},

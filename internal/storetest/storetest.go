@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -181,7 +180,10 @@ func serverDSN(t testing.TB) string {
 		return dsn
 	}
 	server.once.Do(func() {
-		dir := filepath.Join(os.TempDir(), "mems-test-"+randomHex())
+		var dir string
+		if dir, server.err = localdb.ScratchDir(); server.err != nil {
+			return
+		}
 		removeAfterProcess(t, dir)
 		var s *localdb.Server
 		s, server.err = localdb.Start(context.Background(), localdb.Options{

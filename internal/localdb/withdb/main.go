@@ -52,7 +52,7 @@ func run(o localdb.Options, command []string) (int, error) {
 		return runCommand(command, os.Environ(), signals)
 	}
 	if o.Dir == "" {
-		dir, err := os.MkdirTemp("", "mems-withdb-")
+		dir, err := localdb.ScratchDir()
 		if err != nil {
 			return 1, err
 		}

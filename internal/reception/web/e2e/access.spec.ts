@@ -78,7 +78,7 @@ test("a permission that is taken away while the desk is open is a refusal, once"
   const page = await desk(browser, "2027-09-02", { answers: /status of 403/ });
   const sent: string[] = [];
   await page.route(
-    (url) => url.pathname === "/appointments",
+    (url) => url.pathname === "/schedule",
     (route) => {
       sent.push(route.request().url());
       return route.fulfill({
@@ -125,7 +125,7 @@ for (const status of [429, 503]) {
     const at: number[] = [];
     let wait = "60";
     await page.route(
-      (url) => url.pathname === "/appointments",
+      (url) => url.pathname === "/schedule",
       (route) => {
         at.push(Date.now());
         return wait

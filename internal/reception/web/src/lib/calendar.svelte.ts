@@ -1,10 +1,10 @@
 // The view, day and doctor that are shown, and what was read for them.
-import { isProblem, type NoAnswer, type Permission, type Problem, problemOf } from "mems-client";
+import { type Change, isProblem, type NoAnswer, type Problem, problemOf } from "mems-client";
 import type { Criteria } from "./address.js";
 import { server } from "./client.js";
 import type { Known } from "./columns.js";
 import { directory } from "./directory.svelte.js";
-import { needs, nothing, Reader, type Shown, type View, wanted } from "./read.js";
+import { type Clinic, needs, nothing, Reader, type Shown, type View, wanted } from "./read.js";
 import { errorText } from "./refusal.js";
 import { session } from "./session.svelte.js";
 
@@ -12,6 +12,8 @@ import { session } from "./session.svelte.js";
 const STEP = 250;
 /** Steps end when none has come for this long. */
 const PAUSE = 200;
+/** What was changed here is announced within this time, or the line only seems to be live. */
+const ANNOUNCED = 3_000;
 
 class Calendar {
   view = $state<View>("day");
@@ -68,6 +70,7 @@ class Calendar {
   private steppedAt = 0;
   private pause: ReturnType<typeof setTimeout> | undefined;
   private next: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
+  private announced: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
   /** What this caller may not read: not read again unless somebody asks for it. */
   private refusedKey = "";
@@ -108,12 +111,15 @@ class Calendar {
   }
 
   /**
-   * Reads what is shown. What is asked for while the same is being read is read once
-   * more after it; when something else is wanted, the older request ends unheard.
+   * Shows what is kept, or reads it. What is asked for while the same is being read is read
+   * once more after it; when something else is wanted, the older request ends unheard.
    */
   async read(): Promise<void> {
     this.cancelNext();
     const w = this.wanted;
+    if (this.interval)
+      this.reader.forget(); // nobody says what changes meanwhile
+    else if (this.showKept()) return;
     if (this.reading?.key === w.key) {
       this.reading.again = true;
       return;
@@ -122,16 +128,10 @@ class Calendar {
     if (session.phase !== "ready" || !directory.doctors.length || !this.readable()) return;
     const mine = { key: w.key, ending: new AbortController(), again: false };
     this.reading = mine;
-    const may = (p: Permission) => session.may(p);
     try {
-      const { signal } = mine.ending;
-      const read = await this.reader.read(w, session.zone, directory.doctors, may, signal, this.failing);
+      const read = await this.reader.read(w, this.clinic(), mine.ending.signal, this.failing);
       if (this.reading !== mine) return;
-      this.shownData = read;
-      this.trouble = "";
-      this.failures = 0;
-      this.refusedKey = "";
-      this.readAt = Date.now();
+      this.become(read);
       if (this.interval) this.readIn(this.interval);
     } catch (error) {
       if (this.reading !== mine) return;
@@ -140,27 +140,36 @@ class Calendar {
     } finally {
       if (this.reading === mine) this.reading = undefined;
     }
-    if (mine.again && !this.failures) this.refresh();
+    if (mine.again && !this.failures) this.reread();
   }
 
-  /** Reads again soon, once for what happens until then. */
+  /** Takes a change that was announced into what is kept and shown; nothing is read for it. */
+  apply(change: Change): void {
+    clearTimeout(this.announced);
+    this.changes++;
+    if (!this.reader.apply(change) || this.shownData?.key !== this.wanted.key) return;
+    this.showKept();
+  }
+
+  /** After a change that was made here: the line announces it, or what is shown is read again. */
   refresh(): void {
+    if (this.interval) return this.reread();
+    this.changes++;
+    clearTimeout(this.announced);
+    this.announced = setTimeout(() => this.reread(), ANNOUNCED);
+  }
+
+  /** Reads everything again, soon, and once for what happens until then. */
+  reread(): void {
+    this.reader.forget();
     this.changes++;
     this.readIn(100);
-  }
-
-  /** Reads hours, absences, queues and closures again the next time: of a doctor, or all. */
-  invalidate(what: "all" | "calendar" | "queue" | "closures" = "all", doctor: number | null = null): void {
-    if (what === "all") this.reader.forget();
-    else if (what === "closures") this.reader.forgetClosures();
-    else if (doctor === null) return;
-    else if (what === "calendar") this.reader.forgetCalendar(doctor);
-    else this.reader.forgetQueue(doctor);
   }
 
   /** Keeps nothing of what was read. */
   clear(): void {
     this.endSteps();
+    clearTimeout(this.announced);
     this.stopReading();
     this.shownData = undefined;
     this.trouble = "";
@@ -198,6 +207,26 @@ class Calendar {
     clearTimeout(this.pause);
     this.settling = false;
     this.burst++;
+  }
+
+  private clinic(): Clinic {
+    return { zone: session.zone, doctors: directory.everyone, may: (p) => session.may(p) };
+  }
+
+  private showKept(): boolean {
+    const kept = this.reader.kept(this.wanted, (p) => session.may(p));
+    if (!kept || session.phase !== "ready") return false;
+    this.stopReading();
+    this.become(kept);
+    return true;
+  }
+
+  private become(shown: Shown): void {
+    this.shownData = shown;
+    this.trouble = "";
+    this.failures = 0;
+    this.refusedKey = "";
+    this.readAt = Date.now();
   }
 
   private readNew(): void {
@@ -240,10 +269,7 @@ class Calendar {
   private readBySelf(): void {
     this.next = undefined;
     if (this.settling || this.refusedKey === this.wanted.key) return;
-    if (this.interval) {
-      this.reader.forget(); // nobody says what changes meanwhile
-      this.changes++;
-    }
+    if (this.interval) this.changes++; // nobody says what changes meanwhile
     void this.read();
   }
 

@@ -7,7 +7,10 @@ import { session } from "./session.svelte.js";
 const HIDDEN = "mems-hidden";
 
 class Directory {
+  /** Those who take bookings. */
   doctors = $state.raw<Doctor[]>([]);
+  /** They, and whoever has left. */
+  everyone = $state.raw<Doctor[]>([]);
   types = $state.raw<AppointmentType[]>([]);
   rooms = $state.raw<Room[]>([]);
   /** Doctors without a column of their own. */
@@ -17,12 +20,13 @@ class Directory {
   /** Throws ProblemError or NoAnswer. */
   async read(): Promise<void> {
     const [doctors, types, rooms] = await Promise.all([
-      all(pages(mems.listDoctors, { query: { is_active: true, limit: 200 } })),
+      all(pages(mems.listDoctors, { query: { limit: 200 } })),
       all(pages(mems.listAppointmentTypes, { query: { limit: 200 } })),
       all(pages(mems.listRooms, { query: { limit: 200 } })),
     ]);
     const own = session.caller?.doctor_id;
-    this.doctors = own ? doctors.filter((d) => d.id === own) : doctors;
+    this.everyone = own ? doctors.filter((d) => d.id === own) : doctors;
+    this.doctors = this.everyone.filter((d) => d.is_active);
     this.types = types;
     this.rooms = rooms;
   }
@@ -32,7 +36,7 @@ class Directory {
   }
 
   doctorName(id: number): string {
-    return this.doctors.find((d) => d.id === id)?.full_name ?? `Doctor ${id}`;
+    return this.everyone.find((d) => d.id === id)?.full_name ?? `Doctor ${id}`;
   }
 
   roomName(id: number | null): string {

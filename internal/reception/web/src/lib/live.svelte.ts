@@ -1,5 +1,5 @@
 // How changes made elsewhere arrive: announced by the server, or read every so often.
-import { type Change, follow } from "mems-client";
+import { type Change, type ChangeObject, follow } from "mems-client";
 import { calendar } from "./calendar.svelte.js";
 import { mems } from "./client.js";
 import { session } from "./session.svelte.js";
@@ -9,6 +9,18 @@ export type Line = "connecting" | "live" | "lost" | "polled";
 
 /** Milliseconds from one reading to the next while the line is not live. */
 const EVERY = { connecting: 5_000, lost: 5_000, polled: 30_000, live: 0 } satisfies Record<Line, number>;
+
+const directory: readonly ChangeObject[] = ["doctor", "room", "appointment_type"];
+/** What is followed: all that a view shows. */
+const OBJECTS: readonly ChangeObject[] = [
+  "appointment",
+  "patient",
+  "ticket",
+  "working_hours",
+  "time_off",
+  "closure",
+  ...directory,
+];
 
 class Live {
   line = $state<Line>("connecting");
@@ -24,12 +36,13 @@ class Live {
     this.become(session.may("changes:read") ? "connecting" : "polled");
     if (this.line === "polled") return;
     const onState = (state: "live" | "lost") => {
-      calendar.invalidate(); // what changes while the line is down, nobody tells
       this.become(state);
-      if (state === "live") calendar.refresh();
+      if (state === "live")
+        calendar.reread(); // what changed while the line was down, nobody told
       else calendar.readIn(EVERY.lost);
     };
-    const options = { signal: ending.signal, onState, firstDelay: 300 };
+    const query = { include: "record,patient", objects: OBJECTS.join(",") };
+    const options = { signal: ending.signal, onState, firstDelay: 300, query };
     try {
       for await (const { event, data } of follow<Change>(mems, "/stream", options)) {
         if (event === "change") this.onChange(data);
@@ -39,7 +52,6 @@ class Live {
     }
     if (ending.signal.aborted) return;
     this.become("polled");
-    calendar.invalidate();
     if (!calendar.failing) calendar.readIn(EVERY.polled);
   }
 
@@ -52,33 +64,16 @@ class Live {
     calendar.interval = EVERY[line];
   }
 
+  // What the directory holds is read again; it rarely changes.
   private onChange(c: Change): void {
-    switch (c.object) {
-      case "working_hours":
-      case "time_off":
-        calendar.invalidate("calendar", c.doctor_id);
-        break;
-      case "ticket":
-        calendar.invalidate("queue", c.doctor_id);
-        break;
-      case "doctor":
-      case "room":
-      case "appointment_type":
-        void calendar.readDirectory().then(
-          () => calendar.refresh(),
-          () => calendar.refresh(),
-        );
-        return;
-      case "closure":
-        calendar.invalidate("closures");
-        break;
-      case "appointment":
-      case "patient":
-        break;
-      default:
-        return;
+    if (!directory.includes(c.object)) {
+      calendar.apply(c);
+      return;
     }
-    calendar.refresh();
+    void calendar.readDirectory().then(
+      () => calendar.reread(),
+      () => calendar.reread(),
+    );
   }
 }
 

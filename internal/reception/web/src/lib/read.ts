@@ -1,7 +1,9 @@
-// Reads what a view shows. What was read says which view, day and doctors it is of,
-// so it is never shown as another's.
+// Reads what a view shows, and keeps it: each range of days once, kept current by the changes
+// that the stream brings. What was read says which view, day and doctors it is of, so it is
+// never shown as another's.
 import {
   type Appointment,
+  type Change,
   type Closure,
   type Doctor,
   pages,
@@ -12,6 +14,7 @@ import {
   type WorkingHours,
 } from "mems-client";
 import { mems } from "./client.js";
+import { type Frame, apply, applyTicket } from "./frame.js";
 import { addDays, dayWindow, monday } from "./time.js";
 
 export type View = "day" | "week" | "board" | "find";
@@ -51,139 +54,145 @@ export const needs: Record<View, readonly Permission[]> = {
   find: ["directory:read", "availability:read"],
 };
 
-// Hours, absences and queues of a doctor, and closures, are read again when they changed, not with
-// every booking: a desk has its share of requests, and twelve doctors would use it up.
+/** How many doctors one request covers: the contract's bound. */
+const DOCTORS = 100;
+/** How many ranges are kept; the one that was not looked at for longest goes first. */
+const FRAMES = 40;
+
+/** Who is shown, and by which clocks. */
+export interface Clinic {
+  zone: string;
+  /** All of them: whoever has left may still have appointments. */
+  doctors: Doctor[];
+  may: (p: Permission) => boolean;
+}
+
 export class Reader {
-  private hours = new Map<number, WorkingHours>();
-  private away = new Map<number, Known<TimeOff>>();
-  private closures = new Map<"all", Known<Closure>>();
+  private frames = new Map<string, Frame>();
+  /** The tickets of a date, of all doctors. */
   private queues = new Map<string, Ticket[]>();
+  /** What changed since each reading began that has not ended yet. */
+  private underway = new Set<Change[]>();
   private era = 0;
 
   /** Reads everything again the next time. */
   forget(): void {
     this.era++;
-    this.hours.clear();
-    this.away.clear();
-    this.closures.clear();
+    this.frames.clear();
     this.queues.clear();
   }
 
-  forgetCalendar(doctor: number): void {
-    this.era++;
-    this.hours.delete(doctor);
-    this.away.delete(doctor);
+  /** What is kept for a view; undefined if it has to be read. */
+  kept(w: Wanted, may: Clinic["may"]): Shown | undefined {
+    const key = frameKey(w);
+    const frame = this.frames.get(key);
+    const queue = needsQueue(w, may) ? this.queues.get(w.date) : [];
+    if (!frame || !queue) return undefined;
+    this.frames.delete(key);
+    this.frames.set(key, frame);
+    return shown(w, frame, queue);
   }
 
-  forgetClosures(): void {
-    this.era++;
-    this.closures.clear();
-  }
-
-  forgetQueue(doctor: number): void {
-    this.era++;
-    for (const key of this.queues.keys()) if (key.startsWith(`${doctor} `)) this.queues.delete(key);
+  /** Takes a change into all that is kept; returns whether anything of it did change. */
+  apply(change: Change): boolean {
+    for (const missed of this.underway) missed.push(change);
+    let changed = false;
+    for (const [key, frame] of this.frames) {
+      const after = apply(frame, change);
+      if (after === frame) continue;
+      this.frames.set(key, after);
+      changed = true;
+    }
+    for (const [date, queue] of this.queues) {
+      const after = applyTicket(queue, date, change);
+      if (after === queue) continue;
+      this.queues.set(date, after);
+      changed = true;
+    }
+    return changed;
   }
 
   /** Throws ProblemError or NoAnswer. carefully: one request first, so that a server in trouble gets no more. */
-  async read(
-    w: Wanted,
-    zone: string,
-    doctors: Doctor[],
-    may: (p: Permission) => boolean,
-    signal: AbortSignal,
-    carefully: boolean,
-  ): Promise<Shown> {
-    const week = w.view === "week";
-    const from = week ? monday(w.date) : w.date;
-    const start = iso(dayWindow(from, zone).start);
-    const end = iso(dayWindow(week ? addDays(from, 6) : from, zone).end);
-    const of = week ? doctors.filter((d) => d.id === w.doctor) : doctors;
-    const query = week ? { from: start, to: end, doctor_id: w.doctor } : { date: w.date };
-    const visits = all(pages(mems.listAppointments, { query: { ...query, include: ["patient"], limit: 200 }, signal }));
-    if (carefully) await visits;
-    const calendar = may("calendar:read");
-    const [booked, closures, calendars, tickets] = await Promise.all([
-      visits,
-      calendar ? this.closed(start, signal) : [],
-      calendar ? Promise.all(of.map((d) => this.calendarOf(d.id, start, signal))) : [],
-      w.view === "board" && may("queue:read") ? Promise.all(of.map((d) => this.queueOf(d.id, w.date, signal))) : [],
-    ]);
-    return {
-      key: w.key,
-      visits: booked,
-      closures: closures.filter((c) => Date.parse(c.start_time) < Date.parse(end)),
-      tickets: tickets.flat(),
-      hours: Object.fromEntries(calendars.map((c) => [c.id, c.hours])),
-      away: Object.fromEntries(calendars.map((c) => [c.id, c.away])),
-    };
+  async read(w: Wanted, clinic: Clinic, signal: AbortSignal, carefully: boolean): Promise<Shown> {
+    const missed: Change[] = [];
+    this.underway.add(missed);
+    const { era } = this;
+    try {
+      const reading = this.frames.get(frameKey(w)) ?? readFrame(w, clinic, signal);
+      if (carefully) await reading;
+      const queue = needsQueue(w, clinic.may) ? (this.queues.get(w.date) ?? readQueues(w.date, clinic, signal)) : [];
+      let [frame, tickets] = await Promise.all([reading, queue]);
+      for (const change of missed) {
+        frame = apply(frame, change);
+        tickets = applyTicket(tickets, w.date, change);
+      }
+      if (era === this.era) this.keep(w, frame, needsQueue(w, clinic.may) ? tickets : undefined);
+      return shown(w, frame, tickets);
+    } finally {
+      this.underway.delete(missed);
+    }
   }
 
-  private async calendarOf(id: number, from: string, signal: AbortSignal) {
-    const [hours, away] = await Promise.all([this.hoursOf(id, signal), this.awayOf(id, from, signal)]);
-    return { id, hours, away };
-  }
-
-  private async hoursOf(doctor: number, signal: AbortSignal): Promise<WorkingHours> {
-    return this.remember(this.hours, doctor, async () =>
-      unwrap(mems.getWorkingHours({ path: { id: doctor }, signal })),
-    );
-  }
-
-  private awayOf(doctor: number, from: string, signal: AbortSignal): Promise<TimeOff[]> {
-    return this.notEnded(this.away, doctor, from, (since) =>
-      pages(mems.listTimeOff, { path: { id: doctor }, query: { from: since, limit: 200 }, signal }),
-    );
-  }
-
-  private closed(from: string, signal: AbortSignal): Promise<Closure[]> {
-    return this.notEnded(this.closures, "all", from, (since) =>
-      pages(mems.listClosures, { query: { from: since, limit: 200 }, signal }),
-    );
-  }
-
-  private async notEnded<K, T extends { end_time: string }>(
-    kept: Map<K, Known<T>>,
-    key: K,
-    from: string,
-    list: (since: string) => AsyncIterable<T>,
-  ): Promise<T[]> {
-    const old = kept.get(key);
-    if (old && Date.parse(old.since) > Date.parse(from)) kept.delete(key);
-    const since = new Date(Date.parse(from) - earlier).toISOString();
-    const known = await this.remember(kept, key, async () => ({ since, items: await all(list(since)) }));
-    return known.items.filter((i) => Date.parse(i.end_time) >= Date.parse(from));
-  }
-
-  private async queueOf(doctor: number, date: string, signal: AbortSignal): Promise<Ticket[]> {
-    return this.remember(this.queues, `${doctor} ${date}`, () =>
-      all(pages(mems.getQueue, { query: { doctor_id: doctor, date, limit: 200 }, signal })),
-    );
-  }
-
-  // What is said to have changed while it was being read is not kept as it was before.
-  private async remember<K, V>(known: Map<K, V>, key: K, read: () => Promise<V>): Promise<V> {
-    const old = known.get(key);
-    if (old !== undefined) return old;
-    const era = this.era;
-    const value = await read();
-    if (era === this.era) known.set(key, value);
-    return value;
+  private keep(w: Wanted, frame: Frame, queue: Ticket[] | undefined): void {
+    this.frames.set(frameKey(w), frame);
+    if (queue) this.queues.set(w.date, queue);
+    for (const kept of [this.frames, this.queues]) {
+      for (const key of kept.keys()) if (kept.size > FRAMES) kept.delete(key);
+    }
   }
 }
 
-/** What has not ended before an instant, however far ahead. */
-interface Known<T> {
-  since: string;
-  items: T[];
+// A day and its check-in board show the same.
+const frameKey = (w: Wanted) => (w.view === "week" ? w.key : `day ${w.date}`);
+
+const needsQueue = (w: Wanted, may: Clinic["may"]) => w.view === "board" && may("queue:read");
+
+function shown(w: Wanted, frame: Frame, tickets: Ticket[]): Shown {
+  return {
+    key: w.key,
+    // What began on an earlier day is in that day's columns.
+    visits: frame.visits.filter((v) => Date.parse(v.start_time) >= frame.start),
+    closures: frame.closures,
+    tickets,
+    hours: frame.hours,
+    away: frame.away,
+  };
 }
 
-// Absences and closures are read from a month before the day that is shown, so that going from day
-// to day, back and forth, asks for nothing that is known.
-const earlier = 31 * 24 * 3600 * 1000;
+async function readFrame(w: Wanted, { zone, doctors }: Clinic, signal: AbortSignal): Promise<Frame> {
+  const week = w.view === "week";
+  const first_date = week ? monday(w.date) : w.date;
+  const last_date = week ? addDays(first_date, 6) : first_date;
+  const frame: Frame = {
+    start: dayWindow(first_date, zone).start,
+    end: dayWindow(last_date, zone).end,
+    doctors: new Set(week ? [w.doctor] : doctors.map((d) => d.id)),
+    visits: [],
+    closures: [],
+    hours: {},
+    away: {},
+  };
+  const ids = [...frame.doctors];
+  for (let i = 0; i < ids.length; i += DOCTORS) {
+    const query = { doctor_id: ids.slice(i, i + DOCTORS), first_date, last_date, include: ["patient" as const] };
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const page = await unwrap(mems.getSchedule({ query: { ...query, ...(cursor ? { cursor } : {}) }, signal }));
+      frame.visits.push(...page.appointments);
+      if (page.calendars) frame.closures = page.calendars.closures;
+      for (const d of page.calendars?.doctors ?? []) {
+        frame.hours[d.doctor_id] = d.working_hours;
+        frame.away[d.doctor_id] = d.time_off;
+      }
+      cursor = page.next_cursor;
+    }
+  }
+  return frame;
+}
 
-function iso(t: number): string {
-  return new Date(t).toISOString();
+async function readQueues(date: string, { doctors }: Clinic, signal: AbortSignal): Promise<Ticket[]> {
+  const active = doctors.filter((d) => d.is_active);
+  const queueOf = (doctor_id: number) => all(pages(mems.getQueue, { query: { doctor_id, date, limit: 200 }, signal }));
+  return (await Promise.all(active.map((d) => queueOf(d.id)))).flat();
 }
 
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
