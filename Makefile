@@ -80,8 +80,8 @@ build: go-present ## bin/mems: one static binary
 
 ##@ Test
 
-, := ,
-TEST_ALL := $(GO) test -race -count=1 -timeout=30m $(TESTARGS)$(if $(COVER), -coverpkg=./internal/...$(,)./cmd/...$(,)./db)
+COVERPKG := -coverpkg=./internal/...,./cmd/...,./db
+TEST_ALL := $(GO) test -race -count=1 -timeout=30m $(TESTARGS) $(if $(COVER),$(COVERPKG))
 
 .PHONY: test
 test: go-present ## all tests, race detector on, against a private database

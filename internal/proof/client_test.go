@@ -39,7 +39,7 @@ func TestSharedKeysAreNeverGivenUp(t *testing.T) {
 	to.ready.Store(true)
 	c := &client{
 		f: &field{wire: newWire(), scene: newScene(), servers: []*target{to}}, h: h,
-		random: rand.New(rand.NewPCG(1, 1)), //nolint:gosec // G404: pauses
+		random: rand.New(rand.NewPCG(1, 1)),
 	}
 	const requests = 12
 	for range requests {

@@ -260,7 +260,7 @@ func (f *field) fill(ctx context.Context, doctors int) error {
 // letters returns a number as letters: A to Z, BA and so on.
 func letters(n int) string {
 	if n < 26 {
-		return string(rune('A' + n))
+		return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[n : n+1]
 	}
 	return letters(n/26) + letters(n%26)
 }

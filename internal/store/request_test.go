@@ -95,8 +95,8 @@ func isEmpty(v reflect.Value) bool {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if !isEmpty(v.Field(i)) {
+		for _, field := range v.Fields() {
+			if !isEmpty(field) {
 				return false
 			}
 		}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,13 +54,13 @@ func grant(t testing.TB, d *Database, user, password string) *Database {
 		if strings.TrimSpace(statement) == "" {
 			continue
 		}
-		if _, err := d.DB.Exec(statement); err != nil {
+		if _, err := d.DB.ExecContext(t.Context(), statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
 	t.Cleanup(func() {
 		for _, user := range []string{"migrate_", "app_", "backup_"} {
-			if _, err := d.DB.Exec("DROP USER '" + user + suffix + "'@'" + host + "'"); err != nil {
+			if _, err := d.DB.ExecContext(context.WithoutCancel(t.Context()), "DROP USER '"+user+suffix+"'@'"+host+"'"); err != nil {
 				t.Logf("drop user: %v", err)
 			}
 		}

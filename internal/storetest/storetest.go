@@ -102,7 +102,7 @@ func OnServer(t testing.TB, dsn string) *Database {
 		t.Fatalf("connect to the test server: %v", err)
 	}
 	name := "mems_test_" + randomHex()
-	if _, err := admin.Exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
+	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name+" CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
 		t.Fatalf("create the test's database: %v", err)
 	}
 	config.DBName = name
@@ -116,7 +116,7 @@ func OnServer(t testing.TB, dsn string) *Database {
 	}
 	t.Cleanup(func() {
 		_ = raw.Close()
-		if _, err := admin.Exec("DROP DATABASE " + name); err != nil {
+		if _, err := admin.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE "+name); err != nil {
 			t.Logf("drop the test's database: %v", err)
 		}
 		_ = admin.Close()
