@@ -52,7 +52,7 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	if said := apply("INSERT INTO mems_restored.mems_restore (step) VALUES ('log begun')"); said != "" {
 		t.Fatal(said) // the state after an error stopped the client
 	}
-	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "not applied to its end")
+	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "not applied completely")
 	apply("DELETE FROM mems_restored.mems_restore WHERE step = 'log begun'")
 	if said := apply(script); said != "" {
 		t.Fatal(said)
@@ -60,7 +60,7 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	if said := apply(script); !contains(said, "Duplicate entry", "log begun") {
 		t.Errorf("the log was applied twice: %s", said)
 	}
-	expect(exitFailed, append(replay, file), "applied to this database before")
+	expect(exitFailed, append(replay, file), "already applied to this database")
 	expect(exitOK, []string{"restore", "--finish", "--without-revocations", file})
 	if said := apply("SELECT step FROM mems_restored.mems_restore"); !contains(said, "1146") {
 		t.Errorf("the mark is still there: %s", said)

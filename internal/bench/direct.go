@@ -64,7 +64,7 @@ const (
 	insertAuditSQL = `
 		INSERT INTO audit_entries (chain, seq, at, subject, address, request_id, operation, action, object, object_id,
 		                           patient_id, patient_ids, details, secret, mac_key, hash)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES ((SELECT ? FROM installation WHERE id = 1 AND COALESCE(data_id, '') = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertChangeSQL = `
 			INSERT INTO changes (at, type, object, object_id, doctor_id, left_doctor, made_by_key)
 			VALUES (?, ?, ?, ?, ?, ?, ?)`
@@ -96,8 +96,9 @@ func openDirect(ctx context.Context, dsn string, engine localdb.Engine, conns in
 	return db, nil
 }
 
-// bookDirectly runs the transaction of a booking and nothing else.
-func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
+// bookDirectly runs the transaction of a booking and nothing else. dataID is that of the
+// installation, which the insert of the audit entry compares.
+func bookDirectly(ctx context.Context, db *sqlx.DB, dataID string, b clinic.Booking) error {
 	t, err := db.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 		return err
 	}
 	seq := directSeq.Add(1)
-	if _, err := t.ExecContext(ctx, insertAuditSQL, 1, seq, now, "bench", nil, nil, "bookAppointment", "create", "appointment", id,
+	if _, err := t.ExecContext(ctx, insertAuditSQL, 1, dataID, seq, now, "bench", nil, nil, "bookAppointment", "create", "appointment", id,
 		b.PatientID, nil, []byte(`{"changes":[{"member":"status","before":null,"after":"scheduled"}]}`), false, nil, make([]byte, 32)); err != nil {
 		return err
 	}

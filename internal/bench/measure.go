@@ -89,6 +89,10 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	if err := warm(ctx, direct); err != nil {
 		return fmt.Errorf("warm the cache: %w", err)
 	}
+	var dataID string
+	if err := direct.GetContext(ctx, &dataID, `SELECT COALESCE(data_id, '') FROM installation WHERE id = 1`); err != nil {
+		return err
+	}
 	workday := weekdaysBack(time.Now().UTC(), 1)[0]
 	b := &bench{
 		address: mems.Address(), dsn: dsn, processes: processes{server: mems.PID()}, store: st, today: workday.Format(time.DateOnly),
@@ -122,7 +126,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | server core-ms | database core-ms | direct/s | p50 | p99 | HTTP : direct | failed |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, scenario := range append(b.searches(), []scenario{
-		{"book", func(c *httpClient) error { return expect(201)(book(c)) }, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
+		{"book", func(c *httpClient) error { return expect(201)(book(c)) }, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, dataID, b.booking()) }},
 		{"a doctor's day, 20 rows", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/appointments?date=%s&doctor_id=%d", b.today, 1+b.next.Add(1)%doctors), nil))
 		}, func(ctx context.Context, _ int) error {

@@ -47,7 +47,7 @@ var spoiltCopies = []spoilt{
 	},
 	{
 		"idempotency", "the key of a request is not kept", "internal/store/tx.go",
-		"if once == nil || len(answer) == 0 {\n\t\tif err := s.runBody", "if once == nil || len(answer) >= 0 {\n\t\tif err := s.runBody",
+		"if key == nil || len(answer) == 0 {\n\t\tif err := s.runBody", "if key == nil || len(answer) >= 0 {\n\t\tif err := s.runBody",
 		"server killed",
 	},
 }

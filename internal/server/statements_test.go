@@ -17,7 +17,7 @@ import (
 )
 
 // A request sends no more statements to the database than this table says, BEGIN and COMMIT
-// not counted. Whoever needs one more weighs it here; whoever saves one lowers the number.
+// not counted. A change that needs another one justifies it here; a change that saves one lowers the number.
 func TestStatementsPerOperation(t *testing.T) {
 	t.Parallel()
 	f, list := setupListed(t)

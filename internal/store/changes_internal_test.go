@@ -39,7 +39,7 @@ func TestSignalPauses(t *testing.T) {
 		}
 		g.give()
 		woken(1075*time.Millisecond, wait)
-		g.give() // nobody waits yet; whoever asks before the pause ends is woken all the same
+		g.give() // a waiter that begins before the pause ends is woken, too
 		wait = g.next()
 		woken(1150*time.Millisecond, wait)
 		time.Sleep(time.Second)

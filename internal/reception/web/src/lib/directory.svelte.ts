@@ -7,9 +7,9 @@ import { session } from "./session.svelte.js";
 const HIDDEN = "mems-hidden";
 
 class Directory {
-  /** Those who take bookings. */
+  /** Doctors who can be booked. */
   doctors = $state.raw<Doctor[]>([]);
-  /** They, and whoever has left. */
+  /** All doctors, inactive ones included. */
   everyone = $state.raw<Doctor[]>([]);
   types = $state.raw<AppointmentType[]>([]);
   rooms = $state.raw<Room[]>([]);

@@ -59,10 +59,10 @@ const DOCTORS = 100;
 /** How many ranges are kept; the one that was not looked at for longest goes first. */
 const FRAMES = 40;
 
-/** Who is shown, and by which clocks. */
+/** The doctors shown, and the zone of their times. */
 export interface Clinic {
   zone: string;
-  /** All of them: whoever has left may still have appointments. */
+  /** All doctors: inactive ones may still have appointments. */
   doctors: Doctor[];
   may: (p: Permission) => boolean;
 }
