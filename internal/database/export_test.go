@@ -73,3 +73,6 @@ func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
 	}
 	return conn.Close()
 }
+
+// MetadataWait is how long a statement of a migration waits for its table.
+const MetadataWait = metadataWait
