@@ -37,7 +37,7 @@ const runsOfADay = 8
 func TestModelsAreTheServers(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()
-	f, err := newField(t.Context(), options{engine: "mariadb", servers: 2, out: out}, t.Output())
+	f, err := newField(t.Context(), options{engine: "mariadb", servers: 2, clients: 1, doctors: 3, out: out}, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
