@@ -52,6 +52,7 @@ export const actionWords: Record<string, string> = {
   cancel: "Cancelled",
   undo: "Undone",
   reschedule: "Moved",
+  update: "Reason or note changed",
   merge: "Record merged",
   import: "Imported",
 };
