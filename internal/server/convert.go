@@ -209,3 +209,11 @@ func dateFromAPI(d *openapi_types.Date) *clinic.Date {
 
 // limitOf returns the page size; the contract check has set the default.
 func limitOf(l *api.Limit) int { return int(deref(l)) }
+
+// minutes converts a number of minutes.
+func minutes[T ~int32](n T) time.Duration { return time.Duration(n) * time.Minute }
+
+// wholeMinutes converts a duration to minutes. Appointments' lengths fit easily.
+func wholeMinutes(d time.Duration) int32 {
+	return int32(d / time.Minute) //nolint:gosec // G115: at most 180
+}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
@@ -105,16 +103,16 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into
 // another, if the caller can access either: to others it is not there.
-func checkMerged(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) error {
+func (q *queries) checkMerged(ctx context.Context, id int64) error {
 	var into sql.NullInt64
-	err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
+	err := q.GetContext(ctx, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !into.Valid {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if survivor, err := reachedSurvivor(ctx, req, q, id); err != nil || survivor == 0 {
+	if survivor, err := q.reachedSurvivor(ctx, id); err != nil || survivor == 0 {
 		return err
 	}
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}

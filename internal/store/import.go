@@ -73,7 +73,7 @@ func (s *Store) ImportAppointments(ctx context.Context, req Request, doctorID in
 				Patient: clinic.Active, Doctor: clinic.Active,
 				DoctorBusy: doctorBusy, PatientBusy: patientBusy[a.PatientID], RoomBusy: roomBusy[room(a)],
 			}
-			b := a.Again()
+			b := a.AsBooking()
 			if _, err := clinic.CanBook(c, b); err != nil && a.Status.Occupies() {
 				continue
 			}
