@@ -37,8 +37,14 @@ func TestAppointmentTexts(t *testing.T) {
 	}
 	patch(booked.Header.Get("ETag"), object{"reason": "Hip"}).Want(t, 412, "precondition-failed")
 	for _, body := range []object{
-		{}, {"reason": ""}, {"reason": "  "}, {"reason": strings.Repeat("x", 201)}, {"note": strings.Repeat("x", 501)}, {"note": "two\nlines"},
-		{"note": "turn\u202Earound"}, {"status": "confirmed"},
+		{},
+		{"reason": ""},
+		{"reason": "  "},
+		{"reason": strings.Repeat("x", 201)},
+		{"note": strings.Repeat("x", 501)},
+		{"note": "two\nlines"},
+		{"note": "turn\u202Earound"},
+		{"status": "confirmed"},
 		{"reason": strings.Repeat("\U0001D160", 100)}, // longer in normal form C than as sent
 	} {
 		f.Patch(path, body).Want(t, 422, "validation-failed")
