@@ -59,6 +59,7 @@ const (
 	ActionCancel     Action = "cancel"
 	ActionUndo       Action = "undo"
 	ActionReschedule Action = "reschedule"
+	ActionUpdate     Action = "update" // of its reason or note
 	ActionMerge      Action = "merge"  // its patient was merged into another
 	ActionImport     Action = "import" // imported in the status that it had
 )
@@ -175,7 +176,7 @@ func lastChange(history []Event) (last Event, before *Event, ok bool) {
 	var open []int // indices of changes that have not been undone
 	for i, e := range history {
 		switch {
-		case e.Action == ActionMerge: // of the patient; the appointment did not change
+		case e.Action == ActionMerge, e.Action == ActionUpdate: // its status, time and place did not change
 		case e.Action == ActionUndo:
 			if len(open) > 0 {
 				open = open[:len(open)-1]

@@ -112,6 +112,24 @@ func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequest
 	}, nil
 }
 
+// UpdateAppointment changes what an appointment is for, or its note: PATCH /appointments/{id}.
+func (s *Server) UpdateAppointment(ctx context.Context, r api.UpdateAppointmentRequestObject) (api.UpdateAppointmentResponseObject, error) {
+	var patch clinic.AppointmentPatch
+	if r.Body.Reason.IsSpecified() {
+		patch.Reason = clinic.ChangeTo(orNil(r.Body.Reason))
+	}
+	if r.Body.Note.IsSpecified() {
+		patch.Note = clinic.ChangeTo(orNil(r.Body.Note))
+	}
+	a, err := s.cfg.Store.UpdateAppointment(ctx, acting(ctx, r.Params.MEMSActor), r.ID, patch, versions(r.Params.IfMatch))
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateAppointment200JSONResponse{
+		Body: appointmentToAPI(a), Headers: api.UpdateAppointment200ResponseHeaders{ETag: etag(a.Version)},
+	}, nil
+}
+
 // CancelAppointment cancels an appointment: POST /appointments/{id}/cancel.
 func (s *Server) CancelAppointment(ctx context.Context, r api.CancelAppointmentRequestObject) (api.CancelAppointmentResponseObject, error) {
 	a, err := s.cfg.Store.CancelAppointment(ctx, acting(ctx, r.Params.MEMSActor), r.ID, clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))

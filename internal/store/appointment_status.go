@@ -34,8 +34,21 @@ func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, re
 	})
 }
 
+// UpdateAppointment changes what an appointment is for, or its note, in any status.
+// Errors: clinic.CodeForbidden; those of ChangeAppointmentStatus except for the transition;
+// clinic.CodeValidationFailed (a text is too long once normalised).
+func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c clinic.AppointmentPatch, match Versions) (clinic.Appointment, error) {
+	if err := c.CheckAccess(req.Access); err != nil {
+		return clinic.Appointment{}, err
+	}
+	return s.changeAppointment(ctx, req, id, clinic.ActionUpdate, match, func(t *tx, a *clinic.Appointment) error {
+		return a.Update(t.now, c)
+	})
+}
+
 // UndoAppointment undoes the last change, including a reschedule, if it was made today or
-// within clinic.UndoWindow. If the undo occupies time, it is decided like a booking. Errors: those of ChangeAppointmentStatus and of decide.
+// within clinic.UndoWindow. If the undo occupies time, it is decided like a booking. Errors:
+// those of ChangeAppointmentStatus and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.runUseCase(ctx, req, useCase{
@@ -132,7 +145,7 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 // changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, req, "change status of appointment", func(t *tx) error {
+	err := s.inTx(ctx, req, "change appointment", func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
 			return err
@@ -235,10 +248,10 @@ func updateAppointment(ctx context.Context, t *tx, a clinic.Appointment) error {
 		SET doctor_id = ?, room_id = ?, start_time = ?, end_time = ?, duration_minutes = ?, status = ?,
 		    cancellation_reason = ?, cancellation_note = ?, cancelled_at = ?,
 		    doctor_overbooked = ?, patient_overbooked = ?, outside_hours = ?, override_reason = ?,
-		    version = ?, updated_at = ?
+		    reason = ?, note = ?, version = ?, updated_at = ?
 		WHERE id = ?`,
 		a.DoctorID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute, string(a.Status),
 		reason, note, at, a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason,
-		a.Version, a.UpdatedAt, a.ID)
+		a.Reason, a.Note, a.Version, a.UpdatedAt, a.ID)
 	return err
 }

@@ -87,6 +87,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
+		Reason: b.Reason, Note: b.Note,
 		MadeBy: t.req.Access.MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
 	if broken.Any() {
@@ -121,11 +122,11 @@ func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64,
 	return t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
-		                          patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		                          patient_overbooked, outside_hours, override_reason, reason, note, made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
 		a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), a.Broken.DoctorOverlap,
-		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.MadeBy, a.Version, a.CreatedAt, a.UpdatedAt)
+		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Reason, a.Note, a.MadeBy, a.Version, a.CreatedAt, a.UpdatedAt)
 }
 
 // useHold turns a live hold into the booking that it was made for: it goes, in
