@@ -160,7 +160,7 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 		case <-tick.C:
 		}
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
-		if _, err := st.PassOnExpiredOffers(limit, store.SystemRequest()); err != nil {
+		if _, err := st.ExpireOffers(limit, store.SystemRequest()); err != nil {
 			log.DebugContext(ctx, "passing on expired waitlist offers failed; will retry", "cause", err)
 		}
 		if _, err := st.DeleteExpiredIdempotencyKeys(limit); err != nil {
@@ -299,7 +299,7 @@ func (p *program) rateLimit() int {
 
 // adviseFirstKey explains how to create the first key if there is none.
 func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
-	page, err := st.ListKeys(ctx, 0, 1)
+	page, err := st.ListAPIKeys(ctx, 0, 1)
 	if err == nil && len(page.Items) == 0 && p.OIDCIssuer == "" {
 		p.say("no API key exists yet: create the first one with\n\n    %s keys create --role admin 'first administrator'\n", os.Args[0])
 	}

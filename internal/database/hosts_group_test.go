@@ -28,7 +28,11 @@ func TestServerOutsideItsGroup(t *testing.T) {
 	ping := func() error {
 		t.Helper()
 		url := strings.Replace(cluster.URL("mysql"), "@"+node.Address, "@"+node.Address+","+node.Address, 1)
-		pool, err := database.Open(url, database.Options{})
+		server, err := database.NewServer(url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool, err := server.Open(database.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

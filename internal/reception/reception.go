@@ -89,7 +89,7 @@ func Handler() (http.Handler, error) {
 }
 
 // isView reports whether a name below /reception/ is the address of a view, as web/src/lib/address.ts
-// writes it: a view, and a date for those that have one.
+// writes it: a view, and a date that the calendar can show for those that have one.
 func isView(name string) bool {
 	view, date, dated := strings.Cut(strings.TrimSuffix(name, "/"), "/")
 	switch view {
@@ -97,7 +97,7 @@ func isView(name string) bool {
 		return !dated
 	case "day", "week", "check-in":
 		_, err := time.Parse(time.DateOnly, date)
-		return !dated || err == nil
+		return !dated || err == nil && date >= "1901" && date < "9998"
 	default:
 		return false
 	}

@@ -11,7 +11,7 @@ import (
 
 // History reads every change of an appointment, oldest first. Errors:
 // clinic.ErrAppointmentNotFound.
-func (s *Store) History(ctx context.Context, req Request, id int64) ([]clinic.Event, error) {
+func (s *Store) AppointmentHistory(ctx context.Context, req Request, id int64) ([]clinic.Event, error) {
 	if _, err := s.Appointment(ctx, req, id); err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (s *Store) ImportAppointments(ctx context.Context, req Request, doctorID in
 				Patient: clinic.Active, Doctor: clinic.Active,
 				DoctorBusy: doctorBusy, PatientBusy: patientBusy[a.PatientID], RoomBusy: roomBusy[room(a)],
 			}
-			b := a.Again()
+			b := a.AsBooking()
 			if _, err := clinic.CanBook(c, b); err != nil && a.Status.Occupies() {
 				continue
 			}
@@ -157,14 +157,14 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) (in
 			reason, note, at = &r, c.Note, &c.At
 		}
 		args = append(args, a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
-			a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), reason, note, at, a.Version, a.CreatedAt, a.UpdatedAt)
+			a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), reason, note, at, a.Reason, a.Note, a.Version, a.CreatedAt, a.UpdatedAt)
 	}
 	// Safety: the text is a constant and placeholders.
 	first, err := t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status,
-		                          cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
+		                          cancellation_reason, cancellation_note, cancelled_at, reason, note, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
 	if err != nil {
 		return 0, err
 	}

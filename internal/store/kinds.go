@@ -61,7 +61,8 @@ var kinds = map[clinic.Kind]recordKind{
 			`UPDATE appointment_event_overrides SET reason = 'erased'
 			 WHERE appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
 			`UPDATE appointments
-			 SET cancellation_note = NULL, override_reason = IF(override_reason IS NULL, NULL, 'erased')
+			 SET reason = NULL, note = NULL, cancellation_note = NULL,
+			     override_reason = IF(override_reason IS NULL, NULL, 'erased')
 			 WHERE patient_id IN (?)`,
 		},
 	},

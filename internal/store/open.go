@@ -95,7 +95,11 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("store: Now, Zone and Log are required")
 	}
-	db, err := database.Open(cfg.DSN, database.Options{
+	server, err := database.NewServer(cfg.DSN, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	db, err := server.Open(database.Options{
 		// No request waits longer than this for one answer of the database; a
 		// server that hangs or a cable that was pulled ends in 503, not in a leak.
 		Dial: 5 * time.Second, Read: 15 * time.Second, Write: 15 * time.Second,
@@ -104,12 +108,12 @@ func Open(cfg Config) (*Store, error) {
 		// A process that stands still, or whose machine is gone, holds its guards until the
 		// database closes its connection: by default after eight hours.
 		Idle:   heldWithin,
-		OpenDB: cfg.OpenDB, Log: cfg.Log,
+		OpenDB: cfg.OpenDB,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ready, err := newReadiness(cfg.DSN)
+	ready, err := newReadiness(server)
 	if err != nil {
 		return nil, err
 	}

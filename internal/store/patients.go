@@ -103,7 +103,7 @@ func (s *Store) Patient(ctx context.Context, req Request, id int64) (clinic.Pati
 	if err != nil {
 		return clinic.Patient{}, translate(ctx, "read patient", err)
 	}
-	if reached, err := reachesPatient(ctx, req, s.db, id); err != nil || !reached {
+	if reached, err := s.queries(req).reachesPatient(ctx, id); err != nil || !reached {
 		return clinic.Patient{}, firstError(translate(ctx, "read patient", err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
@@ -213,12 +213,12 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return clinic.Patient{}, patientNotFound(id)
 	case err == nil && row.MergedInto != nil:
-		return clinic.Patient{}, firstError(checkMerged(ctx, t.req, t, id), patientNotFound(id))
+		return clinic.Patient{}, firstError(t.checkMerged(ctx, id), patientNotFound(id))
 	}
 	if err != nil {
 		return clinic.Patient{}, err
 	}
-	if reached, err := reachesPatient(ctx, t.req, t, id); err != nil || !reached || row.ErasedAt != nil {
+	if reached, err := t.reachesPatient(ctx, id); err != nil || !reached || row.ErasedAt != nil {
 		return clinic.Patient{}, firstError(err, patientNotFound(id))
 	}
 	return row.patient(), nil

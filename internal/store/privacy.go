@@ -106,7 +106,7 @@ func readSeriesOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) er
 		return err
 	}
 	for _, one := range ids {
-		series, err := readSeries(ctx, t.req, t, one)
+		series, err := t.readSeries(ctx, one)
 		if err != nil {
 			return err
 		}

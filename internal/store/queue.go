@@ -231,7 +231,7 @@ func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clin
 		}
 		k = row.ticket()
 		before := k
-		if err := k.Move(t.now, clinic.TicketCalled); err != nil {
+		if err := k.ChangeStatus(t.now, clinic.TicketCalled); err != nil {
 			return err
 		}
 		return updateTicket(ctx, t, before, k)
@@ -239,7 +239,7 @@ func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clin
 	return k, err
 }
 
-// MoveTicket calls, starts, completes a ticket or notes that the patient left.
+// ChangeTicketStatus calls, starts, completes a ticket or notes that the patient left.
 // The visit that it belongs to, if any, goes the same way in the same
 // transaction.
 //
@@ -248,7 +248,7 @@ func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clin
 //
 // Errors: clinic.ErrTicketNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTicketTransition, clinic.CodeInvalidTransition.
-func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
+func (s *Store) ChangeTicketStatus(ctx context.Context, req Request, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
 	var k clinic.Ticket
 	err := s.inTx(ctx, req, "change status of ticket", func(t *tx) error {
 		var visit *clinic.Appointment
@@ -260,7 +260,7 @@ func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic
 			return err
 		}
 		was := k
-		if err := k.Move(t.now, to); err != nil {
+		if err := k.ChangeStatus(t.now, to); err != nil {
 			return err
 		}
 		if err := updateTicket(ctx, t, was, k); err != nil {
@@ -271,7 +271,7 @@ func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic
 			return nil
 		}
 		from, before := visit.Status, *visit
-		if err := visit.Move(t.now, s.zone, action); err != nil {
+		if err := visit.ChangeStatus(t.now, s.zone, action); err != nil {
 			return err
 		}
 		if err := updateAppointment(ctx, t, *visit); err != nil {
@@ -294,7 +294,7 @@ type TicketTransfer struct {
 // at its end, and returns the new ticket. The visit, if any, stays where it
 // is in the calendar and goes on with the new ticket.
 //
-// Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
+// Errors: those of ChangeTicketStatus, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor, or the
 // patient is in the other one's queue already).
 func (s *Store) TransferTicket(ctx context.Context, req Request, id int64, to TicketTransfer, match Versions) (clinic.Ticket, error) {
@@ -324,7 +324,7 @@ func (s *Store) TransferTicket(ctx context.Context, req Request, id int64, to Ti
 			return clinic.ErrAlreadyInQueue
 		}
 		was := k
-		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
+		if err := k.ChangeStatus(t.now, clinic.TicketTransferred); err != nil {
 			return err
 		}
 		if err := refuseSecondTicket(ctx, t, k.PatientID, to.DoctorID); err != nil {

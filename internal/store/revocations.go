@@ -76,7 +76,7 @@ type AppliedRevocations struct {
 	Open []int64
 }
 
-// ApplyRevocations revokes and erases, as RevokeKey, RevokeCalendarFeed and
+// ApplyRevocations revokes and erases, as RevokeAPIKey, RevokeCalendarFeed and
 // ErasePatient do, what a list names and the database still has. Repeating it
 // changes nothing.
 func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations, reason string) (AppliedRevocations, error) {
@@ -89,7 +89,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations
 		if !found {
 			continue
 		}
-		if _, err := s.RevokeKey(ctx, req, key.ID); err != nil {
+		if _, err := s.RevokeAPIKey(ctx, req, key.ID); err != nil {
 			return done, err
 		}
 		done.APIKeys++

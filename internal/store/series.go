@@ -15,9 +15,9 @@ import (
 
 // readSeries reads a series within reach and its appointments, by start. Index:
 // appointments_series.
-func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.Series, error) {
+func (q *queries) readSeries(ctx context.Context, id int64) (clinic.Series, error) {
 	var row seriesRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
+	err := q.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
@@ -28,7 +28,7 @@ func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int6
 	if err != nil {
 		return series, err
 	}
-	if !req.Access.Reach.Record(series.DoctorID, series.MadeBy) {
+	if !q.req.Access.Reach.Record(series.DoctorID, series.MadeBy) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
 	var rows []appointmentRow
@@ -46,7 +46,7 @@ func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int6
 // Series reads a series and its appointments, by start. Errors:
 // clinic.ErrSeriesNotFound.
 func (s *Store) Series(ctx context.Context, req Request, id int64) (clinic.Series, error) {
-	series, err := readSeries(ctx, req, s.db, id)
+	series, err := s.queries(req).readSeries(ctx, id)
 	if err != nil {
 		return series, translate(ctx, "read series", err)
 	}
@@ -81,7 +81,7 @@ func (s *Store) CancelSeries(ctx context.Context, req Request, id int64, scope c
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
-		series, err = readSeries(ctx, req, t, id)
+		series, err = t.readSeries(ctx, id)
 		return err
 	}, &series)
 	return series, err
@@ -112,7 +112,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 		refused := 0
 		for _, i := range change.Order(dates, zone) {
 			a := dates[i]
-			r := change.Of(a, zone)
+			r := change.RescheduleOf(a, zone)
 			report[i].Start = *r.Start
 			err := s.reschedule(ctx, t, &a, r)
 			var refusal *clinic.Error
@@ -136,7 +136,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
-		series, err = readSeries(ctx, req, t, id)
+		series, err = t.readSeries(ctx, id)
 		return err
 	}, &series, &report)
 	if err != nil {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
@@ -37,7 +35,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, req Request, e clinic.W
 		if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
-		if reached, err := reachesPatient(ctx, req, t, e.PatientID); err != nil || !reached {
+		if reached, err := t.reachesPatient(ctx, e.PatientID); err != nil || !reached {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if err := checkDoctors(ctx, t, e.DoctorIDs...); err != nil {
@@ -134,10 +132,10 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 // WaitlistEntry reads an entry, after offers that have expired were passed on.
 // Errors: clinic.ErrWaitlistNotFound.
 func (s *Store) WaitlistEntry(ctx context.Context, req Request, id int64) (clinic.WaitlistEntry, error) {
-	if _, err := s.PassOnExpiredOffers(ctx, req); err != nil {
+	if _, err := s.ExpireOffers(ctx, req); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
-	e, err := readEntry(ctx, req, s.db, id)
+	e, err := s.queries(req).readEntry(ctx, id)
 	if err != nil {
 		return e, translate(ctx, "read waitlist entry", err)
 	}
@@ -145,10 +143,10 @@ func (s *Store) WaitlistEntry(ctx context.Context, req Request, id int64) (clini
 }
 
 // readEntry reads an entry within reach. Primary key.
-func readEntry(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.WaitlistEntry, error) {
+func (q *queries) readEntry(ctx context.Context, id int64) (clinic.WaitlistEntry, error) {
 	var row waitlistRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !req.Access.Reach.Record(0, row.MadeBy) {
+	err := q.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !q.req.Access.Reach.Record(0, row.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
@@ -168,7 +166,7 @@ type WaitlistQuery struct {
 // ListWaitlist reads a page of entries by id, after offers that have expired
 // were passed on. Index: waitlist_patient, waitlist_open or the primary key.
 func (s *Store) ListWaitlist(ctx context.Context, req Request, q WaitlistQuery) (Page[clinic.WaitlistEntry], error) {
-	if _, err := s.PassOnExpiredOffers(ctx, req); err != nil {
+	if _, err := s.ExpireOffers(ctx, req); err != nil {
 		return Page[clinic.WaitlistEntry]{}, err
 	}
 	where, args := `id > ?`, []any{q.After}

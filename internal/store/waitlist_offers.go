@@ -46,7 +46,7 @@ func (s *Store) AcceptOffer(ctx context.Context, req Request, id, meant int64, m
 			return updateEntry(ctx, t, e)
 		},
 		explain: func(q *snapshot) error {
-			e, err := readEntry(ctx, req, q, id)
+			e, err := q.readEntry(ctx, id)
 			if err != nil {
 				return err
 			}
@@ -99,18 +99,18 @@ func (s *Store) DeclineOffer(ctx context.Context, req Request, id, meant int64, 
 		if err != nil {
 			return err
 		}
-		entry, err = readEntry(ctx, req, t, id)
+		entry, err = t.readEntry(ctx, id)
 		return err
 	}, &entry)
 	return entry, err
 }
 
-// PassOnExpiredOffers gives every time whose offer has expired to the next entries
+// ExpireOffers gives every time whose offer has expired to the next entries
 // that it fits, offers what has become free otherwise and is not offered yet, ends the
 // entries whose window has passed, and returns the number of offers that were passed on.
 // Any number of processes may call it at once: each offer is passed on under its
 // doctor's guard, and once.
-func (s *Store) PassOnExpiredOffers(ctx context.Context, req Request) (int, error) {
+func (s *Store) ExpireOffers(ctx context.Context, req Request) (int, error) {
 	now := clinic.Instant(s.now())
 	var ids []int64
 	// Index waitlist_offers (status, offer_expires_at).

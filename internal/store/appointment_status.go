@@ -7,12 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
-// MoveAppointment confirms an appointment, checks it in, starts or completes
+// ChangeAppointmentStatus confirms an appointment, checks it in, starts or completes
 // it, or notes a no-show or a leave: whatever only changes the status.
 //
 // Statements, in lock order, of this and the other methods of this file: read
@@ -22,14 +20,14 @@ import (
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
-func (s *Store) MoveAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
+func (s *Store) ChangeAppointmentStatus(ctx context.Context, req Request, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
 	return s.changeAppointment(ctx, req, id, action, match, func(t *tx, a *clinic.Appointment) error {
-		return a.Move(t.now, s.zone, action)
+		return a.ChangeStatus(t.now, s.zone, action)
 	})
 }
 
 // CancelAppointment cancels an appointment and frees its time. Errors: those of
-// MoveAppointment, and clinic.CodeValidationFailed (the note is too long once
+// ChangeAppointmentStatus, and clinic.CodeValidationFailed (the note is too long once
 // normalised).
 func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
 	return s.changeAppointment(ctx, req, id, clinic.ActionCancel, match, func(t *tx, a *clinic.Appointment) error {
@@ -37,9 +35,21 @@ func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, re
 	})
 }
 
+// UpdateAppointment changes what an appointment is for, or its note, in any status.
+// Errors: clinic.CodeForbidden, and those of MoveAppointment but for the transition;
+// clinic.CodeValidationFailed (a text is too long once normalised).
+func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c clinic.AppointmentPatch, match Versions) (clinic.Appointment, error) {
+	if err := c.CheckAccess(req.Access); err != nil {
+		return clinic.Appointment{}, err
+	}
+	return s.changeAppointment(ctx, req, id, clinic.ActionUpdate, match, func(t *tx, a *clinic.Appointment) error {
+		return a.Update(t.now, c)
+	})
+}
+
 // UndoAppointment undoes the last change, a reschedule too, when it was made today
 // or within clinic.UndoWindow. Where that takes time, it passes the same decision as
-// a booking. Errors: those of MoveAppointment and of decide.
+// a booking. Errors: those of ChangeAppointmentStatus and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.runUseCase(ctx, req, useCase{
@@ -106,7 +116,7 @@ func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (cl
 
 // explainUndo is what is in the way of undoing the last change.
 func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Versions) error {
-	a, err := findAppointment(ctx, q.req, q, id)
+	a, err := q.findAppointment(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -137,7 +147,7 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 // changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, req, "change status of appointment", func(t *tx) error {
+	err := s.inTx(ctx, req, "change appointment", func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
 			return err
@@ -171,120 +181,10 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 	return nil
 }
 
-// RescheduleAppointment moves an appointment to another time, length, doctor or
-// room, or several of these. It keeps its id and its history; when it is
-// refused, nothing has changed. One that was confirmed is scheduled again when its
-// start changes: the patient confirmed another time.
-//
-// The guards of both doctors are taken, ids ascending, so two appointments that
-// change places with each other wait and do not deadlock.
-//
-// Errors: those of MoveAppointment, clinic.ErrStartInPast and those of decide.
-func (s *Store) RescheduleAppointment(ctx context.Context, req Request, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
-	if err := r.Override.CheckAccess(req.Access); err != nil {
-		return clinic.Appointment{}, err
-	}
-	r.Normalize()
-	if err := r.Validate(); err != nil {
-		return clinic.Appointment{}, err
-	}
-	var a clinic.Appointment
-	err := s.runUseCase(ctx, req, useCase{
-		act:    "reschedule appointment",
-		wanted: s.wantedByReschedule(ctx, id, r),
-		body: func(t *tx) error {
-			var err error
-			if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
-				return err
-			}
-			if err := match.check(a.Version); err != nil {
-				return err
-			}
-			return s.reschedule(ctx, t, &a, r)
-		},
-		explain: func(q *snapshot) error {
-			return s.explainReschedule(ctx, q, id, r, match)
-		},
-	}, &a)
-	return a, err
-}
-
-// reschedule moves a locked appointment, whose new doctor's guard is held too.
-func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
-	b, c, err := s.bookingOf(ctx, &t.queries, *a, r)
-	if err != nil {
-		return err
-	}
-	if err := withdrawOffers(ctx, t, b, wasAt(ctx, t, a.ID, b)); err != nil {
-		return err
-	}
-	broken, err := s.decide(ctx, t, c, &b, a.ID)
-	if err != nil {
-		return err
-	}
-	from, before := a.Status, *a
-	a.Rescheduled(t.now, b, broken)
-	t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
-	t.freeOf(before, *a)
-	if err := updateAppointment(ctx, t, *a); err != nil {
-		return err
-	}
-	return insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionReschedule, &from))
-}
-
-// bookingOf returns the booking that a reschedule makes of an appointment, and what is
-// known of its parties. Errors: those of clinic.Reschedule.Of, and
-// clinic.CodeOutsideBookingWindow.
-func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment, r clinic.Reschedule) (clinic.Booking, clinic.Calendar, error) {
-	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
-	b, err := r.Of(a, q.now)
-	if err == nil && !b.Start.Equal(a.Time.Start) {
-		err = s.partners.Check(q.now, q.req.Access, b.Start)
-	}
-	if err != nil {
-		return b, c, err
-	}
-	var exists bool
-	if err := q.GetContext(ctx, &exists, `SELECT COUNT(*) FROM doctors WHERE id = ?`, b.DoctorID); err != nil {
-		return b, c, err
-	}
-	if exists {
-		c.Doctor = clinic.Active
-	}
-	return b, c, q.req.Access.Reach.CheckCalendar(b.DoctorID)
-}
-
-// wasAt reports whether an appointment was once where a booking would move it to.
-func wasAt(ctx context.Context, q sqlx.QueryerContext, id int64, b clinic.Booking) func() (bool, error) {
-	return func() (bool, error) {
-		history, err := readHistory(ctx, q, id)
-		return clinic.WasAt(history, b.DoctorID, b.Time()), err
-	}
-}
-
-// explainReschedule is what is in the way of a reschedule.
-func (s *Store) explainReschedule(ctx context.Context, q *snapshot, id int64, r clinic.Reschedule, match Versions) error {
-	a, err := findAppointment(ctx, q.req, q, id)
-	if err != nil {
-		return err
-	}
-	if err := match.check(a.Version); err != nil {
-		return err
-	}
-	b, c, err := s.bookingOf(ctx, &q.queries, a, r)
-	if err != nil {
-		return err
-	}
-	if _, err := q.offersInTheWay(ctx, b, wasAt(ctx, q, a.ID, b)); err != nil {
-		return err
-	}
-	return s.explainBooking(ctx, q, c, b, a.ID)
-}
-
 // findAppointment reads an appointment within reach. Errors: clinic.ErrAppointmentNotFound.
-func findAppointment(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
+func (q *queries) findAppointment(ctx context.Context, id int64) (clinic.Appointment, error) {
 	a, err := readAppointment(ctx, q, id)
-	if err == nil && !req.Access.Reach.Record(a.DoctorID, a.MadeBy) {
+	if err == nil && !q.req.Access.Reach.Record(a.DoctorID, a.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	return a, err
@@ -350,10 +250,10 @@ func updateAppointment(ctx context.Context, t *tx, a clinic.Appointment) error {
 		SET doctor_id = ?, room_id = ?, start_time = ?, end_time = ?, duration_minutes = ?, status = ?,
 		    cancellation_reason = ?, cancellation_note = ?, cancelled_at = ?,
 		    doctor_overbooked = ?, patient_overbooked = ?, outside_hours = ?, override_reason = ?,
-		    version = ?, updated_at = ?
+		    reason = ?, note = ?, version = ?, updated_at = ?
 		WHERE id = ?`,
 		a.DoctorID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute, string(a.Status),
 		reason, note, at, a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason,
-		a.Version, a.UpdatedAt, a.ID)
+		a.Reason, a.Note, a.Version, a.UpdatedAt, a.ID)
 	return err
 }
