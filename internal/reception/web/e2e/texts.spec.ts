@@ -35,6 +35,9 @@ test("a reason and a note are entered by keyboard, and shown wherever the appoin
   await expect(page.locator(".paper")).toContainText("Knee pain since Monday · Needs an interpreter");
   await page.keyboard.press("q");
   await expect(page.getByRole("region", { name: "Expected" })).toContainText("Knee pain since Monday · Needs an");
+  // On the board the name is not cut.
+  const who = page.getByRole("region", { name: "Expected" }).locator(".who");
+  expect(await who.evaluate((e) => e.scrollWidth <= e.clientWidth)).toBe(true);
   await looks(page, "texts-board-light");
 });
 
@@ -45,7 +48,7 @@ test("they are changed on the card, not over what somebody else wrote meanwhile,
   await visits(page).first().click();
   await expect(dialog(page)).toContainText("Needs an interpreter");
   await looks(page, "texts-card-dark");
-  await dialog(page).getByRole("button", { name: "Reason and note …" }).click();
+  await dialog(page).getByRole("button", { name: "Edit …" }).click();
   await dialog(page).getByLabel("Note").fill("Interpreter is booked");
   const id = (await appointmentsOf(patient))[0]?.id ?? 0;
   await send("PATCH", `/appointments/${id}`, { note: "Speaks Dari" });
