@@ -25,7 +25,7 @@ func (r *Reschedule) Validate() error {
 	return invalid(vs)
 }
 
-// Of returns the booking that the appointment would become. Errors: CodeInvalidTransition
+// BookingFor returns the booking that the appointment would become. Errors: CodeInvalidTransition
 // (it has begun or ended), ErrStartInPast.
 func (r *Reschedule) BookingFor(a Appointment, now time.Time) (Booking, error) {
 	if err := a.CheckReschedule(now); err != nil {

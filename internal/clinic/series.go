@@ -116,7 +116,7 @@ func (c SeriesChange) Order(dates []Appointment, zone *time.Location) []int {
 	return order
 }
 
-// Of returns the reschedule of one date.
+// RescheduleOf returns the reschedule of one date.
 func (c SeriesChange) RescheduleOf(a Appointment, zone *time.Location) Reschedule {
 	r := c.Reschedule
 	minute := -1

@@ -59,7 +59,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, req Request, k clinic.APIKey) 
 	return k, key, err
 }
 
-// Key reads the record of a key. Errors: clinic.ErrKeyNotFound.
+// APIKey returns the record of a key. Errors: clinic.ErrKeyNotFound.
 func (s *Store) APIKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 	var row keyRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id); err != nil {

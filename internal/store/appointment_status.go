@@ -10,13 +10,12 @@ import (
 	"mems/internal/clinic"
 )
 
-// ChangeAppointmentStatus confirms an appointment, checks it in, starts or completes
-// it, or notes a no-show or a leave: whatever only changes the status.
+// ChangeAppointmentStatus applies an action that changes only the status: confirm, check in,
+// start, complete, no-show or leave.
 //
-// Statements, in lock order, of this and the other methods of this file: read
-// whose it is (no lock), write the guard rows of the doctor and the patient,
-// read the appointment, update it, insert the event, update the ticket, note a
-// time that was freed (freed.go).
+// Statements, in lock order, of this and the other methods of this file: read the parties
+// (no lock), write the guard rows of the doctor and the patient, read the appointment,
+// update it, insert the event, update the ticket, insert the freed time (freed.go).
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
@@ -36,7 +35,7 @@ func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, re
 }
 
 // UpdateAppointment changes what an appointment is for, or its note, in any status.
-// Errors: clinic.CodeForbidden, and those of MoveAppointment but for the transition;
+// Errors: clinic.CodeForbidden; those of ChangeAppointmentStatus except for the transition;
 // clinic.CodeValidationFailed (a text is too long once normalised).
 func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c clinic.AppointmentPatch, match Versions) (clinic.Appointment, error) {
 	if err := c.CheckAccess(req.Access); err != nil {
@@ -47,9 +46,9 @@ func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c 
 	})
 }
 
-// UndoAppointment undoes the last change, a reschedule too, when it was made today
-// or within clinic.UndoWindow. Where that takes time, it passes the same decision as
-// a booking. Errors: those of ChangeAppointmentStatus and of decide.
+// UndoAppointment undoes the last change, including a reschedule, if it was made today or
+// within clinic.UndoWindow. If the undo occupies time, it is decided like a booking. Errors:
+// those of ChangeAppointmentStatus and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.runUseCase(ctx, req, useCase{
@@ -93,14 +92,14 @@ func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, matc
 	return a, err
 }
 
-// guardedParties are the parties of an appointment, whose guards are held, so they exist.
+// guardedParties are the parties of an appointment whose guards are held: they exist.
 var guardedParties = clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
 
-// always allows an offer to be taken back.
+// always allows an offer to be withdrawn.
 func always() (bool, error) { return true, nil }
 
-// undo undoes the last change in a, and returns the booking that this is, and whether it
-// takes time, so that it has to be decided.
+// undo undoes the last change in a. It returns the restored booking, and whether the booking
+// occupies time and must be decided.
 func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (clinic.Booking, bool, error) {
 	history, err := readHistory(ctx, q, a.ID)
 	if err != nil {
@@ -114,7 +113,7 @@ func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (cl
 	return b, decide, err
 }
 
-// explainUndo is what is in the way of undoing the last change.
+// explainUndo returns what prevents undoing the last change.
 func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Versions) error {
 	a, err := q.findAppointment(ctx, id)
 	if err != nil {
@@ -133,9 +132,8 @@ func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Ve
 	return s.explainBooking(ctx, q, guardedParties, b, a.ID)
 }
 
-// doctorBefore returns the doctor from whom undoing a reschedule may take an
-// appointment back, 0 for none: of the last other doctor in its history. No lock;
-// what is undone is decided on under the guards.
+// doctorBefore returns the doctor to whom undoing a reschedule may return the appointment, 0
+// for none. No lock: the undo itself is decided under the guards.
 func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 	history, err := readHistory(ctx, t, id)
 	if err != nil || len(history) == 0 {
@@ -164,8 +162,8 @@ func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, ac
 	return a, err
 }
 
-// saveChange writes a changed appointment with its event, brings its ticket into
-// step, and notes the time that it gave up.
+// saveChange writes a changed appointment with its event, updates its ticket, and records
+// the time that it freed.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
 	t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 	if err := updateAppointment(ctx, t, a); err != nil {
@@ -190,10 +188,10 @@ func (q *queries) findAppointment(ctx context.Context, id int64) (clinic.Appoint
 	return a, err
 }
 
-// lockAppointment takes the guards of the appointment's parties, and of another
-// doctor unless 0, and then reads it. A transaction that changes an appointment holds both
-// guards, so this needs no lock of its own, and a room's guard can still be
-// taken after it in the order of locks.
+// lockAppointment takes the guards of the appointment's parties, and of otherDoctor unless
+// it is 0, and then reads the appointment. Every transaction that changes an appointment
+// holds both guards, so the row needs no lock, and a room's guard can still be taken later
+// in the lock order.
 func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
 	var party struct {
 		Doctor  int64  `db:"doctor_id"`
@@ -213,7 +211,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	}
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
-		// Unlike for a booking, a doctor who takes none any more will do.
+		// Unlike for a booking, the doctor may be inactive.
 		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return clinic.Appointment{}, err
 		}
@@ -237,7 +235,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	return row.appointment(), nil
 }
 
-// updateAppointment writes everything of an appointment that can change.
+// updateAppointment writes all columns of an appointment that can change.
 func updateAppointment(ctx context.Context, t *tx, a clinic.Appointment) error {
 	var reason, note *string
 	var at *time.Time

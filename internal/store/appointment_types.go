@@ -39,7 +39,7 @@ func (s *Store) CreateAppointmentType(ctx context.Context, req Request, k clinic
 	return k, err
 }
 
-// Type reads one appointment type. Errors: clinic.ErrTypeNotFound.
+// AppointmentType returns one appointment type. Errors: clinic.ErrTypeNotFound.
 func (s *Store) AppointmentType(ctx context.Context, id int64) (clinic.AppointmentType, error) {
 	k, state, err := readTypeForBooking(ctx, s.db, id)
 	if state == clinic.Missing {

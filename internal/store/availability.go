@@ -32,7 +32,7 @@ const (
 	doctorDaysAtOnce = 1_000
 )
 
-// Availability reads the slots that could be booked now, by start and doctor.
+// ListAvailability returns the slots that could be booked now, by start and doctor.
 //
 // It takes one consistent snapshot, and a fixed number of statements for the
 // doctors, type, hours, time off and closures; appointments and holds are read
@@ -79,7 +79,7 @@ func (s *Store) ListAvailability(ctx context.Context, req Request, q Availabilit
 	return found, err
 }
 
-// NextAvailable reads the first free slot of each doctor, those who are free
+// ListNextAvailable returns the first free slot of each doctor, those who are free
 // first by start, then those who are not; by doctor among equals. As
 // Availability, with appointments and holds read for growing stretches of the
 // doctors who have none yet. It searches clinic.LookAhead from the later of now

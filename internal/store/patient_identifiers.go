@@ -11,7 +11,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// insertIdentifiers adds all identifiers of a patient. The primary key keeps them
+// insertIdentifiers inserts all identifiers of a patient. The primary key keeps them
 // unique. Errors: clinic.ErrIdentifierTaken.
 func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {
 	if len(p.Identifiers) == 0 {
@@ -31,7 +31,7 @@ func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {
 	return err
 }
 
-// withIdentifiers reads the identifiers of patients, in one statement for all.
+// withIdentifiers fills in the identifiers of patients, with one statement.
 // Index patient_identifiers_patient.
 func withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps []clinic.Patient) error {
 	if len(ps) == 0 {
@@ -67,8 +67,8 @@ func withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps []clinic.Pat
 	return nil
 }
 
-// PatientByMRN reads the patient with a medical record number, the survivor's when
-// the record was merged. Errors: clinic.ErrPatientNotFound.
+// PatientByMRN returns the patient with a medical record number; for a merged record, the
+// survivor. Errors: clinic.ErrPatientNotFound.
 func (s *Store) PatientByMRN(ctx context.Context, req Request, id int64) (clinic.Patient, error) {
 	p, err := s.Patient(ctx, req, id)
 	if err == nil && p.MergedInto != nil {

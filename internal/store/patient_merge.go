@@ -12,7 +12,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// Merge is what merging a duplicate's record into another does.
+// Merge is the result of merging a duplicate's record into another.
 type Merge struct {
 	Survivor     clinic.Patient // as it is, or would be, afterwards
 	Gained       []string       // members taken over from the duplicate
@@ -25,7 +25,7 @@ type MergePair struct {
 	Survivor, Duplicate int64
 }
 
-// PreviewMerge shows what MergePatients would do, and changes nothing. Errors:
+// PreviewMerge returns what MergePatients would do and changes nothing. Errors:
 // clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.CodeValidationFailed (a patient and itself).
 func (s *Store) PreviewMerge(ctx context.Context, req Request, of MergePair) (Merge, error) {
@@ -38,19 +38,18 @@ func (s *Store) PreviewMerge(ctx context.Context, req Request, of MergePair) (Me
 	if err != nil {
 		return m, translate(ctx, "preview merge", err)
 	}
-	q.end() // before the line is written: who holds a connection must not wait for one
+	q.end() // before recording the read: holding a connection while waiting for another can deadlock
 	return m, s.recordRead(ctx, req, clinic.KindPatient, 0, of.Survivor, of.Duplicate)
 }
 
-// MergePatients makes the record of a duplicate part of another's: appointments,
-// tickets, holds, series, waitlist entries and identifiers follow, members that
-// the survivor has not are taken over, and the duplicate's id leads to the
-// survivor from then on. Of two open tickets for one doctor, and of two waitlist
-// entries for the same, the earlier goes on for both.
+// MergePatients merges the record of a duplicate into the survivor's: it reassigns
+// appointments, tickets, holds, series, waitlist entries and identifiers, copies members
+// that the survivor lacks, and makes the duplicate's id resolve to the survivor. Two open
+// tickets for one doctor, and two waitlist entries for the same, become the earlier one.
 //
 // Guards, in lock order: the doctors of the duplicate's appointments, of open
-// tickets and of offers, both patients, ids ascending within each. So a booking for either is before it, and
-// follows, or after it, and finds the record merged.
+// tickets and of offers, both patients, ids ascending within each. So a booking for either
+// comes before the merge and is reassigned, or after it and finds the record merged.
 //
 // Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
 // of the two that overlap; clinic.ErrPreconditionFailed.
@@ -121,7 +120,7 @@ func (s *Store) MergePatients(ctx context.Context, req Request, of MergePair, ma
 	return m, err
 }
 
-// readMerge reads both records, what would follow and what is in the way.
+// readMerge reads both records, what would be reassigned and what conflicts.
 func readMerge(ctx context.Context, q sqlx.QueryerContext, of MergePair) (Merge, clinic.Patient, error) {
 	if of.Survivor == of.Duplicate {
 		return Merge{}, clinic.Patient{}, clinic.Invalid(clinic.Violation{Pointer: "#/duplicate_id", Code: "combination", Detail: "must be another patient"})
@@ -169,8 +168,8 @@ func readMerge(ctx context.Context, q sqlx.QueryerContext, of MergePair) (Merge,
 	return m, both[1], err
 }
 
-// reassignRecords makes a duplicate's records the survivor's, writes an event for each
-// appointment, and makes the duplicate lead to the survivor. Its e-mail address is
+// reassignRecords reassigns a duplicate's records to the survivor, inserts an event for each
+// appointment, and makes the duplicate's id resolve to the survivor. Its e-mail address is
 // released if the survivor takes it over, and otherwise stays taken.
 func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) error {
 	// Assignments are made from left to right.
@@ -227,9 +226,9 @@ func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoe
 }
 
 // survivorOf returns the id of the record that a patient's was merged into, over
-// any number of merges; an id that was not merged comes back as it is. Primary key.
+// any number of merges, or the id itself if it was not merged. Primary key.
 func survivorOf(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
-	for range 100 { // a merge goes on with what was merged before; a restored database may not have
+	for range 100 { // a merge updates earlier ones; a restored database may not have it
 		var into *int64
 		err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && into == nil {

@@ -8,13 +8,12 @@ import (
 	"mems/internal/clinic"
 )
 
-// RescheduleAppointment moves an appointment to another time, length, doctor or
-// room, or several of these. It keeps its id and its history; when it is
-// refused, nothing has changed. One that was confirmed is scheduled again when its
-// start changes: the patient confirmed another time.
+// RescheduleAppointment changes an appointment's time, duration, doctor or room. The
+// appointment keeps its id and history; a refusal changes nothing. If the start changes, a
+// confirmed appointment becomes scheduled again, because the patient confirmed another time.
 //
-// The guards of both doctors are taken, ids ascending, so two appointments that
-// change places with each other wait and do not deadlock.
+// It takes the guards of both doctors by ascending id, so that two appointments that swap
+// doctors wait for each other and do not deadlock.
 //
 // Errors: those of ChangeAppointmentStatus, clinic.ErrStartInPast and those of decide.
 func (s *Store) RescheduleAppointment(ctx context.Context, req Request, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
@@ -46,7 +45,8 @@ func (s *Store) RescheduleAppointment(ctx context.Context, req Request, id int64
 	return a, err
 }
 
-// reschedule moves a locked appointment, whose new doctor's guard is held too.
+// reschedule applies a reschedule to a locked appointment. The caller also holds the guard
+// of the new doctor.
 func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
 	b, c, err := s.bookingOf(ctx, &t.queries, *a, r)
 	if err != nil {
@@ -69,8 +69,8 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	return insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionReschedule, &from))
 }
 
-// bookingOf returns the booking that a reschedule makes of an appointment, and what is
-// known of its parties. Errors: those of clinic.Reschedule.BookingFor, and
+// bookingOf returns the booking that an appointment becomes by a reschedule, and the state
+// of its parties. Errors: those of clinic.Reschedule.BookingFor, and
 // clinic.CodeOutsideBookingWindow.
 func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment, r clinic.Reschedule) (clinic.Booking, clinic.Calendar, error) {
 	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
@@ -91,7 +91,7 @@ func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment,
 	return b, c, q.req.Access.Reach.CheckCalendar(b.DoctorID)
 }
 
-// wasAt reports whether an appointment was once where a booking would move it to.
+// wasAt reports whether an appointment once had the doctor and time of a booking.
 func wasAt(ctx context.Context, q sqlx.QueryerContext, id int64, b clinic.Booking) func() (bool, error) {
 	return func() (bool, error) {
 		history, err := readHistory(ctx, q, id)
@@ -99,7 +99,7 @@ func wasAt(ctx context.Context, q sqlx.QueryerContext, id int64, b clinic.Bookin
 	}
 }
 
-// explainReschedule is what is in the way of a reschedule.
+// explainReschedule returns what prevents a reschedule.
 func (s *Store) explainReschedule(ctx context.Context, q *snapshot, id int64, r clinic.Reschedule, match Versions) error {
 	a, err := q.findAppointment(ctx, id)
 	if err != nil {

@@ -87,10 +87,9 @@ func (s *Store) CancelSeries(ctx context.Context, req Request, id int64, scope c
 	return series, err
 }
 
-// RescheduleSeries moves the dates in scope, each by the rules of a reschedule, in
-// one transaction: all of them, or with Skip those that can be. Local time is
-// kept. Dates that move to a later time are moved from the last one on, so that
-// they are not in each other's way.
+// RescheduleSeries reschedules the dates in scope in one transaction, each by the rules of a
+// reschedule: all of them, or with Skip those that can be. Local time is kept. Dates that
+// become later are processed from the last one, so that they do not conflict with each other.
 //
 // Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
 func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
@@ -130,7 +129,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 			for i := range report {
 				report[i].Appointment = nil // rolled back
 			}
-			// Not explained: without moving them, the dates would be in each other's way.
+			// Not explained: on a snapshot the dates would conflict with each other.
 			return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}
 		}
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
@@ -145,10 +144,9 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 	return series, report, nil
 }
 
-// lockSeries takes the guards of the doctors of the dates in scope, of another
-// doctor unless 0, and of the patient, ids ascending, and then reads the dates, by
-// start, and the series' zone. Only dates that lie ahead and can be moved are in
-// scope.
+// lockSeries takes the guards of the doctors of the dates in scope, of otherDoctor unless 0,
+// and of the patient, ids ascending. It then reads the series' zone and the dates by start.
+// Only future dates that can be rescheduled are in scope.
 func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
 	var row seriesRow
 	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
@@ -229,7 +227,7 @@ func seriesDates(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope)
 	return dates, err
 }
 
-// bumpSeriesVersion records that a series changed, by its dates.
+// bumpSeriesVersion increments the version of a series whose dates changed, and records it.
 func bumpSeriesVersion(ctx context.Context, t *tx, id int64) error {
 	var of changeRow
 	if err := t.GetContext(ctx, &of, `SELECT doctor_id, made_by_key FROM appointment_series WHERE id = ?`, id); err != nil {

@@ -9,7 +9,9 @@ let patient = 0;
 
 test.beforeAll(async () => {
   const { items } = await send<{ items: { id: number }[] }>("GET", "/patients?q=Grundmann");
-  patient = items[0]?.id ?? (await register("Vera", "Grundmann", { birth_date: "1966-06-06" })).id;
+  patient =
+    items[0]?.id ??
+    (await register("Vera", "Grundmann", { birth_date: "1966-06-06", phone: "+41 (0)44 555 01 31" })).id;
 });
 
 const dialog = (page: Page) => page.getByRole("dialog");
@@ -35,6 +37,9 @@ test("a reason and a note are entered by keyboard, and shown wherever the appoin
   await expect(page.locator(".paper")).toContainText("Knee pain since Monday · Needs an interpreter");
   await page.keyboard.press("q");
   await expect(page.getByRole("region", { name: "Expected" })).toContainText("Knee pain since Monday · Needs an");
+  // On the board the name is not cut.
+  const who = page.getByRole("region", { name: "Expected" }).locator(".who");
+  expect(await who.evaluate((e) => e.scrollWidth <= e.clientWidth)).toBe(true);
   await looks(page, "texts-board-light");
 });
 
@@ -44,8 +49,10 @@ test("they are changed on the card, not over what somebody else wrote meanwhile,
   const page = await desk(browser, date, { colorScheme: "dark", answers: /status of 412/ });
   await visits(page).first().click();
   await expect(dialog(page)).toContainText("Needs an interpreter");
+  const phone = dialog(page).getByRole("link", { name: "+41 (0)44 555 01 31" });
+  await expect(phone).toHaveAttribute("href", "tel:+41445550131");
   await looks(page, "texts-card-dark");
-  await dialog(page).getByRole("button", { name: "Reason and note …" }).click();
+  await dialog(page).getByRole("button", { name: "Edit …" }).click();
   await dialog(page).getByLabel("Note").fill("Interpreter is booked");
   const id = (await appointmentsOf(patient))[0]?.id ?? 0;
   await send("PATCH", `/appointments/${id}`, { note: "Speaks Dari" });
