@@ -177,9 +177,9 @@ func TestDebtIsPaidInTime(t *testing.T) {
 
 // Many series of 100 dates that one partner sends at once are limited soon, however
 // many wait when the first one is charged, and a receptionist is served beside them.
-// The clock stands, so no token comes back.
+// The clock stands, so no token comes back. Not parallel: beside other tests more of the
+// crowd is turned away than worked for.
 func TestSeriesOfOnePartnerAreLimited(t *testing.T) {
-	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 1200 })
 	patient, doctor := s.patient(), s.doctor()
 	s.booked(s.patient(), doctor, "2027-06-23T09:00:00Z", 30) // in the way of the last date
