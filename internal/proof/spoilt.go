@@ -27,7 +27,7 @@ type spoilt struct {
 var spoiltCopies = []spoilt{
 	{
 		"guard", "guard rows are read, not written", "internal/store/guard.go",
-		"n, err := t.exec(ctx, row.write, id)\n\treturn n == 1, err", "err = t.GetContext(ctx, &exists, row.read, id)\n\treturn exists, err",
+		"return t.exec(ctx, row.write+where+` ORDER BY id`, args...)", "err = t.GetContext(ctx, &n, row.read+where, args...)\n\treturn n, err",
 		"server killed",
 	},
 	{

@@ -71,6 +71,7 @@ type Store struct {
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
+	combiners     [combiners]combiner
 
 	restoring bool         // Config.Restoring
 	replaced  atomic.Int64 // how often the data were found to be other ones
