@@ -27,7 +27,7 @@ type spoilt struct {
 var spoiltCopies = []spoilt{
 	{
 		"guard", "guard rows are read, not written", "internal/store/guard.go",
-		"return t.exec(ctx, row.write+where+` ORDER BY id`, args...)", "err = t.GetContext(ctx, &n, row.read+where, args...)\n\treturn n, err",
+		"return t.exec(ctx, write+where, args...)", "_ = write\n\terr = t.GetContext(ctx, &n, row.read+where, args...)\n\treturn n, err",
 		"server killed",
 	},
 	{

@@ -34,6 +34,8 @@ var errAlone = errors.New("to be decided alone")
 // combiner is a line of bookings, of which those at its front are taken up when what is under way
 // has ended. All bookings of a doctor are in the same one.
 type combiner struct {
+	patience time.Duration // maxBatchWait
+
 	mu      sync.Mutex
 	busy    bool
 	waiting []*batchedBooking
@@ -114,7 +116,7 @@ func (c *combiner) join(m *batchedBooking) (leads bool) {
 // waited in vain and is in none. One that has been taken up waits for its batch, whose outcome is
 // its own, too.
 func (c *combiner) await(m *batchedBooking) bool {
-	patience := time.NewTimer(maxBatchWait)
+	patience := time.NewTimer(c.patience)
 	defer patience.Stop()
 	select {
 	case <-m.taken:

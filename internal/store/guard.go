@@ -37,14 +37,14 @@ func (r guardRow) where(ids []int64) (condition string, args []any) {
 // lock on the row.
 var (
 	doctorGuard = guardRow{
-		`UPDATE doctors FORCE INDEX (PRIMARY) SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM doctors`, ``,
+		`UPDATE doctors SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM doctors`, ``,
 	}
 	patientGuard = guardRow{
-		`UPDATE patients FORCE INDEX (PRIMARY) SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM patients`,
+		`UPDATE patients SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM patients`,
 		` AND merged_into IS NULL AND erased_at IS NULL`,
 	}
 	roomGuard = guardRow{
-		`UPDATE rooms FORCE INDEX (PRIMARY) SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM rooms`, ``,
+		`UPDATE rooms SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM rooms`, ``,
 	}
 )
 
@@ -59,7 +59,12 @@ func (t *tx) guard(ctx context.Context, row guardRow, id int64) (exists bool, er
 func (t *tx) guards(ctx context.Context, row guardRow, ids []int64) (n int64, err error) {
 	defer t.observe.guard(stopwatch())
 	where, args := row.where(ids)
-	return t.exec(ctx, row.write+where+` ORDER BY id`, args...)
+	write := row.write
+	if len(ids) > 1 {
+		write = strings.Replace(write, ` SET `, ` FORCE INDEX (PRIMARY) SET `, 1)
+		where += ` ORDER BY id`
+	}
+	return t.exec(ctx, write+where, args...)
 }
 
 // guardName takes the guard of the patient's name.

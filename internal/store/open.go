@@ -129,6 +129,9 @@ func Open(cfg Config) (*Store, error) {
 		changed: signal{pause: feedPause}, feedTurn: make(chan struct{}, 1),
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	for i := range st.combiners {
+		st.combiners[i].patience = maxBatchWait
+	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
 	}
