@@ -20,6 +20,7 @@ ATTACKARGS ?=
 DURATION  ?= 1m
 CLIENTS   ?= 16
 SEED      ?= 0
+OPERATIONS ?=
 FAULTS    ?=
 WITHOUT   ?=
 TESTARGS  ?=
@@ -168,8 +169,8 @@ attack: go-present ## hostile clients against real servers; prints which defence
 	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)
 
 .PHONY: prove
-prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS DOCTORS SEED FAULTS
-	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) $(if $(DOCTORS),-doctors $(DOCTORS)) -seed $(SEED) $(if $(FAULTS),-faults '$(FAULTS)')
+prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS DOCTORS SEED OPERATIONS FAULTS
+	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) $(if $(DOCTORS),-doctors $(DOCTORS)) -seed $(SEED) $(if $(OPERATIONS),-operations '$(OPERATIONS)') $(if $(FAULTS),-faults '$(FAULTS)')
 
 .PHONY: prove-it-can-fail
 prove-it-can-fail: go-present ## prove copies without a safeguard each, and fail unless each is caught; WITHOUT=guard,feed,...

@@ -13,7 +13,7 @@ import "embed"
 var Migrations embed.FS
 
 // Latest is the schema that this version of the program needs.
-const Latest = 28
+const Latest = 29
 
 // Backstops are the migrations with the triggers that refuse a double booking
 // from any writer, or keep what is final. They are left out on engines without triggers.

@@ -125,6 +125,8 @@ CREATE TABLE `appointments` (
   `outside_hours` tinyint(1) NOT NULL DEFAULT 0,
   `override_reason` varchar(500) DEFAULT NULL,
   `made_by_key` bigint(20) DEFAULT NULL,
+  `reason` varchar(200) DEFAULT NULL,
+  `note` varchar(500) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `appointments_doctor` (`doctor_id`,`start_time`),
   KEY `appointments_patient` (`patient_id`,`start_time`),

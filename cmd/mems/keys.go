@@ -178,7 +178,7 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	if err != nil {
 		return err
 	}
-	k, key, err := st.CreateKey(ctx, store.SystemRequest(), want)
+	k, key, err := st.CreateAPIKey(ctx, store.SystemRequest(), want)
 	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeDoctorNotFound {
 		return fmt.Errorf("there is no doctor %d; GET /doctors lists them with their ids", *want.DoctorID)
 	}
@@ -205,7 +205,7 @@ func listKeys(ctx context.Context, p *program, st *store.Store, args []string) e
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tNAME\tROLE\tSCOPES\tSTATE\tLAST USED")
 	for after := int64(0); ; {
-		page, err := st.ListKeys(ctx, after, 200)
+		page, err := st.ListAPIKeys(ctx, after, 200)
 		if err != nil {
 			return err
 		}
@@ -261,7 +261,7 @@ func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	if err != nil {
 		return err
 	}
-	k, err := st.RevokeKey(ctx, store.SystemRequest(), id)
+	k, err := st.RevokeAPIKey(ctx, store.SystemRequest(), id)
 	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code == clinic.CodeKeyNotFound {
 		return fmt.Errorf("there is no key %d; see \"mems keys list\"", id)
 	}

@@ -29,6 +29,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mems/internal/storetest"
 )
 
 // A proxy is a shipped example, with ports and paths adapted to this machine.
@@ -103,7 +105,7 @@ func TestProxies(t *testing.T) {
 			t.Parallel()
 			c := newClinicForRace(t, 0, 0, 0)
 			env := []string{"MEMS_DATABASE_URL=" + c.DSN, "MEMS_TRUSTED_PROXIES=127.0.0.1", "MEMS_AUTH=required"}
-			servers := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+			servers := []string{storetest.FreeAddress(t), storetest.FreeAddress(t), storetest.FreeAddress(t)}
 			for _, address := range servers {
 				startMEMS(t, append(env, "MEMS_HTTP_ADDR="+address)...)
 			}
@@ -145,7 +147,7 @@ func TestProxiesRestart(t *testing.T) {
 	t.Parallel()
 	c := newClinicForRace(t, 0, 0, 0)
 	env := []string{"MEMS_DATABASE_URL=" + c.DSN, "MEMS_TRUSTED_PROXIES=127.0.0.1", "MEMS_AUTH=required", "MEMS_RATE_LIMIT=0", "MEMS_SHUTDOWN_DELAY=10s"}
-	servers := []string{freeAddress(t), freeAddress(t)}
+	servers := []string{storetest.FreeAddress(t), storetest.FreeAddress(t)}
 	one := startMEMS(t, append(env, "MEMS_HTTP_ADDR="+servers[0])...)
 	startMEMS(t, append(env, "MEMS_HTTP_ADDR="+servers[1])...)
 	client := startProxy(t, proxies["HAProxy"], servers, env[0])
@@ -198,7 +200,7 @@ type visitor struct {
 // startProxy starts a proxy and returns a client of it.
 func startProxy(t *testing.T, p proxy, servers []string, database string) *visitor {
 	t.Helper()
-	at := places{listen: freeAddress(t), servers: servers, dir: t.TempDir()}
+	at := places{listen: storetest.FreeAddress(t), servers: servers, dir: t.TempDir()}
 	trusted := makeCertificate(t, at.dir)
 	shipped, err := os.ReadFile("../../.deploy/proxies/" + p.example)
 	if err != nil {
@@ -327,17 +329,6 @@ func (r reply) created(t *testing.T) int64 {
 		t.Fatalf("%d %s (%v)", r.status, r.body, err)
 	}
 	return made.ID
-}
-
-// freeAddress returns a loopback address that was free just now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // makeCertificate writes a certificate for 127.0.0.1 under the names in the examples.

@@ -80,7 +80,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	st, err := store.Open(store.Config{
 		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: now, Zone: p.zone, Log: log,
-		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(),
+		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(), Batches: p.BookingBatches,
 		Partners: clinic.PartnerWindow{Lead: p.PartnerLeadTime, Horizon: p.PartnerHorizon},
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 		case <-tick.C:
 		}
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
-		if _, err := st.PassOnExpiredOffers(limit, store.SystemRequest()); err != nil {
+		if _, err := st.ExpireOffers(limit, store.SystemRequest()); err != nil {
 			log.DebugContext(ctx, "passing on expired waitlist offers failed; will retry", "cause", err)
 		}
 		if _, err := st.DeleteExpiredIdempotencyKeys(limit); err != nil {
@@ -299,7 +299,7 @@ func (p *program) rateLimit() int {
 
 // adviseFirstKey explains how to create the first key if there is none.
 func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
-	page, err := st.ListKeys(ctx, 0, 1)
+	page, err := st.ListAPIKeys(ctx, 0, 1)
 	if err == nil && len(page.Items) == 0 && p.OIDCIssuer == "" {
 		p.say("no API key exists yet: create the first one with\n\n    %s keys create --role admin 'first administrator'\n", os.Args[0])
 	}

@@ -38,6 +38,7 @@ const (
 	AppointmentEventActionReschedule AppointmentEventAction = "reschedule"
 	AppointmentEventActionStart      AppointmentEventAction = "start"
 	AppointmentEventActionUndo       AppointmentEventAction = "undo"
+	AppointmentEventActionUpdate     AppointmentEventAction = "update"
 )
 
 // Valid indicates whether the value is a known member of the AppointmentEventAction enum.
@@ -66,6 +67,8 @@ func (e AppointmentEventAction) Valid() bool {
 	case AppointmentEventActionStart:
 		return true
 	case AppointmentEventActionUndo:
+		return true
+	case AppointmentEventActionUpdate:
 		return true
 	default:
 		return false
@@ -2210,6 +2213,11 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
+	// Note A note; for the clinic's staff, absent for others.
+	//
+	// Example: Bring the X-ray of March.
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
+
 	// Override Rules that were overridden.
 	Override *AppointmentOverride `json:"override,omitempty"`
 
@@ -2222,6 +2230,11 @@ type Appointment struct {
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
+
+	// Reason What the appointment is for; null if not stated.
+	//
+	// Example: Knee pain since Monday.
+	Reason nullable.Nullable[string] `json:"reason,omitempty"`
 
 	// RoomID The room; null for none.
 	//
@@ -2299,6 +2312,11 @@ type AppointmentCreate struct {
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	HoldToken *string `json:"hold_token,omitempty"`
 
+	// Note A note for the clinic's staff. Surrounding spaces are removed.
+	//
+	// Example: Bring the X-ray of March.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+
 	// Override Rules to override, and the reason.
 	Override *Override `json:"override,omitempty"`
 
@@ -2308,6 +2326,11 @@ type AppointmentCreate struct {
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
+
+	// Reason What the appointment is for, as the patient may read it. Surrounding spaces are removed.
+	//
+	// Example: Knee pain since Monday.
+	Reason nullable.Nullable[string] `json:"reason,omitempty"`
 
 	// RoomID Identifies a record; assigned by the server, never reused. At most 2^53 - 1, which
 	// every JSON parser represents exactly.
@@ -2334,8 +2357,8 @@ type AppointmentCreate struct {
 // AppointmentEvent One change of an appointment, with its state after the change.
 type AppointmentEvent struct {
 	// Action The action; the other members are the appointment's state after it, so an `undo`
-	// of a reschedule has the earlier time, doctor and room. More actions may be
-	// added.
+	// of a reschedule has the earlier time, doctor and room. `update` changed the
+	// reason or the note; the audit trail has both states. More actions may be added.
 	//
 	//
 	// Example: book
@@ -2408,8 +2431,8 @@ type AppointmentEvent struct {
 }
 
 // AppointmentEventAction The action; the other members are the appointment's state after it, so an `undo`
-// of a reschedule has the earlier time, doctor and room. More actions may be
-// added.
+// of a reschedule has the earlier time, doctor and room. `update` changed the
+// reason or the note; the audit trail has both states. More actions may be added.
 //
 // Example: book
 type AppointmentEventAction string
@@ -2459,6 +2482,19 @@ type AppointmentOverride struct {
 //
 // Example: patient-overlap
 type AppointmentOverrideRules string
+
+// AppointmentPatch The members to change; absent ones are left unchanged, `null` clears them.
+type AppointmentPatch struct {
+	// Note A note for the clinic's staff. Surrounding spaces are removed.
+	//
+	// Example: Bring the X-ray of March.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+
+	// Reason What the appointment is for, as the patient may read it. Surrounding spaces are removed.
+	//
+	// Example: Knee pain since Monday.
+	Reason nullable.Nullable[string] `json:"reason,omitempty"`
+}
 
 // AppointmentReschedule The members to change; absent ones are left unchanged.
 type AppointmentReschedule struct {
@@ -3636,6 +3672,11 @@ type FhirAppointment struct {
 	// Example: 2027-03-01T09:00:00Z
 	Created *Instant `json:"created,omitempty"`
 
+	// Description What the appointment is for.
+	//
+	// Example: Knee pain since Monday.
+	Description *string `json:"description,omitempty"`
+
 	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
 	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
@@ -3744,6 +3785,16 @@ type FhirAppointmentEntry struct {
 // FhirAppointmentRequest The appointment to book, as an Appointment of FHIR R4. Members other than these are
 // ignored, except `modifierExtension` and `implicitRules`, which are rejected.
 type FhirAppointmentRequest struct {
+	// Comment A note for the clinic's staff; no response contains it.
+	//
+	// Example: Bring the X-ray of March.
+	Comment *string `json:"comment,omitempty"`
+
+	// Description What the appointment is for, as the patient may read it.
+	//
+	// Example: Knee pain since Monday.
+	Description *string `json:"description,omitempty"`
+
 	// End A point in time, RFC 3339 with an offset, between 1900-01-01T00:00:00Z and
 	// 9998-12-31T23:59:59.999999Z. Precision is microseconds; finer digits are truncated.
 	//
@@ -7388,6 +7439,19 @@ type GetAppointmentParams struct {
 // GetAppointmentParamsInclude defines parameters for GetAppointment.
 type GetAppointmentParamsInclude string
 
+// UpdateAppointmentParams defines parameters for UpdateAppointment.
+type UpdateAppointmentParams struct {
+	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+	// one or several entity tags, or `*` for any. Without this header the change is
+	// unconditional.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
+	// only by an installation without authentication; otherwise the authenticated caller
+	// is recorded and this header is ignored.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
 	// IdempotencyKey Makes retries safe: the request is executed once, and every retry gets the first
@@ -8583,6 +8647,9 @@ type UpdateAppointmentTypeApplicationMergePatchPlusJSONRequestBody = Appointment
 // BookAppointmentJSONRequestBody defines body for BookAppointment for application/json ContentType.
 type BookAppointmentJSONRequestBody = AppointmentCreate
 
+// UpdateAppointmentApplicationMergePatchPlusJSONRequestBody defines body for UpdateAppointment for application/merge-patch+json ContentType.
+type UpdateAppointmentApplicationMergePatchPlusJSONRequestBody = AppointmentPatch
+
 // CancelAppointmentJSONRequestBody defines body for CancelAppointment for application/json ContentType.
 type CancelAppointmentJSONRequestBody = AppointmentCancel
 
@@ -8779,6 +8846,22 @@ func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
 		return err
 	}
 
+	if raw, found := object["comment"]; found {
+		err = json.Unmarshal(raw, &a.Comment)
+		if err != nil {
+			return fmt.Errorf("error reading 'comment': %w", err)
+		}
+		delete(object, "comment")
+	}
+
+	if raw, found := object["description"]; found {
+		err = json.Unmarshal(raw, &a.Description)
+		if err != nil {
+			return fmt.Errorf("error reading 'description': %w", err)
+		}
+		delete(object, "description")
+	}
+
 	if raw, found := object["end"]; found {
 		err = json.Unmarshal(raw, &a.End)
 		if err != nil {
@@ -8861,6 +8944,20 @@ func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
 func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
 	var err error
 	object := make(map[string]json.RawMessage)
+
+	if a.Comment != nil {
+		object["comment"], err = json.Marshal(a.Comment)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'comment': %w", err)
+		}
+	}
+
+	if a.Description != nil {
+		object["description"], err = json.Marshal(a.Description)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'description': %w", err)
+		}
+	}
 
 	if a.End != nil {
 		object["end"], err = json.Marshal(a.End)
@@ -9399,6 +9496,9 @@ type ServerInterface interface {
 	// GetAppointment Get an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx echo.Context, id AppointmentID, params GetAppointmentParams) error
+	// UpdateAppointment Update an appointment
+	// (PATCH /appointments/{id})
+	UpdateAppointment(ctx echo.Context, id AppointmentID, params UpdateAppointmentParams) error
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx echo.Context, id AppointmentID, params CancelAppointmentParams) error
@@ -10292,6 +10392,57 @@ func (w *ServerInterfaceWrapper) GetAppointment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetAppointment(ctx, id, params)
+	return err
+}
+
+// UpdateAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateAppointment(ctx, id, params)
 	return err
 }
 
@@ -14454,6 +14605,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
+	router.PATCH(options.BaseURL+"/appointments/:id", wrapper.UpdateAppointment, options.OperationMiddlewares["updateAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
@@ -17961,6 +18113,244 @@ type GetAppointment503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAppointment503ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params UpdateAppointmentParams
+	Body   *UpdateAppointmentApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateAppointmentResponseObject interface {
+	VisitUpdateAppointmentResponse(w http.ResponseWriter) error
+}
+
+type UpdateAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers UpdateAppointment200ResponseHeaders
+}
+
+func (response UpdateAppointment200JSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment400ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment401ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment404ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment406ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment412ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment413ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment422ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment429ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment500ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointment503ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -37513,6 +37903,9 @@ type StrictServerInterface interface {
 	// GetAppointment Get an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx context.Context, request GetAppointmentRequestObject) (GetAppointmentResponseObject, error)
+	// UpdateAppointment Update an appointment
+	// (PATCH /appointments/{id})
+	UpdateAppointment(ctx context.Context, request UpdateAppointmentRequestObject) (UpdateAppointmentResponseObject, error)
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx context.Context, request CancelAppointmentRequestObject) (CancelAppointmentResponseObject, error)
@@ -38394,6 +38787,55 @@ func (sh *strictHandler) GetAppointment(ctx echo.Context, id AppointmentID, para
 		return err
 	} else if validResponse, ok := response.(GetAppointmentResponseObject); ok {
 		return validResponse.VisitGetAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateAppointment operation middleware
+func (sh *strictHandler) UpdateAppointment(ctx echo.Context, id AppointmentID, params UpdateAppointmentParams) error {
+	var request UpdateAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateAppointmentApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAppointment(ctx.Request().Context(), request.(UpdateAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateAppointmentResponseObject); ok {
+		return validResponse.VisitUpdateAppointmentResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -41567,991 +42009,1002 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P0Lc9s29jeOvxX8tc9MkpZSJF+S2J7O/txcnnrbXDZ2NruN8rVgErLwNQWoAGhZ3c3z2v+DA4AESVAS",
-	"ZcdOt97ZmcbiDZeDcz+f8+9OzKczzghTsrP/7w65wtNZSuDfh7MZp0xNCVP6T5lNp1gsOvudn3A6Rpih",
-	"Cc9EJ+pc4jQj+o6zbDwm4hSPFRGnU8oypV/Uj9yFMzLmgpSuxIJgRZJTrDr7na3+1pPuYNDd2j7pP9vv",
-	"9/f7/V4f/vdrJ+okPFZcnNKksz+IOkkmsKKcFW/b7kcdwpJTRafEvOxpt7/d7Q9O+nv72/pl+i328RlW",
-	"lDDl3iY4n8K/WZamUUcSQYn0f1BYqPCb++7NUmGVyc5+R8YTkmQpSTpRRy1mxHtPNkvWm+6XL5G//s9h",
-	"mdbbhXXWqTL9pukN+mZY3/cH+/0+DOoFvN2M5w3nojymQ2S+7o9nnKXpKcPw7heih/RT6CecJFgvkJyR",
-	"mOKU/g6j1LcQMcWKp/x84X1wvU+1oKblo7LrQuUpjhW9JJ19JTISdfglEWecX5zGeAb0u3T4Lff7ndmU",
-	"Q8aqM7XbVTprVKjJaQJU0RnsPdvp9re6W3udVkeKTDFNO/sdzFhvmklFxP9nGUCPi3O9SlRI5ZZJD6xY",
-	"moQwRceUCNnZ//Q56qS4uPM1vKsTdaZCr4n54GC7E3VmE870Hd/vDNDODtrd3UX9Adra3nCtDB1ed8U2",
-	"WYbgdBtn5w35GF+S5M+6xzMuJT1LyWmSzVIaY2BI+s0tNv9L1JkQnMCg/t05jGMyUy9ZzBPKzoH/ERkL",
-	"OrPncWQmoRYjRMdITQg648kCzbFEWvIJIiVJ9pEkLEFUoYwVv6KH7189R3uDQR9JEuv3ocFub7c3ePKo",
-	"pxfWrGJnv+M+odlZPCFTDJKUZdPO/qfi4mcjDbSAUEKPVc/kOY4n5DlnSvC0PviTCUFxqskCTfECxfpm",
-	"PcqzTCG9l0iQS5xSvXT6Z4LjCdJcPB/5IB/5bm+rt1UZ90zQS6xIhBjvwrs7UUeQ3zIqSOI4XjGhKb76",
-	"hbBzNensD/pGhigCe/8/n1D3/33+/v90gjOc4DQl7JzUp/cTnyPFEc7URK+RJofQmg96T3qDytB/JFgQ",
-	"gQTB6fSHYWdKpnLY6TQMd7vNcDlThKkTHKCl5xPMzolEc6omQEqxufkAjblAo6Nx9w1npPsaq3gyKo93",
-	"2Jn+6+wfbEvsxf3jp9mz8c+/bV+9HMxh0But+cOPjx/9ddj5dNj9FXd/73f3Trufvx92GmZl+MUvPLZy",
-	"qjq1D+9/0Rxogrg5JIzMkSAxF0l5Ho9xoZTIx4Olgx9zLQo7+51M0K4gYyIIizWNebPa0rOqj/dlcP3/",
-	"QYTUFGHHaMYX5YsfXvfB+ku8U17hYedTv7vXvKivJlQEx3mSD+6BRJd20FgijOYEXyDDD5DC55H+lTL0",
-	"6qej9weI/JbhVB+I0ZQo3LMPHiUwpeYJFJP9+NhN11/hnagzpcz9uVuaon5i+STfY0V+oVOqmqY5xZRR",
-	"do7OsuScqH00EiOk+AVhMkKYJWikRvooc5ZIlDFFU82pqERaAVsgQaTigiTVXYs10xDDzoH4oX+gfhhs",
-	"ddY8FsPOJ9z9Xc/nQPxgpnag7D8aZkiUWBxqm6U+xWM7cMXRHGvGCxYMEvoRys5Lo95a6yxQpra3zA7R",
-	"qZYQ20/0DKaUmT8H+RApU+ScCBjjP0BLqI7u4wQrexLkjDNJUEJmRI+XsxAj3ert9nYrjNTIz3VX13Kb",
-	"CHXDq/lF3y3wlKhcPCsuQiPnaIoviDRsFPiqOcj67wnVRLHYRxjNiJD6xAuEUULkRQ+9h4NFEn10JGEq",
-	"0tJwyDhLF+hsoQ0iyqTCaQqcDng1z5QvZChnB4irCRFzKgl80RdBCbLEx6i0x1h/jSVITahERvfQFEzP",
-	"GZDukJVWdCw4UzBYrUnp2ZpHOlHHqU4vXx93D63x0rzu3qkdlHfhf4bDTKtDXfjv4BX85+kr8+ee/nOr",
-	"v/Wsa/77Ev7z5In588ne5+/08/Jar7juCMIn0TN4j16E+Y0nfh5IRMt8Y2DXWwuyYrVpspR9/h9Bxp39",
-	"zl8eF46Qx+aqfHz0ojquk8WMrDE2pCd3ewN8jlPCEixeEZI0jS6296AxIcktDi3lMhONaxaby7c4nkzI",
-	"EEfSgxkxcqVOY7hj5LSMmSCXlGcSzbDmURkz3ApGCyP8LSNiUQzRPN50sLeWH+ySMhc+JC9ISi+JWDSt",
-	"6JRIic/XXtHEvu70+ktrPDVN4zLemtvbaK2dPecZCygur43sRSybnhGhN1oQyTMRE9DGYNdhs2M8m2ne",
-	"r9BWv3+A+lrwZ4Jp+Zou4L6R4gqnZaVztx+mjNMYhuPPIyFjnKXKMvxmJWFrsPN059n2k52nnqrQD6oK",
-	"et6v7ItqxvD/Ss5GERrhmTG/KWeP3W+KXCnzhxa3pVvGEyq+t/dp6Upwgvh4yEZGexj10N+O377RMlGv",
-	"CSyOzGYzLrQ0NbM6QJgt1ERriiSVBJ0TJdFO/0lVeuqvNJysU7s+G8nMh/rF/3nozeo/esKPYMb/qU72",
-	"0/fos77w6OEBGIvfPfprsw3wDmybwGpPMEtSys5/SAnTRvxo3+oMKGMXjM8ZkgSLeIIKnamH3vqKyQJh",
-	"UDf/l8SqqiRX396kbdjhbcaQlljKdupKBTTTI6MaHSDJp86FIZ2TpTQNc7KD2z0zL/cHbkdxxnlKMMuH",
-	"8d4e3ybe4443cJ8IzSc0njhqzQ21Cl/qDDo3zZn0UD3udJzyRj1HplzZ0WJp2Q5JQMG1RFMZbHerv/W0",
-	"vw0xiX7/1+52/2sO/yeeNioaE57eon5xlJDpjCvC4sXPZBHi9drK0AYbJRJJPCb7dtt/y4gES5RckTjT",
-	"nIqzmBijlWiRaMw8w6n0I+AoHTJnbPXQztYWGtFiAN0LsugKkkmSjMCYwSihY/B7KPfBA7TT3xuy2mOU",
-	"dTNJRpo2U1J8DuwMhmaCnwsiZQ8dg7kMb9/agdiPrLLQZ6S/vff0Genu9JPd7s42edY9i/e2u0+e7e3g",
-	"3afjve2tnSZm4S1nV69nE9fY3V3GNYbDq61Bdzi8evqyiXscjcFdU9+ww9nMylajaBlxQn2XD5KKpima",
-	"YGlMstHLE3w+Clm8271Bb/BoX5uHREs1qTcWp54LRkYg7b6zG8YWPfTRmoy+ueeNh8ohy1jMWUL1R3Ba",
-	"XX/nhAkvsPVTbcaPh0P53cPh8Lv/OO/f/ww7n78bdh7qCxFcLV949N0j/WvTHrzhjDTsw3vgOWi7v+MW",
-	"3y4zlXb9YU3hkiRNi7/1aN/cJ4ZsncVvuZSFv3XJevbrxNm3xNm0MCxOs4SEFiUFD4GhQ/ALUXOvcQqD",
-	"B96zAyMkiRbuyvDumE+nWJb44qdOEfixAc3P+vIs5XoAY5zKBvloP1yaOFVkKv3oQ/jleQAgv1pZA1A9",
-	"j8zLtoAe7R+FewoLgSHEyehvGbGXNQP/EnWkWhhXCBdT/bKfSaO5cvjuCF2Qxe0JjAZnZt0mgLX07YG1",
-	"lPwUXr+Rjr+GH/CtliZNSzni+mqPJiOknGfQ7jDEuxRPtdreQ0fmPBOmxZvmopiBOwzBCzShMj6Phqwi",
-	"JwUZZxAWGzHehVtHj4wHW8IZh49S45VDak5jcpC736iK9De19Mzfh88MlyX2u/mgi4HNJ4QhqhAWgl6S",
-	"qqQbhLcA3mbs2VaUYQO0Tctrl/L2KPVdilnjYFLMbm8k7zmfNurWnE9vbyTHkJnTqDXD1dsbzQmNL0gj",
-	"wSi4enuj+YipSqlsHM/cXjfn6xbHRc4mnF80Dstcvq3xfNFPGw2+muX2mkppkwhsZFf/0/cNzAQ/S8kU",
-	"fCGQwLHWd9+Zp8zHKz4CT1noMq66Y56xZAQ2itC6JmK85Fi2sWdqVqvi+72LCTi/cndMSNI4BZnFk7IL",
-	"GlQ/aiSTIJf8QhtgArg+uZpRiAkW/uM7mZn5dOOc7PX6ljgX7V0M2p6mxkHb6+VBo5FzA5eeowq2g3Hn",
-	"VA5MFbTKu5io0Wcb52ku1wf8akLFL9gGexsGm7s71x+pfu3bGTG5lm8zFfMpCQ37RJvXAgsKsW/Qp/aR",
-	"4hxNMVs4ZcuYRVoTSrDCZ1jCpDKGLzFN8VlKegikHSScQphS3yvxlNh8AhsTVsY8oxISVQSOjRJmMqC0",
-	"AsZQdcxmwfCQ2Q2DQJYLhXB38wOJRldde4scGbXMS8oqJQ2Els3e+7i40QXiu3kkfulzRcz+S+EEhOVc",
-	"d1/9TGdDLG8viUjxTP+Qp+BRKfU/Pul3JhDe4Wyc0hgsKqIwTaX5oMk+K+6z5MntO6OOXEhFppANw/an",
-	"ZCr3Z466P0cdRa5UKVBiyFihsSBEL05C8TnjUtFYlu/DqSA4cXp8SVYAJWjqoFMwXsAAp2rR2e8QIbiA",
-	"Lzvf6ImxNsJEfLOHwO5UEfAH0hUES84k+N/yDCu4Ygi9gbaHzBG3ORV6/fV9I9i6nt2kntmhkfP6yjQ7",
-	"LyJ8BalH1quhjR8uSWGT5LSPtAoFg6keAU2HXJzRJCHsVlnh2H3V8ECbv4BSHF/I3NmpJSqaETHVvJqz",
-	"CGl9KoGVKn7V8xjFgkvZ5YKeU/1GDMYvGgs+zQ1FSRUxdh7OLURYKkhTNH4yzbv061Ie47TLWbqA4YGB",
-	"KC6JQAknhsZLCYBm8IYMMISXZM4XYRBDRpVEfM7QFMcTyoyHsMaDPn782D30XryKpRR5irDEP2HpaYby",
-	"VvdzgmXXz7Mb7fvOTzjo3lVYqRgzvZJnBCUkJcoqTz/x9E50wglPm1VBk1EPYYK6eD5ikNB6q6O1KbSU",
-	"s+4Y05Qko3KIIKfTKVbxpCxQD9AIWKkcWb4AkYMhu6TcJCD10FuGMBq9e3t8MkI4lbwxZGC+ekFMdjK4",
+	"7P0Jcxs31i8OfxW8nH+V7YSkSS22JVVqruLlRpN4GUsez8T0o4a6QRGPmgADoEUzM76f/S0cAN3objTJ",
+	"pjZnoqmpisXesByc/fzOvzsxn844I0zJzv6/O+QLns5SAv8+nM04ZWpKmNJ/ymw6xWLR2e/8hNMxwgxN",
+	"eCY63c4lTjOi7zjLxmMiTvFYEXE6pSxT+kWDrrtwRsZckNKVWBCsSHKKVWe/szXYetIbDntb2yeDZ/uD",
+	"wf5g0B/A/37tdDsJjxUXpzTp7A+7nSQTWFHOirdtD7odwpJTRafEvOxpb7DdGwxPBnv72/pl+i328RlW",
+	"lDDl3iY4n8K/WZam3Y4kghLp/6CwUOE3D9ybpcIqk539jownJMlSknS6HbWYEe892SxZb7pfv3b99X8O",
+	"y7TeLqyzTpXpN01vODDD+n4w3B8MYFAv4O1mPG84F+UxHSLzdX884yxNTxmGd78QfaSfQj/hJMF6geSM",
+	"xBSn9HcYpb6FiClWPOXnC++D632qBTUtH5VdFypPcazoJensK5GRbodfEnHG+cVpjGdAv0uH33K/35lN",
+	"OWSsOlO7XaWzRoWanCZAFZ3h3rOd3mCrt7XXaXWkyBTTtLPfwYz1p5lURPwfywD6XJzrVaJCKrdMemDF",
+	"0iSEKTqmRMjO/qfP3U6Kiztfw7s63c5U6DUxHxxud7qd2YQzfcf3O0O0s4N2d3fRYIi2tjdcK0OHV12x",
+	"TZYhON3G2XlDPsaXJPmz7vGMS0nPUnKaZLOUxhgYkn5zi83/2u1MCE5gUP/uHMYxmamXLOYJZefA/4iM",
+	"BZ3Z8xiZSahFhOgYqQlBZzxZoDmWSEs+QaQkyT6ShCWIKpSx4lf08P2r52hvOBwgSWL9PjTc7e/2h08e",
+	"9fXCmlXs7HfcJzQ7iydkikGSsmza2f9UXPxspIEWEEroseqZPMfxhDznTAme1gd/MiEoTjVZoCleoFjf",
+	"rEd5limk9xIJcolTqpdO/0xwPEGai+cjH+Yj3+1v9bcq454JeokV6SLGe/DuTrcjyG8ZFSRxHK+Y0BR/",
+	"+YWwczXp7A8HRoYoAnv/P59Q7/99/v7/6wRnOMFpStg5qU/vJz5HiiOcqYleI00OoTUf9p/0h5Wh/0iw",
+	"IAIJgtPpD6POlEzlqNNpGO52m+FypghTJzhAS88nmJ0TieZUTYCUYnPzARpzgaKjce8NZ6T3Gqt4EpXH",
+	"O+pM/3X2D7Yl9uLB8dPs2fjn37a/vBzOYdAbrfnDj48f/XXU+XTY+xX3fh/09k57n78fdRpmZfjFLzy2",
+	"cqo6tQ/vf9EcaIK4OSSMzJEgMRdJeR6PcaGUyMfDpYMfcy0KO/udTNCeIGMiCIs1jXmz2tKzqo/3ZXD9",
+	"/0GE1BRhx2jG180XP7zuw/WXeKe8wqPOp0Fvr3lRX02oCI7zJB/cA4ku7aCxRBjNCb5Ahh8ghc+7+lfK",
+	"0Kufjt4fIPJbhlN9IKIpUbhvHzxKYErNEygm+/Gxm66/wjvdzpQy9+duaYr6ieWTfI8V+YVOqWqa5hRT",
+	"Rtk5OsuSc6L2USQipPgFYbKLMEtQpCJ9lDlLJMqYoqnmVFQirYAtkCBScUGS6q7FmmmIUedA/DA4UD8M",
+	"tzprHotR5xPu/a7ncyB+MFM7UPYfDTMkSiwOtc1Sn+KxHbjiaI414wULBgn9CGXnpVFvrXUWKFPbW2aH",
+	"6FRLiO0negZTysyfw3yIlClyTgSM8R+gJVRH93GClT0JcsaZJCghM6LHy1mIkW71d/u7FUZq5Oe6q2u5",
+	"TRf1wqv5Vd8t8JSoXDwrLkIj52iKL4g0bBT4qjnI+u8J1USx2EcYzYiQ+sQLhFFC5EUfvYeDRRJ9dCRh",
+	"qqul4Yhxli7Q2UIbRJRJhdMUOB3wap4pX8hQzg4QVxMi5lQS+KIvghJkiY9RaY+x/hpLkJpQiYzuoSmY",
+	"njMg3RErrehYcKZgsFqT0rM1j3S6Hac6vXx93Du0xkvzunundljehf8ZjTKtDvXgv8NX8J+nr8yfe/rP",
+	"rcHWs57570v4z5Mn5s8ne5+/08/LK73iqiMIn0TP4D16EeY3nvh5IBEt842hXW8tyIrVpslS9vn/CTLu",
+	"7Hf+8rhwhDw2V+XjoxfVcZ0sZmSNsSE9udsb4HOcEpZg8YqQpGl0sb0HjQlJbnFoKZeZaFyz2Fy+xfFk",
+	"QoY4kh5MxMgXdRrDHZHTMmaCXFKeSTTDmkdlzHArGC2M8LeMiEUxRPN408HeWn6wS8pc+JC8ICm9JGLR",
+	"tKJTIiU+X3tFE/u606svrfHUNI3LeGtub6O1dvacZyyguLw2shexbHpGhN5oQSTPRExAG4Ndh82O8Wym",
+	"eb9CW4PBARpowZ8JpuVruoD7IsUVTstK5+4gTBmnMQzHn0dCxjhLlWX4zUrC1nDn6c6z7Sc7Tz1VYRBU",
+	"FfS8X9kX1Yzh/5WcRV0U4Zkxvylnj91vinxR5g8tbku3jCdUfG/v09KV4ATx8YhFRnuI+uhvx2/faJmo",
+	"1wQWR2azGRdamppZHSDMFmqiNUWSSoLOiZJoZ/CkKj31VxpO1qldn41k5kP94v889Gb1Hz3hRzDj/1Qn",
+	"++l79FlfePTwAIzF7x79tdkGeAe2TWC1J5glKWXnP6SEaSM+2rc6A8rYBeNzhiTBIp6gQmfqo7e+YrJA",
+	"GNTN/yWxqirJ1bc3aRt2eJsxpCWWsp26UgHN9MioRgdI8qlzYUjnZClNw5zs4HbPzMv9gdtRnHGeEszy",
+	"Yby3x7eJ97jjDdyni+YTGk8cteaGWoUvdYad6+ZMeqgedzpOeaOeI1Ou7GixtGyHJKDgWqKpDLa3Ndh6",
+	"OtiGmMRg8Gtve3CTw/+Jp42KxoSnt6hfHCVkOuOKsHjxM1mEeL22MrTBRolEEo/Jvt323zIiwRIlX0ic",
+	"aU7FWUyM0Uq0SDRmnuFU+hFwlI6YM7b6aGdrC0W0GEDvgix6gmSSJBEYMxgldAx+D+U+eIB2BnsjVnuM",
+	"sl4mSaRpMyXF58DOYGgm+LkgUvbRMZjL8PatHYj9yCoLfUYG23tPn5HeziDZ7e1sk2e9s3hvu/fk2d4O",
+	"3n063tve2mliFt5y9vR6NnGN3d1lXGM0+rI17I1GX56+bOIeR2Nw19Q37HA2s7LVKFpGnFDf5YOkommK",
+	"Jlgakyx6eYLPo5DFu90f9oeP9rV5SLRUk3pjceq5YGQXpN13dsPYoo8+WpPRN/e88VA5YhmLOUuo/ghO",
+	"q+vvnDDhBbZ+qs348Wgkv3s4Gn33H+f9+59R5/N3o85DfaELV8sXHn33SP/atAdvOCMN+/AeeA7aHuy4",
+	"xbfLTKVdf1hTuCRJ0+JvPdo394kRW2fxWy5l4W9dsp6DOnEOLHE2LQyL0ywhoUVJwUNg6BD8QtTca5zC",
+	"4IH37MAukkQLd2V4d8ynUyxLfPFTpwj82IDmZ315lnI9gDFOZYN8tB8uTZwqMpV+9CH88jwAkF+trAGo",
+	"nkfmZVtAj/aPwj2FhcAQ4mT0t4zYy5qBf+12pFoYVwgXU/2yn0mjuXL47ghdkMXtCYwGZ2bdJoC19O2B",
+	"tZT8FF6/kY6/hh/wrZYmTUsZcX21T5MIKecZtDsM8S7FU62299GROc+EafGmuShm4A5D8AJNqIzPuyNW",
+	"kZOCjDMIi0WM9+DW6JHxYEs44/BRarxySM1pTA5y9xtVXf1NLT3z9+Ezw2WJ/W4+6GJg8wlhiCqEhaCX",
+	"pCrphuEtgLcZe7YVZdgAbdPy2qW8PUp9l2LWOJgUs9sbyXvOp426NefT2xvJMWTmNGrNcPX2RnNC4wvS",
+	"SDAKrt7eaD5iqlIqG8czt9fN+brFcZGzCecXjcMyl29rPF/100aDr2a5vaZS2iQCG9nV//R9AzPBz1Iy",
+	"BV8IJHCs9d135inz8YqPwFMWeoyr3phnLInARhFa10SMlxzLNvZMzWpVfL93MQHnV+6NCUkapyCzeFJ2",
+	"QYPqR41kEuSSX2gDTADXJ19mFGKChf/4TmZmPt04J3u9viXORXsXg7anqXHQ9np50ChybuDSc1TBdjDu",
+	"nMqBqYJWeRcTNfps4zzN5fqAX02o+AXbYG/DYHN35/oj1a99OyMm1/JtpmI+JaFhn2jzWmBBIfYN+tQ+",
+	"UpyjKWYLp2wZs0hrQglW+AxLmFTG8CWmKT5LSR+BtIOEUwhT6nslnhKbT2BjwsqYZ1RCoorAsVHCTAaU",
+	"VsAYqo7ZLBgeMbthEMhyoRDubn4gUfSlZ2+RkVHLvKSsUtJAaNnsvY+LG10gvpdH4pc+V8TsvxZOQFjO",
+	"dffVz3Q2xPL2kogUz/QPeQoelVL/45N+ZwLhHc7GKY3BoiIK01SaD5rss+I+S57cvrPbkQupyBSyYdj+",
+	"lEzl/sxR9+duR5EvqhQoMWSs0FgQohcnoficcaloLMv34VQQnDg9viQrgBI0ddApGC9ggFO16Ox3iBBc",
+	"wJedb/TEWBthIr7eQ2B3qgj4A+kKgiVnEvxveYYVXDGE3kDbI+aI25wKvf76vgi2rm83qW92KHJeX5lm",
+	"50WEryD1rvVqaOOHS1LYJDntI61CwWCqR0DTIRdnNEkIu1VWOHZfNTzQ5i+gFMcXMnd2aomKZkRMNa/m",
+	"rIu0PpXAShW/6nlEseBS9rig51S/EYPxi8aCT3NDUVJFjJ2HcwsRlgrSFI2fTPMu/bqUxzjtcZYuYHhg",
+	"IIpLIlDCiaHxUgKgGbwhAwzhJZnzRRjEiFElEZ8zNMXxhDLjIazxoI8fP/YOvRevYilFniIs8U9Yepqh",
+	"vNX9nGDZ8/Pson3f+QkH3bsKKxVjplfyjKCEpERZ5eknnt6JTjjhabMqaDLqIUxQF89HDBJab3W0NoWW",
+	"ctYbY5qSJCqHCHI6nWIVT8oC9QBFwEplZPkCRA5G7JJyk4DUR28Zwih69/b4JEI4lbwxZGC+ekFMdjK4",
 	"WipBhNx9YtnNz2RxxD5IcqvL1RC52PeCFm7liu3Vs8odx35Aw07jbkwvChNoIlTrmqwT6WucjrmYktsl",
-	"06n7atcub4VMCxYwwwL8dNQcJgjOR8j99eHkVfdZhDACtxkyLl/DvXNKT4gWo49gtm/wlJzgi1uWaVo6",
-	"dZX+rJ2m/gGUVqvvUKaPCBwvqIaAHNvg8bo+gb7hymQ6aOX7dpeBqy7OP23n4NIuXHAKpymfWzstodjo",
-	"7FZzodJTXWz6CszJejvv4uBZT2rjwcud1tWD9y7F7E4GnGLWPNoUs/pQ33M+vYuhCs6njUPVF+tDNT7V",
-	"uxis8dc2O43gcmDACt/yMZwJkgd8q0pCrpTZxEAkKYtNCN/l/msluyhQQO8JhmIjfI4pA/VNEFwJe8NE",
-	"jX/5LnbG+K4bd8Zcru/MCZ2St+Px3Yx4Srp8PK6O2dnJ1pMF5VF8PA6MnfNfsDi/ZcLCi5TjpKs476b6",
-	"63bQ4KIhVzEhiTVYwWZ6IBEEGNHDJzvoZ/ojylhKJKijY3qeaRMvT2x/5Gb1GrPFe2tB3S4vwop0Ybzm",
-	"uFTdXAemqMJ5AYrQq6sX0efG8wpp6/QVF2j0f1+eoMdSCYKnTqfWC6hf3jU/y7IprDd/q68lIUP2hrt3",
-	"Wp0sZuSuQw5aVVgr7gA6Re3MfGClyolbnUZW/rbdcKe0a5riF4TpqUzNIuvftHL7EP6LUs7OiXiEQCvu",
-	"Ddmo6jEYAdkY++6HYcfqz6fw2mEH6kmx/YgJYpgsTZMK8+Tpbv9Rb8gOGSLTmVpoJRUqQXHq1DZIBwZP",
-	"kh3gTfswPhQe49veGfdduyvW46OV0UsiNMcz0Z4lPu4DvVeQLzzHcuiy7iOblAcYExXmgEbc+By7Nr3W",
-	"8QDOmM1J0vuUcq34T2hKhgw7Z5W+cEb012I+nVKlSHKgpXLiC/lq9VeNg2zOCz4wcjUD8rldW54pIhhO",
-	"u0Dko32EGcryoSD41TldzR5GKOXnWsvJXbQjy85PaTKyTCFP/n6t7ZFbpr38412whoDFWUooLKHC9wim",
-	"lM0jtMW/Xc2ZRy4IM2QgjMHtVtziKs7rwQ9jnHX9kvRllFApYP/iR/LvJIBov92FLIHmOGIpmaAuGWzQ",
-	"/w8TAu0UYQ6bFkCD+cRFba9WVDBzAqfXiTozoQlMURNU8jEaVuQlMKkwA3XCPXS2CBdN2uvVLPrOBVns",
-	"DwKl1X+uGsISSFBzERKaQ2wnT0eg4DwDViDlAWJZmoJSyjgj1YwUP3/vyY6fv7fX7z8d7O1t7e483env",
-	"7Q3KyXz6pUYQm4yVanIf5HxSQWQ7ejETXZX0YpE7MpmTY5WyTJodiEcsFTLhOcWBaxrkILsudIwYuSRC",
-	"r0u+FolW9AE+qESB21slAtzqNy5DsYEmyyeY8paJmd42G7WzZ644Au/JmAhBBNLcH6floQz+jIfBptWs",
-	"3HJ7X7HD9nfG1dfaZsFTsopy3+t7gCvzmY3TlysF0pTPbZBkhoViRJjKPCjNdJnQy75wrN9cyXbur5Hh",
-	"/MXPQPtkUtKAcO3E8jH7DKmE2lPi9KWzX9q2ysEtIGT4mTY2OlCcrAVVARCGE1eX8M4TRzaPvLKAufTS",
-	"R90MqIeOIDnXxAr00nJG0IJg4XwNo2KwEE4/p5eERQgrNOVSDdmYXpIeGuUTH5ncYRuBdsa+Xqc8hYEl",
-	"RhfzNhSzhXFlGP2qLFpLXH4189uIs94zohtkRP9Np90/6KsOZEANOQRsnXut8V5r/Pa1xosmC+iCLCzu",
-	"0j+7h++Ouj+TxaiHjid8zky9nja3yrQ2JVN5Ojj922/9Xy/+Ppj0p1vps+d99tvFu22+K57KPTXIti93",
-	"50+v9haD37cPd39czjgrYE3wegPzc1qCUfj3zvaX4Kbfq8T3KvG9SvxHV4kNk2qWw79QGdjqt8yU9OmT",
-	"Y0WxrMvifMEayxZlnmFtAEPOFraIZa21tj6mymJXV1tzgAKXZtU735ArZTFuansCXyi/LbxwJdznqvpy",
-	"xvkFRFPGYBpY4egsBZu7EZl80VGBLDxC2QwpDnBdoO2b+lXKzqMhGzng5pGHzlB6eJZmEo2qaMajkHUQ",
-	"hqGuFXyaCzaSoCr4TUkGWVFmLJ6ZAhkUWBATdeRxnM1oBZhjsLTK80l/OYJLI1h20/htUOIbmkCMWUws",
-	"/toqcn3u3/sl2kz9taXNKx4wpSo1dW+1FlSH0F7xIXu/3SHQ0nJc8hvX0fglEYImZDWzyYnjrXvkS44E",
-	"vtLfbm/7UsYOX2eAObZ6U/XonenOHsx7czVpSQWwRRlatFr+d4uj9UDa16YiB0q/Nm0cmwe+eND162Dd",
-	"3dke+sDRa65KSFXxiLqsoLhVKOjYp5vSrgQ4hXfymxh7FJZX+dZVdCRvvitkt2GtLV2CL0y5DMS2kM/I",
-	"69oR44oE3RtckdzNF6eU0fiBRFLh8biHjjMheMa02EdyhmMtgCGkPuWXVYCrjzRNIYHHJcrlknrCU5pg",
-	"o7J5Wvdu3aKpEtCfwcLBsp3cfW+eqJ4L+6JVVLah47nEQDgolb2AfocseoZ0lrcB1qxTI2aLU31CAxQp",
-	"JT1n4FCWGYU8aqiqA9nTQ0fTWUodtFaROc0g8w6bm3yytBOqIpHdhVYx4alNR2oAIIDcJDjKUG3DK/WA",
-	"xVH7+enf/r79649br3f++eRk919///jy/cmvH7a2d3bLJ2ynX7NrK/CVW92nQcin9RWVgHayia6x+uaN",
-	"BKonFdeAPvDPU6OI8cax4rC9vAzaZNqadWBZ40oRaGTSHKgCFqyIx0VdonHtKMVhjHiQ+7GBT4ZsGigF",
-	"nJLpGdTr1Y2QB+VvUhUhyfX4RhlL+GjIgDQFcQ1zLKIXQQSLlOpR0imJqtZLD73WBo8ZiYSKwzMyZDhJ",
-	"cixmC36kmYqWn5yNqZjqf01IfHFKmVt0uKiPgNLymfFTOeHzTtRJCb7UvxgBCP6OhIMbwg1VHwsizvV/",
-	"6XTGhSoDK9kv184AbobDTmiCqDpoAKw26eQ4zWCLRwWCtElTcioqsC7rp4L6zB56FZTEEcJnUL8Jdrve",
-	"yDIsVRnFernX8E8mY6POVRdnCYVmBvpXPB7DjxzPaDfmCTknrEuulMBdhc/Nkarer5nDBjbubUqXseDT",
-	"08J+CHifHTKyuSmCk10zJUYHHnVWfBQU4r5DRq6oVD30xlSepVgYeHfMkD7K6IzEOJO2tPucMCKw4kKi",
-	"MaapFmr6Jgm0b4rBtbKov2m4QbP4WkG7uPv7aYMsC+u+elG0ZtFV5ErZevYcysH8aWPbyAnDgwZNeeX5",
-	"rCjH95rw1zqlrVWQXP8OoJ3zBMADC0qo2ViltjU3Qa2VhcBp+o07ZTbSyvjpxp6OipoGVrZVgcpM0P9M",
-	"vs+rPQC+qlfSAd0erFD6fjLdMBrAds3Fut63djTjJUDduhYcPE2IVKZKtkUco6KhliIag36/HtMIhiZW",
-	"LMTqUI4PixAVGeo2QR2S1lnC5/W10dtcf/Urg8BryMwFWc0rCqEGLNiHYwClNi9hJcL7fpmF+30k+0Uf",
-	"yVWxxYANtjK2uCSSVR17OZoFxA2qd6u4VhFA+mrBraijl+b0d+g1t/yxEzolv+r7gFOs2ufCQPoKW731",
-	"lbd6jZCfYWrAzTr+Iq44fW89870C55OlRFrTQ6+B1W0SEnAaLpOO5trGGtHJnDJpLNOpRakhRKIzrlwA",
-	"bA1/4b1WtJ5WJLKUNDAUUZCDqWQ14eIzQfCFLPGQqudYP2kexPlj2rx3ynLPs+15piRNSHfOhb6vC0jo",
-	"ubT1cLcc2ID7JQSA7N2+BAh5uy0QctWhCmu24pi9L1wM7XyqpveL8cUobgX6gTs0nFlPe0rGqtzEZkqZ",
-	"//LBTXlW610evgWf6SZeyKXKMnRK/IMpzF+W0+DxEqPfYrHV9U00yvtejyI0sk43+8eExBckOaXQaIay",
-	"U4euMhoy6BHovHDJyKQkLLzK/QfSNl/zIZj1dA/QyFpP5ivWf+feqSn91HrTTqG281QSwkYo4ZDGZdyI",
-	"Zj7E+RERuBEPkBJEsyHmOrWYDgJY2uHl1Z+OHfk9v/OpO48jzBxQ7POJe57HJHc0msd9N2RwBmUWVu02",
-	"XmJelc5lgSPMaqHc3n1CzbeWUMNTngXcxg76F5kbAIv9L0Kcn5+dlVWjv2yRp4n7qtN2npZ0n6cl3ecv",
-	"n/rdPdwdf/73k3Dy7DXydE5pElj9V5kAnc1qamgOHSLhSGpVwOY00vWNUiMxVtgeNyBQ1pVdXi/5QOIp",
-	"zN1mlOdTXkuEhrODP4AyEpl+U1DWjiXJMRWZqujOxxeUIeBV9znCHQj9Nqg8bqsKBdVEi/GUFAhLVCIM",
-	"qhFJEK6oRlXVoGlbrc4hmz10AI9ikyUN8KbCF9AZICYH2lwF3IkI1DOnkN3cyZEzElOc0t/hPASGeVy+",
-	"wVZPuOMdPNroaGzMNfBBgBAvWMYImKydk+nPZC6un9pcGlF5jruBKd5QapHNgg54BlsmBFkxUF/7Emct",
-	"0a9HRz4H2jinSCsRpgt6spYuEeWqW8lvYs6Mg2BBYxpwV+LxGEAoTnEFhrXC6GYxn+pzuOIDNvMBUtWc",
-	"XysvWkSDqN/vX9+/NeiHjsq9+nSvPt2rT/fq0736dK8+3atP/9XqU9SgtqyjVt1EIi2kr3KEk+Rb8OKA",
-	"pmUTeNGoP7o5qR51rrp5X73+HSkptzi9DVSY8uj+Mth9shtXxnjTik1p2B37yf9ezaW9RlLeEy27Rqul",
-	"WWlVbYPNe63lj6a1lLcemHnbvYeH7nWbu9dtwoAwNZayhtBvldIE4r1dmXrt6WvWq5ejSd9w4boe3zvX",
-	"2LqFQmWcWxBBxwHdCqB9n27vPXm07yLrfv1D++D6vW/o3jfUBEb0J1eW7t039+6bexXn7lScunjNEqqM",
-	"gFxWg5hYkYhsdV/MRRIK71iU9HBGFZS6Adf92/HbN+USIgu/PMfSNbtDRX8PeLB8vIed73cGaGcHDba2",
-	"0c4uevJ02KkddIjcLE+uvbHkSSMGw5PnabLO5G3pFILKKTP9pDT9u5ud2f3w7My1BxJYRnmX3k04IwH+",
-	"uzzB2X7scxO5vmQqVDqhqdUAl9usfj0ThZTANF2/IPajq7ZMHF+z2WDGPWiKRJLcQwgtY6HWtJTAlV+s",
-	"V4smCeSKhWuJoLOJXkqi5lxcIHu3l4fod15QkqTj8ooP9rZ6/d5W72kl6Xx3jYKCdvCURqluWEBPW17P",
-	"CvHYUDX6WufURGBJGlI388x9LJG5Lyp1n516ZdJFEqJJU18PE2BtEB9DtWGsRcoAa96c/AM0sn2jT10b",
-	"QFtJZn92JQjlvXYwP7XygnqZPgyluTYMRgHN+j1Kw9D98vZyXvNGDg1M1F0+SvL6S+gfCCLJHgmF5UV5",
-	"kcxJfBdaqiehpSqXBjbTV8xZTAQjSSVHWA8NejLj9PaWrhi0XDpqiSTAeVJmd/cA/skQuZpxoSKD82m6",
-	"JBtkJHzGs80tj3DuxOp6kUhLRsCg7tWQbG9P6BU9UJrGahpO0iTy+lin/HxZ2ninP/jb3q/Pd//R/2dA",
-	"MK7k0TJr4CoF3MB6cMAraoy0hIPYl/tgIblKC+MfW6/EkruHCs5TKZT0STbn6IVYaRT+q71rWgegLX1q",
-	"9pmKJ42R+QaFk4WK8q350n6kQk1e4FCZu/5Vz/5M32KBHgd7/X63P+j2BwDUwxO8cESel3FB673fwReO",
-	"UYoVEUjzW0TlkOXNs7BEgYbMRS0nYACMxpnKBLHoj75G82yn29/qbu1Vi+uq56ds169zmpxHKLwmhwUu",
-	"tJ46+Am3t7f30DhL064ewaPgSu3t7T3rDra62/2m2tDWM2kc+StCkpUNbYp5jAlJ7vHJ/9D45LRqDcwn",
-	"PC1O5F2hlIdhl+09vkD8mqjaN9g5xzaaNMueA4Zr2y8HDJ/wTHxrcOH6gB+UB2/MRIC5xFPNjfOAg6Wx",
-	"UmluwIDX734heugnnCRg+t4Djn+jgOMhLc6HqrBRza/Ss8aXSJvlPZXFlN++pqHxDECP5UXJZT44ZPnb",
-	"HupVewQHQJ9RMHakQQfk0KWTsx76aCG6Sp1w3InKm+cMWcYUTa1xZBdoZTebPz53v+n+Ovds6quzqQov",
-	"qLGB9c5wY7Obe5XyXqW8VynvVcp7Xv3f3sMmE2ljtArI4YFEH97/gmZYTSJwxceCqH00E2RMr2CAVE3Q",
-	"aKLUTO4/fjzKoy7Gaa91NQgd1npNVTxBj90H5eMpmcoYp+16T/VoLP01ygTtCjImAjy/ZRrcKtPgkzIo",
-	"cmAkTW2qhkP92dXy+avp6mYDV0n71W7VksBv512FJ66VpVhyd31rbtXnELVdFtF1aRN5EG8TY6Fw6Kn8",
-	"xZ6suFV8mgvKAoP9ic+9sQFf8hCPNdca8RlhIzQlmNlW7dAh1I+zX5AF4JhdEGaiCxVsFHu9Frcjwtpy",
-	"q2Lr3p1Ahi5tYS1CfJc/vEacWvBGQK18NHDP2p93vcKKDz8JJDI1xYiOEr0VY0qkt037aKT1Z8OVMYNo",
-	"1iiTROwXjHom+CVNYLz25RCCNbt5r4uvZO5FEA0OjqOMMtX67D/MZsotmAJKAiQ6TBbVNGd9EHM0ooCt",
-	"5i61NPaX9Aq5KQjkG+kP8tXCwzfblCMqb8QqEnjfEEX/uMb+O17rgrBWMhUkmDF8ialZxahj9vA0TrkJ",
-	"0gpishw7Ucf845SyUyIEAFHCrgYR+bzPrANn/ByzhCYNkbkZl5KepQQl2SwF6dJDIwjUnmp+PorQCLQg",
-	"9wfENU/12wxXG820GQIZmEM2EwSIkvqiFRI6tXHmo5QFW9Plr15FC0X89UtkH1sQHNAc/kWwyKOxhYy3",
-	"uGVlMb/3bGdZuvze3t4zX7rvLUkz8AR8sZRrSETJ2Rt9Z1tzuf3rp1hqcmu2XSmjiuJU+t0sUqKFjanm",
-	"MC8wFgmWiggqLyos6PC779Dr7/T/6plVhdwaDo+DyJJiJUd4/f4NKCyTNVBuTQKlu/uUsFCCzy9YKqTm",
-	"HCX0nDrAX4LgEcSy6ZmvJ4ZoqLO1XZHYZStxOUg5GD5rGjh6ecq7WDoIpXkGGeDKTGXXwtLmKKNDiwZT",
-	"/Ia0DWJOvEkNBIPT2KimfyX5wdw5CqSNlvtotkCU8Z48VRa3r2VhVjtnasplJlZ+5rm9TT+RG0wBfRWu",
-	"mWwHk6Gfx0ZizhRlmVfKRKXXh8Y7WOPk1yfJh+ettEPfng73bbD54kuzILy88jaNnzZsP9nK9YoouzOY",
-	"0QlPV/Lrn/Q9pXTWpeQE+/42P7BtMk/5GI0s9O8pQP+OohJk6E2tS2P+ZIuGma6WZrmxxqdFS8qVtRzm",
-	"LsBAjy+IWg2ADnc5zHQ+Hq8Dmf5WK69uCYKp2xM8mxFGkn3TfryUqBwhjBJu2ebIeqO0emXhMkZgFdqD",
-	"NjpwjVF8XXRkNEb9UNF5qfYOLcYYmVsk1zIb8QFqcz20ktbr8ZPtUEuN4bC3rBXMHFOVUqlOiSs1WLau",
-	"H+3dedJfiYhXPm1u/gnurQrNHN4d51pzQ3Kl7zp0HLFZgobdfa5QljLERWJCD2s7+Wzm5obtJkK5/0HX",
-	"3jRYZeOK2PTVIrlfEJSbMYiZHhGrWX/FedgsC10SumkMBKZN5DQLRC4JswaFIAZDnzkEb3kLcnGtpgGw",
-	"mM1U8rbBj3RYYQs99IbM4bcq5DIUaxKbUb7gmcVphufOGZWlChtft8q5phVSOVesHc7Iq4OwUtuy54DO",
-	"VT2bHvMsNKbPDdwmxCmeF1pWzUQlgvKkKGksvCFQ1giVbZrH2bJLeUNB9K/YlrrZ7OJxjCXlLDJl3ZfU",
-	"GOeKQ1tlBtYXg7WohxGKtX4+EVSqKZZ/dv9h2CGyURelG0LsKjVE8vofh6JUK6BH7ZHZNEfMPL2PRsWQ",
-	"rEvHDcu0T7TeIM/lAz4H+Lt+1DY4NcX7m7rPmDSKBC+i5rz5r5cink+3wWNQGl2cZpJekjsZ6D1bub08",
-	"g80aS9SQcVae6+a8MXNXA4iwrZ4HIsTKitCNcYQPV7666Id1cDu4wW29MlV7wP7eBpPQvmuNCL+5sV1s",
-	"3z1UD+8TiCe2ajLmOaO+rQg/Z0rgWL3gceZcf2GpZTwtNUDHtzPCDt8docS+ILDEbMzbvfYNnhr8k0si",
-	"NJPMMwPsYHudwEz4jDA8o+G99F5kB+yr59u9fm+7rBybn8JVtBPZbjq2THUiA+OubJubRGRWzX0utHMv",
-	"sCI/OTO8haJhrXJIyLPQ44IAEInpWE+nxECgcIYwkpSdgyxVoU4rKY8v5JKcQOcc5OJCmn7uWMG7fMyT",
-	"crLEWqfpBV78qL9d5UsBMKA1glelWrladrER/Haq4Y2wg2kNhkqZIuISp+Cipww8+aC1GA0QaWm4Hf+A",
-	"3L804wlreKum+JIlb8f5kplu4mv51F4EEORcM3L93eCCkJRekhCQxSGak7MJ5xdoSqTEwXbuSmm6CFDV",
-	"m8zhtCT2A8jdvMx/Wg4aGnSR1UBbm9inrSKEdugr0yIhk9be7GdHftUMWhihCXsHo/BQDe4NDJnC11Lu",
-	"pszimJDEwN1YXxGkc1YVbosTQ/SWIszknAiSoN1+f6VSu0GT6KXq6+fmp4IqJyzTsp7jP52cvPN6kPkz",
-	"fZAnScsZZ5KUcHOa1gpSQpZGxP14wHrxcNAQVlJj7g50O04lSrLaqGkx6K9Bl22ARzy0D1UDGCn7viqh",
-	"8A27rK8VEFo+rq/deW+NltOOebt+0/cRlaURlZBHaVkwI2/Incu5ioupehzr4qLMd0rMepk0Xm0lWZnc",
-	"zkpyD90EwESuOHxrVlLlUNQWYjQjLKHsfLSP5pgqrV5rcs71FIt4pMSiBySvfyXJaB/h+ILxeUqSc5LA",
-	"JQy/nmGWcJaXn2ztGG29lOBmvmhiYuZ98G+cVDLU8vtqDOtFnglQ1dLyVpZNeHgb6UfjLE3XyowyA2ub",
-	"eLUGaKdnk9hARSVKsRLqkV8SoR84jfFsnaas+t7neFZHYWwPgHhD/u5iF2pDKneNKE21nSPcbGBz660q",
-	"gX1Tjbccidx65637Q3V/qDbozGIP22ZBJ7dxDV1YNqWua1LNjXWeuDPKqhDJEvpo3tLVGptF6G2lsDlU",
-	"35pXW4/R4A629G0XuYLfltJWkOQyCWRmLFFC5SzFC5LYoGEC0oItkKIqJT10nAnBM1CmkJzh2KbhCDLl",
-	"lyQxXbzBgaqtZLCDxRSnVBq8jzevnh8Y/zVPUTzBAseKCOkEH5fECCOb6qsmZMgSKgjAzsFekSsth+CL",
-	"BnysWkT6QvTQG85FsPT4TxkSNBRw3cYKjk3deDeFO2Ku6+WK3SXnbDjKx9YD0FQiVg43ABOTCM/xYkVd",
-	"6motyM9DrXNUSCTg47E5weDUlyRWphRRaHIogrFteauX2VpirgHuenO5mX7GZWNWWZDlVlop1MEY7Q0m",
-	"d4ynBNkmDREa7OrTNnjWL3I2SpS6vdT1OXjm+/QHuyEH2MsppmmwETDp6ksOk9qc9N3trS34pavpGUI0",
-	"PFPot4xr+z5CMZ8aI4ILRJlN4BiyEm+3VsPW7g7isSIKElA/nLzqPkOcxQQpQadTkjzqoWPFhcGTNNUb",
-	"9nNDJmtiR8uR6Qzr20sdI3rINJJAeMrZeQ6MWxUTmLHeNJOKiP/P/tjj4tx32BJYp4qztuYoW+ms9WJO",
-	"9QOL07Qb62tweiLU7+8biMmtnf1+Hz2c0oTR8wlEBhXAmOb14QlePKpAg2/tV6MFu6Xh7pak3cOHn/qD",
-	"z1Dd85+tT/3u9udH+5/63V33kx7Bo6BAeTWh4rBcJ7Nx+0NA1sUMee/TM3z109F79H6nhw6RZllc4tQ1",
-	"CxjRUPTPlD9WCieXHX09iec8IXrznmsynPkQRe3yMW80OqYHZnGWicLr3P1a3/cFtlozEcddGhRfj/fY",
-	"BzZnMOFaC6FoTGeYqeUI205VbNkTQ8/4nfeNskwIoVFLnomYnAQd+OWYibnTdzD6dF7yKB4uzxuWRFzS",
-	"ZR+ttqlqNf8A4XpulQBiQMqbNgNOF0mQvqXVGN7nyCorv75OoN07I8tiiV54w7mA7QzyYmVAmSbxBUm6",
-	"lBmvxJimqbngqqS15cTlhM8rfuLiZctDHCWq8gIaflZA/USWT0dId6jw1h8zlqTt/RnOMva5qhux7KET",
-	"F7iG+xxf1ZbkCKWUXYSSK4ItOSD0oQ0LLY+tNZBHQTGURLB2lO2NeF2MbT3iQAosZRfSwG5Z8z5nOHqi",
-	"rQal3/WV+Yzd6BIx2t8C3EVxhRtAm+CSrQqGcJbbHle4AtWwdIxGpzHPmALAzTKQ9WBrwwBsMIlENa4H",
-	"dOez6swZzNVfEUmwiCeSVPhu8XPLI2rjkUAta5y8vAlNq4MHq61VUe9NYX/ihybUrQ/vfynrdQ5Xa0qm",
-	"sucpq4/HEyp87/rjOi7LUn/HcHj8fQNYmVm5lgfWyD29Pes8eAx3vuYJady5Tv6+NTbsvQWfaJ2UWJLE",
-	"HBwEq7TS19bjwa2fAUNqiCQGbsIURSURIldaOqPRlCd0TIl4eaUIk5QzW7BAp7OUxlS9z1IiR5GtI6p7",
-	"t1onunnCtJVSCH05RoQZGF7D0Ntohzs711MPjVcX1ENXuq9VFBwr2E8iUMZSbZti0FcQLQMebaBJWqoh",
-	"SbNK2f9D6JSBrvJAxaNMsH3NOva9y119ebTZQgV1ztAihZXOQ9g5qEMx6bZ8XNphl/ZZ1PyYcp+YM0ml",
-	"Argb1+ppswncvuJ6ZBjCPsLggvT3SR+zdI4X0m+gWddsi/wFq+PerNa6jlb6I+cXHo9dk48a731qkj/0",
-	"uZ1hgadEmaxNzsjbcWf/Uysx4wbxJVrLUDRfk/lTn+18nuMZPqMpVYv3nrhrJe3dcuYGXDXlXxHR1IcO",
-	"jJlsNuMCEI+LW2Urqj7yvlFuD1kn53UbcLUbwdv8rau+b2Q5bEnDesANBYm0G8ix9/rSULYDzKlZKxXW",
-	"jdTEsaNO0Wzsnce4OlEnd81HnWPN/Nowd1ubof+qDesf5poLtRmaOYC2k5zZCJypulaYsjITse+1Fm/X",
-	"/lkemn/PcgZilWifsktDL29yEyspHb22/kMAHMUxTsgDiWL3pmBDKFeN00D0XmPm4rZKl2FCajU3lS6d",
-	"Xy+gGFbOp1pjrotVI0RGBnJ3VDak9E9VKwp+W6H7hw6HcyK0clfVWe3KkhVJ4kxQtWj3/mP3VK3nqF61",
-	"qEIR3le8ia+m2mNvbC0oF+BTeQky1ekyABMkFU4L3lPxb3MhmyOdM8g9BfAmY5JwQc8pM2gNmWn2B1cx",
-	"OhN8Lo30XQMlyf9asDpQEFDBcapnJglLKtAXDB2+O0IXJO8sNiE4IQL9s3v47qj7M1mshnv8qgeqoRLf",
-	"aNoBA+UwUxOwkgDA1q45oKrqZVCLHErVoJPEWlVu0Sd1pXN3K9D0uVRAyiE+6Y96DXpWWJENQjmNrNjY",
-	"zyjwBd+MrvPrNcrU/KS/CRVWNIapEz7kih4fvt955LPFnV6/NyhzRfNTgCk6k3e5EjclCcWgC5bZo4d/",
-	"AlCWlDPw3Xz/vwYWFP5TBSUJ3lkXBss8klS/rST/VmqT5ScagaCdtAGexWIy2tccxtxzBsZ4gKG5ZXAP",
-	"laec/7pEJm1mbofovPTp0A3hUTSRgMW5R+9fHp/UdJLNxOQaQR0+VnMs1vLSHbt7l1ipblNNWk1JhbCZ",
-	"NmUadcmcm5mctqLU4iXnc6lRbfmY50fRbkcjb6vw0NYoJOY54GMxTzRHM6lnXEC//5CAToK6+4ntfynb",
-	"yoDaCQ9YVHpMDb51G+PwEuOIXjie8vPFXSuxteSmsBT2FqL9/iXEaTzwb7mQyjiMattGmjetkmBxi31M",
-	"GqAwTXZmgxPXXDSplzlWQHUSzzmTWZofrttKjgzPx+xK8/p72+Z1/G5yaFaL2jaIfVRrvM34IkMmzcyG",
-	"KRyrd3owm3Aa/TCCqdTps2mFbJcdYZO2Sm5DwBSObAJT2VFoL9W9DzjNGs6BCyUKlxhW3o3vdwZoZwft",
-	"7u6i/gA9fVqhqd2dW2ctwQ00E2zawZ+yKWYuR7pdpB3gq20CdSDSh6c0bTivEIF3jxUL+hqy0u78aEJ3",
-	"9oZ2LwB+pUduFH1NiebBstrrWYF3z2qWqlLNcjQvB6jatQyFNmr39ieWyYaDmxUtvvI4mfAZBR+PaUxx",
-	"hUfkv64W2/b0HL1owGq33anBDCtp5k0i9cnOWpCYvSaoaDOaUATG9CfK3VcRkmSGBXQbPFtAFiuWS4e2",
-	"1V8Tr1MP7mFU/vvRd83Dzbdmgywfk0hX3t315Afsj5QZJNQaIYsOkZxwYU42ogy9fvn6GJ2RmE+JH0cs",
-	"Pud1kNHPRJobxloaE6YFZtIgtx1I/PVE9XUoP5MZELgkMWcJFovyEXCX24jJ4kMPoJdsVqF0g7gyeHbH",
-	"OuRm8vGo5klo5SVa6d1c6mf86BoAE5c+gWjlrObOHuON0puvifduhU7YqMluJu/nRjJ9qgUP3piau8pV",
-	"o46b4T2Zhz3n2dkCwAEKIbGunQb7DsaCO/LF+/0zLwhUg5n4lLEXSofeXl++REvtgCMpM7LBeujHWs8Y",
-	"nsoDz3msR4ksVgZBMB+3O91RhzLocg2hQNUd8wycLzFn45SCGX6WScqIlF1hwpgpP6fW63JGkwRatqmJ",
-	"4EqZHFolMJM2GKrolPAMkl8h78mQkeK8m3I4Dvqb+YZ3ok7e2sfMPSZS6jUvB6q8CQU6QyhM002d6gnF",
-	"54xLRWPZ0OqOA0Gml6TWkdjr+YBTTTkLSKOtILdAyIMajNVeO3XCcaMGRYdczbQp1uj5thttS/O08VbK",
-	"uwjo6H957FKXN3ANbaJz59y8yfw3RIkeFpqH+230KEJjQQjCqR4KVvSSSP9G7/fRo6IoVWbikl5qlce2",
-	"DfEemRJxDhnjio8embS79ZMw9FnMk/tWJx9Icklc/DDkTTZX/XPtmm+Nsarq6+7SCkHvPml9GcXhWcrN",
-	"Xvqb1IKtvcbxhDLS1UcDYBTN18AeaOR4QdHYLP2dLlelDpBddULwf/Y2u6L5hR8MK4LvAGJ2rXoVc6d7",
-	"sMhAa1dnUdnTZRL6F5sU38qgSCm7MMW+syAqoUuNWT9xRpJ0bIvUqwkIcGH9ZsQt06Jtjs5fTZL7D7v9",
-	"r6Ew5euxXFt6beu4WkZWPbTWZZpRiqX6YDAzWsRO7cuPAsG9IxYLUPZdHzUC6E1F+y2V47itsJiXiY41",
-	"u4oV44xKM21a67d+jls7PSzPfwvZJ2NoPNcorDDjjMY4hUbZfAxobMVDLrMb7CDbP8tLKAqwn3ws+17a",
-	"WPeM84sbsZyXILK7D1uXZl6DaxOs0xQLJOl5JU+qPrLduzVsLcqIt3ErKeZtpmI+3UCBBwnsSgaqr1ua",
-	"8ECdxRB2zhC5jzgjEHU0h/CS8oLJttNPKsHEG89qr61jid/XrraMG5uVatrDeprvjVWBqMqhgPKpkjJd",
-	"3tL8UngFK3VBG9Up2PdXFewpZc3a9vX2tljf8q56v7fcz2KZluypXyjS0jOaPxvASlun81+twnVZUWr+",
-	"OePTqJWoujQwvUjGiQZaJSMkkV3rRqnkVhQPLF1VbPsh2dE1r2Xe/24TD7NN57JvWcrR1sFkKdp0UoYy",
-	"SdZCRzvLe+u2wjFvV3FPS874EMxnAlLezsCERiOLZuIelYZ3J4ikkswnRLSrgPUCAmWOPVi39PWdrfQ0",
-	"sJkYgbXTsr4edrpe9xoYQ1uUgmbdo1Wj/nLYdtUgr8v+zPGp8D5XBVAvzyUpiXlj1F6TSxG2b5ET5KUZ",
-	"tEoKrcpSKE3X2xF5mV3LGMc1y9Ad4/hjlKDb0d6Xn9+Xn99y+XmJ8jYuPbdv+bpl5/Yjd1Jy7rXpveVy",
-	"c18ubupcCzmi63sFZRytldT1iN3x1yIyBpW4SfdsUQ2JFRdWkbsZsL2rcf1yj2nbJCvo5QUJnQZATnFk",
-	"i02uUxzfrsC3ZQMYmLBfILgZKq1Tvv0q+Otq4CVUxFYgxV8Tv+qPqBn6+1tWD8uloe2cHXUFLWruy1el",
-	"s+sqaz6h/UE0Nm/I92rbvdp222pbjfw21928V31lBc770t1ocT6DvH1VrhSDbYn6YJ+EUCkzBbfN8bml",
-	"NRsmP8NLH/8WgKyb9tZbsIZjaRxhRYwwlPK7jPAGK3NsP9vE2s/fPy6l2P57ED3Z+bJOyNbNYiVhhErk",
-	"vM0/WyBq+st6UzcFYguETSDQBvtMfeD6y7DTqiJrq1/a3sP+RttbwfhZXnUV7ILaWHSF3sIReb9TQgq3",
-	"KFk3WpL17ZYwHZgiQGvCwE8l+LAlME3V1WpdCbVGrpn8+jV+dRpbUZrZTGSJq8/cgLRusEizelxWIGKt",
-	"XJF3fuiwZbLIoQ+prIUJoGhbzIVDcc4ZzhSyADVa0zjPaBKQVs02WF1UFWXtquujZ5Tq2L1LN4c0mIM5",
-	"haP+K6E8gqhvLQlRuHeUoo0tCbJFLLKOXhaMBa6c8hqKT9OELdqV65lixVrLKW+uR0Suz+FK2drsnLxd",
-	"sdpa+fCbO7TkALGNe5p8sZLvyL31Dv1GONxk72RT1MZ1Ify+pr/qerZ7vtUljulBiNVVDdMjpDFvuNRC",
-	"5CviiW/gvCqGHq3gU24BrunFykn+j+HBcsO9917de69u2XtVJr2NPVfuNV/Xa+W+ciceq5w33763yntJ",
-	"ux36OFkgzBAwMpNxFadZEtLLwriCR8qeJltBA+PwSRaulsnV/LSKVKfLSumOy1ChrUiyiiLaGhfSWDuY",
-	"WUCDStUXXujzC+lovTsv/m9jrhXJ2nrsFn/pDjO2l7HJfPMeyFqNo+HzBYRUXm4LkHydqKxmF9POn1sr",
-	"c9yyzjKpNJKrhbpuRadaf4baKNP7yWjqKV+eX/n1ug1dU5ut4d3CLyEt1jNx2mXgrmqpU1jkt9tc54ZQ",
-	"wp2hRRWKMUNnJAAJPhaEmDLdSqqGvdA+zCwLgyPYxGYZyV9XR0/5HyUnUA/1Xje/181vWzfPyW5zvdz2",
-	"9fqKOnnK7yYPECTMHejiHu5mSx/dTPBzgafXc7sXSGE1iJPbV+Eul+Hv2ovlUV/2e4Ne/9uCwbE6nweO",
-	"X9v5nwhO1aSxiV5MpDTNPGzH1goM0wrMVX5Rbu3eqZZTeuGkpgr/5hKgn3gaAvE1LXs1GxaXJEEZUzQ1",
-	"GN08TRC5mlERQtX3uvWvr/S0bDXsGhKdToseukt7Q1da7pq+nKd6gm1aeZopt5vZulOytVR2CQKVt6aw",
-	"0EJ6VXRANObiALEsTfW/EGaLsoTcUEAOGhvYegJTcD5tHLW+6A3MKVa3MzLQU9tusn5N43T0xTuaTrW/",
-	"f9KJSi2oPfopJlHsTmk1AgfIOxAlQo/889zEPJ7DLa2VEOAvigM/6aFRdUwjlJAxzlIlXV68/viDAMvB",
-	"bHGqJxpioNK8X58JJDOqwKQGdBj9xJp9Dm6dO5W5wepPeodw9c0G1q4B1Sjl7NxtCqLqAJ0t3D6g0WCr",
-	"P6ro3ks7vjn8AfPXdl3hjjpXXft2eNkNnNpV81/Sxt379HJSD4pLRuawagYTASLR4HK6F5H3IvK/S0SC",
-	"I7XuwiBKIoxinKZEoPnENHyReiewRCN9NE7h0RFsieHotGq1/Pz0b3/f/vXHrdc7/3xysvuvv398+f7k",
-	"1w9b2zu71STIkkmg+VAlF3Sr+3SJY/mPIuOd1/pbkPUhJN+joscmtuVqBwhLSc+ZgW1UeQeMCDFyCcnQ",
-	"mSRJDx0qNOVSoa3/2d1GXTSwODhDZsBM/nb89g2aYSHhEesPkohc4VilC4PBdhO7Uj8Vm4PuMq/Q39X5",
-	"W+XFMaZS2f+maLz7kEJ8BLDrHixv+SjhyeUt2tHfXT9R9Loj+D83DMr7dPdJb7C1vdPbffL0WW/v6Z9+",
-	"NdvDAzuxEdCXIAYDOagQ4Hr/6jna3t7eM9oTZoiPx5KoCJ0RNSeEocFev9/tD7r9wUm/vw///xVhlgzZ",
-	"3t7es+5gq7s9ONna3t/d29/d6+3B/37toXeCxNQCA6IpjQW3+u8BGlNGBEroudbVsCBIiYzFOG+sXFDC",
-	"Vn/rabe/Dd/es9/ueCwnwYp0LUddLqRq9AlguZch/7gDw73EqWt7C1wb6f3bjn9Ayv4LOX4+CkYE28r3",
-	"DZSCUO1rLmHcCEL08fr9m/rEX4dwVPZXSBUDQJf00JGSKJ6Q+MLsLHr4Ak+nj4YsIYrEWoCAdJGUnacE",
-	"zYW2d8yNALxhLs7xDBIlk//FsWbahkaqVGFBu7crfOFpadOfrQdsF3VeE3FO3glyScm8yZEIF00KZw7b",
-	"UrGFi9imXNmIVyI1wQrNeZYmWlUWxK0xVK7ANq4deqq0evf7Nxp3fzUE5RA5Q45Pf4w25qLm3AlRO25+",
-	"SUSKZ8VYD+BGWBl92gUZa03DdQU3bcckItOZgU/9OtM6hyarIao26c8xn1Ftjwg+NVmzDuc42BXOtGmJ",
-	"8t4skJ1xCrkN6/Vu8bBm62OdFchPy9Ygh1SonPNZDnJjJx2V6c/f4+Dp1zv1nkgw/xsaimapuibBF1Rd",
-	"ov3bIPF7Wsi3JrT/b8iVOrzE1FpFzd1kwGEHsq+Uvs5tOns9t7mW0dXGdxJuTf9Gm4R5ngCVYBqiMzLm",
-	"gqCRiQoSbeKCFK7aetca0J0I8QbP2AqBXt6KVd8+Lt+9dAjlW+0uraSqX2ioLeOrMlUFfMr54Ss/+KNl",
-	"GZEmA2YJ8QASKLUJ7NBQMdKjQ4DwmWK5Pocpn4g6j2lqmw6E18aHQ6fk9HfNJlY8c0Kn5Fd9X807AaMq",
-	"f99/b9POPM+EDNV6vMMy9xXFcM8IHDAuBQaSYqxjhpvCtTwbqLeyzrN2HEO9eU6bGgfpcZ/Q+IKo5zhN",
-	"N4js28qY+YQbvQQni+rkGlCZWnGKxuMT2oy3l0SccX7xHM/CoYApZgunfJlXPXBFqSUdEqOEpPSMCKxI",
-	"ugCtzPpcNYOc4sWQ5Zqa5Ahbtw+oY/CNWZqZNmEKXxAEoEL6Ls5i0kMvvCDQqG9oAiNG5kNmS4PKWvnS",
-	"gMSgvyr/R6+KoK0Tqd9nKYEhcvt8lOdvafUjJJTM780qC2cRkooLh7Otyrr7QU5AcUoZjR9IzZnG40pO",
-	"8pwyadVis3WSQHGWmtg9lbeZpvytOomE3r6GrajubA/ZzXatB2ylG0o40UqBQmeC4As0wZcEMY7IeEzi",
-	"sgSo1U5mKTHvw/nbpnhRfNJvy5YpSRPSnXOh7+tOeGZ6esNudu1JK7zE+S9lFbFycZWy2IweHHUyRn/L",
-	"iL2s2WsteQpWN3IUH2JGHgRtA8rsA9mIhubpwSuY5I85TOyXaLMwnNHBV9z/Em7Sdwss8y/U8nlZyTE8",
-	"xxKZ+/OsVDixc1rBwC15o54Zb1TP+CLWcUptb612SoHWferSzpaaA9Dh0mFpravQenC4S0IKAazcCBEc",
-	"T5AhOYSnnJ3nToG1lawmDN2tULou3mghpmKl7vv6/RswuyZraGGADAsNMEyDgzY0G4oqmR573i77E42W",
-	"GZrlvSsdotLolhzyDdNF3DmBvkvnVAZrdzZkBe1O9ean47+c6jk7nXEp6VlKTov2XQ1NezhKuLanMXLP",
-	"FO4Pkytp9GS32STZz/+NMFvM8cK4/1MqVdl7ItHDkQFJHz0CL4EgmgatOgZlIEan2unvDdnIfb+bv2CE",
-	"Ho6M93D0qJwCY19rlc4SgrupLcpkrXMc/Bbq/5envrg3tOQHlaPdcJ6XHMWXWt5sYM8YSQ4aqBZZWl/B",
-	"zTbMOpruBZkpB0iCs4QqpASmaQ+94KBT2cpEX2IGs55PPImKpU38sA3a/txabi2jfZUy9vJqxkVAc3l5",
-	"ScRCQfmAtU/wmXF6NFLAcictvNC3bW7DNQtEFuJNHOxzzTVsSAkVdrB07QlkhHiaaD4Ch+7AWvJz/Qt8",
-	"cf2B63EEioca3D3kyjRIbKe1TqjeqUXT0pebN5Wd5P40N9mNl5drb8mEp6G0xEOAiYDcuvWlHSS1r/VV",
-	"0+2t/tn3ZqNtiIwIG1hKEGWuTqtNnZgHS716TG198VD+GOqWq2eRCQEM2tvWtUd9bF671qAVeMgCY/h7",
-	"RjKC7OW1P20cbut9eo6pSoOe3o/2inPRrv1592DT0eyvwD3xD2rkRUcsudUiZe6I5ltZLKg3P3dIHP9a",
-	"wr7Dnu+3jOQVlr4KuZb32xOuMsd50m8Dhg3uWNMVzERtoFO4AWu63jEJFlIycqVO49ybvMqrbv3OTW5s",
-	"/21LFhUilps4gHPNttnT627Z0NnrP75kBu8AfqHdDJ6DfJCu+aPRrh6+f/UcPd3ee/Jo3/krfISvlIwV",
-	"ypiVoREasSxNRyhOCbY+R8r8Dw/uTblvyZRraYY0Udsxvgxnyxc6vNS3WLXKNktSMmATynvH373j70/r",
-	"+Kv7VWQohmplcx4wkloE53I4/wUODtJ0As2/oe9U3q7MxOeGbEwvjWCnyYFJmgrAJKB3pZQsZaAGUyJQ",
-	"jJk23HEMxa9YkCH8rdUYl2C51qY9xyyhiT26XsOz+pb9YZyj4e0MCm0ipnRJJ/dZft3Gj7xGtcjOTKKH",
-	"o6tucefo0QEa+drnvoszjUx02qyHH/NCGGJUfhwqoYLEWmPd1+ZyJ/J+mAsKi+EwJ90d+d/5DSmXmSAy",
-	"/wGb1AeaUpW/153y2t/uofwHUK39H4wOXvoFHF5l5du9uPRbPqLQOnWiziWV1LvtN23iuBeZP9wlp7u7",
-	"q/nf+fhTzIrZwR/517WS7y5dkIUs/TtfRqOe5R8gZxPOL+p/u/vHhCT5VfOHuVRF560vR01geNwvwI6E",
-	"zd2bwV3OYYeOMyF4xhJwIc1wTIzKKMiUX4K/xbAqRa6USbQSU5xSSZKhNr3fvHp+YDok8xTFEyxwrIiQ",
-	"LuLOpY2lWq8GeIaBNm27bP3ayDAk4xeu53sfMnZfOmH6EQaVN09g7KMdzSkGuzZJOrI7GqGEw18plhP9",
-	"52QxmxAmIzTDgjBwpuk9G7KUYKCE0fcjs4eYee38+RhlM/0FSS4Jy7P1oXnliFyp3ihCo6uRlmOjv4x6",
-	"6BhckkOGJZLgSnQ5WbJGdJqKpno0iYHXMhOq0sL3OwO0s4N2d3dRf4C2tpcqVTtLU43Qd8Ph9399+Ak9",
-	"fNR73P38HWSDP/r3TjTY/ZL/+DD6K/ru4QG5Uj/85xN5+fnT1T8/f1Inn4fD3l//8+nqn3/5/AiZJ/89",
-	"iJ5+Qd89+mt491IcEBpvyNykvOXpI/V8cJdg6UT4BSGzu6li3SDxcW1NtNnFcc0sYb3wWklZw4exUf3l",
-	"Dak5q/M7o9w70irKm2J2OJulbVGJfuJzcDDoR7XISDFbGkg4pSFn8VuWLqynvryNOE2tg3vq4kz6E6Xo",
-	"Hk7X77lqQaHL+9suTSZqQNV8yyD/DdvKKC5g8JSZHDmBmTRdocuRSW0fjXwNTf+gdYg0PeXilHEI2ZRl",
-	"vL1lWWQSbgmb+ClmG8Xy4YwZQ9cyGifx4deY7PvlTiO4OsprnGBBRkY9TyBWC9dBRYe/r53/vQHXKYbT",
-	"lGw8n/AU8EEjR3553h4ktv9eLTT2rP2qcV/VTcqqSciun3BBf+fsNMELuSTbU1+2stXbDiN9sYgnFTiI",
-	"nQoaxM6y3Mu9/tK62zIUxI6zwMNL+guurmicZhLs1TtY3JvMtW/iqEfBymDgFB6apVG2V3HOlrFUnqmY",
-	"h/T7EZ8RNtqH+Lxm25QkaEFUD41Ajx/tV/ULQG1UBhJrxqW2MemU9IbMJlvoR4ylaWvSGJ8DhIMAIA00",
-	"st7khjfbq0MmKVCtZfHgYJvihPTQiE6d5Q3jNtShr48F0dcZV6eSpGAUmJkNmXE21VUlrocGMy1ng+hV",
-	"0USkr+Q5IUlup+l/FcPoRB3/m2X2bN9UI7iZ4GdpiB4+UjVB+WJGOWqOC+3aB5EgKhNeKaUg0gPoLgbw",
-	"2D4gH9fSS5cZR2UwhuIln3D396Yce0MSoTpYV3jjtova3foTV9ksRRTJD9cdQotUm894HMXbah+zwnGZ",
-	"IANsovfDnKIdErMJS+3t7D59FOCBacrnJDk1YHghD6o5QJRd4pQmXdC1QKtxHMe8wNRsuLfcAIisx3GP",
-	"DVDfSv+0m4sJEq8/Jbj99mZmovjrT0ozDazoZWgmR+McNMa4hUwJ175NvsGCSGWN2yJpA4q8jK0LwWob",
-	"c5kQNmSW9c04k0YKzARPspgkkVelop+37BN85674EArASrcNGR+jmKcpwecZqXrhK0WK6zvAHZBpsXRP",
-	"Aiu3NMPK0AD4R7uuJLcuRJvKqr9iCbjz7TeOOZCbacbdECC84ZCCW6zV7N2iOOhnMiG0fVqgerY++u4V",
-	"pcPd9qgtXVeTZOITg4E+gJiQC8K6qxHk6bJFy7ShF7UVHoSIICHKhlYrVkk2xawrCE4AtI9caWUO515c",
-	"SMCKzUrFZszzIrHYoWZX2jNYc9OmFmulEbOSHklt4zCHTFVWc0LaP8EipSSYewQrrTjv6nsWo31gO4aH",
-	"5fwXnREt94qId3PIt3+zyCNu4Kc5RH1o+K7eyNYldeeUJXxuD6F7hWu7XwkBTvHCYH0xPm+Y1lZrQJX6",
-	"PITgopHQQewB1XTHmKag1htSv6Q8bdcM6x/uiTp3W+b7+RJ1KKh/cTBIoiZFKzvITa/o4JVEsXyNMkG7",
-	"RTOLQC+72kqlmiNcZ7/NCzbc7Sc3stsmf+6UMlPvHJQZtrjN3GqHLjNxSS9pkTbQ+2r4YbNS0HZF7oC7",
-	"EzTmcMK1nVWKWZdx1bWmdk7HFQdAbvZem4u3cGRbyg3aJB5EnF+AYR01BsXngUQpP+8hAGyVOSMmaEJw",
-	"QgQa/bNrW1R2j15UwLD7g7/t/fp89x/9fwbM0pCzJoi1rcXDTycn76zyGyFBZuD0Ln1sp7+3zMe1u7fn",
-	"EcdOP9xigKo0GFYzQG4ym06xyCuvRZaSCGGDBJ4rk6YKOu99ExJynoYcKI9fs9tOZe+MIwbGtI9GhWFv",
-	"fLAYyTQ776FjQNk9QGcCs3jienGu7VlYh8HB3rb0MVRsUtthweyG197EqiMezy6R9xL79DjNGroH63Wx",
-	"zjlrr8LWoTcWENG05OUCndNLbVXYtvG2zdQBYMtyRqThsQThJCl3fpniVC8bSbp2qBBwwJk2UhRox4lZ",
-	"2TOaJOBUigWXsssFPaf6z5THOO1yli70dDU/TumUmsc00xnzjHnZF13/N7uD/k9+y+mm3/USlC4Kzqel",
-	"H7RI6PLxuPSjTRop/TbhaVL6IWeW7geXddGFpjClS1YVLn8YrOTyyGn3gpSftJkV5cUgKdVsuTxmm/nS",
-	"HRNSHuiUqAk3P1kT3C64qQjDxkUIOUddhQ0WaJFklP9UN5O8vcpTzssGYMc0CMvfYbeRsrwvZ223vGuw",
-	"WcvuLU8p31sHwu3vWibtL2HlA2BQeXeK2aLr0t/zH0oba/Pm3TWpBMEQwGyqmncUtk4BvZ1E8SfjXfjF",
-	"dVdynzW5QT4VWpFdp0NNzHbL9TAgDlIxzSCEB/ZKl7Iu5Ba5HKMuZOXB02c8WcDsoJYAy261vADLLp8R",
-	"Vv297uqyMwGTxb+h6jgC7xpAKVJPu4Z1W6QcJ139lhSblKyMyWxmCiK6U5JQ7BrR19Rz5wfVk51hYGQ0",
-	"IdMZV4TFCziCBkA2cIGyrim1BNxEhtMu2AaGF+aoOrmvsZuxC8bnrOx0r9FBPbPC8HDXOqldFbPH/3Mz",
-	"9vDdUQC5sbB3WzQhPPTFP0gXrUjNeQWyxaKrrLYaos5VF2cJNS25OzhNXe1FOIwI1dmSp5fEFl0WQ3s+",
-	"4VwSG9Y21kMOmWFXG5QMzoiVg5TlymtvLQNnTeXujlW6r6+2QXsdnGakpHQ8kGik7x/dqCoWGteaqpZP",
-	"4paolqhX+ry5oqYWZ86UOJb0rnXrnY6MDcJFYs4R4FPnWrlJWgSoUdKiwMljHqvsqmCtUmiFoMJuebGX",
-	"V35XiZKtUT7x3OovzqO3JHnKfqdeHpaYen2XZXedMsCbrAczIllTbX06leZ09sZS3UF+jLaX407185Zn",
-	"jeBTa1Sm5V1N3ZhDxPAe8imJbNggY3DnOGQBGHJYpdPG3l3/MBdyaDCs8BmWBJnn9DnJKoUrN9qhb1Wz",
-	"LJhVhcXBbxu2zIqqCxJccx7m/4KnpKfHpJV5yhmVarSfE1Dk0J5khEChM15sqyL20MgwZOPBogLxORsy",
-	"Z0vkSVN5RSZlWuai0RQzfE6EcxCZUn1A588HAc0xEh4ZBA3QhiOIF8sIWKSMoNqZsvMInEkyQiaZXvbQ",
-	"CLLS3bDKaA2jGRaK6W8PmbNiuTjHjEpg8w+k63IXIWtgapWhQGJ0YL1USXRBjItexnxGZG/IRjiZUlaa",
-	"Vzn1wp9irtLDvsOKuIx6+M2OVP+m31oF7Si9qCZ234fbDcESGudMKfkw7wjD5wy5DbyhlNq1E17lqTXW",
-	"GnvLKtuPBID4JHgdHIGWzlMp5u81Sgr3KfwAiY8RoueMQyV6rLkFOIziuMZHYWnR4D79/qbyfG3ZUrH9",
-	"7dJ59XY8t4lLN07wGLDx9MeXhq8/zGI+rWIYaHaHLblCtB9LlBCYo57PQR6+LoL5g6gVMseyaHYgVHx/",
-	"eO8P7x0e3qjhNDUe6s1g2AyJcYSTABLj9ci0nF2s6XS0mnJLecM2rf6elL8abFQjophertWQI6BitsIb",
-	"gSfq1mQLSBHQ1b41PBE9qGtDccA5aoXDsQ7wxg3KmsaWmvcn9EZPaI28jm06d32NXxjU5wfIGn22xkOa",
-	"ZS71XQH9yiGDJXjh9LpSfYWr4d6kM0fixlJPQgQPvsxBG/UoioTEtqBCbTU5q6+uTnOzq/w8f+BL1BkL",
-	"YxquqQFu7LbaAMI/6rRoEtCcwl33SsGc4e2rWgDUl6wZIMWSB5pzcWHIUxCE53gR2Ww/4tf6IGqIUav+",
-	"0ArUdgmA0qwhM5JDPzeGytY01Rwyp2cPSGFUwi2wUJ8VQ90SfZis3dWvQMnPzatr4iyUVmlWrwl2E7IE",
-	"SOIWua1QNWwkZzOrsjyDVQ/Sg4BoIBY+C4dV9AUb2zBunAfgLto3WAN2J02loAVs3MdpOrItJiG8JB00",
-	"ieJDJnywP+NUg9eihCYQjzFad9nbVMW3WIlUsTbqxErMiArkgzfHTUAcjhvAAw+RCMEHIixtV90CrwmS",
-	"jW3SFhXIJjBDvK1106Yj974bTkG/IZv99jsxb9YheY224UENQeuTu7s7u3bzIbvaZHy9ev/y7xE6enPy",
-	"8v0/Dn+J0PO3H96c6EP24c3J0S8R+vFfLw7/pf/z+u2bk5/0v4fs48/HJ1VIBf2eHz6+fPnzL/86gHf8",
-	"8OQAnv3h5MPyVi57Da1bfjjYj75vKi3brMvxJuL1hqx+2Bd/CJWev41FY4Fev9WGbC1cf4Yt/AgnPciF",
-	"4brX6ASatQEoNI4NvFQ43LiksdLXKTEo0FHXATutxoEcHmfSCNNknnyOWUzatgf6CALJsE/FUQzvWN09",
-	"Rmtcp2U0hPXOPOMqKFL172u1lPkJS2RxeuZ4sRpXe1nrpf/SbjI53vmKIqSYpKae4L15ogVGt6W4DX14",
-	"QamuOEj1HhpV2cjIeeWk62atx/MgZPOxxakIx8agByNgabsUQBP2cw7FEs9Y7UG4fSnM2alfDra8p0Fi",
-	"uxi4XJ6yb3OMaVrC6hiblGN5QSuNeuyFZQgdY4s5yb3WVcumlre42kRjKAqP79WLG1Mv6vbZ0eGbwwK6",
-	"opx7NMdp2o1THl+YO6TySwNKhObz8jIXf5npc/v410xQgIDxFuXJzjIPmlmTz17XvO8fdxsYof5hMzTj",
-	"9dQdILBm7vgiiB1yUlZV9PIaIEzoJEocSHi1cnxZYXIIdsHVIxepDRFyvRJzOWu7m9JL4poVD5lRBThL",
-	"F1+xRrgRPKDUYY6FWp7eFoTAZsW3zWAlCWeudhj2e55bsaZDjEPASHooAEeibzYoJEM20ns6ioyXCaLQ",
-	"gXLa/DsTnCDGvSqss0zpH9wghiw8ipKrITFWgM0KdZAilbzlcNPf64KF3BkiyA33oXeUUTsHzQzkfb4d",
-	"11Pqi20tFHsXo9E6Pzhz1gnNbKherRX/v32FamMb5tvRxDZUu5bitzAyv0volqgjJ3SsGqDC3uTZsIAV",
-	"lmJFTCNuUwouAKiHnIOkXDbicn7stj/G7vagIe/THuZTPtajW8cx83b8wrqf60c82OXbal1YWYXLx8IE",
-	"KCrg1XcBMXdXWEN6nVYH9pf10m4ZEVuSDODlidYyAop4iu0LvLnudLP55bccqAvnjbeI0NU6uFdPSN4M",
-	"ugJp8+3jOr8gmgPxlJ8v7nPUOra0Yml3DlPOYbTcfN8hV30VOOu69oUpZZ/j9KJL2S0aFzhN23TogO5G",
-	"5qHCMILIIPwGwIebAbM0jLXYp82iVBuU9bQUYjfhcm5qYx65XCaw0bUBWk3+wXKCDNDjgkhFRIIXiFwS",
-	"VxJ575RuruKEFYYfOZ7RbswTck5Yl1wpgbsKn5vTXL1fCxpTDFXfzOecSRJn0KhPixo08OJABcZvYgIG",
-	"6ymF9aKpMNpKSxfmjNv65ToUj71i28tUy70iO7OSXyTnEdbCsA9dc5Zr6OgbQYJB9faYCEGS0xB+TlHA",
-	"Z0StILMUxyQptTu8Hf78FVDObe2cpeFKTLUivLwq1ZxgauvnS5F2odXSxoTL9OCa8UqaLemh0ZyqSSLw",
-	"3KE2QvFplxqI24wl0JFn5I1ytK+VIbuJZ4scWcS+seRjcjWFblZQR38K5VpEQvzTeJhSMlbltehEnXxk",
-	"ZaO5eGeD9nFi37JJTz3DVxRHbihI8WtbZteOj94Lpmukly8Hwi4s+kCfz1JQJEKAMqaJY2t7f3evghj1",
-	"bL/fr2xFaSN2Swv/8FN/8Bk6bvxn61O/u/350f6nfnfX/NSgWeuBjoOqNRGUJ0VEJ3cw2FRqXsum/q9q",
-	"u7FcF7ykBtPTRpn97gDcnDU0n0CShGnSbADQXB7eSp3xRxxfIM7QySQTMrlPXlhfT3Q/dm1J7X5JsLbT",
-	"I6POsrd9KSVQNDWM/1qkYkXhJY4dKgVNU2bEnxKYMrNKU0KsWINnyzLPe+JbXNxvvedMOzUK+OxmXUjo",
-	"lCA+Ht90s5H/wu4hf5hOHNdW3u4lRJv0tibu/NVZ6Y2EQ5Zk15X4StLcRU3zjyKkW6piskF9ahtzGrVv",
-	"4wr4w5WvLmIgB7dT724jceP1wnDjOiiUe75N4bJ92ep4lNudVrWm7qF6cImwpG2pTj7vb6zyNI8yNdQu",
-	"WeZYzkC7RvJY0DgyEJBt81bnhFykC+SSKWy3QsBWlMY5hy1ynLa5M6ZoanOxrkxjCJMXcUbOKQu1E9fm",
-	"4+qCNKhHkwfI3F7uDYEXAD5fINr10NHYNE+O/FfkwHf6XWuT1EdCLn7UXy0T1dMATRE4UvSSnLroa0it",
-	"0OPlzhKl+Vp+LQFdodjKGCO3ASGq/UcTGhVInYxpaYIsQlPAaObTKVUht7X+3dbpmTjPWUZTBcTkNb22",
-	"QJHlddkeb+G9eLAO6DRENXGs1gTVohK5JyqOi95Wr7/OB89586f+L0eCpAS7eGpp4nOqJuVvnvNBb+tJ",
-	"79k6n90o1L0u0JgFjtpoRSqU5z4ZOcoorVhgv1YFzYvOAGGplOKYoLlpoZMjoOdMYIqVze11H95HI5CE",
-	"RIy03mpa1ZzxZBEBxBaeEnfJx/giqSTBclW+Oj0pn8FzbnKU1mzL4V10G1U0VrAA13pWmDKH/25i8wag",
-	"sryb00wqwLdWSBOoQoPdavg0SHf5kgRUNTwtMhqxmgDSmlhou85iy+cPl8dSZ3BhBE67TwHTiBvN1xlC",
-	"evv2EUZ/O377Br0zTxn0hid7/cEj04P4w/sjNBb43ATIR3+BluyQ9Q02ln5HeZh/eRwo+iqv2KrTAOSR",
-	"b/hS8n4ebFj6GscTykhBFPqNAWoYWT462ncc1aZB6t0otgH6ARrw/dG+FehTLoBdMQNci0Yxn55Rgx3q",
-	"WhDaFlaahYHdbjs/RwUUXfENNBpnKhMEUnxN0xvT9pJrqw+NyNWMCpsBbJQpvQMS+g6BwjJkjKOUs3Mi",
-	"ELmiUskDm4IEikiR3a11yCpKnV37qOMQiKH5A7Ew7d7UnOWTC97CwLTvK+JqRfANfjtNDQXAz94fJqbj",
-	"uIP5wemO+k73b9OvNv+TcXWqbV09FFg5g99q52FRosvWWzGw2qH5aAuaXzIlFksyUPIgrG14AMjB3PbM",
-	"ydsAtk9DsSZUMNv9lpPcr+XPX94B2ZbZH+hZWR10VM7ZGvkq30Z9j8MtnW4mOfgrxB+mVEqSnALW+tL0",
-	"VnOH10guIdo2Mnn6lvBLVNK/NgDsV8qUeW4yV00NB0OYAfTLvWfra+XIGBz/ZgfDhKRFBZDlc8FaG0OD",
-	"30KfU0Pv8utgG17fk7d2bMGbR0jNaZtKJFekylqspdyoK9/v5z+yilbXJlG1+ZwOh8edpSj5S50NVkR7",
-	"2UO8TYFjUfu3NAsUSo7urNThhuJa4XJFwI4uk0ixLkGwBj9LO88/cn1ByqIrkLHUJnJWUsA2LCN3OppB",
-	"g3SR2By+ujkT515rceBf141X3cv2daNW1+ftS2tIyndfg1lep1C6YB8rj/zqCIo7x8g2VmoVSak+fC0A",
-	"z7Kx+K3FUypycmUyZ2lpyq4GqiQyLa8A936GNcNvStIEOQDGtzFmS0mYhW2+bjrmR5xeHLHNMikKPdYE",
-	"QwkFb8soZ/gjSKOoMPH7VM17HrqMhzZzuuAxNL34QvRg2/TdUC6le+gslIU64RYpMKm1v7ogi/3BcviR",
-	"G606CxfVl8YbYlWzTMy4zL23du3K3jGIF4FftnKeCOSDCzTjQuF05WT/3B4G20stodD9MDltyqv5OFl4",
-	"nXKRux9Rz2tAlUOqLO+ICbjEhOonMZNzLTLQzqB/vzfr7A1hsNTNQNhTIiU+t3WustpVuglqYV3+CZ14",
-	"Qh+n8cSWwRZf3neNe8BTfkFZAoDrgAyKxtwGR84WaNT7blQCQcBp2kOHLI/JAAjIOVES7WxtFelNeSAH",
-	"afXFRKXMA5xVTLFaTf1iRtYbWJl8PRO3910l0aRMsdtlCsXd308/fz8c9h7af/5nOPzuUZAjFsrkblWX",
-	"dEEQe912F9jAZxB1MpGG+e2H978YJ3ONlJDi+2ii1MzibvNMoUxCJzrjEIGQq8jDheWlgwf3Hz+2QLY9",
-	"e6XHxfnjaR7taVRvtkrrCS/76/7jx5/+f93/t05zZTBH9JzLEseRdHGy6vyvJGFbOjWMsNrQnWFFHSCy",
-	"GLTfuoK6mfS8npT879cr7/ncN8nn/lwsS093JVNJltgXRdMrRuZIklgQdW9z3Nsc9zbHvc3xx7E5DN9q",
-	"cGPSc8iztbwNHU+MVEwXEIEok8F8Ikl8+nr889/3xLP/+/O/fhMn8//98O7Fs6Nf3v16xLd+wb/g4/ny",
-	"6Ob2sxIRmFcW0KPfP/6hgeXcaxT3ltO95dTUKNCe8SXazhrhIXNjy7CQfeh64SDr6f3mAkFmXB9mSXvr",
-	"8/UmaKDX06vilGAhayrjvT61ylr9SgL6XmTdG8F3In0CjMyVmW1YoEctIDdMnzKLsQ55PJAhrw/fdvwD",
-	"cv9ChCXhSvpVbPslS96O85I4eHsLWNioowechPBkjo7fomdP+gNTIuf4J7mI0AA9fM1ZghePNLd+ih4e",
-	"Z/DX+pBfT5dDmlXEjxuimx4kNIYFEBcXlJ3/xDOT2txq63Jwx7l5i+sPaYtXqk0H+Bh21dWGVjbuynbP",
-	"Dzf60fKxaMqtXzPTNqb1uK7Xfg4rYuZZOtQ7jYXKa7dasHsNs2/upYDegBHMkCByxpkkEtExVGkJAoyA",
-	"cfOKKgJpq9LZZbK1VR8GV/oa3o9RuRAz75JHJTIssaGItQSJrPcTswWsZKsaaVMKXFHmVvQP9CYU+dS2",
-	"6lS8t1BoS1FtGZlXD0Gwwh+4f1EENKbqhhvc80xJmhBbwjz3aPI2+9rfH+b7w3wnh3l9XAjjtsoEVYtj",
-	"PRhXB0Z/JovDTE0Cx52hw3dH6IIsclOUMqmw7ccV5R518OmP3r09PkGP8Yx2L8hCmmw2rYzpF0h772jI",
-	"NJuQ1icWkx46JtAdE7AA0Mkvx35XFz0KU4Dq2vzvd/7ZPXx31P2ZLIp9N5PQK3pGsDB1JeZfr5x+8beP",
-	"J52oPr+8u+kFYejh3z6ePCoqE9/OCDt6gZ5zxkis0EzwS5pAX2/b/tRfDKREJpWMhkza5p+UIShbfbrb",
-	"B9YItX+wXPnFZ0+3duGavnGv/+TZPngPscoE0QfRnE5T1+w+/0CiWXaWUjkhiVlZWH3MEJaL6ZQoQWOE",
-	"03MuqJpMI0SlzIiIkPOhRkMGWY92iYEuwcgyK5evqdaKO1801WiN3BRIM4VNMwm7FZqZvH75+hhNMYXi",
-	"ZZNzD+ZA53HCY1mLbBgXqcGm0Lz8DMcXxNg/mGlm7vLlDePZ94BlXafjkJwZsjOi5sRAUEx76EghBlXV",
-	"Cc/OUtI9A4dKDiMIdleejck4mgKfQRM+R1N9ph204JBhIeglFFvnABZTDjUZ3LvfhgBmgmt6IhJNMEsA",
-	"fINMe0M2ZH/5C/oIrBIKM88pG7LvkF6LT+eZFl9jU9yrrRn5+SGs3WO48mhfL4w9hxHCtmDWDjBCRAjo",
-	"TGyN3yFDpu+zdSJFmtpinKYSLXgGDGyGJTTptd8/WczIMWyQXnPClPu8+etRhM4JIwIo154NH3ohf49t",
-	"V2Ns7s8P8/Y1j/YtrByMFAb3/2fv37rbuLF1YfivYHDvPSx1ijSpg21Ro0dvxYeOe8WJly2vXp2Utwpi",
-	"gSJaRYApFCUznfyY7/K7eO/fi33Xf+wdc04AhSKL4kEnS+EaY3Us1gmFAuZ5Pg9MGzG+6OxCMFm4KQLp",
-	"aOCOb5UDAEDrGuOc5Dz+DHtld3f34POW8wIvLy9beb/XFKksdI5OYN7vwf/Dedtug8DU6H7fiIJtJT8l",
-	"EUu+ae93d9vwryaiXSbbLWY1o/NJYVHSNdKUXfmnosfHBkYON73U4yzFjvzhqTwb67Fp+XewunLqJT4d",
-	"v7RC86ekxd7noicRxEEaNpS9XBvR0yo1h6wviV/5TNKV8LgiH6sefI7IrnGkExApG4/sc+2TMimY2xad",
-	"g3a72e40251jBP3stts/4bc4ODh40ezsNHc7xwgC2t0/aB3g//2EdwMhGTQi9UBMmxANrtZRJWC4FvtR",
-	"WfwMoVIDm6gDT3aLVLujeLfy+DQ8DIwjIWQ5CbvYARSi3zkfQY0hJk3KJ5k8GxTM8AuQOHic0G1wReQ4",
-	"togGAjcccMN2diO2s9vaj9jOXmsfTtrZ9+YNLtXvpQGxg/9huSjGuWIJmgAW/i6IhCYt9sZWWiPKDgV0",
-	"R9yY6mmMm1gl7g9atlnGptrywUah3Z4esgQspoQNBVeemFsazAPD4xCQ3zbX42z0xSXIWhRajs8bkTUi",
-	"lIhngg1hCnSWwqkiZ/hKBCqQZHIoC4L7ww60WFE0mBa1HvFfxqLrPl5PK1Pk415hcQtMVRp+C4vWxOqD",
-	"OON5moEWtoZoWYwufwWrmRmpzjJPx87AtJRKGGdPd2MUphyDcF22027bQY9w1s7EoT2GSib0HabvxPbb",
-	"4CSUF9J9HZRSl3VwbVou+L0doveBr92J9vyhJvx6SP5G9XnuvhEsvB08HrZ+OGAtuCEddcTvOJCS1wUG",
-	"gscrDwy+XwGf+lSAnZXbdoPqQgPxLdWY9AXlsHneG+BzkpDHLyFWCyRA45kF1LbbD0e9s8d6OssEPxuD",
-	"mBO41ehLDlGrdfbhGTREAiggHjj0h5DVT/dLdnQ35faUWtY3+x08mfqlZhPBbRwGZUrOleHIeWLvN8q4",
-	"oqURfpCI7b2ojL6z07bfFHEuuKqCH1BDHcotFGEh23thkRc8qAbMY3ai8xOlEXgmmTe6sB8QXs2vCVgu",
-	"8NFTS7fkl0Xw2fEk+/EcwTQqJQojGxddtBqlHJ0XRnZbuX350tkRyfuj45ffWYmLcCxDkZ9hE0tvwLZQ",
-	"Dz/fPXi2jB6G87bRkomVbcS3mCbSsEz0i1KkRU6klakX9hrtBzAXxnlPoIAGcfT6mJ8lh8yQAxErbljy",
-	"tt98BwNMyniEpcIJ9TfOwF5nx/ET2NA73PgUtKUdi9UtsQLxim6eN+U07rNUs8sBL2L1nmCXDONj2HuF",
-	"7CFxobXMnRe1lXjnJdmO2EjoUebOsj6I8z5i5cWgTOGGxaT0QLYScNh0brtAuuxbNN7BfPm7tVuouygK",
-	"gJQofdHuxCoZq3CYadJir3lvwPRIUK8mtmIJ0iAjkQ+lQevEAWFZv5T2mwQtGOIbwbTDl/jSLC9NDr1B",
-	"JYuaQe2ypK/zU5mmQiWtWL33V4KlObR0GbnOhGFbubDerzSF8woi0Gj8zDk6+AtPh1JtM/gnyp1YWQM7",
-	"Kn0809Mjkr4ggc7FBAzAwNm3/qG2jbcyZ+C4evvDLjG4M3kpNCMki/FZdXfxitdNqPWjIzZWqAjtWGI1",
-	"sGoch8kSe12XZ1nSYkfKIlqVITBc45wCGYV1zjkxkn6RpsCc2F57L1aXoCAQ8hnTyiU8BkwMJrMw/1Xx",
-	"cNFIs5sHTeNyDWE0AL59rDKtR+DUMZ6muTAmYmc5WqMeWzoDsTbOMjctGBAAUWY07i+X5h3yHGR/Utb/",
-	"dKk/LSH7BBmyLnNZFKDsEKyKn8LAZjvaurFSuhDITiJEsyC5x41WJmKXg0npGYK0u+STCHGxU5kyo4cC",
-	"pxmM2WxiUbMdYjb65sMWeEATMoKGMB7rKQknt9AJwBZw5tcgCA403+3XhrHiaowQ2qn80gQXnML6wL7B",
-	"C6FKXhVaZJe5LoSnDcPhkKsKE2Vcm19sZSzrC7gZLixYJcPI0ZjCLIzJVoFHISnGRKSlH3MYOJZuF8QK",
-	"7kdXvPnu7QfrlfR4nk+YGfcGjsazxXwGHzEpM6PZgF+I8BNbQO6EnB36npgZw5+7ZPzDCvJKLEdYZfp6",
-	"RpDUGjIUV26/uv0GGzBiRseKl2r/iaHF30MVwVU1MQfPp5VCVm8hWuxH+43J6A52DkVqKOAWEZIdSMIZ",
-	"E91aBGil2wUMcscu+FIzYnC1r2EmaE4TFxJMWtV9gesErgdlbW9AUFwKloEZn52BL02fA5f/6bgAMSB7",
-	"g+rOvLSqDYVDoBthxRvhNeAHgTZKrEg3Y/AvsfQMoJvfpmI40oVQvQmqO4sjF6utn9Oc94umFEW/CZYD",
-	"H8mmDM4+F5MmndxsPy+Ni5QXvMh571zkLbgWzYtU954OimH2dJV7bm93Y9VB1ov9fTbKpSLE05JND/TB",
-	"RI9z1hto2RMRqGCeZSAmlLhknz69fYV2l1eY5N/t7MXK5UK8hoO5PIVZhPlKy2WL2xOMAg6PAxEGglqI",
-	"FOxbieEG8UX0xoVIY6VVT/jdjyKlyCekPEsMNbdJI2etGy852NZeuxOBogW35SBi+1++wO1i5aIs1v3V",
-	"FajFIM5jQ/zgqutcpBgoSSV2VytvQ/q3i5V/vVmza2eHJdMfJxfIr3yIEwfvdjmQFD7zL4dPiJUEkS4p",
-	"FeFodyJ75/bB7J2lao6NSFrsP8TElh+AlPVIHLTsS69+iAYN2kN2R6C5yU7H6ZkoqE7DThksAULBAEso",
-	"FSOhUgwM9q3LTjcwNnhoJ8XqxRZ7Dx6GU5L+ps5mtGBxIHXQFFJnYCagKcgzEptuULEK4XWt1wxKFfl9",
-	"MVrcw/1sDpmzDnp6rOCTGDHiOS9ENkGF//b9xTP29NkeCJziUufndKLBVaqCwScfeCFwtmy4w//dfK8z",
-	"2Zskc7Y6PgzPow1pmp32NXZ53e22t2HHTGvfXIx0XqDadV7HITsVE402HC+CbwAfem/ngCVw9ybeXqQU",
-	"kIlVAqJv0jwCDxGsML/4exquRQ8PTHlYy/BTRnF8mPMBz89EWp7i6d9i5YyrsZIFxvzBM9yfSnWW5PvW",
-	"dHQw51HoHjOyXXsiy+CIzulCcIHxMvAOQdORMxsYIqi8iAAcHdPOlKtpwyWEyxVS9tub2xCX82X9PSga",
-	"4+FFz2iNunkD6eQjS8kJrrfk0P3rz+3ETuxOmybNbEcufgg397odEwjiy4giHqWNDsYJBfzdDOFm/zgO",
-	"PR6DyHUgHWRhvRd4akKmFPyzXCpOJNEnrHzXnogVyW4sA4vYeARyBj44CYonxu5Z2qE2fovy0QG/0mKS",
-	"hRFZv0vc0aWYDnleSQxatIrIL9oS0TsVpziWEQc50u+32I/l+9rF/KVZrvEuOgqJF/VWRhza51FQo3qB",
-	"m+UmzLI12pxowfCFQGyOWH1S4LhiQFdzsqrL/Ub8t6GS2AeXcKz4BZeYD04imzqnwFKs5HAoUomCCyy6",
-	"MilH4H62ziy/sE48+O6ssnMpRpaLfubmPlaE/+lWKhG4siMXf7TqALWuCxhy0JJ56rfmBSboelr1xnkO",
-	"OqgVq6lJR8Mtte5tZcpxMeBT05lPhSvSTnaCRqOIlQ1FPgkicuh953bw9A2c6Yyzo4QLmBPOr8PcZc5F",
-	"AJdC9uSIY3wMfw2qY60xGNwCv+6R9bfQSsSlgTkeo208AP7og78MQjpwjknZuRwsOcjgDulLBWvehacp",
-	"H4efAkvjKg4vYcFEhOw0CYIYuCROyVdBPyiCezohYFAm9HpihM4OwQhGZK70wRgJbAr7vKZNujXpka5q",
-	"IFZn8sJGS/DdUVsmxPVuihMcs+fEKcqfnNHxGlN4zpSmNBlG3aa9Mht1O9jbf75M1A3OA11IjkBSTEaU",
-	"QDFk7xJVAxgUfWmHn3vCAAQ7z0mPJX99fcx8Pi/Bdee8xCxze3ImiORqYnWAoU5+MyZLMNfxpelvS0ET",
-	"2H45A5dbp17JgTAa4Ye3ZQhH79+60NEeS5Qumn09VoigE6u99j5L6A5NOGQhjxObDypN89Nc8HPDDOw7",
-	"nuHLmygQ8LjKJSyUFP0xZInUoKa7bCqEhgb2Icpfgip0lpLNb1HFq7bJYlA9TviBNgOJyqyZwbb2dg62",
-	"MWRF8TC49e52BD6+OmMo9ageGfxd0KNbe+1nEdvrgG3f2d+O2JBnfZ0PwXHY2mu3tyNmBnwEJ4LpbesQ",
-	"pFbNPpeZSJOoTDX5imYUcaDQ4GrcdH7PgxUOt9qOPLgdfCD8AjCYvW0XlZv93Q0813o4c9QJtKnTpOJY",
-	"qsPcDWWBaMdbe22YqEoVGqlHl0ihM9xtXTrRXegGP/UzPhP/DQIHHCUSzJUUm/AqGXeKNdZbs3prntvv",
-	"IswuSO39G1tiZP3FQ7qjtcqaDhp8ajAuxA2SEnYPn+BEoZNwKoSK1ZCnoktMqOwUQwrkZ0l1NhX4J78o",
-	"8PxilUjV1y2L8p/4zMLPH8Xwv0ReSiIjhhcCJdB21+UdOBvyf+rcsU74OaDdVFLel7Y3l8oRPNpoB9Z/",
-	"s797j7B6R2lYGwy+oVSw+93PMAkWUp82OnpQ9I6HwaRl+qys3h+22Adf3gZ3gNHEysavyAFX42F5jPD5",
-	"TZfJMwWTit7FRI+dJw067ExJI4JwLVaAlG8vy0hnKka5oJB85LV++WOTOzXypWnGygiwmG16jqgqwLi3",
-	"nAAvbCaL1FB+6GPeiumwiI/CdMkr+xT8wqhmYnXwfG9/KT3zfG9/eztiyUcalLv+xf7B3jLXw3nb22S6",
-	"sOR7qc4T551bWl5cAVivlMmeUEYERUhHI94biCYxXFDpUfhIjofxcfZa8/T7ty9f//DxNV6DxYIFVipi",
-	"KdPR+7eNgG7Dcmf8HjX0SCg+ko1uY7fVbu0SoOkAi+h80Rv8cVbXGEplAjYPZFzQncIzsCZycUElhbDC",
-	"CJSOekjQ/8BrYHkakV0Ig0ICVpeXExfWyi7zJl2WwFVdcPsTmjqvmd+mjW4D1vwR1s0hfbMvLmh0f66v",
-	"YCxPeYp+fuP3aOGJrlnsc9TwKw4mZ6fddhVlQhUWjz6zmYSn/7Td1lQzubhSF14Ce/GwXG1+Nx5MSAs+",
-	"5R49vu6ufphP3zktSld0Fl/xqWoT0HW7i69741Q9XfFs8RU/6OIITVdXSbq3s7P4qreWfwDPP1h8/rHW",
-	"77iafLCiGa7bX2bmPinxZYTOHF2yu9TUOZVJlarj4ZDnE7tz/MZpRA1CFf+5cYReQ+Nz1CBXHZ4xErlt",
-	"jx4rWTS6DetCwDDCdCSBPtDmwAZzZ4TCjb311LQ6CZueql8WG1fsN4same7xrAnOSyNqhCEjYoRo8vJT",
-	"RY0Z8wvrXLHgImui7U/P89Pxmej464iZMMMHjsK5mNjaCsf/4+SGDSSQXwN2NwoW24veDeELMLBrYvXP",
-	"Mfq1A24GLZZQSoqwhCcglV2Rok2mkG9BFb7gRYH3fSnBYYSHZFqfs/HIe6oo38rI0aGN0VG0FBM5A25Y",
-	"X34h19XlgOfINvSCa4UbJVRJMqws3YLUBVYVf6ZKbGGKb3U6WUJu2dp3lHS2QbT7rwZaCoHemu0hhQlo",
-	"dBt2hrE4V2O7489h259978ZnlHaryEgL+fR7tbbc9vBNyefO9d8zBHFp7LR3njU7nebO7jGWWnbb7RbR",
-	"PfxUbcnuoqKtQNV31TjLqvj6xLc2935wUSeCTd7oNoZiaE46J3/7pf3T+X92Bu3hTvbiZVv9cv5+V+/n",
-	"z81B0RnvXuxfPv9yMOn8unu0/23DsrmOjR0+DWD+hyPtHZx6N58yrdN49lCLJY5bydMjffrwvQvkUMKZ",
-	"5GOrEdkqe/yU7rJ5I7GnPrUP8qfjWL5u1bq3+AqiI3hHKZdrKOT2Egr2P8Tkrfpk6ILO7lIa+Xuen9kL",
-	"9peZNzMeUczinUglD2yFOZvbqsJvVjPC3tNVdeuxJuDQpdy/7Pv6m7yswOC5sHRWpNFQLVDewrH/K9Ga",
-	"m0LsuuWNbjYG8ug+PlvpXXfQHA/KFqIdF1SUzbGHZi0dkjPXN3V6uTamqXN5JhdZPjZz5INzdcbQiE8y",
-	"zdNmoXUzw4UNA/BLtonRrqYl96q1nGoXQc0BSgMvsrWixlSkBURzVPp3T/8l09/nOnkf0MAyYaDcdgCf",
-	"i8mq/tmZKLz9sobv9NXr5q9cwdZJsmP/XR+AF7m3lPq5vp57tI7nX0WxjqS9A5/SSqOrRet6fuZKjhKY",
-	"L68av3+ekZBPab+i7FnrjvM83g94X+vxRsx38bIgHcykK/2w3XiHtsrRMJBeLrEni1gJlbo4dWfflci3",
-	"GD4FG819XA7siQFW0tqHruyS0p1u0iW91XjafPlHE7KRg9e19x+t4KRN+kCs1PVl6V1Znt6YaVLpF1l0",
-	"ddLxW2xyJtmHbL1YlZILW4ti0/uzXUgRVQWaMRYuY5l6ZtPhWFroO/tLuypxTTn4HN+mwIezIDhSscQD",
-	"UiRRrDh+ntq+zC7jzJzL0cj1PA31hUtJCmb7xOGfZ3xEpVDwipiXp2YH6ih1CXzd868uyRekuKibnKCL",
-	"NXGBUt+KGivxhfeKbFI5DeV+AnOT2HLxD29esv39vX324cOn71+zISdW5zcfXv8n23p19Pb7f0Ts769f",
-	"/8f3/wA3992PPxx/9/0/tiP29ofj1x/+6+j7KFaWCujlj59+OIaTPv1w/Pb7iH37j1dH/2BbriJU56lU",
-	"PKPyAW7YzvEnOLnZefOBYT+Hv3esvv0H/kHXh8dw0v7+Hx+PD0tgFNdMF9Y+uA4+qnvHdrhYhRMRlf2l",
-	"7ka+Ec+2z8kCyyPHrseJGkqxlRRfNVbUw2dVMBHbBd18rlWNUxWcmxaHw0afQquTnlb9TPaKpMsS2J8J",
-	"s+3+WWa7BG3D6iFLYHUl2KVhGw5tBJuWKpaaxKqfC4GN85kGK4CKOnMx5FKZFntNX+uSu2YeW2BaVgHl",
-	"woyzIqjuRKSXGYth1lG5Ipj9kTb/dS2HxTm7I3Dtrhn1JoiziscZuIydOhbB3XbUCL5lo9uAT1WljYQr",
-	"YTk1ug3YXn+mbXWIi+nPzw5xv/z5+FOV29T6o+3dZnvnuGN7379pd7rtdmMFt5Dm/6ZD6Ks8+1tiMKsx",
-	"zOjIgogvaY+pWO/rY362KM6L5/wePfq48J0FRO2KLm2OJHI0cNXfQuVfTEaiWal0Y0mu9TD4rXVt8/XO",
-	"poAWY9NLblfugiI5aTE/R9hzHE6QqwYDS2J2gsqjdnbCH2qn01UHxqoyo2YsC1t4TE1SPa16IlelUmld",
-	"VReKxdUSMThA1XRDzZqXmhMNEdiqWmOhDpXhao0KrxWred0s3dnOGNd7I41ru5lpk3Hx7j9QpoEoFUEZ",
-	"wNSNOJb0L5U6iFVd7oA91NQBqAjfPRI4ZNasoDIKW0VeqmsE300nVD9RqbLY9zUWFdix2UKLmmjsnTp4",
-	"M8K2PjUxX9RiYj6Us/WJjFBclY9w4qfuCcGxiqiaNxorqcLxOClF7mONLEIc84qovYmsS2VD3acvvFw+",
-	"xjdNYcV7YaYwQEqoyLATSuaWkNbWtVNdbthBUG20YpnEoIerZgmBmq+2/K9KAXmr/9bCffYJc8J91zQa",
-	"H0VFAM3QJlNydabkatUyXyXcQb7ESsD7TpfQfAQZk1pp9pQkyuq5k+D2cwsG8dbkGY4dmm5VnGnVlzDx",
-	"LiIUNPgQHLseMm7rMxAGSas62KX1gx04xDsLdrztI1rQXcVFeFZNwztmKR/kcMsdNhj1WYDMCS+BLxBC",
-	"vWJcZC+66larxjhoAS4V47grPWSZWf4g+uiu3fAw6AAOUyiagpCD7LOkZvklPm7qevSk94/uqnZuCdX6",
-	"seDZ/VTaPUKVTzJiFYeSEsaNrtXGD9mlrN0eS9oZoxyrDGTV0ng4dXD1NkvpFN2K3fIh6Nq+GdslRrbM",
-	"etulixlQRW6c4/FIqbUSCVpc8iIK4KTBJY9iNZ1IdU3VxuViPQaFT0SaADAVPXSK5FHiCAfxBBG8hnY0",
-	"Zm3bqnz6Y7WvME9YMZdqU0plduhE90+Q2qbRaXd32yjllPhSvOKTpawuM5D9Au5gGt3OypZWua7vx9qa",
-	"n1GatbmCTuVKctOzWGwMstsxyNa0xrBRC8s3ZFGXXqpNIN2A1faVpJAOaxJGMymhugxSmBOK6hJCh/Pz",
-	"PrHy7NaU92mxH2Z7/ltsibROgC+wfF5nYwXfdaWbk9/rp1aix2QZL0isXJlTWcZ6ns2q3HHm5NFY755I",
-	"8wq4ghDfHM+3HLQz9mcqcwEfZrIIbsDf79jy9E7Zn9O9+9nEPhiRTnpcsa0ETKNk2+ZeQNFtJcjWl2yX",
-	"1Ew1XKLIJfTLWOSTkkpImhO/cEqFNM06uoTt+pUBIlSmeRlkhJkvvYFJeIgwCTOfMdBGH7QeWiMej6wL",
-	"nFDd6w8YPeEoRczqmUnrEhmF9/ERIW/c7xOqIMJVyQKOo1mHtUGIB+XaV52bpPUQe1mx1VX3euORRdvU",
-	"bCRymCSDYJMqJaToFvuBDy1DLpHQRbFCWCFELkJ4H5UiZJ0qzFVCeDEuQkVA3C9AgjmX6uVAEI+u97dp",
-	"wk+wjrisEe20o0ZPZ3oM1tP/2BHPU+SMrS8mtTL+47lUBHyF7OQiNSfwaZxaMCPRkzyzTAq4hF+JfMgL",
-	"nemzyYqNg5VpvU20hVUnzR4h5K/yUP10rtAb6ot6YeI+z/sStnK31LZ27pf7QvBv+4TO58UfrMLif/X4",
-	"1/+2dfr0KE0X1uASqFkN5sKmDvcegi1LxUTIJ0dAwlygErCAvhYwXVC0Bfk1Wrec8wIFcczPhdo48Ddj",
-	"NR2laZ0JsMhsmmMQfR0O9+JiRZC7zQLX0QN2Xn3tXyoyUdRQHb/C3w2zcKke1pbgPGGQh4wTQgjsZwu8",
-	"mQpUUgihs5aNRcO5to3lEieznuLevFd9JO24MF9304/7HTdHUwG1FYOoj1Yy0oqqE44l/1M4dQ9GYl5Z",
-	"6D0jKgfcNKfesz4GuLJjWifnoqvrmJGAY+prrBWMQ2yZafl0TZCZjUvy9bkkx4OaBfOHruW+Gd3y2DFv",
-	"bsgevhMonFWk+R0UeU/tSlfWhLbcjGD/NEo9zyaVVDuk8a1pwtXtFnsNLibC0oSkQOdCjGy/CkxAFCss",
-	"RfIBTPxWNn55WFZOaSU8Kj22uYuc9WXBtry3i2UEl7FyybUI/VybSnOUgjKfroFCDjODuH3wF5yGqH30",
-	"jG2iiMkk8v5IxRKOcDogG0N4CQJJD1mN1jPGSfDerDG+TKQTv1wTv9w3tYVKOBvVBvkZRbW3v746eE8D",
-	"vtuqoukIKNU7LKovumZAbBPVqka1rmgap+rupcJeuMF9mAtJf23w646DXJualrs1AUgnPbqo2DX7e6sh",
-	"s1uqArlmWGyFcg7jm14tC1RUoua5rteXA43EX0pYiq0ukRJigZ0Ni1duiZLiT3/C2/7pT8TAKw1VTvcD",
-	"UmbkBcTSRctmUmjQ92eiGIh8/n1xeozowb3xahaP2+3d3p9ZYf/FCp1EyCvFQgLACykuySrBJytHjU7l",
-	"giW8DMISZzOUi5boTLpG3sR7mHb4wR1YX2aFZVIEG4eqvGsQgmhGKfiIRFg4HRHNBU2Kh8xat314quRm",
-	"YbnNUTllM98scvRPnlcbC+NhfJVamxJrp9Oor7mB1dNY1qh5aQf0ijKp0fSQ31ieLlNw5TCr7Ny22BFL",
-	"vkncuHW/b0TBhmNkciRCLm5Y8r92vk3mvcFx26IF/TTnXeCjLf0ub2mUi1+DwLPKNzm08FcInEULZc6I",
-	"XywccaFvYrxYmDW7T2Cz496oDK8zZx14PKilB/RqtbG4TbvEYAKMqVVHs8h1IAbmxgMuIluxgGxTO/bQ",
-	"a8cqNDvhz+vWjN11w/9tlo0RyKZjK3CK0JLvWInDjthOuzNN0mfri5mk6rLTTHSZ0rbHKyQbPxVCEfhh",
-	"loGyotAQV5OABBPuCQ8uedKDSUY6aZVSkdixa0HzOtzyWaqyem2CVWcY8BapZQUi0kfjLuqPi3FOHJIO",
-	"CNJDKm0fhlYS1UIYJHVkNWBn9mwbN6KTkalyr8Y3JcBKCiHZCcQ7H8z2d8B9JyOqkrPteAh9idMX0YPs",
-	"oK70kadd4e2I6vjwKTjQA7YK8hi9AgbX9toHa/Wc2ClzIJUlYKYrO3xipngwtyrEtfZYE4/ZATkSXVhX",
-	"njFT57HqZdrQp4ZbwKGm7venPps0xONU+RSWSXN6PUhDkJr2ZLcips4mrs/KbXEi/GkYvSD+VJoWauKk",
-	"U5Vu4tlwdbLdYkczHgSu8JIWXemmGehLxAbNRL9wac1YnQpsLcVN2OuNRxOmtGWQPvYbA/wJZjn4tGKc",
-	"neW2Mh5JZsOvhZyliChK7XP9seFZ4Au42lC6AIxS39PkqkljpQTPhSkC8iw8k2coxGCdGeuTIQivXxXY",
-	"TBQR76Njco5VT2eZ4GdjC75aXldNZVn2c08uDYreYr3u7PkNEdyMWLd53hvgFNsx03DtSBw9ObwHnI57",
-	"zBPxwwdN+SSKlaedFggS7EmGj4I3ZpcC7oBzSwHp0uxjhdYR4eJaulbrhF1yw0a5Tsc9GOPpuPB85wOR",
-	"pRZU9kLkuUxFwjJk+2a5AG0itQIZkopMnoKnJbIJcYvCGeNMOCJdG9LE2CY3WnVjBbLLb7nKVo1QrpXa",
-	"AyuEQQ24FuRAXBCb/4XI4ZJYec4copkvt+cTwxJ32kmPj5K1e4bhDsFeeiD4swOe9b/DJHL949y5oZnr",
-	"63XXiLjfZq3vOu+y3lusDS0bYp1t6lofBb7srBmEWYKBztL7QJwNNwS9yY9kFlRSaKE2pABXBXRaqHQG",
-	"ErrjIaF/mgsb3TluH3R36RyQSyWgwL/m3LM8/8p72ufiFyy4zGxizAr1OTqAoTshjTVJbJiWk/VQLUp2",
-	"zOZuwC10e8A36MFgnk75fFbe4nQ12p2/Hfz0cv+/2v9N71CMTaO71z4o6ZJfBRzvucD0AHXOua9nnlbt",
-	"wlWqW5ZZ31dgA19poMdqRWzgWpscbuO3w9gs6g1nU63hh0znDih4yuCrWnXRPDM+CozzyMelvb0czVra",
-	"0ZRJjVu6YjnfFOZwrB4I6HClhA126lv1npPfX2bm3eY8qibFMJhM7kAQoVX68vr7bGen3GcfyRNX1qfC",
-	"2MjMTqtCssKmKWMebyjkUftKL3Wei15BxPXSsLIyA8MilOQzwmN/0HfnZ1wqDKziSShrezqFIQ2lksPx",
-	"sBHINBd05wWz5PT7YEdqjMDgx52pfQA70d4QNDYvau/HbKrSuk6eKINi/Vsf3rxku7u7B9tRyZkxK38t",
-	"FUB1QIHQBol/cx/TBghZGeaa+ZSzwaobkps18NiWXCTL2IXUGdUvkqM9FeKxES68RYBNgU4abQFQVyNu",
-	"TC3AxZXknOjIPBKE7YqEuDqOejXa9uMH0a7akl8nqvaUgr8KLaJWScMKsDq6HL4zh8oXLH8J9TNOSamc",
-	"Hwdy95KY3VO17gE2N5hQtkZhfVzta4U0XErv87WL5u/Xtz++Idf9UVSGB3O1KRBfoUD8Sh13r1nAechD",
-	"91wWXgcAfk3o7+m7L8L/5vOAM6sSl2LZYIa7QDZx7oEyMiCHY0U5jpJ8tcXeqoAEgeR0xXWQhlIgjoeV",
-	"UmKSNkMTYTixsM4T75SJEiLzK9xdHdKGK0lX4kuBde2YtgAjFSm40TkdFddEJL/bGPgdw2ZaM+TInE+5",
-	"iTcBKh6Gye8FWXwJLViyeGz04W3ow7VjvVYuHHuxUGWxJ4Fw4jzthv+OjamQahi2kab83odMWYDGHleM",
-	"EPcxiHpVCOdpx0nqlWOmzv13grF8r5pAwKxQvKlIQI247TJZOES103BHSIUmd1X43mKccFPwfz9Q7utF",
-	"Ljx4ZXjxw4Fsn7EFa/bcI4J9dHbmQPTOm1LdnqX5gWoBwzKgJ4bxPJcXPOuyxNuflIPwFmjCTgW8gmGJ",
-	"rUY7kQrMsiNr5OmpMvSgUn26ToKKIvZsQRQ1mrvoQV5jD15II6+2BGFEb9WDMAXvz5ZybX0bS+reLalb",
-	"MhTCPmDXFlK1DlgCQhEZTcmwkCZWjuZ8if3LlOX+lspvYEQyt5v3MFYJ3F0KU2BBCtZ5ObHmZchIGyNP",
-	"M7EAcTtWazOpbsBi0ISAiYf58UVsN20/hLL5IVkOfhusBhxzb4aBBs+rEHdjGAiVur2P37fLEqlO3B4L",
-	"TQE7rDRZR2vbizdqe6O2N2p7o7Y3aturbSsZb9n33+juO9Ld6EPfheq2DW2+YQG2GS8KodKqax8ocOff",
-	"r5+GoVtstPhGi2+0+JVa/CsJzT9itYmSaBMxXzli/lXpy4E0hc4nC0BzCBOHmNvqA81Zin2Z1N3oi/xh",
-	"L4oSyiNWdIu6xtRRLrCOGW5tB8UG/EIwpZW4mRq37+y7XrtgjeiVKklYWdBy/FeD6FNt0yAsIVvU2s+1",
-	"KlgqDP64AoQrdu3UA7gi86FLsapxluHKFO7fAaAH3MPVMdBBC9/q/lzcoAO2YJlk9gZO4/c16UHc55ij",
-	"xO0ieBxo3pu6uvXq6p4Ytw42FXY3V2GXCX4h7sFFChEGWAkw0K2kOTEVGkZAY+U9KLjBib3BCd7gBG7g",
-	"q+SoJs/BDqwRJsWZ2XhXG+9q411tvKt71ITveH7OuJknMTfByQfjYFmEnXvQtqkkbB4Y5nLFRkqfwFiR",
-	"wrtOn7IfAsFgS4lKlKwaGIzVFbDSHwf6cqOBNxp4o4E3Gvgr0MBOfm807kPRuCVdxi32kGEcs1SNUUCV",
-	"XKUCQbi4ZTrNYmXGp/8UvcKBmDmkTIStbLG3hWEyxX4vFx/luaCuLva2P9VeFivbXxaVvR00ZhIPOksr",
-	"0Hy5yAQ3VbWuxCV2IEuD0JOqFauj+sGDUJqY4NhYZcKYsubBPRxeA8laDMWDHaU0yieyOSTxE1KMlVrt",
-	"cjHkUplSIhamJGGbhvuLYoVo7oWx5Cu+Z3rADTNS9YQdTcr4KdjVyBgz9dnWztCWq+9RN8t5uENUgl5q",
-	"/p3AR6jv0eI5RAHgShnT3oHdi4Ax1TscKSyZISyZ8Np5AepOp4Jgsl4s+kMpM76+vryA/+ePZPLdC1fM",
-	"1WhxdRwxrQdtah7WwoZNAYOthdZ7BQpYrObCgLGrUcBitQwMGFsGBczhn10BA8ZWMLHtO91C5d1Xihl2",
-	"K0hMs5BLS8IoxcrhKLHHAKNU6qObAVOKHkrBxQI8pdX4imaBkm4ADOleoY/usjHza0FJIhi6ewigygAX",
-	"nL7cVKbSB07DdOUaQU98wU3McxPz3MQ8N50ZmxCsM4I+Wmq+TVvGg2/LGKtU354G/6QQ7Bv5BrkpgkLV",
-	"6uLpMh4cI6FCfCpBjMXWEiFXRqFze19cB/m8WK8j2/EEjkFkkjBuZMEGPI0VLJ0W+yBGgmOgFyaGRBeN",
-	"i8KvLXak8JDyB3ocBBAb8lQQ8PAhvBycEysLWCMLI7I+nEWXoiVyNHUDe1eLIIFxU5KayDhCyGY69+JR",
-	"XAiFcMtsKFMlzwbgS72dlayWvoVCvkThAoOMZiPZcFk2sd5+caljJb5YWhETki4N+QTGGyA+0+g4u+Sy",
-	"yKQpmAY3j+y2ATeWiEaoWNH+ESmbSJGl5pDOEarIJzb6DPeQ6mwNYw0mcGOrbWy1rypYebg8p3U3kGeO",
-	"OMsnq8oUCdKvpQIbzp1d8nBtS5DJNtfl5CGKhIpQ9Gk0wlHX4yyN1WlATYUirVsXMb3z8CVylFUDmCuF",
-	"K2es0VhtzNEFnOBOVQc2xuMxR2858HYrwbEHUqEwTmWxoMEqFzwlLFebKI+YEpe+parLLgc6Ysj3fQmi",
-	"jDjdInY6sVlzb6PY9DcyWdg0NxHYFTmXGYhAPhoJleIyoGoCbgbN3oBLJdJDlgzF0DAcM7sQuexPklil",
-	"ohC9wqAFJYUNlSHtHMo3kUYsF0N9QfUNuUBuTXjwEbZ+8TCkJnJuRIrcdkLm/paU40cmOjpgFQZcMlYw",
-	"Pxxd7g+Cp2BLFuErkeXrwG4F8dd9sAC7drMQL5/npCNiPBTZtlLCwbomyCmosRYjIQPW7sJYSQWnc6OV",
-	"ZyVkMqUPY0OHAxCh9nLiU6fuub12By/Za++SIYs/x2qvvQeOAHfcpzgmuy8Z7CpDUL6kvxzzINjwZM+O",
-	"PG1qFCu/DPAJ1CtmnYmKnHAPk4YlXGk1GeoxaKFUGjCLx9IMRMpOJ7FSooA9y3iagk449CPo7LSJUMR9",
-	"wcr0wqjs42crKWBxLWBsh1Ne040XMbYj97UfBFV03B3z9RVjOZ3QQGiuq2zl52LSnUcOb+uAKkMZ8i/f",
-	"C3VWDBrdnXY7agylcn93UFKCYGp0G//n5/8Tx+N2u91u4n87b/A/z9/Qnwfw505750WT/vsa//PsGf35",
-	"7ODzn+B6c61bXHcE/7NEgTVFjnHNORONs1su+S3wPYO1tF2d8jNRvPe4XHXz7i+dN/PPrpz4o+ZPvPlr",
-	"u3nQan7+ZqmX+AEdVltvhSTDSDZ/70z83y49pp1b49p/UDTxIK2WIYi3kmHDDf8gueHRJhJeKXnDH+27",
-	"tVnhvTJ8AHTwaM7S3zKTxSLYAOdLm4qzTZWdLEdGY6Uv0Yo1Ntaf+kyr+MJ7BQp5bQRyuecg3ikceJZL",
-	"ilOS9Zu8//HjMavEnRNy4MFE6QkwRf9epRuGccVK9/sRs1TfJqrQ//sQrsyZLVMlu22gs5SsHayKZVKB",
-	"+dbr6bEqDmNFJShYnopvrYRIkTwZi1G55+2mgItjcevnQrQYkUkaJD+GmyMzviN8p0i1ZWl2iTIifBa2",
-	"htUCJgT82MTkDIrBBiQKnbBT8NuCUKtl0lYpUbxbA+9gh6V8Av4Cz5HN31c6gSKQSpTWaKcdtdtt++ma",
-	"cJWN1TquO8tojTIQrWF7L5EG3O3OX+4ySXEYItFmPfD4DBtq8Hs4CdMhn+CHYH1xaePyuMrgbXHNY1AG",
-	"wSNoKIkSX4qTHmqDBJ0LqcbCeNM9Fy2GRgWfOlX3Y6XGWcaGPD/3kI01Vm2wLxYYt+EOWsa4LQbCuBIE",
-	"c8iMgEsKmJ8LkfOMVmpPD4fcVPT0z51o5zP8PcqQRbDPMyPq1XRZmRtqa4tqsdgSjsBMektnd6x96v70",
-	"hhDPc468bqaYZI7UsDHHtrNvS1lcaWY42V9yQ6SHINOU9e7kmdLgd1aMlVciH/JCZ/psMs/grtx7nvXX",
-	"WcXubr+g/7yeYwTXGdoLr1n5GUtZoW9KMn2UXVV6Tzf/JGBOJ5jgKRNgXjK67+VSYWYZvwtuen2n67VN",
-	"2VtIc3bEkm8SlziyNJhOzhrkDjYs+V873ybXNbSrVeI3YHh/JCXnBlvjGzikA3dKQLlKUn7OO71YzlC/",
-	"8Td6ZVfKISydVPT5OCu8wnpiWuyDfaLvck7soqi+yW57jtyaxsVZdsxuYO8c1+rs2I+todGtqslcsOE4",
-	"K+QoE6V4GnI1sQEPMwPPf8mzDKyM3nl1U+zPEUeFGNW+j50/ulKo8bDR/Xk/6rSjzn60045229Gz9ufI",
-	"ccV2wZrb3WmgbEY2WufA0h/7XjaA1Xcm8lo/eyj9ixd27YXRlXn83Lccdfk6vMOwIUYrUQGEQhExX6h4",
-	"uKhlyNlXJFL/HDUCC8YBPMElJ7/iMBuvx7keiac/jXPZG2A1yTxZsUI7zcdML+UEB8ZpY5PcreQuZxK4",
-	"8zjZg/TuDCvttTpSHq0L/0Zazj5aeqH/HprjV7vxgYNT58pPewC37NHfBB/xbUQFnoL0WcRtG4GBhvVN",
-	"PMuiIEHtvxE6i7w3CDoz8c+qtU59N1Kxgza5q7pvLaGIuVpOuvMhhRK8ocGDR5GlFauEXE6RnoCf3NND",
-	"yvZ6GsjEZLoAn5CBUAVT0zXR4r24ARtHKgGub6ySv74+ZpWpSQI/mi3tRvftq5flGsoFRiy/T830HZIX",
-	"TYT2ShdMKD0+G0Ss+o7SxIrmKb+OT/uD+OL8WktavXFqN07txqm9Iae24j4pfXnvKSIw6HJhYDhOOgVy",
-	"ul8vq6uj9u3htb4BNn/XuD7lZdYBKn+YWvGfl1gmG/d0457etHt6877kPG8RjJEpWIWb8iFndlNV5cBL",
-	"BmaEv81+c7ddkUHzvc4VPMuKcTHPxTyeNYE2DubGwbxbBzPQg0/M9HLc+Jw363O6fGGzL0RqFuSi3ckM",
-	"T0abLwUftJeNsZ4wFxeYlsbKvC8j1PlaCXPIuDNsjEDlmU1c7aK+VFRb+enD9yagjc5FkUtxIWqyhPj0",
-	"q12pl3akb/CtVm0v+aoKY8JXWSo0CK+8qY55iNUx1f0ViLqX1QPr1smUG+cB1MnMhY3LBQcLnIPEcOXc",
-	"YLPycv6C3ca2fhwXmdbnEfur1meZiNjRaJSJbVcvXlM8Qb0osu+aSMBVwQjQ2IXZLgc6K63/iHHDpP9I",
-	"Wx/evIzV/v7e/rYXbQgANxAUderlIoVp5Rkbq0Jm1IbtxSc4fig9CeoNjxTjXIk0Vng9Va+fih4fG4se",
-	"K/ILkTPbbPnPsSkYx6J0GgB8eGYG+tK2Y1N1u8gFSuFcUM1KWLhjz1Cl+w5nXPJJxBQCwYUgD7Z+hoq6",
-	"W+zIx9h6XMHL8kJYlWFLbUjul98L3mqenL+CyAvvHMrHazcSXgvPbTSYdjqqToX1id4PsHm0z17lLfYd",
-	"T1OermLIh+9Le2E5uLXOtd+G5js9WYJ4xZ16OgnqtKdcLFrieDfKrtkDGTfFCTYTlIeumDp4Udw3wenj",
-	"PGt0S+PGPB2Koenx7KRz8rdf2j+d/2dn0B7uZC9ettUv5+939X7+3BwUnfHuxf7l8y8Hk86vu0f737Zk",
-	"z1zvy6R1ytoearHke03znzjpAILCQi7A4n9ibDNAxJJxniUUirYnuJeb6gp191zUGWpH4U9/HIAeVPx3",
-	"U1geV1/1H2LyVn0y9wMw9hjZ0EhR8KoZtMAKqrFvvo7GvxkT6NpYUnfUalf1CBF6YlEe0mp/kFQgnUBG",
-	"w8Ure25nopjS5tcMAj5cHbam2pkPfwof53HwgIXvuyECu5oI7Lqy9A58xYq8uXfyr3BxefavGpH4lDbs",
-	"6ng8Mw+YD6kHDwA/F54aMdHvC+wEZ3KIuqIQ2YRJZZsBRrnuCWO6mIYFOzK3snmvvYdeMuHmMI3QORcE",
-	"JsO9z4keIgHA2Ce12Msad9pg18C5ECNsj8abWpJJnsFqmaBfvbozRwO5eWfuDqJy84Uuze1G+N6Ymf1o",
-	"pTXt9gdp/F5XgN+tWWue/qvQ50ItNmq588HLsOJ0lI/t7+/tR+zd6+PvfnzVff/p2+/ffvxuJugXqzLg",
-	"ZxHHcGTRbMQP8yXsTBQotyOPj+CWEEOQNqWLWOXiQvCMYp8WpaxMmqE0xx67KZAx20ZI1Q62vWPXVv25",
-	"VgmdckK1kArlO+u8sGcQC7Esomrxg73P88pt3NCftemyyJXoxWoHTOxDf4YNMT5xFYt9uiEvLGPWS656",
-	"IptC7rd1XZh7EqlFDk8+Hh8df/rYfXn0w8vX33//+lWCwA1h2RJBl4GSTD69fZXQFOOfH1//56fXP7x8",
-	"ncRKwhfjRtgGxpC6ucWOaHpBjSCjhtIuEGoi+CN8GrhzGEyNlW8pFF+I1OujsO+fvD7mZ4SY8bbf/EEr",
-	"0USwsoQVGtYC223vMdn3JCSgph0sydVe1KIiwmOHxDMKyMfsqseIU8BDnbRkz0y1xqwfVrPlIiNeDML2",
-	"mXMUPvM7aO4KwmEe9sBClDn4ehZpbrH5AUvhaYhwVPui++SStmcHVGt1lEkMqdin4zfNF1MRwpe8NxDN",
-	"l1oVuc4WhgnhZHfu79FSoHMv6Q099NwuGRY1Q80k8RP39AjRXC1W7X0PeB0rbeO4XtMUEr1xju3wP3+e",
-	"dWOnNPHNp0ZH49NM9pYynO7Sf4XxlM9rdKtPa5BlQ2hXi2o3LNuWzlJfzR9RrY1DCdCqJ6zeL4FNEYaK",
-	"ilEJa8ki8TBCFi4bAahTClQWOIAlnNOpOJNKSXUWUXqy2hoeqyrcK2JuTfSYpSKXF6ICC3Vm29BHHGmx",
-	"3DDhdq4foIvd/hadUBqWIc5TznIEiyUmLzZENcEG+pJqOil5ahjazqDXrRjKJqDs6Wax4qOR4LmhWaKE",
-	"bU8Ph7IoHMUWJUat+QN2HHUOFCwVI6FSg7733wcyEywZ6lyAoWEYqjjfz+BfCMs5Ak8fTYbX8Lnc26FF",
-	"2Xd4sdbJZMgelVi76M/0awKD4JnRrMdzCz4mHNLXE1OBCBeRXw+cMNXA5JCFhYKgqMIhRg4w3uuRYwk1",
-	"1qJdInAAQUVmWp0JDxk+0WP4Grw3iOC4pvnDeUZl4MxTzGNTv4Z9EHztca5oqtNcE/2Zg9fEOqOIQAhw",
-	"/nHCx6MSRNhZq7GqvG6L/djHTZGXW8S2VpBpBB9yJHL3vpSNR6C3WG0R0hv9kGy7xmJnpDOOkRSspsXv",
-	"V1LeWZoECyE25BPLIMcJP8LOS9dXDiYWA8P9baPoU7RCCXamwBe2SBXgA9ClU+RrdDVLCtk7F+7usUp+",
-	"GYux8EcdSvAJwqT5Mbif/XlkwTsOo4QM3vCBJ2C6uIGkMhdw/qR8DuGKnFSAPE90v29fw6KLJLGiO3iU",
-	"C0olsKNKeZn/jv2aWoOwXk33bRALKethHx0iNkZeKGHvRQ1Cum8/v/F7uueyuD9Y7PypR8fKVUfYK8lH",
-	"s1h+FhebpBtnp7x3Ph7B0nZLkYSpRXvhYKiE5vlhyFRoA3ugUay/UsMKVLqSdp9h8zu5gbOiejZ854gP",
-	"r666s5ro1uvt6juDqt/dCHYuUer2fRbdNUil7HRi+6IqXQvk6MFltVsUI5sVBygkn3Rrdh4yGgLSmTUR",
-	"6Xjz15PP32xF9h/by3XwJFb+d52jHGTqUHwOjcguhGkxe2bkxE15BeqNSrWPbSmc1wrgcFrrp8HetjIN",
-	"rgvFX1gdTF0XyvUbBAhCaU6PgEsP+qr+mvSg7QxvHPXTn56ln142wBtDZeQb6qrZQloBU/i17md3kmuJ",
-	"CybXjhTeGcwGf/dKg3o5jFVSh7hjruoGQFvEEY9uikofYlGpF8reZbK/rOsrhbrggQCuOXiyRU6SPQ2s",
-	"R8yPofNAUU/XEH06gaPkJ9XkuaZMk3ma0o1nUZfvsITLcwQMacgwXKLafAXtjQ+qrJ6+wDIV9W5VbOTf",
-	"g5R/5VabjhmtLwHDTf6Qa+kzbSw5D7nHXfDYrS9V8HNwY8Wl456xiR5pwB+WOmVbe+2DgHRhuxWrv8oL",
-	"wRyb2KV2womAF0uEBZCe6F1TIT3S5pxqxP3uZWMjL0SLvf5CQNoYeinTPqaw2Snwk0GWYvjFlpbbBFKN",
-	"WLarYHE5OZ14v5XkvUEuTTHkpgqHBFN3kvLCC/TOTnNnv2HLzaYPPCtF+kt/v1WMQ5qJm64xX+PhtRUW",
-	"R2mKRdQUYxHpSRW5NPPoqZXVY4FTqwu5RE9dm2InesyF15sS6gei8I7SlHGn8eYqvKoqqwjGu60cebg1",
-	"0nbSfHU0Of6zCvYV/u40LF5E1SGWL64K5+zKHqx6RaqktVQZDWdtVdafm8Hem/eKj6W8jabs+tnZDd8T",
-	"CiRaHA9JJtlnL+jlWJ4faVXxEl1dlIZob1aQrBF7OBNFKRWuGUCtN1JXaLCYBllBo/V4ZzcIT1QaJ0sr",
-	"tg5+Ba7eq1xtKRQXD2V1o3hu8Y39NH9oVu0bE6KPvTdjJZl4hyGHpWTgXTRj0Dh8H0aqe/MjuEcUr6P6",
-	"AWx1J+IorYqc9yjkAOaWESrgMytzn7m+NCLHjnuwQY0vt7SnyDzF1DByz9TI1VcayxqXKfkbFMNsbrlf",
-	"Z6VqP3jntU2vR7Upr6gh+3EkqFQI1yfxKbJU98ZDoQoH7ej24MeJKcSQdiBPyw2otLKmyM3Uja2zocj7",
-	"sPXSC3IZDrjhdMJAf7qEBftIhCDlNsNAWk8PT6USabeE6sEKgSF4ArHiWWbT6sNZs2OqnmNezsMSsyxK",
-	"ebzPRV9+8dUO4yyj8eucyMgn7NKWA8liFbRPpecCJeJ/bqLM+AGBe6K1omFuCrHBUL21aa5A1npKoq2k",
-	"yMci2YZFnWos/bK/Y2o/2a6E3SszThXxtZUV5sRTxZZzbEd4qnUmuHp4eTqSGsuk6ewsb7J0DxH0L/XK",
-	"welhpy7WzdFVtdIDTtIdpch9RjMUoRCZChsG/cBjlQljWOKFAWLLoFS5SnEvyoq9cvjA95gUQwU+Z525",
-	"86y4oBzLD3DB8q59eOntQCqt8AZrjf2qNNlVWEOgbFyT8ib/tcl/PfD8lwczr1Ulc5TEJv21fPrLKuul",
-	"s1/VZpFLbmyrDAwuKN4nfhA1CTP2ERMXQjEeq57vAkY+yhIp1nWAUDXKgJtmpRJg+5AZUVQ0YqFJI8ZK",
-	"KlM4uIpj34pMTR7Exe8DRCUWpEHykto2X+ZaI2LleIrZUUhkqhnhqJcPciykhWYjkcNqg19TgYOFBXYI",
-	"b+/uawnrCUdROi+f8UwrwU4FfCxKEjhS0ynXbi0bgGZ4XRvgj5tNvEs0uu+4OQqW/SYJWZOEDOQM9iyG",
-	"8zXP8Qi6s61esV3rv39dymQZCLpp2XjvmUwPWGGtz3VCixR6J8l0zYzmfdjnpdb5YycNb0pWPvKc4Vq2",
-	"7R0EQJYRP3eQMaTZcLhqaHfMCKBPWBZATvCZBOtyKIanIjds628ff/yBDUV+ht1uvcE2sVYFKJcuZB4x",
-	"W13g+pNbgYXZJfMyYabQo+kS6jJY06Ve8gq+jzSxMmj3Ku0umrH2LB+/KWuk2UyJ9CEbj3p6iG2uSphY",
-	"leXSTKq5ZbMcrHUsroAr8QiRf7FRxlWstpL3P348Zk/hL5Nst9hHPQsefolNs2j1lq3QYOa6aEOskqpd",
-	"6vtT8UJEOb4QecZHyFg/A2CkGGdgNecw/wmcClN10uOjhB5k1jN06ZveiKG7TJQLV1oTV9o3dfoI25Ix",
-	"VO6lwMdCjyoLivaV7V/0GQBqEfx9VQX1nl5gmdjXTUf4qSltLpae3W3XDVNtVOXaNYqb8NS1VThpnoVa",
-	"/FH5HPUOxvUjXdeNWz11bUsLyihKgLonpgSou+3+0GM5FD8ilMCmPfRe0s72AyyTd/ZNZ5uY1R+mqZTP",
-	"yoSH2l/6VXpuVyXCbXeMVJ6rVEy1rOqqyzXTpsr+Ki9ErG6iTTWyKGSx8miouCB+1YoS7vM9tKkm1qu8",
-	"skKzUwTsAvGUjjORdgmgChucHRApotdQzaqtDPB6IPAwL7lh4GGyLRw2vWgnarfb2xbGzNa9VosMUMld",
-	"cgdkVK/TFpURzFVrd1lHgG+itNUGfl+/txCoHD5z6FXVc8F2npOa/Kbd6bbbGHvk+LCGzDIljLmCI7az",
-	"W7kW5MulEOfV8fzdLbmKizfbA9x+3mzX9gDDgYNwYBc8TLmvpAfvpwm48vBNE/Am37UpnbjV0onFpswK",
-	"nmlVKWz4mG7UaX36L4c2d7JCB7L3VFhQ67BWC/JihU/jWVvh/3GLBuyUbVqQbzb7/2hkmxMBX3OHsq0r",
-	"rfjITYqbUVHUeq3LpTS5ZqLfmehrNi5PkcDV+wfPZtuYNQhoIoNbxVvYud2WZjerczIvZXjrj5xzuTGp",
-	"/KjrExYK2XuLci0nNe80zlXbkudm8Ilhstpq16mnTCnNwCuJU64M0r9q/O4brEtb04JyNxGUeykK0Iq8",
-	"xzmloljxBeZYamWmqn2JOcCfbQnoYmUfzfDRvnM7CEYVWCeM9EDrqZK/0xO+w3e7tj5x0ZsyZuTfGNfE",
-	"aaZ75/RPoWAEnRcUNEKZD3/vYSDoc9SoRHB2m502LhR/g5oz9vE6XAi/It1p4/U41yPx9KdxLnsDu/jp",
-	"c8wZzU51NG07OnitlE8a3Q6MwZ77fGrku1ecu+i+uzByT2x4gqkl92adZrvT+P3zCoqs8k3naLPKytqU",
-	"EWwyPUtW3D0x1aXz9Wm4rzKPM67VGKOM9wR2Psx4CtX9yY4C5YBCWFjIDlmYWCVV0ZGwsSpkRjfkkzD7",
-	"gTDmWoknpsWOtaNQgSOkYoiHIVb9cTHO4epCMK0iAgvBuj/LGRIMxx5xt26xb8vnYZg+VuXZQZLKl8TB",
-	"uyI/ndcWLHdz48I1dLVWjDPYppmIFQwOaQTLy5wuJcmOXSU4Aw4K9Vv6nRjzGK4idsmzrNmDA5Zm78jS",
-	"QeicCUeAkPJJJs8GBTP8Aj4LmifmXI5MrIb6AgZK5ABwhf2WZ3x0yGSfyYLpXg9mt7iUPRExTuNj+VgF",
-	"wCt2qvDUXKgeeo+ScmR54e5PVCx0QKi0xY7Sf/IefBF6Z9cnhI50rIYyVTDuyIJbqEKejfXYdGHews6d",
-	"IZ8wM+KqhLZYuqSS6XFhZCp8C6W1VsKMXqzmpCYi+/VsyaO1a5C+hp1OsPoxl6losR+vLhENEp2V8dBY",
-	"XKGoTYHaE5oVyy7ZJtIgZCicMtyUDmy3cA3PNceuETG0a3/KMrvtGsyNOfdwzLm7q0kNn231VTqfIuNy",
-	"Y1ZuqlMfAQU1rvPVTd5HlRX8ispV+wOZPw2aOufGYAjSC3R2aLJIZfmsTMGLMZY2pSIn7iuyrRwkWAI6",
-	"yAND4LHIMioj8RMicgnDkjORRCw5I545Dv+b4S8Z/iJOLV2b+CWJqJOEDOn+VIXUr5gjyMEW89WpZ/IC",
-	"aRXRVrQtJ5dSpfqSyJLxHYTpssTXQDlyOK36EtZMgrZXQkYJDKg3EL1zkZ5IQr1wfzelQuI8qU5GuT7L",
-	"hTH+VtTd427VH2d9mRF/WqL0iRnoS7qV0vhveIjrS3e0d5noFyfWIj85FVKdnRghlL1leXqLHREhNuu0",
-	"21G73Z6lt+7psSqIaPAE//3ndrIdMT7U6oxqtvA6In2jz5wc0lWwbbF3Rhq2t7Mza5HN0gHWGWUGl9ab",
-	"gcyPphpHr6pLfpuaWrK1atFxZ06FMcUyl1PUMLK3r2wNJWyYpgW8Ii7p+iCr5RWjNaqYTCOWvKffnnYS",
-	"XJkEj2ILhIggtDp4f/6cl3DcZau8yAfRF+gC1bxP7o7NeyfENYQfkGo9eLHgwPJvV7lo3isGJ93dezoW",
-	"unz2lYOPeKsvzm33xu2/MZLsRg4Zg2n8nWdWJF8pNcPX+rlxJsqMIqjJwv/5DJS4+DLKdHolvBz6KeE7",
-	"W7a8CozfXruC27clfvntTPx2VvyWid+y4jfDfxOn23/5ud08+Pyvvd+3mvSvnfBfx+5fXf9T+a84btG/",
-	"O9HB79t/2f7L1k+//fxN8/PMNdtwcPsvNRh9EYz3LY19r+Tby3M+mf02+NKzn+XNd28/WLUqlpF0lsFv",
-	"DkAi3mdZYMRn1Qke5XqkjUh/G1FLym/0qN94jvTJv3kN9ptXPL+R7vpNgE2C2pCskt9K9fibgxvZ3opu",
-	"/RHb/2pHB7/Xfql5In1BFAB23HvcVsue/RJU5ooMpEvc9o3Oh7xYYchFMVm1rwVm6JvVvNspdf7tWKVZ",
-	"LaT5kW9yCa2F5eusrOjDurhlPdWZa3bXuObZ6tcs49fNXHOw3DXf8wLX4nJe3dRT9pedAfuUilNn0X6D",
-	"r81yYfQ471UY0UCgrd2tMmNJPhBSyGn/6un/BMmGL1/bf/Kt1udmOoB8Oim58vMxBk7BEMEm+UrEt0tM",
-	"4s701ErEqmrBJOh5OR9KgdOBCj0xmS4SZrGqYDeG11EiQg6FOYxVAjaN7IljpNuWM6MFSdpiH/Y85AFG",
-	"+d+9fvexTEsQMzXPRaws5K8PVidDncq+FPnrL4VQBuEEcbRyCAJJFh9gBhLHg06U8WWyJVZDwZVl3rYx",
-	"7cK3weTinxjKoOrUU51OMDqP/MOnAow7Jy0Tz+oeq3Blw8zz0ahouiWetBhuJJ4ZNuAXovxUpHThCgzS",
-	"13wvZ0T/6PyhH8lJt+gGSSoKLjPT6mlQignWLuDts/EZ8n+T64ybYIH3NT8mDgtySlpfu3nm1lXXMmH3",
-	"itYKY+8DnvW/0+O8Gn/H+HNYE9fu7la6bxCZvydHHB7187+sid79V2Bdhz7b75Ezu8Cah7WNsnbedVWn",
-	"oP5i0tq47I7JXql+NBc1r75FtYfI39bZXKvU8cF3ABFlo4ioCNaPgM/e7ZqtP9e3U+oslG/RFl2AbzrF",
-	"VL5ibB5GcWftPfdmMe3djZXVPlj9ms4a77NMeP+PYQHCDpk2A7bQ0tmuNwDro/mleC39slAPNaY26wdv",
-	"6F1lLd5DFsBaYJU0QE1mIBgm+p+LmonopojoE9xRKg/JP3PDq47hAwgYlNIDmLe3if4mRXiCA9VSzbLa",
-	"tRyIhVMKhlr+onQz13rY7OfiRhqjUNOBzz/i+OnuqFFq1pzvS7AblihcRfOZbOFqZUOOxS9KX0ZM8N7A",
-	"moShzSmVtSVjlTitnUTUse3RwlIbwfPRS7B5sQm70CzBzZiQ2VulZQEjEoxNq8c+ZmCeo0eHFqVzGKjt",
-	"/RqpGpUywkRzdms1VbOVlEYLXG3/cv8kHgvXQk/vgehc7BT2S6ws7AgWC+Fcok1PJUJgNo+4MSI9xDcY",
-	"j0buQhZe19nDXmgLtiKLWGH2yjBukygHO9UTamxuWkIyk8UVeJKwaFbNd1j4ntpIYAV4hWfZQwm0+yTw",
-	"PJaY9XhgismNUMDM8LHE8XinvfOiSf99jf959oz+fHZQxwiz6i2uO4KVIpxTcbhZLz6yfmg6prUbsdNx",
-	"vy9gEYIwp/otRzwDdvhkueSbDSA4+V77pZ5d9aG2xrnqDsXQdKe1Whz/5mL/najz7PdrTMgr+9YgfodS",
-	"jQthIhSvdpOSxETmix5PRWUPosCfjMQTQvvYbVcmZrc9J/1hn1iZkz45yV1QWLs7DUwtyOF42Oh2XtAc",
-	"2b/2/ZuCajsjU7D6qmo8PLUB6682B0Q+7B82CbRJO9x12oEsKp5tcg4PyONEQqdKLcsWmuLbqyUcrOeC",
-	"CDg1SYdpY+6hJh0cicaVTkrVf0eSUg/7pDQDz40V4kvRZQ7VSukC4/k5HmzCwVhR17FZtxgIDlw3Gk0L",
-	"jeKktgvy0Ui0eRXCNxR/3AQRH7XY/CB4Oh1dcBmFWsl5r0nY0Li/6Z4zLydtwmZx4auNq1SLXLFnCCzX",
-	"yML5VXlw0RQ0xHDrAyex0n0kmDUREZ4SEp4RLZbIFCaqL0VOqVU2FKns8cyxG5EFDz5FYpBE+DdMYIEo",
-	"rQhbN9hlqi7tDDzkisuj+nmKZieKnBfFyolm0pixSJnIjLgcCGLWL9/Hu5rDXP1G0BedF3PesbzpPLd2",
-	"d2cTgJjzDadImXE36TzcYUTPfKqLQfUTvRubQqxDvLwJB5W/X/05/FdYYeb7fCizTSju2nNfKpbq5B8p",
-	"NWfmkXJkM/GrT/wrPonYUKtiAMJmIjhJHJkXgxWjYzlXZ2IqONY5eNFutnea7d0lY2H44KWKojs7142H",
-	"3WIpc4UHXjSHXGaMp2kuzJTtwJVqDVGk/G/7Y0vnZ3MWuYD7zKXU39+rLPLdqxb5TruyxI7aC5bYN9fQ",
-	"csdOmKbyTBbG7fHRQCsRWi0hEZD9vTpX7c7z5/NyOXCzeTOzV939e9WJ+abdPGBb209bzc9/wpVR+WUr",
-	"+gv709ah+FL8+befxevPP3/5788/F8ef47j1l99+/vLf/+PzNvuTi5s+/539ac6S2tRc31qowBrzSwU+",
-	"rd2/iXs+uFpr+5Vvvs664jc+pHCnq7tcLtTp1n6LHREXm2N9YshmQkUzBM0v1blHIDHj/EJeWHCOWG0l",
-	"Fk8ibZ5Oku3ZkOdiL9yFO9/7Vr4/eKjTTcScMKf7bpsQ50ZCXhXinJGQi6Obdyn66goEb1YchuU8C0Ob",
-	"qastCiKbYSBzHc7cIL4YjOUhBxlLr5xj+NbZ7rOe+Xc8TXm6CUjdqG/+94EgLp1pLh5HwlP5BvOdal8R",
-	"W34B++hTrTPB1cZDuV0NH4iD5eozAvGx8VUenq8SNhLeuMNypwzUt6ail3VbLIv7OvrYexrVQt8/ursR",
-	"zsY8nyM4Z+N4bMTdAsejTtwt9j4eA5O+F20fLXzWYs/DAW2ZFnuNQGLWshtwZPmIfBd22StwbX/Eje7B",
-	"Q0yFK40q9d10Mlkwab5q2KFN/8fXVX6xca8eh3vlpNsyrlUpfTdu1UNzq9x33rhUs3bHau7Uk9IMuZZn",
-	"5a2eP7xX5Wdijkflp3vjTW2k3JXe1IyU+6N5UpleojR9WXyBWnRmeoWIZfJcxCr56+tj9jTsfEq6zGTa",
-	"owUPR2Nwhjy3hs0dPWEO1MNQsz/MF/YFxQqZLAh+CySvSJEIJNMFenNMqJ5ORcj9EIXD883HJUcXdhml",
-	"LIN1s0EpWIhSwI6YXesMDHiJn8PjQiO8c9AI12U8VmghDpHghpmBzovIk9FkUp2zRIkvRUKsJ2osSq6V",
-	"XJSY0/t0b1yZsQrAplmINT0FJk1l3hciJ2jpYGAROxPFPKTppXAXghgArOhF/r8PFKwBuuBNkblN8KW1",
-	"sHG2N2ALG7CFDdjCBmzhXhG3E7BWkkOmMQ5W2jxKXGAo39oulV1n8ayWxNwWChbPz3TV501h9J36pJle",
-	"qioa+9zx42+CYg8vKJbptYuiHzEWBEzLsjExWPoMfVnQsdxiwXUZSUd2OZCUXgJPzBQyy0pXMwJVrFhy",
-	"OjaTZF0b3UfTwPNdJ5IGFz6OKBrMwLwIWqaLByCfNiGwGwiBhTJtCZCGexBUV2Cc3qgcG4qCp7zgS4gx",
-	"pE/5sMe29lrtVmebveQjOykfC14IdLt8bYHXGJEVd8RNGisvmrBRL8FReOh5sA3FF94rsgkLMDSlwbBI",
-	"znvFHGJ4NMDceKQwa4m5r1hw1cz1PDlWc+o1xNofXXSI3jiXxYRIX6sk47DMcU/0/IwjqKywCEuzUoWn",
-	"pVBR1FA63TExPs1kbyn5ckvWzUDwrBj8ulAe7LTbjBuWaXXGuAsQ654wBpmiDy2fd8FPObIfI0mFJRJq",
-	"1W3h7/DBjVukh7VPqPNVMnkhlt8lU0Sud8G/vzKx6BWL9yV8BQavrIQJTfqPCOtyC2t1ncWJoygXuRsG",
-	"LVKdpWY+5csHgSRxoLSQ3ZoCPj2eZSJn/FSPEcEZLGwmi4iZ8ek/Rc+TljtibuSF6eLFu+1YFZo9a7eZ",
-	"QabRMkEES1v3euORFCk9KMtsvIMeSNz15cOESi0PPgYjEuQ/gRc6sX97HYqUJy59QzTdKsW4HO0uPB+e",
-	"bwb6UmF6KFY2X6DYWIHcY3BnJr6MZC4MuB+yMCLrr01t0kOOhO90ll6b0eRaZN/FpX5HQc0K5QjN1olM",
-	"MeTqApInQ3fqbhu3BXzBRrez07aw5ycwu1eyfKzA6AGTQ1QS16ffWOHV6cukJ9zSlTxrdjrNnd1j5Pvu",
-	"ttstQlr6yRuVV8+SUGnNrLQPiMHlJwzZ4aKqfeBO9YH2SbZHDx+sxlkWNXKth8Gf8z5G+4DeAe5FIbxu",
-	"4z+e/+0/d3/6dufd3n8/O97/x3/+/fWH458+7ezu7dtYpr/vWt+uljj8O5EtYi2B/bY2lfhdcJXcLwv5",
-	"nHVuFciKlvF7uqruSyUz/aBJxJJpbwp+m08ZgeSjCZIslL+1rqHziUblzqeA2vGD93ft+LWvXx6MFb38",
-	"lacHnBdw3M+WGUt88eQwVkk9FUZiMzayMAx1vDlkoOqIGLmnVT+TvcIRNPMMzQMYiIEn1bJowAFHoxG8",
-	"sGXNwFeaYtLwg3Z/40cPyTWSFksKrZtDriZNtDwSm9DPC4XlvbZABCwcY6hMA4FoLpXFQDBYirCPNhdK",
-	"CNOKVVJPpJF0A4gqV2RgbQJp2LmYoMrHOKFUsXJk2KCt74NT/86W84zNSJ+qwluSEOBjDXGJnVaYvktu",
-	"YjKOyDBMZR/z/H663VQu45Uea/2Oq4klzjFr2epLuqafAmetGtcibcA4rq3AoK+wYcznCToF++v3R8n5",
-	"U5Xet0ACVJGQi0mBZuTjVURBValzY8xBobh7PERCOEc+JZOKTBSizjXMBDe2og0uOURR7Tw5TFXyMy4V",
-	"k0N800Jkk7W9JRrFet5S/x0veoO6+OLe3NdK145h3LEZePUVMGHvYK4phb+mtdVZIsLyseDrxWMejm6w",
-	"S2NV5UCGS6PbwKu+PuUAw1og2HN09GVVOq0cFq2TN9GiXAlGXdAwBMNP6cKGYNJ1QfzPRGHFyBrh0U30",
-	"oIweXCMwMC/jci2X//eNwD597CL4r6JYRvzeKzPAYnm6RkJpVaMH1tHbV43f4cqnQ7EUC2TlhX2Qn4Ls",
-	"rJxSEzGjSSRz1ssQyQyc9oFMBbsc8CJWRHx+KlhOOcNZWW1E1p8nnl/ik68voG1YYV5Ym0TdOXJkNs4F",
-	"fMngJWFd1JUrTHXwgE2p8Xk/++dhiggTIXTjbmeVoLd9+zkSkr7KAzBON3KrLsvdG+c57Re7xL0Mw4hX",
-	"jfSCjbKmwLqLEj49EoqPZMvtvwVCJqg/Ydywv3388QcbpRyK4anIDZOqzNhhS1htivulvcmR+ZvBMvlb",
-	"S3W7J73SvfFVxSK+rOZrzn3f2YZZWPBRsxDuIn1+A7uguu4nfJittu4jdjopKJMO/7hyea+2sN1Y5jU8",
-	"wf/N1PVvVvPNruYHtYodrOzcFfy9NEXJLrUEqRSVuldZvFlPD0+lEqlN9hD47XBsCks+hYUemPQdttgb",
-	"eNscb2vKxk77Z0hFYMsgq5wN2B1bhc02MFJ7mxIkm46tA4udSVMsS0v1xhETYmXXZCRSJlWhGWfg4WXC",
-	"lnSyU/3FVW7iMEV+IXKG32yUi8J0YUoLYudy0wG3lIol8G+XANQ5/leP0TbXwyE/ZJw4QrB3mG0lSPTR",
-	"2cHO4Fgl7d1WZ6cFPyaHLNl92tl5in8waZDNiO2yV6KHyhk/RmeHvYMhbx+W3DueLoLaksOPBI8fVRhj",
-	"qt+L/AipetnYtVkn/zvBe8dqLr+YTLGbLrw1tRLXLC6B0F0wfbFC7hm2lXwr8jMWvPk2feeydQpOiNjf",
-	"+DwSm19uhEOr/YL+83pOk2ddI+nCa1Z+Rk3H2jx8YdpdSA8XAgxHsA65mpDBNncpsq2EKzYcJ7GCDWnY",
-	"kVKMWJpwab379/9Fl/NIKX7Iknc8/2Usfk0YnfyO5//+fzj7mzb//v+zv/K8B3+9+/f/D0+CD/iSGxFh",
-	"6hiJ8PhImyLXowHIjcFkNBDK9ana3jnktxPpIUv+/X+TiCVj220/Fgkcj5X4ZcwzkkFG4yVGDmXGc5aJ",
-	"AqXbVvLv/xdT6Pg/YnYhwUJcA2t5p/04l9EVbDuHSDMYgYjO9VilIKTNiPeo3J2NxmrS06kIv9xtEfRM",
-	"b+LdRzL7RwXLBAhsL7mLASio1el+sF5CcdscrK2q8j+AxdJlSbvzvMP29/dZu7OzazfXN3sHzP5Mv1op",
-	"zXuDWGG1JwJwkFp0bcjiSyEUKGgrC7xBUq3wLE/TeazAzJrejvDIdYiJdneuWBBx/M1ftn5mW9utp46Z",
-	"aPtfu1Fn/3f/482QE83BTgC97pjApvruD17sNds7zZ2DxhUkXiczLF6+1dweqfgRVcHUXnXX1yr1w3Cr",
-	"e2Ed7HR2ZM+MFS0KdplrdUZ18LSAwWLJxT/RZp/57sSNOe/bD/O5jHS71fd9URUF7eYBa9ZybtWAGGIx",
-	"VkCiSnU0xABq7SBi+5TFlGQbXCwk9Tyh+9wI3sUDEmnTk2qnwc6tX3TlCdWZfb7/rNXZ2d1r7T97/qJ1",
-	"8Hxt7tTHM78LEgvfYwvBCs35n28xOGfdMPBS6yIZPypxDUKxTej8qwidvwHffVT62y664l3wPwqdWDS3",
-	"R+dMGoq1eP8X1GgepPZMAVrUBT0Q+6tqfUdM9hHcRUWxQu9Z6YKdCuxKKzTjZJu5BxwSiDMKWA53Jjyv",
-	"IpfDoVRnEfukJFjrYIXlQ55JQwg6Wz+8ebltwdKMYH2dpXi60SwBv+9/vy4td2swcqVCez4hsC50zcAq",
-	"SMckPESo/sku3GsfsAQN/WbBz4XyzbGpFlRKkosLwbNYEbqRC0ngqx0GOoNMkbGSv4xFJUFxySdsa699",
-	"QCXI9mz7MKJc+0EXA/BkRGYEVrAUmp26e4URi6oli/GdLSOEDe9gbIXg79yyTQ5hKELiZ7GOdz+Inbmg",
-	"Srrtg2h46yAYBFZyaO07UDV/7kjkRivSpTvtDsswHGjGGOKzJjg3sUpG2hh5mokT/zlM0mKknLU6mT3c",
-	"tanhxPY4U3F28AljJZUpBA+/pbtN098miaovBwMkmjyW9LhKZWqH8pIWKgaohpHdH9hBFj6f6uVpoyaw",
-	"IzC0i1z3ZWkzTUqLve2z4lLHyl5snZHEvVdut+X0bLKeVjYNmE0i36QNXwEh5DDytdPuXBGaXNRUti5h",
-	"3432lXE1t/XGneb0NxVdHynVWD5NXrn0dtrDVniDj/xCpGu9AF5ZZ7w4sS4W9UkpcekE+6Zb6qbMqZUa",
-	"jMJFg/rmmGNnXVh3IgouM0TXqyhSEnnuSwfdKVNU1C6zcjpxRwpdpjXo82OwZgyKzD4j4LEm3M8eGPtP",
-	"A2PKbm+sh2m0O387+Onl/n+1/5tqz4uxaXT32gdRo5AFukuvq7F7noHpNAleoHQp3CSZp4EGXqUO5qoG",
-	"llCpd6dtE1KzdXM4q6S7sZp7deAz1qqeLn6tWC1QcAgVaA9XrZXZ6TuMVai2rL6tpMdW6HWyoZK6Zid2",
-	"371Oj7I83Cp8b4bP9Vbq/ZB7qP2e8UvCzRo1pvdLA32QqY1wE50ud9TZ4qZ6YXPLK/wd7D4bpsTw3CU3",
-	"FnARixqnrXeuJiFyasTEhVCMx6oHkjfLREq0QdJgOtLpb4/iPJDgpk0cljQ5YIyGmHYZ+RkDbpphRWuy",
-	"lp1IN13bTlypo4bm8pE01Ngpu36J9h13MM8sm25gOKDOC4/WL8FW0PNrO6Erd4HtQb97rbJpHJr4HRCE",
-	"Z3xiPKxc/+qVxVLE0DNNoNMr7177ibTyNO1PzDVqgM5EUQrPa5apr+BmruVh3jxdfdlvs9t+MTvZx3Ui",
-	"4fBqJ3amMKs6qscO5nFHSueR9wWtZ3Y/YEr9VQ03Ox3YGISj6g1mt++nEbGMwLakgjlXm7/1t48//kD7",
-	"meHF2zOJBpdxjdgYb5PGyiUdEjXOsoT1MsFzYwPzScQSjEATAkVZjpC02Ovpws6+zjJ9SQFSDKjm48xX",
-	"Qb7/8WMYHA9c9jAmbT3qohR/hl0ONBvySaxmI9+RnQCiPMH38TkUT3DjeEYqERl791idTsgxLyPzaxns",
-	"9PSbMdiXiejiR27iR64Ncw31hUjRNPV78AdxOVU7ZOMvuaCzozIcRuVXtgWLKm+6jW/2OmxvzxYMsYOD",
-	"laJFNDPv6TWXiQbfeBZ6biT3eHb1/KF7XB+qDxVGHVFczYYTmXRJU1OTNW2xZf2nNbynTQTv2lYEab6H",
-	"FL9byrBYHNOb9tnqHbTrR/muHbN7KnJuhG3uXd/wqa2jAJXMFaZlrcoy1DxAGXwq0HOTV7EhSsI5u5Mp",
-	"J60N9jBgKwp2fciia+vlSTPafpYoyMlHYdkB5ampgUHpQjCtMIEt80rkIGKF7J0LG7a55LLANLhQRS6F",
-	"ZXqrRndywc7FqIgw+6EmQ2lEitUD1YCkKXghTSF79ial55zygrtKCD5OZcGKnMsMbCj4hIaNkQUPPmxk",
-	"aRkQZxVOemJYb8ClgttPwHgreK9osdc8z6TI2SnvnY9HLlUx0Fkaq+AzjFUhM7jZBF+jDE3Ns6lwxdTa",
-	"VHjk68iVm3OypryBlAtupj11hqfhZ5IFzD4IHJgTrRiBdOw0d9qtNcym17ir7sdsqlO1OB5bp5SD+FJz",
-	"IwMb2+nBxJ/1SKi6IHSYeR2PenoIH7sisHRV4MUqyGAeMkqvwEm+3rcYiCElQ+tsLtz45Ef6NLxiCR0/",
-	"AVGdrJRotYngTaL1bsw0lA61VtoRqKKrTDQyHx5I1HxmvzzUTOtT8QWGt7BPPlDztmCVIOb9p45s+eSA",
-	"q1SkDmbe7eGtv756/yFWPC9kLxOGdfbRINppR+y7t++PjtjePnv55gPrPNtr7e/sbXdrTTZWtdjARgpF",
-	"kavTlLnL10bMCDC0vBkWzdhgEUHVkj13OdCWIxgk1oAreBp2T2Io3AjSezKFH3i1l5nRTJqpmDl1Os21",
-	"gPCaehMID10rlbGaoUELYU6QhEazSRT/MWL2tBbKzW3dinpxfp36fit9/ngh/llBjMLkdtznd3BrS5Re",
-	"VrkplNHS5VrBItIKHUFleK9ASSULU+/PRrGyctNJ2GnBaoEnqoX64DsZeaZEejjd5eDq3eGyoBCeQCqQ",
-	"eORyIHJRGTLhTiqs1i9rtz25SV/nsbJl+E5IqxQsWfDL8EbwRHDaTAUP7Y0NGsCMRDDolMIM4fzlgvDG",
-	"DMNhofLZbb84DJ8OziCMAUPM8JssGKwuE1bOV03gK5QFnlGrK/DIfOCLFf3laPmkxeJTjxB++9o8KNWK",
-	"XfcRsDh2Z3WnGjfEXTvV+NAPwoyzWi37jsLL1rGGszbu9EN0pyk954kdyJItLnWZ1RzwC8EsNPlo2qGO",
-	"MA+KRm6sKri5ySGsC0v/jwaqda4VdlEKjq0/Mq9zq7USHqAGxoJVZbbG+VRgHplW3xKutW+rYSvUMG/y",
-	"JXdrwaE0YbxW36+XQiH75AH459UNeIspk/tw123yPxcXUlwuBR1bcVIjRIFlAQiss8es/8sL5mbORK4Y",
-	"MlboC6OoUhQFWMtMscN+Z1fSlfBcx6Gx5bpD/bjDQEC4pisQAjv1iAEV62HaAFjWkAB7+1b753GS3tvv",
-	"PK9MkA5v7ISHaCfU6Wi2hIp+3HrLrngXXLsnHXXzSuk+wgsZV1fwh77P9UgbbKRR4rLkEKWctrMzKRKq",
-	"VV/CBIaWqlurBNuNOfhYOSKIU3E2VqhSrJ1rYcxPjVA90bXNsTwHKxKfTBf1dU7ZaDIPeBZ5TKGezjLB",
-	"z8Z+j2AtoBmJnuSZ/JUwDCywXTgui35QPjxi4xESnSYDnctftTpJ+cQkLOOFyFuMpoVnhhleSNOf2AkJ",
-	"CVMtVh2x/VptaQeKVrjFynpDxFs0DtdXYFmNGLIaRWAo28f1OZrONnCOhzGZVkJP2jtJw8ZmzLOMBiWo",
-	"ufRUFJcgJZDLguAg4V8VpANpXFC7G96wx5W13E+FvSUCHMTKlm7SedYC8cxz22WDP72FSPFbUqQH5maA",
-	"TJJHDFYiybMiVkNtCiJWDmP3WxgL8VxQF9LIwiTb5A47yhbEQeMFw1vsvWDERxUrvzaMI1cfSoVlE+JS",
-	"5Liqh1MdYJS4tMzOtDDY6biAuyMOW6xeRAy5NmDi7KLShuAfUmZLR8MbPkEQUXNImwiWQaXhDGcmVuMR",
-	"KzTr7LQZrLpgdboVX2NYwT5eDCyQcXW/lRLwQtWy078PdCbwRcMC0yq1CrqUBHMW8pkgWUO5PRvd51Ej",
-	"4zVn7qACGepcgfavPP697eTjMIT5I6incensVKhxryBeebEuhy58spsGSVj+yXVGCfyuFqIawILc4Bms",
-	"aa6+wrX34KzVacncZUPS1VzNCPNDEvjEO2kG4E7nbCRyqdPHwwj6GG1v+GocEV693fLEOPUYmuJoWV6d",
-	"/LMUjSi8axKApU6725BSDbXmjPE+tdYfUqwIptV30C+gb4OTo5kMny0dlbknRDEFRmA8mBOij7iIM25E",
-	"tGDnGS5XNmqS0XJ7pQ1z9NzxdbXY44icZFxtiiAWNS7SEq0RfTUC7S76FTOu7r+SIeOqGmcg3xB26mSN",
-	"GgZ3u/k4ii4eYWb8Ll9qVvFBI3LBLNmXOyfHO4BLEKsyl+Yw58ryLcq/ek+uxY5UJfThSS9djZiRqics",
-	"xQJoUewX4iliCWWiXzCeaSXYVmIvcM4zFjzYIB924jnPEu8iTYw4D3QEGXstwVuJiwfOOwbyR2gtoxRO",
-	"YNA2oohUcDAlh4zXvARcrjT6wSLHyDo+SxqHlpda/gr7crSuWyzhWXai8xNFoYWkW1M+cshkn8YQPNVD",
-	"V8QKHxVhAQc8kEIAfn2j1PePt+8Mn2h7dRcZ1+WNeMhfXW0Ez7JKbcRQp4hLXfk8KNmmqyiCr3IiU5iN",
-	"TrTzOXJ3gDW0qjd7hPv/rpsV5ij5I1pAYUVFbWxmYwQ8vNzJtJDoEv0wRmor0sYnDEnWGE3i5pKbw1gl",
-	"JFASbCV3kp8brczt9RhsCiHu1opDkXSlHVdLCI6n/z7j4e57/7ZS/P8VObiL7cPpzfPwKyT83M7xeY8Q",
-	"ah7TJAGtpWWfoosxeE8BTmnY0fu35BkPBVdU9pCygb4EOzIXRmcXwjJB1PCP0Q2PJyNhbtW3LZ9jQfaj",
-	"RiG+FE8HxY1xDdK0jVUmjGHJkQVfHuWiL3JihpxSnv+Fm+5q5YnnrK08/yjshfBNK4vTPCz6Qgcx+y+T",
-	"jc/mh6PKVeY3p6Wvtnd4YlgCr58wlLfg7iHCvfgyyri0NU4+KTu1R0OXpTb+VO6hZeqRkJdp5LNK0yOs",
-	"8pfYSKPNfzv2khEvBmUpEszN2iVIdvAf4R63W4sUTtNGzDw6klRekTMPSsz8Mhbj/4+9L29u29bi/SoY",
-	"zZtJc0vJS9Ml8l9ukjaeZru28zqvl7kmJEIWawrQJSAraibf/Q3OOQBB7ZLlRbH+SiySIAACZ8M5v59Y",
-	"QJEaHGU4MAbrBlo3IOUj1hp5UCQfaOgrnWFCCeVVDzmU8/ui5AZ7R0SnhYCDYbwt5aMI0whKPMmuYrwo",
-	"MojtYIJLL0tldtk1iLIASR72pTAWAlEAEnLIvblUUhwxo1I+eqKRRKElLq3gg94C4QMNazIuAk3OjcD/",
-	"GyZwmVxMSmOBJAjsqlHQn4rYO5iRc+lP3G+UcDlJmwefkCbQg2NARtE/MHGtEUtFh1vfH+awKqMr+QZT",
-	"+z1OvzaXj5wciZd4oj/R2fcyH/klmFEBEh6nVLtFq21Gnwj+fdlencMLz/ChraORwvW5gEDKrf/aLkHg",
-	"0ZzLeJn+P5JgTmnhilm3MrWUmLd8jrPMQfQaJzleKe5ZFVKX4rOZnQL6gud5FS3Jaqsu15hwTGIIDwe0",
-	"8SBE2PWIWIyg1LFQPdJusXTqrcHOhyosy/RsPLZrkOMcMPc4DrgZOmxO+hvP83d2mPea/AYwiV+mp5it",
-	"EES3A0GBbb/NXUfS8c2zrHSUsh4aHy2UTSAV70T2/UTRYWfVRa9vRhBAD4lv3N6v7vk5YXE8H1wyfWsH",
-	"vbN5tfgChCrk1X82U2r8Qr0YRLzxw9aatZYVerMU4gPN1ApW8BbFq+G4/5+FGVqH+/vIcwc80rzFtShP",
-	"+zkV7BWZMQIrLZAdSTDc+hhGs5svlteiAOptKUSqj7A8YZhpSnxIBwXA+nQHJlVDGbEf939gSTCQhJIO",
-	"ICxnZziWLZ5z2RYFK9TACF2qdpFrATgN/tgVFi4z/Epon7vPmYYDB0q86OSibXQsOXFGSxVkl/p7VY7Z",
-	"DedlUO+JZgnSd0GecllBZd8oPhvdtA/8i52PzSGRZxTWaaf6CU88yaUeiqIx8Vh5A6xA8t5EcS2sFTrQ",
-	"omg6zk34K2J9rvXQARh1lROIaWvvsuDW1tH/y/17fEv+hbYRlvP2FXDdWIuqyYqBrD6PWSFzeis+Z9ow",
-	"JeE4A1/SpGkGYcF7wJv59tXbs4uXx+fHvx6fvbr4ePpmskms7WGdQghr1UkBSR565o20Dt2ZCoh83mMj",
-	"QeOIaz3R06yXXdqdzwb9uFbOBj5rv2meQoUEl9VmYC0vbmgyJgC5Ob4MRguDY3/x5uTdyYuL85O3ry7+",
-	"ev/uFTMKy2GpdftoXGO6q4bak1RC5CdYCJNzgUk0Gjaq0Aiokmb6yg6tM8hzWHuOIJ2nIAuhlWNC27RX",
-	"WgIxFgl5yxcJubc0WSeTme7iHkVsvcllnw+AAou+To//rYrMjJq4I1UnWCB6co9Qn3xreCN0eyDhiEwN",
-	"jM5SAc0Uwtst7LJQgz5+qLPz49Nz9vvp+48fLk5ffXhz8uL4/OT9O1yd8IYzcS0KngdrSWlCRdXCYGzN",
-	"A4zCZmS/2/bZafBGGik0+E65rqpxUUrzgdvZLQk9tiHBaukODBhDVjw25sgTqy2OUAa73ZyrS6b5SLNh",
-	"dzQjBHcK8DJC3+ppYfmSqXyWPB2tHT25i+jEnZlTM8LkL0BgFsGXuvUY+QaiAfY1pVXlOoU2iFJzDswx",
-	"cA73sNaIZVNAfBH8SBWj2eHlPNPmFN6zIL4MgVF8G1ot/Eqw7xLr7iZPUTnDZqffOzzX9oIUQ1eWWQ2g",
-	"Ylx5Wuw00xdYNFgJn9IhVUupXEAu2ZYFSe0kL0O0D1O8Y9nfMscOMgEK2kdO7MC+wpoMyA1YN95Z3cZb",
-	"TLV/nKZgJyvVc2gh5CxRRXPWA//PiHzkj5q9OAD3AeRKg73jVMMcS+SCj1h2KRU4SUCNb2fdDmNquLKc",
-	"0EUVu/YTPqygJQlJ2zF2sErur33iNum+xzuKE5hecIOHeD/VDw7qhz/4WtwGph/8Ba47Hkp6wU/aoTrW",
-	"iFh8lmhyxWmZmpmcpjvq8PujDl/wFO8JJAnfBSY3k4GbpiSYF+mvGZrpIZAvW3ERkLJsSaDRTvIqhMoK",
-	"YE8n6JSPGId/IcBGWjUVIE+h5ghDffbhTMeSOMVK5pXEXrrIUp1A3lxYgoSIGRyzbzHCmOdqCBEK5Gey",
-	"z8Yy05UXrqV1cfzrad3Hy6ps52tTJ1vzn3rN9fFYUv2OpXiMpRg22QKK4gcuWu0Q5p/qPDhaYtvltSIg",
-	"l8KQvLkhEfE3ZgA7ffG40wY2I1q/8TyvG9iNdxDRWCzM7qAa387J5niDG+yls7Sg8gl1jjaqrysRV8hb",
-	"zkwYVznC08YJjiht+AjPzDyHlJIE1lZBu+50YPFcVGCv17P2UJxtwNrbBCVvO1d6jEUukMcQd1pRqt4L",
-	"my6EefDkdEem+5BM57GYxa7G+J7IabcryLFYeVWjHg+IedZBt6zCW0YJTC75jQHOMORzMNVh2mUeINYp",
-	"U9J+Tyvr7NWUj3QUSw63Wpegp6xyahJUVgXUFT941rMPdqJqZYpVBINCaA+nVaUwi1gmHQAvFGxQNSTM",
-	"kQYgG2s521412Cve7nruHo3JKkRVE8vMQc4UDgpelai5kLtbREx8pkwmPoZLy1QPSizt5UxZL6gTSzQh",
-	"hiLPfa5H2Ruro49LUBoFWSQu3etgf9/Na8SeHRL0qUzZQfTMXwKoOJwXjieWHi32INofgxhssESKz+ai",
-	"DaeriSf6L0ngKHxUxSW0+yBMVIXXdLlmiYeYTdzpkRSCwG39hi1vQ5ePcZyPWEKvC8IYNt5Dh6yWWJ4r",
-	"diVEH1CM+yMHrBYx1ReSJb+/Omd72hSC9xLsfoKZ9SLBbkZIRQRJf7BkqsBFAG6DywxTWGilU9FZT3BJ",
-	"NL/KdahiTYVTNNeVPXObbulyMX3EtLD3GuE3GIywrXo9Xj20J/QZ8bmfAwANWEU3qSbLDGECLCori2o9",
-	"/vkE74ZT014m3Z++gpUXBYDI4pEgXSaDS5sR1G1ZUV2brPv6DdZayh2NIG6ZaHbZ2opFagGE7rrVdYtK",
-	"197wGSNo5wOdXYujEpb5IEQ2Tsq+JTNG9fOMUZVov5sb1CLDH7fd7ad1jMEmz4Jlws3VGnQ6oriACb3o",
-	"ZXJg7IP7kbuAdTeVKyuEh6pYyOkAt3zZ2g/7sxCS9583f7CNBUEmyjp3rVHcv9aUgzyPasgUF/4wC1L5",
-	"OXbzL4RdNgNda9Y8In0N92TQzvKhq09RzUt655hZfYz5XiS0UKRV5sX28UJ1Ongf6coL0JX4PZ2mxBvg",
-	"9n8gaFd7NShUX+z9NSiydreG18C+oq+bq/YV/ldIK2gPfg7wpmvNGgyiFtWGQlzBWjmwoxDgKmfX4qJT",
-	"qJ6fvgMrJb5++grIfJUrh/XDX84PfygnNtCfbh7ndltVv1HZ1Aqeq9cgM7zHUrEBdnBnUIASd/lL41il",
-	"u4LPRxMINMHqmGKuB06Xk/prp0RN2EPbWwmKVuVMJ+kM2DCd1YjlIyNi3Oz1MmMQj7IkQC5tFUoUj+xT",
-	"+P+6tXxjKa6Rz+HP18fnf/7OXp+/fRMxjbUC7Hnj8GmTJXBPk16cRCzJ0mYSWLDWUQLBFMUySbnhzYRx",
-	"lrxw9weAkPYj4u0lVjHLOoEJzfWVJi5OOKiOJdr+0AkAuqTudEWeKzD/lRbUJ8rLwXl8oktGCIcQ0WDH",
-	"scTLeBG8HvuMkKmbtY6AM3SwiDjLFXhIroDCzg5BKwO+DLwYXM3EWl31V7Z39ZOXCQHbDHqiPAFkl7wP",
-	"6KRZmrtuQnsanI0enLLnmRSx/A5gI6SnswBKFSWfkr958CPV2eimnT9AyUMXAmfvmb8eoRNSjoDh6XxZ",
-	"nUOp89QN6hUNX4KHGVn/uqw4Glr/xs4A1QkW4toRm8TSX2znGX5j1dfO022wU0E9AS+pwY7dC9u2+xT0",
-	"RrcXF7p1ALkhv4t+S8b9ZHSRbWutQg015PLDlzhTg6Ltk/7h0/FYXonRERto+6lNu8syqY2bkIqvRa+b",
-	"7WZh33Gl62UcrSRLE7fOYP3gui5EW1j3r2p0H3fSv35KP75wJjcGXUubu7LgKinSAbbPIblIHusH7D4r",
-	"i2rN2n//c1z/i9f/2a8/v6h/+v7/1CYhgKbjYjgp5Ou3rjK7fFTHM9c5TxJkEjqQFXwPXMf2MVf75j4j",
-	"6/ERLJjqbIT8LN7Am+6MKIAR1mtOCa//c/Hp++8i+s/Tfy01LQkOHKB1QZYFIg9WdU+L/FroBqM7IzK/",
-	"gyd4rqtE/A7QZgz/tJwUQkCckT5PDlI4DUIOelYp+gernbFqeHyoi50mQJiClVwvdVjoNWFSb+A41UIp",
-	"HsssbTK32iF0xZvsy1e7HyvKZ8aNcQ31T1xrxn7TxLUornEDv03hf3FOBtxmRww3hvOMfYbruJ7G7wgu",
-	"XWRpbNdRXDoi7m/MLorduVEsa1UDfFzHe+WMokFH7OP5b/Vf7GcPlvDz/f2fD54/P/zx2c/P9p8/H1vB",
-	"/43jgR3dp6lLd8KWf0UvQjAjYuCGiCGchKFMLhXIriRhyyzyM9KwXk1545t+mTzpCDXfXZcZeEIPlCV6",
-	"fYOakIaWo9gAOHR4YB1kLgLjuHF8CazdOcDfzvlHQA+IodAPKwSRptB3VQMo9I9U9kZsH1HXpsWNnHEN",
-	"f/gAUImKBRjzHVEUIr0wavUo0PIBi2UQUR73ITfO0C56sSCNybjdPAWO434AqLBH9568hOvHk4mEAhYg",
-	"rFZnEwlajBYAX5XE0RGz/rR1PgYF8Ig6XIU10Ki85H6gVBP3gh7lEoN2MnNzMvOO8aIyFL91khyghUFP",
-	"E/0ClG5ALh/a90FMbqBvkflvVyPg8Z/mK5qpTAf0wANCflpGM81ci6sVC9xNHVZVqSlrmmMh1sYV26mP",
-	"DlEAzMV9PKijFkJiwRb26omu8hRnHcblKIJKLtdVv6UhjBowPK2hH6nJnY7c6cjHpSPhTLu8Xl7wGIvB",
-	"PgSFGsu5GvUIGjRK1QUv8tHUdnZa97a1LsmzR6h5Q5XrV+FWq+Zc8Os71stADumOcxHnbUkNDUXRPV5c",
-	"iZTl2ZUYZlpsTk/DVOyU9E5J75T0jZT0TgHfsgJ+y4srr3wZR7rdx6mEt1fxUq7rXSreLCgVceDmy3nF",
-	"0NlN+sTQ4E7X7nTtTtfuHOLtTw3hhYEMUEQP2HnF2+4Vu2yLW9HPJ1oPAHtMiqE34iYSqLGWs0r5BLWP",
-	"Pp0M0f+jWGLxZp7JK00Fj6DWp2rzKyH6GqpK+jlve+/ZVwjbN1iNb1uzWkh5ZMb5aT2zVb2by7vX9jcC",
-	"Cm2rPBf8cjCT4+jQpfbUfoPKHUfZ0M8k5vetmnJz7hbdxvBEN2GPlJ/+aAy90y6ij6dvdlidM62bO7M4",
-	"xsV1AmbBeJVN0vg2bCg3sEwSkjGaVTwHlhmrB0AmJUQlE0sSsplmdA+KPW5QrM6heJq0j2K5AsXTDpXk",
-	"bi0xJ0JXMMKqZFDRQzbKplTNLWOnje2WWlQb3ylr2WrbgghLTFALU5ftTqd7XUmOZ97hzi7LNOBuFLxt",
-	"PJ7JDDSDiezm/0sducXQgnvFDF3uhvegeU8eCkV4sB62ih98yDOTZ+h4zGE6EdJAqaACx8Bj72SSqSJF",
-	"7iDIhp8a3nPvmE+E8qfryTJcKEF/wiTVZZi2g1T6m1FrVzpyZ2zVbpq2la/a9f+VNMVoGU4WmuFdCdQ2",
-	"srJYsTgsN7aTi36vrwtBUBEpD56UZTqq8qzzmMtM293o4Ng88zSXRoOp2hNYD66kYC1h29VAOtgsD2wQ",
-	"w9RBinkvRGnYUpzpvmhnPM/+4VhhrwqqeZcjeurIWTXUFOHe2DutlXZExzyZvGQtYYZCSJZ0CtVLwNBJ",
-	"jEoI8gz6iyBt2j4d9hh+AobrKv2MUazHTRtQ6Wj/R45lO5aeetd6Wk1XG5+hlgIfiyqzjvAalxVM/QzY",
-	"+9oiz0UaMbumRBrFMhcdEzHdtfaoFKntaiE8po5rinVVnkLhPv3icOwQkIXgciAoRnWodN8YAl4hGE9T",
-	"e9VOPTaNEw8vRqoA5gH9fbXFuboUEOvDz5X+zdt2TDCZtisRrAr7J0Hs9fiI5QCMpjwmCEy5JrAHuCvT",
-	"rCvylA4EuKfHxR+EZAR3VJqxfq4T+oBJg6FoA0yCVFg7Fyuy4QaaBkDN62eA8Ge62OdwFfgQ4meDr2gw",
-	"XEIEShCeUF7ya8EG/YjRy+Cb5cK9wTYrlRlruhcUrmAojqbd5RhVPlQE79Z+iUOpHCLzwf/QmMdRACFS",
-	"vxBYdwegE/BqnFBklTSYY4ziRKRslIk81SW8Q4X7octNLFW7Pehndn8YchkcEMN3rREbyFRVV+rTo+Dz",
-	"YPyW9sscw2wRE1NFad8vJZO+ymQ1yDoVkasC7VQpQ/9+/wDxosZqKqsiETgFih43KleXo3F4p4PD84Nq",
-	"cyvEbyuTeZukUBNTNaOudQ0sNIcHtuzc/1zCatF0o9y9QFEEmGxh6Sv87P5Y7UNNK4cd/3ZBd9ZGSlvz",
-	"g8+kuzoqJSmcv3jRaIX5Ai4slJSwfXfB9fsNrtNiDeLo0ZTYOoagy+0Ika/tjL27AQPEe0pBcELdHXKN",
-	"0PnEycwlHlQqKRqxTDzsgFNEdTL2kiYYvoWRTn22OWpNrQGjFrShGkqH9hJLq19/3EfEWOcysrUzGSB3",
-	"eHakfhd73wznmfvuKMBmO4gzI/Bf5/qPAW7yPB/yHoLzE1JiesB+toSY5pdWd2II6zG+v7YoIO+6vpCl",
-	"7dxbvc7DTOyWTgs+lMmR06fKG+WKWOVnex7r2MvulTe0mFeiU/vTDfPbgPt0U7d1mXyVXTaqI6dJ0qR1",
-	"5g6TEeQKMRrhq1lbAD1WYsTbJcqBinDLej094U9m3bMX+OzD0gNjS2aueJ+6vO6d+g1FLhhPYJNZaeoS",
-	"yNY5CroUZlx23hDfaecGb4kb7DX4485j35z++8Yho5bUCvd2cLSKcN/UmdJKZqabJw8uVTG297CDq2c1",
-	"V5qddc71q1JXujweoOOKiOkBwHs6c7wY5HjMn3x4f3bO9hYQ3y1hoeOo3oNkfVDFRNAloFtZv+5oc3m+",
-	"AdPwNFn9K1ixC8KSYxi6u9DkY/KGpKrDzsZgmzuO8wYinoiR3wMH0OgmSYWHfNa2VJ1YYlD8IkuTBjvp",
-	"MK16AtnKRK6BmiqWiJyaMp3JtmhOS/idDLWWF2MJ9Ovzbwd5jaVV9ronhtODDCY4ObI9RdKvOhGA1oeZ",
-	"TNXQwfFb6xh0A5Rh0Y9JW8lOnrUNHJvHMuE5yHzbEW3f5NqkU8k6nEraC1Za2gkOwsvqWhQ578OQXCzI",
-	"/0addn9DAFqqOvzYKYRI5kRLQ0awhYVfbBN1X3e2Sif0LqWHQ3KDnYA+18blhntVBVdhAfe5td+nFc1h",
-	"PIxCzXaOhlwz+xOcqXOWZtCY9FPq5mt7Yrh43M8ppPZI3fIpCdOzhI2jlJx3byBpQgZKJ2jQ7psiZoIL",
-	"FVlBhEp1hO6vSoogZlz+EooJGG8pI/BP97GXjztUNtM9hY73KEnklsxZMN50mdIyJY/lvExRquRlRFRG",
-	"56ULnZK51JwgLypDbs3M5XtJKK3viiADRgrWGrFSa0YMCA64YTyWTni7dCwAvYd8GJYqgcq3zNzhJmJG",
-	"qbWsbGrlIZvZd5bluqh4fxfz2Fm5gZX7gMywbzB09JLE2yO3WtbS43emt/OreiZBDi4oiqdaTbSofaa0",
-	"I/+SVYAMql7H4vgwuzmWaBfBBqULLhk3TIKuhtzZsKsAJYcSRqUagibvIk9cLDGXWPu6USydZkjrQFRp",
-	"jBt2AP0H1iF6K1buQ2ppykeRG1EsL3l/rOymgHzxMjm73RVtO3tHjNObQN6Ia1Ew/F6Ul02zzCjBFMQW",
-	"GhzVIv9mOB1aCO2e9FmxVYpuhBOg+3sDbVhLVObou2f7z2c6trEsPduna6DnUrpqfnUi7zdPlctRi57y",
-	"B0+EAHDKdReDFWwktBFFykdAPZTJy8aKiamgkiglZjrywDh7yEonNnYebzNFdce9civcK66IZGGE9oa4",
-	"Ubu80VvMG916VIaxzNCpUAzLBTgnwBqQ+DKRyspYeFYnWEUh1ZjqHlPaVYV9i2hXuxzRm5rqTorBUS+Y",
-	"HKsCNDwgOIYlMz4XJ3VOxhuXiPtNwXAI98425YOKVlepK72gYB0KT+lW1hqxbArXrLu+oC7dvXBVc/Jh",
-	"lV3jKJYpuHbTsqu43saK62G5XKdyTq5TbB3ukwdfbD27tPqM+LZ7Qmu71o1iHIxh737jSTLrFKoHrqqS",
-	"EeuoPFdDay+cGW7VTMqcSIjld11j+rq5tzccDhuarvsN1Fa9p03GMXcloRNfulqH2Lz/C8pMDe/1k1hC",
-	"AbW7oLNLyc2gEAn7Lrk+iBJfgfv67fGL+tnr48Mff7LbNkupWNW2AjdZ+R7FssW1+OnZU/TL7W9QtfvF",
-	"cfBGLK755/DPlBse174C1bsoBAOKeXAfSpJ5rClXAxPU+5RnDVL5aIx91p01NIFkulIhZOdkpAYFU0MJ",
-	"NOEUnjj8/Jm5RQ93ZZId7DuKdcbbVinkIgVifvdJG+y96YoCkP5TkWdAeJ3pWBbCFBkdvR4+oyJseLf4",
-	"jFss4zlr8faV6nQgDJRza3lkHZacClOM6scdI4qSLD+WmYFKWwyWuCVFRO8YwOGStUR4xoILoBDUtaTB",
-	"jtmzg30/zlimmbaLuKK/Guwttq4Zb7kJB1BlmkNkofdRoSbjMpYDGUxRGnYQY0HqWhSGXwlptSOn4QKn",
-	"Pb2DG2q/fH8s8WJ4dI3o0T0+ct0gmkDoih2gezNUcOEtPVXA+ZKMpZJtEZW4BTCscIvAakgGRZ74WBJs",
-	"uQY7TlNrbwP2CjAnV8CV1FAyKYy1bqDYvhB/g5hl3EBlPi6NgcyFJgJ8oIF+YtepsZ68RrY2KBnHrWN3",
-	"ohUDiRbtQpgEefjNoJAitQPJR8zuljl2xsK4Fd54v4Era+/xvBpNGgsuQHSjYHQnJg+DLggTvv5l9c2g",
-	"yGvNmhOSVNHXoNc1VHG517NqZJWYFM7RbQalpszACuEmd2vLqmTVB423aAJp26cXheDQIQwaCQm/4rh8",
-	"mAqXn9XLXS3aF287f/z7efHL73/8v/8V58O/P354+cvJmw9/najDN/wNPxvO/z7LhqVu/VOm08xSurQg",
-	"iHUlRk+0E1a7UNam7OT9JezeP8ToRH7UO0jKTbFlwdpi3On+pZjjq/rlbsMaU+IV2xVHWFhX+hJ+1+U3",
-	"YaaCwQPo2EKm1jQgW0evZQNgB9a2AVYqGcVBpd9IwShO2c1zR3YpEpQiQYR92yKEnL8wP5B6b2WSpeRw",
-	"LrOVGWjGrROVvBSmlBI3LI584Lbuw7ZcZyX2Ocf9caf0bUoqf+tVjOsI2buoXlxGqK4XnV0t/Rr74bKv",
-	"wciZELUfQRp4zzACjEqAmwzug7iej7BxmTIUOtVoWyxp/lmPp4INu1kuKGvTiS6IKEllMLYHobO1LD6U",
-	"YZux+JYJ98AZYh2m8PtpykB1OhVN4GVyh+darC4f8assF6TZ+FHXoqzrnZC+P9N5Fym4sfLAvfU4jPSb",
-	"xxRuHCHYozODTCzKPPBf5In28YCISTEU2mA6UXDeUQg9yOG8BNN/6WCiEcuX+N/y6AZBg69EH9Odf2Yp",
-	"H+kIj5uUFHAqxX7Yv2Gaw8tymLee7zAdUd8Pdx6kfor2zwbw9GnAI4+n/+nGPhV0LtSjmcEN9qXGjRG9",
-	"vtG15sHhZBLrOFRt4MOQP5RzbS6okbHHDqc9Bvfjom/W6NhV2PEyLvUQltePAIYLN7ps1h/396OaFJ+r",
-	"ryJIGoBnqDVDj6zmfvYpyy4tlr4TbM3KIw2EwQLjBd7UxkUBb1nB0nCfb5nEFh+d20W9Hl0+jP/4W5oX",
-	"8xC9sXlKcu+L02UX9oLPeVij/LZ842LV4sTB3FpdlweEqrNwWjfIkgjSNaZmJUSsEKYYAQmBKmLpcG1d",
-	"asla3qCfo42mAdySk+UmepaXFeSbQMLpN3LU4Ia9qTrVFU5Xv+E0b1r3ZR7XVjozTuCtIaPv4chzr1DG",
-	"jsllk3y5WVhuqqDF02xHXkwHHuy3MAev4tzo7FIKyglsKdOlR7RLK8QCaG/CtrlkepiZdjfIxFN56jAS",
-	"0ky3eZGKtMFO7WCBbxvBDvCKxgZVnlLuW4C1sJ4IhzmlqTnDmb0fKb7LZ3qI+UzB4VCZPFDuDaAfGkrH",
-	"1t0Wu+DkRjycna71uhYEVCVG5dJatRNX30AY8cEoWSP0LenW8WIG1YEzL6+mGvbVCdY40E+RU7Bcpsxl",
-	"xOfZlWBcjmJ0YdZSe/ZVO6dlJ0cfjxy1u49xBuge2+yzPBjJWaVXtps8+0OMjgemW2v+59PX6EutJXgh",
-	"Cvjrk725uJ7OD2w3cia14XmOFd9QygL3a7SsUtUeOExatAL3phxGHJfFJGFzjQnT8UtXafMV5q7IIJ/A",
-	"rqyul9odPsitOYrNhRbmhCX9WmnjstrDlwYnRtbGZlknwJF69uyHhpVon/wCHB/KByrFolBmozwsoSt6",
-	"yvg/FLxt4CBOFDrC8ynXiwzKtTxETNDgS6QcndLen5O8isCbiVg3QJsZ9uyFK+qe0hIUpYWYM8zwK8H6",
-	"OW8LRNMbdrN2l5JAEJeLFyJo/VSpHqaAoC8x+ZLfHKNm2KljXMRZbpfp5DO/IiIj4FVbdzJgloS/qSQO",
-	"u9hVeeVTBIDLUz8HfSnm2U8B88iBDSLnDXLFlW16RKvJ9k7tbivAJQ7Be8pnz/AUcPLJc+L0tc8WSvWa",
-	"JSAQfMuuaF+JtJ5JN14dsZajlQ1egBX8k+2/E0Ni3UQ20rFPDfy1bmYRgWngRXs+YnzIR+EKz7mcNorj",
-	"DyfsSox0ycs/KKCkDaBmwn4eA+3YlCbcEtXArTpo2Wst+BqZZO8HJgeb63elLnPBVMGO+/1csBeTm8b9",
-	"xDpCpFM7K9nrNz+z316fnLLTZ6zD2zwVWEwZMS140e5GrJPJtCSC1VQCqq6weo32foSI6lEsS72EtyI2",
-	"McRhfMyba4cGVYhSMh1/ODliINk1kp6+d9bgexTs9m41KNpAwfb7q3O21+lmxV5PGI6VpDi6ltDgALd5",
-	"H/dUBpnz5bzY8c5YgHyQZoaZgmc5bicP//UE8PaslIQMr4JbyRJ+TvvktK9JWV9BGSV8j4hxpk0heA8l",
-	"i6+OLz8fqfvJNl8LnptuxKyqsqrINuC0DyF2EYH9uIpxm3CkjejVvn76+v8DAAD//w==",
+	"06n7as8ub4VMCxYwwwL8dNQcJgjOd5H768PJq96zLsII3GbIuHwN984pPSFajD6C2b7BU3KCL25Zpmnp",
+	"1FP6s3aa+gdQWq2+Q5k+InC8oBoCcmyDx+vqBPqGK5PpoJXv210Grno4/7Sdg0u7cMEpnKZ8bu20hGKj",
+	"s1vNhUpPdbHpKzAn6+28i4NnPamNBy93WlcP3rsUszsZcIpZ82hTzOpDfc/59C6GKjifNg5VX6wP1fhU",
+	"72Kwxl/b7DSCy4EBK3zLx3AmSB7wrSoJuVJmEwORpCw2IXyX+6+V7KJAAb0nGIqN8DmmDNQ3QXAl7A0T",
+	"Nf7lu9gZ47tu3Blzub4zJ3RK3o7HdzPiKenx8bg6ZmcnW08WlEfx8Tgwds5/weL8lgkLL1KOk57ivJfq",
+	"r9tBg4uGfIkJSazBCjbTA4kgwIgePtlBP9MfUcZSIkEdHdPzTJt4eWL7Izer15gt3lsL6nZ5EVakB+M1",
+	"x6Xq5jowRRXOC1CEXl29iD43nldIW6evuEDR/315gh5LJQieOp1aL6B+ec/8LMumsN78rYGWhAzZG+7e",
+	"aXWymJG7DjloVWGtuAPoFLUz84GVKidudRpZ+dt2w53SrmmKXxCmpzI1i6x/08rtQ/gvSjk7J+IRAq24",
+	"P2JR1WMQAdkY++6HUcfqz6fw2lEH6kmx/YgJYpgsTZMK8+Tp7uBRf8QOGSLTmVpoJRUqQXHq1DZIBwZP",
+	"kh3gdfswPhQe49veGfdduyvW46OV0UsiNMcz0Z4lPu4DvVeQLzzHcuSy7rs2KQ8wJirMAUXc+Bx7Nr3W",
+	"8QDOmM1J0vuUcq34T2hKRgw7Z5W+cEb012I+nVKlSHKgpXLiC/lq9VeNg2zOCz4w8mUG5HO7tjxTRDCc",
+	"9oDIo32EGcryoSD41TldzR52UcrPtZaTu2gjy85PaRJZppAnf7/W9sgt017+8R5YQ8DiLCUUllDhewRT",
+	"yuYR2uLfnubMkQvCjBgIY3C7Fbe4ivN68MMYZz2/JH0ZJVQK2L/6kfw7CSDab/cgS6A5jlhKJqhLBhv0",
+	"/8OEQDtFmMOmBdBgPnFR26sVFcycwOl3up2Z0ASmqAkq+RgNK/ISmFSYgTrhHjpbhIsm7fVqFn3ngiz2",
+	"h4HS6j9XDWEJJKi5CAnNIbaTpyNQcJ4BK5DyALEsTUEpZZyRakaKn7/3ZMfP39sbDJ4O9/a2dnee7gz2",
+	"9oblZD79UiOITcZKNbkPcj6pILIdvZiJrkp6scgdmczJsUpZJs0OxCOWCpnwnOLANQ1ykF0XOkaMXBKh",
+	"1yVfi0Qr+gAfVKLA7a0SAW4NGpeh2ECT5RNMecvETG+bjdrZM1ccgfdkTIQgAmnuj9PyUIZ/xsNg02pW",
+	"brm9r9hh+zvj6qa2WfCUrKLc9/oe4Mp8ZuP05UqBNOVzGySZYaEYEaYyD0ozXSb0si8c6zdXsp0Ha2Q4",
+	"f/Uz0D6ZlDQgXDuxfMw+Qyqh9pQ4fensl7atcnALCBl+po2NDhQna0FVAIThxNUlvPPEkc0jryxgLr30",
+	"UTcD6qMjSM41sQK9tJwRtCBYOF9DVAwWwunn9JKwLsIKTblUIzaml6SPonzikckdthFoZ+zrdcpTGFhi",
+	"dDFvQzFbGFeG0a/KorXE5Vczv4046z0jukZG9N902v2DvupABtSQQ8DWudca77XGb19rvGiygC7IwuIu",
+	"/bN3+O6o9zNZRH10POFzZur1tLlVprUpmcrT4enffhv8evH34WQw3UqfPR+w3y7ebfNd8VTuqWG2fbk7",
+	"f/plbzH8fftw98fljLMC1gSvNzA/pyUYhX/vbH8Nbvq9SnyvEt+rxH90ldgwqWY5/AuVga1+y0xJnz45",
+	"VhTLuizOF6yxbFHmGdYGMORsYYtY1lpr62OqLHZ1tTUHKHBpVr3zDfmiLMZNbU/gC+W3hReuhPtcVV/O",
+	"OL+AaMoYTAMrHJ2lYHM3uiZfNCqQhSOUzZDiANcF2r6pX6XsvDtikQNujjx0htLDszSTKKqiGUch6yAM",
+	"Q10r+DQXbCRBVfCbkgyyosxYPDMFMiiwICbqyOM4m9EKMMdwaZXnk8FyBJdGsOym8dugxDc0gRizmFj8",
+	"tVXk+ty/92t3M/XXljaveMCUqtTUvdVaUB1Ce8WH7P12h0BLy3HJr11HY1yRoJXBtYLizO04pYzGDySS",
+	"Co/HXYTPIHsbTq22smUFXtXmBBL0z57AC33WXzvQEU/M7dZViKqY+y9XKbqdLz2cJRSQTfWveDyGHzme",
+	"0V7ME3JOWI98UQL3FD4H2qndrxk1vyRC0ISslhn5GX/rHvmaA7qvDJvY276WIeDXoTNTnrEEhLJUeSI1",
+	"aXn6MVdQxVHFMPqZES0yKLNJU685S/Civ9Ik/XNTGU5TozDapgVNZdl3ZpR6/ROay7RLurWtdtI6q1Us",
+	"bnG0XveDtdmz6/aw9mk9Ng989XpCrAMieWd76COyr7kqIRvAYzNlzd+tQkHHPt2UdiUggj2R2qQxdcOK",
+	"YL51FePDm+8KpdjoLC197S9MHRoEjZGvIdXNjmUSvUGg99FxJgTPmNankZzhWGu2kKsy5ZdVrvuRpilk",
+	"xrkM1FwFnvCUJtjYQvdyvuo6cAJwXYX2vXmiei7si1ZR2YYRnRID4WCt9QOGE7KwNNK5tAxibZ0aMVuc",
+	"6hMaoEgp6TmDSI3MKBQoQLkqyJ4+OprOUuow64qSBAYprdjc5JOlnVAV4u8u1PUJT22eXwOyByT9wVGG",
+	"MjZeKbT1FJynf/v79q8/br3e+eeTk91//f3jy/cnv37Y2t7ZLZ+wnUHNYVTBhd3qPQ1iqXVvnl/cWwPr",
+	"c4l19fiA8n6TqjjgNPmAUFO8MPmNVLUjhnuVff2oZ66fr97TjZRQT5NcA4fHl0GNapk3jhUC6uVl0EH4",
+	"lhXIjeMKIkHX5NxRJY016GkeruqlJn7icMMS0JVjg+UPqZ1Qlz4l0zMoHq97xB6Uv0lVF0muxxdlLOHR",
+	"iAE7F8R1b7PwkgQRLFKqR0mnpFt1pfVRZBTHKC//sTBn2PYtgMoG8MWYRgMJVUgJTA1+5RlXEzMu2Uev",
+	"uXCTknBAzwjCSZK3GLCYflqka+2VszEVU/2vCYkvTilz2wcX9XFVWjtm/FRO+LzT7aQEX+pfjPoJbvyE",
+	"g3fdTTrXg/VxJuJc/5dOZ1yoMnCgHUKN5HFzu4eEal5z0NCQwZRL4TQDqomKDgkmDddZiqBB2DgM4A/0",
+	"0avNPFylLg3Lo2L3Lq3NXFob+HBvU8kbCz49Lcz4QHTVIf+bm7rALGoWfXTgUWfFB08hr2nEyBcqVR+9",
+	"MZXVKRamfQlmSJ9pdEZinEkLXXJOGBFYcSHRWHMJbm6SQPsG7EQLX/1NwxaatcgVtIt7v5+2Uin1omgF",
+	"v6fIF2XxWnKoIsvxTO4WcmrQxh7oio16r2re1Cm9LuXTYe8kJUqouTpKbdmug1r/cL7RjRQ9frqxw7Gi",
+	"+YGzy2pVZSbofybf59WOOF97LKmVbg9W6JE/mW5PDWDy5mJdlVw7Wv8SoNxdiymeJkQqgwLRIk5fUXpL",
+	"EfvhYFCP2QdD7ysWYnWqgg/70y0qsGwBFhRlsYTP62ujt7n+6lcGYd6QmUsiMq8ohBqwYB9uCPTkHKKB",
+	"CO/7ZRbu90keFH2SV+XOBFwhK3NnlmRqVMdeztYA4gZtvlXeRpEgcWPJG92OXprT36GX6vLHTuiU/Krv",
+	"A06xap8Lm+sGtnrrhrd6jZQWw9SAm3X8RVxx+t56jpsKXF2WEmlND70GVrdJSMB3v0w6mmsba0Qnc8qk",
+	"sSKnFoWNEGtBGh68htv+XitaTysSWUoaGIooyMEgNZh0qDNB8IUs8ZCqQ1Y/aR7E+WPazHfKct8z8nmm",
+	"JE1Ib86Fvq8HnT5yaevhSjowHfdLCODfu30J0P92W6D/alwD1mzFMXvnuk20iGqYtmbGs6O4leUH7rxw",
+	"Zt2VKRmroj9bF0Wal0QoTgkW4MqBeMOUMv+Dw1uPvt170zeJud17ur/lzp3LTvz7wrt4C8d+nSO+aUiz",
+	"3rfsWwhWbhJxWmoeQ+/vP5iJvIIGj5e4+Sy6cN3CRJEj3CTqosj62+0fExJfkOSUQutEyk4dXmA0YtD1",
+	"2jngk8gk2S48LKoH0rYT9puK6OkeoMj6S8xXrOvevVNT+qn1n58CWsmpJIRFKOFQmGACCGY+pBxBOEBK",
+	"EK14MNd70PTEwtIOL8czcQpIPvci1GD+nc8c+jLlE/eCDkkeYzCP+xGI4AzKSov/5ZpEqPTiDRxhVsuh",
+	"6t+niH9rKeI85VkgUOSaWSBzA8jyvwhxfn52VpbNf9kiTxP3VSd7n5Yk8dOS5P3Lp0FvD/fGn//9JFwO",
+	"doXM81OaBFb/VSbASrO2GZpDz3M4klr5t1U6dH03lJEYK7wN1yBQ1pVdVJ4aLOdgKRXM3dZI5lNeS4SG",
+	"690+gPnRNR1UAagJS5KjhDNVsZaPLyhDwKvuq946kHPVoPK4rSpMUpOmhaekwAylEmFQjUiCcEU1qqoG",
+	"TdtqdQ7Z7JMHwD9b/mP0doUvoNdVTA4QHRsktS6oZ04hu76TI2ckpjilv8N5CAzzuHyDrQd2xzt4tNHR",
+	"2DhowOsIQrxgGREwWTsn03HUXFy/WK80ovIcdwNTvKacXlvXF4gFtMzEtWKgvvYlzlqiX4+OfA60cTKv",
+	"ViKeG9NhLV2im6tuJU+pOTMOVBCNaSBAgcdjgFU7xZXGAhVGN4v5VJ/DFR+wKYeQI+482TkMBxp2B4PB",
+	"1T3aw0HoqNyrT/fq0736dK8+3atP9+rTvfr0X60+dRvUlnXUquuoYIG6EY5wknwLXhzQtGzlDIoG0fVJ",
+	"9W7nSy/vFD24IyXlFqe3gQpTHt1fhrtPduPKGK9bsSkNu2M/+d+rubTXSMp7omVXtFqalVbVtoy/11r+",
+	"aFpLeeuBmbfde3joXre5e90mDHFYYylrCP1WSYwg3tsBL9WeviICUzma9A1DMenxbZI8Y5xbEEHHAd0K",
+	"mlU83d578mjfRdb9Iqr2wfV739C9b6gJXvNPrizdu2/u3Tf3Ks7dqTh18ZolVBkBuayQObEiEdkS4ZiL",
+	"JBTesX1/whlVUNwKXPdvx2/flIsGbUOROZaufTMqOtbBg+XjPep8vzNEOztouLWNdnbRk6ejTu2gQ+Rm",
+	"eTr9taVLGzEYnjxPk3Umb4slEdRKmuknpenf3ezM7odnZ649kMAyyrv0bsIZCfDf5SUN9mOfm8j1JVOh",
+	"YilNraYVj63j8SrN16+q/+jqqxPH12w2mHEPmrKwxK8SN/RaTuDKL9brw5MEcsXC1YPQq08vJVFzLi6Q",
+	"vdvLQ/R7iSlJ0nF5xYd7W/1Bf6v/tFJmsrtGCVE7wHWjVDcsoKctr2eFeGyoGn2tc2oisCQNqZt5rQ6W",
+	"yNxn4tWuVGzqYS0USYgmy3o9MJ51o1uWasPo4ZRB9yRz8g9QJMgY8HxdY2tbO2p/dkVH5b12iIe1gqI6",
+	"JAsMpbkaFEbxQCKaeJSGoZ/77eW85q3JGpiou3yU5BXX0BEbRJI9EgrLi/IimZP4LrRUT0JLVS4Gbqav",
+	"mLOYCEaSSo6wHprUwhynt7d0xaDl0lFLJAGgnjK7uwfwT4bIlxkXqmuQ6xXoNQaSEJ/xbHPLI5w7sbpC",
+	"rKslI3RVqdca3J7QK7r6NY3VtFCnCch12yQw5efL0sY7g+Hf9n59vvuPwT8DgnElj5ZZA1cpAEbWa3Cx",
+	"oqpQSziIfbkPFpKrtDD+sfWKqrl7qOA8ldJon2Rzjl6IlUbhv9q7pnUA2tKnZp+peNIYmW9QKl2oKN+a",
+	"L+1HKtTkBQ5Vd+lf9ezP9C0Wuny4Nxj0BsPeYAgIeTzBC0fkefUXNJP+HXzhGKVYEYE0v0VUjljeDhZL",
+	"FEE3Jex3Dy+qtwH1IxpnKhPE4pn7Gs2znd5gq7e1Vy2nrZ6fsl2/zmlyHqHwmhwWnU701MFPuL29vYfG",
+	"WZr29AgeBVdqb2/vWW+41dseNFWDt55J48hfEZKsbNFYzGNMSHLfcecP3XGHVq2B+YSnxYm8q7474UYi",
+	"9h5fIN5kn5hr7AVpW6ebZc9b4GjbL2+BM+GZ+NYa4OgDflAevDETAV8aTzU3zgMOlsZKFb0BA16/+4Xo",
+	"o59wkoDpe99C5xttoRPS4nxwGhvVvJEujL5E2izvqSym/IaMDa0UAb8whyEo88ERy9/2UK/aIzgA+oyC",
+	"sSMNLC+HvvOc9dFHC8pX6u3oTlTeDnLEMqZoao0ju0Ar+zP+8bn7dXeMvGdTt1GT7vOCGhtY7ww3tm+8",
+	"VynvVcp7lfJepbzn1f/tXRkzkTZGq4AcHkj04f0vaIbVpAuu+FgQtY9mgozpFxggVRMUTZSayf3Hj6M8",
+	"6mKc9lpXg9BhrXtqxRP02H1QPp6SqYxx2q6bap/G0l+jTNCeIGMiwPNbpsGtMg0+KXcjCIykqfHqaKQ/",
+	"u1o+35iubjZwlbRf7VYtCfx23lV44kpZiiV317fmVn0OUdtlEV2XNpEH8TYxFgqHnspf7PcXu018mgvK",
+	"AoP9ic+9sQFf8jDONdeK+IywCE0JZgbBHEPPez/OfkEWgFx4QZiJLlSwUez1WtyOCGvLrYqte3cCGbq0",
+	"hbUI8V3+8BpxasEbIfTy0cA9a3/edb8tPvwkkMjUFCM6SvRWjCmR3jbto0jrz4YrYwbRrCiTROwXjHom",
+	"+CVNYLz25RCCNbt5r4uvZO5FEA0OjqOMMtX67D/MZspNRQNKAiQ6TBbVNGd9EHM0ooCt5i61NPZvou3m",
+	"TTTmurHw8PV2w+qWN2IVCbxvBAZcvf+O17ogrJVMBQlmDF9ialax2zF7eBqn3ARpBTFZjp1ux/zjlLJT",
+	"IgRAz8KuBjE4vc+sA2D+HLOEJg2RuRmXkp6lBCXZLAXp0kcRBGpPNT+PuigCLcj9AXHNU9OmBNIwZ9oM",
+	"gQzMEZsJAkRJfdFaoCZ6KGXBZsv5q1fRQhF//dq1jy0IDmgO/yJY5NHYQsZb3LKymN97trMsXX5vb++Z",
+	"L933lqQZeAK+WMo1JKLk7I2+s6253P71Uyw1uTXbrpRRRXEq/ZY4KdHCxlRzmBcYiwRLRQSVFxUWdPjd",
+	"d+j1d/p/9cyqQm6NRsdBLFmxkiO8fv8GFJbJGrjWJoHS3X1KWCjB5xcsFVJzjhJ6Th3EN0HwCGLZ9MzX",
+	"E0M01NnarkjsspW4HNATDJ81DRy9POVdLB2E0jyDDHBlprJrym5zlNGhRYMpfkPaBjEn3qQGgsFpbFTT",
+	"kZ38YO6MAmmj5c7wLRBlvCdPlcXta1mY1c6ZmnKZiZWfeW5v00/kBlNAX4VrJtvBZOjnsZGYM0VZ5pUy",
+	"Uek1s/IO1jj59Uny4Xkr7dC3p8OdWmy++NIsCC+vvE3HxQ0bqrdyvSLK7gxmdMLTlfz6J31PKZ11KTnB",
+	"vr/ND2ybzFM+RpEF+z4FsO+oW4IMva51acyfbNE73NXSLDfW+LToBb2ylsPcBV0P4guiVrc8gLtclwQ+",
+	"Hq/TJOGtVl7dEgRTtyd4NiOMJPuw9uVE5S7CKOGWbUbWG6XVKwuXEYFVaA9adOBaIfm6aGQ0Rv1Q0XSt",
+	"9g4txhiZWyTXMhvxAWpzPbSS1uvxk+1QE53RqL+s+dMcU5VSqU6JKzVYtq4f7d150l+JiFc+bW7+Ce6t",
+	"Cs28oQPOteaG5Erfdeg4YrMEDbv7XKEsZYiLxIQe1nby2czNDRvMhHL/g669abDKxhWx6atFcr8gKDdj",
+	"EDNdYVaz/orzsFkWuiR00woMTJuu0ywQuSTMGhSCmK4ZzCF4y1uQi2u1CYHFbKaStw1+pMMKW+ijN2QO",
+	"v1Uhl6FYk9iM8gXPLE4zPHfOqCxV2Pi6Vc41rZDKuWLtcHa9OggrtS17Duhc1bPpMc9CY/rcwG1CnOJ5",
+	"oWXVTFQiKE+KksbCGwJljVDZpnmcLbuU1xREz7vCr//IukZbs9nF4xhLylnXlHVfUmOcK45mWCgG1heD",
+	"taiHEYq1fj4RVKopln92/2HYIbJR37RrQuwqtUDLSSwcpVoBPWqPzKY5YubpfRQVQ7IuHTcs0zDVeoM8",
+	"lw/4HODv+lHb4NQU72/qN2XSKBK86Dbnzd9cing+3QaPQWl0cZpJeknuZKD3bOX28gw2ayxRQ8ZZea6b",
+	"88bMXQ0gwrZ6HogQKytCN8YRPlz56qID3sHt4Aa39cpU7QH7extMQvuuNSL85sZ2sX33UD28TyCe2Kqt",
+	"oOeM+rYi/JwpgWP1gseZc/2FpZbxtNQAHd/OCDt8d4QS+4LAErMxb/faN3hq8E8uidBMMs8MsIPtdwIz",
+	"4TPC8IyG99J7kR2wr55v9wf97bJybH4KV9FOZLvp2DLViQyMu7JtbhJds2ruc6Gde4EV+cmZ4S0UDWuV",
+	"Q0KehR4XBIBIYI01AzUQKJwhjCRl5yBLVajTSsrjC7kkJ9A5B7m4kIhb/qTf5WOelJMl1jpNL/DiR/3t",
+	"Kl8KgAGtEbwq1crVsouN4LdTDW+EHUxrMFTKFBGXOAUXPWXgyQetxWiASEvD7fgH5P6lGU9Yw1s1xZcs",
+	"eTvOlwzevp5P7UUAQc48DspyeEFISi9JCMjiEM3J2YTzCzQlUuLzAE1pPWU6C8m8N5nDaUnsB5C7eZn/",
+	"tBw0NOgiq4G2NrFPW0UI7dBXpkVCJq292c+OvNEMWhihCXsHo/BQDe4NDJnC11LupszimJDEwN1YXxGk",
+	"c1YVbosTQ/SWIszknAiSoN3B4Caa8S1VXz83PxVUOWGZ5JL2Yz+dnLzzepD5M32QJ0nLGWeSlHBzmtYK",
+	"UkKWRsT9eMB68XDQEFZSY+4OdDtOJUqy2qhpMeiboMs2wCMe2oeqAYyUfV+VUPgmnerXDQgtH9dNd95b",
+	"o8m8Y96uw/x9RGVpRCXkUVoWzMhb8OdyruJiqh7Hurgo850Ss14mjVdbSVYmt7OS3EPXATCRKw7fmpVU",
+	"ORS1hYhmBNrORvtojqnS6rUm51xPsYhHSiz6QPL6V5JE+wjHF4zPU5KckwQuYfj1DLOEs7z8ZGvHaOul",
+	"BDfzRRMTM++Df+OkkqGW31djWC/yTICqlpa3smzCw9tIPxpnabpWZpQZWNvEqzVAOz2bxAYqKlGKlVCP",
+	"/JII/cBpjGfrNGXV9z7HszoKY3sAxGvydxe7UBtSuWtEaartHOFmA5tbb1UJ7JtqvOVI5NY7b90fqvtD",
+	"tUFnFnvYNgs6uY1r6MKyKXVdkWqurfPEnVFWhUiW0Efzlq7W2CxCbyuFzaH61rzaeowGd7Clb7vIFfy2",
+	"lLaCJJdJIDNjiRIqZylekMQGDROQFmyBFFUp6aPjTAiegTKF5AzHNg1HkCm/JInp4g0OVG0lgx0spjil",
+	"0uB9vHn1/MD4r3mK4gkWOFZESCf4uCRGGNlUXzUhI5ZQQQB2DvaKfNFyCL5owMeqRaQvRB+94VwES4//",
+	"lCFBQwFXbazg2NS1d1O4I+a6Xq7YXXLOhqN8bD0ATSVi5XADMDGJ8BwvVtSlrtaC/DzUOkeFRAI+HpsT",
+	"DE59SWJlShGFJociGNuWt3qZrSXmGuCu15eb6WdcNmaVBVlupZVCHYzR3mByx3hKkG3S0EXDXX3ahs8G",
+	"Rc5GiVK3l7o+h898n/5wN+QAeznFNA02AiY9fclhUpuTvru9tQW/9DQ9Q4iGZwr9lnFt33dRzKfGiOAC",
+	"UWYTOEasxNut1bC1u4N4rIiCBNQPJ696zxBnMUFK0OmUJI/66FhxYfAkTfWG/dyIyZrY0XJkOsP69lLH",
+	"iD4yjSQQnnJ2ngPjVsUEZqw/zaQi4v/YH/tcnPsOWwLrVHHW1hxlK521XsypfmBxmvZifQ1OTxcNBvsG",
+	"YnJrZ38wQA+nNGH0fAKRQQUwpnl9eIIXjyrQ4Fv71WjBbmm4uyVp9/Dhp8HwM1T3/Gfr06C3/fnR/qdB",
+	"b9f9pEfwKChQXk2oOCzXyWzc/hCQdTFD3vv0DF/9dPQevd/po0OkWRaXOHXNAiIaiv6Z8sdK4eSyo68n",
+	"8ZwnRG/ec02GMx+iqE2HX392Qf9wtXUOlWhsmkAUm/czI1qhpQxJqs/Ea84Sw7LvEyVriZJrhHpbBSQ1",
+	"LVhoa6LwOne/1vd9hc3QfNsx9AZbw2P39oHNeXq4vEUoGtMZZmo5qLnTzlu2IdEzfud9oyyGQwDgkmci",
+	"JifBmEk5TGXu9H26PmspOXEPl6dqSyIu6bKPVjuDtZp/gFd4nqwASEPKmzYDGBpJkL6l1Rje52A2K7++",
+	"Tm6Dd0aWhW+9iJLzutsZ5PXhAOxN4guS9CgzjqAxTVNzwRWma2OVywmfV1zzxcuWR5VKVOXFkPxEjPqJ",
+	"LJ+OkLpWEWc/ZixJ27uQnDPCF2RuxLKPTlyuANznRJk23iOUUnYRymcJdkGBaJO25bQKZA2wPPCMoQqF",
+	"taNsb8TrwprrEQeyjim7kAbpzHpUcoajJ9pqUPpdN8xn7EaXiNH+FuAuiivcgJMFl2whNkQQ3fa4WiEo",
+	"QKZjFJ3GPGMKME7L2OHDrQ1j3sG8HdW4HtAQ0WqQZzBXf0UkwSKeSFLhu8XPLY+oDQEDtaxx8vK+P60O",
+	"Hqy21v69N4VduB+agM4+vP+lrI05KLMpmcq+Zx88Hk+o8AMaj+tQOEt1tNHo+PsGfDizci0PrJF7envW",
+	"efAY7nzNE9K4c538fWts2HuL99E6D7QkiTn4ZFYZAq+tk4lb1w6GbBxJDMKHqUNLuoh80dIZRVOe0DEl",
+	"4uUXRZiknNkaETqdpTSm6n2WEhl1belW3aFYsS6MlduEhtMAhnMA7fVsZhO4PTFlsoZu+qMwTfkI+mdP",
+	"YOhu9VrvwGognD8B4umGxhVQk4frUoC9VFf/3vBqWvt2VlYrSwj6/0SEGbhvo8W0MYl2dq5mE5noEVCG",
+	"gwjRejmOFTAxIlDGUiIlwqCkI1oGVtvAfLKskiTNdtTgD2FIHdY7LMNhizLB9rW83Pcu9/TlaLOFChpa",
+	"oUUKW1qHsHNQ72bS+vm4tMMuvbyoLTRlhTFnkkoFsFqupdxmE7h9a+3ISMF9hCHUUWGLOJ3jhfQb9dbN",
+	"uSJPyhp212uqrWOK/cj5hadYrKk8mChhapLM9LmdYYGnRJnscM7I23Fn/1Mr3coN4mt3Le+I+ZrMn/ps",
+	"5/Mcz/AZTalavPd0vFYqrlvO3GtRLS1SRDT1uwQLPpvNuABk9eJW2Yqqj7xvlNvQ1sl53UZ/7UbwNn/r",
+	"qu8bBRa2pGE94IaCRNoN5Nh7fWko2wHm1GyKCeuubuLY3U7R1PCdx7g63U4eAux2jjXza8PcbQ2Y/qs2",
+	"rH+Yay6kb2jmANrbcmYj/QbdQWuyZSZi32vdPD37Z3lo/j3LGYi1HH3KLg29vMlNrKR09NrGKQDYGMc4",
+	"IQ8kit2bgo3nXNVfA9F7DeCL2yrdzAmp1fZVugHfnAIatkin2kysi1UjRCID7R2VvQf6p6rrAH5bYfCG",
+	"DofznLXy0dZZ7crSOEniTFC1aPf+Y/dUrbexXrVuhSK8r3gTX021x97YWlAuwDTzEjSz02UAjkwqnBa8",
+	"p2rpCtmcUTGDHHcAiTN2OBf0XNu02rzKTFNRuIrRmeBzScSaaGzLzDyoQhYEVHCc6plJwpIKxA5Dh++O",
+	"0AXJOxhOCE6IQP/sHb476v1MFrdpTX+/NuKH0bQDBsphpiZgJQFQtl1zQG/Wy6AWOWSzQUGKtarcoh/z",
+	"yojGVqC5fKlQnUMehD/qNehZYUU2CBk3smLjNEKBL/i+ozq/XqMc1k8unlBhRWOYOuFDrrj64fudRz5b",
+	"3OkP+sMyVzQ/BZiiM3mXK3FTklAMumCZPXo4SwCZSzkDh+X3/2vgh+E/VfCj4J11YbDMDU/120ryb6U2",
+	"WX6iEXDeSRvgWSwm0b7mMOaeMzDGAwzNLYN7qDzl/NclMmkzcztE56VPh24Ij6KJBGw/DfT+5fFJTSfZ",
+	"TEyuEcnkYzXHYi3X9LG7d4mV6jbVpO+VVAib0VemUZc0vpnJaSvXLS57Ppca1ZaPeX4U7XY08rYKD22N",
+	"dmSeAz4W80RzNJPiygU642oSEtBJUHc/sX12ZVsZUDvhAYtKj6khoGQDe14CLtELx1N+vrhrJbaWRBmW",
+	"wt5CtN+/hDiNB/4tF1IZh1Ft20jzplUSuW6xX1ID5K7JAm9w4pqLJsU7xySpTuI5ZzJL88N1W8708HzM",
+	"rjSvv7dtxQwaHZrV4tkNAn5VLAkzvq4hk2ZmwxSO1Ts9mE04jX4YwVTq9Nm0Qrabl7DJoSW3IWCXd22i",
+	"ZNlRaC/VvQ84zRrOgYufC5eAWt6N73eGaGcH7e7uosEQPX1aoandnVtnLcENNBNs2sGfsilmrhajXXoJ",
+	"wOTbQo1AeBtPadpwXiHtxD1WLOhryH6986N5Ti9Jg1oNZdMwcqPoa0o0D5bVXs8KvHtWs1SVapajedlR",
+	"1a5lKLRRu7c/sUw2HNysaCWYx8mEzyj4eExjiis8Iv91tdi2p+foRUNPCNsFH8ywkmbeJFKf7KwFvdtv",
+	"gqQ3owlFYEwftNx91UWSzLCArqZnC8iWx3Lp0LYGa+IC68E97Jb/fvRd83Dzrdkgtc3E0Mu7u578gP2R",
+	"MoPEfSNk0SGSEy7MyUaUodcvXx+jMxLzKfHjiMXnvE5V+pmu5oaxlsaEaYGZNMht14ziaqL6KpSfyQwI",
+	"XJKYswSLRfkIuMttxGTxoQfQszqrULpBdho+u2MdcjP5eFTzJLTyEq30bq6XTkJczhCilbOaO3uMNwpS",
+	"dV6+Pr5boRM2arLrSXa7lvS2amGVN6bm7pXVqONmuHLmYc95drYAEJJCSKxrp8G+g7Hgjnzxfv/MCwJV",
+	"pyY+ZeyF0qG315cv0VI74EjKjGywHvqx1jOGp/LAcx7rUSKLlUEqzcftTne3Qxl004dQoOqNeQbOl5iz",
+	"cUrBDD/LJGVEyp4wYcyUn1PrdTmjSQKtIdVEcKVM4rgSmEkbDFV0SngGGd+Q7GfISHHeSzkcB/3NfMM7",
+	"3U7eQszMPSZS6jUvB6q8CQWy0BSm6aZO9YTic8alorFsaKkJWYI8vSS17DSvtwxONeUsIHe8ghAFIQ9q",
+	"sJz77dQJx40aFB3yZaZNsUbPt91oWwKsjbdS3kVAR//LY5evv4FraBOdO+fmTea/IUr0sNA83G/Roy4a",
+	"C0IQTvVQsKKXRPo3er9Hj4rid5mJS3qpVR7bnsh7ZErEOZRJKB49Mrmm6ydh6LOYZ7SuTj6Q5JK4+GHI",
+	"m2yu+ufaNfkbY1XV192lFYLefdL6MorDs5SbvfQ3qQVbe43jCWWkp48GwLWar4E90MjxgqKxWfo7Xa5K",
+	"HSC76oTg/+xtdkXzCz8YVgTfAZT1WkVa5k73YJGB1q64qLKnyyT0L7YSpJVBkVJ2YUAFZkH0U5cas37i",
+	"jCTp2IJhVBMQ4ML6Tc9b1gLYHJ2/msqOH3YHN6Ew5euxXFt6bYsXW0ZWPVToZZpRiqX6YLB5WsRO7cuP",
+	"AsG9IxYLUPZdv0YCKHFFmz+V40WusJiXiY41uxcW4+yWZtq01m/9HLd2elie/xayT8bQ4LJRWGHGGY1x",
+	"Cg35+RhQH4uHXDkD2EG2T5+XUBRgP/lY9r20sd4Z5xfXYjkv6fzgPmxdmnmtv02wTlMskKTnlTyp+sh2",
+	"79awtWhG3satpJi3mYr5dAMFHiSwq5Opvm5pwgN1FkPYOUPkPuKMQNTRHMJLygsm204/qQQTrz2rvbaO",
+	"JX5fu9oybmxWqmkP62m+11b6pCqHAmoGS8p0eUvzS+EVrBTDbVSnYN9fVbCnlDVr21fb22J9y7vq/d5y",
+	"P4tlWrKnfqFIS89o/mwAk3GdDqO1su5lldj554xPo1aX7dLA9CIZJxpolYyQRPasG6WSW1E8sHRVse27",
+	"ZkfXvJZ5n81NPMw2ncu+ZSlHWwf7qWgHTBnKJFkLhfEs7+Hdql9CO5gJWnLGh+CEE5DydgYmNNq1qEnu",
+	"UWl4d4JIKsl8QkS7sm8vIFDm2MN1673f2fJmA8+LEVg7LUElYKfrxd6BMbSF5mjWPVyYbe1hFmHbVYO8",
+	"Kvszx6fC+1wVQL0mnaQk5o1Re00uRdi+RU6Ql2bQKim0KksBj0FvR9fL7FrGOK6IveAYxx8Dd8GO9h5z",
+	"4R5z4ZYxF0qUtzHegn3LzWIt2I/cCc6C1w78ljEWfLm4qXMt5Iiu7xWUcbRWUtcjdsdfi8gYVOImvbNF",
+	"NSRWXFhF7mbA9q7G9cs9pm2TrKBnICR0GqBKxZEtNmndbapcsCs2htZe1WgKJuwXCG6Gfu2Ub78K/qoa",
+	"eAl9tRUY+k2Ctv0RNUN/f8vqYbk0tJ2zo66gdZv7f1bp7KrKmk9ofxCNzRvyvdp2r7bdttpWI7/NdTfv",
+	"VTeswHlfuhstzmeQt6/KlWKwLVEf7JMQKmWm4LY5Pre0ZsPkZ3jp498CYH7T3noL1nAsjSOsiBGGUn6X",
+	"Ed5wZY7tZ5tY+/n7x6UU238Pu092vq4TsnWzWEkYoRI5b/PPFoiaPtbe1E2B2AJhEwi0wT5TH7j+Muy0",
+	"qsjaGpS293Cw0fZWMH6WV10Fuy03Fl2ht3BE3u+UOhJYaLhrLcn6dkuYDkwRoDVh4KcSZt4SmKbqarWu",
+	"hFoj10zefI1fncZWlGY2E1ni6jM3IK1rLNKsHpcViFgrV+SdHzpsmSxy6EO3a2ECaP0Wc+FQnHOGM4Us",
+	"QI3WNM4zmgSkVbMNVhdVRVm76vnoGaU6du/S9cFr5mBO4aj/SiiPIOpbS0IU7h2laGNLgmwRi6yjlwVj",
+	"gSunvIbi0zRhi3blejNZsdZyypvrEV3XT3WlbG12Tt6uWG2tfPhNZFpygNjGPU2+WMl35N56h34jHG7m",
+	"ebIpauO6EH436a+6mu2eb3WJY3oQYnVVw/QiaswbLrUqukEQ/Q2cV8XQuyv4lFuAK3qxcpL/Y3iw3HDv",
+	"vVf33qtb9l6VSW9jz5V7zc16rdxX7sRjlfPm2/dWeS9pt0MfJwuEGQJGZjKu4jRLQnpZGFfwSNnTZCto",
+	"iENAdyQLV8vkan5aRarTZaV0x2Wo0FYkWUURbY0LaawdzCygQaXqyyDBQzpa/86L/9uYa0Wyth67xV+6",
+	"w4ztZWwy37wHslbjaPh8ASGVl9sCJF+nW1azi2nnz62VOW5ZZ5lUGsnVQl23olOtP0NtlOkxZzT1lC/P",
+	"r7y5FltX1GZreLfwS0iL9Uycdhm4q/pIFRb57XaUuiaUcGdoUYVizNAZCUCCjwUhpky3kqphL7QPM8vC",
+	"4Ah2blpG8lfV0VP+R8kJ1EO9183vdfPb1s1zsttcL7fN7G5QJ0/53eQBgoS5A13cw91s6aObCX4u8PRq",
+	"bvcCKawGcXL7KtzlMvxde7E86stBf9gffFswOFbn88Dxazv/E8GpmjR2joyJlKaZh+0MXYFhWoG5yi+i",
+	"8ipVyym9cFJThX9zCdBPPA2B+JrW4JoNi0uSoIwpmhqMbp4miHyZURFC1beteE9xG6WnZUtz15DodFr0",
+	"6l7ag77S2tu0STrVE2wxSDvldjNbd0q2lsouQaDy1hQWWkivig6IxlwcIJalKfQ0w2xRlpAbCshhY6Ns",
+	"T2AKzqeNo9YXvYE5xep2RgZ6attN1q9pnI6+eEfTqRxnUM79Vvce/RSTKHantBqBA+QdiBKhd/3z3MQ8",
+	"nsMtrZUQ4C+KAz/po6g6pgglZIyzVEmXF68//iDAcjBbnOqJhhioNO/XZwLJjCowqQEdRj+xZp+DW+dO",
+	"ZW6w+pPeIVx9s4G1a0A1Sjk7d5uCqDpAZwu3Dygabg2iiu69tOObwx8wf23XFe5u50vPvh1edg2ndtX8",
+	"q6hm3hnyPr2c1IPikpE5rJrBRIBINLic7kXkvYj87xKR4EituzCIkgijGKcpEWg+MQ1fpN4JLFGkj8Yp",
+	"PBrBlhiOTqtWy89P//b37V9/3Hq9888nJ7v/+vvHl+9Pfv2wtb2zW02CLJkEmg9VckG3ek+XOJb/KDLe",
+	"ea2/BVkfQvI9KnpsYluudoCwlPScGdhGlXfA6CJGLiEZOpMk6aNDhaZcKrT1P7vbqIeGFgdnxAyYyd+O",
+	"375BMywkPGL9QRKRLzhW6cJgsF3HrtRPxeagu8wr9Hd1/lZ5cYypVPa/KRrvPqQQHwHsugfLWz5KeHJ5",
+	"i3b0t9oP9wqgvE93n/SHW9s7/d0nT5/1957+6VezPTywExsBfQliMJCDCgGu96+eo+3t7T2jPWGG+Hgs",
+	"ieqiM6LmhDA03BsMeoNhbzA8GQz24f+/IsySEdvb23vWG271tocnW9v7u3v7u3v9Pfjfr330TpCYWmBA",
+	"NKWx4Fb/PUBjyohACT3XuhoWBCmRsRjn3cQLStgabD3tDbbh23v22x2P5SRYkZ7lqMuFVI0+ASz3MuQf",
+	"d2C4lzh1bW+BayO9f9vxD0jZfyHHz6NgRLCtfN9AKQjVvuYSxo0gRB+v37+pT/x1CEdlf4VUMQB0SR8d",
+	"KYniCYkvzM6ihy/wdPpoxBKiSKwFCEgXSdl5StBcaHvH3AjAG+biHM8gUTL5Xxxrpm1opEoVFrR7u8IX",
+	"npY2/dl6wHbdzmsizsk7QS4pmTc5EuGiSeHMYVsqtnAR25QrG/FKpCZYoTnP0kSryoK4NYbKFdjGtUNP",
+	"fgfTSv9G4+6vhqAcImfI8emP0cZc1Jw7IWrHzS+JSPGsGOsB3Agro0+7IGOtabiu4KbtmERkOjPwqTcz",
+	"rXNoshqiapP+HPMZ1faI4FOTNetwjoNd4Uyblm7emwWyM04ht2G93i0e1mx9rLMC+WnZGuSQCpVzPstB",
+	"buyku2X68/c4ePr1Tr0nEsz/hoaiWaquSPAFVZdo/zZI/J4W8q0J7f8b8kUdXmJqraLmbjLgsAPZV0pf",
+	"5zadvZ7bXMvoauM7Cbemf6NNwjxPgEowDdEZGXNBUGSigkSbuCCFq7belQZ0J0K8wTO2QqCXt2LVt4/L",
+	"dy8dQvlWu0srqeoXGmrL+KpMVQGfcn74yg/+aFlGV5MBs4R4AAmU2gR2aKgY6dEhQPhMsVyfw5RPRJ3H",
+	"NLVNB8Jr48OhU3L6u2YTK545oVPyq76v5p2AUZW/77+3aWeeZ0KGaj3eYZn7imK4JwIHjEuBgaQY65jh",
+	"pnAtzwbqr6zzrB3HUG+e06bGQXrcJzS+IOo5TtMNIvu2MmY+4UYvwcmiOrkGVKZWnKLx+IQ24+0lEWec",
+	"XzzHs3AoYIrZwilf5lUPXFFqSYfEKCEpPSMCK5IuQCuzPlfNIKd4MWK5piY5wtbtA+oYfGOWZqZNmMIX",
+	"BAGokL6Ls5j00QsvCBQNDE1gxMh8xGxpUFkrXxqQGA5W5f/oVRG0dSL1+ywlMERun+/m+Vta/QgJJfN7",
+	"s8rCWRdJxYXD2VZl3f0gJ6A4pYzGD6TmTONxJSd5Tpm0arHZOkmgOEtN7J7K20xT/ladREJvX8NWVHe2",
+	"j+xmu9YDttINJZxopUChM0HwBZrgS4IYR2Q8JnFZAtRqJ7OUmPfh/G1TvCg+6bdly5SkCenNudD39SY8",
+	"Mz29YTd79qQVXuL8l7KKWLm4SllsRg/udjJGf8uIvazZay15Cla36yg+xIw8CNoGlNkHshENzdODVzDJ",
+	"H3OY2K/dzcJwRgdfcf9LuEnfLbDMv1DL52Ulx/AcS2Tuz7NS4cTOaQUDt+SNema8UX3ji1jHKbW9tdop",
+	"BVr3qUs7W2oOQIdLh6W1rkLrweEuCSkEsHK7iOB4ggzJITzl7Dx3CqytZDVh6G6F0nXxRgsxFSt139fv",
+	"34DZNVlDCwNkWGiAYRoctKHZUFTJ9NjzdtmfaHeZoVneu9IhKo1uySHfMF3EnRPou3ROZbB2Z0NW0O5U",
+	"b346/supnrPTGZeSnqXktGjf1dC0h6OEa3saI/dM4f4wuZJGT3abTZL9/N8Is8UcL4z7P6VSlb0nEj2M",
+	"DEh69Ai8BIJoGrTqGJSBGJ1qZ7A3YpH7fi9/QYQeRsZ7GD0qp8DY11qls4TgbmqLMlnrHAe/hfr/5akv",
+	"7g0t+UHlaDec5yVH8aWWNxvYM0aSgwaqRZbWV3CzDbOOpntBZsoBkuAsoQopgWnaRy846FS2MtGXmMGs",
+	"5xNPomJpEz9sg7Y/t5Zby2hfpYy9/DLjIqC5vLwkYqGgfMDaJ/jMOD0aKWC5kxZe6Ns2t+GaBSIL8SYO",
+	"9rnmGjakhAo7WLr2BLKLeJpoPgKH7sBa8nP9C3xx/YHrcQSKhxrcPeSLaZDYTmudUL1Ti6alLzdvKjvJ",
+	"/WlushsvL9fekglPQ2mJhwATAbl160s7SGpf66um21v9s+/NRtsQGRE2sJQgylydVps6MQ+WevWY2vri",
+	"ofwx1C1XzyITAhi0t61rj/rYvHatQSvwkAXG8PeMZATZy2t/2jjc1vv0HFOVBj29H+0V56Jd+/Puwaaj",
+	"OViBe+If1K4XHbHkVouUuSOab2WxoN783CFx/GsJ+w57vt8ykldY+irkWt5vT7jKHOdJvw0YNrhjTVcw",
+	"E7WBTuEGrOlqxyRYSMnIF3Ua597kVV5163ducmP7b1uyqBCx3MQBnGu2zZ5ed8uGzl7/8SUzeAfwC+1m",
+	"8Bzkg3TNH4129fD9q+fo6fbek0f7zl/hI3ylZKxQxqwM7aKIZWkaoTgl2PocKfM/PLw35b4lU66lGdJE",
+	"bcf4MpwtX+jwUt9i1SrbLEnJgE0o7x1/946/P63jr+5XkaEYqpXNecBIahGcy+H8Fzg4SNMJNP+GvlN5",
+	"uzITnxuxMb00gp0mByZpKgCTgN6VUrKUgRpMiUAxZtpwxzEUv2JBRvC3VmNcguVam/Ycs4Qm9uh6Dc/q",
+	"W/aHcY6GtzMotImY0iWd3Gf5dRs/8hrVIjsziR5GX3rFndGjAxT52ue+izNFJjpt1sOPeSEMMSo/DpVQ",
+	"QWKtse5rc7nT9X6YCwqL4TAn3R353/kNKZeZIDL/AZvUB5pSlb/XnfLa3+6h/AdQrf0fjA5e+gUcXmXl",
+	"27249Fs+otA6dbqdSyqpd9tv2sRxLzJ/uEtOd3dX87/z8aeYFbODP/KvayXfXbogC1n6d76MRj3LP0DO",
+	"Jpxf1P92948JSfKr5g9zqYrOW1+OmsDwuF+AHQmbuzeDu5zDDh1nQvCMJeBCmuGYGJVRkCm/BH+LYVWK",
+	"fFEm0UpMcUolSUba9H7z6vmB6ZDMUxRPsMCxIkK6iDuXNpZqvRrgGQbatO2y9Wu7hiEZv3A93/uQsfvS",
+	"CdOPMKi8eQJjH+1oTjHctUnSXbujXZRw+CvFcqL/nCxmE8JkF82wIAycaXrPRiwlGCgh+j4ye4iZ186f",
+	"j1E201+Q5JKwPFsfmldG5IvqR10UfYm0HIv+EvXRMbgkRwxLJMGV6HKyZI3oNBVN9WgSA69lJlSlhe93",
+	"hmhnB+3u7qLBEG1tL1WqdpamGqHvRqPv//rwE3r4qP+49/k7yAZ/9O+d7nD3a/7jw+5f0XcPD8gX9cN/",
+	"PpGXnz99+efnT+rk82jU/+t/Pn35518+P0LmyX8Pu0+/ou8e/TW8eykOCI03ZG5S3vL0kXo+uEuwdCL8",
+	"gpDZ3VSxbpD4uLYm2uziuGKWsF54raSs4cPYqP7ymtSc1fmd3dw70irKm2J2OJulbVGJfuJzcDDoR7XI",
+	"SDFbGkg4pSFn8VuWLqynvryNOE2tg3vq4kz6E6XoHk7X77lqQaHL+9suTabbgKr5lkH+G7aVUVzA4Ckz",
+	"OXICM2m6Qpcjk9o+inwNTf+gdYg0PeXilHEI2ZRlvL1lWWQSbgmb+ClmG8Xy4YwZQ9cyGifx4deY7Pvl",
+	"ThFcjfIaJ1iQyKjnCcRq4Tqo6PD3lfO/N+A6xXCako3nE54CPmjXkV+etweJ7b9XC409a79q3Fd1k7Jq",
+	"ErLrJ1zQ3zk7TfBCLsn21JetbPW2w0hfLOJJBQ5ip4IGsbMs93JvsLTutgwFseMs8PCS/oKrKxqnmQR7",
+	"9Q4W9zpz7Zs46lGwMhg4hYdmaZTtVZyzZSyVZyrmIf0+4jPCon2Iz2u2TUmCFkT1UQR6fLRf1S8AtVEZ",
+	"SKwZl9rGpFPSHzGbbKEfMZamrUljfA4QDgKANFBkvckNb7ZXR0xSoFrL4sHBNsUJ6aOITp3lDeM21KGv",
+	"jwXR1xlXp5KkYBSYmY2YcTbVVSWuhwYzLWeD6FXRRKSv5DkhSW6n6X8Vw+h0O/43y+zZvqlGcDPBz9IQ",
+	"PXykaoLyxezmqDkutGsfRIKoTHillIJID6C7GMBj+4B8XEsvXWYclcEYipd8wr3fm3LsDUmE6mBd4Y3b",
+	"Lmp3609cZbMUUSQ/XHcILVJtPuNxFG+rfcwKx2WCDLCJ3g9zinZIzCYstbez+/RRgAemKZ+T5NSA4YU8",
+	"qOYAUXaJU5r0QNcCrcZxHPMCU7Ph3nINILIexz02QH0r/dNuLiZIvP6U4Pbbm5mJ4q8/Kc00sKKXoZkc",
+	"jXPQGOMWMiVc+zb5BgsilTVui6QNKPIyti4Eq23MZULYiFnWN+NMGikwEzzJYpJ0vSoV/bxln+A7d8WH",
+	"UABWum3E+BjFPE0JPs9I1QtfKVJc3wHugEyLpXsSWLmlGVaGBsA/2nMluXUh2lRWfYMl4M633zjmQG6m",
+	"GXdDgPCaQwpusVazd4vioJ/JhND2aYHq2frou1eUDnfbo7Z0XU2SiU8MBvoAYkIuCOuudiFPly1apg29",
+	"qK3wMEQECVE2tFqxSrIpZj1BcAKgfeSLVuZw7sWFBKzYrFRsxjwvEosdanalPYM1N21qsVYaMSvpkdQ2",
+	"DnPIVGU1J6T9EyxSSoK5R7DSivOevmcR7QPbMTws57/ojGi5V0S8m0O+g+tFHnEDP80h6kPDd/VGti6p",
+	"N6cs4XN7CN0rXNv9SghwihcG64vxecO0tloDqtTnIQQXjYQOYg+opjfGNAW13pD6JeVpu2ZY/3BP1Lnb",
+	"Mt/P126HgvoXB4MkalK0soPc9IoOXkkUy9coE7RXNLMI9LKrrVSqOcJV9tu8YMPdfnItu23y504pM/XO",
+	"QZlhi9vMrXboMhOX9JIWaQP9G8MPm5WCtityB9ydoDGHE67trFLMeoyrnjW1czquOABys/fKXLyFI9tS",
+	"btAm8SDi/AIM66gxKD4PJEr5eR8BYKvMGTFBE4ITIlD0z55tUdk7elEBwx4M/7b36/Pdfwz+GTBLQ86a",
+	"INa2Fg8/nZy8s8pvFwkyA6d36WM7g71lPq7dvT2POHYG4RYDVKXBsJoBcpPZdIpFXnktspR0ETZI4Lky",
+	"aaqg8943ISHnaciB8vg1u+1U9s44YmBM+ygqDHvjg8VIptl5Hx0Dyu4BOhOYxRPXi3Ntz8I6DA72tqWP",
+	"oWKT2g4LZje89iZWHfF4dom8l9inx2nW0D1Yr4t1zll7FbYOvbGAiKYlLxfonF5qq8K2jbdtpg4AW5Yz",
+	"Ig2PJQgnSbnzyxSnetlI0rNDhYADzrSRokA7TszKntEkAadSLLiUPS7oOdV/pjzGaY+zdKGnq/lxSqfU",
+	"PKaZzphnzMu+6Pm/2R30f/JbTjf9rpegdFFwPi39oEVCj4/HpR9t0kjptwlPk9IPObN0P7isix40hSld",
+	"sqpw+cNgJZdHTnsXpPykzawoLwZJqWbL5THbzJfemJDyQKdETbj5yZrgdsFNRRg2LkLIOeopbLBAiySj",
+	"/Ke6meTtVZ5yXjYAO6ZBWP4Ou42U5X05a7vlXYPNWnZveUr53joQbn/XMml/CSsfAIPKe1PMFj2X/p7/",
+	"UNpYmzfvrkklCIYAZlPVvKOwdQro7SSKPxnvwS+uu5L7rMkN8qnQiuw6HWpitluuhwFxkIppBiE8sFd6",
+	"lPUgt8jlGPUgKw+ePuPJAmYHtQRY9qrlBVj2+Iyw6u91V5edCZgs/g1VxxF41wBKkXraNazbIuU46em3",
+	"pNikZGVMZjNTENGbkoRi14i+pp47P6ie7AwDI6MJmc64IixewBE0ALKBC5T1TKkl4CYynPbANjC8MEfV",
+	"yX2NvYxdMD5nZad7jQ7qmRWGh7vWSe2qmD3+n5uxh++OAsiNhb3bognhoS/+QbpoRWrOK5AtFl1ltdXQ",
+	"7Xzp4SyhpiV3B6epq70IhxGhOlvy9JLYostiaM8nnEtiw9rGesghM+xqg5LBGbFykLJcee2vZeCsqdzd",
+	"sUp382obtNfBaUZKSscDiSJ9f3StqlhoXGuqWj6JW6Jaol7p8+aKmlqcOVPiWNK71q13OjI2CBeJOUeA",
+	"T51r5SZpEaBGSYsCJ495rLKrgrVKoRWCCrvlxV5e+V0lSrZG+cRzq784j96S5Cn7nXp5WGLq9V2W3VXK",
+	"AK+zHsyIZE219elUmtPZG0t1B/kx2l6OOzXIW541gk+tUZmWdzV1Yw4Rw3vIpySyYYOMwZ3jkAVgyGGV",
+	"Tht7d/3DXMihwbDCZ1gSZJ7T5ySrFK5ca4e+Vc2yYFYVFge/bdgyq1tdkOCa8zD/FzwlfT0mrcxTzqhU",
+	"0X5OQF2H9iS7CBQ648W2KmIfRYYhGw8WFYjP2Yg5WyJPmsorMinTMhdFU8zwORHOQWRK9QGdPx8ENMdI",
+	"eNcgaIA23IV4sewCi5RdqHam7LwLziTZRSaZXvZRBFnpblhltIZohoVi+tsj5qxYLs4xoxLY/APputx1",
+	"kTUwtcpQIDE6sF6qJLogxkUvYz4jsj9iEU6mlJXmVU698KeYq/Sw77AiLqMefrMj1b/pt1ZBO0ovqond",
+	"9+F2Q7CExjlTSj7MO8LwOUNuA68ppXbthFd5ao21xt6yyvYjASA+CV4HR6Cl81SK+XuNksJ9Cj9A4mMX",
+	"0XPGoRI91twCHEZxXOOjsLRoeJ9+f115vrZsqdj+dum8ejue28Slayd4DNh4+uNLw9cfZjGfVjEMNLvD",
+	"llwh2o8lSgjMUc/nIA9fF8H8YbcVMseyaHYgVHx/eO8P7x0e3m7DaWo81JvBsBkS4wgnASTGq5FpObtY",
+	"02m0mnJLecM2rf6elG8MNqoRUUwv12rIEVAxW+GNwBN1a7IFpAjoat8anoge1JWhOOActcLhWAd44xpl",
+	"TWNLzfsTeq0ntEZexzadu77GLwzq8wNkjT5b4yHNMpf6roB+5ZDBErxwel2pvsLVcG/SmSNxY6knIYIH",
+	"X+agjXoURUJiW1Chtpqc1VdXp7nZVX6eP/C12xkLYxquqQFu7LbaAMK/22nRJKA5hbvulYI5w9tXtQCo",
+	"L1kzQIolDzTn4sKQpyAIz/Gia7P9iF/rg6ghRq36QytQ2yUASrNGzEgO/dwYKlvTVHPInJ49IIWohFtg",
+	"oT4rhrol+jBZu6s3QMnPzatr4iyUVmlWrwl2E7IESOIWua1QNWwkZzOrsjyDVQ/Sg4BoIBY+C4dV9AUb",
+	"2zBunAfgLto3WAN2J02loAVs3MdpGtkWkxBekg6aRPEREz7Yn3GqwWtRQhOIxxitu+xtquJbrESqWBt1",
+	"YiVmRAXywZvjJiAOxw3ggYdIhOADEZa2q26B1wTJxjZpiwpkE5gh3ta6adORe981p6Bfk81++52YN+uQ",
+	"vEbb8KCGoPXJ3d2dXbv5kF1tMr5evX/59y46enPy8v0/Dn/poudvP7w50Yfsw5uTo1+66Md/vTj8l/7P",
+	"67dvTn7S/x6xjz8fn1QhFfR7fvj48uXPv/zrAN7xw5MDePaHkw/LW7nsNbRu+eFgv/t9U2nZZl2ONxGv",
+	"12T1w774Q6j0/G0sGgv0+q02ZGvh+jNs4Uc46UEuDNe9RifQrA1AoXFs4KXC4cYljZVupsSgQEddB+y0",
+	"GgdyeJxJI0yTefI5ZjFp2x7oIwgkwz4VRzG8Y3X3GK1xnZbRENY784yroEjVv6/VUuYnLJHF6ZnjxWpc",
+	"7WWtl/5Lu8nkeOcripBikpp6gvfmiRYY3ZbiNvThBaW64iDV+yiqspHIeeWk62atx/MgZPOxxakIx8ag",
+	"ByNgabsUQBP2cw7FEs9Y7UG4fSnM2alfDra8p0Fiuxi4XJ6yb3OMaVrC6hiblGN5QSuNeuyFZQgdY4s5",
+	"yb3WVcumlre42kRjKAqP79WLa1Mv6vbZ0eGbwwK6opx7NMdp2otTHl+YO6TySwNKhObz8jIXf5npc/v4",
+	"10xQgIDxFuXJzjIPmlmTz17XvO8f9xoYof5hMzTj9dQdILBm7vgiiB1yUlZV9PIaIEzoJEocSHi1cnxZ",
+	"YXIIdsHVIxepDV3keiXmctZ2N6WXxDUrHjGjCnCWLm6wRrgRPKDUYY6FWp7eFoTAZsW3zWAlCWeudhj2",
+	"e55bsaZDjEPASPooAEeibzYoJCMW6T2NusbLBFHoQDlt/p0JThDjXhXWWab0D24QIxYeRcnVkBgrwGaF",
+	"OkiRSt5yuOnvVcFC7gwR5Jr70DvKqJ2DZgbyPt+Oqyn1xbYWir2L0WidH5w564RmNlSv1or/375CtbEN",
+	"8+1oYhuqXUvxWxiZ3yV0S7cjJ3SsGqDC3uTZsIAVlmJFTCNuUwouAKiHnIOkXDbicn7stj/G3vawIe/T",
+	"HuZTPtajW8cx83b8wrqf60c82OXbal1YWYXLx8IEKCrg1XcBMXdXWEN6nVYH9pf10m4ZEVuSDODlidYy",
+	"Aop4iu0LvLnudL355bccqAvnjbeI0NU6uFdPSN4MugJp8+3jOr8gmgPxlJ8v7nPUOra0Yml3DlPOYbTc",
+	"fN8hV30VOOu69oUpZZ/j9KJH2S0aFzhN23TogO5G5qHCMILIIPwGwIebAbM0jLXYp82iVBuU9bQUYtfh",
+	"cm5qY951uUxgo2sDtJr8g+UEGaDHBZGKiAQvELkkriTy3indXMUJKww/cjyjvZgn5JywHvmiBO4pfG5O",
+	"c/V+LWhMMVR9M59zJkmcQaM+LWrQ0IsDFRi/iQkYrKcU1oumwmgrLV2YM27rl+tQPPaKbS9TLffq2pmV",
+	"/CI5j7AWhn3oirNcQ0ffCBIMqrfHRAiSnIbwc4oCPiNqBZmlOCZJqd3h7fDnG0A5t7VzloYrMdWK8PKq",
+	"VHOCqa2fL0XahVZLGxMu04NrxitptqSPojlVk0TguUNthOLTHjUQtxlLoCNP5I0y2tfKkN3Es0WOLGLf",
+	"WPIxuZpCNyuooz+Fci0iIf5pPEwpGavyWnS6nXxkZaO5eGeD9nFi37JJTz3DVxRHbihI8StbZleOj94L",
+	"piukly8Hwi4s+kCfz1JQpIsAZUwTx9b2/u5eBTHq2f5gUNmK0kbslhb+4afB8DN03PjP1qdBb/vzo/1P",
+	"g96u+alBs9YDHQdVayIoT4qITu5gsKnUvJZN/V/VdmO5LnhJDaanjTL73QG4OWtoPoEkCdOk2QCguTy8",
+	"lTrjjzi+QJyhk0kmZHKfvLC+nuh+7NmS2v2SYG2nR3Y7y972tZRA0dQw/qZIxYrCSxw7VAqapsyIPyUw",
+	"ZWaVpoRYsQbPlmWe98S3uLjfes+ZdmoU8NnNupDQKUF8PL7uZiP/hd1D/jCdOK6svN1LiDbpbU3c+cZZ",
+	"6bWEQ5Zk15X4StLcRU3zjyKkW6piskF9ahtzGrVv4wr4w5WvLmIgB7dT724jceP1wnDjOiiUe75N4bJ9",
+	"2ep4lNudVrWm7qF6cImwpG2pTj7vb6zyNI8yNdQuWeZYzkC7QvJY0DgyEJBt81bnhFykC+SSKWy3QsBW",
+	"lMY5hy1ynLa5M6ZoanOxvpjGECYv4oycUxZqJ67Nx9UFaVCPJg+Qub3cGwIvAHy+QLTro6OxaZ7c9V+R",
+	"A9/pd61NUh8JufhRf7VMVE8DNEXgSNFLcuqiryG1Qo+XO0uU5mt5UwK6QrGVMXbdBoSo9h9NaFQgdTKm",
+	"pQmyCE0Bo5lPp1SF3Nb6d1unZ+I8ZxlNFRCT1/TaAkWW12V7vIX34uE6oNMQ1cSxWhNUi0rknqg4Lvpb",
+	"/cE6HzznzZ/6vxwJkhLs4qmlic+pmpS/ec6H/a0n/WfrfHajUPe6QGMWOGqjFalQnvtk11FGacUC+7Uq",
+	"aF50BghLpRTHBM1NC50cAT1nAlOsbG6v+/A+ikASEhFpvdW0qjnjyaILEFt4StwlH+OLpJIEy1X56vSk",
+	"fAbPuclRWrMth3fRbVTRWMECXOtZYcoc/ruJzRuAyvJuTjOpAN9aIU2gCg13q+HTIN3lSxJQ1fC0yGjE",
+	"agJIa2Kh7TqLLZ8/XB5LncGFETjtPgVMI240X2cI6e3bRxj97fjtG/TOPGXQG57sDYaPTA/iD++P0Fjg",
+	"cxMgj/4CLdkh6xtsLP2O8jD/8jhQ9FVesVWnAcgj3/Cl5P082LD0NY4nlJGCKPQbA9QQWT4a7TuOatMg",
+	"9W4U2wD9AA34frRvBfqUC2BXzADXoijm0zNqsENdC0LbwkqzMLDbbefnbgFFV3wDReNMZYJAiq9pemPa",
+	"XnJt9aGIfJlRYTOAjTKld0BC3yFQWEaMcZRydk4EIl+oVPLApiCBIlJkd2sdsopSZ9e+23EIxND8gViY",
+	"dm9qzvLJBW9hYNr3FXG1IvgGv52mhgLgZ+8PE9Nx3MH84HRHfaf7t+lXm//JuDrVtq4eCqycwW+187Ao",
+	"0WXrrRhY7dB8tAXNL5kSiyUZKHkQ1jY8AORgbnvm5G0A26ehWBMqmO1+y0nuV/LnL++AbMvsD/SsrA4a",
+	"lXO2Il/l26jvcbil0/UkB99A/GFKpSTJKWCtL01vNXd4jeQSom0jk6dvCb9EJYMrA8DeUKbMc5O5amo4",
+	"GMIMoF/uPVs3lSNjcPybHQwTkhYVQJbPBWttDA1+C31ODb3Lm8E2vLonb+3YgjePkJrTNpVIrkiVtVhL",
+	"uVFXvt/Pf2QVra5NomrzOR2NjjtLUfKXOhusiPayh3ibAsei9m9pFiiUHN1ZqcM1xbXC5YqAHV0mkWJd",
+	"gmANfpZ2nn/k+oKURVcgY6lN5KykgG1YRu50NIMG6SKxOXx1cybOvdbiwL+uGq+6l+3rRq2uztuX1pCU",
+	"774Cs7xKoXTBPlYe+dURFHeOkW2s1CqSUn34SgCeZWPxW4unVOTkymTO0tKUXQ1USWRaXgHu/Qxrht+U",
+	"pAlyAIxvY8yWkjAL23zddMyPOL04YptlUhR6rAmGEgrelihn+BGkUVSY+H2q5j0PXcZDmzld8BiaXnwh",
+	"erBt+q4pl9I9dBbKQp1wixSY1NpfXZDF/nA5/Mi1Vp2Fi+pL4w2xqlkmZlzm3lu7dmXvGMSLwC9bOU8E",
+	"8sEFmnGhcLpysn9uD4PtpZZQ6H6YnDbl1XycLLxOucjdj6jnNaDKIVWWd8QEXGJC9ZOYybkWGWhnOLjf",
+	"m3X2hjBY6mYg7CmREp/bOldZ7SrdBLWwLv+ETjyhj9N4Ystgiy/vu8Y94Cm/oCwBwHVABkVjboMjZwsU",
+	"9b+LSiAIOE376JDlMRkAATknSqKdra0ivSkP5CCtvpiolHmAs4opVqupX8zIegMrk69n4va/qySalCl2",
+	"u0yhuPf76efvR6P+Q/vP/4xG3z0KcsRCmdyt6pIuCGKv2+4CG/gMup1MpGF+++H9L8bJXCMlpPg+mig1",
+	"s7jbPFMok9CJzjhEIOQq8nBheengwf3Hjy2Qbd9e6XNx/niaR3sa1Zut0nrCy/66//jxp/9f7/+t01wZ",
+	"zBE957LEcSRdnKw6/ytJ2JZODSOsNnRnWFEHiCwG7beuoG4mPa8mJf/79cp7PvdN8rk/F8vS013JVJIl",
+	"9kXR9IqROZIkFkTd2xz3Nse9zXFvc/xxbA7DtxrcmPQc8mwtb0PHEyMV0wVEIMpkMJ9IEp++Hv/89z3x",
+	"7P/+/K/fxMn8fz+8e/Hs6Jd3vx7xrV/wL/h4vjy6uf2sRATmlQX06PePf2hgOfcaxb3ldG85NTUKtGd8",
+	"ibazRnjI3NgyLGQfulo4yHp6v7lAkBnXh1nS3vp8vQka6NX0qjglWMiaynivT62yVm9IQN+LrHsj+E6k",
+	"T4CRuTKzDQv0qAXkhulTZjHWIY8HMuT14duOf0DuX4iwJFxJv4ptv2TJ23FeEgdvbwEL2+3oASchPJmj",
+	"47fo2ZPB0JTIOf5JLrpoiB6+5izBi0eaWz9FD48z+Gt9yK+nyyHNKuLHDdFNDxIawwKIiwvKzn/imUlt",
+	"brV1Objj3LzF9Ye0xSvVpgN8DLvqakMrG/fFds8PN/rR8rFoyq1fM9M2pvW4rtd+Diti5lk61DuNhcpr",
+	"t1qwew2zb+6lgN6AEcyQIHLGmSQS0TFUaQkCjIBx84oqAmmr0tllsrVVHwZX+hrej6hciJl3yaMSGZbY",
+	"UMRagkTW+4nZAlayVY20KQWuKHMr+gd6E+r61LbqVLy3UGhLUW0ZmVcPQbDCH7h/UQQ0puqaG9zzTEma",
+	"EFvCPPdo8jb72t8f5vvDfCeHeX1cCOO2ygRVi2M9GFcHRn8mi8NMTQLHnaHDd0fogixyU5QyqbDtx9XN",
+	"Perg04/evT0+QY/xjPYuyEKabDatjOkXSHtvNGKaTUjrE4tJHx0T6I4JWADo5Jdjv6uLHoUpQHVt/vc7",
+	"/+wdvjvq/UwWxb6bSegVPSNYmLoS869XTr/428eTTrc+v7y76QVh6OHfPp48KioT384IO3qBnnPGSKzQ",
+	"TPBLmkBfb9v+1F8MpEQmleyOmLTNPylDULb6dHcArBFq/2C58ovPnm7twjV9497gybN98B5ilQmiD6I5",
+	"naau2X3+gUSz7CylckISs7Kw+pghLBfTKVGCxgin51xQNZl2EZUyI6KLnA+1O2KQ9WiXGOgSjCyzcvma",
+	"aq2481VTjdbITYE0U9g0k7BboZnJ65evj9EUUyheNjn3YA50Hic8lrXIhnGRGmwKzcvPcHxBjP2DmWbm",
+	"Ll/eMJ59D1jWdToOyZkROyNqTgwExbSPjhRi/3/2/q27bSNbF4b/Sg2tvYelDkiTOjgWNXr0UnzouDtO",
+	"vGx5ZXUCb6FEFMVqg1UMCpDMdPJjvsvv4r1/L/Zd/7F3zDmrCgUSFA862FK4xlgdiySAQh3meT4PdlWn",
+	"ujzLROsMAyoeRhD9Ll+NqTQboZxhQ33JRnCmHbRgrHieywtstvYAFiONPRk6+L1NAYxzDftJGDbkKkXw",
+	"DTFqxypW//Ef7EcUldiYeS5VrP7EYC5+Pi9BfQ2ouRe8GfNhG+fuMX6z04OJsecwYtw2zNoBRkzkOTIT",
+	"W+c3Vox4n20QKYLd1udZZthElyjAxtwgSa99/slkLN7hAsGcC1W4x9NfOxE7F0rkuHPt2QihF/x9LF0N",
+	"+dwftj19zU7PwsrhSHFwMG3E+KKzC8Fk4aYIpKOBO75SDgAArWuMc5Lz+DOclb29vcMP284LvLy8bOeD",
+	"fkukstA5OoH5oA//D7/bcQcEpkYPBkYUbDv5KYlY8lXnoLfXgX+1EO0y2WkzqxmdTwqbkq6RpurKPxN9",
+	"XhoYOdz0UpdZih35ozN5XurStP07WF059RLvT55ZoflT0mZvctGXCOIgDRvJfq6N6GuVmiM2kMSvfC7p",
+	"SnhckZeqD8sR2T2OdAIiZeXYPtc+KZOCuWPRPex0Wp1uq9M9QdDPXqfzE67F4eHh01Z3t7XXPUEQ0N7B",
+	"YfsQ/+8nvBsIyaARqQ9i2oRocI2OKgHDtdkPyuJnCJUaOERdeLLbpNp9i3ervp+Gh4FxJIQsJ+EUO4BC",
+	"9DvnI6gxxKRJ+SST58OCGX4BEge/J3Qb3BE5ji2igcANh9yw3b2I7e61DyK2u98+gB/tHnjzBrfqd9KA",
+	"2MH/sFwUZa5YgiaAhb8LIqFJm720ldaIskMB3TE3pv4zxk2sEvcHbdssY1Nt+WCj0GlPj1gCFlPCRoIr",
+	"T8wtDeaB4XEIyG+b63E2BuISZC0KLcfnjcgaEUrEc8FGMAU6S+GnImf4SgQqkGRyJAuC+8MOtFhRNJg2",
+	"tR7zX0rRc4vX18oUedkvLG6BqUvDb2DTmli9Fec8TzPQwtYQrYrR5a9gNTMj1Xnm6dgZmJZSCePs6V6M",
+	"wpRjEK7HdjsdO+gxztq5OLLfoZIJfYfpO7GDDjgJ1YV0Xwel1GNd3JuWC35/l+h9YLW70b7/qgWfHpG/",
+	"UX+eu28EG28Xvw9bPxywFtyQvnXE7ziQitcFBoLf1x4YrF8BS30mwM7KbbtBfaOB+JaqJH1BOWye94f4",
+	"nCTk8UuI1QIJ0HhmAbXt8cNR7+6zvs4ywc9LEHMCjxqt5Ai1WvcAnkFDJIAC4oFDfwhZ/fSgYkd3U25/",
+	"0sj6ZtfBk6lfajYR3MZhUKbkXBmOnCf2fuOMK9oa4YJEbP9pbfTd3Y5dU8S54KoOfkANdSi3UISFbO+F",
+	"RV7woBowj9mpzk+VRuCZZN7own5AeDW/J2C7wKKnlm7Jb4tg2fFHdvEcwTQqJQojGxddtBqlGp0XRvZY",
+	"uXP5zNkRyZvjk2ffWomLcCwjkZ9jE0t/yLZRD3+9d/hkGT0Mv9tBSyZWthHfYppIwzIxKCqRFjmRVqVe",
+	"2Au0H8BcKPO+QAEN4ujFCT9PjpghByJW3LDk1aD1GgaYVPEIS4UT6m+cgf3uruMnsKF3uPEZaEs7Fqtb",
+	"YgXiFd08b8ppPGepZpdDXsTqDcEuGcZLOHuF7CNxobXMnRe1nXjnJdmJ2FjoceZ+ZX0Q533EyotBmcIN",
+	"i0nlgWwn4LDp3HaB9Ng3aLyD+fKjtVuouygKgJQofdHpxiopVTjMNGmzF7w/ZHosqFcTW7EEaZCxyEfS",
+	"oHXigLCsX0rnTYIWDPGNYNphJT61qkuTI29QyaJhUHssGej8TKapUEk7Vm/8lWBpjixdRq4zYdh2Lqz3",
+	"K03hvIIINBo/d44OfsLTkVQ7DP6JcidW1sCOKh/P9PWYpC9IoI9iAgZg4Oxb/1DbxluZM3Bcvf1htxjc",
+	"mbwUmhGSxfisprt4xesm1PrRESsVKkI7llgNrRrHYbLEXtfjWZa02bGyiFZVCAz3OKdARmGdc06MpJ+k",
+	"KTAntt/Zj9UlKAiEfMa0cgWPARODySzMf9U8XDTS7OFB07jaQxgNgLWPVab1GJw6xtM0F8ZE7DxHa9Rj",
+	"S2cg1sosc9OCAQEQZUbj+XJp3hHPQfYnVf1Pj/rTErJPkCHrMpdFAcoOwar4GQxstqOtFyulC4HsJEK0",
+	"CpJ73GhlInY5nFSeIUi7Sz6JEBc7lSkzeiRwmsGYzSYWNdshZqNvPmqDBzQhI2gE47GeknByC50AbAFn",
+	"fg+C4EDz3a42jBV3Y4TQTtVKE1xwCvsD+wYvhKp4VWiTXea6EJ42DIdDripMlHFtfrGVsWwg4Ga4sWCX",
+	"jCJHYwqzUJKtAo9CUoyJSCs/5ihwLN0piBXcj654+e2rt9Yr6fM8nzBT9oeOxrPNfAYfMSkzo9mQX4hw",
+	"iS0gd0LODq0nZsbw4x4Z/7CDvBLLEVaZVs8IklojhuLKnVd33uAARszoWPFK7T8ytPn7qCK4qifm4Pm0",
+	"U8jqLUSb/WDXmIzu4ORQpIYCbhEh2YEknDHRrUWAVrrdwCB37IavNCMGVwcaZoLmNHEhwaRdPxe4T+B6",
+	"UNb2BgTFpWAbmPL8HHxpWg7c/mdlAWJA9of1k3lpVRsKh0A3wo43wmvAtwJtlFiRbsbgX2LpGUA3v0rF",
+	"aKwLofoTVHcWRy5W2z+nOR8ULSmKQQssBz6WLRn8+qOYtOjHrc7XlXGR8oIXOe9/FHkbrkXzItX9x8Ni",
+	"lD1e5Z47O71YdZH14uCAjXOpCPG0YtMDfTDRZc76Qy37IgIVzLMMxIQSl+z9+1fP0e7yCpP8u939WLlc",
+	"iNdwMJdnMIswX2m1bfF4glHA4XEgwkBQC5GCfSsx3CA+iX5ZiDRWWvWFP/0oUop8QsqzwlBzhzRy1rrx",
+	"koNt73e6EShacFsOI3bw6RPcLlYuymLdX12DWgziPDbED666zkWKgZJUYne18jakf7tY+debNbt2d1ky",
+	"vTi5QH7lI5w4eLfLoaTwmX85fEKsJIh0SakIR7sT2Tt3DmfvLFWrNCJps7+LiS0/ACnrkTho21de/QgN",
+	"GrSH7IlAc5Odlem5KKhOw04ZbAFCwQBLKBVjoVIMDA6sy043MDZ4aCfF6sU2ewMehlOS/qbOZrRgcSB1",
+	"0BRS52AmoCnIMxKbblCxCuF1rdcMShX5fTFa3MfzbI6Ysw76ulSwJEaMec4LkU1Q4b96c/GEPX6yDwKn",
+	"uNT5R/qhwV2qgsEnb3khcLZsuMP/3XqjM9mfJHOOOj4Mf0cH0rS6nWuc8qbb7ezAiZnWvrkY67xAteu8",
+	"jiN2JiYabTheBGsAC72/e8gSuHsLby9SCsjEKgHRN2kdg4cIVpjf/H0N16KHB6Y87GX4KKM4Psz5kOfn",
+	"Iq1+4unfYuWMq1LJAmP+4BkeTKU6K/J9azo6mPModI8Z2a59kWXwjc7pQnCB8TLwDkHTkTMbGCKovIgA",
+	"HB3T7pSracMlhMsVUvbbm9sQl/Nl/T0oGuPhRc9pj7p5A+nkI0vJKe635Mj968+dxE7sbocmzexELn4I",
+	"N/e6HRMI4tOYIh6VjQ7GCQX83QzhYX9Xhh6PQeQ6kA6ysN4LPDUhUwr+WW0VJ5JoCWvr2hexItmNZWAR",
+	"K8cgZ2DBSVA8MvbM0gm18VuUjw74lTaTLIzIBj3ijq7EdMjzSmLQolVEftNWiN6pOMOxjDnIkcGgzX6o",
+	"3tdu5k+tao/30FFIvKi3MuLIPo+CGvUL3Cy3YJat0eZEC4YvBGJzxOq9AscVA7qak1VdnTfivw2VxAG4",
+	"hKXiF1xiPjiJbOqcAkuxkqORSCUKLrDoqqQcgfvZOrP8wjrx4Luz2smlGFkuBpmb+1gR/qfbqUTgyo5d",
+	"/NGqA9S6LmDIQUvmqT+aF5ig62vVL/McdFA7VlOTjoZbat3b2pTjZsCnpjNLhTvSTnaCRqOIlQ1FPgoi",
+	"cuh953bwtAbOdMbZUcIFzAnn12HuMucigEsh+3LMMT6GnwbVsdYYDG6Bq3ts/S20EnFrYI7HaBsPgD8G",
+	"4C+DkA6cY1J2LgdLDjK4Q/pSwZ534WnKx+FSYGlczeElLJiIkJ0mQRADt8QZ+SroB0VwTycEDMqEfl+M",
+	"0dkhGMGIzJUBGCOBTWGf17JJtxY90lUNxOpcXthoCb47asuEuN5NcYpj9pw4RfWRMzpeYArPmdKUJsOo",
+	"27RXZqNuh/sHXy8TdYPfgS4kRyApJmNKoBiyd4mqAQyKgbTDzz1hAIKd56THkr++OGE+n5fgvnNeYpa5",
+	"MzkTRHI1sTrAUCe/GZMlmOv41PK3paAJHL+cgcutU6/kQBiNceFtGcLxm1cudLTPEqWL1kCXChF0YrXf",
+	"OWAJ3aEFX1nI48TmgyrT/CwX/KNhBs4dz/DlTRQIeNzlEjZKiv4YskRqUNM9NhVCQwP7COUvQRU6S8nm",
+	"t6jiVdtkMageJ/xAm4FEZdbMYNv7u4c7GLKieBjcem8nAh9fnTOUelSPDP4u6NHt/c6TiO13wbbvHuxE",
+	"bMSzgc5H4Dhs73c6OxEzQz6GH4LpbesQpFatAZeZSJOoSjX5imYUcaDQ4Go8dP7MgxUOt9qJPLgdLBCu",
+	"AAxmf8dF5WY/dwPPtR7NfOsE2tTPpOJYqsPcDWWBaMfb+x2YqFoVGqlHl0ihX7jbunSiu9ANfupjfCb+",
+	"GwQOOEokmGspNuFVMp4Ua6y3Z/XWPLffRZhdkNr7N7bEyPqLR3RHa5W1HDT41GBciBskJZwePsGJQifh",
+	"TAgVqxFPRY+YUNkZhhTIz5LqfCrwT35R4PnFKpFqoNsW5T/xmYWf34nRf4u8kkRGjC4ESqCdnss7cDbi",
+	"/9S5Y53wc0CnqaK8r2xvLpUjeLTRDqz/Zj96j7B+R2lYBwy+kVRw+t3HMAkWUp8OOnpQ9I5HwaRl+ryq",
+	"3h+12Vtf3gZ3gNHEysavyAFX5aj6jvD5TY/JcwWTit7FRJfOkwYddq6kEUG4FitAqreXVaQzFeNcUEg+",
+	"8lq/+rDFnRr51DKlMgIsZpueI6oKMO4tJ8BTm8kiNZQf+Zi3Yjos4qMwXfLcPgVXGNVMrA6/3j9YSs98",
+	"vX+wsxOx5B0Nyl3/9OBwf5nr4Xc7O2S6sOQ7qT4mzju3tLy4A7BeKZN9oYwIipCOx7w/FC1iuKDSo/CR",
+	"HL/Gx9lrzePvXj178f27F3gNFgsWWKmIpUzHb15tBXQbljvj92hLj4XiY7nV29prd9p7BGg6xCI6X/QG",
+	"f5w3NYZSmYDNAxkXdKfwDOyJXFxQSSHsMAKlox4S9D/wGtieRmQXwqCQgN3l5cSFtbKrvEmPJXBVD9z+",
+	"hKbOa+ZX6VZvC/b8MdbNIX2zLy7Y6v3cXMFY/eQx+vlbv0cLf+iaxT5EW37HweTsdjquokyowuLRZzaT",
+	"8PifttuaaiYXV+rCS2AvHparze/Ggwlpw1Lu0+Ob7uqH+fi106J0RXfxFe/rNgFdt7f4updO1dMVTxZf",
+	"8b0ujtF0dZWk+7u7i696ZfkH8PeHi39/ovVrriZvrWiG6w6Wmbn3SnwaozNHl+wtNXVOZVKlajka8Xxi",
+	"T44/OFvRFqGK/7x1jF7D1odoi1x1eMZY5LY9ulSy2OptWRcChhGmIwn0gQ4HNpg7IxRu7K2nltVJ2PRU",
+	"X1lsXLFrFm1lus+zFjgvW9FWGDIiRogWr5Yq2poxv7DOFQsushba/vQ8Px0fiI6/iZgJM3zgKHwUE1tb",
+	"4fh/nNywgQTya8DuRsFie9F7IXwBBnZNrP5Zol875GbYZgmlpAhLeAJS2RUp2mQK+RZU4QteFHjflxIc",
+	"RnhIpvVHVo69p4ryrYocHdkYHUVLMZEz5IYN5CdyXV0OeI5sQy+4UbhRQpUkw8rSLUhdYFXxB6rEFqb4",
+	"RqeTJeSWrX1HSWcbRHv/2kJLIdBbsz2kMAFbvS07w1icq7Hd8eew7c++99YHlHaryEgL+fR7vbbc9vBN",
+	"yefu9d8zBHHZ2u3sPml1u63dvRMstex1Om2ie/ip3pLdQ0Vbg6rvqTLL6vj6xLc2935wUTeCQ77V2xqJ",
+	"kTntnv7tl85PH/+rO+yMdrOnzzrql49v9vRB/rU5LLrl3sXB5defDifdX/eOD77ZsmyupbHDpwHMXzjS",
+	"3sFP72Yp0yaNZ79qs8RxK3l6pPdvv3OBHEo4k3xsb0W2yh6X0l02byT2p4/tg/zPcSxftmrdX3wF0RG8",
+	"ppTLNRRyZwkF+3cxeaXeG7qgu7eURv6O5+f2goNl5s2UY4pZvBap5IGtMOdwW1X41WpG2Bu6qmk/NgQc",
+	"epT7lwNff5NXFRg8F5bOijQaqgXKWzj2fyXac1OIPbe90c3GQB7dx2crvesOmuNe2UJ04oKKsjn20Kyl",
+	"Q3Lm+qZOP9fGtHQuz+Uiy8dmjnxwrskYGvNJpnnaKrRuZbixYQB+y7Yw2tWy5F6NllPjJmj4gtLAi2yt",
+	"aGsq0gKiOar8u8f/kunvc528t2hgmTBQbjuAP4rJqv7ZuSi8/bKG7/TF6+YvXME2SbITv673wIvcX0r9",
+	"XF/PPVjH86+iWEfS3oFPaaXR1aJ1PT9zJUcJzJfnW79/mJGQj+m8ouxZ647zPN63eF/r8UbMd/GyIB3M",
+	"pCv9sN14R7bK0TCQXi6xJ4tYCZW6OHX3wJXItxk+BRvNfVwO7IkhVtLah67sktKdbtIlvdV42nz5RxOy",
+	"kYPXtfcfrOCkQ3pPrNT1ZeldWZ7emGlR6RdZdE3S8RtscibZh2y9WJWSC1uLYtP7s11IEVUFmhILl7FM",
+	"PbPpcCwt9J39lV2VuKYcfI5vU+CjWRAcqVjiASmSKFYcl6exL7PHODMf5Xjsep5G+sKlJAWzfeLwz3M+",
+	"plIoeEXMy1OzA3WUugS+7vtXl+QLUlzUTU7QxZq4QKlvRY2V+MT7RTap/QzlfgJzk9hy8bcvn7GDg/0D",
+	"9vbt++9esBEnVueXb1/8F9t+fvzqu39E7McXL/7+3T/AzX39w/cn3373j52Ivfr+5MXb/z7+LoqVpQJ6",
+	"9sP770/gR++/P3n1XcS++cfz43+wbVcRqvNUKp5R+QA3bPfkPfy41X35lmE/h793rL75B/5B14ff4aT9",
+	"+Pd3J0cVMIprpgtrH1wHH9W9YztcrMKJiKr+Uncj34hn2+dkgeWRpetxooZSbCXFV40V9fBZFUzEdkE3",
+	"n2tV41QF56bF4bDRUmh12tdqkMl+kfRYAuczYbbdP8tsl6BtWD1iCeyuBLs0bMOhjWDTVsVSk1gNciGw",
+	"cT7TYAVQUWcuRlwq02YvaLUuuWvmsQWmVRVQLkyZFUF1JyK9zFgMs47KFcHsd3T4r2s5LM7ZHYNrd82o",
+	"N0Gc1TzOwGXsNrEI7nWirWAtt3pbsFR12ki4ErbTVm8Ljtef6Vgd4Wb685MjPC9/Pnlf5za1/mhnr9XZ",
+	"Pena3vevOt1ep7O1gltI83/TIfRVnv0NMZg1GGb0zYKIL2mPqVjvixN+vijOi7/5PXrwceE7C4jaHV3Z",
+	"HEnkaODqn4XKv5iMRatW6caSXOtR8Fn72ubrnU0BbcaWl9yu3AVFctJmfo6w5zicIFcNBpbE7ARV39rZ",
+	"CT9onE5XHRir2oyaUha28JiapPpa9UWuKqXSvqouFIurJWJwgKrphZo1rzQnGiJwVLXGQh0qw9UaFV47",
+	"VvO6WXqznTGu90Ya13Yz0ybj4t1/oEwDUSqCMoCpG3Ms6V8qdRCrptwBu6+pA1ARvnskcMisWUFlFLaK",
+	"vFLXCL6bTqh+olZlceBrLGqwY7OFFg3R2Dt18GaEbXNqYr6oxcR8KGebExmhuKoe4cRP0xOC72qiat5o",
+	"rKQKx+OkFLmPDbIIccxrovYmsi61A/U5feHl8jG+aQor3gszhQFSQUWGnVAyt4S0tq6d6nLDDoJ6oxXL",
+	"JAY9XDVLCNR8teV/VQrIW/23Fu6zT5gT7rum0fggKgJohjaZkqszJVerlvkq4Q7yJVYCfu50Cc1HkDFp",
+	"lGaPSaKsnjsJbj+3YBBvTZ5h6dB06+JMq4GEiXcRoaDBh+DY9YhxW5+BMEhaNcEurR/swCHeWbDj1QDR",
+	"gu4qLsKzehreMUv5IIfb7nDAqM8CZE54CaxACPWKcZH96KpbrRrjoA24VIzjrvSQZWb5g+iju3bDw6AD",
+	"OEyhaApCDnLAkobtl/i4qevRk94/uqvauSVU67uCZ5+n0u4BqnySEas4lJQw3upZbXyfXcrG47GknTHO",
+	"scpA1i2N+1MH12yzVE7Rrdgtb4Ou7ZuxXWJky2y2XXqYAVXkxjkej5RaK5GgxSUvogBOGlzyKFbTiVTX",
+	"VG1cLtZjUPhEpAkAU9FDp0geJY5wEI8QwWtkR2PWtq2qpz9U+wrzhDVzqTGlVGWHTvXgFKlttrqd3l4H",
+	"pZwSn4rnfLKU1WWGclDAHcxWr7uypVXt689jbc3PKM3aXEGnci256VksNgbZ7Rhka1pj2KiF5RuyaEov",
+	"NSaQbsBq+0JSSEcNCaOZlFBTBinMCUVNCaGj+XmfWHl2a8r7tNn3sz3/bbZEWifAF1g+r7Oxgu+60s3J",
+	"7/VTK9FDsowXJFauzKksYz3PZlXuOHPyYKx3T6R5BVxBiG+Ov7cctDP2ZypzAQszWQQ34O93Ynl6p+zP",
+	"6d79bGIfjEgnfa7YdgKmUbJjcy+g6LYTZOtLdipqpgYuUeQS+qUU+aSiEpLm1G+cSiFNs44uYbt+YYAI",
+	"tWleBhlhZqU3MAn3ESZhZhkDbfRW65E14vGbdYET6mf9HqMnHKeIWT0zaT0io/A+PiLklYMBoQoiXJUs",
+	"4Hs067A2CPGgXPuqc5O0HmEvK7a66n6/HFu0Tc3GIodJMgg2qVJCim6z7/nIMuQSCV0UK4QVQuQihPdR",
+	"KULWqcJcJYQX4yLUBMTnBUgwH6V6NhTEo+v9bZrwU6wjrmpEu51oq68zXYL19B+74usUOWObi0mtjH/3",
+	"USoCvkJ2cpGaU1gapxbMWPQlzyyTAm7h5yIf8UJn+nyyYuNgbVpvE21h1Umz3xDyV/VV83Su0Bvqi3ph",
+	"4j7MWwlbuVtpWzv3y60Q/Ns+ofth8YLVWPyvHv/6a9ukT4/TdGENLoGaNWAubOpwP0OwZamYCPnkCEiY",
+	"C1QCFtDXAqYLirYgv0b7lnNeoCBO+EehNg78zVhNx2naZAIsMpvmGERfhsO9uFgR5G6rwH10j51XX/uX",
+	"ikwUDVTHz/Fzwyxcqoe1JThPGOQR44QQAufZAm+mApUUQuisZWPRcK5tY7nEyaynuD/vVR9IOy7M1930",
+	"437LzfFUQG3FIOqDlYy0o5qEY8X/FE7dvZGYVxZ6z4jKITetqfdsjgGu7Jg2ybno6jpmJOCYWo21gnGI",
+	"LTMtn64JMrNxSb48l+Rk2LBh/tC13DejWx465s0N2cN3AoWzijS/gyLvqVPpyprQlpsR7O/HqefZpJJq",
+	"hzS+PU24utNmL8DFRFiakBTooxBj268CExDFCkuRfAAT18rGL4+qyimthEelxzZ3kbOBLNi293axjOAy",
+	"Vi65FqGfa1NpjlJQ5tM1UMhhZhC3D/6CnyFqHz1jhyhiMom8P1KxhCOcDsjGEF6CQNJDVqP1jHESvDdr",
+	"jC8T6cSVa+HKfdVYqISzUW+Qn1FU+wfrq4M3NOC7rSqajoBSvcOi+qJrBsQ2Ua16VOuKpnGq7l4q7IUH",
+	"3Ie5kPTXBr/uOMi1qWm5WxOAdNKDi4pds7+3HjK7pSqQa4bFVijnML7p1bJARRVqnut6fTbUSPylhKXY",
+	"6hEpIRbY2bB47ZYoKf70J7ztn/5EDLzSUOX0ICBlRl5ALF20bCaFBn1/LoqhyOffF6fHiD7cG69mcdnp",
+	"7PX/zAr7L1boJEJeKRYSAF5IcUlWCT5ZOWp0Khes4GUQljiboVy0RGfSNfIm3sO0ww/uwAYyKyyTItg4",
+	"VOXdgBBEM0rBRyTCwumIaC5oUjxk1rrtw1MlNwvLbY6rKZtZs8jRP3lebSyMh/HVam0qrJ3uVnPNDeye",
+	"rWWNmmd2QM8pkxpND/ml5ekyBVcOs8rObZsds+SrxI1bDwZGFGxUIpMjEXJxw5L/vftNMu8NTjoWLein",
+	"Oe8Ci7b0u7yiUS5+DQLPqt7kyMJfIXAWbZQ5I366cMSFvonxYmHW7DmBw45noza87px94PGglh7Q89XG",
+	"4g7tEoMJMKZWHc0i14EYmLfucRHZigVkm9qx+147VqPZCT9et2bsrhv+b7NsjEA2HVuBU4SWfMdKHHbM",
+	"djvdaZI+W1/MJFWXnWWix5S2PV4h2fiZEIrAD7MMlBWFhriaBCSYcE94cMWTHkwy0kmrlIrETlwLmtfh",
+	"ls9SVdVrE6w6w4C3SC0rEJE+GnfRoCzKnDgkHRCkh1TaOQqtJKqFMEjqyBrAzuyvbdyIfoxMlfsNvikB",
+	"VlIIyU4g3vlwtr8D7jsZU5WcbcdD6EucvogeZAd1pY887QrvRFTHh0/BgR6yVZDH6BUwuLbfOVyr58RO",
+	"mQOprAAzXdnhIzPFg7ldI66137XwOzsgR6IL+8ozZuo8Vv1MG1pquAV81dKDwdSySUM8TrWlsEya0/tB",
+	"GoLUtD92O2Lq18T1WbstToT/GUYviD+VpoWaOOmnSrfw13B1stNmxzMeBO7wihZd6ZYZ6kvEBs3EoHBp",
+	"zVidCWwtxUPY75fjCVPaMkif+IMB/gSzHHxaMc7Oc1sZjySz4WohZykiilL73KA0PAt8AVcbSheAUep7",
+	"mlw1aayU4LkwRUCehb/kGQox2GfG+mQIwut3BTYTRcT76JicY9XXWSb4eWnBV6vr6qksy37uyaVB0Vus",
+	"1919fyCCmxHrNs/7Q5xiO2Yarh2JoyeH94Cf4xnzRPywoCmfRLHytNMCQYI9yfBx8MbsUsAdcG4pIF2Z",
+	"fazQOiJcXEvXap2wS27YONdp2YcxnpWF5zsfiiy1oLIXIs9lKhKWIds3ywVoE6kVyJBUZPIMPC2RTYhb",
+	"FH5RZsIR6dqQJsY2udGqFyuQXf7I1Y5qhHKt0h5YIQxqwLUgB+KC2PwvRA6XxMpz5hDNfHU8HxmWuJ+d",
+	"9vk4WbtnGO4QnKV7gj875NngW0wiNz/O/TY0c3297hoR99us9V3nXdZ7i7WhZUOss01d64PAl501gzBL",
+	"MNRZ+jkQZ8MDQW/yA5kFtRRaqA0pwFUDnRYqnYGE7npI6J/mwkZ3TzqHvT36DcilClDgX3PuWf3+ynva",
+	"5+IKFlxmNjFmhfocHcDQnZDGmiQ2TMvJeqgXJTtmczfgNro94Bv0YTCPp3w+K29xurY63b8d/vTs4L87",
+	"/0PvUJRmq7ffOazokp8HHO+5wPQAdc651TOP63bhKtUty+zvK7CBrzTQY7UiNnCjTQ638cehNIt6w9lU",
+	"a/gR07kDCp4y+OpWXTTPjI8C4zzycWlvL0ezlnY0ZVLjka5ZzjeFORyrewI6XCthg5P6Sr3h5PdXmXl3",
+	"OI/rSTEMJpM7EERolb68/jnb3a3O2TvyxJX1qTA2MnPS6pCscGiqmMdLCnk0vtIzneeiXxBxvTSsqszA",
+	"sAgl+Yzw2B+07vycS4WBVfwRytq+TmFII6nkqBxtBTLNBd15wSw5/QHYkRojMLi4M7UPYCfaG4LG5kXj",
+	"/ZhNVVrXyRNlUKx/++3LZ2xvb+9wJ6o4M2blr6UCqA8oENog8W9uMW2AkFVhrpmlnA1W3ZDcbIDHtuQi",
+	"WcYupM6ofpEc7akQj41w4S0CbAp00ugIgLoac2MaAS6uJOdER+aBIGzXJMTVcdSr0bYfPoh23Zb8MlG1",
+	"pxT8VWgRjUoadoDV0dXwnTlUvWD1SaifcUoq5fwwkLuXxOyeqnUPsLnBhLI1Cuvjal8rpOFSeh+uXTT/",
+	"eX37kxty3R9EZXgwV5sC8RUKxK/UcZ81CzgPeegzl4UvXxJOwWOPKKF0IRoKwzGth2kRW7iVqDLLEtbP",
+	"BM9NrChsDmd9KE2h84mNTiP4RUJFuMkRK1WqifOUYMqqKAJVaLvwO6H8KiygGmqHwQPL6QcZuU/tnWTB",
+	"qOaqx/Y7eyzxC5i02YkciagGnuGBMyxcGjubNDEQTgOPrh/inqkRX78+/Oaj24sKyR3s97+CQ/qjyziH",
+	"zqpEEFHa7VPg439XAjaTVMxI1RfstVYpn7TXbEb63JXni8rNNxrvNjTepk77S6jTXtrh9JiD4cX3B2n7",
+	"zmC1b8TZWZvSo8FquJLXg88DxK57UpSj7usqQU1cuuBkGvCvYkW1CxWpepu9UgG5EZkatZCgNFTa4PjV",
+	"qdRF0tFqIbw2ro4n1KsKIIikt3B3dfaOazVT4lOB/WpoxcSK9i7DoPO4uCbTyN3mtu8YDtuGF47Nx6nw",
+	"702QhYTp78/CGLKEzq/YuTZa/za0/to5XCsXTrxYqG1PKxBOXQR9y6/j1lSqdMrC9b87AkdkSMB5ihGT",
+	"DiZHr0rNPO46Sb1yLtSF9Z1grN6rIcA/KxRvKsLfIG574H5Zf+wsPBFSYSitLnxvMf+3MRA/D0XLxkCk",
+	"sPXMmXtAcM7OzhyK/seWVLdnab61oaOgvPeRYTzP5QXPeizx9ifVFngLNGFnAl7BsMRWmZ9KBWbZsTXy",
+	"9FR7WdCBNl3/SMWO+7bQmQBkXFYgb7AHL6SRV1uCMKJX6l6Ygpv4ycaSui1DIcT3cO2edeuAJSAUkamc",
+	"DAtpYmUbapc5v0xhWwt2L7gDjAwl9vAexSqBu0thCiw0xfptJ9a8DBlrY+RZJhYwacRqbYb0DQgcmhAw",
+	"8ZhecML+pu2HUDbfJ8vBH4PVAOE+m2GgwfMqxN0YBkKl7uzj+vZYItWpO2OhKWCHlSbraG178UZtb9T2",
+	"Rm1v1PZGbXu1bSXjLfv+G919R7obfei7UN22bMA3IsIx40UhVFp37QMF7vz79dMwdIuNFt9o8Y0Wv1KL",
+	"fyGh+QesNlESbSLmK0fMvyh9aascF4DhEdadLVBsDDRnKeItEGqBb96DsygqiK5Y0S2aACfGucASnSIo",
+	"vRzyC8GUVuJmate/te967UJ0ok2sJWFlQdvxX1tEi27BAGAL2WaVQa5VwVJh8MMVoNmxG7cZmB0ZjV2K",
+	"VZVZhjtTuH8HQF1wD1fHQF9aWHb35+LGW7AFqySzN3C2fl+T9sstxxwlbjfBw2Dp2NTLr1cv/8i4fbCp",
+	"nF/Hi2kW+pngF+IzuEghchCrgIN6tTQnpkLDCGisvAcFNzi1NzjFG5zCDXyVHNXkOTihNcKkODMb72rj",
+	"XW28q4139Rk14Wuef2TczJOYm+DkvXGwLHLeZ9C2qSTMPRjmcsVGSp/CWBPEgmzQp+z7QDDYUqIK/bIB",
+	"3mp1Baz0u6G+3GjgjQbeaOCNBv4CNLCT3xuNe180btXlfIs9ZBjHrFRjxSAWTVF8IQzsMp1msTLl2T+x",
+	"d1zXELARjrrNXhWGyRT7vVx8lOeCurrYq8FUe1msbH9ZVPV20JhJPOgsrUHu5iIT3NTVuhKXiCwiDUJK",
+	"q3asjpsHD0JpYoLvSpUJY6qaB/dweA0kYTMUD7ZUaySfyOaQxDtMMVZqtcvFiEtlKolYmIpcdRrGN4oV",
+	"srQUxpKqeSyUITe2Z9s1y/MzsKuRCW5q2dbO0Fa770E3y3kY46lmegIVo75Hi9MUNNEHMe1dOL0IBFe/",
+	"w7HCkhnCiAuvnReg7nZryGTrxaLfVjLjy+vLC3j9/kgm32fhgLsaBbaJ+619r03No0Y40CnAz7VQ+K9A",
+	"94zVXHhPdjW6Z6yWgfdky6B7OlzTK+A92Qomtn2nW6i8+0KxQG8FYXEWSnFJeMRYOXxE9hDgESt9dDMg",
+	"idF9KbhYgJO4Gg/hLADiDYAcflZIw7tszPxS0A8JXvYzBFBlwPdBKzeVqfSB0zBduUbQE19wE/PcxDw3",
+	"Mc9NZ8YmBOuMoHeWcnfTlnHv2zJKlerb0+DvFcJvIo8wN0VQqFrfPL0Kr1MPrFAhnrQgxmJriZADq9C5",
+	"vS/ug3xerNcjcTpi5iAySRg3smBDniK+qGqzt2IsOAZ6YWJIdNG4KPzaZscKv1L+iz4HAcRGPBVEKHAE",
+	"Lwe/iZUFrJGFEdkAfkWXoiVyPHUDe1eLIIFxU5KayCRGyGY69+JRXAiFNApsJFMlz4fgS72alayWlo1C",
+	"vkTNBoOMZiPZcFk2sd5+caljJT5ZujATkimO+ATGGzA50Og4u+SyyKQpmAY3j+y2ITeWYE6oWNH5ESmb",
+	"SJGl5oh+I1SRT2z0Ge4h1fkaxhpM4MZW29hqX1Sw8ggjJ0vFK3uBPPNQwi5ZVaVIkFY1Fdhw7uyS+2tb",
+	"gky2uS4nD1Ek1ISiT6MRP4ouszRWZwHlJIq0XlPE9M7Dl8g9Wg9grhSunLFGY7UxRxdgyDpVHdgYD8cc",
+	"veXA260Ex+5JhUKZymJBg1UueEpYrjZRHjElLn1LVY9dDnXEBrkegU+aC+JqjdjZxGbNvY1i09/IUGXT",
+	"3IRnX+RcZiAC+XgsVIrbgKoJuBm2+kMulUiPWDISI8NwzOxC5HIwSWKVikL0C4MWlBQ2VIZ0sijfRBqx",
+	"XIz0BdU35AI5s+HBx9j6xcOQmsi5ESly1gqZ+1tSjh8ZZukLqzDgklLB/HB0ud8KnoItWYSvRJavA7sV",
+	"xEv71gLs2sNCfLuea5YIb1Fk20oJB+uaIFewxlqMhAxYewpjJRX8nButPNswkyktjA0dDkGE2stPJehb",
+	"6p7b73Txkv3OHhmy+HGs9jv74Ahwx2mOY7LnksGpMgTlS/rLMQqDDU/27NjToUex8tsAn0C9YtaZqMkJ",
+	"9zBpWMKVVpORLkELpdKAWVxKM0QugVgpUcCZZTxNQScc+RF0dztEFOZWsDa9MCr7+NlKCthc85v2wLQ/",
+	"hp+8oBvPWtj1E/QDbGQ/CKroCKiNkXiNKhewC07CNb+UAluKFMdygqBRbtniAXBIwSC/YixnExoIzXVt",
+	"HFsfxaTX3Woeja0Dqg1lxD99J9R5Mdzq7XY60dZIKvd3FyUlCKat3tb/+fn/xHHZ6XQ6Lfxv9yX+5+uX",
+	"9Och/Lnb2X3aov++wP88eUJ/Pjn88Ce43lzrFtcdwf+qUGBNkWNcc85E4+xWW34bfM9gL+3Up/xcFG88",
+	"LlfTvPtL5838kysn/rj1E2/92mkdtlsfvlrqJb5Hh9XWW4EYQ6jd+o6t9WIG5KtNLwBiaPkNTA9rGtc3",
+	"S49pd+GYCr3eiBY4ut+BgFzGI35W5ubWXWKQVqDImxySHxSoBQo5WclwD3paN42poekPa2ttIuGVkjf8",
+	"0b4ji9+GJ8ci3+p1QU6XCmw/a/6bpoS7V4a33KZ6E+2oaM7S3zKTxSLYAOdLm5qzTZWdLJfnw4IpfYlW",
+	"rLGx/tRnWsUn3i9QyGsjwDvlOYh3Cgee55LilGT9NjAeJeTAg4nSF2CK/kieB8U1IxxXrPRgELF+pk2Z",
+	"g80d3sCHcGXObJkq2W1DnaVk7WBVLJMKzLd+X5eqOIoVlaBgeSq+tRICfm6LUTlzpQQUcHHsrINciDYj",
+	"kmiDXFFwc6Z0rGz01Eaqc1FLlMHTcJqxhtUCJuDdaObR+kpAMdiARKETdgZ+WxBqpTXC4GouvIF3uMtS",
+	"PgF/gedFmx1XlU6gCKQSlTXa7USdTscuXQuusrFax2EL5qrNyZE1bO8lUheCeoR2EvrLPSYpDmMEz/tD",
+	"1gePz7CRBr+HkzAd8QkuBBuISxuXx10Gb4t7HoMyCB5BQ0mU+FSc9lEbJOhcSFUK4033XLQZGhV86qd6",
+	"ECtVZhkb8fyjh2xssGqDc7HAuA1P0DLGbTEUxpUgmCNmBFxSwPxciJxntFP7ejTipqanf+5Gux/g73GG",
+	"7MADnhnRrKarytxQW1tUi8WWcARm0iv6ddfap+5PbwjxPOfI12qKSebIirfm2Hb2bSmLKw0zY9GXPJO/",
+	"4ly22TNuiMwYZJqy3p08Vxr8zpqx8lzkI17oTJ9P5hnctXvPs/66q9jdnaf0nxdzjOAmQ3vhNSs/Yykr",
+	"9KUXFlQ+V6ftdvNPAuZsggmeKgHmJaNbL5cKM8v4XXDT6ztdL2zK3kKas2OWfJW4xJGlt3Zy1sA7gX//",
+	"v3e/Sa5raNerxG/A8H5HSs4NtsE3cEgH7icBlTpJ+Tnv9HQ5Q/3G3+i53SlHsHVSMeBlVniF9ci02Vv7",
+	"RN/lnNhNUX+Tvc4cuTWNi7PsmN3AXjsO9dmxn1hDo1dXk7lgozIr5DgTlXgacTWxAQ8zA89/ybMMrIz+",
+	"x/qhOJgjjgoxbnwfO390pVDlaKv380HU7UTdg2i3E+11oiedD5HjgO+BNbe3u4WyGVnmnQNLfxx42QBW",
+	"37nIG/3skfQvXti9F0ZXMGPkGj6m8n23GHX5MrzDsCFGK1EDhEIRMV+oeLioOsyTUGkzBtOeu3IxThO8",
+	"TGDBOIAnuOT0Vxzm1osy12Px+Kcyl/0hVpPMkxUrtNO8y/RSTnBgnG5tkru13OVMAjdiyXyaeErvzrDN",
+	"X6sj5cG68C+l5eyjrRf676E5frUbHzg4Ta78tAdwyx79zMovTuPVN9AtRQUeg/RZxFmPRMxY38SzLAoS",
+	"1H6N0Fnk/WHQmYl/1q116ruRih12yF3VA2sJRczVctKdjyiU4A0NHjyKLK1YJeRyivQU/OS+HlG219NA",
+	"JibTBfiEDIQqmJquiRbvxQ3YOFIJcH1jlfz1xQmrTU0S+NFsaTd6YF+9KtdQLjBi+X0apu+IvGheuBZf",
+	"oXR5PoxY/R2liRXNU34dn/Z78cn5tUQxunFqN07txqm9Kae25j4pffnZU0Rg0OXCwHCcdArk9KBZVtdH",
+	"7dvDG30DbP5ucH2qy6wDVH0wteM/LLFNNu7pxj29aff05n3Jed4iGCNTsAo35UPOnKa6yoGXDMwIf5uD",
+	"1l6nJoPme50reJY142Kei3kyawJtHMyNg3m3DmagBx+Z6e248Tlv1ud0+cLWQIjULMhFux8z/DHafCn4",
+	"oP2sxHrCXFxgWhor8z6NUedrJcwR486wMQKVZzZxtYv6UlFt5fu335mANjoXRS7FhWjIEuLTr3alntmR",
+	"vsS3WrW95IsqjAlfZanQILzypjrmPlbH1M9XIOqe1b9Yt06mOjj3oE5mLmxcLjhY4BwkhivnBpuVV/MX",
+	"nDa2/UNZZFp/jNhftT7PRMSOx+NM7Lh68YbiCepFkQPXRAKuCkaAShdmuxzqrLL+I8YNk36Rtt++fBar",
+	"g4P9gx0v2hAAbigo6tTPRQrTyjNWqkJm1IbtxSc4fig9CeoNvynKXIk0Vng9Va+fiT4vjUWPFfmFyJlt",
+	"tvxnaQrGsSidBgALz8xQX9p2bKpuF7lAKZwLqlkJC3fsL1TlvsMvLvkkYgqB4EKQB1s/Q0XdbXbsY2x9",
+	"ruBleSGsyrClNiT3q/WCt5on568g8sI7h/Lx2o2E18JzGw+nnY66U2F9ojdDbB4dsOd5m33L05Snqxjy",
+	"4fvSWVgObq177beh+U5PlyBecT89mwR12lMuFm1xvBtl1+wXGTfFKTYTVF9dMXXwonhugp+XebbVq4wb",
+	"83gkRqbPs9Pu6d9+6fz08b+6w85oN3v6rKN++fhmTx/kX5vDolvuXRxcfv3pcNL9de/44Ju27JvrrUza",
+	"pKztV22WfKdp/hMnHUBQWMgF2PyPjG0GiFhS5llCoWj7A/dyU12h7p6LOkPtKPzPHwagBxX/3RSWx9VX",
+	"/V1MXqn35vMAjD1ENjRSFLxuBi2wghrsmy+j8W/GBLo2ltQdtdrVPUKEnliUh7TaHyQVSCeQ0XDxyp7b",
+	"uSimtPk1g4D3V4etqXbmw5/C4jwMHrDwfTdEYFcTgV1Xlt6Br1iTN5+d/CvcXJ79q0EkPqYDuzoez8wD",
+	"5kPqwQPAz4WnRkwMBgI7wZkcoa4oRDZhUtlmgHGu+8KYHqZhwY7MrWze7+yjl0y4OUwjdM4Fgclw73Oi",
+	"h0gAMPZJbfaswZ022DXwUYgxtkfjTS3JJM9gt0zQr17dmaOB3LwzdwdRuflCl+Z2I3xvzMx+sNKaTvu9",
+	"NH6vK8Dv1qw1j/9V6I9CLTZqufPBq7DidJSPHRzsH0Ts9YuTb3943nvz/pvvXr37diboF6sq4GcRx3Bk",
+	"0WzED/Ml7FwUKLcjj4/gthBDkDali1jl4kLwjGKfFqWsSpqhNMceuymQMdtGSNUOtr1jz1b9uVYJnXJC",
+	"tZAK5TvrPrW/IBZiWUT14gd7n69rt3FDf9KhyyJXoherXTCxj/wvbIjxkatYHNANeWEZs55x1RfZFHK/",
+	"revC3JNILXJ48u7k+OT9u96z4++fvfjuuxfPEwRuCMuWCLoMlGTy/tXzhKYY/3z34r/ev/j+2YskVhJW",
+	"jBthGxhD6uY2O6bpBTWCjBpKu0CoieCP8GngzmEwNVa+pVB8IlKvd8K+f/LihJ8TYsarQet7rUQLwcoS",
+	"VmjYC2yvs8/kwJOQgJp2sCRXe1GLighPHBLPOCAfs7seI04BD3XSln0z1RqzfljNlouMeTEM22c+ovCZ",
+	"30FzVxAO87AHFqLMwepZpLnF5gdshcchwlHjix6QS9qZHVCj1VElMaRi709etp5ORQif8f5QtJ5pVeQ6",
+	"WxgmhB+73/4eLQU694ze0EPP7ZFh0TDUTBI/cV+PEc3VYtV+7gGvY6VtHNdrmkKiX+bYDv/zh1k3dkoT",
+	"33xqdFyeZbK/lOF0l/4rjKd63lav/rQtsmwI7WpR7YZl29JZ6qv5I6q1cSgBWvWF1fsVsCnCUFExKmEt",
+	"WSQeRsjCVSMAdUqBygIHsIJzOhPnUimpziNKT9Zbw2NVh3tFzK2JLlkqcnkharBQ57YNfcyRFssNE27n",
+	"+gF62O1v0QmlYRniPOUsR7BYYvJiI1QTbKgvqaaTkqeGoe0Met2KoWwCyp5uFis+HgueG5olStj29Wgk",
+	"i8JRbFFi1Jo/YMdR50DBUjEWKjXoe/84lJlgyUjnAgwNw1DF+X4G/0JYzhF4+mgyvIDlcm+HFuXA4cVa",
+	"J5Mhe1Ri7aI/06cJDIJnRrM+zy34mHBIX49MDSJcRH4/cMJUA5NDFhYKgqIKRxg5wHivR44l1FiLdonA",
+	"AQQVmWl1Ljxk+ESXsBq8P4zge03zh/OMysCZp5jHpn4N+yBY7TJXNNVpron+zMFrYp1RRCAEOP844eW4",
+	"AhF21mqsaq/bZj8M8FDk1RGxrRVkGsFCjkXu3pey8Qj0FqttQnqjD5Id11jsjHTGMZKC1bS4fhXlnaVJ",
+	"sBBiIz6xDHKc8CPsvPR85WBiMTDc3zaKPkUrlGBnCqywRaoAH4AunSJfo6tZUsj+R+HuHqvkl1KUwn/r",
+	"UIJPESbNj8F97H9HFrzjMErI4A0feAqmixtIKnMBv59UzyFckdMakOepHgzsa1h0kSRWdAePckGpBHZc",
+	"Ky/z6zhoqDUI69X0wAaxkLIeztERYmPkhRL2XtQgpAd2+Y0/032Xxf3eYudPPTpWrjrCXkk+msXys7jY",
+	"JN04O+P9j+UYtrbbiiRMLdoLB0MlNM+PQqZCG9gDjWL9lQZWoMqVtOcMm9/JDZwV1bPhO0d8eHXVndVE",
+	"t15v19wZVF93I9hHiVJ34LPorkEqZWcT2xdV61ogRw8uazyiGNmsOUAh+aTbs/OQ0RCQzqyJSMdbv55+",
+	"+Go7sv/YWa6DJ7Hyv+cc5SBTh+JzZER2IUyb2V9GTtxUV6DeqFX72JbCea0ADqe1eRrsbWvT4LpQ/IX1",
+	"wTR1oVy/QYAglOb0CLj0oK/qb0gP2s7wreNB+tOT9P2zLfDGUBn5hrp6tpB2wBR+rfvY/ci1xAWTa0cK",
+	"7wxmg797rUG9GsYqqUM8MVd1A6At4ohHN0Wl97Go1Atl7zLZT9b1lUJdcE8A1xw82SInyf4MrEfMj6Hz",
+	"QFFP1xB9NoFvyU9qyHNNmSbzNKUbz6Iu31EFl+cIGNKQYbhCtfkC2hvvVVk9rcAyFfVuV2zk372Uf9VR",
+	"m44ZrS8Bw0N+n2vpM20sOQ+5xz3w2K0vVfCP4MaKS8c9YxM90oA/LHXKtvc7hwHpwk47Vn+VF4I5NrFL",
+	"7YQTAS9WCAsgPdG7pkJ6pM0504j73c9KIy9Em734REDaGHqp0j6msNkp8JNBlmL4xZaW2wRSg1i2u2Bx",
+	"OTn98PNWkveHuTTFiJs6HBJM3WnKCy/Qu7ut3YMtW242/cWTSqQ/8/dbxTikmbjpGvM1Ht5YYXGcplhE",
+	"TTEWkZ7WkUszj55a2z0WOLW+kSv01LUpdqKHXHi9KaG+JwrvOE0ZdxpvrsKrq7KaYLzbypH7WyNtJ81X",
+	"R5PjP6tgn+PnTsPiRVQdYvni6nDOruzBqlekSlpLldFw1lZlg7kZ7P15r/hQyttoyq6fnd3wPaFAos1x",
+	"n2SSffaCXo7l+ZFWFS/R1UVpiPZmBckasYdzUVRS4ZoB1GYjdYUGi2mQFTRaT3b3gvBErXGysmKb4Ffg",
+	"6v3a1ZZCcfFQVjeK5xbf2KX5Q7Nq35gQfei9GSvJxDsMOSwlA++iGYPG4fswUt2fH8E9pngd1Q9gqzsR",
+	"R2lV5LxPIQcwt4xQAZ9ZlfvM9aUROXbcgw1qfLml/YnMU0wNI/dMg1x9rrGscZmSv2ExyuaW+3VXqvaD",
+	"d17b9HpQh/KKGrIfxoJKhXB/Ep8iS3W/HAlVOGhHdwbfTUwhRnQCeVodQKWVNUVupm5snQNF3oetl16Q",
+	"y3DADWcTBvrTJSzYOyIEqY4ZBtL6enQmlUh7FVQPVgiMwBOIFc8ym1YfzZodU/Uc83IelphlUcrjTS4G",
+	"8pOvdiizjMavcyIjn7BLWw4ki1XQPpWeC5SI/7mJMuN7BO6J1oqGuSnEBkP11qa5BlnrKYm2kyIvRbID",
+	"mzrVWPplP8fUfrJTC7vXZpwq4hsrK8ypp4qt5tiO8EzrTHB1//J0JDWWSdPZWd5k6e4j6F/qlYPTw05d",
+	"rJujq2ule5ykO06R+4xmKEIhMhU2DPqBS5UJY1jihQFiy6BUuUpxL8qKPXf4wJ8xKYYKfM4+c7+z4oJy",
+	"LN/DBcu79uGltwOptMIbrDX2q9JkV2ENgbJxTcqb/Ncm/3XP818ezLxRlcxREpv01/LpL6usl85+1ZtF",
+	"LrmxrTIwuKB4n/hB1CTM2EdMXAjFeKz6vgsY+SgrpFjXAULVKENuWrVKgJ0jZkRR04iFJo0YK6lM4eAq",
+	"TnwrMjV5EBe/DxBVWJAGyUsa23yZa42IleMpZschkalmhKNePcixkBaajUUOuw0+TQUOFjbYEby9u68l",
+	"rCccRem8fMYzrQQ7E7BYlCRwpKZTrt1aNgDN8Lo2wB83m3iXaHTfcnMcbPtNErIhCRnIGexZDOdrnuMR",
+	"dGdbvWK71n//spTJMhB007Lxs2cyPWCFtT7XCS1S6J0k0zUzmp/DPq+0zh87aXhTsvKB5wzXsm3vIACy",
+	"jPi5g4whzYbDVUO7Y0YAvceyAHKCzyVYlyMxOhO5Ydt/e/fD92wk8nPsdusPd4i1KkC5dCHziNnqAtef",
+	"3A4szB6ZlwkzhR5Pl1BXwZoe9ZLX8H2kiZVBu1dpd9GMtWf5+E1VI81mSqSPWDnu6xG2uSphYlWVSzOp",
+	"5pbNcrDWsbgCrsRviPyLjTOuYrWdvPnh3Ql7DH+ZZKfN3ulZ8PBLbJpFq7dqhQYz10UbYpXU7VLfn4oX",
+	"IsrxhcgzPkbG+hkAI8U4A6s5h/lP4KcwVad9Pk7oQWY9Q5fW9EYM3WWiXLjTWrjTvmrSR9iWjKFyLwXe",
+	"FXpc21B0rmz/os8AUIvg76sqqDf0AsvEvm46wk9NaXOx9Oxpu26YaqMq165R3ISnrq3CSfMs1OIPyudo",
+	"djCuH+m6btzqsWtbWlBGUQHUPTIVQN1t94eeyJH4AaEENu2hnyXtbBdgmbyzbzrbxKz+ME2lfFYm3Nf+",
+	"0i/Sc7sqEW67Y6TyXKViqmVV112umTZV9ld5IWJ1E22qkUUhi5VHQ8UN8atWlHCf76FNNbFe5ZUVmp0h",
+	"YBeIp7TMRNojgCpscHZApIheQzWrtjLA64HAw7zkhoGHybZx2PSi3ajT6exYGDNb91ovMkAld8kdkFGz",
+	"TltURjBXrd1lHQG+idJWG/hz/cZCoHJY5tCrauaC7X5NavKrTrfX6WDskePDtmSWKWHMFRyx3b3atSBf",
+	"LoX4WB/Pj27L1Vy82R7gztetTmMPMHxxGA7sgocp95X04OdpAq49fNMEvMl3bUonbrV0YrEps4JnWlcK",
+	"Gz6mG3VaH//Loc2drtCB7D0VFtQ6rNWCvFjh03jWVvh/3KIBO2WbFuSbzf4/GNnmRMCX3KFs60prPnKL",
+	"4mZUFLVe63IlTa6Z6Hcm+pqNy1MkcM3+wZPZNmYNAprI4FbxFnZvt6XZzeqczEsV3voj51xuTCo/6PqE",
+	"hUL2s0W5lpOadxrnamzJczP4yDBZb7XrNlOmVGbglcQpVwbpn2/97husK1vTgnK3EJR7KQrQmrzHOaWi",
+	"WPEJ5lhqZaaqfYk5wP/aEtDFyj6a4aN953YQjCqwThjpgdZTJT/SE77Fd7u2PnHRmypm5N8Y98RZpvsf",
+	"6Z9CwQi6TylohDIf/t7HQNCHaKsWwdlrdTu4UfwNGn5xgNfhRvgV6U63XpS5HovHP5W57A/t5qflmDOa",
+	"3fpoOnZ08Fopn2z1ujAG+9uvp0a+d8VvF913D0buiQ1PMbXk3qzb6nS3fv+wgiKrrekcbVbbWZsygk2m",
+	"Z8mKu0emvnW+PA33ReZxykaNMc54X2Dnw4ynUD+f7DhQDiiEhYXskIWJVVIXHQkrVSEzuiGfhNkPhDHX",
+	"SjwybXaiHYUKfEMqhngYYjUoizKHqwvBtIoILATr/ixnSDAc+427dZt9Uz0Pw/Sxqn4dJKl8SRy8K/LT",
+	"eW3Bcjc3LlxDV2vFOINjmolYweCQRrC6zOlSkuzYVYIz4KBQv6HPiTGP4S5ilzzLWn34wtLsHVs6CJ0z",
+	"4QgQUj7J5PmwYIZfwLKgeWI+yrGJ1UhfwECJHACusGt5zsdHTA6YLJju92F2i0vZFxHjND6WlyoAXrFT",
+	"hT/Nheqj9ygpR5YX7v5ExUJfCJW22XH6T96HFaF3dn1C6EjHaiRTBeOOLLiFKuR5qUvTg3kLO3dGfMLM",
+	"mKsK2mLpkkqmy8LIVPgWSmuthBm9WM1JTUR29WzJo7VrkL6GnU2w+jGXqWizH64uEQ0SnbXx0FhcoahN",
+	"gdoftGqWXbJDpEHIUDhluCkd2G7hHp5rjl0jYmj3/pRldts1mBtz7v6Yc3dXkxo+2+qrdD5FxuXGrNxU",
+	"pz4ACmrc56ubvA8qK/gFlasOhjJ/HDR1zo3BEKQX6OzQZJHK8lmZghclljalIifuK7KtHCRYAjrIA0Pg",
+	"d5FlVEbiJ0TkEoYl5yKJWHJOPHMc/jfDTzL8RJxZujbxSxJRJwkZ0oOpCqlfMUeQgy3mq1PP5QXSKqKt",
+	"aFtOLqVK9SWRJeM7CNNjia+BcuRwWg0k7JkEba+EjBIYUH8o+h9FeioJ9cL93ZIKifOkOh3n+jwXxvhb",
+	"UXePu9WgzAYyI/60ROlTM9SXdCul8d/wENeX7mjvMjEoTq1FfnompDo/NUIoe8vq5212TITYrNvpRJ1O",
+	"Z5beuq9LVRDR4Cn++8+dZCdifKTVOdVs4XVE+kbLnBzRVXBssXdGGra/uztrkc3SATYZZQa31suhzI+n",
+	"Gkevqkt+lZpGsrV60XF3ToUxxTKXU9QwslfPbQ0lHJiWBbwiLunmIKvlFaM9qphMI5a8oc8edxPcmQSP",
+	"YguEiCC0Pnj/+zkv4bjLVnmRt2Ig0AVqeJ/cfTfvnRDXED5AqvXgxYIvln+72kXzXjH40d29p2Ohy2df",
+	"OVjEW31xbrs3bv+NkWQ3csgYTOPnPLMi+UqpGb7Wz1vnosoogpos/J9PQImLT+NMp1fCy6GfEr6zZcur",
+	"wfjtd2q4fdvil9/OxW/nxW+Z+C0rfjP8N3G285efO63DD//a/327Rf/aDf914v7V8x9V/4rjNv27Gx3+",
+	"vvOXnb9s//Tbz1+1PsxcswNf7vylAaMvgvG+orHvV3x7ec4ns2uDLz27LC+/ffXWqlWxjKSzDH5zABLx",
+	"PssCIz6pT/A412NtRPrbmFpSfqNH/cZzpE/+zWuw37zi+Y10128CbBLUhmSV/Fapx98c3MjOdnTrj9j5",
+	"Vyc6/L1xpeaJ9AVRADhxb/BYLfvrZ6AyV2QgXeK2L3U+4sUKQy6Kyap9LTBDX63m3U6p829KlWaNkObH",
+	"vskltBaWr7Oyog/r4pb1VGeu2VvjmierX7OMXzdzzeFy13zHC9yLy3l1U085WHYG7FNqTp1F+w1Wm+XC",
+	"6DLv1xjRQKCt3a0yY0neE1LIaf/q8f8CyYYv39h/8o3WH810APlsUnHl5yUGTsEQwSb5WsS3R0zizvTU",
+	"SsSqbsEk6Hk5H0qB04EKPTGZLhJmsargNIbXUSJCjoQ5ilUCNo3sixOk25YzowVJ2mZv9z3kAUb5X794",
+	"/a5KSxAzNc9FrCzkrw9WJyOdyoEU+YtPhVAG4QRxtHIEAkkWb2EGEseDTpTxVbIlViPBlWXetjHtwrfB",
+	"5OKfGMqg6tQznU4wOo/8w2cCjDsnLRPP6h6rcGfDzPPxuGi5LZ60GR4knhk25BeiWipSunAFBukb1ssZ",
+	"0T84f+gHctItukGSioLLzLT7GpRigrULePusPEf+b3Kd8RAs8L7mx8RhQ05J62s3z9y66lom7F7TWmHs",
+	"fcizwbe6zOvxd4w/hzVxnd5erfsGkfn7cszhUT//y5rovX8F1nXos/0eObMLrHnY2yhr511XdwqaLyat",
+	"jdvuhOyV+qK5qHn9Leo9RP62zuZapY4P1gFElI0ioiJYPwI+e7drtv5c305pslC+QVt0Ab7pFFP5irF5",
+	"GMWdtfd8Notp/26srM7h6td013ifZcL7fwwLEE7ItBmwjZbOTrMB2BzNr8Rr5ZeFemhr6rC+9YbeVdbi",
+	"Z8gCWAuslgZoyAwEw0T/c1EzEd0UEX2CO0rlIflnbnjVd/gAAgal9ADm7W2iv0URnuCLeqlmVe1aDcTC",
+	"KQVDrT5RupVrPWoNcnEjjVGo6cDnH3NcujtqlJo15wcS7IYlClfRfCZbuF7ZkGPxi9KXERO8P7QmYWhz",
+	"SmVtyVglTmsnEXVse7Sw1EbwfPQSbF5swi40S/AwJmT21mlZwIgEY9PqsXcZmOfo0aFF6RwGanu/RqpG",
+	"pYww0ZzdWk/VbCeV0QJX27/cP4nHwrXQ03sgOhc7g/MSKws7gsVCOJdo01OJEJjNY26MSI/wDcrx2F3I",
+	"wuu6+9gLbcFWZBErzF4Zxm0S5XC3/oMGm5u2kMxkcQWeJGyaVfMdFr6nMRJYA17hWXZfAu0+CTyPJWY9",
+	"HphiciMUMDN8LHFc7nZ2n7bovy/wP0+e0J9PDpsYYVa9xXVHsFKEcyoON+vFR9YPTUvauxE7KwcDAZsQ",
+	"hDnVbzniGbDDJ8sl32wAwcn3xpV6ctVCbZe56o3EyPSmtVoc/+Zi/92o++T3a0zIc/vWIH5HUpWFMBGK",
+	"V3tISWIi80Wfp6J2BlHgT8biEaF97HVqE7PXmZP+sE+szcmAnOQeKKy93S1MLchROdrqdZ/SHNm/Dvyb",
+	"gmo7J1Ow/qqqHJ3ZgPUXmwMiH/YPmwTapB3uOu1AFhXPNjmHe+RxIqFTrZZlG03xndUSDtZzQQSchqTD",
+	"tDF3X5MOjkTjSiel7r+3WRL8DCNel+C7yALJnjSxmHpcKKVZIT4VjhIiKMQyBR8MeswhYSldYA4gt8F5",
+	"brQCn8CXo/tevL7IMk4dfWsWFsEX141s06almKvtqHww0nFetfENxTI3AckHLYLfCp5ORypcdqJRCn/W",
+	"hG7oKNx0/5qXuTb5s7iI1sZo6gWz2H8EVnBkoQHrnLpoVhpiy/VBmFjpAZLVmojIUwlVz4g2S2QKEzWQ",
+	"Iqc0LRuJVPZ55piSyBsA/yQxSEj8GybDQJTWhK0b7DIVnHYG7nP15nHzPEWzE0WOkGLVRDNpTClSJjIj",
+	"LoeCWPqr9/Fu6yhXvxGMRvfpnHesbjrPRd7b3QQz5qzhFMEzniadhyeMqJ7PdDGsL9Hr0hRiHRLnTWip",
+	"+vzq5fCrsMLMD/hIZpuw3rXnvlIs9ck/VmrOzCN9yWbiV5/453wSsZFWxRCEzURwkjgyL4YrRtpyrs7F",
+	"VKCte/i00+rstjp7S8bV8MFLFVh3d68bW7vFsugap7xojbjMGE/TXJgp24Er1R6hSPlP+2Fb5+dzNrmA",
+	"+8yl5z/Yr23yvas2+W6ntsWOOwu22FfX0HInTpim8lwWxp3x8VArEVotIamQ/bw+V53u11/PywvBzebN",
+	"zH799O/XJ+arTuuQbe88brc+/Al3Ru2T7egv7E/bR+JT8efffhYvPvz86X8+/FycfIjj9l9++/nT//zH",
+	"hx32JxeD/fp39qc5W2pTv31roQJrzC8VRLV2/yaGeu/qtu0q33zNds1vvE+hU1fDuVzY1O39NjsmXjfH",
+	"IMWQGYUKcAjmX6qPHs3ElPmFvLBAH7HaTiw2Rdo6myQ7syHPxV64C3e+8W2Bf/BQp5uIOWFOt26bEOdG",
+	"Ql4V4pyRkIujm3cp+pqKDW9WHIalQQtDm6mrUwoim2Egcx3+3SC+GIzlPgcZK6+cY/jW2e6znvm3PE15",
+	"uglI3ahv/uNQEC/PNK+PI/SprcF8p9pX11YrYB99pnUmuNp4KLer4QNxsFytRyA+Nr7K/fNVwqbEG3dY",
+	"7pTN+tZU9LJui2WEX0cfe0+jXjT8R3c3wtmY53MEv9k4Hhtxt8DxaBJ3i72Ph8DK70XbOwvFtdjzcKBd",
+	"ps1eICiZteyGHBlDIt/RXfUdXNsfcaO793BV4U6jqn83nVTy90VDGG16Sb6s8ouNe/Uw3Csn3ZZxrSrp",
+	"u3Gr7ptb5dZ541LN2h2ruVOPKjPkWp6Vt3r+8F6Vn4k5HpWf7o03tZFyV3pTM1Luj+ZJZXqJ0vRlsQoa",
+	"kZ7pFSKWyY8iVslfX5ywx2EXVdJjJtMeeXg0LsEZ8jwdNnf0iDmAEEPAATBfbJALEStkxSAoL5C8IkVS",
+	"kUwX6M0xofo6FSGPRBQOzzcyV3xfsYKlZRnsmw3iwULEA3bM7F5nYMBLXA6PMY1Q0UFTXY/xWKGFOEKy",
+	"HGaGOi8iT2yTSfWRJUp8KhJiUFGlqHhbclHhVx/QvXFnxioArmYhbvUUMDWVeV+InGCqg4FF7FwU81Cr",
+	"l8JwCGIAsKMX+f8+ULAGgIM3ReY21FfWwsbZ3gA3bIAbNsANG+CGz4renYC1khwxjXGwyuZR4gJD+dZ2",
+	"qZ06i421JH63ULB5fqarPmwKo+/UJ830UlXRsDa0+Jug2P0LimV67aLoB4wrAdOybEwMtj5DXxZ0LLe4",
+	"cj1G0pFdDiWll8ATM4XMssrVjEAVK5aclWaSrGuj+2gaeL7rRNLgwocRRYMZmBdBy3RxD+TTJgR2AyGw",
+	"UKYtAdLwGQTVFXipNyrHRqLgKS/4EmIMqVje7rPt/Xan3d1hz/jYTsq7ghcC3S5fW+A1RmTFHSHaxMqL",
+	"JmzUS3AUHsYebEPxifeLbMICPE5pMCyS834xh2QeDTA3HinMWmLuCxZcDXM9T441/PQaYu2PLjpEv8xl",
+	"MSEC2TphOWxzPBN9P+MIUCsswtKsVOFpJVQUNZROd0yUZ5nsLyVfbsm6GQqeFcNfF8qD3U6HccMyrc4Z",
+	"dwFi3RfGIOv0keUGL/gZRyZlJLywpETtpiP8LT546xapZu0TmnyVTF6I5U/JFCnsXXD5r0xSesXmfQar",
+	"wOCVlTChSf8OYV1uYa+uszlxFNUmd8OgTaqz1Mynj3krkHAOlBYyZVPAp8+zTOSMn+kS0aDBwmayiJgp",
+	"z/4p+p4A3ZF8I8dMDy/e68Sq0OxJp8MMspZWCSLY2rrfL8dSpPSgLLPxDnog8eBXDxMqtZz6GIxIkEsF",
+	"XujU/u11KNKnuPQNUX6rFONydLrw9/B8M9SXCtNDsbL5AsVKBXKPwZ2Z+DSWuTDgfsjCiGywNk1KH/kW",
+	"vtVZem12lGsRhxeX+jUFNWv0JTRbpzLFkKsLSJ6O3E/3OngsYAW3et3djoVQP4XZvZIxZAV2EJgcoqW4",
+	"PpXHCq9OK5Oeckt98qTV7bZ2906QO7zX6bQJaeknb1RePUtCpQ2z0jkkNpifMGSHm6rxgbv1B9on2R49",
+	"fLAqsyzayrUeBX/OW4zOIb0D3ItCeL2tv3/9t//a++mb3df7//Pk5OAf//Xji7cnP73f3ds/sLFMf9+1",
+	"1q6RhPxbkS1iQIHztjYt+V3wnnxeRvM5+9wqkBUt4zd0VdNKJTP9oEnEkmlvCj6bTz+BRKYJEjZUn7Wv",
+	"ofOJkuXOp4Da8YP3d+34ja9ffRkrevkrfx7wZ8D3frZMKfHFk6NYJc20GonN2MjCMNTx5oiBqiOS5b5W",
+	"g0z2C0f2zDM0D2AgBp7UyMgBXzhKjuCFLQMHvtIUK4cftPsbFz0k6kjaLCm0bo24mrTQ8khsQj8vFJb3",
+	"2gIRsHCMoTINBKK5VBYDwWApwgHaXCghTDtWSTMpR9ILIKpckYG1CaRhH8UEVT7GCaWKlSPWBm39Ofj5",
+	"72w7z9iMtFQ1DpSEAB8bSFDstML0XXITk3FEhmEqB5jn99PtpnIZr/RE69dcTSwJj1nLVl/SNX0fOGv1",
+	"uBZpA8ZxbwUGfY1ZYz7n0BnYX78/SP6guvS+BUKhmoRcTDA0Ix+vIh2qS50bYyEKxd3DISXCOfIpmVRk",
+	"ohBNrmEmuLEVbXDJEYpq58lhqpKfc6mYHOGbFiKbrO0t0SjW85YGr3nRHzbFF/fnvla6dgzjjs3Aq6+A",
+	"CXsNc00p/DWtre4SEZZ3BV8vHnN/dIPdGqsqBzJctnpbeNWXpxxgWAsEe46OvqxLp5XDok3yJlqUK8Go",
+	"CxqGYPgpXdgQTLouiP+5KKwYWSM8uokeVNGDawQG5mVcruXy/74R2GcPXQT/VRTLiN/PygywWJ6ukVBa",
+	"1eiBffTq+dbvcOXjkViKUbL2wj7IT0F2Vk2piZjRJJI562eIZAZO+1CmAjldYkUk6meC5ZQznJXVRmSD",
+	"eeL5GT75+gLahhXmhbVJ1H1Evs2tjwJWMnhJ2BdN5QpTHTxgU2p83s/+eZgiwkQI3bjXXSXobd9+joSk",
+	"VbkHxulGbjVluftlntN5sVvcyzCMeDVILzgoawqsuyjh02Oh+Fi23flbIGSC+hPGDfvbux++t1HKkRid",
+	"idwwqaqMHbaENaa4n9mbHJu/GSyTv7VUt3vSc90vryoW8WU1X3Lu+84OzMKCj4aNcBfp8xs4BfV9P+Gj",
+	"bLV9H7GzSUGZdPjHldt7tY3txjKv4Qn+b6auf7Obb3Y336td7GBl5+7g76QpKnapJUilqNS9zgjO+np0",
+	"JpVIbbKHwG9HpSks+RQWemDSd9RmL+Ftc7ytqRo77Z8hFYEtg6xzNmB3bB0228BI7W0qkGz6bh1Y7Eya",
+	"Yllaqpe5EERkyA3Wm6RMqkIzzsDDy4Qt6WRn+pOr3MRhivxC5AzXbJyLwvRgSgti53LTAbeUiiXwb5cA",
+	"1Dn+V5dom+vRiB8xThwh2DvMthMk+ujuYmdwrJLOXru724YPkyOW7D3u7j7GP5g0yGbE9thz0UfljIvR",
+	"3WWvYcg7RxX3jqeLoLbkcJHg8eMaY0x9vciPkKqfla7NOvnP5Ig4H+fyi8kUu+nCW1MrccPmEgjdBdMX",
+	"K+SeYdvJNyI/Z8Gb79A6V61T8IOI/Y3PI7H55UY4tDpP6T8v5jR5NjWSLrxm5Wc0dKzNwxem04X0cCHA",
+	"cAT7kKsJGWxztyLbTrhiozKJFRxIw46VYsTShFvr9b//L7qcx0rxI5a85vkvpfg1YfTj1zz/9//D2d+0",
+	"+ff/n/2V53346/W//3/4I1jAZ9yICFPHSITHx9oUuR4PQW4MJ+OhUK5P1fbOIb+dSI9Y8u//m0QsKW23",
+	"fSkS+D5W4peSZySDjMZLjBzJjOcsEwVKt+3k3/8vptDxf8TsRoKNuAbW8m7nYW6jK9h2jpBmMAIRnetS",
+	"pSCkzZj3LYHruFSTvk5FuHK3RdAzfYj3HsjsHxcsEyCwveQuhqCgVqf7wXoJxW1zsLaqyn8AFkuPJZ3u",
+	"1112cHDAOt3dPXu4vto/ZPZj+tRKad4fxgqrPRGAg9Sia0MWnwqhQEFbWeANknqFZ/UznccKzKzp4wiP",
+	"XIeYaG/3ig0Rx1/9Zftntr3TfuyYiXb+tRd1D373H94MOdEc7ATQ644JbKrv/vDpfquz29o93LqCxOt0",
+	"hsXLt5rbb2p+RF0wdVY99Y1K/Sg86l5YByedHdtfxoo2BbvMtTqnOnjawGCx5OKfaLPPrDtxY85b+1E+",
+	"l5Fur/6+T+uioNM6ZK1Gzq0GEEMsxgpIVKmOhhhArR1EbJ+ymJJsw4uFpJ6ndJ8bwbu4RyJtelLtNNi5",
+	"9Zuu+kF9Zr8+eNLu7u7ttw+efP20ffj12typD2d+FyQWvsMWghWa8z/cYnDOumHgpTZFMn5Q4hqEYpvQ",
+	"+RcROn8Jvvu48rdddMW74H8UOrFobo/OuTQUa/H+L6jRPEjtmQK0qAt6IPZX3fqOmBwguIuKYoXes9IF",
+	"OxPYlVZoxsk2cw84IhBnFLAc7kx4XkUuRyOpziP2Xkmw1sEKy0c8k4YQdLa/f/lsx4KlGcEGOkvx50az",
+	"BPy+/3xRWe7WYORKhfZ8QmBd6JqBVZCWJDxEqP7JLtzvHLIEDf1WwT8K5ZtjUy2olCQXF4JnsSJ0IxeS",
+	"wFc7CnQGmSKlkr+UopaguOQTtr3fOaQSZPtr+zCiXPteF0PwZERmBFawFJqduXuFEYu6JYvxnW0jhA3v",
+	"YGyF4O/ctk2OYChC4rJYx3sQxM5cUCXd8UE0vHUQDAIrObT2Haia/+1Y5EYr0qW7nS7LMBxoSgzxWROc",
+	"m1glY22MPMvEqV8Ok7QZKWetTme/7tnUcGJ7nKk4O1jCWEllCsHDtXS3afnbJFH95WCARJPHkj5XqUzt",
+	"UJ7RRsUA1Siy5wM7yMLnU708HdQETgSGdpHrviptpklps1cDVlzqWNmLrTOSuPfK7bGcnk3W18qmAbNJ",
+	"5Ju0YRUQQg4jX7ud7hWhyUVNZesS9t1oXxlXc1tv3M+c/qai62OltpZPk9cuvZ32sBXe4B2/EOlaL4BX",
+	"NhkvTqyLRX1SSlw6wb7plropc2qlBqNw06C+OeHYWRfWnYiCywzR9WqKlESeW+mgO2WKitplVs4m7ptC",
+	"V2kNWn4M1pSgyOwzAh5rwv3sg7H/ODCm7PHGepitTvdvhz89O/jvzv9Q7XlRmq3efucw2ipkge7Si3rs",
+	"nmdgOk2CF6hcCjdJ5nGggVepg7mqgSVU6r1p24TUbNMczirpXqzmXh34jI2qp4erFasFCg6hAu3XdWtl",
+	"dvqOYhWqLatva+mxFXqdbKikqdmJfe5epwdZHm4VvjfD53orzX7IZ6j9nvFLwsMabU2fly30QaYOwk10",
+	"utxRZ4ub6oXNLc/xc7D7bJgSw3OX3FjARSxqnLbeuZqEyKkRExdCMR6rPkjeLBMp0QZJg+lIp789ivNQ",
+	"gps2cVjS5IAxGmLaY+RnDLlphRWtyVp2It10bTtxpY4amssH0lBjp+z6Jdp33ME8s216geGAOi/8tnkL",
+	"toOeX9sJXbsLHA/63GuVTePQxJ+AIDzjE+Nh5foXryyWIoaeaQKd3nmftZ9IK0/T/shcowboXBSV8Lxm",
+	"mfoKbuZaHubN09VX/TZ7naezk33SJBKOrnZiZwqz6qN66GAed6R0Hnhf0Hpm9z2m1F/VcLPTgY1BOKr+",
+	"cPb4vh8TywgcSyqYc7X5239798P3dJ4ZXrwzk2hwGdeIlXibNFYu6ZCoMssS1s8Ez40NzCcRSzACTQgU",
+	"VTlC0mYvpgs7BzrL9CUFSDGgmpeZr4J888O7MDgeuOxhTNp61EUl/gy7HGo24pNYzUa+IzsBRHmC7+Nz",
+	"KJ7gxvGM1CIy9u6xOpuQY15F5tcy2OnpN2OwLxPRxUVu4SI3hrlG+kKkaJr6M/i9uJyqHbLxl1zQr6Mq",
+	"HEblV7YFiypveltf7XfZ/r4tGGKHhytFi2hm3tBrLhMNvvEs9NxI7sns7vlD97jeVx8qjDqiuJoNJzLp",
+	"kqamIWvaZsv6T2t4T5sI3rWtCNJ89yl+t5RhsTimN+2zNTto14/yXTtm91jk3Ajb3Lu+4dNYRwEqmStM",
+	"y1qVZah5gDL4VKDnJq9mQ1SEc/YkU05aG+xhwFYU7PqQRc/Wy5NmtP0sUZCTj8KyA8pTUwOD0oVgWmEC",
+	"W+a1yEHECtn/KGzY5pLLAtPgQhW5FJbprR7dyQX7KMZFhNkPNRlJI1KsHqgHJE3BC2kK2bc3qTznlBfc",
+	"VULwMpUFK3IuM7ChYAkNK5EFDxY2srQMiLMKP3pkWH/IpYLbT8B4K3i/aLMXPM+kyNkZ738sxy5VMdRZ",
+	"GqtgGUpVyAxuNsHXqEJT82wq3DGNNhV+82Xkys1Hsqa8gZQLbqY9dYY/w2WSBcw+CByYE60YgXTstnY7",
+	"7TXMphd4qj6P2dSkanE8tk4pB/Gl5kYGNrbTvYk/67FQTUHoMPNajvt6BItdE1i6LvBiFWQwjxilV+BH",
+	"vt63GIoRJUObbC48+ORH+jS8Ygl9fwqiOlkp0WoTwZtE692YaSgdGq20Y1BFV5loZD7ck6j5zHm5r5nW",
+	"x+ITDG9hn3yg5m3BKkHM+6WObPnkkKtUpA5m3p3h7b8+f/M2VjwvZD8ThnUP0CDa7UTs21dvjo/Z/gF7",
+	"9vIt6z7Zbx/s7u/0Gk02VrfYwEYKRZGr05S5y9dGzAgwtLwZFs3YYBFB1ZI9dznUliMYJNaQK3gadk9i",
+	"KNwI0nsyhQ94vZeZ0UyaqZg5dTrNtYDwmmYTCL+6VipjNUODNsKcIAmNZpMo/mPE7GkvVIfbuhXN4vw6",
+	"9f1W+vzxQvyzghiFye24z6/h1pYovapyUyijpcu1gkWkFTqCyvB+gZJKFqbZn41iZeWmk7DTgtUCT9QL",
+	"9cF3MvJcifRousvB1bvDZUEhPIFUIPHI5VDkojZkwp1UWK1f1W57cpOBzmNly/CdkFYpWLLgl+GN4Ing",
+	"tJkaHtpLGzSAGYlg0CmFGcL5ywXhjRmGw0Lls9d5ehQ+HZxBGAOGmOEzWTDYXSasnK+bwFcoC/xFo67A",
+	"b+YDX6zoL0fLJy0W//QY4bevzYNSr9h1i4DFsburO9V4IO7aqcaHvhWmzBq17GsKL1vHGn61cafvoztN",
+	"6TlP7ECWbHGpq6zmkF8IZqHJx9MOdYR5UDRyY1XDzU2OYF9Y+n80UK1zrbCLUnBs/ZF5k1utlfAANTAW",
+	"rCqzNc5nAvPItPuWcK19Ww1boYZ5ky+5WwsOpQnjjfp+vRQK2Sf3wD+vH8BbTJl8DnfdJv9zcSHF5VLQ",
+	"sTUnNUIUWBaAwDp7zPq/vGBu5kzkiiFjhb4wiipFUYC1zBQ77Nd2J10Jz3USGluuO9SPOwwEhHu6BiGw",
+	"24wYULMepg2AZQ0JsLdvtX8eJ+mNXed5ZYL09cZOuI92QpOOZkuo6Iett+yOd8G1z6Sjbl4pfY7wQsbV",
+	"Ffyhb3I91gYbaZS4rDhEKaft7EyKhGo1kDCBoaXq9irBdmMOPlaOCOJMnJcKVYq1cy2M+ZkRqi96tjmW",
+	"52BF4pPpooHOKRtN5gHPIo8p1NdZJvh56c8I1gKasehLnslfCcPAAtuF47LoB9XDI1aOkeg0Gepc/qrV",
+	"aconJmEZL0TeZjQtPDPM8EKawcROSEiYarHqiO3Xaks7ULTCLVbWSyLeonG4vgLLasSQ1SgCQ9k+bsDR",
+	"dLaBc/wak2kV9KS9kzSsNCXPMhqUoObSM1FcgpRALguCg4R/1ZAOpHFB7V54wz5X1nI/E/aWCHAQK1u6",
+	"Sb+zFohnntupGvzpLUSKa0mRHpibITJJHjPYiSTPiliNtCmIWDmM3W9jLMRzQV1IIwuT7JA77ChbEAeN",
+	"Fwxvsf+UER9VrPzeMI5cfSQVlk2IS5Hjrh5NdYBR4tIyO9PGYGdlAXdHHLZYPY0Ycm3AxNlNpQ3BP6TM",
+	"lo6GN3yEIKLmiA4RbINawxnOTKzKMSs06+52GOy6YHe6Hd9gWME5XgwskHH1eSsl4IXqZac/DnUm8EXD",
+	"AtM6tQq6lARzFvKZIFlDdTy3el9HWxlv+OUuKpCRzhVo/9rj39hOPg5DmD+CZhqX7m6NGvcK4pWn63Lo",
+	"wpLdNEjC8k9uMkrgc7UQ1QA25AbPYE1z9TnuvXtnrU5L5h4bka7makaYH5HAJ95JMwR3OmdjkUudPhxG",
+	"0Idoe8OqcUR49XbLI+PUY2iKo2V5dfLPUjSi8G5IAFY67W5DSg3UmjPG+9Rev0+xIphW30G/gL4NfhzN",
+	"ZPhs6ajMPSGKKf4/9r61uW3b2furYDTPTJJ/KfnSpG3kV2qSNp7mdmzndJ4e5piQCFmsKUAlIMtqJt/9",
+	"DHYXIClRV8sXxXqVWCRBAAT2ht3fDyIwHswJ0EdcxBk2IliwswyXuYWaaLTcXmrDDD13dlMt9n1ETlIu",
+	"d0kQiwoXcYlWiL4KgXYX9Yopl/efyZByWY4zoG9od+p4jRwG19xsHEUXj9BTfpdPNSv5oAG6YET25e7J",
+	"oAXrEoQyP0tzmHN5+haev3pPrsFashT68KSXLkdMJ7IjiGLBalGoF+IxYAmlomsYT5UU7GlEDzjnGRIe",
+	"KMgHlXjOs4RWEh0CzgNeAcZeInjLcfGs8w6B/AFYyyCFI9tpiigCFZydkiPGKwZhH5cK/GCRQWQd3pVo",
+	"h5YXE38FDQ7XdYNFPE3PVXYuMbQQNSvSR45Y0sU+FN7qoStCCa8KIIHDvhBDAH59g9T3r6cx20/0bHUX",
+	"GdblRjzkB5cbwdO0lBvRVzHgUpc+D0i2ySyKwlc5T2I7GwfB4ZfAtWDX0KrebAv2/10XK8xQ8i1cQMWM",
+	"isrYzM4I2L6zk0kh0UT6YYjUlqSNPzBEWaMVipsR10ehjFCgRFBK7iQ/10rq26sx2CVC3K0VByJprh1X",
+	"SQgOt3+b8nBfeP+2lPz/gBzcxfbh5ObZ/gwJP7czfN4WQM3DMUmB1pLYp/BhCN5jgDPRrPXpGD3jvuAS",
+	"0x5i1lMja0dmQqv0ShATRAX/GDZ4Nh4Ifau+bf4eAtkPakZcm72e2RjXIE7bUKZCaxa1CHx5kImuyJAZ",
+	"ckJ5/jdsuvnKE+5ZW3k+FvZC+01Li1NvF32hg5j9qtPhxexwVL7K/OYk+mpq4YlmkR1+xEDeWncPEO7F",
+	"9SDlCeU4+UPZiT1adFkq40/5HlomHwl4mQb+VGmyh2X+Eoo00vm3Yy8ZcNPLU5Hs3KydgkSdP7Vt3G4u",
+	"UnGadmLmuyNJ5SU5s1Vi5p+hGIoFFKmFowwHxmDdQOsGxHzM2mMPiuQDDQOlE0woobzqEYdyfl+U3GAf",
+	"iOg0E3AwjLfFfBxgGkGOJ9lTjGdZArEdTHDpJ7FMLnoGURYgycO+FMZCIApAQg65NxdKiiNmVMzHTzSS",
+	"KLTFhRV80FsgfKBhTcdFoMm5Efj/gglcJheT0lggCQK7ahT0pyT2DmbkXPoT9xslXE7T5sEnpAn04BiQ",
+	"UfQvTFx7zGLR5db3hzksy+hSvkFlvyfp1+bykZMj8RpP9Kc6+1GmY78EEypAwuOUcrdotc3oE8G/L9ur",
+	"M3jhKT60dTRSuD4XEEi59V/bJQg8mnMZL9P/IQnmlBaumHUrU3OJecvnOMscRK9xkuOV4p5VIXUprs3s",
+	"FNBXPE3LaElWW/W4xoRjEkN4OKCNByHCrgfEYgSljpnqk3YLpVNvDXY2UsWyTM/GY7sGOc4F5h7HATdD",
+	"h81Jf+Np+sEO816T3wAm8Wt1itkKQXQ7EBTY9tvcdSQd3zzLSkcp66Hx0ULZBFLxTmTfTxQddlZd9Adm",
+	"DAH0IvGN2/vlPT8nLI7ng0umb+2gdzavFl+BUIW8+mtTUeNX1IuFiDd+2Fqz1rZCb5ZCfKCZWoUVvEXx",
+	"ajju/3dhhtbh/j7y3AGPNG9zLfLTfk4Fe1lijMBKC2RHEgy3PobR7OYL5ZXIgHpbChHrIyxPGCWaEh/i",
+	"YQawPr2hidVIBuzF/o8sKgwkoqQDCMvZGQ5lm6dcdkTGMjU0QueqXaRaAE6DP3aFhcsMvxTa5+5zpuHA",
+	"gRIvuqnoGB1KTpzRUhWyS/29KsXshrM8qPdEswjpuyBPOa+gsm8U10Y37QP/YWcTc0jkGZl12ql+whNP",
+	"cqlHImtMPZbfACuQvDeRXQlrhQ61yJqOcxP+CtiAaz1yAEY95QRi3N67yLi1dfQ/qX+Pb8m/0DbCUt65",
+	"BK4ba1E1WTaU5ecxK2ROb8V1og1TEo4z8CVNmmYQFrwPvJnv37w/PX/dOmv92jp9c/755N10k1jbw7qZ",
+	"ENaqkwKSPPTMG2kdujMVEPm8z8aCxhHW+qKvWT+5sDufDQdhLZ8NfNZ+0zSGCgkuy83AWl7c0HRMAHJz",
+	"fBmMFgbH/urd8YfjV+dnx+/fnP/18cMbZhSWw1Lr9tGwxnRPjbQnqYTIT2EhTM8FJtFo2KhCI6BKnOhL",
+	"O7TuME1h7TmCdB6DLIRWWoS2aa+0BWIsEvKWLxJyb2mybiIT3cM9ith608s+HQIFFn2dPv9bZYkZN3FH",
+	"qm5hgejpPUJ98q3hjdDtoYQjMjU0OokFNJMJb7ewi0wNB/ihTs9aJ2fs95OPnz+dn7z59O74Vevs+OMH",
+	"XJ3whlNxJTKeFtaS0oSKqoXB2JoHGIXNyH637bOTwhtppNDgB+W6qiZFKc0Hbme3JPTEhgSrpTc0YAxZ",
+	"8diYI0+stjhCGex2c6oumOZjzUa98YwQ3AnAywh9q6eF+Usq+Sx5PF47enIX0Yk7M6dmhMlfgcDMCl/q",
+	"1mPkG4gG2NfkVpXrFNogSs05MMfAOdzD2mOWVID4IviRysazw8tpos0JvGdBfBkCo/g2tFr4pWBPI+vu",
+	"Rs9QOcNmp9+7PNX2ghQjV5ZZDqBiXLkqdprocywaLIVP6ZCqrVQqIJdsy4KkdpKXIdqHKd6x7G+ZYweZ",
+	"ABntIyd2YF9hTQbkBqwb7yxv4y2m2m/FMdjJSvUdWgg5S1TRnPTB/zMiHfujZi8OwH0AudJgHzjVMIcS",
+	"ueADllxIBU4SUOPbWbfDqAxX5hO6qGLXfsKHFbQkIWk7xg5Wyf21T9wm3fdkR3EC43Nu8BDvp/rBQf3w",
+	"R1+L28D0g7/AdcdDSS/4STuUxxoQi88STa44LZWZyXG8ow6/P+rwBU/xvkCS8F1gcjMZuHFMgnmR/pqh",
+	"mR4C+bIVFwVSli0JNNpJXoVQWQHs6RSd8hHj8C8E2EirxgLkKdQcYajPPpzoUBKnWM68EtlL50msI8ib",
+	"K5YgIWIGx+xbjDCmqRpBhAL5meyzoUx06YVraV0c/3pa9/GyKtv52tTJ1vyn3nLdmkiq37EUT7AUwyZb",
+	"QFH8wEWrHcL8U50HR0tsu7xWBORCGJI3NyQi/s4MYKcvHnfawGZE63ee53UDu/EOIhqLhdkdVOPbOdkc",
+	"b3CDvXaWFlQ+oc7RRg10KeIKecuJKcZVjvC0cYojShs+xjMzzyGlJIG1ldCuu11YPOcl2Ov1rD0UZxuw",
+	"9jZBydtJlZ5gkSvIY4g7rShV74VNF8I8eHK6I9N9SKbzRMxiV2N8T+S02xXkWKy8ylGPB8Q866BbVuEt",
+	"owQml/zGAGcY8jmY6jLtMg8Q65Qpab+nlXX2aszHOgglh1utS9BXVjk1CSqrBOqKHzzp2we7QbkyxSqC",
+	"YSa0h9MqU5gFLJEOgBcKNqgaEuZIA5CNtZxtrxrsDe/0PHePxmQVoqoJZeIgZzIHBa9y1FzI3c0CJq4p",
+	"k4lP4NIy1YcSS3s5UdYL6oYSTYiRSFOf65H3xuroVg5KoyCLxKV7Hezvu3kN2PNDgj6VMTsInvtLABWH",
+	"88LxxNKjxR4E+xMQgw0WSXFtzjtwuhp5ov+cBI7CR2VcQrsPiomq8Joe1yzyELOROz2SQhC4rd+w+W3o",
+	"8jGO8xFK6HVGGMPGe+iQ1RLKM8UuhRgAivFg7IDVAqYGQrLo9zdnbE+bTPB+hN2PMLNeRNjNAKmIIOkP",
+	"lkwZuAjAbXCZYQoLrXQqOusLLonmV7kOlayp4hTNdWVP3aZbulxMHzEt7L1G+A0GI+yofp+XD+0JfUZc",
+	"D1IAoAGr6CbVZIkhTIBFZWVBrc+vj/FuODXtJ9L96StYeZYBiCweCdJlMri0GUPdlhXVtem6r99grcXc",
+	"0Qjilglml62tWKRWgNBdt7puUenaOz5jBJ10qJMrcZTDMh8UkY2jvG/RjFH9PGNUOdrv5ga1yPDHbXf7",
+	"aR0TsMmzYJlwc7WH3a7IzmFCz/uJHBr74H7gLmDdTenKCuGhMhZyPMQtn7f24/4shOT9l80fbWOFIBNl",
+	"nbvWKO5fa8phmgY1ZIor/jALUvkldvMvhF02Q11r1jwifQ33ZKGd5UNXX4Kal/TOMbP6GPO9SGihSCvN",
+	"i+3juep28T7SleegK/F7Ok2JN8Dt/0LQrvZmmKmB2PtrmCWdXg2vgX1FXzdVnUv8r5BW0B78XMCbrjVr",
+	"MIhaUBsJcQlr5cCOQoCrnFyJ826m+n76DqyU+PblGyDzla4c1g9/OTv8MZ/Ygv508zi326r8jfKmVvBc",
+	"vQaZ4T3mig2wg7vDDJS4y1+axCrdFXw+mkCgKayOCnO94HQ5qb92StSUPbS9laBoVc50kk6BDdNZjVg+",
+	"MibGzX4/MQbxKHMC5NxWoUTxwD6F/69byzeU4gr5HP582zr783f29uz9u4BprBVgLxuHz5osgnua9OIo",
+	"YFESN6OCBWsdJRBMQSijmBvejBhn0St3fwEQ0n5EvD3HKmZJt2BCc32piYsTDqpDibY/dAKALqk7PZGm",
+	"Csx/pQX1ifJycB6f6JwRwiFENFgrlHgZL4LXY58RMnaz1hVwhg4WEWepAg/JFVDY2SFoZcCXgReDqxlZ",
+	"q6v+xvaufvw6ImCbYV/kJ4Dsgg8AnTSJU9dNaE+Ds9GHU/Y0kSKUTwE2Qno6C6BUUfIZ+ZsHL6jORjft",
+	"/AFKHroQOHvP/fUAnZB8BAxP5/PqHEqdp25Qr2j4EjzMwPrXecXRyPo3dgaoTjATV47YJJT+YidN8Bur",
+	"gXaeboOdCOoJeEkN1nIv7NjuU9Ab3V5c6NYB5Ib8LvotmvST0UW2rbUzNdKQyw9f4lQNs45P+odPx0N5",
+	"KcZHbKjtpzadHkukNm5CSr4WvW62m4V9x5Wul3G0oiSO3DqD9YPrOhMdYd2/stHd6sZ//RR/fuVMbgy6",
+	"5jZ3acGVUqQL2D6H5CJ5rB+w+6wsqjVr//s/rfpfvP7vfv3lef3LD/+vNg0BVI2L4aSQr9+6TOzyUV3P",
+	"XOc8SZBJ6ECW8D1wHdvHXO2b+4ysz8ewYMqzUeRn8QZetTOiAEZYrzklvP7v+Zcfngb0n2f/WWpaIhw4",
+	"QOuCLCuIPFjVfS3SK6EbjO4MyPwuPMFTXSbid4A2E/in+aQQAuKM9HlykIrTIOSwb5Wif7DcGauGJ4e6",
+	"2GkChClYyfVchxW9JkzqLThOtaIUD2USN5lb7RC64k329ZvdjyXlM+PGsIb6J6w1Q79pwloQ1riB3yr4",
+	"X5yTAbfZEcONxXnGPsN1XE+TdxQunSdxaNdRmDsi7m/MLgrduVEoa2UDfFLHe+WMokEH7PPZb/Vf7Gcv",
+	"LOGX+/s/H7x8efji+c/P91++nFjB/xuGQzu6L5VLd8qWf0MvQjAjYuCGiCGchKFMzhXIriRhyyzyU9Kw",
+	"Xk1545t+mT7pKGq+uy4z8IQeKEv0+gY1IQ0tR7EBcOjwwDrIXATGceP4Eli7c4C/nfOPgB4QQ6EfVggi",
+	"VdB3lQMo9I9U9kZsH1HXquJGzriGP3wAKEfFAoz5rsgyEZ8btXoUaPmAxTKIKI/7kBtnaBe9WJDGZNxu",
+	"roDjuB8AKuzRvScv4frxZCJFAQsQVquziRRaDBYAX+XE0QGz/rR1PoYZ8Ig6XIU10Ki85H6gVBP3gh7l",
+	"EoN2MnNzMvOO8aISFL91khyghUFPE/0ClG5ALh/a94WY3FDfIvPfrkbA4z/NVzSVTAf0wANCflpGM81c",
+	"i6sVC9xNHVZZqSlrmmMh1sYV24mPDlEAzMV9PKijFkJiwRb26oku8xQnXcblOIBKLtdVv6UhjFpgeFpD",
+	"P1KTOx2505GPS0fCmXZ+Pb/gMRYL+xAUaijnatQjaNAoVRc8S8eV7ey07m1rXZJnj1DzFlWuX4VbrZpT",
+	"wa/uWC8DOaQ7zkWctyU1NBRF93l2KWKWJpdilGixOT0NU7FT0jslvVPSN1LSOwV8ywr4Pc8uvfJlHOl2",
+	"H6cS3l7FS7mud6l4k0KpiAM3X84rhs5u0ieGBne6dqdrd7p25xBvf2oIzwxkgCJ6wM4r3nav2GVb3Ip+",
+	"PtZ6CNhjUoy8ETeVQI21nGXKJ6h99OlkiP4fhBKLN9NEXmoqeAS1XqnNL4UYaKgqGaS8471nXyFs32A1",
+	"vm3NaiHlkRnnp/XMVvVuLu9e298IKLSj0lTwi+FMjqNDl9pT+w0qdxxlwyCRmN+3asrNmVt0G8MT3YQ9",
+	"kn/6own0TruIPp+822F1zrRu7szimBTXEZgFk1U2UeP7sKHcwBJJSMZoVvEUWGasHgCZFBGVTChJyCaa",
+	"0T0o9rhBsTqH4mnaPgrlChRPO1SSu7XEnAhdwQgrk0EFD9koq6iaW8ZOm9gttaA2uVPWstW2BRGWmKAW",
+	"pi7bnU73upIcz7zDnV2WaMDdyHjHeDyTGWgGU9nN/00ducXQgnvFDF3uhvegeU8eCkV4YT1sFT/4iCcm",
+	"TdDxmMN0IqSBUkEFjoHH3kkkU1mM3EGQDV8Z3nPvmE+E8qfryTJcKIX+FJNUl2HaLqTS34xau9SRO2Or",
+	"dtO0rXzVrv9vpMnGy3Cy0AzvSqC2kZXFisVRvrGdXPR7fV0IgpJIefCkLNWoyrPOYy4SbXejg2PzzNNc",
+	"Gg2mal9gPbiSgrWFbVcD6WAzP7BBDFMHKea9EKVhS3GmB6KT8DT5l2OFvcqo5l2O6akjZ9VQU4R7Y++0",
+	"VtoRHfMk8oK1hRkJIVnUzVQ/AkMnMioiyDPoL4K0aft0scfwEzBcl+lnjGJ9bjqASkf7P3As26H01LvW",
+	"02q62vgEtRT4WFSZdYTXuCxh6ifA3tcRaSrigNk1JeIglKnomoDpnrVHpYhtVzPhMXVcU6yn0hgK9+kX",
+	"h2OHgCwElwNBMapDpfsmEPAywXgc26t26rFpnHh4MVIFMA/o76stztSFgFgffq74b96xY4LJtF0JYFXY",
+	"Pwlir8/HLAVgNOUxQWDKNYE9wF2JZj2RxnQgwD09Lv4gJCO4o9yM9XMd0QeMGgxFG2ASxMLauViRDTfQ",
+	"NABq3iABhD/Twz4XV4EPIV4bfEWD4RIiUILiCeUFvxJsOAgYvQy+WSrcG2yzUpmJpvuFwhUMxdG0uxyj",
+	"0ocK4N3aL3EolUNkPvgfGvM4CiBEGmQC6+4AdAJejROKrJIGc4xRnIiYjRORxjqHdyhxP/S4CaXqdIaD",
+	"xO4PQy6DA2J42h6zoYxVeaU+Oyp8Hozf0n6ZY5gtYmIqKe37pWTSl4ksB1krEblK0E6lMvQf9g8QL2qi",
+	"prIsEoFTIOtzo1J1MZ6Edzo4PDsoN7dC/LY0mbdJCjU1VTPqWtfAQnN4YMvO/c85rBZNN8rdcxRFgMlW",
+	"LH2Fn90fq32oqnLYyW9X6M7aSGlrfvCZdFdHuSSF8xcvGq0wX8CFhZIStu8uuH6/wXVarIU4elARW8cQ",
+	"dL4dIfK1nbF3N2CAeI8pCE6ouyOuETqfOJm5xINKJUUjlJGHHXCKqE7GXtQEwzcz0qnPDketqTVg1II2",
+	"VCPp0F5CafXri31EjHUuI1s7kwFyh2dH6nex981wnrnvjgJstoM4MwL/ba7/WMBNnudD3kNwfkpKVAfs",
+	"Z0uIKr+0vBOLsB6T+2uLAvKu6wtZ2s681es8zMhu6TjjIxkdOX2qvFGuiFV+tuexjr3sXnlDi3klOrU/",
+	"3TC/D7hPN3Vbl8lX2mXjOnKaRE1aZ+4wGUGuEKMRvpq1BdBjJUa8XaIcqAi3rNfTE/5k1j17js8+LD0w",
+	"sWTmivfK5XXv1G8ocsF4ApvMSlOXQLbOUdCFMJOy84b4Tjs3eEvcYK/BH3ce++b033cOGbWkVri3g6NV",
+	"hPumzpRWMjPdPHlwqZKxvYcdXD2rudTsrHOuX5W61PnxAB1XBEwPAd7TmePZMMVj/ujTx9MztreA+G4J",
+	"Cx1H9REk64MqJoIuAd3K+nVHm8vzLTANV8nqX8GKXRCWnMDQ3YUmH5M3JFUddjYG29xxnDcQ8USM/B44",
+	"gEY3SSo85LO2peqGEoPi50kcNdhxl2nVF8hWJlIN1FShROTUmOlEdkSzKuF3OtSaXwwl0K/Pvx3kNZZW",
+	"2eueGE4PE5jg6Mj2FEm/6kQAWh8lMlYjB8dvrWPQDVCGRT9GHSW7adIxcGweyoinIPNtR7R9k2uTTiXr",
+	"cCppL1hpaSe4EF5WVyJL+QCG5GJB/jfqtPsbAtBS1eHHbiZENCdaWmQEW1j4xTZR93Vnq3RK71J6OCQ3",
+	"2AkYcG1cbrhXVXAVFvCAW/u9qmgO42EUarZzNOKa2Z/gTJ2zOIHGpJ9SN1/bE8PF435OIbVH6pZXJEzP",
+	"EjaOUnLevQVJU2SgdIIG7b4KMVO4UJIVRKhUR+j+sqQoxIzzX4piAsabywj8033s5eMOpc10T6HjPUoS",
+	"uSVzFow3nae0VOSxnOUpSqW8jIDK6Lx0oVMyl5pTyItKkFszcfleEkrre6KQASMFa49ZrjUDBgQH3DAe",
+	"Sie8XToWgN5DPgyLlUDlm2fucBMwo9RaVja18pDN7DvLcl1UvL+Leeys3IKV+4DMsO8wdPSaxNsjt1rW",
+	"0uN3prfTy3oiQQ4uKIqnWk20qH2mtCP/kmWADKpex+L4YnZzKNEugg1KF1wybjEJuhxyZ6OeApQcShiV",
+	"agSavIc8caHEXGLt60axdJohrQNRpTFu2AH0H1iH6K1YuQ+ppTEfB25Eobzgg4mymwzyxfPk7E5PdOzs",
+	"HTFObwJ5I65ExvB7UV42zTKjBFMQW2hwlIv8m8Xp0EJo96TPii1TdCOcAN3fH2rD2qI0R0+f77+c6diG",
+	"Mvdsn62BnkvpqunlsbzfPFUux216yh88EQLACdc9DFawsdBGZDEfA/VQIi8aKyamgkqilJhq5IFJ9pCV",
+	"TmzsPN5miuqOe+VWuFdcEcnCCO0NcaN2eaO3mDe69agME5mhlVAMywU4p8AakPgyksrKWHhWR1hFIdWE",
+	"6p5Q2mWFfYtoV7sc0Zua6k6KwVEvmByrAjQ8IDiGJTM+Fyd1Tscbl4j7VWA4FPfONuWDinZPqUu9oGAd",
+	"Ck/pVtYes6SCa9ZdX1CX7l64qjn5sMqucRTLFFy7adlVXG9jxfUoX66VnJPrFFsX98mDL7aeXVp9Snzb",
+	"faG1XetGMQ7GsHe/8SSZdTPVB1dVyYB1VZqqkbUXTg23aiZmTiSE8mnPmIFu7u2NRqOGput+A3VU/1mT",
+	"ccxdiejEl67WITbv/4IyU8P7gyiUUEDtLujkQnIzzETEnkZXB0HkK3Dfvm+9qp++bR2++Mlu2ySmYlXb",
+	"Ctxk5XsQyjbX4qfnz9Avt79B1e5Xx8EbsLDmn8M/Y254WPsGVO8iEwwo5sF9yEnmsaZcDU2h3ic/a5DK",
+	"R2Pss+6soQkk06UKITsnYzXMmBpJoAmn8MTh9TVzix7uSiQ72HcU64x3rFJIRQzE/O6TNthH0xMZIP3H",
+	"Ik2A8DrRocyEyRI6ej18TkXY8G5xjVss4Slr886l6nYhDJRya3kkXRadCJON662uEVlOlh/KxEClLQZL",
+	"3JIioncM4HDJ2qJ4xoILIBPUtajBWuz5wb4fZyjjRNtFXNJfDfYeW9eMt92EA6gyzSGy0PuoUJNxGcqh",
+	"LExRXOwgxoLUlcgMvxTSakdOwwVOe3oHN9R+/v5Q4sXi0TWiR/f52HWDaAKhK3aA7s1QwYW39FUG50sy",
+	"lEp2RJDjFsCwilsEVkM0zNLIx5JgyzVYK46tvQ3YK8CcXAJXUiPJpDDWuoFi+0z8DWKWcQOV+bg0hjIV",
+	"mgjwgQb6iV2nxnryGtnaoGQct47diVYMRFp0MmEi5OE3w0yK2A4kHTO7W+bYGQvjVnjj/QaurL3H03I0",
+	"aSK4ANGNjNGdmDwMuqCY8PUfq2+GWVpr1pyQpIq+Br2uobKLvb5VI6vEpHCObjMoVTEDK4Sb3K1tq5LV",
+	"ADTeogmkbR+fZ4JDhzBoJCT8iuPyYSpcflYv97TonL/v/vFfL7Nffv/j//+TnY3+/vzp9S/H7z79dawO",
+	"3/F3/HQ0//ssG5a69U8ZV5mldGlBEOtSjJ9oJ6x2oaxN2cn7S9i9f4jxsfysd5CUm2LLgrXFuNP9SzHH",
+	"l/XL3YY1KuIV2xVHWFhX+hp+1/k3YaaEwQPo2ELG1jQgW0evZQNgB9a2AVYqGcVBxd9JwShO2c1zR3Yp",
+	"EpQiQYR92yKEnL8wP5B6b2WSueRwLrOVGWjGrROVvBAmlxI3LI584Lbuw7ZcZyX2Ocf9caf0bUoqf+9V",
+	"jOsI2buoXlxGqK4XnV0t/Rr74bKvwciZErWfQRp4zzAAjEqAmyzcB3E9H2HjMmYodMrRtlDS/LM+jwUb",
+	"9ZJUUNamE10QUZLKYGwPQmdrWXwowzZj8S0T7oEzxDpM4Q9VykB1uyVN4GVyl6darC4f8assF6TZ+FHX",
+	"oqzrnZC+P9N5Fym4sfLAvfU4jPSbxxRuHCHYozODRCzKPPBf5In28YCASTES2mA6UeG8IxN6mMJ5Cab/",
+	"0sFEI5Sv8b/50Q2CBl+KAaY7/8xiPtYBHjcpKeBUiv24f8M0h9f5MG8936EaUd8Pdx6kfoz2zwbw9GnA",
+	"Y4+n/+XGPhV0rqhHE4Mb7GuNGyP6A6NrzYPD6STWSajagg9D/lDKtTmnRiYeO6x6DO7HRd+s0bGrsONl",
+	"XOoRLK8XAIYLN7ps1hf7+0FNiuvyqwiSBuAZas2iR1ZzP/uUZZcWS98JtmbpkQbCYIHxAm/q4KKAt6xg",
+	"abjPt0xii4/O7aJejy4fxn/8Lc2LeYje2DwluffV6bJze8HnPKxRfpu/cbFqceJgbq2uywNC1Zk5rVvI",
+	"kiika1RmJQQsEyYbAwmBykLpcG1dasla3qCfo42mAdySk+UmepaXVcg3gYTT7+SowQ17U3WqK5yufsdp",
+	"3rTu8zyurXRmnMBbQ0bfw5HnXqaMHZPLJvl6s7BcpaDF02xHXkwHHuy3Yg5eybnRyYUUlBPYVqZHj2iX",
+	"VogF0N6E7XDJ9CgxnV4hE0+lscNIiBPd4Vks4gY7sYMFvm0EO8ArGhtUaUy5bwWshfVEOMwpTc0pzuz9",
+	"SPFdPtNDzGcqHA7lyQP53gD6oZF0bN0dsQtObsTD2elar2tBQJViVC6tVTtx9R2EER+MkjVC35JunSxm",
+	"UF048/JqqmFfHWGNA/0UOAXLZcxcRnyaXArG5ThEF2YttWdftXNadnL08chRu/sYZ4Dusc0+y4ORnGV6",
+	"ZbvJkz/EuDU0vVrzf758C77W2oJnIoO/vtibs6tqfmC7kROpDU9TrPiGUha4X6NlFavO0GHSohW4V3EY",
+	"0cqLSYrNNaZMx689pc03mLssgXwCu7J6Xmp3+TC15ig2V7Qwpyzpt0obl9VefGnhxMja2CzpFnCknj//",
+	"sWEl2he/ACeH8olKsSiU2cgPS+iKrhj/p4x3DBzEiUwHeD7lepFAuZaHiCk0+BopRyva+3OaVxF4MxHr",
+	"Bmgziz175Yq6K1qCorQi5gwz/FKwQco7AtH0Rr2k06MkEMTl4pkotH6iVB9TQNCXmH7Jb45Rs9ipFi7i",
+	"JLXLdPqZXxGREfCqrTtZYJaEv6kkDrvYU2npUxQAlys/B30p5tlPAfPIgQ0i5w1yxeVtekSr6fZO7G7L",
+	"wCUugvfkz57iKeD0k2fE6WufzZTqN3NAIPiWPdG5FHE9kW68OmBtRytbeAFW8E+3/0GMiHUT2UgnPjXw",
+	"17qZRQSmoRft6ZjxER8XV3jKZdUoWp+O2aUY65yXf5hBSRtAzRT72QLasYom3BLVwK06bNtrbfgaiWQf",
+	"hyYFm+t3pS5SwVTGWoNBKtir6U3jfmJdIeLKzkr29t3P7Le3xyfs5Dnr8g6PBRZTBkwLnnV6AesmMs6J",
+	"YDWVgKpLrF6jvR8gonoQylwv4a2ITQxxGB/z5tqhQWUil0ytT8dHDCS7RtLTj84a/IiC3d6thlkHKNh+",
+	"f3PG9rq9JNvrC8OxkhRH1xYaHOAOH+CeSiBzPp8XO94ZC5AP48Qwk/Ekxe3k4b+eAN6elZKQ4ZVxK1mK",
+	"n9M+WfU1KeurUEYJ3yNgnGmTCd5HyeKr4/PPR+p+us23gqemFzCrqqwqsg047UOIXURgP6li3CYcayP6",
+	"tW9fvv1fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -145,7 +145,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		{"first free time of each of 200 doctors", func(c *httpClient) error {
 			return expect(200)(c.send("GET", "/availability/next?duration_minutes=20", nil))
 		}, func(ctx context.Context, _ int) error {
-			_, _, err := b.store.NextAvailable(ctx, store.SystemRequest(), nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
+			_, _, err := b.store.ListNextAvailable(ctx, store.SystemRequest(), nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
 			return err
 		}},
 		{"find patients by a name's beginning", func(c *httpClient) error {
@@ -249,7 +249,7 @@ func (b *bench) find(query func(i int64) store.PatientQuery) work {
 // search searches for free times directly.
 func (b *bench) search(ctx context.Context, q store.AvailabilityQuery) error {
 	q.DoctorIDs, q.Step = b.ids, 15*time.Minute
-	page, err := b.store.Availability(ctx, store.SystemRequest(), q)
+	page, err := b.store.ListAvailability(ctx, store.SystemRequest(), q)
 	if err == nil && len(page.Items) != q.Limit {
 		err = fmt.Errorf("%d free times, want %d", len(page.Items), q.Limit)
 	}

@@ -23,6 +23,8 @@ type Appointment struct {
 	Cancellation   *Cancellation // nil unless cancelled
 	Broken         Broken        // the rules that it overrides
 	OverrideReason *string       // nil unless a rule was broken
+	Reason         *string       // what it is for; nil: not stated
+	Note           *string       // for staff; nil: none
 	Version        int64         // counts changes; the record's ETag
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
@@ -32,6 +34,39 @@ type Appointment struct {
 // Busy returns the time that the appointment occupies of its doctor and room: its own, with
 // the buffers.
 func (a *Appointment) Busy() Interval { return a.Buffers.around(a.Time) }
+
+// AppointmentPatch is a merge patch of an appointment: members that are not Set stay.
+type AppointmentPatch struct {
+	Reason Change[*string]
+	Note   Change[*string]
+}
+
+// CheckAccess returns CodeForbidden for a change of the note by a caller who may not read
+// it, and would replace what staff wrote there.
+func (c *AppointmentPatch) CheckAccess(a Access) error {
+	if c.Note.Set && !a.Clearance().Staff {
+		return &Error{Code: CodeForbidden}
+	}
+	return nil
+}
+
+// Update applies a patch at now. Errors: CodeValidationFailed (a text is too long once
+// normalised).
+func (a *Appointment) Update(now time.Time, c AppointmentPatch) error {
+	c.Reason.apply(&a.Reason)
+	c.Note.apply(&a.Note)
+	a.Reason, a.Note = optionalText(a.Reason), optionalText(a.Note)
+	if err := invalid(checkTexts(nil, a.Reason, a.Note)); err != nil {
+		return err
+	}
+	a.changed(now)
+	return nil
+}
+
+// checkTexts adds a violation for a reason or a note that is too long.
+func checkTexts(vs []Violation, reason, note *string) []Violation {
+	return checkOptional(checkOptional(vs, "#/reason", reason, 200), "#/note", note, 500)
+}
 
 // Cancellation records when and why an appointment was cancelled.
 type Cancellation struct {

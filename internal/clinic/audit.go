@@ -71,7 +71,8 @@ func Diff(before, after any) []MemberChange {
 
 // private lists the members that identify a person or hold free text.
 var private = []string{
-	"first_name", "last_name", "email", "phone", "birth_date", "identifiers", "note", "override_reason", "cancellation",
+	"first_name", "last_name", "email", "phone", "birth_date", "identifiers", "reason", "note", "override_reason",
+	"cancellation",
 }
 
 // Private reports whether an entry holds values that are encrypted with the patient's key.

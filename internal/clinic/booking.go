@@ -19,6 +19,8 @@ type Booking struct {
 	SeriesID  *int64        // nil: none
 	Hold      string        // token of a hold on this time; "": none
 	Override  Override
+	Reason    *string // what it is for; nil: not stated
+	Note      *string // for staff; nil: none
 	// Moving marks the rescheduling of an existing appointment. It keeps the buffers that it
 	// was booked with and, with the doctor and the room in Kept, its type, even if a new
 	// booking could no longer combine these.
@@ -132,12 +134,13 @@ func (b Broken) Rules() []Rule {
 func (b *Booking) Normalize() {
 	b.Start = Instant(b.Start)
 	b.Override.Reason = Text(b.Override.Reason)
+	b.Reason, b.Note = optionalText(b.Reason), optionalText(b.Note)
 }
 
 // Validate checks what the contract's schema cannot express: CodeValidationFailed with all
 // violations. b must be normalised.
 func (b *Booking) Validate() error {
-	vs := checkLength(nil, "#/override/reason", b.Override.Reason, 500)
+	vs := checkTexts(checkLength(nil, "#/override/reason", b.Override.Reason, 500), b.Reason, b.Note)
 	if b.Duration == 0 && b.TypeID == nil {
 		vs = append(vs, Violation{Pointer: "#/duration_minutes", Code: "required", Detail: "must be given, or type_id"})
 	}

@@ -211,13 +211,13 @@ func TestSeriesAroundEveryTransition(t *testing.T) {
 				for _, start := range starts {
 					a := clinic.Appointment{Time: clinic.Interval{Start: start, End: start.Add(time.Hour)}}
 					unchanged := clinic.SeriesChange{Reschedule: clinic.Reschedule{Duration: 30 * time.Minute}}
-					if to := unchanged.Of(a, zone).Start; !to.Equal(start) {
+					if to := unchanged.RescheduleOf(a, zone).Start; !to.Equal(start) {
 						t.Fatalf("%s: a new length moves %s to %s", zone, start, to)
 					}
 					local := start.In(zone)
 					minute := local.Hour()*60 + local.Minute()
 					unchanged.MinuteOfDay = &minute
-					if to := unchanged.Of(a, zone).Start; local.Second() == 0 && !to.Equal(start) {
+					if to := unchanged.RescheduleOf(a, zone).Start; local.Second() == 0 && !to.Equal(start) {
 						t.Fatalf("%s: its own time of day moves %s to %s", zone, start, to)
 					}
 				}

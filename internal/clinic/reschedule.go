@@ -25,13 +25,13 @@ func (r *Reschedule) Validate() error {
 	return invalid(vs)
 }
 
-// Of returns the booking that the appointment would become. Errors: CodeInvalidTransition
+// BookingFor returns the booking that the appointment would become. Errors: CodeInvalidTransition
 // (it has begun or ended), ErrStartInPast.
-func (r *Reschedule) Of(a Appointment, now time.Time) (Booking, error) {
+func (r *Reschedule) BookingFor(a Appointment, now time.Time) (Booking, error) {
 	if err := a.CheckReschedule(now); err != nil {
 		return Booking{}, err
 	}
-	b := a.Again()
+	b := a.AsBooking()
 	b.Override = r.Override
 	if r.Start != nil {
 		b.Start = Instant(*r.Start)
@@ -49,9 +49,9 @@ func (r *Reschedule) Of(a Appointment, now time.Time) (Booking, error) {
 	return b, CheckStart(now, b)
 }
 
-// Again returns the booking of the same appointment. The rules that it overrides stay
+// AsBooking returns the booking of the same appointment. The rules that it overrides stay
 // overridden.
-func (a *Appointment) Again() Booking {
+func (a *Appointment) AsBooking() Booking {
 	b := Booking{
 		PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: a.TypeID, RoomID: a.RoomID,
 		Start: a.Time.Start, Duration: a.Time.End.Sub(a.Time.Start), Buffers: a.Buffers,
@@ -64,9 +64,9 @@ func (a *Appointment) Again() Booking {
 	return b
 }
 
-// Rescheduled applies a decided reschedule. A confirmation is for the start: it stays
+// ApplyReschedule applies a decided reschedule. A confirmation is for the start: it stays
 // unless the start changes.
-func (a *Appointment) Rescheduled(now time.Time, b Booking, broken Broken) {
+func (a *Appointment) ApplyReschedule(now time.Time, b Booking, broken Broken) {
 	if !b.Start.Equal(a.Time.Start) {
 		a.Status = StatusScheduled
 	}

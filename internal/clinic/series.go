@@ -100,7 +100,7 @@ type SeriesChange struct {
 // later reports whether every date is rescheduled to a later time, so that the last has to
 // go first to free time for the others.
 func (c SeriesChange) later(first Appointment, zone *time.Location) bool {
-	return c.Of(first, zone).Start.After(first.Time.Start)
+	return c.RescheduleOf(first, zone).Start.After(first.Time.Start)
 }
 
 // Order sorts the dates of a series, which are by start, so that they can be rescheduled
@@ -116,8 +116,8 @@ func (c SeriesChange) Order(dates []Appointment, zone *time.Location) []int {
 	return order
 }
 
-// Of returns the reschedule of one date.
-func (c SeriesChange) Of(a Appointment, zone *time.Location) Reschedule {
+// RescheduleOf returns the reschedule of one date.
+func (c SeriesChange) RescheduleOf(a Appointment, zone *time.Location) Reschedule {
 	r := c.Reschedule
 	minute := -1
 	if c.MinuteOfDay != nil {

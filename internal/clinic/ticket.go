@@ -38,7 +38,7 @@ const (
 	TicketWithdrawn   TicketStatus = "withdrawn" // the check-in was undone
 )
 
-var ticketMoves = map[TicketStatus][]TicketStatus{
+var ticketTransitions = map[TicketStatus][]TicketStatus{
 	TicketWaiting:    {TicketCalled, TicketInProgress, TicketLeft, TicketTransferred},
 	TicketCalled:     {TicketCalled, TicketInProgress, TicketLeft, TicketTransferred},
 	TicketInProgress: {TicketDone, TicketLeft},
@@ -49,10 +49,10 @@ func (s TicketStatus) Open() bool {
 	return s == TicketWaiting || s == TicketCalled || s == TicketInProgress
 }
 
-// Move changes the ticket's status. Errors: CodeInvalidTicketTransition.
-func (k *Ticket) Move(now time.Time, to TicketStatus) error {
-	if !slices.Contains(ticketMoves[k.Status], to) {
-		return &Error{Code: CodeInvalidTicketTransition, Ticket: k.Status, AllowedTicket: slices.Clone(ticketMoves[k.Status])}
+// ChangeStatus changes the ticket's status. Errors: CodeInvalidTicketTransition.
+func (k *Ticket) ChangeStatus(now time.Time, to TicketStatus) error {
+	if !slices.Contains(ticketTransitions[k.Status], to) {
+		return &Error{Code: CodeInvalidTicketTransition, Ticket: k.Status, AllowedTicket: slices.Clone(ticketTransitions[k.Status])}
 	}
 	k.become(now, to)
 	return nil

@@ -59,6 +59,39 @@ func failed(r conformance.Report) []string {
 	return names
 }
 
+// A large body that was checked before is not checked again; everything else is.
+func TestRepeatedLargeBodies(t *testing.T) {
+	t.Parallel()
+	c := contract(t)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil)
+	sound := []byte(`{"openapi": "3.0.3", "info": {"version": "` + strings.Repeat("x", 70_000) + `"}, "paths": {}}`)
+	faulty := []byte(`["` + strings.Repeat("x", 70_000) + `"]`)
+	for i, step := range []struct {
+		status               int
+		mediaType, requestID string
+		body                 []byte
+		faults               bool
+	}{
+		{200, "application/json", "r", faulty, true},
+		{200, "application/json", "r", sound, false},
+		{200, "application/json", "r", sound, false},
+		{200, "application/json", "r", faulty, true},
+		{200, "application/json", "r", faulty, true},
+		{200, "application/json", "", sound, true},
+		{200, "application/problem+json", "r", sound, true},
+		{201, "application/json", "r", sound, true},
+	} {
+		header := http.Header{"Content-Type": {step.mediaType}, "Etag": {`"e"`}}
+		if step.requestID != "" {
+			header.Set("X-Request-ID", step.requestID)
+		}
+		faults := c.CheckAnswer(request, conformance.Answer{Status: step.status, Header: header, Body: step.body})
+		if (len(faults) > 0) != step.faults {
+			t.Errorf("step %d: faults %.300q, want any: %v", i, faults, step.faults)
+		}
+	}
+}
+
 // The server conforms with the suite's own doctor and with one of the clinic's, and when
 // the suite is repeated.
 func TestTheServerConforms(t *testing.T) {

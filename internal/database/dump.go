@@ -46,7 +46,7 @@ type Snapshot struct {
 func (sc *Schema) OpenSnapshot(ctx context.Context, needLog bool) (_ *Snapshot, err error) {
 	config := sc.config.Clone()
 	config.ParseTime = false // values as the server formats them
-	pool, err := openPool(config, nil, nil)
+	pool, err := openPool(config)
 	if err != nil {
 		return nil, err
 	}

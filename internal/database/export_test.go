@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql/driver"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -60,14 +61,19 @@ func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	connector, err := mysql.NewConnector(c)
+	connector, err := mysql.NewConnector(c) // any network: the tests' server listens on a socket
 	if err != nil {
 		return err
 	}
-	h := &hosts{names: []string{c.Addr}, hosts: []host{{connector: connector}}, probed: make(chan struct{})}
+	h, err := newHosts(c, nil)
+	if err != nil {
+		return err
+	}
+	h.current = 0
 	h.start.Do(func() {}) // no further probes
 	close(h.probed)
-	conn, err := h.Connect(ctx)
+	p := &primaryConnector{hosts: h, each: []driver.Connector{connector}}
+	conn, err := p.Connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -44,19 +45,31 @@ var (
 		"(if no server is in the group, .deploy/cluster/README.md has the steps)")
 )
 
-// connectorOf returns a connector for the server of a configuration, or for the writable
-// primary of several. log receives changes of the primary; nil for a second connector of the
-// same program, which would only repeat them.
-func connectorOf(c *mysql.Config, log *slog.Logger) (driver.Connector, error) {
+// newHosts returns the hosts of a configuration that names several, not yet probed.
+func newHosts(c *mysql.Config, log *slog.Logger) (*hosts, error) {
 	names := hostsOf(c)
-	if len(names) == 1 {
-		return mysql.NewConnector(c)
-	}
 	h := &hosts{
 		names: names, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
 		current: -1, stale: make([]int, len(names)), probed: make(chan struct{}), closed: make(chan struct{}), open: map[*hostConn]bool{},
 	}
-	for i, name := range names {
+	for _, name := range names {
+		asked := hostConfig(c, name)
+		configureSession(asked)
+		asked.DBName = "" // may not exist yet
+		asked.ReadTimeout, asked.WriteTimeout = probeWithin, probeWithin
+		probe, err := mysql.NewConnector(asked)
+		if err != nil {
+			return nil, err
+		}
+		h.probes = append(h.probes, probe)
+	}
+	return h, nil
+}
+
+// connector returns a connector for the primary, whose connections have the given configuration.
+func (h *hosts) connector(c *mysql.Config) (*primaryConnector, error) {
+	p := &primaryConnector{hosts: h}
+	for i, name := range h.names {
 		one := hostConfig(c, name)
 		one.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return h.dial(ctx, network, addr, i)
@@ -65,16 +78,10 @@ func connectorOf(c *mysql.Config, log *slog.Logger) (driver.Connector, error) {
 		if err != nil {
 			return nil, err
 		}
-		asked := hostConfig(c, name)
-		asked.DBName = "" // may not exist yet
-		asked.ReadTimeout, asked.WriteTimeout = probeWithin, probeWithin
-		probed, err := mysql.NewConnector(asked)
-		if err != nil {
-			return nil, err
-		}
-		h.hosts = append(h.hosts, host{connector: connector, probed: probed})
+		p.each = append(p.each, connector)
 	}
-	return h, nil
+	h.pools.Add(1)
+	return p, nil
 }
 
 // hostConfig returns the configuration for one of several hosts.
@@ -85,15 +92,18 @@ func hostConfig(c *mysql.Config, name string) *mysql.Config {
 	return one
 }
 
-// hosts connects to the writable primary of several servers. It starts probing with the
-// first connection. When the primary changes, all connections to the former one are closed,
-// even those in use: their reads may be stale, and their writes are rejected.
+// hosts finds the writable primary of several servers. It starts probing with the first
+// connection. When the primary changes, all connections to the former one are closed, even
+// those in use: their reads may be stale, and their writes are rejected.
+//
+// The pools of a program share one, so that they agree: a server that reports itself unready
+// for want of a majority does not begin a booking that cannot be committed.
 type hosts struct {
 	names  []string
 	log    *slog.Logger
-	hosts  []host
+	probes []driver.Connector // by host
+	pools  atomic.Int64       // open ones
 	start  sync.Once
-	stop   sync.Once
 	probed chan struct{} // closed after the first round of probes
 	closed chan struct{}
 
@@ -104,7 +114,13 @@ type hosts struct {
 	open    map[*hostConn]bool
 }
 
-type host struct{ connector, probed driver.Connector }
+// primaryConnector connects a pool to the primary.
+type primaryConnector struct {
+	*hosts
+
+	each  []driver.Connector // by host
+	close sync.Once
+}
 
 // hostConn is a connection to one of the hosts. It embeds the concrete type for the methods
 // with which the driver checks an idle connection.
@@ -144,10 +160,11 @@ func (h *hosts) dial(ctx context.Context, network, addr string, index int) (net.
 }
 
 // Driver returns the MySQL driver.
-func (h *hosts) Driver() driver.Driver { return h.hosts[0].connector.Driver() }
+func (p *primaryConnector) Driver() driver.Driver { return p.each[0].Driver() }
 
 // Connect connects to the primary. Without one it fails immediately with ErrNoPrimary.
-func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
+func (p *primaryConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	h := p.hosts
 	h.start.Do(func() { go h.watch() }) //nolint:contextcheck // it serves later connections, too
 	select {
 	case <-h.probed:
@@ -160,21 +177,53 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	if current < 0 {
 		return nil, why
 	}
-	conn, err := h.hosts[current].connector.Connect(ctx)
+	conn, err := p.each[current].Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := isPrimary(ctx, conn); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("%w: %s: %w", ErrNoPrimary, h.names[current], err)
+	why, err = notPrimary(ctx, conn)
+	if err == nil && why == nil {
+		return conn, nil
 	}
-	return conn, nil
+	_ = conn.Close()
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.leave(current, why)
 }
 
-// Close stops probing.
-func (h *hosts) Close() error {
-	h.stop.Do(func() { close(h.closed) })
+// Close closes the connector. The last one stops probing.
+func (p *primaryConnector) Close() error {
+	p.close.Do(func() {
+		if p.pools.Add(-1) == 0 {
+			close(p.closed)
+		}
+	})
 	return nil
+}
+
+// leave stops using a host as the primary until a probe finds that it is, and returns why.
+func (h *hosts) leave(index int, why error) error {
+	why = fmt.Errorf("%w: %s: %w", ErrNoPrimary, h.names[index], why)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.current == index {
+		h.use(-1, why)
+	}
+	return why
+}
+
+// use makes a host the primary, -1 for none, and closes the connections to every other one.
+// h.mu is held: whoever learns of the change finds it done.
+func (h *hosts) use(next int, why error) {
+	h.logChange(next, why)
+	h.current, h.why = next, why
+	for c := range h.open {
+		if c.index != next {
+			delete(h.open, c)
+			_ = c.TCPConn.Close()
+		}
+	}
 }
 
 // finding is the result of probing a host; err is nil for a writable primary.
@@ -184,11 +233,11 @@ type finding struct {
 }
 
 func (h *hosts) watch() {
-	pools := make([]*sql.DB, len(h.hosts))
-	busy := make([]chan finding, len(h.hosts))
-	last := make([]finding, len(h.hosts))
-	for i, one := range h.hosts {
-		pools[i] = sql.OpenDB(one.probed)
+	pools := make([]*sql.DB, len(h.probes))
+	busy := make([]chan finding, len(h.probes))
+	last := make([]finding, len(h.probes))
+	for i, probe := range h.probes {
+		pools[i] = sql.OpenDB(probe)
 		pools[i].SetMaxOpenConns(1)
 		defer func() { _ = pools[i].Close() }()
 	}
@@ -256,6 +305,7 @@ func (h *hosts) logChange(next int, why error) {
 var (
 	errNoAnswer = errors.New("not reachable")
 	errReadOnly = errors.New("read-only")
+	errOutside  = errors.New("not in the group")
 )
 
 // choose selects the primary from the results of a round of probes. A primary that merely
@@ -267,6 +317,7 @@ var (
 // choose returns true.
 func (h *hosts) choose(found []finding) (several bool) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	was := h.current
 	next, why := -1, ErrNoPrimary
 	for i, f := range found {
@@ -294,18 +345,7 @@ func (h *hosts) choose(found []finding) (several bool) {
 	case next >= 0 && was >= 0 && next != was && !found[was].answered:
 		h.stale[was] = distrusted
 	}
-	h.logChange(next, why)
-	h.current, h.why = next, why
-	var former []*hostConn
-	for c := range h.open {
-		if c.index != next {
-			former = append(former, c)
-		}
-	}
-	h.mu.Unlock()
-	for _, c := range former {
-		_ = c.Close()
-	}
+	h.use(next, why)
 	return several
 }
 
@@ -357,30 +397,40 @@ func outsideGroup(ctx context.Context, pool *sql.DB, readOnly bool) error {
 	return ErrNoGroup
 }
 
-// isPrimary checks on a new connection what probeHost checks on a host. The last probe is not
-// enough: a primary that crashed and restarted immediately accepts writes outside of the
-// group, which no other server has, until it joins or is probed.
-func isPrimary(ctx context.Context, conn driver.Conn) error {
+// notPrimary checks on a new connection what probeHost checks on a host, and returns why the
+// host is not the primary, nil if it is. The last probe is not enough: a primary that crashed
+// and restarted immediately accepts writes outside of the group, which no other server has,
+// until it joins or is probed.
+func notPrimary(ctx context.Context, conn driver.Conn) (why, err error) {
 	asked, ok := conn.(driver.QueryerContext)
 	if !ok {
-		return errors.New("database driver cannot run queries")
+		return nil, errors.New("database driver cannot run queries")
 	}
-	// A small in-memory table. The text is the reason not to use the server.
+	// A small in-memory table.
 	rows, err := asked.QueryContext(ctx, `
-		SELECT CASE WHEN @@GLOBAL.read_only THEN 'it is read-only'
-			WHEN COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0) = 0 THEN 'it is not in the group'
-			WHEN 2 * SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')) <= COUNT(*) THEN 'it has no majority'
+		SELECT CASE WHEN @@GLOBAL.read_only THEN 'read-only'
+			WHEN COALESCE(SUM(MEMBER_ID = @@GLOBAL.server_uuid AND MEMBER_STATE = 'ONLINE'), 0) = 0 THEN 'outside'
+			WHEN 2 * SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')) <= COUNT(*) THEN 'minority'
 			ELSE '' END
 		FROM performance_schema.replication_group_members`, nil)
+	if refused, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		return fmt.Errorf("%w (%w)", ErrNoGroup, refused), nil
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	row := make([]driver.Value, 1)
 	if err := errors.Join(rows.Next(row), rows.Close()); err != nil {
-		return err
+		return nil, err
 	}
-	if why := fmt.Sprintf("%s", row[0]); why != "" { // a string or bytes
-		return errors.New(why)
+	switch found := fmt.Sprintf("%s", row[0]); found { // a string or bytes
+	case "":
+		return nil, nil
+	case "read-only":
+		return errReadOnly, nil
+	case "minority":
+		return ErrNoMajority, nil
+	default:
+		return errOutside, nil
 	}
-	return nil
 }

@@ -5,19 +5,19 @@ package database_test
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 
 	"mems/internal/database"
 	"mems/internal/localdb"
+	"mems/internal/storetest"
 )
 
 // A member that was started outside of its group is reported as such, not as a wrong list of
 // hosts: the remedy differs. The group is of MySQL, whichever engine the other tests use.
 func TestServerOutsideItsGroup(t *testing.T) {
 	t.Parallel()
-	node := localdb.Node{Address: freeAddress(t), Group: freeAddress(t)}
+	node := localdb.Node{Address: storetest.FreeAddress(t), Group: storetest.FreeAddress(t)}
 	cluster, err := localdb.StartCluster(t.Context(), localdb.ClusterOptions{
 		Dir: t.TempDir(), Nodes: []localdb.Node{node}, Install: true, BufferPoolMB: 16, Log: t.Logf,
 	})
@@ -28,7 +28,11 @@ func TestServerOutsideItsGroup(t *testing.T) {
 	ping := func() error {
 		t.Helper()
 		url := strings.Replace(cluster.URL("mysql"), "@"+node.Address, "@"+node.Address+","+node.Address, 1)
-		pool, err := database.Open(url, database.Options{})
+		server, err := database.NewServer(url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool, err := server.Open(database.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,15 +59,4 @@ func TestServerOutsideItsGroup(t *testing.T) {
 	if err := ping(); !errors.Is(err, database.ErrTwoPrimaries) {
 		t.Errorf("back in the group: %v", err)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // A list of hosts survives formatting and parsing, and a single host is unchanged.
@@ -86,4 +89,56 @@ func TestChooseBetweenTwoPrimaries(t *testing.T) {
 	if h.choose([]finding{primary, secondary, silent}); h.current != 0 {
 		t.Errorf("current %d", h.current)
 	}
+}
+
+// What one pool finds out about the primary holds for the others of its server at once: a
+// server that reports a lost majority must not begin a booking that cannot be committed.
+func TestPoolsAgreeOnThePrimary(t *testing.T) {
+	t.Parallel()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	server, err := NewServer("mysql://u@"+l.Addr().String()+",127.0.0.1:1/mems", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := server.hosts
+	h.current = 0
+	h.start.Do(func() {}) // no probes
+	close(h.probed)
+	var pools []*sqlx.DB
+	for range 2 {
+		pool, err := server.Open(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pools = append(pools, pool)
+	}
+	inUse, err := h.dial(t.Context(), "tcp", l.Addr().String(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.leave(0, ErrNoMajority); !errors.Is(err, ErrNoPrimary) || !errors.Is(err, ErrNoMajority) {
+		t.Errorf("leave: %v", err)
+	}
+	if _, err := inUse.Write([]byte("COMMIT")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("connection in use: %v, want it closed", err)
+	}
+	for i, pool := range pools {
+		if err := pool.PingContext(t.Context()); !errors.Is(err, ErrNoMajority) {
+			t.Errorf("pool %d: %v, want %v", i, err, ErrNoMajority)
+		}
+		select {
+		case <-h.closed:
+			t.Error("probing stopped before the last pool was closed")
+		default:
+		}
+		if err := pool.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	<-h.closed
 }

@@ -44,18 +44,41 @@ type Options struct {
 	Idle time.Duration
 	// OpenDB creates the pool; nil means sql.OpenDB.
 	OpenDB func(driver.Connector) *sql.DB
-	// Log receives changes of a cluster's primary; nil for a second pool of the same
-	// program, which would only repeat them.
-	Log *slog.Logger
 }
 
-// Open returns a pool for the database that dsn names, with the session state that the
-// program's SQL expects. It does not connect.
-func Open(dsn string, options Options) (*sqlx.DB, error) {
+// Server is the database server that a DSN names, or the writable primary of several.
+// Whatever one of its pools finds out about the primary holds for all of them.
+type Server struct {
+	config *mysql.Config
+	hosts  *hosts // nil for a single host
+}
+
+// NewServer returns the server of dsn. It does not connect. log receives changes of a
+// cluster's primary; nil for none.
+func NewServer(dsn string, log *slog.Logger) (*Server, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
+	return newServer(c, log)
+}
+
+func newServer(c *mysql.Config, log *slog.Logger) (*Server, error) {
+	s := &Server{config: c}
+	if len(hostsOf(c)) == 1 {
+		return s, nil
+	}
+	var err error
+	if s.hosts, err = newHosts(c, log); err != nil {
+		return nil, fmt.Errorf("database configuration: %w", err)
+	}
+	return s, nil
+}
+
+// Open returns a pool with the session state that the program's SQL expects. It does not
+// connect.
+func (s *Server) Open(options Options) (*sqlx.DB, error) {
+	c := s.config.Clone()
 	configureSession(c)
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = options.Dial, options.Read, options.Write
 	for name, limit := range map[string]time.Duration{
@@ -67,22 +90,36 @@ func Open(dsn string, options Options) (*sqlx.DB, error) {
 			c.Params[name] = strconv.Itoa(int(limit / time.Second))
 		}
 	}
-	return openPool(c, options.OpenDB, options.Log)
+	return s.open(c, options.OpenDB)
 }
 
-// openPool opens a pool whose connections use READ COMMITTED, the level that the booking
-// guard was proved at: under REPEATABLE READ an earlier read would fix a snapshot that
-// hides later bookings from the overlap check. A nil open is sql.OpenDB; log is as for
-// connectorOf.
-func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB, log *slog.Logger) (*sqlx.DB, error) {
-	base, err := connectorOf(c, log)
+// open opens a pool whose connections use READ COMMITTED, the level that the booking guard
+// was proved at: under REPEATABLE READ an earlier read would fix a snapshot that hides later
+// bookings from the overlap check. A nil with is sql.OpenDB.
+func (s *Server) open(c *mysql.Config, with func(driver.Connector) *sql.DB) (*sqlx.DB, error) {
+	var base driver.Connector
+	var err error
+	if s.hosts != nil {
+		base, err = s.hosts.connector(c)
+	} else {
+		base, err = mysql.NewConnector(c)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("database configuration: %w", err)
 	}
-	if open == nil {
-		open = sql.OpenDB
+	if with == nil {
+		with = sql.OpenDB
 	}
-	return sqlx.NewDb(open(readCommitted{base}), "mysql"), nil
+	return sqlx.NewDb(with(readCommitted{base}), "mysql"), nil
+}
+
+// openPool opens the only pool for a configuration.
+func openPool(c *mysql.Config) (*sqlx.DB, error) {
+	s, err := newServer(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(c, nil)
 }
 
 // readCommitted sets the isolation level once per connection instead of per transaction,

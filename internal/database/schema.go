@@ -72,7 +72,7 @@ func OpenSchema(dsn string, fill FillFunc) (*Schema, error) {
 	}
 	configureSession(config)
 	config.Timeout = 5 * time.Second // no read timeout: altering a large table takes long
-	pool, err := openPool(config, nil, nil)
+	pool, err := openPool(config)
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +311,7 @@ func (sc *Schema) createDatabase(ctx context.Context) error {
 	}
 	server := sc.config.Clone()
 	server.DBName = ""
-	pool, err := openPool(server, nil, nil)
+	pool, err := openPool(server)
 	if err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func (f *fixture) room(name string) clinic.Room {
 func (f *fixture) settled(w clinic.Webhook, want clinic.DeliveryStatus, n int) []clinic.Delivery {
 	f.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		p, err := f.st.ListDeliveries(f.t.Context(), w.ID, want, 0, 200)
+		p, err := f.st.ListWebhookDeliveries(f.t.Context(), w.ID, want, 0, 200)
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func (f *fixture) settled(w clinic.Webhook, want clinic.DeliveryStatus, n int) [
 			return p.Items
 		}
 		if time.Now().After(deadline) {
-			all, _ := f.st.ListDeliveries(f.t.Context(), w.ID, "", 0, 200)
+			all, _ := f.st.ListWebhookDeliveries(f.t.Context(), w.ID, "", 0, 200)
 			f.t.Fatalf("%d are %s, not %d; the first of all %d: %+v", len(p.Items), want, n, len(all.Items), all.Items[:min(3, len(all.Items))])
 		}
 	}
@@ -249,7 +249,7 @@ func TestRetryAfter(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		stop()
-		page, err := f.st.ListDeliveries(t.Context(), w.ID, clinic.DeliveryPending, 0, 1)
+		page, err := f.st.ListWebhookDeliveries(t.Context(), w.ID, clinic.DeliveryPending, 0, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestRetryAfter(t *testing.T) {
 // failed returns the number of messages that were refused once.
 func (f *fixture) failed(w clinic.Webhook) int {
 	f.t.Helper()
-	page, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 100)
+	page, err := f.st.ListWebhookDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 100)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestRetries(t *testing.T) {
 			}
 		}
 		f.passed.Add(int64(time.Hour))
-		if p, _ := f.st.ListDeliveries(t.Context(), w.ID, clinic.DeliveryDead, 0, 10); len(p.Items) == 1 {
+		if p, _ := f.st.ListWebhookDeliveries(t.Context(), w.ID, clinic.DeliveryDead, 0, 10); len(p.Items) == 1 {
 			break
 		}
 	}
@@ -337,7 +337,7 @@ func TestRetries(t *testing.T) {
 		t.Errorf("%d attempts, %+v", attempts, dead)
 	}
 	r.answers(func(message) int { return 200 })
-	if _, err := f.st.Redeliver(t.Context(), store.SystemRequest(), w.ID, dead.ID); err != nil {
+	if _, err := f.st.RedeliverWebhook(t.Context(), store.SystemRequest(), w.ID, dead.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.next(t)

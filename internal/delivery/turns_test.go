@@ -143,7 +143,7 @@ func (f *fixture) pending(w clinic.Webhook) []clinic.Delivery {
 	if _, err := f.st.AssignPositions(f.t.Context()); err != nil {
 		f.t.Fatal(err)
 	}
-	p, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 10)
+	p, err := f.st.ListWebhookDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 10)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // now, an appointment after hours, and a plan for an absent doctor.
 func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientIDs []int64) error {
 	patient := func(i int) int64 { return patientIDs[i%len(patientIDs)] }
-	free, _, err := st.NextAvailable(ctx, store.SystemRequest(), nil, store.AvailabilityQuery{
+	free, _, err := st.ListNextAvailable(ctx, store.SystemRequest(), nil, store.AvailabilityQuery{
 		DoctorIDs: doctorIDs[:1], Duration: 30 * time.Minute, Step: 15 * time.Minute,
 	})
 	if err != nil {

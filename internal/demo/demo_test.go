@@ -234,7 +234,7 @@ func TestStatusesArePlausible(t *testing.T) {
 				case clinic.StatusCheckedIn:
 					early := a
 					early.Status = clinic.StatusConfirmed
-					wrong = over || early.Move(o.Now, o.Zone, clinic.ActionCheckIn) != nil
+					wrong = over || early.ChangeStatus(o.Now, o.Zone, clinic.ActionCheckIn) != nil
 				case clinic.StatusScheduled, clinic.StatusConfirmed:
 					wrong = begun
 				case clinic.StatusCancelled: // at any time

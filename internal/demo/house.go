@@ -54,7 +54,7 @@ func furnish(ctx context.Context, st *store.Store, o Options, c invention, docto
 	minor.RoomIDs = []int64{operating.ID}
 	for _, kind := range append([]clinic.AppointmentType{minor}, visits...) {
 		kind.IsActive = true
-		created, err := st.CreateType(ctx, store.SystemRequest(), kind)
+		created, err := st.CreateAppointmentType(ctx, store.SystemRequest(), kind)
 		if err != nil {
 			return h, fmt.Errorf("create appointment type: %w", err)
 		}

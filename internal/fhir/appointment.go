@@ -51,11 +51,11 @@ var cancellations = map[clinic.CancellationReason]api.FhirCoding{
 const systemCancellation = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 
 // Appointment returns an appointment as a resource; doctor is its doctor's name, "" if not
-// known. Free text (notes, reasons of an override) is left out.
+// known. Text for staff (notes, reasons of an override) is left out.
 func Appointment(a clinic.Appointment, doctor string) api.FhirAppointment {
 	id, created := ID(a.ID), a.CreatedAt
 	out := proposed(a.DoctorID, a.Time, a.TypeID)
-	out.ID, out.Created, out.Status = &id, &created, statuses[a.Status]
+	out.ID, out.Created, out.Status, out.Description = &id, &created, statuses[a.Status], a.Reason
 	out.Meta = &api.FhirMeta{VersionID: ID(a.Version), LastUpdated: a.UpdatedAt}
 	if doctor != "" {
 		out.Participant[0].Actor.Display = &doctor

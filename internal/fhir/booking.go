@@ -56,7 +56,7 @@ func resourceType(body []byte) string {
 var passedOver = map[string][]string{
 	"Appointment": {
 		"id", "meta", "language", "text", "contained", "extension", "identifier", "serviceCategory", "specialty", "appointmentType",
-		"reasonCode", "reasonReference", "priority", "description", "supportingInformation", "created", "comment", "patientInstruction",
+		"reasonCode", "reasonReference", "priority", "supportingInformation", "created", "patientInstruction",
 		"basedOn", "requestedPeriod", "_language", "_status", "_priority", "_description", "_start", "_end", "_minutesDuration",
 		"_created", "_comment", "_patientInstruction",
 	},
@@ -110,6 +110,7 @@ func (b Base) Booking(request api.FhirAppointmentRequest) (clinic.Booking, error
 	end := r.times(request)
 	r.serviceType(request.ServiceType)
 	r.length(request, end)
+	r.booking.Reason, r.booking.Note = request.Description, request.Comment
 	if len(r.violations) > 0 {
 		return r.booking, &clinic.Error{Code: clinic.CodeValidationFailed, Violations: r.violations}
 	}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestUnfinishedInitialisation(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	half := filepath.Join(dir, "new-123", "mysql")
 	if err := os.MkdirAll(half, 0o700); err != nil {
@@ -26,6 +27,7 @@ func TestUnfinishedInitialisation(t *testing.T) {
 
 // A cancelled initialisation does not obstruct the next one either.
 func TestCancelledInitialisation(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := localdb.Start(ctx, options(dir, func(format string, args ...any) {
@@ -42,6 +44,7 @@ func TestCancelledInitialisation(t *testing.T) {
 }
 
 func TestUnusualDirectories(t *testing.T) {
+	t.Parallel()
 	for name, sub := range map[string]string{
 		"Deep":   strings.Repeat("deep/", 25),
 		"Spaces": "my clinic (1)/data",
@@ -71,6 +74,7 @@ func TestUnusualDirectories(t *testing.T) {
 // Root has no password, so other users must not reach the socket, whatever the mode of the
 // given directory.
 func TestSocketIsPrivate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -92,6 +96,7 @@ func TestSocketIsPrivate(t *testing.T) {
 }
 
 func TestPort(t *testing.T) {
+	t.Parallel()
 	o := options(t.TempDir(), t.Logf)
 	o.Port = freePort(t)
 	s, err := localdb.Start(t.Context(), o)
@@ -142,6 +147,7 @@ func ping(t *testing.T, dsn string) error {
 }
 
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	other := localdb.MySQL
 	if engine() == localdb.MySQL {
 		other = localdb.MariaDB

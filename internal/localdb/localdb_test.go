@@ -104,6 +104,7 @@ func fill(t *testing.T, s *localdb.Server) {
 }
 
 func TestDataSurvive(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, dir)
 	if !first.Owned() || first.Engine() != engine() || first.Version() == "" {

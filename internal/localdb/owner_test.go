@@ -20,6 +20,7 @@ import (
 
 // A killed owner leaves nothing that obstructs the next start.
 func TestOwnerKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	t.Run("WhileServing", func(t *testing.T) {
 		owner := startOwner(t, dir)
@@ -117,6 +118,7 @@ func waitUntil(t *testing.T, what string, is func() bool) {
 }
 
 func TestManyStartAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	servers := make([]*localdb.Server, 6)
 	errs := make([]error, len(servers))
@@ -145,6 +147,7 @@ func TestManyStartAtOnce(t *testing.T) {
 
 // The owner of a directory may take long, or end before its server accepts connections.
 func TestWaitForOwner(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	lock, err := os.Create(filepath.Join(dir, "lock"))
 	if err != nil {
@@ -191,6 +194,7 @@ func TestWaitForOwner(t *testing.T) {
 }
 
 func TestControl(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, dir)
 	fill(t, s)

@@ -311,12 +311,12 @@ func TestPlanIsReplayed(t *testing.T) {
 	kinds := map[string]bool{}
 	differs := false
 	for n := range 2000 {
-		d := planned(7, 3, n)
+		d := planned(7, weights, 3, n)
 		kinds[d.kind] = true
-		if d != planned(7, 3, n) {
+		if d != planned(7, weights, 3, n) {
 			t.Fatalf("step %d is planned twice", n)
 		}
-		differs = differs || d != planned(8, 3, n)
+		differs = differs || d != planned(8, weights, 3, n)
 	}
 	if !differs {
 		t.Error("another seed plans the same")
@@ -325,6 +325,18 @@ func TestPlanIsReplayed(t *testing.T) {
 		if operations[w.kind] == nil || !kinds[w.kind] {
 			t.Errorf("%s is never planned, or there is no such operation", w.kind)
 		}
+	}
+	some, err := weighted("cancel, book")
+	if err != nil || len(some) != 2 {
+		t.Fatalf("weights of two operations: %v, %v", some, err)
+	}
+	for n := range 2000 {
+		if d := planned(7, some, 3, n); d.kind != "cancel" && d.kind != "book" {
+			t.Fatalf("planned %s, which was not asked for", d.kind)
+		}
+	}
+	if _, err := weighted("book,cancle"); err == nil || !strings.Contains(err.Error(), `"cancle"`) || !strings.Contains(err.Error(), "book-held") {
+		t.Errorf("misspelt operation: %v", err)
 	}
 }
 

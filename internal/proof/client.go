@@ -19,18 +19,19 @@ const patience = 90 * time.Second
 
 // client is one caller: one request at a time.
 type client struct {
-	f      *field
-	h      *history
-	number int
-	seed   uint64
-	n      int        // the next step of its plan
-	random *rand.Rand // for pauses and the choice of a server, which are not planned
+	f       *field
+	h       *history
+	number  int
+	seed    uint64
+	weights []weight
+	n       int        // the next step of its plan
+	random  *rand.Rand // for pauses and the choice of a server, which are not planned
 }
 
 // act executes the next step of the plan, or books if no record exists yet that the step
 // could change.
 func (c *client) act(ctx context.Context) {
-	d := planned(c.seed, c.number, c.n)
+	d := planned(c.seed, c.weights, c.number, c.n)
 	c.n++
 	if !operations[d.kind](c, ctx, d) {
 		c.book(ctx, d)

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -67,17 +65,8 @@ func (d *deck) next(left time.Duration) (fault, bool) {
 
 // chosen returns the faults with these names, separated by commas; all of them without
 // names.
-func chosen(all []fault, names string) []fault {
-	if names == "" {
-		return all
-	}
-	var some []fault
-	for _, one := range all {
-		if slices.Contains(strings.Split(names, ","), one.name) {
-			some = append(some, one)
-		}
-	}
-	return some
+func chosen(all []fault, names string) ([]fault, error) {
+	return named(all, names, "fault of this engine", func(f fault) string { return f.name })
 }
 
 // between returns a random duration of whole milliseconds.

@@ -1,6 +1,13 @@
 package main
 
-import "math/rand/v2"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
 
 // draw is one step of a client's plan: the operation and numbers that select its records.
 // Which records exist by then, the plan does not determine.
@@ -53,8 +60,40 @@ type weight struct {
 	of   int
 }
 
-// planned returns the n-th step of a client: the same for the same seed.
-func planned(seed uint64, client, n int) draw {
+// weighted returns the weights of the operations with these names, separated by commas; all
+// of them without names.
+func weighted(names string) ([]weight, error) {
+	return named(weights, names, "operation", func(w weight) string { return w.kind })
+}
+
+// named returns the items with these names, separated by commas, in their own order; all of
+// them without names. An unknown name is an error that lists the known ones.
+func named[T any](all []T, names, what string, nameOf func(T) string) ([]T, error) {
+	if names == "" {
+		return all, nil
+	}
+	var some []T
+	var unknown error
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all, func(one T) bool { return nameOf(one) == strings.TrimSpace(name) })
+		if i < 0 {
+			unknown = cmp.Or(unknown, fmt.Errorf("unknown %s %q", what, name))
+			continue
+		}
+		some = append(some, all[i])
+	}
+	if unknown == nil {
+		return some, nil
+	}
+	known := make([]string, 0, len(all))
+	for _, one := range all {
+		known = append(known, nameOf(one))
+	}
+	return nil, errors.Join(unknown, fmt.Errorf("known: %s", strings.Join(known, ", ")))
+}
+
+// planned returns the n-th step of a client: the same for the same seed and weights.
+func planned(seed uint64, weights []weight, client, n int) draw {
 	r := rand.New(rand.NewPCG(seed, uint64(client)<<32|uint64(n))) //nolint:gosec // G404, G115: a plan; both are small
 	total := 0
 	for _, w := range weights {

@@ -12,6 +12,10 @@ import (
 // carryOut runs clients and faults for the duration, then lets every client finish with
 // healthy servers.
 func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Writer) error {
+	weights, err := weighted(r.operations)
+	if err != nil {
+		return err
+	}
 	end := h.began.Add(r.duration)
 	f.wire.began = h.began
 	watching, stop := context.WithCancel(ctx)
@@ -19,7 +23,7 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 	f.wire.watch(watching, f.servers)
 	var clients, others sync.WaitGroup
 	for number := range r.clients {
-		c := &client{f: f, h: h, number: number, seed: r.seed, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: pauses
+		c := &client{f: f, h: h, number: number, seed: r.seed, weights: weights, random: rand.New(rand.NewPCG(r.seed, uint64(number)))} //nolint:gosec // G404: pauses
 		clients.Go(func() {
 			for time.Now().Before(end) && ctx.Err() == nil {
 				c.act(ctx)
@@ -28,7 +32,7 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 	}
 	others.Go(func() { r.stale = f.witness(watching, rand.New(rand.NewPCG(r.seed, 1<<33))) })           //nolint:gosec // G404: a plan
 	others.Go(func() { r.backstop = f.intrude(watching, rand.New(rand.NewPCG(r.seed, 1<<34)), f.day) }) //nolint:gosec // G404: a plan
-	err := r.torment(ctx, f, end, say)
+	err = r.torment(ctx, f, end, say)
 	clients.Wait()
 	r.lasted = time.Since(h.began)
 	stop()
@@ -42,10 +46,11 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 // torment injects one fault after the other, with pauses for recovery.
 func (r *result) torment(ctx context.Context, f *field, end time.Time, say io.Writer) error {
 	plan := rand.New(rand.NewPCG(r.seed, 1<<32)) //nolint:gosec // G404: a plan
-	d := &deck{plan: plan, all: f.faults()}
-	if d.all = chosen(d.all, r.faults); len(d.all) == 0 {
-		return fmt.Errorf("no fault of this engine is called %q", r.faults)
+	all, err := chosen(f.faults(), r.faults)
+	if err != nil {
+		return err
 	}
+	d := &deck{plan: plan, all: all}
 	for ctx.Err() == nil {
 		pause(ctx, min(time.Until(end), between(plan, time.Second, 3*time.Second)))
 		one, found := d.next(time.Until(end))

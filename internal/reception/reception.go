@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,10 +30,11 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // file is one file of the desk.
 type file struct {
-	data, packed []byte
-	mediaType    string
-	etag         string
-	hashed       bool // its name has a hash of its content
+	data      []byte
+	packed    func() ([]byte, error) // compresses data once, for the first client that takes it so
+	mediaType string
+	etag      string
+	hashed    bool // its name has a hash of its content
 }
 
 // Handler serves the desk under /reception/.
@@ -59,9 +61,7 @@ func Handler() (http.Handler, error) {
 		}
 		sum := sha256.Sum256(data)
 		f.etag = `"` + hex.EncodeToString(sum[:8]) + `"`
-		if f.packed, err = pack(data); err != nil {
-			return err
-		}
+		f.packed = sync.OnceValues(func() ([]byte, error) { return pack(data) })
 		files[strings.TrimPrefix(name, "dist/")] = f
 		return nil
 	})
@@ -89,7 +89,7 @@ func Handler() (http.Handler, error) {
 }
 
 // isView reports whether a name below /reception/ is the address of a view, as web/src/lib/address.ts
-// writes it: a view, and a date for those that have one.
+// writes it: a view, and a date that the calendar can show for those that have one.
 func isView(name string) bool {
 	view, date, dated := strings.Cut(strings.TrimSuffix(name, "/"), "/")
 	switch view {
@@ -97,7 +97,7 @@ func isView(name string) bool {
 		return !dated
 	case "day", "week", "check-in":
 		_, err := time.Parse(time.DateOnly, date)
-		return !dated || err == nil
+		return !dated || err == nil && date >= "1901" && date < "9998"
 	default:
 		return false
 	}
@@ -129,8 +129,10 @@ func (f file) describe(w http.ResponseWriter, r *http.Request) (data []byte, tag
 	}
 	data, tag = f.data, f.etag
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		data, tag = f.packed, strings.TrimSuffix(f.etag, `"`)+`-gz"`
-		h.Set("Content-Encoding", "gzip")
+		if packed, err := f.packed(); err == nil { // else as it is
+			data, tag = packed, strings.TrimSuffix(f.etag, `"`)+`-gz"`
+			h.Set("Content-Encoding", "gzip")
+		}
 	}
 	return data, tag
 }

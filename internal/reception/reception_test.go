@@ -104,6 +104,8 @@ func TestAddresses(t *testing.T) {
 		"/reception/check-in/2026-11-27":         {http.StatusOK, true},
 		"/reception/find?type=1&from=2026-11-27": {http.StatusOK, true},
 		"/reception/day/2026-02-30":              {http.StatusNotFound, true},
+		"/reception/day/9997-12-31":              {http.StatusOK, true},
+		"/reception/day/9999-12-31":              {http.StatusNotFound, true},
 		"/reception/day/2026-11-27/more":         {http.StatusNotFound, true},
 		"/reception/find/2026-11-27":             {http.StatusNotFound, true},
 		"/reception/month":                       {http.StatusNotFound, true},

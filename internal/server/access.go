@@ -35,7 +35,7 @@ func (s *Server) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObje
 	if b.ExpiresAt != nil {
 		want.ExpiresAt = *b.ExpiresAt
 	}
-	k, key, err := s.cfg.Store.CreateKey(ctx, requestOf(ctx), want)
+	k, key, err := s.cfg.Store.CreateAPIKey(ctx, requestOf(ctx), want)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Server) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObject
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.ListKeys(ctx, after.ID, limitOf(r.Params.Limit))
+	page, err := s.cfg.Store.ListAPIKeys(ctx, after.ID, limitOf(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Server) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObject
 
 // GetAPIKey returns a key's record: GET /api-keys/{id}.
 func (s *Server) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (api.GetAPIKeyResponseObject, error) {
-	k, err := s.cfg.Store.Key(ctx, r.ID)
+	k, err := s.cfg.Store.APIKey(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Server) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (a
 
 // RevokeAPIKey revokes a key: POST /api-keys/{id}/revoke.
 func (s *Server) RevokeAPIKey(ctx context.Context, r api.RevokeAPIKeyRequestObject) (api.RevokeAPIKeyResponseObject, error) {
-	k, err := s.cfg.Store.RevokeKey(ctx, requestOf(ctx), r.ID)
+	k, err := s.cfg.Store.RevokeAPIKey(ctx, requestOf(ctx), r.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 	}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	_, key, err := st.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	_, key, err := st.CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ func newAdmission(atOnce, connections int, requestTimeout time.Duration, observe
 func (s *Server) lookUpKey(r *http.Request) (release func(), err error) {
 	caller := addressCaller(originOf(r, s.cfg.TrustedProxies).address.String())
 	if keys := credentials(r, headerAPIKey); len(keys) == 1 {
-		known, err := s.cfg.Store.KnowsKey(r.Context(), keys[0])
+		known, err := s.cfg.Store.KnowsAPIKey(r.Context(), keys[0])
 		if err != nil {
 			return nil, err
 		}

@@ -57,7 +57,7 @@ func newConfidential(t *testing.T) *confidential {
 
 	book := func(doctor int64, start string) int64 {
 		return c.made(c.partner, "/appointments", object{
-			"patient_id": c.patient, "doctor_id": doctor, "start_time": start, "duration_minutes": 30,
+			"patient_id": c.patient, "doctor_id": doctor, "start_time": start, "duration_minutes": 30, "note": staffWords,
 		})
 	}
 	book(c.doctors[1], "2027-03-02T09:00:00Z")
@@ -256,6 +256,7 @@ func TestStaffWordsByEveryRole(t *testing.T) {
 	})
 	for _, own := range []string{
 		"TimeOff.reason", "TimeOff.note", "Cancellation.note", "AppointmentOverride.reason", "AppointmentEvent.note", "Ticket.note",
+		"Appointment.note",
 	} {
 		if !shown["doctor"][own] {
 			t.Errorf("a doctor does not see the own %s", own)
@@ -302,7 +303,7 @@ func TestStaffWordsInAnswersToChanges(t *testing.T) {
 		{"partner", c.partner, "/appointment-series/{id}/cancel", series, cancel, 200, nil},
 		{"partner", c.partner, "/appointments/{id}/cancel", c.cancelled, cancel, 409, nil},
 		{"doctor", doctor, "/doctors/{id}/time-off", c.doctors[0], away, 201, []string{"TimeOff.note", "TimeOff.reason"}},
-		{"doctor", doctor, "/appointments/{id}/confirm", c.overridden, nil, 200, []string{"AppointmentOverride.reason"}},
+		{"doctor", doctor, "/appointments/{id}/confirm", c.overridden, nil, 200, []string{"Appointment.note", "AppointmentOverride.reason"}},
 		{"partner", c.partner, "/appointments/{id}/reschedule", c.overridden, object{"start_time": "2027-03-02T11:00:00Z"}, 200, nil},
 	} {
 		op := paths.Value(step.path).Post

@@ -23,7 +23,7 @@ func (s *Server) ListAuditEntries(ctx context.Context, r api.ListAuditEntriesReq
 		return nil, err
 	}
 	q.Before = after.ID
-	page, err := s.cfg.Store.ListAudit(ctx, requestOf(ctx), q)
+	page, err := s.cfg.Store.ListAuditEntries(ctx, requestOf(ctx), q)
 	if err != nil {
 		return nil, err
 	}

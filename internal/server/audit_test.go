@@ -102,6 +102,7 @@ func TestEraseAndExport(t *testing.T) {
 	s.Post("/patients", object{"first_name": "Marc", "last_name": "Markerdup"}).Want(t, 201, "").Decode(t, &dup)
 	s.Post(fmt.Sprintf("/patients/%d/merge", p.ID), object{"duplicate_id": dup.ID}).Want(t, 200, "")
 	visit := s.booked(p.ID, doctor, "2027-03-02T09:00:00Z", 30)
+	s.Patch(fmt.Sprintf("/appointments/%d", visit.ID), object{"reason": "Marker fell", "note": "Marker shouts"}).Want(t, 200, "")
 	gone := s.booked(p.ID, doctor, "2027-03-03T09:00:00Z", 30)
 	s.Post(fmt.Sprintf("/appointments/%d/cancel", gone.ID), object{"reason": "other", "note": "Marker called"}).Want(t, 200, "")
 	s.Post("/waitlist", object{"patient_id": p.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "specialization": "None here", "duration_minutes": 30, "note": "Marker waits"}).Want(t, 201, "")
@@ -113,11 +114,11 @@ func TestEraseAndExport(t *testing.T) {
 	var file api.PatientExport
 	exported := s.Get(fmt.Sprintf("/patients/%d/export", p.ID)).Want(t, 200, "")
 	exported.Decode(t, &file)
-	if file.Patient.ID != p.ID || len(file.Merged) != 1 || len(file.Appointments) != 2 || len(file.History) != 4 || len(file.Tickets) != 1 ||
+	if file.Patient.ID != p.ID || len(file.Merged) != 1 || len(file.Appointments) != 2 || len(file.History) != 5 || len(file.Tickets) != 1 ||
 		len(file.Waitlist) != 1 || len(file.Holds) != 1 || len(file.Audit) < 9 {
 		t.Errorf("%s", exported.Body)
 	}
-	for _, word := range []string{"marker@example.org", "MARKER-1", "Marker called", "Marker waits", "Marker limps", "Markerdup"} {
+	for _, word := range []string{"marker@example.org", "MARKER-1", "Marker called", "Marker fell", "Marker shouts", "Marker waits", "Marker limps", "Markerdup"} {
 		if !strings.Contains(string(exported.Body), word) {
 			t.Errorf("the export lacks %q", word)
 		}

@@ -64,7 +64,7 @@ func (s *Server) authenticateLimited(c echo.Context, address string) (clinic.Cal
 	r := c.Request()
 	counted := false
 	if keys := credentials(r, headerAPIKey); len(keys) == 1 && s.limits.perMinute > 0 {
-		known, err := s.cfg.Store.KnowsKey(r.Context(), keys[0])
+		known, err := s.cfg.Store.KnowsAPIKey(r.Context(), keys[0])
 		if err != nil {
 			return clinic.Caller{}, err
 		}

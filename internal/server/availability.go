@@ -27,7 +27,7 @@ func (s *Server) ListAvailability(ctx context.Context, r api.ListAvailabilityReq
 	if q.After, err = decodeCursor(list, p.Cursor); err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.Availability(ctx, requestOf(ctx), q)
+	page, err := s.cfg.Store.ListAvailability(ctx, requestOf(ctx), q)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (s *Server) ListAvailability(ctx context.Context, r api.ListAvailabilityReq
 // ListNextAvailable finds the first free times: GET /availability/next.
 func (s *Server) ListNextAvailable(ctx context.Context, r api.ListNextAvailableRequestObject) (api.ListNextAvailableResponseObject, error) {
 	p := r.Params
-	free, searchedTo, err := s.cfg.Store.NextAvailable(ctx, requestOf(ctx), instant(p.From), store.AvailabilityQuery{
+	free, searchedTo, err := s.cfg.Store.ListNextAvailable(ctx, requestOf(ctx), instant(p.From), store.AvailabilityQuery{
 		DoctorIDs: p.DoctorID, Specialization: deref(p.Specialization), TypeID: p.TypeID, PatientID: p.PatientID,
 		Duration: minutes(deref(p.DurationMinutes)), Step: minutes(deref(p.StepMinutes)),
 	})

@@ -78,7 +78,7 @@ func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject
 	if !ok {
 		return nil, clinic.ErrCalendarFeedNotFound
 	}
-	c, err := s.cfg.Store.ReadCalendarFeed(ctx, requestOf(ctx), token)
+	c, err := s.cfg.Store.Calendar(ctx, requestOf(ctx), token)
 	if err != nil {
 		return nil, err
 	}

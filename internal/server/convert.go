@@ -114,7 +114,7 @@ func bookingFromAPI(a api.AppointmentCreate) clinic.Booking {
 	return clinic.Booking{
 		PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: a.TypeID, RoomID: a.RoomID, AnyRoom: deref(a.AnyRoom),
 		Start: clinic.Instant(a.StartTime), Duration: minutes(deref(a.DurationMinutes)),
-		Hold: deref(a.HoldToken), Override: overrideFromAPI(a.Override),
+		Hold: deref(a.HoldToken), Override: overrideFromAPI(a.Override), Reason: orNil(a.Reason), Note: orNil(a.Note),
 	}
 }
 
@@ -123,7 +123,7 @@ func appointmentToAPI(a clinic.Appointment) api.Appointment {
 		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: orNull(a.TypeID), RoomID: orNull(a.RoomID), SeriesID: orNull(a.SeriesID),
 		StartTime: a.Time.Start, EndTime: a.Time.End, DurationMinutes: wholeMinutes(a.Time.End.Sub(a.Time.Start)),
 		BufferBeforeMinutes: wholeMinutes(a.Buffers.Before), BufferAfterMinutes: wholeMinutes(a.Buffers.After),
-		Status:    api.AppointmentStatus(a.Status),
+		Status: api.AppointmentStatus(a.Status), Reason: orNull(a.Reason), Note: orNull(a.Note),
 		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}
 	if a.Broken.Any() && a.OverrideReason != nil {
@@ -209,3 +209,11 @@ func dateFromAPI(d *openapi_types.Date) *clinic.Date {
 
 // limitOf returns the page size; the contract check has set the default.
 func limitOf(l *api.Limit) int { return int(deref(l)) }
+
+// minutes converts a number of minutes.
+func minutes[T ~int32](n T) time.Duration { return time.Duration(n) * time.Minute }
+
+// wholeMinutes converts a duration to minutes. Appointments' lengths fit easily.
+func wholeMinutes(d time.Duration) int32 {
+	return int32(d / time.Minute) //nolint:gosec // G115: at most 180
+}

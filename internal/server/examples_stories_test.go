@@ -61,6 +61,7 @@ var stories = map[string][]string{
 	"startTicket":           {"createWalkIn/doctor", "callTicket"},
 	"transferTicket":        {"createWalkIn/doctor"},
 	"undoAppointment":       {"bookAppointment/halfHour", "confirmAppointment"},
+	"updateAppointment":     {"bookAppointment/halfHour"},
 	"updateAppointmentType": {"createAppointmentType/skinCheck"},
 	"updateRoom":            {"createRoom/one"},
 	"withdrawWaitlistEntry": {"createWaitlistEntry/skin"},

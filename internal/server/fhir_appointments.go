@@ -183,7 +183,7 @@ func (s *Server) fhirFree(ctx context.Context, p fhir.FreeParameters, specialty 
 		return out, err
 	}
 	out.typeID = search.TypeID
-	page, err := s.cfg.Store.Availability(ctx, requestOf(ctx), store.AvailabilityQuery{
+	page, err := s.cfg.Store.ListAvailability(ctx, requestOf(ctx), store.AvailabilityQuery{
 		DoctorIDs: search.DoctorIDs, Specialization: specialty, TypeID: search.TypeID, Window: search.Window,
 		Duration: search.Duration, Step: slotStep, After: after, Limit: limit,
 	})
@@ -208,7 +208,7 @@ func (s *Server) ReadFhirSlot(ctx context.Context, r api.ReadFhirSlotRequestObje
 	if !ok {
 		return nil, &contract.Error{Slug: api.ProblemSlugNotFound, Detail: "There is no such slot; search for the free ones."}
 	}
-	page, err := s.cfg.Store.Availability(ctx, requestOf(ctx), store.AvailabilityQuery{
+	page, err := s.cfg.Store.ListAvailability(ctx, requestOf(ctx), store.AvailabilityQuery{
 		DoctorIDs: []int64{slot.DoctorID}, Duration: slot.Time.End.Sub(slot.Time.Start), Step: time.Minute, Limit: 1,
 		Window: slot.StartWindow(),
 	})

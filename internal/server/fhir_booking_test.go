@@ -31,7 +31,7 @@ func TestFHIRBookPassesOver(t *testing.T) {
 			"identifier": []object{{"system": "urn:x", "value": "1"}}, "status": "proposed", "_status": object{"extension": ext},
 			"serviceCategory": []object{{"text": "x"}}, "serviceType": []object{{"id": "1", "extension": ext, "text": "Consultation"}},
 			"specialty": []object{{"text": "x"}}, "appointmentType": object{"text": "x"}, "reasonCode": []object{{"text": "illness"}},
-			"priority": 5, "description": "words", "supportingInformation": []object{{"reference": "DocumentReference/1"}},
+			"priority": 5, "description": "what for", "supportingInformation": []object{{"reference": "DocumentReference/1"}},
 			"start": start.Format(time.RFC3339), "_start": object{"id": "s"}, "end": start.Add(30 * time.Minute).Format(time.RFC3339), "_end": object{"id": "e"},
 			"minutesDuration": 30, "created": "2027-03-01", "comment": "words", "patientInstruction": "words", "basedOn": []object{{"reference": "ServiceRequest/1"}},
 			"requestedPeriod": []object{{"start": "2027-03-01", "end": "2027-03-05"}},
@@ -58,7 +58,9 @@ func TestFHIRBookPassesOver(t *testing.T) {
 				sent = object{"resourceType": "Parameters", "id": "p", "parameter": []object{{"name": "appt-resource", "resource": sent}}}
 			}
 			r := held(t, f.Send(contracttest.Request{Method: "POST", Path: "/fhir/Appointment/$book", Body: sent, Header: http.Header{"Content-Type": {mediaType}}}).Want(t, 201, ""))
-			if strings.Contains(string(r.Body), "words") {
+			var booked api.FhirAppointment
+			r.Decode(t, &booked)
+			if strings.Contains(string(r.Body), "words") || booked.Description == nil || *booked.Description != "what for" {
 				t.Errorf("%s", r.Body)
 			}
 		}

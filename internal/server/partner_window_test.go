@@ -36,7 +36,7 @@ func setupWindow(t *testing.T) *secured {
 	}
 	h := httptest.NewServer(handler)
 	t.Cleanup(h.Close)
-	_, admin, err := st.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	_, admin, err := st.CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,15 +66,15 @@ func (s *Server) GetTicket(ctx context.Context, r api.GetTicketRequestObject) (a
 	return api.GetTicket200JSONResponse{Body: ticketToAPI(k), Headers: api.GetTicket200ResponseHeaders{ETag: etag(k.Version)}}, nil
 }
 
-// moveTicket changes a ticket's status.
-func (s *Server) moveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match *api.IfMatch, actor *api.Actor) (api.Ticket, string, error) {
-	k, err := s.cfg.Store.MoveTicket(ctx, acting(ctx, actor), id, to, versions(match))
+// changeTicketStatus changes a ticket's status.
+func (s *Server) changeTicketStatus(ctx context.Context, id int64, to clinic.TicketStatus, match *api.IfMatch, actor *api.Actor) (api.Ticket, string, error) {
+	k, err := s.cfg.Store.ChangeTicketStatus(ctx, acting(ctx, actor), id, to, versions(match))
 	return ticketToAPI(k), etag(k.Version), err
 }
 
 // CallTicket calls a patient: POST /tickets/{id}/call.
 func (s *Server) CallTicket(ctx context.Context, r api.CallTicketRequestObject) (api.CallTicketResponseObject, error) {
-	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketCalled, r.Params.IfMatch, r.Params.MEMSActor)
+	k, tag, err := s.changeTicketStatus(ctx, r.ID, clinic.TicketCalled, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Server) CallTicket(ctx context.Context, r api.CallTicketRequestObject) 
 
 // StartTicket starts serving a ticket: POST /tickets/{id}/start.
 func (s *Server) StartTicket(ctx context.Context, r api.StartTicketRequestObject) (api.StartTicketResponseObject, error) {
-	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketInProgress, r.Params.IfMatch, r.Params.MEMSActor)
+	k, tag, err := s.changeTicketStatus(ctx, r.ID, clinic.TicketInProgress, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (s *Server) StartTicket(ctx context.Context, r api.StartTicketRequestObject
 
 // CompleteTicket completes a ticket: POST /tickets/{id}/complete.
 func (s *Server) CompleteTicket(ctx context.Context, r api.CompleteTicketRequestObject) (api.CompleteTicketResponseObject, error) {
-	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketDone, r.Params.IfMatch, r.Params.MEMSActor)
+	k, tag, err := s.changeTicketStatus(ctx, r.ID, clinic.TicketDone, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (s *Server) CompleteTicket(ctx context.Context, r api.CompleteTicketRequest
 
 // LeaveTicket records that a patient left: POST /tickets/{id}/leave.
 func (s *Server) LeaveTicket(ctx context.Context, r api.LeaveTicketRequestObject) (api.LeaveTicketResponseObject, error) {
-	k, tag, err := s.moveTicket(ctx, r.ID, clinic.TicketLeft, r.Params.IfMatch, r.Params.MEMSActor)
+	k, tag, err := s.changeTicketStatus(ctx, r.ID, clinic.TicketLeft, r.Params.IfMatch, r.Params.MEMSActor)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func TestKeysOfTwoProcesses(t *testing.T) {
 		return contracttest.New(t, h.URL)
 	}
 	one, two := start(), start()
-	_, first, err := db.Open(t, c.now, time.UTC).CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	_, first, err := db.Open(t, c.now, time.UTC).CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

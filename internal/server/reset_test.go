@@ -76,7 +76,7 @@ func TestKeysAfterAReset(t *testing.T) {
 	s := setupSecured(t, nil)
 	st := s.db.Open(t, s.clock.now, time.UTC) // as "mems keys create"
 	client := func() *contracttest.Client {
-		_, key, err := st.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+		_, key, err := st.CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}

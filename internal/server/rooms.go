@@ -72,7 +72,7 @@ func (s *Server) DeleteRoom(ctx context.Context, r api.DeleteRoomRequestObject) 
 
 // CreateAppointmentType creates an appointment type: POST /appointment-types.
 func (s *Server) CreateAppointmentType(ctx context.Context, r api.CreateAppointmentTypeRequestObject) (api.CreateAppointmentTypeResponseObject, error) {
-	v, err := s.cfg.Store.CreateType(ctx, requestOf(ctx), typeFromAPI(*r.Body))
+	v, err := s.cfg.Store.CreateAppointmentType(ctx, requestOf(ctx), typeFromAPI(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (s *Server) ListAppointmentTypes(ctx context.Context, r api.ListAppointment
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.ListTypes(ctx, r.Params.IsActive, after.ID, limitOf(r.Params.Limit))
+	page, err := s.cfg.Store.ListAppointmentTypes(ctx, r.Params.IsActive, after.ID, limitOf(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (s *Server) ListAppointmentTypes(ctx context.Context, r api.ListAppointment
 
 // GetAppointmentType returns an appointment type: GET /appointment-types/{id}.
 func (s *Server) GetAppointmentType(ctx context.Context, r api.GetAppointmentTypeRequestObject) (api.GetAppointmentTypeResponseObject, error) {
-	v, err := s.cfg.Store.Type(ctx, r.ID)
+	v, err := s.cfg.Store.AppointmentType(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Server) GetAppointmentType(ctx context.Context, r api.GetAppointmentTyp
 
 // UpdateAppointmentType changes an appointment type: PATCH /appointment-types/{id}.
 func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointmentTypeRequestObject) (api.UpdateAppointmentTypeResponseObject, error) {
-	v, affected, err := s.cfg.Store.UpdateType(ctx, requestOf(ctx), r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	v, affected, err := s.cfg.Store.UpdateAppointmentType(ctx, requestOf(ctx), r.ID, typePatchFromAPI(*r.Body), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Server) UpdateAppointmentType(ctx context.Context, r api.UpdateAppointm
 
 // DeleteAppointmentType deletes a type that was never used: DELETE /appointment-types/{id}.
 func (s *Server) DeleteAppointmentType(ctx context.Context, r api.DeleteAppointmentTypeRequestObject) (api.DeleteAppointmentTypeResponseObject, error) {
-	if err := s.cfg.Store.DeleteType(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
+	if err := s.cfg.Store.DeleteAppointmentType(ctx, requestOf(ctx), r.ID, versions(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return api.DeleteAppointmentType204Response{}, nil

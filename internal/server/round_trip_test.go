@@ -121,21 +121,22 @@ func roundTrips(p parties) []roundTrip {
 			}},
 		},
 		{
-			operations: []string{"bookAppointment"},
+			operations: []string{"bookAppointment", "updateAppointment"},
 			create:     "/appointments", get: "/appointments/%d", list: fmt.Sprintf("/appointments?patient_id=%d", p.patient), feed: "appointment", export: "appointments",
 			send: []object{
-				{"patient_id": p.patient, "doctor_id": p.doctor, "start_time": start, "duration_minutes": 45, "type_id": p.apptType, "room_id": p.room},
+				{"patient_id": p.patient, "doctor_id": p.doctor, "start_time": start, "duration_minutes": 45, "type_id": p.apptType, "room_id": p.room, "reason": "Knee pain", "note": "Bring the X-ray"},
 				{
 					"patient_id": p.patient, "doctor_id": p.doctor, "start_time": "2027-03-03T21:00:00Z", "duration_minutes": 30,
 					"override": object{"rules": []string{"outside-working-hours"}, "reason": "Urgent"},
 				},
 			},
+			change:    []object{{"reason": "Back pain", "note": "Bring a friend"}},
 			returned:  object{"override": object{}}, // only rules that were broken are kept
 			requests:  map[string]string{"any_room": chooses, "hold_token": "uses up a hold"},
 			fhirPaths: []string{"/fhir/Appointment/%d"},
 			fhir: map[string]string{
 				"patient_id": `"Patient/%v"`, "doctor_id": `"Practitioner/%v"`, "start_time": `"%v"`, "duration_minutes": `"minutesDuration":%v`,
-				"type_id": `"code":"%v"`, "room_id": "", "override": "",
+				"type_id": `"code":"%v"`, "room_id": "", "override": "", "reason": `"description":"%v"`, "note": "",
 			},
 		},
 		{

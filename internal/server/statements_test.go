@@ -115,7 +115,7 @@ func setupListed(t *testing.T) (*fixture, *storetest.Statements) {
 	}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	_, key, err := st.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
+	_, key, err := st.CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

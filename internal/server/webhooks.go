@@ -105,7 +105,7 @@ func (s *Server) ListWebhookDeliveries(ctx context.Context, r api.ListWebhookDel
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Store.ListDeliveries(ctx, r.ID, status, before.ID, limitOf(r.Params.Limit))
+	page, err := s.cfg.Store.ListWebhookDeliveries(ctx, r.ID, status, before.ID, limitOf(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Server) ListWebhookDeliveries(ctx context.Context, r api.ListWebhookDel
 // RedeliverWebhook redelivers a message: POST
 // /webhooks/{id}/deliveries/{delivery_id}/redeliver.
 func (s *Server) RedeliverWebhook(ctx context.Context, r api.RedeliverWebhookRequestObject) (api.RedeliverWebhookResponseObject, error) {
-	d, err := s.cfg.Store.Redeliver(ctx, requestOf(ctx), r.ID, r.DeliveryID)
+	d, err := s.cfg.Store.RedeliverWebhook(ctx, requestOf(ctx), r.ID, r.DeliveryID)
 	if err != nil {
 		return nil, err
 	}

@@ -265,7 +265,7 @@ func appointmentConditions(q AppointmentQuery) (string, []any) {
 // appointmentColumns are those of appointmentRow.
 const appointmentColumns = `id, patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time,
 		       buffer_before_minutes, buffer_after_minutes, status, cancellation_reason, cancellation_note, cancelled_at,
-		       doctor_overbooked, patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at`
+		       doctor_overbooked, patient_overbooked, outside_hours, override_reason, reason, note, made_by_key, version, created_at, updated_at`
 
 type appointmentRow struct {
 	ID                 int64      `db:"id"`
@@ -286,6 +286,8 @@ type appointmentRow struct {
 	PatientOverbooked  bool       `db:"patient_overbooked"`
 	OutsideHours       bool       `db:"outside_hours"`
 	OverrideReason     *string    `db:"override_reason"`
+	Reason             *string    `db:"reason"`
+	Note               *string    `db:"note"`
 	MadeBy             *int64     `db:"made_by_key"`
 	Version            int64      `db:"version"`
 	CreatedAt          time.Time  `db:"created_at"`
@@ -301,7 +303,7 @@ func (r *appointmentRow) appointment() clinic.Appointment {
 		Broken: clinic.Broken{
 			OutsideHours: r.OutsideHours, DoctorOverlap: r.DoctorOverbooked, PatientOverlap: r.PatientOverbooked,
 		},
-		OverrideReason: r.OverrideReason, MadeBy: r.MadeBy,
+		OverrideReason: r.OverrideReason, Reason: r.Reason, Note: r.Note, MadeBy: r.MadeBy,
 		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.CancelledAt != nil && r.CancellationReason != nil {

@@ -26,10 +26,10 @@ type AuditQuery struct {
 	first     int64 // the smallest id to read: From as an id
 }
 
-// ListAudit returns a page of the audit trail, newest first. Indexes: the primary key
+// ListAuditEntries returns a page of the audit trail, newest first. Indexes: the primary key
 // backwards, audit_entries_subject, audit_entries_operation, and those of
 // auditOfPatientSQL.
-func (s *Store) ListAudit(ctx context.Context, req Request, q AuditQuery) (Page[clinic.AuditEntry], error) {
+func (s *Store) ListAuditEntries(ctx context.Context, req Request, q AuditQuery) (Page[clinic.AuditEntry], error) {
 	items, err := readAudit(ctx, s.db, q)
 	if err != nil {
 		return Page[clinic.AuditEntry]{}, translate(ctx, "list audit entries", err)

@@ -247,11 +247,11 @@ func TestTheApplicationCannotUndoWhatIsFinal(t *testing.T) {
 	f := newFixture(t, 1, 1)
 	user := storetest.Grant(t, f.Database)
 	s := user.Open(t, fixedClock, nil)
-	k, _, err := s.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "Desk", Role: clinic.RoleManager, ExpiresAt: fixedClock().AddDate(1, 0, 0)})
+	k, _, err := s.CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "Desk", Role: clinic.RoleManager, ExpiresAt: fixedClock().AddDate(1, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RevokeKey(t.Context(), store.SystemRequest(), k.ID); err != nil {
+	if _, err := s.RevokeAPIKey(t.Context(), store.SystemRequest(), k.ID); err != nil {
 		t.Fatal(err)
 	}
 	a, err := s.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30))

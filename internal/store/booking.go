@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
@@ -40,7 +38,7 @@ func (s *Store) BookAppointment(ctx context.Context, req Request, b clinic.Booki
 	err := s.runUseCase(ctx, req, useCase{
 		act:     "book appointment",
 		wanted:  wantedOf(b),
-		batched: batchedBookingOf(ctx, req, b, &a),
+		batched: s.batchedBooking(ctx, req, b, &a),
 		body: func(t *tx) error {
 			b := b // another attempt starts from what was asked for
 			if err := s.checkStart(req, t.now, b); err != nil {
@@ -102,6 +100,7 @@ func newAppointment(t *tx, b clinic.Booking, broken clinic.Broken) clinic.Appoin
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
+		Reason: b.Reason, Note: b.Note,
 		MadeBy: t.req.Access.MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
 	if broken.Any() {
@@ -112,16 +111,16 @@ func newAppointment(t *tx, b clinic.Booking, broken clinic.Broken) clinic.Appoin
 
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into
 // another, if the caller can access either: to others it is not there.
-func checkMerged(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) error {
+func (q *queries) checkMerged(ctx context.Context, id int64) error {
 	var into sql.NullInt64
-	err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
+	err := q.GetContext(ctx, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !into.Valid {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if survivor, err := reachedSurvivor(ctx, req, q, id); err != nil || survivor == 0 {
+	if survivor, err := q.reachedSurvivor(ctx, id); err != nil || survivor == 0 {
 		return err
 	}
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}
@@ -130,21 +129,21 @@ func checkMerged(ctx context.Context, req Request, q sqlx.QueryerContext, id int
 // insertBooked inserts one or more and returns the id of the first one. Those of the others
 // need not follow it: another writer's can lie between them.
 func insertBooked(ctx context.Context, t *tx, as []clinic.Appointment) (first int64, err error) {
-	args := make([]any, 0, 19*len(as))
+	args := make([]any, 0, 21*len(as))
 	for i := range as {
 		a := &as[i]
 		args = append(args, a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End,
 			a.Time.End.Sub(a.Time.Start)/time.Minute, a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status),
-			a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.MadeBy, a.Version,
+			a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Reason, a.Note, a.MadeBy, a.Version,
 			a.CreatedAt, a.UpdatedAt)
 	}
 	// Safety: the text is a constant and placeholders.
 	return t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
-		                          patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
-		strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
+		                          patient_overbooked, outside_hours, override_reason, reason, note, made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
+		strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
 }
 
 // useHold turns a live hold into the booking that it was made for: it goes, in

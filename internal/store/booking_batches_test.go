@@ -69,7 +69,7 @@ func (f *fixture) checkBooked(t *testing.T, all []member, got []outcome) (booked
 		if kept.PatientID != b.PatientID || kept.DoctorID != b.DoctorID || !kept.Time.Start.Equal(b.Start) {
 			t.Errorf("booking %d was answered with appointment %d, which is another one's", i, o.made.ID)
 		}
-		events, err := f.store.History(background, store.SystemRequest(), o.made.ID)
+		events, err := f.store.AppointmentHistory(background, store.SystemRequest(), o.made.ID)
 		if err != nil || len(events) != 1 {
 			t.Errorf("booking %d has %d events, %v", i, len(events), err)
 		}

@@ -127,7 +127,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	pages := 0
 	for ; ; pages++ {
 		list.Take()
-		page, err := s.Availability(t.Context(), store.SystemRequest(), q)
+		page, err := s.ListAvailability(t.Context(), store.SystemRequest(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	if pages != 1 {
 		t.Errorf("%d empty pages", pages)
 	}
-	free, searched, err := s.NextAvailable(t.Context(), store.SystemRequest(), nil, q)
+	free, searched, err := s.ListNextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	}
 	// One who is free early costs no more from then on.
 	f.DB.MustExec(`UPDATE doctors SET is_active = (id <= 100)`)
-	free, searched, err = s.NextAvailable(t.Context(), store.SystemRequest(), nil, q)
+	free, searched, err = s.ListNextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil || len(free) != 100 || free[0].Slot == nil || searched.Before(now.Add(clinic.MaxAhead)) {
 		t.Errorf("%d doctors, searched to %s: %v", len(free), searched, err)
 	}

@@ -111,7 +111,7 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, req Request, id int64) (
 }
 
 // KnowsCalendarFeed reports whether a token is good as far as this process knows, as
-// KnowsKey does for keys. Errors: clinic.ErrUnavailable.
+// KnowsAPIKey does for keys. Errors: clinic.ErrUnavailable.
 func (s *Store) KnowsCalendarFeed(ctx context.Context, token string) (bool, error) {
 	id, secret, ok := clinic.ParseFeedToken(token)
 	if !ok {
@@ -120,10 +120,10 @@ func (s *Store) KnowsCalendarFeed(ctx context.Context, token string) (bool, erro
 	return s.knownFeeds.knows(ctx, s, id, secret)
 }
 
-// ReadCalendarFeed returns the calendar of a token. It reads the database each time, so
+// Calendar returns the calendar of a token. It reads the database each time, so
 // that a revoked feed is rejected immediately, and records the read, with the feed as the
 // caller. Errors: clinic.ErrCalendarFeedNotFound.
-func (s *Store) ReadCalendarFeed(ctx context.Context, req Request, token string) (clinic.FeedCalendar, error) {
+func (s *Store) Calendar(ctx context.Context, req Request, token string) (clinic.FeedCalendar, error) {
 	id, secret, ok := clinic.ParseFeedToken(token)
 	if !ok {
 		return clinic.FeedCalendar{}, clinic.ErrCalendarFeedNotFound

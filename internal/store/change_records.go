@@ -75,7 +75,7 @@ func readAppointmentRecords(ctx context.Context, in readIn, ids []int64) (map[in
 
 func readSeriesRecords(ctx context.Context, in readIn, ids []int64) (map[int64]any, error) {
 	return byID(ctx, in, `SELECT `+seriesColumns+` FROM appointment_series WHERE id IN (?)`, ids, func(r *seriesRow) (int64, any, error) {
-		series, err := readSeries(ctx, in.req, in, r.ID)
+		series, err := in.readSeries(ctx, r.ID)
 		if errors.Is(err, clinic.ErrSeriesNotFound) {
 			return r.ID, nil, nil // out of reach
 		}

@@ -31,6 +31,14 @@ const (
 // errAlone sends a booking of a batch the single way, which decides anew.
 var errAlone = errors.New("to be decided alone")
 
+func newCombiners() []combiner {
+	all := make([]combiner, combiners)
+	for i := range all {
+		all[i].patience = maxBatchWait
+	}
+	return all
+}
+
 // combiner is a line of bookings, of which those at its front are taken up when what is under way
 // has ended. All bookings of a doctor are in the same one.
 type combiner struct {
@@ -57,11 +65,11 @@ type batchedBooking struct {
 	err       error   // why it is not booked; errAlone until it is decided
 }
 
-// batchedBookingOf returns a booking for a batch, nil if it has to go the single way: what
+// batchedBooking returns a booking for a batch, nil if it has to go the single way: what
 // overrides rules, comes from a hold or concerns a series, and callers who can access only
 // some of the patients.
-func batchedBookingOf(ctx context.Context, req Request, b clinic.Booking, answer *clinic.Appointment) *batchedBooking {
-	if len(b.Override.Rules) > 0 || b.Hold != "" || b.SeriesID != nil || b.AnyRoom || !req.Access.Reach.All {
+func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Booking, answer *clinic.Appointment) *batchedBooking {
+	if len(s.combiners) == 0 || len(b.Override.Rules) > 0 || b.Hold != "" || b.SeriesID != nil || b.AnyRoom || !req.Access.Reach.All {
 		return nil
 	}
 	return &batchedBooking{ctx: ctx, req: req, booking: b, answer: answer, taken: make(chan struct{}), err: errAlone}
@@ -71,7 +79,7 @@ func batchedBookingOf(ctx context.Context, req Request, b clinic.Booking, answer
 // under way, otherwise, or if the batch cannot decide it, alone.
 func (s *Store) attemptTogether(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
 	m := u.batched
-	c := &s.combiners[uint64(m.booking.DoctorID)%combiners] //nolint:gosec // G115: any number will do
+	c := &s.combiners[uint64(m.booking.DoctorID)%uint64(len(s.combiners))] //nolint:gosec // G115: any number will do
 	if !c.join(m) {
 		if !c.await(m) {
 			return s.attempt(ctx, req, u, answer)

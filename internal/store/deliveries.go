@@ -173,9 +173,9 @@ func (s *Store) DeliveryRefusedSince(ctx context.Context) (time.Time, error) {
 	return since.Time, nil
 }
 
-// CountWebhooksGone returns the number of webhooks that were disabled because of a 410.
+// CountGoneWebhooks returns the number of webhooks that were disabled because of a 410.
 // Disabling one by hand removes it from the count.
-func (s *Store) CountWebhooksGone(ctx context.Context) (n int, err error) {
+func (s *Store) CountGoneWebhooks(ctx context.Context) (n int, err error) {
 	err = s.ready.db.GetContext(ctx, &n, `SELECT COUNT(*) FROM webhooks WHERE enabled = 0 AND disabled_reason IS NOT NULL`)
 	return n, translate(ctx, "count webhooks that are gone", err)
 }
@@ -211,9 +211,9 @@ func (s *Store) TestWebhook(ctx context.Context, req Request, id int64) (clinic.
 	return d, err
 }
 
-// Redeliver queues a message again. Errors: clinic.ErrWebhookNotFound,
+// RedeliverWebhook queues a message again. Errors: clinic.ErrWebhookNotFound,
 // clinic.ErrDeliveryNotFound.
-func (s *Store) Redeliver(ctx context.Context, req Request, webhook, id int64) (clinic.Delivery, error) {
+func (s *Store) RedeliverWebhook(ctx context.Context, req Request, webhook, id int64) (clinic.Delivery, error) {
 	var d clinic.Delivery
 	err := s.inTx(ctx, req, "redeliver message", func(t *tx) error {
 		if _, err := lockWebhook(ctx, t, webhook); err != nil {
@@ -239,9 +239,9 @@ func (s *Store) Redeliver(ctx context.Context, req Request, webhook, id int64) (
 	return d, err
 }
 
-// ListDeliveries returns a page of a webhook's messages, newest first. status "" is any.
+// ListWebhookDeliveries returns a page of a webhook's messages, newest first. status "" is any.
 // Errors: clinic.ErrWebhookNotFound.
-func (s *Store) ListDeliveries(ctx context.Context, webhook int64, status clinic.DeliveryStatus, before int64, limit int) (Page[clinic.Delivery], error) {
+func (s *Store) ListWebhookDeliveries(ctx context.Context, webhook int64, status clinic.DeliveryStatus, before int64, limit int) (Page[clinic.Delivery], error) {
 	if _, err := s.Webhook(ctx, webhook); err != nil {
 		return Page[clinic.Delivery]{}, err
 	}

@@ -60,7 +60,7 @@ func refusedOffer(t *testing.T, f *fixture) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.PassOnExpiredOffers(t.Context(), store.SystemRequest()); err != nil {
+	if _, err := f.store.ExpireOffers(t.Context(), store.SystemRequest()); err != nil {
 		t.Fatal(err)
 	}
 	if entry, err = f.store.WaitlistEntry(t.Context(), store.SystemRequest(), entry.ID); err != nil || entry.Offer == nil {

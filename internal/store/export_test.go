@@ -12,9 +12,13 @@ import (
 // SetSearchBounds sets how many patients a search reads at once.
 func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }
 
+// DecideTogether turns on batches, before the first booking.
+func (s *Store) DecideTogether() { s.combiners = newCombiners() }
+
 // Gather has n bookings wait for each other, in order, and then lets them go as batches. start
 // begins one; all have to be of one combiner. ended counts those that ended without waiting.
 func (s *Store) Gather(n int, start func(i int), ended func() int) {
+	s.DecideTogether()
 	theirs := &s.combiners[0]
 	for i := range s.combiners {
 		c := &s.combiners[i]

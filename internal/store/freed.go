@@ -7,55 +7,54 @@ import (
 	"mems/internal/clinic"
 )
 
-// A time that becomes free is written to freed_times by the transaction that frees
-// it, and offered to the waitlist after the commit: then every change of any
-// calendar has the guards it needs, and a process that dies in between leaves the
-// row to the next one (waitlist_matching.go).
+// The transaction that frees a time writes it to freed_times; the time is offered to the
+// waitlist after the commit. That way each change of a calendar takes only its own guards,
+// and if the process dies in between, another one finds the row (waitlist_matching.go).
 
 // freedTime is a time to offer to the waitlist.
 type freedTime struct {
 	doctor int64 // 0: any
 	time   clinic.Interval
 	due    time.Time // when it is free; zero: with the commit
-	// entries: every entry that waits is to look for a time of its own, because
-	// rules have changed. The time is not looked at.
+	// entries: rules have changed, so each waiting entry is searched a time of its own;
+	// the field time is ignored.
 	entries bool
-	entry   int64 // only this entry looks for a time of its own
-	room    bool  // of a room: for entries whose type needs one
-	patient int64 // of this patient: for their own entries
+	entry   int64 // search a time for this entry only
+	room    bool  // a room is free: for entries whose type needs one
+	patient int64 // this patient is free: for their own entries
 }
 
-// free notes that a doctor's time becomes free, buffers included. The guard is held.
+// free records that a doctor's time becomes free, buffers included. The caller holds the
+// doctor's guard.
 func (t *tx) free(doctor int64, time clinic.Interval) {
 	t.freed = append(t.freed, freedTime{doctor: doctor, time: time})
 }
 
-// freeLater notes that a doctor's time becomes free at some instant, unless it is
-// taken by then.
+// freeLater records that a doctor's time becomes free at due, unless it is taken by then.
 func (t *tx) freeLater(doctor int64, time clinic.Interval, due time.Time) {
 	t.freed = append(t.freed, freedTime{doctor: doctor, time: time, due: due})
 }
 
-// freeRoom notes that a room becomes free, for whichever doctor.
+// freeRoom records that a room becomes free, for any doctor.
 func (t *tx) freeRoom(time clinic.Interval) {
 	t.freed = append(t.freed, freedTime{time: time, room: true})
 }
 
-// freePatient notes that a patient becomes free, for whatever doctor was free already.
+// freePatient records that a patient becomes free; a doctor may have been free already.
 func (t *tx) freePatient(patient int64, time clinic.Interval) {
 	t.freed = append(t.freed, freedTime{patient: patient, time: time})
 }
 
-// freeByRule notes that more can be booked than before, with a doctor or, with 0,
-// anybody: hours were added, a time off is gone, a doctor or a room is back.
+// freeByRule records that a doctor, or with 0 any doctor, can be booked at more times than
+// before: hours were added, time off was deleted, a doctor or a room was reactivated.
 func (t *tx) freeByRule(doctor int64) {
 	t.freed = append(t.freed, freedTime{doctor: doctor, entries: true})
 }
 
-// freeForEntry notes that an entry waits again, for whatever is free.
+// freeForEntry records that an entry waits again, for any free time.
 func (t *tx) freeForEntry(id int64) { t.freed = append(t.freed, freedTime{entry: id}) }
 
-// freeOf notes what a changed appointment does not occupy any more.
+// freeOf records the times that a changed appointment no longer occupies.
 func (t *tx) freeOf(before, a clinic.Appointment) {
 	if !before.Status.Occupies() {
 		return
@@ -72,8 +71,8 @@ func (t *tx) freeOf(before, a clinic.Appointment) {
 	}
 }
 
-// freeHold notes what a hold that is deleted does not keep any more. guarded: the
-// guard of its doctor is held.
+// freeHold records the times that a deleted hold no longer reserves. guarded: the caller
+// holds the doctor's guard.
 func (t *tx) freeHold(h clinic.Hold, guarded bool) {
 	if guarded {
 		t.free(h.DoctorID, h.Busy())
@@ -85,9 +84,9 @@ func (t *tx) freeHold(h clinic.Hold, guarded bool) {
 	}
 }
 
-// writeFreed writes what was freed. Rows are only written when somebody waits whom
-// they could concern; what is due later is written anyhow. Not locking: an
-// entry added to the waitlist later looks for a time under the guards itself.
+// writeFreed inserts the freed times. It skips a time that no waiting entry could use,
+// unless the time is due later. No lock: creating an entry searches under the guards
+// itself.
 func writeFreed(ctx context.Context, t *tx) error {
 	for _, f := range t.freed {
 		from, to := f.time.Start, f.time.End
@@ -95,7 +94,7 @@ func writeFreed(ctx context.Context, t *tx) error {
 			from = t.now
 		}
 		if f.entry == 0 && !f.entries && !from.Before(to) {
-			continue // it is over
+			continue // it has passed
 		}
 		var err error
 		reach := from.Add(-clinic.MaxDuration - clinic.MaxBuffer)
@@ -147,7 +146,7 @@ func writeFreed(ctx context.Context, t *tx) error {
 	return nil
 }
 
-// holdsOf reads the live holds of a patient, a room or a type that is about to go.
+// holdsOf reads the live holds of a patient, a room or a type that is about to be deleted.
 // Indexes holds_patient, holds_room, holds_type.
 //
 // Safety: column is one of the three names.
@@ -161,8 +160,7 @@ func holdsOf(ctx context.Context, t *tx, column string, id int64) ([]clinic.Hold
 	return holds, err
 }
 
-// freeHoldsOf notes what these holds, which go with their record, do not keep any
-// more.
+// freeHoldsOf records the times of the holds that are deleted with their record.
 func freeHoldsOf(ctx context.Context, t *tx, column string, id int64) error {
 	holds, err := holdsOf(ctx, t, column, id)
 	for _, h := range holds {

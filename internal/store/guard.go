@@ -84,12 +84,12 @@ func (t *tx) guardName(ctx context.Context, p clinic.Patient) error {
 // guardParties takes the guards of the doctor and the patient of a booking, in
 // this order, and reports whether they exist. Errors: clinic.CodePatientMerged.
 func (t *tx) guardParties(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
-	return partiesOf(ctx, t.req, t, b, t.guardDoctor, t.guardPatient)
+	return t.partiesOf(ctx, b, t.guardDoctor, t.guardPatient)
 }
 
 // partiesOf finds out with doctorExists and patientExists, in this order, whether there
 // are the doctor and the patient of a booking. Whether they are active is read later.
-func partiesOf(ctx context.Context, req Request, q sqlx.QueryerContext, b clinic.Booking, doctorExists, patientExists func(context.Context, int64) (bool, error)) (clinic.Calendar, error) {
+func (q *queries) partiesOf(ctx context.Context, b clinic.Booking, doctorExists, patientExists func(context.Context, int64) (bool, error)) (clinic.Calendar, error) {
 	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
 	exists, err := doctorExists(ctx, b.DoctorID)
 	if err != nil {
@@ -101,7 +101,7 @@ func partiesOf(ctx context.Context, req Request, q sqlx.QueryerContext, b clinic
 	if exists, err = patientExists(ctx, b.PatientID); err != nil || !exists {
 		return c, err
 	}
-	if exists, err = reachesPatient(ctx, req, q, b.PatientID); exists {
+	if exists, err = q.reachesPatient(ctx, b.PatientID); exists {
 		c.Patient = clinic.Active
 	}
 	return c, err
@@ -120,7 +120,7 @@ func (t *tx) guardPatient(ctx context.Context, id int64) (exists bool, err error
 	if exists || err != nil {
 		return exists, err
 	}
-	return false, checkMerged(ctx, t.req, t, id)
+	return false, t.checkMerged(ctx, id)
 }
 
 // guardPatientOf is guardPatient for the patient of a record that was read without a lock.

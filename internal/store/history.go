@@ -10,9 +10,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// History reads every change of an appointment, oldest first. Errors:
+// AppointmentHistory returns all changes of an appointment, oldest first. Errors:
 // clinic.ErrAppointmentNotFound.
-func (s *Store) History(ctx context.Context, req Request, id int64) ([]clinic.Event, error) {
+func (s *Store) AppointmentHistory(ctx context.Context, req Request, id int64) ([]clinic.Event, error) {
 	if _, err := s.Appointment(ctx, req, id); err != nil {
 		return nil, err
 	}
@@ -20,7 +20,7 @@ func (s *Store) History(ctx context.Context, req Request, id int64) ([]clinic.Ev
 	return events, translate(ctx, "read history of appointment", err)
 }
 
-// insertEvent writes down a change. The key is the appointment's version, which
+// insertEvent inserts the event of a change. The key is the appointment's version, which
 // its row's lock makes unique.
 func insertEvent(ctx context.Context, t *tx, appointmentID int64, e clinic.Event) error {
 	err := insertEvents(ctx, t, []int64{appointmentID}, []clinic.Event{e})
@@ -50,7 +50,8 @@ func insertEvents(ctx context.Context, t *tx, appointments []int64, events []cli
 	return err
 }
 
-// Primary keys (appointment_id, version), one range of each table.
+// readHistory reads the events of an appointment. Primary keys (appointment_id, version), one
+// range of each table.
 func readHistory(ctx context.Context, q sqlx.QueryerContext, appointmentID int64) ([]clinic.Event, error) {
 	var rows []eventRow
 	err := sqlx.SelectContext(ctx, q, &rows, `

@@ -10,10 +10,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateHold keeps a time for a while, by the rules and locks of a booking.
-// With a patient, the patient's time is checked too, but not held: only an
-// appointment occupies a patient. Holds of the doctor that expired an hour ago
-// are removed on the way.
+// CreateHold reserves a time for a limited period, under the rules and locks of a booking.
+// If a patient is given, the patient's time is checked but not held: only an appointment
+// occupies a patient. It also deletes the doctor's holds that expired an hour ago.
 //
 // Errors: those of BookAppointment, clinic.ErrTooManyHolds.
 func (s *Store) CreateHold(ctx context.Context, req Request, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
@@ -92,7 +91,7 @@ func (s *Store) CreateHold(ctx context.Context, req Request, b clinic.Booking, p
 	return h, err
 }
 
-// withoutPatient finds out whether there are the parties of a hold for no patient.
+// withoutPatient reads whether the doctor of a hold exists; the hold has no patient.
 func withoutPatient(doctorExists func(context.Context, int64) (bool, error)) func(context.Context, clinic.Booking) (clinic.Calendar, error) {
 	return func(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
 		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
@@ -104,8 +103,8 @@ func withoutPatient(doctorExists func(context.Context, int64) (bool, error)) fun
 	}
 }
 
-// checkHolds returns clinic.ErrTooManyHolds for a partner with as many live holds as it
-// may have. Index holds_made_by.
+// checkHolds returns clinic.ErrTooManyHolds for a partner that has reached its limit of
+// live holds. Index holds_made_by.
 func checkHolds(ctx context.Context, q *queries) error {
 	access := q.req.Access
 	if !access.IsPartner() {
@@ -146,9 +145,8 @@ func withoutToken(h clinic.Hold) clinic.Hold {
 	return h
 }
 
-// DeleteHold gives a held time back. Locks the doctor's guard row, then the
-// hold. Errors: clinic.ErrHoldNotFound (also when it has
-// expired), clinic.ErrPreconditionFailed.
+// DeleteHold releases a hold. Locks: the doctor's guard row, then the hold.
+// Errors: clinic.ErrHoldNotFound (also if it has expired), clinic.ErrPreconditionFailed.
 func (s *Store) DeleteHold(ctx context.Context, req Request, id int64, match Versions) error {
 	return s.inTx(ctx, req, "delete hold", func(t *tx) error {
 		var row holdRow
@@ -172,15 +170,15 @@ func (s *Store) DeleteHold(ctx context.Context, req Request, id int64, match Ver
 		t.record(clinic.Deleted(clinic.KindHold, h.ID, withoutToken(h)))
 		n, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, id)
 		if err == nil && n == 0 {
-			return clinic.ErrHoldNotFound // used or given back meanwhile
+			return clinic.ErrHoldNotFound // used or released meanwhile
 		}
 		t.freeHold(h, true)
 		return err
 	})
 }
 
-// Index holds_doctor. An hour, so that a clock that is a little late on another
-// server never finds a hold gone that it takes for live.
+// Index holds_doctor. An hour, so that a server
+// whose clock is slow never misses a hold that it considers live.
 func deleteExpiredHolds(ctx context.Context, t *tx, doctor int64) error {
 	_, err := t.exec(ctx, `DELETE FROM holds WHERE doctor_id = ? AND expires_at < ?`, doctor, t.now.Add(-time.Hour))
 	return err

@@ -14,8 +14,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// WorkingHours reads a doctor's working hours, without any timetable when there
-// are none. Errors: clinic.ErrDoctorNotFound.
+// WorkingHours returns a doctor's working hours; without any, it has no timetables. Errors: clinic.ErrDoctorNotFound.
 func (s *Store) WorkingHours(ctx context.Context, doctorID int64) (clinic.WorkingHours, error) {
 	h, err := workingHours(ctx, s.db, doctorID)
 	return h, translate(ctx, "read working hours", err)
@@ -46,9 +45,9 @@ func workingHours(ctx context.Context, q sqlx.QueryerContext, doctorID int64) (c
 	return h, nil
 }
 
-// ReplaceWorkingHours replaces all working hours of a doctor. What is booked
-// stays booked; once it has been answered, no booking outside the new hours
-// succeeds, and what lies outside of them is in the list.
+// ReplaceWorkingHours replaces all working hours of a doctor. Appointments stay booked, and
+// those outside the new hours are returned. Bookings after the commit must be within the
+// new hours.
 //
 // Statements, in lock order: write the doctor's guard row, delete the old hours,
 // insert the new.
@@ -117,8 +116,8 @@ type hoursRow struct {
 	End       int       `db:"end_minute"`
 }
 
-// readHours reads the working hours of doctors, whose zones are given: every
-// timetable, and the exceptions that matter in a window.
+// readHours reads the working hours of doctors, whose zones are given: all timetables, and
+// the exceptions within a window.
 //
 // Primary key (doctor_id, weekday, valid_from, start_minute): two ranges a doctor.
 func readHours(ctx context.Context, q sqlx.QueryerContext, zones map[int64]string, window clinic.Interval) (map[int64]clinic.WorkingHours, error) {
@@ -158,7 +157,7 @@ func readHours(ctx context.Context, q sqlx.QueryerContext, zones map[int64]strin
 	return hours, nil
 }
 
-// addHours puts a row, which comes in order, into its place.
+// addHours adds a row to its timetable or exception. Rows come in order.
 func addHours(h *clinic.WorkingHours, r hoursRow) {
 	from, block := clinic.DateOf(r.ValidFrom), clinic.Block{Start: r.Start, End: r.End}
 	if r.Weekday == 0 {

@@ -10,19 +10,18 @@ import (
 	"mems/internal/clinic"
 )
 
-// MaxImport bounds the appointments of one call of ImportAppointments, and so
-// the time for which it keeps a doctor's calendar locked.
+// MaxImport bounds the appointments of one call of ImportAppointments, and so how long it
+// holds a doctor's guard.
 const MaxImport = 500
 
-// ImportAppointments adds appointments of one doctor, in any status, past ones
-// too, through the same guard as a booking. Those whose doctor or patient is
-// occupied, or whose room is, are left out; the answer is the number that were added. All or none
-// of the rest are added.
+// ImportAppointments adds appointments of one doctor, in any status and also in the past,
+// under the same guards as a booking. It skips those whose doctor, patient or room is
+// occupied, adds all of the others or none, and returns how many it added.
 //
 // Statements, in lock order: write the doctor's guard row, write the patients'
 // (ids ascending: the statement walks the primary key), the rooms', read the
 // occupied times of all of them in the span of the appointments (locking),
-// insert them and an event for each, and a ticket for each patient who is here.
+// insert them and an event for each, and a ticket for each patient who is checked in.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPatientNotFound.
 func (s *Store) ImportAppointments(ctx context.Context, req Request, doctorID int64, as []clinic.Appointment) (int, error) {
@@ -73,7 +72,7 @@ func (s *Store) ImportAppointments(ctx context.Context, req Request, doctorID in
 				Patient: clinic.Active, Doctor: clinic.Active,
 				DoctorBusy: doctorBusy, PatientBusy: patientBusy[a.PatientID], RoomBusy: roomBusy[room(a)],
 			}
-			b := a.Again()
+			b := a.AsBooking()
 			if _, err := clinic.CanBook(c, b); err != nil && a.Status.Occupies() {
 				continue
 			}
@@ -98,9 +97,9 @@ func (s *Store) ImportAppointments(ctx context.Context, req Request, doctorID in
 	return imported, err
 }
 
-// insertImportedTickets adds those who are here to the doctor's queue, as their
-// check-in would have: in the order of their appointments from id first on. The
-// doctor's guard is held. Primary key.
+// insertImportedTickets adds the patients who are checked in to the doctor's queue, as their
+// check-in would have, in the order of their appointments from id first on. The caller
+// holds the doctor's guard. Primary key.
 func (s *Store) insertImportedTickets(ctx context.Context, t *tx, first, doctorID int64) error {
 	var rows []struct {
 		ID        int64  `db:"id"`
@@ -135,7 +134,7 @@ func (s *Store) insertImportedTickets(ctx context.Context, t *tx, first, doctorI
 	return nil
 }
 
-// room is an appointment's, 0 for none.
+// room returns the id of an appointment's room, 0 for none.
 func room(a clinic.Appointment) int64 {
 	if a.RoomID == nil {
 		return 0
@@ -157,18 +156,18 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) (in
 			reason, note, at = &r, c.Note, &c.At
 		}
 		args = append(args, a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
-			a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), reason, note, at, a.Version, a.CreatedAt, a.UpdatedAt)
+			a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), reason, note, at, a.Reason, a.Note, a.Version, a.CreatedAt, a.UpdatedAt)
 	}
 	// Safety: the text is a constant and placeholders.
 	first, err := t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status,
-		                          cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
+		                          cancellation_reason, cancellation_note, cancelled_at, reason, note, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
 	if err != nil {
 		return 0, err
 	}
-	// Nobody else adds to this doctor's appointments while the guard is held, so
+	// No other transaction adds appointments of this doctor while the guard is held, so
 	// those from the first new id on are ours. Primary key.
 	_, err = t.exec(ctx, `
 		INSERT INTO appointment_events (appointment_id, version, at, action, to_status, start_time, duration_minutes,

@@ -24,7 +24,11 @@ func failedConnect(t *testing.T, cause error) error {
 	name := "fails-" + strings.ToLower(rand.Text())
 	mysql.RegisterDialContext(name, func(context.Context, string) (net.Conn, error) { return nil, cause })
 	t.Cleanup(func() { mysql.DeregisterDialContext(name) })
-	db, err := database.Open("mems@"+name+"(nowhere)/mems", database.Options{})
+	server, err := database.NewServer("mems@"+name+"(nowhere)/mems", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := server.Open(database.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

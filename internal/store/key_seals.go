@@ -18,7 +18,7 @@ import (
 type keySealer struct {
 	secrets  [][]byte // derived: the first one seals, all verify; none: nothing is sealed
 	prepared atomic.Bool
-	working  sync.Mutex // held by the one that prepares
+	working  sync.Mutex // held during preparation
 
 	warning sync.Mutex
 	minute  time.Time // when warned was begun
@@ -38,7 +38,7 @@ func newKeySealer(keys []auditchain.Key) *keySealer {
 
 func (z *keySealer) active() bool { return len(z.secrets) > 0 }
 
-// seal returns the seal of a record by the first secret.
+// seal returns the seal of a record under the first secret.
 func (z *keySealer) seal(k *clinic.APIKey) []byte { return sealBy(z.secrets[0], k) }
 
 func sealBy(secret []byte, k *clinic.APIKey) []byte {
@@ -66,12 +66,12 @@ func (z *keySealer) verify(k *clinic.APIKey, seal []byte) clinic.SealState {
 	return clinic.SealWrong
 }
 
-// outdated reports whether a valid seal is by another secret than the first.
+// outdated reports whether a valid seal was made with a secret other than the first.
 func (z *keySealer) outdated(k *clinic.APIKey, seal []byte) bool {
 	return len(z.secrets) > 1 && k.Seal == clinic.SealValid && !hmac.Equal(seal, z.seal(k))
 }
 
-// warn logs that a key was refused for its seal, once a minute for each.
+// warn logs that a key was rejected because of its seal, at most once a minute per key.
 func (z *keySealer) warn(ctx context.Context, log *slog.Logger, k *clinic.APIKey, now time.Time) {
 	z.warning.Lock()
 	defer z.warning.Unlock()
@@ -87,7 +87,7 @@ func (z *keySealer) warn(ctx context.Context, log *slog.Logger, k *clinic.APIKey
 		"\"mems keys list\" shows it, and \"mems keys seal\" trusts it", "api_key", k.ID, "role", string(k.Role), "seal", string(k.Seal))
 }
 
-// SealKeys does once in each process what sealing needs, and nothing without MACKeys.
+// SealKeys prepares sealing, once in each process; without MACKeys it does nothing.
 // The first process on a database whose keys have no seals seals all of them: it has
 // to trust what it finds. After that, only seals by a former secret are replaced.
 func (s *Store) SealKeys(ctx context.Context, req Request) error {
@@ -112,8 +112,8 @@ func (s *Store) SealKeys(ctx context.Context, req Request) error {
 	return nil
 }
 
-// sealAll returns how many keys it trusted without a seal. Lock: the row of
-// api_key_sealing, so that one process does it.
+// sealAll seals all keys, once, and returns how many it trusted without a seal. Lock: the
+// row of api_key_sealing, so that only one process does it.
 func (s *Store) sealAll(ctx context.Context, req Request) (trusted int, err error) {
 	started, err := s.KeysAreSealed(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Store) sealAll(ctx context.Context, req Request) (trusted int, err erro
 	return trusted, err
 }
 
-// replaceSeals seals by the first secret what former ones have sealed.
+// replaceSeals replaces the seals of former secrets with seals of the first one.
 func (s *Store) replaceSeals(ctx context.Context) error {
 	if len(s.sealer.secrets) == 1 {
 		return nil
@@ -177,21 +177,21 @@ func (s *Store) replaceSeals(ctx context.Context) error {
 	return nil
 }
 
-// replaceSeal seals by the first secret what a former one has sealed.
+// replaceSeal replaces the seal of a former secret with one of the first.
 func (s *Store) replaceSeal(ctx context.Context, k *clinic.APIKey, former []byte) error {
 	_, err := s.db.ExecContext(ctx, `UPDATE api_keys SET seal = ? WHERE id = ? AND seal = ?`, s.sealer.seal(k), k.ID, former)
 	return err
 }
 
-// KeysAreSealed reports whether a server with MACKeys has used this database, so that
-// keys made without them are refused by it.
+// KeysAreSealed reports whether a server with MACKeys has used this database. Such a
+// server rejects keys that were made without MACKeys.
 func (s *Store) KeysAreSealed(ctx context.Context) (bool, error) {
 	var started bool
 	err := s.db.GetContext(ctx, &started, `SELECT EXISTS (SELECT 1 FROM api_key_sealing)`)
 	return started, translate(ctx, "check seals of API keys", err)
 }
 
-// SealKey seals a key as it is now. The administrator has read it and trusts it.
+// SealKey seals a key in its current state, which the administrator has read and trusts.
 // It needs MACKeys. Errors: clinic.ErrKeyNotFound.
 func (s *Store) SealKey(ctx context.Context, req Request, id int64) (clinic.APIKey, error) {
 	if err := s.SealKeys(ctx, req); err != nil {

@@ -36,7 +36,7 @@ func openSealed(t *testing.T, d *storetest.Database, keys ...auditchain.Key) (*s
 
 func createKey(t *testing.T, s *store.Store, role clinic.Role) (int64, string) {
 	t.Helper()
-	k, key, err := s.CreateKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "Desk", Role: role, ExpiresAt: fixedClock().AddDate(0, 1, 0)})
+	k, key, err := s.CreateAPIKey(t.Context(), store.SystemRequest(), clinic.APIKey{Name: "Desk", Role: role, ExpiresAt: fixedClock().AddDate(0, 1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,17 +53,17 @@ func wantRole(t *testing.T, s *store.Store, key string, want clinic.Role) {
 
 func wantRefused(t *testing.T, s *store.Store, key, what string) {
 	t.Helper()
-	if _, err := s.KnowsKey(t.Context(), key); err != nil { // as the server does first
+	if _, err := s.KnowsAPIKey(t.Context(), key); err != nil { // as the server does first
 		t.Fatal(err)
 	}
 	if c, err := s.Authenticate(t.Context(), key); !errors.Is(err, clinic.ErrUnauthenticated) {
 		t.Errorf("%s: %+v, %v", what, c, err)
 	}
 	id, _, _ := clinic.ParseKey(key)
-	if k, err := s.Key(t.Context(), id); err != nil || k.Sealed() {
+	if k, err := s.APIKey(t.Context(), id); err != nil || k.Sealed() {
 		t.Errorf("%s: seal is %q, %v", what, k.Seal, err)
 	}
-	if known, err := s.KnowsKey(t.Context(), key); err != nil || known {
+	if known, err := s.KnowsAPIKey(t.Context(), key); err != nil || known {
 		t.Errorf("%s: still known, %v", what, err)
 	}
 }
@@ -100,7 +100,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 
 	// A revoked key's own row under another id, so that its secret would do again.
 	oldID, old := createKey(t, s, clinic.RoleManager)
-	if _, err := s.RevokeKey(t.Context(), store.SystemRequest(), oldID); err != nil {
+	if _, err := s.RevokeAPIKey(t.Context(), store.SystemRequest(), oldID); err != nil {
 		t.Fatal(err)
 	}
 	result, err := user.DB.Exec(`
@@ -142,7 +142,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 		if _, err := d.DB.Exec(`UPDATE api_keys SET `+change+` WHERE id = ?`, id); err != nil {
 			t.Fatal(err)
 		}
-		if k, err := s.Key(t.Context(), id); err != nil || k.Seal != clinic.SealWrong {
+		if k, err := s.APIKey(t.Context(), id); err != nil || k.Seal != clinic.SealWrong {
 			t.Errorf("%s: seal is %q, %v", change, k.Seal, err)
 		}
 		if change == `role = 'admin'` {

@@ -10,35 +10,33 @@ import (
 	"mems/internal/clinic"
 )
 
-// recordKind is what the store does with the records of a kind. Empty where the kind
-// has no such thing; kinds_test.go holds the table to clinic's and to the schema.
+// recordKind says what the store does with the records of a kind; fields that do not apply
+// are empty. kinds_test.go compares the table with clinic's and with the schema.
 type recordKind struct {
 	// table keeps the records.
 	table string
 	// read reads records for the feed.
 	read recordReader
-	// doctors finds the doctors whose guards a change of a record takes, by its id in
-	// every place.
+	// doctors selects the doctors whose guards a change of a record takes. Every
+	// placeholder is the record's id.
 	doctors string
-	// cascade finds what is deleted with a record. What an appointment refers to
-	// cannot be deleted.
+	// cascade selects what is deleted with a record. A record that an appointment refers
+	// to cannot be deleted.
 	cascade []cascade
-	// ofPatients finds the records of patients that change when they are merged or
+	// ofPatients selects the records of patients that change when they are merged or
 	// erased, by columns id, doctor_id and made_by_key.
 	ofPatients string
-	// erasedWithPatient: erasing the patient deletes the records, and does not only
-	// change them.
+	// erasedWithPatient: erasing the patient deletes the records instead of changing them.
 	erasedWithPatient bool
 	// reassign makes the records of a duplicate the survivor's when patients are
 	// merged. Each takes the survivor's id, the time if it sets updated_at, and the
 	// duplicate's id.
 	reassign []string
-	// erase takes what tells who patients are out of the records, and what was written
-	// about them.
+	// erase removes what identifies patients, and text about them, from the records.
 	erase []string
 }
 
-// cascade finds the records of a kind that are deleted with another, by its id:
+// cascade selects the records of a kind that are deleted with another record, by its id:
 // columns id, doctor_id and made_by_key.
 type cascade struct {
 	clinic.Kind
@@ -46,14 +44,14 @@ type cascade struct {
 	query string
 }
 
-// kinds is the one table of what depends on what kind a record is of. Which permission
-// a kind needs, whom it concerns and who sees its changes: clinic's (kind.go there).
+// kinds is the store's half of what depends on a record's kind. clinic/kind.go has the other
+// half: the permission, the patient and the audience.
 var kinds = map[clinic.Kind]recordKind{
 	clinic.KindAppointment: {
 		table: "appointments", read: readAppointmentRecords,
 		doctors:    `SELECT doctor_id FROM appointments WHERE id = ?`,
 		ofPatients: `SELECT id, doctor_id, made_by_key FROM appointments WHERE patient_id IN (?)`,
-		// What overlaps by an override comes last: the backstop holds it against nobody.
+		// Overridden overlaps come last: the backstop does not check against them.
 		reassign: []string{`UPDATE appointments SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ? ORDER BY patient_overbooked, id`},
 		erase: []string{
 			`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
@@ -61,7 +59,8 @@ var kinds = map[clinic.Kind]recordKind{
 			`UPDATE appointment_event_overrides SET reason = 'erased'
 			 WHERE appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
 			`UPDATE appointments
-			 SET cancellation_note = NULL, override_reason = IF(override_reason IS NULL, NULL, 'erased')
+			 SET reason = NULL, note = NULL, cancellation_note = NULL,
+			     override_reason = IF(override_reason IS NULL, NULL, 'erased')
 			 WHERE patient_id IN (?)`,
 		},
 	},
@@ -154,7 +153,7 @@ var kinds = map[clinic.Kind]recordKind{
 	clinic.KindClinicZone:   {table: "clinic_zone"},
 }
 
-// recordCascade records what is deleted with a record that is about to be deleted.
+// recordCascade records the records that are about to be deleted with another one.
 func (t *tx) recordCascade(ctx context.Context, kind clinic.Kind, id int64) error {
 	for _, c := range kinds[kind].cascade {
 		if c.InFeed() {
@@ -193,7 +192,7 @@ func (t *tx) announcePatientRecords(ctx context.Context, erased bool, ids ...int
 	return nil
 }
 
-// reassign makes what belongs to a duplicate the survivor's.
+// reassign changes the owner of a duplicate's records to the survivor.
 func (t *tx) reassign(ctx context.Context, survivor, duplicate int64) error {
 	for _, kind := range clinic.Kinds() {
 		for _, statement := range kinds[kind].reassign {
@@ -209,7 +208,7 @@ func (t *tx) reassign(ctx context.Context, survivor, duplicate int64) error {
 	return nil
 }
 
-// erase takes what tells who patients are out of all records.
+// erase removes what identifies patients from all records.
 func (t *tx) erase(ctx context.Context, patients []int64) error {
 	for _, kind := range clinic.Kinds() {
 		for _, statement := range kinds[kind].erase {
@@ -226,8 +225,8 @@ func (t *tx) erase(ctx context.Context, patients []int64) error {
 }
 
 // DoctorsOf returns the doctors in whose calendars a record is, so that changes of
-// one doctor can be queued; none for a record that does not exist. It tells nothing
-// to callers and locks nothing: the change itself asks again. Primary keys.
+// one doctor can be queued; none for a record that does not exist. It takes no locks and is
+// not authorised, because the change itself checks again. Primary keys.
 func (s *Store) DoctorsOf(ctx context.Context, kind clinic.Kind, id int64) ([]int64, error) {
 	statement := kinds[kind].doctors
 	var doctors []int64
@@ -235,5 +234,5 @@ func (s *Store) DoctorsOf(ctx context.Context, kind clinic.Kind, id int64) ([]in
 	return doctors, translate(ctx, "read doctors of a record", err)
 }
 
-// Connections returns how many connections the pool has at most.
+// Connections returns the maximum number of connections of the pool.
 func (s *Store) Connections() int { return s.db.Stats().MaxOpenConnections }

@@ -11,26 +11,26 @@ import (
 	"mems/internal/clinic"
 )
 
-// knownSecrets remembers the hashes of the secrets in a table, so that a wrong API
-// key is told from a good one without a query: guesses cost the database nothing,
-// and count for the address that they come from before anything else does. It grants
-// nothing: a known key is still looked up, so a revoked one is rejected at once.
+// knownSecrets caches the hashes of the secrets in a table, so that a wrong API key is
+// detected without a query: guesses cost the database nothing, and count against their
+// address before any other check. It grants nothing: a known key is still looked up, so a
+// revoked one is rejected immediately.
 type knownSecrets struct {
 	table string // with id, secret_hash, revoked_at and expires_at
 
 	mu     sync.RWMutex
 	hashes map[int64][sha256.Size]byte // of the secrets that were live when they were read
 
-	reading sync.Mutex // held by the one that extends hashes
+	reading sync.Mutex // held while hashes are extended
 	last    int64      // the highest id that was read
 	read    time.Time  // when; zero: never
 }
 
 const (
-	// maxKnown bounds the memory: the newest secrets are known, older ones only once
-	// they were used.
+	// maxKnown bounds the memory: the newest secrets are cached, older ones when they are
+	// used.
 	maxKnown = 20_000
-	// knownPause is how often the table is asked for new secrets, at most.
+	// knownPause is the minimum interval between queries for new secrets.
 	knownPause = time.Second
 )
 
@@ -38,8 +38,8 @@ func newKnownSecrets(table string) *knownSecrets {
 	return &knownSecrets{table: table, hashes: map[int64][sha256.Size]byte{}}
 }
 
-// knows reports whether id has this secret, as far as is known. An id beyond those
-// that were read has the table asked, once a second for all of them together.
+// knows reports whether id has this secret according to the cache. An id above those that
+// were read causes a query, at most one a second in total.
 func (k *knownSecrets) knows(ctx context.Context, s *Store, id int64, secret string) (bool, error) {
 	hash := sha256.Sum256([]byte(secret))
 	if k.has(id, hash) {
@@ -92,7 +92,7 @@ func (k *knownSecrets) extend(ctx context.Context, s *Store, id int64) error {
 	return nil
 }
 
-// learn notes a secret that was just seen to be good.
+// learn adds a secret that was just verified.
 func (k *knownSecrets) learn(id int64, hash [sha256.Size]byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -105,15 +105,14 @@ func (k *knownSecrets) learn(id int64, hash [sha256.Size]byte) {
 	k.hashes[id] = hash
 }
 
-// forget notes that an id has no good secret any more, so that using a revoked one
-// counts as a guess.
+// forget removes an id's secret, so that using a revoked one counts as a guess.
 func (k *knownSecrets) forget(id int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.hashes, id)
 }
 
-// reset forgets all secrets: the table is another one.
+// reset removes all secrets, because the table was replaced.
 func (k *knownSecrets) reset() {
 	k.reading.Lock()
 	defer k.reading.Unlock()

@@ -47,11 +47,11 @@ func TestChangesGoOnWhileThePatientIsMerged(t *testing.T) {
 	}
 	changes := map[string]func(context.Context) error{
 		"confirm": func(ctx context.Context) error {
-			_, err := f.store.MoveAppointment(ctx, store.SystemRequest(), a.ID, clinic.ActionConfirm, nil)
+			_, err := f.store.ChangeAppointmentStatus(ctx, store.SystemRequest(), a.ID, clinic.ActionConfirm, nil)
 			return err
 		},
 		"call": func(ctx context.Context) error {
-			_, err := f.store.MoveTicket(ctx, store.SystemRequest(), ticket.ID, clinic.TicketCalled, nil)
+			_, err := f.store.ChangeTicketStatus(ctx, store.SystemRequest(), ticket.ID, clinic.TicketCalled, nil)
 			return err
 		},
 		"withdraw": func(ctx context.Context) error {

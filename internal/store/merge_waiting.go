@@ -7,8 +7,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// mergeTickets leaves a patient who was merged one open ticket for each doctor, the
-// earlier. The guards of the doctors and of the patient are held.
+// mergeTickets merges the open tickets of a merged patient into the earliest one per doctor.
+// The caller holds the guards of the doctors and of the patient.
 func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) error {
 	var rows []ticketRow
 	// Index tickets_patient.
@@ -25,7 +25,7 @@ func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) 
 	for i := range rows {
 		k := rows[i].ticket()
 		if !slices.Contains(guarded, k.DoctorID) {
-			return errStale // came while the guards were taken
+			return errStale // added while the guards were taken
 		}
 		earlier, twice := first[k.DoctorID]
 		if !twice {
@@ -44,8 +44,8 @@ func mergeTickets(ctx context.Context, t *tx, patientID int64, guarded []int64) 
 	return nil
 }
 
-// mergeWaitlist leaves a patient who was merged one open entry for each wish, the
-// earlier. The guards of the offered doctors and of the patient are held.
+// mergeWaitlist merges the open entries of a merged patient that ask for the same into the
+// earliest one. The caller holds the guards of the offered doctors and of the patient.
 func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guarded []int64) error {
 	var rows []waitlistRow
 	// Index waitlist_patient.
@@ -65,7 +65,7 @@ func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guard
 			return err
 		}
 		if e.Offer != nil && !slices.Contains(guarded, e.Offer.Slot.DoctorID) {
-			return errStale // was offered while the guards were taken
+			return errStale // offered while the guards were taken
 		}
 		same := slices.IndexFunc(kept, func(k clinic.WaitlistEntry) bool { return k.SameWish(e) })
 		if same < 0 {
@@ -79,8 +79,8 @@ func (s *Store) mergeWaitlist(ctx context.Context, t *tx, patientID int64, guard
 	return nil
 }
 
-// absorbEntry ends an entry that asks for what an earlier one of the patient asks
-// for. A time that was offered to both goes to the next from the later.
+// absorbEntry closes an entry that asks for the same as an earlier one of the patient. If
+// both have an offer, the later entry's time is offered to the next entry.
 func (s *Store) absorbEntry(ctx context.Context, t *tx, earlier *clinic.WaitlistEntry, later clinic.WaitlistEntry) error {
 	earlier.Absorb(&later)
 	if later.Offer != nil {

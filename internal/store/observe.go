@@ -10,17 +10,16 @@ import (
 	"mems/internal/clinic"
 )
 
-// Observe is told what happens inside of transactions: for metrics, which this
-// package knows nothing of. Any of them may be nil. They are called while others
-// wait for locks, so they must be quick.
+// Observe has callbacks for events inside of transactions, for metrics. Each may be nil. They
+// run while other transactions wait for locks, so they must be fast.
 type Observe struct {
-	// Transaction: one use case's transaction has ended, after so long, all of
-	// its attempts and the pauses between them included.
+	// Transaction: a use case's transaction has ended. The duration includes all attempts
+	// and the pauses between them.
 	Transaction func(Outcome, time.Duration)
-	// Retry: a transaction is tried again.
+	// Retry: a transaction is retried.
 	Retry func(RetryCause)
-	// Guard: writing a guard row took so long. All but a millisecond of it is
-	// the wait for other bookings of the same doctor, patient or room.
+	// Guard: a guard row was written. All but a millisecond of the duration is the wait
+	// for other bookings of the same doctor, patient or room.
 	Guard func(time.Duration)
 }
 
@@ -33,14 +32,14 @@ const (
 	Refused     Outcome = "refused"     // by a rule of the clinic
 	Unavailable Outcome = "unavailable" // the database cannot be used, or took too long
 	Unknown     Outcome = "unknown"     // the connection was lost during COMMIT
-	Cancelled   Outcome = "cancelled"   // nobody waits for the answer any more
-	Failed      Outcome = "failed"      // a fault of ours
+	Cancelled   Outcome = "cancelled"   // the client has disconnected
+	Failed      Outcome = "failed"      // a bug
 )
 
-// Outcomes lists them all.
+// Outcomes lists all outcomes.
 var Outcomes = []Outcome{Committed, Refused, Unavailable, Unknown, Cancelled, Failed}
 
-// RetryCause is why a transaction is tried again.
+// RetryCause is why a transaction is retried.
 type RetryCause string
 
 // The causes.
@@ -50,17 +49,17 @@ const (
 	CauseCertification RetryCause = "certification" // a cluster refused at COMMIT
 	CauseSnapshot      RetryCause = "snapshot"      // MariaDB: the row changed since it was read
 	CauseAutoIncrement RetryCause = "auto-increment"
-	CauseMoved         RetryCause = "moved" // what was read before the locks was no longer so
-	CauseFreed         RetryCause = "freed" // what was in the way is gone
+	CauseMoved         RetryCause = "moved" // what was read before the locks has changed
+	CauseFreed         RetryCause = "freed" // the conflict is gone
 )
 
-// RetryCauses lists them all.
+// RetryCauses lists all causes.
 var RetryCauses = []RetryCause{
 	CauseDeadlock, CauseLockWait, CauseCertification, CauseSnapshot, CauseAutoIncrement, CauseMoved, CauseFreed,
 }
 
-// transaction reports how a transaction that began at start has ended; err is
-// read when it has.
+// transaction reports the outcome of a transaction that began at start; err is read at its
+// end.
 func (o Observe) transaction(start time.Time, err *error) {
 	if o.Transaction != nil {
 		o.Transaction(outcomeOf(*err), time.Since(start)) //nolint:forbidigo // for a duration; no rule of the domain sees it
@@ -79,10 +78,10 @@ func (o Observe) guard(start time.Time) {
 	}
 }
 
-// stopwatch is the moment from which a duration is measured.
+// stopwatch returns the start of a duration to be measured.
 func stopwatch() time.Time { return time.Now() } //nolint:forbidigo // as in transaction
 
-// since is how long ago that was.
+// since returns the duration since a start.
 func since(start time.Time) time.Duration { return time.Since(start) } //nolint:forbidigo // as in transaction
 
 func outcomeOf(err error) Outcome {
@@ -105,7 +104,7 @@ func outcomeOf(err error) Outcome {
 	return Failed
 }
 
-// retryCause names what isTransient accepts.
+// retryCause returns the cause of an error that isTransient accepts.
 func retryCause(err error) RetryCause {
 	if errors.Is(err, errStale) {
 		return CauseMoved

@@ -1,10 +1,9 @@
-// Package store keeps the clinic in a MySQL-compatible database.
+// Package store stores the clinic in a MySQL-compatible database.
 //
-// An exported method is one use case and, but for the few that work in batches,
-// one transaction. Each statement is written out in the function that runs it,
-// with the index that it uses and the rows that it locks. Functions of package
-// clinic decide what is allowed, on what was read under the locks that this
-// package takes. db/README.md has the lock order and its reasons ("Rules").
+// An exported method is one use case and, except for a few that work in batches, one
+// transaction. Each statement is in the function that runs it, with the index that it uses
+// and the rows that it locks. Package clinic decides what is allowed, based on what was
+// read under the locks that this package takes. db/README.md has the lock order and its reasons ("Rules").
 package store
 
 import (
@@ -27,7 +26,7 @@ import (
 // the database's own queueing costs more than ours.
 const DefaultMaxOpenConns = 32
 
-// Config says which database to use and how.
+// Config configures the database and its use.
 type Config struct {
 	// DSN is a go-sql-driver DSN or a mysql:// URL, with a database name.
 	DSN string
@@ -42,11 +41,13 @@ type Config struct {
 	MACKeys []auditchain.Key
 	// Partners bounds how far ahead partners book.
 	Partners clinic.PartnerWindow
-	// Log receives what no caller is told: retries and causes.
+	// Log receives what callers do not see: retries and causes.
 	Log *slog.Logger
+	// Batches decides bookings that arrive together in one transaction (combiner.go).
+	Batches bool
 	// Restoring allows a database whose restore is not finished.
 	Restoring bool
-	// Observe is told what happens inside.
+	// Observe has callbacks for metrics.
 	Observe Observe
 	// OpenDB makes the pool, so that it can be instrumented; nil means sql.OpenDB.
 	OpenDB func(driver.Connector) *sql.DB
@@ -71,10 +72,10 @@ type Store struct {
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
-	combiners     [combiners]combiner
+	combiners     []combiner // empty: every booking is decided alone
 
 	restoring bool         // Config.Restoring
-	replaced  atomic.Int64 // how often the data were found to be other ones
+	replaced  atomic.Int64 // how often the data were found to have been replaced
 
 	// Of the audit trail.
 	macKey    auditchain.Key // writes
@@ -87,30 +88,34 @@ type Store struct {
 }
 
 // heldWithin bounds how long a transaction may wait for its own program's next statement,
-// and so how long a program that does not go on can keep others from a calendar.
+// and so how long a stalled program can block a calendar.
 const heldWithin = 15 * time.Second
 
-// Open prepares a Store. It does not connect; Ready tells whether the database
-// can be used.
+// Open prepares a Store. It does not connect; Ready reports whether the database can be
+// used.
 func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("store: Now, Zone and Log are required")
 	}
-	db, err := database.Open(cfg.DSN, database.Options{
-		// No request waits longer than this for one answer of the database; a
-		// server that hangs or a cable that was pulled ends in 503, not in a leak.
+	server, err := database.NewServer(cfg.DSN, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	db, err := server.Open(database.Options{
+		// Bounds the wait for one response of the database: a hung server or a pulled cable
+		// ends in 503, not in a leak.
 		Dial: 5 * time.Second, Read: 15 * time.Second, Write: 15 * time.Second,
-		RowLock:   3 * time.Second, // then the transaction is tried again
+		RowLock:   3 * time.Second, // then the transaction is retried
 		TableLock: 5 * time.Second, // for a table that is being altered
-		// A process that stands still, or whose machine is gone, holds its guards until the
-		// database closes its connection: by default after eight hours.
+		// A stalled process, or one whose machine is lost, holds its guards until the database
+		// closes its connection: by default after eight hours.
 		Idle:   heldWithin,
-		OpenDB: cfg.OpenDB, Log: cfg.Log,
+		OpenDB: cfg.OpenDB,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ready, err := newReadiness(cfg.DSN)
+	ready, err := newReadiness(server)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +124,7 @@ func Open(cfg Config) (*Store, error) {
 		n = DefaultMaxOpenConns
 	}
 	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)                     // or every peak would pay for handshakes
+	db.SetMaxIdleConns(n)                     // otherwise every peak pays for handshakes
 	db.SetConnMaxIdleTime(heldWithin * 2 / 3) // before the database closes it
 	db.SetConnMaxLifetime(30 * time.Minute)   // so that a fail-over behind a proxy is noticed
 	st := &Store{
@@ -129,8 +134,8 @@ func Open(cfg Config) (*Store, error) {
 		changed: signal{pause: feedPause}, feedTurn: make(chan struct{}, 1),
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	for i := range st.combiners {
-		st.combiners[i].patience = maxBatchWait
+	if cfg.Batches {
+		st.combiners = newCombiners()
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]
@@ -146,5 +151,5 @@ func (s *Store) Close() error {
 	return errors.Join(s.ready.db.Close(), s.db.Close())
 }
 
-// today is the clinic's local day.
+// today returns the clinic's local date.
 func (s *Store) today() clinic.Date { return clinic.DateOf(s.now().In(s.zone)) }

@@ -13,12 +13,12 @@ import (
 type NewPatient struct {
 	clinic.Patient
 
-	RefuseDuplicate bool // register nothing if there is a patient who may be the same person
+	RefuseDuplicate bool // refuse if there is a possible duplicate
 }
 
-// CreatePatient registers a patient and returns the record as stored, and who may be the
-// same person. With RefuseDuplicate, two requests that register the same person at once wait for each other at the name's
-// guard.
+// CreatePatient registers a patient and returns the record as stored, and possible
+// duplicates. With RefuseDuplicate, concurrent requests for the same name wait for each
+// other at the name's guard.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised, birth
 // date after today), clinic.CodePossibleDuplicate, clinic.ErrEmailTaken,
@@ -39,7 +39,7 @@ func (s *Store) CreatePatient(ctx context.Context, req Request, asked NewPatient
 			return err
 		}
 		if asked.RefuseDuplicate && len(alike) > 0 {
-			if err := refuseTakenEmail(ctx, t, p); err != nil { // a rule that is certain goes first
+			if err := refuseTakenEmail(ctx, t, p); err != nil { // a certain rule comes before a possible one
 				return err
 			}
 			return &clinic.Error{Code: clinic.CodePossibleDuplicate, Alike: alike}
@@ -58,9 +58,9 @@ func (s *Store) CreatePatient(ctx context.Context, req Request, asked NewPatient
 	return p, candidates, err
 }
 
-// CreatePatients registers all of ps or none, and returns their ids in
-// the same order, for imports: nobody is taken for a duplicate. Errors are
-// otherwise those of CreatePatient.
+// CreatePatients registers all of ps or none and returns their ids in the same order. It is
+// for imports and does not check for possible duplicates; other errors are those of
+// CreatePatient.
 func (s *Store) CreatePatients(ctx context.Context, req Request, ps []clinic.Patient) ([]int64, error) {
 	ids := make([]int64, len(ps))
 	for i := range ps {
@@ -103,7 +103,7 @@ func (s *Store) Patient(ctx context.Context, req Request, id int64) (clinic.Pati
 	if err != nil {
 		return clinic.Patient{}, translate(ctx, "read patient", err)
 	}
-	if reached, err := reachesPatient(ctx, req, s.db, id); err != nil || !reached {
+	if reached, err := s.queries(req).reachesPatient(ctx, id); err != nil || !reached {
 		return clinic.Patient{}, firstError(translate(ctx, "read patient", err), patientNotFound(id))
 	}
 	ps := []clinic.Patient{row.patient()}
@@ -113,8 +113,8 @@ func (s *Store) Patient(ctx context.Context, req Request, id int64) (clinic.Pati
 	return ps[0], s.recordRead(ctx, req, clinic.KindPatient, id, id)
 }
 
-// UpdatePatient makes the change and returns the record as it is now, and who may
-// be the same person. Locks the patient's row.
+// UpdatePatient applies a patch and returns the record as stored, and possible duplicates.
+// Locks the patient's row.
 //
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed, clinic.ErrEmailTaken.
@@ -161,8 +161,8 @@ func (s *Store) UpdatePatient(ctx context.Context, req Request, id int64, c clin
 }
 
 // DeletePatient deletes a patient who never had an appointment. Locks the
-// patient's row; the foreign key decides, so a booking in flight either is
-// seen or finds the patient gone.
+// patient's row. The foreign key decides, so a concurrent booking either prevents the
+// deletion or finds no patient.
 //
 // Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
@@ -201,7 +201,7 @@ func insertPatient(ctx context.Context, t *tx, p clinic.Patient) (int64, error) 
 	return id, addNames(ctx, t, p)
 }
 
-// Primary key; exclusive lock on the row.
+// lockPatient reads a patient within reach. Primary key; exclusive lock on the row.
 func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	var row patientRow
 	err := t.GetContext(ctx, &row, `
@@ -213,19 +213,19 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return clinic.Patient{}, patientNotFound(id)
 	case err == nil && row.MergedInto != nil:
-		return clinic.Patient{}, firstError(checkMerged(ctx, t.req, t, id), patientNotFound(id))
+		return clinic.Patient{}, firstError(t.checkMerged(ctx, id), patientNotFound(id))
 	}
 	if err != nil {
 		return clinic.Patient{}, err
 	}
-	if reached, err := reachesPatient(ctx, t.req, t, id); err != nil || !reached || row.ErasedAt != nil {
+	if reached, err := t.reachesPatient(ctx, id); err != nil || !reached || row.ErasedAt != nil {
 		return clinic.Patient{}, firstError(err, patientNotFound(id))
 	}
 	return row.patient(), nil
 }
 
-// updatePatient writes the record and adds its name to those that find it. The
-// address of a record that was merged into it may become its own.
+// updatePatient writes the record and adds its name to the search keys. The record may take
+// over the address of a record that was merged into it.
 func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 	if p.Email != nil {
 		_, err := t.exec(ctx, `UPDATE patients SET email = NULL, email_key = NULL WHERE email_key = ? AND merged_into = ?`,

@@ -11,9 +11,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// readVisitsToPlan reads the visits of a doctor that touch an interval, can
-// still be moved and have not begun, by start. Index appointments_doctor. One
-// more than MaxPlanned tells that there are too many.
+// readVisitsToPlan reads the appointments of a doctor that overlap an interval, can still be
+// rescheduled and have not begun, by start: at most one more than MaxPlanned, to detect that
+// there are too many. Index appointments_doctor.
 func readVisitsToPlan(ctx context.Context, t *tx, doctorID int64, away clinic.Interval) ([]clinic.Appointment, error) {
 	var rows []appointmentRow
 	err := t.SelectContext(ctx, &rows, `
@@ -33,7 +33,7 @@ func readVisitsToPlan(ctx context.Context, t *tx, doctorID int64, away clinic.In
 // readCalendars reads everything that decides where visits can go: the doctor and as
 // many active colleagues as clinic.PlanColleagues says, before others those whom the
 // visits' types name, with their hours, time off and occupied times, the
-// patients', and the active rooms'. The visits themselves are in nobody's way.
+// patients', and the active rooms'. The planned appointments themselves do not count as occupied.
 func readCalendars(ctx context.Context, t *tx, doctorID int64, specialization string, visits []clinic.Appointment, window clinic.Interval, zone *time.Location) (clinic.Calendars, error) {
 	c := clinic.Calendars{PatientBusy: map[int64][]clinic.Interval{}, RoomBusy: map[int64][]clinic.Interval{}}
 	r := &reader{q: t, now: t.now, kind: &clinic.AppointmentType{}}
@@ -93,7 +93,7 @@ func readCalendars(ctx context.Context, t *tx, doctorID int64, specialization st
 	return c, nil
 }
 
-// readPlanDoctors finds the doctor, if active, and at most so many colleagues.
+// readPlanDoctors reads the doctor, if active, and at most so many colleagues.
 func (r *reader) readPlanDoctors(ctx context.Context, doctorID int64, specialization string, types map[int64]clinic.AppointmentType, colleagues int) error {
 	if err := r.readColleagues(ctx, doctorID, specialization, colleagues); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (r *reader) readPlanDoctors(ctx context.Context, doctorID int64, specializa
 }
 
 func readTypes(ctx context.Context, q sqlx.QueryerContext, visits []clinic.Appointment) (map[int64]clinic.AppointmentType, error) {
-	ids := []int64{0} // none has it; IN () is not SQL
+	ids := []int64{0} // no record has id 0; IN () is not valid SQL
 	for _, v := range visits {
 		if v.TypeID != nil {
 			ids = append(ids, *v.TypeID)

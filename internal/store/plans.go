@@ -14,16 +14,15 @@ import (
 	"mems/internal/clinic"
 )
 
-// MaxPlanned bounds the visits of one plan.
+// MaxPlanned bounds the appointments of one plan.
 const MaxPlanned = 200
 
-// CreatePlan proposes a new time for every visit of a doctor that is scheduled
-// or confirmed, has not begun and touches an interval: the nearest one, up to
-// horizon after the interval, with the doctor or a colleague of the
-// specialization. It changes no calendar.
+// CreatePlan proposes a new time for each appointment of a doctor that is scheduled or
+// confirmed, has not begun and overlaps an interval: the nearest one, up to horizon after
+// the interval, with the doctor or a colleague of the specialization. It changes no calendar.
 //
-// The number of statements does not depend on the number of visits or doctors.
-// No lock: the times are decided on again when the plan is applied.
+// The number of statements does not depend on the number of appointments or doctors. No
+// lock: applying the plan decides each time again.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.CodeTooManyVisits.
 func (s *Store) CreatePlan(ctx context.Context, req Request, doctorID int64, away clinic.Interval, horizon time.Duration) (clinic.Plan, error) {
@@ -70,7 +69,7 @@ func (s *Store) CreatePlan(ctx context.Context, req Request, doctorID int64, awa
 	return p, err
 }
 
-// Plan reads a plan with its visits as they are now. Errors:
+// Plan returns a plan with the current state of its appointments. Errors:
 // clinic.ErrPlanNotFound.
 func (s *Store) Plan(ctx context.Context, req Request, id int64) (clinic.Plan, error) {
 	p, err := readPlan(ctx, s.db, id)
@@ -80,21 +79,21 @@ func (s *Store) Plan(ctx context.Context, req Request, id int64) (clinic.Plan, e
 	return p, s.recordRead(ctx, req, clinic.KindPlan, 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
 
-// PlanSelection says what of a plan to apply, and how.
+// PlanSelection says which items of a plan to apply, and how.
 type PlanSelection struct {
 	Only     []int64 // ids of appointments; none: all
-	Together bool    // move all in one transaction, or none
+	Together bool    // reschedule all or none, in one transaction
 }
 
-// ApplyPlan moves the selected visits of a plan to the proposed times, each by the rules of a reschedule. A visit that has
-// changed since the plan was made is left alone, and one that was moved by it
-// before is not moved again.
+// ApplyPlan reschedules the selected appointments of a plan to the proposed times, each by
+// the rules of a reschedule. It skips an appointment that has changed since the plan was
+// made, or that the plan has already rescheduled.
 //
-// There is one transaction a visit, or one for all that are to be moved together.
+// It uses one transaction per appointment, or one in total with Together.
 //
 // Errors: clinic.ErrPlanNotFound, clinic.ErrPreconditionFailed;
-// clinic.CodePlanNotApplied, with the report, when not all could be moved
-// together.
+// clinic.CodePlanNotApplied, with the report, if Together was set and an appointment could
+// not be rescheduled.
 func (s *Store) ApplyPlan(ctx context.Context, req Request, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
 	p, err := s.applyPlan(ctx, req, id, selected, match)
 	s.offerAfterCommit(ctx, req)
@@ -104,7 +103,7 @@ func (s *Store) ApplyPlan(ctx context.Context, req Request, id int64, selected P
 func (s *Store) applyPlan(ctx context.Context, req Request, id int64, selected PlanSelection, match Versions) (clinic.Plan, error) {
 	var stored clinic.Plan
 	if replayed, err := s.replayedAnswer(ctx, req, &stored); err != nil || replayed {
-		return stored, err // before anything is looked at that it has changed
+		return stored, err // before reading anything that the first execution has changed
 	}
 	p, err := s.Plan(ctx, req, id)
 	if err != nil {
@@ -145,7 +144,7 @@ func (s *Store) applyPlan(ctx context.Context, req Request, id int64, selected P
 	return counted, afterMoves(p, chosen, err)
 }
 
-// checkSelection refuses appointments that are not in the plan.
+// checkSelection rejects appointments that are not in the plan.
 func checkSelection(p clinic.Plan, only []int64) error {
 	for i, id := range only {
 		if !slices.ContainsFunc(p.Items, func(item clinic.PlanItem) bool { return item.Visit.ID == id }) {
@@ -155,8 +154,8 @@ func checkSelection(p clinic.Plan, only []int64) error {
 	return nil
 }
 
-// afterMoves is the error of a plan that is applied visit by visit: "nothing was changed"
-// must not be said once a visit was moved. Sent again, it moves the rest.
+// afterMoves returns the error of a plan that is applied one by one: once an appointment was
+// rescheduled, the error must not say that nothing was changed. A retry applies the rest.
 func afterMoves(p clinic.Plan, chosen []int, err error) error {
 	moved := slices.ContainsFunc(chosen, func(i int) bool { return p.Items[i].Outcome == clinic.PlanMoved })
 	if moved && errors.Is(err, clinic.ErrUnavailable) {
@@ -165,12 +164,12 @@ func afterMoves(p clinic.Plan, chosen []int, err error) error {
 	return err
 }
 
-// applyOne moves one visit in a transaction of its own.
+// applyOne reschedules one appointment in its own transaction.
 func (s *Store) applyOne(ctx context.Context, req Request, planID int64, item *clinic.PlanItem) error {
 	var moved clinic.Appointment
 	err := s.runUseCase(ctx, req, useCase{
 		act:        "apply item of plan",
-		offerLater: true, // the visits moved first may free what those moved later need
+		offerLater: true, // an earlier appointment may free the time that a later one needs
 		body: func(t *tx) error {
 			a, err := lockAppointment(ctx, t, item.Visit.ID, item.Proposal.DoctorID)
 			if err != nil {
@@ -189,8 +188,8 @@ func (s *Store) applyOne(ctx context.Context, req Request, planID int64, item *c
 	return settle(item, moved, err)
 }
 
-// settle notes the result of rescheduling a visit; an error that is no answer about
-// this visit comes back.
+// settle records the result of rescheduling an appointment. It returns an error that does
+// not concern this appointment.
 func settle(item *clinic.PlanItem, moved clinic.Appointment, err error) error {
 	var refusal *clinic.Error
 	switch {
@@ -208,7 +207,8 @@ func settle(item *clinic.PlanItem, moved clinic.Appointment, err error) error {
 	return nil
 }
 
-// applyItem moves a visit whose guards are held, and its proposed doctor's.
+// applyItem reschedules an appointment. The caller holds its guards and the guard of the
+// proposed doctor.
 func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.PlanItem, a *clinic.Appointment) error {
 	if a.Version != item.Visit.Version {
 		return clinic.ErrPreconditionFailed
@@ -220,17 +220,17 @@ func (s *Store) applyItem(ctx context.Context, t *tx, planID int64, item clinic.
 	return err
 }
 
-// applyTogether moves all chosen visits in one transaction.
+// applyTogether reschedules all chosen appointments in one transaction.
 //
 // Guards, in lock order: all doctors, all patients, all rooms, ids ascending
-// within each; then visit by visit as a reschedule does.
+// within each; then appointment by appointment as a reschedule does.
 func (s *Store) applyTogether(ctx context.Context, req Request, p *clinic.Plan, chosen []int) error {
 	before := slices.Clone(p.Items)
 	return s.runUseCase(ctx, req, useCase{
 		act:        "apply plan",
 		offerLater: true,
 		body: func(t *tx) error {
-			copy(p.Items, before) // another attempt starts anew
+			copy(p.Items, before) // a retry starts anew
 			if err := t.guardPlan(ctx, p, chosen); err != nil {
 				return err
 			}
@@ -267,7 +267,7 @@ func (s *Store) applyTogether(ctx context.Context, req Request, p *clinic.Plan, 
 	}, p)
 }
 
-// countApplied counts that visits of the plan were moved one by one.
+// countApplied increments the plan's version after its appointments were rescheduled one by one.
 func (s *Store) countApplied(ctx context.Context, req Request, p clinic.Plan) (clinic.Plan, error) {
 	err := s.inTx(ctx, req, "update plan", func(t *tx) error {
 		t.record(clinic.Touched(clinic.KindPlan, p.ID, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}))
@@ -310,7 +310,7 @@ func insertPlanItems(ctx context.Context, t *tx, p clinic.Plan) error {
 	return err
 }
 
-// readPlan reads a plan and its items with the visits as they are now, by the
+// readPlan reads a plan and its items with their current appointments, by the
 // primary keys of the three tables.
 func readPlan(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Plan, error) {
 	var p struct {

@@ -10,7 +10,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// PatientFile is all that is stored on a patient.
+// PatientFile is all data stored about a patient.
 type PatientFile struct {
 	At           time.Time
 	Patient      clinic.Patient
@@ -24,23 +24,23 @@ type PatientFile struct {
 	Audit        []clinic.AuditEntry // oldest first, the newest maxExportedAudit
 }
 
-// records counts what the file holds.
+// records returns the number of records in the file.
 func (f *PatientFile) records() int {
 	return 1 + len(f.Merged) + len(f.Appointments) + len(f.Events) + len(f.Series) + len(f.Tickets) + len(f.Waitlist) + len(f.Holds) + len(f.Audit)
 }
 
-// maxExportedAudit bounds the lines of the audit trail in an export.
+// maxExportedAudit bounds the audit entries in an export.
 const maxExportedAudit = 10000
 
-// ExportPatient reads all that is stored on a patient, in one snapshot; of a record
-// that was merged, all that is stored on the surviving one. Errors:
+// ExportPatient returns all data stored about a patient, from one snapshot; for a merged
+// record, the survivor's. Errors:
 // clinic.ErrPatientNotFound.
 func (s *Store) ExportPatient(ctx context.Context, req Request, id int64) (PatientFile, error) {
 	id, err := survivorOf(ctx, s.db, id)
 	if err != nil {
 		return PatientFile{}, translate(ctx, "export patient", err)
 	}
-	if err := s.recordRead(ctx, req, clinic.KindPatient, id, id); err != nil { // first, so that it is in the file
+	if err := s.recordRead(ctx, req, clinic.KindPatient, id, id); err != nil { // first, so that the file includes it
 		return PatientFile{}, err
 	}
 	t, err := s.snapshot(ctx, req)
@@ -106,7 +106,7 @@ func readSeriesOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) er
 		return err
 	}
 	for _, one := range ids {
-		series, err := readSeries(ctx, t.req, t, one)
+		series, err := t.readSeries(ctx, one)
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func readAuditOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) err
 	var err error
 	f.Audit, err = readAudit(ctx, t, AuditQuery{PatientID: id, Limit: maxExportedAudit - 1})
 	slices.Reverse(f.Audit)
-	// A list showed others too, and who they are is not this patient's to know.
+	// A list also showed other patients, whose identity this patient must not learn.
 	own := append([]clinic.Patient{f.Patient}, f.Merged...)
 	for i := range f.Audit {
 		f.Audit[i].PatientIDs = slices.DeleteFunc(f.Audit[i].PatientIDs, func(id int64) bool {
@@ -156,13 +156,12 @@ func readAuditOf(ctx context.Context, t *snapshot, id int64, f *PatientFile) err
 	return err
 }
 
-// ErasePatient takes whatever tells who a patient is out of the record and those
-// merged into it, and every note that somebody wrote. Appointments stay, as
-// nobody's. With the patient's key goes what the audit trail says in words; its
-// entries, and their chain, stay.
+// ErasePatient removes everything that identifies a patient, and all notes, from the record
+// and those merged into it. Appointments stay, anonymous. Deleting the patient's secret makes
+// the private values of the audit trail unreadable; its entries and their chain stay.
 //
-// Statements, in lock order: write the patient's guard row, lock the records,
-// look for what is still to happen, then take away, table by table.
+// Statements, in lock order: write the patient's guard row, lock the records, read what is
+// still open, then erase, table by table.
 //
 // Errors: clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.ErrHasOpenAppointments.
@@ -174,11 +173,11 @@ func (s *Store) ErasePatient(ctx context.Context, req Request, id int64, reason 
 	return s.erasePatient(ctx, req, erasure{id: id, reason: reason})
 }
 
-// erasure says whom to erase, and why.
+// erasure says which patient to erase, and why.
 type erasure struct {
 	id       int64
 	reason   string
-	withOpen bool // although something is still to happen
+	withOpen bool // even if appointments, tickets or offers are open
 }
 
 func (s *Store) erasePatient(ctx context.Context, req Request, e erasure) (clinic.Patient, error) {

@@ -15,16 +15,15 @@ import (
 // maxQueue bounds a doctor's queue of one day.
 const maxQueue = 1000
 
-// openTickets is the condition for a patient to be still here: one who waits is
-// in the queue until called or gone, over midnight too.
+// openTickets is the condition for an open ticket. A waiting patient stays in the queue until
+// served or gone, even past midnight.
 const openTickets = `status IN ('waiting', 'called', 'in_progress')`
 
-// CreateWalkIn gives a walk-in a ticket in the queue of a doctor who works now:
-// the one named, or the one of the specialization with the fewest who wait. It
-// takes no calendar time.
+// CreateWalkIn adds a walk-in to the queue of a doctor who works now: the given one, or the
+// one of the specialization with the shortest queue. It occupies no calendar time.
 //
-// Statements, in lock order: find the doctor (no lock), write the doctor's guard
-// row and the patient's, read hours and time off, take the next number, insert.
+// Statements, in lock order: find the doctor (no lock), write the guard rows of the doctor
+// and the patient, read hours and time off, assign the next number, insert.
 //
 // Errors: clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
@@ -39,7 +38,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, req Request, w clinic.WalkIn) 
 		return k, err
 	}
 	if err := req.Access.Reach.CheckCalendar(w.DoctorID); err != nil {
-		return k, err // nor may a doctor have one chosen
+		return k, err // a doctor may not have another one chosen, either
 	}
 	err := s.inTx(ctx, req, "create ticket", func(t *tx) error {
 		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
@@ -49,7 +48,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, req Request, w clinic.WalkIn) 
 				return err
 			}
 		}
-		// The minute that begins now stands for "now".
+		// "Now" is the minute that begins now.
 		b := clinic.Booking{PatientID: w.PatientID, DoctorID: k.DoctorID, Start: t.now, Duration: time.Minute}
 		c, err := t.guardParties(ctx, b)
 		if err != nil {
@@ -79,8 +78,8 @@ func (s *Store) CreateWalkIn(ctx context.Context, req Request, w clinic.WalkIn) 
 	return k, err
 }
 
-// refuseSecondTicket refuses a patient who is in the doctor's queue already. The
-// doctor's guard is held. Index tickets_patient. Errors: clinic.ErrAlreadyInQueue.
+// refuseSecondTicket returns an error for a patient who is already in the doctor's queue. The
+// caller holds the doctor's guard. Index tickets_patient. Errors: clinic.ErrAlreadyInQueue.
 func refuseSecondTicket(ctx context.Context, t *tx, patientID, doctorID int64) error {
 	var waits bool
 	err := t.GetContext(ctx, &waits, `
@@ -93,8 +92,8 @@ func refuseSecondTicket(ctx context.Context, t *tx, patientID, doctorID int64) e
 	return err
 }
 
-// leastBusy finds the doctor of a specialization who works now and for whom the
-// fewest wait, by id among equals. Errors: clinic.ErrNobodyWorks.
+// leastBusy returns the doctor of a specialization who works now and has the shortest queue;
+// among equals, the one with the lowest id. Errors: clinic.ErrNobodyWorks.
 func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string) (int64, error) {
 	r := &reader{q: t, now: t.now}
 	if err := r.readDoctors(ctx, nil, specialization); err != nil {
@@ -113,7 +112,7 @@ func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string) (in
 		SELECT doctor_id, COUNT(*) AS n
 		FROM tickets
 		WHERE doctor_id IN (?) AND status IN ('waiting', 'called')
-		GROUP BY doctor_id`, append([]int64{0}, r.doctors...)) // nobody is 0; IN () is not SQL
+		GROUP BY doctor_id`, append([]int64{0}, r.doctors...)) // no doctor has id 0; IN () is not valid SQL
 	if err != nil {
 		return 0, err
 	}
@@ -145,9 +144,8 @@ func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string) (in
 	return best, nil
 }
 
-// Queue reads a doctor's tickets of a day by number, nil for today, with the
-// positions of those who wait. Today's begin with those of earlier days who are
-// still here. Indexes tickets_number and tickets_open.
+// Queue returns a doctor's tickets of a day by number, nil for today, with the positions of
+// waiting patients. Today's list begins with open tickets of earlier days. Indexes tickets_number and tickets_open.
 //
 // Errors: clinic.ErrDoctorNotFound.
 func (s *Store) Queue(ctx context.Context, req Request, doctorID int64, day *clinic.Date) (clinic.Date, []clinic.Ticket, error) {
@@ -201,9 +199,8 @@ func (s *Store) Queue(ctx context.Context, req Request, doctorID int64, day *cli
 	return *day, tickets, s.recordRead(ctx, req, clinic.KindTicket, 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
 }
 
-// CallNext calls the patient who has waited longest for a doctor, since before midnight
-// too. Two who press the button at once call two patients: the doctor's guard
-// comes first. Index tickets_open.
+// CallNext calls the patient who has waited longest for a doctor, including from before
+// midnight. Concurrent calls get different patients: each takes the doctor's guard first. Index tickets_open.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
 func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clinic.Ticket, error) {
@@ -231,7 +228,7 @@ func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clin
 		}
 		k = row.ticket()
 		before := k
-		if err := k.Move(t.now, clinic.TicketCalled); err != nil {
+		if err := k.ChangeStatus(t.now, clinic.TicketCalled); err != nil {
 			return err
 		}
 		return updateTicket(ctx, t, before, k)
@@ -239,16 +236,15 @@ func (s *Store) CallNext(ctx context.Context, req Request, doctorID int64) (clin
 	return k, err
 }
 
-// MoveTicket calls, starts, completes a ticket or notes that the patient left.
-// The visit that it belongs to, if any, goes the same way in the same
-// transaction.
+// ChangeTicketStatus calls, starts or completes a ticket, or records that the patient left.
+// Its appointment, if any, changes status in the same transaction.
 //
-// Statements, in lock order: read whose it is (no lock), write the guard rows of
-// the doctors and the patient, read both again, update them.
+// Statements, in lock order: read the parties (no lock), write the guard rows of the doctors
+// and the patient, read both records again, update them.
 //
 // Errors: clinic.ErrTicketNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTicketTransition, clinic.CodeInvalidTransition.
-func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
+func (s *Store) ChangeTicketStatus(ctx context.Context, req Request, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
 	var k clinic.Ticket
 	err := s.inTx(ctx, req, "change status of ticket", func(t *tx) error {
 		var visit *clinic.Appointment
@@ -260,7 +256,7 @@ func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic
 			return err
 		}
 		was := k
-		if err := k.Move(t.now, to); err != nil {
+		if err := k.ChangeStatus(t.now, to); err != nil {
 			return err
 		}
 		if err := updateTicket(ctx, t, was, k); err != nil {
@@ -271,7 +267,7 @@ func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic
 			return nil
 		}
 		from, before := visit.Status, *visit
-		if err := visit.Move(t.now, s.zone, action); err != nil {
+		if err := visit.ChangeStatus(t.now, s.zone, action); err != nil {
 			return err
 		}
 		if err := updateAppointment(ctx, t, *visit); err != nil {
@@ -284,17 +280,16 @@ func (s *Store) MoveTicket(ctx context.Context, req Request, id int64, to clinic
 	return k, err
 }
 
-// TicketTransfer says to whose queue a patient is sent.
+// TicketTransfer says to which doctor's queue a ticket is transferred.
 type TicketTransfer struct {
 	DoctorID int64
-	Note     *string // nil: as before
+	Note     *string // nil: unchanged
 }
 
-// TransferTicket sends a patient on to another doctor's queue, with a new number
-// at its end, and returns the new ticket. The visit, if any, stays where it
-// is in the calendar and goes on with the new ticket.
+// TransferTicket transfers a patient to the end of another doctor's queue and returns the
+// new ticket. The appointment, if any, stays in its calendar and is linked to the new ticket.
 //
-// Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
+// Errors: those of ChangeTicketStatus, clinic.ErrDoctorNotFound,
 // clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor, or the
 // patient is in the other one's queue already).
 func (s *Store) TransferTicket(ctx context.Context, req Request, id int64, to TicketTransfer, match Versions) (clinic.Ticket, error) {
@@ -324,7 +319,7 @@ func (s *Store) TransferTicket(ctx context.Context, req Request, id int64, to Ti
 			return clinic.ErrAlreadyInQueue
 		}
 		was := k
-		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
+		if err := k.ChangeStatus(t.now, clinic.TicketTransferred); err != nil {
 			return err
 		}
 		if err := refuseSecondTicket(ctx, t, k.PatientID, to.DoctorID); err != nil {

@@ -3,23 +3,21 @@ package store
 import (
 	"context"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
-// reachesPatient reports whether a patient's record is within the caller's
-// reach: a doctor's, when there is an appointment or a ticket with the doctor; a
-// partner's, when it registered the patient. A patient who does not exist is
-// not. Indexes appointments_patient, tickets_patient.
-func reachesPatient(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (bool, error) {
-	reach := req.Access.Reach
+// reachesPatient reports whether the caller can access a patient's record: a doctor, if
+// there is an appointment or a ticket with them; a partner, if it registered the patient.
+// It is false for a patient who does not exist. Indexes appointments_patient,
+// tickets_patient.
+func (q *queries) reachesPatient(ctx context.Context, id int64) (bool, error) {
+	reach := q.req.Access.Reach
 	if reach.All {
 		return true, nil
 	}
 	condition, args := patientReach(reach, "p.id", "p.made_by_key")
 	var reached bool
-	err := sqlx.GetContext(ctx, q, &reached, `SELECT COUNT(*) > 0 FROM patients AS p WHERE p.id = ? AND `+condition, append([]any{id}, args...)...)
+	err := q.GetContext(ctx, &reached, `SELECT COUNT(*) > 0 FROM patients AS p WHERE p.id = ? AND `+condition, append([]any{id}, args...)...)
 	return reached, err
 }
 
@@ -29,15 +27,15 @@ func patientNotFound(id int64) error {
 	return &clinic.Error{Code: clinic.CodePatientNotFound, Patient: id}
 }
 
-// reachedSurvivor returns the id of the record that a patient's was merged into,
-// its own when it was not; 0 when neither is within the caller's reach.
-func reachedSurvivor(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (int64, error) {
+// reachedSurvivor returns the id of the record that a patient's was merged into, its own
+// if it was not merged, and 0 if the caller can access neither.
+func (q *queries) reachedSurvivor(ctx context.Context, id int64) (int64, error) {
 	survivor, err := survivorOf(ctx, q, id)
 	if err != nil {
 		return 0, err
 	}
 	for _, record := range []int64{survivor, id} {
-		if reached, err := reachesPatient(ctx, req, q, record); err != nil || reached {
+		if reached, err := q.reachesPatient(ctx, record); err != nil || reached {
 			return survivor, err
 		}
 	}

@@ -9,17 +9,17 @@ import (
 	"mems/internal/clinic"
 )
 
-// read is a line of the trail that a reader waits for.
+// read is an audit entry whose reader waits until it is written.
 type read struct {
 	row  auditchain.Entry
 	done chan error
 }
 
-// maxReads bounds the lines that are written together.
+// maxReads bounds the entries of one statement.
 const maxReads = 200
 
-// recordRead writes down that patients' data was shown, before it is. Readers at
-// the same moment share one statement, and one flush to the disk.
+// recordRead records a read of patients' data before the data is returned. Concurrent readers
+// share one statement and one flush to disk.
 func (s *Store) recordRead(ctx context.Context, req Request, kind clinic.Kind, id int64, patients ...int64) error {
 	if err := req.check(); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (s *Store) recordRead(ctx context.Context, req Request, kind clinic.Kind, i
 	} else {
 		e.PatientIDs = patients
 	}
-	row, err := s.seal(ctx, nil, &e) // nothing private in it: no secret is asked for
+	row, err := s.seal(ctx, nil, &e) // it has no private values, so needs no secret
 	if err != nil {
 		return err
 	}
@@ -65,14 +65,14 @@ func (s *Store) RecordRefusal(ctx context.Context, req Request, action clinic.Au
 	if patient != 0 {
 		e.PatientIDs = []int64{patient} // not PatientID: why stays readable, and no key is made for nobody
 	}
-	row, err := s.seal(ctx, nil, &e) // nothing private in it: no secret is asked for
+	row, err := s.seal(ctx, nil, &e) // it has no private values, so needs no secret
 	if err != nil {
 		return err
 	}
 	return s.writeSoon(ctx, row)
 }
 
-// writeSoon has an entry written with those of others, and waits for it.
+// writeSoon queues an entry to be written with others and waits until it is.
 func (s *Store) writeSoon(ctx context.Context, row auditchain.Entry) error {
 	r := read{row, make(chan error, 1)}
 	select {
@@ -90,8 +90,7 @@ func (s *Store) writeSoon(ctx context.Context, row auditchain.Entry) error {
 	}
 }
 
-// keepTrail writes the lines of readers and seals the chains, until the store is
-// closed.
+// keepTrail writes the entries of readers and seals the chains, until the store is closed.
 func (s *Store) keepTrail() {
 	defer close(s.stopped)
 	tick := time.NewTicker(time.Second)
@@ -130,7 +129,7 @@ func (s *Store) withLimit(work func(context.Context) error) {
 	}
 }
 
-// writeReads appends lines to a chain and tells those who wait for them.
+// writeReads appends entries to a chain and notifies their readers.
 func (s *Store) writeReads(batch []read) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -151,7 +150,7 @@ func (s *Store) writeReads(batch []read) {
 	}
 }
 
-// appendReads appends lines to a chain. Errors: errChainLost.
+// appendReads appends entries to a chain. Errors: errChainLost.
 func (s *Store) appendReads(ctx context.Context, rows []auditchain.Entry) error {
 	st, err := s.acquireChain(ctx)
 	if err != nil {

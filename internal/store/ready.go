@@ -56,8 +56,8 @@ type probe struct {
 	err     error
 }
 
-func newReadiness(dsn string) (*readiness, error) {
-	db, err := database.Open(dsn, database.Options{
+func newReadiness(server *database.Server) (*readiness, error) {
+	db, err := server.Open(database.Options{
 		Dial: 3 * time.Second, Read: 3 * time.Second, Write: 3 * time.Second,
 		RowLock: time.Second, TableLock: time.Second, Idle: heldWithin,
 	})

@@ -6,8 +6,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// Request tells a use case who asks, and how its answer is kept and charged. Every method
-// whose answer depends on that takes one; the context carries deadlines, cancellation and
+// Request identifies the caller of a use case, and how its answer is stored and charged. Every
+// method whose answer depends on that takes one; the context carries deadlines, cancellation and
 // traces alone.
 //
 // The zero Request has no caller and can access nothing: use cases, snapshots and reads of
@@ -29,7 +29,7 @@ type Request struct {
 // recorded.
 func SystemRequest() Request { return Request{Access: clinic.System()} }
 
-// errNoCaller reports a fault of ours: a request that was not passed on.
+// errNoCaller reports a bug: a request that was not passed on.
 var errNoCaller = errors.New("store: a request without a caller")
 
 // check returns errNoCaller for the zero Request.

@@ -9,9 +9,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// EraseDormant erases the patients of whom nothing has been heard since an
-// instant: no change of the record, no visit, no ticket, no place on the waitlist.
-// progress is told how many. Each is erased as ErasePatient does it.
+// EraseDormant erases, as ErasePatient does, the patients without activity since an instant:
+// no change of the record, no appointment, no ticket, no waitlist entry. It reports the
+// number so far to progress.
 func (s *Store) EraseDormant(ctx context.Context, req Request, since time.Time, progress func(int)) (int, error) {
 	erased := 0
 	for after := int64(0); ; {
@@ -36,7 +36,7 @@ func (s *Store) EraseDormant(ctx context.Context, req Request, since time.Time, 
 			after = id
 			_, err := s.ErasePatient(ctx, req, id, "kept for as long as is wanted")
 			if errors.Is(err, clinic.ErrHasOpenAppointments) || errors.Is(err, clinic.ErrPatientNotFound) || errors.Is(err, clinic.ErrPatientMerged) {
-				continue // something is open after all, or somebody was faster
+				continue // something is open after all, or another process was faster
 			}
 			if err != nil {
 				return erased, err
@@ -47,10 +47,10 @@ func (s *Store) EraseDormant(ctx context.Context, req Request, since time.Time, 
 	}
 }
 
-// PruneAudit removes the entries of the audit trail that are older than an
-// instant, and returns how many. Each chain keeps its last entry, and where
-// it begins now; an entry says that it was done, so the rest can be verified as
-// before. It needs the rights of the user who migrates.
+// PruneAudit deletes the entries of the audit trail that are older than an instant and
+// returns their number. Each chain keeps its last entry and its new beginning, and an entry
+// records the pruning, so the rest still verifies. It needs the rights of the user who
+// migrates.
 func (s *Store) PruneAudit(ctx context.Context, req Request, before time.Time) (int64, error) {
 	var chains []int64
 	if err := s.db.SelectContext(ctx, &chains, `SELECT id FROM audit_chains WHERE id > 1 ORDER BY id`); err != nil {
@@ -88,7 +88,7 @@ func (s *Store) PruneAudit(ctx context.Context, req Request, before time.Time) (
 			}
 			t.record(clinic.Touched(clinic.KindAuditChain, chain, clinic.Members{auditchain.PruneMember: until}))
 			if until == c.PrunedSeq {
-				return nil // said again, lest the entry that said it is pruned one day
+				return nil // recorded again, because the earlier entry may be pruned one day
 			}
 			_, err = t.exec(ctx, `
 				UPDATE audit_chains

@@ -12,8 +12,8 @@ import (
 )
 
 // Revocations are the keys and calendar feeds that were revoked and the patients
-// who were erased, up to an instant. A restored backup that is older than that gets
-// them applied again. They hold no person's data.
+// who were erased, up to an instant. They are applied again to a restored backup that is
+// older. They contain no personal data.
 type Revocations struct {
 	At            time.Time    `json:"at"`
 	APIKeys       []Revocation `json:"api_keys"`
@@ -21,8 +21,8 @@ type Revocations struct {
 	Patients      []Revocation `json:"patients"`
 }
 
-// Revocation names a record. Ids of a restored database are given out anew, so the
-// time of creation has to match as well.
+// Revocation identifies a record. A restored database assigns the same ids again, so the time
+// of creation must match, too.
 type Revocation struct {
 	ID        int64     `json:"id" db:"id"`
 	CreatedAt time.Time `json:"created_at" db:"created_at"`
@@ -43,7 +43,7 @@ func ReadRevocations(ctx context.Context, db *sqlx.DB, now time.Time) (Revocatio
 	return r, nil
 }
 
-// Union returns what is in either list, up to the later instant.
+// Union returns the records of both lists, up to the later instant.
 func (r Revocations) Union(other Revocations) Revocations {
 	if other.At.After(r.At) {
 		r.At = other.At
@@ -76,9 +76,8 @@ type AppliedRevocations struct {
 	Open []int64
 }
 
-// ApplyRevocations revokes and erases, as RevokeKey, RevokeCalendarFeed and
-// ErasePatient do, what a list names and the database still has. Repeating it
-// changes nothing.
+// ApplyRevocations revokes and erases the records of a list that the database still has, as
+// RevokeAPIKey, RevokeCalendarFeed and ErasePatient do. It is idempotent.
 func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations, reason string) (AppliedRevocations, error) {
 	var done AppliedRevocations
 	for _, key := range r.APIKeys {
@@ -89,7 +88,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations
 		if !found {
 			continue
 		}
-		if _, err := s.RevokeKey(ctx, req, key.ID); err != nil {
+		if _, err := s.RevokeAPIKey(ctx, req, key.ID); err != nil {
 			return done, err
 		}
 		done.APIKeys++
@@ -122,7 +121,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations
 			_, err = s.erasePatient(ctx, req, erasure{id: patient.ID, reason: reason, withOpen: true})
 		}
 		if errors.Is(err, clinic.ErrPatientMerged) {
-			continue // goes with the record that it was merged into
+			continue // erased with the record that it was merged into
 		}
 		if err != nil {
 			return done, err
@@ -132,7 +131,7 @@ func (s *Store) ApplyRevocations(ctx context.Context, req Request, r Revocations
 	return done, nil
 }
 
-// holds reports whether the database still has a record of a list.
+// holds reports whether the database has a record of a list.
 func (s *Store) holds(ctx context.Context, query string, r Revocation) (bool, error) {
 	var n int
 	err := s.db.GetContext(ctx, &n, query, r.ID, r.CreatedAt)

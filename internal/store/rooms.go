@@ -58,9 +58,8 @@ func (s *Store) ListRooms(ctx context.Context, active *bool, after int64, limit 
 	return page(items, limit), nil
 }
 
-// UpdateRoom makes the change and returns the record as it is now. Locks
-// the room's row, which every booking in it writes: once a deactivation has been
-// answered, no booking in it succeeds.
+// UpdateRoom applies a patch and returns the record as stored. Locks the room's row, which
+// every booking of the room writes: no booking succeeds after a deactivation has committed.
 //
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
@@ -99,8 +98,8 @@ func (s *Store) UpdateRoom(ctx context.Context, req Request, id int64, c clinic.
 	return r, affected, err
 }
 
-// DeleteRoom deletes a room that never had an appointment, and takes it off the
-// lists of types. Locks the room's row; the foreign key decides.
+// DeleteRoom deletes a room that never had an appointment, and removes it from the lists of
+// types. Locks the room's row; the foreign key decides.
 //
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.

@@ -9,8 +9,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// newSecret draws the secret part of a key, 256 random bits, and its hash.
-// They are too many to be guessed, so a fast hash is enough.
+// newSecret returns a random secret of 256 bits and its hash. A fast hash is enough, because
+// so many bits cannot be guessed.
 func newSecret() (secret string, hash clinic.SecretHash) {
 	var bits [32]byte
 	_, _ = rand.Read(bits[:]) // never fails
@@ -26,7 +26,7 @@ func isSecret(secret string, hash clinic.SecretHash) bool {
 	return subtle.ConstantTimeCompare(given[:], hash[:]) == 1
 }
 
-// newWebhookSecret draws what a webhook's messages are signed with.
+// newWebhookSecret returns a random secret for signing a webhook's messages.
 func newWebhookSecret() clinic.WebhookSecret {
 	var s clinic.WebhookSecret
 	_, _ = rand.Read(s[:]) // never fails

@@ -15,9 +15,9 @@ import (
 
 // readSeries reads a series within reach and its appointments, by start. Index:
 // appointments_series.
-func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.Series, error) {
+func (q *queries) readSeries(ctx context.Context, id int64) (clinic.Series, error) {
 	var row seriesRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
+	err := q.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
@@ -28,7 +28,7 @@ func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int6
 	if err != nil {
 		return series, err
 	}
-	if !req.Access.Reach.Record(series.DoctorID, series.MadeBy) {
+	if !q.req.Access.Reach.Record(series.DoctorID, series.MadeBy) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
 	var rows []appointmentRow
@@ -46,7 +46,7 @@ func readSeries(ctx context.Context, req Request, q sqlx.QueryerContext, id int6
 // Series reads a series and its appointments, by start. Errors:
 // clinic.ErrSeriesNotFound.
 func (s *Store) Series(ctx context.Context, req Request, id int64) (clinic.Series, error) {
-	series, err := readSeries(ctx, req, s.db, id)
+	series, err := s.queries(req).readSeries(ctx, id)
 	if err != nil {
 		return series, translate(ctx, "read series", err)
 	}
@@ -81,16 +81,15 @@ func (s *Store) CancelSeries(ctx context.Context, req Request, id int64, scope c
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
-		series, err = readSeries(ctx, req, t, id)
+		series, err = t.readSeries(ctx, id)
 		return err
 	}, &series)
 	return series, err
 }
 
-// RescheduleSeries moves the dates in scope, each by the rules of a reschedule, in
-// one transaction: all of them, or with Skip those that can be. Local time is
-// kept. Dates that move to a later time are moved from the last one on, so that
-// they are not in each other's way.
+// RescheduleSeries reschedules the dates in scope in one transaction, each by the rules of a
+// reschedule: all of them, or with Skip those that can be. Local time is kept. Dates that
+// become later are processed from the last one, so that they do not conflict with each other.
 //
 // Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
 func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
@@ -112,7 +111,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 		refused := 0
 		for _, i := range change.Order(dates, zone) {
 			a := dates[i]
-			r := change.Of(a, zone)
+			r := change.RescheduleOf(a, zone)
 			report[i].Start = *r.Start
 			err := s.reschedule(ctx, t, &a, r)
 			var refusal *clinic.Error
@@ -130,13 +129,13 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 			for i := range report {
 				report[i].Appointment = nil // rolled back
 			}
-			// Not explained: without moving them, the dates would be in each other's way.
+			// Not explained: on a snapshot the dates would conflict with each other.
 			return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}
 		}
 		if err := bumpSeriesVersion(ctx, t, id); err != nil {
 			return err
 		}
-		series, err = readSeries(ctx, req, t, id)
+		series, err = t.readSeries(ctx, id)
 		return err
 	}, &series, &report)
 	if err != nil {
@@ -145,10 +144,9 @@ func (s *Store) RescheduleSeries(ctx context.Context, req Request, id int64, sco
 	return series, report, nil
 }
 
-// lockSeries takes the guards of the doctors of the dates in scope, of another
-// doctor unless 0, and of the patient, ids ascending, and then reads the dates, by
-// start, and the series' zone. Only dates that lie ahead and can be moved are in
-// scope.
+// lockSeries takes the guards of the doctors of the dates in scope, of otherDoctor unless 0,
+// and of the patient, ids ascending. It then reads the series' zone and the dates by start.
+// Only future dates that can be rescheduled are in scope.
 func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
 	var row seriesRow
 	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
@@ -229,7 +227,7 @@ func seriesDates(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope)
 	return dates, err
 }
 
-// bumpSeriesVersion records that a series changed, by its dates.
+// bumpSeriesVersion increments the version of a series whose dates changed, and records it.
 func bumpSeriesVersion(ctx context.Context, t *tx, id int64) error {
 	var of changeRow
 	if err := t.GetContext(ctx, &of, `SELECT doctor_id, made_by_key FROM appointment_series WHERE id = ?`, id); err != nil {

@@ -8,17 +8,17 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateSeries books every date of a recurring appointment, each by the rules of
-// a booking, in one transaction: all of them, or with Skip those that can be. It
-// returns what became of each date.
+// CreateSeries books the dates of a recurring appointment in one transaction, each by the
+// rules of a booking: all of them, or with Skip those that can be. It returns the result of
+// each date.
 //
 // Statements, in lock order: write the guard rows of the doctor and the patient
 // once; read what decides of all dates (series_calendar.go), a fixed number of
 // statements; insert the series; then date by date the room's guard and the inserts
-// of a booking, for at most clinic.MaxSeriesDates dates. What the locking reads find
-// belongs to the two whose guards are held, or to a room whose guard is, so going on
-// after a refusal can meet nobody crosswise. Without Skip, the first refusal under the
-// guards ends it; the report is made on a snapshot.
+// of a booking, for at most clinic.MaxSeriesDates dates. The locking reads only find
+// rows of parties whose guards are held, so continuing after a refusal cannot deadlock.
+// Without Skip, the first refusal under the guards ends the transaction, and the report is
+// made on a snapshot.
 //
 // Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
 // or, with Skip, none can; clinic.CodeForbidden, clinic.CodeValidationFailed,
@@ -48,7 +48,7 @@ func (s *Store) CreateSeries(ctx context.Context, req Request, asked clinic.Seri
 	}
 	var series clinic.Series
 	var dates []clinic.SeriesDate
-	// All or none: most refusals need no guard.
+	// All or none: most refusals are found without guards.
 	err = s.runUseCase(ctx, req, useCase{
 		act:    "create series",
 		wanted: wantedTime{unknown: !skip},
@@ -70,7 +70,7 @@ func (s *Store) CreateSeries(ctx context.Context, req Request, asked clinic.Seri
 				return err
 			}
 			for _, start := range starts {
-				date := b // each starts from what was asked for
+				date := b // each starts from the request
 				date.Start = start
 				broken, err := s.decideWith(ctx, t.decider(), c, &date, 0, p, calendar)
 				if isSlotConflict(err) {
@@ -135,7 +135,7 @@ func (s *Store) explainSeries(ctx context.Context, q *snapshot, b clinic.Booking
 	refused := 0
 	dates := make([]clinic.SeriesDate, len(starts))
 	for i, start := range starts {
-		date := b // each starts from what was asked for
+		date := b // each starts from the request
 		date.Start = start
 		_, err := s.decideWith(ctx, q.decider(), c, &date, 0, p, calendar)
 		err = s.withAlternatives(ctx, q, err, p, date, 0)
@@ -164,13 +164,13 @@ func (s *Store) checkSeriesStarts(req Request, now time.Time, b clinic.Booking, 
 	return s.partners.Check(now, req.Access, starts[len(starts)-1])
 }
 
-// refusedDate is a date that cannot be booked.
+// refusedDate returns the result of a date that cannot be booked.
 func refusedDate(start time.Time, err error) clinic.SeriesDate {
 	refusal, _ := errors.AsType[*clinic.Error](err)
 	return clinic.SeriesDate{Start: start, Refusal: refusal}
 }
 
-// refusedSeries refuses a series with the report; what was booked is rolled back.
+// refusedSeries returns the refusal of a series with the report. The caller rolls back.
 func refusedSeries(dates []clinic.SeriesDate) error {
 	for i := range dates {
 		dates[i].Appointment = nil

@@ -8,7 +8,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// seriesCalendar is what decides of all dates of a series, rooms excepted.
+// seriesCalendar has what all dates of a series are decided on, except rooms.
 type seriesCalendar struct {
 	hasHours                bool
 	hours                   clinic.WorkingHours
@@ -17,12 +17,11 @@ type seriesCalendar struct {
 }
 
 // readSeriesCalendar reads the parties of a series and its calendar, under the guards
-// of the doctor and the patient, with as many statements as one booking: so a series
-// holds the guards for its inserts, not for its reads. Nil without parties.
+// of the doctor and the patient, with as many statements as one booking: a series holds the
+// guards for its inserts, not for its reads. Nil without parties.
 //
-// With stop, the doctor's conflicts end the reading, as they will end the series:
-// what is found stays locked, and going on to the patient's could meet another series
-// doing the same crosswise.
+// With stop, reading ends at the doctor's conflicts, which refuse the series anyway: the rows
+// found stay locked, and reading the patient's could deadlock with another series.
 func (s *Store) readSeriesCalendar(ctx context.Context, q *queries, c clinic.Calendar, b clinic.Booking, starts []time.Time, stop bool) (parties, *seriesCalendar, error) {
 	if c.Patient != clinic.Active || c.Doctor != clinic.Active {
 		_, err := clinic.CanBook(c, b)
@@ -71,8 +70,8 @@ func (s *seriesCalendar) openTimes(c *clinic.Calendar, b clinic.Booking) {
 	c.Off, c.DoctorBusy = s.off, s.held
 }
 
-// add counts a date that was decided to be fine: where the clocks leave out a day, the
-// next can overlap it.
+// add adds an accepted date to the occupied times: where the clocks skip a day, the next date
+// can overlap it.
 func (s *seriesCalendar) add(b clinic.Booking) {
 	s.doctorBusy, s.patientBusy = append(s.doctorBusy, b.Busy()), append(s.patientBusy, b.Time())
 }

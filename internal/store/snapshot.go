@@ -10,7 +10,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// queries reads within a transaction: a use case's (tx) or a snapshot.
+// queries reads for one caller: within a use case's transaction (tx), within a snapshot, or
+// outside of any (Store.queries).
 type queries struct {
 	sqlx.QueryerContext
 
@@ -22,6 +23,11 @@ type queries struct {
 	// withdrawn are times of offers that do not count, because the decision takes
 	// them back.
 	withdrawn []clinic.Interval
+}
+
+// queries returns queries outside of a transaction.
+func (s *Store) queries(req Request) *queries {
+	return &queries{QueryerContext: s.db, req: req, now: clinic.Instant(s.now())}
 }
 
 // GetContext reads one row.
@@ -79,7 +85,7 @@ func (q *snapshot) exists(ctx context.Context, row guardRow, id int64) (exists b
 
 // parties is guardParties without the guards.
 func (q *snapshot) parties(ctx context.Context, b clinic.Booking) (clinic.Calendar, error) {
-	return partiesOf(ctx, q.req, q, b, q.doctorExists, q.patientExists)
+	return q.partiesOf(ctx, b, q.doctorExists, q.patientExists)
 }
 
 func (q *snapshot) doctorExists(ctx context.Context, id int64) (bool, error) {
@@ -91,7 +97,7 @@ func (q *snapshot) patientExists(ctx context.Context, id int64) (bool, error) {
 	if exists || err != nil {
 		return exists, err
 	}
-	return false, checkMerged(ctx, q.req, q, id)
+	return false, q.checkMerged(ctx, id)
 }
 
 func (q *snapshot) roomExists(ctx context.Context, id int64) (bool, error) {

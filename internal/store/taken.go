@@ -16,10 +16,10 @@ type wantedTime struct {
 	time    clinic.Interval // without buffers: these are the type's, which is not read yet
 	hold    string          // token of a hold that does not count; "": none
 	except  int64           // an appointment that does not count; 0: none
-	unknown bool            // there are several; the snapshot is asked at once
+	unknown bool            // there are several; decide on the snapshot immediately
 }
 
-// wantedOf returns what a booking wants, nothing where it may overlap other
+// wantedOf returns the time that a booking would take; none if the booking may overlap other
 // appointments of the doctor.
 func wantedOf(b clinic.Booking) wantedTime {
 	if slices.Contains(b.Override.Rules, clinic.RuleDoctorOverlap) {
@@ -29,8 +29,8 @@ func wantedOf(b clinic.Booking) wantedTime {
 	return wantedTime{doctor: b.DoctorID, time: clinic.Interval{Start: b.Start, End: end}, hold: b.Hold}
 }
 
-// wantedByReschedule returns what moving an appointment wants, nothing where that is
-// not known. Primary key.
+// wantedByReschedule returns the time that a reschedule would take; none if unknown. Primary
+// key.
 func (s *Store) wantedByReschedule(ctx context.Context, id int64, r clinic.Reschedule) wantedTime {
 	var row struct {
 		DoctorID  int64     `db:"doctor_id"`
@@ -40,7 +40,7 @@ func (s *Store) wantedByReschedule(ctx context.Context, id int64, r clinic.Resch
 	}
 	err := s.db.GetContext(ctx, &row, `SELECT doctor_id, start_time, duration_minutes, doctor_overbooked FROM appointments WHERE id = ?`, id)
 	if err != nil || row.Over {
-		return wantedTime{} // the transaction says what is wrong
+		return wantedTime{} // the transaction returns the error
 	}
 	b := clinic.Booking{DoctorID: row.DoctorID, Start: row.StartTime, Duration: row.Duration.duration(), Override: r.Override}
 	if r.DoctorID != 0 {
@@ -57,9 +57,9 @@ func (s *Store) wantedByReschedule(ctx context.Context, id int64, r clinic.Resch
 	return w
 }
 
-// recentlyRefused remembers for which doctors a time was taken when it was asked for.
-// Only for these is a read before the guards worth what it costs: an eighth of a
-// booking. It is a hint; each process has its own.
+// recentlyRefused remembers the doctors for whom a request was refused because the time was
+// taken. Only for these is a read before the guards worth its cost, an eighth of a booking.
+// It is a hint; each process has its own.
 type recentlyRefused struct {
 	mu sync.Mutex
 	at map[int64]time.Time // by doctor
@@ -86,20 +86,19 @@ func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
 	return known && now.Sub(at) < refusalRemembered
 }
 
-// refuseEarly explains without guards, on one snapshot, what a plain read shows to be
-// refused: the time was taken at a moment of this call. So the many who want a time
-// that is gone neither wait for the doctor's guard nor hold it; the first of them in a
-// minute does. What the read does not show, or the snapshot does not confirm, is decided
-// under the guards.
+// refuseEarly refuses a request without guards, on one snapshot, if a plain read shows that
+// the time is taken. So many requests for a taken time neither wait for the doctor's guard
+// nor hold it, except for the first in a minute. What the read does not show, or the
+// snapshot does not confirm, is decided under the guards.
 //
-// A request that was carried out before is answered as then; one that is carried out
-// at this moment, by inTx, which keeps the refusal under its key.
+// A repeated request gets its stored answer. One whose first execution is still running is
+// left to inTx, which stores the refusal under its key.
 func (s *Store) refuseEarly(ctx context.Context, req Request, u useCase, answer []any) (refused bool, err error) {
 	wanted, taken := u.wanted, u.wanted.unknown
 	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
 		statement, args := takenSQL(wanted, now)
 		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
-			return false, nil // the transaction meets the same and knows what to do
+			return false, nil // the transaction meets and handles the same
 		}
 	}
 	if !taken {
@@ -118,7 +117,7 @@ func (s *Store) refuseEarly(ctx context.Context, req Request, u useCase, answer 
 	return true, translate(ctx, u.act, err)
 }
 
-// takenSQL tells whether an appointment or a live hold overlaps the wanted time: a
+// takenSQL selects whether an appointment or a live hold overlaps the wanted time: a
 // bounded range of appointments_doctor (doctor_id, start_time) and one of holds_doctor
 // (doctor_id, start_time), which end with the first row found; forced, because a small
 // clinic's statistics suggest others.

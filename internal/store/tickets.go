@@ -12,7 +12,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// positionOf counts who is before a ticket that waits, and the ticket itself.
+// positionOf sets the position of a waiting ticket, from 1.
 // Index tickets_open.
 func positionOf(ctx context.Context, q sqlx.QueryerContext, k *clinic.Ticket) error {
 	if k.Status != clinic.TicketWaiting {
@@ -45,13 +45,13 @@ func (s *Store) Ticket(ctx context.Context, req Request, id int64) (clinic.Ticke
 	return k, s.recordRead(ctx, req, clinic.KindTicket, k.ID, k.PatientID)
 }
 
-// sameRecord reports whether two references lead to the same record, or both to none.
+// sameRecord reports whether two references are to the same record, or both nil.
 func sameRecord(a, b *int64) bool {
 	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
-// lockTicket takes the guards of the ticket's doctor, of its visit's, of another
-// doctor unless 0, and of the patient, and then reads the ticket and the visit.
+// lockTicket takes the guards of the ticket's doctor, its appointment's doctor, otherDoctor
+// unless 0, and the patient, and then reads the ticket and the appointment.
 func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticket, *clinic.Appointment, error) {
 	var party struct {
 		Doctor  int64  `db:"doctor_id"`
@@ -103,8 +103,8 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 	return row.ticket(), &visit, err
 }
 
-// followVisit keeps the queue in step with a visit that has changed: a check-in
-// gives a ticket, everything else moves it. The visit's guards are held.
+// followVisit updates the queue after an appointment's status has changed: a check-in creates
+// a ticket, other changes update it. The caller holds the appointment's guards.
 func (s *Store) followVisit(ctx context.Context, t *tx, a clinic.Appointment) error {
 	var row ticketRow
 	err := t.GetContext(ctx, &row, `
@@ -133,8 +133,8 @@ func (s *Store) followVisit(ctx context.Context, t *tx, a clinic.Appointment) er
 	return updateTicket(ctx, t, before, k)
 }
 
-// insertTicket takes the next number of the doctor's day, whose guard is held,
-// and inserts the ticket. Index: the end of tickets_number.
+// insertTicket assigns the next number of the doctor's day and inserts the ticket. The caller
+// holds the doctor's guard. Index: the end of tickets_number.
 func (s *Store) insertTicket(ctx context.Context, t *tx, k *clinic.Ticket) error {
 	err := t.GetContext(ctx, &k.Number, `SELECT COALESCE(MAX(number), 0) + 1 FROM tickets WHERE doctor_id = ? AND day = ?`, k.DoctorID, k.Day.String())
 	if err != nil {

@@ -17,16 +17,15 @@ import (
 )
 
 // The audit trail is kept in chains: each entry's hash covers the entry and the
-// hash before it. A chain belongs to one process, which gives it to one
-// transaction at a time, so that no writer ever waits for another; a process has
-// as many as it had transactions under way at once. db/README.md says what this
-// finds and what it does not.
+// hash before it. A chain belongs to one process, which lends it to one transaction at a
+// time, so that writers never wait for each other; a process has as many chains as it had
+// concurrent transactions. db/README.md says which tampering this detects.
 
 // chainTip is the end of a chain that this process writes to.
 type chainTip struct {
 	auditchain.Tip
 
-	sealed int64  // the seq that the chain's row tells
+	sealed int64  // the seq in the chain's row
 	data   string // installation.data_id; empty while a restore is not finished
 }
 
@@ -38,9 +37,8 @@ type chainTips struct {
 	data string             // which the chains are of
 }
 
-// acquireChain lends a chain, a new one if all are in use. It is called before the
-// transaction begins: a second connection in the middle of one could wait for
-// ever when the pool is used up.
+// acquireChain lends a chain, a new one if all are in use. It is called before the transaction
+// begins: acquiring a second connection within one could deadlock on an exhausted pool.
 func (s *Store) acquireChain(ctx context.Context) (*chainTip, error) {
 	s.chainTips.mu.Lock()
 	if n := len(s.chainTips.free); n > 0 {
@@ -53,8 +51,8 @@ func (s *Store) acquireChain(ctx context.Context) (*chainTip, error) {
 	return s.startChain(ctx)
 }
 
-// releaseChain takes a chain back. One of which the end is not known is not used
-// again, and neither is one of other data.
+// releaseChain returns a chain. A chain whose end is unknown, or that belongs to replaced
+// data, is not used again.
 func (s *Store) releaseChain(st *chainTip, usable bool) {
 	s.chainTips.mu.Lock()
 	defer s.chainTips.mu.Unlock()
@@ -76,7 +74,7 @@ func (s *Store) startChain(ctx context.Context) (*chainTip, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = t.Rollback() }() // after a commit this does nothing
+	defer func() { _ = t.Rollback() }() // no-op after a commit
 	data, err := s.readDataID(ctx, t)
 	if err != nil {
 		return nil, err
@@ -121,7 +119,7 @@ type details struct {
 	Changes []clinic.MemberChange `json:"changes,omitempty"`
 }
 
-// newEntry is an entry of the caller.
+// newEntry returns an audit entry of the caller.
 func newEntry(req Request, at time.Time) clinic.AuditEntry {
 	a := req.Access
 	e := clinic.AuditEntry{At: at, Subject: a.Subject, Operation: a.Operation}
@@ -135,8 +133,8 @@ func newEntry(req Request, at time.Time) clinic.AuditEntry {
 	return e
 }
 
-// record keeps a change for the audit trail and, where the feed has its kind, for the
-// feed. Both are written when the transaction commits.
+// record records a change for the audit trail and, if the feed has its kind, for the feed.
+// Both are written when the transaction commits.
 func (t *tx) record(c clinic.ChangeRecord) {
 	e := newEntry(t.req, t.now)
 	e.Action, e.Object, e.Reason = c.Action, c.Kind.String(), c.Reason
@@ -153,19 +151,19 @@ func (t *tx) record(c clinic.ChangeRecord) {
 	}
 }
 
-// recordMany keeps one change of many records, for the trail alone.
+// recordMany records one change of many records, for the audit trail only.
 func (t *tx) recordMany(action clinic.AuditAction, kind clinic.Kind, patients []int64) {
 	e := newEntry(t.req, t.now)
 	e.Action, e.Object, e.PatientIDs = action, kind.String(), patients
 	t.trail = append(t.trail, e)
 }
 
-// errUnrecorded is a fault of ours: something was changed without a line in the
-// trail. Nothing of it is committed.
+// errUnrecorded reports a bug: a transaction changed something without recording it. It is
+// rolled back.
 var errUnrecorded = errors.New("store: a change without an entry in the audit trail")
 
-// writeTrail appends what was noted to the chain: one statement, the last one of
-// its transaction but for the answer to a request with an Idempotency-Key.
+// writeTrail appends the recorded entries to the chain, with one statement: the last one of its
+// transaction, except for the answer to a request with an Idempotency-Key.
 func (s *Store) writeTrail(ctx context.Context, t *tx, st *chainTip) (*chainTip, error) {
 	if len(t.trail) == 0 {
 		if t.wrote && !t.bookkeeping {
@@ -212,8 +210,8 @@ func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *chain
 	return end, err
 }
 
-// seal makes a row of an entry; what is private is encrypted with the patient's
-// own key.
+// seal returns the row of an entry. Private values are encrypted with the patient's own
+// secret.
 func (s *Store) seal(ctx context.Context, q secretKeeper, e *clinic.AuditEntry) (auditchain.Entry, error) {
 	r := auditchain.Entry{
 		At: e.At, Subject: e.Subject, Address: e.Address, RequestID: e.RequestID, Operation: e.Operation,
@@ -244,8 +242,8 @@ type secretKeeper interface {
 	sqlx.ExecerContext
 }
 
-// patientSecret is the key to what the trail keeps of a patient in words, made
-// when it is first needed. Primary key.
+// patientSecret returns the secret that encrypts a patient's private values in the trail, and
+// creates it when first needed. Primary key.
 func patientSecret(ctx context.Context, q secretKeeper, patient int64) ([]byte, error) {
 	var secret []byte
 	err := sqlx.GetContext(ctx, q, &secret, `SELECT secret FROM patient_secrets WHERE patient_id = ?`, patient)
@@ -255,7 +253,7 @@ func patientSecret(ctx context.Context, q secretKeeper, patient int64) ([]byte, 
 	secret = auditchain.NewSecret()
 	_, err = q.ExecContext(ctx, `INSERT INTO patient_secrets (patient_id, secret) VALUES (?, ?)`, patient, secret)
 	if isDuplicate(err) {
-		return nil, errStale // somebody else made it meanwhile
+		return nil, errStale // another transaction created it meanwhile
 	}
 	return secret, err
 }

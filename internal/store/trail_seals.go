@@ -12,10 +12,10 @@ import (
 
 // Seals bind the ends of chains, and how many chains there are, to the secret that the
 // database does not have. The root's seal is only ever advanced from one that verifies:
-// a process that counted anew would vouch for what was taken away before.
+// a process that counted again would seal what was deleted before.
 
-// ErrUnknownAuditKey says that the audit trail was written with a key that this process
-// does not have.
+// ErrUnknownAuditKey reports an audit trail that was written with a key that this process does
+// not have.
 var ErrUnknownAuditKey = errors.New("the audit trail was written with a key that is not in MEMS_AUDIT_KEYS. " +
 	"To use a new key, put it first and keep the former ones behind it: MEMS_AUDIT_KEYS=new,former")
 
@@ -30,7 +30,7 @@ func (s *Store) sealStart(ctx context.Context, t *sqlx.Tx, tip auditchain.Tip) e
 	if err != nil {
 		return err
 	}
-	// A few for each process that ever ran.
+	// There are a few for each process that ever ran.
 	chains, err := readChains(ctx, t)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (s *Store) sealStart(ctx context.Context, t *sqlx.Tx, tip auditchain.Tip) e
 	case auditchain.ListIntact:
 	case auditchain.ListAltered:
 		s.log.ErrorContext(ctx, "the list of the audit trail's chains is not as it was sealed: run \"mems audit verify\"")
-		return nil // it stays to be found
+		return nil // left for verification to report
 	case auditchain.ListSealGone:
 		s.log.ErrorContext(ctx, "the seal of the audit trail's chains is gone: run \"mems audit verify\"")
 		return nil

@@ -15,8 +15,8 @@ const (
 )
 
 // readUsualHours fills in the hours of doctors who have none, after readRules, from the
-// last appointments up to the end of a window: a doctor who can be booked at any time
-// works at some, and no proposal should be at midnight. Index appointments_doctor, a
+// last appointments up to the end of a window, so that no proposal is at midnight for a
+// doctor who can be booked at any time. Index appointments_doctor, a
 // bounded range of it for each doctor.
 func (r *reader) readUsualHours(ctx context.Context, window clinic.Interval, zone *time.Location) error {
 	var ids []int64

@@ -7,29 +7,26 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
-// CreateWaitlistEntry puts a patient on the waitlist and, when a time that fits is free,
-// offers it in the same transaction.
+// CreateWaitlistEntry adds a patient to the waitlist and, if a suitable time is free, offers
+// it in the same transaction.
 //
-// Statements, in lock order: find the doctor who is free first (no lock), write the
-// doctor's guard row and the patient's, insert, look again under the guard, offer.
+// Statements, in lock order: find the doctor who is free first (no lock), write the guard
+// rows of the doctor and the patient, insert, search again under the guard, offer.
 //
-// Errors:
-// clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
+// Errors: clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.CodeValidationFailed, clinic.ErrTooManyWaitlistEntries.
 func (s *Store) CreateWaitlistEntry(ctx context.Context, req Request, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
 	asked := e
 	err := s.inTx(ctx, req, "create waitlist entry", func(t *tx) error {
-		e = asked // another attempt starts from what was asked for
+		e = asked // a retry starts from the request
 		e.Normalize()
 		if err := e.Validate(t.now); err != nil {
 			return err
 		}
-		e.MadeBy = req.Access.MadeBy() // whose booking window holds for offers, too
+		e.MadeBy = req.Access.MadeBy() // whose booking window also applies to offers
 		free, more, err := s.firstFor(ctx, t, e)
 		if err != nil {
 			return err
@@ -37,7 +34,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, req Request, e clinic.W
 		if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
-		if reached, err := reachesPatient(ctx, req, t, e.PatientID); err != nil || !reached {
+		if reached, err := t.reachesPatient(ctx, e.PatientID); err != nil || !reached {
 			return firstError(err, patientNotFound(e.PatientID))
 		}
 		if err := checkDoctors(ctx, t, e.DoctorIDs...); err != nil {
@@ -71,26 +68,26 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, req Request, e clinic.W
 		t.record(clinic.Created(clinic.KindWaitlistEntry, e.ID, e))
 		if free == nil {
 			if more {
-				t.freeForEntry(e.ID) // look further after the commit
+				t.freeForEntry(e.ID) // search further after the commit
 			}
 			return nil
 		}
 		offered, err := s.offerAgain(ctx, t, &e, *free)
 		if err == nil && !offered {
-			t.freeForEntry(e.ID) // somebody else was faster; look further after the commit
+			t.freeForEntry(e.ID) // another request was faster; look further after the commit
 		}
 		if err != nil || !offered {
 			return err
 		}
-		e.Version = 1 // it was offered a time from the beginning
+		e.Version = 1 // it was created with an offer
 		_, err = t.exec(ctx, `UPDATE waitlist SET version = ? WHERE id = ?`, e.Version, e.ID)
 		return err
 	}, &e)
 	return e, err
 }
 
-// checkEntries returns clinic.ErrTooManyWaitlistEntries for a partner with as many open
-// entries as it may have. Index waitlist_made_by.
+// checkEntries returns clinic.ErrTooManyWaitlistEntries for a partner that has reached its
+// limit of open entries. Index waitlist_made_by.
 func checkEntries(ctx context.Context, t *tx) error {
 	access := t.req.Access
 	if !access.IsPartner() {
@@ -104,9 +101,8 @@ func checkEntries(ctx context.Context, t *tx) error {
 	return err
 }
 
-// firstFor finds the first free time for a new entry, without locks, and takes the
-// guard of its doctor; nil when there is none, or more when none was found as far as it
-// searched.
+// firstFor finds the first free time for a new entry, without locks, and takes the guard of
+// its doctor. free is nil if there is none; more reports that the search ended early.
 func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (free *clinic.Slot, more bool, err error) {
 	if e.Duration == 0 && e.TypeID != nil {
 		kind, _, err := readTypeForBooking(ctx, t, *e.TypeID)
@@ -116,7 +112,7 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 		e.Duration = kind.Duration
 	}
 	if e.Duration == 0 {
-		return nil, false, nil // the type does not exist, which is found out under the guard
+		return nil, false, nil // the type does not exist, which is reported under the guard
 	}
 	m, err := s.matcherOf(ctx, t, t.now, e, nil)
 	if err != nil {
@@ -131,13 +127,13 @@ func (s *Store) firstFor(ctx context.Context, t *tx, e clinic.WaitlistEntry) (fr
 	return &slots[0], false, err
 }
 
-// WaitlistEntry reads an entry, after offers that have expired were passed on.
+// WaitlistEntry returns an entry. It expires offers first.
 // Errors: clinic.ErrWaitlistNotFound.
 func (s *Store) WaitlistEntry(ctx context.Context, req Request, id int64) (clinic.WaitlistEntry, error) {
-	if _, err := s.PassOnExpiredOffers(ctx, req); err != nil {
+	if _, err := s.ExpireOffers(ctx, req); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
-	e, err := readEntry(ctx, req, s.db, id)
+	e, err := s.queries(req).readEntry(ctx, id)
 	if err != nil {
 		return e, translate(ctx, "read waitlist entry", err)
 	}
@@ -145,10 +141,10 @@ func (s *Store) WaitlistEntry(ctx context.Context, req Request, id int64) (clini
 }
 
 // readEntry reads an entry within reach. Primary key.
-func readEntry(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.WaitlistEntry, error) {
+func (q *queries) readEntry(ctx context.Context, id int64) (clinic.WaitlistEntry, error) {
 	var row waitlistRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !req.Access.Reach.Record(0, row.MadeBy) {
+	err := q.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !q.req.Access.Reach.Record(0, row.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
@@ -165,10 +161,9 @@ type WaitlistQuery struct {
 	Limit     int
 }
 
-// ListWaitlist reads a page of entries by id, after offers that have expired
-// were passed on. Index: waitlist_patient, waitlist_open or the primary key.
+// ListWaitlist returns a page of entries by id. It expires offers first. Index: waitlist_patient, waitlist_open or the primary key.
 func (s *Store) ListWaitlist(ctx context.Context, req Request, q WaitlistQuery) (Page[clinic.WaitlistEntry], error) {
-	if _, err := s.PassOnExpiredOffers(ctx, req); err != nil {
+	if _, err := s.ExpireOffers(ctx, req); err != nil {
 		return Page[clinic.WaitlistEntry]{}, err
 	}
 	where, args := `id > ?`, []any{q.After}
@@ -201,8 +196,8 @@ func (s *Store) ListWaitlist(ctx context.Context, req Request, q WaitlistQuery) 
 	return p, s.recordRead(ctx, req, clinic.KindWaitlistEntry, 0, idsOf(p.Items, func(e clinic.WaitlistEntry) int64 { return e.PatientID })...)
 }
 
-// WithdrawWaitlistEntry takes a patient off the waitlist; a time that is on offer
-// goes to the next. Errors: clinic.ErrWaitlistNotFound,
+// WithdrawWaitlistEntry removes a patient from the waitlist; an offered time is offered to the
+// next entry. Errors: clinic.ErrWaitlistNotFound,
 // clinic.ErrPreconditionFailed, clinic.ErrWaitlistClosed.
 func (s *Store) WithdrawWaitlistEntry(ctx context.Context, req Request, id int64, match Versions) error {
 	return s.inTx(ctx, req, "withdraw waitlist entry", func(t *tx) error { return s.passOn(ctx, t, id, match, (*clinic.WaitlistEntry).Withdraw) })

@@ -9,9 +9,9 @@ import (
 	"mems/internal/clinic"
 )
 
-// How much of freed_times one call works off, how many entries one transaction reads,
-// and for how many of them it looks at calendars: it holds the doctor's guard.
-// It is part of a request; what is left is for the next one, or for maintenance.
+// Bounds of one call, which is part of a request: rows of freed_times, entries that one
+// transaction reads, and entries whose calendars it reads under the doctor's guard. The rest
+// is left to the next request or to maintenance.
 const (
 	maxFreed      = 100
 	maxOffers     = 20 // transactions for one freed time
@@ -26,13 +26,13 @@ type freedRow struct {
 	Entry  *int64    `db:"waitlist_id"`
 	Start  time.Time `db:"start_time"`
 	End    time.Time `db:"end_time"`
-	// Through is the last entry that was looked at; of an entry's row, the second up to
-	// which its window was searched.
+	// Through is the last entry examined or, in an entry's row, the Unix second up to which
+	// its window was searched.
 	Through int64 `db:"after_entry"`
 }
 
-// offerAfterCommit offers what a transaction has freed. Nothing depends on it: what
-// fails is done by the next reader, or by the next round of maintenance.
+// offerAfterCommit offers the times that a transaction has freed. Failures are not reported:
+// the next reader or maintenance retries.
 func (s *Store) offerAfterCommit(ctx context.Context, req Request) {
 	if err := s.offerFreedTimes(ctx, req); err != nil {
 		s.log.DebugContext(ctx, "freed times were not offered to the waitlist; will retry", "cause", err)
@@ -71,10 +71,10 @@ func (s *Store) offerFreedTimes(ctx context.Context, req Request) error {
 // maxUnderGuard bounds the offers that a transaction makes of what it has freed.
 const maxUnderGuard = 4
 
-// offerUnderGuard offers what a transaction has freed before anybody who waits for the
-// doctor's guard can book it. It takes no guards, so it stops at an entry that needs a
-// room; the patient's time is looked at without theirs, and accepting decides again.
-// What is left is offered after the commit.
+// offerUnderGuard offers the times that a transaction has freed before a request that waits
+// for the doctor's guard can book them. It takes no guards, so it stops at an entry that
+// needs a room, and reads the patient's time without the patient's guard: accepting decides
+// again. The rest is offered after the commit.
 func (s *Store) offerUnderGuard(ctx context.Context, t *tx) error {
 	offers := 0
 	for _, f := range t.freed {
@@ -115,7 +115,7 @@ func (s *Store) offerToEntries(ctx context.Context, req Request, f freedRow) err
 				}
 				err := t.GetContext(ctx, &f.Through, `SELECT after_entry FROM freed_times WHERE id = ? FOR UPDATE`, f.ID)
 				if errors.Is(err, sql.ErrNoRows) {
-					done = true // another process was faster
+					done = true // another process offered it
 					return nil
 				}
 				if err != nil {
@@ -140,9 +140,8 @@ func (s *Store) offerToEntries(ctx context.Context, req Request, f freedRow) err
 	return nil
 }
 
-// offerToNext offers a doctor's freed time to the next entry that it fits and
-// returns the last entry that was looked at, 0 when there are no more. freeing: in the
-// transaction that freed it.
+// offerToNext offers a doctor's freed time to the next matching entry and returns the last
+// entry examined, 0 if there are no more. freeing: within the transaction that freed it.
 func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool) (int64, error) {
 	doctor, err := readDoctorFacts(ctx, t, *f.Doctor)
 	if err != nil || !doctor.IsActive {
@@ -203,8 +202,8 @@ func (s *Store) offerToNext(ctx context.Context, t *tx, f freedRow, freeing bool
 	return 0, nil
 }
 
-// searchForEntry offers the first free time of any doctor, or of the row's, to the
-// row's entry, as far as the doctor-days left go.
+// searchForEntry offers the first free time of any doctor, or of the row's doctor, to the row's
+// entry, within the doctor-days left.
 func (s *Store) searchForEntry(ctx context.Context, req Request, f freedRow, left *int) error {
 	var row waitlistRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? AND status = 'waiting'`, *f.Entry)
@@ -230,7 +229,7 @@ func (s *Store) searchForEntry(ctx context.Context, req Request, f freedRow, lef
 			return translate(ctx, "search for waitlist entry", err)
 		}
 		if len(slots) == 0 && !searched.IsZero() {
-			// The next call goes on from there.
+			// The next call continues from there.
 			_, err = s.db.ExecContext(ctx, `UPDATE freed_times SET after_entry = ? WHERE id = ?`, searched.Unix(), f.ID)
 			return translate(ctx, "search for waitlist entry", err)
 		}
@@ -261,8 +260,8 @@ func (s *Store) searchForEntry(ctx context.Context, req Request, f freedRow, lef
 	return translate(ctx, "search for waitlist entry", err)
 }
 
-// offerAgain looks for a doctor's first time for an entry under the doctor's guard,
-// on the day on which it was found without.
+// offerAgain repeats the search for a doctor's first time under the doctor's guard, on the day
+// on which the search without the guard found it, and offers the time.
 func (s *Store) offerAgain(ctx context.Context, t *tx, e *clinic.WaitlistEntry, found clinic.Slot) (bool, error) {
 	m, err := s.matcherOf(ctx, t, t.now, *e, []int64{found.DoctorID})
 	if err != nil {

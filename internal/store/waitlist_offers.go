@@ -46,7 +46,7 @@ func (s *Store) AcceptOffer(ctx context.Context, req Request, id, meant int64, m
 			return updateEntry(ctx, t, e)
 		},
 		explain: func(q *snapshot) error {
-			e, err := readEntry(ctx, req, q, id)
+			e, err := q.readEntry(ctx, id)
 			if err != nil {
 				return err
 			}
@@ -84,9 +84,9 @@ func (s *Store) bookingOfOffer(
 	return b, s.checkStart(q.req, q.now, b)
 }
 
-// DeclineOffer gives the offered time to the next entry; the entry waits for
-// another. meant is the offer's id, 0 for any. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
-// clinic.ErrNoOffer.
+// DeclineOffer declines an offer: the time is offered to the next entry, and this one waits
+// again. meant is the offer's id, 0 for any. Errors: clinic.ErrWaitlistNotFound,
+// clinic.ErrPreconditionFailed, clinic.ErrNoOffer.
 func (s *Store) DeclineOffer(ctx context.Context, req Request, id, meant int64, match Versions) (clinic.WaitlistEntry, error) {
 	var entry clinic.WaitlistEntry
 	err := s.inTx(ctx, req, "decline offer", func(t *tx) error {
@@ -99,18 +99,17 @@ func (s *Store) DeclineOffer(ctx context.Context, req Request, id, meant int64, 
 		if err != nil {
 			return err
 		}
-		entry, err = readEntry(ctx, req, t, id)
+		entry, err = t.readEntry(ctx, id)
 		return err
 	}, &entry)
 	return entry, err
 }
 
-// PassOnExpiredOffers gives every time whose offer has expired to the next entries
-// that it fits, offers what has become free otherwise and is not offered yet, ends the
-// entries whose window has passed, and returns the number of offers that were passed on.
-// Any number of processes may call it at once: each offer is passed on under its
-// doctor's guard, and once.
-func (s *Store) PassOnExpiredOffers(ctx context.Context, req Request) (int, error) {
+// ExpireOffers ends expired offers and offers their times to the next matching entries, offers
+// other freed times, closes the entries whose window has passed, and returns the number of
+// expired offers. Processes may call it concurrently: each offer expires once, under its
+// doctor's guard.
+func (s *Store) ExpireOffers(ctx context.Context, req Request) (int, error) {
 	now := clinic.Instant(s.now())
 	var ids []int64
 	// Index waitlist_offers (status, offer_expires_at).
@@ -173,8 +172,8 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context, req Request) (int, erro
 	return passed, firstError(err, s.offerFreedTimes(ctx, req))
 }
 
-// passOn makes a transition of an entry; when it ends an offer, the hold is deleted and
-// the time is offered to the next entry.
+// passOn applies a transition to an entry. If that ends an offer, it deletes the hold and
+// offers the time to the next entry.
 //
 // Lock order: the offered doctor's guard, the patient's, the entry.
 func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, transition func(*clinic.WaitlistEntry) error) error {
@@ -199,7 +198,7 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, tra
 	var row holdRow
 	err = t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil // nothing to pass on
+		return nil // there was no offer
 	}
 	if err != nil {
 		return err
@@ -211,14 +210,14 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, tra
 	t.announce(clinic.Deleted(clinic.KindHold, h.ID, h))
 	t.freeHold(h, true)
 	if e.Status.Waits() {
-		t.freeForEntry(e.ID) // what became free meanwhile
+		t.freeForEntry(e.ID) // for times freed meanwhile
 	}
 	return nil
 }
 
-// offer makes an offer of a booking to its entry, as a hold for the patient, if the
-// rules of a booking allow it. The doctor's guard is held; the patient's and the
-// room's are taken. A hold does not occupy the patient: accepting decides again.
+// offer offers a booking to its entry, as a hold for the patient, if the rules of a booking
+// allow it. The caller holds the doctor's guard; offer takes the patient's and the room's. A
+// hold does not occupy the patient: accepting decides again.
 func (s *Store) offer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
 	if exists, err := t.guardPatient(ctx, e.PatientID); err != nil || !exists {
 		if _, refused := errors.AsType[*clinic.Error](err); refused {
@@ -241,9 +240,8 @@ func (s *Store) offerDecided(ctx context.Context, t *tx, e *clinic.WaitlistEntry
 	return s.placeOffer(ctx, t, e, b)
 }
 
-// placeOffer writes an offer that was decided on, unless the entry has changed so that it
-// no longer wants it: it may have been offered another doctor's time meanwhile, or have
-// declined this one. It brings e up to date.
+// placeOffer inserts a decided offer unless the entry no longer wants it: it may meanwhile have
+// another offer, or have declined this time. It updates e to the stored entry.
 func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, b clinic.Booking) (bool, error) {
 	var row waitlistRow
 	if err := t.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
@@ -284,16 +282,15 @@ func (s *Store) placeOffer(ctx context.Context, t *tx, e *clinic.WaitlistEntry, 
 	return true, updateEntry(ctx, t, *e)
 }
 
-// offerInTheWay is a waitlist entry whose offer is in the way of a booking, and the hold
-// of the offered time.
+// offerInTheWay is a waitlist entry whose offer conflicts with a booking, and the hold of the
+// offered time.
 type offerInTheWay struct {
 	entry clinic.WaitlistEntry
 	hold  clinic.Hold
 }
 
-// offersInTheWay finds the offers that nobody has accepted and that are in the way of a
-// booking whose time was given up before, none unless may allows it. From here on a
-// decision does not count them.
+// offersInTheWay returns the open offers that conflict with a booking that returns to a former
+// time; none unless may allows it. Later decisions on q ignore them.
 func (q *queries) offersInTheWay(ctx context.Context, b clinic.Booking, may func() (bool, error)) ([]offerInTheWay, error) {
 	busy := b.Busy()
 	from, to := reach(busy)
@@ -342,9 +339,9 @@ func (q *queries) offersInTheWay(ctx context.Context, b clinic.Booking, may func
 	return found, nil
 }
 
-// withdrawOffers takes back the offers in the way of a booking: their entries wait
-// on, and have missed nothing. The doctor's guard is held, so none is accepted
-// meanwhile.
+// withdrawOffers withdraws the offers that conflict with a booking: their entries wait again,
+// and the time does not count as missed. The caller holds the doctor's guard, so no offer is
+// accepted meanwhile.
 func withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may func() (bool, error)) error {
 	found, err := t.offersInTheWay(ctx, b, may)
 	if err != nil {
@@ -365,7 +362,7 @@ func withdrawOffers(ctx context.Context, t *tx, b clinic.Booking, may func() (bo
 	return nil
 }
 
-// stillHeld leaves out what does not count.
+// stillHeld removes the withdrawn times.
 func (q *queries) stillHeld(held []clinic.Interval) []clinic.Interval {
 	return slices.DeleteFunc(held, func(i clinic.Interval) bool { return slices.Contains(q.withdrawn, i) })
 }

@@ -11,19 +11,19 @@ import (
 	"mems/internal/clinic"
 )
 
-// What one call looks through for entries, and how far ahead: a later time is found
-// when it has come nearer and something is freed.
+// Bounds of one search: doctor-days, and how far ahead. A later time is found once it is
+// nearer and a time is freed.
 const (
 	waitlistDoctorDays = 2_000
 	waitlistAhead      = clinic.MaxSeriesYears * 366 * 24 * time.Hour
 )
 
-// matcher looks for times for one entry.
+// matcher searches times for one entry.
 type matcher struct {
 	s *Store
 	e clinic.WaitlistEntry
 	r *reader
-	// never: the times of a doctor that the patient gave up, or let pass.
+	// never: the times of a doctor that the patient gave up or let expire.
 	never map[int64][]clinic.Interval
 	// partner: the entry is of a partner, who books within the booking window only.
 	partner bool
@@ -76,10 +76,10 @@ func entryOfPartner(ctx context.Context, q sqlx.QueryerContext, madeBy *int64) (
 	return partners > 0, err
 }
 
-// search finds the first time of each doctor in the entry's whole window from a moment
-// on, in growing parts of it, and stops with the first part in which there is any.
-// Doctors without working hours come with the usual ones first. It looks no
-// farther ahead than waitlistAhead. Where the doctor-days left end it, searched is up to when it came, else zero.
+// search returns the first time of each doctor in the entry's window after from. It searches
+// growing parts of the window and stops after the first part with a time; for doctors
+// without working hours it tries the usual hours first. It searches no farther ahead than
+// waitlistAhead. If the doctor-days run out, searched is where it stopped, otherwise zero.
 func (m *matcher) search(ctx context.Context, req Request, from time.Time, left *int) (slots []clinic.Slot, searched time.Time, err error) {
 	window := m.e.Starts(m.r.now)
 	if from.After(window.Start) {
@@ -94,7 +94,7 @@ func (m *matcher) search(ctx context.Context, req Request, from time.Time, left 
 	budget := *left
 	defer func() { req.CountWork(clinic.WorkDoctorDays, budget-*left) }()
 	for _, usual := range []bool{true, false} {
-		*left = budget // both go through the same days
+		*left = budget // both search the same days
 		searched, err = walk(window, left, func() int { return len(m.r.doctors) }, func(part clinic.Interval) error {
 			var err error
 			slots, err = m.first(ctx, part, usual)
@@ -113,7 +113,7 @@ func (m *matcher) search(ctx context.Context, req Request, from time.Time, left 
 	return nil, time.Time{}, nil
 }
 
-// first finds the first time of each doctor in a window, by start and doctor.
+// first returns the first time of each doctor in a window, by start and doctor.
 func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool) ([]clinic.Slot, error) {
 	if m.partner {
 		window = m.s.partners.Within(m.r.now, window)
@@ -174,12 +174,12 @@ func (m *matcher) first(ctx context.Context, window clinic.Interval, usual bool)
 	return slots, nil
 }
 
-// neverAgain reads the times of a doctor that are not for this entry: those that the
-// patient's appointments have ever had, so that nobody is offered what they gave up,
-// even if another patient had it in between, and the offers that were let pass or declined.
+// neverAgain reads the times of a doctor that must not be offered to this entry: all that the
+// patient's appointments ever had, so that patients are not offered what they gave up, even
+// if another patient had it in between, and the offers that expired or were declined.
 //
 // Indexes appointments_patient and the primary keys of appointment_events and
-// waitlist_missed. A merge takes the appointments, and so this, along.
+// waitlist_missed. A merge reassigns the appointments, and so this.
 func (m *matcher) neverAgain(ctx context.Context, doctor int64, window clinic.Interval) ([]clinic.Interval, error) {
 	from, to := reach(window)
 	times, err := timesByParty(ctx, m.r.q, `

@@ -8,20 +8,19 @@ import (
 	"mems/internal/clinic"
 )
 
-// WebhookRules say which addresses a webhook may have.
+// WebhookRules says which addresses a webhook may have.
 type WebhookRules struct {
-	AllowHTTP bool // those that are not encrypted, too
+	AllowHTTP bool // also unencrypted ones
 }
 
-// CreateWebhook has changes sent from now on, and returns the webhook and its
-// one secret. Errors:
-// clinic.CodeValidationFailed.
+// CreateWebhook creates a webhook for changes from now on and returns it with its secret.
+// Errors: clinic.CodeValidationFailed.
 func (s *Store) CreateWebhook(ctx context.Context, req Request, w clinic.Webhook, rules WebhookRules) (clinic.Webhook, string, error) {
 	w.Normalize()
 	if err := w.Validate(rules.AllowHTTP); err != nil {
 		return w, "", err
 	}
-	// What was committed before gets its place before, and is not sent.
+	// Earlier changes get earlier positions and are not sent.
 	if _, err := s.LastChange(ctx); err != nil {
 		return w, "", err
 	}
@@ -70,7 +69,7 @@ func (s *Store) ListWebhooks(ctx context.Context, after int64, limit int) (Page[
 	return page(items, limit), nil
 }
 
-// WebhookUpdate says what to change of a webhook; nil leaves a member as it is.
+// WebhookUpdate is a change of a webhook; nil members stay.
 type WebhookUpdate struct {
 	URL         *string
 	Description clinic.Change[*string]
@@ -104,8 +103,8 @@ func (s *Store) UpdateWebhook(ctx context.Context, req Request, id int64, u Webh
 	})
 }
 
-// RotateWebhookSecret gives a webhook a new secret, and returns it. Messages are
-// signed with the old one too for clinic.SecretOverlap. Errors:
+// RotateWebhookSecret replaces a webhook's secret and returns the new one. For
+// clinic.SecretOverlap, messages are also signed with the old one. Errors:
 // clinic.ErrWebhookNotFound.
 func (s *Store) RotateWebhookSecret(ctx context.Context, req Request, id int64) (clinic.Webhook, string, error) {
 	var w clinic.Webhook
@@ -211,7 +210,7 @@ func (r *webhookRow) webhook() (clinic.Webhook, error) {
 	return w, json.Unmarshal(r.Types, &w.Types)
 }
 
-// signedUntil adds the old secret while messages are signed with it too.
+// signedUntil adds the old secret while messages are also signed with it.
 func (r *webhookRow) signedUntil(now time.Time, w *clinic.Webhook) {
 	if r.OldUntil != nil && now.Before(*r.OldUntil) {
 		w.Secrets = append(w.Secrets, clinic.WebhookSecret(r.OldSecret))

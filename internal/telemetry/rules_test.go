@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"mems/internal/storetest"
 )
 
 // tool returns the path of a Prometheus program, which .ci/run installs.
@@ -136,12 +137,7 @@ func TestPanelsHaveData(t *testing.T) {
 func startPrometheus(t *testing.T, target string) (address string) {
 	t.Helper()
 	dir := t.TempDir()
-	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = free.Addr().String()
-	_ = free.Close()
+	address = storetest.FreeAddress(t)
 	config := filepath.Join(dir, "prometheus.yml")
 	text := "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: mems\n    static_configs: [{targets: ['" + target + "']}]\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

@@ -80,7 +80,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		if seconds, err := c.refusedFor(ctx, s); err == nil {
 			gauge(refusedDesc, seconds)
 		}
-		if n, err := s.Store.CountWebhooksGone(ctx); err == nil {
+		if n, err := s.Store.CountGoneWebhooks(ctx); err == nil {
 			gauge(goneDesc, float64(n))
 		}
 	}

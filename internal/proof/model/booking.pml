@@ -1,5 +1,5 @@
 /* Booking and rescheduling, with guard rows in lock order: doctors by id, patient,
-   rooms by id (internal/store/booking.go, decide.go, moves.go).
+   rooms by id (internal/store/booking.go, decide.go, reschedule.go).
 
    Calls 0 and 1 book, calls 2 and 3 reschedule one of two appointments that exist.
    A time is a set of bits, so that lengths differ and two times may overlap in part. */
@@ -135,7 +135,7 @@ proctype Book(byte me) {
 	d_step { verdict = 0; r = 0 } /* fewer states */
 }
 
-/* store/moves.go:RescheduleAppointment, of an appointment to a doctor and a time. */
+/* store/reschedule.go:RescheduleAppointment, of an appointment to a doctor and a time. */
 proctype Reschedule(byte me) {
 	byte a, was, verdict, r;
 	INVOKED(me)

@@ -136,7 +136,7 @@ proctype Rival() {
 		TOLD(3, OK)
 		INVOKED(2)
 		LOCK(doctor);
-		d_step { theirs = false; UNLOCK(doctor) }; /* moves.go:CancelAppointment */
+		d_step { theirs = false; UNLOCK(doctor) }; /* appointment_status.go:CancelAppointment */
 		verdict = OK
 	:: else -> release(); verdict = TAKEN; TOLD(3, TAKEN)
 #ifdef TRACES

@@ -1,4 +1,4 @@
-/* Cancel, the offer to the waitlist, and undo (internal/store/moves.go, freed.go,
+/* Cancel, the offer to the waitlist, and undo (internal/store/appointment_status.go, freed.go,
    waitlist.go, waitlist_matching.go).
 
    One slot of one doctor, with an appointment that is cancelled and whose cancelling is
@@ -55,7 +55,7 @@ inline offer(e, cancels) {
 	}
 }
 
-/* moves.go:CancelAppointment, then tx.go:inTxUnlessTaken offers after the commit. */
+/* appointment_status.go:CancelAppointment, then tx.go:runUseCase offers after the commit. */
 proctype Cancel() { /* _pid 1 */
 	byte verdict;
 	INVOKED(0)
@@ -80,7 +80,7 @@ proctype Cancel() { /* _pid 1 */
 	ANSWER(0, verdict)
 }
 
-/* moves.go:UndoAppointment */
+/* appointment_status.go:UndoAppointment */
 proctype Undo() { /* _pid 2 */
 	byte verdict;
 	bool back[2];
@@ -179,7 +179,7 @@ proctype WalkIn() {
 	ANSWER(4, verdict)
 }
 
-/* waitlist.go:PassOnExpiredOffers, one offer */
+/* waitlist.go:ExpireOffers, one offer */
 inline pass_on(e) {
 	LOCK(doctor);
 	LOCK(entry[e]);

@@ -22,6 +22,25 @@ export const appointmentCreate = {
   "hold_token": {
     "minLength": 20,
     "maxLength": 40
+  },
+  "reason": {
+    "minLength": 1,
+    "maxLength": 200
+  },
+  "note": {
+    "minLength": 1,
+    "maxLength": 500
+  }
+} as const;
+
+export const appointmentPatch = {
+  "reason": {
+    "minLength": 1,
+    "maxLength": 200
+  },
+  "note": {
+    "minLength": 1,
+    "maxLength": 500
   }
 } as const;
 

@@ -944,6 +944,28 @@ export type AppointmentCreate = {
      */
     hold_token?: string;
     override?: Override;
+    /**
+     * What the appointment is for, as the patient may read it. Surrounding spaces are removed.
+     */
+    reason?: string | null;
+    /**
+     * A note for the clinic's staff. Surrounding spaces are removed.
+     */
+    note?: string | null;
+};
+
+/**
+ * The members to change; absent ones are left unchanged, `null` clears them.
+ */
+export type AppointmentPatch = {
+    /**
+     * What the appointment is for, as the patient may read it. Surrounding spaces are removed.
+     */
+    reason?: string | null;
+    /**
+     * A note for the clinic's staff. Surrounding spaces are removed.
+     */
+    note?: string | null;
 };
 
 /**
@@ -971,11 +993,11 @@ export type AppointmentEvent = {
     at: Instant;
     /**
      * The action; the other members are the appointment's state after it, so an `undo`
-     * of a reschedule has the earlier time, doctor and room. More actions may be
-     * added.
+     * of a reschedule has the earlier time, doctor and room. `update` changed the
+     * reason or the note; the audit trail has both states. More actions may be added.
      *
      */
-    action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
+    action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'update' | 'merge' | 'import';
     /**
      * Who did it; without authentication the value of `MEMS-Actor`, or null if that was not sent. For the clinic's staff, absent for others.
      */
@@ -1287,6 +1309,14 @@ export type Appointment = {
     status: AppointmentStatus;
     patient?: Patient;
     doctor?: Doctor;
+    /**
+     * What the appointment is for; null if not stated.
+     */
+    reason?: string | null;
+    /**
+     * A note; for the clinic's staff, absent for others.
+     */
+    note?: string | null;
     override?: AppointmentOverride;
     cancellation?: Cancellation;
     created_at: Instant;
@@ -2749,6 +2779,10 @@ export type FhirAppointment = {
      * The appointment type.
      */
     serviceType?: Array<FhirCodeableConcept>;
+    /**
+     * What the appointment is for.
+     */
+    description?: string;
     start: Instant;
     end: Instant;
     /**
@@ -2825,6 +2859,14 @@ export type FhirAppointmentRequest = {
      * Ignored: a new appointment is always booked.
      */
     status: 'proposed' | 'pending' | 'booked';
+    /**
+     * What the appointment is for, as the patient may read it.
+     */
+    description?: string;
+    /**
+     * A note for the clinic's staff; no response contains it.
+     */
+    comment?: string;
     start?: Instant;
     end?: Instant;
     /**
@@ -7202,6 +7244,113 @@ export type GetAppointmentResponses = {
 };
 
 export type GetAppointmentResponse = GetAppointmentResponses[keyof GetAppointmentResponses];
+
+export type UpdateAppointmentData = {
+    body: AppointmentPatch;
+    headers?: {
+        /**
+         * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
+         * one or several entity tags, or `*` for any. Without this header the change is
+         * unconditional.
+         *
+         */
+        'If-Match'?: string;
+        /**
+         * Who makes the change, for the history: a person or a desk. Recorded as sent, but
+         * only by an installation without authentication; otherwise the authenticated caller
+         * is recorded and this header is ignored.
+         *
+         */
+        'MEMS-Actor'?: string;
+    };
+    path: {
+        /**
+         * The appointment's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/appointments/{id}';
+};
+
+export type UpdateAppointmentErrors = {
+    /**
+     * `malformed-request`: the request cannot be parsed (invalid JSON, invalid UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: the API key or token is missing or not (or no longer) valid.
+     * `WWW-Authenticate` has `error="invalid_token"` if a token was rejected (RFC 6750).
+     * An empty credential header counts as missing.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `cross-origin`: a page from another site sent a request that may change data.
+     * `local-only`: this server does not authenticate callers and accepts requests from
+     * its own machine only.
+     *
+     */
+    403: Problem;
+    /**
+     * `appointment-not-found`: there is no appointment with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation returns.
+     */
+    406: Problem;
+    /**
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and reapply the change.
+     */
+    412: Problem;
+    /**
+     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     */
+    413: Problem;
+    /**
+     * `unsupported-media-type`: the operation does not accept this `Content-Type`, or the
+     * body has a `Content-Encoding`.
+     *
+     */
+    415: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every
+     * violation. On a `POST` also `idempotency-key-reused`: the key was used for a different
+     * request.
+     *
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: too many requests; wait for the number of seconds in `Retry-After`.
+     * For `GET /stream` also `too-many-streams`: the caller has 20 open streams.
+     *
+     */
+    429: Problem;
+    /**
+     * `internal-error`: an unexpected error in the server, logged with the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the server is overloaded or the database is unavailable; nothing was
+     * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
+     * a change was being committed; read the record before retrying.
+     *
+     */
+    503: Problem;
+};
+
+export type UpdateAppointmentError = UpdateAppointmentErrors[keyof UpdateAppointmentErrors];
+
+export type UpdateAppointmentResponses = {
+    /**
+     * The updated appointment.
+     */
+    200: Appointment;
+};
+
+export type UpdateAppointmentResponse = UpdateAppointmentResponses[keyof UpdateAppointmentResponses];
 
 export type CancelAppointmentData = {
     body: AppointmentCancel;

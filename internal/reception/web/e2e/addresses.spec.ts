@@ -1,7 +1,7 @@
 // What is shown has an address: it can be kept, sent to a colleague, reloaded and gone back to.
 import { expect, type Page, test } from "@playwright/test";
 
-import { asked, desk, looks, visits } from "./page.js";
+import { asked, desk, go, looks, visits } from "./page.js";
 import { appointmentsOf, doctorNamed, register, send } from "./clinic.js";
 
 const date = "2028-03-14"; // a Tuesday
@@ -186,21 +186,54 @@ test("a patient is opened by number, never by name", async ({ browser }) => {
   await expect.poll(() => address(page)).toBe(`day/${date}?patient=${patient}`);
 });
 
-test("an address that means nothing leads to today, with a word", async ({ browser }) => {
+test("an address that names no page says so, and leads on", async ({ browser }) => {
   const page = await desk(browser, date, { answers: /status of 404/ });
   const today = await page.evaluate(() => new Intl.DateTimeFormat("sv", { timeZone: "Europe/Zurich" }).format());
-  for (const [below, status, word, leads] of [
-    ["", 200, "", `day/${today}`],
-    ["month/2028-03", 404, "There is no page at this address. Today is shown instead.", `day/${today}`],
-    [`find/${date}`, 404, "There is no page at this address. Today is shown instead.", `day/${today}`],
-    ["day/2028-02-30", 404, "This address has no valid date. Today is shown instead.", `day/${today}`],
-    ["check-in/tomorrow", 404, "This address has no valid date. Today is shown instead.", `check-in/${today}`],
-    [`day/${date}?doctors=1,no`, 200, "Part of this address is not valid and was left out.", `day/${date}`],
-    [`day/${date}?doctors=99999`, 200, "Part of this address is not valid and was left out.", `day/${date}`],
-    [`check-in/${date}?doctor=99999`, 200, "Part of this address is not valid and was left out.", `check-in/${date}`],
-    [`day/${date}?patient=Adressa`, 200, "Part of this address is not valid and was left out.", `day/${date}`],
+  const main = page.locator("main");
+  for (const [below, word, way, leads] of [
+    ["month/2028-03", "There is no page at this address", "Show today", `day/${today}`],
+    [`find/${date}`, "There is no page at this address", "Show today", `day/${today}`],
+    ["day/2028-02-30", "There is no such date", "Show today", `day/${today}`],
+    ["day/9999-12-31", "There is no such date", "Show today", `day/${today}`],
+    [`week/2028-13-01?appointment=${appointment}`, "There is no such date", "Show this week", `week/${today}`],
+    ["check-in/tomorrow", "There is no such date", "Show today", `check-in/${today}`],
   ] as const) {
-    expect(await open(page, below), below).toBe(status);
+    expect(await open(page, below), below).toBe(404);
+    await expect(main.getByRole("alert")).toContainText(word);
+    await expect(page).toHaveTitle("Page not found · Reception");
+    await expect(page.getByRole("dialog")).toHaveCount(0);
+    await expect(page.locator("[aria-current=page]")).toHaveCount(0);
+    expect(address(page)).toBe(below);
+    await expect(main.getByRole("link", { name: way })).toBeFocused();
+    await page.keyboard.press("Enter");
+    await expect.poll(() => address(page).replace(/\?.*/, "")).toBe(leads);
+    await expect(page.locator("main:not(.busy) section").first()).toBeVisible();
+  }
+  // By the mouse, by a letter, and back to where somebody came from.
+  await go(page, date);
+  await open(page, "nowhere");
+  await main.getByRole("button", { name: "Go back" }).click();
+  await expect(heading(page)).toContainText("14 March");
+  await open(page, "nowhere");
+  await main.getByRole("link", { name: "Show today" }).click();
+  await expect.poll(() => address(page)).toBe(`day/${today}`);
+  await open(page, "nowhere");
+  await expect(main.getByRole("alert")).toBeVisible();
+  await page.keyboard.press("w");
+  await expect.poll(() => address(page)).toMatch(new RegExp(`^week/${today}`));
+});
+
+test("what an address says beyond a page is left out where it means nothing", async ({ browser }) => {
+  const page = await desk(browser, date);
+  const today = await page.evaluate(() => new Intl.DateTimeFormat("sv", { timeZone: "Europe/Zurich" }).format());
+  for (const [below, word, leads] of [
+    ["", "", `day/${today}`],
+    [`day/${date}?doctors=1,no`, "Part of this address is not valid and was left out.", `day/${date}`],
+    [`day/${date}?doctors=99999`, "Part of this address is not valid and was left out.", `day/${date}`],
+    [`check-in/${date}?doctor=99999`, "Part of this address is not valid and was left out.", `check-in/${date}`],
+    [`day/${date}?patient=Adressa`, "Part of this address is not valid and was left out.", `day/${date}`],
+  ] as const) {
+    expect(await open(page, below), below).toBe(200);
     await expect(page.locator("main:not(.busy)")).toBeVisible();
     await expect.poll(() => address(page)).toBe(leads);
     if (word) await expect(page.locator(".toasts")).toContainText(word);
@@ -224,8 +257,11 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.keyboard.press("Escape");
     await expect(page.getByRole("dialog")).toHaveCount(0);
     await open(page, "nowhere");
-    await expect(page.locator(".toasts")).toContainText("no page at this address");
+    await expect(page.getByRole("alert")).toContainText("no page at this address");
     await looks(page, `address-unknown-${colorScheme}`);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await looks(page, `address-unknown-narrow-${colorScheme}`);
+    await page.setViewportSize({ width: 1280, height: 800 });
     // Signed out by choice, what was open is not for the next one; the view is.
     await open(page, `check-in/${date}?appointment=${appointment}`);
     await expect(card(page)).toBeVisible();

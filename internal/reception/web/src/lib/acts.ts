@@ -2,6 +2,7 @@
 import {
   type Appointment,
   type AppointmentCancel,
+  type AppointmentPatch,
   isProblem,
   type NoAnswer,
   type Override,
@@ -78,6 +79,24 @@ export async function cancel(a: Appointment, body: AppointmentCancel): Promise<P
   const answer = await mems.cancelAppointment({ path: { id: a.id }, body });
   if (answer.error) return answer.error;
   toasts.say(`${who(a)} at ${clock(a.start_time, session.zone)} is cancelled.`, () => undo(answer, a));
+  calendar.refresh();
+  return undefined;
+}
+
+/** Saves the reason and the note, unless the appointment has changed since it had this ETag. */
+export async function saveTexts(
+  a: Appointment,
+  body: AppointmentPatch,
+  etag: string,
+): Promise<Problem | NoAnswer | undefined> {
+  const answer = await mems.updateAppointment({ path: { id: a.id }, body, headers: { "If-Match": etag } });
+  if (answer.error) return answer.error;
+  toasts.say(`${who(a)}: reason and note are saved.`, async () => {
+    const back = { reason: a.reason ?? null, note: a.note ?? null };
+    const undone = await mems.updateAppointment({ path: { id: a.id }, body: back });
+    if (undone.error) toasts.showError(undone.error);
+    calendar.refresh();
+  });
   calendar.refresh();
   return undefined;
 }

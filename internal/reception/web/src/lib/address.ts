@@ -46,26 +46,26 @@ export function isDate(text: string): boolean {
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text); // some engines read 30 February
 }
 
-/** Reads an address; says in `fault` what of it means nothing. */
-export function readAddress(path: string, search: string): { route: Route; fault: string } {
+/** What of an address means nothing: the page, its date, or a parameter, without which the rest is shown. */
+export type Fault = "" | "page" | "date" | "parameter";
+
+/** Reads an address. Where there is no page or date, the route leads to today. */
+export function readAddress(path: string, search: string): { route: Route; fault: Fault } {
   const [segment = "", day = "", ...more] = path.slice(BASE.length).replace(/\/$/, "").split("/");
   const view = (Object.keys(paths) as View[]).find((v) => paths[v] === segment);
   const route: Route = { view: view ?? "day", date: "", doctor: 0, find: {} };
   if ((segment && !view) || more.length > 0 || (view === "find" && day))
-    return { route: { ...route, view: "day" }, fault: "There is no page at this address. Today is shown instead." };
+    return { route: { ...route, view: "day" }, fault: "page" };
+  if (day && !isDate(day)) return { route, fault: "date" };
   const q = new Query(search);
   if (view === "find") route.find = criteria(q);
   else if (view !== "day" && view) route.doctor = q.id("doctor") ?? 0;
   else route.doctors = q.ids("doctors");
   route.appointment = q.id("appointment");
   route.patient = route.appointment ? undefined : q.id("patient");
-  if (day && !isDate(day)) return { route, fault: "This address has no valid date. Today is shown instead." };
   route.date = day;
-  return { route, fault: q.valid ? "" : PARTLY };
+  return { route, fault: q.valid ? "" : "parameter" };
 }
-
-/** Said when a part of an address means nothing, or nothing any more. */
-export const PARTLY = "Part of this address is not valid and was left out.";
 
 /** Writes an address: the same for the same contents. */
 export function addressOf(r: Route): string {

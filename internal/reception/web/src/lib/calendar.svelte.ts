@@ -17,6 +17,8 @@ const ANNOUNCED = 3_000;
 
 class Calendar {
   view = $state<View>("day");
+  /** What the window's address lacks, for which nothing is shown: a page of this name, or a date that there is. */
+  nowhere = $state<"" | "page" | "date">("");
   date = $state("");
   /** The doctor of the week view. */
   doctor = $state(0);
@@ -77,7 +79,8 @@ class Calendar {
 
   /** repeated: by a key that is held down. */
   show(view: View, date = this.date, repeated = false): void {
-    if (view === this.view && date === this.date) return;
+    if (view === this.view && date === this.date && !this.nowhere) return;
+    this.nowhere = "";
     this.step(view !== this.view, repeated);
     this.view = view;
     this.date = date;
@@ -85,6 +88,7 @@ class Calendar {
   }
 
   week(doctor: number): void {
+    this.nowhere = "";
     this.step(this.view !== "week", false);
     this.doctor = doctor;
     this.view = "week";
@@ -94,6 +98,7 @@ class Calendar {
   /** Shows what an address names; a doctor of 0 is the one that was shown before, or all on the board. */
   open(to: { view: View; date: string; doctor: number; find: Criteria }): void {
     this.endSteps();
+    this.nowhere = "";
     const before = this.wanted.key;
     if (to.view === "week" && to.doctor) this.doctor = to.doctor;
     if (to.view === "board") this.boardDoctor = to.doctor;

@@ -78,7 +78,7 @@ describe("a draft", () => {
   });
 
   test("books what its free times were computed with", () => {
-    const d = { ...newDraft({ type: 5, doctor: 3, start, minutes: 45 }), patient: ann };
+    const d = { ...newDraft({ type: 5, doctor: 3, start, minutes: 45, reason: " Knee ", note: " " }), patient: ann };
     expect(availabilityOf(d)).toEqual({ type_id: 5, duration_minutes: 45, patient_id: 7 });
     const booked = {
       patient_id: 7,
@@ -86,8 +86,10 @@ describe("a draft", () => {
       start_time: "2027-07-01T08:00:00.000Z",
       duration_minutes: 45,
       type_id: 5,
+      reason: " Knee ",
     };
     expect(bookingOf(d)).toEqual(booked);
+    expect(bookingOf({ ...d, note: "X-ray" })).toEqual({ ...booked, note: "X-ray" });
     expect(bookingOf({ ...d, room: 1 })).toEqual({ ...booked, room_id: 1 });
     expect(bookingOf({ ...d, room: ANY_ROOM })).toEqual({ ...booked, any_room: true });
   });

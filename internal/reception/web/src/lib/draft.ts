@@ -28,6 +28,9 @@ export interface Draft {
   /** Milliseconds; NaN while no time is chosen. */
   start: number;
   minutes: number;
+  /** What the appointment is for, and what staff should know. */
+  reason?: string | undefined;
+  note?: string | undefined;
   /** The time is the next free one, which nobody has chosen: it follows type, doctor and length. */
   suggested?: boolean;
 }
@@ -117,6 +120,8 @@ export function bookingOf(d: Draft & { patient: Person }, override?: Override): 
     duration_minutes: d.minutes,
     ...(d.type ? { type_id: d.type } : {}),
     ...(d.room > 0 ? { room_id: d.room } : d.room === ANY_ROOM ? { any_room: true } : {}),
+    ...(d.reason?.trim() ? { reason: d.reason } : {}),
+    ...(d.note?.trim() ? { note: d.note } : {}),
     ...(override ? { override } : {}),
   };
 }

@@ -1,7 +1,7 @@
 // Keeps the window's address at what is shown, and shows what an address names: when the desk is opened, and
 // when somebody goes back or forward.
 import { untrack } from "svelte";
-import { addressOf, PARTLY, readAddress, type Route, titleOf } from "./address.js";
+import { addressOf, readAddress, type Route, titleOf } from "./address.js";
 import { calendar } from "./calendar.svelte.js";
 import { directory } from "./directory.svelte.js";
 import type { View } from "./read.js";
@@ -22,6 +22,9 @@ const below = (r: Route) => addressOf({ ...r, appointment: undefined, patient: u
 const same = (a: Route, b: Route) =>
   a.view === b.view && a.date === b.date && (a.view !== "week" || a.doctor === b.doctor);
 
+/** Said when a part of an address means nothing, or nothing any more. */
+const PARTLY = "Part of this address is not valid and was left out.";
+
 class Navigation {
   /** What the current entry of the history shows; undefined: the window came to it by itself. */
   private route: Route | undefined;
@@ -39,7 +42,8 @@ class Navigation {
     const { route, fault } = readAddress(location.pathname, location.search);
     this.route = undefined;
     const complete = this.show(route);
-    if (fault || !complete) toasts.warn(fault || PARTLY);
+    if (fault === "page" || fault === "date") calendar.nowhere = fault;
+    else if (fault || !complete) toasts.warn(PARTLY);
   }
 
   /** The address of another view, of the day that is shown. */
@@ -53,6 +57,10 @@ class Navigation {
     if (session.phase !== "ready") {
       document.title = session.phase === "signed-out" ? "Sign in · Reception" : "Reception";
       return;
+    }
+    if (calendar.nowhere) {
+      document.title = "Page not found · Reception";
+      return; // with the address that was asked for
     }
     const route = shown();
     const named = route.view === "week" || (route.view === "board" && route.doctor);
@@ -69,7 +77,7 @@ class Navigation {
   // The window stands at another entry of the history.
   private arrive(): void {
     if (session.phase !== "ready") return;
-    if (!this.leaving && addressOf(shown()) === here()) return; // within the page
+    if (!this.leaving && !calendar.nowhere && addressOf(shown()) === here()) return; // within the page
     if (this.leaving && this.route) {
       this.leaving = false;
       this.route = { ...this.route, appointment: undefined, patient: undefined };
@@ -78,7 +86,7 @@ class Navigation {
   }
 
   private keep(route: Route): void {
-    if (this.leaving) return;
+    if (this.leaving || calendar.nowhere) return;
     const was = this.route;
     const burst = this.burst;
     this.route = route;

@@ -52,12 +52,18 @@ export const actionWords: Record<string, string> = {
   cancel: "Cancelled",
   undo: "Undone",
   reschedule: "Moved",
+  update: "Reason or note changed",
   merge: "Record merged",
   import: "Imported",
 };
 
 export function fullName(p: { first_name: string; last_name: string } | undefined): string {
   return p ? `${p.last_name}, ${p.first_name}` : "";
+}
+
+/** What an appointment or a walk-in is for, and what staff should know, on one line. */
+export function texts(of: { reason?: string | null; note?: string | null }): string {
+  return [of.reason, of.note].filter(Boolean).join(" · ");
 }
 
 /** A doctor's name as a column's head: without the title that all of them have. */

@@ -13,10 +13,10 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateKey makes an API key and returns its record and the key itself,
+// CreateAPIKey makes an API key and returns its record and the key itself,
 // which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
 // clinic.ErrDoctorNotFound.
-func (s *Store) CreateKey(ctx context.Context, req Request, k clinic.APIKey) (clinic.APIKey, string, error) {
+func (s *Store) CreateAPIKey(ctx context.Context, req Request, k clinic.APIKey) (clinic.APIKey, string, error) {
 	now := clinic.Instant(s.now())
 	k.Normalize(now)
 	if err := k.Validate(now); err != nil {
@@ -59,8 +59,8 @@ func (s *Store) CreateKey(ctx context.Context, req Request, k clinic.APIKey) (cl
 	return k, key, err
 }
 
-// Key reads the record of a key. Errors: clinic.ErrKeyNotFound.
-func (s *Store) Key(ctx context.Context, id int64) (clinic.APIKey, error) {
+// APIKey returns the record of a key. Errors: clinic.ErrKeyNotFound.
+func (s *Store) APIKey(ctx context.Context, id int64) (clinic.APIKey, error) {
 	var row keyRow
 	if err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id); err != nil {
 		return clinic.APIKey{}, translate(ctx, "read API key", notFound(err, clinic.ErrKeyNotFound))
@@ -68,8 +68,8 @@ func (s *Store) Key(ctx context.Context, id int64) (clinic.APIKey, error) {
 	return s.keyOf(&row)
 }
 
-// ListKeys reads a page of the records of keys by id.
-func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clinic.APIKey], error) {
+// ListAPIKeys reads a page of the records of keys by id.
+func (s *Store) ListAPIKeys(ctx context.Context, after int64, limit int) (Page[clinic.APIKey], error) {
 	var rows []keyRow
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+keyColumns+` FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`, after, limit+1)
 	if err != nil {
@@ -84,9 +84,9 @@ func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clin
 	return page(items, limit), nil
 }
 
-// RevokeKey ends a key: no request that begins after this was answered can use
+// RevokeAPIKey ends a key: no request that begins after this was answered can use
 // it, in any process. Errors: clinic.ErrKeyNotFound.
-func (s *Store) RevokeKey(ctx context.Context, req Request, id int64) (clinic.APIKey, error) {
+func (s *Store) RevokeAPIKey(ctx context.Context, req Request, id int64) (clinic.APIKey, error) {
 	var k clinic.APIKey
 	err := s.inTx(ctx, req, "revoke API key", func(t *tx) error {
 		var row keyRow
@@ -107,10 +107,10 @@ func (s *Store) RevokeKey(ctx context.Context, req Request, id int64) (clinic.AP
 	return k, err
 }
 
-// KnowsKey reports whether a key is, as far as this process knows, a good one. It
+// KnowsAPIKey reports whether a key is, as far as this process knows, a good one. It
 // hardly ever asks the database, and decides only whose rate limit a request counts
 // for. Errors: clinic.ErrUnavailable.
-func (s *Store) KnowsKey(ctx context.Context, key string) (bool, error) {
+func (s *Store) KnowsAPIKey(ctx context.Context, key string) (bool, error) {
 	id, secret, ok := clinic.ParseKey(key)
 	if !ok {
 		return false, nil

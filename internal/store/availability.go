@@ -32,7 +32,7 @@ const (
 	doctorDaysAtOnce = 1_000
 )
 
-// Availability reads the slots that could be booked now, by start and doctor.
+// ListAvailability returns the slots that could be booked now, by start and doctor.
 //
 // It takes one consistent snapshot, and a fixed number of statements for the
 // doctors, type, hours, time off and closures; appointments and holds are read
@@ -43,7 +43,7 @@ const (
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.ErrPatientNotFound, clinic.CodeValidationFailed (no duration).
-func (s *Store) Availability(ctx context.Context, req Request, q AvailabilityQuery) (Page[clinic.Slot], error) {
+func (s *Store) ListAvailability(ctx context.Context, req Request, q AvailabilityQuery) (Page[clinic.Slot], error) {
 	var slots []clinic.Slot
 	var resume After
 	err := s.search(ctx, req, &q, func(r *reader) error {
@@ -79,13 +79,13 @@ func (s *Store) Availability(ctx context.Context, req Request, q AvailabilityQue
 	return found, err
 }
 
-// NextAvailable reads the first free slot of each doctor, those who are free
+// ListNextAvailable returns the first free slot of each doctor, those who are free
 // first by start, then those who are not; by doctor among equals. As
 // Availability, with appointments and holds read for growing stretches of the
 // doctors who have none yet. It searches clinic.LookAhead from the later of now
 // and from, or as far as MaxDoctorDays go, and returns the end of that window too;
 // q.Window, q.Limit and q.After mean nothing.
-func (s *Store) NextAvailable(ctx context.Context, req Request, from *time.Time, q AvailabilityQuery) ([]clinic.NextFree, time.Time, error) {
+func (s *Store) ListNextAvailable(ctx context.Context, req Request, from *time.Time, q AvailabilityQuery) ([]clinic.NextFree, time.Time, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
 	searched := q.Window.End
 	var free []clinic.NextFree
@@ -165,7 +165,7 @@ func (s *Store) search(ctx context.Context, req Request, q *AvailabilityQuery, w
 	}
 	q.Window = s.partners.Clip(now, req.Access, q.Window)
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
-	if err := r.prepare(ctx, req, *q); err != nil {
+	if err := r.prepare(ctx, &t.queries, *q); err != nil {
 		return translate(ctx, "search schedules", err)
 	}
 	if err := work(r); err != nil {
@@ -203,7 +203,7 @@ type reader struct {
 }
 
 // prepare reads all but appointments and holds.
-func (r *reader) prepare(ctx context.Context, req Request, q AvailabilityQuery) error {
+func (r *reader) prepare(ctx context.Context, t *queries, q AvailabilityQuery) error {
 	if q.TypeID != nil {
 		kind, state, err := readTypeForBooking(ctx, r.q, *q.TypeID)
 		if err != nil {
@@ -223,12 +223,12 @@ func (r *reader) prepare(ctx context.Context, req Request, q AvailabilityQuery) 
 	}
 	if q.PatientID != nil {
 		var exists bool
-		if err := sqlx.GetContext(ctx, r.q, &exists, `SELECT COUNT(*) FROM patients WHERE id = ?`, *q.PatientID); err != nil {
+		if err := t.GetContext(ctx, &exists, `SELECT COUNT(*) FROM patients WHERE id = ?`, *q.PatientID); err != nil {
 			return err
 		}
 		if exists {
 			var err error
-			if r.patient, err = reachedSurvivor(ctx, req, r.q, *q.PatientID); err != nil {
+			if r.patient, err = t.reachedSurvivor(ctx, *q.PatientID); err != nil {
 				return err
 			}
 		}

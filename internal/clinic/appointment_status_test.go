@@ -53,7 +53,7 @@ func TestMove(t *testing.T) {
 		for to, action := range actions {
 			t.Run(string(from.status)+"To"+string(to), func(t *testing.T) {
 				got, want := appointment(from.status), appointment(from.status)
-				err := got.Move(now, time.UTC, action)
+				err := got.ChangeStatus(now, time.UTC, action)
 				if slices.Contains(from.next, to) {
 					want.Status, want.Version, want.UpdatedAt = to, 4, now
 					if err != nil {
@@ -77,27 +77,27 @@ func TestMove(t *testing.T) {
 	}
 	t.Run("UnknownFrom", func(t *testing.T) {
 		a := appointment("from_the_future")
-		if err := a.Move(now, time.UTC, clinic.ActionConfirm); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
+		if err := a.ChangeStatus(now, time.UTC, clinic.ActionConfirm); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("UnknownAction", func(t *testing.T) {
 		a := appointment(clinic.StatusScheduled)
-		if err := a.Move(now, time.UTC, "from_the_future"); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
+		if err := a.ChangeStatus(now, time.UTC, "from_the_future"); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("NoShowBeforeTheStart", func(t *testing.T) {
 		a := appointment(clinic.StatusScheduled)
 		var refused *clinic.Error
-		if err := a.Move(now.Add(-1), time.UTC, clinic.ActionNoShow); !errors.As(err, &refused) {
+		if err := a.ChangeStatus(now.Add(-1), time.UTC, clinic.ActionNoShow); !errors.As(err, &refused) {
 			t.Fatalf("got %v", err)
 		}
 		if diff := cmp.Diff([]clinic.Status{"confirmed", "checked_in", "cancelled"}, refused.Allowed); diff != "" {
 			t.Errorf("offers what it refuses (-want +got)\n%s", diff)
 		}
 		refused.Allowed[0] = "changed by the caller"
-		if err := a.Move(now, time.UTC, clinic.ActionConfirm); err != nil {
+		if err := a.ChangeStatus(now, time.UTC, clinic.ActionConfirm); err != nil {
 			t.Errorf("the table of transitions is shared: %v", err)
 		}
 	})

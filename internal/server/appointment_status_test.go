@@ -13,7 +13,7 @@ import (
 )
 
 // A day of one appointment, every step of it in the history.
-func TestMoves(t *testing.T) {
+func TestChangeAppointmentStatus(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
 	room := f.room()

@@ -7,29 +7,26 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
-// MoveAppointment confirms an appointment, checks it in, starts or completes
-// it, or notes a no-show or a leave: whatever only changes the status.
+// ChangeAppointmentStatus applies an action that changes only the status: confirm, check in,
+// start, complete, no-show or leave.
 //
-// Statements, in lock order, of this and the other methods of this file: read
-// whose it is (no lock), write the guard rows of the doctor and the patient,
-// read the appointment, update it, insert the event, update the ticket, note a
-// time that was freed (freed.go).
+// Statements, in lock order, of this and the other methods of this file: read the parties
+// (no lock), write the guard rows of the doctor and the patient, read the appointment,
+// update it, insert the event, update the ticket, insert the freed time (freed.go).
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
-func (s *Store) MoveAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
+func (s *Store) ChangeAppointmentStatus(ctx context.Context, req Request, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
 	return s.changeAppointment(ctx, req, id, action, match, func(t *tx, a *clinic.Appointment) error {
-		return a.Move(t.now, s.zone, action)
+		return a.ChangeStatus(t.now, s.zone, action)
 	})
 }
 
 // CancelAppointment cancels an appointment and frees its time. Errors: those of
-// MoveAppointment, and clinic.CodeValidationFailed (the note is too long once
+// ChangeAppointmentStatus, and clinic.CodeValidationFailed (the note is too long once
 // normalised).
 func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
 	return s.changeAppointment(ctx, req, id, clinic.ActionCancel, match, func(t *tx, a *clinic.Appointment) error {
@@ -37,9 +34,21 @@ func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, re
 	})
 }
 
-// UndoAppointment undoes the last change, a reschedule too, when it was made today
-// or within clinic.UndoWindow. Where that takes time, it passes the same decision as
-// a booking. Errors: those of MoveAppointment and of decide.
+// UpdateAppointment changes what an appointment is for, or its note, in any status.
+// Errors: clinic.CodeForbidden; those of ChangeAppointmentStatus except for the transition;
+// clinic.CodeValidationFailed (a text is too long once normalised).
+func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c clinic.AppointmentPatch, match Versions) (clinic.Appointment, error) {
+	if err := c.CheckAccess(req.Access); err != nil {
+		return clinic.Appointment{}, err
+	}
+	return s.changeAppointment(ctx, req, id, clinic.ActionUpdate, match, func(t *tx, a *clinic.Appointment) error {
+		return a.Update(t.now, c)
+	})
+}
+
+// UndoAppointment undoes the last change, including a reschedule, if it was made today or
+// within clinic.UndoWindow. If the undo occupies time, it is decided like a booking. Errors:
+// those of ChangeAppointmentStatus and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, match Versions) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.runUseCase(ctx, req, useCase{
@@ -83,14 +92,14 @@ func (s *Store) UndoAppointment(ctx context.Context, req Request, id int64, matc
 	return a, err
 }
 
-// guardedParties are the parties of an appointment, whose guards are held, so they exist.
+// guardedParties are the parties of an appointment whose guards are held: they exist.
 var guardedParties = clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
 
-// always allows an offer to be taken back.
+// always allows an offer to be withdrawn.
 func always() (bool, error) { return true, nil }
 
-// undo undoes the last change in a, and returns the booking that this is, and whether it
-// takes time, so that it has to be decided.
+// undo undoes the last change in a. It returns the restored booking, and whether the booking
+// occupies time and must be decided.
 func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (clinic.Booking, bool, error) {
 	history, err := readHistory(ctx, q, a.ID)
 	if err != nil {
@@ -104,9 +113,9 @@ func (s *Store) undo(ctx context.Context, q *queries, a *clinic.Appointment) (cl
 	return b, decide, err
 }
 
-// explainUndo is what is in the way of undoing the last change.
+// explainUndo returns what prevents undoing the last change.
 func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Versions) error {
-	a, err := findAppointment(ctx, q.req, q, id)
+	a, err := q.findAppointment(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -123,9 +132,8 @@ func (s *Store) explainUndo(ctx context.Context, q *snapshot, id int64, match Ve
 	return s.explainBooking(ctx, q, guardedParties, b, a.ID)
 }
 
-// doctorBefore returns the doctor from whom undoing a reschedule may take an
-// appointment back, 0 for none: of the last other doctor in its history. No lock;
-// what is undone is decided on under the guards.
+// doctorBefore returns the doctor to whom undoing a reschedule may return the appointment, 0
+// for none. No lock: the undo itself is decided under the guards.
 func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 	history, err := readHistory(ctx, t, id)
 	if err != nil || len(history) == 0 {
@@ -137,7 +145,7 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 // changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
-	err := s.inTx(ctx, req, "change status of appointment", func(t *tx) error {
+	err := s.inTx(ctx, req, "change appointment", func(t *tx) error {
 		var err error
 		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
 			return err
@@ -154,8 +162,8 @@ func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, ac
 	return a, err
 }
 
-// saveChange writes a changed appointment with its event, brings its ticket into
-// step, and notes the time that it gave up.
+// saveChange writes a changed appointment with its event, updates its ticket, and records
+// the time that it freed.
 func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
 	t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, a))
 	if err := updateAppointment(ctx, t, a); err != nil {
@@ -171,129 +179,19 @@ func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, bef
 	return nil
 }
 
-// RescheduleAppointment moves an appointment to another time, length, doctor or
-// room, or several of these. It keeps its id and its history; when it is
-// refused, nothing has changed. One that was confirmed is scheduled again when its
-// start changes: the patient confirmed another time.
-//
-// The guards of both doctors are taken, ids ascending, so two appointments that
-// change places with each other wait and do not deadlock.
-//
-// Errors: those of MoveAppointment, clinic.ErrStartInPast and those of decide.
-func (s *Store) RescheduleAppointment(ctx context.Context, req Request, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
-	if err := r.Override.CheckAccess(req.Access); err != nil {
-		return clinic.Appointment{}, err
-	}
-	r.Normalize()
-	if err := r.Validate(); err != nil {
-		return clinic.Appointment{}, err
-	}
-	var a clinic.Appointment
-	err := s.runUseCase(ctx, req, useCase{
-		act:    "reschedule appointment",
-		wanted: s.wantedByReschedule(ctx, id, r),
-		body: func(t *tx) error {
-			var err error
-			if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
-				return err
-			}
-			if err := match.check(a.Version); err != nil {
-				return err
-			}
-			return s.reschedule(ctx, t, &a, r)
-		},
-		explain: func(q *snapshot) error {
-			return s.explainReschedule(ctx, q, id, r, match)
-		},
-	}, &a)
-	return a, err
-}
-
-// reschedule moves a locked appointment, whose new doctor's guard is held too.
-func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
-	b, c, err := s.bookingOf(ctx, &t.queries, *a, r)
-	if err != nil {
-		return err
-	}
-	if err := withdrawOffers(ctx, t, b, wasAt(ctx, t, a.ID, b)); err != nil {
-		return err
-	}
-	broken, err := s.decide(ctx, t, c, &b, a.ID)
-	if err != nil {
-		return err
-	}
-	from, before := a.Status, *a
-	a.Rescheduled(t.now, b, broken)
-	t.record(clinic.Changed(clinic.KindAppointment, a.ID, before, *a))
-	t.freeOf(before, *a)
-	if err := updateAppointment(ctx, t, *a); err != nil {
-		return err
-	}
-	return insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionReschedule, &from))
-}
-
-// bookingOf returns the booking that a reschedule makes of an appointment, and what is
-// known of its parties. Errors: those of clinic.Reschedule.Of, and
-// clinic.CodeOutsideBookingWindow.
-func (s *Store) bookingOf(ctx context.Context, q *queries, a clinic.Appointment, r clinic.Reschedule) (clinic.Booking, clinic.Calendar, error) {
-	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
-	b, err := r.Of(a, q.now)
-	if err == nil && !b.Start.Equal(a.Time.Start) {
-		err = s.partners.Check(q.now, q.req.Access, b.Start)
-	}
-	if err != nil {
-		return b, c, err
-	}
-	var exists bool
-	if err := q.GetContext(ctx, &exists, `SELECT COUNT(*) FROM doctors WHERE id = ?`, b.DoctorID); err != nil {
-		return b, c, err
-	}
-	if exists {
-		c.Doctor = clinic.Active
-	}
-	return b, c, q.req.Access.Reach.CheckCalendar(b.DoctorID)
-}
-
-// wasAt reports whether an appointment was once where a booking would move it to.
-func wasAt(ctx context.Context, q sqlx.QueryerContext, id int64, b clinic.Booking) func() (bool, error) {
-	return func() (bool, error) {
-		history, err := readHistory(ctx, q, id)
-		return clinic.WasAt(history, b.DoctorID, b.Time()), err
-	}
-}
-
-// explainReschedule is what is in the way of a reschedule.
-func (s *Store) explainReschedule(ctx context.Context, q *snapshot, id int64, r clinic.Reschedule, match Versions) error {
-	a, err := findAppointment(ctx, q.req, q, id)
-	if err != nil {
-		return err
-	}
-	if err := match.check(a.Version); err != nil {
-		return err
-	}
-	b, c, err := s.bookingOf(ctx, &q.queries, a, r)
-	if err != nil {
-		return err
-	}
-	if _, err := q.offersInTheWay(ctx, b, wasAt(ctx, q, a.ID, b)); err != nil {
-		return err
-	}
-	return s.explainBooking(ctx, q, c, b, a.ID)
-}
-
 // findAppointment reads an appointment within reach. Errors: clinic.ErrAppointmentNotFound.
-func findAppointment(ctx context.Context, req Request, q sqlx.QueryerContext, id int64) (clinic.Appointment, error) {
+func (q *queries) findAppointment(ctx context.Context, id int64) (clinic.Appointment, error) {
 	a, err := readAppointment(ctx, q, id)
-	if err == nil && !req.Access.Reach.Record(a.DoctorID, a.MadeBy) {
+	if err == nil && !q.req.Access.Reach.Record(a.DoctorID, a.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	return a, err
 }
 
-// lockAppointment takes the guards of the appointment's parties, and of another
-// doctor unless 0, and then reads it. A transaction that changes an appointment holds both
-// guards, so this needs no lock of its own, and a room's guard can still be
-// taken after it in the order of locks.
+// lockAppointment takes the guards of the appointment's parties, and of otherDoctor unless
+// it is 0, and then reads the appointment. Every transaction that changes an appointment
+// holds both guards, so the row needs no lock, and a room's guard can still be taken later
+// in the lock order.
 func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
 	var party struct {
 		Doctor  int64  `db:"doctor_id"`
@@ -313,7 +211,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	}
 	slices.Sort(doctors)
 	for _, d := range slices.Compact(doctors) {
-		// Unlike for a booking, a doctor who takes none any more will do.
+		// Unlike for a booking, the doctor may be inactive.
 		if _, err := t.guardDoctor(ctx, d); err != nil {
 			return clinic.Appointment{}, err
 		}
@@ -337,7 +235,7 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	return row.appointment(), nil
 }
 
-// updateAppointment writes everything of an appointment that can change.
+// updateAppointment writes all columns of an appointment that can change.
 func updateAppointment(ctx context.Context, t *tx, a clinic.Appointment) error {
 	var reason, note *string
 	var at *time.Time
@@ -350,10 +248,10 @@ func updateAppointment(ctx context.Context, t *tx, a clinic.Appointment) error {
 		SET doctor_id = ?, room_id = ?, start_time = ?, end_time = ?, duration_minutes = ?, status = ?,
 		    cancellation_reason = ?, cancellation_note = ?, cancelled_at = ?,
 		    doctor_overbooked = ?, patient_overbooked = ?, outside_hours = ?, override_reason = ?,
-		    version = ?, updated_at = ?
+		    reason = ?, note = ?, version = ?, updated_at = ?
 		WHERE id = ?`,
 		a.DoctorID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute, string(a.Status),
 		reason, note, at, a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason,
-		a.Version, a.UpdatedAt, a.ID)
+		a.Reason, a.Note, a.Version, a.UpdatedAt, a.ID)
 	return err
 }

@@ -12,7 +12,7 @@ import (
 func TestAvailabilityStatements(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
-	kind, err := f.store.CreateType(t.Context(), store.SystemRequest(), clinic.AppointmentType{Name: "x", Duration: 30 * time.Minute, Colour: "#000000", NeedsRoom: true, IsActive: true})
+	kind, err := f.store.CreateAppointmentType(t.Context(), store.SystemRequest(), clinic.AppointmentType{Name: "x", Duration: 30 * time.Minute, Colour: "#000000", NeedsRoom: true, IsActive: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,45 @@ import (
 	"time"
 )
 
+// Status is the status of an appointment.
+type Status string
+
+// The statuses; the contract and a CHECK constraint list the same.
+const (
+	StatusScheduled            Status = "scheduled"
+	StatusConfirmed            Status = "confirmed"
+	StatusCheckedIn            Status = "checked_in"
+	StatusInProgress           Status = "in_progress"
+	StatusCompleted            Status = "completed"
+	StatusCancelled            Status = "cancelled"
+	StatusNoShow               Status = "no_show"
+	StatusLeftWithoutBeingSeen Status = "left_without_being_seen"
+)
+
+// transitions lists, for each status, those that may follow it, in the usual order of a
+// day, which clients see.
+var transitions = map[Status][]Status{
+	StatusScheduled:            {StatusConfirmed, StatusCheckedIn, StatusCancelled, StatusNoShow},
+	StatusConfirmed:            {StatusCheckedIn, StatusCancelled, StatusNoShow},
+	StatusCheckedIn:            {StatusInProgress, StatusLeftWithoutBeingSeen},
+	StatusInProgress:           {StatusCompleted, StatusLeftWithoutBeingSeen},
+	StatusCompleted:            {},
+	StatusCancelled:            {},
+	StatusNoShow:               {},
+	StatusLeftWithoutBeingSeen: {},
+}
+
+// Occupies reports whether an appointment in this status occupies the doctor's and the
+// patient's time. An unknown status does: a refused booking is better than a double one.
+func (s Status) Occupies() bool {
+	switch s {
+	case StatusCancelled, StatusNoShow, StatusLeftWithoutBeingSeen:
+		return false
+	default:
+		return true
+	}
+}
+
 // Action is what was done to an appointment.
 type Action string
 
@@ -20,12 +59,13 @@ const (
 	ActionCancel     Action = "cancel"
 	ActionUndo       Action = "undo"
 	ActionReschedule Action = "reschedule"
+	ActionUpdate     Action = "update" // of its reason or note
 	ActionMerge      Action = "merge"  // its patient was merged into another
 	ActionImport     Action = "import" // imported in the status that it had
 )
 
-// moves lists the actions that change only the status.
-var moves = map[Action]Status{
+// statusAfter lists the actions that change only the status.
+var statusAfter = map[Action]Status{
 	ActionConfirm: StatusConfirmed, ActionCheckIn: StatusCheckedIn, ActionStart: StatusInProgress,
 	ActionComplete: StatusCompleted, ActionNoShow: StatusNoShow, ActionLeave: StatusLeftWithoutBeingSeen,
 }
@@ -58,10 +98,10 @@ const CheckInWindow = 4 * time.Hour
 // UndoWindow is how long a change can be undone on the next day.
 const UndoWindow = 4 * time.Hour
 
-// Move applies the transition of an action. Errors: CodeInvalidTransition, also for a
+// ChangeStatus applies the transition of an action. Errors: CodeInvalidTransition, also for a
 // no-show before the start; CodeTooEarly before EarliestVisit.
-func (a *Appointment) Move(now time.Time, zone *time.Location, action Action) error {
-	to := moves[action]
+func (a *Appointment) ChangeStatus(now time.Time, zone *time.Location, action Action) error {
+	to := statusAfter[action]
 	if err := a.checkTransition(now, to); err != nil {
 		return err
 	}
@@ -105,7 +145,7 @@ func (a *Appointment) Undo(now time.Time, zone *time.Location, history []Event) 
 		decide = true
 	}
 	a.changed(now)
-	return a.Again(), decide, nil
+	return a.AsBooking(), decide, nil
 }
 
 // DoctorBefore returns the appointment's doctor before its last change that has not been
@@ -136,7 +176,7 @@ func lastChange(history []Event) (last Event, before *Event, ok bool) {
 	var open []int // indices of changes that have not been undone
 	for i, e := range history {
 		switch {
-		case e.Action == ActionMerge: // of the patient; the appointment did not change
+		case e.Action == ActionMerge, e.Action == ActionUpdate: // its status, time and place did not change
 		case e.Action == ActionUndo:
 			if len(open) > 0 {
 				open = open[:len(open)-1]

@@ -13,11 +13,11 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreateType adds an appointment type and returns the record as stored.
+// CreateAppointmentType adds an appointment type and returns the record as stored.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound (one that it lists),
 // clinic.ErrNameTaken, clinic.CodeValidationFailed.
-func (s *Store) CreateType(ctx context.Context, req Request, k clinic.AppointmentType) (clinic.AppointmentType, error) {
+func (s *Store) CreateAppointmentType(ctx context.Context, req Request, k clinic.AppointmentType) (clinic.AppointmentType, error) {
 	k.Normalize()
 	if err := k.Validate(); err != nil {
 		return clinic.AppointmentType{}, err
@@ -39,8 +39,8 @@ func (s *Store) CreateType(ctx context.Context, req Request, k clinic.Appointmen
 	return k, err
 }
 
-// Type reads one appointment type. Errors: clinic.ErrTypeNotFound.
-func (s *Store) Type(ctx context.Context, id int64) (clinic.AppointmentType, error) {
+// AppointmentType returns one appointment type. Errors: clinic.ErrTypeNotFound.
+func (s *Store) AppointmentType(ctx context.Context, id int64) (clinic.AppointmentType, error) {
 	k, state, err := readTypeForBooking(ctx, s.db, id)
 	if state == clinic.Missing {
 		return k, clinic.ErrTypeNotFound
@@ -48,8 +48,8 @@ func (s *Store) Type(ctx context.Context, id int64) (clinic.AppointmentType, err
 	return k, translate(ctx, "read appointment type", err)
 }
 
-// ListTypes reads a page of appointment types by id.
-func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit int) (Page[clinic.AppointmentType], error) {
+// ListAppointmentTypes reads a page of appointment types by id.
+func (s *Store) ListAppointmentTypes(ctx context.Context, active *bool, after int64, limit int) (Page[clinic.AppointmentType], error) {
 	var rows []typeRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT `+typeColumns+`
@@ -69,7 +69,7 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 	return page(items, limit), nil
 }
 
-// UpdateType makes the change and returns the record as it is now. What is
+// UpdateAppointmentType makes the change and returns the record as it is now. What is
 // booked keeps the duration and the buffers it was booked with; what lies ahead and
 // no longer fits is in the list, by start, at most maxAffected.
 //
@@ -80,7 +80,7 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound, clinic.ErrNameTaken,
 // clinic.CodeValidationFailed.
-func (s *Store) UpdateType(ctx context.Context, req Request, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, []clinic.Appointment, error) {
+func (s *Store) UpdateAppointmentType(ctx context.Context, req Request, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, []clinic.Appointment, error) {
 	var k clinic.AppointmentType
 	var affected []clinic.Appointment
 	err := s.inTx(ctx, req, "update appointment type", func(t *tx) error {
@@ -132,12 +132,12 @@ func updateType(ctx context.Context, t *tx, before, k clinic.AppointmentType) er
 	return err
 }
 
-// DeleteType deletes a type of which there never was an appointment. Locks its
+// DeleteAppointmentType deletes a type of which there never was an appointment. Locks its
 // row; the foreign key decides.
 //
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
-func (s *Store) DeleteType(ctx context.Context, req Request, id int64, match Versions) error {
+func (s *Store) DeleteAppointmentType(ctx context.Context, req Request, id int64, match Versions) error {
 	return s.inTx(ctx, req, "delete appointment type", func(t *tx) error {
 		k, err := lockType(ctx, t, id)
 		if err != nil {

@@ -5,72 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
 )
 
-// insertIdentifiers adds all identifiers of a patient. The primary key keeps them
-// unique. Errors: clinic.ErrIdentifierTaken.
-func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {
-	if len(p.Identifiers) == 0 {
-		return nil
-	}
-	var args []any
-	for _, i := range p.Identifiers {
-		args = append(args, i.System, i.Value, p.ID)
-	}
-	// Safety: the text is a constant and placeholders.
-	_, err := t.exec(ctx, `
-		INSERT INTO patient_identifiers (id_system, id_value, patient_id)
-		VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(p.Identifiers)-1), args...)
-	if refused, ok := errors.AsType[*mysql.MySQLError](err); ok && refused.Number == 1062 {
-		return clinic.ErrIdentifierTaken
-	}
-	return err
-}
-
-// withIdentifiers reads the identifiers of patients, in one statement for all.
-// Index patient_identifiers_patient.
-func withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps []clinic.Patient) error {
-	if len(ps) == 0 {
-		return nil
-	}
-	ids := make([]int64, len(ps))
-	for i, p := range ps {
-		ids[i] = p.ID
-	}
-	statement, args, err := sqlx.In(`
-		SELECT patient_id, id_system, id_value
-		FROM patient_identifiers
-		WHERE patient_id IN (?)
-		ORDER BY id_system, id_value`, ids)
-	if err != nil {
-		return err
-	}
-	var rows []struct {
-		PatientID int64  `db:"patient_id"`
-		System    string `db:"id_system"`
-		Value     string `db:"id_value"`
-	}
-	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
-		return err
-	}
-	of := map[int64][]clinic.Identifier{}
-	for _, r := range rows {
-		of[r.PatientID] = append(of[r.PatientID], clinic.Identifier{System: r.System, Value: r.Value})
-	}
-	for i, p := range ps {
-		ps[i].Identifiers = of[p.ID]
-	}
-	return nil
-}
-
-// Merge is what merging a duplicate's record into another does.
+// Merge is the result of merging a duplicate's record into another.
 type Merge struct {
 	Survivor     clinic.Patient // as it is, or would be, afterwards
 	Gained       []string       // members taken over from the duplicate
@@ -83,7 +25,7 @@ type MergePair struct {
 	Survivor, Duplicate int64
 }
 
-// PreviewMerge shows what MergePatients would do, and changes nothing. Errors:
+// PreviewMerge returns what MergePatients would do and changes nothing. Errors:
 // clinic.ErrPatientNotFound, clinic.CodePatientMerged,
 // clinic.CodeValidationFailed (a patient and itself).
 func (s *Store) PreviewMerge(ctx context.Context, req Request, of MergePair) (Merge, error) {
@@ -96,19 +38,18 @@ func (s *Store) PreviewMerge(ctx context.Context, req Request, of MergePair) (Me
 	if err != nil {
 		return m, translate(ctx, "preview merge", err)
 	}
-	q.end() // before the line is written: who holds a connection must not wait for one
+	q.end() // before recording the read: holding a connection while waiting for another can deadlock
 	return m, s.recordRead(ctx, req, clinic.KindPatient, 0, of.Survivor, of.Duplicate)
 }
 
-// MergePatients makes the record of a duplicate part of another's: appointments,
-// tickets, holds, series, waitlist entries and identifiers follow, members that
-// the survivor has not are taken over, and the duplicate's id leads to the
-// survivor from then on. Of two open tickets for one doctor, and of two waitlist
-// entries for the same, the earlier goes on for both.
+// MergePatients merges the record of a duplicate into the survivor's: it reassigns
+// appointments, tickets, holds, series, waitlist entries and identifiers, copies members
+// that the survivor lacks, and makes the duplicate's id resolve to the survivor. Two open
+// tickets for one doctor, and two waitlist entries for the same, become the earlier one.
 //
 // Guards, in lock order: the doctors of the duplicate's appointments, of open
-// tickets and of offers, both patients, ids ascending within each. So a booking for either is before it, and
-// follows, or after it, and finds the record merged.
+// tickets and of offers, both patients, ids ascending within each. So a booking for either
+// comes before the merge and is reassigned, or after it and finds the record merged.
 //
 // Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
 // of the two that overlap; clinic.ErrPreconditionFailed.
@@ -179,7 +120,7 @@ func (s *Store) MergePatients(ctx context.Context, req Request, of MergePair, ma
 	return m, err
 }
 
-// readMerge reads both records, what would follow and what is in the way.
+// readMerge reads both records, what would be reassigned and what conflicts.
 func readMerge(ctx context.Context, q sqlx.QueryerContext, of MergePair) (Merge, clinic.Patient, error) {
 	if of.Survivor == of.Duplicate {
 		return Merge{}, clinic.Patient{}, clinic.Invalid(clinic.Violation{Pointer: "#/duplicate_id", Code: "combination", Detail: "must be another patient"})
@@ -227,8 +168,8 @@ func readMerge(ctx context.Context, q sqlx.QueryerContext, of MergePair) (Merge,
 	return m, both[1], err
 }
 
-// reassignRecords makes a duplicate's records the survivor's, writes an event for each
-// appointment, and makes the duplicate lead to the survivor. Its e-mail address is
+// reassignRecords reassigns a duplicate's records to the survivor, inserts an event for each
+// appointment, and makes the duplicate's id resolve to the survivor. Its e-mail address is
 // released if the survivor takes it over, and otherwise stays taken.
 func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoes bool) error {
 	// Assignments are made from left to right.
@@ -285,9 +226,9 @@ func reassignRecords(ctx context.Context, t *tx, id, duplicateID int64, emailGoe
 }
 
 // survivorOf returns the id of the record that a patient's was merged into, over
-// any number of merges; an id that was not merged comes back as it is. Primary key.
+// any number of merges, or the id itself if it was not merged. Primary key.
 func survivorOf(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
-	for range 100 { // a merge goes on with what was merged before; a restored database may not have
+	for range 100 { // a merge updates earlier ones; a restored database may not have it
 		var into *int64
 		err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && into == nil {
@@ -312,14 +253,4 @@ func recordsOf(ctx context.Context, q sqlx.QueryerContext, id int64) ([]int64, e
 	var merged []int64
 	err = sqlx.SelectContext(ctx, q, &merged, `SELECT id FROM patients WHERE merged_into = ? ORDER BY id`, id)
 	return append(ids, merged...), err
-}
-
-// PatientByMRN reads the patient with a medical record number, the survivor's when
-// the record was merged. Errors: clinic.ErrPatientNotFound.
-func (s *Store) PatientByMRN(ctx context.Context, req Request, id int64) (clinic.Patient, error) {
-	p, err := s.Patient(ctx, req, id)
-	if err == nil && p.MergedInto != nil {
-		return s.Patient(ctx, req, *p.MergedInto)
-	}
-	return p, err
 }

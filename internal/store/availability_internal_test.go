@@ -40,7 +40,7 @@ func CountAvailability(t *testing.T, s *Store, typeID, patientID int64, from tim
 	c := &counting{QueryerContext: s.db}
 	r := &reader{q: c, now: from.Add(-time.Hour), slot: clinic.SlotQuery{Step: 15 * time.Minute, Zone: time.UTC}}
 	window := clinic.Interval{Start: from, End: from.AddDate(0, 0, 14)}
-	err := r.prepare(t.Context(), SystemRequest(), AvailabilityQuery{TypeID: &typeID, PatientID: &patientID, Window: window})
+	err := r.prepare(t.Context(), &queries{QueryerContext: c, req: SystemRequest()}, AvailabilityQuery{TypeID: &typeID, PatientID: &patientID, Window: window})
 	if err != nil {
 		t.Fatal(err)
 	}
