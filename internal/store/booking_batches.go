@@ -17,8 +17,9 @@ import (
 // decided as alone, by the same rules and in the order in which they came, and sees those of
 // the batch that were accepted before it. What a batch cannot decide goes the single way, and so
 // does all of it on any error: nothing was changed then. Only when the answer to COMMIT is lost
-// is the outcome unknown, of all that were accepted.
-func (s *Store) bookBatch(batch []*batchedBooking) {
+// is the outcome unknown, of all that were accepted. Then those who wait meanwhile are taken up.
+func (s *Store) bookBatch(c *combiner, batch []*batchedBooking) {
+	defer c.next()
 	defer func() { // also in a panic, so that nobody waits for ever
 		for _, m := range batch[1:] {
 			close(m.taken)
@@ -58,16 +59,16 @@ func (s *Store) bookBatch(batch []*batchedBooking) {
 // ends with the earliest deadline of all.
 func contextOfBatch(batch []*batchedBooking) (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(batch[0].ctx)
-	cancel := context.CancelFunc(func() {})
+	var earliest time.Time // none
 	for _, m := range batch {
-		if until, ok := m.ctx.Deadline(); ok {
-			outer := cancel
-			var inner context.CancelFunc
-			ctx, inner = context.WithDeadline(ctx, until)
-			cancel = func() { inner(); outer() }
+		if until, ok := m.ctx.Deadline(); ok && (earliest.IsZero() || until.Before(earliest)) {
+			earliest = until
 		}
 	}
-	return ctx, cancel
+	if earliest.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, earliest)
 }
 
 // runBatch does all of a batch's transaction but its COMMIT. It returns the bookings that it made.
@@ -230,7 +231,7 @@ func idsOfBatch(batch []*batchedBooking, of func(*batchedBooking) *int64) []int6
 // rowsOf reads rows by id.
 func rowsOf[R any](ctx context.Context, q sqlx.QueryerContext, query string, ids []int64, id func(*R) int64) (map[int64]*R, error) {
 	if len(ids) == 0 {
-		return nil, nil
+		return map[int64]*R{}, nil
 	}
 	query, args, err := sqlx.In(query, ids)
 	if err != nil {

@@ -92,10 +92,7 @@ func (s *Store) attemptTogether(ctx context.Context, req Request, u useCase, ans
 		defer c.next()
 		return s.attempt(ctx, req, u, answer)
 	}
-	func() {
-		defer c.next()
-		s.bookBatch(m.batch)
-	}()
+	s.bookBatch(c, m.batch) //nolint:contextcheck // it serves several callers, and has a context of its own
 	return s.endTogether(ctx, req, u, answer)
 }
 
