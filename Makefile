@@ -62,7 +62,7 @@ WITHDB = $(GO) run ./internal/localdb/withdb$(if $(ENGINE), -engine $(ENGINE)) -
 ##@ Use
 
 .PHONY: help
-help: ## this list
+help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -101,11 +101,11 @@ testdb: go-present ## a database server for tests in other terminals, until Ctrl
 	  "$$MEMS_TEST_DATABASE_URL" "$$MEMS_TEST_DATABASE_ENGINE"; while :; do sleep 3600; done'
 
 .PHONY: test-mariadb
-test-mariadb: ## the same on MariaDB
+test-mariadb: ## all tests on MariaDB
 	@$(MAKE) test ENGINE=mariadb
 
 .PHONY: test-mysql
-test-mysql: ## the same on MySQL
+test-mysql: ## all tests on MySQL
 	@$(MAKE) test ENGINE=mysql
 
 .PHONY: kill-moments
@@ -173,7 +173,7 @@ prove: go-present ## book while servers and the database are killed, then check 
 	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) $(if $(DOCTORS),-doctors $(DOCTORS)) -seed $(SEED) $(if $(OPERATIONS),-operations '$(OPERATIONS)') $(if $(FAULTS),-faults '$(FAULTS)')
 
 .PHONY: prove-it-can-fail
-prove-it-can-fail: go-present ## prove copies without a safeguard each, and fail unless each is caught; WITHOUT=guard,feed,...
+prove-it-can-fail: go-present ## run the proof on copies that lack one safeguard each; fail unless each is caught; WITHOUT=guard,feed,...
 	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -can-fail '$(or $(WITHOUT),all)'
 
 ##@ Contract
@@ -212,7 +212,7 @@ generate: go-present gen/node_modules/.package-lock.json ## rewrite gen/ from op
 	@echo "generated $(GEN)"
 
 .PHONY: check-generated
-check-generated: ## fail when gen/ is not what openapi.yaml gives
+check-generated: ## fail unless gen/ matches openapi.yaml
 	@rm -rf $(TOOLS)/generated
 	@$(MAKE) generate GEN=.tools/generated
 	@diff -ru --exclude='*.cfg.yaml' gen/api $(TOOLS)/generated/api && \
@@ -258,7 +258,7 @@ desk: $(DESK)/node_modules/.package-lock.json ## build the reception desk into i
 	@cd $(DESK) && npm run --silent build
 
 .PHONY: check-desk
-check-desk: $(DESK)/node_modules/.package-lock.json ## types and tests of the desk; fail when dist is not what its source gives
+check-desk: $(DESK)/node_modules/.package-lock.json ## check types and run tests of the desk; fail unless dist matches its source
 	@cd $(DESK) && npm run --silent check && npm run --silent test
 	@rm -rf $(TOOLS)/desk
 	@cd $(DESK) && npm run --silent build -- --logLevel warn --outDir $(TOOLS)/desk
@@ -280,7 +280,7 @@ docs-assets: ## fetch the pinned Scalar again into internal/docs
 	@echo "internal/docs/scalar.js.gz is Scalar $(SCALAR_VERSION)"
 
 .PHONY: check-breaking
-check-breaking: $(OASDIFF) ## fail when openapi.yaml breaks who builds on the newest release
+check-breaking: $(OASDIFF) ## fail if openapi.yaml breaks clients of the newest release
 	@OASDIFF=$(OASDIFF) $(GO) test -count=1 -tags oasdiff -run TestGate ./internal/publish
 	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) check
 
@@ -296,7 +296,7 @@ mock: $(MOCK) ## a mock server for partners, from the examples in openapi.yaml
 	@cd internal/publish/conformance && npm run --silent mock
 
 .PHONY: check-mock
-check-mock: $(MOCK) ## start the mock server and see that it answers
+check-mock: $(MOCK) ## start the mock server and check that it responds
 	@.ci/mock
 
 $(MOCK): internal/publish/conformance/package-lock.json | npm-present
@@ -304,13 +304,13 @@ $(MOCK): internal/publish/conformance/package-lock.json | npm-present
 	@cd internal/publish/conformance && npm ci --no-progress && touch node_modules/.package-lock.json
 
 .PHONY: release-spec
-release-spec: go-present ## keep openapi.yaml as the release of its version (FORCE=1 replaces one)
+release-spec: go-present ## store openapi.yaml as the release of its version (FORCE=1 replaces an existing one)
 	@$(GO) run ./internal/publish $(if $(FORCE),-force) release
 
 ##@ Release
 
 .PHONY: deploy-rules
-deploy-rules: ## write the alert rules once more as Kubernetes' PrometheusRule
+deploy-rules: ## generate the PrometheusRule for Kubernetes from the alert rules
 	@{ printf '%s\n' '# Made by "make deploy-rules" of internal/telemetry/alerts.yaml.' \
 	  'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata:' '  name: mems' 'spec:'; \
 	  sed -n '/^groups:/,$$s/^\(.\)/  \1/p' internal/telemetry/alerts.yaml; } > .deploy/kubernetes/monitoring/prometheusrule.yaml
@@ -326,12 +326,12 @@ check-proxies: go-present ## the proxies' examples with nginx, HAProxy and Caddy
 	$(WITHDB) $(GO) test -tags proxies -count=1 -timeout=10m -run '^TestProxies' ./cmd/mems
 
 .PHONY: check-package
-check-package: go-present ## install, use, upgrade and purge the Debian package in a Debian 12 that is booted for it
+check-package: go-present ## install, use, upgrade and purge the Debian package in a booted Debian 12
 	@command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
 	@.ci/package
 
 .PHONY: sbom
-sbom: build $(CYCLONEDX) ## bin/mems.cdx.json: what the binary was built of (CycloneDX)
+sbom: build $(CYCLONEDX) ## bin/mems.cdx.json: the bill of materials of the binary (CycloneDX)
 	@# Its warnings are about licences that it does not recognise; what counts is checked.
 	@$(CYCLONEDX) bin -json -std -licenses -version $(VERSION) -output bin/mems.cdx.json bin/mems 2>$(TOOLS)/sbom.log || \
 	  { cat $(TOOLS)/sbom.log; exit 1; }
@@ -341,7 +341,7 @@ sbom: build $(CYCLONEDX) ## bin/mems.cdx.json: what the binary was built of (Cyc
 	@echo "bin/mems.cdx.json names $$(grep -c '"purl"' bin/mems.cdx.json) modules"
 
 .PHONY: release-check
-release-check: $(GORELEASER) $(CYCLONEDX) ## try a release, into bin/release; publishes nothing
+release-check: $(GORELEASER) $(CYCLONEDX) ## build a release into bin/release without publishing it
 	@PATH="$(dir $(CYCLONEDX)):$$PATH" $(GORELEASER) release --snapshot --clean --skip=publish
 
 .PHONY: release
@@ -360,7 +360,7 @@ fmt: $(GOLANGCI) $(DESK)/node_modules/.package-lock.json ## format Go (gofumpt, 
 	@$(PRETTIER) --log-level warn --write $(WEB_FILES)
 
 .PHONY: check-fmt
-check-fmt: go-present $(DESK)/node_modules/.package-lock.json ## fail when a file is not as "make fmt" lays it out
+check-fmt: go-present $(DESK)/node_modules/.package-lock.json ## fail unless every file is formatted as by "make fmt"
 	@files=$$(git ls-files '*.go' | xargs -r "$$($(GO) env GOROOT)/bin/gofmt" -l); \
 	if [ -n "$$files" ]; then printf '%s\n' "$$files"; echo "not formatted: run 'make fmt'" >&2; exit 1; fi
 	@$(PRETTIER) --log-level warn --check $(WEB_FILES)
@@ -380,7 +380,7 @@ actionlint: $(ACTIONLINT) ## check the workflows under .github
 	@$(ACTIONLINT) && echo "workflows are sound"
 
 .PHONY: vuln
-vuln: $(GOVULNCHECK) | npm-present ## known vulnerabilities in what we call and build with; needs the network
+vuln: $(GOVULNCHECK) | npm-present ## report known vulnerabilities in dependencies and tools; needs the network
 	@$(GOVULNCHECK) ./...
 	@for tree in gen $(DESK) $(GENERATORS) internal/publish/conformance; do \
 	  echo "npm audit in $$tree"; (cd $$tree && npm audit --package-lock-only); \
@@ -391,7 +391,7 @@ pin: ## pin actions by commit and images by digest, looked up from their origins
 	@.ci/pin
 
 .PHONY: clean
-clean: ## remove what was built; private databases in .mems stay
+clean: ## remove build output; private databases in .mems stay
 	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules $(GENERATORS)/node_modules $(GENERATORS)/out $(GENERATORS)/go/oapi $(GENERATORS)/go/ogen $(DESK)/node_modules $(DESK)/test-results
 
 $(GOLANGCI): | go-present

@@ -17,4 +17,4 @@ const Latest = 29
 
 // Backstops are the migrations with the triggers that refuse a double booking
 // from any writer, or keep what is final. They are left out on engines without triggers.
-var Backstops = []int64{2, 5, 23}
+var Backstops = []int64{2, 5, 23, 27}

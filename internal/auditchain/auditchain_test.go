@@ -26,17 +26,17 @@ func TestEveryAlterationIsFound(t *testing.T) {
 		1, 7, 2, 0, 0, 0, 1, 1, 'b', 2, 0, 0, 0, 2, 0, 1, 1, 'c', 0,
 	}})
 	if len(whole.chains) != 4 || len(whole.entries) != 8 || whole.chains[1].PrunedSeq != 2 {
-		t.Fatalf("%d chains with %d entries, the first one pruned to %d", len(whole.chains), len(whole.entries), whole.chains[1].PrunedSeq)
+		t.Fatalf("%d chains with %d entries, the first one pruned to %d; want 4, 8 and 2", len(whole.chains), len(whole.entries), whole.chains[1].PrunedSeq)
 	}
 	if r := whole.verify(); len(r.Faults) > 0 {
-		t.Fatalf("a whole trail is blamed: %q", r.Faults)
+		t.Fatalf("faults in an intact trail: %q, want none", r.Faults)
 	}
 	for i := range whole.entries {
 		for _, a := range alterations {
 			tr := whole.clone()
 			a.alter(&tr.entries[i], &source{[]byte{7, 3, 5}})
 			if len(tr.verify().Faults) == 0 {
-				t.Errorf("entry %d: %s altered, and nothing is found", i, a.name)
+				t.Errorf("entry %d: %s altered and not found, want a fault", i, a.name)
 			}
 		}
 	}
@@ -45,8 +45,27 @@ func TestEveryAlterationIsFound(t *testing.T) {
 			tr := whole.clone()
 			a.alter(&tr.chains[i+1], &source{[]byte{7, 3, 5}})
 			if len(tr.verify().Faults) == 0 {
-				t.Errorf("chain %d: %s altered, and nothing is found", tr.chains[i+1].ID, a.name)
+				t.Errorf("chain %d: %s altered and not found, want a fault", tr.chains[i+1].ID, a.name)
 			}
+		}
+	}
+}
+
+// A fault names the entries that are gone: one, or the first and the last.
+func TestFaultsNameMissingEntries(t *testing.T) {
+	t.Parallel()
+	whole := write(&source{[]byte{0, 0, 0, 2}})
+	for _, c := range []struct {
+		kept int
+		want string
+	}{
+		{1, "chain 2: entry 2 is gone"},
+		{0, "chain 2: entries 1 to 2 are gone"},
+	} {
+		tr := whole.clone()
+		tr.entries = tr.entries[:c.kept]
+		if got := tr.verify().Faults; len(got) != 1 || got[0] != c.want {
+			t.Errorf("%d of 2 entries: faults %q, want %q", c.kept, got, c.want)
 		}
 	}
 }
@@ -66,12 +85,12 @@ func TestAnchorOutlivesSeals(t *testing.T) {
 	chain.SealedSeq, chain.SealedHash = tip.Seq, tip.Hash
 	*chain.SealSeq, chain.Seal = tip.Seq, tip.Seal(testKeys[0])
 	if r := tr.verify(); len(r.Faults) > 0 {
-		t.Fatalf("without an anchor: %q", r.Faults)
+		t.Fatalf("faults without an anchor: %q, want none", r.Faults)
 	}
 	v := NewVerifier(testKeys, tr.chains, heads)
 	v.Entry(&tr.entries[0])
 	if r := v.Finish(); len(r.Faults) == 0 {
-		t.Error("the entry of the anchor is gone, and nothing is found")
+		t.Error("the entry of the anchor is gone and not reported, want a fault")
 	}
 }
 

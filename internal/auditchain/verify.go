@@ -53,6 +53,15 @@ func (r *Report) unknownKey(id []byte, format string, args ...any) {
 	r.fault(format+" with a key that is not in MEMS_AUDIT_KEYS (unknown key %x): what it wrote cannot be verified without it", append(args, id)...)
 }
 
+// missing reports that the entries first to last of a chain do not exist.
+func (r *Report) missing(chain, first, last int64) {
+	if first == last {
+		r.fault("chain %d: entry %d is gone", chain, first)
+		return
+	}
+	r.fault("chain %d: entries %d to %d are gone", chain, first, last)
+}
+
 // checkChains checks the list of chains, the root first, each of which is bound to the
 // previous one. It returns them by id.
 func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
@@ -62,7 +71,7 @@ func (r *Report) checkChains(rows []Chain, keys []Key) map[int64]Chain {
 		return chains
 	}
 	if started := int64(len(rows)) - 1; started != rows[0].SealedSeq {
-		r.fault("%d chains were started, but %d exist", rows[0].SealedSeq, started)
+		r.fault("number of chains: %d were started, %d exist", rows[0].SealedSeq, started)
 	}
 	for i, row := range rows[1:] {
 		chains[row.ID] = row
@@ -140,10 +149,8 @@ func (w *Verifier) Entry(row *Entry) int64 {
 		w.checkSeal(&w.at, w.last.Seq, w.last.Hash)
 	}
 	switch {
-	case row.Seq == w.last.Seq+2:
-		w.report.fault("chain %d: entry %d is gone", row.Chain, row.Seq-1)
 	case row.Seq != w.last.Seq+1:
-		w.report.fault("chain %d: entries %d to %d are gone", row.Chain, w.last.Seq+1, row.Seq-1)
+		w.report.missing(row.Chain, w.last.Seq+1, row.Seq-1)
 	case row.ID <= w.last.ID:
 		w.report.fault("chain %d, entry %d: is not where it was written", row.Chain, row.Seq)
 	default:
@@ -203,9 +210,9 @@ func (w *Verifier) endChain() {
 		return
 	}
 	if w.last.Seq < w.at.SealedSeq {
-		w.report.fault("chain %d: entries %d to %d are gone", w.last.Chain, w.last.Seq+1, w.at.SealedSeq)
+		w.report.missing(w.last.Chain, w.last.Seq+1, w.at.SealedSeq)
 	} else if w.at.Sealed() && w.last.Seq < *w.at.SealSeq {
-		w.report.fault("chain %d: entries %d to %d are gone", w.last.Chain, w.last.Seq+1, *w.at.SealSeq)
+		w.report.missing(w.last.Chain, w.last.Seq+1, *w.at.SealSeq)
 	}
 	w.report.Heads = append(w.report.Heads, Head{w.last.Chain, w.last.Seq, hex.EncodeToString(w.last.Hash)})
 }
@@ -215,11 +222,11 @@ func (w *Verifier) Finish() Report {
 	w.endChain()
 	for id, chain := range w.chains { // chains without any entry
 		if chain.SealedSeq > chain.PrunedSeq {
-			w.report.fault("chain %d: all of its %d entries are gone", id, chain.SealedSeq)
+			w.report.missing(id, chain.PrunedSeq+1, chain.SealedSeq)
 			continue
 		}
 		if chain.Sealed() && *chain.SealSeq > chain.PrunedSeq {
-			w.report.fault("chain %d: all of its %d entries are gone", id, *chain.SealSeq)
+			w.report.missing(id, chain.PrunedSeq+1, *chain.SealSeq)
 			continue
 		}
 		end := chain.Hash

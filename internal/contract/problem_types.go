@@ -384,7 +384,7 @@ var problemTypes = []ProblemType{
 	{
 		api.ProblemSlugOutcomeUnknown, 503, "Outcome unknown",
 		"The connection was lost while the change was being committed. Check whether it was made before retrying.",
-		"The database connection was lost after the commit was sent and before it was confirmed. The change was made completely or not at all. Read the record, or the day's list, to find out; a booking that was made appears there.",
+		"The database connection was lost after the commit was sent and before it was confirmed. The change was made completely or not at all. Send the same request with the same Idempotency-Key, which makes it at most once, or read the record or the day's list to find out. A plan that is applied step by step may be applied in part.",
 	},
 }
 

@@ -14,11 +14,11 @@ type Problem struct {
 	Slug      api.ProblemSlug
 }
 
-// returned holds each Problem that a client of this process has received.
+// returned holds each Problem that a client of this process has received, except at random.
 var returned sync.Map
 
 // Unreached returns the x-problems, by operation, that no client of this process has
-// received. For the problem types in anywhere, one operation that returned them is enough.
+// received, except at random. For the problem types in anywhere, one operation that returned them is enough.
 func Unreached(anywhere []api.ProblemSlug) ([]Problem, error) {
 	contract, err := embeddedContract()
 	if err != nil {

@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -330,6 +333,20 @@ func TestMigrationFiles(t *testing.T) {
 	// Gaps in the numbers are allowed: parallel branches reserve theirs.
 	if last := filepath.Base(names[len(names)-1]); !strings.HasPrefix(last, fmt.Sprintf("%05d_", db.Latest)) {
 		t.Errorf("the newest migration is %s, and db.Latest is %d", last, db.Latest)
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(db.Migrations, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version, err := strconv.ParseInt(filepath.Base(name)[:5], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Engines without triggers leave out whole files.
+		if creates := bytes.Contains(text, []byte("CREATE TRIGGER")); creates != slices.Contains(db.Backstops, version) {
+			t.Errorf("%s creates triggers: %v, in db.Backstops: %v", name, creates, !creates)
+		}
 	}
 	for name, text := range map[string]string{
 		"00001_unknown.sql":   "-- +goose Up\n-- +goose NO TRANSACTION\nSELECT 1;\n",

@@ -92,7 +92,7 @@ func TestEveryOperationByEveryRole(t *testing.T) {
 		for method, op := range item.Operations() {
 			needs := clinic.Permission(op.Extensions["x-permission"].(string))
 			if needs != clinic.Public && !strings.Contains(op.Description, "Permission: `"+string(needs)+"`.") {
-				t.Errorf("%s does not tell its readers that it needs %s", op.OperationID, needs)
+				t.Errorf("the description of %s lacks its permission %s", op.OperationID, needs)
 			}
 			request := contracttest.Request{Method: method, Path: strings.NewReplacer("{id}", "999999", "{time_off_id}", "9", "{slug}", "not-found").Replace(path), Body: exampleOf(op)}
 			for name, client := range clients {
@@ -110,7 +110,7 @@ func TestEveryOperationByEveryRole(t *testing.T) {
 				refused := answer.Status == 401 || answer.Status == 403
 				if foreign := name == "doctor" && answer.Status == 403 && caller.May(needs); foreign {
 					if strings.Contains(string(answer.Body), `"permission"`) {
-						t.Errorf("%s by a doctor: %s", op.OperationID, answer.Body)
+						t.Errorf("%s by a doctor: the 403 names a permission, want it to name the calendar: %s", op.OperationID, answer.Body)
 					}
 					continue // has the permission; the example is another doctor's calendar
 				}
@@ -118,7 +118,7 @@ func TestEveryOperationByEveryRole(t *testing.T) {
 					t.Errorf("%s by %s: %d %s, want %v", op.OperationID, name, answer.Status, answer.Body, want)
 				}
 				if answer.Status == 401 && answer.Header.Get("WWW-Authenticate") == "" {
-					t.Errorf("%s: 401 without a challenge", op.OperationID)
+					t.Errorf("%s: 401 without WWW-Authenticate, want one", op.OperationID)
 				}
 			}
 		}
@@ -255,18 +255,18 @@ func TestReach(t *testing.T) {
 			answer.Want(t, 200, "").Decode(t, &page)
 			for _, item := range page.Items {
 				if one := client.Get(fmt.Sprintf(list.item, item.ID)); one.Status != 200 {
-					t.Errorf("%s: %s shows %s, which alone is %d", name, list.path, item.ID, one.Status)
+					t.Errorf("%s: %s lists %s, but reading it returns %d, want 200", name, list.path, item.ID, one.Status)
 				}
 			}
 			if name != "rival" && strings.HasPrefix(list.path, "/patients") && len(page.Items) == 0 && list.path == "/patients" {
-				t.Errorf("%s: %s shows nobody", name, list.path)
+				t.Errorf("%s: %s lists no patient, want some", name, list.path)
 			}
 		}
 	}
 	// A partner learns that somebody like this is registered, and not who.
 	clash := rival.Post("/patients", object{"first_name": "Ref", "last_name": "Erred", "birth_date": "1980-01-01", "on_possible_duplicate": "refuse"}).Want(t, 409, "possible-duplicate")
 	if strings.Contains(string(clash.Body), `"candidates"`) {
-		t.Errorf("shows candidates: %s", clash.Body)
+		t.Errorf("the refusal has candidates, want none: %s", clash.Body)
 	}
 }
 
@@ -279,12 +279,12 @@ func TestKeys(t *testing.T) {
 	var me api.Caller
 	client.Get("/me").Want(t, 200, "").Decode(t, &me)
 	if me.Subject != fmt.Sprintf("key:%d", id) || me.Kind != "key" || !slices.Contains(me.Permissions, "patients:write") {
-		t.Errorf("%+v", me)
+		t.Errorf("caller %+v, want the key with its permissions", me)
 	}
 	var record api.APIKey
 	s.Get(fmt.Sprintf("/api-keys/%d", id)).Want(t, 200, "").Decode(t, &record)
 	if record.LastUsedAt.IsNull() || record.CreatedBy != "key:1" {
-		t.Errorf("%+v", record)
+		t.Errorf("key %+v, want a last use, and created by key:1", record)
 	}
 	for _, wrong := range []string{"", "x", "mems_1_", "mems_1_" + strings.Repeat("A", 43), "mems_-1_" + strings.Repeat("A", 43), "mems_99_" + strings.Repeat("A", 43), "MEMS_1_" + strings.Repeat("A", 43), strings.Repeat("9", 10000)} {
 		contracttest.New(t, s.url).With("X-API-Key", wrong).Get("/patients").Want(t, 401, "unauthenticated")
@@ -311,7 +311,7 @@ func TestKeys(t *testing.T) {
 		"OtherScope":           {"name": "x", "role": "partner", "scopes": []string{"audit:read"}},
 	} {
 		if r := s.Post("/api-keys", body); r.Status != 422 {
-			t.Errorf("%s: %d %s", name, r.Status, r.Body)
+			t.Errorf("%s: status %d, want 422: %s", name, r.Status, r.Body)
 		}
 	}
 	s.Post("/api-keys", object{"name": "x", "role": "doctor", "doctor_id": 999}).Want(t, 404, "doctor-not-found")
@@ -321,7 +321,7 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(strings.Join(dump, " "), "mems_") {
-		t.Errorf("%v", dump)
+		t.Errorf("the table holds a key in plain text, want hashes: %v", dump)
 	}
 }
 

@@ -66,11 +66,11 @@ func TestAffectedByChanges(t *testing.T) {
 	// A plan starts from what was said.
 	plan, _ := f.planned(object{"doctor_id": doctor, "start_time": early.StartTime, "end_time": late.EndTime})
 	if len(plan.Items) != 3 {
-		t.Errorf("%+v", plan.Items)
+		t.Errorf("plan has items %+v, want 3", plan.Items)
 	}
 	for _, i := range plan.Items {
 		if slot, err := i.Proposal.Get(); err != nil || slot.DoctorID != other {
-			t.Errorf("%+v", i)
+			t.Errorf("item %+v, want a proposal with the other doctor", i)
 		}
 	}
 }
@@ -220,6 +220,6 @@ func TestAlternativesWithoutHours(t *testing.T) {
 	f.booked(f.patient(), doctor, "2027-03-08T19:00:00Z", 30)
 	p := f.problem(f.book(f.patient(), doctor, "2027-03-08T19:00:00Z", 30), 409, "doctor-overlap")
 	if len(p.Alternatives) == 0 || !p.Alternatives[0].StartTime.Equal(at("2027-03-08T19:30:00Z")) {
-		t.Errorf("%+v", p.Alternatives)
+		t.Errorf("alternatives %+v, want the first on 8 March at 19:30", p.Alternatives)
 	}
 }

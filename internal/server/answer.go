@@ -181,7 +181,7 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.AllowedStatuses = append(p.AllowedStatuses, api.AppointmentStatus(s))
 			words = append(words, string(s))
 		}
-		p.Detail = "The appointment is " + string(e.Current) + "; nothing can follow that."
+		p.Detail = "The appointment is " + string(e.Current) + "; only undo can change it, for a limited time."
 		if len(words) > 0 {
 			p.Detail = "The appointment is " + string(e.Current) + "; it can become " + strings.Join(words, ", ") + "."
 		}

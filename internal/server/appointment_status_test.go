@@ -30,17 +30,17 @@ func TestChangeAppointmentStatus(t *testing.T) {
 	}
 	p := f.problem(f.act(a.ID, "start"), 409, "invalid-transition")
 	if *p.CurrentStatus != "scheduled" || !slices.Equal(p.AllowedStatuses, []api.AppointmentStatus{"confirmed", "checked_in", "cancelled"}) {
-		t.Errorf("%+v: a no-show is not possible yet", p)
+		t.Errorf("problem %+v, want status scheduled, and no-show not allowed before the start", p)
 	}
 	f.act(a.ID, "no-show").Want(t, 409, "invalid-transition")
 	if got := status(by("confirm", " Front desk ")); got != "confirmed" {
-		t.Errorf("got %s", got)
+		t.Errorf("status %s, want confirmed", got)
 	}
 	f.act(a.ID, "confirm").Want(t, 409, "invalid-transition")
 	f.Send(contracttest.Request{Method: "POST", Path: path + "check-in", Header: http.Header{"If-Match": {`"1"`}}}).Want(t, 412, "precondition-failed")
 	for _, step := range []struct{ action, status string }{{"check-in", "checked_in"}, {"start", "in_progress"}, {"complete", "completed"}, {"undo", "in_progress"}, {"undo", "checked_in"}, {"leave", "left_without_being_seen"}} {
 		if got := status(f.act(a.ID, step.action)); got != api.AppointmentStatus(step.status) {
-			t.Errorf("%s: %s", step.action, got)
+			t.Errorf("%s: status %s, want %s", step.action, got, step.status)
 		}
 	}
 	f.act(999_999, "confirm").Want(t, 404, "appointment-not-found")
@@ -55,7 +55,7 @@ func TestChangeAppointmentStatus(t *testing.T) {
 		actor, _ := e.Actor.Get()
 		told = append(told, fmt.Sprint(e.Action, " ", from, ">", e.ToStatus, " ", actor))
 		if id, _ := e.RoomID.Get(); id != room || !e.StartTime.Equal(a.StartTime) || e.DurationMinutes != 30 || !e.At.Equal(now) {
-			t.Errorf("%+v", e)
+			t.Errorf("event %+v, want the room, start, length and time of the appointment", e)
 		}
 	}
 	if want := []string{
@@ -100,7 +100,7 @@ func TestUndo(t *testing.T) {
 		var back api.Appointment
 		f.act(a.ID, "undo").Want(t, 200, "").Decode(t, &back)
 		if back.Status != "scheduled" || back.Cancellation != nil {
-			t.Errorf("%+v", back)
+			t.Errorf("after undo %+v, want scheduled without a cancellation", back)
 		}
 		f.book(f.patient(), doctor, "2027-03-02T10:00:00Z", 30).Want(t, 409, "doctor-overlap")
 		cancel(a.ID)
@@ -122,7 +122,7 @@ func TestUndo(t *testing.T) {
 		f.pass(4*time.Hour + time.Second)
 		p := f.problem(f.act(a.ID, "undo"), 409, "invalid-transition")
 		if *p.CurrentStatus != "confirmed" {
-			t.Errorf("%+v", p)
+			t.Errorf("problem %+v, want current status confirmed", p)
 		}
 	})
 }
@@ -140,10 +140,10 @@ func TestReschedule(t *testing.T) {
 		return a
 	}
 	if got := moved(object{"start_time": "2027-03-02T10:15:00Z"}); got.ID != a.ID || !got.StartTime.Equal(at("2027-03-02T10:15:00Z")) || got.DurationMinutes != 30 {
-		t.Errorf("over its own old time: %+v", got)
+		t.Errorf("rescheduled over its own old time %+v, want the same id at 10:15 for 30 minutes", got)
 	}
 	if got := moved(object{"duration_minutes": 60, "doctor_id": colleague}); got.DoctorID != colleague || !got.EndTime.Equal(at("2027-03-02T11:15:00Z")) {
-		t.Errorf("%+v", got)
+		t.Errorf("rescheduled %+v, want the colleague, until 11:15", got)
 	}
 	f.booked(f.patient(), doctor, "2027-03-02T10:15:00Z", 30) // the old time is free
 	unchanged := string(f.Get(fmt.Sprintf("/appointments/%d", a.ID)).Body)
@@ -171,7 +171,7 @@ func TestReschedule(t *testing.T) {
 		move(refused.body).Want(t, refused.status, refused.problemType)
 	}
 	if got := string(f.Get(fmt.Sprintf("/appointments/%d", a.ID)).Body); got != unchanged {
-		t.Errorf("a refusal changed it: %s, was %s", got, unchanged)
+		t.Errorf("after a refusal the appointment is %s, want it unchanged: %s", got, unchanged)
 	}
 	f.book(f.patient(), colleague, "2027-03-02T10:15:00Z", 60).Want(t, 409, "doctor-overlap") // and it still holds its time
 	f.Send(contracttest.Request{Method: "POST", Path: path, Body: object{"duration_minutes": 15}, Header: http.Header{"If-Match": {`"1"`}}}).Want(t, 412, "precondition-failed")
@@ -179,21 +179,21 @@ func TestReschedule(t *testing.T) {
 
 	room := f.room()
 	if got := moved(object{"any_room": true}); got.RoomID.MustGet() != room {
-		t.Errorf("%+v", got)
+		t.Errorf("rescheduled to any room %+v, want the suitable one", got)
 	}
 	f.act(a.ID, "confirm").Want(t, 200, "")
 	if got := moved(object{"room_id": nil}); !got.RoomID.IsNull() || got.Status != "confirmed" {
-		t.Errorf("%+v", got)
+		t.Errorf("rescheduled to no room %+v, want no room, and confirmed", got)
 	}
 	f.pass(23 * time.Hour)
 	f.act(a.ID, "check-in").Want(t, 200, "")
 	if p := f.problem(move(object{"duration_minutes": 15}), 409, "invalid-transition"); *p.CurrentStatus != "checked_in" {
-		t.Errorf("%+v", p)
+		t.Errorf("problem %+v, want current status checked_in", p)
 	}
 	var history api.AppointmentHistory
 	f.Get(fmt.Sprintf("/appointments/%d/history", a.ID)).Want(t, 200, "").Decode(t, &history)
 	if e := history.Items[2]; e.Action != "reschedule" || e.DoctorID != colleague || e.DurationMinutes != 60 || len(history.Items) != 7 {
-		t.Errorf("history %+v", history.Items)
+		t.Errorf("history %+v, want 7 events, the third a reschedule to the colleague for 60 minutes", history.Items)
 	}
 }
 
@@ -242,11 +242,11 @@ func TestReschedulesCross(t *testing.T) {
 	})
 	for answer := range answers {
 		if !slices.Contains([]string{"200 ", "201 ", "409 doctor-overlap", "409 patient-overlap", "409 room-overlap"}, answer) {
-			t.Errorf("answers %v", answers)
+			t.Errorf("responses %v, want only successes and overlaps", answers)
 		}
 	}
 	if answers["200 "] == 0 || answers["409 doctor-overlap"] == 0 {
-		t.Errorf("nothing met: %v", answers)
+		t.Errorf("responses %v, want some reschedules and some overlaps", answers)
 	}
 	for _, party := range []string{"doctor_id", "patient_id", "room_id"} {
 		var overlaps int
@@ -256,7 +256,7 @@ func TestReschedulesCross(t *testing.T) {
 			t.Fatal(err)
 		}
 		if overlaps != 0 {
-			t.Errorf("%d overlaps of %s", overlaps, party)
+			t.Errorf("%d overlaps of %s, want 0", overlaps, party)
 		}
 	}
 	var stored, events int
@@ -270,6 +270,6 @@ func TestReschedulesCross(t *testing.T) {
 		t.Fatal(err)
 	}
 	if events != stored+answers["200 "] {
-		t.Errorf("%d events of %d bookings and %d moves", events, stored, answers["200 "])
+		t.Errorf("%d events of %d bookings and %d reschedules, want one each", events, stored, answers["200 "])
 	}
 }

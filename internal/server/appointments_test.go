@@ -34,11 +34,11 @@ func TestBookAppointment(t *testing.T) {
 				t.Errorf("sent %s, got %s, want %s", sent, r.Body, want)
 			}
 			if !a.EndTime.Equal(a.StartTime.Add(30 * time.Minute)) {
-				t.Errorf("ends at %s", a.EndTime)
+				t.Errorf("ends at %s, want 30 minutes after the start", a.EndTime)
 			}
 			read := f.Get(r.Header.Get("Location")).Want(t, 200, "")
 			if string(read.Body) != string(r.Body) || read.Header.Get("ETag") != r.Header.Get("ETag") {
-				t.Errorf("read %s %s, booked %s %s", read.Body, read.Header.Get("ETag"), r.Body, r.Header.Get("ETag"))
+				t.Errorf("read %s %s, want as booked, %s %s", read.Body, read.Header.Get("ETag"), r.Body, r.Header.Get("ETag"))
 			}
 		}
 	})
@@ -96,7 +96,7 @@ func TestBookAppointment(t *testing.T) {
 					t.Fatal("no conflict")
 				}
 				if strings.Contains(string(r.Body), "patient_id") {
-					t.Errorf("tells whose time it is: %s", r.Body)
+					t.Errorf("the refusal names the patient, want no patient_id: %s", r.Body)
 				}
 			})
 		}
@@ -185,15 +185,15 @@ func TestCancelAppointment(t *testing.T) {
 	}}).Want(t, 200, "")
 	r.Decode(t, &cancelled)
 	if cancelled.Status != api.AppointmentStatusCancelled || cancelled.Cancellation == nil || r.Header.Get("ETag") != `"2"` {
-		t.Errorf("cancelled: %s", r.Body)
+		t.Errorf("cancelled %s, want status cancelled, a cancellation and version 2", r.Body)
 	}
 	if note, _ := cancelled.Cancellation.Note.Get(); note != "Will call." {
-		t.Errorf("note %q", note)
+		t.Errorf("note %q, want \"Will call.\"", note)
 	}
 	var p api.Problem
 	f.Post(path, object{"reason": "other"}).Want(t, 409, "invalid-transition").Decode(t, &p)
 	if p.CurrentStatus == nil || *p.CurrentStatus != api.AppointmentStatusCancelled {
-		t.Errorf("current status %v", p.CurrentStatus)
+		t.Errorf("current status %v, want cancelled", p.CurrentStatus)
 	}
 	f.booked(patient, doctor, "2027-03-02T10:00:00Z", 30) // the time is free again
 	f.Post("/appointments/999999/cancel", object{"reason": "other"}).Want(t, 404, "appointment-not-found")
@@ -204,7 +204,7 @@ func TestCancelAppointment(t *testing.T) {
 	p = api.Problem{}
 	f.Post(fmt.Sprintf("/appointments/%d/cancel", a.ID+1), object{"reason": "other"}).Want(t, 409, "invalid-transition").Decode(t, &p)
 	if !slices.Equal(p.AllowedStatuses, []api.AppointmentStatus{"in_progress", "left_without_being_seen"}) {
-		t.Errorf("allowed %v", p.AllowedStatuses)
+		t.Errorf("allowed statuses %v, want in_progress and left_without_being_seen", p.AllowedStatuses)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestDeactivationRacesBookings(t *testing.T) {
 		}
 	})
 	if after.Load() != 0 {
-		t.Errorf("%d bookings sent after the deactivation was answered succeeded", after.Load())
+		t.Errorf("%d bookings succeeded that were sent after the response to the deactivation, want 0", after.Load())
 	}
 	f.book(patients[0], doctor, "2028-01-01T00:00:00Z", 15).Want(t, 409, "doctor-inactive")
 	t.Logf("%d refused", refused.Load())
@@ -275,13 +275,13 @@ func TestDeleteRacesBookings(t *testing.T) {
 		case bookedStatus == 201 && deletedDoctor == 409 && deletedPatient == 409:
 		case bookedStatus == 404 && (deletedDoctor == 204 || deletedPatient == 204):
 		default:
-			t.Errorf("booking %d, delete doctor %d, delete patient %d", bookedStatus, deletedDoctor, deletedPatient)
+			t.Errorf("statuses: booking %d, deleting the doctor %d, deleting the patient %d; want a deletion or the booking to win", bookedStatus, deletedDoctor, deletedPatient)
 		}
 	}
 	var orphans int
 	if err := f.db.DB.Get(&orphans, `SELECT COUNT(*) FROM appointments a LEFT JOIN doctors d ON d.id = a.doctor_id
 		LEFT JOIN patients p ON p.id = a.patient_id WHERE d.id IS NULL OR p.id IS NULL`); err != nil || orphans != 0 {
-		t.Errorf("%d appointments without a doctor or patient (%v)", orphans, err)
+		t.Errorf("%d appointments without a doctor or patient (%v), want 0", orphans, err)
 	}
 }
 
@@ -309,11 +309,11 @@ func TestRaceForOneTimeIsAnswered(t *testing.T) {
 		if r.Status == 409 {
 			var p struct{ Alternatives []any }
 			if r.Want(t, 409, "doctor-overlap").Decode(t, &p); len(p.Alternatives) == 0 {
-				t.Error("a refusal without alternatives")
+				t.Error("a refusal without alternatives, want some")
 			}
 		}
 	}
 	if count[201] != 1 || count[409] != 63 {
-		t.Errorf("answers: %v", count)
+		t.Errorf("responses by status: %v, want one 201 and 63 409", count)
 	}
 }

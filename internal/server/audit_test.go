@@ -47,7 +47,7 @@ func TestAudit(t *testing.T) {
 	for _, e := range slices.Backward(s.trail("subject", fmt.Sprintf("key:%d", id))) {
 		got = append(got, fmt.Sprintf("%s %s %s", e.Operation, e.Action, e.Object))
 		if netip.MustParseAddr(e.Address.MustGet()) != netip.MustParseAddr("127.0.0.1") || e.RequestID.IsNull() {
-			t.Errorf("%+v", e)
+			t.Errorf("entry %+v, want the loopback address and a request id", e)
 		}
 	}
 	want := []string{
@@ -59,15 +59,15 @@ func TestAudit(t *testing.T) {
 	}
 	// All that concerns the patient, lists that showed her included.
 	if concerns := s.trail("patient_id", fmt.Sprint(p.ID)); len(concerns) != 6+1 { // and that the trail was read just now
-		t.Errorf("%d entries about the patient: %+v", len(concerns), concerns)
+		t.Errorf("%d entries about the patient, want 7: %+v", len(concerns), concerns)
 	}
 	update := s.trail("operation", "updatePatient")[0]
 	if update.RequestID.MustGet() != changed.Header.Get("X-Request-ID") || len(update.Changes) != 1 || update.Changes[0].Member != "phone" ||
 		update.Changes[0].Before.MustGet() != `"0171 5550123"` || update.Changes[0].After.MustGet() != `"0171 5559999"` {
-		t.Errorf("%+v", update)
+		t.Errorf("entry of the update %+v, want the phone number before and after", update)
 	}
 	if reads := s.trail("operation", "listAuditEntries"); len(reads) < 2 {
-		t.Errorf("reading the trail was written down %d times", len(reads))
+		t.Errorf("%d entries of reading the trail, want at least 2", len(reads))
 	}
 	// What tells who somebody is does not lie in the trail in plain text.
 	var plain []string
@@ -75,14 +75,14 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text := strings.Join(plain, "\n"); strings.Contains(text, "Geheim") || strings.Contains(text, "555") {
-		t.Errorf("plain text:\n%s", text)
+		t.Errorf("the stored trail has private values in plain text, want none:\n%s", text)
 	}
 	// Pages follow each other.
 	var first, second api.AuditList
 	s.Get("/audit", "limit", "3").Want(t, 200, "").Decode(t, &first)
 	s.Get("/audit", "limit", "3", "cursor", first.NextCursor.MustGet()).Want(t, 200, "").Decode(t, &second)
 	if len(first.Items) != 3 || first.Items[2].ID <= second.Items[0].ID {
-		t.Errorf("%+v\n%+v", first.Items, second.Items)
+		t.Errorf("pages overlap or are short, want 3 entries and then older ones:\n%+v\n%+v", first.Items, second.Items)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestEraseAndExport(t *testing.T) {
 	exported.Decode(t, &file)
 	if file.Patient.ID != p.ID || len(file.Merged) != 1 || len(file.Appointments) != 2 || len(file.History) != 5 || len(file.Tickets) != 1 ||
 		len(file.Waitlist) != 1 || len(file.Holds) != 1 || len(file.Audit) < 9 {
-		t.Errorf("%s", exported.Body)
+		t.Errorf("the export lacks records, want all of the patient's: %s", exported.Body)
 	}
 	for _, word := range []string{"marker@example.org", "MARKER-1", "Marker called", "Marker fell", "Marker shouts", "Marker waits", "Marker limps", "Markerdup"} {
 		if !strings.Contains(string(exported.Body), word) {
@@ -132,18 +132,18 @@ func TestEraseAndExport(t *testing.T) {
 	var after api.Patient
 	s.Post(erase, object{"reason": "asked"}).Want(t, 200, "").Decode(t, &after)
 	if after.ErasedAt == nil || after.Email.IsSpecified() && !after.Email.IsNull() || after.LastName == "Marker" {
-		t.Errorf("%+v", after)
+		t.Errorf("erased patient %+v, want no e-mail address or name", after)
 	}
 	for _, table := range s.tables() {
 		for _, word := range []string{"marker", "marc", "5550123", "1980-02-03"} {
 			if text := s.dump(table); strings.Contains(strings.ToLower(text), word) {
-				t.Errorf("%s still holds %q", table, word)
+				t.Errorf("%s holds %q after the erasure", table, word)
 			}
 		}
 	}
 	var visits int
 	if err := s.db.DB.Get(&visits, `SELECT COUNT(*) FROM appointments WHERE patient_id = ?`, p.ID); err != nil || visits != 2 {
-		t.Errorf("%d visits, %v", visits, err)
+		t.Errorf("%d appointments (%v), want the 2 kept", visits, err)
 	}
 	// The trail tells that there was something, and not what; but why it is gone.
 	var erased, told int
@@ -156,10 +156,10 @@ func TestEraseAndExport(t *testing.T) {
 		}
 	}
 	if erased == 0 || told != 1 {
-		t.Errorf("%d entries erased, %d tell why", erased, told)
+		t.Errorf("%d entries without private values, %d with the reason; want some, and 1", erased, told)
 	}
 	if report := s.verify(); len(report.Faults) > 0 {
-		t.Errorf("%v", report.Faults)
+		t.Errorf("faults %v, want none", report.Faults)
 	}
 	// Nobody can be booked who is nobody.
 	s.book(p.ID, doctor, "2027-03-09T09:00:00Z", 30).Want(t, 404, "patient-not-found")
@@ -247,12 +247,12 @@ func TestNoWordAboutPeople(t *testing.T) {
 	for what, text := range map[string]string{"the log": log.String(), "a partner's answers": answers.String()} {
 		for _, word := range []string{"markname", "marksurname", "markmail", "98761234"} {
 			if strings.Contains(strings.ToLower(text), word) {
-				t.Errorf("%s hold %q:\n%s", what, word, text)
+				t.Errorf("%s: contains %q, want no personal data:\n%s", what, word, text)
 			}
 		}
 	}
 	if strings.Contains(log.String(), "mems_1_") {
-		t.Error("the log holds a key")
+		t.Error("the log contains an API key")
 	}
 }
 
@@ -270,7 +270,7 @@ func TestVerifyAudit(t *testing.T) {
 		t.Fatalf("%+v", clean)
 	}
 	if again := s.verify(clean.Heads...); len(again.Faults) > 0 {
-		t.Errorf("with its own anchor: %v", again.Faults)
+		t.Errorf("faults with its own anchor: %v, want none", again.Faults)
 	}
 	chain := clean.Heads[0].Chain
 	var last int64
@@ -311,7 +311,7 @@ func TestVerifyAudit(t *testing.T) {
 				}
 			}
 			if report := s.verify(); len(report.Faults) == 0 {
-				t.Error("nothing was found")
+				t.Error("no fault found, want one")
 			} else {
 				t.Log(report.Faults)
 			}
@@ -329,10 +329,10 @@ func TestVerifyAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report := s.verify(); len(report.Faults) > 0 {
-		t.Errorf("without the anchor this cannot be seen: %v", report.Faults)
+		t.Errorf("faults without the anchor: %v, want none, as it cannot be seen", report.Faults)
 	}
 	if report := s.verify(clean.Heads...); len(report.Faults) == 0 {
-		t.Error("the anchor found nothing")
+		t.Error("no fault with the anchor, want one")
 	}
 }
 
@@ -406,10 +406,10 @@ func TestAuditKeys(t *testing.T) {
 	write(old)
 	write(current, old)
 	if faults := verify(current, old); len(faults) > 0 {
-		t.Errorf("%v", faults)
+		t.Errorf("faults with both keys: %v, want none", faults)
 	}
 	if faults := verify(current); len(faults) != 1 || !strings.Contains(faults[0], "MEMS_AUDIT_KEYS") {
-		t.Errorf("without the old key: %v", faults)
+		t.Errorf("faults without the old key: %v, want one that names MEMS_AUDIT_KEYS", faults)
 	}
 	if faults := verify(auditchain.NewKey([]byte(strings.Repeat("x", 32)))); len(faults) == 0 {
 		t.Error("another key did as well")

@@ -22,6 +22,7 @@ import (
 func TestRequestsDrawnFromTheContract(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
+	f.Random = true
 	for range 3 {
 		f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mems/gen/api"
 	"mems/internal/contracttest"
 )
 
@@ -242,4 +243,65 @@ func TestRedeliverNoMessage(t *testing.T) {
 	var hook struct{ ID int64 }
 	f.Post("/webhooks", object{"url": "https://partner.example.org/hook", "types": []string{"patient.*"}}).Want(t, 201, "").Decode(t, &hook)
 	f.Post(fmt.Sprintf("/webhooks/%d/deliveries/%d/redeliver", hook.ID, noRecord), nil).Want(t, 404, "delivery-not-found")
+}
+
+// What comes before the operation, sent by the client that holds responses to the contract.
+func TestRequestsOfOtherSitesAndProxies(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	f.With("Origin", "https://evil.example").Post("/patients", object{}).Want(t, 403, "cross-origin")
+	f.With("X-Forwarded-For", "192.0.2.1").Get("/patients").Want(t, 403, "local-only")
+}
+
+func TestTransitionsThatAreNotAllowed(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	a := f.booked(f.patient(), f.doctor(), "2027-03-01T08:30:00Z", 30)
+	f.act(a.ID, "complete").Want(t, 409, "invalid-transition")
+	f.act(a.ID, "leave").Want(t, 409, "invalid-transition")
+	f.act(a.ID, "check-in").Want(t, 200, "")
+	f.act(a.ID, "check-in").Want(t, 409, "invalid-transition")
+	f.act(a.ID, "leave").Want(t, 200, "")
+	var p api.Problem
+	f.act(a.ID, "leave").Want(t, 409, "invalid-transition").Decode(t, &p)
+	if want := "The appointment is left_without_being_seen; only undo can change it, for a limited time."; p.Detail != want {
+		t.Errorf("detail %q, want %q", p.Detail, want)
+	}
+	f.act(a.ID, "undo").Want(t, 200, "")
+
+	doctor := f.doctor()
+	f.hours(doctor, "UTC", "08:00-18:00")
+	path := fmt.Sprintf("/tickets/%d", ticketOf(t, f.walkIn(doctor), 201).ID)
+	f.Post(path+"/leave", nil).Want(t, 200, "")
+	f.Post(path+"/call", nil).Want(t, 409, "invalid-ticket-transition")
+	f.Post(path+"/start", nil).Want(t, 409, "invalid-ticket-transition")
+}
+
+func TestRefusedReschedules(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	const start, later = "2027-03-02T10:00:00Z", "2027-03-02T14:00:00Z"
+	doctor, colleague := f.doctor(), f.doctor()
+	a := f.booked(f.patient(), doctor, start, 30)
+	f.Post(fmt.Sprintf("/doctors/%d/time-off", doctor), object{
+		"start_time": later, "end_time": "2027-03-02T15:00:00Z", "reason": "training",
+	}).Want(t, 201, "")
+	f.reschedule(a.ID, object{"start_time": later}).Want(t, 409, "time-off")
+
+	f.reschedule(a.ID, object{"doctor_id": colleague}).Want(t, 200, "")
+	f.deactivate("doctors", doctor)
+	f.act(a.ID, "undo").Want(t, 409, "doctor-inactive")
+}
+
+func TestReferencesToNoRecord(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	const start = "2027-03-02T10:00:00Z"
+	doctor, inactive := f.doctor(), f.doctor()
+	f.deactivate("doctors", inactive)
+	f.hold(doctor, start, object{"room_id": noRecord}).Want(t, 404, "room-not-found")
+	f.hold(inactive, start, nil).Want(t, 409, "doctor-inactive")
+	f.Get("/availability/next", "type_id", fmt.Sprint(noRecord)).Want(t, 404, "appointment-type-not-found")
+	f.Get(fmt.Sprintf("/patients/%d/merge-preview", f.patient()), "duplicate_id", fmt.Sprint(noRecord)).Want(t, 404, "patient-not-found")
+	f.Post(fmt.Sprintf("/webhooks/%d/deliveries/1/redeliver", noRecord), nil).Want(t, 404, "webhook-not-found")
 }

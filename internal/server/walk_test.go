@@ -24,6 +24,7 @@ import (
 func TestOperationsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
+	f.Random = true
 	const records, requests = 12, 1500
 	for range records {
 		f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)

@@ -28,24 +28,24 @@ func TestWalkIsBounded(t *testing.T) {
 				parts++
 				days := int((part.End.Sub(part.Start) + 24*time.Hour - 1) / (24 * time.Hour))
 				if !part.Start.Equal(end) || !part.Start.Before(part.End) || days > 1 && days*doctors > doctorDaysAtOnce {
-					t.Fatalf("part %v of %d doctors after %s", part, doctors, end)
+					t.Fatalf("part %v of %d doctors after %s: want the parts adjoining, and of one day or few doctor-days", part, doctors, end)
 				}
 				end = part.End
 				return nil
 			})
 			if err != nil || left < 0 || parts > 100 {
-				t.Fatalf("%v, %d left after %d parts", err, left, parts)
+				t.Fatalf("error %v, %d doctor-days left after %d parts; want no error, none overdrawn, at most 100 parts", err, left, parts)
 			}
 			if doctors > 0 && !searched.Equal(end) {
-				t.Fatalf("searched up to %s, came to %s", searched, end)
+				t.Fatalf("searched up to %s, want the end of the last part, %s", searched, end)
 			}
 			if !searched.After(from) {
-				t.Fatalf("does not get on at %s", from)
+				t.Fatalf("no progress from %s", from)
 			}
 			from = searched
 		}
 		if searches > 92 {
-			t.Fatalf("%d searches", searches)
+			t.Fatalf("%d searches, want at most 92", searches)
 		}
 	})
 }
@@ -60,10 +60,10 @@ func TestWalkEndsEarly(t *testing.T) {
 			return end
 		})
 		if visits != 1 || left != MaxDoctorDays-10 {
-			t.Errorf("%d visits, %d left", visits, left)
+			t.Errorf("%d parts and %d doctor-days left, want 1 part of 10 doctor-days", visits, left)
 		}
 		if errors.Is(end, errFound) != (err == nil) || err == nil && !searched.Equal(window.End) {
-			t.Errorf("%v: %v %v", end, searched, err)
+			t.Errorf("part ended with %v: searched to %v, error %v", end, searched, err)
 		}
 	}
 }

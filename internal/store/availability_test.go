@@ -39,9 +39,9 @@ func TestAvailabilityStatements(t *testing.T) {
 	add(58)
 	many, manySlots := store.CountAvailability(t, f.store, kind.ID, f.patients[0], now.Add(time.Hour))
 	if few != many || few > 20 {
-		t.Errorf("%d statements for 2 doctors, %d for 60", few, many)
+		t.Errorf("%d statements for 2 doctors, %d for 60; want the same, at most 20", few, many)
 	}
 	if fewSlots == 0 || manySlots <= fewSlots {
-		t.Errorf("%d slots of 2 doctors, %d of 60", fewSlots, manySlots)
+		t.Errorf("%d slots of 2 doctors, %d of 60; want more of more doctors", fewSlots, manySlots)
 	}
 }

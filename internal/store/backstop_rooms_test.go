@@ -79,14 +79,14 @@ func TestBackstopKnowsRoomsAndOverbooking(t *testing.T) {
 	_, err = f.DB.Exec(`UPDATE appointments SET patient_overbooked = 0 WHERE patient_overbooked = 1`)
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) || e.Number != 45002 {
-		t.Errorf("flag taken away: %v", err)
+		t.Errorf("clearing patient_overbooked: error %v, want number 45002", err)
 	}
 	_, err = f.DB.Exec(`UPDATE appointments SET room_id = ? WHERE patient_id = ?`, room.ID, p[3])
 	if !errors.As(err, &e) || e.Number != 45003 {
-		t.Errorf("moved into a room in use: %v", err)
+		t.Errorf("changing to a room in use: error %v, want number 45003", err)
 	}
 	if n := f.mirrorDifferences(t); n != 0 {
-		t.Errorf("the mirror differs in %d rows", n)
+		t.Errorf("the mirror differs in %d rows, want 0", n)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestBackstopRoomsAgainstRawWriters(t *testing.T) {
 				}
 			})
 			if inserted.Load() == 0 || refused.Load() == 0 {
-				t.Errorf("%d inserted, %d refused: the race did not race", inserted.Load(), refused.Load())
+				t.Errorf("%d inserted, %d refused; want some of both, or there was no race", inserted.Load(), refused.Load())
 			}
 			var overlaps, most int
 			if err := f.DB.Get(&overlaps, `
@@ -156,10 +156,10 @@ func TestBackstopRoomsAgainstRawWriters(t *testing.T) {
 				t.Fatal(err)
 			}
 			if overlaps != 0 || most > 3 {
-				t.Errorf("%d overlaps in rooms, %d at once with a doctor whose cap is 2", overlaps, most)
+				t.Errorf("%d overlaps in rooms, want 0; %d appointments at once of a doctor, want at most 3", overlaps, most)
 			}
 			if n := f.mirrorDifferences(t); n != 0 {
-				t.Errorf("the mirror differs in %d rows", n)
+				t.Errorf("the mirror differs in %d rows, want 0", n)
 			}
 		})
 	}

@@ -53,13 +53,13 @@ func TestBackstopAgainstRawWriters(t *testing.T) {
 			})
 			t.Logf("%d inserted, %d refused, %d deadlocked or timed out", inserted.Load(), refused.Load(), transient.Load())
 			if inserted.Load() == 0 || refused.Load() == 0 {
-				t.Error("the race did not race")
+				t.Error("inserted or refused none, want some of both, or there was no race")
 			}
 			if n := f.overlaps(t); n != 0 {
-				t.Errorf("%d overlaps", n)
+				t.Errorf("%d overlaps, want 0", n)
 			}
 			if n := f.mirrorDifferences(t); n != 0 {
-				t.Errorf("the mirror differs in %d rows", n)
+				t.Errorf("the mirror differs in %d rows, want 0", n)
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestBackstopWatchesUpdates(t *testing.T) {
 		t.Errorf("delete: %v", err)
 	}
 	if n := f.overlaps(t) + f.mirrorDifferences(t); n != 0 {
-		t.Errorf("%d overlaps and differences", n)
+		t.Errorf("%d overlaps and differences of the mirror, want 0", n)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestRawRaceDoublesWithoutBackstop(t *testing.T) {
 		}
 	})
 	if f.overlaps(t) == 0 {
-		t.Error("no overlap without the backstop: the race proves nothing")
+		t.Error("no overlap without the backstop, want some, or the race proves nothing")
 	}
 }
 
@@ -236,7 +236,7 @@ func TestBackstopCannotBeDisarmedByTheApplication(t *testing.T) {
 		t.Errorf("ready as the application's user: %v", err)
 	}
 	if err := s.DeleteDoctor(t.Context(), store.SystemRequest(), f.doctors[0], nil); err == nil {
-		t.Error("deleted a doctor with appointments")
+		t.Error("deleted a doctor with appointments, want an error")
 	}
 }
 

@@ -26,7 +26,7 @@ func TestBookAppointment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if read != booked {
-		t.Errorf("read %+v, booked %+v", read, booked)
+		t.Errorf("read %+v, want as booked, %+v", read, booked)
 	}
 
 	taken := clinic.Interval{Start: now.Add(60 * time.Minute), End: now.Add(90 * time.Minute)}
@@ -76,7 +76,7 @@ func TestBookAppointment(t *testing.T) {
 			t.Fatal(err)
 		}
 		if cancelled.Status != clinic.StatusCancelled || cancelled.Version != 2 || cancelled.Cancellation == nil {
-			t.Errorf("cancelled %+v", cancelled)
+			t.Errorf("cancelled %+v, want status cancelled, version 2 and a cancellation", cancelled)
 		}
 		if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30)); err != nil {
 			t.Errorf("book the freed time: %v", err)
@@ -89,7 +89,7 @@ func TestBookAppointment(t *testing.T) {
 		wantErr(t, err, clinic.ErrAppointmentNotFound)
 	})
 	if n := f.mirrorDifferences(t); n != 0 {
-		t.Errorf("the mirror differs in %d rows", n)
+		t.Errorf("the mirror differs in %d rows, want 0", n)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestBookingRace(t *testing.T) {
 			case errors.Is(err, clinic.ErrDoctorOverlap), errors.Is(err, clinic.ErrPatientOverlap):
 				refused.Add(1)
 			default:
-				t.Errorf("neither booked nor refused: %v", err)
+				t.Errorf("error %v, want a booking or a conflict", err)
 			}
 		}
 	})
@@ -131,7 +131,7 @@ func TestBookingRace(t *testing.T) {
 	booked.Range(func(id, _ any) bool {
 		answered++
 		if _, err := f.store.Appointment(background, store.SystemRequest(), id.(int64)); err != nil {
-			t.Errorf("answered booking %d: %v", id, err)
+			t.Errorf("read appointment %d, which was returned as booked: %v", id, err)
 		}
 		return true
 	})
@@ -141,18 +141,18 @@ func TestBookingRace(t *testing.T) {
 	}
 	t.Logf("%d booked, %d cancelled, %d refused", answered, cancelled.Load(), refused.Load())
 	if kept != answered || answered+int(refused.Load()) != 32*50 {
-		t.Errorf("%d kept, %d answered, %d refused", kept, answered, refused.Load())
+		t.Errorf("%d stored, %d returned as booked, %d refused; want as many stored as returned, and a response to each request", kept, answered, refused.Load())
 	}
 	if n := f.overlaps(t); n != 0 {
-		t.Errorf("%d overlaps", n)
+		t.Errorf("%d overlaps, want 0", n)
 	}
 	if n := f.mirrorDifferences(t); n != 0 {
-		t.Errorf("the mirror differs in %d rows", n)
+		t.Errorf("the mirror differs in %d rows, want 0", n)
 	}
 }
 
-// Two bookings of the same parties in crossed roles never wait for each other
-// in a circle: the order of locks is fixed.
+// Bookings and cancellations of two doctors and two patients, in every combination, never
+// deadlock: the lock order is fixed.
 func TestNoDeadlockBetweenCrossingWriters(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 2)
@@ -169,7 +169,7 @@ func TestNoDeadlockBetweenCrossingWriters(t *testing.T) {
 				_, err = s.CancelAppointment(background, store.SystemRequest(), a.ID, clinic.ReasonOther, nil, nil)
 			}
 			if err != nil && !errors.Is(err, clinic.ErrDoctorOverlap) && !errors.Is(err, clinic.ErrPatientOverlap) {
-				t.Errorf("%v", err)
+				t.Errorf("error %v, want none or an overlap", err)
 			}
 		}
 	})
@@ -203,16 +203,16 @@ func TestImportAppointments(t *testing.T) {
 		t.Errorf("imported %d (%v), want 5", n, err)
 	}
 	if n := f.overlaps(t) + f.mirrorDifferences(t); n != 0 {
-		t.Errorf("%d overlaps and differences", n)
+		t.Errorf("%d overlaps and differences of the mirror, want 0", n)
 	}
 	_, err = f.store.ImportAppointments(t.Context(), store.SystemRequest(), 999_999, []clinic.Appointment{at(1, p[0], clinic.StatusScheduled)})
 	wantErr(t, err, clinic.ErrDoctorNotFound)
 	_, err = f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], []clinic.Appointment{at(1, 999_999, clinic.StatusScheduled)})
 	wantErr(t, err, clinic.ErrPatientNotFound)
 	if _, err = f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], make([]clinic.Appointment, store.MaxImport+1)); err == nil {
-		t.Error("an import over the limit was taken")
+		t.Error("imported more than MaxImport, want an error")
 	}
 	if n, err := f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], nil); n != 0 || err != nil {
-		t.Errorf("empty import: %d, %v", n, err)
+		t.Errorf("empty import: %d imported, error %v; want 0 and none", n, err)
 	}
 }

@@ -40,14 +40,14 @@ func TestSeriesIsBounded(t *testing.T) {
 	_, sent, err := series(0, false)
 	refusal, _ := errors.AsType[*clinic.Error](err)
 	if !isConflict(err, clinic.CodeSeriesConflict) || len(refusal.Dates) != 100 || refusal.Dates[99].Refusal == nil || len(refusal.Dates[99].Refusal.Alternatives) != 6 {
-		t.Fatalf("all or none: %v", err)
+		t.Fatalf("all or none: error %v, want a series conflict that reports 100 dates, the last with 6 alternatives", err)
 	}
 	if guards(sent) != 0 || len(sent) > 40 {
-		t.Errorf("a refused series takes %d guards and sends %d statements", guards(sent), len(sent))
+		t.Errorf("a refused series takes %d guards and sends %d statements, want none and at most 40", guards(sent), len(sent))
 	}
 	booked, sent, err := series(0, true)
 	if err != nil || booked != 99 {
-		t.Fatalf("leaving out: %d booked, %v", booked, err)
+		t.Fatalf("with skip: %d booked, error %v; want 99 and none", booked, err)
 	}
 	reads, inserts := 0, 0
 	for _, statement := range sent {
@@ -58,7 +58,7 @@ func TestSeriesIsBounded(t *testing.T) {
 		}
 	}
 	if guards(sent) != 2 || reads > 20 || inserts > 3*99 {
-		t.Errorf("a series takes %d guards, sends %d reads and %d inserts", guards(sent), reads, inserts)
+		t.Errorf("a series takes %d guards, sends %d reads and %d inserts; want 2, at most 20 and 3 for each date", guards(sent), reads, inserts)
 	}
 	// Every date refused: alternatives are looked for at the first few.
 	_, sent, err = series(1, false)
@@ -72,7 +72,7 @@ func TestSeriesIsBounded(t *testing.T) {
 		}
 	}
 	if guards(sent) != 0 || len(sent) > 100 || offered != 5 || len(refusal.Dates) != 100 {
-		t.Errorf("takes %d guards, sends %d statements, offers alternatives at %d of %d dates", guards(sent), len(sent), offered, len(refusal.Dates))
+		t.Errorf("takes %d guards, sends %d statements, offers alternatives at %d of %d dates; want 0, at most 100, 5 of 100", guards(sent), len(sent), offered, len(refusal.Dates))
 	}
 }
 
@@ -101,11 +101,11 @@ func TestSeriesRefusedUnderGuards(t *testing.T) {
 		case !isConflict(err, clinic.CodeSeriesConflict):
 			t.Error(err)
 		case len(refusal.Dates) != 10:
-			t.Errorf("reports %d dates", len(refusal.Dates))
+			t.Errorf("reports %d dates, want 10", len(refusal.Dates))
 		}
 	}
 	if n := f.overlaps(t); booked != 1 || n != 0 {
-		t.Errorf("%d booked, %d overlaps", booked, n)
+		t.Errorf("%d booked, %d overlaps; want 1 and 0", booked, n)
 	}
 }
 
@@ -132,21 +132,21 @@ func TestAvailabilityIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(list.Take()); n > 20 {
-			t.Errorf("page %d takes %d statements", pages, n)
+			t.Errorf("page %d takes %d statements, want at most 20", pages, n)
 		}
 		if len(page.Items) > 0 {
 			if first := page.Items[0].Time.Start; !first.Equal(now.AddDate(0, 0, 15)) || len(page.Items) != 100 {
-				t.Errorf("%d times, the first at %s", len(page.Items), first)
+				t.Errorf("%d times, the first at %s; want 100, from the 15th day on", len(page.Items), first)
 			}
 			break
 		}
 		if !page.More || page.Resume.ID == 0 {
-			t.Fatalf("ends on page %d without anything", pages)
+			t.Fatalf("the list ends on the empty page %d, want more", pages)
 		}
 		q.After = page.Resume
 	}
 	if pages != 1 {
-		t.Errorf("%d empty pages", pages)
+		t.Errorf("%d empty pages, want 1", pages)
 	}
 	free, searched, err := s.ListNextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil {
@@ -159,7 +159,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	f.DB.MustExec(`UPDATE doctors SET is_active = (id <= 100)`)
 	free, searched, err = s.ListNextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil || len(free) != 100 || free[0].Slot == nil || searched.Before(now.Add(clinic.MaxAhead)) {
-		t.Errorf("%d doctors, searched to %s: %v", len(free), searched, err)
+		t.Errorf("%d doctors, searched to %s, error %v; want 100, the first one free, searched to the end", len(free), searched, err)
 	}
 }
 
@@ -186,17 +186,17 @@ func TestWaitlistSearchIsBounded(t *testing.T) {
 	calls := 0
 	for ; e.Status == clinic.WaitlistWaiting && calls < 20; calls++ {
 		if n := len(list.Take()); n > 100 {
-			t.Errorf("call %d sends %d statements", calls, n)
+			t.Errorf("call %d sends %d statements, want at most 100", calls, n)
 		}
 		if e, err = s.WaitlistEntry(t.Context(), store.SystemRequest(), e.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if e.Status != clinic.WaitlistOffered || e.Offer.Slot.Time.Start.Before(now.AddDate(0, 0, 15)) {
-		t.Errorf("after %d calls it is %s, offered %v", calls, e.Status, e.Offer)
+		t.Errorf("after %d calls the entry is %s with offer %v, want an offer from the 15th day on", calls, e.Status, e.Offer)
 	}
 	if calls < 2 {
-		t.Errorf("found by %d calls", calls)
+		t.Errorf("found by %d calls, want at least 2", calls)
 	}
 }
 
@@ -240,12 +240,12 @@ func TestOffersAreBounded(t *testing.T) {
 			held = 0
 		}
 		if held > 400 {
-			t.Fatal("too many statements under one guard")
+			t.Fatal("more than 400 statements under one guard")
 		}
 	}
 	var offered int
 	if err := f.DB.Get(&offered, `SELECT COUNT(*) FROM waitlist WHERE status = 'offered'`); err != nil || offered != 1 {
-		t.Errorf("%d offered: %v", offered, err)
+		t.Errorf("%d entries offered, error %v; want 1 and none", offered, err)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestAppointmentListIsBounded(t *testing.T) {
 			}
 			for _, a := range page.Items {
 				if seen[a.ID] {
-					t.Errorf("appointment %d twice", a.ID)
+					t.Errorf("appointment %d is listed twice, want once", a.ID)
 				}
 				seen[a.ID] = true
 			}
@@ -316,10 +316,10 @@ func TestAppointmentListIsBounded(t *testing.T) {
 	}
 	s.SetMaxScanned(1)
 	if n := count(clinic.StatusCancelled); n != store.MaxCountedAppointments+1 {
-		t.Errorf("counts %d among too many", n)
+		t.Errorf("counts %d, want one more than MaxCountedAppointments", n)
 	}
 	if n := count(); n != 40 {
-		t.Errorf("counts %d of all", n)
+		t.Errorf("counts %d, want 40", n)
 	}
 }
 
@@ -337,6 +337,6 @@ func TestMovingSeriesIsBounded(t *testing.T) {
 	minute := 15 * 60
 	_, dates, err := s.RescheduleSeries(t.Context(), store.SystemRequest(), series.ID, clinic.SeriesScope{}, clinic.SeriesChange{MinuteOfDay: &minute}, nil)
 	if sent := list.Take(); err != nil || len(dates) != 100 || guards(sent) != 2 || len(sent) > 100*12+100 {
-		t.Errorf("%v, %d dates, %d guards, %d statements", err, len(dates), guards(sent), len(sent))
+		t.Errorf("error %v, %d dates, %d guards, %d statements; want none, 100, 2, at most 12 for each date and 100 more", err, len(dates), guards(sent), len(sent))
 	}
 }

@@ -42,7 +42,7 @@ func TestDecisionLocksAppointmentsAlone(t *testing.T) {
 
 	c := f.store.ReadToDecide(t, b)
 	if len(c.Off) != 2 || len(c.DoctorBusy) != 2 || len(c.RoomBusy) != 1 {
-		t.Errorf("off %v, the doctor %v, the room %v", c.Off, c.DoctorBusy, c.RoomBusy)
+		t.Errorf("off %v, doctor occupied %v, room occupied %v; want 2, 2 and 1", c.Off, c.DoctorBusy, c.RoomBusy)
 	}
 	for table, row := range map[string]struct {
 		id     int64

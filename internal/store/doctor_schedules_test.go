@@ -51,14 +51,14 @@ func TestScheduleOfManyAppointments(t *testing.T) {
 			}
 		}
 		if reads > 9 {
-			t.Errorf("page %d sends %d reads:\n%s", page, reads, strings.Join(sent, "\n"))
+			t.Errorf("page %d sends %d reads, want at most 9:\n%s", page, reads, strings.Join(sent, "\n"))
 		}
 		if (got.Calendars != nil) != (page == 1) || len(got.Patients) != 4 || len(got.Doctors) != 3 {
-			t.Errorf("page %d: %d calendars, %d patients, %d doctors", page, len(got.Calendars), len(got.Patients), len(got.Doctors))
+			t.Errorf("page %d: %d calendars, %d patients, %d doctors; want calendars on page 1 only, 4 and 3", page, len(got.Calendars), len(got.Patients), len(got.Doctors))
 		}
 		for _, a := range got.Appointments.Items {
 			if seen[a.ID] {
-				t.Errorf("appointment %d comes twice", a.ID)
+				t.Errorf("appointment %d is listed twice, want once", a.ID)
 			}
 			seen[a.ID] = true
 			q.After = store.After{Start: a.Time.Start, ID: a.ID}
@@ -104,6 +104,6 @@ func TestScheduleIsOneSnapshot(t *testing.T) {
 		Window: clinic.Interval{Start: start, End: start.Add(time.Hour)}, DoctorIDs: f.doctors,
 	})
 	if err != nil || !booked || len(got.Appointments.Items) != 0 {
-		t.Errorf("%v, booked: %t, %d appointments", err, booked, len(got.Appointments.Items))
+		t.Errorf("error %v, booked: %t, %d appointments; want none, true, 0", err, booked, len(got.Appointments.Items))
 	}
 }

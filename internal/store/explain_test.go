@@ -183,18 +183,18 @@ func (e explained) check(t *testing.T, db *sqlx.DB) {
 		if text("key") == e.key {
 			found = true
 			if text("type") == "ALL" || text("type") == "index" {
-				t.Errorf("reads the whole of %s", e.key)
+				t.Errorf("reads all of index %s, want a range", e.key)
 			}
 		}
 		if e.ordered && strings.Contains(text("Extra"), "filesort") {
-			t.Error("sorts")
+			t.Error("sorts, want the order of an index")
 		}
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
 	if !found {
-		t.Errorf("does not use %s", e.key)
+		t.Errorf("does not use index %s, want it", e.key)
 	}
 	if t.Failed() {
 		t.Logf("plan:\n%s", plan.String())

@@ -57,14 +57,14 @@ func wantRefused(t *testing.T, s *store.Store, key, what string) {
 		t.Fatal(err)
 	}
 	if c, err := s.Authenticate(t.Context(), key); !errors.Is(err, clinic.ErrUnauthenticated) {
-		t.Errorf("%s: %+v, %v", what, c, err)
+		t.Errorf("%s: caller %+v, error %v; want unauthenticated", what, c, err)
 	}
 	id, _, _ := clinic.ParseKey(key)
 	if k, err := s.APIKey(t.Context(), id); err != nil || k.Sealed() {
 		t.Errorf("%s: seal is %q, %v", what, k.Seal, err)
 	}
 	if known, err := s.KnowsAPIKey(t.Context(), key); err != nil || known {
-		t.Errorf("%s: still known, %v", what, err)
+		t.Errorf("%s: key is known or error %v, want neither", what, err)
 	}
 }
 
@@ -116,11 +116,11 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	// Starting anew trusts nothing of that, also with the seals cleared.
 	_, err = user.DB.Exec(`UPDATE api_keys SET role = 'admin' WHERE id = ?`, id)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); !ok || e.Number != 1143 {
-		t.Errorf("change of a role: %v", err)
+		t.Errorf("changing a role: error %v, want number 1143", err)
 	}
 	_, err = user.DB.Exec(`DELETE FROM api_key_sealing`)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); !ok || e.Number != 1142 {
-		t.Errorf("removing the mark: %v", err)
+		t.Errorf("deleting from api_key_sealing: error %v, want number 1142", err)
 	}
 	if _, err := user.DB.Exec(`UPDATE api_keys SET seal = NULL`); err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	}
 	entries := 0
 	if err := d.DB.Get(&entries, `SELECT COUNT(*) FROM audit_entries WHERE object = 'api_key' AND object_id = ? AND details LIKE '%sealed on first use%'`, id); err != nil || entries != 1 {
-		t.Errorf("%d entries of sealing, %v", entries, err)
+		t.Errorf("%d entries of sealing, error %v; want 1 and none", entries, err)
 	}
 }
 

@@ -65,11 +65,11 @@ func TestEveryKindHasARow(t *testing.T) {
 			t.Errorf("%s: the schema has no table %q", kind, row.table)
 		}
 		if kind.InFeed() != (row.read != nil) {
-			t.Errorf("%s: in the feed %v, but read for it %v", kind, kind.InFeed(), row.read != nil)
+			t.Errorf("%s: in the feed is %v, has a read statement is %v; want the same", kind, kind.InFeed(), row.read != nil)
 		}
 	}
 	if len(kinds) != len(clinic.Kinds()) {
-		t.Errorf("kinds has %d rows, clinic %d kinds", len(kinds), len(clinic.Kinds()))
+		t.Errorf("kinds has %d rows, want one for each of clinic's %d kinds", len(kinds), len(clinic.Kinds()))
 	}
 }
 
@@ -91,7 +91,7 @@ func TestCascadesAreTheSchemas(t *testing.T) {
 		for _, c := range row.cascade {
 			got = append(got, c.String())
 			if !slices.Contains(tables[row.table].columns, "id") {
-				t.Errorf("%s has no id", row.table)
+				t.Errorf("%s has no column id, want one", row.table)
 			}
 		}
 		slices.Sort(want)
@@ -217,6 +217,6 @@ func TestErasureKnowsEveryColumn(t *testing.T) {
 func TestPruneEntryIsOfAuditChain(t *testing.T) {
 	t.Parallel()
 	if got := clinic.KindAuditChain.String(); got != auditchain.PruneObject {
-		t.Errorf("pruning is recorded of kind %q, and looked for as %q", got, auditchain.PruneObject)
+		t.Errorf("pruning is recorded with kind %q, want auditchain's %q", got, auditchain.PruneObject)
 	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // The order in which kinds of rows are locked is stated in db/README.md alone, so
-// that no other text can contradict it. A function's own "Lock order" is of its rows.
+// that no other text can contradict it. A function's own "Lock order" is of its rows. This
+// checks the text; TestNoDeadlockBetweenCrossingWriters holds the code to it.
 func TestLockOrderIsStatedOnce(t *testing.T) {
 	t.Parallel()
 	const root = "../.."

@@ -35,11 +35,11 @@ func TestRetryCauses(t *testing.T) {
 	}
 	for cause := range seen {
 		if !slices.Contains(RetryCauses, cause) {
-			t.Errorf("%s is not listed", cause)
+			t.Errorf("RetryCauses lacks %s", cause)
 		}
 	}
 	if len(seen) != len(RetryCauses) {
-		t.Errorf("%d causes, %d listed", len(seen), len(RetryCauses))
+		t.Errorf("%d causes, RetryCauses lists %d; want the same", len(seen), len(RetryCauses))
 	}
 }
 
@@ -55,6 +55,6 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 	if len(cases) != len(Outcomes) {
-		t.Errorf("%d outcomes, %d listed", len(cases), len(Outcomes))
+		t.Errorf("%d outcomes, Outcomes lists %d; want the same", len(cases), len(Outcomes))
 	}
 }

@@ -221,7 +221,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 		}
 	}
 	if answered < 150 {
-		t.Errorf("only %d of 300 searches find somebody", answered)
+		t.Errorf("%d of 300 searches find a patient, want at least 150", answered)
 	}
 }
 

@@ -20,15 +20,15 @@ func TestRefusedWritesCount(t *testing.T) {
 	full := &mysql.MySQLError{Number: 1114, Message: "The table 'audit_entries' is full"}
 	r.wrote(&clinic.Error{Code: clinic.CodeUnavailable, Cause: full})
 	if err := r.refusedLately(); !database.RefusesWrites(err) {
-		t.Errorf("not noticed: %v", err)
+		t.Errorf("after a refused write: error %v, want a refusal of writes", err)
 	}
 	r.wrote(errors.New("a rule refused it")) // says nothing about the disk
 	if r.refusedLately() == nil {
-		t.Error("forgotten too early")
+		t.Error("after a refusal by a rule: no error, want a refusal of writes")
 	}
 	r.wrote(nil)
 	if err := r.refusedLately(); err != nil {
-		t.Errorf("not forgotten: %v", err)
+		t.Errorf("after a committed write: error %v, want none", err)
 	}
 }
 
@@ -50,10 +50,10 @@ func TestReadinessLogsChanges(t *testing.T) {
 	r = &readiness{}
 	r.logChange(log, gone)
 	if text.Len() > 0 {
-		t.Errorf("the first finding was logged: %s", text.String())
+		t.Errorf("the first probe was logged, want no line: %s", text.String())
 	}
 	if r.logChange(log, nil); !strings.Contains(text.String(), "can be used again") {
-		t.Errorf("the end of the outage is missing: %s", text.String())
+		t.Errorf("the log lacks the end of the outage: %s", text.String())
 	}
 }
 

@@ -72,7 +72,7 @@ func TestRefusalIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := guards(list.Take()); n != 2 {
-		t.Errorf("a booking takes %d guards", n)
+		t.Errorf("a booking takes %d guards, want 2", n)
 	}
 	b.PatientID = f.patients[1]
 	// The first of those who are refused may find it out under the guards.
@@ -98,13 +98,13 @@ func TestRefusalIsBounded(t *testing.T) {
 		}
 		refusal, _ := errors.AsType[*clinic.Error](err)
 		if len(refusal.Alternatives) != 6 {
-			t.Errorf("%s: %d alternatives", name, len(refusal.Alternatives))
+			t.Errorf("%s: %d alternatives, want 6", name, len(refusal.Alternatives))
 		}
 		if n := guards(sent); n != 0 {
-			t.Errorf("%s: takes %d guards", name, n)
+			t.Errorf("%s: takes %d guards, want 0", name, n)
 		}
 		if len(sent) > 24 {
-			t.Errorf("%s: sends %d statements:\n%s", name, len(sent), strings.Join(sent, "\n"))
+			t.Errorf("%s: sends %d statements, want at most 24:\n%s", name, len(sent), strings.Join(sent, "\n"))
 		}
 	}
 	// All of the clinic is closed for three weeks: nothing is found anywhere.

@@ -3633,7 +3633,8 @@ export type ListPatientsErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -3729,7 +3730,8 @@ export type CreatePatientErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -3825,7 +3827,8 @@ export type DeletePatientErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -3902,7 +3905,8 @@ export type GetPatientErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4006,7 +4010,8 @@ export type UpdatePatientErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4128,7 +4133,8 @@ export type MergePatientsErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4214,7 +4220,8 @@ export type PreviewMergeErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4291,7 +4298,8 @@ export type ExportPatientErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4395,7 +4403,8 @@ export type ErasePatientErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4484,7 +4493,8 @@ export type ListDoctorsErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4575,7 +4585,8 @@ export type CreateDoctorErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4669,7 +4680,8 @@ export type DeleteDoctorErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4746,7 +4758,8 @@ export type GetDoctorErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4846,7 +4859,8 @@ export type UpdateDoctorErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -4923,7 +4937,8 @@ export type GetWorkingHoursErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5023,7 +5038,8 @@ export type ReplaceWorkingHoursErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5113,7 +5129,8 @@ export type ListTimeOffErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5213,7 +5230,8 @@ export type CreateTimeOffErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5307,7 +5325,8 @@ export type DeleteTimeOffErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5388,7 +5407,8 @@ export type GetTimeOffErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5469,7 +5489,8 @@ export type ListClosuresErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5560,7 +5581,8 @@ export type CreateClosureErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5650,7 +5672,8 @@ export type DeleteClosureErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5727,7 +5750,8 @@ export type GetClosureErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5820,7 +5844,8 @@ export type GetScheduleErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5901,7 +5926,8 @@ export type ListRoomsErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -5992,7 +6018,8 @@ export type CreateRoomErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6086,7 +6113,8 @@ export type DeleteRoomErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6163,7 +6191,8 @@ export type GetRoomErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6267,7 +6296,8 @@ export type UpdateRoomErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6348,7 +6378,8 @@ export type ListAppointmentTypesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6443,7 +6474,8 @@ export type CreateAppointmentTypeErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6537,7 +6569,8 @@ export type DeleteAppointmentTypeErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6614,7 +6647,8 @@ export type GetAppointmentTypeErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6718,7 +6752,8 @@ export type UpdateAppointmentTypeErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6831,7 +6866,8 @@ export type ListAvailabilityErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -6936,7 +6972,8 @@ export type ListNextAvailableErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7037,7 +7074,8 @@ export type ListAppointmentsErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7146,7 +7184,8 @@ export type BookAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7228,7 +7267,8 @@ export type GetAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7335,7 +7375,8 @@ export type UpdateAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7456,7 +7497,8 @@ export type CancelAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7567,7 +7609,8 @@ export type ConfirmAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7679,7 +7722,8 @@ export type CheckInAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7791,7 +7835,8 @@ export type StartAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -7903,7 +7948,8 @@ export type CompleteAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8014,7 +8060,8 @@ export type NoShowAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8125,7 +8172,8 @@ export type LeaveAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8240,7 +8288,8 @@ export type UndoAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8363,7 +8412,8 @@ export type RescheduleAppointmentErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8440,7 +8490,8 @@ export type GetAppointmentHistoryErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8546,7 +8597,8 @@ export type CreateSeriesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8623,7 +8675,8 @@ export type GetSeriesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8743,7 +8796,8 @@ export type CancelSeriesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8867,7 +8921,8 @@ export type RescheduleSeriesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -8969,7 +9024,8 @@ export type CreateHoldErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9059,7 +9115,8 @@ export type DeleteHoldErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9136,7 +9193,8 @@ export type GetHoldErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9234,7 +9292,8 @@ export type CreatePlanErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9311,7 +9370,8 @@ export type GetPlanErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9432,7 +9492,8 @@ export type ApplyPlanErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9531,7 +9592,8 @@ export type CreateWalkInErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9624,7 +9686,8 @@ export type GetQueueErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9721,7 +9784,8 @@ export type CallNextErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9798,7 +9862,8 @@ export type GetTicketErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -9909,7 +9974,8 @@ export type CallTicketErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10021,7 +10087,8 @@ export type StartTicketErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10133,7 +10200,8 @@ export type CompleteTicketErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10245,7 +10313,8 @@ export type LeaveTicketErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10359,7 +10428,8 @@ export type TransferTicketErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10444,7 +10514,8 @@ export type ListWaitlistErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10543,7 +10614,8 @@ export type CreateWaitlistEntryErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10638,7 +10710,8 @@ export type WithdrawWaitlistEntryErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10715,7 +10788,8 @@ export type GetWaitlistEntryErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10838,7 +10912,8 @@ export type AcceptOfferErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -10950,7 +11025,8 @@ export type DeclineOfferErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11018,7 +11094,8 @@ export type GetCallerErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11095,7 +11172,8 @@ export type ListApiKeysErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11190,7 +11268,8 @@ export type CreateApiKeyErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11267,7 +11346,8 @@ export type GetApiKeyErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11357,7 +11437,8 @@ export type RevokeApiKeyErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11442,7 +11523,8 @@ export type ListChangesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11525,7 +11607,8 @@ export type StreamChangesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11602,7 +11685,8 @@ export type ListWebhooksErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11693,7 +11777,8 @@ export type CreateWebhookErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11783,7 +11868,8 @@ export type DeleteWebhookErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11860,7 +11946,8 @@ export type GetWebhookErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -11960,7 +12047,8 @@ export type UpdateWebhookErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12050,7 +12138,8 @@ export type RotateWebhookSecretErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12140,7 +12229,8 @@ export type TestWebhookErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12230,7 +12320,8 @@ export type ListWebhookDeliveriesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12324,7 +12415,8 @@ export type RedeliverWebhookErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12401,7 +12493,8 @@ export type ListCalendarFeedsErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12496,7 +12589,8 @@ export type CreateCalendarFeedErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12573,7 +12667,8 @@ export type GetCalendarFeedErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12663,7 +12758,8 @@ export type RevokeCalendarFeedErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -12733,7 +12829,8 @@ export type GetCalendarErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -14269,7 +14366,8 @@ export type ListAuditEntriesErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
@@ -14356,7 +14454,8 @@ export type GetReadinessErrors = {
     /**
      * `unavailable`: the server is overloaded or the database is unavailable; nothing was
      * changed, retry after `Retry-After`. `outcome-unknown`: the connection was lost while
-     * a change was being committed; read the record before retrying.
+     * a change was being committed; retry with the same `Idempotency-Key`, or read the record
+     * first.
      *
      */
     503: Problem;
