@@ -80,7 +80,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	st, err := store.Open(store.Config{
 		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: now, Zone: p.zone, Log: log,
-		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(),
+		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(), Batches: p.BookingBatches,
 		Partners: clinic.PartnerWindow{Lead: p.PartnerLeadTime, Horizon: p.PartnerHorizon},
 	})
 	if err != nil {

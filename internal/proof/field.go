@@ -62,6 +62,7 @@ type target struct {
 	address string
 	clock   string          // the file that shifts its clock
 	log     string          // the file of its log
+	batches bool            // MEMS_BOOKING_BATCHES
 	running *program.Server // nil while it is down
 	ready   atomic.Bool     // by /readyz, as for a load balancer
 }
@@ -110,7 +111,7 @@ func (f *field) prepare(ctx context.Context, o options, say io.Writer) error {
 		if err != nil {
 			return err
 		}
-		t := &target{address: l.Addr().String(), clock: filepath.Join(f.dir, fmt.Sprintf("clock-%d", n+1)), log: filepath.Join(f.out, fmt.Sprintf("server-%d.log", n+1))}
+		t := &target{batches: n%2 == 1, address: l.Addr().String(), clock: filepath.Join(f.dir, fmt.Sprintf("clock-%d", n+1)), log: filepath.Join(f.out, fmt.Sprintf("server-%d.log", n+1))}
 		_ = l.Close()
 		_ = os.Remove(t.log) // of an earlier run
 		f.servers = append(f.servers, t)
@@ -144,7 +145,7 @@ func (f *field) start(ctx context.Context, t *target) error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	env := append(f.environment(t.address), "PROOF_CLOCK_FILE="+t.clock, "MEMS_SHUTDOWN_DELAY=1s")
+	env := append(f.environment(t.address), "PROOF_CLOCK_FILE="+t.clock, "MEMS_SHUTDOWN_DELAY=1s", fmt.Sprintf("MEMS_BOOKING_BATCHES=%t", t.batches))
 	if t.running, err = program.Serve(ctx, f.binary, env, log); err != nil {
 		return fmt.Errorf("%w: %s says more", err, t.log)
 	}

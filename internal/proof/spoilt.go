@@ -27,7 +27,7 @@ type spoilt struct {
 var spoiltCopies = []spoilt{
 	{
 		"guard", "guard rows are read, not written", "internal/store/guard.go",
-		"n, err := t.exec(ctx, row.write, id)\n\treturn n == 1, err", "err = t.GetContext(ctx, &exists, row.read, id)\n\treturn exists, err",
+		"return t.exec(ctx, write+where, args...)", "_ = write\n\terr = t.GetContext(ctx, &n, row.read+where, args...)\n\treturn n, err",
 		"server killed",
 	},
 	{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"mems/internal/clinic"
@@ -35,8 +36,9 @@ func (s *Store) BookAppointment(ctx context.Context, req Request, b clinic.Booki
 	}
 	var a clinic.Appointment
 	err := s.runUseCase(ctx, req, useCase{
-		act:    "book appointment",
-		wanted: wantedOf(b),
+		act:     "book appointment",
+		wanted:  wantedOf(b),
+		batched: s.batchedBooking(ctx, req, b, &a),
 		body: func(t *tx) error {
 			b := b // another attempt starts from what was asked for
 			if err := s.checkStart(req, t.now, b); err != nil {
@@ -84,6 +86,17 @@ func (s *Store) checkStart(req Request, now time.Time, b clinic.Booking) error {
 // placeBooking inserts a booking that was decided to be fine, with its first
 // event.
 func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Broken) (clinic.Appointment, error) {
+	a := newAppointment(t, b, broken)
+	var err error
+	if a.ID, err = insertBooked(ctx, t, []clinic.Appointment{a}); err != nil {
+		return a, err
+	}
+	t.record(clinic.Created(clinic.KindAppointment, a.ID, a))
+	return a, insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionBook, nil))
+}
+
+// newAppointment is the appointment of a booking, without an id.
+func newAppointment(t *tx, b clinic.Booking, broken clinic.Broken) clinic.Appointment {
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
@@ -93,12 +106,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	if broken.Any() {
 		a.OverrideReason = &b.Override.Reason
 	}
-	var err error
-	if a.ID, err = insertAppointment(ctx, t, a); err != nil {
-		return a, err
-	}
-	t.record(clinic.Created(clinic.KindAppointment, a.ID, a))
-	return a, insertEvent(ctx, t, a.ID, a.Event(t.req.actor(), clinic.ActionBook, nil))
+	return a
 }
 
 // checkMerged returns clinic.CodePatientMerged for a record that was merged into
@@ -118,15 +126,24 @@ func (q *queries) checkMerged(ctx context.Context, id int64) error {
 	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}
 }
 
-func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {
+// insertBooked inserts one or more and returns the id of the first one. Those of the others
+// need not follow it: another writer's can lie between them.
+func insertBooked(ctx context.Context, t *tx, as []clinic.Appointment) (first int64, err error) {
+	args := make([]any, 0, 21*len(as))
+	for i := range as {
+		a := &as[i]
+		args = append(args, a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End,
+			a.Time.End.Sub(a.Time.Start)/time.Minute, a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status),
+			a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Reason, a.Note, a.MadeBy, a.Version,
+			a.CreatedAt, a.UpdatedAt)
+	}
+	// Safety: the text is a constant and placeholders.
 	return t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
 		                          patient_overbooked, outside_hours, override_reason, reason, note, made_by_key, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
-		a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), a.Broken.DoctorOverlap,
-		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Reason, a.Note, a.MadeBy, a.Version, a.CreatedAt, a.UpdatedAt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
+		strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
 }
 
 // useHold turns a live hold into the booking that it was made for: it goes, in

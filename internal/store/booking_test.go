@@ -99,6 +99,8 @@ func TestBookingRace(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 4, 12)
 	pools := []*store.Store{f.store, f.Open(t, fixedClock, nil), f.Open(t, fixedClock, nil)}
+	pools[1].DecideTogether() // beside one that decides each alone
+	pools[2].DecideTogether()
 	var booked sync.Map
 	var refused, cancelled atomic.Int64
 	together(32, func(worker int) {

@@ -91,7 +91,7 @@ func readParties(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking) (
 	}
 	// Two rows by primary key. Not locking: see readDoctorFacts and readTypeForBooking.
 	err = sqlx.GetContext(ctx, q, &row, `
-		SELECT `+columnsOf("d", `id, is_active, specialization, hours_time_zone, overbook_cap`)+`, `+columnsOf("t", typeColumns)+`
+		SELECT `+columnsOf("d", doctorFactsColumns)+`, `+columnsOf("t", typeColumns)+`
 		FROM doctors AS d JOIN appointment_types AS t
 		WHERE d.id = ? AND t.id = ?`, b.DoctorID, *b.TypeID)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -121,18 +121,7 @@ func columnsOf(table, columns string) string {
 // calendar, read before.
 func (s *Store) decideWith(ctx context.Context, d decider, c clinic.Calendar, b *clinic.Booking, except int64, p parties, series *seriesCalendar) (clinic.Broken, error) {
 	doctor, kind := p.doctor, p.kind
-	if !doctor.IsActive {
-		c.Doctor = clinic.Inactive
-	}
-	c.OverbookCap = doctor.OverbookCap
-	if b.TypeID != nil {
-		c.Type = p.state
-		if b.Moving && c.Type == clinic.Inactive {
-			c.Type = clinic.Active
-		}
-		b.Apply(kind)
-		c.Allowed = kind.Allows(b.DoctorID, doctor.Specialization) || b.KeepsDoctor()
-	}
+	p.apply(&c, b)
 	for _, read := range []func() error{
 		func() error { return chooseRoom(ctx, d, &c, b, kind, except) },
 		func() error {
@@ -162,12 +151,32 @@ func (s *Store) decideWith(ctx context.Context, d decider, c clinic.Calendar, b 
 	return clinic.CanBook(c, *b)
 }
 
+// apply fills in what the doctor and the type say of a booking.
+func (p *parties) apply(c *clinic.Calendar, b *clinic.Booking) {
+	if !p.doctor.IsActive {
+		c.Doctor = clinic.Inactive
+	}
+	c.OverbookCap = p.doctor.OverbookCap
+	if b.TypeID == nil {
+		return
+	}
+	c.Type = p.state
+	if b.Moving && c.Type == clinic.Inactive {
+		c.Type = clinic.Active
+	}
+	b.Apply(p.kind)
+	c.Allowed = p.kind.Allows(b.DoctorID, p.doctor.Specialization) || b.KeepsDoctor()
+}
+
 // withoutRoom leaves out what is known of the room's time: its guard is taken
 // early, for the order of locks, but its rule comes last.
 func withoutRoom(c clinic.Calendar) clinic.Calendar {
 	c.RoomBusy, c.NoRoomFree = nil, false
 	return c
 }
+
+// doctorFactsColumns are those of doctorFacts.
+const doctorFactsColumns = `id, is_active, specialization, hours_time_zone, overbook_cap`
 
 // doctorFacts is what a decision needs of a doctor's row.
 type doctorFacts struct {
@@ -183,7 +192,7 @@ type doctorFacts struct {
 func readDoctorFacts(ctx context.Context, q sqlx.QueryerContext, id int64) (doctorFacts, error) {
 	var d doctorFacts
 	err := sqlx.GetContext(ctx, q, &d, `
-		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
+		SELECT `+doctorFactsColumns+`
 		FROM doctors
 		WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -80,9 +80,26 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	decided.Start, decided.RoomID = day.Start, &room
 	ofDoctor := func() (string, []any) { return doctorTimesSQL(deciding, decided, 0) }
 	ofRoom := func() (string, []any) { return roomTimesSQL(deciding, decided, 0) }
+	var together []*batchedBooking
+	var placed []clinic.Appointment
+	for i := range maxBatch {
+		b, roomID := decided, int64(i%5+1)
+		b.DoctorID, b.PatientID, b.RoomID, b.Start = int64(i%9+1), int64(i+1), &roomID, day.Start.Add(time.Duration(i)*26*time.Hour)
+		together = append(together, &batchedBooking{booking: b})
+		placed = append(placed, clinic.Appointment{DoctorID: b.DoctorID, Time: b.Time()})
+	}
+	ofDoctors := func() (string, []any) { return doctorTimesOfBatchSQL(together, day.Start) }
+	ofRooms := func() (string, []any) { return roomTimesOfBatchSQL(together, day.Start) }
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
+		"BatchTimeOff":      with(statementOf(ofDoctors), "time_off_doctor"),
+		"BatchHeld":         with(statementOf(ofDoctors), "holds_doctor"),
+		"BatchDoctors":      with(statementOf(ofDoctors), "appointments_doctor"),
+		"BatchRooms":        with(statementOf(ofRooms), "appointments_room"),
+		"BatchRoomsHeld":    with(statementOf(ofRooms), "holds_room"),
+		"BatchPatients":     occupied(bookedOfBatch(together, patientParty)),
+		"BatchPlaced":       with(statementOf(func() (string, []any) { return placedSQL(placed) }), "appointments_doctor"),
 		"DecideTimeOff":     with(statementOf(ofDoctor), "time_off_doctor"),
 		"DecideClosures":    with(statementOf(ofDoctor), "closures_end"),
 		"DecideHeld":        with(statementOf(ofDoctor), "holds_doctor"),

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"testing"
+	"time"
 
 	"mems/internal/auditchain"
 	"mems/internal/clinic"
@@ -10,6 +11,43 @@ import (
 
 // SetSearchBounds sets how many patients a search reads at once.
 func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }
+
+// DecideTogether turns on batches, before the first booking.
+func (s *Store) DecideTogether() { s.combiners = newCombiners() }
+
+// Gather has n bookings wait for each other, in order, and then lets them go as batches. start
+// begins one; all have to be of one combiner. ended counts those that ended without waiting.
+func (s *Store) Gather(n int, start func(i int), ended func() int) {
+	s.DecideTogether()
+	theirs := &s.combiners[0]
+	for i := range s.combiners {
+		c := &s.combiners[i]
+		c.mu.Lock()
+		c.busy, c.patience = true, time.Minute
+		c.mu.Unlock()
+	}
+	for i := range n {
+		start(i)
+		for waiting := -1; waiting+ended() <= i; {
+			for j := range s.combiners {
+				c := &s.combiners[j]
+				c.mu.Lock()
+				if len(c.waiting) > 0 {
+					theirs, waiting = c, len(c.waiting)
+				}
+				waiting = max(waiting, 0)
+				c.mu.Unlock()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for i := range s.combiners {
+		if c := &s.combiners[i]; c != theirs {
+			c.next()
+		}
+	}
+	theirs.next()
+}
 
 // SetMaxScanned sets how many appointments a page examines.
 func (s *Store) SetMaxScanned(n int) { s.maxScanned = n }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -14,33 +15,56 @@ import (
 // others that want the same calendar wait for it. db/README.md has the lock order
 // ("Rules") and why guards are written ("How double bookings are prevented").
 
-// guardRow is a kind of guard row: the statement that takes the guard, and the one that
-// only finds it, for a snapshot.
-type guardRow struct{ write, read string }
+// guardRow is a kind of guard row: the statement that takes guards, the one that only finds
+// the rows, for a snapshot, and what both of them ask for besides an id.
+type guardRow struct{ write, read, also string }
+
+// where is the condition on the rows with these ids, one or more.
+//
+// Safety: constants and placeholders only.
+func (r guardRow) where(ids []int64) (condition string, args []any) {
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	if len(ids) == 1 {
+		return ` WHERE id = ?` + r.also, args
+	}
+	return ` WHERE id IN (?` + strings.Repeat(`, ?`, len(ids)-1) + `)` + r.also, args
+}
 
 // They must write, and must change a value: certification-based engines (Galera, Group
 // Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary key; exclusive
 // lock on the row.
 var (
 	doctorGuard = guardRow{
-		`UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM doctors WHERE id = ?`,
+		`UPDATE doctors SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM doctors`, ``,
 	}
 	patientGuard = guardRow{
-		`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
-		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+		`UPDATE patients SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM patients`,
+		` AND merged_into IS NULL AND erased_at IS NULL`,
 	}
 	roomGuard = guardRow{
-		`UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM rooms WHERE id = ?`,
+		`UPDATE rooms SET calendar_rev = calendar_rev + 1`, `SELECT COUNT(*) FROM rooms`, ``,
 	}
 )
 
 // guard takes a guard and reports whether its row exists.
 func (t *tx) guard(ctx context.Context, row guardRow, id int64) (exists bool, err error) {
-	defer t.observe.guard(stopwatch())
-	n, err := t.exec(ctx, row.write, id)
+	n, err := t.guards(ctx, row, []int64{id})
 	return n == 1, err
+}
+
+// guards takes guards of one kind and returns how many of their rows exist. The ids are
+// ascending, and so are the locks: by the primary key, whatever the statistics suggest.
+func (t *tx) guards(ctx context.Context, row guardRow, ids []int64) (n int64, err error) {
+	defer t.observe.guard(stopwatch())
+	where, args := row.where(ids)
+	write := row.write
+	if len(ids) > 1 {
+		write = strings.Replace(write, ` SET `, ` FORCE INDEX (PRIMARY) SET `, 1)
+		where += ` ORDER BY id`
+	}
+	return t.exec(ctx, write+where, args...)
 }
 
 // guardName takes the guard of the patient's name.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -22,12 +23,7 @@ func (s *Store) AppointmentHistory(ctx context.Context, req Request, id int64) (
 // insertEvent inserts the event of a change. The key is the appointment's version, which
 // its row's lock makes unique.
 func insertEvent(ctx context.Context, t *tx, appointmentID int64, e clinic.Event) error {
-	_, err := t.exec(ctx, `
-		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
-		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		appointmentID, e.Version, e.At, string(e.Action), e.Actor, (*string)(e.FromStatus), string(e.ToStatus), e.Reason, e.Note,
-		e.Time.Start, e.Time.End.Sub(e.Time.Start)/time.Minute, e.DoctorID, e.PatientID, e.RoomID)
+	err := insertEvents(ctx, t, []int64{appointmentID}, []clinic.Event{e})
 	if err != nil || !e.Broken.Any() {
 		return err
 	}
@@ -35,6 +31,22 @@ func insertEvent(ctx context.Context, t *tx, appointmentID int64, e clinic.Event
 		INSERT INTO appointment_event_overrides (appointment_id, version, doctor_overbooked, patient_overbooked, outside_hours, reason)
 		VALUES (?, ?, ?, ?, ?, ?)`,
 		appointmentID, e.Version, e.Broken.DoctorOverlap, e.Broken.PatientOverlap, e.Broken.OutsideHours, e.OverrideReason)
+	return err
+}
+
+// insertEvents writes down changes that break no rule, of one appointment each.
+func insertEvents(ctx context.Context, t *tx, appointments []int64, events []clinic.Event) error {
+	args := make([]any, 0, 14*len(events))
+	for i, e := range events {
+		args = append(args, appointments[i], e.Version, e.At, string(e.Action), e.Actor, (*string)(e.FromStatus), string(e.ToStatus),
+			e.Reason, e.Note, e.Time.Start, e.Time.End.Sub(e.Time.Start)/time.Minute, e.DoctorID, e.PatientID, e.RoomID)
+	}
+	// Safety: the text is a constant and placeholders.
+	_, err := t.exec(ctx, `
+		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
+		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
+		strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(events)-1), args...)
 	return err
 }
 

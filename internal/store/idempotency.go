@@ -135,17 +135,22 @@ func readAnswer(key *IdempotencyKey, caller string, sealed []byte, refused bool,
 // storeAnswer stores the answer to the request of a claimed key.
 func storeAnswer(ctx context.Context, t *tx, key *IdempotencyKey, answer []any) error {
 	caller := t.req.Access.Subject
-	plain, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	sealed, err := auditchain.Encrypt(key.secret(caller), plain)
+	sealed, err := key.seal(caller, answer)
 	if err != nil {
 		return err
 	}
 	_, err = t.ExecContext(ctx, `UPDATE idempotency_keys SET answer = ?, patient_id = ? WHERE caller = ? AND id_key = ?`,
 		sealed, t.patient(), caller, key.id())
 	return err
+}
+
+// seal returns an answer as it is stored.
+func (k *IdempotencyKey) seal(caller string, answer any) ([]byte, error) {
+	plain, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	return auditchain.Encrypt(k.secret(caller), plain)
 }
 
 // patient returns the patient whom the transaction concerns, nil for none.
@@ -184,11 +189,7 @@ func (s *Store) storeRefusal(ctx context.Context, req Request, refusal error, an
 		}
 		caller := req.Access.Subject
 		known, _ := errors.AsType[*clinic.Error](refusal)
-		plain, err := json.Marshal(known)
-		if err != nil {
-			return err
-		}
-		sealed, err := auditchain.Encrypt(key.secret(caller), plain)
+		sealed, err := key.seal(caller, known)
 		if err != nil {
 			return err
 		}

@@ -43,10 +43,17 @@ type occupiedTimes struct {
 	// and length; overlapping, instead, to those that do overlap one of these.
 	window      clinic.Interval
 	overlapping []clinic.Interval
-	except      []int64 // appointments that do not count
+	each        []partyTime // instead of ids and overlapping, a time of its own for each party
+	except      []int64     // appointments that do not count
 	holds       *liveHolds
 	locking     bool
 	forced      bool // by the party's index, whatever the statistics suggest
+}
+
+// partyTime is a time of a party.
+type partyTime struct {
+	id   int64
+	time clinic.Interval
 }
 
 // liveHolds are the holds that count.
@@ -57,7 +64,7 @@ type liveHolds struct {
 
 // read returns the occupied times by party.
 func (o occupiedTimes) read(ctx context.Context, q sqlx.QueryerContext) (map[int64][]clinic.Interval, error) {
-	if len(o.ids) == 0 { // every doctor has been deactivated, or there are no rooms
+	if len(o.ids) == 0 && len(o.each) == 0 { // every doctor has been deactivated, or there are no rooms
 		return map[int64][]clinic.Interval{}, nil
 	}
 	statement, args := o.sql()
@@ -154,6 +161,15 @@ func (o occupiedTimes) heldSQL(columns string) (statement string, args []any) {
 // where writes the condition on the party and the time, which is the same for
 // appointments and holds.
 func (o occupiedTimes) where(b *strings.Builder) (args []any) {
+	for i, of := range o.each {
+		b.WriteString([]string{` WHERE ((`, ` OR (`}[min(i, 1)] + o.column + ` = ? AND `)
+		args = o.overlaps(b, append(args, of.id), of.time)
+		b.WriteString(`)`)
+	}
+	if len(o.each) > 0 {
+		b.WriteString(`)`)
+		return args
+	}
 	b.WriteString(` WHERE ` + o.column)
 	switch {
 	case o.all:
@@ -178,19 +194,23 @@ func (o occupiedTimes) where(b *strings.Builder) (args []any) {
 		if i > 0 {
 			b.WriteString(` OR `)
 		}
-		if o.buffered {
-			from, to := reach(time)
-			b.WriteString(`start_time > ? AND start_time < ?
-				AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
-				AND end_time + INTERVAL buffer_after_minutes MINUTE > ?`)
-			args = append(args, from, to, time.End, time.Start)
-		} else {
-			b.WriteString(`start_time > ? AND start_time < ? AND end_time > ?`)
-			args = append(args, time.Start.Add(-clinic.MaxDuration), time.End, time.Start)
-		}
+		args = o.overlaps(b, args, time)
 	}
 	b.WriteString(`)`)
 	return args
+}
+
+// overlaps writes the condition that an appointment or a hold overlaps a time.
+func (o occupiedTimes) overlaps(b *strings.Builder, args []any, time clinic.Interval) []any {
+	if o.buffered {
+		from, to := reach(time)
+		b.WriteString(`start_time > ? AND start_time < ?
+			AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
+			AND end_time + INTERVAL buffer_after_minutes MINUTE > ?`)
+		return append(args, from, to, time.End, time.Start)
+	}
+	b.WriteString(`start_time > ? AND start_time < ? AND end_time > ?`)
+	return append(args, time.Start.Add(-clinic.MaxDuration), time.End, time.Start)
 }
 
 // reach bounds the starts of the appointments whose time with buffers can overlap an

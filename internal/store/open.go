@@ -43,6 +43,8 @@ type Config struct {
 	Partners clinic.PartnerWindow
 	// Log receives what callers do not see: retries and causes.
 	Log *slog.Logger
+	// Batches decides bookings that arrive together in one transaction (combiner.go).
+	Batches bool
 	// Restoring allows a database whose restore is not finished.
 	Restoring bool
 	// Observe has callbacks for metrics.
@@ -70,6 +72,7 @@ type Store struct {
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
+	combiners     []combiner // empty: every booking is decided alone
 
 	restoring bool         // Config.Restoring
 	replaced  atomic.Int64 // how often the data were found to have been replaced
@@ -130,6 +133,9 @@ func Open(cfg Config) (*Store, error) {
 		sealer: newKeySealer(cfg.MACKeys), chainTips: chainTips{ends: map[int64]chainTip{}},
 		changed: signal{pause: feedPause}, feedTurn: make(chan struct{}, 1),
 		ready: ready, maxScanned: maxScanned, reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if cfg.Batches {
+		st.combiners = newCombiners()
 	}
 	if len(cfg.MACKeys) > 0 {
 		st.macKey = cfg.MACKeys[0]

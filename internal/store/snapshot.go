@@ -78,7 +78,8 @@ func (s *Store) explain(ctx context.Context, req Request, explanation func(*snap
 
 // exists reports whether the row of a guard exists.
 func (q *snapshot) exists(ctx context.Context, row guardRow, id int64) (exists bool, err error) {
-	err = q.GetContext(ctx, &exists, row.read, id)
+	where, args := row.where([]int64{id})
+	err = q.GetContext(ctx, &exists, row.read+where, args...)
 	return exists, err
 }
 

@@ -68,6 +68,8 @@ type useCase struct {
 	wanted  wantedTime // zero: what is wanted is not known before body runs
 	body    func(*tx) error
 	explain func(*snapshot) error // nil: a refusal is final
+	// batched is the booking that may be decided together with others; nil: none.
+	batched *batchedBooking
 	// offerLater puts off offering freed times until the caller does it: to the end of a
 	// use case of several transactions, which may need the times itself.
 	offerLater bool
@@ -106,7 +108,11 @@ func (s *Store) runUseCase(ctx context.Context, req Request, u useCase, answer .
 func (s *Store) try(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		freed, err = s.attempt(ctx, req, u, answer)
+		if attempt == 1 && u.batched != nil {
+			freed, err = s.attemptTogether(ctx, req, u, answer)
+		} else {
+			freed, err = s.attempt(ctx, req, u, answer)
+		}
 		s.ready.wrote(err)
 		if err == nil {
 			return freed, nil
@@ -157,27 +163,38 @@ func pauseBeforeRetry(ctx context.Context, attempt int) bool {
 }
 
 func (s *Store) attempt(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
+	err = s.transact(ctx, req, func(t *tx, st *chainTip) (*chainTip, error) {
+		end, err := s.run(ctx, t, st, u, answer)
+		freed = err == nil && end != nil && len(t.freed) > 0
+		return end, err
+	})
+	return freed, err
+}
+
+// transact begins a transaction, has run do all of it but its COMMIT, and commits. run returns
+// the new end of the chain, nil to roll back.
+func (s *Store) transact(ctx context.Context, req Request, run func(*tx, *chainTip) (*chainTip, error)) error {
 	st, err := s.acquireChain(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	known := true // where the chain ends
 	defer func() { s.releaseChain(st, known) }()
 	begun, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
-		return false, err
+		return err
 	}
 	t := &tx{
 		queries: queries{QueryerContext: begun, req: req, now: clinic.Instant(s.now()), locking: true},
 		begun:   begun, observe: s.observe,
 	}
-	end, err := s.run(ctx, t, st, u, answer)
+	end, err := run(t, st)
 	if err != nil || end == nil {
 		_ = begun.Rollback() // if it fails, the connection is gone and so is the transaction
 		if known = !errors.Is(err, errChainLost); !known {
 			s.checkData(ctx)
 		}
-		return false, err
+		return err
 	}
 	err = commit(t)
 	if err == nil {
@@ -187,7 +204,7 @@ func (s *Store) attempt(ctx context.Context, req Request, u useCase, answer []an
 		}
 	}
 	known = !errors.Is(err, clinic.ErrOutcomeUnknown)
-	return len(t.freed) > 0, err
+	return err
 }
 
 // run does all of a transaction but its COMMIT and returns the new end of

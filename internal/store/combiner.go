@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// Bookings that wait while others are under way are decided together: a combiner takes up those
+// that have come meanwhile as one transaction, a batch (booking_batches.go). A booking that finds
+// its combiner idle begins at once, alone. db/README.md has the picture and the figures.
+//
+// A combiner is not what keeps a time from being booked twice: the guards are. It only spares
+// the database the transactions, and lets bookings that want the same guards wait here, where
+// waiting costs no connection.
+
+const (
+	// combiners in a process. More of them wait less for each other, fewer make larger batches.
+	combiners = 2
+	// maxBatch bounds a batch, and so how long its guards are held.
+	maxBatch = 32
+	// maxBatchWait bounds how long a booking waits to be taken up: when its combiner is held up by
+	// a guard that somebody else holds, bookings of other doctors go on alone.
+	maxBatchWait = 250 * time.Millisecond
+)
+
+// errAlone sends a booking of a batch the single way, which decides anew.
+var errAlone = errors.New("to be decided alone")
+
+func newCombiners() []combiner {
+	all := make([]combiner, combiners)
+	for i := range all {
+		all[i].patience = maxBatchWait
+	}
+	return all
+}
+
+// combiner is a line of bookings, of which those at its front are taken up when what is under way
+// has ended. All bookings of a doctor are in the same one.
+type combiner struct {
+	patience time.Duration // maxBatchWait
+
+	mu      sync.Mutex
+	busy    bool
+	waiting []*batchedBooking
+}
+
+// batchedBooking is a booking that may be decided together with others.
+type batchedBooking struct {
+	ctx     context.Context //nolint:containedctx // of its caller, who may go while the batch goes on
+	req     Request
+	booking clinic.Booking
+	answer  *clinic.Appointment // for the caller
+
+	taken chan struct{}     // closed when it leads a batch, or has been decided by one
+	batch []*batchedBooking // with itself, for the one that leads it
+
+	// Of its batch:
+	calendar  clinic.Calendar
+	hoursZone *string // of the doctor; nil: no working hours
+	err       error   // why it is not booked; errAlone until it is decided
+}
+
+// batchedBooking returns a booking for a batch, nil if it has to go the single way: what
+// overrides rules, comes from a hold or concerns a series, and callers who can access only
+// some of the patients.
+func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Booking, answer *clinic.Appointment) *batchedBooking {
+	if len(s.combiners) == 0 || len(b.Override.Rules) > 0 || b.Hold != "" || b.SeriesID != nil || b.AnyRoom || !req.Access.Reach.All {
+		return nil
+	}
+	return &batchedBooking{ctx: ctx, req: req, booking: b, answer: answer, taken: make(chan struct{}), err: errAlone}
+}
+
+// attemptTogether is the first attempt at a booking: in a batch if others of its combiner are
+// under way, otherwise, or if the batch cannot decide it, alone.
+func (s *Store) attemptTogether(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
+	m := u.batched
+	c := &s.combiners[uint64(m.booking.DoctorID)%uint64(len(s.combiners))] //nolint:gosec // G115: any number will do
+	if !c.join(m) {
+		if !c.await(m) {
+			return s.attempt(ctx, req, u, answer)
+		}
+		if m.batch == nil { // another one led it
+			return s.endTogether(ctx, req, u, answer)
+		}
+	}
+	if len(m.batch) == 1 {
+		defer c.next()
+		return s.attempt(ctx, req, u, answer)
+	}
+	s.bookBatch(c, m.batch) //nolint:contextcheck // it serves several callers, and has a context of its own
+	return s.endTogether(ctx, req, u, answer)
+}
+
+// endTogether ends the attempt at a booking as its batch decided.
+func (s *Store) endTogether(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
+	if errors.Is(u.batched.err, errAlone) {
+		return s.attempt(ctx, req, u, answer)
+	}
+	return false, u.batched.err
+}
+
+// join reports whether nothing is under way, so that the booking leads a batch of its own;
+// otherwise it waits.
+func (c *combiner) join(m *batchedBooking) (leads bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy {
+		c.waiting = append(c.waiting, m)
+		return false
+	}
+	c.busy, m.batch = true, []*batchedBooking{m}
+	return true
+}
+
+// await returns when a booking leads a batch or has been decided by one, and false when it has
+// waited in vain and is in none. One that has been taken up waits for its batch, whose outcome is
+// its own, too.
+func (c *combiner) await(m *batchedBooking) bool {
+	patience := time.NewTimer(c.patience)
+	defer patience.Stop()
+	select {
+	case <-m.taken:
+		return true
+	case <-patience.C:
+	case <-m.ctx.Done():
+	}
+	if c.leave(m) {
+		return false
+	}
+	<-m.taken
+	return true
+}
+
+// leave takes a booking out of the line, and reports whether it was still there.
+func (c *combiner) leave(m *batchedBooking) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.waiting, m)
+	if i >= 0 {
+		c.waiting = slices.Delete(c.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// next takes up those who wait. The first of them leads.
+func (c *combiner) next() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(c.waiting), maxBatch)
+	if c.busy = n > 0; !c.busy {
+		return
+	}
+	leader := c.waiting[0]
+	leader.batch = slices.Clone(c.waiting[:n])
+	c.waiting = slices.Delete(c.waiting, 0, n)
+	close(leader.taken)
+}
