@@ -37,7 +37,7 @@ function who(a: Appointment): string {
   return a.patient ? `${a.patient.first_name} ${a.patient.last_name}` : "The visit";
 }
 
-/** Undoes what an answer was to, unless somebody has changed the appointment since. */
+/** Undoes what an answer was to, unless the appointment has been changed since. */
 async function undo(done: { data: Appointment; response: Response }, was: Appointment, said = "undone"): Promise<void> {
   const etag = done.response.headers.get("ETag");
   const answer = await mems.undoAppointment({
@@ -123,7 +123,7 @@ export async function reschedule(
   return undefined;
 }
 
-// A room that nobody chose is no reason to refuse a free time: another one serves.
+// A room that the user did not choose is no reason to refuse a free time: another one will do.
 async function move(a: Appointment, to: Move, override?: Override): Promise<Result<Appointment>> {
   const send = (where: Move) =>
     mems.rescheduleAppointment({ path: { id: a.id }, body: rescheduleOf(a, where, override) });

@@ -13,7 +13,7 @@ export function shownBirthDate(iso: string, locale = viewer()): string {
 /**
  * Reads a whole birth date: YYYY-MM-DD in any language, or day, month and year
  * in the viewer's order, the month as a number or a word. Undefined when the
- * text is not a date that somebody can be born on.
+ * text is not a possible date of birth.
  */
 export function readBirthDate(text: string, today: string, locale = viewer()): string | undefined {
   const parts = text

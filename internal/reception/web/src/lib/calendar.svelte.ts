@@ -74,7 +74,7 @@ class Calendar {
   private next: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
   private announced: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
-  /** What this caller may not read: not read again unless somebody asks for it. */
+  /** What this caller may not read: not read again unless the user asks for it. */
   private refusedKey = "";
 
   /** repeated: by a key that is held down. */
@@ -123,7 +123,7 @@ class Calendar {
     this.cancelNext();
     const w = this.wanted;
     if (this.interval)
-      this.reader.forget(); // nobody says what changes meanwhile
+      this.reader.forget(); // changes are not reported meanwhile
     else if (this.showKept()) return;
     if (this.reading?.key === w.key) {
       this.reading.again = true;
@@ -274,7 +274,7 @@ class Calendar {
   private readBySelf(): void {
     this.next = undefined;
     if (this.settling || this.refusedKey === this.wanted.key) return;
-    if (this.interval) this.changes++; // nobody says what changes meanwhile
+    if (this.interval) this.changes++; // changes are not reported meanwhile
     void this.read();
   }
 

@@ -31,7 +31,7 @@ export interface Draft {
   /** What the appointment is for, and what staff should know. */
   reason?: string | undefined;
   note?: string | undefined;
-  /** The time is the next free one, which nobody has chosen: it follows type, doctor and length. */
+  /** The time is the next free one, not one that the user chose: it follows type, doctor and length. */
   suggested?: boolean;
 }
 

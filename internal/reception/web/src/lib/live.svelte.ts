@@ -38,7 +38,7 @@ class Live {
     const onState = (state: "live" | "lost") => {
       this.become(state);
       if (state === "live")
-        calendar.reread(); // what changed while the line was down, nobody told
+        calendar.reread(); // what changed while the connection was down was not reported
       else calendar.readIn(EVERY.lost);
     };
     const query = { include: "record,patient", objects: OBJECTS.join(",") };

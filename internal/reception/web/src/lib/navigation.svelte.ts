@@ -1,5 +1,5 @@
 // Keeps the window's address at what is shown, and shows what an address names: when the desk is opened, and
-// when somebody goes back or forward.
+// when the user goes back or forward.
 import { untrack } from "svelte";
 import { addressOf, readAddress, type Route, titleOf } from "./address.js";
 import { calendar } from "./calendar.svelte.js";

@@ -11,7 +11,7 @@ const rules: readonly Rule[] = ["outside-working-hours", "doctor-overlap", "pati
 export function breakable(problem: Problem | NoAnswer | undefined, doctor: number): Rule | undefined {
   if (!session.may("appointments:override") || !isProblem(problem)) return undefined;
   const rule = rules.find((r) => problem.type === `/problems/${r}`);
-  // A doctor who takes nobody in between cannot be overbooked.
+  // A doctor whose cap is zero cannot be overbooked.
   if (rule === "doctor-overlap" && !directory.doctors.find((d) => d.id === doctor)?.overbook_cap) return undefined;
   return rule;
 }

@@ -20,7 +20,7 @@ export async function findPatients(
   const dated = withIsoDate(text, today);
   let answer = await ask(dated);
   if (answer.data?.items.length === 0 && dated !== text) answer = await ask(text);
-  // An erased record is nobody who can be booked.
+  // An erased record cannot be booked.
   return answer.data ? { ...answer, data: { items: answer.data.items.filter((p) => !p.erased_at) } } : answer;
 }
 

@@ -9,7 +9,7 @@ class Session {
   zone = $state("UTC");
   now = $state(Date.now());
   today = $derived(dateAt(this.now, this.zone));
-  /** Why somebody has to sign in again. */
+  /** Why the user has to sign in again. */
   signedOutBecause = $state("");
   /** Why the desk cannot be opened. */
   unreachableBecause = $state("");
