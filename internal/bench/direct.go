@@ -22,7 +22,7 @@ const (
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
 		WHERE id = ?`
-	// The reads of the decision, as in internal/store/testdata/booking_reads.sql.
+	// The reads of the decision, as in internal/store/testdata/booking_statements.sql.
 	doctorTimesSQL = `
 		SELECT 0, start_time, end_time, 0, 0
 		FROM time_off
@@ -55,8 +55,8 @@ const (
 	insertSQL = `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
-		                          patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		                          patient_overbooked, outside_hours, override_reason, reason, note, made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertEventSQL = `
 		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
 		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
@@ -135,7 +135,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, dataID string, b clinic.Book
 	}
 	minutes := b.Duration / time.Minute
 	result, err := t.ExecContext(ctx, insertSQL, b.PatientID, b.DoctorID, nil, nil, nil, want.Start, want.End, minutes,
-		0, 0, "scheduled", false, false, false, nil, nil, 1, now, now)
+		0, 0, "scheduled", false, false, false, nil, nil, nil, nil, 1, now, now)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"errors"
+	"flag"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -214,5 +216,39 @@ func TestImportAppointments(t *testing.T) {
 	}
 	if n, err := f.store.ImportAppointments(t.Context(), store.SystemRequest(), f.doctors[0], nil); n != 0 || err != nil {
 		t.Errorf("empty import: %d imported, error %v; want 0 and none", n, err)
+	}
+}
+
+var updateStatements = flag.Bool("update-statements", false, "rewrite testdata/booking_statements.sql")
+
+// The statements of a booking are kept in a file for internal/bench, which sends the same
+// ones without MEMS.
+func TestStatementsOfABookingAreKept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 1)
+	s, list := f.listing(t)
+	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), f.booking(60, 30)); err != nil {
+		t.Fatal(err)
+	}
+	list.Take() // the first booking of a process also begins a chain of the audit trail
+	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), f.booking(120, 30)); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, statement := range list.Take() {
+		text.WriteString(strings.Join(strings.Fields(statement), " ") + ";\n")
+	}
+	const file = "testdata/booking_statements.sql"
+	if *updateStatements {
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(kept) != text.String() {
+		t.Errorf("%s is not what a booking sends: run this test with -update-statements. It sends\n%s", file, text.String())
 	}
 }

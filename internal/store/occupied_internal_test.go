@@ -1,10 +1,6 @@
 package store
 
 import (
-	"context"
-	"database/sql"
-	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
 )
@@ -95,52 +90,4 @@ func TestOccupiedIsAskedInOnePlace(t *testing.T) {
 			t.Errorf("%s has %q: ask by occupiedTimes, or with occupying", file, found)
 		}
 	}
-}
-
-// The reads of a booking are kept in a file for internal/bench, which sends the same
-// statements without MEMS. With -update it is written anew.
-func TestReadsOfABookingAreKept(t *testing.T) {
-	t.Parallel()
-	var got recorded
-	b := clinic.Booking{DoctorID: 1, PatientID: 2, Start: time.Unix(0, 0).UTC(), Duration: 30 * time.Minute}
-	q := queries{QueryerContext: &got, now: b.Start, locking: true}
-	_ = readDoctorTimes(t.Context(), &q, &clinic.Calendar{}, b, doctorFacts{ID: 1}, 0)
-	_, _ = q.occupied(t.Context(), patientParty, 1, b.Time(), 0)
-	const file = "testdata/booking_reads.sql"
-	text := strings.Join(got, ";\n") + ";\n"
-	if *updateReads {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(kept) != text {
-		t.Errorf("%s is not what a booking reads: run this test with -update-reads. It reads\n%s", file, text)
-	}
-}
-
-var updateReads = flag.Bool("update-reads", false, "rewrite testdata/booking_reads.sql")
-
-// recorded keeps the statements that it is asked to run, in one line each, and fails them.
-type recorded []string
-
-func (r *recorded) keep(query string) error {
-	*r = append(*r, strings.Join(strings.Fields(query), " "))
-	return errors.New("only recorded")
-}
-
-func (r *recorded) QueryContext(_ context.Context, query string, _ ...any) (*sql.Rows, error) {
-	return nil, r.keep(query)
-}
-
-func (r *recorded) QueryxContext(_ context.Context, query string, _ ...any) (*sqlx.Rows, error) {
-	return nil, r.keep(query)
-}
-
-func (r *recorded) QueryRowxContext(_ context.Context, query string, _ ...any) *sqlx.Row {
-	_ = r.keep(query)
-	return nil
 }
