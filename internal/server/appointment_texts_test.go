@@ -75,6 +75,14 @@ func TestAppointmentTexts(t *testing.T) {
 	if got := strings.Join(did, " "); got != "book update confirm update undo reschedule cancel update" {
 		t.Errorf("history: %s", got)
 	}
+
+	// What is written about an erased patient would never be erased.
+	f.Post(fmt.Sprintf("/patients/%d/erase", patient), object{"reason": "asked for it"}).Want(t, 200, "")
+	patch("*", object{"reason": "written after the erasure"}).Want(t, 404, "appointment-not-found")
+	f.Get(path).Want(t, 200, "").Decode(t, &a)
+	if reason, err := a.Reason.Get(); err == nil {
+		t.Errorf("the erased patient's appointment has the reason %q", reason)
+	}
 }
 
 // A partner reads what its appointments are for, and neither reads nor replaces the note of

@@ -42,6 +42,15 @@ func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c 
 		return clinic.Appointment{}, err
 	}
 	return s.changeAppointment(ctx, req, id, clinic.ActionUpdate, match, func(t *tx, a *clinic.Appointment) error {
+		// No erasure would find what is written about a patient who is erased. Primary key; after
+		// the appointment's lock, for which an erasure under way waits, or is waited for.
+		var erased bool
+		if err := t.GetContext(ctx, &erased, `SELECT erased_at IS NOT NULL FROM patients WHERE id = ?`, a.PatientID); err != nil {
+			return err
+		}
+		if erased {
+			return clinic.ErrAppointmentNotFound
+		}
 		return a.Update(t.now, c)
 	})
 }

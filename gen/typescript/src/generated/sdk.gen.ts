@@ -786,8 +786,9 @@ export const getAppointment = <ThrowOnError extends boolean = false>(options: Op
  *
  * Updates the reason and the note (JSON merge patch), in any status. `null` clears
  * them. The history records an `update`; undoing a change does not affect them. A
- * partner, who cannot read the note, cannot change it either: 403 `forbidden`. Time,
- * doctor and room are changed by `POST /appointments/{id}/reschedule`.
+ * partner, who cannot read the note, cannot change it either: 403 `forbidden`. For an
+ * erased patient's appointment: 404 `appointment-not-found`. Time, doctor and room are
+ * changed by `POST /appointments/{id}/reschedule`.
  *
  * Permission: `appointments:write`.
  *
