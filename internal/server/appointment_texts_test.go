@@ -79,6 +79,10 @@ func TestAppointmentTexts(t *testing.T) {
 	// What is written about an erased patient would never be erased.
 	f.Post(fmt.Sprintf("/patients/%d/erase", patient), object{"reason": "asked for it"}).Want(t, 200, "")
 	patch("*", object{"reason": "written after the erasure"}).Want(t, 404, "appointment-not-found")
+	f.Post(path+"/cancel", object{"reason": "other", "note": "written after the erasure"}).Want(t, 404, "appointment-not-found")
+	f.Post(path+"/cancel", object{"reason": "other"}).Want(t, 409, "invalid-transition") // it is cancelled
+	f.Post(path+"/undo", nil).Want(t, 404, "appointment-not-found")
+	f.Post(path+"/reschedule", object{"start_time": "2027-03-03T09:00:00Z"}).Want(t, 404, "appointment-not-found")
 	f.Get(path).Want(t, 200, "").Decode(t, &a)
 	if reason, err := a.Reason.Get(); err == nil {
 		t.Errorf("the erased patient's appointment has the reason %q", reason)

@@ -20,7 +20,7 @@ import (
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
 func (s *Store) ChangeAppointmentStatus(ctx context.Context, req Request, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
-	return s.changeAppointment(ctx, req, id, action, match, func(t *tx, a *clinic.Appointment) error {
+	return s.changeAppointment(ctx, req, id, action, match, lockAppointmentOfAny, func(t *tx, a *clinic.Appointment) error {
 		return a.ChangeStatus(t.now, s.zone, action)
 	})
 }
@@ -29,7 +29,11 @@ func (s *Store) ChangeAppointmentStatus(ctx context.Context, req Request, id int
 // ChangeAppointmentStatus, and clinic.CodeValidationFailed (the note is too long once
 // normalised).
 func (s *Store) CancelAppointment(ctx context.Context, req Request, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
-	return s.changeAppointment(ctx, req, id, clinic.ActionCancel, match, func(t *tx, a *clinic.Appointment) error {
+	lock := lockAppointmentOfAny
+	if note != nil {
+		lock = lockAppointment
+	}
+	return s.changeAppointment(ctx, req, id, clinic.ActionCancel, match, lock, func(t *tx, a *clinic.Appointment) error {
 		return a.Cancel(t.now, reason, note)
 	})
 }
@@ -41,16 +45,7 @@ func (s *Store) UpdateAppointment(ctx context.Context, req Request, id int64, c 
 	if err := c.CheckAccess(req.Access); err != nil {
 		return clinic.Appointment{}, err
 	}
-	return s.changeAppointment(ctx, req, id, clinic.ActionUpdate, match, func(t *tx, a *clinic.Appointment) error {
-		// No erasure would find what is written about a patient who is erased. Primary key; after
-		// the appointment's lock, for which an erasure under way waits, or is waited for.
-		var erased bool
-		if err := t.GetContext(ctx, &erased, `SELECT erased_at IS NOT NULL FROM patients WHERE id = ?`, a.PatientID); err != nil {
-			return err
-		}
-		if erased {
-			return clinic.ErrAppointmentNotFound
-		}
+	return s.changeAppointment(ctx, req, id, clinic.ActionUpdate, match, lockAppointment, func(t *tx, a *clinic.Appointment) error {
 		return a.Update(t.now, c)
 	})
 }
@@ -151,12 +146,15 @@ func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
 	return clinic.DoctorBefore(history), nil
 }
 
+// lockFunc is lockAppointment or lockAppointmentOfAny.
+type lockFunc func(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error)
+
 // changeAppointment runs change on a locked appointment and saves the result.
-func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
+func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, lock lockFunc, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
 	err := s.inTx(ctx, req, "change appointment", func(t *tx) error {
 		var err error
-		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
+		if a, err = lock(ctx, t, id, 0); err != nil {
 			return err
 		}
 		if err := match.check(a.Version); err != nil {
@@ -197,22 +195,40 @@ func (q *queries) findAppointment(ctx context.Context, id int64) (clinic.Appoint
 	return a, err
 }
 
-// lockAppointment takes the guards of the appointment's parties, and of otherDoctor unless
-// it is 0, and then reads the appointment. Every transaction that changes an appointment
-// holds both guards, so the row needs no lock, and a room's guard can still be taken later
-// in the lock order.
+// lockAppointment is lockAppointmentOfAny for what brings an appointment back or writes text
+// about the patient: for an erased patient's it returns clinic.ErrAppointmentNotFound, since
+// no erasure would remove that again.
 func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
+	a, erased, err := lockWithPatient(ctx, t, id, otherDoctor)
+	if err == nil && erased {
+		err = clinic.ErrAppointmentNotFound
+	}
+	return a, err
+}
+
+// lockAppointmentOfAny locks an appointment, also an erased patient's: one that was open when
+// an erasure was applied again to a restored backup can be cancelled.
+func lockAppointmentOfAny(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
+	a, _, err := lockWithPatient(ctx, t, id, otherDoctor)
+	return a, err
+}
+
+// lockWithPatient takes the guards of the appointment's parties, and of otherDoctor unless
+// it is 0, and then reads the appointment and whether its patient was erased. Every
+// transaction that changes an appointment holds both guards, so the row needs no lock, and a
+// room's guard can still be taken later in the lock order.
+func lockWithPatient(ctx context.Context, t *tx, id, otherDoctor int64) (a clinic.Appointment, erased bool, err error) {
 	var party struct {
 		Doctor  int64  `db:"doctor_id"`
 		Patient int64  `db:"patient_id"`
 		MadeBy  *int64 `db:"made_by_key"`
 	}
-	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id, made_by_key FROM appointments WHERE id = ?`, id)
+	err = t.GetContext(ctx, &party, `SELECT doctor_id, patient_id, made_by_key FROM appointments WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !t.req.Access.Reach.Record(party.Doctor, party.MadeBy) {
-		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
+		return a, false, clinic.ErrAppointmentNotFound
 	}
 	if err != nil {
-		return clinic.Appointment{}, err
+		return a, false, err
 	}
 	doctors := []int64{party.Doctor}
 	if otherDoctor != 0 {
@@ -222,11 +238,12 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 	for _, d := range slices.Compact(doctors) {
 		// Unlike for a booking, the doctor may be inactive.
 		if _, err := t.guardDoctor(ctx, d); err != nil {
-			return clinic.Appointment{}, err
+			return a, false, err
 		}
 	}
-	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
-		return clinic.Appointment{}, err
+	known, err := t.guardPatientOf(ctx, party.Patient)
+	if err != nil {
+		return a, false, err
 	}
 	var row appointmentRow
 	err = t.GetContext(ctx, &row, `
@@ -235,13 +252,13 @@ func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.
 		WHERE id = ?`, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
+		return a, false, clinic.ErrAppointmentNotFound
 	case err != nil:
-		return clinic.Appointment{}, err
+		return a, false, err
 	case row.DoctorID != party.Doctor || row.PatientID != party.Patient:
-		return clinic.Appointment{}, errStale // the guards taken are not those it needs now
+		return a, false, errStale // the guards taken are not those it needs now
 	}
-	return row.appointment(), nil
+	return row.appointment(), !known, nil
 }
 
 // updateAppointment writes all columns of an appointment that can change.

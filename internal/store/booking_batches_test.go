@@ -134,13 +134,7 @@ func TestBatchDecidesEach(t *testing.T) {
 	if got[7].made.ID != before.ID || got[10].made.ID != got[8].made.ID || got[8].made.ID == 0 {
 		t.Errorf("replayed %d and %d, want %d and %d", got[7].made.ID, got[10].made.ID, before.ID, got[8].made.ID)
 	}
-	inserts := 0
-	for _, statement := range list.Take() {
-		if strings.Contains(statement, "INSERT INTO appointments ") {
-			inserts++
-		}
-	}
-	if inserts != 1 {
+	if inserts := sent(list, "INSERT INTO appointments "); inserts != 1 {
 		t.Errorf("%d statements inserted appointments, want one", inserts)
 	}
 	if n := f.overlaps(t); n != 0 {
@@ -200,13 +194,7 @@ func TestBatchOfEqualBookings(t *testing.T) {
 	all := members(bookings...)
 	list.Take()
 	got := bookTogether(s, all)
-	guards := 0
-	for _, statement := range list.Take() {
-		if strings.Contains(statement, "UPDATE doctors") {
-			guards++
-		}
-	}
-	if guards != 1 {
+	if guards := sent(list, "UPDATE doctors"); guards != 1 {
 		t.Errorf("the doctor's guard was written %d times, want once", guards)
 	}
 	if got[0].err != nil {
@@ -343,4 +331,14 @@ func codeOf(err error) string {
 		return string(refusal.Code)
 	}
 	return fmt.Sprint(err)
+}
+
+// sent counts the statements since the last call that contain a text.
+func sent(list *storetest.Statements, text string) (n int) {
+	for _, statement := range list.Take() {
+		if strings.Contains(statement, text) {
+			n++
+		}
+	}
+	return n
 }

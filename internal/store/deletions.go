@@ -69,7 +69,7 @@ func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
 		return err
 	}
 	for _, patient := range patients {
-		if err := t.guardPatientOf(ctx, patient); err != nil {
+		if _, err := t.guardPatientOf(ctx, patient); err != nil {
 			return err
 		}
 	}

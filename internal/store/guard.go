@@ -123,15 +123,15 @@ func (t *tx) guardPatient(ctx context.Context, id int64) (exists bool, err error
 	return false, t.checkMerged(ctx, id)
 }
 
-// guardPatientOf is guardPatient for the patient of a record that was read without a lock.
-// When that patient was merged meanwhile, the record is the surviving patient's by now:
-// another attempt finds it so.
-func (t *tx) guardPatientOf(ctx context.Context, id int64) error {
-	_, err := t.guardPatient(ctx, id)
+// guardPatientOf is guardPatient for the patient of a record that was read without a lock,
+// and reports whether the patient has not been erased. When that patient was merged meanwhile,
+// the record is the surviving patient's by now: another attempt finds it so.
+func (t *tx) guardPatientOf(ctx context.Context, id int64) (known bool, err error) {
+	known, err = t.guardPatient(ctx, id)
 	if errors.Is(err, clinic.ErrPatientMerged) {
-		return errStale
+		err = errStale
 	}
-	return err
+	return known, err
 }
 
 // guardAllDoctors takes the guard of every doctor, in the order of the primary key.

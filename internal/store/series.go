@@ -174,7 +174,7 @@ func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, 
 			return nil, nil, err
 		}
 	}
-	if err := t.guardPatientOf(ctx, row.PatientID); err != nil {
+	if _, err := t.guardPatientOf(ctx, row.PatientID); err != nil {
 		return nil, nil, err
 	}
 	// A transaction that changes a series or one of its dates holds the patient's guard.

@@ -83,7 +83,7 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 			return clinic.Ticket{}, nil, err
 		}
 	}
-	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
+	if _, err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.Ticket{}, nil, err
 	}
 	var row ticketRow

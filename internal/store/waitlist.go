@@ -223,7 +223,7 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 			return clinic.WaitlistEntry{}, err
 		}
 	}
-	if err := t.guardPatientOf(ctx, party.Patient); err != nil {
+	if _, err := t.guardPatientOf(ctx, party.Patient); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
 	var row waitlistRow

@@ -177,11 +177,12 @@ export const exportPatient = <ThrowOnError extends boolean = false>(options: Opt
  * Erase a patient
  *
  * Permanently removes everything that identifies the patient from the record and those
- * merged into it: name, e-mail, phone, birth date, identifiers, and every note on
- * their appointments, tickets and waitlist entries. The appointments are kept,
- * anonymised, for the clinic's statistics. The patient's data in the audit trail
- * becomes unreadable, while the trail's chain stays intact. Earlier backups still hold
- * everything until they are deleted.
+ * merged into it: name, e-mail, phone, birth date, identifiers, the reasons of
+ * their appointments, and every note on their appointments, tickets and waitlist
+ * entries. The appointments are kept, anonymised, for the clinic's statistics, and take
+ * no further text. The patient's data in the audit trail becomes unreadable, while the
+ * trail's chain stays intact. Earlier backups still hold everything until they are
+ * deleted.
  *
  * Permission: `patients:erase`.
  *
@@ -809,7 +810,8 @@ export const updateAppointment = <ThrowOnError extends boolean = false>(options:
  * Cancels a scheduled or confirmed appointment, with a coded reason, and frees its
  * time immediately. In any other status the request is refused with 409
  * `invalid-transition`, which gives the current status and the allowed next ones. The
- * record is kept.
+ * record is kept. For an erased patient's appointment, a note gets 404
+ * `appointment-not-found`.
  *
  * Permission: `appointments:write`.
  *
@@ -916,8 +918,9 @@ export const leaveAppointment = <ThrowOnError extends boolean = false>(options: 
  *
  * Undoes the last change of an appointment: a change of status, or a reschedule, which
  * restores the former time, duration, doctor and room together with the status it had
- * then. Repeat to undo the change before. An undone change can be made again; an undo
- * cannot itself be undone.
+ * then. Changes of the reason and the note are passed over. Repeat to undo the change
+ * before. An undone change can be made again; an undo cannot itself be undone. An erased
+ * patient's appointment is not brought back: 404 `appointment-not-found`.
  *
  * A change can be undone on the same clinic day, and for 4 hours even past midnight.
  * If the appointment occupies its time again, the booking rules apply, with two
@@ -941,7 +944,8 @@ export const undoAppointment = <ThrowOnError extends boolean = false>(options: O
  * refused, nothing changes: the old time is not released before the new one is taken.
  * A confirmed appointment stays confirmed unless its start changes. It keeps the
  * buffers with which it was booked, and remains allowed its type with the same doctor,
- * and its room, whatever has since changed about type, doctor or room.
+ * and its room, whatever has since changed about type, doctor or room. An erased
+ * patient's appointment is not rescheduled: 404 `appointment-not-found`.
  *
  * Permission: `appointments:write`.
  *

@@ -2864,7 +2864,7 @@ export type FhirAppointmentRequest = {
      */
     description?: string;
     /**
-     * A note for the clinic's staff; no response contains it.
+     * A note for the clinic's staff, the `note` of the appointment; no FHIR response contains it.
      */
     comment?: string;
     start?: Instant;
