@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
-
 	"mems/internal/clinic"
 )
 
@@ -140,21 +138,14 @@ func (t *tx) guardAllDoctors(ctx context.Context) error {
 	return err
 }
 
-// guardPatients is guardPatient for several, all of whom have to exist.
+// guardPatients is guardPatient for several, ids ascending, all of whom have to exist.
 // Errors: clinic.ErrPatientNotFound.
 func (t *tx) guardPatients(ctx context.Context, ids []int64) error {
-	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL AND erased_at IS NULL`, ids)
-	if err != nil {
-		return err
+	n, err := t.guards(ctx, patientGuard, ids)
+	if err == nil && n != int64(len(ids)) {
+		err = clinic.ErrPatientNotFound
 	}
-	n, err := t.exec(ctx, statement, args...)
-	if err != nil {
-		return err
-	}
-	if n != int64(len(ids)) {
-		return clinic.ErrPatientNotFound
-	}
-	return nil
+	return err
 }
 
 // guardRoom is guardDoctor for a room, always taken after the patients'.
