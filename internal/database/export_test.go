@@ -80,5 +80,20 @@ func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
 	return conn.Close()
 }
 
-// MetadataWait is how long a statement of a migration waits for its table.
-const MetadataWait = metadataWait
+// MetadataPatience is how long a statement of a migration waits for its table.
+const MetadataPatience = metadataPatience
+
+// ExecBriefly runs a statement like one of a migration, once, and reports whether it was
+// interrupted because its table was in use.
+func (sc *Schema) ExecBriefly(ctx context.Context, text string) (interrupted bool, err error) {
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close() }()
+	own := migrationConn{Conn: conn}
+	if err := conn.QueryRowContext(ctx, `SELECT CONNECTION_ID()`).Scan(&own.id); err != nil {
+		return false, err
+	}
+	return sc.execBriefly(ctx, own, text)
+}

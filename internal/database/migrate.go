@@ -41,12 +41,9 @@ type statement struct {
 	size  int64  // of a range, in ids
 }
 
-// metadataWait is how long a statement waits for a metadata lock. Every query on the table
-// queues behind it, so the wait is short and retried.
-const metadataWait = time.Second
-
-// metadataTries is the maximum number of attempts of a statement on a table in use.
-const metadataTries = 120
+// metadataTries is the maximum number of attempts of a statement on a table in use: about
+// three minutes.
+const metadataTries = 240
 
 var eachDirective = regexp.MustCompile(`^-- \+mems Each (\d+) ([a-z_]+)$`)
 
@@ -150,14 +147,19 @@ func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, 
 		// connection.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}()
-	if _, err := conn.ExecContext(whole, `SET SESSION lock_wait_timeout = ?`, int(metadataWait/time.Second)); err != nil {
+	// For what interruptWait misses; whole seconds.
+	if _, err := conn.ExecContext(whole, `SET SESSION lock_wait_timeout = 1`); err != nil {
+		return err
+	}
+	own := migrationConn{Conn: conn}
+	if err := conn.QueryRowContext(whole, `SELECT CONNECTION_ID()`).Scan(&own.id); err != nil {
 		return err
 	}
 	for i, st := range statements {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := sc.runStatement(ctx, conn, st); err != nil {
+		if err := sc.runStatement(ctx, own, st); err != nil {
 			return fmt.Errorf("%s, statement %d of %d: %w", name, i+1, len(statements), err)
 		}
 		if sc.OnStatement != nil {
@@ -168,14 +170,14 @@ func (sc *Schema) runStatements(ctx context.Context, pool *sql.DB, name string, 
 }
 
 // runStatement runs one statement, once or per range of ids.
-func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement) error {
+func (sc *Schema) runStatement(ctx context.Context, conn migrationConn, st statement) error {
 	if st.table == "" {
 		return sc.execPatiently(ctx, conn, st.text)
 	}
 	// The bounds are read once: rows inserted later are handled by the triggers and the
 	// program, which are in place by then.
 	var first, last sql.NullInt64
-	row := conn.QueryRowContext(context.WithoutCancel(ctx), `SELECT MIN(id), MAX(id) FROM `+st.table) //nolint:gosec // G202: a name from our own file
+	row := conn.QueryRowContext(context.WithoutCancel(ctx), `SELECT MIN(id), MAX(id) FROM `+st.table)
 	if err := row.Scan(&first, &last); err != nil || !first.Valid {
 		return err
 	}
@@ -193,18 +195,19 @@ func (sc *Schema) runStatement(ctx context.Context, conn *sql.Conn, st statement
 
 // execPatiently runs a statement under the lease. It retries after a pause while the table
 // is in use, and skips a statement whose effect is already there.
-func (sc *Schema) execPatiently(ctx context.Context, conn *sql.Conn, text string, args ...any) error {
+func (sc *Schema) execPatiently(ctx context.Context, conn migrationConn, text string, args ...any) error {
 	for try := 1; ; try++ {
 		whole := context.WithoutCancel(ctx)
-		err := sc.renewLease(whole, conn)
+		interrupted := false
+		err := sc.renewLease(whole, conn.Conn)
 		if err == nil {
-			_, err = conn.ExecContext(whole, text, args...)
+			interrupted, err = sc.execBriefly(whole, conn, text, args...)
 		}
 		if err == nil || isDone(err) {
 			sc.ran++
 			return nil
 		}
-		if try == metadataTries || !IsTransient(err) {
+		if try == metadataTries || !interrupted && !IsTransient(err) {
 			return err
 		}
 		pause := time.Duration(200+rand.IntN(400)) * time.Millisecond //nolint:gosec // G404: spreads load, guards nothing

@@ -33,11 +33,11 @@ func TestMigratingUnderLoad(t *testing.T) {
 	defer stop()
 	var booking sync.WaitGroup
 	took := make([][]time.Duration, 3)
-	// A booking may wait once behind a statement that waits for its table (MetadataWait), and
+	// A booking may wait once behind a statement that waits for its table (MetadataPatience), and
 	// takes its own time, which on a busy machine is long even without a migration.
 	calm, end := context.WithTimeout(ctx, 2*time.Second)
 	defer end()
-	limit := max(longestBooking, database.MetadataWait+5*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
+	limit := max(longestBooking, database.MetadataPatience+5*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
 	for i := range took {
 		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)+1) })
 	}

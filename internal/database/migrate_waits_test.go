@@ -122,3 +122,33 @@ func TestUnreachableHostsAreReported(t *testing.T) {
 		t.Errorf("reported %q (%v)", reported, err)
 	}
 }
+
+// A statement whose table is in use lets the queries behind it pass, and is retried: it is
+// interrupted before the server's own timeout, and succeeds once the table is free.
+func TestStatementDoesNotHoldUpItsTable(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	sc := d.OpenSchema(t)
+	user, err := d.DB.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = user.Rollback() }()
+	var n int
+	if err := user.Get(&n, `SELECT COUNT(*) FROM rooms`); err != nil {
+		t.Fatal(err)
+	}
+	const alter = "ALTER TABLE rooms\n\tADD COLUMN of_this_test INT NULL, ALGORITHM = INSTANT"
+	if interrupted, err := sc.ExecBriefly(t.Context(), alter); !interrupted || err == nil {
+		t.Errorf("table in use: interrupted %v (%v), want true", interrupted, err)
+	}
+	if err := d.DB.Get(&n, `SELECT COUNT(*) FROM rooms`); err != nil {
+		t.Errorf("a query after it: %v", err)
+	}
+	if err := user.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if interrupted, err := sc.ExecBriefly(t.Context(), alter); interrupted || err != nil {
+		t.Errorf("table free: interrupted %v (%v), want false and no error", interrupted, err)
+	}
+}

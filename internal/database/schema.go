@@ -76,7 +76,7 @@ func OpenSchema(dsn string, fill FillFunc) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool.SetMaxOpenConns(3)
+	pool.SetMaxOpenConns(4)
 	// Lock names are global to the server, so the name identifies the database; MySQL
 	// allows 64 characters.
 	sum := sha256.Sum256([]byte(config.DBName))
