@@ -1,23 +1,7 @@
 // A time that is kept free while the patient thinks: a hold, which ends by itself.
-import type { Hold, HoldCreate, HoldCreated, NoAnswer, Problem } from "mems-client";
+import type { Hold, HoldCreated, NoAnswer, Problem } from "mems-client";
 import { mems } from "./client.js";
-import type { Draft } from "./draft.js";
-import { ANY_ROOM } from "./draft.js";
-
-/** How long a time is kept free, in seconds. */
-export const KEEP = 300;
-
-/** What is kept of a draft: its doctor, time, type and room, for whatever patient. */
-export function holdOf(d: Draft): HoldCreate {
-  return {
-    doctor_id: d.doctor,
-    start_time: new Date(d.start).toISOString(),
-    duration_minutes: d.minutes,
-    ...(d.type ? { type_id: d.type } : {}),
-    ...(d.room > 0 ? { room_id: d.room } : d.room === ANY_ROOM ? { any_room: true } : {}),
-    seconds: KEEP,
-  };
-}
+import { type Draft, holdOf } from "./draft.js";
 
 /** Milliseconds that a hold lasts; the server's clock need not agree with this one. */
 export function lifeOf(h: Pick<Hold, "expires_at" | "created_at">): number {

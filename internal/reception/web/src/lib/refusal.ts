@@ -124,7 +124,12 @@ export function problemText(error: Problem | NoAnswer): string {
     const known = [...new Set(named.filter(Boolean))];
     return known.length ? `Check what you entered: ${known.join(", ")}.` : words["validation-failed"];
   }
-  const slug = (error as Problem).type.slice("/problems/".length);
+  return typeText((error as Problem).type);
+}
+
+/** Returns the text of a type of problem, as a report names it. */
+export function typeText(type: string): string {
+  const slug = type.slice("/problems/".length);
   // A newer server knows problems that this desk does not.
   return Object.hasOwn(words, slug) ? words[slug as ProblemSlug] : "This was refused. Look again, then retry.";
 }
