@@ -23,9 +23,9 @@ const (
 	combiners = 2
 	// maxBatch bounds a batch, and so how long its guards are held.
 	maxBatch = 32
-	// maxBatchWait bounds how long a booking waits to be taken up: when its combiner is held up by
-	// a guard that somebody else holds, bookings of other doctors go on alone.
-	maxBatchWait = 250 * time.Millisecond
+	// maxBatchWait bounds how long one transaction keeps those waiting who came after it: beyond
+	// that it waits for something that another transaction holds, and they need not.
+	maxBatchWait = 50 * time.Millisecond
 )
 
 // errAlone sends a booking of a batch the single way, which decides anew.
@@ -82,17 +82,17 @@ func (s *Store) attemptTogether(ctx context.Context, req Request, u useCase, ans
 	c := &s.combiners[uint64(m.booking.DoctorID)%uint64(len(s.combiners))] //nolint:gosec // G115: any number will do
 	if !c.join(m) {
 		if !c.await(m) {
-			return s.attempt(ctx, req, u, answer)
+			return s.attempt(ctx, req, u, answer) // which finds the caller gone
 		}
 		if m.batch == nil { // another one led it
 			return s.endTogether(ctx, req, u, answer)
 		}
 	}
+	defer c.takeUpOthers()()
 	if len(m.batch) == 1 {
-		defer c.next()
 		return s.attempt(ctx, req, u, answer)
 	}
-	s.bookBatch(c, m.batch) //nolint:contextcheck // it serves several callers, and has a context of its own
+	s.bookBatch(m.batch) //nolint:contextcheck // it serves several callers, and has a context of its own
 	return s.endTogether(ctx, req, u, answer)
 }
 
@@ -117,16 +117,13 @@ func (c *combiner) join(m *batchedBooking) (leads bool) {
 	return true
 }
 
-// await returns when a booking leads a batch or has been decided by one, and false when it has
-// waited in vain and is in none. One that has been taken up waits for its batch, whose outcome is
-// its own, too.
+// await returns when a booking leads a batch or has been decided by one, and false when its
+// caller has gone before. One that has been taken up waits for its batch, whose outcome is its
+// own, too.
 func (c *combiner) await(m *batchedBooking) bool {
-	patience := time.NewTimer(c.patience)
-	defer patience.Stop()
 	select {
 	case <-m.taken:
 		return true
-	case <-patience.C:
 	case <-m.ctx.Done():
 	}
 	if c.leave(m) {
@@ -145,6 +142,17 @@ func (c *combiner) leave(m *batchedBooking) bool {
 		c.waiting = slices.Delete(c.waiting, i, i+1)
 	}
 	return i >= 0
+}
+
+// takeUpOthers returns what the leader calls at the end of its batch: those who wait are taken up.
+// If that is not before the combiner's patience ends, they have been taken up then.
+func (c *combiner) takeUpOthers() (end func()) {
+	next := sync.OnceFunc(c.next)
+	late := time.AfterFunc(c.patience, next)
+	return func() {
+		late.Stop()
+		next()
+	}
 }
 
 // next takes up those who wait. The first of them leads.

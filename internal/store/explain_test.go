@@ -92,6 +92,9 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	ofRooms := func() (string, []any) { return roomTimesOfBatchSQL(together, day.Start) }
 	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
+	locked := func(guard guardRow, query string) explained {
+		return explained{statement: strings.Replace(lockedSQL(guard, query), "IN (?)", "IN (1, 2, 3, 5, 7)", 1), key: "PRIMARY"}
+	}
 	for name, e := range map[string]explained{
 		"BatchTimeOff":      with(statementOf(ofDoctors), "time_off_doctor"),
 		"BatchHeld":         with(statementOf(ofDoctors), "holds_doctor"),
@@ -99,6 +102,8 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"BatchRooms":        with(statementOf(ofRooms), "appointments_room"),
 		"BatchRoomsHeld":    with(statementOf(ofRooms), "holds_room"),
 		"BatchPatients":     occupied(bookedOfBatch(together, patientParty)),
+		"BatchGuards":       locked(doctorGuard, `SELECT id FROM doctors`),
+		"BatchPatientGuards": locked(patientGuard, `SELECT id FROM patients`),
 		"BatchPlaced":       with(statementOf(func() (string, []any) { return placedSQL(placed) }), "appointments_doctor"),
 		"DecideTimeOff":     with(statementOf(ofDoctor), "time_off_doctor"),
 		"DecideClosures":    with(statementOf(ofDoctor), "closures_end"),
