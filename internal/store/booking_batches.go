@@ -32,6 +32,7 @@ func (s *Store) bookBatch(batch []*batchedBooking) {
 		for _, m := range booked {
 			m.err = nil
 		}
+		s.joinRefusals(batch)
 		return
 	}
 	apart := errAlone

@@ -34,7 +34,7 @@ var errAlone = errors.New("to be decided alone")
 func newCombiners() []combiner {
 	all := make([]combiner, combiners)
 	for i := range all {
-		all[i].patience = maxBatchWait
+		all[i].patience, all[i].most = maxBatchWait, maxBatch
 	}
 	return all
 }
@@ -42,7 +42,8 @@ func newCombiners() []combiner {
 // combiner is a line of bookings, of which those at its front are taken up when what is under way
 // has ended. All bookings of a doctor are in the same one.
 type combiner struct {
-	patience time.Duration // maxBatchWait
+	patience time.Duration // how long those that came later wait for one batch
+	most     int           // in one batch
 
 	mu      sync.Mutex
 	busy    bool
@@ -63,6 +64,16 @@ type batchedBooking struct {
 	calendar  clinic.Calendar
 	hoursZone *string // of the doctor; nil: no working hours
 	err       error   // why it is not booked; errAlone until it is decided
+
+	refusal *batchedBooking // to be explained together with others of the batch; nil: none
+
+	// Of one that is only to be explained:
+	line  *refusalLine
+	early bool // it has not been decided under the guards
+}
+
+func newMember(ctx context.Context, req Request, b clinic.Booking) *batchedBooking {
+	return &batchedBooking{ctx: ctx, req: req, booking: b, taken: make(chan struct{}), err: errAlone}
 }
 
 // batchedBooking returns a booking for a batch, nil if it has to go the single way: what
@@ -72,7 +83,9 @@ func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Bookin
 	if len(s.combiners) == 0 || len(b.Override.Rules) > 0 || b.Hold != "" || b.SeriesID != nil || b.AnyRoom || !req.Access.Reach.All {
 		return nil
 	}
-	return &batchedBooking{ctx: ctx, req: req, booking: b, answer: answer, taken: make(chan struct{}), err: errAlone}
+	m := newMember(ctx, req, b)
+	m.answer = answer
+	return m
 }
 
 // attemptTogether is the first attempt at a booking: in a batch if others of its combiner are
@@ -80,13 +93,12 @@ func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Bookin
 func (s *Store) attemptTogether(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
 	m := u.batched
 	c := &s.combiners[uint64(m.booking.DoctorID)%uint64(len(s.combiners))] //nolint:gosec // G115: any number will do
-	if !c.join(m) {
-		if !c.await(m) {
-			return s.attempt(ctx, req, u, answer) // which finds the caller gone
-		}
-		if m.batch == nil { // another one led it
-			return s.endTogether(ctx, req, u, answer)
-		}
+	c.join(m)
+	if !c.await(m) {
+		return s.attempt(ctx, req, u, answer) // which finds the caller gone
+	}
+	if m.batch == nil { // another one led it
+		return s.endTogether(ctx, req, u, answer)
 	}
 	defer c.takeUpOthers()()
 	if len(m.batch) == 1 {
@@ -104,17 +116,14 @@ func (s *Store) endTogether(ctx context.Context, req Request, u useCase, answer 
 	return false, u.batched.err
 }
 
-// join reports whether nothing is under way, so that the booking leads a batch of its own;
-// otherwise it waits.
-func (c *combiner) join(m *batchedBooking) (leads bool) {
+// join adds bookings to the line. If nothing is under way, they are taken up.
+func (c *combiner) join(all ...*batchedBooking) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy {
-		c.waiting = append(c.waiting, m)
-		return false
+	c.waiting = append(c.waiting, all...)
+	if !c.busy {
+		c.takeUp()
 	}
-	c.busy, m.batch = true, []*batchedBooking{m}
-	return true
 }
 
 // await returns when a booking leads a batch or has been decided by one, and false when its
@@ -155,11 +164,15 @@ func (c *combiner) takeUpOthers() (end func()) {
 	}
 }
 
-// next takes up those who wait. The first of them leads.
 func (c *combiner) next() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.waiting), maxBatch)
+	c.takeUp()
+}
+
+// takeUp takes up those who wait. The first of them leads.
+func (c *combiner) takeUp() {
+	n := min(len(c.waiting), c.most)
 	if c.busy = n > 0; !c.busy {
 		return
 	}
