@@ -112,3 +112,23 @@ func (s *Store) ReadToDecide(t *testing.T, b clinic.Booking) (c clinic.Calendar)
 	c.RoomBusy = times[*b.RoomID]
 	return c
 }
+
+// GatherRefusals has n refusals of bookings that equal b wait for each other, and then explains them
+// together. start begins one, ready is called when all wait.
+func (s *Store) GatherRefusals(b clinic.Booking, n int, start func(i int), ready func()) {
+	of := equalsOf(b)
+	first := newMember(context.Background(), SystemRequest(), b)
+	line := s.explanations.join(of, first)
+	<-first.taken // it leads, and is under way until next
+	for i := range n {
+		start(i)
+		for waiting := 0; waiting <= i; time.Sleep(time.Millisecond) {
+			line.mu.Lock()
+			waiting = len(line.waiting)
+			line.mu.Unlock()
+		}
+	}
+	ready()
+	line.next()
+	s.explanations.leave(of)
+}
