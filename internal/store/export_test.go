@@ -140,5 +140,5 @@ func (s *Store) GatherRefusals(b clinic.Booking, n int, start func(i int), ready
 	}
 	ready()
 	line.next()
-	s.explanations.leave(of)
+	s.explanations.leave(line)
 }
