@@ -54,7 +54,8 @@ type combiner struct {
 type batchedBooking struct {
 	ctx     context.Context //nolint:containedctx // of its caller, who may go while the batch goes on
 	req     Request
-	booking clinic.Booking
+	booking clinic.Booking // the decision fills in what its type says
+	equals  equalBookings  // of the booking as it came
 	answer  *clinic.Appointment // for the caller
 
 	taken chan struct{}     // closed when it leads a batch, or has been decided by one
@@ -73,7 +74,7 @@ type batchedBooking struct {
 }
 
 func newMember(ctx context.Context, req Request, b clinic.Booking) *batchedBooking {
-	return &batchedBooking{ctx: ctx, req: req, booking: b, taken: make(chan struct{}), err: errAlone}
+	return &batchedBooking{ctx: ctx, req: req, booking: b, equals: equalsOf(b), taken: make(chan struct{}), err: errAlone}
 }
 
 // batchedBooking returns a booking for a batch, nil if it has to go the single way: what

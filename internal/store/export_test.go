@@ -9,6 +9,16 @@ import (
 	"mems/internal/clinic"
 )
 
+// OnSnapshot runs work as the explanation of a refusal.
+func (s *Store) OnSnapshot(ctx context.Context, work func(read func(statement string) error) error) error {
+	return s.explain(ctx, SystemRequest(), func(q *snapshot) error {
+		return work(func(statement string) error {
+			var n int
+			return q.GetContext(ctx, &n, statement)
+		})
+	})
+}
+
 // SetSearchBounds sets how many patients a search reads at once.
 func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }
 
@@ -130,5 +140,5 @@ func (s *Store) GatherRefusals(b clinic.Booking, n int, start func(i int), ready
 	}
 	ready()
 	line.next()
-	s.explanations.leave(of)
+	s.explanations.leave(line)
 }

@@ -56,6 +56,7 @@ type sharedRefusals struct {
 type refusalLine struct {
 	combiner
 
+	of equalBookings
 	in int
 }
 
@@ -65,7 +66,7 @@ func (r *sharedRefusals) join(of equalBookings, all ...*batchedBooking) *refusal
 	defer r.mu.Unlock()
 	line := r.lines[of]
 	if line == nil {
-		line = &refusalLine{combiner: combiner{patience: maxExplanation, most: maxExplained}}
+		line = &refusalLine{of: of, combiner: combiner{patience: maxExplanation, most: maxExplained}}
 		if r.lines == nil {
 			r.lines = map[equalBookings]*refusalLine{}
 		}
@@ -76,12 +77,11 @@ func (r *sharedRefusals) join(of equalBookings, all ...*batchedBooking) *refusal
 	return line
 }
 
-func (r *sharedRefusals) leave(of equalBookings) {
+func (r *sharedRefusals) leave(line *refusalLine) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	line := r.lines[of]
 	if line.in--; line.in == 0 {
-		delete(r.lines, of)
+		delete(r.lines, line.of)
 	}
 }
 
@@ -98,8 +98,7 @@ func (s *Store) joinRefusals(batch []*batchedBooking) {
 	for _, m := range batch {
 		if isSlotConflict(m.err) {
 			m.refusal = newMember(m.ctx, m.req, m.booking)
-			of := equalsOf(m.booking)
-			alike[of] = append(alike[of], m.refusal)
+			alike[m.equals] = append(alike[m.equals], m.refusal)
 		}
 	}
 	for of, refusals := range alike {
@@ -116,16 +115,15 @@ func (s *Store) explainUseCase(ctx context.Context, req Request, u useCase, earl
 	if !u.shared {
 		return s.explain(ctx, req, u.explain)
 	}
-	of := equalsOf(u.booking)
 	var m *batchedBooking
 	if u.batched != nil && u.batched.refusal != nil { // with those of its batch
 		m, u.batched.refusal = u.batched.refusal, nil
 	} else {
 		m = newMember(ctx, req, u.booking)
 		m.early = early
-		m.line = s.explanations.join(of, m)
+		m.line = s.explanations.join(m.equals, m)
 	}
-	defer s.explanations.leave(of)
+	defer s.explanations.leave(m.line)
 	if !m.line.await(m) {
 		return ctx.Err()
 	}
