@@ -58,11 +58,11 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		before := b.processes.now()
+		before := b.now()
 		refused, err := round(ctx, clients, o.duration, func(_ context.Context, worker int) error {
 			return expect(409)(want(connections[worker], int(patients)-worker, day.Add(firstSlot+time.Hour)))
 		})
-		cpu := b.processes.now().minus(before)
+		cpu := b.now().minus(before)
 		closeAll(connections)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 	}
 	defer closeAll(connections)
 	var all result
-	before := b.processes.now()
+	before := b.now()
 	for i := range o.rounds {
 		free := day.Add(20*time.Hour + time.Duration(i)*15*time.Minute)
 		statuses := make(chan int, racers)
@@ -99,6 +99,6 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		all.latencies = append(all.latencies, race.latencies...)
 		all.perSecond = max(all.perSecond, race.perSecond)
 	}
-	row("race for one free time", racers, all, b.processes.now().minus(before))
+	row("race for one free time", racers, all, b.now().minus(before))
 	return nil
 }
