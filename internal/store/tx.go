@@ -72,6 +72,9 @@ type useCase struct {
 	explain func(*snapshot) error // nil: a refusal is final
 	// batched is the booking that may be decided together with others; nil: none.
 	batched *batchedBooking
+	// shared says that the refusal of booking may be explained together with those of equal ones.
+	shared  bool
+	booking clinic.Booking
 	// offerLater puts off offering freed times until the caller does it: to the end of a
 	// use case of several transactions, which may need the times itself.
 	offerLater bool
@@ -121,7 +124,7 @@ func (s *Store) try(ctx context.Context, req Request, u useCase, answer []any) (
 		}
 		s.reportBackstop(ctx, err)
 		if u.explain != nil && isSlotConflict(err) {
-			explained := s.explain(ctx, req, u.explain)
+			explained := s.explainUseCase(ctx, req, u, false)
 			if explained != nil && !isTransient(explained) {
 				return false, translate(ctx, u.act, explained)
 			}
